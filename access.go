@@ -1,0 +1,141 @@
+package oidcrp
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+)
+
+// access is what the configuration says about a request.
+type access struct {
+	guarded         bool   // the guard covers it
+	public          bool   // anybody may see it
+	unauthenticated string // what happens to who is not signed in
+}
+
+// access asks the matchers for every reading of the path that an application
+// could make, since what decides here is not what is sent there. A request is
+// public only if every reading is, and guarded if any is. A matcher's error is
+// the caller's to answer with: it never opens anything.
+func (h *Handler) access(r *http.Request) (access, error) {
+	if len(h.guard) == 0 && len(h.Routes) == 0 {
+		return access{guarded: true, public: h.Mode == modePublic, unauthenticated: h.Unauthenticated}, nil
+	}
+	original := originalURL(r)
+	if original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path) {
+		return h.accessAsRead(r)
+	}
+	var buffer [8]address.Reading
+	readings, complete := address.Readings(buffer[:0],
+		address.Path{Path: original.Path, RawPath: original.EscapedPath()},
+		address.Path{Path: r.URL.Path, RawPath: r.URL.EscapedPath()})
+	if !complete {
+		return access{guarded: true, unauthenticated: h.Unauthenticated}, nil
+	}
+	path, rawPath := r.URL.Path, r.URL.RawPath
+	defer func() { r.URL.Path, r.URL.RawPath = path, rawPath }()
+	all := access{public: true}
+	for _, reading := range readings {
+		r.URL.Path, r.URL.RawPath = reading.Path, reading.RawPath
+		one, err := h.accessAsRead(r)
+		if err != nil {
+			return all, err
+		}
+		all.add(one)
+	}
+	return all, nil
+}
+
+// add takes the stricter of two verdicts.
+func (a *access) add(one access) {
+	if !one.guarded {
+		return
+	}
+	a.guarded = true
+	if one.public {
+		return
+	}
+	if a.public || one.unauthenticated == "deny" {
+		a.unauthenticated = one.unauthenticated
+	}
+	a.public = false
+}
+
+// accessAsRead is the verdict on the path as it stands in the request.
+func (h *Handler) accessAsRead(r *http.Request) (access, error) {
+	if len(h.guard) > 0 {
+		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
+			return access{}, err
+		}
+	}
+	for _, route := range h.Routes {
+		matched, err := route.matchers.AnyMatchWithError(r)
+		if err != nil {
+			return access{}, err
+		}
+		if matched {
+			return access{guarded: true, public: route.Mode == modePublic, unauthenticated: orElse(route.Unauthenticated, h.Unauthenticated)}, nil
+		}
+	}
+	return access{guarded: true, public: h.Mode == modePublic, unauthenticated: h.Unauthenticated}, nil
+}
+
+func orElse(value, otherwise string) string {
+	if value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// action is what happens to a request.
+type action int
+
+const (
+	serve     action = iota // as whoever it is
+	pass                    // as nobody
+	signIn                  // go to the login
+	challenge               // 401
+	explain                 // the page for an error that came back
+)
+
+// decide is the whole decision about a guarded request, of facts alone.
+func decide(a access, signedIn, pageLoad, preflight, knownError bool, onPreflight string) action {
+	switch {
+	case a.public, signedIn:
+		return serve
+	case preflight && onPreflight == "pass":
+		return pass
+	case knownError && pageLoad:
+		return explain // a login that just failed does not begin anew by itself
+	case a.unauthenticated == "deny":
+		return challenge
+	case a.unauthenticated == "redirect" && !knownError:
+		return signIn
+	case pageLoad:
+		return signIn
+	}
+	return challenge
+}
+
+// isPageLoad says whether a person opens a page, as far as a request tells:
+// only that may begin a login, as a redirect serves nothing else and each costs
+// a cookie.
+func isPageLoad(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	header := r.Header
+	mode, dest := header.Get("Sec-Fetch-Mode"), header.Get("Sec-Fetch-Dest")
+	if mode == "" && dest == "" && header.Get("Sec-Fetch-Site") == "" {
+		return strings.Contains(header.Get("Accept"), "text/html") && header.Get("X-Requested-With") == ""
+	}
+	return mode == "navigate" && (dest == "document" || dest == "") && header.Get("Sec-Purpose") == ""
+}
+
+// isPreflight says whether a request is a CORS preflight without a body.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
+		r.Header.Get("Access-Control-Request-Method") != "" &&
+		r.ContentLength == 0 && len(r.TransferEncoding) == 0
+}

@@ -1,0 +1,124 @@
+package oidcrp
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// endpoints is the one list of what a provider's id serves, under
+// {prefix}/{id}/. A line here is all that a new one needs.
+var endpoints = map[string]endpoint{
+	"login":     {serve: (*Handler).serveLogin, methods: []string{http.MethodGet}},
+	"code":      {serve: (*Handler).serveCode, methods: []string{http.MethodGet}, spends: true},
+	"signedout": {serve: (*Handler).serveSignedOut, methods: []string{http.MethodGet}},
+}
+
+// logoutEndpoint is at a path of its own, for all providers.
+var logoutEndpoint = endpoint{serve: (*Handler).serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}
+
+// endpoint is one of our addresses.
+type endpoint struct {
+	serve   func(*Handler, http.ResponseWriter, *http.Request, *visit, *party) error
+	methods []string
+	// spends: what is sent can be used once, so TLS early data, which can be
+	// replayed, has to wait (RFC 8470).
+	spends bool
+}
+
+// endpointCall is what a request's path means to us.
+type endpointCall struct {
+	endpoint
+	party *party
+	known bool // there is such an endpoint here
+}
+
+// endpoint looks whether a request is for one of our addresses: the path as the
+// client sent it, before any rewrite, decoded once, not cleaned. What is found
+// and not known is a 404.
+func (h *Handler) endpoint(r *http.Request) (call endpointCall, found bool) {
+	path := originalURL(r).Path
+	if path == h.LogoutPath {
+		return endpointCall{endpoint: logoutEndpoint, known: true}, true
+	}
+	if p := h.byRedirectPath[path]; p != nil {
+		return endpointCall{endpoint: endpoints["code"], party: p, known: true}, true
+	}
+	id, name, found := h.cutEndpoint(path)
+	if !found {
+		return endpointCall{}, false
+	}
+	p := h.partyByID(id)
+	if p == nil && h.isNeighbour(id) {
+		return endpointCall{}, false
+	}
+	e, known := endpoints[name]
+	return endpointCall{e, p, known && p != nil}, true
+}
+
+// cutEndpoint takes {prefix}/{id}/{name} apart. Whatever is under the prefix
+// is found.
+func (h *Handler) cutEndpoint(path string) (id, name string, found bool) {
+	rest, found := strings.CutPrefix(path, h.Endpoints)
+	if !found || rest != "" && rest[0] != '/' {
+		return "", "", false
+	}
+	id, name, _ = strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	return id, name, true
+}
+
+// isNeighbours says whether a request is for an endpoint of another instance on
+// this site, which comes after us: no guard of ours stands before it.
+func (h *Handler) isNeighbours(r *http.Request) bool {
+	id, name, found := h.cutEndpoint(originalURL(r).Path)
+	_, known := endpoints[name]
+	return found && known && h.isNeighbour(id)
+}
+
+// partyByID returns the provider of an id; default is an alias.
+func (h *Handler) partyByID(id string) *party {
+	if id == "default" {
+		return h.defaultParty
+	}
+	return h.parties[id]
+}
+
+// serveEndpoint checks what all endpoints have in common, and serves.
+func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, call endpointCall) error {
+	secureHeaders(w.Header())
+	switch {
+	case !call.known:
+		return caddyhttp.Error(http.StatusNotFound, errNoEndpoint)
+	case !slices.Contains(call.methods, r.Method):
+		w.Header().Set("Allow", strings.Join(call.methods, ", "))
+		return caddyhttp.Error(http.StatusMethodNotAllowed, errWrongMethod)
+	case call.party != nil && call.party.config.Disabled:
+		return h.disabled(w, r, v, call.party)
+	case call.spends && r.TLS != nil && !r.TLS.HandshakeComplete:
+		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
+	case h.site(r) == nil:
+		return caddyhttp.Error(http.StatusBadRequest, errNoHost)
+	}
+	return call.serve(h, w, r, v, call.party)
+}
+
+// secureHeaders are on every answer of ours: it is for this browser alone,
+// holds nothing active, and tells nobody where it came from.
+func secureHeaders(header http.Header) {
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
+}
+
+// redirect sends a browser elsewhere. The address is written byte for byte:
+// http.Redirect would clean its path, which can turn a checked address into
+// another host's.
+func redirect(w http.ResponseWriter, status int, address string) error {
+	w.Header()["Location"] = []string{address}
+	w.WriteHeader(status)
+	return nil
+}

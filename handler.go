@@ -1,0 +1,157 @@
+package oidcrp
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+)
+
+const (
+	modePrivate   = "private"
+	modePublic    = "public"
+	modeEndpoints = "endpoints"
+)
+
+// ServeHTTP gathers the facts about a request, decides, and acts.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	v := h.visitOf(w, r)
+	if e, found := h.endpoint(r); found {
+		return h.serveEndpoint(w, r, v, e)
+	}
+	h.scrub(v, r.Header)
+	if h.Mode == modeEndpoints || h.isNeighbours(r) {
+		return next.ServeHTTP(w, r)
+	}
+	a, err := h.access(r)
+	if err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
+	}
+	if !a.guarded {
+		return next.ServeHTTP(w, r)
+	}
+	noStore, err := h.identify(w, r, v)
+	if err != nil && !a.public {
+		return h.unavailable(w, r, v, err)
+	}
+	knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
+	switch decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight) {
+	case serve:
+		h.tell(v, r)
+		if noStore || v.signedIn() {
+			w = v.writer.wrap(w, noStore)
+		} else if !a.public {
+			w = v.writer.wrap(w, false)
+		}
+		return next.ServeHTTP(w, r)
+	case pass:
+		return next.ServeHTTP(w, r)
+	case signIn:
+		return h.beginFromPage(w, r, v)
+	case explain:
+		return h.explain(w, r, v)
+	}
+	return h.challenge(w, r, v)
+}
+
+// identify opens the request's session. noStore says that the answer sets a
+// cookie. An error means that it cannot be said who asks, since keys or facts
+// cannot be read: that is nobody, but no reason to ask for a new login.
+func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (noStore bool, err error) {
+	if v.signedIn() && v.h != h {
+		if p := h.parties[v.party.id]; p != nil && p.binding == v.party.binding && h.session.Cookie.Name == v.h.session.Cookie.Name {
+			return false, nil // an instance before us has done the work
+		}
+	}
+	s := h.site(r)
+	if s == nil {
+		return false, nil
+	}
+	found := cookie.Find(v.cookies, s.sessionCookie)
+	if !found.Present {
+		return false, nil
+	}
+	opened, err := h.open(r, v, s, &found)
+	switch {
+	case err != nil:
+		return false, err
+	case opened == openedNone:
+		h.clearSession(w, s, found.Chunks)
+		return true, nil
+	case opened == openedOther:
+		return false, nil
+	}
+	if v.renew {
+		return h.renewSession(w, v, s, found.Chunks), nil
+	}
+	return false, nil
+}
+
+type opened int
+
+const (
+	openedNone  opened = iota // nothing that is a session
+	openedOther               // a session, but none for this instance
+	openedOurs
+)
+
+// open tries all cookies of the name; the first that is a living session of
+// one of our providers counts.
+func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) (opened, error) {
+	ring, err := h.keys.Ring(r.Context())
+	if err != nil {
+		return openedNone, err
+	}
+	result := openedNone
+	renewed := false
+	found.Try(h.session.MaxChunks, func(value string) bool {
+		plain, stale, openErr := ring.Open(seal.ForSession, s.sessionPlace, value)
+		if errors.Is(openErr, seal.ErrUnknownKey) && !renewed {
+			renewed = true // another instance may have rotated the keys
+			if ring, err = h.keys.Renewed(r.Context()); err != nil {
+				return true
+			}
+			plain, stale, openErr = ring.Open(seal.ForSession, s.sessionPlace, value)
+		}
+		if openErr != nil || v.session.Decode(plain) != nil {
+			return false
+		}
+		var state opened
+		if state, err = h.judge(r, v); state > result {
+			result = state
+		}
+		if state == openedOurs {
+			v.renew = v.renew || stale
+		}
+		return state == openedOurs || err != nil
+	})
+	if err != nil || result != openedOurs {
+		v.party = nil
+	}
+	return result, err
+}
+
+// judge says what an opened session is worth here and now.
+func (h *Handler) judge(r *http.Request, v *visit) (opened, error) {
+	now := h.now()
+	if v.session.Over(now, h.idle()) {
+		return openedNone, nil
+	}
+	p := h.parties[v.session.Provider]
+	if p == nil || p.binding != v.session.Binding || p.config.Disabled {
+		return openedOther, nil
+	}
+	if err := h.journal.Ready(r.Context()); err != nil {
+		return openedNone, err
+	}
+	if h.journal.Ended(&v.session, p.issuer) {
+		return openedNone, nil
+	}
+	v.party, v.h, v.r, v.site = p, h, r, h.site(r)
+	v.renew = h.idleDue(&v.session, now)
+	return openedOurs, nil
+}

@@ -1,0 +1,229 @@
+// Package cookie reads and writes the cookies that carry sealed values: it
+// finds them in a request without parsing all others, joins and splits the
+// chunks of a large one, and takes our own out of what the application sees.
+// All it reads is hostile.
+package cookie
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// MaxChunks is the most chunks that a value may be split into.
+const MaxChunks = 4
+
+// maxSame is how many cookies of one name are tried: a sibling domain or a
+// longer path can plant cookies beside ours, and ours must still be found.
+const maxSame = 4
+
+// maxTries bounds how many combinations of chunks are tried.
+const maxTries = 16
+
+// ChunkSize is the size of a chunk's value in bytes. With the longest usual
+// name and attributes a cookie stays under the 4,096 bytes that browsers take
+// (RFC 6265bis 5.6), and a session of one chunk under the 4 KiB of header
+// line beyond which reading a request costs twice.
+const ChunkSize = 3800
+
+// pairs calls yield with each name and value of Cookie headers until it
+// returns false (RFC 6265 4.2.1). It allocates nothing.
+func pairs(headers []string, yield func(name, value string) bool) {
+	for _, line := range headers {
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			name, value, found := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if found && !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// Found holds the cookies of one name, with their chunks.
+type Found struct {
+	// Present says that a cookie of the name, or a chunk of it, was there.
+	Present bool
+	// Chunks has a bit set for each chunk index that was there.
+	Chunks uint8
+
+	values [MaxChunks][maxSame]string
+	counts [MaxChunks]uint8
+}
+
+// Find gathers the cookies of a name and its chunks from Cookie headers. What
+// is beyond the bounds is not even counted.
+func Find(headers []string, name string) (f Found) {
+	pairs(headers, func(n, value string) bool {
+		index, ok := chunkIndex(n, name)
+		if !ok {
+			return true
+		}
+		f.Present = true
+		f.Chunks |= 1 << index
+		if c := f.counts[index]; c < maxSame {
+			f.values[index][c] = value
+			f.counts[index]++
+		}
+		return true
+	})
+	return f
+}
+
+// chunkIndex tells which chunk of name the cookie n is: name itself is the
+// first, name_1 the second.
+func chunkIndex(n, name string) (int, bool) {
+	if len(n) < len(name) || n[:len(name)] != name {
+		return 0, false
+	}
+	switch rest := n[len(name):]; {
+	case rest == "":
+		return 0, true
+	case len(rest) == 2 && rest[0] == '_' && rest[1] >= '1' && rest[1] < '0'+MaxChunks:
+		return int(rest[1] - '0'), true
+	}
+	return 0, false
+}
+
+// ChunkName is the name of the cookie that carries a chunk.
+func ChunkName(name string, index int) string {
+	if index == 0 {
+		return name
+	}
+	return name + "_" + strconv.Itoa(index)
+}
+
+// Try calls open with each value that the cookies can be joined to, the most
+// likely first, until it returns true. The first chunk says how many there
+// are; more than max are refused before anything is joined.
+func (f *Found) Try(max int, open func(value string) bool) bool {
+	tries := 0
+	for _, first := range f.values[0][:f.counts[0]] {
+		if first == "" {
+			continue
+		}
+		count := int(first[0] - '0')
+		if count < 1 || count > min(max, MaxChunks) {
+			continue
+		}
+		if f.join(first[1:], 1, count, &tries, open) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *Found) join(joined string, index, count int, tries *int, open func(string) bool) bool {
+	if index == count {
+		*tries++
+		return *tries <= maxTries && open(joined)
+	}
+	for _, value := range f.values[index][:f.counts[index]] {
+		if *tries >= maxTries {
+			return false
+		}
+		if f.join(joined+value, index+1, count, tries, open) {
+			return true
+		}
+	}
+	return false
+}
+
+// Split cuts a value into the values of its chunks; the first one says how
+// many there are. More than MaxChunks are not made: ok is false.
+func Split(value string, max int) (chunks []string, ok bool) {
+	count := (len(value) + ChunkSize) / ChunkSize // the count takes a byte of its own
+	if count > min(max, MaxChunks) {
+		return nil, false
+	}
+	value = strconv.Itoa(count) + value
+	for len(value) > ChunkSize {
+		chunks = append(chunks, value[:ChunkSize])
+		value = value[ChunkSize:]
+	}
+	return append(chunks, value), true
+}
+
+// Named is a cookie that was found by the beginning of its name.
+type Named struct{ Name, Value string }
+
+// WithPrefix returns the cookies whose names begin with prefix, at most max.
+func WithPrefix(headers []string, prefix string, max int) []Named {
+	var found []Named
+	pairs(headers, func(name, value string) bool {
+		if strings.HasPrefix(name, prefix) {
+			found = append(found, Named{name, value})
+		}
+		return len(found) < max
+	})
+	return found
+}
+
+// Strip takes the cookies that are ours out of a request's header, so that
+// they never reach the application. The others stay as they were sent. The
+// lines that were there are not written to; buffer takes the new ones.
+func Strip(header http.Header, buffer []string, ours func(name string) bool) {
+	lines := header["Cookie"]
+	mine := false
+	pairs(lines, func(name, _ string) bool {
+		mine = ours(name)
+		return !mine
+	})
+	if !mine {
+		return
+	}
+	kept := buffer[:0]
+	for _, line := range lines {
+		if line = stripLine(line, ours); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	if len(kept) == 0 {
+		delete(header, "Cookie")
+		return
+	}
+	header["Cookie"] = kept
+}
+
+func stripLine(line string, ours func(name string) bool) string {
+	// The usual case is that all which is kept lies in one piece.
+	var b strings.Builder
+	first, started := "", false
+	for line != "" {
+		var pair string
+		pair, line, _ = strings.Cut(line, ";")
+		pair = strings.Trim(pair, " \t")
+		name, _, _ := strings.Cut(pair, "=")
+		if pair == "" || ours(name) {
+			continue
+		}
+		switch {
+		case !started:
+			first, started = pair, true
+			continue
+		case b.Len() == 0:
+			b.Grow(len(first) + len(pair) + len(line) + 4)
+			b.WriteString(first)
+		}
+		b.WriteString("; ")
+		b.WriteString(pair)
+	}
+	if b.Len() == 0 {
+		return first
+	}
+	return b.String()
+}
+
+// Set puts a cookie into a response's header, in the place of one of the same
+// name: a second Set-Cookie for a name is forbidden (RFC 6265bis 4.1.1).
+func Set(header http.Header, c *http.Cookie) {
+	text := c.String()
+	for i, line := range header["Set-Cookie"] {
+		if strings.HasPrefix(line, c.Name+"=") {
+			header["Set-Cookie"][i] = text
+			return
+		}
+	}
+	header["Set-Cookie"] = append(header["Set-Cookie"], text)
+}

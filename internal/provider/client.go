@@ -1,0 +1,216 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// Client is us at one provider: what a site's configuration says of it, over
+// what was learned at run time.
+type Client struct {
+	Remote     *Remote
+	ClientID   string
+	Secret     func() (string, error) // asked at each use; nil for none
+	AuthMethod string                 // empty: what discovery offers
+	Scopes     []string               // without openid, which is always there
+	Algs       []string               // of ID tokens; empty: see algorithms
+	ClockSkew  time.Duration
+	NoPKCE     bool
+	Parameters url.Values // fixed ones for authorization requests
+	Now        func() time.Time
+}
+
+// Login is what an authorization request and its answer have in common.
+type Login struct {
+	State, Nonce, Verifier string
+	RedirectURI            string
+}
+
+// Tokens are what a code was traded for.
+type Tokens struct {
+	AccessToken string
+	Expires     time.Time // of the access token; zero if not said
+	IDToken     string
+}
+
+// AuthorizationURL returns where to send a browser to sign in (Core 3.1.2.1),
+// always with state, nonce and S256 code challenge (RFC 7636).
+func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Values) (string, error) {
+	metadata, err := c.Remote.Metadata(ctx)
+	if err != nil {
+		return "", err
+	}
+	config := oauth2.Config{
+		ClientID:    c.ClientID,
+		Endpoint:    oauth2.Endpoint{AuthURL: metadata.AuthorizationEndpoint},
+		RedirectURL: login.RedirectURI,
+		Scopes:      append([]string{"openid"}, c.Scopes...),
+	}
+	options := []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("nonce", login.Nonce)}
+	if !c.NoPKCE {
+		options = append(options, oauth2.S256ChallengeOption(login.Verifier))
+	}
+	for _, parameters := range []url.Values{extra, c.Parameters} { // what is fixed wins
+		for name, values := range parameters {
+			if len(values) > 0 {
+				options = append(options, oauth2.SetAuthURLParam(name, values[0]))
+			}
+		}
+	}
+	return config.AuthCodeURL(login.State, options...), nil
+}
+
+// Reserved says whether a parameter of authorization requests is ours alone:
+// no option and no link may set it.
+func Reserved(name string) bool {
+	switch name {
+	case "client_id", "response_type", "redirect_uri", "scope", "state", "nonce", "response_mode",
+		"code_challenge", "code_challenge_method", "request", "request_uri", "client_secret", "code":
+		return true
+	}
+	return false
+}
+
+// Exchange trades a code at the token endpoint (Core 3.1.3), once: the call
+// goes on when the visitor leaves, since the code is spent either way.
+func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens, error) {
+	metadata, err := c.Remote.Metadata(ctx)
+	if err != nil {
+		return Tokens{}, err
+	}
+	httpClient, err := c.backChannel(metadata)
+	if err != nil {
+		return Tokens{}, fmt.Errorf("%w: %w", ErrExchange, err)
+	}
+	config := oauth2.Config{
+		ClientID:    c.ClientID,
+		Endpoint:    oauth2.Endpoint{TokenURL: metadata.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams},
+		RedirectURL: login.RedirectURI,
+	}
+	var options []oauth2.AuthCodeOption
+	if !c.NoPKCE {
+		options = append(options, oauth2.VerifierOption(login.Verifier))
+	}
+	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, httpClient)
+	token, err := config.Exchange(ctx, code, options...)
+	if err != nil {
+		return Tokens{}, exchangeError(err)
+	}
+	idToken, _ := token.Extra("id_token").(string)
+	if idToken == "" {
+		return Tokens{}, tokenErrorf("the token endpoint sent none; is the scope openid allowed for this client?")
+	}
+	tokens := Tokens{AccessToken: token.AccessToken, IDToken: idToken}
+	if token.ExpiresIn > 0 {
+		tokens.Expires = c.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
+	}
+	return tokens, nil
+}
+
+func (c *Client) backChannel(metadata *Metadata) (*http.Client, error) {
+	secret, err := c.secret()
+	if err != nil {
+		return nil, err
+	}
+	method, err := chooseAuth(c.AuthMethod, secret != "", metadata.AuthMethods)
+	if err != nil {
+		return nil, err
+	}
+	client := *c.Remote.client
+	client.Transport = &backChannel{client.Transport, clientAuths[method].prove, c.ClientID, secret}
+	return &client, nil
+}
+
+func (c *Client) secret() (string, error) {
+	if c.Secret == nil {
+		return "", nil
+	}
+	secret, err := c.Secret()
+	if err != nil {
+		return "", fmt.Errorf("read the client secret: %w", err)
+	}
+	return secret, nil
+}
+
+// exchangeError tells what the token endpoint said without repeating what it
+// sent: an answer can hold a token.
+func exchangeError(err error) error {
+	var refused *oauth2.RetrieveError
+	switch {
+	case errors.As(err, &refused):
+		status := 0
+		if refused.Response != nil {
+			status = refused.Response.StatusCode
+		}
+		return fmt.Errorf("%w: status %d, error %q%s", ErrExchange, status, SafeCode(refused.ErrorCode), adviceFor(refused.ErrorCode))
+	case errors.Is(err, errAnswer):
+		return fmt.Errorf("%w: %w", ErrExchange, bare(err))
+	}
+	return fmt.Errorf("%w: %w", ErrExchange, bare(err))
+}
+
+func adviceFor(code string) string {
+	switch code {
+	case "invalid_client":
+		return " (check client_id, client_secret and client_auth)"
+	case "invalid_grant":
+		return " (the code was spent, too old, or for another redirect URI)"
+	}
+	return ""
+}
+
+var errorCode = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
+
+// SafeCode returns an OAuth error code that can be logged and shown, or
+// "other" for one that is not of the usual form.
+func SafeCode(code string) string {
+	if code == "" || errorCode.MatchString(code) {
+		return code
+	}
+	return "other"
+}
+
+// EndSessionURL returns where to send a browser to sign out at the provider
+// (RP-Initiated Logout 1.0, 2). It is not ok when the provider offers none.
+// The hint is an ID token, may be empty, and is sent only to the provider that
+// issued it; without it client_id and logoutHint say who is leaving.
+func (c *Client) EndSessionURL(ctx context.Context, hint, logoutHint, returnTo, state string) (address string, ok bool, err error) {
+	metadata, err := c.Remote.Metadata(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	if metadata.EndSessionEndpoint == "" {
+		return "", false, nil
+	}
+	u, err := url.Parse(metadata.EndSessionEndpoint)
+	if err != nil {
+		return "", false, errors.New("end_session_endpoint is not a URL")
+	}
+	query := make(url.Values)
+	query.Set("client_id", c.ClientID)
+	query.Set("post_logout_redirect_uri", returnTo)
+	query.Set("state", state)
+	switch {
+	case hint != "":
+		query.Set("id_token_hint", hint)
+	case logoutHint != "":
+		query.Set("logout_hint", logoutHint)
+	}
+	if u.RawQuery != "" && !strings.HasSuffix(u.RawQuery, "&") {
+		u.RawQuery += "&" // an endpoint keeps a query of its own
+	}
+	u.RawQuery += query.Encode()
+	return u.String(), true, nil
+}
+
+// Claims are the members of an ID token or a userinfo answer.
+type Claims map[string]json.RawMessage

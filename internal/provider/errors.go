@@ -1,0 +1,33 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What can go wrong with a provider, as far as a caller tells it apart. All
+// errors of this package wrap one of these, or are Unavailable. None of them
+// holds a token, a code or a secret.
+var (
+	// ErrExchange: the token endpoint did not trade the code.
+	ErrExchange = errors.New("the token endpoint did not trade the code")
+	// ErrToken: the ID token, or the answer that carried it, failed a check.
+	ErrToken = errors.New("the ID token is not valid")
+	// ErrUserinfo: the userinfo endpoint did not answer for this user.
+	ErrUserinfo = errors.New("userinfo could not be had")
+)
+
+// Unavailable is returned when a provider's metadata or keys cannot be had.
+type Unavailable struct {
+	Err error
+	// RetryAfter is when the next attempt will be made.
+	RetryAfter time.Duration
+}
+
+func (e *Unavailable) Error() string { return fmt.Sprintf("the provider is not available: %v", e.Err) }
+func (e *Unavailable) Unwrap() error { return e.Err }
+
+func tokenErrorf(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrToken, fmt.Errorf(format, args...))
+}

@@ -1,0 +1,230 @@
+package provider
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"hash"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+)
+
+const maxSubject = 255 // ASCII characters, Core 2
+
+// VerifyIDToken checks an ID token that came with an access token for a login
+// (Core 3.1.3.7) and returns its claims. go-oidc checks the form, the
+// algorithm, the signature with our keys, the issuer and the audience; what it
+// leaves to its caller is checked after it, on the members as they were sent.
+func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce, accessToken string) (Claims, error) {
+	metadata, err := c.Remote.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	algs := algorithms(c.Algs, metadata.IDTokenAlgs)
+	keys := &callKeys{client: c, algs: algs}
+	verifier := oidc.NewVerifier(metadata.Issuer, keys, &oidc.Config{
+		ClientID:             c.ClientID,
+		SupportedSigningAlgs: algs,
+		SkipExpiryCheck:      true, // with our clock skew, below
+	})
+	if _, err := verifier.Verify(ctx, raw); err != nil {
+		var unavailable *Unavailable
+		if errors.As(keys.err, &unavailable) {
+			return nil, tokenErrorf("its signature could not be checked: %w", unavailable)
+		}
+		return nil, tokenErrorf("%w", err)
+	}
+	claims, err := parseObject(keys.payload)
+	if err != nil {
+		return nil, tokenErrorf("it %w", err)
+	}
+	check := idTokenCheck{
+		issuer: metadata.Issuer, clientID: c.ClientID, nonce: nonce,
+		now: c.Now(), skew: c.ClockSkew, header: keys.header, accessToken: accessToken,
+	}
+	if err := check.all(claims); err != nil {
+		return nil, tokenErrorf("%w", err)
+	}
+	return Claims(claims), nil
+}
+
+// callKeys is the key set of one call: it keeps what go-oidc does not pass on.
+type callKeys struct {
+	client  *Client
+	algs    []string
+	header  jose.Header
+	payload []byte
+	err     error
+}
+
+func (k *callKeys) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
+	k.payload, k.err = k.verify(ctx, raw)
+	return k.payload, k.err
+}
+
+func (k *callKeys) verify(ctx context.Context, raw string) ([]byte, error) {
+	algs := make([]jose.SignatureAlgorithm, len(k.algs))
+	for i, alg := range k.algs {
+		algs[i] = jose.SignatureAlgorithm(alg)
+	}
+	jws, err := jose.ParseSignedCompact(raw, algs)
+	if err != nil {
+		return nil, err
+	}
+	k.header = jws.Signatures[0].Protected
+	if Symmetric(k.header.Algorithm) {
+		secret, err := k.client.secret()
+		if err != nil {
+			return nil, err
+		}
+		if secret == "" {
+			return nil, errors.New("it is signed with a client secret, and there is none")
+		}
+		return jws.Verify([]byte(secret))
+	}
+	return k.client.Remote.keys.verify(ctx, jws)
+}
+
+// idTokenCheck is what an ID token is held to. All of it is pure.
+type idTokenCheck struct {
+	issuer, clientID, nonce string
+	now                     time.Time
+	skew                    time.Duration
+	header                  jose.Header
+	accessToken             string
+}
+
+func (c *idTokenCheck) all(claims object) error {
+	for _, check := range []func(object) error{c.kind, c.who, c.audience, c.times, c.login, c.tokenHash} {
+		if err := check(claims); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kind refuses other tokens of the same provider (RFC 8725 3.11).
+func (c *idTokenCheck) kind(claims object) error {
+	typ, _ := c.header.ExtraHeaders[jose.HeaderType].(string)
+	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	if strings.HasSuffix(typ, "+jwt") && typ != "id_token+jwt" {
+		return errors.New("it is a token of another kind, typ " + clip(typ))
+	}
+	if claims.has("events") {
+		return errors.New("it is a token of another kind, with events")
+	}
+	return nil
+}
+
+func (c *idTokenCheck) who(claims object) error {
+	if issuer, err := claims.text("iss"); err != nil || issuer != c.issuer {
+		return errors.New("iss is not the provider's issuer")
+	}
+	subject, err := claims.text("sub")
+	if err != nil {
+		return err
+	}
+	if subject == "" {
+		return errors.New("sub is missing")
+	}
+	if len(subject) > maxSubject || strings.ContainsFunc(subject, func(r rune) bool { return r > 0x7e || r < 0x20 }) {
+		return errors.New("sub is not at most 255 ASCII characters")
+	}
+	return nil
+}
+
+// audience: we are in it, and nobody else whom we do not trust, which is
+// everybody; who it was issued to is us (Core 3.1.3.7, 3 to 5).
+func (c *idTokenCheck) audience(claims object) error {
+	audience, err := claims.texts("aud", true)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(audience, c.clientID) {
+		return errors.New("aud does not name this client")
+	}
+	party, err := claims.text("azp")
+	if err != nil {
+		return err
+	}
+	if claims.has("azp") && party != c.clientID {
+		return errors.New("azp is another client")
+	}
+	for _, member := range audience {
+		if member != c.clientID && party == "" {
+			return errors.New("aud names other clients, and azp does not say that it is for this one")
+		}
+	}
+	return nil
+}
+
+// times: both exp and iat are there; clocks may differ by the skew.
+func (c *idTokenCheck) times(claims object) error {
+	expires, ok, err := claims.moment("exp")
+	if err != nil || !ok {
+		return errors.Join(errors.New("exp is missing or no number"), err)
+	}
+	if !c.now.Before(expires.Add(c.skew)) {
+		return errors.New("it has expired; if it is new, check the clocks")
+	}
+	issued, ok, err := claims.moment("iat")
+	if err != nil || !ok {
+		return errors.Join(errors.New("iat is missing or no number"), err)
+	}
+	if issued.After(c.now.Add(c.skew)) {
+		return errors.New("it was issued in the future; check the clocks")
+	}
+	notBefore, ok, err := claims.moment("nbf")
+	if err != nil {
+		return err
+	}
+	if ok && notBefore.After(c.now.Add(c.skew)) {
+		return errors.New("it is not valid yet; check the clocks")
+	}
+	_, _, err = claims.moment("auth_time")
+	return err
+}
+
+func (c *idTokenCheck) login(claims object) error {
+	nonce, err := claims.text("nonce")
+	if err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare([]byte(nonce), []byte(c.nonce)) != 1 {
+		return errors.New("nonce is not that of this login")
+	}
+	return nil
+}
+
+// tokenHash: where at_hash is there the access token must match (Core 3.1.3.8).
+func (c *idTokenCheck) tokenHash(claims object) error {
+	want, err := claims.text("at_hash")
+	if err != nil || !claims.has("at_hash") {
+		return err
+	}
+	h := hashOf(c.header.Algorithm)
+	h.Write([]byte(c.accessToken))
+	sum := h.Sum(nil)
+	if got := base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]); got != want {
+		return errors.New("at_hash does not fit the access token")
+	}
+	return nil
+}
+
+// hashOf is the hash that belongs to an algorithm; that of Ed25519 is SHA-512.
+func hashOf(alg string) hash.Hash {
+	switch {
+	case strings.HasSuffix(alg, "384"):
+		return sha512.New384()
+	case strings.HasSuffix(alg, "512"), alg == "EdDSA":
+		return sha512.New()
+	}
+	return sha256.New()
+}

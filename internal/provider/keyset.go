@@ -1,0 +1,240 @@
+package provider
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// keysAge is the longest that a key which the provider has withdrawn is
+	// still accepted.
+	keysAge = 15 * time.Minute
+	maxKeys = 200
+	// Looks for an unknown key: three at once, then one every ten seconds.
+	// Keys are rotated rarely, and strangers name unknown ones often.
+	looks     = 3
+	lookEvery = 10 * time.Second
+	minRSA    = 2048 // bits, RFC 7518 3.3
+)
+
+// KeySet is a provider's public keys (RFC 7517). Other than go-oidc's it skips
+// the keys that it cannot use instead of refusing all, uses no key against its
+// own use, key_ops or alg, and does not fetch as often as strangers ask. It is
+// safe for concurrent use.
+type KeySet struct {
+	fetch  func(context.Context) ([]byte, error) // nil: the keys never change
+	now    func() time.Time
+	flight singleflight.Group
+
+	mu      sync.Mutex
+	keys    []jose.JSONWebKey
+	fetched time.Time
+	tried   time.Time
+	err     error
+	spent   int       // looks for unknown keys
+	since   time.Time // when spent was counted last
+}
+
+func newKeySet(fetch func(context.Context) ([]byte, error), now func() time.Time) *KeySet {
+	return &KeySet{fetch: fetch, now: now}
+}
+
+// newStaticKeySet takes the keys of a document that was checked before.
+func newStaticKeySet(document []byte) *KeySet {
+	keys, err := ParseKeys(document)
+	return &KeySet{keys: keys, err: err}
+}
+
+// ParseKeys reads a key set document and skips, one by one, the keys that
+// cannot verify a signature here: private, encryption, weak, unknown or
+// damaged ones. It fails when the document is no key set, or no key is left.
+func ParseKeys(document []byte) ([]jose.JSONWebKey, error) {
+	o, err := parseObject(document)
+	if err != nil {
+		return nil, fmt.Errorf("the key set %w", err)
+	}
+	var members []json.RawMessage
+	if json.Unmarshal(o["keys"], &members) != nil {
+		return nil, errors.New("the key set has no list of keys")
+	}
+	var keys []jose.JSONWebKey
+	for _, member := range members[:min(len(members), maxKeys)] {
+		if key, ok := parseKey(member); ok {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("none of the %d keys in the key set can be used", len(members))
+	}
+	return keys, nil
+}
+
+func parseKey(raw json.RawMessage) (key jose.JSONWebKey, ok bool) {
+	o, err := parseObject(raw)
+	if err != nil {
+		return key, false
+	}
+	ops, err := o.texts("key_ops", false)
+	if err != nil || ops != nil && !slices.Contains(ops, "verify") {
+		return key, false
+	}
+	if key.UnmarshalJSON(raw) != nil || !key.Valid() || !key.IsPublic() || key.Use != "" && key.Use != "sig" {
+		return key, false
+	}
+	return key, usable(key)
+}
+
+func usable(key jose.JSONWebKey) bool {
+	for _, alg := range asymmetric {
+		if fits(key, alg) {
+			return true
+		}
+	}
+	return false
+}
+
+// fits says whether a key may verify signatures of an algorithm: by its type
+// and curve (RFC 7518 3.1, RFC 8037), and by its own alg if it has one
+// (RFC 7517 4.4).
+func fits(key jose.JSONWebKey, alg string) bool {
+	if key.Algorithm != "" && key.Algorithm != alg {
+		return false
+	}
+	switch k := key.Key.(type) {
+	case *rsa.PublicKey:
+		return (alg[:2] == "RS" || alg[:2] == "PS") && k.N.BitLen() >= minRSA
+	case *ecdsa.PublicKey:
+		return alg == "ES256" && k.Curve == elliptic.P256() ||
+			alg == "ES384" && k.Curve == elliptic.P384() ||
+			alg == "ES512" && k.Curve == elliptic.P521()
+	case ed25519.PublicKey:
+		return alg == "EdDSA"
+	}
+	return false
+}
+
+// verify checks a signature with the keys that fit it, after another look at
+// the provider where none does.
+func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte, error) {
+	keys, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if payload, ok := tryKeys(keys, jws); ok {
+		return payload, nil
+	}
+	if s.fetch != nil && s.mayLook() {
+		if newer, err := s.refresh(ctx); err == nil {
+			keys = newer
+			if payload, ok := tryKeys(keys, jws); ok {
+				return payload, nil
+			}
+		}
+	}
+	header := jws.Signatures[0].Header
+	if len(candidates(keys, header)) == 0 {
+		return nil, fmt.Errorf("no key of the provider fits (alg %s, kid %q)", header.Algorithm, clip(header.KeyID))
+	}
+	return nil, errors.New("the signature is wrong")
+}
+
+func tryKeys(keys []jose.JSONWebKey, jws *jose.JSONWebSignature) ([]byte, bool) {
+	for _, key := range candidates(keys, jws.Signatures[0].Header) {
+		if payload, err := jws.Verify(key.Key); err == nil {
+			return payload, true
+		}
+	}
+	return nil, false
+}
+
+// candidates are the keys that a header points to: by kid where it has one,
+// else all that fit. What a header brings along itself (jwk, jku, x5c) is
+// never looked at (RFC 8725 3.10).
+func candidates(keys []jose.JSONWebKey, header jose.Header) (found []jose.JSONWebKey) {
+	for _, key := range keys {
+		if (header.KeyID == "" || key.KeyID == header.KeyID) && fits(key, header.Algorithm) {
+			found = append(found, key)
+		}
+	}
+	return found
+}
+
+// current returns the keys from memory while they are young enough. Old ones
+// go on serving when the provider does not answer.
+func (s *KeySet) current(ctx context.Context) ([]jose.JSONWebKey, error) {
+	s.mu.Lock()
+	keys, err, fresh := s.keys, s.err, s.fetch == nil
+	if !fresh {
+		now := s.now()
+		fresh = keys != nil && now.Sub(s.fetched) < keysAge
+		if !fresh && now.Sub(s.tried) < firstPause && s.err != nil {
+			fresh = true // the provider did not answer a moment ago
+		}
+	}
+	s.mu.Unlock()
+	if fresh && keys != nil {
+		return keys, nil
+	}
+	if fresh {
+		return nil, &Unavailable{err, firstPause}
+	}
+	newer, err := s.refresh(ctx)
+	if err != nil && keys != nil {
+		return keys, nil
+	}
+	return newer, err
+}
+
+// mayLook takes one of the looks for an unknown key, if one is left.
+func (s *KeySet) mayLook() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if regained := int(now.Sub(s.since) / lookEvery); regained > 0 {
+		s.spent = max(0, s.spent-regained)
+		s.since = now
+	}
+	if s.spent >= looks {
+		return false
+	}
+	s.spent++
+	return true
+}
+
+// refresh fetches the keys. All who ask at the same time share one request.
+func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
+	answer := s.flight.DoChan("keys", func() (any, error) {
+		document, err := s.fetch(context.WithoutCancel(ctx))
+		var keys []jose.JSONWebKey
+		if err == nil {
+			keys, err = ParseKeys(document)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.tried, s.err = s.now(), err
+		if err != nil {
+			return nil, &Unavailable{err, firstPause}
+		}
+		s.keys, s.fetched = keys, s.tried
+		return keys, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, &Unavailable{context.Cause(ctx), firstPause}
+	case result := <-answer:
+		keys, _ := result.Val.([]jose.JSONWebKey)
+		return keys, result.Err
+	}
+}

@@ -1,0 +1,194 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Metadata is what is known about a provider (OpenID Connect Discovery 1.0, 3).
+type Metadata struct {
+	Issuer                string
+	AuthorizationEndpoint string
+	TokenEndpoint         string
+	UserinfoEndpoint      string
+	JWKSURI               string
+	EndSessionEndpoint    string
+
+	IDTokenAlgs []string // id_token_signing_alg_values_supported
+	AuthMethods []string // token_endpoint_auth_methods_supported
+	// IssParameter: authorization responses carry iss (RFC 9207).
+	IssParameter bool
+}
+
+// Endpoints are addresses that take the place of discovered ones, each alone.
+type Endpoints struct {
+	Authorization, Token, Userinfo, JWKS, EndSession string
+}
+
+// WellKnown is what is added to an issuer to find its metadata (Discovery 4).
+const WellKnown = "/.well-known/openid-configuration"
+
+// ConfigurationURL is where an issuer's metadata is. An issuer may end in a
+// slash, which is not doubled.
+func ConfigurationURL(issuer string) string {
+	return strings.TrimSuffix(issuer, "/") + WellKnown
+}
+
+// parseMetadata reads a metadata document. The issuer must be the expected one
+// byte for byte (Discovery 4.3); where only the configuration URL is known it
+// must be that URL without the well-known suffix, with or without a slash.
+func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, error) {
+	o, err := parseObject(data)
+	if err != nil {
+		return nil, fmt.Errorf("the metadata %w", err)
+	}
+	m := new(Metadata)
+	var errs []error
+	for name, field := range map[string]*string{
+		"issuer":                 &m.Issuer,
+		"authorization_endpoint": &m.AuthorizationEndpoint,
+		"token_endpoint":         &m.TokenEndpoint,
+		"userinfo_endpoint":      &m.UserinfoEndpoint,
+		"jwks_uri":               &m.JWKSURI,
+		"end_session_endpoint":   &m.EndSessionEndpoint,
+	} {
+		*field, err = o.text(name)
+		errs = append(errs, err)
+	}
+	m.IDTokenAlgs, err = o.texts("id_token_signing_alg_values_supported", false)
+	errs = append(errs, err)
+	m.AuthMethods, err = o.texts("token_endpoint_auth_methods_supported", false)
+	errs = append(errs, err)
+	m.IssParameter = string(o["authorization_response_iss_parameter_supported"]) == "true"
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("the metadata: %w", err)
+	}
+	if err := checkIssuer(m.Issuer, issuer, configurationURL); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func checkIssuer(got, issuer, configurationURL string) error {
+	if issuer == "" {
+		base := strings.TrimSuffix(configurationURL, WellKnown)
+		if got == base || got == base+"/" {
+			return nil
+		}
+		return fmt.Errorf("the metadata is of the issuer %q, its address is one of %q; name the issuer if that is right", clip(got), base)
+	}
+	if got == issuer {
+		return nil
+	}
+	hint := ""
+	if strings.TrimSuffix(got, "/") == strings.TrimSuffix(issuer, "/") {
+		hint = " (the slash at the end counts)"
+	}
+	return fmt.Errorf("the metadata is of the issuer %q, configured is %q%s", clip(got), issuer, hint)
+}
+
+// override puts configured addresses in the place of discovered ones.
+func (m *Metadata) override(e Endpoints) {
+	for _, pair := range []struct {
+		field *string
+		value string
+	}{
+		{&m.AuthorizationEndpoint, e.Authorization},
+		{&m.TokenEndpoint, e.Token},
+		{&m.UserinfoEndpoint, e.Userinfo},
+		{&m.JWKSURI, e.JWKS},
+		{&m.EndSessionEndpoint, e.EndSession},
+	} {
+		if pair.value != "" {
+			*pair.field = pair.value
+		}
+	}
+}
+
+// check refuses metadata that cannot serve: what is needed and absent, and
+// addresses that are not https (Core 16.17).
+func (m *Metadata) check(needKeys, insecure bool) error {
+	for _, endpoint := range []struct {
+		name, value string
+		needed      bool
+	}{
+		{"authorization_endpoint", m.AuthorizationEndpoint, true},
+		{"token_endpoint", m.TokenEndpoint, true},
+		{"jwks_uri", m.JWKSURI, needKeys},
+		{"userinfo_endpoint", m.UserinfoEndpoint, false},
+		{"end_session_endpoint", m.EndSessionEndpoint, false},
+	} {
+		if endpoint.value == "" {
+			if endpoint.needed {
+				return fmt.Errorf("the metadata has no %s", endpoint.name)
+			}
+			continue
+		}
+		if err := CheckURL(endpoint.value, insecure); err != nil {
+			return fmt.Errorf("%s: %w", endpoint.name, err)
+		}
+	}
+	return nil
+}
+
+// CheckURL refuses an address of a provider that is not an absolute https URL
+// without fragment or user. Plain http is for loopback, or where insecure is set.
+func CheckURL(text string, insecure bool) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not a URL", clip(text))
+	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("%q is not an absolute http or https URL", clip(text))
+	case u.User != nil || u.Fragment != "":
+		return fmt.Errorf("%q has a user or a fragment", clip(withoutQuery(u)))
+	case u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()):
+		return fmt.Errorf("%q is plain http, which is only for loopback", clip(text))
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback() && net.ParseIP(host) != nil
+}
+
+// algorithms returns which ID token algorithms are accepted: the configured
+// ones, else the asymmetric ones that discovery lists, else RS256. A provider
+// cannot bring in none or HS* by listing them.
+func algorithms(configured, discovered []string) []string {
+	if len(configured) > 0 {
+		return configured
+	}
+	var algs []string
+	for _, alg := range discovered {
+		if slices.Contains(asymmetric, alg) {
+			algs = append(algs, alg)
+		}
+	}
+	if len(algs) == 0 {
+		return []string{"RS256"}
+	}
+	return algs
+}
+
+var (
+	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	symmetric  = []string{"HS256", "HS384", "HS512"}
+)
+
+// KnownAlgorithm says whether an ID token algorithm may be configured.
+func KnownAlgorithm(alg string) bool {
+	return slices.Contains(asymmetric, alg) || slices.Contains(symmetric, alg)
+}
+
+// Symmetric says whether an algorithm signs with the client secret.
+func Symmetric(alg string) bool { return slices.Contains(symmetric, alg) }

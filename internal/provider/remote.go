@@ -1,0 +1,179 @@
+// Package provider speaks with one OpenID Provider over back channels:
+// discovery, keys, the token endpoint, userinfo, and the addresses that a
+// browser is sent to. It knows nothing of browsers, sessions or Caddy.
+package provider
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// metadataAge is after how long a login looks at the metadata anew.
+	metadataAge = time.Hour
+	firstPause  = time.Second
+	longPause   = 10 * time.Second
+)
+
+// RemoteConfig is all that shapes a Remote, so that two with the same
+// configuration are the same.
+type RemoteConfig struct {
+	Issuer           string // may be empty if ConfigurationURL is set
+	ConfigurationURL string // may be empty if Issuer is set
+	Endpoints        Endpoints
+	JWKS             []byte // a key set document in the place of jwks_uri
+	Insecure         bool
+	Timeout          time.Duration
+	TLS              *tls.Config
+	Proxy            func(*http.Request) (*url.URL, error)
+	Now              func() time.Time
+}
+
+// Remote is what was learned about a provider while running: its metadata and
+// keys. It is made without any network traffic, and outlives configurations.
+// It is safe for concurrent use.
+type Remote struct {
+	config RemoteConfig
+	client *http.Client
+	keys   *KeySet
+	flight singleflight.Group
+
+	mu       sync.Mutex
+	metadata *Metadata // the last good one
+	fetched  time.Time
+	failures int
+	next     time.Time // no attempt before
+	err      error     // of the last attempt
+}
+
+// NewRemote returns a Remote that has learned nothing yet.
+func NewRemote(config RemoteConfig) *Remote {
+	r := &Remote{config: config, client: newHTTPClient(config.TLS, config.Proxy, config.Timeout)}
+	if len(config.JWKS) > 0 {
+		r.keys = newStaticKeySet(config.JWKS)
+	} else {
+		r.keys = newKeySet(r.fetchKeys, config.Now)
+	}
+	return r
+}
+
+// Close gives back idle connections. Calls that are under way end normally.
+func (r *Remote) Close() { r.client.CloseIdleConnections() }
+
+// static says whether the configuration makes discovery needless.
+func (c *RemoteConfig) static() bool {
+	e := c.Endpoints
+	return c.Issuer != "" && e.Authorization != "" && e.Token != "" && (e.JWKS != "" || len(c.JWKS) > 0)
+}
+
+// Metadata returns what is known about the provider, and asks it where nothing
+// is, or where that is an hour old. Any number of callers share one request,
+// which does not end with the first of them. When the provider does not answer
+// the last good metadata serves; without any the error is Unavailable, and
+// further attempts wait, at first a second, never more than ten.
+func (r *Remote) Metadata(ctx context.Context) (*Metadata, error) {
+	if known, err, settled := r.known(); settled {
+		return known, err
+	}
+	answer := r.flight.DoChan("metadata", func() (any, error) {
+		if known, err, settled := r.known(); settled {
+			return known, err // another flight has just landed
+		}
+		return r.discover()
+	})
+	select {
+	case <-ctx.Done():
+		return nil, &Unavailable{Err: context.Cause(ctx), RetryAfter: firstPause}
+	case result := <-answer:
+		metadata, _ := result.Val.(*Metadata)
+		return metadata, result.Err
+	}
+}
+
+// known returns what can be said without asking: settled is false when it is
+// time to ask.
+func (r *Remote) known() (m *Metadata, err error, settled bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.config.Now()
+	waiting := now.Before(r.next)
+	switch {
+	case r.metadata != nil && (waiting || now.Sub(r.fetched) < metadataAge):
+		return r.metadata, nil, true
+	case waiting:
+		return nil, &Unavailable{r.err, r.next.Sub(now)}, true
+	}
+	return nil, nil, false
+}
+
+func (r *Remote) discover() (*Metadata, error) {
+	metadata, err := r.ask()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.config.Now()
+	if err != nil {
+		// A random part of the pause keeps many instances from asking at once.
+		pause := min(longPause, firstPause<<min(r.failures, 8))
+		pause = pause/2 + rand.N(pause/2)
+		r.failures++
+		r.err, r.next = err, now.Add(pause)
+		if r.metadata != nil {
+			return r.metadata, nil
+		}
+		return nil, &Unavailable{err, pause}
+	}
+	r.metadata, r.fetched, r.failures, r.err, r.next = metadata, now, 0, nil, time.Time{}
+	return metadata, nil
+}
+
+func (r *Remote) ask() (*Metadata, error) {
+	c := r.config
+	metadata := &Metadata{Issuer: c.Issuer}
+	if !c.static() {
+		address := c.ConfigurationURL
+		if address == "" {
+			address = ConfigurationURL(c.Issuer)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return nil, errors.New("the configuration URL is not a URL")
+		}
+		request.Header.Set("Accept", "application/json")
+		document, err := getDocument(r.client, request)
+		if err != nil {
+			return nil, err
+		}
+		if metadata, err = parseMetadata(document, c.Issuer, address); err != nil {
+			return nil, err
+		}
+	}
+	metadata.override(c.Endpoints)
+	if err := metadata.check(len(c.JWKS) == 0, c.Insecure); err != nil {
+		return nil, err
+	}
+	return metadata, nil
+}
+
+// fetchKeys gets the key set from where the metadata says it is.
+func (r *Remote) fetchKeys(ctx context.Context) ([]byte, error) {
+	metadata, err := r.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, metadata.JWKSURI, nil)
+	if err != nil {
+		return nil, errors.New("jwks_uri is not a URL")
+	}
+	request.Header.Set("Accept", "application/json, application/jwk-set+json")
+	return getDocument(r.client, request)
+}

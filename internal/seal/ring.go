@@ -1,0 +1,167 @@
+// Package seal encrypts and authenticates what the browser carries for us.
+//
+// A sealed value opens only for the purpose and at the place it was sealed
+// for: every purpose has keys of its own, derived with HKDF (RFC 5869), and
+// the place (cookie name, site) is authenticated by AES-256-GCM as
+// associated data. A ring holds several keys, so that they can be rotated:
+// the first seals, all of them open.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Purpose names what is sealed. Each purpose has keys of its own, so that a
+// sealed value of one purpose is noise for another.
+type Purpose string
+
+// The purposes of this project.
+const (
+	ForSession     Purpose = "session"
+	ForTransaction Purpose = "transaction"
+	ForIDToken     Purpose = "id_token_hint"
+)
+
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken}
+
+// MinSecret is the least length of a secret in bytes.
+const MinSecret = 32
+
+const (
+	version    = 1
+	keyIDSize  = 4
+	nonceSize  = 12
+	tagSize    = 16
+	headerSize = 1 + keyIDSize
+	overhead   = headerSize + nonceSize + tagSize
+)
+
+// ErrUnknownKey is returned by Open for a value that no key of the ring has
+// sealed: it may be from a newer ring, which is worth a look at the storage.
+var ErrUnknownKey = errors.New("sealed with a key that is not in the ring")
+
+// ErrBroken is returned by Open for a value that is not ours, was changed, or
+// was sealed for another purpose or place.
+var ErrBroken = errors.New("does not open")
+
+// Ring is an immutable set of keys. The first seals, all open.
+type Ring struct {
+	keys []derived
+}
+
+type derived struct {
+	id    uint32
+	aeads [len(purposes)]cipher.AEAD
+}
+
+// NewRing derives the keys of a ring from secrets, of at least MinSecret bytes
+// each. The first one seals.
+func NewRing(secrets ...[]byte) (*Ring, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("a ring needs at least one secret")
+	}
+	ring := &Ring{keys: make([]derived, 0, len(secrets))}
+	for _, secret := range secrets {
+		if len(secret) < MinSecret {
+			return nil, fmt.Errorf("a secret needs at least %d bytes, this one has %d", MinSecret, len(secret))
+		}
+		key, err := derive(secret)
+		if err != nil {
+			return nil, err
+		}
+		ring.keys = append(ring.keys, key)
+	}
+	return ring, nil
+}
+
+func derive(secret []byte) (derived, error) {
+	var d derived
+	prk, err := hkdf.Extract(sha256.New, secret, nil)
+	if err != nil {
+		return d, fmt.Errorf("extract key: %w", err)
+	}
+	id, err := hkdf.Expand(sha256.New, prk, "caddy-oidc-rp v1 key id", keyIDSize)
+	if err != nil {
+		return d, fmt.Errorf("expand key id: %w", err)
+	}
+	d.id = binary.BigEndian.Uint32(id)
+	for i, purpose := range purposes {
+		key, err := hkdf.Expand(sha256.New, prk, "caddy-oidc-rp v1 seal "+string(purpose), 32)
+		if err != nil {
+			return d, fmt.Errorf("expand key: %w", err)
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return d, fmt.Errorf("make cipher: %w", err)
+		}
+		if d.aeads[i], err = cipher.NewGCM(block); err != nil {
+			return d, fmt.Errorf("make AEAD: %w", err)
+		}
+	}
+	return d, nil
+}
+
+func (p Purpose) index() int {
+	for i, known := range purposes {
+		if p == known {
+			return i
+		}
+	}
+	panic("seal: unknown purpose " + string(p))
+}
+
+// Seal encrypts plain for a purpose at a place, as text that fits a cookie.
+func (r *Ring) Seal(purpose Purpose, place string, plain []byte) string {
+	key := &r.keys[0]
+	sealed := make([]byte, headerSize+nonceSize, overhead+len(plain))
+	sealed[0] = version
+	binary.BigEndian.PutUint32(sealed[1:], key.id)
+	nonce := sealed[headerSize : headerSize+nonceSize]
+	rand.Read(nonce) // never fails: the program ends when there is no entropy
+	sealed = key.aeads[purpose.index()].Seal(sealed, nonce, plain, []byte(place))
+	return base64.RawURLEncoding.EncodeToString(sealed)
+}
+
+// Open decrypts what Seal made for the same purpose and place. It is stale
+// when another than the first key had sealed it, so that the caller can seal
+// it anew. The errors are ErrUnknownKey and ErrBroken, and nothing else.
+func (r *Ring) Open(purpose Purpose, place, text string) (plain []byte, stale bool, err error) {
+	size := base64.RawURLEncoding.DecodedLen(len(text))
+	if size < overhead {
+		return nil, false, ErrBroken
+	}
+	// One buffer for the text, the opened value (in place) and the place.
+	buffer := make([]byte, size+len(place))
+	associated := buffer[size:]
+	copy(associated, place)
+	n, err := base64.RawURLEncoding.Decode(buffer[:size], []byte(text))
+	if err != nil || n < overhead || buffer[0] != version {
+		return nil, false, ErrBroken
+	}
+	id := binary.BigEndian.Uint32(buffer[1:])
+	nonce, sealed := buffer[headerSize:headerSize+nonceSize], buffer[headerSize+nonceSize:n]
+	known := false
+	for i := range r.keys {
+		if r.keys[i].id != id {
+			continue
+		}
+		known = true
+		plain, err = r.keys[i].aeads[purpose.index()].Open(sealed[:0], nonce, sealed, associated)
+		if err == nil {
+			return plain, i > 0, nil
+		}
+		break // ids collide once in four billion; a failed Open has overwritten the buffer
+	}
+	if !known {
+		return nil, false, ErrUnknownKey
+	}
+	return nil, false, ErrBroken
+}

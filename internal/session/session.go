@@ -1,0 +1,128 @@
+// Package session holds what one sign-in leaves behind and how it becomes
+// bytes, one login in flight and how that does, and the facts that end
+// sessions before their time.
+package session
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+)
+
+// ID names a session. It is random, made anew at each sign-in, and never
+// leaves the sealed cookie but in the fact that the session ended.
+type ID [16]byte
+
+// NewID returns a random id.
+func NewID() (id ID) {
+	rand.Read(id[:])
+	return id
+}
+
+// Binding stands for the provider that vouched: its issuer and our client id
+// there. A session is of no use for any other.
+type Binding [12]byte
+
+// Bind returns the binding of a provider.
+func Bind(issuer, clientID string) (b Binding) {
+	h := sha256.New()
+	var size [8]byte
+	binary.BigEndian.PutUint64(size[:], uint64(len(issuer)))
+	h.Write(size[:])
+	h.Write([]byte(issuer))
+	h.Write([]byte(clientID))
+	copy(b[:], h.Sum(nil))
+	return b
+}
+
+// Session is what one sign-in left behind. It is a value: nobody changes one
+// that another has.
+type Session struct {
+	ID       ID
+	Binding  Binding
+	Provider string // the provider's id in our configuration
+
+	SignedIn time.Time // to the millisecond: logout facts are compared with it
+	Expires  time.Time // the end of its lifetime, to the second
+	Seen     time.Time // for the idle timeout, to the second
+
+	Subject  string // sub
+	Username string // by the configured claims, without the provider's prefix
+	SID      string // the provider's name for its own session, may be empty
+
+	// Login and Return tell a second use of the same callback from another
+	// login, and where it was to lead.
+	Login  StateHash
+	Return string
+
+	AccessToken        string    // only where the application is to get it
+	AccessTokenExpires time.Time // zero if the provider did not say
+	IDToken            string    // only where the application is to get it
+
+	Claims claims.Set
+}
+
+// ErrNone is returned for anything that is not a session of this version.
+var ErrNone = errors.New("not a session")
+
+const sessionVersion = 1
+
+// Encode makes bytes of a session.
+func (s *Session) Encode() []byte {
+	w := writer{make([]byte, 0, 160+len(s.Subject)+len(s.Username)+len(s.Return)+len(s.AccessToken)+len(s.IDToken)+len(s.Claims))}
+	w.byte(sessionVersion)
+	w.raw(s.ID[:])
+	w.raw(s.Binding[:])
+	w.raw(s.Login[:])
+	w.millis(s.SignedIn)
+	w.seconds(s.Expires)
+	w.seconds(s.Seen)
+	w.seconds(s.AccessTokenExpires)
+	w.text(s.Provider)
+	w.text(s.Subject)
+	w.text(s.Username)
+	w.text(s.SID)
+	w.text(s.Return)
+	w.text(s.AccessToken)
+	w.text(s.IDToken)
+	w.raw([]byte(s.Claims))
+	return w.b
+}
+
+// Decode reads what Encode made. Its texts are cut from one copy of the
+// bytes; nothing of the claims is decoded. The only error is ErrNone.
+func (s *Session) Decode(encoded []byte) error {
+	r := reader{s: string(encoded)}
+	if r.byte() != sessionVersion {
+		return ErrNone
+	}
+	copy(s.ID[:], r.raw(len(s.ID)))
+	copy(s.Binding[:], r.raw(len(s.Binding)))
+	copy(s.Login[:], r.raw(len(s.Login)))
+	s.SignedIn = r.millis()
+	s.Expires = r.seconds()
+	s.Seen = r.seconds()
+	s.AccessTokenExpires = r.seconds()
+	s.Provider = r.text()
+	s.Subject = r.text()
+	s.Username = r.text()
+	s.SID = r.text()
+	s.Return = r.text()
+	s.AccessToken = r.text()
+	s.IDToken = r.text()
+	s.Claims = claims.Set(r.s)
+	if r.bad || s.Subject == "" {
+		return ErrNone
+	}
+	return nil
+}
+
+// Over says whether the session's own times have run out: its lifetime, or the
+// idle timeout where there is one (zero is none).
+func (s *Session) Over(now time.Time, idle time.Duration) bool {
+	return !now.Before(s.Expires) || idle > 0 && !now.Before(s.Seen.Add(idle))
+}

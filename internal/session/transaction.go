@@ -1,0 +1,97 @@
+package session
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"time"
+)
+
+// TransactionLifetime is how long a login may take.
+const TransactionLifetime = 15 * time.Minute
+
+// StateHash stands for a state: it names the transaction's cookie and lets a
+// session remember which login made it, without the state itself.
+type StateHash [8]byte
+
+// HashState returns the hash of a state parameter.
+func HashState(state string) (h StateHash) {
+	sum := sha256.Sum256([]byte(state))
+	copy(h[:], sum[:])
+	return h
+}
+
+// CookieSuffix is the hash as the end of a cookie's name: 8 characters.
+func (h StateHash) CookieSuffix() string {
+	return base64.RawURLEncoding.EncodeToString(h[:6])
+}
+
+// Transaction is one login in flight. All its secrets are random (RFC 9700
+// 4.7.1): 128 bits of state and of nonce, 256 of PKCE verifier (RFC 7636 4.1).
+type Transaction struct {
+	State    string
+	Nonce    string
+	Verifier string
+
+	Binding     Binding
+	Provider    string
+	RedirectURI string // the token request repeats it byte for byte
+	Return      string // checked; empty means home
+	Began       time.Time
+}
+
+// NewTransaction returns a transaction with fresh secrets.
+func NewTransaction() Transaction {
+	var secrets [64]byte
+	rand.Read(secrets[:])
+	encode := base64.RawURLEncoding.EncodeToString
+	return Transaction{State: encode(secrets[:16]), Nonce: encode(secrets[16:32]), Verifier: encode(secrets[32:])}
+}
+
+const transactionVersion = 1
+
+// Encode makes bytes of a transaction.
+func (t *Transaction) Encode() []byte {
+	w := writer{make([]byte, 0, 160+len(t.Provider)+len(t.RedirectURI)+len(t.Return))}
+	w.byte(transactionVersion)
+	w.raw(t.Binding[:])
+	w.seconds(t.Began)
+	for _, secret := range []string{t.State, t.Nonce, t.Verifier} {
+		raw, err := base64.RawURLEncoding.DecodeString(secret)
+		if err != nil {
+			raw = nil // not one of ours; reads back as empty and matches nothing
+		}
+		w.text(string(raw))
+	}
+	w.text(t.Provider)
+	w.text(t.RedirectURI)
+	w.text(t.Return)
+	return w.b
+}
+
+// Decode reads what Encode made. The only error is ErrNone.
+func (t *Transaction) Decode(encoded []byte) error {
+	r := reader{s: string(encoded)}
+	if r.byte() != transactionVersion {
+		return ErrNone
+	}
+	copy(t.Binding[:], r.raw(len(t.Binding)))
+	t.Began = r.seconds()
+	for _, secret := range []*string{&t.State, &t.Nonce, &t.Verifier} {
+		*secret = base64.RawURLEncoding.EncodeToString([]byte(r.text()))
+	}
+	t.Provider = r.text()
+	t.RedirectURI = r.text()
+	t.Return = r.text()
+	if r.bad || r.s != "" || t.State == "" || t.Nonce == "" || t.Verifier == "" {
+		return ErrNone
+	}
+	return nil
+}
+
+// Over says whether the login took too long, or began in the future by more
+// than clocks differ.
+func (t *Transaction) Over(now time.Time) bool {
+	age := now.Sub(t.Began)
+	return age >= TransactionLifetime || age < -time.Minute
+}

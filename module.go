@@ -1,0 +1,273 @@
+// Package oidcrp is a Caddy plugin that puts OpenID Connect single sign-on in
+// front of any site: an OpenID Connect relying party.
+//
+// It is an app, oidc_rp, that holds what sites share, and a handler,
+// http.handlers.oidc_rp, that guards a site. Everything that does not need
+// Caddy is in packages under internal.
+package oidcrp
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+	caddy.RegisterModule(Handler{})
+	httpcaddyfile.RegisterGlobalOption("oidc_rp", parseGlobal)
+	httpcaddyfile.RegisterDirective("oidc_rp", parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder("oidc_rp", httpcaddyfile.Before, "basic_auth")
+}
+
+// App holds what several sites share: providers by id, which of them is the
+// default, and how sessions are kept. A site that needs nothing shared needs
+// no configuration of the app.
+type App struct {
+	// Providers that sites can name, by id.
+	Providers map[string]*Provider `json:"providers,omitempty"`
+
+	// The id of the provider that `default` means at sites that do not say
+	// otherwise. Default: the only provider of a site.
+	DefaultProvider string `json:"default_provider,omitempty"`
+
+	// How sign-ins are remembered; a site can override each option.
+	Session *SessionConfig `json:"session,omitempty"`
+
+	ctx      caddy.Context
+	clock    *clock
+	logger   *zap.Logger
+	shared   *shared
+	parties  map[string]*party
+	handlers []*Handler
+	looked   *sync.Once // at the sites as a whole
+	release  []func() error
+}
+
+// CaddyModule returns the module's registration.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "oidc_rp", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision prepares the shared providers. It opens no connection and touches
+// no storage: Caddy also runs it for a mere validation.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
+	a.logger = ctx.Logger()
+	a.looked = new(sync.Once)
+	a.clock = newClock()
+	var err error
+	if a.shared, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(ctx.Storage(), a.clock.Now) }); err != nil {
+		return err
+	}
+	a.parties = make(map[string]*party, len(a.Providers))
+	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
+		p, err := newParty(id, a.Providers[id], a.clock.Now, &a.release)
+		if err != nil {
+			return fmt.Errorf("provider %s: %w", id, err)
+		}
+		a.parties[id] = p
+	}
+	if a.DefaultProvider != "" && a.parties[a.DefaultProvider] == nil {
+		return fmt.Errorf("default_provider %s: there is no such provider", a.DefaultProvider)
+	}
+	return nil
+}
+
+// Start tells the shared state what the sites need of it, which a configuration
+// that was only validated must not do, and looks at the sites as a whole.
+func (a *App) Start() error {
+	for _, h := range a.handlers {
+		a.shared.keys.Demand(time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime))
+	}
+	a.shared.start(a.logger)
+	a.lookAtSites()
+	return nil
+}
+
+// Stop does nothing: requests may still be under way, and what they use is
+// given back in Cleanup.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives back exactly what Provision took, however far it came.
+func (a *App) Cleanup() error { return releaseAll(&a.release) }
+
+// Handler implements a middleware that guards a site with OpenID Connect: who
+// is not signed in is sent to a provider to do so, and the application behind
+// learns who is. It serves the endpoints of the login itself, and calls the
+// next handler only for requests that may pass.
+//
+// It sets these placeholders, all empty for nobody:
+//
+//	{http.auth.user.id}               the user's name
+//	{http.auth.user.name}             the claim name
+//	{http.auth.user.email}            the claim email, if it is verified
+//	{http.auth.user.groups}           the user's groups, comma-separated
+//	{http.auth.user.claims.<name>}    any claim; dots reach into objects
+//	{http.oidc_rp.authenticated}      true or false
+//	{http.oidc_rp.provider}           the provider's id
+//	{http.oidc_rp.subject}            the user's sub at the provider
+//	{http.oidc_rp.issuer}             the provider's issuer
+//	{http.oidc_rp.expires}            the end of the session, RFC 3339
+//	{http.oidc_rp.login_url}          signs in and leads back to this page
+//	{http.oidc_rp.logout_url}         signs out
+//	{http.oidc_rp.error.code}         why a sign-in did not work, on the home page
+//	{http.oidc_rp.error.message}      the same for people
+//	{http.oidc_rp.access_token}       where upstream asks for it
+//	{http.oidc_rp.id_token}           where upstream asks for it
+type Handler struct {
+	// What the guard covers. Default: everything. The endpoints are served
+	// whatever it matches.
+	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+
+	// `private`: only for who is signed in. `public`: for anybody, and who is
+	// signed in is known. `endpoints`: guards nothing and only serves the
+	// endpoints, for sites that guard inside several routes. Default:
+	// `private`.
+	Mode string `json:"mode,omitempty"`
+
+	// The shared providers at which users of this site may sign in. Default:
+	// the only shared one.
+	Providers []string `json:"providers,omitempty"`
+
+	// Providers of this site alone, by id.
+	OwnProviders map[string]*Provider `json:"own_providers,omitempty"`
+
+	// The id of the provider that `default` means. Default: the app's, or the
+	// only one.
+	DefaultProvider string `json:"default_provider,omitempty"`
+
+	// Routes that differ from the mode. The first that matches decides.
+	Routes []*Route `json:"routes,omitempty"`
+
+	// What happens to who is not signed in, where that is needed: `redirect`
+	// to the login, `deny` with 401, or `auto`: a page load is redirected,
+	// anything else denied. Default: `auto`.
+	Unauthenticated string `json:"unauthenticated,omitempty"`
+
+	// What the application is told.
+	Upstream *UpstreamConfig `json:"upstream,omitempty"`
+
+	// What happens to a bodyless CORS preflight to a private route: `pass`,
+	// without any identity, or `deny`. Default: `deny`.
+	Preflight string `json:"preflight,omitempty"`
+
+	// Where errors of a public site lead. Default: `/`.
+	Home string `json:"home,omitempty"`
+
+	// Other origins that a login may return to. Default: this site alone.
+	ReturnTo []string `json:"return_to,omitempty"`
+
+	// Where a browser ends after a logout. Default: a built-in page.
+	SignedOut string `json:"signed_out,omitempty"`
+
+	// The path under which the endpoints are. Default: `/@app/auth`.
+	Endpoints string `json:"endpoints,omitempty"`
+
+	// The path that signs out. Default: `/Special:UserLogout`.
+	LogoutPath string `json:"logout_path,omitempty"`
+
+	// The site's own origin. Default: the request's. Needed where the site
+	// answers to any host name.
+	BaseURL string `json:"base_url,omitempty"`
+
+	// `builtin` renders error pages here, `caddy` leaves them to
+	// `handle_errors`. Default: `builtin`.
+	ErrorPages string `json:"error_pages,omitempty"`
+
+	// A folder with templates that take the place of the built-in ones of the
+	// same name: `error.html`, `signed_out.html`, `confirm.html`,
+	// `layout.html`.
+	Pages string `json:"pages,omitempty"`
+
+	// How sign-ins are remembered at this site, over what the app says.
+	Session *SessionConfig `json:"session,omitempty"`
+
+	app     *App
+	now     func() time.Time
+	logger  *zap.Logger
+	release []func() error
+
+	guard           caddyhttp.MatcherSets
+	parties         map[string]*party
+	byRedirectPath  map[string]*party
+	defaultParty    *party
+	session         SessionConfig
+	keys            keySource
+	journal         *session.Journal
+	pages           *pages
+	base            *address.Origin
+	returnTo        []address.Origin
+	identityHeaders []string
+	neededClaims    []string
+	sites           *siteCache
+	neighbours      map[string]bool // ids of other instances on the same site
+}
+
+// CaddyModule returns the module's registration.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.oidc_rp", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision resolves the configuration. Like the app's it opens no connection.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	h.sites = new(siteCache)
+	module, err := ctx.App("oidc_rp")
+	if err != nil {
+		return err
+	}
+	h.app = module.(*App)
+	h.now = h.app.clock.Now
+	for _, resolve := range []func(caddy.Context) error{
+		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
+	} {
+		if err := resolve(ctx); err != nil {
+			return err
+		}
+	}
+	h.app.handlers = append(h.app.handlers, h)
+	return nil
+}
+
+// Cleanup gives back exactly what Provision took, however far it came.
+// Requests that are under way go on.
+func (h *Handler) Cleanup() error { return releaseAll(&h.release) }
+
+// acquire takes something that must be given back, and remembers how.
+func acquire[T any](release *[]func() error, take func() (T, func() error, error)) (T, error) {
+	value, giveBack, err := take()
+	if err == nil {
+		*release = append(*release, giveBack)
+	}
+	return value, err
+}
+
+func releaseAll(release *[]func() error) error {
+	var errs []error
+	for _, giveBack := range *release {
+		errs = append(errs, giveBack())
+	}
+	*release = nil
+	return errors.Join(errs...)
+}
+
+var (
+	_ caddy.App                   = (*App)(nil)
+	_ caddy.Provisioner           = (*App)(nil)
+	_ caddy.CleanerUpper          = (*App)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,106 @@
+package oidcrp
+
+import (
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// lookAtSites walks through the sites of the HTTP app, once, when all are
+// provisioned: instances on one site learn of each other's providers, since
+// the endpoints of one must not be guarded by another, and an instance on a
+// site for any host name is warned about. The HTTP app may serve before this
+// one starts, so who comes first looks.
+func (a *App) lookAtSites() {
+	a.looked.Do(func() {
+		if module, err := a.ctx.AppIfConfigured("http"); err == nil {
+			look(module.(*caddyhttp.App))
+		}
+	})
+}
+
+func look(http *caddyhttp.App) {
+	for _, server := range http.Servers {
+		for _, route := range server.Routes {
+			w := walk{server: server}
+			w.routes(caddyhttp.RouteList{route}, hasHost(route))
+			meet(w.found)
+		}
+	}
+}
+
+// isNeighbour says whether another instance on this site has a provider of the
+// id, and this one has not.
+func (h *Handler) isNeighbour(id string) bool {
+	if h.partyByID(id) != nil {
+		return false
+	}
+	h.app.lookAtSites()
+	return h.neighbours[id]
+}
+
+// meet tells instances on one site of each other's ids.
+func meet(found []*Handler) {
+	for _, h := range found {
+		for _, other := range found {
+			for id := range other.parties {
+				if h.parties[id] != nil {
+					continue
+				}
+				if h.neighbours == nil {
+					h.neighbours = make(map[string]bool)
+				}
+				h.neighbours[id] = true
+			}
+		}
+	}
+}
+
+type walk struct {
+	server *caddyhttp.Server
+	found  []*Handler
+	depth  int
+}
+
+// routes looks for our instances in routes and what they contain.
+func (w *walk) routes(routes caddyhttp.RouteList, host bool) {
+	if w.depth++; w.depth > 32 {
+		return // named routes can invoke each other
+	}
+	defer func() { w.depth-- }()
+	for i := range routes {
+		host := host || hasHost(routes[i])
+		for _, handler := range routes[i].Handlers {
+			switch m := handler.(type) {
+			case *Handler:
+				w.found = append(w.found, m)
+				if !host && m.base == nil {
+					m.logger.Warn("this site answers to any host name: pin its own with base_url, or name the site's host")
+				}
+			case *caddyhttp.Subroute:
+				w.routes(m.Routes, host)
+			case *caddyhttp.Invoke:
+				if named := w.server.NamedRoutes[m.Name]; named != nil {
+					w.routes(caddyhttp.RouteList{*named}, host)
+				}
+			}
+		}
+	}
+}
+
+func hasHost(route caddyhttp.Route) bool {
+	if len(route.MatcherSets) == 0 {
+		return false
+	}
+	for _, set := range route.MatcherSets {
+		found := false
+		for _, matcher := range set {
+			switch matcher.(type) {
+			case caddyhttp.MatchHost, *caddyhttp.MatchHost:
+				found = true
+			}
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}

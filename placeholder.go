@@ -1,0 +1,160 @@
+package oidcrp
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+)
+
+const (
+	userSpace = "http.auth.user."
+	ourSpace  = "http.oidc_rp."
+	// groupsEntry is where the groups are kept in a session's claims when the
+	// configured path is not just the claim groups. No claim has such a name.
+	groupsEntry = "\x01groups"
+)
+
+// placeholder answers for the whole of our two name spaces: what has no value
+// is empty, since an unknown placeholder would be sent on as it is written.
+// Nothing is decoded before it is asked for.
+func (v *visit) placeholder(key string) (any, bool) {
+	if name, ok := strings.CutPrefix(key, userSpace); ok {
+		return v.user(name), true
+	}
+	if name, ok := strings.CutPrefix(key, ourSpace); ok {
+		return v.own(name), true
+	}
+	return nil, false
+}
+
+func (v *visit) user(name string) any {
+	if !v.signedIn() {
+		if name == "groups" {
+			return claims.List(nil) // so that «in» is false, and no error
+		}
+		return ""
+	}
+	switch name {
+	case "id":
+		return v.userID()
+	case "name":
+		if value, ok := v.session.Claims.Get("name"); ok {
+			return value.Text()
+		}
+		return ""
+	case "email":
+		return v.verifiedEmail()
+	case "groups":
+		return v.groups()
+	}
+	if path, ok := strings.CutPrefix(name, "claims."); ok {
+		if path == "sub" {
+			return claims.Clean(v.session.Subject)
+		}
+		if value, ok := v.session.Claims.Path(path); ok {
+			return value.Typed()
+		}
+	}
+	return ""
+}
+
+// userID is the user's name: with several providers, users of any but the
+// default one have their provider's id before it. No name can contain the
+// slash that comes between, so no provider can name a user of another.
+func (v *visit) userID() string {
+	name := claims.Encoded(v.session.Username, "%/")
+	if len(v.h.parties) > 1 && v.party != v.h.defaultParty {
+		return v.party.id + "/" + name
+	}
+	return name
+}
+
+// verifiedEmail is the e-mail address if the provider says that it is the
+// user's: anybody can claim any other.
+func (v *visit) verifiedEmail() string {
+	verified, _ := v.session.Claims.Get("email_verified")
+	if email, ok := v.session.Claims.Get("email"); ok && verifies(verified) {
+		return email.Text()
+	}
+	return ""
+}
+
+func verifies(value claims.Value) bool { return value.True() }
+
+func (v *visit) groups() claims.List {
+	value, ok := v.session.Claims.Get(groupsEntry)
+	if !ok {
+		value, ok = v.session.Claims.Get("groups")
+	}
+	if !ok {
+		return nil
+	}
+	list, _ := value.List()
+	for i := range list {
+		list[i] = claims.Clean(list[i])
+	}
+	return list
+}
+
+func (v *visit) own(name string) any {
+	switch name {
+	case "authenticated":
+		return v.signedIn()
+	case "login_url":
+		return v.loginURL()
+	case "logout_url":
+		return v.h.LogoutPath
+	case "error.code":
+		return v.errorCode()
+	case "error.message":
+		return messageOf(v.errorCode())
+	}
+	if !v.signedIn() {
+		return ""
+	}
+	switch name {
+	case "provider":
+		return v.party.id
+	case "subject":
+		return claims.Clean(v.session.Subject)
+	case "issuer":
+		return v.party.issuer
+	case "expires":
+		return v.session.Expires.UTC().Format(time.RFC3339)
+	case "access_token":
+		if v.h.Upstream != nil && v.h.Upstream.AccessToken != "" {
+			return v.accessToken()
+		}
+	case "id_token":
+		if v.h.Upstream != nil && v.h.Upstream.IDToken != "" {
+			return v.session.IDToken
+		}
+	}
+	return ""
+}
+
+// accessToken is the token while it is good for something.
+func (v *visit) accessToken() string {
+	if expires := v.session.AccessTokenExpires; !expires.IsZero() && !v.h.now().Before(expires) {
+		return ""
+	}
+	return v.session.AccessToken
+}
+
+// loginURL signs in with the default provider and leads back to this page.
+func (v *visit) loginURL() string {
+	return v.h.loginURL(v.h.defaultParty, returnOf(v.r))
+}
+
+func (h *Handler) loginURL(p *party, returnTo string) string {
+	address := h.Endpoints + "/" + p.id + "/login"
+	if returnTo != "" && returnTo != h.Home {
+		address += "?returnto=" + url.QueryEscape(returnTo)
+	}
+	return address
+}
+
+// errorCode is what auth_error in the query names, if that is one of our codes.
+func (v *visit) errorCode() string { return errorCodeOf(v.r) }

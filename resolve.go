@@ -1,0 +1,190 @@
+package oidcrp
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+)
+
+const (
+	defaultEndpoints  = "/@app/auth"
+	defaultLogoutPath = "/Special:UserLogout"
+)
+
+// resolveWords checks the options that are one of a few words, and fills in
+// what they are when not set.
+func (h *Handler) resolveWords(caddy.Context) error {
+	h.Mode = orElse(h.Mode, modePrivate)
+	h.Unauthenticated = orElse(h.Unauthenticated, "auto")
+	h.Preflight = orElse(h.Preflight, "deny")
+	h.ErrorPages = orElse(h.ErrorPages, "builtin")
+	errs := []error{
+		oneOf("mode", h.Mode, modePrivate, modePublic, modeEndpoints),
+		oneOf("unauthenticated", h.Unauthenticated, "auto", "redirect", "deny"),
+		oneOf("preflight", h.Preflight, "pass", "deny"),
+		oneOf("error_pages", h.ErrorPages, "builtin", "caddy"),
+	}
+	for _, route := range h.Routes {
+		errs = append(errs, oneOf("routes: mode", route.Mode, modePrivate, modePublic))
+		if route.Unauthenticated != "" {
+			errs = append(errs, oneOf("routes: unauthenticated", route.Unauthenticated, "auto", "redirect", "deny"))
+		}
+		if route.Mode == modePublic && route.Unauthenticated != "" {
+			errs = append(errs, errors.New("routes: unauthenticated means nothing on a public route"))
+		}
+	}
+	if h.Mode == modeEndpoints && (len(h.Routes) > 0 || len(h.MatcherSetsRaw) > 0 || h.Upstream != nil) {
+		errs = append(errs, errors.New("endpoints guards nothing: it takes no matcher, no routes and no upstream"))
+	}
+	return errors.Join(errs...)
+}
+
+func (h *Handler) resolveMatchers(ctx caddy.Context) error {
+	load := func(module any, raw caddyhttp.RawMatcherSets, into *caddyhttp.MatcherSets) error {
+		if len(raw) == 0 {
+			return nil
+		}
+		loaded, err := ctx.LoadModule(module, "MatcherSetsRaw")
+		if err != nil {
+			return fmt.Errorf("load matchers: %w", err)
+		}
+		return into.FromInterface(loaded)
+	}
+	if err := load(h, h.MatcherSetsRaw, &h.guard); err != nil {
+		return err
+	}
+	for _, route := range h.Routes {
+		if len(route.MatcherSetsRaw) == 0 {
+			return errors.New("routes: a route needs at least one matcher")
+		}
+		if err := load(route, route.MatcherSetsRaw, &route.matchers); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolveProviders finds the providers of this site, and which one is default.
+func (h *Handler) resolveProviders(caddy.Context) error {
+	h.parties = make(map[string]*party)
+	shared := h.Providers
+	if len(shared) == 0 && len(h.OwnProviders) == 0 {
+		shared = slices.Sorted(maps.Keys(h.app.parties))
+		switch len(shared) {
+		case 0:
+			return errors.New("no provider is configured")
+		case 1:
+		default:
+			return fmt.Errorf("there are several providers (%s): name those of this site with the option provider", strings.Join(shared, ", "))
+		}
+	}
+	for _, id := range shared {
+		p := h.app.parties[id]
+		if p == nil {
+			return fmt.Errorf("provider %s: there is no shared provider of this name", id)
+		}
+		if h.parties[id] != nil {
+			return fmt.Errorf("provider %s: is named twice", id)
+		}
+		h.parties[id] = p
+	}
+	for _, id := range slices.Sorted(maps.Keys(h.OwnProviders)) {
+		if h.app.parties[id] != nil {
+			return fmt.Errorf("provider %s: a shared provider has this id", id)
+		}
+		p, err := newParty(id, h.OwnProviders[id], h.now, &h.release)
+		if err != nil {
+			return fmt.Errorf("provider %s: %w", id, err)
+		}
+		h.parties[id] = p
+	}
+	h.byRedirectPath = make(map[string]*party)
+	for id, p := range h.parties {
+		if p.redirectPath == "" {
+			continue
+		}
+		if other := h.byRedirectPath[p.redirectPath]; other != nil {
+			return fmt.Errorf("provider %s: redirect_path is that of provider %s", id, other.id)
+		}
+		h.byRedirectPath[p.redirectPath] = p
+	}
+	return h.resolveDefault()
+}
+
+func (h *Handler) resolveDefault() error {
+	id := h.DefaultProvider
+	if id == "" && h.parties[h.app.DefaultProvider] != nil {
+		id = h.app.DefaultProvider
+	}
+	if id == "" && len(h.parties) == 1 {
+		for only := range h.parties {
+			id = only
+		}
+	}
+	if id == "" {
+		return fmt.Errorf("there are several providers (%s): say which is meant by default with default_provider",
+			strings.Join(slices.Sorted(maps.Keys(h.parties)), ", "))
+	}
+	h.defaultParty = h.parties[id]
+	if h.defaultParty == nil {
+		return fmt.Errorf("default_provider %s: is not a provider of this site", id)
+	}
+	return nil
+}
+
+// resolveAddresses checks the addresses that the site has and leads to.
+func (h *Handler) resolveAddresses(caddy.Context) error {
+	h.Home = orElse(h.Home, "/")
+	h.Endpoints = orElse(h.Endpoints, defaultEndpoints)
+	h.LogoutPath = orElse(h.LogoutPath, defaultLogoutPath)
+	for _, path := range []struct{ option, value string }{{"home", h.Home}, {"endpoints", h.Endpoints}, {"logout_path", h.LogoutPath}} {
+		if _, ok := address.Return(path.value, address.Origin{}, nil); !ok {
+			return fmt.Errorf("%s: %q is not a path", path.option, path.value)
+		}
+		if path.option != "home" && (strings.ContainsAny(path.value, "?#%;") || len(path.value) < 2 || strings.HasSuffix(path.value, "/")) {
+			return fmt.Errorf("%s: %q is not a plain path without a slash at its end", path.option, path.value)
+		}
+	}
+	if _, _, under := h.cutEndpoint(h.LogoutPath); under {
+		return errors.New("logout_path: is under the endpoints")
+	}
+	for path, p := range h.byRedirectPath {
+		if _, _, under := h.cutEndpoint(path); under || path == h.LogoutPath {
+			return fmt.Errorf("provider %s: redirect_path is one of our own addresses", p.id)
+		}
+	}
+	if h.BaseURL != "" {
+		text, err := expand(h.BaseURL)
+		if err != nil {
+			return fmt.Errorf("base_url: %w", err)
+		}
+		base, err := address.ParseOrigin(text)
+		if err != nil {
+			return fmt.Errorf("base_url: %w", err)
+		}
+		h.base = &base
+	}
+	for _, text := range h.ReturnTo {
+		origin, err := address.ParseOrigin(text)
+		if err != nil {
+			return fmt.Errorf("return_to: %w", err)
+		}
+		h.returnTo = append(h.returnTo, origin)
+	}
+	if h.SignedOut != "" {
+		_, isPath := address.Return(h.SignedOut, address.Origin{}, nil)
+		u, err := url.Parse(h.SignedOut)
+		if !isPath && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+			return fmt.Errorf("signed_out: %q is neither a path nor an http or https URL", h.SignedOut)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package oidcrp
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// responder sees to the Cache-Control of the application's answer before it is
+// sent: what was made for one user belongs into no shared cache, and an answer
+// on which we set a cookie into none at all.
+type responder struct {
+	*caddyhttp.ResponseWriterWrapper
+	wrapper caddyhttp.ResponseWriterWrapper
+	// noStore: we set a cookie.
+	noStore bool
+	ready   bool
+	value   [1]string
+}
+
+func (w *responder) wrap(next http.ResponseWriter, noStore bool) http.ResponseWriter {
+	w.wrapper.ResponseWriter = next
+	w.ResponseWriterWrapper = &w.wrapper
+	w.noStore = noStore
+	return w
+}
+
+func (w *responder) prepare() {
+	if w.ready {
+		return
+	}
+	w.ready = true
+	header := w.Header()
+	switch {
+	case w.noStore:
+		w.set("no-store")
+	case len(header["Cache-Control"]) == 0:
+		w.set("private")
+	}
+}
+
+// set needs a list of its own for each answer: handlers change values in place.
+func (w *responder) set(value string) {
+	w.value[0] = value
+	w.Header()["Cache-Control"] = w.value[:]
+}
+
+// WriteHeader implements http.ResponseWriter. Informational answers come
+// before the real one.
+func (w *responder) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.prepare()
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *responder) Write(p []byte) (int, error) {
+	w.prepare()
+	return w.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (w *responder) ReadFrom(r io.Reader) (int64, error) {
+	w.prepare()
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is what http.ResponseController calls.
+func (w *responder) FlushError() error {
+	w.prepare()
+	return http.NewResponseController(w.ResponseWriterWrapper.ResponseWriter).Flush()
+}
+
+var (
+	_ http.ResponseWriter = (*responder)(nil)
+	_ io.ReaderFrom       = (*responder)(nil)
+)

@@ -1,0 +1,184 @@
+package oidcrp
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// factMargin keeps a logout longer than the session, for clocks that differ.
+const factMargin = 10 * time.Minute
+
+// protocolClaims are about the token and not the user; they are not kept.
+var protocolClaims = []string{
+	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash",
+	"sid", "_claim_names", "_claim_sources",
+}
+
+// keepClaims makes the session's claims: those of userinfo under those of the
+// ID token, which is signed, then the configured names.
+func (h *Handler) keepClaims(p *party, idToken, info provider.Claims) (claims.Set, error) {
+	all := make(map[string]json.RawMessage, len(idToken)+len(info))
+	maps.Copy(all, info)
+	maps.Copy(all, idToken)
+	// An address and what vouches for it come from one source.
+	source := info
+	if _, ok := idToken["email"]; ok {
+		source = idToken
+	}
+	delete(all, "email_verified")
+	if raw, ok := source["email_verified"]; ok {
+		all["email_verified"] = raw
+	}
+	set, err := claims.Encode(all)
+	if err != nil {
+		return "", err
+	}
+	kept := make(map[string]json.RawMessage, len(all))
+	for name, raw := range all {
+		if !slices.Contains(protocolClaims, name) && !strings.ContainsFunc(name, isControl) {
+			kept[name] = raw
+		}
+	}
+	for local, path := range p.config.Claims {
+		if value, ok := set.Path(path); ok {
+			kept[local] = value.JSON()
+		}
+	}
+	if p.groups != "groups" {
+		if value, ok := set.Path(p.groups); ok {
+			kept[groupsEntry] = value.JSON()
+		}
+	}
+	if h.session.Claims != nil {
+		maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return !h.isKept(name) })
+	}
+	return claims.Encode(kept)
+}
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+
+// isKept says whether a claim is in the list, or is named by what the
+// application is told.
+func (h *Handler) isKept(name string) bool {
+	if name == groupsEntry {
+		name = "groups"
+	}
+	if slices.Contains(h.session.Claims, name) {
+		return true
+	}
+	return slices.ContainsFunc(h.neededClaims, func(path string) bool {
+		return path == name || claims.SplitPath(path)[0] == name || path == "email" && name == "email_verified"
+	})
+}
+
+// keepSession seals a new session into the browser's cookies and ends the one
+// that it replaces.
+func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, fresh *session.Session, idToken string) *failure {
+	chunks, ok := cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode()), h.session.MaxChunks)
+	if !ok {
+		return &failure{sessionTooLarge, fmt.Errorf("the session does not fit %d cookies; the largest claims are %s; see session { claims }",
+			h.session.MaxChunks, strings.Join(fresh.Claims.Largest(3), ", ")), p, ""}
+	}
+	if v.signedIn() {
+		ended := session.EndedSession(v.session.ID, h.now(), v.session.Expires.Add(factMargin))
+		if err := h.journal.End(r.Context(), ended); err != nil {
+			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
+		}
+	}
+	present := cookie.Find(v.cookies, s.sessionCookie).Chunks
+	h.writeChunks(w, s, chunks, present, fresh.Expires)
+	h.keepIDToken(w, s, ring, fresh, idToken)
+	h.logger.Info("signed in", zap.String("provider", p.id), zap.String("host", r.Host))
+	return nil
+}
+
+// writeChunks writes a session's cookies and expires those that a larger one
+// has left behind.
+func (h *Handler) writeChunks(w http.ResponseWriter, s *site, chunks []string, present uint8, expires time.Time) {
+	maxAge := max(1, int(expires.Sub(h.now()).Seconds()))
+	for i, chunk := range chunks {
+		cookie.Set(w.Header(), s.cookie(h, cookie.ChunkName(s.sessionCookie, i), chunk, "/", maxAge))
+	}
+	for i := len(chunks); i < cookie.MaxChunks; i++ {
+		if present&(1<<i) != 0 {
+			h.expire(w, s, cookie.ChunkName(s.sessionCookie, i))
+		}
+	}
+}
+
+// clearSession expires the session's cookies that the browser has sent.
+func (h *Handler) clearSession(w http.ResponseWriter, s *site, present uint8) {
+	h.writeChunks(w, s, nil, present, h.now())
+}
+
+// keepIDToken keeps the ID token as a hint for the logout at the provider, in a
+// cookie that only the logout gets to see. One that is too large for a cookie
+// is not kept; the logout then says client_id and logout_hint.
+func (h *Handler) keepIDToken(w http.ResponseWriter, s *site, ring *seal.Ring, fresh *session.Session, idToken string) {
+	value := ring.Seal(seal.ForIDToken, s.hintPlace, append(fresh.ID[:], idToken...))
+	maxAge := int(fresh.Expires.Sub(h.now()).Seconds())
+	if len(value) > cookie.ChunkSize {
+		value, maxAge = "", -1
+	}
+	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, value, h.LogoutPath, maxAge))
+}
+
+// idTokenHint returns the ID token that belongs to the session, if the browser
+// still has it.
+func (h *Handler) idTokenHint(v *visit, s *site, ring *seal.Ring) string {
+	for _, c := range cookie.WithPrefix(v.cookies, s.hintCookie, 4) {
+		if c.Name != s.hintCookie {
+			continue
+		}
+		plain, _, err := ring.Open(seal.ForIDToken, s.hintPlace, c.Value)
+		if err == nil && len(plain) > len(v.session.ID) && session.ID(plain[:16]) == v.session.ID {
+			return string(plain[16:])
+		}
+	}
+	return ""
+}
+
+func (h *Handler) idle() time.Duration {
+	if h.session.IdleTimeout == nil {
+		return 0
+	}
+	return time.Duration(*h.session.IdleTimeout)
+}
+
+// idleDue says whether a session is to be sealed anew because it was used: not
+// on every request, since each costs a cookie, but often enough that a tenth
+// of the idle timeout is all that can be lost.
+func (h *Handler) idleDue(s *session.Session, now time.Time) bool {
+	idle := h.idle()
+	return idle > 0 && now.Sub(s.Seen) >= idle/10
+}
+
+// renewSession seals the same session anew: with the newest key, and as used
+// now.
+func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present uint8) bool {
+	ring, err := h.keys.Ring(v.r.Context())
+	if err != nil {
+		return false
+	}
+	renewed := v.session
+	renewed.Seen = h.now()
+	chunks, ok := cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, renewed.Encode()), h.session.MaxChunks)
+	if !ok {
+		return false // max_chunks was lowered; the old cookies serve while they open
+	}
+	h.writeChunks(w, s, chunks, present, renewed.Expires)
+	return true
+}

@@ -1,0 +1,98 @@
+package oidcrp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+)
+
+const (
+	defaultLifetime  = 12 * time.Hour
+	defaultRotate    = 7 * 24 * time.Hour
+	defaultMaxChunks = 2
+	defaultCookie    = "oidc_rp"
+)
+
+// resolveSession merges what the app and the site say of sessions, and finds
+// the keys.
+func (h *Handler) resolveSession(_ caddy.Context) error {
+	merged := h.Session.over(h.app.Session)
+	if merged.Lifetime == 0 {
+		merged.Lifetime = caddy.Duration(defaultLifetime)
+	}
+	if merged.Rotate == 0 {
+		merged.Rotate = caddy.Duration(defaultRotate)
+	}
+	if merged.MaxChunks == 0 {
+		merged.MaxChunks = defaultMaxChunks
+	}
+	c := CookieConfig{}
+	if merged.Cookie != nil {
+		c = *merged.Cookie
+	}
+	c.Name = orElse(c.Name, defaultCookie)
+	c.SameSite = orElse(c.SameSite, "lax")
+	c.Domain = strings.ToLower(strings.TrimPrefix(c.Domain, "."))
+	merged.Cookie = &c
+	h.session = merged
+	if err := merged.check(); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	h.journal = h.app.shared.journal
+	if merged.Secret == nil {
+		h.keys = h.app.shared.keys
+		return nil
+	}
+	var secrets [][]byte
+	for _, text := range merged.Secret {
+		secret, err := expand(text)
+		if err != nil {
+			return fmt.Errorf("session: secret: %w", err)
+		}
+		secrets = append(secrets, []byte(secret))
+	}
+	ring, err := seal.NewRing(secrets...)
+	if err != nil {
+		return fmt.Errorf("session: secret: %w", err)
+	}
+	h.keys = configuredKeys{ring}
+	return nil
+}
+
+func (s *SessionConfig) check() error {
+	switch {
+	case s.Lifetime < caddy.Duration(time.Minute) || s.Lifetime > caddy.Duration(400*24*time.Hour):
+		return errors.New("lifetime is from one minute to 400 days")
+	case s.IdleTimeout != nil && *s.IdleTimeout != 0 && *s.IdleTimeout < caddy.Duration(time.Minute):
+		return errors.New("idle_timeout is off or at least one minute")
+	case s.Rotate < caddy.Duration(time.Hour):
+		return errors.New("rotate is at least one hour")
+	case s.MaxChunks < 1 || s.MaxChunks > cookie.MaxChunks:
+		return fmt.Errorf("max_chunks is from 1 to %d", cookie.MaxChunks)
+	}
+	c := s.Cookie
+	if c.Name == "" || strings.ContainsFunc(c.Name, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-')
+	}) || len(c.Name) > 64 {
+		return fmt.Errorf("cookie: the name %q is not made of letters, digits, - and _", c.Name)
+	}
+	if strings.HasPrefix(c.Name, "__Host-") || strings.HasPrefix(c.Name, "__Secure-") {
+		return errors.New("cookie: the prefix of the name is added by itself")
+	}
+	if c.SameSite == "strict" {
+		return errors.New("cookie: same_site strict would loop: a login comes back from another site, without the cookie")
+	}
+	if err := oneOf("cookie: same_site", c.SameSite, "lax", "none"); err != nil {
+		return err
+	}
+	if c.Insecure && (c.SameSite == "none" || c.Partitioned) {
+		return errors.New("cookie: browsers keep a cookie with same_site none or partitioned only over HTTPS; insecure excludes them")
+	}
+	return nil
+}

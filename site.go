@@ -1,0 +1,195 @@
+package oidcrp
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+)
+
+// This file alone says what address a request is for. Only it reads
+// X-Forwarded headers, the Host header and TLS.
+
+// site is what follows from the origin that a request is for: the names of our
+// cookies there, and the places that what they carry is sealed for.
+type site struct {
+	origin address.Origin
+	// ready: our cookies are safe here, so a login may begin.
+	ready  bool
+	secure bool // the cookies get the attribute Secure
+
+	sessionCookie string
+	txPrefix      string // of the transactions' names
+	hintCookie    string
+
+	// what the names and the site add to the seal
+	sessionPlace, txPlace, hintPlace string
+
+	key siteKey
+}
+
+type siteKey struct{ scheme, host string }
+
+// siteCache remembers the site that was asked for last: most instances have
+// one. Host names are the client's to choose, so no more are kept.
+type siteCache struct{ last atomic.Pointer[site] }
+
+// originalRequest is the request as the client sent it, before any rewrite.
+func originalRequest(r *http.Request) *http.Request {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return &original
+	}
+	return r
+}
+
+// originalURL is the address as the client sent it, before any rewrite.
+func originalURL(r *http.Request) *url.URL {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		return original.URL
+	}
+	return r.URL
+}
+
+// site returns what the request is for: what base_url says, else what the
+// client says, and a proxy's word where the proxy is trusted. It is nil for a
+// request that names no host.
+func (h *Handler) site(r *http.Request) *site {
+	key := h.siteKey(r)
+	if last := h.sites.last.Load(); last != nil && last.key == key {
+		return last
+	}
+	var origin address.Origin
+	if h.base != nil {
+		origin = *h.base
+	} else {
+		var ok bool
+		if origin, ok = address.FromRequest(key.scheme, key.host); !ok {
+			return nil
+		}
+	}
+	s := h.newSite(origin)
+	s.key = key
+	h.sites.last.Store(s)
+	return s
+}
+
+func (h *Handler) siteKey(r *http.Request) siteKey {
+	if h.base != nil {
+		return siteKey{}
+	}
+	key := siteKey{"http", r.Host}
+	if r.TLS != nil {
+		key.scheme = "https"
+	}
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		if proto := lastOf(r.Header["X-Forwarded-Proto"]); key.scheme == "http" && (proto == "http" || proto == "https") {
+			key.scheme = proto
+		}
+		if host := lastOf(r.Header["X-Forwarded-Host"]); host != "" {
+			if _, ok := address.FromRequest(key.scheme, host); ok {
+				key.host = host
+			}
+		}
+	}
+	return key
+}
+
+// lastOf returns the last value of a list header: what the nearest proxy said.
+func lastOf(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	line := lines[len(lines)-1]
+	if i := strings.LastIndexByte(line, ','); i >= 0 {
+		line = line[i+1:]
+	}
+	return strings.Trim(line, " \t")
+}
+
+func (h *Handler) newSite(origin address.Origin) *site {
+	c := h.session.Cookie
+	insecure := c.Insecure || origin.Scheme == "http" && origin.Loopback()
+	s := &site{
+		origin: origin,
+		ready:  origin.Scheme == "https" || insecure,
+		secure: !insecure,
+	}
+	prefix, place := "__Host-", "host "+origin.Hostname()
+	switch {
+	case insecure:
+		prefix = ""
+	case c.Domain != "":
+		prefix = "__Secure-"
+	}
+	switch {
+	case c.Domain != "":
+		place = "domain " + c.Domain
+	case h.base != nil:
+		place = "url " + h.base.String()
+	}
+	s.sessionCookie = prefix + c.Name
+	s.txPrefix = prefix + c.Name + "_tx_"
+	s.hintCookie = c.Name + "_hint"
+	if !insecure {
+		s.hintCookie = "__Secure-" + s.hintCookie // its Path is not /, which __Host- wants
+	}
+	s.sessionPlace = s.sessionCookie + "\x00" + place
+	s.txPlace = s.txPrefix + "\x00" + place
+	s.hintPlace = s.hintCookie + "\x00" + place
+	return s
+}
+
+// ours says whether a cookie's name is one that this site's instance uses, here
+// or on plain HTTP, so that the application never sees it.
+func (h *Handler) ours(name string) bool {
+	for _, prefix := range [...]string{"__Host-", "__Secure-"} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			name = rest
+			break
+		}
+	}
+	rest, ok := strings.CutPrefix(name, h.session.Cookie.Name)
+	if !ok {
+		return false
+	}
+	return rest == "" || rest == "_hint" || strings.HasPrefix(rest, "_tx_") ||
+		len(rest) == 2 && rest[0] == '_' && rest[1] >= '1' && rest[1] <= '9'
+}
+
+// cookie returns a cookie of ours with its attributes. A negative maxAge
+// deletes it.
+func (s *site) cookie(h *Handler, name, value, path string, maxAge int) *http.Cookie {
+	config := h.session.Cookie
+	c := &http.Cookie{
+		Name: name, Value: value, Path: path, MaxAge: maxAge,
+		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
+		Partitioned: config.Partitioned,
+	}
+	if config.SameSite == "none" {
+		c.SameSite, c.Secure = http.SameSiteNoneMode, true
+	}
+	if config.Partitioned {
+		c.Secure = true
+	}
+	// A transaction begins and ends on one host; what is shared is the session.
+	if config.Domain != "" && !strings.HasPrefix(name, s.txPrefix) {
+		c.Domain = config.Domain
+	}
+	return c
+}
+
+// seal and open are for what this site's cookies carry.
+func (s *site) place(purpose seal.Purpose) string {
+	switch purpose {
+	case seal.ForSession:
+		return s.sessionPlace
+	case seal.ForTransaction:
+		return s.txPlace
+	}
+	return s.hintPlace
+}

@@ -1,0 +1,120 @@
+package oidcrp
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+const visitVar = "oidc_rp.visit"
+
+// visit is what is known about one request: who asks, and what was done to it.
+// Several instances on one site share it, so that the second one still sees
+// what the first took from the request's header.
+type visit struct {
+	h    *Handler // that identified the user, or the first one
+	r    *http.Request
+	site *site // of h; nil for a request that names no host
+
+	// The session, if party is set. Nobody otherwise.
+	party   *party
+	session session.Session
+
+	// What the browser sent, before our cookies were taken out.
+	cookies []string
+	// renew: the session is to be sealed anew.
+	renew bool
+	// told are the identity headers that an instance has set.
+	told []string
+
+	kept   [1]string // room for the Cookie header that the application sees
+	writer responder
+}
+
+// visitOf returns the request's visit, and makes it where this is the first
+// instance to see the request.
+func (h *Handler) visitOf(w http.ResponseWriter, r *http.Request) *visit {
+	v, ok := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
+	if !ok {
+		v = &visit{cookies: r.Header["Cookie"], h: h, r: r}
+		caddyhttp.SetVar(r.Context(), visitVar, v)
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			repl.Map(v.placeholder)
+		}
+	}
+	if v.party == nil {
+		v.h, v.r = h, r
+		v.site = h.site(r)
+	}
+	return v
+}
+
+// signedIn says whether somebody is known.
+func (v *visit) signedIn() bool { return v.party != nil }
+
+// scrub takes out of a request what only we may say: identity headers in any
+// spelling, Connection tokens that would make a proxy drop them, and our own
+// cookies. It comes first on every path to the application.
+func (h *Handler) scrub(v *visit, header http.Header) {
+	if len(v.cookies) > 0 {
+		cookie.Strip(header, v.kept[:], h.ours)
+	}
+	if len(h.identityHeaders) == 0 {
+		return
+	}
+	for name := range header {
+		for _, identity := range h.identityHeaders {
+			if sameHeader(name, identity) && !slices.Contains(v.told, name) {
+				delete(header, name)
+				break
+			}
+		}
+	}
+	for i, line := range header["Connection"] {
+		header["Connection"][i] = h.withoutIdentity(line)
+	}
+}
+
+// withoutIdentity drops the tokens of a Connection header that name an
+// identity header: a proxy removes the headers that it names (RFC 9110 7.6.1).
+func (h *Handler) withoutIdentity(line string) string {
+	names := func(token string) bool {
+		token = strings.TrimSpace(token)
+		return slices.ContainsFunc(h.identityHeaders, func(identity string) bool { return sameHeader(token, identity) })
+	}
+	tokens := strings.Split(line, ",")
+	if !slices.ContainsFunc(tokens, names) {
+		return line
+	}
+	return strings.Join(slices.DeleteFunc(tokens, names), ",")
+}
+
+// sameHeader compares two header names as applications do that fold _ and . to
+// a dash: CGI and what followed it cannot tell them apart.
+func sameHeader(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if foldHeader(a[i]) != foldHeader(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func foldHeader(c byte) byte {
+	switch {
+	case c == '_' || c == '.':
+		return '-'
+	case 'A' <= c && c <= 'Z':
+		return c + ('a' - 'A')
+	}
+	return c
+}
