@@ -34,6 +34,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if d.NextArg() {
 		return nil, d.ArgErr()
 	}
+	defaultAt := d.Token()
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
 		switch word := d.Val(); word {
@@ -43,6 +44,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 			if app.DefaultProvider != "" {
 				return nil, d.Err("default_provider is there twice")
 			}
+			defaultAt = d.Token()
 			err = oneArg(d, &app.DefaultProvider)
 		case "session":
 			if app.Session != nil {
@@ -57,13 +59,13 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		}
 	}
 	if app.DefaultProvider != "" && app.Providers[app.DefaultProvider] == nil {
-		return nil, d.Errf("default_provider %s: there is no such provider", app.DefaultProvider)
+		return nil, at(defaultAt).Errf("default_provider %s: there is no such provider", app.DefaultProvider)
 	}
 	return httpcaddyfile.App{Name: "oidc_rp", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
 func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
-	var id string
+	id, place := "", d.Token()
 	if err := oneArg(d, &id); err != nil {
 		return err
 	}
@@ -76,6 +78,9 @@ func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 	p, err := parseProvider(d)
 	if err != nil {
 		return err
+	}
+	if err := p.checkWritten(); err != nil {
+		return at(place).Errf("provider %s: %w", id, err)
 	}
 	if app.Providers == nil {
 		app.Providers = make(map[string]*Provider)
@@ -124,30 +129,10 @@ func newID(d *caddyfile.Dispenser, id string) error {
 // path.
 func parseDirective(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	helper.Next() // the directive's name
-	matcher, err := helper.ExtractMatcherSet()
-	if err != nil {
+	site := siteParser{Helper: helper, h: new(Handler), place: helper.Token(), seen: make(onceOnly)}
+	if err := site.arguments(); err != nil {
 		return nil, err
 	}
-	helper.Next()
-	h := new(Handler)
-	if matcher != nil {
-		h.MatcherSetsRaw = caddyhttp.RawMatcherSets{matcher}
-	}
-	if helper.NextArg() {
-		switch word := helper.Val(); word {
-		case modePrivate, modePublic, modeEndpoints:
-			h.Mode = word
-		default:
-			return nil, helper.Errf("unrecognized mode '%s'; it is private, public or endpoints", word)
-		}
-	}
-	if helper.NextArg() {
-		return nil, helper.ArgErr()
-	}
-	if h.Mode == modeEndpoints && matcher != nil {
-		return nil, helper.Err("endpoints guards nothing and takes no matcher")
-	}
-	site := siteParser{Helper: helper, h: h, seen: make(onceOnly)}
 	for nesting := helper.Nesting(); helper.NextBlock(nesting); {
 		if err := site.option(); err != nil {
 			return nil, err
@@ -156,15 +141,48 @@ func parseDirective(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 	if err := site.check(); err != nil {
 		return nil, err
 	}
-	return helper.NewRoute(nil, h), nil
+	return helper.NewRoute(nil, site.h), nil
 }
 
 // siteParser reads the options of one directive.
 type siteParser struct {
 	httpcaddyfile.Helper
 	h         *Handler
+	place     caddyfile.Token // the directive's name
 	seen      onceOnly
 	shorthand *Provider
+}
+
+// arguments reads the matcher and the mode.
+func (s *siteParser) arguments() error {
+	h, hasMatcher := s.h, false
+	if s.CountRemainingArgs() > 0 {
+		set, found, err := s.MatcherToken()
+		if err != nil {
+			return s.WrapErr(err)
+		}
+		if set != nil {
+			h.MatcherSetsRaw = caddyhttp.RawMatcherSets{set}
+		}
+		if hasMatcher = found; !found {
+			s.Prev()
+		}
+	}
+	if s.NextArg() {
+		switch word := s.Val(); word {
+		case modePrivate, modePublic, modeEndpoints:
+			h.Mode = word
+		default:
+			return s.Errf("unrecognized mode '%s'; it is private, public or endpoints", word)
+		}
+	}
+	if s.NextArg() {
+		return s.ArgErr()
+	}
+	if h.Mode == modeEndpoints && hasMatcher {
+		return s.Err("endpoints guards nothing and takes no matcher")
+	}
+	return nil
 }
 
 // option reads one option; the dispenser is on its name.
@@ -191,17 +209,17 @@ func (s *siteParser) option() error {
 	case "upstream":
 		return parseUpstream(d, h)
 	case "home":
-		return oneArg(d, &h.Home)
+		return oneChecked(d, &h.Home, checkHome)
 	case "return_to":
-		return someArgs(d, &h.ReturnTo)
+		return someChecked(d, &h.ReturnTo, checkOrigin)
 	case "signed_out":
-		return oneArg(d, &h.SignedOut)
+		return oneChecked(d, &h.SignedOut, checkSignedOut)
 	case "endpoints":
-		return oneArg(d, &h.Endpoints)
+		return oneChecked(d, &h.Endpoints, checkOwnPath)
 	case "logout_path":
-		return oneArg(d, &h.LogoutPath)
+		return oneChecked(d, &h.LogoutPath, checkOwnPath)
 	case "base_url":
-		return oneArg(d, &h.BaseURL)
+		return oneChecked(d, &h.BaseURL, checkOrigin)
 	case "pages":
 		return oneArg(d, &h.Pages)
 	case "session":
@@ -227,7 +245,7 @@ func (s *siteParser) route(mode string) error {
 	for s.CountRemainingArgs() > 0 {
 		set, found, err := s.MatcherToken()
 		if err != nil {
-			return err
+			return s.WrapErr(err)
 		}
 		token := s.Val()
 		switch {
@@ -265,6 +283,7 @@ func (s *siteParser) route(mode string) error {
 
 // provider reads the ids of shared providers, or one of this site's own.
 func (s *siteParser) provider() error {
+	place := at(s.Token())
 	ids := s.RemainingArgs()
 	if len(ids) == 0 {
 		return s.ArgErr()
@@ -278,31 +297,39 @@ func (s *siteParser) provider() error {
 			return err
 		}
 	}
-	shared := s.sharedProviders()
-	if !hasBlock {
-		for _, id := range ids {
-			if slices.Contains(s.h.Providers, id) {
-				return s.Errf("provider %s is there twice", id)
-			}
-			if shared[id] == nil {
-				return s.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, orElse(strings.Join(slices.Sorted(maps.Keys(shared)), ", "), "none"))
-			}
-			s.h.Providers = append(s.h.Providers, id)
-		}
-		return nil
+	if hasBlock || s.Val() == "}" { // the end of an empty one
+		return s.ownProvider(place, ids, own)
 	}
+	shared := s.global().Providers
+	for _, id := range ids {
+		if slices.Contains(s.h.Providers, id) {
+			return place.Errf("provider %s is there twice", id)
+		}
+		if shared[id] == nil {
+			return place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, orElse(idsOf(shared), "none"))
+		}
+		s.h.Providers = append(s.h.Providers, id)
+	}
+	return nil
+}
+
+// ownProvider takes a provider of this site alone.
+func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *Provider) error {
 	if len(ids) != 1 {
-		return s.Err("a provider with options of its own has one id")
+		return place.Err("a provider with options of its own has one id")
 	}
 	id := ids[0]
-	if err := newID(s.Dispenser, id); err != nil {
+	if err := newID(place, id); err != nil {
 		return err
 	}
-	if shared[id] != nil {
-		return s.Errf("provider %s: a shared provider has this id", id)
+	if s.global().Providers[id] != nil {
+		return place.Errf("provider %s: a shared provider has this id", id)
 	}
 	if s.h.OwnProviders[id] != nil {
-		return s.Errf("provider %s is there twice", id)
+		return place.Errf("provider %s is there twice", id)
+	}
+	if err := own.checkWritten(); err != nil {
+		return place.Errf("provider %s: %w", id, err)
 	}
 	if s.h.OwnProviders == nil {
 		s.h.OwnProviders = make(map[string]*Provider)
@@ -311,37 +338,60 @@ func (s *siteParser) provider() error {
 	return nil
 }
 
-// sharedProviders are those of the global option.
-func (s *siteParser) sharedProviders() map[string]*Provider {
+// global is what the global option says.
+func (s *siteParser) global() App {
 	var app App
 	if global, ok := s.Option("oidc_rp").(httpcaddyfile.App); ok {
 		_ = json.Unmarshal(global.Value, &app) // our own output
 	}
-	return app.Providers
+	return app
+}
+
+func idsOf(providers map[string]*Provider) string {
+	return strings.Join(slices.Sorted(maps.Keys(providers)), ", ")
 }
 
 // check looks at what options mean together.
 func (s *siteParser) check() error {
-	h := s.h
+	h, place := s.h, at(s.place)
+	if h.Mode == modeEndpoints && (len(h.Routes) > 0 || h.Upstream != nil) {
+		return place.Err("endpoints guards nothing: it takes no public, private or upstream")
+	}
 	if s.shorthand != nil {
 		if len(h.Providers) > 0 || len(h.OwnProviders) > 0 || h.DefaultProvider != "" {
-			return s.Err("options of a provider at the site itself exclude provider and default_provider")
+			return place.Err("options of a provider at the site itself exclude provider and default_provider")
+		}
+		if err := s.shorthand.checkWritten(); err != nil {
+			return place.WrapErr(err)
 		}
 		h.OwnProviders = map[string]*Provider{shorthandID: s.shorthand}
 		return nil
 	}
-	if len(h.Providers) > 0 || len(h.OwnProviders) > 0 {
-		return nil
+	return s.checkDefault(place)
+}
+
+// checkDefault makes sure that the site has a provider, and that it is clear
+// which one is the default.
+func (s *siteParser) checkDefault(place *caddyfile.Dispenser) error {
+	h, global := s.h, s.global()
+	ids := slices.Concat(h.Providers, slices.Sorted(maps.Keys(h.OwnProviders)))
+	if len(ids) == 0 {
+		switch len(global.Providers) {
+		case 0:
+			return place.Err("no provider is configured: give issuer, client_id and client_secret")
+		case 1:
+			ids = []string{idsOf(global.Providers)}
+		default:
+			return place.Errf("there are several shared providers (%s): name those of this site with the option provider", idsOf(global.Providers))
+		}
 	}
-	switch shared := s.sharedProviders(); len(shared) {
-	case 0:
-		return s.Err("no provider is configured: give issuer, client_id and client_secret")
-	case 1:
-		return nil
-	default:
-		return s.Errf("there are several shared providers (%s): name those of this site with the option provider",
-			strings.Join(slices.Sorted(maps.Keys(shared)), ", "))
+	switch id := h.DefaultProvider; {
+	case id != "" && !slices.Contains(ids, id):
+		return at(s.seen["default_provider"]).Errf("default_provider %s: is not a provider of this site; it has: %s", id, strings.Join(ids, ", "))
+	case id == "" && len(ids) > 1 && !slices.Contains(ids, global.DefaultProvider):
+		return place.Errf("there are several providers (%s): say which is meant by default with default_provider", strings.Join(ids, ", "))
 	}
+	return nil
 }
 
 // parseUpstream reads the upstream block.
@@ -366,6 +416,12 @@ func parseUpstream(d *caddyfile.Dispenser, h *Handler) error {
 		if err != nil {
 			return err
 		}
+		if _, err := h.Upstream.headers(); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	if len(h.Upstream.Headers) == 0 && len(seen) == 0 {
+		return d.Err("upstream is empty")
 	}
 	return nil
 }
@@ -399,6 +455,9 @@ func optionalHeader(d *caddyfile.Dispenser, seen onceOnly, field *string, otherw
 	}
 	*field = otherwise
 	if len(args) == 1 {
+		if args[0] == "" {
+			return d.Err("the header's name is empty")
+		}
 		*field = canonicalHeader(args[0])
 	}
 	return nil

@@ -12,28 +12,49 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 )
 
-// onceOnly refuses an option that is there twice.
-type onceOnly map[string]bool
+// onceOnly refuses an option that is there twice, and knows where it is.
+type onceOnly map[string]caddyfile.Token
 
 func (o onceOnly) first(d *caddyfile.Dispenser, word string) error {
-	if o[word] {
+	if _, twice := o[word]; twice {
 		return d.Errf("%s is there twice", word)
 	}
-	o[word] = true
+	o[word] = d.Token()
 	return nil
 }
 
-// oneArg reads exactly one argument, which is not empty.
+// at is for errors about a place that was passed already: the end of a block
+// says little about what is wrong with it.
+func at(place caddyfile.Token) *caddyfile.Dispenser {
+	d := caddyfile.NewDispenser([]caddyfile.Token{place})
+	d.Next()
+	return d
+}
+
+// oneArg reads exactly one argument, which is not empty. Its errors do not
+// repeat arguments, which may be secrets.
 func oneArg(d *caddyfile.Dispenser, field *string) error {
 	word := d.Val()
 	args := d.RemainingArgs()
 	if len(args) != 1 {
-		return d.ArgErr()
+		return d.Errf("%s takes one argument, not %d", word, len(args))
 	}
 	if args[0] == "" {
 		return d.Errf("%s is empty", word)
 	}
 	*field = args[0]
+	return nil
+}
+
+// oneChecked reads one argument that check accepts.
+func oneChecked(d *caddyfile.Dispenser, field *string, check func(string) error) error {
+	word := d.Val()
+	if err := oneArg(d, field); err != nil {
+		return err
+	}
+	if err := check(*field); err != nil {
+		return d.Errf("%s: %w", word, err)
+	}
 	return nil
 }
 
@@ -54,14 +75,28 @@ func someArgs(d *caddyfile.Dispenser, field *[]string) error {
 	word := d.Val()
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return d.ArgErr()
+		return d.Errf("%s takes at least one argument", word)
 	}
 	for i, arg := range args {
 		if arg == "" || slices.Contains(args[:i], arg) {
-			return d.Errf("%s: '%s' is empty or there twice", word, arg)
+			return d.Errf("%s: argument %d is empty or there twice", word, i+1)
 		}
 	}
 	*field = args
+	return nil
+}
+
+// someChecked reads one or more arguments, each of which check accepts.
+func someChecked(d *caddyfile.Dispenser, field *[]string, check func(string) error) error {
+	word := d.Val()
+	if err := someArgs(d, field); err != nil {
+		return err
+	}
+	for _, arg := range *field {
+		if err := check(arg); err != nil {
+			return d.Errf("%s: %w", word, err)
+		}
+	}
 	return nil
 }
 
@@ -84,7 +119,21 @@ func onOff(d *caddyfile.Dispenser, field **bool) error {
 	return nil
 }
 
+// oneDuration is for options whose zero would mean that they are not set.
 func oneDuration(d *caddyfile.Dispenser, field *caddy.Duration) error {
+	option, duration := d.Val(), (*caddy.Duration)(nil)
+	if err := oneDurationSet(d, &duration); err != nil {
+		return err
+	}
+	if *duration == 0 {
+		return d.Errf("%s cannot be zero", option)
+	}
+	*field = *duration
+	return nil
+}
+
+// oneDurationSet is for options whose zero means something.
+func oneDurationSet(d *caddyfile.Dispenser, field **caddy.Duration) error {
 	option, text := d.Val(), ""
 	if err := oneArg(d, &text); err != nil {
 		return err
@@ -93,17 +142,7 @@ func oneDuration(d *caddyfile.Dispenser, field *caddy.Duration) error {
 	if err != nil || duration < 0 {
 		return d.Errf("%s: '%s' is no duration, like 90s or 12h", option, text)
 	}
-	*field = caddy.Duration(duration)
-	return nil
-}
-
-// oneDurationSet is for options whose zero means something.
-func oneDurationSet(d *caddyfile.Dispenser, field **caddy.Duration) error {
-	var duration caddy.Duration
-	if err := oneDuration(d, &duration); err != nil {
-		return err
-	}
-	*field = &duration
+	*field = (*caddy.Duration)(&duration)
 	return nil
 }
 
@@ -116,6 +155,9 @@ func pairs(d *caddyfile.Dispenser, field *map[string]string) error {
 	*field = make(map[string]string)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name, value := d.Val(), ""
+		if name == "" {
+			return d.Errf("%s: a name is empty", option)
+		}
 		if _, twice := (*field)[name]; twice {
 			return d.Errf("%s: %s is there twice", option, name)
 		}
@@ -221,13 +263,16 @@ func parseTLS(d *caddyfile.Dispenser, p *Provider) error {
 			}
 		case "client_certificate":
 			args := d.RemainingArgs()
-			if len(args) != 2 {
-				return d.ArgErr()
+			if len(args) != 2 || args[0] == "" || args[1] == "" {
+				return d.Err("client_certificate takes two arguments, the files of the certificate and of its key")
 			}
 			p.TLS.ClientCertificate, p.TLS.ClientKey = args[0], args[1]
 		default:
 			return d.Errf("unrecognized option '%s' of tls", word)
 		}
+	}
+	if len(seen) == 0 {
+		return d.Err("tls is empty")
 	}
 	return nil
 }
@@ -241,7 +286,7 @@ var sessionOptions = map[string]func(*caddyfile.Dispenser, *SessionConfig) error
 	"lifetime":     func(d *caddyfile.Dispenser, s *SessionConfig) error { return oneDuration(d, &s.Lifetime) },
 	"idle_timeout": parseIdle,
 	"cookie":       parseCookie,
-	"secret":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return someArgs(d, &s.Secret) },
+	"secret":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return someChecked(d, &s.Secret, checkSecret) },
 	"rotate":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return oneDuration(d, &s.Rotate) },
 	"claims":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return someArgs(d, &s.Claims) },
 	"max_chunks":   parseMaxChunks,
@@ -264,6 +309,12 @@ func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
 		if err := parse(d, s); err != nil {
 			return nil, err
 		}
+		if err := s.over(nil).withDefaults().check(); err != nil {
+			return nil, d.WrapErr(err)
+		}
+	}
+	if len(seen) == 0 {
+		return nil, d.Err("session is empty")
 	}
 	return s, nil
 }
@@ -297,6 +348,9 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 	if args := d.RemainingArgs(); len(args) > 1 {
 		return d.ArgErr()
 	} else if len(args) == 1 {
+		if args[0] == "" {
+			return d.Err("the cookie's name is empty")
+		}
 		s.Cookie.Name = args[0]
 	}
 	seen := make(onceOnly)

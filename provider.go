@@ -47,6 +47,9 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
+	if config == nil {
+		return nil, errors.New("is null")
+	}
 	resolved, err := config.resolve()
 	if err != nil {
 		return nil, err
@@ -99,14 +102,18 @@ func checkID(id string) error {
 }
 
 // expand resolves an operator's placeholders; an unknown or empty one is an
-// error, which does not repeat the text.
+// error, which repeats nothing of the text but the name of a variable or file.
 func expand(text string) (string, error) {
 	if !strings.Contains(text, "{") {
 		return text, nil
 	}
 	expanded, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
 	if err != nil {
-		return "", err
+		if _, key, _ := strings.Cut(err.Error(), "placeholder "); isPlaceholder(key) {
+			key, _, _ = strings.Cut(key, "}")
+			return "", fmt.Errorf("%s} is empty or cannot be read", key)
+		}
+		return "", errors.New("a placeholder in it is unknown, empty or cannot be read; a brace that is meant is written \\{")
 	}
 	return strings.TrimRight(expanded, "\r\n"), nil
 }
@@ -115,22 +122,14 @@ func expand(text string) (string, error) {
 // The client secret is left as it is, and only tried.
 func (p *Provider) resolve() (Provider, error) {
 	r := *p
-	for _, option := range []struct {
-		name  string
-		field *string
-	}{
-		{"issuer", &r.Issuer}, {"configuration_url", &r.ConfigurationURL},
-		{"authorization_endpoint", &r.AuthorizationEndpoint}, {"token_endpoint", &r.TokenEndpoint},
-		{"userinfo_endpoint", &r.UserinfoEndpoint}, {"jwks_uri", &r.JWKSURI}, {"end_session_endpoint", &r.EndSessionEndpoint},
-		{"client_id", &r.ClientID}, {"proxy", &r.Proxy},
-	} {
+	for _, option := range append(r.addresses(), named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy}) {
 		value, err := expand(*option.field)
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", option.name, err)
 		}
 		*option.field = value
 	}
-	if strings.HasPrefix(strings.TrimSpace(r.JWKS), "{env.") || strings.HasPrefix(strings.TrimSpace(r.JWKS), "{file.") {
+	if isPlaceholder(r.JWKS) {
 		document, err := expand(strings.TrimSpace(r.JWKS)) // a document of its own has braces, too
 		if err != nil {
 			return r, fmt.Errorf("jwks: %w", err)
@@ -148,29 +147,70 @@ func (p *Provider) resolve() (Provider, error) {
 		}
 		r.AuthorizationParams[name] = expanded
 	}
-	if r.Scopes == nil {
-		r.Scopes = defaultScopes
-	}
-	if r.UsernameClaim == nil {
-		r.UsernameClaim = defaultUsernameClaim
-	}
-	if r.ForwardParams == nil {
-		r.ForwardParams = defaultForwardParams
-	}
-	if r.GroupsClaim == "" {
-		r.GroupsClaim = "groups"
-	}
-	if r.Userinfo == "" {
-		r.Userinfo = "auto"
-	}
-	if r.Timeout == 0 {
-		r.Timeout = caddy.Duration(defaultTimeout)
-	}
-	if r.ClockSkew == nil {
-		skew := caddy.Duration(defaultClockSkew)
-		r.ClockSkew = &skew
-	}
+	r = r.withDefaults()
 	return r, r.check()
+}
+
+// named is an option of a provider.
+type named struct {
+	name  string
+	field *string
+}
+
+// addresses are the options that are addresses at the provider.
+func (p *Provider) addresses() []named {
+	return []named{
+		{"issuer", &p.Issuer}, {"configuration_url", &p.ConfigurationURL},
+		{"authorization_endpoint", &p.AuthorizationEndpoint}, {"token_endpoint", &p.TokenEndpoint},
+		{"userinfo_endpoint", &p.UserinfoEndpoint}, {"jwks_uri", &p.JWKSURI}, {"end_session_endpoint", &p.EndSessionEndpoint},
+	}
+}
+
+// isPlaceholder tells a placeholder from a document that has braces of its own.
+func isPlaceholder(text string) bool {
+	text = strings.TrimSpace(text)
+	return strings.HasPrefix(text, "{env.") || strings.HasPrefix(text, "{file.")
+}
+
+func (p Provider) withDefaults() Provider {
+	if p.Scopes == nil {
+		p.Scopes = defaultScopes
+	}
+	if p.UsernameClaim == nil {
+		p.UsernameClaim = defaultUsernameClaim
+	}
+	if p.ForwardParams == nil {
+		p.ForwardParams = defaultForwardParams
+	}
+	if p.GroupsClaim == "" {
+		p.GroupsClaim = "groups"
+	}
+	if p.Userinfo == "" {
+		p.Userinfo = "auto"
+	}
+	if p.Timeout == 0 {
+		p.Timeout = caddy.Duration(defaultTimeout)
+	}
+	if p.ClockSkew == nil {
+		skew := caddy.Duration(defaultClockSkew)
+		p.ClockSkew = &skew
+	}
+	return p
+}
+
+// checkWritten checks what can be known while placeholders are not resolved:
+// an address with one counts as a good one.
+func (p *Provider) checkWritten() error {
+	r := p.withDefaults()
+	for _, option := range r.addresses() {
+		if strings.Contains(*option.field, "{") {
+			*option.field = "https://placeholder.invalid" + provider.WellKnown
+		}
+	}
+	if isPlaceholder(r.JWKS) {
+		r.JWKS = ""
+	}
+	return r.check()
 }
 
 // check refuses a resolved configuration that cannot work.
@@ -181,16 +221,15 @@ func (p *Provider) check() error {
 	if p.ClientID == "" {
 		return errors.New("client_id is missing")
 	}
-	for _, address := range []struct{ name, value string }{
-		{"issuer", p.Issuer}, {"configuration_url", p.ConfigurationURL},
-		{"authorization_endpoint", p.AuthorizationEndpoint}, {"token_endpoint", p.TokenEndpoint},
-		{"userinfo_endpoint", p.UserinfoEndpoint}, {"jwks_uri", p.JWKSURI}, {"end_session_endpoint", p.EndSessionEndpoint},
-	} {
-		if address.value == "" {
+	for _, address := range p.addresses() {
+		if *address.field == "" {
 			continue
 		}
-		if err := provider.CheckURL(address.value, p.Insecure); err != nil {
-			return fmt.Errorf("%s: %w (insecure would allow it)", address.name, err)
+		if err := provider.CheckURL(*address.field, p.Insecure); err != nil {
+			if provider.CheckURL(*address.field, true) == nil {
+				err = fmt.Errorf("%w (insecure would allow it)", err)
+			}
+			return fmt.Errorf("%s: %w", address.name, err)
 		}
 	}
 	if p.Issuer != "" && strings.ContainsAny(p.Issuer, "?#") {
@@ -234,8 +273,10 @@ func (p *Provider) check() error {
 			return fmt.Errorf("forward_params: %s is set by the login itself", name)
 		}
 	}
-	if p.RedirectPath != "" && !strings.HasPrefix(p.RedirectPath, "/") {
-		return fmt.Errorf("redirect_path: %q does not begin with a slash", p.RedirectPath)
+	if p.RedirectPath != "" {
+		if err := checkPlainPath(p.RedirectPath); err != nil {
+			return fmt.Errorf("redirect_path: %w", err)
+		}
 	}
 	if *p.ClockSkew < 0 || p.Timeout < 0 {
 		return errors.New("clock_skew and timeout are not negative")

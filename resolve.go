@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -33,6 +34,9 @@ func (h *Handler) resolveWords(caddy.Context) error {
 		oneOf("error_pages", h.ErrorPages, "builtin", "caddy"),
 	}
 	for _, route := range h.Routes {
+		if route == nil {
+			return errors.New("routes: a route is null")
+		}
 		errs = append(errs, oneOf("routes: mode", route.Mode, modePrivate, modePublic))
 		if route.Unauthenticated != "" {
 			errs = append(errs, oneOf("routes: unauthenticated", route.Unauthenticated, "auto", "redirect", "deny"))
@@ -62,8 +66,8 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 		return err
 	}
 	for _, route := range h.Routes {
-		if len(route.MatcherSetsRaw) == 0 {
-			return errors.New("routes: a route needs at least one matcher")
+		if len(route.MatcherSetsRaw) == 0 || slices.ContainsFunc(route.MatcherSetsRaw, func(set caddy.ModuleMap) bool { return len(set) == 0 }) {
+			return errors.New("routes: a route needs at least one matcher, and an empty set of them matches everything")
 		}
 		if err := load(route, route.MatcherSetsRaw, &route.matchers); err != nil {
 			return err
@@ -120,6 +124,9 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 }
 
 func (h *Handler) resolveDefault() error {
+	if h.parties[shorthandID] != nil && len(h.parties) > 1 {
+		return fmt.Errorf("provider %s: the id is reserved for the default provider", shorthandID)
+	}
 	id := h.DefaultProvider
 	if id == "" && h.parties[h.app.DefaultProvider] != nil {
 		id = h.app.DefaultProvider
@@ -145,19 +152,19 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	h.Home = orElse(h.Home, "/")
 	h.Endpoints = orElse(h.Endpoints, defaultEndpoints)
 	h.LogoutPath = orElse(h.LogoutPath, defaultLogoutPath)
-	for _, path := range []struct{ option, value string }{{"home", h.Home}, {"endpoints", h.Endpoints}, {"logout_path", h.LogoutPath}} {
-		if _, ok := address.Return(path.value, address.Origin{}, nil); !ok {
-			return fmt.Errorf("%s: %q is not a path", path.option, path.value)
-		}
-		if path.option != "home" && (strings.ContainsAny(path.value, "?#%;") || len(path.value) < 2 || strings.HasSuffix(path.value, "/")) {
-			return fmt.Errorf("%s: %q is not a plain path without a slash at its end", path.option, path.value)
+	for _, own := range []struct {
+		option, value string
+		check         func(string) error
+	}{{"home", h.Home, checkHome}, {"endpoints", h.Endpoints, checkOwnPath}, {"logout_path", h.LogoutPath, checkOwnPath}} {
+		if err := own.check(own.value); err != nil {
+			return fmt.Errorf("%s: %w", own.option, err)
 		}
 	}
 	if _, _, under := h.cutEndpoint(h.LogoutPath); under {
 		return errors.New("logout_path: is under the endpoints")
 	}
-	for path, p := range h.byRedirectPath {
-		if _, _, under := h.cutEndpoint(path); under || path == h.LogoutPath {
+	for redirectPath, p := range h.byRedirectPath {
+		if _, _, under := h.cutEndpoint(redirectPath); under || redirectPath == h.LogoutPath || redirectPath == h.Home {
 			return fmt.Errorf("provider %s: redirect_path is one of our own addresses", p.id)
 		}
 	}
@@ -172,7 +179,12 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 		h.base = &base
 	}
+	h.returnTo = nil
 	for _, text := range h.ReturnTo {
+		text, err := expand(text)
+		if err != nil {
+			return fmt.Errorf("return_to: %w", err)
+		}
 		origin, err := address.ParseOrigin(text)
 		if err != nil {
 			return fmt.Errorf("return_to: %w", err)
@@ -180,11 +192,63 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		h.returnTo = append(h.returnTo, origin)
 	}
 	if h.SignedOut != "" {
-		_, isPath := address.Return(h.SignedOut, address.Origin{}, nil)
-		u, err := url.Parse(h.SignedOut)
-		if !isPath && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-			return fmt.Errorf("signed_out: %q is neither a path nor an http or https URL", h.SignedOut)
+		var err error
+		if h.SignedOut, err = expand(h.SignedOut); err == nil {
+			err = checkSignedOut(h.SignedOut)
 		}
+		if err != nil {
+			return fmt.Errorf("signed_out: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkHome refuses what is not an address of this site.
+func checkHome(value string) error {
+	if _, ok := address.Return(value, address.Origin{}, nil); !ok || strings.ContainsAny(value, "{}") {
+		return fmt.Errorf("%q is not a path", value)
+	}
+	return nil
+}
+
+// checkOwnPath refuses what cannot be an address of ours: requests are compared
+// with it as they come, so it must be what a browser would send.
+func checkOwnPath(value string) error {
+	if strings.HasSuffix(value, "/") {
+		return fmt.Errorf("%q has a slash at its end", value)
+	}
+	return checkPlainPath(value)
+}
+
+func checkPlainPath(value string) error {
+	if err := checkHome(value); err != nil {
+		return err
+	}
+	if strings.ContainsAny(value, "?#%;") || len(value) < 2 || path.Clean(value) != strings.TrimSuffix(value, "/") {
+		return fmt.Errorf("%q is not a plain path", value)
+	}
+	return nil
+}
+
+// checkOrigin looks at an origin that is not a placeholder.
+func checkOrigin(text string) error {
+	if strings.Contains(text, "{") {
+		return nil
+	}
+	_, err := address.ParseOrigin(text)
+	return err
+}
+
+// checkSignedOut refuses what no browser could be sent to; a placeholder is
+// left as it is.
+func checkSignedOut(text string) error {
+	if _, isPath := address.Return(text, address.Origin{}, nil); isPath || strings.Contains(text, "{") {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" ||
+		strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' }) {
+		return fmt.Errorf("%q is neither a path nor an http or https URL", text)
 	}
 	return nil
 }

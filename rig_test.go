@@ -301,3 +301,27 @@ func newOP(t *testing.T, options ...optest.Option) *optest.Provider {
 func options(p *optest.Provider) string {
 	return fmt.Sprintf("issuer %s\nclient_id %s\nclient_secret %q\n", p.Issuer(), p.Client().ID, p.Client().Secret)
 }
+
+// breakStorage makes the folder of facts unreadable, by putting a file in its
+// place; mendStorage puts it back.
+func breakStorage(t *testing.T, r *rig) {
+	t.Helper()
+	folder := filepath.Join(r.storage, "oidc_rp")
+	if err := os.Rename(folder, folder+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(folder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mendStorage(t *testing.T, r *rig) {
+	t.Helper()
+	folder := filepath.Join(r.storage, "oidc_rp")
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(folder+".away", folder); err != nil {
+		t.Fatal(err)
+	}
+}

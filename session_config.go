@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
@@ -22,24 +23,7 @@ const (
 // resolveSession merges what the app and the site say of sessions, and finds
 // the keys.
 func (h *Handler) resolveSession(_ caddy.Context) error {
-	merged := h.Session.over(h.app.Session)
-	if merged.Lifetime == 0 {
-		merged.Lifetime = caddy.Duration(defaultLifetime)
-	}
-	if merged.Rotate == 0 {
-		merged.Rotate = caddy.Duration(defaultRotate)
-	}
-	if merged.MaxChunks == 0 {
-		merged.MaxChunks = defaultMaxChunks
-	}
-	c := CookieConfig{}
-	if merged.Cookie != nil {
-		c = *merged.Cookie
-	}
-	c.Name = orElse(c.Name, defaultCookie)
-	c.SameSite = orElse(c.SameSite, "lax")
-	c.Domain = strings.ToLower(strings.TrimPrefix(c.Domain, "."))
-	merged.Cookie = &c
+	merged := h.Session.over(h.app.Session).withDefaults()
 	h.session = merged
 	if err := merged.check(); err != nil {
 		return fmt.Errorf("session: %w", err)
@@ -65,7 +49,37 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 	return nil
 }
 
-func (s *SessionConfig) check() error {
+// withDefaults returns the settings with the defaults wherever they are not set.
+func (s SessionConfig) withDefaults() SessionConfig {
+	if s.Lifetime == 0 {
+		s.Lifetime = caddy.Duration(defaultLifetime)
+	}
+	if s.Rotate == 0 {
+		s.Rotate = caddy.Duration(defaultRotate)
+	}
+	if s.MaxChunks == 0 {
+		s.MaxChunks = defaultMaxChunks
+	}
+	c := CookieConfig{}
+	if s.Cookie != nil {
+		c = *s.Cookie
+	}
+	c.Name = orElse(c.Name, defaultCookie)
+	c.SameSite = orElse(c.SameSite, "lax")
+	c.Domain = strings.ToLower(strings.TrimPrefix(c.Domain, "."))
+	s.Cookie = &c
+	return s
+}
+
+// checkSecret looks at a secret that is not a placeholder.
+func checkSecret(text string) error {
+	if !strings.Contains(text, "{") && len(text) < seal.MinSecret {
+		return fmt.Errorf("a secret needs at least %d bytes, this one has %d", seal.MinSecret, len(text))
+	}
+	return nil
+}
+
+func (s SessionConfig) check() error {
 	switch {
 	case s.Lifetime < caddy.Duration(time.Minute) || s.Lifetime > caddy.Duration(400*24*time.Hour):
 		return errors.New("lifetime is from one minute to 400 days")
@@ -84,6 +98,11 @@ func (s *SessionConfig) check() error {
 	}
 	if strings.HasPrefix(c.Name, "__Host-") || strings.HasPrefix(c.Name, "__Secure-") {
 		return errors.New("cookie: the prefix of the name is added by itself")
+	}
+	if c.Domain != "" {
+		if _, err := address.ParseOrigin("https://" + c.Domain); err != nil || strings.ContainsAny(c.Domain, ":/?#") {
+			return fmt.Errorf("cookie: domain %q is not a domain's name", c.Domain)
+		}
 	}
 	if c.SameSite == "strict" {
 		return errors.New("cookie: same_site strict would loop: a login comes back from another site, without the cookie")

@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -63,34 +64,44 @@ func (h *Handler) headerValue(v *visit, r *http.Request, value string) string {
 
 // resolveUpstream finds the headers that only we may set, and the claims that
 // they need.
-func (h *Handler) resolveUpstream(caddy.Context) error {
-	u := h.Upstream
-	if u == nil {
+func (h *Handler) resolveUpstream(caddy.Context) (err error) {
+	if h.Upstream == nil {
 		return nil
 	}
-	names := []string{u.AccessToken, u.IDToken}
-	for name, value := range u.Headers {
-		names = append(names, name)
-		h.neededClaims = append(h.neededClaims, claimsIn(value)...)
+	for _, name := range slices.Sorted(maps.Keys(h.Upstream.Headers)) {
+		h.neededClaims = append(h.neededClaims, claimsIn(h.Upstream.Headers[name])...)
 	}
+	h.identityHeaders, err = h.Upstream.headers()
+	return err
+}
+
+// headers are those that only we may set, if all of them can be.
+func (u *UpstreamConfig) headers() ([]string, error) {
+	names := slices.Sorted(maps.Keys(u.Headers))
 	for _, name := range names {
-		if name == "" {
-			continue
+		if u.Headers[name] == "" {
+			return nil, fmt.Errorf("upstream: the header %s has no value", name)
 		}
+	}
+	for _, name := range []string{u.AccessToken, u.IDToken} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	for i, name := range names {
 		canonical := http.CanonicalHeaderKey(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			return fmt.Errorf("upstream: %q is no header's name", name)
+			return nil, fmt.Errorf("upstream: %q is no header's name", name)
 		case canonical != name:
-			return fmt.Errorf("upstream: header %s is written %s", name, canonical)
+			return nil, fmt.Errorf("upstream: header %s is written %s", name, canonical)
 		case slices.Contains([]string{"Connection", "Cookie", "Host", "Content-Length", "Transfer-Encoding", "Upgrade", "Te", "Trailer"}, name):
-			return fmt.Errorf("upstream: the header %s is not ours to set", name)
-		case slices.ContainsFunc(h.identityHeaders, func(other string) bool { return sameHeader(name, other) }):
-			return fmt.Errorf("upstream: the header %s is set twice", name)
+			return nil, fmt.Errorf("upstream: the header %s is not ours to set", name)
+		case slices.ContainsFunc(names[:i], func(other string) bool { return sameHeader(name, other) }):
+			return nil, fmt.Errorf("upstream: the header %s is set twice", name)
 		}
-		h.identityHeaders = append(h.identityHeaders, name)
 	}
-	return nil
+	return names, nil
 }
 
 // claimsIn returns the claims that a header's value names: itself, or by

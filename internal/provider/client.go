@@ -49,6 +49,11 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	if err != nil {
 		return "", err
 	}
+	if _, err := chooseAuth(c.AuthMethod, c.Secret != nil, metadata.AuthMethods); err != nil {
+		// Said now, and not when somebody has signed in for nothing.
+		c.Remote.Doubt()
+		return "", &Unavailable{err, longPause}
+	}
 	config := oauth2.Config{
 		ClientID:    c.ClientID,
 		Endpoint:    oauth2.Endpoint{AuthURL: metadata.AuthorizationEndpoint},

@@ -64,12 +64,18 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 	errs = append(errs, err)
 	m.AuthMethods, err = o.texts("token_endpoint_auth_methods_supported", false)
 	errs = append(errs, err)
+	responseTypes, err := o.texts("response_types_supported", false)
+	errs = append(errs, err)
 	m.IssParameter = string(o["authorization_response_iss_parameter_supported"]) == "true"
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("the metadata: %w", err)
 	}
 	if err := checkIssuer(m.Issuer, issuer, configurationURL); err != nil {
 		return nil, err
+	}
+	if responseTypes != nil && !slices.Contains(responseTypes, "code") {
+		// The list is required (Discovery 3); who leaves it out is not held to it.
+		return nil, errors.New("the metadata's response_types_supported has no code, and no other flow is known here")
 	}
 	return m, nil
 }

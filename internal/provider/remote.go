@@ -134,6 +134,17 @@ func (r *Remote) discover() (*Metadata, error) {
 	return metadata, nil
 }
 
+// Doubt has the metadata looked at anew before it is an hour old, but not
+// before the longest pause is over: it does not fit the configuration, and that
+// may be put right at the provider soon.
+func (r *Remote) Doubt() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if earlier := r.config.Now().Add(longPause - metadataAge); earlier.Before(r.fetched) {
+		r.fetched = earlier
+	}
+}
+
 func (r *Remote) ask() (*Metadata, error) {
 	c := r.config
 	metadata := &Metadata{Issuer: c.Issuer}

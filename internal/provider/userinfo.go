@@ -33,6 +33,7 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 		return nil, err
 	}
 	if metadata.UserinfoEndpoint == "" {
+		c.Remote.Doubt()
 		return nil, errors.New("the provider has no userinfo endpoint")
 	}
 	request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, metadata.UserinfoEndpoint, nil)

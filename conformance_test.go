@@ -1,0 +1,230 @@
+package oidcrp
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+)
+
+// door is a site of a rig, and where a login begins there. Both sites of a rig
+// have what they know of the provider to themselves: rows are about a relying
+// party that has cached nothing yet.
+type door struct {
+	origin, start string
+	public        bool
+	site          string // its own options
+}
+
+var doors = []door{
+	// The suite of the OpenID Foundation wants to see userinfo asked.
+	{"https://public.test", "/@app/auth/default/login?returnto=/page", true, "userinfo always\ntimeout 9s"},
+	{rpURL, "/page", false, ""},
+}
+
+// rowRig is a rig with both doors for a provider, and a clock for both sides.
+func rowRig(t *testing.T, clock *movedClock, opts ...optest.Option) (*rig, *optest.Provider) {
+	t.Helper()
+	op := newOP(t, append(slices.Clone(opts), optest.Now(clock.now))...)
+	client := op.Client()
+	text := fmt.Sprintf("issuer %s\nclient_id %q\n", op.Issuer(), client.ID)
+	if client.Secret != "" {
+		text += fmt.Sprintf("client_secret %q\n", client.Secret)
+	}
+	sites := ""
+	for _, d := range doors {
+		mode := "private"
+		if d.public {
+			mode = "public"
+			op.Register(d.origin + "/@app/auth/default/code")
+		}
+		sites += fmt.Sprintf("http://%s {\noidc_rp %s {\n%s%s\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}\n",
+			strings.TrimPrefix(d.origin, "https://"), mode, text, d.site)
+	}
+	r := newRigAt(t, t.TempDir(), sites)
+	r.at(clock.now)
+	return r, op
+}
+
+// movedClock is the time, and what a test has added to it. A provider and a
+// relying party that share one agree on what is past.
+type movedClock struct{ by atomic.Int64 }
+
+func (c *movedClock) now() time.Time          { return time.Now().Add(time.Duration(c.by.Load())) }
+func (c *movedClock) advance(d time.Duration) { c.by.Add(int64(d)) }
+
+// later are the rows that another issue brings: a relying party that does not
+// offer something yet refuses what needs it.
+func later(row optest.Row) bool {
+	return row.ID == "C15" // userinfo that is signed
+}
+
+// verdict is what a row demands of us.
+func verdict(row optest.Row) optest.Verdict {
+	if row.String() == "S09 aud names somebody else as well, azp us" {
+		// Core 3.1.3.7 (3) would have the other audience be one that we trust. Usual
+		// providers (Zitadel, Dex) name their project or a peer beside us, and say by
+		// azp whom the token was issued to; with that it is for us.
+		return optest.Accept
+	}
+	return row.Want
+}
+
+// TestEveryLieOfAProviderEndsAsTheTablesDemand walks through a login for each
+// row of the conformance tables, at a private and at a public site.
+func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
+	t.Parallel()
+	for _, row := range optest.Rows() {
+		if later(row) {
+			continue
+		}
+		t.Run(row.String(), func(t *testing.T) {
+			t.Parallel()
+			clock := new(movedClock)
+			r, op := rowRig(t, clock, row.Options...)
+			op.Tell(row)
+			var witnesses []*witness
+			for _, d := range doors {
+				for range max(row.Logins, 1) {
+					w := r.witness(op, d.origin)
+					w.tryRow(row, d)
+					witnesses = append(witnesses, w)
+				}
+			}
+			if verdict(row) == optest.Refuse {
+				for _, e := range row.Unreached() {
+					if n := op.Hits(e); n > 0 {
+						t.Errorf("%s was asked %d times", e, n)
+					}
+				}
+				if n := r.upstream.count(); n > 0 {
+					t.Errorf("the application was asked %d times", n) // I1
+				}
+			}
+			if row.Name == "a code that was never issued" {
+				op.TakeViolations() // the provider saw that it was no code
+			}
+			// I7: the same browsers get in as soon as the provider is honest, once
+			// the pause after a failure is over.
+			op.Honest()
+			clock.advance(longestPause)
+			for i, w := range witnesses {
+				d := doors[i/max(row.Logins, 1)]
+				if p := w.walk(d.start); p.StatusCode != http.StatusOK || p.body != "application sees alice" {
+					t.Errorf("an honest login afterwards at %s: status %d, %s", p.url, p.StatusCode, p.body)
+				}
+			}
+			r.holdLogs(op, witnesses...)
+			if t.Failed() {
+				t.Log(r.logs())
+			}
+		})
+	}
+}
+
+// longestPause is longer than any pause after a failure.
+const longestPause = 11 * time.Second
+
+// tryRow makes one login at one door, and judges how it ends.
+func (w *witness) tryRow(row optest.Row, d door) {
+	w.t.Helper()
+	p := w.walk(d.start)
+	name := strings.TrimPrefix(p.body, "application sees ")
+	accepted := p.StatusCode == http.StatusOK && name != p.body
+	switch want := verdict(row); {
+	case want == optest.Accept && !accepted:
+		w.t.Errorf("%s: refused with status %d and %q", d.origin, p.StatusCode, p.Header.Get("Location"))
+	case want == optest.Refuse && accepted:
+		w.t.Errorf("%s: accepted as %q", d.origin, name)
+	case accepted && name != "alice" && name != w.op.User("alice").Subject:
+		w.t.Errorf("%s: accepted as %q", d.origin, name)
+	case accepted && !w.opened:
+		w.t.Errorf("%s: accepted without a session", d.origin)
+	}
+	if accepted {
+		return
+	}
+	if w.opened {
+		w.t.Errorf("%s: refused, and yet a session was set: %v", d.origin, w.cookies())
+	}
+	got := shownCode(p)
+	if !slices.Contains(codesFor(row), got) {
+		w.t.Errorf("%s: the code is %q, not one of %q", d.origin, got, codesFor(row))
+	}
+	status := http.StatusForbidden
+	switch {
+	case d.public:
+		status = http.StatusSeeOther
+		if location := p.Header.Get("Location"); location != "/?auth_error="+string(got) {
+			w.t.Errorf("%s: it leads to %q", d.origin, location)
+		}
+	case row.Stage == optest.AtDiscovery:
+		status = http.StatusServiceUnavailable // the page is not there for now
+		if p.Header.Get("Retry-After") == "" {
+			w.t.Errorf("%s: no Retry-After", d.origin)
+		}
+	}
+	if p.StatusCode != status {
+		w.t.Errorf("%s: status %d, not %d", d.origin, p.StatusCode, status)
+	}
+}
+
+// shownCode is the error code that a refusal tells: in the address that it
+// leads to, or on its page.
+func shownCode(p *visited) code {
+	if _, name, found := strings.Cut(p.Header.Get("Location"), "auth_error="); found {
+		return code(name)
+	}
+	if _, rest, found := strings.Cut(p.body, `<p class="detail">`); found {
+		name, _, _ := strings.Cut(rest, " ")
+		return code(name)
+	}
+	return ""
+}
+
+// codesFor are the codes that may explain the refusal of a row. What is wrong
+// with an authorization response has exactly one.
+func codesFor(row optest.Row) []code {
+	switch row.Stage {
+	case optest.AtDiscovery:
+		// A userinfo endpoint that is missing shows only when it is to be asked.
+		return []code{providerUnavailable, userinfoFailed}
+	case optest.AtAuthorization:
+		if c, ok := authorizationCodes[row.String()]; ok {
+			return []code{c}
+		}
+		return []code{badRequest}
+	case optest.AtToken:
+		return []code{tokenExchangeFailed, tokenInvalid}
+	case optest.AtKeys:
+		return []code{tokenInvalid, providerUnavailable}
+	case optest.AtUserInfo:
+		if row.ID == "S11" {
+			return []code{tokenInvalid} // a member that is there twice needs no userinfo to be refused
+		}
+		return []code{userinfoFailed}
+	}
+	return []code{tokenInvalid}
+}
+
+// authorizationCodes are those that are not bad_request.
+var authorizationCodes = map[string]code{
+	"F15 a wrong iss":                                stateMismatch,
+	"S04 iss with a slash more":                      stateMismatch,
+	"S04 iss in capitals":                            stateMismatch,
+	"S04 an empty iss":                               stateMismatch,
+	"F16 no iss though it was promised":              stateMismatch,
+	"S04 iss wrong though not promised":              stateMismatch,
+	"S04 an error without the iss that was promised": stateMismatch,
+	"F17 another state":                              stateMismatch,
+	"S07 the user said no":                           accessDenied,
+	"S07 a description that is HTML":                 accessDenied,
+	"S07 the provider has failed":                    providerError,
+	"S07 the user must sign in":                      providerError,
+	"S07 an error that nobody knows":                 providerError,
+}

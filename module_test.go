@@ -1,0 +1,228 @@
+package oidcrp
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+)
+
+func TestModulesAreRegisteredUnderTheirNames(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"oidc_rp", "http.handlers.oidc_rp"} {
+		if _, err := caddy.GetModule(id); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestImports holds the direction of the packages: what is under internal has
+// never heard of Caddy, and the provider that lies stays in tests.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	list := func(args ...string) []string {
+		out, err := exec.Command("go", append([]string{"list", "-deps"}, args...)...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Fields(string(out))
+	}
+	for _, p := range list("./internal/...") {
+		for _, never := range []string{"caddyserver", "go.uber.org/zap", "prometheus"} {
+			if strings.Contains(p, never) {
+				t.Errorf("a package under internal reaches %s", p)
+			}
+		}
+	}
+	for _, p := range list("./cmd/caddy") {
+		if strings.HasSuffix(p, "internal/optest") {
+			t.Errorf("what is not a test reaches %s", p)
+		}
+	}
+	for _, rule := range []struct{ who, never string }{
+		{"./internal/seal", "caddy-oidc-rp/internal/session"},
+		{"./internal/session", "net/http"},
+		{"./internal/session", "caddy-oidc-rp/internal/provider"},
+		{"./internal/provider", "caddy-oidc-rp/internal/session"},
+		{"./internal/optest", "caddy-oidc-rp/internal/provider"},
+	} {
+		for _, p := range list(rule.who) {
+			if p == rule.never || strings.HasSuffix(p, "/"+rule.never) {
+				t.Errorf("%s reaches %s", rule.who, p)
+			}
+		}
+	}
+}
+
+// reloads and their limits.
+const (
+	reloadCount     = 200
+	reloadEnv       = "OIDC_RP_RELOADS"
+	goroutineSettle = 5 * time.Second
+	heapTolerance   = 1.10
+)
+
+type reloadCounts struct {
+	Before, After int // goroutines
+	Heap          uint64
+	Remotes       int
+}
+
+// TestReloadsLeaveNothingBehind reloads a Caddy 200 times and counts: as many
+// goroutines as at the start within five seconds, and no more heap than a
+// Caddy without the plugin. Each Caddy is a process of its own, so that other
+// tests do not count.
+func TestReloadsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	with, without := countReloads(t, "with"), countReloads(t, "without")
+	t.Logf("with the plugin %+v, without %+v", with, without)
+	if with.After > with.Before {
+		t.Errorf("%d goroutines after %d reloads, %d before", with.After, reloadCount, with.Before)
+	}
+	if float64(with.Heap) > float64(without.Heap)*heapTolerance {
+		t.Errorf("heap %d bytes, that of Caddy without the plugin %d", with.Heap, without.Heap)
+	}
+	if with.Remotes != 1 {
+		t.Errorf("%d providers are remembered, the configuration has one", with.Remotes)
+	}
+}
+
+func countReloads(t *testing.T, which string) (counts reloadCounts) {
+	t.Helper()
+	command := exec.Command(os.Args[0], "-test.run=^TestReloadHelper$", "-test.v=false")
+	command.Env = append(os.Environ(), reloadEnv+"="+which, "XDG_DATA_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir())
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "{\"Before\"") {
+			if err := json.Unmarshal([]byte(line), &counts); err != nil {
+				t.Fatal(err)
+			}
+			return counts
+		}
+	}
+	t.Fatalf("no counts in %q", out)
+	return counts
+}
+
+// TestReloadHelper is the process that TestReloadsLeaveNothingBehind counts.
+func TestReloadHelper(t *testing.T) {
+	which := os.Getenv(reloadEnv)
+	if which == "" {
+		return
+	}
+	guard := ""
+	if which == "with" {
+		guard = "oidc_rp {\nissuer http://127.0.0.1:1\nclient_id rp\nprivate /x/*\npublic /y/*\nupstream {\nheader X-User {http.auth.user.id}\n}\n}"
+	}
+	load := func(i int) {
+		config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\npersist_config off\nlog {\noutput discard\n}\n}\nhttp://127.0.0.1:0 {\n%s\nrespond %q\n}", guard, fmt.Sprint("load ", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Load(config, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 5 { // what is made once is made
+		load(i)
+	}
+	settled := func() int {
+		time.Sleep(200 * time.Millisecond)
+		return runtime.NumGoroutine()
+	}
+	counts := reloadCounts{Before: settled()}
+	for i := range reloadCount {
+		load(i)
+	}
+	counts.After = runtime.NumGoroutine()
+	for end := time.Now().Add(goroutineSettle); counts.After > counts.Before && time.Now().Before(end); {
+		counts.After = settled()
+	}
+	for range 3 { // finalizers may need another round
+		runtime.GC()
+	}
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	counts.Heap = memory.HeapAlloc
+	remotes.Range(func(any, any) bool { counts.Remotes++; return true })
+	text, err := json.Marshal(counts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(string(text))
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReloadKeepsLoginsSessionsAndKnowledge provisions a second configuration
+// over the same storage before the first is given back, as a reload does.
+func TestReloadKeepsLoginsSessionsAndKnowledge(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	storage := t.TempDir()
+	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
+	before := newRigAt(t, storage, fmt.Sprintf(site, ""))
+	b := before.browser()
+	half := b.open("/half", op.Issuer()) // goes to the provider, and stays there
+	other := before.browser()
+	if p := other.open("/whole"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", p.StatusCode)
+	}
+	discoveries := op.Hits(optest.Discovery)
+
+	after := newRigAt(t, storage, fmt.Sprintf(site, "home /welcome"))
+	moveTo(b, after)
+	moveTo(other, after)
+	if p := b.open(half.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/half") {
+		t.Errorf("the login in flight ended with %d at %s\n%s", p.StatusCode, p.url, after.logs())
+	}
+	if p := other.get("/whole"); p.StatusCode != http.StatusOK {
+		t.Errorf("the session ended: %d", p.StatusCode)
+	}
+	if op.Hits(optest.Discovery) != discoveries {
+		t.Error("the provider's metadata was fetched again")
+	}
+}
+
+// moveTo lets a browser reach another rig under the same name.
+func moveTo(b *browser, r *rig) { b.client.Transport = r.browser().client.Transport }
+
+// TestRejectedConfigurationChangesNothing: what a configuration takes before it
+// fails is given back, and nothing else is.
+func TestRejectedConfigurationChangesNothing(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	b := r.browser()
+	b.open("/")
+	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\n}\nhttp://rp.test {\noidc_rp {\n%s\nhome nowhere\n}\n}", r.storage, options(op)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c caddy.Config
+	if err := json.Unmarshal(config, &c); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Validate(&c); err == nil || !strings.Contains(err.Error(), "home") {
+		t.Fatalf("a home that is no path was taken: %v", err)
+	}
+	if p := b.get("/again"); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d after another configuration was rejected", p.StatusCode)
+	}
+	if references, ok := shareds.References(fingerprint(r.app.shared.storage())); !ok || references != 1 {
+		t.Errorf("the storage is referred to %d times", references)
+	}
+}
