@@ -24,6 +24,8 @@ type witness struct {
 	secrets map[string]bool
 	// opened: an answer has set a session's cookie.
 	opened bool
+	// name is who the application saw at last.
+	name string
 }
 
 func (r *rig) witness(op *optest.Provider, origin string) *witness {
@@ -167,8 +169,8 @@ func (w *witness) holdBody(p *visited) {
 			w.t.Errorf("%s shows %q", p.url, canary)
 		}
 	}
-	if p.StatusCode < 400 || !strings.Contains(p.Header.Get("Content-Type"), "html") {
-		return
+	if p.StatusCode < 400 || !strings.Contains(p.Header.Get("Content-Type"), "html") || strings.Contains(p.url, "auth_error=") {
+		return // what an address tells of has an id in the log already
 	}
 	id := errorID.FindStringSubmatch(p.body)
 	if id == nil || !strings.Contains(w.r.logs(), id[1]) {

@@ -3,6 +3,7 @@ package oidcrp
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,14 +17,18 @@ import (
 // have what they know of the provider to themselves: rows are about a relying
 // party that has cached nothing yet.
 type door struct {
-	origin, start string
-	public        bool
-	site          string // its own options
+	origin string
+	start  string
+	public bool
+	site   string // its own options
 }
+
+// loginAtDoor is where a login begins at any door, also for who is signed in.
+const loginAtDoor = "/@app/auth/default/login?returnto=/page"
 
 var doors = []door{
 	// The suite of the OpenID Foundation wants to see userinfo asked.
-	{"https://public.test", "/@app/auth/default/login?returnto=/page", true, "userinfo always\ntimeout 9s"},
+	{"https://public.test", loginAtDoor, true, "userinfo always\ntimeout 9s"},
 	{rpURL, "/page", false, ""},
 }
 
@@ -31,11 +36,7 @@ var doors = []door{
 func rowRig(t *testing.T, clock *movedClock, opts ...optest.Option) (*rig, *optest.Provider) {
 	t.Helper()
 	op := newOP(t, append(slices.Clone(opts), optest.Now(clock.now))...)
-	client := op.Client()
-	text := fmt.Sprintf("issuer %s\nclient_id %q\n", op.Issuer(), client.ID)
-	if client.Secret != "" {
-		text += fmt.Sprintf("client_secret %q\n", client.Secret)
-	}
+	text := "issuer " + op.Issuer() + "\n" + clientOptions(op)
 	sites := ""
 	for _, d := range doors {
 		mode := "private"
@@ -43,12 +44,22 @@ func rowRig(t *testing.T, clock *movedClock, opts ...optest.Option) (*rig, *opte
 			mode = "public"
 			op.Register(d.origin + "/@app/auth/default/code")
 		}
-		sites += fmt.Sprintf("http://%s {\noidc_rp %s {\n%s%s\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}\n",
+		sites += fmt.Sprintf("http://%s {\noidc_rp %s {\n%s%s\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Error {http.oidc_rp.error.code}\nheader_up X-Message {http.oidc_rp.error.message}\n}\n}\n",
 			strings.TrimPrefix(d.origin, "https://"), mode, text, d.site)
 	}
 	r := newRigAt(t, t.TempDir(), sites)
 	r.at(clock.now)
 	return r, op
+}
+
+// clientOptions are the options for a registration with any characters in it.
+func clientOptions(op *optest.Provider) string {
+	client := op.Client()
+	text := fmt.Sprintf("client_id %q\n", client.ID)
+	if client.Secret != "" {
+		text += fmt.Sprintf("client_secret %q\n", client.Secret)
+	}
+	return text
 }
 
 // movedClock is the time, and what a test has added to it. A provider and a
@@ -106,6 +117,14 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 					t.Errorf("the application was asked %d times", n) // I1
 				}
 			}
+			if verdict(row) == optest.Accept && op.Hits(optest.UserInfo) == 0 {
+				t.Error("userinfo was not asked") // the suite would wait for it
+			}
+			for _, e := range []optest.Endpoint{optest.Discovery, optest.Token, optest.JWKS, optest.UserInfo} {
+				if n := op.SentBytes(e); n > 64<<20 { // X17; what the kernel buffers is a few of these
+					t.Errorf("%d bytes were read of the answer of %s", n, e)
+				}
+			}
 			if row.Name == "a code that was never issued" {
 				op.TakeViolations() // the provider saw that it was no code
 			}
@@ -113,9 +132,8 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 			// the pause after a failure is over.
 			op.Honest()
 			clock.advance(longestPause)
-			for i, w := range witnesses {
-				d := doors[i/max(row.Logins, 1)]
-				if p := w.walk(d.start); p.StatusCode != http.StatusOK || p.body != "application sees alice" {
+			for _, w := range witnesses {
+				if p := w.walk(loginAtDoor); p.StatusCode != http.StatusOK || p.body != "application sees "+orElse(w.name, "alice") {
 					t.Errorf("an honest login afterwards at %s: status %d, %s", p.url, p.StatusCode, p.body)
 				}
 			}
@@ -147,6 +165,7 @@ func (w *witness) tryRow(row optest.Row, d door) {
 		w.t.Errorf("%s: accepted without a session", d.origin)
 	}
 	if accepted {
+		w.name = name
 		return
 	}
 	if w.opened {
@@ -181,8 +200,7 @@ func shownCode(p *visited) code {
 		return code(name)
 	}
 	if _, rest, found := strings.Cut(p.body, `<p class="detail">`); found {
-		name, _, _ := strings.Cut(rest, " ")
-		return code(name)
+		return code(regexp.MustCompile(`^[a-z_]*`).FindString(rest))
 	}
 	return ""
 }

@@ -1,0 +1,216 @@
+package oidcrp
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+)
+
+// mishap is one way to an error code: what is wrong with the provider before
+// the login, or what a browser does other than that login.
+type mishap struct {
+	code  code
+	lie   func(*optest.Lies)
+	setUp func(*optest.Provider)
+	// visit makes the mishap; a login where it is nil.
+	visit func(*testing.T, *mishapScene) *visited
+}
+
+// mishapScene is what a visit has at hand.
+type mishapScene struct {
+	*witness
+	clock *movedClock
+}
+
+// begin begins a login and returns the address that the provider sends the
+// browser back to.
+func (s *mishapScene) begin() *url.URL {
+	s.t.Helper()
+	atProvider := s.get(s.get(s.absolute(loginAtDoor)).location())
+	u, err := url.Parse(atProvider.location())
+	if err != nil || !strings.HasPrefix(u.Path, "/@app/auth/") {
+		s.t.Fatalf("the provider leads to %q", atProvider.location())
+	}
+	return u
+}
+
+var mishaps = []mishap{
+	{code: accessDenied, lie: func(l *optest.Lies) { l.Authorization.Error = "access_denied" }},
+	{code: providerError, lie: func(l *optest.Lies) { l.Authorization.Error = "server_error" }},
+	{code: providerUnavailable, setUp: (*optest.Provider).Stop},
+	{code: tokenExchangeFailed, lie: func(l *optest.Lies) { l.At(optest.Token).Status = 500 }},
+	{code: tokenInvalid, lie: func(l *optest.Lies) {
+		l.IDToken.Claims = func(c map[string]any) { c["nonce"] = "another" }
+	}},
+	{code: userinfoFailed, lie: func(l *optest.Lies) { l.At(optest.UserInfo).Status = 500 }},
+	{code: sessionTooLarge, setUp: func(op *optest.Provider) {
+		alice := op.User("alice")
+		for i := range 4000 { // of different words, which compression cannot make small
+			alice.Claims[fmt.Sprintf("claim_%d", i)] = fmt.Sprintf("%x", i*7919)
+		}
+		op.SetUser("alice", alice)
+	}},
+	{code: loginExpired, visit: func(_ *testing.T, s *mishapScene) *visited {
+		answer := s.begin().String()
+		s.clock.advance(16 * time.Minute)
+		return s.walk(answer)
+	}},
+	{code: loginExpired, visit: func(_ *testing.T, s *mishapScene) *visited {
+		return s.walk("/@app/auth/default/code?code=x&state=y") // begun nowhere
+	}},
+	{code: stateMismatch, visit: func(_ *testing.T, s *mishapScene) *visited {
+		answer := s.begin()
+		query := answer.Query()
+		query.Set("state", "another")
+		answer.RawQuery = query.Encode()
+		return s.walk(answer.String())
+	}},
+	{code: badRequest, visit: func(_ *testing.T, s *mishapScene) *visited { return s.walk("/@app/auth/default/code") }},
+	{code: logoutFailed, visit: func(t *testing.T, s *mishapScene) *visited {
+		if p := s.walk(loginAtDoor); p.StatusCode != http.StatusOK {
+			t.Fatalf("the login ended with status %d", p.StatusCode)
+		}
+		// A file is where the folder of the logouts would be: nothing can be
+		// written there, not even by root.
+		facts := filepath.Join(s.r.storage, "oidc_rp", "facts")
+		if err := os.RemoveAll(facts); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(facts, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := s.walk(defaultLogoutPath)
+		if s.cookies()["__Host-oidc_rp"] != "" {
+			t.Error("the logout that failed left the session's cookie")
+		}
+		return p
+	}},
+}
+
+// TestEveryErrorCodeIsReachedAndExplained holds the contract of the error codes
+// at both kinds of sites: where they lead, what they say, and that a page with
+// one begins no login.
+func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
+	t.Parallel()
+	for _, m := range mishaps {
+		for _, d := range doors {
+			t.Run(fmt.Sprintf("%s at %s", m.code, d.origin), func(t *testing.T) {
+				t.Parallel()
+				clock := new(movedClock)
+				r, op := rowRig(t, clock)
+				if m.lie != nil {
+					op.Lie(m.lie)
+				}
+				if m.setUp != nil {
+					m.setUp(op)
+				}
+				s := &mishapScene{r.witness(op, d.origin), clock}
+				var p *visited
+				if m.visit != nil {
+					p = m.visit(t, s)
+				} else {
+					p = s.walk(loginAtDoor)
+				}
+				if got := shownCode(p); got != m.code {
+					t.Fatalf("the code is %q: status %d, %s\n%s", got, p.StatusCode, p.body, r.logs())
+				}
+				if d.public || m.code == logoutFailed {
+					s.explainedAtHome(p, m.code, d.public)
+				} else {
+					s.explainedOn(p, m.code)
+					if !strings.Contains(p.body, `href="/@app/auth/default/login`) {
+						t.Errorf("the page offers no fresh start: %s", p.body)
+					}
+				}
+				r.holdLogs(op, s.witness)
+			})
+		}
+	}
+}
+
+// explainedAtHome: the home page gets the code, and shows it if it is public.
+func (s *mishapScene) explainedAtHome(p *visited, c code, public bool) {
+	s.t.Helper()
+	if location := p.Header.Get("Location"); p.StatusCode != http.StatusSeeOther || location != "/?auth_error="+string(c) {
+		s.t.Errorf("status %d leads to %q", p.StatusCode, location)
+	}
+	home := s.get(p.location())
+	s.hold(home)
+	if !public {
+		s.explainedOn(home, c)
+		return
+	}
+	header, at := s.r.upstream.got()
+	if home.StatusCode != http.StatusOK || at != "/?auth_error="+string(c) {
+		s.t.Errorf("the home page has status %d, the application got %s", home.StatusCode, at)
+	}
+	if header.Get("X-Error") != string(c) || header.Get("X-Message") != codes[c].message {
+		s.t.Errorf("the application is told %q, %q", header.Get("X-Error"), header.Get("X-Message"))
+	}
+}
+
+// explainedOn: a page of ours says what happened, to people.
+func (s *mishapScene) explainedOn(p *visited, c code) {
+	s.t.Helper()
+	if p.StatusCode != http.StatusForbidden || shownCode(p) != c || !strings.Contains(p.body, html.EscapeString(codes[c].message)) {
+		s.t.Errorf("status %d, %s", p.StatusCode, p.body)
+	}
+}
+
+// TestDisabledProviderIsForbiddenAtEverySite: it is switched off, so its
+// endpoints begin nothing and end nothing, whatever the site's mode.
+func TestDisabledProviderIsForbiddenAtEverySite(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"private", "public"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t)
+			r := newRig(t, "oidc_rp "+mode+" {\n"+options(op)+"disabled\n}")
+			w := r.witness(op, rpURL)
+			for _, path := range []string{"login", "login?returnto=/page", "code", "code?code=x&state=y", "signedout"} {
+				p := w.walk("/@app/auth/default/" + path)
+				if got := shownCode(p); p.StatusCode != http.StatusForbidden || got != forbidden {
+					t.Errorf("%s: status %d, code %q", path, p.StatusCode, got)
+				}
+				if strings.Contains(p.body, "/login") {
+					t.Errorf("%s offers a login: %s", path, p.body)
+				}
+			}
+			if n := op.Hits(optest.Discovery); n != 0 {
+				t.Errorf("the provider was asked %d times", n)
+			}
+		})
+	}
+}
+
+// TestCodesAreAClosedSet holds that no code is forgotten above, and that each
+// is a word for addresses and a sentence for people.
+func TestCodesAreAClosedSet(t *testing.T) {
+	t.Parallel()
+	reached := map[code]bool{
+		forbidden:   true, // by the disabled provider
+		userUnknown: true, // by the known users of a later issue
+	}
+	for _, m := range mishaps {
+		reached[m.code] = true
+	}
+	if len(codes) != 13 {
+		t.Errorf("there are %d codes", len(codes))
+	}
+	for c, about := range codes {
+		if !reached[c] {
+			t.Errorf("no test leads to %s", c)
+		}
+		if url.QueryEscape(string(c)) != string(c) || !strings.HasSuffix(about.message, ".") {
+			t.Errorf("%s: %q", c, about.message)
+		}
+	}
+}
