@@ -6,6 +6,7 @@ package cookie
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,7 +35,8 @@ func pairs(headers []string, yield func(name, value string) bool) {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
 			name, value, found := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if found && !yield(name, value) {
+			// Space before = is not allowed, but common readers pass over it.
+			if found && !yield(strings.TrimRight(name, " \t"), value) {
 				return
 			}
 		}
@@ -165,17 +167,15 @@ func WithPrefix(headers []string, prefix string, max int) []Named {
 // lines that were there are not written to; buffer takes the new ones.
 func Strip(header http.Header, buffer []string, ours func(name string) bool) {
 	lines := header["Cookie"]
-	mine := false
-	pairs(lines, func(name, _ string) bool {
-		mine = ours(name)
-		return !mine
-	})
-	if !mine {
+	if !slices.ContainsFunc(lines, func(line string) bool { return hasOurs(line, ours) }) {
 		return
 	}
 	kept := buffer[:0]
 	for _, line := range lines {
-		if line = stripLine(line, ours); line != "" {
+		if hasOurs(line, ours) {
+			line = stripLine(line, ours)
+		}
+		if line != "" {
 			kept = append(kept, line)
 		}
 	}
@@ -186,6 +186,23 @@ func Strip(header http.Header, buffer []string, ours func(name string) bool) {
 	header["Cookie"] = kept
 }
 
+// hasOurs says whether a line names a cookie of ours, be it without a value.
+func hasOurs(line string, ours func(name string) bool) bool {
+	for line != "" {
+		var pair string
+		pair, line, _ = strings.Cut(line, ";")
+		if name := nameOf(strings.Trim(pair, " \t")); name != "" && ours(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func nameOf(pair string) string {
+	name, _, _ := strings.Cut(pair, "=")
+	return strings.TrimRight(name, " \t")
+}
+
 func stripLine(line string, ours func(name string) bool) string {
 	// The usual case is that all which is kept lies in one piece.
 	var b strings.Builder
@@ -194,8 +211,7 @@ func stripLine(line string, ours func(name string) bool) string {
 		var pair string
 		pair, line, _ = strings.Cut(line, ";")
 		pair = strings.Trim(pair, " \t")
-		name, _, _ := strings.Cut(pair, "=")
-		if pair == "" || ours(name) {
+		if pair == "" || ours(nameOf(pair)) {
 			continue
 		}
 		switch {

@@ -31,6 +31,11 @@ const (
 	published = 3 * time.Minute
 	// retryAfter throttles looks at the storage that strangers can cause.
 	retryAfter = time.Second
+	// lookWithin is how long one look may take, and anybody waits for it.
+	lookWithin = 10 * time.Second
+	// ahead is how far a key may seem to come from the future: beyond that it
+	// was made by a clock that was wrong, and must not stop the rotation.
+	ahead = time.Hour
 )
 
 // Managed is a ring that is made, kept, shared and rotated in a storage, under
@@ -38,12 +43,17 @@ const (
 type Managed struct {
 	ring atomic.Pointer[Ring]
 
-	mu      sync.Mutex // one look at the storage at a time
-	last    keyFile
-	asked   time.Time // of the last look, successful or not
-	err     error     // of the last look
-	rotate  time.Duration
-	retain  time.Duration
+	turn  chan struct{} // held by the one look at a time, which owns these:
+	last  keyFile
+	used  []managedSecret // what the ring was made of, in its order
+	asked time.Time       // of the last look, successful or not
+	err   error           // of the last look
+
+	mu     sync.Mutex // of what was demanded; never held while the storage is asked
+	rotate time.Duration
+	retain time.Duration
+	learn  bool // the file has to learn of a demand
+
 	now     func() time.Time
 	storage func() Storage
 }
@@ -54,6 +64,8 @@ type keyFile struct {
 	// Retain is the longest session lifetime of all who use the ring, in
 	// seconds: so long a key opens after its rotation. It only grows.
 	Retain int64 `json:"retain"`
+
+	damaged bool // what is here is from memory; the storage needs it
 }
 
 type managedSecret struct {
@@ -64,7 +76,7 @@ type managedSecret struct {
 // NewManaged returns a ring that is read at first use. The storage is asked for
 // at each use, since it may change with the configuration.
 func NewManaged(storage func() Storage, now func() time.Time) *Managed {
-	return &Managed{storage: storage, now: now}
+	return &Managed{storage: storage, now: now, turn: make(chan struct{}, 1)}
 }
 
 // Demand tells the ring what a user of it needs: the interval at which to
@@ -78,7 +90,7 @@ func (m *Managed) Demand(rotate, retain time.Duration) {
 	}
 	if retain > m.retain {
 		m.retain = retain
-		m.asked = time.Time{} // the file has to learn of it
+		m.learn = true
 	}
 }
 
@@ -88,10 +100,11 @@ func (m *Managed) Ring(ctx context.Context) (*Ring, error) {
 	if ring := m.ring.Load(); ring != nil {
 		return ring, nil
 	}
-	if err := m.look(ctx, false); err != nil {
-		return nil, err
+	err := m.look(ctx, false)
+	if ring := m.ring.Load(); ring != nil {
+		return ring, nil // what could not be written may still have been read
 	}
-	return m.ring.Load(), nil
+	return nil, err
 }
 
 // Renewed returns the keys after another look at the storage, for a value that
@@ -108,39 +121,71 @@ func (m *Managed) Refresh(ctx context.Context) error {
 	return m.look(ctx, true)
 }
 
+// look has one look at the storage, by whoever comes first. It is shared by all
+// who wait for it, so that it does not end with the request of the first; and
+// nobody waits for a storage that hangs longer than they would.
 func (m *Managed) look(ctx context.Context, again bool) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !again && m.ring.Load() != nil {
-		return nil // another request was quicker
+	wait, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	select {
+	case m.turn <- struct{}{}:
+	case <-wait.Done():
+		return fmt.Errorf("wait for session keys: %w", context.Cause(wait))
 	}
 	now := m.now()
-	if since := now.Sub(m.asked); since >= 0 && since < retryAfter {
-		return m.err
+	if err, done := m.spared(now, again); done {
+		<-m.turn
+		return err
 	}
-	// The flight is shared by all who wait for the mutex: it must not end with
-	// the request of the first.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	m.err = m.read(ctx, now)
-	m.asked = m.now()
-	return m.err
+	answer := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWithin)
+		defer cancel()
+		err := m.read(ctx, now)
+		m.err, m.asked = err, m.now()
+		<-m.turn
+		answer <- err
+	}()
+	select {
+	case err := <-answer:
+		return err
+	case <-wait.Done():
+		return fmt.Errorf("read session keys: %w", context.Cause(wait))
+	}
+}
+
+// spared says whether a look is needless, or comes too soon after the last.
+func (m *Managed) spared(now time.Time, again bool) (err error, done bool) {
+	if !again && m.ring.Load() != nil {
+		return nil, true // another request was quicker
+	}
+	m.mu.Lock()
+	learn := m.learn
+	m.learn = false
+	m.mu.Unlock()
+	since := now.Sub(m.asked)
+	return m.err, !learn && since >= 0 && since < retryAfter
 }
 
 // read takes the file, and makes or rotates it under the lock where it must.
 func (m *Managed) read(ctx context.Context, now time.Time) error {
 	file, err := m.load(ctx)
 	if err != nil {
+		if len(m.last.Keys) > 0 {
+			err = errors.Join(err, m.use(m.last, now)) // time goes on without the storage
+		}
 		return err
 	}
 	if m.due(file, now) {
-		if file, err = m.write(ctx, now); err != nil {
-			if m.ring.Load() != nil || len(file.Keys) == 0 {
-				return err
-			}
+		var written keyFile
+		if written, err = m.write(ctx, now); len(written.Keys) > 0 {
+			file = written
 		}
 	}
-	return m.use(file, now)
+	if len(file.Keys) == 0 {
+		return err
+	}
+	return errors.Join(err, m.use(file, now))
 }
 
 func (m *Managed) load(ctx context.Context) (keyFile, error) {
@@ -155,7 +200,9 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 	if err := json.Unmarshal(data, &file); err != nil {
 		// A file that was cut short holds no key that anybody could use: it
 		// is written anew, from memory where we still have the keys.
-		return m.last, nil
+		file = m.last
+		file.damaged = true
+		return file, nil
 	}
 	file.Keys = slices.DeleteFunc(file.Keys, func(k managedSecret) bool { return len(k.Secret) < MinSecret })
 	return file, nil
@@ -163,56 +210,81 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 
 // due says whether the file needs writing.
 func (m *Managed) due(file keyFile, now time.Time) bool {
-	if len(file.Keys) == 0 || int64(m.retain/time.Second) > file.Retain {
-		return true
-	}
-	return m.rotate > 0 && now.Sub(newest(file.Keys).Created) >= m.rotate
+	rotate, retain := m.demanded()
+	return file.damaged || rotationDue(file, rotate, now) || retain > file.Retain || len(stillOpening(file, now)) < len(file.Keys)
 }
 
-func newest(keys []managedSecret) managedSecret {
-	return slices.MaxFunc(keys, func(a, b managedSecret) int { return a.Created.Compare(b.Created) })
+// demanded is the interval of rotation, and how many seconds to retain.
+func (m *Managed) demanded() (rotate time.Duration, retain int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rotate, int64(m.retain / time.Second)
+}
+
+// rotationDue says whether it is time for a new key.
+func rotationDue(file keyFile, rotate time.Duration, now time.Time) bool {
+	if len(file.Keys) == 0 {
+		return true
+	}
+	var newest time.Time
+	for _, key := range file.Keys {
+		if key.Created.After(newest) && key.Created.Before(now.Add(ahead)) {
+			newest = key.Created
+		}
+	}
+	return rotate > 0 && now.Sub(newest) >= rotate
 }
 
 // write makes the file what it should be, after another look under the lock:
-// another instance may have done it meanwhile.
+// another instance may have done it meanwhile. The file is empty where it could
+// not be written.
 func (m *Managed) write(ctx context.Context, now time.Time) (file keyFile, err error) {
 	storage := m.storage()
 	if err := storage.Lock(ctx, managedKey); err != nil {
-		return m.last, fmt.Errorf("lock session keys: %w", err)
+		return keyFile{}, fmt.Errorf("lock session keys: %w", err)
 	}
 	defer func() {
-		err = errors.Join(err, storage.Unlock(context.WithoutCancel(ctx), managedKey))
+		// Not with the context of a look that took too long.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWithin)
+		defer cancel()
+		if unlockErr := storage.Unlock(ctx, managedKey); unlockErr != nil {
+			err = errors.Join(err, fmt.Errorf("unlock session keys: %w", unlockErr))
+		}
 	}()
 	if file, err = m.load(ctx); err != nil {
-		return m.last, err
+		return keyFile{}, err
 	}
 	if !m.due(file, now) {
 		return file, nil
 	}
-	file.Retain = max(file.Retain, int64(m.retain/time.Second))
-	if len(file.Keys) == 0 || m.rotate > 0 && now.Sub(newest(file.Keys).Created) >= m.rotate {
+	rotate, retain := m.demanded()
+	file.Retain = max(file.Retain, retain)
+	if rotationDue(file, rotate, now) {
 		secret := make([]byte, MinSecret)
 		rand.Read(secret)
-		file.Keys = append(file.Keys, managedSecret{Secret: secret, Created: now.UTC().Truncate(time.Second)})
+		file.Keys = append(slices.Clone(file.Keys), managedSecret{Secret: secret, Created: now.UTC().Truncate(time.Second)})
 	}
 	file.Keys = stillOpening(file, now)
 	data, err := json.Marshal(file)
 	if err != nil {
-		return m.last, fmt.Errorf("encode session keys: %w", err)
+		return keyFile{}, fmt.Errorf("encode session keys: %w", err)
 	}
 	if err := storage.Store(ctx, managedKey, data); err != nil {
-		return m.last, fmt.Errorf("store session keys: %w", err)
+		return keyFile{}, fmt.Errorf("store session keys: %w", err)
 	}
 	return file, nil
 }
 
-// stillOpening drops the keys whose last sessions are over: a key ceased to
-// seal when its successor was published.
+// stillOpening returns the keys, the newest first, without those whose last
+// sessions are over: a key ceased to seal when its successor was published,
+// and every instance had noticed by its own clock.
 func stillOpening(file keyFile, now time.Time) []managedSecret {
 	keys := slices.Clone(file.Keys)
-	slices.SortFunc(keys, func(a, b managedSecret) int { return b.Created.Compare(a.Created) })
+	slices.SortFunc(keys, func(a, b managedSecret) int {
+		return cmp.Or(b.Created.Compare(a.Created), slices.Compare(a.Secret, b.Secret))
+	})
 	for i := 1; i < len(keys); i++ {
-		ceased := keys[i-1].Created.Add(published)
+		ceased := keys[i-1].Created.Add(2 * published)
 		if now.After(ceased.Add(time.Duration(file.Retain) * time.Second)) {
 			return keys[:i]
 		}
@@ -223,31 +295,30 @@ func stillOpening(file keyFile, now time.Time) []managedSecret {
 // use makes a ring of the file: the newest key that all instances must have
 // read by now seals.
 func (m *Managed) use(file keyFile, now time.Time) error {
-	if m.ring.Load() != nil && slices.EqualFunc(file.Keys, m.last.Keys, sameSecret) && !now.Before(newest(file.Keys).Created.Add(2*published)) {
-		m.last = file
-		return nil // as before: spares the derivation
-	}
-	keys := slices.Clone(file.Keys)
-	slices.SortFunc(keys, func(a, b managedSecret) int {
+	file.damaged = false
+	keys := stillOpening(file, now)
+	slices.SortStableFunc(keys, func(a, b managedSecret) int {
 		aNew, bNew := now.Before(a.Created.Add(published)), now.Before(b.Created.Add(published))
-		if aNew != bNew && len(keys) > 1 {
-			if aNew {
-				return 1
-			}
-			return -1
+		switch {
+		case aNew == bNew:
+			return 0
+		case aNew:
+			return 1
 		}
-		return cmp.Or(b.Created.Compare(a.Created), slices.Compare(a.Secret, b.Secret))
+		return -1
 	})
-	secrets := make([][]byte, len(keys))
-	for i, key := range keys {
-		secrets[i] = key.Secret
+	if m.ring.Load() == nil || !slices.EqualFunc(keys, m.used, sameSecret) {
+		secrets := make([][]byte, len(keys))
+		for i, key := range keys {
+			secrets[i] = key.Secret
+		}
+		ring, err := NewRing(secrets...)
+		if err != nil {
+			return fmt.Errorf("use session keys: %w", err)
+		}
+		m.ring.Store(ring)
 	}
-	ring, err := NewRing(secrets...)
-	if err != nil {
-		return fmt.Errorf("use session keys: %w", err)
-	}
-	m.last = file
-	m.ring.Store(ring)
+	m.last, m.used = file, keys
 	return nil
 }
 

@@ -44,6 +44,8 @@ const (
 	overhead   = headerSize + nonceSize + tagSize
 )
 
+var strict = base64.RawURLEncoding.Strict()
+
 // ErrUnknownKey is returned by Open for a value that no key of the ring has
 // sealed: it may be from a newer ring, which is worth a look at the storage.
 var ErrUnknownKey = errors.New("sealed with a key that is not in the ring")
@@ -134,7 +136,7 @@ func (r *Ring) Seal(purpose Purpose, place string, plain []byte) string {
 // when another than the first key had sealed it, so that the caller can seal
 // it anew. The errors are ErrUnknownKey and ErrBroken, and nothing else.
 func (r *Ring) Open(purpose Purpose, place, text string) (plain []byte, stale bool, err error) {
-	size := base64.RawURLEncoding.DecodedLen(len(text))
+	size := strict.DecodedLen(len(text))
 	if size < overhead {
 		return nil, false, ErrBroken
 	}
@@ -142,8 +144,10 @@ func (r *Ring) Open(purpose Purpose, place, text string) (plain []byte, stale bo
 	buffer := make([]byte, size+len(place))
 	associated := buffer[size:]
 	copy(associated, place)
-	n, err := base64.RawURLEncoding.Decode(buffer[:size], []byte(text))
-	if err != nil || n < overhead || buffer[0] != version {
+	// One text for one value: no spare bits that could differ, and none of the
+	// line ends that the decoder would pass over.
+	n, err := strict.Decode(buffer[:size], []byte(text))
+	if err != nil || n < overhead || strict.EncodedLen(n) != len(text) || buffer[0] != version {
 		return nil, false, ErrBroken
 	}
 	id := binary.BigEndian.Uint32(buffer[1:])

@@ -72,9 +72,12 @@ func (k *known) add(facts ...Fact) {
 		m := moment{fact.at.UnixMilli(), fact.until.Unix(), fact.later}
 		old, ok := k.ended[fact.key]
 		if ok {
-			m.at, m.until = max(m.at, old.at), max(m.until, old.until)
-		} else if m.later {
+			m.at, m.until, m.later = max(m.at, old.at), max(m.until, old.until), m.later && old.later
+		}
+		if wasLater := ok && old.later; m.later && !wasLater {
 			k.later.Add(1)
+		} else if wasLater && !m.later {
+			k.later.Add(-1)
 		}
 		k.ended[fact.key] = m
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -9,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,33 +37,49 @@ const (
 	// trusted is how long the facts that were read last hold when the storage
 	// does not answer: an outage must not undo a logout for ever.
 	trusted = 5 * time.Minute
+	// lookAgain is how long a failed look stands when requests ask for one.
+	lookAgain = time.Second
+	// late is how long a Store may take, beyond which readers may have closed
+	// the folder before it held the facts.
+	late = 2 * time.Minute
+	// maxUnsent is how many facts wait here for a storage that fails.
+	maxUnsent = 10_000
+
+	// How long anybody waits for the storage.
+	storeWithin = 10 * time.Second
+	readyWithin = 5 * time.Second
+	pollWithin  = 30 * time.Second
+	sweepWithin = 30 * time.Second
 )
 
 // ErrFactsUnknown is returned when the facts have not been read for so long
 // that a session which ended could pass for one that lives.
 var ErrFactsUnknown = errors.New("the storage of logouts cannot be read")
 
+var errTooSlow = errors.New("it answers too slowly")
+
 // Journal is the facts of all nodes that share a storage. Each node appends to
 // a file of its own in the folder of the minute, so that nobody overwrites
 // another's and a reader looks only at what can still change. It is safe for
-// concurrent use.
+// concurrent use, and nobody waits for ever for a storage that hangs.
 type Journal struct {
 	known
 	storage func() Storage
 	now     func() time.Time
 	node    string
 
-	writing sync.Mutex // one Store at a time
+	writing chan struct{} // held by the one Store at a time, which owns:
 	mine    file
 
 	waiting sync.Mutex // holds pending
 	pending []*write
 
-	polling sync.Mutex
+	reading chan struct{} // held by the one look at a time, which owns:
 	folders map[int64]*folder
-	read    atomic.Int64 // the last complete look by our clock, in milliseconds
 	asked   time.Time
 	err     error
+
+	read atomic.Int64 // when the last complete look began by our clock, in milliseconds
 }
 
 type write struct {
@@ -78,10 +95,16 @@ type file struct {
 	unsent []Fact // what a failed Store left behind
 }
 
+// folder is what is known of one minute's files.
 type folder struct {
 	closed bool
 	until  int64
-	sizes  map[string]int
+	files  map[string]seen
+}
+
+type seen struct {
+	size   int
+	steady bool // of the same size in two looks
 }
 
 // NewJournal returns a journal that has read nothing yet. The storage is asked
@@ -89,7 +112,37 @@ type folder struct {
 func NewJournal(storage func() Storage, now func() time.Time) *Journal {
 	var id [8]byte
 	rand.Read(id[:]) // two processes on one storage may share everything else
-	return &Journal{storage: storage, now: now, node: hex.EncodeToString(id[:]), folders: make(map[int64]*folder)}
+	return &Journal{
+		storage: storage, now: now, node: hex.EncodeToString(id[:]),
+		writing: make(chan struct{}, 1), reading: make(chan struct{}, 1),
+		folders: make(map[int64]*folder),
+	}
+}
+
+// hold does work while it holds the turn. Who waits gives up when ctx ends, or
+// after the given time; the work goes on for that long without them.
+func hold(ctx context.Context, turn chan struct{}, within time.Duration, work func(context.Context) error) error {
+	wait, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	select {
+	case turn <- struct{}{}:
+	case <-wait.Done():
+		return context.Cause(wait)
+	}
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+		defer cancel()
+		err := work(ctx)
+		<-turn
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-wait.Done():
+		return context.Cause(wait)
+	}
 }
 
 // End writes facts and returns when they are kept. On this node they hold even
@@ -101,14 +154,19 @@ func (j *Journal) End(ctx context.Context, facts ...Fact) error {
 	j.pending = append(j.pending, w)
 	j.waiting.Unlock()
 
-	j.writing.Lock()
-	j.flush(ctx)
-	j.writing.Unlock()
-	return <-w.done // by our flush, or by that of whom we waited for
+	// The logout must be written even if who asked for it has gone.
+	err := hold(context.WithoutCancel(ctx), j.writing, storeWithin, j.flush)
+	select {
+	case err = <-w.done: // by our flush, or by that of whom we waited for
+		return err
+	default:
+		return fmt.Errorf("store the logout: %w", err)
+	}
 }
 
-// flush stores all that is pending. The caller holds writing.
-func (j *Journal) flush(ctx context.Context) {
+// flush stores all that is pending. The caller holds writing; the errors go to
+// those who wait.
+func (j *Journal) flush(ctx context.Context) error {
 	j.waiting.Lock()
 	writes := j.pending
 	j.pending = nil
@@ -118,20 +176,22 @@ func (j *Journal) flush(ctx context.Context) {
 		facts = append(facts, w.facts...)
 	}
 	if len(facts) == 0 {
-		return
+		return nil
 	}
 	err := j.store(ctx, facts)
 	j.mine.unsent = nil
-	if err != nil && len(facts) <= 10_000 {
-		j.mine.unsent = facts
+	if err != nil {
+		j.mine.unsent = facts[:min(len(facts), maxUnsent)]
 	}
 	for _, w := range writes {
 		w.done <- err
 	}
+	return nil
 }
 
 func (j *Journal) store(ctx context.Context, facts []Fact) error {
-	minute := j.now().Unix() / 60
+	began := j.now()
+	minute := began.Unix() / 60
 	if minute != j.mine.minute || len(j.mine.lines) > fullFile {
 		j.mine.number++
 		j.mine.minute, j.mine.lines = minute, nil
@@ -140,14 +200,14 @@ func (j *Journal) store(ctx context.Context, facts []Fact) error {
 	for _, fact := range facts {
 		lines = fact.appendLine(lines)
 	}
-	// The logout must be written even if who asked for it has gone.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
 	key := fmt.Sprintf("%s/%d/%s-%d", journalRoot, minute, j.node, j.mine.number)
 	if err := j.storage().Store(ctx, key, lines); err != nil {
 		return fmt.Errorf("store the logout: %w", err)
 	}
 	j.mine.lines = lines
+	if j.now().Sub(began) > late {
+		return fmt.Errorf("store the logout: %w", errTooSlow) // and once more, into a folder that is still open
+	}
 	return nil
 }
 
@@ -185,38 +245,31 @@ func (j *Journal) Ready(ctx context.Context) error {
 	if j.fresh(j.now()) {
 		return nil
 	}
-	j.polling.Lock()
-	defer j.polling.Unlock()
-	now := j.now()
-	if j.fresh(now) {
-		return nil
-	}
-	if since := now.Sub(j.asked); j.asked.IsZero() || since < 0 || since >= time.Second {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		j.poll(ctx)
-	}
+	err := hold(ctx, j.reading, readyWithin, func(ctx context.Context) error {
+		now := j.now()
+		if since := now.Sub(j.asked); !j.fresh(now) && (since < 0 || since >= lookAgain) {
+			return j.poll(ctx)
+		}
+		return j.err
+	})
 	if j.fresh(j.now()) {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", ErrFactsUnknown, j.err)
+	return fmt.Errorf("%w: %w", ErrFactsUnknown, cmp.Or(err, errTooSlow))
 }
 
+// fresh says whether the last look still counts. A clock that was set back by
+// much says nothing about its age.
 func (j *Journal) fresh(now time.Time) bool {
 	read := j.read.Load()
-	return read != 0 && now.Sub(time.UnixMilli(read)) < trusted
+	return read != 0 && now.Sub(time.UnixMilli(read)).Abs() < trusted
 }
 
 // Poll reads what other nodes have written since, and tries again to write
 // what could not be written. It is to be called every few seconds.
 func (j *Journal) Poll(ctx context.Context) error {
-	j.writing.Lock()
-	j.flush(ctx)
-	j.writing.Unlock()
-
-	j.polling.Lock()
-	defer j.polling.Unlock()
-	return j.poll(ctx)
+	_ = hold(ctx, j.writing, storeWithin, j.flush) // End has told of it
+	return hold(ctx, j.reading, pollWithin, j.poll)
 }
 
 func (j *Journal) poll(ctx context.Context) error {
@@ -231,46 +284,42 @@ func (j *Journal) poll(ctx context.Context) error {
 
 func (j *Journal) readFolders(ctx context.Context, now time.Time) error {
 	storage := j.storage()
-	names, err := list(ctx, storage, journalRoot)
+	minutes, err := listMinutes(ctx, storage)
 	if err != nil {
-		return fmt.Errorf("list logouts: %w", err)
+		return err
 	}
-	present := make(map[int64]bool, len(names))
-	for _, name := range names {
-		minute, err := strconv.ParseInt(path.Base(name), 10, 64)
-		if err != nil {
-			continue // not ours
-		}
-		present[minute] = true
+	for _, minute := range minutes {
 		f := j.folders[minute]
 		if f == nil {
-			f = &folder{sizes: make(map[string]int)}
+			f = &folder{files: make(map[string]seen)}
 			j.folders[minute] = f
 		}
 		if f.closed {
 			continue
 		}
-		if err := j.readFolder(ctx, storage, f, journalRoot+"/"+path.Base(name)); err != nil {
+		if err := j.readFolder(ctx, storage, f, folderOf(minute)); err != nil {
 			return err
 		}
 		f.closed = now.After(time.Unix((minute+1)*60, 0).Add(settled))
 	}
 	for minute := range j.folders {
-		if !present[minute] {
+		if _, present := slices.BinarySearch(minutes, minute); !present {
 			delete(j.folders, minute)
 		}
 	}
 	return nil
 }
 
+func folderOf(minute int64) string { return fmt.Sprintf("%s/%d", journalRoot, minute) }
+
 func (j *Journal) readFolder(ctx context.Context, storage Storage, f *folder, name string) error {
-	files, err := list(ctx, storage, name)
+	listed, err := list(ctx, storage, name, false)
 	if err != nil {
-		return fmt.Errorf("list logouts: %w", err)
+		return err
 	}
-	for _, file := range files {
-		base := path.Base(file)
-		if f.sizes[base] > fullFile {
+	for _, base := range children(listed, name) {
+		before := f.files[base]
+		if !isFile(base) || before.steady && before.size > fullFile {
 			continue // nobody writes to it any more
 		}
 		data, err := storage.Load(ctx, name+"/"+base)
@@ -280,12 +329,12 @@ func (j *Journal) readFolder(ctx context.Context, storage Storage, f *folder, na
 		if err != nil {
 			return fmt.Errorf("load logouts: %w", err)
 		}
-		if f.sizes[base] == len(data) {
+		f.files[base] = seen{len(data), before.size == len(data)}
+		if before.size == len(data) {
 			continue
 		}
 		facts := parseFacts(data)
 		j.add(facts...)
-		f.sizes[base] = len(data)
 		for _, fact := range facts {
 			f.until = max(f.until, fact.until.Unix())
 		}
@@ -293,12 +342,12 @@ func (j *Journal) readFolder(ctx context.Context, storage Storage, f *folder, na
 	return nil
 }
 
-func list(ctx context.Context, storage Storage, prefix string) ([]string, error) {
-	names, err := storage.List(ctx, prefix, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return names, err
+// isFile says whether a name is one that a node gives to a file: a storage may
+// show what it has half written under other names.
+func isFile(base string) bool {
+	node, number, ok := strings.Cut(base, "-")
+	_, err := strconv.ParseUint(number, 10, 64)
+	return ok && err == nil && len(node) == 16 && strings.Trim(node, "0123456789abcdef") == ""
 }
 
 // Sweep forgets the facts that can end nothing any more, here and in the
@@ -306,22 +355,32 @@ func list(ctx context.Context, storage Storage, prefix string) ([]string, error)
 func (j *Journal) Sweep(ctx context.Context) error {
 	now := j.now()
 	j.known.sweep(now)
-	j.polling.Lock()
-	defer j.polling.Unlock()
+	over := make(map[int64]*folder)
+	if err := hold(ctx, j.reading, sweepWithin, func(context.Context) error {
+		for minute, f := range j.folders {
+			if f.closed && f.until < now.Add(-settled).Unix() {
+				over[minute] = f // which nobody changes any more
+			}
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("sweep logouts: %w", err)
+	}
+	// The storage may take its time; others go on reading meanwhile.
+	ctx, cancel := context.WithTimeout(ctx, sweepWithin)
+	defer cancel()
 	var errs []error
 	storage := j.storage()
-	for minute, f := range j.folders {
-		if !f.closed || f.until >= now.Add(-settled).Unix() {
-			continue
+	for minute, f := range over {
+		for name := range f.files {
+			errs = append(errs, ignoreAbsent(storage.Delete(ctx, folderOf(minute)+"/"+name)))
 		}
-		folder := fmt.Sprintf("%s/%d", journalRoot, minute)
-		for name := range f.sizes {
-			errs = append(errs, ignoreAbsent(storage.Delete(ctx, folder+"/"+name)))
+		errs = append(errs, ignoreAbsent(storage.Delete(ctx, folderOf(minute))))
+		if ctx.Err() != nil {
+			break
 		}
-		errs = append(errs, ignoreAbsent(storage.Delete(ctx, folder)))
-		delete(j.folders, minute)
 	}
-	return errors.Join(errs...)
+	return errors.Join(errs...) // what is gone is forgotten by the next Poll
 }
 
 func ignoreAbsent(err error) error {
