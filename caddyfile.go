@@ -429,7 +429,7 @@ func parseUpstream(d *caddyfile.Dispenser, h *Handler) error {
 func parseUpstreamHeader(d *caddyfile.Dispenser, u *UpstreamConfig) error {
 	args := d.RemainingArgs()
 	if len(args) != 2 {
-		return d.ArgErr()
+		return d.Err("header takes a name and a value, in quotes if there are spaces in it")
 	}
 	name := canonicalHeader(args[0])
 	if u.Headers[name] != "" {

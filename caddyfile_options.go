@@ -61,13 +61,13 @@ func oneChecked(d *caddyfile.Dispenser, field *string, check func(string) error)
 // oneWord reads one of a few words.
 func oneWord(d *caddyfile.Dispenser, field *string, words ...string) error {
 	option := d.Val()
-	if err := oneArg(d, field); err != nil {
-		return err
+	if d.NextArg() {
+		if !slices.Contains(words, d.Val()) {
+			return d.Errf("%s: unrecognized value '%s'; it is %s", option, d.Val(), strings.Join(words, " or "))
+		}
+		d.Prev()
 	}
-	if !slices.Contains(words, *field) {
-		return d.Errf("%s: unrecognized value '%s'; it is %s", option, *field, strings.Join(words, " or "))
-	}
-	return nil
+	return oneArg(d, field)
 }
 
 // someArgs reads one or more arguments, each once.

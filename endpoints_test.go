@@ -131,6 +131,26 @@ func TestTwoInstancesOnOneSiteCompose(t *testing.T) {
 	}
 }
 
+// TestWhoIsKnownToOneInstanceIsNobodyToAnother: instances may guard the same
+// page with providers of their own.
+func TestWhoIsKnownToOneInstanceIsNobodyToAnother(t *testing.T) {
+	t.Parallel()
+	first, second := newOP(t), newOP(t)
+	first.Register(rpURL + "/@app/auth/one/code")
+	second.Register(rpURL + "/@app/auth/two/code")
+	second.SignIn("bob")
+	for _, cookies := range [][2]string{{"one", "two"}, {"same", "same"}} {
+		r := newRigAt(t, t.TempDir(), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}\n}")
+		b := r.browser()
+		if p := b.open("/@app/auth/one/login?returnto=/x", second.Issuer()); p.StatusCode != http.StatusFound || r.upstream.count() != 0 {
+			t.Errorf("%s: alice of the first provider got in where only the second vouches: %d", cookies, p.StatusCode)
+		}
+		if p := b.open("/x"); p.body != "application sees bob" {
+			t.Errorf("%s: status %d: %s", cookies, p.StatusCode, p.body)
+		}
+	}
+}
+
 // TestAnotherSitesEndpointIsNoWayPastTheGuard: only an instance on the same
 // site serves an id that this one has not.
 func TestAnotherSitesEndpointIsNoWayPastTheGuard(t *testing.T) {

@@ -63,9 +63,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // cannot be read: that is nobody, but no reason to ask for a new login.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (noStore bool, err error) {
 	if v.signedIn() && v.h != h {
-		if p := h.parties[v.party.id]; p != nil && p.binding == v.party.binding && h.session.Cookie.Name == v.h.session.Cookie.Name {
-			return false, nil // an instance before us has done the work
-		}
+		// Whom another instance on this site knows is nobody here, until a
+		// session of our own providers says so.
+		v.party, v.h, v.r, v.site = nil, h, r, h.site(r)
 	}
 	s := h.site(r)
 	if s == nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -20,10 +21,34 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit, 
 	if !v.signedIn() {
 		return h.showSignedOut(w, r, v)
 	}
-	if isFromElsewhere(r, h.site(r)) {
+	if isFromElsewhere(r, h.site(r)) && !h.isConfirmed(r, v) {
 		return h.confirmPage(w, r, v)
 	}
 	return h.logout(w, r, v)
+}
+
+// confirmation is what the form on the confirmation page sends: only this
+// session's user can have got it. Browsers without Sec-Fetch-Site need it, as
+// they send the form with the origin null, because the page has no referrer.
+func (h *Handler) confirmation(r *http.Request, v *visit) string {
+	ring, err := h.keys.Ring(r.Context())
+	if err != nil {
+		return ""
+	}
+	return ring.Seal(seal.ForLogout, h.site(r).hintPlace, v.session.ID[:])
+}
+
+func (h *Handler) isConfirmed(r *http.Request, v *visit) bool {
+	if r.Method != http.MethodPost {
+		return false
+	}
+	r.Body = http.MaxBytesReader(nil, r.Body, 4<<10)
+	ring, err := h.keys.Ring(r.Context())
+	if err != nil {
+		return false
+	}
+	plain, _, err := ring.Open(seal.ForLogout, h.site(r).hintPlace, r.PostFormValue("confirmation"))
+	return err == nil && string(plain) == string(v.session.ID[:])
 }
 
 // isFromElsewhere says whether another site sent the browser here. Without any

@@ -67,7 +67,7 @@ func TestALinkOnAnotherSiteEndsNothing(t *testing.T) {
 		{"a form of nobody", "POST", map[string]string{"Sec-Fetch-Site": "", "Origin": "null"}, 403},
 	} {
 		p := b.send(row.method, "/Special:UserLogout", row.header)
-		if p.StatusCode != row.confirms || !strings.Contains(p.body, `<form method="post" action="/Special:UserLogout">`) || !strings.Contains(p.body, "alice") {
+		if p.StatusCode != row.confirms || !strings.Contains(p.body, `<form method="post" action="/Special:UserLogout"><input type="hidden" name="confirmation"`) || !strings.Contains(p.body, "alice") {
 			t.Errorf("%s: status %d: %s", row.name, p.StatusCode, p.body)
 		}
 		if p := b.get("/"); p.StatusCode != http.StatusOK {
@@ -127,5 +127,29 @@ func TestLogoutWithTheProviderDownEndsTheSessionHere(t *testing.T) {
 	moveTo(b, fresh)
 	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=logout_failed" || len(b.cookies()) != 0 {
 		t.Errorf("status %d to %s, cookies %v", p.StatusCode, p.Header.Get("Location"), b.cookies())
+	}
+}
+
+func TestTheConfirmationWorksInABrowserThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	b, other := signedIn(t, r), signedIn(t, r)
+	silent := map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Referer": "https://evil.test/"}
+	confirmation := func(b *browser) string {
+		_, rest, _ := strings.Cut(b.send("GET", "/Special:UserLogout", silent).body, `name="confirmation" value="`)
+		value, _, _ := strings.Cut(rest, `"`)
+		return value
+	}
+	post := func(value string) int {
+		p := b.post("/Special:UserLogout", "confirmation="+url.QueryEscape(value), map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Origin": "null"})
+		return p.StatusCode
+	}
+	for _, value := range []string{"", "x", confirmation(other)} {
+		if got := post(value); got != http.StatusForbidden {
+			t.Errorf("the confirmation %q gets %d", value, got)
+		}
+	}
+	if got := post(confirmation(b)); got != http.StatusSeeOther || len(b.cookies()) != 0 {
+		t.Errorf("status %d, cookies %v", got, b.cookies())
 	}
 }

@@ -43,6 +43,9 @@ type page struct {
 	ErrorID string // error.html: finds the line in the log
 	Status  int    // error.html: the HTTP status
 	User    string // confirm.html: who is signed in
+	// Confirmation is the value of the form's hidden field of that name, in
+	// confirm.html.
+	Confirmation string
 
 	LoginURL  string // begins a fresh sign-in; may be empty
 	LogoutURL string
@@ -155,13 +158,16 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, v *visit, st
 		return problem(w, status, members)
 	}
 	return h.render(w, r, "error.html", status, page{
-		Title: titleOf(status), Message: message, Hint: hint, Code: string(f.code), ErrorID: errorID, Status: status, LoginURL: login,
+		Title: titleOf(status, f.code), Message: message, Hint: hint, Code: string(f.code), ErrorID: errorID, Status: status, LoginURL: login,
 	})
 }
 
-func titleOf(status int) string {
-	if status == http.StatusServiceUnavailable {
+func titleOf(status int, c code) string {
+	switch {
+	case status == http.StatusServiceUnavailable:
 		return "Not available at the moment"
+	case c == logoutFailed:
+		return "Sign-out did not work everywhere"
 	}
 	return "Sign-in did not work"
 }
@@ -192,5 +198,5 @@ func (h *Handler) confirmPage(w http.ResponseWriter, r *http.Request, v *visit) 
 	if r.Method == http.MethodPost {
 		status = http.StatusForbidden
 	}
-	return h.render(w, r, "confirm.html", status, page{Title: "Sign out?", User: v.userID()})
+	return h.render(w, r, "confirm.html", status, page{Title: "Sign out?", User: v.userID(), Confirmation: h.confirmation(r, v)})
 }

@@ -19,10 +19,15 @@ type responder struct {
 	value   [1]string
 }
 
+// wrap puts the responder before next. Of several instances on one site the
+// first one has done that already.
 func (w *responder) wrap(next http.ResponseWriter, noStore bool) http.ResponseWriter {
+	w.noStore = w.noStore || noStore
+	if w.wrapper.ResponseWriter != nil {
+		return next
+	}
 	w.wrapper.ResponseWriter = next
 	w.ResponseWriterWrapper = &w.wrapper
-	w.noStore = noStore
 	return w
 }
 

@@ -208,12 +208,26 @@ var navigation = map[string]string{
 // empty take a header away.
 func (b *browser) send(method, address string, header map[string]string) *visited {
 	b.t.Helper()
+	return b.do(method, address, "", header)
+}
+
+// post sends a form.
+func (b *browser) post(address, form string, header map[string]string) *visited {
+	b.t.Helper()
+	return b.do(http.MethodPost, address, form, header)
+}
+
+func (b *browser) do(method, address, form string, header map[string]string) *visited {
+	b.t.Helper()
 	if strings.HasPrefix(address, "/") {
 		address = rpURL + address
 	}
-	request, err := http.NewRequest(method, address, nil)
+	request, err := http.NewRequest(method, address, strings.NewReader(form))
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if form != "" {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for _, set := range []map[string]string{navigation, header} {
 		for name, value := range set {

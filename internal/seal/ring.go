@@ -28,9 +28,10 @@ const (
 	ForSession     Purpose = "session"
 	ForTransaction Purpose = "transaction"
 	ForIDToken     Purpose = "id_token_hint"
+	ForLogout      Purpose = "logout confirmation"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32

@@ -1,0 +1,34 @@
+package seal
+
+import (
+	"encoding/csv"
+	"os"
+	"testing"
+)
+
+// The secret of testdata/sealed.csv.
+var goldenSecret = []byte("golden secret, known to everybody")
+
+// TestWhatWasEverSealedOpens holds the format: a session that was sealed by an
+// older version of this plugin must survive the update. Lines are only added
+// to testdata/sealed.csv, never changed.
+func TestWhatWasEverSealedOpens(t *testing.T) {
+	t.Parallel()
+	file, err := os.Open("testdata/sealed.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil || len(rows) == 0 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	ring := newRing(t, secretA, goldenSecret)
+	for _, row := range rows {
+		purpose, place, plain, text := Purpose(row[0]), row[1], row[2], row[3]
+		opened, stale, err := ring.Open(purpose, place, text)
+		if err != nil || string(opened) != plain || !stale {
+			t.Errorf("%s at %q: Open = %q, %v, %v; want %q", purpose, place, opened, stale, err, plain)
+		}
+	}
+}

@@ -1,0 +1,215 @@
+package seal
+
+import (
+	"bytes"
+	"encoding/json"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// secrets are those that a storage holds, the oldest first.
+func (m *memory) secrets(t *testing.T) (secrets [][]byte) {
+	t.Helper()
+	var file keyFile
+	if err := json.Unmarshal(m.file(), &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range file.Keys {
+		secrets = append([][]byte{key.Secret}, secrets...)
+	}
+	return secrets
+}
+
+func TestANewKeyIsKnownEverywhereBeforeItSeals(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.instance(time.Now), storage.instance(time.Now)
+		first := sealOn(t, a)
+		ringOf(t, b)
+		rotated := time.Time{}
+		sealedNew := time.Time{}
+		for end := time.Now().Add(week + time.Hour); time.Now().Before(end); time.Sleep(time.Minute) {
+			refresh(t, a)
+			text := sealOn(t, a)
+			time.Sleep(20 * time.Second) // b looks at other times
+			if ok, _ := opens(t, b, text); !ok {
+				t.Fatalf("b does not know the key that a seals with at %v", time.Now())
+			}
+			refresh(t, b)
+			if rotated.IsZero() && len(storage.secrets(t)) == 2 {
+				rotated = time.Now()
+			}
+			if _, stale := opens(t, a, first); stale && sealedNew.IsZero() {
+				sealedNew = time.Now()
+			}
+		}
+		if rotated.IsZero() || sealedNew.IsZero() {
+			t.Fatalf("rotated %v, sealed with the new key %v", rotated, sealedNew)
+		}
+		if pause := sealedNew.Sub(rotated); pause < published-time.Minute || pause > published+2*time.Minute {
+			t.Errorf("the new key sealed %v after it was made", pause)
+		}
+		if ok, stale := opens(t, b, first); !ok || !stale {
+			t.Error("the old key does not open as stale")
+		}
+	})
+}
+
+func TestAnOldKeyOpensAsLongAsASessionLasts(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		m := storage.instance(time.Now)
+		ringOf(t, m)
+		time.Sleep(week)
+		refresh(t, m) // makes the second key
+		last := sealOn(t, m)
+		sealed := time.Now()
+		for {
+			time.Sleep(time.Minute)
+			refresh(t, m)
+			text := sealOn(t, m)
+			if _, stale := opens(t, m, last); stale {
+				break
+			}
+			last, sealed = text, time.Now()
+		}
+		over := sealed.Add(12 * time.Hour)
+		for time.Now().Before(over) {
+			if ok, _ := opens(t, m, last); !ok {
+				t.Fatalf("a session was lost %v after it began", time.Since(sealed))
+			}
+			time.Sleep(time.Minute)
+			refresh(t, m)
+		}
+		time.Sleep(10 * time.Minute)
+		refresh(t, m)
+		if ok, _ := opens(t, m, last); ok {
+			t.Error("the old key opens for longer than rotation and lifetime")
+		}
+		if secrets := storage.secrets(t); len(secrets) != 1 {
+			t.Errorf("the storage still holds %d keys", len(secrets))
+		}
+	})
+}
+
+func TestRotationsOverAYear(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.instance(time.Now), storage.instance(time.Now)
+		a.Demand(day, 30*day)
+		for range 365 * 4 {
+			time.Sleep(6 * time.Hour)
+			refresh(t, a, b)
+		}
+		if n := len(storage.secrets(t)); n < 30 || n > 33 {
+			t.Errorf("%d keys for a daily rotation and sessions of 30 days", n)
+		}
+	})
+}
+
+// clockAt is the time of a bubble, moved by what a test sets.
+func clockAt(offset *atomic.Int64) func() time.Time {
+	return func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+}
+
+func TestANewKeySealsAfterAnOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		m := storage.instance(time.Now)
+		old := sealOn(t, m)
+		time.Sleep(week)
+		refresh(t, m)
+		storage.with(func(s *memory) { s.err = errDown })
+		time.Sleep(published)
+		if err := m.Refresh(t.Context()); err == nil {
+			t.Fatal("no error of the outage")
+		}
+		if _, stale := opens(t, m, old); !stale {
+			t.Error("the new key was published and does not seal during the outage")
+		}
+		time.Sleep(10 * time.Minute)
+		storage.with(func(s *memory) { s.err = nil })
+		refresh(t, m)
+		if _, stale := opens(t, m, old); !stale {
+			t.Error("the new key does not seal after the outage")
+		}
+	})
+}
+
+func TestClocksThatAreWrong(t *testing.T) {
+	t.Parallel()
+	t.Run("a clock that was years ahead does not stop the rotation", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			storage := newMemory()
+			var offset atomic.Int64
+			wrong, right := storage.instance(clockAt(&offset)), storage.instance(time.Now)
+			session := sealOn(t, right)
+			offset.Store(int64(4 * 365 * day))
+			refresh(t, wrong)
+			offset.Store(0)
+			for range 10 {
+				time.Sleep(time.Minute)
+				refresh(t, right, wrong)
+			}
+			for _, m := range []*Managed{right, wrong} {
+				if ok, stale := opens(t, m, session); !ok || stale {
+					t.Errorf("the session of before: opens %v, stale %v", ok, stale)
+				}
+			}
+			keys := len(storage.secrets(t))
+			time.Sleep(week)
+			for range 10 {
+				refresh(t, right, wrong)
+				time.Sleep(time.Minute)
+			}
+			if n := len(storage.secrets(t)); n != keys+1 {
+				t.Errorf("%d keys before a week and %d after it", keys, n)
+			}
+			if ok, stale := opens(t, right, session); !ok || !stale {
+				t.Errorf("after the rotation: opens %v, stale %v", ok, stale)
+			}
+		})
+	})
+	t.Run("a clock that is set back keeps all keys and makes at most one more", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			storage := newMemory()
+			var offset atomic.Int64
+			m := storage.instance(clockAt(&offset))
+			session := sealOn(t, m)
+			offset.Store(-int64(30 * day))
+			for range 10 {
+				refresh(t, m)
+				if ok, _ := opens(t, m, session); !ok {
+					t.Fatal("a session was lost")
+				}
+				time.Sleep(time.Minute)
+			}
+			if n := len(storage.secrets(t)); n > 2 {
+				t.Errorf("%d keys", n)
+			}
+			before := storage.loads
+			offset.Add(-int64(time.Hour))
+			if _, err := m.Renewed(t.Context()); err != nil || storage.loads == before {
+				t.Error("the throttle waits for the clock to come back")
+			}
+		})
+	})
+}
+
+func TestKeysInTheStorageAreAsLongAsTheRingDemands(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		data, err := json.Marshal(keyFile{Keys: []managedSecret{{Secret: []byte("short"), Created: time.Now()}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		storage.files[managedKey] = data
+		ringOf(t, storage.instance(time.Now))
+		for _, secret := range storage.secrets(t) {
+			if len(secret) < MinSecret || bytes.Equal(secret, make([]byte, MinSecret)) {
+				t.Errorf("the secret %x is kept", secret)
+			}
+		}
+	})
+}

@@ -1,0 +1,185 @@
+package seal
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+var (
+	secretA = []byte("this is the secret A of the tests")
+	secretB = []byte("this is the secret B of the tests")
+)
+
+func newRing(t testing.TB, secrets ...[]byte) *Ring {
+	t.Helper()
+	ring, err := NewRing(secrets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+func TestSealedValuesOpenAgain(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t, secretA)
+	for _, purpose := range purposes {
+		for _, place := range []string{"", "__Host-oidc_rp app.example", strings.Repeat("long", 500)} {
+			for _, plain := range []string{"", "x", "sub\x00\xff", strings.Repeat("session ", 2000)} {
+				text := ring.Seal(purpose, place, []byte(plain))
+				opened, stale, err := ring.Open(purpose, place, text)
+				if err != nil || stale || string(opened) != plain {
+					t.Errorf("%s at %.20q: Open = %.20q, %v, %v", purpose, place, opened, stale, err)
+				}
+			}
+		}
+	}
+}
+
+func TestTheSameIsSealedDifferentlyEachTime(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t, secretA)
+	if ring.Seal(ForSession, "p", []byte("x")) == ring.Seal(ForSession, "p", []byte("x")) {
+		t.Error("two sealed values of the same are equal")
+	}
+}
+
+func TestSealedTextFitsACookie(t *testing.T) {
+	t.Parallel()
+	text := newRing(t, secretA).Seal(ForSession, "p", bytes.Repeat([]byte{0xff, 0x3e}, 300))
+	if strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		t.Errorf("sealed text has other characters: %q", text)
+	}
+}
+
+func TestSealedValuesOpenNowhereElse(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t, secretA)
+	text := ring.Seal(ForSession, "oidc_rp app.example", []byte("session"))
+	other := newRing(t, secretB)
+	for _, tc := range []struct {
+		name    string
+		ring    *Ring
+		purpose Purpose
+		place   string
+		want    error
+	}{
+		{"another purpose", ring, ForTransaction, "oidc_rp app.example", ErrBroken},
+		{"the purpose of hints", ring, ForIDToken, "oidc_rp app.example", ErrBroken},
+		{"another site", ring, ForSession, "oidc_rp other.example", ErrBroken},
+		{"no place", ring, ForSession, "", ErrBroken},
+		{"a place that is longer by a NUL", ring, ForSession, "oidc_rp app.example\x00", ErrBroken},
+		{"a place in capitals", ring, ForSession, "OIDC_RP APP.EXAMPLE", ErrBroken},
+		{"another key", other, ForSession, "oidc_rp app.example", ErrUnknownKey},
+		{"another key and purpose", other, ForTransaction, "elsewhere", ErrUnknownKey},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if plain, _, err := tc.ring.Open(tc.purpose, tc.place, text); err != tc.want || plain != nil {
+				t.Errorf("Open = %q, %v; want %v", plain, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestNoChangedTextOpens(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t, secretA, secretB)
+	// All three lengths of the last group, which has spare bits in two.
+	for _, plain := range []string{"a", "ab", "abc"} {
+		text := ring.Seal(ForSession, "p", []byte(plain))
+		for i := range text {
+			for c := range 256 {
+				if byte(c) != text[i] {
+					neverOpens(t, ring, text[:i]+string([]byte{byte(c)})+text[i+1:])
+				}
+			}
+			neverOpens(t, ring, text[:i])
+			neverOpens(t, ring, text[i+1:])
+			for _, more := range []string{"\n", "\r", " ", "=", "A", "\x00", "%41"} {
+				neverOpens(t, ring, text[:i]+more+text[i:])
+			}
+		}
+		for _, more := range []string{"\n", "\r\n", "=", "==", "A", "AAAA", " ", "\x00"} {
+			neverOpens(t, ring, text+more)
+		}
+	}
+}
+
+func neverOpens(t *testing.T, ring *Ring, text string) {
+	t.Helper()
+	plain, _, err := ring.Open(ForSession, "p", text)
+	if err != ErrBroken && err != ErrUnknownKey || plain != nil {
+		t.Errorf("Open(%q) = %q, %v", text, plain, err)
+	}
+}
+
+func TestWhatIsNotOursIsBrokenAndNotUnknown(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t, secretA)
+	ofAnotherVersion := "Ag" + ring.Seal(ForSession, "p", []byte("x"))[2:]
+	for _, text := range []string{"", "x", "deleted", "!", strings.Repeat("A", 100), strings.Repeat("é", 60), ofAnotherVersion} {
+		if _, _, err := ring.Open(ForSession, "p", text); err != ErrBroken {
+			t.Errorf("Open(%.20q): %v; a look at the storage would follow for nothing", text, err)
+		}
+	}
+}
+
+func TestAllKeysOpenAndOnlyTheFirstIsFresh(t *testing.T) {
+	t.Parallel()
+	before, after := newRing(t, secretA), newRing(t, secretB, secretA)
+	old := before.Seal(ForSession, "p", []byte("x"))
+	if plain, stale, err := after.Open(ForSession, "p", old); err != nil || !stale || string(plain) != "x" {
+		t.Errorf("a value of the second key: %q, %v, %v; want it stale", plain, stale, err)
+	}
+	renewed := after.Seal(ForSession, "p", []byte("x"))
+	if _, stale, err := after.Open(ForSession, "p", renewed); err != nil || stale {
+		t.Errorf("a value of the first key: stale %v, %v", stale, err)
+	}
+	if _, _, err := before.Open(ForSession, "p", renewed); err != ErrUnknownKey {
+		t.Errorf("a value of a key that is not there: %v", err)
+	}
+	if _, _, err := newRing(t, secretA, secretA).Open(ForSession, "p", old); err != nil {
+		t.Errorf("the same key twice: %v", err)
+	}
+}
+
+func TestShortSecretsAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, secrets := range [][][]byte{{}, {nil}, {secretA[:MinSecret-1]}, {secretA, []byte("short and secret")}} {
+		ring, err := NewRing(secrets...)
+		if err == nil || ring != nil {
+			t.Errorf("NewRing with %d secrets: no error", len(secrets))
+		}
+		if err != nil && strings.Contains(err.Error(), "short and") {
+			t.Errorf("the error tells the secret: %v", err)
+		}
+	}
+	if _, err := NewRing(secretA[:MinSecret]); err != nil {
+		t.Errorf("a secret of just enough bytes: %v", err)
+	}
+}
+
+func TestOpenedValuesDoNotShareMemory(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t, secretA)
+	text := ring.Seal(ForSession, "place", []byte("plain"))
+	first, _, err := ring.Open(ForSession, "place", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = append(first, "overwritten"...)
+	if second, _, err := ring.Open(ForSession, "place", text); err != nil || string(second) != "plain" {
+		t.Errorf("after a change to what was opened: %q, %v", second, err)
+	}
+}
+
+func TestAnUnknownPurposeIsAMistakeOfOurs(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("sealed for a purpose without keys")
+		}
+	}()
+	newRing(t, secretA).Seal("another", "p", nil)
+}
