@@ -1,0 +1,65 @@
+package e2e
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// What holds for every answer of the site, whatever the journey. The browser
+// checks each one, so that the journeys need not.
+
+// A place on the site as a Location may have it: nothing a browser reads as
+// another host.
+var ownPlace = regexp.MustCompile(`^/($|[^/\\])[\x21-\x5b\x5d-\x7e]*$`)
+
+func (w *world) checkAnswer(p *page) {
+	w.t.Helper()
+	u, h := p.url, p.header
+	wrong := func(what string) {
+		w.t.Helper()
+		w.t.Errorf("%s %s → %d: %s", p.hops[len(p.hops)-1].method, shorten(u), p.status, what)
+	}
+	for _, c := range h.Values("Set-Cookie") {
+		if !strings.Contains(h.Get("Cache-Control"), "no-store") {
+			wrong("sets a cookie without no-store: " + h.Get("Cache-Control"))
+		}
+		attributes := strings.ToLower(c)
+		name, _, _ := strings.Cut(c, "=")
+		if !strings.Contains(attributes, "; httponly") || !strings.Contains(attributes, "; samesite=lax") {
+			wrong("cookie " + name + " without HttpOnly or SameSite=Lax")
+		}
+		if u.Scheme == "https" && (!strings.Contains(attributes, "; secure") || !strings.HasPrefix(name, "__Host-") && !strings.HasPrefix(name, "__Secure-")) {
+			wrong("cookie " + name + " without Secure or a name that demands it")
+		}
+	}
+	if location := h.Get("Location"); location != "" && !ownPlace.MatchString(location) {
+		to, err := url.Parse(location)
+		if err != nil || !w.isSite(to) && to.Scheme+"://"+to.Host != w.op.issuer {
+			wrong("leads to " + location)
+		}
+	}
+	endpoint := strings.HasPrefix(u.Path, "/@app/auth/") || u.Path == "/Special:UserLogout"
+	if !endpoint && p.status < 300 { // the application's answer
+		return
+	}
+	for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"} {
+		if got := h.Get(name); !strings.Contains(got, want) {
+			wrong(name + " is " + got)
+		}
+	}
+	csp := h.Get("Content-Security-Policy")
+	if !strings.Contains(csp, "-src") || strings.Contains(csp, "script-src 'unsafe-inline'") {
+		wrong("Content-Security-Policy is " + csp)
+	}
+	if !strings.Contains(csp, "frame-ancestors 'none'") && !strings.EqualFold(h.Get("X-Frame-Options"), "deny") {
+		wrong("may be framed")
+	}
+}
+
+func shorten(u *url.URL) string {
+	if u.RawQuery != "" {
+		return u.Path + "?…"
+	}
+	return u.Path
+}

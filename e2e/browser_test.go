@@ -1,0 +1,265 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A browser is a client with a cookie jar that follows redirects one by one
+// and writes each down. It sends the headers of a page load.
+type browser struct {
+	t       testing.TB
+	w       *world
+	jar     *cookiejar.Jar
+	http    *http.Client
+	cookies map[string]*http.Cookie // as the relying party set them last, with attributes
+	holdAt  func(*url.URL) bool     // stop before this request, as a slow user does
+}
+
+// A hop is one request of a page load.
+type hop struct {
+	method, url string
+	status      int
+	header      http.Header
+}
+
+func (w *world) newBrowser() *browser {
+	jar, _ := cookiejar.New(nil)
+	transport := &http.Transport{
+		// Every name of the tests is this machine, and nothing else is asked.
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			host, port, err := net.SplitHostPort(addr)
+			if err != nil {
+				return nil, err
+			}
+			if host != "127.0.0.1" && host != "localhost" && !strings.HasSuffix(host, ".localhost") && !strings.HasSuffix(host, ".test") {
+				return nil, fmt.Errorf("%s is none of the tests' names", host)
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+		},
+		TLSClientConfig:   &tls.Config{RootCAs: w.roots(), MinVersion: tls.VersionTLS12},
+		DisableKeepAlives: true, // a restarted Caddy must not leave dead connections behind
+	}
+	return &browser{t: w.t, w: w, jar: jar, cookies: map[string]*http.Cookie{}, http: &http.Client{
+		Transport: transport, Timeout: 30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// open types an address into the address bar. A path is one of the site's.
+func (b *browser) open(target string) *page {
+	b.t.Helper()
+	if strings.HasPrefix(target, "/") {
+		target = b.w.base + target
+	}
+	return b.load("GET", target, nil, nil)
+}
+
+// follow clicks the link that leads there.
+func (p *page) follow(href string) *page {
+	p.b.t.Helper()
+	return p.b.load("GET", href, nil, p)
+}
+
+// send fills the fields (name, value, …) of the form and submits it.
+func (p *page) send(f form, fields ...string) *page {
+	p.b.t.Helper()
+	for i := 0; i+1 < len(fields); i += 2 {
+		f.fields.Set(fields[i], fields[i+1])
+	}
+	return p.b.load(f.method, f.action.String(), f.fields, p)
+}
+
+// load is a page load: from is the page that asked for it, nil the user alone.
+func (b *browser) load(method, target string, fields url.Values, from *page) *page {
+	b.t.Helper()
+	p := &page{b: b}
+	relation := "same-origin" // of the whole chain of redirects to the page that began it
+	if from != nil {
+		p.url = from.url
+	}
+	for {
+		to, err := url.Parse(target)
+		if err == nil && p.url != nil {
+			to, err = p.url.Parse(target)
+		}
+		if err != nil {
+			b.t.Fatalf("%q is no address: %v%s", target, err, p)
+		}
+		p.url = to
+		if b.holdAt != nil && b.holdAt(to) {
+			p.status = 0
+			return p
+		}
+		var body io.Reader
+		if method == "POST" {
+			body = strings.NewReader(fields.Encode())
+		} else if fields != nil {
+			to.RawQuery, fields = fields.Encode(), nil
+		}
+		r, err := http.NewRequest(method, to.String(), body)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		relation = worse(relation, from, to)
+		pageLoad(r, relation, from)
+		answer := b.do(p, r)
+		switch location := answer.Header.Get("Location"); {
+		case answer.StatusCode >= 300 && answer.StatusCode < 400 && location != "":
+			if len(p.hops) > 20 {
+				b.t.Fatalf("a loop:%s", p)
+			}
+			target = location
+			if answer.StatusCode == 303 || method == "POST" && answer.StatusCode < 307 {
+				method, fields = "GET", nil
+			}
+		case strings.Contains(p.body, "document.forms[0].submit()"): // the provider's script for a form without questions
+			f := p.form()
+			return b.load(f.method, f.action.String(), f.fields, p)
+		default:
+			return p
+		}
+	}
+}
+
+// worse is how far a page load has got from the page that began it.
+func worse(so string, from *page, to *url.URL) string {
+	switch {
+	case from == nil:
+		return "none"
+	case so == "cross-site" || from.url.Scheme != to.Scheme || from.url.Hostname() != to.Hostname():
+		return "cross-site"
+	case so == "same-site" || from.url.Host != to.Host:
+		return "same-site" // another port
+	}
+	return so
+}
+
+// pageLoad sets the headers that browsers send with a navigation.
+func pageLoad(r *http.Request, relation string, from *page) {
+	h := r.Header
+	h.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) e2e")
+	h.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+	h.Set("Sec-Fetch-Mode", "navigate")
+	h.Set("Sec-Fetch-Dest", "document")
+	h.Set("Sec-Fetch-Site", relation)
+	h.Set("Sec-Fetch-User", "?1")
+	h.Set("Upgrade-Insecure-Requests", "1")
+	silent := from == nil || from.header.Get("Referrer-Policy") == "no-referrer"
+	if !silent {
+		h.Set("Referer", from.url.Scheme+"://"+from.url.Host+"/")
+	}
+	if r.Method == "POST" {
+		h.Set("Content-Type", "application/x-www-form-urlencoded")
+		h.Set("Origin", "null") // what a page without referrer sends, even to its own site
+		if !silent {
+			h.Set("Origin", from.url.Scheme+"://"+from.url.Host)
+		}
+	}
+}
+
+// do sends one request with the cookies that belong to it and writes down the
+// answer.
+func (b *browser) do(p *page, r *http.Request) *http.Response {
+	b.t.Helper()
+	if r.Method == "GET" || r.Header.Get("Sec-Fetch-Site") != "cross-site" { // SameSite=Lax
+		for _, c := range b.jar.Cookies(r.URL) {
+			r.AddCookie(c)
+		}
+	}
+	answer, err := b.http.Do(r)
+	if err != nil {
+		b.t.Fatalf("%s %s: %v%s", r.Method, r.URL, err, p)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		b.t.Fatalf("%s %s: %v%s", r.Method, r.URL, err, p)
+	}
+	b.jar.SetCookies(r.URL, answer.Cookies())
+	p.url, p.status, p.header, p.body = r.URL, answer.StatusCode, answer.Header, string(text)
+	p.hops = append(p.hops, hop{r.Method, r.URL.String(), answer.StatusCode, answer.Header})
+	if b.w.isSite(r.URL) {
+		b.w.secrets.watch(r.URL, answer)
+		for _, c := range answer.Cookies() {
+			b.cookies[c.Name] = c
+		}
+		b.w.checkAnswer(p)
+	}
+	return answer
+}
+
+// cookie is the value the browser would send to the site's root, "" for none.
+func (b *browser) cookie(name string) string {
+	site, _ := url.Parse(b.w.base + "/")
+	for _, c := range b.jar.Cookies(site) {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// copyCookies takes over what another browser has for the site's root, as a
+// thief of its cookies would.
+func (b *browser) copyCookies(other *browser) {
+	site, _ := url.Parse(b.w.base + "/")
+	b.jar.SetCookies(site, other.jar.Cookies(site))
+}
+
+// fetch is one request that is not a page load: with these headers (name,
+// value, …) and the browser's cookies, redirects not followed.
+func (b *browser) fetch(method, path string, headers ...string) *page {
+	b.t.Helper()
+	r, err := http.NewRequest(method, b.w.base+path, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	p := &page{b: b}
+	b.do(p, r)
+	return p
+}
+
+// script is what a page's own script asks for.
+func (b *browser) script(path string) *page {
+	b.t.Helper()
+	return b.fetch("GET", path, "Accept", "application/json", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
+}
+
+// forget removes a cookie, as a browser does in time.
+func (b *browser) forget(name string) {
+	site, _ := url.Parse(b.w.base + "/")
+	b.jar.SetCookies(site, []*http.Cookie{{Name: name, Path: "/", MaxAge: -1}})
+}
+
+// rawFetch is a program's request whose path goes out byte for byte, which no
+// client library would do. It gives the status.
+func (b *browser) rawFetch(path string) int {
+	b.t.Helper()
+	conn, err := net.Dial("tcp", mustParse(b.w.base).Host)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nConnection: close\r\n\r\n", path, mustParse(b.w.base).Host)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		b.t.Fatalf("%q: %v", path, err)
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}

@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A node is one Caddy: a process, or several one after the other with the same
+// admin endpoint. Nodes may share a storage.
+type node struct {
+	t       testing.TB
+	admin   int
+	storage string
+	env     []string
+	file    string // the Caddyfile it runs with
+	process *process
+	logs    []*logBuffer // of every process this node has been
+}
+
+func newNode(t testing.TB, storage string, env ...string) *node {
+	t.Helper()
+	dir := t.TempDir()
+	// Caddy's own folders go into the test's, whatever the user's home has.
+	env = append(env, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	return &node{t: t, admin: freePort(t), storage: storage, env: env, file: filepath.Join(dir, "Caddyfile")}
+}
+
+// caddyfile puts the global options that every test needs before the sites.
+// Everything is logged, so that the canaries have something to be found in.
+func (n *node) caddyfile(global, sites string) string {
+	return fmt.Sprintf(`{
+	admin 127.0.0.1:%d
+	persist_config off
+	skip_install_trust
+	auto_https disable_redirects
+	grace_period 2s
+	storage file_system %s
+	log {
+		output stderr
+		format json
+		level DEBUG
+	}
+%s
+}
+%s`, n.admin, n.storage, global, sites)
+}
+
+// start runs Caddy until stop or the end of the test, and waits until it
+// serves.
+func (n *node) start(caddyfile string) {
+	n.t.Helper()
+	n.write(caddyfile)
+	n.process = spawn(n.t, "caddy", n.env, caddyProgram.path(n.t), "run", "--config", n.file, "--adapter", "caddyfile")
+	n.logs = append(n.logs, n.process.log)
+	eventually(n.t, 30*time.Second, "Caddy serves", func() bool {
+		if !n.process.running() {
+			n.t.Fatalf("Caddy has ended:\n%s\nits Caddyfile:\n%s", n.process.log.tail(20), caddyfile)
+		}
+		status, config := n.config()
+		return status == http.StatusOK && config != "null"
+	})
+}
+
+// restart ends Caddy with the signal and starts it again as it was.
+func (n *node) restart(signal syscall.Signal) {
+	n.t.Helper()
+	n.process.stop(n.t, signal)
+	caddyfile, err := os.ReadFile(n.file)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.start(string(caddyfile))
+}
+
+// reload gives the running Caddy another configuration and says whether it
+// took it.
+func (n *node) reload(caddyfile string) error {
+	n.t.Helper()
+	n.write(caddyfile)
+	return n.command("reload", "--force", "--config", n.file, "--adapter", "caddyfile", "--address", fmt.Sprintf("127.0.0.1:%d", n.admin))
+}
+
+func (n *node) validate(caddyfile string) error {
+	n.t.Helper()
+	n.write(caddyfile)
+	return n.command("validate", "--config", n.file, "--adapter", "caddyfile")
+}
+
+func (n *node) command(args ...string) error {
+	n.t.Helper()
+	cmd := exec.Command(caddyProgram.path(n.t), args...)
+	cmd.Env = append(os.Environ(), n.env...)
+	log := &logBuffer{}
+	n.logs = append(n.logs, log)
+	text, err := cmd.CombinedOutput()
+	_, _ = log.Write(text)
+	if err != nil {
+		return fmt.Errorf("caddy %s: %w\n%s", args[0], err, log.tail(5))
+	}
+	return nil
+}
+
+func (n *node) write(caddyfile string) {
+	n.t.Helper()
+	if err := os.WriteFile(n.file, []byte(caddyfile), 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// config is what the admin endpoint shows of the running configuration.
+func (n *node) config() (status int, body string) {
+	return n.get("/config/")
+}
+
+func (n *node) get(path string) (status int, body string) {
+	r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", n.admin, path))
+	if err != nil {
+		return 0, ""
+	}
+	defer r.Body.Close()
+	text, _ := io.ReadAll(r.Body)
+	return r.StatusCode, string(bytes.TrimSpace(text))
+}
+
+// lines are all log lines so far of every process this node has been.
+func (n *node) lines() []string {
+	var all []string
+	for _, log := range n.logs {
+		all = append(all, strings.Split(log.String(), "\n")...)
+	}
+	return all
+}

@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What browser/journey.mjs tells.
+type chromiumSaw struct {
+	Steps []struct {
+		Name, URL, Text string
+		Form, Status    int
+		Cookies         json.RawMessage
+	}
+	Violations []string
+	Shots      []struct {
+		File, Name, Scheme, Width, Lang, Title string
+		Overflow                               float64
+		Background, Text, Smallest             float64
+		Headings                               int
+	}
+	Error string
+}
+
+// The same journey in a real browser: it knows what the tests' own client only
+// imitates (SameSite, Secure, Content-Security-Policy, redirects after a form).
+func TestChromiumSignsInAndOut(t *testing.T) {
+	t.Parallel()
+	t.Run("oidc-provider over tls", func(t *testing.T) {
+		t.Parallel()
+		chromiumJourney(t, oidcProvider, true, "__Host-oidc_rp")
+	})
+	t.Run("zitadel over plain http", func(t *testing.T) {
+		t.Parallel()
+		chromiumJourney(t, zitadel, false, "oidc_rp")
+	})
+}
+
+func chromiumJourney(t *testing.T, kind string, tls bool, cookieName string) {
+	w := start(t, kind, site{tls: tls})
+	needFile(t, "/usr/bin/chromium")
+	needFile(t, "browser/node_modules/playwright-core/package.json")
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shots := os.Getenv("E2E_SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	} else if shots += "/" + kind; os.MkdirAll(shots, 0o755) != nil {
+		t.Fatalf("no folder %s", shots)
+	}
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(rw, `<!doctype html><title>Another site</title><a href="%s%s">Sign out there</a>`, w.base, logoutPath)
+	}))
+	t.Cleanup(elsewhere.Close)
+	const path = "/docs/page?x=1&y=%20z"
+	order, _ := json.Marshal(map[string]any{
+		"site": w.base, "page": path, "question": kind == oidcProvider, "shots": shots,
+		"elsewhere": strings.Replace(elsewhere.URL, "127.0.0.1", "elsewhere.localhost", 1),
+	})
+
+	script := spawn(t, "chromium journey", nil, node, "browser/journey.mjs", string(order))
+	eventually(t, 3*time.Minute, "the journey is over", func() bool { return !script.running() })
+	var saw chromiumSaw
+	for _, line := range strings.Split(script.log.String(), "\n") {
+		if strings.HasPrefix(line, `{"steps"`) {
+			if err := json.Unmarshal([]byte(line), &saw); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if saw.Error != "" || len(saw.Steps) == 0 {
+		t.Errorf("the journey ended early: %s\n%s", saw.Error, script.log.tail(10))
+	}
+	for _, v := range saw.Violations {
+		t.Errorf("a page of the site broke its own policy: %s", v)
+	}
+	for _, s := range saw.Steps {
+		wrong := func(what string) {
+			t.Helper()
+			t.Errorf("%s: %s: %s %d %.300s %s", s.Name, what, s.URL, s.Status, s.Text, s.Cookies)
+		}
+		switch s.Name {
+		case "asked", "asked again":
+			if s.Form != 1 || !strings.HasPrefix(s.URL, w.op.issuer) {
+				wrong("no login form of the provider")
+			}
+		case "back":
+			var was seen
+			if json.Unmarshal([]byte(s.Text), &was) != nil || was.URI != path || was.Headers.Get("X-User") != "alice" {
+				wrong("not alice's page")
+			}
+			var cookies []struct {
+				Name, SameSite, Path string
+				HTTPOnly, Secure     bool
+			}
+			_ = json.Unmarshal(s.Cookies, &cookies)
+			found := false
+			for _, c := range cookies {
+				if c.Name == cookieName {
+					found = c.HTTPOnly && c.Secure == tls && c.SameSite == "Lax" && c.Path == "/"
+				}
+			}
+			if !found {
+				wrong("no proper session cookie")
+			}
+		case "refused":
+			if s.Status != 403 {
+				wrong("not refused")
+			}
+		case "fresh start":
+			if !strings.HasPrefix(s.URL, w.op.issuer) {
+				wrong("no new login")
+			}
+		case "signed out":
+			if !strings.Contains(strings.ToLower(s.Text), "signed out") || strings.Contains(string(s.Cookies), `"`+cookieName+`"`) {
+				wrong("not signed out")
+			}
+		}
+	}
+	checkLooks(t, saw)
+}
+
+// checkLooks judges what can be measured of our pages.
+func checkLooks(t *testing.T, saw chromiumSaw) {
+	t.Helper()
+	if len(saw.Shots) != 3*2*2 {
+		t.Errorf("%d screenshots, wanted three pages in two schemes and two widths", len(saw.Shots))
+	}
+	for _, s := range saw.Shots {
+		name := fmt.Sprintf("%s in %s on a %s", s.Name, s.Scheme, s.Width)
+		if s.Overflow > 0 {
+			t.Errorf("%s: %g pixels wider than the screen", name, s.Overflow)
+		}
+		if dark := s.Background < 0.5; dark != (s.Scheme == "dark") {
+			t.Errorf("%s: background lightness %.2f", name, s.Background)
+		}
+		if d := s.Background - s.Text; d > -0.4 && d < 0.4 {
+			t.Errorf("%s: text %.2f on %.2f is hard to read", name, s.Text, s.Background)
+		}
+		if s.Smallest < 12 {
+			t.Errorf("%s: a text of %g pixels", name, s.Smallest)
+		}
+		if s.Lang == "" || s.Title == "" || s.Headings != 1 {
+			t.Errorf("%s: lang %q, title %q, %d headings", name, s.Lang, s.Title, s.Headings)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package e2e
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestAWideSessionIsSpreadOverCookies(t *testing.T) {
+	t.Parallel()
+	w := start(t, oidcProvider, site{options: "scopes openid profile email groups\n\t\tusername_claim preferred_username\n\t\tupstream {\nheader X-Groups groups\n}"})
+	b := w.newBrowser()
+	p := b.signIn("/wide", "wide")
+	groups := p.isFor("wide", "/wide").Headers.Get("X-Groups")
+	if n := len(strings.Split(groups, ",")); n != 150 {
+		t.Errorf("the application was told %d groups", n)
+	}
+	pieces := 0
+	for name, c := range b.cookies {
+		if strings.HasPrefix(name, "oidc_rp") && !strings.Contains(name, "_tx_") && b.cookie(name) != "" {
+			pieces++
+			if len(c.Raw) > 4096 {
+				t.Errorf("cookie %s has %d bytes, browsers take 4096", name, len(c.Raw))
+			}
+		}
+	}
+	if pieces < 2 {
+		t.Errorf("%d cookies", pieces)
+	}
+	if b.open("/wide").isFor("wide", "/wide").Headers.Get("Cookie") != "" {
+		t.Error("the application got our cookies")
+	}
+	b.open(logoutPath).signOut()
+	for name := range b.cookies {
+		if b.cookie(name) != "" {
+			t.Errorf("cookie %s is left after the logout", name)
+		}
+	}
+	// A narrow session in the same browser leaves no piece of the wide one.
+	b.signIn("/narrow", "alice").isFor("alice", "/narrow")
+	b.open("/narrow").isFor("alice", "/narrow")
+}
+
+func TestATooLargeSessionIsAClearError(t *testing.T) {
+	t.Parallel()
+	w := start(t, oidcProvider, site{options: "scopes openid profile email groups\nuserinfo always"})
+	b := w.newBrowser()
+	b.signIn("/huge", "huge").is(403, "session_too_large")
+	if w.app.hits() != 0 || b.cookie("oidc_rp") != "" {
+		t.Error("a session was opened")
+	}
+	eventually(t, logDelay, "a log line that names the largest claims", func() bool {
+		for _, line := range w.caddy.lines() {
+			if strings.Contains(line, "session_too_large") && strings.Contains(line, "groups") {
+				return true
+			}
+		}
+		return false
+	})
+
+	// It fits when only what is needed is kept.
+	if err := w.caddy.reload(w.config(site{options: "scopes openid profile email groups\nsession {\nclaims preferred_username\n}"})); err != nil {
+		t.Fatal(err)
+	}
+	w.newBrowser().signIn("/huge", "huge").isFor("huge", "/huge")
+}
+
+// Nodes that start at once on an empty storage agree on its keys.
+func TestNodesThatStartTogetherShareTheirSessions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, zitadel, site{})
+	nodes := []*world{w, nil, nil}
+	for i := 1; i < len(nodes); i++ {
+		n := *w
+		n.base = strings.Replace(w.base, mustParse(w.base).Port(), strconv.Itoa(freePort(t)), 1)
+		n.caddy = w.newNode()
+		nodes[i] = &n
+		w.op.rpBases = append(w.op.rpBases, n.base)
+	}
+	w.op.start(t)
+	for _, n := range nodes {
+		n.startCaddy(site{})
+	}
+	browsers := make([]*browser, len(nodes))
+	var all sync.WaitGroup
+	for i, n := range nodes {
+		browsers[i] = n.newBrowser()
+		all.Add(1)
+		go func() { // the keys are made at the first use, on all at once
+			defer all.Done()
+			browsers[i].script("/first")
+		}()
+	}
+	all.Wait()
+	for i, n := range nodes {
+		browsers[i].signIn("/here", "alice").isFor("alice", "/here")
+		for _, other := range nodes {
+			b := other.newBrowser()
+			b.copyCookies(browsers[i])
+			if got := b.script("/there").status; got != 200 {
+				t.Errorf("the session of %s got %d at %s", n.base, got, other.base)
+			}
+		}
+	}
+}
+
+// When the logout cannot be written down, people are told, and are out here.
+func TestALogoutThatCannotBeKeptSaysSo(t *testing.T) {
+	t.Parallel()
+	w := start(t, zitadel, site{mode: "public", options: "private /in"})
+	b := w.newBrowser()
+	b.signIn("/in", "alice").isFor("alice", "/in")
+	// The storage is gone: a file stands in its place.
+	if err := os.Rename(w.storage, w.storage+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.storage, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.open("/in").isFor("alice", "/in") // who is signed in stays so
+	b.open(logoutPath).isFor("", "/?auth_error=logout_failed")
+	if b.cookie("oidc_rp") != "" {
+		t.Error("the cookie is still there")
+	}
+	b.open("/in").asks(w)
+}
+
+// Session and transaction cookies over plain HTTP are for loopback alone.
+func TestAPlainSiteElsewhereBeginsNoLogin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, zitadel, site{})
+	w.base = "http://plain.test:" + mustParse(w.base).Port()
+	w.op.rpBases = []string{w.base}
+	w.op.start(t)
+	w.startCaddy(site{})
+	p := w.newBrowser().open("/private")
+	if !w.isSite(p.url) || p.status < 400 || len(p.b.cookies) != 0 {
+		t.Errorf("a login began over plain HTTP:%s", p)
+	}
+	if w.app.hits() != 0 {
+		t.Error("the application was reached")
+	}
+
+	if err := w.caddy.reload(w.config(site{options: "session {\ncookie {\ninsecure\n}\n}"})); err != nil {
+		t.Fatal(err)
+	}
+	w.newBrowser().signIn("/private", "alice").isFor("alice", "/private")
+
+	// A cookie of one site is nothing on another that shares the keys.
+	stolen := w.newBrowser()
+	stolen.signIn("/private", "alice").isFor("alice", "/private")
+	other := w.peer(site{})
+	away := other.newBrowser()
+	away.jar.SetCookies(mustParse(other.base), stolen.jar.Cookies(mustParse(w.base+"/")))
+	if got := away.script("/private").status; got != 401 {
+		t.Errorf("the cookie of another host got %d", got)
+	}
+}

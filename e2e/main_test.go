@@ -1,0 +1,77 @@
+// Package e2e drives a real Caddy with this plugin against identity providers
+// that the project did not write. It imports nothing of the plugin.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// bin is where this run's programs are built.
+var bin string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "oidc-rp-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	bin = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// A program is built on first use, once per run.
+type program struct {
+	name string
+	dir  string // of the module, relative to this folder
+	pkg  string
+	race bool // with the race detector when E2E_RACE=1
+	once sync.Once
+	err  error
+}
+
+var (
+	caddyProgram   = &program{name: "caddy", dir: "..", pkg: "./cmd/caddy", race: true}
+	zitadelProgram = &program{name: "zitadel", dir: ".", pkg: "./idps/zitadel"}
+)
+
+// path builds the program where needed. E2E_CADDY names one that is built
+// already.
+func (p *program) path(t testing.TB) string {
+	t.Helper()
+	if given := os.Getenv("E2E_CADDY"); given != "" && p == caddyProgram {
+		return given
+	}
+	out := filepath.Join(bin, p.name)
+	p.once.Do(func() {
+		args := []string{"build", "-buildvcs=false", "-o", out}
+		if p.race && os.Getenv("E2E_RACE") == "1" {
+			args = append(args, "-race")
+		}
+		cmd := exec.Command("go", append(args, p.pkg)...)
+		cmd.Dir = p.dir
+		cmd.Env = append(os.Environ(), "GOWORK=off") // each module as its own go.mod has it
+		if text, err := cmd.CombinedOutput(); err != nil {
+			p.err = fmt.Errorf("%v\n%s", err, text)
+		}
+	})
+	if p.err != nil {
+		t.Fatalf("%s cannot be built: %v", p.name, p.err)
+	}
+	return out
+}
+
+// needFile fails with a word on what to do; nothing is skipped because a part
+// of the test bed is missing.
+func needFile(t testing.TB, path string) {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s is missing: run e2e/run, it installs what the tests need (%v)", path, err)
+	}
+}

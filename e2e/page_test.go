@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// A page is where a page load ended.
+type page struct {
+	b      *browser
+	url    *url.URL
+	status int // 0: held before it was asked for
+	header http.Header
+	body   string
+	hops   []hop
+}
+
+func (p *page) String() string {
+	var s strings.Builder
+	for _, h := range p.hops {
+		fmt.Fprintf(&s, "\n  %s %.300s → %d", h.method, h.url, h.status)
+	}
+	return fmt.Sprintf("%s\n  %.500s", s.String(), p.text())
+}
+
+// signIn opens a page, signs in at the provider where it asks, and ends where
+// the site leads.
+func (b *browser) signIn(path, user string) *page {
+	b.t.Helper()
+	return b.open(path).asks(b.w).signIn(user)
+}
+
+// asks fails unless the page is the provider's login form.
+func (p *page) asks(w *world) *page {
+	p.b.t.Helper()
+	if p.status != 200 || !strings.HasPrefix(p.url.String(), w.op.issuer) || !strings.Contains(p.body, `"password"`) {
+		p.b.t.Fatalf("not the provider's login form:%s", p)
+	}
+	return p
+}
+
+// signIn fills the provider's login form.
+func (p *page) signIn(user string) *page {
+	p.b.t.Helper()
+	name := "login"
+	if p.b.w.op.kind == zitadel {
+		name = "username"
+	}
+	return p.send(p.form(), name, user, "password", passwordOf(user))
+}
+
+// upstreamSaw is what the application was sent, when the page is its answer.
+func (p *page) upstreamSaw() seen {
+	p.b.t.Helper()
+	var s seen
+	if p.status != 200 || json.Unmarshal([]byte(p.body), &s) != nil || s.URI == "" {
+		p.b.t.Fatalf("not the application's answer:%s", p)
+	}
+	return s
+}
+
+// isFor fails unless the application answered, to this request line, and was
+// told this user ("" for nobody).
+func (p *page) isFor(user, uri string) seen {
+	p.b.t.Helper()
+	s := p.upstreamSaw()
+	if s.URI != uri {
+		p.b.t.Errorf("the application saw %q, wanted %q%s", s.URI, uri, p)
+	}
+	if got := s.Headers.Values("X-User"); len(got) != 1 || got[0] != user {
+		p.b.t.Errorf("X-User %q, wanted %q", got, user)
+	}
+	return s
+}
+
+// is fails unless the page is one of ours with that status and says something
+// about the words.
+func (p *page) is(status int, words ...string) *page {
+	p.b.t.Helper()
+	if p.status != status || !p.b.w.isSite(p.url) {
+		p.b.t.Fatalf("status %d, wanted %d of the site:%s", p.status, status, p)
+	}
+	for _, word := range words {
+		if !strings.Contains(strings.ToLower(p.body), strings.ToLower(word)) {
+			p.b.t.Errorf("the page does not have %q:%s", word, p)
+		}
+	}
+	return p
+}
+
+// callback is the request in which the provider handed back to the site.
+func (p *page) callback() string {
+	p.b.t.Helper()
+	for _, h := range p.hops {
+		if strings.HasPrefix(h.url, p.b.w.base+"/@app/auth/") && strings.Contains(h.url, "/code?") {
+			return h.url
+		}
+	}
+	p.b.t.Fatalf("no callback in%s", p)
+	return ""
+}
+
+// authorization is what the site asked of the provider to begin the login.
+func (p *page) authorization() url.Values {
+	p.b.t.Helper()
+	for _, h := range p.hops {
+		if u := mustParse(h.url); !p.b.w.isSite(u) && u.Query().Has("response_type") {
+			return u.Query()
+		}
+	}
+	p.b.t.Fatalf("no login was begun:%s", p)
+	return nil
+}

@@ -1,0 +1,170 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A process is a child that cannot outlive the test binary.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	log  *logBuffer
+	done chan struct{} // closed when it has ended
+	last func()        // what to ask it before the test ends it
+}
+
+// forks starts children on one thread that lives as long as the test binary:
+// Pdeathsig fires when the thread that forked ends, and Go ends threads.
+var forks = make(chan func())
+
+func init() {
+	go func() {
+		runtime.LockOSThread()
+		for fork := range forks {
+			fork()
+		}
+	}()
+}
+
+// spawn starts a child; its output goes to a buffer that a failing test
+// prints. It is killed when the test ends.
+func spawn(t testing.TB, name string, env []string, path string, args ...string) *process {
+	t.Helper()
+	p := &process{name: name, cmd: exec.Command(path, args...), log: &logBuffer{}, done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	forks <- func() { started <- p.cmd.Start() }
+	if err := <-started; err != nil {
+		t.Fatalf("%s does not start: %v", name, err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		if p.last != nil && p.running() {
+			p.last()
+		}
+		p.stop(t, syscall.SIGKILL)
+		if t.Failed() {
+			t.Logf("the last lines of %s:\n%s", name, p.log.tail(40))
+		}
+	})
+	return p
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// stop sends the signal to that process alone and waits for its end.
+func (p *process) stop(t testing.TB, signal syscall.Signal) {
+	t.Helper()
+	if !p.running() {
+		return
+	}
+	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("signal to %s: %v", p.name, err)
+	}
+	select {
+	case <-p.done:
+	case <-time.After(20 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		t.Errorf("%s did not end within 20 s of %v", p.name, signal)
+	}
+}
+
+// logBuffer keeps everything a child wrote.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logBuffer) tail(n int) string {
+	lines := strings.Split(strings.TrimSpace(l.String()), "\n")
+	for i, line := range lines {
+		if len(line) > 600 {
+			lines[i] = line[:600] + "…"
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+var ports struct {
+	mu    sync.Mutex
+	given map[int]bool
+}
+
+// freePort gives a loopback port that nobody listens on, and each only once.
+// It stays below the range from which outgoing connections take theirs, so
+// that it is still free when the child comes to use it, and again after a
+// restart.
+func freePort(t testing.TB) int {
+	t.Helper()
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	if ports.given == nil {
+		ports.given = map[int]bool{}
+	}
+	for range 1000 {
+		port := 15000 + rand.IntN(17000)
+		if ports.given[port] {
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		ports.given[port] = true
+		return port
+	}
+	t.Fatal("no free port on loopback")
+	return 0
+}
+
+// eventually polls until the condition holds; what tells what is missing.
+func eventually(t testing.TB, limit time.Duration, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; {
+		if condition() {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+}
