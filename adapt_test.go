@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,4 +114,77 @@ func adapted(text string) (string, error) {
 	var indented bytes.Buffer
 	err = json.Indent(&indented, config, "", "\t")
 	return indented.String(), err
+}
+
+// TestEveryOptionRefusesTheWrongArguments goes through all options that there
+// are, so that no new one is forgotten.
+func TestEveryOptionRefusesTheWrongArguments(t *testing.T) {
+	t.Parallel()
+	provider, session := slices.Sorted(maps.Keys(providerOptions)), slices.Sorted(maps.Keys(sessionOptions))
+	for _, place := range []struct {
+		name, before, after string
+		words               []string
+	}{
+		{"site", "a.example {\noidc_rp {\n", "}\n}\n", []string{
+			"default_provider", "unauthenticated", "preflight", "error_pages", "upstream", "home", "return_to", "signed_out", "endpoints",
+			"logout_path", "base_url", "pages", "session",
+		}},
+		{"shorthand", "a.example {\noidc_rp {\n", "}\n}\n", provider},
+		{"own provider", "a.example {\noidc_rp {\nprovider a {\n", "}\n}\n}\n", provider},
+		{"shared provider", "{\noidc_rp {\nprovider a {\n", "}\n}\n}\n", provider},
+		{"session", "{\noidc_rp {\nsession {\n", "}\n}\n}\n", session},
+		{"session of a site", "a.example {\noidc_rp {\nsession {\n", "}\n}\n}\n", session},
+		{"cookie", "{\noidc_rp {\nsession {\ncookie {\n", "}\n}\n}\n}\n", []string{"domain", "same_site", "partitioned", "insecure"}},
+	} {
+		first := strings.Count(place.before, "\n") + 1
+		for _, word := range place.words {
+			right, wrong := uses(word, strings.HasPrefix(place.name, "session"))
+			for _, use := range wrong {
+				_, err := adapt(place.before + use.text + "\n" + place.after)
+				at := fmt.Sprintf(", at Caddyfile:%d", first+use.line)
+				if err == nil || !strings.HasSuffix(err.Error(), at) || strings.Contains(err.Error(), "unrecognized option") {
+					t.Errorf("%s: %q: got the error %v, want one%s", place.name, use.text, err, at)
+				}
+			}
+			// What is missing around it is an error of another line.
+			_, err := adapt(place.before + right + "\n" + place.after)
+			if at := fmt.Sprintf(", at Caddyfile:%d", first); err != nil && strings.HasSuffix(err.Error(), at) {
+				t.Errorf("%s: %q is refused: %v", place.name, right, err)
+			}
+		}
+	}
+}
+
+// use is how an option may be written; the error about it is to name the line
+// that is line lines below the first.
+type use struct {
+	text string
+	line int
+}
+
+// uses returns one right and several wrong ways to write an option.
+func uses(word string, ofSession bool) (right string, wrong []use) {
+	value := orElse(map[string]string{
+		"unauthenticated": "deny", "preflight": "pass", "error_pages": "caddy", "home": "/a", "signed_out": "/a", "endpoints": "/a",
+		"logout_path": "/a", "return_to": "https://a.example", "base_url": "https://a.example", "userinfo": "never", "redirect_path": "/a",
+		"id_token_algs": "ES256", "pkce": "off", "end_session": "off", "clock_skew": "1m", "timeout": "1m", "client_auth": "none",
+		"store": "cookie", "lifetime": "1h", "idle_timeout": "1h", "rotate": "1d", "max_chunks": "2", "same_site": "lax",
+		"secret": "0123456789-0123456789-0123456789",
+	}[word], "x")
+	block := map[string]string{
+		"upstream": "access_token", "session": "lifetime 1h", "tls": "ca a", "claims": "a b", "authorization_params": "a b",
+	}[word]
+	switch {
+	case slices.Contains([]string{"insecure", "disabled", "partitioned"}, word):
+		return word, []use{{word + "\n" + word, 1}, {word + " x", 0}}
+	case block != "" && !(word == "claims" && ofSession):
+		block = " {\n" + block + "\n}"
+		return word + block, []use{{word + block + "\n" + word + block, 3}, {word + " x" + block, 0}, {word, 0}, {word + " {\n}", 1}}
+	}
+	right = word + " " + value
+	wrong = []use{{right + "\n" + right, 1}, {right + " " + value, 0}, {word + ` ""`, 0}}
+	if word != "cookie" {
+		wrong = append(wrong, use{word, 0})
+	}
+	return right, wrong
 }

@@ -90,7 +90,7 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit
 	secureHeaders(w.Header())
 	switch {
 	case !call.known:
-		return caddyhttp.Error(http.StatusNotFound, errNoEndpoint)
+		return h.errorPage(w, r, v, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
 	case !slices.Contains(call.methods, r.Method):
 		w.Header().Set("Allow", strings.Join(call.methods, ", "))
 		return caddyhttp.Error(http.StatusMethodNotAllowed, errWrongMethod)

@@ -326,3 +326,26 @@ func TestAClaimsTextIsNeverExpanded(t *testing.T) {
 		t.Errorf("the application got %v", header)
 	}
 }
+
+func TestALoginDoesNotLeadBackToTheErrorOfAnother(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp public {\n"+options(op)+"}\nrespond \"{http.oidc_rp.login_url}\"\n}")
+	for at, want := range map[string]string{
+		"/?auth_error=access_denied":             "/",
+		"/page?a=%20b&auth_error=bad_request&c":  "/page?a=%20b&c",
+		"/page?auth_error=none_of_ours&x=1":      "/page?auth_error=none_of_ours&x=1",
+		"/page?not_auth_error=access_denied&y=2": "/page?not_auth_error=access_denied&y=2",
+	} {
+		b := r.browser()
+		link := b.get(at).body
+		p := b.open(link, rpURL+"/@app/auth/default/code")
+		if p = b.get(p.location()); p.Header.Get("Location") != want {
+			t.Errorf("from %s the login %s leads to %s", at, link, p.Header.Get("Location"))
+		}
+		p = b.open("/@app/auth/default/login?returnto="+escape(at), rpURL+"/@app/auth/default/code")
+		if p = b.get(p.location()); p.Header.Get("Location") != want {
+			t.Errorf("returnto=%s leads to %s", at, p.Header.Get("Location"))
+		}
+	}
+}

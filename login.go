@@ -79,6 +79,31 @@ func returnOf(r *http.Request) string {
 	return original.URL.RequestURI()
 }
 
+// withoutError takes a known auth_error out of an address's query: a login that
+// works does not lead back to the error of one that did not. All else stays
+// byte for byte.
+func withoutError(location string) string {
+	if !strings.Contains(location, "auth_error=") {
+		return location
+	}
+	location, fragment, hasFragment := strings.Cut(location, "#")
+	path, query, _ := strings.Cut(location, "?")
+	var kept []string
+	for _, pair := range strings.Split(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if name != "auth_error" || messageOf(value) == "" {
+			kept = append(kept, pair)
+		}
+	}
+	if len(kept) > 0 {
+		path += "?" + strings.Join(kept, "&")
+	}
+	if hasFragment {
+		path += "#" + fragment
+	}
+	return path
+}
+
 // checkReturn checks an address to return to after a login. Our own endpoints
 // are none: to come back to the logout would undo the login.
 func (h *Handler) checkReturn(s *site, raw string) (string, bool) {
@@ -91,7 +116,7 @@ func (h *Handler) checkReturn(s *site, raw string) (string, bool) {
 	} else if u.Host == "" && h.isOurPath(u.Path) {
 		return "", false
 	}
-	return location, true
+	return withoutError(location), true
 }
 
 func (h *Handler) isOurPath(path string) bool {

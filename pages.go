@@ -129,15 +129,19 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, name string, st
 func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, v *visit, status int, f *failure, errorID string) error {
 	secureHeaders(w.Header())
 	message := codes[f.code].message
-	if h.ErrorPages == "caddy" {
-		return caddyhttp.Error(status, fmt.Errorf("%s: %s", f.code, message))
-	}
 	hint := ""
 	if errors.Is(f.cause, errPlainHTTP) {
 		hint = "This site is served over plain HTTP, so a sign-in would not be safe. Its operator can find out more in the log."
 	}
-	if errors.Is(f.cause, errDisabled) {
-		message = "This identity provider is switched off."
+	title := titleOf(status, f.code)
+	switch {
+	case errors.Is(f.cause, errDisabled):
+		title, message = "Sign-in is switched off", "This identity provider is switched off here."
+	case errors.Is(f.cause, errNoEndpoint):
+		title, message = "There is no such page", "This address has a mistake in it, or is no longer in use."
+	}
+	if h.ErrorPages == "caddy" {
+		return caddyhttp.Error(status, fmt.Errorf("%s: %s", f.code, message))
 	}
 	p := f.party
 	if p == nil || p.config.Disabled {
@@ -158,7 +162,7 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, v *visit, st
 		return problem(w, status, members)
 	}
 	return h.render(w, r, "error.html", status, page{
-		Title: titleOf(status, f.code), Message: message, Hint: hint, Code: string(f.code), ErrorID: errorID, Status: status, LoginURL: login,
+		Title: title, Message: message, Hint: hint, Code: string(f.code), ErrorID: errorID, Status: status, LoginURL: login,
 	})
 }
 

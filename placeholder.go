@@ -145,7 +145,7 @@ func (v *visit) accessToken() string {
 
 // loginURL signs in with the default provider and leads back to this page.
 func (v *visit) loginURL() string {
-	return v.h.loginURL(v.h.defaultParty, returnOf(v.r))
+	return v.h.loginURL(v.h.defaultParty, withoutError(returnOf(v.r)))
 }
 
 func (h *Handler) loginURL(p *party, returnTo string) string {

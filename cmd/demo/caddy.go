@@ -1,0 +1,49 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // all that the Caddyfile names, and its adapter
+
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp" // the plugin
+)
+
+// caddyfile is the configuration, to be read by people as well.
+//
+//go:embed Caddyfile
+var caddyfile []byte
+
+// startCaddy runs Caddy in this process with the embedded Caddyfile and returns
+// when its sites are served. The variables are what the Caddyfile takes from the
+// environment.
+func startCaddy(variables map[string]string) error {
+	for name, value := range variables {
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("setting %s for the Caddyfile: %w", name, err)
+		}
+	}
+	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return fmt.Errorf("reading the Caddyfile: %w", err)
+	}
+	for _, warning := range warnings {
+		slog.Warn(warning.Message, "file", warning.File, "line", warning.Line)
+	}
+	if err := caddy.Load(config, true); err != nil {
+		return fmt.Errorf("starting Caddy: %w", err)
+	}
+	return nil
+}
+
+// stopCaddy ends what startCaddy began.
+func stopCaddy() error {
+	if err := caddy.Stop(); err != nil {
+		return fmt.Errorf("stopping Caddy: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,319 @@
+package main
+
+import (
+	"html"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	caddyfilepkg "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// browser opens pages as a person's browser does: it keeps cookies, follows
+// redirects and says that it wants HTML.
+type browser struct {
+	t      *testing.T
+	client *http.Client
+}
+
+func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t, &http.Client{Jar: jar}}
+}
+
+// page is what the browser shows.
+type page struct {
+	url    *url.URL
+	status int
+	text   string
+}
+
+// open follows a link.
+func (b *browser) open(address string) page {
+	b.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.do(req)
+}
+
+// submit sends the login form that a page shows.
+func (b *browser) submit(from page, fields url.Values) page {
+	b.t.Helper()
+	request := regexp.MustCompile(`name="request" value="([^"]+)"`).FindStringSubmatch(from.text)
+	if request == nil {
+		b.t.Fatalf("%s (%d) shows no login form:\n%s", from.url, from.status, from.text)
+	}
+	fields.Set("request", request[1])
+	to := from.url.ResolveReference(&url.URL{Path: "/login"})
+	req, err := http.NewRequest(http.MethodPost, to.String(), strings.NewReader(fields.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return b.do(req)
+}
+
+func (b *browser) do(req *http.Request) page {
+	b.t.Helper()
+	req.Header.Set("Accept", "text/html,application/xhtml+xml")
+	resp, err := b.client.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return page{resp.Request.URL, resp.StatusCode, string(text)}
+}
+
+// link returns where a link of a page leads.
+func (b *browser) link(from page, label string) string {
+	b.t.Helper()
+	found := regexp.MustCompile(`href="([^"]+)">` + regexp.QuoteMeta(label) + `<`).FindStringSubmatch(from.text)
+	if found == nil {
+		b.t.Fatalf("%s has no link %q:\n%s", from.url, label, from.text)
+	}
+	to, err := from.url.Parse(html.UnescapeString(found[1]))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return to.String()
+}
+
+// check fails the test unless a page is at an address, has a status and shows
+// all these texts.
+func (p page) check(t *testing.T, address string, status int, texts ...string) {
+	t.Helper()
+	if p.url.String() != address || p.status != status {
+		t.Errorf("at %s (%d), want %s (%d)", p.url, p.status, address, status)
+	}
+	for _, text := range texts {
+		if !strings.Contains(p.text, text) {
+			t.Errorf("%s does not show %q:\n%s", p.url, text, p.text)
+		}
+	}
+}
+
+// startDemo starts a demo on ports that are free.
+func startDemo(t *testing.T) *Demo {
+	t.Helper()
+	d, err := Start(Options{Addr: "127.0.0.1:0", Storage: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func credentials(username, password string) url.Values {
+	return url.Values{"username": {username}, "password": {password}}
+}
+
+func TestDemo(t *testing.T) {
+	d := startDemo(t)
+	b := newBrowser(t)
+	home := d.URL + "/"
+
+	t.Run("home page, unknown", func(t *testing.T) {
+		p := b.open(home)
+		p.check(t, home, http.StatusOK, "Hello, whoever you are")
+		for _, user := range users {
+			p.check(t, home, http.StatusOK, "<code>"+user.Username+"</code> / <code>"+user.Password+"</code>")
+		}
+	})
+
+	t.Run("cancel", func(t *testing.T) {
+		p := b.submit(b.open(b.link(b.open(home), "Sign in")), url.Values{"cancel": {"yes"}})
+		p.check(t, home+"?auth_error=access_denied", http.StatusOK, "Hello, whoever you are", `role="alert"`, "access_denied")
+	})
+
+	t.Run("private page with a query, alice", func(t *testing.T) {
+		wanted := d.URL + "/private/reports?year=2026&q=a+b"
+		login := b.open(wanted)
+		login.check(t, login.url.String(), http.StatusOK, "Users of the demo")
+		if !strings.HasPrefix(login.url.String(), d.ProviderURL+"/login?") {
+			t.Errorf("the login page is at %s", login.url)
+		}
+		p := b.submit(login, credentials("alice", "wonderland"))
+		p.check(t, wanted, http.StatusOK, "Hello, Alice Adams", "alice@example.com", "admins,staff", "user-1001", d.ProviderURL)
+		for _, secret := range []string{"Cookie", "oidc_rp"} {
+			if strings.Contains(p.text, "<code>"+secret) {
+				t.Errorf("the application was sent %q:\n%s", secret, p.text)
+			}
+		}
+	})
+
+	t.Run("home page, known", func(t *testing.T) {
+		b.open(home).check(t, home, http.StatusOK, "Hello, Alice Adams", "signed in as", "<strong>alice</strong>")
+	})
+
+	t.Run("forged identity headers", func(t *testing.T) {
+		req, err := http.NewRequest(http.MethodGet, d.URL+"/private", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-User", "mallory")
+		req.Header.Set("X-Groups", "mallory")
+		p := b.do(req)
+		p.check(t, d.URL+"/private", http.StatusOK, "Hello, Alice Adams")
+		if strings.Contains(p.text, "mallory") {
+			t.Errorf("a forged header reached the application:\n%s", p.text)
+		}
+	})
+
+	t.Run("sign out", func(t *testing.T) {
+		p := b.open(b.link(b.open(home), "Sign out"))
+		if p.status != http.StatusOK || p.url.Host != strings.TrimPrefix(d.URL, "http://") {
+			t.Errorf("signing out ended at %s (%d)", p.url, p.status)
+		}
+		b.open(home).check(t, home, http.StatusOK, "Hello, whoever you are")
+		b.open(d.ProviderURL).check(t, d.ProviderURL, http.StatusOK, "Nobody is signed in here")
+	})
+
+	t.Run("another user", func(t *testing.T) {
+		p := b.submit(b.open(b.link(b.open(home), "Open the private page")), credentials("bob", "builder"))
+		p.check(t, d.URL+"/private", http.StatusOK, "Hello, Bob Brown", "bob@example.com")
+		if strings.Contains(p.text, "admins") {
+			t.Errorf("bob is in the groups of alice:\n%s", p.text)
+		}
+	})
+}
+
+func TestLinksOfTheHomePage(t *testing.T) {
+	d := startDemo(t)
+	home := d.URL + "/"
+	for label, want := range map[string]struct {
+		address string
+		status  int
+	}{
+		"Sign in with the partners’ provider":         {d.URL + "/@app/auth/partners/login", http.StatusForbidden},
+		"Sign in with a provider that does not exist": {d.URL + "/@app/auth/nobody/login", http.StatusNotFound},
+		"An answer that nobody asked for":             {home + "?auth_error=login_expired", http.StatusOK},
+	} {
+		t.Run(label, func(t *testing.T) {
+			b := newBrowser(t)
+			b.open(b.link(b.open(home), label)).check(t, want.address, want.status)
+		})
+	}
+
+	t.Run("elsewhere", func(t *testing.T) {
+		b := newBrowser(t)
+		login := b.open(b.link(b.open(home), "A sign-in that tries to lead elsewhere"))
+		b.submit(login, credentials("bob", "builder")).check(t, home, http.StatusOK, "Hello, Bob Brown")
+	})
+
+	t.Run("another name of this machine", func(t *testing.T) {
+		b := newBrowser(t)
+		b.open(strings.Replace(home, "127.0.0.1", "localhost", 1)+"?a=b").check(t, home+"?a=b", http.StatusOK)
+	})
+}
+
+func TestRestartKeepsTheSession(t *testing.T) {
+	opts := Options{Addr: "127.0.0.1:0", Storage: t.TempDir()}
+	first, err := Start(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBrowser(t)
+	private := first.URL + "/private"
+	b.submit(b.open(private), credentials("alice", "wonderland")).check(t, private, http.StatusOK, "Hello, Alice Adams")
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	provider, err := url.Parse(first.ProviderURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Addr = strings.TrimPrefix(first.URL, "http://")
+	if opts.ProviderPort, err = strconv.Atoi(provider.Port()); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Start(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	b.open(private).check(t, private, http.StatusOK, "Hello, Alice Adams")
+}
+
+func TestProgramsGetNoLogin(t *testing.T) {
+	d := startDemo(t)
+	resp, err := http.Get(d.URL + "/private")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
+
+func TestCaddyfileIsFormatted(t *testing.T) {
+	if string(caddyfilepkg.Format(caddyfile)) != string(caddyfile) {
+		t.Error("run: caddy fmt --overwrite cmd/demo/Caddyfile")
+	}
+}
+
+func TestSiteAddress(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for addr, want := range map[string]string{
+		"0.0.0.0:0":           "not on loopback",
+		":0":                  "not on loopback",
+		"example.com:0":       "not on loopback",
+		"127.0.0.1":           "not an address",
+		taken.Addr().String(): "choose another address with -addr",
+	} {
+		if _, _, err := siteAddress(addr); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one that says %q", addr, err, want)
+		}
+	}
+	for _, addr := range []string{"127.0.0.1:0", "localhost:0", "127.0.0.2:0"} {
+		host, port, err := siteAddress(addr)
+		if err != nil || port == "0" || host+":0" != addr {
+			t.Errorf("%s: %s %s %v", addr, host, port, err)
+		}
+	}
+}
+
+func TestNothingStaysBehind(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	d, err := Start(Options{Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newBrowser(t).open(d.URL + "/private")
+	if !strings.Contains(d.welcome(), d.URL+"/private\n") {
+		t.Errorf("the text in the terminal does not name the private page:\n%s", d.welcome())
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
