@@ -273,6 +273,12 @@ func (p *Provider) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	return nil
 }
 
+// MarshalLogObject keeps the secrets out of logs.
+func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddInt("secrets", len(s.Secret))
+	return nil
+}
+
 func zapStrings(enc zapcore.ObjectEncoder, key string, values []string) {
 	_ = enc.AddArray(key, zapcore.ArrayMarshalerFunc(func(a zapcore.ArrayEncoder) error {
 		for _, value := range values {

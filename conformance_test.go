@@ -69,6 +69,17 @@ type movedClock struct{ by atomic.Int64 }
 func (c *movedClock) now() time.Time          { return time.Now().Add(time.Duration(c.by.Load())) }
 func (c *movedClock) advance(d time.Duration) { c.by.Add(int64(d)) }
 
+// stopped is a clock that goes on only when a test says so: what is counted
+// within a pause does not depend on how fast the machine is.
+type stopped struct {
+	movedClock
+	begin time.Time
+}
+
+func stop() *stopped { return &stopped{begin: time.Now()} }
+
+func (c *stopped) now() time.Time { return c.begin.Add(time.Duration(c.by.Load())) }
+
 // later are the rows that another issue brings: a relying party that does not
 // offer something yet refuses what needs it.
 func later(row optest.Row) bool {

@@ -1,7 +1,6 @@
 package oidcrp
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -12,17 +11,6 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
 )
-
-// stopped is a clock that goes on only when a test says so: what is counted
-// within a pause does not depend on how fast the machine is.
-type stopped struct {
-	movedClock
-	begin time.Time
-}
-
-func stop() *stopped { return &stopped{begin: time.Now()} }
-
-func (c *stopped) now() time.Time { return c.begin.Add(time.Duration(c.by.Load())) }
 
 // asked holds how often an endpoint was asked so far.
 func asked(t *testing.T, op *optest.Provider, e optest.Endpoint, want int) {
@@ -320,11 +308,9 @@ func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 func authBy(method string) func(*optest.Provider) string {
 	return func(op *optest.Provider) string {
 		op.Lie(func(l *optest.Lies) {
+			other := map[string]string{"client_secret_basic": "client_secret_post"}
 			l.Discovery = func(m map[string]any) {
-				m["token_endpoint_auth_methods_supported"] = json.RawMessage(`["private_key_jwt","none","client_secret_post","client_secret_basic"]`)
-				if method == "client_secret_basic" {
-					m["token_endpoint_auth_methods_supported"] = []string{"client_secret_post"}
-				}
+				m["token_endpoint_auth_methods_supported"] = []string{orElse(other[method], "client_secret_basic")}
 			}
 		})
 		return "issuer " + op.Issuer() + "\nclient_auth " + method

@@ -208,7 +208,7 @@ func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	b.open("/")
-	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\n}\nhttp://rp.test {\noidc_rp {\n%s\nhome nowhere\n}\n}", r.storage, options(op)))
+	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\n}\nhttp://rp.test {\noidc_rp {\n%s\npages not/there\n}\n}", r.storage, options(op)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,8 +216,8 @@ func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	if err := json.Unmarshal(config, &c); err != nil {
 		t.Fatal(err)
 	}
-	if err := caddy.Validate(&c); err == nil || !strings.Contains(err.Error(), "home") {
-		t.Fatalf("a home that is no path was taken: %v", err)
+	if err := caddy.Validate(&c); err == nil || !strings.Contains(err.Error(), "pages") {
+		t.Fatalf("a folder that is none was taken: %v", err)
 	}
 	if p := b.get("/again"); p.StatusCode != http.StatusOK {
 		t.Errorf("status %d after another configuration was rejected", p.StatusCode)

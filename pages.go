@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -78,12 +79,25 @@ func (h *Handler) resolvePages(caddy.Context) error {
 				return fmt.Errorf("pages: %s: %w", file, err)
 			}
 		}
-		if err := t.Execute(new(bytes.Buffer), page{}); err != nil {
+		if err := tryPage(t); err != nil {
 			return fmt.Errorf("pages: %s: %w", name, err)
 		}
 		h.pages.templates[name] = t
 	}
 	return nil
+}
+
+// tryPage renders a template with nothing and with everything, so that a
+// mistake in it is found now and not by a visitor.
+func tryPage(t *template.Template) error {
+	if t.Lookup("content") == nil {
+		return errors.New("does not define the template «content»")
+	}
+	full := page{
+		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u",
+		Confirmation: "c", LoginURL: "/l", LogoutURL: "/o", HomeURL: "/",
+	}
+	return errors.Join(t.Execute(io.Discard, page{}), t.Execute(io.Discard, full))
 }
 
 func readPage(own fs.FS, name string) (string, error) {

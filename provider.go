@@ -17,6 +17,8 @@ import (
 const (
 	defaultTimeout   = 10 * time.Second
 	defaultClockSkew = time.Minute
+	// maxClockSkew keeps the skew from switching the expiry of tokens off.
+	maxClockSkew = 10 * time.Minute
 )
 
 var (
@@ -278,8 +280,14 @@ func (p *Provider) check() error {
 			return fmt.Errorf("redirect_path: %w", err)
 		}
 	}
-	if *p.ClockSkew < 0 || p.Timeout < 0 {
-		return errors.New("clock_skew and timeout are not negative")
+	if p.TLS != nil && (p.TLS.ClientCertificate == "") != (p.TLS.ClientKey == "") {
+		return errors.New("tls client_certificate: a certificate and its key belong together")
+	}
+	if *p.ClockSkew < 0 || *p.ClockSkew > caddy.Duration(maxClockSkew) {
+		return fmt.Errorf("clock_skew: is from 0 to %s", maxClockSkew)
+	}
+	if p.Timeout < 0 {
+		return errors.New("timeout: is not negative")
 	}
 	return oneOf("userinfo", p.Userinfo, "auto", "always", "never")
 }

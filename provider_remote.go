@@ -68,6 +68,9 @@ func (t *ProviderTLS) read() (files tlsFiles, err error) {
 		if name, err = expand(name); err == nil {
 			content, err = os.ReadFile(name)
 		}
+		if err == nil && len(content) == 0 {
+			err = fmt.Errorf("%s is empty", name)
+		}
 		if err != nil {
 			err = fmt.Errorf("tls %s: %w", option, err)
 		}

@@ -123,7 +123,6 @@ func operatorsFiles(t *testing.T) (folder string) {
 		"ca.pem": inPEM("CERTIFICATE", certificate), "cert.pem": inPEM("CERTIFICATE", certificate), "key.pem": inPEM("PRIVATE KEY", private),
 		"empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
 		"unclosed/error.html": `{{define "content"}}{{if .Message}}`, "unknown/confirm.html": `{{define "content"}}{{.Password}}{{end}}`,
-		"nothing/signed_out.html": `nothing is defined here`,
 	} {
 		path := filepath.Join(folder, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -277,8 +276,9 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 		{"keys that are private", `{"jwks": "{\"keys\": [{\"kty\": \"oct\", \"k\": \"s3cret\"}]}"}`, "jwks: none of the 1 keys"},
 		{"keys twice", `{"jwks": "{\"keys\": []}", "jwks_uri": "https://login.example.com/keys"}`, "jwks and jwks_uri exclude each other"},
 		{"userinfo of an unknown kind", `{"userinfo": "sometimes"}`, `userinfo: "sometimes" is none of auto, always, never`},
-		{"a negative clock skew", `{"clock_skew": "-1s"}`, "clock_skew and timeout are not negative"},
-		{"a negative timeout", `{"timeout": "-1s"}`, "clock_skew and timeout are not negative"},
+		{"a negative clock skew", `{"clock_skew": "-1s"}`, "clock_skew: is from 0 to 10m0s"},
+		{"a clock skew that would switch expiry off", `{"clock_skew": "1h"}`, "clock_skew: is from 0 to 10m0s"},
+		{"a negative timeout", `{"timeout": "-1s"}`, "timeout: is not negative"},
 		{"a redirect path that is no path", `{"redirect_path": "callback"}`, `redirect_path: "callback" is not a path`},
 		{"a redirect path that is a host", `{"redirect_path": "//evil.example"}`, "redirect_path: "},
 		{"a redirect path with a query", `{"redirect_path": "/callback?x=1"}`, "redirect_path: "},
@@ -286,7 +286,7 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 		{"a proxy that is no URL", `{"proxy": "user:s3cret"}`, "proxy: is not a URL"},
 		{"a certificate authority that is not there", `{"tls": {"ca": ["{env.OIDC_FILES}/not-there.pem"]}}`, "tls ca: "},
 		{"a certificate authority in an unset place", `{"tls": {"ca": ["{env.OIDC_NOT_SET}/ca.pem"]}}`, "tls ca: {env.OIDC_NOT_SET} is empty"},
-		{"a certificate authority without a certificate", `{"tls": {"ca": ["{env.OIDC_FILES}/empty.pem"]}}`, "tls ca: a file holds no certificate"},
+		{"a certificate authority without a certificate", `{"tls": {"ca": ["{env.OIDC_FILES}/empty.pem"]}}`, "empty.pem is empty"},
 		{"a client certificate without its key", `{"tls": {"client_certificate": "{env.OIDC_FILES}/cert.pem"}}`, "tls client_certificate: "},
 		{"a client key without its certificate", `{"tls": {"client_key": "{env.OIDC_FILES}/key.pem"}}`, "tls client_certificate: "},
 		{"a client certificate that is a key", `{"tls": {"client_certificate": "{env.OIDC_FILES}/key.pem", "client_key": "{env.OIDC_FILES}/key.pem"}}`, "tls client_certificate: "},
