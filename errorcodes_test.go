@@ -205,7 +205,14 @@ func TestCodesAreAClosedSet(t *testing.T) {
 	if len(codes) != 13 {
 		t.Errorf("there are %d codes", len(codes))
 	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for c, about := range codes {
+		if !strings.Contains(string(readme), "`"+string(c)+"`") {
+			t.Errorf("the README does not list %s", c)
+		}
 		if !reached[c] {
 			t.Errorf("no test leads to %s", c)
 		}

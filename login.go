@@ -166,7 +166,6 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 		value = ring.Seal(seal.ForTransaction, s.txPlace, t.Encode())
 	}
 	h.expireOldest(w, v, s, ring)
-	secureHeaders(w.Header())
 	cookie.Set(w.Header(), s.cookie(h, name, value, "/", int(session.TransactionLifetime.Seconds())))
 	_ = redirect(w, http.StatusFound, location)
 	return nil

@@ -138,11 +138,17 @@ func adapt(text string) ([]byte, error) {
 	return config, err
 }
 
+// provisioning is one at a time, as in Caddy: its modules register metrics in
+// globals.
+var provisioning sync.Mutex
+
 func provision(config []byte) (caddy.Context, error) {
 	var c caddy.Config
 	if err := json.Unmarshal(config, &c); err != nil {
 		return caddy.Context{}, err
 	}
+	provisioning.Lock()
+	defer provisioning.Unlock()
 	return caddy.ProvisionContext(&c)
 }
 
