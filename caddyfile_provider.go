@@ -1,0 +1,110 @@
+package oidcrp
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+)
+
+// providerOptions is the one list of what a provider block may hold.
+var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
+	"issuer":                 func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.Issuer) },
+	"configuration_url":      func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ConfigurationURL) },
+	"authorization_endpoint": func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.AuthorizationEndpoint) },
+	"token_endpoint":         func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.TokenEndpoint) },
+	"userinfo_endpoint":      func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.UserinfoEndpoint) },
+	"jwks_uri":               func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKSURI) },
+	"end_session_endpoint":   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.EndSessionEndpoint) },
+	"jwks":                   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKS) },
+	"client_id":              func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientID) },
+	"client_secret":          func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientSecret) },
+	"client_auth": func(d *caddyfile.Dispenser, p *Provider) error {
+		return oneWord(d, &p.ClientAuth, provider.AuthMethods()...)
+	},
+	"scopes":         func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.Scopes) },
+	"username_claim": func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.UsernameClaim) },
+	"claims":         func(d *caddyfile.Dispenser, p *Provider) error { return pairs(d, &p.Claims) },
+	"groups_claim":   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.GroupsClaim) },
+	"userinfo": func(d *caddyfile.Dispenser, p *Provider) error {
+		return oneWord(d, &p.Userinfo, "auto", "always", "never")
+	},
+	"redirect_path":        func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RedirectPath) },
+	"pkce":                 func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.PKCE) },
+	"authorization_params": func(d *caddyfile.Dispenser, p *Provider) error { return pairs(d, &p.AuthorizationParams) },
+	"forward_params":       func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.ForwardParams) },
+	"id_token_algs":        parseAlgs,
+	"clock_skew":           func(d *caddyfile.Dispenser, p *Provider) error { return oneDurationSet(d, &p.ClockSkew) },
+	"timeout":              func(d *caddyfile.Dispenser, p *Provider) error { return oneDuration(d, &p.Timeout) },
+	"tls":                  parseTLS,
+	"proxy":                func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.Proxy) },
+	"insecure":             func(d *caddyfile.Dispenser, p *Provider) error { return noArgs(d, &p.Insecure) },
+	"end_session":          func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.EndSession) },
+	"disabled":             func(d *caddyfile.Dispenser, p *Provider) error { return noArgs(d, &p.Disabled) },
+}
+
+// parseProvider reads the block of a provider.
+func parseProvider(d *caddyfile.Dispenser) (*Provider, error) {
+	p, seen := new(Provider), make(onceOnly)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := parseProviderOption(d, p, seen); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func parseProviderOption(d *caddyfile.Dispenser, p *Provider, seen onceOnly) error {
+	word := d.Val()
+	parse, known := providerOptions[word]
+	if !known {
+		return d.Errf("unrecognized option '%s' of a provider", word)
+	}
+	if err := seen.first(d, word); err != nil {
+		return err
+	}
+	return parse(d, p)
+}
+
+func parseAlgs(d *caddyfile.Dispenser, p *Provider) error {
+	if err := someArgs(d, &p.IDTokenAlgs); err != nil {
+		return err
+	}
+	for _, alg := range p.IDTokenAlgs {
+		if !provider.KnownAlgorithm(alg) {
+			return d.Errf("id_token_algs: unrecognized algorithm '%s'", alg)
+		}
+	}
+	return nil
+}
+
+func parseTLS(d *caddyfile.Dispenser, p *Provider) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	p.TLS = new(ProviderTLS)
+	seen := make(onceOnly)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		if err := seen.first(d, word); err != nil {
+			return err
+		}
+		switch word {
+		case "ca":
+			if err := someArgs(d, &p.TLS.CA); err != nil {
+				return err
+			}
+		case "client_certificate":
+			args := d.RemainingArgs()
+			if len(args) != 2 || args[0] == "" || args[1] == "" {
+				return d.Err("client_certificate takes two arguments, the files of the certificate and of its key")
+			}
+			p.TLS.ClientCertificate, p.TLS.ClientKey = args[0], args[1]
+		default:
+			return d.Errf("unrecognized option '%s' of tls", word)
+		}
+	}
+	if len(seen) == 0 {
+		return d.Err("tls is empty")
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package oidcrp
+
+import (
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// sessionOptions is the one list of what a session block may hold.
+var sessionOptions = map[string]func(*caddyfile.Dispenser, *SessionConfig) error{
+	"store": func(d *caddyfile.Dispenser, _ *SessionConfig) error {
+		var store string
+		return oneWord(d, &store, "cookie")
+	},
+	"lifetime":     func(d *caddyfile.Dispenser, s *SessionConfig) error { return oneDuration(d, &s.Lifetime) },
+	"idle_timeout": parseIdle,
+	"cookie":       parseCookie,
+	"secret":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return someChecked(d, &s.Secret, checkSecret) },
+	"rotate":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return oneDuration(d, &s.Rotate) },
+	"claims":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return someArgs(d, &s.Claims) },
+	"max_chunks":   parseMaxChunks,
+}
+
+func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
+	if d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	s, seen := new(SessionConfig), make(onceOnly)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		parse, known := sessionOptions[word]
+		if !known {
+			return nil, d.Errf("unrecognized option '%s' of session", word)
+		}
+		if err := seen.first(d, word); err != nil {
+			return nil, err
+		}
+		if err := parse(d, s); err != nil {
+			return nil, err
+		}
+		if err := s.over(nil).withDefaults().check(); err != nil {
+			return nil, d.WrapErr(err)
+		}
+	}
+	if len(seen) == 0 {
+		return nil, d.Err("session is empty")
+	}
+	return s, nil
+}
+
+func parseIdle(d *caddyfile.Dispenser, s *SessionConfig) error {
+	if d.CountRemainingArgs() == 1 && d.NextArg() {
+		if d.Val() == "off" {
+			s.IdleTimeout = new(caddy.Duration)
+			return nil
+		}
+		d.Prev()
+	}
+	return oneDurationSet(d, &s.IdleTimeout)
+}
+
+func parseMaxChunks(d *caddyfile.Dispenser, s *SessionConfig) error {
+	var text string
+	if err := oneArg(d, &text); err != nil {
+		return err
+	}
+	count, err := strconv.Atoi(text)
+	if err != nil || count < 1 || count > 4 {
+		return d.Errf("max_chunks: '%s' is not from 1 to 4", text)
+	}
+	s.MaxChunks = count
+	return nil
+}
+
+func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
+	s.Cookie = new(CookieConfig)
+	if args := d.RemainingArgs(); len(args) > 1 {
+		return d.ArgErr()
+	} else if len(args) == 1 {
+		if args[0] == "" {
+			return d.Err("the cookie's name is empty")
+		}
+		s.Cookie.Name = args[0]
+	}
+	seen := make(onceOnly)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		if err := seen.first(d, word); err != nil {
+			return err
+		}
+		var err error
+		switch word {
+		case "domain":
+			err = oneArg(d, &s.Cookie.Domain)
+		case "same_site":
+			if err = oneArg(d, &s.Cookie.SameSite); err != nil {
+				return err
+			}
+			if s.Cookie.SameSite == "strict" {
+				return d.Err("same_site strict would loop: a login comes back from another site, without the cookie; it is lax or none")
+			}
+			if s.Cookie.SameSite != "lax" && s.Cookie.SameSite != "none" {
+				return d.Errf("same_site: unrecognized value '%s'; it is lax or none", s.Cookie.SameSite)
+			}
+		case "partitioned":
+			err = noArgs(d, &s.Cookie.Partitioned)
+		case "insecure":
+			err = noArgs(d, &s.Cookie.Insecure)
+		default:
+			err = d.Errf("unrecognized option '%s' of cookie", word)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

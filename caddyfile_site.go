@@ -1,0 +1,333 @@
+package oidcrp
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// siteParser reads the options of one directive.
+type siteParser struct {
+	httpcaddyfile.Helper
+	h         *Handler
+	place     caddyfile.Token // the directive's name
+	seen      onceOnly
+	shorthand *Provider
+}
+
+// arguments reads the matcher and the mode.
+func (s *siteParser) arguments() error {
+	h, hasMatcher := s.h, false
+	if s.CountRemainingArgs() > 0 {
+		set, found, err := s.MatcherToken()
+		if err != nil {
+			return s.WrapErr(err)
+		}
+		if set != nil {
+			h.MatcherSetsRaw = caddyhttp.RawMatcherSets{set}
+		}
+		if hasMatcher = found; !found {
+			s.Prev()
+		}
+	}
+	if s.NextArg() {
+		switch word := s.Val(); word {
+		case modePrivate, modePublic, modeEndpoints:
+			h.Mode = word
+		default:
+			return s.Errf("unrecognized mode '%s'; it is private, public or endpoints", word)
+		}
+	}
+	if s.NextArg() {
+		return s.ArgErr()
+	}
+	if h.Mode == modeEndpoints && hasMatcher {
+		return s.Err("endpoints guards nothing and takes no matcher")
+	}
+	return nil
+}
+
+// option reads one option; the dispenser is on its name.
+func (s *siteParser) option() error {
+	h, d, word := s.h, s.Dispenser, s.Val()
+	switch word {
+	case "public", "private":
+		return s.route(word)
+	case "provider":
+		return s.provider()
+	}
+	if err := s.seen.first(d, word); err != nil {
+		return err
+	}
+	switch word {
+	case "default_provider":
+		return oneArg(d, &h.DefaultProvider)
+	case "unauthenticated":
+		return oneWord(d, &h.Unauthenticated, "auto", "redirect", "deny")
+	case "preflight":
+		return oneWord(d, &h.Preflight, "pass", "deny")
+	case "error_pages":
+		return oneWord(d, &h.ErrorPages, "builtin", "caddy")
+	case "upstream":
+		return parseUpstream(d, h)
+	case "home":
+		return oneChecked(d, &h.Home, checkHome)
+	case "return_to":
+		return someChecked(d, &h.ReturnTo, checkOrigin)
+	case "signed_out":
+		return oneChecked(d, &h.SignedOut, checkSignedOut)
+	case "endpoints":
+		return oneChecked(d, &h.Endpoints, checkOwnPath)
+	case "logout_path":
+		return oneChecked(d, &h.LogoutPath, checkOwnPath)
+	case "base_url":
+		return oneChecked(d, &h.BaseURL, checkOrigin)
+	case "pages":
+		return oneArg(d, &h.Pages)
+	case "session":
+		var err error
+		h.Session, err = parseSession(d)
+		return err
+	}
+	parse, known := providerOptions[word]
+	if !known {
+		return d.Errf("unrecognized option '%s'", word)
+	}
+	if s.shorthand == nil {
+		s.shorthand = new(Provider)
+	}
+	return parse(d, s.shorthand)
+}
+
+// route reads a public or private option.
+func (s *siteParser) route(mode string) error {
+	route := &Route{Mode: mode}
+	paths := caddyhttp.MatchPath{}
+	var others []caddy.ModuleMap
+	for s.CountRemainingArgs() > 0 {
+		set, found, err := s.MatcherToken()
+		if err != nil {
+			return s.WrapErr(err)
+		}
+		token := s.Val()
+		switch {
+		case !found:
+			return s.Errf("'%s' is no matcher: a path begins with a slash, a named matcher with @", token)
+		case token == "*" || strings.HasPrefix(token, "/"):
+			paths = append(paths, token)
+		default:
+			others = append(others, set)
+		}
+	}
+	if len(paths) > 0 {
+		route.MatcherSetsRaw = append(route.MatcherSetsRaw, caddy.ModuleMap{"path": caddyconfig.JSON(paths, nil)})
+	}
+	route.MatcherSetsRaw = append(route.MatcherSetsRaw, others...)
+	if len(route.MatcherSetsRaw) == 0 {
+		return s.Errf("%s needs at least one matcher", mode)
+	}
+	seen := make(onceOnly)
+	for nesting := s.Nesting(); s.NextBlock(nesting); {
+		word := s.Val()
+		if mode != modePrivate || word != "unauthenticated" {
+			return s.Errf("unrecognized option '%s' of a %s route", word, mode)
+		}
+		if err := seen.first(s.Dispenser, word); err != nil {
+			return err
+		}
+		if err := oneWord(s.Dispenser, &route.Unauthenticated, "auto", "redirect", "deny"); err != nil {
+			return err
+		}
+	}
+	s.h.Routes = append(s.h.Routes, route)
+	return nil
+}
+
+// provider reads the ids of shared providers, or one of this site's own.
+func (s *siteParser) provider() error {
+	place := at(s.Token())
+	ids := s.RemainingArgs()
+	if len(ids) == 0 {
+		return s.ArgErr()
+	}
+	own := new(Provider)
+	hasBlock := false
+	seen := make(onceOnly)
+	for nesting := s.Nesting(); s.NextBlock(nesting); {
+		hasBlock = true
+		if err := parseProviderOption(s.Dispenser, own, seen); err != nil {
+			return err
+		}
+	}
+	if hasBlock || s.Val() == "}" { // the end of an empty one
+		return s.ownProvider(place, ids, own)
+	}
+	shared := s.global().Providers
+	for _, id := range ids {
+		if slices.Contains(s.h.Providers, id) {
+			return place.Errf("provider %s is there twice", id)
+		}
+		if shared[id] == nil {
+			return place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, orElse(idsOf(shared), "none"))
+		}
+		s.h.Providers = append(s.h.Providers, id)
+	}
+	return nil
+}
+
+// ownProvider takes a provider of this site alone.
+func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *Provider) error {
+	if len(ids) != 1 {
+		return place.Err("a provider with options of its own has one id")
+	}
+	id := ids[0]
+	if err := newID(place, id); err != nil {
+		return err
+	}
+	if s.global().Providers[id] != nil {
+		return place.Errf("provider %s: a shared provider has this id", id)
+	}
+	if s.h.OwnProviders[id] != nil {
+		return place.Errf("provider %s is there twice", id)
+	}
+	if err := own.checkWritten(); err != nil {
+		return place.Errf("provider %s: %w", id, err)
+	}
+	if s.h.OwnProviders == nil {
+		s.h.OwnProviders = make(map[string]*Provider)
+	}
+	s.h.OwnProviders[id] = own
+	return nil
+}
+
+// global is what the global option says.
+func (s *siteParser) global() App {
+	var app App
+	if global, ok := s.Option("oidc_rp").(httpcaddyfile.App); ok {
+		_ = json.Unmarshal(global.Value, &app) // our own output
+	}
+	return app
+}
+
+func idsOf(providers map[string]*Provider) string {
+	return strings.Join(slices.Sorted(maps.Keys(providers)), ", ")
+}
+
+// check looks at what options mean together.
+func (s *siteParser) check() error {
+	h, place := s.h, at(s.place)
+	if h.Mode == modeEndpoints && (len(h.Routes) > 0 || h.Upstream != nil) {
+		return place.Err("endpoints guards nothing: it takes no public, private or upstream")
+	}
+	if s.shorthand != nil {
+		if len(h.Providers) > 0 || len(h.OwnProviders) > 0 || h.DefaultProvider != "" {
+			return place.Err("options of a provider at the site itself exclude provider and default_provider")
+		}
+		if err := s.shorthand.checkWritten(); err != nil {
+			return place.WrapErr(err)
+		}
+		h.OwnProviders = map[string]*Provider{shorthandID: s.shorthand}
+		return nil
+	}
+	return s.checkDefault(place)
+}
+
+// checkDefault makes sure that the site has a provider, and that it is clear
+// which one is the default.
+func (s *siteParser) checkDefault(place *caddyfile.Dispenser) error {
+	h, global := s.h, s.global()
+	ids := slices.Concat(h.Providers, slices.Sorted(maps.Keys(h.OwnProviders)))
+	if len(ids) == 0 {
+		switch len(global.Providers) {
+		case 0:
+			return place.Err("no provider is configured: give issuer, client_id and client_secret")
+		case 1:
+			ids = []string{idsOf(global.Providers)}
+		default:
+			return place.Errf("there are several shared providers (%s): name those of this site with the option provider", idsOf(global.Providers))
+		}
+	}
+	switch id := h.DefaultProvider; {
+	case id != "" && !slices.Contains(ids, id):
+		return at(s.seen["default_provider"]).Errf("default_provider %s: is not a provider of this site; it has: %s", id, strings.Join(ids, ", "))
+	case id == "" && len(ids) > 1 && !slices.Contains(ids, global.DefaultProvider):
+		return place.Errf("there are several providers (%s): say which is meant by default with default_provider", strings.Join(ids, ", "))
+	}
+	return nil
+}
+
+// parseUpstream reads the upstream block.
+func parseUpstream(d *caddyfile.Dispenser, h *Handler) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	h.Upstream = new(UpstreamConfig)
+	seen := make(onceOnly)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		switch word := d.Val(); word {
+		case "header":
+			err = parseUpstreamHeader(d, h.Upstream)
+		case "access_token":
+			err = optionalHeader(d, seen, &h.Upstream.AccessToken, "Authorization")
+		case "id_token":
+			err = optionalHeader(d, seen, &h.Upstream.IDToken, "X-Id-Token")
+		default:
+			err = d.Errf("unrecognized option '%s' of upstream", word)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := h.Upstream.headers(); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	if len(h.Upstream.Headers) == 0 && len(seen) == 0 {
+		return d.Err("upstream is empty")
+	}
+	return nil
+}
+
+func parseUpstreamHeader(d *caddyfile.Dispenser, u *UpstreamConfig) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.Err("header takes a name and a value, in quotes if there are spaces in it")
+	}
+	name := canonicalHeader(args[0])
+	if u.Headers[name] != "" {
+		return d.Errf("the header %s is there twice", name)
+	}
+	if args[1] == "" {
+		return d.Errf("the header %s has no value", name)
+	}
+	if u.Headers == nil {
+		u.Headers = make(map[string]string)
+	}
+	u.Headers[name] = args[1]
+	return nil
+}
+
+func optionalHeader(d *caddyfile.Dispenser, seen onceOnly, field *string, otherwise string) error {
+	if err := seen.first(d, d.Val()); err != nil {
+		return err
+	}
+	args := d.RemainingArgs()
+	if len(args) > 1 {
+		return d.ArgErr()
+	}
+	*field = otherwise
+	if len(args) == 1 {
+		if args[0] == "" {
+			return d.Err("the header's name is empty")
+		}
+		*field = canonicalHeader(args[0])
+	}
+	return nil
+}
