@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
@@ -33,10 +34,16 @@ func (h *Handler) access(r *http.Request) (access, error) {
 	if !complete {
 		return access{guarded: true, unauthenticated: h.Unauthenticated}, nil
 	}
-	path, rawPath := r.URL.Path, r.URL.RawPath
-	defer func() { r.URL.Path, r.URL.RawPath = path, rawPath }()
+	current, sent := *r.URL, *original
+	defer func() {
+		original.Path, original.RawPath = sent.Path, sent.RawPath
+		r.URL.Path, r.URL.RawPath = current.Path, current.RawPath
+	}()
 	all := access{public: true}
-	for _, reading := range readings {
+	// The current path is the first reading, and looked at last: what matchers
+	// leave behind for placeholders is of that.
+	for _, reading := range slices.Backward(readings) {
+		original.Path, original.RawPath = reading.Path, reading.RawPath
 		r.URL.Path, r.URL.RawPath = reading.Path, reading.RawPath
 		one, err := h.accessAsRead(r)
 		if err != nil {

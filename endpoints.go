@@ -51,11 +51,17 @@ func (h *Handler) endpoint(r *http.Request) (call endpointCall, found bool) {
 		return endpointCall{}, false
 	}
 	p := h.partyByID(id)
-	if p == nil && h.isNeighbour(id) {
+	if p == nil && h.isNeighbours(id) {
 		return endpointCall{}, false
 	}
 	e, known := endpoints[name]
 	return endpointCall{e, p, known && p != nil}, true
+}
+
+// isNeighbours says whether another instance on this site has an id under the
+// same prefix.
+func (h *Handler) isNeighbours(id string) bool {
+	return slices.ContainsFunc(h.others(), func(n *Handler) bool { return n.Endpoints == h.Endpoints && n.parties[id] != nil })
 }
 
 // cutEndpoint takes {prefix}/{id}/{name} apart. Whatever is under the prefix
@@ -69,17 +75,9 @@ func (h *Handler) cutEndpoint(path string) (id, name string, found bool) {
 	return id, name, true
 }
 
-// isNeighbours says whether a request is for an endpoint of another instance on
-// this site, which comes after us: no guard of ours stands before it.
-func (h *Handler) isNeighbours(r *http.Request) bool {
-	id, name, found := h.cutEndpoint(originalURL(r).Path)
-	_, known := endpoints[name]
-	return found && known && h.isNeighbour(id)
-}
-
 // partyByID returns the provider of an id; default is an alias.
 func (h *Handler) partyByID(id string) *party {
-	if id == "default" {
+	if id == shorthandID {
 		return h.defaultParty
 	}
 	return h.parties[id]
@@ -87,7 +85,7 @@ func (h *Handler) partyByID(id string) *party {
 
 // serveEndpoint checks what all endpoints have in common, and serves.
 func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, call endpointCall) error {
-	secureHeaders(w.Header())
+	plainHeaders(w.Header())
 	switch {
 	case !call.known:
 		return h.errorPage(w, r, v, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
@@ -104,12 +102,18 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit
 	return call.serve(h, w, r, v, call.party)
 }
 
-// secureHeaders are on every answer of ours: it is for this browser alone,
-// holds nothing active, and tells nobody where it came from.
-func secureHeaders(header http.Header) {
+// plainHeaders are on every answer of ours: it is for this browser alone, and
+// tells nobody where it came from.
+func plainHeaders(header http.Header) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
+}
+
+// secureHeaders are on every answer that we write ourselves, not on one that is
+// left to handle_errors: it holds nothing active, and stands in no frame.
+func secureHeaders(header http.Header) {
+	plainHeaders(header)
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
 }
@@ -118,6 +122,7 @@ func secureHeaders(header http.Header) {
 // http.Redirect would clean its path, which can turn a checked address into
 // another host's.
 func redirect(w http.ResponseWriter, status int, address string) error {
+	secureHeaders(w.Header())
 	w.Header()["Location"] = []string{address}
 	w.WriteHeader(status)
 	return nil

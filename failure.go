@@ -3,13 +3,10 @@ package oidcrp
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +15,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // code is what went wrong with a sign-in or a sign-out, from a closed set: it
@@ -86,8 +82,22 @@ var (
 	errEarlyData   = errors.New("not in TLS early data")
 	errNoHost      = errors.New("the request names no host")
 	errDisabled    = errors.New("this identity provider is disabled")
-	errPlainHTTP   = errors.New("this site is served over plain HTTP: serve it over HTTPS, or name its https base_url if a proxy that is not trusted does, or allow cookies on plain HTTP with session { cookie { insecure } }")
+	errStorage     = errors.New("the storage does not answer")
+	errPlainHTTP   = errors.New("this site is served over plain HTTP: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve it over HTTPS, or allow cookies on plain HTTP with session { cookie { insecure } }")
 )
+
+// situations are causes that deserve other words than their code has.
+var situations = []struct {
+	cause                error
+	title, message, hint string
+	noLogin              bool // a fresh start would not help
+}{
+	{cause: errDisabled, title: "Sign-in is switched off", message: "This identity provider is switched off here."},
+	{cause: errNoEndpoint, title: "There is no such page", message: "This address has a mistake in it, or is no longer in use."},
+	{cause: errStorage, title: "Not available at the moment", message: "This site cannot check sign-ins at the moment. Please try again soon."},
+	{cause: errPlainHTTP, title: "Sign-in is not possible yet", message: "Sign-in is not possible on this site yet.",
+		hint: "It is served over plain HTTP, where a sign-in would not be safe. The log tells its operator what to do.", noLogin: true},
+}
 
 // failure is a sign-in or sign-out that did not work.
 type failure struct {
@@ -117,122 +127,36 @@ func codeOf(err error) code {
 	return providerError
 }
 
-// fail answers for the login and code endpoints: a public site's home shows
-// what happened, a private site has a page for it. It is the one place where
-// such an error becomes a log line and a status.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, v *visit, f *failure) error {
-	id := h.log(r, f)
-	if h.Mode == modePublic {
-		return redirect(w, http.StatusSeeOther, h.homeWith(f.code))
-	}
-	return h.errorPage(w, r, v, http.StatusForbidden, f, id)
-}
-
-// failLogout answers for the logout: home, on all sites.
-func (h *Handler) failLogout(w http.ResponseWriter, r *http.Request, f *failure) error {
-	h.log(r, f)
-	return redirect(w, http.StatusSeeOther, h.homeWith(f.code))
-}
-
-// homeWith is the home page's address with an error.
-func (h *Handler) homeWith(c code) string {
-	home, fragment, hasFragment := strings.Cut(h.Home, "#")
-	separator := "?"
-	if strings.Contains(home, "?") {
-		separator = "&"
-	}
-	home += separator + "auth_error=" + string(c)
-	if hasFragment {
-		home += "#" + fragment
-	}
-	return home
-}
+// outageEvery is how often an outage is told aloud: every page load meets it.
+const outageEvery = 10 * time.Second
 
 // log writes the one line about a failure and returns the id that its page
-// shows.
+// shows, or none if nothing was written.
 func (h *Handler) log(r *http.Request, f *failure) (id string) {
+	level := codes[f.code].level
+	if errors.Is(f.cause, errPlainHTTP) {
+		level = zap.ErrorLevel // nobody can sign in, whoever asks
+	}
+	if f.code == providerUnavailable {
+		now := h.now().UnixNano()
+		last := h.outageTold.Load()
+		if now-last < int64(outageEvery) && now >= last || !h.outageTold.CompareAndSwap(last, now) {
+			level = zap.DebugLevel
+		}
+	}
+	entry := h.logger.Check(level, "sign-in or sign-out did not work")
+	if entry == nil {
+		return ""
+	}
 	var random [4]byte
 	rand.Read(random[:])
 	id = hex.EncodeToString(random[:])
-	if entry := h.logger.Check(codes[f.code].level, "sign-in or sign-out did not work"); entry != nil {
-		name := ""
-		if f.party != nil {
-			name = f.party.id
-		}
-		client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-		entry.Write(zap.String("code", string(f.code)), zap.String("provider", name), zap.Error(f.cause),
-			zap.String("error_id", id), zap.String("client_ip", client), zap.String("host", r.Host))
+	name := ""
+	if f.party != nil {
+		name = f.party.id
 	}
+	client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	entry.Write(zap.String("code", string(f.code)), zap.String("provider", name), zap.Error(f.cause),
+		zap.String("error_id", id), zap.String("client_ip", client), zap.String("host", r.Host))
 	return id
-}
-
-// disabled answers for a provider that is switched off, on all sites.
-func (h *Handler) disabled(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
-	f := &failure{code: forbidden, cause: errDisabled, party: p}
-	return h.errorPage(w, r, v, http.StatusForbidden, f, h.log(r, f))
-}
-
-// unavailable answers a private request of which nobody can say whose it is.
-func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, v *visit, err error) error {
-	what := "the session keys cannot be read"
-	if errors.Is(err, session.ErrFactsUnknown) {
-		what = "the logouts cannot be read"
-	}
-	h.logger.Error(what, zap.Error(err))
-	return h.retryLater(w, r, v, time.Second*5, &failure{code: providerUnavailable, cause: errors.New(what)})
-}
-
-// retryLater is a 503: the page is not open, and a moment later it may be.
-func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, v *visit, after time.Duration, f *failure) error {
-	seconds := max(1, int(math.Ceil(after.Seconds())))
-	w.Header().Set("Retry-After", strconv.Itoa(seconds))
-	f.returnTo = returnOf(r)
-	return h.errorPage(w, r, v, http.StatusServiceUnavailable, f, h.log(r, f))
-}
-
-// challenge answers who is not signed in and does not open a page: a login
-// would serve nothing here.
-func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit) error {
-	header := w.Header()
-	secureHeaders(header)
-	header.Set("WWW-Authenticate", `Bearer realm="`+quotable(r.Host)+`"`)
-	if h.ErrorPages == "caddy" {
-		return caddyhttp.Error(http.StatusUnauthorized, errors.New("sign-in needed"))
-	}
-	reason := "sign_in_required"
-	if hasCookie := w.Header()["Set-Cookie"]; len(hasCookie) > 0 {
-		reason = "session_ended"
-	}
-	return problem(w, http.StatusUnauthorized, map[string]string{
-		"type": "about:blank", "title": "Unauthorized",
-		"detail": "This address is for signed-in users.", "reason": reason,
-		"login_url": h.loginURL(h.defaultParty, ""),
-	})
-}
-
-// quotable makes a text safe for a quoted string in a header (RFC 9110 5.6.4).
-func quotable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return -1
-		}
-		return r
-	}, s)
-}
-
-// problem answers a program (RFC 9457).
-func problem(w http.ResponseWriter, status int, members map[string]string) error {
-	body := make(map[string]any, len(members)+1)
-	for name, value := range members {
-		body[name] = value
-	}
-	body["status"] = status
-	text, err := json.Marshal(body)
-	if err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, err)
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_, err = w.Write(append(text, '\n'))
-	return err
 }

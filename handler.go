@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -19,12 +20,18 @@ const (
 
 // ServeHTTP gathers the facts about a request, decides, and acts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if refuseOpaque(w, r) {
+		return nil
+	}
 	v := h.visitOf(w, r)
+	h.scrub(v, r)
 	if e, found := h.endpoint(r); found {
 		return h.serveEndpoint(w, r, v, e)
 	}
-	h.scrub(v, r.Header)
-	if h.Mode == modeEndpoints || h.isNeighbours(r) {
+	if n := h.neighbourFor(r); n != nil {
+		return n.ServeHTTP(w, r, next)
+	}
+	if h.Mode == modeEndpoints {
 		return next.ServeHTTP(w, r)
 	}
 	a, err := h.access(r)
@@ -47,7 +54,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		} else if !a.public {
 			w = v.writer.wrap(w, false)
 		}
-		return next.ServeHTTP(w, r)
+		err := next.ServeHTTP(w, r)
+		if err != nil {
+			v.writer.prepareError() // its answer is written past the responder
+		}
+		return err
 	case pass:
 		return next.ServeHTTP(w, r)
 	case signIn:
@@ -58,6 +69,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.challenge(w, r, v)
 }
 
+// refuseOpaque answers a request target that has a scheme and no path, like
+// foo:http://host/private. Go reads no path in it, and nothing that decides by
+// paths sees one, but an application would get the whole of it. The answer is
+// written here: what is left to handle_errors may be proxied as it came.
+func refuseOpaque(w http.ResponseWriter, r *http.Request) bool {
+	original := originalURL(r)
+	if r.URL.Opaque == "" && original.Opaque == "" {
+		return false
+	}
+	original.Opaque, r.URL.Opaque = "", ""
+	secureHeaders(w.Header())
+	w.WriteHeader(http.StatusBadRequest)
+	return true
+}
+
 // identify opens the request's session. noStore says that the answer sets a
 // cookie. An error means that it cannot be said who asks, since keys or facts
 // cannot be read: that is nobody, but no reason to ask for a new login.
@@ -66,6 +92,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 		// Whom another instance on this site knows is nobody here, until a
 		// session of our own providers says so.
 		v.party, v.h, v.r, v.site = nil, h, r, h.site(r)
+		h.untell(v, r.Header)
 	}
 	s := h.site(r)
 	if s == nil {
@@ -138,18 +165,23 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) 
 // judge says what an opened session is worth here and now.
 func (h *Handler) judge(r *http.Request, v *visit) (opened, error) {
 	now := h.now()
-	if v.session.Over(now, h.idle()) {
+	// The lifetime may have been shortened since.
+	if v.session.Over(now, h.idle()) || now.Sub(v.session.SignedIn) >= time.Duration(h.session.Lifetime) {
 		return openedNone, nil
-	}
-	p := h.parties[v.session.Provider]
-	if p == nil || p.binding != v.session.Binding || p.config.Disabled {
-		return openedOther, nil
 	}
 	if err := h.journal.Ready(r.Context()); err != nil {
 		return openedNone, err
 	}
-	if h.journal.Ended(&v.session, p.issuer) {
+	p, issuer := h.parties[v.session.Provider], ""
+	if p != nil {
+		issuer = p.issuer
+	}
+	if h.journal.Ended(&v.session, issuer) {
 		return openedNone, nil
+	}
+	if p == nil || p.binding != v.session.Binding || p.config.Disabled {
+		v.other.id, v.other.expires = v.session.ID, v.session.Expires
+		return openedOther, nil
 	}
 	v.party, v.h, v.r, v.site = p, h, r, h.site(r)
 	v.renew = h.idleDue(&v.session, now)

@@ -44,7 +44,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit, p
 // beginFromPage sends who opens a private page to the login, to come back to
 // that page. If that cannot be, the page is not available.
 func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, v *visit) error {
-	secureHeaders(w.Header())
+	plainHeaders(w.Header())
 	if h.site(r) == nil {
 		return h.errorPage(w, r, v, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
 	}
@@ -83,11 +83,15 @@ func returnOf(r *http.Request) string {
 // works does not lead back to the error of one that did not. All else stays
 // byte for byte.
 func withoutError(location string) string {
+	original := location
 	if !strings.Contains(location, "auth_error=") {
 		return location
 	}
 	location, fragment, hasFragment := strings.Cut(location, "#")
-	path, query, _ := strings.Cut(location, "?")
+	path, query, hasQuery := strings.Cut(location, "?")
+	if !hasQuery {
+		return original
+	}
 	var kept []string
 	for _, pair := range strings.Split(query, "&") {
 		name, value, _ := strings.Cut(pair, "=")
@@ -150,7 +154,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
-		return refuse(providerUnavailable, &provider.Unavailable{Err: err})
+		return refuse(providerUnavailable, &provider.Unavailable{Err: storageFailure(err).cause})
 	}
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Return, t.Began = p.binding, p.id, returnTo, h.now()

@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"crypto/rand"
+	"errors"
 	"net/http"
 
 	"go.uber.org/zap"
@@ -15,16 +16,51 @@ import (
 // serveLogout ends the session here, then at the provider where that can be. A
 // link on another site ends nothing before the user has said so.
 func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit, _ *party) error {
+	fromElsewhere := isFromElsewhere(r, h.site(r)) || isNoPage(r)
 	if _, err := h.identify(w, r, v); err != nil {
-		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err})
+		if fromElsewhere {
+			return h.confirmPage(w, r, v)
+		}
+		h.clearCookies(w, h.site(r), v)
+		return h.failLogout(w, r, &failure{code: logoutFailed, cause: storageFailure(err).cause})
 	}
 	if !v.signedIn() {
-		return h.showSignedOut(w, r, v)
+		// Another instance on this site may know who this is.
+		for _, n := range h.others() {
+			if n.LogoutPath != h.LogoutPath {
+				continue
+			}
+			if _, err := n.identify(w, r, v); err == nil && v.signedIn() {
+				return n.serveLogout(w, r, v, nil)
+			}
+		}
 	}
-	if isFromElsewhere(r, h.site(r)) && !h.isConfirmed(r, v) {
+	switch {
+	case !v.signedIn() && v.other.id == session.ID{}:
+		return h.showSignedOut(w, r)
+	case fromElsewhere && !h.isConfirmed(r, v):
 		return h.confirmPage(w, r, v)
+	case !v.signedIn():
+		return h.logoutOther(w, r, v)
 	}
 	return h.logout(w, r, v)
+}
+
+// logoutOther ends a session that opens here and is none: its provider is
+// switched off, or is no longer one of this site's.
+func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, v *visit) error {
+	err := h.journal.End(r.Context(), session.EndedSession(v.other.id, h.now(), v.other.expires.Add(factMargin)))
+	h.clearCookies(w, h.site(r), v)
+	if err != nil {
+		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err})
+	}
+	return h.afterLogout(w)
+}
+
+// clearCookies deletes the session and what belongs to it from the browser.
+func (h *Handler) clearCookies(w http.ResponseWriter, s *site, v *visit) {
+	h.clearSession(w, s, cookie.Find(v.cookies, s.sessionCookie).Chunks)
+	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, "", h.LogoutPath, -1))
 }
 
 // confirmation is what the form on the confirmation page sends: only this
@@ -35,7 +71,8 @@ func (h *Handler) confirmation(r *http.Request, v *visit) string {
 	if err != nil {
 		return ""
 	}
-	return ring.Seal(seal.ForLogout, h.site(r).hintPlace, v.session.ID[:])
+	id := v.endable()
+	return ring.Seal(seal.ForLogout, h.site(r).hintPlace, id[:])
 }
 
 func (h *Handler) isConfirmed(r *http.Request, v *visit) bool {
@@ -48,7 +85,8 @@ func (h *Handler) isConfirmed(r *http.Request, v *visit) bool {
 		return false
 	}
 	plain, _, err := ring.Open(seal.ForLogout, h.site(r).hintPlace, r.PostFormValue("confirmation"))
-	return err == nil && string(plain) == string(v.session.ID[:])
+	id := v.endable()
+	return err == nil && string(plain) == string(id[:])
 }
 
 // isFromElsewhere says whether another site sent the browser here. Without any
@@ -69,6 +107,13 @@ func isFromElsewhere(r *http.Request, s *site) bool {
 	return false
 }
 
+// isNoPage says whether a browser asks for something else than a page that a
+// person opens: an image in somebody's comment, or a page in advance.
+func isNoPage(r *http.Request) bool {
+	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
+	return r.Method == http.MethodGet && (mode != "" && mode != "navigate" || dest != "" && dest != "document" || r.Header.Get("Sec-Purpose") != "")
+}
+
 // logout ends the session: first the fact, which ends it for copied cookies and
 // on other instances as well, then the cookies, then at the provider.
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -79,8 +124,8 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error
 		hint = h.idTokenHint(v, s, ring)
 	}
 	err = h.journal.End(r.Context(), session.EndedSession(v.session.ID, h.now(), v.session.Expires.Add(factMargin)))
-	h.clearSession(w, s, cookie.Find(v.cookies, s.sessionCookie).Chunks)
-	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, "", h.LogoutPath, -1))
+	h.clearCookies(w, s, v)
+	err = errors.Join(err, h.endAtNeighbours(w, r, v))
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err, party: p})
 	}
@@ -90,7 +135,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error
 	}
 	// The state is for who wants to tell answers apart; coming back there is
 	// nothing left to protect, so any answer leads to the same page.
-	logoutHint := claims.Encoded(v.session.Username, "")
+	logoutHint := claims.Clean(v.session.Username)
 	location, offered, err := p.client.EndSessionURL(r.Context(), hint, logoutHint, h.signedOutURI(s, p), rand.Text())
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err, party: p})
@@ -99,6 +144,27 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error
 		return h.afterLogout(w)
 	}
 	return redirect(w, http.StatusSeeOther, location)
+}
+
+// endAtNeighbours ends what other instances on this site know of the same
+// browser: there is one way to sign out of a site.
+func (h *Handler) endAtNeighbours(w http.ResponseWriter, r *http.Request, v *visit) error {
+	var errs []error
+	for _, n := range h.others() {
+		if n.LogoutPath != h.LogoutPath {
+			continue
+		}
+		theirs := &visit{h: n, r: r, site: n.site(r), cookies: v.cookies}
+		if _, err := n.identify(w, r, theirs); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if id := theirs.endable(); id != (session.ID{}) && id != v.session.ID {
+			errs = append(errs, n.journal.End(r.Context(), session.EndedSession(id, n.now(), theirs.endableUntil().Add(factMargin))))
+			n.clearCookies(w, theirs.site, theirs)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // signedOutURI is the post_logout_redirect_uri, byte for byte as it is to be
@@ -114,13 +180,13 @@ func (h *Handler) afterLogout(w http.ResponseWriter) error {
 }
 
 // serveSignedOut is where the provider sends the browser back to.
-func (h *Handler) serveSignedOut(w http.ResponseWriter, r *http.Request, v *visit, _ *party) error {
-	return h.showSignedOut(w, r, v)
+func (h *Handler) serveSignedOut(w http.ResponseWriter, r *http.Request, _ *visit, _ *party) error {
+	return h.showSignedOut(w, r)
 }
 
-func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request, v *visit) error {
+func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request) error {
 	if h.SignedOut != "" {
 		return redirect(w, http.StatusSeeOther, h.SignedOut)
 	}
-	return h.signedOutPage(w, r, v)
+	return h.signedOutPage(w, r)
 }

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -88,10 +89,18 @@ func (a *App) Provision(ctx caddy.Context) error {
 // Start tells the shared state what the sites need of it, which a configuration
 // that was only validated must not do, and looks at the sites as a whole.
 func (a *App) Start() error {
+	var d demand
 	for _, h := range a.handlers {
-		a.shared.keys.Demand(time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime))
+		if h.session.Secret != nil {
+			continue // has keys of its own
+		}
+		if rotate := time.Duration(h.session.Rotate); d.rotate == 0 || rotate < d.rotate {
+			d.rotate = rotate
+		}
+		d.lifetime = max(d.lifetime, time.Duration(h.session.Lifetime))
 	}
-	a.shared.start(a.logger)
+	a.shared.start(a, d)
+	a.release = append(a.release, func() error { a.shared.end(a); return nil })
 	a.lookAtSites()
 	return nil
 }
@@ -212,7 +221,8 @@ type Handler struct {
 	identityHeaders []string
 	neededClaims    []string
 	sites           *siteCache
-	neighbours      map[string]bool // ids of other instances on the same site
+	outageTold      *atomic.Int64 // when an outage was logged last
+	neighbours      []*Handler    // the other instances on the same site; see others
 }
 
 // CaddyModule returns the module's registration.
@@ -224,6 +234,7 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
 	h.sites = new(siteCache)
+	h.outageTold = new(atomic.Int64)
 	module, err := ctx.App("oidc_rp")
 	if err != nil {
 		return err

@@ -1,7 +1,11 @@
 package oidcrp
 
 import (
+	"net/http"
+	"slices"
+
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 )
 
 // lookAtSites walks through the sites of the HTTP app, once, when all are
@@ -17,8 +21,8 @@ func (a *App) lookAtSites() {
 	})
 }
 
-func look(http *caddyhttp.App) {
-	for _, server := range http.Servers {
+func look(app *caddyhttp.App) {
+	for _, server := range app.Servers {
 		for _, route := range server.Routes {
 			w := walk{server: server}
 			w.routes(caddyhttp.RouteList{route}, hasHost(route))
@@ -27,28 +31,30 @@ func look(http *caddyhttp.App) {
 	}
 }
 
-// isNeighbour says whether another instance on this site has a provider of the
-// id, and this one has not.
-func (h *Handler) isNeighbour(id string) bool {
-	if h.partyByID(id) != nil {
-		return false
+// neighbourFor returns the instance on this site that has the endpoint which a
+// request is for, if this one has not: it serves it, so that neither our guard
+// nor any other stands before it, nor the application behind.
+func (h *Handler) neighbourFor(r *http.Request) *Handler {
+	for _, n := range h.others() {
+		if _, found := n.endpoint(r); found {
+			return n
+		}
 	}
-	h.app.lookAtSites()
-	return h.neighbours[id]
+	return nil
 }
 
-// meet tells instances on one site of each other's ids.
+// others are the other instances on this site.
+func (h *Handler) others() []*Handler {
+	h.app.lookAtSites()
+	return h.neighbours
+}
+
+// meet tells instances on one site of each other.
 func meet(found []*Handler) {
 	for _, h := range found {
 		for _, other := range found {
-			for id := range other.parties {
-				if h.parties[id] != nil {
-					continue
-				}
-				if h.neighbours == nil {
-					h.neighbours = make(map[string]bool)
-				}
-				h.neighbours[id] = true
+			if other != h && !slices.Contains(h.neighbours, other) {
+				h.neighbours = append(h.neighbours, other)
 			}
 		}
 	}
@@ -73,7 +79,7 @@ func (w *walk) routes(routes caddyhttp.RouteList, host bool) {
 			case *Handler:
 				w.found = append(w.found, m)
 				if !host && m.base == nil {
-					m.logger.Warn("this site answers to any host name: pin its own with base_url, or name the site's host")
+					m.logger.Warn("this site answers to any host name: pin its own with base_url, or name the site's host", zap.Strings("listen", w.server.Listen))
 				}
 			case *caddyhttp.Subroute:
 				w.routes(m.Routes, host)

@@ -11,11 +11,9 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 )
 
 //go:embed pages/*.html
@@ -43,7 +41,7 @@ type page struct {
 	Code    string // error.html: the error code
 	ErrorID string // error.html: finds the line in the log
 	Status  int    // error.html: the HTTP status
-	User    string // confirm.html: who is signed in
+	User    string // error.html and confirm.html: who is signed in; may be empty
 	// Confirmation is the value of the form's hidden field of that name, in
 	// confirm.html.
 	Confirmation string
@@ -138,76 +136,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, name string, st
 	return err
 }
 
-// errorPage tells what went wrong, to people as a page and to programs as a
-// problem, or leaves that to handle_errors.
-func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, v *visit, status int, f *failure, errorID string) error {
-	secureHeaders(w.Header())
-	message := codes[f.code].message
-	hint := ""
-	if errors.Is(f.cause, errPlainHTTP) {
-		hint = "This site is served over plain HTTP, so a sign-in would not be safe. Its operator can find out more in the log."
-	}
-	title := titleOf(status, f.code)
-	switch {
-	case errors.Is(f.cause, errDisabled):
-		title, message = "Sign-in is switched off", "This identity provider is switched off here."
-	case errors.Is(f.cause, errNoEndpoint):
-		title, message = "There is no such page", "This address has a mistake in it, or is no longer in use."
-	}
-	if h.ErrorPages == "caddy" {
-		return caddyhttp.Error(status, fmt.Errorf("%s: %s", f.code, message))
-	}
-	p := f.party
-	if p == nil || p.config.Disabled {
-		p = h.defaultParty
-	}
-	login := ""
-	if !p.config.Disabled && !errors.Is(f.cause, errPlainHTTP) {
-		login = h.loginURL(p, f.returnTo)
-	}
-	if !wantsPage(r) {
-		members := map[string]string{"type": "about:blank", "title": http.StatusText(status), "detail": message, "reason": string(f.code)}
-		if login != "" {
-			members["login_url"] = login
-		}
-		if errorID != "" {
-			members["error_id"] = errorID
-		}
-		return problem(w, status, members)
-	}
-	return h.render(w, r, "error.html", status, page{
-		Title: title, Message: message, Hint: hint, Code: string(f.code), ErrorID: errorID, Status: status, LoginURL: login,
-	})
-}
-
-func titleOf(status int, c code) string {
-	switch {
-	case status == http.StatusServiceUnavailable:
-		return "Not available at the moment"
-	case c == logoutFailed:
-		return "Sign-out did not work everywhere"
-	}
-	return "Sign-in did not work"
-}
-
-// wantsPage says whether a person will read the answer.
-func wantsPage(r *http.Request) bool {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		return mode == "navigate"
-	}
-	accept := r.Header.Get("Accept")
-	return strings.Contains(accept, "text/html") || !strings.Contains(accept, "json")
-}
-
-// explain shows the error that came back with a page that is not public.
-func (h *Handler) explain(w http.ResponseWriter, r *http.Request, v *visit) error {
-	name := errorCodeOf(r)
-	f := &failure{code: code(name), cause: errors.New("shown on a private page"), returnTo: ""}
-	h.logger.Debug("a private page was opened with an error", zap.String("code", name))
-	return h.errorPage(w, r, v, http.StatusForbidden, f, "")
-}
-
-func (h *Handler) signedOutPage(w http.ResponseWriter, r *http.Request, _ *visit) error {
+func (h *Handler) signedOutPage(w http.ResponseWriter, r *http.Request) error {
 	return h.render(w, r, "signed_out.html", http.StatusOK, page{Title: "Signed out", LoginURL: h.loginURL(h.defaultParty, "")})
 }
 

@@ -12,7 +12,7 @@ const (
 	userSpace = "http.auth.user."
 	ourSpace  = "http.oidc_rp."
 	// groupsEntry is where the groups are kept in a session's claims when the
-	// configured path is not just the claim groups. No claim has such a name.
+	// claim that they are part of is not. No claim has such a name.
 	groupsEntry = "\x01groups"
 )
 
@@ -75,26 +75,23 @@ func (v *visit) userID() string {
 // user's: anybody can claim any other.
 func (v *visit) verifiedEmail() string {
 	verified, _ := v.session.Claims.Get("email_verified")
-	if email, ok := v.session.Claims.Get("email"); ok && verifies(verified) {
+	if email, ok := v.session.Claims.Get("email"); ok && verified.True() {
 		return email.Text()
 	}
 	return ""
 }
 
-func verifies(value claims.Value) bool { return value.True() }
-
+// groups are the user's groups: what groups_claim names, in the session's
+// claims, or apart where the session does not keep those.
 func (v *visit) groups() claims.List {
 	value, ok := v.session.Claims.Get(groupsEntry)
 	if !ok {
-		value, ok = v.session.Claims.Get("groups")
+		value, ok = v.session.Claims.Path(v.party.groups)
 	}
 	if !ok {
 		return nil
 	}
 	list, _ := value.List()
-	for i := range list {
-		list[i] = claims.Clean(list[i])
-	}
 	return list
 }
 
@@ -145,6 +142,9 @@ func (v *visit) accessToken() string {
 
 // loginURL signs in with the default provider and leads back to this page.
 func (v *visit) loginURL() string {
+	if v.failed != nil { // on a page of handle_errors: start afresh
+		return v.h.loginURL(v.h.defaultParty, v.failed.returnTo)
+	}
 	return v.h.loginURL(v.h.defaultParty, withoutError(returnOf(v.r)))
 }
 
@@ -157,4 +157,9 @@ func (h *Handler) loginURL(p *party, returnTo string) string {
 }
 
 // errorCode is what auth_error in the query names, if that is one of our codes.
-func (v *visit) errorCode() string { return errorCodeOf(v.r) }
+func (v *visit) errorCode() string {
+	if v.failed != nil {
+		return string(v.failed.code)
+	}
+	return errorCodeOf(v.r)
+}

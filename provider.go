@@ -206,7 +206,10 @@ func (p *Provider) checkWritten() error {
 	r := p.withDefaults()
 	for _, option := range r.addresses() {
 		if strings.Contains(*option.field, "{") {
-			*option.field = "https://placeholder.invalid" + provider.WellKnown
+			*option.field = "https://placeholder.invalid"
+			if option.name == "configuration_url" {
+				*option.field += provider.WellKnown
+			}
 		}
 	}
 	if isPlaceholder(r.JWKS) {
@@ -233,6 +236,9 @@ func (p *Provider) check() error {
 			}
 			return fmt.Errorf("%s: %w", address.name, err)
 		}
+	}
+	if strings.HasSuffix(strings.TrimSuffix(p.Issuer, "/"), provider.WellKnown) {
+		return fmt.Errorf("issuer: ends in %s; write that as configuration_url, or leave the ending away", provider.WellKnown)
 	}
 	if p.Issuer != "" && strings.ContainsAny(p.Issuer, "?#") {
 		return errors.New("issuer: has a query or a fragment")

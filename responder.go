@@ -78,6 +78,13 @@ func (w *responder) FlushError() error {
 	return http.NewResponseController(w.ResponseWriterWrapper.ResponseWriter).Flush()
 }
 
+// prepareError sees to an answer that was left to Caddy's error handling.
+func (w *responder) prepareError() {
+	if w.wrapper.ResponseWriter != nil {
+		w.prepare()
+	}
+}
+
 var (
 	_ http.ResponseWriter = (*responder)(nil)
 	_ io.ReaderFrom       = (*responder)(nil)

@@ -1,19 +1,14 @@
 package oidcrp
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -21,76 +16,13 @@ import (
 // factMargin keeps a logout longer than the session, for clocks that differ.
 const factMargin = 10 * time.Minute
 
-// protocolClaims are about the token and not the user; they are not kept.
-var protocolClaims = []string{
-	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash",
-	"sid", "_claim_names", "_claim_sources",
-}
-
-// keepClaims makes the session's claims: those of userinfo under those of the
-// ID token, which is signed, then the configured names.
-func (h *Handler) keepClaims(p *party, idToken, info provider.Claims) (claims.Set, error) {
-	all := make(map[string]json.RawMessage, len(idToken)+len(info))
-	maps.Copy(all, info)
-	maps.Copy(all, idToken)
-	// An address and what vouches for it come from one source.
-	source := info
-	if _, ok := idToken["email"]; ok {
-		source = idToken
-	}
-	delete(all, "email_verified")
-	if raw, ok := source["email_verified"]; ok {
-		all["email_verified"] = raw
-	}
-	set, err := claims.Encode(all)
-	if err != nil {
-		return "", err
-	}
-	kept := make(map[string]json.RawMessage, len(all))
-	for name, raw := range all {
-		if !slices.Contains(protocolClaims, name) && !strings.ContainsFunc(name, isControl) {
-			kept[name] = raw
-		}
-	}
-	for local, path := range p.config.Claims {
-		if value, ok := set.Path(path); ok {
-			kept[local] = value.JSON()
-		}
-	}
-	if p.groups != "groups" {
-		if value, ok := set.Path(p.groups); ok {
-			kept[groupsEntry] = value.JSON()
-		}
-	}
-	if h.session.Claims != nil {
-		maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return !h.isKept(name) })
-	}
-	return claims.Encode(kept)
-}
-
-func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
-
-// isKept says whether a claim is in the list, or is named by what the
-// application is told.
-func (h *Handler) isKept(name string) bool {
-	if name == groupsEntry {
-		name = "groups"
-	}
-	if slices.Contains(h.session.Claims, name) {
-		return true
-	}
-	return slices.ContainsFunc(h.neededClaims, func(path string) bool {
-		return path == name || claims.SplitPath(path)[0] == name || path == "email" && name == "email_verified"
-	})
-}
-
 // keepSession seals a new session into the browser's cookies and ends the one
 // that it replaces.
 func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, fresh *session.Session, idToken string) *failure {
 	chunks, ok := cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode()), h.session.MaxChunks)
 	if !ok {
-		return &failure{sessionTooLarge, fmt.Errorf("the session does not fit %d cookies; the largest claims are %s; see session { claims }",
-			h.session.MaxChunks, strings.Join(fresh.Claims.Largest(3), ", ")), p, ""}
+		return &failure{sessionTooLarge, fmt.Errorf("the session does not fit %d cookies; the largest claims are %s; list those to keep with session { claims … }, or raise max_chunks (4 at most)",
+			h.session.MaxChunks, strings.ReplaceAll(strings.Join(fresh.Claims.Largest(3), ", "), groupsEntry, p.groups)), p, ""}
 	}
 	if v.signedIn() {
 		ended := session.EndedSession(v.session.ID, h.now(), v.session.Expires.Add(factMargin))

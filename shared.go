@@ -49,12 +49,20 @@ var shareds = caddy.NewUsagePool()
 type shared struct {
 	keys    *seal.Managed
 	journal *session.Journal
+	spent   session.Spent
 
 	mu       sync.Mutex
-	storages []certmagic.Storage // the one attached last is used
+	storages []*attached // the one attached last is used
+	demands  map[*App]demand
 	logger   atomic.Pointer[zap.Logger]
 	running  context.CancelFunc
 }
+
+// attached is a configuration's storage.
+type attached struct{ certmagic.Storage }
+
+// demand is what a configuration needs of the keys.
+type demand struct{ rotate, lifetime time.Duration }
 
 // acquireShared returns the shared state of a storage. The storage itself is
 // not kept longer than the configuration that it belongs to.
@@ -70,9 +78,10 @@ func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, fu
 		return nil, nil, err
 	}
 	s := value.(*shared)
-	s.attach(storage)
+	a := &attached{storage}
+	s.attach(a)
 	return s, func() error {
-		s.detach(storage)
+		s.detach(a)
 		_, err := shareds.Delete(key)
 		return err
 	}, nil
@@ -82,24 +91,24 @@ func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, fu
 func fingerprint(storage certmagic.Storage) string {
 	config, err := json.Marshal(storage)
 	if err != nil {
-		config = nil // one without a configuration that can be told
+		config = fmt.Appendf(nil, "%p", storage) // shared with nobody else
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%T %s", storage, config))
 	return hex.EncodeToString(sum[:])
 }
 
-func (s *shared) attach(storage certmagic.Storage) {
+func (s *shared) attach(a *attached) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.storages = append(s.storages, storage)
+	s.storages = append(s.storages, a)
 }
 
 // detach keeps the last storage: requests that began under a configuration
 // which has ended still end.
-func (s *shared) detach(storage certmagic.Storage) {
+func (s *shared) detach(a *attached) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.Index(s.storages, storage); i >= 0 && len(s.storages) > 1 {
+	if i := slices.Index(s.storages, a); i >= 0 && len(s.storages) > 1 {
 		s.storages = slices.Delete(s.storages, i, i+1)
 	}
 }
@@ -107,21 +116,74 @@ func (s *shared) detach(storage certmagic.Storage) {
 func (s *shared) storage() certmagic.Storage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.storages[len(s.storages)-1]
+	return s.storages[len(s.storages)-1].Storage
 }
 
-// start begins the work in the background, once, and gives it a logger of a
-// configuration that is in use.
-func (s *shared) start(logger *zap.Logger) {
-	s.logger.Store(logger)
+// start begins the work in the background, once, and takes what a
+// configuration that is in use needs of it.
+func (s *shared) start(a *App, d demand) {
+	s.logger.Store(a.logger)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.demands == nil {
+		s.demands = make(map[*App]demand)
+	}
+	s.demands[a] = d
+	s.demand()
 	if s.running != nil {
 		return
 	}
 	var ctx context.Context
 	ctx, s.running = context.WithCancel(context.Background())
-	go s.run(ctx)
+	// Each for itself: a slow storage must not keep logouts from being known.
+	for _, work := range []struct {
+		what  string
+		every time.Duration
+		do    func(context.Context) error
+	}{
+		{"keys", refreshEvery, s.refreshKeys},
+		{"logouts", pollEvery, s.journal.Poll},
+		{"old logouts", sweepEvery, s.journal.Sweep},
+	} {
+		go s.repeat(ctx, work.what, work.every, work.do)
+	}
+}
+
+// end takes back what start was told.
+func (s *shared) end(a *App) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.demands, a)
+	s.demand()
+}
+
+// demand tells the keys what all configurations in use need together. The
+// caller holds the mutex.
+func (s *shared) demand() {
+	var all demand
+	for _, d := range s.demands {
+		if d.rotate > 0 && (all.rotate == 0 || d.rotate < all.rotate) {
+			all.rotate = d.rotate
+		}
+		all.lifetime = max(all.lifetime, d.lifetime)
+	}
+	if all.rotate > 0 {
+		s.keys.Demand(all.rotate, all.lifetime)
+	}
+}
+
+// refreshKeys looks after the keys, where a site uses them.
+func (s *shared) refreshKeys(ctx context.Context) error {
+	s.mu.Lock()
+	used := false
+	for _, d := range s.demands {
+		used = used || d.rotate > 0
+	}
+	s.mu.Unlock()
+	if !used {
+		return nil
+	}
+	return s.keys.Refresh(ctx)
 }
 
 // Destruct ends the work in the background.
@@ -134,40 +196,29 @@ func (s *shared) Destruct() error {
 	return nil
 }
 
-// run reads what other instances write, and rotates and sweeps. An outage of
-// the storage is told once when it begins and once when it ends.
-func (s *shared) run(ctx context.Context) {
-	poll, refresh, sweep := time.NewTicker(pollEvery), time.NewTicker(refreshEvery), time.NewTicker(sweepEvery)
-	defer poll.Stop()
-	defer refresh.Stop()
-	defer sweep.Stop()
-	tell := s.tellChanges()
-	tell("keys", s.keys.Refresh(ctx))
-	tell("logouts", s.journal.Poll(ctx))
+// repeat does a piece of work now and then. An outage of the storage is told
+// once when it begins and once when it ends.
+func (s *shared) repeat(ctx context.Context, what string, every time.Duration, do func(context.Context) error) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	failing := false
 	for {
-		select {
-		case <-ctx.Done():
+		err := do(ctx)
+		if ctx.Err() != nil {
 			return
-		case <-poll.C:
-			tell("logouts", s.journal.Poll(ctx))
-		case <-refresh.C:
-			tell("keys", s.keys.Refresh(ctx))
-		case <-sweep.C:
-			tell("sweep", s.journal.Sweep(ctx))
 		}
-	}
-}
-
-func (s *shared) tellChanges() func(what string, err error) {
-	failing := make(map[string]bool)
-	return func(what string, err error) {
-		if failed := err != nil; failed != failing[what] {
-			failing[what] = failed
+		if failed := err != nil; failed != failing {
+			failing = failed
 			if failed {
 				s.logger.Load().Error("the storage does not answer", zap.String("for", what), zap.Error(err))
 			} else {
 				s.logger.Load().Info("the storage answers again", zap.String("for", what))
 			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
 		}
 	}
 }

@@ -9,10 +9,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
-// This file alone says what address a request is for. Only it reads
+// This file alone says what address a request is for, and decides by
 // X-Forwarded headers, the Host header and TLS.
 
 // site is what follows from the origin that a request is for: the names of our
@@ -181,15 +180,4 @@ func (s *site) cookie(h *Handler, name, value, path string, maxAge int) *http.Co
 		c.Domain = config.Domain
 	}
 	return c
-}
-
-// seal and open are for what this site's cookies carry.
-func (s *site) place(purpose seal.Purpose) string {
-	switch purpose {
-	case seal.ForSession:
-		return s.sessionPlace
-	case seal.ForTransaction:
-		return s.txPlace
-	}
-	return s.hintPlace
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -25,6 +26,13 @@ type visit struct {
 	// The session, if party is set. Nobody otherwise.
 	party   *party
 	session session.Session
+	// other is a session that opens here and is none: only a logout ends it.
+	other struct {
+		id      session.ID
+		expires time.Time
+	}
+	// failed is what did not work, for placeholders on pages of Caddy's.
+	failed *failure
 
 	// What the browser sent, before our cookies were taken out.
 	cookies []string
@@ -55,39 +63,74 @@ func (h *Handler) visitOf(w http.ResponseWriter, r *http.Request) *visit {
 	return v
 }
 
+// endable is the id of the session that a logout would end; it is zero for
+// nobody's.
+func (v *visit) endable() session.ID {
+	if v.signedIn() {
+		return v.session.ID
+	}
+	return v.other.id
+}
+
+// endableUntil is when that session would be over by itself.
+func (v *visit) endableUntil() time.Time {
+	if v.signedIn() {
+		return v.session.Expires
+	}
+	return v.other.expires
+}
+
 // signedIn says whether somebody is known.
 func (v *visit) signedIn() bool { return v.party != nil }
 
 // scrub takes out of a request what only we may say: identity headers in any
-// spelling, Connection tokens that would make a proxy drop them, and our own
-// cookies. It comes first on every path to the application.
-func (h *Handler) scrub(v *visit, header http.Header) {
+// spelling, trailers of such names, Connection tokens that would make a proxy
+// drop them, and our own cookies. It comes first, on every path: also what is
+// answered with an error may reach an application, by handle_errors.
+func (h *Handler) scrub(v *visit, r *http.Request) {
 	if len(v.cookies) > 0 {
-		cookie.Strip(header, v.kept[:], h.ours)
+		cookie.Strip(r.Header, v.kept[:], h.ours)
 	}
 	if len(h.identityHeaders) == 0 {
 		return
 	}
-	for name := range header {
-		for _, identity := range h.identityHeaders {
-			if sameHeader(name, identity) && !slices.Contains(v.told, name) {
-				delete(header, name)
-				break
-			}
+	for name := range r.Header {
+		if h.isIdentity(name) && !slices.Contains(v.told, name) {
+			delete(r.Header, name)
 		}
 	}
-	for i, line := range header["Connection"] {
-		header["Connection"][i] = h.withoutIdentity(line)
+	for name := range r.Trailer {
+		if h.isIdentity(name) {
+			delete(r.Trailer, name)
+		}
 	}
+	for _, list := range []string{"Connection", "Trailer"} {
+		for i, line := range r.Header[list] {
+			r.Header[list][i] = h.withoutIdentity(line)
+		}
+	}
+}
+
+// untell takes back what another instance has told the application under names
+// of ours: it was about another user.
+func (h *Handler) untell(v *visit, header http.Header) {
+	v.told = slices.DeleteFunc(v.told, func(name string) bool {
+		if h.isIdentity(name) {
+			delete(header, name)
+			return true
+		}
+		return false
+	})
+}
+
+func (h *Handler) isIdentity(name string) bool {
+	return slices.ContainsFunc(h.identityHeaders, func(identity string) bool { return sameHeader(name, identity) })
 }
 
 // withoutIdentity drops the tokens of a Connection header that name an
 // identity header: a proxy removes the headers that it names (RFC 9110 7.6.1).
 func (h *Handler) withoutIdentity(line string) string {
-	names := func(token string) bool {
-		token = strings.TrimSpace(token)
-		return slices.ContainsFunc(h.identityHeaders, func(identity string) bool { return sameHeader(token, identity) })
-	}
+	names := func(token string) bool { return h.isIdentity(strings.TrimSpace(token)) }
 	tokens := strings.Split(line, ",")
 	if !slices.ContainsFunc(tokens, names) {
 		return line
@@ -95,8 +138,9 @@ func (h *Handler) withoutIdentity(line string) string {
 	return strings.Join(slices.DeleteFunc(tokens, names), ",")
 }
 
-// sameHeader compares two header names as applications do that fold _ and . to
-// a dash: CGI and what followed it cannot tell them apart.
+// sameHeader compares two header names as applications do that fold what is no
+// letter or digit to one character: CGI and what followed it cannot tell them
+// apart.
 func sameHeader(a, b string) bool {
 	if len(a) != len(b) {
 		return false
@@ -111,10 +155,10 @@ func sameHeader(a, b string) bool {
 
 func foldHeader(c byte) byte {
 	switch {
-	case c == '_' || c == '.':
-		return '-'
 	case 'A' <= c && c <= 'Z':
 		return c + ('a' - 'A')
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c
 	}
-	return c
+	return '-'
 }

@@ -170,16 +170,14 @@ func (v Value) List() (List, bool) {
 }
 
 // Typed returns the value for expressions: a string, bool, int64, float64, List or
-// map, or an empty string for null. Texts are cleaned of control characters.
+// map, or an empty string for null. Texts are cleaned of control characters; a
+// List cleans its own when it becomes text.
 func (v Value) Typed() any {
 	if v.kind == kindString {
 		return Clean(v.data)
 	}
 	if v.data != "" && v.data[0] == '[' {
 		if list, ok := v.List(); ok {
-			for i := range list {
-				list[i] = Clean(list[i])
-			}
 			return list
 		}
 	}
@@ -212,12 +210,21 @@ func typed(decoded any) any {
 		}
 		return d
 	case map[string]any:
-		for name := range d {
-			d[name] = typed(d[name])
+		cleaned := make(map[string]any, len(d))
+		for name, member := range d {
+			// What had to be cleaned takes the place of nothing.
+			if clean := Clean(name); clean == name || !has(d, clean) {
+				cleaned[clean] = typed(member)
+			}
 		}
-		return d
+		return cleaned
 	}
 	return decoded
+}
+
+func has(members map[string]any, name string) bool {
+	_, ok := members[name]
+	return ok
 }
 
 func (v Value) member(name string) (Value, bool) {

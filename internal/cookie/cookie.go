@@ -64,7 +64,7 @@ func Find(headers []string, name string) (f Found) {
 		}
 		f.Present = true
 		f.Chunks |= 1 << index
-		if c := f.counts[index]; c < maxSame {
+		if c := f.counts[index]; c < maxSame && len(value) <= ChunkSize {
 			f.values[index][c] = value
 			f.counts[index]++
 		}
@@ -154,10 +154,13 @@ type Named struct{ Name, Value string }
 func WithPrefix(headers []string, prefix string, max int) []Named {
 	var found []Named
 	pairs(headers, func(name, value string) bool {
+		if len(found) >= max {
+			return false
+		}
 		if strings.HasPrefix(name, prefix) {
 			found = append(found, Named{name, value})
 		}
-		return len(found) < max
+		return true
 	})
 	return found
 }
@@ -235,6 +238,9 @@ func stripLine(line string, ours func(name string) bool) string {
 // name: a second Set-Cookie for a name is forbidden (RFC 6265bis 4.1.1).
 func Set(header http.Header, c *http.Cookie) {
 	text := c.String()
+	if text == "" {
+		return // a stranger's name that is none
+	}
 	for i, line := range header["Set-Cookie"] {
 		if strings.HasPrefix(line, c.Name+"=") {
 			header["Set-Cookie"][i] = text

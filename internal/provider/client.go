@@ -92,7 +92,7 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	if err != nil {
 		return Tokens{}, err
 	}
-	httpClient, err := c.backChannel(metadata)
+	httpClient, method, err := c.backChannel(metadata)
 	if err != nil {
 		return Tokens{}, fmt.Errorf("%w: %w", ErrExchange, err)
 	}
@@ -108,7 +108,7 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, httpClient)
 	token, err := config.Exchange(ctx, code, options...)
 	if err != nil {
-		return Tokens{}, exchangeError(err)
+		return Tokens{}, exchangeError(err, method)
 	}
 	idToken, _ := token.Extra("id_token").(string)
 	if idToken == "" {
@@ -121,18 +121,17 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	return tokens, nil
 }
 
-func (c *Client) backChannel(metadata *Metadata) (*http.Client, error) {
+func (c *Client) backChannel(metadata *Metadata) (client *http.Client, method string, err error) {
 	secret, err := c.secret()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	method, err := chooseAuth(c.AuthMethod, secret != "", metadata.AuthMethods)
-	if err != nil {
-		return nil, err
+	if method, err = chooseAuth(c.AuthMethod, secret != "", metadata.AuthMethods); err != nil {
+		return nil, "", err
 	}
-	client := *c.Remote.client
-	client.Transport = &backChannel{client.Transport, clientAuths[method].prove, c.ClientID, secret}
-	return &client, nil
+	own := *c.Remote.client
+	own.Transport = &backChannel{own.Transport, clientAuths[method].prove, c.ClientID, secret}
+	return &own, method, nil
 }
 
 func (c *Client) secret() (string, error) {
@@ -148,26 +147,26 @@ func (c *Client) secret() (string, error) {
 
 // exchangeError tells what the token endpoint said without repeating what it
 // sent: an answer can hold a token.
-func exchangeError(err error) error {
+func exchangeError(err error, method string) error {
 	var refused *oauth2.RetrieveError
-	switch {
-	case errors.As(err, &refused):
-		status := 0
-		if refused.Response != nil {
-			status = refused.Response.StatusCode
-		}
-		return fmt.Errorf("%w: status %d, error %q%s", ErrExchange, status, SafeCode(refused.ErrorCode), adviceFor(refused.ErrorCode))
-	case errors.Is(err, errAnswer):
+	if !errors.As(err, &refused) {
 		return fmt.Errorf("%w: %w", ErrExchange, bare(err))
 	}
-	return fmt.Errorf("%w: %w", ErrExchange, bare(err))
+	status := 0
+	if refused.Response != nil {
+		status = refused.Response.StatusCode
+	}
+	return fmt.Errorf("%w: status %d, error %q%s", ErrExchange, status, SafeCode(refused.ErrorCode), adviceFor(refused.ErrorCode, method))
 }
 
-func adviceFor(code string) string {
-	switch code {
-	case "invalid_client":
-		return " (check client_id, client_secret and client_auth)"
-	case "invalid_grant":
+// adviceFor says what to look at for an error code of the token endpoint.
+func adviceFor(code, method string) string {
+	switch {
+	case code == "invalid_client" && method == "none":
+		return " (no client_secret is configured, so this client is a public one; the provider may want a secret)"
+	case code == "invalid_client":
+		return " (authenticated with " + method + "; check client_id, client_secret and client_auth)"
+	case code == "invalid_grant":
 		return " (the code was spent, too old, or for another redirect URI)"
 	}
 	return ""

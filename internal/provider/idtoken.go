@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"hash"
 	"slices"
 	"strings"
@@ -172,14 +173,14 @@ func (c *idTokenCheck) times(claims object) error {
 		return errors.Join(errors.New("exp is missing or no number"), err)
 	}
 	if !c.now.Before(expires.Add(c.skew)) {
-		return errors.New("it has expired; if it is new, check the clocks")
+		return fmt.Errorf("it expired %s ago (clock_skew is %s); if it is new, check the clocks here and at the provider", c.now.Sub(expires).Round(time.Second), c.skew)
 	}
 	issued, ok, err := claims.moment("iat")
 	if err != nil || !ok {
 		return errors.Join(errors.New("iat is missing or no number"), err)
 	}
 	if issued.After(c.now.Add(c.skew)) {
-		return errors.New("it was issued in the future; check the clocks")
+		return fmt.Errorf("it was issued %s in the future (clock_skew is %s); check the clocks here and at the provider", issued.Sub(c.now).Round(time.Second), c.skew)
 	}
 	notBefore, ok, err := claims.moment("nbf")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -114,7 +115,7 @@ func fits(key jose.JSONWebKey, alg string) bool {
 	}
 	switch k := key.Key.(type) {
 	case *rsa.PublicKey:
-		return (alg[:2] == "RS" || alg[:2] == "PS") && k.N.BitLen() >= minRSA
+		return (strings.HasPrefix(alg, "RS") || strings.HasPrefix(alg, "PS")) && k.N.BitLen() >= minRSA
 	case *ecdsa.PublicKey:
 		return alg == "ES256" && k.Curve == elliptic.P256() ||
 			alg == "ES384" && k.Curve == elliptic.P384() ||

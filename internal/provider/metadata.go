@@ -143,18 +143,19 @@ func (m *Metadata) check(needKeys, insecure bool) error {
 }
 
 // CheckURL refuses an address of a provider that is not an absolute https URL
-// without fragment or user. Plain http is for loopback, or where insecure is set.
+// without fragment or user. Plain http is for loopback, or where insecure is
+// set. What the error repeats of the address holds no password and no query.
 func CheckURL(text string, insecure bool) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%q is not a URL", clip(text))
-	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Errorf("%q is not an absolute http or https URL", clip(text))
+		return errors.New("is not a URL")
+	case u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("%q is not an absolute http or https URL", clip(withoutQuery(u)))
 	case u.User != nil || u.Fragment != "":
 		return fmt.Errorf("%q has a user or a fragment", clip(withoutQuery(u)))
 	case u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()):
-		return fmt.Errorf("%q is plain http, which is only for loopback", clip(text))
+		return fmt.Errorf("%q is plain http, which is only for loopback", clip(withoutQuery(u)))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"time"
 )
@@ -38,7 +39,8 @@ func parseObject(data []byte) (object, error) {
 	if _, err := d.Token(); err != nil {
 		return nil, errors.New("is not valid JSON")
 	}
-	if d.More() {
+	// More would take a closing bracket for an end.
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("has more after its end")
 	}
 	return o, nil

@@ -152,3 +152,12 @@ func TestMomentsOfObjects(t *testing.T) {
 		}
 	}
 }
+
+func TestABracketAfterTheEndIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"{}}", "{}]", "{}]garbage", `{"a":1} } x`, `{"a":1}],"b":`} {
+		if o, err := parseObject([]byte(text)); err == nil {
+			t.Errorf("%q is read as %q", text, o)
+		}
+	}
+}

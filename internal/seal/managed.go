@@ -33,10 +33,16 @@ const (
 	retryAfter = time.Second
 	// lookWithin is how long one look may take, and anybody waits for it.
 	lookWithin = 10 * time.Second
+	// renewWithin is how long a request waits for a look that a cookie with an
+	// unknown key has caused.
+	renewWithin = 2 * time.Second
 	// ahead is how far a key may seem to come from the future: beyond that it
 	// was made by a clock that was wrong, and must not stop the rotation.
 	ahead = time.Hour
 )
+
+// errUnread says that the keys could not be read, other than written.
+var errUnread = errors.New("load session keys")
 
 // Managed is a ring that is made, kept, shared and rotated in a storage, under
 // its lock. It is safe for concurrent use.
@@ -79,19 +85,14 @@ func NewManaged(storage func() Storage, now func() time.Time) *Managed {
 	return &Managed{storage: storage, now: now, turn: make(chan struct{}, 1)}
 }
 
-// Demand tells the ring what a user of it needs: the interval at which to
-// rotate (the shortest demanded counts) and how long to open after that (the
-// longest counts).
+// Demand tells the ring what its users need now: the interval at which to
+// rotate, and how long to open after that. What was demanded before no longer
+// counts, but for what the file already promises.
 func (m *Managed) Demand(rotate, retain time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rotate == 0 || rotate < m.rotate {
-		m.rotate = rotate
-	}
-	if retain > m.retain {
-		m.retain = retain
-		m.learn = true
-	}
+	m.learn = m.learn || retain > m.retain
+	m.rotate, m.retain = rotate, retain
 }
 
 // Ring returns the keys, from memory unless this is the first use. An error is
@@ -108,10 +109,15 @@ func (m *Managed) Ring(ctx context.Context) (*Ring, error) {
 }
 
 // Renewed returns the keys after another look at the storage, for a value that
-// was sealed with an unknown key. Looks are throttled; a failed one leaves the
-// keys as they were.
+// was sealed with an unknown key. Looks are throttled. An error is the
+// storage's: it cannot be said then whether the key is another instance's.
 func (m *Managed) Renewed(ctx context.Context) (*Ring, error) {
-	_ = m.look(ctx, true)
+	// Strangers can cause this, so that nobody waits long for it.
+	ctx, cancel := context.WithTimeout(ctx, renewWithin)
+	defer cancel()
+	if err := m.look(ctx, true); errors.Is(err, errUnread) {
+		return nil, err
+	}
 	return m.Ring(ctx)
 }
 
@@ -130,7 +136,7 @@ func (m *Managed) look(ctx context.Context, again bool) error {
 	select {
 	case m.turn <- struct{}{}:
 	case <-wait.Done():
-		return fmt.Errorf("wait for session keys: %w", context.Cause(wait))
+		return fmt.Errorf("%w: wait for who looks: %w", errUnread, context.Cause(wait))
 	}
 	now := m.now()
 	if err, done := m.spared(now, again); done {
@@ -150,7 +156,7 @@ func (m *Managed) look(ctx context.Context, again bool) error {
 	case err := <-answer:
 		return err
 	case <-wait.Done():
-		return fmt.Errorf("read session keys: %w", context.Cause(wait))
+		return fmt.Errorf("%w: %w", errUnread, context.Cause(wait))
 	}
 }
 
@@ -192,10 +198,14 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 	var file keyFile
 	data, err := m.storage().Load(ctx, managedKey)
 	if errors.Is(err, fs.ErrNotExist) {
+		// A storage that is mounted anew or was emptied signs nobody out while
+		// somebody has the keys.
+		file = m.last
+		file.damaged = len(file.Keys) > 0
 		return file, nil
 	}
 	if err != nil {
-		return file, fmt.Errorf("load session keys: %w", err)
+		return file, fmt.Errorf("%w: %w", errUnread, err)
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		// A file that was cut short holds no key that anybody could use: it

@@ -96,6 +96,9 @@ type file struct {
 
 // folder is what is known of one minute's files.
 type folder struct {
+	// first is when it was seen first, or zero where it is long past by any
+	// clock: one that is late, or new to us.
+	first  time.Time
 	closed bool
 	until  int64
 	files  map[string]seen
@@ -263,6 +266,10 @@ func (j *Journal) readFolders(ctx context.Context, now time.Time) error {
 		f := j.folders[minute]
 		if f == nil {
 			f = &folder{files: make(map[string]seen)}
+			ended, read := time.Unix((minute+1)*60, 0), j.read.Load()
+			if late := read != 0 && time.UnixMilli(read).After(ended); late || now.Sub(ended) <= 3*settled {
+				f.first = now
+			}
 			j.folders[minute] = f
 		}
 		if f.closed {
@@ -271,7 +278,9 @@ func (j *Journal) readFolders(ctx context.Context, now time.Time) error {
 		if err := j.readFolder(ctx, storage, f, folderOf(minute)); err != nil {
 			return err
 		}
-		f.closed = now.After(time.Unix((minute+1)*60, 0).Add(settled))
+		// A node whose clock is behind writes to what is past by ours: by our own
+		// clock, too, it must have had its time.
+		f.closed = now.After(time.Unix((minute+1)*60, 0).Add(settled)) && now.Sub(f.first) > settled+time.Minute
 	}
 	for minute := range j.folders {
 		if _, present := slices.BinarySearch(minutes, minute); !present {

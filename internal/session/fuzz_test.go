@@ -1,0 +1,78 @@
+package session
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+	"time"
+)
+
+func FuzzDecodeSession(f *testing.F) {
+	whole, least := wholeSession(), leastSession()
+	for _, seed := range [][]byte{nil, {1}, whole.Encode(), least.Encode(), whole.Encode()[:60], append(wholeHead(), 0xff, 0xff, 0xff), make([]byte, 300)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		var s Session
+		err := s.Decode(encoded)
+		if err != nil {
+			if err != ErrNone {
+				t.Errorf("Decode: %v", err)
+			}
+			return
+		}
+		s.Over(moment0, time.Minute)
+		s.Claims.Largest(3)
+		var again Session
+		if err := again.Decode(s.Encode()); err != nil || !reflect.DeepEqual(again, s) {
+			t.Errorf("%+v comes back as %+v, %v", s, again, err)
+		}
+	})
+}
+
+func FuzzDecodeTransaction(f *testing.F) {
+	whole, fresh := wholeTransaction(), NewTransaction()
+	for _, seed := range [][]byte{nil, {1}, whole.Encode(), fresh.Encode(), whole.Encode()[:40], make([]byte, 100)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		var tx Transaction
+		err := tx.Decode(encoded)
+		if err != nil {
+			if err != ErrNone {
+				t.Errorf("Decode: %v", err)
+			}
+			return
+		}
+		tx.Over(moment0)
+		var again Transaction
+		if err := again.Decode(tx.Encode()); err != nil || !reflect.DeepEqual(again, tx) {
+			t.Errorf("%+v comes back as %+v, %v", tx, again, err)
+		}
+	})
+}
+
+func FuzzParseFacts(f *testing.F) {
+	fact := EndedSubject(issuer, "ada", moment0, moment0.Add(time.Hour))
+	line := fact.appendLine(nil)
+	for _, seed := range [][]byte{nil, line, line[:30], append(line, line...), []byte("a b c d\n"), []byte("AQAAAAAAAAAAAAAAAAAAAA at -1 -9223372036854775808\n"), {0, '\n'}} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		facts := parseFacts(data)
+		if len(facts) > bytes.Count(data, []byte("\n")) {
+			t.Errorf("%d facts in %q", len(facts), data)
+		}
+		var lines []byte
+		for _, fact := range facts {
+			lines = fact.appendLine(lines)
+		}
+		if again := parseFacts(lines); len(again) != len(facts) {
+			t.Errorf("%d facts come back as %d", len(facts), len(again))
+		}
+		var k known
+		k.add(facts...)
+		k.Ended(&Session{Subject: "ada"}, issuer)
+		k.sweep(moment0)
+	})
+}

@@ -1,0 +1,202 @@
+package session
+
+import (
+	"testing"
+	"time"
+)
+
+func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.node(time.Now), storage.node(time.Now)
+		short, long := living(), living()
+		end(t, a, EndedSession(short.ID, time.Now(), time.Now().Add(time.Hour)))
+		time.Sleep(time.Minute)
+		end(t, b, long.endedNow())
+		poll(t, a, b)
+		sweep(t, a)
+		if len(storage.keys()) != 2 {
+			t.Fatalf("swept what still can change: %q", storage.keys())
+		}
+		time.Sleep(2 * time.Hour)
+		poll(t, a, b)
+		sweep(t, a)
+		poll(t, b)
+		if keys := storage.keys(); len(keys) != 1 || len(a.ended) != 1 || knows(a, long) != 1 || knows(b, long) != 1 {
+			t.Errorf("files %q, %d facts in memory", keys, len(a.ended))
+		}
+		sweep(t, b) // what another node has swept
+		poll(t, a, b)
+		time.Sleep(12 * time.Hour)
+		poll(t, a, b)
+		sweep(t, a, b)
+		poll(t, a, b)
+		if keys := storage.keys(); len(keys) != 0 || len(a.ended)+len(b.ended)+len(a.folders)+len(b.folders) != 0 {
+			t.Errorf("files %q, %d and %d facts, %d and %d folders", keys, len(a.ended), len(b.ended), len(a.folders), len(b.folders))
+		}
+	})
+}
+
+func TestAFolderThatIsStillOpenIsNotSwept(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.node(time.Now), storage.node(time.Now)
+		end(t, a, EndedSession(living().ID, time.Now(), time.Now().Add(-time.Hour)))
+		poll(t, a)
+		s := living()
+		end(t, b, s.endedNow()) // which a has not read
+		sweep(t, a)
+		poll(t, a)
+		if knows(a, s) != 1 {
+			t.Error("a logout was swept together with one that is over")
+		}
+	})
+}
+
+func TestASweepThatFailsIsRepeated(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		j := storage.node(time.Now)
+		end(t, j, living().endedNow())
+		time.Sleep(24 * time.Hour)
+		poll(t, j)
+		storage.with(func(m *memory) { m.readOnly = errDown })
+		if err := j.Sweep(t.Context()); err == nil {
+			t.Error("no error")
+		}
+		loads := storage.loads
+		poll(t, j)
+		if storage.loads != loads {
+			t.Error("what could not be deleted is read again")
+		}
+		storage.with(func(m *memory) { m.readOnly = nil })
+		sweep(t, j)
+		if keys := storage.keys(); len(keys) != 0 {
+			t.Errorf("files %q", keys)
+		}
+	})
+}
+
+func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.node(time.Now), storage.node(time.Now)
+		for range 100 {
+			end(t, a, EndedSession(living().ID, time.Now(), time.Now()))
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(time.Hour)
+		poll(t, a, b)
+		storage.with(func(m *memory) { m.latency = 500 * time.Millisecond })
+		done := make(chan struct{})
+		go func() {
+			_ = a.Sweep(t.Context())
+			close(done)
+		}()
+		time.Sleep(time.Second)
+		s := living()
+		end(t, b, s.endedNow())
+		began := time.Now()
+		poll(t, a)
+		if waited := time.Since(began); knows(a, s) != 1 || waited > 5*time.Second {
+			t.Errorf("known %d after %v", knows(a, s), waited)
+		}
+		<-done
+		if waited := time.Since(began); waited > sweepWithin+time.Second {
+			t.Errorf("the sweep took %v", waited)
+		}
+	})
+}
+
+// TestWhatPollingCosts counts the calls of a busy site: a logout in each minute
+// of a session's lifetime, on three nodes.
+func TestWhatPollingCosts(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		nodes := []*Journal{storage.node(time.Now), storage.node(time.Now), storage.node(time.Now)}
+		const minutes = 12 * 60
+		for range minutes {
+			for _, j := range nodes {
+				end(t, j, living().endedNow())
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := len(storage.folders()); n != minutes {
+			t.Fatalf("%d folders", n)
+		}
+		reader := storage.node(time.Now)
+		if err := reader.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(reader.ended) != 3*minutes || storage.loads != 3*minutes {
+			t.Errorf("%d facts by %d loads", len(reader.ended), storage.loads)
+		}
+		for range 5 {
+			storage.loads, storage.lists = 0, 0
+			poll(t, reader)
+			// Who has just come looks again at what is of the last quarter of an hour.
+			if storage.loads > 3*16 || storage.lists > 1+16 {
+				t.Errorf("a poll made %d loads and %d lists", storage.loads, storage.lists)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(10 * time.Minute)
+		poll(t, reader)
+		storage.loads, storage.lists = 0, 0
+		for range 100 {
+			poll(t, reader)
+		}
+		if storage.loads != 0 || storage.lists != 100 {
+			t.Errorf("when all is closed, 100 polls made %d loads and %d lists", storage.loads, storage.lists)
+		}
+	})
+}
+
+func TestTheFirstLookGoesOnWhereItWasCutOff(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		j := storage.node(time.Now)
+		var sessions []*Session
+		for range 300 {
+			s := living()
+			sessions = append(sessions, s)
+			end(t, j, s.endedNow())
+			time.Sleep(time.Minute)
+		}
+		storage.latency = 30 * time.Millisecond // 18 seconds for all
+		fresh := storage.node(time.Now)
+		began := time.Now()
+		for fresh.Ready(t.Context()) != nil {
+			time.Sleep(lookAgain)
+		}
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if got := knows(fresh, sessions...); got != len(sessions) {
+			t.Errorf("%d of %d are known", got, len(sessions))
+		}
+	})
+}
+
+// TestARequestPaysLittle holds what each request with a session pays. It is not
+// parallel: allocations of others would count.
+func TestARequestPaysLittle(t *testing.T) {
+	storage := newMemory()
+	j := storage.node(time.Now)
+	poll(t, j)
+	end(t, j, living().endedNow())
+	s, ctx := living(), t.Context()
+	if n := testing.AllocsPerRun(100, func() {
+		if j.Ready(ctx) != nil || j.Ended(s, issuer) {
+			t.Error("not ready, or ended")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	for i := range 100_000 {
+		j.add(EndedSession(ID{byte(i), byte(i >> 8), byte(i >> 16), 3}, s.SignedIn, s.Expires))
+	}
+	if n := testing.AllocsPerRun(100, func() { j.Ended(s, issuer) }); n != 0 {
+		t.Errorf("%v allocations among many facts", n)
+	}
+}

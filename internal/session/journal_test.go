@@ -1,0 +1,238 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestNodesLearnOfEachOthersLogouts(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.node(time.Now), storage.node(time.Now)
+		poll(t, a, b)
+		s, other := living(), living()
+		other.Subject, other.SID = "bob", "another"
+		time.Sleep(time.Second)
+		end(t, a, s.endedNow())
+		if knows(a, s) != 1 || knows(b, s) != 0 {
+			t.Errorf("before b looks: a %d, b %d", knows(a, s), knows(b, s))
+		}
+		poll(t, b)
+		end(t, b, EndedSubject(issuer, other.Subject, time.Now(), other.Expires))
+		poll(t, a)
+		if knows(b, s) != 1 || knows(a, other) != 1 {
+			t.Errorf("b knows %d, a knows %d", knows(b, s), knows(a, other))
+		}
+		if knows(a, living()) != 0 || knows(b, living()) != 0 {
+			t.Error("a session that nobody ended has ended")
+		}
+		// A node that begins later reads all.
+		late := storage.node(time.Now)
+		if err := late.Ready(t.Context()); err != nil || knows(late, s, other) != 2 {
+			t.Errorf("a fresh node knows %d of 2, %v", knows(late, s, other), err)
+		}
+	})
+}
+
+func TestEachNodeHasAFileOfItsOwnInEachMinute(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, twin := storage.node(time.Now), storage.node(time.Now)
+		var sessions []*Session
+		for range 3 {
+			for _, j := range []*Journal{a, twin, a, twin} {
+				s := living()
+				sessions = append(sessions, s)
+				end(t, j, s.endedNow())
+			}
+			time.Sleep(time.Minute)
+		}
+		if keys := storage.keys(); len(keys) != 6 || len(storage.folders()) != 3 {
+			t.Errorf("files %q", keys)
+		}
+		fresh := storage.node(time.Now)
+		poll(t, fresh)
+		if got := knows(fresh, sessions...); got != len(sessions) {
+			t.Errorf("%d of %d logouts were kept", got, len(sessions))
+		}
+	})
+}
+
+func TestNothingOfAUserIsInTheStorage(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		j := storage.node(time.Now)
+		s := living()
+		end(t, j, EndedSubject(issuer, s.Subject, time.Now(), s.Expires), EndedSID(issuer, s.SID, time.Now(), s.Expires))
+		for key, data := range storage.files {
+			for _, secret := range []string{s.Subject, s.SID, "issuer"} {
+				if strings.Contains(key+string(data), secret) {
+					t.Errorf("%s holds %q", key, secret)
+				}
+			}
+		}
+	})
+}
+
+func TestAFileThatGrowsTooLargeIsFollowedByAnother(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.node(time.Now), storage.node(time.Now)
+		var sessions []*Session
+		for range 40 {
+			var facts []Fact
+			for range 50 {
+				s := living()
+				sessions = append(sessions, s)
+				facts = append(facts, s.endedNow())
+			}
+			end(t, a, facts...)
+			poll(t, b)
+		}
+		if n := len(storage.keys()); n < 3 || n > 6 {
+			t.Errorf("%d files for %d bytes", n, storage.bytes)
+		}
+		if got := knows(b, sessions...); got != len(sessions) {
+			t.Errorf("%d of %d were read", got, len(sessions))
+		}
+		before := storage.loads
+		for range 10 {
+			poll(t, b)
+		}
+		if loads := storage.loads - before; loads > 10+2*len(storage.keys()) {
+			t.Errorf("%d loads in ten polls: full files are read again", loads)
+		}
+	})
+}
+
+func TestAThousandLogoutsAtOnceShareAFewCalls(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		storage.latency = 100 * time.Millisecond
+		j := storage.node(time.Now)
+		sessions := make([]*Session, 1000)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i := range sessions {
+			sessions[i] = living()
+			wg.Go(func() { end(t, j, sessions[i].endedNow()) })
+		}
+		wg.Wait()
+		if storage.stores > 5 || time.Since(began) > time.Second {
+			t.Errorf("%d stores in %v", storage.stores, time.Since(began))
+		}
+		fresh := storage.node(time.Now)
+		poll(t, fresh)
+		if got := knows(fresh, sessions...); got != len(sessions) {
+			t.Errorf("%d of %d were kept", got, len(sessions))
+		}
+	})
+}
+
+func TestALogoutIsWrittenThoughWhoAskedHasGone(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		j := storage.node(time.Now)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		s := living()
+		if err := j.End(gone, s.endedNow()); err != nil || len(storage.keys()) != 1 {
+			t.Errorf("End: %v, files %q", err, storage.keys())
+		}
+	})
+}
+
+// TestAFileThatWasCutShort reads what a storage shows that does not write in
+// one piece: no panic, no fact that nobody wrote, and all once it is whole.
+func TestAFileThatWasCutShort(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		writer := storage.node(time.Now)
+		sessions := []*Session{living(), living(), living()}
+		for _, s := range sessions {
+			end(t, writer, s.endedNow())
+		}
+		key := storage.keys()[0]
+		whole := storage.files[key]
+		for length := range whole {
+			storage.with(func(m *memory) { m.files[key] = whole[:length] })
+			reader := storage.node(time.Now)
+			poll(t, reader)
+			if got, want := knows(reader, sessions...), strings.Count(string(whole[:length]), "\n"); got != want || len(reader.ended) != want {
+				t.Errorf("cut to %d bytes: %d known of %d facts", length, got, want)
+			}
+			storage.with(func(m *memory) { m.files[key] = whole })
+			poll(t, reader)
+			if got := knows(reader, sessions...); got != 3 {
+				t.Errorf("cut to %d bytes, then whole: %d", length, got)
+			}
+		}
+	})
+}
+
+// A large file is read no more once it is full, but not because half of it was.
+func TestALargeFileThatWasCutShort(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.node(time.Now), storage.node(time.Now)
+		sessions := make([]*Session, 2000)
+		facts := make([]Fact, len(sessions))
+		for i := range sessions {
+			sessions[i] = living()
+			facts[i] = sessions[i].endedNow()
+		}
+		end(t, a, facts...)
+		key := storage.keys()[0]
+		whole := storage.files[key]
+		storage.with(func(m *memory) { m.files[key] = whole[:len(whole)/2] })
+		poll(t, b)
+		storage.with(func(m *memory) { m.files[key] = whole })
+		poll(t, b)
+		if got := knows(b, sessions...); len(whole) < 2*fullFile || got != len(sessions) {
+			t.Errorf("%d of %d are known", got, len(sessions))
+		}
+	})
+}
+
+func TestDamagedLinesAreLeftOut(t *testing.T) {
+	t.Parallel()
+	good := EndedSession(ID{1}, moment0, moment0.Add(time.Hour))
+	line := string(good.appendLine(nil))
+	for _, damaged := range []string{
+		"", "\n", "x\n", "a b c d\n", line[1:], strings.Replace(line, " at ", " on ", 1), strings.Replace(line, " ", "  x ", 1),
+		"AAAA at 1 2\n", "AQAAAAAAAAAAAAAAAAAAAA at x 2\n", "AQAAAAAAAAAAAAAAAAAAAA at 1 99999999999999999999\n", "AQAAAAAAAAAAAAAAAAAAAA at 1\n",
+	} {
+		if facts := parseFacts([]byte(damaged)); len(facts) != 0 {
+			t.Errorf("%q: %+v", damaged, facts)
+		}
+		facts := parseFacts([]byte(line + damaged + "\n" + line))
+		if len(facts) != 2 || facts[0].key != good.key || !facts[1].at.Equal(good.at) {
+			t.Errorf("around %q: %+v", damaged, facts)
+		}
+	}
+}
+
+func TestALogoutIsSharedByAllWhoAskAtOnce(t *testing.T) {
+	t.Parallel()
+	storage := newMemory()
+	a, b := storage.node(time.Now), storage.node(time.Now)
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			s := living()
+			s.Subject = fmt.Sprint(i)
+			end(t, a, s.endedNow(), EndedSubject(issuer, s.Subject, time.Now(), s.Expires))
+			_ = a.Ready(t.Context())
+			_ = b.Poll(t.Context())
+			_ = b.Sweep(t.Context())
+			if knows(a, s) != 1 || knows(b, s) != 1 {
+				t.Errorf("%d: a %d, b %d", i, knows(a, s), knows(b, s))
+			}
+		})
+	}
+	wg.Wait()
+}

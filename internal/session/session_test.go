@@ -1,0 +1,245 @@
+package session
+
+import (
+	"encoding/hex"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+)
+
+var moment0 = time.UnixMilli(1_790_000_000_123)
+
+func wholeSession() Session {
+	return Session{
+		ID: ID{1, 2, 3, 15: 0xff}, Binding: Bind("https://issuer.example", "client"), Provider: "corp",
+		SignedIn: moment0, Expires: time.Unix(moment0.Unix()+43200, 0), Seen: time.Unix(moment0.Unix(), 0),
+		Subject: "248289761001", Username: "ada@corp.example", SID: "08a5019c-17e1",
+		Login: HashState("a state"), Return: "/page?x=1&y=é",
+		AccessToken: "opaque.access.token", AccessTokenExpires: time.Unix(moment0.Unix()+300, 0), IDToken: "eyJ.e30.c2ln",
+		Claims: claims.Set("\x04names\x03Ada\x06groupsj\x05[\"a\"]"),
+	}
+}
+
+func leastSession() Session {
+	return Session{SignedIn: time.UnixMilli(0), Subject: "u"}
+}
+
+func wholeTransaction() Transaction {
+	return Transaction{
+		State: "AAECAwQFBgcICQoLDA0ODw", Nonce: "EBESExQVFhcYGRobHB0eHw", Verifier: "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8",
+		Binding: Bind("https://issuer.example", "client"), Provider: "corp",
+		RedirectURI: "https://app.example/@app/auth/corp/code", Return: "/page?x=1", Began: time.Unix(moment0.Unix(), 0),
+	}
+}
+
+func TestSessionsAndTransactionsComeBack(t *testing.T) {
+	t.Parallel()
+	long := wholeSession()
+	long.Claims = claims.Set(strings.Repeat("x", 1<<16))
+	long.IDToken = strings.Repeat("y", 1<<15)
+	old := wholeSession()
+	old.SignedIn, old.Expires = time.UnixMilli(-1), time.Unix(-5, 0)
+	for name, want := range map[string]Session{"whole": wholeSession(), "least": leastSession(), "long": long, "before 1970": old} {
+		var got Session
+		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("the %s session comes back as %+v, %v", name, got, err)
+		}
+	}
+	fresh := NewTransaction()
+	fresh.Began = time.Unix(moment0.Unix(), 0)
+	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh} {
+		var got Transaction
+		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("the %s transaction comes back as %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestWhatWasCutShortIsNone(t *testing.T) {
+	t.Parallel()
+	whole := wholeSession()
+	encoded := whole.Encode()
+	for length := range len(encoded) - len(whole.Claims) { // the claims are the rest, whatever it is
+		var s Session
+		if err := s.Decode(encoded[:length]); err != ErrNone {
+			t.Errorf("a session of %d bytes of %d: %v", length, len(encoded), err)
+		}
+	}
+	transaction := wholeTransaction()
+	encoded = transaction.Encode()
+	for length := range encoded {
+		var tx Transaction
+		if err := tx.Decode(encoded[:length]); err != ErrNone {
+			t.Errorf("a transaction of %d bytes of %d: %v", length, len(encoded), err)
+		}
+	}
+	var tx Transaction
+	if err := tx.Decode(append(encoded, 0)); err != ErrNone {
+		t.Errorf("a transaction with more after its end: %v", err)
+	}
+}
+
+func TestWhatIsNotOneIsNone(t *testing.T) {
+	t.Parallel()
+	nobody := wholeSession()
+	nobody.Subject = ""
+	endless := append(wholeHead(), "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"...)
+	huge := append(wholeHead(), "\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01rest"...)
+	for name, encoded := range map[string][]byte{
+		"nothing": nil, "a session of nobody": nobody.Encode(), "another version": append([]byte{2}, wholeHead()[1:]...),
+		"a number without end": endless, "a text without end": huge, "zeros": make([]byte, 500),
+	} {
+		var s Session
+		if err := s.Decode(encoded); err != ErrNone {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	foreign := wholeTransaction()
+	foreign.Nonce = "not base64!"
+	var tx Transaction
+	if err := tx.Decode(foreign.Encode()); err != ErrNone {
+		t.Errorf("a transaction whose nonce is not ours: %v", err)
+	}
+}
+
+// wholeHead is a session up to its times.
+func wholeHead() []byte {
+	s := wholeSession()
+	return s.Encode()[:1+16+12+8]
+}
+
+// TestWhatWasEverEncodedIsRead holds the formats: an update of this plugin must
+// not sign out anybody. The files are never changed; a new format is a new
+// version with files of its own.
+func TestWhatWasEverEncodedIsRead(t *testing.T) {
+	t.Parallel()
+	ring, err := seal.NewRing([]byte("golden secret, known to everybody"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, least, transaction := wholeSession(), leastSession(), wholeTransaction()
+	for _, tc := range []struct {
+		name    string
+		purpose seal.Purpose
+		current []byte
+		decoded func([]byte) (any, error)
+		want    any
+	}{
+		{"session-v1", seal.ForSession, whole.Encode(), decodeSession, whole},
+		{"session-v1-least", seal.ForSession, least.Encode(), decodeSession, least},
+		{"transaction-v1", seal.ForTransaction, transaction.Encode(), decodeTransaction, transaction},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			plain, err := os.ReadFile("testdata/" + tc.name + ".hex")
+			if err != nil {
+				t.Fatal(err)
+			}
+			encoded, err := hex.DecodeString(strings.TrimSpace(string(plain)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := tc.decoded(encoded); err != nil || !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("reads as %+v, %v; want %+v", got, err, tc.want)
+			}
+			if hex.EncodeToString(tc.current) != hex.EncodeToString(encoded) {
+				t.Errorf("is written otherwise now, in the same version:\n%x", tc.current)
+			}
+			sealed, err := os.ReadFile("testdata/" + tc.name + ".sealed")
+			if err != nil {
+				t.Fatal(err)
+			}
+			opened, _, err := ring.Open(tc.purpose, "golden app.example", strings.TrimSpace(string(sealed)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := tc.decoded(opened); err != nil || !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("opens as %+v, %v; want %+v", got, err, tc.want)
+			}
+		})
+	}
+}
+
+func decodeSession(encoded []byte) (any, error) {
+	var s Session
+	err := s.Decode(encoded)
+	return s, err
+}
+
+func decodeTransaction(encoded []byte) (any, error) {
+	var tx Transaction
+	err := tx.Decode(encoded)
+	return tx, err
+}
+
+func TestSessionsAreOver(t *testing.T) {
+	t.Parallel()
+	s := Session{Expires: moment0.Add(time.Hour), Seen: moment0}
+	for _, tc := range []struct {
+		name string
+		now  time.Time
+		idle time.Duration
+		want bool
+	}{
+		{"at once", moment0, 0, false},
+		{"just before the end", moment0.Add(time.Hour - 1), 0, false},
+		{"at the end", moment0.Add(time.Hour), 0, true},
+		{"just before the idle timeout", moment0.Add(time.Minute - 1), time.Minute, false},
+		{"at the idle timeout", moment0.Add(time.Minute), time.Minute, true},
+		{"at the end, in use", moment0.Add(time.Hour), 24 * time.Hour, true},
+		{"seen in the future, by a clock that is ahead", moment0.Add(-time.Hour), time.Minute, false},
+	} {
+		if got := s.Over(tc.now, tc.idle); got != tc.want {
+			t.Errorf("%s: %v", tc.name, got)
+		}
+	}
+	if !(&Session{}).Over(moment0, 0) {
+		t.Error("a session without an end is not over")
+	}
+}
+
+func TestTransactionsAreOver(t *testing.T) {
+	t.Parallel()
+	tx := Transaction{Began: moment0}
+	for _, tc := range []struct {
+		age  time.Duration
+		want bool
+	}{
+		{0, false}, {TransactionLifetime - 1, false}, {TransactionLifetime, true}, {-time.Minute, false}, {-time.Minute - 1, true}, {-24 * time.Hour, true},
+	} {
+		if got := tx.Over(moment0.Add(tc.age)); got != tc.want {
+			t.Errorf("at the age of %v: %v", tc.age, got)
+		}
+	}
+}
+
+func TestTransactionsHaveSecretsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	a, b := NewTransaction(), NewTransaction()
+	if a.State == b.State || a.Nonce == b.Nonce || a.Verifier == b.Verifier || a.State == a.Nonce || strings.Contains(a.Verifier, a.State) {
+		t.Errorf("%+v and %+v share a secret", a, b)
+	}
+	if len(a.State) != 22 || len(a.Nonce) != 22 || len(a.Verifier) != 43 { // RFC 7636 4.1: 43 characters at least
+		t.Errorf("lengths %d, %d, %d", len(a.State), len(a.Nonce), len(a.Verifier))
+	}
+	if suffix := HashState(a.State).CookieSuffix(); len(suffix) != 8 || strings.Contains(a.State, suffix) {
+		t.Errorf("suffix %q", suffix)
+	}
+}
+
+func TestBindingsTellProvidersApart(t *testing.T) {
+	t.Parallel()
+	all := map[Binding]string{}
+	for _, pair := range [][2]string{{"https://a", "b"}, {"https://ab", ""}, {"", "https://ab"}, {"https://a/", "b"}, {"https://A", "b"}, {"", ""}} {
+		b := Bind(pair[0], pair[1])
+		if other, ok := all[b]; ok {
+			t.Errorf("%q is bound like %s", pair, other)
+		}
+		all[b] = pair[0] + " " + pair[1]
+	}
+}
