@@ -152,9 +152,6 @@ func provision(config []byte) (caddy.Context, error) {
 	return caddy.ProvisionContext(&c)
 }
 
-// handler is the only instance of the rig.
-func (r *rig) handler() *Handler { return r.app.handlers[0] }
-
 // at sets the time that the rig believes in.
 func (r *rig) at(now func() time.Time) { r.app.clock.set(now) }
 
