@@ -14,6 +14,8 @@ var endpoints = map[string]endpoint{
 	"login":     {serve: (*Handler).serveLogin, methods: []string{http.MethodGet}},
 	"code":      {serve: (*Handler).serveCode, methods: []string{http.MethodGet}, spends: true},
 	"signedout": {serve: (*Handler).serveSignedOut, methods: []string{http.MethodGet}},
+
+	"backchannel-logout": {serve: (*Handler).serveBackchannelLogout, methods: []string{http.MethodPost}},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.
