@@ -15,7 +15,8 @@ var endpoints = map[string]endpoint{
 	"code":      {serve: (*Handler).serveCode, methods: []string{http.MethodGet}, spends: true},
 	"signedout": {serve: (*Handler).serveSignedOut, methods: []string{http.MethodGet}},
 
-	"backchannel-logout": {serve: (*Handler).serveBackchannelLogout, methods: []string{http.MethodPost}},
+	"backchannel-logout":  {serve: (*Handler).serveBackchannelLogout, methods: []string{http.MethodPost}},
+	"frontchannel-logout": {serve: (*Handler).serveFrontchannelLogout, methods: []string{http.MethodGet}},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.

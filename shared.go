@@ -52,6 +52,7 @@ type shared struct {
 	spent   session.Spent
 
 	logoutTokens session.Replay
+	frames       frames
 
 	mu       sync.Mutex
 	storages []*attached // the one attached last is used
