@@ -15,6 +15,7 @@ var endpoints = map[string]endpoint{
 	"code":      {serve: (*Handler).serveCode, methods: []string{http.MethodGet}, spends: true},
 	"signedout": {serve: (*Handler).serveSignedOut, methods: []string{http.MethodGet}},
 
+	"initiate":            {serve: (*Handler).serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
 	"backchannel-logout":  {serve: (*Handler).serveBackchannelLogout, methods: []string{http.MethodPost}},
 	"frontchannel-logout": {serve: (*Handler).serveFrontchannelLogout, methods: []string{http.MethodGet}},
 }

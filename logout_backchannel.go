@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// maxLogoutForm bounds what a stranger can have us read.
-const maxLogoutForm = 64 << 10
+// maxForm bounds what a stranger can have us read.
+const maxForm = 64 << 10
 
 var errTakenBefore = errors.New("the logout token: it was taken before")
 
@@ -63,7 +63,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 // logoutTokenOf takes the token out of a form. Other fields mean nothing, and
 // nothing in the address does.
 func logoutTokenOf(r *http.Request) (string, error) {
-	r.Body = http.MaxBytesReader(nil, r.Body, maxLogoutForm)
+	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		return "", errors.New("the form cannot be read")
 	}
