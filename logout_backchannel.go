@@ -15,7 +15,10 @@ import (
 // maxForm bounds what a stranger can have us read.
 const maxForm = 64 << 10
 
-var errTakenBefore = errors.New("the logout token: it was taken before")
+var (
+	errTakenBefore = errors.New("the logout token: it was taken before")
+	errNotKept     = errors.New("the logout could not be kept")
+)
 
 // serveBackchannelLogout ends what a provider says has ended (OpenID Connect
 // Back-Channel Logout 1.0). The provider calls it, not a browser: no cookie
@@ -23,7 +26,11 @@ var errTakenBefore = errors.New("the logout token: it was taken before")
 // happens, and people never see it.
 func (h *Handler) serveBackchannelLogout(w http.ResponseWriter, r *http.Request, _ *visit, p *party) error {
 	if err := h.takeLogoutToken(r, p); err != nil {
-		h.logger.Warn("a back-channel logout did not work", zap.String("provider", p.id), zap.String("host", r.Host), zap.Error(err))
+		if errors.Is(err, errNotKept) {
+			h.log(r, &failure{code: logoutFailed, cause: err, party: p})
+		} else { // which anybody can bring about
+			h.logger.Info("a back-channel logout was refused", zap.String("provider", p.id), zap.String("host", r.Host), zap.Error(err))
+		}
 		return answerLogout(w, http.StatusBadRequest)
 	}
 	return answerLogout(w, http.StatusOK)
@@ -39,7 +46,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 	if err != nil {
 		return err
 	}
-	forget, first := h.app.shared.logoutTokens.Take(p.issuer, token.ID, h.now(), token.Until)
+	forget, first := h.app.shared.logoutTokens.Take(string(p.binding[:]), token.ID, h.now(), token.Until)
 	if !first {
 		return errTakenBefore
 	}
@@ -54,7 +61,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 		// The token may come again: a provider tries again after a 400, the one
 		// answer that there is for what did not work (2.8).
 		forget()
-		return err
+		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
 	h.logger.Info("signed out by the provider", zap.String("provider", p.id), zap.Bool("one_session", token.SID != ""))
 	return nil
@@ -89,7 +96,9 @@ func answerLogout(w http.ResponseWriter, status int) error {
 }
 
 // longestSession is how long any session can last at the sites of this
-// configuration: a logout that a provider tells of may be about each of them.
+// configuration: a logout that a provider tells of may be about each of them,
+// and about those of instances that share the storage, which are taken to have
+// the same.
 func (a *App) longestSession() (longest time.Duration) {
 	for _, h := range a.handlers {
 		longest = max(longest, time.Duration(h.session.Lifetime))

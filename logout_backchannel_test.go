@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -175,6 +176,21 @@ func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 	// A provider whose clock is behind by less than clock_skew still ends it.
 	if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(50*time.Second))); p.StatusCode != http.StatusOK || b.lives(s.here) {
 		t.Errorf("status %d, the session lives: %t", p.StatusCode, b.lives(s.here))
+	}
+}
+
+// TestBackchannelLogoutWhereTheIssuerIsNotConfigured: it is the one that the
+// configuration URL stands for.
+func TestBackchannelLogoutWhereTheIssuerIsNotConfigured(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/realms/a", "/realms/a/"} {
+		op := newOP(t, optest.Path(path))
+		c := op.Client()
+		r := newRig(t, fmt.Sprintf("oidc_rp {\nconfiguration_url %s/.well-known/openid-configuration\nclient_id %s\nclient_secret %q\n}", strings.TrimSuffix(op.Issuer(), "/"), c.ID, c.Secret))
+		b := signedIn(t, r)
+		if p := r.tell(op.LogoutToken("", op.Issued().SID, optest.JWTLies{})); p.StatusCode != http.StatusOK || b.lives(r) {
+			t.Errorf("%s: status %d, the session lives: %t\n%s", path, p.StatusCode, b.lives(r), r.logs())
+		}
 	}
 }
 

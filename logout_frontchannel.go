@@ -130,8 +130,9 @@ const (
 	// How many sessions one client, and all of them, can have ended by name
 	// within a minute without having a cookie of the session. Each costs some
 	// bytes in the storage and in the memory of all instances for as long as
-	// sessions last.
-	maxFramesOfOne = 20
+	// sessions last. One client may be many users behind one address; a
+	// provider that ends more at once has the back channel.
+	maxFramesOfOne = 60
 	maxFrames      = 300
 )
 

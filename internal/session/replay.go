@@ -9,8 +9,8 @@ import (
 // signed gets here.
 const maxReplay = 1 << 14
 
-// Replay remembers tokens that count once, by issuer and jti, until they would
-// be refused anyway. It is safe for concurrent use, and knows of this process
+// Replay remembers tokens that count once, by who they are for and
+// jti, until they would be refused anyway. It is safe for concurrent use, and knows of this process
 // alone: what another instance takes again ends nothing more, since a logout
 // has the time that its token says.
 type Replay struct {
@@ -20,8 +20,8 @@ type Replay struct {
 
 // Take says whether a token is taken for the first time, and remembers it.
 // forget takes that back, for a token that did not get to count.
-func (r *Replay) Take(issuer, id string, now, until time.Time) (forget func(), ok bool) {
-	key := [16]byte(hashFact("jti", issuer, id))
+func (r *Replay) Take(audience, id string, now, until time.Time) (forget func(), ok bool) {
+	key := [16]byte(hashFact("jti", audience, id))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if end, taken := r.until[key]; taken && now.Before(end) {
