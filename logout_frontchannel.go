@@ -21,8 +21,8 @@ const maxSID = 256
 
 // serveFrontchannelLogout is loaded in a frame of the provider's, in the
 // browser that signs out there (OpenID Connect Front-Channel Logout 1.0).
-// Nothing is signed: who knows a sid can end that session and nothing else,
-// and tokens are left alone. Browsers rarely send cookies into such a frame, so the
+// Nothing is signed: who knows a sid can end that session and nothing else, and
+// tokens are left alone. Browsers rarely send cookies into such a frame, so the
 // session is ended by its sid, on all instances.
 func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
 	sid, err := sessionNamed(r, p)
@@ -41,7 +41,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		return answerFrame(w, http.StatusOK)
 	}
 	var facts []session.Fact
-	unknown := error(nil) // whose cookie it is
+	var unknown error // whose cookie it is
 	for _, n := range append([]*Handler{h}, h.others()...) {
 		theirs := &visit{h: n, r: r, site: n.site(r), cookies: v.cookies}
 		if other := n.parties[p.id]; other == nil || other.binding != p.binding {
@@ -112,9 +112,9 @@ func isNoFrame(r *http.Request) bool {
 	return true
 }
 
-// answerFrame is a small empty page that may stand in any frame: the
-// provider's pages are at more origins than its issuer tells, and there is nothing here to
-// be clicked.
+// answerFrame is a small empty page that may stand in any frame: a provider's
+// pages are at more origins than its issuer tells, and there is nothing here
+// to be clicked.
 func answerFrame(w http.ResponseWriter, status int) error {
 	header := w.Header()
 	plainHeaders(header)

@@ -154,7 +154,7 @@ func (h *Handler) confirmPage(w http.ResponseWriter, r *http.Request, v *visit) 
 }
 
 // continuePage goes on to the provider by POST, since the address of a GET
-// would be too long to be sure of its way. A browser posts by itself only to a script,
+// would be too long to be sure of its way. Only a script could send the form,
 // and our pages hold none, so it takes a click. Leaving the ID token out would
 // save that, but no metadata says whether a provider goes by client_id and
 // logout_hint alone: some then refuse to come back, others ask a question of

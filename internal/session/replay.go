@@ -9,10 +9,10 @@ import (
 // signed gets here.
 const maxReplay = 1 << 14
 
-// Replay remembers tokens that count once, by who they are for and
-// jti, until they would be refused anyway. It is safe for concurrent use, and knows of this process
-// alone: what another instance takes again ends nothing more, since a logout
-// has the time that its token says.
+// Replay remembers tokens that count once, by who they are for and their jti,
+// until they would be refused anyway. It is safe for concurrent use, and knows
+// of this process alone: what another instance takes again ends nothing more,
+// since a logout has the time that its token says.
 type Replay struct {
 	mu    sync.Mutex
 	until map[[16]byte]time.Time
