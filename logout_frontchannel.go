@@ -57,18 +57,19 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		facts = append(facts, session.EndedSession(theirs.session.ID, h.now(), theirs.session.Expires.Add(factMargin)))
 		n.clearCookies(w, theirs.site, theirs)
 	}
-	switch {
-	case sid == "":
-		err = unknown
-	case h.app.shared.frames.allow(clientOf(r), p.issuer+" "+sid, len(facts) > 0, h.now()):
-		facts = append(facts, session.EndedSID(p.issuer, sid, h.now(), h.now().Add(h.app.longestSession()+factMargin)))
-	case len(facts) == 0 && !h.app.shared.frames.known(p.issuer+" "+sid):
-		w.Header().Set("Retry-After", strconv.Itoa(int(frameWindow.Seconds())))
-		return answerFrame(w, http.StatusTooManyRequests)
+	if name := p.issuer + " " + sid; sid != "" {
+		unknown = nil // the sid decides
+		if h.app.shared.frames.allow(clientOf(r), name, len(facts) > 0, h.now()) {
+			facts = append(facts, session.EndedSID(p.issuer, sid, h.now(), h.now().Add(h.app.longestSession()+factMargin)))
+		} else if len(facts) == 0 && !h.app.shared.frames.known(name) {
+			w.Header().Set("Retry-After", strconv.Itoa(int(frameWindow.Seconds())))
+			return answerFrame(w, http.StatusTooManyRequests)
+		}
 	}
-	if err == nil && len(facts) > 0 {
+	if len(facts) > 0 {
 		err = h.journal.End(r.Context(), facts...)
 	}
+	err = errors.Join(err, unknown)
 	if err != nil {
 		h.log(r, &failure{code: logoutFailed, cause: err, party: p})
 		return answerFrame(w, http.StatusServiceUnavailable)
