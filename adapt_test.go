@@ -127,7 +127,7 @@ func TestEveryOptionRefusesTheWrongArguments(t *testing.T) {
 	}{
 		{"site", "a.example {\noidc_rp {\n", "}\n}\n", []string{
 			"default_provider", "unauthenticated", "preflight", "error_pages", "upstream", "home", "return_to", "signed_out", "endpoints",
-			"logout_path", "base_url", "pages", "session",
+			"logout_path", "base_url", "pages", "session", "clear_site_data",
 		}},
 		{"shorthand", "a.example {\noidc_rp {\n", "}\n}\n", provider},
 		{"own provider", "a.example {\noidc_rp {\nprovider a {\n", "}\n}\n}\n", provider},
@@ -169,7 +169,7 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 		"logout_path": "/a", "return_to": "https://a.example", "base_url": "https://a.example", "userinfo": "never", "redirect_path": "/a",
 		"id_token_algs": "ES256", "pkce": "off", "end_session": "off", "clock_skew": "1m", "timeout": "1m", "client_auth": "none",
 		"store": "cookie", "lifetime": "1h", "idle_timeout": "1h", "rotate": "1d", "max_chunks": "2", "same_site": "lax",
-		"secret": "0123456789-0123456789-0123456789",
+		"secret": "0123456789-0123456789-0123456789", "clear_site_data": "cache",
 	}[word], "x")
 	block := map[string]string{
 		"upstream": "access_token", "session": "lifetime 1h", "tls": "ca a", "claims": "a b", "authorization_params": "a b",

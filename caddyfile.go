@@ -111,6 +111,7 @@ func newID(d *caddyfile.Dispenser, id string) error {
 //		home <path>
 //		return_to <origin>...
 //		signed_out <url>
+//		clear_site_data <type>...
 //		endpoints <prefix>
 //		logout_path <path>
 //		base_url <url>

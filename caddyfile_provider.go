@@ -15,6 +15,7 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 	"userinfo_endpoint":      func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.UserinfoEndpoint) },
 	"jwks_uri":               func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKSURI) },
 	"end_session_endpoint":   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.EndSessionEndpoint) },
+	"revocation_endpoint":    func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RevocationEndpoint) },
 	"jwks":                   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKS) },
 	"client_id":              func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientID) },
 	"client_secret":          func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientSecret) },

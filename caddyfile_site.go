@@ -86,6 +86,14 @@ func (s *siteParser) option() error {
 		return someChecked(d, &h.ReturnTo, checkOrigin)
 	case "signed_out":
 		return oneChecked(d, &h.SignedOut, checkSignedOut)
+	case "clear_site_data":
+		if err := someArgs(d, &h.ClearSiteData); err != nil {
+			return err
+		}
+		if err := checkSiteData(h.ClearSiteData); err != nil {
+			return d.WrapErr(err)
+		}
+		return nil
 	case "endpoints":
 		return oneChecked(d, &h.Endpoints, checkOwnPath)
 	case "logout_path":

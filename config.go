@@ -40,6 +40,10 @@ type Provider struct {
 	// Takes the place of the discovered end session endpoint.
 	EndSessionEndpoint string `json:"end_session_endpoint,omitempty"`
 
+	// Takes the place of the discovered revocation endpoint, which is told at a
+	// logout of the tokens that the session held (RFC 7009).
+	RevocationEndpoint string `json:"revocation_endpoint,omitempty"`
+
 	// The provider's public keys as a key set document (RFC 7517), in the
 	// place of `jwks_uri`. `{file./path/keys.json}` reads one from a file.
 	JWKS string `json:"jwks,omitempty"`

@@ -14,6 +14,10 @@ var endpoints = map[string]endpoint{
 	"login":     {serve: (*Handler).serveLogin, methods: []string{http.MethodGet}},
 	"code":      {serve: (*Handler).serveCode, methods: []string{http.MethodGet}, spends: true},
 	"signedout": {serve: (*Handler).serveSignedOut, methods: []string{http.MethodGet}},
+
+	"initiate":            {serve: (*Handler).serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
+	"backchannel-logout":  {serve: (*Handler).serveBackchannelLogout, methods: []string{http.MethodPost}},
+	"frontchannel-logout": {serve: (*Handler).serveFrontchannelLogout, methods: []string{http.MethodGet}},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.

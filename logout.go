@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -12,6 +13,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
+
+// maxLogoutURL is how long an address may be that everything on the way to a
+// provider takes. What makes it longer is the ID token.
+const maxLogoutURL = 2000
 
 // serveLogout ends the session here, then at the provider where that can be. A
 // link on another site ends nothing before the user has said so.
@@ -61,6 +66,10 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, v *visit) 
 func (h *Handler) clearCookies(w http.ResponseWriter, s *site, v *visit) {
 	h.clearSession(w, s, cookie.Find(v.cookies, s.sessionCookie).Chunks)
 	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, "", h.LogoutPath, -1))
+	if len(h.ClearSiteData) > 0 {
+		// Each type is a quoted string of its own, also the asterisk.
+		w.Header().Add("Clear-Site-Data", `"`+strings.Join(h.ClearSiteData, `", "`)+`"`)
+	}
 }
 
 // confirmation is what the form on the confirmation page sends: only this
@@ -125,6 +134,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error
 	}
 	err = h.journal.End(r.Context(), session.EndedSession(v.session.ID, h.now(), v.session.Expires.Add(factMargin)))
 	h.clearCookies(w, s, v)
+	h.revoke(r.Context(), p, v.session.AccessToken)
 	err = errors.Join(err, h.endAtNeighbours(w, r, v))
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err, party: p})
@@ -136,14 +146,17 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error
 	// The state is for who wants to tell answers apart; coming back there is
 	// nothing left to protect, so any answer leads to the same page.
 	logoutHint := claims.Clean(v.session.Username)
-	location, offered, err := p.client.EndSessionURL(r.Context(), hint, logoutHint, h.signedOutURI(s, p), rand.Text())
+	request, offered, err := p.client.EndSession(r.Context(), hint, logoutHint, h.signedOutURI(s, p), rand.Text())
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err, party: p})
 	}
 	if !offered {
 		return h.afterLogout(w)
 	}
-	return redirect(w, http.StatusSeeOther, location)
+	if location := request.URL(); len(location) <= maxLogoutURL {
+		return redirect(w, http.StatusSeeOther, location)
+	}
+	return h.continuePage(w, r, request)
 }
 
 // endAtNeighbours ends what other instances on this site know of the same
@@ -162,6 +175,9 @@ func (h *Handler) endAtNeighbours(w http.ResponseWriter, r *http.Request, v *vis
 		if id := theirs.endable(); id != (session.ID{}) && id != v.session.ID {
 			errs = append(errs, n.journal.End(r.Context(), session.EndedSession(id, n.now(), theirs.endableUntil().Add(factMargin))))
 			n.clearCookies(w, theirs.site, theirs)
+			if theirs.signedIn() {
+				n.revoke(r.Context(), theirs.party, theirs.session.AccessToken)
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -181,6 +181,12 @@ type Handler struct {
 	// Where a browser ends after a logout. Default: a built-in page.
 	SignedOut string `json:"signed_out,omitempty"`
 
+	// What a browser is to forget of this site at a logout: `cache`, `cookies`,
+	// `storage`, `executionContexts`, or `*` for all of them. `cookies` are
+	// those of the whole registrable domain, other sites' on it among them.
+	// Default: nothing.
+	ClearSiteData []string `json:"clear_site_data,omitempty"`
+
 	// The path under which the endpoints are. Default: `/@app/auth`.
 	Endpoints string `json:"endpoints,omitempty"`
 
@@ -197,7 +203,7 @@ type Handler struct {
 
 	// A folder with templates that take the place of the built-in ones of the
 	// same name: `error.html`, `signed_out.html`, `confirm.html`,
-	// `layout.html`.
+	// `continue.html`, `layout.html`.
 	Pages string `json:"pages,omitempty"`
 
 	// How sign-ins are remembered at this site, over what the app says.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 )
 
 //go:embed pages/*.html
@@ -21,7 +23,7 @@ var builtinPages embed.FS
 
 // pageNames is the one list of pages. Each is a file that defines the template
 // "content", shown in layout.html.
-var pageNames = []string{"error.html", "signed_out.html", "confirm.html"}
+var pageNames = []string{"error.html", "signed_out.html", "confirm.html", "continue.html"}
 
 const layoutPage = "layout.html"
 
@@ -45,6 +47,9 @@ type page struct {
 	// Confirmation is the value of the form's hidden field of that name, in
 	// confirm.html.
 	Confirmation string
+	// Action and Fields are the form of continue.html.
+	Action string
+	Fields map[string]string
 
 	LoginURL  string // begins a fresh sign-in; may be empty
 	LogoutURL string
@@ -93,7 +98,7 @@ func tryPage(t *template.Template) error {
 	}
 	full := page{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u",
-		Confirmation: "c", LoginURL: "/l", LogoutURL: "/o", HomeURL: "/",
+		Confirmation: "c", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", LogoutURL: "/o", HomeURL: "/",
 	}
 	return errors.Join(t.Execute(io.Discard, page{}), t.Execute(io.Discard, full))
 }
@@ -146,4 +151,18 @@ func (h *Handler) confirmPage(w http.ResponseWriter, r *http.Request, v *visit) 
 		status = http.StatusForbidden
 	}
 	return h.render(w, r, "confirm.html", status, page{Title: "Sign out?", User: v.userID(), Confirmation: h.confirmation(r, v)})
+}
+
+// continuePage goes on to the provider by POST, since the address of a GET
+// would be too long to be sure of its way. Only a script could send the form,
+// and our pages hold none, so it takes a click. Leaving the ID token out would
+// save that, but no metadata says whether a provider goes by client_id and
+// logout_hint alone: some then refuse to come back, others ask a question of
+// their own. A POST every provider must take (RP-Initiated Logout 1.0, 2).
+func (h *Handler) continuePage(w http.ResponseWriter, r *http.Request, request provider.EndSession) error {
+	fields := make(map[string]string, len(request.Parameters))
+	for name := range request.Parameters {
+		fields[name] = request.Parameters.Get(name)
+	}
+	return h.render(w, r, "continue.html", http.StatusOK, page{Title: "Signed out here", Action: request.Endpoint, Fields: fields})
 }

@@ -167,6 +167,7 @@ func (p *Provider) addresses() []named {
 		{"issuer", &p.Issuer}, {"configuration_url", &p.ConfigurationURL},
 		{"authorization_endpoint", &p.AuthorizationEndpoint}, {"token_endpoint", &p.TokenEndpoint},
 		{"userinfo_endpoint", &p.UserinfoEndpoint}, {"jwks_uri", &p.JWKSURI}, {"end_session_endpoint", &p.EndSessionEndpoint},
+		{"revocation_endpoint", &p.RevocationEndpoint},
 	}
 }
 

@@ -24,7 +24,7 @@ func (p *Provider) remote(now func() time.Time) (provider.RemoteConfig, string, 
 		Issuer: p.Issuer, ConfigurationURL: p.ConfigurationURL,
 		Endpoints: provider.Endpoints{
 			Authorization: p.AuthorizationEndpoint, Token: p.TokenEndpoint, Userinfo: p.UserinfoEndpoint,
-			JWKS: p.JWKSURI, EndSession: p.EndSessionEndpoint,
+			JWKS: p.JWKSURI, EndSession: p.EndSessionEndpoint, Revocation: p.RevocationEndpoint,
 		},
 		JWKS: []byte(p.JWKS), Insecure: p.Insecure, Timeout: time.Duration(p.Timeout), Now: now,
 		Proxy: http.ProxyFromEnvironment,

@@ -32,6 +32,7 @@ func (h *Handler) resolveWords(caddy.Context) error {
 		oneOf("unauthenticated", h.Unauthenticated, "auto", "redirect", "deny"),
 		oneOf("preflight", h.Preflight, "pass", "deny"),
 		oneOf("error_pages", h.ErrorPages, "builtin", "caddy"),
+		checkSiteData(h.ClearSiteData),
 	}
 	for _, route := range h.Routes {
 		if route == nil {
@@ -237,6 +238,22 @@ func checkOrigin(text string) error {
 	}
 	_, err := address.ParseOrigin(text)
 	return err
+}
+
+// checkSiteData refuses what is no type of the header Clear-Site-Data.
+func checkSiteData(types []string) error {
+	for i, name := range types {
+		if err := oneOf("clear_site_data", name, "cache", "cookies", "storage", "executionContexts", "*"); err != nil {
+			return err
+		}
+		if slices.Contains(types[:i], name) {
+			return fmt.Errorf("clear_site_data: %s is there twice", name)
+		}
+	}
+	if len(types) > 1 && slices.Contains(types, "*") {
+		return errors.New("clear_site_data: * is all of them and stands alone")
+	}
+	return nil
 }
 
 // checkSignedOut refuses what no browser could be sent to; a placeholder is

@@ -51,6 +51,9 @@ type shared struct {
 	journal *session.Journal
 	spent   session.Spent
 
+	logoutTokens session.Replay
+	frames       frames
+
 	mu       sync.Mutex
 	storages []*attached // the one attached last is used
 	demands  map[*App]demand

@@ -356,6 +356,9 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		{"an unknown mode", "", `{"mode": "protected"}`, `mode: "protected" is none of private, public, endpoints`},
 		{"an unknown way with nobody", "", `{"unauthenticated": "login"}`, `unauthenticated: "login" is none of`},
 		{"an unknown way with preflights", "", `{"preflight": "allow"}`, `preflight: "allow" is none of`},
+		{"site data of no type", "", `{"clear_site_data": ["everything"]}`, `clear_site_data: "everything" is none of`},
+		{"site data twice", "", `{"clear_site_data": ["cache", "cache"]}`, "clear_site_data: cache is there twice"},
+		{"all site data and more", "", `{"clear_site_data": ["*", "cache"]}`, "clear_site_data: * is all of them"},
 		{"unknown error pages", "", `{"error_pages": "own"}`, `error_pages: "own" is none of`},
 		// routes
 		{"a route without a matcher", "", `{"routes": [{"mode": "public"}]}`, "routes: a route needs at least one matcher"},

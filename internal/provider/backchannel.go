@@ -49,7 +49,7 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(answer))
-	if response.StatusCode/100 == 2 {
+	if response.StatusCode/100 == 2 && request.Context().Value(untokened{}) == nil {
 		if err := checkAnswer(response.StatusCode, answer); err != nil {
 			return nil, err
 		}

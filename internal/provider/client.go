@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -181,39 +180,6 @@ func SafeCode(code string) string {
 		return code
 	}
 	return "other"
-}
-
-// EndSessionURL returns where to send a browser to sign out at the provider
-// (RP-Initiated Logout 1.0, 2). It is not ok when the provider offers none.
-// The hint is an ID token, may be empty, and is sent only to the provider that
-// issued it; without it client_id and logoutHint say who is leaving.
-func (c *Client) EndSessionURL(ctx context.Context, hint, logoutHint, returnTo, state string) (address string, ok bool, err error) {
-	metadata, err := c.Remote.Metadata(ctx)
-	if err != nil {
-		return "", false, err
-	}
-	if metadata.EndSessionEndpoint == "" {
-		return "", false, nil
-	}
-	u, err := url.Parse(metadata.EndSessionEndpoint)
-	if err != nil {
-		return "", false, errors.New("end_session_endpoint is not a URL")
-	}
-	query := make(url.Values)
-	query.Set("client_id", c.ClientID)
-	query.Set("post_logout_redirect_uri", returnTo)
-	query.Set("state", state)
-	switch {
-	case hint != "":
-		query.Set("id_token_hint", hint)
-	case logoutHint != "":
-		query.Set("logout_hint", logoutHint)
-	}
-	if u.RawQuery != "" && !strings.HasSuffix(u.RawQuery, "&") {
-		u.RawQuery += "&" // an endpoint keeps a query of its own
-	}
-	u.RawQuery += query.Encode()
-	return u.String(), true, nil
 }
 
 // Claims are the members of an ID token or a userinfo answer.

@@ -18,6 +18,7 @@ type Metadata struct {
 	UserinfoEndpoint      string
 	JWKSURI               string
 	EndSessionEndpoint    string
+	RevocationEndpoint    string
 
 	IDTokenAlgs []string // id_token_signing_alg_values_supported
 	AuthMethods []string // token_endpoint_auth_methods_supported
@@ -27,7 +28,7 @@ type Metadata struct {
 
 // Endpoints are addresses that take the place of discovered ones, each alone.
 type Endpoints struct {
-	Authorization, Token, Userinfo, JWKS, EndSession string
+	Authorization, Token, Userinfo, JWKS, EndSession, Revocation string
 }
 
 // WellKnown is what is added to an issuer to find its metadata (Discovery 4).
@@ -56,6 +57,7 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 		"userinfo_endpoint":      &m.UserinfoEndpoint,
 		"jwks_uri":               &m.JWKSURI,
 		"end_session_endpoint":   &m.EndSessionEndpoint,
+		"revocation_endpoint":    &m.RevocationEndpoint,
 	} {
 		*field, err = o.text(name)
 		errs = append(errs, err)
@@ -109,6 +111,7 @@ func (m *Metadata) override(e Endpoints) {
 		{&m.UserinfoEndpoint, e.Userinfo},
 		{&m.JWKSURI, e.JWKS},
 		{&m.EndSessionEndpoint, e.EndSession},
+		{&m.RevocationEndpoint, e.Revocation},
 	} {
 		if pair.value != "" {
 			*pair.field = pair.value
@@ -128,6 +131,7 @@ func (m *Metadata) check(needKeys, insecure bool) error {
 		{"jwks_uri", m.JWKSURI, needKeys},
 		{"userinfo_endpoint", m.UserinfoEndpoint, false},
 		{"end_session_endpoint", m.EndSessionEndpoint, false},
+		{"revocation_endpoint", m.RevocationEndpoint, false},
 	} {
 		if endpoint.value == "" {
 			if endpoint.needed {

@@ -34,6 +34,8 @@ const clients = [
   ['rp-public', { ...noSecret, token_endpoint_auth_method: 'none' }],
   ['rp-special', { client_secret: 'p@ss:w%rd +&=/?#~0123456789abcdef' }], // Basic must form-encode it (RFC 6749 2.3.1)
   ['rp-es256', { id_token_signed_response_alg: 'ES256' }],
+  ['rp-bcl', { backchannel_logout_uri: urls('backchannel-logout')[0], backchannel_logout_session_required: true }],
+  ['rp-bcl-nosid', { backchannel_logout_uri: urls('backchannel-logout')[0], backchannel_logout_session_required: false }], // ends all sessions of the user
 ].map(([client_id, over]) => defined({ ...base, client_id, client_name: client_id, ...over }));
 
 function defined(o) { return Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)); }
@@ -80,7 +82,8 @@ const provider = new Provider(issuer, {
   ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   loadExistingGrant,
-  features: { devInteractions: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true } },
+  fetch: (url, { dispatcher, ...options } = {}) => globalThis.fetch(url, options), // its own dispatcher refuses loopback
+  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true } },
   renderError(ctx, out, error) {
     ctx.type = 'html';
     ctx.body = `<!doctype html><title>error</title><pre id="error">${JSON.stringify(out).replace(/[<&]/g, ' ')}</pre>`;
@@ -92,7 +95,7 @@ const provider = new Provider(issuer, {
 
 const events = [], hits = {}, tokens = [];
 function note(type, data) { events.push({ type, ...data }); }
-for (const name of ['authorization.success', 'authorization.error', 'grant.success', 'grant.error', 'userinfo.error', 'end_session.success', 'end_session.error', 'server_error']) {
+for (const name of ['authorization.success', 'authorization.error', 'grant.success', 'grant.error', 'userinfo.error', 'end_session.success', 'end_session.error', 'backchannel.success', 'backchannel.error', 'server_error']) {
   provider.on(name, (...args) => {
     const error = args.find((a) => a instanceof Error), ctx = args.find((a) => a?.oidc);
     note(name, defined({ client: ctx?.oidc?.client?.clientId, account: ctx?.oidc?.account?.accountId, error: error && (error.error || error.message), detail: error && (error.error_detail || error.error_description) }));

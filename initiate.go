@@ -1,0 +1,68 @@
+package oidcrp
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+var errInitiatePlain = errors.New("another site may begin a login only over HTTPS")
+
+// serveInitiate begins a login because another site says so: the provider's
+// portal, mostly (OpenID Connect Core 4). That anybody can have a browser begin
+// a login cannot be helped, but the login is bound to this browser as any
+// other, so that nobody can be signed in as somebody else by it.
+func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
+	s := h.site(r)
+	asked, err := initiation(r)
+	switch {
+	case err != nil:
+	case asked["iss"] == "":
+		err = errors.New("the parameter iss is missing")
+	case !p.client.Remote.IsIssuer(asked["iss"]):
+		// The id says whom we ask; iss says whom the other site means, and must
+		// not lead a user to another one.
+		err = errors.New("the parameter iss is not the provider's issuer")
+	case s.origin.Scheme != "https" && !s.origin.Loopback():
+		err = errInitiatePlain
+	}
+	if err != nil {
+		return h.fail(w, r, v, &failure{code: badRequest, cause: err, party: p})
+	}
+	returnTo, ok := h.checkReturn(s, asked["target_link_uri"])
+	if !ok {
+		returnTo = ""
+	}
+	extra := make(url.Values)
+	if hint := asked["login_hint"]; hint != "" && len(hint) <= 500 {
+		extra.Set("login_hint", hint)
+	}
+	if f := h.begin(w, r, v, p, returnTo, extra); f != nil {
+		return h.fail(w, r, v, f)
+	}
+	return nil
+}
+
+// initiation returns the parameters that mean something: of the address, or of
+// a form. Each is there at most once; others, which could be anybody's idea of
+// a scope or a prompt, are ignored.
+func initiation(r *http.Request) (map[string]string, error) {
+	values, err := url.ParseQuery(originalURL(r).RawQuery)
+	if r.Method == http.MethodPost {
+		r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
+		err = r.ParseForm()
+		values = r.PostForm
+	}
+	if err != nil {
+		return nil, errors.New("the parameters cannot be read")
+	}
+	asked := make(map[string]string, 3)
+	for _, name := range []string{"iss", "login_hint", "target_link_uri"} {
+		if len(values[name]) > 1 {
+			return nil, fmt.Errorf("the parameter %s is there more than once", name)
+		}
+		asked[name] = values.Get(name)
+	}
+	return asked, nil
+}

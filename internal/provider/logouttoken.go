@@ -1,0 +1,209 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+)
+
+// backchannelEvent is the member of events that makes a token a logout token
+// (OpenID Connect Back-Channel Logout 1.0, 2.4).
+const backchannelEvent = "http://schemas.openid.net/event/backchannel-logout"
+
+// untilSaid is how long a logout token without exp is taken: older providers
+// send none, and try again for a while.
+const untilSaid = time.Hour
+
+// LogoutToken is what a provider says has ended: its session SID, or, without
+// one, all sessions of the subject.
+type LogoutToken struct {
+	Subject, SID string
+	ID           string    // jti
+	At           time.Time // when it ended: what began later is spared
+	Until        time.Time // when the token itself is of no use any more
+}
+
+// VerifyLogoutToken checks a logout token (Back-Channel Logout 1.0, 2.6). What
+// can be seen without a signature is looked at first, so that the garbage of
+// strangers has nobody ask the provider for anything. That the token was not
+// taken before is for the caller to check.
+func (c *Client) VerifyLogoutToken(ctx context.Context, raw string) (*LogoutToken, error) {
+	if err := c.glance(raw); err != nil {
+		return nil, logoutTokenError(err)
+	}
+	metadata, err := c.Remote.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Those of ID tokens: a key that is published for something else must not
+	// end sessions (2.6, 2).
+	algs := algorithms(c.Algs, metadata.IDTokenAlgs)
+	keys := &callKeys{client: c, algs: algs}
+	verifier := oidc.NewVerifier(metadata.Issuer, keys, &oidc.Config{
+		ClientID:             c.ClientID,
+		SupportedSigningAlgs: algs,
+		SkipExpiryCheck:      true, // there may be none, and ours knows of the clock skew
+	})
+	if _, err := verifier.Verify(ctx, raw); err != nil {
+		var unavailable *Unavailable
+		if errors.As(keys.err, &unavailable) {
+			return nil, logoutTokenError(fmt.Errorf("its signature could not be checked: %w", unavailable))
+		}
+		return nil, logoutTokenError(err)
+	}
+	claims, err := parseObject(keys.payload)
+	if err != nil {
+		return nil, logoutTokenError(fmt.Errorf("it %w", err))
+	}
+	check := logoutTokenCheck{idTokenCheck{issuer: metadata.Issuer, clientID: c.ClientID, now: c.Now(), skew: c.ClockSkew, header: keys.header}}
+	token, err := check.all(claims)
+	if err != nil {
+		return nil, logoutTokenError(err)
+	}
+	return token, nil
+}
+
+func logoutTokenError(err error) error { return fmt.Errorf("the logout token: %w", err) }
+
+// glance looks at a token whose signature is not checked yet.
+func (c *Client) glance(raw string) error {
+	var algs []jose.SignatureAlgorithm
+	for _, alg := range slices.Concat(asymmetric, symmetric) {
+		if len(c.Algs) == 0 && !Symmetric(alg) || slices.Contains(c.Algs, alg) {
+			algs = append(algs, jose.SignatureAlgorithm(alg))
+		}
+	}
+	jws, err := jose.ParseSignedCompact(raw, algs)
+	if err != nil {
+		return errors.New("it is no signed token of an algorithm that is accepted")
+	}
+	claims, err := parseObject(jws.UnsafePayloadWithoutVerification())
+	if err != nil {
+		return fmt.Errorf("it %w", err)
+	}
+	if issuer, err := claims.text("iss"); err != nil || !c.Remote.IsIssuer(issuer) {
+		return errors.New("iss is not the provider's issuer")
+	}
+	audience, err := claims.texts("aud", true)
+	if err != nil || !slices.Contains(audience, c.ClientID) {
+		return errors.New("aud does not name this client")
+	}
+	if !claims.has("events") {
+		return errors.New("events is missing")
+	}
+	return nil
+}
+
+// IsIssuer says whether a text is the provider's issuer, as far as that is
+// known without asking the provider: where only the configuration URL is
+// configured, with or without a slash at the end.
+func (r *Remote) IsIssuer(issuer string) bool {
+	if r.config.Issuer != "" {
+		return issuer == r.config.Issuer
+	}
+	return checkIssuer(issuer, "", r.config.ConfigurationURL) == nil
+}
+
+// logoutTokenCheck is what a logout token is held to: what an ID token is, as
+// far as the two are alike. All of it is pure.
+type logoutTokenCheck struct{ idTokenCheck }
+
+func (c *logoutTokenCheck) all(claims object) (*LogoutToken, error) {
+	token := new(LogoutToken)
+	for _, check := range []func(object, *LogoutToken) error{c.kind, c.origin, c.times, c.ended} {
+		if err := check(claims, token); err != nil {
+			return nil, err
+		}
+	}
+	return token, nil
+}
+
+// kind takes logout tokens alone: an ID token has a nonce and no events, and
+// other tokens about security events have another event.
+func (c *logoutTokenCheck) kind(claims object, _ *LogoutToken) error {
+	typ, _ := c.header.ExtraHeaders[jose.HeaderType].(string)
+	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	if strings.HasSuffix(typ, "+jwt") && typ != "logout+jwt" {
+		return errors.New("it is a token of another kind, typ " + clip(typ))
+	}
+	if _, present := claims["nonce"]; present { // be it null
+		return errors.New("it has a nonce")
+	}
+	events, err := parseObject(claims["events"])
+	if err != nil {
+		return errors.New("events is no object")
+	}
+	if _, err := parseObject(events[backchannelEvent]); err != nil {
+		return errors.New("events does not hold the back-channel logout as an object")
+	}
+	return nil
+}
+
+func (c *logoutTokenCheck) origin(claims object, token *LogoutToken) error {
+	if issuer, err := claims.text("iss"); err != nil || issuer != c.issuer {
+		return errors.New("iss is not the provider's issuer")
+	}
+	if err := c.audience(claims); err != nil {
+		return err
+	}
+	var err error
+	if token.ID, err = claims.text("jti"); err != nil {
+		return err
+	}
+	if token.ID == "" {
+		return errors.New("jti is missing")
+	}
+	return nil
+}
+
+// times: iat is there, exp may be.
+func (c *logoutTokenCheck) times(claims object, token *LogoutToken) error {
+	issued, ok, err := claims.moment("iat")
+	if err != nil || !ok {
+		return errors.Join(errors.New("iat is missing or no number"), err)
+	}
+	if issued.After(c.now.Add(c.skew)) {
+		return fmt.Errorf("it was issued %s in the future (clock_skew is %s); check the clocks here and at the provider", issued.Sub(c.now).Round(time.Second), c.skew)
+	}
+	expires, ok, err := claims.moment("exp")
+	if err != nil {
+		return err
+	}
+	if !ok {
+		expires = issued.Add(untilSaid)
+	}
+	token.Until = expires.Add(c.skew)
+	if !c.now.Before(token.Until) {
+		return fmt.Errorf("it expired %s ago (clock_skew is %s)", c.now.Sub(expires).Round(time.Second), c.skew)
+	}
+	// What ended had begun before the token was issued, by the provider's
+	// clock, which may be behind ours by the skew, and in whole seconds: a
+	// session that began in that second, or seems to have begun up to the skew
+	// later, must not survive. Now is the limit, since whoever signs in after
+	// this moment signs in later by any clock. The price: who signs in again
+	// while the token is on its way, for less than the skew, does so twice.
+	token.At = issued.Truncate(time.Second).Add(time.Second + c.skew)
+	if token.At.After(c.now) {
+		token.At = c.now
+	}
+	return nil
+}
+
+func (c *logoutTokenCheck) ended(claims object, token *LogoutToken) error {
+	var errs [2]error
+	token.Subject, errs[0] = claims.text("sub")
+	token.SID, errs[1] = claims.text("sid")
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	if token.Subject == "" && token.SID == "" {
+		return errors.New("sub and sid are missing")
+	}
+	return nil
+}

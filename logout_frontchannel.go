@@ -1,0 +1,192 @@
+package oidcrp
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// maxSID is the longest name of a provider's session that a frame may bring.
+const maxSID = 256
+
+// serveFrontchannelLogout is loaded in a frame of the provider's, in the
+// browser that signs out there (OpenID Connect Front-Channel Logout 1.0).
+// Nothing is signed: who knows a sid can end that session and nothing else, and
+// tokens are left alone. Browsers rarely send cookies into such a frame, so the
+// session is ended by its sid, on all instances.
+func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
+	sid, err := sessionNamed(r, p)
+	if err != nil {
+		h.logger.Debug("a front-channel logout was not understood", zap.String("provider", p.id), zap.Error(err))
+		return answerFrame(w, http.StatusBadRequest)
+	}
+	if sid == "" && isNoFrame(r) {
+		if isNoPage(r) {
+			return answerFrame(w, http.StatusBadRequest)
+		}
+		// A link on another site: it would undo what the logout asks about.
+		if _, err := h.identify(w, r, v); err != nil || v.signedIn() {
+			return h.confirmPage(w, r, v)
+		}
+		return answerFrame(w, http.StatusOK)
+	}
+	var facts []session.Fact
+	var unknown error // whose cookie it is
+	for _, n := range append([]*Handler{h}, h.others()...) {
+		theirs := &visit{h: n, r: r, site: n.site(r), cookies: v.cookies}
+		if other := n.parties[p.id]; other == nil || other.binding != p.binding {
+			continue
+		}
+		if _, err := n.identify(w, r, theirs); err != nil {
+			unknown = err
+			continue
+		}
+		if !theirs.signedIn() || theirs.party.binding != p.binding || sid != "" && theirs.session.SID != sid {
+			continue
+		}
+		facts = append(facts, session.EndedSession(theirs.session.ID, h.now(), theirs.session.Expires.Add(factMargin)))
+		n.clearCookies(w, theirs.site, theirs)
+	}
+	if name := p.issuer + " " + sid; sid != "" {
+		unknown = nil // the sid decides
+		if h.app.shared.frames.allow(clientOf(r), name, len(facts) > 0, h.now()) {
+			facts = append(facts, session.EndedSID(p.issuer, sid, h.now(), h.now().Add(h.app.longestSession()+factMargin)))
+		} else if len(facts) == 0 && !h.app.shared.frames.known(name) {
+			w.Header().Set("Retry-After", strconv.Itoa(int(frameWindow.Seconds())))
+			return answerFrame(w, http.StatusTooManyRequests)
+		}
+	}
+	if len(facts) > 0 {
+		err = h.journal.End(r.Context(), facts...)
+	}
+	err = errors.Join(err, unknown)
+	if err != nil {
+		h.log(r, &failure{code: logoutFailed, cause: err, party: p})
+		return answerFrame(w, http.StatusServiceUnavailable)
+	}
+	if len(facts) > 0 {
+		h.logger.Info("signed out by the provider, in a frame", zap.String("provider", p.id), zap.String("host", r.Host))
+	}
+	return answerFrame(w, http.StatusOK)
+}
+
+// sessionNamed returns the sid that the address names, or none. iss and sid
+// come together, and each once.
+func sessionNamed(r *http.Request, p *party) (string, error) {
+	query, err := url.ParseQuery(originalURL(r).RawQuery)
+	if err != nil {
+		return "", errors.New("the query cannot be read")
+	}
+	issuers, sids := query["iss"], query["sid"]
+	switch {
+	case len(issuers) == 0 && len(sids) == 0:
+		return "", nil
+	case len(issuers) != 1 || len(sids) != 1:
+		return "", fmt.Errorf("there are %d iss and %d sid", len(issuers), len(sids))
+	case !p.client.Remote.IsIssuer(issuers[0]):
+		return "", errors.New("iss is not the provider's issuer")
+	case sids[0] == "" || len(sids[0]) > maxSID:
+		return "", fmt.Errorf("sid has %d characters", len(sids[0]))
+	}
+	return sids[0], nil
+}
+
+// isNoFrame says whether a browser asks for something else than a frame, or
+// for a page because another site says so. The address bar may.
+func isNoFrame(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "", "iframe", "frame":
+		return r.Header.Get("Sec-Purpose") != ""
+	case "document":
+		return r.Header.Get("Sec-Fetch-Site") != "none" || r.Header.Get("Sec-Purpose") != ""
+	}
+	return true
+}
+
+// answerFrame is a small empty page that may stand in any frame: a provider's
+// pages are at more origins than its issuer tells, and there is nothing here
+// to be clicked.
+func answerFrame(w http.ResponseWriter, status int) error {
+	header := w.Header()
+	plainHeaders(header)
+	header.Del("X-Frame-Options")
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors *; base-uri 'none'")
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, err := w.Write([]byte("<!doctype html><title></title>\n"))
+	return err
+}
+
+const (
+	frameWindow = time.Minute
+	// How many sessions one client, and all of them, can have ended by name
+	// within a minute without having a cookie of the session. Each costs some
+	// bytes in the storage and in the memory of all instances for as long as
+	// sessions last. One client may be many users behind one address; a
+	// provider that ends more at once has the back channel.
+	maxFramesOfOne = 60
+	maxFrames      = 300
+)
+
+// frames bounds what strangers can have written by frames. It starts anew each
+// minute, so that it needs no more memory than that. It is safe for concurrent
+// use, and knows of this process alone.
+type frames struct {
+	mu    sync.Mutex
+	began time.Time
+	named map[string]struct{}
+	of    map[string]int
+	all   int
+}
+
+// allow says whether the end of a session may be written: the same one once
+// in a minute, and of strangers a few.
+func (f *frames) allow(client, name string, hasCookie bool, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if age := now.Sub(f.began); f.named == nil || age >= frameWindow || age < 0 {
+		f.began, f.named, f.of, f.all = now, make(map[string]struct{}), make(map[string]int), 0
+	}
+	if _, written := f.named[name]; written {
+		return false
+	}
+	if !hasCookie {
+		if f.all >= maxFrames || f.of[client] >= maxFramesOfOne {
+			return false
+		}
+		f.all++
+		f.of[client]++
+	}
+	f.named[name] = struct{}{}
+	return true
+}
+
+// known says whether the end of a session was written within this minute.
+func (f *frames) known(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, written := f.named[name]
+	return written
+}
+
+// clientOf names who asks, as Caddy sees it: of an IPv6 address the network,
+// since a client has as many addresses in it as it likes.
+func clientOf(r *http.Request) string {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Is6() && !addr.Is4In6() {
+		if network, err := addr.WithZone("").Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return text
+}

@@ -1,0 +1,39 @@
+package oidcrp
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// revokeWithin bounds how long a provider may take over a token that nobody
+// waits for.
+const revokeWithin = 15 * time.Second
+
+// revoking bounds how many are under way at once, in this process. Beyond it
+// tokens are left to end by themselves.
+var revoking = make(chan struct{}, 32)
+
+// revoke tells the provider that a session's tokens are of no use any more,
+// where it wants to know (RFC 7009). The logout neither waits for that nor
+// fails by it: the session has ended here, and tokens end by themselves.
+func (h *Handler) revoke(ctx context.Context, p *party, accessToken string) {
+	if accessToken == "" {
+		return // none was kept, as no application gets it
+	}
+	select {
+	case revoking <- struct{}{}:
+	default:
+		h.logger.Warn("a token was not revoked: too many are under way", zap.String("provider", p.id))
+		return
+	}
+	go func() {
+		defer func() { <-revoking }()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeWithin)
+		defer cancel()
+		if _, err := p.client.Revoke(ctx, accessToken, "access_token"); err != nil {
+			h.logger.Warn("a token could not be revoked", zap.String("provider", p.id), zap.Error(err))
+		}
+	}()
+}
