@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,7 +56,10 @@ func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
 	seen := make(onceOnly)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		word := d.Val()
-		if !asserts || word != "audience" {
+		if !asserts {
+			return d.Errf("client_auth %s has no options", p.ClientAuth)
+		}
+		if word != "audience" {
 			return d.Errf("unrecognized option '%s' of client_auth %s", word, p.ClientAuth)
 		}
 		if err := seen.first(d, word); err != nil {
@@ -127,6 +131,9 @@ func (p *Provider) clientCertificate() (certificate, key []byte, err error) {
 	}
 	if key, err = readText(p.ClientCertificateKey); err != nil {
 		return nil, nil, fmt.Errorf("client_auth: the certificate's key: %w", err)
+	}
+	if _, err = tls.X509KeyPair(certificate, key); err != nil {
+		return nil, nil, fmt.Errorf("client_auth: the certificate: %w", err)
 	}
 	return certificate, key, nil
 }

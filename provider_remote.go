@@ -104,7 +104,7 @@ func (f tlsFiles) config() (*tls.Config, error) {
 	if len(f.Certificate) > 0 {
 		pair, err := tls.X509KeyPair(f.Certificate, f.PrivateKey)
 		if err != nil {
-			return nil, fmt.Errorf("client certificate: %w", err)
+			return nil, fmt.Errorf("tls client_certificate: %w", err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
