@@ -70,5 +70,5 @@
 //
 // The rest of S01–S32 (S05, S22, S23, S25–S32) is about what the relying party
 // says to browsers; no provider sees it. Not offered: encrypted tokens (use
-// IDToken.Compact), PAR, DPoP, mutual TLS, introspection and revocation.
+// IDToken.Compact), DPoP, introspection and revocation.
 package optest
