@@ -106,7 +106,9 @@ func (f tlsFiles) config() (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tls client_certificate: %w", err)
 		}
-		config.Certificates = []tls.Certificate{pair}
+		// Go by itself would keep it back where the provider names authorities and
+		// its own is none of them, as with one that is self-signed.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	return config, nil
 }

@@ -10,7 +10,7 @@ import (
 
 // How the site proves who it is to a provider that holds each client to one
 // method and one algorithm.
-func TestEveryMethodOfClientAuthenticationSignsIn(t *testing.T) {
+func TestAnAssertionOfEveryKindSignsIn(t *testing.T) {
 	t.Parallel()
 	keys := newKeys(t)
 	w := newWorld(t, oidcProvider, site{})

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func secretJWT(p *proof, _ http.Header, form url.Values) error {
 	if len(p.secret) < MinSecret {
 		return fmt.Errorf("client_secret_jwt needs a client secret of at least %d bytes", MinSecret)
 	}
-	return p.assert(form, jose.SigningKey{Algorithm: jose.HS256, Key: []byte(p.secret)})
+	return p.assert(form, jose.SigningKey{Algorithm: jose.HS256, Key: []byte(p.secret)}, nil)
 }
 
 // privateKeyJWT signs with a key of ours (Core 9, RFC 7523 2.2).
@@ -36,13 +37,18 @@ func privateKeyJWT(p *proof, _ http.Header, form url.Values) error {
 	if p.key == nil {
 		return errors.New("private_key_jwt needs a key")
 	}
-	return p.assert(form, p.key.signing(p.algs))
+	return p.assert(form, p.key.signing(p.algs), p.key.jwk.CertificateThumbprintSHA256)
 }
 
 // assert adds an assertion that counts for this request alone. The audience is
 // a string, and one only: of a list each member could use it at the others.
-func (p *proof) assert(form url.Values, key jose.SigningKey) error {
-	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
+// thumbprint is of the key's certificate, if it has one.
+func (p *proof) assert(form url.Values, key jose.SigningKey, thumbprint []byte) error {
+	options := (&jose.SignerOptions{}).WithType("JWT")
+	if len(thumbprint) > 0 {
+		options = options.WithHeader("x5t#S256", base64.RawURLEncoding.EncodeToString(thumbprint))
+	}
+	signer, err := jose.NewSigner(key, options)
 	if err != nil {
 		return fmt.Errorf("sign the client assertion: %w", err)
 	}

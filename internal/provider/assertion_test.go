@@ -7,13 +7,16 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +160,42 @@ func thumbprintOf(t *testing.T, public any) string {
 		t.Fatal(err)
 	}
 	return base64.RawURLEncoding.EncodeToString(sum)
+}
+
+// A PEM file often holds the certificate beside the key, and Entra ID wants to
+// be told which one it is.
+func TestACertificateBesideTheKeyIsNamed(t *testing.T) {
+	t.Parallel()
+	key, other := newKey(t, "RSA"), newKey(t, "P-256")
+	certificate := func(key crypto.Signer) []byte {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return der
+	}
+	own := certificate(key)
+	thumbprint := sha256.Sum256(own)
+	text := slices.Concat(block("CERTIFICATE", certificate(other)), block("CERTIFICATE", own), pemOf(t, key))
+	keys, err := ParseClientKeys(text)
+	if err != nil || len(keys) != 1 {
+		t.Fatal(keys, err)
+	}
+	form := url.Values{}
+	if err := privateKeyJWT(&proof{clientID: "client", key: keys[0], now: time.Now}, http.Header{}, form); err != nil {
+		t.Fatal(err)
+	}
+	header, _ := verified(t, form, key.Public(), jose.RS256)
+	if got := header.ExtraHeaders["x5t#S256"]; got != base64.RawURLEncoding.EncodeToString(thumbprint[:]) {
+		t.Errorf("x5t#S256 is %v", got)
+	}
+	if public := keys[0].Public(); !public.Valid() || len(public.Certificates) != 1 {
+		t.Error("the published key is without its certificate")
+	}
+	if keys, err := ParseClientKeys(append(pemOf(t, key), block("CERTIFICATE", certificate(other))...)); err != nil || keys[0].Public().Certificates != nil {
+		t.Error("another's certificate is taken", err)
+	}
 }
 
 func TestEveryAssertionIsNew(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -53,7 +54,7 @@ func IsKeyText(text string) bool {
 }
 
 // ParseClientKeys reads private keys for signatures: PEM (PKCS #8, PKCS #1,
-// SEC 1), a JWK, or a JWK set, of which those that do not sign are skipped. The
+// SEC 1, with or without its certificate), a JWK, or a JWK set, of which those that do not sign are skipped. The
 // errors repeat nothing of the text.
 func ParseClientKeys(text []byte) ([]*ClientKey, error) {
 	var keys []*ClientKey
@@ -70,6 +71,7 @@ func ParseClientKeys(text []byte) ([]*ClientKey, error) {
 }
 
 func parsePEM(text []byte) (keys []*ClientKey, err error) {
+	var certificates []*x509.Certificate
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		var parsed any
 		switch {
@@ -81,7 +83,12 @@ func parsePEM(text []byte) (keys []*ClientKey, err error) {
 			parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 		case block.Type == "EC PRIVATE KEY":
 			parsed, err = x509.ParseECPrivateKey(block.Bytes)
-		default: // EC PARAMETERS, a certificate, a public key
+		case block.Type == "CERTIFICATE":
+			if certificate, err := x509.ParseCertificate(block.Bytes); err == nil {
+				certificates = append(certificates, certificate)
+			}
+			continue
+		default: // EC PARAMETERS, a public key
 			continue
 		}
 		if err != nil {
@@ -93,7 +100,23 @@ func parsePEM(text []byte) (keys []*ClientKey, err error) {
 		}
 		keys = append(keys, key)
 	}
+	for _, key := range keys {
+		key.certify(certificates)
+	}
 	return keys, nil
+}
+
+// certify gives a key its certificate, if that is among them: Entra ID finds the
+// key by it (x5t#S256, RFC 7515 4.1.8).
+func (k *ClientKey) certify(certificates []*x509.Certificate) {
+	public, ok := k.jwk.Public().Key.(interface{ Equal(crypto.PublicKey) bool })
+	for _, certificate := range certificates {
+		if ok && public.Equal(certificate.PublicKey) {
+			thumbprint := sha256.Sum256(certificate.Raw)
+			k.jwk.Certificates, k.jwk.CertificateThumbprintSHA256 = []*x509.Certificate{certificate}, thumbprint[:]
+			return
+		}
+	}
 }
 
 func parseJWKs(text []byte) (keys []*ClientKey, err error) {
@@ -158,7 +181,10 @@ func newClientKey(jwk jose.JSONWebKey) (*ClientKey, error) {
 		return nil, fmt.Errorf("is of a kind that cannot sign here: RSA from %d bits, P-256, P-384, P-521 and Ed25519 can, with the algorithms %s",
 			minRSA, strings.Join(asymmetric, ", "))
 	}
-	key := &ClientKey{jose.JSONWebKey{Key: jwk.Key, KeyID: jwk.KeyID, Algorithm: jwk.Algorithm}, jose.SignatureAlgorithm(alg)}
+	key := &ClientKey{jose.JSONWebKey{
+		Key: jwk.Key, KeyID: jwk.KeyID, Algorithm: jwk.Algorithm,
+		Certificates: jwk.Certificates, CertificateThumbprintSHA256: jwk.CertificateThumbprintSHA256,
+	}, jose.SignatureAlgorithm(alg)}
 	if key.jwk.KeyID == "" {
 		thumbprint, err := public.Thumbprint(crypto.SHA256)
 		if err != nil {
