@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -261,6 +262,11 @@ func TestMutualTLSUsesTheAliases(t *testing.T) {
 				if op.Hits(e) != 1 {
 					t.Errorf("%s was asked %d times", e, op.Hits(e))
 				}
+			}
+			var keys jose.JSONWebKeySet
+			if p := r.browser().get("/@app/auth/default/jwks"); json.Unmarshal([]byte(p.body), &keys) != nil || len(keys.Keys) != 1 ||
+				!keys.Keys[0].IsPublic() || !bytes.Equal(keys.Keys[0].Certificates[0].Raw, der) {
+				t.Errorf("published is %s", p.body)
 			}
 			form := op.Last(optest.Token).Form
 			if form.Get("client_id") != "rp" || form.Has("client_secret") || form.Has("client_assertion") || op.Last(optest.Token).Header.Get("Authorization") != "" {

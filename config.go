@@ -82,7 +82,8 @@ type Provider struct {
 	ClientAssertionAudience string `json:"client_assertion_audience,omitempty"`
 
 	// The certificate for `tls_client_auth`: a PEM file, or the text. The
-	// provider's `mtls_endpoint_aliases` are used with it.
+	// provider's `mtls_endpoint_aliases` are used with it. It is published as
+	// well, for a provider that has to know one that is self-signed.
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
 	// The certificate's private key: a PEM file, or the text.

@@ -89,8 +89,8 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 		NoPKCE:     resolved.PKCE != nil && !*resolved.PKCE,
 		Parameters: make(url.Values), Now: now,
 	}
-	for _, key := range keys {
-		p.published.Keys = append(p.published.Keys, key.Public())
+	if p.published, err = config.publicKeys(keys); err != nil {
+		return nil, err
 	}
 	for name, value := range resolved.AuthorizationParams {
 		p.client.Parameters.Set(name, value)

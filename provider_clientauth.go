@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 )
@@ -122,6 +123,27 @@ func (p *Provider) clientKeys() (keys []*provider.ClientKey, err error) {
 		}
 	}
 	return keys, nil
+}
+
+// publicKeys are what a provider may need to know of us: the keys that sign, and
+// the certificate that a connection shows.
+func (p *Provider) publicKeys(signing []*provider.ClientKey) (set jose.JSONWebKeySet, err error) {
+	for _, key := range signing {
+		set.Keys = append(set.Keys, key.Public())
+	}
+	if p.ClientCertificate == "" {
+		return set, nil
+	}
+	certificate, _, err := p.clientCertificate()
+	if err != nil {
+		return set, err
+	}
+	key, err := provider.CertificateKey(certificate)
+	if err != nil {
+		return set, fmt.Errorf("client_auth: the certificate: %w", err)
+	}
+	set.Keys = append(set.Keys, key)
+	return set, nil
 }
 
 // clientCertificate reads what proves who we are in TLS.

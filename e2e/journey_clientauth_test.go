@@ -118,6 +118,13 @@ func TestACertificateSignsIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.newBrowser().signIn("/y", "alice").is(403)
+	// The provider knows one that is self-signed by what we publish.
+	s := config(stranger, strangersKey)
+	s.client = "rp-mtls-self"
+	if err := w.caddy.reload(w.config(s)); err != nil {
+		t.Fatal(err)
+	}
+	w.newBrowser().signIn("/z", "alice").isFor("alice", "/z")
 	text, err := os.ReadFile(key)
 	if err != nil {
 		t.Fatal(err)

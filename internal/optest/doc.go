@@ -38,6 +38,7 @@
 //	S02   PKCE is always used                S03   one redemption for each state
 //	S20   assertions of clients (as C00j)    S24   an endpoint's query is kept
 //	X06   a code is never tried twice        I5    secrets where none belong
+//	F01   pushed requests, where required
 //
 // # Lies and their rows
 //

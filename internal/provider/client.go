@@ -147,7 +147,7 @@ func adviceFor(code, method string) string {
 	case code == "invalid_client" && method == "none":
 		return " (no client_secret is configured, so this client is a public one; the provider may want a secret)"
 	case code == "invalid_client":
-		return " (authenticated with " + method + "; check client_id, client_auth and what it proves with)"
+		return " (authenticated with " + method + "; check client_id, client_auth and its secret, key or certificate)"
 	case code == "invalid_grant":
 		return " (the code was spent, too old, or for another redirect URI)"
 	}

@@ -164,6 +164,29 @@ func parseJWK(text []byte) (*ClientKey, error) {
 	return newClientKey(jwk)
 }
 
+// CertificateKey is the public key of the first certificate in a PEM text, with
+// that: what a provider wants to know of one that is self-signed (RFC 8705 2.2).
+func CertificateKey(text []byte) (jose.JSONWebKey, error) {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return jose.JSONWebKey{}, errors.New("cannot be read")
+		}
+		key := jose.JSONWebKey{Key: certificate.PublicKey, Certificates: []*x509.Certificate{certificate}, Use: "sig"}
+		thumbprint, err := key.Thumbprint(crypto.SHA256)
+		if err != nil {
+			return jose.JSONWebKey{}, errors.New("has a key of a kind that is not known here")
+		}
+		sum := sha256.Sum256(certificate.Raw)
+		key.KeyID, key.CertificateThumbprintSHA256 = base64.RawURLEncoding.EncodeToString(thumbprint), sum[:]
+		return key, nil
+	}
+	return jose.JSONWebKey{}, errors.New("holds no certificate")
+}
+
 // newClientKey finds the algorithm, which is the key's own or goes by its type
 // (RFC 7518 3.1, RFC 8037), and the name, which is the key's own or its
 // thumbprint (RFC 7638).

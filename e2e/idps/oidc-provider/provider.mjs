@@ -50,6 +50,7 @@ const clients = [
   ['rp-jwks-uri', { ...noSecret, token_endpoint_auth_method: 'private_key_jwt', jwks_uri: urls('jwks')[0] }], // our keys are where we publish them
   ['rp-par', { require_pushed_authorization_requests: true }],
   ['rp-mtls', mtls],
+  ['rp-mtls-self', tls && { ...noSecret, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks_uri: urls('jwks')[0] }],
 ].filter(([, over]) => over).map(([client_id, over]) => defined({ ...base, client_id, client_name: client_id, ...over }));
 
 function defined(o) { return Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)); }
@@ -84,7 +85,7 @@ async function loadExistingGrant({ oidc: { client, session, result } }) {
 
 // Client certificates are those of an authority that we know (RFC 8705 2.1).
 const mTLS = {
-  enabled: true, certificateBoundAccessTokens: true, tlsClientAuth: true,
+  enabled: true, certificateBoundAccessTokens: true, tlsClientAuth: true, selfSignedTlsClientAuth: true,
   getCertificate: (ctx) => { const p = ctx.req.socket.getPeerCertificate(); return p?.raw && `-----BEGIN CERTIFICATE-----\n${p.raw.toString('base64')}\n-----END CERTIFICATE-----`; },
   certificateAuthorized: (ctx) => ctx.req.socket.authorized,
   certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_subject_dn' && `CN=${ctx.req.socket.getPeerCertificate().subject.CN}` === expected,
@@ -99,7 +100,7 @@ const provider = new Provider(issuer, {
   scopes,
   conformIdTokenClaims: true, // the claims of a scope are in userinfo only
   pkce: { required: () => true },
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none', ...(tls ? ['tls_client_auth'] : [])],
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none', ...(tls ? ['tls_client_auth', 'self_signed_tls_client_auth'] : [])],
   enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'], clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] },
   fetch: (url, { dispatcher, ...options } = {}) => globalThis.fetch(url, options), // the library's own way refuses loopback addresses
   ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
