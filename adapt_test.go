@@ -181,8 +181,11 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 		block = " {\n" + block + "\n}"
 		return word + block, []use{{word + block + "\n" + word + block, 3}, {word + " x" + block, 0}, {word, 0}, {word + " {\n}", 1}}
 	}
+	if word == "client_auth" { // some methods have a block
+		wrong = append(wrong, use{word + " client_secret_jwt {\naudience x\n}", 1}, use{word + " none {\naudience issuer\n}", 1})
+	}
 	right = word + " " + value
-	wrong = []use{{right + "\n" + right, 1}, {right + " " + value, 0}, {word + ` ""`, 0}}
+	wrong = append(wrong, []use{{right + "\n" + right, 1}, {right + " " + value, 0}, {word + ` ""`, 0}}...)
 	if word != "cookie" {
 		wrong = append(wrong, use{word, 0})
 	}

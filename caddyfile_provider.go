@@ -16,12 +16,14 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 	"jwks_uri":               func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKSURI) },
 	"end_session_endpoint":   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.EndSessionEndpoint) },
 	"revocation_endpoint":    func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RevocationEndpoint) },
-	"jwks":                   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKS) },
-	"client_id":              func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientID) },
-	"client_secret":          func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientSecret) },
-	"client_auth": func(d *caddyfile.Dispenser, p *Provider) error {
-		return oneWord(d, &p.ClientAuth, provider.AuthMethods()...)
+	"introspection_endpoint": func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.IntrospectionEndpoint) },
+	"pushed_authorization_request_endpoint": func(d *caddyfile.Dispenser, p *Provider) error {
+		return oneArg(d, &p.PushedAuthorizationRequestEndpoint)
 	},
+	"jwks":           func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKS) },
+	"client_id":      func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientID) },
+	"client_secret":  func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientSecret) },
+	"client_auth":    parseClientAuth,
 	"scopes":         func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.Scopes) },
 	"username_claim": func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.UsernameClaim) },
 	"claims":         func(d *caddyfile.Dispenser, p *Provider) error { return pairs(d, &p.Claims) },

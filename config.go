@@ -44,6 +44,14 @@ type Provider struct {
 	// logout of the tokens that the session held (RFC 7009).
 	RevocationEndpoint string `json:"revocation_endpoint,omitempty"`
 
+	// Takes the place of the discovered introspection endpoint (RFC 7662).
+	IntrospectionEndpoint string `json:"introspection_endpoint,omitempty"`
+
+	// Takes the place of the discovered endpoint for pushed authorization
+	// requests (RFC 9126). They are used when this is set, and when the
+	// metadata requires them.
+	PushedAuthorizationRequestEndpoint string `json:"pushed_authorization_request_endpoint,omitempty"`
+
 	// The provider's public keys as a key set document (RFC 7517), in the
 	// place of `jwks_uri`. `{file./path/keys.json}` reads one from a file.
 	JWKS string `json:"jwks,omitempty"`
@@ -56,11 +64,31 @@ type Provider struct {
 	// the client is a public one.
 	ClientSecret string `json:"client_secret,omitempty"`
 
-	// How the client proves who it is at the token endpoint:
-	// `client_secret_basic`, `client_secret_post` or `none`. Default: what
-	// discovery offers, `client_secret_basic` first, or `none` without a
-	// secret.
+	// How the client proves who it is on every back channel:
+	// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`,
+	// `private_key_jwt`, `tls_client_auth` (also with a certificate that is
+	// self-signed) or `none`. Default: what discovery offers of those with a
+	// secret, `client_secret_basic` first, or `none` without a secret.
 	ClientAuth string `json:"client_auth,omitempty"`
+
+	// The private keys for `private_key_jwt`, each a PEM file (PKCS #8, PKCS #1
+	// or SEC 1), a file of a JSON Web Key or a set of them, or such a text,
+	// which `{env.NAME}` or `{file./path}` keep out of the configuration. The
+	// first key signs. The public keys of all are published at
+	// `/@app/auth/{id}/jwks`, so that a key can be announced before it is used.
+	ClientKeys []string `json:"client_keys,omitempty"`
+
+	// Whom the assertions of `client_secret_jwt` and `private_key_jwt` are
+	// addressed to: `issuer` or `token_endpoint`. Default: `issuer`.
+	ClientAssertionAudience string `json:"client_assertion_audience,omitempty"`
+
+	// The certificate for `tls_client_auth`: a PEM file, or the text. The
+	// provider's `mtls_endpoint_aliases` are used with it. It is published as
+	// well, for a provider that has to know one that is self-signed.
+	ClientCertificate string `json:"client_certificate,omitempty"`
+
+	// The certificate's private key: a PEM file, or the text.
+	ClientCertificateKey string `json:"client_certificate_key,omitempty"`
 
 	// The scopes to ask for. Default: `openid profile email`. `openid` is
 	// always asked for.

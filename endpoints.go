@@ -14,6 +14,7 @@ var endpoints = map[string]endpoint{
 	"login":     {serve: (*Handler).serveLogin, methods: []string{http.MethodGet}},
 	"code":      {serve: (*Handler).serveCode, methods: []string{http.MethodGet}, spends: true},
 	"signedout": {serve: (*Handler).serveSignedOut, methods: []string{http.MethodGet}},
+	"jwks":      {serve: (*Handler).serveKeys, methods: []string{http.MethodGet}},
 
 	"initiate":            {serve: (*Handler).serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
 	"backchannel-logout":  {serve: (*Handler).serveBackchannelLogout, methods: []string{http.MethodPost}},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -44,6 +45,8 @@ type party struct {
 	userinfo     string
 	endSession   *bool
 	told         atomic.Bool // what has to be registered
+	// published are our public keys.
+	published jose.JSONWebKeySet
 }
 
 // newParty resolves a provider's configuration, and takes what is shared.
@@ -55,6 +58,10 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 		return nil, errors.New("is null")
 	}
 	resolved, err := config.resolve()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := config.clientKeys()
 	if err != nil {
 		return nil, err
 	}
@@ -78,10 +85,14 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 	p.binding = session.Bind(p.issuer, resolved.ClientID)
 	p.client = &provider.Client{
 		Remote: remote, ClientID: resolved.ClientID, AuthMethod: resolved.ClientAuth,
+		Keys: keys, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
 		Scopes: slices.DeleteFunc(slices.Clone(resolved.Scopes), func(s string) bool { return s == "openid" }),
 		Algs:   resolved.IDTokenAlgs, ClockSkew: time.Duration(*resolved.ClockSkew),
 		NoPKCE:     resolved.PKCE != nil && !*resolved.PKCE,
 		Parameters: make(url.Values), Now: now,
+	}
+	if p.published, err = config.publicKeys(keys); err != nil {
+		return nil, err
 	}
 	for name, value := range resolved.AuthorizationParams {
 		p.client.Parameters.Set(name, value)
@@ -140,8 +151,12 @@ func (p *Provider) resolve() (Provider, error) {
 		}
 		r.JWKS = document
 	}
-	if _, err := expand(r.ClientSecret); err != nil {
+	secret, err := expand(r.ClientSecret)
+	if err != nil {
 		return r, fmt.Errorf("client_secret: %w", err)
+	}
+	if r.ClientAuth == "client_secret_jwt" && len(secret) < provider.MinSecret {
+		return r, fmt.Errorf("client_auth client_secret_jwt needs a client_secret of at least %d bytes", provider.MinSecret)
 	}
 	r.AuthorizationParams = make(map[string]string, len(p.AuthorizationParams))
 	for name, value := range p.AuthorizationParams {
@@ -167,7 +182,8 @@ func (p *Provider) addresses() []named {
 		{"issuer", &p.Issuer}, {"configuration_url", &p.ConfigurationURL},
 		{"authorization_endpoint", &p.AuthorizationEndpoint}, {"token_endpoint", &p.TokenEndpoint},
 		{"userinfo_endpoint", &p.UserinfoEndpoint}, {"jwks_uri", &p.JWKSURI}, {"end_session_endpoint", &p.EndSessionEndpoint},
-		{"revocation_endpoint", &p.RevocationEndpoint},
+		{"revocation_endpoint", &p.RevocationEndpoint}, {"introspection_endpoint", &p.IntrospectionEndpoint},
+		{"pushed_authorization_request_endpoint", &p.PushedAuthorizationRequestEndpoint},
 	}
 }
 
@@ -257,14 +273,8 @@ func (p *Provider) check() error {
 			return fmt.Errorf("jwks: %w", err)
 		}
 	}
-	if p.ClientAuth != "" {
-		needsSecret, known := provider.AuthMethodNeedsSecret(p.ClientAuth)
-		if !known {
-			return fmt.Errorf("client_auth: %q is none of %s", p.ClientAuth, strings.Join(provider.AuthMethods(), ", "))
-		}
-		if needsSecret && p.ClientSecret == "" {
-			return fmt.Errorf("client_auth %s needs a client_secret", p.ClientAuth)
-		}
+	if err := p.checkClientAuth(); err != nil {
+		return err
 	}
 	for _, alg := range p.IDTokenAlgs {
 		if !provider.KnownAlgorithm(alg) {

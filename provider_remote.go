@@ -24,7 +24,9 @@ func (p *Provider) remote(now func() time.Time) (provider.RemoteConfig, string, 
 		Issuer: p.Issuer, ConfigurationURL: p.ConfigurationURL,
 		Endpoints: provider.Endpoints{
 			Authorization: p.AuthorizationEndpoint, Token: p.TokenEndpoint, Userinfo: p.UserinfoEndpoint,
-			JWKS: p.JWKSURI, EndSession: p.EndSessionEndpoint, Revocation: p.RevocationEndpoint,
+			JWKS: p.JWKSURI, EndSession: p.EndSessionEndpoint,
+			Revocation: p.RevocationEndpoint, Introspection: p.IntrospectionEndpoint,
+			Pushed: p.PushedAuthorizationRequestEndpoint,
 		},
 		JWKS: []byte(p.JWKS), Insecure: p.Insecure, Timeout: time.Duration(p.Timeout), Now: now,
 		Proxy: http.ProxyFromEnvironment,
@@ -40,10 +42,15 @@ func (p *Provider) remote(now func() time.Time) (provider.RemoteConfig, string, 
 	if err != nil {
 		return c, "", err
 	}
+	if c.MTLS = p.ClientAuth == provider.MTLS; c.MTLS {
+		if files.Certificate, files.PrivateKey, err = p.clientCertificate(); err != nil {
+			return c, "", err
+		}
+	}
 	if c.TLS, err = files.config(); err != nil {
 		return c, "", err
 	}
-	inputs, err := json.Marshal([]any{c.Issuer, c.ConfigurationURL, c.Endpoints, p.JWKS, c.Insecure, c.Timeout, p.Proxy, files})
+	inputs, err := json.Marshal([]any{c.Issuer, c.ConfigurationURL, c.Endpoints, p.JWKS, c.Insecure, c.Timeout, p.Proxy, files, c.MTLS})
 	if err != nil {
 		return c, "", err
 	}
@@ -99,7 +106,9 @@ func (f tlsFiles) config() (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tls client_certificate: %w", err)
 		}
-		config.Certificates = []tls.Certificate{pair}
+		// Go by itself would keep it back where the provider names authorities and
+		// its own is none of them, as with one that is self-signed.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	return config, nil
 }

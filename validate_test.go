@@ -3,6 +3,7 @@ package oidcrp
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -116,12 +118,20 @@ func operatorsFiles(t *testing.T) (folder string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, other, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := json.Marshal(jose.JSONWebKey{Key: other, KeyID: "next"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	inPEM := func(kind string, data []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}))
 	}
 	for name, text := range map[string]string{
 		"ca.pem": inPEM("CERTIFICATE", certificate), "cert.pem": inPEM("CERTIFICATE", certificate), "key.pem": inPEM("PRIVATE KEY", private),
-		"empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
+		"next.jwk": string(next), "empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
 		"unclosed/error.html": `{{define "content"}}{{if .Message}}`, "unknown/confirm.html": `{{define "content"}}{{.Password}}{{end}}`,
 	} {
 		path := filepath.Join(folder, filepath.FromSlash(name))
@@ -134,7 +144,7 @@ func operatorsFiles(t *testing.T) (folder string) {
 	}
 	for name, value := range map[string]string{
 		"FILES": filepath.ToSlash(folder), "CLIENT_ID": "rp", "CLIENT_SECRET": "s3cret-of-the-client", "PROXY": "http://user:s3cret@proxy.example.com:3128",
-		"OLD_SECRET": strings.Repeat("an older s3cret ", 3), "HOST": "app.example.com",
+		"OLD_SECRET": strings.Repeat("an older s3cret ", 3), "HOST": "app.example.com", "KEY": inPEM("PRIVATE KEY", private),
 	} {
 		t.Setenv("OIDC_"+name, value)
 	}
@@ -265,7 +275,28 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 		{"keys from a file that is not there", `{"jwks": "{file.not/there}"}`, "jwks: {file.not/there} is empty or cannot be read"},
 		{"client_secret_basic without a secret", `{"client_secret": "", "client_auth": "client_secret_basic"}`, "client_auth client_secret_basic needs a client_secret"},
 		{"client_secret_post without a secret", `{"client_secret": "", "client_auth": "client_secret_post"}`, "client_auth client_secret_post needs a client_secret"},
-		{"a client authentication of a later issue", `{"client_auth": "private_key_jwt"}`, `client_auth: "private_key_jwt" is none of`},
+		{"an unknown client authentication", `{"client_auth": "private_key"}`, `client_auth: "private_key" is none of`},
+		{"client_secret_jwt without a secret", `{"client_secret": "", "client_auth": "client_secret_jwt"}`, "client_auth client_secret_jwt needs a client_secret"},
+		{"client_secret_jwt with a short secret", `{"client_auth": "client_secret_jwt"}`, "client_auth client_secret_jwt needs a client_secret of at least 32 bytes"},
+		{"private_key_jwt without a key", `{"client_auth": "private_key_jwt"}`, "client_auth private_key_jwt needs a key"},
+		{"keys without private_key_jwt", `{"client_keys": ["{env.OIDC_FILES}/key.pem"]}`, "client_keys: are for client_auth private_key_jwt"},
+		{"a key file that is not there", `{"client_auth": "private_key_jwt", "client_keys": ["{env.OIDC_FILES}/key.pem", "{env.OIDC_FILES}/s3cret.pem"]}`, "client_auth: key 2: is neither PEM nor a JSON Web Key, and read as the name of a file: "},
+		{"a key file that is empty", `{"client_auth": "private_key_jwt", "client_keys": ["{env.OIDC_FILES}/empty.pem"]}`, "client_auth: key 1: the file is empty"},
+		{"a key in a variable that is not set", `{"client_auth": "private_key_jwt", "client_keys": ["{env.OIDC_NOT_SET}"]}`, "client_auth: key 1: {env.OIDC_NOT_SET} is empty or cannot be read"},
+		{"a key in some other form", `{"client_auth": "private_key_jwt", "client_keys": ["{env.OIDC_OLD_SECRET}"]}`, "client_auth: key 1: is neither PEM nor"},
+		{"a certificate as a key", `{"client_auth": "private_key_jwt", "client_keys": ["{env.OIDC_FILES}/cert.pem"]}`, "client_auth: key 1: holds no private key for signatures"},
+		{"the same key twice", `{"client_auth": "private_key_jwt", "client_keys": ["{env.OIDC_FILES}/key.pem", "{env.OIDC_KEY}"]}`, "client_auth: key 2: another key has the same kid"},
+		{"an unknown audience", `{"client_auth": "private_key_jwt", "client_keys": ["{env.OIDC_FILES}/key.pem"], "client_assertion_audience": "https://op.example"}`, `client_assertion_audience: "https://op.example" is none of issuer, token_endpoint`},
+		{"an audience of nothing", `{"client_assertion_audience": "issuer"}`, "client_assertion_audience: is for"},
+		{"tls_client_auth without a certificate", `{"client_auth": "tls_client_auth"}`, "client_auth tls_client_auth needs a certificate and its key"},
+		{"tls_client_auth without its key", `{"client_auth": "tls_client_auth", "client_certificate": "{env.OIDC_FILES}/cert.pem"}`, "client_auth tls_client_auth needs a certificate and its key"},
+		{"tls_client_auth with the key alone as certificate", `{"client_auth": "tls_client_auth", "client_certificate": "{env.OIDC_FILES}/key.pem", "client_certificate_key": "{env.OIDC_FILES}/key.pem"}`, "client_auth: the certificate: "},
+		{"tls_client_auth with a file that is not there", `{"client_auth": "tls_client_auth", "client_certificate": "{env.OIDC_FILES}/s3cret.pem", "client_certificate_key": "{env.OIDC_FILES}/key.pem"}`, "client_auth: the certificate: is neither"},
+		{"a certificate without tls_client_auth", `{"client_certificate": "{env.OIDC_FILES}/cert.pem"}`, "client_certificate: is for client_auth tls_client_auth"},
+		{"two certificates", `{"client_auth": "tls_client_auth", "client_certificate": "{env.OIDC_FILES}/cert.pem", "client_certificate_key": "{env.OIDC_FILES}/key.pem", "tls": {"client_certificate": "{env.OIDC_FILES}/cert.pem", "client_key": "{env.OIDC_FILES}/key.pem"}}`, "client_auth tls_client_auth and tls client_certificate exclude each other"},
+		{"a revocation endpoint that is plain http", `{"revocation_endpoint": "http://op.example/revoke"}`, "revocation_endpoint: "},
+		{"an introspection endpoint without a host", `{"introspection_endpoint": "/introspect"}`, "introspection_endpoint: "},
+		{"an endpoint for pushed requests that is plain http", `{"pushed_authorization_request_endpoint": "http://op.example/par"}`, "pushed_authorization_request_endpoint: "},
 		{"HS256 without a secret", `{"client_secret": "", "id_token_algs": ["HS256"]}`, "id_token_algs: HS256 needs a client_secret"},
 		{"no signature", `{"id_token_algs": ["none"]}`, `id_token_algs: "none" is not known`},
 		{"a parameter that is ours", `{"authorization_params": {"redirect_uri": "https://evil.example"}}`, "authorization_params: redirect_uri is set by the login itself"},

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -42,6 +43,8 @@ type provider struct {
 	issuer  string
 	rpBases []string
 	process *process
+	env     []string // more of its environment
+	tls     *authority
 	tokens  []token // those of earlier processes of this provider
 }
 
@@ -58,7 +61,7 @@ func newProvider(t testing.TB, kind string, rpBases ...string) *provider {
 // new signing keys and knows no sessions.
 func (p *provider) start(t testing.TB) {
 	t.Helper()
-	env := []string{fmt.Sprintf("PORT=%d", p.port), "RP_BASES=" + strings.Join(p.rpBases, " ")}
+	env := append([]string{fmt.Sprintf("PORT=%d", p.port), "RP_BASES=" + strings.Join(p.rpBases, " ")}, p.env...)
 	switch p.kind {
 	case oidcProvider:
 		node, err := exec.LookPath("node")
@@ -77,13 +80,21 @@ func (p *provider) start(t testing.TB) {
 		if !p.process.running() {
 			t.Fatalf("%s has ended:\n%s", p.kind, p.process.log.tail(20))
 		}
-		r, err := http.Get(p.issuer + "/.well-known/openid-configuration")
+		r, err := p.client().Get(p.issuer + "/.well-known/openid-configuration")
 		if err != nil {
 			return false
 		}
 		_ = r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
+}
+
+// client asks the provider for what tests may know.
+func (p *provider) client() *http.Client {
+	if p.tls == nil {
+		return http.DefaultClient
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.tls.pool()}, DisableKeepAlives: true}}
 }
 
 // stop ends the provider's process; its port stays reserved.
@@ -114,7 +125,7 @@ func (p *provider) handedOut(t testing.TB) []token {
 
 func (p *provider) ask(t testing.TB, path string, answer any) {
 	t.Helper()
-	r, err := http.Get(p.issuer + path)
+	r, err := p.client().Get(p.issuer + path)
 	if err != nil {
 		t.Fatalf("%s does not answer: %v", p.kind, err)
 	}

@@ -93,6 +93,9 @@ func (w *world) startCaddy(s site) {
 func (w *world) roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(w.root)
+	if w.op.tls != nil {
+		pool.AddCert(w.op.tls.certificate)
+	}
 	return pool
 }
 

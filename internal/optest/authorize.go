@@ -14,8 +14,11 @@ import (
 // authorize is the authorization endpoint (Core section 3.1.2). A request that
 // the OpenID Foundation's suite stops at gets a page and no redirect.
 func (p *Provider) authorize(req Request, lies *Lies) answer {
-	q := req.Params()
-	if problem := p.checkAuthorization(q, req.URL.RawQuery); problem != "" {
+	q, problem := p.pulled(req.Params())
+	if problem == "" {
+		problem = p.checkAuthorization(q, req.URL.RawQuery)
+	}
+	if problem != "" {
 		return page(http.StatusBadRequest, problem)
 	}
 	if lies.Keys.RotateEachLogin {

@@ -1,6 +1,7 @@
 package optest
 
 import (
+	"bytes"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -19,8 +20,12 @@ type Client struct {
 	// OldSecrets still work: a rotation in its overlap (X39).
 	OldSecrets []string
 	// Auth is the one method that works: client_secret_basic,
-	// client_secret_post, client_secret_jwt, private_key_jwt or none.
+	// client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or
+	// none.
 	Auth string
+	// Certificate is that of tls_client_auth, of whatever authority, in DER; it
+	// needs the option TLS.
+	Certificate []byte
 	// Key is the public key of private_key_jwt, anything that go-jose verifies with.
 	Key any
 	// RedirectURIs and PostLogoutURIs are compared byte for byte.
@@ -91,6 +96,9 @@ func (p *Provider) authenticate(req Request) *answer {
 		}
 		used = method
 	}
+	if c.Auth == "tls_client_auth" && used == "none" {
+		used = c.Auth // it says who it is just as a public client does
+	}
 	if used != c.Auth && (used != "assertion" || !strings.HasSuffix(c.Auth, "_jwt")) {
 		return wrong("%s is used, %s is registered", used, c.Auth)
 	}
@@ -102,6 +110,11 @@ func (p *Provider) authenticate(req Request) *answer {
 	case "client_secret_post":
 		if form.Get("client_id") != c.ID || !slices.Contains(c.secrets(), form.Get("client_secret")) {
 			return wrong("wrong client_id or client_secret in the form")
+		}
+	case "tls_client_auth":
+		tls := req.raw.TLS
+		if form.Get("client_id") != c.ID || tls == nil || len(tls.PeerCertificates) == 0 || !bytes.Equal(tls.PeerCertificates[0].Raw, c.Certificate) {
+			return wrong("no client_id, or not the client's certificate")
 		}
 	case "none":
 		if form.Get("client_id") != c.ID {

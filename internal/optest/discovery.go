@@ -33,8 +33,11 @@ func (p *Provider) metadata() map[string]any {
 	if p.conf.promiseIss {
 		m["authorization_response_iss_parameter_supported"] = true
 	}
+	if p.conf.pushed {
+		m["require_pushed_authorization_requests"] = true
+	}
 	for e := Discovery; e < endpoints; e++ {
-		if doors[e].member != "" {
+		if doors[e].member != "" && p.urls[e] != "" {
 			m[doors[e].member] = p.urls[e]
 		}
 	}

@@ -38,6 +38,7 @@
 //	S02   PKCE is always used                S03   one redemption for each state
 //	S20   assertions of clients (as C00j)    S24   an endpoint's query is kept
 //	X06   a code is never tried twice        I5    secrets where none belong
+//	F01   pushed requests, where required
 //
 // # Lies and their rows
 //
@@ -70,5 +71,5 @@
 //
 // The rest of S01–S32 (S05, S22, S23, S25–S32) is about what the relying party
 // says to browsers; no provider sees it. Not offered: encrypted tokens (use
-// IDToken.Compact), PAR, DPoP, mutual TLS, introspection and revocation.
+// IDToken.Compact), DPoP, introspection and revocation.
 package optest

@@ -14,6 +14,7 @@ const (
 	UserInfo
 	JWKS
 	EndSession
+	PushedRequest
 
 	endpoints // how many there are
 )
@@ -39,6 +40,8 @@ var doors = [endpoints]struct {
 	UserInfo:   {"userinfo", "userinfo_endpoint", "/userinfo", []string{"GET", "POST"}},
 	JWKS:       {"jwks", "jwks_uri", "/jwks", []string{"GET"}},
 	EndSession: {"end_session", "end_session_endpoint", "/end_session", []string{"GET", "POST"}},
+	// Served where the option PushedRequests is given.
+	PushedRequest: {"pushed request", "pushed_authorization_request_endpoint", "/par", []string{"POST"}},
 }
 
 const (

@@ -14,6 +14,9 @@ type Lies struct {
 	// Discovery edits the metadata.
 	Discovery func(metadata map[string]any)
 
+	// Pushed edits the answer to a pushed request.
+	Pushed func(response map[string]any)
+
 	Authorization AuthorizationLies
 
 	// Token edits the token response, also that of a refresh.

@@ -17,6 +17,7 @@ type config struct {
 	claimsInIDToken       bool
 	promiseIss, needPKCE  bool
 	refreshTokens         bool
+	pushed                bool
 	keyring               int
 	client                Client
 	idTokenLife, codeLife time.Duration
@@ -92,6 +93,9 @@ func NoPKCE() Option { return func(c *config) { c.needPKCE = false } }
 
 // RefreshTokens issues one with every code, asked for offline_access or not.
 func RefreshTokens() Option { return func(c *config) { c.refreshTokens = true } }
+
+// PushedRequests requires them (RFC 9126), and says so in the metadata.
+func PushedRequests() Option { return func(c *config) { c.pushed = true } }
 
 // Keyring chooses the key material. Keys are shared by all tests of a process;
 // of several providers in one test each has its own ring by itself.

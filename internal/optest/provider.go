@@ -35,6 +35,8 @@ type Provider struct {
 	shown   []int     // generations in the key set
 	grants  grants
 	record  record
+	// requests are those that were pushed.
+	requests map[string]pushedRequest
 }
 
 // New starts a provider that ends with the test. Violations that the test has
@@ -52,6 +54,7 @@ func New(t testing.TB, opts ...Option) *Provider {
 		t: t, conf: conf, done: make(chan struct{}),
 		client: conf.client.clone(), users: people(), since: conf.now(),
 		shown: []int{0}, grants: newGrants(), record: newRecord(),
+		requests: map[string]pushedRequest{},
 	}
 	p.SignIn("alice")
 	p.listen()
@@ -67,6 +70,9 @@ func (p *Provider) place() {
 	base := strings.TrimSuffix(p.conf.path, "/")
 	p.paths = make(map[string]Endpoint, endpoints)
 	for e := Discovery; e < endpoints; e++ {
+		if e == PushedRequest && !p.conf.pushed {
+			continue
+		}
 		path := base + doors[e].path
 		if p.conf.randomPaths && e != Discovery {
 			path += "-" + rand.Text()
@@ -155,6 +161,8 @@ func (p *Provider) answer(req Request, lies *Lies) answer {
 		return p.token(req, lies)
 	case UserInfo:
 		return p.userinfo(req, lies)
+	case PushedRequest:
+		return p.pushed(req, lies)
 	default:
 		return p.endSession(req, lies)
 	}

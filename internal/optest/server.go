@@ -87,7 +87,7 @@ func (p *Provider) Start() {
 		// StartTLS puts in a certificate of its own, preferred for clients that
 		// name no server; the hook gives ours to everybody.
 		s.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			c := &tls.Config{GetCertificate: p.server.cert.get, NextProtos: []string{"http/1.1"}}
+			c := &tls.Config{GetCertificate: p.server.cert.get, ClientAuth: tls.RequestClientCert, ClientCAs: CAPool(), NextProtos: []string{"http/1.1"}}
 			if p.conf.http2 {
 				c.NextProtos = []string{"h2", "http/1.1"}
 			}

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +15,11 @@ import (
 // request is ours, by whatever method, and refuses answers that are not what
 // the specifications say before x/oauth2 reads them more leniently.
 type backChannel struct {
-	base     http.RoundTripper
-	prove    clientAuth
-	clientID string
-	secret   string
+	base  http.RoundTripper
+	prove clientAuth
+	proof proof
+	// tokens: it is the token endpoint that is asked, by x/oauth2.
+	tokens bool
 }
 
 func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -31,7 +33,12 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	request = request.Clone(request.Context())
-	b.prove(request.Header, form, b.clientID, b.secret)
+	if b.tokens {
+		form.Del("client_id") // x/oauth2 adds it always; the method knows better
+	}
+	if err := b.prove(&b.proof, request.Header, form); err != nil {
+		return nil, err
+	}
 	request.Header.Set("Accept", "application/json")
 	encoded := form.Encode()
 	request.Body = io.NopCloser(strings.NewReader(encoded))
@@ -49,7 +56,7 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(answer))
-	if response.StatusCode/100 == 2 && request.Context().Value(untokened{}) == nil {
+	if b.tokens && response.StatusCode/100 == 2 {
 		if err := checkAnswer(response.StatusCode, answer); err != nil {
 			return nil, err
 		}
@@ -57,6 +64,71 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 		response.Header.Set("Content-Type", "application/json")
 	}
 	return response, nil
+}
+
+// post sends a form to an endpoint of the provider and proves that it is ours:
+// for all calls that x/oauth2 has no function for. The answer is bounded, and
+// what it means is for the caller to say; the error is about one that could not
+// be had, and holds nothing of the form.
+func (c *Client) post(ctx context.Context, endpoint string, form url.Values) (status int, body []byte, err error) {
+	metadata, err := c.Remote.Metadata(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	client, _, err := c.channel(metadata, false)
+	if err != nil {
+		return 0, nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, nil, errors.New("the endpoint is not a URL")
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, fmt.Errorf("post to %s: %w", withoutQuery(request.URL), bare(err))
+	}
+	defer response.Body.Close()
+	if body, err = readAll(response); err != nil {
+		return 0, nil, fmt.Errorf("post to %s: %w", withoutQuery(request.URL), err)
+	}
+	return response.StatusCode, body, nil
+}
+
+// backChannel is the client for x/oauth2's calls of the token endpoint.
+func (c *Client) backChannel(metadata *Metadata) (client *http.Client, method string, err error) {
+	return c.channel(metadata, true)
+}
+
+func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, method string, err error) {
+	secret, err := c.secret()
+	if err != nil {
+		return nil, "", err
+	}
+	if method, err = chooseAuth(c.AuthMethod, secret != "", metadata.AuthMethods); err != nil {
+		return nil, "", err
+	}
+	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now}
+	if c.AssertTokenEndpoint {
+		p.audience = metadata.TokenEndpoint
+	}
+	if len(c.Keys) > 0 {
+		p.key = c.Keys[0]
+	}
+	own := *c.Remote.client
+	own.Transport = &backChannel{own.Transport, clientAuths[method].prove, p, tokens}
+	return &own, method, nil
+}
+
+func (c *Client) secret() (string, error) {
+	if c.Secret == nil {
+		return "", nil
+	}
+	secret, err := c.Secret()
+	if err != nil {
+		return "", fmt.Errorf("read the client secret: %w", err)
+	}
+	return secret, nil
 }
 
 // errAnswer marks an answer of the token endpoint that claims success and is

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"time"
@@ -20,12 +19,16 @@ type Client struct {
 	ClientID   string
 	Secret     func() (string, error) // asked at each use; nil for none
 	AuthMethod string                 // empty: what discovery offers
-	Scopes     []string               // without openid, which is always there
-	Algs       []string               // of ID tokens; empty: see algorithms
-	ClockSkew  time.Duration
-	NoPKCE     bool
-	Parameters url.Values // fixed ones for authorization requests
-	Now        func() time.Time
+	Keys       []*ClientKey           // of ours: the first signs, all are published
+	// AssertTokenEndpoint: assertions are addressed to the token endpoint, as
+	// RFC 7523 3 has it, and not to the issuer, as what came after it.
+	AssertTokenEndpoint bool
+	Scopes              []string // without openid, which is always there
+	Algs                []string // of ID tokens; empty: see algorithms
+	ClockSkew           time.Duration
+	NoPKCE              bool
+	Parameters          url.Values // fixed ones for authorization requests
+	Now                 func() time.Time
 }
 
 // Login is what an authorization request and its answer have in common.
@@ -69,6 +72,9 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 				options = append(options, oauth2.SetAuthURLParam(name, values[0]))
 			}
 		}
+	}
+	if metadata.Pushed {
+		return c.push(ctx, metadata, config, login.State, options)
 	}
 	return config.AuthCodeURL(login.State, options...), nil
 }
@@ -120,30 +126,6 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	return tokens, nil
 }
 
-func (c *Client) backChannel(metadata *Metadata) (client *http.Client, method string, err error) {
-	secret, err := c.secret()
-	if err != nil {
-		return nil, "", err
-	}
-	if method, err = chooseAuth(c.AuthMethod, secret != "", metadata.AuthMethods); err != nil {
-		return nil, "", err
-	}
-	own := *c.Remote.client
-	own.Transport = &backChannel{own.Transport, clientAuths[method].prove, c.ClientID, secret}
-	return &own, method, nil
-}
-
-func (c *Client) secret() (string, error) {
-	if c.Secret == nil {
-		return "", nil
-	}
-	secret, err := c.Secret()
-	if err != nil {
-		return "", fmt.Errorf("read the client secret: %w", err)
-	}
-	return secret, nil
-}
-
 // exchangeError tells what the token endpoint said without repeating what it
 // sent: an answer can hold a token.
 func exchangeError(err error, method string) error {
@@ -164,7 +146,7 @@ func adviceFor(code, method string) string {
 	case code == "invalid_client" && method == "none":
 		return " (no client_secret is configured, so this client is a public one; the provider may want a secret)"
 	case code == "invalid_client":
-		return " (authenticated with " + method + "; check client_id, client_secret and client_auth)"
+		return " (authenticated with " + method + "; check client_id, client_auth and its secret, key or certificate)"
 	case code == "invalid_grant":
 		return " (the code was spent, too old, or for another redirect URI)"
 	}

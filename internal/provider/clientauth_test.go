@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestClientSecretBasicEncodesItsParts(t *testing.T) {
@@ -25,7 +26,9 @@ func TestClientSecretBasicEncodesItsParts(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			header, form := http.Header{}, url.Values{"client_id": {tc.id}, "code": {"c"}}
-			basic(header, form, tc.id, tc.secret)
+			if err := basic(&proof{clientID: tc.id, secret: tc.secret}, header, form); err != nil {
+				t.Fatal(err)
+			}
 			encoded, _ := strings.CutPrefix(header.Get("Authorization"), "Basic ")
 			got, err := base64.StdEncoding.DecodeString(encoded)
 			if err != nil || string(got) != tc.want {
@@ -43,21 +46,32 @@ func TestClientSecretBasicEncodesItsParts(t *testing.T) {
 
 func TestOneMethodAtATime(t *testing.T) {
 	t.Parallel()
-	for method, want := range map[string]struct{ header, id, secret bool }{
-		"client_secret_basic": {true, false, false},
-		"client_secret_post":  {false, true, true},
-		"none":                {false, true, false},
+	keys, err := ParseClientKeys(pemOf(t, newKey(t, "P-256")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for method, want := range map[string]struct{ header, id, secret, assertion bool }{
+		"client_secret_basic": {header: true},
+		"client_secret_post":  {id: true, secret: true},
+		"client_secret_jwt":   {id: true, assertion: true},
+		"private_key_jwt":     {id: true, assertion: true},
+		"tls_client_auth":     {id: true},
+		"none":                {id: true},
 	} {
-		header, form := http.Header{}, url.Values{"client_id": {"client"}, "code": {"c"}, "code_verifier": {"v"}}
-		clientAuths[method].prove(header, form, "client", "secret")
-		if (header.Get("Authorization") != "") != want.header || form.Has("client_id") != want.id || form.Has("client_secret") != want.secret {
+		header, form := http.Header{}, url.Values{"code": {"c"}, "code_verifier": {"v"}}
+		p := &proof{clientID: "client", secret: strings.Repeat("secret", 6), key: keys[0], audience: "https://op.test", now: time.Now}
+		if err := clientAuths[method].prove(p, header, form); err != nil {
+			t.Errorf("%s: %v", method, err)
+		}
+		if (header.Get("Authorization") != "") != want.header || form.Has("client_id") != want.id || form.Has("client_secret") != want.secret ||
+			form.Has("client_assertion") != want.assertion || form.Has("client_assertion_type") != want.assertion {
 			t.Errorf("%s: header %v, form %v", method, header, form)
 		}
 		if form.Get("code") != "c" || form.Get("code_verifier") != "v" || len(header) > 1 {
 			t.Errorf("%s changed the rest: %v, %v", method, header, form)
 		}
 	}
-	if got := AuthMethods(); !slices.Equal(got, []string{"client_secret_basic", "client_secret_post", "none"}) {
+	if got := AuthMethods(); !slices.Equal(got, []string{"client_secret_basic", "client_secret_jwt", "client_secret_post", "none", "private_key_jwt", "tls_client_auth"}) {
 		t.Errorf("methods %q, of which this test knows less", got)
 	}
 }
@@ -76,6 +90,9 @@ func TestChoosingAMethod(t *testing.T) {
 		{"an empty list", "", true, []string{}, basic},
 		{"both are offered", "", true, []string{post, basic}, basic},
 		{"post alone", "", true, []string{"private_key_jwt", post}, post},
+		{"an assertion alone", "", true, []string{"private_key_jwt", "client_secret_jwt"}, "client_secret_jwt"},
+		{"an assertion is the last choice", "", true, []string{"client_secret_jwt", post}, post},
+		{"a key is configured", "private_key_jwt", false, []string{basic}, "private_key_jwt"},
 		{"none that is known", "", true, []string{"private_key_jwt", "tls_client_auth"}, ""},
 		{"none alone, with a secret", "", true, []string{none}, ""},
 		{"no secret", "", false, []string{basic, post}, none},
@@ -94,13 +111,19 @@ func TestChoosingAMethod(t *testing.T) {
 	}
 }
 
-func TestMethodsThatNeedTheSecret(t *testing.T) {
+func TestWhatMethodsNeed(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string][2]bool{
-		"client_secret_basic": {true, true}, "client_secret_post": {true, true}, "none": {false, true}, "private_key": {false, false}, "": {false, false},
+	type answer struct {
+		needs       Need
+		asserts, ok bool
+	}
+	for name, want := range map[string]answer{
+		"client_secret_basic": {NeedsSecret, false, true}, "client_secret_post": {NeedsSecret, false, true}, "none": {NeedsNothing, false, true},
+		"client_secret_jwt": {NeedsSecret, true, true}, "private_key_jwt": {NeedsKey, true, true}, "tls_client_auth": {NeedsCertificate, false, true},
+		"private_key": {}, "": {},
 	} {
-		if needs, ok := AuthMethodNeedsSecret(name); needs != want[0] || ok != want[1] {
-			t.Errorf("%q: needs %v, known %v", name, needs, ok)
+		if needs, asserts, ok := AuthMethod(name); (answer{needs, asserts, ok}) != want {
+			t.Errorf("%q: needs %v, asserts %v, known %v", name, needs, asserts, ok)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 // errors of this package wrap one of these, or are Unavailable. None of them
 // holds a token, a code or a secret.
 var (
+	// ErrPush: the provider refused a pushed authorization request.
+	ErrPush = errors.New("the provider did not take the pushed authorization request")
 	// ErrExchange: the token endpoint did not trade the code.
 	ErrExchange = errors.New("the token endpoint did not trade the code")
 	// ErrToken: the ID token, or the answer that carried it, failed a check.

@@ -18,17 +18,26 @@ type Metadata struct {
 	UserinfoEndpoint      string
 	JWKSURI               string
 	EndSessionEndpoint    string
-	RevocationEndpoint    string
+	RevocationEndpoint    string // RFC 7009
+	IntrospectionEndpoint string // RFC 7662
+	PushedEndpoint        string // pushed_authorization_request_endpoint, RFC 9126
 
 	IDTokenAlgs []string // id_token_signing_alg_values_supported
 	AuthMethods []string // token_endpoint_auth_methods_supported
+	AuthAlgs    []string // token_endpoint_auth_signing_alg_values_supported
+	// Pushed: authorization requests are pushed, since the provider requires it
+	// or the configuration names the endpoint.
+	Pushed bool
 	// IssParameter: authorization responses carry iss (RFC 9207).
 	IssParameter bool
+
+	aliases Endpoints // mtls_endpoint_aliases, see useAliases
 }
 
 // Endpoints are addresses that take the place of discovered ones, each alone.
 type Endpoints struct {
-	Authorization, Token, Userinfo, JWKS, EndSession, Revocation string
+	Authorization, Token, Userinfo, JWKS, EndSession string
+	Revocation, Introspection, Pushed                string
 }
 
 // WellKnown is what is added to an issuer to find its metadata (Discovery 4).
@@ -58,6 +67,9 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 		"jwks_uri":               &m.JWKSURI,
 		"end_session_endpoint":   &m.EndSessionEndpoint,
 		"revocation_endpoint":    &m.RevocationEndpoint,
+		"introspection_endpoint": &m.IntrospectionEndpoint,
+
+		"pushed_authorization_request_endpoint": &m.PushedEndpoint,
 	} {
 		*field, err = o.text(name)
 		errs = append(errs, err)
@@ -65,6 +77,11 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 	m.IDTokenAlgs, err = o.texts("id_token_signing_alg_values_supported", false)
 	errs = append(errs, err)
 	m.AuthMethods, err = o.texts("token_endpoint_auth_methods_supported", false)
+	errs = append(errs, err)
+	m.AuthAlgs, err = o.texts("token_endpoint_auth_signing_alg_values_supported", false)
+	errs = append(errs, err)
+	m.Pushed = string(o["require_pushed_authorization_requests"]) == "true"
+	m.aliases, err = parseAliases(o)
 	errs = append(errs, err)
 	responseTypes, err := o.texts("response_types_supported", false)
 	errs = append(errs, err)
@@ -100,6 +117,36 @@ func checkIssuer(got, issuer, configurationURL string) error {
 	return fmt.Errorf("the metadata is of the issuer %q, configured is %q%s", clip(got), issuer, hint)
 }
 
+// parseAliases reads where the endpoints are for a client that shows a
+// certificate (RFC 8705 5). Those that browsers go to are none of them.
+func parseAliases(metadata object) (e Endpoints, err error) {
+	if !metadata.has("mtls_endpoint_aliases") {
+		return e, nil
+	}
+	o, err := parseObject(metadata["mtls_endpoint_aliases"])
+	if err != nil {
+		return e, fmt.Errorf("mtls_endpoint_aliases %w", err)
+	}
+	var errs []error
+	for name, field := range map[string]*string{
+		"token_endpoint":         &e.Token,
+		"userinfo_endpoint":      &e.Userinfo,
+		"revocation_endpoint":    &e.Revocation,
+		"introspection_endpoint": &e.Introspection,
+
+		"pushed_authorization_request_endpoint": &e.Pushed,
+	} {
+		if *field, err = o.text(name); err != nil {
+			errs = append(errs, fmt.Errorf("mtls_endpoint_aliases: %w", err))
+		}
+	}
+	return e, errors.Join(errs...)
+}
+
+// useAliases is for a client that shows a certificate: the other endpoints do
+// not ask for one.
+func (m *Metadata) useAliases() { m.override(m.aliases) }
+
 // override puts configured addresses in the place of discovered ones.
 func (m *Metadata) override(e Endpoints) {
 	for _, pair := range []struct {
@@ -112,6 +159,8 @@ func (m *Metadata) override(e Endpoints) {
 		{&m.JWKSURI, e.JWKS},
 		{&m.EndSessionEndpoint, e.EndSession},
 		{&m.RevocationEndpoint, e.Revocation},
+		{&m.IntrospectionEndpoint, e.Introspection},
+		{&m.PushedEndpoint, e.Pushed},
 	} {
 		if pair.value != "" {
 			*pair.field = pair.value
@@ -132,6 +181,8 @@ func (m *Metadata) check(needKeys, insecure bool) error {
 		{"userinfo_endpoint", m.UserinfoEndpoint, false},
 		{"end_session_endpoint", m.EndSessionEndpoint, false},
 		{"revocation_endpoint", m.RevocationEndpoint, false},
+		{"introspection_endpoint", m.IntrospectionEndpoint, false},
+		{"pushed_authorization_request_endpoint", m.PushedEndpoint, m.Pushed},
 	} {
 		if endpoint.value == "" {
 			if endpoint.needed {

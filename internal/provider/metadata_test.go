@@ -2,9 +2,13 @@ package provider
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTheIssuerIsComparedByteForByte(t *testing.T) {
@@ -149,6 +153,70 @@ func TestOverridesCountAlone(t *testing.T) {
 	}
 }
 
+const aliased = `{"issuer":"https://op.example","authorization_endpoint":"https://op.example/a","token_endpoint":"https://op.example/t",
+	"userinfo_endpoint":"https://op.example/u","jwks_uri":"https://op.example/j","revocation_endpoint":"https://op.example/r",
+	"introspection_endpoint":"https://op.example/i","pushed_authorization_request_endpoint":"https://op.example/p",
+	"require_pushed_authorization_requests":true,"token_endpoint_auth_signing_alg_values_supported":["PS256"],
+	"mtls_endpoint_aliases":{"token_endpoint":"https://mtls.example/t","userinfo_endpoint":"https://mtls.example/u","revocation_endpoint":"https://mtls.example/r",
+	"introspection_endpoint":"https://mtls.example/i","pushed_authorization_request_endpoint":"https://mtls.example/p",
+	"authorization_endpoint":"https://mtls.example/a","jwks_uri":"https://mtls.example/j"}}`
+
+func TestAliasesAreForBackChannels(t *testing.T) {
+	t.Parallel()
+	m, err := parseMetadata([]byte(aliased), "https://op.example", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := func(host string) []string {
+		return []string{m.Issuer + "/a", m.Issuer + "/j", host + "/t", host + "/u", host + "/r", host + "/i", host + "/p"}
+	}
+	got := func() []string {
+		return []string{m.AuthorizationEndpoint, m.JWKSURI, m.TokenEndpoint, m.UserinfoEndpoint, m.RevocationEndpoint, m.IntrospectionEndpoint, m.PushedEndpoint}
+	}
+	if !slices.Equal(got(), places(m.Issuer)) || !m.Pushed || !slices.Equal(m.AuthAlgs, []string{"PS256"}) {
+		t.Errorf("%+v", m)
+	}
+	m.useAliases()
+	if !slices.Equal(got(), places("https://mtls.example")) {
+		t.Errorf("with a certificate: %q", got())
+	}
+	m.aliases.Token = "http://mtls.example/t"
+	if m.useAliases(); m.check(true, false) == nil {
+		t.Error("an alias with plain http passes")
+	}
+	for _, change := range [][2]string{
+		{`"https://mtls.example/t"`, "7"}, {`"mtls_endpoint_aliases":{`, `"mtls_endpoint_aliases":[],"x":{`},
+		{`"mtls_endpoint_aliases":{`, `"mtls_endpoint_aliases":{"token_endpoint":"https://evil.example/t",`},
+		{`"https://op.example/r"`, "7"}, {`"https://op.example/p"`, "[]"},
+	} {
+		if _, err := parseMetadata([]byte(strings.Replace(aliased, change[0], change[1], 1)), "https://op.example", ""); err == nil {
+			t.Errorf("%s passes", change[1])
+		}
+	}
+	for _, value := range []string{`"true"`, "1", "null", "false"} {
+		if m, err := parseMetadata([]byte(strings.Replace(aliased, "requests\":true", "requests\":"+value, 1)), "https://op.example", ""); err == nil && m.Pushed {
+			t.Errorf("requests are pushed because of %s", value)
+		}
+	}
+}
+
+// What is configured counts more than an alias, as more than anything found.
+func TestOverridesCountMoreThanAliases(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, strings.ReplaceAll(aliased, "https://op.example", "http://"+r.Host))
+	}))
+	defer server.Close()
+	for _, mtls := range []bool{false, true} {
+		r := NewRemote(RemoteConfig{Issuer: server.URL, Timeout: time.Minute, Now: time.Now, MTLS: mtls, Endpoints: Endpoints{Userinfo: "https://inner.example/u"}})
+		m, err := r.Metadata(t.Context())
+		r.Close()
+		if err != nil || m.UserinfoEndpoint != "https://inner.example/u" || (m.TokenEndpoint == "https://mtls.example/t") != mtls {
+			t.Errorf("mutual TLS %v: %+v, %v", mtls, m, err)
+		}
+	}
+}
+
 func TestMetadataThatCannotServe(t *testing.T) {
 	t.Parallel()
 	least := Metadata{AuthorizationEndpoint: "https://op.example/a", TokenEndpoint: "https://op.example/t", JWKSURI: "https://op.example/j"}
@@ -166,6 +234,11 @@ func TestMetadataThatCannotServe(t *testing.T) {
 		{"keys over plain http", func(m *Metadata) { m.JWKSURI = "http://op.example/j" }, true, false},
 		{"userinfo over plain http", func(m *Metadata) { m.UserinfoEndpoint = "http://op.example/u" }, true, false},
 		{"logout over plain http", func(m *Metadata) { m.EndSessionEndpoint = "http://op.example/e" }, true, false},
+		{"revocation over plain http", func(m *Metadata) { m.RevocationEndpoint = "http://op.example/r" }, true, false},
+		{"introspection without a host", func(m *Metadata) { m.IntrospectionEndpoint = "/i" }, true, false},
+		{"pushed requests over plain http", func(m *Metadata) { m.PushedEndpoint = "http://op.example/p" }, true, false},
+		{"pushed requests without an endpoint", func(m *Metadata) { m.Pushed = true }, true, false},
+		{"pushed requests", func(m *Metadata) { m.Pushed, m.PushedEndpoint = true, "https://op.example/p" }, true, true},
 		{"logout by a script", func(m *Metadata) { m.EndSessionEndpoint = "javascript:alert(1)" }, true, false},
 	} {
 		m := least

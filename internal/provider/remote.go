@@ -33,8 +33,11 @@ type RemoteConfig struct {
 	Insecure         bool
 	Timeout          time.Duration
 	TLS              *tls.Config
-	Proxy            func(*http.Request) (*url.URL, error)
-	Now              func() time.Time
+	// MTLS: the client proves itself by the certificate in TLS, at the endpoints
+	// that the provider has for that.
+	MTLS  bool
+	Proxy func(*http.Request) (*url.URL, error)
+	Now   func() time.Time
 }
 
 // Remote is what was learned about a provider while running: its metadata and
@@ -52,6 +55,8 @@ type Remote struct {
 	failures int
 	next     time.Time // no attempt before
 	err      error     // of the last attempt
+
+	pushing pause
 }
 
 // NewRemote returns a Remote that has learned nothing yet.
@@ -168,7 +173,13 @@ func (r *Remote) ask() (*Metadata, error) {
 			return nil, err
 		}
 	}
+	if c.MTLS {
+		metadata.useAliases()
+	}
 	metadata.override(c.Endpoints)
+	if c.Endpoints.Pushed != "" {
+		metadata.Pushed = true // why else would it be configured?
+	}
 	if err := metadata.check(len(c.JWKS) == 0, c.Insecure); err != nil {
 		return nil, err
 	}

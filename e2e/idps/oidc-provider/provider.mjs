@@ -2,17 +2,22 @@
 //
 // Environment: PORT; IDP_HOST (host name in the issuer, default localhost); RP_BASES (origins of the relying
 // parties, separated by spaces); RP_IDS (provider ids in their endpoint paths, default "default op a b").
+// RP_JWKS: a file with the relying party's public keys; RP_CERT_CN: the name in its certificate; TLS_CERT, TLS_KEY,
+// TLS_CA: files, serve HTTPS and ask for certificates.
 // It listens on 127.0.0.1 only and keeps everything in memory, so a restart forgets sessions and has new keys.
 //
 // Besides the protocol: GET /_stats counts requests by path, GET /_events tells what happened,
 // GET /_tokens lists every token and code handed out, so that a test can look for them in logs.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import Provider from 'oidc-provider';
 
 const E = process.env;
 const port = Number(E.PORT);
-const issuer = `http://${E.IDP_HOST || 'localhost'}:${port}`;
+const tls = !!E.TLS_CERT;
+const issuer = `${tls ? 'https' : 'http'}://${E.IDP_HOST || 'localhost'}:${port}`;
 const list = (s) => (s || '').split(/\s+/).filter(Boolean);
 const ids = list(E.RP_IDS || 'default op a b');
 const urls = (endpoint) => list(E.RP_BASES).flatMap((base) => ids.map((id) => `${base}/@app/auth/${id}/${endpoint}`));
@@ -28,6 +33,9 @@ const base = {
   post_logout_redirect_uris: urls('signedout'),
 };
 const noSecret = { client_secret: undefined };
+const rpJwks = E.RP_JWKS && JSON.parse(readFileSync(E.RP_JWKS, 'utf8'));
+const byKey = (alg) => rpJwks && { ...noSecret, token_endpoint_auth_method: 'private_key_jwt', token_endpoint_auth_signing_alg: alg, jwks: rpJwks };
+const mtls = tls && { ...noSecret, token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: `CN=${E.RP_CERT_CN}`, tls_client_certificate_bound_access_tokens: true };
 const clients = [
   ['rp', {}],
   ['rp-post', { token_endpoint_auth_method: 'client_secret_post' }],
@@ -36,7 +44,16 @@ const clients = [
   ['rp-es256', { id_token_signed_response_alg: 'ES256' }],
   ['rp-bcl', { backchannel_logout_uri: urls('backchannel-logout')[0], backchannel_logout_session_required: true }],
   ['rp-bcl-nosid', { backchannel_logout_uri: urls('backchannel-logout')[0], backchannel_logout_session_required: false }], // ends all sessions of the user
-].map(([client_id, over]) => defined({ ...base, client_id, client_name: client_id, ...over }));
+  ['rp-jwt', { token_endpoint_auth_method: 'client_secret_jwt', token_endpoint_auth_signing_alg: 'HS256' }],
+  ['rp-pkjwt', byKey('RS256')],
+  ['rp-pkjwt-ps256', byKey('PS256')],
+  ['rp-pkjwt-es256', byKey('ES256')],
+  ['rp-pkjwt-eddsa', byKey('EdDSA')],
+  ['rp-jwks-uri', { ...noSecret, token_endpoint_auth_method: 'private_key_jwt', jwks_uri: urls('jwks')[0] }], // our keys are where we publish them
+  ['rp-par', { require_pushed_authorization_requests: true }],
+  ['rp-mtls', mtls],
+  ['rp-mtls-self', tls && { ...noSecret, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks_uri: urls('jwks')[0] }],
+].filter(([, over]) => over).map(([client_id, over]) => defined({ ...base, client_id, client_name: client_id, ...over }));
 
 function defined(o) { return Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)); }
 
@@ -68,6 +85,14 @@ async function loadExistingGrant({ oidc: { client, session, result } }) {
   return grant;
 }
 
+// Client certificates are those of an authority that we know (RFC 8705 2.1).
+const mTLS = {
+  enabled: true, certificateBoundAccessTokens: true, tlsClientAuth: true, selfSignedTlsClientAuth: true,
+  getCertificate: (ctx) => { const p = ctx.req.socket.getPeerCertificate(); return p?.raw && `-----BEGIN CERTIFICATE-----\n${p.raw.toString('base64')}\n-----END CERTIFICATE-----`; },
+  certificateAuthorized: (ctx) => ctx.req.socket.authorized,
+  certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_subject_dn' && `CN=${ctx.req.socket.getPeerCertificate().subject.CN}` === expected,
+};
+
 const provider = new Provider(issuer, {
   clients,
   jwks: { keys },
@@ -77,13 +102,13 @@ const provider = new Provider(issuer, {
   scopes,
   conformIdTokenClaims: true, // the claims of a scope are in userinfo only
   pkce: { required: () => true },
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
-  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'] },
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none', ...(tls ? ['tls_client_auth', 'self_signed_tls_client_auth'] : [])],
+  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'], clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] },
+  fetch: (url, { dispatcher, ...options } = {}) => globalThis.fetch(url, options), // the library's own way refuses loopback addresses
   ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   loadExistingGrant,
-  fetch: (url, { dispatcher, ...options } = {}) => globalThis.fetch(url, options), // its own dispatcher refuses loopback
-  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true } },
+  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true }, pushedAuthorizationRequests: { enabled: true }, ...(tls && { mTLS }) },
   renderError(ctx, out, error) {
     ctx.type = 'html';
     ctx.body = `<!doctype html><title>error</title><pre id="error">${JSON.stringify(out).replace(/[<&]/g, ' ')}</pre>`;
@@ -112,4 +137,7 @@ provider.use(async (ctx, next) => {
   }
 });
 
-http.createServer(provider.callback()).listen(port, '127.0.0.1');
+const server = tls
+  ? https.createServer({ cert: readFileSync(E.TLS_CERT), key: readFileSync(E.TLS_KEY), ca: readFileSync(E.TLS_CA), requestCert: true, rejectUnauthorized: false }, provider.callback())
+  : http.createServer(provider.callback());
+server.listen(port, '127.0.0.1');

@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// How the site proves who it is to a provider that holds each client to one
+// method and one algorithm.
+func TestAnAssertionOfEveryKindSignsIn(t *testing.T) {
+	t.Parallel()
+	keys := newKeys(t)
+	w := newWorld(t, oidcProvider, site{})
+	w.op.env = []string{"RP_JWKS=" + keys.public}
+	w.op.start(t)
+	for _, secret := range keys.secrets {
+		w.secrets.add("private key", secret)
+	}
+	const secret = "client_secret {env.OIDC_CLIENT_SECRET}\n"
+	running := false
+	for _, tc := range []struct{ client, lines string }{
+		{"rp-post", secret + "client_auth client_secret_post"},
+		{"rp-jwt", secret + "client_auth client_secret_jwt"},
+		{"rp-jwt", secret + "client_auth client_secret_jwt {\naudience token_endpoint\n}"},
+		{"rp-pkjwt", "client_auth private_key_jwt " + keys.pkcs1},
+		{"rp-pkjwt-ps256", "client_auth private_key_jwt " + keys.psJWK},
+		{"rp-pkjwt-es256", "client_auth private_key_jwt {file." + keys.sec1 + "}"},
+		{"rp-pkjwt-es256", "client_auth private_key_jwt " + keys.sec1 + " {\naudience token_endpoint\n}"},
+		{"rp-pkjwt-eddsa", "client_auth private_key_jwt " + keys.ed25519 + " " + keys.sec1},
+		{"rp-jwks-uri", "client_auth private_key_jwt " + keys.sec1 + " " + keys.psJWK},
+	} {
+		s := site{client: tc.client, secret: "-", options: tc.lines}
+		if !running {
+			w.startCaddy(s)
+			running = true
+		} else if err := w.caddy.reload(w.config(s)); err != nil {
+			t.Fatal(err)
+		}
+		b := w.newBrowser()
+		b.signIn("/"+tc.client, "alice").isFor("alice", "/"+tc.client)
+		b.open(logoutPath).signOut()
+	}
+}
+
+// A key is replaced with no login lost: the next one is published beside the
+// present one, then signs. The provider reads our keys where we publish them.
+func TestAKeyIsRotated(t *testing.T) {
+	t.Parallel()
+	keys := newKeys(t)
+	config := func(files ...string) site {
+		return site{client: "rp-jwks-uri", secret: "-", options: "client_auth private_key_jwt " + strings.Join(files, " ")}
+	}
+	w := start(t, oidcProvider, config(keys.sec1, keys.ed25519))
+	w.newBrowser().signIn("/old", "alice").isFor("alice", "/old")
+	if err := w.caddy.reload(w.config(config(keys.ed25519, keys.sec1))); err != nil {
+		t.Fatal(err)
+	}
+	w.newBrowser().signIn("/new", "alice").isFor("alice", "/new")
+	p := w.newBrowser().open("/@app/auth/default/jwks")
+	if p.status != 200 || strings.Count(p.body, `"kid"`) != 2 || strings.Contains(p.body, `"d":`) {
+		t.Errorf("our keys:%s", p)
+	}
+}
+
+func TestAPushedRequestSignsIn(t *testing.T) {
+	t.Parallel()
+	s := site{client: "rp-par"}
+	w := newWorld(t, oidcProvider, s)
+	w.op.start(t)
+	s.options = "pushed_authorization_request_endpoint " + w.op.issuer + "/request"
+	w.startCaddy(s)
+	b := w.newBrowser()
+	form := b.open("/x").asks(w)
+	for _, h := range form.hops {
+		if u := mustParse(h.url); strings.HasPrefix(h.url, w.op.issuer+"/auth?") && (len(u.Query()) != 2 || !u.Query().Has("request_uri") || u.Query().Get("client_id") != "rp-par") {
+			t.Errorf("the browser carries %s", u.RawQuery)
+		}
+	}
+	form.signIn("alice").isFor("alice", "/x")
+	if n := w.op.hits(t, "/request"); n != 1 {
+		t.Errorf("%d requests were pushed", n)
+	}
+	b.open(logoutPath).signOut()
+}
+
+// What a client must push is not taken from the browser.
+func TestARequestThatWasNotPushedIsRefused(t *testing.T) {
+	t.Parallel()
+	w := start(t, oidcProvider, site{client: "rp-par"})
+	w.newBrowser().open("/x").is(403)
+}
+
+func TestACertificateSignsIn(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	serverCertificate, serverKey := a.issue(t, "localhost", x509.ExtKeyUsageServerAuth)
+	certificate, key := a.issue(t, "rp-mtls", x509.ExtKeyUsageClientAuth)
+	_, other := a.issue(t, "somebody-else", x509.ExtKeyUsageClientAuth)
+	w := newWorld(t, oidcProvider, site{})
+	w.op.tls, w.op.issuer = a, strings.Replace(w.op.issuer, "http:", "https:", 1)
+	w.op.env = []string{"TLS_CERT=" + serverCertificate, "TLS_KEY=" + serverKey, "TLS_CA=" + a.file, "RP_CERT_CN=rp-mtls"}
+	w.op.start(t)
+	config := func(certificate, key string) site {
+		return site{client: "rp-mtls", secret: "-", options: fmt.Sprintf("client_auth tls_client_auth %s %s\ntls {\nca %s\n}", certificate, key, a.file)}
+	}
+	w.startCaddy(config(certificate, key))
+	b := w.newBrowser()
+	b.signIn("/x", "alice").isFor("alice", "/x")
+	b.open(logoutPath).signOut()
+	if err := w.caddy.reload(w.config(config(certificate, other))); err == nil {
+		t.Error("a certificate with another's key is taken")
+	}
+	stranger, strangersKey := newAuthority(t).issue(t, "rp-mtls", x509.ExtKeyUsageClientAuth)
+	if err := w.caddy.reload(w.config(config(stranger, strangersKey))); err != nil {
+		t.Fatal(err)
+	}
+	w.newBrowser().signIn("/y", "alice").is(403)
+	// The provider knows one that is self-signed by what we publish.
+	s := config(stranger, strangersKey)
+	s.client = "rp-mtls-self"
+	if err := w.caddy.reload(w.config(s)); err != nil {
+		t.Fatal(err)
+	}
+	w.newBrowser().signIn("/z", "alice").isFor("alice", "/z")
+	text, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.secrets.add("private key", string(text[40:80]))
+}

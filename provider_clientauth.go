@@ -1,0 +1,211 @@
+package oidcrp
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+)
+
+// Whom an assertion is addressed to. The issuer is what FAPI 2 and the update
+// of RFC 7523 want; a token endpoint could be one that an attacker advertises.
+const (
+	audienceIssuer        = "issuer"
+	audienceTokenEndpoint = "token_endpoint"
+)
+
+// parseClientAuth reads the method, and what it proves with.
+func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
+	if !d.NextArg() {
+		return d.Err("client_auth takes one of the methods " + strings.Join(provider.AuthMethods(), ", "))
+	}
+	p.ClientAuth = d.Val()
+	needs, asserts, known := provider.AuthMethod(p.ClientAuth)
+	if !known {
+		return d.Errf("client_auth: unrecognized value '%s'; it is %s", p.ClientAuth, strings.Join(provider.AuthMethods(), " or "))
+	}
+	args := d.RemainingArgs()
+	for i, arg := range args {
+		if arg == "" {
+			return d.Errf("client_auth %s: argument %d is empty", p.ClientAuth, i+1)
+		}
+	}
+	switch {
+	case needs == provider.NeedsKey:
+		if len(args) == 0 {
+			return d.Errf("client_auth %s takes a key, and others to be published beside it", p.ClientAuth)
+		}
+		p.ClientKeys = args
+	case needs == provider.NeedsCertificate:
+		if len(args) != 2 {
+			return d.Errf("client_auth %s takes two arguments, a certificate and its key", p.ClientAuth)
+		}
+		p.ClientCertificate, p.ClientCertificateKey = args[0], args[1]
+	case len(args) > 0:
+		return d.Errf("client_auth %s takes no argument", p.ClientAuth)
+	}
+	seen := make(onceOnly)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		if !asserts {
+			return d.Errf("client_auth %s has no options", p.ClientAuth)
+		}
+		if word != "audience" {
+			return d.Errf("unrecognized option '%s' of client_auth %s", word, p.ClientAuth)
+		}
+		if err := seen.first(d, word); err != nil {
+			return err
+		}
+		if err := oneWord(d, &p.ClientAssertionAudience, audienceIssuer, audienceTokenEndpoint); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkClientAuth refuses a method without what it needs, and what no method
+// needs: it would be taken for protection that is not there.
+func (p *Provider) checkClientAuth() error {
+	needs, asserts, known := provider.AuthMethod(p.ClientAuth)
+	hasCertificate := p.ClientCertificate != "" && p.ClientCertificateKey != ""
+	switch {
+	case p.ClientAuth != "" && !known:
+		return fmt.Errorf("client_auth: %q is none of %s", p.ClientAuth, strings.Join(provider.AuthMethods(), ", "))
+	case needs == provider.NeedsSecret && p.ClientSecret == "":
+		return fmt.Errorf("client_auth %s needs a client_secret", p.ClientAuth)
+	case needs == provider.NeedsKey && len(p.ClientKeys) == 0:
+		return fmt.Errorf("client_auth %s needs a key", p.ClientAuth)
+	case needs == provider.NeedsCertificate && !hasCertificate:
+		return fmt.Errorf("client_auth %s needs a certificate and its key", p.ClientAuth)
+	case needs != provider.NeedsKey && len(p.ClientKeys) > 0:
+		return errors.New("client_keys: are for client_auth private_key_jwt")
+	case needs != provider.NeedsCertificate && p.ClientCertificate+p.ClientCertificateKey != "":
+		return fmt.Errorf("client_certificate: is for client_auth %s", provider.MTLS)
+	case hasCertificate && p.TLS != nil && p.TLS.ClientCertificate != "":
+		return fmt.Errorf("client_auth %s and tls client_certificate exclude each other", provider.MTLS)
+	case p.ClientAssertionAudience == "":
+		return nil
+	case !asserts:
+		return errors.New("client_assertion_audience: is for client_auth client_secret_jwt and private_key_jwt")
+	}
+	return oneOf("client_assertion_audience", p.ClientAssertionAudience, audienceIssuer, audienceTokenEndpoint)
+}
+
+// clientKeys reads the private keys that prove who we are.
+func (p *Provider) clientKeys() (keys []*provider.ClientKey, err error) {
+	kids := make(map[string]bool)
+	for i, written := range p.ClientKeys {
+		text, err := readText(written)
+		if err != nil {
+			return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
+		}
+		some, err := provider.ParseClientKeys(text)
+		if err != nil {
+			return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
+		}
+		for _, key := range some {
+			kid := key.Public().KeyID
+			if kids[kid] {
+				return nil, fmt.Errorf("client_auth: key %d: another key has the same kid", i+1)
+			}
+			kids[kid] = true
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
+// publicKeys are what a provider may need to know of us: the keys that sign, and
+// the certificate that a connection shows.
+func (p *Provider) publicKeys(signing []*provider.ClientKey) (set jose.JSONWebKeySet, err error) {
+	for _, key := range signing {
+		set.Keys = append(set.Keys, key.Public())
+	}
+	if p.ClientCertificate == "" {
+		return set, nil
+	}
+	certificate, _, err := p.clientCertificate()
+	if err != nil {
+		return set, err
+	}
+	key, err := provider.CertificateKey(certificate)
+	if err != nil {
+		return set, fmt.Errorf("client_auth: the certificate: %w", err)
+	}
+	set.Keys = append(set.Keys, key)
+	return set, nil
+}
+
+// clientCertificate reads what proves who we are in TLS.
+func (p *Provider) clientCertificate() (certificate, key []byte, err error) {
+	if certificate, err = readText(p.ClientCertificate); err != nil {
+		return nil, nil, fmt.Errorf("client_auth: the certificate: %w", err)
+	}
+	if key, err = readText(p.ClientCertificateKey); err != nil {
+		return nil, nil, fmt.Errorf("client_auth: the certificate's key: %w", err)
+	}
+	if _, err = tls.X509KeyPair(certificate, key); err != nil {
+		return nil, nil, fmt.Errorf("client_auth: the certificate: %w", err)
+	}
+	return certificate, key, nil
+}
+
+// readText returns a key or certificate that is written as such, or is what a
+// placeholder stands for, or what the file holds that is named. Errors repeat
+// none of it: what is no name of a file may be a key in some other form.
+func readText(written string) ([]byte, error) {
+	text := strings.TrimSpace(written)
+	if !provider.IsKeyText(text) {
+		var err error
+		if text, err = expand(text); err != nil {
+			return nil, err
+		}
+	}
+	if text == "" {
+		return nil, errors.New("is empty")
+	}
+	if provider.IsKeyText(text) {
+		return []byte(text), nil
+	}
+	if strings.HasPrefix(written, "{file.") {
+		return nil, errors.New("the file of the placeholder holds neither PEM nor a JSON Web Key")
+	}
+	content, err := os.ReadFile(text)
+	if err != nil {
+		var withPath *fs.PathError
+		if errors.As(err, &withPath) {
+			err = withPath.Err
+		}
+		return nil, fmt.Errorf("is neither PEM nor a JSON Web Key, and read as the name of a file: %w", err)
+	}
+	if len(content) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	return content, nil
+}
+
+// serveKeys publishes our public keys (RFC 7517 5), so that a provider can be
+// given an address in the place of a key.
+func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
+	if len(p.published.Keys) == 0 {
+		return h.errorPage(w, r, v, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
+	}
+	document, err := json.Marshal(p.published)
+	if err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("write the key set: %w", err))
+	}
+	secureHeaders(w.Header())
+	w.Header().Set("Content-Type", "application/json") // some providers take nothing else
+	_, _ = w.Write(document)
+	return nil
+}
