@@ -46,13 +46,30 @@ func parseAnswer(query string) (a answer, err error) {
 	return a, nil
 }
 
+// encode is the answer as a form, with nothing in it that we do not know.
+func (a *answer) encode() string {
+	values := url.Values{"state": {a.state}}
+	for name, value := range map[string]string{"code": a.code, "error": a.errorCode} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	if a.hasIssuer {
+		values.Set("iss", a.issuer)
+	}
+	return values.Encode()
+}
+
 // serveCode is the redirect URI: it checks everything, and only then makes a
 // session.
 func (h *Handler) serveCode(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
 	s := h.site(r)
-	a, err := parseAnswer(originalURL(r).RawQuery)
+	a, err := h.receiveAnswer(r, v, s, p)
 	if err != nil {
 		return h.fail(w, r, v, &failure{badRequest, err, p, ""})
+	}
+	if r.Method == http.MethodPost && h.sendOn(w, r, v, s, p, a) {
+		return nil
 	}
 	if _, err := h.identify(w, r, v); err != nil {
 		return h.fail(w, r, v, storageFailure(err))

@@ -86,6 +86,11 @@ type Provider struct {
 	// Whether to use PKCE (RFC 7636), always with S256. Default: true.
 	PKCE *bool `json:"pkce,omitempty"`
 
+	// How the provider sends the browser back: by `query`, or by `form_post`,
+	// which keeps codes out of addresses and access logs (OAuth 2.0 Form Post
+	// Response Mode). Default: not said, which is `query`.
+	ResponseMode string `json:"response_mode,omitempty"`
+
 	// Fixed parameters of authorization requests, such as `prompt` or
 	// `acr_values`.
 	AuthorizationParams map[string]string `json:"authorization_params,omitempty"`

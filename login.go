@@ -152,6 +152,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	if !s.ready {
 		return refuse(badRequest, errPlainHTTP)
 	}
+	if p.formPost && s.origin.Scheme == "http" && !s.origin.Loopback() {
+		return refuse(badRequest, errFormPostPlainHTTP)
+	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return refuse(providerUnavailable, &provider.Unavailable{Err: storageFailure(err).cause})
@@ -170,7 +173,12 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 		value = ring.Seal(seal.ForTransaction, s.txPlace, t.Encode())
 	}
 	h.expireOldest(w, v, s, ring)
-	cookie.Set(w.Header(), s.cookie(h, name, value, "/", int(session.TransactionLifetime.Seconds())))
+	c := s.cookie(h, name, value, "/", int(session.TransactionLifetime.Seconds()))
+	if p.formPost {
+		// The answer is a POST from another site, which carries nothing less.
+		c.SameSite, c.Secure = http.SameSiteNoneMode, true
+	}
+	cookie.Set(w.Header(), c)
 	_ = redirect(w, http.StatusFound, location)
 	return nil
 }

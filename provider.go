@@ -42,6 +42,7 @@ type party struct {
 	forward      []string
 	userinfo     string
 	endSession   *bool
+	formPost     bool // the provider is asked to answer by POST
 }
 
 // newParty resolves a provider's configuration, and takes what is shared.
@@ -72,6 +73,7 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 		forward:      resolved.ForwardParams,
 		userinfo:     resolved.Userinfo,
 		endSession:   resolved.EndSession,
+		formPost:     resolved.ResponseMode == "form_post",
 	}
 	p.binding = session.Bind(p.issuer, resolved.ClientID)
 	p.client = &provider.Client{
@@ -79,7 +81,7 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 		Scopes: slices.DeleteFunc(slices.Clone(resolved.Scopes), func(s string) bool { return s == "openid" }),
 		Algs:   resolved.IDTokenAlgs, ClockSkew: time.Duration(*resolved.ClockSkew),
 		NoPKCE:     resolved.PKCE != nil && !*resolved.PKCE,
-		Parameters: make(url.Values), Now: now,
+		Parameters: make(url.Values), ResponseMode: resolved.ResponseMode, Now: now,
 	}
 	for name, value := range resolved.AuthorizationParams {
 		p.client.Parameters.Set(name, value)
@@ -294,6 +296,11 @@ func (p *Provider) check() error {
 	}
 	if p.Timeout < 0 {
 		return errors.New("timeout: is not negative")
+	}
+	if p.ResponseMode != "" {
+		if err := oneOf("response_mode", p.ResponseMode, "query", "form_post"); err != nil {
+			return err
+		}
 	}
 	return oneOf("userinfo", p.Userinfo, "auto", "always", "never")
 }

@@ -276,6 +276,7 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 		{"keys that are private", `{"jwks": "{\"keys\": [{\"kty\": \"oct\", \"k\": \"s3cret\"}]}"}`, "jwks: none of the 1 keys"},
 		{"keys twice", `{"jwks": "{\"keys\": []}", "jwks_uri": "https://login.example.com/keys"}`, "jwks and jwks_uri exclude each other"},
 		{"userinfo of an unknown kind", `{"userinfo": "sometimes"}`, `userinfo: "sometimes" is none of auto, always, never`},
+		{"a response mode of another flow", `{"response_mode": "fragment"}`, `response_mode: "fragment" is none of query, form_post`},
 		{"a negative clock skew", `{"clock_skew": "-1s"}`, "clock_skew: is from 0 to 10m0s"},
 		{"a clock skew that would switch expiry off", `{"clock_skew": "1h"}`, "clock_skew: is from 0 to 10m0s"},
 		{"a negative timeout", `{"timeout": "-1s"}`, "timeout: is not negative"},

@@ -26,7 +26,9 @@ type Client struct {
 	ClockSkew  time.Duration
 	NoPKCE     bool
 	Parameters url.Values // fixed ones for authorization requests
-	Now        func() time.Time
+	// ResponseMode is asked for where it is not empty.
+	ResponseMode string
+	Now          func() time.Time
 }
 
 // Login is what an authorization request and its answer have in common.
@@ -63,6 +65,9 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	options := []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("nonce", login.Nonce)}
 	if !c.NoPKCE {
 		options = append(options, oauth2.S256ChallengeOption(login.Verifier))
+	}
+	if c.ResponseMode != "" {
+		options = append(options, oauth2.SetAuthURLParam("response_mode", c.ResponseMode))
 	}
 	for _, parameters := range []url.Values{extra, c.Parameters} { // what is fixed wins
 		for name, values := range parameters {
