@@ -33,9 +33,10 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 	"response_mode": func(d *caddyfile.Dispenser, p *Provider) error {
 		return oneWord(d, &p.ResponseMode, "query", "form_post")
 	},
-	"authorization_params": func(d *caddyfile.Dispenser, p *Provider) error { return pairs(d, &p.AuthorizationParams) },
+	"authorization_params": func(d *caddyfile.Dispenser, p *Provider) error { return parameters(d, &p.AuthorizationParams) },
 	"forward_params":       func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.ForwardParams) },
 	"id_token_algs":        parseAlgs,
+	"decryption_key":       func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.DecryptionKey) },
 	"clock_skew":           func(d *caddyfile.Dispenser, p *Provider) error { return oneDurationSet(d, &p.ClockSkew) },
 	"timeout":              func(d *caddyfile.Dispenser, p *Provider) error { return oneDuration(d, &p.Timeout) },
 	"tls":                  parseTLS,

@@ -180,7 +180,7 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 // where the provider promises it, in errors, too.
 func checkIssuerOf(a answer, metadata *provider.Metadata) error {
 	switch {
-	case a.hasIssuer && a.issuer != metadata.Issuer:
+	case a.hasIssuer && !metadata.IsIssuer(a.issuer):
 		return errors.New("the parameter iss is not the provider's issuer")
 	case !a.hasIssuer && metadata.IssParameter:
 		return errors.New("the parameter iss is missing, which the provider promises")

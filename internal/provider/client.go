@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/oauth2"
 )
 
@@ -25,7 +26,11 @@ type Client struct {
 	Algs       []string               // of ID tokens; empty: see algorithms
 	ClockSkew  time.Duration
 	NoPKCE     bool
-	Parameters url.Values // fixed ones for authorization requests
+	// DecryptionKeys open encrypted tokens; see ParseDecryptionKeys.
+	DecryptionKeys []jose.JSONWebKey
+	Parameters     url.Values // fixed ones for authorization requests
+	// Demands are what the fixed parameters make of ID tokens.
+	Demands Demands
 	// ResponseMode is asked for where it is not empty.
 	ResponseMode string
 	Now          func() time.Time
@@ -76,7 +81,12 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 			}
 		}
 	}
-	return config.AuthCodeURL(login.State, options...), nil
+	// oauth2 knows one value of a name; resource may have more (RFC 8707).
+	location := config.AuthCodeURL(login.State, options...)
+	if resources := c.Parameters["resource"]; len(resources) > 1 {
+		location += "&" + url.Values{"resource": resources[1:]}.Encode()
+	}
+	return location, nil
 }
 
 // Reserved says whether a parameter of authorization requests is ours alone:
@@ -118,6 +128,10 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	idToken, _ := token.Extra("id_token").(string)
 	if idToken == "" {
 		return Tokens{}, tokenErrorf("the token endpoint sent none; is the scope openid allowed for this client?")
+	}
+	// From here on it is the signed token: that is what hints carry (Core 3.1.2.1).
+	if idToken, err = c.open(idToken); err != nil {
+		return Tokens{}, tokenErrorf("%w", err)
 	}
 	tokens := Tokens{AccessToken: token.AccessToken, IDToken: idToken}
 	if token.ExpiresIn > 0 {

@@ -20,7 +20,9 @@ type Metadata struct {
 	EndSessionEndpoint    string
 
 	IDTokenAlgs []string // id_token_signing_alg_values_supported
-	AuthMethods []string // token_endpoint_auth_methods_supported
+	// UserinfoAlgs: userinfo_signing_alg_values_supported
+	UserinfoAlgs []string
+	AuthMethods  []string // token_endpoint_auth_methods_supported
 	// IssParameter: authorization responses carry iss (RFC 9207).
 	IssParameter bool
 }
@@ -62,6 +64,8 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 	}
 	m.IDTokenAlgs, err = o.texts("id_token_signing_alg_values_supported", false)
 	errs = append(errs, err)
+	m.UserinfoAlgs, err = o.texts("userinfo_signing_alg_values_supported", false)
+	errs = append(errs, err)
 	m.AuthMethods, err = o.texts("token_endpoint_auth_methods_supported", false)
 	errs = append(errs, err)
 	responseTypes, err := o.texts("response_types_supported", false)
@@ -83,12 +87,12 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 func checkIssuer(got, issuer, configurationURL string) error {
 	if issuer == "" {
 		base := strings.TrimSuffix(configurationURL, WellKnown)
-		if got == base || got == base+"/" {
+		if got == base || got == base+"/" || isForAllTenants(got, base) {
 			return nil
 		}
 		return fmt.Errorf("the metadata is of the issuer %q, its address is one of %q; name the issuer if that is right", clip(got), base)
 	}
-	if got == issuer {
+	if got == issuer || isForAllTenants(got, issuer) {
 		return nil
 	}
 	hint := ""
@@ -188,7 +192,7 @@ func algorithms(configured, discovered []string) []string {
 }
 
 var (
-	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
 	symmetric  = []string{"HS256", "HS384", "HS512"}
 )
 

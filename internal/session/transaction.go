@@ -93,6 +93,7 @@ func (t *Transaction) Decode(encoded []byte) error {
 	t.Answer = ""
 	if r.s != "" {
 		t.Answer = r.text()
+		r.bad = r.bad || t.Answer == ""
 	}
 	if r.bad || r.s != "" || t.State == "" || t.Nonce == "" || t.Verifier == "" {
 		return ErrNone
