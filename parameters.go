@@ -76,6 +76,7 @@ func parameters(d *caddyfile.Dispenser, field *map[string]Parameter) error {
 func expandParameters(written map[string]Parameter) (map[string]Parameter, error) {
 	all := make(map[string]Parameter, len(written))
 	for name, values := range written {
+		all[name] = make(Parameter, 0, len(values))
 		for _, value := range values {
 			if name != "claims" || isPlaceholder(value) {
 				expanded, err := expand(value)
