@@ -25,12 +25,7 @@ var tenantAliases = []string{"common", "organizations"}
 // which names no tenant. Where it names one, other tenants' tokens must not
 // come in because a document says so.
 func isForAllTenants(issuer, address string) bool {
-	for _, alias := range tenantAliases {
-		if strings.Contains(issuer, "/"+TenantPart+"/") && strings.Replace(issuer, TenantPart, alias, 1) == address {
-			return true
-		}
-	}
-	return false
+	return strings.Contains(issuer, TenantPart) && TenantTemplate(address) == issuer && issuer != address
 }
 
 // TenantTemplate is the issuer with TenantPart that a configured issuer can turn
@@ -40,7 +35,7 @@ func TenantTemplate(issuer string) string {
 		return issuer
 	}
 	for _, alias := range tenantAliases {
-		if before, after, ok := strings.Cut(issuer, "/"+alias+"/"); ok {
+		if before, after, ok := strings.Cut(issuer, "/"+alias+"/"); ok && !strings.HasSuffix(before, "/") {
 			return before + "/" + TenantPart + "/" + after
 		}
 	}
