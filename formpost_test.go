@@ -226,6 +226,7 @@ func TestOnlyWhoAsksForPostsTakesThem(t *testing.T) {
 		}
 	}
 	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	beginPosted(t, r.browser(), "/page")
 	if p := r.browser().send(http.MethodPut, "/@app/auth/default/code", nil); p.StatusCode != http.StatusMethodNotAllowed || p.Header.Get("Allow") != "GET, POST" {
 		t.Errorf("status %d, Allow %q", p.StatusCode, p.Header.Get("Allow"))
 	}

@@ -152,12 +152,12 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	if !s.ready {
 		return refuse(badRequest, errPlainHTTP)
 	}
-	if p.formPost && s.origin.Scheme == "http" && !s.origin.Loopback() {
-		return refuse(badRequest, errFormPostPlainHTTP)
-	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return refuse(providerUnavailable, &provider.Unavailable{Err: storageFailure(err).cause})
+	}
+	if p.formPost && s.origin.Scheme == "http" && !s.origin.Loopback() {
+		return refuse(badRequest, errFormPostPlainHTTP)
 	}
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Return, t.Began = p.binding, p.id, returnTo, h.now()
