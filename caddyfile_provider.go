@@ -31,11 +31,15 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 	"userinfo": func(d *caddyfile.Dispenser, p *Provider) error {
 		return oneWord(d, &p.Userinfo, "auto", "always", "never")
 	},
-	"redirect_path":        func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RedirectPath) },
-	"pkce":                 func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.PKCE) },
-	"authorization_params": func(d *caddyfile.Dispenser, p *Provider) error { return pairs(d, &p.AuthorizationParams) },
+	"redirect_path": func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RedirectPath) },
+	"pkce":          func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.PKCE) },
+	"response_mode": func(d *caddyfile.Dispenser, p *Provider) error {
+		return oneWord(d, &p.ResponseMode, "query", "form_post")
+	},
+	"authorization_params": func(d *caddyfile.Dispenser, p *Provider) error { return parameters(d, &p.AuthorizationParams) },
 	"forward_params":       func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.ForwardParams) },
 	"id_token_algs":        parseAlgs,
+	"decryption_key":       func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.DecryptionKey) },
 	"clock_skew":           func(d *caddyfile.Dispenser, p *Provider) error { return oneDurationSet(d, &p.ClockSkew) },
 	"timeout":              func(d *caddyfile.Dispenser, p *Provider) error { return oneDuration(d, &p.Timeout) },
 	"tls":                  parseTLS,

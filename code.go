@@ -46,13 +46,30 @@ func parseAnswer(query string) (a answer, err error) {
 	return a, nil
 }
 
+// encode is the answer as a form, with nothing in it that we do not know.
+func (a *answer) encode() string {
+	values := url.Values{"state": {a.state}}
+	for name, value := range map[string]string{"code": a.code, "error": a.errorCode} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	if a.hasIssuer {
+		values.Set("iss", a.issuer)
+	}
+	return values.Encode()
+}
+
 // serveCode is the redirect URI: it checks everything, and only then makes a
 // session.
 func (h *Handler) serveCode(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
 	s := h.site(r)
-	a, err := parseAnswer(originalURL(r).RawQuery)
+	a, err := h.receiveAnswer(r, v, s, p)
 	if err != nil {
 		return h.fail(w, r, v, &failure{badRequest, err, p, ""})
+	}
+	if r.Method == http.MethodPost && h.sendOn(w, r, v, s, p, a) {
+		return nil
 	}
 	if _, err := h.identify(w, r, v); err != nil {
 		return h.fail(w, r, v, storageFailure(err))
@@ -163,7 +180,7 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 // where the provider promises it, in errors, too.
 func checkIssuerOf(a answer, metadata *provider.Metadata) error {
 	switch {
-	case a.hasIssuer && a.issuer != metadata.Issuer:
+	case a.hasIssuer && !metadata.IsIssuer(a.issuer):
 		return errors.New("the parameter iss is not the provider's issuer")
 	case !a.hasIssuer && metadata.IssParameter:
 		return errors.New("the parameter iss is missing, which the provider promises")

@@ -118,9 +118,16 @@ type Provider struct {
 	// Whether to use PKCE (RFC 7636), always with S256. Default: true.
 	PKCE *bool `json:"pkce,omitempty"`
 
-	// Fixed parameters of authorization requests, such as `prompt` or
-	// `acr_values`.
-	AuthorizationParams map[string]string `json:"authorization_params,omitempty"`
+	// How the provider sends the browser back: by `query`, or by `form_post`,
+	// which keeps codes out of addresses and access logs (OAuth 2.0 Form Post
+	// Response Mode). Default: not said, which is `query`.
+	ResponseMode string `json:"response_mode,omitempty"`
+
+	// Fixed parameters of authorization requests, such as `prompt`,
+	// `acr_values`, `max_age`, `claims` (JSON) or `resource`, which alone may
+	// have several values. The ID token is held to `max_age`, and to an `acr`
+	// that `claims` asks for as essential.
+	AuthorizationParams map[string]Parameter `json:"authorization_params,omitempty"`
 
 	// The parameters of a login link's query that go to the provider.
 	// Default: `ui_locales`.
@@ -130,6 +137,13 @@ type Provider struct {
 	// asymmetric ones that discovery lists, else `RS256`. `HS256`, `HS384` and
 	// `HS512` (with the client secret) only if named here; `none` never.
 	IDTokenAlgs []string `json:"id_token_algs,omitempty"`
+
+	// Private keys for encrypted ID tokens and userinfo, the newest first: files,
+	// or `{file./path}` and `{env.NAME}`, that hold PEM, a JWK or a JWK set. RSA
+	// of at least 2048 bits (RSA-OAEP-256), or EC on P-256, P-384 or P-521
+	// (ECDH-ES, alone or with A128KW or A256KW). Tokens that are not encrypted
+	// are accepted as well; all must be signed.
+	DecryptionKey []string `json:"decryption_key,omitempty"`
 
 	// By how much the provider's clock may differ. Default: `60s`.
 	ClockSkew *caddy.Duration `json:"clock_skew,omitempty"`

@@ -80,12 +80,6 @@ func stop() *stopped { return &stopped{begin: time.Now()} }
 
 func (c *stopped) now() time.Time { return c.begin.Add(time.Duration(c.by.Load())) }
 
-// later are the rows that another issue brings: a relying party that does not
-// offer something yet refuses what needs it.
-func later(row optest.Row) bool {
-	return row.ID == "C15" // userinfo that is signed
-}
-
 // verdict is what a row demands of us.
 func verdict(row optest.Row) optest.Verdict {
 	if row.String() == "S09 aud names somebody else as well, azp us" {
@@ -102,9 +96,6 @@ func verdict(row optest.Row) optest.Verdict {
 func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 	t.Parallel()
 	for _, row := range optest.Rows() {
-		if later(row) {
-			continue
-		}
 		t.Run(row.String(), func(t *testing.T) {
 			t.Parallel()
 			clock := new(movedClock)

@@ -12,7 +12,7 @@ import (
 // {prefix}/{id}/. A line here is all that a new one needs.
 var endpoints = map[string]endpoint{
 	"login":     {serve: (*Handler).serveLogin, methods: []string{http.MethodGet}},
-	"code":      {serve: (*Handler).serveCode, methods: []string{http.MethodGet}, spends: true},
+	"code":      {serve: (*Handler).serveCode, methods: []string{http.MethodGet}, spends: true, formPost: true},
 	"signedout": {serve: (*Handler).serveSignedOut, methods: []string{http.MethodGet}},
 	"jwks":      {serve: (*Handler).serveKeys, methods: []string{http.MethodGet}},
 
@@ -31,6 +31,16 @@ type endpoint struct {
 	// spends: what is sent can be used once, so TLS early data, which can be
 	// replayed, has to wait (RFC 8470).
 	spends bool
+	// formPost: takes POST as well, from providers that are asked to answer so.
+	formPost bool
+}
+
+// allowed are the methods of an endpoint for a provider.
+func (c *endpointCall) allowed() []string {
+	if c.formPost && c.party != nil && c.party.formPost {
+		return append(slices.Clone(c.methods), http.MethodPost)
+	}
+	return c.methods
 }
 
 // endpointCall is what a request's path means to us.
@@ -94,8 +104,8 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit
 	switch {
 	case !call.known:
 		return h.errorPage(w, r, v, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
-	case !slices.Contains(call.methods, r.Method):
-		w.Header().Set("Allow", strings.Join(call.methods, ", "))
+	case !slices.Contains(call.allowed(), r.Method):
+		w.Header().Set("Allow", strings.Join(call.allowed(), ", "))
 		return h.errorPage(w, r, v, http.StatusMethodNotAllowed, &failure{code: badRequest, cause: errWrongMethod}, "")
 	case call.party != nil && call.party.config.Disabled:
 		return h.disabled(w, r, v, call.party)

@@ -77,13 +77,14 @@ func errorCodeOf(r *http.Request) string {
 }
 
 var (
-	errNoEndpoint  = errors.New("no such endpoint")
-	errWrongMethod = errors.New("wrong method for this endpoint")
-	errEarlyData   = errors.New("not in TLS early data")
-	errNoHost      = errors.New("the request names no host")
-	errDisabled    = errors.New("this identity provider is disabled")
-	errStorage     = errors.New("the storage does not answer")
-	errPlainHTTP   = errors.New("this site is served over plain HTTP: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve it over HTTPS, or allow cookies on plain HTTP with session { cookie { insecure } }")
+	errNoEndpoint        = errors.New("no such endpoint")
+	errWrongMethod       = errors.New("wrong method for this endpoint")
+	errEarlyData         = errors.New("not in TLS early data")
+	errNoHost            = errors.New("the request names no host")
+	errDisabled          = errors.New("this identity provider is disabled")
+	errStorage           = errors.New("the storage does not answer")
+	errFormPostPlainHTTP = errors.New("response_mode form_post needs a cookie that browsers keep over HTTPS only: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve this site over HTTPS")
+	errPlainHTTP         = errors.New("this site is served over plain HTTP: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve it over HTTPS, or allow cookies on plain HTTP with session { cookie { insecure } }")
 )
 
 // situations are causes that deserve other words than their code has.
@@ -96,6 +97,8 @@ var situations = []struct {
 	{cause: errNoEndpoint, title: "There is no such page", message: "This address has a mistake in it, or is no longer in use."},
 	{cause: errWrongMethod, title: "This cannot be sent here", message: "This address is opened, and takes nothing that is sent to it."},
 	{cause: errStorage, title: "Not available at the moment", message: "This site cannot check sign-ins at the moment. Please try again soon."},
+	{cause: errFormPostPlainHTTP, title: "Sign-in is not possible yet", message: "Sign-in is not possible on this site yet.",
+		hint: "It is served over plain HTTP, where a sign-in would not be safe. The log tells its operator what to do.", noLogin: true},
 	{cause: errPlainHTTP, title: "Sign-in is not possible yet", message: "Sign-in is not possible on this site yet.",
 		hint: "It is served over plain HTTP, where a sign-in would not be safe. The log tells its operator what to do.", noLogin: true},
 }
@@ -135,7 +138,7 @@ const outageEvery = 10 * time.Second
 // shows, or none if nothing was written.
 func (h *Handler) log(r *http.Request, f *failure) (id string) {
 	level := codes[f.code].level
-	if errors.Is(f.cause, errPlainHTTP) {
+	if errors.Is(f.cause, errPlainHTTP) || errors.Is(f.cause, errFormPostPlainHTTP) {
 		level = zap.ErrorLevel // nobody can sign in, whoever asks
 	}
 	if f.code == providerUnavailable {

@@ -174,7 +174,7 @@ func (h *Handler) judge(r *http.Request, v *visit) (opened, error) {
 	}
 	p, issuer := h.parties[v.session.Provider], ""
 	if p != nil {
-		issuer = p.issuer
+		issuer = p.issuerOf(&v.session)
 	}
 	if h.journal.Ended(&v.session, issuer) {
 		return openedNone, nil

@@ -193,7 +193,50 @@ func (h *Handler) keepClaims(p *party, idToken, info provider.Claims) (claims.Se
 	if value, ok := set.Path(p.groups); ok && h.isKept("groups") && len(claimsAlong(kept, p.groups)) == 0 {
 		kept[groupsEntry] = value.JSON() // without all that they are part of
 	}
+	if tenant := p.tenantOf(idToken); tenant != "" {
+		kept[tenantEntry], _ = json.Marshal(tenant)
+	}
 	return claims.Encode(kept)
+}
+
+// tenantOf is the tenant of a checked ID token where the provider has several.
+func (p *party) tenantOf(idToken provider.Claims) string {
+	var issuer, tenant string
+	if p.tenants == "" || json.Unmarshal(idToken["tid"], &tenant) != nil || json.Unmarshal(idToken["iss"], &issuer) != nil || issuer != p.issuerIn(tenant) {
+		return ""
+	}
+	return tenant
+}
+
+func (p *party) issuerIn(tenant string) string {
+	return strings.Replace(p.tenants, provider.TenantPart, tenant, 1)
+}
+
+// issuerOf is the issuer of a session: with sub it says who the user is
+// (Core 5.7), so that users of two tenants are two.
+func (p *party) issuerOf(s *session.Session) string {
+	if tenant := p.tenantIn(s); tenant != "" {
+		return p.issuerIn(tenant)
+	}
+	return p.issuer
+}
+
+// issuerNamed is the issuer that facts are kept under, of one that was checked
+// to be the provider's: a tenant's is one of its own.
+func (p *party) issuerNamed(name string) string {
+	if p.tenants != "" {
+		return name
+	}
+	return p.issuer
+}
+
+func (p *party) tenantIn(s *session.Session) string {
+	if p.tenants != "" {
+		if value, ok := s.Claims.Get(tenantEntry); ok {
+			return value.Plain()
+		}
+	}
+	return ""
 }
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }

@@ -158,6 +158,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	if err != nil {
 		return refuse(providerUnavailable, &provider.Unavailable{Err: storageFailure(err).cause})
 	}
+	if p.formPost && s.origin.Scheme == "http" && !s.origin.Loopback() {
+		return refuse(badRequest, errFormPostPlainHTTP)
+	}
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Return, t.Began = p.binding, p.id, returnTo, h.now()
 	t.RedirectURI = h.redirectURI(s, p)
@@ -173,7 +176,12 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	}
 	h.tellURIs(s, p, t.RedirectURI)
 	h.expireOldest(w, v, s, ring)
-	cookie.Set(w.Header(), s.cookie(h, name, value, "/", int(session.TransactionLifetime.Seconds())))
+	c := s.cookie(h, name, value, "/", int(session.TransactionLifetime.Seconds()))
+	if p.formPost {
+		// The answer is a POST from another site, which carries nothing less.
+		c.SameSite, c.Secure = http.SameSiteNoneMode, true
+	}
+	cookie.Set(w.Header(), c)
 	_ = redirect(w, http.StatusFound, location)
 	return nil
 }

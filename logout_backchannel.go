@@ -53,9 +53,9 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 	// With a sid it is that session which ended, and the sub only says whose it
 	// was; without, the user's sessions all did (2.4).
 	until := h.now().Add(h.app.longestSession() + factMargin)
-	fact := session.EndedSubject(p.issuer, token.Subject, token.At, until)
+	fact := session.EndedSubject(p.issuerNamed(token.Issuer), token.Subject, token.At, until)
 	if token.SID != "" {
-		fact = session.EndedSID(p.issuer, token.SID, token.At, until)
+		fact = session.EndedSID(p.issuerNamed(token.Issuer), token.SID, token.At, until)
 	}
 	if err := h.journal.End(r.Context(), fact); err != nil {
 		// The token may come again: a provider tries again after a 400, the one

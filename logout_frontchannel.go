@@ -25,7 +25,7 @@ const maxSID = 256
 // tokens are left alone. Browsers rarely send cookies into such a frame, so the
 // session is ended by its sid, on all instances.
 func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
-	sid, err := sessionNamed(r, p)
+	issuer, sid, err := sessionNamed(r, p)
 	if err != nil {
 		h.logger.Debug("a front-channel logout was not understood", zap.String("provider", p.id), zap.Error(err))
 		return answerFrame(w, http.StatusBadRequest)
@@ -57,10 +57,10 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		facts = append(facts, session.EndedSession(theirs.session.ID, h.now(), theirs.session.Expires.Add(factMargin)))
 		n.clearCookies(w, theirs.site, theirs)
 	}
-	if name := p.issuer + " " + sid; sid != "" {
+	if name := issuer + " " + sid; sid != "" {
 		unknown = nil // the sid decides
 		if h.app.shared.frames.allow(clientOf(r), name, len(facts) > 0, h.now()) {
-			facts = append(facts, session.EndedSID(p.issuer, sid, h.now(), h.now().Add(h.app.longestSession()+factMargin)))
+			facts = append(facts, session.EndedSID(issuer, sid, h.now(), h.now().Add(h.app.longestSession()+factMargin)))
 		} else if len(facts) == 0 && !h.app.shared.frames.known(name) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(frameWindow.Seconds())))
 			return answerFrame(w, http.StatusTooManyRequests)
@@ -80,25 +80,25 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 	return answerFrame(w, http.StatusOK)
 }
 
-// sessionNamed returns the sid that the address names, or none. iss and sid
+// sessionNamed returns the issuer and the sid that the address names, or none. iss and sid
 // come together, and each once.
-func sessionNamed(r *http.Request, p *party) (string, error) {
+func sessionNamed(r *http.Request, p *party) (issuer, sid string, err error) {
 	query, err := url.ParseQuery(originalURL(r).RawQuery)
 	if err != nil {
-		return "", errors.New("the query cannot be read")
+		return "", "", errors.New("the query cannot be read")
 	}
 	issuers, sids := query["iss"], query["sid"]
 	switch {
 	case len(issuers) == 0 && len(sids) == 0:
-		return "", nil
+		return p.issuer, "", nil
 	case len(issuers) != 1 || len(sids) != 1:
-		return "", fmt.Errorf("there are %d iss and %d sid", len(issuers), len(sids))
+		return "", "", fmt.Errorf("there are %d iss and %d sid", len(issuers), len(sids))
 	case !p.client.Remote.IsIssuer(issuers[0]):
-		return "", errors.New("iss is not the provider's issuer")
+		return "", "", errors.New("iss is not the provider's issuer")
 	case sids[0] == "" || len(sids[0]) > maxSID:
-		return "", fmt.Errorf("sid has %d characters", len(sids[0]))
+		return "", "", fmt.Errorf("sid has %d characters", len(sids[0]))
 	}
-	return sids[0], nil
+	return p.issuerNamed(issuers[0]), sids[0], nil
 }
 
 // isNoFrame says whether a browser asks for something else than a frame, or

@@ -14,6 +14,9 @@ const (
 	// groupsEntry is where the groups are kept in a session's claims when the
 	// claim that they are part of is not. No claim has such a name.
 	groupsEntry = "\x01groups"
+	// tenantEntry is where a session's tenant is kept, of a provider that has
+	// several.
+	tenantEntry = "\x01tenant"
 )
 
 // placeholder answers for the whole of our two name spaces: what has no value
@@ -62,9 +65,13 @@ func (v *visit) user(name string) any {
 
 // userID is the user's name: with several providers, users of any but the
 // default one have their provider's id before it. No name can contain the
-// slash that comes between, so no provider can name a user of another.
+// slash that comes between, so no provider can name a user of another. Nor can
+// a tenant of a provider that has several: its id comes before the name.
 func (v *visit) userID() string {
 	name := claims.Encoded(v.session.Username, "%/")
+	if tenant := v.party.tenantIn(&v.session); tenant != "" {
+		name = tenant + "/" + name
+	}
 	if len(v.h.parties) > 1 && v.party != v.h.defaultParty {
 		return v.party.id + "/" + name
 	}
@@ -117,7 +124,7 @@ func (v *visit) own(name string) any {
 	case "subject":
 		return claims.Clean(v.session.Subject)
 	case "issuer":
-		return v.party.issuer
+		return claims.Clean(v.party.issuerOf(&v.session))
 	case "expires":
 		return v.session.Expires.UTC().Format(time.RFC3339)
 	case "access_token":

@@ -37,7 +37,9 @@ type party struct {
 	client  *provider.Client
 	binding session.Binding
 	// issuer is what facts and placeholders name.
-	issuer       string
+	issuer string
+	// tenants is the issuer with a place for the tenant, if there can be several.
+	tenants      string
 	redirectPath string
 	usernames    []string
 	groups       string
@@ -47,6 +49,7 @@ type party struct {
 	told         atomic.Bool // what has to be registered
 	// published are our public keys.
 	published jose.JSONWebKeySet
+	formPost  bool // the provider is asked to answer by POST
 }
 
 // newParty resolves a provider's configuration, and takes what is shared.
@@ -74,13 +77,14 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 		return nil, err
 	}
 	p := &party{
-		id: id, config: config, issuer: resolved.issuer(),
+		id: id, config: config, issuer: resolved.issuer(), tenants: provider.TenantTemplate(resolved.issuer()),
 		redirectPath: resolved.RedirectPath,
 		usernames:    resolved.UsernameClaim,
 		groups:       resolved.GroupsClaim,
 		forward:      resolved.ForwardParams,
 		userinfo:     resolved.Userinfo,
 		endSession:   resolved.EndSession,
+		formPost:     resolved.ResponseMode == "form_post",
 	}
 	p.binding = session.Bind(p.issuer, resolved.ClientID)
 	p.client = &provider.Client{
@@ -89,13 +93,20 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 		Scopes: slices.DeleteFunc(slices.Clone(resolved.Scopes), func(s string) bool { return s == "openid" }),
 		Algs:   resolved.IDTokenAlgs, ClockSkew: time.Duration(*resolved.ClockSkew),
 		NoPKCE:     resolved.PKCE != nil && !*resolved.PKCE,
-		Parameters: make(url.Values), Now: now,
+		Parameters: make(url.Values), ResponseMode: resolved.ResponseMode, Now: now,
 	}
 	if p.published, err = config.publicKeys(keys); err != nil {
 		return nil, err
 	}
-	for name, value := range resolved.AuthorizationParams {
-		p.client.Parameters.Set(name, value)
+	if p.client.DecryptionKeys, err = config.decryptionKeys(); err != nil {
+		return nil, fmt.Errorf("decryption_key: %w", err)
+	}
+	p.published.Keys = append(p.published.Keys, p.client.EncryptionKeys()...)
+	for name, values := range resolved.AuthorizationParams {
+		p.client.Parameters[name] = values
+	}
+	if p.client.Demands, err = demandsOf(resolved.AuthorizationParams); err != nil {
+		return nil, err
 	}
 	if config.ClientSecret != "" {
 		p.client.Secret = func() (string, error) { return expand(config.ClientSecret) }
@@ -136,13 +147,19 @@ func expand(text string) (string, error) {
 // resolve returns the configuration with placeholders and defaults filled in.
 // The client secret is left as it is, and only tried.
 func (p *Provider) resolve() (Provider, error) {
-	r := *p
+	r, err := *p, error(nil)
 	for _, option := range append(r.addresses(), named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy}) {
-		value, err := expand(*option.field)
-		if err != nil {
-			return r, fmt.Errorf("%s: %w", option.name, err)
+		// The issuer's {tenantid} is its own, and no placeholder of Caddy's.
+		parts := []string{*option.field}
+		if option.name == "issuer" {
+			parts = strings.Split(*option.field, provider.TenantPart)
 		}
-		*option.field = value
+		for i, part := range parts {
+			if parts[i], err = expand(part); err != nil {
+				return r, fmt.Errorf("%s: %w", option.name, err)
+			}
+		}
+		*option.field = strings.Join(parts, provider.TenantPart)
 	}
 	if isPlaceholder(r.JWKS) {
 		document, err := expand(strings.TrimSpace(r.JWKS)) // a document of its own has braces, too
@@ -158,13 +175,8 @@ func (p *Provider) resolve() (Provider, error) {
 	if r.ClientAuth == "client_secret_jwt" && len(secret) < provider.MinSecret {
 		return r, fmt.Errorf("client_auth client_secret_jwt needs a client_secret of at least %d bytes", provider.MinSecret)
 	}
-	r.AuthorizationParams = make(map[string]string, len(p.AuthorizationParams))
-	for name, value := range p.AuthorizationParams {
-		expanded, err := expand(value)
-		if err != nil {
-			return r, fmt.Errorf("authorization_params %s: %w", name, err)
-		}
-		r.AuthorizationParams[name] = expanded
+	if r.AuthorizationParams, err = expandParameters(p.AuthorizationParams); err != nil {
+		return r, err
 	}
 	r = r.withDefaults()
 	return r, r.check()
@@ -224,7 +236,11 @@ func (p Provider) withDefaults() Provider {
 func (p *Provider) checkWritten() error {
 	r := p.withDefaults()
 	for _, option := range r.addresses() {
-		if strings.Contains(*option.field, "{") {
+		written := *option.field
+		if option.name == "issuer" {
+			written = strings.ReplaceAll(written, provider.TenantPart, "")
+		}
+		if strings.Contains(written, "{") {
 			*option.field = "https://placeholder.invalid"
 			if option.name == "configuration_url" {
 				*option.field += provider.WellKnown
@@ -262,6 +278,12 @@ func (p *Provider) check() error {
 	if p.Issuer != "" && strings.ContainsAny(p.Issuer, "?#") {
 		return errors.New("issuer: has a query or a fragment")
 	}
+	if n := strings.Count(p.Issuer, provider.TenantPart); n > 1 || n == 1 && !strings.Contains(p.Issuer, "/"+provider.TenantPart) {
+		return fmt.Errorf("issuer: %s stands for one part of the path", provider.TenantPart)
+	}
+	if strings.Contains(p.Issuer, provider.TenantPart) && p.ConfigurationURL == "" && !p.withoutDiscovery() {
+		return fmt.Errorf("issuer: %s stands for any tenant, so configuration_url must be named as well", provider.TenantPart)
+	}
 	if p.Issuer == "" && !strings.HasSuffix(p.ConfigurationURL, provider.WellKnown) {
 		return fmt.Errorf("configuration_url: does not end in %s, so the issuer must be named as well", provider.WellKnown)
 	}
@@ -284,10 +306,8 @@ func (p *Provider) check() error {
 			return fmt.Errorf("id_token_algs: %s needs a client_secret", alg)
 		}
 	}
-	for name := range p.AuthorizationParams {
-		if provider.Reserved(name) {
-			return fmt.Errorf("authorization_params: %s is set by the login itself", name)
-		}
+	if err := checkParameters(p.AuthorizationParams); err != nil {
+		return err
 	}
 	for _, name := range p.ForwardParams {
 		if provider.Reserved(name) || name == "returnto" {
@@ -308,7 +328,17 @@ func (p *Provider) check() error {
 	if p.Timeout < 0 {
 		return errors.New("timeout: is not negative")
 	}
+	if p.ResponseMode != "" {
+		if err := oneOf("response_mode", p.ResponseMode, "query", "form_post"); err != nil {
+			return err
+		}
+	}
 	return oneOf("userinfo", p.Userinfo, "auto", "always", "never")
+}
+
+// withoutDiscovery says whether all that is needed is configured by hand.
+func (p *Provider) withoutDiscovery() bool {
+	return p.AuthorizationEndpoint != "" && p.TokenEndpoint != "" && (p.JWKSURI != "" || p.JWKS != "")
 }
 
 func oneOf(option, value string, words ...string) error {

@@ -31,6 +31,9 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 	}
 	present := cookie.Find(v.cookies, s.sessionCookie).Chunks
+	if r.Method == http.MethodPost {
+		present = 1<<cookie.MaxChunks - 1 // which ones there are, a cross-site POST does not show
+	}
 	h.writeChunks(w, s, chunks, present, fresh.Expires)
 	h.keepIDToken(w, s, ring, fresh, idToken)
 	h.logger.Info("signed in", zap.String("provider", p.id), zap.String("host", r.Host))

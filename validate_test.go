@@ -126,12 +126,20 @@ func operatorsFiles(t *testing.T) (folder string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	another, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk, err := jose.JSONWebKey{Key: another, KeyID: "more", Use: "enc"}.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
 	inPEM := func(kind string, data []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}))
 	}
 	for name, text := range map[string]string{
 		"ca.pem": inPEM("CERTIFICATE", certificate), "cert.pem": inPEM("CERTIFICATE", certificate), "key.pem": inPEM("PRIVATE KEY", private),
-		"next.jwk": string(next), "empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
+		"next.jwk": string(next), "more.jwk": string(jwk), "empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
 		"unclosed/error.html": `{{define "content"}}{{if .Message}}`, "unknown/confirm.html": `{{define "content"}}{{.Password}}{{end}}`,
 	} {
 		path := filepath.Join(folder, filepath.FromSlash(name))
@@ -302,11 +310,27 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 		{"a parameter that is ours", `{"authorization_params": {"redirect_uri": "https://evil.example"}}`, "authorization_params: redirect_uri is set by the login itself"},
 		{"a parameter from links that is ours", `{"forward_params": ["nonce"]}`, "forward_params: nonce is set by the login itself"},
 		{"the return address as a parameter", `{"forward_params": ["returnto"]}`, "forward_params: returnto is set by the login itself"},
+		{"a parameter twice that can only be there once", `{"authorization_params": {"prompt": ["login", "consent"]}}`, "authorization_params: prompt has several values"},
+		{"a parameter without a value", `{"authorization_params": {"resource": []}}`, "authorization_params: resource is empty"},
+		{"a resource that is relative", `{"authorization_params": {"resource": ["https://a.example", "/b"]}}`, "authorization_params: resource is not an absolute URI"},
+		{"claims that are a list", `{"authorization_params": {"claims": "[]"}}`, "authorization_params: claims is not a JSON object"},
+		{"claims of another place", `{"authorization_params": {"claims": "{\"access_token\": {}}"}}`, "authorization_params: claims has the unknown member"},
+		{"a max_age that is negative", `{"authorization_params": {"max_age": "-1"}}`, "authorization_params: max_age is not a number"},
+		{"max_age 0 with prompt none", `{"authorization_params": {"max_age": "0", "prompt": "none"}}`, "authorization_params: max_age 0 and prompt none exclude each other"},
+		{"a decryption key that is not there", `{"decryption_key": ["/not/there.pem"]}`, "decryption_key: /not/there.pem cannot be read"},
+		{"a decryption key in an unset variable", `{"decryption_key": ["{env.OIDC_NOT_SET}"]}`, "decryption_key: {env.OIDC_NOT_SET} is empty"},
+		{"a decryption key that is a secret", `{"decryption_key": ["{env.OIDC_CLIENT_SECRET}"]}`, "decryption_key: {env.OIDC_CLIENT_SECRET} cannot be read"},
+		{"a decryption key that is a certificate", `{"decryption_key": ["{env.OIDC_FILES}/cert.pem"]}`, "cert.pem holds 0 private keys"},
+		{"a decryption key that is symmetric", `{"decryption_key": ["{\"kty\": \"oct\", \"k\": \"s3cret\"}"]}`, "decryption_key: the key holds a"},
+		{"a decryption key twice", `{"decryption_key": ["{env.OIDC_FILES}/key.pem", "{file.{env.OIDC_FILES}/key.pem}"]}`, "decryption_key: "},
+		{"tenants without a place for the metadata", `{"issuer": "https://login.example.com/{tenantid}/v2.0"}`, "configuration_url must be named as well"},
+		{"tenants as a host", `{"issuer": "https://{tenantid}.example.com", "configuration_url": "https://login.example.com/x"}`, "issuer: "},
 		{"keys that are no document", `{"jwks": "keys"}`, "jwks: "},
 		{"keys that are an empty set", `{"jwks": "{\"keys\": []}"}`, "jwks: none of the 0 keys"},
 		{"keys that are private", `{"jwks": "{\"keys\": [{\"kty\": \"oct\", \"k\": \"s3cret\"}]}"}`, "jwks: none of the 1 keys"},
 		{"keys twice", `{"jwks": "{\"keys\": []}", "jwks_uri": "https://login.example.com/keys"}`, "jwks and jwks_uri exclude each other"},
 		{"userinfo of an unknown kind", `{"userinfo": "sometimes"}`, `userinfo: "sometimes" is none of auto, always, never`},
+		{"a response mode of another flow", `{"response_mode": "fragment"}`, `response_mode: "fragment" is none of query, form_post`},
 		{"a negative clock skew", `{"clock_skew": "-1s"}`, "clock_skew: is from 0 to 10m0s"},
 		{"a clock skew that would switch expiry off", `{"clock_skew": "1h"}`, "clock_skew: is from 0 to 10m0s"},
 		{"a negative timeout", `{"timeout": "-1s"}`, "timeout: is not negative"},
@@ -511,7 +535,7 @@ func TestModulesInALogShowNoSecret(t *testing.T) {
 	holdsStill(t)
 	t.Setenv("OIDC_CLIENT_SECRET", "s3cret of the environment")
 	secrets := strings.Repeat("a long s3cret ", 4)
-	provider := over(t, soundProvider, `{"authorization_params": {"resource": "s3cret"}, "proxy": "http://me:s3cret@proxy.example.com"}`)
+	provider := over(t, soundProvider, `{"authorization_params": {"resource": "https://api.example/s3cret"}, "proxy": "http://me:s3cret@proxy.example.com"}`)
 	shared := over(t, provider, `{"client_secret": "{env.OIDC_CLIENT_SECRET}"}`)
 	app := provisioned(t, configOf(
 		`{"providers": {"corp": `+shared+`}, "session": {"secret": ["`+secrets+`"]}}`,

@@ -128,7 +128,7 @@ func familyOf(alg string) string {
 		return "P-384"
 	case alg == "ES512":
 		return "P-521"
-	case alg == "EdDSA":
+	case alg == "EdDSA", alg == "Ed25519":
 		return "Ed25519"
 	}
 	return ""
@@ -138,7 +138,7 @@ func hashOf(alg string) crypto.Hash {
 	switch {
 	case strings.HasSuffix(alg, "384"):
 		return crypto.SHA384
-	case strings.HasSuffix(alg, "512"), alg == "EdDSA":
+	case strings.HasSuffix(alg, "512"), alg == "EdDSA", alg == "Ed25519":
 		return crypto.SHA512 // of Ed25519: what at_hash is made with
 	}
 	return crypto.SHA256

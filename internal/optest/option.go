@@ -53,7 +53,7 @@ func Host(name string) Option { return func(c *config) { c.host = name } }
 func Path(path string) Option { return func(c *config) { c.path = path } }
 
 // Alg is the algorithm that ID tokens are signed with, alone in the metadata:
-// RS256 (the default), PS256, ES256, EdDSA and their longer kin.
+// RS256 (the default), PS256, ES256, EdDSA, Ed25519 and their longer kin.
 func Alg(alg string) Option { return func(c *config) { c.alg = alg } }
 
 // Now replaces the wall clock. See also Lies.Skew.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/oauth2"
 )
 
@@ -27,8 +28,14 @@ type Client struct {
 	Algs                []string // of ID tokens; empty: see algorithms
 	ClockSkew           time.Duration
 	NoPKCE              bool
-	Parameters          url.Values // fixed ones for authorization requests
-	Now                 func() time.Time
+	// DecryptionKeys open encrypted tokens; see ParseDecryptionKeys.
+	DecryptionKeys []jose.JSONWebKey
+	Parameters     url.Values // fixed ones for authorization requests
+	// Demands are what the fixed parameters make of ID tokens.
+	Demands Demands
+	// ResponseMode is asked for where it is not empty.
+	ResponseMode string
+	Now          func() time.Time
 }
 
 // Login is what an authorization request and its answer have in common.
@@ -66,6 +73,9 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	if !c.NoPKCE {
 		options = append(options, oauth2.S256ChallengeOption(login.Verifier))
 	}
+	if c.ResponseMode != "" {
+		options = append(options, oauth2.SetAuthURLParam("response_mode", c.ResponseMode))
+	}
 	for _, parameters := range []url.Values{extra, c.Parameters} { // what is fixed wins
 		for name, values := range parameters {
 			if len(values) > 0 {
@@ -76,7 +86,16 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	if metadata.Pushed {
 		return c.push(ctx, metadata, config, login.State, options)
 	}
-	return config.AuthCodeURL(login.State, options...), nil
+	return c.withResources(config.AuthCodeURL(login.State, options...)), nil
+}
+
+// withResources adds what oauth2 has no way for: it knows one value of a name,
+// and resource may have more (RFC 8707 2).
+func (c *Client) withResources(query string) string {
+	if resources := c.Parameters["resource"]; len(resources) > 1 {
+		return query + "&" + url.Values{"resource": resources[1:]}.Encode()
+	}
+	return query
 }
 
 // Reserved says whether a parameter of authorization requests is ours alone:
@@ -118,6 +137,10 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	idToken, _ := token.Extra("id_token").(string)
 	if idToken == "" {
 		return Tokens{}, tokenErrorf("the token endpoint sent none; is the scope openid allowed for this client?")
+	}
+	// From here on it is the signed token: that is what hints carry (Core 3.1.2.1).
+	if idToken, err = c.open(idToken); err != nil {
+		return Tokens{}, tokenErrorf("%w", err)
 	}
 	tokens := Tokens{AccessToken: token.AccessToken, IDToken: idToken}
 	if token.ExpiresIn > 0 {

@@ -110,7 +110,7 @@ func usable(key jose.JSONWebKey) bool {
 // and curve (RFC 7518 3.1, RFC 8037), and by its own alg if it has one
 // (RFC 7517 4.4).
 func fits(key jose.JSONWebKey, alg string) bool {
-	if key.Algorithm != "" && key.Algorithm != alg {
+	if key.Algorithm != "" && key.Algorithm != alg && !(isEd25519(key.Algorithm) && isEd25519(alg)) {
 		return false
 	}
 	switch k := key.Key.(type) {
@@ -121,9 +121,32 @@ func fits(key jose.JSONWebKey, alg string) bool {
 			alg == "ES384" && k.Curve == elliptic.P384() ||
 			alg == "ES512" && k.Curve == elliptic.P521()
 	case ed25519.PublicKey:
-		return alg == "EdDSA"
+		return isEd25519(alg)
 	}
 	return false
+}
+
+// isEd25519 says whether an algorithm is that of Ed25519 keys, by the new name
+// (RFC 9864) or by the old one, which for such a key means the same.
+func isEd25519(alg string) bool { return alg == "EdDSA" || alg == "Ed25519" }
+
+// ed25519Verifier checks signatures by the new name of the algorithm, which
+// go-jose does not know.
+type ed25519Verifier ed25519.PublicKey
+
+func (v ed25519Verifier) VerifyPayload(payload, signature []byte, alg jose.SignatureAlgorithm) error {
+	if alg != "Ed25519" || len(v) != ed25519.PublicKeySize || !ed25519.Verify(ed25519.PublicKey(v), payload, signature) {
+		return errors.New("the signature is wrong")
+	}
+	return nil
+}
+
+// verifierOf is what go-jose is to verify with.
+func verifierOf(key jose.JSONWebKey, alg string) any {
+	if public, ok := key.Key.(ed25519.PublicKey); ok && alg == "Ed25519" {
+		return ed25519Verifier(public)
+	}
+	return key.Key
 }
 
 // verify checks a signature with the keys that fit it, after another look at
@@ -152,8 +175,9 @@ func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte
 }
 
 func tryKeys(keys []jose.JSONWebKey, jws *jose.JSONWebSignature) ([]byte, bool) {
-	for _, key := range candidates(keys, jws.Signatures[0].Header) {
-		if payload, err := jws.Verify(key.Key); err == nil {
+	header := jws.Signatures[0].Header
+	for _, key := range candidates(keys, header) {
+		if payload, err := jws.Verify(verifierOf(key, header.Algorithm)); err == nil {
 			return payload, true
 		}
 	}

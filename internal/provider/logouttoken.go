@@ -23,6 +23,7 @@ const untilSaid = time.Hour
 // LogoutToken is what a provider says has ended: its session SID, or, without
 // one, all sessions of the subject.
 type LogoutToken struct {
+	Issuer       string // iss: of the tenant, where the provider's stands for many
 	Subject, SID string
 	ID           string    // jti
 	At           time.Time // when it ended: what began later is spared
@@ -49,6 +50,7 @@ func (c *Client) VerifyLogoutToken(ctx context.Context, raw string) (*LogoutToke
 		ClientID:             c.ClientID,
 		SupportedSigningAlgs: algs,
 		SkipExpiryCheck:      true, // there may be none, and ours knows of the clock skew
+		SkipIssuerCheck:      true, // below: an issuer may stand for many tenants
 	})
 	if _, err := verifier.Verify(ctx, raw); err != nil {
 		var unavailable *Unavailable
@@ -61,7 +63,7 @@ func (c *Client) VerifyLogoutToken(ctx context.Context, raw string) (*LogoutToke
 	if err != nil {
 		return nil, logoutTokenError(fmt.Errorf("it %w", err))
 	}
-	check := logoutTokenCheck{idTokenCheck{issuer: metadata.Issuer, clientID: c.ClientID, now: c.Now(), skew: c.ClockSkew, header: keys.header}}
+	check := logoutTokenCheck{idTokenCheck{metadata: metadata, clientID: c.ClientID, now: c.Now(), skew: c.ClockSkew, header: keys.header}}
 	token, err := check.all(claims)
 	if err != nil {
 		return nil, logoutTokenError(err)
@@ -104,6 +106,13 @@ func (c *Client) glance(raw string) error {
 // known without asking the provider: where only the configuration URL is
 // configured, with or without a slash at the end.
 func (r *Remote) IsIssuer(issuer string) bool {
+	configured := r.config.Issuer
+	if configured == "" {
+		configured = strings.TrimSuffix(r.config.ConfigurationURL, WellKnown)
+	}
+	if template := TenantTemplate(configured); template != "" {
+		return (&Metadata{Issuer: template}).IsIssuer(issuer)
+	}
 	if r.config.Issuer != "" {
 		return issuer == r.config.Issuer
 	}
@@ -145,9 +154,18 @@ func (c *logoutTokenCheck) kind(claims object, _ *LogoutToken) error {
 	return nil
 }
 
-func (c *logoutTokenCheck) origin(claims object, token *LogoutToken) error {
-	if issuer, err := claims.text("iss"); err != nil || issuer != c.issuer {
+// issuer is the provider's, or one of its tenants': a logout token need not
+// name the tenant apart, as an ID token does.
+func (c *logoutTokenCheck) issuer(claims object, token *LogoutToken) (err error) {
+	if token.Issuer, err = claims.text("iss"); err != nil || !c.metadata.IsIssuer(token.Issuer) {
 		return errors.New("iss is not the provider's issuer")
+	}
+	return nil
+}
+
+func (c *logoutTokenCheck) origin(claims object, token *LogoutToken) error {
+	if err := c.issuer(claims, token); err != nil {
+		return err
 	}
 	if err := c.audience(claims); err != nil {
 		return err

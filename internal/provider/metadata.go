@@ -23,8 +23,10 @@ type Metadata struct {
 	PushedEndpoint        string // pushed_authorization_request_endpoint, RFC 9126
 
 	IDTokenAlgs []string // id_token_signing_alg_values_supported
-	AuthMethods []string // token_endpoint_auth_methods_supported
-	AuthAlgs    []string // token_endpoint_auth_signing_alg_values_supported
+	// UserinfoAlgs: userinfo_signing_alg_values_supported
+	UserinfoAlgs []string
+	AuthMethods  []string // token_endpoint_auth_methods_supported
+	AuthAlgs     []string // token_endpoint_auth_signing_alg_values_supported
 	// Pushed: authorization requests are pushed, since the provider requires it
 	// or the configuration names the endpoint.
 	Pushed bool
@@ -76,6 +78,8 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 	}
 	m.IDTokenAlgs, err = o.texts("id_token_signing_alg_values_supported", false)
 	errs = append(errs, err)
+	m.UserinfoAlgs, err = o.texts("userinfo_signing_alg_values_supported", false)
+	errs = append(errs, err)
 	m.AuthMethods, err = o.texts("token_endpoint_auth_methods_supported", false)
 	errs = append(errs, err)
 	m.AuthAlgs, err = o.texts("token_endpoint_auth_signing_alg_values_supported", false)
@@ -102,12 +106,12 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 func checkIssuer(got, issuer, configurationURL string) error {
 	if issuer == "" {
 		base := strings.TrimSuffix(configurationURL, WellKnown)
-		if got == base || got == base+"/" {
+		if got == base || got == base+"/" || isForAllTenants(got, base) {
 			return nil
 		}
 		return fmt.Errorf("the metadata is of the issuer %q, its address is one of %q; name the issuer if that is right", clip(got), base)
 	}
-	if got == issuer {
+	if got == issuer || isForAllTenants(got, issuer) {
 		return nil
 	}
 	hint := ""
@@ -243,7 +247,7 @@ func algorithms(configured, discovered []string) []string {
 }
 
 var (
-	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
 	symmetric  = []string{"HS256", "HS384", "HS512"}
 )
 

@@ -25,7 +25,7 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	}
 	authorizationEndpoint := config.Endpoint.AuthURL
 	config.Endpoint.AuthURL = "" // for the parameters alone
-	form, err := url.ParseQuery(strings.TrimPrefix(config.AuthCodeURL(state, options...), "?"))
+	form, err := url.ParseQuery(strings.TrimPrefix(c.withResources(config.AuthCodeURL(state, options...)), "?"))
 	if err != nil {
 		return "", fmt.Errorf("%w: it cannot be written", ErrPush)
 	}

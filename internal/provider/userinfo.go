@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
+	"strings"
+	"time"
 )
 
 // HasUserinfo says whether the provider has a userinfo endpoint.
@@ -41,7 +44,7 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 		return nil, errors.New("userinfo_endpoint is not a URL")
 	}
 	request.Header.Set("Authorization", "Bearer "+accessToken)
-	request.Header.Set("Accept", "application/json")
+	request.Header.Set("Accept", "application/json, application/jwt")
 	response, err := c.Remote.client.Do(request)
 	if err != nil {
 		return nil, bare(err)
@@ -50,12 +53,15 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("status %d", response.StatusCode)
 	}
-	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "application/jwt" {
-		return nil, errors.New("the answer is a signed token; register this client for plain JSON")
-	}
 	body, err := readAll(response)
 	if err != nil {
 		return nil, err
+	}
+	// The content type decides (Core 5.3.2): a JWT is never taken for JSON.
+	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "application/jwt" {
+		if body, err = c.openUserinfo(ctx, metadata, strings.TrimSpace(string(body))); err != nil {
+			return nil, fmt.Errorf("the answer is a JWT: %w", err)
+		}
 	}
 	claims, err := parseObject(body)
 	if err != nil {
@@ -65,4 +71,50 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 		return nil, errors.New("sub is not that of the ID token")
 	}
 	return Claims(claims), nil
+}
+
+// openUserinfo returns what a signed answer says (Core 5.3.2), which may be
+// encrypted as well: signed by the provider's keys, from this provider, for
+// this client, and in its time if it names one.
+func (c *Client) openUserinfo(ctx context.Context, metadata *Metadata, token string) ([]byte, error) {
+	token, err := c.open(token)
+	if err != nil {
+		return nil, err
+	}
+	keys := &callKeys{client: c, algs: userinfoAlgorithms(c.Algs, metadata)}
+	payload, err := keys.verify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := parseObject(payload)
+	if err != nil {
+		return nil, fmt.Errorf("it %w", err)
+	}
+	if err := metadata.checkIssuerOf(claims); err != nil {
+		return nil, err
+	}
+	audience, err := claims.texts("aud", true)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(audience, c.ClientID) {
+		return nil, errors.New("aud does not name this client")
+	}
+	for name, wrong := range map[string]func(t time.Time) bool{
+		"exp": func(t time.Time) bool { return !c.Now().Before(t.Add(c.ClockSkew)) },
+		"nbf": func(t time.Time) bool { return c.Now().Add(c.ClockSkew).Before(t) },
+	} {
+		if t, ok, err := claims.moment(name); err != nil || ok && wrong(t) {
+			return nil, errors.Join(fmt.Errorf("it is not valid now, by its %s; check the clocks here and at the provider", name), err)
+		}
+	}
+	return payload, nil
+}
+
+// userinfoAlgorithms are those that userinfo may be signed with: those of ID
+// tokens, and the asymmetric ones that discovery lists for userinfo. A provider
+// may use two, and userinfo need not be signed at all.
+func userinfoAlgorithms(configured []string, metadata *Metadata) []string {
+	algs := slices.Clone(algorithms(configured, metadata.IDTokenAlgs))
+	return append(algs, algorithms(nil, metadata.UserinfoAlgs)...)
 }

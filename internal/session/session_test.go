@@ -52,7 +52,9 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	}
 	fresh := NewTransaction()
 	fresh.Began = time.Unix(moment0.Unix(), 0)
-	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh} {
+	carrying := wholeTransaction()
+	carrying.Answer = "code=x&state=y"
+	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh, "with an answer": carrying} {
 		var got Transaction
 		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the %s transaction comes back as %+v, %v", name, got, err)

@@ -38,6 +38,10 @@ type Transaction struct {
 	RedirectURI string // the token request repeats it byte for byte
 	Return      string // checked; empty means home
 	Began       time.Time
+
+	// Answer is the authorization response, form-encoded, on its way from the
+	// provider's POST to a GET of our own; empty before that.
+	Answer string
 }
 
 // NewTransaction returns a transaction with fresh secrets.
@@ -66,6 +70,9 @@ func (t *Transaction) Encode() []byte {
 	w.text(t.Provider)
 	w.text(t.RedirectURI)
 	w.text(t.Return)
+	if t.Answer != "" {
+		w.text(t.Answer)
+	}
 	return w.b
 }
 
@@ -83,6 +90,11 @@ func (t *Transaction) Decode(encoded []byte) error {
 	t.Provider = r.text()
 	t.RedirectURI = r.text()
 	t.Return = r.text()
+	t.Answer = ""
+	if r.s != "" {
+		t.Answer = r.text()
+		r.bad = r.bad || t.Answer == ""
+	}
 	if r.bad || r.s != "" || t.State == "" || t.Nonce == "" || t.Verifier == "" {
 		return ErrNone
 	}

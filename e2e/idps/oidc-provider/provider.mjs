@@ -4,6 +4,7 @@
 // parties, separated by spaces); RP_IDS (provider ids in their endpoint paths, default "default op a b").
 // RP_JWKS: a file with the relying party's public keys; RP_CERT_CN: the name in its certificate; TLS_CERT, TLS_KEY,
 // TLS_CA: files, serve HTTPS and ask for certificates.
+// RP_ENC_JWKS (the relying party's public keys, for the clients that get encrypted tokens).
 // It listens on 127.0.0.1 only and keeps everything in memory, so a restart forgets sessions and has new keys.
 //
 // Besides the protocol: GET /_stats counts requests by path, GET /_events tells what happened,
@@ -32,6 +33,7 @@ const base = {
   redirect_uris: [...urls('code'), ...list(E.RP_BASES).map((base) => `${base}/old/callback`)],
   post_logout_redirect_uris: urls('signedout'),
 };
+const jwks = JSON.parse(E.RP_ENC_JWKS || '{"keys":[]}');
 const noSecret = { client_secret: undefined };
 const rpJwks = E.RP_JWKS && JSON.parse(readFileSync(E.RP_JWKS, 'utf8'));
 const byKey = (alg) => rpJwks && { ...noSecret, token_endpoint_auth_method: 'private_key_jwt', token_endpoint_auth_signing_alg: alg, jwks: rpJwks };
@@ -41,7 +43,6 @@ const clients = [
   ['rp-post', { token_endpoint_auth_method: 'client_secret_post' }],
   ['rp-public', { ...noSecret, token_endpoint_auth_method: 'none' }],
   ['rp-special', { client_secret: 'p@ss:w%rd +&=/?#~0123456789abcdef' }], // Basic must form-encode it (RFC 6749 2.3.1)
-  ['rp-es256', { id_token_signed_response_alg: 'ES256' }],
   ['rp-bcl', { backchannel_logout_uri: urls('backchannel-logout')[0], backchannel_logout_session_required: true }],
   ['rp-bcl-nosid', { backchannel_logout_uri: urls('backchannel-logout')[0], backchannel_logout_session_required: false }], // ends all sessions of the user
   ['rp-jwt', { token_endpoint_auth_method: 'client_secret_jwt', token_endpoint_auth_signing_alg: 'HS256' }],
@@ -53,6 +54,16 @@ const clients = [
   ['rp-par', { require_pushed_authorization_requests: true }],
   ['rp-mtls', mtls],
   ['rp-mtls-self', tls && { ...noSecret, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks_uri: urls('jwks')[0] }],
+  // the algorithms of ID tokens; Ed25519 is the name of RFC 9864
+  ...['RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'HS256'].map((alg) => [`rp-${alg.toLowerCase()}`, { id_token_signed_response_alg: alg }]),
+  // encrypted ID tokens, and userinfo as a JWT
+  ...(jwks.keys.length ? [
+    ['rp-enc', { jwks, id_token_encrypted_response_alg: 'RSA-OAEP-256', id_token_encrypted_response_enc: 'A256GCM' }],
+    ['rp-enc-cbc', { jwks, id_token_encrypted_response_alg: 'RSA-OAEP-256', id_token_encrypted_response_enc: 'A128CBC-HS256' }],
+    ['rp-enc-ecdh', { jwks, id_token_encrypted_response_alg: 'ECDH-ES+A256KW', id_token_encrypted_response_enc: 'A256GCM' }],
+    ['rp-uijwt-enc', { jwks, userinfo_signed_response_alg: 'ES256', userinfo_encrypted_response_alg: 'RSA-OAEP-256', userinfo_encrypted_response_enc: 'A256GCM' }],
+  ] : []),
+  ['rp-uijwt', { userinfo_signed_response_alg: 'RS256' }],
 ].filter(([, over]) => over).map(([client_id, over]) => defined({ ...base, client_id, client_name: client_id, ...over }));
 
 function defined(o) { return Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)); }
@@ -70,7 +81,10 @@ const users = {
 
 const generation = randomBytes(4).toString('hex');
 const jwk = (alg, type, options) => ({ ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), kid: `${alg}-${generation}`, alg, use: 'sig' });
-const keys = [jwk('RS256', 'rsa', { modulusLength: 2048 }), jwk('ES256', 'ec', { namedCurve: 'P-256' })];
+const anyAlg = ({ alg, ...key }) => key; // one key for all algorithms of its type
+const keys = [anyAlg(jwk('RS256', 'rsa', { modulusLength: 2048 })), jwk('ES256', 'ec', { namedCurve: 'P-256' }), jwk('ES384', 'ec', { namedCurve: 'P-384' }), jwk('ES512', 'ec', { namedCurve: 'P-521' }), anyAlg(jwk('EdDSA', 'ed25519', {}))];
+const algs = ['RS256', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
+const keyManagement = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'];
 
 const scopes = ['openid', 'offline_access', 'profile', 'email', 'groups'];
 
@@ -103,12 +117,12 @@ const provider = new Provider(issuer, {
   conformIdTokenClaims: true, // the claims of a scope are in userinfo only
   pkce: { required: () => true },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none', ...(tls ? ['tls_client_auth', 'self_signed_tls_client_auth'] : [])],
-  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'], clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] },
+  enabledJWA: { idTokenSigningAlgValues: [...algs, 'HS256'], userinfoSigningAlgValues: algs, idTokenEncryptionAlgValues: keyManagement, userinfoEncryptionAlgValues: keyManagement, clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] },
   fetch: (url, { dispatcher, ...options } = {}) => globalThis.fetch(url, options), // the library's own way refuses loopback addresses
   ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   loadExistingGrant,
-  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true }, pushedAuthorizationRequests: { enabled: true }, ...(tls && { mTLS }) },
+  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, jwtUserinfo: { enabled: true }, encryption: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true }, pushedAuthorizationRequests: { enabled: true }, ...(tls && { mTLS }) },
   renderError(ctx, out, error) {
     ctx.type = 'html';
     ctx.body = `<!doctype html><title>error</title><pre id="error">${JSON.stringify(out).replace(/[<&]/g, ' ')}</pre>`;

@@ -1,0 +1,73 @@
+// A login whose answer comes by POST from another site, in a real Chromium, for the Go test that starts it:
+//   node form_post.mjs '{"site": …, "elsewhere": …, "page": …, "code": …}'
+// site: the relying party's origin; elsewhere: an empty page of another site; page: a private path; code: the
+// redirect URI's path. Prints one JSON object of what was seen; the Go test judges it.
+import { chromium } from 'playwright-core';
+
+const o = JSON.parse(process.argv[2]);
+const seen = { steps: [], answers: [] };
+const browser = await chromium.launch({
+  executablePath: '/usr/bin/chromium', headless: true, timeout: 60000,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    // nothing but this machine is ever asked for
+    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost'],
+});
+let form; // what the provider posted last
+
+async function open() {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true }); // the site's authority is Caddy's own
+  const page = await context.newPage();
+  page.setDefaultTimeout(15000);
+  page.on('request', (request) => {
+    if (!request.url().startsWith(o.site + o.code)) return;
+    if (request.method() === 'POST') form = request.postData();
+    const answer = { method: request.method(), url: request.url() };
+    seen.answers.push(answer);
+    request.allHeaders().then((h) => Object.assign(answer, { from: h['sec-fetch-site'], cookies: (h.cookie || '').split('; ').map((c) => c.split('=')[0]) })).catch(() => {});
+  });
+  return { context, page };
+}
+async function step(name, page, context) {
+  await page.waitForLoadState();
+  seen.steps.push({ name, url: page.url(), text: await page.locator('body').innerText(), cookies: (await context.cookies(o.site)).map(({ name, sameSite, secure }) => ({ name, sameSite, secure })) });
+}
+async function signIn(page, user) {
+  await page.locator('input[name=login], input[name=username]').fill(user);
+  await page.locator('input[name=password]').fill(`${user}-pw`);
+  await page.locator('button[type=submit]').click();
+}
+// postAgain posts the same answer from a page of another site.
+async function postAgain(page) {
+  await page.goto(o.elsewhere);
+  await page.evaluate(([action, fields]) => {
+    const f = document.createElement('form');
+    f.method = 'post';
+    f.action = action;
+    for (const [name, value] of new URLSearchParams(fields)) f.append(Object.assign(document.createElement('input'), { name, value }));
+    document.body.append(f);
+    f.submit();
+  }, [o.site + o.code, form]);
+  await page.waitForURL((u) => u.origin === o.site);
+}
+
+try {
+  const { context, page } = await open();
+  await page.goto(o.site + o.page);
+  await page.locator('input[name=password]').waitFor();
+  await step('asked', page, context);
+  await signIn(page, 'alice');
+  await page.waitForURL(o.site + o.page);
+  await step('back', page, context);
+  await postAgain(page);
+  await page.waitForURL(o.site + o.page);
+  await step('again', page, context);
+  const other = await open();
+  await postAgain(other.page);
+  await step('stranger', other.page, other.context);
+} catch (e) {
+  seen.error = e.message;
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify(seen));
+process.exit(seen.error ? 1 : 0);
