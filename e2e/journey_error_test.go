@@ -104,7 +104,7 @@ func TestAnUnfinishedLoginWithoutItsCookieHasExpired(t *testing.T) {
 				page.isFor("", "/?auth_error=login_expired")
 			} else {
 				again := page.is(403, "login_expired").freshStart()
-				if kind == zitadel { // the other one still knows her
+				if habits[kind].forgets { // the others still know her
 					again = again.asks(w).signIn("alice")
 				}
 				again.isFor("alice", again.url.RequestURI())

@@ -147,7 +147,7 @@ func TestALoginBesideManyUnfinishedOnesWorks(t *testing.T) {
 // The name is read where the provider has it: both have preferred_username in
 // userinfo only.
 func TestTheNameComesFromUserinfoWhereTheIDTokenHasNone(t *testing.T) {
-	eachProvider(t, func(t *testing.T, kind string) {
+	eachOf(t, []string{oidcProvider, zitadel}, func(t *testing.T, kind string) {
 		cases := []struct {
 			name, options string
 			calls         int

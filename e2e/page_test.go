@@ -45,11 +45,14 @@ func (p *page) asks(w *world) *page {
 // signIn fills the provider's login form.
 func (p *page) signIn(user string) *page {
 	p.b.t.Helper()
-	name := "login"
-	if p.b.w.op.kind == zitadel {
-		name = "username"
+	h := habits[p.b.w.op.kind]
+	for _, f := range p.forms() {
+		if f.fields.Has("password") {
+			return p.send(f, h.field, user+h.domain, "password", user+h.password)
+		}
 	}
-	return p.send(p.form(), name, user, "password", passwordOf(user))
+	p.b.t.Fatalf("no form asks for a password:%s", p)
+	return nil
 }
 
 // upstreamSaw is what the application was sent, when the page is its answer.
