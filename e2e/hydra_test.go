@@ -36,7 +36,7 @@ func (p *provider) startHydra(t testing.TB, port int, pages *http.ServeMux) *pro
 	pages.HandleFunc("/app/logout", app.logout)
 	file := writeJSON(t, "hydra.json", object{
 		"dsn": "memory",
-		"log": object{"level": "warning", "format": "json"},
+		"log": object{"level": "warn", "format": "json"},
 		"sqa": object{"opt_out": true},
 		"serve": object{
 			"public": object{"host": "127.0.0.1", "port": port},

@@ -192,6 +192,9 @@ func TestEveryClientAuthenticationSignsIn(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.kind+" "+c.site.client, func(t *testing.T) {
 			t.Parallel()
+			if _, method, ok := strings.Cut(c.site.options, "client_auth "); ok {
+				recordsAs(t, c.kind, "Client authentication by "+method)
+			}
 			start(t, c.kind, c.site).newBrowser().signIn("/in?x=1", "alice").isFor("alice", "/in?x=1")
 		})
 	}

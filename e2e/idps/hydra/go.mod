@@ -3,11 +3,6 @@ module github.com/caddy-oidc-rp/caddy-oidc-rp/e2e/idps/hydra
 go 1.26
 
 require (
-	github.com/ory/hydra-client-go/v2 v2.2.1
-	github.com/ory/hydra/v2 v2.3.0
-)
-
-require (
 	code.dny.dev/ssrf v0.2.0 // indirect
 	filippo.io/edwards25519 v1.1.0 // indirect
 	github.com/Masterminds/goutils v1.1.1 // indirect
@@ -138,6 +133,8 @@ require (
 	github.com/ory/go-convenience v0.1.0 // indirect
 	github.com/ory/graceful v0.1.3 // indirect
 	github.com/ory/herodot v0.10.3-0.20230626083119-d7e5192f0d88 // indirect
+	github.com/ory/hydra-client-go/v2 v2.2.1 // indirect
+	github.com/ory/hydra/v2 v2.3.0 // indirect
 	github.com/ory/jsonschema/v3 v3.0.8 // indirect
 	github.com/ory/kratos-client-go v1.2.1 // indirect
 	github.com/ory/x v0.0.675 // indirect
