@@ -41,14 +41,15 @@ var habits = map[string]struct {
 	domain   string // what its users write after their names
 	password string // what follows the name in a password; oidc-provider takes any
 	forgets  bool   // no single sign-on: every login asks
+	oneLogin bool   // keeps only one login in flight of a browser
 	userinfo string // path below the issuer
 	options  string // what a site needs to call alice alice
 }{
 	oidcProvider: {field: "login", password: "-pw", userinfo: "/me"},
 	zitadel:      {field: "username", password: "-pw", userinfo: "/userinfo", forgets: true},
 	dex:          {field: "login", password: "-pw", userinfo: "/userinfo", forgets: true, path: "/dex", domain: "@example.test", options: "username_claim name"},
-	hydra:        {field: "username", password: "-pw", userinfo: "/userinfo"},
-	lemonldap:    {field: "user", userinfo: "/oauth2/userinfo"},
+	hydra:        {field: "username", password: "-pw", userinfo: "/userinfo", oneLogin: true},
+	lemonldap:    {field: "user", userinfo: "/oauth2/userinfo", oneLogin: true},
 }
 
 var (

@@ -36,11 +36,14 @@ func (b *browser) signIn(path, user string) *page {
 // asks fails unless the page is the provider's login form.
 func (p *page) asks(w *world) *page {
 	p.b.t.Helper()
-	if p.status != 200 || !strings.HasPrefix(p.url.String(), w.op.issuer) || !strings.Contains(p.body, `"password"`) {
+	if !p.asksPassword() || !strings.HasPrefix(p.url.String(), w.op.issuer) {
 		p.b.t.Fatalf("not the provider's login form:%s", p)
 	}
 	return p
 }
+
+// asksPassword says whether it is a login form.
+func (p *page) asksPassword() bool { return p.status == 200 && strings.Contains(p.body, `"password"`) }
 
 // signIn fills the provider's login form.
 func (p *page) signIn(user string) *page {

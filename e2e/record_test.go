@@ -22,16 +22,32 @@ type record struct {
 var recorder struct {
 	sync.Mutex
 	notOffered map[string]bool // names of tests
+	named      map[string]bool // those whose feature is not what their name says
 }
 
 // records notes, when the test has ended, whether what its name says works
 // with that provider. Every world does it, so journeys need not.
 func records(t testing.TB, provider string) {
-	recordsAs(t, provider, strings.SplitN(t.Name(), "/", 2)[0])
+	recorder.Lock()
+	named := recorder.named[t.Name()]
+	recorder.Unlock()
+	if !named {
+		whenDone(t, provider, strings.SplitN(t.Name(), "/", 2)[0])
+	}
 }
 
-// recordsAs is records under another name.
+// recordsAs is records under another name; it comes before the world is made.
 func recordsAs(t testing.TB, provider, feature string) {
+	recorder.Lock()
+	if recorder.named == nil {
+		recorder.named = map[string]bool{}
+	}
+	recorder.named[t.Name()] = true
+	recorder.Unlock()
+	whenDone(t, provider, feature)
+}
+
+func whenDone(t testing.TB, provider, feature string) {
 	file := os.Getenv("E2E_RECORD")
 	if file == "" {
 		return

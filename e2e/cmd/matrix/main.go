@@ -106,8 +106,11 @@ func sentence(feature string) string {
 			words[i] = strings.ToLower(word)
 		}
 	}
-	return strings.Join(words, " ")
+	return apostrophes.Replace(strings.Join(words, " "))
 }
+
+// apostrophes are what names of tests cannot have.
+var apostrophes = strings.NewReplacer("Caddys ", "Caddy's ", "ones own", "one's own", "providers keys", "provider's keys", "providers next", "provider's next")
 
 var names = []string{"Caddy", "Caddys", "Chromium"}
 

@@ -28,7 +28,7 @@ func TestTheTableIsTheSameInAnyOrder(t *testing.T) {
 func TestNamesOfTestsBecomeSentences(t *testing.T) {
 	for name, want := range map[string]string{
 		"TestTheNameComesFromUserinfoWhereTheIDTokenHasNone": "The name comes from userinfo where the ID token has none",
-		"TestErrorsMayGoToCaddysOwnErrorPages":               "Errors may go to Caddys own error pages",
+		"TestErrorsMayGoToCaddysOwnErrorPages":               "Errors may go to Caddy's own error pages",
 		"TestAConfigurationURLIsEnough":                      "A configuration URL is enough",
 		"userinfo: groups":                                   "userinfo: groups",
 	} {
