@@ -42,6 +42,9 @@ func (s *siteParser) arguments() error {
 		case modePrivate, modePublic, modeEndpoints:
 			h.Mode = word
 		default:
+			if strings.HasPrefix(word, "/") || strings.HasPrefix(word, "@") {
+				return s.Errf("'%s' is a second matcher; name several paths with one: @guarded path /a /b", word)
+			}
 			return s.Errf("unrecognized mode '%s'; it is private, public or endpoints", word)
 		}
 	}

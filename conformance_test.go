@@ -47,7 +47,7 @@ func rowRig(t *testing.T, clock *movedClock, opts ...optest.Option) (*rig, *opte
 		sites += fmt.Sprintf("http://%s {\noidc_rp %s {\n%s%s\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Error {http.oidc_rp.error.code}\nheader_up X-Message {http.oidc_rp.error.message}\n}\n}\n",
 			strings.TrimPrefix(d.origin, "https://"), mode, text, d.site)
 	}
-	r := newRigAt(t, t.TempDir(), sites)
+	r := newRigAt(t, storageDir(t), sites)
 	r.at(clock.now)
 	return r, op
 }

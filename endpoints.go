@@ -91,30 +91,33 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit
 		return h.errorPage(w, r, v, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
 	case !slices.Contains(call.methods, r.Method):
 		w.Header().Set("Allow", strings.Join(call.methods, ", "))
-		return caddyhttp.Error(http.StatusMethodNotAllowed, errWrongMethod)
+		return h.errorPage(w, r, v, http.StatusMethodNotAllowed, &failure{code: badRequest, cause: errWrongMethod}, "")
 	case call.party != nil && call.party.config.Disabled:
 		return h.disabled(w, r, v, call.party)
 	case call.spends && r.TLS != nil && !r.TLS.HandshakeComplete:
 		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
 	case h.site(r) == nil:
-		return caddyhttp.Error(http.StatusBadRequest, errNoHost)
+		return h.errorPage(w, r, v, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
 	}
 	return call.serve(h, w, r, v, call.party)
 }
 
-// plainHeaders are on every answer of ours: it is for this browser alone, and
-// tells nobody where it came from.
+// plainHeaders are on every answer of ours, also on one that is left to
+// handle_errors, whose page may have styles, images and scripts of the site: it
+// is for this browser alone, tells nobody where it came from, stands in no
+// frame, and runs nothing that is written into it.
 func plainHeaders(header http.Header) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Content-Security-Policy", "script-src 'self'; frame-ancestors 'none'; base-uri 'none'")
 }
 
-// secureHeaders are on every answer that we write ourselves, not on one that is
-// left to handle_errors: it holds nothing active, and stands in no frame.
+// secureHeaders are on every answer that we write ourselves: it holds nothing
+// active at all.
 func secureHeaders(header http.Header) {
 	plainHeaders(header)
-	header.Set("X-Frame-Options", "DENY")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
 }
 

@@ -20,7 +20,7 @@ func TestEndpointsAnswerAsTheSeedsSay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register(rpURL + "/@app/auth/corp/code")
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp {\nprovider corp partners\n}\nreverse_proxy {upstream}\n}", sharedOption(op))
+	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\nprovider corp partners\n}\nreverse_proxy {upstream}\n}", sharedOption(op))
 	for _, row := range []struct {
 		method, path string
 		status       int
@@ -71,7 +71,7 @@ func TestEndpointsMatchTheOriginalRequest(t *testing.T) {
 		if strings.Contains(site, "provider corp") {
 			global = "oidc_rp {\nprovider corp {\n" + options(op) + "}\n}"
 		}
-		r := newRigAt(t, t.TempDir(), "http://rp.test {\n"+site+"\n}", global)
+		r := newRigAt(t, storageDir(t), "http://rp.test {\n"+site+"\n}", global)
 		if p := r.browser().get("/@app/auth/default/login"); p.StatusCode != http.StatusFound {
 			t.Errorf("%s: status %d", name, p.StatusCode)
 		}
@@ -82,7 +82,7 @@ func TestHandleBlocksWithEndpointsModeGoRound(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register(rpURL + "/@app/auth/corp/code")
-	r := newRigAt(t, t.TempDir(), `http://rp.test {
+	r := newRigAt(t, storageDir(t), `http://rp.test {
 		oidc_rp endpoints {
 			provider corp
 		}
@@ -116,7 +116,7 @@ func TestTwoInstancesOnOneSiteCompose(t *testing.T) {
 	first.Register(rpURL + "/@app/auth/one/code")
 	second.Register(rpURL + "/@app/auth/two/code")
 	second.SignIn("bob")
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp /a/* {\nprovider one {\n"+options(first)+"}\nsession {\ncookie one\n}\n}\noidc_rp /b/* {\nprovider two {\n"+options(second)+"}\nsession {\ncookie two\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp /a/* {\nprovider one {\n"+options(first)+"}\nsession {\ncookie one\n}\n}\noidc_rp /b/* {\nprovider two {\n"+options(second)+"}\nsession {\ncookie two\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
 	b := r.browser()
 	for path, want := range map[string]string{"/a/x": "application sees alice", "/b/x": "application sees bob", "/c": "application sees "} {
 		if p := b.open(path); p.body != want {
@@ -140,7 +140,7 @@ func TestWhoIsKnownToOneInstanceIsNobodyToAnother(t *testing.T) {
 	second.Register(rpURL + "/@app/auth/two/code")
 	second.SignIn("bob")
 	for _, cookies := range [][2]string{{"one", "two"}, {"same", "same"}} {
-		r := newRigAt(t, t.TempDir(), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}\n}")
+		r := newRigAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}\n}")
 		b := r.browser()
 		if p := b.open("/@app/auth/one/login?returnto=/x", second.Issuer()); p.StatusCode != http.StatusFound || r.upstream.count() != 0 {
 			t.Errorf("%s: alice of the first provider got in where only the second vouches: %d", cookies, p.StatusCode)
@@ -156,7 +156,7 @@ func TestWhoIsKnownToOneInstanceIsNobodyToAnother(t *testing.T) {
 func TestAnotherSitesEndpointIsNoWayPastTheGuard(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp {\nprovider one {\n"+options(op)+"}\n}\nreverse_proxy {upstream}\n}\nhttp://other.test {\noidc_rp {\nprovider two {\n"+options(op)+"}\n}\nrespond other\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\nprovider one {\n"+options(op)+"}\n}\nreverse_proxy {upstream}\n}\nhttp://other.test {\noidc_rp {\nprovider two {\n"+options(op)+"}\n}\nrespond other\n}")
 	p := r.browser().get("/@app/auth/two/login")
 	if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
 		t.Errorf("status %d, the application was asked %d times", p.StatusCode, r.upstream.count())
@@ -167,7 +167,7 @@ func TestErrorsOfAPublicSiteLeadHomeAndOfAPrivateOneToAPage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Lie(func(l *optest.Lies) { l.Authorization.Error = "access_denied" })
-	public := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp public {\n"+options(op)+"home /start?lang=en\nprivate /private/*\n}\nrespond \"{http.oidc_rp.error.code}: {http.oidc_rp.error.message}\"\n}")
+	public := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"home /start?lang=en\nprivate /private/*\n}\nrespond \"{http.oidc_rp.error.code}: {http.oidc_rp.error.message}\"\n}")
 	p := public.browser().open("/private/x")
 	if p.StatusCode != http.StatusOK || p.url != rpURL+"/start?lang=en&auth_error=access_denied" || !strings.HasPrefix(p.body, "access_denied: The sign-in was cancelled") {
 		t.Errorf("public: status %d at %s: %s", p.StatusCode, p.url, p.body)
@@ -198,7 +198,7 @@ func TestErrorPagesCanBeCaddys(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Lie(func(l *optest.Lies) { l.Authorization.Error = "access_denied" })
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"own page: {err.status_code} {err.message}\"\n}\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"own page: {err.status_code} {err.message}\"\n}\n}")
 	if p := r.browser().open("/x"); p.StatusCode != http.StatusForbidden || !strings.HasPrefix(p.body, "own page: 403 access_denied") {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
 	}
@@ -281,7 +281,7 @@ func TestNamesOfSeveralProvidersDoNotMeet(t *testing.T) {
 			user.Claims["preferred_username"] = row.name
 			op.SetUser("alice", user)
 		}
-		r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp public {\nprovider corp {\n"+options(corp)+"}\nprovider other {\n"+options(other)+"}\ndefault_provider corp\n}\nrespond \"{http.auth.user.id}|{http.oidc_rp.provider}\"\n}")
+		r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\nprovider corp {\n"+options(corp)+"}\nprovider other {\n"+options(other)+"}\ndefault_provider corp\n}\nrespond \"{http.auth.user.id}|{http.oidc_rp.provider}\"\n}")
 		if p := r.browser().open("/@app/auth/" + row.id + "/login"); p.body != row.want+"|"+row.id {
 			t.Errorf("%s at %s is %s, not %s", row.name, row.id, p.body, row.want)
 		}
@@ -294,7 +294,7 @@ func TestPlaceholdersAreEmptyForNobodyAndTypedForExpressions(t *testing.T) {
 	names := []string{"http.auth.user.id", "http.auth.user.name", "http.auth.user.email", "http.auth.user.groups", "http.auth.user.claims.realm_access.roles", "http.auth.user.claims.nothing",
 		"http.oidc_rp.authenticated", "http.oidc_rp.provider", "http.oidc_rp.subject", "http.oidc_rp.issuer", "http.oidc_rp.login_url", "http.oidc_rp.logout_url", "http.oidc_rp.error.code", "http.oidc_rp.access_token", "http.oidc_rp.made_up"}
 	site := "http://rp.test {\noidc_rp public {\n" + options(op) + "}\n@admin expression `'admins' in {http.auth.user.groups}`\nrespond @admin \"admin {http.auth.user.name}\"\nrespond \"{" + strings.Join(names, "}|{") + "}\"\n}"
-	r := newRigAt(t, t.TempDir(), site)
+	r := newRigAt(t, storageDir(t), site)
 	b := r.browser()
 	want := "||||||false||||/@app/auth/default/login?returnto=%2Fpage|/Special:UserLogout|||"
 	if p := b.get("/page"); p.body != want {
@@ -330,7 +330,7 @@ func TestAClaimsTextIsNeverExpanded(t *testing.T) {
 func TestALoginDoesNotLeadBackToTheErrorOfAnother(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp public {\n"+options(op)+"}\nrespond \"{http.oidc_rp.login_url}\"\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"}\nrespond \"{http.oidc_rp.login_url}\"\n}")
 	for at, want := range map[string]string{
 		"/?auth_error=access_denied":             "/",
 		"/page?a=%20b&auth_error=bad_request&c":  "/page?a=%20b&c",

@@ -86,7 +86,7 @@ func TestAPublicExceptionIsNoWayIn(t *testing.T) {
 func TestRewritesDoNotOpenAnything(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\nrewrite /alias /private/x\nrewrite /private/shown /public\noidc_rp public {\n"+options(op)+"private /private/*\n}\nreverse_proxy {upstream}\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test {\nrewrite /alias /private/x\nrewrite /private/shown /public\noidc_rp public {\n"+options(op)+"private /private/*\n}\nreverse_proxy {upstream}\n}")
 	for _, path := range []string{"/alias", "/private/shown"} {
 		if p := r.browser().get(path); p.StatusCode == http.StatusOK {
 			t.Errorf("%s got through", path)
@@ -152,7 +152,7 @@ func TestTrustedProxySaysWhereWeAre(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register("https://public.example/@app/auth/default/code")
-	r := newRigAt(t, t.TempDir(), ":80 {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}", "servers {\ntrusted_proxies static private_ranges\n}")
+	r := newRigAt(t, storageDir(t), ":80 {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}", "servers {\ntrusted_proxies static private_ranges\n}")
 	p := r.browser().send(http.MethodGet, rpURL+"/x", map[string]string{"X-Forwarded-Host": "public.example", "X-Forwarded-Proto": "https"})
 	if location := p.Header.Get("Location"); !strings.Contains(location, "redirect_uri=https%3A%2F%2Fpublic.example%2F") {
 		t.Errorf("the login leads to %s", location)
@@ -204,7 +204,7 @@ func TestCookiesOfAnotherSiteOrPurposeAreNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register("https://other.test/@app/auth/default/code")
-	r := newRigAt(t, t.TempDir(), "http://rp.test, http://other.test {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test, http://other.test {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}")
 	b := r.browser()
 	if p := b.open("/"); p.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", p.StatusCode)

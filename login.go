@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
@@ -169,10 +171,20 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 		t.Return = address.Shorten(t.Return, max-1)
 		value = ring.Seal(seal.ForTransaction, s.txPlace, t.Encode())
 	}
+	h.tellURIs(s, p, t.RedirectURI)
 	h.expireOldest(w, v, s, ring)
 	cookie.Set(w.Header(), s.cookie(h, name, value, "/", int(session.TransactionLifetime.Seconds())))
 	_ = redirect(w, http.StatusFound, location)
 	return nil
+}
+
+// tellURIs says once for each provider what has to be registered there: a
+// provider that does not know the redirect URI tells only the visitor.
+func (h *Handler) tellURIs(s *site, p *party, redirectURI string) {
+	if p.told.CompareAndSwap(false, true) {
+		h.logger.Info("these addresses have to be registered at the provider", zap.String("provider", p.id),
+			zap.String("redirect_uri", redirectURI), zap.String("post_logout_redirect_uri", h.signedOutURI(s, p)))
+	}
 }
 
 func loginOf(t *session.Transaction) provider.Login {

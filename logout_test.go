@@ -119,7 +119,7 @@ func TestALogoutThatCannotBeKeptIsToldAndClearsTheCookie(t *testing.T) {
 func TestLogoutWithTheProviderDownEndsTheSessionHere(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	storage := t.TempDir()
+	storage := storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
 	b := signedIn(t, newRigAt(t, storage, strings.Replace(site, "%s", "", 1)))
 	op.Stop()

@@ -172,7 +172,7 @@ func TestReloadHelper(t *testing.T) {
 func TestReloadKeepsLoginsSessionsAndKnowledge(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	storage := t.TempDir()
+	storage := storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
 	before := newRigAt(t, storage, fmt.Sprintf(site, ""))
 	b := before.browser()

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -42,6 +43,7 @@ type party struct {
 	forward      []string
 	userinfo     string
 	endSession   *bool
+	told         atomic.Bool // what has to be registered
 }
 
 // newParty resolves a provider's configuration, and takes what is shared.

@@ -40,7 +40,7 @@ func TestErrorRoutesGetNoForgedIdentityEither(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for _, pages := range []string{"builtin", "caddy"} {
-		r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages "+pages+"\nupstream {\nheader X-Remote-User {http.auth.user.id}\n}\n}\nreverse_proxy {upstream}\nhandle_errors {\nreverse_proxy {upstream}\n}\n}")
+		r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages "+pages+"\nupstream {\nheader X-Remote-User {http.auth.user.id}\n}\n}\nreverse_proxy {upstream}\nhandle_errors {\nreverse_proxy {upstream}\n}\n}")
 		cookies := signedIn(t, r).cookieHeader()
 		for _, request := range []string{"GET /@app/auth/../../admin", "POST /@app/auth/default/login", "GET /@app/auth/nobody/login"} {
 			r.raw(request + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nContent-Length: 0\r\nX-Remote-User: root\r\nX_Remote_User: root\r\nX~Remote!User: root\r\nCookie: " + cookies + "\r\n\r\n")
@@ -58,7 +58,7 @@ func TestANeighboursEndpointNeverReachesTheApplication(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for _, own := range []string{"", "endpoints /b/auth\n"} {
-		r := newRigAt(t, t.TempDir(), "http://rp.test {\nhandle /b/* {\noidc_rp {\nprovider two {\n"+options(op)+"}\n"+own+"}\nreverse_proxy {upstream}\n}\nhandle {\noidc_rp {\nprovider one {\n"+options(op)+"}\n}\nreverse_proxy {upstream}\n}\n}")
+		r := newRigAt(t, storageDir(t), "http://rp.test {\nhandle /b/* {\noidc_rp {\nprovider two {\n"+options(op)+"}\n"+own+"}\nreverse_proxy {upstream}\n}\nhandle {\noidc_rp {\nprovider one {\n"+options(op)+"}\n}\nreverse_proxy {upstream}\n}\n}")
 		for _, request := range []string{"GET /@app/auth/two/login?title=Secret", "POST /@app/auth/two/login", "GET /@app/auth/two/other", "GET /b/auth/two/other"} {
 			r.raw(request + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nContent-Length: 0\r\nAccept: text/html\r\n\r\n")
 			if r.upstream.count() != 0 {
@@ -78,7 +78,7 @@ func TestWhatOneInstanceToldIsNotAnothersUser(t *testing.T) {
 	second.SetUser("bob", user)
 	second.SignIn("bob")
 	told := "upstream {\nheader X-Remote-User {http.auth.user.id}\nheader X-Groups groups\n}\n"
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie one\n}\n"+told+"}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie two\n}\n"+told+"}\nreverse_proxy {upstream}\n}\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie one\n}\n"+told+"}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie two\n}\n"+told+"}\nreverse_proxy {upstream}\n}\n}")
 	b := r.browser()
 	b.open("/@app/auth/one/login", second.Issuer())
 	if p := b.open("/x"); p.StatusCode != http.StatusOK {
@@ -97,7 +97,7 @@ func TestOneSignOutEndsWhatAllInstancesOfASiteKnow(t *testing.T) {
 	second.Register(rpURL + "/@app/auth/two/code")
 	second.SignIn("bob")
 	for _, cookies := range [][2]string{{"one", "two"}, {"same", "same"}} {
-		r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp /a/* {\nprovider one {\n"+options(first)+"end_session off\n}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp /b/* {\nprovider two {\n"+options(second)+"end_session off\n}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream}\n}")
+		r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp /a/* {\nprovider one {\n"+options(first)+"end_session off\n}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp /b/* {\nprovider two {\n"+options(second)+"end_session off\n}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream}\n}")
 		for _, pages := range [][]string{{"/b/x"}, {"/a/x"}, {"/a/x", "/b/x"}} {
 			b := r.browser()
 			for _, page := range pages {
@@ -118,7 +118,7 @@ func TestOneSignOutEndsWhatAllInstancesOfASiteKnow(t *testing.T) {
 
 func TestALogoutEndsTheSessionOfADisabledProvider(t *testing.T) {
 	t.Parallel()
-	op, storage := newOP(t), t.TempDir()
+	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
 	b := signedIn(t, newRigAt(t, storage, fmt.Sprintf(site, "")))
 	copied := b.cookieHeader()
@@ -216,7 +216,7 @@ func TestNestedGroupsAreKeptOnce(t *testing.T) {
 
 func TestAShorterLifetimeHoldsForOldSessions(t *testing.T) {
 	t.Parallel()
-	op, storage := newOP(t), t.TempDir()
+	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nlifetime %s\n}\n}\nreverse_proxy {upstream}\n}"
 	b := signedIn(t, newRigAt(t, storage, fmt.Sprintf(site, "30d")))
 	r := newRigAt(t, storage+"/.", fmt.Sprintf(site, "1h")) // a storage of its own, with a clock of its own
@@ -230,7 +230,7 @@ func TestAShorterLifetimeHoldsForOldSessions(t *testing.T) {
 func TestAnErrorOfTheApplicationIsNotCachedWithASession(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp {\n"+options(op)+"session {\nidle_timeout 30m\n}\n}\nerror /missing 404\nreverse_proxy {upstream}\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"session {\nidle_timeout 30m\n}\n}\nerror /missing 404\nreverse_proxy {upstream}\n}")
 	b := signedIn(t, r)
 	if p := b.get("/missing"); p.StatusCode != http.StatusNotFound || p.Header.Get("Cache-Control") != "private" {
 		t.Errorf("status %d, %v", p.StatusCode, p.Header)

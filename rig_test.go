@@ -85,7 +85,25 @@ func (e *echo) got() (http.Header, string) {
 // address; the site is https://rp.test. globals are lines of the global option
 // block.
 func newRig(t *testing.T, site string, globals ...string) *rig {
-	return newRigAt(t, t.TempDir(), "http://rp.test {\n"+site+"\n\treverse_proxy {upstream} {\n\t\theader_up X-User {http.auth.user.id}\n\t}\n}", globals...)
+	return newRigAt(t, storageDir(t), "http://rp.test {\n"+site+"\n\treverse_proxy {upstream} {\n\t\theader_up X-User {http.auth.user.id}\n\t}\n}", globals...)
+}
+
+// storageDir is a folder that goes when the last write to it has come: what
+// works in the background ends a little later than a test.
+func storageDir(t *testing.T) string {
+	folder, err := os.MkdirTemp("", "oidc_rp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(5 * time.Second); os.RemoveAll(folder) != nil; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("%s is still written to", folder)
+				return
+			}
+		}
+	})
+	return folder
 }
 
 // newRigAt provisions whole sites over a storage that rigs can share.

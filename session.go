@@ -34,6 +34,7 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 	h.writeChunks(w, s, chunks, present, fresh.Expires)
 	h.keepIDToken(w, s, ring, fresh, idToken)
 	h.logger.Info("signed in", zap.String("provider", p.id), zap.String("host", r.Host))
+	h.logger.Debug("kept of the user", zap.Strings("claims", fresh.Claims.Names()))
 	return nil
 }
 

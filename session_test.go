@@ -60,7 +60,7 @@ func TestIdleTimeoutCountsFromTheLastUse(t *testing.T) {
 
 func TestSessionSurvivesARestartWithManagedKeys(t *testing.T) {
 	t.Parallel()
-	op, storage := newOP(t), t.TempDir()
+	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}"
 	first := newRigAt(t, storage, site)
 	b := signedIn(t, first)
@@ -74,7 +74,7 @@ func TestSessionSurvivesARestartWithManagedKeys(t *testing.T) {
 
 func TestLogoutOnOneInstanceEndsACopiedCookieOnAnother(t *testing.T) {
 	t.Parallel()
-	op, storage := newOP(t), t.TempDir()
+	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "end_session off\n}\nreverse_proxy {upstream}\n}"
 	first, second := newRigAt(t, storage, site), newRigAt(t, storage+"/.", site)
 	b := signedIn(t, first)
@@ -115,7 +115,7 @@ func TestANewLoginEndsTheSessionThatItReplaces(t *testing.T) {
 
 func TestSessionOfADisabledOrChangedProviderIsNone(t *testing.T) {
 	t.Parallel()
-	op, storage := newOP(t), t.TempDir()
+	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
 	b := signedIn(t, newRigAt(t, storage, fmt.Sprintf(site, "")))
 	for name, change := range map[string]string{"disabled": "disabled", "another client": ""} {
@@ -216,7 +216,7 @@ func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 
 func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 	t.Parallel()
-	op, storage := newOP(t), t.TempDir()
+	op, storage := newOP(t), storageDir(t)
 	old, fresh := strings.Repeat("o", 40), strings.Repeat("n", 40)
 	site := func(secrets string) string {
 		return "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nsecret " + secrets + "\n}\n}\nreverse_proxy {upstream}\n}"

@@ -164,6 +164,15 @@ func SplitPath(path string) []string {
 	return append(steps, step.String())
 }
 
+// Names returns the names of the claims.
+func (s Set) Names() (names []string) {
+	s.Each(func(name string, _ Value) bool {
+		names = append(names, name)
+		return true
+	})
+	return names
+}
+
 // Largest returns the names of the largest claims with the sizes of their values in
 // bytes, the largest first: what to tell an operator whose session is too
 // large.

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -103,6 +104,10 @@ func readAll(response *http.Response) ([]byte, error) {
 
 // bare takes the address off an HTTP client's error: it may have a query.
 func bare(err error) error {
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("%w (name its authority with tls { ca <file> })", unknown)
+	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		return wrapped.Err
