@@ -35,7 +35,7 @@ func (w *world) checkAnswer(p *page) {
 	}
 	if location := h.Get("Location"); location != "" && !ownPlace.MatchString(location) {
 		to, err := url.Parse(location)
-		if err != nil || !w.isSite(to) && to.Scheme+"://"+to.Host != w.op.issuer {
+		if err != nil || !w.isSite(to) && to.Scheme+"://"+to.Host != w.op.origin() {
 			wrong("leads to " + location)
 		}
 	}

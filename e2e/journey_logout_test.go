@@ -16,7 +16,7 @@ const (
 )
 
 // signOut goes on from where the site sends a browser to end its session at
-// the provider: oidc-provider asks, zitadel does not.
+// the provider: oidc-provider asks, the others do not.
 func (p *page) signOut() *page {
 	p.b.t.Helper()
 	if p.b.w.op.kind == oidcProvider {
@@ -48,6 +48,14 @@ func TestLogoutEndsTheSessionHereAndAtTheProvider(t *testing.T) {
 		home.isFor("alice", "/private")
 
 		left := home.follow(logoutPath)
+		if !w.op.offers(t, "end_session_endpoint") {
+			left.is(200, "signed out")
+			if got := b.script("/private").status; got != 401 {
+				t.Errorf("the user got %d after his logout", got)
+			}
+			notOffered(t)
+			return
+		}
 		asked := left.endSession()
 		if asked.Get("id_token_hint") == "" || asked.Get("state") == "" || asked.Get("post_logout_redirect_uri") != w.base+"/@app/auth/default/signedout" {
 			t.Errorf("the provider was asked with %v", asked)

@@ -106,7 +106,9 @@ func TestAProviderMayBeConfiguredByHand(t *testing.T) {
 		}
 		var options []string
 		for _, name := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "end_session_endpoint"} {
-			options = append(options, fmt.Sprintf("%s %s", name, found[name]))
+			if found[name] != nil {
+				options = append(options, fmt.Sprintf("%s %s", name, found[name]))
+			}
 		}
 		asked := w.op.hits(t, "/.well-known/openid-configuration")
 		w.startCaddy(site{options: strings.Join(append(options, "jwks {file."+file+"}"), "\n")})

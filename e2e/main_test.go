@@ -31,6 +31,7 @@ type program struct {
 	name string
 	dir  string // of the module, relative to this folder
 	pkg  string
+	tags string
 	race bool // with the race detector when E2E_RACE=1
 	once sync.Once
 	err  error
@@ -53,6 +54,9 @@ func (p *program) path(t testing.TB) string {
 		args := []string{"build", "-buildvcs=false", "-o", out}
 		if p.race && os.Getenv("E2E_RACE") == "1" {
 			args = append(args, "-race")
+		}
+		if p.tags != "" {
+			args = append(args, "-tags", p.tags)
 		}
 		cmd := exec.Command("go", append(args, p.pkg)...)
 		cmd.Dir = p.dir

@@ -36,20 +36,26 @@ func (b *browser) signIn(path, user string) *page {
 // asks fails unless the page is the provider's login form.
 func (p *page) asks(w *world) *page {
 	p.b.t.Helper()
-	if p.status != 200 || !strings.HasPrefix(p.url.String(), w.op.issuer) || !strings.Contains(p.body, `"password"`) {
+	if !p.asksPassword() || !strings.HasPrefix(p.url.String(), w.op.issuer) {
 		p.b.t.Fatalf("not the provider's login form:%s", p)
 	}
 	return p
 }
 
+// asksPassword says whether it is a login form.
+func (p *page) asksPassword() bool { return p.status == 200 && strings.Contains(p.body, `"password"`) }
+
 // signIn fills the provider's login form.
 func (p *page) signIn(user string) *page {
 	p.b.t.Helper()
-	name := "login"
-	if p.b.w.op.kind == zitadel {
-		name = "username"
+	h := habits[p.b.w.op.kind]
+	for _, f := range p.forms() {
+		if f.fields.Has("password") {
+			return p.send(f, h.field, user+h.domain, "password", user+h.password)
+		}
 	}
-	return p.send(p.form(), name, user, "password", passwordOf(user))
+	p.b.t.Fatalf("no form asks for a password:%s", p)
+	return nil
 }
 
 // upstreamSaw is what the application was sent, when the page is its answer.

@@ -6,27 +6,30 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// The providers that the journeys run against. Neither was written by us.
+// The providers that every run has. Neither was written by us.
 const (
 	oidcProvider = "oidc-provider"
 	zitadel      = "zitadel"
 )
 
-// The password fits both: zitadel checks it, oidc-provider takes any.
-func passwordOf(user string) string { return user + "-pw" }
-
 const rpSecret = "rp-secret-0123456789abcdef0123456789abcdef"
 
-// eachProvider runs a journey against both, in parallel.
+// eachProvider runs a journey against both, and those that E2E_IDPS names, in
+// parallel.
 func eachProvider(t *testing.T, journey func(t *testing.T, kind string)) {
+	eachOf(t, slices.Concat([]string{oidcProvider, zitadel}, alsoAsked()), journey)
+}
+
+func eachOf(t *testing.T, kinds []string, journey func(t *testing.T, kind string)) {
 	t.Parallel()
-	for _, kind := range []string{oidcProvider, zitadel} {
+	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			journey(t, kind)
@@ -42,10 +45,12 @@ type provider struct {
 	port    int
 	issuer  string
 	rpBases []string
+	keyTTL  string // of dex: how long its signing keys live
 	process *process
 	env     []string // more of its environment
 	tls     *authority
-	tokens  []token // those of earlier processes of this provider
+	witness *witness // in front of a provider that keeps no account itself
+	tokens  []token  // those of earlier processes of this provider
 }
 
 type token struct{ Name, Value string }
@@ -54,7 +59,8 @@ type token struct{ Name, Value string }
 func newProvider(t testing.TB, kind string, rpBases ...string) *provider {
 	t.Helper()
 	port := freePort(t)
-	return &provider{kind: kind, port: port, issuer: fmt.Sprintf("http://localhost:%d", port), rpBases: rpBases}
+	issuer := fmt.Sprintf("http://localhost:%d%s", port, habits[kind].path)
+	return &provider{kind: kind, port: port, issuer: issuer, rpBases: rpBases}
 }
 
 // start runs the provider until stop or the end of the test. Each start has
@@ -73,7 +79,7 @@ func (p *provider) start(t testing.TB) {
 	case zitadel:
 		p.process = spawn(t, p.kind, env, zitadelProgram.path(t))
 	default:
-		t.Fatalf("unknown provider %q", p.kind)
+		p.process = p.startBehindWitness(t)
 	}
 	p.process.last = func() { p.tokens = p.handedOut(t) }
 	eventually(t, 30*time.Second, p.kind+" answers", func() bool {
@@ -102,6 +108,7 @@ func (p *provider) stop(t testing.TB) {
 	t.Helper()
 	p.tokens = p.handedOut(t)
 	p.process.stop(t, syscall.SIGKILL)
+	p.witness.close()
 }
 
 // hits says how often a path of the provider was asked for.
@@ -119,7 +126,11 @@ func (p *provider) handedOut(t testing.TB) []token {
 		return p.tokens
 	}
 	var now []token
-	p.ask(t, "/_tokens", &now)
+	if p.witness != nil {
+		now = p.witness.handedOut()
+	} else {
+		p.ask(t, "/_tokens", &now)
+	}
 	return append(p.tokens[:len(p.tokens):len(p.tokens)], now...)
 }
 
@@ -136,9 +147,15 @@ func (p *provider) ask(t testing.TB, path string, answer any) {
 }
 
 // userinfoPath is where the provider counts calls of its userinfo endpoint.
-func (p *provider) userinfoPath() string {
-	if p.kind == zitadel {
-		return "/userinfo"
-	}
-	return "/me"
+func (p *provider) userinfoPath() string { return habits[p.kind].userinfo }
+
+// origin is the issuer without its path.
+func (p *provider) origin() string { return fmt.Sprintf("http://localhost:%d", p.port) }
+
+// offers says whether the provider's metadata has an endpoint.
+func (p *provider) offers(t testing.TB, endpoint string) bool {
+	t.Helper()
+	var metadata map[string]any
+	p.ask(t, "/.well-known/openid-configuration", &metadata)
+	return metadata[endpoint] != nil
 }

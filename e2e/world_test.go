@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -45,6 +46,7 @@ func newWorld(t testing.TB, kind string, s site) *world {
 		w.base = fmt.Sprintf("https://rp.localhost:%d", freePort(t))
 	}
 	w.op = newProvider(t, kind, w.base)
+	records(t, kind)
 	w.caddy = w.newNode()
 	w.secrets.add("client secret", rpSecret)
 	return w
@@ -117,6 +119,9 @@ func (w *world) site(address string, s site) string {
 		certificate = "tls internal"
 	}
 	shorthand := fmt.Sprintf("issuer %s\n\t\tclient_id %s\n\t\t%s", w.op.issuer, client, secret)
+	if !strings.Contains(s.options, "username_claim") {
+		shorthand += "\n\t\t" + habits[w.op.kind].options
+	}
 	if s.client == "-" { // the options name providers themselves
 		shorthand = ""
 	}

@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Journeys about what providers do differently. They run against those that
+// E2E_IDPS names, and the two of every run where these have something to show.
+
+// What an application is told when userinfo is asked, whatever the ID token
+// has.
+func TestUserinfoClaimsReachTheApplication(t *testing.T) {
+	want := map[string]map[string]string{ // Dex's own users have no groups; zitadel's example none either
+		oidcProvider: {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
+		zitadel:      {"X-Groups": "", "X-Name": "Alice Example"},
+		dex:          {"X-Groups": "", "X-Name": "alice"},
+		hydra:        {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
+		lemonldap:    {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
+	}
+	eachProvider(t, func(t *testing.T, kind string) {
+		scopes := "openid profile email groups"
+		if kind == zitadel { // knows no such scope
+			scopes = "openid profile email"
+		}
+		w := start(t, kind, site{options: "userinfo always\n\t\tscopes " + scopes + "\n\t\tupstream {\n\t\t\theader X-Groups {http.auth.user.groups}\n\t\t}"})
+		told := w.newBrowser().signIn("/in", "alice").isFor("alice", "/in")
+		for name, value := range want[kind] {
+			got := strings.Split(told.Headers.Get(name), ",")
+			slices.Sort(got) // groups have no order
+			if got := strings.Join(got, ","); got != value {
+				t.Errorf("%s is %q, wanted %q", name, got, value)
+			}
+		}
+		if got := told.Headers.Get("X-Email"); got != "alice@example.test" {
+			t.Errorf("X-Email is %q", got)
+		}
+		if calls := w.op.hits(t, w.op.userinfoPath()); calls != 1 {
+			t.Errorf("userinfo was called %d times", calls)
+		}
+	})
+}
+
+func TestClientAuthenticationOfOtherProviders(t *testing.T) {
+	if len(alsoAsked()) == 0 {
+		return // the others have TestEveryClientAuthenticationSignsIn
+	}
+	eachOf(t, alsoAsked(), func(t *testing.T, kind string) {
+		for _, s := range []site{
+			{client: "rp", options: "client_auth client_secret_basic"},
+			{client: "rp-post", options: "client_auth client_secret_post"},
+			{client: "rp-public", secret: "-", options: "client_auth none"},
+		} {
+			method := strings.Fields(s.options)[1]
+			t.Run(method, func(t *testing.T) {
+				recordsAs(t, kind, "Client authentication by "+method)
+				start(t, kind, s).newBrowser().signIn("/in?x=1", "alice").isFor("alice", "/in?x=1")
+			})
+		}
+	})
+}
+
+// Dex changes its keys while it runs: nobody who is signed in notices, and
+// neither do those who sign in.
+func TestKeysThatChangeWhileTheProviderRuns(t *testing.T) {
+	if !slices.Contains(alsoAsked(), dex) {
+		return
+	}
+	t.Parallel()
+	w := newWorld(t, dex, site{})
+	w.op.keyTTL = "5s" // it looks every 30 s
+	w.op.start(t)
+	w.startCaddy(site{})
+	b := w.newBrowser()
+	b.signIn("/stays", "alice").isFor("alice", "/stays")
+	for range 2 {
+		before := w.op.signingKey(t)
+		eventually(t, 90*time.Second, "the provider signs with another key", func() bool { return w.op.signingKey(t) != before })
+		w.newBrowser().signIn("/new", "bob").isFor("bob", "/new")
+		b.open("/stays").isFor("alice", "/stays")
+	}
+}
+
+// signingKey names the first key that the provider publishes.
+func (p *provider) signingKey(t testing.TB) string {
+	t.Helper()
+	var set struct{ Keys []json.RawMessage }
+	p.ask(t, "/keys", &set)
+	if len(set.Keys) == 0 {
+		t.Fatal("the provider publishes no key")
+	}
+	var key struct{ Kid string }
+	if err := json.Unmarshal(set.Keys[0], &key); err != nil {
+		t.Fatal(err)
+	}
+	return key.Kid
+}
+
+// An issuer with a path: its metadata lies under it, and an issuer that is
+// spelled otherwise is another one.
+func TestAnIssuerWithAPathIsTakenExactly(t *testing.T) {
+	if !slices.Contains(alsoAsked(), dex) {
+		return
+	}
+	t.Parallel()
+	w := start(t, dex, site{})
+	w.newBrowser().signIn("/in", "alice").isFor("alice", "/in")
+	for _, issuer := range []string{w.op.issuer + "/", w.op.origin()} {
+		s := site{client: "-", secret: "-", options: "issuer " + issuer + "\nclient_id rp\nclient_secret {env.OIDC_CLIENT_SECRET}"}
+		if err := w.caddy.reload(w.config(s)); err != nil {
+			t.Fatal(err)
+		}
+		w.newBrowser().open("/in").is(503)
+	}
+}
