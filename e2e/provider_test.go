@@ -41,6 +41,7 @@ type provider struct {
 	port    int
 	issuer  string
 	rpBases []string
+	env     []string // more of it, such as AT_TTL, the life of access tokens in seconds
 	process *process
 	tokens  []token // those of earlier processes of this provider
 }
@@ -59,6 +60,7 @@ func newProvider(t testing.TB, kind string, rpBases ...string) *provider {
 func (p *provider) start(t testing.TB) {
 	t.Helper()
 	env := []string{fmt.Sprintf("PORT=%d", p.port), "RP_BASES=" + strings.Join(p.rpBases, " ")}
+	env = append(env, p.env...)
 	switch p.kind {
 	case oidcProvider:
 		node, err := exec.LookPath("node")

@@ -1,7 +1,7 @@
 // An identity provider for the end-to-end tests: panva's oidc-provider with a configuration of our own.
 //
 // Environment: PORT; IDP_HOST (host name in the issuer, default localhost); RP_BASES (origins of the relying
-// parties, separated by spaces); RP_IDS (provider ids in their endpoint paths, default "default op a b").
+// parties, separated by spaces); RP_IDS (provider ids in their endpoint paths, default "default op a b"); AT_TTL (life of access tokens in seconds, default 3600).
 // It listens on 127.0.0.1 only and keeps everything in memory, so a restart forgets sessions and has new keys.
 //
 // Besides the protocol: GET /_stats counts requests by path, GET /_events tells what happened,
@@ -77,7 +77,8 @@ const provider = new Provider(issuer, {
   pkce: { required: () => true },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
   enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'] },
-  ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
+  ttl: { AccessToken: Number(E.AT_TTL || 3600), IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
+  rotateRefreshToken: true, // an old one that comes back ends the grant
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   loadExistingGrant,
   features: { devInteractions: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true } },
