@@ -71,7 +71,7 @@ func (h *Handler) keepGrant(fresh *session.Session, tokens provider.Tokens, idTo
 }
 
 // refreshSession gets the visitor's session new tokens. If it ended there,
-// nobody is signed in afterwards. It sets says that the answer sets a cookie.
+// nobody is signed in afterwards; sets says that the answer sets a cookie.
 // With a failure it cannot be said any more who this is.
 func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, v *visit) (sets bool, f *failure) {
 	s, p := h.site(r), v.party
@@ -210,13 +210,15 @@ func firstOf(s *session.Session) provider.First {
 // had now stay what they were: the tokens must not be lost for them.
 func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Session, tokens provider.Tokens, idToken provider.Claims) {
 	fresh.AccessTokenExpires = tokens.Expires
-	if h.Upstream != nil && h.Upstream.AccessToken != "" {
+	// Of sites that share a cookie another one may want what this one does not:
+	// a token that is there must not get old.
+	if fresh.AccessToken != "" || h.Upstream != nil && h.Upstream.AccessToken != "" {
 		fresh.AccessToken = tokens.AccessToken
 	}
 	if idToken == nil {
 		return // the provider need not send one (Core 12.2)
 	}
-	if h.Upstream != nil && h.Upstream.IDToken != "" {
+	if fresh.IDToken != "" || h.Upstream != nil && h.Upstream.IDToken != "" {
 		fresh.IDToken = tokens.IDToken
 	}
 	info, err := h.userinfo(ctx, p, idToken, tokens.AccessToken)
