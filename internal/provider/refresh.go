@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -148,7 +149,9 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string) (Tokens, erro
 func refreshError(err error, method string) error {
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) || refused.Response == nil {
-		return &RefreshError{Err: bare(err), Down: !errors.Is(err, errAnswer)}
+		// An answer that is none may be about this one user.
+		var unanswered *url.Error
+		return &RefreshError{Err: bare(err), Down: errors.As(err, &unanswered) && !errors.Is(err, errAnswer)}
 	}
 	status := refused.Response.StatusCode
 	failed := &RefreshError{
