@@ -20,6 +20,7 @@ var sessionOptions = map[string]func(*caddyfile.Dispenser, *SessionConfig) error
 	"rotate":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return oneDuration(d, &s.Rotate) },
 	"claims":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return someArgs(d, &s.Claims) },
 	"max_chunks":   parseMaxChunks,
+	"refresh":      func(d *caddyfile.Dispenser, s *SessionConfig) error { return onOff(d, &s.Refresh) },
 }
 
 func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {

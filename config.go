@@ -210,6 +210,11 @@ type SessionConfig struct {
 
 	// How many cookies a session may be split into, at most 4. Default: 2.
 	MaxChunks int `json:"max_chunks,omitempty"`
+
+	// Whether to get new tokens with a refresh token before the access token
+	// expires. The refresh token is then kept in the session. Default: where
+	// `upstream` asks for a token.
+	Refresh *bool `json:"refresh,omitempty"`
 }
 
 // CookieConfig is the session cookie's name and attributes.
@@ -294,6 +299,9 @@ func (s *SessionConfig) over(base *SessionConfig) SessionConfig {
 		}
 		if c.MaxChunks != 0 {
 			merged.MaxChunks = c.MaxChunks
+		}
+		if c.Refresh != nil {
+			merged.Refresh = c.Refresh
 		}
 	}
 	return merged

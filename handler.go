@@ -46,7 +46,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.unavailable(w, r, v, err)
 	}
 	knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
-	switch decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight) {
+	what := decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight)
+	if what == serve && v.signedIn() && h.refreshDue(&v.session) {
+		sets, f := h.refreshSession(w, r, v)
+		if f != nil && !a.public {
+			return h.retryLater(w, r, v, refreshRetryAfter, f)
+		}
+		noStore = noStore || sets
+		what = decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight)
+	}
+	switch what {
 	case serve:
 		h.tell(v, r)
 		if noStore || v.signedIn() {
@@ -112,7 +121,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	case opened == openedOther:
 		return false, nil
 	}
-	if v.renew {
+	if v.renew && !h.refreshDue(&v.session) { // else it will be sealed with new tokens
 		return h.renewSession(w, v, s, found.Chunks), nil
 	}
 	return false, nil

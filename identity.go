@@ -109,6 +109,9 @@ func (h *Handler) newSession(p *party, t *session.Transaction, tokens provider.T
 	if h.Upstream != nil && h.Upstream.IDToken != "" {
 		fresh.IDToken = tokens.IDToken
 	}
+	if err := h.keepGrant(fresh, tokens, idToken); err != nil {
+		return nil, err
+	}
 	return fresh, nil
 }
 

@@ -134,7 +134,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error
 	}
 	err = h.journal.End(r.Context(), session.EndedSession(v.session.ID, h.now(), v.session.Expires.Add(factMargin)))
 	h.clearCookies(w, s, v)
-	h.revoke(r.Context(), p, v.session.AccessToken)
+	h.revoke(r.Context(), p, &v.session)
 	err = errors.Join(err, h.endAtNeighbours(w, r, v))
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err, party: p})
@@ -176,7 +176,7 @@ func (h *Handler) endAtNeighbours(w http.ResponseWriter, r *http.Request, v *vis
 			errs = append(errs, n.journal.End(r.Context(), session.EndedSession(id, n.now(), theirs.endableUntil().Add(factMargin))))
 			n.clearCookies(w, theirs.site, theirs)
 			if theirs.signedIn() {
-				n.revoke(r.Context(), theirs.party, theirs.session.AccessToken)
+				n.revoke(r.Context(), theirs.party, &theirs.session)
 			}
 		}
 	}

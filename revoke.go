@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // revokeWithin bounds how long a provider may take over a token that nobody
@@ -16,24 +18,33 @@ const revokeWithin = 15 * time.Second
 var revoking = make(chan struct{}, 32)
 
 // revoke tells the provider that a session's tokens are of no use any more,
-// where it wants to know (RFC 7009). The logout neither waits for that nor
+// where it wants to know (RFC 7009): the refresh token first, with which many
+// providers end all that came of it. The logout neither waits for that nor
 // fails by it: the session has ended here, and tokens end by themselves.
-func (h *Handler) revoke(ctx context.Context, p *party, accessToken string) {
-	if accessToken == "" {
+func (h *Handler) revoke(ctx context.Context, p *party, s *session.Session) {
+	tokens := [...]struct{ token, kind string }{{s.Grant.RefreshToken, "refresh_token"}, {s.AccessToken, "access_token"}}
+	if tokens[0].token == "" && tokens[1].token == "" {
 		return // none was kept, as no application gets it
 	}
 	select {
 	case revoking <- struct{}{}:
 	default:
-		h.logger.Warn("a token was not revoked: too many are under way", zap.String("provider", p.id))
+		h.logger.Warn("tokens were not revoked: too many are under way", zap.String("provider", p.id))
 		return
 	}
 	go func() {
 		defer func() { <-revoking }()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeWithin)
 		defer cancel()
-		if _, err := p.client.Revoke(ctx, accessToken, "access_token"); err != nil {
-			h.logger.Warn("a token could not be revoked", zap.String("provider", p.id), zap.Error(err))
+		for _, t := range tokens {
+			if t.token == "" {
+				continue
+			}
+			if offered, err := p.client.Revoke(ctx, t.token, t.kind); err != nil {
+				h.logger.Warn("a token could not be revoked", zap.String("provider", p.id), zap.String("kind", t.kind), zap.Error(err))
+			} else if !offered {
+				return
+			}
 		}
 	}()
 }

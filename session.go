@@ -19,7 +19,7 @@ const factMargin = 10 * time.Minute
 // keepSession seals a new session into the browser's cookies and ends the one
 // that it replaces.
 func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, fresh *session.Session, idToken string) *failure {
-	chunks, ok := cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode()), h.session.MaxChunks)
+	chunks, ok := h.split(ring, s, fresh)
 	if !ok {
 		return &failure{sessionTooLarge, fmt.Errorf("the session does not fit %d cookies; the largest claims are %s; list those to keep with session { claims … }, or raise max_chunks (4 at most)",
 			h.session.MaxChunks, strings.ReplaceAll(strings.Join(fresh.Claims.Largest(3), ", "), groupsEntry, p.groups)), p, ""}
@@ -39,6 +39,23 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 	h.logger.Info("signed in", zap.String("provider", p.id), zap.String("host", r.Host))
 	h.logger.Debug("kept of the user", zap.Strings("claims", fresh.Claims.Names()))
 	return nil
+}
+
+// split seals a session and cuts it into cookies. One that is too large only
+// because of its refresh token goes on without.
+func (h *Handler) split(ring *seal.Ring, s *site, fresh *session.Session) (chunks []string, ok bool) {
+	chunks, ok = cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode()), h.session.MaxChunks)
+	if ok || fresh.Grant.RefreshToken == "" {
+		return chunks, ok
+	}
+	size := len(fresh.Grant.RefreshToken)
+	fresh.Grant = session.Grant{}
+	chunks, ok = cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode()), h.session.MaxChunks)
+	if ok {
+		h.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }, or raise max_chunks (4 at most)",
+			zap.String("provider", fresh.Provider), zap.Int("refresh_token_bytes", size), zap.Int("max_chunks", h.session.MaxChunks))
+	}
+	return chunks, ok
 }
 
 // writeChunks writes a session's cookies and expires those that a larger one
@@ -111,7 +128,7 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 	}
 	renewed := v.session
 	renewed.Seen = h.now()
-	chunks, ok := cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, renewed.Encode()), h.session.MaxChunks)
+	chunks, ok := h.split(ring, s, &renewed)
 	if !ok {
 		return false // max_chunks was lowered; the old cookies serve while they open
 	}

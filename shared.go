@@ -50,6 +50,7 @@ type shared struct {
 	keys    *seal.Managed
 	journal *session.Journal
 	spent   session.Spent
+	renewer *session.Renewer
 
 	logoutTokens session.Replay
 	frames       frames
@@ -75,6 +76,7 @@ func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, fu
 		s := new(shared)
 		s.keys = seal.NewManaged(func() seal.Storage { return s.storage() }, now)
 		s.journal = session.NewJournal(func() session.Storage { return s.storage() }, now)
+		s.renewer = session.NewRenewer(func() session.LockStorage { return s.storage() }, now)
 		return s, nil
 	})
 	if err != nil {
@@ -147,6 +149,7 @@ func (s *shared) start(a *App, d demand) {
 		{"keys", refreshEvery, s.refreshKeys},
 		{"logouts", pollEvery, s.journal.Poll},
 		{"old logouts", sweepEvery, s.journal.Sweep},
+		{"old refreshes", time.Minute, s.renewer.Sweep},
 	} {
 		go s.repeat(ctx, work.what, work.every, work.do)
 	}

@@ -49,6 +49,8 @@ type Tokens struct {
 	AccessToken string
 	Expires     time.Time // of the access token; zero if not said
 	IDToken     string
+	// RefreshToken is empty where the provider gives none.
+	RefreshToken string
 }
 
 // AuthorizationURL returns where to send a browser to sign in (Core 3.1.2.1),
@@ -142,7 +144,7 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	if idToken, err = c.open(idToken); err != nil {
 		return Tokens{}, tokenErrorf("%w", err)
 	}
-	tokens := Tokens{AccessToken: token.AccessToken, IDToken: idToken}
+	tokens := Tokens{AccessToken: token.AccessToken, IDToken: idToken, RefreshToken: token.RefreshToken}
 	if token.ExpiresIn > 0 {
 		tokens.Expires = c.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
 	}

@@ -24,6 +24,12 @@ const maxSubject = 255 // ASCII characters, Core 2
 // algorithm, the signature with our keys, the issuer and the audience; what it
 // leaves to its caller is checked after it, on the members as they were sent.
 func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce, accessToken string) (Claims, error) {
+	return c.verifyIDToken(ctx, raw, idTokenCheck{nonce: nonce, accessToken: accessToken, demands: c.Demands})
+}
+
+// verifyIDToken checks an ID token; of the check it is told what the token
+// belongs to.
+func (c *Client) verifyIDToken(ctx context.Context, raw string, check idTokenCheck) (Claims, error) {
 	metadata, err := c.Remote.Metadata(ctx)
 	if err != nil {
 		return nil, err
@@ -50,10 +56,8 @@ func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce, accessToken stri
 	if err != nil {
 		return nil, tokenErrorf("it %w", err)
 	}
-	check := idTokenCheck{
-		metadata: metadata, clientID: c.ClientID, nonce: nonce,
-		now: c.Now(), skew: c.ClockSkew, header: keys.header, accessToken: accessToken, demands: c.Demands,
-	}
+	check.metadata, check.clientID = metadata, c.ClientID
+	check.now, check.skew, check.header = c.Now(), c.ClockSkew, keys.header
 	if err := check.all(claims); err != nil {
 		return nil, tokenErrorf("%w", err)
 	}
@@ -106,6 +110,7 @@ type idTokenCheck struct {
 	header          jose.Header
 	accessToken     string
 	demands         Demands
+	first           *First // of a refresh: the login's
 }
 
 func (c *idTokenCheck) all(claims object) error {
@@ -200,6 +205,9 @@ func (c *idTokenCheck) times(claims object) error {
 }
 
 func (c *idTokenCheck) login(claims object) error {
+	if c.first != nil {
+		return c.first.check(claims)
+	}
 	nonce, err := claims.text("nonce")
 	if err != nil {
 		return err

@@ -159,16 +159,22 @@ func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte
 	if payload, ok := tryKeys(keys, jws); ok {
 		return payload, nil
 	}
+	var unseen error // why nobody knows whether there is a newer key
 	if s.fetch != nil && s.mayLook() {
-		if newer, err := s.refresh(ctx); err == nil {
+		newer, err := s.refresh(ctx)
+		if err == nil {
 			keys = newer
 			if payload, ok := tryKeys(keys, jws); ok {
 				return payload, nil
 			}
 		}
+		unseen = err
 	}
 	header := jws.Signatures[0].Header
 	if len(candidates(keys, header)) == 0 {
+		if unseen != nil {
+			return nil, unseen
+		}
 		return nil, fmt.Errorf("no key of the provider fits (alg %s, kid %q)", header.Algorithm, clip(header.KeyID))
 	}
 	return nil, errors.New("the signature is wrong")

@@ -258,7 +258,7 @@ func (j *Journal) poll(ctx context.Context) error {
 
 func (j *Journal) readFolders(ctx context.Context, now time.Time) error {
 	storage := j.storage()
-	minutes, err := listMinutes(ctx, storage)
+	minutes, err := listMinutes(ctx, storage, journalRoot)
 	if err != nil {
 		return err
 	}

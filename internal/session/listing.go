@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// listMinutes returns the minutes that have a folder, in their order.
-func listMinutes(ctx context.Context, storage Storage) ([]int64, error) {
+// listMinutes returns the minutes that have a folder below root, in their order.
+func listMinutes(ctx context.Context, storage Storage, root string) ([]int64, error) {
 	for _, recursive := range []bool{false, true} { // some show no folders otherwise
-		names, err := list(ctx, storage, journalRoot, recursive)
+		names, err := list(ctx, storage, root, recursive)
 		if err != nil || names == nil {
 			return nil, err
 		}
 		var minutes []int64
-		for _, name := range children(names, journalRoot) {
+		for _, name := range children(names, root) {
 			if minute, err := strconv.ParseInt(name, 10, 64); err == nil && strconv.FormatInt(minute, 10) == name {
 				minutes = append(minutes, minute)
 			}
@@ -58,11 +58,11 @@ func list(ctx context.Context, storage Storage, folder string, recursive bool) (
 		case err == nil:
 			return append([]string{}, names...), nil
 		case !errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("list logouts: %w", err)
+			return nil, fmt.Errorf("list %s: %w", folder, err)
 		case try == 3 && len(names) == 0:
 			return nil, nil
 		case try == 3:
-			return nil, fmt.Errorf("list logouts: %w", err)
+			return nil, fmt.Errorf("list %s: %w", folder, err)
 		}
 	}
 }

@@ -63,18 +63,47 @@ type Session struct {
 	AccessTokenExpires time.Time // zero if the provider did not say
 	IDToken            string    // only where the application is to get it
 
+	// Grant is what a refresh needs; it is empty where none is to be made.
+	Grant Grant
+
 	Claims claims.Set
 }
+
+// Grant is what the session keeps of the provider's leave to get new tokens.
+type Grant struct {
+	RefreshToken string
+	// Issued is when the tokens were got: of two states of one session the
+	// later one counts.
+	Issued time.Time
+	// What a new ID token is compared with (Core 12.2): hashes of the first
+	// one's nonce, and of its iss, aud and azp together, and its auth_time,
+	// in seconds, zero where it had none.
+	Nonce, Parties Print
+	AuthTime       int64
+}
+
+// Print stands for a value that is only ever compared.
+type Print [8]byte
 
 // ErrNone is returned for anything that is not a session of this version.
 var ErrNone = errors.New("not a session")
 
-const sessionVersion = 1
+// Version 2 has a grant. A session without one is still written as version 1,
+// which instances of an earlier release can read as well.
+const (
+	sessionVersion      = 1
+	sessionGrantVersion = 2
+)
 
 // Encode makes bytes of a session.
 func (s *Session) Encode() []byte {
-	w := writer{make([]byte, 0, 160+len(s.Subject)+len(s.Username)+len(s.Return)+len(s.AccessToken)+len(s.IDToken)+len(s.Claims))}
-	w.byte(sessionVersion)
+	w := writer{make([]byte, 0, 190+len(s.Subject)+len(s.Username)+len(s.Return)+len(s.AccessToken)+len(s.IDToken)+len(s.Grant.RefreshToken)+len(s.Claims))}
+	refreshable := s.Grant.RefreshToken != ""
+	if refreshable {
+		w.byte(sessionGrantVersion)
+	} else {
+		w.byte(sessionVersion)
+	}
 	w.raw(s.ID[:])
 	w.raw(s.Binding[:])
 	w.raw(s.Login[:])
@@ -89,6 +118,9 @@ func (s *Session) Encode() []byte {
 	w.text(s.Return)
 	w.text(s.AccessToken)
 	w.text(s.IDToken)
+	if refreshable {
+		s.Grant.encode(&w)
+	}
 	w.raw([]byte(s.Claims))
 	return w.b
 }
@@ -97,7 +129,8 @@ func (s *Session) Encode() []byte {
 // bytes; nothing of the claims is decoded. The only error is ErrNone.
 func (s *Session) Decode(encoded []byte) error {
 	r := reader{s: string(encoded)}
-	if r.byte() != sessionVersion {
+	version := r.byte()
+	if version != sessionVersion && version != sessionGrantVersion {
 		return ErrNone
 	}
 	copy(s.ID[:], r.raw(len(s.ID)))
@@ -114,11 +147,31 @@ func (s *Session) Decode(encoded []byte) error {
 	s.Return = r.text()
 	s.AccessToken = r.text()
 	s.IDToken = r.text()
+	s.Grant = Grant{}
+	if version == sessionGrantVersion {
+		s.Grant.decode(&r)
+	}
 	s.Claims = claims.Set(r.s)
-	if r.bad || s.Subject == "" {
+	if r.bad || s.Subject == "" || version == sessionGrantVersion && s.Grant.RefreshToken == "" {
 		return ErrNone
 	}
 	return nil
+}
+
+func (g *Grant) encode(w *writer) {
+	w.text(g.RefreshToken)
+	w.millis(g.Issued)
+	w.raw(g.Nonce[:])
+	w.raw(g.Parties[:])
+	w.number(g.AuthTime)
+}
+
+func (g *Grant) decode(r *reader) {
+	g.RefreshToken = r.text()
+	g.Issued = r.millis()
+	copy(g.Nonce[:], r.raw(len(g.Nonce)))
+	copy(g.Parties[:], r.raw(len(g.Parties)))
+	g.AuthTime = r.number()
 }
 
 // Over says whether the session's own times have run out: its lifetime, or the

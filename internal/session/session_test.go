@@ -25,6 +25,15 @@ func wholeSession() Session {
 	}
 }
 
+func grantedSession() Session {
+	s := wholeSession()
+	s.Grant = Grant{
+		RefreshToken: "rt/opaque+%25", Issued: moment0, AuthTime: moment0.Unix() - 30,
+		Nonce: Print{1, 2, 3, 4, 5, 6, 7, 8}, Parties: Print{8, 7, 6, 5, 4, 3, 2, 0xff},
+	}
+	return s
+}
+
 func leastSession() Session {
 	return Session{SignedIn: time.UnixMilli(0), Subject: "u"}
 }
@@ -44,7 +53,7 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	long.IDToken = strings.Repeat("y", 1<<15)
 	old := wholeSession()
 	old.SignedIn, old.Expires = time.UnixMilli(-1), time.Unix(-5, 0)
-	for name, want := range map[string]Session{"whole": wholeSession(), "least": leastSession(), "long": long, "before 1970": old} {
+	for name, want := range map[string]Session{"whole": wholeSession(), "granted": grantedSession(), "least": leastSession(), "long": long, "before 1970": old} {
 		var got Session
 		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the %s session comes back as %+v, %v", name, got, err)
@@ -125,6 +134,7 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole, least, transaction := wholeSession(), leastSession(), wholeTransaction()
+	granted := grantedSession()
 	for _, tc := range []struct {
 		name    string
 		purpose seal.Purpose
@@ -133,6 +143,7 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 		want    any
 	}{
 		{"session-v1", seal.ForSession, whole.Encode(), decodeSession, whole},
+		{"session-v2", seal.ForSession, granted.Encode(), decodeSession, granted},
 		{"session-v1-least", seal.ForSession, least.Encode(), decodeSession, least},
 		{"transaction-v1", seal.ForTransaction, transaction.Encode(), decodeTransaction, transaction},
 	} {

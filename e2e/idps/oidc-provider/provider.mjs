@@ -5,6 +5,7 @@
 // RP_JWKS: a file with the relying party's public keys; RP_CERT_CN: the name in its certificate; TLS_CERT, TLS_KEY,
 // TLS_CA: files, serve HTTPS and ask for certificates.
 // RP_ENC_JWKS (the relying party's public keys, for the clients that get encrypted tokens).
+// AT_TTL: life of access tokens in seconds, default 3600.
 // It listens on 127.0.0.1 only and keeps everything in memory, so a restart forgets sessions and has new keys.
 //
 // Besides the protocol: GET /_stats counts requests by path, GET /_events tells what happened,
@@ -119,7 +120,8 @@ const provider = new Provider(issuer, {
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none', ...(tls ? ['tls_client_auth', 'self_signed_tls_client_auth'] : [])],
   enabledJWA: { idTokenSigningAlgValues: [...algs, 'HS256'], userinfoSigningAlgValues: algs, idTokenEncryptionAlgValues: keyManagement, userinfoEncryptionAlgValues: keyManagement, clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] },
   fetch: (url, { dispatcher, ...options } = {}) => globalThis.fetch(url, options), // the library's own way refuses loopback addresses
-  ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
+  ttl: { AccessToken: Number(E.AT_TTL || 3600), IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
+  rotateRefreshToken: true, // an old one that comes back ends the grant
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   loadExistingGrant,
   features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, jwtUserinfo: { enabled: true }, encryption: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true }, pushedAuthorizationRequests: { enabled: true }, ...(tls && { mTLS }) },

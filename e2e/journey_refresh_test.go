@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Three Caddys on one storage, and a browser with many requests under way on
+// all of them when its access token is about to expire.
+func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
+	eachProvider(t, func(t *testing.T, kind string) {
+		const life = 10 * time.Second // so it is due after nine
+		s := site{options: "scopes openid profile email offline_access\nupstream {\naccess_token\n}"}
+		w := newWorld(t, kind, s)
+		w.op.env = []string{fmt.Sprintf("AT_TTL=%d", int(life.Seconds()))}
+		w.op.start(t)
+		w.startCaddy(s)
+		nodes := []*world{w, w.peer(s), w.peer(s)}
+		b := w.newBrowser()
+		b.signIn("/first", "alice").isFor("alice", "/first")
+		issued := time.Now()
+		tokenPath := "/token"
+		if kind == zitadel {
+			tokenPath = "/oauth/token"
+		}
+		calls := w.op.hits(t, tokenPath)
+		if calls != 1 {
+			t.Fatalf("%d token calls for the login", calls)
+		}
+		old := b.script("/old").isFor("alice", "/old").Headers.Get("Authorization")
+
+		for round := range 2 {
+			time.Sleep(time.Until(issued.Add(life - 800*time.Millisecond)))
+			session := b.cookie("oidc_rp")
+			var mu sync.Mutex
+			seen := map[string]int{}
+			var all sync.WaitGroup
+			for i := range 60 {
+				all.Go(func() {
+					status, token := bearerAt(nodes[i%3], session)
+					mu.Lock()
+					defer mu.Unlock()
+					seen[fmt.Sprintf("%d %s", status, token)]++
+				})
+			}
+			all.Wait()
+			issued = time.Now()
+			if got := w.op.hits(t, tokenPath) - calls; got != 1 {
+				t.Fatalf("round %d: %d token calls", round, got)
+			}
+			calls++
+			for answer, times := range seen {
+				if times != 60 || !strings.HasPrefix(answer, "200 Bearer ") || strings.HasSuffix(answer, old) {
+					t.Errorf("round %d: %d requests of 60 got %.20s…", round, times, answer)
+				}
+				old = strings.TrimPrefix(answer, "200 ")
+			}
+			// Late, with the old cookie, on each node.
+			time.Sleep(2 * time.Second)
+			for _, node := range nodes {
+				if status, token := bearerAt(node, session); status != 200 || token != old {
+					t.Errorf("round %d: late, status %d with another token", round, status)
+				}
+			}
+			b.script("/again").isFor("alice", "/again") // takes the new cookie
+			if b.cookie("oidc_rp") == session {
+				t.Errorf("round %d: the browser got no new session", round)
+			}
+		}
+		if got := w.op.hits(t, tokenPath); got != calls {
+			t.Errorf("%d token calls in the end, wanted %d", got, calls)
+		}
+
+		// A provider that was started anew knows nothing of the session.
+		w.op.stop(t)
+		time.Sleep(time.Until(issued.Add(life)))
+		b.script("/down").isFor("alice", "/down")
+		w.op.start(t)
+		eventually(t, 40*time.Second, "the session ends", func() bool { return b.script("/gone").status == http.StatusUnauthorized })
+		b.signIn("/back", "alice").isFor("alice", "/back")
+	})
+}
+
+// bearerAt is what the application behind a node was sent.
+func bearerAt(w *world, session string) (status int, token string) {
+	r, err := http.NewRequest(http.MethodGet, w.base+"/many", nil)
+	if err != nil {
+		return 0, ""
+	}
+	r.AddCookie(&http.Cookie{Name: "oidc_rp", Value: session})
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, ""
+	}
+	defer answer.Body.Close()
+	var s seen
+	if json.NewDecoder(answer.Body).Decode(&s) != nil {
+		return answer.StatusCode, ""
+	}
+	return answer.StatusCode, s.Headers.Get("Authorization")
+}

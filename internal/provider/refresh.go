@@ -1,0 +1,184 @@
+package provider
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// First is what is kept of the ID token of a login, for new ones to be compared
+// with (Core 12.2).
+type First struct {
+	Subject string
+	// Nonce and Parties are hashes: of the nonce, and of iss, aud and azp.
+	Nonce, Parties [8]byte
+	AuthTime       int64 // in seconds; zero where it had none
+}
+
+// FirstOf takes it from the claims of a checked ID token.
+func FirstOf(claims Claims) (first First, err error) {
+	o := object(claims)
+	if first.Subject, err = o.text("sub"); err != nil {
+		return first, err
+	}
+	nonce, err := o.text("nonce")
+	if err != nil {
+		return first, err
+	}
+	first.Nonce = hashTexts(nonce)
+	if first.Parties, err = partiesOf(o); err != nil {
+		return first, err
+	}
+	authTime, ok, err := o.moment("auth_time")
+	if ok {
+		first.AuthTime = authTime.Unix()
+	}
+	return first, err
+}
+
+// partiesOf is one hash of who issued a token and whom for. The order of
+// several audiences means nothing.
+func partiesOf(o object) (sum [8]byte, err error) {
+	issuer, err := o.text("iss")
+	if err != nil {
+		return sum, err
+	}
+	audience, err := o.texts("aud", true)
+	if err != nil {
+		return sum, err
+	}
+	party, err := o.text("azp")
+	if err != nil {
+		return sum, err
+	}
+	audience = slices.Compact(slices.Sorted(slices.Values(audience)))
+	return hashTexts(append([]string{issuer, strconv.FormatBool(o.has("azp")), party}, audience...)...), nil
+}
+
+func hashTexts(texts ...string) (sum [8]byte) {
+	h := sha256.New()
+	for _, text := range texts {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(text)))
+		h.Write(size[:])
+		h.Write([]byte(text))
+	}
+	copy(sum[:], h.Sum(nil))
+	return sum
+}
+
+// check compares a new ID token with the first one. It may leave out nonce and
+// auth_time; what it says must be what the first one said.
+func (f *First) check(claims object) error {
+	subject, err := claims.text("sub")
+	if err != nil || subject != f.Subject {
+		return errors.New("sub is not that of the login")
+	}
+	if parties, err := partiesOf(claims); err != nil || parties != f.Parties {
+		return errors.New("iss, aud or azp are not those of the login")
+	}
+	if claims.has("nonce") {
+		nonce, err := claims.text("nonce")
+		sum := hashTexts(nonce)
+		if err != nil || subtle.ConstantTimeCompare(sum[:], f.Nonce[:]) != 1 {
+			return errors.New("nonce is not that of the login")
+		}
+	}
+	authTime, ok, err := claims.moment("auth_time")
+	if err != nil || ok && f.AuthTime != 0 && authTime.Unix() != f.AuthTime {
+		return errors.New("auth_time is not that of the login")
+	}
+	return nil
+}
+
+// RefreshError is returned when the token endpoint gave no new tokens.
+type RefreshError struct {
+	Err error
+	// Over: the provider takes the refresh token no more. Anything else may
+	// pass.
+	Over bool
+	// Down: nobody gets tokens there at the moment.
+	Down bool
+	// RetryAfter is what the provider asks for; zero if it does not.
+	RetryAfter time.Duration
+}
+
+func (e *RefreshError) Error() string { return fmt.Sprintf("refresh: %v", e.Err) }
+func (e *RefreshError) Unwrap() error { return e.Err }
+
+// Refresh trades a refresh token for new tokens (RFC 6749 6, Core 12). The
+// scope is what was granted. An answer without a new refresh token leaves the
+// old one in use. The caller's context is that of the call: it must not end
+// with a visitor's patience, since the old token may be spent.
+func (c *Client) Refresh(ctx context.Context, refreshToken string) (Tokens, error) {
+	metadata, err := c.Remote.Metadata(ctx)
+	if err != nil {
+		return Tokens{}, err
+	}
+	httpClient, method, err := c.backChannel(metadata)
+	if err != nil {
+		return Tokens{}, &RefreshError{Err: err}
+	}
+	config := oauth2.Config{
+		ClientID: c.ClientID,
+		Endpoint: oauth2.Endpoint{TokenURL: metadata.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams},
+	}
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, httpClient)
+	token, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token()
+	if err != nil {
+		return Tokens{}, refreshError(err, method)
+	}
+	idToken, _ := token.Extra("id_token").(string)
+	if opened, err := c.open(idToken); err == nil {
+		idToken = opened // what does not open fails its check
+	}
+	tokens := Tokens{AccessToken: token.AccessToken, IDToken: idToken, RefreshToken: token.RefreshToken}
+	if token.ExpiresIn > 0 {
+		tokens.Expires = c.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
+	}
+	return tokens, nil
+}
+
+func refreshError(err error, method string) error {
+	var refused *oauth2.RetrieveError
+	if !errors.As(err, &refused) || refused.Response == nil {
+		// An answer that is none may be about this one user.
+		var unanswered *url.Error
+		return &RefreshError{Err: bare(err), Down: errors.As(err, &unanswered) && !errors.Is(err, errAnswer)}
+	}
+	status := refused.Response.StatusCode
+	failed := &RefreshError{
+		Over: status/100 == 4 && refused.ErrorCode == "invalid_grant",
+		Down: status == http.StatusTooManyRequests || status/100 == 5,
+		Err:  fmt.Errorf("the token endpoint answered with the status %d, error %q", status, SafeCode(refused.ErrorCode)),
+	}
+	if refused.ErrorCode == "invalid_client" {
+		failed.Err = fmt.Errorf("%w%s", failed.Err, adviceFor(refused.ErrorCode, method))
+	}
+	if seconds, err := strconv.Atoi(refused.Response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		failed.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
+	}
+	return failed
+}
+
+// VerifyRefreshed checks an ID token that came with a refresh like that of a
+// login, and against that one (Core 12.2). Unavailable is returned bare: then
+// nothing is known about the token.
+func (c *Client) VerifyRefreshed(ctx context.Context, raw, accessToken string, first First) (Claims, error) {
+	claims, err := c.verifyIDToken(ctx, raw, idTokenCheck{first: &first, accessToken: accessToken})
+	var unavailable *Unavailable
+	if errors.As(err, &unavailable) {
+		return nil, unavailable
+	}
+	return claims, err
+}

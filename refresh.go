@@ -1,0 +1,248 @@
+package oidcrp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file keeps the tokens of a session fresh. When that is due, the request
+// that finds it waits for new tokens before the application is called; what
+// many requests and nodes do about it together is the renewer's.
+
+const (
+	// refreshLead is how long before the access token expires it is renewed, or
+	// a tenth of its life where that is less.
+	refreshLead = time.Minute
+	// refreshGrace is how long a session goes on after its access token expired
+	// while the provider can give no new one. Then nobody can say whether the
+	// user is still welcome.
+	refreshGrace = time.Hour
+	// How long a request waits for new tokens while the old one is good, and
+	// when it is not.
+	refreshWait       = 5 * time.Second
+	refreshWaitLong   = 30 * time.Second
+	refreshRetryAfter = 10 * time.Second
+)
+
+// refreshes says whether sessions are to be kept fresh here.
+func (h *Handler) refreshes() bool {
+	if h.session.Refresh != nil {
+		return *h.session.Refresh
+	}
+	return h.Upstream != nil && (h.Upstream.AccessToken != "" || h.Upstream.IDToken != "")
+}
+
+// refreshDue says whether it is time for new tokens. Of a token that is not
+// said to expire nobody knows.
+func (h *Handler) refreshDue(s *session.Session) bool {
+	if s.Grant.RefreshToken == "" || s.AccessTokenExpires.IsZero() || !h.refreshes() {
+		return false
+	}
+	life := s.AccessTokenExpires.Sub(s.Grant.Issued)
+	lead := max(0, min(refreshLead, life/10))
+	return !h.now().Before(s.AccessTokenExpires.Add(-lead))
+}
+
+// keepGrant keeps in a new session what a refresh will need.
+func (h *Handler) keepGrant(fresh *session.Session, tokens provider.Tokens, idToken provider.Claims) error {
+	if !h.refreshes() || tokens.RefreshToken == "" || tokens.Expires.IsZero() {
+		return nil
+	}
+	first, err := provider.FirstOf(idToken)
+	if err != nil {
+		return err
+	}
+	fresh.AccessTokenExpires = tokens.Expires
+	fresh.Grant = session.Grant{
+		RefreshToken: tokens.RefreshToken, Issued: fresh.SignedIn,
+		Nonce: first.Nonce, Parties: first.Parties, AuthTime: first.AuthTime,
+	}
+	return nil
+}
+
+// refreshSession gets the visitor's session new tokens. If it ended there,
+// nobody is signed in afterwards; sets says that the answer sets a cookie.
+// With a failure it cannot be said any more who this is.
+func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, v *visit) (sets bool, f *failure) {
+	s, p := h.site(r), v.party
+	present := cookie.Find(v.cookies, s.sessionCookie).Chunks
+	renewed, err := h.renew(r, v, s)
+	// A logout meanwhile, here or elsewhere, counts more.
+	if errors.Is(err, errEnded) || h.journal.Ended(&v.session, p.issuerOf(&v.session)) {
+		v.party = nil
+		h.clearSession(w, s, present)
+		return true, nil
+	}
+	switch {
+	case renewed:
+		v.session.Seen = h.now()
+		sets = h.renewSession(w, v, s, present)
+		if !sets {
+			h.logger.Error("the session does not fit its cookies with its new tokens, which are lost", zap.String("provider", p.id))
+		}
+	case v.renew:
+		sets = h.renewSession(w, v, s, present)
+	}
+	if err != nil && !h.now().Before(v.session.AccessTokenExpires.Add(refreshGrace)) {
+		v.party = nil // the cookie stays: the provider may be back soon
+		return sets, &failure{providerUnavailable, fmt.Errorf("the tokens of a session expired more than %s ago and cannot be refreshed: %w", refreshGrace, err), p, ""}
+	}
+	return sets, nil
+}
+
+var errEnded = errors.New("the session ended")
+
+// renew waits for a newer state of the session and takes it over. Another
+// request may have left one that is due again already.
+func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err error) {
+	wait := refreshWaitLong
+	if h.now().Before(v.session.AccessTokenExpires) {
+		wait = refreshWait
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	for try := 0; try < 2 && err == nil && h.refreshDue(&v.session); try++ {
+		var got session.Renewal
+		got, err = h.app.shared.renewer.Renew(ctx, h.attempt(v.session, v.party, s))
+		if got.Ended {
+			return false, errEnded
+		}
+		if got.Session != nil {
+			v.session, renewed = *got.Session, true
+		}
+	}
+	return renewed, err
+}
+
+// attempt is all that the renewer needs to know.
+func (h *Handler) attempt(old session.Session, p *party, s *site) session.Attempt {
+	place := "refresh\x00" + s.sessionPlace + "\x00" + string(old.ID[:])
+	return session.Attempt{
+		Session: old, Provider: string(p.binding[:]),
+		Call: func(ctx context.Context, old session.Session) (session.Renewal, error) {
+			return h.refreshTokens(ctx, p, old)
+		},
+		Seal: func(ctx context.Context, plain []byte) (string, error) {
+			ring, err := h.keys.Ring(ctx)
+			if err != nil {
+				return "", err
+			}
+			return ring.Seal(seal.ForSession, place, plain), nil
+		},
+		Open: func(ctx context.Context, sealed string) ([]byte, error) {
+			ring, err := h.keys.Ring(ctx)
+			if err != nil {
+				return nil, err
+			}
+			plain, _, err := ring.Open(seal.ForSession, place, sealed)
+			if errors.Is(err, seal.ErrUnknownKey) {
+				if ring, err = h.keys.Renewed(ctx); err == nil {
+					plain, _, err = ring.Open(seal.ForSession, place, sealed)
+				}
+			}
+			return plain, err
+		},
+		Lost: func(err error) {
+			h.logger.Warn("other instances cannot learn of a refreshed session; requests there that are late may have to sign in again",
+				zap.String("provider", p.id), zap.Error(err))
+		},
+	}
+}
+
+// refreshTokens is the one call at the provider, and the checks of what it
+// says.
+func (h *Handler) refreshTokens(ctx context.Context, p *party, old session.Session) (session.Renewal, error) {
+	if h.journal.Ended(&old, p.issuerOf(&old)) {
+		return session.Renewal{Ended: true}, nil
+	}
+	tokens, err := p.client.Refresh(ctx, old.Grant.RefreshToken)
+	if err != nil {
+		var failed *provider.RefreshError
+		if errors.As(err, &failed) && failed.Over {
+			return h.endAtRefresh(ctx, p, &old, err), nil
+		}
+		h.logger.Warn("the provider gave no new tokens; the session goes on for a while", zap.String("provider", p.id), zap.Error(err))
+		if failed != nil && !failed.Down {
+			return session.Renewal{}, err
+		}
+		outage := &session.Outage{Err: err}
+		if failed != nil {
+			outage.After = failed.RetryAfter
+		}
+		return session.Renewal{}, outage
+	}
+	fresh := old
+	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, h.now()
+	var idToken provider.Claims
+	if tokens.IDToken != "" {
+		idToken, err = p.client.VerifyRefreshed(ctx, tokens.IDToken, tokens.AccessToken, firstOf(&old))
+		var unavailable *provider.Unavailable
+		if errors.As(err, &unavailable) {
+			// The old refresh token may be spent. Nothing else of an answer is
+			// used that nobody can vouch for now; the next one will be.
+			return session.Renewal{Session: &fresh}, &session.Outage{Err: err, After: unavailable.RetryAfter}
+		}
+		if err != nil {
+			return h.endAtRefresh(ctx, p, &old, err), nil
+		}
+	}
+	h.takeTokens(ctx, p, &fresh, tokens, idToken)
+	return session.Renewal{Session: &fresh}, nil
+}
+
+// firstOf is what the session keeps of its first ID token.
+func firstOf(s *session.Session) provider.First {
+	return provider.First{Subject: s.Subject, Nonce: s.Grant.Nonce, Parties: s.Grant.Parties, AuthTime: s.Grant.AuthTime}
+}
+
+// takeTokens puts checked tokens into a session, and what they say of the user.
+// Whose session it is, and until when, does not change. Claims that cannot be
+// had now stay what they were: the tokens must not be lost for them.
+func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Session, tokens provider.Tokens, idToken provider.Claims) {
+	fresh.AccessTokenExpires = tokens.Expires
+	// Of sites that share a cookie another one may want what this one does not:
+	// a token that is there must not get old.
+	if fresh.AccessToken != "" || h.Upstream != nil && h.Upstream.AccessToken != "" {
+		fresh.AccessToken = tokens.AccessToken
+	}
+	if idToken == nil {
+		return // the provider need not send one (Core 12.2)
+	}
+	if fresh.IDToken != "" || h.Upstream != nil && h.Upstream.IDToken != "" {
+		fresh.IDToken = tokens.IDToken
+	}
+	info, err := h.userinfo(ctx, p, idToken, tokens.AccessToken)
+	if err == nil {
+		kept, keepErr := h.keepClaims(p, idToken, info)
+		if err = keepErr; err == nil {
+			fresh.Claims = kept
+		}
+	}
+	if err != nil {
+		h.logger.Warn("the claims could not be had anew with the tokens and stay as they were", zap.String("provider", p.id), zap.Error(err))
+		return
+	}
+	if name, err := username(p.usernames, idToken, info); err == nil {
+		fresh.Username = name
+	}
+}
+
+// endAtRefresh ends a session for which the provider vouches no more: on all
+// nodes, and for copies of its cookie.
+func (h *Handler) endAtRefresh(ctx context.Context, p *party, s *session.Session, cause error) session.Renewal {
+	h.logger.Info("a session ended at its refresh", zap.String("provider", p.id), zap.Error(cause))
+	if err := h.journal.End(ctx, session.EndedSession(s.ID, h.now(), s.Expires.Add(factMargin))); err != nil {
+		h.logger.Warn("the end of a session could not be told to other instances", zap.Error(err))
+	}
+	return session.Renewal{Ended: true}
+}
