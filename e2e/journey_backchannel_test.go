@@ -70,13 +70,13 @@ func TestABackchannelLogoutReachesEveryNode(t *testing.T) {
 	}
 }
 
-func TestALogoutRevokesTheAccessToken(t *testing.T) {
+func TestALogoutRevokesBothTokens(t *testing.T) {
 	t.Parallel()
 	w := start(t, oidcProvider, site{options: "upstream {\n\taccess_token\n}"})
 	b := w.newBrowser()
 	b.signIn("/private", "alice").isFor("alice", "/private")
 	b.open(logoutPath).signOut()
-	eventually(t, factDelay, "the provider was told of the token", func() bool { return w.op.hits(t, "/token/revocation") == 1 })
+	eventually(t, factDelay, "the provider was told of the refresh token and the access token", func() bool { return w.op.hits(t, "/token/revocation") == 2 })
 }
 
 func TestAnotherSiteBeginsALogin(t *testing.T) {

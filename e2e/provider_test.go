@@ -150,7 +150,12 @@ func (p *provider) ask(t testing.TB, path string, answer any) {
 func (p *provider) userinfoPath() string { return habits[p.kind].userinfo }
 
 // origin is the issuer without its path.
-func (p *provider) origin() string { return fmt.Sprintf("http://localhost:%d", p.port) }
+func (p *provider) origin() string {
+	if p.tls != nil {
+		return fmt.Sprintf("https://localhost:%d", p.port)
+	}
+	return fmt.Sprintf("http://localhost:%d", p.port)
+}
 
 // offers says whether the provider's metadata has an endpoint.
 func (p *provider) offers(t testing.TB, endpoint string) bool {
