@@ -163,7 +163,7 @@ type Provider struct {
 	Insecure bool `json:"insecure,omitempty"`
 
 	// Whether a logout goes on to the provider (RP-Initiated Logout 1.0).
-	// Default: where discovery offers it.
+	// Default: where discovery offers it, or the provider is known to.
 	EndSession *bool `json:"end_session,omitempty"`
 
 	// Switches the provider off: its endpoints answer 403 and its sessions

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -193,8 +195,15 @@ func (h *Handler) keepClaims(p *party, idToken, info provider.Claims) (claims.Se
 	if h.session.Claims != nil {
 		maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return !h.isKept(name) })
 	}
-	if value, ok := set.Path(p.groups); ok && h.isKept("groups") && len(claimsAlong(kept, p.groups)) == 0 {
+	value, ok := set.Path(p.groups)
+	if ok && h.isKept("groups") && len(claimsAlong(kept, p.groups)) == 0 {
 		kept[groupsEntry] = value.JSON() // without all that they are part of
+	}
+	if name := claims.SplitPath(p.groups)[0]; !ok && (h.isKept("groups") || h.isKept(name)) && (idToken.Withholds(name) || info.Withholds(name)) {
+		// They stay absent, so that nobody gets in by a group that is not known;
+		// but a rule such as «not in this group» must not fail unseen.
+		h.logger.Warn("the groups of a user are not known: the provider left them out because they are too many; assign groups to the application there and have it send only those, or use app roles (groups_claim roles)",
+			zap.String("provider", p.id), zap.String("issuer", p.issuer), zap.String("claim", name))
 	}
 	if tenant := p.tenantOf(idToken); tenant != "" {
 		kept[tenantEntry], _ = json.Marshal(tenant)

@@ -23,6 +23,11 @@ func (c *Client) EndSession(ctx context.Context, hint, logoutHint, returnTo, sta
 	if err != nil {
 		return request, false, err
 	}
+	if c.Remote.config.Endpoints.EndSession == "" { // a configured one is the standard's
+		if request, ok := metadata.ownLogout(c.ClientID, returnTo); ok {
+			return request, true, nil
+		}
+	}
 	if metadata.EndSessionEndpoint == "" {
 		return request, false, nil
 	}
