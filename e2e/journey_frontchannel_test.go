@@ -70,6 +70,9 @@ func TestChromiumSignsOutInAFrame(t *testing.T) {
 					if s.User != 401 || s.Thief != 401 {
 						t.Errorf("after the logout the browser gets %d, a copied cookie %d", s.User, s.Thief)
 					}
+					if !row.sid && slices.Contains(s.Cookies, "oidc_rp") {
+						t.Error("a frame with the cookie has not cleared it")
+					}
 				case "again": // the provider's session lives, so it signs in by itself
 					if !s.isAlices() || s.User != 200 || s.Thief != 401 {
 						t.Errorf("the next visit: %+v", s)
@@ -105,6 +108,7 @@ func TestAFrontchannelLogoutOfTheProvidersEndsTheSession(t *testing.T) {
 // of the same site, ends one: that is in TestChromiumSignsOutInAFrame.
 func TestAFrontchannelLogoutThatNamesNoSessionEndsNone(t *testing.T) {
 	eachOf(t, asked(lemonldap), func(t *testing.T, _ string) {
+		recordsAs(t, lemonldap, "TestAFrontchannelLogoutOfTheProvidersEndsTheSession")
 		w := start(t, lemonldap, site{client: "rp-fcl"})
 		saw := w.leaveInAFrame(w.op.issuer+habits[lemonldap].leave, false)
 		w.checkFrame(saw, true)
@@ -181,7 +185,7 @@ func (w *world) leaveInAFrame(leave string, tls bool) (saw frontchannelSaw) {
 		}
 	}
 	if saw.Error != "" || len(saw.Steps) != 3 {
-		t.Fatalf("the journey ended early: %s\n%s", saw.Error, script.log.tail(10))
+		t.Fatalf("the journey ended early: %s %q\n%s", saw.Error, saw.Refusals, script.log.tail(10))
 	}
 	if s := saw.Steps[0]; !s.isAlices() || s.User != 200 || s.Thief != 200 {
 		t.Errorf("alice was not signed in: %+v", s)

@@ -64,7 +64,7 @@ my $conf  = {
     persistentStorageOptions => { Directory => "$state/psessions", LockDirectory => "$state/psessions/lock" },
     timeout => 7200, trustedDomains => '*', key => 'test-key-0123456789abcdef', notification => 0,
     locationRules => { localhost => { default => 'accept' } }, exportedHeaders => {},
-    portalAntiFrame => 1, cspFormAction => '*', cspFrameSrc => '*', issuersTimeout => 120,
+    portalAntiFrame => 1, cspFormAction => '*', issuersTimeout => 120,
     issuerDBOpenIDConnectActivation => 1, issuerDBOpenIDConnectPath => '^/oauth2/', issuerDBOpenIDConnectRule => 1,
     oidcServiceMetaDataIssuer => $issuer,
     oidcServiceMetaDataAuthorizeURI    => 'authorize', oidcServiceMetaDataTokenURI      => 'token',
