@@ -44,12 +44,13 @@ var habits = map[string]struct {
 	oneLogin bool   // keeps only one login in flight of a browser
 	userinfo string // path below the issuer
 	options  string // what a site needs to call alice alice
+	leave    string // path below the issuer where a browser signs out of the provider alone
 }{
 	oidcProvider: {field: "login", password: "-pw", userinfo: "/me"},
 	zitadel:      {field: "username", password: "-pw", userinfo: "/userinfo", forgets: true},
 	dex:          {field: "login", password: "-pw", userinfo: "/userinfo", forgets: true, path: "/dex", domain: "@example.test", options: "username_claim name"},
-	hydra:        {field: "username", password: "-pw", userinfo: "/userinfo", oneLogin: true},
-	lemonldap:    {field: "user", userinfo: "/oauth2/userinfo", oneLogin: true},
+	hydra:        {field: "username", password: "-pw", userinfo: "/userinfo", oneLogin: true, leave: "/oauth2/sessions/logout"},
+	lemonldap:    {field: "user", userinfo: "/oauth2/userinfo", oneLogin: true, leave: "/?logout=1"},
 }
 
 var (
@@ -166,6 +167,7 @@ func (p *provider) startLemonLDAP(t testing.TB, port int, pages *http.ServeMux) 
 	env := []string{
 		"ISSUER=" + p.issuer, "STATE=" + state,
 		"CALLBACKS=" + strings.Join(p.uris("code"), " "), "POST_LOGOUT=" + strings.Join(p.uris("signedout"), " "),
+		"FRONTCHANNEL=" + p.uris("frontchannel-logout")[0],
 	}
 	return spawn(t, p.kind, env, plackup, "-s", "HTTP::Server::PSGI", "--host", "127.0.0.1", "--port", fmt.Sprint(port), "-E", "deployment", "idps/lemonldap/app.psgi")
 }

@@ -65,6 +65,8 @@ func (p *provider) startHydra(t testing.TB, port int, pages *http.ServeMux) *pro
 	for id, over := range map[string]object{
 		"rp":        {"client_secret": rpSecret, "token_endpoint_auth_method": "client_secret_basic"},
 		"rp-post":   {"client_secret": rpSecret, "token_endpoint_auth_method": "client_secret_post"},
+		"rp-bcl":    {"client_secret": rpSecret, "backchannel_logout_uri": p.uris("backchannel-logout")[0], "backchannel_logout_session_required": true},
+		"rp-fcl":    {"client_secret": rpSecret, "frontchannel_logout_uri": p.uris("frontchannel-logout")[0], "frontchannel_logout_session_required": true},
 		"rp-public": {"token_endpoint_auth_method": "none"},
 	} {
 		client := object{

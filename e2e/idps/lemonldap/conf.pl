@@ -1,7 +1,7 @@
 # The configuration of LemonLDAP::NG for the end-to-end tests, written before the portal loads.
 #
 # Environment: ISSUER; STATE, a folder that holds op.key and op.pub; CALLBACKS and POST_LOGOUT, addresses
-# separated by spaces.
+# separated by spaces; FRONTCHANNEL, one address.
 use strict;
 use warnings;
 use JSON;
@@ -40,6 +40,7 @@ my %clients = (
     'rp'        => client( oidcRPMetaDataOptionsClientID => 'rp' ),
     'rp-post'   => client( oidcRPMetaDataOptionsClientID => 'rp-post' ),
     'rp-public' => client( oidcRPMetaDataOptionsClientID => 'rp-public', %public ),
+    'rp-fcl'    => client( oidcRPMetaDataOptionsClientID => 'rp-fcl', oidcRPMetaDataOptionsLogoutUrl => $ENV{FRONTCHANNEL}, oidcRPMetaDataOptionsLogoutType => 'front', oidcRPMetaDataOptionsLogoutSessionRequired => 1 ),
     'rp-rs512'  => client( oidcRPMetaDataOptionsClientID => 'rp-rs512', oidcRPMetaDataOptionsIDTokenSignAlg => 'RS512' ),
 );
 my %claims = (

@@ -1,0 +1,247 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const frontchannelPath = "/@app/auth/default/frontchannel-logout"
+
+// What browser/frontchannel.mjs tells.
+type frontchannelSaw struct {
+	Steps []frontchannelStep
+	// The answers of our endpoint in the frame.
+	Frames []struct {
+		URL, Dest, From string
+		Status          int
+		Cookies         []string
+	}
+	Refusals []string
+	Error    string
+}
+
+// A step is a page, and what the browser and a thief of its cookie are given.
+type frontchannelStep struct {
+	Name, URL, Text   string
+	Form, User, Thief int
+	Cookies           []string
+}
+
+// Only a real browser knows whether it shows our answer in another site's
+// frame, and which cookies go along. oidc-provider has no front-channel logout:
+// the page with the frame is the test's own.
+func TestChromiumSignsOutInAFrame(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		host     string // of the page with the frame
+		tls, sid bool
+	}{
+		"over tls":                    {host: "localhost", tls: true, sid: true},
+		"on loopback":                 {host: "localhost", sid: true},
+		"of the same site, by cookie": {host: "127.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t, oidcProvider, site{tls: row.tls, client: "rp-bcl"})
+			elsewhere := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				frame := w.base + frontchannelPath
+				if row.sid {
+					frame += "?" + url.Values{"iss": {w.op.issuer}, "sid": {w.op.idTokenClaim(t, "sid")}}.Encode()
+				}
+				rw.Header().Set("Content-Type", "text/html")
+				fmt.Fprintf(rw, `<!doctype html><title>Signing out</title><iframe src="%s"></iframe>`, html.EscapeString(frame))
+			}))
+			t.Cleanup(elsewhere.Close)
+			saw := w.leaveInAFrame(strings.Replace(elsewhere.URL, "127.0.0.1", row.host, 1), row.tls)
+			w.checkFrame(saw, row.sid)
+			for _, s := range saw.Steps {
+				switch s.Name {
+				case "left":
+					if s.User != 401 || s.Thief != 401 {
+						t.Errorf("after the logout the browser gets %d, a copied cookie %d", s.User, s.Thief)
+					}
+					if !row.sid && slices.Contains(s.Cookies, "oidc_rp") {
+						t.Error("a frame with the cookie has not cleared it")
+					}
+				case "again": // the provider's session lives, so it signs in by itself
+					if !s.isAlices() || s.User != 200 || s.Thief != 401 {
+						t.Errorf("the next visit: %+v", s)
+					}
+				}
+			}
+			if got := w.op.hits(t, "/token"); got != 2 {
+				t.Errorf("%d logins, wanted another after the logout", got)
+			}
+		})
+	}
+}
+
+// The same with providers that load the frame in their own page.
+func TestAFrontchannelLogoutOfTheProvidersEndsTheSession(t *testing.T) {
+	eachOf(t, asked(hydra), func(t *testing.T, _ string) {
+		w := start(t, hydra, site{client: "rp-fcl"})
+		saw := w.leaveInAFrame(w.op.issuer+habits[hydra].leave, false)
+		w.checkFrame(saw, true)
+		for _, s := range saw.Steps {
+			if s.Name != "back" && (s.User != 401 || s.Thief != 401) {
+				t.Errorf("%s: the browser gets %d, a copied cookie %d", s.Name, s.User, s.Thief)
+			}
+			if s.Name == "again" && (s.Form != 1 || !strings.HasPrefix(s.URL, w.op.issuer)) {
+				t.Errorf("no login form of the provider: %+v", s)
+			}
+		}
+	})
+}
+
+// LemonLDAP::NG names the user as sid, and no sid in its ID tokens: its frame
+// is taken and names no session. Only a frame without iss and sid, from a page
+// of the same site, ends one: that is in TestChromiumSignsOutInAFrame.
+func TestAFrontchannelLogoutThatNamesNoSessionEndsNone(t *testing.T) {
+	eachOf(t, asked(lemonldap), func(t *testing.T, _ string) {
+		recordsAs(t, lemonldap, "TestAFrontchannelLogoutOfTheProvidersEndsTheSession")
+		w := start(t, lemonldap, site{client: "rp-fcl"})
+		saw := w.leaveInAFrame(w.op.issuer+habits[lemonldap].leave, false)
+		w.checkFrame(saw, true)
+		if sid := w.op.idTokenClaim(t, "sid"); sid != "" {
+			t.Errorf("the ID token has the sid %q: the provider has learnt it", sid)
+		}
+		for _, frame := range saw.Frames {
+			if sid := mustParse(frame.URL).Query().Get("sid"); sid != "alice" {
+				t.Errorf("the frame names the sid %q", sid)
+			}
+		}
+		for _, s := range saw.Steps {
+			if s.User != 200 || s.Thief != 200 {
+				t.Errorf("%s: the browser gets %d, a copied cookie %d", s.Name, s.User, s.Thief)
+			}
+		}
+		notOffered(t)
+	})
+}
+
+// Hydra's logout tokens have neither exp nor sub, and the type of any JWT.
+func TestABackchannelLogoutOfAnotherProvidersEndsTheSession(t *testing.T) {
+	eachOf(t, asked(hydra), func(t *testing.T, _ string) {
+		s := site{client: "rp-bcl"}
+		w := start(t, hydra, s)
+		peer := w.peer(s)
+		b, other := w.newBrowser(), w.newBrowser()
+		b.signIn("/private", "alice").isFor("alice", "/private")
+		other.signIn("/private", "alice").isFor("alice", "/private")
+		here, there := w.newBrowser(), peer.newBrowser()
+		for _, copied := range []*browser{here, there} {
+			copied.copyCookies(b)
+			copied.script("/x").isFor("alice", "/x")
+		}
+		b.open(w.op.issuer + habits[hydra].leave)
+		for _, copied := range []*browser{here, there} {
+			eventually(t, factDelay, "a copied cookie is dead", func() bool { return copied.script("/x").status == 401 })
+		}
+		other.script("/x").isFor("alice", "/x")
+		b.open("/again").asks(w)
+	})
+}
+
+// asked are those of the providers that E2E_IDPS names.
+func asked(kinds ...string) []string {
+	return slices.DeleteFunc(kinds, func(kind string) bool { return !slices.Contains(alsoAsked(), kind) })
+}
+
+// leaveInAFrame signs in at the site in Chromium, opens a page that loads our
+// frame, and comes back.
+func (w *world) leaveInAFrame(leave string, tls bool) (saw frontchannelSaw) {
+	t := w.t
+	t.Helper()
+	needFile(t, "/usr/bin/chromium")
+	needFile(t, "browser/node_modules/playwright-core/package.json")
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := "oidc_rp"
+	if tls {
+		session = "__Host-oidc_rp"
+	}
+	order, _ := json.Marshal(map[string]string{
+		"site": w.base, "page": "/docs/page", "leave": leave, "frame": frontchannelPath, "session": session, "password": "alice" + habits[w.op.kind].password,
+	})
+	script := spawn(t, "chromium frontchannel", nil, node, "browser/frontchannel.mjs", string(order))
+	eventually(t, 2*time.Minute, "the journey is over", func() bool { return !script.running() })
+	for _, line := range strings.Split(script.log.String(), "\n") {
+		if strings.HasPrefix(line, `{"steps"`) {
+			if err := json.Unmarshal([]byte(line), &saw); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if saw.Error != "" || len(saw.Steps) != 3 {
+		t.Fatalf("the journey ended early: %s %q\n%s", saw.Error, saw.Refusals, script.log.tail(10))
+	}
+	if s := saw.Steps[0]; !s.isAlices() || s.User != 200 || s.Thief != 200 {
+		t.Errorf("alice was not signed in: %+v", s)
+	}
+	return saw
+}
+
+func (s frontchannelStep) isAlices() bool {
+	var application seen
+	return json.Unmarshal([]byte(s.Text), &application) == nil && application.Headers.Get("X-User") == "alice"
+}
+
+// checkFrame judges that our answer was taken where it was loaded: from
+// another site without cookies.
+func (w *world) checkFrame(saw frontchannelSaw, crossSite bool) {
+	w.t.Helper()
+	for _, refusal := range saw.Refusals {
+		w.t.Errorf("the browser refused: %s", refusal)
+	}
+	if len(saw.Frames) != 1 {
+		w.t.Fatalf("%d answers in a frame: %+v", len(saw.Frames), saw.Frames)
+	}
+	frame, from := saw.Frames[0], "same-site"
+	if crossSite {
+		from = "cross-site"
+	}
+	if frame.Status != 200 || frame.Dest != "iframe" || frame.From != from || (len(frame.Cookies) == 0) != crossSite {
+		w.t.Errorf("the frame: %+v", frame)
+	}
+	logged := func() bool {
+		return slices.ContainsFunc(w.caddy.lines(), func(line string) bool {
+			var entry struct {
+				Logger  string
+				Status  int
+				Request struct{ URI string }
+			}
+			return json.Unmarshal([]byte(line), &entry) == nil && strings.HasPrefix(entry.Logger, "http.log.access") &&
+				strings.HasPrefix(entry.Request.URI, frontchannelPath) && entry.Status == 200
+		})
+	}
+	eventually(w.t, logDelay, "the access log has the frame", logged)
+}
+
+// idTokenClaim is a claim of the ID token that was handed out last, as a text.
+func (p *provider) idTokenClaim(t testing.TB, name string) string {
+	t.Helper()
+	for _, issued := range slices.Backward(p.handedOut(t)) {
+		if parts := strings.Split(issued.Value, "."); issued.Name == "id_token" && len(parts) == 3 {
+			var claims object
+			if text, err := base64.RawURLEncoding.DecodeString(parts[1]); err != nil || json.Unmarshal(text, &claims) != nil {
+				t.Errorf("the ID token cannot be read: %v", err)
+			}
+			value, _ := claims[name].(string)
+			return value
+		}
+	}
+	t.Error("no ID token was handed out")
+	return ""
+}
