@@ -236,7 +236,7 @@ func (p *party) issuerOf(s *session.Session) string {
 // issuerNamed is the issuer that facts are kept under, of one that was checked
 // to be the provider's: a tenant's is one of its own.
 func (p *party) issuerNamed(name string) string {
-	if p.tenants != "" {
+	if p.tenants != "" && (&provider.Metadata{Issuer: p.tenants}).IsIssuer(name) {
 		return name
 	}
 	return p.issuer

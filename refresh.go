@@ -183,6 +183,11 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, old session.Sessi
 	}
 	fresh := old
 	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, h.now()
+	if h.journal.Ended(&old, p.issuerOf(&old)) { // a logout meanwhile has revoked the old ones alone
+		fresh.AccessToken = tokens.AccessToken
+		h.revoke(ctx, p, &fresh)
+		return session.Renewal{Ended: true}, nil
+	}
 	var idToken provider.Claims
 	if tokens.IDToken != "" {
 		idToken, err = p.client.VerifyRefreshed(ctx, tokens.IDToken, tokens.AccessToken, firstOf(&old))

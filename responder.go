@@ -16,7 +16,9 @@ type responder struct {
 	// noStore: we set a cookie.
 	noStore bool
 	ready   bool
-	value   [1]string
+	// beforeAnswer has a last look at the header.
+	beforeAnswer func(http.Header)
+	value        [1]string
 }
 
 // wrap puts the responder before next. Of several instances on one site the
@@ -37,6 +39,9 @@ func (w *responder) prepare() {
 	}
 	w.ready = true
 	header := w.Header()
+	if w.beforeAnswer != nil {
+		w.beforeAnswer(header)
+	}
 	switch {
 	case w.noStore:
 		w.set("no-store")

@@ -126,6 +126,9 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 	if err != nil {
 		return false
 	}
+	if h.app.shared.renewer.Superseded(&v.session) {
+		return false // the browser has a newer one, or is about to get it
+	}
 	renewed := v.session
 	renewed.Seen = h.now()
 	chunks, ok := h.split(ring, s, &renewed)
@@ -133,5 +136,14 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 		return false // max_chunks was lowered; the old cookies serve while they open
 	}
 	h.writeChunks(w, s, chunks, present, renewed.Expires)
+	if renewed.Grant.RefreshToken != "" {
+		// The answer leaves when the application is done with it. Until then
+		// another request may have got newer tokens.
+		v.writer.beforeAnswer = func(header http.Header) {
+			if h.app.shared.renewer.Superseded(&renewed) {
+				cookie.Unset(header, func(name string) bool { return cookie.IsChunk(name, s.sessionCookie) })
+			}
+		}
+	}
 	return true
 }

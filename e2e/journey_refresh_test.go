@@ -13,7 +13,8 @@ import (
 // Three Caddys on one storage, and a browser with many requests under way on
 // all of them when its access token is about to expire.
 func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
-	eachProvider(t, func(t *testing.T, kind string) {
+	// Those that let a test say how long an access token lives.
+	eachOf(t, []string{oidcProvider, zitadel}, func(t *testing.T, kind string) {
 		const life = 10 * time.Second // so it is due after nine
 		s := site{options: "scopes openid profile email offline_access\nupstream {\naccess_token\n}"}
 		w := newWorld(t, kind, s)

@@ -234,6 +234,23 @@ func stripLine(line string, ours func(name string) bool) string {
 	return b.String()
 }
 
+// IsChunk says whether a name is that of a cookie or of a chunk of it.
+func IsChunk(name, cookie string) bool {
+	_, ok := chunkIndex(name, cookie)
+	return ok
+}
+
+// Unset takes cookies out of a response's header that were set in it.
+func Unset(header http.Header, which func(name string) bool) {
+	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(line string) bool {
+		name, _, _ := strings.Cut(line, "=")
+		return which(name)
+	})
+	if len(header["Set-Cookie"]) == 0 {
+		delete(header, "Set-Cookie")
+	}
+}
+
 // Set puts a cookie into a response's header, in the place of one of the same
 // name: a second Set-Cookie for a name is forbidden (RFC 6265bis 4.1.1).
 func Set(header http.Header, c *http.Cookie) {

@@ -109,7 +109,7 @@ func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, 
 		return nil, "", err
 	}
 	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now}
-	if c.AssertTokenEndpoint {
+	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is nobody's audience
 		p.audience = metadata.TokenEndpoint
 	}
 	if len(c.Keys) > 0 {

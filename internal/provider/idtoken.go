@@ -50,6 +50,9 @@ func (c *Client) verifyIDToken(ctx context.Context, raw string, check idTokenChe
 		if errors.As(keys.err, &unavailable) {
 			return nil, tokenErrorf("its signature could not be checked: %w", unavailable)
 		}
+		if errors.Is(keys.err, errNotLooked) {
+			return nil, tokenErrorf("%w", keys.err)
+		}
 		return nil, tokenErrorf("%w", err)
 	}
 	claims, err := parseObject(keys.payload)

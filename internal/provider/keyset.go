@@ -149,6 +149,11 @@ func verifierOf(key jose.JSONWebKey, alg string) any {
 	return key.Key
 }
 
+// errNotLooked says that no key fits, and that it was not asked for newer ones:
+// strangers can use up the looks, so that says nothing about a token that may
+// be good.
+var errNotLooked = errors.New("no key of the provider fits, and new ones were looked for a moment ago")
+
 // verify checks a signature with the keys that fit it, after another look at
 // the provider where none does.
 func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte, error) {
@@ -160,7 +165,11 @@ func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte
 		return payload, nil
 	}
 	var unseen error // why nobody knows whether there is a newer key
-	if s.fetch != nil && s.mayLook() {
+	switch {
+	case s.fetch == nil:
+	case !s.mayLook():
+		unseen = errNotLooked
+	default:
 		newer, err := s.refresh(ctx)
 		if err == nil {
 			keys = newer

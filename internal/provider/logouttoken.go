@@ -110,8 +110,12 @@ func (r *Remote) IsIssuer(issuer string) bool {
 	if configured == "" {
 		configured = strings.TrimSuffix(r.config.ConfigurationURL, WellKnown)
 	}
-	if template := TenantTemplate(configured); template != "" {
-		return (&Metadata{Issuer: template}).IsIssuer(issuer)
+	// An address that looks like one for many tenants may be a single issuer's.
+	if template := TenantTemplate(configured); template != "" && (&Metadata{Issuer: template}).IsIssuer(issuer) {
+		return true
+	}
+	if strings.Contains(issuer, TenantPart) {
+		return false
 	}
 	if r.config.Issuer != "" {
 		return issuer == r.config.Issuer

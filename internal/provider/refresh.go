@@ -180,5 +180,8 @@ func (c *Client) VerifyRefreshed(ctx context.Context, raw, accessToken string, f
 	if errors.As(err, &unavailable) {
 		return nil, unavailable
 	}
+	if errors.Is(err, errNotLooked) {
+		return nil, &Unavailable{err, lookEvery}
+	}
 	return claims, err
 }

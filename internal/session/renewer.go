@@ -89,6 +89,10 @@ type Renewer struct {
 	mu         sync.Mutex
 	young, old map[ID]Renewal
 	youngFrom  time.Time
+	// newest is when the last state of a session that is known here was made,
+	// kept longer than the states themselves: see Superseded.
+	newest, newestBefore map[ID]time.Time
+	newestFrom           time.Time
 }
 
 // NewRenewer returns a renewer that remembers nothing yet. The storage is asked
@@ -220,4 +224,31 @@ func (r *Renewer) remember(id ID, got Renewal) {
 		r.old, r.young, r.youngFrom = r.young, make(map[ID]Renewal), now
 	}
 	r.young[id] = got
+	if got.Session == nil {
+		return
+	}
+	if age := now.Sub(r.newestFrom); r.newest == nil || age >= newestKept || age < 0 || len(r.newest) >= maxRenewals/2 {
+		r.newestBefore, r.newest, r.newestFrom = r.newest, make(map[ID]time.Time), now
+	}
+	r.newest[id] = got.Session.Grant.Issued
+}
+
+// newestKept is how long it is known that a state has a successor: at least as
+// long as an application may take for an answer.
+const newestKept = time.Hour
+
+// Superseded says whether a newer state of the session is known here, so that
+// this one must not go to the browser any more: its refresh token is spent.
+func (r *Renewer) Superseded(s *Session) bool {
+	if s.Grant.RefreshToken == "" {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, generation := range []map[ID]time.Time{r.newest, r.newestBefore} {
+		if issued, ok := generation[s.ID]; ok {
+			return issued.After(s.Grant.Issued)
+		}
+	}
+	return false
 }
