@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -178,6 +179,11 @@ func (b *browser) do(p *page, r *http.Request) *http.Response {
 		}
 	}
 	answer, err := b.http.Do(r)
+	if r.Method == "GET" && errors.Is(err, io.EOF) {
+		// While it reloads, Caddy may close a connection that it has just
+		// accepted; browsers then ask again. A panic would be in the log.
+		answer, err = b.http.Do(r)
+	}
 	if err != nil {
 		b.t.Fatalf("%s %s: %v%s", r.Method, r.URL, err, p)
 	}
