@@ -73,26 +73,18 @@ func ParseClientKeys(text []byte) ([]*ClientKey, error) {
 func parsePEM(text []byte) (keys []*ClientKey, err error) {
 	var certificates []*x509.Certificate
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		var parsed any
-		switch {
-		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-			return nil, errors.New("is encrypted with a password; write it without one")
-		case block.Type == "PRIVATE KEY":
-			parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-		case block.Type == "RSA PRIVATE KEY":
-			parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-		case block.Type == "EC PRIVATE KEY":
-			parsed, err = x509.ParseECPrivateKey(block.Bytes)
-		case block.Type == "CERTIFICATE":
+		if block.Type == "CERTIFICATE" {
 			if certificate, err := x509.ParseCertificate(block.Bytes); err == nil {
 				certificates = append(certificates, certificate)
 			}
 			continue
-		default: // EC PARAMETERS, a public key
-			continue
 		}
+		parsed, err := privateKeyOf(block)
 		if err != nil {
-			return nil, fmt.Errorf("the PEM block %s cannot be read", clip(block.Type))
+			return nil, err
+		}
+		if parsed == nil {
+			continue
 		}
 		key, err := newClientKey(jose.JSONWebKey{Key: parsed})
 		if err != nil {

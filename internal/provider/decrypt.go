@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -96,29 +95,16 @@ func decodeKeyOps(member []byte) ([]string, error) {
 }
 
 func decryptionKeysOfPEM(text []byte) (keys []jose.JSONWebKey, err error) {
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			return keys, nil
-		}
-		var key any
-		switch block.Type {
-		case "PRIVATE KEY":
-			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-		case "RSA PRIVATE KEY":
-			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-		case "EC PRIVATE KEY":
-			key, err = x509.ParseECPrivateKey(block.Bytes)
-		case "ENCRYPTED PRIVATE KEY":
-			return nil, errors.New("holds a private key with a passphrase, which is not supported")
-		default:
-			continue // certificates and parameters often stand beside it
-		}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		key, err := privateKeyOf(block)
 		if err != nil {
-			return nil, errors.New("holds a private key that cannot be read")
+			return nil, err
 		}
-		keys = append(keys, jose.JSONWebKey{Key: key})
+		if key != nil {
+			keys = append(keys, jose.JSONWebKey{Key: key})
+		}
 	}
+	return keys, nil
 }
 
 // prepareDecryptionKey checks a key and gives it the name that it is published
