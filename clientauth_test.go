@@ -100,8 +100,9 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 		for _, pushed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, pushed %v", tc.name, pushed), func(t *testing.T) {
 				t.Parallel()
-				tc.client.ID = "rp"
-				opts := []optest.Option{optest.WithClient(tc.client)}
+				client := tc.client // its own: the other subtest of the row runs beside this one
+				client.ID = "rp"
+				opts := []optest.Option{optest.WithClient(client)}
 				if pushed {
 					opts = append(opts, optest.PushedRequests())
 				}
