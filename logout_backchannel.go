@@ -57,7 +57,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 	if token.SID != "" {
 		fact = session.EndedSID(p.issuerNamed(token.Issuer), token.SID, token.At, until)
 	}
-	if err := h.journal.End(r.Context(), fact); err != nil {
+	if err := h.app.endAll(r.Context(), fact); err != nil {
 		// The token may come again: a provider tries again after a 400, the one
 		// answer that there is for what did not work (2.8).
 		forget()

@@ -67,7 +67,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		}
 	}
 	if len(facts) > 0 {
-		err = h.journal.End(r.Context(), facts...)
+		err = h.app.endAll(r.Context(), facts...)
 	}
 	err = errors.Join(err, unknown)
 	if err != nil {

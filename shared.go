@@ -163,6 +163,12 @@ func (s *shared) end(a *App) {
 	s.demand()
 }
 
+// endAll keeps facts that may be about sessions of any site of this
+// configuration, wherever those keep theirs.
+func (a *App) endAll(ctx context.Context, facts ...session.Fact) error {
+	return a.shared.journal.End(ctx, facts...)
+}
+
 // demand tells the keys what all configurations in use need together. The
 // caller holds the mutex.
 func (s *shared) demand() {

@@ -35,6 +35,13 @@ func EndedSubject(issuer, subject string, at, until time.Time) Fact {
 	return Fact{key: hashFact("sub", issuer, subject), at: at, until: until, later: true}
 }
 
+// EndedEverything is the fact that all sessions of all users ended.
+func EndedEverything(at, until time.Time) Fact {
+	return Fact{key: everything, at: at, until: until, later: true}
+}
+
+var everything = hashFact("all", "", "")
+
 // hashFact makes the key of a fact. Nothing of a user can be read from it
 // where it is kept.
 func hashFact(kind, issuer, value string) (key factKey) {
@@ -104,7 +111,8 @@ func (k *known) Ended(s *Session, issuer string) bool {
 	if k.later.Load() == 0 {
 		return false
 	}
-	return k.has(hashFact("sub", issuer, s.Subject), s.SignedIn) ||
+	return k.has(everything, s.SignedIn) ||
+		k.has(hashFact("sub", issuer, s.Subject), s.SignedIn) ||
 		s.SID != "" && k.has(hashFact("sid", issuer, s.SID), s.SignedIn)
 }
 

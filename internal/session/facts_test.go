@@ -36,6 +36,9 @@ func TestWhatAFactEnds(t *testing.T) {
 		{"a provider's session named like the subject", []Fact{EndedSID(issuer, s.Subject, at.Add(time.Hour), until)}, false},
 		{"a subject named like the provider's session", []Fact{EndedSubject(issuer, s.SID, at.Add(time.Hour), until)}, false},
 
+		{"everything, later", []Fact{EndedEverything(at.Add(time.Hour), until)}, true},
+		{"everything, before the sign-in", []Fact{EndedEverything(at.Add(-time.Millisecond), until)}, false},
+
 		{"the subject twice, the older one last", []Fact{EndedSubject(issuer, s.Subject, at.Add(time.Hour), until), EndedSubject(issuer, s.Subject, at.Add(-time.Hour), until)}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

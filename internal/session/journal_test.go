@@ -67,6 +67,7 @@ func TestNothingOfAUserIsInTheStorage(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		s := living()
+		s.Subject, s.SID = "a user's name", "a session's name" // which no random digits can spell
 		end(t, j, EndedSubject(issuer, s.Subject, time.Now(), s.Expires), EndedSID(issuer, s.SID, time.Now(), s.Expires))
 		for key, data := range storage.files {
 			for _, secret := range []string{s.Subject, s.SID, "issuer"} {
