@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -47,7 +46,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
 	what := decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight)
-	if what == serve && v.signedIn() && h.refreshDue(&v.session) {
+	if what == serve && v.signedIn() && h.refreshDue(v.session) {
 		sets, f := h.refreshSession(w, r, v)
 		if f != nil && !a.public {
 			return h.retryLater(w, r, v, refreshRetryAfter, f)
@@ -111,33 +110,34 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	if !found.Present {
 		return false, nil
 	}
-	opened, err := h.open(r, v, s, &found)
+	result, err := h.open(r, v, s, &found)
 	switch {
 	case err != nil:
 		return false, err
-	case opened == openedNone:
+	case result == openedNone:
 		h.clearSession(w, s, found.Chunks)
 		return true, nil
-	case opened == openedOther:
+	case result == openedOther:
 		return false, nil
 	}
-	if v.renew && !h.refreshDue(&v.session) { // else it will be sealed with new tokens
-		return h.renewSession(w, v, s, found.Chunks), nil
+	if v.renew && !h.refreshDue(v.session) { // else it will be kept with new tokens
+		noStore, _ = h.renewSession(w, v, s, found.Chunks) // else it goes on as it was
+		return noStore, nil
 	}
 	return false, nil
 }
 
-type opened int
+type outcome int
 
 const (
-	openedNone  opened = iota // nothing that is a session
-	openedOther               // a session, but none for this instance
+	openedNone  outcome = iota // nothing that is a session
+	openedOther                // a session, but none for this instance
 	openedOurs
 )
 
 // open tries all cookies of the name; the first that is a living session of
 // one of our providers counts.
-func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) (opened, error) {
+func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) (outcome, error) {
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return openedNone, err
@@ -145,25 +145,22 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) 
 	result := openedNone
 	renewed := false
 	found.Try(h.session.MaxChunks, func(value string) bool {
-		plain, stale, openErr := ring.Open(seal.ForSession, s.sessionPlace, value)
-		if errors.Is(openErr, seal.ErrUnknownKey) && !renewed {
+		var k *kept
+		k, err = h.keeper.open(r.Context(), ring, s, value)
+		if errors.Is(err, seal.ErrUnknownKey) && !renewed {
 			renewed = true // another instance may have rotated the keys
 			if ring, err = h.keys.Renewed(r.Context()); err != nil {
 				return true
 			}
-			plain, stale, openErr = ring.Open(seal.ForSession, s.sessionPlace, value)
+			k, err = h.keeper.open(r.Context(), ring, s, value)
 		}
-		if openErr != nil || v.session.Decode(plain) != nil {
-			return false
+		if errors.Is(err, seal.ErrUnknownKey) {
+			err = nil
 		}
-		var state opened
-		if state, err = h.judge(r, v); state > result {
-			result = state
+		if err == nil && k != nil {
+			result = max(result, h.judge(r, v, k))
 		}
-		if state == openedOurs {
-			v.renew = v.renew || stale
-		}
-		return state == openedOurs || err != nil
+		return result == openedOurs || err != nil
 	})
 	if err != nil || result != openedOurs {
 		v.party = nil
@@ -171,28 +168,15 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) 
 	return result, err
 }
 
-// judge says what an opened session is worth here and now.
-func (h *Handler) judge(r *http.Request, v *visit) (opened, error) {
-	now := h.now()
-	// The lifetime may have been shortened since.
-	if v.session.Over(now, h.idle()) || now.Sub(v.session.SignedIn) >= time.Duration(h.session.Lifetime) {
-		return openedNone, nil
+// judge says what an opened session is worth at this site.
+func (h *Handler) judge(r *http.Request, v *visit, k *kept) outcome {
+	p := h.parties[k.session.Provider]
+	if p == nil || p.binding != k.session.Binding || p.config.Disabled {
+		v.other = k
+		return openedOther
 	}
-	if err := h.journal.Ready(r.Context()); err != nil {
-		return openedNone, err
-	}
-	p, issuer := h.parties[v.session.Provider], ""
-	if p != nil {
-		issuer = p.issuerOf(&v.session)
-	}
-	if h.journal.Ended(&v.session, issuer) {
-		return openedNone, nil
-	}
-	if p == nil || p.binding != v.session.Binding || p.config.Disabled {
-		v.other.id, v.other.expires = v.session.ID, v.session.Expires
-		return openedOther, nil
-	}
+	v.kept, v.session = k, &k.session
 	v.party, v.h, v.r, v.site = p, h, r, h.site(r)
-	v.renew = h.idleDue(&v.session, now)
-	return openedOurs, nil
+	v.renew = k.stale || h.idleDue(v.session, h.now())
+	return openedOurs
 }

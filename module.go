@@ -220,7 +220,8 @@ type Handler struct {
 	defaultParty    *party
 	session         SessionConfig
 	keys            keySource
-	journal         *session.Journal
+	keeper          keeper
+	renewer         *session.Renewer
 	pages           *pages
 	base            *address.Origin
 	returnTo        []address.Origin

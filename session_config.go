@@ -28,7 +28,8 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 	if err := merged.check(); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
-	h.journal = h.app.shared.journal
+	h.renewer = h.app.shared.renewer
+	h.keeper = &cookieKeeper{h: h, by: instances.Add(1), journal: h.app.shared.journal, renewer: h.renewer}
 	if merged.Secret == nil {
 		h.keys = h.app.shared.keys
 		return nil
