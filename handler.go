@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -19,21 +21,22 @@ const (
 
 // ServeHTTP gathers the facts about a request, decides, and acts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if refuseOpaque(w, r) {
+	original := originalURL(r)
+	if refuseOpaque(w, r, original) {
 		return nil
 	}
-	v := h.visitOf(w, r)
+	v := h.visitOf(r)
 	h.scrub(v, r)
-	if e, found := h.endpoint(r); found {
+	if e, found := h.endpoint(original.Path); found {
 		return h.serveEndpoint(w, r, v, e)
 	}
-	if n := h.neighbourFor(r); n != nil {
+	if n := h.neighbourFor(original.Path); n != nil {
 		return n.ServeHTTP(w, r, next)
 	}
 	if h.Mode == modeEndpoints {
 		return next.ServeHTTP(w, r)
 	}
-	a, err := h.access(r)
+	a, err := h.access(r, original)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}
@@ -44,14 +47,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil && !a.public {
 		return h.unavailable(w, r, v, err)
 	}
-	knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
-	what := decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight)
-	if what == serve && v.signedIn() && h.refreshDue(v.session) {
+	if v.signedIn() && h.refreshDue(v.session) {
 		sets, f := h.refreshSession(w, r, v)
 		if f != nil && !a.public {
 			return h.retryLater(w, r, v, refreshRetryAfter, f)
 		}
 		noStore = noStore || sets
+	}
+	what := serve
+	if !a.public && !v.signedIn() { // the usual request is spared the look at its header
+		knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
 		what = decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight)
 	}
 	switch what {
@@ -81,8 +86,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // foo:http://host/private. Go reads no path in it, and nothing that decides by
 // paths sees one, but an application would get the whole of it. The answer is
 // written here: what is left to handle_errors may be proxied as it came.
-func refuseOpaque(w http.ResponseWriter, r *http.Request) bool {
-	original := originalURL(r)
+func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) bool {
 	if r.URL.Opaque == "" && original.Opaque == "" {
 		return false
 	}
@@ -102,7 +106,10 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 		v.party, v.h, v.r, v.site = nil, h, r, h.site(r)
 		h.untell(v, r.Header)
 	}
-	s := h.site(r)
+	s := v.site
+	if v.h != h {
+		s = h.site(r)
+	}
 	if s == nil {
 		return false, nil
 	}
@@ -110,7 +117,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	if !found.Present {
 		return false, nil
 	}
-	result, err := h.open(r, v, s, &found)
+	result, err := h.open(r, v, s, &found, h.now())
 	switch {
 	case err != nil:
 		return false, err
@@ -137,7 +144,7 @@ const (
 
 // open tries all cookies of the name; the first that is a living session of
 // one of our providers counts.
-func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) (outcome, error) {
+func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, now time.Time) (outcome, error) {
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return openedNone, err
@@ -146,19 +153,19 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) 
 	renewed := false
 	found.Try(h.session.MaxChunks, func(value string) bool {
 		var k *kept
-		k, err = h.keeper.open(r.Context(), ring, s, value)
+		k, err = h.keeper.open(r.Context(), ring, s, value, now)
 		if errors.Is(err, seal.ErrUnknownKey) && !renewed {
 			renewed = true // another instance may have rotated the keys
 			if ring, err = h.keys.Renewed(r.Context()); err != nil {
 				return true
 			}
-			k, err = h.keeper.open(r.Context(), ring, s, value)
+			k, err = h.keeper.open(r.Context(), ring, s, value, now)
 		}
 		if errors.Is(err, seal.ErrUnknownKey) {
 			err = nil
 		}
 		if err == nil && k != nil {
-			result = max(result, h.judge(r, v, k))
+			result = max(result, h.judge(r, v, s, k, now))
 		}
 		return result == openedOurs || err != nil
 	})
@@ -169,14 +176,14 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) 
 }
 
 // judge says what an opened session is worth at this site.
-func (h *Handler) judge(r *http.Request, v *visit, k *kept) outcome {
+func (h *Handler) judge(r *http.Request, v *visit, s *site, k *kept, now time.Time) outcome {
 	p := h.parties[k.session.Provider]
 	if p == nil || p.binding != k.session.Binding || p.config.Disabled {
 		v.other = k
 		return openedOther
 	}
 	v.kept, v.session = k, &k.session
-	v.party, v.h, v.r, v.site = p, h, r, h.site(r)
-	v.renew = k.stale || h.idleDue(v.session, h.now())
+	v.party, v.h, v.r, v.site = p, h, r, s
+	v.renew = k.stale || h.idleDue(v.session, now)
 	return openedOurs
 }

@@ -20,7 +20,7 @@ import (
 type keeper interface {
 	// open returns the living session that a cookie's value stands for, or
 	// nil. seal.ErrUnknownKey says that a newer ring may open it.
-	open(ctx context.Context, ring *seal.Ring, s *site, value string) (*kept, error)
+	open(ctx context.Context, ring *seal.Ring, s *site, value string, now time.Time) (*kept, error)
 
 	// alive says whether nothing has ended the session since it was opened.
 	alive(ctx context.Context, k *kept) (bool, error)
@@ -54,8 +54,7 @@ type kept struct {
 
 // sessionOver says whether a session's own times have run out here: its
 // lifetime, which may have been shortened since, or the idle timeout.
-func (h *Handler) sessionOver(s *session.Session) bool {
-	now := h.now()
+func (h *Handler) sessionOver(s *session.Session, now time.Time) bool {
 	return s.Over(now, h.idle()) || now.Sub(s.SignedIn) >= time.Duration(h.session.Lifetime)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -22,7 +23,7 @@ type cookieKeeper struct {
 	renewer *session.Renewer
 }
 
-func (c *cookieKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value string) (*kept, error) {
+func (c *cookieKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value string, now time.Time) (*kept, error) {
 	k, err := remember(handle{c.by, ring.Serial(), s.sessionPlace, value}, func() (*kept, error) {
 		plain, stale, err := ring.Open(seal.ForSession, s.sessionPlace, value)
 		if err != nil {
@@ -38,7 +39,7 @@ func (c *cookieKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value
 	if err != nil {
 		return nil, none(err)
 	}
-	if c.h.sessionOver(&k.session) {
+	if c.h.sessionOver(&k.session, now) {
 		return nil, nil
 	}
 	if alive, err := c.alive(ctx, k); err != nil || !alive {

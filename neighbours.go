@@ -1,7 +1,6 @@
 package oidcrp
 
 import (
-	"net/http"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -31,12 +30,12 @@ func look(app *caddyhttp.App) {
 	}
 }
 
-// neighbourFor returns the instance on this site that has the endpoint which a
-// request is for, if this one has not: it serves it, so that neither our guard
+// neighbourFor returns the instance on this site that has the endpoint at a
+// path, if this one has not: it serves it, so that neither our guard
 // nor any other stands before it, nor the application behind.
-func (h *Handler) neighbourFor(r *http.Request) *Handler {
+func (h *Handler) neighbourFor(path string) *Handler {
 	for _, n := range h.others() {
-		if _, found := n.endpoint(r); found {
+		if _, found := n.endpoint(path); found {
 			return n
 		}
 	}

@@ -44,7 +44,7 @@ type visit struct {
 
 // visitOf returns the request's visit, and makes it where this is the first
 // instance to see the request.
-func (h *Handler) visitOf(w http.ResponseWriter, r *http.Request) *visit {
+func (h *Handler) visitOf(r *http.Request) *visit {
 	v, ok := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
 	if !ok {
 		v = &visit{cookies: r.Header["Cookie"], h: h, r: r}
