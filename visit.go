@@ -45,10 +45,13 @@ type visit struct {
 // visitOf returns the request's visit, and makes it where this is the first
 // instance to see the request.
 func (h *Handler) visitOf(r *http.Request) *visit {
-	v, ok := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	v, ok := vars[visitVar].(*visit)
 	if !ok {
 		v = &visit{cookies: r.Header["Cookie"], h: h, r: r}
-		caddyhttp.SetVar(r.Context(), visitVar, v)
+		if vars != nil {
+			vars[visitVar] = v
+		}
 		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 			repl.Map(v.placeholder)
 		}
