@@ -3,8 +3,6 @@ package session
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -54,71 +52,4 @@ func hashFact(kind, issuer, value string) (key factKey) {
 	}
 	copy(key[:], h.Sum(nil))
 	return key
-}
-
-// known is the facts in memory: what every request asks.
-type known struct {
-	mu    sync.RWMutex
-	ended map[factKey]moment
-	later atomic.Int64 // how many are about subjects or provider's sessions
-}
-
-type moment struct {
-	at    int64 // in milliseconds
-	until int64 // in seconds
-	later bool
-}
-
-func (k *known) add(facts ...Fact) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.ended == nil {
-		k.ended = make(map[factKey]moment)
-	}
-	for _, fact := range facts {
-		m := moment{fact.at.UnixMilli(), fact.until.Unix(), fact.later}
-		old, ok := k.ended[fact.key]
-		if ok {
-			m.at, m.until, m.later = max(m.at, old.at), max(m.until, old.until), m.later && old.later
-		}
-		if wasLater := ok && old.later; m.later && !wasLater {
-			k.later.Add(1)
-		} else if wasLater && !m.later {
-			k.later.Add(-1)
-		}
-		k.ended[fact.key] = m
-	}
-}
-
-func (k *known) sweep(now time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for key, m := range k.ended {
-		if m.until < now.Unix() {
-			delete(k.ended, key)
-			if m.later {
-				k.later.Add(-1)
-			}
-		}
-	}
-}
-
-// Ended says whether a fact ended the session. The issuer is its provider's.
-func (k *known) Ended(s *Session, issuer string) bool {
-	if k.has(factKey(s.ID), s.SignedIn) {
-		return true
-	}
-	if k.later.Load() == 0 {
-		return false
-	}
-	return k.has(everything, s.SignedIn) ||
-		k.has(hashFact("sub", issuer, s.Subject), s.SignedIn) ||
-		s.SID != "" && k.has(hashFact("sid", issuer, s.SID), s.SignedIn)
-}
-
-func (k *known) has(key factKey, signedIn time.Time) bool {
-	k.mu.RLock()
-	m, ok := k.ended[key]
-	k.mu.RUnlock()
-	return ok && (!m.later || signedIn.UnixMilli() <= m.at)
 }
