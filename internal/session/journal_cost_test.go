@@ -196,7 +196,13 @@ func TestARequestPaysLittle(t *testing.T) {
 	for i := range 100_000 {
 		j.add(EndedSession(ID{byte(i), byte(i >> 8), byte(i >> 16), 3}, s.SignedIn, s.Expires))
 	}
-	if n := testing.AllocsPerRun(100, func() { j.Ended(s, issuer) }); n != 0 {
+	end(t, j, EndedSubject(issuer, "eve", s.SignedIn, s.Expires))
+	marks := MarksOf(s, issuer)
+	if n := testing.AllocsPerRun(100, func() {
+		if j.Ended(s, issuer) || j.EndedMarks(&marks, s.SignedIn) || len(marks.Keys()) != 4 {
+			t.Error("ended")
+		}
+	}); n != 0 {
 		t.Errorf("%v allocations among many facts", n)
 	}
 }

@@ -19,12 +19,16 @@ func MarksOf(s *Session, issuer string) Marks {
 	if m.named {
 		m.sid = hashFact("sid", issuer, s.SID)
 	}
-	m.keys = [4]string{recordKey(m.id, false), recordKey(everything, true), recordKey(m.subject, true), ""}
+	m.keys = [4]string{recordKey(m.id, false), everythingKey, recordKey(m.subject, true), ""}
 	if m.named {
 		m.keys[3] = recordKey(m.sid, true)
 	}
 	return m
 }
+
+const recordFolder = "fact/"
+
+var everythingKey = recordKey(everything, true)
 
 // Keys are those of the records in a session store that could end the session;
 // they are what Judge is given the records of, in this order.
@@ -41,7 +45,9 @@ func recordKey(key factKey, later bool) string {
 	if !later {
 		key = hashFact("id", "", string(key[:]))
 	}
-	return "fact/" + hex.EncodeToString(key[:])
+	var name [len(recordFolder) + 2*len(key)]byte
+	hex.Encode(name[copy(name[:], recordFolder):], key[:])
+	return string(name[:])
 }
 
 // EndedMarks says whether a fact ended the session that has the marks and began
