@@ -75,7 +75,7 @@ func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, fu
 	value, _, err := shareds.LoadOrNew(key, func() (caddy.Destructor, error) {
 		s := new(shared)
 		s.keys = seal.NewManaged(func() seal.Storage { return s.storage() }, now)
-		s.journal = session.NewJournal(func() session.Storage { return s.storage() }, now)
+		s.journal = session.NewJournal(func() session.LockStorage { return s.storage() }, now)
 		s.renewer = session.NewRenewer(func() session.LockStorage { return s.storage() }, now)
 		return s, nil
 	})
@@ -149,6 +149,7 @@ func (s *shared) start(a *App, d demand) {
 		{"keys", refreshEvery, s.refreshKeys},
 		{"logouts", pollEvery, s.journal.Poll},
 		{"old logouts", sweepEvery, s.journal.Sweep},
+		{"packing logouts", sweepEvery, s.journal.Pack},
 		{"old refreshes", time.Minute, s.renewer.Sweep},
 	} {
 		go s.repeat(ctx, work.what, work.every, work.do)
