@@ -128,8 +128,13 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 		return false, nil
 	}
 	if v.renew && !h.refreshDue(v.session) { // else it will be kept with new tokens
-		noStore, _ = h.renewSession(w, v, s, found.Chunks) // else it goes on as it was
-		return noStore, nil
+		sets, err := h.renewSession(w, v, s, found.Chunks)
+		if errors.Is(err, errEnded) {
+			v.party = nil
+			h.clearSession(w, s, found.Chunks)
+			return true, nil
+		}
+		return sets, nil // with an error it goes on as it was
 	}
 	return false, nil
 }

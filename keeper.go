@@ -36,6 +36,9 @@ type keeper interface {
 	// end ends a session on all nodes, and for copies of its cookie.
 	end(ctx context.Context, k *kept) error
 
+	// facts is where all nodes learn what has ended.
+	facts() facts
+
 	// ready says whether a session could be kept now.
 	ready(ctx context.Context) error
 
@@ -48,8 +51,14 @@ type keeper interface {
 // changes it.
 type kept struct {
 	session session.Session
-	issuer  string // that facts about it name
-	stale   bool   // its cookie is to be sealed with a newer key
+	marks   session.Marks // which facts end it
+	stale   bool          // its cookie is to be sealed with a newer key
+
+	// Of a session in a store: what it is found with, the record that was read,
+	// and the keys to ask for to learn whether both still hold.
+	ticket *ticket
+	record []byte
+	keys   []string
 }
 
 // sessionOver says whether a session's own times have run out here: its
@@ -96,7 +105,13 @@ var instances atomic.Uint64
 
 func (of handle) size() int { return 200 + len(of.place) + len(of.value) }
 
-func (k *kept) size() int { return 500 + k.session.Size() }
+// cloned is the handle without the header that its value is part of.
+func (of handle) cloned() handle {
+	of.value = strings.Clone(of.value)
+	return of
+}
+
+func (k *kept) size() int { return 1000 + k.session.Size() + len(k.record) }
 
 // remember returns what is remembered of a handle, else what open makes of it.
 func remember(of handle, open func() (*kept, error)) (*kept, error) {
@@ -105,8 +120,7 @@ func remember(of handle, open func() (*kept, error)) (*kept, error) {
 	}
 	k, err := open()
 	if k != nil && err == nil {
-		of.value = strings.Clone(of.value) // not the whole header that it is part of
-		opened().Set(of, k)
+		opened().Set(of.cloned(), k)
 	}
 	return k, err
 }

@@ -33,7 +33,7 @@ func (c *cookieKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value
 		if err := k.session.Decode(plain); err != nil {
 			return nil, err
 		}
-		k.issuer = c.h.issuerOf(&k.session)
+		k.marks = session.MarksOf(&k.session, c.h.issuerOf(&k.session))
 		return k, nil
 	})
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *cookieKeeper) alive(ctx context.Context, k *kept) (bool, error) {
 	if err := c.journal.Ready(ctx); err != nil {
 		return false, err
 	}
-	return !c.journal.Ended(&k.session, k.issuer), nil
+	return !c.journal.EndedMarks(&k.marks, k.session.SignedIn), nil
 }
 
 func (c *cookieKeeper) keep(_ context.Context, ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {
@@ -66,6 +66,8 @@ func (c *cookieKeeper) update(_ context.Context, ring *seal.Ring, s *site, _ *ke
 func (c *cookieKeeper) end(ctx context.Context, k *kept) error {
 	return c.journal.End(ctx, endOf(&k.session, c.h.now()))
 }
+
+func (c *cookieKeeper) facts() facts { return c.journal }
 
 func (c *cookieKeeper) ready(context.Context) error { return nil }
 

@@ -77,25 +77,24 @@ func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, v *visi
 	s, p := h.site(r), v.party
 	present := cookie.Find(v.cookies, s.sessionCookie).Chunks
 	renewed, err := h.renew(r, v, s)
-	// A logout meanwhile, here or elsewhere, counts more.
 	alive, unknown := h.keeper.alive(r.Context(), v.kept)
 	if unknown != nil {
 		v.party = nil
 		return false, storageFailure(unknown)
 	}
-	if errors.Is(err, errEnded) || !alive {
+	var lost error
+	ended := errors.Is(err, errEnded) || !alive // a logout meanwhile, here or elsewhere, counts more
+	if !ended && (renewed || v.renew) {
+		sets, lost = h.renewSession(w, v, s, present)
+		ended = errors.Is(lost, errEnded)
+	}
+	if ended {
 		v.party = nil
 		h.clearSession(w, s, present)
 		return true, nil
 	}
-	switch {
-	case renewed:
-		var lost error
-		if sets, lost = h.renewSession(w, v, s, present); lost != nil {
-			h.logger.Error("the session could not be kept with its new tokens, which are lost", zap.String("provider", p.id), zap.Error(lost))
-		}
-	case v.renew:
-		sets, _ = h.renewSession(w, v, s, present)
+	if renewed && lost != nil {
+		h.logger.Error("the session could not be kept with its new tokens, which are lost", zap.String("provider", p.id), zap.Error(lost))
 	}
 	if err != nil && !h.now().Before(v.session.AccessTokenExpires.Add(refreshGrace)) {
 		v.party = nil // the cookie stays: the provider may be back soon

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -67,6 +68,15 @@ type attached struct{ certmagic.Storage }
 
 // demand is what a configuration needs of the keys.
 type demand struct{ rotate, lifetime time.Duration }
+
+// and is what two need together: the shorter interval, the longer life.
+func (d demand) and(other demand) demand {
+	if d.rotate == 0 || other.rotate > 0 && other.rotate < d.rotate {
+		d.rotate = other.rotate
+	}
+	d.lifetime = max(d.lifetime, other.lifetime)
+	return d
+}
 
 // acquireShared returns the shared state of a storage. The storage itself is
 // not kept longer than the configuration that it belongs to.
@@ -167,7 +177,20 @@ func (s *shared) end(a *App) {
 // endAll keeps facts that may be about sessions of any site of this
 // configuration, wherever those keep theirs.
 func (a *App) endAll(ctx context.Context, facts ...session.Fact) error {
-	return a.shared.journal.End(ctx, facts...)
+	var errs []error
+	told := make(map[any]bool)
+	for _, h := range a.handlers {
+		if place := h.keeper.facts(); !told[place] {
+			told[place] = true
+			errs = append(errs, place.End(ctx, facts...))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// facts is where it is kept that sessions have ended.
+type facts interface {
+	End(ctx context.Context, facts ...session.Fact) error
 }
 
 // demand tells the keys what all configurations in use need together. The
@@ -175,10 +198,7 @@ func (a *App) endAll(ctx context.Context, facts ...session.Fact) error {
 func (s *shared) demand() {
 	var all demand
 	for _, d := range s.demands {
-		if d.rotate > 0 && (all.rotate == 0 || d.rotate < all.rotate) {
-			all.rotate = d.rotate
-		}
-		all.lifetime = max(all.lifetime, d.lifetime)
+		all = all.and(d)
 	}
 	if all.rotate > 0 {
 		s.keys.Demand(all.rotate, all.lifetime)

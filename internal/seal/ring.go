@@ -30,9 +30,10 @@ const (
 	ForTransaction Purpose = "transaction"
 	ForIDToken     Purpose = "id_token_hint"
 	ForLogout      Purpose = "logout confirmation"
+	ForTicket      Purpose = "session ticket"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32
