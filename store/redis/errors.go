@@ -1,0 +1,75 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/valkey-io/valkey-go"
+)
+
+var errSilent = errors.New("no answer in time")
+
+// hints are what an operator can do about a refusal, by its first word.
+var hints = map[string]string{
+	"CROSSSLOT":  "the option cluster is missing",
+	"DENIED":     "the server is in protected mode",
+	"MISCONF":    "the server cannot write to its disk",
+	"MOVED":      "the option cluster is missing",
+	"NOAUTH":     "the option password is missing",
+	"NOPERM":     "the user lacks a rule",
+	"NOREPLICAS": "the master has too few replicas",
+	"OOM":        "the server's memory is full",
+	"READONLY":   errReplica.Error(),
+	"WRONGPASS":  "the user or password is wrong",
+}
+
+// general are refusals that any other question would meet as well. All others
+// are about what was asked, as when the memory is full.
+var general = map[string]bool{
+	"BUSY": true, "LOADING": true, "MASTERDOWN": true, "MOVED": true, "NOAUTH": true, "READONLY": true,
+}
+
+// assess says what an error means for other calls.
+func (l *link) assess(err error, key string) *trouble {
+	t := &trouble{err: l.explain(err), key: l.settings.Prefix + key, all: !l.settings.Cluster}
+	if answer, ok := valkey.IsValkeyErr(err); ok {
+		code := codeOf(answer.Error())
+		t.all = t.all && general[code]
+		if code == "READONLY" {
+			// The library would stay with a server that was a master once.
+			l.sockets.drop(false)
+		}
+	}
+	return t
+}
+
+// explain makes an error fit for logs: without keys, which a server may repeat.
+func (l *link) explain(err error) error {
+	if timeout := net.Error(nil); errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		return errSilent
+	}
+	var text string
+	if answer, ok := valkey.IsValkeyErr(err); ok {
+		text = answer.Error()
+	} else if answer := refused(""); errors.As(err, &answer) {
+		text = string(answer)
+	} else {
+		return err
+	}
+	code := codeOf(text)
+	if strings.Contains(text, l.settings.Prefix) {
+		text = code
+	}
+	if hint, ok := hints[code]; ok {
+		return fmt.Errorf("%s: %w", hint, refused(text))
+	}
+	return refused(text)
+}
+
+func codeOf(text string) string {
+	code, _, _ := strings.Cut(strings.TrimPrefix(text, "-"), " ")
+	return code
+}
