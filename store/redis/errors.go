@@ -10,7 +10,10 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
-var errSilent = errors.New("no answer in time")
+var (
+	errSilent  = errors.New("no answer in time")
+	errAborted = errors.New("the user lacks a rule for multi, exec or pttl, or the server hung up")
+)
 
 // hints are what an operator can do about a refusal, by its first word.
 var hints = map[string]string{
@@ -50,6 +53,9 @@ func (l *link) assess(err error, key string) *trouble {
 func (l *link) explain(err error) error {
 	if timeout := net.Error(nil); errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
 		return errSilent
+	}
+	if errors.Is(err, valkey.ErrDoCacheAborted) {
+		return errAborted
 	}
 	var text string
 	if answer, ok := valkey.IsValkeyErr(err); ok {

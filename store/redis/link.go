@@ -195,6 +195,9 @@ func (l *link) connect() (valkey.Client, error) {
 		// One connection to each server, so that what it tells about changes comes
 		// before the answers to what was asked later.
 		PipelineMultiplex: -1, AlwaysPipelining: true,
+		// All that is read is tracked. With OPTIN a server that refuses CLIENT
+		// CACHING would track nothing, and the library keep copies for all that.
+		ClientTrackingOptions: []string{"OPTOUT"},
 		CacheSizeEachConn: mostCopies, ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
 		ForceSingleClient: !c.Cluster && c.Master == "",
 		RetryDelay:        retryDelay,
@@ -294,7 +297,7 @@ func (l *link) call(ctx context.Context, what, key string, ask func(context.Cont
 		// Callers that wait for one connection share its fate: when another one's
 		// context ended, ours has not.
 		for range 3 {
-			if err = ask(within, client); !overdue(err) || within.Err() != nil {
+			if err = ask(within, client); !othersFault(err) || within.Err() != nil {
 				break
 			}
 		}
@@ -309,10 +312,14 @@ func (l *link) call(ctx context.Context, what, key string, ask func(context.Cont
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
+	} else if l.over() {
+		err = errClosed
 	}
 	return fmt.Errorf("redis: %s: %w", what, err)
 }
 
-func overdue(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+// othersFault is for errors that may be about another call, which asked the
+// same: its context ended, or its connection.
+func othersFault(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, valkey.ErrDoCacheAborted)
 }

@@ -7,7 +7,7 @@
 // default one:
 //
 //	ACL SETUSER oidc_rp on >password resetkeys ~oidc_rp:* resetchannels -@all
-//	    +hello +client|tracking +client|caching +select +ping
+//	    +client|tracking +select +ping +echo
 //	    +get +set +unlink +pttl +multi +exec +eval +evalsha
 //
 // In a cluster also +cluster|slots and +cluster|shards, behind Sentinels also
