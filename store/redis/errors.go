@@ -12,21 +12,22 @@ import (
 
 var (
 	errSilent  = errors.New("no answer in time")
+	errFull    = errors.New("the server's memory is full")
 	errAborted = errors.New("the user lacks a rule for multi, exec or pttl, or the server hung up")
 )
 
 // hints are what an operator can do about a refusal, by its first word.
-var hints = map[string]string{
-	"CROSSSLOT":  "the option cluster is missing",
-	"DENIED":     "the server is in protected mode",
-	"MISCONF":    "the server cannot write to its disk",
-	"MOVED":      "the option cluster is missing",
-	"NOAUTH":     "the option password is missing",
-	"NOPERM":     "the user lacks a rule",
-	"NOREPLICAS": "the master has too few replicas",
-	"OOM":        "the server's memory is full",
-	"READONLY":   errReplica.Error(),
-	"WRONGPASS":  "the user or password is wrong",
+var hints = map[string]error{
+	"CROSSSLOT":  errors.New("the option cluster is missing"),
+	"DENIED":     errors.New("the server is in protected mode"),
+	"MISCONF":    errors.New("the server cannot write to its disk"),
+	"MOVED":      errors.New("the option cluster is missing"),
+	"NOAUTH":     errors.New("the option password is missing"),
+	"NOPERM":     errors.New("the user lacks a rule"),
+	"NOREPLICAS": errors.New("the master has too few replicas"),
+	"OOM":        errFull,
+	"READONLY":   errReplica,
+	"WRONGPASS":  errors.New("the user or password is wrong"),
 }
 
 // general are refusals that any other question would meet as well. All others
@@ -70,7 +71,7 @@ func (l *link) explain(err error) error {
 		text = code
 	}
 	if hint, ok := hints[code]; ok {
-		return fmt.Errorf("%s: %w", hint, refused(text))
+		return fmt.Errorf("%w: %w", hint, refused(text))
 	}
 	return refused(text)
 }

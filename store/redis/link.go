@@ -48,10 +48,10 @@ type link struct {
 	sockets sockets
 	written recent
 
-	begin sync.Once
-	tried chan struct{} // closed after the first attempt
-	wake  chan struct{}
-	ended chan struct{}
+	begin, finish sync.Once
+	tried         chan struct{} // closed after the first attempt
+	wake          chan struct{}
+	ended         chan struct{}
 }
 
 // trouble is why calls fail, until a probe succeeds.
@@ -97,8 +97,10 @@ func newLink(c settings) *link {
 
 // end closes all connections, and ends what happens in the background.
 func (l *link) end() {
-	close(l.ended)
-	l.sockets.drop(true)
+	l.finish.Do(func() {
+		close(l.ended)
+		l.sockets.drop(true)
+	})
 }
 
 // over is whether the link has ended.
@@ -198,7 +200,7 @@ func (l *link) connect() (valkey.Client, error) {
 		// All that is read is tracked. With OPTIN a server that refuses CLIENT
 		// CACHING would track nothing, and the library keep copies for all that.
 		ClientTrackingOptions: []string{"OPTOUT"},
-		CacheSizeEachConn: mostCopies, ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
+		CacheSizeEachConn:     mostCopies, ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
 		ForceSingleClient: !c.Cluster && c.Master == "",
 		RetryDelay:        retryDelay,
 	}
@@ -314,6 +316,8 @@ func (l *link) call(ctx context.Context, what, key string, ask func(context.Cont
 		err = ctx.Err()
 	} else if l.over() {
 		err = errClosed
+	} else if errors.Is(err, context.DeadlineExceeded) {
+		err = errSilent
 	}
 	return fmt.Errorf("redis: %s: %w", what, err)
 }

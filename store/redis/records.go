@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -26,13 +27,19 @@ func (l *link) Load(ctx context.Context, keys ...string) ([][]byte, error) {
 	if l.settings.Cluster && l.written.any(keys) {
 		return l.Reload(ctx, keys...)
 	}
-	return l.read(ctx, "Load", keys, func(ctx context.Context, client valkey.Client) []valkey.ValkeyResult {
+	records, err := l.read(ctx, "Load", keys, func(ctx context.Context, client valkey.Client) []valkey.ValkeyResult {
 		commands := make([]valkey.CacheableTTL, len(keys))
 		for i, key := range keys {
 			commands[i] = valkey.CT(client.B().Get().Key(l.settings.Prefix+key).Cache(), copyFor)
 		}
 		return client.DoMultiCache(ctx, commands...)
 	})
+	if errors.Is(err, errFull) {
+		// A server that is full begins no transaction, in which the library asks
+		// for what it keeps. It answers questions.
+		return l.Reload(ctx, keys...)
+	}
+	return records, err
 }
 
 // Reload returns the record of each key, from the server.
