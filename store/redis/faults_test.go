@@ -238,8 +238,8 @@ func TestReplica(t *testing.T) {
 
 func TestFailover(t *testing.T) {
 	t.Parallel()
-	group := redistest.StartSentinels(t)
-	n := open(t, &Store{Sentinel: &Sentinel{Master: group.Name, Addresses: group.Addrs()}})
+	group := redistest.StartSentinels(t, "a-password", "another")
+	n := open(t, behind(group))
 	n.mustSave(t, "a", "1")
 	n.loads(t, "a", "1")
 	group.Master.Do("WAIT", "1", "1000")
@@ -262,8 +262,8 @@ func TestFailover(t *testing.T) {
 // A failover that is asked for leaves the old master alive.
 func TestSwitchover(t *testing.T) {
 	t.Parallel()
-	group := redistest.StartSentinels(t)
-	n := open(t, &Store{Sentinel: &Sentinel{Master: group.Name, Addresses: group.Addrs()}})
+	group := redistest.StartSentinels(t, "a-password", "another")
+	n := open(t, behind(group))
 	n.mustSave(t, "a", "1")
 	n.loads(t, "a", "1")
 	group.Master.Do("WAIT", "1", "1000")

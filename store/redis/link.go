@@ -292,8 +292,8 @@ func (l *link) call(ctx context.Context, what, key string, ask func(context.Cont
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("redis: %s: %w", what, err)
 	}
-	within, cancel := context.WithTimeout(ctx, l.settings.Timeout)
-	defer cancel()
+	within := &limited{Context: ctx, timeout: l.settings.Timeout}
+	defer within.end()
 	client, err := l.ready(within)
 	if err == nil {
 		// Callers that wait for one connection share its fate: when another one's

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -29,8 +30,11 @@ func (l *link) Load(ctx context.Context, keys ...string) ([][]byte, error) {
 	}
 	records, err := l.read(ctx, "Load", keys, func(ctx context.Context, client valkey.Client) []valkey.ValkeyResult {
 		commands := make([]valkey.CacheableTTL, len(keys))
+		names := l.named(keys)
 		for i, key := range keys {
-			commands[i] = valkey.CT(client.B().Get().Key(l.settings.Prefix+key).Cache(), copyFor)
+			length := len(l.settings.Prefix) + len(key)
+			commands[i] = valkey.CT(client.B().Get().Key(names[:length]).Cache(), copyFor)
+			names = names[length:]
 		}
 		return client.DoMultiCache(ctx, commands...)
 	})
@@ -40,6 +44,22 @@ func (l *link) Load(ctx context.Context, keys ...string) ([][]byte, error) {
 		return l.Reload(ctx, keys...)
 	}
 	return records, err
+}
+
+// named returns the names of all keys in one text: this is asked for on every
+// request.
+func (l *link) named(keys []string) string {
+	var b strings.Builder
+	length := 0
+	for _, key := range keys {
+		length += len(l.settings.Prefix) + len(key)
+	}
+	b.Grow(length)
+	for _, key := range keys {
+		b.WriteString(l.settings.Prefix)
+		b.WriteString(key)
+	}
+	return b.String()
 }
 
 // Reload returns the record of each key, from the server.

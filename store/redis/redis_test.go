@@ -130,12 +130,19 @@ var deployments = map[string]func(testing.TB) *Store{
 		return &Store{URL: s.URL(), TLS: &TLS{CA: []string{s.TLS.CA}, ClientCertificate: s.TLS.Client, ClientKey: s.TLS.ClientKey}}
 	},
 	"sentinel": func(t testing.TB) *Store {
-		group := redistest.StartSentinels(t)
-		return &Store{Sentinel: &Sentinel{Master: group.Name, Addresses: group.Addrs()}}
+		return behind(redistest.StartSentinels(t, "a-password", "another"))
 	},
 	"cluster": func(t testing.TB) *Store {
 		return &Store{Addresses: redistest.StartCluster(t).Addrs()[:1], Cluster: true}
 	},
+}
+
+// behind is a store behind Sentinels.
+func behind(group *redistest.Sentinels) *Store {
+	return &Store{
+		Sentinel: &Sentinel{Master: group.Name, Addresses: group.Addrs(), Password: group.Sentinels[0].Password},
+		Password: group.Master.Password,
+	}
 }
 
 func TestStore(t *testing.T) {

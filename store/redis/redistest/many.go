@@ -17,16 +17,19 @@ type Sentinels struct {
 }
 
 // StartSentinels starts a master, a replica and three Sentinels, which take a
-// master that is silent for half a second for dead.
-func StartSentinels(t testing.TB, options ...string) *Sentinels {
+// master that is silent for half a second for dead. The servers have one
+// password, the Sentinels another.
+func StartSentinels(t testing.TB, password, sentinelPassword string) *Sentinels {
 	t.Helper()
-	group := &Sentinels{Name: "sessions", Master: Start(t, options...)}
-	group.Replica = StartReplica(t, group.Master, append(options, "--replica-priority", "1")...)
+	group := &Sentinels{Name: "sessions", Master: StartWithPassword(t, password, "--masterauth", password)}
+	group.Replica = startReplica(t, group.Master, "--requirepass", password, "--masterauth", password)
 	host, port, _ := net.SplitHostPort(group.Master.Addr)
 	for range 3 {
 		s := prepare(t, "redis-sentinel")
-		config := fmt.Sprintf("sentinel monitor %[1]s %s %s 2\nsentinel down-after-milliseconds %[1]s 500\nsentinel failover-timeout %[1]s 5000\n",
-			group.Name, host, port)
+		s.Password = sentinelPassword
+		config := fmt.Sprintf("requirepass %[4]s\nsentinel sentinel-pass %[4]s\nsentinel monitor %[1]s %[2]s %[3]s 2\nsentinel auth-pass %[1]s %[5]s\n"+
+			"sentinel down-after-milliseconds %[1]s 500\nsentinel failover-timeout %[1]s 5000\n",
+			group.Name, host, port, sentinelPassword, password)
 		if err := os.WriteFile(filepath.Join(s.dir, "sentinel.conf"), []byte(config), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -50,7 +50,9 @@ type Server struct {
 // redis-server, as in "--maxmemory", "1mb".
 func Start(t testing.TB, options ...string) *Server {
 	t.Helper()
-	return start(t, "redis-server", options...)
+	s := prepare(t, "redis-server", options...)
+	s.listen()
+	return s
 }
 
 // StartWithPassword starts a server whose user default has a password.
@@ -81,16 +83,17 @@ func StartUnix(t testing.TB, options ...string) *Server {
 // StartReplica starts a replica of another server, and waits until it is one.
 func StartReplica(t testing.TB, of *Server, options ...string) *Server {
 	t.Helper()
-	host, port, _ := net.SplitHostPort(of.Addr)
-	s := start(t, "redis-server", append(options, "--replicaof", host+" "+port)...)
-	s.Await("master_link_status:up", "INFO", "replication")
-	return s
+	return startReplica(t, of, options...)
 }
 
-func start(t testing.TB, program string, options ...string) *Server {
+// startReplica starts a replica whose password is the other's.
+func startReplica(t testing.TB, of *Server, options ...string) *Server {
 	t.Helper()
-	s := prepare(t, program, options...)
+	host, port, _ := net.SplitHostPort(of.Addr)
+	s := prepare(t, "redis-server", append(options, "--replicaof", host+" "+port)...)
+	s.Password = of.Password
 	s.listen()
+	s.Await("master_link_status:up", "INFO", "replication")
 	return s
 }
 
