@@ -85,7 +85,7 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		conn = client
 	}
 	// In a cluster replicas pass every question on to their master.
-	if !l.settings.Cluster && dialer.KeepAlive != sentinelKeepAlive {
+	if !l.settings.Cluster && dialer.KeepAlive != sentinelPingEvery {
 		if err := l.greet(conn); err != nil {
 			conn.Close()
 			return nil, err

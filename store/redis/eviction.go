@@ -18,8 +18,8 @@ func (l *link) warnOfEviction(client valkey.Client) {
 		if policy, may := evicts(info); err == nil && may {
 			l.logger.Load().Warn("the session store may evict sessions and logouts when its memory is full; the policy noeviction keeps them",
 				zap.String("store", "redis"), zap.String("maxmemory-policy", policy))
-			return
 		}
+		return // the nodes of a cluster are alike
 	}
 }
 

@@ -18,8 +18,10 @@ const (
 	// pingEvery is how long a connection may be without an answer before a PING
 	// asks for one. An answer just after one look at the clock is seen at the
 	// next, so that twice as long may pass.
-	pingEvery         = 400 * time.Millisecond
-	sentinelKeepAlive = time.Second
+	pingEvery = 400 * time.Millisecond
+
+	// sentinelPingEvery is pingEvery for Sentinels. It tells dial which is which.
+	sentinelPingEvery = time.Second
 
 	// probeEvery is how often a server in trouble is asked again.
 	probeEvery = 200 * time.Millisecond
@@ -145,6 +147,9 @@ func (l *link) keep() {
 		var err error
 		if client, err = l.connect(); err != nil {
 			client = nil
+			if l.over() {
+				return
+			}
 			l.fail(&trouble{err: err, all: true})
 			attempted()
 			if !l.pause(probeEvery) {
@@ -207,7 +212,7 @@ func (l *link) connect() (valkey.Client, error) {
 	if c.Master != "" {
 		option.Sentinel = valkey.SentinelOption{
 			MasterSet: c.Master, Username: c.SentinelUsername, Password: c.SentinelPassword, TLSConfig: c.tls,
-			Dialer:                  net.Dialer{Timeout: c.Timeout, KeepAlive: sentinelKeepAlive},
+			Dialer:                  net.Dialer{Timeout: c.Timeout, KeepAlive: sentinelPingEvery},
 			TopologyRefreshInterval: topologyEvery,
 		}
 	}
@@ -289,8 +294,8 @@ func (l *link) probe(client valkey.Client, key string) bool {
 // call asks the server. It limits the time, and tells trouble from what is
 // only the caller's.
 func (l *link) call(ctx context.Context, what, key string, ask func(context.Context, valkey.Client) error) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("redis: %s: %w", what, err)
+	if ctx.Err() != nil {
+		return failed(what, context.Cause(ctx))
 	}
 	within := &limited{Context: ctx, timeout: l.settings.Timeout}
 	defer within.end()
@@ -312,15 +317,18 @@ func (l *link) call(ctx context.Context, what, key string, ask func(context.Cont
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	} else if l.over() {
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case l.over():
 		err = errClosed
-	} else if errors.Is(err, context.DeadlineExceeded) {
+	case errors.Is(err, context.DeadlineExceeded):
 		err = errSilent
 	}
-	return fmt.Errorf("redis: %s: %w", what, err)
+	return failed(what, err)
 }
+
+func failed(what string, err error) error { return fmt.Errorf("session store redis: %s: %w", what, err) }
 
 // othersFault is for errors that may be about another call, which asked the
 // same: its context ended, or its connection.

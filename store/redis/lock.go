@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	mathrand "math/rand/v2"
 	"strconv"
 	"sync"
@@ -61,7 +60,7 @@ func (l *link) Lock(ctx context.Context, name string) (unlock func(), err error)
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, fmt.Errorf("redis: Lock: %w", ctx.Err())
+			return nil, failed("lock", context.Cause(ctx))
 		}
 	}
 	released := make(chan struct{})
@@ -82,7 +81,7 @@ type lock struct {
 }
 
 func (h *lock) take(ctx context.Context) (taken bool, err error) {
-	err = h.call(ctx, "Lock", h.key, func(ctx context.Context, client valkey.Client) error {
+	err = h.call(ctx, "lock", h.key, func(ctx context.Context, client valkey.Client) error {
 		taken, err = takeLock.Exec(ctx, client, []string{h.settings.Prefix + h.key},
 			[]string{h.token, decimal(lockFor.Milliseconds())}).AsBool()
 		return err
@@ -116,7 +115,7 @@ func (h *lock) renew(released <-chan struct{}) {
 func (h *lock) drop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_ = h.call(context.Background(), "Unlock", h.key, func(ctx context.Context, client valkey.Client) error {
+	_ = h.call(context.Background(), "unlock", h.key, func(ctx context.Context, client valkey.Client) error {
 		return dropLock.Exec(ctx, client, []string{h.settings.Prefix + h.key}, []string{h.token}).Error()
 	})
 }

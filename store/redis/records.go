@@ -28,7 +28,7 @@ func (l *link) Load(ctx context.Context, keys ...string) ([][]byte, error) {
 	if l.settings.Cluster && l.written.any(keys) {
 		return l.Reload(ctx, keys...)
 	}
-	records, err := l.read(ctx, "Load", keys, func(ctx context.Context, client valkey.Client) []valkey.ValkeyResult {
+	records, err := l.read(ctx, "load", keys, func(ctx context.Context, client valkey.Client) []valkey.ValkeyResult {
 		commands := make([]valkey.CacheableTTL, len(keys))
 		names := l.named(keys)
 		for i, key := range keys {
@@ -64,7 +64,7 @@ func (l *link) named(keys []string) string {
 
 // Reload returns the record of each key, from the server.
 func (l *link) Reload(ctx context.Context, keys ...string) ([][]byte, error) {
-	return l.read(ctx, "Reload", keys, func(ctx context.Context, client valkey.Client) []valkey.ValkeyResult {
+	return l.read(ctx, "reload", keys, func(ctx context.Context, client valkey.Client) []valkey.ValkeyResult {
 		commands := make(valkey.Commands, len(keys))
 		for i, key := range keys {
 			commands[i] = client.B().Get().Key(l.settings.Prefix + key).Build()
@@ -97,15 +97,16 @@ func (l *link) read(ctx context.Context, what string, keys []string, ask func(co
 	return records, nil
 }
 
-// Save keeps a record until it expires.
+// Save keeps a record until it expires. The record is copied: a call that ends
+// early may leave it with the library, and who called may use it again.
 func (l *link) Save(ctx context.Context, key string, record []byte, expires time.Time) error {
 	left := milliseconds(expires)
 	if left <= 0 {
 		return l.Delete(ctx, key)
 	}
-	return l.write(ctx, "Save", []string{key}, func(ctx context.Context, client valkey.Client) error {
+	return l.write(ctx, "save", []string{key}, func(ctx context.Context, client valkey.Client) error {
 		return firstError(client.DoMulti(ctx, l.settled(client,
-			client.B().Set().Key(l.settings.Prefix+key).Value(valkey.BinaryString(record)).PxMilliseconds(left).Build())...))
+			client.B().Set().Key(l.settings.Prefix+key).Value(string(record)).PxMilliseconds(left).Build())...))
 	})
 }
 
@@ -123,10 +124,10 @@ return 1`)
 
 // Replace is Save where the record is still the old one.
 func (l *link) Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (done bool, err error) {
-	err = l.write(ctx, "Replace", []string{key}, func(ctx context.Context, client valkey.Client) error {
+	err = l.write(ctx, "replace", []string{key}, func(ctx context.Context, client valkey.Client) error {
 		var err error
 		done, err = replace.Exec(ctx, client, []string{l.settings.Prefix + key}, []string{
-			valkey.BinaryString(old), valkey.BinaryString(record), decimal(milliseconds(expires)),
+			string(old), string(record), decimal(milliseconds(expires)),
 		}).AsBool()
 		if err != nil || !done {
 			return err
@@ -141,7 +142,7 @@ func (l *link) Delete(ctx context.Context, keys ...string) error {
 	for len(keys) > 0 {
 		some := keys[:min(len(keys), deleteAtOnce)]
 		keys = keys[len(some):]
-		err := l.write(ctx, "Delete", some, func(ctx context.Context, client valkey.Client) error {
+		err := l.write(ctx, "delete", some, func(ctx context.Context, client valkey.Client) error {
 			commands := make(valkey.Commands, 0, len(some)+1)
 			for _, key := range some {
 				commands = append(commands, client.B().Unlink().Key(l.settings.Prefix+key).Build())
