@@ -328,7 +328,9 @@ func (l *link) call(ctx context.Context, what, key string, ask func(context.Cont
 	return failed(what, err)
 }
 
-func failed(what string, err error) error { return fmt.Errorf("session store redis: %s: %w", what, err) }
+func failed(what string, err error) error {
+	return fmt.Errorf("session store redis: %s: %w", what, err)
+}
 
 // othersFault is for errors that may be about another call, which asked the
 // same: its context ended, or its connection.
