@@ -30,8 +30,9 @@ var hints = map[string]error{
 	"WRONGPASS":  errors.New("the user or password is wrong"),
 }
 
-// general are refusals that any other question would meet as well. All others
-// are about what was asked, as when the memory is full.
+// general are refusals that any other question would meet as well, or should,
+// as of a server that is a replica now. All others are about what was asked, as
+// when the memory is full.
 var general = map[string]bool{
 	"BUSY": true, "LOADING": true, "MASTERDOWN": true, "MOVED": true, "NOAUTH": true, "READONLY": true,
 }
@@ -40,12 +41,7 @@ var general = map[string]bool{
 func (l *link) assess(err error, key string) *trouble {
 	t := &trouble{err: l.explain(err), key: l.settings.Prefix + key, all: !l.settings.Cluster}
 	if answer, ok := valkey.IsValkeyErr(err); ok {
-		code := codeOf(answer.Error())
-		t.all = t.all && general[code]
-		if code == "READONLY" {
-			// The library would stay with a server that was a master once.
-			l.sockets.drop(false)
-		}
+		t.all = t.all && general[codeOf(answer.Error())]
 	}
 	return t
 }

@@ -334,6 +334,30 @@ func TestLockEndsWithItsHolder(t *testing.T) {
 	}
 }
 
+// A lock that was lost is not given back: another may have it.
+func TestLostLock(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, &Store{URL: server.URL()})
+	lost, err := n.Lock(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Do("DEL", "oidc_rp:lock:a")
+	unlock, err := n.Lock(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost()
+	if left := server.Do("EXISTS", "oidc_rp:lock:a"); left != "1" {
+		t.Error("the lock was taken from who has it")
+	}
+	unlock()
+	if left := server.Do("EXISTS", "oidc_rp:lock:a"); left != "0" {
+		t.Error("the lock was not given back")
+	}
+}
+
 func atoi(t testing.TB, milliseconds string) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(milliseconds + "ms")
