@@ -21,6 +21,8 @@ import (
 const (
 	// atOnce is how many keys of one call are looked up at the same time.
 	atOnce = 8
+	// tellEvery bounds how often it is logged that a file cannot be read.
+	tellEvery = time.Minute
 	// unlockWithin bounds the wait for a lock to be given back. It would end
 	// by itself.
 	unlockWithin = 5 * time.Second
@@ -36,6 +38,7 @@ type node struct {
 	mu       sync.Mutex
 	attached []*Storage // the one attached last is used
 	logger   atomic.Pointer[zap.Logger]
+	told     atomic.Int64 // when it was logged last that a file cannot be read, or 0
 
 	begun sync.Once
 	ended context.Context
@@ -177,7 +180,21 @@ func (n *node) read(ctx context.Context, key string) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	return open(file), nil
+	f := open(file)
+	if f.record == nil {
+		n.tellUnreadable(path(name(key)))
+	}
+	return f, nil
+}
+
+// tellUnreadable says now and then that a file holds no record: a disk may have
+// been full, or another version may be at work.
+func (n *node) tellUnreadable(path string) {
+	now, last := n.now().UnixMilli(), n.told.Load()
+	if last != 0 && now-last < tellEvery.Milliseconds() && now >= last || !n.told.CompareAndSwap(last, now) {
+		return
+	}
+	n.logger.Load().Warn("a session in the storage cannot be read and counts as none", zap.String("file", path))
 }
 
 func (n *node) save(ctx context.Context, key string, record []byte, expires time.Time) error {

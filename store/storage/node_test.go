@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/storetest"
@@ -188,6 +189,39 @@ func TestCutFileIsAbsent(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestUnreadableFileIsToldOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		s, logs := newStore(t, d)
+		_ = s.node.Destruct() // or it would be swept
+		d.files[path(name("k"))] = []byte("cut")
+		for range 60 { // ten minutes
+			_, _ = load(t, s, "k"), load(t, s, "absent")
+			time.Sleep(10 * time.Second)
+		}
+		if n := logs.FilterLevelExact(zapcore.WarnLevel).Len(); n != 10 {
+			t.Errorf("told %d times in ten minutes, want 10", n)
+		}
+	})
+}
+
+func TestCopyAllocatesItsAnswerAlone(t *testing.T) {
+	d := newDisk()
+	s, _ := newStore(t, d)
+	keys := []string{"a", "b", "absent"}
+	save(t, s, "a", "r", time.Hour)
+	save(t, s, "b", "r", time.Hour)
+	ctx := t.Context()
+	now := time.Now()
+	s.node.now = func() time.Time { return now } // the copies stay trusted
+	_, _ = load(t, s, "a"), load(t, s, "absent")
+	before := d.calls.Load()
+	if n := testing.AllocsPerRun(100, func() { _, _ = s.Load(ctx, keys...) }); n > 1 || d.calls.Load() != before {
+		t.Errorf("Load from copies allocates %v times, and asks the storage %d times", n, d.calls.Load()-before)
 	}
 }
 
