@@ -1,0 +1,246 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What people do on three nodes behind a balancer without stickiness.
+func TestThreeNodesAreOneSite(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind clusterKind) {
+		c := startCluster(t, kind, site{client: "rp-bcl"})
+		people := c.loginsEndOnOtherNodes(50)
+		c.everyNodeServes(people)
+		c.logoutsReachAllNodes()
+		c.backchannelLogoutsReachAllNodes()
+		c.aNodeDiesUnderLoad(people)
+		if kind.apart {
+			c.secretsRotateUnderLoad(people)
+		}
+		if kind.redis {
+			c.redisRestartsUnderLoad(people)
+			c.redisForgets(people)
+		}
+	})
+}
+
+// loginsEndOnOtherNodes signs people in, all at once: what one node began
+// another has to end.
+func (c *cluster) loginsEndOnOtherNodes(number int) []person {
+	c.t.Helper()
+	people := make([]person, number)
+	var mu sync.Mutex
+	elsewhere, begun, ended := 0, map[string]int{}, map[string]int{}
+	var all sync.WaitGroup
+	for i := range people {
+		people[i] = person{c.newBrowser(), fmt.Sprintf("user%d", i)}
+		all.Go(func() {
+			p := people[i]
+			form := p.open("/first").asks(c.world)
+			home := form.signIn(p.user)
+			home.isFor(p.user, "/first")
+			from, to := nodeOf(form, "/first"), nodeOf(home, "/code?")
+			mu.Lock()
+			defer mu.Unlock()
+			begun[from]++
+			ended[to]++
+			if from != to {
+				elsewhere++
+			}
+		})
+	}
+	all.Wait()
+	if c.t.Failed() {
+		c.t.FailNow()
+	}
+	c.t.Logf("%d of %d logins ended on another node; begun %v, ended %v", elsewhere, number, begun, ended)
+	if elsewhere < number/3 || len(begun) != 3 || len(ended) != 3 {
+		c.t.Error("the balancer does not give requests to all nodes in turn")
+	}
+	return people
+}
+
+// nodeOf is the node that answered a request of a page load.
+func nodeOf(p *page, part string) string {
+	for _, h := range p.hops {
+		if p.b.w.isSite(mustParse(h.url)) && strings.Contains(h.url, part) {
+			return h.header.Get("X-Node")
+		}
+	}
+	return "nobody"
+}
+
+// everyNodeServes asks each node directly for each session.
+func (c *cluster) everyNodeServes(people []person) {
+	c.t.Helper()
+	for _, p := range people {
+		c.liveEverywhere(p.user, p.cookieHeader())
+	}
+}
+
+func (c *cluster) logoutsReachAllNodes() {
+	c.t.Helper()
+	b, other := c.newBrowser(), c.newBrowser()
+	b.signIn("/private", "alice").isFor("alice", "/private")
+	other.signIn("/private", "alice").isFor("alice", "/private")
+	copied := b.cookieHeader()
+	c.liveEverywhere("alice", copied) // so that they have it at hand
+	question := b.open(logoutPath)
+	c.deadEverywhere(copied, time.Now())
+	question.signOut()
+	c.liveEverywhere("alice", other.cookieHeader())
+}
+
+// backchannelLogoutsReachAllNodes: the provider tells the first node alone.
+func (c *cluster) backchannelLogoutsReachAllNodes() {
+	c.t.Helper()
+	b, other := c.newBrowser(), c.newBrowser()
+	b.signIn("/private", "alice").isFor("alice", "/private")
+	other.signIn("/private", "alice").isFor("alice", "/private")
+	copied := b.cookieHeader()
+	c.liveEverywhere("alice", copied)
+	b.leaveProvider() // it comes back when the site has been told
+	c.deadEverywhere(copied, time.Now())
+	c.liveEverywhere("alice", other.cookieHeader())
+	b.signIn("/again", "alice").isFor("alice", "/again")
+}
+
+// aNodeDiesUnderLoad: the balancer gives its requests to the others, and
+// nobody notices.
+func (c *cluster) aNodeDiesUnderLoad(people []person) {
+	c.t.Helper()
+	l := newLoad(c.world, people, 20*time.Millisecond)
+	l.goOn(200)
+	for _, n := range c.nodes {
+		n.kill()
+		l.goOn(500)
+		n.start(c.configOf(n, c.kind.store))
+		l.goOn(200)
+		if !long() {
+			break
+		}
+	}
+	l.endsWell()
+	c.everyNodeServes(people)
+}
+
+// secretsRotateUnderLoad gives the nodes a new secret, one after the other: it
+// seals only when all open with it, and the old one goes last.
+func (c *cluster) secretsRotateUnderLoad(people []person) {
+	c.t.Helper()
+	before := people[0].cookieHeader()
+	l := newLoad(c.world, people, 20*time.Millisecond)
+	for _, secrets := range []string{
+		firstSecret + " " + secondSecret,
+		secondSecret + " " + firstSecret,
+		secondSecret,
+	} {
+		for _, n := range c.nodes {
+			l.goOn(100)
+			if err := n.reload(c.configOf(n, "secret "+secrets)); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+		l.goOn(500) // everybody has come by
+	}
+	l.endsWell()
+	c.kind.store = "secret " + secondSecret
+	c.everyNodeServes(people)
+	for _, n := range c.nodes {
+		if status, _ := c.ask(n, before); status != http.StatusUnauthorized {
+			c.t.Errorf("%s answers %d to a cookie that the old secret sealed", n.name, status)
+		}
+	}
+}
+
+// redisRestartsUnderLoad: while it is away nobody is let in, nobody is sent to
+// the login either, and all are back when it is.
+func (c *cluster) redisRestartsUnderLoad(people []person) {
+	c.t.Helper()
+	l := newLoad(c.world, people, 20*time.Millisecond)
+	l.goOn(200)
+	c.redis.stop()
+	time.Sleep(500 * time.Millisecond)
+	c.redis.start()
+	back := time.Now()
+	l.goOn(1000)
+	var last time.Duration
+	refused := 0
+	for _, o := range l.end() {
+		if o.what != "503" {
+			c.t.Errorf("while Redis was away somebody got %s", o.what)
+		}
+		refused++
+		last = max(last, o.at.Sub(back))
+	}
+	if refused == 0 {
+		c.t.Error("nobody noticed that Redis was away")
+	}
+	if last > 1500*time.Millisecond {
+		c.t.Errorf("a request was refused %v after Redis was back", last)
+	}
+	c.t.Logf("%d requests were refused, the last %v after Redis was back; %d were answered", refused, last.Round(time.Millisecond), l.good)
+	c.everyNodeServes(people)
+}
+
+// redisForgets: one login each, at which the provider asks nobody.
+func (c *cluster) redisForgets(people []person) {
+	c.t.Helper()
+	c.redis.ask("FLUSHALL")
+	calls := c.op.hits(c.t, "/token")
+	for range 2 {
+		for _, p := range people {
+			p.open("/after").isFor(p.user, "/after")
+		}
+	}
+	if got := c.op.hits(c.t, "/token") - calls; got != len(people) {
+		c.t.Errorf("%d logins of %d people", got, len(people))
+	}
+	c.everyNodeServes(people)
+}
+
+// The access token of one session expires while many of its requests are under
+// way on all nodes; the provider takes each refresh token once.
+func TestThreeNodesRefreshOnce(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind clusterKind) {
+		const life = 6 * time.Second
+		c := newCluster(t, kind, site{options: "scopes openid profile email offline_access\nupstream {\naccess_token\n}"})
+		c.op.env = []string{fmt.Sprintf("AT_TTL=%d", int(life.Seconds()))}
+		c.start()
+		b := c.newBrowser()
+		b.signIn("/first", "alice").isFor("alice", "/first")
+		issued, rounds := time.Now(), 1
+		if long() {
+			rounds = 5
+		}
+		for round := range rounds {
+			calls := c.op.hits(t, "/token")
+			time.Sleep(time.Until(issued.Add(life + 100*time.Millisecond)))
+			cookies := b.cookieHeader()
+			var mu sync.Mutex
+			answers := map[string]int{}
+			var all sync.WaitGroup
+			for i := range 150 {
+				all.Go(func() {
+					status, user := c.ask(c.nodes[i%3], cookies)
+					mu.Lock()
+					defer mu.Unlock()
+					answers[fmt.Sprint(status, " ", user)]++
+				})
+			}
+			all.Wait()
+			issued = time.Now()
+			if got := c.op.hits(t, "/token") - calls; got != 1 {
+				t.Errorf("round %d: %d token calls", round, got)
+			}
+			if answers["200 alice"] != 150 {
+				t.Errorf("round %d: the answers were %v", round, answers)
+			}
+			b.script("/after").isFor("alice", "/after") // takes a new cookie where there is one
+		}
+	})
+}
