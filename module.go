@@ -52,7 +52,8 @@ type App struct {
 	shared   *shared
 	parties  map[string]*party
 	handlers []*Handler
-	looked   *sync.Once // at the sites as a whole
+	hosts    map[*Handler][]string // that a site is for; lookAtSites knows
+	looked   *sync.Once            // at the sites as a whole
 	release  []func() error
 }
 
@@ -102,6 +103,7 @@ func (a *App) Start() error {
 	a.shared.start(a, d)
 	a.release = append(a.release, func() error { a.shared.end(a); return nil })
 	a.lookAtSites()
+	a.release = append(a.release, running.add(a))
 	return nil
 }
 
