@@ -101,7 +101,7 @@ func readBody(r *http.Request, into any) error {
 	case errors.Is(err, io.EOF):
 		return nil
 	case errors.As(err, &mistyped):
-		err = fmt.Errorf("%s: cannot be a %s", orElse(mistyped.Field, "the body"), mistyped.Value)
+		err = fmt.Errorf("%s: does not take a JSON %s", orElse(mistyped.Field, "the body"), mistyped.Value)
 	}
 	return adminError(http.StatusBadRequest, "%s", strings.TrimPrefix(err.Error(), "json: "))
 }
