@@ -164,6 +164,30 @@ func TestProvidersAreTold(t *testing.T) {
 
 const publicKey = `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
 
+// TestTheAppThatWasStartedLastIsMeant, as long as it is not given back.
+func TestTheAppThatWasStartedLastIsMeant(t *testing.T) {
+	t.Parallel()
+	var apps runningApps
+	older, newer, newest := new(App), new(App), new(App)
+	var takeBack [3]func() error
+	for _, step := range []struct {
+		do   func()
+		want *App
+	}{
+		{func() {}, nil},
+		{func() { takeBack[0] = apps.add(older) }, older},
+		{func() { takeBack[1] = apps.add(newer) }, newer},
+		{func() { _ = takeBack[1]() }, older}, // the load has failed
+		{func() { takeBack[2] = apps.add(newest) }, newest},
+		{func() { _ = takeBack[0]() }, newest}, // it has not
+		{func() { _ = takeBack[2]() }, nil},
+	} {
+		if step.do(); apps.last() != step.want {
+			t.Fatalf("%p is meant, want %p", apps.last(), step.want)
+		}
+	}
+}
+
 func TestLongErrorsAreCut(t *testing.T) {
 	t.Parallel()
 	h := statusOf(provider.Health{State: provider.Failing, Err: errors.New(strings.Repeat("x", 5000))})
