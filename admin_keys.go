@@ -100,7 +100,7 @@ func (a *App) tellKeys(r *http.Request) (any, error) {
 }
 
 func (u *usedRing) status(r *http.Request, now time.Time) ringStatus {
-	status := ringStatus{From: "secret", Sites: slices.Concat([]string{}, u.sites), Keys: []keyStatus{}}
+	status := ringStatus{From: "secret", Sites: append([]string{}, u.sites...), Keys: []keyStatus{}}
 	for _, id := range u.configured {
 		status.Keys = append(status.Keys, keyStatus{ID: id, State: keyOpening})
 	}

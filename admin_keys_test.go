@@ -119,6 +119,18 @@ func TestKeysOfTheConfigurationAreItsOwn(t *testing.T) {
 	}
 }
 
+// TestASiteThatIsNotFoundHasKeysAsWell: an instance can be inside what nobody
+// looks into.
+func TestASiteThatIsNotFoundHasKeysAsWell(t *testing.T) {
+	t.Parallel()
+	r := newRigAt(t, storageDir(t), "http://rp.test {\nrespond x\nhandle_errors {\noidc_rp {\nissuer http://127.0.0.1:1\nclient_id rp\n}\n}\n}")
+	for _, path := range []string{adminKeys, adminProviders} {
+		if _, text, _ := r.admin("GET", path, ""); !strings.Contains(text, `"sites":[]`) {
+			t.Errorf("%s: %s", path, text)
+		}
+	}
+}
+
 func TestKeysWhileTheStorageFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
