@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -56,8 +57,19 @@ func loadWithAdmin(t *testing.T, address, globals, sites string) error {
 	return caddy.Load(config, true)
 }
 
-// command runs `caddy oidc-rp …` in this process.
+// command runs `caddy oidc-rp …` in this process. With each configuration Caddy
+// replaces its admin API, and may cut off what the one before has accepted.
 func command(t *testing.T, args ...string) (out string, err error) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if out, err = execute(t, args...); err == nil || !strings.HasSuffix(err.Error(), ": EOF") && !strings.HasSuffix(err.Error(), "reset by peer") {
+			break
+		}
+	}
+	return out, err
+}
+
+func execute(t *testing.T, args ...string) (out string, err error) {
 	t.Helper()
 	registered, found := caddycmd.Commands()["oidc-rp"]
 	if !found {

@@ -28,11 +28,25 @@ type managedSecret struct {
 	AtOnce bool `json:"at_once,omitempty"`
 }
 
-// add puts a new key into the file.
+// add puts a new key into the file. It is younger than the others, whatever the
+// clocks of who made these.
 func (f *keyFile) add(now time.Time) {
 	key := managedSecret{Secret: make([]byte, MinSecret), Created: now.UTC().Truncate(time.Second), AtOnce: len(f.Keys) == 0}
 	rand.Read(key.Secret)
+	if newest := f.newest(now); !newest.Before(key.Created) {
+		key.Created = newest.Add(time.Second)
+	}
 	f.Keys = append(slices.Clone(f.Keys), key)
+}
+
+// newest is when the newest key was made, as far as clocks can be believed.
+func (f *keyFile) newest(now time.Time) (newest time.Time) {
+	for _, key := range f.Keys {
+		if key.Created.After(newest) && key.Created.Before(now.Add(ahead)) {
+			newest = key.Created
+		}
+	}
+	return newest
 }
 
 // waits says whether a key is only opened with yet, since not all instances
@@ -54,13 +68,7 @@ func rotationDue(file keyFile, rotate time.Duration, now time.Time) bool {
 	if len(file.Keys) == 0 {
 		return true
 	}
-	var newest time.Time
-	for _, key := range file.Keys {
-		if key.Created.After(newest) && key.Created.Before(now.Add(ahead)) {
-			newest = key.Created
-		}
-	}
-	return rotate > 0 && now.Sub(newest) >= rotate
+	return rotate > 0 && now.Sub(file.newest(now)) >= rotate
 }
 
 // stillOpening returns the keys, the newest first, without those whose last

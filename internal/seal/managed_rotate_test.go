@@ -264,6 +264,38 @@ func TestRotateWaitsForNoStorageThatHangs(t *testing.T) {
 	})
 }
 
+// TestAKeyIsYoungerThanThoseBefore: made in the same second, or by a clock that
+// is behind.
+func TestAKeyIsYoungerThanThoseBefore(t *testing.T) {
+	for _, behind := range []time.Duration{0, 20 * time.Second} {
+		t.Run(behind.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				for range 8 { // which of two is the newer one was a matter of chance
+					storage := newMemory()
+					var offset atomic.Int64
+					offset.Store(-int64(behind))
+					a, b := storage.instance(time.Now), storage.instance(clockAt(&offset))
+					session := sealOn(t, a)
+					if !rotate(t, b, false) {
+						t.Fatal("no key was made")
+					}
+					if ok, stale := opens(t, b, session); !ok || stale {
+						t.Errorf("at first: opens %v, stale %v", ok, stale)
+					}
+					time.Sleep(published + time.Minute)
+					refresh(t, a, b)
+					for _, m := range []*Managed{a, b} {
+						keys := keysOf(t, m)
+						if ok, stale := opens(t, m, session); !ok || !stale || !keys[0].OpensUntil.IsZero() || keys[1].OpensUntil.IsZero() {
+							t.Errorf("when it was published: opens %v, stale %v, %+v", ok, stale, keys)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestAKeyFromTheFutureDoesNotStopRotate(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()
