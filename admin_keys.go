@@ -67,6 +67,8 @@ func (a *App) usedRings() (rings []*usedRing) {
 			ring.managed = keys
 		case configuredKeys:
 			ring.configured = keys.ring.IDs()
+		default:
+			continue
 		}
 		i := slices.IndexFunc(rings, func(r *usedRing) bool {
 			return r.managed == ring.managed && slices.Equal(r.configured, ring.configured)

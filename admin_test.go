@@ -102,7 +102,7 @@ func TestProvidersAreTold(t *testing.T) {
 	down := "issuer http://127.0.0.1:1\nclient_id rp\nclient_secret \"a secret of the down one\"\n"
 	own := "http://%s {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}\n"
 	r := newRigAt(t, storageDir(t),
-		fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, a.test")+
+		fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+
 			"http:// {\noidc_rp {\nprovider down\nbase_url https://pinned.test\n}\n}\n",
 		"oidc_rp {\nprovider down {\n"+down+"}\nprovider off {\nissuer https://off.invalid\nclient_id rp\njwks `{\"keys\":["+publicKey+"]}`\ndisabled\n}\n}")
 	told := func() (byID map[string]providerStatus) {
