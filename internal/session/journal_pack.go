@@ -37,9 +37,10 @@ const (
 
 	// A node of an earlier release does not know packs. One that runs already
 	// has read the minutes that go into them, but one that starts would not
-	// learn of those logouts: so nothing is packed in the first day after the
-	// storage has met a node that wants to. Whoever goes back later than that
-	// must not: the sessions that were ended before would be alive again there.
+	// learn of those logouts. So nothing is packed in the first day after a
+	// node first wanted to, which is time enough to update all of them; a node
+	// that goes back to an earlier release after that brings to life again, for
+	// itself, the sessions whose end is in packs.
 	packsFrom   = "oidc_rp/facts-packed-from"
 	rollsWithin = 24 * time.Hour
 )
