@@ -103,6 +103,9 @@ func run() (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", row.name, err)
 		}
+		if w.profiles != "" {
+			continue
+		}
 		fmt.Fprintln(os.Stderr, result)
 		r.rows = append(r.rows, result)
 	}

@@ -20,7 +20,7 @@ type result struct {
 	cookie           int // bytes of the session's cookies, names and all
 	micros           float64
 	bare, floor      float64   // plain Caddy without and with the cookie
-	ratios, carrying []float64 // to the floor, and the floor's to the bare one; of each round
+	ratios, toBare   []float64 // to the floor and to the bare one, of each round
 	foreign          float64   // share of the server's core that others took
 	idle, loaded     int       // KiB
 	p50, p99         time.Duration
@@ -165,7 +165,7 @@ func (w *world) compare(ctx context.Context, r *result, contenders []*contender)
 			}
 		}
 		r.ratios = append(r.ratios, ours.last()/floor.last())
-		r.carrying = append(r.carrying, floor.last()/bare.last())
+		r.toBare = append(r.toBare, ours.last()/bare.last())
 	}
 	lasted := time.Since(began)
 	for _, s := range []*server{ours.server, floor.server} {
