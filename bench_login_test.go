@@ -40,14 +40,15 @@ func BenchmarkLogin(b *testing.B) {
 	const batch = 32
 	var writers [batch]*httptest.ResponseRecorder
 	var requests [batch]*http.Request
+	clock := &benchClock{b: b}
 	serve := func(count, want int) {
-		b.StartTimer()
+		clock.start()
 		for i := range count {
 			if err := h.ServeHTTP(writers[i], requests[i], next); err != nil || writers[i].Code != want {
 				b.Fatal(err, writers[i].Code, writers[i].Body)
 			}
 		}
-		b.StopTimer()
+		clock.stop()
 	}
 	page := benchPage("/reports/2026")
 	b.ReportAllocs()
@@ -73,6 +74,7 @@ func BenchmarkLogin(b *testing.B) {
 			}
 		}
 	}
+	clock.report()
 }
 
 // benchLocation is where an answer leads.

@@ -80,7 +80,7 @@ func (r *report) write(out io.Writer, w *world) error {
 	}{{"with the directive", r.starts}, {"plain Caddy", r.plainStarts}} {
 		fmt.Fprintf(&b, "| %s | %.0f [%.0f–%.0f] |\n", s.name, median(s.millis), slices.Min(s.millis), slices.Max(s.millis))
 	}
-	b.WriteString("\n### In process\n\n| case | time [range] | allocations | bytes | aim |\n| --- | --: | --: | --: | --: |\n")
+	b.WriteString("\n### In process\n\n| case | CPU time [range] | allocations | bytes | aim |\n| --- | --: | --: | --: | --: |\n")
 	next := r.benchmarks[alone]
 	for _, p := range inProcesses {
 		f, less := r.benchmarks[p.benchmark], 0.0

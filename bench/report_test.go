@@ -45,10 +45,10 @@ func TestNanos(t *testing.T) {
 func TestParseBenchmarks(t *testing.T) {
 	t.Parallel()
 	all := parseBenchmarks("goos: linux\n" +
-		"BenchmarkLogin   \t    2150\t    250690 ns/op\t   75174 B/op\t     863 allocs/op\n" +
-		"BenchmarkRequest/next_handler_alone         \t   20000\t         2.030 ns/op\t       0 B/op\t       0 allocs/op\n" +
-		"BenchmarkRequest/one_user,_1_KiB            \t   20000\t      3468 ns/op\t    2280 B/op\t       5 allocs/op\n" +
-		"BenchmarkRequest/one_user,_1_KiB            \t   20000\t      3000 ns/op\t    2280 B/op\t       5 allocs/op\nPASS\n")
+		"BenchmarkLogin   \t    2150\t    310000 ns/op\t    250690 cpu-ns/op\t   75174 B/op\t     863 allocs/op\n" +
+		"BenchmarkRequest/next_handler_alone         \t   20000\t         3.100 ns/op\t         2.030 cpu-ns/op\t       0 B/op\t       0 allocs/op\n" +
+		"BenchmarkRequest/one_user,_1_KiB            \t   20000\t      9000 ns/op\t      3468 cpu-ns/op\t    2280 B/op\t       5 allocs/op\n" +
+		"BenchmarkRequest/one_user,_1_KiB            \t   20000\t      9000 ns/op\t      3000 cpu-ns/op\t    2280 B/op\t       5 allocs/op\nPASS\n")
 	if len(all) != 3 || all[alone] == nil || all[alone].nanos[0] != 2.03 {
 		t.Fatalf("%v", all)
 	}
