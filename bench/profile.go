@@ -19,7 +19,7 @@ import (
 const authorize = optest.Authorize
 
 // profiled is how long a CPU profile lasts, in seconds.
-const profiled = 10
+const profiled = 20
 
 var notInNames = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 
