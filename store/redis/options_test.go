@@ -2,7 +2,10 @@ package redis
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -236,4 +239,24 @@ func FuzzReadReply(f *testing.F) {
 			t.Errorf("%d fields from %d bytes", len(fields), len(text))
 		}
 	})
+}
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	l := newLink(settings{Prefix: "app:"})
+	for _, row := range []struct {
+		err  error
+		want string
+	}{
+		{refused("ERR what is app:session/0123 good for"), "ERR"},
+		{refused("NOPERM no permissions for app:session/0123"), "the user lacks a rule: NOPERM"},
+		{refused("OOM command not allowed"), "the server's memory is full: OOM command not allowed"},
+		{fmt.Errorf("dial: %w", context.DeadlineExceeded), "no answer in time"},
+		{fmt.Errorf("dial: %w", os.ErrDeadlineExceeded), "no answer in time"},
+		{fmt.Errorf("dial: %w", io.EOF), "dial: EOF"},
+	} {
+		if got := l.explain(row.err).Error(); got != row.want {
+			t.Errorf("got %q, want %q", got, row.want)
+		}
+	}
 }
