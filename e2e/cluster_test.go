@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -18,6 +19,7 @@ type cluster struct {
 	kind  clusterKind
 	nodes []*clusterNode
 	redis *redisServer
+	pairs map[string]int // of nodes: where logins began, and where they ended
 }
 
 // A clusterNode is one of the three.
@@ -156,7 +158,12 @@ func (c *cluster) startBalancer() {
 // browser's cookies.
 func (c *cluster) ask(n *clusterNode, cookies string) (status int, user string) {
 	c.t.Helper()
-	r, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/asked", n.port), nil)
+	return c.askFor(n, "/asked", cookies)
+}
+
+func (c *cluster) askFor(n *clusterNode, path, cookies string) (status int, user string) {
+	c.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", n.port, path), nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -165,7 +172,7 @@ func (c *cluster) ask(n *clusterNode, cookies string) (status int, user string) 
 	r.Header.Set("X-Forwarded-Proto", site.Scheme)
 	r.Header.Set("X-Forwarded-Host", site.Host)
 	r.Header.Set("Cookie", cookies)
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := http.DefaultTransport.RoundTrip(r) // which follows no redirect
 	if err != nil {
 		c.t.Fatalf("%s does not answer: %v", n.name, err)
 	}
@@ -222,3 +229,17 @@ func (c *cluster) deadEverywhere(cookies string, ended time.Time) {
 
 // kill ends a node's process at once, and start brings it back.
 func (n *clusterNode) kill() { n.process.stop(n.t, syscall.SIGKILL) }
+
+// tell posts to the node's admin endpoint, and reads the answer.
+func (n *clusterNode) tell(path, body string, answer any) {
+	n.t.Helper()
+	r, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d%s", n.admin, path), "application/json", strings.NewReader(body))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK || json.Unmarshal(text, answer) != nil {
+		n.t.Fatalf("admin%s answers %d: %s, %v", path, r.StatusCode, text, err)
+	}
+}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -17,6 +18,7 @@ func TestThreeNodesAreOneSite(t *testing.T) {
 		c.everyNodeServes(people)
 		c.logoutsReachAllNodes()
 		c.backchannelLogoutsReachAllNodes()
+		c.revocationsReachAllNodes()
 		c.aNodeDiesUnderLoad(people)
 		if kind.apart {
 			c.secretsRotateUnderLoad(people)
@@ -34,6 +36,7 @@ func (c *cluster) loginsEndOnOtherNodes(number int) []person {
 	c.t.Helper()
 	people := make([]person, number)
 	var mu sync.Mutex
+	c.pairs = map[string]int{}
 	elsewhere, begun, ended := 0, map[string]int{}, map[string]int{}
 	var all sync.WaitGroup
 	for i := range people {
@@ -48,6 +51,7 @@ func (c *cluster) loginsEndOnOtherNodes(number int) []person {
 			defer mu.Unlock()
 			begun[from]++
 			ended[to]++
+			c.pairs[from+" "+to]++
 			if from != to {
 				elsewhere++
 			}
@@ -107,6 +111,24 @@ func (c *cluster) backchannelLogoutsReachAllNodes() {
 	c.deadEverywhere(copied, time.Now())
 	c.liveEverywhere("alice", other.cookieHeader())
 	b.signIn("/again", "alice").isFor("alice", "/again")
+}
+
+// revocationsReachAllNodes: an operator asks one node.
+func (c *cluster) revocationsReachAllNodes() {
+	c.t.Helper()
+	b, bob := c.newBrowser(), c.newBrowser()
+	b.signIn("/private", "alice").isFor("alice", "/private")
+	bob.signIn("/private", "bob").isFor("bob", "/private")
+	copied := b.cookieHeader()
+	c.liveEverywhere("alice", copied)
+	var answer struct{ Ended []struct{ Kind string } }
+	c.nodes[1].tell("/oidc_rp/revoke", `{"subject": "alice"}`, &answer)
+	if len(answer.Ended) != 1 || answer.Ended[0].Kind != "subject" {
+		c.t.Errorf("the answer is %+v", answer)
+	}
+	c.deadEverywhere(copied, time.Now())
+	c.liveEverywhere("bob", bob.cookieHeader())
+	b.open("/again").isFor("alice", "/again") // it is no ban
 }
 
 // aNodeDiesUnderLoad: the balancer gives its requests to the others, and
@@ -211,36 +233,103 @@ func TestThreeNodesRefreshOnce(t *testing.T) {
 		c := newCluster(t, kind, site{options: "scopes openid profile email offline_access\nupstream {\naccess_token\n}"})
 		c.op.env = []string{fmt.Sprintf("AT_TTL=%d", int(life.Seconds()))}
 		c.start()
-		b := c.newBrowser()
-		b.signIn("/first", "alice").isFor("alice", "/first")
-		issued, rounds := time.Now(), 1
+		rounds := 1
 		if long() {
 			rounds = 5
 		}
-		for round := range rounds {
-			calls := c.op.hits(t, "/token")
-			time.Sleep(time.Until(issued.Add(life + 100*time.Millisecond)))
-			cookies := b.cookieHeader()
-			var mu sync.Mutex
-			answers := map[string]int{}
-			var all sync.WaitGroup
-			for i := range 150 {
-				all.Go(func() {
-					status, user := c.ask(c.nodes[i%3], cookies)
-					mu.Lock()
-					defer mu.Unlock()
-					answers[fmt.Sprint(status, " ", user)]++
-				})
-			}
-			all.Wait()
-			issued = time.Now()
-			if got := c.op.hits(t, "/token") - calls; got != 1 {
-				t.Errorf("round %d: %d token calls", round, got)
-			}
-			if answers["200 alice"] != 150 {
-				t.Errorf("round %d: the answers were %v", round, answers)
-			}
-			b.script("/after").isFor("alice", "/after") // takes a new cookie where there is one
+		c.refreshesOnce(life, rounds)
+	})
+}
+
+// refreshesOnce signs somebody in, and makes many requests at once each time
+// when the access token has expired.
+func (c *cluster) refreshesOnce(life time.Duration, rounds int) {
+	c.t.Helper()
+	b := c.newBrowser()
+	b.signIn("/first", "alice").isFor("alice", "/first")
+	issued := time.Now()
+	for round := range rounds {
+		calls := c.op.hits(c.t, "/token")
+		time.Sleep(time.Until(issued.Add(life + 100*time.Millisecond)))
+		cookies := b.cookieHeader()
+		var mu sync.Mutex
+		answers := map[string]int{}
+		var all sync.WaitGroup
+		for i := range 150 {
+			all.Go(func() {
+				status, user := c.ask(c.nodes[i%3], cookies)
+				mu.Lock()
+				defer mu.Unlock()
+				answers[fmt.Sprint(status, " ", user)]++
+			})
 		}
+		all.Wait()
+		issued = time.Now()
+		if got := c.op.hits(c.t, "/token") - calls; got != 1 {
+			c.t.Errorf("round %d: %d token calls", round, got)
+		}
+		if answers["200 alice"] != 150 {
+			c.t.Errorf("round %d: the answers were %v", round, answers)
+		}
+		b.script("/after").isFor("alice", "/after") // takes a new cookie where there is one
+	}
+}
+
+// The keys of a storage that all nodes share, under load: a new one seals when
+// all have read it, three minutes after it was made.
+func TestTheStoragesKeysRotateUnderLoad(t *testing.T) {
+	if !long() {
+		t.Skip("takes four minutes: E2E_LONG=1")
+	}
+	eachKind(t, func(t *testing.T, kind clusterKind) {
+		if kind.apart {
+			t.Skip("these nodes share no storage")
+		}
+		c := startCluster(t, kind, site{})
+		people := c.loginsEndOnOtherNodes(20)
+		before := people[0].cookieHeader()
+		l := newLoad(c.world, people, 100*time.Millisecond)
+		l.goOn(100)
+		type rings struct {
+			Rings []struct {
+				Made bool
+				Keys []struct{ ID, State string }
+			}
+		}
+		var made rings
+		c.nodes[0].tell("/oidc_rp/keys/rotate", "", &made)
+		if len(made.Rings) != 1 || !made.Rings[0].Made {
+			t.Fatalf("no key was made: %+v", made)
+		}
+		fresh := ""
+		for _, key := range made.Rings[0].Keys {
+			if key.State == "waiting" {
+				fresh = key.ID
+			}
+		}
+		for _, n := range c.nodes {
+			eventually(t, 6*time.Minute, n.name+" seals with the new key", func() bool {
+				var now rings
+				status, text := n.get("/oidc_rp/keys")
+				if status != http.StatusOK || json.Unmarshal([]byte(text), &now) != nil || len(now.Rings) != 1 {
+					t.Fatalf("the keys of %s: %d %s", n.name, status, text)
+				}
+				for _, key := range now.Rings[0].Keys {
+					if key.ID == fresh && key.State == "sealing" {
+						return true
+					}
+				}
+				return false
+			})
+		}
+		l.goOn(500)
+		l.endsWell()
+		for _, p := range people {
+			if p.cookieHeader() == before {
+				t.Errorf("the session of %s is sealed with the old key", p.user)
+			}
+		}
+		c.everyNodeServes(people)
+		c.liveEverywhere(people[0].user, before)
 	})
 }
