@@ -108,7 +108,7 @@ func TestHangs(t *testing.T) {
 		n.awaits(t, "a", "1", back)
 		time.Sleep(time.Duration(round) * pingEvery / 3)
 		server.Pause()
-		t.Logf("noticed after %v", n.fails(t, "a", bound+defaultTimeout+300*time.Millisecond))
+		t.Logf("noticed after %v", n.fails(t, "a", bound+defaultTimeout+700*time.Millisecond))
 		// From here on nobody waits in vain.
 		began := time.Now()
 		for range 10 {
