@@ -1,0 +1,249 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A visitor is a browser for loads: there may be ten thousand. What it keeps
+// are the lines of its Cookie header, and where it was sent last. It speaks to
+// the site and to zitadel, whose login it knows.
+type visitor struct {
+	w  *world
+	at string // where the last answer led
+
+	mu      sync.Mutex
+	cookies []string // name=value, as they go into the header
+}
+
+// crowd is the connections that visitors share.
+func crowd(connections int) *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections},
+		Timeout:       time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// header is the visitor's Cookie header.
+func (v *visitor) header() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return strings.Join(v.cookies, "; ")
+}
+
+// take keeps and drops cookies as an answer says.
+func (v *visitor) take(answer *http.Response) {
+	set := answer.Cookies()
+	if len(set) == 0 {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, c := range set {
+		kept := v.cookies[:0:0]
+		for _, line := range v.cookies {
+			if !strings.HasPrefix(line, c.Name+"=") {
+				kept = append(kept, line)
+			}
+		}
+		if c.MaxAge >= 0 && c.Path == "/" { // the hint is for the logout alone
+			kept = append(kept, c.Name+"="+c.Value)
+		}
+		v.cookies = kept
+	}
+}
+
+// load is one request of a page load; a path is one of the site's.
+func (v *visitor) load(client *http.Client, method, target string, fields url.Values) (status int, body string, err error) {
+	if strings.HasPrefix(target, "/") {
+		target = v.w.base + target
+	}
+	r, err := http.NewRequest(method, target, strings.NewReader(fields.Encode()))
+	if err != nil {
+		return 0, "", err
+	}
+	pageLoad(r, "none", nil)
+	site := v.w.isSite(r.URL)
+	if site {
+		r.Header.Set("Cookie", v.header())
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, "", err
+	}
+	if site {
+		v.take(answer)
+	}
+	v.at = ""
+	if location := answer.Header.Get("Location"); location != "" {
+		to, err := r.URL.Parse(location)
+		if err != nil {
+			return 0, "", err
+		}
+		v.at = to.String()
+	}
+	return answer.StatusCode, string(text), nil
+}
+
+// begin opens a private page and stops before the provider.
+func (v *visitor) begin(client *http.Client, path string) error {
+	status, body, err := v.load(client, "GET", path, nil)
+	if err == nil && !strings.HasPrefix(v.at, v.w.op.issuer) {
+		err = fmt.Errorf("status %d, to %q: no login was begun: %.200s", status, v.at, body)
+	}
+	return err
+}
+
+// authenticate goes on from begin and stops before it is back at the site.
+func (v *visitor) authenticate(client *http.Client, user string) error {
+	if _, _, err := v.load(client, "GET", v.at, nil); err != nil {
+		return err
+	}
+	form, err := url.Parse(v.at)
+	if err != nil {
+		return err
+	}
+	fields := url.Values{"id": {form.Query().Get("authRequestID")}, "username": {user}, "password": {user + "-pw"}}
+	form.RawQuery = ""
+	if _, _, err := v.load(client, "POST", form.String(), fields); err != nil {
+		return err
+	}
+	status, body, err := v.load(client, "GET", v.at, nil)
+	if err == nil && !strings.HasPrefix(v.at, v.w.base+"/@app/auth/") {
+		err = fmt.Errorf("status %d, to %q: the provider did not hand back: %.200s", status, v.at, body)
+	}
+	return err
+}
+
+// finish goes on from authenticate and ends on the page.
+func (v *visitor) finish(client *http.Client, user string) error {
+	status, body, err := v.load(client, "GET", v.at, nil)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusSeeOther || !v.w.isSite(mustParse(v.at)) || strings.Contains(v.at, "auth_error") {
+		return fmt.Errorf("the callback got %d, to %q: %.200s", status, v.at, body)
+	}
+	return v.isFor(client, v.at, user)
+}
+
+// isFor says whether the page knows the user.
+func (v *visitor) isFor(client *http.Client, page, user string) error {
+	status, body, err := v.load(client, "GET", page, nil)
+	if err == nil && (status != http.StatusOK || body != "user="+user) {
+		err = fmt.Errorf("%s got %d, to %q: %.200q, wanted user=%s", page, status, v.at, body, user)
+	}
+	return err
+}
+
+// signIn is all of it.
+func (v *visitor) signIn(client *http.Client, path, user string) error {
+	if err := v.begin(client, path); err != nil {
+		return err
+	}
+	if err := v.authenticate(client, user); err != nil {
+		return err
+	}
+	return v.finish(client, user)
+}
+
+// each does something for every number below n, so many at a time, and fails
+// with the first few errors.
+func each(t testing.TB, n, atOnce int, do func(i int) error) {
+	t.Helper()
+	next := make(chan int)
+	errs := make(chan error, n)
+	var all sync.WaitGroup
+	for range atOnce {
+		all.Go(func() {
+			for i := range next {
+				if err := do(i); err != nil {
+					errs <- fmt.Errorf("number %d: %w", i, err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	all.Wait()
+	close(errs)
+	var first []error
+	failed := len(errs)
+	for err := range errs {
+		if len(first) < 5 {
+			first = append(first, err)
+		}
+	}
+	if failed > 0 {
+		t.Fatalf("%d of %d failed, the first: %v", failed, n, errors.Join(first...))
+	}
+}
+
+// long says that the tests are to take their time, as run-all lets them.
+var long = os.Getenv("E2E_LONG") == "1"
+
+// few is the first figure, in the long form the other one.
+func few[T any](short, full T) T {
+	if long {
+		return full
+	}
+	return short
+}
+
+// Where a site under load keeps its sessions: lines of the session block, and
+// of the global options. Every load is run with each.
+var sessionBlocks = []struct{ name, session, global string }{
+	{name: "cookie"},
+}
+
+// eachStore runs a load once for each place where sessions are kept, one after
+// the other and with no other test beside it.
+func eachStore(t *testing.T, load func(t *testing.T, w *world, s site)) {
+	for _, block := range sessionBlocks {
+		t.Run(block.name, func(t *testing.T) {
+			w := newWorld(t, zitadel, site{})
+			w.caddy.level = "WARN"
+			w.op.start(t)
+			s := site{global: block.global}
+			if block.session != "" {
+				s.options = "session {\n" + block.session + "\n}"
+			}
+			load(t, w, s)
+		})
+	}
+}
+
+// plainSite is a site for loads: public, but for /in/*, and answered by Caddy
+// itself, so that nothing is measured but Caddy and this plugin.
+func (w *world) plainSite(s site) string {
+	return w.caddy.caddyfile(s.global, fmt.Sprintf(`
+%s {
+	bind 127.0.0.1
+%s
+	oidc_rp public {
+		issuer %s
+		client_id rp
+		client_secret {env.OIDC_CLIENT_SECRET}
+		private /in/*
+%s
+	}
+	respond "user={http.auth.user.id}"
+}
+`, w.base, s.before, w.op.issuer, s.options))
+}
