@@ -65,9 +65,9 @@ func (b *browser) endsSignedIn(callback, path string, spent bool) {
 }
 
 // Caddy is killed in the middle of a login, and started again.
-func TestKilledInACallback(t *testing.T) {
+func TestACallbackSurvivesAKill(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
-		w, g, s := gated(t, kind, site{})
+		w, g, s := gated(t, kind, site{options: "userinfo always"})
 		w.startCaddy(s)
 		w.newBrowser().signIn("/first", "bob").isFor("bob", "/first")
 		keys := w.keyFile()
@@ -129,9 +129,9 @@ const graceOver = "server graceful shutdown"
 // Caddy is reloaded in the middle of a login, which goes on under the
 // configuration that has ended: also when that takes longer than the grace
 // period which Caddy gives it.
-func TestReloadedInACallback(t *testing.T) {
+func TestACallbackSurvivesAReload(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
-		w, g, s := gated(t, kind, site{})
+		w, g, s := gated(t, kind, site{options: "userinfo always"})
 		w.startCaddy(s)
 		for i, step := range callbackSteps {
 			b, path := w.newBrowser(), "/reloaded?at="+string(rune('a'+i))

@@ -17,8 +17,9 @@ import (
 // are the lines of its Cookie header, and where it was sent last. It speaks to
 // the site and to zitadel, whose login it knows.
 type visitor struct {
-	w  *world
-	at string // where the last answer led
+	w    *world
+	page string // what was asked for last
+	at   string // where the answer led
 
 	mu      sync.Mutex
 	cookies []string // name=value, as they go into the header
@@ -88,7 +89,7 @@ func (v *visitor) load(client *http.Client, method, target string, fields url.Va
 	if site {
 		v.take(answer)
 	}
-	v.at = ""
+	v.page, v.at = r.URL.String(), ""
 	if location := answer.Header.Get("Location"); location != "" {
 		to, err := r.URL.Parse(location)
 		if err != nil {
@@ -208,7 +209,10 @@ func few[T any](short, full T) T {
 
 // Where a site under load keeps its sessions: lines of the session block, and
 // of the global options. Every load is run with each.
-var sessionBlocks = []struct{ name, session, global string }{
+var sessionBlocks = []struct {
+	name, session, global string
+	kept                  int64 // bytes that a session takes of Caddy's memory
+}{
 	{name: "cookie"},
 }
 
@@ -218,7 +222,7 @@ func eachStore(t *testing.T, load func(t *testing.T, w *world, s site)) {
 	for _, block := range sessionBlocks {
 		t.Run(block.name, func(t *testing.T) {
 			w := newWorld(t, zitadel, site{})
-			w.caddy.level = "WARN"
+			w.caddy.level, w.kept = "WARN", block.kept
 			w.op.start(t)
 			s := site{global: block.global}
 			if block.session != "" {

@@ -85,14 +85,15 @@ func (n *node) settled(t testing.TB) vitals {
 	return now
 }
 
-// leftNothing fails unless the Caddy soon holds no more than at the start.
-func (n *node) leftNothing(t testing.TB, start vitals) {
+// leftNothing fails unless the Caddy soon holds no more than at the start, and
+// so many bytes of what it is meant to keep.
+func (n *node) leftNothing(t testing.TB, start vitals, kept int64) {
 	t.Helper()
 	began := time.Now()
 	for {
 		now := n.vitals(t)
 		few := now.goroutines <= start.goroutines+moreGoroutines
-		if few && float64(now.heap) <= float64(start.heap)*(1+moreHeap) {
+		if few && float64(now.heap) <= float64(start.heap)*(1+moreHeap)+float64(kept) {
 			t.Logf("before: %v; after: %v, %v later", start, now, time.Since(began).Round(time.Millisecond))
 			return
 		}
