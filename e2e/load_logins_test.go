@@ -140,18 +140,18 @@ func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 		if err := alice.signIn(client, "/in/first", "alice"); err != nil {
 			t.Fatal(err)
 		}
-		real := alice.header()
+		real, unknown := alice.header(), foreign(alice).header()
 		kinds := []func(i int) error{
 			func(i int) error { // where anybody may be
-				v := &visitor{w: w, cookies: junk(real)}
+				v := &visitor{w: w, cookies: junk(real, unknown)}
 				return v.isFor(client, fmt.Sprintf("/page/%d", i), "")
 			},
 			func(i int) error { // where a login begins
-				v := &visitor{w: w, cookies: junk(real)}
+				v := &visitor{w: w, cookies: junk(real, unknown)}
 				return v.begin(client, fmt.Sprintf("/in/%d", i))
 			},
 			func(i int) error { // an answer to a login that nobody began
-				v := &visitor{w: w, cookies: junk(real)}
+				v := &visitor{w: w, cookies: junk(real, unknown)}
 				status, body, err := v.load(client, "GET", "/@app/auth/default/code?code="+rand.Text()+"&state="+rand.Text(), nil)
 				if err == nil && (status != 303 || !strings.Contains(v.at, "auth_error=")) {
 					err = fmt.Errorf("status %d, to %q: %.200s", status, v.at, body)
@@ -159,7 +159,7 @@ func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 				return err
 			},
 			func(int) error { // a logout of nobody
-				v := &visitor{w: w, cookies: junk(real)}
+				v := &visitor{w: w, cookies: junk(real, unknown)}
 				status, body, err := v.load(client, "GET", logoutPath, nil)
 				if err == nil && (status != 200 || !strings.Contains(body, "igned out")) {
 					err = fmt.Errorf("status %d, to %q: %.200s", status, v.at, body)
@@ -183,11 +183,12 @@ func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 }
 
 // junk is cookies that look like ours: a real session with its end changed,
-// and names and values of every kind.
-func junk(real string) []string {
+// one of an unknown key, and names and values of every kind.
+func junk(real, unknown string) []string {
 	noise := rand.Text() + rand.Text()
 	return []string{
 		real[:len(real)-8] + noise[:8],
+		unknown,
 		"oidc_rp_1=" + noise,
 		"oidc_rp_tx_" + noise[:8] + "=" + strings.Repeat(noise, 8),
 		"oidc_rp=" + strings.Repeat(noise, 12),
