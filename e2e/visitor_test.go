@@ -75,6 +75,9 @@ func (v *visitor) load(client *http.Client, method, target string, fields url.Va
 		r.Header.Set("Cookie", v.header())
 	}
 	answer, err := client.Do(r)
+	for tries := 0; err != nil && method == "GET" && isCut(err) && tries < 2; tries++ {
+		answer, err = client.Do(r) // as in traffic
+	}
 	if err != nil {
 		return 0, "", err
 	}
