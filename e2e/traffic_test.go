@@ -142,7 +142,7 @@ func (f *traffic) end(t testing.TB, what string) *traffic {
 	t.Helper()
 	f.cancel()
 	<-f.done
-	t.Logf("%s: %d requests, %d asked again (one of them %d times), half within %v, 99 %% within %v", what, f.sent, f.again, f.most, f.within(50), f.within(99))
+	t.Logf("%s: %d requests, %d asked again (at most %d times each), half within %v, 99 %% within %v", what, f.sent, f.again, f.most, f.within(50), f.within(99))
 	for answer, times := range f.wrong {
 		t.Errorf("%s: %d requests of %d got %s", what, times, f.sent, answer)
 	}
