@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -19,11 +20,10 @@ type access struct {
 // could make, since what decides here is not what is sent there. A request is
 // public only if every reading is, and guarded if any is. A matcher's error is
 // the caller's to answer with: it never opens anything.
-func (h *Handler) access(r *http.Request) (access, error) {
+func (h *Handler) access(r *http.Request, original *url.URL) (access, error) {
 	if len(h.guard) == 0 && len(h.Routes) == 0 {
 		return access{guarded: true, public: h.Mode == modePublic, unauthenticated: h.Unauthenticated}, nil
 	}
-	original := originalURL(r)
 	if original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path) {
 		return h.accessAsRead(r)
 	}

@@ -4,15 +4,15 @@ import (
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
 // sessionOptions is the one list of what a session block may hold.
 var sessionOptions = map[string]func(*caddyfile.Dispenser, *SessionConfig) error{
-	"store": func(d *caddyfile.Dispenser, _ *SessionConfig) error {
-		var store string
-		return oneWord(d, &store, "cookie")
-	},
+	"store":        parseStore,
 	"lifetime":     func(d *caddyfile.Dispenser, s *SessionConfig) error { return oneDuration(d, &s.Lifetime) },
 	"idle_timeout": parseIdle,
 	"cookie":       parseCookie,
@@ -48,6 +48,34 @@ func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
 		return nil, d.Err("session is empty")
 	}
 	return s, nil
+}
+
+// parseStore leaves what follows the store's name to its module.
+func parseStore(d *caddyfile.Dispenser, s *SessionConfig) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	kind := d.Val()
+	if kind == cookieStore {
+		if d.NextArg() || d.NextBlock(d.Nesting()) {
+			return d.Errf("store %s takes nothing more", kind)
+		}
+		s.StoreRaw = caddyconfig.JSONModuleObject(struct{}{}, "module", kind, nil)
+		return nil
+	}
+	id := store.Namespace + "." + kind
+	if _, err := caddy.GetModule(id); err != nil {
+		if kind == "redis" {
+			return d.Err("store redis is not in this Caddy: build it with another --with github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis")
+		}
+		return d.Errf("unrecognized store '%s': there is no module %s in this Caddy", kind, id)
+	}
+	unm, err := caddyfile.UnmarshalModule(d, id)
+	if err != nil {
+		return err
+	}
+	s.StoreRaw = caddyconfig.JSONModuleObject(unm, "module", kind, nil)
+	return nil
 }
 
 func parseIdle(d *caddyfile.Dispenser, s *SessionConfig) error {

@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -186,6 +187,12 @@ type ProviderTLS struct {
 
 // SessionConfig is how a sign-in is remembered.
 type SessionConfig struct {
+	// Where sessions are kept: a module of the name space
+	// `oidc_rp.session_stores`, or `{"module": "cookie"}`. With a store the
+	// browser has only a ticket, and the store only what no one can read without
+	// the ticket. Default: in encrypted cookies.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=oidc_rp.session_stores inline_key=module"`
+
 	// How long a sign-in lasts at most. Default: `12h`.
 	Lifetime caddy.Duration `json:"lifetime,omitempty"`
 
@@ -279,6 +286,9 @@ func (s *SessionConfig) over(base *SessionConfig) SessionConfig {
 		if c == nil {
 			continue
 		}
+		if c.StoreRaw != nil {
+			merged.StoreRaw = c.StoreRaw
+		}
 		if c.Lifetime != 0 {
 			merged.Lifetime = c.Lifetime
 		}
@@ -329,6 +339,8 @@ func (p *Provider) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 
 // MarshalLogObject keeps the secrets out of logs.
 func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	kind, _ := storeKind(s.StoreRaw)
+	enc.AddString("store", kind)
 	enc.AddInt("secrets", len(s.Secret))
 	return nil
 }

@@ -50,11 +50,10 @@ type endpointCall struct {
 	known bool // there is such an endpoint here
 }
 
-// endpoint looks whether a request is for one of our addresses: the path as the
-// client sent it, before any rewrite, decoded once, not cleaned. What is found
-// and not known is a 404.
-func (h *Handler) endpoint(r *http.Request) (call endpointCall, found bool) {
-	path := originalURL(r).Path
+// endpoint looks whether a path is one of our addresses: the path as the client
+// sent it, before any rewrite, decoded once, not cleaned. What is found and not
+// known is a 404.
+func (h *Handler) endpoint(path string) (call endpointCall, found bool) {
 	if path == h.LogoutPath {
 		return endpointCall{endpoint: logoutEndpoint, known: true}, true
 	}

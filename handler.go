@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -20,21 +21,22 @@ const (
 
 // ServeHTTP gathers the facts about a request, decides, and acts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if refuseOpaque(w, r) {
+	original := originalURL(r)
+	if refuseOpaque(w, r, original) {
 		return nil
 	}
-	v := h.visitOf(w, r)
+	v := h.visitOf(r)
 	h.scrub(v, r)
-	if e, found := h.endpoint(r); found {
+	if e, found := h.endpoint(original.Path); found {
 		return h.serveEndpoint(w, r, v, e)
 	}
-	if n := h.neighbourFor(r); n != nil {
+	if n := h.neighbourFor(original.Path); n != nil {
 		return n.ServeHTTP(w, r, next)
 	}
 	if h.Mode == modeEndpoints {
 		return next.ServeHTTP(w, r)
 	}
-	a, err := h.access(r)
+	a, err := h.access(r, original)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}
@@ -45,14 +47,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil && !a.public {
 		return h.unavailable(w, r, v, err)
 	}
-	knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
-	what := decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight)
-	if what == serve && v.signedIn() && h.refreshDue(&v.session) {
+	if v.signedIn() && h.refreshDue(v.session) {
 		sets, f := h.refreshSession(w, r, v)
 		if f != nil && !a.public {
 			return h.retryLater(w, r, v, refreshRetryAfter, f)
 		}
 		noStore = noStore || sets
+	}
+	what := serve
+	if !a.public && !v.signedIn() { // the usual request is spared the look at its header
+		knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
 		what = decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight)
 	}
 	switch what {
@@ -82,8 +86,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // foo:http://host/private. Go reads no path in it, and nothing that decides by
 // paths sees one, but an application would get the whole of it. The answer is
 // written here: what is left to handle_errors may be proxied as it came.
-func refuseOpaque(w http.ResponseWriter, r *http.Request) bool {
-	original := originalURL(r)
+func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) bool {
 	if r.URL.Opaque == "" && original.Opaque == "" {
 		return false
 	}
@@ -103,7 +106,10 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 		v.party, v.h, v.r, v.site = nil, h, r, h.site(r)
 		h.untell(v, r.Header)
 	}
-	s := h.site(r)
+	s := v.site
+	if v.h != h {
+		s = h.site(r)
+	}
 	if s == nil {
 		return false, nil
 	}
@@ -111,33 +117,39 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	if !found.Present {
 		return false, nil
 	}
-	opened, err := h.open(r, v, s, &found)
+	result, err := h.open(r, v, s, &found, h.now())
 	switch {
 	case err != nil:
 		return false, err
-	case opened == openedNone:
+	case result == openedNone:
 		h.clearSession(w, s, found.Chunks)
 		return true, nil
-	case opened == openedOther:
+	case result == openedOther:
 		return false, nil
 	}
-	if v.renew && !h.refreshDue(&v.session) { // else it will be sealed with new tokens
-		return h.renewSession(w, v, s, found.Chunks), nil
+	if v.renew && !h.refreshDue(v.session) { // else it will be kept with new tokens
+		sets, err := h.renewSession(w, v, s, found.Chunks)
+		if errors.Is(err, errEnded) {
+			v.party = nil
+			h.clearSession(w, s, found.Chunks)
+			return true, nil
+		}
+		return sets, nil // with an error it goes on as it was
 	}
 	return false, nil
 }
 
-type opened int
+type outcome int
 
 const (
-	openedNone  opened = iota // nothing that is a session
-	openedOther               // a session, but none for this instance
+	openedNone  outcome = iota // nothing that is a session
+	openedOther                // a session, but none for this instance
 	openedOurs
 )
 
 // open tries all cookies of the name; the first that is a living session of
 // one of our providers counts.
-func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) (opened, error) {
+func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, now time.Time) (outcome, error) {
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return openedNone, err
@@ -145,25 +157,22 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) 
 	result := openedNone
 	renewed := false
 	found.Try(h.session.MaxChunks, func(value string) bool {
-		plain, stale, openErr := ring.Open(seal.ForSession, s.sessionPlace, value)
-		if errors.Is(openErr, seal.ErrUnknownKey) && !renewed {
+		var k *kept
+		k, err = h.keeper.open(r.Context(), ring, s, value, now)
+		if errors.Is(err, seal.ErrUnknownKey) && !renewed {
 			renewed = true // another instance may have rotated the keys
 			if ring, err = h.keys.Renewed(r.Context()); err != nil {
 				return true
 			}
-			plain, stale, openErr = ring.Open(seal.ForSession, s.sessionPlace, value)
+			k, err = h.keeper.open(r.Context(), ring, s, value, now)
 		}
-		if openErr != nil || v.session.Decode(plain) != nil {
-			return false
+		if errors.Is(err, seal.ErrUnknownKey) {
+			err = nil
 		}
-		var state opened
-		if state, err = h.judge(r, v); state > result {
-			result = state
+		if err == nil && k != nil {
+			result = max(result, h.judge(r, v, s, k, now))
 		}
-		if state == openedOurs {
-			v.renew = v.renew || stale
-		}
-		return state == openedOurs || err != nil
+		return result == openedOurs || err != nil
 	})
 	if err != nil || result != openedOurs {
 		v.party = nil
@@ -171,28 +180,15 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found) 
 	return result, err
 }
 
-// judge says what an opened session is worth here and now.
-func (h *Handler) judge(r *http.Request, v *visit) (opened, error) {
-	now := h.now()
-	// The lifetime may have been shortened since.
-	if v.session.Over(now, h.idle()) || now.Sub(v.session.SignedIn) >= time.Duration(h.session.Lifetime) {
-		return openedNone, nil
+// judge says what an opened session is worth at this site.
+func (h *Handler) judge(r *http.Request, v *visit, s *site, k *kept, now time.Time) outcome {
+	p := h.parties[k.session.Provider]
+	if p == nil || p.binding != k.session.Binding || p.config.Disabled {
+		v.other = k
+		return openedOther
 	}
-	if err := h.journal.Ready(r.Context()); err != nil {
-		return openedNone, err
-	}
-	p, issuer := h.parties[v.session.Provider], ""
-	if p != nil {
-		issuer = p.issuerOf(&v.session)
-	}
-	if h.journal.Ended(&v.session, issuer) {
-		return openedNone, nil
-	}
-	if p == nil || p.binding != v.session.Binding || p.config.Disabled {
-		v.other.id, v.other.expires = v.session.ID, v.session.Expires
-		return openedOther, nil
-	}
-	v.party, v.h, v.r, v.site = p, h, r, h.site(r)
-	v.renew = h.idleDue(&v.session, now)
-	return openedOurs, nil
+	v.kept, v.session = k, &k.session
+	v.party, v.h, v.r, v.site = p, h, r, s
+	v.renew = k.stale || h.idleDue(v.session, now)
+	return openedOurs
 }

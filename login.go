@@ -158,6 +158,10 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	if err != nil {
 		return refuse(providerUnavailable, &provider.Unavailable{Err: storageFailure(err).cause})
 	}
+	if err := h.keeper.ready(r.Context()); err != nil {
+		// A login that cannot end in a session would only be followed by another.
+		return refuse(providerUnavailable, &provider.Unavailable{Err: storageFailure(err).cause})
+	}
 	if p.formPost && s.origin.Scheme == "http" && !s.origin.Loopback() {
 		return refuse(badRequest, errFormPostPlainHTTP)
 	}

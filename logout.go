@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -11,7 +12,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // maxLogoutURL is how long an address may be that everything on the way to a
@@ -41,7 +41,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 	}
 	switch {
-	case !v.signedIn() && v.other.id == session.ID{}:
+	case v.endable() == nil:
 		return h.showSignedOut(w, r)
 	case fromElsewhere && !h.isConfirmed(r, v):
 		return h.confirmPage(w, r, v)
@@ -54,7 +54,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit, 
 // logoutOther ends a session that opens here and is none: its provider is
 // switched off, or is no longer one of this site's.
 func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, v *visit) error {
-	err := h.journal.End(r.Context(), session.EndedSession(v.other.id, h.now(), v.other.expires.Add(factMargin)))
+	err := h.keeper.end(r.Context(), v.other)
 	h.clearCookies(w, h.site(r), v)
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err})
@@ -80,8 +80,16 @@ func (h *Handler) confirmation(r *http.Request, v *visit) string {
 	if err != nil {
 		return ""
 	}
-	id := v.endable()
-	return ring.Seal(seal.ForLogout, h.site(r).hintPlace, id[:])
+	return ring.Seal(seal.ForLogout, h.site(r).hintPlace, confirms(v))
+}
+
+// confirms is what stands for the session that a logout would end; nothing
+// where there is none.
+func confirms(v *visit) []byte {
+	if k := v.endable(); k != nil {
+		return k.session.ID[:]
+	}
+	return nil
 }
 
 func (h *Handler) isConfirmed(r *http.Request, v *visit) bool {
@@ -94,8 +102,7 @@ func (h *Handler) isConfirmed(r *http.Request, v *visit) bool {
 		return false
 	}
 	plain, _, err := ring.Open(seal.ForLogout, h.site(r).hintPlace, r.PostFormValue("confirmation"))
-	id := v.endable()
-	return err == nil && string(plain) == string(id[:])
+	return err == nil && len(plain) > 0 && bytes.Equal(plain, confirms(v))
 }
 
 // isFromElsewhere says whether another site sent the browser here. Without any
@@ -132,9 +139,9 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error
 	if err == nil {
 		hint = h.idTokenHint(v, s, ring)
 	}
-	err = h.journal.End(r.Context(), session.EndedSession(v.session.ID, h.now(), v.session.Expires.Add(factMargin)))
+	err = h.keeper.end(r.Context(), v.kept)
 	h.clearCookies(w, s, v)
-	h.revoke(r.Context(), p, &v.session)
+	h.revoke(r.Context(), p, v.session)
 	err = errors.Join(err, h.endAtNeighbours(w, r, v))
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err, party: p})
@@ -172,11 +179,11 @@ func (h *Handler) endAtNeighbours(w http.ResponseWriter, r *http.Request, v *vis
 			errs = append(errs, err)
 			continue
 		}
-		if id := theirs.endable(); id != (session.ID{}) && id != v.session.ID {
-			errs = append(errs, n.journal.End(r.Context(), session.EndedSession(id, n.now(), theirs.endableUntil().Add(factMargin))))
+		if k := theirs.endable(); k != nil && k.session.ID != v.session.ID {
+			errs = append(errs, n.keeper.end(r.Context(), k))
 			n.clearCookies(w, theirs.site, theirs)
 			if theirs.signedIn() {
-				n.revoke(r.Context(), theirs.party, &theirs.session)
+				n.revoke(r.Context(), theirs.party, theirs.session)
 			}
 		}
 	}

@@ -40,8 +40,8 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		}
 		return answerFrame(w, http.StatusOK)
 	}
-	var facts []session.Fact
-	var unknown error // whose cookie it is
+	ended := false
+	var failed, unknown error // unknown: whose cookie it is
 	for _, n := range append([]*Handler{h}, h.others()...) {
 		theirs := &visit{h: n, r: r, site: n.site(r), cookies: v.cookies}
 		if other := n.parties[p.id]; other == nil || other.binding != p.binding {
@@ -54,27 +54,25 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		if !theirs.signedIn() || theirs.party.binding != p.binding || sid != "" && theirs.session.SID != sid {
 			continue
 		}
-		facts = append(facts, session.EndedSession(theirs.session.ID, h.now(), theirs.session.Expires.Add(factMargin)))
+		failed = errors.Join(failed, n.keeper.end(r.Context(), theirs.kept))
+		ended = true
 		n.clearCookies(w, theirs.site, theirs)
 	}
 	if name := issuer + " " + sid; sid != "" {
 		unknown = nil // the sid decides
-		if h.app.shared.frames.allow(clientOf(r), name, len(facts) > 0, h.now()) {
-			facts = append(facts, session.EndedSID(issuer, sid, h.now(), h.now().Add(h.app.longestSession()+factMargin)))
-		} else if len(facts) == 0 && !h.app.shared.frames.known(name) {
+		if h.app.shared.frames.allow(clientOf(r), name, ended, h.now()) {
+			failed = errors.Join(failed, h.app.endAll(r.Context(), session.EndedSID(issuer, sid, h.now(), h.now().Add(h.app.longestSession()+factMargin))))
+			ended = true
+		} else if !ended && !h.app.shared.frames.known(name) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(frameWindow.Seconds())))
 			return answerFrame(w, http.StatusTooManyRequests)
 		}
 	}
-	if len(facts) > 0 {
-		err = h.app.endAll(r.Context(), facts...)
-	}
-	err = errors.Join(err, unknown)
-	if err != nil {
+	if err := errors.Join(failed, unknown); err != nil {
 		h.log(r, &failure{code: logoutFailed, cause: err, party: p})
 		return answerFrame(w, http.StatusServiceUnavailable)
 	}
-	if len(facts) > 0 {
+	if ended {
 		h.logger.Info("signed out by the provider, in a frame", zap.String("provider", p.id), zap.String("host", r.Host))
 	}
 	return answerFrame(w, http.StatusOK)

@@ -51,8 +51,10 @@ type App struct {
 	logger   *zap.Logger
 	shared   *shared
 	parties  map[string]*party
+	stores   map[string]*sessionStore // by their configuration
 	handlers []*Handler
-	looked   *sync.Once // at the sites as a whole
+	hosts    map[*Handler][]string // that a site is for; lookAtSites knows
+	looked   *sync.Once            // at the sites as a whole
 	release  []func() error
 }
 
@@ -89,19 +91,20 @@ func (a *App) Provision(ctx caddy.Context) error {
 // Start tells the shared state what the sites need of it, which a configuration
 // that was only validated must not do, and looks at the sites as a whole.
 func (a *App) Start() error {
-	var d demand
+	demands := map[*shared]demand{a.shared: {}}
 	for _, h := range a.handlers {
-		if h.session.Secret != nil {
-			continue // has keys of its own
+		d := demands[h.shared]
+		if h.session.Secret == nil { // else it has keys of its own
+			d = d.and(demand{time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)})
 		}
-		if rotate := time.Duration(h.session.Rotate); d.rotate == 0 || rotate < d.rotate {
-			d.rotate = rotate
-		}
-		d.lifetime = max(d.lifetime, time.Duration(h.session.Lifetime))
+		demands[h.shared] = d
 	}
-	a.shared.start(a, d)
-	a.release = append(a.release, func() error { a.shared.end(a); return nil })
+	for s, d := range demands {
+		s.start(a, d)
+		a.release = append(a.release, func() error { s.end(a); return nil })
+	}
 	a.lookAtSites()
+	a.release = append(a.release, running.add(a))
 	return nil
 }
 
@@ -220,7 +223,9 @@ type Handler struct {
 	defaultParty    *party
 	session         SessionConfig
 	keys            keySource
-	journal         *session.Journal
+	keeper          keeper
+	shared          *shared // of the storage that this site's sessions need
+	renewer         *session.Renewer
 	pages           *pages
 	base            *address.Origin
 	returnTo        []address.Origin

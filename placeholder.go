@@ -69,7 +69,7 @@ func (v *visit) user(name string) any {
 // a tenant of a provider that has several: its id comes before the name.
 func (v *visit) userID() string {
 	name := claims.Encoded(v.session.Username, "%/")
-	if tenant := v.party.tenantIn(&v.session); tenant != "" {
+	if tenant := v.party.tenantIn(v.session); tenant != "" {
 		name = tenant + "/" + name
 	}
 	if len(v.h.parties) > 1 && v.party != v.h.defaultParty {
@@ -124,7 +124,7 @@ func (v *visit) own(name string) any {
 	case "subject":
 		return claims.Clean(v.session.Subject)
 	case "issuer":
-		return claims.Clean(v.party.issuerOf(&v.session))
+		return claims.Clean(v.party.issuerOf(v.session))
 	case "expires":
 		return v.session.Expires.UTC().Format(time.RFC3339)
 	case "access_token":

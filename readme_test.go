@@ -154,4 +154,9 @@ func TestReadmeNamesEverything(t *testing.T) {
 			t.Errorf("the endpoint %s is missing", name)
 		}
 	}
+	for path, endpoint := range adminEndpoints {
+		if !strings.Contains(text, "| `"+endpoint.method+" "+path+"` |") {
+			t.Errorf("the address %s of the admin API is missing", path)
+		}
+	}
 }

@@ -77,21 +77,24 @@ func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, v *visi
 	s, p := h.site(r), v.party
 	present := cookie.Find(v.cookies, s.sessionCookie).Chunks
 	renewed, err := h.renew(r, v, s)
-	// A logout meanwhile, here or elsewhere, counts more.
-	if errors.Is(err, errEnded) || h.journal.Ended(&v.session, p.issuerOf(&v.session)) {
+	alive, unknown := h.keeper.alive(r.Context(), v.kept)
+	if unknown != nil {
+		v.party = nil
+		return false, storageFailure(unknown)
+	}
+	var lost error
+	ended := errors.Is(err, errEnded) || !alive // a logout meanwhile, here or elsewhere, counts more
+	if !ended && (renewed || v.renew) {
+		sets, lost = h.renewSession(w, v, s, present)
+		ended = errors.Is(lost, errEnded)
+	}
+	if ended {
 		v.party = nil
 		h.clearSession(w, s, present)
 		return true, nil
 	}
-	switch {
-	case renewed:
-		v.session.Seen = h.now()
-		sets = h.renewSession(w, v, s, present)
-		if !sets {
-			h.logger.Error("the session does not fit its cookies with its new tokens, which are lost", zap.String("provider", p.id))
-		}
-	case v.renew:
-		sets = h.renewSession(w, v, s, present)
+	if renewed && lost != nil {
+		h.logger.Error("the session could not be kept with its new tokens, which are lost", zap.String("provider", p.id), zap.Error(lost))
 	}
 	if err != nil && !h.now().Before(v.session.AccessTokenExpires.Add(refreshGrace)) {
 		v.party = nil // the cookie stays: the provider may be back soon
@@ -111,26 +114,26 @@ func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err e
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
-	for try := 0; try < 2 && err == nil && h.refreshDue(&v.session); try++ {
+	for try := 0; try < 2 && err == nil && h.refreshDue(v.session); try++ {
 		var got session.Renewal
-		got, err = h.app.shared.renewer.Renew(ctx, h.attempt(v.session, v.party, s))
+		got, err = h.renewer.Renew(ctx, h.attempt(v.kept, *v.session, v.party, s))
 		if got.Ended {
 			return false, errEnded
 		}
 		if got.Session != nil {
-			v.session, renewed = *got.Session, true
+			v.session, renewed = got.Session, true
 		}
 	}
 	return renewed, err
 }
 
 // attempt is all that the renewer needs to know.
-func (h *Handler) attempt(old session.Session, p *party, s *site) session.Attempt {
+func (h *Handler) attempt(k *kept, old session.Session, p *party, s *site) session.Attempt {
 	place := "refresh\x00" + s.sessionPlace + "\x00" + string(old.ID[:])
 	return session.Attempt{
 		Session: old, Provider: string(p.binding[:]),
 		Call: func(ctx context.Context, old session.Session) (session.Renewal, error) {
-			return h.refreshTokens(ctx, p, old)
+			return h.refreshTokens(ctx, p, k, old)
 		},
 		Seal: func(ctx context.Context, plain []byte) (string, error) {
 			ring, err := h.keys.Ring(ctx)
@@ -161,15 +164,17 @@ func (h *Handler) attempt(old session.Session, p *party, s *site) session.Attemp
 
 // refreshTokens is the one call at the provider, and the checks of what it
 // says.
-func (h *Handler) refreshTokens(ctx context.Context, p *party, old session.Session) (session.Renewal, error) {
-	if h.journal.Ended(&old, p.issuerOf(&old)) {
+func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old session.Session) (session.Renewal, error) {
+	if alive, err := h.keeper.alive(ctx, k); err != nil {
+		return session.Renewal{}, err
+	} else if !alive {
 		return session.Renewal{Ended: true}, nil
 	}
 	tokens, err := p.client.Refresh(ctx, old.Grant.RefreshToken)
 	if err != nil {
 		var failed *provider.RefreshError
 		if errors.As(err, &failed) && failed.Over {
-			return h.endAtRefresh(ctx, p, &old, err), nil
+			return h.endAtRefresh(ctx, p, k, err), nil
 		}
 		h.logger.Warn("the provider gave no new tokens; the session goes on for a while", zap.String("provider", p.id), zap.Error(err))
 		if failed != nil && !failed.Down {
@@ -183,7 +188,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, old session.Sessi
 	}
 	fresh := old
 	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, h.now()
-	if h.journal.Ended(&old, p.issuerOf(&old)) { // a logout meanwhile has revoked the old ones alone
+	if alive, err := h.keeper.alive(ctx, k); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
 		fresh.AccessToken = tokens.AccessToken
 		h.revoke(ctx, p, &fresh)
 		return session.Renewal{Ended: true}, nil
@@ -198,7 +203,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, old session.Sessi
 			return session.Renewal{Session: &fresh}, &session.Outage{Err: err, After: unavailable.RetryAfter}
 		}
 		if err != nil {
-			return h.endAtRefresh(ctx, p, &old, err), nil
+			return h.endAtRefresh(ctx, p, k, err), nil
 		}
 	}
 	h.takeTokens(ctx, p, &fresh, tokens, idToken)
@@ -244,9 +249,9 @@ func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Sessi
 
 // endAtRefresh ends a session for which the provider vouches no more: on all
 // nodes, and for copies of its cookie.
-func (h *Handler) endAtRefresh(ctx context.Context, p *party, s *session.Session, cause error) session.Renewal {
+func (h *Handler) endAtRefresh(ctx context.Context, p *party, k *kept, cause error) session.Renewal {
 	h.logger.Info("a session ended at its refresh", zap.String("provider", p.id), zap.Error(cause))
-	if err := h.journal.End(ctx, session.EndedSession(s.ID, h.now(), s.Expires.Add(factMargin))); err != nil {
+	if err := h.keeper.end(ctx, k); err != nil {
 		h.logger.Warn("the end of a session could not be told to other instances", zap.Error(err))
 	}
 	return session.Renewal{Ended: true}

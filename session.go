@@ -1,9 +1,8 @@
 package oidcrp
 
 import (
-	"fmt"
+	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,14 +18,14 @@ const factMargin = 10 * time.Minute
 // keepSession seals a new session into the browser's cookies and ends the one
 // that it replaces.
 func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, fresh *session.Session, idToken string) *failure {
-	chunks, ok := h.split(ring, s, fresh)
-	if !ok {
-		return &failure{sessionTooLarge, fmt.Errorf("the session does not fit %d cookies; the largest claims are %s; list those to keep with session { claims … }, or raise max_chunks (4 at most)",
-			h.session.MaxChunks, strings.ReplaceAll(strings.Join(fresh.Claims.Largest(3), ", "), groupsEntry, p.groups)), p, ""}
+	chunks, err := h.keeper.keep(r.Context(), ring, s, fresh)
+	if err != nil {
+		f := keepFailure(err)
+		f.party = p
+		return f
 	}
 	if v.signedIn() {
-		ended := session.EndedSession(v.session.ID, h.now(), v.session.Expires.Add(factMargin))
-		if err := h.journal.End(r.Context(), ended); err != nil {
+		if err := h.keeper.end(r.Context(), v.kept); err != nil {
 			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
 		}
 	}
@@ -41,21 +40,21 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 	return nil
 }
 
-// split seals a session and cuts it into cookies. One that is too large only
-// because of its refresh token goes on without.
-func (h *Handler) split(ring *seal.Ring, s *site, fresh *session.Session) (chunks []string, ok bool) {
-	chunks, ok = cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode()), h.session.MaxChunks)
-	if ok || fresh.Grant.RefreshToken == "" {
-		return chunks, ok
+// tooLarge is what a keeper says of a session that it cannot keep.
+type tooLarge struct{ error }
+
+// keepFailure is what a keeper's error means for a sign-in.
+func keepFailure(err error) *failure {
+	var large *tooLarge
+	if errors.As(err, &large) {
+		return &failure{code: sessionTooLarge, cause: err}
 	}
-	size := len(fresh.Grant.RefreshToken)
-	fresh.Grant = session.Grant{}
-	chunks, ok = cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode()), h.session.MaxChunks)
-	if ok {
-		h.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }, or raise max_chunks (4 at most)",
-			zap.String("provider", fresh.Provider), zap.Int("refresh_token_bytes", size), zap.Int("max_chunks", h.session.MaxChunks))
-	}
-	return chunks, ok
+	return storageFailure(err)
+}
+
+// endOf is the fact that a session ended by itself, or by its user.
+func endOf(s *session.Session, at time.Time) session.Fact {
+	return session.EndedSession(s.ID, at, s.Expires.Add(factMargin))
 }
 
 // writeChunks writes a session's cookies and expires those that a larger one
@@ -119,31 +118,32 @@ func (h *Handler) idleDue(s *session.Session, now time.Time) bool {
 	return idle > 0 && now.Sub(s.Seen) >= idle/10
 }
 
-// renewSession seals the same session anew: with the newest key, and as used
-// now.
-func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present uint8) bool {
+// renewSession keeps the session as it is now: with the newest key, as used now,
+// and with the tokens that it has got. sets says that the answer sets a cookie;
+// with an error it stays as it was kept before.
+func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present uint8) (sets bool, err error) {
 	ring, err := h.keys.Ring(v.r.Context())
 	if err != nil {
-		return false
+		return false, err
 	}
-	if h.app.shared.renewer.Superseded(&v.session) {
-		return false // the browser has a newer one, or is about to get it
+	if h.keeper.superseded(v.session) {
+		return false, nil // the browser has a newer one, or is about to get it
 	}
-	renewed := v.session
+	renewed := *v.session
 	renewed.Seen = h.now()
-	chunks, ok := h.split(ring, s, &renewed)
-	if !ok {
-		return false // max_chunks was lowered; the old cookies serve while they open
+	chunks, err := h.keeper.update(v.r.Context(), ring, s, v.kept, &renewed)
+	if err != nil || len(chunks) == 0 {
+		return false, err
 	}
 	h.writeChunks(w, s, chunks, present, renewed.Expires)
 	if renewed.Grant.RefreshToken != "" {
 		// The answer leaves when the application is done with it. Until then
 		// another request may have got newer tokens.
 		v.writer.beforeAnswer = func(header http.Header) {
-			if h.app.shared.renewer.Superseded(&renewed) {
+			if h.keeper.superseded(&renewed) {
 				cookie.Unset(header, func(name string) bool { return cookie.IsChunk(name, s.sessionCookie) })
 			}
 		}
 	}
-	return true
+	return true, nil
 }

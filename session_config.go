@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,9 +29,11 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 	if err := merged.check(); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
-	h.journal = h.app.shared.journal
+	if err := h.resolveStore(merged.StoreRaw); err != nil {
+		return err
+	}
 	if merged.Secret == nil {
-		h.keys = h.app.shared.keys
+		h.keys = h.shared.keys
 		return nil
 	}
 	var secrets [][]byte
@@ -47,6 +50,49 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 	}
 	h.keys = configuredKeys{ring}
 	return nil
+}
+
+// resolveStore finds where the sessions are kept.
+func (h *Handler) resolveStore(raw json.RawMessage) error {
+	by := instances.Add(1)
+	h.shared = h.app.shared
+	if kind, err := storeKind(raw); err != nil {
+		return fmt.Errorf("session: store: %w", err)
+	} else if kind == cookieStore {
+		h.renewer = h.shared.renewer
+		h.keeper = &cookieKeeper{h: h, by: by, journal: h.shared.journal, renewer: h.renewer}
+		return nil
+	}
+	s, err := h.app.sessionStore(raw)
+	if err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if s.on != nil {
+		h.shared = s.on
+	}
+	h.renewer = s.renewer
+	h.keeper = &storeKeeper{h: h, by: by, store: s}
+	return nil
+}
+
+// cookieStore is the word for sessions in cookies, which is no module.
+const cookieStore = "cookie"
+
+// storeKind reads which store a configuration names.
+func storeKind(raw json.RawMessage) (string, error) {
+	if len(raw) == 0 {
+		return cookieStore, nil
+	}
+	var named struct {
+		Module string `json:"module"`
+	}
+	if err := json.Unmarshal(raw, &named); err != nil {
+		return "", err
+	}
+	if named.Module == "" {
+		return "", errors.New("module is missing, which says what store it is")
+	}
+	return named.Module, nil
 }
 
 // withDefaults returns the settings with the defaults wherever they are not set.

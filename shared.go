@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -68,6 +69,15 @@ type attached struct{ certmagic.Storage }
 // demand is what a configuration needs of the keys.
 type demand struct{ rotate, lifetime time.Duration }
 
+// and is what two need together: the shorter interval, the longer life.
+func (d demand) and(other demand) demand {
+	if d.rotate == 0 || other.rotate > 0 && other.rotate < d.rotate {
+		d.rotate = other.rotate
+	}
+	d.lifetime = max(d.lifetime, other.lifetime)
+	return d
+}
+
 // acquireShared returns the shared state of a storage. The storage itself is
 // not kept longer than the configuration that it belongs to.
 func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, func() error, error) {
@@ -75,7 +85,7 @@ func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, fu
 	value, _, err := shareds.LoadOrNew(key, func() (caddy.Destructor, error) {
 		s := new(shared)
 		s.keys = seal.NewManaged(func() seal.Storage { return s.storage() }, now)
-		s.journal = session.NewJournal(func() session.Storage { return s.storage() }, now)
+		s.journal = session.NewJournal(func() session.LockStorage { return s.storage() }, now)
 		s.renewer = session.NewRenewer(func() session.LockStorage { return s.storage() }, now)
 		return s, nil
 	})
@@ -149,6 +159,7 @@ func (s *shared) start(a *App, d demand) {
 		{"keys", refreshEvery, s.refreshKeys},
 		{"logouts", pollEvery, s.journal.Poll},
 		{"old logouts", sweepEvery, s.journal.Sweep},
+		{"packing logouts", sweepEvery, s.journal.Pack},
 		{"old refreshes", time.Minute, s.renewer.Sweep},
 	} {
 		go s.repeat(ctx, work.what, work.every, work.do)
@@ -166,7 +177,20 @@ func (s *shared) end(a *App) {
 // endAll keeps facts that may be about sessions of any site of this
 // configuration, wherever those keep theirs.
 func (a *App) endAll(ctx context.Context, facts ...session.Fact) error {
-	return a.shared.journal.End(ctx, facts...)
+	var errs []error
+	told := make(map[any]bool)
+	for _, h := range a.handlers {
+		if place := h.keeper.facts(); !told[place] {
+			told[place] = true
+			errs = append(errs, place.End(ctx, facts...))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// facts is where it is kept that sessions have ended.
+type facts interface {
+	End(ctx context.Context, facts ...session.Fact) error
 }
 
 // demand tells the keys what all configurations in use need together. The
@@ -174,10 +198,7 @@ func (a *App) endAll(ctx context.Context, facts ...session.Fact) error {
 func (s *shared) demand() {
 	var all demand
 	for _, d := range s.demands {
-		if d.rotate > 0 && (all.rotate == 0 || d.rotate < all.rotate) {
-			all.rotate = d.rotate
-		}
-		all.lifetime = max(all.lifetime, d.lifetime)
+		all = all.and(d)
 	}
 	if all.rotate > 0 {
 		s.keys.Demand(all.rotate, all.lifetime)

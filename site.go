@@ -85,11 +85,15 @@ func (h *Handler) siteKey(r *http.Request) siteKey {
 	if r.TLS != nil {
 		key.scheme = "https"
 	}
+	protos, hosts := r.Header["X-Forwarded-Proto"], r.Header["X-Forwarded-Host"]
+	if len(protos)+len(hosts) == 0 {
+		return key
+	}
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
-		if proto := lastOf(r.Header["X-Forwarded-Proto"]); key.scheme == "http" && (proto == "http" || proto == "https") {
+		if proto := lastOf(protos); key.scheme == "http" && (proto == "http" || proto == "https") {
 			key.scheme = proto
 		}
-		if host := lastOf(r.Header["X-Forwarded-Host"]); host != "" {
+		if host := lastOf(hosts); host != "" {
 			if _, ok := address.FromRequest(key.scheme, host); ok {
 				key.host = host
 			}

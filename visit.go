@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -25,12 +24,10 @@ type visit struct {
 
 	// The session, if party is set. Nobody otherwise.
 	party   *party
-	session session.Session
+	kept    *kept            // as its keeper has it
+	session *session.Session // that, or a newer state of it
 	// other is a session that opens here and is none: only a logout ends it.
-	other struct {
-		id      session.ID
-		expires time.Time
-	}
+	other *kept
 	// failed is what did not work, for placeholders on pages of Caddy's.
 	failed *failure
 
@@ -41,17 +38,20 @@ type visit struct {
 	// told are the identity headers that an instance has set.
 	told []string
 
-	kept   [1]string // room for the Cookie header that the application sees
+	lines  [1]string // room for the Cookie header that the application sees
 	writer responder
 }
 
 // visitOf returns the request's visit, and makes it where this is the first
 // instance to see the request.
-func (h *Handler) visitOf(w http.ResponseWriter, r *http.Request) *visit {
-	v, ok := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
+func (h *Handler) visitOf(r *http.Request) *visit {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	v, ok := vars[visitVar].(*visit)
 	if !ok {
 		v = &visit{cookies: r.Header["Cookie"], h: h, r: r}
-		caddyhttp.SetVar(r.Context(), visitVar, v)
+		if vars != nil {
+			vars[visitVar] = v
+		}
 		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 			repl.Map(v.placeholder)
 		}
@@ -63,21 +63,12 @@ func (h *Handler) visitOf(w http.ResponseWriter, r *http.Request) *visit {
 	return v
 }
 
-// endable is the id of the session that a logout would end; it is zero for
-// nobody's.
-func (v *visit) endable() session.ID {
+// endable is the session that a logout would end, or nil.
+func (v *visit) endable() *kept {
 	if v.signedIn() {
-		return v.session.ID
+		return v.kept
 	}
-	return v.other.id
-}
-
-// endableUntil is when that session would be over by itself.
-func (v *visit) endableUntil() time.Time {
-	if v.signedIn() {
-		return v.session.Expires
-	}
-	return v.other.expires
+	return v.other
 }
 
 // signedIn says whether somebody is known.
@@ -89,7 +80,7 @@ func (v *visit) signedIn() bool { return v.party != nil }
 // answered with an error may reach an application, by handle_errors.
 func (h *Handler) scrub(v *visit, r *http.Request) {
 	if len(v.cookies) > 0 {
-		cookie.Strip(r.Header, v.kept[:], h.ours)
+		cookie.Strip(r.Header, v.lines[:], h.ours)
 	}
 	if len(h.identityHeaders) == 0 {
 		return

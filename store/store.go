@@ -24,8 +24,9 @@ const Namespace = "oidc_rp.session_stores"
 // bytes long; no key is a folder of another. A record is from one byte to
 // 1 MiB. That there is no record is never an error; every error means that
 // nobody can tell, and who asks is turned away until it is over. A method
-// returns soon after its context ends. Errors name the store and what it was asked for, and hold
-// neither keys, records nor passwords.
+// returns soon after its context ends, and asks nothing when it has ended
+// already. Errors name the store and what it was asked for, and hold neither
+// keys, records nor passwords. Who calls may use its bytes again afterwards.
 //
 // Several nodes may share a store, and their clocks may differ by seconds.
 type Store interface {
@@ -52,7 +53,7 @@ type Store interface {
 	// which may take as long as the context. A lock ends by itself, a while
 	// after the node that holds it has died. What was saved under a lock is
 	// seen by Reload under the next one. Names are made like keys, and are
-	// apart from those of records.
+	// apart from those of records. To unlock twice is harmless.
 	Lock(ctx context.Context, name string) (unlock func(), err error)
 }
 

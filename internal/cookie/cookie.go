@@ -34,13 +34,32 @@ func pairs(headers []string, yield func(name, value string) bool) {
 		for line != "" {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
-			name, value, found := strings.Cut(strings.Trim(pair, " \t"), "=")
+			name, value, found := strings.Cut(trim(pair), "=")
 			// Space before = is not allowed, but common readers pass over it.
-			if found && !yield(strings.TrimRight(name, " \t"), value) {
+			if found && !yield(trimRight(name), value) {
 				return
 			}
 		}
 	}
+}
+
+// The optional white space of headers (RFC 9110 5.6.3); strings.Trim takes
+// longer for it than all else that is done with a cookie.
+
+func trim(s string) string { return trimLeft(trimRight(s)) }
+
+func trimLeft(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	return s
+}
+
+func trimRight(s string) string {
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // Found holds the cookies of one name, with their chunks.
@@ -170,68 +189,86 @@ func WithPrefix(headers []string, prefix string, max int) []Named {
 // lines that were there are not written to; buffer takes the new ones.
 func Strip(header http.Header, buffer []string, ours func(name string) bool) {
 	lines := header["Cookie"]
-	if !slices.ContainsFunc(lines, func(line string) bool { return hasOurs(line, ours) }) {
-		return
-	}
 	kept := buffer[:0]
-	for _, line := range lines {
-		if hasOurs(line, ours) {
-			line = stripLine(line, ours)
+	changed := false
+	for i, line := range lines {
+		rest, stripped := stripLine(line, ours)
+		if stripped && !changed {
+			changed = true
+			kept = append(kept, lines[:i]...)
 		}
-		if line != "" {
-			kept = append(kept, line)
+		if changed && rest != "" {
+			kept = append(kept, rest)
 		}
 	}
-	if len(kept) == 0 {
+	switch {
+	case !changed:
+	case len(kept) == 0:
 		delete(header, "Cookie")
-		return
+	default:
+		header["Cookie"] = kept
 	}
-	header["Cookie"] = kept
 }
 
-// hasOurs says whether a line names a cookie of ours, be it without a value.
-func hasOurs(line string, ours func(name string) bool) bool {
-	for line != "" {
-		var pair string
-		pair, line, _ = strings.Cut(line, ";")
-		if name := nameOf(strings.Trim(pair, " \t")); name != "" && ours(name) {
-			return true
+// stripLine returns a line without the cookies that are ours, be they without
+// a value. What lies between two of them stays in one piece.
+func stripLine(line string, ours func(name string) bool) (rest string, stripped bool) {
+	var b strings.Builder
+	piece := "" // of the line, before what was looked at last
+	from := -1  // where it begins
+	for at := 0; at < len(line); {
+		end := len(line)
+		if i := strings.IndexByte(line[at:], ';'); i >= 0 {
+			end = at + i
 		}
+		begin := end - len(trimLeft(line[at:end]))
+		pair := trimRight(line[begin:end])
+		at = end + 1
+		if name := nameOf(pair); name != "" && ours(name) {
+			stripped = true
+			if from >= 0 {
+				join(&b, &rest, piece)
+			}
+			piece, from = "", -1
+			continue
+		}
+		if pair == "" {
+			continue
+		}
+		if from < 0 {
+			from = begin
+		}
+		piece = line[from : begin+len(pair)]
 	}
-	return false
+	if !stripped {
+		return line, false
+	}
+	if from >= 0 {
+		join(&b, &rest, piece)
+	}
+	if b.Len() > 0 {
+		rest = b.String()
+	}
+	return rest, true
+}
+
+// join adds a piece. The first one is only held, since most lines have no more.
+func join(b *strings.Builder, first *string, piece string) {
+	if *first == "" {
+		*first = piece
+		return
+	}
+	if b.Len() == 0 {
+		b.Grow(len(*first) + len(piece) + 2)
+		b.WriteString(*first)
+	}
+	b.WriteString("; ")
+	b.WriteString(piece)
 }
 
 func nameOf(pair string) string {
 	name, _, _ := strings.Cut(pair, "=")
-	return strings.TrimRight(name, " \t")
-}
-
-func stripLine(line string, ours func(name string) bool) string {
-	// The usual case is that all which is kept lies in one piece.
-	var b strings.Builder
-	first, started := "", false
-	for line != "" {
-		var pair string
-		pair, line, _ = strings.Cut(line, ";")
-		pair = strings.Trim(pair, " \t")
-		if pair == "" || ours(nameOf(pair)) {
-			continue
-		}
-		switch {
-		case !started:
-			first, started = pair, true
-			continue
-		case b.Len() == 0:
-			b.Grow(len(first) + len(pair) + len(line) + 4)
-			b.WriteString(first)
-		}
-		b.WriteString("; ")
-		b.WriteString(pair)
-	}
-	if b.Len() == 0 {
-		return first
-	}
-	return b.String()
+	return trimRight(name)
 }
 
 // IsChunk says whether a name is that of a cookie or of a chunk of it.

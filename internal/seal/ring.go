@@ -17,6 +17,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 )
 
 // Purpose names what is sealed. Each purpose has keys of its own, so that a
@@ -29,9 +30,10 @@ const (
 	ForTransaction Purpose = "transaction"
 	ForIDToken     Purpose = "id_token_hint"
 	ForLogout      Purpose = "logout confirmation"
+	ForTicket      Purpose = "session ticket"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32
@@ -57,8 +59,15 @@ var ErrBroken = errors.New("does not open")
 
 // Ring is an immutable set of keys. The first seals, all open.
 type Ring struct {
-	keys []derived
+	keys   []derived
+	serial uint64
 }
+
+var rings atomic.Uint64
+
+// Serial is a number that no other ring of this process has, for who remembers
+// what was opened with which.
+func (r *Ring) Serial() uint64 { return r.serial }
 
 type derived struct {
 	id    uint32
@@ -71,7 +80,7 @@ func NewRing(secrets ...[]byte) (*Ring, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("a ring needs at least one secret")
 	}
-	ring := &Ring{keys: make([]derived, 0, len(secrets))}
+	ring := &Ring{keys: make([]derived, 0, len(secrets)), serial: rings.Add(1)}
 	for _, secret := range secrets {
 		if len(secret) < MinSecret {
 			return nil, fmt.Errorf("a secret needs at least %d bytes, this one has %d", MinSecret, len(secret))
@@ -83,6 +92,16 @@ func NewRing(secrets ...[]byte) (*Ring, error) {
 		ring.keys = append(ring.keys, key)
 	}
 	return ring, nil
+}
+
+// IDs names the keys, in hexadecimal, as values that they have sealed do. They
+// tell nothing else of them.
+func (r *Ring) IDs() []string {
+	ids := make([]string, len(r.keys))
+	for i := range r.keys {
+		ids[i] = fmt.Sprintf("%08x", r.keys[i].id)
+	}
+	return ids
 }
 
 func derive(secret []byte) (derived, error) {

@@ -84,12 +84,12 @@ func TestFactsAreForgottenWhenTheyCanEndNothing(t *testing.T) {
 	k.add(EndedSubject(issuer, s.Subject, s.SignedIn, until)) // keeps the longer time
 	k.add(EndedSession(ID{5}, s.SignedIn, until))
 	k.sweep(until)
-	if len(k.ended) != 2 || !k.Ended(&s, issuer) {
-		t.Errorf("%d facts left, too early", len(k.ended))
+	if k.len() != 2 || !k.Ended(&s, issuer) {
+		t.Errorf("%d facts left, too early", k.len())
 	}
 	k.sweep(until.Add(time.Second))
-	if len(k.ended) != 0 || k.later.Load() != 0 {
-		t.Errorf("%d facts left, %d of them later", len(k.ended), k.later.Load())
+	if k.len() != 0 || k.later.Load() != 0 {
+		t.Errorf("%d facts left, %d of them later", k.len(), k.later.Load())
 	}
 	k.add(EndedSID(issuer, s.SID, s.SignedIn, until))
 	if !k.Ended(&s, issuer) {

@@ -8,17 +8,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Storage is what the journal needs of the place where facts are kept; Caddy's
-// storage has it. An absent key or folder is fs.ErrNotExist.
+// Storage is what it takes to keep files that nodes share; Caddy's storage has
+// it. An absent key or folder is fs.ErrNotExist.
 type Storage interface {
 	Load(ctx context.Context, key string) ([]byte, error)
 	Store(ctx context.Context, key string, value []byte) error
@@ -59,11 +55,13 @@ var errTooSlow = errors.New("it answers too slowly")
 
 // Journal is the facts of all nodes that share a storage. Each node appends to
 // a file of its own in the folder of the minute, so that nobody overwrites
-// another's and a reader looks only at what can still change. It is safe for
-// concurrent use, and nobody waits for ever for a storage that hangs.
+// another's and a reader looks only at what can still change. What is older is
+// moved to packs, so that a look costs the same however long facts are kept. It
+// is safe for concurrent use, and nobody waits for ever for a storage that
+// hangs.
 type Journal struct {
 	known
-	storage func() Storage
+	storage func() LockStorage
 	now     func() time.Time
 	node    string
 
@@ -75,8 +73,11 @@ type Journal struct {
 
 	reading chan struct{} // held by the one look at a time, which owns:
 	folders map[int64]*folder
+	packs   map[string]*pack
 	asked   time.Time
 	err     error
+
+	packing packing
 
 	read atomic.Int64 // when the last complete look began by our clock, in milliseconds
 }
@@ -94,30 +95,15 @@ type file struct {
 	unsent []Fact // what a failed Store left behind
 }
 
-// folder is what is known of one minute's files.
-type folder struct {
-	// first is when it was seen first, or zero where it is long past by any
-	// clock: one that is late, or new to us.
-	first  time.Time
-	closed bool
-	until  int64
-	files  map[string]seen
-}
-
-type seen struct {
-	size   int
-	steady bool // of the same size in two looks
-}
-
 // NewJournal returns a journal that has read nothing yet. The storage is asked
 // for at each use, since it may change with the configuration.
-func NewJournal(storage func() Storage, now func() time.Time) *Journal {
+func NewJournal(storage func() LockStorage, now func() time.Time) *Journal {
 	var id [8]byte
 	rand.Read(id[:]) // two processes on one storage may share everything else
 	return &Journal{
 		storage: storage, now: now, node: hex.EncodeToString(id[:]),
 		writing: make(chan struct{}, 1), reading: make(chan struct{}, 1),
-		folders: make(map[int64]*folder),
+		folders: make(map[int64]*folder), packs: make(map[string]*pack),
 	}
 }
 
@@ -244,128 +230,4 @@ func (j *Journal) fresh(now time.Time) bool {
 func (j *Journal) Poll(ctx context.Context) error {
 	_ = hold(ctx, j.writing, storeWithin, j.flush) // End has told of it
 	return hold(ctx, j.reading, pollWithin, j.poll)
-}
-
-func (j *Journal) poll(ctx context.Context) error {
-	began := j.now()
-	j.asked = began
-	if j.err = j.readFolders(ctx, began); j.err != nil {
-		return j.err
-	}
-	j.read.Store(began.UnixMilli())
-	return nil
-}
-
-func (j *Journal) readFolders(ctx context.Context, now time.Time) error {
-	storage := j.storage()
-	minutes, err := listMinutes(ctx, storage, journalRoot)
-	if err != nil {
-		return err
-	}
-	for _, minute := range minutes {
-		f := j.folders[minute]
-		if f == nil {
-			f = &folder{files: make(map[string]seen)}
-			ended, read := time.Unix((minute+1)*60, 0), j.read.Load()
-			if late := read != 0 && time.UnixMilli(read).After(ended); late || now.Sub(ended) <= 3*settled {
-				f.first = now
-			}
-			j.folders[minute] = f
-		}
-		if f.closed {
-			continue
-		}
-		if err := j.readFolder(ctx, storage, f, folderOf(minute)); err != nil {
-			return err
-		}
-		// A node whose clock is behind writes to what is past by ours: by our own
-		// clock, too, it must have had its time.
-		f.closed = now.After(time.Unix((minute+1)*60, 0).Add(settled)) && now.Sub(f.first) > settled+time.Minute
-	}
-	for minute := range j.folders {
-		if _, present := slices.BinarySearch(minutes, minute); !present {
-			delete(j.folders, minute)
-		}
-	}
-	return nil
-}
-
-func folderOf(minute int64) string { return fmt.Sprintf("%s/%d", journalRoot, minute) }
-
-func (j *Journal) readFolder(ctx context.Context, storage Storage, f *folder, name string) error {
-	listed, err := list(ctx, storage, name, false)
-	if err != nil {
-		return err
-	}
-	for _, base := range children(listed, name) {
-		before := f.files[base]
-		if !isFile(base) || before.steady && before.size > fullFile {
-			continue // nobody writes to it any more
-		}
-		data, err := storage.Load(ctx, name+"/"+base)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("load logouts: %w", err)
-		}
-		f.files[base] = seen{len(data), before.size == len(data)}
-		if before.size == len(data) {
-			continue
-		}
-		facts := parseFacts(data)
-		j.add(facts...)
-		for _, fact := range facts {
-			f.until = max(f.until, fact.until.Unix())
-		}
-	}
-	return nil
-}
-
-// isFile says whether a name is one that a node gives to a file: a storage may
-// show what it has half written under other names.
-func isFile(base string) bool {
-	node, number, ok := strings.Cut(base, "-")
-	_, err := strconv.ParseUint(number, 10, 64)
-	return ok && err == nil && len(node) == 16 && strings.Trim(node, "0123456789abcdef") == ""
-}
-
-// Sweep forgets the facts that can end nothing any more, here and in the
-// storage. It is to be called every few minutes.
-func (j *Journal) Sweep(ctx context.Context) error {
-	now := j.now()
-	j.known.sweep(now)
-	over := make(map[int64]*folder)
-	if err := hold(ctx, j.reading, sweepWithin, func(context.Context) error {
-		for minute, f := range j.folders {
-			if f.closed && f.until < now.Add(-settled).Unix() {
-				over[minute] = f // which nobody changes any more
-			}
-		}
-		return nil
-	}); err != nil {
-		return fmt.Errorf("sweep logouts: %w", err)
-	}
-	// The storage may take its time; others go on reading meanwhile.
-	ctx, cancel := context.WithTimeout(ctx, sweepWithin)
-	defer cancel()
-	var errs []error
-	storage := j.storage()
-	for minute, f := range over {
-		for name := range f.files {
-			errs = append(errs, ignoreAbsent(storage.Delete(ctx, folderOf(minute)+"/"+name)))
-		}
-		errs = append(errs, ignoreAbsent(storage.Delete(ctx, folderOf(minute))))
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return errors.Join(errs...) // what is gone is forgotten by the next Poll
-}
-
-func ignoreAbsent(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

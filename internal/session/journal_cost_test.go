@@ -22,8 +22,8 @@ func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
 		poll(t, a, b)
 		sweep(t, a)
 		poll(t, b)
-		if keys := storage.keys(); len(keys) != 1 || len(a.ended) != 1 || knows(a, long) != 1 || knows(b, long) != 1 {
-			t.Errorf("files %q, %d facts in memory", keys, len(a.ended))
+		if keys := storage.keys(); len(keys) != 1 || a.len() != 1 || knows(a, long) != 1 || knows(b, long) != 1 {
+			t.Errorf("files %q, %d facts in memory", keys, a.len())
 		}
 		sweep(t, b) // what another node has swept
 		poll(t, a, b)
@@ -31,8 +31,8 @@ func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
 		poll(t, a, b)
 		sweep(t, a, b)
 		poll(t, a, b)
-		if keys := storage.keys(); len(keys) != 0 || len(a.ended)+len(b.ended)+len(a.folders)+len(b.folders) != 0 {
-			t.Errorf("files %q, %d and %d facts, %d and %d folders", keys, len(a.ended), len(b.ended), len(a.folders), len(b.folders))
+		if keys := storage.keys(); len(keys) != 0 || a.len()+b.len()+len(a.folders)+len(b.folders) != 0 {
+			t.Errorf("files %q, %d and %d facts, %d and %d folders", keys, a.len(), b.len(), len(a.folders), len(b.folders))
 		}
 	})
 }
@@ -128,8 +128,8 @@ func TestWhatPollingCosts(t *testing.T) {
 		if err := reader.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if len(reader.ended) != 3*minutes || storage.loads != 3*minutes {
-			t.Errorf("%d facts by %d loads", len(reader.ended), storage.loads)
+		if reader.len() != 3*minutes || storage.loads != 3*minutes {
+			t.Errorf("%d facts by %d loads", reader.len(), storage.loads)
 		}
 		for range 5 {
 			storage.loads, storage.lists = 0, 0
@@ -196,7 +196,13 @@ func TestARequestPaysLittle(t *testing.T) {
 	for i := range 100_000 {
 		j.add(EndedSession(ID{byte(i), byte(i >> 8), byte(i >> 16), 3}, s.SignedIn, s.Expires))
 	}
-	if n := testing.AllocsPerRun(100, func() { j.Ended(s, issuer) }); n != 0 {
+	end(t, j, EndedSubject(issuer, "eve", s.SignedIn, s.Expires))
+	marks := MarksOf(s, issuer)
+	if n := testing.AllocsPerRun(100, func() {
+		if j.Ended(s, issuer) || j.EndedMarks(&marks, s.SignedIn) {
+			t.Error("ended")
+		}
+	}); n != 0 {
 		t.Errorf("%v allocations among many facts", n)
 	}
 }

@@ -163,7 +163,7 @@ func TestAFileThatWasCutShort(t *testing.T) {
 			storage.with(func(m *memory) { m.files[key] = whole[:length] })
 			reader := storage.node(time.Now)
 			poll(t, reader)
-			if got, want := knows(reader, sessions...), strings.Count(string(whole[:length]), "\n"); got != want || len(reader.ended) != want {
+			if got, want := knows(reader, sessions...), strings.Count(string(whole[:length]), "\n"); got != want || reader.len() != want {
 				t.Errorf("cut to %d bytes: %d known of %d facts", length, got, want)
 			}
 			storage.with(func(m *memory) { m.files[key] = whole })
@@ -230,6 +230,7 @@ func TestALogoutIsSharedByAllWhoAskAtOnce(t *testing.T) {
 			_ = a.Ready(t.Context())
 			_ = b.Poll(t.Context())
 			_ = b.Sweep(t.Context())
+			_ = b.Pack(t.Context())
 			if knows(a, s) != 1 || knows(b, s) != 1 {
 				t.Errorf("%d: a %d, b %d", i, knows(a, s), knows(b, s))
 			}

@@ -12,23 +12,32 @@ import (
 
 // listMinutes returns the minutes that have a folder below root, in their order.
 func listMinutes(ctx context.Context, storage Storage, root string) ([]int64, error) {
+	minutes, _, err := listRoot(ctx, storage, root)
+	return minutes, err
+}
+
+// listRoot returns the minutes that have a folder below root, and the packs
+// there, each in their order.
+func listRoot(ctx context.Context, storage Storage, root string) (minutes []int64, packs []string, err error) {
 	for _, recursive := range []bool{false, true} { // some show no folders otherwise
 		names, err := list(ctx, storage, root, recursive)
-		if err != nil || names == nil {
-			return nil, err
+		if err != nil {
+			return nil, nil, err
 		}
-		var minutes []int64
+		packs = packs[:0]
 		for _, name := range children(names, root) {
 			if minute, err := strconv.ParseInt(name, 10, 64); err == nil && strconv.FormatInt(minute, 10) == name {
 				minutes = append(minutes, minute)
+			} else if isPack(name) {
+				packs = append(packs, name)
 			}
 		}
-		if len(minutes) > 0 {
-			slices.Sort(minutes)
-			return minutes, nil
+		if len(minutes) > 0 || names == nil {
+			break
 		}
 	}
-	return nil, nil
+	slices.Sort(minutes)
+	return minutes, packs, nil // as sorted as children are
 }
 
 // children returns the names directly below a folder, each once. Storages list

@@ -125,8 +125,8 @@ func TestFilesUnderOtherNamesAreNotRead(t *testing.T) {
 		}
 		fresh := storage.node(time.Now)
 		poll(t, fresh)
-		if len(fresh.ended) != 1 {
-			t.Errorf("%d facts", len(fresh.ended))
+		if fresh.len() != 1 {
+			t.Errorf("%d facts", fresh.len())
 		}
 	})
 }

@@ -174,6 +174,12 @@ func (g *Grant) decode(r *reader) {
 	g.AuthTime = r.number()
 }
 
+// Size is about how many bytes of memory the session's texts take.
+func (s *Session) Size() int {
+	return len(s.Provider) + len(s.Subject) + len(s.Username) + len(s.SID) + len(s.Return) +
+		len(s.AccessToken) + len(s.IDToken) + len(s.Grant.RefreshToken) + len(s.Claims)
+}
+
 // Over says whether the session's own times have run out: its lifetime, or the
 // idle timeout where there is one (zero is none).
 func (s *Session) Over(now time.Time, idle time.Duration) bool {

@@ -143,8 +143,15 @@ func (m *memory) folders() (minutes []string) {
 }
 
 func (m *memory) node(now func() time.Time) *Journal {
-	return NewJournal(func() Storage { return m }, now)
+	return NewJournal(func() LockStorage { return unlocked{m} }, now)
 }
+
+// unlocked is a memory storage whose lock anybody gets at any time, as one that
+// is stolen.
+type unlocked struct{ *memory }
+
+func (unlocked) Lock(context.Context, string) error   { return nil }
+func (unlocked) Unlock(context.Context, string) error { return nil }
 
 // inBubble runs a test whose time is not real.
 func inBubble(t *testing.T, test func(*testing.T)) {

@@ -1,0 +1,312 @@
+package session
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// packAfter is how long minutes are kept as they were written, and as long
+	// again may pass before they are packed: then up to two hours of them are
+	// listed by each look, one pack for each ten thousand logouts or so, and a
+	// few smaller ones.
+	packAfter = time.Hour
+	// packGrows is how many times larger than what is new a pack may be that is
+	// merged with it: so that there are few small packs, and yet no fact is
+	// written again every hour.
+	packGrows = 4
+	// watched is how long a node must know a folder before it packs it, whatever
+	// the clocks of those who write to it say.
+	watched = 3 * settled
+	// listWithin is how long a List may take: one that began before a pack was
+	// there must not find its sources gone.
+	listWithin = 10 * time.Second
+	packWithin = 5 * time.Minute
+	// unfitFor is after how long no minute is left: no session lasts longer.
+	unfitFor = 401 * 24 * time.Hour
+	packLock = "oidc_rp/facts-packing"
+
+	// A node of an earlier release does not know packs. One that runs already
+	// has read the minutes that go into them, but one that starts would not
+	// learn of those logouts. So nothing is packed in the first day after a
+	// node first wanted to, which is time enough to update all of them; a node
+	// that goes back to an earlier release after that brings to life again, for
+	// itself, the sessions whose end is in packs.
+	packsFrom   = "oidc_rp/facts-packed-from"
+	rollsWithin = 24 * time.Hour
+)
+
+var errNotKept = errors.New("the storage does not return what was stored")
+
+// packing is what Pack keeps from one time to the next.
+type packing struct {
+	mu     sync.Mutex
+	number int
+	unfit  map[int64]bool // minutes with lines that nobody here can read
+}
+
+// source is what is to be replaced by a pack: a minute, or a smaller pack.
+type source struct {
+	folder string // of the files; empty for a pack
+	files  []string
+}
+
+// due is what is to be packed now.
+type due struct {
+	minutes []int64
+	folders map[int64]*folder
+	packs   []smallPack // the smallest first
+}
+
+// smallPack is a pack that may be merged with others.
+type smallPack struct {
+	file  string
+	facts int // that still matter, about
+}
+
+// Pack moves the facts of closed minutes to packs, and small packs into larger
+// ones, so that what there is to list stays bounded however long facts are
+// kept. One node does it at a time; should two, then facts are in two packs,
+// but none is lost, since nothing is deleted that is not in a pack which the
+// storage has returned whole. It is to be called every few minutes.
+func (j *Journal) Pack(ctx context.Context) error {
+	if !j.packing.mu.TryLock() {
+		return nil
+	}
+	defer j.packing.mu.Unlock()
+	d, err := j.due(ctx)
+	if err != nil {
+		return fmt.Errorf("pack logouts: %w", err)
+	}
+	if d == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, packWithin)
+	defer cancel()
+	storage := j.storage()
+	if may, err := j.mayPack(ctx, storage); err != nil || !may {
+		return err
+	}
+	unlock, err := lock(ctx, storage, packLock)
+	if err != nil {
+		return fmt.Errorf("pack logouts: %w", err)
+	}
+	defer unlock()
+	return j.pack(ctx, storage, d)
+}
+
+// due returns what is to be packed, nil if there is too little of it. Who does
+// not know the facts leaves it to others.
+func (j *Journal) due(ctx context.Context) (*due, error) {
+	var d *due
+	unfit := maps.Clone(j.packing.unfit)
+	err := hold(ctx, j.reading, sweepWithin, func(context.Context) error {
+		now := j.now()
+		if !j.fresh(now) {
+			return nil
+		}
+		found := due{folders: make(map[int64]*folder)}
+		for minute, f := range j.folders {
+			age := now.Sub(time.Unix((minute+1)*60, 0))
+			if f.closed && age > packAfter && now.Sub(f.since) > watched && !unfit[minute] && f.until >= now.Add(-settled).Unix() {
+				found.minutes = append(found.minutes, minute)
+				found.folders[minute] = f // which nobody changes any more
+			}
+		}
+		slices.Sort(found.minutes)
+		if len(found.minutes) == 0 || now.Sub(time.Unix(found.minutes[0]*60, 0)) < 2*packAfter {
+			return nil
+		}
+		for name, p := range j.packs {
+			if p.whole && p.left(now) < packFull/2 {
+				found.packs = append(found.packs, smallPack{journalRoot + "/" + name, p.left(now)})
+			}
+		}
+		slices.SortFunc(found.packs, func(a, b smallPack) int { return cmp.Compare(a.facts, b.facts) })
+		d = &found
+		return nil
+	})
+	if err != nil {
+		return nil, err // the work may still be under way
+	}
+	return d, nil
+}
+
+// mayPack says whether all nodes have had their time to know packs.
+func (j *Journal) mayPack(ctx context.Context, storage Storage) (bool, error) {
+	now := j.now()
+	data, err := storage.Load(ctx, packsFrom)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("pack logouts: %w", err)
+	}
+	from, parseErr := strconv.ParseInt(string(data), 10, 64)
+	if parseErr == nil && from <= now.Add(rollsWithin+settled).Unix() {
+		return from <= now.Unix(), nil
+	}
+	if err := storage.Store(ctx, packsFrom, strconv.AppendInt(nil, now.Add(rollsWithin).Unix(), 10)); err != nil {
+		return false, fmt.Errorf("pack logouts: %w", err)
+	}
+	return false, nil
+}
+
+// pack writes packs and then deletes what is in them.
+func (j *Journal) pack(ctx context.Context, storage Storage, d *due) error {
+	began := j.now()
+	maps.DeleteFunc(j.packing.unfit, func(minute int64, _ bool) bool { return began.Sub(time.Unix(minute*60, 0)) > unfitFor })
+	var facts []Fact
+	var read, packed []source
+	write := func() error {
+		err := j.storePacks(ctx, storage, facts)
+		if err == nil {
+			packed = append(packed, read...)
+		}
+		facts, read = nil, nil
+		return err
+	}
+	var errs []error
+	for _, minute := range d.minutes {
+		if len(facts) >= packFull {
+			if err := write(); err != nil {
+				errs = append(errs, err)
+				break
+			}
+		}
+		if j.now().Sub(began) > packWithin/2 {
+			break // the rest is for the next time
+		}
+		got, from, err := j.loadMinute(ctx, storage, d.folders[minute], folderOf(minute))
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+		if from == nil {
+			if j.packing.unfit == nil {
+				j.packing.unfit = make(map[int64]bool)
+			}
+			j.packing.unfit[minute] = true
+			continue
+		}
+		facts, read = append(facts, got...), append(read, *from)
+	}
+	for _, small := range d.packs {
+		if len(errs) > 0 || len(facts) >= packFull || small.facts > packGrows*len(facts) {
+			break
+		}
+		data, err := storage.Load(ctx, small.file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // who deleted it has packed it
+		}
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+		if got, whole := parsePack(data); whole {
+			facts, read = append(facts, got...), append(read, source{files: []string{small.file}})
+		}
+	}
+	if len(errs) == 0 && len(read) > 0 {
+		errs = append(errs, write())
+	}
+	if len(packed) > 0 {
+		pause(ctx, listWithin)
+		errs = append(errs, deleteSources(ctx, storage, packed))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("pack logouts: %w", err)
+	}
+	return nil
+}
+
+// loadMinute reads the files of a minute once more. It returns no source where
+// anything is not as it was read before, or cannot be read: then they stay.
+func (j *Journal) loadMinute(ctx context.Context, storage Storage, f *folder, folder string) ([]Fact, *source, error) {
+	listed, err := list(ctx, storage, folder, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	from := source{folder: folder}
+	var facts []Fact
+	for _, base := range children(listed, folder) {
+		if !isFile(base) {
+			continue
+		}
+		data, err := storage.Load(ctx, folder+"/"+base)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // who deleted it has packed it
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		got := parseFacts(data)
+		if len(got) == 0 || len(got) != bytes.Count(data, []byte("\n")) || data[len(data)-1] != '\n' || len(data) < f.files[base].size {
+			return nil, nil, nil
+		}
+		facts, from.files = append(facts, got...), append(from.files, folder+"/"+base)
+	}
+	return facts, &from, nil
+}
+
+// storePacks returns nil when the facts, but for those that are over, are in
+// packs which the storage returns.
+func (j *Journal) storePacks(ctx context.Context, storage Storage, facts []Fact) error {
+	now := j.now()
+	for _, facts := range forPacks(facts, now.Add(-settled)) {
+		j.packing.number++
+		key := fmt.Sprintf("%s/%s%d-%s-%d", journalRoot, packPrefix, now.Unix()/60, j.node, j.packing.number)
+		data := encodePack(facts)
+		if err := storage.Store(ctx, key, data); err != nil {
+			return err
+		}
+		kept, err := storage.Load(ctx, key)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(kept, data) {
+			return errors.Join(errNotKept, ignoreAbsent(storage.Delete(ctx, key)))
+		}
+	}
+	return nil
+}
+
+// deleteSources removes files, and the folders where nothing else is.
+func deleteSources(ctx context.Context, storage Storage, sources []source) error {
+	var errs []error
+	for _, s := range sources {
+		for _, file := range s.files {
+			errs = append(errs, ignoreAbsent(storage.Delete(ctx, file)))
+		}
+		if s.folder == "" {
+			continue
+		}
+		listed, err := list(ctx, storage, s.folder, false)
+		errs = append(errs, err)
+		other := slices.ContainsFunc(children(listed, s.folder), func(base string) bool {
+			return isFile(base) && !slices.Contains(s.files, s.folder+"/"+base)
+		})
+		if err == nil && !other {
+			errs = append(errs, ignoreAbsent(storage.Delete(ctx, s.folder)))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func pause(ctx context.Context, length time.Duration) {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

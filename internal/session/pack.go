@@ -1,0 +1,128 @@
+package session
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A pack is many facts in one immutable file: a line that says what it is, how
+// many there are, the facts in the order in which they are over, and a
+// checksum, without which it counts as nothing.
+const (
+	packPrefix = "pack-"
+	packHead   = "oidc_rp facts 1\n"
+	packSum    = 16
+	// packFull is how many facts a pack has at most: about 250 KiB, since some
+	// storages take no values beyond 400 or 512 KiB.
+	packFull = 10_000
+	// leastFact is how many bytes the shortest fact has.
+	leastFact = len(factKey{}) + 3
+)
+
+// isPack says whether a name is one that a node gives to a pack. A release
+// that writes them in another way gives them names of another kind.
+func isPack(base string) bool {
+	rest, ok := strings.CutPrefix(base, packPrefix)
+	minute, file, also := strings.Cut(rest, "-")
+	_, err := strconv.ParseInt(minute, 10, 64)
+	return ok && also && err == nil && isFile(file)
+}
+
+// encodePack makes a pack of facts that are in order.
+func encodePack(facts []Fact) []byte {
+	w := writer{make([]byte, 0, len(packHead)+packSum+32*(1+len(facts)))}
+	w.raw([]byte(packHead))
+	w.b = binary.AppendUvarint(w.b, uint64(len(facts)))
+	var last int64
+	for _, fact := range facts {
+		w.raw(fact.key[:])
+		w.b = append(w.b, kindOf(fact.later))
+		until := fact.until.Unix()
+		w.number(until - last)
+		w.number(fact.at.UnixMilli() - until*1000)
+		last = until
+	}
+	return sealPack(w.b)
+}
+
+func sealPack(body []byte) []byte {
+	sum := sha256.Sum256(body)
+	return append(body, sum[:packSum]...)
+}
+
+// parsePack reads a pack. It is not ok when any of it is missing or damaged.
+func parsePack(data []byte) (facts []Fact, ok bool) {
+	body := len(data) - packSum
+	if body < len(packHead) {
+		return nil, false
+	}
+	if sum := sha256.Sum256(data[:body]); !bytes.Equal(sum[:packSum], data[body:]) {
+		return nil, false
+	}
+	r := reader{s: string(data[:body])}
+	head, count := r.raw(len(packHead)), r.unsigned()
+	if head != packHead || count > uint64(len(r.s)/leastFact) {
+		return nil, false
+	}
+	facts = make([]Fact, count)
+	var until int64
+	for i := range facts {
+		fact := &facts[i]
+		copy(fact.key[:], r.raw(len(fact.key)))
+		fact.later = r.byte() != kindOf(false)
+		until += r.number()
+		fact.until, fact.at = time.Unix(until, 0), time.UnixMilli(r.number()+until*1000)
+	}
+	return facts, !r.bad && r.s == ""
+}
+
+func kindOf(later bool) byte {
+	if later {
+		return 1
+	}
+	return 0
+}
+
+// forPacks brings facts into the order of packs, each key once, without those
+// that were over at that time, and cuts them into as few packs as will hold
+// them, of one size, so that none is so small that it would soon be packed
+// again.
+func forPacks(facts []Fact, over time.Time) [][]Fact {
+	slices.SortFunc(facts, func(a, b Fact) int { return bytes.Compare(a.key[:], b.key[:]) })
+	merged := facts[:0]
+	for _, fact := range facts {
+		if n := len(merged); n > 0 && merged[n-1].key == fact.key {
+			merged[n-1] = merged[n-1].with(fact)
+			continue
+		}
+		merged = append(merged, fact)
+	}
+	merged = slices.DeleteFunc(merged, func(f Fact) bool { return f.until.Before(over) })
+	slices.SortFunc(merged, func(a, b Fact) int {
+		return cmp.Or(a.until.Compare(b.until), bytes.Compare(a.key[:], b.key[:]))
+	})
+	packs := (len(merged) + packFull - 1) / packFull
+	cut := make([][]Fact, packs)
+	for i := range cut {
+		cut[i] = merged[i*len(merged)/packs : (i+1)*len(merged)/packs]
+	}
+	return cut
+}
+
+// with returns the stricter of two facts with one key in each respect.
+func (f Fact) with(other Fact) Fact {
+	if other.at.After(f.at) {
+		f.at = other.at
+	}
+	if other.until.After(f.until) {
+		f.until = other.until
+	}
+	f.later = f.later && other.later
+	return f
+}

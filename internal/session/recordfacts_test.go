@@ -1,0 +1,265 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// records is a session store of a test.
+type records struct {
+	mu      sync.Mutex
+	kept    map[string][]byte
+	expires map[string]time.Time
+	locks   map[string]chan struct{}
+	down    error
+	calls   int
+	between func() // once, between a Reload and what follows it
+}
+
+var _ Records = (*records)(nil)
+
+func newRecords() *records {
+	return &records{kept: make(map[string][]byte), expires: make(map[string]time.Time), locks: make(map[string]chan struct{})}
+}
+
+func (r *records) Load(_ context.Context, keys ...string) ([][]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls++
+	found := make([][]byte, len(keys))
+	for i, key := range keys {
+		found[i] = r.kept[key]
+	}
+	return found, r.down
+}
+
+func (r *records) Reload(ctx context.Context, keys ...string) ([][]byte, error) {
+	found, err := r.Load(ctx, keys...)
+	r.mu.Lock()
+	between := r.between
+	r.between = nil
+	r.mu.Unlock()
+	if between != nil {
+		between()
+	}
+	return found, err
+}
+
+func (r *records) Save(_ context.Context, key string, record []byte, expires time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls++
+	if r.down == nil {
+		r.kept[key], r.expires[key] = slices.Clone(record), expires
+	}
+	return r.down
+}
+
+func (r *records) Replace(_ context.Context, key string, old, record []byte, expires time.Time) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls++
+	if before, ok := r.kept[key]; !ok || !bytes.Equal(before, old) || r.down != nil {
+		return false, r.down
+	}
+	r.kept[key], r.expires[key] = slices.Clone(record), expires
+	return true, nil
+}
+
+func (r *records) Delete(_ context.Context, keys ...string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range keys {
+		delete(r.kept, key)
+	}
+	return r.down
+}
+
+func (r *records) Lock(ctx context.Context, name string) (func(), error) {
+	r.mu.Lock()
+	if r.locks[name] == nil {
+		r.locks[name] = make(chan struct{}, 1)
+	}
+	lock := r.locks[name]
+	r.mu.Unlock()
+	select {
+	case lock <- struct{}{}:
+		return func() { <-lock }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func endRecord(t *testing.T, r *RecordFacts, facts ...Fact) {
+	t.Helper()
+	if err := r.End(t.Context(), facts...); err != nil {
+		t.Fatalf("End: %v", err)
+	}
+}
+
+// TestRecordsSayWhatTheJournalSays asks both of the same facts.
+func TestRecordsSayWhatTheJournalSays(t *testing.T) {
+	t.Parallel()
+	s := wholeSession()
+	nameless := s
+	nameless.SID = ""
+	at, until := s.SignedIn, s.SignedIn.Add(12*time.Hour)
+	for name, facts := range map[string][]Fact{
+		"nothing":                       nil,
+		"the session, before it began":  {EndedSession(s.ID, at.Add(-time.Hour), until)},
+		"another session":               {EndedSession(ID{9}, at.Add(time.Hour), until)},
+		"the subject":                   {EndedSubject(issuer, s.Subject, at, until)},
+		"the subject, before":           {EndedSubject(issuer, s.Subject, at.Add(-time.Millisecond), until)},
+		"another subject":               {EndedSubject(issuer, "eve", at, until)},
+		"the provider's session":        {EndedSID(issuer, s.SID, at.Add(time.Hour), until)},
+		"the provider's nameless one":   {EndedSID(issuer, "", at.Add(time.Hour), until)},
+		"the provider's session before": {EndedSID(issuer, s.SID, at.Add(-time.Hour), until)},
+		"everything":                    {EndedEverything(at, until)},
+		"everything before":             {EndedEverything(at.Add(-time.Hour), until)},
+		"twice, the older one last":     {EndedSubject(issuer, s.Subject, at.Add(time.Hour), until), EndedSubject(issuer, s.Subject, at.Add(-time.Hour), until)},
+	} {
+		for _, who := range []*Session{&s, &nameless} {
+			var k known
+			k.add(facts...)
+			r := NewRecordFacts(newRecords())
+			endRecord(t, r, facts...)
+			marks := MarksOf(who, issuer)
+			want := k.Ended(who, issuer)
+			got, err := r.Ended(t.Context(), &marks, who.SignedIn)
+			if err != nil || got != want || k.EndedMarks(&marks, who.SignedIn) != want {
+				t.Errorf("%s: the records say %v, %v, the marks %v, the journal %v", name, got, err, k.EndedMarks(&marks, who.SignedIn), want)
+			}
+		}
+	}
+}
+
+func TestAFactInARecordIsOnlyStrengthened(t *testing.T) {
+	t.Parallel()
+	s := wholeSession()
+	fact := func(at, until time.Duration) Fact {
+		return EndedSubject(issuer, s.Subject, s.SignedIn.Add(at), s.SignedIn.Add(until))
+	}
+	for name, write := range map[string]func(t *testing.T, r *RecordFacts, kept *records){
+		"the weaker one last":  func(t *testing.T, r *RecordFacts, _ *records) { endRecord(t, r, fact(1000e6, 2000e9), fact(0, 1000e9)) },
+		"the weaker one first": func(t *testing.T, r *RecordFacts, _ *records) { endRecord(t, r, fact(0, 1000e9), fact(1000e6, 2000e9)) },
+		"each in one respect": func(t *testing.T, r *RecordFacts, _ *records) {
+			endRecord(t, r, fact(1000e6, 1000e9), fact(0, 2000e9))
+		},
+		"another node writes the first one meanwhile": func(t *testing.T, r *RecordFacts, kept *records) {
+			kept.between = func() { endRecord(t, r, fact(1000e6, 2000e9)) }
+			endRecord(t, r, fact(0, 1000e9))
+		},
+		"another node strengthens it meanwhile": func(t *testing.T, r *RecordFacts, kept *records) {
+			endRecord(t, r, fact(0, 1000e9))
+			kept.between = func() { endRecord(t, r, fact(1000e6, 2000e9)) }
+			endRecord(t, r, fact(500e6, 1500e9))
+		},
+		"it expires meanwhile": func(t *testing.T, r *RecordFacts, kept *records) {
+			endRecord(t, r, fact(0, 1000e9))
+			kept.between = func() { _ = kept.Delete(t.Context(), recordKey(fact(0, 0).key, true)) }
+			endRecord(t, r, fact(1000e6, 2000e9))
+		},
+		"what was there cannot be read": func(t *testing.T, r *RecordFacts, kept *records) {
+			kept.kept[recordKey(fact(0, 0).key, true)] = []byte("?")
+			endRecord(t, r, fact(1000e6, 2000e9))
+		},
+		"many at once": func(t *testing.T, r *RecordFacts, _ *records) {
+			var wg sync.WaitGroup
+			for i := range 8 {
+				wg.Go(func() { endRecord(t, r, fact(time.Duration(i)*125e6, time.Duration(250*i)*1e9)) })
+			}
+			endRecord(t, r, fact(1000e6, 2000e9))
+			wg.Wait()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kept := newRecords()
+			write(t, NewRecordFacts(kept), kept)
+			if len(kept.kept) != 1 {
+				t.Fatalf("%d records", len(kept.kept))
+			}
+			strongest := fact(1000e6, 2000e9)
+			for key, record := range kept.kept {
+				got, ok := decodeRecord(record)
+				if !ok || !got.at.Equal(strongest.at) || got.until.Unix() != strongest.until.Unix() || kept.expires[key].Unix() != strongest.until.Unix() {
+					t.Errorf("%+v, expires %v, want %+v", got, kept.expires[key], strongest)
+				}
+			}
+		})
+	}
+}
+
+func TestARecordThatCannotBeReadEndsTheSession(t *testing.T) {
+	t.Parallel()
+	s := wholeSession()
+	marks := MarksOf(&s, issuer)
+	fact := EndedSubject(issuer, s.Subject, s.SignedIn.Add(-time.Hour), s.SignedIn)
+	good := fact.encodeRecord()
+	for name, record := range map[string][]byte{
+		"empty": {}, "of another version": append([]byte{recordVersion + 1}, good[1:]...), "of another kind": append([]byte{recordVersion, 2}, good[2:]...),
+		"cut short": good[:len(good)-1], "too long": append(slices.Clone(good), 0),
+	} {
+		for i := range marks.Keys() {
+			found := make([][]byte, 4)
+			found[i] = record
+			if !marks.Judge(s.SignedIn, found) {
+				t.Errorf("%s: record %d ends nothing", name, i)
+			}
+		}
+	}
+	if marks.Judge(s.SignedIn, [][]byte{nil, nil, good, nil}) || !marks.Judge(s.SignedIn, make([][]byte, 3)) || marks.Judge(s.SignedIn, make([][]byte, 4)) {
+		t.Error("a fact from before the sign-in ends it, too few records do not, or none do")
+	}
+}
+
+func TestAStoreThatFails(t *testing.T) {
+	t.Parallel()
+	s := wholeSession()
+	marks := MarksOf(&s, issuer)
+	kept := newRecords()
+	kept.down = errDown
+	r := NewRecordFacts(kept)
+	if err := r.End(t.Context(), s.endedNow()); !errors.Is(err, errDown) {
+		t.Errorf("End: %v", err)
+	}
+	if _, err := r.Ended(t.Context(), &marks, s.SignedIn); !errors.Is(err, errDown) {
+		t.Errorf("Ended: %v", err)
+	}
+	kept.down = nil
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.End(gone, s.endedNow()); err != nil || len(kept.kept) != 1 {
+		t.Errorf("a logout whose asker has gone: %v, %d records", err, len(kept.kept))
+	}
+}
+
+func TestARecordTellsNothing(t *testing.T) {
+	t.Parallel()
+	s := wholeSession()
+	s.Subject, s.SID = "a user's name", "a session's name"
+	marks := MarksOf(&s, issuer)
+	keys := marks.Keys()
+	kept := newRecords()
+	endRecord(t, NewRecordFacts(kept), EndedSession(s.ID, s.SignedIn, s.Expires), EndedSubject(issuer, s.Subject, s.SignedIn, s.Expires), EndedSID(issuer, s.SID, s.SignedIn, s.Expires), EndedEverything(s.SignedIn, s.Expires))
+	if len(kept.kept) != 4 {
+		t.Errorf("%d records", len(kept.kept))
+	}
+	for key, record := range kept.kept {
+		if !regexp.MustCompile(`^fact/[0-9a-f]{32}$`).MatchString(key) || !slices.Contains(keys, key) {
+			t.Errorf("key %q is not among %q", key, keys)
+		}
+		for _, secret := range []string{s.Subject, s.SID, "issuer", string(s.ID[:]), strings.TrimPrefix(recordKey(factKey(s.ID), true), "fact/")} {
+			if strings.Contains(key+string(record), secret) {
+				t.Errorf("%q holds %q", key, secret)
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package oidcrp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// cookieKeeper has the sessions sealed in the browser's cookies. That one has
+// ended is a fact in the journal, which all nodes read.
+type cookieKeeper struct {
+	h       *Handler
+	by      uint64
+	journal *session.Journal
+	renewer *session.Renewer
+}
+
+func (c *cookieKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value string, now time.Time) (*kept, error) {
+	k, err := remember(handle{c.by, ring.Serial(), s.sessionPlace, value}, func() (*kept, error) {
+		plain, stale, err := ring.Open(seal.ForSession, s.sessionPlace, value)
+		if err != nil {
+			return nil, err
+		}
+		k := &kept{stale: stale}
+		if err := k.session.Decode(plain); err != nil {
+			return nil, err
+		}
+		k.marks = session.MarksOf(&k.session, c.h.issuerOf(&k.session))
+		return k, nil
+	})
+	if err != nil {
+		return nil, none(err)
+	}
+	if c.h.sessionOver(&k.session, now) {
+		return nil, nil
+	}
+	if alive, err := c.alive(ctx, k); err != nil || !alive {
+		return nil, err
+	}
+	return k, nil
+}
+
+func (c *cookieKeeper) alive(ctx context.Context, k *kept) (bool, error) {
+	if err := c.journal.Ready(ctx); err != nil {
+		return false, err
+	}
+	return !c.journal.EndedMarks(&k.marks, k.session.SignedIn), nil
+}
+
+func (c *cookieKeeper) keep(_ context.Context, ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {
+	return c.split(ring, s, fresh)
+}
+
+func (c *cookieKeeper) update(_ context.Context, ring *seal.Ring, s *site, _ *kept, newer *session.Session) ([]string, error) {
+	return c.split(ring, s, newer)
+}
+
+func (c *cookieKeeper) end(ctx context.Context, k *kept) error {
+	return c.journal.End(ctx, endOf(&k.session, c.h.now()))
+}
+
+func (c *cookieKeeper) facts() facts { return c.journal }
+
+func (c *cookieKeeper) ready(context.Context) error { return nil }
+
+func (c *cookieKeeper) superseded(s *session.Session) bool { return c.renewer.Superseded(s) }
+
+// split seals a session and cuts it into cookies. One that is too large only
+// because of its refresh token goes on without.
+func (c *cookieKeeper) split(ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {
+	seal := func() ([]string, bool) {
+		return cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode()), c.h.session.MaxChunks)
+	}
+	chunks, ok := seal()
+	if !ok && fresh.Grant.RefreshToken != "" {
+		size := len(fresh.Grant.RefreshToken)
+		fresh.Grant = session.Grant{}
+		if chunks, ok = seal(); ok {
+			c.h.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }, or raise max_chunks (4 at most)",
+				zap.String("provider", fresh.Provider), zap.Int("refresh_token_bytes", size), zap.Int("max_chunks", c.h.session.MaxChunks))
+		}
+	}
+	if !ok {
+		return nil, &tooLarge{fmt.Errorf("the session does not fit %d cookies; the largest claims are %s; list those to keep with session { claims … }, or raise max_chunks (4 at most), or keep sessions in a store",
+			c.h.session.MaxChunks, c.h.largestClaims(fresh))}
+	}
+	return chunks, nil
+}
+
+// none turns what is wrong with a stranger's value into nothing; only that a
+// newer ring may open it matters.
+func none(err error) error {
+	if errors.Is(err, seal.ErrUnknownKey) {
+		return err
+	}
+	return nil
+}
+
+// largestClaims tells an operator what to keep less of.
+func (h *Handler) largestClaims(s *session.Session) string {
+	groups := groupsEntry
+	if p := h.parties[s.Provider]; p != nil {
+		groups = p.groups
+	}
+	return strings.ReplaceAll(strings.Join(s.Claims.Largest(3), ", "), groupsEntry, groups)
+}

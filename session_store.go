@@ -1,0 +1,129 @@
+package oidcrp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
+)
+
+// sessionStore is a store that sites of one configuration use, with what
+// belongs to it. Sites that say the same of their store share it.
+type sessionStore struct {
+	store.Store
+	// on is the storage that the store is on, nil for any other store.
+	on *shared
+	// facts are in the store itself, nil for a store on a storage.
+	facts   *session.RecordFacts
+	renewer *session.Renewer
+}
+
+// sessionStore returns the store of a site's configuration.
+func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
+	if s := a.stores[string(raw)]; s != nil {
+		return s, nil
+	}
+	module, err := a.ctx.LoadModule(&SessionConfig{StoreRaw: raw}, "StoreRaw")
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	kind, ok := module.(store.Store)
+	if !ok {
+		return nil, fmt.Errorf("store: %T is not a session store", module)
+	}
+	s := &sessionStore{Store: kind}
+	if on, ok := kind.(store.OnStorage); ok {
+		if s.on, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(on.Storage(), a.clock.Now) }); err != nil {
+			return nil, err
+		}
+		s.renewer = s.on.renewer
+	} else {
+		s.facts = session.NewRecordFacts(kind)
+		renewals := &renewalStorage{store: kind, now: a.clock.Now, locked: make(map[string]func())}
+		s.renewer = session.NewRenewer(func() session.LockStorage { return renewals }, a.clock.Now)
+	}
+	if a.stores == nil {
+		a.stores = make(map[string]*sessionStore)
+	}
+	a.stores[string(raw)] = s
+	return s, nil
+}
+
+// renewalStorage lets nodes tell each other of renewals in a session store.
+// There is nothing to sweep: records expire.
+type renewalStorage struct {
+	store store.Store
+	now   func() time.Time
+
+	mu     sync.Mutex
+	locked map[string]func()
+}
+
+// renewalExpires is how long a renewal is in a store: longer than anybody asks
+// for it, by any clock.
+const renewalExpires = 3 * time.Minute
+
+// recordKey makes a record's key of a storage's.
+func recordKey(key string) string { return strings.TrimPrefix(key, "oidc_rp/") }
+
+func (s *renewalStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	records, err := s.store.Reload(ctx, recordKey(key))
+	if err != nil {
+		return nil, err
+	}
+	if len(records) != 1 || records[0] == nil {
+		return nil, fs.ErrNotExist
+	}
+	return records[0], nil
+}
+
+func (s *renewalStorage) Store(ctx context.Context, key string, value []byte) error {
+	return s.store.Save(ctx, recordKey(key), value, s.now().Add(renewalExpires))
+}
+
+func (s *renewalStorage) Delete(ctx context.Context, key string) error {
+	return s.store.Delete(ctx, recordKey(key))
+}
+
+func (s *renewalStorage) List(context.Context, string, bool) ([]string, error) {
+	return nil, fs.ErrNotExist
+}
+
+func (s *renewalStorage) Lock(ctx context.Context, name string) error {
+	unlock, err := s.store.Lock(ctx, recordKey(name))
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.locked[name] = unlock // nobody else has this lock
+	return nil
+}
+
+var errNotLocked = errors.New("it is not locked")
+
+func (s *renewalStorage) Unlock(_ context.Context, name string) error {
+	s.mu.Lock()
+	unlock := s.locked[name]
+	delete(s.locked, name)
+	s.mu.Unlock()
+	if unlock == nil {
+		return errNotLocked
+	}
+	unlock()
+	return nil
+}
+
+var (
+	_ session.LockStorage = (*renewalStorage)(nil)
+	_ session.LockStorage = certmagic.Storage(nil)
+)

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"sync"
+)
+
+// Locks are those of one process, for stores that have no others, and for those
+// whose locks among nodes are dear to wait for. The zero value is ready.
+type Locks struct {
+	mu    sync.Mutex
+	turns map[string]*turn
+}
+
+// turn is a lock that somebody holds or waits for.
+type turn struct {
+	held  chan struct{}
+	users int
+}
+
+// Lock waits for the lock of a name until ctx ends.
+func (l *Locks) Lock(ctx context.Context, name string) (unlock func(), err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	t := l.join(name)
+	select {
+	case t.held <- struct{}{}:
+		return sync.OnceFunc(func() {
+			<-t.held
+			l.leave(name, t)
+		}), nil
+	case <-ctx.Done():
+		l.leave(name, t)
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (l *Locks) join(name string) *turn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t, ok := l.turns[name]
+	if !ok {
+		t = &turn{held: make(chan struct{}, 1)}
+		if l.turns == nil {
+			l.turns = make(map[string]*turn)
+		}
+		l.turns[name] = t
+	}
+	t.users++
+	return t
+}
+
+func (l *Locks) leave(name string, t *turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t.users--; t.users == 0 {
+		delete(l.turns, name)
+	}
+}

@@ -1,0 +1,213 @@
+// Package memory keeps sessions in the memory of the process. They survive
+// reloads of the configuration, but no restart, and other nodes do not have
+// them.
+package memory
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
+)
+
+const (
+	shardCount = 64
+	sweepEvery = time.Minute
+	tellEvery  = time.Minute
+	// defaultMax is some 1 GB of usual sessions.
+	defaultMax = 1_000_000
+)
+
+// memory is what all sites of a process share.
+type memory struct {
+	now    func() time.Time
+	seed   maphash.Seed
+	shards [shardCount]shard
+	locks  store.Locks
+
+	count  atomic.Int64 // of records
+	max    atomic.Int64
+	told   atomic.Int64 // when it was logged last that records were dropped, or 0
+	logger atomic.Pointer[zap.Logger]
+
+	mu      sync.Mutex
+	demands map[*Memory]int // the most records that each configuration asks for
+	begun   sync.Once
+	ended   chan struct{}
+}
+
+func newMemory(now func() time.Time) *memory {
+	m := &memory{now: now, seed: maphash.MakeSeed(), demands: make(map[*Memory]int), ended: make(chan struct{})}
+	for i := range m.shards {
+		m.shards[i].records = make(map[string]*record)
+	}
+	m.max.Store(defaultMax)
+	return m
+}
+
+// attach takes what a configuration asks for. The most that any asks for is the
+// bound, so that one which is only tried out drops nothing.
+func (m *memory) attach(c *Memory) {
+	m.logger.Store(c.logger)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.demands[c] = c.MaxRecords
+	m.demand()
+}
+
+// detach leaves the bound when the last configuration has ended: its requests
+// have not.
+func (m *memory) detach(c *Memory) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.demands, c)
+	m.demand()
+}
+
+func (m *memory) demand() {
+	most := 0
+	for _, records := range m.demands {
+		most = max(most, records)
+	}
+	if most > 0 {
+		m.max.Store(int64(most))
+	}
+}
+
+// Destruct ends the sweeping. What requests are under way still save is
+// forgotten with them.
+func (m *memory) Destruct() error {
+	close(m.ended)
+	return nil
+}
+
+func (m *memory) shard(key string) *shard {
+	return &m.shards[maphash.String(m.seed, key)%shardCount]
+}
+
+func (m *memory) load(ctx context.Context, keys []string) ([][]byte, error) {
+	if ctx.Err() != nil {
+		return nil, failed("load", ctx)
+	}
+	now := m.now().UnixMilli()
+	records := make([][]byte, len(keys))
+	for i, key := range keys {
+		records[i] = m.shard(key).get(key, now)
+	}
+	return records, nil
+}
+
+func (m *memory) save(ctx context.Context, key string, bytes []byte, expires time.Time) error {
+	if ctx.Err() != nil {
+		return failed("save", ctx)
+	}
+	m.set(key, bytes, expires, nil)
+	return nil
+}
+
+func (m *memory) replace(ctx context.Context, key string, old, record []byte, expires time.Time) (bool, error) {
+	if ctx.Err() != nil {
+		return false, failed("replace", ctx)
+	}
+	return m.set(key, record, expires, func(had []byte) bool { return had != nil && bytes.Equal(had, old) }), nil
+}
+
+// set puts a record in its place if what is there is acceptable, and drops
+// others when there are too many.
+func (m *memory) set(key string, data []byte, expires time.Time, accept func(had []byte) bool) bool {
+	m.begun.Do(func() { go m.sweepOften() })
+	now := m.now().UnixMilli()
+	data = bytes.Clone(data)
+	s := m.shard(key)
+	s.mu.Lock()
+	if accept != nil && !accept(s.living(key, now)) {
+		s.mu.Unlock()
+		return false
+	}
+	before := len(s.records)
+	if end := expires.UnixMilli(); end > now {
+		s.put(key, data, end)
+	} else {
+		s.remove(key)
+	}
+	m.count.Add(int64(len(s.records) - before))
+	s.mu.Unlock()
+	m.shrink(now)
+	return true
+}
+
+func (m *memory) delete(ctx context.Context, keys []string) error {
+	if ctx.Err() != nil {
+		return failed("delete", ctx)
+	}
+	for _, key := range keys {
+		s := m.shard(key)
+		s.mu.Lock()
+		before := len(s.records)
+		s.remove(key)
+		m.count.Add(int64(len(s.records) - before))
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// shrink drops the records that expire first while there are too many.
+func (m *memory) shrink(now int64) {
+	for m.count.Load() > m.max.Load() {
+		var first *shard
+		var end int64
+		for i := range m.shards {
+			if e, ok := m.shards[i].firstEnd(); ok && (first == nil || e < end) {
+				first, end = &m.shards[i], e
+			}
+		}
+		if first == nil || !first.dropFirst(&m.count) {
+			continue // somebody else has
+		}
+		if end > now {
+			m.tell(now)
+		}
+	}
+}
+
+// tell says now and then that there is too little room.
+func (m *memory) tell(now int64) {
+	last := m.told.Load()
+	if last != 0 && now-last < tellEvery.Milliseconds() && now >= last || !m.told.CompareAndSwap(last, now) {
+		return
+	}
+	m.logger.Load().Warn("the memory for sessions is full: those that expire first are dropped", zap.Int64("max_records", m.max.Load()))
+}
+
+// sweepOften drops what has expired, until the last configuration has ended.
+func (m *memory) sweepOften() {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-m.ended:
+			return
+		case <-ticker.C:
+			m.sweep()
+		}
+	}
+}
+
+func (m *memory) sweep() {
+	now := m.now().UnixMilli()
+	for i := range m.shards {
+		m.shards[i].sweep(now, &m.count)
+	}
+	m.shrink(now)
+}
+
+func failed(what string, ctx context.Context) error {
+	return fmt.Errorf("session store memory: %s: %w", what, context.Cause(ctx))
+}

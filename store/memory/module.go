@@ -1,0 +1,146 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
+)
+
+func init() { caddy.RegisterModule(Memory{}) }
+
+// Memory keeps sessions in the memory of this process, shared by all sites that
+// say so. They survive reloads of the configuration, but no restart, and other
+// nodes do not have them.
+type Memory struct {
+	// How many records are kept at most: one for each session, and a small one
+	// for each logout. Beyond it those that expire first go. A usual session
+	// takes about 1 KB. Sites share the memory, and the largest number counts.
+	// Default: `1000000`.
+	MaxRecords int `json:"max_records,omitempty"`
+
+	logger  *zap.Logger
+	memory  *memory
+	release func() error
+}
+
+// CaddyModule returns the module's registration.
+func (Memory) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: store.Namespace + ".memory", New: func() caddy.Module { return new(Memory) }}
+}
+
+// memories holds the one memory while a configuration uses it.
+var memories = caddy.NewUsagePool()
+
+const theMemory = "memory"
+
+// Provision takes part in the memory.
+func (m *Memory) Provision(ctx caddy.Context) error {
+	if m.MaxRecords < 0 {
+		return fmt.Errorf("max_records: %d is less than 1", m.MaxRecords)
+	}
+	if m.MaxRecords == 0 {
+		m.MaxRecords = defaultMax
+	}
+	m.logger = ctx.Logger()
+	value, _, err := memories.LoadOrNew(theMemory, func() (caddy.Destructor, error) { return newMemory(time.Now), nil })
+	if err != nil {
+		return err
+	}
+	m.memory = value.(*memory)
+	m.memory.attach(m)
+	m.release = func() error {
+		m.memory.detach(m)
+		_, err := memories.Delete(theMemory)
+		return err
+	}
+	return nil
+}
+
+// Cleanup gives back what Provision took. Requests that are under way go on.
+func (m *Memory) Cleanup() error {
+	if m.release == nil {
+		return nil
+	}
+	release := m.release
+	m.release = nil
+	return release()
+}
+
+// UnmarshalCaddyfile reads the options. Syntax:
+//
+//	store memory {
+//		max_records <number>
+//	}
+func (m *Memory) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the store's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "max_records" {
+			return d.Errf("unrecognized option '%s' of memory", d.Val())
+		}
+		if m.MaxRecords != 0 {
+			return d.Err("max_records is there twice")
+		}
+		args := d.RemainingArgs()
+		if len(args) != 1 {
+			return d.Errf("max_records takes one argument, not %d", len(args))
+		}
+		number, err := strconv.Atoi(args[0])
+		if err != nil || number < 1 {
+			return d.Errf("max_records: '%s' is no number from 1 on", args[0])
+		}
+		m.MaxRecords = number
+	}
+	return nil
+}
+
+// Load returns records; one map lookup each.
+func (m *Memory) Load(ctx context.Context, keys ...string) ([][]byte, error) {
+	return m.memory.load(ctx, keys)
+}
+
+// Reload is Load: there are no copies.
+func (m *Memory) Reload(ctx context.Context, keys ...string) ([][]byte, error) {
+	return m.memory.load(ctx, keys)
+}
+
+// Save keeps a record.
+func (m *Memory) Save(ctx context.Context, key string, record []byte, expires time.Time) error {
+	return m.memory.save(ctx, key, record, expires)
+}
+
+// Replace keeps a record in the place of the old one.
+func (m *Memory) Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (bool, error) {
+	return m.memory.replace(ctx, key, old, record, expires)
+}
+
+// Delete removes records.
+func (m *Memory) Delete(ctx context.Context, keys ...string) error {
+	return m.memory.delete(ctx, keys)
+}
+
+// Lock waits for a lock of this process.
+func (m *Memory) Lock(ctx context.Context, name string) (func(), error) {
+	unlock, err := m.memory.locks.Lock(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("session store memory: lock: %w", err)
+	}
+	return unlock, nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*Memory)(nil)
+	_ caddy.CleanerUpper    = (*Memory)(nil)
+	_ caddyfile.Unmarshaler = (*Memory)(nil)
+	_ store.Store           = (*Memory)(nil)
+)

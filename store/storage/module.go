@@ -1,0 +1,211 @@
+// Package storage keeps sessions in one of Caddy's storages, which all nodes
+// share that have it configured.
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
+)
+
+func init() { caddy.RegisterModule(Storage{}) }
+
+const defaultTimeout = 5 * time.Second
+
+// Storage keeps sessions in one of Caddy's storages: in files by default, and
+// shared by all nodes that have the same one configured. They survive restarts.
+// A busy session costs one look for each node and two seconds; changes by other
+// nodes are seen within as long.
+type Storage struct {
+	// Where sessions are kept. Default: the storage that is configured for all
+	// of Caddy.
+	StorageRaw json.RawMessage `json:"storage,omitempty" caddy:"namespace=caddy.storage inline_key=module"`
+
+	// How long the storage may take for an answer. Default: `5s`.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	logger  *zap.Logger
+	storage certmagic.Storage
+	node    *node
+	release func() error
+}
+
+// CaddyModule returns the module's registration.
+func (Storage) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: store.Namespace + ".storage", New: func() caddy.Module { return new(Storage) }}
+}
+
+// nodes holds what is known of each storage while a configuration uses it.
+var nodes = caddy.NewUsagePool()
+
+// Provision finds the storage, and touches it not yet.
+func (s *Storage) Provision(ctx caddy.Context) error {
+	if s.Timeout < 0 {
+		return fmt.Errorf("timeout: %v is less than nothing", time.Duration(s.Timeout))
+	}
+	if s.Timeout == 0 {
+		s.Timeout = caddy.Duration(defaultTimeout)
+	}
+	s.logger = ctx.Logger()
+	if s.StorageRaw == nil {
+		s.storage = ctx.Storage()
+	} else {
+		module, err := ctx.LoadModule(s, "StorageRaw")
+		if err != nil {
+			return fmt.Errorf("load the storage: %w", err)
+		}
+		if s.storage, err = module.(caddy.StorageConverter).CertMagicStorage(); err != nil {
+			return fmt.Errorf("create the storage: %w", err)
+		}
+	}
+	return s.join(time.Now)
+}
+
+// join takes part in what is known of the storage.
+func (s *Storage) join(now func() time.Time) error {
+	key := fingerprint(s.storage)
+	value, _, err := nodes.LoadOrNew(key, func() (caddy.Destructor, error) { return newNode(now), nil })
+	if err != nil {
+		return err
+	}
+	s.node = value.(*node)
+	s.node.attach(s)
+	s.release = func() error {
+		s.node.detach(s)
+		_, err := nodes.Delete(key)
+		return err
+	}
+	return nil
+}
+
+// fingerprint names a storage by its kind and configuration.
+func fingerprint(storage certmagic.Storage) string {
+	config, err := json.Marshal(storage)
+	if err != nil {
+		config = fmt.Appendf(nil, "%p", storage) // shared with nobody else
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%T %s", storage, config))
+	return hex.EncodeToString(sum[:])
+}
+
+// Cleanup gives back what Provision took. Requests that are under way go on.
+func (s *Storage) Cleanup() error {
+	if s.release == nil {
+		return nil
+	}
+	release := s.release
+	s.release = nil
+	return release()
+}
+
+// UnmarshalCaddyfile reads the options. Syntax:
+//
+//	store storage {
+//		<storage module> ...
+//		timeout <duration>
+//	}
+func (s *Storage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the store's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		parse := s.parseStorage
+		if d.Val() == "timeout" {
+			parse = s.parseTimeout
+		}
+		if err := parse(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Storage) parseTimeout(d *caddyfile.Dispenser) error {
+	if s.Timeout != 0 {
+		return d.Err("timeout is there twice")
+	}
+	args := d.RemainingArgs()
+	if len(args) != 1 {
+		return d.Errf("timeout takes one argument, not %d", len(args))
+	}
+	timeout, err := caddy.ParseDuration(args[0])
+	if err != nil || timeout <= 0 {
+		return d.Errf("timeout: '%s' is no duration, like 2s", args[0])
+	}
+	s.Timeout = caddy.Duration(timeout)
+	return nil
+}
+
+func (s *Storage) parseStorage(d *caddyfile.Dispenser) error {
+	name := d.Val()
+	if s.StorageRaw != nil {
+		return d.Errf("%s: there is a storage already", name)
+	}
+	id := "caddy.storage." + name
+	if _, err := caddy.GetModule(id); err != nil {
+		return d.Errf("unrecognized option '%s' of storage, and no storage module either", name)
+	}
+	module, err := caddyfile.UnmarshalModule(d, id)
+	if err != nil {
+		return err
+	}
+	if _, ok := module.(caddy.StorageConverter); !ok {
+		return d.Errf("%s is no storage", name)
+	}
+	s.StorageRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
+	return nil
+}
+
+// Storage is where the sessions are kept.
+func (s *Storage) Storage() certmagic.Storage { return s.storage }
+
+// Load returns records, from a copy that is at most two seconds old.
+func (s *Storage) Load(ctx context.Context, keys ...string) ([][]byte, error) {
+	return s.node.load(ctx, keys)
+}
+
+// Reload returns records as the storage has them.
+func (s *Storage) Reload(ctx context.Context, keys ...string) ([][]byte, error) {
+	return s.node.reload(ctx, keys)
+}
+
+// Save keeps a record.
+func (s *Storage) Save(ctx context.Context, key string, record []byte, expires time.Time) error {
+	return s.node.save(ctx, key, record, expires)
+}
+
+// Replace keeps a record in the place of the old one.
+func (s *Storage) Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (bool, error) {
+	return s.node.replace(ctx, key, old, record, expires)
+}
+
+// Delete removes records.
+func (s *Storage) Delete(ctx context.Context, keys ...string) error {
+	return s.node.delete(ctx, keys)
+}
+
+// Lock waits for a lock of the storage.
+func (s *Storage) Lock(ctx context.Context, name string) (func(), error) {
+	return s.node.lock(ctx, name)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*Storage)(nil)
+	_ caddy.CleanerUpper    = (*Storage)(nil)
+	_ caddyfile.Unmarshaler = (*Storage)(nil)
+	_ store.Store           = (*Storage)(nil)
+	_ store.OnStorage       = (*Storage)(nil)
+)

@@ -1,0 +1,168 @@
+package storage
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
+	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
+)
+
+func TestCaddyfile(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, input, want string }{
+		{"alone", "storage", `{}`},
+		{"an empty block", "storage {\n}", `{}`},
+		{"a timeout", "storage {\n timeout 2s\n}", `{"timeout":2000000000}`},
+		{"another storage", "storage {\n file_system /srv/sessions\n}", `{"storage":{"module":"file_system","root":"/srv/sessions"}}`},
+		{
+			"another storage with a block", "storage {\n file_system {\n root /srv/sessions\n }\n timeout 1m\n}",
+			`{"storage":{"module":"file_system","root":"/srv/sessions"},"timeout":60000000000}`,
+		},
+		{"an argument", "storage file_system /srv/sessions", "wrong argument count"},
+		{"an unknown word", "storage {\n timeot 2s\n}", "unrecognized option 'timeot' of storage, and no storage module either"},
+		{"two storages", "storage {\n file_system /a\n file_system /b\n}", "file_system: there is a storage already"},
+		{"a storage that refuses", "storage {\n file_system\n}", "missing root path"},
+		{"twice", "storage {\n timeout 2s\n timeout 2s\n}", "Testfile:3"},
+		{"no duration", "storage {\n timeout soon\n}", "'soon' is no duration"},
+		{"no time", "storage {\n timeout 0s\n}", "'0s' is no duration"},
+		{"nothing", "storage {\n timeout\n}", "timeout takes one argument, not 0"},
+		{"too much", "storage {\n timeout 2s 3s\n}", "timeout takes one argument, not 2"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := new(Storage)
+			err := s.UnmarshalCaddyfile(caddyfile.NewTestDispenser(test.input))
+			got, _ := json.Marshal(s)
+			if err != nil {
+				got = []byte(err.Error())
+			}
+			if string(got) != test.want && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// TestCaddyfileInSession has the options where they are in a configuration.
+func TestCaddyfileInSession(t *testing.T) {
+	t.Parallel()
+	d := caddyfile.NewTestDispenser("session {\n store storage {\n file_system /a\n timeout 2s\n }\n lifetime 1h\n}")
+	for range 4 { // to the name of the store
+		d.Next()
+	}
+	module, err := caddyfile.UnmarshalModule(d, "oidc_rp.session_stores."+d.Val())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := json.Marshal(module)
+	if want := `{"storage":{"module":"file_system","root":"/a"},"timeout":2000000000}`; string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if d.Next(); d.Val() != "lifetime" {
+		t.Errorf("the next word is %s", d.Val())
+	}
+}
+
+// provision loads the module into a configuration whose own storage is in a
+// folder.
+func provision(t *testing.T, folder, config string) (*Storage, error) {
+	t.Helper()
+	storage, _ := json.Marshal(map[string]string{"module": "file_system", "root": folder})
+	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}, StorageRaw: storage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := ctx.LoadModuleByID("oidc_rp.session_stores.storage", json.RawMessage(config))
+	if err != nil {
+		return nil, err
+	}
+	return module.(*Storage), nil
+}
+
+func mustProvision(t *testing.T, folder, config string) *Storage {
+	t.Helper()
+	s, err := provision(t, folder, config)
+	if err != nil {
+		t.Fatalf("provision: %v", err)
+	}
+	return s
+}
+
+func cleanup(t *testing.T, s *Storage) {
+	t.Helper()
+	if err := s.Cleanup(); err != nil {
+		t.Errorf("Cleanup: %v", err)
+	}
+}
+
+func references(s *Storage) int {
+	n, _ := nodes.References(fingerprint(s.storage))
+	return n
+}
+
+// TestReloads is not parallel to others that change what Caddy's default
+// storage is.
+func TestReloads(t *testing.T) {
+	folder, elsewhere := t.TempDir(), t.TempDir()
+	another := fmt.Sprintf(`{"storage": {"module": "file_system", "root": %q}, "timeout": "1s"}`, elsewhere)
+
+	first, second := mustProvision(t, folder, `{}`), mustProvision(t, folder, another)
+	for _, dir := range []string{folder, elsewhere} {
+		if entries, _ := os.ReadDir(dir); len(entries) > 0 {
+			t.Errorf("Provision has written to the storage")
+		}
+	}
+	if first.node == second.node {
+		t.Error("two storages share what is known of them")
+	}
+	if got := first.Storage().(*certmagic.FileStorage).Path; got != folder {
+		t.Errorf("the storage is at %s, want Caddy's", got)
+	}
+	if got := second.Storage().(*certmagic.FileStorage).Path; got != elsewhere {
+		t.Errorf("the storage is at %s, want its own", got)
+	}
+	save(t, first, "k", "of the first", time.Hour)
+	save(t, second, "k", "of the second", time.Hour)
+	if entries, _ := os.ReadDir(elsewhere + "/oidc_rp/sessions"); len(entries) != 1 {
+		t.Errorf("%d folders for one record", len(entries))
+	}
+
+	next := mustProvision(t, folder, `{"timeout": "2s"}`)
+	if next.node != first.node {
+		t.Error("a reload has forgotten what is known of the storage")
+	}
+	for _, config := range []string{`{"timeout": "-1s"}`, `{"storage": {"module": "nowhere"}}`, `{"storage": {}}`} {
+		if _, err := provision(t, folder, config); err == nil {
+			t.Errorf("%s was accepted", config)
+		}
+	}
+	cleanup(t, first)
+	cleanup(t, new(Storage)) // was never provisioned
+	cleanup(t, first)        // and twice
+	if n := references(next); n != 1 {
+		t.Errorf("%d references for one configuration", n)
+	}
+	if next.node.ended.Err() != nil {
+		t.Error("the sweeping has ended with a configuration that is not the last")
+	}
+	cleanup(t, next)
+	cleanup(t, second)
+	for _, s := range []*Storage{next, second} {
+		if n := references(s); n != 0 || s.node.ended.Err() == nil {
+			t.Errorf("%d references after the last configuration has ended, or its sweeping has not", n)
+		}
+	}
+	if got := load(t, first, "k") + ", " + load(t, second, "k"); got != "of the first, of the second" {
+		t.Errorf("requests under way find %s", got)
+	}
+	var _ store.OnStorage = first
+}
