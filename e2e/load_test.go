@@ -53,19 +53,31 @@ func few[T any](short, full T) T {
 	return short
 }
 
-// Where a site under load keeps its sessions: lines of the session block, and
-// of the global options. Every load is run with each.
-var sessionBlocks = []struct {
+// A place is where a site under load keeps its sessions: lines of the session
+// block, and of the global options.
+type place struct {
 	name, session, global string
-	kept                  int64 // bytes that a session takes of Caddy's memory
-}{
-	{name: "cookie"},
+	kept                  int64 // bytes that a session takes of Caddy's memory, as it may
+}
+
+// places are those that every load is run with. In the short form it is the
+// first one.
+func places() []place {
+	all := []place{
+		{name: "cookie", kept: 1536}, // opened sessions are remembered
+		{name: "memory", session: "store memory", kept: 2 << 10},
+		{name: "storage", session: "store storage", kept: 5 << 9},
+	}
+	if long {
+		return all
+	}
+	return all[:1]
 }
 
 // eachStore runs a load once for each place where sessions are kept, one after
 // the other and with no other test beside it.
 func eachStore(t *testing.T, load func(t *testing.T, w *world, s site)) {
-	for _, block := range sessionBlocks {
+	for _, block := range places() {
 		t.Run(block.name, func(t *testing.T) {
 			w := newWorld(t, zitadel, site{})
 			w.caddy.level, w.kept = "WARN", block.kept
