@@ -230,6 +230,7 @@ type Handler struct {
 	base            *address.Origin
 	returnTo        []address.Origin
 	identityHeaders []string
+	told            []toldHeader
 	neededClaims    []string
 	sites           *siteCache
 	outageTold      *atomic.Int64 // when an outage was logged last

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,9 +61,6 @@ func eachKind(t *testing.T, journey func(t *testing.T, kind clusterKind)) {
 		})
 	}
 }
-
-// long says whether journeys may take their time.
-func long() bool { return os.Getenv("E2E_LONG") == "1" }
 
 // newCluster reserves the ports; start starts everything. The provider's
 // environment may be added to in between.

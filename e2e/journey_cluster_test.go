@@ -135,14 +135,14 @@ func (c *cluster) revocationsReachAllNodes() {
 // nobody notices.
 func (c *cluster) aNodeDiesUnderLoad(people []person) {
 	c.t.Helper()
-	l := newLoad(c.world, people, 20*time.Millisecond)
+	l := newRush(c.world, people, 20*time.Millisecond)
 	l.goOn(200)
 	for _, n := range c.nodes {
 		n.kill()
 		l.goOn(500)
 		n.start(c.configOf(n, c.kind.store))
 		l.goOn(200)
-		if !long() {
+		if !long {
 			break
 		}
 	}
@@ -155,7 +155,7 @@ func (c *cluster) aNodeDiesUnderLoad(people []person) {
 func (c *cluster) secretsRotateUnderLoad(people []person) {
 	c.t.Helper()
 	before := people[0].cookieHeader()
-	l := newLoad(c.world, people, 20*time.Millisecond)
+	l := newRush(c.world, people, 20*time.Millisecond)
 	for _, secrets := range []string{
 		firstSecret + " " + secondSecret,
 		secondSecret + " " + firstSecret,
@@ -183,7 +183,7 @@ func (c *cluster) secretsRotateUnderLoad(people []person) {
 // the login either, and all are back when it is.
 func (c *cluster) redisRestartsUnderLoad(people []person) {
 	c.t.Helper()
-	l := newLoad(c.world, people, 20*time.Millisecond)
+	l := newRush(c.world, people, 20*time.Millisecond)
 	l.goOn(200)
 	c.redis.stop()
 	time.Sleep(500 * time.Millisecond)
@@ -233,11 +233,7 @@ func TestThreeNodesRefreshOnce(t *testing.T) {
 		c := newCluster(t, kind, site{options: "scopes openid profile email offline_access\nupstream {\naccess_token\n}"})
 		c.op.env = []string{fmt.Sprintf("AT_TTL=%d", int(life.Seconds()))}
 		c.start()
-		rounds := 1
-		if long() {
-			rounds = 5
-		}
-		c.refreshesOnce(life, rounds)
+		c.refreshesOnce(life, few(1, 5))
 	})
 }
 
@@ -278,7 +274,7 @@ func (c *cluster) refreshesOnce(life time.Duration, rounds int) {
 // The keys of a storage that all nodes share, under load: a new one seals when
 // all have read it, three minutes after it was made.
 func TestTheStoragesKeysRotateUnderLoad(t *testing.T) {
-	if !long() {
+	if !long {
 		t.Skip("takes four minutes: E2E_LONG=1")
 	}
 	eachKind(t, func(t *testing.T, kind clusterKind) {
@@ -288,7 +284,7 @@ func TestTheStoragesKeysRotateUnderLoad(t *testing.T) {
 		c := startCluster(t, kind, site{})
 		people := c.loginsEndOnOtherNodes(20)
 		before := people[0].cookieHeader()
-		l := newLoad(c.world, people, 100*time.Millisecond)
+		l := newRush(c.world, people, 100*time.Millisecond)
 		l.goOn(100)
 		type rings struct {
 			Rings []struct {

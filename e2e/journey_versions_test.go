@@ -29,7 +29,7 @@ var takeEarlier = sync.OnceValue(func() error {
 func TestAnEarlierVersionServesBesideThisOne(t *testing.T) {
 	t.Parallel()
 	if err := takeEarlier(); err != nil {
-		if long() {
+		if long {
 			t.Fatalf("the earlier version is not there: %v", err)
 		}
 		t.Skipf("nothing was shown of two versions side by side, since this clone does not have the earlier one: %v", err)

@@ -1,137 +1,111 @@
 package e2e
 
 import (
-	"crypto/tls"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"net/http"
+	"os"
 	"sync"
 	"testing"
-	"time"
 )
 
-// A load is the page loads of many people who are signed in, one after the
-// other for each of them, until it is stopped. What comes as it should is
-// counted, all else is written down.
-type load struct {
-	t    testing.TB
-	stop chan struct{}
-	all  sync.WaitGroup
-
-	mu      sync.Mutex
-	good    int
-	nodes   map[string]int // who answered
-	slowest time.Duration
-	odd     []oddity
-}
-
-// An oddity is an answer that a signed-in person should not get.
-type oddity struct {
-	at   time.Time
-	what string
-}
-
-// person is a browser with what it is signed in as.
-type person struct {
-	*browser
-	user string
-}
-
-// newLoad begins the page loads. Each person pauses between two.
-func newLoad(w *world, people []person, pause time.Duration) *load {
-	l := &load{t: w.t, stop: make(chan struct{}), nodes: map[string]int{}}
-	transport := &http.Transport{
-		MaxIdleConnsPerHost: len(people), TLSClientConfig: &tls.Config{RootCAs: w.roots()},
-		DialContext: people[0].http.Transport.(*http.Transport).DialContext,
-	}
-	for _, p := range people {
-		client := &http.Client{Transport: transport, Jar: p.jar, Timeout: 30 * time.Second, CheckRedirect: p.http.CheckRedirect}
-		l.all.Go(func() {
-			for {
-				select {
-				case <-l.stop:
-					return
-				case <-time.After(pause):
+// each does something for every number below n, so many at a time, and fails
+// with the first few errors.
+func each(t testing.TB, n, atOnce int, do func(i int) error) {
+	t.Helper()
+	next := make(chan int)
+	errs := make(chan error, n)
+	var all sync.WaitGroup
+	for range atOnce {
+		all.Go(func() {
+			for i := range next {
+				if err := do(i); err != nil {
+					errs <- fmt.Errorf("number %d: %w", i, err)
 				}
-				l.visit(client, w.base+"/loaded", p.user)
 			}
 		})
 	}
-	w.t.Cleanup(func() {
-		l.end()
-		transport.CloseIdleConnections()
-	})
-	return l
-}
-
-func (l *load) visit(client *http.Client, address, user string) {
-	r, err := http.NewRequest(http.MethodGet, address, nil)
-	if err != nil {
-		panic(err)
+	for i := range n {
+		next <- i
 	}
-	pageLoad(r, "none", nil)
-	begun := time.Now()
-	answer, err := client.Do(r)
-	var what string
-	if err != nil {
-		what = "no answer"
-	} else {
-		defer answer.Body.Close()
-		var s seen
-		text, _ := io.ReadAll(answer.Body)
-		switch {
-		case answer.StatusCode != http.StatusOK:
-			what = fmt.Sprint(answer.StatusCode)
-		case json.Unmarshal(text, &s) != nil || s.Headers.Get("X-User") != user:
-			what = "another user"
+	close(next)
+	all.Wait()
+	close(errs)
+	var first []error
+	failed := len(errs)
+	for err := range errs {
+		if len(first) < 5 {
+			first = append(first, err)
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if what != "" {
-		l.odd = append(l.odd, oddity{begun, what})
-		return
+	if failed > 0 {
+		t.Fatalf("%d of %d failed, the first: %v", failed, n, errors.Join(first...))
 	}
-	l.good++
-	l.nodes[answer.Header.Get("X-Node")]++
-	l.slowest = max(l.slowest, time.Since(begun))
 }
 
-// count is how many came as they should until now.
-func (l *load) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.good
+// long says that the tests are to take their time, as run-all lets them.
+var long = os.Getenv("E2E_LONG") == "1"
+
+// few is the first figure, in the long form the other one.
+func few[T any](short, full T) T {
+	if long {
+		return full
+	}
+	return short
 }
 
-// goOn waits until so many more have come as they should.
-func (l *load) goOn(more int) {
-	l.t.Helper()
-	until := l.count() + more
-	eventually(l.t, 30*time.Second, fmt.Sprintf("%d more requests are answered", more), func() bool { return l.count() >= until })
+// A place is where a site under load keeps its sessions: lines of the session
+// block, and of the global options.
+type place struct {
+	name, session, global string
+	kept                  int64 // bytes that a session takes of Caddy's memory, as it may
 }
 
-// end stops the load, and returns what came otherwise.
-func (l *load) end() []oddity {
-	select {
-	case <-l.stop:
-	default:
-		close(l.stop)
+// places are those that every load is run with. In the short form it is the
+// first one.
+func places() []place {
+	all := []place{
+		{name: "cookie", kept: 1536}, // opened sessions are remembered
+		{name: "memory", session: "store memory", kept: 2 << 10},
+		{name: "storage", session: "store storage", kept: 5 << 9},
 	}
-	l.all.Wait()
-	return l.odd
+	if long {
+		return all
+	}
+	return all[:1]
 }
 
-// endsWell fails when anybody got anything but the page.
-func (l *load) endsWell() {
-	l.t.Helper()
-	odd := map[string]int{}
-	for _, o := range l.end() {
-		odd[o.what]++
+// eachStore runs a load once for each place where sessions are kept, one after
+// the other and with no other test beside it.
+func eachStore(t *testing.T, load func(t *testing.T, w *world, s site)) {
+	for _, block := range places() {
+		t.Run(block.name, func(t *testing.T) {
+			w := newWorld(t, zitadel, site{})
+			w.caddy.level, w.kept = "WARN", block.kept
+			w.op.start(t)
+			s := site{global: block.global}
+			if block.session != "" {
+				s.options = "session {\n" + block.session + "\n}"
+			}
+			load(t, w, s)
+		})
 	}
-	if len(odd) > 0 {
-		l.t.Errorf("of %d requests some got %v", l.good, odd)
+}
+
+// plainSite is a site for loads: public, but for /in/*, and answered by Caddy
+// itself, so that nothing is measured but Caddy and this plugin.
+func (w *world) plainSite(s site) string {
+	return w.caddy.caddyfile(s.global, fmt.Sprintf(`
+%s {
+	bind 127.0.0.1
+%s
+	oidc_rp public {
+		issuer %s
+		client_id rp
+		client_secret {env.OIDC_CLIENT_SECRET}
+		private /in/*
+%s
 	}
-	l.t.Logf("%d requests, by nodes %v, the slowest took %v", l.good, l.nodes, l.slowest.Round(time.Millisecond))
+	respond "user={http.auth.user.id}"
+}
+`, w.base, s.before, w.op.issuer, s.options))
 }

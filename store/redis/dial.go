@@ -63,6 +63,27 @@ func (s *sockets) drop(forever bool) {
 
 // dial connects to a server, or a Sentinel.
 func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
+	conn, err := l.open(ctx, address, dialer, config)
+	if err != nil {
+		return nil, err
+	}
+	// In a cluster replicas pass every question on to their master.
+	if !l.settings.Cluster && dialer.KeepAlive != sentinelPingEvery {
+		err = l.greet(conn)
+		if err == nil && l.settings.Master != "" {
+			err = l.confirm(ctx, address)
+		}
+		if err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	conn.SetDeadline(time.Time{})
+	return l.sockets.add(conn)
+}
+
+// open opens a connection, which has a deadline.
+func (l *link) open(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
 	conn, err := dialer.DialContext(ctx, l.settings.Network, address)
 	if err != nil {
 		return nil, err
@@ -72,27 +93,19 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		deadline = d
 	}
 	conn.SetDeadline(deadline)
-	if config != nil {
-		config = config.Clone()
-		if config.ServerName == "" {
-			config.ServerName, _, _ = net.SplitHostPort(address)
-		}
-		client := tls.Client(conn, config)
-		if err := client.HandshakeContext(ctx); err != nil {
-			conn.Close()
-			return nil, err
-		}
-		conn = client
+	if config == nil {
+		return conn, nil
 	}
-	// In a cluster replicas pass every question on to their master.
-	if !l.settings.Cluster && dialer.KeepAlive != sentinelPingEvery {
-		if err := l.greet(conn); err != nil {
-			conn.Close()
-			return nil, err
-		}
+	config = config.Clone()
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(address)
 	}
-	conn.SetDeadline(time.Time{})
-	return l.sockets.add(conn)
+	client := tls.Client(conn, config)
+	if err := client.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return client, nil
 }
 
 var (
@@ -104,14 +117,28 @@ var (
 // itself, and a server may have changed its role since: what a replica knows
 // may be old.
 func (l *link) greet(conn net.Conn) error {
-	words := []string{"HELLO", "2"}
-	if l.settings.Password != "" {
-		user := l.settings.Username
-		if user == "" {
-			user = "default"
-		}
-		words = append(words, "AUTH", user, l.settings.Password)
+	fields, err := askOn(conn, bufio.NewReader(conn), hello(l.settings.Username, l.settings.Password)...)
+	if err != nil {
+		return err
 	}
+	if role, given := field(fields, "role"); given && role != "master" {
+		return errReplica
+	}
+	return nil
+}
+
+func hello(user, password string) []string {
+	if password == "" {
+		return []string{"HELLO", "2"}
+	}
+	if user == "" {
+		user = "default"
+	}
+	return []string{"HELLO", "2", "AUTH", user, password}
+}
+
+// askOn sends a command and reads the answer.
+func askOn(conn net.Conn, r *bufio.Reader, words ...string) ([]string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%d\r\n", len(words))
 	for _, word := range words {
@@ -120,19 +147,21 @@ func (l *link) greet(conn net.Conn) error {
 	// A server that refuses the connection says why before it is asked, and
 	// hangs up: what it said is worth more than that writing failed.
 	_, writing := io.WriteString(conn, b.String())
-	fields, err := readReply(bufio.NewReader(conn), 0)
-	if err != nil {
-		if writing != nil {
-			err = writing
-		}
-		return err
+	fields, err := readReply(r, 0)
+	if refusal := refused(""); err != nil && writing != nil && !errors.As(err, &refusal) {
+		err = writing
 	}
+	return fields, err
+}
+
+// field returns a value of an answer that is pairs of names and values.
+func field(fields []string, name string) (value string, given bool) {
 	for i := 0; i+1 < len(fields); i += 2 {
-		if fields[i] == "role" && fields[i+1] != "master" {
-			return errReplica
+		if fields[i] == name {
+			return fields[i+1], true
 		}
 	}
-	return nil
+	return "", false
 }
 
 // refused is what a server answered instead.

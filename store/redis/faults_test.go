@@ -108,7 +108,7 @@ func TestHangs(t *testing.T) {
 		n.awaits(t, "a", "1", back)
 		time.Sleep(time.Duration(round) * pingEvery / 3)
 		server.Pause()
-		t.Logf("noticed after %v", n.fails(t, "a", bound+defaultTimeout+300*time.Millisecond))
+		t.Logf("noticed after %v", n.fails(t, "a", bound+defaultTimeout+700*time.Millisecond))
 		// From here on nobody waits in vain.
 		began := time.Now()
 		for range 10 {
@@ -142,7 +142,7 @@ func TestCopiesOfTheSilent(t *testing.T) {
 		}
 	}
 	t.Logf("the last copy was given out %v after the server fell silent", last)
-	if most := 2*pingEvery + defaultTimeout; last > most+200*time.Millisecond {
+	if most := 2*pingEvery + defaultTimeout; last > most+700*time.Millisecond { // the machine may be busy
 		t.Errorf("that is more than %v", most)
 	}
 }
@@ -252,10 +252,13 @@ func TestFailover(t *testing.T) {
 	n.loads(t, "a", "2")
 	n.toldOnce(t)
 
-	// The old one comes back as it was, until the Sentinels notice.
+	// The old one comes back, and takes itself for the master until a Sentinel
+	// tells it. Not even a Sentinel that has heard of nothing changes that.
 	group.Master.Restart()
+	late := open(t, behind(group))
 	for range 200 {
 		n.loads(t, "a", "2")
+		late.loads(t, "a", "2")
 		time.Sleep(10 * time.Millisecond)
 	}
 }

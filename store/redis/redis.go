@@ -11,7 +11,12 @@
 //	    +get +set +unlink +pttl +multi +exec +eval +evalsha
 //
 // In a cluster also +cluster|slots and +cluster|shards, behind Sentinels also
-// +role. With +info the log tells when the server may evict sessions.
+// +role. With +info the log tells when the server may evict sessions. A user
+// at the Sentinels needs
+//
+//	ACL SETUSER watcher on >password allchannels -@all +client|tracking +ping
+//	    +subscribe +unsubscribe +sentinel|sentinels +sentinel|master
+//	    +sentinel|get-master-addr-by-name
 //
 // # What is kept nearby, and for how long
 //

@@ -206,6 +206,28 @@ func TestRules(t *testing.T) {
 			}
 		})
 	}
+	t.Run("sentinels", func(t *testing.T) {
+		t.Parallel()
+		_, text, _ := strings.Cut(string(source), "ACL SETUSER watcher on >password ")
+		text, _, _ = strings.Cut(text, "\n//\n")
+		group := redistest.StartSentinels(t, "a-password", "another")
+		for _, s := range group.Sentinels {
+			s.Do(append([]string{"ACL", "SETUSER", "watcher", "on", ">secret"}, strings.Fields(strings.ReplaceAll(text, "//", ""))...)...)
+		}
+		group.Master.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">secret", "+info"}, append(rules, "+info", "+role")...)...)
+		config := behind(group)
+		config.Username, config.Password = "sessions", "secret"
+		config.Sentinel.Username, config.Sentinel.Password = "watcher", "secret"
+		n := open(t, config)
+		if err := n.useAll(t); err != nil {
+			t.Error(err)
+		}
+		for _, s := range append(group.Sentinels, group.Master) {
+			if log := s.Do("ACL", "LOG"); log != "" {
+				t.Errorf("something was refused: %s", log)
+			}
+		}
+	})
 	t.Run("another prefix", func(t *testing.T) {
 		t.Parallel()
 		_, n := serve(t, append(rules[:len(rules):len(rules)], "resetkeys", "~other:*")...)
