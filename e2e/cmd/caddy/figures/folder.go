@@ -70,7 +70,9 @@ func measureFolder(ctx context.Context, folder string, number int) error {
 		if err := poll("the look that reads these", 1); err != nil {
 			return err
 		}
-		tell("what a node remembers of each", "%.0f bytes", float64(heap()-memory)/float64(one.n))
+		if one.n >= 1000 { // fewer are lost among other things
+			tell("what a node remembers of each", "%.0f bytes", float64(heap()-memory)/float64(one.n))
+		}
 	}
 	err := poll(fmt.Sprintf("a look with %d logouts of this minute", number+200), 500)
 	runtime.KeepAlive(reader)

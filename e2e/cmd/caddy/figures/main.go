@@ -27,7 +27,7 @@ func main() {
 	if err := measureRedis(ctx, *url, *number); err != nil {
 		log.Fatal(err)
 	}
-	if err := measureFolder(ctx, *folder, *number); err != nil {
+	if err := measureFolder(ctx, *folder, min(*number, 20_000)); err != nil {
 		log.Fatal(err)
 	}
 }
