@@ -52,8 +52,7 @@ type keeper interface {
 // changes it, and what is made of it once is the same whoever makes it.
 type kept struct {
 	session session.Session
-	marks   session.Marks // which facts end it
-	stale   bool          // its cookie is to be sealed with a newer key
+	stale   bool // its cookie is to be sealed with a newer key
 
 	// Of a session in a store: what it is found with, the record that was read,
 	// and the keys to ask for to learn whether both still hold.
@@ -61,7 +60,8 @@ type kept struct {
 	record []byte
 	keys   []string
 
-	told   atomic.Pointer[[]string] // see lastingValues
+	marks  atomic.Pointer[session.Marks] // see marksOf
+	told   atomic.Pointer[[]string]      // see lastingValues
 	groups atomic.Pointer[claims.List]
 }
 
@@ -78,6 +78,24 @@ func (h *Handler) issuerOf(s *session.Session) string {
 		return p.issuerOf(s)
 	}
 	return ""
+}
+
+// marksOf returns what facts about a session are known by, made once.
+func (h *Handler) marksOf(k *kept) *session.Marks {
+	if made := k.marks.Load(); made != nil {
+		return made
+	}
+	made := session.MarksOf(&k.session, h.issuerOf(&k.session))
+	k.marks.Store(&made)
+	return &made
+}
+
+// endedBy says whether a fact of the journal ended the session.
+func (h *Handler) endedBy(journal *session.Journal, k *kept) bool {
+	if journal.SparesLater() { // the usual case, where the issuer means nothing
+		return journal.Ended(&k.session, "")
+	}
+	return journal.EndedMarks(h.marksOf(k), k.session.SignedIn)
 }
 
 // maxOpened bounds the memory of opened sessions, in bytes. With cookies of
@@ -116,15 +134,3 @@ func (of handle) cloned() handle {
 }
 
 func (k *kept) size() int { return 1000 + k.session.Size() + len(k.record) }
-
-// remember returns what is remembered of a handle, else what open makes of it.
-func remember(of handle, open func() (*kept, error)) (*kept, error) {
-	if k, ok := opened().GetIfPresent(of); ok {
-		return k, nil
-	}
-	k, err := open()
-	if k != nil && err == nil {
-		opened().Set(of.cloned(), k)
-	}
-	return k, err
-}

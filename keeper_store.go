@@ -139,9 +139,8 @@ func (c *storeKeeper) read(s *site, k *kept, record []byte) (*kept, error) {
 	if err := newer.session.Decode(plain); err != nil {
 		return nil, err
 	}
-	newer.marks = session.MarksOf(&newer.session, c.h.issuerOf(&newer.session))
 	if c.store.facts != nil {
-		newer.keys = append([]string{k.ticket.name}, newer.marks.Keys()...)
+		newer.keys = append([]string{k.ticket.name}, c.h.marksOf(newer).Keys()...)
 	}
 	return newer, nil
 }
@@ -149,13 +148,13 @@ func (c *storeKeeper) read(s *site, k *kept, record []byte) (*kept, error) {
 // ended says whether a fact ended the session; records are those of its keys.
 func (c *storeKeeper) ended(ctx context.Context, k *kept, records [][]byte) (bool, error) {
 	if c.store.facts != nil {
-		return k.marks.Judge(k.session.SignedIn, records[1:]), nil
+		return c.h.marksOf(k).Judge(k.session.SignedIn, records[1:]), nil
 	}
 	journal := c.store.on.journal
 	if err := journal.Ready(ctx); err != nil {
 		return false, err
 	}
-	return journal.EndedMarks(&k.marks, k.session.SignedIn), nil
+	return c.h.endedBy(journal, k), nil
 }
 
 func (c *storeKeeper) alive(ctx context.Context, k *kept) (bool, error) {
