@@ -2,12 +2,8 @@ package oidcrp
 
 import (
 	"context"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/maypok86/otter/v2"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -97,40 +93,3 @@ func (h *Handler) endedBy(journal *session.Journal, k *kept) bool {
 	}
 	return journal.EndedMarks(h.marksOf(k), k.session.SignedIn)
 }
-
-// maxOpened bounds the memory of opened sessions, in bytes. With cookies of
-// 1 KiB that is some 25,000 users who are active at once; others cost an
-// opening of their cookie again, which takes microseconds.
-const maxOpened = 64 << 20
-
-// opened remembers the sessions of this process that were opened, so that a
-// repeated request costs neither decryption nor decoding. What is remembered
-// is what a cookie means, which never changes: whether the session still lives
-// is asked on every request.
-var opened = sync.OnceValue(func() *otter.Cache[handle, *kept] {
-	return otter.Must(&otter.Options[handle, *kept]{
-		MaximumWeight: maxOpened,
-		Weigher:       func(of handle, k *kept) uint32 { return uint32(of.size() + k.size()) },
-	})
-})
-
-// handle is all that decides what a cookie's value means: where it came, and
-// with which keys it was opened.
-type handle struct {
-	by    uint64 // the instance, whose configuration decides
-	ring  uint64
-	place string
-	value string
-}
-
-var instances atomic.Uint64
-
-func (of handle) size() int { return 200 + len(of.place) + len(of.value) }
-
-// cloned is the handle without the header that its value is part of.
-func (of handle) cloned() handle {
-	of.value = strings.Clone(of.value)
-	return of
-}
-
-func (k *kept) size() int { return 1000 + k.session.Size() + len(k.record) }

@@ -30,8 +30,8 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func (c *cookieKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value string, now time.Time) (*kept, error) {
 	of := handle{c.by, ring.Serial(), s.sessionPlace, value}
-	k, found := opened().GetIfPresent(of)
-	if !found {
+	k := opened.get(of)
+	if k == nil {
 		buffer := buffers.Get().(*[]byte)
 		defer buffers.Put(buffer)
 		*buffer = slices.Grow((*buffer)[:0], seal.OpenSize(s.sessionPlace, value))
@@ -50,20 +50,26 @@ func (c *cookieKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value
 			return nil, nil
 		}
 		of.value = text.String()[:len(value)]
-		opened().Set(of, k)
+		opened.set(of, k)
 	}
 	if c.h.sessionOver(&k.session, now) {
 		return nil, nil
 	}
-	if alive, err := c.alive(ctx, k); err != nil || !alive {
+	if alive, err := c.aliveAt(ctx, k, now); err != nil || !alive {
 		return nil, err
 	}
 	return k, nil
 }
 
 func (c *cookieKeeper) alive(ctx context.Context, k *kept) (bool, error) {
-	if err := c.journal.Ready(ctx); err != nil {
-		return false, err
+	return c.aliveAt(ctx, k, c.h.now())
+}
+
+func (c *cookieKeeper) aliveAt(ctx context.Context, k *kept, now time.Time) (bool, error) {
+	if !c.journal.Fresh(now) { // else there is nothing to wait for
+		if err := c.journal.Ready(ctx); err != nil {
+			return false, err
+		}
 	}
 	return !c.h.endedBy(c.journal, k), nil
 }

@@ -77,7 +77,8 @@ func openTicket(ring *seal.Ring, s *site, value string) (t *ticket, stale bool, 
 // opening.
 func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value string, now time.Time) (*kept, error) {
 	of := handle{c.by, ring.Serial(), s.sessionPlace, value}
-	k, found := opened().GetIfPresent(of)
+	k := opened.get(of)
+	found := k != nil
 	if !found {
 		t, stale, err := openTicket(ring, s, value)
 		if err != nil {
@@ -90,7 +91,7 @@ func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value 
 		return nil, err
 	}
 	if records[0] == nil {
-		opened().Invalidate(of)
+		opened.forget(of)
 		return nil, nil
 	}
 	if !bytes.Equal(records[0], k.record) {
@@ -110,7 +111,7 @@ func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value 
 			}
 		}
 		k = newer
-		opened().Set(of.cloned(), k)
+		opened.set(of.cloned(), k)
 	}
 	if c.h.sessionOver(&k.session, now) {
 		return nil, nil
