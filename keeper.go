@@ -2,12 +2,8 @@ package oidcrp
 
 import (
 	"context"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/maypok86/otter/v2"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -52,8 +48,7 @@ type keeper interface {
 // changes it, and what is made of it once is the same whoever makes it.
 type kept struct {
 	session session.Session
-	marks   session.Marks // which facts end it
-	stale   bool          // its cookie is to be sealed with a newer key
+	stale   bool // its cookie is to be sealed with a newer key
 
 	// Of a session in a store: what it is found with, the record that was read,
 	// and the keys to ask for to learn whether both still hold.
@@ -61,7 +56,8 @@ type kept struct {
 	record []byte
 	keys   []string
 
-	told   atomic.Pointer[[]string] // see lastingValues
+	marks  atomic.Pointer[session.Marks] // see marksOf
+	told   atomic.Pointer[[]string]      // see lastingValues
 	groups atomic.Pointer[claims.List]
 }
 
@@ -80,51 +76,20 @@ func (h *Handler) issuerOf(s *session.Session) string {
 	return ""
 }
 
-// maxOpened bounds the memory of opened sessions, in bytes. With cookies of
-// 1 KiB that is some 25,000 users who are active at once; others cost an
-// opening of their cookie again, which takes microseconds.
-const maxOpened = 64 << 20
-
-// opened remembers the sessions of this process that were opened, so that a
-// repeated request costs neither decryption nor decoding. What is remembered
-// is what a cookie means, which never changes: whether the session still lives
-// is asked on every request.
-var opened = sync.OnceValue(func() *otter.Cache[handle, *kept] {
-	return otter.Must(&otter.Options[handle, *kept]{
-		MaximumWeight: maxOpened,
-		Weigher:       func(of handle, k *kept) uint32 { return uint32(of.size() + k.size()) },
-	})
-})
-
-// handle is all that decides what a cookie's value means: where it came, and
-// with which keys it was opened.
-type handle struct {
-	by    uint64 // the instance, whose configuration decides
-	ring  uint64
-	place string
-	value string
+// marksOf returns what facts about a session are known by, made once.
+func (h *Handler) marksOf(k *kept) *session.Marks {
+	if made := k.marks.Load(); made != nil {
+		return made
+	}
+	made := session.MarksOf(&k.session, h.issuerOf(&k.session))
+	k.marks.Store(&made)
+	return &made
 }
 
-var instances atomic.Uint64
-
-func (of handle) size() int { return 200 + len(of.place) + len(of.value) }
-
-// cloned is the handle without the header that its value is part of.
-func (of handle) cloned() handle {
-	of.value = strings.Clone(of.value)
-	return of
-}
-
-func (k *kept) size() int { return 1000 + k.session.Size() + len(k.record) }
-
-// remember returns what is remembered of a handle, else what open makes of it.
-func remember(of handle, open func() (*kept, error)) (*kept, error) {
-	if k, ok := opened().GetIfPresent(of); ok {
-		return k, nil
+// endedBy says whether a fact of the journal ended the session.
+func (h *Handler) endedBy(journal *session.Journal, k *kept) bool {
+	if journal.SparesLater() { // the usual case, where the issuer means nothing
+		return journal.Ended(&k.session, "")
 	}
-	k, err := open()
-	if k != nil && err == nil {
-		opened().Set(of.cloned(), k)
-	}
-	return k, err
+	return journal.EndedMarks(h.marksOf(k), k.session.SignedIn)
 }

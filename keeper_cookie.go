@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,36 +25,53 @@ type cookieKeeper struct {
 	renewer *session.Renewer
 }
 
+// buffers are for what lives no longer than it takes to open a cookie.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
 func (c *cookieKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value string, now time.Time) (*kept, error) {
-	k, err := remember(handle{c.by, ring.Serial(), s.sessionPlace, value}, func() (*kept, error) {
-		plain, stale, err := ring.Open(seal.ForSession, s.sessionPlace, value)
+	of := handle{c.by, ring.Serial(), s.sessionPlace, value}
+	k := opened.get(of)
+	if k == nil {
+		buffer := buffers.Get().(*[]byte)
+		defer buffers.Put(buffer)
+		*buffer = slices.Grow((*buffer)[:0], seal.OpenSize(s.sessionPlace, value))
+		plain, stale, err := ring.OpenIn(*buffer, seal.ForSession, s.sessionPlace, value)
 		if err != nil {
-			return nil, err
+			return nil, none(err)
 		}
-		k := &kept{stale: stale}
-		if err := k.session.Decode(plain); err != nil {
-			return nil, err
+		// One text for what is remembered: the value, without the header that it
+		// is part of, and what it means.
+		var text strings.Builder
+		text.Grow(len(value) + len(plain))
+		text.WriteString(value)
+		text.Write(plain)
+		k = &kept{stale: stale}
+		if k.session.DecodeText(text.String()[len(value):]) != nil {
+			return nil, nil
 		}
-		k.marks = session.MarksOf(&k.session, c.h.issuerOf(&k.session))
-		return k, nil
-	})
-	if err != nil {
-		return nil, none(err)
+		of.value = text.String()[:len(value)]
+		opened.set(of, k)
 	}
 	if c.h.sessionOver(&k.session, now) {
 		return nil, nil
 	}
-	if alive, err := c.alive(ctx, k); err != nil || !alive {
+	if alive, err := c.aliveAt(ctx, k, now); err != nil || !alive {
 		return nil, err
 	}
 	return k, nil
 }
 
 func (c *cookieKeeper) alive(ctx context.Context, k *kept) (bool, error) {
-	if err := c.journal.Ready(ctx); err != nil {
-		return false, err
+	return c.aliveAt(ctx, k, c.h.now())
+}
+
+func (c *cookieKeeper) aliveAt(ctx context.Context, k *kept, now time.Time) (bool, error) {
+	if !c.journal.Fresh(now) { // else there is nothing to wait for
+		if err := c.journal.Ready(ctx); err != nil {
+			return false, err
+		}
 	}
-	return !c.journal.EndedMarks(&k.marks, k.session.SignedIn), nil
+	return !c.h.endedBy(c.journal, k), nil
 }
 
 func (c *cookieKeeper) keep(_ context.Context, ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {

@@ -77,7 +77,8 @@ func openTicket(ring *seal.Ring, s *site, value string) (t *ticket, stale bool, 
 // opening.
 func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value string, now time.Time) (*kept, error) {
 	of := handle{c.by, ring.Serial(), s.sessionPlace, value}
-	k, found := opened().GetIfPresent(of)
+	k := opened.get(of)
+	found := k != nil
 	if !found {
 		t, stale, err := openTicket(ring, s, value)
 		if err != nil {
@@ -90,7 +91,7 @@ func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value 
 		return nil, err
 	}
 	if records[0] == nil {
-		opened().Invalidate(of)
+		opened.forget(of)
 		return nil, nil
 	}
 	if !bytes.Equal(records[0], k.record) {
@@ -110,7 +111,7 @@ func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value 
 			}
 		}
 		k = newer
-		opened().Set(of.cloned(), k)
+		opened.set(of.cloned(), k)
 	}
 	if c.h.sessionOver(&k.session, now) {
 		return nil, nil
@@ -139,9 +140,8 @@ func (c *storeKeeper) read(s *site, k *kept, record []byte) (*kept, error) {
 	if err := newer.session.Decode(plain); err != nil {
 		return nil, err
 	}
-	newer.marks = session.MarksOf(&newer.session, c.h.issuerOf(&newer.session))
 	if c.store.facts != nil {
-		newer.keys = append([]string{k.ticket.name}, newer.marks.Keys()...)
+		newer.keys = append([]string{k.ticket.name}, c.h.marksOf(newer).Keys()...)
 	}
 	return newer, nil
 }
@@ -149,13 +149,13 @@ func (c *storeKeeper) read(s *site, k *kept, record []byte) (*kept, error) {
 // ended says whether a fact ended the session; records are those of its keys.
 func (c *storeKeeper) ended(ctx context.Context, k *kept, records [][]byte) (bool, error) {
 	if c.store.facts != nil {
-		return k.marks.Judge(k.session.SignedIn, records[1:]), nil
+		return c.h.marksOf(k).Judge(k.session.SignedIn, records[1:]), nil
 	}
 	journal := c.store.on.journal
 	if err := journal.Ready(ctx); err != nil {
 		return false, err
 	}
-	return journal.EndedMarks(&k.marks, k.session.SignedIn), nil
+	return c.h.endedBy(journal, k), nil
 }
 
 func (c *storeKeeper) alive(ctx context.Context, k *kept) (bool, error) {

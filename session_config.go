@@ -55,6 +55,7 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 // resolveStore finds where the sessions are kept.
 func (h *Handler) resolveStore(raw json.RawMessage) error {
 	by := instances.Add(1)
+	h.release = append(h.release, func() error { opened.forgetAll(by); return nil })
 	h.shared = h.app.shared
 	if kind, err := storeKind(raw); err != nil {
 		return fmt.Errorf("session: store: %w", err)

@@ -29,8 +29,9 @@ const (
 	published = 3 * time.Minute
 	// retryAfter throttles looks at the storage that strangers can cause.
 	retryAfter = time.Second
-	// lookWithin is how long one look may take, and anybody waits for it.
-	lookWithin = 10 * time.Second
+	// lookWithin is how long one look may take, and anybody waits for it: longer
+	// than a lock lasts whose holder has died.
+	lookWithin = 15 * time.Second
 	// renewWithin is how long a request waits for a look that a cookie with an
 	// unknown key has caused.
 	renewWithin = 2 * time.Second

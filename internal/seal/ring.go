@@ -152,16 +152,29 @@ func (r *Ring) Seal(purpose Purpose, place string, plain []byte) string {
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
+// OpenSize is the size of the buffer that OpenIn needs.
+func OpenSize(place, text string) int { return strict.DecodedLen(len(text)) + len(place) }
+
 // Open decrypts what Seal made for the same purpose and place. It is stale
 // when another than the first key had sealed it, so that the caller can seal
 // it anew. The errors are ErrUnknownKey and ErrBroken, and nothing else.
 func (r *Ring) Open(purpose Purpose, place, text string) (plain []byte, stale bool, err error) {
+	return r.OpenIn(nil, purpose, place, text)
+}
+
+// OpenIn is Open with the plain text in the buffer, if that has room for OpenSize
+// bytes; what else is in it afterwards means nothing.
+func (r *Ring) OpenIn(buffer []byte, purpose Purpose, place, text string) (plain []byte, stale bool, err error) {
 	size := strict.DecodedLen(len(text))
 	if size < overhead {
 		return nil, false, ErrBroken
 	}
 	// One buffer for the text, the opened value (in place) and the place.
-	buffer := make([]byte, size+len(place))
+	if need := OpenSize(place, text); cap(buffer) >= need {
+		buffer = buffer[:need]
+	} else {
+		buffer = make([]byte, need)
+	}
 	associated := buffer[size:]
 	copy(associated, place)
 	// One text for one value: no spare bits that could differ, and none of the

@@ -202,25 +202,25 @@ func (j *Journal) store(ctx context.Context, facts []Fact) error {
 // Ready returns nil when the facts are known well enough to trust a session,
 // reading them first where they were not for too long.
 func (j *Journal) Ready(ctx context.Context) error {
-	if j.fresh(j.now()) {
+	if j.Fresh(j.now()) {
 		return nil
 	}
 	err := hold(ctx, j.reading, readyWithin, func(ctx context.Context) error {
 		now := j.now()
-		if since := now.Sub(j.asked); !j.fresh(now) && (since < 0 || since >= lookAgain) {
+		if since := now.Sub(j.asked); !j.Fresh(now) && (since < 0 || since >= lookAgain) {
 			return j.poll(ctx)
 		}
 		return j.err
 	})
-	if j.fresh(j.now()) {
+	if j.Fresh(j.now()) {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrFactsUnknown, cmp.Or(err, errTooSlow))
 }
 
-// fresh says whether the last look still counts. A clock that was set back by
+// Fresh says whether the last look still counts. A clock that was set back by
 // much says nothing about its age.
-func (j *Journal) fresh(now time.Time) bool {
+func (j *Journal) Fresh(now time.Time) bool {
 	read := j.read.Load()
 	return read != 0 && now.Sub(time.UnixMilli(read)).Abs() < trusted
 }

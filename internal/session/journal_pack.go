@@ -111,7 +111,7 @@ func (j *Journal) due(ctx context.Context) (*due, error) {
 	unfit := maps.Clone(j.packing.unfit)
 	err := hold(ctx, j.reading, sweepWithin, func(context.Context) error {
 		now := j.now()
-		if !j.fresh(now) {
+		if !j.Fresh(now) {
 			return nil
 		}
 		found := due{folders: make(map[int64]*folder)}

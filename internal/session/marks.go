@@ -54,6 +54,10 @@ func recordKey(key factKey, later bool) string {
 	return string(name[:])
 }
 
+// SparesLater says whether there is no fact but about single sessions, so that
+// Ended hashes nothing.
+func (k *known) SparesLater() bool { return k.later.Load() == 0 }
+
 // EndedMarks says whether a fact ended the session that has the marks and began
 // with the sign-in at that time.
 func (k *known) EndedMarks(m *Marks, signedIn time.Time) bool {

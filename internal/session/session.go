@@ -127,8 +127,12 @@ func (s *Session) Encode() []byte {
 
 // Decode reads what Encode made. Its texts are cut from one copy of the
 // bytes; nothing of the claims is decoded. The only error is ErrNone.
-func (s *Session) Decode(encoded []byte) error {
-	r := reader{s: string(encoded)}
+func (s *Session) Decode(encoded []byte) error { return s.DecodeText(string(encoded)) }
+
+// DecodeText is Decode for who has a copy already, which the texts are cut
+// from.
+func (s *Session) DecodeText(encoded string) error {
+	r := reader{s: encoded}
 	version := r.byte()
 	if version != sessionVersion && version != sessionGrantVersion {
 		return ErrNone

@@ -1,0 +1,15 @@
+// Command caddy is the Caddy that is measured: with its standard modules, this
+// plugin and all of its session stores.
+package main
+
+import (
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp"
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis"
+)
+
+func main() {
+	caddycmd.Main()
+}
