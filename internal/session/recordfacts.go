@@ -15,8 +15,9 @@ const (
 )
 
 var (
-	errContended = errors.New("others change the record all the time")
-	errCount     = errors.New("the store returned another number of records than was asked for")
+	errOneSession = errors.New("a single session ends with its record")
+	errContended  = errors.New("others change the record all the time")
+	errCount      = errors.New("the store returned another number of records than was asked for")
 )
 
 // Records is what facts need of a session store; see store.Store.
@@ -51,7 +52,10 @@ func (r *RecordFacts) End(ctx context.Context, facts ...Fact) error {
 }
 
 func (r *RecordFacts) end(ctx context.Context, fact Fact) error {
-	key := recordKey(fact.key, fact.later)
+	if !fact.later {
+		return errOneSession
+	}
+	key := recordKey(fact.key)
 	for range recordTries {
 		done, absent, err := r.strengthen(ctx, key, fact)
 		if done || err != nil {
