@@ -77,7 +77,7 @@ func journeyRestart(t *testing.T, k kind) {
 	if k.name == "memory" {
 		t.Skip("what is in memory ends with the process")
 	}
-	s := newKeptScene(t, k, 1, "", "")
+	s := newKeptScene(t, k, 1, "", "rotate 7d")
 	b := s.signIn(s.nodes[0], "alice")
 	s.nodes[0].end()
 	next := s.another()
@@ -167,7 +167,9 @@ func journeyIdle(t *testing.T, k kind) {
 	b := s.signIn(s.nodes[0], "alice")
 	first := b.cookieHeader()
 	for i, minutes := range []time.Duration{20, 40, 60} {
-		k.settle()
+		if i > 0 {
+			k.settle()
+		}
 		s.at(minutes * time.Minute)
 		moveTo(b, s.nodes[(i+1)%2])
 		p := b.get("/")
@@ -178,10 +180,6 @@ func journeyIdle(t *testing.T, k kind) {
 			t.Errorf("a ticket that stays the same was set again")
 		}
 	}
-	if k.ticket && b.cookieHeader() == "" || k.ticket && b.cookies()["__Host-oidc_rp"] == "" {
-		t.Error("the ticket has gone")
-	}
-	k.settle()
 	s.at(91 * time.Minute)
 	for i, r := range s.nodes {
 		moveTo(b, r)
@@ -215,7 +213,7 @@ func journeyLifetime(t *testing.T, k kind) {
 func journeyShorterLifetime(t *testing.T, k kind) {
 	s := newKeptScene(t, k, 1, "", "lifetime 10h")
 	cookies := s.signIn(s.nodes[0], "alice").cookieHeader()
-	s.session = "lifetime 1h"
+	s.session = strings.Replace(s.session, "10h", "1h", 1)
 	next := s.another()
 	s.at(59 * time.Minute)
 	s.holds("within the shorter lifetime", cookies)

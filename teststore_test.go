@@ -243,3 +243,13 @@ var (
 	_ caddyfile.Unmarshaler = (*testStore)(nil)
 	_ store.Store           = (*testRecords)(nil)
 )
+
+// miscounting returns another number of records than it is asked for.
+type miscounting struct {
+	store.Store
+	count int
+}
+
+func (m *miscounting) Load(context.Context, ...string) ([][]byte, error) {
+	return make([][]byte, m.count), nil
+}
