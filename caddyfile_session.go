@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -65,10 +66,7 @@ func parseStore(d *caddyfile.Dispenser, s *SessionConfig) error {
 	}
 	id := store.Namespace + "." + kind
 	if _, err := caddy.GetModule(id); err != nil {
-		if kind == "redis" {
-			return d.Err("store redis is not in this Caddy: build it with another --with github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis")
-		}
-		return d.Errf("unrecognized store '%s': there is no module %s in this Caddy", kind, id)
+		return d.Err(unknownStore(kind))
 	}
 	unm, err := caddyfile.UnmarshalModule(d, id)
 	if err != nil {
@@ -76,6 +74,17 @@ func parseStore(d *caddyfile.Dispenser, s *SessionConfig) error {
 	}
 	s.StoreRaw = caddyconfig.JSONModuleObject(unm, "module", kind, nil)
 	return nil
+}
+
+// ownPackage are the stores of this project that a Caddy has only if it was
+// built with them.
+var ownPackage = map[string]string{"redis": "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis"}
+
+func unknownStore(kind string) string {
+	if path := ownPackage[kind]; path != "" {
+		return fmt.Sprintf("store %s is not in this Caddy: build it with another --with %s", kind, path)
+	}
+	return fmt.Sprintf("unrecognized store '%s': there is no module %s.%s in this Caddy", kind, store.Namespace, kind)
 }
 
 func parseIdle(d *caddyfile.Dispenser, s *SessionConfig) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -48,7 +49,7 @@ type keeper interface {
 }
 
 // kept is a session as its keeper has it. Many requests share it: nobody
-// changes it.
+// changes it, and what is made of it once is the same whoever makes it.
 type kept struct {
 	session session.Session
 	marks   session.Marks // which facts end it
@@ -59,6 +60,9 @@ type kept struct {
 	ticket *ticket
 	record []byte
 	keys   []string
+
+	told   atomic.Pointer[[]string] // see lastingValues
+	groups atomic.Pointer[claims.List]
 }
 
 // sessionOver says whether a session's own times have run out here: its

@@ -53,7 +53,8 @@ type App struct {
 	parties  map[string]*party
 	stores   map[string]*sessionStore // by their configuration
 	handlers []*Handler
-	looked   *sync.Once // at the sites as a whole
+	hosts    map[*Handler][]string // that a site is for; lookAtSites knows
+	looked   *sync.Once            // at the sites as a whole
 	release  []func() error
 }
 
@@ -103,6 +104,7 @@ func (a *App) Start() error {
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
 	a.lookAtSites()
+	a.release = append(a.release, running.add(a))
 	return nil
 }
 
@@ -228,6 +230,7 @@ type Handler struct {
 	base            *address.Origin
 	returnTo        []address.Origin
 	identityHeaders []string
+	told            []toldHeader
 	neededClaims    []string
 	sites           *siteCache
 	outageTold      *atomic.Int64 // when an outage was logged last

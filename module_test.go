@@ -18,7 +18,7 @@ import (
 
 func TestModulesAreRegisteredUnderTheirNames(t *testing.T) {
 	t.Parallel()
-	for _, id := range []string{"oidc_rp", "http.handlers.oidc_rp"} {
+	for _, id := range []string{"oidc_rp", "http.handlers.oidc_rp", "admin.api.oidc_rp"} {
 		if _, err := caddy.GetModule(id); err != nil {
 			t.Error(err)
 		}

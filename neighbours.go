@@ -24,7 +24,7 @@ func look(app *caddyhttp.App) {
 	for _, server := range app.Servers {
 		for _, route := range server.Routes {
 			w := walk{server: server}
-			w.routes(caddyhttp.RouteList{route}, hasHost(route))
+			w.routes(caddyhttp.RouteList{route}, nil)
 			meet(w.found)
 		}
 	}
@@ -65,47 +65,66 @@ type walk struct {
 	depth  int
 }
 
-// routes looks for our instances in routes and what they contain.
-func (w *walk) routes(routes caddyhttp.RouteList, host bool) {
+// routes looks for our instances in routes and what they contain. hosts are
+// the names that the routes are for, none where they are for any.
+func (w *walk) routes(routes caddyhttp.RouteList, hosts []string) {
 	if w.depth++; w.depth > 32 {
 		return // named routes can invoke each other
 	}
 	defer func() { w.depth-- }()
 	for i := range routes {
-		host := host || hasHost(routes[i])
+		hosts := hosts
+		if own := hostsOf(routes[i]); own != nil {
+			hosts = own
+		}
 		for _, handler := range routes[i].Handlers {
 			switch m := handler.(type) {
 			case *Handler:
 				w.found = append(w.found, m)
-				if !host && m.base == nil {
+				m.app.noteHosts(m, hosts)
+				if hosts == nil && m.base == nil {
 					m.logger.Warn("this site answers to any host name: pin its own with base_url, or name the site's host", zap.Strings("listen", w.server.Listen))
 				}
 			case *caddyhttp.Subroute:
-				w.routes(m.Routes, host)
+				w.routes(m.Routes, hosts)
 			case *caddyhttp.Invoke:
 				if named := w.server.NamedRoutes[m.Name]; named != nil {
-					w.routes(caddyhttp.RouteList{*named}, host)
+					w.routes(caddyhttp.RouteList{*named}, hosts)
 				}
 			}
 		}
 	}
 }
 
-func hasHost(route caddyhttp.Route) bool {
-	if len(route.MatcherSets) == 0 {
-		return false
-	}
+// hostsOf returns the names that a route is for, or nil if it is for others as
+// well.
+func hostsOf(route caddyhttp.Route) (hosts []string) {
 	for _, set := range route.MatcherSets {
 		found := false
 		for _, matcher := range set {
-			switch matcher.(type) {
-			case caddyhttp.MatchHost, *caddyhttp.MatchHost:
-				found = true
+			switch m := matcher.(type) {
+			case caddyhttp.MatchHost:
+				hosts, found = append(hosts, m...), true
+			case *caddyhttp.MatchHost:
+				hosts, found = append(hosts, *m...), true
 			}
 		}
 		if !found {
-			return false
+			return nil
 		}
 	}
-	return true
+	return hosts
+}
+
+// noteHosts remembers the names that an instance's site answers to.
+func (a *App) noteHosts(h *Handler, hosts []string) {
+	if a.hosts == nil {
+		a.hosts = make(map[*Handler][]string)
+	}
+	if hosts == nil && h.base != nil {
+		hosts = []string{h.base.Hostname()}
+	} else if hosts == nil {
+		hosts = []string{"*"}
+	}
+	a.hosts[h] = append(a.hosts[h], hosts...)
 }

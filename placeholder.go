@@ -91,6 +91,18 @@ func (v *visit) verifiedEmail() string {
 // groups are the user's groups: what groups_claim names, in the session's
 // claims, or apart where the session does not keep those.
 func (v *visit) groups() claims.List {
+	if !v.asKept() {
+		return v.readGroups()
+	}
+	if made := v.kept.groups.Load(); made != nil {
+		return *made
+	}
+	made := v.readGroups()
+	v.kept.groups.Store(&made)
+	return made
+}
+
+func (v *visit) readGroups() claims.List {
 	value, ok := v.session.Claims.Get(groupsEntry)
 	if !ok {
 		value, ok = v.session.Claims.Path(v.party.groups)

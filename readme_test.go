@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis" // which some of the Caddyfiles need
 )
 
 var caddyfileBlock = regexp.MustCompile("(?s)```caddyfile\n(.*?)```")
@@ -44,6 +46,7 @@ func TestEveryCaddyfileInTheDocumentsWorks(t *testing.T) {
 		t.Setenv(name+"_CLIENT_ID", "rp")
 		t.Setenv(name+"_CLIENT_SECRET", "a secret of the test")
 	}
+	t.Setenv("SESSION_SECRET", strings.Repeat("a secret of the test ", 2))
 	least := map[string]int{"README.md": 5}
 	for name, text := range documents(t) {
 		blocks := caddyfileBlock.FindAllStringSubmatch(text, -1)
@@ -152,6 +155,11 @@ func TestReadmeNamesEverything(t *testing.T) {
 	for name := range endpoints {
 		if !strings.Contains(text, "/{id}/"+name) {
 			t.Errorf("the endpoint %s is missing", name)
+		}
+	}
+	for path, endpoint := range adminEndpoints {
+		if !strings.Contains(text, "| `"+endpoint.method+" "+path+"` |") {
+			t.Errorf("the address %s of the admin API is missing", path)
 		}
 	}
 }

@@ -13,53 +13,114 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 )
 
+// toldHeader is a header with what the application is told about the user.
+type toldHeader struct {
+	name, value string
+	lasting     bool // what it says follows from the session alone
+}
+
 // tell puts what the application is to know into the request's header. What a
 // client said under these names has been taken out before.
 func (h *Handler) tell(v *visit, r *http.Request) {
 	if h.Upstream == nil || !v.signedIn() {
 		return
 	}
-	for name, value := range h.Upstream.Headers {
-		v.set(r.Header, name, h.headerValue(v, r, value))
+	lasting := h.lastingValues(v)
+	// Each has a list of its own: handlers change values in place.
+	values := make([]string, len(h.told), len(h.told)+2)
+	for i, header := range h.told {
+		if values[i] = lasting[i]; !header.lasting {
+			values[i] = h.headerValue(v, r, header.value)
+		}
+		v.set(r.Header, header.name, values[i:i+1:i+1])
 	}
 	if name := h.Upstream.AccessToken; name != "" {
 		token := v.accessToken()
 		if token != "" && name == "Authorization" {
 			token = "Bearer " + token
 		}
-		v.set(r.Header, name, token)
+		v.set(r.Header, name, []string{token})
 	}
 	if name := h.Upstream.IDToken; name != "" {
-		v.set(r.Header, name, v.session.IDToken)
+		v.set(r.Header, name, []string{v.session.IDToken})
 	}
 }
 
-func (v *visit) set(header http.Header, name, value string) {
-	if value == "" || !httpguts.ValidHeaderFieldValue(value) {
+func (v *visit) set(header http.Header, name string, value []string) {
+	if value[0] == "" || !httpguts.ValidHeaderFieldValue(value[0]) {
 		return
 	}
-	header[name] = []string{value}
+	header[name] = value
 	v.told = append(v.told, name)
 }
 
-// headerValue is a text with placeholders, expanded once, or a claim. What a
-// claim says is never expanded.
-func (h *Handler) headerValue(v *visit, r *http.Request, value string) string {
-	if strings.Contains(value, "{") {
-		repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-		if !ok {
-			return ""
+// lastingValues are the values of those headers that say the same on every
+// request, made once for an opened session: to read a list of groups takes
+// longer than all else that is done for a request.
+func (h *Handler) lastingValues(v *visit) []string {
+	if !v.asKept() {
+		return h.makeLasting(v)
+	}
+	if made := v.kept.told.Load(); made != nil {
+		return *made
+	}
+	made := h.makeLasting(v)
+	v.kept.told.Store(&made)
+	return made
+}
+
+func (h *Handler) makeLasting(v *visit) []string {
+	values := make([]string, len(h.told))
+	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
+	repl.Map(v.placeholder)
+	for i, header := range h.told {
+		switch {
+		case !header.lasting:
+		case strings.Contains(header.value, "{"):
+			values[i] = claims.Clean(repl.ReplaceAll(header.value, ""))
+		default:
+			values[i] = v.claimText(header.value)
 		}
-		return claims.Clean(repl.ReplaceAll(value, ""))
 	}
-	if value == "groups" {
+	return values
+}
+
+// headerValue is a text with placeholders, expanded once. What a claim says is
+// never expanded.
+func (h *Handler) headerValue(v *visit, r *http.Request, value string) string {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return ""
+	}
+	return claims.Clean(repl.ReplaceAll(value, ""))
+}
+
+// claimText is what a claim says, as text.
+func (v *visit) claimText(path string) string {
+	switch path {
+	case "groups":
 		return v.groups().String()
-	}
-	if value == "sub" {
+	case "sub":
 		return claims.Clean(v.session.Subject)
 	}
-	claim, _ := v.session.Claims.Path(value)
+	claim, _ := v.session.Claims.Path(path)
 	return claim.Text()
+}
+
+// isLasting says whether a header's value follows from the session alone: it
+// is a claim, or all its placeholders are about the user.
+func isLasting(value string) bool {
+	if strings.Contains(value, `\`) {
+		return false // may escape a brace
+	}
+	for _, part := range strings.Split(value, "{")[1:] {
+		key, _, closed := strings.Cut(part, "}")
+		own, ours := strings.CutPrefix(key, ourSpace)
+		if !closed || !strings.HasPrefix(key, userSpace) && !(ours && slices.Contains([]string{"provider", "subject", "issuer", "expires"}, own)) {
+			return false
+		}
+	}
+	return true
 }
 
 // resolveUpstream finds the headers that only we may set, and the claims that
@@ -69,7 +130,9 @@ func (h *Handler) resolveUpstream(caddy.Context) (err error) {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.Upstream.Headers)) {
-		h.neededClaims = append(h.neededClaims, claimsIn(h.Upstream.Headers[name])...)
+		value := h.Upstream.Headers[name]
+		h.neededClaims = append(h.neededClaims, claimsIn(value)...)
+		h.told = append(h.told, toldHeader{name, value, isLasting(value)})
 	}
 	h.identityHeaders, err = h.Upstream.headers()
 	return err

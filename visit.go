@@ -71,6 +71,9 @@ func (v *visit) endable() *kept {
 	return v.other
 }
 
+// asKept says whether the session is as its keeper has it, and no newer state.
+func (v *visit) asKept() bool { return v.session == &v.kept.session }
+
 // signedIn says whether somebody is known.
 func (v *visit) signedIn() bool { return v.party != nil }
 

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,6 +23,7 @@ type node struct {
 	storage string
 	env     []string
 	file    string // the Caddyfile it runs with
+	level   string // of its log; default DEBUG
 	process *process
 	logs    []*logBuffer // of every process this node has been
 }
@@ -47,11 +49,11 @@ func (n *node) caddyfile(global, sites string) string {
 	log {
 		output stderr
 		format json
-		level DEBUG
+		level %s
 	}
 %s
 }
-%s`, n.admin, n.storage, global, sites)
+%s`, n.admin, n.storage, cmp.Or(n.level, "DEBUG"), global, sites)
 }
 
 // start runs Caddy until stop or the end of the test, and waits until it

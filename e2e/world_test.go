@@ -23,6 +23,7 @@ type world struct {
 	root    []byte // the certificate of Caddy's own authority, with TLS
 	storage string
 	secrets *canaries
+	kept    int64 // bytes that a session may take of Caddy's memory while it lasts
 }
 
 // A site says what differs from the least that works (the first example of the

@@ -10,7 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/memory"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/storetest"
 )
 
 const timeout = 5 * time.Second
@@ -108,6 +112,21 @@ func load(ctx context.Context, s store.Store) (took time.Duration, err error) {
 	began := time.Now()
 	_, err = s.Load(ctx, "k")
 	return time.Since(began), err
+}
+
+func TestBreakerIsAStore(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	t.Cleanup(cancel)
+	inner := new(memory.Memory)
+	if err := inner.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = inner.Cleanup() })
+	s := store.NewBreaker(inner, "memory", timeout, time.Now)
+	storetest.Run(t, func(*testing.T) storetest.Pair {
+		return storetest.Pair{A: s, B: s, Shortest: 50 * time.Millisecond}
+	})
 }
 
 func TestEveryCallHasAnEnd(t *testing.T) {
@@ -227,9 +246,11 @@ func TestSlowStoreIsBackToo(t *testing.T) {
 		}
 		f.with(func(f *fake) { f.err, f.slow = nil, 2*time.Second })
 		time.Sleep(500 * time.Millisecond)
-		if took, err := load(t.Context(), s); err == nil || took > 500*time.Millisecond {
+		ctx, cancel := context.WithCancel(t.Context())
+		if took, err := load(ctx, s); err == nil || took > 500*time.Millisecond {
 			t.Errorf("the trial returned %v after %v", err, took)
 		}
+		cancel() // as the end of a request does
 		time.Sleep(2 * time.Second)
 		if took, err := load(t.Context(), s); err != nil || took != 2*time.Second {
 			t.Errorf("a call after the outage returned %v after %v", err, took)

@@ -157,13 +157,13 @@ func through[T any](ctx context.Context, g *Gate, call func(context.Context) (T,
 	case <-wait.Done():
 		return none, g.gaveUp(ctx, p)
 	}
+	asked, end := context.WithTimeout(asked, timeout)
 	answered := make(chan answer[T], 1)
 	go func() {
 		defer func() { <-g.calls }()
-		ctx, cancel := context.WithTimeout(asked, timeout)
-		defer cancel()
-		a := safely(ctx, call)
-		if p.trial && ctx.Err() == nil {
+		defer end()
+		a := safely(asked, call)
+		if p.trial && asked.Err() == nil {
 			g.leave(p, a.err)
 		}
 		answered <- a
@@ -178,6 +178,9 @@ func through[T any](ctx context.Context, g *Gate, call func(context.Context) (T,
 		}
 		return a.value, a.err
 	case <-wait.Done():
+		if !p.trial {
+			end() // before anybody is told: a change that has not begun must not begin any more
+		}
 		return none, g.gaveUp(ctx, p)
 	}
 }

@@ -44,6 +44,7 @@ type KeySet struct {
 	fetched time.Time
 	tried   time.Time
 	err     error
+	history history
 	spent   int       // looks for unknown keys
 	since   time.Time // when spent was counted last
 }
@@ -264,6 +265,7 @@ func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.tried, s.err = s.now(), err
+		s.history.note(s.tried, err)
 		if err != nil {
 			return nil, &Unavailable{err, firstPause}
 		}

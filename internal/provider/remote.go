@@ -51,10 +51,11 @@ type Remote struct {
 
 	mu       sync.Mutex
 	metadata *Metadata // the last good one
-	fetched  time.Time
+	fetched  time.Time // its age counts from here; see Doubt
 	failures int
 	next     time.Time // no attempt before
 	err      error     // of the last attempt
+	history  history
 
 	pushing pause
 }
@@ -124,6 +125,7 @@ func (r *Remote) discover() (*Metadata, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.config.Now()
+	r.history.note(now, err)
 	if err != nil {
 		// A random part of the pause keeps many instances from asking at once.
 		pause := min(longPause, firstPause<<min(r.failures, 8))

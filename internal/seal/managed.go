@@ -1,9 +1,7 @@
 package seal
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,21 +62,6 @@ type Managed struct {
 	storage func() Storage
 }
 
-// keyFile is what the storage holds.
-type keyFile struct {
-	Keys []managedSecret `json:"keys"`
-	// Retain is the longest session lifetime of all who use the ring, in
-	// seconds: so long a key opens after its rotation. It only grows.
-	Retain int64 `json:"retain"`
-
-	damaged bool // what is here is from memory; the storage needs it
-}
-
-type managedSecret struct {
-	Secret  []byte    `json:"secret"`
-	Created time.Time `json:"created"`
-}
-
 // NewManaged returns a ring that is read at first use. The storage is asked for
 // at each use, since it may change with the configuration.
 func NewManaged(storage func() Storage, now func() time.Time) *Managed {
@@ -133,22 +116,39 @@ func (m *Managed) Refresh(ctx context.Context) error {
 func (m *Managed) look(ctx context.Context, again bool) error {
 	wait, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	select {
-	case m.turn <- struct{}{}:
-	case <-wait.Done():
-		return fmt.Errorf("%w: wait for who looks: %w", errUnread, context.Cause(wait))
+	if err := m.take(wait); err != nil {
+		return err
 	}
 	now := m.now()
 	if err, done := m.spared(now, again); done {
 		<-m.turn
 		return err
 	}
-	answer := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWithin)
-		defer cancel()
+	return m.work(wait, func(ctx context.Context) error {
 		err := m.read(ctx, now)
 		m.err, m.asked = err, m.now()
+		return err
+	})
+}
+
+// take takes the turn, unless the context ends first.
+func (m *Managed) take(wait context.Context) error {
+	select {
+	case m.turn <- struct{}{}:
+		return nil
+	case <-wait.Done():
+		return fmt.Errorf("%w: wait for who looks: %w", errUnread, context.Cause(wait))
+	}
+}
+
+// work does something with the storage, and gives back the turn that the caller
+// has taken. It goes on when who waits has gone.
+func (m *Managed) work(wait context.Context, do func(context.Context) error) error {
+	answer := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(wait), lookWithin)
+		defer cancel()
+		err := do(ctx)
 		<-m.turn
 		answer <- err
 	}()
@@ -184,7 +184,18 @@ func (m *Managed) read(ctx context.Context, now time.Time) error {
 	}
 	if m.due(file, now) {
 		var written keyFile
-		if written, err = m.write(ctx, now); len(written.Keys) > 0 {
+		written, err = m.write(ctx, now, func(file *keyFile) bool {
+			if !m.due(*file, now) {
+				return false // another instance has done it meanwhile
+			}
+			rotate, retain := m.demanded()
+			file.Retain = max(file.Retain, retain)
+			if rotationDue(*file, rotate, now) {
+				file.add(now)
+			}
+			return true
+		})
+		if len(written.Keys) > 0 {
 			file = written
 		}
 	}
@@ -215,6 +226,7 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 		return file, nil
 	}
 	file.Keys = slices.DeleteFunc(file.Keys, func(k managedSecret) bool { return len(k.Secret) < MinSecret })
+	file.withdraw(m.last)
 	return file, nil
 }
 
@@ -231,24 +243,9 @@ func (m *Managed) demanded() (rotate time.Duration, retain int64) {
 	return m.rotate, int64(m.retain / time.Second)
 }
 
-// rotationDue says whether it is time for a new key.
-func rotationDue(file keyFile, rotate time.Duration, now time.Time) bool {
-	if len(file.Keys) == 0 {
-		return true
-	}
-	var newest time.Time
-	for _, key := range file.Keys {
-		if key.Created.After(newest) && key.Created.Before(now.Add(ahead)) {
-			newest = key.Created
-		}
-	}
-	return rotate > 0 && now.Sub(newest) >= rotate
-}
-
-// write makes the file what it should be, after another look under the lock:
-// another instance may have done it meanwhile. The file is empty where it could
-// not be written.
-func (m *Managed) write(ctx context.Context, now time.Time) (file keyFile, err error) {
+// write changes the file after another look under the lock, unless change says
+// that there is no need. The file is empty where it could not be written.
+func (m *Managed) write(ctx context.Context, now time.Time, change func(*keyFile) bool) (file keyFile, err error) {
 	storage := m.storage()
 	if err := storage.Lock(ctx, managedKey); err != nil {
 		return keyFile{}, fmt.Errorf("lock session keys: %w", err)
@@ -264,15 +261,8 @@ func (m *Managed) write(ctx context.Context, now time.Time) (file keyFile, err e
 	if file, err = m.load(ctx); err != nil {
 		return keyFile{}, err
 	}
-	if !m.due(file, now) {
+	if !change(&file) {
 		return file, nil
-	}
-	rotate, retain := m.demanded()
-	file.Retain = max(file.Retain, retain)
-	if rotationDue(file, rotate, now) {
-		secret := make([]byte, MinSecret)
-		rand.Read(secret)
-		file.Keys = append(slices.Clone(file.Keys), managedSecret{Secret: secret, Created: now.UTC().Truncate(time.Second)})
 	}
 	file.Keys = stillOpening(file, now)
 	data, err := json.Marshal(file)
@@ -285,30 +275,13 @@ func (m *Managed) write(ctx context.Context, now time.Time) (file keyFile, err e
 	return file, nil
 }
 
-// stillOpening returns the keys, the newest first, without those whose last
-// sessions are over: a key ceased to seal when its successor was published,
-// and every instance had noticed by its own clock.
-func stillOpening(file keyFile, now time.Time) []managedSecret {
-	keys := slices.Clone(file.Keys)
-	slices.SortFunc(keys, func(a, b managedSecret) int {
-		return cmp.Or(b.Created.Compare(a.Created), slices.Compare(a.Secret, b.Secret))
-	})
-	for i := 1; i < len(keys); i++ {
-		ceased := keys[i-1].Created.Add(2 * published)
-		if now.After(ceased.Add(time.Duration(file.Retain) * time.Second)) {
-			return keys[:i]
-		}
-	}
-	return keys
-}
-
 // use makes a ring of the file: the newest key that all instances must have
 // read by now seals.
 func (m *Managed) use(file keyFile, now time.Time) error {
 	file.damaged = false
 	keys := stillOpening(file, now)
 	slices.SortStableFunc(keys, func(a, b managedSecret) int {
-		aNew, bNew := now.Before(a.Created.Add(published)), now.Before(b.Created.Add(published))
+		aNew, bNew := a.waits(now), b.waits(now)
 		switch {
 		case aNew == bNew:
 			return 0
@@ -330,8 +303,4 @@ func (m *Managed) use(file keyFile, now time.Time) error {
 	}
 	m.last, m.used = file, keys
 	return nil
-}
-
-func sameSecret(a, b managedSecret) bool {
-	return a.Created.Equal(b.Created) && slices.Equal(a.Secret, b.Secret)
 }

@@ -94,6 +94,16 @@ func NewRing(secrets ...[]byte) (*Ring, error) {
 	return ring, nil
 }
 
+// IDs names the keys, in hexadecimal, as values that they have sealed do. They
+// tell nothing else of them.
+func (r *Ring) IDs() []string {
+	ids := make([]string, len(r.keys))
+	for i := range r.keys {
+		ids[i] = fmt.Sprintf("%08x", r.keys[i].id)
+	}
+	return ids
+}
+
 func derive(secret []byte) (derived, error) {
 	var d derived
 	prk, err := hkdf.Extract(sha256.New, secret, nil)

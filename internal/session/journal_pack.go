@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,13 @@ import (
 const (
 	// packAfter is how long minutes are kept as they were written, and as long
 	// again may pass before they are packed: then up to two hours of them are
-	// listed by each look, and one pack for each ten thousand logouts or so.
+	// listed by each look, one pack for each ten thousand logouts or so, and a
+	// few smaller ones.
 	packAfter = time.Hour
+	// packGrows is how many times larger than what is new a pack may be that is
+	// merged with it: so that there are few small packs, and yet no fact is
+	// written again every hour.
+	packGrows = 4
 	// watched is how long a node must know a folder before it packs it, whatever
 	// the clocks of those who write to it say.
 	watched = 3 * settled
@@ -31,9 +37,10 @@ const (
 
 	// A node of an earlier release does not know packs. One that runs already
 	// has read the minutes that go into them, but one that starts would not
-	// learn of those logouts: so nothing is packed in the first day after the
-	// storage has met a node that wants to. Whoever goes back later than that
-	// must not: the sessions that were ended before would be alive again there.
+	// learn of those logouts. So nothing is packed in the first day after a
+	// node first wanted to, which is time enough to update all of them; a node
+	// that goes back to an earlier release after that brings to life again, for
+	// itself, the sessions whose end is in packs.
 	packsFrom   = "oidc_rp/facts-packed-from"
 	rollsWithin = 24 * time.Hour
 )
@@ -55,9 +62,15 @@ type source struct {
 
 // due is what is to be packed now.
 type due struct {
-	packs   []string
 	minutes []int64
 	folders map[int64]*folder
+	packs   []smallPack // the smallest first
+}
+
+// smallPack is a pack that may be merged with others.
+type smallPack struct {
+	file  string
+	facts int // that still matter, about
 }
 
 // Pack moves the facts of closed minutes to packs, and small packs into larger
@@ -115,10 +128,10 @@ func (j *Journal) due(ctx context.Context) (*due, error) {
 		}
 		for name, p := range j.packs {
 			if p.whole && p.left(now) < packFull/2 {
-				found.packs = append(found.packs, name)
+				found.packs = append(found.packs, smallPack{journalRoot + "/" + name, p.left(now)})
 			}
 		}
-		slices.Sort(found.packs)
+		slices.SortFunc(found.packs, func(a, b smallPack) int { return cmp.Compare(a.facts, b.facts) })
 		d = &found
 		return nil
 	})
@@ -160,14 +173,6 @@ func (j *Journal) pack(ctx context.Context, storage Storage, d *due) error {
 		return err
 	}
 	var errs []error
-	for _, name := range d.packs {
-		data, err := storage.Load(ctx, journalRoot+"/"+name)
-		if got, whole := parsePack(data); err == nil && whole {
-			facts, read = append(facts, got...), append(read, source{files: []string{journalRoot + "/" + name}})
-		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("pack logouts: %w", err)
-		}
-	}
 	for _, minute := range d.minutes {
 		if len(facts) >= packFull {
 			if err := write(); err != nil {
@@ -192,7 +197,23 @@ func (j *Journal) pack(ctx context.Context, storage Storage, d *due) error {
 		}
 		facts, read = append(facts, got...), append(read, *from)
 	}
-	if len(errs) == 0 && slices.ContainsFunc(read, func(s source) bool { return s.folder != "" }) {
+	for _, small := range d.packs {
+		if len(errs) > 0 || len(facts) >= packFull || small.facts > packGrows*len(facts) {
+			break
+		}
+		data, err := storage.Load(ctx, small.file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // who deleted it has packed it
+		}
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+		if got, whole := parsePack(data); whole {
+			facts, read = append(facts, got...), append(read, source{files: []string{small.file}})
+		}
+	}
+	if len(errs) == 0 && len(read) > 0 {
 		errs = append(errs, write())
 	}
 	if len(packed) > 0 {

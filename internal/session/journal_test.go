@@ -230,6 +230,7 @@ func TestALogoutIsSharedByAllWhoAskAtOnce(t *testing.T) {
 			_ = a.Ready(t.Context())
 			_ = b.Poll(t.Context())
 			_ = b.Sweep(t.Context())
+			_ = b.Pack(t.Context())
 			if knows(a, s) != 1 || knows(b, s) != 1 {
 				t.Errorf("%d: a %d, b %d", i, knows(a, s), knows(b, s))
 			}

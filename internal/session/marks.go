@@ -10,7 +10,6 @@ import (
 type Marks struct {
 	id, subject, sid factKey
 	named            bool // the provider named its session
-	keys             [4]string
 }
 
 // MarksOf returns the marks of a session. The issuer is its provider's.
@@ -18,10 +17,6 @@ func MarksOf(s *Session, issuer string) Marks {
 	m := Marks{id: factKey(s.ID), subject: hashFact("sub", issuer, s.Subject), named: s.SID != ""}
 	if m.named {
 		m.sid = hashFact("sid", issuer, s.SID)
-	}
-	m.keys = [4]string{recordKey(m.id, false), everythingKey, recordKey(m.subject, true), ""}
-	if m.named {
-		m.keys[3] = recordKey(m.sid, true)
 	}
 	return m
 }
@@ -33,10 +28,19 @@ var everythingKey = recordKey(everything, true)
 // Keys are those of the records in a session store that could end the session;
 // they are what Judge is given the records of, in this order.
 func (m *Marks) Keys() []string {
+	keys := []string{recordKey(m.id, false), everythingKey, recordKey(m.subject, true)}
 	if m.named {
-		return m.keys[:4:4]
+		keys = append(keys, recordKey(m.sid, true))
 	}
-	return m.keys[:3:3]
+	return keys
+}
+
+// records is how many records Judge is given.
+func (m *Marks) records() int {
+	if m.named {
+		return 4
+	}
+	return 3
 }
 
 // recordKey names the record of a fact. A store is asked for it while the

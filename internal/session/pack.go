@@ -48,9 +48,12 @@ func encodePack(facts []Fact) []byte {
 		w.number(fact.at.UnixMilli() - until*1000)
 		last = until
 	}
-	sum := sha256.Sum256(w.b)
-	w.raw(sum[:packSum])
-	return w.b
+	return sealPack(w.b)
+}
+
+func sealPack(body []byte) []byte {
+	sum := sha256.Sum256(body)
+	return append(body, sum[:packSum]...)
 }
 
 // parsePack reads a pack. It is not ok when any of it is missing or damaged.

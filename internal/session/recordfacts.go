@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
 const (
@@ -21,13 +19,22 @@ var (
 	errCount     = errors.New("the store returned another number of records than was asked for")
 )
 
+// Records is what facts need of a session store; see store.Store.
+type Records interface {
+	Load(ctx context.Context, keys ...string) (records [][]byte, err error)
+	Reload(ctx context.Context, keys ...string) (records [][]byte, err error)
+	Save(ctx context.Context, key string, record []byte, expires time.Time) error
+	Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (done bool, err error)
+	Lock(ctx context.Context, name string) (unlock func(), err error)
+}
+
 // RecordFacts is the facts of all nodes that share a session store: a record
 // each, which expires when the fact is over. Nothing is kept here. It is safe
 // for concurrent use.
-type RecordFacts struct{ store store.Store }
+type RecordFacts struct{ store Records }
 
 // NewRecordFacts returns the facts in a store.
-func NewRecordFacts(s store.Store) *RecordFacts { return &RecordFacts{s} }
+func NewRecordFacts(s Records) *RecordFacts { return &RecordFacts{s} }
 
 // End writes facts and returns when they are kept. A fact that is there already
 // is never weakened. It goes on for ten seconds though who asked has gone.
@@ -116,7 +123,7 @@ func (r *RecordFacts) Ended(ctx context.Context, marks *Marks, signedIn time.Tim
 // cannot be read ends it: that something ended is certain, only not when. The
 // same holds if there are not as many as keys.
 func (m *Marks) Judge(signedIn time.Time, records [][]byte) (ended bool) {
-	if len(records) != len(m.Keys()) {
+	if len(records) != m.records() {
 		return true
 	}
 	for _, record := range records {

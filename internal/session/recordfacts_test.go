@@ -10,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
 // records is a session store of a test.
@@ -25,7 +23,7 @@ type records struct {
 	between func() // once, between a Reload and what follows it
 }
 
-var _ store.Store = (*records)(nil)
+var _ Records = (*records)(nil)
 
 func newRecords() *records {
 	return &records{kept: make(map[string][]byte), expires: make(map[string]time.Time), locks: make(map[string]chan struct{})}

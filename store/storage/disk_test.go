@@ -186,6 +186,13 @@ func inBubble(t *testing.T, test func(t *testing.T, d *disk, a, b *Storage)) {
 	})
 }
 
+// unswept ends the sweeping, for tests that count looks.
+func unswept(stores ...*Storage) {
+	for _, s := range stores {
+		_ = s.node.Destruct()
+	}
+}
+
 func save(t testing.TB, s *Storage, key, record string, lifetime time.Duration) {
 	t.Helper()
 	if err := s.Save(t.Context(), key, []byte(record), time.Now().Add(lifetime)); err != nil {

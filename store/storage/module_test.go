@@ -52,6 +52,26 @@ func TestCaddyfile(t *testing.T) {
 	}
 }
 
+// TestCaddyfileInSession has the options where they are in a configuration.
+func TestCaddyfileInSession(t *testing.T) {
+	t.Parallel()
+	d := caddyfile.NewTestDispenser("session {\n store storage {\n file_system /a\n timeout 2s\n }\n lifetime 1h\n}")
+	for range 4 { // to the name of the store
+		d.Next()
+	}
+	module, err := caddyfile.UnmarshalModule(d, "oidc_rp.session_stores."+d.Val())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := json.Marshal(module)
+	if want := `{"storage":{"module":"file_system","root":"/a"},"timeout":2000000000}`; string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if d.Next(); d.Val() != "lifetime" {
+		t.Errorf("the next word is %s", d.Val())
+	}
+}
+
 // provision loads the module into a configuration whose own storage is in a
 // folder.
 func provision(t *testing.T, folder, config string) (*Storage, error) {

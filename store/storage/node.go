@@ -21,9 +21,8 @@ import (
 const (
 	// atOnce is how many keys of one call are looked up at the same time.
 	atOnce = 8
-	// unlockWithin bounds the wait for a lock to be given back. It would end
-	// by itself.
-	unlockWithin = 5 * time.Second
+	// tellEvery bounds how often it is logged that a file cannot be read.
+	tellEvery = time.Minute
 )
 
 // node is what this process knows of one storage, over reloads.
@@ -36,6 +35,7 @@ type node struct {
 	mu       sync.Mutex
 	attached []*Storage // the one attached last is used
 	logger   atomic.Pointer[zap.Logger]
+	told     atomic.Int64 // when it was logged last that a file cannot be read, or 0
 
 	begun sync.Once
 	ended context.Context
@@ -177,7 +177,21 @@ func (n *node) read(ctx context.Context, key string) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	return open(file), nil
+	f := open(file)
+	if f.record == nil {
+		n.tellUnreadable(path(name(key)))
+	}
+	return f, nil
+}
+
+// tellUnreadable says now and then that a file holds no record: a disk may have
+// been full, or another version may be at work.
+func (n *node) tellUnreadable(path string) {
+	now, last := n.now().UnixMilli(), n.told.Load()
+	if last != 0 && now-last < tellEvery.Milliseconds() && now >= last || !n.told.CompareAndSwap(last, now) {
+		return
+	}
+	n.logger.Load().Warn("a session in the storage cannot be read and counts as none", zap.String("file", path))
 }
 
 func (n *node) save(ctx context.Context, key string, record []byte, expires time.Time) error {
@@ -267,44 +281,4 @@ func (n *node) write(ctx context.Context, key string, file []byte) (err error) {
 	}
 	n.copies.changed(key, f, began)
 	return nil
-}
-
-// lock is for who uses the store.
-func (n *node) lock(ctx context.Context, lockName string) (func(), error) {
-	n.used()
-	return n.gate.Lock(ctx, func(ctx context.Context) (func(), error) {
-		unlock, err := n.lockAmong(ctx, "oidc_rp_lock_"+name(lockName))
-		if err != nil {
-			return nil, err
-		}
-		return sync.OnceFunc(func() {
-			done := make(chan struct{})
-			go func() { defer close(done); unlock() }()
-			select {
-			case <-done:
-			case <-time.After(unlockWithin): // the storage ignores its context
-			}
-		}), nil
-	})
-}
-
-// lockAmong takes a lock in this process, and then among nodes.
-func (n *node) lockAmong(ctx context.Context, name string) (unlock func(), err error) {
-	here, err := n.locks.Lock(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	storage := n.storage()
-	if err := storage.Lock(ctx, name); err != nil {
-		here()
-		return nil, err
-	}
-	return func() {
-		defer here()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockWithin)
-		defer cancel()
-		if err := storage.Unlock(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			n.logger.Load().Warn("a lock in the storage was not given back, and ends by itself", zap.Error(err))
-		}
-	}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/storetest"
@@ -39,6 +40,7 @@ func TestBusySessionCostsOneLookInTwoSeconds(t *testing.T) {
 	for _, test := range []struct{ name, record string }{{"a record", "r"}, {"none", ""}} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, d *disk, a, b *Storage) {
+				unswept(a, b)
 				if test.record != "" {
 					save(t, b, "k", test.record, time.Hour)
 				}
@@ -111,6 +113,46 @@ func TestSlowLookPutsNothingBack(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestSaveThatMayHaveBeenMade has the storage fail after it has stored: neither
+// a copy nor a look that is under way says any more what is there.
+func TestSaveThatMayHaveBeenMade(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *disk, a, _ *Storage) {
+		save(t, a, "k", "old", time.Hour)
+		lost := &Storage{Timeout: a.Timeout, logger: a.logger, storage: lostAnswer{d}}
+		fail := func(record string) {
+			t.Helper()
+			a.node.attach(lost)
+			defer a.node.detach(lost)
+			if err := a.Save(t.Context(), "k", []byte(record), time.Now().Add(time.Hour)); !errors.Is(err, errNoNetwork) {
+				t.Errorf("Save: %v", err)
+			}
+		}
+		fail("new")
+		if got := load(t, a, "k"); got != "new" {
+			t.Errorf("Load finds %q", got)
+		}
+
+		time.Sleep(trusted)
+		d.with(func(d *disk) { d.latency = time.Second })
+		go func() { _, _ = a.Load(t.Context(), "k") }()
+		synctest.Wait()
+		d.with(func(d *disk) { d.latency = 0 })
+		fail("newer")
+		if got := load(t, a, "k"); got != "newer" {
+			t.Errorf("Load shares a look from before: %q", got)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
+// lostAnswer stores, and yet fails.
+type lostAnswer struct{ *disk }
+
+func (d lostAnswer) Store(ctx context.Context, key string, file []byte) error {
+	_ = d.disk.Store(ctx, key, file)
+	return errNoNetwork
 }
 
 // TestForgottenChangeStaysMade is about copies that had to go for others.
@@ -188,6 +230,40 @@ func TestCutFileIsAbsent(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestUnreadableFileIsToldOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		s, logs := newStore(t, d)
+		unswept(s) // or it would be gone
+		d.files[path(name("k"))] = []byte("cut")
+		for range 60 { // ten minutes
+			_, _ = load(t, s, "k"), load(t, s, "absent")
+			time.Sleep(10 * time.Second)
+		}
+		if n := logs.FilterLevelExact(zapcore.WarnLevel).Len(); n != 10 {
+			t.Errorf("told %d times in ten minutes, want 10", n)
+		}
+	})
+}
+
+func TestCopyAllocatesItsAnswerAlone(t *testing.T) {
+	d := newDisk()
+	s, _ := newStore(t, d)
+	unswept(s)
+	keys := []string{"a", "b", "absent"}
+	save(t, s, "a", "r", time.Hour)
+	save(t, s, "b", "r", time.Hour)
+	ctx := t.Context()
+	now := time.Now()
+	s.node.now = func() time.Time { return now } // the copies stay trusted
+	_, _ = load(t, s, "a"), load(t, s, "absent")
+	before := d.calls.Load()
+	if n := testing.AllocsPerRun(100, func() { _, _ = s.Load(ctx, keys...) }); n > 1 || d.calls.Load() != before {
+		t.Errorf("Load from copies allocates %v times, and asks the storage %d times", n, d.calls.Load()-before)
 	}
 }
 
@@ -310,6 +386,47 @@ type lateDisk struct {
 func (d *lateDisk) Store(_ context.Context, key string, file []byte) error {
 	<-d.late
 	return d.disk.Store(context.Background(), key, file)
+}
+
+// TestLateLockSavesNothing has the lock for a Save come after who waited for it
+// has gone, and perhaps has saved something else since.
+func TestLateLockSavesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *disk, a, b *Storage) {
+		save(t, a, "k", "old", time.Hour)
+		late := &lateLock{disk: d, late: make(chan struct{})}
+		a.node.attach(&Storage{Timeout: a.Timeout, logger: a.logger, storage: late})
+		if err := a.Save(t.Context(), "k", []byte("late"), time.Now().Add(time.Hour)); err == nil {
+			t.Error("Save returned no error")
+		}
+		if err := a.Delete(t.Context(), "k"); err == nil {
+			t.Error("Delete returned no error")
+		}
+		save(t, b, "k", "new", time.Hour)
+		close(late.late)
+		time.Sleep(time.Second)
+		if got := reload(t, a, "k"); got != "new" {
+			t.Errorf("Reload finds %q", got)
+		}
+	})
+}
+
+// lateLock does everything whatever the context says, as files do.
+type lateLock struct {
+	*disk
+	late chan struct{}
+}
+
+func (d *lateLock) Lock(_ context.Context, name string) error {
+	<-d.late
+	return d.disk.Lock(context.Background(), name)
+}
+
+func (d *lateLock) Store(_ context.Context, key string, file []byte) error {
+	return d.disk.Store(context.Background(), key, file)
+}
+
+func (d *lateLock) Delete(_ context.Context, key string) error {
+	return d.disk.Delete(context.Background(), key)
 }
 
 func TestConfigurationsFollowEachOther(t *testing.T) {

@@ -77,6 +77,26 @@ func TestOneNodeSweeps(t *testing.T) {
 	})
 }
 
+// TestOneNodeClaims has both find at the same time that a sweep is due.
+func TestOneNodeClaims(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *disk, a, b *Storage) {
+		d.latency = 10 * time.Millisecond
+		claimed := make(chan bool, 2)
+		for _, s := range []*Storage{a, b} {
+			go func() {
+				due, err := s.node.claimSweep(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				claimed <- due <= 0
+			}()
+		}
+		if first, second := <-claimed, <-claimed; first == second {
+			t.Errorf("both nodes have the same answer: %v", first)
+		}
+	})
+}
+
 func TestMarkerThatMeansNothing(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"empty": "", "no number": "x", "from the future": "99999999999999"} {
@@ -97,6 +117,7 @@ func TestMarkerThatMeansNothing(t *testing.T) {
 // looked at it.
 func TestSweepLeavesWhatWasReplaced(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *disk, a, b *Storage) {
+		unswept(a, b)
 		save(t, a, "k", "old", time.Minute)
 		time.Sleep(time.Hour)
 		key, looks := path(name("k")), 0

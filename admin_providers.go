@@ -1,0 +1,144 @@
+package oidcrp
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+)
+
+// providersAnswer is what the admin API tells of providers.
+type providersAnswer struct {
+	Providers []providerStatus `json:"providers"`
+}
+
+// providerStatus is how a provider of the configuration is.
+type providerStatus struct {
+	ID       string `json:"id"`
+	Issuer   string `json:"issuer"`
+	ClientID string `json:"client_id"`
+	// Shared: it is in the app's configuration, and not a site's own.
+	Shared bool `json:"shared"`
+	// Sites are the host names of the sites that use it; `*` is any.
+	Sites    []string `json:"sites"`
+	Disabled bool     `json:"disabled"`
+
+	Metadata healthStatus `json:"metadata"`
+	Keys     keysStatus   `json:"keys"`
+	// Endpoints are those that the provider has, by the names of options,
+	// as far as its metadata is known.
+	Endpoints []string `json:"endpoints"`
+}
+
+// healthStatus is a provider.Health. Times that never were are left out.
+type healthStatus struct {
+	State  provider.State `json:"state"`
+	Read   time.Time      `json:"read,omitzero"`
+	Failed time.Time      `json:"failed,omitzero"`
+	Error  string         `json:"error,omitempty"` // of Failed
+	Next   time.Time      `json:"next_try,omitzero"`
+}
+
+type keysStatus struct {
+	healthStatus
+	Usable int `json:"usable"`
+}
+
+// maxErrorText bounds what an answer repeats of an error.
+const maxErrorText = 500
+
+func statusOf(h provider.Health) healthStatus {
+	status := healthStatus{State: h.State, Read: inSeconds(h.Read), Failed: inSeconds(h.Failed), Next: inSeconds(h.Next)}
+	if h.Err != nil {
+		status.Error = h.Err.Error()
+		status.Error = status.Error[:min(len(status.Error), maxErrorText)]
+	}
+	return status
+}
+
+func inSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+// usedParty is a provider of the configuration and the sites that use it.
+type usedParty struct {
+	*party
+	shared bool
+	sites  []string
+}
+
+// usedParties returns the providers of the configuration by id. Sites whose own
+// providers have the same id and configuration have one.
+func (a *App) usedParties() []*usedParty {
+	a.lookAtSites()
+	type key struct {
+		id, config string
+		remote     *provider.Remote
+	}
+	known := make(map[key]*usedParty)
+	use := func(p *party, shared bool, sites ...string) {
+		config, _ := json.Marshal(p.config) // only compared
+		k := key{p.id, string(config), p.client.Remote}
+		if known[k] == nil {
+			known[k] = &usedParty{party: p, shared: shared, sites: []string{}}
+		}
+		for _, site := range sites {
+			if !slices.Contains(known[k].sites, site) {
+				known[k].sites = append(known[k].sites, site)
+			}
+		}
+	}
+	for _, p := range a.parties {
+		use(p, true)
+	}
+	for _, h := range a.handlers {
+		for _, p := range h.parties {
+			use(p, false, a.hosts[h]...)
+		}
+	}
+	all := make([]*usedParty, 0, len(known))
+	for _, u := range known {
+		slices.Sort(u.sites)
+		all = append(all, u)
+	}
+	slices.SortFunc(all, func(a, b *usedParty) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), slices.Compare(a.sites, b.sites), cmp.Compare(a.issuer, b.issuer))
+	})
+	return all
+}
+
+// tellProviders tells how the providers are, by what is known: it asks none.
+func (a *App) tellProviders(*http.Request) (any, error) {
+	answer := providersAnswer{Providers: []providerStatus{}}
+	for _, u := range a.usedParties() {
+		health, metadata := u.client.Remote.Health()
+		keys, usable := u.client.Remote.KeysHealth()
+		answer.Providers = append(answer.Providers, providerStatus{
+			ID: u.id, Issuer: u.issuer, ClientID: u.client.ClientID,
+			Shared: u.shared, Sites: u.sites, Disabled: u.config.Disabled,
+			Metadata: statusOf(health), Keys: keysStatus{statusOf(keys), usable},
+			Endpoints: endpointsOf(metadata),
+		})
+	}
+	return answer, nil
+}
+
+// endpointsOf names the endpoints that a provider has.
+func endpointsOf(m *provider.Metadata) []string {
+	present := []string{}
+	if m == nil {
+		return present
+	}
+	for _, endpoint := range []struct{ name, address string }{
+		{"authorization_endpoint", m.AuthorizationEndpoint}, {"token_endpoint", m.TokenEndpoint},
+		{"userinfo_endpoint", m.UserinfoEndpoint}, {"jwks_uri", m.JWKSURI}, {"end_session_endpoint", m.EndSessionEndpoint},
+		{"revocation_endpoint", m.RevocationEndpoint}, {"introspection_endpoint", m.IntrospectionEndpoint},
+		{"pushed_authorization_request_endpoint", m.PushedEndpoint},
+	} {
+		if endpoint.address != "" {
+			present = append(present, endpoint.name)
+		}
+	}
+	return present
+}

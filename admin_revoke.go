@@ -1,0 +1,146 @@
+package oidcrp
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// revocation says which sessions are to end: those of a user, one of the
+// provider's sessions, or all.
+type revocation struct {
+	Subject string `json:"subject,omitempty"` // sub
+	SID     string `json:"sid,omitempty"`
+	All     bool   `json:"all,omitempty"`
+
+	// Provider is the id of the one that the user or session is of; empty for
+	// each. Sites may have providers of their own by one id: then it is each of
+	// these.
+	Provider string `json:"provider,omitempty"`
+	// Issuer is the one that the user or session is of; empty for that of each
+	// provider that has only one.
+	Issuer string `json:"issuer,omitempty"`
+}
+
+// revocationAnswer is what was ended.
+type revocationAnswer struct {
+	Ended []endedSessions `json:"ended"`
+}
+
+type endedSessions struct {
+	Kind      string   `json:"kind"` // subject, sid or all
+	Issuer    string   `json:"issuer,omitempty"`
+	Providers []string `json:"providers,omitempty"` // those that have the issuer
+}
+
+// takeRevocation ends sessions that began until now, and answers when that is
+// kept. It keeps nobody from signing in again.
+func (a *App) takeRevocation(r *http.Request) (any, error) {
+	var asked revocation
+	if err := readBody(r, &asked); err != nil {
+		return nil, err
+	}
+	ended, err := asked.check(a)
+	if err != nil {
+		return nil, adminError(http.StatusBadRequest, "%w", err)
+	}
+	now := a.clock.Now()
+	until := now.Add(a.longestSession() + factMargin)
+	facts := make([]session.Fact, 0, len(ended))
+	for _, e := range ended {
+		switch e.Kind {
+		case "all":
+			facts = append(facts, session.EndedEverything(now, until))
+		case "subject":
+			facts = append(facts, session.EndedSubject(e.Issuer, asked.Subject, now, until))
+		case "sid":
+			facts = append(facts, session.EndedSID(e.Issuer, asked.SID, now, until))
+		}
+	}
+	if err := a.endAll(r.Context(), facts...); err != nil {
+		return nil, adminError(http.StatusServiceUnavailable, "it could not be kept, so that other instances do not know, nor this one after a restart; try again: %w", err)
+	}
+	for _, e := range ended {
+		a.logger.Info("sessions were ended by the admin API", zap.String("kind", e.Kind), zap.String("issuer", e.Issuer), zap.Strings("providers", e.Providers))
+	}
+	return revocationAnswer{ended}, nil
+}
+
+// check returns what is to be ended, or names the field that is wrong.
+func (asked *revocation) check(a *App) (ended []endedSessions, err error) {
+	var kind string
+	for _, named := range []struct {
+		kind  string
+		given bool
+	}{{"subject", asked.Subject != ""}, {"sid", asked.SID != ""}, {"all", asked.All}} {
+		if named.given && kind != "" {
+			return nil, fmt.Errorf("%s: excludes %s", named.kind, kind)
+		}
+		if named.given {
+			kind = named.kind
+		}
+	}
+	switch {
+	case kind == "":
+		return nil, errors.New("one of subject, sid and all says what to end")
+	case kind == "all" && asked.Provider != "":
+		return nil, errors.New("provider: all ends the sessions of every provider")
+	case kind == "all" && asked.Issuer != "":
+		return nil, errors.New("issuer: all ends the sessions of every issuer")
+	case kind == "all":
+		return []endedSessions{{Kind: kind}}, nil
+	}
+	found := false
+	for _, u := range a.usedParties() {
+		if asked.Provider != "" && u.id != asked.Provider {
+			continue
+		}
+		found = true
+		if asked.Issuer != "" && !u.client.Remote.IsIssuer(asked.Issuer) {
+			continue
+		}
+		issuer, err := u.oneIssuer(asked.Issuer)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(ended, func(e endedSessions) bool { return e.Issuer == issuer })
+		if i < 0 {
+			ended = append(ended, endedSessions{Kind: kind, Issuer: issuer})
+			i = len(ended) - 1
+		}
+		if !slices.Contains(ended[i].Providers, u.id) {
+			ended[i].Providers = append(ended[i].Providers, u.id)
+		}
+	}
+	switch {
+	case !found && asked.Provider != "":
+		return nil, fmt.Errorf("provider: there is none with the id %q", asked.Provider)
+	case !found:
+		return nil, errors.New("the configuration has no provider")
+	case len(ended) == 0:
+		return nil, fmt.Errorf("issuer: %q is not the issuer of such a provider", asked.Issuer)
+	}
+	return ended, nil
+}
+
+// oneIssuer returns the issuer that facts about a user of the provider are kept
+// under. The name is that of one of the provider's tenants where it has many,
+// else it may be empty.
+func (p *party) oneIssuer(name string) (string, error) {
+	if p.tenants == "" {
+		return p.issuer, nil
+	}
+	if issuer := p.issuerNamed(name); issuer != p.issuer {
+		return issuer, nil
+	}
+	// An address that looks like one for many tenants may be a single issuer's.
+	if _, metadata := p.client.Remote.Health(); metadata != nil && !metadata.Tenants() {
+		return p.issuer, nil
+	}
+	return "", fmt.Errorf("issuer: provider %s has many tenants, each an issuer of its own: name that of the user's tenant, as %s", p.id, p.tenants)
+}

@@ -1,0 +1,264 @@
+package oidcrp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+)
+
+// admin asks the admin API of a rig, and returns what Caddy would answer.
+func (r *rig) admin(method, path, body string) (status int, text string, header http.Header) {
+	r.t.Helper()
+	recorder := httptest.NewRecorder()
+	api := &adminAPI{app: func() *App { return r.app }}
+	err := api.Routes()[0].Handler.ServeHTTP(recorder, httptest.NewRequest(method, path, strings.NewReader(body)))
+	if err == nil {
+		return recorder.Code, recorder.Body.String(), recorder.Header()
+	}
+	failed, ok := err.(caddy.APIError) // as Caddy asks: a wrapped one would be 500
+	if !ok {
+		r.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return failed.HTTPStatus, failed.Err.Error(), recorder.Header()
+}
+
+// ask is admin where it has to work.
+func ask[T any](r *rig, method, path, body string) (answer T) {
+	r.t.Helper()
+	status, text, header := r.admin(method, path, body)
+	if status != http.StatusOK || header.Get("Content-Type") != "application/json" {
+		r.t.Fatalf("%s %s %s: status %d: %s", method, path, body, status, text)
+	}
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		r.t.Fatal(err)
+	}
+	return answer
+}
+
+const twoProviders = "http://rp.test {\noidc_rp {\nprovider one two\ndefault_provider one\n}\nreverse_proxy {upstream}\n}"
+
+func TestTheAdminAPIRefuses(t *testing.T) {
+	t.Parallel()
+	r := newRigAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\nissuer http://127.0.0.1:1/one\nclient_id rp\n}\nprovider two {\nissuer http://127.0.0.1:1/two\nclient_id rp\n}\n}")
+	for _, tc := range []struct {
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{"GET", "/oidc_rp/", "", 404, "nothing"},
+		{"GET", "/oidc_rp/providers/", "", 404, "nothing"},
+		{"GET", "/oidc_rp/Providers", "", 404, "nothing"},
+		{"POST", "/oidc_rp/providers", "", 405, "GET"},
+		{"HEAD", "/oidc_rp/keys", "", 405, "GET"},
+		{"GET", "/oidc_rp/revoke", "", 405, "POST"},
+		{"DELETE", "/oidc_rp/keys/rotate", "", 405, "POST"},
+		{"POST", "/oidc_rp/revoke", "", 400, "one of subject, sid and all"},
+		{"POST", "/oidc_rp/revoke", "{}", 400, "one of subject, sid and all"},
+		{"POST", "/oidc_rp/revoke", `{"all": false}`, 400, "one of subject, sid and all"},
+		{"POST", "/oidc_rp/revoke", `{"subject": ""}`, 400, "one of subject, sid and all"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "sid": "b"}`, 400, "sid: excludes subject"},
+		{"POST", "/oidc_rp/revoke", `{"sid": "b", "all": true}`, 400, "all: excludes sid"},
+		{"POST", "/oidc_rp/revoke", `{"all": true, "provider": "one"}`, 400, "provider: all"},
+		{"POST", "/oidc_rp/revoke", `{"all": true, "issuer": "x"}`, 400, "issuer: all"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "provider": "three"}`, 400, `provider: there is none with the id "three"`},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "issuer": "https://other.example"}`, 400, "issuer: "},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "provider": "one", "issuer": "http://127.0.0.1:1/two"}`, 400, "issuer: "},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "user": "b"}`, 400, `unknown field "user"`},
+		{"POST", "/oidc_rp/revoke", `{"subject": 7}`, 400, "subject: does not take a JSON number"},
+		{"POST", "/oidc_rp/revoke", `{"all": "true"}`, 400, "all: does not take a JSON string"},
+		{"POST", "/oidc_rp/revoke", `["a"]`, 400, "the body: does not take a JSON array"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a"} {}`, 400, "something follows"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a"`, 400, "unexpected EOF"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "` + strings.Repeat("a", maxForm) + `"}`, 400, "too large"},
+		{"POST", "/oidc_rp/keys/rotate", `{"all": true}`, 400, `unknown field "all"`},
+		{"POST", "/oidc_rp/keys/rotate", `{"compromised": 1}`, 400, "compromised: does not take a JSON number"},
+	} {
+		name := fmt.Sprintf("%s %s %.60s", tc.method, tc.path, tc.body)
+		status, text, header := r.admin(tc.method, tc.path, tc.body)
+		if status != tc.status || !strings.Contains(text, tc.says) {
+			t.Errorf("%s: status %d: %s", name, status, text)
+		}
+		if allow := header.Get("Allow"); (status == 405) != (allow != "") || status == 405 && allow != tc.says {
+			t.Errorf("%s: Allow %q", name, allow)
+		}
+	}
+}
+
+func TestProvidersAreTold(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	down := "issuer http://127.0.0.1:1\nclient_id rp\nclient_secret \"a secret of the down one\"\n"
+	own := "http://%s {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}\n"
+	r := newRigAt(t, storageDir(t),
+		fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+
+			"http:// {\noidc_rp {\nprovider down\nbase_url https://pinned.test\n}\n}\n",
+		"oidc_rp {\nprovider down {\n"+down+"}\nprovider off {\nissuer https://off.invalid\nclient_id rp\njwks `{\"keys\":["+publicKey+"]}`\ndisabled\n}\n}")
+	told := func() (byID map[string]providerStatus) {
+		byID = make(map[string]providerStatus)
+		hits := op.Hits(optest.Discovery) + op.Hits(optest.JWKS)
+		answer := ask[providersAnswer](r, "GET", adminProviders, "")
+		for _, p := range answer.Providers {
+			byID[p.ID] = p
+		}
+		if len(byID) != 3 || len(answer.Providers) != 3 {
+			t.Fatalf("%+v", answer)
+		}
+		if now := op.Hits(optest.Discovery) + op.Hits(optest.JWKS); now != hits {
+			t.Error("the provider was asked")
+		}
+		return byID
+	}
+	all := told()
+	if p := all["default"]; p.Shared || !slices.Equal(p.Sites, []string{"a.test", "b.test", "rp.test"}) || p.Issuer != op.Issuer() || p.ClientID != op.Client().ID ||
+		p.Metadata.State != provider.Unknown || p.Keys.State != provider.Unknown || len(p.Endpoints) != 0 || p.Disabled {
+		t.Errorf("before the first login: %+v", p)
+	}
+	if p := all["down"]; !p.Shared || !slices.Equal(p.Sites, []string{"pinned.test"}) || p.Metadata.State != provider.Unknown {
+		t.Errorf("%+v", p)
+	}
+	if p := all["off"]; !p.Disabled || !p.Shared || len(p.Sites) != 0 || p.Keys.State != provider.OK || p.Keys.Usable != 1 {
+		t.Errorf("%+v", p)
+	}
+
+	began := time.Now().Truncate(time.Second)
+	signedIn(t, r)
+	if _, err := r.app.parties["down"].client.Remote.Metadata(t.Context()); err == nil {
+		t.Fatal("the provider that is down answers")
+	}
+	all = told()
+	p := all["default"]
+	if p.Metadata.State != provider.OK || p.Metadata.Read.Before(began) || p.Metadata.Error != "" || p.Keys.State != provider.OK || p.Keys.Usable == 0 || p.Keys.Read.Before(began) {
+		t.Errorf("after a login: %+v", p)
+	}
+	for _, name := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint"} {
+		if !slices.Contains(p.Endpoints, name) {
+			t.Errorf("%s is missing in %q", name, p.Endpoints)
+		}
+	}
+	p = all["down"]
+	if p.Metadata.State != provider.Failing || p.Metadata.Failed.Before(began) || !p.Metadata.Read.IsZero() || p.Metadata.Next.IsZero() || !strings.Contains(p.Metadata.Error, "refused") {
+		t.Errorf("that is down: %+v", p)
+	}
+	_, text, _ := r.admin("GET", adminProviders, "")
+	for _, secret := range append(op.Canaries(), op.Client().Secret, "a secret of the down one") {
+		if strings.Contains(text, secret) {
+			t.Errorf("the answer holds a secret: %s", text)
+		}
+	}
+	if strings.Contains(text, "0001-01-01") {
+		t.Errorf("a time that never was: %s", text)
+	}
+}
+
+const publicKey = `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
+
+// TestTheAppThatWasStartedLastIsMeant, as long as it is not given back.
+func TestTheAppThatWasStartedLastIsMeant(t *testing.T) {
+	t.Parallel()
+	var apps runningApps
+	older, newer, newest := new(App), new(App), new(App)
+	var takeBack [3]func() error
+	for _, step := range []struct {
+		do   func()
+		want *App
+	}{
+		{func() {}, nil},
+		{func() { takeBack[0] = apps.add(older) }, older},
+		{func() { takeBack[1] = apps.add(newer) }, newer},
+		{func() { _ = takeBack[1]() }, older}, // the load has failed
+		{func() { takeBack[2] = apps.add(newest) }, newest},
+		{func() { _ = takeBack[0]() }, newest}, // it has not
+		{func() { _ = takeBack[2]() }, nil},
+	} {
+		if step.do(); apps.last() != step.want {
+			t.Fatalf("%p is meant, want %p", apps.last(), step.want)
+		}
+	}
+}
+
+func TestLongErrorsAreCut(t *testing.T) {
+	t.Parallel()
+	h := statusOf(provider.Health{State: provider.Failing, Err: errors.New(strings.Repeat("x", 5000))})
+	if len(h.Error) != maxErrorText {
+		t.Errorf("%d characters", len(h.Error))
+	}
+}
+
+// The rest runs a Caddy of its own, whose admin API is on a socket.
+
+const adminEnv = "OIDC_RP_ADMIN"
+
+// TestAdminAPIOverReloads follows which configuration the admin API is about.
+func TestAdminAPIOverReloads(t *testing.T) {
+	t.Parallel()
+	inOwnProcess(t, adminEnv, "TestAdminHelper")
+}
+
+// TestAdminHelper is the process of TestAdminAPIOverReloads.
+func TestAdminHelper(t *testing.T) {
+	if os.Getenv(adminEnv) == "" {
+		return
+	}
+	address := adminSocket(t)
+	load := func(lines, sites string) error { return loadWithAdmin(t, address, lines, sites) }
+	site := func(issuer string) string {
+		return "http://127.0.0.1:0 {\noidc_rp {\nissuer " + issuer + "\nclient_id rp\n}\n}\n"
+	}
+	issuer := func() string {
+		out, err := command(t, "providers", "--json", "--address", address)
+		if err != nil {
+			return err.Error()
+		}
+		var answer providersAnswer
+		if err := json.Unmarshal([]byte(out), &answer); err != nil || len(answer.Providers) != 1 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return answer.Providers[0].Issuer
+	}
+	if err := load("", "http://127.0.0.1:0 {\nrespond x\n}"); err != nil {
+		t.Fatal(err)
+	}
+	if got := issuer(); !strings.Contains(got, "503") {
+		t.Errorf("without the app: %s", got)
+	}
+	for i := range 3 {
+		want := fmt.Sprintf("http://127.0.0.1:1/%d", i)
+		if err := load("", site(want)); err != nil {
+			t.Fatal(err)
+		}
+		if got := issuer(); got != want || len(running.apps) != 1 {
+			t.Errorf("load %d: %s, %d apps", i, got, len(running.apps))
+		}
+	}
+	// Apps start in any order: some of these fail before ours has begun, others after.
+	taken := takenPort(t)
+	for range 10 {
+		if err := load("", site("http://127.0.0.1:1/failed")+"http://"+taken+" {\nrespond x\n}"); err == nil {
+			t.Fatal("a configuration with a port that is taken was loaded")
+		}
+		if got := issuer(); got != "http://127.0.0.1:1/2" || len(running.apps) != 1 {
+			t.Errorf("after a load that failed: %s, %d apps", got, len(running.apps))
+		}
+	}
+	if err := load("", "http://127.0.0.1:0 {\nrespond x\n}"); err != nil {
+		t.Fatal(err)
+	}
+	if got := issuer(); !strings.Contains(got, "503") || len(running.apps) != 0 {
+		t.Errorf("without the app again: %s, %d apps", got, len(running.apps))
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}

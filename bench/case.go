@@ -1,0 +1,54 @@
+package main
+
+import "net/http"
+
+// A row is one case of the whole-process table. To add one is to add it here.
+type row struct {
+	// name is what the table shows; -case selects by it.
+	name string
+	// claims is the file in testdata with what the provider says of the user who
+	// signs in; nobody does if it is empty.
+	claims string
+	// site are lines of the directive's block, beside those that name the
+	// provider. {redis} stands for the host and port of a redis-server of the
+	// row's own, {redis_socket} for its unix socket; one is started if either is
+	// there.
+	site string
+	// path is asked for, and answered with status.
+	path   string
+	status int
+	// aim is the ratio to the same Caddy without the directive that we want to
+	// stay under; 0 is none.
+	aim float64
+}
+
+var rows = []row{
+	{"usual user", "usual.json", "", "/reports/2026", http.StatusOK, 1.15},
+	{"usual user, three headers for the application", "usual.json",
+		"upstream {\n header X-User {http.auth.user.id}\n header X-Email email\n header X-Groups groups\n}", "/reports/2026", http.StatusOK, 0},
+	{"large user", "large.json", "", "/reports/2026", http.StatusOK, 1.45},
+	{"anonymous, public route", "", "public /open/*", "/open/reports", http.StatusOK, 0},
+	{"anonymous, redirect to the login", "", "", "/reports/2026", http.StatusFound, 0},
+}
+
+// An inProcess is a case of the in-process table: a benchmark of the plugin's
+// package.
+type inProcess struct {
+	benchmark string
+	aim       string
+}
+
+// alone is the benchmark that is subtracted from the others of its kind.
+const alone = "Request/next_handler_alone"
+
+var inProcesses = []inProcess{
+	{"Request/one_user,_1_KiB", "≤ 800 ns, ≤ 4"},
+	{"Request/one_user,_4_KiB", ""},
+	{"Request/10,000_users_in_turn,_1_KiB", "≤ 1.5 µs, ≤ 4"},
+	{"Request/first_time,_1_KiB", "≤ 4 µs, ≤ 8"},
+	{"Request/first_time,_4_KiB", "≤ 10 µs, ≤ 8"},
+	{"Request/anonymous,_public_site", "≤ 500 ns, ≤ 3"},
+	{"Request/anonymous,_public_route", "≤ 500 ns, ≤ 3"},
+	{"Request/redirect_to_the_login", "≤ 15 µs"},
+	{"Login", "≤ 0.5 ms"},
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// cpuTime is the CPU time that a process has used, user and system, of all its
+// threads, also those that have ended, to the nanosecond. It is the clock that
+// clock_getcpuclockid(3) names.
+func cpuTime(pid int) (time.Duration, error) {
+	const perProcess = 2 // CPUCLOCK_SCHED
+	clock := ^pid<<3 | perProcess
+	var t syscall.Timespec
+	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, uintptr(clock), uintptr(unsafe.Pointer(&t)), 0); errno != 0 {
+		return 0, fmt.Errorf("the CPU clock of process %d: %w", pid, errno)
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// tick is the unit of /proc/<pid>/stat: USER_HZ, which is 100 on every
+// architecture that Go has.
+const tick = 10 * time.Millisecond
+
+// accountedTime is the same as the kernel accounts for it, in ticks.
+func accountedTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name, in parentheses, may hold anything; utime is field 14.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat is short", pid)
+	}
+	var sum time.Duration
+	for _, field := range fields[11:13] {
+		ticks, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+		}
+		sum += time.Duration(ticks) * tick
+	}
+	return sum, nil
+}
+
+// checkClock compares both: a clock that is wrong must not go unseen.
+func checkClock(pid int) error {
+	fine, err := cpuTime(pid)
+	if err != nil {
+		return err
+	}
+	coarse, err := accountedTime(pid)
+	if err != nil {
+		return err
+	}
+	if off := math.Abs(float64(fine - coarse)); off > float64(3*tick)+0.02*float64(fine) {
+		return fmt.Errorf("process %d has used %s of CPU time by its clock, but %s by /proc", pid, fine, coarse)
+	}
+	return nil
+}
+
+// busyTime is what a core has worked, for whomever.
+func busyTime(core int) (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 9 || fields[0] != fmt.Sprintf("cpu%d", core) {
+			continue
+		}
+		var sum time.Duration
+		for i, field := range fields[1:9] {
+			if i == 3 || i == 4 { // idle, and waiting for a disk
+				continue
+			}
+			ticks, err := strconv.ParseInt(field, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("/proc/stat: %w", err)
+			}
+			sum += time.Duration(ticks) * tick
+		}
+		return sum, nil
+	}
+	return 0, fmt.Errorf("/proc/stat has no core %d", core)
+}
+
+// residentKiB is how much memory a process has in use.
+func residentKiB(pid int) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, "VmRSS:"); found {
+			return strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")))
+		}
+	}
+	return 0, fmt.Errorf("process %d has no memory", pid)
+}

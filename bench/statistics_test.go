@@ -1,0 +1,36 @@
+package main
+
+import "testing"
+
+func TestMedian(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		values []float64
+		want   float64
+	}{
+		"none": {nil, 0},
+		"one":  {[]float64{3}, 3},
+		"odd":  {[]float64{9, 1, 5}, 5},
+		"even": {[]float64{4, 1, 2, 100}, 3},
+	} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestIntervalHoldsTheMedianAndLeavesOutOutliers(t *testing.T) {
+	t.Parallel()
+	values := []float64{50} // one disturbed slice
+	for i := range 40 {
+		values = append(values, 1+float64(i%5)/100)
+	}
+	low, high := interval(values)
+	if m := median(values); low > m || high < m || low < 1 || high > 1.04 {
+		t.Errorf("%v to %v around %v", low, high, m)
+	}
+	again, _ := interval(values)
+	if again != low {
+		t.Errorf("%v, and then %v, of the same values", low, again)
+	}
+}

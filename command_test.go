@@ -1,0 +1,190 @@
+package oidcrp
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// inOwnProcess runs a test in a process of its own, where Caddy can be one.
+func inOwnProcess(t *testing.T, env, test string) {
+	t.Helper()
+	process := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	process.Env = append(os.Environ(), env+"=1", "XDG_DATA_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir())
+	if out, err := process.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// adminSocket is an address for an admin API: no port, and a short path.
+func adminSocket(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	return "unix/" + filepath.Join(folder, "s")
+}
+
+// takenPort is an address that somebody listens on.
+func takenPort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return listener.Addr().String()
+}
+
+func loadWithAdmin(t *testing.T, address, globals, sites string) error {
+	t.Helper()
+	config, err := adapt(fmt.Sprintf("{\nadmin %s\nauto_https off\npersist_config off\nlog {\noutput discard\n}\n%s\n}\n%s", address, globals, sites))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return caddy.Load(config, true)
+}
+
+// command runs `caddy oidc-rp …` in this process. With each configuration Caddy
+// replaces its admin API, and may cut off what the one before has accepted.
+func command(t *testing.T, args ...string) (out string, err error) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if out, err = execute(t, args...); err == nil || !strings.HasSuffix(err.Error(), ": EOF") && !strings.HasSuffix(err.Error(), "reset by peer") {
+			break
+		}
+	}
+	return out, err
+}
+
+func execute(t *testing.T, args ...string) (out string, err error) {
+	t.Helper()
+	registered, found := caddycmd.Commands()["oidc-rp"]
+	if !found {
+		t.Fatal("the command is not registered")
+	}
+	caddyItself := &cobra.Command{Use: "caddy", SilenceErrors: true, SilenceUsage: true}
+	cmd := &cobra.Command{Use: registered.Name, Long: registered.Long}
+	registered.CobraFunc(cmd)
+	caddyItself.AddCommand(cmd)
+	var printed bytes.Buffer
+	caddyItself.SetOut(&printed)
+	caddyItself.SetErr(&printed)
+	caddyItself.SetArgs(append([]string{registered.Name}, args...))
+	err = caddyItself.Execute()
+	return printed.String(), err
+}
+
+const commandEnv = "OIDC_RP_COMMAND"
+
+// TestCommandAsksARunningCaddy runs the commands against a Caddy that has
+// loaded its configuration.
+func TestCommandAsksARunningCaddy(t *testing.T) {
+	t.Parallel()
+	inOwnProcess(t, commandEnv, "TestCommandHelper")
+}
+
+// TestCommandHelper is the process of TestCommandAsksARunningCaddy.
+func TestCommandHelper(t *testing.T) {
+	if os.Getenv(commandEnv) == "" {
+		return
+	}
+	address := adminSocket(t)
+	globals := "storage file_system " + storageDir(t) + "\noidc_rp {\nprovider corp {\nissuer http://127.0.0.1:1/corp\nclient_id rp\n}\n}"
+	sites := "http://one.test:0 {\noidc_rp\n}\nhttp://two.test:0 {\noidc_rp {\nsession {\nsecret 0123456789abcdef0123456789abcdef\n}\n}\n}"
+	if err := loadWithAdmin(t, address, globals, sites); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		args  string
+		fails bool
+		says  []string
+	}{
+		{"providers", false, []string{"corp", "unknown", "one.test,two.test", "http://127.0.0.1:1/corp"}},
+		{"providers --json", false, []string{`"id":"corp"`}},
+		{"revoke --subject alice", false, []string{"subject", "corp", "http://127.0.0.1:1/corp"}},
+		{"revoke --subject alice --provider corp --issuer http://127.0.0.1:1/corp", false, []string{"corp"}},
+		{"revoke --sid s --json", false, []string{`"kind":"sid"`}},
+		{"revoke --all", false, []string{"all"}},
+		{"revoke", true, []string{"one of subject, sid and all"}},
+		{"revoke --all --provider corp", true, []string{"400", "provider: all"}},
+		{"revoke --subject alice --provider x", true, []string{"there is none"}},
+		{"revoke alice", true, []string{"unknown command"}},
+		{"keys", false, []string{"sealing", "one.test", "storage", "168h0m0s", "two.test", "secret"}},
+		{"keys list --json", false, []string{`"rings":[`}},
+		{"keys rotate", false, []string{"a new key was made for one.test", "waiting", "keys of the option secret"}},
+		{"keys rotate", false, []string{"about to seal already"}},
+		{"keys rotate --compromised", false, []string{"a new key was made for one.test"}},
+		{"keys mend", true, []string{"unknown command"}},
+		{"mend", true, []string{`no command "mend"`}},
+		{"", false, []string{"providers", "revoke", "keys", "--address"}},
+		{"revoke --help", false, []string{"--subject", "--sid", "--all", "--provider", "--issuer", "sign in again"}},
+		{"keys rotate --help", false, []string{"--compromised", "within about a minute"}},
+	} {
+		out, err := command(t, append(strings.Fields(tc.args), "--address", address)...)
+		if err != nil {
+			out += err.Error()
+		}
+		if (err != nil) != tc.fails {
+			t.Errorf("%s: %v\n%s", tc.args, err, out)
+		}
+		for _, text := range tc.says {
+			if !strings.Contains(out, text) {
+				t.Errorf("%s does not say %q:\n%s", tc.args, text, out)
+			}
+		}
+	}
+
+	file := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(file, []byte("{\nadmin "+address+"\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command(t, "providers", "--config", file, "--adapter", "caddyfile"); err != nil || !strings.Contains(out, "corp") {
+		t.Errorf("with a configuration that says the address: %v\n%s", err, out)
+	}
+	if _, err := command(t, "providers", "--address", "127.0.0.1:1"); err == nil {
+		t.Error("nobody is there, and no error")
+	}
+
+	if err := loadWithAdmin(t, address, globals, "http://two.test:0 {\noidc_rp {\nsession {\nsecret 0123456789abcdef0123456789abcdef\n}\n}\n}"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := command(t, "keys", "rotate", "--address", address); err == nil || !strings.Contains(err.Error(), "409") {
+		t.Errorf("only keys of the configuration: %v", err)
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTablesObeyNobody(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := showProviders(&out, []byte(`{"providers":[{"id":"corp","issuer":"a\u001b[2Jb","metadata":{"state":"failing","error":"x\u001b]0;\u0007\r\n\u009by"},"keys":{"state":"ok"}}]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(out.String(), "\x1b\a\r\u009b") || strings.Count(out.String(), "\n") != 3 {
+		t.Errorf("%q", out.String())
+	}
+	for _, show := range []func(*bytes.Buffer) error{
+		func(b *bytes.Buffer) error { return showProviders(b, []byte("[]")) },
+		func(b *bytes.Buffer) error { return showEnded(b, []byte("7")) },
+		func(b *bytes.Buffer) error { return showKeys(b, []byte(`"x"`)) },
+	} {
+		if err := show(&out); err == nil {
+			t.Error("an answer to something else is shown")
+		}
+	}
+}

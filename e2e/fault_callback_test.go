@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Where a login can be when something happens to Caddy: the call of the
+// provider that is under way, with its answer or before it was heard. After
+// the token endpoint was asked, the code is spent.
+var callbackSteps = []struct {
+	name     string
+	endpoint string
+	answered bool
+	spent    bool
+}{
+	{"before the token endpoint hears of it", "token_endpoint", false, false},
+	{"while the token endpoint answers", "token_endpoint", true, true},
+	{"while the keys are fetched", "jwks_uri", false, true},
+	{"while userinfo is asked", "userinfo_endpoint", false, true},
+	{"while userinfo answers", "userinfo_endpoint", true, true},
+}
+
+// locks are what is locked in the storage by this plugin.
+func (w *world) locks() []string {
+	all, _ := filepath.Glob(filepath.Join(w.storage, "locks", "*oidc_rp*"))
+	return all
+}
+
+// keyFile is the keys as they are stored.
+func (w *world) keyFile() []byte {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.storage, "oidc_rp", "keys.json"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return text
+}
+
+// endsSignedIn is what a user does after a failure: to load the address again
+// that failed, and then to open the page anew. At most one page of ours says
+// that the login failed, and one fresh start works.
+func (b *browser) endsSignedIn(callback, path string, spent bool) {
+	b.t.Helper()
+	p := b.open(callback)
+	if !spent {
+		p.isFor("alice", path)
+		return
+	}
+	p.is(403, "token_exchange_failed")
+	if got := len(p.hops); got != 1 {
+		b.t.Errorf("%d requests to the page that says so:%s", got, p)
+	}
+	p = b.open(path)
+	if p.asksPassword() {
+		p = p.signIn("alice")
+	}
+	p.isFor("alice", path)
+	b.open(path).isFor("alice", path)
+}
+
+// Caddy is killed in the middle of a login, and started again.
+func TestACallbackSurvivesAKill(t *testing.T) {
+	eachProvider(t, func(t *testing.T, kind string) {
+		w, g, s := gated(t, kind, site{options: "userinfo always"})
+		w.startCaddy(s)
+		w.newBrowser().signIn("/first", "bob").isFor("bob", "/first")
+		keys := w.keyFile()
+
+		check := func(b *browser, name, callback, path string, spent bool) {
+			t.Helper()
+			began := time.Now()
+			w.caddy.restart(syscall.SIGKILL)
+			up := time.Since(began)
+			b.endsSignedIn(callback, path, spent)
+			t.Logf("killed %s: up again after %v, signed in after %v", name, up.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+			if locked := w.locks(); len(locked) > 0 {
+				t.Errorf("killed %s: still locked: %v", name, locked)
+			}
+			if !bytes.Equal(keys, w.keyFile()) {
+				t.Errorf("killed %s: the keys are others now", name)
+			}
+		}
+		for i, step := range callbackSteps {
+			b, path := w.newBrowser(), "/killed?at="+string(rune('a'+i))
+			callback := w.hold(b, func() *page { return b.open(path).asks(w).signIn("alice") })
+			if step.endpoint == "jwks_uri" { // they are known since the first login
+				w.caddy.restart(syscall.SIGTERM)
+			}
+			held := g.hold(step.endpoint, step.answered)
+			gone := b.send("GET", callback, nil)
+			held.caught(t, 1)
+			w.caddy.process.stop(t, syscall.SIGKILL)
+			if err := <-gone; err == nil {
+				t.Errorf("killed %s: the browser got an answer", step.name)
+			}
+			held.release()
+			check(b, step.name, callback, path, step.spent)
+		}
+
+		b, path := w.newBrowser(), "/killed?at=end"
+		callback := w.hold(b, func() *page { return b.open(path).asks(w).signIn("alice") })
+		before := w.caddy.count(`"signed in"`)
+		b.sendUnread(callback)
+		eventually(t, 10*time.Second, "the session is made", func() bool { return w.caddy.count(`"signed in"`) > before })
+		check(b, "with the answer unread", callback, path, true)
+	})
+}
+
+// count is how many log lines hold the words.
+func (n *node) count(words string) (times int) {
+	for _, line := range n.lines() {
+		if strings.Contains(line, words) {
+			times++
+		}
+	}
+	return times
+}
+
+// graceOver is in Caddy's log when it no longer waits for requests that began
+// before a reload.
+const graceOver = "server graceful shutdown"
+
+// Caddy is reloaded in the middle of a login, which goes on under the
+// configuration that has ended: also when that takes longer than the grace
+// period which Caddy gives it.
+func TestACallbackSurvivesAReload(t *testing.T) {
+	eachProvider(t, func(t *testing.T, kind string) {
+		w, g, s := gated(t, kind, site{options: "userinfo always"})
+		w.startCaddy(s)
+		for i, step := range callbackSteps {
+			b, path := w.newBrowser(), "/reloaded?at="+string(rune('a'+i))
+			callback := w.hold(b, func() *page { return b.open(path).asks(w).signIn("alice") })
+			if step.endpoint == "jwks_uri" {
+				w.caddy.restart(syscall.SIGTERM)
+			}
+			held := g.hold(step.endpoint, step.answered)
+			done := make(chan *page, 1)
+			go func() {
+				defer close(done) // also when the page cannot be had
+				done <- b.open(callback)
+			}()
+			held.caught(t, 1)
+			late := w.caddy.count(graceOver)
+			if err := w.caddy.reload(w.config(s)); err != nil {
+				t.Fatal(err)
+			}
+			if i%2 == 1 {
+				eventually(t, 10*time.Second, "the grace period is over", func() bool {
+					return w.caddy.count(graceOver) > late
+				})
+			}
+			held.release()
+			p := <-done
+			if p == nil {
+				t.Fatalf("reloaded %s: no answer", step.name)
+			}
+			p.isFor("alice", path)
+		}
+	})
+}

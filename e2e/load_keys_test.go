@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// keyed is the site with these keys, the first of which seals. A session block
+// takes other lines as well.
+func keyed(s site, keys ...string) site {
+	line := "secret " + strings.Join(keys, " ")
+	if strings.Contains(s.options, "session {\n") {
+		s.options = strings.Replace(s.options, "session {\n", "session {\n"+line+"\n", 1)
+	} else {
+		s.options += "\nsession {\n" + line + "\n}"
+	}
+	return s
+}
+
+// newKey makes a session key as an operator does: in a file of its own, which
+// the configuration names.
+func (w *world) newKey() string {
+	w.t.Helper()
+	key := rand.Text() + rand.Text()
+	w.secrets.add("session key", key)
+	file := filepath.Join(w.t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	return "{file." + file + "}"
+}
+
+// Keys are changed again and again while people use the site: each time the
+// new one joins, seals, and then the old one goes.
+func TestKeysChangeUnderTraffic(t *testing.T) {
+	changes, rate := few(3, 12), few(300, 1000)
+	eachStore(t, func(t *testing.T, w *world, s site) {
+		reload := func(keys ...string) {
+			t.Helper()
+			if _, err := w.caddy.load("text/caddyfile", w.plainSite(keyed(s, keys...))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		newest := w.newKey()
+		w.caddy.start(w.plainSite(keyed(s, newest)))
+		client := crowd(4)
+		defer client.CloseIdleConnections()
+		alice, bob, away := &visitor{w: w}, &visitor{w: w}, &visitor{w: w}
+		for name, v := range map[string]*visitor{"alice": alice, "bob": bob} {
+			if err := v.signIn(client, "/in/first", name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := away.signIn(client, "/in/first", "alice"); err != nil {
+			t.Fatal(err)
+		}
+
+		running := startTraffic(t, rate, rate*120, call{alice, "/in/x", "user=alice"}, call{&visitor{w: w}, "/x", "user="}, call{bob, "/x", "user=bob"})
+		resealed := 0
+		for range changes {
+			old := newest
+			newest = w.newKey()
+			before := [2]string{alice.header(), bob.header()}
+			reload(old, newest) // so that every node knows it before it seals
+			if err := alice.isFor(client, "/in/x", "alice"); err != nil {
+				t.Fatal(err)
+			}
+			if alice.header() != before[0] {
+				t.Error("a key that does not seal yet sealed")
+			}
+			login := &visitor{w: w}
+			if err := login.begin(client, "/in/x"); err != nil {
+				t.Fatal(err)
+			}
+			reload(newest, old)
+			eventually(t, 10*time.Second, "those who use the site got new cookies", func() bool {
+				return alice.header() != before[0] && bob.header() != before[1]
+			})
+			resealed += 2
+			if err := login.authenticate(client, "bob"); err != nil {
+				t.Fatal(err)
+			}
+			if err := login.finish(client, "bob"); err != nil {
+				t.Errorf("a login that was begun under the old key: %v", err)
+			}
+			// Answers to requests under way may still bring the old cookie.
+			settled := startTraffic(t, rate, rate/2, call{alice, "/in/x", "user=alice"}, call{bob, "/x", "user=bob"})
+			<-settled.done
+			settled.end(t, "with the new key")
+			reload(newest)
+		}
+		running.end(t, fmt.Sprintf("%d keys later", changes))
+		t.Logf("%d sessions sealed anew", resealed)
+
+		// Who was away finds the key gone: one clean login.
+		status, body, err := away.load(client, http.MethodGet, "/x", nil)
+		if err != nil || status != http.StatusOK || body != "user=" {
+			t.Errorf("with the key gone, a public page: status %d, %q, %v", status, body, err)
+		}
+		if away.header() != "" {
+			t.Error("the cookie that opens no more is still there")
+		}
+		if err := away.signIn(client, "/in/back", "alice"); err != nil {
+			t.Errorf("the login after the key is gone: %v", err)
+		}
+	})
+}
+
+// The same as people see it: with the old key gone a private page asks once,
+// with no error and no way around, and what a script asks for is refused.
+func TestAKeyThatIsGoneCostsOneCleanLogin(t *testing.T) {
+	eachProvider(t, func(t *testing.T, kind string) {
+		w := newWorld(t, kind, site{})
+		w.op.start(t)
+		one, two := w.newKey(), w.newKey()
+		w.startCaddy(keyed(site{}, one))
+		stays, away := w.newBrowser(), w.newBrowser()
+		stays.signIn("/stays", "alice").isFor("alice", "/stays")
+		away.signIn("/stays", "bob").isFor("bob", "/stays")
+
+		if err := w.caddy.reload(w.config(keyed(site{}, two, one))); err != nil {
+			t.Fatal(err)
+		}
+		old := stays.cookie("oidc_rp")
+		page := stays.open("/stays")
+		page.isFor("alice", "/stays")
+		if len(page.hops) != 1 || stays.cookie("oidc_rp") == old {
+			t.Errorf("not sealed anew in silence:%s", page)
+		}
+		if err := w.caddy.reload(w.config(keyed(site{}, two))); err != nil {
+			t.Fatal(err)
+		}
+		stays.open("/stays").isFor("alice", "/stays")
+
+		if got := away.script("/stays").status; got != http.StatusUnauthorized {
+			t.Errorf("a script with the cookie of a key that is gone got %d", got)
+		}
+		page = away.open("/stays?x=1")
+		if page.asksPassword() {
+			page = page.signIn("bob")
+		}
+		page.isFor("bob", "/stays?x=1")
+		for _, h := range page.hops {
+			if h.status >= 400 || strings.Contains(h.url, "auth_error") {
+				t.Errorf("an error on the way:%s", page)
+			}
+		}
+		away.script("/stays").isFor("bob", "/stays")
+	})
+}

@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// rotate asks the admin endpoint for new keys, and says whether it made one.
+func (n *node) rotate(t testing.TB, body string) (made bool) {
+	t.Helper()
+	answer, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/oidc_rp/keys/rotate", n.admin), "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	var told struct{ Rings []struct{ Made bool } }
+	if err != nil || answer.StatusCode != http.StatusOK || json.Unmarshal(text, &told) != nil || len(told.Rings) != 1 {
+		t.Fatalf("status %d, %v: %s", answer.StatusCode, err, text)
+	}
+	return told.Rings[0].Made
+}
+
+// An operator rotates Caddy's own keys while people use the site: nobody
+// notices. Where the keys are compromised everybody signs in anew, once.
+func TestKeysAreRotatedByTheAdminAPIUnderTraffic(t *testing.T) {
+	rate, changes := few(300, 1000), few(2, 8)
+	eachStore(t, func(t *testing.T, w *world, s site) {
+		w.caddy.start(w.plainSite(s))
+		client := crowd(4)
+		defer client.CloseIdleConnections()
+		alice, bob := &visitor{w: w}, &visitor{w: w}
+		for name, v := range map[string]*visitor{"alice": alice, "bob": bob} {
+			if err := v.signIn(client, "/in/first", name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		running := startTraffic(t, rate, rate*120, call{alice, "/in/x", "user=alice"}, call{&visitor{w: w}, "/x", "user="}, call{bob, "/x", "user=bob"})
+		for range changes {
+			before := [2]string{alice.header(), bob.header()}
+			login := &visitor{w: w}
+			if err := login.begin(client, "/in/x"); err != nil {
+				t.Fatal(err)
+			}
+			if !w.caddy.rotate(t, "") {
+				t.Error("no key was made")
+			}
+			if w.caddy.rotate(t, "") {
+				t.Error("another key was made while one waits")
+			}
+			if alice.header() != before[0] || bob.header() != before[1] {
+				t.Error("a key sealed that not all nodes can know")
+			}
+			w.pass(t, published)
+			eventually(t, 20*time.Second, "those who use the site got new cookies", func() bool {
+				if err := foreign(alice).isFor(client, "/x", ""); err != nil {
+					t.Fatal(err)
+				}
+				return alice.header() != before[0] && bob.header() != before[1]
+			})
+			if err := login.authenticate(client, "bob"); err != nil {
+				t.Fatal(err)
+			}
+			if err := login.finish(client, "bob"); err != nil {
+				t.Errorf("a login that was begun under the old key: %v", err)
+			}
+		}
+		running.end(t, fmt.Sprintf("%d rotations later", changes))
+
+		begun := &visitor{w: w}
+		if err := begun.begin(client, "/in/x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := begun.authenticate(client, "bob"); err != nil {
+			t.Fatal(err)
+		}
+		callback := begun.at
+		if !w.caddy.rotate(t, `{"compromised":true}`) {
+			t.Error("no key was made")
+		}
+		if err := alice.isFor(client, "/x", ""); err != nil {
+			t.Errorf("after the keys were withdrawn: %v", err)
+		}
+		if alice.header() != "" {
+			t.Error("the cookie that opens no more is still there")
+		}
+		if err := alice.signIn(client, "/in/back", "alice"); err != nil {
+			t.Errorf("the login after the keys were withdrawn: %v", err)
+		}
+		status, _, err := begun.load(client, http.MethodGet, callback, nil)
+		if err != nil || status != http.StatusSeeOther || !strings.Contains(begun.at, "auth_error=login_expired") {
+			t.Errorf("a login whose key was withdrawn got %d, to %q, %v", status, begun.at, err)
+		}
+		if err := begun.signIn(client, "/in/back", "bob"); err != nil {
+			t.Errorf("its fresh start: %v", err)
+		}
+	})
+}

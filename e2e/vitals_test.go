@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// vitals is what a Caddy holds: what a leak would show in.
+type vitals struct {
+	goroutines int
+	heap       int64 // bytes in use after a collection
+}
+
+func (v vitals) String() string {
+	return fmt.Sprintf("%d goroutines, %.1f MiB", v.goroutines, float64(v.heap)/(1<<20))
+}
+
+const (
+	moreGoroutines = 5    // may be there after a load
+	moreHeap       = 0.15 // of the heap before it
+	settleWithin   = 5 * time.Second
+)
+
+var (
+	goroutineTotal = regexp.MustCompile(`goroutine profile: total (\d+)`)
+	heapInUse      = regexp.MustCompile(`# HeapAlloc = (\d+)`)
+)
+
+// vitals asks the admin endpoint. Two collections, since pools survive one.
+func (n *node) vitals(t testing.TB) vitals {
+	t.Helper()
+	number := func(text string, in *regexp.Regexp) int64 {
+		m := in.FindStringSubmatch(text)
+		if m == nil {
+			t.Fatalf("no %s in the profile", in)
+		}
+		value, err := strconv.ParseInt(m[1], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+	n.profile(t, "heap?gc=1&debug=1")
+	return vitals{
+		heap:       number(n.profile(t, "heap?gc=1&debug=1"), heapInUse),
+		goroutines: int(number(n.profile(t, "goroutine?debug=1"), goroutineTotal)),
+	}
+}
+
+func (n *node) profile(t testing.TB, name string) string {
+	t.Helper()
+	// A connection of its own: one that stays would be counted.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	r, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/%s", n.admin, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("%s: status %d, %v", name, r.StatusCode, err)
+	}
+	return string(text)
+}
+
+// settled waits for a Caddy that has come to rest: three looks in a row with
+// as many goroutines.
+func (n *node) settled(t testing.TB) vitals {
+	t.Helper()
+	var now vitals
+	same := 0
+	for deadline := time.Now().Add(settleWithin); same < 3 && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		before := now
+		if now = n.vitals(t); now.goroutines == before.goroutines {
+			same++
+		} else {
+			same = 0
+		}
+	}
+	return now
+}
+
+// leftNothing fails unless the Caddy soon holds no more than at the start, and
+// so many bytes of what it is meant to keep.
+func (n *node) leftNothing(t testing.TB, start vitals, kept int64) {
+	t.Helper()
+	began := time.Now()
+	for {
+		now := n.vitals(t)
+		few := now.goroutines <= start.goroutines+moreGoroutines
+		if few && float64(now.heap) <= float64(start.heap)*(1+moreHeap)+float64(kept) {
+			t.Logf("before: %v; after: %v, %v later", start, now, time.Since(began).Round(time.Millisecond))
+			return
+		}
+		if time.Since(began) > settleWithin {
+			t.Errorf("before: %v; after: %v", start, now)
+			if !few {
+				t.Logf("%.20000s", n.profile(t, "goroutine?debug=1"))
+			}
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}

@@ -1,0 +1,329 @@
+package seal
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func rotate(t *testing.T, m *Managed, compromised bool) (made bool) {
+	t.Helper()
+	made, err := m.Rotate(t.Context(), compromised)
+	if err != nil {
+		t.Fatalf("Rotate: %v", err)
+	}
+	return made
+}
+
+func keysOf(t *testing.T, m *Managed) []Key {
+	t.Helper()
+	keys, err := m.Keys(t.Context())
+	if err != nil {
+		t.Fatalf("Keys: %v", err)
+	}
+	return keys
+}
+
+func TestRotateOnDemandIsLikeAnyRotation(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.instance(time.Now), storage.instance(time.Now)
+		session := sealOn(t, a) // a moment ago: the first key is not published yet, and seals
+		ringOf(t, b)
+		first := keysOf(t, a)[0]
+		if !first.Seals || !first.SealsFrom.Equal(first.Created) || !first.OpensUntil.IsZero() {
+			t.Errorf("the first key: %+v", first)
+		}
+		if !rotate(t, a, false) {
+			t.Fatal("no key was made")
+		}
+		if rotate(t, a, false) || rotate(t, b, false) {
+			t.Error("another key was made while one waits to seal")
+		}
+		made := time.Now()
+		for time.Since(made) < published-time.Second {
+			for _, m := range []*Managed{a, b} {
+				if ok, stale := opens(t, m, session); !ok || stale {
+					t.Fatalf("%v after it was made: opens %v, stale %v", time.Since(made), ok, stale)
+				}
+			}
+			time.Sleep(30 * time.Second)
+			refresh(t, a, b)
+		}
+		time.Sleep(2 * time.Second)
+		refresh(t, a, b)
+		for name, m := range map[string]*Managed{"a": a, "b": b} {
+			if ok, stale := opens(t, m, session); !ok || !stale {
+				t.Errorf("on %s after its publication: opens %v, stale %v", name, ok, stale)
+			}
+		}
+		keys := keysOf(t, b)
+		if len(keys) != 2 || !keys[0].Seals || keys[1].Seals || keys[1].ID != first.ID {
+			t.Fatalf("the keys: %+v", keys)
+		}
+		if now := time.Now(); keys[0].SealsFrom.After(now) || now.Sub(keys[0].SealsFrom) > time.Minute || !keys[0].OpensUntil.IsZero() {
+			t.Errorf("the new key: %+v", keys[0])
+		}
+		if until := keys[0].Created.Add(12*time.Hour + 2*published); !keys[1].OpensUntil.Equal(until) {
+			t.Errorf("the old key opens until %v, want %v", keys[1].OpensUntil, until)
+		}
+		time.Sleep(time.Until(keys[1].OpensUntil) + time.Minute)
+		refresh(t, a)
+		if ok, _ := opens(t, a, session); ok || len(keysOf(t, a)) != 1 {
+			t.Error("the old key opens for longer than it said")
+		}
+	})
+}
+
+func TestARotationThatWasDoneOnDemandIsNotDue(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		m := storage.instance(time.Now)
+		ringOf(t, m)
+		time.Sleep(week - time.Hour)
+		rotate(t, m, false)
+		time.Sleep(2 * time.Hour)
+		refresh(t, m)
+		if n := len(storage.secrets(t)); n != 2 {
+			t.Errorf("%d keys", n)
+		}
+		if got := m.Rotation(); got != week {
+			t.Errorf("rotates every %v", got)
+		}
+	})
+}
+
+func TestCompromisedKeysOpenNoLonger(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b, c := storage.instance(time.Now), storage.instance(time.Now), storage.instance(time.Now)
+		session := sealOn(t, a)
+		time.Sleep(time.Hour)
+		rotate(t, a, false) // one that waits is withdrawn as well
+		refresh(t, b, c)
+		if !rotate(t, a, true) {
+			t.Fatal("no key was made")
+		}
+		if ok, _ := opens(t, a, session); ok {
+			t.Error("the old key opens where the new one was made")
+		}
+		fresh := sealOn(t, a)
+		time.Sleep(2 * time.Second)
+		// b meets the new key in a cookie, c looks within its minute.
+		ring, err := b.Renewed(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := ring.Open(ForSession, "p", fresh); err != nil {
+			t.Errorf("b does not open what the new key has sealed: %v", err)
+		}
+		refresh(t, c)
+		for name, m := range map[string]*Managed{"a": a, "b": b, "c": c, "who comes later": storage.instance(time.Now)} {
+			if ok, _ := opens(t, m, session); ok {
+				t.Errorf("%s: the old key opens", name)
+			}
+			if ok, stale := opens(t, m, fresh); !ok || stale {
+				t.Errorf("%s: the new key: opens %v, stale %v", name, ok, stale)
+			}
+		}
+		// An ordinary rotation right after it is published like any other.
+		rotate(t, b, false)
+		refresh(t, a)
+		if ok, stale := opens(t, a, sealOn(t, b)); !ok || stale {
+			t.Errorf("a key made a moment later seals already: opens %v, stale %v", ok, stale)
+		}
+	})
+}
+
+// TestWithdrawnKeysDoNotComeBack, whoever writes them back: an instance that
+// had not heard of it when the file was lost, or a backup of before.
+func TestWithdrawnKeysDoNotComeBack(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(t *testing.T, storage *memory, before []byte, ignorant *Managed){
+		"from a backup": func(_ *testing.T, storage *memory, before []byte, _ *Managed) {
+			storage.with(func(s *memory) { s.files[managedKey] = before })
+		},
+		"from another's memory": func(t *testing.T, storage *memory, _ []byte, ignorant *Managed) {
+			storage.with(func(s *memory) { delete(s.files, managedKey) })
+			refresh(t, ignorant)
+		},
+		"from another's memory after damage": func(t *testing.T, storage *memory, _ []byte, ignorant *Managed) {
+			storage.with(func(s *memory) { s.files[managedKey] = s.files[managedKey][:20] })
+			refresh(t, ignorant)
+		},
+		"by a release that knows nothing of it": func(t *testing.T, storage *memory, before []byte, _ *Managed) {
+			var old, file map[string]any
+			if err := errors.Join(json.Unmarshal(before, &old), json.Unmarshal(storage.file(), &file)); err != nil {
+				t.Fatal(err)
+			}
+			file["keys"] = append(file["keys"].([]any), old["keys"].([]any)...)
+			delete(file, "withdrawn")
+			data, err := json.Marshal(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			storage.with(func(s *memory) { s.files[managedKey] = data })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				storage := newMemory()
+				a, ignorant := storage.instance(time.Now), storage.instance(time.Now)
+				session := sealOn(t, a)
+				ringOf(t, ignorant)
+				time.Sleep(time.Hour)
+				before := storage.file()
+				rotate(t, a, true)
+				fresh := sealOn(t, a)
+				time.Sleep(2 * time.Second)
+				lose(t, storage, before, ignorant)
+				time.Sleep(2 * time.Second)
+				refresh(t, a)
+				if ok, _ := opens(t, a, session); ok {
+					t.Fatal("the withdrawn key opens where that was known")
+				}
+				refresh(t, ignorant)
+				for name, m := range map[string]*Managed{"who knew": a, "who did not": ignorant, "who comes later": storage.instance(time.Now)} {
+					if ok, _ := opens(t, m, session); ok {
+						t.Errorf("%s: the withdrawn key opens", name)
+					}
+					if ok, _ := opens(t, m, fresh); !ok {
+						t.Errorf("%s: the new key does not open", name)
+					}
+				}
+				stores := storage.stores
+				for range 10 {
+					time.Sleep(time.Minute)
+					refresh(t, a, ignorant)
+				}
+				if storage.stores != stores {
+					t.Errorf("the file is written %d times more", storage.stores-stores)
+				}
+			})
+		})
+	}
+}
+
+func TestARotationThatCannotBeKeptChangesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		m := storage.instance(time.Now)
+		session := sealOn(t, m)
+		for name, broken := range map[string]func(*memory){
+			"cannot be read":    func(s *memory) { s.err = errDown },
+			"cannot be written": func(s *memory) { s.sealed = errDown },
+		} {
+			storage.with(broken)
+			for _, compromised := range []bool{false, true} {
+				if made, err := m.Rotate(t.Context(), compromised); !errors.Is(err, errDown) || made {
+					t.Errorf("%s, compromised %v: %v, %v", name, compromised, made, err)
+				}
+				if ok, stale := opens(t, m, session); !ok || stale {
+					t.Errorf("%s, compromised %v: opens %v, stale %v", name, compromised, ok, stale)
+				}
+			}
+			storage.with(func(s *memory) { s.err, s.sealed = nil, nil })
+		}
+		storage.with(func(s *memory) { s.err = errDown })
+		time.Sleep(time.Minute)
+		if keys, err := m.Keys(t.Context()); !errors.Is(err, errDown) || len(keys) != 1 {
+			t.Errorf("Keys during an outage: %v, %v", keys, err)
+		}
+		if keys, err := storage.instance(time.Now).Keys(t.Context()); !errors.Is(err, errDown) || keys != nil {
+			t.Errorf("Keys of who has none: %v, %v", keys, err)
+		}
+	})
+}
+
+func TestRotateWaitsForNoStorageThatHangs(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		m := storage.instance(time.Now)
+		ringOf(t, m)
+		hang := make(chan struct{})
+		storage.with(func(s *memory) { s.hang = hang })
+		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if made, err := m.Rotate(impatient, true); err == nil || made || time.Since(began) > time.Second {
+			t.Errorf("%v, %v after %v", made, err, time.Since(began))
+		}
+		if keys, err := m.Keys(impatient); err == nil || keys != nil || time.Since(began) > time.Second {
+			t.Errorf("%v, %v after %v", keys, err, time.Since(began))
+		}
+		storage.with(func(s *memory) { s.hang = nil })
+		close(hang)
+		synctest.Wait()
+		ringOf(t, m)
+	})
+}
+
+// TestAKeyIsYoungerThanThoseBefore: made in the same second, or by a clock that
+// is behind.
+func TestAKeyIsYoungerThanThoseBefore(t *testing.T) {
+	for _, behind := range []time.Duration{0, 20 * time.Second} {
+		t.Run(behind.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				for range 8 { // which of two is the newer one was a matter of chance
+					storage := newMemory()
+					var offset atomic.Int64
+					offset.Store(-int64(behind))
+					a, b := storage.instance(time.Now), storage.instance(clockAt(&offset))
+					session := sealOn(t, a)
+					if !rotate(t, b, false) {
+						t.Fatal("no key was made")
+					}
+					if ok, stale := opens(t, b, session); !ok || stale {
+						t.Errorf("at first: opens %v, stale %v", ok, stale)
+					}
+					time.Sleep(published + time.Minute)
+					refresh(t, a, b)
+					for _, m := range []*Managed{a, b} {
+						keys := keysOf(t, m)
+						if ok, stale := opens(t, m, session); !ok || !stale || !keys[0].OpensUntil.IsZero() || keys[1].OpensUntil.IsZero() {
+							t.Errorf("when it was published: opens %v, stale %v, %+v", ok, stale, keys)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAKeyFromTheFutureDoesNotStopRotate(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		var offset atomic.Int64
+		m := storage.instance(clockAt(&offset))
+		ringOf(t, m)
+		offset.Store(int64(4 * 365 * day))
+		rotate(t, m, false)
+		offset.Store(0)
+		time.Sleep(time.Hour)
+		if !rotate(t, m, false) {
+			t.Error("no key was made")
+		}
+	})
+}
+
+func TestIDsAreThoseInSealedValues(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t, secretA, goldenSecret)
+	ids := ring.IDs()
+	if len(ids) != 2 || ids[0] == ids[1] || len(ids[0]) != 8 || strings.Trim(ids[0]+ids[1], "0123456789abcdef") != "" {
+		t.Fatalf("%q", ids)
+	}
+	sealed, err := strict.DecodeString(ring.Seal(ForSession, "p", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sealed[1:headerSize]; ids[0] != hex.EncodeToString(got) {
+		t.Errorf("%x in the value, %s by name", got, ids[0])
+	}
+}

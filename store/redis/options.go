@@ -1,0 +1,281 @@
+package redis
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+const (
+	defaultPrefix  = "oidc_rp:"
+	defaultTimeout = 500 * time.Millisecond
+	minTimeout     = 50 * time.Millisecond
+	maxTimeout     = 10 * time.Second
+)
+
+// settings are the options of a Store with placeholders expanded, and files
+// read: all that shapes a link.
+type settings struct {
+	Network            string // tcp or unix
+	Addresses          []string
+	Master             string // set: the addresses are Sentinels'
+	Cluster            bool
+	Username, Password string
+	Database           int
+
+	SentinelUsername, SentinelPassword string
+
+	TLS                     bool
+	CA                      []string
+	Certificate, PrivateKey string
+	ServerName              string
+
+	Prefix  string
+	Timeout time.Duration
+
+	tls *tls.Config
+}
+
+// fingerprint stands for all settings, without telling the passwords.
+func (c settings) fingerprint() (string, error) {
+	inputs, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(inputs)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// check refuses what cannot be meant. It expands nothing, so that it serves
+// the Caddyfile as well.
+func (s *Store) check() error {
+	places := 0
+	for _, given := range []bool{s.URL != "", len(s.Addresses) > 0, s.Sentinel != nil} {
+		if given {
+			places++
+		}
+	}
+	switch {
+	case places == 0:
+		return errors.New("there is no URL, address or sentinel")
+	case places > 1:
+		return errors.New("a URL, address and sentinel exclude each other")
+	case s.Sentinel != nil && (s.Sentinel.Master == "" || len(s.Sentinel.Addresses) == 0):
+		return errors.New("sentinel: the master's name and at least one address are needed")
+	case s.Sentinel != nil && s.Cluster:
+		return errors.New("sentinel and cluster exclude each other")
+	case s.Database < 0:
+		return errors.New("database: the number is negative")
+	case s.Username != "" && s.Password == "":
+		return errors.New("username: the password is missing")
+	case s.Sentinel != nil && s.Sentinel.Username != "" && s.Sentinel.Password == "":
+		return errors.New("sentinel: username: the password is missing")
+	case s.TLS != nil && (s.TLS.ClientCertificate == "") != (s.TLS.ClientKey == ""):
+		return errors.New("tls: client_certificate and its key belong together")
+	}
+	if timeout := time.Duration(s.Timeout); timeout != 0 && (timeout < minTimeout || timeout > maxTimeout) {
+		return fmt.Errorf("timeout: %s is not from %s to %s", timeout, minTimeout, maxTimeout)
+	}
+	return nil
+}
+
+// resolve expands, reads and checks the options, and leaves them as they are.
+func (s *Store) resolve() (settings, error) {
+	if err := s.check(); err != nil {
+		return settings{}, err
+	}
+	var e expander
+	c := settings{
+		Network: "tcp", Cluster: s.Cluster || len(s.Addresses) > 1, Database: s.Database,
+		Username: e.text("username", s.Username), Password: e.text("password", s.Password),
+		Addresses: e.addresses("address", s.Addresses, "6379"),
+		Prefix:    e.text("prefix", s.Prefix), Timeout: time.Duration(s.Timeout),
+	}
+	if c.Prefix == "" {
+		c.Prefix = defaultPrefix
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if s.Sentinel != nil {
+		c.Master = e.text("sentinel", s.Sentinel.Master)
+		c.Addresses = e.addresses("sentinel", s.Sentinel.Addresses, "26379")
+		c.SentinelUsername = e.text("sentinel username", s.Sentinel.Username)
+		c.SentinelPassword = e.text("sentinel password", s.Sentinel.Password)
+	}
+	if s.TLS != nil {
+		c.TLS = true
+		for _, name := range s.TLS.CA {
+			c.CA = append(c.CA, e.file("tls ca", name))
+		}
+		c.Certificate = e.file("tls client_certificate", s.TLS.ClientCertificate)
+		c.PrivateKey = e.file("tls client_certificate", s.TLS.ClientKey)
+		c.ServerName = e.text("tls server_name", s.TLS.ServerName)
+	}
+	address := e.text("url", s.URL)
+	if e.err != nil {
+		return settings{}, e.err
+	}
+	if address != "" {
+		if err := c.parse(address); err != nil {
+			return settings{}, fmt.Errorf("url: %w", err)
+		}
+	}
+	if c.Cluster && c.Database != 0 {
+		return settings{}, errors.New("database: a cluster has none")
+	}
+	if c.Cluster && c.Network == "unix" {
+		return settings{}, errors.New("cluster: its nodes are not reached by a unix socket")
+	}
+	return c, c.readTLS()
+}
+
+// parse reads a URL. Its errors do not repeat it: it may hold a password.
+func (c *settings) parse(text string) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("it is none, or its password is not percent-encoded")
+	}
+	withTLS := c.TLS
+	switch u.Scheme {
+	case "redis", "valkey":
+		if withTLS {
+			return fmt.Errorf("tls: a URL with TLS begins with %ss://", u.Scheme)
+		}
+	case "rediss", "valkeys":
+		c.TLS = true
+	case "unix", "redis+unix", "valkey+unix":
+		if withTLS {
+			return errors.New("tls: a unix socket has none")
+		}
+		c.Network = "unix"
+	default:
+		return errors.New("it begins with redis://, rediss://, valkey://, valkeys:// or unix://")
+	}
+	if u.Fragment != "" || u.Opaque != "" {
+		return errors.New("it has parts that it cannot have")
+	}
+	database := ""
+	if c.Network == "unix" {
+		if u.Host != "" || !strings.HasPrefix(u.Path, "/") {
+			return errors.New("the path of the socket begins with /")
+		}
+		c.Addresses = []string{u.Path}
+	} else {
+		if u.Hostname() == "" {
+			return errors.New("it has no host")
+		}
+		c.Addresses = []string{withPort(u.Host, "6379")}
+		database = strings.TrimPrefix(u.Path, "/")
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return errors.New("its query is none")
+	}
+	for name, values := range query {
+		if name != "db" || len(values) != 1 || database != "" {
+			return errors.New("its query names one database, as db, and nothing else")
+		}
+		database = values[0]
+	}
+	if database != "" {
+		number, err := strconv.Atoi(database)
+		if err != nil || number < 0 {
+			return errors.New("the database is not a number")
+		}
+		if c.Database != 0 && c.Database != number {
+			return errors.New("it and the option name different databases")
+		}
+		c.Database = number
+	}
+	if u.User != nil {
+		if c.Username != "" || c.Password != "" {
+			return errors.New("a user or password is in it and in an option")
+		}
+		c.Username = u.User.Username()
+		c.Password, _ = u.User.Password()
+		if c.Password == "" {
+			return errors.New("it has a user and no password")
+		}
+	}
+	return nil
+}
+
+func (c *settings) readTLS() error {
+	if !c.TLS {
+		return nil
+	}
+	c.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	if len(c.CA) > 0 {
+		c.tls.RootCAs = x509.NewCertPool()
+		for _, pem := range c.CA {
+			if !c.tls.RootCAs.AppendCertsFromPEM([]byte(pem)) {
+				return errors.New("tls ca: a file holds no certificate")
+			}
+		}
+	}
+	if c.Certificate != "" {
+		pair, err := tls.X509KeyPair([]byte(c.Certificate), []byte(c.PrivateKey))
+		if err != nil {
+			return fmt.Errorf("tls client_certificate: %w", err)
+		}
+		// Go by itself would keep it back where the server names other authorities.
+		c.tls.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	}
+	return nil
+}
+
+func withPort(address, port string) string {
+	if _, _, err := net.SplitHostPort(address); err == nil {
+		return address
+	}
+	return net.JoinHostPort(strings.Trim(address, "[]"), port)
+}
+
+// expander expands texts, and keeps the first error.
+type expander struct{ err error }
+
+func (e *expander) text(option, text string) string {
+	if e.err != nil || text == "" {
+		return ""
+	}
+	expanded, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
+	if err != nil {
+		e.err = fmt.Errorf("%s: %w", option, err)
+	}
+	return expanded
+}
+
+func (e *expander) addresses(option string, texts []string, port string) (addresses []string) {
+	for _, text := range texts {
+		addresses = append(addresses, withPort(e.text(option, text), port))
+	}
+	return addresses
+}
+
+func (e *expander) file(option, name string) string {
+	name = e.text(option, name)
+	if e.err != nil || name == "" {
+		return ""
+	}
+	content, err := os.ReadFile(name)
+	if err == nil && len(content) == 0 {
+		err = fmt.Errorf("%s is empty", name)
+	}
+	if err != nil {
+		e.err = fmt.Errorf("%s: %w", option, err)
+	}
+	return string(content)
+}

@@ -1,0 +1,168 @@
+// Package redis keeps sessions in Redis 6 or newer, or Valkey: one server, one
+// behind Sentinels, or a cluster.
+//
+// # What the server must allow
+//
+// A user of its own needs these rules and no others, where the prefix is the
+// default one:
+//
+//	ACL SETUSER oidc_rp on >password resetkeys ~oidc_rp:* resetchannels -@all
+//	    +client|tracking +select +ping +echo
+//	    +get +set +unlink +pttl +multi +exec +eval +evalsha
+//
+// In a cluster also +cluster|slots and +cluster|shards, behind Sentinels also
+// +role. With +info the log tells when the server may evict sessions. A user
+// at the Sentinels needs
+//
+//	ACL SETUSER watcher on >password allchannels -@all +client|tracking +ping
+//	    +subscribe +unsubscribe +sentinel|sentinels +sentinel|master
+//	    +sentinel|get-master-addr-by-name
+//
+// # What is kept nearby, and for how long
+//
+// Load answers from copies in memory, of records and of their absence. The
+// server tells when one changes, and each copy ends ten seconds after it was
+// made, whatever the server tells. All copies of a connection end with it. A
+// server that is silent is found out by a PING: no copy is trusted longer than
+// 0.8 s and the timeout after the server was last heard, which is 1.3 s unless
+// the option timeout says otherwise.
+package redis
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
+)
+
+func init() { caddy.RegisterModule(new(Store)) }
+
+// Store keeps sessions in Redis or Valkey. Where it is is said by one of url,
+// addresses and sentinel. All nodes of a site that name the same server,
+// database and prefix share their sessions.
+//
+// Texts may hold placeholders like {env.NAME} and {file./path}.
+type Store struct {
+	// The server's address: redis://, rediss:// (with TLS), valkey://,
+	// valkeys://, or unix:// with the path of a socket. It may hold a user name
+	// and a password, percent-encoded, and ends with the number of the database,
+	// as in redis://127.0.0.1:6379/1 or unix:///run/redis.sock?db=1.
+	URL string `json:"url,omitempty"`
+
+	// Servers as host:port instead of a URL; the default port is 6379. More
+	// than one are nodes of a cluster.
+	Addresses []string `json:"addresses,omitempty"`
+
+	// The Sentinels that know the server, instead of a URL.
+	Sentinel *Sentinel `json:"sentinel,omitempty"`
+
+	// Whether the server is a node of a cluster, which tells of the others. A
+	// cluster has no databases.
+	Cluster bool `json:"cluster,omitempty"`
+
+	// The user at the server. Default: the server's user «default».
+	Username string `json:"username,omitempty"`
+
+	// The user's password. Default: none.
+	Password string `json:"password,omitempty"`
+
+	// The number of the database. Default: 0.
+	Database int `json:"database,omitempty"`
+
+	// How TLS is spoken, to Sentinels as well. Default: as browsers do where
+	// the URL is one with TLS, otherwise not at all.
+	TLS *TLS `json:"tls,omitempty"`
+
+	// What the names of all keys begin with. Default: oidc_rp:
+	Prefix string `json:"prefix,omitempty"`
+
+	// How long an answer may take, from 50ms to 10s. Default: 500ms.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	*link   `json:"-"`
+	release func() error
+}
+
+// Sentinel is a server that Sentinels look after.
+type Sentinel struct {
+	// The name that the Sentinels have for it.
+	Master string `json:"master,omitempty"`
+
+	// Sentinels as host:port; the default port is 26379.
+	Addresses []string `json:"addresses,omitempty"`
+
+	// The user at the Sentinels. Default: their user «default».
+	Username string `json:"username,omitempty"`
+
+	// The password at the Sentinels. Default: none.
+	Password string `json:"password,omitempty"`
+}
+
+// TLS is how TLS is spoken to the server.
+type TLS struct {
+	// Files of certificates, in PEM, one of which must have signed the
+	// server's. Default: those of the system.
+	CA []string `json:"ca,omitempty"`
+
+	// The file of our own certificate, in PEM. Default: none.
+	ClientCertificate string `json:"client_certificate,omitempty"`
+
+	// The file of its key, in PEM.
+	ClientKey string `json:"client_key,omitempty"`
+
+	// The name in the server's certificate. Default: the host of its address.
+	ServerName string `json:"server_name,omitempty"`
+}
+
+// CaddyModule returns the module's name and constructor.
+func (*Store) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  store.Namespace + ".redis",
+		New: func() caddy.Module { return new(Store) },
+	}
+}
+
+// Provision expands the options. The first use connects.
+func (s *Store) Provision(ctx caddy.Context) error {
+	resolved, err := s.resolve()
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	s.link, s.release, err = acquire(resolved, ctx.Logger())
+	return err
+}
+
+// Cleanup gives the connections back.
+func (s *Store) Cleanup() error {
+	if s.release == nil {
+		return nil
+	}
+	release := s.release
+	s.release = nil
+	return release()
+}
+
+// MarshalLogObject keeps the passwords, and a URL that may hold one, out of logs.
+func (s *Store) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("prefix", s.Prefix)
+	enc.AddBool("cluster", s.Cluster)
+	enc.AddInt("database", s.Database)
+	return nil
+}
+
+// links holds what a reload must not lose: connections, and copies of records.
+var links = caddy.NewUsagePool()
+
+var errClosed = errors.New("the configuration has ended")
+
+// Interface guards
+var (
+	_ caddy.Module            = (*Store)(nil)
+	_ caddy.Provisioner       = (*Store)(nil)
+	_ caddy.CleanerUpper      = (*Store)(nil)
+	_ zapcore.ObjectMarshaler = (*Store)(nil)
+	_ store.Store             = (*Store)(nil)
+)

@@ -1,0 +1,38 @@
+package storage
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+)
+
+// BenchmarkLoad is of a session that is busy.
+func BenchmarkLoad(b *testing.B) {
+	s, _ := newStore(b, &certmagic.FileStorage{Path: b.TempDir()})
+	save(b, s, "k", "a record", time.Hour)
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = s.Load(ctx, "k")
+	}
+}
+
+// BenchmarkReload is of one look at a file.
+func BenchmarkReload(b *testing.B) {
+	s, _ := newStore(b, &certmagic.FileStorage{Path: b.TempDir()})
+	save(b, s, "k", string(make([]byte, 750)), time.Hour)
+	for b.Loop() {
+		_ = reload(b, s, "k")
+	}
+}
+
+// BenchmarkSave is of new sessions, one after the other.
+func BenchmarkSave(b *testing.B) {
+	s, _ := newStore(b, &certmagic.FileStorage{Path: b.TempDir()})
+	record := string(make([]byte, 750))
+	for i := 0; b.Loop(); i++ {
+		save(b, s, fmt.Sprint(i), record, time.Hour)
+	}
+}

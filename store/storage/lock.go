@@ -1,0 +1,55 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// unlockWithin bounds the wait for a lock to be given back. It would end by
+// itself.
+const unlockWithin = 5 * time.Second
+
+// lock is for who uses the store.
+func (n *node) lock(ctx context.Context, lockName string) (func(), error) {
+	n.used()
+	return n.gate.Lock(ctx, func(ctx context.Context) (func(), error) {
+		unlock, err := n.lockAmong(ctx, "oidc_rp_lock_"+name(lockName))
+		if err != nil {
+			return nil, err
+		}
+		return sync.OnceFunc(func() {
+			done := make(chan struct{})
+			go func() { defer close(done); unlock() }()
+			select {
+			case <-done:
+			case <-time.After(unlockWithin): // the storage ignores its context
+			}
+		}), nil
+	})
+}
+
+// lockAmong takes a lock in this process, and then among nodes.
+func (n *node) lockAmong(ctx context.Context, name string) (unlock func(), err error) {
+	here, err := n.locks.Lock(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	storage := n.storage()
+	if err := storage.Lock(ctx, name); err != nil {
+		here()
+		return nil, err
+	}
+	return func() {
+		defer here()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockWithin)
+		defer cancel()
+		if err := storage.Unlock(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			n.logger.Load().Warn("a lock in the storage was not given back, and ends by itself", zap.Error(err))
+		}
+	}, nil
+}
