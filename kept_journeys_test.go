@@ -35,6 +35,7 @@ var journeys = []struct {
 	{"refresh at 2 nodes", func(t *testing.T, k kind) { journeyRefresh(t, k, 2) }},
 	{"refresh at 3 nodes", func(t *testing.T, k kind) { journeyRefresh(t, k, 3) }},
 	{"refresh in a chain", journeyRefreshChain},
+	{"refresh of the claims", journeyRefreshClaims},
 	{"refresh refused", journeyRefreshRefused},
 	{"logout during a refresh", journeyLogoutDuringRefresh},
 }

@@ -70,6 +70,34 @@ func journeyRefreshChain(t *testing.T, k kind) {
 	}
 }
 
+// journeyRefreshClaims: what a refresh says of the user reaches the application
+// at all nodes, also where headers were made before.
+func journeyRefreshClaims(t *testing.T, k kind) {
+	s := newKeptScene(t, k, 2, "upstream {\nheader X-Name name\nheader X-Groups groups\naccess_token\nid_token\n}", "max_chunks 4")
+	b := s.signIn(s.nodes[0], "alice")
+	for _, r := range s.nodes {
+		moveTo(b, r)
+		b.get("/")
+		if header, _ := r.upstream.got(); header.Get("X-Groups") != "admins,staff" {
+			t.Errorf("the application sees %v", header)
+		}
+	}
+	user := s.op.User("alice")
+	user.Claims["name"], user.Claims["groups"] = "Alice Renamed", []string{"staff"}
+	s.op.SetUser("alice", user)
+	s.at(due)
+	for _, r := range s.nodes {
+		moveTo(b, r)
+		b.get("/")
+		issued := s.op.Issued()
+		header, _ := r.upstream.got()
+		if header.Get("X-Name") != "Alice Renamed" || header.Get("X-Groups") != "staff" || header.Get("X-Id-Token") != issued.IDToken || r.bearer() != issued.AccessToken || calls(s.op) != 1 {
+			t.Errorf("after %d calls the application sees %v", calls(s.op), header)
+		}
+		k.settle()
+	}
+}
+
 // journeyRefreshRefused: a provider that wants no more ends the session for
 // copies of the cookie and at all nodes.
 func journeyRefreshRefused(t *testing.T, k kind) {

@@ -3,6 +3,7 @@ package oidcrp
 import (
 	"crypto/rand"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,21 +15,22 @@ import (
 // kind is a way of keeping sessions. Every journey is made with all of them.
 type kind struct {
 	name string
-	// option is that of the session block, for one test.
+	// option is that of the session block, for one test; {node} in it is the
+	// node's number, so that none shares a connection with another.
 	option func(t *testing.T) string
 	// ticket: the browser has no more than a ticket.
 	ticket bool
-	// late: what happens at one node is seen at others within seconds, not at
-	// once.
-	late bool
+	// late is how long a node may not see what another one has changed.
+	late time.Duration
 }
 
 const testKind = "test"
 
 var kinds = []kind{
-	{name: cookieStore, option: func(*testing.T) string { return "store cookie" }, late: true},
+	{name: cookieStore, option: func(*testing.T) string { return "store cookie" }, late: 2 * time.Second},
 	{name: "memory", option: func(*testing.T) string { return "store memory" }, ticket: true},
-	{name: "storage", option: func(*testing.T) string { return "store storage" }, ticket: true, late: true},
+	{name: "storage", option: func(*testing.T) string { return "store storage" }, ticket: true, late: 2 * time.Second},
+	{name: "redis", option: redisOption, ticket: true, late: 50 * time.Millisecond},
 	{name: testKind, option: func(*testing.T) string { return "store test " + rand.Text() }, ticket: true},
 }
 
@@ -52,13 +54,10 @@ func ofKind(name string) kind {
 	panic("there is no kind " + name)
 }
 
-// seenLate is how long a node may not see what another one has changed.
-const seenLate = 2100 * time.Millisecond
-
 // settle waits until all nodes see the same.
 func (k kind) settle() {
-	if k.late && k.ticket {
-		time.Sleep(seenLate)
+	if k.late > 0 && k.ticket {
+		time.Sleep(k.late + 100*time.Millisecond)
 	}
 }
 
@@ -101,7 +100,7 @@ func newKeptScene(t *testing.T, k kind, nodes int, site, session string, options
 
 // options are the lines of the site's directive.
 func (s *keptScene) options() string {
-	return options(s.op.Provider) + s.site + "\nsession {\n" + s.store + "\n" + s.session + "\n}\n"
+	return options(s.op.Provider) + s.site + "\nsession {\n" + strings.ReplaceAll(s.store, "{node}", strconv.Itoa(len(s.nodes))) + "\n" + s.session + "\n}\n"
 }
 
 // another is one more node over the same places, with the site as it is
@@ -162,11 +161,11 @@ func (s *keptScene) over(what, cookies string) {
 			if got == http.StatusUnauthorized {
 				break
 			}
-			if i == 0 || !s.kind.late || got != http.StatusOK || time.Now().After(end) {
+			if i == 0 || s.kind.late == 0 || got != http.StatusOK || time.Now().After(end) {
 				s.t.Errorf("%s: status %d at node %d", what, got, i)
 				break
 			}
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond)
 		}
 	}
 }

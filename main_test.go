@@ -17,5 +17,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	endRedis()
+	os.Exit(code)
 }
