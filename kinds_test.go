@@ -84,6 +84,7 @@ type keptScene struct {
 	store         string
 	nodes         []*rig
 	ahead         time.Duration // the time there
+	value         string        // of the cookie that it is about
 }
 
 func newKeptScene(t *testing.T, k kind, nodes int, site, session string, options ...optest.Option) *keptScene {
