@@ -168,33 +168,33 @@ func TestAStoreThatAnswersNonsenseIsNoLeave(t *testing.T) {
 func TestAStoreThatHangsCostsNobodyMuchTime(t *testing.T) {
 	t.Parallel()
 	s := newKeptScene(t, ofKind(testKind), 0, publicSite, "")
-	s.store += " 250ms"
+	s.store += " 100ms"
 	r := s.another()
 	b := s.signIn(r, "alice")
 	s.records().hang(calling)
 	before, began := s.records().calls("load"), time.Now()
-	const requests = 20
-	for range requests {
+	for range 10 {
+		asked := time.Now()
 		s.unavailable("while it hangs", b, "/private/page")
 		if p := b.get("/public/page"); p.StatusCode != http.StatusOK {
 			t.Errorf("a public page gets %d", p.StatusCode)
 		}
+		if took := time.Since(asked); took > 5*time.Second {
+			t.Errorf("three requests took %s", took)
+		}
 	}
-	// Three that wait, and then one now and then; else it were 15 seconds.
+	// Three wait, and then one now and then.
 	took := time.Since(began)
-	if took > 10*time.Second {
-		t.Errorf("%d requests took %s", 3*requests, took)
-	}
 	if asked := s.records().calls("load") - before; asked > 5+int(took/(250*time.Millisecond)) {
 		t.Errorf("the store was asked %d times in %s", asked, took)
 	}
 	s.records().mend()
 	status := 0
-	for end := time.Now().Add(time.Second); status != http.StatusOK && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Second); status != http.StatusOK && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		status = b.get("/private/page").StatusCode
 	}
 	if status != http.StatusOK {
-		t.Errorf("status %d a second after it is back", status)
+		t.Errorf("status %d after it is back", status)
 	}
 }
 
