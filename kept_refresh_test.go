@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -214,5 +215,35 @@ func TestANodeThatDiedAfterItsRefreshIsNotMissed(t *testing.T) {
 	s.nodes[0].end()
 	if got := s.use(s.nodes[1], cookies); got != http.StatusOK || calls(s.op) != 1 || s.nodes[1].bearer() != s.op.Issued().AccessToken {
 		t.Errorf("status %d, %d calls", got, calls(s.op))
+	}
+}
+
+// TestASessionThatEndsWhileItsNewStateIsKeptStaysSo: at the last moment, when
+// all looks have said that it lives, somebody removes it.
+func TestASessionThatEndsWhileItsNewStateIsKeptStaysSo(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, session string
+		after         time.Duration
+		calls         int
+	}{{"with new tokens", "", due, 1}, {"with its use", "idle_timeout 30m", 5 * time.Minute, 0}} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := newKeptScene(t, ofKind(testKind), 1, withToken, row.session)
+			b := s.signIn(s.nodes[0], "alice")
+			copied := b.cookieHeader()
+			s.records().fault([]string{"replace"}, func(ctx context.Context) error {
+				return s.records().Delete(ctx, s.records().sessions()...)
+			})
+			s.at(row.after)
+			p := b.send(http.MethodGet, "/x", program)
+			if p.StatusCode != http.StatusUnauthorized || b.cookies()["__Host-oidc_rp"] != "" || calls(s.op) != row.calls {
+				t.Errorf("status %d, %d calls", p.StatusCode, calls(s.op))
+			}
+			if left := s.records().sessions(); len(left) != 0 {
+				t.Error("the record is there again")
+			}
+			s.over("a copied cookie", copied)
+		})
 	}
 }
