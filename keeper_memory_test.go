@@ -25,8 +25,7 @@ func (r *rig) handleOf(value string) handle {
 }
 
 func (r *rig) remembers(value string) bool {
-	_, ok := opened().GetIfPresent(r.handleOf(value))
-	return ok
+	return opened.get(r.handleOf(value)) != nil
 }
 
 // TestWhatIsRememberedIsNoLeave: a session that was opened a moment ago is
@@ -47,9 +46,12 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 	}{
 		{"its lifetime is over", func(s *keptScene, _ optest.Issued) { s.at(2*time.Hour + time.Second) }},
 		{"nobody has used it for long", func(s *keptScene, _ optest.Issued) { s.at(31 * time.Minute) }},
-		{"its own end is a fact", fact(func(s *keptScene, _ optest.Issued, now time.Time) session.Fact {
-			return session.EndedSession(s.only().session.ID, now, now.Add(3*time.Hour))
-		})},
+		{"it is ended", func(s *keptScene, _ optest.Issued) {
+			h, _, _ := s.nodes[0].theSite()
+			if err := h.keeper.end(s.t.Context(), s.only()); err != nil {
+				s.t.Fatal(err)
+			}
+		}},
 		{"the end of the provider's session is a fact", fact(func(s *keptScene, issued optest.Issued, now time.Time) session.Fact {
 			return session.EndedSID(s.op.Issuer(), issued.SID, now, now.Add(3*time.Hour))
 		})},
@@ -87,8 +89,8 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 
 // only is what is remembered of the scene's session.
 func (s *keptScene) only() *kept {
-	k, ok := opened().GetIfPresent(s.nodes[0].handleOf(s.value))
-	if !ok {
+	k := opened.get(s.nodes[0].handleOf(s.value))
+	if k == nil {
 		s.t.Fatal("nothing is remembered")
 	}
 	return k
@@ -175,8 +177,7 @@ func TestJunkIsNotRemembered(t *testing.T) {
 			if !r.remembers(good) {
 				t.Fatal("a session is not remembered, so that this test says nothing")
 			}
-			opened().CleanUp()
-			before := opened().EstimatedSize()
+			before, _ := opened.holds()
 			_, site, ring := r.theSite()
 			for i := range 200 {
 				value := fmt.Sprintf("%s%04d", good[:len(good)-4], i)
@@ -196,41 +197,107 @@ func TestJunkIsNotRemembered(t *testing.T) {
 					t.Errorf("status %d for junk", got)
 				}
 			}
-			opened().CleanUp()
-			if after := opened().EstimatedSize(); after > before {
+			if after, _ := opened.holds(); after > before {
 				t.Errorf("%d values are remembered, %d before", after, before)
 			}
 		})
 	}
 }
 
-// TestTheMemoryOfOpenedSessionsIsBounded. It does not run beside others, whose
-// sessions it drives out.
+// holds is what a memory holds: how many sessions, and about how many bytes.
+func (m *memory) holds() (sessions, bytes int) {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		sessions, bytes = sessions+s.lru.Len(), bytes+s.size
+		s.mu.Unlock()
+	}
+	return sessions, bytes
+}
+
+func keptOf(subject string, size int) *kept {
+	return &kept{session: session.Session{Subject: subject, Return: strings.Repeat("x", size)}}
+}
+
 func TestTheMemoryOfOpenedSessionsIsBounded(t *testing.T) {
-	defer opened().InvalidateAll()
-	const each, times = 256 << 10, 3
-	count := times * maxOpened / each
-	opens := 0
-	for i := range count {
+	t.Parallel()
+	const size, each = 8 << 20, 16 << 10
+	m := newMemory(size)
+	for i := range 4 * size / each {
 		of := handle{place: "bounded", value: fmt.Sprint(i)}
-		k, err := remember(of, func() (*kept, error) {
-			opens++
-			return &kept{session: session.Session{Subject: fmt.Sprint(i), Return: sharedText}}, nil
-		})
-		if err != nil || k.session.Subject != fmt.Sprint(i) {
-			t.Fatalf("%d is remembered as %q, %v", i, k.session.Subject, err)
+		m.set(of, keptOf(fmt.Sprint(i), each))
+		if k := m.get(of); k == nil || k.session.Subject != fmt.Sprint(i) {
+			t.Fatalf("%d is remembered as %v", i, k)
 		}
-		if i%64 == 0 {
-			opened().CleanUp()
-			if got := opened().WeightedSize(); got > maxOpened*11/10 {
-				t.Fatalf("after %d sessions %d bytes are remembered, %d at most are allowed", i, got, maxOpened)
-			}
+		if _, bytes := m.holds(); bytes > size {
+			t.Fatalf("after %d sessions %d bytes", i, bytes)
 		}
 	}
-	opened().CleanUp()
-	if got := opened().EstimatedSize(); opens != count || got > maxOpened/each+1 || got < maxOpened/each/2 {
-		t.Errorf("%d sessions are remembered of %d", got, opens)
+	if sessions, bytes := m.holds(); bytes < size/2 || sessions < size/each/2 {
+		t.Errorf("%d sessions and %d bytes only", sessions, bytes)
+	}
+	m.set(handle{value: "huge"}, keptOf("huge", 2*size))
+	if m.get(handle{value: "huge"}) == nil {
+		t.Error("one that is too large is forgotten before it was of use")
 	}
 }
 
-var sharedText = strings.Repeat("x", 256<<10)
+func TestTheMemoryKnowsExactlyOneHandle(t *testing.T) {
+	t.Parallel()
+	m := newMemory(1 << 20)
+	of := handle{by: 1, ring: 2, place: "here", value: "cookie"}
+	first, second := keptOf("first", 10), keptOf("second", 1000)
+	m.set(of, first)
+	for name, other := range map[string]handle{
+		"instance": {2, 2, "here", "cookie"}, "ring": {1, 3, "here", "cookie"}, "place": {1, 2, "there", "cookie"}, "value": {1, 2, "here", "Cookie"},
+		"instance and ring": {2, 1, "here", "cookie"},
+	} {
+		if m.get(other) != nil {
+			t.Errorf("another %s is the same", name)
+		}
+	}
+	m.set(of, second)
+	sessions, bytes := m.holds()
+	if want := (&remembered{of, second}).size(); m.get(of) != second || sessions != 1 || bytes != want {
+		t.Errorf("it holds %d sessions and %d bytes, want one and %d", sessions, bytes, want)
+	}
+	m.forget(of)
+	if sessions, bytes := m.holds(); m.get(of) != nil || sessions != 0 || bytes != 0 {
+		t.Errorf("after all is forgotten: %d sessions, %d bytes", sessions, bytes)
+	}
+}
+
+// Two handles of one hash: what matters is that neither is taken for the other.
+func TestHandlesThatMeet(t *testing.T) {
+	t.Parallel()
+	m := newMemory(1 << 20)
+	here := handle{place: "here", value: "cookie"} // the place is not in the hash
+	there := handle{place: "there", value: "cookie"}
+	m.set(here, keptOf("here", 10))
+	m.set(there, keptOf("there", 10))
+	if m.get(here) != nil || m.get(there) == nil {
+		t.Error("the one that came last is not the one that is remembered")
+	}
+	if sessions, bytes := m.holds(); sessions != 1 || bytes != (&remembered{there, m.get(there)}).size() {
+		t.Errorf("%d sessions, %d bytes", sessions, bytes)
+	}
+}
+
+func TestTheMemoryForgetsAnInstance(t *testing.T) {
+	t.Parallel()
+	m := newMemory(1 << 20)
+	for by := range uint64(3) {
+		for i := range 20 {
+			m.set(handle{by: by, value: fmt.Sprint(i)}, keptOf("somebody", 10))
+		}
+	}
+	m.forgetAll(1)
+	for by := range uint64(3) {
+		if got := m.get(handle{by: by, value: "7"}) != nil; got != (by != 1) {
+			t.Errorf("of instance %d something is remembered: %v", by, got)
+		}
+	}
+	if sessions, _ := m.holds(); sessions != 40 {
+		t.Errorf("%d sessions", sessions)
+	}
+}

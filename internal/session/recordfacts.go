@@ -123,6 +123,27 @@ func (r *RecordFacts) Ended(ctx context.Context, marks *Marks, signedIn time.Tim
 	return marks.Judge(signedIn, records), nil
 }
 
+// Mend sees to it that a session which begins with the sign-in at that time is
+// not ended by a record that nobody can read: such a one is written anew, as the
+// end of all that began before. Otherwise a login would be followed by another,
+// without end.
+func (r *RecordFacts) Mend(ctx context.Context, marks *Marks, signedIn, until time.Time) error {
+	records, err := r.store.Load(ctx, marks.Keys()...)
+	if err != nil {
+		return fmt.Errorf("load logouts: %w", err)
+	}
+	var errs []error
+	for i, key := range []factKey{everything, marks.subject, marks.sid}[:min(marks.records(), len(records))] {
+		if records[i] == nil {
+			continue
+		}
+		if _, ok := decodeRecord(records[i]); !ok {
+			errs = append(errs, r.end(ctx, Fact{key: key, at: signedIn.Add(-time.Millisecond), until: until, later: true}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Judge says whether one of the records of Keys ended the session. One that
 // cannot be read ends it: that something ended is certain, only not when. The
 // same holds if there are not as many as keys.

@@ -239,6 +239,35 @@ func TestAStoreThatFails(t *testing.T) {
 	}
 }
 
+func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
+	t.Parallel()
+	s := wholeSession()
+	marks := MarksOf(&s, issuer)
+	for i, key := range marks.Keys() {
+		kept := newRecords()
+		r := NewRecordFacts(kept)
+		kept.kept[key] = []byte("garbage")
+		good := NewRecordFacts(kept)
+		endRecord(t, good, EndedSID(issuer, "of somebody else", s.SignedIn.Add(time.Hour), s.Expires))
+		if err := r.Mend(t.Context(), &marks, s.SignedIn, s.Expires); err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range map[time.Duration]bool{0: false, time.Hour: false, -time.Millisecond: true, -time.Hour: true} {
+			if ended, err := r.Ended(t.Context(), &marks, s.SignedIn.Add(at)); err != nil || ended != want {
+				t.Errorf("record %d: what began at %v is ended: %v, %v", i, at, ended, err)
+			}
+		}
+		// What can be read stays as it is.
+		endRecord(t, r, EndedSubject(issuer, s.Subject, s.SignedIn.Add(time.Minute), s.Expires))
+		if err := r.Mend(t.Context(), &marks, s.SignedIn, s.Expires); err != nil {
+			t.Fatal(err)
+		}
+		if ended, err := r.Ended(t.Context(), &marks, s.SignedIn); err != nil || !ended {
+			t.Errorf("record %d: a logout was mended away: %v", i, err)
+		}
+	}
+}
+
 // A store has a record of each session: to remove that is to end it.
 func TestASingleSessionIsNoFactOfAStore(t *testing.T) {
 	t.Parallel()
