@@ -50,16 +50,17 @@ func (a *App) takeRevocation(r *http.Request) (any, error) {
 		return nil, adminError(http.StatusBadRequest, "%w", err)
 	}
 	now := a.clock.Now()
+	at := now.Add(clocksApart)
 	until := now.Add(a.longestSession() + factMargin)
 	facts := make([]session.Fact, 0, len(ended))
 	for _, e := range ended {
 		switch e.Kind {
 		case "all":
-			facts = append(facts, session.EndedEverything(now, until))
+			facts = append(facts, session.EndedEverything(at, until))
 		case "subject":
-			facts = append(facts, session.EndedSubject(e.Issuer, asked.Subject, now, until))
+			facts = append(facts, session.EndedSubject(e.Issuer, asked.Subject, at, until))
 		case "sid":
-			facts = append(facts, session.EndedSID(e.Issuer, asked.SID, now, until))
+			facts = append(facts, session.EndedSID(e.Issuer, asked.SID, at, until))
 		}
 	}
 	if err := a.endAll(r.Context(), facts...); err != nil {

@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -244,4 +245,34 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What an operator ends right after a sign-in on another node is ended, and who
+// signs in right after that, anywhere, stays.
+func TestClocksDifferWhereAnOperatorEndsSessions(t *testing.T) {
+	for name, body := range map[string]func(optest.Issued) string{
+		"subject": func(i optest.Issued) string { return fmt.Sprintf(`{"subject": %q}`, i.Subject) },
+		"sid":     func(i optest.Issued) string { return fmt.Sprintf(`{"sid": %q}`, i.SID) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachClock(t, "", func(t *testing.T, c *clocks, here, there *rig) {
+				b := signedIn(t, here)
+				ask[revocationAnswer](there, "POST", adminRevoke, body(c.op.Issued()))
+				again := there.browser() // before the other node can know
+				if p := again.open("/page"); p.StatusCode != http.StatusOK {
+					t.Fatalf("the next sign-in where it was ended: status %d at %s", p.StatusCode, p.url)
+				}
+				elsewhere := here.browser()
+				if p := elsewhere.open("/page"); p.StatusCode != http.StatusOK {
+					t.Fatalf("the next sign-in on the other node: status %d at %s", p.StatusCode, p.url)
+				}
+				soon(t, "the session is nothing on both nodes", func() bool { return !b.lives(here) && !b.lives(there) })
+				for who, later := range map[string]*browser{"there": again, "here": elsewhere} {
+					if !later.lives(here) || !later.lives(there) {
+						t.Errorf("a later sign-in %s was touched", who)
+					}
+				}
+			})
+		})
+	}
 }

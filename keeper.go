@@ -86,6 +86,16 @@ func (h *Handler) marksOf(k *kept) *session.Marks {
 	return &made
 }
 
+// date dates a new session after all that is known to have ended of its user,
+// whosever clock that was: what an operator or a provider ended on another node
+// is not to end it as well. Until the journal has been asked again, the other
+// nodes' newest facts are not known here.
+func (h *Handler) date(ctx context.Context, journal *session.Journal, fresh *session.Session) {
+	journal.CatchUp(ctx)
+	marks := session.MarksOf(fresh, h.issuerOf(fresh))
+	fresh.SignedIn = journal.Begin(&marks, fresh.SignedIn)
+}
+
 // endedBy says whether a fact of the journal ended the session.
 func (h *Handler) endedBy(journal *session.Journal, k *kept) bool {
 	if journal.SparesLater() { // the usual case, where the issuer means nothing

@@ -74,7 +74,8 @@ func (c *cookieKeeper) aliveAt(ctx context.Context, k *kept, now time.Time) (boo
 	return !c.h.endedBy(c.journal, k), nil
 }
 
-func (c *cookieKeeper) keep(_ context.Context, ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {
+func (c *cookieKeeper) keep(ctx context.Context, ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {
+	c.h.date(ctx, c.journal, fresh)
 	return c.split(ring, s, fresh)
 }
 

@@ -55,7 +55,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 	until := h.now().Add(h.app.longestSession() + factMargin)
 	fact := session.EndedSubject(p.issuerNamed(token.Issuer), token.Subject, token.At, until)
 	if token.SID != "" {
-		fact = session.EndedSID(p.issuerNamed(token.Issuer), token.SID, token.At, until)
+		fact = session.EndedSID(p.issuerNamed(token.Issuer), token.SID, token.At.Add(clocksApart), until)
 	}
 	if err := h.app.endAll(r.Context(), fact); err != nil {
 		// The token may come again: a provider tries again after a 400, the one

@@ -61,7 +61,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 	if name := issuer + " " + sid; sid != "" {
 		unknown = nil // the sid decides
 		if h.app.shared.frames.allow(clientOf(r), name, ended, h.now()) {
-			failed = errors.Join(failed, h.app.endAll(r.Context(), session.EndedSID(issuer, sid, h.now(), h.now().Add(h.app.longestSession()+factMargin))))
+			failed = errors.Join(failed, h.app.endAll(r.Context(), session.EndedSID(issuer, sid, h.now().Add(clocksApart), h.now().Add(h.app.longestSession()+factMargin))))
 			ended = true
 		} else if !ended && !h.app.shared.frames.known(name) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(frameWindow.Seconds())))

@@ -12,6 +12,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
+// clocksApart is by how much the clocks of nodes may differ. What ends by one's
+// clock ends what began a moment later by another's; a sign-in that comes after
+// it is dated accordingly, see date.
+const clocksApart = 3 * time.Second
+
 // factMargin keeps a logout longer than the session, for clocks that differ.
 const factMargin = 10 * time.Minute
 

@@ -41,10 +41,11 @@ const (
 	maxUnsent = 10_000
 
 	// How long anybody waits for the storage.
-	storeWithin = 10 * time.Second
-	readyWithin = 5 * time.Second
-	pollWithin  = 30 * time.Second
-	sweepWithin = 30 * time.Second
+	storeWithin   = 10 * time.Second
+	readyWithin   = 5 * time.Second
+	catchUpWithin = time.Second
+	pollWithin    = 30 * time.Second
+	sweepWithin   = 30 * time.Second
 )
 
 // ErrFactsUnknown is returned when the facts have not been read for so long
@@ -223,6 +224,18 @@ func (j *Journal) Ready(ctx context.Context) error {
 func (j *Journal) Fresh(now time.Time) bool {
 	read := j.read.Load()
 	return read != 0 && now.Sub(time.UnixMilli(read)).Abs() < trusted
+}
+
+// CatchUp reads what other nodes have written by now, or gives up soon: what it
+// could not read is read with the next look.
+func (j *Journal) CatchUp(ctx context.Context) {
+	asked := j.now().UnixMilli()
+	_ = hold(ctx, j.reading, catchUpWithin, func(ctx context.Context) error {
+		if j.read.Load() > asked {
+			return nil // who came before has looked since we asked
+		}
+		return j.poll(ctx)
+	})
 }
 
 // Poll reads what other nodes have written since, and tries again to write

@@ -51,6 +51,21 @@ func recordKey(key factKey) string {
 	return string(name[:])
 }
 
+// Begin returns the time from which a session counts that begins now: after all
+// that is known to have ended, by whosever clock.
+func (k *known) Begin(marks *Marks, now time.Time) time.Time {
+	last := now.UnixMilli() - 1
+	for _, key := range []factKey{everything, marks.subject, marks.sid}[:marks.records()] {
+		if m, ok := k.find(key); ok && m.later {
+			last = max(last, m.at)
+		}
+	}
+	if last < now.UnixMilli() {
+		return now
+	}
+	return time.UnixMilli(last + 1)
+}
+
 // SparesLater says whether there is no fact but about single sessions, so that
 // Ended hashes nothing.
 func (k *known) SparesLater() bool { return k.later.Load() == 0 }

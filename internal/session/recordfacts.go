@@ -123,25 +123,28 @@ func (r *RecordFacts) Ended(ctx context.Context, marks *Marks, signedIn time.Tim
 	return marks.Judge(signedIn, records), nil
 }
 
-// Mend sees to it that a session which begins with the sign-in at that time is
-// not ended by a record that nobody can read: such a one is written anew, as the
-// end of all that began before. Otherwise a login would be followed by another,
-// without end.
-func (r *RecordFacts) Mend(ctx context.Context, marks *Marks, signedIn, until time.Time) error {
-	records, err := r.store.Load(ctx, marks.Keys()...)
+// Begin returns the time from which a session counts that begins now: after all
+// that is known to have ended, by whosever clock. A record that nobody can read
+// is written anew, as the end of what began before: otherwise a login would be
+// followed by another, without end.
+func (r *RecordFacts) Begin(ctx context.Context, marks *Marks, now, until time.Time) (time.Time, error) {
+	records, err := r.store.Reload(ctx, marks.Keys()...)
 	if err != nil {
-		return fmt.Errorf("load logouts: %w", err)
+		return now, fmt.Errorf("load logouts: %w", err)
 	}
 	var errs []error
+	last := now.Add(-time.Millisecond)
 	for i, key := range []factKey{everything, marks.subject, marks.sid}[:min(marks.records(), len(records))] {
 		if records[i] == nil {
 			continue
 		}
-		if _, ok := decodeRecord(records[i]); !ok {
-			errs = append(errs, r.end(ctx, Fact{key: key, at: signedIn.Add(-time.Millisecond), until: until, later: true}))
+		if found, ok := decodeRecord(records[i]); !ok {
+			errs = append(errs, r.end(ctx, Fact{key: key, at: last, until: until, later: true}))
+		} else if found.at.After(last) {
+			last = found.at
 		}
 	}
-	return errors.Join(errs...)
+	return last.Add(time.Millisecond), errors.Join(errs...)
 }
 
 // Judge says whether one of the records of Keys ended the session. One that

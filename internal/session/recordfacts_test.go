@@ -249,7 +249,7 @@ func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
 		kept.kept[key] = []byte("garbage")
 		good := NewRecordFacts(kept)
 		endRecord(t, good, EndedSID(issuer, "of somebody else", s.SignedIn.Add(time.Hour), s.Expires))
-		if err := r.Mend(t.Context(), &marks, s.SignedIn, s.Expires); err != nil {
+		if _, err := r.Begin(t.Context(), &marks, s.SignedIn, s.Expires); err != nil {
 			t.Fatal(err)
 		}
 		for at, want := range map[time.Duration]bool{0: false, time.Hour: false, -time.Millisecond: true, -time.Hour: true} {
@@ -259,11 +259,15 @@ func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
 		}
 		// What can be read stays as it is.
 		endRecord(t, r, EndedSubject(issuer, s.Subject, s.SignedIn.Add(time.Minute), s.Expires))
-		if err := r.Mend(t.Context(), &marks, s.SignedIn, s.Expires); err != nil {
-			t.Fatal(err)
+		at, err := r.Begin(t.Context(), &marks, s.SignedIn, s.Expires)
+		if want := s.SignedIn.Add(time.Minute + time.Millisecond); err != nil || !at.Equal(want) {
+			t.Errorf("record %d: a session that begins now counts from %v, not %v: %v", i, at, want, err)
 		}
 		if ended, err := r.Ended(t.Context(), &marks, s.SignedIn); err != nil || !ended {
 			t.Errorf("record %d: a logout was mended away: %v", i, err)
+		}
+		if ended, err := r.Ended(t.Context(), &marks, at); err != nil || ended {
+			t.Errorf("record %d: the new session is ended: %v", i, err)
 		}
 	}
 }
