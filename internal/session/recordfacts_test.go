@@ -128,11 +128,12 @@ func TestRecordsSayWhatTheJournalSays(t *testing.T) {
 		for _, who := range []*Session{&s, &nameless} {
 			var k known
 			k.add(facts...)
-			r := NewRecordFacts(newRecords())
-			endRecord(t, r, facts...)
+			kept := newRecords()
+			endRecord(t, NewRecordFacts(kept), facts...)
 			marks := MarksOf(who, issuer)
 			want := k.Ended(who, issuer)
-			got, err := r.Ended(t.Context(), &marks, who.SignedIn)
+			found, err := kept.Load(t.Context(), marks.Keys()...)
+			got := marks.Judge(who.SignedIn, found)
 			if err != nil || got != want || k.EndedMarks(&marks, who.SignedIn) != want {
 				t.Errorf("%s: the records say %v, %v, the marks %v, the journal %v", name, got, err, k.EndedMarks(&marks, who.SignedIn), want)
 			}
@@ -223,15 +224,11 @@ func TestARecordThatCannotBeReadEndsTheSession(t *testing.T) {
 func TestAStoreThatFails(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()
-	marks := MarksOf(&s, issuer)
 	kept := newRecords()
 	kept.down = errDown
 	r := NewRecordFacts(kept)
 	if err := r.End(t.Context(), s.endedNow()); !errors.Is(err, errDown) {
 		t.Errorf("End: %v", err)
-	}
-	if _, err := r.Ended(t.Context(), &marks, s.SignedIn); !errors.Is(err, errDown) {
-		t.Errorf("Ended: %v", err)
 	}
 	kept.down = nil
 	gone, cancel := context.WithCancel(t.Context())
