@@ -182,6 +182,12 @@ func (c *storeKeeper) keep(ctx context.Context, ring *seal.Ring, s *site, fresh 
 	if err != nil {
 		return nil, err
 	}
+	if c.store.facts != nil {
+		marks := session.MarksOf(fresh, c.h.issuerOf(fresh))
+		if err := c.store.facts.Mend(ctx, &marks, fresh.SignedIn, fresh.Expires.Add(factMargin)); err != nil {
+			return nil, fmt.Errorf("keep the session: %w", err)
+		}
+	}
 	if err := c.store.Save(ctx, t.name, record, fresh.Expires); err != nil {
 		return nil, fmt.Errorf("keep the session: %w", err)
 	}

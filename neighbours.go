@@ -1,6 +1,8 @@
 package oidcrp
 
 import (
+	"bytes"
+	"maps"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -50,13 +52,24 @@ func (h *Handler) others() []*Handler {
 
 // meet tells instances on one site of each other.
 func meet(found []*Handler) {
-	for _, h := range found {
-		for _, other := range found {
-			if other != h && !slices.Contains(h.neighbours, other) {
-				h.neighbours = append(h.neighbours, other)
+	for i, h := range found {
+		for j, other := range found {
+			if other == h || slices.Contains(h.neighbours, other) {
+				continue
+			}
+			h.neighbours = append(h.neighbours, other)
+			if i < j && h.session.clashes(&other.session) {
+				h.logger.Warn("two instances on this site have cookies of the same name, of which each clears what the other has set, since they keep sessions in different places or with different secrets: give one another name with session { cookie <name> }",
+					zap.String("cookie", h.session.Cookie.Name), zap.Strings("providers", slices.Sorted(maps.Keys(h.parties))), zap.Strings("other_providers", slices.Sorted(maps.Keys(other.parties))))
 			}
 		}
 	}
+}
+
+// clashes says whether two instances on one site take each other's cookies for
+// broken ones of their own.
+func (s *SessionConfig) clashes(other *SessionConfig) bool {
+	return *s.Cookie == *other.Cookie && (!bytes.Equal(s.StoreRaw, other.StoreRaw) || !slices.Equal(s.Secret, other.Secret))
 }
 
 type walk struct {

@@ -60,6 +60,7 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 	if kind, err := storeKind(raw); err != nil {
 		return fmt.Errorf("session: store: %w", err)
 	} else if kind == cookieStore {
+		h.session.StoreRaw = nil
 		h.renewer = h.shared.renewer
 		h.keeper = &cookieKeeper{h: h, by: by, journal: h.shared.journal, renewer: h.renewer}
 		return nil

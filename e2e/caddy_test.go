@@ -18,14 +18,16 @@ import (
 // A node is one Caddy: a process, or several one after the other with the same
 // admin endpoint. Nodes may share a storage.
 type node struct {
-	t       testing.TB
-	admin   int
-	storage string
-	env     []string
-	file    string // the Caddyfile it runs with
-	level   string // of its log; default DEBUG
-	process *process
-	logs    []*logBuffer // of every process this node has been
+	t        testing.TB
+	program  *program
+	admin    int
+	storage  string
+	env      []string
+	file     string // the Caddyfile it runs with
+	level    string // of its log; default DEBUG
+	process  *process
+	logs     []*logBuffer // of every process this node has been
+	balances bool         // it is no site: Caddy's logs of what it passes on show that
 }
 
 func newNode(t testing.TB, storage string, env ...string) *node {
@@ -33,7 +35,7 @@ func newNode(t testing.TB, storage string, env ...string) *node {
 	dir := t.TempDir()
 	// Caddy's own folders go into the test's, whatever the user's home has.
 	env = append(env, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-	return &node{t: t, admin: freePort(t), storage: storage, env: env, file: filepath.Join(dir, "Caddyfile")}
+	return &node{t: t, program: caddyProgram, admin: freePort(t), storage: storage, env: env, file: filepath.Join(dir, "Caddyfile")}
 }
 
 // caddyfile puts the global options that every test needs before the sites.
@@ -61,7 +63,7 @@ func (n *node) caddyfile(global, sites string) string {
 func (n *node) start(caddyfile string) {
 	n.t.Helper()
 	n.write(caddyfile)
-	n.process = spawn(n.t, "caddy", n.env, caddyProgram.path(n.t), "run", "--config", n.file, "--adapter", "caddyfile")
+	n.process = spawn(n.t, "caddy", n.env, n.program.path(n.t), "run", "--config", n.file, "--adapter", "caddyfile")
 	n.logs = append(n.logs, n.process.log)
 	eventually(n.t, 30*time.Second, "Caddy serves", func() bool {
 		if !n.process.running() {
@@ -99,7 +101,7 @@ func (n *node) validate(caddyfile string) error {
 
 func (n *node) command(args ...string) error {
 	n.t.Helper()
-	cmd := exec.Command(caddyProgram.path(n.t), args...)
+	cmd := exec.Command(n.program.path(n.t), args...)
 	cmd.Env = append(os.Environ(), n.env...)
 	log := &logBuffer{}
 	n.logs = append(n.logs, log)

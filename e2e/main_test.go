@@ -40,6 +40,8 @@ type program struct {
 var (
 	caddyProgram   = &program{name: "caddy", dir: "..", pkg: "./cmd/caddy", race: true}
 	zitadelProgram = &program{name: "zitadel", dir: ".", pkg: "./idps/zitadel"}
+	// Caddy with the stores that the plugin does not bring by itself.
+	storesProgram = &program{name: "caddy-stores", dir: "cmd/caddy", pkg: ".", race: true}
 )
 
 // path builds the program where needed. E2E_CADDY names one that is built

@@ -77,7 +77,13 @@ func (w *world) newNode() *node {
 
 func (w *world) startCaddy(s site) {
 	w.t.Helper()
-	w.caddy.start(w.config(s))
+	w.startCaddyWith(s, w.site(w.base, s))
+}
+
+// startCaddyWith starts it with these sites, of which the world's is one.
+func (w *world) startCaddyWith(s site, sites string) {
+	w.t.Helper()
+	w.caddy.start(w.caddy.caddyfile(s.global, sites))
 	if s.tls {
 		file := filepath.Join(w.storage, "pki/authorities/local/root.crt")
 		eventually(w.t, 20*time.Second, "Caddy has made its authority and a certificate", func() bool {

@@ -23,14 +23,15 @@ func MarksOf(s *Session, issuer string) Marks {
 
 const recordFolder = "fact/"
 
-var everythingKey = recordKey(everything, true)
+var everythingKey = recordKey(everything)
 
 // Keys are those of the records in a session store that could end the session;
-// they are what Judge is given the records of, in this order.
+// they are what Judge is given the records of, in this order. That a single
+// session ended is not among them: its own record is gone then.
 func (m *Marks) Keys() []string {
-	keys := []string{recordKey(m.id, false), everythingKey, recordKey(m.subject, true)}
+	keys := []string{everythingKey, recordKey(m.subject)}
 	if m.named {
-		keys = append(keys, recordKey(m.sid, true))
+		keys = append(keys, recordKey(m.sid))
 	}
 	return keys
 }
@@ -38,17 +39,13 @@ func (m *Marks) Keys() []string {
 // records is how many records Judge is given.
 func (m *Marks) records() int {
 	if m.named {
-		return 4
+		return 3
 	}
-	return 3
+	return 2
 }
 
-// recordKey names the record of a fact. A store is asked for it while the
-// session lives: it tells nothing of the session's id.
-func recordKey(key factKey, later bool) string {
-	if !later {
-		key = hashFact("id", "", string(key[:]))
-	}
+// recordKey names the record of a fact.
+func recordKey(key factKey) string {
 	var name [len(recordFolder) + 2*len(key)]byte
 	hex.Encode(name[copy(name[:], recordFolder):], key[:])
 	return string(name[:])

@@ -15,12 +15,14 @@ const (
 )
 
 var (
-	errContended = errors.New("others change the record all the time")
-	errCount     = errors.New("the store returned another number of records than was asked for")
+	errOneSession = errors.New("a single session ends with its record")
+	errContended  = errors.New("others change the record all the time")
+	errCount      = errors.New("the store returned another number of records than was asked for")
 )
 
 // Records is what facts need of a session store; see store.Store.
 type Records interface {
+	Load(ctx context.Context, keys ...string) (records [][]byte, err error)
 	Reload(ctx context.Context, keys ...string) (records [][]byte, err error)
 	Save(ctx context.Context, key string, record []byte, expires time.Time) error
 	Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (done bool, err error)
@@ -51,7 +53,10 @@ func (r *RecordFacts) End(ctx context.Context, facts ...Fact) error {
 }
 
 func (r *RecordFacts) end(ctx context.Context, fact Fact) error {
-	key := recordKey(fact.key, fact.later)
+	if !fact.later {
+		return errOneSession
+	}
+	key := recordKey(fact.key)
 	for range recordTries {
 		done, absent, err := r.strengthen(ctx, key, fact)
 		if done || err != nil {
@@ -107,6 +112,27 @@ func (r *RecordFacts) reload(ctx context.Context, key string) ([]byte, error) {
 		return nil, errCount
 	}
 	return records[0], nil
+}
+
+// Mend sees to it that a session which begins with the sign-in at that time is
+// not ended by a record that nobody can read: such a one is written anew, as the
+// end of all that began before. Otherwise a login would be followed by another,
+// without end.
+func (r *RecordFacts) Mend(ctx context.Context, marks *Marks, signedIn, until time.Time) error {
+	records, err := r.store.Load(ctx, marks.Keys()...)
+	if err != nil {
+		return fmt.Errorf("load logouts: %w", err)
+	}
+	var errs []error
+	for i, key := range []factKey{everything, marks.subject, marks.sid}[:min(marks.records(), len(records))] {
+		if records[i] == nil {
+			continue
+		}
+		if _, ok := decodeRecord(records[i]); !ok {
+			errs = append(errs, r.end(ctx, Fact{key: key, at: signedIn.Add(-time.Millisecond), until: until, later: true}))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Judge says whether one of the records of Keys ended the session. One that

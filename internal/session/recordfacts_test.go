@@ -97,6 +97,16 @@ func (r *records) Lock(ctx context.Context, name string) (func(), error) {
 	}
 }
 
+// end says whether the records end the session that has the marks.
+func (r *records) end(t *testing.T, marks *Marks, signedIn time.Time) bool {
+	t.Helper()
+	found, err := r.Load(t.Context(), marks.Keys()...)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return marks.Judge(signedIn, found)
+}
+
 func endRecord(t *testing.T, r *RecordFacts, facts ...Fact) {
 	t.Helper()
 	if err := r.End(t.Context(), facts...); err != nil {
@@ -113,8 +123,6 @@ func TestRecordsSayWhatTheJournalSays(t *testing.T) {
 	at, until := s.SignedIn, s.SignedIn.Add(12*time.Hour)
 	for name, facts := range map[string][]Fact{
 		"nothing":                       nil,
-		"the session, before it began":  {EndedSession(s.ID, at.Add(-time.Hour), until)},
-		"another session":               {EndedSession(ID{9}, at.Add(time.Hour), until)},
 		"the subject":                   {EndedSubject(issuer, s.Subject, at, until)},
 		"the subject, before":           {EndedSubject(issuer, s.Subject, at.Add(-time.Millisecond), until)},
 		"another subject":               {EndedSubject(issuer, "eve", at, until)},
@@ -132,10 +140,9 @@ func TestRecordsSayWhatTheJournalSays(t *testing.T) {
 			endRecord(t, NewRecordFacts(kept), facts...)
 			marks := MarksOf(who, issuer)
 			want := k.Ended(who, issuer)
-			found, err := kept.Load(t.Context(), marks.Keys()...)
-			got := marks.Judge(who.SignedIn, found)
-			if err != nil || got != want || k.EndedMarks(&marks, who.SignedIn) != want {
-				t.Errorf("%s: the records say %v, %v, the marks %v, the journal %v", name, got, err, k.EndedMarks(&marks, who.SignedIn), want)
+			got := kept.end(t, &marks, who.SignedIn)
+			if got != want || k.EndedMarks(&marks, who.SignedIn) != want {
+				t.Errorf("%s: the records say %v, the marks %v, the journal %v", name, got, k.EndedMarks(&marks, who.SignedIn), want)
 			}
 		}
 	}
@@ -164,11 +171,11 @@ func TestAFactInARecordIsOnlyStrengthened(t *testing.T) {
 		},
 		"it expires meanwhile": func(t *testing.T, r *RecordFacts, kept *records) {
 			endRecord(t, r, fact(0, 1000e9))
-			kept.between = func() { _ = kept.Delete(t.Context(), recordKey(fact(0, 0).key, true)) }
+			kept.between = func() { _ = kept.Delete(t.Context(), recordKey(fact(0, 0).key)) }
 			endRecord(t, r, fact(1000e6, 2000e9))
 		},
 		"what was there cannot be read": func(t *testing.T, r *RecordFacts, kept *records) {
-			kept.kept[recordKey(fact(0, 0).key, true)] = []byte("?")
+			kept.kept[recordKey(fact(0, 0).key)] = []byte("?")
 			endRecord(t, r, fact(1000e6, 2000e9))
 		},
 		"many at once": func(t *testing.T, r *RecordFacts, _ *records) {
@@ -209,14 +216,14 @@ func TestARecordThatCannotBeReadEndsTheSession(t *testing.T) {
 		"cut short": good[:len(good)-1], "too long": append(slices.Clone(good), 0),
 	} {
 		for i := range marks.Keys() {
-			found := make([][]byte, 4)
+			found := make([][]byte, 3)
 			found[i] = record
 			if !marks.Judge(s.SignedIn, found) {
 				t.Errorf("%s: record %d ends nothing", name, i)
 			}
 		}
 	}
-	if marks.Judge(s.SignedIn, [][]byte{nil, nil, good, nil}) || !marks.Judge(s.SignedIn, make([][]byte, 3)) || marks.Judge(s.SignedIn, make([][]byte, 4)) {
+	if marks.Judge(s.SignedIn, [][]byte{nil, good, nil}) || !marks.Judge(s.SignedIn, make([][]byte, 2)) || marks.Judge(s.SignedIn, make([][]byte, 3)) {
 		t.Error("a fact from before the sign-in ends it, too few records do not, or none do")
 	}
 }
@@ -227,14 +234,53 @@ func TestAStoreThatFails(t *testing.T) {
 	kept := newRecords()
 	kept.down = errDown
 	r := NewRecordFacts(kept)
-	if err := r.End(t.Context(), s.endedNow()); !errors.Is(err, errDown) {
+	if err := r.End(t.Context(), EndedSubject(issuer, s.Subject, time.Now(), s.Expires)); !errors.Is(err, errDown) {
 		t.Errorf("End: %v", err)
 	}
 	kept.down = nil
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.End(gone, s.endedNow()); err != nil || len(kept.kept) != 1 {
+	if err := r.End(gone, EndedSubject(issuer, s.Subject, time.Now(), s.Expires)); err != nil || len(kept.kept) != 1 {
 		t.Errorf("a logout whose asker has gone: %v, %d records", err, len(kept.kept))
+	}
+}
+
+func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
+	t.Parallel()
+	s := wholeSession()
+	marks := MarksOf(&s, issuer)
+	for i, key := range marks.Keys() {
+		kept := newRecords()
+		r := NewRecordFacts(kept)
+		kept.kept[key] = []byte("garbage")
+		good := NewRecordFacts(kept)
+		endRecord(t, good, EndedSID(issuer, "of somebody else", s.SignedIn.Add(time.Hour), s.Expires))
+		if err := r.Mend(t.Context(), &marks, s.SignedIn, s.Expires); err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range map[time.Duration]bool{0: false, time.Hour: false, -time.Millisecond: true, -time.Hour: true} {
+			if ended := kept.end(t, &marks, s.SignedIn.Add(at)); ended != want {
+				t.Errorf("record %d: what began at %v is ended: %v", i, at, ended)
+			}
+		}
+		// What can be read stays as it is.
+		endRecord(t, r, EndedSubject(issuer, s.Subject, s.SignedIn.Add(time.Minute), s.Expires))
+		if err := r.Mend(t.Context(), &marks, s.SignedIn, s.Expires); err != nil {
+			t.Fatal(err)
+		}
+		if !kept.end(t, &marks, s.SignedIn) {
+			t.Errorf("record %d: a logout was mended away", i)
+		}
+	}
+}
+
+// A store has a record of each session: to remove that is to end it.
+func TestASingleSessionIsNoFactOfAStore(t *testing.T) {
+	t.Parallel()
+	s := wholeSession()
+	kept := newRecords()
+	if err := NewRecordFacts(kept).End(t.Context(), EndedSession(s.ID, s.SignedIn, s.Expires)); !errors.Is(err, errOneSession) || len(kept.kept) != 0 {
+		t.Errorf("%v, %d records", err, len(kept.kept))
 	}
 }
 
@@ -245,15 +291,15 @@ func TestARecordTellsNothing(t *testing.T) {
 	marks := MarksOf(&s, issuer)
 	keys := marks.Keys()
 	kept := newRecords()
-	endRecord(t, NewRecordFacts(kept), EndedSession(s.ID, s.SignedIn, s.Expires), EndedSubject(issuer, s.Subject, s.SignedIn, s.Expires), EndedSID(issuer, s.SID, s.SignedIn, s.Expires), EndedEverything(s.SignedIn, s.Expires))
-	if len(kept.kept) != 4 {
+	endRecord(t, NewRecordFacts(kept), EndedSubject(issuer, s.Subject, s.SignedIn, s.Expires), EndedSID(issuer, s.SID, s.SignedIn, s.Expires), EndedEverything(s.SignedIn, s.Expires))
+	if len(kept.kept) != 3 {
 		t.Errorf("%d records", len(kept.kept))
 	}
 	for key, record := range kept.kept {
 		if !regexp.MustCompile(`^fact/[0-9a-f]{32}$`).MatchString(key) || !slices.Contains(keys, key) {
 			t.Errorf("key %q is not among %q", key, keys)
 		}
-		for _, secret := range []string{s.Subject, s.SID, "issuer", string(s.ID[:]), strings.TrimPrefix(recordKey(factKey(s.ID), true), "fact/")} {
+		for _, secret := range []string{s.Subject, s.SID, "issuer", string(s.ID[:]), strings.TrimPrefix(recordKey(factKey(s.ID)), "fact/")} {
 			if strings.Contains(key+string(record), secret) {
 				t.Errorf("%q holds %q", key, secret)
 			}

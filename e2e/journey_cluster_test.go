@@ -1,0 +1,331 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What people do on three nodes behind a balancer without stickiness.
+func TestThreeNodesAreOneSite(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind clusterKind) {
+		c := startCluster(t, kind, site{client: "rp-bcl"})
+		people := c.loginsEndOnOtherNodes(50)
+		c.everyNodeServes(people)
+		c.logoutsReachAllNodes()
+		c.backchannelLogoutsReachAllNodes()
+		c.revocationsReachAllNodes()
+		c.aNodeDiesUnderLoad(people)
+		if kind.apart {
+			c.secretsRotateUnderLoad(people)
+		}
+		if kind.redis {
+			c.redisRestartsUnderLoad(people)
+			c.redisForgets(people)
+		}
+	})
+}
+
+// loginsEndOnOtherNodes signs people in, all at once: what one node began
+// another has to end.
+func (c *cluster) loginsEndOnOtherNodes(number int) []person {
+	c.t.Helper()
+	people := make([]person, number)
+	var mu sync.Mutex
+	c.pairs = map[string]int{}
+	elsewhere, begun, ended := 0, map[string]int{}, map[string]int{}
+	var all sync.WaitGroup
+	for i := range people {
+		people[i] = person{c.newBrowser(), fmt.Sprintf("user%d", i)}
+		all.Go(func() {
+			p := people[i]
+			form := p.open("/first").asks(c.world)
+			home := form.signIn(p.user)
+			home.isFor(p.user, "/first")
+			from, to := nodeOf(form, "/first"), nodeOf(home, "/code?")
+			mu.Lock()
+			defer mu.Unlock()
+			begun[from]++
+			ended[to]++
+			c.pairs[from+" "+to]++
+			if from != to {
+				elsewhere++
+			}
+		})
+	}
+	all.Wait()
+	if c.t.Failed() {
+		c.t.FailNow()
+	}
+	c.t.Logf("%d of %d logins ended on another node; begun %v, ended %v", elsewhere, number, begun, ended)
+	if elsewhere < number/3 || len(begun) != 3 || len(ended) != 3 {
+		c.t.Error("the balancer does not give requests to all nodes in turn")
+	}
+	return people
+}
+
+// nodeOf is the node that answered a request of a page load.
+func nodeOf(p *page, part string) string {
+	for _, h := range p.hops {
+		if p.b.w.isSite(mustParse(h.url)) && strings.Contains(h.url, part) {
+			return h.header.Get("X-Node")
+		}
+	}
+	return "nobody"
+}
+
+// everyNodeServes asks each node directly for each session.
+func (c *cluster) everyNodeServes(people []person) {
+	c.t.Helper()
+	for _, p := range people {
+		c.liveEverywhere(p.user, p.cookieHeader())
+	}
+}
+
+func (c *cluster) logoutsReachAllNodes() {
+	c.t.Helper()
+	b, other := c.newBrowser(), c.newBrowser()
+	b.signIn("/private", "alice").isFor("alice", "/private")
+	other.signIn("/private", "alice").isFor("alice", "/private")
+	copied := b.cookieHeader()
+	c.liveEverywhere("alice", copied) // so that they have it at hand
+	question := b.open(logoutPath)
+	c.deadEverywhere(copied, time.Now())
+	question.signOut()
+	c.liveEverywhere("alice", other.cookieHeader())
+}
+
+// backchannelLogoutsReachAllNodes: the provider tells the first node alone.
+func (c *cluster) backchannelLogoutsReachAllNodes() {
+	c.t.Helper()
+	b, other := c.newBrowser(), c.newBrowser()
+	b.signIn("/private", "alice").isFor("alice", "/private")
+	other.signIn("/private", "alice").isFor("alice", "/private")
+	copied := b.cookieHeader()
+	c.liveEverywhere("alice", copied)
+	b.leaveProvider() // it comes back when the site has been told
+	c.deadEverywhere(copied, time.Now())
+	c.liveEverywhere("alice", other.cookieHeader())
+	b.signIn("/again", "alice").isFor("alice", "/again")
+}
+
+// revocationsReachAllNodes: an operator asks one node.
+func (c *cluster) revocationsReachAllNodes() {
+	c.t.Helper()
+	b, bob := c.newBrowser(), c.newBrowser()
+	b.signIn("/private", "alice").isFor("alice", "/private")
+	bob.signIn("/private", "bob").isFor("bob", "/private")
+	copied := b.cookieHeader()
+	c.liveEverywhere("alice", copied)
+	var answer struct{ Ended []struct{ Kind string } }
+	c.nodes[1].tell("/oidc_rp/revoke", `{"subject": "alice"}`, &answer)
+	if len(answer.Ended) != 1 || answer.Ended[0].Kind != "subject" {
+		c.t.Errorf("the answer is %+v", answer)
+	}
+	c.deadEverywhere(copied, time.Now())
+	c.liveEverywhere("bob", bob.cookieHeader())
+	b.open("/again").isFor("alice", "/again") // it is no ban
+}
+
+// aNodeDiesUnderLoad: the balancer gives its requests to the others, and
+// nobody notices.
+func (c *cluster) aNodeDiesUnderLoad(people []person) {
+	c.t.Helper()
+	l := newRush(c.world, people, 20*time.Millisecond)
+	l.goOn(200)
+	for _, n := range c.nodes {
+		n.kill()
+		l.goOn(500)
+		n.start(c.configOf(n, c.kind.store))
+		l.goOn(200)
+		if !long {
+			break
+		}
+	}
+	l.endsWell()
+	c.everyNodeServes(people)
+}
+
+// secretsRotateUnderLoad gives the nodes a new secret, one after the other: it
+// seals only when all open with it, and the old one goes last.
+func (c *cluster) secretsRotateUnderLoad(people []person) {
+	c.t.Helper()
+	before := people[0].cookieHeader()
+	l := newRush(c.world, people, 20*time.Millisecond)
+	for _, secrets := range []string{
+		firstSecret + " " + secondSecret,
+		secondSecret + " " + firstSecret,
+		secondSecret,
+	} {
+		for _, n := range c.nodes {
+			l.goOn(100)
+			if err := n.reload(c.configOf(n, "secret "+secrets)); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+		l.goOn(500) // everybody has come by
+	}
+	l.endsWell()
+	c.kind.store = "secret " + secondSecret
+	c.everyNodeServes(people)
+	for _, n := range c.nodes {
+		if status, _ := c.ask(n, before); status != http.StatusUnauthorized {
+			c.t.Errorf("%s answers %d to a cookie that the old secret sealed", n.name, status)
+		}
+	}
+}
+
+// redisRestartsUnderLoad: while it is away nobody is let in, nobody is sent to
+// the login either, and all are back when it is.
+func (c *cluster) redisRestartsUnderLoad(people []person) {
+	c.t.Helper()
+	l := newRush(c.world, people, 20*time.Millisecond)
+	l.goOn(200)
+	c.redis.stop()
+	time.Sleep(500 * time.Millisecond)
+	c.redis.start()
+	back := time.Now()
+	l.goOn(1000)
+	var last time.Duration
+	refused := 0
+	for _, o := range l.end() {
+		if o.what != "503" {
+			c.t.Errorf("while Redis was away somebody got %s", o.what)
+		}
+		refused++
+		last = max(last, o.at.Sub(back))
+	}
+	if refused == 0 {
+		c.t.Error("nobody noticed that Redis was away")
+	}
+	if last > 1500*time.Millisecond {
+		c.t.Errorf("a request was refused %v after Redis was back", last)
+	}
+	c.t.Logf("%d requests were refused, the last %v after Redis was back; %d were answered", refused, last.Round(time.Millisecond), l.good)
+	c.everyNodeServes(people)
+}
+
+// redisForgets: one login each, at which the provider asks nobody.
+func (c *cluster) redisForgets(people []person) {
+	c.t.Helper()
+	c.redis.ask("FLUSHALL")
+	calls := c.op.hits(c.t, "/token")
+	for range 2 {
+		for _, p := range people {
+			p.open("/after").isFor(p.user, "/after")
+		}
+	}
+	if got := c.op.hits(c.t, "/token") - calls; got != len(people) {
+		c.t.Errorf("%d logins of %d people", got, len(people))
+	}
+	c.everyNodeServes(people)
+}
+
+// The access token of one session expires while many of its requests are under
+// way on all nodes; the provider takes each refresh token once.
+func TestThreeNodesRefreshOnce(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind clusterKind) {
+		const life = 6 * time.Second
+		c := newCluster(t, kind, site{options: "scopes openid profile email offline_access\nupstream {\naccess_token\n}"})
+		c.op.env = []string{fmt.Sprintf("AT_TTL=%d", int(life.Seconds()))}
+		c.start()
+		c.refreshesOnce(life, few(1, 5))
+	})
+}
+
+// refreshesOnce signs somebody in, and makes many requests at once each time
+// when the access token has expired.
+func (c *cluster) refreshesOnce(life time.Duration, rounds int) {
+	c.t.Helper()
+	b := c.newBrowser()
+	b.signIn("/first", "alice").isFor("alice", "/first")
+	issued := time.Now()
+	for round := range rounds {
+		calls := c.op.hits(c.t, "/token")
+		time.Sleep(time.Until(issued.Add(life + 100*time.Millisecond)))
+		cookies := b.cookieHeader()
+		var mu sync.Mutex
+		answers := map[string]int{}
+		var all sync.WaitGroup
+		for i := range 150 {
+			all.Go(func() {
+				status, user := c.ask(c.nodes[i%3], cookies)
+				mu.Lock()
+				defer mu.Unlock()
+				answers[fmt.Sprint(status, " ", user)]++
+			})
+		}
+		all.Wait()
+		issued = time.Now()
+		if got := c.op.hits(c.t, "/token") - calls; got != 1 {
+			c.t.Errorf("round %d: %d token calls", round, got)
+		}
+		if answers["200 alice"] != 150 {
+			c.t.Errorf("round %d: the answers were %v", round, answers)
+		}
+		b.script("/after").isFor("alice", "/after") // takes a new cookie where there is one
+	}
+}
+
+// The keys of a storage that all nodes share, under load: a new one seals when
+// all have read it, three minutes after it was made.
+func TestTheStoragesKeysRotateUnderLoad(t *testing.T) {
+	if !long {
+		t.Skip("takes four minutes: E2E_LONG=1")
+	}
+	eachKind(t, func(t *testing.T, kind clusterKind) {
+		if kind.apart {
+			t.Skip("these nodes share no storage")
+		}
+		c := startCluster(t, kind, site{})
+		people := c.loginsEndOnOtherNodes(20)
+		before := people[0].cookieHeader()
+		l := newRush(c.world, people, 100*time.Millisecond)
+		l.goOn(100)
+		type rings struct {
+			Rings []struct {
+				Made bool
+				Keys []struct{ ID, State string }
+			}
+		}
+		var made rings
+		c.nodes[0].tell("/oidc_rp/keys/rotate", "", &made)
+		if len(made.Rings) != 1 || !made.Rings[0].Made {
+			t.Fatalf("no key was made: %+v", made)
+		}
+		fresh := ""
+		for _, key := range made.Rings[0].Keys {
+			if key.State == "waiting" {
+				fresh = key.ID
+			}
+		}
+		for _, n := range c.nodes {
+			eventually(t, 6*time.Minute, n.name+" seals with the new key", func() bool {
+				var now rings
+				status, text := n.get("/oidc_rp/keys")
+				if status != http.StatusOK || json.Unmarshal([]byte(text), &now) != nil || len(now.Rings) != 1 {
+					t.Fatalf("the keys of %s: %d %s", n.name, status, text)
+				}
+				for _, key := range now.Rings[0].Keys {
+					if key.ID == fresh && key.State == "sealing" {
+						return true
+					}
+				}
+				return false
+			})
+		}
+		l.goOn(500)
+		l.endsWell()
+		for _, p := range people {
+			if p.cookieHeader() == before {
+				t.Errorf("the session of %s is sealed with the old key", p.user)
+			}
+		}
+		c.everyNodeServes(people)
+		c.liveEverywhere(people[0].user, before)
+	})
+}

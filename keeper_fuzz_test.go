@@ -1,0 +1,101 @@
+package oidcrp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+func fuzzRing(f *testing.F) *seal.Ring {
+	ring, err := seal.NewRing([]byte(strings.Repeat("s", 40)), []byte(strings.Repeat("o", 40)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	return ring
+}
+
+// FuzzOpenTicket: whatever a browser sends is a ticket that was sealed here, or
+// one of two errors; and what is sealed says the same again.
+func FuzzOpenTicket(f *testing.F) {
+	ring, here := fuzzRing(f), &site{sessionPlace: "cookie https://rp.test"}
+	secret := seal.NewRecordSecret()
+	plain := append([]byte{ticketVersion}, secret[:]...)
+	good := ring.Seal(seal.ForTicket, here.sessionPlace, plain)
+	for _, value := range []string{"", "x", good, good[:len(good)-1], good + "A", "1" + good, strings.Repeat("A", 91), ring.Seal(seal.ForSession, here.sessionPlace, plain), ring.Seal(seal.ForTicket, "elsewhere", plain)} {
+		f.Add(value, plain)
+	}
+	for _, content := range [][]byte{nil, {ticketVersion}, plain[:32], append(plain[:33:33], 0), make([]byte, 33), bytes.Repeat([]byte{ticketVersion}, 33)} {
+		f.Add(good, content)
+	}
+	f.Fuzz(func(t *testing.T, value string, content []byte) {
+		got, _, err := openTicket(ring, here, value)
+		switch {
+		case err == nil && got.secret == secret:
+		case err == nil:
+			t.Error("a ticket that nobody has sealed opens")
+		case !errors.Is(err, seal.ErrBroken) && !errors.Is(err, seal.ErrUnknownKey):
+			t.Errorf("the error is %v", err)
+		}
+		// What a key of ours has sealed need not be a ticket either.
+		got, stale, err := openTicket(ring, here, ring.Seal(seal.ForTicket, here.sessionPlace, content))
+		if isTicket := len(content) == 33 && content[0] == ticketVersion; (err == nil) != isTicket || stale {
+			t.Errorf("%d bytes: %v", len(content), err)
+		} else if isTicket && (!bytes.Equal(got.secret[:], content[1:]) || !strings.HasPrefix(got.name, sessionFolder)) {
+			t.Error("it opens as another ticket")
+		} else if isTicket {
+			again, _, err := openTicket(ring, here, got.seal(ring, here)[0][1:])
+			if err != nil || *again != *got {
+				t.Errorf("sealed anew it does not open: %v", err)
+			}
+		}
+	})
+}
+
+// FuzzReadRecord: what is in a store is a session that was sealed here, or
+// nobody's; and its plain text, whoever made it, is read or refused.
+func FuzzReadRecord(f *testing.F) {
+	here := &site{sessionPlace: "cookie https://rp.test"}
+	keeper := &storeKeeper{h: new(Handler), store: &sessionStore{facts: session.NewRecordFacts(recordsNamed("fuzz"))}}
+	t, err := newTicket(seal.NewRecordSecret())
+	if err != nil {
+		f.Fatal(err)
+	}
+	whole := session.Session{ID: session.NewID(), Provider: "default", Subject: "u-1", Username: "alice", SID: "sid", SignedIn: time.UnixMilli(1), Expires: time.Unix(9, 0), Seen: time.Unix(2, 0)}
+	refreshed := whole
+	refreshed.Grant = session.Grant{RefreshToken: "r", Issued: time.UnixMilli(3)}
+	sealed, err := t.secret.Seal(here.sessionPlace, whole.Encode())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, record := range [][]byte{nil, {1}, sealed, sealed[:len(sealed)-1], append(sealed[:len(sealed):len(sealed)], 0), sealed[1:], make([]byte, 40)} {
+		f.Add(record, whole.Encode())
+	}
+	for _, plain := range [][]byte{nil, {1}, {2}, whole.Encode()[:60], refreshed.Encode(), refreshed.Encode()[:150], append(whole.Encode(), 0xff, 0xff, 0xff)} {
+		f.Add(sealed, plain)
+	}
+	f.Fuzz(func(tt *testing.T, record, plain []byte) {
+		if k, err := keeper.read(here, &kept{ticket: t}, record); err == nil && !bytes.Equal(record, sealed) {
+			tt.Errorf("a record that nobody has sealed is the session of %q", k.session.Subject)
+		}
+		record, err := t.secret.Seal(here.sessionPlace, plain)
+		if err != nil {
+			tt.Fatal(err)
+		}
+		k, err := keeper.read(here, &kept{ticket: t}, record)
+		if err != nil {
+			return
+		}
+		if k.session.Subject == "" || k.keys[0] != t.name || len(k.keys) < 2 || !bytes.Equal(k.record, record) {
+			tt.Errorf("%q is read as %+v", plain, k)
+		}
+		if _, err := keeper.ended(context.Background(), k, make([][]byte, len(k.keys))); err != nil {
+			tt.Error(err)
+		}
+	})
+}

@@ -1,0 +1,303 @@
+package oidcrp
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// handleOf is what a rig would remember a browser's session by.
+func (r *rig) handleOf(value string) handle {
+	h, s, ring := r.theSite()
+	by := uint64(0)
+	switch k := h.keeper.(type) {
+	case *cookieKeeper:
+		by = k.by
+	case *storeKeeper:
+		by = k.by
+	}
+	return handle{by, ring.Serial(), s.sessionPlace, value}
+}
+
+func (r *rig) remembers(value string) bool {
+	return opened.get(r.handleOf(value)) != nil
+}
+
+// TestWhatIsRememberedIsNoLeave: a session that was opened a moment ago is
+// judged anew at every request.
+func TestWhatIsRememberedIsNoLeave(t *testing.T) {
+	t.Parallel()
+	fact := func(make func(s *keptScene, issued optest.Issued, now time.Time) session.Fact) func(*keptScene, optest.Issued) {
+		return func(s *keptScene, issued optest.Issued) {
+			now := s.nodes[0].app.clock.Now()
+			if err := s.nodes[0].app.endAll(s.t.Context(), make(s, issued, now)); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	for _, row := range []struct {
+		name   string
+		happen func(s *keptScene, issued optest.Issued)
+	}{
+		{"its lifetime is over", func(s *keptScene, _ optest.Issued) { s.at(2*time.Hour + time.Second) }},
+		{"nobody has used it for long", func(s *keptScene, _ optest.Issued) { s.at(31 * time.Minute) }},
+		{"it is ended", func(s *keptScene, _ optest.Issued) {
+			h, _, _ := s.nodes[0].theSite()
+			if err := h.keeper.end(s.t.Context(), s.only()); err != nil {
+				s.t.Fatal(err)
+			}
+		}},
+		{"the end of the provider's session is a fact", fact(func(s *keptScene, issued optest.Issued, now time.Time) session.Fact {
+			return session.EndedSID(s.op.Issuer(), issued.SID, now, now.Add(3*time.Hour))
+		})},
+		{"the end of all its user's sessions is a fact", fact(func(s *keptScene, issued optest.Issued, now time.Time) session.Fact {
+			return session.EndedSubject(s.op.Issuer(), issued.Subject, now, now.Add(3*time.Hour))
+		})},
+		{"the end of everything is a fact", fact(func(_ *keptScene, _ optest.Issued, now time.Time) session.Fact {
+			return session.EndedEverything(now, now.Add(3*time.Hour))
+		})},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			forKinds(t, kinds, func(t *testing.T, k kind) {
+				if k.name == "memory" && strings.Contains(row.name, "everything") {
+					t.Skip("tests that run beside this one have their sessions in the same memory")
+				}
+				s := newKeptScene(t, k, 1, "", "lifetime 2h\nidle_timeout 30m")
+				r := s.nodes[0]
+				b := s.signIn(r, "alice")
+				cookies, value := b.cookieHeader(), b.cookies()["__Host-oidc_rp"][1:]
+				issued := s.op.Issued()
+				s.holds("before", cookies)
+				if !r.remembers(value) {
+					t.Fatal("it is not remembered, so that this test says nothing")
+				}
+				s.value = value
+				row.happen(s, issued)
+				for range 2 {
+					s.over("afterwards", cookies)
+				}
+			})
+		})
+	}
+}
+
+// only is what is remembered of the scene's session.
+func (s *keptScene) only() *kept {
+	k := opened.get(s.nodes[0].handleOf(s.value))
+	if k == nil {
+		s.t.Fatal("nothing is remembered")
+	}
+	return k
+}
+
+// TestWhatIsRememberedIsOfOneInstance: with another configuration, other keys
+// or at another place the same value is looked at anew.
+func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		change func(s *keptScene)
+		want   int
+	}{
+		{"nothing", func(*keptScene) {}, http.StatusOK},
+		{"the provider is disabled", func(s *keptScene) { s.site = "disabled" }, http.StatusUnauthorized},
+		{"the client id is another", func(s *keptScene) { s.op.SetClient(func(c *optest.Client) { c.ID = "another" }) }, http.StatusUnauthorized},
+		{"the secret is another", func(s *keptScene) { s.session = strings.ReplaceAll(s.session, "sss", "ttt") }, http.StatusUnauthorized},
+		{"the cookie has another place", func(s *keptScene) { s.site = "base_url https://two.test" }, http.StatusUnauthorized},
+		{"the lifetime is shorter", func(s *keptScene) { s.session = strings.Replace(s.session, "2h", "1m", 1) }, http.StatusUnauthorized},
+		{"there is an idle timeout", func(s *keptScene) { s.session += "\nidle_timeout 1m" }, http.StatusUnauthorized},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			forKinds(t, kinds, func(t *testing.T, k kind) {
+				s := newKeptScene(t, k, 1, "", "lifetime 2h")
+				b := s.signIn(s.nodes[0], "alice")
+				cookies := b.cookieHeader()
+				s.holds("before", cookies)
+				s.at(2 * time.Minute)
+				row.change(s)
+				next := s.another()
+				for range 2 {
+					if got := s.use(next, cookies); got != row.want {
+						t.Errorf("status %d, want %d", got, row.want)
+					}
+				}
+				if got := s.use(s.nodes[0], cookies); got != http.StatusOK {
+					t.Errorf("status %d where nothing has changed", got)
+				}
+			})
+		})
+	}
+}
+
+// TestARemovedProviderTakesItsSessionsWithIt, remembered or not; those of
+// another one stay.
+func TestARemovedProviderTakesItsSessionsWithIt(t *testing.T) {
+	t.Parallel()
+	forKinds(t, kinds, func(t *testing.T, k kind) {
+		s := newKeptScene(t, k, 0, "", "")
+		ours := func(id string) string {
+			s.op.Register(rpURL + "/@app/auth/" + id + "/code")
+			return "provider " + id + " {\n" + options(s.op.Provider) + "}\n"
+		}
+		one, two := ours("one"), ours("two")
+		site := func(providers, rest string) *rig {
+			return newRigAt(t, s.storage, "http://rp.test {\noidc_rp {\n"+providers+rest+"session {\n"+strings.ReplaceAll(s.store, "{node}", "0")+"\n"+s.session+"\n}\n}\nreverse_proxy {upstream}\n}")
+		}
+		both := site(one+two, "default_provider one\n")
+		b, other := signedIn(t, both), both.browser()
+		if p := other.open("/@app/auth/two/login?returnto=/"); p.StatusCode != http.StatusOK {
+			t.Fatalf("status %d\n%s", p.StatusCode, both.logs())
+		}
+		s.nodes = []*rig{both}
+		s.holds("the first", b.cookieHeader())
+		s.holds("the second", other.cookieHeader())
+		s.nodes = []*rig{site(two, "")}
+		if got := s.use(s.nodes[0], b.cookieHeader()); got != http.StatusUnauthorized {
+			t.Errorf("a session of a provider that was removed gets %d", got)
+		}
+		s.holds("the session of the other", other.cookieHeader())
+	})
+}
+
+// TestJunkIsNotRemembered: strangers' values cost nothing but the look. It does
+// not run beside others, since the memory is one for the process.
+func TestJunkIsNotRemembered(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			s := newKeptScene(t, k, 1, "", "")
+			r := s.nodes[0]
+			good := s.signIn(r, "alice").cookies()["__Host-oidc_rp"][1:]
+			if !r.remembers(good) {
+				t.Fatal("a session is not remembered, so that this test says nothing")
+			}
+			before, _ := opened.holds()
+			_, site, ring := r.theSite()
+			for i := range 200 {
+				value := fmt.Sprintf("%s%04d", good[:len(good)-4], i)
+				switch i % 4 {
+				case 1:
+					value = strings.Repeat("A", i+1)
+				case 2: // a ticket for which there is no record
+					fresh, err := newTicket([32]byte{byte(i)})
+					if err != nil {
+						t.Fatal(err)
+					}
+					value = fresh.seal(ring, site)[0][1:]
+				case 3:
+					value = good + "A"
+				}
+				if got := s.use(r, "__Host-oidc_rp="+chunk(value)); got != http.StatusUnauthorized {
+					t.Errorf("status %d for junk", got)
+				}
+			}
+			if after, _ := opened.holds(); after > before {
+				t.Errorf("%d values are remembered, %d before", after, before)
+			}
+		})
+	}
+}
+
+// holds is what a memory holds: how many sessions, and about how many bytes.
+func (m *memory) holds() (sessions, bytes int) {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		sessions, bytes = sessions+s.lru.Len(), bytes+s.size
+		s.mu.Unlock()
+	}
+	return sessions, bytes
+}
+
+func keptOf(subject string, size int) *kept {
+	return &kept{session: session.Session{Subject: subject, Return: strings.Repeat("x", size)}}
+}
+
+func TestTheMemoryOfOpenedSessionsIsBounded(t *testing.T) {
+	t.Parallel()
+	const size, each = 8 << 20, 16 << 10
+	m := newMemory(size)
+	for i := range 4 * size / each {
+		of := handle{place: "bounded", value: fmt.Sprint(i)}
+		m.set(of, keptOf(fmt.Sprint(i), each))
+		if k := m.get(of); k == nil || k.session.Subject != fmt.Sprint(i) {
+			t.Fatalf("%d is remembered as %v", i, k)
+		}
+		if _, bytes := m.holds(); bytes > size {
+			t.Fatalf("after %d sessions %d bytes", i, bytes)
+		}
+	}
+	if sessions, bytes := m.holds(); bytes < size/2 || sessions < size/each/2 {
+		t.Errorf("%d sessions and %d bytes only", sessions, bytes)
+	}
+	m.set(handle{value: "huge"}, keptOf("huge", 2*size))
+	if m.get(handle{value: "huge"}) == nil {
+		t.Error("one that is too large is forgotten before it was of use")
+	}
+}
+
+func TestTheMemoryKnowsExactlyOneHandle(t *testing.T) {
+	t.Parallel()
+	m := newMemory(1 << 20)
+	of := handle{by: 1, ring: 2, place: "here", value: "cookie"}
+	first, second := keptOf("first", 10), keptOf("second", 1000)
+	m.set(of, first)
+	for name, other := range map[string]handle{
+		"instance": {2, 2, "here", "cookie"}, "ring": {1, 3, "here", "cookie"}, "place": {1, 2, "there", "cookie"}, "value": {1, 2, "here", "Cookie"},
+		"instance and ring": {2, 1, "here", "cookie"},
+	} {
+		if m.get(other) != nil {
+			t.Errorf("another %s is the same", name)
+		}
+	}
+	m.set(of, second)
+	sessions, bytes := m.holds()
+	if want := (&remembered{of, second}).size(); m.get(of) != second || sessions != 1 || bytes != want {
+		t.Errorf("it holds %d sessions and %d bytes, want one and %d", sessions, bytes, want)
+	}
+	m.forget(of)
+	if sessions, bytes := m.holds(); m.get(of) != nil || sessions != 0 || bytes != 0 {
+		t.Errorf("after all is forgotten: %d sessions, %d bytes", sessions, bytes)
+	}
+}
+
+// Two handles of one hash: what matters is that neither is taken for the other.
+func TestHandlesThatMeet(t *testing.T) {
+	t.Parallel()
+	m := newMemory(1 << 20)
+	here := handle{place: "here", value: "cookie"} // the place is not in the hash
+	there := handle{place: "there", value: "cookie"}
+	m.set(here, keptOf("here", 10))
+	m.set(there, keptOf("there", 10))
+	if m.get(here) != nil || m.get(there) == nil {
+		t.Error("the one that came last is not the one that is remembered")
+	}
+	if sessions, bytes := m.holds(); sessions != 1 || bytes != (&remembered{there, m.get(there)}).size() {
+		t.Errorf("%d sessions, %d bytes", sessions, bytes)
+	}
+}
+
+func TestTheMemoryForgetsAnInstance(t *testing.T) {
+	t.Parallel()
+	m := newMemory(1 << 20)
+	for by := range uint64(3) {
+		for i := range 20 {
+			m.set(handle{by: by, value: fmt.Sprint(i)}, keptOf("somebody", 10))
+		}
+	}
+	m.forgetAll(1)
+	for by := range uint64(3) {
+		if got := m.get(handle{by: by, value: "7"}) != nil; got != (by != 1) {
+			t.Errorf("of instance %d something is remembered: %v", by, got)
+		}
+	}
+	if sessions, _ := m.holds(); sessions != 40 {
+		t.Errorf("%d sessions", sessions)
+	}
+}

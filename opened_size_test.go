@@ -1,0 +1,80 @@
+package oidcrp
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// A hundred thousand people are signed in and active, each in a store in
+// memory: what the records, and what is remembered of those that were opened,
+// take together. It is not parallel, since the heap is everybody's.
+func TestWhatAHundredThousandSessionsTakeOfMemory(t *testing.T) {
+	people, most := 100_000, int64(150<<20)
+	if underRace { // which takes a minute for them all: some fewer fill what is bounded as well
+		people, most = 30_000, 90<<20
+	}
+	r := newRig(t, "oidc_rp {\nissuer https://op.test\nclient_id rp\nsession {\nstore memory\n}\n}")
+	h := r.app.handlers[0]
+	request := httptest.NewRequest("GET", rpURL+"/", nil)
+	s := h.site(request)
+	ring, err := h.keys.Ring(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := usualClaims(t)
+	before := liveHeap()
+	for i := range people {
+		chunks, err := h.keeper.keep(t.Context(), ring, s, usualSession(h, said, i))
+		if err != nil || len(chunks) != 1 {
+			t.Fatal(err, len(chunks))
+		}
+		if k, err := h.keeper.open(t.Context(), ring, s, chunks[0][1:], h.now()); err != nil || k == nil {
+			t.Fatalf("the session of visitor %d: %v, %v", i, k, err)
+		}
+	}
+	took := liveHeap() - before
+	t.Logf("%d MiB, %d bytes for each", took>>20, took/int64(people))
+	if took > most {
+		t.Errorf("%d MiB", took>>20)
+	}
+	runtime.KeepAlive(r)
+}
+
+// liveHeap is what is in use after all garbage has gone, in bytes.
+func liveHeap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// usualClaims are 15 claims, 10 groups among them.
+func usualClaims(t *testing.T) claims.Set {
+	t.Helper()
+	members := map[string]json.RawMessage{"email_verified": json.RawMessage("true"), "groups": json.RawMessage(`["staff","engineering","on-call","berlin","vpn","wiki","tickets","payroll","canteen","cycling"]`)}
+	for n := range 13 {
+		members[fmt.Sprintf("claim_%02d", n)] = json.RawMessage(fmt.Sprintf(`"what claim %d says of a user"`, n))
+	}
+	set, err := claims.Encode(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func usualSession(h *Handler, said claims.Set, i int) *session.Session {
+	now := h.now()
+	return &session.Session{
+		ID: session.NewID(), Binding: h.defaultParty.binding, Provider: h.defaultParty.id,
+		Subject: fmt.Sprintf("248289761%06d", i), Username: fmt.Sprintf("user%06d", i), SID: fmt.Sprintf("sid-%032d", i),
+		SignedIn: now, Seen: now, Expires: now.Add(12 * time.Hour), Claims: said,
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package oidcrp
+
+const underRace = false
