@@ -51,7 +51,7 @@ when that was tried last, when, and what was wrong. It asks no provider.`,
 		Long: `
 Ends the sessions of a user (--subject), of one session at a provider (--sid),
 or all there are (--all), at all sites and on all instances that share the
-storage. It asks nothing and prints what was ended.
+storage, or the session store. It asks nothing and prints what was ended.
 
 Who was signed out can sign in again: disable the account at the provider
 first where that is not meant to be.`,

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
 )
 
 func TestModulesAreRegisteredUnderTheirNames(t *testing.T) {
@@ -222,7 +223,7 @@ func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	if p := b.get("/again"); p.StatusCode != http.StatusOK {
 		t.Errorf("status %d after another configuration was rejected", p.StatusCode)
 	}
-	if references, ok := shareds.References(fingerprint(r.app.shared.storage())); !ok || references != 1 {
+	if references, ok := shareds.References(pooled.Key(r.app.shared.storage())); !ok || references != 1 {
 		t.Errorf("the storage is referred to %d times", references)
 	}
 }

@@ -88,11 +88,13 @@ func storeKind(raw json.RawMessage) (string, error) {
 	var named struct {
 		Module string `json:"module"`
 	}
-	if err := json.Unmarshal(raw, &named); err != nil {
-		return "", err
+	if err := json.Unmarshal(raw, &named); err != nil || named.Module == "" {
+		return "", errors.New(`it is an object that names its module, as {"module": "memory"}`)
 	}
-	if named.Module == "" {
-		return "", errors.New("module is missing, which says what store it is")
+	if named.Module == cookieStore {
+		if err := caddy.StrictUnmarshalJSON(raw, &named); err != nil {
+			return "", fmt.Errorf("cookie: %w", err)
+		}
 	}
 	return named.Module, nil
 }

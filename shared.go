@@ -2,11 +2,7 @@ package oidcrp
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +12,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -81,7 +78,7 @@ func (d demand) and(other demand) demand {
 // acquireShared returns the shared state of a storage. The storage itself is
 // not kept longer than the configuration that it belongs to.
 func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, func() error, error) {
-	key := fingerprint(storage)
+	key := pooled.Key(storage)
 	value, _, err := shareds.LoadOrNew(key, func() (caddy.Destructor, error) {
 		s := new(shared)
 		s.keys = seal.NewManaged(func() seal.Storage { return s.storage() }, now)
@@ -100,16 +97,6 @@ func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, fu
 		_, err := shareds.Delete(key)
 		return err
 	}, nil
-}
-
-// fingerprint names a storage by its kind and configuration.
-func fingerprint(storage certmagic.Storage) string {
-	config, err := json.Marshal(storage)
-	if err != nil {
-		config = fmt.Appendf(nil, "%p", storage) // shared with nobody else
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%T %s", storage, config))
-	return hex.EncodeToString(sum[:])
 }
 
 func (s *shared) attach(a *attached) {

@@ -456,6 +456,12 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		{"a cookie of an unknown kind", "", `{"session": {"cookie": {"same_site": "Lax"}}}`, `cookie: same_site: "Lax" is none of lax, none`},
 		{"an insecure cookie for other sites", "", `{"session": {"cookie": {"insecure": true, "same_site": "none"}}}`, "insecure excludes them"},
 		{"an insecure partitioned cookie", "", `{"session": {"cookie": {"insecure": true, "partitioned": true}}}`, "insecure excludes them"},
+		{"a store without a module", "", `{"session": {"store": {"max_records": 5}}}`, "session: store: it is an object that names its module"},
+		{"a store that is a word", `{"session": {"store": "memory"}}`, "", "session: store: it is an object that names its module"},
+		{"a store that nobody has", "", `{"session": {"store": {"module": "shoebox"}}}`, "unknown module: oidc_rp.session_stores.shoebox"},
+		{"cookies with an option", "", `{"session": {"store": {"module": "cookie", "max_records": 5}}}`, `session: store: cookie: json: unknown field "max_records"`},
+		{"a store with an option that it has not", "", `{"session": {"store": {"module": "memory", "shelves": 5}}}`, `unknown field "shelves"`},
+		{"a store that refuses its options", "", `{"session": {"store": {"module": "memory", "max_records": -1}}}`, "max_records: -1 is less than 1"},
 		// upstream
 		{"a header without a name", "", `{"upstream": {"headers": {"": "sub"}}}`, "is no header's name"},
 		{"a header with a space", "", `{"upstream": {"headers": {"X User": "sub"}}}`, `"X User" is no header's name`},
@@ -484,12 +490,14 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 }
 
 func TestAConfigurationThatFailsLateGivesEverythingBack(t *testing.T) {
-	for _, tc := range []struct{ name, routes, cause string }{
-		{"in the second site", soundSite(soundProvider) + `, ` + over(t, soundSite(soundProvider), `{"home": "start"}`), "home: "},
-		{"in another module", soundSite(soundProvider) + `, {"handler": "encode", "encodings": {"nothing": {}}}`, "nothing"},
+	stored := fmt.Sprintf(`{"session": {"store": {"module": "storage", "storage": {"module": "file_system", "root": %q}}}}`, t.TempDir())
+	for _, tc := range []struct{ name, app, routes, cause string }{
+		{"in the second site", "{}", soundSite(soundProvider) + `, ` + over(t, soundSite(soundProvider), `{"home": "start"}`), "home: "},
+		{"in another module", "{}", soundSite(soundProvider) + `, {"handler": "encode", "encodings": {"nothing": {}}}`, "nothing"},
+		{"after a store", stored, soundSite(soundProvider) + `, ` + over(t, soundSite(soundProvider), `{"home": "start"}`), "home: "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			mustRefuse(t, configOf(soundApp, tc.routes), tc.cause)
+			mustRefuse(t, configOf(over(t, soundApp, tc.app), tc.routes), tc.cause)
 		})
 	}
 }

@@ -4,6 +4,25 @@
 //
 // A store is given ciphertext only: the browser holds the key. It needs to
 // know nothing of sessions but how long to keep them.
+//
+// # To write another one
+//
+// A module whose id is Namespace, a dot and a name, and that implements Store,
+// is what the option store takes by that name, wherever its package lies; with
+// UnmarshalCaddyfile also in a Caddyfile, where the first token is the name. All
+// sites that say the same of their store share one value.
+//
+// As with all modules of Caddy, Provision only prepares: it opens no connection
+// and touches nothing, since a configuration may be for validation alone. While
+// one takes the place of another there are two values, so that connections and
+// records in memory belong into a caddy.UsagePool. Requests go on for a while
+// after Cleanup, and so must the methods.
+//
+// The contexts of requests have no deadline. NewBreaker puts one to every call,
+// and keeps a store that is down from costing each request that time.
+//
+// The suite storetest.Run holds a store to every sentence of Store that a test
+// can.
 package store
 
 import (

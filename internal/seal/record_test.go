@@ -58,10 +58,11 @@ func TestRecordName(t *testing.T) {
 		return n
 	}
 	secret := NewRecordSecret()
-	if name(secret) != name(secret) || len(name(secret)) != 32 {
-		t.Errorf("the name is %q, then %q", name(secret), name(secret))
+	first, second := name(secret), name(secret)
+	if first != second || len(first) != 32 {
+		t.Errorf("the name is %q, then %q", first, second)
 	}
-	if name(secret) == name(NewRecordSecret()) {
+	if first == name(NewRecordSecret()) {
 		t.Error("two secrets have one name")
 	}
 }

@@ -15,9 +15,8 @@ import (
 // something makes a new bucket, or a new table, and puts it in the place of
 // the old one. A fact costs less than 40 bytes.
 type known struct {
-	table   atomic.Pointer[table]
-	later   atomic.Int64 // how many are about subjects or provider's sessions
-	version atomic.Uint64
+	table atomic.Pointer[table]
+	later atomic.Int64 // how many are about subjects or provider's sessions
 
 	mu    sync.Mutex // held by who changes any of this
 	count int
@@ -97,23 +96,16 @@ func (k *known) find(key factKey) (moment, bool) {
 	return moment{}, false
 }
 
-// Version grows whenever a fact was added. Who read it before asking whether a
-// session has ended, and finds it unchanged, need not ask again.
-func (k *known) Version() uint64 { return k.version.Load() }
-
 func (k *known) add(facts ...Fact) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	changed := false
 	for _, fact := range facts {
-		changed = k.addOne(fact) || changed
-	}
-	if changed {
-		k.version.Add(1)
+		k.addOne(fact)
 	}
 }
 
-func (k *known) addOne(fact Fact) (changed bool) {
+// addOne is add for who holds the mutex.
+func (k *known) addOne(fact Fact) {
 	t := k.table.Load()
 	switch {
 	case t == nil:
@@ -137,11 +129,11 @@ func (k *known) addOne(fact Fact) (changed bool) {
 		bucket[len(old)] = entry{fact.key, m}
 		t.buckets[number].Store(&bucket)
 		t.mark(h)
-		return true
+		return
 	}
 	m = m.with(old[i].moment)
 	if m == old[i].moment {
-		return false
+		return
 	}
 	if old[i].later && !m.later {
 		k.later.Add(-1)
@@ -149,7 +141,6 @@ func (k *known) addOne(fact Fact) (changed bool) {
 	bucket := slices.Clone(old)
 	bucket[i].moment = m
 	t.buckets[number].Store(&bucket)
-	return true
 }
 
 // sweep forgets the facts that are over.

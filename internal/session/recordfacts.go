@@ -30,8 +30,9 @@ type Records interface {
 }
 
 // RecordFacts is the facts of all nodes that share a session store: a record
-// each, which expires when the fact is over. Nothing is kept here. It is safe
-// for concurrent use.
+// each, which expires when the fact is over. Who asks loads the records of
+// Marks.Keys together with the session's, and has Marks.Judge read them.
+// Nothing is kept here. It is safe for concurrent use.
 type RecordFacts struct{ store Records }
 
 // NewRecordFacts returns the facts in a store.
@@ -111,16 +112,6 @@ func (r *RecordFacts) reload(ctx context.Context, key string) ([]byte, error) {
 		return nil, errCount
 	}
 	return records[0], nil
-}
-
-// Ended says whether a fact ended the session that has the marks and began with
-// the sign-in at that time. An error means that nobody can tell.
-func (r *RecordFacts) Ended(ctx context.Context, marks *Marks, signedIn time.Time) (bool, error) {
-	records, err := r.store.Load(ctx, marks.Keys()...)
-	if err != nil {
-		return false, fmt.Errorf("load logouts: %w", err)
-	}
-	return marks.Judge(signedIn, records), nil
 }
 
 // Begin returns the time from which a session counts that begins now: after all

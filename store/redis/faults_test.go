@@ -18,8 +18,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis/redistest"
 )
 
-// back is how soon after a server's return it is used again.
-const back = time.Second
+const (
+	// back is how soon after a server's return it is used again.
+	back = time.Second
+	// atOnce is how soon that comes which waits for no timeout. Those of most
+	// tests are four seconds, and a machine may be busy.
+	atOnce = time.Second
+)
 
 // toldOnce fails unless there was one line when it went down, and one when it
 // was back.
@@ -44,7 +49,7 @@ func TestDownAtStart(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), "session store redis: load: ") {
 			t.Fatalf("got %v", err)
 		}
-		if took := time.Since(began); took > 300*time.Millisecond {
+		if took := time.Since(began); took > atOnce {
 			t.Errorf("Load failed after %v", took)
 		}
 	}
@@ -61,7 +66,7 @@ func TestKilled(t *testing.T) {
 	n.mustSave(t, "a", "1")
 	n.loads(t, "a", "1")
 	server.Kill()
-	t.Logf("noticed after %v", n.fails(t, "a", 200*time.Millisecond))
+	t.Logf("noticed after %v", n.fails(t, "a", atOnce))
 	for range 100 {
 		if _, err := n.Load(t.Context(), "a"); err == nil {
 			t.Fatal("a session lives because the store is silent")
@@ -161,14 +166,14 @@ func TestSlow(t *testing.T) {
 			if _, err := n.Reload(context.Background(), "a"); !errors.Is(err, errSilent) {
 				t.Errorf("got %v", err)
 			}
-			if took := time.Since(began); took > defaultTimeout+200*time.Millisecond {
+			if took := time.Since(began); took > defaultTimeout+700*time.Millisecond { // the machine may be busy
 				t.Errorf("a call took %v", took)
 			}
 		})
 	}
 	all.Wait()
 	began := time.Now()
-	if _, err := n.Reload(t.Context(), "a"); err == nil || time.Since(began) > 50*time.Millisecond {
+	if _, err := n.Reload(t.Context(), "a"); err == nil || time.Since(began) > defaultTimeout/2 {
 		t.Errorf("a later call: %v, after %v", err, time.Since(began))
 	}
 	time.Sleep(time.Until(resumed))
@@ -203,7 +208,10 @@ func TestEvictionIsTold(t *testing.T) {
 		server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", policy)
 		n := open(t, &Store{URL: server.URL()})
 		n.mustSave(t, "a", "1")
-		time.Sleep(200 * time.Millisecond)
+		for began := time.Now(); len(n.logged(zap.WarnLevel)) < want && time.Since(began) < 5*time.Second; {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(200 * time.Millisecond) // for what must not be told
 		if told := n.logged(zap.WarnLevel); len(told) != want {
 			t.Errorf("%s: %q", policy, told)
 		}
@@ -245,7 +253,7 @@ func TestFailover(t *testing.T) {
 	n.loads(t, "a", "1")
 	group.Master.Do("WAIT", "1", "1000")
 	group.Master.Kill()
-	n.fails(t, "a", 200*time.Millisecond)
+	n.fails(t, "a", atOnce)
 	group.Replica.Await("role:master", "INFO", "replication")
 	t.Logf("used %v after it was promoted", n.awaits(t, "a", "1", 2*back+topologyEvery))
 	n.mustSave(t, "a", "2")

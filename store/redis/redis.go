@@ -40,8 +40,8 @@ import (
 
 func init() { caddy.RegisterModule(new(Store)) }
 
-// Store keeps sessions in Redis or Valkey. Where it is is said by one of url,
-// addresses and sentinel. All nodes of a site that name the same server,
+// Store keeps sessions in Redis or Valkey. One of url, addresses and sentinel
+// says where the server is. All nodes of a site that name the same server,
 // database and prefix share their sessions.
 //
 // Texts may hold placeholders like {env.NAME} and {file./path}.

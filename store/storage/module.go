@@ -4,8 +4,6 @@ package storage
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
@@ -74,7 +73,7 @@ func (s *Storage) Provision(ctx caddy.Context) error {
 
 // join takes part in what is known of the storage.
 func (s *Storage) join(now func() time.Time) error {
-	key := fingerprint(s.storage)
+	key := pooled.Key(s.storage)
 	value, _, err := nodes.LoadOrNew(key, func() (caddy.Destructor, error) { return newNode(now), nil })
 	if err != nil {
 		return err
@@ -87,16 +86,6 @@ func (s *Storage) join(now func() time.Time) error {
 		return err
 	}
 	return nil
-}
-
-// fingerprint names a storage by its kind and configuration.
-func fingerprint(storage certmagic.Storage) string {
-	config, err := json.Marshal(storage)
-	if err != nil {
-		config = fmt.Appendf(nil, "%p", storage) // shared with nobody else
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%T %s", storage, config))
-	return hex.EncodeToString(sum[:])
 }
 
 // Cleanup gives back what Provision took. Requests that are under way go on.
