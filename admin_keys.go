@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -151,7 +152,7 @@ func (a *App) rotateKeys(r *http.Request) (any, error) {
 		made := false
 		if ring.managed != nil {
 			var err error
-			if made, err = ring.managed.Rotate(r.Context(), asked.Compromised); err != nil {
+			if made, err = ring.managed.Rotate(context.WithoutCancel(r.Context()), asked.Compromised); err != nil {
 				errs = append(errs, err)
 				continue
 			}

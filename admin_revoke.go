@@ -51,7 +51,8 @@ func (a *App) takeRevocation(r *http.Request) (any, error) {
 	}
 	now := a.clock.Now()
 	at := now.Add(clocksApart)
-	until := now.Add(a.longestSession() + factMargin)
+	// Longer than any session lasts, whatever the lifetimes were when it began.
+	until := now.Add(maxLifetime + factMargin)
 	facts := make([]session.Fact, 0, len(ended))
 	for _, e := range ended {
 		switch e.Kind {

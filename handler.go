@@ -171,6 +171,7 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, 
 		}
 		if err == nil && k != nil {
 			result = max(result, h.judge(r, v, s, k, now))
+			v.value, v.ring = value, ring
 		}
 		return result == openedOurs || err != nil
 	})
@@ -184,7 +185,7 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, 
 func (h *Handler) judge(r *http.Request, v *visit, s *site, k *kept, now time.Time) outcome {
 	p := h.parties[k.session.Provider]
 	if p == nil || p.binding != k.session.Binding || p.config.Disabled {
-		v.other = k
+		v.other, v.otherOf = k, h
 		return openedOther
 	}
 	v.kept, v.session = k, &k.session

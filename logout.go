@@ -54,8 +54,9 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit, 
 // logoutOther ends a session that opens here and is none: its provider is
 // switched off, or is no longer one of this site's.
 func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, v *visit) error {
-	err := h.keeper.end(r.Context(), v.other)
-	h.clearCookies(w, h.site(r), v)
+	of := v.otherOf // whose keeper has it
+	err := of.keeper.end(r.Context(), v.other)
+	of.clearCookies(w, of.site(r), v)
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err})
 	}

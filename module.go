@@ -93,11 +93,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) Start() error {
 	demands := map[*shared]demand{a.shared: {}}
 	for _, h := range a.handlers {
-		d := demands[h.shared]
+		d := demand{facts: h.keeper.facts() == facts(h.shared.journal)}
 		if h.session.Secret == nil { // else it has keys of its own
-			d = d.and(demand{time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)})
+			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
 		}
-		demands[h.shared] = d
+		demands[h.shared] = demands[h.shared].and(d)
 	}
 	for s, d := range demands {
 		s.start(a, d)
@@ -279,7 +279,7 @@ func acquire[T any](release *[]func() error, take func() (T, func() error, error
 
 func releaseAll(release *[]func() error) error {
 	var errs []error
-	for _, giveBack := range *release {
+	for _, giveBack := range slices.Backward(*release) {
 		errs = append(errs, giveBack())
 	}
 	*release = nil

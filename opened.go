@@ -72,8 +72,10 @@ func newMemory(size int) *memory {
 // leastSize is about what it takes to remember the smallest session, in bytes.
 const leastSize = 700
 
+// size counts the claims three times: what is made of them, the groups and the
+// headers of the application, comes later and may be as large.
 func (r *remembered) size() int {
-	return leastSize + len(r.of.value) + r.k.session.Size() + len(r.k.record)
+	return leastSize + len(r.of.value) + r.k.session.Size() + 2*len(r.k.session.Claims) + len(r.k.record)
 }
 
 // find returns where a handle is remembered. The seed is this process's own:

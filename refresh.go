@@ -155,6 +155,19 @@ func (h *Handler) attempt(k *kept, old session.Session, p *party, s *site) sessi
 			}
 			return plain, err
 		},
+		Keep: func(ctx context.Context, newer *session.Session) error {
+			if k.ticket == nil {
+				return nil // it is in the browser's cookie
+			}
+			ring, err := h.keys.Ring(ctx)
+			if err == nil {
+				_, err = h.keeper.update(ctx, ring, s, k, newer)
+			}
+			if errors.Is(err, errEnded) {
+				return nil
+			}
+			return err
+		},
 		Lost: func(err error) {
 			h.logger.Warn("other instances cannot learn of a refreshed session; requests there that are late may have to sign in again",
 				zap.String("provider", p.id), zap.Error(err))

@@ -131,6 +131,15 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 	if err != nil {
 		return false, err
 	}
+	if ring != v.ring {
+		// What a key had sealed that was withdrawn meanwhile is not sealed anew.
+		k, err := h.keeper.open(v.r.Context(), ring, s, v.value, h.now())
+		if errors.Is(err, seal.ErrUnknownKey) || err == nil && k == nil {
+			return false, errEnded
+		} else if err != nil {
+			return false, err
+		}
+	}
 	if h.keeper.superseded(v.session) {
 		return false, nil // the browser has a newer one, or is about to get it
 	}

@@ -18,6 +18,7 @@ const (
 	defaultLifetime  = 12 * time.Hour
 	defaultRotate    = 7 * 24 * time.Hour
 	defaultMaxChunks = 2
+	maxLifetime      = 400 * 24 * time.Hour
 	defaultCookie    = "oidc_rp"
 )
 
@@ -131,7 +132,7 @@ func checkSecret(text string) error {
 
 func (s SessionConfig) check() error {
 	switch {
-	case s.Lifetime < caddy.Duration(time.Minute) || s.Lifetime > caddy.Duration(400*24*time.Hour):
+	case s.Lifetime < caddy.Duration(time.Minute) || s.Lifetime > caddy.Duration(maxLifetime):
 		return errors.New("lifetime is from one minute to 400 days")
 	case s.IdleTimeout != nil && *s.IdleTimeout != 0 && *s.IdleTimeout < caddy.Duration(time.Minute):
 		return errors.New("idle_timeout is off or at least one minute")

@@ -48,7 +48,7 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 		s.renewer = s.on.renewer
 	} else {
 		s.facts = session.NewRecordFacts(kind)
-		renewals := &renewalStorage{store: kind, now: a.clock.Now, locked: make(map[string]func())}
+		renewals := &renewalStorage{store: kind, now: a.clock.Now, locked: make(map[string][]func())}
 		s.renewer = session.NewRenewer(func() session.LockStorage { return renewals }, a.clock.Now)
 	}
 	if a.stores == nil {
@@ -65,7 +65,7 @@ type renewalStorage struct {
 	now   func() time.Time
 
 	mu     sync.Mutex
-	locked map[string]func()
+	locked map[string][]func() // a lock that was lost may be taken again before it is given back
 }
 
 // renewalExpires is how long a renewal is in a store: longer than anybody asks
@@ -105,7 +105,7 @@ func (s *renewalStorage) Lock(ctx context.Context, name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.locked[name] = unlock // nobody else has this lock
+	s.locked[name] = append(s.locked[name], unlock)
 	return nil
 }
 
@@ -113,13 +113,17 @@ var errNotLocked = errors.New("it is not locked")
 
 func (s *renewalStorage) Unlock(_ context.Context, name string) error {
 	s.mu.Lock()
-	unlock := s.locked[name]
-	delete(s.locked, name)
+	held := s.locked[name]
+	if len(held) > 1 {
+		s.locked[name] = held[1:]
+	} else {
+		delete(s.locked, name)
+	}
 	s.mu.Unlock()
-	if unlock == nil {
+	if len(held) == 0 {
 		return errNotLocked
 	}
-	unlock()
+	held[0]()
 	return nil
 }
 

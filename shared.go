@@ -63,8 +63,11 @@ type shared struct {
 // attached is a configuration's storage.
 type attached struct{ certmagic.Storage }
 
-// demand is what a configuration needs of the keys.
-type demand struct{ rotate, lifetime time.Duration }
+// demand is what a configuration needs of a storage.
+type demand struct {
+	rotate, lifetime time.Duration // of its keys; zero where all sites have secrets
+	facts            bool          // it has the logouts of a site's sessions
+}
 
 // and is what two need together: the shorter interval, the longer life.
 func (d demand) and(other demand) demand {
@@ -72,6 +75,7 @@ func (d demand) and(other demand) demand {
 		d.rotate = other.rotate
 	}
 	d.lifetime = max(d.lifetime, other.lifetime)
+	d.facts = d.facts || other.facts
 	return d
 }
 
@@ -131,7 +135,7 @@ func (s *shared) start(a *App, d demand) {
 		s.demands = make(map[*App]demand)
 	}
 	s.demands[a] = d
-	s.demand()
+	s.demandKeys()
 	if s.running != nil {
 		return
 	}
@@ -144,9 +148,9 @@ func (s *shared) start(a *App, d demand) {
 		do    func(context.Context) error
 	}{
 		{"keys", refreshEvery, s.refreshKeys},
-		{"logouts", pollEvery, s.journal.Poll},
-		{"old logouts", sweepEvery, s.journal.Sweep},
-		{"packing logouts", sweepEvery, s.journal.Pack},
+		{"logouts", pollEvery, s.forFacts(s.journal.Poll)},
+		{"old logouts", sweepEvery, s.forFacts(s.journal.Sweep)},
+		{"packing logouts", sweepEvery, s.forFacts(s.journal.Pack)},
 		{"old refreshes", time.Minute, s.renewer.Sweep},
 	} {
 		go s.repeat(ctx, work.what, work.every, work.do)
@@ -158,7 +162,7 @@ func (s *shared) end(a *App) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.demands, a)
-	s.demand()
+	s.demandKeys()
 }
 
 // endAll keeps facts that may be about sessions of any site of this
@@ -180,30 +184,45 @@ type facts interface {
 	End(ctx context.Context, facts ...session.Fact) error
 }
 
-// demand tells the keys what all configurations in use need together. The
-// caller holds the mutex.
-func (s *shared) demand() {
-	var all demand
+// demanded is what all configurations in use need together. The caller holds
+// the mutex.
+func (s *shared) demanded() (all demand) {
 	for _, d := range s.demands {
 		all = all.and(d)
 	}
-	if all.rotate > 0 {
+	return all
+}
+
+// demandKeys tells the keys what is needed of them. The caller holds the mutex.
+func (s *shared) demandKeys() {
+	if all := s.demanded(); all.rotate > 0 {
 		s.keys.Demand(all.rotate, all.lifetime)
 	}
 }
 
 // refreshKeys looks after the keys, where a site uses them.
 func (s *shared) refreshKeys(ctx context.Context) error {
-	s.mu.Lock()
-	used := false
-	for _, d := range s.demands {
-		used = used || d.rotate > 0
+	if s.needs(func(d demand) bool { return d.rotate > 0 }) {
+		return s.keys.Refresh(ctx)
 	}
-	s.mu.Unlock()
-	if !used {
+	return nil
+}
+
+// forFacts is work that is done where a site uses the facts of the storage: a
+// storage that nobody needs is left alone.
+func (s *shared) forFacts(work func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if s.needs(func(d demand) bool { return d.facts }) {
+			return work(ctx)
+		}
 		return nil
 	}
-	return s.keys.Refresh(ctx)
+}
+
+func (s *shared) needs(what func(demand) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return what(s.demanded())
 }
 
 // Destruct ends the work in the background.

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -27,7 +28,11 @@ type visit struct {
 	kept    *kept            // as its keeper has it
 	session *session.Session // that, or a newer state of it
 	// other is a session that opens here and is none: only a logout ends it.
-	other *kept
+	other   *kept
+	otherOf *Handler // whose keeper has that
+	// The cookie's value, and the keys that opened it.
+	value string
+	ring  *seal.Ring
 	// failed is what did not work, for placeholders on pages of Caddy's.
 	failed *failure
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,6 +70,7 @@ func (m *Managed) Rotate(ctx context.Context, compromised bool) (made bool, err 
 		return false, err
 	}
 	now := m.now()
+	var done atomic.Bool // the work goes on though nobody waits for it any more
 	err = m.work(wait, func(ctx context.Context) error {
 		file, err := m.write(ctx, now, func(file *keyFile) bool {
 			if !compromised && file.hasWaiting(now) {
@@ -85,7 +87,7 @@ func (m *Managed) Rotate(ctx context.Context, compromised bool) (made bool, err 
 			_, retain := m.demanded()
 			file.Retain = max(file.Retain, retain)
 			file.add(now)
-			made = true
+			done.Store(true)
 			return true
 		})
 		if len(file.Keys) > 0 {
@@ -94,9 +96,9 @@ func (m *Managed) Rotate(ctx context.Context, compromised bool) (made bool, err 
 		return err
 	})
 	if err != nil {
-		return false, err // and made may still change
+		return false, err
 	}
-	return made, nil
+	return done.Load(), nil
 }
 
 // hasWaiting says whether there is a new key already that is about to seal.

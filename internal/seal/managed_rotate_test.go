@@ -327,3 +327,38 @@ func TestIDsAreThoseInSealedValues(t *testing.T) {
 		t.Errorf("%x in the value, %s by name", got, ids[0])
 	}
 }
+
+// leaving is a storage during whose lock whoever asked goes away.
+type leaving struct {
+	Storage
+	locking chan struct{}
+}
+
+func (s *leaving) Lock(ctx context.Context, key string) error {
+	close(s.locking)
+	time.Sleep(20 * time.Millisecond)
+	return s.Storage.Lock(ctx, key)
+}
+
+func TestWhoAsksForARotationMayLeave(t *testing.T) {
+	t.Parallel()
+	var storage Storage = newMemory()
+	m := NewManaged(func() Storage { return storage }, time.Now)
+	m.Demand(time.Hour, time.Hour)
+	if _, err := m.Ring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := m.ring.Load()
+	slow := &leaving{storage, make(chan struct{})}
+	storage = slow
+	ctx, leave := context.WithCancel(t.Context())
+	go func() { <-slow.locking; leave() }()
+	if made, err := m.Rotate(ctx, true); made || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, %v", made, err)
+	}
+	for end := time.Now().Add(5 * time.Second); m.ring.Load() == before; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the rotation ended with who asked for it")
+		}
+	}
+}

@@ -56,6 +56,8 @@ type Attempt struct {
 	// Seal and Open keep the renewal from who can read the storage.
 	Seal func(context.Context, []byte) (string, error)
 	Open func(context.Context, string) ([]byte, error)
+	// Keep, if set, keeps the newer state where the session itself is.
+	Keep func(context.Context, *Session) error
 	// Lost is told when a renewal could not be stored for other nodes.
 	Lost func(error)
 }
@@ -164,6 +166,11 @@ func (r *Renewer) renew(ctx context.Context, a *Attempt) (Renewal, error) {
 	defer cancel()
 	if storeErr := r.store(ctx, storage, name, a, got); storeErr != nil {
 		a.Lost(storeErr)
+	}
+	if got.Session != nil && a.Keep != nil {
+		if keepErr := a.Keep(ctx, got.Session); keepErr != nil {
+			a.Lost(keepErr)
+		}
 	}
 	return got, err
 }
