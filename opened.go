@@ -78,10 +78,14 @@ func (r *remembered) size() int {
 	return leastSize + len(r.of.value) + r.k.session.Size() + 2*len(r.k.session.Claims) + len(r.k.record)
 }
 
-// find returns where a handle is remembered. The seed is this process's own:
-// nobody can choose values that meet.
+// hashed is as much of a value as tells it from others: a sealed value begins
+// with a nonce. Only values that open are remembered, and of those nobody can
+// make two that begin alike.
+const hashed = 64
+
+// find returns where a handle is remembered.
 func (m *memory) find(of *handle) (hash uint64, s *shard) {
-	hash = maphash.String(m.seed, of.value) + of.by<<32 + of.ring
+	hash = maphash.String(m.seed, of.value[:min(hashed, len(of.value))]) + of.by<<32 + of.ring
 	return hash, &m.shards[hash>>32%uint64(len(m.shards))]
 }
 
