@@ -307,7 +307,8 @@ func TestFlushed(t *testing.T) {
 func TestClusterNodeKilled(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)
-	n := open(t, &Store{Addresses: cluster.Addrs(), Timeout: caddy.Duration(defaultTimeout)})
+	const timeout = 2 * time.Second // a busy machine is no fault of the cluster
+	n := open(t, &Store{Addresses: cluster.Addrs(), Timeout: caddy.Duration(timeout)})
 	alive, dead := "", ""
 	victim := cluster.Of("oidc_rp:a")
 	for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
@@ -327,7 +328,7 @@ func TestClusterNodeKilled(t *testing.T) {
 		if _, err := n.Load(t.Context(), dead); err == nil {
 			t.Fatal("a session lives because the store is silent")
 		}
-		if took := time.Since(began); took > 2*defaultTimeout {
+		if took := time.Since(began); took > 2*timeout {
 			t.Errorf("took %v", took)
 		}
 	}
@@ -468,7 +469,7 @@ func TestNothingIsLeft(t *testing.T) {
 			}
 			n.end()
 			for began := time.Now(); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
-				if time.Since(began) > 4*time.Second {
+				if time.Since(began) > 15*time.Second {
 					stacks := make([]byte, 1<<20)
 					t.Fatalf("%d goroutines were there, and %d are: %s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
 				}
