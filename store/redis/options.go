@@ -85,6 +85,11 @@ func (s *Store) check() error {
 	case s.TLS != nil && (s.TLS.ClientCertificate == "") != (s.TLS.ClientKey == ""):
 		return errors.New("tls: client_certificate and its key belong together")
 	}
+	if s.URL != "" && !strings.Contains(s.URL, "{") {
+		if err := (&settings{TLS: s.TLS != nil}).parse(s.URL); err != nil {
+			return fmt.Errorf("url: %w", err)
+		}
+	}
 	if timeout := time.Duration(s.Timeout); timeout != 0 && (timeout < minTimeout || timeout > maxTimeout) {
 		return fmt.Errorf("timeout: %s is not from %s to %s", timeout, minTimeout, maxTimeout)
 	}
