@@ -99,6 +99,7 @@ func TestACallbackSurvivesAKill(t *testing.T) {
 			if err := <-gone; err == nil {
 				t.Errorf("killed %s: the browser got an answer", step.name)
 			}
+			held.left(t, 1)
 			held.release()
 			check(b, step.name, callback, path, step.spent)
 		}

@@ -51,6 +51,7 @@ func TestARefreshSurvivesAKill(t *testing.T) {
 				}
 				began := time.Now()
 				w.caddy.restart(syscall.SIGKILL)
+				held.left(t, 1)
 				held.release()
 				eventually(t, life, "the access token has expired", func() bool { return time.Since(issued) > life })
 

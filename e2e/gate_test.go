@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -34,6 +35,7 @@ type hold struct {
 	answered bool // with the answer, not before the call
 	waiting  chan struct{}
 	open     chan struct{}
+	gone     atomic.Int64 // callers that left while they were held
 	once     sync.Once
 }
 
@@ -102,6 +104,13 @@ func (h *hold) caught(t testing.TB, calls int) {
 	eventually(t, 30*time.Second, fmt.Sprintf("%d calls are held", calls), func() bool { return len(h.waiting) >= calls })
 }
 
+// left waits until so many held callers are known to have gone: only then is it
+// certain that a release lets nothing of theirs go on.
+func (h *hold) left(t testing.TB, calls int64) {
+	t.Helper()
+	eventually(t, 30*time.Second, fmt.Sprintf("%d callers have gone", calls), func() bool { return h.gone.Load() >= calls })
+}
+
 // pass waits where a call is held. It is false when the caller is gone.
 func (g *gate) pass(r *http.Request, answered bool) bool {
 	g.mu.Lock()
@@ -122,6 +131,7 @@ func (g *gate) pass(r *http.Request, answered bool) bool {
 		select {
 		case <-h.open:
 		case <-r.Context().Done():
+			h.gone.Add(1)
 			return false
 		}
 	}
