@@ -47,14 +47,15 @@ type keeper interface {
 // kept is a session as its keeper has it. Many requests share it: nobody
 // changes it, and what is made of it once is the same whoever makes it.
 type kept struct {
-	session session.Session
 	stale   bool // its cookie is to be sealed with a newer key
+	session session.Session
 
 	// Of a session in a store: what it is found with, the record that was read,
 	// and the keys to ask for to learn whether both still hold.
-	ticket *ticket
-	record []byte
-	keys   []string
+	ticket  *ticket
+	record  []byte
+	keys    []string
+	version atomic.Uint64 // the store's, at which all that was looked at last
 
 	marks  atomic.Pointer[session.Marks] // see marksOf
 	told   atomic.Pointer[[]string]      // see lastingValues

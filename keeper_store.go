@@ -74,11 +74,21 @@ func openTicket(ring *seal.Ring, s *site, value string) (t *ticket, stale bool, 
 // open asks the store on every request, which answers from near by: for the
 // record of the session, and where facts are in the store, for those of the
 // facts that could have ended it. A record that is the same as before needs no
-// opening.
+// opening, and a store that knows of no change is not asked.
 func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value string, now time.Time) (*kept, error) {
 	of := handle{c.by, ring.Serial(), s.sessionPlace, value}
 	k := opened.get(of)
 	found := k != nil
+	version := uint64(0)
+	if c.store.watched != nil {
+		version = c.store.watched.Version() // before the look, so that what changes meanwhile is seen by the next
+	}
+	if found && version != 0 && k.version.Load() == version {
+		if c.h.sessionOver(&k.session, now) {
+			return nil, nil
+		}
+		return k, nil // nothing has changed since it was looked at
+	}
 	if !found {
 		t, stale, err := openTicket(ring, s, value)
 		if err != nil {
@@ -119,6 +129,7 @@ func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value 
 	if ended, err := c.ended(ctx, k, records); ended || err != nil {
 		return nil, err
 	}
+	k.version.Store(version)
 	return k, nil
 }
 

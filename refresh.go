@@ -45,7 +45,7 @@ func (h *Handler) refreshes() bool {
 // refreshDue says whether it is time for new tokens. Of a token that is not
 // said to expire nobody knows.
 func (h *Handler) refreshDue(s *session.Session) bool {
-	if s.Grant.RefreshToken == "" || s.AccessTokenExpires.IsZero() || !h.refreshes() {
+	if !h.refreshes() || s.Grant.RefreshToken == "" || s.AccessTokenExpires.IsZero() {
 		return false
 	}
 	life := s.AccessTokenExpires.Sub(s.Grant.Issued)

@@ -25,6 +25,8 @@ type sessionStore struct {
 	// facts are in the store itself, nil for a store on a storage.
 	facts   *session.RecordFacts
 	renewer *session.Renewer
+	// watched is the store itself where it knows of changes, else nil.
+	watched store.Watched
 }
 
 // sessionStore returns the store of a site's configuration.
@@ -48,6 +50,7 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 		s.renewer = s.on.renewer
 	} else {
 		s.facts = session.NewRecordFacts(kind)
+		s.watched, _ = kind.(store.Watched) // with its facts; those on a storage come by themselves
 		renewals := &renewalStorage{store: kind, now: a.clock.Now, locked: make(map[string][]func())}
 		s.renewer = session.NewRenewer(func() session.LockStorage { return renewals }, a.clock.Now)
 	}

@@ -49,6 +49,7 @@ type link struct {
 	trouble atomic.Pointer[trouble]
 	sockets sockets
 	written recent
+	version atomic.Uint64 // see Version
 
 	begin, finish sync.Once
 	tried         chan struct{} // closed after the first attempt
@@ -94,6 +95,7 @@ func newLink(c settings) *link {
 		tried: make(chan struct{}), wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	l.logger.Store(zap.NewNop())
+	l.version.Store(1)
 	return l
 }
 
@@ -162,11 +164,15 @@ func (l *link) keep() {
 	l.recovered()
 	attempted()
 	go l.warnOfEviction(client)
+	tick := time.NewTicker(versionFor)
+	defer tick.Stop()
 	for {
 		select {
 		case <-l.ended:
 			return
 		case <-l.wake:
+		case <-tick.C:
+			l.changed(nil)
 		}
 		for t := l.trouble.Load(); t != nil; t = l.trouble.Load() {
 			if l.probe(client, t.key) {
@@ -205,6 +211,7 @@ func (l *link) connect() (valkey.Client, error) {
 		// All that is read is tracked. With OPTIN a server that refuses CLIENT
 		// CACHING would track nothing, and the library keep copies for all that.
 		ClientTrackingOptions: []string{"OPTOUT"},
+		OnInvalidations:       l.changed, // after the copies are gone
 		CacheSizeEachConn:     mostCopies, ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
 		ForceSingleClient: !c.Cluster && c.Master == "",
 		RetryDelay:        retryDelay,
@@ -229,6 +236,19 @@ func (l *link) connect() (valkey.Client, error) {
 	}
 	return client, nil
 }
+
+// Version stays the same while no copy that Load may have answered from has
+// ended: the server has told of no change, no connection was lost, and none of
+// this node's calls has changed anything.
+func (l *link) Version() uint64 {
+	if l.trouble.Load() != nil {
+		return 0
+	}
+	return l.version.Load()
+}
+
+// changed says that copies have ended.
+func (l *link) changed([]valkey.ValkeyMessage) { l.version.Add(1) }
 
 // retryDelay lets the library ask again at once where a connection broke under
 // a question, and a few times where a cluster moves keys. All else fails now:

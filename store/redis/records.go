@@ -13,7 +13,10 @@ const (
 	// copyFor is how long a copy may be kept, however sure the server is to tell
 	// of changes: something between us may be less so, and a server that others
 	// have given up does not know.
-	copyFor = 10 * time.Second
+	// Who goes by Version asks again after versionFor: together that is the ten
+	// seconds for which anybody may go by what was there.
+	copyFor    = 9 * time.Second
+	versionFor = time.Second
 
 	// deleteAtOnce limits the keys of one round trip.
 	deleteAtOnce = 100
@@ -165,6 +168,7 @@ func (l *link) write(ctx context.Context, what string, keys []string, ask func(c
 		l.written.add(window, keys...)
 		defer l.written.add(window, keys...)
 	}
+	defer l.changed(nil)
 	return l.call(ctx, what, keys[0], ask)
 }
 

@@ -21,8 +21,8 @@
 // # What is kept nearby, and for how long
 //
 // Load answers from copies in memory, of records and of their absence. The
-// server tells when one changes, and each copy ends ten seconds after it was
-// made, whatever the server tells. All copies of a connection end with it. A
+// server tells when one changes, and nobody goes by a copy for longer than ten
+// seconds, whatever the server tells. All copies of a connection end with it. A
 // server that is silent is found out by a PING: no copy is trusted longer than
 // 0.8 s and the timeout after the server was last heard, which is 1.3 s unless
 // the option timeout says otherwise.
