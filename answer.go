@@ -54,8 +54,12 @@ func (h *Handler) disabled(w http.ResponseWriter, r *http.Request, v *visit, p *
 // unavailable answers a private request of which nobody can say whose it is,
 // since keys or logouts cannot be read.
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, v *visit, err error) error {
-	return h.retryLater(w, r, v, 5*time.Second, storageFailure(err))
+	return h.retryLater(w, r, v, storageRetryAfter, storageFailure(err))
 }
+
+// storageRetryAfter is how long to stay away while sessions, keys or logouts
+// cannot be read: they are looked at again about every second.
+const storageRetryAfter = 2 * time.Second
 
 func storageFailure(err error) *failure {
 	return &failure{code: providerUnavailable, cause: fmt.Errorf("%w: %w", errStorage, err)}

@@ -63,6 +63,9 @@ func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, v *visit
 	if errors.As(f.cause, &unavailable) {
 		return h.retryLater(w, r, v, unavailable.RetryAfter, f)
 	}
+	if errors.Is(f.cause, errStorage) {
+		return h.retryLater(w, r, v, storageRetryAfter, f)
+	}
 	return h.errorPage(w, r, v, http.StatusForbidden, f, h.log(r, f))
 }
 
@@ -156,11 +159,11 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
-		return refuse(providerUnavailable, &provider.Unavailable{Err: storageFailure(err).cause})
+		return refuse(providerUnavailable, storageFailure(err).cause)
 	}
 	if err := h.keeper.ready(r.Context()); err != nil {
 		// A login that cannot end in a session would only be followed by another.
-		return refuse(providerUnavailable, &provider.Unavailable{Err: storageFailure(err).cause})
+		return refuse(providerUnavailable, storageFailure(err).cause)
 	}
 	if p.formPost && s.origin.Scheme == "http" && !s.origin.Loopback() {
 		return refuse(badRequest, errFormPostPlainHTTP)
