@@ -32,10 +32,11 @@ type memory struct {
 	shards [shardCount]shard
 	locks  store.Locks
 
-	count  atomic.Int64 // of records
-	max    atomic.Int64
-	told   atomic.Int64 // when it was logged last that records were dropped, or 0
-	logger atomic.Pointer[zap.Logger]
+	count   atomic.Int64  // of records
+	version atomic.Uint64 // grows after each change; see store.Watched
+	max     atomic.Int64
+	told    atomic.Int64 // when it was logged last that records were dropped, or 0
+	logger  atomic.Pointer[zap.Logger]
 
 	mu      sync.Mutex
 	demands map[*Memory]int // the most records that each configuration asks for
@@ -49,6 +50,7 @@ func newMemory(now func() time.Time) *memory {
 		m.shards[i].records = make(map[string]*record)
 	}
 	m.max.Store(defaultMax)
+	m.version.Store(1)
 	return m
 }
 
@@ -140,6 +142,7 @@ func (m *memory) set(key string, data []byte, expires time.Time, accept func(had
 	m.count.Add(int64(len(s.records) - before))
 	s.mu.Unlock()
 	m.shrink(now)
+	m.version.Add(1)
 	return true
 }
 
@@ -155,6 +158,7 @@ func (m *memory) delete(ctx context.Context, keys []string) error {
 		m.count.Add(int64(len(s.records) - before))
 		s.mu.Unlock()
 	}
+	m.version.Add(1)
 	return nil
 }
 

@@ -240,3 +240,35 @@ func BenchmarkSaveWhereFull(b *testing.B) {
 		_ = s.Save(ctx, keyOf(i), record, time.Now().Add(time.Hour))
 	}
 }
+
+// Who goes by the version sees every change, also that a record made room for
+// another.
+func TestVersionGrowsWithEveryChange(t *testing.T) {
+	t.Parallel()
+	s, _ := newStore(t, 2)
+	last := s.Version()
+	grown := func(what string, want bool) {
+		t.Helper()
+		if now := s.Version(); now > last != want || now == 0 {
+			t.Errorf("%s: the version was %d and is %d", what, last, now)
+		}
+		last = s.Version()
+	}
+	save(t, s, "a", time.Minute)
+	grown("saved", true)
+	if _, err := s.Load(t.Context(), "a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	grown("loaded", false)
+	if done, err := s.Replace(t.Context(), "a", []byte("not what is there"), []byte("x"), time.Now().Add(time.Hour)); done || err != nil {
+		t.Fatal(done, err)
+	}
+	grown("not replaced", false)
+	save(t, s, "b", time.Hour)
+	save(t, s, "c", time.Hour)
+	grown("pushed out", true)
+	if err := s.Delete(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	grown("deleted", true)
+}

@@ -128,6 +128,10 @@ func (m *Memory) Delete(ctx context.Context, keys ...string) error {
 	return m.memory.delete(ctx, keys)
 }
 
+// Version grows with every change: records expire when they were said to, and
+// are dropped only when another is saved.
+func (m *Memory) Version() uint64 { return m.memory.version.Load() }
+
 // Lock waits for a lock of this process.
 func (m *Memory) Lock(ctx context.Context, name string) (func(), error) {
 	unlock, err := m.memory.locks.Lock(ctx, name)
@@ -143,4 +147,5 @@ var (
 	_ caddy.CleanerUpper    = (*Memory)(nil)
 	_ caddyfile.Unmarshaler = (*Memory)(nil)
 	_ store.Store           = (*Memory)(nil)
+	_ store.Watched         = (*Memory)(nil)
 )
