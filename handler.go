@@ -103,13 +103,13 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	if v.signedIn() && v.h != h {
 		// Whom another instance on this site knows is nobody here, until a
 		// session of our own providers says so.
-		v.party, v.h, v.r, v.site = nil, h, r, h.site(r)
+		v.party, v.h, v.r = nil, h, r
 		h.untell(v, r.Header)
 	}
-	s := v.site
-	if v.h != h {
-		s = h.site(r)
+	if len(v.cookies) == 0 {
+		return false, nil
 	}
+	s := h.site(r)
 	if s == nil {
 		return false, nil
 	}
@@ -170,7 +170,7 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, 
 			err = nil
 		}
 		if err == nil && k != nil {
-			result = max(result, h.judge(r, v, s, k, now))
+			result = max(result, h.judge(r, v, k, now))
 			v.value, v.ring = value, ring
 		}
 		return result == openedOurs || err != nil
@@ -182,14 +182,14 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, 
 }
 
 // judge says what an opened session is worth at this site.
-func (h *Handler) judge(r *http.Request, v *visit, s *site, k *kept, now time.Time) outcome {
+func (h *Handler) judge(r *http.Request, v *visit, k *kept, now time.Time) outcome {
 	p := h.parties[k.session.Provider]
 	if p == nil || p.binding != k.session.Binding || p.config.Disabled {
 		v.other, v.otherOf = k, h
 		return openedOther
 	}
 	v.kept, v.session = k, &k.session
-	v.party, v.h, v.r, v.site = p, h, r, s
+	v.party, v.h, v.r = p, h, r
 	v.renew = k.stale || h.idleDue(v.session, now)
 	return openedOurs
 }

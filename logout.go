@@ -175,14 +175,14 @@ func (h *Handler) endAtNeighbours(w http.ResponseWriter, r *http.Request, v *vis
 		if n.LogoutPath != h.LogoutPath {
 			continue
 		}
-		theirs := &visit{h: n, r: r, site: n.site(r), cookies: v.cookies}
+		theirs := &visit{h: n, r: r, cookies: v.cookies}
 		if _, err := n.identify(w, r, theirs); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		if k := theirs.endable(); k != nil && k.session.ID != v.session.ID {
 			errs = append(errs, n.keeper.end(r.Context(), k))
-			n.clearCookies(w, theirs.site, theirs)
+			n.clearCookies(w, n.site(r), theirs)
 			if theirs.signedIn() {
 				n.revoke(r.Context(), theirs.party, theirs.session)
 			}

@@ -43,7 +43,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 	ended := false
 	var failed, unknown error // unknown: whose cookie it is
 	for _, n := range append([]*Handler{h}, h.others()...) {
-		theirs := &visit{h: n, r: r, site: n.site(r), cookies: v.cookies}
+		theirs := &visit{h: n, r: r, cookies: v.cookies}
 		if other := n.parties[p.id]; other == nil || other.binding != p.binding {
 			continue
 		}
@@ -56,7 +56,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		}
 		failed = errors.Join(failed, n.keeper.end(r.Context(), theirs.kept))
 		ended = true
-		n.clearCookies(w, theirs.site, theirs)
+		n.clearCookies(w, n.site(r), theirs)
 	}
 	if name := issuer + " " + sid; sid != "" {
 		unknown = nil // the sid decides

@@ -19,9 +19,8 @@ const visitVar = "oidc_rp.visit"
 // Several instances on one site share it, so that the second one still sees
 // what the first took from the request's header.
 type visit struct {
-	h    *Handler // that identified the user, or the first one
-	r    *http.Request
-	site *site // of h; nil for a request that names no host
+	h *Handler // that identified the user, or the first one
+	r *http.Request
 
 	// The session, if party is set. Nobody otherwise.
 	party   *party
@@ -63,7 +62,6 @@ func (h *Handler) visitOf(r *http.Request) *visit {
 	}
 	if v.party == nil {
 		v.h, v.r = h, r
-		v.site = h.site(r)
 	}
 	return v
 }
