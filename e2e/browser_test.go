@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -179,7 +178,7 @@ func (b *browser) do(p *page, r *http.Request) *http.Response {
 		}
 	}
 	answer, err := b.http.Do(r)
-	if r.Method == "GET" && errors.Is(err, io.EOF) {
+	if r.Method == "GET" && isCut(err) {
 		// While it reloads, Caddy may close a connection that it has just
 		// accepted; browsers then ask again. A panic would be in the log.
 		answer, err = b.http.Do(r)
