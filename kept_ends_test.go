@@ -38,13 +38,6 @@ func journeyEndedByFrame(t *testing.T, k kind) {
 	}}.journey(t, k)
 }
 
-func journeyEndedEverything(t *testing.T, k kind) {
-	if k.name == "memory" {
-		t.Skip("tests that run beside this one have their sessions in the same memory: see TestEverythingInMemoryEnded")
-	}
-	endEverything(t, k)
-}
-
 // TestEverythingInMemoryEnded does not run beside others.
 func TestEverythingInMemoryEnded(t *testing.T) { endEverything(t, ofKind("memory")) }
 

@@ -82,11 +82,7 @@ func TestLoadSendsWhatItIsToldAndLooksAtEachAnswer(t *testing.T) {
 // A row whose site names it gets a redis-server of its own.
 func TestRedisOfARow(t *testing.T) {
 	t.Parallel()
-	for _, program := range []string{"redis-server", "taskset"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(err)
-		}
-	}
+	needs(t, "redis-server", "taskset")
 	provider, witness, err := newProvider()
 	if err != nil {
 		t.Fatal(err)
@@ -123,13 +119,24 @@ func TestRedisOfARow(t *testing.T) {
 
 func TestAProgramThatEndsSaysWhy(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("taskset"); err != nil {
-		t.Skip(err)
-	}
+	needs(t, "taskset")
 	never := func() error { return fmt.Errorf("it is not ready") }
 	_, err := launch(t.Context(), t.TempDir(), "", firstCore(t), never, "ls", "/there-is-no-such-file")
 	if err == nil || !strings.Contains(err.Error(), "there-is-no-such-file") {
 		t.Errorf("%v", err)
+	}
+}
+
+// needs are programs without which a test says nothing. Where servers are
+// required, one that is missing is a failure.
+func needs(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil && os.Getenv("OIDC_RP_SERVERS") == "required" {
+			t.Fatal(err)
+		} else if err != nil {
+			t.Skip(err)
+		}
 	}
 }
 
@@ -138,7 +145,7 @@ func firstCore(t *testing.T) (core int) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(text), "Cpus_allowed_list:")
 	if _, err := fmt.Sscan(rest, &core); err != nil {

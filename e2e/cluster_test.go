@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,8 +54,18 @@ var clusterKinds = []clusterKind{
 
 // eachKind runs a journey on a cluster of each kind, in parallel.
 func eachKind(t *testing.T, journey func(t *testing.T, kind clusterKind)) {
+	t.Helper()
+	eachKindOf(t, clusterKinds, journey)
+}
+
+// withStorage are the kinds whose nodes share a storage, and so its keys.
+func withStorage() []clusterKind {
+	return slices.DeleteFunc(slices.Clone(clusterKinds), func(k clusterKind) bool { return k.apart })
+}
+
+func eachKindOf(t *testing.T, kinds []clusterKind, journey func(t *testing.T, kind clusterKind)) {
 	t.Parallel()
-	for _, kind := range clusterKinds {
+	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
 			journey(t, kind)
