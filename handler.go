@@ -44,8 +44,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	noStore, err := h.identify(w, r, v)
-	if err != nil && !a.public {
+	switch {
+	case err != nil && !a.public:
 		return h.unavailable(w, r, v, err)
+	case err != nil:
+		h.log(r, storageFailure(err)) // the page is served as to nobody
 	}
 	if v.signedIn() && h.refreshDue(v.session) {
 		sets, f := h.refreshSession(w, r, v)
@@ -133,6 +136,10 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 			v.party = nil
 			h.clearSession(w, s, found.Chunks)
 			return true, nil
+		}
+		var large *tooLarge
+		if err != nil && !errors.As(err, &large) { // max_chunks may have been lowered
+			h.log(r, storageFailure(err))
 		}
 		return sets, nil // with an error it goes on as it was
 	}
