@@ -23,6 +23,22 @@ func (w *writer) text(s string) {
 	w.b = append(w.b, s...)
 }
 
+// tagged writes a field that is left out where it is empty.
+func (w *writer) tagged(tag byte, value string) {
+	if value != "" {
+		w.byte(tag)
+		w.text(value)
+	}
+}
+
+func (w *writer) taggedSeconds(tag byte, t time.Time) {
+	if !t.IsZero() {
+		var value writer
+		value.seconds(t)
+		w.tagged(tag, string(value.b))
+	}
+}
+
 func unixOrZero(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -63,6 +63,17 @@ type Session struct {
 	AccessTokenExpires time.Time // zero if the provider did not say
 	IDToken            string    // only where the application is to get it
 
+	// IDTokenIssued is the iat of the sign-in's ID token, by the provider's
+	// clock, to the second; zero in sessions of earlier releases.
+	IDTokenIssued time.Time
+	// AuthTime and ACR are auth_time and acr of the sign-in's ID token; zero and
+	// empty where it had none.
+	AuthTime time.Time
+	ACR      string
+	// Requested are the names of what the sign-in was asked for, encoded; empty
+	// in sessions of earlier releases.
+	Requested string
+
 	// Grant is what a refresh needs; it is empty where none is to be made.
 	Grant Grant
 
@@ -88,22 +99,35 @@ type Print [8]byte
 // ErrNone is returned for anything that is not a session of this version.
 var ErrNone = errors.New("not a session")
 
-// Version 2 has a grant. A session without one is still written as version 1,
-// which instances of an earlier release can read as well.
+// Version 2 has a grant. Version 3 has tagged fields in the place of the grant;
+// unknown tags are skipped, so that later releases can add some. A session that
+// needs no later version is written as an earlier one, which instances of an
+// earlier release can read as well.
 const (
-	sessionVersion      = 1
-	sessionGrantVersion = 2
+	sessionVersion       = 1
+	sessionGrantVersion  = 2
+	sessionTaggedVersion = 3
 )
+
+// The tags of fields in version 3. A number is never used again for another
+// field.
+const (
+	tagEnd           = 0
+	tagGrant         = 1
+	tagIDTokenIssued = 2 // seconds
+	tagAuthTime      = 3 // seconds
+	tagACR           = 4
+	tagRequested     = 5
+)
+
+// The forms of the claims in version 3.
+const claimsPlain = 0
 
 // Encode makes bytes of a session.
 func (s *Session) Encode() []byte {
-	w := writer{make([]byte, 0, 190+len(s.Subject)+len(s.Username)+len(s.Return)+len(s.AccessToken)+len(s.IDToken)+len(s.Grant.RefreshToken)+len(s.Claims))}
-	refreshable := s.Grant.RefreshToken != ""
-	if refreshable {
-		w.byte(sessionGrantVersion)
-	} else {
-		w.byte(sessionVersion)
-	}
+	w := writer{make([]byte, 0, 220+len(s.ACR)+len(s.Requested)+len(s.Subject)+len(s.Username)+len(s.Return)+len(s.AccessToken)+len(s.IDToken)+len(s.Grant.RefreshToken)+len(s.Claims))}
+	version := s.version()
+	w.byte(version)
 	w.raw(s.ID[:])
 	w.raw(s.Binding[:])
 	w.raw(s.Login[:])
@@ -118,11 +142,60 @@ func (s *Session) Encode() []byte {
 	w.text(s.Return)
 	w.text(s.AccessToken)
 	w.text(s.IDToken)
-	if refreshable {
+	switch version {
+	case sessionGrantVersion:
 		s.Grant.encode(&w)
+	case sessionTaggedVersion:
+		s.encodeTagged(&w)
+		w.byte(claimsPlain)
 	}
 	w.raw([]byte(s.Claims))
 	return w.b
+}
+
+// version is the earliest one that can hold the session.
+func (s *Session) version() byte {
+	switch {
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "":
+		return sessionTaggedVersion
+	case s.Grant.RefreshToken != "":
+		return sessionGrantVersion
+	}
+	return sessionVersion
+}
+
+func (s *Session) encodeTagged(w *writer) {
+	if s.Grant.RefreshToken != "" {
+		var grant writer
+		s.Grant.encode(&grant)
+		w.tagged(tagGrant, string(grant.b))
+	}
+	w.taggedSeconds(tagIDTokenIssued, s.IDTokenIssued)
+	w.taggedSeconds(tagAuthTime, s.AuthTime)
+	w.tagged(tagACR, s.ACR)
+	w.tagged(tagRequested, s.Requested)
+	w.byte(tagEnd)
+}
+
+// decodeTagged skips the tags that it does not know.
+func (s *Session) decodeTagged(r *reader) {
+	for tag := r.byte(); tag != tagEnd && !r.bad; tag = r.byte() {
+		field := reader{s: r.text()}
+		switch tag {
+		case tagGrant:
+			s.Grant.decode(&field)
+			field.bad = field.bad || s.Grant.RefreshToken == ""
+		case tagIDTokenIssued:
+			s.IDTokenIssued = field.seconds()
+		case tagAuthTime:
+			s.AuthTime = field.seconds()
+		case tagACR:
+			s.ACR = field.raw(len(field.s))
+		case tagRequested:
+			s.Requested = field.raw(len(field.s))
+		}
+		r.bad = r.bad || field.bad
+	}
 }
 
 // Decode reads what Encode made. Its texts are cut from one copy of the
@@ -134,7 +207,7 @@ func (s *Session) Decode(encoded []byte) error { return s.DecodeText(string(enco
 func (s *Session) DecodeText(encoded string) error {
 	r := reader{s: encoded}
 	version := r.byte()
-	if version != sessionVersion && version != sessionGrantVersion {
+	if version < sessionVersion || version > sessionTaggedVersion {
 		return ErrNone
 	}
 	copy(s.ID[:], r.raw(len(s.ID)))
@@ -151,9 +224,16 @@ func (s *Session) DecodeText(encoded string) error {
 	s.Return = r.text()
 	s.AccessToken = r.text()
 	s.IDToken = r.text()
+	s.IDTokenIssued, s.AuthTime, s.ACR, s.Requested = time.Time{}, time.Time{}, "", ""
 	s.Grant = Grant{}
-	if version == sessionGrantVersion {
+	switch version {
+	case sessionGrantVersion:
 		s.Grant.decode(&r)
+	case sessionTaggedVersion:
+		s.decodeTagged(&r)
+		if r.byte() != claimsPlain {
+			return ErrNone
+		}
 	}
 	s.Claims = claims.Set(r.s)
 	if r.bad || s.Subject == "" || version == sessionGrantVersion && s.Grant.RefreshToken == "" {
@@ -181,7 +261,7 @@ func (g *Grant) decode(r *reader) {
 // Size is about how many bytes of memory the session's texts take.
 func (s *Session) Size() int {
 	return len(s.Provider) + len(s.Subject) + len(s.Username) + len(s.SID) + len(s.Return) +
-		len(s.AccessToken) + len(s.IDToken) + len(s.Grant.RefreshToken) + len(s.Claims)
+		len(s.AccessToken) + len(s.IDToken) + len(s.ACR) + len(s.Requested) + len(s.Grant.RefreshToken) + len(s.Claims)
 }
 
 // Over says whether the session's own times have run out: its lifetime, or the

@@ -1,9 +1,11 @@
 package session
 
 import (
+	"bytes"
 	"encoding/hex"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +36,13 @@ func grantedSession() Session {
 	return s
 }
 
+func taggedSession() Session {
+	s := grantedSession()
+	s.IDTokenIssued, s.AuthTime = time.Unix(moment0.Unix()-1, 0), time.Unix(moment0.Unix()-60, 0)
+	s.ACR, s.Requested = "urn:mace:incommon:iap:silver", "\x01\x02"
+	return s
+}
+
 func leastSession() Session {
 	return Session{SignedIn: time.UnixMilli(0), Subject: "u"}
 }
@@ -53,7 +62,7 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	long.IDToken = strings.Repeat("y", 1<<15)
 	old := wholeSession()
 	old.SignedIn, old.Expires = time.UnixMilli(-1), time.Unix(-5, 0)
-	for name, want := range map[string]Session{"whole": wholeSession(), "granted": grantedSession(), "least": leastSession(), "long": long, "before 1970": old} {
+	for name, want := range map[string]Session{"whole": wholeSession(), "granted": grantedSession(), "tagged": taggedSession(), "least": leastSession(), "long": long, "before 1970": old} {
 		var got Session
 		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the %s session comes back as %+v, %v", name, got, err)
@@ -73,7 +82,7 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 
 func TestWhatWasCutShortIsNone(t *testing.T) {
 	t.Parallel()
-	whole := wholeSession()
+	whole := taggedSession()
 	encoded := whole.Encode()
 	for length := range len(encoded) - len(whole.Claims) { // the claims are the rest, whatever it is
 		var s Session
@@ -92,6 +101,18 @@ func TestWhatWasCutShortIsNone(t *testing.T) {
 	var tx Transaction
 	if err := tx.Decode(append(encoded, 0)); err != ErrNone {
 		t.Errorf("a transaction with more after its end: %v", err)
+	}
+}
+
+func TestUnknownTagsAreSkipped(t *testing.T) {
+	t.Parallel()
+	want := taggedSession()
+	encoded := want.Encode()
+	at := bytes.Index(encoded, []byte{tagACR, byte(len(want.ACR))})
+	later := slices.Concat(encoded[:at], []byte{200, 3, 'n', 'e', 'w'}, encoded[at:])
+	var got Session
+	if err := got.Decode(later); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("a session with a later field comes back as %+v, %v; want %+v", got, err, want)
 	}
 }
 
@@ -134,7 +155,7 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole, least, transaction := wholeSession(), leastSession(), wholeTransaction()
-	granted := grantedSession()
+	granted, tagged := grantedSession(), taggedSession()
 	for _, tc := range []struct {
 		name    string
 		purpose seal.Purpose
@@ -144,6 +165,7 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 	}{
 		{"session-v1", seal.ForSession, whole.Encode(), decodeSession, whole},
 		{"session-v2", seal.ForSession, granted.Encode(), decodeSession, granted},
+		{"session-v3", seal.ForSession, tagged.Encode(), decodeSession, tagged},
 		{"session-v1-least", seal.ForSession, least.Encode(), decodeSession, least},
 		{"transaction-v1", seal.ForTransaction, transaction.Encode(), decodeTransaction, transaction},
 	} {
