@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -23,11 +24,14 @@ type answer struct {
 
 // parseAnswer reads the parameters that mean something to us. Each is there at
 // most once; others are ignored (Core 3.1.2.7).
-func parseAnswer(query string) (a answer, err error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return a, errors.New("the query cannot be read")
-	}
+func parseAnswer(text string) (a answer, err error) {
+	return answerOf(query.Only(text, answerNames...))
+}
+
+// answerNames are the parameters of an answer that mean something to us.
+var answerNames = []string{"state", "code", "error", "iss"}
+
+func answerOf(values url.Values) (a answer, err error) {
 	for name, field := range map[string]*string{"state": &a.state, "code": &a.code, "error": &a.errorCode, "iss": &a.issuer} {
 		if len(values[name]) > 1 {
 			return a, fmt.Errorf("the parameter %s is there more than once", name)
