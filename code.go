@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
@@ -28,6 +29,9 @@ func parseAnswer(text string) (a answer, err error) {
 	return answerOf(query.Only(text, answerNames...))
 }
 
+// stateAlphabet is what states are made of, see session.NewTransaction.
+const stateAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
 // answerNames are the parameters of an answer that mean something to us.
 var answerNames = []string{"state", "code", "error", "iss"}
 
@@ -42,6 +46,8 @@ func answerOf(values url.Values) (a answer, err error) {
 	switch {
 	case a.state == "":
 		return a, errors.New("the parameter state is missing")
+	case strings.Trim(a.state, stateAlphabet) != "":
+		return a, errors.New("the parameter state has characters that no state of ours has")
 	case a.code == "" && a.errorCode == "":
 		return a, errors.New("the parameter code is missing")
 	case a.code != "" && a.errorCode != "":
