@@ -18,7 +18,11 @@ import (
 // what happened, a private site has a page for it. It is the one place where
 // such an error becomes a log line and a status.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, v *visit, f *failure) error {
-	id := h.log(r, f)
+	return h.failWith(w, r, v, f, h.log(r, f))
+}
+
+// failWith is fail for a failure that is in the log already, under an id.
+func (h *Handler) failWith(w http.ResponseWriter, r *http.Request, v *visit, f *failure, id string) error {
 	if h.Mode == modePublic {
 		return redirect(w, http.StatusSeeOther, h.homeWith(f.code))
 	}

@@ -89,22 +89,21 @@ func (h *Handler) serveCode(w http.ResponseWriter, r *http.Request, v *visit, p 
 		return h.fail(w, r, v, storageFailure(err))
 	}
 	t, f := h.takeTransaction(w, v, s, p, ring, a.state)
-	if f != nil {
-		if v.signedIn() {
-			// A second use of an answer, the Back button, a login that was
-			// overtaken by another: who is signed in gets the page.
-			return redirect(w, http.StatusSeeOther, h.pageOf(v, a.state))
-		}
+	switch {
+	case f == nil && v.signedIn() && v.session.Login == session.HashState(a.state):
+		return redirect(w, http.StatusSeeOther, orElse(t.Return, h.Home))
+	case f != nil && v.signedIn():
+		// A second use of an answer, the Back button, a login that was
+		// overtaken by another: who is signed in gets the page.
+		return redirect(w, http.StatusSeeOther, h.pageOf(v, a.state))
+	case f != nil:
 		return h.fail(w, r, v, f)
 	}
-	fresh, idToken, f := h.signIn(r.Context(), p, &t, a)
-	if f != nil {
-		return h.fail(w, r, v, f)
+	outcome, err := h.outcomeOf(r, v, s, ring, p, &t, a)
+	if err != nil { // who sent it has gone
+		return h.fail(w, r, v, &failure{providerUnavailable, err, p, t.Return})
 	}
-	if f := h.keepSession(w, r, v, s, ring, p, fresh, idToken); f != nil {
-		return h.fail(w, r, v, f)
-	}
-	return redirect(w, http.StatusSeeOther, orElse(t.Return, h.Home))
+	return h.tellOutcome(w, r, v, p, &t, outcome)
 }
 
 // pageOf is where a login led that a signed-in user comes back to, if it was
@@ -117,7 +116,7 @@ func (h *Handler) pageOf(v *visit, state string) string {
 }
 
 // takeTransaction finds the login that an answer belongs to, by its state, and
-// ends it: an answer counts once.
+// takes its cookie from the browser.
 func (h *Handler) takeTransaction(w http.ResponseWriter, v *visit, s *site, p *party, ring *seal.Ring, state string) (session.Transaction, *failure) {
 	hash := session.HashState(state)
 	name := s.txPrefix + hash.CookieSuffix()
@@ -134,9 +133,6 @@ func (h *Handler) takeTransaction(w http.ResponseWriter, v *visit, s *site, p *p
 		h.expire(w, s, name)
 		if t.Over(h.now()) {
 			return none, &failure{loginExpired, errors.New("the login was begun more than 15 minutes ago"), p, t.Return}
-		}
-		if !h.app.shared.spent.Spend(hash, h.now()) {
-			return none, &failure{loginExpired, errors.New("the answer to this login was taken before"), p, t.Return}
 		}
 		return t, nil
 	}

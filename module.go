@@ -228,6 +228,7 @@ type Handler struct {
 	keeper          keeper
 	shared          *shared // of the storage that this site's sessions need
 	renewer         *session.Renewer
+	callbacks       *session.Callbacks
 	pages           *pages
 	base            *address.Origin
 	returnTo        []address.Origin

@@ -62,7 +62,7 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 		return fmt.Errorf("session: store: %w", err)
 	} else if kind == cookieStore {
 		h.session.StoreRaw = nil
-		h.renewer = h.shared.renewer
+		h.renewer, h.callbacks = h.shared.renewer, h.shared.callbacks
 		h.keeper = &cookieKeeper{h: h, by: by, journal: h.shared.journal, renewer: h.renewer}
 		return nil
 	}
@@ -73,7 +73,7 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 	if s.on != nil {
 		h.shared = s.on
 	}
-	h.renewer = s.renewer
+	h.renewer, h.callbacks = s.renewer, s.callbacks
 	h.keeper = &storeKeeper{h: h, by: by, store: s}
 	return nil
 }

@@ -25,6 +25,8 @@ type sessionStore struct {
 	// facts are in the store itself, nil for a store on a storage.
 	facts   *session.RecordFacts
 	renewer *session.Renewer
+	// callbacks are the answers to logins that were taken.
+	callbacks *session.Callbacks
 	// watched is the store itself where it knows of changes, else nil.
 	watched store.Watched
 }
@@ -47,12 +49,13 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 		if s.on, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(on.Storage(), a.clock.Now) }); err != nil {
 			return nil, err
 		}
-		s.renewer = s.on.renewer
+		s.renewer, s.callbacks = s.on.renewer, s.on.callbacks
 	} else {
 		s.facts = session.NewRecordFacts(kind)
 		s.watched, _ = kind.(store.Watched) // with its facts; those on a storage come by themselves
 		renewals := &renewalStorage{store: kind, now: a.clock.Now, locked: make(map[string][]func())}
 		s.renewer = session.NewRenewer(func() session.LockStorage { return renewals }, a.clock.Now)
+		s.callbacks = session.NewCallbacks(func() session.LockStorage { return renewals }, a.clock.Now)
 	}
 	if a.stores == nil {
 		a.stores = make(map[string]*sessionStore)

@@ -49,6 +49,8 @@ type shared struct {
 	journal *session.Journal
 	spent   session.Spent
 	renewer *session.Renewer
+	// callbacks are the answers to logins that were taken.
+	callbacks *session.Callbacks
 
 	logoutTokens session.Replay
 	frames       frames
@@ -88,6 +90,7 @@ func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, fu
 		s.keys = seal.NewManaged(func() seal.Storage { return s.storage() }, now)
 		s.journal = session.NewJournal(func() session.LockStorage { return s.storage() }, now)
 		s.renewer = session.NewRenewer(func() session.LockStorage { return s.storage() }, now)
+		s.callbacks = session.NewCallbacks(func() session.LockStorage { return s.storage() }, now)
 		return s, nil
 	})
 	if err != nil {
@@ -152,6 +155,7 @@ func (s *shared) start(a *App, d demand) {
 		{"old logouts", sweepEvery, s.forFacts(s.journal.Sweep)},
 		{"packing logouts", sweepEvery, s.forFacts(s.journal.Pack)},
 		{"old refreshes", time.Minute, s.renewer.Sweep},
+		{"old logins", time.Minute, s.callbacks.Sweep},
 	} {
 		go s.repeat(ctx, work.what, work.every, work.do)
 	}

@@ -111,19 +111,24 @@ func (r *Renewer) Sweep(ctx context.Context) error {
 	if !r.used.Load() {
 		return nil
 	}
+	return sweepMinutes(ctx, r.storage(), renewalRoot, r.now())
+}
+
+// sweepMinutes removes folders below root whose minute is so long over that
+// nobody asks for what is in them.
+func sweepMinutes(ctx context.Context, storage Storage, root string, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepWithin)
 	defer cancel()
-	storage := r.storage()
-	minutes, err := listMinutes(ctx, storage, renewalRoot)
+	minutes, err := listMinutes(ctx, storage, root)
 	if err != nil {
-		return fmt.Errorf("sweep renewed sessions: %w", err)
+		return fmt.Errorf("sweep %s: %w", root, err)
 	}
 	var errs []error
 	for _, minute := range minutes {
-		if r.now().Sub(time.Unix((minute+1)*60, 0)) <= renewalKept+clocksDiffer {
+		if now.Sub(time.Unix((minute+1)*60, 0)) <= max(renewalKept, callbackKept)+clocksDiffer {
 			continue
 		}
-		folder := fmt.Sprintf("%s/%d", renewalRoot, minute)
+		folder := fmt.Sprintf("%s/%d", root, minute)
 		names, err := list(ctx, storage, folder, false)
 		if err != nil {
 			errs = append(errs, err)

@@ -1,0 +1,135 @@
+package oidcrp
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file has an answer count once, and lead where it led first when the same
+// browser sends it again: browsers, service workers and balancers repeat
+// requests, and people reload while a provider is slow.
+
+var errEndedMeanwhile = errors.New("the answer to this login was taken before, and its session has ended")
+
+// outcomeOf takes the answer to a login to the provider, or finds what became
+// of it when this browser sent it before.
+func (h *Handler) outcomeOf(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) (session.Outcome, error) {
+	secret := callbackSecret(t)
+	name, err := secret.Name()
+	if err != nil {
+		return session.Outcome{}, err
+	}
+	worked := false
+	outcome, err := h.callbacks.Do(r.Context(), session.Callback{
+		Name: name,
+		Seal: func(plain []byte) ([]byte, error) { return secret.Seal(s.txPlace, plain) },
+		Open: func(sealed []byte) ([]byte, error) { return secret.Open(s.txPlace, sealed) },
+		Work: func(ctx context.Context) session.Outcome {
+			worked = true
+			return h.takeAnswer(r.WithContext(ctx), v, s, ring, p, t, a)
+		},
+		Lost: func(err error) {
+			h.logger.Warn("other instances cannot learn of a login; an answer that is sent again there is refused",
+				zap.String("provider", p.id), zap.Error(err))
+		},
+	})
+	if err != nil || worked {
+		return outcome, err
+	}
+	h.logger.Debug("an answer was sent again", zap.String("provider", p.id), zap.String("host", r.Host))
+	if outcome.Code == "" && outcome.Err == nil && !h.lives(r, s, outcome.Cookies) {
+		return session.Outcome{Err: errEndedMeanwhile}, nil
+	}
+	return outcome, nil
+}
+
+// callbackSecret stands for a login: only its transaction, which one browser
+// has, can tell it.
+func callbackSecret(t *session.Transaction) seal.RecordSecret {
+	return sha256.Sum256([]byte("caddy-oidc-rp v1 callback\x00" + t.State + "\x00" + t.Nonce + "\x00" + t.Verifier))
+}
+
+// takeAnswer makes a session of the answer to a login. It goes on when the
+// browser leaves, since the code is spent either way.
+func (h *Handler) takeAnswer(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) session.Outcome {
+	to := headerWriter{make(http.Header)}
+	if f := h.finish(to, r, v, s, ring, p, t, a); f != nil {
+		return session.Outcome{Code: string(f.code), ErrorID: h.log(r, f), Err: f}
+	}
+	return session.Outcome{Location: orElse(t.Return, h.Home), Cookies: to.header["Set-Cookie"]}
+}
+
+func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) *failure {
+	if !h.app.shared.spent.Spend(session.HashState(t.State), h.now()) {
+		return &failure{loginExpired, session.ErrAnsweredBefore, p, t.Return}
+	}
+	fresh, idToken, f := h.signIn(r.Context(), p, t, a)
+	if f != nil {
+		return f
+	}
+	return h.keepSession(w, r, v, s, ring, p, fresh, idToken)
+}
+
+// tellOutcome answers a request that brought the answer to a login.
+func (h *Handler) tellOutcome(w http.ResponseWriter, r *http.Request, v *visit, p *party, t *session.Transaction, outcome session.Outcome) error {
+	var f *failure
+	switch {
+	case errors.As(outcome.Err, &f):
+	case outcome.Code != "":
+		f = &failure{code(outcome.Code), errors.New("the answer to this login was refused before"), p, t.Return}
+	case outcome.Err != nil:
+		f = &failure{loginExpired, outcome.Err, p, t.Return}
+		outcome.ErrorID = h.log(r, f)
+	}
+	if f == nil {
+		addCookies(w.Header(), outcome.Cookies)
+		return redirect(w, http.StatusSeeOther, outcome.Location)
+	}
+	if v.signedIn() && f.code == loginExpired {
+		return redirect(w, http.StatusSeeOther, h.pageOf(v, t.State))
+	}
+	return h.failWith(w, r, v, f, outcome.ErrorID)
+}
+
+// lives reports whether the session that an answer has set still lives.
+func (h *Handler) lives(r *http.Request, s *site, lines []string) bool {
+	var pairs []string
+	for _, line := range lines {
+		if c, err := http.ParseSetCookie(line); err == nil && c.MaxAge >= 0 && c.Value != "" {
+			pairs = append(pairs, c.Name+"="+c.Value)
+		}
+	}
+	found := cookie.Find([]string{strings.Join(pairs, "; ")}, s.sessionCookie)
+	if !found.Present {
+		return false
+	}
+	result, err := h.open(r, &visit{h: h, r: r}, s, &found, h.now())
+	return err == nil && result == openedOurs
+}
+
+// addCookies adds Set-Cookie lines, each in the place of what was set by its
+// name before.
+func addCookies(header http.Header, lines []string) {
+	for _, line := range lines {
+		set, _, _ := strings.Cut(line, "=")
+		cookie.Unset(header, func(name string) bool { return name == set })
+		header.Add("Set-Cookie", line)
+	}
+}
+
+// headerWriter keeps the header of an answer that several requests get.
+type headerWriter struct{ header http.Header }
+
+func (w headerWriter) Header() http.Header       { return w.header }
+func (w headerWriter) WriteHeader(int)           {}
+func (w headerWriter) Write([]byte) (int, error) { return 0, fmt.Errorf("nothing is written here") }

@@ -1,0 +1,274 @@
+package oidcrp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+)
+
+// repeat is a login up to its answer, which several requests then bring: each
+// with the cookies that the browser had before the first.
+type repeat struct {
+	t       *testing.T
+	op      *optest.Provider
+	here    *rig
+	there   *rig // another node with the same storage
+	answer  string
+	cookies string
+}
+
+func newRepeat(t *testing.T, session string) *repeat {
+	t.Helper()
+	op, storage := newOP(t), storageDir(t)
+	site := "http://rp.test {\noidc_rp {\n" + options(op) + session + "\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}"
+	s := &repeat{t: t, op: op, here: newRigAt(t, storage, site), there: newRigAt(t, storage+"/.", site)}
+	s.begin()
+	return s
+}
+
+func (s *repeat) begin() {
+	s.t.Helper()
+	b := s.here.browser()
+	s.answer = b.open("/page?q=1", rpURL+"/@app/auth/default/code").location()
+	s.cookies = b.cookieHeader()
+}
+
+// bring sends the answer once more, with the cookies from before.
+func (s *repeat) bring(r *rig) *visited { return s.bringAt(r, s.answer) }
+
+func (s *repeat) bringAt(r *rig, address string) *visited {
+	b := r.browser()
+	b.client.Jar = nil
+	return b.send(http.MethodGet, address, map[string]string{"Cookie": s.cookies})
+}
+
+// signsIn holds that an answer has led to the page with a session.
+func (s *repeat) signsIn(what string, r *rig, p *visited) {
+	s.t.Helper()
+	if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?q=1" {
+		s.t.Errorf("%s: status %d to %q: %s\n%s", what, p.StatusCode, p.Header.Get("Location"), p.body, r.logs())
+		return
+	}
+	b := r.browser()
+	u, _ := url.Parse(rpURL)
+	b.jar.SetCookies(u, p.Cookies())
+	if p := b.get("/page?q=1"); p.body != "application sees alice" {
+		s.t.Errorf("%s: the page has status %d: %s", what, p.StatusCode, p.body)
+	}
+}
+
+// once holds that the provider was asked once.
+func (s *repeat) once() {
+	s.t.Helper()
+	if n := s.op.Hits(optest.Token); n != 1 {
+		s.t.Errorf("the token endpoint was asked %d times", n)
+	}
+}
+
+// eachRepeat does the same wherever sessions are kept.
+func eachRepeat(t *testing.T, do func(t *testing.T, s *repeat)) {
+	t.Parallel()
+	for _, kind := range clockKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			lines := ""
+			if kind.session != "" {
+				lines = "session {\n" + kind.session + "}"
+			}
+			do(t, newRepeat(t, lines))
+		})
+	}
+}
+
+// Fault C2, report F5.
+func TestAnAnswerThatComesAgainLeadsWhereItLedFirst(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		for _, what := range []string{"the first", "the second", "the third"} {
+			s.signsIn(what, s.here, s.bring(s.here))
+		}
+		s.once()
+	})
+}
+
+// Fault C2, report F5.
+func TestAnswersAtOnceLeadToOneSession(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		s.op.Lie(func(l *optest.Lies) { l.At(optest.Token).Delay = 300 * time.Millisecond })
+		s.atOnce(8, func(int) (*rig, string) { return s.here, s.answer })
+	})
+}
+
+// Fault C2, report F5.
+func TestAnswersAtOnceOnTwoNodesLeadToOneSession(t *testing.T) {
+	t.Parallel()
+	for _, kind := range clockKinds {
+		if kind.name == "memory" {
+			continue // which no other node has
+		}
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			s := newRepeat(t, "session {\n"+kind.session+"lifetime 12h\n}")
+			s.op.Lie(func(l *optest.Lies) { l.At(optest.Token).Delay = 300 * time.Millisecond })
+			s.atOnce(6, func(i int) (*rig, string) { return []*rig{s.here, s.there}[i%2], s.answer })
+			s.signsIn("later on the other node", s.there, s.bring(s.there))
+			s.once()
+		})
+	}
+}
+
+func (s *repeat) atOnce(n int, where func(i int) (*rig, string)) {
+	s.t.Helper()
+	answers := make([]*visited, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			r, address := where(i)
+			answers[i] = s.bringAt(r, address)
+		})
+	}
+	all.Wait()
+	for i, p := range answers {
+		r, _ := where(i)
+		s.signsIn(fmt.Sprintf("number %d", i), r, p)
+	}
+	s.once()
+}
+
+// Report F5: a preload behind a CDN sent one state with several codes.
+func TestOfSeveralCodesForOneLoginTheFirstCounts(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		s.signsIn("the first", s.here, s.bring(s.here))
+		for _, code := range []string{"a", "b", "c"} {
+			address, _ := url.Parse(s.answer)
+			query := address.Query()
+			query.Set("code", code)
+			address.RawQuery = query.Encode()
+			s.signsIn("code "+code, s.here, s.bringAt(s.here, address.String()))
+		}
+		s.once()
+	})
+}
+
+// Fault C2: a reload while the provider is slow ends the first request.
+func TestAReloadWhileTheProviderIsSlowGetsIn(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		asked := make(chan struct{}, 9)
+		s.op.Lie(func(l *optest.Lies) {
+			l.At(optest.Token).Hold = func(*http.Request) { asked <- struct{}{} }
+			l.At(optest.Token).Delay = 300 * time.Millisecond
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.answer, nil)
+		request.Header.Set("Cookie", s.cookies)
+		go func() {
+			<-asked
+			cancel()
+		}()
+		b := s.here.browser()
+		b.client.Jar = nil
+		if response, err := b.client.Do(request); err == nil {
+			response.Body.Close()
+			t.Fatal("the first request was answered before it could be ended")
+		}
+		s.signsIn("the reload", s.here, s.bring(s.here))
+		s.once()
+	})
+}
+
+// Threat D30: an answer never brings a session back.
+func TestAnAnswerThatComesAgainAfterTheLogoutOpensNothing(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		p := s.bring(s.here)
+		s.signsIn("the first", s.here, p)
+		b := s.here.browser()
+		u, _ := url.Parse(rpURL)
+		b.jar.SetCookies(u, p.Cookies())
+		b.get("/Special:UserLogout")
+		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != loginExpired || strings.Contains(strings.Join(p.Header["Set-Cookie"], "\n"), "__Host-oidc_rp=") {
+			t.Errorf("status %d, code %s, cookies %v", p.StatusCode, shownCode(p), p.Header["Set-Cookie"])
+		}
+		s.once()
+	})
+}
+
+// Threat D30.
+func TestAnAnswerCountsAgainForAMinuteAndForItsOwnBrowserAlone(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		clock := new(movedClock)
+		s.here.at(clock.now)
+		s.signsIn("the first", s.here, s.bring(s.here))
+		if p := s.here.browser().get(s.answer); p.StatusCode != http.StatusForbidden || shownCode(p) != loginExpired {
+			t.Errorf("without the transaction: status %d, code %s", p.StatusCode, shownCode(p))
+		}
+		clock.advance(61 * time.Second)
+		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != loginExpired {
+			t.Errorf("after a minute: status %d, code %s", p.StatusCode, shownCode(p))
+		}
+		s.once()
+	})
+}
+
+// Fault C2: what failed fails alike.
+func TestAnAnswerThatFailedFailsAgainAlike(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		s.op.Lie(func(l *optest.Lies) {
+			l.IDToken.Claims = func(c map[string]any) { c["nonce"] = "another" }
+		})
+		first := s.bring(s.here)
+		p := s.bring(s.here)
+		if p.StatusCode != http.StatusForbidden || shownCode(p) != tokenInvalid || shownCode(first) != tokenInvalid {
+			t.Errorf("status %d, code %s, the first %s", p.StatusCode, shownCode(p), shownCode(first))
+		}
+		s.once()
+	})
+}
+
+// Fault C2: the other requests that people and programs send twice.
+func TestNoRepeatedRequestEndsOnAnErrorPage(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	b := r.browser()
+	login := beginPosted(t, b, "/page")
+	begun := *login.begun
+	first, second := login.submit(), (*visited)(nil)
+	login.begun = &begun
+	second = login.submit()
+	for what, p := range map[string]*visited{"the first form": b.open(first.location()), "the second form": b.open(second.location())} {
+		if p.body != "application sees alice" || p.url != rpURL+"/page" {
+			t.Errorf("%s: status %d at %s: %s", what, p.StatusCode, p.url, p.body)
+		}
+	}
+	for range 2 {
+		if p := r.browser().get("/@app/auth/default/initiate?iss=" + url.QueryEscape(op.Issuer())); p.StatusCode != http.StatusFound {
+			t.Errorf("initiate: status %d", p.StatusCode)
+		}
+	}
+	cookies := b.cookieHeader()
+	logout := func(method string) *visited {
+		again := r.browser()
+		again.client.Jar = nil
+		return again.do(method, "/Special:UserLogout", "", map[string]string{"Cookie": cookies, "Sec-Fetch-Site": "same-origin"})
+	}
+	for _, method := range []string{"GET", "GET", "POST", "POST"} {
+		p := logout(method)
+		if p.StatusCode != http.StatusSeeOther && p.StatusCode != http.StatusOK || strings.Contains(p.location(), "auth_error") {
+			t.Errorf("%s logout: status %d to %s", method, p.StatusCode, p.location())
+		}
+	}
+	for range 2 {
+		if p := b.get("/@app/auth/default/signedout"); p.StatusCode != http.StatusOK {
+			t.Errorf("signedout: status %d", p.StatusCode)
+		}
+	}
+	if n := op.Hits(optest.Token); n != 1 {
+		t.Errorf("the token endpoint was asked %d times", n)
+	}
+}
