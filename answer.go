@@ -161,13 +161,16 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, v *visit, st
 
 // hints say what people can do themselves.
 var hints = map[code]string{
-	loginExpired: "If this happens again, allow cookies for this site, and do not bookmark the sign-in page.",
+	cookiesRejected: "Allow cookies for this site, and try again in a minute. If they are allowed, tell the operator of this site: the log says more.",
+	loginExpired:    "If this happens again, allow cookies for this site, and do not bookmark the sign-in page.",
 }
 
 func titleOf(status int, c code) string {
 	switch {
 	case status == http.StatusServiceUnavailable:
 		return "Not available at the moment"
+	case c == cookiesRejected:
+		return "You cannot stay signed in"
 	case c == logoutFailed:
 		return "Sign-out did not work everywhere"
 	}

@@ -77,7 +77,11 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, s *si
 	if f != nil {
 		return f
 	}
-	return h.keepSession(w, r, v, s, ring, p, fresh, idToken)
+	if f := h.keepSession(w, r, v, s, ring, p, fresh, idToken); f != nil {
+		return f
+	}
+	h.markSignIn(w, v, s, ring, t)
+	return nil
 }
 
 // tellOutcome answers a request that brought the answer to a login.

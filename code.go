@@ -97,6 +97,9 @@ func (h *Handler) serveCode(w http.ResponseWriter, r *http.Request, v *visit, p 
 		// overtaken by another: who is signed in gets the page.
 		return redirect(w, http.StatusSeeOther, h.pageOf(v, a.state))
 	case f != nil:
+		if returnTo, ok := h.takeFormer(w, v, s, p, ring, a.state); ok {
+			return h.beginAsked(w, r, v, p, returnTo, nil)
+		}
 		return h.fail(w, r, v, f)
 	}
 	outcome, err := h.outcomeOf(r, v, s, ring, p, &t, a)
@@ -142,6 +145,30 @@ func (h *Handler) takeTransaction(w http.ResponseWriter, v *visit, s *site, p *p
 		}
 	}
 	return none, &failure{loginExpired, errors.New("no login is in flight in this browser: it is over, or was begun elsewhere, or the browser keeps no cookies"), p, ""}
+}
+
+// takeFormer finds a login that an earlier release has begun under a cookie
+// domain. A sibling site could have planted it, so its answer counts for
+// nothing; but where it was to lead, a new login may lead.
+func (h *Handler) takeFormer(w http.ResponseWriter, v *visit, s *site, p *party, ring *seal.Ring, state string) (returnTo string, ok bool) {
+	if s.formerTxPrefix == "" {
+		return "", false
+	}
+	name := s.formerTxPrefix + session.HashState(state).CookieSuffix()
+	for _, c := range cookie.WithPrefix(v.cookies, name, seenTransactions) {
+		plain, _, err := ring.Open(seal.ForTransaction, s.formerTxPlace, c.Value)
+		var t session.Transaction
+		if c.Name != name || err != nil || t.Decode(plain) != nil || t.Over(h.now()) ||
+			subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1 || t.Provider != p.id || t.Binding != p.binding {
+			continue
+		}
+		h.expire(w, s, name)
+		if returnTo, ok = h.checkReturn(s, t.Return); !ok {
+			returnTo = ""
+		}
+		return returnTo, true
+	}
+	return "", false
 }
 
 // signIn makes a session of an answer, after every check of it has passed.

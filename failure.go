@@ -32,6 +32,7 @@ const (
 	sessionTooLarge     code = "session_too_large"
 	logoutFailed        code = "logout_failed"
 	badRequest          code = "bad_request"
+	cookiesRejected     code = "cookies_rejected"
 )
 
 // codes is the one list of them: what people read, and how loud the log is.
@@ -52,6 +53,7 @@ var codes = map[code]struct {
 	sessionTooLarge:     {"Your account carries more information than this site can keep.", zap.ErrorLevel},
 	logoutFailed:        {"You are signed out in this browser, but the sign-out could not be completed everywhere.", zap.ErrorLevel},
 	badRequest:          {"This request was not understood.", zap.InfoLevel},
+	cookiesRejected:     {"Your browser does not keep this site's cookies, so you cannot stay signed in.", zap.WarnLevel},
 }
 
 func messageOf(name string) string { return codes[code(name)].message }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 const (
@@ -120,15 +121,20 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	if !found.Present {
 		return false, nil
 	}
-	result, err := h.open(r, v, s, &found, h.now())
+	now := h.now()
+	result, err := h.open(r, v, s, &found, now)
 	switch {
 	case err != nil:
 		return false, err
 	case result == openedNone:
 		h.clearSession(w, s, found.Chunks)
+		h.clearMark(w, v, s)
 		return true, nil
 	case result == openedOther:
 		return false, nil
+	}
+	if now.Sub(v.session.SignedIn) < session.MarkLifetime {
+		noStore = h.clearMark(w, v, s) // the browser keeps our cookies
 	}
 	if v.renew && !h.refreshDue(v.session) { // else it will be kept with new tokens
 		sets, err := h.renewSession(w, v, s, found.Chunks)
@@ -141,9 +147,9 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 		if err != nil && !errors.As(err, &large) { // max_chunks may have been lowered
 			h.log(r, storageFailure(err))
 		}
-		return sets, nil // with an error it goes on as it was
+		return sets || noStore, nil // with an error it goes on as it was
 	}
-	return false, nil
+	return noStore, nil
 }
 
 type outcome int

@@ -38,10 +38,7 @@ func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, v *visit
 	if hint := asked["login_hint"]; hint != "" && len(hint) <= 500 {
 		extra.Set("login_hint", hint)
 	}
-	if f := h.begin(w, r, v, p, returnTo, extra); f != nil {
-		return h.fail(w, r, v, f)
-	}
-	return nil
+	return h.beginAsked(w, r, v, p, returnTo, extra)
 }
 
 // initiation returns the parameters that mean something: of the address, or of

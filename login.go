@@ -37,6 +37,18 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit, p
 			extra.Set(name, value)
 		}
 	}
+	return h.beginAsked(w, r, v, p, returnTo, extra)
+}
+
+// beginAsked begins a login that a person or another site asked for. Who clicks
+// on a link may try as often as they like; scripts that send browsers here over
+// and over may not.
+func (h *Handler) beginAsked(w http.ResponseWriter, r *http.Request, v *visit, p *party, returnTo string, extra url.Values) error {
+	if r.Header.Get("Sec-Fetch-User") != "?1" {
+		if f := h.rejectsCookies(r, v, p, returnTo); f != nil {
+			return h.fail(w, r, v, f)
+		}
+	}
 	if f := h.begin(w, r, v, p, returnTo, extra); f != nil {
 		return h.fail(w, r, v, f)
 	}
@@ -55,6 +67,9 @@ func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, v *visit
 		return h.disabled(w, r, v, p)
 	}
 	returnTo, _ := h.checkReturn(h.site(r), returnOf(r))
+	if f := h.rejectsCookies(r, v, p, returnTo); f != nil {
+		return h.errorPage(w, r, v, http.StatusForbidden, f, h.log(r, f))
+	}
 	f := h.begin(w, r, v, p, returnTo, nil)
 	if f == nil {
 		return nil

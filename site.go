@@ -25,9 +25,14 @@ type site struct {
 	sessionCookie string
 	txPrefix      string // of the transactions' names
 	hintCookie    string
+	markCookie    string // see rejected.go
 
 	// what the names and the site add to the seal
-	sessionPlace, txPlace, hintPlace string
+	sessionPlace, txPlace, hintPlace, markPlace string
+
+	// Where the session's cookie has a domain: the names of transactions that
+	// earlier releases have begun, and the place that they were sealed for.
+	formerTxPrefix, formerTxPlace string
 
 	key siteKey
 }
@@ -122,27 +127,34 @@ func (h *Handler) newSite(origin address.Origin) *site {
 		ready:  origin.Scheme == "https" || insecure,
 		secure: !insecure,
 	}
-	prefix, place := "__Host-", "host "+origin.Hostname()
-	switch {
-	case insecure:
-		prefix = ""
-	case c.Domain != "":
-		prefix = "__Secure-"
+	// Transactions and marks are this host's alone: a sibling site can neither
+	// plant nor open one. What is shared below a domain is the session.
+	hostPrefix, host := "__Host-", "host "+origin.Hostname()
+	if insecure {
+		hostPrefix = ""
 	}
-	switch {
-	case c.Domain != "":
+	if h.base != nil {
+		host = "url " + h.base.String()
+	}
+	prefix, place := hostPrefix, host
+	if c.Domain != "" {
 		place = "domain " + c.Domain
-	case h.base != nil:
-		place = "url " + h.base.String()
+		if !insecure {
+			prefix = "__Secure-"
+		}
+		s.formerTxPrefix = prefix + c.Name + "_tx_"
+		s.formerTxPlace = s.formerTxPrefix + "\x00" + place
 	}
 	s.sessionCookie = prefix + c.Name
-	s.txPrefix = prefix + c.Name + "_tx_"
+	s.txPrefix = hostPrefix + c.Name + "_tx_"
+	s.markCookie = hostPrefix + c.Name + "_mark"
 	s.hintCookie = c.Name + "_hint"
 	if !insecure {
 		s.hintCookie = "__Secure-" + s.hintCookie // its Path is not /, which __Host- wants
 	}
 	s.sessionPlace = s.sessionCookie + "\x00" + place
-	s.txPlace = s.txPrefix + "\x00" + place
+	s.txPlace = s.txPrefix + "\x00" + host
+	s.markPlace = s.markCookie + "\x00" + host
 	s.hintPlace = s.hintCookie + "\x00" + place
 	return s
 }
@@ -160,8 +172,14 @@ func (h *Handler) ours(name string) bool {
 	if !ok {
 		return false
 	}
-	return rest == "" || rest == "_hint" || strings.HasPrefix(rest, "_tx_") ||
+	return rest == "" || rest == "_hint" || rest == "_mark" || strings.HasPrefix(rest, "_tx_") ||
 		len(rest) == 2 && rest[0] == '_' && rest[1] >= '1' && rest[1] <= '9'
+}
+
+// isHostOnly reports whether a cookie of ours is never for a whole domain.
+func (s *site) isHostOnly(name string) bool {
+	return name == s.markCookie || strings.HasPrefix(name, s.txPrefix) ||
+		s.formerTxPrefix != "" && strings.HasPrefix(name, s.formerTxPrefix)
 }
 
 // cookie returns a cookie of ours with its attributes. A negative maxAge
@@ -179,8 +197,7 @@ func (s *site) cookie(h *Handler, name, value, path string, maxAge int) *http.Co
 	if config.Partitioned {
 		c.Secure = true
 	}
-	// A transaction begins and ends on one host; what is shared is the session.
-	if config.Domain != "" && !strings.HasPrefix(name, s.txPrefix) {
+	if config.Domain != "" && !s.isHostOnly(name) {
 		c.Domain = config.Domain
 	}
 	return c

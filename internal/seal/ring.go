@@ -31,9 +31,10 @@ const (
 	ForIDToken     Purpose = "id_token_hint"
 	ForLogout      Purpose = "logout confirmation"
 	ForTicket      Purpose = "session ticket"
+	ForMark        Purpose = "sign-in mark"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForMark}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32

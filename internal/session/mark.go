@@ -1,0 +1,56 @@
+package session
+
+import "time"
+
+// MarkLifetime is how long a browser is expected to bring the session that it
+// has just got.
+const MarkLifetime = time.Minute
+
+// Mark says that a browser has just signed in, and how often it did so in a row
+// without bringing a session.
+type Mark struct {
+	Login StateHash // the latest sign-in
+	At    time.Time
+	Count int
+}
+
+const markVersion = 1
+
+// Next is the mark of another sign-in, after one that is zero where there is
+// none.
+func (m Mark) Next(login StateHash, now time.Time) Mark {
+	next := Mark{Login: login, At: now, Count: 1}
+	if m.Recent(now) {
+		next.Count = min(m.Count+1, 100)
+	}
+	return next
+}
+
+// Recent reports whether the sign-in was less than a minute ago.
+func (m Mark) Recent(now time.Time) bool {
+	return m.Count > 0 && now.Sub(m.At).Abs() < MarkLifetime
+}
+
+// Encode makes bytes of a mark.
+func (m Mark) Encode() []byte {
+	w := writer{[]byte{markVersion, byte(m.Count)}}
+	w.raw(m.Login[:])
+	w.millis(m.At)
+	return w.b
+}
+
+// Decode reads what Encode made. The only error is ErrNone.
+func (m *Mark) Decode(encoded []byte) error {
+	r := reader{s: string(encoded)}
+	if r.byte() != markVersion {
+		return ErrNone
+	}
+	m.Count = int(r.byte())
+	copy(m.Login[:], r.raw(len(m.Login)))
+	m.At = r.millis()
+	if r.bad || r.s != "" {
+		*m = Mark{}
+		return ErrNone
+	}
+	return nil
+}

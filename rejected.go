@@ -1,0 +1,79 @@
+package oidcrp
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file notices browsers that do not keep the session's cookie. Without it
+// such a browser would go to and fro between the site and the provider for ever.
+//
+// A sign-in leaves a mark beside the session: a sealed cookie of this host
+// alone, so that it arrives also where the session's cookie has a domain that
+// the browser refuses. The first request that brings a session clears it. A
+// browser that comes back for the second time within a minute with the mark and
+// without any cookie of the session's name is shown an error in the place of a
+// third login. The mark decides nothing else.
+
+// maxSignIns is how often in a row a browser may sign in without bringing a
+// session.
+const maxSignIns = 2
+
+// markSignIn leaves the mark of a sign-in in the browser.
+func (h *Handler) markSignIn(w http.ResponseWriter, v *visit, s *site, ring *seal.Ring, t *session.Transaction) {
+	var before session.Mark
+	if !cookie.Find(v.cookies, s.sessionCookie).Present {
+		before = openMark(v, s, ring)
+	}
+	mark := before.Next(session.HashState(t.State), h.now())
+	value := ring.Seal(seal.ForMark, s.markPlace, mark.Encode())
+	cookie.Set(w.Header(), s.cookie(h, s.markCookie, value, "/", int(session.MarkLifetime.Seconds())))
+}
+
+func openMark(v *visit, s *site, ring *seal.Ring) (mark session.Mark) {
+	for _, c := range cookie.WithPrefix(v.cookies, s.markCookie, 4) {
+		plain, _, err := ring.Open(seal.ForMark, s.markPlace, c.Value)
+		if c.Name == s.markCookie && err == nil && mark.Decode(plain) == nil {
+			return mark
+		}
+	}
+	return session.Mark{}
+}
+
+// clearMark clears the mark, and reports whether there was one.
+func (h *Handler) clearMark(w http.ResponseWriter, v *visit, s *site) bool {
+	for _, c := range cookie.WithPrefix(v.cookies, s.markCookie, 4) {
+		if c.Name == s.markCookie {
+			h.expire(w, s, c.Name)
+			return true
+		}
+	}
+	return false
+}
+
+// rejectsCookies returns the failure of a login that would be followed by
+// another, since the browser does not keep the session's cookie; else nil.
+func (h *Handler) rejectsCookies(r *http.Request, v *visit, p *party, returnTo string) *failure {
+	s := h.site(r)
+	if len(v.cookies) == 0 || s == nil || cookie.Find(v.cookies, s.sessionCookie).Present {
+		return nil
+	}
+	ring, err := h.keys.Ring(r.Context())
+	if err != nil {
+		return nil // and what comes next says so
+	}
+	if mark := openMark(v, s, ring); !mark.Recent(h.now()) || mark.Count < maxSignIns {
+		return nil
+	}
+	domain := "none"
+	if h.session.Cookie.Domain != "" {
+		domain = h.session.Cookie.Domain
+	}
+	return &failure{cookiesRejected, fmt.Errorf("after %d sign-ins within a minute the browser sends no cookie %s (domain: %s): "+
+		"does the domain in session { cookie } cover the host of this site, does a proxy in front remove Set-Cookie or Cookie, or does the browser block cookies",
+		maxSignIns, s.sessionCookie, domain), p, returnTo}
+}
