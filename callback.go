@@ -19,6 +19,9 @@ import (
 // browser sends it again: browsers, service workers and balancers repeat
 // requests, and people reload while a provider is slow.
 
+// loginVisibly is no error: a silent login has to be followed by a usual one.
+const loginVisibly = "login_visibly"
+
 var errEndedMeanwhile = errors.New("the answer to this login was taken before, and its session has ended")
 
 // outcomeOf takes the answer to a login to the provider, or finds what became
@@ -63,7 +66,9 @@ func callbackSecret(t *session.Transaction) seal.RecordSecret {
 // browser leaves, since the code is spent either way.
 func (h *Handler) takeAnswer(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) session.Outcome {
 	to := headerWriter{make(http.Header)}
-	if f := h.finish(to, r, v, s, ring, p, t, a); f != nil {
+	if f := h.finish(to, r, v, s, ring, p, t, a); f != nil && f.code == loginVisibly {
+		return session.Outcome{Code: loginVisibly}
+	} else if f != nil {
 		return session.Outcome{Code: string(f.code), ErrorID: h.log(r, f), Err: f}
 	}
 	return session.Outcome{Location: orElse(t.Return, h.Home), Cookies: to.header["Set-Cookie"]}
@@ -74,6 +79,9 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, s *si
 		return &failure{loginExpired, session.ErrAnsweredBefore, p, t.Return}
 	}
 	fresh, idToken, f := h.signIn(r.Context(), p, t, a)
+	if needsQuestion(t, a, fresh, f) {
+		return &failure{loginVisibly, errors.New("the provider has a question"), p, t.Return}
+	}
 	if f != nil {
 		return f
 	}
@@ -88,6 +96,8 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, s *si
 func (h *Handler) tellOutcome(w http.ResponseWriter, r *http.Request, v *visit, p *party, t *session.Transaction, outcome session.Outcome) error {
 	var f *failure
 	switch {
+	case outcome.Code == loginVisibly:
+		return h.beginVisibly(w, r, v, p, t.Return)
 	case errors.As(outcome.Err, &f):
 	case outcome.Code != "":
 		f = &failure{code(outcome.Code), errors.New("the answer to this login was refused before"), p, t.Return}

@@ -89,7 +89,7 @@ func TestALoginOfTheReleaseBeforeEndsInOneFreshLogin(t *testing.T) {
 	b := r.browser()
 	began := session.NewTransaction()
 	p := h.parties["default"]
-	began.Binding, began.Provider, began.Return, began.Began = p.binding, p.id, "/page?q=1", h.now()
+	began.Binding, began.Provider, began.Return, began.Began = p.registration, p.id, "/page?q=1", h.now()
 	name := "__Secure-oidc_rp_tx_" + session.HashState(began.State).CookieSuffix()
 	u, _ := url.Parse(rpURL)
 	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Value: ring.Seal(seal.ForTransaction, "__Secure-oidc_rp_tx_\x00domain rp.test", began.Encode()), Secure: true, Path: "/"}})

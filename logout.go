@@ -69,6 +69,7 @@ func (h *Handler) clearCookies(w http.ResponseWriter, s *site, v *visit) {
 	h.clearSession(w, s, cookie.Find(v.cookies, s.sessionCookie).Chunks)
 	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, "", h.LogoutPath, -1))
 	h.clearMark(w, v, s)
+	h.forgetRepeats(w, s, v)
 	if len(h.ClearSiteData) > 0 {
 		// Each type is a quoted string of its own, also the asterisk.
 		w.Header().Add("Clear-Site-Data", `"`+strings.Join(h.ClearSiteData, `", "`)+`"`)

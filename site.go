@@ -172,7 +172,7 @@ func (h *Handler) ours(name string) bool {
 	if !ok {
 		return false
 	}
-	return rest == "" || rest == "_hint" || rest == "_mark" || strings.HasPrefix(rest, "_tx_") ||
+	return rest == "" || rest == "_hint" || rest == "_again" || rest == "_mark" || strings.HasPrefix(rest, "_tx_") ||
 		len(rest) == 2 && rest[0] == '_' && rest[1] >= '1' && rest[1] <= '9'
 }
 
