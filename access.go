@@ -107,7 +107,7 @@ const (
 )
 
 // decide is the whole decision about a guarded request, of facts alone.
-func decide(a access, signedIn, pageLoad, preflight, knownError bool, onPreflight string) action {
+func decide(a access, signedIn, pageLoad, reads, preflight, knownError bool, onPreflight string) action {
 	switch {
 	case a.public, signedIn:
 		return serve
@@ -117,7 +117,7 @@ func decide(a access, signedIn, pageLoad, preflight, knownError bool, onPrefligh
 		return explain // a login that just failed does not begin anew by itself
 	case a.unauthenticated == "deny":
 		return challenge
-	case a.unauthenticated == "redirect" && !knownError:
+	case a.unauthenticated == "redirect" && reads && !knownError:
 		return signIn
 	case pageLoad:
 		return signIn
@@ -129,15 +129,18 @@ func decide(a access, signedIn, pageLoad, preflight, knownError bool, onPrefligh
 // only that may begin a login, as a redirect serves nothing else and each costs
 // a cookie.
 func isPageLoad(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !isRead(r) {
 		return false
 	}
-	header := r.Header
-	mode, dest := header.Get("Sec-Fetch-Mode"), header.Get("Sec-Fetch-Dest")
-	if mode == "" && dest == "" && header.Get("Sec-Fetch-Site") == "" {
-		return strings.Contains(header.Get("Accept"), "text/html") && header.Get("X-Requested-With") == ""
+	if !hasFetchMetadata(r) {
+		return strings.Contains(r.Header.Get("Accept"), "text/html") && r.Header.Get("X-Requested-With") == ""
 	}
-	return mode == "navigate" && (dest == "document" || dest == "") && header.Get("Sec-Purpose") == ""
+	return isTopLevel(r)
+}
+
+// isRead reports whether a request only reads.
+func isRead(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead
 }
 
 // isPreflight says whether a request is a CORS preflight without a body.

@@ -38,7 +38,7 @@ func (h *Handler) lackOf(v *visit) lack {
 // only for page loads.
 func (h *Handler) decideLacking(r *http.Request, v *visit, a access) action {
 	pageLoad := isPageLoad(r)
-	what := decide(a, false, pageLoad, isPreflight(r), r.URL.RawQuery != "" && errorCodeOf(r) != "", h.Preflight)
+	what := decide(a, false, pageLoad, isRead(r), isPreflight(r), r.URL.RawQuery != "" && errorCodeOf(r) != "", h.Preflight)
 	switch {
 	case what == pass:
 		v.party = nil

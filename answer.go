@@ -73,28 +73,10 @@ func storageFailure(err error) *failure {
 func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, v *visit, after time.Duration, f *failure) error {
 	seconds := max(1, int(math.Ceil(after.Seconds())))
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))
-	f.returnTo = returnOf(r)
+	if s := h.site(r); s != nil {
+		f.returnTo = h.returnToPage(s, r)
+	}
 	return h.errorPage(w, r, v, http.StatusServiceUnavailable, f, h.log(r, f))
-}
-
-// challenge answers who is not signed in and does not open a page: a login
-// would serve nothing here. It names no authentication scheme, since no
-// credentials are accepted here (fault D7).
-func (h *Handler) challenge(w http.ResponseWriter, _ *http.Request, _ *visit) error {
-	header := w.Header()
-	plainHeaders(header)
-	if h.ErrorPages == "caddy" {
-		return caddyhttp.Error(http.StatusUnauthorized, errors.New("sign-in needed"))
-	}
-	reason := "sign_in_required"
-	if len(header["Set-Cookie"]) > 0 { // what did not open was cleared
-		reason = "session_ended"
-	}
-	return problem(w, http.StatusUnauthorized, map[string]string{
-		"type": "about:blank", "title": "Unauthorized",
-		"detail": "This address is for signed-in users.", "reason": reason,
-		"login_url": h.loginURL(h.defaultParty, ""),
-	})
 }
 
 // problem answers a program (RFC 9457).
@@ -125,17 +107,18 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, v *visit, st
 	if p == nil || p.config.Disabled {
 		p = h.defaultParty
 	}
-	if !p.config.Disabled {
-		shown.LoginURL = h.loginURL(p, f.returnTo)
-	}
+	canSignIn := !p.config.Disabled
 	for _, s := range situations {
-		if errors.Is(f.cause, s.cause) {
-			shown.Title, shown.Message, shown.Hint = s.title, s.message, s.hint
-			if s.noLogin {
-				shown.LoginURL = ""
-			}
+		if s.is(f.cause) {
+			shown.Title, shown.Message, shown.Hint = orElse(s.title, shown.Title), orElse(s.message, shown.Message), s.hint
+			canSignIn = canSignIn && !s.noLogin
+			break
 		}
 	}
+	if canSignIn {
+		shown.LoginURL = h.loginURL(p, f.returnTo)
+	}
+	v.shown = shown.Message
 	if h.ErrorPages == "caddy" {
 		err := caddyhttp.Error(status, fmt.Errorf("%s: %s", f.code, shown.Message))
 		if errorID != "" {
@@ -153,10 +136,26 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, v *visit, st
 		}
 		return problem(w, status, members)
 	}
-	if v.signedIn() {
-		shown.User = v.userID()
+	if viewer := h.viewer(r, v); viewer != nil {
+		shown.User = viewer.userID()
+		shown.LoginURL = h.linkFor(status, shown.LoginURL, f)
 	}
 	return h.render(w, r, "error.html", status, shown)
+}
+
+// linkFor is what an error page offers to someone who is signed in: another
+// account where that can help, and the page itself once more where it was not
+// available; never to sign in.
+func (h *Handler) linkFor(status int, loginURL string, f *failure) string {
+	switch {
+	case loginURL == "":
+		return ""
+	case status == http.StatusForbidden:
+		return withAnotherAccount(loginURL)
+	case status == http.StatusServiceUnavailable:
+		return f.returnTo
+	}
+	return ""
 }
 
 // hints say what people can do themselves.
@@ -171,6 +170,8 @@ func titleOf(status int, c code) string {
 		return "Not available at the moment"
 	case c == cookiesRejected:
 		return "You cannot stay signed in"
+	case c == accessDenied:
+		return "Sign-in was cancelled"
 	case c == logoutFailed:
 		return "Sign-out did not work everywhere"
 	}

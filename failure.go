@@ -56,6 +56,8 @@ var codes = map[code]struct {
 	cookiesRejected:     {"Your browser does not keep this site's cookies, so you cannot stay signed in.", zap.WarnLevel},
 }
 
+// messageOf returns what people are told about an error code, or nothing for
+// what is no code.
 func messageOf(name string) string { return codes[code(name)].message }
 
 // errorCodeOf is what auth_error in a request's query names, if it is one of
@@ -81,15 +83,19 @@ var (
 	errPlainHTTP         = errors.New("this site is served over plain HTTP: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve it over HTTPS, or allow cookies on plain HTTP with session { cookie { insecure } }")
 )
 
-// situations are causes that deserve other words than their code has.
-var situations = []struct {
+// situation is a cause that deserves other words than its code has.
+type situation struct {
 	cause                error
 	title, message, hint string
 	noLogin              bool // a fresh start would not help
-}{
-	{cause: errDisabled, title: "Sign-in is switched off", message: "This identity provider is switched off here."},
-	{cause: errNoEndpoint, title: "There is no such page", message: "This address has a mistake in it, or is no longer in use."},
-	{cause: errWrongMethod, title: "This cannot be sent here", message: "This address is opened, and takes nothing that is sent to it."},
+}
+
+func (s *situation) is(cause error) bool { return errors.Is(cause, s.cause) }
+
+var situations = []situation{
+	{cause: errDisabled, title: "Sign-in is switched off", message: "This identity provider is switched off here.", noLogin: true},
+	{cause: errNoEndpoint, title: "There is no such page", message: "This address has a mistake in it, or is no longer in use.", noLogin: true},
+	{cause: errWrongMethod, title: "This cannot be sent here", message: "This page does not accept that kind of request.", noLogin: true},
 	{cause: errStorage, title: "Not available at the moment", message: "This site cannot check sign-ins at the moment. Please try again soon."},
 	{cause: errFormPostPlainHTTP, title: "Sign-in is not possible yet", message: "Sign-in is not possible on this site yet.",
 		hint: "It is served over plain HTTP, where a sign-in would not be safe. The log tells its operator what to do.", noLogin: true},

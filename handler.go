@@ -103,7 +103,7 @@ func (h *Handler) action(r *http.Request, v *visit, a access) action {
 		return serve
 	}
 	knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
-	return decide(a, false, isPageLoad(r), isPreflight(r), knownError, h.Preflight)
+	return decide(a, false, isPageLoad(r), isRead(r), isPreflight(r), knownError, h.Preflight)
 }
 
 // refuseOpaque answers a request target that has a scheme and no path, like

@@ -195,7 +195,7 @@ func TestADoubleSlashRequestDoesNotLeadElsewhere(t *testing.T) {
 	b := r.browser()
 	p := b.open(rpURL+"//evil.test/x", rpURL+"/@app/auth/default/code")
 	p = b.get(p.location())
-	if got := p.Header["Location"]; p.StatusCode != http.StatusSeeOther || got[0] != "/" {
+	if got := p.Header["Location"]; p.StatusCode != http.StatusSeeOther || got[0] != rpURL+"//evil.test/x" { // report A5
 		t.Errorf("status %d, leads to %q", p.StatusCode, got)
 	}
 }
@@ -287,7 +287,11 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 		if begins != row.begins || !begins && p.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: status %d, Location %q", row.name, p.StatusCode, p.Header.Get("Location"))
 		}
-		if !begins && (len(p.Header["Set-Cookie"]) > 0 || p.Header.Get("WWW-Authenticate") != "" || p.Header.Get("Content-Type") != "application/problem+json") {
+		kind := "application/problem+json"
+		if row.name == "a form" || row.name == "a frame" { // people see these (fault C3)
+			kind = "text/html; charset=utf-8"
+		}
+		if !begins && (len(p.Header["Set-Cookie"]) > 0 || p.Header.Get("WWW-Authenticate") != "" || p.Header.Get("Content-Type") != kind) {
 			t.Errorf("%s: the 401 has %v", row.name, p.Header)
 		}
 	}

@@ -14,6 +14,9 @@ var errInitiatePlain = errors.New("another site may begin a login only over HTTP
 // a login cannot be helped, but the login is bound to this browser as any
 // other, so that nobody can be signed in as somebody else by it.
 func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
+	if isSubresource(r) {
+		return h.unauthenticated(w, r, v, signInRequired, p, "")
+	}
 	s := h.site(r)
 	asked, err := initiation(r)
 	switch {

@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -26,7 +27,10 @@ const (
 
 // serveLogin begins a login that a link asked for.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
-	query := queryOf(r, append([]string{"returnto"}, p.forward...)...)
+	if isSubresource(r) {
+		return h.unauthenticated(w, r, v, signInRequired, p, "")
+	}
+	query := queryOf(r, append([]string{"returnto", "prompt"}, p.forward...)...)
 	returnTo, ok := h.checkReturn(h.site(r), query.Get("returnto"))
 	if !ok {
 		returnTo = ""
@@ -37,7 +41,22 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit, p
 			extra.Set(name, value)
 		}
 	}
+	if query.Get("prompt") == selectAccount && !extra.Has("prompt") {
+		extra.Set("prompt", p.otherAccount(r.Context()))
+	}
 	return h.beginAsked(w, r, v, p, returnTo, extra)
+}
+
+// selectAccount in a login URL asks for another account than the one that the
+// provider knows already.
+const selectAccount = "select_account"
+
+// otherAccount is the prompt for that: not every provider takes select_account.
+func (p *party) otherAccount(ctx context.Context) string {
+	if metadata, err := p.client.Remote.Metadata(ctx); err == nil && metadata.SelectsAccount() {
+		return selectAccount
+	}
+	return "login"
 }
 
 // beginAsked begins a login that a person or another site asked for. Who clicks
@@ -74,7 +93,7 @@ func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, v *visit
 
 // beginForPage begins a login that leads back to the page of the request.
 func (h *Handler) beginForPage(w http.ResponseWriter, r *http.Request, v *visit, p *party, extra url.Values) error {
-	returnTo, _ := h.checkReturn(h.site(r), returnOf(r))
+	returnTo := h.returnToPage(h.site(r), r)
 	if f := h.rejectsCookies(r, v, p, returnTo); f != nil {
 		return h.errorPage(w, r, v, http.StatusForbidden, f, h.log(r, f))
 	}
@@ -92,19 +111,27 @@ func (h *Handler) beginForPage(w http.ResponseWriter, r *http.Request, v *visit,
 	return h.errorPage(w, r, v, http.StatusForbidden, f, h.log(r, f))
 }
 
-// returnOf is the address that a request was for: as it was sent where that can
-// be, else in the usual encoding.
+// returnOf is the address that a request was for, as it was sent; what browsers
+// would have escaped is.
 func returnOf(r *http.Request) string {
 	original := originalRequest(r)
-	if strings.HasPrefix(original.RequestURI, "/") {
-		for _, c := range []byte(original.RequestURI) {
-			if c <= 0x20 || c >= 0x7f {
-				return original.URL.RequestURI()
-			}
-		}
-		return original.RequestURI
+	target := original.RequestURI
+	if !strings.HasPrefix(target, "/") {
+		target = original.URL.RequestURI()
 	}
-	return original.URL.RequestURI()
+	return address.EscapeTarget(target)
+}
+
+// returnToPage is where a login leads that a page load begins: back to that
+// page. A path that begins with two slashes would be another host's name, so it
+// is returned to by the whole address.
+func (h *Handler) returnToPage(s *site, r *http.Request) string {
+	target := returnOf(r)
+	if strings.HasPrefix(target, "//") {
+		target = s.origin.String() + target
+	}
+	returnTo, _ := h.checkReturn(s, target)
+	return returnTo
 }
 
 // withoutError takes a known auth_error out of an address's query: a login that
@@ -139,13 +166,18 @@ func withoutError(location string) string {
 // checkReturn checks an address to return to after a login. Our own endpoints
 // are none: to come back to the logout would undo the login.
 func (h *Handler) checkReturn(s *site, raw string) (string, bool) {
+	raw = address.Escape(raw)
 	location, ok := address.Return(raw, s.origin, h.returnTo)
+	if !ok {
+		location, ok = address.ReturnWhole(raw, s.origin)
+	}
 	if !ok {
 		return "", false
 	}
+	here := strings.TrimPrefix(location, s.origin.String())
 	if u, err := url.Parse(location); err != nil {
 		return "", false
-	} else if u.Host == "" && h.isOurPath(u.Path) {
+	} else if strings.HasPrefix(here, "/") && h.isOurPath(u.Path) {
 		return "", false
 	}
 	return withoutError(location), true
@@ -195,6 +227,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	t.Binding, t.Provider, t.Return, t.Began = p.registration, p.id, returnTo, h.now()
 	t.RedirectURI, t.Silent = h.redirectURI(s, p), v.silent
 	t.Demands = p.client.Demands.Encode()
+	t.Return = address.Shorten(t.Return, session.MaxReturn)
 	location, err := p.client.AuthorizationURL(r.Context(), loginOf(&t), extra)
 	if err != nil {
 		return refuse(codeOf(err), err)
@@ -204,6 +237,10 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	for max := len(t.Return); len(name)+len(value) > maxTransaction && max > 0; max /= 2 {
 		t.Return = address.Shorten(t.Return, max-1)
 		value = ring.Seal(seal.ForTransaction, s.txPlace, t.Encode())
+	}
+	if t.Return != returnTo && p.shortened.CompareAndSwap(false, true) {
+		h.logger.Info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
+			zap.Int("bytes", len(returnTo)), zap.String("host", r.Host))
 	}
 	h.tellURIs(s, p, t.RedirectURI)
 	h.expireOldest(w, v, s, ring)

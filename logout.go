@@ -211,7 +211,10 @@ func (h *Handler) afterLogout(w http.ResponseWriter) error {
 }
 
 // serveSignedOut is where the provider sends the browser back to.
-func (h *Handler) serveSignedOut(w http.ResponseWriter, r *http.Request, _ *visit, _ *party) error {
+func (h *Handler) serveSignedOut(w http.ResponseWriter, r *http.Request, v *visit, _ *party) error {
+	if viewer := h.viewer(r, v); viewer != nil {
+		return stillSignedInPage(w, r, viewer)
+	}
 	return h.showSignedOut(w, r)
 }
 

@@ -23,7 +23,7 @@ var builtinPages embed.FS
 
 // pageNames is the one list of pages. Each is a file that defines the template
 // "content", shown in layout.html.
-var pageNames = []string{"error.html", "signed_out.html", "confirm.html", "continue.html"}
+var pageNames = []string{"error.html", "signed_out.html", "confirm.html", "continue.html", "session_ended.html", "still_signed_in.html"}
 
 const layoutPage = "layout.html"
 
@@ -43,10 +43,12 @@ type page struct {
 	Code    string // error.html: the error code
 	ErrorID string // error.html: finds the line in the log
 	Status  int    // error.html: the HTTP status
-	User    string // error.html and confirm.html: who is signed in; may be empty
+	User    string // who is signed in; empty where nobody is
 	// Confirmation is the value of the form's hidden field of that name, in
 	// confirm.html.
 	Confirmation string
+	// Sent says that a form was sent and did not arrive, in session_ended.html.
+	Sent bool
 	// Action and Fields are the form of continue.html.
 	Action string
 	Fields map[string]string
@@ -98,7 +100,7 @@ func tryPage(t *template.Template) error {
 	}
 	full := page{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u",
-		Confirmation: "c", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", LogoutURL: "/o", HomeURL: "/",
+		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", LogoutURL: "/o", HomeURL: "/",
 	}
 	return errors.Join(t.Execute(io.Discard, page{}), t.Execute(io.Discard, full))
 }
@@ -118,6 +120,15 @@ func readPage(own fs.FS, name string) (string, error) {
 // is active. There is no form-action in it: browsers apply that to where a form's
 // redirect leads, and the logout leads to the provider.
 func (h *Handler) render(w http.ResponseWriter, r *http.Request, name string, status int, data page) error {
+	return h.renderIn(w, r, name, status, data, "'none'")
+}
+
+// renderFramed writes a page that other pages may show in a frame.
+func (h *Handler) renderFramed(w http.ResponseWriter, r *http.Request, name string, status int, data page) error {
+	return h.renderIn(w, r, name, status, data, "*")
+}
+
+func (h *Handler) renderIn(w http.ResponseWriter, r *http.Request, name string, status int, data page, ancestors string) error {
 	data.Nonce = rand.Text()
 	data.Host = r.Host
 	if s := h.site(r); s != nil {
@@ -131,7 +142,10 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, name string, st
 	header := w.Header()
 	secureHeaders(header)
 	header.Set("Content-Security-Policy",
-		"default-src 'none'; style-src 'self' 'nonce-"+data.Nonce+"'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'")
+		"default-src 'none'; style-src 'self' 'nonce-"+data.Nonce+"'; img-src 'self' data:; frame-ancestors "+ancestors+"; base-uri 'none'")
+	if ancestors != "'none'" {
+		header.Del("X-Frame-Options")
+	}
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
@@ -142,7 +156,18 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, name string, st
 }
 
 func (h *Handler) signedOutPage(w http.ResponseWriter, r *http.Request) error {
-	return h.render(w, r, "signed_out.html", http.StatusOK, page{Title: "Signed out", LoginURL: h.loginURL(h.defaultParty, "")})
+	shown := page{Title: "Signed out"}
+	if !h.defaultParty.config.Disabled {
+		shown.LoginURL = h.loginURL(h.defaultParty, "")
+	}
+	return h.render(w, r, "signed_out.html", http.StatusOK, shown)
+}
+
+// stillSignedInPage is in the place of that for someone whose session lives: the
+// provider has led here, but nothing was ended.
+func stillSignedInPage(w http.ResponseWriter, r *http.Request, viewer *visit) error {
+	return viewer.h.render(w, r, "still_signed_in.html", http.StatusOK,
+		page{Title: "You are still signed in here", User: viewer.userID(), Confirmation: viewer.h.confirmation(r, viewer)})
 }
 
 func (h *Handler) confirmPage(w http.ResponseWriter, r *http.Request, v *visit) error {

@@ -68,6 +68,9 @@ func (v *visit) user(name string) any {
 // slash that comes between, so no provider can name a user of another. Nor can
 // a tenant of a provider that has several: its id comes before the name.
 func (v *visit) userID() string {
+	if !v.signedIn() {
+		return ""
+	}
 	name := claims.Encoded(v.session.Username, "%/")
 	if tenant := v.party.tenantIn(v.session); tenant != "" {
 		name = tenant + "/" + name
@@ -125,7 +128,7 @@ func (v *visit) own(name string) any {
 	case "error.code":
 		return v.errorCode()
 	case "error.message":
-		return messageOf(v.errorCode())
+		return v.errorMessage()
 	}
 	if !v.signedIn() {
 		return ""
@@ -175,10 +178,27 @@ func (h *Handler) loginURL(p *party, returnTo string) string {
 	return address
 }
 
+// withAnotherAccount makes a login URL ask the provider for another account.
+func withAnotherAccount(loginURL string) string {
+	separator := "?"
+	if strings.Contains(loginURL, "?") {
+		separator = "&"
+	}
+	return loginURL + separator + "prompt=" + selectAccount
+}
+
 // errorCode is what auth_error in the query names, if that is one of our codes.
 func (v *visit) errorCode() string {
 	if v.failed != nil {
 		return string(v.failed.code)
 	}
 	return errorCodeOf(v.r)
+}
+
+// errorMessage is what people are told about that.
+func (v *visit) errorMessage() string {
+	if v.failed != nil && v.shown != "" {
+		return v.shown
+	}
+	return messageOf(v.errorCode())
 }

@@ -51,6 +51,7 @@ type party struct {
 	userinfo     string
 	endSession   *bool
 	told         atomic.Bool // what has to be registered
+	shortened    atomic.Bool // that a return address was too long
 	// published are our public keys.
 	published jose.JSONWebKeySet
 	formPost  bool // the provider is asked to answer by POST

@@ -34,6 +34,7 @@ type visit struct {
 	ring  *seal.Ring
 	// failed is what did not work, for placeholders on pages of Caddy's.
 	failed *failure
+	shown  string // what people are told about it
 
 	// What the browser sent, before our cookies were taken out.
 	cookies []string

@@ -1,6 +1,9 @@
 package address
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Return checks where a browser wants to go after its login, and gives back
 // what may be written into a Location header, byte for byte. Three kinds of
@@ -55,6 +58,60 @@ func Return(raw string, own Origin, others []Origin) (location string, ok bool) 
 		}
 	}
 	return "", false
+}
+
+// ReturnWhole accepts what Return cannot turn into a path: an address of this
+// site whose path begins with two slashes. Written out with our own origin, as
+// it must be, no browser takes the path for another host.
+func ReturnWhole(raw string, own Origin) (location string, ok bool) {
+	rest, ok := strings.CutPrefix(raw, own.String())
+	if !ok || own == (Origin{}) || !strings.HasPrefix(rest, "//") || !visible(rest) {
+		return "", false
+	}
+	return raw, true
+}
+
+// Escape percent-encodes what Return refuses in the path, query and fragment of
+// an address that somebody wrote down: bytes of other characters than ASCII. A
+// browser would send it in the same way (RFC 3987 §3.1).
+func Escape(raw string) string {
+	return escape(raw, func(c byte) bool { return c >= 0x80 })
+}
+
+// EscapeTarget does the same with a request target, as a client sent it, and
+// with what else servers let through there.
+func EscapeTarget(raw string) string {
+	return escape(raw, func(c byte) bool { return c <= ' ' || c >= 0x7f || c == '\\' })
+}
+
+// escape leaves the scheme and the host as they are: a character there means
+// another host.
+func escape(raw string, which func(byte) bool) string {
+	start := 0
+	if i := strings.Index(raw, "://"); i >= 0 && strings.IndexAny(raw, "/?#") > i {
+		path := strings.IndexAny(raw[i+3:], "/?#")
+		if path < 0 {
+			return raw
+		}
+		start = i + 3 + path
+	}
+	i := start
+	for i < len(raw) && !which(raw[i]) {
+		i++
+	}
+	if i == len(raw) {
+		return raw
+	}
+	var b strings.Builder
+	b.WriteString(raw[:i])
+	for ; i < len(raw); i++ {
+		if c := raw[i]; which(c) {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // Shorten makes a location that Return accepted fit into max bytes: one that is

@@ -26,6 +26,7 @@ type Metadata struct {
 	// UserinfoAlgs: userinfo_signing_alg_values_supported
 	UserinfoAlgs []string
 	AuthMethods  []string // token_endpoint_auth_methods_supported
+	PromptValues []string // prompt_values_supported
 	AuthAlgs     []string // token_endpoint_auth_signing_alg_values_supported
 	// Pushed: authorization requests are pushed, since the provider requires it
 	// or the configuration names the endpoint.
@@ -76,6 +77,7 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 		*field, err = o.text(name)
 		errs = append(errs, err)
 	}
+	m.PromptValues, _ = o.texts("prompt_values_supported", false) // nobody needs it
 	m.IDTokenAlgs, err = o.texts("id_token_signing_alg_values_supported", false)
 	errs = append(errs, err)
 	m.UserinfoAlgs, err = o.texts("userinfo_signing_alg_values_supported", false)

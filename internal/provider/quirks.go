@@ -3,12 +3,28 @@ package provider
 import (
 	"net/url"
 	"regexp"
+	"slices"
+	"strings"
 )
 
 // This file knows what single providers do in a way of their own. Nothing else
 // in the code asks who a provider is, and nothing here asks it by trying: a
 // quirk is recognised by the shape of what is known anyway. Providers behind a
 // domain of the operator's own cannot be told from others and get the standard.
+
+// selectAccountIssuers are of providers that take prompt=select_account and do
+// not say so in their metadata.
+var selectAccountIssuers = []string{"https://accounts.google.com", "https://login.microsoftonline.com/", "https://login.microsoftonline.us/"}
+
+// SelectsAccount reports whether the provider is known to take
+// prompt=select_account (prompt_values_supported, Initiating User Registration
+// via OpenID Connect 1.0).
+func (m *Metadata) SelectsAccount() bool {
+	return slices.Contains(m.PromptValues, "select_account") ||
+		slices.ContainsFunc(selectAccountIssuers, func(issuer string) bool {
+			return m.Issuer == issuer || strings.HasSuffix(issuer, "/") && strings.HasPrefix(m.Issuer, issuer)
+		})
+}
 
 // quirk is one way of one provider.
 type quirk struct {

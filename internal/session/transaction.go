@@ -75,13 +75,20 @@ const (
 	tagTransactionDemands   = 1
 	tagTransactionRequested = 2
 	tagTransactionSilent    = 3
+	tagTransactionReturn    = 4 // compressed, in the place of the plain one
 )
 
 // Encode makes bytes of a transaction.
 func (t *Transaction) Encode() []byte {
 	w := writer{make([]byte, 0, 180+len(t.Provider)+len(t.RedirectURI)+len(t.Return)+len(t.Demands)+len(t.Requested)+len(t.Silent))}
+	plain, packed := t.Return, ""
+	if len(plain) > plainReturn {
+		if short := packReturn(plain); len(short) < len(plain) {
+			plain, packed = "", short
+		}
+	}
 	version := byte(transactionVersion)
-	if t.Demands != "" || t.Requested != "" || t.Silent != "" {
+	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" {
 		version = transactionTaggedVersion
 	}
 	w.byte(version)
@@ -96,11 +103,12 @@ func (t *Transaction) Encode() []byte {
 	}
 	w.text(t.Provider)
 	w.text(t.RedirectURI)
-	w.text(t.Return)
+	w.text(plain)
 	if version == transactionTaggedVersion {
 		w.tagged(tagTransactionDemands, t.Demands)
 		w.tagged(tagTransactionRequested, string(t.Requested))
 		w.tagged(tagTransactionSilent, t.Silent)
+		w.tagged(tagTransactionReturn, packed)
 		w.byte(tagTransactionEnd)
 	}
 	if t.Answer != "" {
@@ -150,6 +158,9 @@ func (t *Transaction) decodeTagged(r *reader) {
 			t.Requested = Names(value)
 		case tagTransactionSilent:
 			t.Silent = value
+		case tagTransactionReturn:
+			location, ok := unpackReturn(value)
+			t.Return, r.bad = location, r.bad || !ok
 		}
 	}
 }

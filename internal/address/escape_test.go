@@ -1,0 +1,64 @@
+package address
+
+import "testing"
+
+// Report A5.
+func TestEscape(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ raw, escaped, target string }{
+		{"", "", ""},
+		{"/a?b#c", "/a?b#c", "/a?b#c"},
+		{"/caf\u00e9/x?y=\u00fc#z", "/caf%C3%A9/x?y=%C3%BC#z", "/caf%C3%A9/x?y=%C3%BC#z"},
+		{"/\xff", "/%FF", "/%FF"},
+		{"/%C3%A9%zz", "/%C3%A9%zz", "/%C3%A9%zz"},
+		{"/a b\\c\td\x7f", "/a b\\c\td\x7f", "/a%20b%5Cc%09d%7F"},
+		{"https://own.example/\u00fc", "https://own.example/%C3%BC", "https://own.example/%C3%BC"},
+		{"https://own.example?\u00fc", "https://own.example?%C3%BC", "https://own.example?%C3%BC"},
+		{"https://b\u00fccher.example/x", "https://b\u00fccher.example/x", "https://b\u00fccher.example/x"},
+		{"https://b\u00fccher.example", "https://b\u00fccher.example", "https://b\u00fccher.example"},
+		{"/x?next=https://\u00fc", "/x?next=https://%C3%BC", "/x?next=https://%C3%BC"},
+	} {
+		if got := Escape(tc.raw); got != tc.escaped {
+			t.Errorf("Escape(%q) = %q, want %q", tc.raw, got, tc.escaped)
+		}
+		if got := EscapeTarget(tc.raw); got != tc.target {
+			t.Errorf("EscapeTarget(%q) = %q, want %q", tc.raw, got, tc.target)
+		}
+	}
+}
+
+// Report A5.
+func TestReturnWhole(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]bool{
+		"https://own.example//double//slash/": true,
+		"https://own.example//evil.example":   true,
+		"https://own.example///x":             true,
+		"https://own.example/x":               false, // Return has it
+		"https://own.example":                 false,
+		"https://own.example.evil.example//x": false,
+		"https://own.example@evil.example//x": false,
+		"https://own.example:444//x":          false,
+		"HTTPS://own.example//x":              false,
+		"//own.example//x":                    false,
+		"https://own.example//x\\y":           false,
+		"https://own.example//\u00fc":         false,
+		"https://own.example//x y":            false,
+		"https://own.example/\\/x":            false,
+		"":                                    false,
+	} {
+		got, ok := ReturnWhole(raw, own)
+		if ok != want || ok && got != raw {
+			t.Errorf("ReturnWhole(%q) = %q, %v", raw, got, ok)
+		}
+		if !ok {
+			continue
+		}
+		if origin, ok := browserOrigin(got, own); !ok || origin != own {
+			t.Errorf("a browser resolves %q to %q", got, origin)
+		}
+	}
+	if _, ok := ReturnWhole("://"+"//x", Origin{}); ok {
+		t.Error("nobody has an address")
+	}
+}
