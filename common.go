@@ -151,7 +151,7 @@ func (h *Handler) checkCookieName() error {
 // isOwnSuffix reports whether a cookie of ours has a name that goes on like
 // this, chunks apart.
 func isOwnSuffix(rest string) bool {
-	return rest == "hint" || strings.HasPrefix(rest, "tx_")
+	return rest == "hint" || rest == "again" || strings.HasPrefix(rest, "tx_")
 }
 
 // ours reports whether a cookie's name is one that an instance of this
