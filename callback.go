@@ -123,7 +123,7 @@ func (h *Handler) lives(r *http.Request, s *site, lines []string) bool {
 			pairs = append(pairs, c.Name+"="+c.Value)
 		}
 	}
-	found := cookie.Find([]string{strings.Join(pairs, "; ")}, s.sessionCookie)
+	found := h.findSession([]string{strings.Join(pairs, "; ")}, s)
 	if !found.Present {
 		return false
 	}

@@ -26,7 +26,7 @@ const maxSignIns = 2
 // markSignIn leaves the mark of a sign-in in the browser.
 func (h *Handler) markSignIn(w http.ResponseWriter, v *visit, s *site, ring *seal.Ring, t *session.Transaction) {
 	var before session.Mark
-	if !cookie.Find(v.cookies, s.sessionCookie).Present {
+	if !h.findSession(v.cookies, s).Present {
 		before = openMark(v, s, ring)
 	}
 	mark := before.Next(session.HashState(t.State), h.now())
@@ -59,7 +59,7 @@ func (h *Handler) clearMark(w http.ResponseWriter, v *visit, s *site) bool {
 // another, since the browser does not keep the session's cookie; else nil.
 func (h *Handler) rejectsCookies(r *http.Request, v *visit, p *party, returnTo string) *failure {
 	s := h.site(r)
-	if len(v.cookies) == 0 || s == nil || cookie.Find(v.cookies, s.sessionCookie).Present {
+	if len(v.cookies) == 0 || s == nil || h.findSession(v.cookies, s).Present {
 		return nil
 	}
 	ring, err := h.keys.Ring(r.Context())
