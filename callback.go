@@ -85,11 +85,8 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, s *si
 	if f != nil {
 		return f
 	}
-	if f := h.keepSession(w, r, v, s, ring, p, fresh, idToken); f != nil {
-		return f
-	}
 	h.markSignIn(w, v, s, ring, t)
-	return nil
+	return h.keepSession(w, r, v, s, ring, p, fresh, idToken)
 }
 
 // tellOutcome answers a request that brought the answer to a login.
@@ -123,7 +120,7 @@ func (h *Handler) lives(r *http.Request, s *site, lines []string) bool {
 			pairs = append(pairs, c.Name+"="+c.Value)
 		}
 	}
-	found := cookie.Find([]string{strings.Join(pairs, "; ")}, s.sessionCookie)
+	found := h.findSession([]string{strings.Join(pairs, "; ")}, s)
 	if !found.Present {
 		return false
 	}

@@ -47,7 +47,8 @@ type keeper interface {
 // kept is a session as its keeper has it. Many requests share it: nobody
 // changes it, and what is made of it once is the same whoever makes it.
 type kept struct {
-	stale   bool // its cookie is to be sealed with a newer key
+	stale   bool        // its cookie is to be sealed with a newer key
+	brought atomic.Bool // see sessionBrought
 	session session.Session
 
 	// Of a session in a store: what it is found with, the record that was read,

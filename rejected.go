@@ -14,10 +14,14 @@ import (
 //
 // A sign-in leaves a mark beside the session: a sealed cookie of this host
 // alone, so that it arrives also where the session's cookie has a domain that
-// the browser refuses. The first request that brings a session clears it. A
-// browser that comes back for the second time within a minute with the mark and
-// without any cookie of the session's name is shown an error in the place of a
-// third login. The mark decides nothing else.
+// the browser refuses. It lasts a minute. A browser that comes back for the
+// second time within that with the mark and without any cookie of the session's
+// name is shown an error in the place of a third login. The mark decides nothing
+// else.
+//
+// The first request that brings the session takes the mark's meaning away. A
+// first sign-in's mark stays in the browser then: to clear it there would forbid
+// every cache to keep the first page that people see.
 
 // maxSignIns is how often in a row a browser may sign in without bringing a
 // session.
@@ -26,22 +30,34 @@ const maxSignIns = 2
 // markSignIn leaves the mark of a sign-in in the browser.
 func (h *Handler) markSignIn(w http.ResponseWriter, v *visit, s *site, ring *seal.Ring, t *session.Transaction) {
 	var before session.Mark
-	if !cookie.Find(v.cookies, s.sessionCookie).Present {
-		before = openMark(v, s, ring)
+	if !h.findSession(v.cookies, s).Present {
+		before = h.openMark(v, s, ring)
 	}
 	mark := before.Next(session.HashState(t.State), h.now())
 	value := ring.Seal(seal.ForMark, s.markPlace, mark.Encode())
 	cookie.Set(w.Header(), s.cookie(h, s.markCookie, value, "/", int(session.MarkLifetime.Seconds())))
 }
 
-func openMark(v *visit, s *site, ring *seal.Ring) (mark session.Mark) {
+// openMark returns the mark that a browser brings, if it still means something.
+func (h *Handler) openMark(v *visit, s *site, ring *seal.Ring) (mark session.Mark) {
 	for _, c := range cookie.WithPrefix(v.cookies, s.markCookie, 4) {
 		plain, _, err := ring.Open(seal.ForMark, s.markPlace, c.Value)
-		if c.Name == s.markCookie && err == nil && mark.Decode(plain) == nil {
+		if c.Name == s.markCookie && err == nil && mark.Decode(plain) == nil && !h.app.shared.brought.Knows(mark.Login) {
 			return mark
 		}
 	}
 	return session.Mark{}
+}
+
+// sessionBrought takes note, once for each session, that the browser keeps its
+// cookie. It reports whether that cleared a mark in the browser.
+func (h *Handler) sessionBrought(w http.ResponseWriter, v *visit, s *site) bool {
+	if v.kept.brought.Swap(true) {
+		return false
+	}
+	mark := h.openMark(v, s, v.ring)
+	h.app.shared.brought.Spend(v.session.Login, h.now())
+	return mark.Count >= maxSignIns && h.clearMark(w, v, s)
 }
 
 // clearMark clears the mark, and reports whether there was one.
@@ -59,14 +75,14 @@ func (h *Handler) clearMark(w http.ResponseWriter, v *visit, s *site) bool {
 // another, since the browser does not keep the session's cookie; else nil.
 func (h *Handler) rejectsCookies(r *http.Request, v *visit, p *party, returnTo string) *failure {
 	s := h.site(r)
-	if len(v.cookies) == 0 || s == nil || cookie.Find(v.cookies, s.sessionCookie).Present {
+	if len(v.cookies) == 0 || s == nil || h.findSession(v.cookies, s).Present {
 		return nil
 	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return nil // and what comes next says so
 	}
-	if mark := openMark(v, s, ring); !mark.Recent(h.now()) || mark.Count < maxSignIns {
+	if mark := h.openMark(v, s, ring); !mark.Recent(h.now()) || mark.Count < maxSignIns {
 		return nil
 	}
 	domain := "none"

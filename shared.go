@@ -48,6 +48,7 @@ type shared struct {
 	keys    *seal.Managed
 	journal *session.Journal
 	spent   session.Spent
+	brought session.Spent // the logins whose session a browser has brought
 	renewer *session.Renewer
 	// callbacks are the answers to logins that were taken.
 	callbacks *session.Callbacks

@@ -19,6 +19,15 @@ type Spent struct {
 	youngestFrom time.Time
 }
 
+// Knows reports whether a state was taken.
+func (s *Spent) Knows(h StateHash) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, young := s.young[h]
+	_, old := s.old[h]
+	return young || old
+}
+
 // Spend takes a state. It is not ok when it was taken before.
 func (s *Spent) Spend(h StateHash, now time.Time) bool {
 	s.mu.Lock()
