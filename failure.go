@@ -79,6 +79,7 @@ var (
 	errNoHost            = errors.New("the request names no host")
 	errDisabled          = errors.New("this identity provider is disabled")
 	errStorage           = errors.New("the storage does not answer")
+	errSettings          = errors.New("the settings are wrong") // stands for a provider.SettingsError
 	errFormPostPlainHTTP = errors.New("response_mode form_post needs a cookie that browsers keep over HTTPS only: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve this site over HTTPS")
 	errPlainHTTP         = errors.New("this site is served over plain HTTP: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve it over HTTPS, or allow cookies on plain HTTP with session { cookie { insecure } }")
 )
@@ -90,13 +91,21 @@ type situation struct {
 	noLogin              bool // a fresh start would not help
 }
 
-func (s *situation) is(cause error) bool { return errors.Is(cause, s.cause) }
+func (s *situation) is(cause error) bool {
+	if s.cause == errSettings {
+		var wrong *provider.SettingsError
+		return errors.As(cause, &wrong)
+	}
+	return errors.Is(cause, s.cause)
+}
 
 var situations = []situation{
 	{cause: errDisabled, title: "Sign-in is switched off", message: "This identity provider is switched off here.", noLogin: true},
 	{cause: errNoEndpoint, title: "There is no such page", message: "This address has a mistake in it, or is no longer in use.", noLogin: true},
 	{cause: errWrongMethod, title: "This cannot be sent here", message: "This page does not accept that kind of request.", noLogin: true},
 	{cause: errForeignWebsocket, title: "Not from this page", message: "A page of another site may not open a WebSocket here.", noLogin: true},
+	{cause: errSettings, title: "Sign-in is not set up correctly", message: "This site's sign-in is not set up correctly.",
+		hint: "To wait does not help: the operator of this site finds the reason in the log."},
 	{cause: errStorage, title: "Not available at the moment", message: "This site cannot check sign-ins at the moment. Please try again soon."},
 	{cause: errFormPostPlainHTTP, title: "Sign-in is not possible yet", message: "Sign-in is not possible on this site yet.",
 		hint: "It is served over plain HTTP, where a sign-in would not be safe. The log tells its operator what to do.", noLogin: true},

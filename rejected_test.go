@@ -119,7 +119,8 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 			if p := b.open("/page"); p.body != "application sees alice" {
 				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
 			}
-			b.set("__Host-oidc_rp", "")
+			u, _ := url.Parse(rpURL)
+			b.jar.SetCookies(u, []*http.Cookie{{Name: "__Host-oidc_rp", Path: "/", MaxAge: -1}})
 		}
 		for i := range 4 { // revoked before the first page
 			if p := b.signsInFrom("/page"); p.StatusCode != http.StatusSeeOther {

@@ -1,8 +1,10 @@
 package oidcrp
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -160,17 +162,42 @@ func TestTransactionCookieIsSmallWhateverTheAddress(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	random := func(size int) (text string) {
+		for len(text) < size {
+			text += rand.Text()
+		}
+		return text[:size]
+	}
+	path := random(700)
+	var panels []string
+	for i := range 14 {
+		panels = append(panels, fmt.Sprintf("(embeddableConfig:(enhancements:(),hidePanelTitles:!f),gridData:(h:15,i:'%[1]s',w:24,x:%[2]d,y:%[3]d),id:'%[4]s',panelIndex:'%[1]s',type:lens,version:'8.11.0')",
+			strings.ToLower(random(8)), i%2*24, i/2*15, strings.ToLower(random(16))))
+	}
+	kibana := "/app/dashboards?_g=(filters:!(),refreshInterval:(pause:!t,value:60000),time:(from:now-15m,to:now))&_a=(description:'',filters:!(),panels:!(" +
+		strings.Join(panels, ",") + "),query:(language:kuery,query:'host.name:web*%20and%20http.response.status_code%20%3E=%20500'),title:'Operations',viewMode:view)"
+	grafana := "/explore?schemaVersion=1&panes=" + url.QueryEscape(`{"abc":{"datasource":"PBFA97CFB590B2093","queries":[`+strings.Join([]string{
+		`{"refId":"A","expr":"sum by (code) (rate(http_requests_total{job=\"api\",instance=~\"web-.*\"}[5m]))","range":true,"instant":true,"datasource":{"type":"prometheus","uid":"PBFA97CFB590B2093"},"editorMode":"code","legendFormat":"{{code}}"}`,
+		`{"refId":"B","expr":"histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket{job=\"api\"}[5m])))","range":true,"instant":true,"datasource":{"type":"prometheus","uid":"PBFA97CFB590B2093"},"editorMode":"code","legendFormat":"p99"}`,
+	}, ",")+`],"range":{"from":"now-6h","to":"now"}}}`) + "&orgId=1"
 	for _, row := range []struct {
 		name, path, want string
 		limit            int
 	}{
 		{"usual", "/page?a=b", "/page?a=b", 600},
-		{"long query", "/page?" + strings.Repeat("q", 3000), "/page", 1500},
-		{"long path", "/" + strings.Repeat("p", 3000), "/", 1500},
-		{"long path and query", "/" + strings.Repeat("p", 700) + "?" + strings.Repeat("q", 700), "/" + strings.Repeat("p", 700), 1500},
+		{"long query", "/page?" + random(3000), "/page", 1500},
+		{"long path", "/" + random(3000), "/", 1500},
+		{"long path and query", "/" + path + "?" + random(900), "/" + path, 1500},
+		// Report A5: what is compressed fits.
+		{"long and regular", "/page?" + strings.Repeat("q", 3000), "/page?" + strings.Repeat("q", 3000), 1500},
+		{"Kibana", kibana, kibana, 1500},
+		{"Grafana", grafana, grafana, 1500},
+		{"other letters", "/caf\u00e9?x=\u00fc", "/caf%C3%A9?x=%C3%BC", 600},
+		{"double slashes", "//double//slash/?x#y", rpURL + "//double//slash/?x", 600},
 	} {
 		b := r.browser()
-		p := b.open(row.path, rpURL+"/@app/auth")
+		t.Logf("%s: %d bytes", row.name, len(row.path))
+		p := b.open(rpURL+row.path, rpURL+"/@app/auth")
 		for name, value := range b.cookies() {
 			if size := len(name) + len(value); size > row.limit {
 				t.Errorf("%s: %d bytes", row.name, size)
@@ -179,6 +206,9 @@ func TestTransactionCookieIsSmallWhateverTheAddress(t *testing.T) {
 		if p = b.get(p.location()); p.Header.Get("Location") != row.want {
 			t.Errorf("%s: leads to %.40q", row.name, p.Header.Get("Location"))
 		}
+	}
+	if n := strings.Count(r.logs(), "does not fit a login in flight"); n != 1 {
+		t.Errorf("the log says %d times that an address was too long", n)
 	}
 }
 

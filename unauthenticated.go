@@ -61,7 +61,7 @@ func (h *Handler) unauthenticated(w http.ResponseWriter, r *http.Request, v *vis
 func (h *Handler) sessionEndedPage(w http.ResponseWriter, r *http.Request, v *visit, p *party, returnTo string) error {
 	shown := page{Title: "Your session has ended", Sent: r.Method != http.MethodGet && r.Method != http.MethodHead}
 	if viewer := h.viewer(r, v); viewer != nil {
-		shown.Title, shown.User = "This opens in a tab of its own", viewer.userID()
+		shown.Title, shown.User = "This page opens in its own tab", viewer.userID()
 	} else if !p.config.Disabled {
 		shown.LoginURL = h.loginURL(p, returnTo)
 	}
@@ -87,6 +87,9 @@ func (h *Handler) pageBefore(r *http.Request) string {
 // isNavigation reports whether a person will see the answer in a tab or a frame.
 func isNavigation(r *http.Request) bool {
 	header := r.Header
+	if !isRead(r) && r.Method != http.MethodPost {
+		return false // what no link and no form sends
+	}
 	if !strings.Contains(header.Get("Accept"), "text/html") || header.Get("X-Requested-With") != "" {
 		return false
 	}

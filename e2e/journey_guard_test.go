@@ -33,6 +33,12 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 			t.Errorf("%s: status %d, wanted 401", name, p.status)
 			continue
 		}
+		if name == "frame" || name == "form" { // people see these
+			if !strings.HasPrefix(p.header.Get("Content-Type"), "text/html") || !strings.Contains(p.body, "/@app/auth/default/login") {
+				t.Errorf("%s: the page is %q", name, p.body)
+			}
+			continue
+		}
 		var problem struct {
 			Status   int
 			LoginURL string `json:"login_url"`

@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// answered is what a node says to an answer of the provider.
+type answered struct {
+	status            int
+	location, cookies string
+	node              string
+}
+
+// bring sends the answer to a login to one node, with copies of the cookies that
+// the browser had before.
+func (c *cluster) bring(n *clusterNode, callback, cookies string) answered {
+	c.t.Helper()
+	to := mustParse(callback)
+	r, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", n.port, to.RequestURI()), nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r.Host = to.Host
+	r.Header.Set("X-Forwarded-Proto", to.Scheme)
+	r.Header.Set("X-Forwarded-Host", to.Host)
+	r.Header.Set("Cookie", cookies)
+	r.Header.Set("Accept", "text/html")
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		c.t.Errorf("%s does not answer: %v", n.name, err)
+		return answered{}
+	}
+	defer answer.Body.Close()
+	var pairs []string
+	for _, set := range answer.Cookies() {
+		if set.MaxAge > 0 && !strings.HasSuffix(set.Name, "_hint") {
+			pairs = append(pairs, set.Name+"="+set.Value)
+		}
+	}
+	return answered{status: answer.StatusCode, location: answer.Header.Get("Location"), cookies: strings.Join(pairs, "; "), node: n.name}
+}
+
+// An answer that comes to all nodes at once, and then again (fault C2).
+func TestAnAnswerThatComesToAllNodesSignsInOnce(t *testing.T) {
+	eachKindOf(t, withStorage(), func(t *testing.T, kind clusterKind) {
+		c := startCluster(t, kind, site{})
+		b := c.newBrowser()
+		form := b.open("/wanted?x=1").asks(c.world)
+		callback := c.hold(b, func() *page { return form.signIn("alice") })
+		cookies := b.cookieHeader()
+		answers := make([]answered, 9)
+		var all sync.WaitGroup
+		for i := range answers {
+			all.Go(func() { answers[i] = c.bring(c.nodes[i%len(c.nodes)], callback, cookies) })
+		}
+		all.Wait()
+		for _, n := range c.nodes {
+			answers = append(answers, c.bring(n, callback, cookies))
+		}
+		for i, a := range answers {
+			if a.status != http.StatusSeeOther || a.location != "/wanted?x=1" || a.cookies == "" {
+				t.Errorf("answer %d, at %s: status %d to %q", i, a.node, a.status, a.location)
+				continue
+			}
+			c.liveEverywhere("alice", a.cookies)
+		}
+		signedIn := 0
+		for _, n := range c.nodes {
+			signedIn += n.count(`"signed in"`)
+		}
+		if signedIn != 1 {
+			t.Errorf("%d sign-ins are in the logs", signedIn)
+		}
+	})
+}
+
+// A browser that does not keep the session's cookie (fault C1).
+func TestABrowserThatDropsTheSessionIsToldSo(t *testing.T) {
+	t.Parallel()
+	w := start(t, zitadel, site{}) // which asks at every login
+	b := w.newBrowser()
+	for range 2 {
+		form := b.open("/wanted").asks(w)
+		callback := w.hold(b, func() *page { return form.signIn("alice") })
+		p := b.fetch("GET", mustParse(callback).RequestURI(), "Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
+		if p.status != 303 {
+			t.Fatalf("the callback has status %d: %s", p.status, p.body)
+		}
+		b.forget("oidc_rp")
+	}
+	b.open("/wanted").is(403, "cookies_rejected")
+	if w.caddy.count("cookies_rejected") == 0 {
+		t.Error("the log does not say so")
+	}
+	if w.app.hits() != 0 {
+		t.Error("the application was reached")
+	}
+}
+
+// A form that is sent after the session has ended, and a frame (fault C3).
+func TestAFormAfterTheSessionGetsAPage(t *testing.T) {
+	t.Parallel()
+	w := start(t, oidcProvider, site{})
+	b := w.newBrowser()
+	b.signIn("/form?x=1", "alice").isFor("alice", "/form?x=1")
+	b.forget("oidc_rp")
+	hits := w.app.hits()
+	for name, row := range map[string]struct{ method, dest string }{"a form": {"POST", "document"}, "a frame": {"GET", "iframe"}} {
+		p := b.fetch(row.method, "/save", "Accept", "text/html,*/*;q=0.8", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", row.dest, "Sec-Fetch-Site", "same-origin", "Referer", w.base+"/form?x=1")
+		if p.status != 401 || !strings.Contains(p.body, "Your session has ended") || !strings.Contains(p.body, `target="_blank"`) {
+			t.Errorf("%s: status %d: %s", name, p.status, p.body)
+			continue
+		}
+		p.url = mustParse(w.base + "/save")
+		p.freshStart().isFor("alice", "/form?x=1")
+		b.forget("oidc_rp")
+	}
+	if got := w.app.hits() - hits; got != 2 {
+		t.Errorf("the application was asked %d times", got)
+	}
+}

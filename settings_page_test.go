@@ -1,0 +1,41 @@
+package oidcrp
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+)
+
+// Report A13: to wait does not help where settings are wrong.
+func TestWrongSettingsAreNotCalledAnOutage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	h := r.app.handlers[0]
+	for _, wrong := range []bool{true, false} {
+		cause := errors.New("no such host")
+		if wrong {
+			cause = &provider.SettingsError{Err: cause}
+		}
+		recorder := httptest.NewRecorder()
+		request := httptest.NewRequest(http.MethodGet, rpURL+"/x", nil)
+		request.Header.Set("Accept", "text/html")
+		f := &failure{code: providerUnavailable, cause: &provider.Unavailable{Err: cause}}
+		if err := h.retryLater(recorder, request, &visit{h: h, r: request}, 0, f); err != nil {
+			t.Fatal(err)
+		}
+		body := recorder.Body.String()
+		if recorder.Code != http.StatusServiceUnavailable || recorder.Header().Get("Retry-After") == "" || !strings.Contains(body, "provider_unavailable") {
+			t.Errorf("wrong settings %v: status %d: %s", wrong, recorder.Code, body)
+		}
+		if got := strings.Contains(body, "not set up correctly"); got != wrong {
+			t.Errorf("wrong settings %v: the page says %s", wrong, body)
+		}
+		if got := strings.Contains(body, "try again soon"); got == wrong {
+			t.Errorf("wrong settings %v: the page says %s", wrong, body)
+		}
+	}
+}
