@@ -74,11 +74,11 @@ func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, v *visit, a
 }
 
 // challenge answers who is not signed in and does not open a page: a login
-// would serve nothing here.
-func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, _ *visit) error {
+// would serve nothing here. It names no authentication scheme, since no
+// credentials are accepted here (fault D7).
+func (h *Handler) challenge(w http.ResponseWriter, _ *http.Request, _ *visit) error {
 	header := w.Header()
 	plainHeaders(header)
-	header.Set("WWW-Authenticate", `Bearer realm="`+quotable(r.Host)+`"`)
 	if h.ErrorPages == "caddy" {
 		return caddyhttp.Error(http.StatusUnauthorized, errors.New("sign-in needed"))
 	}
@@ -91,16 +91,6 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, _ *visit) er
 		"detail": "This address is for signed-in users.", "reason": reason,
 		"login_url": h.loginURL(h.defaultParty, ""),
 	})
-}
-
-// quotable makes a text safe for a quoted string in a header (RFC 9110 5.6.4).
-func quotable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return -1
-		}
-		return r
-	}, s)
 }
 
 // problem answers a program (RFC 9457).

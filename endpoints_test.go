@@ -202,7 +202,7 @@ func TestErrorPagesCanBeCaddys(t *testing.T) {
 	if p := r.browser().open("/x"); p.StatusCode != http.StatusForbidden || !strings.HasPrefix(p.body, "own page: 403 access_denied") {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
 	}
-	if p := r.browser().send("GET", "/x", map[string]string{"Sec-Fetch-Mode": "cors"}); p.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(p.body, "own page: 401") || p.Header.Get("WWW-Authenticate") == "" {
+	if p := r.browser().send("GET", "/x", map[string]string{"Sec-Fetch-Mode": "cors"}); p.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(p.body, "own page: 401") || p.Header.Get("WWW-Authenticate") != "" {
 		t.Errorf("status %d: %s %v", p.StatusCode, p.body, p.Header)
 	}
 }

@@ -287,7 +287,7 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 		if begins != row.begins || !begins && p.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: status %d, Location %q", row.name, p.StatusCode, p.Header.Get("Location"))
 		}
-		if !begins && (len(p.Header["Set-Cookie"]) > 0 || p.Header.Get("WWW-Authenticate") == "" || p.Header.Get("Content-Type") != "application/problem+json") {
+		if !begins && (len(p.Header["Set-Cookie"]) > 0 || p.Header.Get("WWW-Authenticate") != "" || p.Header.Get("Content-Type") != "application/problem+json") {
 			t.Errorf("%s: the 401 has %v", row.name, p.Header)
 		}
 	}

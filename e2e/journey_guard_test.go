@@ -44,8 +44,8 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 		if ct := p.header.Get("Content-Type"); !strings.HasPrefix(ct, "application/problem+json") {
 			t.Errorf("%s: Content-Type is %q", name, ct)
 		}
-		if p.header.Get("WWW-Authenticate") == "" {
-			t.Errorf("%s: no WWW-Authenticate", name)
+		if challenge := p.header.Get("WWW-Authenticate"); challenge != "" { // fault D7
+			t.Errorf("%s: WWW-Authenticate is %q, where no credentials are accepted", name, challenge)
 		}
 		for _, cookie := range p.header.Values("Set-Cookie") {
 			if strings.Contains(cookie, "_tx_") {
