@@ -21,8 +21,8 @@ import (
 )
 
 // MaxSize is the largest text in bytes that is compressed, and that Expand
-// makes.
-const MaxSize = 64 << 10
+// makes: about three times what four cookies can hold as it is.
+const MaxSize = 32 << 10
 
 // ErrMalformed is returned for what Append did not make.
 var ErrMalformed = errors.New("malformed compressed text")

@@ -160,7 +160,7 @@ func TestMalformedTextsAreRefused(t *testing.T) {
 		"nothing":                      "",
 		"another dictionary":           "\x02" + whole[1:],
 		"sizes without end":            "\x01\xff\xff\xff\xff\xff",
-		"a size over the most":         "\x01\x81\x80\x04" + whole[3:],
+		"a size over the most":         "\x01\x81\x80\x02" + whole[3:],
 		"more than there is, lifted":   "\x01\x10\x10\x7f",
 		"more after the end":           whole + "x",
 		"nothing but its sizes":        whole[:5],
