@@ -74,6 +74,14 @@ type Session struct {
 	// in sessions of earlier releases.
 	Requested string
 
+	// Spared are the times of the newest facts about everything, the subject and
+	// the provider's session that were known when the session began, in
+	// milliseconds, where they are not before SignedIn: these spare it. Zero for
+	// none.
+	Spared [aspects]int64
+	// Began is when the login began, to the second. It is not kept.
+	Began time.Time
+
 	// Grant is what a refresh needs; it is empty where none is to be made.
 	Grant Grant
 
@@ -118,6 +126,7 @@ const (
 	tagAuthTime      = 3 // seconds
 	tagACR           = 4
 	tagRequested     = 5
+	tagSpared        = 16 // one number for each aspect
 )
 
 // The forms of the claims in version 3.
@@ -156,7 +165,7 @@ func (s *Session) Encode() []byte {
 // version is the earliest one that can hold the session.
 func (s *Session) version() byte {
 	switch {
-	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "":
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.Spared != [aspects]int64{}:
 		return sessionTaggedVersion
 	case s.Grant.RefreshToken != "":
 		return sessionGrantVersion
@@ -174,6 +183,13 @@ func (s *Session) encodeTagged(w *writer) {
 	w.taggedSeconds(tagAuthTime, s.AuthTime)
 	w.tagged(tagACR, s.ACR)
 	w.tagged(tagRequested, s.Requested)
+	if s.Spared != [aspects]int64{} {
+		var spared writer
+		for _, at := range s.Spared {
+			spared.number(at)
+		}
+		w.tagged(tagSpared, string(spared.b))
+	}
 	w.byte(tagEnd)
 }
 
@@ -193,6 +209,10 @@ func (s *Session) decodeTagged(r *reader) {
 			s.ACR = field.raw(len(field.s))
 		case tagRequested:
 			s.Requested = field.raw(len(field.s))
+		case tagSpared:
+			for i := range s.Spared {
+				s.Spared[i] = field.number()
+			}
 		}
 		r.bad = r.bad || field.bad
 	}
@@ -225,6 +245,7 @@ func (s *Session) DecodeText(encoded string) error {
 	s.AccessToken = r.text()
 	s.IDToken = r.text()
 	s.IDTokenIssued, s.AuthTime, s.ACR, s.Requested = time.Time{}, time.Time{}, "", ""
+	s.Spared, s.Began = [aspects]int64{}, time.Time{}
 	s.Grant = Grant{}
 	switch version {
 	case sessionGrantVersion:
