@@ -56,6 +56,7 @@ type App struct {
 	hosts    map[*Handler][]string // that a site is for; lookAtSites knows
 	looked   *sync.Once            // at the sites as a whole
 	refusals *sampler
+	checked  bool // the sites as they are written
 	release  []func() error
 }
 
@@ -259,8 +260,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
 	} {
 		if err := resolve(ctx); err != nil {
+			if site := siteOf(ctx); site != "" {
+				err = fmt.Errorf("site %s: %w", site, err)
+			}
 			return err
 		}
+	}
+	if err := h.app.checkSites(ctx); err != nil {
+		return err
 	}
 	h.app.handlers = append(h.app.handlers, h)
 	return nil
