@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -23,11 +25,17 @@ type answer struct {
 
 // parseAnswer reads the parameters that mean something to us. Each is there at
 // most once; others are ignored (Core 3.1.2.7).
-func parseAnswer(query string) (a answer, err error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return a, errors.New("the query cannot be read")
-	}
+func parseAnswer(text string) (a answer, err error) {
+	return answerOf(query.Only(text, answerNames...))
+}
+
+// stateAlphabet is what states are made of, see session.NewTransaction.
+const stateAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// answerNames are the parameters of an answer that mean something to us.
+var answerNames = []string{"state", "code", "error", "iss"}
+
+func answerOf(values url.Values) (a answer, err error) {
 	for name, field := range map[string]*string{"state": &a.state, "code": &a.code, "error": &a.errorCode, "iss": &a.issuer} {
 		if len(values[name]) > 1 {
 			return a, fmt.Errorf("the parameter %s is there more than once", name)
@@ -38,6 +46,8 @@ func parseAnswer(query string) (a answer, err error) {
 	switch {
 	case a.state == "":
 		return a, errors.New("the parameter state is missing")
+	case strings.Trim(a.state, stateAlphabet) != "":
+		return a, errors.New("the parameter state has characters that no state of ours has")
 	case a.code == "" && a.errorCode == "":
 		return a, errors.New("the parameter code is missing")
 	case a.code != "" && a.errorCode != "":
@@ -88,6 +98,9 @@ func (h *Handler) serveCode(w http.ResponseWriter, r *http.Request, v *visit, p 
 		return h.fail(w, r, v, f)
 	}
 	fresh, idToken, f := h.signIn(r.Context(), p, &t, a)
+	if needsQuestion(&t, a, fresh, f) {
+		return h.beginVisibly(w, r, v, p, t.Return)
+	}
 	if f != nil {
 		return h.fail(w, r, v, f)
 	}
@@ -117,7 +130,7 @@ func (h *Handler) takeTransaction(w http.ResponseWriter, v *visit, s *site, p *p
 		if c.Name != name || !ok || subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1 {
 			continue
 		}
-		if t.Provider != p.id || t.Binding != p.binding {
+		if t.Provider != p.id || t.Binding != p.registration {
 			// An answer at another provider's address: a mix-up (RFC 9700 4.4).
 			return none, &failure{stateMismatch, errors.New("the login was begun with another provider, or another client id"), p, t.Return}
 		}
@@ -161,7 +174,7 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 	if err != nil {
 		return refuse(codeOf(err), err)
 	}
-	idToken, err := p.client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken)
+	idToken, err := p.client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken, demandsIn(t, p))
 	if err != nil {
 		return refuse(codeOf(err), err)
 	}
@@ -174,6 +187,16 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 		return refuse(tokenInvalid, err)
 	}
 	return fresh, tokens.IDToken, nil
+}
+
+// demandsIn returns what a login was begun with, whichever instance that was. A
+// transaction of an earlier release does not say; then it is what this instance
+// demands.
+func demandsIn(t *session.Transaction, p *party) provider.Demands {
+	if demands, err := provider.DecodeDemands(t.Demands); err == nil {
+		return demands
+	}
+	return p.client.Demands
 }
 
 // checkIssuerOf holds an answer to RFC 9207: iss is who we asked, and is there

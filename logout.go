@@ -68,6 +68,7 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, v *visit) 
 func (h *Handler) clearCookies(w http.ResponseWriter, s *site, v *visit) {
 	h.clearSession(w, s, cookie.Find(v.cookies, s.sessionCookie).Chunks)
 	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, "", h.LogoutPath, -1))
+	h.forgetRepeats(w, s, v)
 	if len(h.ClearSiteData) > 0 {
 		// Each type is a quoted string of its own, also the asterisk.
 		w.Header().Add("Clear-Site-Data", `"`+strings.Join(h.ClearSiteData, `", "`)+`"`)
@@ -98,12 +99,15 @@ func (h *Handler) isConfirmed(r *http.Request, v *visit) bool {
 	if r.Method != http.MethodPost {
 		return false
 	}
-	r.Body = http.MaxBytesReader(nil, r.Body, 4<<10)
+	form, err := readForm(r, 4<<10, "confirmation")
+	if err != nil {
+		return false
+	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return false
 	}
-	plain, _, err := ring.Open(seal.ForLogout, h.site(r).hintPlace, r.PostFormValue("confirmation"))
+	plain, _, err := ring.Open(seal.ForLogout, h.site(r).hintPlace, form.Get("confirmation"))
 	return err == nil && len(plain) > 0 && bytes.Equal(plain, confirms(v))
 }
 
