@@ -365,6 +365,14 @@ func onDemandIn(ctx caddy.Context) func(host string) bool {
 	}
 }
 
+// ofSite adds to an error of an instance which site it is on.
+func ofSite(ctx caddy.Context, err error) error {
+	if site := siteOf(ctx); site != "" {
+		return fmt.Errorf("site %s: %w", site, err)
+	}
+	return err
+}
+
 // siteOf names the site of the instance that is being provisioned: Caddy keeps
 // the JSON of a route's handlers until all of them are loaded.
 func siteOf(ctx caddy.Context) string {
