@@ -17,21 +17,21 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// tunnel is an application that answers 101 to anything, and then sends back
+// tunnelApp is an application that answers 101 to anything, and then sends back
 // every line.
-type tunnel struct {
+type tunnelApp struct {
 	net.Listener
 	mu   sync.Mutex
 	last *http.Request
 }
 
-func newTunnel(t *testing.T) *tunnel {
+func newTunnel(t *testing.T) *tunnelApp {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	a := &tunnel{Listener: listener}
+	a := &tunnelApp{Listener: listener}
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -44,7 +44,7 @@ func newTunnel(t *testing.T) *tunnel {
 	return a
 }
 
-func (a *tunnel) serve(conn net.Conn) {
+func (a *tunnelApp) serve(conn net.Conn) {
 	defer conn.Close()
 	reader := bufio.NewReader(conn)
 	r, err := http.ReadRequest(reader)
@@ -69,7 +69,7 @@ func (a *tunnel) serve(conn net.Conn) {
 }
 
 // got is the request that the application received last, and nil after that.
-func (a *tunnel) got() *http.Request {
+func (a *tunnelApp) got() *http.Request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := a.last
@@ -103,7 +103,7 @@ func upgraded(t *testing.T, r *rig, request string) (status int, tunnelled bool)
 
 // upgradeRig is a site with a public route, a private rest, preflights, a part that
 // the guard does not cover, and error pages of the application's.
-func upgradeRig(t *testing.T) (*rig, *tunnel, *browser) {
+func upgradeRig(t *testing.T) (*rig, *tunnelApp, *browser) {
 	a := newTunnel(t)
 	op := newOP(t)
 	site := `
