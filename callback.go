@@ -22,7 +22,7 @@ import (
 // loginVisibly is no error: a silent login has to be followed by a usual one.
 const loginVisibly = "login_visibly"
 
-var errEndedMeanwhile = errors.New("the answer to this login was taken before, and its session has ended")
+var errSessionOver = errors.New("the answer to this login was taken before, and its session has ended")
 
 // outcomeOf takes the answer to a login to the provider, or finds what became
 // of it when this browser sent it before.
@@ -51,7 +51,7 @@ func (h *Handler) outcomeOf(r *http.Request, v *visit, s *site, ring *seal.Ring,
 	}
 	h.logger.Debug("an answer was sent again", zap.String("provider", p.id), zap.String("host", r.Host))
 	if outcome.Code == "" && outcome.Err == nil && !h.lives(r, s, outcome.Cookies) {
-		return session.Outcome{Err: errEndedMeanwhile}, nil
+		return session.Outcome{Err: errSessionOver}, nil
 	}
 	return outcome, nil
 }
