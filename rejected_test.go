@@ -44,13 +44,13 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 	op := newOP(t)
 	clock := new(movedClock)
 	for name, row := range map[string]struct {
-		session, cookie string
-		refuses         bool
+		site, session, cookie string
+		refuses               bool
 	}{
-		"the browser refuses it":      {"", "__Host-oidc_rp", true},
-		"the domain is another one's": {"base_url https://rp.test\nsession {\ncookie {\ndomain other.example\n}\n}\n", "__Secure-oidc_rp", false},
+		"the browser refuses it":      {"http://rp.test", "", "__Host-oidc_rp", true},
+		"the domain is another one's": {":80", "session {\ncookie {\ndomain other.example\n}\n}\n", "__Secure-oidc_rp", false},
 	} {
-		r := newRig(t, "oidc_rp {\n"+options(op)+row.session+"}")
+		r := newRigAt(t, storageDir(t), row.site+" {\noidc_rp {\n"+options(op)+row.session+"}\nreverse_proxy {upstream}\n}")
 		r.at(clock.now)
 		b := r.browser()
 		if row.refuses {
