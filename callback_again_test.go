@@ -141,6 +141,34 @@ func (s *repeat) atOnce(n int, where func(i int) (*rig, string)) {
 	s.once()
 }
 
+// Fault C2: nodes that share a secret and no storage know nothing of each other's
+// logins. The session says that the answer was taken; without it the provider
+// refuses the code.
+func TestAnAnswerAtANodeWithAnotherStorage(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	site := "oidc_rp {\n" + options(op) + "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n}"
+	s := &repeat{t: t, op: op, here: newRig(t, site), there: newRig(t, site)}
+	s.begin()
+	p := s.bring(s.here)
+	s.signsIn("the first", s.here, p)
+	before := s.cookies
+	for _, c := range p.Cookies() {
+		if c.Name == "__Host-oidc_rp" {
+			s.cookies += "; " + c.Name + "=" + c.Value
+		}
+	}
+	if p := s.bring(s.there); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?q=1" {
+		t.Errorf("with the session: status %d to %q", p.StatusCode, p.Header.Get("Location"))
+	}
+	s.once()
+	s.cookies = before
+	if p := s.bring(s.there); p.StatusCode != http.StatusForbidden || shownCode(p) != tokenExchangeFailed {
+		t.Errorf("without the session: status %d, code %s", p.StatusCode, shownCode(p))
+	}
+	op.TakeViolations() // it saw the code twice
+}
+
 // Report F5: a preload behind a CDN sent one state with several codes.
 func TestOfSeveralCodesForOneLoginTheFirstCounts(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
