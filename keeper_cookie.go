@@ -75,7 +75,9 @@ func (c *cookieKeeper) aliveAt(ctx context.Context, k *kept, now time.Time) (boo
 }
 
 func (c *cookieKeeper) keep(ctx context.Context, ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {
-	c.h.date(ctx, c.journal, fresh)
+	if err := c.h.beginSession(ctx, c.journal, fresh); err != nil {
+		return nil, err
+	}
 	return c.split(ring, s, fresh)
 }
 

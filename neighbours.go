@@ -17,19 +17,23 @@ import (
 func (a *App) lookAtSites() {
 	a.looked.Do(func() {
 		if module, err := a.ctx.AppIfConfigured("http"); err == nil {
-			look(module.(*caddyhttp.App))
+			look(module.(*caddyhttp.App), a)
 		}
+		a.shareCookies()
 	})
 }
 
-func look(app *caddyhttp.App) {
+func look(app *caddyhttp.App, a *App) {
+	var sites [][]*Handler
 	for _, server := range app.Servers {
 		for _, route := range server.Routes {
 			w := walk{server: server}
 			w.routes(caddyhttp.RouteList{route}, nil)
 			meet(w.found)
+			sites = append(sites, w.found)
 		}
 	}
+	shareCommon(sites, a.hosts)
 }
 
 // neighbourFor returns the instance on this site that has the endpoint at a
@@ -95,9 +99,6 @@ func (w *walk) routes(routes caddyhttp.RouteList, hosts []string) {
 			case *Handler:
 				w.found = append(w.found, m)
 				m.app.noteHosts(m, hosts)
-				if hosts == nil && m.base == nil {
-					m.logger.Warn("this site answers to any host name: pin its own with base_url, or name the site's host", zap.Strings("listen", w.server.Listen))
-				}
 			case *caddyhttp.Subroute:
 				w.routes(m.Routes, hosts)
 			case *caddyhttp.Invoke:

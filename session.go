@@ -14,7 +14,7 @@ import (
 
 // clocksApart is by how much the clocks of nodes may differ. What ends by one's
 // clock ends what began a moment later by another's; a sign-in that comes after
-// it is dated accordingly, see date.
+// it is spared, see session.Fact.
 const clocksApart = 3 * time.Second
 
 // factMargin keeps a logout longer than the session, for clocks that differ.
@@ -36,9 +36,9 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
 		}
 	}
-	present := cookie.Find(v.cookies, s.sessionCookie).Chunks
+	present := h.findSession(v.cookies, s).Chunks
 	if r.Method == http.MethodPost {
-		present = 1<<cookie.MaxChunks - 1 // which ones there are, a cross-site POST does not show
+		present = (1<<cookie.MaxChunks - 1) &^ h.otherCookies // which ones there are, a cross-site POST does not show
 	}
 	h.writeChunks(w, s, chunks, present, fresh.Expires)
 	h.keepIDToken(w, s, ring, fresh, idToken)
@@ -47,14 +47,19 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 	return nil
 }
 
+var errEndedMeanwhile = errors.New("the provider ended the session while the login was under way")
+
 // tooLarge is what a keeper says of a session that it cannot keep.
 type tooLarge struct{ error }
 
 // keepFailure is what a keeper's error means for a sign-in.
 func keepFailure(err error) *failure {
 	var large *tooLarge
-	if errors.As(err, &large) {
+	switch {
+	case errors.As(err, &large):
 		return &failure{code: sessionTooLarge, cause: err}
+	case errors.Is(err, errEnded):
+		return &failure{code: loginExpired, cause: errEndedMeanwhile}
 	}
 	return storageFailure(err)
 }
@@ -157,7 +162,7 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 		// another request may have got newer tokens.
 		v.writer.beforeAnswer = func(header http.Header) {
 			if h.keeper.superseded(&renewed) {
-				cookie.Unset(header, func(name string) bool { return cookie.IsChunk(name, s.sessionCookie) })
+				cookie.Unset(header, func(name string) bool { return h.isSessionCookie(name, s) })
 			}
 		}
 	}

@@ -103,6 +103,14 @@ type Session struct {
 	// where a refresh may have to replace them.
 	FromUserinfo Names
 
+	// Spared are the times of the newest facts about everything, the subject and
+	// the provider's session that were known when the session began, in
+	// milliseconds, where they are not before SignedIn: these spare it. Zero for
+	// none.
+	Spared [aspects]int64
+	// Began is when the login began, to the second. It is not kept.
+	Began time.Time
+
 	// Grant is what a refresh needs; it is empty where none is to be made.
 	Grant Grant
 
@@ -148,6 +156,7 @@ const (
 	tagACR           = 4
 	tagRequested     = 5
 	tagFromUserinfo  = 10
+	tagSpared        = 16 // one number for each aspect
 )
 
 // The forms of the claims in version 3.
@@ -186,7 +195,7 @@ func (s *Session) Encode() []byte {
 // version is the earliest one that can hold the session.
 func (s *Session) version() byte {
 	switch {
-	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "":
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [aspects]int64{}:
 		return sessionTaggedVersion
 	case s.Grant.RefreshToken != "":
 		return sessionGrantVersion
@@ -205,6 +214,13 @@ func (s *Session) encodeTagged(w *writer) {
 	w.tagged(tagACR, s.ACR)
 	w.tagged(tagRequested, string(s.Requested))
 	w.tagged(tagFromUserinfo, string(s.FromUserinfo))
+	if s.Spared != [aspects]int64{} {
+		var spared writer
+		for _, at := range s.Spared {
+			spared.number(at)
+		}
+		w.tagged(tagSpared, string(spared.b))
+	}
 	w.byte(tagEnd)
 }
 
@@ -226,6 +242,10 @@ func (s *Session) decodeTagged(r *reader) {
 			s.Requested = Names(field.raw(len(field.s)))
 		case tagFromUserinfo:
 			s.FromUserinfo = Names(field.raw(len(field.s)))
+		case tagSpared:
+			for i := range s.Spared {
+				s.Spared[i] = field.number()
+			}
 		}
 		r.bad = r.bad || field.bad
 	}
@@ -258,6 +278,7 @@ func (s *Session) DecodeText(encoded string) error {
 	s.AccessToken = r.text()
 	s.IDToken = r.text()
 	s.IDTokenIssued, s.AuthTime, s.ACR, s.Requested, s.FromUserinfo = time.Time{}, time.Time{}, "", "", ""
+	s.Spared, s.Began = [aspects]int64{}, time.Time{}
 	s.Grant = Grant{}
 	switch version {
 	case sessionGrantVersion:
