@@ -254,15 +254,6 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	return nil
 }
 
-// tellURIs says once for each provider what has to be registered there: a
-// provider that does not know the redirect URI tells only the visitor.
-func (h *Handler) tellURIs(s *site, p *party, redirectURI string) {
-	if p.told.CompareAndSwap(false, true) {
-		h.logger.Info("these addresses have to be registered at the provider", zap.String("provider", p.id),
-			zap.String("redirect_uri", redirectURI), zap.String("post_logout_redirect_uri", h.signedOutURI(s, p)))
-	}
-}
-
 func loginOf(t *session.Transaction) provider.Login {
 	return provider.Login{State: t.State, Nonce: t.Nonce, Verifier: t.Verifier, RedirectURI: t.RedirectURI}
 }
