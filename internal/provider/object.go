@@ -66,7 +66,7 @@ func (o object) text(name string) (string, error) {
 	}
 	var s string
 	if raw := o[name]; raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
-		return "", fmt.Errorf("%s is not a string", name)
+		return "", fmt.Errorf("%s is not a string but %s", name, kindOf(raw))
 	}
 	return s, nil
 }

@@ -171,8 +171,8 @@ func (r *Remote) ask() (*Metadata, error) {
 		if err != nil {
 			return nil, err
 		}
-		if metadata, err = parseMetadata(document, c.Issuer, address); err != nil {
-			return nil, err
+		if metadata, err = parseMetadata(document.body, c.Issuer, address); err != nil {
+			return nil, &SettingsError{document.because(err)}
 		}
 	}
 	if c.MTLS {
@@ -183,7 +183,7 @@ func (r *Remote) ask() (*Metadata, error) {
 		metadata.Pushed = true // why else would it be configured?
 	}
 	if err := metadata.check(len(c.JWKS) == 0, c.Insecure); err != nil {
-		return nil, err
+		return nil, &SettingsError{err}
 	}
 	return metadata, nil
 }
@@ -199,5 +199,12 @@ func (r *Remote) fetchKeys(ctx context.Context) ([]byte, error) {
 		return nil, errors.New("jwks_uri is not a URL")
 	}
 	request.Header.Set("Accept", "application/json, application/jwk-set+json")
-	return getDocument(r.client, request)
+	answer, err := getDocument(r.client, request)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ParseKeys(answer.body); err != nil {
+		return nil, answer.because(err)
+	}
+	return answer.body, nil
 }

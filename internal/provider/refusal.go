@@ -1,0 +1,340 @@
+package provider
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
+)
+
+// Refusal is an answer of a provider that says, by its status or in words, that
+// something failed. The words are the provider's, or those of whatever answered
+// in its place: they are bounded, cleaned and without what we sent, and they
+// belong into fields of a log line and nowhere else. Error repeats none of them
+// but the code, if that has the usual form.
+type Refusal struct {
+	// Status is that of HTTP; zero where the answer came by the browser.
+	Status int
+	// Code is the error code (RFC 6749 4.1.2.1 and 5.2).
+	Code string
+	// Description and URI are error_description and error_uri.
+	Description, URI string
+	// Message is what else the answer says: a message, the messages of several
+	// errors, or the beginning of a body that is no JSON.
+	Message string
+	// RetryAfter is for how long the provider wants to be left alone.
+	RetryAfter time.Duration
+	// Err, if set, is what is wrong with the answer by our own judgment.
+	Err error
+}
+
+func (e *Refusal) Error() string {
+	switch {
+	case e.Err != nil:
+		return e.Err.Error()
+	case e.Status == 0:
+		return fmt.Sprintf("the provider answered %q", SafeCode(e.Code))
+	}
+	return fmt.Sprintf("status %d, error %q", e.Status, SafeCode(e.Code))
+}
+
+func (e *Refusal) Unwrap() error { return e.Err }
+
+// NewRefusal makes one of the parameters of an authorization response. The
+// secrets are what must not come back by its words.
+func NewRefusal(code, description, uri string, secrets ...string) *Refusal {
+	e := &Refusal{Code: code, Description: description, URI: uri}
+	e.clean(secrets)
+	return e
+}
+
+// Bounds of the words, in bytes.
+const (
+	maxDescription = 512
+	// maxRead is what is looked at of each member, before secrets are taken out.
+	maxRead = 8 << 10
+	// maxExcerpt is how much of a body is quoted that has no words of its own.
+	maxExcerpt = 256
+)
+
+var (
+	// secretMember finds members of a body that would be secrets of the user's.
+	secretMember = regexp.MustCompile(`(?i)((?:access|refresh|id|logout)_?token|client_?secret|client_?assertion|code_?verifier|password|passwd)(["']?\s*[:=]\s*["']?)[^\s"'&<>,;}]+`)
+	// compactToken finds signed and encrypted tokens.
+	compactToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)+`)
+)
+
+func (e *Refusal) clean(secrets []string) {
+	if !slices.Contains(standardCodes, e.Code) { // a weak secret may be a part of one
+		e.Code = cleanWord(e.Code, logtext.MaxName, secrets)
+	}
+	for _, word := range []struct {
+		text *string
+		max  int
+	}{{&e.Description, maxDescription}, {&e.URI, logtext.MaxName}, {&e.Message, maxDescription}} {
+		*word.text = cleanWord(*word.text, word.max, secrets)
+	}
+}
+
+// standardCodes are those of RFC 6749, RFC 6750, RFC 7009 and OpenID Connect Core.
+var standardCodes = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+	"access_denied", "unsupported_response_type", "server_error", "temporarily_unavailable",
+	"invalid_token", "insufficient_scope", "unsupported_token_type",
+	"interaction_required", "login_required", "account_selection_required", "consent_required",
+	"invalid_request_uri", "invalid_request_object", "request_not_supported", "request_uri_not_supported", "registration_not_supported",
+}
+
+func cleanWord(text string, max int, secrets []string) string {
+	if len(text) > maxRead {
+		text = text[:maxRead]
+	}
+	text = logtext.Redact(text, secrets...)
+	text = compactToken.ReplaceAllString(text, "[redacted]")
+	text = secretMember.ReplaceAllString(text, "$1$2[redacted]")
+	return logtext.Clean(text, max)
+}
+
+// answered is an answer of the back channel, read whole.
+type answered struct {
+	status int
+	header http.Header
+	body   []byte
+	// secrets are those of the request.
+	secrets []string
+}
+
+// refusal is what the answer says about a failure.
+func (a *answered) refusal() *Refusal {
+	e := readWords(a.header.Get("Content-Type"), a.body, a.status/100 == 2)
+	challenge := readChallenge(a.header.Values("WWW-Authenticate"))
+	for _, word := range []struct{ text, other *string }{
+		{&e.Code, &challenge.Code}, {&e.Description, &challenge.Description}, {&e.URI, &challenge.URI},
+	} {
+		if *word.text == "" {
+			*word.text = *word.other
+		}
+	}
+	e.Status = a.status
+	if seconds, err := strconv.Atoi(a.header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
+	}
+	e.clean(a.secrets)
+	return e
+}
+
+// because is a refusal for a reason of ours, with the provider's words.
+func (a *answered) because(err error) *Refusal {
+	e := a.refusal()
+	e.Err = err
+	return e
+}
+
+// secretParameters are those of a request that must not come back in a log.
+var secretParameters = []string{
+	"code", "code_verifier", "client_secret", "client_assertion", "refresh_token", "token", "access_token", "state", "nonce", "id_token_hint",
+}
+
+// secretsOf are the secrets of a request: in its form, and in Authorization.
+func secretsOf(header http.Header, form url.Values) (secrets []string) {
+	for _, name := range secretParameters {
+		secrets = append(secrets, form[name]...)
+	}
+	scheme, credentials, _ := strings.Cut(header.Get("Authorization"), " ")
+	secrets = append(secrets, credentials)
+	if _, password, ok := (&http.Request{Header: header}).BasicAuth(); ok && strings.EqualFold(scheme, "basic") {
+		plain, _ := url.QueryUnescape(password)
+		secrets = append(secrets, password, plain)
+	}
+	return secrets
+}
+
+// The names under which providers say what is wrong, most telling first: those
+// of OAuth 2.0, of RFC 9457, and what Okta and others made up.
+var (
+	codeMembers        = []string{"error", "errorCode", "error_code", "code"}
+	descriptionMembers = []string{"error_description", "errorDescription"}
+	uriMembers         = []string{"error_uri", "errorLink"}
+	messageMembers     = []string{"message", "error_message", "errorMessage", "errorSummary", "detail", "title", "description", "reason", "Message", "msg"}
+)
+
+// readWords takes the words out of a body: of JSON whatever its label, of a
+// form, or the beginning of anything else. Of an answer that claims success
+// nothing is quoted that could be a token.
+func readWords(contentType string, body []byte, success bool) *Refusal {
+	e := new(Refusal)
+	body = withoutBOM(body)
+	var value any
+	if err := json.Unmarshal(body, &value); err == nil {
+		e.fill(value)
+		if *e == (Refusal{}) && !success {
+			e.Message = excerpt(contentType, body)
+		}
+		return e
+	}
+	if form, err := url.ParseQuery(string(body)); err == nil && (form.Has("error") || form.Has("access_token")) {
+		e.Code, e.Description, e.URI = form.Get("error"), form.Get("error_description"), form.Get("error_uri")
+		return e
+	}
+	if success && len(body) > 0 && strings.ContainsRune(`{["`, rune(body[0])) {
+		return e // JSON that is damaged, with tokens in it perhaps
+	}
+	e.Message = excerpt(contentType, body)
+	return e
+}
+
+// fill takes the words out of a JSON value: an object, flat or with its words
+// one level below, a list of such, or a bare text.
+func (e *Refusal) fill(value any) {
+	switch v := value.(type) {
+	case string:
+		e.Message = v
+	case []any:
+		e.fillList(v)
+	case map[string]any:
+		e.fillObject(v)
+		if nested, ok := v["error"].(map[string]any); ok {
+			e.merge(wordsOfNested(nested))
+		}
+		for _, name := range []string{"error", "errors"} {
+			if list, ok := v[name].([]any); ok {
+				e.fillList(list)
+			}
+		}
+		if nested, ok := v["errors"].(map[string]any); ok {
+			e.merge(wordsOfNested(nested))
+		}
+	}
+}
+
+// wordsOfNested reads an error that is an object: there the code may be named
+// otherwise.
+func wordsOfNested(object map[string]any) *Refusal {
+	e := new(Refusal)
+	e.fillObject(object)
+	if e.Code == "" {
+		e.Code = firstText(object, []string{"type", "status", "name", "id"})
+	}
+	return e
+}
+
+func (e *Refusal) fillObject(object map[string]any) {
+	e.merge(&Refusal{
+		Code: firstText(object, codeMembers), Description: firstText(object, descriptionMembers),
+		URI: firstText(object, uriMembers), Message: firstText(object, messageMembers),
+	})
+}
+
+// merge adds what is not there yet.
+func (e *Refusal) merge(other *Refusal) {
+	for _, word := range []struct{ text, other *string }{
+		{&e.Code, &other.Code}, {&e.Description, &other.Description}, {&e.URI, &other.URI}, {&e.Message, &other.Message},
+	} {
+		if *word.text == "" {
+			*word.text = *word.other
+		}
+	}
+}
+
+// fillList takes the first code and the messages of all.
+func (e *Refusal) fillList(list []any) {
+	var messages []string
+	for _, member := range list[:min(len(list), 5)] {
+		one := new(Refusal)
+		switch m := member.(type) {
+		case string:
+			one.Message = m
+		case map[string]any:
+			one = wordsOfNested(m)
+			if one.Message == "" {
+				one.Message = one.Description
+			}
+		}
+		if one.Message != "" {
+			messages = append(messages, one.Message)
+		}
+		one.Message = ""
+		e.merge(one)
+	}
+	e.merge(&Refusal{Message: strings.Join(messages, "; ")})
+}
+
+// firstText is the first of these members that is a text or a number.
+func firstText(object map[string]any, names []string) string {
+	for _, name := range names {
+		switch v := object[name].(type) {
+		case string:
+			if v != "" {
+				return v
+			}
+		case float64:
+			return strconv.FormatFloat(v, 'f', -1, 64)
+		}
+	}
+	return ""
+}
+
+// excerpt is the type of a body and its beginning, in one line.
+func excerpt(contentType string, body []byte) string {
+	text := strings.ToValidUTF8(string(body[:min(len(body), maxRead)]), "\ufffd")
+	// Secrets are sought in it before it is cut to maxDescription.
+	text = strings.Join(strings.Fields(text), " ")
+	if contentType == "" {
+		contentType = "no content type"
+	}
+	if text == "" {
+		return ""
+	}
+	return logtext.Clean(contentType, 100) + ": " + text
+}
+
+// readChallenge takes the words out of WWW-Authenticate (RFC 6750 3, RFC 9110
+// 11.6.1): the first challenge that has an error.
+func readChallenge(values []string) *Refusal {
+	e := new(Refusal)
+	for _, value := range values {
+		for _, part := range challengeParameter.FindAllStringSubmatch(value[:min(len(value), maxRead)], -1) {
+			text := part[3]
+			if part[2] != "" {
+				text = quotedPair.ReplaceAllString(part[2][1:len(part[2])-1], "$1")
+			}
+			if i := slices.Index([]string{"error", "error_description", "error_uri"}, strings.ToLower(part[1])); i >= 0 {
+				field := [...]*string{&e.Code, &e.Description, &e.URI}[i]
+				if *field == "" {
+					*field = text
+				}
+			}
+		}
+	}
+	return e
+}
+
+var (
+	challengeParameter = regexp.MustCompile(`([A-Za-z0-9_-]+)\s*=\s*(?:("(?:[^"\\]|\\.)*")|([^\s",]+))`)
+	quotedPair         = regexp.MustCompile(`\\(.)`)
+)
+
+// isSettings reports whether an error code means that the client is set up
+// wrongly, here or at the provider.
+func isSettings(code string) bool {
+	switch code {
+	case "invalid_client", "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "invalid_scope":
+		return true
+	}
+	return false
+}
+
+// judged marks an error for wrong settings where the provider's code says so.
+func judged(err error, code string) error {
+	if isSettings(code) {
+		return &SettingsError{err}
+	}
+	return err
+}
