@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -68,7 +69,8 @@ func (a *App) takeRevocation(r *http.Request) (any, error) {
 		return nil, adminError(http.StatusServiceUnavailable, "it could not be kept, so that other instances do not know, nor this one after a restart; try again: %w", err)
 	}
 	for _, e := range ended {
-		a.logger.Info("sessions were ended by the admin API", zap.String("kind", e.Kind), zap.String("issuer", e.Issuer), zap.Strings("providers", e.Providers))
+		audit(r.Context(), a.logger, auditEvent{event: eventRevoked, message: "sessions revoked", via: "admin_api", client: remoteIP(r),
+			provider: strings.Join(e.Providers, ","), issuer: e.Issuer, subject: asked.Subject, sid: asked.SID}, zap.String("kind", e.Kind))
 	}
 	return revocationAnswer{ended}, nil
 }

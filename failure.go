@@ -1,8 +1,6 @@
 package oidcrp
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -148,13 +146,14 @@ func (h *Handler) log(r *http.Request, f *failure) (id string) {
 			level = zap.DebugLevel
 		}
 	}
-	entry := h.logger.Check(level, "sign-in or sign-out did not work")
+	if f.code != providerUnavailable && f.code != logoutFailed {
+		return h.auditRefused(r, f, level)
+	}
+	entry := h.logger.Check(level, "authentication error")
 	if entry == nil {
 		return ""
 	}
-	var random [4]byte
-	rand.Read(random[:])
-	id = hex.EncodeToString(random[:])
+	id = newErrorID()
 	name := ""
 	if f.party != nil {
 		name = f.party.id

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -60,6 +58,9 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err})
 	}
+	ended := signedOut(r)
+	ended.session, ended.provider, ended.user = &v.other.session, v.other.session.Provider, v.other.session.Username
+	audit(r.Context(), of.logger, ended)
 	return h.afterLogout(w)
 }
 
@@ -147,7 +148,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err, party: p})
 	}
-	h.logger.Info("signed out", zap.String("provider", p.id), zap.String("host", r.Host))
+	h.auditSession(r.Context(), signedOut(r), p, v.session)
 	if p.endSession != nil && !*p.endSession {
 		return h.afterLogout(w)
 	}
@@ -184,6 +185,7 @@ func (h *Handler) endAtNeighbours(w http.ResponseWriter, r *http.Request, v *vis
 			errs = append(errs, n.keeper.end(r.Context(), k))
 			n.clearCookies(w, n.site(r), theirs)
 			if theirs.signedIn() {
+				n.auditSession(r.Context(), signedOut(r), theirs.party, theirs.session)
 				n.revoke(r.Context(), theirs.party, theirs.session)
 			}
 		}

@@ -29,7 +29,7 @@ func (h *Handler) serveBackchannelLogout(w http.ResponseWriter, r *http.Request,
 		if errors.Is(err, errNotKept) {
 			h.log(r, &failure{code: logoutFailed, cause: err, party: p})
 		} else { // which anybody can bring about
-			h.logger.Info("a back-channel logout was refused", zap.String("provider", p.id), zap.String("host", r.Host), zap.Error(err))
+			h.auditRefused(r, &failure{code: badRequest, cause: fmt.Errorf("back-channel logout: %w", err), party: p}, zap.InfoLevel, zap.String("via", "back_channel"))
 		}
 		return answerLogout(w, http.StatusBadRequest)
 	}
@@ -63,7 +63,8 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 		forget()
 		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
-	h.logger.Info("signed out by the provider", zap.String("provider", p.id), zap.Bool("one_session", token.SID != ""))
+	audit(r.Context(), h.logger, auditEvent{event: eventSignedOut, message: "signed out", via: "back_channel", host: r.Host,
+		provider: p.id, issuer: p.issuerNamed(token.Issuer), subject: token.Subject, sid: token.SID}, zap.Bool("one_session", token.SID != ""))
 	return nil
 }
 

@@ -41,6 +41,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		return answerFrame(w, http.StatusOK)
 	}
 	ended := false
+	var of *visit             // whose session it was, if the browser says it
 	var failed, unknown error // unknown: whose cookie it is
 	for _, n := range append([]*Handler{h}, h.others()...) {
 		theirs := &visit{h: n, r: r, cookies: v.cookies}
@@ -56,6 +57,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		}
 		failed = errors.Join(failed, n.keeper.end(r.Context(), theirs.kept))
 		ended = true
+		of = theirs
 		n.clearCookies(w, n.site(r), theirs)
 	}
 	if name := issuer + " " + sid; sid != "" {
@@ -73,7 +75,12 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		return answerFrame(w, http.StatusServiceUnavailable)
 	}
 	if ended {
-		h.logger.Info("signed out by the provider, in a frame", zap.String("provider", p.id), zap.String("host", r.Host))
+		e := auditEvent{event: eventSignedOut, message: "signed out", via: "front_channel", host: r.Host, provider: p.id, issuer: issuer, sid: sid}
+		if of != nil {
+			of.h.auditSession(r.Context(), e, of.party, of.session)
+		} else {
+			audit(r.Context(), h.logger, e)
+		}
 	}
 	return answerFrame(w, http.StatusOK)
 }

@@ -55,6 +55,7 @@ type App struct {
 	handlers []*Handler
 	hosts    map[*Handler][]string // that a site is for; lookAtSites knows
 	looked   *sync.Once            // at the sites as a whole
+	refusals *sampler
 	release  []func() error
 }
 
@@ -69,6 +70,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
 	a.looked = new(sync.Once)
+	a.refusals = new(sampler)
 	a.clock = newClock()
 	var err error
 	if a.shared, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(ctx.Storage(), a.clock.Now) }); err != nil {

@@ -263,7 +263,7 @@ func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Sessi
 // endAtRefresh ends a session for which the provider vouches no more: on all
 // nodes, and for copies of its cookie.
 func (h *Handler) endAtRefresh(ctx context.Context, p *party, k *kept, cause error) session.Renewal {
-	h.logger.Info("a session ended at its refresh", zap.String("provider", p.id), zap.Error(cause))
+	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &k.session, zap.Error(cause))
 	if err := h.keeper.end(ctx, k); err != nil {
 		h.logger.Warn("the end of a session could not be told to other instances", zap.Error(err))
 	}

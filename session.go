@@ -26,10 +26,12 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 	chunks, err := h.keeper.keep(r.Context(), ring, s, fresh)
 	if err != nil {
 		f := keepFailure(err)
-		f.party = p
+		f.party, f.cause = p, &refusedUser{f.cause, fresh}
 		return f
 	}
+	var replaced []zap.Field
 	if v.signedIn() {
+		replaced = append(replaced, zap.String("replaces", sessionName(v.session)))
 		if err := h.keeper.end(r.Context(), v.kept); err != nil {
 			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
 		}
@@ -40,7 +42,7 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	h.writeChunks(w, s, chunks, present, fresh.Expires)
 	h.keepIDToken(w, s, ring, fresh, idToken)
-	h.logger.Info("signed in", zap.String("provider", p.id), zap.String("host", r.Host))
+	h.auditSession(r.Context(), auditEvent{event: eventSignedIn, message: "signed in", host: r.Host}, p, fresh, replaced...)
 	h.logger.Debug("kept of the user", zap.Strings("claims", fresh.Claims.Names()))
 	return nil
 }
