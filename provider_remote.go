@@ -25,8 +25,8 @@ func (p *Provider) remote(now func() time.Time) (provider.RemoteConfig, string, 
 		Endpoints: provider.Endpoints{
 			Authorization: p.AuthorizationEndpoint, Token: p.TokenEndpoint, Userinfo: p.UserinfoEndpoint,
 			JWKS: p.JWKSURI, EndSession: p.EndSessionEndpoint,
-			Revocation: p.RevocationEndpoint, Introspection: p.IntrospectionEndpoint,
-			Pushed: p.PushedAuthorizationRequestEndpoint,
+			Revocation: p.RevocationEndpoint,
+			Pushed:     p.PushedAuthorizationRequestEndpoint,
 		},
 		JWKS: []byte(p.JWKS), Insecure: p.Insecure, Timeout: time.Duration(p.Timeout), Now: now,
 		Proxy: http.ProxyFromEnvironment,
@@ -42,7 +42,8 @@ func (p *Provider) remote(now func() time.Time) (provider.RemoteConfig, string, 
 	if err != nil {
 		return c, "", err
 	}
-	if c.MTLS = p.ClientAuth == provider.MTLS; c.MTLS {
+	c.MTLS = p.ClientAuth == provider.MTLS || len(files.Certificate) > 0
+	if p.ClientAuth == provider.MTLS {
 		if files.Certificate, files.PrivateKey, err = p.clientCertificate(); err != nil {
 			return c, "", err
 		}

@@ -55,6 +55,12 @@ func NewRefusal(code, description, uri string, secrets ...string) *Refusal {
 	return e
 }
 
+// RefusedLogin is NewRefusal as the error that ends a login: where the code says
+// that the client is set up wrongly it is a SettingsError.
+func RefusedLogin(code, description, uri string, secrets ...string) error {
+	return judged(NewRefusal(code, description, uri, secrets...), code)
+}
+
 // Bounds of the words, in bytes.
 const (
 	maxDescription = 512
@@ -173,7 +179,13 @@ func readWords(contentType string, body []byte, success bool) *Refusal {
 	body = withoutBOM(body)
 	var value any
 	if err := json.Unmarshal(body, &value); err == nil {
-		e.fill(value)
+		object, isObject := value.(map[string]any)
+		switch o, err := parseObject(body); {
+		case !success || err == nil && o.isError():
+			e.fill(value)
+		case isObject: // what else is in it may be about a user
+			e.Description, e.Message = firstText(object, descriptionMembers), firstText(object, messageMembers[:4])
+		}
 		if *e == (Refusal{}) && !success {
 			e.Message = excerpt(contentType, body)
 		}

@@ -33,8 +33,8 @@ type RemoteConfig struct {
 	Insecure         bool
 	Timeout          time.Duration
 	TLS              *tls.Config
-	// MTLS: the client proves itself by the certificate in TLS, at the endpoints
-	// that the provider has for that.
+	// MTLS: a certificate of the client is shown in TLS, to prove who it is or to
+	// bind its tokens, at the endpoints that the provider has for that.
 	MTLS  bool
 	Proxy func(*http.Request) (*url.URL, error)
 	Now   func() time.Time
