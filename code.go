@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -39,11 +41,17 @@ func (a *answer) says(err error) error {
 
 // parseAnswer reads the parameters that mean something to us. Each is there at
 // most once; others are ignored (Core 3.1.2.7).
-func parseAnswer(query string) (a answer, err error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return a, errors.New("the query cannot be read")
-	}
+func parseAnswer(text string) (a answer, err error) {
+	return answerOf(query.Only(text, answerNames...))
+}
+
+// stateAlphabet is what states are made of, see session.NewTransaction.
+const stateAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// answerNames are the parameters of an answer that mean something to us.
+var answerNames = []string{"state", "code", "error", "iss", "error_description", "error_uri"}
+
+func answerOf(values url.Values) (a answer, err error) {
 	for name, field := range map[string]*string{"state": &a.state, "code": &a.code, "error": &a.errorCode, "iss": &a.issuer} {
 		if len(values[name]) > 1 {
 			return a, fmt.Errorf("the parameter %s is there more than once", name)
@@ -56,6 +64,8 @@ func parseAnswer(query string) (a answer, err error) {
 	switch {
 	case a.state == "":
 		return a, a.says(errors.New("the parameter state is missing"))
+	case strings.Trim(a.state, stateAlphabet) != "":
+		return a, a.says(errors.New("the parameter state has characters that no state of ours has"))
 	case a.code == "" && a.errorCode == "":
 		return a, a.says(errors.New("the parameter code is missing"))
 	case a.code != "" && a.errorCode != "":

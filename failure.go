@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -60,15 +59,10 @@ func messageOf(name string) string { return codes[code(name)].message }
 // errorCodeOf is what auth_error in a request's query names, if it is one of
 // our codes.
 func errorCodeOf(r *http.Request) string {
-	query := originalURL(r).RawQuery
-	if !strings.Contains(query, "auth_error=") {
+	if !strings.Contains(originalURL(r).RawQuery, "auth_error=") {
 		return ""
 	}
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return ""
-	}
-	if name := values.Get("auth_error"); messageOf(name) != "" {
+	if name := queryOf(r, "auth_error").Get("auth_error"); messageOf(name) != "" {
 		return name
 	}
 	return ""

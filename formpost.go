@@ -2,13 +2,11 @@ package oidcrp
 
 import (
 	"crypto/subtle"
-	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"net/url"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -35,27 +33,26 @@ const (
 
 // receiveAnswer reads an answer from where the provider has put it.
 func (h *Handler) receiveAnswer(r *http.Request, v *visit, s *site, p *party) (answer, error) {
-	query := originalURL(r).RawQuery
 	if r.Method != http.MethodPost {
-		if state, alone := stateAlone(query); alone && p.formPost {
+		text := originalURL(r).RawQuery
+		if state, alone := stateAlone(text); alone && p.formPost {
 			return h.carriedAnswer(r, v, s, p, state)
 		}
-		return parseAnswer(query)
+		return parseAnswer(text)
 	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
-		return answer{}, errors.New("the answer is not a form")
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxFormPost))
+	form, err := readForm(r, maxFormPost, answerNames...)
 	if err != nil {
-		return answer{}, errors.New("the answer is too large, or was cut off")
+		return answer{}, err
 	}
-	return parseAnswer(string(body))
+	return answerOf(form)
 }
 
-func stateAlone(query string) (state string, alone bool) {
-	values, err := url.ParseQuery(query)
+// stateAlone reports whether a query has one state and nothing else of an
+// answer.
+func stateAlone(text string) (state string, alone bool) {
+	values := query.Only(text, answerNames...)
 	state = values.Get("state")
-	return state, err == nil && state != "" && len(values) == 1 && len(values["state"]) == 1
+	return state, state != "" && len(values) == 1 && len(values["state"]) == 1
 }
 
 // sendOn puts a posted answer into its transaction and sends the browser on.

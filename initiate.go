@@ -48,17 +48,16 @@ func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, v *visit
 // a form. Each is there at most once; others, which could be anybody's idea of
 // a scope or a prompt, are ignored.
 func initiation(r *http.Request) (map[string]string, error) {
-	values, err := url.ParseQuery(originalURL(r).RawQuery)
+	names := []string{"iss", "login_hint", "target_link_uri"}
+	values := queryOf(r, names...)
 	if r.Method == http.MethodPost {
-		r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
-		err = r.ParseForm()
-		values = r.PostForm
+		var err error
+		if values, err = readForm(r, maxForm, names...); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, errors.New("the parameters cannot be read")
-	}
-	asked := make(map[string]string, 3)
-	for _, name := range []string{"iss", "login_hint", "target_link_uri"} {
+	asked := make(map[string]string, len(names))
+	for _, name := range names {
 		if len(values[name]) > 1 {
 			return nil, fmt.Errorf("the parameter %s is there more than once", name)
 		}

@@ -26,7 +26,7 @@ const (
 
 // serveLogin begins a login that a link asked for.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
-	query := originalURL(r).Query()
+	query := queryOf(r, append([]string{"returnto"}, p.forward...)...)
 	returnTo, ok := h.checkReturn(h.site(r), query.Get("returnto"))
 	if !ok {
 		returnTo = ""

@@ -98,12 +98,15 @@ func (h *Handler) isConfirmed(r *http.Request, v *visit) bool {
 	if r.Method != http.MethodPost {
 		return false
 	}
-	r.Body = http.MaxBytesReader(nil, r.Body, 4<<10)
+	form, err := readForm(r, 4<<10, "confirmation")
+	if err != nil {
+		return false
+	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return false
 	}
-	plain, _, err := ring.Open(seal.ForLogout, h.site(r).hintPlace, r.PostFormValue("confirmation"))
+	plain, _, err := ring.Open(seal.ForLogout, h.site(r).hintPlace, form.Get("confirmation"))
 	return err == nil && len(plain) > 0 && bytes.Equal(plain, confirms(v))
 }
 

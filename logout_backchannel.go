@@ -71,14 +71,14 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 // logoutTokenOf takes the token out of a form. Other fields mean nothing, and
 // nothing in the address does.
 func logoutTokenOf(r *http.Request) (string, error) {
-	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		return "", errors.New("the form cannot be read")
+	form, err := readForm(r, maxForm, "logout_token")
+	if err != nil {
+		return "", err
 	}
-	if tokens := r.PostForm["logout_token"]; len(tokens) == 1 && tokens[0] != "" {
+	if tokens := form["logout_token"]; len(tokens) == 1 && tokens[0] != "" {
 		return tokens[0], nil
 	}
-	return "", fmt.Errorf("the form has %d fields logout_token", len(r.PostForm["logout_token"]))
+	return "", fmt.Errorf("the form has %d fields logout_token", len(form["logout_token"]))
 }
 
 // answerLogout tells a provider no more than whether it worked: what is wrong

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -88,10 +87,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 // sessionNamed returns the issuer and the sid that the address names, or none. iss and sid
 // come together, and each once.
 func sessionNamed(r *http.Request, p *party) (issuer, sid string, err error) {
-	query, err := url.ParseQuery(originalURL(r).RawQuery)
-	if err != nil {
-		return "", "", errors.New("the query cannot be read")
-	}
+	query := queryOf(r, "iss", "sid")
 	issuers, sids := query["iss"], query["sid"]
 	switch {
 	case len(issuers) == 0 && len(sids) == 0:

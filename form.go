@@ -1,0 +1,33 @@
+package oidcrp
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
+)
+
+var (
+	errNotForm  = errors.New("the body is not a form")
+	errFormSize = errors.New("the form is too large, or was cut off")
+)
+
+// readForm reads the named fields of a posted form of at most max bytes.
+func readForm(r *http.Request, max int64, names ...string) (url.Values, error) {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
+		return nil, errNotForm
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, max))
+	if err != nil {
+		return nil, errFormSize
+	}
+	return query.Only(string(body), names...), nil
+}
+
+// queryOf reads the named parameters of a request's query, as the client sent it.
+func queryOf(r *http.Request, names ...string) url.Values {
+	return query.Only(originalURL(r).RawQuery, names...)
+}
