@@ -121,6 +121,9 @@ func (h *Handler) serveCode(w http.ResponseWriter, r *http.Request, v *visit, p 
 		return h.fail(w, r, v, f)
 	}
 	fresh, idToken, f := h.signIn(r.Context(), p, &t, a)
+	if needsQuestion(&t, a, fresh, f) {
+		return h.beginVisibly(w, r, v, p, t.Return)
+	}
 	if f != nil {
 		return h.fail(w, r, v, f)
 	}
@@ -150,7 +153,7 @@ func (h *Handler) takeTransaction(w http.ResponseWriter, v *visit, s *site, p *p
 		if c.Name != name || !ok || subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1 {
 			continue
 		}
-		if t.Provider != p.id || t.Binding != p.binding {
+		if t.Provider != p.id || t.Binding != p.registration {
 			// An answer at another provider's address: a mix-up (RFC 9700 4.4).
 			return none, &failure{stateMismatch, errors.New("the login was begun with another provider, or another client id"), p, t.Return}
 		}
@@ -195,7 +198,7 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 		return refuse(codeOf(err), err)
 	}
 	tokens = h.takeAnswer(p, tokens)
-	idToken, err := p.client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken)
+	idToken, err := p.client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken, demandsIn(t, p))
 	if err != nil {
 		return refuse(codeOf(err), err)
 	}
@@ -211,6 +214,16 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 		return refuse(tokenInvalid, err)
 	}
 	return fresh, tokens.IDToken, nil
+}
+
+// demandsIn returns what a login was begun with, whichever instance that was. A
+// transaction of an earlier release does not say; then it is what this instance
+// demands.
+func demandsIn(t *session.Transaction, p *party) provider.Demands {
+	if demands, err := provider.DecodeDemands(t.Demands); err == nil {
+		return demands
+	}
+	return p.client.Demands
 }
 
 // checkIssuerOf holds an answer to RFC 9207: iss is who we asked, and is there

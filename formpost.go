@@ -98,7 +98,7 @@ func (h *Handler) findTransaction(v *visit, s *site, p *party, ring *seal.Ring, 
 	name := s.txPrefix + session.HashState(state).CookieSuffix()
 	for _, c := range cookie.WithPrefix(v.cookies, name, seenTransactions) {
 		t, ok := h.openTransaction(ring, s, c.Value)
-		if ok && c.Name == name && subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) == 1 && t.Provider == p.id && t.Binding == p.binding {
+		if ok && c.Name == name && subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) == 1 && t.Provider == p.id && t.Binding == p.registration {
 			return name, t, true
 		}
 	}

@@ -57,12 +57,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		noStore = noStore || sets
 	}
-	what := serve
-	if !a.public && !v.signedIn() { // the usual request is spared the look at its header
-		knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
-		what = decide(a, v.signedIn(), isPageLoad(r), isPreflight(r), knownError, h.Preflight)
-	}
-	switch what {
+	switch h.action(r, v, a) {
 	case serve:
 		h.tell(v, r)
 		if noStore || v.signedIn() {
@@ -78,11 +73,36 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case pass:
 		return next.ServeHTTP(w, r)
 	case signIn:
+		if v.lacks != lacksNothing {
+			return h.beginAgain(w, r, v)
+		}
 		return h.beginFromPage(w, r, v)
 	case explain:
 		return h.explain(w, r, v)
 	}
 	return h.challenge(w, r, v)
+}
+
+// action is what happens to a guarded request. The usual one, of a session that
+// is enough, is spared the look at its header.
+func (h *Handler) action(r *http.Request, v *visit, a access) action {
+	v.lacks = lacksNothing
+	if v.signedIn() {
+		v.lacks = h.lackOf(v)
+	}
+	switch {
+	case a.public:
+		if v.lacks == lacksProof {
+			v.party = nil // as nobody, who could not prove it either
+		}
+		return serve
+	case v.lacks != lacksNothing:
+		return h.decideLacking(r, v, a)
+	case v.signedIn():
+		return serve
+	}
+	knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
+	return decide(a, false, isPageLoad(r), isPreflight(r), knownError, h.Preflight)
 }
 
 // refuseOpaque answers a request target that has a scheme and no path, like

@@ -45,7 +45,7 @@ func (h *Handler) lacks(p *party, idToken provider.Claims) bool {
 	if first := p.usernames[0]; !has(first) || first == "email" && !verified(idToken) {
 		return true
 	}
-	for _, path := range p.config.Claims {
+	for _, path := range p.claims {
 		if !has(path) {
 			return true
 		}
@@ -55,7 +55,7 @@ func (h *Handler) lacks(p *party, idToken provider.Claims) bool {
 			if path == "groups" {
 				path = p.groups
 			}
-			_, local := p.config.Claims[path]
+			_, local := p.claims[path]
 			return !local && !has(path)
 		})
 }
@@ -99,6 +99,7 @@ func (h *Handler) newSession(p *party, t *session.Transaction, tokens provider.T
 	if err != nil {
 		return nil, fmt.Errorf("sid is not a string: %w", err)
 	}
+	fresh.AuthTime, fresh.ACR = provider.AuthOf(idToken)
 	if fresh.Username, err = username(p.usernames, idToken, info); err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func (h *Handler) keepClaims(p *party, idToken, info provider.Claims) (claims.Se
 			kept[name] = raw
 		}
 	}
-	for local, path := range p.config.Claims {
+	for local, path := range p.claims {
 		if value, ok := set.Path(path); ok {
 			kept[local] = value.JSON()
 		}

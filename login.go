@@ -54,8 +54,16 @@ func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, v *visit
 	if p.config.Disabled {
 		return h.disabled(w, r, v, p)
 	}
+	if h.isMisread(v.other) && !h.countLogin(w, r, v) {
+		return h.tooManyLogins(w, r, v)
+	}
+	return h.beginForPage(w, r, v, p, nil)
+}
+
+// beginForPage begins a login that leads back to the page of the request.
+func (h *Handler) beginForPage(w http.ResponseWriter, r *http.Request, v *visit, p *party, extra url.Values) error {
 	returnTo, _ := h.checkReturn(h.site(r), returnOf(r))
-	f := h.begin(w, r, v, p, returnTo, nil)
+	f := h.begin(w, r, v, p, returnTo, extra)
 	if f == nil {
 		return nil
 	}
@@ -169,8 +177,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 		return refuse(badRequest, errFormPostPlainHTTP)
 	}
 	t := session.NewTransaction()
-	t.Binding, t.Provider, t.Return, t.Began = p.binding, p.id, returnTo, h.now()
-	t.RedirectURI = h.redirectURI(s, p)
+	t.Binding, t.Provider, t.Return, t.Began = p.registration, p.id, returnTo, h.now()
+	t.RedirectURI, t.Silent = h.redirectURI(s, p), v.silent
+	t.Demands = p.client.Demands.Encode()
 	location, err := p.client.AuthorizationURL(r.Context(), loginOf(&t), extra)
 	if err != nil {
 		return refuse(codeOf(err), err)

@@ -68,6 +68,7 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, v *visit) 
 func (h *Handler) clearCookies(w http.ResponseWriter, s *site, v *visit) {
 	h.clearSession(w, s, cookie.Find(v.cookies, s.sessionCookie).Chunks)
 	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, "", h.LogoutPath, -1))
+	h.forgetRepeats(w, s, v)
 	if len(h.ClearSiteData) > 0 {
 		// Each type is a quoted string of its own, also the asterisk.
 		w.Header().Add("Clear-Site-Data", `"`+strings.Join(h.ClearSiteData, `", "`)+`"`)

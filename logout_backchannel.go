@@ -46,7 +46,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 	if err != nil {
 		return err
 	}
-	forget, first := h.app.shared.logoutTokens.Take(string(p.binding[:]), token.ID, h.now(), token.Until)
+	forget, first := h.app.shared.logoutTokens.Take(string(p.registration[:]), token.ID, h.now(), token.Until)
 	if !first {
 		return errTakenBefore
 	}

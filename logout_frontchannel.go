@@ -44,14 +44,14 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 	var failed, unknown error // unknown: whose cookie it is
 	for _, n := range append([]*Handler{h}, h.others()...) {
 		theirs := &visit{h: n, r: r, cookies: v.cookies}
-		if other := n.parties[p.id]; other == nil || other.binding != p.binding {
+		if other := n.parties[p.id]; other == nil || other.registration != p.registration {
 			continue
 		}
 		if _, err := n.identify(w, r, theirs); err != nil {
 			unknown = err
 			continue
 		}
-		if !theirs.signedIn() || theirs.party.binding != p.binding || sid != "" && theirs.session.SID != sid {
+		if !theirs.signedIn() || theirs.party.registration != p.registration || sid != "" && theirs.session.SID != sid {
 			continue
 		}
 		failed = errors.Join(failed, n.keeper.end(r.Context(), theirs.kept))

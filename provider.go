@@ -33,16 +33,20 @@ var (
 // party is one provider as a site uses it: its configuration, resolved, over
 // what was learned about it, which is shared and outlives configurations.
 type party struct {
-	id      string
-	config  *Provider
-	client  *provider.Client
-	binding session.Binding
+	id     string
+	config *Provider
+	client *provider.Client
+	// registration is the provider and our client id there, which logins, logouts
+	// and outages are about; binding is what sessions are bound to.
+	registration, binding session.Binding
 	// issuer is what facts and placeholders name.
 	issuer string
 	// tenants is the issuer with a place for the tenant, if there can be several.
 	tenants      string
+	demanding    bool // authorization_params demand something of ID tokens
 	redirectPath string
 	usernames    []string
+	claims       map[string]string // own names, each with its path
 	groups       string
 	forward      []string
 	userinfo     string
@@ -82,13 +86,15 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 		id: id, config: config, issuer: resolved.issuer(), tenants: provider.TenantTemplate(resolved.issuer()),
 		redirectPath: resolved.RedirectPath,
 		usernames:    resolved.UsernameClaim,
+		claims:       resolved.Claims,
 		groups:       resolved.GroupsClaim,
 		forward:      resolved.ForwardParams,
 		userinfo:     resolved.Userinfo,
 		endSession:   resolved.EndSession,
 		formPost:     resolved.ResponseMode == "form_post",
 	}
-	p.binding = session.Bind(p.issuer, resolved.ClientID)
+	p.registration = session.Bind(p.issuer, resolved.ClientID)
+	p.binding = bindingOf(p.registration, &resolved)
 	p.client = &provider.Client{
 		Remote: remote, ClientID: resolved.ClientID, AuthMethod: resolved.ClientAuth,
 		Keys: keys, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
@@ -111,6 +117,7 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 	if p.client.Demands, err = demandsOf(resolved.AuthorizationParams); err != nil {
 		return nil, err
 	}
+	p.demanding = p.client.Demands.Any()
 	if config.ClientSecret != "" {
 		p.client.Secret = func() (string, error) { return expand(config.ClientSecret) }
 	}
@@ -181,6 +188,9 @@ func (p *Provider) resolve() (Provider, error) {
 	if r.AuthorizationParams, err = expandParameters(p.AuthorizationParams); err != nil {
 		return r, err
 	}
+	if err = r.expandIdentity(); err != nil {
+		return r, err
+	}
 	r = r.withDefaults()
 	return r, r.check()
 }
@@ -219,7 +229,7 @@ func (p Provider) withDefaults() Provider {
 		p.ForwardParams = defaultForwardParams
 	}
 	if p.GroupsClaim == "" {
-		p.GroupsClaim = "groups"
+		p.GroupsClaim = defaultGroupsClaim
 	}
 	if p.Userinfo == "" {
 		p.Userinfo = "auto"

@@ -131,7 +131,7 @@ func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err e
 func (h *Handler) attempt(k *kept, old session.Session, p *party, s *site) session.Attempt {
 	place := "refresh\x00" + s.sessionPlace + "\x00" + string(old.ID[:])
 	return session.Attempt{
-		Session: old, Provider: string(p.binding[:]),
+		Session: old, Provider: string(p.registration[:]),
 		Call: func(ctx context.Context, old session.Session) (session.Renewal, error) {
 			return h.refreshTokens(ctx, p, k, old)
 		},

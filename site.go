@@ -160,7 +160,7 @@ func (h *Handler) ours(name string) bool {
 	if !ok {
 		return false
 	}
-	return rest == "" || rest == "_hint" || strings.HasPrefix(rest, "_tx_") ||
+	return rest == "" || rest == "_hint" || rest == "_again" || strings.HasPrefix(rest, "_tx_") ||
 		len(rest) == 2 && rest[0] == '_' && rest[1] >= '1' && rest[1] <= '9'
 }
 

@@ -37,6 +37,10 @@ type visit struct {
 
 	// What the browser sent, before our cookies were taken out.
 	cookies []string
+	// lacks is why the session is not enough here; silent is the subject that a
+	// login without questions is to be for.
+	lacks  lack
+	silent string
 	// renew: the session is to be sealed anew.
 	renew bool
 	// told are the identity headers that an instance has set.

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,32 +18,129 @@ type Demands struct {
 	// ACR: acr must be there, and be one of ACRs if there are any.
 	ACR  bool
 	ACRs []string
+
+	hashes [][8]byte // stand for ACRs in decoded demands
 }
+
+// maxACRs bounds the values of acr, which a transaction carries.
+const maxACRs = 32
+
+// Any reports whether anything is demanded.
+func (d *Demands) Any() bool { return d.MaxAge != nil || d.ACR }
+
+// Check holds a sign-in to the demands. authTime is zero and acr is empty where
+// the ID token had none.
+func (d *Demands) Check(authTime time.Time, acr string, now time.Time, skew time.Duration) error {
+	if d.MaxAge != nil {
+		ago := now.Sub(authTime)
+		switch {
+		case authTime.IsZero():
+			return errors.New("auth_time is missing, which max_age asks for")
+		case ago > *d.MaxAge+skew:
+			return fmt.Errorf("auth_time is %s ago, which is more than max_age (clock_skew is %s)", ago.Round(time.Second), skew)
+		case ago < -skew:
+			return fmt.Errorf("auth_time is %s in the future (clock_skew is %s); check the clocks here and at the provider", -ago.Round(time.Second), skew)
+		}
+	}
+	if d.ACR && !d.allows(acr) {
+		return errors.New("acr is not one that claims asks for as essential")
+	}
+	return nil
+}
+
+func (d *Demands) allows(acr string) bool {
+	if acr == "" {
+		return false
+	}
+	if len(d.ACRs)+len(d.hashes) == 0 {
+		return true
+	}
+	return slices.Contains(d.ACRs, acr) || len(d.hashes) > 0 && slices.Contains(d.hashes, hashTexts(acr))
+}
+
+// The parts of encoded demands.
+const (
+	demandsNone   = 0
+	demandsMaxAge = 1 << 0
+	demandsACR    = 1 << 1
+)
+
+// Encode makes a short text of the demands, which is never empty. Values of acr
+// become hashes.
+func (d *Demands) Encode() string {
+	encoded := []byte{demandsNone}
+	if d.MaxAge != nil {
+		encoded[0] |= demandsMaxAge
+		encoded = binary.AppendUvarint(encoded, uint64(*d.MaxAge/time.Second))
+	}
+	if d.ACR {
+		encoded[0] |= demandsACR
+		for _, acr := range d.ACRs {
+			hash := hashTexts(acr)
+			encoded = append(encoded, hash[:]...)
+		}
+	}
+	return string(encoded)
+}
+
+// DecodeDemands reads what Encode made.
+func DecodeDemands(text string) (d Demands, err error) {
+	rest := []byte(text)
+	if len(rest) == 0 || rest[0] > demandsMaxAge|demandsACR {
+		return d, errNoDemands
+	}
+	parts := rest[0]
+	rest = rest[1:]
+	if parts&demandsMaxAge != 0 {
+		seconds, size := binary.Uvarint(rest)
+		if size <= 0 || seconds > 1<<31 {
+			return d, errNoDemands
+		}
+		maxAge := time.Duration(seconds) * time.Second
+		d.MaxAge, rest = &maxAge, rest[size:]
+	}
+	d.ACR = parts&demandsACR != 0
+	for ; d.ACR && len(rest) >= 8; rest = rest[8:] {
+		d.hashes = append(d.hashes, [8]byte(rest))
+	}
+	if len(rest) > 0 {
+		return Demands{}, errNoDemands
+	}
+	return d, nil
+}
+
+var errNoDemands = errors.New("these are no demands")
 
 // asked: auth_time and acr are what was asked for.
 func (c *idTokenCheck) asked(claims object) error {
-	if maxAge := c.demands.MaxAge; maxAge != nil {
-		signedIn, ok, err := claims.moment("auth_time")
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return errors.New("auth_time is missing, which max_age asks for")
-		}
-		if ago := c.now.Sub(signedIn); ago > *maxAge+c.skew {
-			return fmt.Errorf("auth_time is %s ago, which is more than max_age (clock_skew is %s)", ago.Round(time.Second), c.skew)
-		}
+	if !c.demands.Any() {
+		return nil
 	}
-	if c.demands.ACR {
-		acr, err := claims.text("acr")
-		if err != nil {
-			return err
-		}
-		if acr == "" || len(c.demands.ACRs) > 0 && !slices.Contains(c.demands.ACRs, acr) {
-			return errors.New("acr is not one that claims asks for as essential")
-		}
+	authTime, acr, err := authOf(claims)
+	if err != nil {
+		return err
 	}
-	return nil
+	return c.demands.Check(authTime, acr, c.now, c.skew)
+}
+
+// authOf returns auth_time and acr, zero and empty where they are absent.
+func authOf(claims object) (authTime time.Time, acr string, err error) {
+	authTime, ok, err := claims.moment("auth_time")
+	if err != nil {
+		return time.Time{}, "", err
+	}
+	if !ok {
+		authTime = time.Time{}
+	}
+	acr, err = claims.text("acr")
+	return authTime, acr, err
+}
+
+// AuthOf returns auth_time and acr of a checked ID token. What is absent, or in
+// no form that counts, is zero and empty.
+func AuthOf(claims Claims) (authTime time.Time, acr string) {
+	authTime, acr, _ = authOf(object(claims))
+	return authTime, acr
 }
 
 // ParseClaimsRequest reads a claims parameter (Core 5.5), and returns what it
@@ -69,6 +167,9 @@ func ParseClaimsRequest(text string) (d Demands, err error) {
 				return d, fmt.Errorf("asks for %q in a way that is none: %w", clip(name), err)
 			}
 			if place == "id_token" && name == "acr" && wish.essential {
+				if len(wish.values) > maxACRs {
+					return d, fmt.Errorf("asks for more than %d values of acr", maxACRs)
+				}
 				d.ACR, d.ACRs = true, wish.values
 			}
 		}

@@ -24,6 +24,9 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 		"no auth_time":              {Demands{MaxAge: &hour}, `{}`, "auth_time is missing"},
 		"auth_time null":            {Demands{MaxAge: &hour}, `{"auth_time": null}`, "auth_time is missing"},
 		"auth_time text":            {Demands{MaxAge: &hour}, `{"auth_time": "1699999999"}`, "not a date"},
+		"in the future by the skew": {Demands{MaxAge: &hour}, `{"auth_time": 1700000060}`, ""}, // Fault E11
+		"in the future":             {Demands{MaxAge: &hour}, `{"auth_time": 1700000061}`, "in the future"},
+		"far in the future":         {Demands{MaxAge: &hour}, `{"auth_time": 4000000000}`, "in the future"},
 		"max_age 0, just now":       {Demands{MaxAge: &zero}, `{"auth_time": 1699999999}`, ""},
 		"max_age 0, some time ago":  {Demands{MaxAge: &zero}, `{"auth_time": 1699999900}`, "more than max_age"},
 		"an acr of the list":        {Demands{ACR: true, ACRs: []string{"a", "b"}}, `{"acr": "b"}`, ""},
@@ -41,7 +44,43 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 		if (err == nil) != (tc.cause == "") || err != nil && !strings.Contains(err.Error(), tc.cause) {
 			t.Errorf("%s: %v", name, err)
 		}
+		// Fault A2: what a transaction carries means the same.
+		carried, err := DecodeDemands(tc.demands.Encode())
+		if err != nil {
+			t.Errorf("%s: what was encoded does not decode: %v", name, err)
+			continue
+		}
+		err = (&idTokenCheck{now: now, skew: time.Minute, demands: carried}).asked(claims)
+		if (err == nil) != (tc.cause == "") || err != nil && !strings.Contains(err.Error(), tc.cause) {
+			t.Errorf("%s, carried by a transaction: %v", name, err)
+		}
 	}
+}
+
+func FuzzDecodeDemands(f *testing.F) {
+	minute := time.Minute
+	for _, d := range []Demands{{}, {MaxAge: &minute}, {ACR: true}, {MaxAge: &minute, ACR: true, ACRs: []string{"a", "b"}}} {
+		f.Add(d.Encode())
+		f.Add(d.Encode() + "x")
+	}
+	f.Add("")
+	f.Add("\x04")
+	f.Add("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := DecodeDemands(text)
+		if err != nil {
+			if d.Any() {
+				t.Errorf("%q is refused and demands %+v", text, d)
+			}
+			return
+		}
+		if d.Any() != (text[0] != 0) {
+			t.Errorf("%q demands %+v", text, d)
+		}
+		if d.Any() && d.Check(time.Time{}, "", time.Unix(1_700_000_000, 0), time.Minute) == nil {
+			t.Errorf("%q is satisfied by nothing", text)
+		}
+	})
 }
 
 func TestClaimsRequests(t *testing.T) {

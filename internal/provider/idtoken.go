@@ -23,8 +23,9 @@ const maxSubject = 255 // ASCII characters, Core 2
 // (Core 3.1.3.7) and returns its claims. go-oidc checks the form, the
 // algorithm, the signature with our keys, the issuer and the audience; what it
 // leaves to its caller is checked after it, on the members as they were sent.
-func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce, accessToken string) (Claims, error) {
-	return c.verifyIDToken(ctx, raw, idTokenCheck{nonce: nonce, accessToken: accessToken, demands: c.Demands})
+// The demands are those that the login was begun with.
+func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce, accessToken string, demands Demands) (Claims, error) {
+	return c.verifyIDToken(ctx, raw, idTokenCheck{nonce: nonce, accessToken: accessToken, demands: demands})
 }
 
 // verifyIDToken checks an ID token; of the check it is told what the token

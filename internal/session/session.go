@@ -39,6 +39,32 @@ func Bind(issuer, clientID string) (b Binding) {
 	return b
 }
 
+// With returns the binding for a configuration that reads identities in its own
+// way. Options at their default are left out: the binding then stays as it is,
+// and sessions of earlier releases open. Each option is a list of texts, its
+// name first.
+func (b Binding) With(options ...[]string) Binding {
+	if len(options) == 0 {
+		return b
+	}
+	h := sha256.New()
+	h.Write(b[:])
+	size := func(n int) {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(n))
+		h.Write(size[:])
+	}
+	for _, option := range options {
+		size(len(option))
+		for _, text := range option {
+			size(len(text))
+			h.Write([]byte(text))
+		}
+	}
+	copy(b[:], h.Sum(nil))
+	return b
+}
+
 // Session is what one sign-in left behind. It is a value: nobody changes one
 // that another has.
 type Session struct {
@@ -66,13 +92,16 @@ type Session struct {
 	// IDTokenIssued is the iat of the sign-in's ID token, by the provider's
 	// clock, to the second; zero in sessions of earlier releases.
 	IDTokenIssued time.Time
-	// AuthTime and ACR are auth_time and acr of the sign-in's ID token; zero and
+	// AuthTime and ACR are auth_time and acr of the latest ID token; zero and
 	// empty where it had none.
 	AuthTime time.Time
 	ACR      string
-	// Requested are the names of what the sign-in was asked for, encoded; empty
-	// in sessions of earlier releases.
-	Requested string
+	// Requested are the names of what the sign-in was asked for; empty in
+	// sessions of earlier releases.
+	Requested Names
+	// FromUserinfo are the names of the claims that userinfo gave. They are kept
+	// where a refresh may have to replace them.
+	FromUserinfo Names
 
 	// Grant is what a refresh needs; it is empty where none is to be made.
 	Grant Grant
@@ -118,6 +147,7 @@ const (
 	tagAuthTime      = 3 // seconds
 	tagACR           = 4
 	tagRequested     = 5
+	tagFromUserinfo  = 10
 )
 
 // The forms of the claims in version 3.
@@ -125,7 +155,7 @@ const claimsPlain = 0
 
 // Encode makes bytes of a session.
 func (s *Session) Encode() []byte {
-	w := writer{make([]byte, 0, 220+len(s.ACR)+len(s.Requested)+len(s.Subject)+len(s.Username)+len(s.Return)+len(s.AccessToken)+len(s.IDToken)+len(s.Grant.RefreshToken)+len(s.Claims))}
+	w := writer{make([]byte, 0, 220+len(s.ACR)+len(s.Requested)+len(s.FromUserinfo)+len(s.Subject)+len(s.Username)+len(s.Return)+len(s.AccessToken)+len(s.IDToken)+len(s.Grant.RefreshToken)+len(s.Claims))}
 	version := s.version()
 	w.byte(version)
 	w.raw(s.ID[:])
@@ -156,7 +186,7 @@ func (s *Session) Encode() []byte {
 // version is the earliest one that can hold the session.
 func (s *Session) version() byte {
 	switch {
-	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "":
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "":
 		return sessionTaggedVersion
 	case s.Grant.RefreshToken != "":
 		return sessionGrantVersion
@@ -173,7 +203,8 @@ func (s *Session) encodeTagged(w *writer) {
 	w.taggedSeconds(tagIDTokenIssued, s.IDTokenIssued)
 	w.taggedSeconds(tagAuthTime, s.AuthTime)
 	w.tagged(tagACR, s.ACR)
-	w.tagged(tagRequested, s.Requested)
+	w.tagged(tagRequested, string(s.Requested))
+	w.tagged(tagFromUserinfo, string(s.FromUserinfo))
 	w.byte(tagEnd)
 }
 
@@ -192,7 +223,9 @@ func (s *Session) decodeTagged(r *reader) {
 		case tagACR:
 			s.ACR = field.raw(len(field.s))
 		case tagRequested:
-			s.Requested = field.raw(len(field.s))
+			s.Requested = Names(field.raw(len(field.s)))
+		case tagFromUserinfo:
+			s.FromUserinfo = Names(field.raw(len(field.s)))
 		}
 		r.bad = r.bad || field.bad
 	}
@@ -224,7 +257,7 @@ func (s *Session) DecodeText(encoded string) error {
 	s.Return = r.text()
 	s.AccessToken = r.text()
 	s.IDToken = r.text()
-	s.IDTokenIssued, s.AuthTime, s.ACR, s.Requested = time.Time{}, time.Time{}, "", ""
+	s.IDTokenIssued, s.AuthTime, s.ACR, s.Requested, s.FromUserinfo = time.Time{}, time.Time{}, "", "", ""
 	s.Grant = Grant{}
 	switch version {
 	case sessionGrantVersion:
@@ -261,7 +294,7 @@ func (g *Grant) decode(r *reader) {
 // Size is about how many bytes of memory the session's texts take.
 func (s *Session) Size() int {
 	return len(s.Provider) + len(s.Subject) + len(s.Username) + len(s.SID) + len(s.Return) +
-		len(s.AccessToken) + len(s.IDToken) + len(s.ACR) + len(s.Requested) + len(s.Grant.RefreshToken) + len(s.Claims)
+		len(s.AccessToken) + len(s.IDToken) + len(s.ACR) + len(s.Requested) + len(s.FromUserinfo) + len(s.Grant.RefreshToken) + len(s.Claims)
 }
 
 // Over says whether the session's own times have run out: its lifetime, or the

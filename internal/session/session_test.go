@@ -55,6 +55,12 @@ func wholeTransaction() Transaction {
 	}
 }
 
+func taggedTransaction() Transaction {
+	t := wholeTransaction()
+	t.Demands, t.Requested, t.Silent = "\x03demands", NamesOf("email", "groups"), "248289761001"
+	return t
+}
+
 func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	t.Parallel()
 	long := wholeSession()
@@ -72,7 +78,9 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	fresh.Began = time.Unix(moment0.Unix(), 0)
 	carrying := wholeTransaction()
 	carrying.Answer = "code=x&state=y"
-	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh, "with an answer": carrying} {
+	taggedCarrying := taggedTransaction()
+	taggedCarrying.Answer = carrying.Answer
+	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh, "with an answer": carrying, "tagged": taggedTransaction(), "tagged, with an answer": taggedCarrying} {
 		var got Transaction
 		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the %s transaction comes back as %+v, %v", name, got, err)
@@ -90,12 +98,13 @@ func TestWhatWasCutShortIsNone(t *testing.T) {
 			t.Errorf("a session of %d bytes of %d: %v", length, len(encoded), err)
 		}
 	}
-	transaction := wholeTransaction()
-	encoded = transaction.Encode()
-	for length := range encoded {
-		var tx Transaction
-		if err := tx.Decode(encoded[:length]); err != ErrNone {
-			t.Errorf("a transaction of %d bytes of %d: %v", length, len(encoded), err)
+	for _, transaction := range []Transaction{taggedTransaction(), wholeTransaction()} {
+		encoded = transaction.Encode()
+		for length := range encoded {
+			var tx Transaction
+			if err := tx.Decode(encoded[:length]); err != ErrNone {
+				t.Errorf("a transaction of %d bytes of %d: %v", length, len(encoded), err)
+			}
 		}
 	}
 	var tx Transaction
@@ -155,7 +164,7 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole, least, transaction := wholeSession(), leastSession(), wholeTransaction()
-	granted, tagged := grantedSession(), taggedSession()
+	granted, tagged, laterTransaction := grantedSession(), taggedSession(), taggedTransaction()
 	for _, tc := range []struct {
 		name    string
 		purpose seal.Purpose
@@ -168,6 +177,7 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 		{"session-v3", seal.ForSession, tagged.Encode(), decodeSession, tagged},
 		{"session-v1-least", seal.ForSession, least.Encode(), decodeSession, least},
 		{"transaction-v1", seal.ForTransaction, transaction.Encode(), decodeTransaction, transaction},
+		{"transaction-v2", seal.ForTransaction, laterTransaction.Encode(), decodeTransaction, laterTransaction},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -39,6 +39,15 @@ type Transaction struct {
 	Return      string // checked; empty means home
 	Began       time.Time
 
+	// Demands are what the login was asked to prove, encoded by the provider
+	// package; empty in transactions of earlier releases.
+	Demands string
+	// Requested are the names of what the login is to bring.
+	Requested Names
+	// Silent is the subject of the session that the login is to renew without a
+	// question; empty for a usual login.
+	Silent string
+
 	// Answer is the authorization response, form-encoded, on its way from the
 	// provider's POST to a GET of our own; empty before that.
 	Answer string
@@ -52,12 +61,30 @@ func NewTransaction() Transaction {
 	return Transaction{State: encode(secrets[:16]), Nonce: encode(secrets[16:32]), Verifier: encode(secrets[32:])}
 }
 
-const transactionVersion = 1
+// Version 2 has tagged fields before the answer; unknown tags are skipped. A
+// transaction without them is written in version 1.
+const (
+	transactionVersion       = 1
+	transactionTaggedVersion = 2
+)
+
+// The tags of fields in version 2. A number is never used again for another
+// field.
+const (
+	tagTransactionEnd       = 0
+	tagTransactionDemands   = 1
+	tagTransactionRequested = 2
+	tagTransactionSilent    = 3
+)
 
 // Encode makes bytes of a transaction.
 func (t *Transaction) Encode() []byte {
-	w := writer{make([]byte, 0, 160+len(t.Provider)+len(t.RedirectURI)+len(t.Return))}
-	w.byte(transactionVersion)
+	w := writer{make([]byte, 0, 180+len(t.Provider)+len(t.RedirectURI)+len(t.Return)+len(t.Demands)+len(t.Requested)+len(t.Silent))}
+	version := byte(transactionVersion)
+	if t.Demands != "" || t.Requested != "" || t.Silent != "" {
+		version = transactionTaggedVersion
+	}
+	w.byte(version)
 	w.raw(t.Binding[:])
 	w.seconds(t.Began)
 	for _, secret := range []string{t.State, t.Nonce, t.Verifier} {
@@ -70,6 +97,12 @@ func (t *Transaction) Encode() []byte {
 	w.text(t.Provider)
 	w.text(t.RedirectURI)
 	w.text(t.Return)
+	if version == transactionTaggedVersion {
+		w.tagged(tagTransactionDemands, t.Demands)
+		w.tagged(tagTransactionRequested, string(t.Requested))
+		w.tagged(tagTransactionSilent, t.Silent)
+		w.byte(tagTransactionEnd)
+	}
 	if t.Answer != "" {
 		w.text(t.Answer)
 	}
@@ -79,7 +112,8 @@ func (t *Transaction) Encode() []byte {
 // Decode reads what Encode made. The only error is ErrNone.
 func (t *Transaction) Decode(encoded []byte) error {
 	r := reader{s: string(encoded)}
-	if r.byte() != transactionVersion {
+	version := r.byte()
+	if version != transactionVersion && version != transactionTaggedVersion {
 		return ErrNone
 	}
 	copy(t.Binding[:], r.raw(len(t.Binding)))
@@ -90,6 +124,10 @@ func (t *Transaction) Decode(encoded []byte) error {
 	t.Provider = r.text()
 	t.RedirectURI = r.text()
 	t.Return = r.text()
+	t.Demands, t.Requested, t.Silent = "", "", ""
+	if version == transactionTaggedVersion {
+		t.decodeTagged(&r)
+	}
 	t.Answer = ""
 	if r.s != "" {
 		t.Answer = r.text()
@@ -99,6 +137,21 @@ func (t *Transaction) Decode(encoded []byte) error {
 		return ErrNone
 	}
 	return nil
+}
+
+// decodeTagged skips the tags that it does not know.
+func (t *Transaction) decodeTagged(r *reader) {
+	for tag := r.byte(); tag != tagTransactionEnd && !r.bad; tag = r.byte() {
+		value := r.text()
+		switch tag {
+		case tagTransactionDemands:
+			t.Demands = value
+		case tagTransactionRequested:
+			t.Requested = Names(value)
+		case tagTransactionSilent:
+			t.Silent = value
+		}
+	}
 }
 
 // Over says whether the login took too long, or began in the future by more

@@ -1,0 +1,158 @@
+package oidcrp
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// bound is the binding of the provider of a site's options.
+func bound(t *testing.T, lines string) session.Binding {
+	t.Helper()
+	r := newRig(t, "oidc_rp {\nissuer https://login.example.com\nclient_id app\n"+lines+"\n}")
+	return r.app.handlers[0].defaultParty.binding
+}
+
+// Fault A14: sessions of earlier releases go on where nothing differs from the
+// default.
+func TestOptionsAtTheirDefaultBindNothing(t *testing.T) {
+	t.Setenv("OIDC_TEST_NAME", "sub")
+	t.Setenv("OIDC_TEST_GROUPS", "groups")
+	golden := session.Bind("https://login.example.com", "app")
+	for _, lines := range []string{
+		"",
+		"username_claim preferred_username sub",
+		"username_claim preferred_username {env.OIDC_TEST_NAME}",
+		"groups_claim groups",
+		"groups_claim {env.OIDC_TEST_GROUPS}",
+		"claims {\nrole role\nemail email\n}",
+		"scopes openid email\nuserinfo always\nauthorization_params {\nmax_age 60\n}",
+	} {
+		if bound(t, lines) != golden {
+			t.Errorf("%q binds sessions, expected those of earlier releases to go on", lines)
+		}
+	}
+	seen := map[session.Binding]string{golden: "the default"}
+	for _, lines := range []string{
+		"username_claim sub",
+		"username_claim sub preferred_username",
+		"username_claim nickname",
+		"groups_claim roles",
+		"groups_claim realm_access.roles",
+		"claims {\nrole realm_access.roles\n}",
+		"claims {\nrole nickname\n}",
+		"claims {\nroles nickname\n}",
+		"claims {\nrole nickname\nother nickname\n}",
+	} {
+		b := bound(t, lines)
+		if other, twice := seen[b]; twice {
+			t.Errorf("%q binds like %q, expected a binding of its own", lines, other)
+		}
+		seen[b] = lines
+	}
+	if bound(t, "username_claim {env.OIDC_TEST_NAME}") != bound(t, "username_claim sub") {
+		t.Error("a placeholder binds other than its value, expected the resolved option")
+	}
+}
+
+// twoSites are two servers of one host, which share a storage and cookies.
+func twoSites(t *testing.T, op *optest.Provider, here, there string) (*rig, *rig) {
+	storage := storageDir(t)
+	site := func(lines string) *rig {
+		return newRigAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op)+lines+"\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Role {http.auth.user.claims.role}\n}\n}")
+	}
+	return site(here), site(there)
+}
+
+// Fault A2 (d): someone whose nickname is another one's sub is not that one on
+// the second site.
+func TestANameIsOnlyTakenWhereItIsReadTheSameWay(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.SetUser("mallory", optest.User{Subject: "u-666", Claims: map[string]any{"nickname": "u-1001"}})
+	op.SignIn("mallory")
+	here, there := twoSites(t, op, "username_claim nickname", "username_claim sub")
+	b := here.browser()
+	if p := b.open("/"); p.body != "application sees u-1001" {
+		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, here.logs())
+	}
+	moveTo(b, there)
+	if p := b.send(http.MethodGet, "/api", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the other site's session gets status %d and %q, expected 401", p.StatusCode, p.body)
+	}
+	if p := b.open("/"); p.body != "application sees u-666" {
+		t.Errorf("after one login the page says %q, expected u-666", p.body)
+	}
+}
+
+// Fault A14: a claim that one site makes is not taken by another.
+func TestAClaimIsOnlyTakenWhereItIsMadeTheSameWay(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	user := op.User("alice")
+	user.Claims["role"], user.Claims["wish"] = "guest", "admin"
+	op.SetUser("alice", user)
+	here, there := twoSites(t, op, "claims {\nrole wish\n}", "")
+	b := here.browser()
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d\n%s", p.StatusCode, here.logs())
+	}
+	if header, _ := here.upstream.got(); header.Get("X-Role") != "admin" {
+		t.Fatalf("here the role is %q", header.Get("X-Role"))
+	}
+	moveTo(b, there)
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
+	}
+	if header, _ := there.upstream.got(); header.Get("X-Role") != "guest" {
+		t.Errorf("there the role is %q, expected guest", header.Get("X-Role"))
+	}
+}
+
+// Fault A2 (c): a reload that changes who a user is leads to one quiet login,
+// and a login in flight goes on.
+func TestAReloadThatReadsNamesOtherwiseAsksAgain(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	here, there := twoSites(t, op, "", "username_claim sub")
+	b := here.browser()
+	b.open("/")
+	moveTo(b, there)
+	first := b.get("/page")
+	if first.StatusCode != http.StatusFound || !strings.HasPrefix(first.location(), op.URL(optest.Authorize)) {
+		t.Fatalf("status %d to %s, expected a login", first.StatusCode, first.location())
+	}
+	if p := b.open(first.location()); p.body != "application sees u-1001" {
+		t.Errorf("status %d: %s", p.StatusCode, p.body)
+	}
+	late := here.browser()
+	begun := late.get("/page")
+	moveTo(late, there)
+	if p := late.open(begun.location()); p.body != "application sees u-1001" {
+		t.Errorf("a login that a reload overtook ends with status %d: %s\n%s", p.StatusCode, p.body, there.logs())
+	}
+}
+
+// Fault A2 (c): sites that contradict each other send nobody round for ever.
+func TestContradictingSitesDoNotLoop(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	here, there := twoSites(t, op, "username_claim nickname sub", "username_claim sub")
+	b := here.browser()
+	b.open("/")
+	for i, want := range []int{http.StatusOK, http.StatusOK, http.StatusForbidden} {
+		moveTo(b, []*rig{there, here, there}[i])
+		if p := b.open("/"); p.StatusCode != want {
+			t.Errorf("login %d within a minute gets status %d, expected %d", i+1, p.StatusCode, want)
+		}
+	}
+	if p := b.open("/Special:UserLogout", "/endsession"); p.StatusCode >= 400 {
+		t.Errorf("the logout gets status %d", p.StatusCode)
+	}
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("after a logout a login gets status %d, expected 200", p.StatusCode)
+	}
+}

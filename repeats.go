@@ -1,0 +1,80 @@
+package oidcrp
+
+import (
+	"encoding/binary"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+)
+
+// This file counts the logins that one browser begins although it has a session
+// that opens, in a sealed cookie of the host. Sites whose instances contradict
+// each other would otherwise send a browser round for ever.
+
+const (
+	// maxRepeats is how many such logins may begin within repeatWindow.
+	maxRepeats   = 2
+	repeatWindow = time.Minute
+)
+
+// repeatCookie is the cookie's name.
+func (s *site) repeatCookie() string { return strings.TrimSuffix(s.txPrefix, "_tx_") + "_again" }
+
+func (s *site) repeatPlace() string { return s.repeatCookie() + "\x00" + s.txPlace }
+
+// countLogin counts a login that is about to begin, and reports whether it may.
+func (h *Handler) countLogin(w http.ResponseWriter, r *http.Request, v *visit) bool {
+	s := h.site(r)
+	ring, err := h.keys.Ring(r.Context())
+	if s == nil || err != nil {
+		return true // the login itself says what is wrong
+	}
+	now := h.now()
+	var begun []int64
+	for _, c := range cookie.WithPrefix(v.cookies, s.repeatCookie(), 4) {
+		plain, _, err := ring.Open(seal.ForTransaction, s.repeatPlace(), c.Value)
+		if times := readRepeats(plain, now); err == nil && c.Name == s.repeatCookie() && len(times) > len(begun) {
+			begun = times
+		}
+	}
+	if len(begun) >= maxRepeats {
+		return false
+	}
+	plain := []byte{}
+	for _, at := range append(begun, now.Unix()) {
+		plain = binary.AppendVarint(plain, at)
+	}
+	h.setRepeats(w, s, ring.Seal(seal.ForTransaction, s.repeatPlace(), plain), int(repeatWindow.Seconds()))
+	return true
+}
+
+// readRepeats returns the times of the last minute.
+func readRepeats(plain []byte, now time.Time) (begun []int64) {
+	for len(plain) > 0 && len(begun) < maxRepeats {
+		at, size := binary.Varint(plain)
+		if size <= 0 {
+			return nil
+		}
+		plain = plain[size:]
+		if age := now.Sub(time.Unix(at, 0)); age < repeatWindow && age > -repeatWindow {
+			begun = append(begun, at)
+		}
+	}
+	return begun
+}
+
+// forgetRepeats clears the count, at a logout.
+func (h *Handler) forgetRepeats(w http.ResponseWriter, s *site, v *visit) {
+	if len(cookie.WithPrefix(v.cookies, s.repeatCookie(), 1)) > 0 {
+		h.setRepeats(w, s, "", -1)
+	}
+}
+
+func (h *Handler) setRepeats(w http.ResponseWriter, s *site, value string, maxAge int) {
+	c := s.cookie(h, s.repeatCookie(), value, "/", maxAge)
+	c.Domain = "" // it is about this host
+	cookie.Set(w.Header(), c)
+}
