@@ -199,6 +199,7 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 	}
 	tokens = h.takeAnswer(p, tokens)
 	idToken, err := p.client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken, demandsIn(t, p))
+	h.tellSkippedKeys(p)
 	if err != nil {
 		return refuse(codeOf(err), err)
 	}

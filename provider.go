@@ -53,6 +53,7 @@ type party struct {
 	endSession   *bool
 	told         atomic.Bool // what has to be registered
 	warned       sync.Map    // subjects of warnings; see warnOnce
+	toldKeys     atomic.Uint64
 	// published are our public keys.
 	published jose.JSONWebKeySet
 	formPost  bool // the provider is asked to answer by POST

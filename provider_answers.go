@@ -78,3 +78,19 @@ func (h *Handler) usesAccessToken(ctx context.Context, p *party, idToken provide
 	has, err := p.client.HasUserinfo(ctx)
 	return has || err != nil
 }
+
+// tellSkippedKeys says once per change which keys of a provider are not used,
+// and why. Keys that are for something else are no news.
+func (h *Handler) tellSkippedKeys(p *party) {
+	skipped, changes := p.client.Remote.SkippedKeys()
+	if p.toldKeys.Swap(changes) == changes {
+		return
+	}
+	for _, key := range skipped {
+		level := zap.InfoLevel
+		if key.Ordinary {
+			level = zap.DebugLevel
+		}
+		h.logger.Log(level, "a key of the provider is not used", zap.String("provider", p.id), zap.String("kid", key.KID), zap.String("reason", key.Reason))
+	}
+}
