@@ -87,6 +87,7 @@ func (h *Handler) newSession(p *party, t *session.Transaction, tokens provider.T
 		ID: session.NewID(), Binding: p.binding, Provider: p.id,
 		SignedIn: now, Seen: now, Expires: now.Add(time.Duration(h.session.Lifetime)),
 		Login: session.HashState(t.State), Return: shortReturn(t.Return),
+		Began: t.Began, IDTokenIssued: idToken.Issued(),
 	}
 	var err error
 	text := func(name string) (value string) {

@@ -57,6 +57,7 @@ type App struct {
 	hosts       map[*Handler][]string // that a site is for; lookAtSites knows
 	looked      *sync.Once            // at the sites as a whole
 	refusals    *sampler
+	checked     bool // the sites as they are written
 	release     []func() error
 }
 
@@ -268,10 +269,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
 	} {
 		if err := resolve(ctx); err != nil {
-			return err
+			return ofSite(ctx, err)
 		}
 	}
 	if err := h.checkCookieName(); err != nil {
+		return ofSite(ctx, err)
+	}
+	if err := h.app.checkSites(ctx); err != nil {
 		return err
 	}
 	h.common = h.ownCommon()
