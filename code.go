@@ -187,7 +187,7 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 		return refuse(stateMismatch, a.says(err))
 	}
 	if a.errorCode != "" {
-		err := provider.RefusedLogin(a.errorCode, a.errorDescription, a.errorURI, a.state)
+		err := provider.RefusedLogin(a.errorCode, a.errorDescription, a.errorURI, a.state, t.Nonce, t.Verifier)
 		if a.errorCode == "access_denied" {
 			return refuse(accessDenied, err)
 		}

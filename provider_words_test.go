@@ -226,32 +226,25 @@ func TestARefreshThatFailsTellsTheProvidersWords(t *testing.T) {
 
 func TestARevocationThatFailsTellsTheProvidersWords(t *testing.T) {
 	t.Parallel()
-	op := newRefreshOP(t)
-	var endpoint *rejecting
-	endpoint = newRejecting(t)
-	r := newRigAt(t, t.TempDir(), refreshSite(op, "revocation_endpoint "+endpoint.url+"\n"))
-	signedIn(t, r).get(defaultLogoutPath)
-	for end := time.Now().Add(5 * time.Second); len(r.logLines(map[string]string{"msg": "a token could not be revoked"})) < 2 && time.Now().Before(end); {
-		time.Sleep(20 * time.Millisecond)
-	}
-	r.holdWords(map[string]string{"msg": "a token could not be revoked"}, map[string]string{"provider_error": "unsupported_token_type", "provider_error_description": "no such kind"})
-	for _, canary := range op.Canaries() {
-		if strings.Contains(r.logs(), canary) {
-			t.Error("the log holds a secret")
+	for _, status := range []int{http.StatusBadRequest, http.StatusOK} {
+		op, endpoint := newRefreshOP(t), newEcho(t)
+		endpoint.answer = echoed(status, "unsupported_token_type", "no such kind")
+		r := newRigAt(t, t.TempDir(), refreshSite(op, "revocation_endpoint "+endpoint.URL+"\n"))
+		signedIn(t, r).get(defaultLogoutPath)
+		for end := time.Now().Add(5 * time.Second); len(r.logLines(map[string]string{"msg": "a token could not be revoked"})) < 2 && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
+		r.holdWords(map[string]string{"msg": "a token could not be revoked"}, map[string]string{"provider_error": "unsupported_token_type", "provider_error_description": "no such kind"})
+		for _, canary := range op.Canaries() {
+			if strings.Contains(r.logs(), canary) {
+				t.Error("the log holds a secret")
+			}
 		}
 	}
 }
 
-// rejecting is an endpoint that refuses, and repeats all that it was sent.
-type rejecting struct{ url string }
-
-func newRejecting(t *testing.T) *rejecting {
-	server := newEcho(t)
-	server.answer = echoed("unsupported_token_type", "no such kind")
-	return &rejecting{server.URL}
-}
-
-func echoed(code, description string) func(http.ResponseWriter, *http.Request) {
+// echoed refuses, and repeats all that it was sent.
+func echoed(status int, code, description string) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		form, _ := url.ParseQuery(string(body))
@@ -262,7 +255,7 @@ func echoed(code, description string) func(http.ResponseWriter, *http.Request) {
 		user, password, _ := r.BasicAuth()
 		said += " " + user + " " + password
 		w.Header().Set("WWW-Authenticate", "Bearer error_uri=\""+strings.ReplaceAll(said, `"`, `\"`)+"\"")
-		w.WriteHeader(http.StatusBadRequest)
+		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(map[string]any{"error": code, "error_description": said, "errors": []string{said}})
 	}
 }
@@ -281,7 +274,9 @@ func TestAProviderThatRepeatsEverythingTellsNoSecrets(t *testing.T) {
 				}
 				op := newOP(t, options...)
 				r := provesAs(t, op, "client_secret \""+longSecret+"/+&\"\nclient_auth "+method)
-				op.Lie(func(l *optest.Lies) { l.At(endpoint).Instead = http.HandlerFunc(echoed("invalid_request", "you sent")) })
+				op.Lie(func(l *optest.Lies) {
+					l.At(endpoint).Instead = http.HandlerFunc(echoed(http.StatusBadRequest, "invalid_request", "you sent"))
+				})
 				r.browser().open("/page")
 				r.holdWords(map[string]string{"provider_error": "invalid_request"}, map[string]string{"provider_error_description": "you sent: "})
 				logs := r.logs()

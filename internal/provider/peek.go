@@ -82,7 +82,7 @@ func checkAlgorithm(raw string, algs []string) error {
 	if Symmetric(alg) {
 		hint = "; algorithms with the client secret count only where id_token_algs names them"
 	}
-	return fmt.Errorf("it is signed with the algorithm %q, and accepted are %s (see id_token_algs)%s", clip(alg), strings.Join(algs, ", "), hint)
+	return fmt.Errorf("it is signed with the algorithm %q, and accepted are %s (see id_token_algs)%s", clip(alg), strings.Join(slices.Compact(slices.Sorted(slices.Values(algs))), ", "), hint)
 }
 
 func notTheIssuer(issuer string) error {

@@ -22,8 +22,8 @@ func (c *Client) Revoke(ctx context.Context, token, kind string) (offered bool, 
 	if err != nil {
 		return true, fmt.Errorf("revoke: %w", err)
 	}
-	if answer.status == http.StatusOK { // also for a token that is not known (2.2)
-		return true, nil
+	if o, err := parseObject(answer.body); answer.status == http.StatusOK && (err != nil || !o.isError()) {
+		return true, nil // also for a token that is not known (2.2)
 	}
 	refused := answer.refusal()
 	return true, judged(fmt.Errorf("revoke: %w", refused), refused.Code)

@@ -60,7 +60,7 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 	case got == "":
 		err = errors.New("userinfo has no sub")
 	case got != subject:
-		err = errors.New("sub is not that of the ID token")
+		err = fmt.Errorf("sub is not that of the ID token: it is %q", clip(got))
 	default:
 		return Claims(claims), nil
 	}
@@ -118,6 +118,9 @@ func (c *Client) openUserinfo(ctx context.Context, metadata *Metadata, token str
 		return nil, err
 	}
 	keys := &callKeys{client: c, algs: userinfoAlgorithms(c.Algs, metadata)}
+	if err := checkAlgorithm(token, keys.algs); err != nil {
+		return nil, err
+	}
 	payload, err := keys.verify(ctx, token)
 	if err != nil {
 		return nil, err
@@ -134,7 +137,7 @@ func (c *Client) openUserinfo(ctx context.Context, metadata *Metadata, token str
 		return nil, err
 	}
 	if !slices.Contains(audience, c.ClientID) {
-		return nil, errors.New("aud does not name this client")
+		return nil, notTheAudience(audience, c.ClientID)
 	}
 	for name, wrong := range map[string]func(t time.Time) bool{
 		"exp": func(t time.Time) bool { return !c.Now().Before(t.Add(c.ClockSkew)) },
