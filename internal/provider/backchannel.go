@@ -120,8 +120,8 @@ func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, 
 	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is nobody's audience
 		p.audience = metadata.TokenEndpoint
 	}
-	if len(c.Keys) > 0 {
-		p.key = c.Keys[0]
+	if keys := c.ownKeys(); len(keys.Signing) > 0 {
+		p.key = keys.Signing[0]
 	}
 	own := *c.Remote.client
 	channel = &backChannel{base: own.Transport, prove: clientAuths[method].prove, proof: p, tokens: tokens}
