@@ -39,7 +39,7 @@ func (h *Handler) outcomeOf(r *http.Request, v *visit, s *site, ring *seal.Ring,
 		Open: func(sealed []byte) ([]byte, error) { return secret.Open(s.txPlace, sealed) },
 		Work: func(ctx context.Context) session.Outcome {
 			worked = true
-			return h.takeAnswer(r.WithContext(ctx), v, s, ring, p, t, a)
+			return h.redeem(r.WithContext(ctx), v, s, ring, p, t, a)
 		},
 		Lost: func(err error) {
 			h.logger.Warn("other instances cannot learn of a login; an answer that is sent again there is refused",
@@ -62,9 +62,9 @@ func callbackSecret(t *session.Transaction) seal.RecordSecret {
 	return sha256.Sum256([]byte("caddy-oidc-rp v1 callback\x00" + t.State + "\x00" + t.Nonce + "\x00" + t.Verifier))
 }
 
-// takeAnswer makes a session of the answer to a login. It goes on when the
+// redeem makes a session of the answer to a login. It goes on when the
 // browser leaves, since the code is spent either way.
-func (h *Handler) takeAnswer(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) session.Outcome {
+func (h *Handler) redeem(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) session.Outcome {
 	to := headerWriter{make(http.Header)}
 	if f := h.finish(to, r, v, s, ring, p, t, a); f != nil && f.code == loginVisibly {
 		return session.Outcome{Code: loginVisibly}
