@@ -29,6 +29,7 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 		f.party, f.cause = p, &refusedUser{f.cause, fresh}
 		return f
 	}
+	h.seeLive(fresh)
 	replaced := h.endReplaced(r, v, s)
 	present := h.findSession(v.cookies, s).Chunks
 	if r.Method == http.MethodPost {
