@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -80,7 +81,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.parties = make(map[string]*party, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
-		p, err := newParty(id, a.Providers[id], a.clock.Now, &a.release)
+		p, err := newParty(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
@@ -236,7 +237,7 @@ type Handler struct {
 	keeper          keeper
 	shared          *shared // of the storage that this site's sessions need
 	renewer         *session.Renewer
-	pages           *pages
+	pages           *livefile.Value[*pages]
 	base            *address.Origin
 	returnTo        []address.Origin
 	identityHeaders []string

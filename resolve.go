@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
@@ -109,7 +110,7 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 		if h.app.parties[id] != nil {
 			return fmt.Errorf("provider %s: a shared provider has this id", id)
 		}
-		p, err := newParty(id, h.OwnProviders[id], h.now, &h.release)
+		p, err := newParty(id, h.OwnProviders[id], h.now, h.logger.With(zap.String("provider", id)), &h.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
