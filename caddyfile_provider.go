@@ -4,6 +4,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // providerOptions is the one list of what a provider block may hold.
@@ -16,7 +17,6 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 	"jwks_uri":               func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKSURI) },
 	"end_session_endpoint":   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.EndSessionEndpoint) },
 	"revocation_endpoint":    func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RevocationEndpoint) },
-	"introspection_endpoint": func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.IntrospectionEndpoint) },
 	"pushed_authorization_request_endpoint": func(d *caddyfile.Dispenser, p *Provider) error {
 		return oneArg(d, &p.PushedAuthorizationRequestEndpoint)
 	},
@@ -31,8 +31,10 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 	"userinfo": func(d *caddyfile.Dispenser, p *Provider) error {
 		return oneWord(d, &p.Userinfo, "auto", "always", "never")
 	},
-	"redirect_path": func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RedirectPath) },
-	"pkce":          func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.PKCE) },
+	"userinfo_method":       func(d *caddyfile.Dispenser, p *Provider) error { return oneWord(d, &p.UserinfoMethod, "get", "post") },
+	"access_token_lifetime": func(d *caddyfile.Dispenser, p *Provider) error { return oneDuration(d, &p.AccessTokenLifetime) },
+	"redirect_path":         func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RedirectPath) },
+	"pkce":                  func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.PKCE) },
 	"response_mode": func(d *caddyfile.Dispenser, p *Provider) error {
 		return oneWord(d, &p.ResponseMode, "query", "form_post")
 	},
@@ -50,21 +52,21 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 }
 
 // parseProvider reads the block of a provider.
-func parseProvider(d *caddyfile.Dispenser) (*Provider, error) {
+func parseProvider(d *caddyfile.Dispenser) (*Provider, onceOnly, error) {
 	p, seen := new(Provider), make(onceOnly)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := parseProviderOption(d, p, seen); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return p, nil
+	return p, seen, nil
 }
 
 func parseProviderOption(d *caddyfile.Dispenser, p *Provider, seen onceOnly) error {
 	word := d.Val()
 	parse, known := providerOptions[word]
 	if !known {
-		return d.Errf("unrecognized option '%s' of a provider", word)
+		return unrecognized(d, word, " of a provider", words["provider"])
 	}
 	if err := seen.first(d, word); err != nil {
 		return err
@@ -78,7 +80,7 @@ func parseAlgs(d *caddyfile.Dispenser, p *Provider) error {
 	}
 	for _, alg := range p.IDTokenAlgs {
 		if !provider.KnownAlgorithm(alg) {
-			return d.Errf("id_token_algs: unrecognized algorithm '%s'", alg)
+			return suggest.Hint(d.Errf("id_token_algs: unrecognized algorithm '%s'", alg), alg, provider.Algorithms()...)
 		}
 	}
 	return nil
@@ -107,7 +109,7 @@ func parseTLS(d *caddyfile.Dispenser, p *Provider) error {
 			}
 			p.TLS.ClientCertificate, p.TLS.ClientKey = args[0], args[1]
 		default:
-			return d.Errf("unrecognized option '%s' of tls", word)
+			return unrecognized(d, word, " of tls", tlsWords)
 		}
 	}
 	if len(seen) == 0 {
