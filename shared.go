@@ -54,6 +54,7 @@ type shared struct {
 	callbacks *session.Callbacks
 
 	logoutTokens session.Replay
+	live         session.Live
 	frames       frames
 
 	mu       sync.Mutex
