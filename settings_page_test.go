@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 )
 
@@ -37,5 +38,51 @@ func TestWrongSettingsAreNotCalledAnOutage(t *testing.T) {
 		if got := strings.Contains(body, "try again soon"); got == wrong {
 			t.Errorf("wrong settings %v: the page says %s", wrong, body)
 		}
+	}
+}
+
+// Report A13: which settings are wrong, at a real provider.
+func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		options func(op *optest.Provider) string
+		lie     func(*optest.Lies)
+		status  int
+		code    code
+	}{
+		"a slash too many": {func(op *optest.Provider) string { return strings.Replace(options(op), op.Issuer(), op.Issuer()+"/", 1) }, nil, 503, providerUnavailable},
+		"another realm": {func(op *optest.Provider) string {
+			return strings.Replace(options(op), op.Issuer(), op.Issuer()+"/realm", 1)
+		}, nil, 503, providerUnavailable},
+		"discovery elsewhere": {options, func(l *optest.Lies) {
+			l.At(optest.Discovery).Redirects(http.StatusFound, "https://elsewhere.test/.well-known/openid-configuration")
+		}, 503, providerUnavailable},
+		"no discovery": {options, func(l *optest.Lies) { l.At(optest.Discovery).Status = http.StatusNotFound }, 503, providerUnavailable},
+		"another secret": {func(op *optest.Provider) string {
+			return strings.Replace(options(op), op.Client().Secret, "wrong", 1)
+		}, nil, 403, tokenExchangeFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t)
+			if row.lie != nil {
+				op.Lie(row.lie)
+			}
+			r := newRig(t, "oidc_rp {\n"+row.options(op)+"}")
+			p := r.browser().open("/page")
+			if p.StatusCode != row.status || shownCode(p) != row.code {
+				t.Errorf("status %d, code %q: %s", p.StatusCode, shownCode(p), p.body)
+			}
+			if !strings.Contains(p.body, "not set up correctly") {
+				t.Errorf("the page says %s\n%s", p.body, r.logs())
+			}
+			op.TakeViolations()
+		})
+	}
+	op := newOP(t)
+	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	op.Stop()
+	if p := r.browser().open("/page"); p.StatusCode != 503 || strings.Contains(p.body, "not set up correctly") {
+		t.Errorf("an outage: status %d: %s", p.StatusCode, p.body)
 	}
 }
