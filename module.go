@@ -108,6 +108,7 @@ func (a *App) Start() error {
 		s.start(a, d)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
+	a.keepProviders()
 	a.lookAtSites()
 	a.release = append(a.release, running.add(a))
 	return nil
