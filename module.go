@@ -58,7 +58,9 @@ type App struct {
 	hosts       map[*Handler][]string // that a site is for; lookAtSites knows
 	looked      *sync.Once            // at the sites as a whole
 	refusals    *sampler
-	checked     bool // the sites as they are written
+	checked     bool                             // the sites as they are written
+	sites       []*writtenSite                   // until the app starts
+	announced   *atomic.Pointer[map[string]bool] // what has been logged for registration
 	release     []func() error
 }
 
@@ -74,6 +76,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.looked = new(sync.Once)
 	a.refusals = new(sampler)
+	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = newClock()
 	var err error
 	if a.shared, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(ctx.Storage(), a.clock.Now) }); err != nil {
@@ -110,6 +113,8 @@ func (a *App) Start() error {
 	}
 	a.keepProviders()
 	a.lookAtSites()
+	a.announce(a.sites)
+	a.sites = nil
 	a.release = append(a.release, running.add(a))
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // Whom an assertion is addressed to. The issuer is what FAPI 2 and the update
@@ -31,7 +32,7 @@ func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
 	p.ClientAuth = d.Val()
 	needs, asserts, known := provider.AuthMethod(p.ClientAuth)
 	if !known {
-		return d.Errf("client_auth: unrecognized value '%s'; it is %s", p.ClientAuth, strings.Join(provider.AuthMethods(), " or "))
+		return suggest.Hint(d.Errf("client_auth: unrecognized value '%s'; it is %s", p.ClientAuth, strings.Join(provider.AuthMethods(), " or ")), p.ClientAuth, provider.AuthMethods()...)
 	}
 	args := d.RemainingArgs()
 	for i, arg := range args {
@@ -60,7 +61,7 @@ func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
 			return d.Errf("client_auth %s has no options", p.ClientAuth)
 		}
 		if word != "audience" {
-			return d.Errf("unrecognized option '%s' of client_auth %s", word, p.ClientAuth)
+			return unrecognized(d, word, " of client_auth "+p.ClientAuth, []string{"audience"})
 		}
 		if err := seen.first(d, word); err != nil {
 			return err

@@ -24,6 +24,9 @@ const (
 // resolveWords checks the options that are one of a few words, and fills in
 // what they are when not set.
 func (h *Handler) resolveWords(caddy.Context) error {
+	if h.Mode == modeEndpoints && h.Unauthenticated+h.Preflight != "" {
+		return errors.New("endpoints guards nothing: it takes no unauthenticated and no preflight")
+	}
 	h.Mode = orElse(h.Mode, modePrivate)
 	h.Unauthenticated = orElse(h.Unauthenticated, "auto")
 	h.Preflight = orElse(h.Preflight, "deny")
