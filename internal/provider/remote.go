@@ -227,7 +227,7 @@ func (r *Remote) ask() (*Metadata, error) {
 		if err := r.complete(metadata); err != nil {
 			return nil, err
 		}
-		r.shelf.save(&kept{Fetched: c.Now().Unix(), Document: document, Found: found})
+		r.shelf.save(&kept{Fetched: c.Now().Unix(), Document: document.body, Found: found})
 		return metadata, nil
 	}
 	return metadata, r.complete(metadata)
