@@ -21,19 +21,19 @@ const (
 
 // ServeHTTP gathers the facts about a request, decides, and acts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if refuseOpaque(w, r, originalURL(r)) {
+	original := originalURL(r)
+	if refuseOpaque(w, r, original) {
 		return nil
 	}
 	if r.Method == http.MethodConnect {
-		return h.serveConnect(w, r, next)
+		return h.serveConnect(w, r, original, next)
 	}
-	return h.serve(w, r, next, false)
+	return h.serve(w, r, original, next, false)
 }
 
 // serve does that. connect says that the request was a CONNECT for a WebSocket.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, connect bool) error {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, connect bool) error {
 	h.app.lookAtSites()
-	original := originalURL(r)
 	v := h.visitOf(r)
 	h.scrub(v, r)
 	if e, found := h.endpoint(original.Path); found {
