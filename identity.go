@@ -255,13 +255,14 @@ func (p *party) tenantIn(s *session.Session) string {
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
-// isKept says whether a claim is in the list, if there is one, or is named by
+// isKept reports whether a claim is in the list, if there is one, or is named by
 // what the application is told.
 func (h *Handler) isKept(name string) bool {
-	if h.session.Claims == nil || slices.Contains(h.session.Claims, name) {
+	begins := func(path string) bool { return path == name || claims.SplitPath(path)[0] == name }
+	if h.session.Claims == nil || slices.ContainsFunc(h.session.Claims, begins) {
 		return true
 	}
 	return slices.ContainsFunc(h.neededClaims, func(path string) bool {
-		return path == name || claims.SplitPath(path)[0] == name || path == "email" && name == "email_verified"
+		return begins(path) || path == "email" && name == "email_verified"
 	})
 }

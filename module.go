@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -57,7 +58,9 @@ type App struct {
 	hosts       map[*Handler][]string // that a site is for; lookAtSites knows
 	looked      *sync.Once            // at the sites as a whole
 	refusals    *sampler
-	checked     bool // the sites as they are written
+	checked     bool                             // the sites as they are written
+	sites       []*writtenSite                   // until the app starts
+	announced   *atomic.Pointer[map[string]bool] // what has been logged for registration
 	release     []func() error
 }
 
@@ -73,6 +76,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.looked = new(sync.Once)
 	a.refusals = new(sampler)
+	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = newClock()
 	var err error
 	if a.shared, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(ctx.Storage(), a.clock.Now) }); err != nil {
@@ -80,7 +84,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.parties = make(map[string]*party, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
-		p, err := newParty(id, a.Providers[id], a.clock.Now, &a.release)
+		p, err := newParty(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
@@ -108,6 +112,8 @@ func (a *App) Start() error {
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
 	a.lookAtSites()
+	a.announce(a.sites)
+	a.sites = nil
 	a.release = append(a.release, running.add(a))
 	return nil
 }
@@ -236,7 +242,7 @@ type Handler struct {
 	keeper          keeper
 	shared          *shared // of the storage that this site's sessions need
 	renewer         *session.Renewer
-	pages           *pages
+	pages           *livefile.Value[*pages]
 	base            *address.Origin
 	returnTo        []address.Origin
 	identityHeaders []string
