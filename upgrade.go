@@ -194,6 +194,17 @@ func (h *Handler) hasEndpoint(path string) bool {
 
 var errForeignWebsocket = errors.New("a WebSocket that a page of another site opened")
 
+// serveForeign passes a WebSocket of another site's page on as nobody's, or
+// refuses it.
+func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, v *visit, a access, next caddyhttp.Handler) error {
+	v.forget(r.Header)
+	if !a.public {
+		return h.errorPage(w, r, v, http.StatusForbidden, &failure{code: forbidden, cause: errForeignWebsocket}, "")
+	}
+	v.upgrade.giveBack(r.Header, h.Upgrades)
+	return next.ServeHTTP(w, r)
+}
+
 // isFromForeignPage reports whether a page of another origin opened a
 // WebSocket: browsers send cookies with those, and ask nobody first. A program
 // sends no Origin.
