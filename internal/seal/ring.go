@@ -31,10 +31,11 @@ const (
 	ForIDToken     Purpose = "id_token_hint"
 	ForLogout      Purpose = "logout confirmation"
 	ForTicket      Purpose = "session ticket"
+	ForProvider    Purpose = "provider documents"
 	ForMark        Purpose = "sign-in mark"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForMark}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32
