@@ -55,6 +55,9 @@ type App struct {
 	handlers []*Handler
 	hosts    map[*Handler][]string // that a site is for; lookAtSites knows
 	looked   *sync.Once            // at the sites as a whole
+	united   *sync.Once            // what logins ask for; see wants
+	wants    map[wantsKey]*wants
+	told     *toldOnce
 	refusals *sampler
 	release  []func() error
 }
@@ -69,7 +72,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
-	a.looked = new(sync.Once)
+	a.looked, a.united, a.told = new(sync.Once), new(sync.Once), new(toldOnce)
 	a.refusals = new(sampler)
 	a.clock = newClock()
 	var err error

@@ -41,8 +41,8 @@ func (r *reference) refreshed(before map[string]any) error {
 	if claims["nonce"] == nil {
 		claims["nonce"] = nonce // it may be left out of this one
 	}
-	if claims["auth_time"] != nil && claims["auth_time"] != before["auth_time"] {
-		return errors.New("auth_time")
+	if again, ok := claims["auth_time"].(float64); ok && again < before["auth_time"].(float64) {
+		return errors.New("auth_time is earlier")
 	}
 	if claims["sub"] != before["sub"] {
 		return errors.New("sub")

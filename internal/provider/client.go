@@ -51,6 +51,8 @@ type Tokens struct {
 	IDToken     string
 	// RefreshToken is empty where the provider gives none.
 	RefreshToken string
+	// Scope is what was granted; empty where the provider does not say.
+	Scope string
 }
 
 // AuthorizationURL returns where to send a browser to sign in (Core 3.1.2.1),
@@ -145,6 +147,7 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 		return Tokens{}, tokenErrorf("%w", err)
 	}
 	tokens := Tokens{AccessToken: token.AccessToken, IDToken: idToken, RefreshToken: token.RefreshToken}
+	tokens.Scope, _ = token.Extra("scope").(string)
 	if token.ExpiresIn > 0 {
 		tokens.Expires = c.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
 	}

@@ -105,6 +105,12 @@ func (k *callKeys) verify(ctx context.Context, raw string) ([]byte, error) {
 	return k.client.Remote.keys.verify(ctx, jws)
 }
 
+// IssuedOf returns the iat of a checked ID token.
+func IssuedOf(claims Claims) time.Time {
+	issued, _, _ := object(claims).moment("iat")
+	return issued
+}
+
 // idTokenCheck is what an ID token is held to. All of it is pure.
 type idTokenCheck struct {
 	metadata        *Metadata
@@ -118,6 +124,15 @@ type idTokenCheck struct {
 }
 
 func (c *idTokenCheck) all(claims object) error {
+	if c.first != nil && c.first.isFirst(claims) {
+		// It may have expired, and its at_hash is that of the first access token.
+		for _, check := range []func(object) error{c.kind, c.who, c.audience, c.login} {
+			if err := check(claims); err != nil {
+				return err
+			}
+		}
+		return errFirstAgain
+	}
 	for _, check := range []func(object) error{c.kind, c.who, c.audience, c.times, c.login, c.asked, c.tokenHash} {
 		if err := check(claims); err != nil {
 			return err

@@ -60,17 +60,30 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 	// The content type decides (Core 5.3.2): a JWT is never taken for JSON.
 	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "application/jwt" {
 		if body, err = c.openUserinfo(ctx, metadata, strings.TrimSpace(string(body))); err != nil {
-			return nil, fmt.Errorf("the answer is a JWT: %w", err)
+			return nil, fmt.Errorf("%w: it is a JWT: %w", errUntrusted, err)
 		}
 	}
 	claims, err := parseObject(body)
 	if err != nil {
 		return nil, fmt.Errorf("the answer %w", err)
 	}
-	if got, err := claims.text("sub"); err != nil || got != subject {
-		return nil, errors.New("sub is not that of the ID token")
+	got, err := claims.text("sub")
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: its %w", errUntrusted, err)
+	case got == "":
+		return nil, fmt.Errorf("%w: it has no sub", errUntrusted)
+	case got != subject:
+		return nil, fmt.Errorf("%w: its sub is not that of the ID token", errUntrusted)
 	}
 	return Claims(claims), nil
+}
+
+// IsUserinfoLost reports whether userinfo failed without having said anything:
+// the endpoint is down, refuses, or answers with no JSON object. An answer about
+// another user, or one that fails its checks, is another matter.
+func IsUserinfoLost(err error) bool {
+	return errors.Is(err, ErrUserinfo) && !errors.Is(err, errUntrusted)
 }
 
 // openUserinfo returns what a signed answer says (Core 5.3.2), which may be
