@@ -13,6 +13,7 @@ import (
 type access struct {
 	guarded         bool   // the guard covers it
 	public          bool   // anybody may see it
+	named           bool   // a public route names it: its answers are for anybody
 	unauthenticated string // what happens to who is not signed in
 }
 
@@ -39,7 +40,7 @@ func (h *Handler) access(r *http.Request, original *url.URL) (access, error) {
 		original.Path, original.RawPath = sent.Path, sent.RawPath
 		r.URL.Path, r.URL.RawPath = current.Path, current.RawPath
 	}()
-	all := access{public: true}
+	all := access{public: true, named: true}
 	// The current path is the first reading, and looked at last: what matchers
 	// leave behind for placeholders is of that.
 	for _, reading := range slices.Backward(readings) {
@@ -60,6 +61,7 @@ func (a *access) add(one access) {
 		return
 	}
 	a.guarded = true
+	a.named = a.named && one.named
 	if one.public {
 		return
 	}
@@ -82,7 +84,8 @@ func (h *Handler) accessAsRead(r *http.Request) (access, error) {
 			return access{}, err
 		}
 		if matched {
-			return access{guarded: true, public: route.Mode == modePublic, unauthenticated: orElse(route.Unauthenticated, h.Unauthenticated)}, nil
+			public := route.Mode == modePublic
+			return access{guarded: true, public: public, named: public, unauthenticated: orElse(route.Unauthenticated, h.Unauthenticated)}, nil
 		}
 	}
 	return access{guarded: true, public: h.Mode == modePublic, unauthenticated: h.Unauthenticated}, nil

@@ -76,6 +76,8 @@ func (s *siteParser) option() error {
 		return oneWord(d, &h.Unauthenticated, "auto", "redirect", "deny")
 	case "preflight":
 		return oneWord(d, &h.Preflight, "pass", "deny")
+	case "upgrades":
+		return parseUpgrades(d, h)
 	case "error_pages":
 		return oneWord(d, &h.ErrorPages, "builtin", "caddy")
 	case "upstream":
@@ -237,6 +239,9 @@ func (s *siteParser) check() error {
 	if h.Mode == modeEndpoints && (len(h.Routes) > 0 || h.Upstream != nil) {
 		return place.Err("endpoints guards nothing: it takes no public, private or upstream")
 	}
+	if h.Mode == modeEndpoints && len(h.Upgrades) > 0 {
+		return at(s.seen["upgrades"]).Err("endpoints guards nothing: it takes no upgrades")
+	}
 	if s.shorthand != nil {
 		if len(h.Providers) > 0 || len(h.OwnProviders) > 0 || h.DefaultProvider != "" {
 			return place.Err("options of a provider at the site itself exclude provider and default_provider")
@@ -270,6 +275,23 @@ func (s *siteParser) checkDefault(place *caddyfile.Dispenser) error {
 		return at(s.seen["default_provider"]).Errf("default_provider %s: is not a provider of this site; it has: %s", id, strings.Join(ids, ", "))
 	case id == "" && len(ids) > 1 && !slices.Contains(ids, global.DefaultProvider):
 		return place.Errf("there are several providers (%s): say which is meant by default with default_provider", strings.Join(ids, ", "))
+	}
+	return nil
+}
+
+// parseUpgrades reads the protocols that an Upgrade may name.
+func parseUpgrades(d *caddyfile.Dispenser, h *Handler) error {
+	protocols := d.RemainingArgs()
+	if len(protocols) == 0 {
+		return d.Err("upgrades takes at least one argument")
+	}
+	if err := checkUpgrades(protocols); err != nil {
+		return d.WrapErr(err)
+	}
+	for _, protocol := range protocols {
+		if !namesProtocol(h.Upgrades, protocol) {
+			h.Upgrades = append(h.Upgrades, protocol)
+		}
 	}
 	return nil
 }

@@ -88,6 +88,7 @@ var situations = []struct {
 	{cause: errDisabled, title: "Sign-in is switched off", message: "This identity provider is switched off here."},
 	{cause: errNoEndpoint, title: "There is no such page", message: "This address has a mistake in it, or is no longer in use."},
 	{cause: errWrongMethod, title: "This cannot be sent here", message: "This address is opened, and takes nothing that is sent to it."},
+	{cause: errForeignWebsocket, title: "Not from this page", message: "A page of another site may not open a WebSocket here."},
 	{cause: errStorage, title: "Not available at the moment", message: "This site cannot check sign-ins at the moment. Please try again soon."},
 	{cause: errFormPostPlainHTTP, title: "Sign-in is not possible yet", message: "Sign-in is not possible on this site yet.",
 		hint: "It is served over plain HTTP, where a sign-in would not be safe. The log tells its operator what to do.", noLogin: true},

@@ -21,10 +21,19 @@ const (
 
 // ServeHTTP gathers the facts about a request, decides, and acts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	original := originalURL(r)
-	if refuseOpaque(w, r, original) {
+	if refuseOpaque(w, r, originalURL(r)) {
 		return nil
 	}
+	if r.Method == http.MethodConnect {
+		return h.serveConnect(w, r, next)
+	}
+	return h.serve(w, r, next, false)
+}
+
+// serve does that. connect says that the request was a CONNECT for a WebSocket.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, connect bool) error {
+	h.app.lookAtSites()
+	original := originalURL(r)
 	v := h.visitOf(r)
 	h.scrub(v, r)
 	if e, found := h.endpoint(original.Path); found {
@@ -34,6 +43,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return n.ServeHTTP(w, r, next)
 	}
 	if h.Mode == modeEndpoints {
+		v.upgrade.giveBack(r.Header, h.common.upgrades)
 		return next.ServeHTTP(w, r)
 	}
 	a, err := h.access(r, original)
@@ -41,6 +51,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}
 	if !a.guarded {
+		v.upgrade.giveBack(r.Header, h.common.upgrades)
+		return next.ServeHTTP(w, r)
+	}
+	if (connect || v.upgrade.isWebsocket()) && h.isFromForeignPage(r) {
+		v.forget(r.Header)
+		if !a.public {
+			return h.errorPage(w, r, v, http.StatusForbidden, &failure{code: forbidden, cause: errForeignWebsocket}, "")
+		}
+		v.upgrade.giveBack(r.Header, h.Upgrades)
 		return next.ServeHTTP(w, r)
 	}
 	noStore, err := h.identify(w, r, v)
@@ -60,10 +79,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	switch h.action(r, v, a) {
 	case serve:
 		h.tell(v, r)
-		if noStore || v.signedIn() {
+		v.upgrade.giveBack(r.Header, h.Upgrades)
+		if noStore || !a.public || v.signedIn() && !a.named {
 			w = v.writer.wrap(w, noStore)
-		} else if !a.public {
-			w = v.writer.wrap(w, false)
 		}
 		err := next.ServeHTTP(w, r)
 		if err != nil {
@@ -136,7 +154,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	if s == nil {
 		return false, nil
 	}
-	found := cookie.Find(v.cookies, s.sessionCookie)
+	found := h.findSession(v.cookies, s)
 	if !found.Present {
 		return false, nil
 	}

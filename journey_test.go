@@ -22,7 +22,7 @@ func TestPrivatePageLeadsThroughTheLoginBackToItself(t *testing.T) {
 	if got := header["Cookie"]; got != nil {
 		t.Errorf("our cookies reached the application: %q", got)
 	}
-	if got := p.Header.Get("Cache-Control"); got != "private" {
+	if got := p.Header.Get("Cache-Control"); got != "private, no-cache" {
 		t.Errorf("Cache-Control is %q", got)
 	}
 	if r.upstream.count() != 1 {

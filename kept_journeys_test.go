@@ -70,7 +70,7 @@ func journeySignIn(t *testing.T, k kind) {
 		t.Fatalf("status %d at %s: %s\n%s", p.StatusCode, p.url, p.body, r.logs())
 	}
 	header, _ := r.upstream.got()
-	if header.Get("X-Sub") != s.op.Issued().Subject || header.Get("Cookie") != "" || p.Header.Get("Cache-Control") != "private" {
+	if header.Get("X-Sub") != s.op.Issued().Subject || header.Get("Cookie") != "" || p.Header.Get("Cache-Control") != "private, no-cache" {
 		t.Errorf("the application sees %v, the browser %v", header, p.Header)
 	}
 	if p := b.get("/again"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {

@@ -66,7 +66,7 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, v *visit) 
 
 // clearCookies deletes the session and what belongs to it from the browser.
 func (h *Handler) clearCookies(w http.ResponseWriter, s *site, v *visit) {
-	h.clearSession(w, s, cookie.Find(v.cookies, s.sessionCookie).Chunks)
+	h.clearSession(w, s, h.findSession(v.cookies, s).Chunks)
 	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, "", h.LogoutPath, -1))
 	h.forgetRepeats(w, s, v)
 	if len(h.ClearSiteData) > 0 {

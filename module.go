@@ -46,20 +46,21 @@ type App struct {
 	// How sign-ins are remembered; a site can override each option.
 	Session *SessionConfig `json:"session,omitempty"`
 
-	ctx      caddy.Context
-	clock    *clock
-	logger   *zap.Logger
-	shared   *shared
-	parties  map[string]*party
-	stores   map[string]*sessionStore // by their configuration
-	handlers []*Handler
-	hosts    map[*Handler][]string // that a site is for; lookAtSites knows
-	looked   *sync.Once            // at the sites as a whole
-	united   *sync.Once            // what logins ask for; see wants
-	wants    map[wantsKey]*wants
-	told     *toldOnce
-	refusals *sampler
-	release  []func() error
+	ctx         caddy.Context
+	clock       *clock
+	logger      *zap.Logger
+	shared      *shared
+	parties     map[string]*party
+	stores      map[string]*sessionStore // by their configuration
+	handlers    []*Handler
+	cookieNames []string              // of all instances, without prefix
+	hosts       map[*Handler][]string // that a site is for; lookAtSites knows
+	looked      *sync.Once            // at the sites as a whole
+	united      *sync.Once            // what logins ask for; see wants
+	wants       map[wantsKey]*wants
+	told        *toldOnce
+	refusals    *sampler
+	release     []func() error
 }
 
 // CaddyModule returns the module's registration.
@@ -180,6 +181,12 @@ type Handler struct {
 	// without any identity, or `deny`. Default: `deny`.
 	Preflight string `json:"preflight,omitempty"`
 
+	// Protocols that a connection may be upgraded to, beside `websocket`:
+	// `SPDY/3.1`, for example. Case does not count. Protocols that carry
+	// requests past the guard (`h2c`, `HTTP/2.0`, `TLS/1.3`) are refused.
+	// Default: none.
+	Upgrades []string `json:"upgrades,omitempty"`
+
 	// Where errors of a public site lead. Default: `/`.
 	Home string `json:"home,omitempty"`
 
@@ -235,6 +242,8 @@ type Handler struct {
 	base            *address.Origin
 	returnTo        []address.Origin
 	identityHeaders []string
+	common          *common // with the other instances on the site
+	otherCookies    uint8   // chunks of the session's cookie whose names are other instances'
 	told            []toldHeader
 	neededClaims    []string
 	sites           *siteCache
@@ -265,6 +274,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
+	if err := h.checkCookieName(); err != nil {
+		return err
+	}
+	h.common = h.ownCommon()
 	h.app.handlers = append(h.app.handlers, h)
 	return nil
 }

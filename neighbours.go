@@ -17,19 +17,23 @@ import (
 func (a *App) lookAtSites() {
 	a.looked.Do(func() {
 		if module, err := a.ctx.AppIfConfigured("http"); err == nil {
-			look(module.(*caddyhttp.App))
+			look(module.(*caddyhttp.App), a)
 		}
+		a.shareCookies()
 	})
 }
 
-func look(app *caddyhttp.App) {
+func look(app *caddyhttp.App, a *App) {
+	var sites [][]*Handler
 	for _, server := range app.Servers {
 		for _, route := range server.Routes {
 			w := walk{server: server}
 			w.routes(caddyhttp.RouteList{route}, nil)
 			meet(w.found)
+			sites = append(sites, w.found)
 		}
 	}
+	shareCommon(sites, a.hosts)
 }
 
 // neighbourFor returns the instance on this site that has the endpoint at a

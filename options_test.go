@@ -291,7 +291,7 @@ func TestAccessLogNamesTheUser(t *testing.T) {
 // hints come before it, and a WebSocket is upgraded.
 func TestStreamsAndUpgradesPassTheResponder(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"upgrades echo\n}")
 	b := signedIn(t, r)
 	release := make(chan struct{})
 	r.upstream.mu.Lock()
@@ -338,7 +338,7 @@ func TestStreamsAndUpgradesPassTheResponder(t *testing.T) {
 	_, _, stream := request("")
 	event, err := bufio.NewReader(stream.Body).ReadString('\n')
 	close(release)
-	if err != nil || event != "data: 1\n" || stream.Header.Get("Cache-Control") != "private" {
+	if err != nil || event != "data: 1\n" || stream.Header.Get("Cache-Control") != "private, no-cache" {
 		t.Errorf("the stream has %q, %v, %v", event, err, stream.Header)
 	}
 	conn, reader, upgraded := request("Connection: Upgrade\r\nUpgrade: echo\r\n")

@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -75,7 +74,7 @@ func keepGrant(w *wants, fresh *session.Session, tokens provider.Tokens, idToken
 // With a failure it cannot be said any more who this is.
 func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, v *visit) (sets bool, f *failure) {
 	s, p := h.site(r), v.party
-	present := cookie.Find(v.cookies, s.sessionCookie).Chunks
+	present := h.findSession(v.cookies, s).Chunks
 	renewed, err := h.renew(r, v, s)
 	alive, unknown := h.keeper.alive(r.Context(), v.kept)
 	if unknown != nil {

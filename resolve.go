@@ -33,6 +33,7 @@ func (h *Handler) resolveWords(caddy.Context) error {
 		oneOf("preflight", h.Preflight, "pass", "deny"),
 		oneOf("error_pages", h.ErrorPages, "builtin", "caddy"),
 		checkSiteData(h.ClearSiteData),
+		checkUpgrades(h.Upgrades),
 	}
 	for _, route := range h.Routes {
 		if route == nil {
@@ -48,6 +49,9 @@ func (h *Handler) resolveWords(caddy.Context) error {
 	}
 	if h.Mode == modeEndpoints && (len(h.Routes) > 0 || len(h.MatcherSetsRaw) > 0 || h.Upstream != nil) {
 		errs = append(errs, errors.New("endpoints guards nothing: it takes no matcher, no routes and no upstream"))
+	}
+	if h.Mode == modeEndpoints && len(h.Upgrades) > 0 {
+		errs = append(errs, errors.New("endpoints guards nothing: it takes no upgrades"))
 	}
 	return errors.Join(errs...)
 }

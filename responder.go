@@ -8,8 +8,9 @@ import (
 )
 
 // responder sees to the Cache-Control of the application's answer before it is
-// sent: what was made for one user belongs into no shared cache, and an answer
-// on which we set a cookie into none at all.
+// sent: what was made for one user belongs into no shared cache, and the
+// browser's own cache asks before it shows it again, since the user may have
+// signed out. An answer on which we set a cookie belongs into none at all.
 type responder struct {
 	*caddyhttp.ResponseWriterWrapper
 	wrapper caddyhttp.ResponseWriterWrapper
@@ -46,7 +47,7 @@ func (w *responder) prepare() {
 	case w.noStore:
 		w.set("no-store")
 	case len(header["Cache-Control"]) == 0:
-		w.set("private")
+		w.set("private, no-cache")
 	}
 }
 

@@ -232,7 +232,7 @@ func TestAnErrorOfTheApplicationIsNotCachedWithASession(t *testing.T) {
 	op := newOP(t)
 	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"session {\nidle_timeout 30m\n}\n}\nerror /missing 404\nreverse_proxy {upstream}\n}")
 	b := signedIn(t, r)
-	if p := b.get("/missing"); p.StatusCode != http.StatusNotFound || p.Header.Get("Cache-Control") != "private" {
+	if p := b.get("/missing"); p.StatusCode != http.StatusNotFound || p.Header.Get("Cache-Control") != "private, no-cache" {
 		t.Errorf("status %d, %v", p.StatusCode, p.Header)
 	}
 	r.at(after(10 * time.Minute))

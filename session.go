@@ -36,9 +36,9 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
 		}
 	}
-	present := cookie.Find(v.cookies, s.sessionCookie).Chunks
+	present := h.findSession(v.cookies, s).Chunks
 	if r.Method == http.MethodPost {
-		present = 1<<cookie.MaxChunks - 1 // which ones there are, a cross-site POST does not show
+		present = (1<<cookie.MaxChunks - 1) &^ h.otherCookies // which ones there are, a cross-site POST does not show
 	}
 	h.writeChunks(w, s, chunks, present, fresh.Expires)
 	h.keepIDToken(w, s, ring, fresh, idToken)
@@ -157,7 +157,7 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 		// another request may have got newer tokens.
 		v.writer.beforeAnswer = func(header http.Header) {
 			if h.keeper.superseded(&renewed) {
-				cookie.Unset(header, func(name string) bool { return cookie.IsChunk(name, s.sessionCookie) })
+				cookie.Unset(header, func(name string) bool { return h.isSessionCookie(name, s) })
 			}
 		}
 	}

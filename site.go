@@ -3,6 +3,7 @@ package oidcrp
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -90,8 +91,8 @@ func (h *Handler) siteKey(r *http.Request) siteKey {
 		return key
 	}
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
-		if proto := lastOf(protos); key.scheme == "http" && (proto == "http" || proto == "https") {
-			key.scheme = proto
+		if key.scheme == "http" && saysTLS(lastOf(protos)) {
+			key.scheme = "https"
 		}
 		if host := lastOf(hosts); host != "" {
 			if _, ok := address.FromRequest(key.scheme, host); ok {
@@ -102,16 +103,25 @@ func (h *Handler) siteKey(r *http.Request) siteKey {
 	return key
 }
 
+// saysTLS reports whether a proxy names a scheme that is protected by TLS.
+// Schemes have no case (RFC 3986 3.1), and some proxies name a WebSocket's.
+func saysTLS(scheme string) bool {
+	return strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "wss")
+}
+
 // lastOf returns the last value of a list header: what the nearest proxy said.
+// A list may have empty elements (RFC 9110 5.6.1).
 func lastOf(lines []string) string {
-	if len(lines) == 0 {
-		return ""
+	for _, line := range slices.Backward(lines) {
+		for line != "" {
+			i := strings.LastIndexByte(line, ',')
+			if value := strings.Trim(line[i+1:], " \t"); value != "" {
+				return value
+			}
+			line = line[:max(i, 0)]
+		}
 	}
-	line := lines[len(lines)-1]
-	if i := strings.LastIndexByte(line, ','); i >= 0 {
-		line = line[i+1:]
-	}
-	return strings.Trim(line, " \t")
+	return ""
 }
 
 func (h *Handler) newSite(origin address.Origin) *site {
@@ -145,23 +155,6 @@ func (h *Handler) newSite(origin address.Origin) *site {
 	s.txPlace = s.txPrefix + "\x00" + place
 	s.hintPlace = s.hintCookie + "\x00" + place
 	return s
-}
-
-// ours says whether a cookie's name is one that this site's instance uses, here
-// or on plain HTTP, so that the application never sees it.
-func (h *Handler) ours(name string) bool {
-	for _, prefix := range [...]string{"__Host-", "__Secure-"} {
-		if rest, ok := strings.CutPrefix(name, prefix); ok {
-			name = rest
-			break
-		}
-	}
-	rest, ok := strings.CutPrefix(name, h.session.Cookie.Name)
-	if !ok {
-		return false
-	}
-	return rest == "" || rest == "_hint" || rest == "_again" || strings.HasPrefix(rest, "_tx_") ||
-		len(rest) == 2 && rest[0] == '_' && rest[1] >= '1' && rest[1] <= '9'
 }
 
 // cookie returns a cookie of ours with its attributes. A negative maxAge

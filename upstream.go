@@ -164,13 +164,28 @@ func (u *UpstreamConfig) headers() ([]string, error) {
 			return nil, fmt.Errorf("upstream: %q is no header's name", name)
 		case canonical != name:
 			return nil, fmt.Errorf("upstream: header %s is written %s", name, canonical)
-		case slices.Contains([]string{"Connection", "Cookie", "Host", "Content-Length", "Transfer-Encoding", "Upgrade", "Te", "Trailer"}, name):
+		case !isIdentityName(name):
 			return nil, fmt.Errorf("upstream: the header %s is not ours to set", name)
 		case slices.ContainsFunc(names[:i], func(other string) bool { return sameHeader(name, other) }):
 			return nil, fmt.Errorf("upstream: the header %s is set twice", name)
 		}
 	}
 	return names, nil
+}
+
+// isIdentityName reports whether a header of a name can tell who the user is.
+// Others say how a message is framed and routed, what it holds, and what the
+// browser knows: the application would take our word for theirs.
+func isIdentityName(name string) bool {
+	folded := foldHeaderName(name)
+	switch folded {
+	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
+		"te", "trailer", "transfer-encoding", "upgrade", "http2-settings",
+		"cookie", "host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+		"x-forwarded-port", "x-forwarded-uri", "x-forwarded-method", "x-forwarded-prefix":
+		return false
+	}
+	return !strings.HasPrefix(folded, "content-") && !strings.HasPrefix(folded, "sec-")
 }
 
 // claimsIn returns the claims that a header's value names: itself, or by

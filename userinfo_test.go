@@ -18,14 +18,16 @@ func namedInIDToken(op *optest.Provider) {
 
 // lostUserinfo are the ways in which userinfo says nothing.
 var lostUserinfo = map[string]func(*optest.Fault){
-	"401":               func(f *optest.Fault) { f.Status = 401 },
-	"403":               func(f *optest.Fault) { f.Status = 403 },
-	"404":               func(f *optest.Fault) { f.Status = 404 },
-	"500":               func(f *optest.Fault) { f.Status = 500 },
-	"503":               func(f *optest.Fault) { f.Status = 503 },
-	"down":              func(f *optest.Fault) { f.Drop = true },
-	"slow":              func(f *optest.Fault) { f.Delay = 3 * time.Second },
-	"HTML":              func(f *optest.Fault) { f.ContentType, f.Body = "text/html", func([]byte) []byte { return []byte("<p>hello</p>") } },
+	"401":  func(f *optest.Fault) { f.Status = 401 },
+	"403":  func(f *optest.Fault) { f.Status = 403 },
+	"404":  func(f *optest.Fault) { f.Status = 404 },
+	"500":  func(f *optest.Fault) { f.Status = 500 },
+	"503":  func(f *optest.Fault) { f.Status = 503 },
+	"down": func(f *optest.Fault) { f.Drop = true },
+	"slow": func(f *optest.Fault) { f.Delay = 3 * time.Second },
+	"HTML": func(f *optest.Fault) {
+		f.ContentType, f.Body = "text/html", func([]byte) []byte { return []byte("<p>hello</p>") }
+	},
 	"an empty document": func(f *optest.Fault) { f.Body = func([]byte) []byte { return nil } },
 	"a list":            func(f *optest.Fault) { f.Body = func([]byte) []byte { return []byte("[]") } },
 	"a redirect":        func(f *optest.Fault) { f.Status, f.Header = 302, func(h http.Header) { h.Set("Location", "/") } },

@@ -43,6 +43,8 @@ type visit struct {
 	silent string
 	// renew: the session is to be sealed anew.
 	renew bool
+	// upgrade is what the connection was to become, if anything.
+	upgrade *upgrade
 	// told are the identity headers that an instance has set.
 	told []string
 
@@ -90,26 +92,45 @@ func (v *visit) signedIn() bool { return v.party != nil }
 // answered with an error may reach an application, by handle_errors.
 func (h *Handler) scrub(v *visit, r *http.Request) {
 	if len(v.cookies) > 0 {
-		cookie.Strip(r.Header, v.lines[:], h.ours)
+		cookie.Strip(r.Header, v.lines[:], h.app.ours)
 	}
-	if len(h.identityHeaders) == 0 {
+	v.upgrade = takeUpgrade(r)
+	h.guardTrailers(r)
+	if len(h.strippedHeaders()) == 0 {
 		return
 	}
 	for name := range r.Header {
-		if h.isIdentity(name) && !slices.Contains(v.told, name) {
+		if h.isStripped(name) && !slices.Contains(v.told, name) {
 			delete(r.Header, name)
 		}
 	}
-	for name := range r.Trailer {
-		if h.isIdentity(name) {
-			delete(r.Trailer, name)
+	for _, list := range [...]string{"Connection", "Trailer"} {
+		if slices.ContainsFunc(r.Header[list], h.namesStripped) {
+			dropTokens(r.Header, list, h.isStripped)
 		}
 	}
-	for _, list := range []string{"Connection", "Trailer"} {
-		for i, line := range r.Header[list] {
-			r.Header[list][i] = h.withoutIdentity(line)
+}
+
+// namesStripped reports whether a token of a list header names a header that
+// only we may set: a proxy removes what Connection names (RFC 9110 7.6.1).
+func (h *Handler) namesStripped(line string) bool {
+	for len(line) > 0 {
+		var token string
+		token, line, _ = strings.Cut(line, ",")
+		if h.isStripped(strings.Trim(token, " \t")) {
+			return true
 		}
 	}
+	return false
+}
+
+// forget makes the request nobody's again, for this instance and those behind.
+func (v *visit) forget(header http.Header) {
+	v.party = nil
+	for _, name := range v.told {
+		delete(header, name)
+	}
+	v.told = nil
 }
 
 // untell takes back what another instance has told the application under names
@@ -128,17 +149,6 @@ func (h *Handler) isIdentity(name string) bool {
 	return slices.ContainsFunc(h.identityHeaders, func(identity string) bool { return sameHeader(name, identity) })
 }
 
-// withoutIdentity drops the tokens of a Connection header that name an
-// identity header: a proxy removes the headers that it names (RFC 9110 7.6.1).
-func (h *Handler) withoutIdentity(line string) string {
-	names := func(token string) bool { return h.isIdentity(strings.TrimSpace(token)) }
-	tokens := strings.Split(line, ",")
-	if !slices.ContainsFunc(tokens, names) {
-		return line
-	}
-	return strings.Join(slices.DeleteFunc(tokens, names), ",")
-}
-
 // sameHeader compares two header names as applications do that fold what is no
 // letter or digit to one character: CGI and what followed it cannot tell them
 // apart.
@@ -152,6 +162,16 @@ func sameHeader(a, b string) bool {
 		}
 	}
 	return true
+}
+
+// foldHeaderName returns a name that is the same for all spellings that
+// sameHeader takes for one.
+func foldHeaderName(name string) string {
+	folded := []byte(name)
+	for i, c := range folded {
+		folded[i] = foldHeader(c)
+	}
+	return string(folded)
 }
 
 func foldHeader(c byte) byte {

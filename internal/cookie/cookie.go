@@ -271,12 +271,6 @@ func nameOf(pair string) string {
 	return trimRight(name)
 }
 
-// IsChunk says whether a name is that of a cookie or of a chunk of it.
-func IsChunk(name, cookie string) bool {
-	_, ok := chunkIndex(name, cookie)
-	return ok
-}
-
 // Unset takes cookies out of a response's header that were set in it.
 func Unset(header http.Header, which func(name string) bool) {
 	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(line string) bool {

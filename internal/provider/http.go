@@ -1,7 +1,7 @@
 package provider
 
 import (
-	"crypto/tls"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 	"time"
 )
 
@@ -21,42 +22,98 @@ var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
 // newHTTPClient makes the client for one provider: private, bounded in time
 // and size, and following no redirect. A provider's endpoints are where its
 // metadata says; a redirect would carry a code or a token elsewhere.
-func newHTTPClient(tlsConfig *tls.Config, proxy func(*http.Request) (*url.URL, error), timeout time.Duration) *http.Client {
-	transport := &http.Transport{
-		Proxy:                  proxy,
-		DialContext:            (&net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:        tlsConfig,
-		TLSHandshakeTimeout:    timeout,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    8,
-		IdleConnTimeout:        60 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
+func newHTTPClient(c *RemoteConfig, g *guard) *http.Client {
+	dial := c.dial
+	if dial == nil {
+		dial = func(control func(network, address string, _ syscall.RawConn) error) dialContext {
+			return (&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second, Control: control}).DialContext
+		}
 	}
+	transport := func(control func(network, address string, _ syscall.RawConn) error) *http.Transport {
+		return &http.Transport{
+			DialContext:            dial(control),
+			TLSClientConfig:        c.TLS.Clone(),
+			TLSHandshakeTimeout:    c.Timeout,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConnsPerHost:    8,
+			IdleConnTimeout:        60 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+		}
+	}
+	b := &bounded{guard: g, proxy: c.Proxy, open: transport(nil), guarded: transport(g.control)}
+	b.open.Proxy = c.Proxy
 	return &http.Client{
-		Transport: &bounded{transport},
-		Timeout:   timeout,
+		Transport: b,
+		Timeout:   c.Timeout,
 		CheckRedirect: func(request *http.Request, _ []*http.Request) error {
 			return fmt.Errorf("it answers with a redirect to %s, which is not followed; configure that address", withoutQuery(request.URL))
 		},
 	}
 }
 
+// dialContext opens a connection.
+type dialContext = func(ctx context.Context, network, address string) (net.Conn, error)
+
 func withoutQuery(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// bounded limits what is read of each answer, after decompression.
-type bounded struct{ *http.Transport }
+// bounded limits what is read of each answer, after decompression, and has the
+// guard judge where requests go.
+type bounded struct {
+	guard   *guard
+	proxy   func(*http.Request) (*url.URL, error)
+	open    *http.Transport // for addresses of the configuration, and through a proxy
+	guarded *http.Transport // for addresses that metadata names
+}
 
 func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
+	transport, err := b.choose(request)
+	if err != nil {
+		return nil, err
+	}
 	request = request.Clone(request.Context())
 	request.Header.Set("User-Agent", "caddy-oidc-rp")
-	response, err := b.Transport.RoundTrip(request)
+	response, err := transport.RoundTrip(request)
+	if local := (*localError)(nil); errors.As(err, &local) {
+		return nil, &localError{b.guard.nameOf(request.URL), local.host, local.where}
+	}
 	if err != nil {
 		return nil, err
 	}
 	response.Body = &boundedBody{response.Body, maxAnswer}
 	return response, nil
+}
+
+// choose returns how a request is sent. Where a proxy resolves the name nobody
+// here knows the address: the name alone is judged.
+func (b *bounded) choose(request *http.Request) (*http.Transport, error) {
+	if b.guard.configured[request.URL.String()] {
+		return b.open, nil
+	}
+	if err := b.guard.checkName(b.guard.nameOf(request.URL), request.URL); err != nil {
+		return nil, err
+	}
+	if proxied(b.proxy, request) {
+		return b.open, nil
+	}
+	return b.guarded, nil
+}
+
+// proxied reports whether a request goes through a proxy, or would if that
+// could be read.
+func proxied(proxy func(*http.Request) (*url.URL, error), request *http.Request) bool {
+	if proxy == nil {
+		return false
+	}
+	through, err := proxy(request)
+	return through != nil || err != nil
+}
+
+// CloseIdleConnections is what http.Client looks for.
+func (b *bounded) CloseIdleConnections() {
+	b.open.CloseIdleConnections()
+	b.guarded.CloseIdleConnections()
 }
 
 type boundedBody struct {

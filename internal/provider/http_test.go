@@ -18,10 +18,12 @@ import (
 func clientFor(t *testing.T, server *httptest.Server, timeout time.Duration) *http.Client {
 	t.Helper()
 	t.Cleanup(server.Close)
-	client := newHTTPClient(server.Client().Transport.(*http.Transport).TLSClientConfig, nil, timeout)
+	client := clientOf(&RemoteConfig{Issuer: server.URL, TLS: server.Client().Transport.(*http.Transport).TLSClientConfig, Timeout: timeout})
 	t.Cleanup(client.CloseIdleConnections)
 	return client
 }
+
+func clientOf(config *RemoteConfig) *http.Client { return newHTTPClient(config, newGuard(config)) }
 
 func get(t *testing.T, client *http.Client, address string) ([]byte, error) {
 	t.Helper()
@@ -204,7 +206,7 @@ func TestOnlyKnownCertificatesAreTrusted(t *testing.T) {
 	if body, err := get(t, client, server.URL); err != nil || string(body) != "{}" {
 		t.Errorf("with its CA: %q, %v", body, err)
 	}
-	stranger := newHTTPClient(&tls.Config{MinVersion: tls.VersionTLS12}, nil, 10*time.Second)
+	stranger := clientOf(&RemoteConfig{Issuer: server.URL, TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Timeout: 10 * time.Second})
 	if _, err := get(t, stranger, server.URL); err == nil {
 		t.Error("a certificate of nobody is trusted")
 	}

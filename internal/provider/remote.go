@@ -9,8 +9,11 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -38,6 +41,20 @@ type RemoteConfig struct {
 	MTLS  bool
 	Proxy func(*http.Request) (*url.URL, error)
 	Now   func() time.Time
+
+	// dial takes the place of net.Dialer in tests.
+	dial func(control func(network, address string, _ syscall.RawConn) error) dialContext
+}
+
+// address is where the metadata is, or empty where none is needed.
+func (c *RemoteConfig) address() string {
+	switch {
+	case c.static():
+		return ""
+	case c.ConfigurationURL != "":
+		return c.ConfigurationURL
+	}
+	return ConfigurationURL(c.Issuer)
 }
 
 // Remote is what was learned about a provider while running: its metadata and
@@ -46,6 +63,7 @@ type RemoteConfig struct {
 type Remote struct {
 	config RemoteConfig
 	client *http.Client
+	guard  *guard
 	keys   *KeySet
 	flight singleflight.Group
 
@@ -62,7 +80,8 @@ type Remote struct {
 
 // NewRemote returns a Remote that has learned nothing yet.
 func NewRemote(config RemoteConfig) *Remote {
-	r := &Remote{config: config, client: newHTTPClient(config.TLS, config.Proxy, config.Timeout)}
+	r := &Remote{config: config, guard: newGuard(&config)}
+	r.client = newHTTPClient(&config, r.guard)
 	if len(config.JWKS) > 0 {
 		r.keys = newStaticKeySet(config.JWKS)
 	} else {
@@ -155,26 +174,24 @@ func (r *Remote) Doubt() {
 func (r *Remote) ask() (*Metadata, error) {
 	c := r.config
 	metadata := &Metadata{Issuer: c.Issuer}
-	if !c.static() {
-		address := c.ConfigurationURL
-		if address == "" {
-			address = ConfigurationURL(c.Issuer)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
-		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-		if err != nil {
-			return nil, errors.New("the configuration URL is not a URL")
-		}
-		request.Header.Set("Accept", "application/json")
-		document, err := getDocument(r.client, request)
+	if address := c.address(); address != "" {
+		document, found, err := r.fetchMetadata(address)
 		if err != nil {
 			return nil, err
 		}
 		if metadata, err = parseMetadata(document, c.Issuer, address); err != nil {
 			return nil, err
 		}
+		if r.guard.found.Swap(uint32(found)) != uint32(found) {
+			r.client.CloseIdleConnections() // they were judged by another rule
+		}
 	}
+	return metadata, r.complete(metadata)
+}
+
+// complete puts the configured addresses in and checks the result.
+func (r *Remote) complete(metadata *Metadata) error {
+	c := r.config
 	if c.MTLS {
 		metadata.useAliases()
 	}
@@ -182,10 +199,33 @@ func (r *Remote) ask() (*Metadata, error) {
 	if c.Endpoints.Pushed != "" {
 		metadata.Pushed = true // why else would it be configured?
 	}
-	if err := metadata.check(len(c.JWKS) == 0, c.Insecure); err != nil {
-		return nil, err
+	if err := r.guard.checkMetadata(metadata, c.Endpoints); err != nil {
+		return err
 	}
-	return metadata, nil
+	return metadata.check(len(c.JWKS) == 0, c.Insecure)
+}
+
+// fetchMetadata returns the metadata document, and where the connection led that
+// it came by.
+func (r *Remote) fetchMetadata(address string) (document []byte, found locality, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), r.config.Timeout)
+	defer cancel()
+	var led atomic.Uint32
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		led.Store(uint32(localityOfAddress(info.Conn.RemoteAddr().String())))
+	}})
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, 0, errors.New("the configuration URL is not a URL")
+	}
+	request.Header.Set("Accept", "application/json")
+	if document, err = getDocument(r.client, request); err != nil {
+		return nil, 0, err
+	}
+	if proxied(r.config.Proxy, request) {
+		return document, 0, nil // it led to the proxy
+	}
+	return document, locality(led.Load()), nil
 }
 
 // fetchKeys gets the key set from where the metadata says it is.

@@ -15,6 +15,7 @@ import (
 // has signed in, who that is.
 type request struct {
 	id      string
+	secret  string // the value of the login's cookie
 	created time.Time
 	asked   oidc.AuthRequest
 	by      session

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -24,6 +25,9 @@ const (
 	loginPath      = "/login"
 	stylesheetPath = "/style.css"
 	sessionCookie  = "demo_idp_session"
+	// loginCookie and its id name the cookie of a login. A provider on HTTPS would
+	// give both cookies the prefix __Host-.
+	loginCookie = "demo_idp_login_"
 )
 
 // scopeGroups is the scope that asks for the claim of the same name.
@@ -97,26 +101,66 @@ func New(config Config) (http.Handler, error) {
 	mux.HandleFunc("GET "+loginPath, p.showLogin)
 	mux.HandleFunc("POST "+loginPath, p.answerLogin)
 	mux.HandleFunc("GET "+stylesheetPath, p.showStylesheet)
-	return p.withSession(mux), nil
+	return p.withVisitor(p.withoutPanics(mux)), nil
 }
 
-// sessionKey is the key of the browser's session id in a request's context.
-type sessionKey struct{}
+// visitorKey is the key of the visitor in a request's context.
+type visitorKey struct{}
 
-// withSession hands the id in the session cookie to the storage, which sees
-// contexts but no requests.
-func (p *provider) withSession(next http.Handler) http.Handler {
+// visitor is the browser that sent a request, as far as its cookies tell.
+type visitor struct {
+	session string            // the value of the session cookie
+	logins  map[string]string // logins that began in this browser: id to secret
+	// begun is what the login that this request begins will have.
+	begun *login
+}
+
+// login is what ties a login to the browser that it began in.
+type login struct{ id, secret string }
+
+// withVisitor hands the cookies to the storage, which sees contexts but no
+// requests, and gives each login a cookie when it begins.
+func (p *provider) withVisitor(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		slog.Debug("provider", "method", r.Method, "path", r.URL.Path)
-		if cookie, err := r.Cookie(sessionCookie); err == nil {
-			r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, cookie.Value))
+		v := visitor{logins: make(map[string]string)}
+		for _, cookie := range r.Cookies() {
+			if id, ok := strings.CutPrefix(cookie.Name, loginCookie); ok {
+				v.logins[id] = cookie.Value
+			} else if cookie.Name == sessionCookie {
+				v.session = cookie.Value
+			}
 		}
-		next.ServeHTTP(w, r)
+		if r.URL.Path == p.op.AuthorizationEndpoint().Relative() {
+			v.begun = &login{rand.Text(), rand.Text()}
+			for _, id := range p.storage.superfluous(v.logins) {
+				http.SetCookie(w, &http.Cookie{Name: loginCookie + id, Path: "/", MaxAge: -1})
+			}
+			http.SetCookie(w, &http.Cookie{
+				Name: loginCookie + v.begun.id, Value: v.begun.secret, Path: "/", MaxAge: int(loginLifetime.Seconds()),
+				HttpOnly: true, SameSite: http.SameSiteLaxMode,
+			})
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
 	})
 }
 
-// sessionID returns the browser's session id, "" without one.
-func sessionID(ctx context.Context) string {
-	id, _ := ctx.Value(sessionKey{}).(string)
-	return id
+// visitorOf returns the browser of a request.
+func visitorOf(ctx context.Context) visitor {
+	v, _ := ctx.Value(visitorKey{}).(visitor)
+	return v
+}
+
+// withoutPanics answers where the library trips over what a stranger sent, such
+// as an id_token_hint that holds null.
+func (p *provider) withoutPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if trouble := recover(); trouble != nil {
+				slog.Error("a request of the provider failed", "path", r.URL.Path, "error", trouble)
+				p.showGone(w)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
 }

@@ -20,6 +20,8 @@ import (
 const (
 	// loginLifetime is how long a login may lie open.
 	loginLifetime = 15 * time.Minute
+	// maxLogins is how many one browser may have open.
+	maxLogins = 5
 	// tokenLifetime is how long an access token and an ID token are good.
 	tokenLifetime = time.Hour
 )
@@ -100,7 +102,7 @@ func (s *storage) signIn(ctx context.Context, requestID string, user *User) (str
 	if !ok {
 		return "", errUnknownRequest
 	}
-	delete(s.sessions, sessionID(ctx))
+	delete(s.sessions, visitorOf(ctx).session)
 	id, opened := rand.Text(), session{subject: user.Subject, since: time.Now()}
 	s.sessions[id] = opened
 	s.requests[requestID] = req.answeredBy(opened)
@@ -111,7 +113,7 @@ func (s *storage) signIn(ctx context.Context, requestID string, user *User) (str
 func (s *storage) currentUser(ctx context.Context) *User {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.userBySubject(s.sessions[sessionID(ctx)].subject)
+	return s.userBySubject(s.sessions[visitorOf(ctx).session].subject)
 }
 
 // TerminateSessionFromRequest ends the session of the browser that a logout
@@ -124,7 +126,7 @@ func (s *storage) TerminateSessionFromRequest(ctx context.Context, req *op.EndSe
 	if req.UserID == user.Subject || req.LogoutHint == user.Subject || req.LogoutHint == user.Username {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.sessions, sessionID(ctx))
+		delete(s.sessions, visitorOf(ctx).session)
 	}
 	return req.RedirectURI, nil
 }
@@ -145,8 +147,12 @@ func (s *storage) CreateAuthRequest(ctx context.Context, asked *oidc.AuthRequest
 			s.forget(id)
 		}
 	}
-	req := &request{id: rand.Text(), created: time.Now(), asked: *asked}
-	if open, ok := s.sessions[sessionID(ctx)]; ok && req.accepts(open, hint) {
+	begun := visitorOf(ctx).begun
+	if begun == nil {
+		return nil, oidc.ErrServerError()
+	}
+	req := &request{id: begun.id, secret: begun.secret, created: time.Now(), asked: *asked}
+	if open, ok := s.sessions[visitorOf(ctx).session]; ok && req.accepts(open, hint) {
 		req = req.answeredBy(open)
 	}
 	if !req.Done() && slices.Contains(asked.Prompt, oidc.PromptNone) {
@@ -156,15 +162,38 @@ func (s *storage) CreateAuthRequest(ctx context.Context, asked *oidc.AuthRequest
 	return req, nil
 }
 
-// AuthRequestByID returns an open login.
-func (s *storage) AuthRequestByID(_ context.Context, id string) (op.AuthRequest, error) {
+// AuthRequestByID returns an open login to the browser that it began in. The
+// pages and the library's callback all ask here, so that the id alone, which is
+// in addresses, is worth nothing: else whoever begins a login and has somebody
+// else sign in at its address would get the code.
+func (s *storage) AuthRequestByID(ctx context.Context, id string) (op.AuthRequest, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	req, ok := s.requests[id]
-	if !ok {
+	if !ok || subtle.ConstantTimeCompare([]byte(req.secret), []byte(visitorOf(ctx).logins[id])) != 1 {
 		return nil, errUnknownRequest
 	}
 	return req, nil
+}
+
+// superfluous returns which login cookies of a browser may go: those whose login
+// is over, and the oldest of many.
+func (s *storage) superfluous(logins map[string]string) (ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var open []*request
+	for id := range logins {
+		if req, ok := s.requests[id]; ok && time.Since(req.created) < loginLifetime {
+			open = append(open, req)
+		} else {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(open, func(a, b *request) int { return a.created.Compare(b.created) })
+	for len(open) >= maxLogins {
+		ids, open = append(ids, open[0].id), open[1:]
+	}
+	return ids
 }
 
 // AuthRequestByCode returns the login that a code stands for, once.

@@ -1,0 +1,189 @@
+package oidcrp
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+)
+
+// common is what the instances of one site share. It is made once, when all of
+// them are provisioned.
+type common struct {
+	stripped []string // headers that no client may send
+	upgrades []string // protocols that any of them names
+}
+
+// rewriteHeaders name another address or method than the request has.
+// Applications that obey them would serve what no route was asked about.
+var rewriteHeaders = []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override"}
+
+// ownCommon is what an instance adds to what its site shares.
+func (h *Handler) ownCommon() *common {
+	c := &common{stripped: slices.Clone(h.identityHeaders), upgrades: h.Upgrades}
+	if h.decidesByAddress() {
+		c.stripped = append(c.stripped, rewriteHeaders...)
+	}
+	return c
+}
+
+// decidesByAddress reports whether requests to one site are treated
+// differently by their address: by routes, by the directive's matcher, or by
+// guards inside handle blocks beside an instance for the endpoints.
+func (h *Handler) decidesByAddress() bool {
+	return len(h.Routes) > 0 || len(h.MatcherSetsRaw) > 0 || h.Mode == modeEndpoints
+}
+
+// shareCommon makes one list for all instances of each site. Those that are
+// found in one route of the server are on one site, and those for one host.
+func shareCommon(groups [][]*Handler, hosts map[*Handler][]string) {
+	sites := mergeByHost(groups, hosts)
+	for _, site := range sites {
+		all := new(common)
+		for _, h := range site {
+			own := h.ownCommon()
+			all.stripped = appendNew(all.stripped, own.stripped)
+			all.upgrades = appendNew(all.upgrades, own.upgrades)
+		}
+		for _, h := range site {
+			h.common = all
+		}
+	}
+}
+
+// mergeByHost joins groups of instances that have an instance or a host in
+// common.
+func mergeByHost(groups [][]*Handler, hosts map[*Handler][]string) (merged [][]*Handler) {
+	keysOf := func(group []*Handler) (keys []any) {
+		for _, h := range group {
+			keys = append(keys, h)
+			for _, host := range hosts[h] {
+				if host != "*" {
+					keys = append(keys, strings.ToLower(host))
+				}
+			}
+		}
+		return keys
+	}
+	for _, group := range groups {
+		joined := slices.Clone(group)
+		merged = slices.DeleteFunc(merged, func(other []*Handler) bool {
+			mine := keysOf(joined)
+			if !slices.ContainsFunc(keysOf(other), func(key any) bool { return slices.Contains(mine, key) }) {
+				return false
+			}
+			joined = append(other, joined...)
+			return true
+		})
+		merged = append(merged, joined)
+	}
+	return merged
+}
+
+func appendNew(list, more []string) []string {
+	for _, item := range more {
+		if !slices.Contains(list, item) {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// shareCookies makes the one list of the configuration's cookie names, and
+// finds those that could be taken for a chunk of another cookie.
+func (a *App) shareCookies() {
+	a.cookieNames = nil
+	for _, h := range a.handlers {
+		a.cookieNames = appendNew(a.cookieNames, []string{h.session.Cookie.Name})
+	}
+	for _, h := range a.handlers {
+		for i := cookie.MaxChunks - 1; i > 0; i-- {
+			if name := cookie.ChunkName(h.session.Cookie.Name, i); slices.Contains(a.cookieNames, name) {
+				h.otherCookies |= 1 << i
+				if h.session.MaxChunks > i {
+					h.session.MaxChunks = i
+					h.logger.Warn("a session cookie cannot be split further, since another instance has a cookie of that name",
+						zap.String("cookie", h.session.Cookie.Name), zap.String("other", name), zap.Int("max_chunks", i))
+				}
+			}
+		}
+	}
+}
+
+// findSession finds the session's cookies among those that a browser sent, and
+// leaves out what is another instance's.
+func (h *Handler) findSession(lines []string, s *site) cookie.Found {
+	found := cookie.Find(lines, s.sessionCookie)
+	if h.otherCookies != 0 {
+		found.Chunks &^= h.otherCookies
+		found.Present = found.Chunks != 0
+	}
+	return found
+}
+
+// isSessionCookie reports whether a cookie is this session's, or a chunk of it.
+func (h *Handler) isSessionCookie(name string, s *site) bool {
+	for i := range cookie.MaxChunks {
+		if h.otherCookies&(1<<i) == 0 && name == cookie.ChunkName(s.sessionCookie, i) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkCookieName refuses a cookie's name that is also the name of something
+// else that another instance keeps in the browser.
+func (h *Handler) checkCookieName() error {
+	for _, other := range h.app.handlers {
+		for _, pair := range [][2]*Handler{{h, other}, {other, h}} {
+			name, base := pair[0].session.Cookie.Name, pair[1].session.Cookie.Name
+			if rest, ok := strings.CutPrefix(name, base+"_"); ok && isOwnSuffix(rest) {
+				return fmt.Errorf("session: cookie: the name %q is what the cookie %q of another site uses for its logins: choose another name", name, base)
+			}
+		}
+	}
+	return nil
+}
+
+// isOwnSuffix reports whether a cookie of ours has a name that goes on like
+// this, chunks apart.
+func isOwnSuffix(rest string) bool {
+	return rest == "hint" || rest == "again" || strings.HasPrefix(rest, "tx_")
+}
+
+// ours reports whether a cookie's name is one that an instance of this
+// configuration uses, here or on plain HTTP, so that no application sees it.
+func (a *App) ours(name string) bool {
+	for _, prefix := range [...]string{"__Host-", "__Secure-"} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			name = rest
+			break
+		}
+	}
+	for _, own := range a.cookieNames {
+		rest, ok := strings.CutPrefix(name, own)
+		if !ok {
+			continue
+		}
+		if rest == "" || rest[0] == '_' && (isOwnSuffix(rest[1:]) || len(rest) == 2 && rest[1] >= '1' && rest[1] <= '9') {
+			return true
+		}
+	}
+	return false
+}
+
+// strippedHeaders are those that no client may send.
+func (h *Handler) strippedHeaders() []string {
+	if h.common == nil {
+		return h.identityHeaders
+	}
+	return h.common.stripped
+}
+
+// isStripped reports whether no client may send a header of a name.
+func (h *Handler) isStripped(name string) bool {
+	return slices.ContainsFunc(h.strippedHeaders(), func(own string) bool { return sameHeader(name, own) })
+}
