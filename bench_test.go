@@ -226,7 +226,8 @@ func benchSessions(b *testing.B, h *Handler, size int) func() string {
 		if len(sealed()) >= size {
 			break
 		}
-		members[fmt.Sprintf("claim_%02d", i)] = json.RawMessage(`"the value of a usual claim"`)
+		// Of texts that compression makes little of.
+		members[fmt.Sprintf("claim_%02d", i)] = json.RawMessage(`"` + essay(28 * (i + 1))[28*i:] + `"`)
 	}
 	return func() string {
 		chunks, _ := cookie.Split(sealed(), cookie.MaxChunks)

@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
 )
 
-// tunnel is a proxy by which a name that does not exist leads to a provider of a
+// proxyTo is a proxy by which a name that does not exist leads to a provider of a
 // test, and any other address where it says.
-func tunnel(t *testing.T, host string, op *optest.Provider) string {
+func proxyTo(t *testing.T, host string, op *optest.Provider) string {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target := r.Host
 		if name, _, _ := net.SplitHostPort(target); name == host {
@@ -64,7 +64,7 @@ func TestDiscoveryCannotAimUsAtThisMachine(t *testing.T) {
 							}
 						}
 						respond "the application"
-					}`, options(op), tunnel(t, "idp.example", op), op.CAFile())
+					}`, options(op), proxyTo(t, "idp.example", op), op.CAFile())
 				}
 				storage := storageDir(t)
 				honest := newRigAt(t, storage, site()).browser()

@@ -25,6 +25,7 @@ func (h *Handler) newSession(p *party, w *wants, t *session.Transaction, tokens 
 		ID: session.NewID(), Binding: p.binding, Provider: p.id,
 		SignedIn: now, Seen: now, Expires: now.Add(time.Duration(h.session.Lifetime)),
 		Login: session.HashState(t.State), Return: shortReturn(t.Return),
+		Began: t.Began, IDTokenIssued: idToken.Issued(),
 	}
 	var err error
 	text := func(name string) (value string) {
@@ -38,7 +39,6 @@ func (h *Handler) newSession(p *party, w *wants, t *session.Transaction, tokens 
 		return nil, fmt.Errorf("sid is not a string: %w", err)
 	}
 	fresh.AuthTime, fresh.ACR = provider.AuthOf(idToken)
-	fresh.IDTokenIssued = provider.IssuedOf(idToken)
 	if fresh.Username, err = username(p.usernames, idToken, info); err != nil {
 		return nil, err
 	}

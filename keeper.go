@@ -22,7 +22,8 @@ type keeper interface {
 	// alive says whether nothing has ended the session since it was opened.
 	alive(ctx context.Context, k *kept) (bool, error)
 
-	// keep keeps a new session and returns the values of its cookies.
+	// keep keeps a new session and returns the values of its cookies. errEnded
+	// says that the provider has ended it already.
 	keep(ctx context.Context, ring *seal.Ring, s *site, fresh *session.Session) (chunks []string, err error)
 
 	// update keeps a newer state of a session, or the same one sealed anew, and
@@ -89,14 +90,17 @@ func (h *Handler) marksOf(k *kept) *session.Marks {
 	return &made
 }
 
-// date dates a new session after all that is known to have ended of its user,
-// whosever clock that was: what an operator or a provider ended on another node
-// is not to end it as well. Until the journal has been asked again, the other
-// nodes' newest facts are not known here.
-func (h *Handler) date(ctx context.Context, journal *session.Journal, fresh *session.Session) {
+// beginSession prepares a new session for what is known to have ended of its
+// user: what an operator or a provider ended before on another node is not to
+// end it as well. Until the journal has been asked again, the other nodes'
+// newest facts are not known here. errEnded says that the provider ended it
+// while the login was under way.
+func (h *Handler) beginSession(ctx context.Context, journal *session.Journal, fresh *session.Session) error {
 	journal.CatchUp(ctx)
-	marks := session.MarksOf(fresh, h.issuerOf(fresh))
-	fresh.SignedIn = journal.Begin(&marks, fresh.SignedIn)
+	if journal.Begin(fresh, h.issuerOf(fresh), fresh.Began) {
+		return errEnded
+	}
+	return nil
 }
 
 // endedBy says whether a fact of the journal ended the session.
@@ -104,5 +108,5 @@ func (h *Handler) endedBy(journal *session.Journal, k *kept) bool {
 	if journal.SparesLater() { // the usual case, where the issuer means nothing
 		return journal.Ended(&k.session, "")
 	}
-	return journal.EndedMarks(h.marksOf(k), k.session.SignedIn)
+	return journal.EndedMarks(h.marksOf(k))
 }

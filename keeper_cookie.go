@@ -75,7 +75,9 @@ func (c *cookieKeeper) aliveAt(ctx context.Context, k *kept, now time.Time) (boo
 }
 
 func (c *cookieKeeper) keep(ctx context.Context, ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {
-	c.h.date(ctx, c.journal, fresh)
+	if err := c.h.beginSession(ctx, c.journal, fresh); err != nil {
+		return nil, err
+	}
 	return c.split(ring, s, fresh)
 }
 
@@ -96,23 +98,34 @@ func (c *cookieKeeper) superseded(s *session.Session) bool { return c.renewer.Su
 // split seals a session and cuts it into cookies. One that is too large only
 // because of its refresh token goes on without.
 func (c *cookieKeeper) split(ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {
+	size := 0
 	seal := func() ([]string, bool) {
-		return cookie.Split(ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode()), c.h.session.MaxChunks)
+		value := ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode())
+		size = len(value)
+		return cookie.Split(value, c.h.session.MaxChunks)
 	}
 	chunks, ok := seal()
 	if !ok && fresh.Grant.RefreshToken != "" {
-		size := len(fresh.Grant.RefreshToken)
+		token := len(fresh.Grant.RefreshToken)
 		fresh.Grant = session.Grant{}
 		if chunks, ok = seal(); ok {
-			c.h.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }, or raise max_chunks (4 at most)",
-				zap.String("provider", fresh.Provider), zap.Int("refresh_token_bytes", size), zap.Int("max_chunks", c.h.session.MaxChunks))
+			c.h.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }"+c.orMoreChunks(),
+				zap.String("provider", fresh.Provider), zap.Int("refresh_token_bytes", token), zap.Int("max_chunks", c.h.session.MaxChunks))
 		}
 	}
 	if !ok {
-		return nil, &tooLarge{fmt.Errorf("the session does not fit %d cookies; the largest claims are %s; list those to keep with session { claims … }, or raise max_chunks (4 at most), or keep sessions in a store",
-			c.h.session.MaxChunks, c.h.largestClaims(fresh))}
+		return nil, &tooLarge{fmt.Errorf("the session takes %d bytes, and %d fit max_chunks %d; the largest claims, before they are compressed, are %s; list those to keep with session { claims … }%s, or keep sessions in a store",
+			size, c.h.session.MaxChunks*cookie.ChunkSize-1, c.h.session.MaxChunks, c.h.largestClaims(fresh), c.orMoreChunks())}
 	}
 	return chunks, nil
+}
+
+// orMoreChunks is advice where more cookies are possible.
+func (c *cookieKeeper) orMoreChunks() string {
+	if c.h.session.MaxChunks < cookie.MaxChunks {
+		return fmt.Sprintf(", or raise max_chunks (%d at most)", cookie.MaxChunks)
+	}
+	return ""
 }
 
 // none turns what is wrong with a stranger's value into nothing; only that a

@@ -160,7 +160,7 @@ func (c *storeKeeper) read(s *site, k *kept, record []byte) (*kept, error) {
 // ended says whether a fact ended the session; records are those of its keys.
 func (c *storeKeeper) ended(ctx context.Context, k *kept, records [][]byte) (bool, error) {
 	if c.store.facts != nil {
-		return c.h.marksOf(k).Judge(k.session.SignedIn, records[1:]), nil
+		return c.h.marksOf(k).Judge(records[1:]), nil
 	}
 	journal := c.store.on.journal
 	if err := journal.Ready(ctx); err != nil {
@@ -190,12 +190,18 @@ func (c *storeKeeper) keep(ctx context.Context, ring *seal.Ring, s *site, fresh 
 		return nil, err
 	}
 	if c.store.facts == nil {
-		c.h.date(ctx, c.store.on.journal, fresh)
+		err = c.h.beginSession(ctx, c.store.on.journal, fresh)
 	} else {
-		marks := session.MarksOf(fresh, c.h.issuerOf(fresh))
-		if fresh.SignedIn, err = c.store.facts.Begin(ctx, &marks, fresh.SignedIn, fresh.Expires.Add(factMargin)); err != nil {
-			return nil, fmt.Errorf("keep the session: %w", err)
+		var over bool
+		over, err = c.store.facts.Begin(ctx, fresh, c.h.issuerOf(fresh), fresh.Began, fresh.Expires.Add(factMargin))
+		if err != nil {
+			err = fmt.Errorf("keep the session: %w", err)
+		} else if over {
+			err = errEnded
 		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	record, err := c.seal(s, t, fresh)
 	if err != nil {

@@ -53,9 +53,10 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 	// With a sid it is that session which ended, and the sub only says whose it
 	// was; without, the user's sessions all did (2.4).
 	until := h.now().Add(h.app.longestSession() + factMargin)
-	fact := session.EndedSubject(p.issuerNamed(token.Issuer), token.Subject, token.At, until)
+	issuer, at := p.issuerNamed(token.Issuer), h.now().Add(clocksApart)
+	fact := session.EndedSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
 	if token.SID != "" {
-		fact = session.EndedSID(p.issuerNamed(token.Issuer), token.SID, token.At.Add(clocksApart), until)
+		fact = session.EndedSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(clocksApart))
 	}
 	if err := h.app.endAll(r.Context(), fact); err != nil {
 		// The token may come again: a provider tries again after a 400, the one

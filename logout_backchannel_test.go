@@ -173,9 +173,17 @@ func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 	if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(2*time.Hour))); p.StatusCode != http.StatusBadRequest {
 		t.Errorf("a token of two hours ago gets %d", p.StatusCode)
 	}
-	// A provider whose clock is behind by less than clock_skew still ends it.
-	if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(50*time.Second))); p.StatusCode != http.StatusOK || b.lives(s.here) {
-		t.Errorf("status %d, the session lives: %t", p.StatusCode, b.lives(s.here))
+	// Fault B2. The provider's clock decides, however wrong it is.
+	for _, skew := range []time.Duration{-50 * time.Second, 50 * time.Second, -4 * time.Minute} {
+		s := newLogoutScene(t)
+		s.op.Lie(func(l *optest.Lies) { l.Skew = skew })
+		b, _, issued := s.signIn("alice")
+		for _, ago := range []time.Duration{5 * time.Second, 0} {
+			p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(ago-skew)))
+			if lives := b.lives(s.here); p.StatusCode != http.StatusOK || lives != (ago > 0) {
+				t.Errorf("the provider's clock is off by %s, the token was issued %s ago: status %d, the session lives: %t", skew, ago, p.StatusCode, lives)
+			}
+		}
 	}
 }
 

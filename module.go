@@ -60,6 +60,7 @@ type App struct {
 	wants       map[wantsKey]*wants
 	told        *toldOnce
 	refusals    *sampler
+	checked     bool // the sites as they are written
 	release     []func() error
 }
 
@@ -271,10 +272,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
 	} {
 		if err := resolve(ctx); err != nil {
-			return err
+			return ofSite(ctx, err)
 		}
 	}
 	if err := h.checkCookieName(); err != nil {
+		return ofSite(ctx, err)
+	}
+	if err := h.app.checkSites(ctx); err != nil {
 		return err
 	}
 	h.common = h.ownCommon()

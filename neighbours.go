@@ -99,9 +99,6 @@ func (w *walk) routes(routes caddyhttp.RouteList, hosts []string) {
 			case *Handler:
 				w.found = append(w.found, m)
 				m.app.noteHosts(m, hosts)
-				if hosts == nil && m.base == nil {
-					m.logger.Warn("this site answers to any host name: pin its own with base_url, or name the site's host", zap.Strings("listen", w.server.Listen))
-				}
 			case *caddyhttp.Subroute:
 				w.routes(m.Routes, hosts)
 			case *caddyhttp.Invoke:

@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,7 +66,7 @@ func checkCaddyfile(t *testing.T, name, text string) {
 		t.Errorf("%s: caddy fmt would change\n%s\nto\n%s", name, text, formatted)
 	}
 	quiet := "{\nadmin off\nstorage file_system " + t.TempDir() + "\n}\n"
-	if strings.HasPrefix(text, "{") {
+	if strings.HasPrefix("\n"+text, "\n{\n") || strings.Contains(text, "\n{\n") {
 		quiet = "" // has global options of its own
 	}
 	config, err := adapt(quiet + text)
@@ -73,8 +74,25 @@ func checkCaddyfile(t *testing.T, name, text string) {
 		t.Errorf("%s: %v\n%s", name, err, text)
 		return
 	}
+	logFile := filepath.Join(t.TempDir(), "log")
+	var c map[string]any
+	if err := json.Unmarshal(config, &c); err != nil {
+		t.Fatal(err)
+	}
+	c["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"writer": map[string]any{"output": "file", "filename": logFile}}}}
+	if config, err = json.Marshal(c); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := provision(config); err != nil {
 		t.Errorf("%s: %v\n%s", name, err, text)
+		return
+	}
+	log, err := os.ReadFile(logFile)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for _, warning := range warningsIn(t, string(log)) {
+		t.Errorf("%s: this Caddyfile is warned about: %s\n%s", name, warning, text)
 	}
 }
 

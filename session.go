@@ -14,7 +14,7 @@ import (
 
 // clocksApart is by how much the clocks of nodes may differ. What ends by one's
 // clock ends what began a moment later by another's; a sign-in that comes after
-// it is dated accordingly, see date.
+// it is spared, see session.Fact.
 const clocksApart = 3 * time.Second
 
 // factMargin keeps a logout longer than the session, for clocks that differ.
@@ -47,14 +47,19 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 	return nil
 }
 
+var errEndedMeanwhile = errors.New("the provider ended the session while the login was under way")
+
 // tooLarge is what a keeper says of a session that it cannot keep.
 type tooLarge struct{ error }
 
 // keepFailure is what a keeper's error means for a sign-in.
 func keepFailure(err error) *failure {
 	var large *tooLarge
-	if errors.As(err, &large) {
+	switch {
+	case errors.As(err, &large):
 		return &failure{code: sessionTooLarge, cause: err}
+	case errors.Is(err, errEnded):
+		return &failure{code: loginExpired, cause: errEndedMeanwhile}
 	}
 	return storageFailure(err)
 }

@@ -1,7 +1,9 @@
 package oidcrp
 
 import (
+	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -187,10 +189,10 @@ func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 	op := newOP(t, optest.ClaimsInIDToken())
 	grow := func(size int) {
 		user := op.User("alice")
-		user.Claims["essay"] = strings.Repeat("é", size/2)
+		user.Claims["essay"] = essay(size)
 		op.SetUser("alice", user)
 	}
-	grow(4000)
+	grow(4500)
 	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
 	b := signedIn(t, r)
 	if got := b.cookies(); got["__Host-oidc_rp_1"] == "" {
@@ -211,6 +213,44 @@ func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 	}
 	if logs := r.logs(); !strings.Contains(logs, "essay (40000 bytes)") {
 		t.Error("the log does not name the largest claim")
+	}
+}
+
+// essay is a text that compression makes little of.
+func essay(size int) string {
+	text := make([]byte, size)
+	rand.NewChaCha8([32]byte{1}).Read(text)
+	return base64.RawURLEncoding.EncodeToString(text)[:size]
+}
+
+// Report A4: what Entra ID sends for 250 groups fits two cookies, and what does
+// not fit is told with its size.
+func TestManyGroupsFit(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, optest.ClaimsInIDToken())
+	join := func(count int) {
+		groups, r := make([]string, count), rand.New(rand.NewPCG(1, 2))
+		for i := range groups {
+			groups[i] = fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", r.Uint32(), r.Uint32()&0xffff, r.Uint32()&0xfff, r.Uint32()&0xffff, r.Uint64()&0xffff_ffff_ffff)
+		}
+		user := op.User("alice")
+		user.Claims["groups"] = groups
+		op.SetUser("alice", user)
+	}
+	join(250)
+	r := newRig(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Groups groups\n}\n}")
+	b := signedIn(t, r)
+	b.get("/again")
+	header, _ := r.upstream.got()
+	if got := strings.Count(header.Get("X-Groups"), ","); got != 249 {
+		t.Errorf("the application sees %d groups, want 250", got+1)
+	}
+	join(600)
+	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "session_too_large") {
+		t.Errorf("status %d with 600 groups: %s", p.StatusCode, p.body)
+	}
+	if logs := r.logs(); !strings.Contains(logs, "7599 fit max_chunks 2; the largest claims, before they are compressed, are groups (") || !strings.Contains(logs, "or raise max_chunks (4 at most)") {
+		t.Error("the log does not say how much fits, what is large, and what to do")
 	}
 }
 

@@ -14,7 +14,7 @@ func TestAWideSessionIsSpreadOverCookies(t *testing.T) {
 	b := w.newBrowser()
 	p := b.signIn("/wide", "wide")
 	groups := p.isFor("wide", "/wide").Headers.Get("X-Groups")
-	if n := len(strings.Split(groups, ",")); n != 150 {
+	if n := len(strings.Split(groups, ",")); n != 400 {
 		t.Errorf("the application was told %d groups", n)
 	}
 	pieces := 0

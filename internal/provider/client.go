@@ -194,3 +194,13 @@ func SafeCode(code string) string {
 
 // Claims are the members of an ID token or a userinfo answer.
 type Claims map[string]json.RawMessage
+
+// Issued is the iat of a checked ID token, in whole seconds; zero where it has
+// none.
+func (c Claims) Issued() time.Time {
+	issued, ok, err := object(c).moment("iat")
+	if err != nil || !ok {
+		return time.Time{}
+	}
+	return time.Unix(issued.Unix(), 0)
+}

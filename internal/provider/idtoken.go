@@ -105,12 +105,6 @@ func (k *callKeys) verify(ctx context.Context, raw string) ([]byte, error) {
 	return k.client.Remote.keys.verify(ctx, jws)
 }
 
-// IssuedOf returns the iat of a checked ID token.
-func IssuedOf(claims Claims) time.Time {
-	issued, _, _ := object(claims).moment("iat")
-	return issued
-}
-
 // idTokenCheck is what an ID token is held to. All of it is pure.
 type idTokenCheck struct {
 	metadata        *Metadata

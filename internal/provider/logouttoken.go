@@ -26,7 +26,8 @@ type LogoutToken struct {
 	Issuer       string // iss: of the tenant, where the provider's stands for many
 	Subject, SID string
 	ID           string    // jti
-	At           time.Time // when it ended: what began later is spared
+	Issued       time.Time // iat, by the provider's clock
+	At           time.Time // the same by our clock, as well as it is known: for sessions without the iat of their ID token
 	Until        time.Time // when the token itself is of no use any more
 }
 
@@ -193,6 +194,7 @@ func (c *logoutTokenCheck) times(claims object, token *LogoutToken) error {
 	if issued.After(c.now.Add(c.skew)) {
 		return fmt.Errorf("it was issued %s in the future (clock_skew is %s); check the clocks here and at the provider", issued.Sub(c.now).Round(time.Second), c.skew)
 	}
+	token.Issued = issued
 	expires, ok, err := claims.moment("exp")
 	if err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 )
 
 func FuzzDecodeSession(f *testing.F) {
-	whole, least, granted, tagged := wholeSession(), leastSession(), grantedSession(), taggedSession()
-	for _, seed := range [][]byte{nil, {1}, whole.Encode(), granted.Encode(), granted.Encode()[:170], tagged.Encode(), least.Encode(), whole.Encode()[:60], append(wholeHead(), 0xff, 0xff, 0xff), make([]byte, 300)} {
+	whole, least, granted, tagged, compressed := wholeSession(), leastSession(), grantedSession(), taggedSession(), compressedSession()
+	for _, seed := range [][]byte{nil, {1}, whole.Encode(), granted.Encode(), granted.Encode()[:170], tagged.Encode(), compressed.Encode(), compressed.Encode()[:200], least.Encode(), whole.Encode()[:60], append(wholeHead(), 0xff, 0xff, 0xff), make([]byte, 300)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, encoded []byte) {
@@ -54,12 +54,12 @@ func FuzzDecodeTransaction(f *testing.F) {
 
 func FuzzParseFacts(f *testing.F) {
 	fact := EndedSubject(issuer, "ada", moment0, moment0.Add(time.Hour))
-	line := fact.appendLine(nil)
-	for _, seed := range [][]byte{nil, line, line[:30], append(line, line...), []byte("a b c d\n"), []byte("AQAAAAAAAAAAAAAAAAAAAA at -1 -9223372036854775808\n"), {0, '\n'}} {
+	line, dated := fact.appendLine(nil), fact.Issued(moment0, moment0).appendLine(nil)
+	for _, seed := range [][]byte{nil, line, line[:30], append(line, line...), dated, dated[:70], []byte("a b c d\n"), []byte("AQAAAAAAAAAAAAAAAAAAAA at -1 -9223372036854775808\n"), {0, '\n'}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		facts := parseFacts(data)
+		facts, _ := parseFacts(data)
 		if len(facts) > bytes.Count(data, []byte("\n")) {
 			t.Errorf("%d facts in %q", len(facts), data)
 		}
@@ -67,8 +67,8 @@ func FuzzParseFacts(f *testing.F) {
 		for _, fact := range facts {
 			lines = fact.appendLine(lines)
 		}
-		if again := parseFacts(lines); len(again) != len(facts) {
-			t.Errorf("%d facts come back as %d", len(facts), len(again))
+		if again, all := parseFacts(lines); len(again) != len(facts) || !all {
+			t.Errorf("%d facts come back as %d, all of the lines: %v", len(facts), len(again), all)
 		}
 		var k known
 		k.add(facts...)

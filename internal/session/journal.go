@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,9 +136,14 @@ func hold(ctx context.Context, turn chan struct{}, within time.Duration, work fu
 }
 
 // End writes facts and returns when they are kept. On this node they hold even
-// if that fails. What is written at the same time shares one call.
+// if that fails. What is written at the same time shares one call. Facts that
+// spare later sessions are dated after all facts about the same of all nodes: a
+// session that those spare has begun by now.
 func (j *Journal) End(ctx context.Context, facts ...Fact) error {
-	j.add(facts...)
+	if slices.ContainsFunc(facts, func(f Fact) bool { return f.later }) {
+		j.CatchUp(context.WithoutCancel(ctx))
+	}
+	facts = j.tell(facts)
 	w := &write{facts, make(chan error, 1)}
 	j.waiting.Lock()
 	j.pending = append(j.pending, w)

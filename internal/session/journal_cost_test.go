@@ -199,7 +199,7 @@ func TestARequestPaysLittle(t *testing.T) {
 	end(t, j, EndedSubject(issuer, "eve", s.SignedIn, s.Expires))
 	marks := MarksOf(s, issuer)
 	if n := testing.AllocsPerRun(100, func() {
-		if j.Ended(s, issuer) || j.EndedMarks(&marks, s.SignedIn) {
+		if j.Ended(s, issuer) || j.EndedMarks(&marks) {
 			t.Error("ended")
 		}
 	}); n != 0 {

@@ -43,6 +43,9 @@ const (
 	// itself, the sessions whose end is in packs.
 	packsFrom   = "oidc_rp/facts-packed-from"
 	rollsWithin = 24 * time.Hour
+	// datedFrom is the same for packs with providers' words, which the release
+	// before does not know.
+	datedFrom = "oidc_rp/facts-dated-from"
 )
 
 var errNotKept = errors.New("the storage does not return what was stored")
@@ -52,6 +55,7 @@ type packing struct {
 	mu     sync.Mutex
 	number int
 	unfit  map[int64]bool // minutes with lines that nobody here can read
+	early  map[int64]bool // minutes with providers' words, until these may be packed
 }
 
 // source is what is to be replaced by a pack: a minute, or a smaller pack.
@@ -93,7 +97,7 @@ func (j *Journal) Pack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, packWithin)
 	defer cancel()
 	storage := j.storage()
-	if may, err := j.mayPack(ctx, storage); err != nil || !may {
+	if may, err := j.mayPack(ctx, storage, packsFrom); err != nil || !may {
 		return err
 	}
 	unlock, err := lock(ctx, storage, packLock)
@@ -142,9 +146,9 @@ func (j *Journal) due(ctx context.Context) (*due, error) {
 }
 
 // mayPack says whether all nodes have had their time to know packs.
-func (j *Journal) mayPack(ctx context.Context, storage Storage) (bool, error) {
+func (j *Journal) mayPack(ctx context.Context, storage Storage, mark string) (bool, error) {
 	now := j.now()
-	data, err := storage.Load(ctx, packsFrom)
+	data, err := storage.Load(ctx, mark)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, fmt.Errorf("pack logouts: %w", err)
 	}
@@ -152,7 +156,7 @@ func (j *Journal) mayPack(ctx context.Context, storage Storage) (bool, error) {
 	if parseErr == nil && from <= now.Add(rollsWithin+settled).Unix() {
 		return from <= now.Unix(), nil
 	}
-	if err := storage.Store(ctx, packsFrom, strconv.AppendInt(nil, now.Add(rollsWithin).Unix(), 10)); err != nil {
+	if err := storage.Store(ctx, mark, strconv.AppendInt(nil, now.Add(rollsWithin).Unix(), 10)); err != nil {
 		return false, fmt.Errorf("pack logouts: %w", err)
 	}
 	return false, nil
@@ -161,7 +165,10 @@ func (j *Journal) mayPack(ctx context.Context, storage Storage) (bool, error) {
 // pack writes packs and then deletes what is in them.
 func (j *Journal) pack(ctx context.Context, storage Storage, d *due) error {
 	began := j.now()
-	maps.DeleteFunc(j.packing.unfit, func(minute int64, _ bool) bool { return began.Sub(time.Unix(minute*60, 0)) > unfitFor })
+	for _, minutes := range []map[int64]bool{j.packing.unfit, j.packing.early} {
+		maps.DeleteFunc(minutes, func(minute int64, _ bool) bool { return began.Sub(time.Unix(minute*60, 0)) > unfitFor })
+	}
+	mayDated := sync.OnceValues(func() (bool, error) { return j.mayPack(ctx, storage, datedFrom) })
 	var facts []Fact
 	var read, packed []source
 	write := func() error {
@@ -183,6 +190,11 @@ func (j *Journal) pack(ctx context.Context, storage Storage, d *due) error {
 		if j.now().Sub(began) > packWithin/2 {
 			break // the rest is for the next time
 		}
+		if j.packing.early[minute] {
+			if may, err := mayDated(); err != nil || !may {
+				continue
+			}
+		}
 		got, from, err := j.loadMinute(ctx, storage, d.folders[minute], folderOf(minute))
 		if err != nil {
 			errs = append(errs, err)
@@ -194,6 +206,16 @@ func (j *Journal) pack(ctx context.Context, storage Storage, d *due) error {
 			}
 			j.packing.unfit[minute] = true
 			continue
+		}
+		if isDated(got) {
+			if may, err := mayDated(); err != nil || !may {
+				if j.packing.early == nil {
+					j.packing.early = make(map[int64]bool)
+				}
+				j.packing.early[minute] = true
+				continue
+			}
+			delete(j.packing.early, minute)
 		}
 		facts, read = append(facts, got...), append(read, *from)
 	}
@@ -246,8 +268,8 @@ func (j *Journal) loadMinute(ctx context.Context, storage Storage, f *folder, fo
 		if err != nil {
 			return nil, nil, err
 		}
-		got := parseFacts(data)
-		if len(got) == 0 || len(got) != bytes.Count(data, []byte("\n")) || data[len(data)-1] != '\n' || len(data) < f.files[base].size {
+		got, all := parseFacts(data)
+		if len(got) == 0 || !all || len(data) < f.files[base].size {
 			return nil, nil, nil
 		}
 		facts, from.files = append(facts, got...), append(from.files, folder+"/"+base)
@@ -261,7 +283,11 @@ func (j *Journal) storePacks(ctx context.Context, storage Storage, facts []Fact)
 	now := j.now()
 	for _, facts := range forPacks(facts, now.Add(-settled)) {
 		j.packing.number++
-		key := fmt.Sprintf("%s/%s%d-%s-%d", journalRoot, packPrefix, now.Unix()/60, j.node, j.packing.number)
+		prefix := packPrefix
+		if isDated(facts) {
+			prefix = datedPrefix
+		}
+		key := fmt.Sprintf("%s/%s%d-%s-%d", journalRoot, prefix, now.Unix()/60, j.node, j.packing.number)
 		data := encodePack(facts)
 		if err := storage.Store(ctx, key, data); err != nil {
 			return err

@@ -146,7 +146,7 @@ func (j *Journal) readFolder(ctx context.Context, storage Storage, f *folder, na
 		if before.size == len(data) {
 			continue
 		}
-		facts := parseFacts(data)
+		facts, _ := parseFacts(data)
 		j.add(facts...)
 		for _, fact := range facts {
 			f.until = max(f.until, fact.until.Unix())

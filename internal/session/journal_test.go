@@ -207,11 +207,11 @@ func TestDamagedLinesAreLeftOut(t *testing.T) {
 		"", "\n", "x\n", "a b c d\n", line[1:], strings.Replace(line, " at ", " on ", 1), strings.Replace(line, " ", "  x ", 1),
 		"AAAA at 1 2\n", "AQAAAAAAAAAAAAAAAAAAAA at x 2\n", "AQAAAAAAAAAAAAAAAAAAAA at 1 99999999999999999999\n", "AQAAAAAAAAAAAAAAAAAAAA at 1\n",
 	} {
-		if facts := parseFacts([]byte(damaged)); len(facts) != 0 {
+		if facts, _ := parseFacts([]byte(damaged)); len(facts) != 0 {
 			t.Errorf("%q: %+v", damaged, facts)
 		}
-		facts := parseFacts([]byte(line + damaged + "\n" + line))
-		if len(facts) != 2 || facts[0].key != good.key || !facts[1].at.Equal(good.at) {
+		facts, all := parseFacts([]byte(line + damaged + "\n" + line))
+		if len(facts) != 2 || all || facts[0].key != good.key || !facts[1].at.Equal(good.at) {
 			t.Errorf("around %q: %+v", damaged, facts)
 		}
 	}

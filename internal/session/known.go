@@ -1,7 +1,7 @@
 package session
 
 import (
-	"encoding/binary"
+	"hash/maphash"
 	"math"
 	"math/bits"
 	"slices"
@@ -11,7 +11,8 @@ import (
 )
 
 // known is the facts in memory: what every request asks, almost always for one
-// that is not there. Who asks takes no lock and waits for nobody. Who changes
+// that is not there. A key has two entries at most, since what is dated by our
+// clocks and what is dated by the provider's cannot be merged. Who asks takes no lock and waits for nobody. Who changes
 // something makes a new bucket, or a new table, and puts it in the place of
 // the old one. A fact costs less than 40 bytes.
 type known struct {
@@ -20,13 +21,6 @@ type known struct {
 
 	mu    sync.Mutex // held by who changes any of this
 	count int
-}
-
-// moment is what is known about a key.
-type moment struct {
-	at    int64  // in milliseconds
-	until uint32 // in seconds
-	later bool
 }
 
 // entry is 32 bytes, so that a bucket fills the memory that it is given.
@@ -43,8 +37,12 @@ const (
 	sparseBucket = 4
 )
 
-// table is a hash table. Its buckets are never changed, only replaced.
+// table is a hash table. Its buckets are never changed, only replaced. Where a
+// key is placed is a secret of this process: strangers can choose keys, since a
+// front-channel logout may name any session of the provider's, and must not be
+// able to choose many for one bucket.
 type table struct {
+	seed    maphash.Seed
 	shift   uint // what makes of a hash the number of its bucket
 	buckets []atomic.Pointer[[]entry]
 	// filter has two words for each bucket. A fact sets three bits in one of
@@ -52,18 +50,16 @@ type table struct {
 	filter []atomic.Uint64
 }
 
-func newTable(buckets int) *table {
+func newTable(buckets int, seed maphash.Seed) *table {
 	return &table{
+		seed:    seed,
 		shift:   uint(64 - bits.TrailingZeros(uint(buckets))),
 		buckets: make([]atomic.Pointer[[]entry], buckets),
 		filter:  make([]atomic.Uint64, 2*buckets),
 	}
 }
 
-// hash spreads keys, which are random or hashes already.
-func (k factKey) hash() uint64 {
-	return (binary.LittleEndian.Uint64(k[:8]) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(k[8:]), 32)) * 0x9e3779b97f4a7c15
-}
+func (t *table) hash(key *factKey) uint64 { return maphash.Bytes(t.seed, key[:]) }
 
 // word and mask are a hash's place in the filter.
 func (t *table) word(h uint64) *atomic.Uint64 { return &t.filter[h>>(t.shift-1)] }
@@ -78,22 +74,48 @@ func (t *table) bucket(number uint64) []entry {
 
 func (t *table) mark(h uint64) { t.word(h).Or(mask(h)) }
 
-func (k *known) find(key factKey) (moment, bool) {
-	t := k.table.Load()
-	if t == nil {
-		return moment{}, false
-	}
-	h := key.hash()
-	if m := mask(h); t.word(h).Load()&m != m {
-		return moment{}, false
-	}
-	bucket := t.bucket(h >> t.shift)
-	for i := range bucket {
-		if bucket[i].key == key {
-			return bucket[i].moment, true
+// find returns what is known about a key, by our clocks or, where issued is
+// set, by the provider's.
+func (k *known) find(key factKey, issued bool) (found moment, ok bool) {
+	for _, e := range k.about(&key) {
+		if e.key == key && (e.issued != 0) == issued {
+			return e.moment, true
 		}
 	}
 	return moment{}, false
+}
+
+// about returns the entries among which those of a key are, none if it has
+// none.
+func (k *known) about(key *factKey) []entry {
+	t := k.table.Load()
+	if t == nil {
+		return nil
+	}
+	h := t.hash(key)
+	if m := mask(h); t.word(h).Load()&m != m {
+		return nil
+	}
+	return t.bucket(h >> t.shift)
+}
+
+// tell adds facts and returns them with the times that they got: later than all
+// that was known about the same, so that they end what those spare.
+func (k *known) tell(facts []Fact) []Fact {
+	told := slices.Clone(facts)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range told {
+		if f := &told[i]; f.later {
+			for _, e := range k.about(&f.key) {
+				if e.key == f.key && e.later() && e.at >= f.at.UnixMilli() {
+					f.at = time.UnixMilli(e.at + 1)
+				}
+			}
+		}
+		k.addOne(told[i])
+	}
+	return told
 }
 
 func (k *known) add(facts ...Fact) {
@@ -109,19 +131,19 @@ func (k *known) addOne(fact Fact) {
 	t := k.table.Load()
 	switch {
 	case t == nil:
-		t = newTable(fewestBuckets)
+		t = newTable(fewestBuckets, maphash.MakeSeed())
 		k.table.Store(t)
 	case k.count >= fullBucket*len(t.buckets):
 		t = k.rebuild(t, 2*len(t.buckets), math.MinInt64)
 	}
 	m := fact.moment()
-	h := fact.key.hash()
+	h := t.hash(&fact.key)
 	number := h >> t.shift
 	old := t.bucket(number)
-	i := slices.IndexFunc(old, func(e entry) bool { return e.key == fact.key })
+	i := slices.IndexFunc(old, func(e entry) bool { return e.key == fact.key && (e.issued != 0) == (m.issued != 0) })
 	if i < 0 {
 		k.count++
-		if m.later {
+		if m.later() {
 			k.later.Add(1)
 		}
 		bucket := make([]entry, len(old)+1)
@@ -135,7 +157,7 @@ func (k *known) addOne(fact Fact) {
 	if m == old[i].moment {
 		return
 	}
-	if old[i].later && !m.later {
+	if old[i].later() && !m.later() {
 		k.later.Add(-1)
 	}
 	bucket := slices.Clone(old)
@@ -156,7 +178,7 @@ func (k *known) sweep(now time.Time) {
 		for _, e := range t.bucket(uint64(number)) {
 			if !e.over(now.Unix()) {
 				kept++
-				if e.later {
+				if e.later() {
 					later++
 				}
 			}
@@ -177,7 +199,7 @@ func (k *known) sweep(now time.Time) {
 // rebuild puts a table of another size, without what is over, in the place of
 // the old one. The caller holds the mutex.
 func (k *known) rebuild(old *table, buckets int, now int64) *table {
-	next := newTable(buckets)
+	next := newTable(buckets, old.seed)
 	var kept []entry
 	for number := range buckets {
 		first := number * len(old.buckets) / buckets
@@ -185,7 +207,7 @@ func (k *known) rebuild(old *table, buckets int, now int64) *table {
 		kept = kept[:0]
 		for from := first; from < last; from++ {
 			for _, e := range old.bucket(uint64(from)) {
-				if h := e.key.hash(); !e.over(now) && h>>next.shift == uint64(number) {
+				if h := next.hash(&e.key); !e.over(now) && h>>next.shift == uint64(number) {
 					kept = append(kept, e)
 					next.mark(h)
 				}
@@ -206,17 +228,3 @@ func (k *known) len() int {
 	defer k.mu.Unlock()
 	return k.count
 }
-
-func (f Fact) moment() moment {
-	return moment{f.at.UnixMilli(), uint32(min(max(f.until.Unix(), 0), math.MaxUint32)), f.later}
-}
-
-// with returns the stricter of two in each respect.
-func (m moment) with(other moment) moment {
-	return moment{max(m.at, other.at), max(m.until, other.until), m.later && other.later}
-}
-
-func (m moment) over(now int64) bool { return int64(m.until) < now }
-
-// ends says whether the moment ends what began then.
-func (m moment) ends(signedIn time.Time) bool { return !m.later || signedIn.UnixMilli() <= m.at }

@@ -10,11 +10,12 @@ import (
 type Marks struct {
 	id, subject, sid factKey
 	named            bool // the provider named its session
+	began            began
 }
 
 // MarksOf returns the marks of a session. The issuer is its provider's.
 func MarksOf(s *Session, issuer string) Marks {
-	m := Marks{id: factKey(s.ID), subject: hashFact("sub", issuer, s.Subject), named: s.SID != ""}
+	m := Marks{id: factKey(s.ID), subject: hashFact("sub", issuer, s.Subject), named: s.SID != "", began: beganOf(s)}
 	if m.named {
 		m.sid = hashFact("sid", issuer, s.SID)
 	}
@@ -51,51 +52,70 @@ func recordKey(key factKey) string {
 	return string(name[:])
 }
 
-// Begin returns the time from which a session counts that begins now: after all
-// that is known to have ended, by whosever clock.
-func (k *known) Begin(marks *Marks, now time.Time) time.Time {
-	last := now.UnixMilli() - 1
-	for _, key := range []factKey{everything, marks.subject, marks.sid}[:marks.records()] {
-		if m, ok := k.find(key); ok && m.later {
-			last = max(last, m.at)
+// about is the keys of the facts that spare later sessions, by aspect.
+func (m *Marks) about() []factKey {
+	return []factKey{everything, m.subject, m.sid}[:m.records()]
+}
+
+// Begin prepares a new session, whose login began then, for the facts that are
+// known: what ended before it does not end it, by whatever clock. It reports
+// whether the session is over before it begins, since the provider ended it
+// while its login was under way.
+func (k *known) Begin(s *Session, issuer string, login time.Time) (over bool) {
+	marks := MarksOf(s, issuer)
+	for aspect, key := range marks.about() {
+		for _, e := range k.about(&key) {
+			if e.key == key {
+				s.spare(e.moment, aspect, login)
+			}
 		}
 	}
-	if last < now.UnixMilli() {
-		return now
-	}
-	return time.UnixMilli(last + 1)
+	marks.began = beganOf(s)
+	return k.EndedMarks(&marks)
 }
 
 // SparesLater says whether there is no fact but about single sessions, so that
 // Ended hashes nothing.
 func (k *known) SparesLater() bool { return k.later.Load() == 0 }
 
-// EndedMarks says whether a fact ended the session that has the marks and began
-// with the sign-in at that time.
-func (k *known) EndedMarks(m *Marks, signedIn time.Time) bool {
-	if k.has(m.id, signedIn) {
+// EndedMarks says whether a fact ended the session that has the marks.
+func (k *known) EndedMarks(m *Marks) bool {
+	if k.hasSession(m.id) {
 		return true
 	}
 	if k.later.Load() == 0 {
 		return false
 	}
-	return k.has(everything, signedIn) || k.has(m.subject, signedIn) || m.named && k.has(m.sid, signedIn)
+	return k.has(everything, &m.began, aboutEverything) || k.has(m.subject, &m.began, aboutSubject) ||
+		m.named && k.has(m.sid, &m.began, aboutSID)
 }
 
 // Ended is EndedMarks for a session whose marks nobody has kept.
 func (k *known) Ended(s *Session, issuer string) bool {
-	if k.has(factKey(s.ID), s.SignedIn) {
-		return true
-	}
 	if k.later.Load() == 0 {
-		return false
+		return k.hasSession(factKey(s.ID))
 	}
-	return k.has(everything, s.SignedIn) ||
-		k.has(hashFact("sub", issuer, s.Subject), s.SignedIn) ||
-		s.SID != "" && k.has(hashFact("sid", issuer, s.SID), s.SignedIn)
+	marks := MarksOf(s, issuer)
+	return k.EndedMarks(&marks)
 }
 
-func (k *known) has(key factKey, signedIn time.Time) bool {
-	m, ok := k.find(key)
-	return ok && m.ends(signedIn)
+// hasSession reports whether a session ended by itself.
+func (k *known) hasSession(key factKey) bool {
+	entries := k.about(&key)
+	for i := range entries {
+		if entries[i].key == key {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *known) has(key factKey, b *began, aspect int) bool {
+	entries := k.about(&key)
+	for i := range entries {
+		if entries[i].key == key && entries[i].ends(b, aspect) {
+			return true
+		}
+	}
+	return false
 }

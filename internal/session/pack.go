@@ -14,10 +14,16 @@ import (
 // A pack is many facts in one immutable file: a line that says what it is, how
 // many there are, the facts in the order in which they are over, and a
 // checksum, without which it counts as nothing.
+//
+// Packs that hold a provider's word, with its iat, have another name and head
+// than the others: earlier releases remove packs that they cannot read.
 const (
-	packPrefix = "pack-"
-	packHead   = "oidc_rp facts 1\n"
-	packSum    = 16
+	packPrefix    = "pack-"
+	packHead      = "oidc_rp facts 1\n"
+	datedPrefix   = "dated-"
+	datedPackHead = "oidc_rp facts 2\n"
+
+	packSum = 16
 	// packFull is how many facts a pack has at most: about 250 KiB, since some
 	// storages take no values beyond 400 or 512 KiB.
 	packFull = 10_000
@@ -29,23 +35,49 @@ const (
 // that writes them in another way gives them names of another kind.
 func isPack(base string) bool {
 	rest, ok := strings.CutPrefix(base, packPrefix)
+	if !ok {
+		rest, ok = strings.CutPrefix(base, datedPrefix)
+	}
 	minute, file, also := strings.Cut(rest, "-")
 	_, err := strconv.ParseInt(minute, 10, 64)
 	return ok && also && err == nil && isFile(file)
 }
 
+// The kinds of facts in packs.
+const (
+	packedWhole = 0
+	packedEarly = 1
+	packedByIAT = 2
+)
+
+// isDated reports whether one of the facts is a provider's word.
+func isDated(facts []Fact) bool {
+	return slices.ContainsFunc(facts, func(f Fact) bool { return !f.issued.IsZero() })
+}
+
 // encodePack makes a pack of facts that are in order.
 func encodePack(facts []Fact) []byte {
 	w := writer{make([]byte, 0, len(packHead)+packSum+32*(1+len(facts)))}
-	w.raw([]byte(packHead))
+	head := packHead
+	if isDated(facts) {
+		head = datedPackHead
+	}
+	w.raw([]byte(head))
 	w.b = binary.AppendUvarint(w.b, uint64(len(facts)))
 	var last int64
 	for _, fact := range facts {
 		w.raw(fact.key[:])
-		w.b = append(w.b, kindOf(fact.later))
+		kind := kindOf(fact.later)
+		if !fact.issued.IsZero() {
+			kind = packedByIAT
+		}
+		w.byte(kind)
 		until := fact.until.Unix()
 		w.number(until - last)
 		w.number(fact.at.UnixMilli() - until*1000)
+		if kind == packedByIAT {
+			w.number(fact.issued.Unix() - until)
+		}
 		last = until
 	}
 	return sealPack(w.b)
@@ -67,7 +99,7 @@ func parsePack(data []byte) (facts []Fact, ok bool) {
 	}
 	r := reader{s: string(data[:body])}
 	head, count := r.raw(len(packHead)), r.unsigned()
-	if head != packHead || count > uint64(len(r.s)/leastFact) {
+	if head != packHead && head != datedPackHead || count > uint64(len(r.s)/leastFact) {
 		return nil, false
 	}
 	facts = make([]Fact, count)
@@ -75,18 +107,22 @@ func parsePack(data []byte) (facts []Fact, ok bool) {
 	for i := range facts {
 		fact := &facts[i]
 		copy(fact.key[:], r.raw(len(fact.key)))
-		fact.later = r.byte() != kindOf(false)
+		kind := r.byte()
+		fact.later = kind != packedWhole
 		until += r.number()
 		fact.until, fact.at = time.Unix(until, 0), time.UnixMilli(r.number()+until*1000)
+		if head == datedPackHead && kind == packedByIAT {
+			fact.issued = time.Unix(max(r.number()+until, 1), 0)
+		}
 	}
 	return facts, !r.bad && r.s == ""
 }
 
 func kindOf(later bool) byte {
 	if later {
-		return 1
+		return packedEarly
 	}
-	return 0
+	return packedWhole
 }
 
 // forPacks brings facts into the order of packs, each key once, without those
@@ -94,10 +130,12 @@ func kindOf(later bool) byte {
 // them, of one size, so that none is so small that it would soon be packed
 // again.
 func forPacks(facts []Fact, over time.Time) [][]Fact {
-	slices.SortFunc(facts, func(a, b Fact) int { return bytes.Compare(a.key[:], b.key[:]) })
+	slices.SortFunc(facts, func(a, b Fact) int {
+		return cmp.Or(bytes.Compare(a.key[:], b.key[:]), cmp.Compare(kindOf(a.issued.IsZero()), kindOf(b.issued.IsZero())))
+	})
 	merged := facts[:0]
 	for _, fact := range facts {
-		if n := len(merged); n > 0 && merged[n-1].key == fact.key {
+		if n := len(merged); n > 0 && merged[n-1].key == fact.key && merged[n-1].issued.IsZero() == fact.issued.IsZero() {
 			merged[n-1] = merged[n-1].with(fact)
 			continue
 		}
@@ -115,10 +153,11 @@ func forPacks(facts []Fact, over time.Time) [][]Fact {
 	return cut
 }
 
-// with returns the stricter of two facts with one key in each respect.
+// with returns the stricter of two facts with one key, by one clock, in each
+// respect; see moment.with.
 func (f Fact) with(other Fact) Fact {
-	if other.at.After(f.at) {
-		f.at = other.at
+	if other.issued.After(f.issued) || other.issued.Equal(f.issued) && other.at.After(f.at) {
+		f.at, f.issued, f.earlier = other.at, other.issued, other.earlier
 	}
 	if other.until.After(f.until) {
 		f.until = other.until

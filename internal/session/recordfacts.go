@@ -10,6 +10,9 @@ import (
 
 const (
 	recordVersion = 1
+	// datedRecordVersion holds a provider's word. A node of an earlier release
+	// cannot read it, and takes the sessions that it is about to be over.
+	datedRecordVersion = 2
 	// recordTries is how often a record that others change is written anew.
 	recordTries = 10
 )
@@ -39,7 +42,8 @@ type RecordFacts struct{ store Records }
 func NewRecordFacts(s Records) *RecordFacts { return &RecordFacts{s} }
 
 // End writes facts and returns when they are kept. A fact that is there already
-// is never weakened. It goes on for ten seconds though who asked has gone.
+// is never weakened, and is dated after what is known about the same, as in
+// Journal.End. It goes on for ten seconds though who asked has gone.
 func (r *RecordFacts) End(ctx context.Context, facts ...Fact) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWithin)
 	defer cancel()
@@ -78,14 +82,19 @@ func (r *RecordFacts) strengthen(ctx context.Context, key string, fact Fact) (do
 		return false, true, err
 	}
 	// In the place of what nobody can read ours is as good: it is of now.
+	var told record
 	if before, ok := decodeRecord(old); ok {
-		fact = fact.with(before)
+		told = before
+		if newest, known := before.newest(); known && newest >= fact.at.UnixMilli() && newest < always-1 {
+			fact.at = time.UnixMilli(newest + 1)
+		}
 	}
-	record := fact.encodeRecord()
-	if bytes.Equal(record, old) {
+	told.add(fact)
+	encoded := told.encode()
+	if bytes.Equal(encoded, old) {
 		return true, false, nil
 	}
-	done, err = r.store.Replace(ctx, key, old, record, fact.until)
+	done, err = r.store.Replace(ctx, key, old, encoded, told.until())
 	return done, false, err
 }
 
@@ -100,7 +109,9 @@ func (r *RecordFacts) create(ctx context.Context, key string, fact Fact) (done b
 	if old, err := r.reload(ctx, key); err != nil || old != nil {
 		return false, err
 	}
-	return true, r.store.Save(ctx, key, fact.encodeRecord(), fact.until)
+	var told record
+	told.add(fact)
+	return true, r.store.Save(ctx, key, told.encode(), told.until())
 }
 
 func (r *RecordFacts) reload(ctx context.Context, key string) ([]byte, error) {
@@ -114,60 +125,162 @@ func (r *RecordFacts) reload(ctx context.Context, key string) ([]byte, error) {
 	return records[0], nil
 }
 
-// Begin returns the time from which a session counts that begins now: after all
-// that is known to have ended, by whosever clock. A record that nobody can read
-// is written anew, as the end of what began before: otherwise a login would be
-// followed by another, without end.
-func (r *RecordFacts) Begin(ctx context.Context, marks *Marks, now, until time.Time) (time.Time, error) {
+// Begin prepares a new session, whose login began then, for the facts that are
+// known; see Journal.Begin. A record that nobody can read is written again, as
+// the end of what began before: otherwise a login would be followed by another,
+// without end.
+func (r *RecordFacts) Begin(ctx context.Context, s *Session, issuer string, login, until time.Time) (over bool, err error) {
+	marks := MarksOf(s, issuer)
 	records, err := r.store.Reload(ctx, marks.Keys()...)
 	if err != nil {
-		return now, fmt.Errorf("load logouts: %w", err)
+		return false, fmt.Errorf("load logouts: %w", err)
+	}
+	if len(records) != marks.records() {
+		return false, fmt.Errorf("load logouts: %w", errCount)
 	}
 	var errs []error
-	last := now.Add(-time.Millisecond)
-	for i, key := range []factKey{everything, marks.subject, marks.sid}[:min(marks.records(), len(records))] {
-		if records[i] == nil {
+	for aspect, key := range marks.about() {
+		if records[aspect] == nil {
 			continue
 		}
-		if found, ok := decodeRecord(records[i]); !ok {
-			errs = append(errs, r.end(ctx, Fact{key: key, at: last, until: until, later: true}))
-		} else if found.at.After(last) {
-			last = found.at
+		found, ok := decodeRecord(records[aspect])
+		if !ok {
+			errs = append(errs, r.end(ctx, Fact{key: key, at: s.SignedIn.Add(-time.Millisecond), until: until, later: true}))
+			records[aspect] = nil
+			continue
+		}
+		for _, m := range found.moments() {
+			s.spare(m, aspect, login)
 		}
 	}
-	return last.Add(time.Millisecond), errors.Join(errs...)
+	marks.began = beganOf(s)
+	return marks.Judge(records), errors.Join(errs...)
 }
 
 // Judge says whether one of the records of Keys ended the session. One that
 // cannot be read ends it: that something ended is certain, only not when. The
 // same holds if there are not as many as keys.
-func (m *Marks) Judge(signedIn time.Time, records [][]byte) (ended bool) {
+func (m *Marks) Judge(records [][]byte) (ended bool) {
 	if len(records) != m.records() {
 		return true
 	}
-	for _, record := range records {
+	for aspect, record := range records {
 		if record == nil {
 			continue
 		}
-		if found, ok := decodeRecord(record); !ok || found.moment().ends(signedIn) {
+		found, ok := decodeRecord(record)
+		if !ok {
 			return true
+		}
+		for _, moment := range found.moments() {
+			if moment.ends(&m.began, aspect) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-func (f Fact) encodeRecord() []byte {
-	w := writer{make([]byte, 0, 16)}
-	w.byte(recordVersion)
-	w.byte(kindOf(f.later))
-	w.millis(f.at)
-	w.seconds(f.until)
+// record is what a session store has about a key: what is dated by our clocks
+// and what is dated by the provider's.
+type record struct {
+	all   [2]moment
+	count int
+}
+
+func (r *record) moments() []moment { return r.all[:r.count] }
+
+// add adds a fact to what is known.
+func (r *record) add(fact Fact) {
+	m := fact.moment()
+	for i := range r.moments() {
+		if (r.all[i].issued != 0) == (m.issued != 0) {
+			r.all[i] = r.all[i].with(m)
+			return
+		}
+	}
+	r.all[r.count] = m
+	r.count++
+}
+
+// newest is the latest time by our clocks.
+func (r *record) newest() (at int64, known bool) {
+	for _, m := range r.moments() {
+		if m.later() && (!known || m.at > at) {
+			at, known = m.at, true
+		}
+	}
+	return at, known
+}
+
+func (r *record) until() time.Time {
+	var until uint32
+	for _, m := range r.moments() {
+		until = max(until, m.until)
+	}
+	return time.Unix(int64(until), 0)
+}
+
+// encode writes what an earlier release can read where it can.
+func (r *record) encode() []byte {
+	w := writer{make([]byte, 0, 32)}
+	if r.count == 1 && r.all[0].issued == 0 {
+		w.byte(recordVersion)
+		w.byte(kindOf(r.all[0].later()))
+		w.moment(r.all[0])
+		return w.b
+	}
+	w.byte(datedRecordVersion)
+	for _, m := range r.moments() {
+		w.byte(kindOf(m.later()))
+		w.moment(m)
+		w.number(int64(m.issued))
+	}
 	return w.b
 }
 
-func decodeRecord(record []byte) (Fact, bool) {
-	r := reader{s: string(record)}
-	version, kind := r.byte(), r.byte()
-	f := Fact{later: kind == kindOf(true), at: r.millis(), until: r.seconds()}
-	return f, version == recordVersion && kind <= kindOf(true) && !r.bad && r.s == ""
+func (w *writer) moment(m moment) {
+	at := m.at
+	if !m.later() {
+		at = 0
+	}
+	w.number(at)
+	w.number(int64(m.until))
+}
+
+func (r *reader) moment(kind byte) moment {
+	m := moment{at: min(r.number(), always-1)}
+	if kind == kindOf(false) {
+		m.at = always
+	}
+	m.until = clampSeconds(time.Unix(r.number(), 0))
+	return m
+}
+
+// decodeRecord reads the record of a key.
+func decodeRecord(encoded []byte) (found record, ok bool) {
+	r := reader{s: string(encoded)}
+	version := r.byte()
+	if version != recordVersion && version != datedRecordVersion {
+		return record{}, false
+	}
+	for found.count < len(found.all) && (found.count == 0 || r.s != "") {
+		kind := r.byte()
+		m := r.moment(kind)
+		if version == datedRecordVersion {
+			m.issued = clampSeconds(time.Unix(r.number(), 0))
+		}
+		if r.bad || kind > kindOf(true) {
+			return record{}, false
+		}
+		found.all[found.count] = m
+		found.count++
+		if version == recordVersion {
+			break
+		}
+	}
+	if found.count == 2 && (found.all[0].issued != 0) == (found.all[1].issued != 0) {
+		return record{}, false
+	}
+	return found, r.s == ""
 }

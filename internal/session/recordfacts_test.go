@@ -104,7 +104,14 @@ func (r *records) end(t *testing.T, marks *Marks, signedIn time.Time) bool {
 	if err != nil {
 		t.Fatalf("Load: %v", err)
 	}
-	return marks.Judge(signedIn, found)
+	return marks.since(signedIn).Judge(found)
+}
+
+// since is the marks of a session that began at another time.
+func (m *Marks) since(signedIn time.Time) *Marks {
+	other := *m
+	other.began.signedIn = signedIn.UnixMilli()
+	return &other
 }
 
 func endRecord(t *testing.T, r *RecordFacts, facts ...Fact) {
@@ -141,8 +148,8 @@ func TestRecordsSayWhatTheJournalSays(t *testing.T) {
 			marks := MarksOf(who, issuer)
 			want := k.Ended(who, issuer)
 			got := kept.end(t, &marks, who.SignedIn)
-			if got != want || k.EndedMarks(&marks, who.SignedIn) != want {
-				t.Errorf("%s: the records say %v, the marks %v, the journal %v", name, got, k.EndedMarks(&marks, who.SignedIn), want)
+			if got != want || k.EndedMarks(&marks) != want {
+				t.Errorf("%s: the records say %v, the marks %v, the journal %v", name, got, k.EndedMarks(&marks), want)
 			}
 		}
 	}
@@ -196,8 +203,13 @@ func TestAFactInARecordIsOnlyStrengthened(t *testing.T) {
 			}
 			strongest := fact(1000e6, 2000e9)
 			for key, record := range kept.kept {
-				got, ok := decodeRecord(record)
-				if !ok || !got.at.Equal(strongest.at) || got.until.Unix() != strongest.until.Unix() || kept.expires[key].Unix() != strongest.until.Unix() {
+				found, ok := decodeRecord(record)
+				got := found.all[0]
+				// Each is dated after those that were there.
+				if late := got.at - strongest.at.UnixMilli(); !ok || found.count != 1 || late < 0 || late > 8 {
+					t.Errorf("%+v is %d ms later than %+v", got, late, strongest)
+				}
+				if int64(got.until) != strongest.until.Unix() || kept.expires[key].Unix() != strongest.until.Unix() {
 					t.Errorf("%+v, expires %v, want %+v", got, kept.expires[key], strongest)
 				}
 			}
@@ -210,20 +222,20 @@ func TestARecordThatCannotBeReadEndsTheSession(t *testing.T) {
 	s := wholeSession()
 	marks := MarksOf(&s, issuer)
 	fact := EndedSubject(issuer, s.Subject, s.SignedIn.Add(-time.Hour), s.SignedIn)
-	good := fact.encodeRecord()
+	good := encoded(fact)
 	for name, record := range map[string][]byte{
-		"empty": {}, "of another version": append([]byte{recordVersion + 1}, good[1:]...), "of another kind": append([]byte{recordVersion, 2}, good[2:]...),
+		"empty": {}, "of another version": append([]byte{datedRecordVersion + 1}, good[1:]...), "of another kind": append([]byte{recordVersion, 2}, good[2:]...),
 		"cut short": good[:len(good)-1], "too long": append(slices.Clone(good), 0),
 	} {
 		for i := range marks.Keys() {
 			found := make([][]byte, 3)
 			found[i] = record
-			if !marks.Judge(s.SignedIn, found) {
+			if !marks.Judge(found) {
 				t.Errorf("%s: record %d ends nothing", name, i)
 			}
 		}
 	}
-	if marks.Judge(s.SignedIn, [][]byte{nil, good, nil}) || !marks.Judge(s.SignedIn, make([][]byte, 2)) || marks.Judge(s.SignedIn, make([][]byte, 3)) {
+	if marks.Judge([][]byte{nil, good, nil}) || !marks.Judge(make([][]byte, 2)) || marks.Judge(make([][]byte, 3)) {
 		t.Error("a fact from before the sign-in ends it, too few records do not, or none do")
 	}
 }
@@ -255,8 +267,9 @@ func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
 		kept.kept[key] = []byte("garbage")
 		good := NewRecordFacts(kept)
 		endRecord(t, good, EndedSID(issuer, "of somebody else", s.SignedIn.Add(time.Hour), s.Expires))
-		if _, err := r.Begin(t.Context(), &marks, s.SignedIn, s.Expires); err != nil {
-			t.Fatal(err)
+		first := s
+		if over, err := r.Begin(t.Context(), &first, issuer, s.SignedIn, s.Expires); over || err != nil {
+			t.Fatal(over, err)
 		}
 		for at, want := range map[time.Duration]bool{0: false, time.Hour: false, -time.Millisecond: true, -time.Hour: true} {
 			if ended := kept.end(t, &marks, s.SignedIn.Add(at)); ended != want {
@@ -265,14 +278,15 @@ func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
 		}
 		// What can be read stays as it is.
 		endRecord(t, r, EndedSubject(issuer, s.Subject, s.SignedIn.Add(time.Minute), s.Expires))
-		at, err := r.Begin(t.Context(), &marks, s.SignedIn, s.Expires)
-		if want := s.SignedIn.Add(time.Minute + time.Millisecond); err != nil || !at.Equal(want) {
-			t.Errorf("record %d: a session that begins now counts from %v, not %v: %v", i, at, want, err)
+		next := s
+		if over, err := r.Begin(t.Context(), &next, issuer, s.SignedIn, s.Expires); over || err != nil {
+			t.Errorf("record %d: a session that begins now is over: %v, %v", i, over, err)
 		}
 		if !kept.end(t, &marks, s.SignedIn) {
 			t.Errorf("record %d: a logout was mended away", i)
 		}
-		if kept.end(t, &marks, at) {
+		nexts := MarksOf(&next, issuer)
+		if kept.end(t, &nexts, next.SignedIn) {
 			t.Errorf("record %d: the new session is ended", i)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/compact"
 )
 
 // ID names a session. It is random, made anew at each sign-in, and never
@@ -103,6 +104,14 @@ type Session struct {
 	// where a refresh may have to replace them.
 	FromUserinfo Names
 
+	// Spared are the times of the newest facts about everything, the subject and
+	// the provider's session that were known when the session began, in
+	// milliseconds, where they are not before SignedIn: these spare it. Zero for
+	// none.
+	Spared [aspects]int64
+	// Began is when the login began, to the second. It is not kept.
+	Began time.Time
+
 	// Grant is what a refresh needs; it is empty where none is to be made.
 	Grant Grant
 
@@ -148,15 +157,29 @@ const (
 	tagACR           = 4
 	tagRequested     = 5
 	tagFromUserinfo  = 10
+	tagSpared        = 16 // one number for each aspect
 )
 
-// The forms of the claims in version 3.
-const claimsPlain = 0
+// The forms of the claims in version 3. Compressed, the subject and the username
+// come before the claims, and are empty at their usual place. Tokens are never
+// part of what is compressed: the size would tell something of them to who
+// chooses some of the claims.
+const (
+	claimsPlain      = 0
+	claimsCompressed = 1
+)
+
+// leastCompressed is the size in bytes below which claims stay as they are.
+const leastCompressed = 100
 
 // Encode makes bytes of a session.
 func (s *Session) Encode() []byte {
-	w := writer{make([]byte, 0, 220+len(s.ACR)+len(s.Requested)+len(s.FromUserinfo)+len(s.Subject)+len(s.Username)+len(s.Return)+len(s.AccessToken)+len(s.IDToken)+len(s.Grant.RefreshToken)+len(s.Claims))}
-	version := s.version()
+	packed := s.compress()
+	version, subject, username := s.version(), s.Subject, s.Username
+	if packed != nil {
+		version, subject, username = sessionTaggedVersion, "", ""
+	}
+	w := writer{make([]byte, 0, 220+s.Size())}
 	w.byte(version)
 	w.raw(s.ID[:])
 	w.raw(s.Binding[:])
@@ -166,8 +189,8 @@ func (s *Session) Encode() []byte {
 	w.seconds(s.Seen)
 	w.seconds(s.AccessTokenExpires)
 	w.text(s.Provider)
-	w.text(s.Subject)
-	w.text(s.Username)
+	w.text(subject)
+	w.text(username)
 	w.text(s.SID)
 	w.text(s.Return)
 	w.text(s.AccessToken)
@@ -177,21 +200,55 @@ func (s *Session) Encode() []byte {
 		s.Grant.encode(&w)
 	case sessionTaggedVersion:
 		s.encodeTagged(&w)
+		if packed != nil {
+			w.byte(claimsCompressed)
+			w.raw(packed)
+			return w.b
+		}
 		w.byte(claimsPlain)
 	}
 	w.raw([]byte(s.Claims))
 	return w.b
 }
 
-// version is the earliest one that can hold the session.
+// version is the earliest one that can hold the session, uncompressed.
 func (s *Session) version() byte {
 	switch {
-	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "":
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [aspects]int64{}:
 		return sessionTaggedVersion
 	case s.Grant.RefreshToken != "":
 		return sessionGrantVersion
 	}
 	return sessionVersion
+}
+
+// compress returns who the user is and the claims, compressed; nil if that makes
+// the session no smaller.
+func (s *Session) compress() []byte {
+	if len(s.Claims) < leastCompressed || s.Subject == "" {
+		return nil
+	}
+	var w writer
+	w.text(s.Subject)
+	w.text(s.Username)
+	w.raw([]byte(s.Claims))
+	// What version 3 takes more than version 1 is less than what this must save.
+	if packed, ok := compact.Append(nil, string(w.b)); ok && len(packed)+8 < len(w.b) {
+		return packed
+	}
+	return nil
+}
+
+// expand reads what compress returned.
+func (s *Session) expand(r *reader) {
+	text, err := compact.Expand(r.s)
+	if err != nil {
+		r.bad = true
+		return
+	}
+	r.s = text
+	s.Subject = r.text()
+	s.Username = r.text()
 }
 
 func (s *Session) encodeTagged(w *writer) {
@@ -205,6 +262,13 @@ func (s *Session) encodeTagged(w *writer) {
 	w.tagged(tagACR, s.ACR)
 	w.tagged(tagRequested, string(s.Requested))
 	w.tagged(tagFromUserinfo, string(s.FromUserinfo))
+	if s.Spared != [aspects]int64{} {
+		var spared writer
+		for _, at := range s.Spared {
+			spared.number(at)
+		}
+		w.tagged(tagSpared, string(spared.b))
+	}
 	w.byte(tagEnd)
 }
 
@@ -226,13 +290,17 @@ func (s *Session) decodeTagged(r *reader) {
 			s.Requested = Names(field.raw(len(field.s)))
 		case tagFromUserinfo:
 			s.FromUserinfo = Names(field.raw(len(field.s)))
+		case tagSpared:
+			for i := range s.Spared {
+				s.Spared[i] = field.number()
+			}
 		}
 		r.bad = r.bad || field.bad
 	}
 }
 
-// Decode reads what Encode made. Its texts are cut from one copy of the
-// bytes; nothing of the claims is decoded. The only error is ErrNone.
+// Decode reads what Encode made. Its texts are cut from one copy of the bytes,
+// and from another one of what was compressed; nothing of the claims is decoded. The only error is ErrNone.
 func (s *Session) Decode(encoded []byte) error { return s.DecodeText(string(encoded)) }
 
 // DecodeText is Decode for who has a copy already, which the texts are cut
@@ -258,13 +326,18 @@ func (s *Session) DecodeText(encoded string) error {
 	s.AccessToken = r.text()
 	s.IDToken = r.text()
 	s.IDTokenIssued, s.AuthTime, s.ACR, s.Requested, s.FromUserinfo = time.Time{}, time.Time{}, "", "", ""
+	s.Spared, s.Began = [aspects]int64{}, time.Time{}
 	s.Grant = Grant{}
 	switch version {
 	case sessionGrantVersion:
 		s.Grant.decode(&r)
 	case sessionTaggedVersion:
 		s.decodeTagged(&r)
-		if r.byte() != claimsPlain {
+		switch r.byte() {
+		case claimsPlain:
+		case claimsCompressed:
+			s.expand(&r)
+		default:
 			return ErrNone
 		}
 	}

@@ -74,7 +74,7 @@ function defined(o) { return Object.fromEntries(Object.entries(o).filter(([, v])
 const users = {
   alice: { name: 'Alice Example', given_name: 'Alice', family_name: 'Example', preferred_username: 'alice', email: 'alice@example.test', email_verified: true, groups: ['admins', 'staff'] },
   bob: { name: 'Bob Exémple', given_name: 'Bob', family_name: 'Exémple', preferred_username: 'bob', email: 'bob@example.test', email_verified: false, groups: ['staff'] },
-  wide: { preferred_username: 'wide', groups: Array.from({ length: 150 }, (_, i) => `department-${i}-${randomBytes(6).toString('hex')}`) }, // more than one cookie holds
+  wide: { preferred_username: 'wide', groups: Array.from({ length: 400 }, (_, i) => `department-${i}-${randomBytes(6).toString('hex')}`) }, // more than one cookie holds
   huge: { preferred_username: 'huge', groups: Array.from({ length: 4000 }, (_, i) => `department-${i}-${randomBytes(6).toString('hex')}`) }, // more than any do
 };
 

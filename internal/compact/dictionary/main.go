@@ -1,0 +1,71 @@
+// Command dictionary makes the dictionary that claims are compressed with, of
+// the claims that providers are known to send. A dictionary that was released
+// never changes: a better one gets the next number and a file of its own.
+//
+//	go run ./internal/compact/dictionary internal/compact/dictionary-1
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: dictionary <file>")
+	}
+	dictionary, err := build()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(args[0], dictionary, 0o644)
+}
+
+// build writes what is seen most often last: a short way back takes fewer bits.
+func build() ([]byte, error) {
+	var dictionary bytes.Buffer
+	dictionary.WriteString(strings.Join(words, `","`))
+	for _, text := range phrases {
+		dictionary.WriteString(text)
+	}
+	written := map[string]bool{}
+	for _, profile := range profiles {
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(fill(profile)), &members); err != nil {
+			return nil, fmt.Errorf("%w in %s", err, profile)
+		}
+		for name, raw := range sorted(members) {
+			claim, err := claims.Encode(map[string]json.RawMessage{name: raw})
+			if err != nil {
+				return nil, err
+			}
+			if !written[string(claim)] {
+				written[string(claim)] = true
+				dictionary.WriteString(string(claim))
+			}
+		}
+	}
+	return dictionary.Bytes(), nil
+}
+
+var slot = regexp.MustCompile(`<[a-z]+>`)
+
+// fill puts values into the slots of a profile. What is random in a claim has
+// none: it would match nothing.
+func fill(profile string) string {
+	return slot.ReplaceAllStringFunc(profile, func(name string) string { return values[name] })
+}

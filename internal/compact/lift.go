@@ -1,0 +1,189 @@
+package compact
+
+import "strings"
+
+// Random identifiers do not compress: a GUID takes more than half of its 36
+// characters in any text. They are lifted out of the text, each as the bytes
+// that it stands for, and a mark stays in its place.
+
+// The marks in what is left of a text.
+const (
+	markGUID      = 0x1c // a GUID of lower-case letters: 16 bytes
+	markUpperGUID = 0x1d // one of upper-case letters
+	markHex       = 0x1e // lower-case hexadecimal digits: the count of their bytes follows in the text
+	markByte      = 0x1f // the byte that follows stands for itself
+)
+
+const (
+	guidSize = 36
+	// minHex is how many digits are worth a mark.
+	minHex = 16
+	maxHex = 2 * 255
+)
+
+// lift appends to text what is left of s, and to raw what was lifted out.
+func lift(text, raw []byte, s string) (left, lifted []byte) {
+	plain := 0 // where what was not yet appended begins
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= markGUID && c <= markByte:
+			text = append(append(text, s[plain:i]...), markByte, c)
+			i++
+			plain = i
+		case isHex(c) && (i == 0 || !isHex(s[i-1])):
+			n := hexRun(s[i:])
+			if mark := guidAt(s[i:], n); mark != 0 {
+				text = append(append(text, s[plain:i]...), mark)
+				raw = appendGUID(raw, s[i:])
+				i += guidSize
+				plain = i
+			} else if n >= minHex && !hasLetter(s[i:i+n], 'A') {
+				n = min(n, maxHex) &^ 1
+				text = append(append(text, s[plain:i]...), markHex, byte(n/2))
+				raw = appendHex(raw, s[i:i+n])
+				i += n
+				plain = i
+			} else {
+				i += n
+			}
+		default:
+			i++
+		}
+	}
+	return append(text, s[plain:]...), raw
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func hexRun(s string) int {
+	n := 0
+	for n < len(s) && isHex(s[n]) {
+		n++
+	}
+	return n
+}
+
+// hasLetter reports whether one of the six digits from first is in s.
+func hasLetter(s string, first byte) bool {
+	for i := range len(s) {
+		if first <= s[i] && s[i] < first+6 {
+			return true
+		}
+	}
+	return false
+}
+
+// guidAt returns the mark of the GUID that s begins with, after a run of n
+// digits; 0 if it does not.
+func guidAt(s string, n int) byte {
+	if n != 8 || len(s) < guidSize {
+		return 0
+	}
+	g := s[:guidSize]
+	for i := range len(g) {
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash && g[i] != '-' || !dash && !isHex(g[i]) {
+			return 0
+		}
+	}
+	switch {
+	case !hasLetter(g, 'A'):
+		return markGUID
+	case !hasLetter(g, 'a'):
+		return markUpperGUID
+	}
+	return 0
+}
+
+func appendGUID(raw []byte, s string) []byte {
+	for _, part := range [...]string{s[:8], s[9:13], s[14:18], s[19:23], s[24:36]} {
+		raw = appendHex(raw, part)
+	}
+	return raw
+}
+
+func appendHex(raw []byte, digits string) []byte {
+	for i := 0; i < len(digits); i += 2 {
+		raw = append(raw, digit(digits[i])<<4|digit(digits[i+1]))
+	}
+	return raw
+}
+
+func digit(c byte) byte {
+	switch {
+	case c <= '9':
+		return c - '0'
+	case c <= 'F':
+		return c - 'A' + 10
+	}
+	return c - 'a' + 10
+}
+
+const (
+	lowerDigits = "0123456789abcdef"
+	upperDigits = "0123456789ABCDEF"
+)
+
+// restore writes the text that lift took apart, if it has this size.
+func restore(text *strings.Builder, left []byte, lifted string, size int) bool {
+	for len(left) > 0 {
+		plain := 0
+		for plain < len(left) && (left[plain] < markGUID || left[plain] > markByte) {
+			plain++
+		}
+		if text.Len()+plain > size {
+			return false
+		}
+		text.Write(left[:plain])
+		left = left[plain:]
+		if len(left) == 0 {
+			break
+		}
+		mark := left[0]
+		left = left[1:]
+		var ok bool
+		switch mark {
+		case markByte:
+			if ok = len(left) > 0 && text.Len() < size; ok {
+				text.WriteByte(left[0])
+				left = left[1:]
+			}
+		case markHex:
+			if ok = len(left) > 0 && len(lifted) >= int(left[0]) && text.Len()+2*int(left[0]) <= size; ok {
+				writeHex(text, lifted[:left[0]], lowerDigits)
+				lifted, left = lifted[left[0]:], left[1:]
+			}
+		default:
+			if ok = len(lifted) >= 16 && text.Len()+guidSize <= size; ok {
+				writeGUID(text, lifted[:16], mark)
+				lifted = lifted[16:]
+			}
+		}
+		if !ok {
+			return false
+		}
+	}
+	return lifted == "" && text.Len() == size
+}
+
+func writeGUID(text *strings.Builder, lifted string, mark byte) {
+	digits := lowerDigits
+	if mark == markUpperGUID {
+		digits = upperDigits
+	}
+	for i, part := range [...]string{lifted[:4], lifted[4:6], lifted[6:8], lifted[8:10], lifted[10:]} {
+		if i > 0 {
+			text.WriteByte('-')
+		}
+		writeHex(text, part, digits)
+	}
+}
+
+func writeHex(text *strings.Builder, lifted, digits string) {
+	for i := range len(lifted) {
+		text.WriteByte(digits[lifted[i]>>4])
+		text.WriteByte(digits[lifted[i]&15])
+	}
+}
