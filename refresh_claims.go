@@ -75,7 +75,7 @@ func (h *Handler) replaceClaims(ctx context.Context, p *party, w *wants, fresh *
 // it says is newer than what is kept. Of claims that it does not have, those that
 // came from it are gone; those of the ID token stay, and so does the user's name.
 func (h *Handler) updateClaims(ctx context.Context, p *party, w *wants, fresh *session.Session, accessToken string) error {
-	if w.userinfo == "never" {
+	if p.userinfo == "never" {
 		return nil
 	}
 	if has, err := p.client.HasUserinfo(ctx); err != nil || !has {

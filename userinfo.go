@@ -18,10 +18,10 @@ var idTokenOnly = []string{"acr", "acrs", "amr", "auth_time", "tid"}
 // what only headers and placeholders want is empty then. An answer about another
 // user is always an error.
 func (h *Handler) userinfo(ctx context.Context, p *party, w *wants, idToken provider.Claims, accessToken string) (info provider.Claims, lost bool, err error) {
-	if w.userinfo == "never" || w.userinfo == "auto" && !p.needsUserinfo(w, idToken) {
+	if p.userinfo == "never" || p.userinfo == "auto" && !p.needsUserinfo(w, idToken) {
 		return nil, false, nil
 	}
-	if w.userinfo == "auto" {
+	if p.userinfo == "auto" {
 		if has, err := p.client.HasUserinfo(ctx); err != nil || !has {
 			return nil, false, err
 		}

@@ -31,7 +31,6 @@ type wants struct {
 	keepAll bool
 
 	accessToken, idToken, refreshToken bool
-	userinfo                           string
 
 	names session.Names // all of that
 	// more are names that another instance asked for, which is not known here: of
@@ -71,9 +70,9 @@ func (a *App) uniteWants() {
 			for _, p := range h.parties {
 				key := h.wantsKey(p)
 				if a.wants[key] == nil {
-					a.wants[key] = &wants{userinfo: "never"}
+					a.wants[key] = new(wants)
 				}
-				a.wants[key].add(h, p)
+				a.wants[key].add(h)
 			}
 		}
 		for _, w := range a.wants {
@@ -82,18 +81,14 @@ func (a *App) uniteWants() {
 	})
 }
 
-// add adds what an instance wants of one of its providers.
-func (w *wants) add(h *Handler, p *party) {
+// add adds what an instance wants.
+func (w *wants) add(h *Handler) {
 	w.claims = append(w.claims, h.neededClaims...)
 	w.keepAll = w.keepAll || h.session.Claims == nil
 	w.kept = append(w.kept, h.session.Claims...)
 	w.accessToken = w.accessToken || h.Upstream != nil && h.Upstream.AccessToken != ""
 	w.idToken = w.idToken || h.Upstream != nil && h.Upstream.IDToken != ""
 	w.refreshToken = w.refreshToken || h.refreshes()
-	levels := []string{"never", "auto", "always"}
-	if slices.Index(levels, p.userinfo) > slices.Index(levels, w.userinfo) {
-		w.userinfo = p.userinfo
-	}
 }
 
 // list returns the names of all that is wanted.

@@ -27,14 +27,14 @@ func TestALoginKeepsWhatEveryInstanceNeeds(t *testing.T) {
 	for name, order := range map[string][]string{"endpoints first": {"endpoints", "guard"}, "guard first": {"guard", "endpoints"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			op := newOP(t, optest.ClaimsInIDToken(), optest.RefreshTokens())
+			op := newRefreshOP(t, optest.ClaimsInIDToken())
 			op.Register(rpURL + "/@app/auth/corp/code")
-			withFamily(op)
+			withFamily(op.Provider)
 			parts := map[string]string{
 				"endpoints": "oidc_rp endpoints {\nsession {\nclaims name\n}\n}\n",
 				"guard":     "handle /app* {\noidc_rp {\nsession {\nclaims name\n}\nupstream {\nheader X-Family family_name\nheader X-Groups groups\naccess_token\nid_token X-Id\n}\n}\nreverse_proxy {upstream}\n}\n",
 			}
-			r := newRigAt(t, storageDir(t), "http://rp.test {\nroute {\n"+parts[order[0]]+parts[order[1]]+"}\n}", "oidc_rp {\nprovider corp {\n"+options(op)+"}\n}")
+			r := newRigAt(t, storageDir(t), "http://rp.test {\nroute {\n"+parts[order[0]]+parts[order[1]]+"}\n}", "oidc_rp {\nprovider corp {\n"+options(op.Provider)+"}\n}")
 			b := r.browser()
 			if p := b.open("/app/x"); p.StatusCode != http.StatusOK {
 				t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
@@ -46,7 +46,7 @@ func TestALoginKeepsWhatEveryInstanceNeeds(t *testing.T) {
 					t.Errorf("the application gets %s %q, expected %q", name, header.Get(name), value)
 				}
 			}
-			r.at(after(due))
+			op.at(due, r)
 			if p := b.get("/app/x"); p.StatusCode != http.StatusOK || op.Hits(optest.Token) != 2 {
 				t.Errorf("when tokens are due: status %d after %d token requests, expected a refresh", p.StatusCode, op.Hits(optest.Token))
 			}
