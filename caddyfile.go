@@ -2,10 +2,14 @@ package oidcrp
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // shorthandID is the id of the provider that a site's own options make.
@@ -47,14 +51,14 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 			}
 			app.Session, err = parseSession(d)
 		default:
-			err = d.Errf("unrecognized option '%s'", word)
+			err = unrecognized(d, word, "", globalWords)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	if app.DefaultProvider != "" && app.Providers[app.DefaultProvider] == nil {
-		return nil, at(defaultAt).Errf("default_provider %s: there is no such provider", app.DefaultProvider)
+		return nil, suggest.Hint(at(defaultAt).Errf("default_provider %s: there is no such provider", app.DefaultProvider), app.DefaultProvider, slices.Collect(maps.Keys(app.Providers))...)
 	}
 	return httpcaddyfile.App{Name: "oidc_rp", Value: caddyconfig.JSON(app, nil)}, nil
 }
@@ -70,12 +74,12 @@ func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 	if app.Providers[id] != nil {
 		return d.Errf("provider %s is there twice", id)
 	}
-	p, err := parseProvider(d)
+	p, seen, err := parseProvider(d)
 	if err != nil {
 		return err
 	}
 	if err := p.checkWritten(); err != nil {
-		return at(place).Errf("provider %s: %w", id, err)
+		return seen.placeOf(err, at(place)).Errf("provider %s: %w", id, err)
 	}
 	if app.Providers == nil {
 		app.Providers = make(map[string]*Provider)

@@ -4,6 +4,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // providerOptions is the one list of what a provider block may hold.
@@ -50,21 +51,21 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 }
 
 // parseProvider reads the block of a provider.
-func parseProvider(d *caddyfile.Dispenser) (*Provider, error) {
+func parseProvider(d *caddyfile.Dispenser) (*Provider, onceOnly, error) {
 	p, seen := new(Provider), make(onceOnly)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := parseProviderOption(d, p, seen); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return p, nil
+	return p, seen, nil
 }
 
 func parseProviderOption(d *caddyfile.Dispenser, p *Provider, seen onceOnly) error {
 	word := d.Val()
 	parse, known := providerOptions[word]
 	if !known {
-		return d.Errf("unrecognized option '%s' of a provider", word)
+		return unrecognized(d, word, " of a provider", words["provider"])
 	}
 	if err := seen.first(d, word); err != nil {
 		return err
@@ -78,7 +79,7 @@ func parseAlgs(d *caddyfile.Dispenser, p *Provider) error {
 	}
 	for _, alg := range p.IDTokenAlgs {
 		if !provider.KnownAlgorithm(alg) {
-			return d.Errf("id_token_algs: unrecognized algorithm '%s'", alg)
+			return suggest.Hint(d.Errf("id_token_algs: unrecognized algorithm '%s'", alg), alg, provider.Algorithms()...)
 		}
 	}
 	return nil
@@ -107,7 +108,7 @@ func parseTLS(d *caddyfile.Dispenser, p *Provider) error {
 			}
 			p.TLS.ClientCertificate, p.TLS.ClientKey = args[0], args[1]
 		default:
-			return d.Errf("unrecognized option '%s' of tls", word)
+			return unrecognized(d, word, " of tls", tlsWords)
 		}
 	}
 	if len(seen) == 0 {

@@ -1,13 +1,16 @@
 package oidcrp
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
@@ -33,7 +36,7 @@ func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
 		word := d.Val()
 		parse, known := sessionOptions[word]
 		if !known {
-			return nil, d.Errf("unrecognized option '%s' of session", word)
+			return nil, unrecognized(d, word, " of session", words["session"])
 		}
 		if err := seen.first(d, word); err != nil {
 			return nil, err
@@ -42,7 +45,7 @@ func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
 			return nil, err
 		}
 		if err := s.over(nil).withDefaults().check(); err != nil {
-			return nil, d.WrapErr(err)
+			return nil, seen.placeOf(err, d).WrapErr(err)
 		}
 	}
 	if len(seen) == 0 {
@@ -66,7 +69,7 @@ func parseStore(d *caddyfile.Dispenser, s *SessionConfig) error {
 	}
 	id := store.Namespace + "." + kind
 	if _, err := caddy.GetModule(id); err != nil {
-		return d.Err(unknownStore(kind))
+		return suggest.Hint(d.Err(unknownStore(kind)), kind, storeModules()...)
 	}
 	unm, err := caddyfile.UnmarshalModule(d, id)
 	if err != nil {
@@ -113,6 +116,7 @@ func parseMaxChunks(d *caddyfile.Dispenser, s *SessionConfig) error {
 
 func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 	s.Cookie = new(CookieConfig)
+	place := d.Token()
 	if args := d.RemainingArgs(); len(args) > 1 {
 		return d.ArgErr()
 	} else if len(args) == 1 {
@@ -139,18 +143,31 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 				return d.Err("same_site strict would loop: a login comes back from another site, without the cookie; it is lax or none")
 			}
 			if s.Cookie.SameSite != "lax" && s.Cookie.SameSite != "none" {
-				return d.Errf("same_site: unrecognized value '%s'; it is lax or none", s.Cookie.SameSite)
+				return suggest.Hint(d.Errf("same_site: unrecognized value '%s'; it is lax or none", s.Cookie.SameSite), s.Cookie.SameSite, "lax", "none")
 			}
 		case "partitioned":
 			err = noArgs(d, &s.Cookie.Partitioned)
 		case "insecure":
 			err = noArgs(d, &s.Cookie.Insecure)
 		default:
-			err = d.Errf("unrecognized option '%s' of cookie", word)
+			err = unrecognized(d, word, " of cookie", cookieWords)
 		}
 		if err != nil {
 			return err
 		}
 	}
+	if err := s.over(nil).withDefaults().check(); err != nil {
+		cause := errors.New(strings.TrimPrefix(err.Error(), "cookie: "))
+		return seen.placeOf(cause, at(place)).WrapErr(err)
+	}
 	return nil
+}
+
+// storeModules are the stores that this Caddy has.
+func storeModules() []string {
+	kinds := []string{cookieStore}
+	for _, module := range caddy.GetModules(store.Namespace) {
+		kinds = append(kinds, module.ID.Name())
+	}
+	return kinds
 }

@@ -2,6 +2,8 @@ package oidcrp
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // siteParser reads the options of one directive.
@@ -20,6 +24,8 @@ type siteParser struct {
 	place     caddyfile.Token // the directive's name
 	seen      onceOnly
 	shorthand *Provider
+	describes bool // it has options of a provider itself
+	names     bool // it has provider or default_provider
 }
 
 // arguments reads the matcher and the mode.
@@ -45,7 +51,7 @@ func (s *siteParser) arguments() error {
 			if strings.HasPrefix(word, "/") || strings.HasPrefix(word, "@") {
 				return s.Errf("'%s' is a second matcher; name several paths with one: @guarded path /a /b", word)
 			}
-			return s.Errf("unrecognized mode '%s'; it is private, public or endpoints", word)
+			return suggest.Hint(s.Errf("unrecognized mode '%s'; it is private, public or endpoints", word), word, modePrivate, modePublic, modeEndpoints)
 		}
 	}
 	if s.NextArg() {
@@ -57,66 +63,105 @@ func (s *siteParser) arguments() error {
 	return nil
 }
 
+// siteOptions is the list of what a site's block may hold beside provider,
+// public, private, and the options of a provider.
+var siteOptions = map[string]func(*caddyfile.Dispenser, *Handler) error{
+	"default_provider": func(d *caddyfile.Dispenser, h *Handler) error { return oneArg(d, &h.DefaultProvider) },
+	"unauthenticated": func(d *caddyfile.Dispenser, h *Handler) error {
+		return oneWord(d, &h.Unauthenticated, "auto", "redirect", "deny")
+	},
+	"preflight":       func(d *caddyfile.Dispenser, h *Handler) error { return oneWord(d, &h.Preflight, "pass", "deny") },
+	"upgrades":        parseUpgrades,
+	"error_pages":     func(d *caddyfile.Dispenser, h *Handler) error { return oneWord(d, &h.ErrorPages, "builtin", "caddy") },
+	"upstream":        parseUpstream,
+	"home":            func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.Home, checkHome) },
+	"return_to":       func(d *caddyfile.Dispenser, h *Handler) error { return someChecked(d, &h.ReturnTo, checkOrigin) },
+	"signed_out":      func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.SignedOut, checkSignedOut) },
+	"clear_site_data": parseSiteData,
+	"endpoints":       func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.Endpoints, checkOwnPath) },
+	"logout_path":     func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.LogoutPath, checkOwnPath) },
+	"base_url":        func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.BaseURL, checkOrigin) },
+	"pages":           func(d *caddyfile.Dispenser, h *Handler) error { return oneArg(d, &h.Pages) },
+	"session": func(d *caddyfile.Dispenser, h *Handler) (err error) {
+		h.Session, err = parseSession(d)
+		return err
+	},
+}
+
 // option reads one option; the dispenser is on its name.
 func (s *siteParser) option() error {
-	h, d, word := s.h, s.Dispenser, s.Val()
+	d, word := s.Dispenser, s.Val()
+	if s.h.Mode == modeEndpoints {
+		if err := checkEndpointsOption(word); err != nil {
+			return d.WrapErr(err)
+		}
+	}
 	switch word {
 	case "public", "private":
 		return s.route(word)
 	case "provider":
+		if err := s.exclude(d, word); err != nil {
+			return err
+		}
 		return s.provider()
 	}
 	if err := s.seen.first(d, word); err != nil {
 		return err
 	}
-	switch word {
-	case "default_provider":
-		return oneArg(d, &h.DefaultProvider)
-	case "unauthenticated":
-		return oneWord(d, &h.Unauthenticated, "auto", "redirect", "deny")
-	case "preflight":
-		return oneWord(d, &h.Preflight, "pass", "deny")
-	case "upgrades":
-		return parseUpgrades(d, h)
-	case "error_pages":
-		return oneWord(d, &h.ErrorPages, "builtin", "caddy")
-	case "upstream":
-		return parseUpstream(d, h)
-	case "home":
-		return oneChecked(d, &h.Home, checkHome)
-	case "return_to":
-		return someChecked(d, &h.ReturnTo, checkOrigin)
-	case "signed_out":
-		return oneChecked(d, &h.SignedOut, checkSignedOut)
-	case "clear_site_data":
-		if err := someArgs(d, &h.ClearSiteData); err != nil {
-			return err
+	if parse, known := siteOptions[word]; known {
+		if word == "default_provider" {
+			if err := s.exclude(d, word); err != nil {
+				return err
+			}
 		}
-		if err := checkSiteData(h.ClearSiteData); err != nil {
-			return d.WrapErr(err)
-		}
-		return nil
-	case "endpoints":
-		return oneChecked(d, &h.Endpoints, checkOwnPath)
-	case "logout_path":
-		return oneChecked(d, &h.LogoutPath, checkOwnPath)
-	case "base_url":
-		return oneChecked(d, &h.BaseURL, checkOrigin)
-	case "pages":
-		return oneArg(d, &h.Pages)
-	case "session":
-		var err error
-		h.Session, err = parseSession(d)
-		return err
+		return parse(d, s.h)
 	}
 	parse, known := providerOptions[word]
 	if !known {
-		return d.Errf("unrecognized option '%s'", word)
+		return unrecognized(d, word, "", siteWords())
+	}
+	if err := s.exclude(d, word); err != nil {
+		return err
 	}
 	if s.shorthand == nil {
 		s.shorthand = new(Provider)
 	}
 	return parse(d, s.shorthand)
+}
+
+// checkEndpointsOption refuses what guards, where nothing is guarded.
+func checkEndpointsOption(word string) error {
+	switch word {
+	case "public", "private", "upstream":
+		return errors.New("endpoints guards nothing: it takes no public, private or upstream")
+	case "upgrades", "unauthenticated", "preflight":
+		return fmt.Errorf("endpoints guards nothing: it takes no %s", word)
+	}
+	return nil
+}
+
+// exclude refuses options of a provider at the site beside those that name
+// providers, at the line of what comes second.
+func (s *siteParser) exclude(d *caddyfile.Dispenser, word string) error {
+	_, ofProvider := providerOptions[word]
+	this, other := &s.names, s.describes
+	if ofProvider {
+		this, other = &s.describes, s.names
+	}
+	if *this = true; other {
+		return d.Err("options of a provider at the site itself exclude provider and default_provider")
+	}
+	return nil
+}
+
+func parseSiteData(d *caddyfile.Dispenser, h *Handler) error {
+	if err := someArgs(d, &h.ClearSiteData); err != nil {
+		return err
+	}
+	if err := checkSiteData(h.ClearSiteData); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
 }
 
 // route reads a public or private option.
@@ -150,7 +195,11 @@ func (s *siteParser) route(mode string) error {
 	for nesting := s.Nesting(); s.NextBlock(nesting); {
 		word := s.Val()
 		if mode != modePrivate || word != "unauthenticated" {
-			return s.Errf("unrecognized option '%s' of a %s route", word, mode)
+			var valid []string
+			if mode == modePrivate {
+				valid = privateWords
+			}
+			return unrecognized(s.Dispenser, word, " of a "+mode+" route", valid)
 		}
 		if err := seen.first(s.Dispenser, word); err != nil {
 			return err
@@ -180,7 +229,7 @@ func (s *siteParser) provider() error {
 		}
 	}
 	if hasBlock || s.Val() == "}" { // the end of an empty one
-		return s.ownProvider(place, ids, own)
+		return s.ownProvider(place, ids, own, seen)
 	}
 	shared := s.global().Providers
 	for _, id := range ids {
@@ -188,7 +237,7 @@ func (s *siteParser) provider() error {
 			return place.Errf("provider %s is there twice", id)
 		}
 		if shared[id] == nil {
-			return place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, orElse(idsOf(shared), "none"))
+			return suggest.Hint(place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, orElse(idsOf(shared), "none")), id, slices.Collect(maps.Keys(shared))...)
 		}
 		s.h.Providers = append(s.h.Providers, id)
 	}
@@ -196,7 +245,7 @@ func (s *siteParser) provider() error {
 }
 
 // ownProvider takes a provider of this site alone.
-func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *Provider) error {
+func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *Provider, seen onceOnly) error {
 	if len(ids) != 1 {
 		return place.Err("a provider with options of its own has one id")
 	}
@@ -211,7 +260,7 @@ func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *
 		return place.Errf("provider %s is there twice", id)
 	}
 	if err := own.checkWritten(); err != nil {
-		return place.Errf("provider %s: %w", id, err)
+		return seen.placeOf(err, place).Errf("provider %s: %w", id, err)
 	}
 	if s.h.OwnProviders == nil {
 		s.h.OwnProviders = make(map[string]*Provider)
@@ -236,18 +285,9 @@ func idsOf(providers map[string]*Provider) string {
 // check looks at what options mean together.
 func (s *siteParser) check() error {
 	h, place := s.h, at(s.place)
-	if h.Mode == modeEndpoints && (len(h.Routes) > 0 || h.Upstream != nil) {
-		return place.Err("endpoints guards nothing: it takes no public, private or upstream")
-	}
-	if h.Mode == modeEndpoints && len(h.Upgrades) > 0 {
-		return at(s.seen["upgrades"]).Err("endpoints guards nothing: it takes no upgrades")
-	}
 	if s.shorthand != nil {
-		if len(h.Providers) > 0 || len(h.OwnProviders) > 0 || h.DefaultProvider != "" {
-			return place.Err("options of a provider at the site itself exclude provider and default_provider")
-		}
 		if err := s.shorthand.checkWritten(); err != nil {
-			return place.WrapErr(err)
+			return s.seen.placeOf(err, place).WrapErr(err)
 		}
 		h.OwnProviders = map[string]*Provider{shorthandID: s.shorthand}
 		return nil
@@ -272,7 +312,7 @@ func (s *siteParser) checkDefault(place *caddyfile.Dispenser) error {
 	}
 	switch id := h.DefaultProvider; {
 	case id != "" && !slices.Contains(ids, id):
-		return at(s.seen["default_provider"]).Errf("default_provider %s: is not a provider of this site; it has: %s", id, strings.Join(ids, ", "))
+		return suggest.Hint(at(s.seen["default_provider"]).Errf("default_provider %s: is not a provider of this site; it has: %s", id, strings.Join(ids, ", ")), id, ids...)
 	case id == "" && len(ids) > 1 && !slices.Contains(ids, global.DefaultProvider):
 		return place.Errf("there are several providers (%s): say which is meant by default with default_provider", strings.Join(ids, ", "))
 	}
@@ -313,7 +353,7 @@ func parseUpstream(d *caddyfile.Dispenser, h *Handler) error {
 		case "id_token":
 			err = optionalHeader(d, seen, &h.Upstream.IDToken, "X-Id-Token")
 		default:
-			err = d.Errf("unrecognized option '%s' of upstream", word)
+			err = unrecognized(d, word, " of upstream", upstreamWords)
 		}
 		if err != nil {
 			return err

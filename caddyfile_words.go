@@ -7,6 +7,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // onceOnly refuses an option that is there twice, and knows where it is.
@@ -18,6 +20,26 @@ func (o onceOnly) first(d *caddyfile.Dispenser, word string) error {
 	}
 	o[word] = d.Token()
 	return nil
+}
+
+// placeOf returns where the option is that an error is about: the one that it
+// begins with, else the last one that it mentions, else another place.
+func (o onceOnly) placeOf(err error, otherwise *caddyfile.Dispenser) *caddyfile.Dispenser {
+	words := strings.FieldsFunc(err.Error(), func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') })
+	var last caddyfile.Token
+	for i, word := range words {
+		token, ok := o[word]
+		if ok && i == 0 {
+			return at(token)
+		}
+		if ok && token.Line > last.Line {
+			last = token
+		}
+	}
+	if last.Line > 0 {
+		return at(last)
+	}
+	return otherwise
 }
 
 // at is for errors about a place that was passed already: the end of a block
@@ -60,7 +82,7 @@ func oneWord(d *caddyfile.Dispenser, field *string, words ...string) error {
 	option := d.Val()
 	if d.NextArg() {
 		if !slices.Contains(words, d.Val()) {
-			return d.Errf("%s: unrecognized value '%s'; it is %s", option, d.Val(), strings.Join(words, " or "))
+			return suggest.Hint(d.Errf("%s: unrecognized value '%s'; it is %s", option, d.Val(), strings.Join(words, " or ")), d.Val(), words...)
 		}
 		d.Prev()
 	}

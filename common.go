@@ -34,7 +34,7 @@ func (h *Handler) ownCommon() *common {
 // differently by their address: by routes, by the directive's matcher, or by
 // guards inside handle blocks beside an instance for the endpoints.
 func (h *Handler) decidesByAddress() bool {
-	return len(h.Routes) > 0 || len(h.MatcherSetsRaw) > 0 || h.Mode == modeEndpoints
+	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints
 }
 
 // shareCommon makes one list for all instances of each site. Those that are

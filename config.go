@@ -75,7 +75,7 @@ type Provider struct {
 	// The private keys for `private_key_jwt`, each a PEM file (PKCS #8, PKCS #1
 	// or SEC 1), a file of a JSON Web Key or a set of them, or such a text,
 	// which `{env.NAME}` or `{file./path}` keep out of the configuration. The
-	// first key signs. The public keys of all are published at
+	// first key signs. A file is read again when its content changes. The public keys of all are published at
 	// `/@app/auth/{id}/jwks`, so that a key can be announced before it is used.
 	ClientKeys []string `json:"client_keys,omitempty"`
 

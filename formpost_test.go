@@ -236,7 +236,7 @@ func TestOnlyWhoAsksForPostsTakesThem(t *testing.T) {
 func TestFormPostOverPlainHTTPIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp {\n"+options(op)+formPostOptions+"base_url http://rp.test\nsession {\ncookie {\ninsecure\n}\n}\n}\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+formPostOptions+"base_url http://rp.test\nsession {\ncookie {\ninsecure\n}\n}\n}\n}")
 	p := r.browser().get("/page")
 	if p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), "response_mode form_post needs a cookie") {
 		t.Errorf("status %d to %s", p.StatusCode, p.location())

@@ -31,7 +31,8 @@ func (a *App) checkSites(ctx caddy.Context) error {
 		return nil // an instance in some other app
 	}
 	check := siteCheck{app: a, onDemand: onDemandIn(ctx)}
-	for _, site := range readSites(http) {
+	a.sites = readSites(http)
+	for _, site := range a.sites {
 		check.look(site)
 	}
 	for _, w := range check.warnings {

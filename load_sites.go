@@ -21,6 +21,7 @@ import (
 // writtenSite is what one or more routes of a server serve under the same host
 // names.
 type writtenSite struct {
+	http   *caddyhttp.App
 	server *caddyhttp.Server
 	hosts  []string // nil: any
 	found  []*writtenInstance
@@ -76,6 +77,7 @@ func readSites(app *caddyhttp.App) (sites []*writtenSite) {
 		}
 		for _, site := range reader.order {
 			site.traps = append(site.traps, trapsIn(topRoutes(server, site))...)
+			site.http = app
 			if len(site.found) > 0 {
 				sites = append(sites, site)
 			}

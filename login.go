@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
@@ -200,15 +198,6 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	cookie.Set(w.Header(), c)
 	_ = redirect(w, http.StatusFound, location)
 	return nil
-}
-
-// tellURIs says once for each provider what has to be registered there: a
-// provider that does not know the redirect URI tells only the visitor.
-func (h *Handler) tellURIs(s *site, p *party, redirectURI string) {
-	if p.told.CompareAndSwap(false, true) {
-		h.logger.Info("these addresses have to be registered at the provider", zap.String("provider", p.id),
-			zap.String("redirect_uri", redirectURI), zap.String("post_logout_redirect_uri", h.signedOutURI(s, p)))
-	}
 }
 
 func loginOf(t *session.Transaction) provider.Login {

@@ -25,7 +25,7 @@ type logoutScene struct {
 
 func newLogoutScene(t *testing.T, lines ...string) *logoutScene {
 	t.Helper()
-	op, storage := newOP(t), t.TempDir()
+	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + strings.Join(lines, "\n") + "\n}\nreverse_proxy {upstream}\n}"
 	return &logoutScene{t, op, newRigAt(t, storage, site), newRigAt(t, storage+"/.", site)}
 }

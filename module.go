@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -60,7 +61,9 @@ type App struct {
 	wants       map[wantsKey]*wants
 	told        *toldOnce
 	refusals    *sampler
-	checked     bool // the sites as they are written
+	checked     bool                             // the sites as they are written
+	sites       []*writtenSite                   // until the app starts
+	announced   *atomic.Pointer[map[string]bool] // what has been logged for registration
 	release     []func() error
 }
 
@@ -76,6 +79,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.looked, a.united, a.told = new(sync.Once), new(sync.Once), new(toldOnce)
 	a.refusals = new(sampler)
+	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = newClock()
 	var err error
 	if a.shared, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(ctx.Storage(), a.clock.Now) }); err != nil {
@@ -83,7 +87,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.parties = make(map[string]*party, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
-		p, err := newParty(id, a.Providers[id], a.clock.Now, &a.release)
+		p, err := newParty(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
@@ -111,6 +115,8 @@ func (a *App) Start() error {
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
 	a.lookAtSites()
+	a.announce(a.sites)
+	a.sites = nil
 	a.release = append(a.release, running.add(a))
 	return nil
 }
@@ -239,7 +245,7 @@ type Handler struct {
 	keeper          keeper
 	shared          *shared // of the storage that this site's sessions need
 	renewer         *session.Renewer
-	pages           *pages
+	pages           *livefile.Value[*pages]
 	base            *address.Origin
 	returnTo        []address.Origin
 	identityHeaders []string

@@ -11,10 +11,13 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 )
 
@@ -59,35 +62,47 @@ type page struct {
 // resolvePages reads the templates: the operator's own in the place of the
 // built-in ones.
 func (h *Handler) resolvePages(caddy.Context) error {
-	var own fs.FS
+	folder := ""
 	if h.Pages != "" {
-		folder, err := expand(h.Pages)
-		if err != nil {
+		var err error
+		if folder, err = expand(h.Pages); err != nil {
 			return fmt.Errorf("pages: %w", err)
 		}
 		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 			return fmt.Errorf("pages: %q is not a folder", folder)
 		}
-		own = os.DirFS(folder)
 	}
-	h.pages = &pages{templates: make(map[string]*template.Template, len(pageNames))}
+	var err error
+	h.pages, err = livefile.New(h.now, logFiles(func() *zap.Logger { return h.logger }, "pages"), func(read livefile.Read) (*pages, error) {
+		return readPages(folder, read)
+	})
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	return nil
+}
+
+// readPages reads all templates. Those that the folder does not have are the
+// built-in ones.
+func readPages(folder string, read livefile.Read) (*pages, error) {
+	p := &pages{templates: make(map[string]*template.Template, len(pageNames))}
 	for _, name := range pageNames {
 		t := template.New(layoutPage)
 		for _, file := range []string{layoutPage, name} {
-			text, err := readPage(own, file)
+			text, err := readPage(folder, file, read)
 			if err != nil {
-				return fmt.Errorf("pages: %w", err)
+				return nil, err
 			}
 			if _, err := t.Parse(text); err != nil {
-				return fmt.Errorf("pages: %s: %w", file, err)
+				return nil, fmt.Errorf("%s: %w", file, err)
 			}
 		}
 		if err := tryPage(t); err != nil {
-			return fmt.Errorf("pages: %s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		h.pages.templates[name] = t
+		p.templates[name] = t
 	}
-	return nil
+	return p, nil
 }
 
 // tryPage renders a template with nothing and with everything, so that a
@@ -103,9 +118,9 @@ func tryPage(t *template.Template) error {
 	return errors.Join(t.Execute(io.Discard, page{}), t.Execute(io.Discard, full))
 }
 
-func readPage(own fs.FS, name string) (string, error) {
-	if own != nil {
-		text, err := fs.ReadFile(own, name)
+func readPage(folder, name string, read livefile.Read) (string, error) {
+	if folder != "" {
+		text, err := read(filepath.Join(folder, name))
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return string(text), err
 		}
@@ -125,7 +140,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, name string, st
 	}
 	data.HomeURL, data.LogoutURL = h.Home, h.LogoutPath
 	var body bytes.Buffer
-	if err := h.pages.templates[name].Execute(&body, data); err != nil {
+	if err := h.pages.Get().templates[name].Execute(&body, data); err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("render %s: %w", name, err))
 	}
 	header := w.Header()

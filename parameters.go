@@ -64,6 +64,9 @@ func parameters(d *caddyfile.Dispenser, field *map[string]Parameter) error {
 			}
 		}
 		(*field)[name] = values
+		if err := checkParameters(*field); err != nil {
+			return d.WrapErr(err)
+		}
 	}
 	if len(*field) == 0 {
 		return d.Errf("%s is empty", option)

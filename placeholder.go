@@ -57,7 +57,7 @@ func (v *visit) user(name string) any {
 			return claims.Clean(v.session.Subject)
 		}
 		if value, ok := v.session.Claims.Path(path); ok {
-			return value.Typed()
+			return placeholderValue(value)
 		}
 	}
 	return ""

@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/go-jose/go-jose/v4"
+	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -51,13 +52,12 @@ type party struct {
 	userinfo     string
 	endSession   *bool
 	told         atomic.Bool // what has to be registered
-	// published are our public keys.
-	published jose.JSONWebKeySet
-	formPost  bool // the provider is asked to answer by POST
+	own          *livefile.Value[ownKeys]
+	formPost     bool // the provider is asked to answer by POST
 }
 
 // newParty resolves a provider's configuration, and takes what is shared.
-func newParty(id string, config *Provider, now func() time.Time, release *[]func() error) (*party, error) {
+func newParty(id string, config *Provider, now func() time.Time, logger *zap.Logger, release *[]func() error) (*party, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
@@ -68,20 +68,17 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 	if err != nil {
 		return nil, err
 	}
-	keys, err := config.clientKeys()
+	told := func() *zap.Logger { return logger }
+	own, err := livefile.New(now, logFiles(told, "client_auth, decryption_key"), config.ownKeys)
 	if err != nil {
 		return nil, err
 	}
-	remoteConfig, key, err := resolved.remote(now)
-	if err != nil {
-		return nil, err
-	}
-	remote, err := acquire(release, func() (*provider.Remote, func() error, error) { return acquireRemote(key, remoteConfig) })
+	remote, err := acquire(release, func() (*provider.Remote, func() error, error) { return resolved.acquireRemote(config, now, logger) })
 	if err != nil {
 		return nil, err
 	}
 	p := &party{
-		id: id, config: config, issuer: resolved.issuer(), tenants: provider.TenantTemplate(resolved.issuer()),
+		id: id, config: config, own: own, issuer: resolved.issuer(), tenants: provider.TenantTemplate(resolved.issuer()),
 		redirectPath: resolved.RedirectPath,
 		usernames:    resolved.UsernameClaim,
 		claims:       resolved.Claims,
@@ -95,19 +92,12 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 	p.binding = bindingOf(p.registration, &resolved)
 	p.client = &provider.Client{
 		Remote: remote, ClientID: resolved.ClientID, AuthMethod: resolved.ClientAuth,
-		Keys: keys, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
+		Keys: func() provider.OwnKeys { return own.Get().OwnKeys }, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
 		Scopes: slices.DeleteFunc(slices.Clone(resolved.Scopes), func(s string) bool { return s == "openid" }),
 		Algs:   resolved.IDTokenAlgs, ClockSkew: time.Duration(*resolved.ClockSkew),
 		NoPKCE:     resolved.PKCE != nil && !*resolved.PKCE,
 		Parameters: make(url.Values), ResponseMode: resolved.ResponseMode, Now: now,
 	}
-	if p.published, err = config.publicKeys(keys); err != nil {
-		return nil, err
-	}
-	if p.client.DecryptionKeys, err = config.decryptionKeys(); err != nil {
-		return nil, fmt.Errorf("decryption_key: %w", err)
-	}
-	p.published.Keys = append(p.published.Keys, p.client.EncryptionKeys()...)
 	for name, values := range resolved.AuthorizationParams {
 		p.client.Parameters[name] = values
 	}
@@ -116,6 +106,9 @@ func newParty(id string, config *Provider, now func() time.Time, release *[]func
 	}
 	p.demanding = p.client.Demands.Any()
 	if config.ClientSecret != "" {
+		if secret, err := expand(config.ClientSecret); err == nil {
+			warnOfFileName(logger, "client_secret", secret)
+		}
 		p.client.Secret = func() (string, error) { return expand(config.ClientSecret) }
 	}
 	return p, nil
@@ -139,6 +132,9 @@ func checkID(id string) error {
 func expand(text string) (string, error) {
 	if !strings.Contains(text, "{") {
 		return text, nil
+	}
+	if name, ok := filePlaceholder(text); ok {
+		return expandFile(livefile.ReadFile, name)
 	}
 	expanded, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
 	if err != nil {
@@ -299,6 +295,9 @@ func (p *Provider) check() error {
 	}
 	if p.JWKS != "" && p.JWKSURI != "" {
 		return errors.New("jwks and jwks_uri exclude each other")
+	}
+	if namesFile(p.JWKS) {
+		return fmt.Errorf("jwks: is the name of a file; to use what it holds, write {file.%s}", p.JWKS)
 	}
 	if p.JWKS != "" {
 		if _, err := provider.ParseKeys([]byte(p.JWKS)); err != nil {

@@ -5,16 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // Whom an assertion is addressed to. The issuer is what FAPI 2 and the update
@@ -32,7 +32,7 @@ func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
 	p.ClientAuth = d.Val()
 	needs, asserts, known := provider.AuthMethod(p.ClientAuth)
 	if !known {
-		return d.Errf("client_auth: unrecognized value '%s'; it is %s", p.ClientAuth, strings.Join(provider.AuthMethods(), " or "))
+		return suggest.Hint(d.Errf("client_auth: unrecognized value '%s'; it is %s", p.ClientAuth, strings.Join(provider.AuthMethods(), " or ")), p.ClientAuth, provider.AuthMethods()...)
 	}
 	args := d.RemainingArgs()
 	for i, arg := range args {
@@ -61,7 +61,7 @@ func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
 			return d.Errf("client_auth %s has no options", p.ClientAuth)
 		}
 		if word != "audience" {
-			return d.Errf("unrecognized option '%s' of client_auth %s", word, p.ClientAuth)
+			return unrecognized(d, word, " of client_auth "+p.ClientAuth, []string{"audience"})
 		}
 		if err := seen.first(d, word); err != nil {
 			return err
@@ -102,10 +102,10 @@ func (p *Provider) checkClientAuth() error {
 }
 
 // clientKeys reads the private keys that prove who we are.
-func (p *Provider) clientKeys() (keys []*provider.ClientKey, err error) {
+func (p *Provider) clientKeys(read livefile.Read) (keys []*provider.ClientKey, err error) {
 	kids := make(map[string]bool)
 	for i, written := range p.ClientKeys {
-		text, err := readText(written)
+		text, err := readText(read, written)
 		if err != nil {
 			return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
 		}
@@ -127,14 +127,14 @@ func (p *Provider) clientKeys() (keys []*provider.ClientKey, err error) {
 
 // publicKeys are what a provider may need to know of us: the keys that sign, and
 // the certificate that a connection shows.
-func (p *Provider) publicKeys(signing []*provider.ClientKey) (set jose.JSONWebKeySet, err error) {
+func (p *Provider) publicKeys(read livefile.Read, signing []*provider.ClientKey) (set jose.JSONWebKeySet, err error) {
 	for _, key := range signing {
 		set.Keys = append(set.Keys, key.Public())
 	}
 	if p.ClientCertificate == "" {
 		return set, nil
 	}
-	certificate, _, err := p.clientCertificate()
+	certificate, _, err := p.clientCertificate(read)
 	if err != nil {
 		return set, err
 	}
@@ -147,11 +147,11 @@ func (p *Provider) publicKeys(signing []*provider.ClientKey) (set jose.JSONWebKe
 }
 
 // clientCertificate reads what proves who we are in TLS.
-func (p *Provider) clientCertificate() (certificate, key []byte, err error) {
-	if certificate, err = readText(p.ClientCertificate); err != nil {
+func (p *Provider) clientCertificate(read livefile.Read) (certificate, key []byte, err error) {
+	if certificate, err = readText(read, p.ClientCertificate); err != nil {
 		return nil, nil, fmt.Errorf("client_auth: the certificate: %w", err)
 	}
-	if key, err = readText(p.ClientCertificateKey); err != nil {
+	if key, err = readText(read, p.ClientCertificateKey); err != nil {
 		return nil, nil, fmt.Errorf("client_auth: the certificate's key: %w", err)
 	}
 	if _, err = tls.X509KeyPair(certificate, key); err != nil {
@@ -163,11 +163,11 @@ func (p *Provider) clientCertificate() (certificate, key []byte, err error) {
 // readText returns a key or certificate that is written as such, or is what a
 // placeholder stands for, or what the file holds that is named. Errors repeat
 // none of it: what is no name of a file may be a key in some other form.
-func readText(written string) ([]byte, error) {
+func readText(read livefile.Read, written string) ([]byte, error) {
 	text := strings.TrimSpace(written)
 	if !provider.IsKeyText(text) {
 		var err error
-		if text, err = expand(text); err != nil {
+		if text, err = expandBy(read, text); err != nil {
 			return nil, err
 		}
 	}
@@ -180,13 +180,9 @@ func readText(written string) ([]byte, error) {
 	if strings.HasPrefix(written, "{file.") {
 		return nil, errors.New("the file of the placeholder holds neither PEM nor a JSON Web Key")
 	}
-	content, err := os.ReadFile(text)
+	content, err := read(text)
 	if err != nil {
-		var withPath *fs.PathError
-		if errors.As(err, &withPath) {
-			err = withPath.Err
-		}
-		return nil, fmt.Errorf("is neither PEM nor a JSON Web Key, and read as the name of a file: %w", err)
+		return nil, fmt.Errorf("is neither PEM nor a JSON Web Key, and read as the name of a file: %w", withoutPath(err))
 	}
 	if len(content) == 0 {
 		return nil, errors.New("the file is empty")
@@ -197,10 +193,11 @@ func readText(written string) ([]byte, error) {
 // serveKeys publishes our public keys (RFC 7517 5), so that a provider can be
 // given an address in the place of a key.
 func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
-	if len(p.published.Keys) == 0 {
+	published := p.own.Get().published
+	if len(published.Keys) == 0 {
 		return h.errorPage(w, r, v, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
 	}
-	document, err := json.Marshal(p.published)
+	document, err := json.Marshal(published)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("write the key set: %w", err))
 	}

@@ -5,14 +5,15 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 )
 
 // decryptionKeys reads the keys for encrypted tokens.
-func (p *Provider) decryptionKeys() (all []jose.JSONWebKey, err error) {
+func (p *Provider) decryptionKeys(read livefile.Read) (all []jose.JSONWebKey, err error) {
 	known := make(map[string]bool)
 	for i, written := range p.DecryptionKey {
-		text, err := readText(written)
+		text, err := readText(read, written)
 		if err != nil {
 			return nil, fmt.Errorf("key %d: %w", i+1, err)
 		}

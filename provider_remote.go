@@ -10,16 +10,20 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/go-jose/go-jose/v4"
+	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 )
 
 // remote returns what shapes the shared part, and a key that implies all of it.
-func (p *Provider) remote(now func() time.Time) (provider.RemoteConfig, string, error) {
+// Files count by their names, since they are read again when they change.
+func (p *Provider) remote(written *Provider, now func() time.Time) (provider.RemoteConfig, string, error) {
 	c := provider.RemoteConfig{
 		Issuer: p.Issuer, ConfigurationURL: p.ConfigurationURL,
 		Endpoints: provider.Endpoints{
@@ -38,19 +42,17 @@ func (p *Provider) remote(now func() time.Time) (provider.RemoteConfig, string, 
 		}
 		c.Proxy = http.ProxyURL(proxy)
 	}
-	files, err := p.TLS.read()
-	if err != nil {
-		return c, "", err
+	c.MTLS = p.ClientAuth == provider.MTLS
+	if _, err := p.tlsConfig(livefile.ReadFile); err != nil {
+		return c, "", err // also where the shared part has a good one
 	}
-	if c.MTLS = p.ClientAuth == provider.MTLS; c.MTLS {
-		if files.Certificate, files.PrivateKey, err = p.clientCertificate(); err != nil {
-			return c, "", err
-		}
+	jwks := p.JWKS
+	if _, ok := written.jwksFile(); ok {
+		jwks, c.JWKS = strings.TrimSpace(written.JWKS), nil
 	}
-	if c.TLS, err = files.config(); err != nil {
-		return c, "", err
-	}
-	inputs, err := json.Marshal([]any{c.Issuer, c.ConfigurationURL, c.Endpoints, p.JWKS, c.Insecure, c.Timeout, p.Proxy, files, c.MTLS})
+	inputs, err := json.Marshal([]any{
+		c.Issuer, c.ConfigurationURL, c.Endpoints, jwks, c.Insecure, c.Timeout, p.Proxy, p.TLS, c.MTLS, p.ClientCertificate, p.ClientCertificateKey,
+	})
 	if err != nil {
 		return c, "", err
 	}
@@ -64,7 +66,7 @@ type tlsFiles struct {
 	Certificate, PrivateKey []byte
 }
 
-func (t *ProviderTLS) read() (files tlsFiles, err error) {
+func (t *ProviderTLS) read(reading livefile.Read) (files tlsFiles, err error) {
 	if t == nil {
 		return files, nil
 	}
@@ -73,7 +75,7 @@ func (t *ProviderTLS) read() (files tlsFiles, err error) {
 			return nil
 		}
 		if name, err = expand(name); err == nil {
-			content, err = os.ReadFile(name)
+			content, err = reading(name)
 		}
 		if err == nil && len(content) == 0 {
 			err = fmt.Errorf("%s is empty", name)
@@ -117,7 +119,10 @@ func (f tlsFiles) config() (*tls.Config, error) {
 // survive a reload.
 var remotes = caddy.NewUsagePool()
 
-type pooledRemote struct{ *provider.Remote }
+type pooledRemote struct {
+	*provider.Remote
+	logs *logs
+}
 
 // Destruct gives back idle connections.
 func (p pooledRemote) Destruct() error {
@@ -125,12 +130,49 @@ func (p pooledRemote) Destruct() error {
 	return nil
 }
 
-func acquireRemote(key string, config provider.RemoteConfig) (*provider.Remote, func() error, error) {
+// newRemote makes the shared part of a provider, over the files that its
+// configuration names.
+func (p *Provider) newRemote(config provider.RemoteConfig, written *Provider, logs *logs) (*provider.Remote, error) {
+	live, err := livefile.New(config.Now, logFiles(logs.logger, "tls"), p.tlsConfig)
+	if err != nil {
+		return nil, err
+	}
+	config.TLS = live.Get
+	if name, ok := written.jwksFile(); ok {
+		keys, err := livefile.New(config.Now, logFiles(logs.logger, "jwks"), func(read livefile.Read) ([]jose.JSONWebKey, error) {
+			document, err := expandFile(read, name)
+			if err != nil {
+				return nil, err
+			}
+			return provider.ParseKeys([]byte(document))
+		})
+		if err != nil {
+			return nil, fmt.Errorf("jwks: %w", err)
+		}
+		config.Keys = keys.Get
+	}
+	return provider.NewRemote(config), nil
+}
+
+func (p *Provider) acquireRemote(written *Provider, now func() time.Time, logger *zap.Logger) (*provider.Remote, func() error, error) {
+	config, key, err := p.remote(written, now)
+	if err != nil {
+		return nil, nil, err
+	}
 	value, _, err := remotes.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return pooledRemote{provider.NewRemote(config)}, nil
+		logs := new(logs)
+		logs.add(logger) // files may have something to tell at once
+		remote, err := p.newRemote(config, written, logs)
+		return pooledRemote{remote, logs}, err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	return value.(pooledRemote).Remote, func() error { _, err := remotes.Delete(key); return err }, nil
+	pooled := value.(pooledRemote)
+	remove := pooled.logs.add(logger)
+	return pooled.Remote, func() error {
+		remove()
+		_, err := remotes.Delete(key)
+		return err
+	}, nil
 }

@@ -48,7 +48,7 @@ func (op *refreshOP) at(d time.Duration, rigs ...*rig) {
 }
 
 func newRefreshRig(t *testing.T, op *refreshOP) *rig {
-	return newRigAt(t, t.TempDir(), refreshSite(op, ""))
+	return newRigAt(t, storageDir(t), refreshSite(op, ""))
 }
 
 // calls is how often tokens were asked for after the login.
@@ -138,7 +138,7 @@ func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
 					l.At(optest.Token).When = func(hit int) bool { return hit > 1 }
 					l.At(optest.Token).Delay = 300 * time.Millisecond
 				})
-				storage := t.TempDir()
+				storage := storageDir(t)
 				var rigs []*rig
 				var seen []func() map[string]int
 				for i := range nodes {

@@ -58,7 +58,7 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newRigAt(t, t.TempDir(), refreshSite(op, "public /public/*\n"))
+			r := newRigAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
 			b := signedIn(t, r)
 			first := op.Issued().AccessToken
 			down(op)
@@ -100,7 +100,7 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 func TestInvalidGrantEndsTheSession(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, t.TempDir(), refreshSite(op, "public /public/*\n"))
+	r := newRigAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
 	b, other := signedIn(t, r), signedIn(t, r)
 	copied := b.cookieHeader()
 	op.EndGrants()
@@ -129,7 +129,7 @@ func TestInvalidGrantEndsTheSession(t *testing.T) {
 func TestANodeKilledInBetweenCostsOneLogin(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	storage := t.TempDir()
+	storage := storageDir(t)
 	first, second := newRigAt(t, storage, refreshSite(op, "")), newRigAt(t, storage+"/.", refreshSite(op, ""))
 	b := signedIn(t, first)
 	op.at(due, first, second)
@@ -188,7 +188,7 @@ func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
 func TestALogoutDuringARefreshWins(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, t.TempDir(), refreshSite(op, "end_session off\n"))
+	r := newRigAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
 	b := signedIn(t, r)
 	cookies := b.cookieHeader()
 	arrived, answer := make(chan struct{}), make(chan struct{})
@@ -220,7 +220,7 @@ func TestALogoutDuringARefreshWins(t *testing.T) {
 func TestAnEndedSessionIsNotRefreshed(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, t.TempDir(), refreshSite(op, "end_session off\n"))
+	r := newRigAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
 	b := signedIn(t, r)
 	cookies := b.cookieHeader()
 	b.open("/Special:UserLogout")
@@ -277,7 +277,7 @@ func TestRefreshOnlyWhereTokensAreWanted(t *testing.T) {
 func TestRefreshRenewsTheClaims(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+"upstream {\nheader X-Name name\nheader X-Id {http.auth.user.id}\naccess_token\nid_token\n}\n}\nreverse_proxy {upstream}\n}")
+	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+"upstream {\nheader X-Name name\nheader X-Id {http.auth.user.id}\naccess_token\nid_token\n}\n}\nreverse_proxy {upstream}\n}")
 	b := signedIn(t, r)
 	user := op.User("alice")
 	user.Claims["name"] = "Alice Renamed"

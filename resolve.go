@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
@@ -23,6 +24,9 @@ const (
 // resolveWords checks the options that are one of a few words, and fills in
 // what they are when not set.
 func (h *Handler) resolveWords(caddy.Context) error {
+	if h.Mode == modeEndpoints && h.Unauthenticated+h.Preflight != "" {
+		return errors.New("endpoints guards nothing: it takes no unauthenticated and no preflight")
+	}
 	h.Mode = orElse(h.Mode, modePrivate)
 	h.Unauthenticated = orElse(h.Unauthenticated, "auto")
 	h.Preflight = orElse(h.Preflight, "deny")
@@ -109,7 +113,7 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 		if h.app.parties[id] != nil {
 			return fmt.Errorf("provider %s: a shared provider has this id", id)
 		}
-		p, err := newParty(id, h.OwnProviders[id], h.now, &h.release)
+		p, err := newParty(id, h.OwnProviders[id], h.now, h.logger.With(zap.String("provider", id)), &h.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}

@@ -43,6 +43,7 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("session: secret: %w", err)
 		}
+		warnOfFileName(h.logger, "session: secret", secret)
 		secrets = append(secrets, []byte(secret))
 	}
 	ring, err := seal.NewRing(secrets...)
@@ -125,6 +126,9 @@ func (s SessionConfig) withDefaults() SessionConfig {
 // checkSecret looks at a secret that is not a placeholder.
 func checkSecret(text string) error {
 	if !strings.Contains(text, "{") && len(text) < seal.MinSecret {
+		if namesFile(text) {
+			return fmt.Errorf("the secret is the name of a file; to use what it holds, write {file.%s}", text)
+		}
 		return fmt.Errorf("a secret needs at least %d bytes, this one has %d", seal.MinSecret, len(text))
 	}
 	return nil

@@ -185,7 +185,7 @@ func TestUsersOfTwoTenantsAreTwo(t *testing.T) {
 		c["tid"], c["iss"] = tenant, orElse(issuer, strings.Replace(template, "{tenantid}", tenant, 1))
 	}
 	op.Lie(func(l *optest.Lies) { l.IDToken.Claims = in })
-	r := newRigAt(t, t.TempDir(), "http://rp.test {\noidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(optest.Discovery), 1)+
+	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(optest.Discovery), 1)+
 		"}\nreverse_proxy {upstream} {\nheader_up X-User \"{http.auth.user.id} of {http.oidc_rp.issuer}\"\n}\n}")
 	for _, tenant = range []string{oneTenant, anotherTenant} {
 		want := "application sees " + tenant + "/alice of " + op.Issuer() + "/" + tenant + "/v2.0"

@@ -76,8 +76,8 @@ func (h *Handler) makeLasting(v *visit) []string {
 	for i, header := range h.told {
 		switch {
 		case !header.lasting:
-		case strings.Contains(header.value, "{"):
-			values[i] = claims.Clean(repl.ReplaceAll(header.value, ""))
+		case isTemplate(header.value):
+			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
 		default:
 			values[i] = v.claimText(header.value)
 		}
@@ -92,7 +92,7 @@ func (h *Handler) headerValue(v *visit, r *http.Request, value string) string {
 	if !ok {
 		return ""
 	}
-	return claims.Clean(repl.ReplaceAll(value, ""))
+	return claims.Printable(repl.ReplaceAll(value, ""))
 }
 
 // claimText is what a claim says, as text.
@@ -113,11 +113,15 @@ func (v *visit) claimText(path string) string {
 	return claim.Text()
 }
 
-// isLasting says whether a header's value follows from the session alone: it
+// isTemplate reports whether a header's value is a text with placeholders, and
+// not the path of a claim.
+func isTemplate(value string) bool { return strings.Contains(value, "{") }
+
+// isLasting reports whether a header's value follows from the session alone: it
 // is a claim, or all its placeholders are about the user.
 func isLasting(value string) bool {
-	if strings.Contains(value, `\`) {
-		return false // may escape a brace
+	if strings.Contains(value, `\{`) || strings.Contains(value, `\}`) {
+		return false // braces that are text
 	}
 	for _, part := range strings.Split(value, "{")[1:] {
 		key, _, closed := strings.Cut(part, "}")
@@ -191,7 +195,7 @@ func isIdentityName(name string) bool {
 // claimsIn returns the claims that a header's value names: itself, or by
 // placeholders.
 func claimsIn(value string) []string {
-	if !strings.Contains(value, "{") {
+	if !isTemplate(value) {
 		return []string{bareClaim(value)}
 	}
 	var found []string

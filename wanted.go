@@ -108,11 +108,12 @@ func (w *wants) list() []string {
 // keeps reports whether a claim is kept: all are, or it is in the list of claims
 // to keep, or something names it.
 func (w *wants) keeps(name string) bool {
-	if w.keepAll || slices.Contains(w.kept, name) || w.more.Has(name) {
+	begins := func(path string) bool { return path == name || claims.SplitPath(path)[0] == name }
+	if w.keepAll || slices.ContainsFunc(w.kept, begins) || w.more.Has(name) {
 		return true
 	}
 	return slices.ContainsFunc(w.claims, func(path string) bool {
-		return path == name || claims.SplitPath(path)[0] == name || path == "email" && name == "email_verified"
+		return begins(path) || path == "email" && name == "email_verified"
 	})
 }
 

@@ -64,4 +64,7 @@ func checkClean(t *testing.T, text string) {
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) || strings.ContainsAny(text, "\u2028\u2029") {
 		t.Errorf("%q is not clean", text)
 	}
+	if strings.TrimSpace(text) != text {
+		t.Errorf("%q has spaces at its ends", text)
+	}
 }

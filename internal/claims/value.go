@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"math"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // List is a claim of several texts. As text it is comma-separated, with commas
@@ -21,69 +19,13 @@ func (l List) String() string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		writeEncoded(&b, value, ",%")
+		b.WriteString(Encoded(value, ",%"))
 	}
 	return b.String()
 }
 
-// Clean percent-encodes the control characters of a text, so that it can be a
-// header's value or part of a log line.
-func Clean(s string) string {
-	return Encoded(s, "")
-}
-
-// Encoded percent-encodes the control characters of a text and the given ASCII
-// characters.
-func Encoded(s, set string) string {
-	if !needsEncoding(s, set) {
-		return s
-	}
-	var b strings.Builder
-	writeEncoded(&b, s, set)
-	return b.String()
-}
-
-func needsEncoding(s, set string) bool {
-	for i, r := range s {
-		if special(s, i, r, set) {
-			return true
-		}
-	}
-	return false
-}
-
-// special says whether the rune at i is encoded: control characters, what is
-// not UTF-8, and the characters of the set.
-func special(s string, i int, r rune, set string) bool {
-	if r < utf8.RuneSelf {
-		return r < 0x20 || r == 0x7f || strings.IndexByte(set, byte(r)) >= 0
-	}
-	if r == utf8.RuneError {
-		_, size := utf8.DecodeRuneInString(s[i:])
-		return size == 1
-	}
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
-}
-
-func writeEncoded(b *strings.Builder, s, set string) {
-	const hex = "0123456789ABCDEF"
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if special(s, i, r, set) {
-			for _, c := range []byte(s[i : i+size]) {
-				b.WriteByte('%')
-				b.WriteByte(hex[c>>4])
-				b.WriteByte(hex[c&15])
-			}
-		} else {
-			b.WriteString(s[i : i+size])
-		}
-		i += size
-	}
-}
-
-// Text is the value for people and headers: lists are joined, control
-// characters are percent-encoded, null is empty, objects are JSON.
+// Text is the value for people and headers: texts as Clean makes them, lists
+// joined, numbers as they were sent, null empty, and all else JSON.
 func (v Value) Text() string {
 	if v.kind == kindString {
 		return Clean(v.data)
@@ -97,7 +39,7 @@ func (v Value) Text() string {
 			return list.String()
 		}
 	}
-	return Clean(v.compact())
+	return Printable(v.compact())
 }
 
 func (v Value) compact() string {
@@ -169,9 +111,10 @@ func (v Value) List() (List, bool) {
 	return list, true
 }
 
-// Typed returns the value for expressions: a string, bool, int64, float64, List or
-// map, or an empty string for null. Texts are cleaned of control characters; a
-// List cleans its own when it becomes text.
+// Typed returns the value for expressions: a string, bool, int64, float64, List,
+// slice or map, or an empty string for null. An integer beyond 64 bits is a
+// float64, and what is beyond that a string. Texts are cleaned; a List cleans its
+// own when it becomes text.
 func (v Value) Typed() any {
 	if v.kind == kindString {
 		return Clean(v.data)
@@ -195,7 +138,7 @@ func typed(decoded any) any {
 	case nil:
 		return ""
 	case string:
-		return Clean(d)
+		return Printable(d)
 	case json.Number:
 		if n, err := d.Int64(); err == nil {
 			return n
@@ -213,7 +156,7 @@ func typed(decoded any) any {
 		cleaned := make(map[string]any, len(d))
 		for name, member := range d {
 			// What had to be cleaned takes the place of nothing.
-			if clean := Clean(name); clean == name || !has(d, clean) {
+			if clean := Printable(name); clean == name || !has(d, clean) {
 				cleaned[clean] = typed(member)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func value(t testing.TB, raw string) Value {
@@ -32,7 +33,18 @@ func TestTextAndTypedValues(t *testing.T) {
 		{"a text with line separators", `"a\u2028b\u2029"`, "a%E2%80%A8b%E2%80%A9", "a%E2%80%A8b%E2%80%A9"},
 		{"a text with a lone surrogate", `"\ud800"`, "\ufffd", "\ufffd"},
 		{"a text that is not UTF-8", "\"a\xff\"", "a\ufffd", "a\ufffd"},
-		{"a text of many scripts", `"é 日本 \ud83d\ude00 \u00a0"`, "é 日本 😀 \u00a0", "é 日本 😀 \u00a0"},
+		{"a text of many scripts", `"é 日本 \ud83d\ude00 \u00a0"`, "é 日本 😀%20%C2%A0", "é 日本 😀%20%C2%A0"},
+		// Fault E7. Servers cut spaces off: no user may become another.
+		{"a text with a space at its end", `"admin "`, "admin%20", "admin%20"},
+		{"a text with a space at its beginning", `" admin"`, "%20admin", "%20admin"},
+		{"a text that looks like that one", `"%20admin"`, "%2520admin", "%2520admin"},
+		{"a text that looks like that one in turn", `"%2520admin"`, "%252520admin", "%252520admin"},
+		{"a text with spaces inside", `"Ada  Lovelace"`, "Ada  Lovelace", "Ada  Lovelace"},
+		{"a text of spaces", `"  \u3000"`, "%20%20%E3%80%80", "%20%20%E3%80%80"},
+		{"a text with a percent sign and a line end", `"100%\n"`, "100%25%0A", "100%25%0A"},
+		{"a text with a percent sign", `"100% %2 %"`, "100% %2 %", "100% %2 %"},
+		{"an address with percent-encoding", `"https://a.example/My%20photo%C3%A9.png?d=https%3A%2F%2Fb"`, "https://a.example/My%20photo%C3%A9.png?d=https%3A%2F%2Fb", "https://a.example/My%20photo%C3%A9.png?d=https%3A%2F%2Fb"},
+		{"a list whose values have spaces at their ends", `[" a","b "]`, "%20a,b%20", List{" a", "b "}},
 		{"a text that looks like a placeholder", `"{env.SECRET}"`, "{env.SECRET}", "{env.SECRET}"},
 		{"a text that looks like JSON", `"[1]"`, "[1]", "[1]"},
 
@@ -154,8 +166,43 @@ func TestEncodedCharacters(t *testing.T) {
 	for r := range rune(0x3000) {
 		got := Clean(string(r))
 		isControl := r < 0x20 || 0x7f <= r && r < 0xa0 || r == 0x2028 || r == 0x2029
-		if isControl == (got == string(r)) || isControl && !strings.HasPrefix(got, "%") {
+		isEncoded := isControl || unicode.IsSpace(r) || r == 0x180e || r == 0x200b // which is all of it: at its end
+		if isEncoded == (got == string(r)) || isEncoded && !strings.HasPrefix(got, "%") {
 			t.Errorf("Clean(%q) = %q", r, got)
 		}
+	}
+}
+
+// Fault E7. What is encoded stays apart from what looks so.
+func TestNoTwoTextsBecomeTheSame(t *testing.T) {
+	t.Parallel()
+	from := map[string]string{}
+	pieces := []string{"a", " ", "%", "%20", "%25", "%2520", "%0A", "\n", "\u00a0", "%C2%A0", "é", "%C3%A9", "\xff", "%FF", "2", "5", "0"}
+	add := func(text string) {
+		got := Clean(text)
+		if other, ok := from[got]; ok && other != text {
+			t.Errorf("%q and %q become %q", text, other, got)
+		}
+		from[got] = text
+		if strings.TrimSpace(got) != got {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+	for _, a := range pieces {
+		for _, b := range pieces {
+			for _, c := range pieces {
+				for _, d := range pieces {
+					add(a + b + c + d)
+				}
+			}
+		}
+	}
+}
+
+// It is a matter of a moment, whatever the text is.
+func TestTextsThatWereEncodedManyTimesAreCleanedSoon(t *testing.T) {
+	t.Parallel()
+	if got := Clean("%" + strings.Repeat("25", 1<<20)); len(got) != 1<<21+3 {
+		t.Errorf("%d bytes", len(got))
 	}
 }

@@ -112,8 +112,8 @@ func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, 
 	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is nobody's audience
 		p.audience = metadata.TokenEndpoint
 	}
-	if len(c.Keys) > 0 {
-		p.key = c.Keys[0]
+	if keys := c.ownKeys(); len(keys.Signing) > 0 {
+		p.key = keys.Signing[0]
 	}
 	own := *c.Remote.client
 	own.Transport = &backChannel{own.Transport, clientAuths[method].prove, p, tokens}

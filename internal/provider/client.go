@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/oauth2"
 )
 
@@ -20,7 +19,7 @@ type Client struct {
 	ClientID   string
 	Secret     func() (string, error) // asked at each use; nil for none
 	AuthMethod string                 // empty: what discovery offers
-	Keys       []*ClientKey           // of ours: the first signs, all are published
+	Keys       func() OwnKeys         // of ours, asked at each use; nil for none
 	// AssertTokenEndpoint: assertions are addressed to the token endpoint, as
 	// RFC 7523 3 has it, and not to the issuer, as what came after it.
 	AssertTokenEndpoint bool
@@ -28,9 +27,7 @@ type Client struct {
 	Algs                []string // of ID tokens; empty: see algorithms
 	ClockSkew           time.Duration
 	NoPKCE              bool
-	// DecryptionKeys open encrypted tokens; see ParseDecryptionKeys.
-	DecryptionKeys []jose.JSONWebKey
-	Parameters     url.Values // fixed ones for authorization requests
+	Parameters          url.Values // fixed ones for authorization requests
 	// Demands are what the fixed parameters make of ID tokens.
 	Demands Demands
 	// ResponseMode is asked for where it is not empty.

@@ -26,6 +26,19 @@ type ClientKey struct {
 	alg jose.SignatureAlgorithm
 }
 
+// OwnKeys are the keys of ours at a provider.
+type OwnKeys struct {
+	Signing    []*ClientKey      // the first signs, all are published
+	Decryption []jose.JSONWebKey // see ParseDecryptionKeys
+}
+
+func (c *Client) ownKeys() OwnKeys {
+	if c.Keys == nil {
+		return OwnKeys{}
+	}
+	return c.Keys()
+}
+
 // String keeps the key itself out of logs and errors.
 func (k *ClientKey) String() string { return "key " + k.jwk.KeyID }
 

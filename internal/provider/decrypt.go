@@ -152,11 +152,11 @@ func opens(key jose.JSONWebKey, alg string) bool {
 	return false
 }
 
-// EncryptionKeys are the public halves of the decryption keys, as a provider
-// is to see them. The first is the newest.
-func (c *Client) EncryptionKeys() []jose.JSONWebKey {
-	keys := make([]jose.JSONWebKey, 0, len(c.DecryptionKeys))
-	for _, private := range c.DecryptionKeys {
+// EncryptionKeys are the public halves of decryption keys, as a provider is to
+// see them. The first is the newest.
+func EncryptionKeys(decryption []jose.JSONWebKey) []jose.JSONWebKey {
+	keys := make([]jose.JSONWebKey, 0, len(decryption))
+	for _, private := range decryption {
 		key := private.Public()
 		key.Use = "enc"
 		if _, ok := key.Key.(*rsa.PublicKey); ok {
@@ -179,7 +179,8 @@ func (c *Client) open(token string) (string, error) {
 	if !isEncrypted(token) {
 		return token, nil
 	}
-	if len(c.DecryptionKeys) == 0 {
+	decryption := c.ownKeys().Decryption
+	if len(decryption) == 0 {
 		return "", errors.New("it is encrypted; configure decryption_key")
 	}
 	if len(token) > maxToken {
@@ -192,7 +193,7 @@ func (c *Client) open(token string) (string, error) {
 	if _, compressed := jwe.Header.ExtraHeaders["zip"]; compressed {
 		return "", errors.New("it is encrypted and compressed, which is not accepted")
 	}
-	keys := c.keysFor(jwe.Header)
+	keys := keysFor(decryption, jwe.Header)
 	if len(keys) == 0 {
 		return "", fmt.Errorf("it is encrypted, and no decryption_key fits its alg %s", clip(jwe.Header.Algorithm))
 	}
@@ -210,8 +211,8 @@ func (c *Client) open(token string) (string, error) {
 // keysFor are the keys that could open a token: the one that it names, or all
 // that fit, since a provider that was given a certificate may name it as it
 // likes.
-func (c *Client) keysFor(header jose.Header) (fitting []jose.JSONWebKey) {
-	for _, key := range c.DecryptionKeys {
+func keysFor(decryption []jose.JSONWebKey, header jose.Header) (fitting []jose.JSONWebKey) {
+	for _, key := range decryption {
 		if !opens(key, header.Algorithm) {
 			continue
 		}

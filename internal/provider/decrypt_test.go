@@ -36,15 +36,15 @@ func keyPEM(t testing.TB, name, kind string) string {
 // decrypting is a client with these keys of the tests.
 func decrypting(t testing.TB, names ...string) *Client {
 	t.Helper()
-	c := new(Client)
+	var own OwnKeys
 	for _, name := range names {
 		keys, err := ParseDecryptionKeys([]byte(keyPEM(t, name, "PRIVATE KEY")))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.DecryptionKeys = append(c.DecryptionKeys, keys...)
+		own.Decryption = append(own.Decryption, keys...)
 	}
-	return c
+	return &Client{Keys: func() OwnKeys { return own }}
 }
 
 func encrypted(t testing.TB, name, kid string, alg jose.KeyAlgorithm, enc jose.ContentEncryption, zip jose.CompressionAlgorithm, plain string) string {
@@ -79,7 +79,7 @@ func TestEncryptedTokensAreOpened(t *testing.T) {
 		"p384": {jose.ECDH_ES, jose.ECDH_ES_A128KW, jose.ECDH_ES_A256KW},
 		"p521": {jose.ECDH_ES, jose.ECDH_ES_A128KW, jose.ECDH_ES_A256KW},
 	} {
-		own := decrypting(t, name).DecryptionKeys[0].KeyID
+		own := decrypting(t, name).ownKeys().Decryption[0].KeyID
 		for _, alg := range algs {
 			for _, enc := range []jose.ContentEncryption{jose.A128GCM, jose.A256GCM, jose.A128CBC_HS256, jose.A256CBC_HS512} {
 				for _, kid := range []string{"", own, "what the provider calls it"} {
@@ -190,7 +190,7 @@ func TestDecryptionKeysThatCannotServe(t *testing.T) {
 func TestEncryptionKeysArePublic(t *testing.T) {
 	t.Parallel()
 	c := decrypting(t, "rsa", "p256")
-	text, err := json.Marshal(jose.JSONWebKeySet{Keys: c.EncryptionKeys()})
+	text, err := json.Marshal(jose.JSONWebKeySet{Keys: EncryptionKeys(c.ownKeys().Decryption)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,14 +204,14 @@ func TestEncryptionKeysArePublic(t *testing.T) {
 				t.Errorf("a key tells its %s", name)
 			}
 		}
-		if key["use"] != "enc" || key["kid"] != c.DecryptionKeys[i].KeyID {
+		if key["use"] != "enc" || key["kid"] != c.ownKeys().Decryption[i].KeyID {
 			t.Errorf("use %v, kid %v", key["use"], key["kid"])
 		}
 	}
 	if alg := fmt.Sprintf("%v %v", set.Keys[0]["alg"], set.Keys[1]["alg"]); alg != "RSA-OAEP-256 <nil>" {
 		t.Errorf("alg %s", alg)
 	}
-	if c.DecryptionKeys[0].IsPublic() {
+	if c.ownKeys().Decryption[0].IsPublic() {
 		t.Error("the private key is lost")
 	}
 }

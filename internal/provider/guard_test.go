@@ -80,7 +80,7 @@ func newCanary(t *testing.T, secure bool) *canary {
 func guardedClient(t *testing.T, op *optest.Provider, names mapped, change func(*RemoteConfig)) *Client {
 	t.Helper()
 	config := optest.CAPool()
-	c := RemoteConfig{Issuer: op.Issuer(), Timeout: 10 * time.Second, Now: time.Now, dial: names.dial, TLS: tlsWith(config)}
+	c := RemoteConfig{Issuer: op.Issuer(), Timeout: 10 * time.Second, Now: time.Now, dial: names.dial, TLS: always(tlsWith(config))}
 	if change != nil {
 		change(&c)
 	}
@@ -210,7 +210,7 @@ func TestDialerJudgesAddresses(t *testing.T) {
 	there := newCanary(t, false)
 	client := clientOf(&RemoteConfig{Issuer: "https://idp.example", Timeout: 10 * time.Second})
 	defer client.CloseIdleConnections()
-	transport := client.Transport.(*bounded).guarded
+	transport := client.Transport.(*bounded).transports().guarded
 	for _, host := range []string{"localhost", "127.0.0.1", "0.0.0.0"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+net.JoinHostPort(host, there.port), nil)
 		if err != nil {

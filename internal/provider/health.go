@@ -79,5 +79,8 @@ func (s *KeySet) health() (Health, int) {
 	case health.State == Failing && s.now().Sub(s.tried) < firstPause:
 		health.Next = s.tried.Add(firstPause)
 	}
+	if s.given != nil {
+		return health, len(s.given())
+	}
 	return health, len(s.keys)
 }

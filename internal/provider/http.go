@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -29,10 +31,10 @@ func newHTTPClient(c *RemoteConfig, g *guard) *http.Client {
 			return (&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second, Control: control}).DialContext
 		}
 	}
-	transport := func(control func(network, address string, _ syscall.RawConn) error) *http.Transport {
+	transport := func(config *tls.Config, control func(network, address string, _ syscall.RawConn) error) *http.Transport {
 		return &http.Transport{
 			DialContext:            dial(control),
-			TLSClientConfig:        c.TLS.Clone(),
+			TLSClientConfig:        config.Clone(),
 			TLSHandshakeTimeout:    c.Timeout,
 			ForceAttemptHTTP2:      true,
 			MaxIdleConnsPerHost:    8,
@@ -40,8 +42,12 @@ func newHTTPClient(c *RemoteConfig, g *guard) *http.Client {
 			MaxResponseHeaderBytes: 64 << 10,
 		}
 	}
-	b := &bounded{guard: g, proxy: c.Proxy, open: transport(nil), guarded: transport(g.control)}
-	b.open.Proxy = c.Proxy
+	b := &bounded{guard: g, proxy: c.Proxy, tls: c.TLS}
+	b.connect = func(config *tls.Config) *transports {
+		both := &transports{tls: config, open: transport(config, nil), guarded: transport(config, g.control)}
+		both.open.Proxy = c.Proxy
+		return both
+	}
 	return &http.Client{
 		Transport: b,
 		Timeout:   c.Timeout,
@@ -63,8 +69,40 @@ func withoutQuery(u *url.URL) string {
 type bounded struct {
 	guard   *guard
 	proxy   func(*http.Request) (*url.URL, error)
+	tls     func() *tls.Config
+	connect func(*tls.Config) *transports
+
+	mu  sync.Mutex
+	now *transports
+}
+
+// transports are the connections with one TLS configuration.
+type transports struct {
+	tls     *tls.Config
 	open    *http.Transport // for addresses of the configuration, and through a proxy
 	guarded *http.Transport // for addresses that metadata names
+}
+
+// transports returns those with the present TLS configuration.
+func (b *bounded) transports() *transports {
+	var config *tls.Config
+	if b.tls != nil {
+		config = b.tls()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now == nil || b.now.tls != config {
+		if b.now != nil {
+			b.now.closeIdle()
+		}
+		b.now = b.connect(config)
+	}
+	return b.now
+}
+
+func (t *transports) closeIdle() {
+	t.open.CloseIdleConnections()
+	t.guarded.CloseIdleConnections()
 }
 
 func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -88,16 +126,17 @@ func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 // choose returns how a request is sent. Where a proxy resolves the name nobody
 // here knows the address: the name alone is judged.
 func (b *bounded) choose(request *http.Request) (*http.Transport, error) {
+	transports := b.transports()
 	if b.guard.configured[request.URL.String()] {
-		return b.open, nil
+		return transports.open, nil
 	}
 	if err := b.guard.checkName(b.guard.nameOf(request.URL), request.URL); err != nil {
 		return nil, err
 	}
 	if proxied(b.proxy, request) {
-		return b.open, nil
+		return transports.open, nil
 	}
-	return b.guarded, nil
+	return transports.guarded, nil
 }
 
 // proxied reports whether a request goes through a proxy, or would if that
@@ -112,8 +151,11 @@ func proxied(proxy func(*http.Request) (*url.URL, error), request *http.Request)
 
 // CloseIdleConnections is what http.Client looks for.
 func (b *bounded) CloseIdleConnections() {
-	b.open.CloseIdleConnections()
-	b.guarded.CloseIdleConnections()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now != nil {
+		b.now.closeIdle()
+	}
 }
 
 type boundedBody struct {

@@ -18,10 +18,12 @@ import (
 func clientFor(t *testing.T, server *httptest.Server, timeout time.Duration) *http.Client {
 	t.Helper()
 	t.Cleanup(server.Close)
-	client := clientOf(&RemoteConfig{Issuer: server.URL, TLS: server.Client().Transport.(*http.Transport).TLSClientConfig, Timeout: timeout})
+	client := clientOf(&RemoteConfig{Issuer: server.URL, TLS: always(server.Client().Transport.(*http.Transport).TLSClientConfig), Timeout: timeout})
 	t.Cleanup(client.CloseIdleConnections)
 	return client
 }
+
+func always(config *tls.Config) func() *tls.Config { return func() *tls.Config { return config } }
 
 func clientOf(config *RemoteConfig) *http.Client { return newHTTPClient(config, newGuard(config)) }
 
@@ -206,7 +208,7 @@ func TestOnlyKnownCertificatesAreTrusted(t *testing.T) {
 	if body, err := get(t, client, server.URL); err != nil || string(body) != "{}" {
 		t.Errorf("with its CA: %q, %v", body, err)
 	}
-	stranger := clientOf(&RemoteConfig{Issuer: server.URL, TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Timeout: 10 * time.Second})
+	stranger := clientOf(&RemoteConfig{Issuer: server.URL, TLS: always(&tls.Config{MinVersion: tls.VersionTLS12}), Timeout: 10 * time.Second})
 	if _, err := get(t, stranger, server.URL); err == nil {
 		t.Error("a certificate of nobody is trusted")
 	}

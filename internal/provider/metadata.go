@@ -251,6 +251,9 @@ var (
 	symmetric  = []string{"HS256", "HS384", "HS512"}
 )
 
+// Algorithms are those that may be configured for ID tokens.
+func Algorithms() []string { return slices.Concat(asymmetric, symmetric) }
+
 // KnownAlgorithm says whether an ID token algorithm may be configured.
 func KnownAlgorithm(alg string) bool {
 	return slices.Contains(asymmetric, alg) || slices.Contains(symmetric, alg)

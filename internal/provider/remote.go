@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -33,9 +34,13 @@ type RemoteConfig struct {
 	ConfigurationURL string // may be empty if Issuer is set
 	Endpoints        Endpoints
 	JWKS             []byte // a key set document in the place of jwks_uri
-	Insecure         bool
-	Timeout          time.Duration
-	TLS              *tls.Config
+	// Keys are those of a document that can change, asked at each use.
+	Keys     func() []jose.JSONWebKey
+	Insecure bool
+	Timeout  time.Duration
+	// TLS is asked before each request; nil, and a nil result, for the default.
+	// Another pointer than before means new connections.
+	TLS func() *tls.Config
 	// MTLS: the client proves itself by the certificate in TLS, at the endpoints
 	// that the provider has for that.
 	MTLS  bool
@@ -45,6 +50,9 @@ type RemoteConfig struct {
 	// dial takes the place of net.Dialer in tests.
 	dial func(control func(network, address string, _ syscall.RawConn) error) dialContext
 }
+
+// hasKeys reports whether the configuration has the provider's keys.
+func (c *RemoteConfig) hasKeys() bool { return len(c.JWKS) > 0 || c.Keys != nil }
 
 // address is where the metadata is, or empty where none is needed.
 func (c *RemoteConfig) address() string {
@@ -82,9 +90,12 @@ type Remote struct {
 func NewRemote(config RemoteConfig) *Remote {
 	r := &Remote{config: config, guard: newGuard(&config)}
 	r.client = newHTTPClient(&config, r.guard)
-	if len(config.JWKS) > 0 {
+	switch {
+	case config.Keys != nil:
+		r.keys = &KeySet{given: config.Keys}
+	case len(config.JWKS) > 0:
 		r.keys = newStaticKeySet(config.JWKS)
-	} else {
+	default:
 		r.keys = newKeySet(r.fetchKeys, config.Now)
 	}
 	return r
@@ -96,7 +107,7 @@ func (r *Remote) Close() { r.client.CloseIdleConnections() }
 // static says whether the configuration makes discovery needless.
 func (c *RemoteConfig) static() bool {
 	e := c.Endpoints
-	return c.Issuer != "" && e.Authorization != "" && e.Token != "" && (e.JWKS != "" || len(c.JWKS) > 0)
+	return c.Issuer != "" && e.Authorization != "" && e.Token != "" && (e.JWKS != "" || c.hasKeys())
 }
 
 // Metadata returns what is known about the provider, and asks it where nothing
@@ -202,7 +213,7 @@ func (r *Remote) complete(metadata *Metadata) error {
 	if err := r.guard.checkMetadata(metadata, c.Endpoints); err != nil {
 		return err
 	}
-	return metadata.check(len(c.JWKS) == 0, c.Insecure)
+	return metadata.check(!c.hasKeys(), c.Insecure)
 }
 
 // fetchMetadata returns the metadata document, and where the connection led that

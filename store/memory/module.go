@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
@@ -85,7 +86,7 @@ func (m *Memory) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if d.Val() != "max_records" {
-			return d.Errf("unrecognized option '%s' of memory", d.Val())
+			return suggest.Hint(d.Errf("unrecognized option '%s' of memory", d.Val()), d.Val(), "max_records")
 		}
 		if m.MaxRecords != 0 {
 			return d.Err("max_records is there twice")

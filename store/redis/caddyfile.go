@@ -1,11 +1,15 @@
 package redis
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // UnmarshalCaddyfile reads the store from a Caddyfile:
@@ -129,7 +133,7 @@ func block(d *caddyfile.Dispenser, of string, options map[string]func() error) e
 		word := d.Val()
 		parse, known := options[word]
 		if !known {
-			return d.Errf("unrecognized option '%s' of %s", word, of)
+			return suggest.Hint(d.Errf("unrecognized option '%s' of %s", word, of), word, slices.Collect(maps.Keys(options))...)
 		}
 		if seen[word] {
 			return d.Errf("%s is there twice", word)

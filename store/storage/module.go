@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
@@ -137,6 +138,14 @@ func (s *Storage) parseTimeout(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// storages are the storage modules that this Caddy has.
+func storages() (names []string) {
+	for _, module := range caddy.GetModules("caddy.storage") {
+		names = append(names, module.ID.Name())
+	}
+	return names
+}
+
 func (s *Storage) parseStorage(d *caddyfile.Dispenser) error {
 	name := d.Val()
 	if s.StorageRaw != nil {
@@ -144,7 +153,7 @@ func (s *Storage) parseStorage(d *caddyfile.Dispenser) error {
 	}
 	id := "caddy.storage." + name
 	if _, err := caddy.GetModule(id); err != nil {
-		return d.Errf("unrecognized option '%s' of storage, and no storage module either", name)
+		return suggest.Hint(d.Errf("unrecognized option '%s' of storage, and no storage module either", name), name, append(storages(), "timeout")...)
 	}
 	module, err := caddyfile.UnmarshalModule(d, id)
 	if err != nil {

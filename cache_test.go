@@ -1,0 +1,121 @@
+package oidcrp
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// Fault A6. A browser asks again before it shows an answer that was for a user.
+func TestCacheControlOfTheApplicationsAnswers(t *testing.T) {
+	t.Parallel()
+	for mode, rows := range map[string][]struct {
+		path            string
+		nobody, signed  string // Cache-Control, "-" for a refusal
+		ownForSigned    string // with one of the application's own
+		ownWhileCleared string
+	}{
+		"private": {
+			{"/x", "-", "private, no-cache", "max-age=60", "-"},
+			{"/assets/x", "", "", "max-age=60", "no-store"},
+		},
+		"public": {
+			{"/x", "", "private, no-cache", "max-age=60", "no-store"},
+			{"/assets/x", "", "", "max-age=60", "no-store"},
+			{"/private/x", "-", "private, no-cache", "max-age=60", "-"},
+			// One reading of it is public by the mode alone.
+			{"/assets/..%2fx", "", "private, no-cache", "max-age=60", "no-store"},
+		},
+	} {
+		r := newRig(t, "oidc_rp "+mode+" {\n"+options(newOP(t))+"public /assets/*\nprivate /private/*\n}")
+		b := r.browser()
+		if p := b.open("/@app/auth/default/login?returnto=/assets/in"); p.StatusCode != http.StatusOK {
+			t.Fatalf("sign-in: status %d", p.StatusCode)
+		}
+		for _, row := range rows {
+			r.upstream.mu.Lock()
+			r.upstream.answer = nil
+			r.upstream.mu.Unlock()
+			of := func(b *browser, header map[string]string) string {
+				p := b.send("GET", row.path, header)
+				if p.StatusCode != http.StatusOK {
+					return "-"
+				}
+				return strings.Join(p.Header["Cache-Control"], ";")
+			}
+			if got := of(r.browser(), nil); got != row.nobody {
+				t.Errorf("%s %s, nobody: Cache-Control is %q, want %q", mode, row.path, got, row.nobody)
+			}
+			if got := of(b, nil); got != row.signed {
+				t.Errorf("%s %s, signed in: Cache-Control is %q, want %q", mode, row.path, got, row.signed)
+			}
+			r.upstream.mu.Lock()
+			r.upstream.answer = func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "max-age=60") }
+			r.upstream.mu.Unlock()
+			if got := of(b, nil); got != row.ownForSigned {
+				t.Errorf("%s %s, the application's own: Cache-Control is %q, want %q", mode, row.path, got, row.ownForSigned)
+			}
+			if got := of(r.browser(), map[string]string{"Cookie": "__Host-oidc_rp=1broken"}); got != row.ownWhileCleared {
+				t.Errorf("%s %s, a broken cookie: Cache-Control is %q, want %q", mode, row.path, got, row.ownWhileCleared)
+			}
+		}
+	}
+}
+
+// Fault E6. Schemes have no case, lists have empty elements and spaces, and
+// only a trusted proxy is believed.
+func TestForwardedProtoAndHost(t *testing.T) {
+	t.Parallel()
+	const trusted = "servers {\ntrusted_proxies static private_ranges\n}"
+	for _, row := range []struct {
+		globals, proto, host, want string
+	}{
+		{trusted, "https", "", "https://rp.test"},
+		{trusted, "HTTPS", "", "https://rp.test"},
+		{trusted, " Https ", "", "https://rp.test"},
+		{trusted, "http, HTTPS", "", "https://rp.test"},
+		{trusted, "https, http", "", ""},
+		{trusted, "HTTPS,", "", "https://rp.test"},
+		{trusted, "https ,\t, ", "", "https://rp.test"},
+		{trusted, "wss", "", "https://rp.test"},
+		{trusted, "HTTP", "", ""},
+		{trusted, "httpsx", "", ""},
+		{trusted, "", "", ""},
+		{trusted, "HTTPS", "APP.test", "https://app.test"},
+		{trusted, "https", "evil.test, app.test:8443 , ", "https://app.test:8443"},
+		{trusted, "https", "evil test", "https://rp.test"},
+		{"", "https", "evil.test", ""},
+		{"", "HTTPS", "", ""},
+	} {
+		r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(newOP(t))+"}\n}", row.globals)
+		h := r.app.handlers[0]
+		got := plainSite(t, r, h, map[string]string{"X-Forwarded-Proto": row.proto, "X-Forwarded-Host": row.host})
+		if got != row.want && (row.want != "" || got != "http://rp.test") {
+			t.Errorf("%q, %q: the site is %s, want %s", row.proto, row.host, got, row.want)
+		}
+	}
+}
+
+// plainSite is the origin that a request over plain HTTP from loopback is for.
+func plainSite(t *testing.T, r *rig, h *Handler, header map[string]string) string {
+	t.Helper()
+	request := httptest.NewRequest(http.MethodGet, "http://rp.test/", nil)
+	request.RemoteAddr = "127.0.0.1:1234"
+	for name, value := range header {
+		if value != "" {
+			request.Header[name] = []string{value}
+		}
+	}
+	module, err := r.app.ctx.App("http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range module.(*caddyhttp.App).Servers {
+		request = caddyhttp.PrepareRequest(request, caddy.NewReplacer(), httptest.NewRecorder(), server)
+	}
+	return h.site(request).origin.String()
+}

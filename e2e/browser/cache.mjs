@@ -1,0 +1,40 @@
+// Whether a real Chromium shows a private page from its cache after a logout, for the Go test that starts it:
+//   node cache.mjs '{"site": …, "page": …, "logout": …, "password": …}'
+// site: the relying party's origin; page: a private path; logout: the path that signs out; password: alice's.
+// Prints one JSON object of what was seen; the Go test judges it.
+import { chromium } from 'playwright-core';
+
+const o = JSON.parse(process.argv[2]);
+const seen = { steps: [] };
+const browser = await chromium.launch({
+  executablePath: '/usr/bin/chromium', headless: true, timeout: 60000,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    // nothing but this machine is ever asked for
+    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost'],
+});
+const page = await (await browser.newContext()).newPage();
+page.setDefaultTimeout(15000);
+const step = async (name) => seen.steps.push({ name, url: page.url(), text: await page.locator('body').innerText(), form: await page.locator('input[name=password]').count() });
+
+try {
+  await page.goto(o.site + o.page);
+  await page.locator('input[name=login], input[name=username]').first().fill('alice');
+  await page.locator('input[name=password]').fill(o.password);
+  await page.locator('button[type=submit], form button').first().click();
+  await page.waitForURL(o.site + o.page);
+  await step('signed in');
+  await page.goto(o.site + o.page);
+  await step('again');
+  await page.goto(o.site + o.logout);
+  await page.waitForLoadState();
+  await step('signed out');
+  await page.goto(o.site + o.page);
+  await page.waitForLoadState();
+  await step('after the logout');
+} catch (e) {
+  seen.error = `${page.url()}: ${e.message}`;
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify(seen));
+process.exit(seen.error ? 1 : 0);

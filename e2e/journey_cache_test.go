@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// What browser/cache.mjs tells.
+type cacheSaw struct {
+	Steps []struct {
+		Name, URL, Text string
+		Form            int
+	}
+	Error string
+}
+
+// Fault A6: a browser may show an old file again for months without asking,
+// if nothing says otherwise, also after a logout.
+func TestChromiumShowsNoPrivatePageAfterALogout(t *testing.T) {
+	t.Parallel()
+	needFile(t, "/usr/bin/chromium")
+	needFile(t, "browser/node_modules/playwright-core/package.json")
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const report = "The report of 2024, for alice alone"
+	var full, unchanged atomic.Int64
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")
+		if r.Header.Get("If-Modified-Since") != "" {
+			unchanged.Add(1)
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		full.Add(1)
+		fmt.Fprint(w, "<!doctype html><title>Report</title><p>", report)
+	}))
+	t.Cleanup(files.Close)
+	s := site{}
+	w := newWorld(t, zitadel, s)
+	w.op.start(t)
+	w.startCaddyWith(s, strings.ReplaceAll(w.site(w.base, s), w.app.addr(), files.Listener.Addr().String()))
+
+	order, _ := json.Marshal(map[string]string{"site": w.base, "page": "/report.html", "logout": logoutPath, "password": "alice" + habits[w.op.kind].password})
+	script := spawn(t, "chromium cache", nil, node, "browser/cache.mjs", string(order))
+	eventually(t, 2*time.Minute, "the journey is over", func() bool { return !script.running() })
+	var saw cacheSaw
+	for _, line := range strings.Split(script.log.String(), "\n") {
+		if strings.HasPrefix(line, `{"steps"`) {
+			if err := json.Unmarshal([]byte(line), &saw); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if saw.Error != "" || len(saw.Steps) != 4 {
+		t.Fatalf("the journey ended early: %s\n%s", saw.Error, script.log.tail(10))
+	}
+	for _, step := range saw.Steps[:2] {
+		if step.Text != report {
+			t.Errorf("%s: alice sees %q at %s", step.Name, step.Text, step.URL)
+		}
+	}
+	if last := saw.Steps[3]; strings.Contains(last.Text, report) || last.Form != 1 || !strings.HasPrefix(last.URL, w.op.issuer) {
+		t.Errorf("after the logout the browser shows %q at %s", last.Text, last.URL)
+	}
+	if full.Load() != 1 || unchanged.Load() != 1 {
+		t.Errorf("the application sent the report %d times and said %d times that it is unchanged, wanted once each", full.Load(), unchanged.Load())
+	}
+}

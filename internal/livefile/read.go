@@ -1,0 +1,53 @@
+package livefile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+)
+
+// MaxSize is the most that a file may hold, in bytes.
+const MaxSize = 1 << 20
+
+// ErrNotRegular is returned for a directory, a named pipe, a device or a socket.
+var ErrNotRegular = errors.New("is not a regular file")
+
+// ReadFile returns what a regular file holds. It never waits for a writer, as
+// reading a named pipe would.
+func ReadFile(name string) ([]byte, error) {
+	text, _, err := readFile(name)
+	return text, err
+}
+
+// readFile also reports whether anybody can write to the file.
+func readFile(name string) (text []byte, loose bool, err error) {
+	// Looked at first: opening a device can do something.
+	if info, err := os.Stat(name); err != nil {
+		return nil, false, err
+	} else if !info.Mode().IsRegular() {
+		return nil, false, &os.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+	}
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, false, err
+	}
+	if !info.Mode().IsRegular() { // it was swapped meanwhile
+		return nil, false, &os.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+	}
+	text, err = io.ReadAll(io.LimitReader(file, MaxSize+1))
+	if err == nil && len(text) > MaxSize {
+		err = &os.PathError{Op: "read", Path: name, Err: fmt.Errorf("holds more than %d bytes", MaxSize)}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return text, runtime.GOOS != "windows" && info.Mode().Perm()&0o002 != 0, nil
+}

@@ -1,0 +1,33 @@
+package suggest
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWord(t *testing.T) {
+	t.Parallel()
+	among := []string{"issuer", "client_id", "client_secret", "client_auth", "scopes", "timeout", "lax", "none", "on", "off", "redirect_path"}
+	for word, want := range map[string]string{
+		"isuer": "issuer", "issuerr": "issuer", "isseur": "issuer", "Issuer": "issuer", "clientid": "client_id", "client-id": "client_id", "clientId": "client_id",
+		"client_secert": "client_secret", "scope": "scopes", "Lax": "lax", "time_out": "timeout", "redirect_uri": "", "oof": "off", "no": "on",
+		"frobnicate": "", "x": "", "": "", "{": "", "_": "", "issuer": "", "nonce": "none", strings.Repeat("i", 10_000): "",
+	} {
+		if got, ok := Word(word, among); got != want || ok != (want != "") {
+			t.Errorf("%.20q: %q, want %q", word, got, want)
+		}
+	}
+}
+
+func FuzzWord(f *testing.F) {
+	for _, word := range []string{"isuer", "", "\xff\xfe", "ISSUER", "i\u0307ssuer", strings.Repeat("ab", 100)} {
+		f.Add(word)
+	}
+	among := []string{"issuer", "client_id", "ein_längeres_wort"}
+	f.Fuzz(func(t *testing.T, word string) {
+		near, ok := Word(word, among)
+		if ok && (near == word || near == "") {
+			t.Errorf("%q: %q", word, near)
+		}
+	})
+}
