@@ -26,7 +26,9 @@ func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Sessi
 	}
 	var err error
 	if idToken == nil { // the provider need not send one (Core 12.2)
-		err = h.updateClaims(ctx, p, w, fresh, tokens.AccessToken)
+		if tokens.NotBearer == nil {
+			err = h.updateClaims(ctx, p, w, fresh, tokens.AccessToken)
+		}
 	} else {
 		if fresh.IDToken != "" || w.idToken {
 			fresh.IDToken = tokens.IDToken
@@ -35,7 +37,7 @@ func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Sessi
 		err = h.replaceClaims(ctx, p, w, fresh, tokens.AccessToken, idToken)
 	}
 	if err != nil {
-		h.logger.Warn("could not update claims after a token refresh; keeping the old ones", zap.String("provider", p.id), zap.Error(err))
+		h.logger.Warn("could not update claims after a token refresh; keeping the old ones", append(providerWords(err), zap.String("provider", p.id), zap.Error(err))...)
 	}
 }
 

@@ -34,7 +34,7 @@ func (h *Handler) userinfo(ctx context.Context, p *party, w *wants, idToken prov
 	if provider.IsUserinfoLost(err) && isNamedBy(p.usernames, idToken) {
 		if h.app.told.first("userinfo", p.id, "") {
 			h.logger.Warn("userinfo failed; sign-ins go on without the claims that only it has. If the provider's userinfo endpoint is of no use, switch it off with userinfo never",
-				zap.String("provider", p.id), zap.Error(err))
+				append(providerWords(err), zap.String("provider", p.id), zap.Error(err))...)
 		}
 		return nil, true, nil
 	}

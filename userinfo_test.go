@@ -82,8 +82,8 @@ func TestUserinfoOfAnotherUserAlwaysRefuses(t *testing.T) {
 		lie         func(map[string]any)
 	}{
 		{"another sub", "its sub is not that of the ID token", func(c map[string]any) { c["sub"] = "u-1002" }},
-		{"no sub", "it has no sub", func(c map[string]any) { delete(c, "sub") }},
-		{"a sub that is null", "it has no sub", func(c map[string]any) { c["sub"] = nil }},
+		{"no sub", "userinfo has no sub", func(c map[string]any) { delete(c, "sub") }},
+		{"a sub that is null", "userinfo has no sub", func(c map[string]any) { c["sub"] = nil }},
 		{"a numeric sub", "its sub is not a string", func(c map[string]any) { c["sub"] = 1001 }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
