@@ -162,6 +162,8 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	switch {
 	case err != nil:
 		return false, err
+	case result == openedNone && h.opensElsewhere(r, v, s):
+		return false, nil
 	case result == openedNone:
 		h.clearSession(w, s, found.Chunks)
 		return true, nil
