@@ -111,6 +111,7 @@ func (a *App) Start() error {
 		s.start(a, d)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
+	a.keepProviders()
 	a.lookAtSites()
 	a.announce(a.sites)
 	a.sites = nil
