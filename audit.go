@@ -182,17 +182,20 @@ const maxLogged = 256
 // logged makes a text that others chose fit for a field of a log line: it is
 // bounded, and what would act on a terminal is escaped.
 func logged(text string) string {
+	const more = "…"
 	var b strings.Builder
+	whole := 0 // what leaves room for the sign that there is more
 	for _, r := range text {
 		piece := string(r)
 		if r == utf8.RuneError || unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) {
 			piece = fmt.Sprintf("\\u%04x", r)
 		}
 		if b.Len()+len(piece) > maxLogged {
-			b.WriteString("…")
-			break
+			return b.String()[:whole] + more
 		}
-		b.WriteString(piece)
+		if b.WriteString(piece); b.Len() <= maxLogged-len(more) {
+			whole = b.Len()
+		}
 	}
 	return b.String()
 }
