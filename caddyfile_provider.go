@@ -17,7 +17,6 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 	"jwks_uri":               func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKSURI) },
 	"end_session_endpoint":   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.EndSessionEndpoint) },
 	"revocation_endpoint":    func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RevocationEndpoint) },
-	"introspection_endpoint": func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.IntrospectionEndpoint) },
 	"pushed_authorization_request_endpoint": func(d *caddyfile.Dispenser, p *Provider) error {
 		return oneArg(d, &p.PushedAuthorizationRequestEndpoint)
 	},
@@ -32,8 +31,10 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
 	"userinfo": func(d *caddyfile.Dispenser, p *Provider) error {
 		return oneWord(d, &p.Userinfo, "auto", "always", "never")
 	},
-	"redirect_path": func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RedirectPath) },
-	"pkce":          func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.PKCE) },
+	"userinfo_method":       func(d *caddyfile.Dispenser, p *Provider) error { return oneWord(d, &p.UserinfoMethod, "get", "post") },
+	"access_token_lifetime": func(d *caddyfile.Dispenser, p *Provider) error { return oneDuration(d, &p.AccessTokenLifetime) },
+	"redirect_path":         func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RedirectPath) },
+	"pkce":                  func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.PKCE) },
 	"response_mode": func(d *caddyfile.Dispenser, p *Provider) error {
 		return oneWord(d, &p.ResponseMode, "query", "form_post")
 	},

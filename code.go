@@ -19,8 +19,24 @@ import (
 // answer is an authorization response (Core 3.1.2.5, RFC 9207).
 type answer struct {
 	state, code, errorCode string
-	issuer                 string
-	hasIssuer              bool
+	// What the provider says about errorCode, for the log alone.
+	errorDescription, errorURI string
+
+	issuer    string
+	hasIssuer bool
+}
+
+// maxAnswerWords bounds what is kept of a description or its URI, in bytes.
+const maxAnswerWords = 600
+
+// says returns an error with the provider's words, if there are some.
+func (a *answer) says(err error) error {
+	if a.errorCode == "" && a.errorDescription == "" {
+		return err
+	}
+	refused := provider.NewRefusal(a.errorCode, a.errorDescription, a.errorURI, a.state, a.code)
+	refused.Err = err
+	return refused
 }
 
 // parseAnswer reads the parameters that mean something to us. Each is there at
@@ -33,7 +49,7 @@ func parseAnswer(text string) (a answer, err error) {
 const stateAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // answerNames are the parameters of an answer that mean something to us.
-var answerNames = []string{"state", "code", "error", "iss"}
+var answerNames = []string{"state", "code", "error", "iss", "error_description", "error_uri"}
 
 func answerOf(values url.Values) (a answer, err error) {
 	for name, field := range map[string]*string{"state": &a.state, "code": &a.code, "error": &a.errorCode, "iss": &a.issuer} {
@@ -42,24 +58,30 @@ func answerOf(values url.Values) (a answer, err error) {
 		}
 		*field = values.Get(name)
 	}
+	a.errorDescription = short(values.Get("error_description"))
+	a.errorURI = short(values.Get("error_uri"))
 	a.hasIssuer = values.Has("iss")
 	switch {
 	case a.state == "":
-		return a, errors.New("the parameter state is missing")
+		return a, a.says(errors.New("the parameter state is missing"))
 	case strings.Trim(a.state, stateAlphabet) != "":
-		return a, errors.New("the parameter state has characters that no state of ours has")
+		return a, a.says(errors.New("the parameter state has characters that no state of ours has"))
 	case a.code == "" && a.errorCode == "":
-		return a, errors.New("the parameter code is missing")
+		return a, a.says(errors.New("the parameter code is missing"))
 	case a.code != "" && a.errorCode != "":
-		return a, errors.New("the parameters code and error exclude each other")
+		return a, a.says(errors.New("the parameters code and error exclude each other"))
 	}
 	return a, nil
 }
 
+func short(text string) string { return text[:min(len(text), maxAnswerWords)] }
+
 // encode is the answer as a form, with nothing in it that we do not know.
 func (a *answer) encode() string {
 	values := url.Values{"state": {a.state}}
-	for name, value := range map[string]string{"code": a.code, "error": a.errorCode} {
+	for name, value := range map[string]string{
+		"code": a.code, "error": a.errorCode, "error_description": a.errorDescription, "error_uri": a.errorURI,
+	} {
 		if value != "" {
 			values.Set(name, value)
 		}
@@ -95,6 +117,7 @@ func (h *Handler) serveCode(w http.ResponseWriter, r *http.Request, v *visit, p 
 			// overtaken by another: who is signed in gets the page.
 			return redirect(w, http.StatusSeeOther, h.pageOf(v, a.state))
 		}
+		f.cause = a.says(f.cause)
 		return h.fail(w, r, v, f)
 	}
 	fresh, idToken, f := h.signIn(r.Context(), p, &t, a)
@@ -161,10 +184,10 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 		return refuse(codeOf(err), err)
 	}
 	if err := checkIssuerOf(a, metadata); err != nil {
-		return refuse(stateMismatch, err)
+		return refuse(stateMismatch, a.says(err))
 	}
 	if a.errorCode != "" {
-		err := fmt.Errorf("the provider answered %q", provider.SafeCode(a.errorCode))
+		err := provider.RefusedLogin(a.errorCode, a.errorDescription, a.errorURI, a.state, t.Nonce, t.Verifier)
 		if a.errorCode == "access_denied" {
 			return refuse(accessDenied, err)
 		}
@@ -174,9 +197,14 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 	if err != nil {
 		return refuse(codeOf(err), err)
 	}
+	tokens = h.takeAnswer(p, tokens)
 	idToken, err := p.client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken, demandsIn(t, p))
+	h.tellSkippedKeys(p)
 	if err != nil {
 		return refuse(codeOf(err), err)
+	}
+	if tokens.NotBearer != nil && h.usesAccessToken(ctx, p, idToken) {
+		return refuse(tokenExchangeFailed, tokens.NotBearer)
 	}
 	info, err := h.userinfo(ctx, p, idToken, tokens.AccessToken)
 	if err != nil {

@@ -45,9 +45,6 @@ type Provider struct {
 	// logout of the tokens that the session held (RFC 7009).
 	RevocationEndpoint string `json:"revocation_endpoint,omitempty"`
 
-	// Takes the place of the discovered introspection endpoint (RFC 7662).
-	IntrospectionEndpoint string `json:"introspection_endpoint,omitempty"`
-
 	// Takes the place of the discovered endpoint for pushed authorization
 	// requests (RFC 9126). They are used when this is set, and when the
 	// metadata requires them.
@@ -112,6 +109,14 @@ type Provider struct {
 	// configuration names is not in the ID token. Default: `auto`.
 	Userinfo string `json:"userinfo,omitempty"`
 
+	// How the userinfo endpoint is given the access token: in a header with
+	// `get`, or in a form with `post` (RFC 6750, section 2.2). Default: `get`.
+	UserinfoMethod string `json:"userinfo_method,omitempty"`
+
+	// How long access tokens last where the provider does not say so
+	// (`expires_in`). Default: `1h`, which only sessions that are refreshed use.
+	AccessTokenLifetime caddy.Duration `json:"access_token_lifetime,omitempty"`
+
 	// Serves the redirect URI at this path as well and sends it to the
 	// provider, for clients that are registered already.
 	RedirectPath string `json:"redirect_path,omitempty"`
@@ -134,12 +139,12 @@ type Provider struct {
 	// Default: `ui_locales`.
 	ForwardParams []string `json:"forward_params,omitempty"`
 
-	// The algorithms that ID tokens may be signed with. Default: the
-	// asymmetric ones that discovery lists, else `RS256`. `HS256`, `HS384` and
+	// The algorithms that ID tokens and logout tokens may be signed with.
+	// Default: the asymmetric ones that discovery lists, else `RS256`. `HS256`, `HS384` and
 	// `HS512` (with the client secret) only if named here; `none` never.
 	IDTokenAlgs []string `json:"id_token_algs,omitempty"`
 
-	// Private keys for encrypted ID tokens and userinfo, the newest first: files,
+	// Private keys for encrypted ID tokens, logout tokens and userinfo, the newest first: files,
 	// or `{file./path}` and `{env.NAME}`, that hold PEM, a JWK or a JWK set. RSA
 	// of at least 2048 bits (RSA-OAEP-256), or EC on P-256, P-384 or P-521
 	// (ECDH-ES, alone or with A128KW or A256KW). Tokens that are not encrypted
@@ -178,7 +183,8 @@ type ProviderTLS struct {
 	// system's.
 	CA []string `json:"ca,omitempty"`
 
-	// PEM file of a client certificate.
+	// PEM file of a client certificate. The provider's `mtls_endpoint_aliases`
+	// are used with it, whatever `client_auth` is (RFC 8705, section 5).
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
 	// PEM file of the client certificate's key.

@@ -142,7 +142,7 @@ func (h *Handler) log(r *http.Request, f *failure) (id string) {
 		}
 	}
 	if f.code != providerUnavailable && f.code != logoutFailed {
-		return h.auditRefused(r, f, level)
+		return h.auditRefused(r, f, level, providerWords(f.cause)...)
 	}
 	entry := h.logger.Check(level, "authentication error")
 	if entry == nil {
@@ -154,7 +154,10 @@ func (h *Handler) log(r *http.Request, f *failure) (id string) {
 		name = f.party.id
 	}
 	client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	entry.Write(zap.String("code", string(f.code)), zap.String("provider", name), zap.Error(f.cause),
-		zap.String("error_id", id), zap.String("client_ip", client), zap.String("host", r.Host))
+	fields := []zap.Field{
+		zap.String("code", string(f.code)), zap.String("provider", name), zap.Error(f.cause),
+		zap.String("error_id", id), zap.String("client_ip", client), zap.String("host", r.Host),
+	}
+	entry.Write(append(fields, providerWords(f.cause)...)...)
 	return id
 }

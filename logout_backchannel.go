@@ -43,6 +43,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 		return err
 	}
 	token, err := p.client.VerifyLogoutToken(r.Context(), raw)
+	h.tellSkippedKeys(p)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,8 @@ type party struct {
 	userinfo     string
 	endSession   *bool
 	told         atomic.Bool // what has to be registered
+	warned       sync.Map    // subjects of warnings; see warnOnce
+	toldKeys     atomic.Uint64
 	own          *livefile.Value[ownKeys]
 	formPost     bool // the provider is asked to answer by POST
 }
@@ -95,6 +98,7 @@ func newParty(id string, config *Provider, now func() time.Time, logger *zap.Log
 		Keys: func() provider.OwnKeys { return own.Get().OwnKeys }, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
 		Scopes: slices.DeleteFunc(slices.Clone(resolved.Scopes), func(s string) bool { return s == "openid" }),
 		Algs:   resolved.IDTokenAlgs, ClockSkew: time.Duration(*resolved.ClockSkew),
+		UserinfoByPost: resolved.UserinfoMethod == "post", AccessTokenLifetime: time.Duration(resolved.AccessTokenLifetime),
 		NoPKCE:     resolved.PKCE != nil && !*resolved.PKCE,
 		Parameters: make(url.Values), ResponseMode: resolved.ResponseMode, Now: now,
 	}
@@ -200,7 +204,7 @@ func (p *Provider) addresses() []named {
 		{"issuer", &p.Issuer}, {"configuration_url", &p.ConfigurationURL},
 		{"authorization_endpoint", &p.AuthorizationEndpoint}, {"token_endpoint", &p.TokenEndpoint},
 		{"userinfo_endpoint", &p.UserinfoEndpoint}, {"jwks_uri", &p.JWKSURI}, {"end_session_endpoint", &p.EndSessionEndpoint},
-		{"revocation_endpoint", &p.RevocationEndpoint}, {"introspection_endpoint", &p.IntrospectionEndpoint},
+		{"revocation_endpoint", &p.RevocationEndpoint},
 		{"pushed_authorization_request_endpoint", &p.PushedAuthorizationRequestEndpoint},
 	}
 }
@@ -336,6 +340,14 @@ func (p *Provider) check() error {
 	}
 	if p.Timeout < 0 {
 		return errors.New("timeout: is not negative")
+	}
+	if p.AccessTokenLifetime != 0 && (p.AccessTokenLifetime < caddy.Duration(time.Second) || p.AccessTokenLifetime > caddy.Duration(maxLifetime)) {
+		return fmt.Errorf("access_token_lifetime: must be from 1s to %s", maxLifetime)
+	}
+	if p.UserinfoMethod != "" {
+		if err := oneOf("userinfo_method", p.UserinfoMethod, "get", "post"); err != nil {
+			return err
+		}
 	}
 	if p.ResponseMode != "" {
 		if err := oneOf("response_mode", p.ResponseMode, "query", "form_post"); err != nil {

@@ -29,8 +29,8 @@ func (p *Provider) remote(written *Provider, now func() time.Time) (provider.Rem
 		Endpoints: provider.Endpoints{
 			Authorization: p.AuthorizationEndpoint, Token: p.TokenEndpoint, Userinfo: p.UserinfoEndpoint,
 			JWKS: p.JWKSURI, EndSession: p.EndSessionEndpoint,
-			Revocation: p.RevocationEndpoint, Introspection: p.IntrospectionEndpoint,
-			Pushed: p.PushedAuthorizationRequestEndpoint,
+			Revocation: p.RevocationEndpoint,
+			Pushed:     p.PushedAuthorizationRequestEndpoint,
 		},
 		JWKS: []byte(p.JWKS), Insecure: p.Insecure, Timeout: time.Duration(p.Timeout), Now: now,
 		Proxy: http.ProxyFromEnvironment,
@@ -42,7 +42,7 @@ func (p *Provider) remote(written *Provider, now func() time.Time) (provider.Rem
 		}
 		c.Proxy = http.ProxyURL(proxy)
 	}
-	c.MTLS = p.ClientAuth == provider.MTLS
+	c.MTLS = p.ClientAuth == provider.MTLS || p.TLS != nil && p.TLS.ClientCertificate != ""
 	if _, err := p.tlsConfig(livefile.ReadFile); err != nil {
 		return c, "", err // also where the shared part has a good one
 	}

@@ -188,7 +188,8 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old sess
 		if errors.As(err, &failed) && failed.Over {
 			return h.endAtRefresh(ctx, p, k, err), nil
 		}
-		h.logger.Warn("the provider gave no new tokens; the session goes on for a while", zap.String("provider", p.id), zap.Error(err))
+		h.logger.Warn("the provider gave no new tokens; the session goes on for a while",
+			append(providerWords(err), zap.String("provider", p.id), zap.Error(err))...)
 		if failed != nil && !failed.Down {
 			return session.Renewal{}, err
 		}
@@ -198,6 +199,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old sess
 		}
 		return session.Renewal{}, outage
 	}
+	tokens = h.takeAnswer(p, tokens)
 	fresh := old
 	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, h.now()
 	if alive, err := h.keeper.alive(ctx, k); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
@@ -217,6 +219,9 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old sess
 		if err != nil {
 			return h.endAtRefresh(ctx, p, k, err), nil
 		}
+	}
+	if tokens.NotBearer != nil && (old.AccessToken != "" || h.usesAccessToken(ctx, p, idToken)) {
+		return session.Renewal{Session: &fresh}, tokens.NotBearer
 	}
 	h.takeTokens(ctx, p, &fresh, tokens, idToken)
 	return session.Renewal{Session: &fresh}, nil
@@ -251,7 +256,8 @@ func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Sessi
 		}
 	}
 	if err != nil {
-		h.logger.Warn("the claims could not be had anew with the tokens and stay as they were", zap.String("provider", p.id), zap.Error(err))
+		h.logger.Warn("the claims could not be had anew with the tokens and stay as they were",
+			append(providerWords(err), zap.String("provider", p.id), zap.Error(err))...)
 		return
 	}
 	if name, err := username(p.usernames, idToken, info); err == nil {
@@ -262,7 +268,8 @@ func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Sessi
 // endAtRefresh ends a session for which the provider vouches no more: on all
 // nodes, and for copies of its cookie.
 func (h *Handler) endAtRefresh(ctx context.Context, p *party, k *kept, cause error) session.Renewal {
-	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &k.session, zap.Error(cause))
+	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &k.session,
+		append(providerWords(cause), zap.Error(cause))...)
 	if err := h.keeper.end(ctx, k); err != nil {
 		h.logger.Warn("the end of a session could not be told to other instances", zap.Error(err))
 	}

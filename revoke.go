@@ -41,7 +41,8 @@ func (h *Handler) revoke(ctx context.Context, p *party, s *session.Session) {
 				continue
 			}
 			if offered, err := p.client.Revoke(ctx, t.token, t.kind); err != nil {
-				h.logger.Warn("a token could not be revoked", zap.String("provider", p.id), zap.String("kind", t.kind), zap.Error(err))
+				h.logger.Warn("a token could not be revoked",
+					append(providerWords(err), zap.String("provider", p.id), zap.String("kind", t.kind), zap.Error(err))...)
 			} else if !offered {
 				return
 			}

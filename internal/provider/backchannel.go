@@ -8,18 +8,23 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // backChannel is the one seat for what x/oauth2 has none for: it proves that a
-// request is ours, by whatever method, and refuses answers that are not what
-// the specifications say before x/oauth2 reads them more leniently.
+// request is ours, by whatever method, and reads answers of the token endpoint
+// itself, since x/oauth2 goes by their label and reads less of their errors.
 type backChannel struct {
 	base  http.RoundTripper
 	prove clientAuth
 	proof proof
 	// tokens: it is the token endpoint that is asked, by x/oauth2.
 	tokens bool
+	// got is what the token endpoint answered.
+	got *tokenAnswer
+	// secrets are those of the last request.
+	secrets []string
 }
 
 func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -39,6 +44,7 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err := b.prove(&b.proof, request.Header, form); err != nil {
 		return nil, err
 	}
+	b.secrets = append(secretsOf(request.Header, form), b.proof.secret)
 	request.Header.Set("Accept", "application/json")
 	encoded := form.Encode()
 	request.Body = io.NopCloser(strings.NewReader(encoded))
@@ -47,66 +53,68 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 	request.GetBody = nil
 
 	response, err := b.base.RoundTrip(request)
+	if err != nil || !b.tokens || isRedirect(response.StatusCode) {
+		return response, err
+	}
+	defer response.Body.Close()
+	answer, err := read(response, b.secrets)
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+	if b.got, err = readTokens(answer); err != nil {
+		return nil, err
 	}
-	response.Body = io.NopCloser(bytes.NewReader(answer))
-	if b.tokens && response.StatusCode/100 == 2 {
-		if err := checkAnswer(response.StatusCode, answer); err != nil {
-			return nil, err
-		}
-		// It is JSON whatever its label says; x/oauth2 goes by the label.
-		response.Header.Set("Content-Type", "application/json")
-	}
+	standard := b.got.standard()
+	response.Header.Set("Content-Type", "application/json")
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(standard)), int64(len(standard))
 	return response, nil
+}
+
+// isRedirect reports whether the HTTP client is to judge an answer, by its rule
+// for redirects.
+func isRedirect(status int) bool {
+	return slices.Contains([]int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}, status)
 }
 
 // post sends a form to an endpoint of the provider and proves that it is ours:
 // for all calls that x/oauth2 has no function for. The answer is bounded, and
 // what it means is for the caller to say; the error is about one that could not
 // be had, and holds nothing of the form.
-func (c *Client) post(ctx context.Context, endpoint string, form url.Values) (status int, body []byte, err error) {
+func (c *Client) post(ctx context.Context, endpoint string, form url.Values) (*answered, error) {
 	metadata, err := c.Remote.Metadata(ctx)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	client, _, err := c.channel(metadata, false)
+	client, channel, _, err := c.channel(metadata, false)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return 0, nil, errors.New("the endpoint is not a URL")
+		return nil, errors.New("the endpoint is not a URL")
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	response, err := client.Do(request)
 	if err != nil {
-		return 0, nil, fmt.Errorf("post to %s: %w", withoutQuery(request.URL), bare(err))
+		return nil, fmt.Errorf("post to %s: %w", withoutQuery(request.URL), bare(err))
 	}
 	defer response.Body.Close()
-	if body, err = readAll(response); err != nil {
-		return 0, nil, fmt.Errorf("post to %s: %w", withoutQuery(request.URL), err)
+	answer, err := read(response, channel.secrets)
+	if err != nil {
+		return nil, fmt.Errorf("post to %s: %w", withoutQuery(request.URL), err)
 	}
-	return response.StatusCode, body, nil
+	return answer, nil
 }
 
-// backChannel is the client for x/oauth2's calls of the token endpoint.
-func (c *Client) backChannel(metadata *Metadata) (client *http.Client, method string, err error) {
-	return c.channel(metadata, true)
-}
-
-func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, method string, err error) {
+// channel is the client for one call that proves who we are: of the token
+// endpoint, by x/oauth2, or of another.
+func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, channel *backChannel, method string, err error) {
 	secret, err := c.secret()
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	if method, err = chooseAuth(c.AuthMethod, secret != "", metadata.AuthMethods); err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now}
 	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is nobody's audience
@@ -116,8 +124,9 @@ func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, 
 		p.key = keys.Signing[0]
 	}
 	own := *c.Remote.client
-	own.Transport = &backChannel{own.Transport, clientAuths[method].prove, p, tokens}
-	return &own, method, nil
+	channel = &backChannel{base: own.Transport, prove: clientAuths[method].prove, proof: p, tokens: tokens}
+	own.Transport = channel
+	return &own, channel, method, nil
 }
 
 func (c *Client) secret() (string, error) {
@@ -126,31 +135,7 @@ func (c *Client) secret() (string, error) {
 	}
 	secret, err := c.Secret()
 	if err != nil {
-		return "", fmt.Errorf("read the client secret: %w", err)
+		return "", settingsErrorf("read the client secret: %w", err)
 	}
 	return secret, nil
-}
-
-// errAnswer marks an answer of the token endpoint that claims success and is
-// none: to be told apart from one that could not be had.
-var errAnswer = errors.New("the answer of the token endpoint")
-
-// checkAnswer holds a successful answer to RFC 6749 5.1 and Core 3.1.3.3.
-func checkAnswer(status int, body []byte) error {
-	if status != http.StatusOK {
-		return fmt.Errorf("%w has the status %d", errAnswer, status)
-	}
-	o, err := parseObject(body)
-	if err != nil {
-		return fmt.Errorf("%w %w", errAnswer, err)
-	}
-	for _, name := range []string{"access_token", "token_type", "id_token", "refresh_token"} {
-		if _, err := o.text(name); err != nil {
-			return fmt.Errorf("%w: %w", errAnswer, err)
-		}
-	}
-	if kind, _ := o.text("token_type"); !strings.EqualFold(kind, "bearer") {
-		return fmt.Errorf("%w has the token_type %q", errAnswer, clip(kind))
-	}
-	return nil
 }

@@ -26,8 +26,13 @@ type Client struct {
 	Scopes              []string // without openid, which is always there
 	Algs                []string // of ID tokens; empty: see algorithms
 	ClockSkew           time.Duration
-	NoPKCE              bool
-	Parameters          url.Values // fixed ones for authorization requests
+	// AccessTokenLifetime is assumed of an access token where the answer does not
+	// say. Zero: an hour where a refresh token can replace it, else unknown.
+	AccessTokenLifetime time.Duration
+	// UserinfoByPost sends the access token to userinfo in a form (RFC 6750 2.2).
+	UserinfoByPost bool
+	NoPKCE         bool
+	Parameters     url.Values // fixed ones for authorization requests
 	// Demands are what the fixed parameters make of ID tokens.
 	Demands Demands
 	// ResponseMode is asked for where it is not empty.
@@ -45,9 +50,15 @@ type Login struct {
 type Tokens struct {
 	AccessToken string
 	Expires     time.Time // of the access token; zero if not said
-	IDToken     string
+	// Assumed is the life that Expires is made of where the answer says none.
+	Assumed time.Duration
+	// NotBearer says why AccessToken cannot be used; nil if it can.
+	NotBearer error
+	IDToken   string
 	// RefreshToken is empty where the provider gives none.
 	RefreshToken string
+	// Odd are members of the answer that count as absent for their form.
+	Odd []Oddity
 }
 
 // AuthorizationURL returns where to send a browser to sign in (Core 3.1.2.1),
@@ -115,7 +126,7 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	if err != nil {
 		return Tokens{}, err
 	}
-	httpClient, method, err := c.backChannel(metadata)
+	httpClient, channel, method, err := c.channel(metadata, true)
 	if err != nil {
 		return Tokens{}, fmt.Errorf("%w: %w", ErrExchange, err)
 	}
@@ -129,37 +140,62 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 		options = append(options, oauth2.VerifierOption(login.Verifier))
 	}
 	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, httpClient)
-	token, err := config.Exchange(ctx, code, options...)
-	if err != nil {
+	if _, err := config.Exchange(ctx, code, options...); err != nil {
 		return Tokens{}, exchangeError(err, method)
 	}
-	idToken, _ := token.Extra("id_token").(string)
-	if idToken == "" {
+	tokens := c.tokensOf(channel.got, "")
+	if tokens.IDToken == "" {
 		return Tokens{}, tokenErrorf("the token endpoint sent none; is the scope openid allowed for this client?")
 	}
 	// From here on it is the signed token: that is what hints carry (Core 3.1.2.1).
-	if idToken, err = c.open(idToken); err != nil {
+	if tokens.IDToken, err = c.open(tokens.IDToken); err != nil {
 		return Tokens{}, tokenErrorf("%w", err)
 	}
-	tokens := Tokens{AccessToken: token.AccessToken, IDToken: idToken, RefreshToken: token.RefreshToken}
-	if token.ExpiresIn > 0 {
-		tokens.Expires = c.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
-	}
 	return tokens, nil
+}
+
+// defaultTokenLifetime is assumed of an access token that can be refreshed.
+const defaultTokenLifetime = time.Hour
+
+// tokensOf makes the tokens of an answer. An answer without a refresh token
+// leaves the one in use that was there before.
+func (c *Client) tokensOf(answer *tokenAnswer, before string) Tokens {
+	tokens := Tokens{
+		AccessToken: answer.accessToken, IDToken: answer.idToken, RefreshToken: answer.refreshToken,
+		NotBearer: answer.notBearer, Odd: answer.odd,
+	}
+	if tokens.RefreshToken == "" {
+		tokens.RefreshToken = before
+	}
+	life := answer.expiresIn
+	if life == 0 {
+		tokens.Assumed = c.AccessTokenLifetime
+		if tokens.Assumed == 0 && tokens.RefreshToken != "" {
+			tokens.Assumed = defaultTokenLifetime
+		}
+		life = tokens.Assumed
+	}
+	if life > 0 {
+		tokens.Expires = c.Now().Add(life)
+	}
+	return tokens
 }
 
 // exchangeError tells what the token endpoint said without repeating what it
 // sent: an answer can hold a token.
 func exchangeError(err error, method string) error {
-	var refused *oauth2.RetrieveError
-	if !errors.As(err, &refused) {
+	refused := refusalOf(err)
+	if refused == nil || refused.Err != nil {
 		return fmt.Errorf("%w: %w", ErrExchange, bare(err))
 	}
-	status := 0
-	if refused.Response != nil {
-		status = refused.Response.StatusCode
-	}
-	return fmt.Errorf("%w: status %d, error %q%s", ErrExchange, status, SafeCode(refused.ErrorCode), adviceFor(refused.ErrorCode, method))
+	return judged(fmt.Errorf("%w: %w%s", ErrExchange, refused, adviceFor(refused.Code, method)), refused.Code)
+}
+
+// refusalOf is the provider's refusal that an error is about, or nil.
+func refusalOf(err error) *Refusal {
+	var refused *Refusal
+	errors.As(err, &refused)
+	return refused
 }
 
 // adviceFor says what to look at for an error code of the token endpoint.

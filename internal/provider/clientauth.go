@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -112,6 +111,6 @@ func chooseAuth(configured string, hasSecret bool, offered []string) (string, er
 			return method, nil
 		}
 	}
-	return "", fmt.Errorf("the provider offers the client authentication methods %s, of which none works with a client_secret; configure client_auth",
+	return "", settingsErrorf("the provider offers the client authentication methods %s, of which none works with a client_secret; configure client_auth",
 		clip(strings.Join(offered, ", ")))
 }

@@ -30,6 +30,18 @@ type Unavailable struct {
 func (e *Unavailable) Error() string { return fmt.Sprintf("the provider is not available: %v", e.Err) }
 func (e *Unavailable) Unwrap() error { return e.Err }
 
+// SettingsError marks an error that means wrong settings, here or at the
+// provider, rather than an outage: to wait does not help, and an operator has
+// to change something.
+type SettingsError struct{ Err error }
+
+func (e *SettingsError) Error() string { return e.Err.Error() }
+func (e *SettingsError) Unwrap() error { return e.Err }
+
+func settingsErrorf(format string, args ...any) error {
+	return &SettingsError{fmt.Errorf(format, args...)}
+}
+
 func tokenErrorf(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrToken, fmt.Errorf(format, args...))
 }

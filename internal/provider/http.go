@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -52,7 +53,7 @@ func newHTTPClient(c *RemoteConfig, g *guard) *http.Client {
 		Transport: b,
 		Timeout:   c.Timeout,
 		CheckRedirect: func(request *http.Request, _ []*http.Request) error {
-			return fmt.Errorf("it answers with a redirect to %s, which is not followed; configure that address", withoutQuery(request.URL))
+			return settingsErrorf("it answers with a redirect to %s, which is not followed; configure that address", withoutQuery(request.URL))
 		},
 	}
 }
@@ -175,31 +176,45 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// getDocument fetches a JSON document. The error tells the address without its query, and
-// what was wrong.
-func getDocument(client *http.Client, request *http.Request) ([]byte, error) {
+// getDocument fetches a JSON document. The error tells the address without its
+// query, and what was wrong. An answer that a provider which is merely down
+// would not give means wrong settings.
+func getDocument(client *http.Client, request *http.Request) (*answered, error) {
 	response, err := client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", withoutQuery(request.URL), bare(err))
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("get %s: status %d", withoutQuery(request.URL), response.StatusCode)
-	}
-	body, err := readAll(response)
+	answer, err := read(response, nil)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", withoutQuery(request.URL), err)
 	}
-	return body, nil
+	if answer.status == http.StatusOK {
+		return answer, nil
+	}
+	refused := answer.because(fmt.Errorf("get %s: status %d", withoutQuery(request.URL), answer.status))
+	switch answer.status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return nil, refused
+	}
+	if answer.status/100 == 4 {
+		return nil, &SettingsError{refused}
+	}
+	return nil, refused
 }
 
-func readAll(response *http.Response) ([]byte, error) {
+// read reads an answer to a request with these secrets.
+func read(response *http.Response, secrets []string) (*answered, error) {
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
-	return body, nil
+	return &answered{response.StatusCode, response.Header, withoutBOM(body), secrets}, nil
 }
+
+// withoutBOM takes the byte order mark off that some servers put before JSON
+// (RFC 8259 8.1 lets a reader ignore it).
+func withoutBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }
 
 // bare takes the address off an HTTP client's error: it may have a query.
 func bare(err error) error {

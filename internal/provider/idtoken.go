@@ -39,6 +39,9 @@ func (c *Client) verifyIDToken(ctx context.Context, raw string, check idTokenChe
 		return nil, tokenErrorf("%w", err)
 	}
 	algs := algorithms(c.Algs, metadata.IDTokenAlgs)
+	if err := c.peekIDToken(raw, algs); err != nil {
+		return nil, tokenErrorf("%w", err)
+	}
 	keys := &callKeys{client: c, algs: algs}
 	verifier := oidc.NewVerifier(metadata.Issuer, keys, &oidc.Config{
 		ClientID:             c.ClientID,
@@ -151,7 +154,7 @@ func (c *idTokenCheck) who(claims object) error {
 		return errors.New("sub is missing")
 	}
 	if len(subject) > maxSubject || strings.ContainsFunc(subject, func(r rune) bool { return r > 0x7e || r < 0x20 }) {
-		return errors.New("sub is not at most 255 ASCII characters")
+		return fmt.Errorf("sub is not at most %d ASCII characters: it has %d bytes", maxSubject, len(subject))
 	}
 	return nil
 }
@@ -164,18 +167,18 @@ func (c *idTokenCheck) audience(claims object) error {
 		return err
 	}
 	if !slices.Contains(audience, c.clientID) {
-		return errors.New("aud does not name this client")
+		return notTheAudience(audience, c.clientID)
 	}
 	party, err := claims.text("azp")
 	if err != nil {
 		return err
 	}
 	if claims.has("azp") && party != c.clientID {
-		return errors.New("azp is another client")
+		return fmt.Errorf("azp is another client: it is %q, and client_id is %q", clip(party), c.clientID)
 	}
 	for _, member := range audience {
 		if member != c.clientID && party == "" {
-			return errors.New("aud names other clients, and azp does not say that it is for this one")
+			return fmt.Errorf("aud names other clients, such as %q, and azp does not say that it is for this one", clip(member))
 		}
 	}
 	return nil
@@ -197,14 +200,19 @@ func (c *idTokenCheck) times(claims object) error {
 	if issued.After(c.now.Add(c.skew)) {
 		return fmt.Errorf("it was issued %s in the future (clock_skew is %s); check the clocks here and at the provider", issued.Sub(c.now).Round(time.Second), c.skew)
 	}
-	notBefore, ok, err := claims.moment("nbf")
-	if err != nil {
+	if err := c.notBefore(claims); err != nil {
 		return err
 	}
-	if ok && notBefore.After(c.now.Add(c.skew)) {
-		return errors.New("it is not valid yet; check the clocks")
-	}
 	_, _, err = claims.moment("auth_time")
+	return err
+}
+
+// notBefore: where nbf is there it has come.
+func (c *idTokenCheck) notBefore(claims object) error {
+	notBefore, ok, err := claims.moment("nbf")
+	if err == nil && ok && notBefore.After(c.now.Add(c.skew)) {
+		err = fmt.Errorf("it is not valid yet: nbf is %s in the future (clock_skew is %s); check the clocks here and at the provider", notBefore.Sub(c.now).Round(time.Second), c.skew)
+	}
 	return err
 }
 

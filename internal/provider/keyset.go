@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +41,7 @@ type KeySet struct {
 
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
+	skipped skippedKeys
 	fetched time.Time
 	tried   time.Time
 	err     error
@@ -56,47 +56,40 @@ func newKeySet(fetch func(context.Context) ([]byte, error), now func() time.Time
 
 // newStaticKeySet takes the keys of a document that was checked before.
 func newStaticKeySet(document []byte) *KeySet {
-	keys, err := ParseKeys(document)
-	return &KeySet{keys: keys, err: err}
+	keys, skipped, err := parseKeys(document)
+	s := &KeySet{keys: keys, err: err}
+	s.skipped.note(skipped)
+	return s
 }
 
 // ParseKeys reads a key set document and skips, one by one, the keys that
 // cannot verify a signature here: private, encryption, weak, unknown or
 // damaged ones. It fails when the document is no key set, or no key is left.
 func ParseKeys(document []byte) ([]jose.JSONWebKey, error) {
+	keys, _, err := parseKeys(document)
+	return keys, err
+}
+
+func parseKeys(document []byte) (keys []jose.JSONWebKey, skipped []SkippedKey, err error) {
 	o, err := parseObject(document)
 	if err != nil {
-		return nil, fmt.Errorf("the key set %w", err)
+		return nil, nil, fmt.Errorf("the key set %w", err)
 	}
 	var members []json.RawMessage
 	if json.Unmarshal(o["keys"], &members) != nil {
-		return nil, errors.New("the key set has no list of keys")
+		return nil, nil, errors.New("the key set has no list of keys")
 	}
-	var keys []jose.JSONWebKey
 	for _, member := range members[:min(len(members), maxKeys)] {
-		if key, ok := parseKey(member); ok {
+		if key, skip := parseKey(member); skip != nil {
+			skipped = append(skipped, *skip)
+		} else {
 			keys = append(keys, key)
 		}
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("none of the %d keys in the key set can be used", len(members))
+		return nil, skipped, fmt.Errorf("none of the %d keys in the key set can be used%s", len(members), reasons(skipped))
 	}
-	return keys, nil
-}
-
-func parseKey(raw json.RawMessage) (key jose.JSONWebKey, ok bool) {
-	o, err := parseObject(raw)
-	if err != nil {
-		return key, false
-	}
-	ops, err := o.texts("key_ops", false)
-	if err != nil || ops != nil && !slices.Contains(ops, "verify") {
-		return key, false
-	}
-	if key.UnmarshalJSON(raw) != nil || !key.Valid() || !key.IsPublic() || key.Use != "" && key.Use != "sig" {
-		return key, false
-	}
-	return key, usable(key)
+	return keys, skipped, nil
 }
 
 func usable(key jose.JSONWebKey) bool {
@@ -186,7 +179,7 @@ func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte
 		if unseen != nil {
 			return nil, unseen
 		}
-		return nil, fmt.Errorf("no key of the provider fits (alg %s, kid %q)", header.Algorithm, clip(header.KeyID))
+		return nil, fmt.Errorf("no key of the provider fits (alg %s, kid %q)%s", header.Algorithm, clip(header.KeyID), s.whySkipped(header.KeyID))
 	}
 	return nil, errors.New("the signature is wrong")
 }
@@ -263,8 +256,9 @@ func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 	answer := s.flight.DoChan("keys", func() (any, error) {
 		document, err := s.fetch(context.WithoutCancel(ctx))
 		var keys []jose.JSONWebKey
+		var skipped []SkippedKey
 		if err == nil {
-			keys, err = ParseKeys(document)
+			keys, skipped, err = parseKeys(document)
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -274,6 +268,7 @@ func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 			return nil, &Unavailable{err, firstPause}
 		}
 		s.keys, s.fetched = keys, s.tried
+		s.skipped.note(skipped)
 		return keys, nil
 	})
 	select {

@@ -102,7 +102,7 @@ func TestUnusableKeysAreSkippedOneByOne(t *testing.T) {
 		{"RSA with an empty exponent", `{"kty":"RSA","kid":"x","e":"","n":"AQAB"}`},
 		{"members twice", member(t, "p256", `"kid":"twice"`)},
 		{"the type twice", member(t, "p256", `"kty":"RSA"`)},
-		{"a certificate that is none", member(t, "p256", `"x5c":["AAAA"]`)},
+		{"a modulus with padding", strings.Replace(member(t, "rsa", ""), `"e":"AQAB"`, `"e":"AQAB=="`, 1)},
 		{"a number as kid", `{"kty":"EC","kid":1}`},
 		{"null", "null"},
 		{"a text", `"key"`},
@@ -232,5 +232,51 @@ func TestCandidatesAreThoseThatTheHeaderNames(t *testing.T) {
 func ExampleParseKeys() {
 	_, err := ParseKeys([]byte(`{"keys":[` + secp256k1 + `]}`))
 	fmt.Println(err)
-	// Output: none of the 1 keys in the key set can be used
+	// Output: none of the 1 keys in the key set can be used: "k1": crv is "secp256k1", which is not known here
+}
+
+// Fault D9: a flaw in what nobody needs costs no key.
+func TestFlawsInMembersThatNobodyNeedsCostNoKey(t *testing.T) {
+	t.Parallel()
+	for _, more := range []string{
+		`"x5c":["AAAA"]`, `"x5c":"AAAA"`, `"x5c":[]`, `"x5c":null`, `"x5t":"%%%"`, `"x5t":"AAAA=="`, `"x5t":1`, `"x5t#S256":"short"`, `"x5t#S256":["a"]`,
+		`"x5u":":::"`, `"x5u":{}`, `"iat":"yesterday"`, `"exp":[]`, `"revoked":null`, `"ext":1`, `"oth":[{}]`,
+	} {
+		keys, err := ParseKeys(keySetOf(member(t, "rsa", more), member(t, "p256", more)))
+		if err != nil || len(keys) != 2 {
+			t.Errorf("%s: %q, %v", more, keyIDs(keys), err)
+		}
+	}
+}
+
+// Fault D9: a key that is skipped leaves its name and the reason.
+func TestSkippedKeysLeaveTheirReason(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		member, kid, reason string
+		ordinary            bool
+	}{
+		{member(t, "rsa", `"use":"SIG"`), "rsa", `use is "SIG", not sig`, false},
+		{member(t, "rsa", `"use":"enc"`), "rsa", `use is "enc", not sig`, true},
+		{member(t, "rsa", `"use":["sig"]`), "rsa", "use is not a string but a list", false},
+		{member(t, "rsa", `"key_ops":"verify"`), "rsa", "key_ops is not a list of strings", false},
+		{member(t, "rsa", `"key_ops":["encrypt"]`), "rsa", `key_ops is "encrypt", without verify`, true},
+		{strings.Replace(member(t, "rsa", ""), `"e":"AQAB"`, `"e":"AQAB="`, 1), "rsa", "e is not base64url without padding", false},
+		{privateMember(t, "p256"), "p256", "it is a private or symmetric key", false},
+		{member(t, "rsa-weak", ""), "rsa-weak", "verifies no signature here", true},
+		{`{"kty":"AKP","kid":"pq"}`, "pq", `kty is "AKP", which is not known here`, true},
+		{secp256k1, "k1", `crv is "secp256k1", which is not known here`, true},
+		{`{"kty":"EC","crv":"P-256","kid":"a\u202eb\n"}`, `a\u202eb\u000a`, "it cannot be read", false},
+		{`7`, "", "it is not a JSON object", false},
+	} {
+		for i, document := range [][]byte{keySetOf(tc.member, member(t, "p384", "")), keySetOf(tc.member)} {
+			_, skipped, err := parseKeys(document)
+			if len(skipped) != 1 || skipped[0].KID != tc.kid || !strings.Contains(skipped[0].Reason, tc.reason) || skipped[0].Ordinary != tc.ordinary {
+				t.Errorf("%.60s: %+v, want %q: %s", tc.member, skipped, tc.kid, tc.reason)
+			}
+			if i == 1 && (err == nil || !strings.Contains(err.Error(), tc.reason)) {
+				t.Errorf("%.60s: where no key is left the error is %v", tc.member, err)
+			}
+		}
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
 // object is a JSON object as it was sent: member names count with their case,
@@ -46,13 +48,9 @@ func parseObject(data []byte) (object, error) {
 	return o, nil
 }
 
-// clip keeps a stranger's text short in our errors.
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}
+// clip makes a stranger's text fit for our errors: short, and without what does
+// not show.
+func clip(s string) string { return logtext.Clean(s, 83) }
 
 func (o object) has(name string) bool {
 	raw, ok := o[name]
@@ -66,7 +64,7 @@ func (o object) text(name string) (string, error) {
 	}
 	var s string
 	if raw := o[name]; raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
-		return "", fmt.Errorf("%s is not a string", name)
+		return "", fmt.Errorf("%s is not a string but %s", name, kindOf(raw))
 	}
 	return s, nil
 }

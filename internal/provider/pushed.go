@@ -29,50 +29,48 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	if err != nil {
 		return "", fmt.Errorf("%w: it cannot be written", ErrPush)
 	}
-	status, body, err := c.post(ctx, metadata.PushedEndpoint, form)
+	answer, err := c.post(ctx, metadata.PushedEndpoint, form)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", &Unavailable{err, firstPause} // the visitor left; that says nothing of the provider
-	case err == nil && (status/100 == 5 || status == http.StatusTooManyRequests):
-		err = fmt.Errorf("pushed_authorization_request_endpoint: status %d", status)
+	case err == nil && (answer.status/100 == 5 || answer.status == http.StatusTooManyRequests):
+		err = answer.because(fmt.Errorf("pushed_authorization_request_endpoint: status %d", answer.status))
 	}
 	if err != nil {
 		return "", c.Remote.pushing.begin(c.Now(), err)
 	}
-	requestURI, err := c.pushAnswer(metadata, status, body)
+	requestURI, err := c.pushAnswer(metadata, answer)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrPush, err)
+		return "", err
 	}
 	config.Endpoint.AuthURL = authorizationEndpoint
 	return withParameters(authorizationEndpoint, url.Values{"client_id": {c.ClientID}, "request_uri": {requestURI}}), nil
 }
 
 // pushAnswer reads what RFC 9126 2.2 and 2.3 have.
-func (c *Client) pushAnswer(metadata *Metadata, status int, body []byte) (requestURI string, err error) {
-	o, err := parseObject(body)
-	if status/100 != 2 {
+func (c *Client) pushAnswer(metadata *Metadata, answer *answered) (requestURI string, err error) {
+	o, err := parseObject(answer.body)
+	if answer.status/100 != 2 || err == nil && o.isError() {
 		// It may change what it offers, and what it requires.
 		c.Remote.Doubt()
-		code := ""
-		if err == nil {
-			code, _ = o.text("error")
-		}
+		refused := answer.refusal()
 		method, _ := chooseAuth(c.AuthMethod, c.Secret != nil, metadata.AuthMethods)
-		return "", fmt.Errorf("status %d, error %q%s", status, SafeCode(code), adviceFor(code, method))
+		return "", judged(fmt.Errorf("%w: %w%s", ErrPush, refused, adviceFor(refused.Code, method)), refused.Code)
 	}
-	if err != nil {
-		return "", fmt.Errorf("the answer %w", err)
+	if err == nil {
+		requestURI, err = o.text("request_uri")
 	}
-	requestURI, err = o.text("request_uri")
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("the answer: %w", err)
+		err = fmt.Errorf("the answer: %w", err)
 	case requestURI == "":
-		return "", fmt.Errorf("the answer has the status %d and no request_uri", status)
+		err = fmt.Errorf("the answer has the status %d and no request_uri", answer.status)
 	case len(requestURI) > maxRequestURI:
-		return "", fmt.Errorf("the answer's request_uri is longer than %d bytes", maxRequestURI)
+		err = fmt.Errorf("the answer's request_uri is longer than %d bytes", maxRequestURI)
+	default:
+		return requestURI, nil
 	}
-	return requestURI, nil
+	return "", fmt.Errorf("%w: %w", ErrPush, answer.because(err))
 }
 
 // withParameters adds to an endpoint's address, which keeps a query of its own.

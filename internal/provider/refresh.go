@@ -125,7 +125,7 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string) (Tokens, erro
 	if err != nil {
 		return Tokens{}, err
 	}
-	httpClient, method, err := c.backChannel(metadata)
+	httpClient, channel, method, err := c.channel(metadata, true)
 	if err != nil {
 		return Tokens{}, &RefreshError{Err: err}
 	}
@@ -134,40 +134,38 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string) (Tokens, erro
 		Endpoint: oauth2.Endpoint{TokenURL: metadata.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams},
 	}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, httpClient)
-	token, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token()
-	if err != nil {
+	if _, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token(); err != nil {
 		return Tokens{}, refreshError(err, method)
 	}
-	idToken, _ := token.Extra("id_token").(string)
-	if opened, err := c.open(idToken); err == nil {
-		idToken = opened // what does not open fails its check
-	}
-	tokens := Tokens{AccessToken: token.AccessToken, IDToken: idToken, RefreshToken: token.RefreshToken}
-	if token.ExpiresIn > 0 {
-		tokens.Expires = c.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
+	tokens := c.tokensOf(channel.got, refreshToken)
+	if opened, err := c.open(tokens.IDToken); err == nil {
+		tokens.IDToken = opened // what does not open fails its check
 	}
 	return tokens, nil
 }
 
 func refreshError(err error, method string) error {
-	var refused *oauth2.RetrieveError
-	if !errors.As(err, &refused) || refused.Response == nil {
+	refused := refusalOf(err)
+	if refused == nil {
 		// An answer that is none may be about this one user.
 		var unanswered *url.Error
-		return &RefreshError{Err: bare(err), Down: errors.As(err, &unanswered) && !errors.Is(err, errAnswer)}
+		return &RefreshError{Err: bare(err), Down: errors.As(err, &unanswered)}
 	}
-	status := refused.Response.StatusCode
+	if refused.Err != nil {
+		return &RefreshError{Err: bare(err)}
+	}
+	// A server in trouble, or something in front of it, may say anything. Any
+	// other answer with this code is the provider's word, whatever its status and
+	// its label.
+	down := refused.Status == http.StatusTooManyRequests || refused.Status/100 == 5
 	failed := &RefreshError{
-		Over: status/100 == 4 && refused.ErrorCode == "invalid_grant",
-		Down: status == http.StatusTooManyRequests || status/100 == 5,
-		Err:  fmt.Errorf("the token endpoint answered with the status %d, error %q", status, SafeCode(refused.ErrorCode)),
+		Over: !down && refused.Code == "invalid_grant", Down: down, RetryAfter: refused.RetryAfter,
+		Err: fmt.Errorf("the token endpoint answered with the %w", refused),
 	}
-	if refused.ErrorCode == "invalid_client" {
-		failed.Err = fmt.Errorf("%w%s", failed.Err, adviceFor(refused.ErrorCode, method))
+	if refused.Code == "invalid_client" {
+		failed.Err = fmt.Errorf("%w%s", failed.Err, adviceFor(refused.Code, method))
 	}
-	if seconds, err := strconv.Atoi(refused.Response.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		failed.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
-	}
+	failed.Err = judged(failed.Err, refused.Code)
 	return failed
 }
 

@@ -41,8 +41,8 @@ type RemoteConfig struct {
 	// TLS is asked before each request; nil, and a nil result, for the default.
 	// Another pointer than before means new connections.
 	TLS func() *tls.Config
-	// MTLS: the client proves itself by the certificate in TLS, at the endpoints
-	// that the provider has for that.
+	// MTLS: a certificate of the client is shown in TLS, to prove who it is or to
+	// bind its tokens, at the endpoints that the provider has for that.
 	MTLS  bool
 	Proxy func(*http.Request) (*url.URL, error)
 	Now   func() time.Time
@@ -190,8 +190,8 @@ func (r *Remote) ask() (*Metadata, error) {
 		if err != nil {
 			return nil, err
 		}
-		if metadata, err = parseMetadata(document, c.Issuer, address); err != nil {
-			return nil, err
+		if metadata, err = parseMetadata(document.body, c.Issuer, address); err != nil {
+			return nil, &SettingsError{document.because(err)}
 		}
 		if r.guard.found.Swap(uint32(found)) != uint32(found) {
 			r.client.CloseIdleConnections() // they were judged by another rule
@@ -211,14 +211,17 @@ func (r *Remote) complete(metadata *Metadata) error {
 		metadata.Pushed = true // why else would it be configured?
 	}
 	if err := r.guard.checkMetadata(metadata, c.Endpoints); err != nil {
-		return err
+		return &SettingsError{err}
 	}
-	return metadata.check(!c.hasKeys(), c.Insecure)
+	if err := metadata.check(!c.hasKeys(), c.Insecure); err != nil {
+		return &SettingsError{err}
+	}
+	return nil
 }
 
 // fetchMetadata returns the metadata document, and where the connection led that
 // it came by.
-func (r *Remote) fetchMetadata(address string) (document []byte, found locality, err error) {
+func (r *Remote) fetchMetadata(address string) (document *answered, found locality, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.config.Timeout)
 	defer cancel()
 	var led atomic.Uint32
@@ -250,5 +253,12 @@ func (r *Remote) fetchKeys(ctx context.Context) ([]byte, error) {
 		return nil, errors.New("jwks_uri is not a URL")
 	}
 	request.Header.Set("Accept", "application/json, application/jwk-set+json")
-	return getDocument(r.client, request)
+	answer, err := getDocument(r.client, request)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ParseKeys(answer.body); err != nil {
+		return nil, answer.because(err)
+	}
+	return answer.body, nil
 }

@@ -18,16 +18,13 @@ func (c *Client) Revoke(ctx context.Context, token, kind string) (offered bool, 
 	if metadata.RevocationEndpoint == "" {
 		return false, nil
 	}
-	status, body, err := c.post(ctx, metadata.RevocationEndpoint, url.Values{"token": {token}, "token_type_hint": {kind}})
+	answer, err := c.post(ctx, metadata.RevocationEndpoint, url.Values{"token": {token}, "token_type_hint": {kind}})
 	if err != nil {
 		return true, fmt.Errorf("revoke: %w", err)
 	}
-	if status == http.StatusOK { // also for a token that is not known (2.2)
-		return true, nil
+	if o, err := parseObject(answer.body); answer.status == http.StatusOK && (err != nil || !o.isError()) {
+		return true, nil // also for a token that is not known (2.2)
 	}
-	code := ""
-	if o, err := parseObject(body); err == nil {
-		code, _ = o.text("error")
-	}
-	return true, fmt.Errorf("revoke: status %d, error %q", status, SafeCode(code))
+	refused := answer.refusal()
+	return true, judged(fmt.Errorf("revoke: %w", refused), refused.Code)
 }

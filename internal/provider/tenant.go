@@ -74,7 +74,7 @@ func (m *Metadata) checkIssuerOf(claims object) error {
 		want = strings.Replace(want, TenantPart, tenant, 1)
 	}
 	if issuer != want {
-		return errors.New("iss is not the provider's issuer")
+		return notTheIssuer(issuer)
 	}
 	return nil
 }

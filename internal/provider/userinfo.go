@@ -1,11 +1,13 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -39,38 +41,72 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 		c.Remote.Doubt()
 		return nil, errors.New("the provider has no userinfo endpoint")
 	}
-	request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, metadata.UserinfoEndpoint, nil)
+	answer, err := c.askUserinfo(ctx, metadata.UserinfoEndpoint, accessToken)
+	if err != nil {
+		return nil, err
+	}
+	if answer.status != http.StatusOK {
+		return nil, answer.because(fmt.Errorf("status %d", answer.status))
+	}
+	claims, err := c.readUserinfo(ctx, metadata, answer)
+	if err != nil {
+		return nil, answer.because(err)
+	}
+	got, err := claims.text("sub")
+	switch {
+	case err != nil:
+	case got == "" && claims.isError():
+		err = errors.New("the answer is an error")
+	case got == "":
+		err = errors.New("userinfo has no sub")
+	case got != subject:
+		err = fmt.Errorf("sub is not that of the ID token: it is %q", clip(got))
+	default:
+		return Claims(claims), nil
+	}
+	return nil, answer.because(err)
+}
+
+// askUserinfo sends the access token in a header, or in a form where the
+// configuration says so (RFC 6750 2.1, 2.2); never in both.
+func (c *Client) askUserinfo(ctx context.Context, endpoint, accessToken string) (*answered, error) {
+	method, form := http.MethodGet, ""
+	if c.UserinfoByPost {
+		method, form = http.MethodPost, url.Values{"access_token": {accessToken}}.Encode()
+	}
+	request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), method, endpoint, strings.NewReader(form))
 	if err != nil {
 		return nil, errors.New("userinfo_endpoint is not a URL")
 	}
-	request.Header.Set("Authorization", "Bearer "+accessToken)
+	if c.UserinfoByPost {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	} else {
+		request.Header.Set("Authorization", "Bearer "+accessToken)
+	}
 	request.Header.Set("Accept", "application/json, application/jwt")
 	response, err := c.Remote.client.Do(request)
 	if err != nil {
 		return nil, bare(err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status %d", response.StatusCode)
-	}
-	body, err := readAll(response)
-	if err != nil {
-		return nil, err
-	}
-	// The content type decides (Core 5.3.2): a JWT is never taken for JSON.
-	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "application/jwt" {
-		if body, err = c.openUserinfo(ctx, metadata, strings.TrimSpace(string(body))); err != nil {
+	return read(response, []string{accessToken})
+}
+
+// readUserinfo reads the claims. The content type says what is a JWT (Core
+// 5.3.2), and so does the body under any other label. A JWT is never taken for
+// JSON, nor JSON for a JWT.
+func (c *Client) readUserinfo(ctx context.Context, metadata *Metadata, answer *answered) (claims object, err error) {
+	body := bytes.TrimSpace(answer.body)
+	kind, _, _ := mime.ParseMediaType(answer.header.Get("Content-Type"))
+	if kind == "application/jwt" || bytes.HasPrefix(body, []byte("eyJ")) {
+		if body, err = c.openUserinfo(ctx, metadata, string(body)); err != nil {
 			return nil, fmt.Errorf("the answer is a JWT: %w", err)
 		}
 	}
-	claims, err := parseObject(body)
-	if err != nil {
+	if claims, err = parseObject(body); err != nil {
 		return nil, fmt.Errorf("the answer %w", err)
 	}
-	if got, err := claims.text("sub"); err != nil || got != subject {
-		return nil, errors.New("sub is not that of the ID token")
-	}
-	return Claims(claims), nil
+	return claims, nil
 }
 
 // openUserinfo returns what a signed answer says (Core 5.3.2), which may be
@@ -82,6 +118,9 @@ func (c *Client) openUserinfo(ctx context.Context, metadata *Metadata, token str
 		return nil, err
 	}
 	keys := &callKeys{client: c, algs: userinfoAlgorithms(c.Algs, metadata)}
+	if err := checkAlgorithm(token, keys.algs); err != nil {
+		return nil, err
+	}
 	payload, err := keys.verify(ctx, token)
 	if err != nil {
 		return nil, err
@@ -98,7 +137,7 @@ func (c *Client) openUserinfo(ctx context.Context, metadata *Metadata, token str
 		return nil, err
 	}
 	if !slices.Contains(audience, c.ClientID) {
-		return nil, errors.New("aud does not name this client")
+		return nil, notTheAudience(audience, c.ClientID)
 	}
 	for name, wrong := range map[string]func(t time.Time) bool{
 		"exp": func(t time.Time) bool { return !c.Now().Before(t.Add(c.ClockSkew)) },
