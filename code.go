@@ -208,11 +208,11 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 	}
 	info, err := h.userinfo(ctx, p, idToken, tokens.AccessToken)
 	if err != nil {
-		return refuse(codeOf(err), err)
+		return refuse(codeOf(err), ofSubject(err, idToken))
 	}
 	fresh, err := h.newSession(p, t, tokens, idToken, info)
 	if err != nil {
-		return refuse(tokenInvalid, err)
+		return refuse(tokenInvalid, ofSubject(err, idToken))
 	}
 	return fresh, tokens.IDToken, nil
 }
