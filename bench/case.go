@@ -17,21 +17,22 @@ type row struct {
 	// path is asked for, and answered with status.
 	path   string
 	status int
-	// aim is the ratio to the same Caddy without the directive that we want to
-	// stay under; 0 is none.
-	aim float64
+	// aim and bareAim are the ratios that we want to stay under, to the same Caddy
+	// without the directive that gets the same bytes, and to one that gets no
+	// cookie; 0 is none.
+	aim, bareAim float64
 }
 
 var rows = []row{
-	{"usual user", "usual.json", "", "/reports/2026", http.StatusOK, 1.15},
+	{"usual user", "usual.json", "", "/reports/2026", http.StatusOK, 1.06, 1.15},
 	{"usual user, three headers for the application", "usual.json",
-		"upstream {\n header X-User {http.auth.user.id}\n header X-Email email\n header X-Groups groups\n}", "/reports/2026", http.StatusOK, 0},
-	{"usual user, store memory", "usual.json", "session {\n store memory\n}", "/reports/2026", http.StatusOK, 0},
-	{"usual user, store storage", "usual.json", "session {\n store storage\n}", "/reports/2026", http.StatusOK, 0},
-	{"usual user, store redis", "usual.json", "session {\n store redis redis://{redis}/0\n}", "/reports/2026", http.StatusOK, 1.2},
-	{"large user", "large.json", "", "/reports/2026", http.StatusOK, 1.45},
-	{"anonymous, public route", "", "public /open/*", "/open/reports", http.StatusOK, 0},
-	{"anonymous, redirect to the login", "", "", "/reports/2026", http.StatusFound, 0},
+		"upstream {\n header X-User {http.auth.user.id}\n header X-Email email\n header X-Groups groups\n}", "/reports/2026", http.StatusOK, 0, 0},
+	{"usual user, store memory", "usual.json", "session {\n store memory\n}", "/reports/2026", http.StatusOK, 0, 0},
+	{"usual user, store storage", "usual.json", "session {\n store storage\n}", "/reports/2026", http.StatusOK, 0, 0},
+	{"usual user, store redis", "usual.json", "session {\n store redis redis://{redis}/0\n}", "/reports/2026", http.StatusOK, 1.2, 0},
+	{"large user", "large.json", "", "/reports/2026", http.StatusOK, 1.06, 1.45},
+	{"anonymous, public route", "", "public /open/*", "/open/reports", http.StatusOK, 0, 0},
+	{"anonymous, redirect to the login", "", "", "/reports/2026", http.StatusFound, 0, 0},
 }
 
 // An inProcess is a case of the in-process table: a benchmark of the plugin's
@@ -48,8 +49,8 @@ var inProcesses = []inProcess{
 	{"Request/one_user,_1_KiB", "≤ 800 ns, ≤ 4"},
 	{"Request/one_user,_4_KiB", ""},
 	{"Request/10,000_users_in_turn,_1_KiB", "≤ 1.5 µs, ≤ 4"},
-	{"Request/first_time,_1_KiB", "≤ 4 µs, ≤ 8"},
-	{"Request/first_time,_4_KiB", "≤ 10 µs, ≤ 8"},
+	{"Request/first_time,_1_KiB", "≤ 10 µs, ≤ 8"},
+	{"Request/first_time,_4_KiB", "≤ 25 µs, ≤ 8"},
 	{"Request/anonymous,_public_site", "≤ 500 ns, ≤ 3"},
 	{"Request/anonymous,_public_route", "≤ 500 ns, ≤ 3"},
 	{"Request/redirect_to_the_login", "≤ 15 µs"},

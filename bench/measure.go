@@ -29,7 +29,9 @@ type result struct {
 
 func (r *result) String() string {
 	low, high := interval(r.ratios)
-	return fmt.Sprintf("  %.3f × plain Caddy [%.3f–%.3f], %.1f µs/request, cookie %d B", median(r.ratios), low, high, r.micros, r.cookie)
+	bareLow, bareHigh := interval(r.toBare)
+	return fmt.Sprintf("  %.3f × plain Caddy with the same bytes [%.3f–%.3f], %.3f × without a cookie [%.3f–%.3f], %.1f µs/request, cookie %d B",
+		median(r.ratios), low, high, median(r.toBare), bareLow, bareHigh, r.micros, r.cookie)
 }
 
 // contender is a server and what is asked of it.
