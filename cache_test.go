@@ -119,3 +119,12 @@ func plainSite(t *testing.T, r *rig, h *Handler, header map[string]string) strin
 	}
 	return h.site(request).origin.String()
 }
+
+func TestAPreflightThatPassesIsNotStoredWithACookie(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"preflight pass\n}")
+	p := r.browser().send("OPTIONS", "/x", map[string]string{"Origin": "https://rp.test", "Access-Control-Request-Method": "GET", "Cookie": "__Host-oidc_rp=1broken"})
+	if p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) == 0 || p.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("status %d, %v", p.StatusCode, p.Header)
+	}
+}

@@ -51,7 +51,11 @@ when that was tried last, when, and what was wrong. It asks no provider.`,
 		Long: `
 Ends the sessions of a user (--subject), of one session at a provider (--sid),
 or all there are (--all), at all sites and on all instances that share the
-storage, or the session store. It asks nothing and prints what was ended.
+storage, or the session store. It asks nothing and prints what was revoked.
+
+Sessions that began before end within five seconds; later ones are not touched.
+Whether there were any is not known, since browsers keep sessions in cookies:
+a name that nobody has is revoked as well, and the exit code is 0.
 
 Who was signed out can sign in again: disable the account at the provider
 first where that is not meant to be.`,

@@ -94,11 +94,19 @@ func showEnded(out io.Writer, data []byte) error {
 	if err != nil {
 		return err
 	}
-	rows := [][]string{{"ENDED", "PROVIDERS", "ISSUER"}}
+	rows := [][]string{{"REVOKED", "PROVIDERS", "ISSUER"}}
+	about := "All sessions"
 	for _, e := range answer.Ended {
 		rows = append(rows, []string{e.Kind, strings.Join(e.Providers, ","), e.Issuer})
+		switch e.Kind {
+		case "subject":
+			about = "Sessions of this subject"
+		case "sid":
+			about = "Sessions of this provider session"
+		}
 	}
-	return table(out, nil, rows...)
+	return table(out, []string{about + " that began before now end, on all instances within five seconds.",
+		"Whether there were any is not known: browsers keep sessions in cookies, which nobody can count."}, rows...)
 }
 
 func showKeys(out io.Writer, data []byte) error {

@@ -114,10 +114,11 @@ func TestCommandHelper(t *testing.T) {
 	}{
 		{"providers", false, []string{"corp", "unknown", "one.test,two.test", "http://127.0.0.1:1/corp"}},
 		{"providers --json", false, []string{`"id":"corp"`}},
-		{"revoke --subject alice", false, []string{"subject", "corp", "http://127.0.0.1:1/corp"}},
+		// Fault B7. Nobody here knows whether there is such a subject.
+		{"revoke --subject alice", false, []string{"REVOKED", "subject", "corp", "http://127.0.0.1:1/corp", "Sessions of this subject that began before now end", "Whether there were any is not known"}},
 		{"revoke --subject alice --provider corp --issuer http://127.0.0.1:1/corp", false, []string{"corp"}},
 		{"revoke --sid s --json", false, []string{`"kind":"sid"`}},
-		{"revoke --all", false, []string{"all"}},
+		{"revoke --all", false, []string{"all", "All sessions that began before now end"}},
 		{"revoke", true, []string{"one of subject, sid and all"}},
 		{"revoke --all --provider corp", true, []string{"400", "provider: all"}},
 		{"revoke --subject alice --provider x", true, []string{"there is none"}},

@@ -14,6 +14,7 @@ import (
 // them are provisioned.
 type common struct {
 	stripped []string // headers that no client may send
+	lengths  uint64   // of their names, a bit each; most others are told apart by that
 	upgrades []string // protocols that any of them names
 }
 
@@ -27,7 +28,20 @@ func (h *Handler) ownCommon() *common {
 	if h.decidesByAddress() {
 		c.stripped = append(c.stripped, rewriteHeaders...)
 	}
+	c.measure()
 	return c
+}
+
+func (c *common) measure() {
+	for _, name := range c.stripped {
+		c.lengths |= 1 << min(len(name), 63)
+	}
+}
+
+// strips reports whether no client may send a header of a name.
+func (c *common) strips(name string) bool {
+	return c.lengths&(1<<min(len(name), 63)) != 0 &&
+		slices.ContainsFunc(c.stripped, func(own string) bool { return sameHeader(name, own) })
 }
 
 // decidesByAddress reports whether requests to one site are treated
@@ -48,6 +62,7 @@ func shareCommon(groups [][]*Handler, hosts map[*Handler][]string) {
 			all.stripped = appendNew(all.stripped, own.stripped)
 			all.upgrades = appendNew(all.upgrades, own.upgrades)
 		}
+		all.measure()
 		for _, h := range site {
 			h.common = all
 		}
@@ -173,17 +188,4 @@ func (a *App) ours(name string) bool {
 		}
 	}
 	return false
-}
-
-// strippedHeaders are those that no client may send.
-func (h *Handler) strippedHeaders() []string {
-	if h.common == nil {
-		return h.identityHeaders
-	}
-	return h.common.stripped
-}
-
-// isStripped reports whether no client may send a header of a name.
-func (h *Handler) isStripped(name string) bool {
-	return slices.ContainsFunc(h.strippedHeaders(), func(own string) bool { return sameHeader(name, own) })
 }

@@ -272,7 +272,9 @@ type Route struct {
 type UpstreamConfig struct {
 	// Request headers: name to a claim path, or a text with placeholders.
 	// Whatever a client sent under these names, in any spelling, is deleted
-	// first.
+	// first, by all instances on the site. Names of headers that frame or route
+	// a request are refused: hop-by-hop ones, `Cookie`, `Host`, `Content-*`,
+	// `Sec-*`, `Forwarded`, `X-Forwarded-For` and its like.
 	Headers map[string]string `json:"headers,omitempty"`
 
 	// The header that carries the access token: as `Bearer` if it is

@@ -21,19 +21,19 @@ const (
 
 // ServeHTTP gathers the facts about a request, decides, and acts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if refuseOpaque(w, r, originalURL(r)) {
+	original := originalURL(r)
+	if refuseOpaque(w, r, original) {
 		return nil
 	}
 	if r.Method == http.MethodConnect {
-		return h.serveConnect(w, r, next)
+		return h.serveConnect(w, r, original, next)
 	}
-	return h.serve(w, r, next, false)
+	return h.serve(w, r, original, next, false)
 }
 
 // serve does that. connect says that the request was a CONNECT for a WebSocket.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, connect bool) error {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, connect bool) error {
 	h.app.lookAtSites()
-	original := originalURL(r)
 	v := h.visitOf(r)
 	h.scrub(v, r)
 	if e, found := h.endpoint(original.Path); found {
@@ -55,13 +55,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		return next.ServeHTTP(w, r)
 	}
 	if (connect || v.upgrade.isWebsocket()) && h.isFromForeignPage(r) {
-		v.forget(r.Header)
-		if !a.public {
-			return h.errorPage(w, r, v, http.StatusForbidden, &failure{code: forbidden, cause: errForeignWebsocket}, "")
-		}
-		v.upgrade.giveBack(r.Header, h.Upgrades)
-		return next.ServeHTTP(w, r)
+		return h.serveForeign(w, r, v, a, next)
 	}
+	return h.guarded(w, r, v, a, next)
+}
+
+// guarded finds out who asks, and answers or passes the request on.
+func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, v *visit, a access, next caddyhttp.Handler) error {
 	noStore, err := h.identify(w, r, v)
 	switch {
 	case err != nil && !a.public:
@@ -80,16 +80,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	case serve:
 		h.tell(v, r)
 		v.upgrade.giveBack(r.Header, h.Upgrades)
-		if noStore || !a.public || v.signedIn() && !a.named {
-			w = v.writer.wrap(w, noStore)
-		}
-		err := next.ServeHTTP(w, r)
-		if err != nil {
-			v.writer.prepareError() // its answer is written past the responder
-		}
-		return err
+		return v.passOn(w, r, next, noStore, !a.public || v.signedIn() && !a.named)
 	case pass:
-		return next.ServeHTTP(w, r)
+		return v.passOn(w, r, next, noStore, false)
 	case signIn:
 		if v.lacks != lacksNothing {
 			return h.beginAgain(w, r, v)
@@ -99,6 +92,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		return h.explain(w, r, v)
 	}
 	return h.challenge(w, r, v)
+}
+
+// passOn calls the next handler. noStore says that the answer sets a cookie of
+// ours, private that it is for one user.
+func (v *visit) passOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
+	if noStore || private {
+		w = v.writer.wrap(w, noStore)
+	}
+	err := next.ServeHTTP(w, r)
+	if err != nil {
+		v.writer.prepareError() // its answer is written past the responder
+	}
+	return err
 }
 
 // action is what happens to a guarded request. The usual one, of a session that
@@ -162,6 +168,8 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	switch {
 	case err != nil:
 		return false, err
+	case result == openedNone && h.opensElsewhere(r, v, s):
+		return false, nil
 	case result == openedNone:
 		h.clearSession(w, s, found.Chunks)
 		return true, nil

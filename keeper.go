@@ -78,6 +78,13 @@ func (h *Handler) issuerOf(s *session.Session) string {
 	return ""
 }
 
+// seeLive remembers that the provider's session of this one is in use here.
+func (h *Handler) seeLive(s *session.Session) {
+	if s.SID != "" {
+		h.app.shared.live.See(h.issuerOf(s), s.SID)
+	}
+}
+
 // marksOf returns what facts about a session are known by, made once.
 func (h *Handler) marksOf(k *kept) *session.Marks {
 	if made := k.marks.Load(); made != nil {

@@ -51,6 +51,7 @@ func (c *cookieKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value
 		}
 		of.value = text.String()[:len(value)]
 		opened.set(of, k)
+		c.h.seeLive(&k.session)
 	}
 	if c.h.sessionOver(&k.session, now) {
 		return nil, nil

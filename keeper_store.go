@@ -122,6 +122,7 @@ func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value 
 		}
 		k = newer
 		opened.set(of.cloned(), k)
+		c.h.seeLive(&k.session)
 	}
 	if c.h.sessionOver(&k.session, now) {
 		return nil, nil

@@ -29,13 +29,22 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	if !v.signedIn() {
 		// Another instance on this site may know who this is.
+		var unknown error
 		for _, n := range h.others() {
 			if n.LogoutPath != h.LogoutPath {
 				continue
 			}
-			if _, err := n.identify(w, r, v); err == nil && v.signedIn() {
+			_, err := n.identify(w, r, v)
+			if err == nil && v.signedIn() {
 				return n.serveLogout(w, r, v, nil)
 			}
+			if err != nil && !fromElsewhere {
+				n.clearCookies(w, n.site(r), v)
+				unknown = errors.Join(unknown, err)
+			}
+		}
+		if unknown != nil {
+			return h.logoutUnknown(w, r, v, unknown)
 		}
 	}
 	switch {
@@ -47,6 +56,16 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit, 
 		return h.logoutOther(w, r, v)
 	}
 	return h.logout(w, r, v)
+}
+
+// logoutUnknown answers a logout while it cannot be said whose session another
+// instance's cookie is. What is known ends.
+func (h *Handler) logoutUnknown(w http.ResponseWriter, r *http.Request, v *visit, unknown error) error {
+	if v.other != nil {
+		unknown = errors.Join(unknown, v.otherOf.keeper.end(r.Context(), v.other))
+		v.otherOf.clearCookies(w, v.otherOf.site(r), v)
+	}
+	return h.failLogout(w, r, &failure{code: logoutFailed, cause: storageFailure(unknown).cause})
 }
 
 // logoutOther ends a session that opens here and is none: its provider is
@@ -182,6 +201,7 @@ func (h *Handler) endAtNeighbours(w http.ResponseWriter, r *http.Request, v *vis
 		}
 		theirs := &visit{h: n, r: r, cookies: v.cookies}
 		if _, err := n.identify(w, r, theirs); err != nil {
+			n.clearCookies(w, n.site(r), theirs)
 			errs = append(errs, err)
 			continue
 		}

@@ -4,12 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strconv"
-	"sync"
-	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -48,7 +44,9 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 			continue
 		}
 		if _, err := n.identify(w, r, theirs); err != nil {
-			unknown = err
+			if unknown = err; sid == "" { // it is this browser's that is to end, whosever it is
+				n.clearCookies(w, n.site(r), theirs)
+			}
 			continue
 		}
 		if !theirs.signedIn() || theirs.party.registration != p.registration || sid != "" && theirs.session.SID != sid {
@@ -59,15 +57,18 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		of = theirs
 		n.clearCookies(w, n.site(r), theirs)
 	}
-	if name := issuer + " " + sid; sid != "" {
+	if sid != "" {
 		unknown = nil // the sid decides
-		if h.app.shared.frames.allow(clientOf(r), name, ended, h.now()) {
-			failed = errors.Join(failed, h.app.endAll(r.Context(), session.EndedSID(issuer, sid, h.now().Add(clocksApart), h.now().Add(h.app.longestSession()+factMargin))))
-			ended = true
-		} else if !ended && !h.app.shared.frames.known(name) {
+		if !ended && !h.app.shared.live.Has(issuer, sid) && !h.app.shared.frames.allow(addressOf(r), h.now()) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(frameWindow.Seconds())))
 			return answerFrame(w, http.StatusTooManyRequests)
 		}
+		err := h.app.endAll(r.Context(), session.EndedSID(issuer, sid, h.now().Add(clocksApart), h.now().Add(h.app.longestSession()+factMargin)))
+		if err == nil {
+			h.app.shared.live.Forget(issuer, sid) // the next one is news only after a sign-in
+		}
+		failed = errors.Join(failed, err)
+		ended = true
 	}
 	if err := errors.Join(failed, unknown); err != nil {
 		h.log(r, &failure{code: logoutFailed, cause: err, party: p})
@@ -126,68 +127,4 @@ func answerFrame(w http.ResponseWriter, status int) error {
 	w.WriteHeader(status)
 	_, err := w.Write([]byte("<!doctype html><title></title>\n"))
 	return err
-}
-
-const (
-	frameWindow = time.Minute
-	// How many sessions one client, and all of them, can have ended by name
-	// within a minute without having a cookie of the session. Each costs some
-	// bytes in the storage and in the memory of all instances for as long as
-	// sessions last. One client may be many users behind one address; a
-	// provider that ends more at once has the back channel.
-	maxFramesOfOne = 60
-	maxFrames      = 300
-)
-
-// frames bounds what strangers can have written by frames. It starts anew each
-// minute, so that it needs no more memory than that. It is safe for concurrent
-// use, and knows of this process alone.
-type frames struct {
-	mu    sync.Mutex
-	began time.Time
-	named map[string]struct{}
-	of    map[string]int
-	all   int
-}
-
-// allow says whether the end of a session may be written: the same one once
-// in a minute, and of strangers a few.
-func (f *frames) allow(client, name string, hasCookie bool, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if age := now.Sub(f.began); f.named == nil || age >= frameWindow || age < 0 {
-		f.began, f.named, f.of, f.all = now, make(map[string]struct{}), make(map[string]int), 0
-	}
-	if _, written := f.named[name]; written {
-		return false
-	}
-	if !hasCookie {
-		if f.all >= maxFrames || f.of[client] >= maxFramesOfOne {
-			return false
-		}
-		f.all++
-		f.of[client]++
-	}
-	f.named[name] = struct{}{}
-	return true
-}
-
-// known says whether the end of a session was written within this minute.
-func (f *frames) known(name string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	_, written := f.named[name]
-	return written
-}
-
-// clientOf names who asks, as Caddy sees it: of an IPv6 address the network,
-// since a client has as many addresses in it as it likes.
-func clientOf(r *http.Request) string {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	if addr, err := netip.ParseAddr(text); err == nil && addr.Is6() && !addr.Is4In6() {
-		if network, err := addr.WithZone("").Prefix(64); err == nil {
-			return network.String()
-		}
-	}
-	return text
 }

@@ -2,7 +2,9 @@ package oidcrp
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -119,21 +121,97 @@ func TestWhatStrangersCanHaveWrittenIsBounded(t *testing.T) {
 	if len(b.cookies()) != 0 {
 		t.Error("the session was not ended")
 	}
-	// What is written already is no news, and an answer all the same.
-	holdFrame(t, s.here.browser().send("GET", framePath(s.op, "guess-0"), framed), http.StatusOK)
+	// 200 says that the session is over, which somebody may have begun again.
+	holdFrame(t, s.here.browser().send("GET", framePath(s.op, "guess-0"), framed), http.StatusTooManyRequests)
 
 	var f frames
 	now, written := time.Now(), 0
-	for i := range 10_000 {
-		if f.allow(fmt.Sprint(i), fmt.Sprint(i), false, now) {
+	for i := range 20_000 { // from as many networks
+		if f.allow(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), now) {
 			written++
 		}
 	}
-	if written != maxFrames || len(f.named) != maxFrames || len(f.of) != maxFrames {
-		t.Errorf("%d were written, %d and %d are remembered", written, len(f.named), len(f.of))
+	if want := reservedFrames + maxFrames; written != want || len(f.of) > want || len(f.wide) > want {
+		t.Errorf("%d were written, %d and %d are remembered", written, len(f.of), len(f.wide))
 	}
-	if f.allow("x", "0", true, now) || !f.allow("x", "x", true, now) || !f.allow("x", "0", false, now.Add(frameWindow)) {
-		t.Error("one session is written once within a minute")
+	if !f.allow(netip.MustParseAddr("10.0.0.1"), now.Add(frameWindow)) {
+		t.Error("nothing is allowed a minute later")
+	}
+	f = frames{}
+	written = 0
+	for i := range 5_000 { // networks of one attacker's
+		if f.allow(netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", i)), now) {
+			written++
+		}
+	}
+	if want := reservedFramesOfWide + maxFrames; written != want || !f.allow(netip.MustParseAddr("2001:db8:2::1"), now) {
+		t.Errorf("%d of one attacker were written, want %d, or another network is refused", written, want)
+	}
+}
+
+// Fault B3. Junk from a few addresses leaves room for frames that end living
+// sessions: those that this node has opened, from whatever address, and those
+// that only another node knows, from another network.
+func TestJunkInFramesDoesNotKeepHonestOnesOut(t *testing.T) {
+	t.Parallel()
+	op, storage := newOP(t), storageDir(t)
+	site := "http://rp.test {\noidc_rp {\n" + options(op) + "base_url " + rpURL + "\n}\nreverse_proxy {upstream}\n}"
+	trusts := "servers {\ntrusted_proxies static 127.0.0.1/32\n}"
+	s := &logoutScene{t, op, newRigAt(t, storage, site, trusts), newRigAt(t, storage+"/.", site, trusts)}
+	from := func(address string) map[string]string {
+		header := maps.Clone(framed)
+		header["X-Forwarded-For"] = address
+		return header
+	}
+	junk := func(r *rig) (refused int) {
+		for i := range 400 {
+			p := r.browser().send("GET", framePath(op, fmt.Sprint("junk-", i)), from(fmt.Sprintf("203.0.113.%d", 1+i%5)))
+			if p.StatusCode == http.StatusTooManyRequests {
+				refused++
+			}
+		}
+		return refused
+	}
+	var people []*browser
+	var issued []optest.Issued
+	for range 3 {
+		b, _, i := s.signIn("alice")
+		people, issued = append(people, b), append(issued, i)
+	}
+	// The third one is known to the other node by use, the others to this one.
+	other := people[2].twin(s.there)
+	if other.get("/"); !other.lives(s.there) {
+		t.Fatal("the session does not open on the other node")
+	}
+	for _, r := range []*rig{s.here, s.there} {
+		if refused := junk(r); refused < 100 {
+			t.Errorf("only %d of 400 were refused", refused)
+		}
+	}
+	holdFrame(t, s.here.browser().send("GET", framePath(op, issued[0].SID), from("203.0.113.1")), http.StatusOK)
+	holdFrame(t, s.there.browser().send("GET", framePath(op, issued[1].SID), from("198.51.100.7")), http.StatusOK)
+	holdFrame(t, s.there.browser().send("GET", framePath(op, issued[2].SID), from("203.0.113.2")), http.StatusOK)
+	for i, b := range people {
+		s.soon(fmt.Sprintf("session %d is over on both nodes", i), func() bool { return !b.lives(s.here) && !b.lives(s.there) })
+	}
+}
+
+// Fault B2. The same frame twice, with a sign-in at the same session of the
+// provider's in between: each ends what had begun.
+func TestTheSameFrameAgainEndsALaterSession(t *testing.T) {
+	t.Parallel()
+	s := newLogoutScene(t)
+	s.op.Lie(func(l *optest.Lies) { l.IDToken.Claims = func(c map[string]any) { c["sid"] = "same" } })
+	for range 3 {
+		b, there, _ := s.signIn("alice")
+		if !b.lives(s.here) {
+			t.Fatal("the session does not live")
+		}
+		holdFrame(t, s.there.browser().send("GET", framePath(s.op, "same"), framed), http.StatusOK)
+		if there.lives(s.there) {
+			t.Error("the session lives where the frame was loaded")
+		}
+		s.soon("the other node knows", func() bool { return !b.lives(s.here) })
 	}
 }
 

@@ -182,7 +182,7 @@ type Handler struct {
 	Upstream *UpstreamConfig `json:"upstream,omitempty"`
 
 	// What happens to a bodyless CORS preflight to a private route: `pass`,
-	// without any identity, or `deny`. Default: `deny`.
+	// without any identity and without `Upgrade`, or `deny`. Default: `deny`.
 	Preflight string `json:"preflight,omitempty"`
 
 	// Protocols that a connection may be upgraded to, beside `websocket`:

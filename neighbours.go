@@ -3,6 +3,7 @@ package oidcrp
 import (
 	"bytes"
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -67,6 +68,24 @@ func meet(found []*Handler) {
 			}
 		}
 	}
+}
+
+// opensElsewhere reports whether a session cookie that is none here is a session
+// of another instance on this site, which keeps sessions in another place: the
+// cookie stays, so that the sign-in that overwrites it can end that session.
+func (h *Handler) opensElsewhere(r *http.Request, v *visit, s *site) bool {
+	for _, n := range h.others() {
+		place := n.site(r)
+		if place == nil || place.sessionCookie != s.sessionCookie || !h.session.clashes(&n.session) {
+			continue
+		}
+		theirs := &visit{h: n, r: r, cookies: v.cookies}
+		found := n.findSession(v.cookies, place)
+		if _, err := n.open(r, theirs, place, &found, n.now()); err != nil || theirs.endable() != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // clashes says whether two instances on one site take each other's cookies for

@@ -29,13 +29,8 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 		f.party, f.cause = p, &refusedUser{f.cause, fresh}
 		return f
 	}
-	var replaced []zap.Field
-	if v.signedIn() {
-		replaced = append(replaced, zap.String("replaces", sessionName(v.session)))
-		if err := h.keeper.end(r.Context(), v.kept); err != nil {
-			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
-		}
-	}
+	h.seeLive(fresh)
+	replaced := h.endReplaced(r, v, s)
 	present := h.findSession(v.cookies, s).Chunks
 	if r.Method == http.MethodPost {
 		present = (1<<cookie.MaxChunks - 1) &^ h.otherCookies // which ones there are, a cross-site POST does not show
@@ -45,6 +40,47 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 	h.auditSession(r.Context(), auditEvent{event: eventSignedIn, message: "signed in", host: r.Host}, p, fresh, replaced...)
 	h.logger.Debug("kept of the user", zap.Strings("claims", fresh.Claims.Names()))
 	return nil
+}
+
+// endReplaced ends the sessions whose cookie a new sign-in overwrites, also those
+// that only another instance on this site can open. It returns what the log is to
+// say of them.
+func (h *Handler) endReplaced(r *http.Request, v *visit, s *site) (fields []zap.Field) {
+	ended := make(map[session.ID]bool)
+	end := func(of *Handler, k *kept) {
+		if k == nil || ended[k.session.ID] {
+			return
+		}
+		if len(ended) == 0 {
+			fields = append(fields, zap.String("replaces", sessionName(&k.session)))
+		}
+		ended[k.session.ID] = true
+		if err := of.keeper.end(r.Context(), k); err != nil {
+			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
+		}
+	}
+	if v.signedIn() {
+		end(h, v.kept)
+	} else if v.other != nil {
+		end(v.otherOf, v.other)
+	}
+	for _, n := range h.others() {
+		place := n.site(r)
+		if place == nil || place.sessionCookie != s.sessionCookie {
+			continue // its session goes on
+		}
+		theirs := &visit{h: n, r: r, cookies: v.cookies}
+		found := n.findSession(v.cookies, place)
+		if !found.Present {
+			continue
+		}
+		if _, err := n.open(r, theirs, place, &found, n.now()); err != nil {
+			h.logger.Warn("the session that a new sign-in replaces could not be ended", zap.Error(err))
+			continue
+		}
+		end(n, theirs.endable())
+	}
+	return fields
 }
 
 var errEndedMeanwhile = errors.New("the provider ended the session while the login was under way")

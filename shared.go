@@ -51,6 +51,7 @@ type shared struct {
 	renewer *session.Renewer
 
 	logoutTokens session.Replay
+	live         session.Live
 	frames       frames
 
 	mu       sync.Mutex

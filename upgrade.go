@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -152,8 +153,7 @@ func isWebsocketConnect(r *http.Request) bool {
 // serveConnect refuses CONNECT, which asks for a tunnel, unless it opens a
 // WebSocket: that is judged as a GET of its path, and no endpoint. Its refusals
 // are written here: what is left to handle_errors may be proxied as it came.
-func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	original := originalURL(r)
+func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler) error {
 	if !isWebsocketConnect(r) || original.Path == "" || h.hasEndpoint(original.Path) {
 		secureHeaders(w.Header())
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
@@ -164,7 +164,7 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, next cadd
 	delete(r.Header, ":protocol")
 	r.Method = http.MethodGet
 	passed := false
-	err := h.serve(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+	err := h.serve(w, r, original, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		passed = true
 		r.Method = http.MethodConnect
 		if sent {
@@ -193,6 +193,17 @@ func (h *Handler) hasEndpoint(path string) bool {
 }
 
 var errForeignWebsocket = errors.New("a WebSocket that a page of another site opened")
+
+// serveForeign passes a WebSocket of another site's page on as nobody's, or
+// refuses it.
+func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, v *visit, a access, next caddyhttp.Handler) error {
+	v.forget(r.Header)
+	if !a.public {
+		return h.errorPage(w, r, v, http.StatusForbidden, &failure{code: forbidden, cause: errForeignWebsocket}, "")
+	}
+	v.upgrade.giveBack(r.Header, h.Upgrades)
+	return next.ServeHTTP(w, r)
+}
 
 // isFromForeignPage reports whether a page of another origin opened a
 // WebSocket: browsers send cookies with those, and ask nobody first. A program

@@ -218,6 +218,12 @@ func TestWhatMayBecomeATunnel(t *testing.T) {
 	t.Parallel()
 	r, a, b := upgradeRig(t)
 	session := "Cookie: " + b.cookieHeader() + "\r\n"
+	const preflight = "Origin: https://rp.test\r\nAccess-Control-Request-Method: GET\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+	for _, path := range []string{"/x", "/robots.txt", "/outer/x", "/uncovered/x"} {
+		if _, tunnelled := upgraded(t, r, "OPTIONS "+path+" HTTP/1.1\r\nHost: rp.test\r\n"+preflight+"\r\n"); tunnelled || a.got() == nil {
+			t.Errorf("a preflight to %s becomes a tunnel, or does not pass", path)
+		}
+	}
 	for _, row := range []struct {
 		path, header string
 		want         bool

@@ -91,33 +91,36 @@ func (v *visit) signedIn() bool { return v.party != nil }
 // drop them, and our own cookies. It comes first, on every path: also what is
 // answered with an error may reach an application, by handle_errors.
 func (h *Handler) scrub(v *visit, r *http.Request) {
+	if h.common == nil {
+		h.common = h.ownCommon() // no site was looked at
+	}
 	if len(v.cookies) > 0 {
 		cookie.Strip(r.Header, v.lines[:], h.app.ours)
 	}
 	v.upgrade = takeUpgrade(r)
 	h.guardTrailers(r)
-	if len(h.strippedHeaders()) == 0 {
+	if len(h.common.stripped) == 0 {
 		return
 	}
 	for name := range r.Header {
-		if h.isStripped(name) && !slices.Contains(v.told, name) {
+		if h.common.strips(name) && !slices.Contains(v.told, name) {
 			delete(r.Header, name)
 		}
 	}
 	for _, list := range [...]string{"Connection", "Trailer"} {
-		if slices.ContainsFunc(r.Header[list], h.namesStripped) {
-			dropTokens(r.Header, list, h.isStripped)
+		if slices.ContainsFunc(r.Header[list], h.common.named) {
+			dropTokens(r.Header, list, h.common.strips)
 		}
 	}
 }
 
-// namesStripped reports whether a token of a list header names a header that
+// named reports whether a token of a list header names a header that
 // only we may set: a proxy removes what Connection names (RFC 9110 7.6.1).
-func (h *Handler) namesStripped(line string) bool {
+func (c *common) named(line string) bool {
 	for len(line) > 0 {
 		var token string
 		token, line, _ = strings.Cut(line, ",")
-		if h.isStripped(strings.Trim(token, " \t")) {
+		if c.strips(strings.Trim(token, " \t")) {
 			return true
 		}
 	}

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"fmt"
 	"net/url"
 	"testing"
+	"time"
 )
 
 // leaveProvider signs a browser out at oidc-provider itself: the site is not
@@ -90,4 +92,46 @@ func TestAnotherSiteBeginsALogin(t *testing.T) {
 		t.Errorf("the provider is asked with the login_hint %q", hint)
 	}
 	login.signIn("alice").isFor("alice", "/page?a=b")
+}
+
+// Fault B2. A logout, a sign-in at the same session of the provider's, and within
+// a moment another logout, which names the user alone: what was confirmed is
+// over, and the sign-in after it is not touched.
+func TestLogoutsAndSignInsWithinAMomentReachEveryNode(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind clusterKind) {
+		c := startCluster(t, kind, site{client: "rp-bcl-nosid"})
+		b := c.newBrowser()
+		b.signIn("/private", "alice").isFor("alice", "/private")
+		first := b.cookieHeader()
+		var answer struct{ Ended []struct{ Kind string } }
+		c.nodes[1].tell("/oidc_rp/revoke", `{"subject": "alice"}`, &answer)
+		b.open("/again").isFor("alice", "/again") // the provider asks nobody
+		second := b.cookieHeader()
+		c.liveEverywhere("alice", second)
+		b.leaveProvider()
+		c.deadEverywhere(first, time.Now())
+		c.deadEverywhere(second, time.Now())
+		b.signIn("/later", "alice").isFor("alice", "/later")
+		c.liveEverywhere("alice", b.cookieHeader())
+	})
+}
+
+// The same on one node.
+func TestLogoutsAndSignInsWithinAMoment(t *testing.T) {
+	t.Parallel()
+	w := start(t, oidcProvider, site{client: "rp-bcl-nosid"})
+	b, copied := w.newBrowser(), w.newBrowser()
+	b.signIn("/private", "alice").isFor("alice", "/private")
+	for range 3 {
+		if err := w.caddy.command("oidc-rp", "revoke", "--subject", "alice", "--address", fmt.Sprintf("127.0.0.1:%d", w.caddy.admin)); err != nil {
+			t.Fatal(err)
+		}
+		b.open("/again").isFor("alice", "/again")
+		copied.copyCookies(b)
+		b.leaveProvider()
+		if status := copied.script("/x").status; status != 401 {
+			t.Errorf("a copied cookie gets %d after the provider's logout was confirmed", status)
+		}
+		b.signIn("/later", "alice").isFor("alice", "/later")
+	}
 }

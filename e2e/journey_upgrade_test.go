@@ -19,7 +19,7 @@ func newHypercorn(t *testing.T) (address string, server *process) {
 	const program = "hypercorn/.venv/bin/hypercorn"
 	needFile(t, program)
 	address = fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	server = spawn(t, "hypercorn", []string{"PYTHONPATH=hypercorn"}, program, "--bind", address, "app:app")
+	server = spawn(t, "hypercorn", []string{"PYTHONPATH=hypercorn"}, program, "--workers", "0", "--bind", address, "app:app")
 	eventually(t, 30*time.Second, "hypercorn serves", func() bool {
 		answer, err := http.Get("http://" + address + "/up")
 		if err == nil {

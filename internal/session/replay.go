@@ -11,8 +11,8 @@ const maxReplay = 1 << 14
 
 // Replay remembers tokens that count once, by who they are for and their jti,
 // until they would be refused anyway. It is safe for concurrent use, and knows
-// of this process alone: what another instance takes again ends nothing more,
-// since a logout has the time that its token says.
+// of this process alone: a token that another instance takes again ends at most
+// sessions whose ID tokens were issued in its second, since it has a date.
 type Replay struct {
 	mu    sync.Mutex
 	until map[[16]byte]time.Time
