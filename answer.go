@@ -76,14 +76,16 @@ func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, v *visit, a
 // challenge answers who is not signed in and does not open a page: a login
 // would serve nothing here. It names no authentication scheme, since no
 // credentials are accepted here (fault D7).
-func (h *Handler) challenge(w http.ResponseWriter, _ *http.Request, _ *visit) error {
+func (h *Handler) challenge(w http.ResponseWriter, _ *http.Request, v *visit) error {
 	header := w.Header()
 	plainHeaders(header)
 	if h.ErrorPages == "caddy" {
 		return caddyhttp.Error(http.StatusUnauthorized, errors.New("sign-in needed"))
 	}
 	reason := "sign_in_required"
-	if len(header["Set-Cookie"]) > 0 { // what did not open was cleared
+	if v.lacks == lacksClaims {
+		reason = "session_outdated"
+	} else if len(header["Set-Cookie"]) > 0 { // what did not open was cleared
 		reason = "session_ended"
 	}
 	return problem(w, http.StatusUnauthorized, map[string]string{

@@ -203,16 +203,23 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 	if err != nil {
 		return refuse(codeOf(err), err)
 	}
-	if tokens.NotBearer != nil && h.usesAccessToken(ctx, p, idToken) {
+	w := h.wants(p, t.Requested)
+	if tokens.NotBearer != nil && h.usesAccessToken(ctx, p, w, idToken) {
 		return refuse(tokenExchangeFailed, tokens.NotBearer)
 	}
-	info, err := h.userinfo(ctx, p, idToken, tokens.AccessToken)
+	info, lost, err := h.userinfo(ctx, p, w, idToken, tokens.AccessToken)
 	if err != nil {
 		return refuse(codeOf(err), ofSubject(err, idToken))
 	}
-	fresh, err := h.newSession(p, t, tokens, idToken, info)
+	fresh, err := h.newSession(p, w, t, tokens, idToken, info)
+	if errors.Is(err, errNobody) {
+		return refuse(userUnknown, err)
+	}
 	if err != nil {
 		return refuse(tokenInvalid, ofSubject(err, idToken))
+	}
+	if !lost {
+		h.warnOfAbsent(p, w, tokens, idToken, info)
 	}
 	return fresh, tokens.IDToken, nil
 }

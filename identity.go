@@ -1,9 +1,7 @@
 package oidcrp
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,68 +18,8 @@ import (
 // This file makes of what a provider said who the user is, and what of it is
 // kept.
 
-// userinfo asks the userinfo endpoint where the configuration wants it.
-func (h *Handler) userinfo(ctx context.Context, p *party, idToken provider.Claims, accessToken string) (provider.Claims, error) {
-	if p.userinfo == "never" || p.userinfo == "auto" && !h.lacks(p, idToken) {
-		return nil, nil
-	}
-	if p.userinfo == "auto" {
-		if has, err := p.client.HasUserinfo(ctx); err != nil || !has {
-			return nil, err
-		}
-	}
-	var subject string
-	if err := json.Unmarshal(idToken["sub"], &subject); err != nil {
-		return nil, err
-	}
-	return p.client.Userinfo(ctx, accessToken, subject)
-}
-
-// lacks says whether a claim that the configuration names is not in the ID
-// token. Of the names for the user the first one that is there will do, but an
-// earlier one may be in userinfo.
-func (h *Handler) lacks(p *party, idToken provider.Claims) bool {
-	has := func(path string) bool { return present(idToken, path) }
-	if first := p.usernames[0]; !has(first) || first == "email" && !verified(idToken) {
-		return true
-	}
-	for _, path := range p.claims {
-		if !has(path) {
-			return true
-		}
-	}
-	return p.config.GroupsClaim != "" && !has(p.groups) ||
-		slices.ContainsFunc(h.neededClaims, func(path string) bool {
-			if path == "groups" {
-				path = p.groups
-			}
-			_, local := p.claims[path]
-			return !local && !has(path)
-		})
-}
-
-func present(members provider.Claims, path string) bool {
-	set, err := claims.Encode(claimsAlong(members, path))
-	if err != nil {
-		return false
-	}
-	_, ok := set.Path(path)
-	return ok
-}
-
-// claimsAlong are the claims that a path can begin with.
-func claimsAlong(members provider.Claims, path string) map[string]json.RawMessage {
-	along := make(map[string]json.RawMessage, 2)
-	for _, name := range []string{path, claims.SplitPath(path)[0]} {
-		if raw, ok := members[name]; ok {
-			along[name] = raw
-		}
-	}
-	return along
-}
-
 // newSession takes from the claims what is to be kept.
-func (h *Handler) newSession(p *party, t *session.Transaction, tokens provider.Tokens, idToken, info provider.Claims) (*session.Session, error) {
+func (h *Handler) newSession(p *party, w *wants, t *session.Transaction, tokens provider.Tokens, idToken, info provider.Claims) (*session.Session, error) {
 	now := h.now()
 	fresh := &session.Session{
 		ID: session.NewID(), Binding: p.binding, Provider: p.id,
@@ -104,17 +42,22 @@ func (h *Handler) newSession(p *party, t *session.Transaction, tokens provider.T
 	if fresh.Username, err = username(p.usernames, idToken, info); err != nil {
 		return nil, err
 	}
-	if fresh.Claims, err = h.keepClaims(p, idToken, info); err != nil {
+	var fromInfo session.Names
+	if fresh.Claims, fromInfo, err = h.keepClaims(p, w, idToken, info); err != nil {
 		return nil, err
 	}
-	if h.Upstream != nil && h.Upstream.AccessToken != "" {
+	fresh.Requested = w.names
+	if w.accessToken {
 		fresh.AccessToken, fresh.AccessTokenExpires = tokens.AccessToken, tokens.Expires
 	}
-	if h.Upstream != nil && h.Upstream.IDToken != "" {
+	if w.idToken {
 		fresh.IDToken = tokens.IDToken
 	}
-	if err := h.keepGrant(fresh, tokens, idToken); err != nil {
+	if err := keepGrant(w, fresh, tokens, idToken); err != nil {
 		return nil, err
+	}
+	if fresh.Grant.RefreshToken != "" {
+		fresh.FromUserinfo = fromInfo
 	}
 	return fresh, nil
 }
@@ -128,33 +71,6 @@ func shortReturn(location string) string {
 	return location
 }
 
-// username finds the user's name: claim by claim, in the ID token, then in
-// userinfo, and only then the next. An e-mail address counts only if the same
-// source says that it is the user's.
-func username(names []string, idToken, info provider.Claims) (string, error) {
-	for _, path := range names {
-		for _, source := range []provider.Claims{idToken, info} {
-			set, err := claims.Encode(claimsAlong(source, path))
-			if err != nil {
-				return "", err
-			}
-			value, ok := set.Path(path)
-			if !ok || path == "email" && !verified(source) {
-				continue
-			}
-			if name := value.Plain(); name != "" {
-				return name, nil
-			}
-		}
-	}
-	return "", errors.New("no claim names the user; see username_claim")
-}
-
-func verified(source provider.Claims) bool {
-	value, err := claims.FromJSON(source["email_verified"])
-	return err == nil && value.True()
-}
-
 // protocolClaims are about the token and not the user; they are not kept.
 var protocolClaims = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash",
@@ -162,8 +78,9 @@ var protocolClaims = []string{
 }
 
 // keepClaims makes the session's claims: those of userinfo under those of the
-// ID token, which is signed, then the configured names.
-func (h *Handler) keepClaims(p *party, idToken, info provider.Claims) (claims.Set, error) {
+// ID token, which is signed, then the configured names. It also returns the names
+// of those that userinfo gave.
+func (h *Handler) keepClaims(p *party, w *wants, idToken, info provider.Claims) (set claims.Set, fromInfo session.Names, err error) {
 	all := make(map[string]json.RawMessage, len(idToken)+len(info))
 	maps.Copy(all, info)
 	maps.Copy(all, idToken)
@@ -176,41 +93,117 @@ func (h *Handler) keepClaims(p *party, idToken, info provider.Claims) (claims.Se
 	if raw, ok := source["email_verified"]; ok {
 		all["email_verified"] = raw
 	}
-	set, err := claims.Encode(all)
-	if err != nil {
-		return "", err
+	if set, err = claims.Encode(all); err != nil {
+		return "", "", err
 	}
 	kept := make(map[string]json.RawMessage, len(all))
 	for name, raw := range all {
-		if !slices.Contains(protocolClaims, name) && !strings.ContainsFunc(name, isControl) {
+		if isKeepable(name) {
 			kept[name] = raw
 		}
 	}
 	for local, path := range p.claims {
-		if value, ok := set.Path(path); ok {
-			kept[local] = value.JSON()
-		}
-		if local == "email" {
-			delete(kept, "email_verified") // it vouches for another claim
+		p.setLocal(kept, local, path, set)
+	}
+	if !w.keepAll {
+		maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return !w.keeps(name) })
+	}
+	h.keepGroups(p, w, kept, set, idToken, info)
+	if tenant := p.tenantOf(idToken); tenant != "" {
+		kept[tenantEntry], _ = json.Marshal(tenant)
+	}
+	if set, err = claims.Encode(kept); err != nil {
+		return "", "", err
+	}
+	return set, p.namesFromInfo(kept, idToken, info), nil
+}
+
+// isKeepable reports whether a session can hold a claim of this name.
+func isKeepable(name string) bool {
+	return !slices.Contains(protocolClaims, name) && !strings.ContainsFunc(name, isControl)
+}
+
+// setLocal sets a claim that the configuration makes of another one. Where that
+// is absent it is absent too, whatever the provider sends under its name.
+func (p *party) setLocal(kept map[string]json.RawMessage, local, path string, set claims.Set) {
+	if local == path {
+		return
+	}
+	if value, ok := pathIn(set, path); ok {
+		kept[local] = value.JSON()
+	} else {
+		delete(kept, local)
+	}
+	if local == "email" {
+		delete(kept, "email_verified") // it vouches for another claim
+	}
+}
+
+// pathIn returns the value of a claim path: email alone is the verified address,
+// claims.email the claim.
+func pathIn(set claims.Set, path string) (claims.Value, bool) {
+	if path == "email" {
+		if verified, _ := set.Get("email_verified"); !verified.True() {
+			return claims.Value{}, false
 		}
 	}
-	if h.session.Claims != nil {
-		maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return !h.isKept(name) })
+	if value, ok := set.Path(path); ok {
+		return value, true
 	}
-	value, ok := set.Path(p.groups)
-	if ok && h.isKept("groups") && len(claimsAlong(kept, p.groups)) == 0 {
+	return set.Path(bareClaim(path))
+}
+
+// bareClaim is a claim path without `claims.` before it, by which placeholders
+// name claims.
+func bareClaim(path string) string { return strings.TrimPrefix(path, "claims.") }
+
+// keepGroups keeps the user's groups apart where the claim that they are part of
+// is not kept, and warns where they are not known.
+func (h *Handler) keepGroups(p *party, w *wants, kept map[string]json.RawMessage, set claims.Set, idToken, info provider.Claims) {
+	name := claims.SplitPath(p.groups)[0]
+	value, ok := set.PathEach(p.groups)
+	switch {
+	case ok && w.keeps("groups") && !isPlainPath(kept, p.groups):
 		kept[groupsEntry] = value.JSON() // without all that they are part of
-	}
-	if name := claims.SplitPath(p.groups)[0]; !ok && (h.isKept("groups") || h.isKept(name)) && (idToken.Withholds(name) || info.Withholds(name)) {
+	case !ok && (w.keeps("groups") || w.keeps(name)) && (idToken.Withholds(name) || info.Withholds(name)):
 		// They stay absent, so that nobody gets in by a group that is not known;
 		// but a rule such as «not in this group» must not fail unseen.
 		h.logger.Warn("the groups of a user are not known: the provider left them out because they are too many; assign groups to the application there and have it send only those, or use app roles (groups_claim roles)",
 			zap.String("provider", p.id), zap.String("issuer", p.issuer), zap.String("claim", name))
 	}
-	if tenant := p.tenantOf(idToken); tenant != "" {
-		kept[tenantEntry], _ = json.Marshal(tenant)
+	if ok {
+		h.warnOfGroups(p, value)
 	}
-	return claims.Encode(kept)
+}
+
+// isPlainPath reports whether the session's claims have a value at a path.
+func isPlainPath(kept map[string]json.RawMessage, path string) bool {
+	return present(provider.Claims(kept), path)
+}
+
+// namesFromInfo returns those names of kept claims whose values come from
+// userinfo.
+func (p *party) namesFromInfo(kept map[string]json.RawMessage, idToken, info provider.Claims) session.Names {
+	if len(info) == 0 {
+		return ""
+	}
+	var names []string
+	for name := range kept {
+		source := name
+		if path, local := p.claims[name]; local {
+			source = bareClaim(path)
+		}
+		switch name {
+		case groupsEntry:
+			source = p.groups
+		case "email_verified":
+			source = "email"
+		}
+		if !presentEach(idToken, source) && presentEach(info, source) {
+			names = append(names, name)
+		}
+	}
+	return session.NamesOf(names...)
 }
 
 // tenantOf is the tenant of a checked ID token where the provider has several.
@@ -254,15 +247,3 @@ func (p *party) tenantIn(s *session.Session) string {
 }
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
-
-// isKept reports whether a claim is in the list, if there is one, or is named by
-// what the application is told.
-func (h *Handler) isKept(name string) bool {
-	begins := func(path string) bool { return path == name || claims.SplitPath(path)[0] == name }
-	if h.session.Claims == nil || slices.ContainsFunc(h.session.Claims, begins) {
-		return true
-	}
-	return slices.ContainsFunc(h.neededClaims, func(path string) bool {
-		return begins(path) || path == "email" && name == "email_verified"
-	})
-}

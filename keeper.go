@@ -61,6 +61,8 @@ type kept struct {
 	marks  atomic.Pointer[session.Marks] // see marksOf
 	told   atomic.Pointer[[]string]      // see lastingValues
 	groups atomic.Pointer[claims.List]
+
+	outdated atomic.Int32 // see isOutdated
 }
 
 // sessionOver says whether a session's own times have run out here: its

@@ -177,7 +177,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Return, t.Began = p.registration, p.id, returnTo, h.now()
 	t.RedirectURI, t.Silent = h.redirectURI(s, p), v.silent
-	t.Demands = p.client.Demands.Encode()
+	t.Demands, t.Requested = p.client.Demands.Encode(), h.wants(p, "").names
 	location, err := p.client.AuthorizationURL(r.Context(), loginOf(&t), extra)
 	if err != nil {
 		return refuse(codeOf(err), err)

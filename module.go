@@ -57,6 +57,9 @@ type App struct {
 	cookieNames []string              // of all instances, without prefix
 	hosts       map[*Handler][]string // that a site is for; lookAtSites knows
 	looked      *sync.Once            // at the sites as a whole
+	united      *sync.Once            // what logins ask for; see wants
+	wants       map[wantsKey]*wants
+	told        *toldOnce
 	refusals    *sampler
 	checked     bool                             // the sites as they are written
 	sites       []*writtenSite                   // until the app starts
@@ -74,7 +77,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
-	a.looked = new(sync.Once)
+	a.looked, a.united, a.told = new(sync.Once), new(sync.Once), new(toldOnce)
 	a.refusals = new(sampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = newClock()
@@ -111,6 +114,7 @@ func (a *App) Start() error {
 		s.start(a, d)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
+	a.keepProviders()
 	a.lookAtSites()
 	a.announce(a.sites)
 	a.sites = nil

@@ -56,7 +56,8 @@ type party struct {
 	warned       sync.Map    // subjects of warnings; see warnOnce
 	toldKeys     atomic.Uint64
 	own          *livefile.Value[ownKeys]
-	formPost     bool // the provider is asked to answer by POST
+	options      string // a hash of what shapes the shared part
+	formPost     bool   // the provider is asked to answer by POST
 }
 
 // newParty resolves a provider's configuration, and takes what is shared.
@@ -76,12 +77,12 @@ func newParty(id string, config *Provider, now func() time.Time, logger *zap.Log
 	if err != nil {
 		return nil, err
 	}
-	remote, err := acquire(release, func() (*provider.Remote, func() error, error) { return resolved.acquireRemote(config, now, logger) })
+	remote, err := acquire(release, func() (pooledRemote, func() error, error) { return resolved.acquireRemote(config, now, logger) })
 	if err != nil {
 		return nil, err
 	}
 	p := &party{
-		id: id, config: config, own: own, issuer: resolved.issuer(), tenants: provider.TenantTemplate(resolved.issuer()),
+		id: id, config: config, own: own, options: remote.key, issuer: resolved.issuer(), tenants: provider.TenantTemplate(resolved.issuer()),
 		redirectPath: resolved.RedirectPath,
 		usernames:    resolved.UsernameClaim,
 		claims:       resolved.Claims,
@@ -94,7 +95,7 @@ func newParty(id string, config *Provider, now func() time.Time, logger *zap.Log
 	p.registration = session.Bind(p.issuer, resolved.ClientID)
 	p.binding = bindingOf(p.registration, &resolved)
 	p.client = &provider.Client{
-		Remote: remote, ClientID: resolved.ClientID, AuthMethod: resolved.ClientAuth,
+		Remote: remote.Remote, ClientID: resolved.ClientID, AuthMethod: resolved.ClientAuth,
 		Keys: func() provider.OwnKeys { return own.Get().OwnKeys }, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
 		Scopes: slices.DeleteFunc(slices.Clone(resolved.Scopes), func(s string) bool { return s == "openid" }),
 		Algs:   resolved.IDTokenAlgs, ClockSkew: time.Duration(*resolved.ClockSkew),

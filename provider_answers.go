@@ -64,15 +64,15 @@ func (h *Handler) takeAnswer(p *party, tokens provider.Tokens) provider.Tokens {
 
 // usesAccessToken reports whether a login needs its access token: for the
 // application, or for userinfo.
-func (h *Handler) usesAccessToken(ctx context.Context, p *party, idToken provider.Claims) bool {
+func (h *Handler) usesAccessToken(ctx context.Context, p *party, w *wants, idToken provider.Claims) bool {
 	switch {
-	case h.Upstream != nil && h.Upstream.AccessToken != "":
+	case w.accessToken:
 		return true
 	case idToken == nil || p.userinfo == "never":
 		return false
 	case p.userinfo == "always":
 		return true
-	case !h.lacks(p, idToken):
+	case !p.needsUserinfo(w, idToken):
 		return false
 	}
 	has, err := p.client.HasUserinfo(ctx)

@@ -122,6 +122,7 @@ var remotes = caddy.NewUsagePool()
 type pooledRemote struct {
 	*provider.Remote
 	logs *logs
+	key  string // a hash of all options
 }
 
 // Destruct gives back idle connections.
@@ -137,7 +138,7 @@ func (p *Provider) newRemote(config provider.RemoteConfig, written *Provider, lo
 	if err != nil {
 		return nil, err
 	}
-	config.TLS = live.Get
+	config.TLS, config.Notify = live.Get, logKept(logs.logger)
 	if name, ok := written.jwksFile(); ok {
 		keys, err := livefile.New(config.Now, logFiles(logs.logger, "jwks"), func(read livefile.Read) ([]jose.JSONWebKey, error) {
 			document, err := expandFile(read, name)
@@ -154,23 +155,23 @@ func (p *Provider) newRemote(config provider.RemoteConfig, written *Provider, lo
 	return provider.NewRemote(config), nil
 }
 
-func (p *Provider) acquireRemote(written *Provider, now func() time.Time, logger *zap.Logger) (*provider.Remote, func() error, error) {
+func (p *Provider) acquireRemote(written *Provider, now func() time.Time, logger *zap.Logger) (pooledRemote, func() error, error) {
 	config, key, err := p.remote(written, now)
 	if err != nil {
-		return nil, nil, err
+		return pooledRemote{}, nil, err
 	}
 	value, _, err := remotes.LoadOrNew(key, func() (caddy.Destructor, error) {
 		logs := new(logs)
 		logs.add(logger) // files may have something to tell at once
 		remote, err := p.newRemote(config, written, logs)
-		return pooledRemote{remote, logs}, err
+		return pooledRemote{remote, logs, key}, err
 	})
 	if err != nil {
-		return nil, nil, err
+		return pooledRemote{}, nil, err
 	}
 	pooled := value.(pooledRemote)
 	remove := pooled.logs.add(logger)
-	return pooled.Remote, func() error {
+	return pooled, func() error {
 		remove()
 		_, err := remotes.Delete(key)
 		return err

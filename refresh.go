@@ -53,8 +53,8 @@ func (h *Handler) refreshDue(s *session.Session) bool {
 }
 
 // keepGrant keeps in a new session what a refresh will need.
-func (h *Handler) keepGrant(fresh *session.Session, tokens provider.Tokens, idToken provider.Claims) error {
-	if !h.refreshes() || tokens.RefreshToken == "" || tokens.Expires.IsZero() {
+func keepGrant(w *wants, fresh *session.Session, tokens provider.Tokens, idToken provider.Claims) error {
+	if !w.refreshToken || tokens.RefreshToken == "" || tokens.Expires.IsZero() {
 		return nil
 	}
 	first, err := provider.FirstOf(idToken)
@@ -220,7 +220,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old sess
 			return h.endAtRefresh(ctx, p, k, err), nil
 		}
 	}
-	if tokens.NotBearer != nil && (old.AccessToken != "" || h.usesAccessToken(ctx, p, idToken)) {
+	if tokens.NotBearer != nil && (old.AccessToken != "" || h.usesAccessToken(ctx, p, h.wants(p, old.Requested), idToken)) {
 		return session.Renewal{Session: &fresh}, tokens.NotBearer
 	}
 	h.takeTokens(ctx, p, &fresh, tokens, idToken)
@@ -229,40 +229,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old sess
 
 // firstOf is what the session keeps of its first ID token.
 func firstOf(s *session.Session) provider.First {
-	return provider.First{Subject: s.Subject, Nonce: s.Grant.Nonce, Parties: s.Grant.Parties, AuthTime: s.Grant.AuthTime}
-}
-
-// takeTokens puts checked tokens into a session, and what they say of the user.
-// Whose session it is, and until when, does not change. Claims that cannot be
-// had now stay what they were: the tokens must not be lost for them.
-func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Session, tokens provider.Tokens, idToken provider.Claims) {
-	fresh.AccessTokenExpires = tokens.Expires
-	// Of sites that share a cookie another one may want what this one does not:
-	// a token that is there must not get old.
-	if fresh.AccessToken != "" || h.Upstream != nil && h.Upstream.AccessToken != "" {
-		fresh.AccessToken = tokens.AccessToken
-	}
-	if idToken == nil {
-		return // the provider need not send one (Core 12.2)
-	}
-	if fresh.IDToken != "" || h.Upstream != nil && h.Upstream.IDToken != "" {
-		fresh.IDToken = tokens.IDToken
-	}
-	info, err := h.userinfo(ctx, p, idToken, tokens.AccessToken)
-	if err == nil {
-		kept, keepErr := h.keepClaims(p, idToken, info)
-		if err = keepErr; err == nil {
-			fresh.Claims = kept
-		}
-	}
-	if err != nil {
-		h.logger.Warn("the claims could not be had anew with the tokens and stay as they were",
-			append(providerWords(err), zap.String("provider", p.id), zap.Error(err))...)
-		return
-	}
-	if name, err := username(p.usernames, idToken, info); err == nil {
-		fresh.Username = name
-	}
+	return provider.First{Subject: s.Subject, Nonce: s.Grant.Nonce, Parties: s.Grant.Parties, AuthTime: s.Grant.AuthTime, Issued: s.IDTokenIssued}
 }
 
 // endAtRefresh ends a session for which the provider vouches no more: on all

@@ -100,10 +100,16 @@ func (v *visit) claimText(path string) string {
 	switch path {
 	case "groups":
 		return v.groups().String()
-	case "sub":
+	case "email":
+		return v.verifiedEmail()
+	}
+	if bareClaim(path) == "sub" {
 		return claims.Clean(v.session.Subject)
 	}
-	claim, _ := v.session.Claims.Path(path)
+	claim, ok := v.session.Claims.Path(path)
+	if !ok {
+		claim, _ = v.session.Claims.Path(bareClaim(path))
+	}
 	return claim.Text()
 }
 
@@ -190,7 +196,7 @@ func isIdentityName(name string) bool {
 // placeholders.
 func claimsIn(value string) []string {
 	if !isTemplate(value) {
-		return []string{value}
+		return []string{bareClaim(value)}
 	}
 	var found []string
 	for _, part := range strings.Split(value, "{")[1:] {

@@ -1,5 +1,172 @@
 package oidcrp
 
+import (
+	"maps"
+	"slices"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file says what a login asks for and keeps. Which instance serves a
+// callback is chance, so it is the union over all instances that share the
+// sessions: those with the same provider and the same session cookie.
+
+// The names that stand for tokens beside those of claims, and one that is always
+// asked for: no set is empty, as those of earlier releases are.
+const (
+	wantsAccessToken  = "\x01access_token"
+	wantsIDToken      = "\x01id_token"
+	wantsRefreshToken = "\x01refresh_token"
+	wantsSubject      = "sub"
+)
+
+// wants is what logins ask for and keep.
+type wants struct {
+	// claims are the paths that are named by what applications are told.
+	claims []string
+	// kept are the claims of `session { claims … }`; all are kept with keepAll.
+	kept    []string
+	keepAll bool
+
+	accessToken, idToken, refreshToken bool
+
+	names session.Names // all of that
+	// more are names that another instance asked for, which is not known here: of
+	// a newer configuration, or of another node.
+	more session.Names
+}
+
+// wantsKey is what instances share sessions by.
+type wantsKey struct {
+	provider string
+	binding  session.Binding
+	cookie   string
+}
+
+func (h *Handler) wantsKey(p *party) wantsKey {
+	return wantsKey{p.id, p.binding, h.session.Cookie.Name}
+}
+
+// wants returns what a login at a provider asks for, together with what was
+// asked before, by the transaction or the session at hand.
+func (h *Handler) wants(p *party, before session.Names) *wants {
+	h.app.uniteWants()
+	w := *h.app.wants[h.wantsKey(p)]
+	w.more = before.Without(w.names)
+	w.names = w.names.And(before)
+	w.accessToken = w.accessToken || before.Has(wantsAccessToken)
+	w.idToken = w.idToken || before.Has(wantsIDToken)
+	w.refreshToken = w.refreshToken || before.Has(wantsRefreshToken)
+	return &w
+}
+
+// uniteWants looks at all instances once, when all are provisioned.
+func (a *App) uniteWants() {
+	a.united.Do(func() {
+		a.wants = make(map[wantsKey]*wants)
+		for _, h := range a.handlers {
+			for _, p := range h.parties {
+				key := h.wantsKey(p)
+				if a.wants[key] == nil {
+					a.wants[key] = new(wants)
+				}
+				a.wants[key].add(h)
+			}
+		}
+		for _, w := range a.wants {
+			w.names = session.NamesOf(w.list()...)
+		}
+	})
+}
+
+// add adds what an instance wants.
+func (w *wants) add(h *Handler) {
+	w.claims = append(w.claims, h.neededClaims...)
+	w.keepAll = w.keepAll || h.session.Claims == nil
+	w.kept = append(w.kept, h.session.Claims...)
+	w.accessToken = w.accessToken || h.Upstream != nil && h.Upstream.AccessToken != ""
+	w.idToken = w.idToken || h.Upstream != nil && h.Upstream.IDToken != ""
+	w.refreshToken = w.refreshToken || h.refreshes()
+}
+
+// list returns the names of all that is wanted.
+func (w *wants) list() []string {
+	names := []string{wantsSubject}
+	for _, path := range w.claims {
+		names = append(names, path, claims.SplitPath(path)[0])
+	}
+	for name, wanted := range map[string]bool{wantsAccessToken: w.accessToken, wantsIDToken: w.idToken, wantsRefreshToken: w.refreshToken} {
+		if wanted {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// keeps reports whether a claim is kept: all are, or it is in the list of claims
+// to keep, or something names it.
+func (w *wants) keeps(name string) bool {
+	begins := func(path string) bool { return path == name || claims.SplitPath(path)[0] == name }
+	if w.keepAll || slices.ContainsFunc(w.kept, begins) || w.more.Has(name) {
+		return true
+	}
+	return slices.ContainsFunc(w.claims, func(path string) bool {
+		return begins(path) || path == "email" && name == "email_verified"
+	})
+}
+
+// lacksMore reports whether another instance asked for a claim that is not known
+// here and not in the ID token.
+func (w *wants) lacksMore(idToken provider.Claims) bool {
+	if w.more == "" {
+		return false
+	}
+	there := append(slices.Collect(maps.Keys(idToken)), wantsAccessToken, wantsIDToken, wantsRefreshToken)
+	return w.more.Without(session.NamesOf(there...)) != ""
+}
+
 // isOutdated reports whether the sign-in of a session was not asked for a claim
-// or token that this instance needs.
-func (h *Handler) isOutdated(*visit) bool { return false }
+// or token that this instance needs. That the provider does not send one is
+// another matter. It is found out once for an opened session.
+func (h *Handler) isOutdated(v *visit) bool {
+	if v.session.Requested == "" {
+		return false // of an earlier release
+	}
+	if !v.asKept() {
+		return h.findOutdated(v)
+	}
+	const current, outdated = 1, 2
+	known := v.kept.outdated.Load()
+	if known == 0 {
+		known = current
+		if h.findOutdated(v) {
+			known = outdated
+		}
+		v.kept.outdated.Store(known)
+	}
+	return known == outdated
+}
+
+func (h *Handler) findOutdated(v *visit) bool {
+	s := v.session
+	lacks := func(name string, has bool) bool { return !has && !s.Requested.Has(name) }
+	for _, path := range h.neededClaims {
+		if lacks(path, v.hasClaim(path)) {
+			return true
+		}
+	}
+	return h.Upstream != nil && h.Upstream.AccessToken != "" && lacks(wantsAccessToken, s.AccessToken != "") ||
+		h.Upstream != nil && h.Upstream.IDToken != "" && lacks(wantsIDToken, s.IDToken != "") ||
+		h.refreshes() && lacks(wantsRefreshToken, s.Grant.RefreshToken != "")
+}
+
+// hasClaim reports whether the session holds what a path names.
+func (v *visit) hasClaim(path string) bool {
+	if path == "groups" {
+		return v.groups() != nil
+	}
+	_, ok := v.session.Claims.Path(path)
+	return ok
+}

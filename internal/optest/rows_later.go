@@ -32,8 +32,14 @@ func RefreshRows() []Row {
 		{ID: "S17", Name: "another aud", Want: Refuse, tell: set("aud", "another")},
 		{ID: "S17", Name: "azp where there was none", Want: Refuse, tell: set("azp", "another")},
 		{ID: "S17", Name: "another nonce", Want: Refuse, tell: set("nonce", "another")},
-		{ID: "S17", Name: "another auth_time", Want: Refuse, tell: refreshed(func(c map[string]any) {
+		{ID: "S17", Name: "an earlier auth_time", Want: Refuse, tell: refreshed(func(c map[string]any) {
+			c["auth_time"] = c["auth_time"].(int64) - 100
+		})},
+		{ID: "S17", Name: "a later auth_time", Want: Accept, tell: refreshed(func(c map[string]any) {
 			c["auth_time"] = c["auth_time"].(int64) + 100
+		}), Note: "the user has signed in again elsewhere (report A1)"},
+		{ID: "S17", Name: "another acr, amr and sid", Want: Accept, tell: refreshed(func(c map[string]any) {
+			c["acr"], c["amr"], c["sid"] = "urn:other", []string{"otp"}, "another"
 		})},
 		{ID: "S17", Name: "no auth_time", Want: Accept, tell: drop("auth_time"), Note: "it may be left out"},
 		{ID: "S17", Name: "exp is past", Want: Refuse, tell: refreshed(func(c map[string]any) { c["exp"] = c["iat"].(int64) - 600 })},

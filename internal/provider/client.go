@@ -57,6 +57,8 @@ type Tokens struct {
 	IDToken   string
 	// RefreshToken is empty where the provider gives none.
 	RefreshToken string
+	// Scope is what was granted; empty where the provider does not say.
+	Scope string
 	// Odd are members of the answer that count as absent for their form.
 	Odd []Oddity
 }
@@ -162,7 +164,7 @@ const defaultTokenLifetime = time.Hour
 func (c *Client) tokensOf(answer *tokenAnswer, before string) Tokens {
 	tokens := Tokens{
 		AccessToken: answer.accessToken, IDToken: answer.idToken, RefreshToken: answer.refreshToken,
-		NotBearer: answer.notBearer, Odd: answer.odd,
+		NotBearer: answer.notBearer, Odd: answer.odd, Scope: answer.scope,
 	}
 	if tokens.RefreshToken == "" {
 		tokens.RefreshToken = before

@@ -18,6 +18,9 @@ var (
 	ErrToken = errors.New("the ID token is not valid")
 	// ErrUserinfo: the userinfo endpoint did not answer for this user.
 	ErrUserinfo = errors.New("userinfo could not be had")
+	// errUntrusted: userinfo did answer, but not about this user, or not in a way
+	// that can be trusted.
+	errUntrusted = errors.New("the answer cannot be used")
 )
 
 // Unavailable is returned when a provider's metadata or keys cannot be had.

@@ -121,6 +121,15 @@ type idTokenCheck struct {
 }
 
 func (c *idTokenCheck) all(claims object) error {
+	if c.first != nil && c.first.isFirst(claims) {
+		// It may have expired, and its at_hash is that of the first access token.
+		for _, check := range []func(object) error{c.kind, c.who, c.audience, c.login} {
+			if err := check(claims); err != nil {
+				return err
+			}
+		}
+		return errFirstAgain
+	}
 	for _, check := range []func(object) error{c.kind, c.who, c.audience, c.times, c.login, c.asked, c.tokenHash} {
 		if err := check(claims); err != nil {
 			return err

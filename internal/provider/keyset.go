@@ -48,6 +48,10 @@ type KeySet struct {
 	history history
 	spent   int       // looks for unknown keys
 	since   time.Time // when spent was counted last
+	loaded  bool      // the keys were not fetched by this process
+
+	shelf   *shelf        // may be nil
+	address func() string // where the keys are fetched from
 }
 
 func newKeySet(fetch func(context.Context) ([]byte, error), now func() time.Time) *KeySet {
@@ -216,23 +220,55 @@ func (s *KeySet) current(ctx context.Context) ([]jose.JSONWebKey, error) {
 	keys, err, fresh := s.keys, s.err, s.fetch == nil
 	if !fresh {
 		now := s.now()
-		fresh = keys != nil && now.Sub(s.fetched) < keysAge
+		fresh = keys != nil && !s.loaded && now.Sub(s.fetched) < keysAge
 		if !fresh && now.Sub(s.tried) < firstPause && s.err != nil {
 			fresh = true // the provider did not answer a moment ago
 		}
 	}
 	s.mu.Unlock()
-	if fresh && keys != nil {
+	switch {
+	case fresh && keys != nil && (s.fetch == nil || err == nil):
 		return keys, nil
-	}
-	if fresh {
-		return nil, &Unavailable{err, firstPause}
+	case fresh:
+		return s.lastGood(&Unavailable{err, firstPause})
 	}
 	newer, err := s.refresh(ctx)
-	if err != nil && keys != nil {
-		return keys, nil
+	if err != nil {
+		return s.lastGood(err)
 	}
-	return newer, err
+	return newer, nil
+}
+
+// lastGood returns the keys that were fetched last, while the provider does not
+// answer, for a day.
+func (s *KeySet) lastGood(err error) ([]jose.JSONWebKey, error) {
+	s.mu.Lock()
+	keys, fetched, loaded := s.keys, s.fetched, s.loaded
+	s.mu.Unlock()
+	if keys == nil || s.now().Sub(fetched) >= keepFor {
+		return nil, err
+	}
+	if s.shelf != nil {
+		s.shelf.stale(fetched, err, loaded)
+	}
+	return keys, nil
+}
+
+// load returns the keys that are kept for the address at which the provider has
+// its keys now.
+func (s *KeySet) load() ([]jose.JSONWebKey, time.Time) {
+	if s.shelf == nil {
+		return nil, time.Time{}
+	}
+	k := s.shelf.load()
+	if k == nil || k.From != s.address() {
+		return nil, time.Time{}
+	}
+	keys, err := ParseKeys(k.Document)
+	if err != nil {
+		return nil, time.Time{}
+	}
+	return keys, k.time()
 }
 
 // mayLook takes one of the looks for an unknown key, if one is left.
@@ -260,15 +296,28 @@ func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 		if err == nil {
 			keys, skipped, err = parseKeys(document)
 		}
+		var old []jose.JSONWebKey
+		var oldFrom time.Time
+		if err != nil {
+			old, oldFrom = s.load()
+		} else if s.shelf != nil {
+			s.shelf.save(&kept{Fetched: s.now().Unix(), Document: document, From: s.address()})
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.tried, s.err = s.now(), err
 		s.history.note(s.tried, err)
 		if err != nil {
+			if old != nil && (s.keys == nil || oldFrom.After(s.fetched)) { // another instance may have seen later ones
+				s.keys, s.fetched, s.loaded = old, oldFrom, true
+			}
 			return nil, &Unavailable{err, firstPause}
 		}
-		s.keys, s.fetched = keys, s.tried
+		s.keys, s.fetched, s.loaded = keys, s.tried, false
 		s.skipped.note(skipped)
+		if s.shelf != nil {
+			s.shelf.live()
+		}
 		return keys, nil
 	})
 	select {

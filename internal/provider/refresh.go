@@ -23,6 +23,8 @@ type First struct {
 	// Nonce and Parties are hashes: of the nonce, and of iss, aud and azp.
 	Nonce, Parties [8]byte
 	AuthTime       int64 // in seconds; zero where it had none
+	// Issued is iat, to know the first ID token again; zero where it is not known.
+	Issued time.Time
 }
 
 // FirstOf takes it from the claims of a checked ID token.
@@ -95,10 +97,20 @@ func (f *First) check(claims object) error {
 		}
 	}
 	authTime, ok, err := claims.moment("auth_time")
-	if err != nil || ok && f.AuthTime != 0 && authTime.Unix() != f.AuthTime {
-		return errors.New("auth_time is not that of the login")
+	// A later one is harmless: the user has signed in again elsewhere.
+	if err != nil || ok && f.AuthTime != 0 && authTime.Unix() < f.AuthTime {
+		return errors.New("auth_time is earlier than that of the login")
 	}
 	return nil
+}
+
+// errFirstAgain: the provider sent the ID token of the login once more.
+var errFirstAgain = errors.New("it is the ID token of the login")
+
+// isFirst reports whether claims are those of the ID token of the login.
+func (f *First) isFirst(claims object) bool {
+	issued, ok, err := claims.moment("iat")
+	return err == nil && ok && !f.Issued.IsZero() && issued.Unix() == f.Issued.Unix()
 }
 
 // RefreshError is returned when the token endpoint gave no new tokens.
@@ -171,7 +183,8 @@ func refreshError(err error, method string) error {
 
 // VerifyRefreshed checks an ID token that came with a refresh like that of a
 // login, and against that one (Core 12.2). Unavailable is returned bare: then
-// nothing is known about the token.
+// nothing is known about the token. Where the provider sends the token of the
+// login again there are no new claims, and no error.
 func (c *Client) VerifyRefreshed(ctx context.Context, raw, accessToken string, first First) (Claims, error) {
 	claims, err := c.verifyIDToken(ctx, raw, idTokenCheck{first: &first, accessToken: accessToken})
 	var unavailable *Unavailable
@@ -180,6 +193,9 @@ func (c *Client) VerifyRefreshed(ctx context.Context, raw, accessToken string, f
 	}
 	if errors.Is(err, errNotLooked) {
 		return nil, &Unavailable{err, lookEvery}
+	}
+	if errors.Is(err, errFirstAgain) {
+		return nil, nil
 	}
 	return claims, err
 }

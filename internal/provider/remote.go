@@ -47,6 +47,10 @@ type RemoteConfig struct {
 	Proxy func(*http.Request) (*url.URL, error)
 	Now   func() time.Time
 
+	// Notify is told when what was learned before serves because the provider does
+	// not answer, and when that is over. It may be nil.
+	Notify func(Notice)
+
 	// dial takes the place of net.Dialer in tests.
 	dial func(control func(network, address string, _ syscall.RawConn) error) dialContext
 }
@@ -73,10 +77,13 @@ type Remote struct {
 	client *http.Client
 	guard  *guard
 	keys   *KeySet
+	shelf  *shelf // of the metadata
 	flight singleflight.Group
 
 	mu       sync.Mutex
 	metadata *Metadata // the last good one
+	good     time.Time // when it was fetched
+	loaded   bool      // it was not fetched by this process
 	fetched  time.Time // its age counts from here; see Doubt
 	failures int
 	next     time.Time // no attempt before
@@ -90,6 +97,7 @@ type Remote struct {
 func NewRemote(config RemoteConfig) *Remote {
 	r := &Remote{config: config, guard: newGuard(&config)}
 	r.client = newHTTPClient(&config, r.guard)
+	r.shelf = &shelf{part: "metadata", now: config.Now, notify: config.Notify}
 	switch {
 	case config.Keys != nil:
 		r.keys = &KeySet{given: config.Keys}
@@ -97,6 +105,8 @@ func NewRemote(config RemoteConfig) *Remote {
 		r.keys = newStaticKeySet(config.JWKS)
 	default:
 		r.keys = newKeySet(r.fetchKeys, config.Now)
+		r.keys.shelf = &shelf{part: "keys", now: config.Now, notify: config.Notify}
+		r.keys.address = r.keysAddress
 	}
 	return r
 }
@@ -113,7 +123,7 @@ func (c *RemoteConfig) static() bool {
 // Metadata returns what is known about the provider, and asks it where nothing
 // is, or where that is an hour old. Any number of callers share one request,
 // which does not end with the first of them. When the provider does not answer
-// the last good metadata serves; without any the error is Unavailable, and
+// the last good metadata serves for a day, also that of an earlier process; without any the error is Unavailable, and
 // further attempts wait, at first a second, never more than ten.
 func (r *Remote) Metadata(ctx context.Context) (*Metadata, error) {
 	if known, err, settled := r.known(); settled {
@@ -142,7 +152,10 @@ func (r *Remote) known() (m *Metadata, err error, settled bool) {
 	now := r.config.Now()
 	waiting := now.Before(r.next)
 	switch {
-	case r.metadata != nil && (waiting || now.Sub(r.fetched) < metadataAge):
+	case r.metadata != nil && now.Sub(r.fetched) < metadataAge:
+		return r.metadata, nil, true
+	case r.metadata != nil && waiting && r.usable(now):
+		r.shelf.stale(r.good, r.err, r.loaded)
 		return r.metadata, nil, true
 	case waiting:
 		return nil, &Unavailable{r.err, r.next.Sub(now)}, true
@@ -150,8 +163,17 @@ func (r *Remote) known() (m *Metadata, err error, settled bool) {
 	return nil, nil, false
 }
 
+// usable reports whether the last good metadata may serve while the provider does
+// not answer. The caller holds the mutex.
+func (r *Remote) usable(now time.Time) bool { return now.Sub(r.good) < keepFor }
+
 func (r *Remote) discover() (*Metadata, error) {
 	metadata, err := r.ask()
+	var old *Metadata
+	var oldFrom time.Time
+	if err != nil {
+		old, oldFrom = r.loadMetadata()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.config.Now()
@@ -162,12 +184,18 @@ func (r *Remote) discover() (*Metadata, error) {
 		pause = pause/2 + rand.N(pause/2)
 		r.failures++
 		r.err, r.next = err, now.Add(pause)
-		if r.metadata != nil {
+		if old != nil && (r.metadata == nil || oldFrom.After(r.good)) { // another instance may have seen later ones
+			r.metadata, r.good, r.fetched, r.loaded = old, oldFrom, time.Time{}, true
+		}
+		if r.metadata != nil && r.usable(now) {
+			r.shelf.stale(r.good, err, r.loaded)
 			return r.metadata, nil
 		}
 		return nil, &Unavailable{err, pause}
 	}
 	r.metadata, r.fetched, r.failures, r.err, r.next = metadata, now, 0, nil, time.Time{}
+	r.good, r.loaded = now, false
+	r.shelf.live()
 	return metadata, nil
 }
 
@@ -196,6 +224,11 @@ func (r *Remote) ask() (*Metadata, error) {
 		if r.guard.found.Swap(uint32(found)) != uint32(found) {
 			r.client.CloseIdleConnections() // they were judged by another rule
 		}
+		if err := r.complete(metadata); err != nil {
+			return nil, err
+		}
+		r.shelf.save(&kept{Fetched: c.Now().Unix(), Document: document.body, Found: found})
+		return metadata, nil
 	}
 	return metadata, r.complete(metadata)
 }

@@ -37,6 +37,7 @@ type tokenAnswer struct {
 	// notBearer says why the access token cannot be used, by its token_type.
 	notBearer error
 	expiresIn time.Duration // zero if it is not said
+	scope     string        // what was granted, where it is said in the usual form
 	odd       []Oddity
 }
 
@@ -70,6 +71,7 @@ func readTokens(a *answered) (*tokenAnswer, error) {
 	if kind, err := o.text("token_type"); err != nil || !strings.EqualFold(kind, "bearer") {
 		t.notBearer = fmt.Errorf("%w has the token_type %s, not Bearer", errAnswer, oddity(o, "token_type").Found)
 	}
+	t.scope, _ = o.text("scope")
 	var ok bool
 	if t.expiresIn, ok = readSeconds(o["expires_in"]); !ok {
 		t.odd = append(t.odd, oddity(o, "expires_in"))

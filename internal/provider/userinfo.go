@@ -55,12 +55,13 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 	got, err := claims.text("sub")
 	switch {
 	case err != nil:
+		err = fmt.Errorf("%w: its %w", errUntrusted, err)
 	case got == "" && claims.isError():
 		err = errors.New("the answer is an error")
 	case got == "":
-		err = errors.New("userinfo has no sub")
+		err = fmt.Errorf("%w: userinfo has no sub", errUntrusted)
 	case got != subject:
-		err = fmt.Errorf("sub is not that of the ID token: it is %q", clip(got))
+		err = fmt.Errorf("%w: its sub is not that of the ID token: it is %q", errUntrusted, clip(got))
 	default:
 		return Claims(claims), nil
 	}
@@ -100,13 +101,20 @@ func (c *Client) readUserinfo(ctx context.Context, metadata *Metadata, answer *a
 	kind, _, _ := mime.ParseMediaType(answer.header.Get("Content-Type"))
 	if kind == "application/jwt" || bytes.HasPrefix(body, []byte("eyJ")) {
 		if body, err = c.openUserinfo(ctx, metadata, string(body)); err != nil {
-			return nil, fmt.Errorf("the answer is a JWT: %w", err)
+			return nil, fmt.Errorf("%w: it is a JWT: %w", errUntrusted, err)
 		}
 	}
 	if claims, err = parseObject(body); err != nil {
 		return nil, fmt.Errorf("the answer %w", err)
 	}
 	return claims, nil
+}
+
+// IsUserinfoLost reports whether userinfo failed without having said anything:
+// the endpoint is down, refuses, or answers with no JSON object. An answer about
+// another user, or one that fails its checks, is another matter.
+func IsUserinfoLost(err error) bool {
+	return errors.Is(err, ErrUserinfo) && !errors.Is(err, errUntrusted)
 }
 
 // openUserinfo returns what a signed answer says (Core 5.3.2), which may be

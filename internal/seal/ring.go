@@ -31,9 +31,10 @@ const (
 	ForIDToken     Purpose = "id_token_hint"
 	ForLogout      Purpose = "logout confirmation"
 	ForTicket      Purpose = "session ticket"
+	ForProvider    Purpose = "provider documents"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32

@@ -1,0 +1,100 @@
+package oidcrp
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+)
+
+// This file tells an operator, once for each configuration, what a provider does
+// not send although the configuration names it.
+
+// warnOfAbsent looks at what a sign-in brought.
+func (h *Handler) warnOfAbsent(p *party, w *wants, tokens provider.Tokens, idToken, info provider.Claims) {
+	has := func(path string) bool { return presentEach(idToken, path) || presentEach(info, path) }
+	named := slices.Clone(w.claims)
+	for local, path := range p.claims {
+		named = append(slices.DeleteFunc(named, func(name string) bool { return name == local }), path)
+	}
+	if p.config.GroupsClaim != "" {
+		named = append(named, "groups")
+	}
+	for _, path := range named {
+		if path == "groups" {
+			path = p.groups
+		}
+		if has(path) || has(bareClaim(path)) {
+			if path == "email" {
+				h.warnOfUnverified(p, idToken, info)
+			}
+			continue
+		}
+		if name := bareClaim(path); h.app.told.first("claim", p.id, name) {
+			h.logger.Warn("the configuration names a claim that the provider did not send with a sign-in; see whether it needs another scope, or has to be released for this client there",
+				zap.String("provider", p.id), zap.String("claim", name), zap.Strings("scopes", append([]string{"openid"}, p.client.Scopes...)))
+		}
+	}
+	h.warnOfScopes(p, tokens)
+}
+
+// warnOfUnverified says why a verified address is empty.
+func (h *Handler) warnOfUnverified(p *party, idToken, info provider.Claims) {
+	source := info
+	if present(idToken, "email") {
+		source = idToken
+	}
+	if !verified(source) && h.app.told.first("unverified", p.id, "email") {
+		h.logger.Warn("the claim email is there, but does not count as the user's address: email_verified is "+verifiedAs(source)+"; claims.email names the claim as it is, which proves nothing",
+			zap.String("provider", p.id))
+	}
+}
+
+// warnOfGroups says why a user has no groups although their claim is there.
+func (h *Handler) warnOfGroups(p *party, value claims.Value) {
+	if _, ok := value.List(); ok || string(value.JSON()) == "null" || !h.app.told.first("groups", p.id, p.groups) {
+		return
+	}
+	h.logger.Warn("the groups claim is there but is not a list of names; of a list of objects groups_claim can name a member, such as groups.name",
+		zap.String("provider", p.id), zap.String("claim", p.groups), zap.String("form", formOf(value.JSON())))
+}
+
+// formOf says what a JSON value is.
+func formOf(raw json.RawMessage) string {
+	switch {
+	case len(raw) == 0:
+		return "nothing"
+	case raw[0] == '{':
+		return "an object"
+	case raw[0] == '[':
+		return "a list with other members than names"
+	case raw[0] == 't', raw[0] == 'f':
+		return "a boolean"
+	}
+	return "a single value"
+}
+
+// warnOfScopes says which scopes were asked for and not granted. An answer that
+// names none grants all (RFC 6749 5.1).
+func (h *Handler) warnOfScopes(p *party, tokens provider.Tokens) {
+	granted := strings.Fields(tokens.Scope)
+	if len(granted) == 0 {
+		return
+	}
+	for _, scope := range p.client.Scopes {
+		// Some providers answer with other names: Google's email becomes
+		// https://www.googleapis.com/auth/userinfo.email.
+		isGranted := slices.ContainsFunc(granted, func(name string) bool {
+			return name == scope || strings.HasSuffix(name, "/"+scope) || strings.HasSuffix(name, "/userinfo."+scope)
+		})
+		if isGranted || scope == "offline_access" && tokens.RefreshToken != "" || !h.app.told.first("scope", p.id, scope) {
+			continue
+		}
+		h.logger.Warn("the provider did not grant a scope that was asked for; see whether this client may have it",
+			zap.String("provider", p.id), zap.String("scope", scope))
+	}
+}

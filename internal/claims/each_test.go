@@ -1,0 +1,31 @@
+package claims
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// Report A3: groups as objects.
+func TestPathsThroughLists(t *testing.T) {
+	t.Parallel()
+	set, err := Encode(map[string]json.RawMessage{
+		"groups": json.RawMessage(`[{"id": 1, "name": "admins"}, "x", null, {"id": 2}, {"name": "staff"}]`),
+		"realm":  json.RawMessage(`{"groups": [{"name": "a,b"}], "roles": ["r"]}`),
+		"empty":  json.RawMessage(`[]`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"groups.name": `["admins","staff"]`, "groups.id": `[1,2]`, "realm.groups.name": `["a,b"]`, "realm.roles": `["r"]`,
+		"groups.other": "", "empty.name": "", "realm.roles.name": "", "absent.name": "",
+	} {
+		value, ok := set.PathEach(path)
+		if ok != (want != "") || ok && string(value.JSON()) != want {
+			t.Errorf("PathEach(%q) = %s, %v; want %s", path, value.JSON(), ok, want)
+		}
+	}
+	if _, ok := set.Path("groups.name"); ok {
+		t.Error("other paths lead through lists too, expected only PathEach to")
+	}
+}
