@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -35,46 +36,19 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		}
 		return answerFrame(w, http.StatusOK)
 	}
-	ended := false
-	var of *visit             // whose session it was, if the browser says it
-	var failed, unknown error // unknown: whose cookie it is
-	for _, n := range append([]*Handler{h}, h.others()...) {
-		theirs := &visit{h: n, r: r, cookies: v.cookies}
-		if other := n.parties[p.id]; other == nil || other.registration != p.registration {
-			continue
-		}
-		if _, err := n.identify(w, r, theirs); err != nil {
-			if unknown = err; sid == "" { // it is this browser's that is to end, whosever it is
-				n.clearCookies(w, n.site(r), theirs)
-			}
-			continue
-		}
-		if !theirs.signedIn() || theirs.party.registration != p.registration || sid != "" && theirs.session.SID != sid {
-			continue
-		}
-		failed = errors.Join(failed, n.keeper.end(r.Context(), theirs.kept))
-		ended = true
-		of = theirs
-		n.clearCookies(w, n.site(r), theirs)
-	}
+	of, err := h.endFramed(w, r, v, p, sid)
 	if sid != "" {
-		unknown = nil // the sid decides
-		if !ended && !h.app.shared.live.Has(issuer, sid) && !h.app.shared.frames.allow(addressOf(r), h.now()) {
+		if of == nil && !h.app.shared.live.Has(issuer, sid) && !h.app.shared.frames.allow(addressOf(r), h.now()) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(frameWindow.Seconds())))
 			return answerFrame(w, http.StatusTooManyRequests)
 		}
-		err := h.app.endAll(r.Context(), session.EndedSID(issuer, sid, h.now().Add(clocksApart), h.now().Add(h.app.longestSession()+factMargin)))
-		if err == nil {
-			h.app.shared.live.Forget(issuer, sid) // the next one is news only after a sign-in
-		}
-		failed = errors.Join(failed, err)
-		ended = true
+		err = errors.Join(err, h.endSID(r.Context(), issuer, sid))
 	}
-	if err := errors.Join(failed, unknown); err != nil {
+	if err != nil {
 		h.log(r, &failure{code: logoutFailed, cause: err, party: p})
 		return answerFrame(w, http.StatusServiceUnavailable)
 	}
-	if ended {
+	if of != nil || sid != "" {
 		e := auditEvent{event: eventSignedOut, message: "signed out", via: "front_channel", host: r.Host, provider: p.id, issuer: issuer, sid: sid}
 		if of != nil {
 			of.h.auditSession(r.Context(), e, of.party, of.session)
@@ -83,6 +57,43 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		}
 	}
 	return answerFrame(w, http.StatusOK)
+}
+
+// endFramed ends the session whose cookie came along, if it is the one that is
+// named or none is. It returns whose that was, nil if there is none. An error is
+// that it could not be ended, or, where none is named, that it cannot be said
+// whose it is.
+func (h *Handler) endFramed(w http.ResponseWriter, r *http.Request, v *visit, p *party, sid string) (of *visit, err error) {
+	for _, n := range append([]*Handler{h}, h.others()...) {
+		theirs := &visit{h: n, r: r, cookies: v.cookies}
+		if other := n.parties[p.id]; other == nil || other.registration != p.registration {
+			continue
+		}
+		if _, unknown := n.identify(w, r, theirs); unknown != nil {
+			if sid == "" { // else the sid decides
+				err = errors.Join(err, unknown)
+				n.clearCookies(w, n.site(r), theirs)
+			}
+			continue
+		}
+		if !theirs.signedIn() || theirs.party.registration != p.registration || sid != "" && theirs.session.SID != sid {
+			continue
+		}
+		err = errors.Join(err, n.keeper.end(r.Context(), theirs.kept))
+		of = theirs
+		n.clearCookies(w, n.site(r), theirs)
+	}
+	return of, err
+}
+
+// endSID ends a session of the provider's on all instances.
+func (h *Handler) endSID(ctx context.Context, issuer, sid string) error {
+	now := h.now()
+	err := h.app.endAll(ctx, session.EndedSID(issuer, sid, now.Add(clocksApart), now.Add(h.app.longestSession()+factMargin)))
+	if err == nil {
+		h.app.shared.live.Forget(issuer, sid) // the next frame is news only after a sign-in
+	}
+	return err
 }
 
 // sessionNamed returns the issuer and the sid that the address names, or none. iss and sid

@@ -82,6 +82,9 @@ type Journal struct {
 	packing packing
 
 	read atomic.Int64 // when the last complete look began by our clock, in milliseconds
+	// Looks by number, since clocks can be set back: the last that has begun, and
+	// the last that is complete.
+	begun, done atomic.Int64
 }
 
 type write struct {
@@ -235,9 +238,9 @@ func (j *Journal) Fresh(now time.Time) bool {
 // CatchUp reads what other nodes have written by now, or gives up soon: what it
 // could not read is read with the next look.
 func (j *Journal) CatchUp(ctx context.Context) {
-	asked := j.now().UnixMilli()
+	asked := j.begun.Load()
 	_ = hold(ctx, j.reading, catchUpWithin, func(ctx context.Context) error {
-		if j.read.Load() > asked {
+		if j.done.Load() > asked {
 			return nil // who came before has looked since we asked
 		}
 		return j.poll(ctx)

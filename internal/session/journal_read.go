@@ -50,12 +50,13 @@ type pack struct {
 }
 
 func (j *Journal) poll(ctx context.Context) error {
-	began := j.now()
+	began, number := j.now(), j.begun.Add(1)
 	j.asked = began
 	if j.err = j.readAll(ctx, began); j.err != nil {
 		return j.err
 	}
 	j.read.Store(began.UnixMilli())
+	j.done.Store(number)
 	return nil
 }
 
