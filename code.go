@@ -213,7 +213,7 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 	}
 	fresh, err := h.newSession(p, w, t, tokens, idToken, info)
 	if errors.Is(err, errNobody) {
-		return refuse(userUnknown, err)
+		return refuse(userUnknown, ofSubject(err, idToken))
 	}
 	if err != nil {
 		return refuse(tokenInvalid, ofSubject(err, idToken))
