@@ -206,7 +206,7 @@ func bomb(said int) string {
 func TestExpandAllocatesTheTextAlone(t *testing.T) {
 	packed, _ := Append(nil, claimsOf(t, "usual.json"))
 	whole := string(packed)
-	if n := testing.AllocsPerRun(100, func() { _, _ = Expand(whole) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = Expand(whole) }); n > 1 && !underRace { // which empties pools
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -33,7 +33,7 @@ func pairs(headers []string, yield func(name, value string) bool) {
 	for _, line := range headers {
 		for line != "" {
 			var pair string
-			pair, line, _ = strings.Cut(line, ";")
+			pair, line = cut(line)
 			name, value, found := strings.Cut(trim(pair), "=")
 			// Space before = is not allowed, but common readers pass over it.
 			if found && !yield(trimRight(name), value) {
@@ -76,20 +76,43 @@ type Found struct {
 // Find gathers the cookies of a name and its chunks from Cookie headers. What
 // is beyond the bounds is not even counted.
 func Find(headers []string, name string) (f Found) {
-	pairs(headers, func(n, value string) bool {
-		index, ok := chunkIndex(n, name)
-		if !ok {
-			return true
+	for _, line := range headers {
+		for line != "" {
+			var pair string
+			pair, line = cut(line)
+			// Most cookies are of others: their values are not looked at.
+			if pair = trimLeft(pair); !strings.HasPrefix(pair, name) {
+				continue
+			}
+			f.add(trimRight(pair), name)
 		}
-		f.Present = true
-		f.Chunks |= 1 << index
-		if c := f.counts[index]; c < maxSame && len(value) <= ChunkSize {
-			f.values[index][c] = value
-			f.counts[index]++
-		}
-		return true
-	})
+	}
 	return f
+}
+
+func (f *Found) add(pair, name string) {
+	n, value, found := strings.Cut(pair, "=")
+	if !found {
+		return
+	}
+	index, ok := chunkIndex(trimRight(n), name)
+	if !ok {
+		return
+	}
+	f.Present = true
+	f.Chunks |= 1 << index
+	if c := f.counts[index]; c < maxSame && len(value) <= ChunkSize {
+		f.values[index][c] = value
+		f.counts[index]++
+	}
+}
+
+// cut cuts a line after its first pair.
+func cut(line string) (pair, rest string) {
+	if i := strings.IndexByte(line, ';'); i >= 0 {
+		return line[:i], line[i+1:]
+	}
+	return line, ""
 }
 
 // chunkIndex tells which chunk of name the cookie n is: name itself is the
