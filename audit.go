@@ -5,19 +5,18 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -123,7 +122,9 @@ func (h *Handler) auditRefused(r *http.Request, f *failure, level zapcore.Level,
 func (h *Handler) identifyRefused(e *auditEvent, r *http.Request, f *failure) {
 	var known *refusedUser
 	if errors.As(f.cause, &known) && f.party != nil {
-		e.session, e.user = known.session, (&visit{h: h, party: f.party, session: known.session}).userID()
+		if e.session = known.session; known.session.Username != "" {
+			e.user = (&visit{h: h, party: f.party, session: known.session}).userID()
+		}
 		return
 	}
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
@@ -140,6 +141,16 @@ type refusedUser struct {
 }
 
 func (e *refusedUser) Unwrap() error { return e.error }
+
+// ofSubject adds to an error whom the ID token is about. Which name the user
+// has here is not known.
+func ofSubject(err error, idToken provider.Claims) error {
+	var subject string
+	if json.Unmarshal(idToken["sub"], &subject) != nil {
+		return err
+	}
+	return &refusedUser{err, &session.Session{Subject: subject}}
+}
 
 func newErrorID() string {
 	var random [4]byte
@@ -176,23 +187,5 @@ func remoteIP(r *http.Request) string {
 // refusalWindow is the time in which refusals are counted.
 const refusalWindow = time.Minute
 
-// maxLogged is how long a name may be in a log line, in bytes.
-const maxLogged = 256
-
-// logged makes a text that others chose fit for a field of a log line: it is
-// bounded, and what would act on a terminal is escaped.
-func logged(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		piece := string(r)
-		if r == utf8.RuneError || unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) {
-			piece = fmt.Sprintf("\\u%04x", r)
-		}
-		if b.Len()+len(piece) > maxLogged {
-			b.WriteString("…")
-			break
-		}
-		b.WriteString(piece)
-	}
-	return b.String()
-}
+// logged makes a name that others chose fit for a field of a log line.
+func logged(name string) string { return logtext.Clean(name, logtext.MaxName) }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
 )
 
@@ -140,19 +141,30 @@ func TestAuditOfRefusals(t *testing.T) {
 	holdFields(t, r.lastAudited("refused"), alice(op, map[string]any{"code": "session_too_large"}))
 }
 
+// Fault D2. Whose sign-in did not work is known once the ID token was checked.
+func TestAuditOfARefusalAfterTheIDToken(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newRig(t, "oidc_rp {\n"+options(op)+"userinfo always\nusername_claim nowhere\n}")
+	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden {
+		t.Fatalf("status %d: %s", p.StatusCode, p.body)
+	}
+	holdFields(t, r.lastAudited("refused"), map[string]any{"user": "", "subject": op.Issued().Subject, "provider": "default", "client_ip": "127.0.0.1"})
+}
+
 // Threat D38. Names are fields, bounded, and what acts on a terminal is escaped.
 func TestLoggedNames(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"alice": "alice", "Zoë 李": "Zoë 李", "a\nb": `a\u000ab`, "a\x1b[2J": `a\u001b[2J`, "\u202eecila": `\u202eecila`, "a\u2066b\u2069": `a\u2066b\u2069`,
-		"a\u2028b\u2029": `a\u2028b\u2029`, "\xff": `\ufffd`, "\u0085": `\u0085`, "\u200b": `\u200b`,
+		"a\u2028b\u2029": `a\u2028b\u2029`, "\xff": `\xff`, "\u0085": `\u0085`, "\u200b": `\u200b`,
 	} {
 		if got := logged(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
 	for _, piece := range []string{"a", "é", "\n", "\u202e"} {
-		if got := logged(strings.Repeat(piece, 10000)); len(got) > maxLogged+len("…") || strings.HasSuffix(got, `\u`) {
+		if got := logged(strings.Repeat(piece, 10000)); len(got) > logtext.MaxName || len(got) < logtext.MaxName-10 || strings.HasSuffix(got, `\u`) {
 			t.Errorf("%q many times is %d bytes: %q", piece, len(got), got)
 		}
 	}

@@ -229,14 +229,14 @@ func (h *Handler) signIn(ctx context.Context, p *party, t *session.Transaction, 
 	}
 	info, lost, err := h.userinfo(ctx, p, w, idToken, tokens.AccessToken)
 	if err != nil {
-		return refuse(codeOf(err), err)
+		return refuse(codeOf(err), ofSubject(err, idToken))
 	}
 	fresh, err := h.newSession(p, w, t, tokens, idToken, info)
 	if errors.Is(err, errNobody) {
-		return refuse(userUnknown, err)
+		return refuse(userUnknown, ofSubject(err, idToken))
 	}
 	if err != nil {
-		return refuse(tokenInvalid, err)
+		return refuse(tokenInvalid, ofSubject(err, idToken))
 	}
 	if !lost {
 		h.warnOfAbsent(p, w, tokens, idToken, info)

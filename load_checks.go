@@ -81,6 +81,7 @@ func (c *siteCheck) look(site *writtenSite) {
 		c.cookieDomain(i)
 		c.privateFolders(i)
 		c.reachable(i)
+		c.signedOut(i)
 		for _, other := range site.found[:n] {
 			if i.sameSite(other) {
 				c.equalIDs(i, other)
@@ -340,6 +341,23 @@ func (c *siteCheck) ownProvider(i *writtenInstance, id string) *Provider {
 		return p
 	}
 	return c.app.Providers[id]
+}
+
+// signedOut is about a logout that ends with another login: the provider may
+// still know the user.
+func (c *siteCheck) signedOut(i *writtenInstance) {
+	path, _, _ := strings.Cut(i.config.SignedOut, "?")
+	if i.config.Mode == modePublic || i.config.Mode == modeEndpoints || len(i.config.MatcherSetsRaw) > 0 || !strings.HasPrefix(path, "/") || hasPlaceholder(path) {
+		return
+	}
+	for _, route := range i.config.Routes {
+		if route != nil && (len(pathsOf(route.MatcherSetsRaw)) == 0 || anyMatches(pathsOf(route.MatcherSetsRaw), path) != no) {
+			return
+		}
+	}
+	if i.reaches(path) == yes {
+		c.warn(i.site, "signed_out leads to a private page, where the next login begins at once: make that page public", zap.String("signed_out", i.config.SignedOut))
+	}
 }
 
 // onDemandIn returns whether certificates of a host are made on demand: the

@@ -395,3 +395,41 @@ func TestTheExampleIsNotWarnedAbout(t *testing.T) {
 	}
 	checkCaddyfile(t, "example.Caddyfile", string(text))
 }
+
+func TestWhereALogoutEndsAtLoad(t *testing.T) {
+	t.Parallel()
+	const again = "signed_out leads to a private page"
+	for _, tc := range []struct{ directive, refused, warned string }{
+		{"oidc_rp {\nsigned_out /", "", again},
+		{"oidc_rp {\nsigned_out /bye?x=1", "", again},
+		{"oidc_rp {\nsigned_out /bye\npublic /bye", "", ""},
+		{"oidc_rp public {\nsigned_out /", "", ""},
+		{"oidc_rp {\nsigned_out https://www.example.com/", "", ""},
+		{"oidc_rp {\nsigned_out /Special:UserLogout", "signed_out: is one of our own addresses", ""},
+		{"oidc_rp {\nsigned_out /Special:UserLogout?x=1", "signed_out: is one of our own addresses", ""},
+		{"oidc_rp public {\nsigned_out /@app/auth/default/signedout", "signed_out: is one of our own addresses", ""},
+		{"oidc_rp public {\nlogout_path /out\nsigned_out /out", "signed_out: is one of our own addresses", ""},
+		{"oidc_rp public {\nlogout_path /out\nhome /out", "logout_path: is the home page", ""},
+	} {
+		t.Run(strings.ReplaceAll(tc.directive, "/", "_"), func(t *testing.T) {
+			t.Parallel()
+			holdLoaded(t, "app.example.com {\n"+tc.directive+"\n"+anyProvider+"}\n}", tc.refused, tc.warned)
+		})
+	}
+}
+
+// The sites are read once for all of them.
+func TestManySitesAreReadQuickly(t *testing.T) {
+	t.Parallel()
+	var sites strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&sites, "http://s%d.example.com {\noidc_rp {\nprovider corp\n}\nhandle /x* {\nrespond x\n}\n}\n", i)
+	}
+	log, err := loaded(t, sites.String(), corpShared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if warnings := warningsIn(t, log); len(warnings) > 0 {
+		t.Errorf("the warnings are %q", warnings)
+	}
+}

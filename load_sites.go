@@ -23,7 +23,8 @@ import (
 type writtenSite struct {
 	http   *caddyhttp.App
 	server *caddyhttp.Server
-	hosts  []string // nil: any
+	hosts  []string            // nil: any
+	routes caddyhttp.RouteList // of the server, for exactly these hosts
 	found  []*writtenInstance
 	traps  []string // what is wrong with the routes themselves
 }
@@ -73,27 +74,18 @@ func readSites(app *caddyhttp.App) (sites []*writtenSite) {
 		reader := siteReader{server: server, sites: make(map[string]*writtenSite)}
 		for i := range server.Routes {
 			reader.enter(writtenHosts(writtenSets(&server.Routes[i])))
+			reader.site.routes = append(reader.site.routes, server.Routes[i])
 			reader.routes(server.Routes[i:i+1], reader.site.hosts, nil)
 		}
 		for _, site := range reader.order {
-			site.traps = append(site.traps, trapsIn(topRoutes(server, site))...)
-			site.http = app
 			if len(site.found) > 0 {
+				site.http = app
+				site.traps = append(site.traps, trapsIn(site.routes)...)
 				sites = append(sites, site)
 			}
 		}
 	}
 	return sites
-}
-
-// topRoutes are a server's routes for exactly the hosts of a site.
-func topRoutes(server *caddyhttp.Server, site *writtenSite) (routes caddyhttp.RouteList) {
-	for i := range server.Routes {
-		if hostsKey(writtenHosts(writtenSets(&server.Routes[i]))) == hostsKey(site.hosts) {
-			routes = append(routes, server.Routes[i])
-		}
-	}
-	return routes
 }
 
 func hostsKey(hosts []string) string {

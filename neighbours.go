@@ -12,8 +12,7 @@ import (
 
 // lookAtSites walks through the sites of the HTTP app, once, when all are
 // provisioned: instances on one site learn of each other's providers, since
-// the endpoints of one must not be guarded by another, and an instance on a
-// site for any host name is warned about. The HTTP app may serve before this
+// the endpoints of one must not be guarded by another. The HTTP app may serve before this
 // one starts, so who comes first looks.
 func (a *App) lookAtSites() {
 	a.looked.Do(func() {

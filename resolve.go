@@ -172,6 +172,9 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	if _, _, under := h.cutEndpoint(h.LogoutPath); under {
 		return errors.New("logout_path: is under the endpoints")
 	}
+	if home, _, _ := strings.Cut(h.Home, "?"); home == h.LogoutPath {
+		return errors.New("logout_path: is the home page, which would sign out whoever opens it")
+	}
 	for redirectPath, p := range h.byRedirectPath {
 		if _, _, under := h.cutEndpoint(redirectPath); under || redirectPath == h.LogoutPath || redirectPath == h.Home {
 			return fmt.Errorf("provider %s: redirect_path is one of our own addresses", p.id)
@@ -207,6 +210,9 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 		if err != nil {
 			return fmt.Errorf("signed_out: %w", err)
+		}
+		if path, _, _ := strings.Cut(h.SignedOut, "?"); strings.HasPrefix(path, "/") && h.isOurPath(path) {
+			return errors.New("signed_out: is one of our own addresses, which would lead to itself")
 		}
 	}
 	return nil
