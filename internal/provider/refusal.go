@@ -65,8 +65,6 @@ const (
 	maxDescription = 512
 	// maxRead is what is looked at of each member, before secrets are taken out.
 	maxRead = 8 << 10
-	// maxExcerpt is how much of a body is quoted that has no words of its own.
-	maxExcerpt = 256
 )
 
 var (
