@@ -10,8 +10,8 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // measureFolder tells what logouts cost where nodes share a folder: who ends
