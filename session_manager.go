@@ -23,7 +23,7 @@ var sessionCache = sessionstore.NewCache(maxCached)
 // cookieManager returns the manager of sessions in the browser's cookies.
 func (h *Handler) cookieManager() sessionstore.Manager {
 	return sessionstore.NewCookieManager(h.managerConfig(h.tooLargeForCookies), sessionstore.Cookies{
-		Log: h.shared.journal, Renewer: h.renewer,
+		Log: h.shared.journal, Refreshes: h.renewer,
 		MaxChunks:    func() int { return h.session.MaxChunks }, // which shareCookies may lower
 		TokenDropped: h.warnOfDroppedToken,
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -15,8 +16,8 @@ import (
 // Cookies is the browser's cookies as the place for sessions. All nodes read in
 // the log which sessions were revoked.
 type Cookies struct {
-	Log     *session.Journal
-	Renewer *session.Renewer
+	Log       *session.Journal
+	Refreshes *refresh.Coordinator
 	// MaxChunks returns into how many cookies a session may be split.
 	MaxChunks func() int
 	// TokenDropped is called with a session that fits only without its refresh
@@ -103,7 +104,7 @@ func (m *cookieManager) Revocations() Revocations { return m.Log }
 
 func (m *cookieManager) Ready(context.Context) error { return nil }
 
-func (m *cookieManager) Superseded(s *session.Session) bool { return m.Renewer.Superseded(s) }
+func (m *cookieManager) Superseded(s *session.Session) bool { return m.Refreshes.Superseded(s) }
 
 // split seals a session and splits it into cookies. If it is too large only
 // because of its refresh token, the session loses that.
