@@ -51,6 +51,8 @@ func TestImports(t *testing.T) {
 	}
 	for _, rule := range []struct{ who, never string }{
 		{"./internal/seal", "caddy-oidc-rp/internal/session"},
+		{"./internal/sessionstore", "caddy-oidc-rp/store"},
+		{"./internal/sessionstore", "caddy-oidc-rp/internal/provider"},
 		{"./internal/session", "net/http"},
 		{"./internal/session", "caddy-oidc-rp/internal/provider"},
 		{"./internal/provider", "caddy-oidc-rp/internal/session"},
