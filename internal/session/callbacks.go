@@ -17,9 +17,10 @@ const (
 	// callbackWithin bounds the work on one answer, the wait for other nodes
 	// included.
 	callbackWithin = 90 * time.Second
-	// callbackLook bounds the first look into the storage: a login does not
-	// depend on it.
-	callbackLook = 2 * time.Second
+	// callbackLook and callbackStore bound what is read from and written to the
+	// storage: a login does not depend on it.
+	callbackLook  = 2 * time.Second
+	callbackStore = 5 * time.Second
 	// maxCallbacks and maxCallbackBytes bound the outcomes in memory; beyond
 	// them the older half is forgotten early, and the storage still has them.
 	maxCallbacks     = 1 << 14
@@ -157,17 +158,12 @@ func (c *Callbacks) work(ctx context.Context, cb *Callback, flight *callbackFlig
 	}()
 	flight.outcome.at = c.now()
 	storage := c.storage()
-	var found Outcome
-	var ok bool
-	err := hold(ctx, make(chan struct{}, 1), callbackLook, func(ctx context.Context) (err error) {
-		found, ok, err = c.lookUp(ctx, storage, cb)
-		return err
-	})
+	found, ok, err := c.look(ctx, storage, cb)
 	if err == nil && !ok {
 		var unlock func()
 		if unlock, err = lock(ctx, storage, callbackRoot+"/"+cb.Name); err == nil {
 			defer unlock()
-			found, ok, err = c.lookUp(ctx, storage, cb)
+			found, ok, err = c.look(ctx, storage, cb)
 		}
 	}
 	if err == nil && ok {
@@ -194,12 +190,30 @@ func (c *Callbacks) store(ctx context.Context, storage LockStorage, cb *Callback
 	if err != nil {
 		return fmt.Errorf("seal the outcome of a login: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWithin)
-	defer cancel()
-	if err := storage.Store(ctx, callbackKey(outcome.at.Unix()/60, cb.Name), sealed); err != nil {
+	key := callbackKey(outcome.at.Unix()/60, cb.Name)
+	err = hold(context.WithoutCancel(ctx), make(chan struct{}, 1), callbackStore, func(ctx context.Context) error {
+		return storage.Store(ctx, key, sealed)
+	})
+	if err != nil {
 		return fmt.Errorf("store the outcome of a login: %w", err)
 	}
 	return nil
+}
+
+// look is lookUp that does not wait for a storage that hangs.
+func (c *Callbacks) look(ctx context.Context, storage LockStorage, cb *Callback) (found Outcome, ok bool, err error) {
+	seen := make(chan *Outcome, 1)
+	err = hold(ctx, make(chan struct{}, 1), callbackLook, func(ctx context.Context) error {
+		found, ok, err := c.lookUp(ctx, storage, cb)
+		if ok {
+			seen <- &found
+		}
+		return err
+	})
+	if err != nil || len(seen) == 0 {
+		return Outcome{}, false, err
+	}
+	return *<-seen, true, nil
 }
 
 // lookUp finds what another node, or this one before a restart, has left. What

@@ -127,6 +127,50 @@ func TestACallbackWorksWithoutTheStorage(t *testing.T) {
 	}
 }
 
+// hanging is a storage that stops to answer, whatever the context says, when
+// something is stored or unlocked.
+type hanging struct {
+	*lockable
+	store, unlock bool
+}
+
+func (h *hanging) Store(ctx context.Context, key string, value []byte) error {
+	if h.store {
+		time.Sleep(time.Hour)
+	}
+	return h.lockable.Store(ctx, key, value)
+}
+
+func (h *hanging) Unlock(ctx context.Context, name string) error {
+	if h.unlock {
+		time.Sleep(time.Hour)
+	}
+	return h.lockable.Unlock(ctx, name)
+}
+
+// A login does not wait for a storage that stops to answer while it is under way.
+func TestACallbackDoesNotWaitForAStorageThatHangs(t *testing.T) {
+	for name, row := range map[string]hanging{
+		"nothing can be stored": {newLockable(), true, false}, "nothing can be unlocked": {newLockable(), false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				a := &answering{outcome: signedInOutcome()}
+				storage := hanging{newLockable(), row.store, row.unlock}
+				node := NewCallbacks(func() LockStorage { return &storage }, time.Now)
+				began := time.Now()
+				if got := do(t, node, a.callback("login")); got.Location != "/page" {
+					t.Errorf("%+v", got)
+				}
+				if waited := time.Since(began); waited > storeWithin {
+					t.Errorf("the login took %s, expected at most %s", waited, storeWithin)
+				}
+				time.Sleep(2 * time.Hour)
+			})
+		})
+	}
+}
+
 func TestWhoLeavesDoesNotEndTheWork(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		a := &answering{outcome: signedInOutcome(), wait: 2 * time.Second}

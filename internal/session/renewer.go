@@ -19,6 +19,8 @@ const (
 	// renewWithin bounds one attempt, the wait for other nodes included.
 	renewWithin = time.Minute
 	lockWithin  = 25 * time.Second
+	// unlockWithin is how long somebody waits until a lock is given back.
+	unlockWithin = 2 * time.Second
 	// maxRenewals bounds the renewals in memory; beyond it the older half is
 	// forgotten early, and the storage still has them.
 	maxRenewals = 1 << 14
@@ -180,9 +182,17 @@ func lock(ctx context.Context, storage LockStorage, name string) (unlock func(),
 	ctx, cancel := context.WithTimeout(ctx, lockWithin)
 	defer cancel()
 	release := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), storeWithin)
-		defer cancel()
-		_ = storage.Unlock(ctx, name) // it would expire by itself
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			ctx, cancel := context.WithTimeout(context.Background(), storeWithin)
+			defer cancel()
+			_ = storage.Unlock(ctx, name) // it would expire by itself
+		}()
+		select {
+		case <-done:
+		case <-time.After(unlockWithin):
+		}
 	}
 	locked := make(chan error, 1)
 	go func() { locked <- storage.Lock(ctx, name) }()
