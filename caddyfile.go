@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -44,7 +45,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, d.Err("default_provider is there twice")
 			}
 			defaultAt = d.Token()
-			err = oneArg(d, &app.DefaultProvider)
+			err = caddyargs.StringArg(d, &app.DefaultProvider)
 		case "session":
 			if app.Session != nil {
 				return nil, d.Err("session is there twice")
@@ -58,14 +59,14 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		}
 	}
 	if app.DefaultProvider != "" && app.Providers[app.DefaultProvider] == nil {
-		return nil, suggest.Hint(at(defaultAt).Errf("default_provider %s: there is no such provider", app.DefaultProvider), app.DefaultProvider, slices.Collect(maps.Keys(app.Providers))...)
+		return nil, suggest.Hint(caddyargs.At(defaultAt).Errf("default_provider %s: there is no such provider", app.DefaultProvider), app.DefaultProvider, slices.Collect(maps.Keys(app.Providers))...)
 	}
 	return httpcaddyfile.App{Name: "oidc_rp", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
 func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 	id, place := "", d.Token()
-	if err := oneArg(d, &id); err != nil {
+	if err := caddyargs.StringArg(d, &id); err != nil {
 		return err
 	}
 	if err := newID(d, id); err != nil {
@@ -79,7 +80,7 @@ func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 		return err
 	}
 	if err := p.checkWritten(); err != nil {
-		return seen.placeOf(err, at(place)).Errf("provider %s: %w", id, err)
+		return seen.PlaceOf(err, caddyargs.At(place)).Errf("provider %s: %w", id, err)
 	}
 	if app.Providers == nil {
 		app.Providers = make(map[string]*Provider)
@@ -129,7 +130,7 @@ func newID(d *caddyfile.Dispenser, id string) error {
 // path.
 func parseDirective(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	helper.Next() // the directive's name
-	site := siteParser{Helper: helper, h: new(Handler), place: helper.Token(), seen: make(onceOnly)}
+	site := siteParser{Helper: helper, h: new(Handler), place: helper.Token(), seen: make(caddyargs.Seen)}
 	if err := site.arguments(); err != nil {
 		return nil, err
 	}

@@ -3,57 +3,64 @@ package oidcrp
 import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // providerOptions is the one list of what a provider block may hold.
 var providerOptions = map[string]func(*caddyfile.Dispenser, *Provider) error{
-	"issuer":                 func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.Issuer) },
-	"configuration_url":      func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ConfigurationURL) },
-	"authorization_endpoint": func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.AuthorizationEndpoint) },
-	"token_endpoint":         func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.TokenEndpoint) },
-	"userinfo_endpoint":      func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.UserinfoEndpoint) },
-	"jwks_uri":               func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKSURI) },
-	"end_session_endpoint":   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.EndSessionEndpoint) },
-	"revocation_endpoint":    func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RevocationEndpoint) },
+	"issuer":            func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.Issuer) },
+	"configuration_url": func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.ConfigurationURL) },
+	"authorization_endpoint": func(d *caddyfile.Dispenser, p *Provider) error {
+		return caddyargs.StringArg(d, &p.AuthorizationEndpoint)
+	},
+	"token_endpoint":       func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.TokenEndpoint) },
+	"userinfo_endpoint":    func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.UserinfoEndpoint) },
+	"jwks_uri":             func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.JWKSURI) },
+	"end_session_endpoint": func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.EndSessionEndpoint) },
+	"revocation_endpoint":  func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.RevocationEndpoint) },
 	"pushed_authorization_request_endpoint": func(d *caddyfile.Dispenser, p *Provider) error {
-		return oneArg(d, &p.PushedAuthorizationRequestEndpoint)
+		return caddyargs.StringArg(d, &p.PushedAuthorizationRequestEndpoint)
 	},
-	"jwks":           func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.JWKS) },
-	"client_id":      func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientID) },
-	"client_secret":  func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.ClientSecret) },
+	"jwks":           func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.JWKS) },
+	"client_id":      func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.ClientID) },
+	"client_secret":  func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.ClientSecret) },
 	"client_auth":    parseClientAuth,
-	"scopes":         func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.Scopes) },
-	"username_claim": func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.UsernameClaim) },
-	"claims":         func(d *caddyfile.Dispenser, p *Provider) error { return pairs(d, &p.Claims) },
-	"groups_claim":   func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.GroupsClaim) },
+	"scopes":         func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.ListArg(d, &p.Scopes) },
+	"username_claim": func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.ListArg(d, &p.UsernameClaim) },
+	"claims":         func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.MapBlock(d, &p.Claims) },
+	"groups_claim":   func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.GroupsClaim) },
 	"userinfo": func(d *caddyfile.Dispenser, p *Provider) error {
-		return oneWord(d, &p.Userinfo, "auto", "always", "never")
+		return caddyargs.EnumArg(d, &p.Userinfo, "auto", "always", "never")
 	},
-	"userinfo_method":       func(d *caddyfile.Dispenser, p *Provider) error { return oneWord(d, &p.UserinfoMethod, "get", "post") },
-	"access_token_lifetime": func(d *caddyfile.Dispenser, p *Provider) error { return oneDuration(d, &p.AccessTokenLifetime) },
-	"redirect_path":         func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.RedirectPath) },
-	"pkce":                  func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.PKCE) },
+	"userinfo_method": func(d *caddyfile.Dispenser, p *Provider) error {
+		return caddyargs.EnumArg(d, &p.UserinfoMethod, "get", "post")
+	},
+	"access_token_lifetime": func(d *caddyfile.Dispenser, p *Provider) error {
+		return caddyargs.PositiveDurationArg(d, &p.AccessTokenLifetime)
+	},
+	"redirect_path": func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.RedirectPath) },
+	"pkce":          func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.BoolArg(d, &p.PKCE) },
 	"response_mode": func(d *caddyfile.Dispenser, p *Provider) error {
-		return oneWord(d, &p.ResponseMode, "query", "form_post")
+		return caddyargs.EnumArg(d, &p.ResponseMode, "query", "form_post")
 	},
 	"authorization_params": func(d *caddyfile.Dispenser, p *Provider) error { return parameters(d, &p.AuthorizationParams) },
-	"forward_params":       func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.ForwardParams) },
+	"forward_params":       func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.ListArg(d, &p.ForwardParams) },
 	"id_token_algs":        parseAlgs,
-	"decryption_key":       func(d *caddyfile.Dispenser, p *Provider) error { return someArgs(d, &p.DecryptionKey) },
-	"clock_skew":           func(d *caddyfile.Dispenser, p *Provider) error { return oneDurationSet(d, &p.ClockSkew) },
-	"timeout":              func(d *caddyfile.Dispenser, p *Provider) error { return oneDuration(d, &p.Timeout) },
+	"decryption_key":       func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.ListArg(d, &p.DecryptionKey) },
+	"clock_skew":           func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.DurationArg(d, &p.ClockSkew) },
+	"timeout":              func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.PositiveDurationArg(d, &p.Timeout) },
 	"tls":                  parseTLS,
-	"proxy":                func(d *caddyfile.Dispenser, p *Provider) error { return oneArg(d, &p.Proxy) },
-	"insecure":             func(d *caddyfile.Dispenser, p *Provider) error { return noArgs(d, &p.Insecure) },
-	"end_session":          func(d *caddyfile.Dispenser, p *Provider) error { return onOff(d, &p.EndSession) },
-	"disabled":             func(d *caddyfile.Dispenser, p *Provider) error { return noArgs(d, &p.Disabled) },
+	"proxy":                func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.StringArg(d, &p.Proxy) },
+	"insecure":             func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.FlagArg(d, &p.Insecure) },
+	"end_session":          func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.BoolArg(d, &p.EndSession) },
+	"disabled":             func(d *caddyfile.Dispenser, p *Provider) error { return caddyargs.FlagArg(d, &p.Disabled) },
 }
 
 // parseProvider reads the block of a provider.
-func parseProvider(d *caddyfile.Dispenser) (*Provider, onceOnly, error) {
-	p, seen := new(Provider), make(onceOnly)
+func parseProvider(d *caddyfile.Dispenser) (*Provider, caddyargs.Seen, error) {
+	p, seen := new(Provider), make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := parseProviderOption(d, p, seen); err != nil {
 			return nil, nil, err
@@ -62,20 +69,20 @@ func parseProvider(d *caddyfile.Dispenser) (*Provider, onceOnly, error) {
 	return p, seen, nil
 }
 
-func parseProviderOption(d *caddyfile.Dispenser, p *Provider, seen onceOnly) error {
+func parseProviderOption(d *caddyfile.Dispenser, p *Provider, seen caddyargs.Seen) error {
 	word := d.Val()
 	parse, known := providerOptions[word]
 	if !known {
 		return unrecognized(d, word, " of a provider", words["provider"])
 	}
-	if err := seen.first(d, word); err != nil {
+	if err := seen.Once(d, word); err != nil {
 		return err
 	}
 	return parse(d, p)
 }
 
 func parseAlgs(d *caddyfile.Dispenser, p *Provider) error {
-	if err := someArgs(d, &p.IDTokenAlgs); err != nil {
+	if err := caddyargs.ListArg(d, &p.IDTokenAlgs); err != nil {
 		return err
 	}
 	for _, alg := range p.IDTokenAlgs {
@@ -91,15 +98,15 @@ func parseTLS(d *caddyfile.Dispenser, p *Provider) error {
 		return d.ArgErr()
 	}
 	p.TLS = new(ProviderTLS)
-	seen := make(onceOnly)
+	seen := make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		word := d.Val()
-		if err := seen.first(d, word); err != nil {
+		if err := seen.Once(d, word); err != nil {
 			return err
 		}
 		switch word {
 		case "ca":
-			if err := someArgs(d, &p.TLS.CA); err != nil {
+			if err := caddyargs.ListArg(d, &p.TLS.CA); err != nil {
 				return err
 			}
 		case "client_certificate":

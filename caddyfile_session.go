@@ -3,49 +3,58 @@ package oidcrp
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
 // sessionOptions is the one list of what a session block may hold.
 var sessionOptions = map[string]func(*caddyfile.Dispenser, *SessionConfig) error{
-	"store":        parseStore,
-	"lifetime":     func(d *caddyfile.Dispenser, s *SessionConfig) error { return oneDuration(d, &s.Lifetime) },
+	"store": parseStore,
+	"lifetime": func(d *caddyfile.Dispenser, s *SessionConfig) error {
+		return caddyargs.PositiveDurationArg(d, &s.Lifetime)
+	},
 	"idle_timeout": parseIdle,
 	"cookie":       parseCookie,
-	"secret":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return someChecked(d, &s.Secret, checkSecret) },
-	"rotate":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return oneDuration(d, &s.Rotate) },
-	"claims":       func(d *caddyfile.Dispenser, s *SessionConfig) error { return someArgs(d, &s.Claims) },
-	"max_chunks":   parseMaxChunks,
-	"refresh":      func(d *caddyfile.Dispenser, s *SessionConfig) error { return onOff(d, &s.Refresh) },
+	"secret": func(d *caddyfile.Dispenser, s *SessionConfig) error {
+		return caddyargs.CheckedListArg(d, &s.Secret, checkSecret)
+	},
+	"rotate": func(d *caddyfile.Dispenser, s *SessionConfig) error {
+		return caddyargs.PositiveDurationArg(d, &s.Rotate)
+	},
+	"claims": func(d *caddyfile.Dispenser, s *SessionConfig) error { return caddyargs.ListArg(d, &s.Claims) },
+	"max_chunks": func(d *caddyfile.Dispenser, s *SessionConfig) error {
+		return caddyargs.IntArg(d, &s.MaxChunks, 1, cookie.MaxChunks, fmt.Sprintf("is not from 1 to %d", cookie.MaxChunks))
+	},
+	"refresh": func(d *caddyfile.Dispenser, s *SessionConfig) error { return caddyargs.BoolArg(d, &s.Refresh) },
 }
 
 func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
 	if d.NextArg() {
 		return nil, d.ArgErr()
 	}
-	s, seen := new(SessionConfig), make(onceOnly)
+	s, seen := new(SessionConfig), make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		word := d.Val()
 		parse, known := sessionOptions[word]
 		if !known {
 			return nil, unrecognized(d, word, " of session", words["session"])
 		}
-		if err := seen.first(d, word); err != nil {
+		if err := seen.Once(d, word); err != nil {
 			return nil, err
 		}
 		if err := parse(d, s); err != nil {
 			return nil, err
 		}
 		if err := s.over(nil).withDefaults().check(); err != nil {
-			return nil, seen.placeOf(err, d).WrapErr(err)
+			return nil, seen.PlaceOf(err, d).WrapErr(err)
 		}
 	}
 	if len(seen) == 0 {
@@ -98,20 +107,7 @@ func parseIdle(d *caddyfile.Dispenser, s *SessionConfig) error {
 		}
 		d.Prev()
 	}
-	return oneDurationSet(d, &s.IdleTimeout)
-}
-
-func parseMaxChunks(d *caddyfile.Dispenser, s *SessionConfig) error {
-	var text string
-	if err := oneArg(d, &text); err != nil {
-		return err
-	}
-	count, err := strconv.Atoi(text)
-	if err != nil || count < 1 || count > 4 {
-		return d.Errf("max_chunks: '%s' is not from 1 to 4", text)
-	}
-	s.MaxChunks = count
-	return nil
+	return caddyargs.DurationArg(d, &s.IdleTimeout)
 }
 
 func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
@@ -125,18 +121,18 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 		}
 		s.Cookie.Name = args[0]
 	}
-	seen := make(onceOnly)
+	seen := make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		word := d.Val()
-		if err := seen.first(d, word); err != nil {
+		if err := seen.Once(d, word); err != nil {
 			return err
 		}
 		var err error
 		switch word {
 		case "domain":
-			err = oneArg(d, &s.Cookie.Domain)
+			err = caddyargs.StringArg(d, &s.Cookie.Domain)
 		case "same_site":
-			if err = oneArg(d, &s.Cookie.SameSite); err != nil {
+			if err = caddyargs.StringArg(d, &s.Cookie.SameSite); err != nil {
 				return err
 			}
 			if s.Cookie.SameSite == "strict" {
@@ -146,9 +142,9 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 				return suggest.Hint(d.Errf("same_site: unrecognized value '%s'; it is lax or none", s.Cookie.SameSite), s.Cookie.SameSite, "lax", "none")
 			}
 		case "partitioned":
-			err = noArgs(d, &s.Cookie.Partitioned)
+			err = caddyargs.FlagArg(d, &s.Cookie.Partitioned)
 		case "insecure":
-			err = noArgs(d, &s.Cookie.Insecure)
+			err = caddyargs.FlagArg(d, &s.Cookie.Insecure)
 		default:
 			err = unrecognized(d, word, " of cookie", cookieWords)
 		}
@@ -158,7 +154,7 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 	}
 	if err := s.over(nil).withDefaults().check(); err != nil {
 		cause := errors.New(strings.TrimPrefix(err.Error(), "cookie: "))
-		return seen.placeOf(cause, at(place)).WrapErr(err)
+		return seen.PlaceOf(cause, caddyargs.At(place)).WrapErr(err)
 	}
 	return nil
 }

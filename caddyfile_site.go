@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -22,7 +24,7 @@ type siteParser struct {
 	httpcaddyfile.Helper
 	h         *Handler
 	place     caddyfile.Token // the directive's name
-	seen      onceOnly
+	seen      caddyargs.Seen
 	shorthand *Provider
 	describes bool // it has options of a provider itself
 	names     bool // it has provider or default_provider
@@ -66,22 +68,36 @@ func (s *siteParser) arguments() error {
 // siteOptions is the list of what a site's block may hold beside provider,
 // public, private, and the options of a provider.
 var siteOptions = map[string]func(*caddyfile.Dispenser, *Handler) error{
-	"default_provider": func(d *caddyfile.Dispenser, h *Handler) error { return oneArg(d, &h.DefaultProvider) },
+	"default_provider": func(d *caddyfile.Dispenser, h *Handler) error { return caddyargs.StringArg(d, &h.DefaultProvider) },
 	"unauthenticated": func(d *caddyfile.Dispenser, h *Handler) error {
-		return oneWord(d, &h.Unauthenticated, "auto", "redirect", "deny")
+		return caddyargs.EnumArg(d, &h.Unauthenticated, "auto", "redirect", "deny")
 	},
-	"preflight":       func(d *caddyfile.Dispenser, h *Handler) error { return oneWord(d, &h.Preflight, "pass", "deny") },
-	"upgrades":        parseUpgrades,
-	"error_pages":     func(d *caddyfile.Dispenser, h *Handler) error { return oneWord(d, &h.ErrorPages, "builtin", "caddy") },
-	"upstream":        parseUpstream,
-	"home":            func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.Home, checkHome) },
-	"return_to":       func(d *caddyfile.Dispenser, h *Handler) error { return someChecked(d, &h.ReturnTo, checkOrigin) },
-	"signed_out":      func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.SignedOut, checkSignedOut) },
+	"preflight": func(d *caddyfile.Dispenser, h *Handler) error {
+		return caddyargs.EnumArg(d, &h.Preflight, "pass", "deny")
+	},
+	"upgrades": parseUpgrades,
+	"error_pages": func(d *caddyfile.Dispenser, h *Handler) error {
+		return caddyargs.EnumArg(d, &h.ErrorPages, "builtin", "caddy")
+	},
+	"upstream": parseUpstream,
+	"home":     func(d *caddyfile.Dispenser, h *Handler) error { return caddyargs.CheckedArg(d, &h.Home, checkHome) },
+	"return_to": func(d *caddyfile.Dispenser, h *Handler) error {
+		return caddyargs.CheckedListArg(d, &h.ReturnTo, checkOrigin)
+	},
+	"signed_out": func(d *caddyfile.Dispenser, h *Handler) error {
+		return caddyargs.CheckedArg(d, &h.SignedOut, checkSignedOut)
+	},
 	"clear_site_data": parseSiteData,
-	"endpoints":       func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.Endpoints, checkOwnPath) },
-	"logout_path":     func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.LogoutPath, checkOwnPath) },
-	"base_url":        func(d *caddyfile.Dispenser, h *Handler) error { return oneChecked(d, &h.BaseURL, checkOrigin) },
-	"pages":           func(d *caddyfile.Dispenser, h *Handler) error { return oneArg(d, &h.Pages) },
+	"endpoints": func(d *caddyfile.Dispenser, h *Handler) error {
+		return caddyargs.CheckedArg(d, &h.Endpoints, checkOwnPath)
+	},
+	"logout_path": func(d *caddyfile.Dispenser, h *Handler) error {
+		return caddyargs.CheckedArg(d, &h.LogoutPath, checkOwnPath)
+	},
+	"base_url": func(d *caddyfile.Dispenser, h *Handler) error {
+		return caddyargs.CheckedArg(d, &h.BaseURL, checkOrigin)
+	},
+	"pages": func(d *caddyfile.Dispenser, h *Handler) error { return caddyargs.StringArg(d, &h.Pages) },
 	"session": func(d *caddyfile.Dispenser, h *Handler) (err error) {
 		h.Session, err = parseSession(d)
 		return err
@@ -105,7 +121,7 @@ func (s *siteParser) option() error {
 		}
 		return s.provider()
 	}
-	if err := s.seen.first(d, word); err != nil {
+	if err := s.seen.Once(d, word); err != nil {
 		return err
 	}
 	if parse, known := siteOptions[word]; known {
@@ -155,7 +171,7 @@ func (s *siteParser) exclude(d *caddyfile.Dispenser, word string) error {
 }
 
 func parseSiteData(d *caddyfile.Dispenser, h *Handler) error {
-	if err := someArgs(d, &h.ClearSiteData); err != nil {
+	if err := caddyargs.ListArg(d, &h.ClearSiteData); err != nil {
 		return err
 	}
 	if err := checkSiteData(h.ClearSiteData); err != nil {
@@ -191,7 +207,7 @@ func (s *siteParser) route(mode string) error {
 	if len(route.MatcherSetsRaw) == 0 {
 		return s.Errf("%s needs at least one matcher", mode)
 	}
-	seen := make(onceOnly)
+	seen := make(caddyargs.Seen)
 	for nesting := s.Nesting(); s.NextBlock(nesting); {
 		word := s.Val()
 		if mode != modePrivate || word != "unauthenticated" {
@@ -201,10 +217,10 @@ func (s *siteParser) route(mode string) error {
 			}
 			return unrecognized(s.Dispenser, word, " of a "+mode+" route", valid)
 		}
-		if err := seen.first(s.Dispenser, word); err != nil {
+		if err := seen.Once(s.Dispenser, word); err != nil {
 			return err
 		}
-		if err := oneWord(s.Dispenser, &route.Unauthenticated, "auto", "redirect", "deny"); err != nil {
+		if err := caddyargs.EnumArg(s.Dispenser, &route.Unauthenticated, "auto", "redirect", "deny"); err != nil {
 			return err
 		}
 	}
@@ -214,14 +230,14 @@ func (s *siteParser) route(mode string) error {
 
 // provider reads the ids of shared providers, or one of this site's own.
 func (s *siteParser) provider() error {
-	place := at(s.Token())
+	place := caddyargs.At(s.Token())
 	ids := s.RemainingArgs()
 	if len(ids) == 0 {
 		return s.ArgErr()
 	}
 	own := new(Provider)
 	hasBlock := false
-	seen := make(onceOnly)
+	seen := make(caddyargs.Seen)
 	for nesting := s.Nesting(); s.NextBlock(nesting); {
 		hasBlock = true
 		if err := parseProviderOption(s.Dispenser, own, seen); err != nil {
@@ -245,7 +261,7 @@ func (s *siteParser) provider() error {
 }
 
 // ownProvider takes a provider of this site alone.
-func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *Provider, seen onceOnly) error {
+func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *Provider, seen caddyargs.Seen) error {
 	if len(ids) != 1 {
 		return place.Err("a provider with options of its own has one id")
 	}
@@ -260,7 +276,7 @@ func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *
 		return place.Errf("provider %s is there twice", id)
 	}
 	if err := own.checkWritten(); err != nil {
-		return seen.placeOf(err, place).Errf("provider %s: %w", id, err)
+		return seen.PlaceOf(err, place).Errf("provider %s: %w", id, err)
 	}
 	if s.h.OwnProviders == nil {
 		s.h.OwnProviders = make(map[string]*Provider)
@@ -284,10 +300,10 @@ func idsOf(providers map[string]*Provider) string {
 
 // check looks at what options mean together.
 func (s *siteParser) check() error {
-	h, place := s.h, at(s.place)
+	h, place := s.h, caddyargs.At(s.place)
 	if s.shorthand != nil {
 		if err := s.shorthand.checkWritten(); err != nil {
-			return s.seen.placeOf(err, place).WrapErr(err)
+			return s.seen.PlaceOf(err, place).WrapErr(err)
 		}
 		h.OwnProviders = map[string]*Provider{shorthandID: s.shorthand}
 		return nil
@@ -312,7 +328,7 @@ func (s *siteParser) checkDefault(place *caddyfile.Dispenser) error {
 	}
 	switch id := h.DefaultProvider; {
 	case id != "" && !slices.Contains(ids, id):
-		return suggest.Hint(at(s.seen["default_provider"]).Errf("default_provider %s: is not a provider of this site; it has: %s", id, strings.Join(ids, ", ")), id, ids...)
+		return suggest.Hint(caddyargs.At(s.seen["default_provider"]).Errf("default_provider %s: is not a provider of this site; it has: %s", id, strings.Join(ids, ", ")), id, ids...)
 	case id == "" && len(ids) > 1 && !slices.Contains(ids, global.DefaultProvider):
 		return place.Errf("there are several providers (%s): say which is meant by default with default_provider", strings.Join(ids, ", "))
 	}
@@ -342,7 +358,7 @@ func parseUpstream(d *caddyfile.Dispenser, h *Handler) error {
 		return d.ArgErr()
 	}
 	h.Upstream = new(UpstreamConfig)
-	seen := make(onceOnly)
+	seen := make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
 		switch word := d.Val(); word {
@@ -373,7 +389,7 @@ func parseUpstreamHeader(d *caddyfile.Dispenser, u *UpstreamConfig) error {
 	if len(args) != 2 {
 		return d.Err("header takes a name and a value, in quotes if there are spaces in it")
 	}
-	name := canonicalHeader(args[0])
+	name := http.CanonicalHeaderKey(args[0])
 	if u.Headers[name] != "" {
 		return d.Errf("the header %s is there twice", name)
 	}
@@ -387,8 +403,8 @@ func parseUpstreamHeader(d *caddyfile.Dispenser, u *UpstreamConfig) error {
 	return nil
 }
 
-func optionalHeader(d *caddyfile.Dispenser, seen onceOnly, field *string, otherwise string) error {
-	if err := seen.first(d, d.Val()); err != nil {
+func optionalHeader(d *caddyfile.Dispenser, seen caddyargs.Seen, field *string, otherwise string) error {
+	if err := seen.Once(d, d.Val()); err != nil {
 		return err
 	}
 	args := d.RemainingArgs()
@@ -400,7 +416,7 @@ func optionalHeader(d *caddyfile.Dispenser, seen onceOnly, field *string, otherw
 		if args[0] == "" {
 			return d.Err("the header's name is empty")
 		}
-		*field = canonicalHeader(args[0])
+		*field = http.CanonicalHeaderKey(args[0])
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 )
 
@@ -40,38 +41,23 @@ func (p *Parameter) UnmarshalJSON(data []byte) error {
 
 // parameters reads a block of names, each with its value or values.
 func parameters(d *caddyfile.Dispenser, field *map[string]Parameter) error {
-	option := d.Val()
-	if d.NextArg() {
-		return d.ArgErr()
-	}
 	*field = make(map[string]Parameter)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name, values := d.Val(), []string(nil)
-		if name == "" {
-			return d.Errf("%s: a name is empty", option)
-		}
-		if _, twice := (*field)[name]; twice {
-			return d.Errf("%s: %s is there twice", option, name)
-		}
+	return caddyargs.EachName(d, func(name string) (err error) {
+		values := make([]string, 1)
 		if name == "resource" {
-			if err := someArgs(d, &values); err != nil {
-				return err
-			}
+			err = caddyargs.ListArg(d, &values)
 		} else {
-			values = make([]string, 1)
-			if err := oneArg(d, &values[0]); err != nil {
-				return err
-			}
+			err = caddyargs.StringArg(d, &values[0])
+		}
+		if err != nil {
+			return err
 		}
 		(*field)[name] = values
 		if err := checkParameters(*field); err != nil {
 			return d.WrapErr(err)
 		}
-	}
-	if len(*field) == 0 {
-		return d.Errf("%s is empty", option)
-	}
-	return nil
+		return nil
+	})
 }
 
 // expandParameters resolves placeholders. The value of claims is JSON, which

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
@@ -54,7 +55,7 @@ func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
 	case len(args) > 0:
 		return d.Errf("client_auth %s takes no argument", p.ClientAuth)
 	}
-	seen := make(onceOnly)
+	seen := make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		word := d.Val()
 		if !asserts {
@@ -63,10 +64,10 @@ func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
 		if word != "audience" {
 			return unrecognized(d, word, " of client_auth "+p.ClientAuth, []string{"audience"})
 		}
-		if err := seen.first(d, word); err != nil {
+		if err := seen.Once(d, word); err != nil {
 			return err
 		}
-		if err := oneWord(d, &p.ClientAssertionAudience, audienceIssuer, audienceTokenEndpoint); err != nil {
+		if err := caddyargs.EnumArg(d, &p.ClientAssertionAudience, audienceIssuer, audienceTokenEndpoint); err != nil {
 			return err
 		}
 	}

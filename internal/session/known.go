@@ -1,8 +1,7 @@
 package session
 
 import (
-	"crypto/rand"
-	"encoding/binary"
+	"hash/maphash"
 	"math"
 	"math/bits"
 	"slices"
@@ -43,7 +42,7 @@ const (
 // front-channel logout may name any session of the provider's, and must not be
 // able to choose many for one bucket.
 type table struct {
-	seed    tableSeed
+	seed    maphash.Seed
 	shift   uint // what makes of a hash the number of its bucket
 	buckets []atomic.Pointer[[]entry]
 	// filter has two words for each bucket. A fact sets three bits in one of
@@ -51,7 +50,7 @@ type table struct {
 	filter []atomic.Uint64
 }
 
-func newTable(buckets int, seed tableSeed) *table {
+func newTable(buckets int, seed maphash.Seed) *table {
 	return &table{
 		seed:    seed,
 		shift:   uint(64 - bits.TrailingZeros(uint(buckets))),
@@ -60,21 +59,8 @@ func newTable(buckets int, seed tableSeed) *table {
 	}
 }
 
-// hash is the folded product of wyhash, which Go's own maps use where they have
-// no AES: half the time of hash/maphash, which four looks of each request notice.
-func (t *table) hash(key *factKey) uint64 {
-	high, low := bits.Mul64(binary.LittleEndian.Uint64(key[:8])^t.seed[0], binary.LittleEndian.Uint64(key[8:])^t.seed[1])
-	return high ^ low
-}
-
-// tableSeed is the secret of a table.
-type tableSeed [2]uint64
-
-func newTableSeed() (s tableSeed) {
-	var random [16]byte
-	rand.Read(random[:])
-	return tableSeed{binary.LittleEndian.Uint64(random[:8]), binary.LittleEndian.Uint64(random[8:])}
-}
+// hash depends on the table's secret.
+func (t *table) hash(key *factKey) uint64 { return maphash.Bytes(t.seed, key[:]) }
 
 // word and mask are a hash's place in the filter.
 func (t *table) word(h uint64) *atomic.Uint64 { return &t.filter[h>>(t.shift-1)] }
@@ -146,7 +132,7 @@ func (k *known) addOne(fact Fact) {
 	t := k.table.Load()
 	switch {
 	case t == nil:
-		t = newTable(fewestBuckets, newTableSeed())
+		t = newTable(fewestBuckets, maphash.MakeSeed())
 		k.table.Store(t)
 	case k.count >= fullBucket*len(t.buckets):
 		t = k.rebuild(t, 2*len(t.buckets), math.MinInt64)

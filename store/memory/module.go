@@ -3,14 +3,14 @@ package memory
 import (
 	"context"
 	"fmt"
-	"strconv"
+	"math"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
@@ -84,24 +84,11 @@ func (m *Memory) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "max_records" {
-			return suggest.Hint(d.Errf("unrecognized option '%s' of memory", d.Val()), d.Val(), "max_records")
-		}
-		if m.MaxRecords != 0 {
-			return d.Err("max_records is there twice")
-		}
-		args := d.RemainingArgs()
-		if len(args) != 1 {
-			return d.Errf("max_records takes one argument, not %d", len(args))
-		}
-		number, err := strconv.Atoi(args[0])
-		if err != nil || number < 1 {
-			return d.Errf("max_records: '%s' is no number from 1 on", args[0])
-		}
-		m.MaxRecords = number
-	}
-	return nil
+	return caddyargs.Block(d, "memory", caddyargs.Options{
+		"max_records": func() error {
+			return caddyargs.IntArg(d, &m.MaxRecords, 1, math.MaxInt, "is no number from 1 on")
+		},
+	})
 }
 
 // Load returns records; one map lookup each.

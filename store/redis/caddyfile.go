@@ -1,15 +1,13 @@
 package redis
 
 import (
-	"maps"
-	"slices"
-	"strconv"
+	"math"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 )
 
 // UnmarshalCaddyfile reads the store from a Caddyfile:
@@ -44,24 +42,22 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	begun := d.Token()
-	err := block(d, "redis", map[string]func() error{
-		"address":  func() error { return someArgs(d, &s.Addresses) },
+	err := caddyargs.Block(d, "redis", caddyargs.Options{
+		"address":  func() error { return caddyargs.ListArg(d, &s.Addresses) },
 		"sentinel": func() error { return s.parseSentinel(d) },
-		"cluster":  func() error { return noArgs(d, &s.Cluster) },
-		"username": func() error { return oneArg(d, &s.Username) },
-		"password": func() error { return oneArg(d, &s.Password) },
+		"cluster":  func() error { return caddyargs.FlagArg(d, &s.Cluster) },
+		"username": func() error { return caddyargs.StringArg(d, &s.Username) },
+		"password": func() error { return caddyargs.StringArg(d, &s.Password) },
 		"database": func() error { return s.parseDatabase(d) },
 		"tls":      func() error { return s.parseTLS(d) },
-		"prefix":   func() error { return oneArg(d, &s.Prefix) },
+		"prefix":   func() error { return caddyargs.StringArg(d, &s.Prefix) },
 		"timeout":  func() error { return s.parseTimeout(d) },
 	})
 	if err != nil {
 		return err
 	}
 	if err := s.check(); err != nil {
-		place := caddyfile.NewDispenser([]caddyfile.Token{begun})
-		place.Next()
-		return place.Errf("redis: %w", err)
+		return caddyargs.At(begun).Errf("redis: %w", err)
 	}
 	return nil
 }
@@ -72,9 +68,9 @@ func (s *Store) parseSentinel(d *caddyfile.Dispenser) error {
 		return d.Err("sentinel takes the master's name and at least one address")
 	}
 	s.Sentinel = &Sentinel{Master: args[0], Addresses: args[1:]}
-	return block(d, "sentinel", map[string]func() error{
-		"username": func() error { return oneArg(d, &s.Sentinel.Username) },
-		"password": func() error { return oneArg(d, &s.Sentinel.Password) },
+	return caddyargs.Block(d, "sentinel", caddyargs.Options{
+		"username": func() error { return caddyargs.StringArg(d, &s.Sentinel.Username) },
+		"password": func() error { return caddyargs.StringArg(d, &s.Sentinel.Password) },
 	})
 }
 
@@ -83,12 +79,12 @@ func (s *Store) parseTLS(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	s.TLS = new(TLS)
-	return block(d, "tls", map[string]func() error{
-		"ca":          func() error { return someArgs(d, &s.TLS.CA) },
-		"server_name": func() error { return oneArg(d, &s.TLS.ServerName) },
+	return caddyargs.Block(d, "tls", caddyargs.Options{
+		"ca":          func() error { return caddyargs.ListArg(d, &s.TLS.CA) },
+		"server_name": func() error { return caddyargs.StringArg(d, &s.TLS.ServerName) },
 		"client_certificate": func() error {
 			var files []string
-			if err := someArgs(d, &files); err != nil {
+			if err := caddyargs.ListArg(d, &files); err != nil {
 				return err
 			}
 			if len(files) != 2 {
@@ -101,21 +97,12 @@ func (s *Store) parseTLS(d *caddyfile.Dispenser) error {
 }
 
 func (s *Store) parseDatabase(d *caddyfile.Dispenser) error {
-	var text string
-	if err := oneArg(d, &text); err != nil {
-		return err
-	}
-	number, err := strconv.Atoi(text)
-	if err != nil || number < 0 {
-		return d.Errf("database: '%s' is not a number like 0 or 1", text)
-	}
-	s.Database = number
-	return nil
+	return caddyargs.IntArg(d, &s.Database, 0, math.MaxInt, "is not a number like 0 or 1")
 }
 
 func (s *Store) parseTimeout(d *caddyfile.Dispenser) error {
 	var text string
-	if err := oneArg(d, &text); err != nil {
+	if err := caddyargs.StringArg(d, &text); err != nil {
 		return err
 	}
 	timeout, err := caddy.ParseDuration(text)
@@ -123,68 +110,6 @@ func (s *Store) parseTimeout(d *caddyfile.Dispenser) error {
 		return d.Errf("timeout: '%s' is not from %s to %s", text, minTimeout, maxTimeout)
 	}
 	s.Timeout = caddy.Duration(timeout.Round(time.Millisecond))
-	return nil
-}
-
-// block reads a block of options, each at most once.
-func block(d *caddyfile.Dispenser, of string, options map[string]func() error) error {
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		word := d.Val()
-		parse, known := options[word]
-		if !known {
-			return suggest.Hint(d.Errf("unrecognized option '%s' of %s", word, of), word, slices.Collect(maps.Keys(options))...)
-		}
-		if seen[word] {
-			return d.Errf("%s is there twice", word)
-		}
-		seen[word] = true
-		if err := parse(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// oneArg reads exactly one argument, which is not empty. Its errors do not
-// repeat it: it may be a secret.
-func oneArg(d *caddyfile.Dispenser, field *string) error {
-	word := d.Val()
-	args := d.RemainingArgs()
-	if len(args) != 1 {
-		return d.Errf("%s takes one argument, not %d", word, len(args))
-	}
-	if args[0] == "" {
-		return d.Errf("%s is empty", word)
-	}
-	*field = args[0]
-	return nil
-}
-
-// someArgs reads one or more arguments, each once.
-func someArgs(d *caddyfile.Dispenser, field *[]string) error {
-	word := d.Val()
-	args := d.RemainingArgs()
-	if len(args) == 0 {
-		return d.Errf("%s takes at least one argument", word)
-	}
-	seen := make(map[string]bool)
-	for i, arg := range args {
-		if arg == "" || seen[arg] {
-			return d.Errf("%s: argument %d is empty or there twice", word, i+1)
-		}
-		seen[arg] = true
-	}
-	*field = args
-	return nil
-}
-
-// noArgs reads a flag.
-func noArgs(d *caddyfile.Dispenser, field *bool) error {
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	*field = true
 	return nil
 }
 

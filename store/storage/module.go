@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
@@ -110,9 +111,13 @@ func (s *Storage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
+	seen := make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		parse := s.parseStorage
 		if d.Val() == "timeout" {
+			if err := seen.Once(d, "timeout"); err != nil {
+				return err
+			}
 			parse = s.parseTimeout
 		}
 		if err := parse(d); err != nil {
@@ -123,18 +128,14 @@ func (s *Storage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func (s *Storage) parseTimeout(d *caddyfile.Dispenser) error {
-	if s.Timeout != 0 {
-		return d.Err("timeout is there twice")
+	var timeout *caddy.Duration
+	if err := caddyargs.DurationArg(d, &timeout); err != nil {
+		return err
 	}
-	args := d.RemainingArgs()
-	if len(args) != 1 {
-		return d.Errf("timeout takes one argument, not %d", len(args))
+	if *timeout == 0 {
+		return d.Errf("timeout: '%s' is no duration, like 2s", d.Val())
 	}
-	timeout, err := caddy.ParseDuration(args[0])
-	if err != nil || timeout <= 0 {
-		return d.Errf("timeout: '%s' is no duration, like 2s", args[0])
-	}
-	s.Timeout = caddy.Duration(timeout)
+	s.Timeout = *timeout
 	return nil
 }
 

@@ -1,0 +1,72 @@
+package caddyargs
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+)
+
+// Options are the options of a block, each with the function that reads it.
+type Options map[string]func() error
+
+// Block reads a block of options, each at most once. The block's name is part
+// of the error about an option that it does not have.
+func Block(d *caddyfile.Dispenser, name string, options Options) error {
+	seen := make(Seen)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		parse, known := options[option]
+		if !known {
+			return suggest.Hint(d.Errf("unrecognized option '%s' of %s", option, name), option, slices.Collect(maps.Keys(options))...)
+		}
+		if err := seen.Once(d, option); err != nil {
+			return err
+		}
+		if err := parse(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MapBlock reads a block of names, each with one value. It must not be empty.
+func MapBlock(d *caddyfile.Dispenser, field *map[string]string) error {
+	*field = make(map[string]string)
+	return EachName(d, func(name string) error {
+		var value string
+		if err := StringArg(d, &value); err != nil {
+			return err
+		}
+		(*field)[name] = value
+		return nil
+	})
+}
+
+// EachName reads a block of names, which must differ. For each it calls read,
+// with the dispenser on the name. The block must not be empty.
+func EachName(d *caddyfile.Dispenser, read func(name string) error) error {
+	option, seen := d.Val(), make(Seen)
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		if name == "" {
+			return d.Errf("%s: a name is empty", option)
+		}
+		if _, twice := seen[name]; twice {
+			return d.Errf("%s: %s is there twice", option, name)
+		}
+		seen[name] = d.Token()
+		if err := read(name); err != nil {
+			return err
+		}
+	}
+	if len(seen) == 0 {
+		return d.Errf("%s is empty", option)
+	}
+	return nil
+}
