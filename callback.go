@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -26,18 +27,18 @@ var errSessionOver = errors.New("the answer to this login was taken before, and 
 
 // outcomeOf takes the answer to a login to the provider, or finds what became
 // of it when this browser sent it before.
-func (h *Handler) outcomeOf(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) (session.Outcome, error) {
+func (h *Handler) outcomeOf(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) (callback.Outcome, error) {
 	secret := callbackSecret(t)
 	name, err := secret.Name()
 	if err != nil {
-		return session.Outcome{}, err
+		return callback.Outcome{}, err
 	}
 	worked := false
-	outcome, err := h.callbacks.Do(r.Context(), session.Callback{
+	outcome, err := h.callbacks.Do(r.Context(), callback.Attempt{
 		Name: name,
 		Seal: func(plain []byte) ([]byte, error) { return secret.Seal(s.txPlace, plain) },
 		Open: func(sealed []byte) ([]byte, error) { return secret.Open(s.txPlace, sealed) },
-		Work: func(ctx context.Context) session.Outcome {
+		Work: func(ctx context.Context) callback.Outcome {
 			worked = true
 			return h.redeem(r.WithContext(ctx), v, s, ring, p, t, a)
 		},
@@ -51,7 +52,7 @@ func (h *Handler) outcomeOf(r *http.Request, v *visit, s *site, ring *seal.Ring,
 	}
 	h.logger.Debug("an answer was sent again", zap.String("provider", p.id), zap.String("host", r.Host))
 	if outcome.Code == "" && outcome.Err == nil && !h.lives(r, s, outcome.Cookies) {
-		return session.Outcome{Err: errSessionOver}, nil
+		return callback.Outcome{Err: errSessionOver}, nil
 	}
 	return outcome, nil
 }
@@ -64,19 +65,19 @@ func callbackSecret(t *session.Transaction) seal.RecordSecret {
 
 // redeem makes a session of the answer to a login. It goes on when the
 // browser leaves, since the code is spent either way.
-func (h *Handler) redeem(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) session.Outcome {
+func (h *Handler) redeem(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) callback.Outcome {
 	to := headerWriter{make(http.Header)}
 	if f := h.finish(to, r, v, s, ring, p, t, a); f != nil && f.code == loginVisibly {
-		return session.Outcome{Code: loginVisibly}
+		return callback.Outcome{Code: loginVisibly}
 	} else if f != nil {
-		return session.Outcome{Code: string(f.code), ErrorID: h.log(r, f), Err: f}
+		return callback.Outcome{Code: string(f.code), ErrorID: h.log(r, f), Err: f}
 	}
-	return session.Outcome{Location: orElse(t.Return, h.Home), Cookies: to.header["Set-Cookie"]}
+	return callback.Outcome{Location: orElse(t.Return, h.Home), Cookies: to.header["Set-Cookie"]}
 }
 
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) *failure {
 	if !h.app.shared.spent.Spend(session.HashState(t.State), h.now()) {
-		return &failure{loginExpired, session.ErrAnsweredBefore, p, t.Return}
+		return &failure{loginExpired, callback.ErrRepeated, p, t.Return}
 	}
 	fresh, idToken, f := h.signIn(r.Context(), p, t, a)
 	if needsQuestion(t, a, fresh, f) {
@@ -90,7 +91,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, s *si
 }
 
 // tellOutcome answers a request that brought the answer to a login.
-func (h *Handler) tellOutcome(w http.ResponseWriter, r *http.Request, v *visit, p *party, t *session.Transaction, outcome session.Outcome) error {
+func (h *Handler) tellOutcome(w http.ResponseWriter, r *http.Request, v *visit, p *party, t *session.Transaction, outcome callback.Outcome) error {
 	var f *failure
 	switch {
 	case outcome.Code == loginVisibly:

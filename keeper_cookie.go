@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -22,7 +23,7 @@ type cookieKeeper struct {
 	h       *Handler
 	by      uint64
 	journal *session.Journal
-	renewer *session.Renewer
+	renewer *refresh.Coordinator
 }
 
 // buffers are for what lives no longer than it takes to open a cookie.

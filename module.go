@@ -21,8 +21,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 )
 
 func init() {
@@ -245,8 +246,8 @@ type Handler struct {
 	keys            keySource
 	keeper          keeper
 	shared          *shared // of the storage that this site's sessions need
-	renewer         *session.Renewer
-	callbacks       *session.Callbacks
+	renewer         *refresh.Coordinator
+	callbacks       *callback.Coordinator
 	pages           *livefile.Value[*pages]
 	base            *address.Origin
 	returnTo        []address.Origin

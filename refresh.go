@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -114,8 +115,8 @@ func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err e
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	for try := 0; try < 2 && err == nil && h.refreshDue(v.session); try++ {
-		var got session.Renewal
-		got, err = h.renewer.Renew(ctx, h.attempt(v.kept, *v.session, v.party, s))
+		var got refresh.Result
+		got, err = h.renewer.Do(ctx, h.attempt(v.kept, *v.session, v.party, s))
 		if got.Ended {
 			return false, errEnded
 		}
@@ -127,11 +128,11 @@ func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err e
 }
 
 // attempt is all that the renewer needs to know.
-func (h *Handler) attempt(k *kept, old session.Session, p *party, s *site) session.Attempt {
+func (h *Handler) attempt(k *kept, old session.Session, p *party, s *site) refresh.Attempt {
 	place := "refresh\x00" + s.sessionPlace + "\x00" + string(old.ID[:])
-	return session.Attempt{
+	return refresh.Attempt{
 		Session: old, Provider: string(p.registration[:]),
-		Call: func(ctx context.Context, old session.Session) (session.Renewal, error) {
+		Call: func(ctx context.Context, old session.Session) (refresh.Result, error) {
 			return h.refreshTokens(ctx, p, k, old)
 		},
 		Seal: func(ctx context.Context, plain []byte) (string, error) {
@@ -176,11 +177,11 @@ func (h *Handler) attempt(k *kept, old session.Session, p *party, s *site) sessi
 
 // refreshTokens is the one call at the provider, and the checks of what it
 // says.
-func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old session.Session) (session.Renewal, error) {
+func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old session.Session) (refresh.Result, error) {
 	if alive, err := h.keeper.alive(ctx, k); err != nil {
-		return session.Renewal{}, err
+		return refresh.Result{}, err
 	} else if !alive {
-		return session.Renewal{Ended: true}, nil
+		return refresh.Result{Ended: true}, nil
 	}
 	tokens, err := p.client.Refresh(ctx, old.Grant.RefreshToken)
 	if err != nil {
@@ -191,13 +192,13 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old sess
 		h.logger.Warn("the provider gave no new tokens; the session goes on for a while",
 			append(providerWords(err), zap.String("provider", p.id), zap.Error(err))...)
 		if failed != nil && !failed.Down {
-			return session.Renewal{}, err
+			return refresh.Result{}, err
 		}
-		outage := &session.Outage{Err: err}
+		outage := &refresh.OutageError{Err: err}
 		if failed != nil {
 			outage.After = failed.RetryAfter
 		}
-		return session.Renewal{}, outage
+		return refresh.Result{}, outage
 	}
 	tokens = h.takeAnswer(p, tokens)
 	fresh := old
@@ -205,7 +206,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old sess
 	if alive, err := h.keeper.alive(ctx, k); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
 		fresh.AccessToken = tokens.AccessToken
 		h.revoke(ctx, p, &fresh)
-		return session.Renewal{Ended: true}, nil
+		return refresh.Result{Ended: true}, nil
 	}
 	var idToken provider.Claims
 	if tokens.IDToken != "" {
@@ -214,17 +215,17 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old sess
 		if errors.As(err, &unavailable) {
 			// The old refresh token may be spent. Nothing else of an answer is
 			// used that nobody can vouch for now; the next one will be.
-			return session.Renewal{Session: &fresh}, &session.Outage{Err: err, After: unavailable.RetryAfter}
+			return refresh.Result{Session: &fresh}, &refresh.OutageError{Err: err, After: unavailable.RetryAfter}
 		}
 		if err != nil {
 			return h.endAtRefresh(ctx, p, k, err), nil
 		}
 	}
 	if tokens.NotBearer != nil && (old.AccessToken != "" || h.usesAccessToken(ctx, p, h.wants(p, old.Requested), idToken)) {
-		return session.Renewal{Session: &fresh}, tokens.NotBearer
+		return refresh.Result{Session: &fresh}, tokens.NotBearer
 	}
 	h.takeTokens(ctx, p, &fresh, tokens, idToken)
-	return session.Renewal{Session: &fresh}, nil
+	return refresh.Result{Session: &fresh}, nil
 }
 
 // firstOf is what the session keeps of its first ID token.
@@ -234,11 +235,11 @@ func firstOf(s *session.Session) provider.First {
 
 // endAtRefresh ends a session for which the provider vouches no more: on all
 // nodes, and for copies of its cookie.
-func (h *Handler) endAtRefresh(ctx context.Context, p *party, k *kept, cause error) session.Renewal {
+func (h *Handler) endAtRefresh(ctx context.Context, p *party, k *kept, cause error) refresh.Result {
 	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &k.session,
 		append(providerWords(cause), zap.Error(cause))...)
 	if err := h.keeper.end(ctx, k); err != nil {
 		h.logger.Warn("the end of a session could not be told to other instances", zap.Error(err))
 	}
-	return session.Renewal{Ended: true}
+	return refresh.Result{Ended: true}
 }

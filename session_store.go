@@ -12,6 +12,9 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
@@ -24,9 +27,9 @@ type sessionStore struct {
 	on *shared
 	// facts are in the store itself, nil for a store on a storage.
 	facts   *session.RecordFacts
-	renewer *session.Renewer
+	renewer *refresh.Coordinator
 	// callbacks are the answers to logins that were taken.
-	callbacks *session.Callbacks
+	callbacks *callback.Coordinator
 	// watched is the store itself where it knows of changes, else nil.
 	watched store.Watched
 }
@@ -54,8 +57,8 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 		s.facts = session.NewRecordFacts(kind)
 		s.watched, _ = kind.(store.Watched) // with its facts; those on a storage come by themselves
 		renewals := &renewalStorage{store: kind, now: a.clock.Now, locked: make(map[string][]func())}
-		s.renewer = session.NewRenewer(func() session.LockStorage { return renewals }, a.clock.Now)
-		s.callbacks = session.NewCallbacks(func() session.LockStorage { return renewals }, a.clock.Now)
+		s.renewer = refresh.NewCoordinator(func() clusterstore.Storage { return renewals }, a.clock.Now)
+		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return renewals }, a.clock.Now)
 	}
 	if a.stores == nil {
 		a.stores = make(map[string]*sessionStore)
@@ -134,6 +137,6 @@ func (s *renewalStorage) Unlock(_ context.Context, name string) error {
 }
 
 var (
-	_ session.LockStorage = (*renewalStorage)(nil)
-	_ session.LockStorage = certmagic.Storage(nil)
+	_ clusterstore.Storage = (*renewalStorage)(nil)
+	_ clusterstore.Storage = certmagic.Storage(nil)
 )

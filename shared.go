@@ -12,7 +12,10 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -47,11 +50,11 @@ var shareds = caddy.NewUsagePool()
 type shared struct {
 	keys    *seal.Managed
 	journal *session.Journal
-	spent   session.Spent
-	brought session.Spent // the logins whose session a browser has brought
-	renewer *session.Renewer
+	spent   callback.Spent
+	brought callback.Spent // the logins whose session a browser has brought
+	renewer *refresh.Coordinator
 	// callbacks are the answers to logins that were taken.
-	callbacks *session.Callbacks
+	callbacks *callback.Coordinator
 
 	logoutTokens session.Replay
 	live         session.Live
@@ -89,10 +92,10 @@ func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, fu
 	key := pooled.Key(storage)
 	value, _, err := shareds.LoadOrNew(key, func() (caddy.Destructor, error) {
 		s := new(shared)
-		s.keys = seal.NewManaged(func() seal.Storage { return s.storage() }, now)
-		s.journal = session.NewJournal(func() session.LockStorage { return s.storage() }, now)
-		s.renewer = session.NewRenewer(func() session.LockStorage { return s.storage() }, now)
-		s.callbacks = session.NewCallbacks(func() session.LockStorage { return s.storage() }, now)
+		s.keys = seal.NewManaged(func() clusterstore.Storage { return s.storage() }, now)
+		s.journal = session.NewJournal(func() clusterstore.Storage { return s.storage() }, now)
+		s.renewer = refresh.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
+		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
 		return s, nil
 	})
 	if err != nil {

@@ -10,16 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-)
 
-// Storage is what a managed ring needs of the place where it is kept; Caddy's
-// storage has it. Load of an absent key returns fs.ErrNotExist.
-type Storage interface {
-	Lock(ctx context.Context, name string) error
-	Unlock(ctx context.Context, name string) error
-	Load(ctx context.Context, key string) ([]byte, error)
-	Store(ctx context.Context, key string, value []byte) error
-}
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+)
 
 const (
 	managedKey = "oidc_rp/keys.json"
@@ -60,12 +53,12 @@ type Managed struct {
 	learn  bool // the file has to learn of a demand
 
 	now     func() time.Time
-	storage func() Storage
+	storage func() clusterstore.Storage
 }
 
 // NewManaged returns a ring that is read at first use. The storage is asked for
 // at each use, since it may change with the configuration.
-func NewManaged(storage func() Storage, now func() time.Time) *Managed {
+func NewManaged(storage func() clusterstore.Storage, now func() time.Time) *Managed {
 	return &Managed{storage: storage, now: now, turn: make(chan struct{}, 1)}
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
 func rotate(t *testing.T, m *Managed, compromised bool) (made bool) {
@@ -330,7 +332,7 @@ func TestIDsAreThoseInSealedValues(t *testing.T) {
 
 // leaving is a storage during whose lock whoever asked goes away.
 type leaving struct {
-	Storage
+	clusterstore.Storage
 	locking chan struct{}
 }
 
@@ -342,8 +344,8 @@ func (s *leaving) Lock(ctx context.Context, key string) error {
 
 func TestWhoAsksForARotationMayLeave(t *testing.T) {
 	t.Parallel()
-	var storage Storage = newMemory()
-	m := NewManaged(func() Storage { return storage }, time.Now)
+	var storage clusterstore.Storage = newMemory()
+	m := NewManaged(func() clusterstore.Storage { return storage }, time.Now)
 	m.Demand(time.Hour, time.Hour)
 	if _, err := m.Ring(t.Context()); err != nil {
 		t.Fatal(err)

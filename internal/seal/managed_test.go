@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
 func TestFirstUseMakesAKeyAndKeepsIt(t *testing.T) {
@@ -127,7 +129,7 @@ func TestLooksForUnknownKeysAreThrottled(t *testing.T) {
 func TestDemands(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		m := NewManaged(func() Storage { return storage }, time.Now)
+		m := NewManaged(func() clusterstore.Storage { return storage }, time.Now)
 		ringOf(t, m) // before anybody demanded anything
 		retained := func() int64 {
 			var file keyFile
@@ -152,7 +154,7 @@ func TestDemands(t *testing.T) {
 			}
 		}
 		// Another instance that demands less takes nothing back either.
-		other := NewManaged(func() Storage { return storage }, time.Now)
+		other := NewManaged(func() clusterstore.Storage { return storage }, time.Now)
 		other.Demand(2*week, time.Minute)
 		refresh(t, other)
 		if retained() != int64(day/time.Second) {

@@ -7,11 +7,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
 // memory is a storage of a test, with what can go wrong with one. It is used
 // inside a synctest bubble, where its latency costs nothing.
 type memory struct {
+	clusterstore.Storage // nil: the keys need neither Delete nor List
+
 	mu      sync.Mutex
 	files   map[string][]byte
 	err     error         // of Load
@@ -120,7 +124,7 @@ const (
 
 // instance is one process on a storage, with the usual demand.
 func (m *memory) instance(now func() time.Time) *Managed {
-	managed := NewManaged(func() Storage { return m }, now)
+	managed := NewManaged(func() clusterstore.Storage { return m }, now)
 	managed.Demand(week, 12*time.Hour)
 	return managed
 }

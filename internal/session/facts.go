@@ -156,7 +156,11 @@ const (
 )
 
 func beganOf(s *Session) began {
-	return began{signedIn: s.SignedIn.UnixMilli(), issued: unixOrZero(s.IDTokenIssued), spared: s.Spared}
+	var issued int64
+	if !s.IDTokenIssued.IsZero() {
+		issued = s.IDTokenIssued.Unix()
+	}
+	return began{signedIn: s.SignedIn.UnixMilli(), issued: issued, spared: s.Spared}
 }
 
 // earlierSkew bounds how late a logout token may arrive and still end sessions

@@ -12,16 +12,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-)
 
-// Storage is what it takes to keep files that nodes share; Caddy's storage has
-// it. An absent key or folder is fs.ErrNotExist.
-type Storage interface {
-	Load(ctx context.Context, key string) ([]byte, error)
-	Store(ctx context.Context, key string, value []byte) error
-	Delete(ctx context.Context, key string) error
-	List(ctx context.Context, prefix string, recursive bool) ([]string, error)
-}
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+)
 
 const (
 	journalRoot = "oidc_rp/facts"
@@ -63,7 +56,7 @@ var errTooSlow = errors.New("it answers too slowly")
 // hangs.
 type Journal struct {
 	known
-	storage func() LockStorage
+	storage func() clusterstore.Storage
 	now     func() time.Time
 	node    string
 
@@ -102,39 +95,13 @@ type file struct {
 
 // NewJournal returns a journal that has read nothing yet. The storage is asked
 // for at each use, since it may change with the configuration.
-func NewJournal(storage func() LockStorage, now func() time.Time) *Journal {
+func NewJournal(storage func() clusterstore.Storage, now func() time.Time) *Journal {
 	var id [8]byte
 	rand.Read(id[:]) // two processes on one storage may share everything else
 	return &Journal{
 		storage: storage, now: now, node: hex.EncodeToString(id[:]),
 		writing: make(chan struct{}, 1), reading: make(chan struct{}, 1),
 		folders: make(map[int64]*folder), packs: make(map[string]*pack),
-	}
-}
-
-// hold does work while it holds the turn. Who waits gives up when ctx ends, or
-// after the given time; the work goes on for that long without them.
-func hold(ctx context.Context, turn chan struct{}, within time.Duration, work func(context.Context) error) error {
-	wait, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	select {
-	case turn <- struct{}{}:
-	case <-wait.Done():
-		return context.Cause(wait)
-	}
-	done := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
-		defer cancel()
-		err := work(ctx)
-		<-turn
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-wait.Done():
-		return context.Cause(wait)
 	}
 }
 
@@ -153,7 +120,7 @@ func (j *Journal) End(ctx context.Context, facts ...Fact) error {
 	j.waiting.Unlock()
 
 	// The logout must be written even if who asked for it has gone.
-	err := hold(context.WithoutCancel(ctx), j.writing, storeWithin, j.flush)
+	err := clusterstore.Hold(context.WithoutCancel(ctx), j.writing, storeWithin, j.flush)
 	select {
 	case err = <-w.done: // by our flush, or by that of whom we waited for
 		return err
@@ -215,7 +182,7 @@ func (j *Journal) Ready(ctx context.Context) error {
 	if j.Fresh(j.now()) {
 		return nil
 	}
-	err := hold(ctx, j.reading, readyWithin, func(ctx context.Context) error {
+	err := clusterstore.Hold(ctx, j.reading, readyWithin, func(ctx context.Context) error {
 		now := j.now()
 		if since := now.Sub(j.asked); !j.Fresh(now) && (since < 0 || since >= lookAgain) {
 			return j.poll(ctx)
@@ -239,7 +206,7 @@ func (j *Journal) Fresh(now time.Time) bool {
 // could not read is read with the next look.
 func (j *Journal) CatchUp(ctx context.Context) {
 	asked := j.begun.Load()
-	_ = hold(ctx, j.reading, catchUpWithin, func(ctx context.Context) error {
+	_ = clusterstore.Hold(ctx, j.reading, catchUpWithin, func(ctx context.Context) error {
 		if j.done.Load() > asked {
 			return nil // who came before has looked since we asked
 		}
@@ -250,6 +217,6 @@ func (j *Journal) CatchUp(ctx context.Context) {
 // Poll reads what other nodes have written since, and tries again to write
 // what could not be written. It is to be called every few seconds.
 func (j *Journal) Poll(ctx context.Context) error {
-	_ = hold(ctx, j.writing, storeWithin, j.flush) // End has told of it
-	return hold(ctx, j.reading, pollWithin, j.poll)
+	_ = clusterstore.Hold(ctx, j.writing, storeWithin, j.flush) // End has told of it
+	return clusterstore.Hold(ctx, j.reading, pollWithin, j.poll)
 }

@@ -3,10 +3,12 @@ package session
 import (
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
 func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		short, long := living(), living()
@@ -15,14 +17,14 @@ func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
 		end(t, b, long.endedNow())
 		poll(t, a, b)
 		sweep(t, a)
-		if len(storage.keys()) != 2 {
-			t.Fatalf("swept what still can change: %q", storage.keys())
+		if len(storage.Keys()) != 2 {
+			t.Fatalf("swept what still can change: %q", storage.Keys())
 		}
 		time.Sleep(2 * time.Hour)
 		poll(t, a, b)
 		sweep(t, a)
 		poll(t, b)
-		if keys := storage.keys(); len(keys) != 1 || a.len() != 1 || knows(a, long) != 1 || knows(b, long) != 1 {
+		if keys := storage.Keys(); len(keys) != 1 || a.len() != 1 || knows(a, long) != 1 || knows(b, long) != 1 {
 			t.Errorf("files %q, %d facts in memory", keys, a.len())
 		}
 		sweep(t, b) // what another node has swept
@@ -31,14 +33,14 @@ func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
 		poll(t, a, b)
 		sweep(t, a, b)
 		poll(t, a, b)
-		if keys := storage.keys(); len(keys) != 0 || a.len()+b.len()+len(a.folders)+len(b.folders) != 0 {
+		if keys := storage.Keys(); len(keys) != 0 || a.len()+b.len()+len(a.folders)+len(b.folders) != 0 {
 			t.Errorf("files %q, %d and %d facts, %d and %d folders", keys, a.len(), b.len(), len(a.folders), len(b.folders))
 		}
 	})
 }
 
 func TestAFolderThatIsStillOpenIsNotSwept(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		end(t, a, EndedSession(living().ID, time.Now(), time.Now().Add(-time.Hour)))
@@ -54,31 +56,31 @@ func TestAFolderThatIsStillOpenIsNotSwept(t *testing.T) {
 }
 
 func TestASweepThatFailsIsRepeated(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		end(t, j, living().endedNow())
 		time.Sleep(24 * time.Hour)
 		poll(t, j)
-		storage.with(func(m *memory) { m.readOnly = errDown })
+		storage.With(func(m *clustertest.Memory) { m.ReadOnly = errDown })
 		if err := j.Sweep(t.Context()); err == nil {
 			t.Error("no error")
 		}
-		loads := storage.loads
+		loads := storage.Loads
 		poll(t, j)
-		if storage.loads != loads {
+		if storage.Loads != loads {
 			t.Error("what could not be deleted is read again")
 		}
-		storage.with(func(m *memory) { m.readOnly = nil })
+		storage.With(func(m *clustertest.Memory) { m.ReadOnly = nil })
 		sweep(t, j)
-		if keys := storage.keys(); len(keys) != 0 {
+		if keys := storage.Keys(); len(keys) != 0 {
 			t.Errorf("files %q", keys)
 		}
 	})
 }
 
 func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		for range 100 {
@@ -87,7 +89,7 @@ func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		poll(t, a, b)
-		storage.with(func(m *memory) { m.latency = 500 * time.Millisecond })
+		storage.With(func(m *clustertest.Memory) { m.Latency = 500 * time.Millisecond })
 		done := make(chan struct{})
 		go func() {
 			_ = a.Sweep(t.Context())
@@ -111,7 +113,7 @@ func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
 // TestWhatPollingCosts counts the calls of a busy site: a logout in each minute
 // of a session's lifetime, on three nodes.
 func TestWhatPollingCosts(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		nodes := []*Journal{storage.node(time.Now), storage.node(time.Now), storage.node(time.Now)}
 		const minutes = 12 * 60
@@ -128,32 +130,32 @@ func TestWhatPollingCosts(t *testing.T) {
 		if err := reader.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if reader.len() != 3*minutes || storage.loads != 3*minutes {
-			t.Errorf("%d facts by %d loads", reader.len(), storage.loads)
+		if reader.len() != 3*minutes || storage.Loads != 3*minutes {
+			t.Errorf("%d facts by %d loads", reader.len(), storage.Loads)
 		}
 		for range 5 {
-			storage.loads, storage.lists = 0, 0
+			storage.Loads, storage.Lists = 0, 0
 			poll(t, reader)
 			// Who has just come looks again at what is of the last quarter of an hour.
-			if storage.loads > 3*16 || storage.lists > 1+16 {
-				t.Errorf("a poll made %d loads and %d lists", storage.loads, storage.lists)
+			if storage.Loads > 3*16 || storage.Lists > 1+16 {
+				t.Errorf("a poll made %d loads and %d lists", storage.Loads, storage.Lists)
 			}
 			time.Sleep(2 * time.Second)
 		}
 		time.Sleep(10 * time.Minute)
 		poll(t, reader)
-		storage.loads, storage.lists = 0, 0
+		storage.Loads, storage.Lists = 0, 0
 		for range 100 {
 			poll(t, reader)
 		}
-		if storage.loads != 0 || storage.lists != 100 {
-			t.Errorf("when all is closed, 100 polls made %d loads and %d lists", storage.loads, storage.lists)
+		if storage.Loads != 0 || storage.Lists != 100 {
+			t.Errorf("when all is closed, 100 polls made %d loads and %d lists", storage.Loads, storage.Lists)
 		}
 	})
 }
 
 func TestTheFirstLookGoesOnWhereItWasCutOff(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		var sessions []*Session
@@ -163,7 +165,7 @@ func TestTheFirstLookGoesOnWhereItWasCutOff(t *testing.T) {
 			end(t, j, s.endedNow())
 			time.Sleep(time.Minute)
 		}
-		storage.latency = 30 * time.Millisecond // 18 seconds for all
+		storage.Latency = 30 * time.Millisecond // 18 seconds for all
 		fresh := storage.node(time.Now)
 		began := time.Now()
 		for fresh.Ready(t.Context()) != nil {

@@ -6,14 +6,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
 // Providers' words are packed a day after the first node wanted to, in packs that
 // nodes of the release before leave alone, and mean the same afterwards.
 func TestProvidersWordsArePackedADayLater(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		storage.files[packsFrom] = fmt.Append(nil, time.Now().Unix())
+		storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		a := storage.node(time.Now)
 		var ended, spared []*Session
 		for range 18 {

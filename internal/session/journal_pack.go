@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
 const (
@@ -100,7 +102,7 @@ func (j *Journal) Pack(ctx context.Context) error {
 	if may, err := j.mayPack(ctx, storage, packsFrom); err != nil || !may {
 		return err
 	}
-	unlock, err := lock(ctx, storage, packLock)
+	unlock, err := clusterstore.Lock(ctx, storage, packLock)
 	if err != nil {
 		return fmt.Errorf("pack logouts: %w", err)
 	}
@@ -113,7 +115,7 @@ func (j *Journal) Pack(ctx context.Context) error {
 func (j *Journal) due(ctx context.Context) (*due, error) {
 	var d *due
 	unfit := maps.Clone(j.packing.unfit)
-	err := hold(ctx, j.reading, sweepWithin, func(context.Context) error {
+	err := clusterstore.Hold(ctx, j.reading, sweepWithin, func(context.Context) error {
 		now := j.now()
 		if !j.Fresh(now) {
 			return nil
@@ -146,7 +148,7 @@ func (j *Journal) due(ctx context.Context) (*due, error) {
 }
 
 // mayPack says whether all nodes have had their time to know packs.
-func (j *Journal) mayPack(ctx context.Context, storage Storage, mark string) (bool, error) {
+func (j *Journal) mayPack(ctx context.Context, storage clusterstore.Storage, mark string) (bool, error) {
 	now := j.now()
 	data, err := storage.Load(ctx, mark)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -163,7 +165,7 @@ func (j *Journal) mayPack(ctx context.Context, storage Storage, mark string) (bo
 }
 
 // pack writes packs and then deletes what is in them.
-func (j *Journal) pack(ctx context.Context, storage Storage, d *due) error {
+func (j *Journal) pack(ctx context.Context, storage clusterstore.Storage, d *due) error {
 	began := j.now()
 	for _, minutes := range []map[int64]bool{j.packing.unfit, j.packing.early} {
 		maps.DeleteFunc(minutes, func(minute int64, _ bool) bool { return began.Sub(time.Unix(minute*60, 0)) > unfitFor })
@@ -250,14 +252,14 @@ func (j *Journal) pack(ctx context.Context, storage Storage, d *due) error {
 
 // loadMinute reads the files of a minute once more. It returns no source where
 // anything is not as it was read before, or cannot be read: then they stay.
-func (j *Journal) loadMinute(ctx context.Context, storage Storage, f *folder, folder string) ([]Fact, *source, error) {
-	listed, err := list(ctx, storage, folder, false)
+func (j *Journal) loadMinute(ctx context.Context, storage clusterstore.Storage, f *folder, folder string) ([]Fact, *source, error) {
+	listed, err := clusterstore.List(ctx, storage, folder, false)
 	if err != nil {
 		return nil, nil, err
 	}
 	from := source{folder: folder}
 	var facts []Fact
-	for _, base := range children(listed, folder) {
+	for _, base := range clusterstore.Children(listed, folder) {
 		if !isFile(base) {
 			continue
 		}
@@ -279,7 +281,7 @@ func (j *Journal) loadMinute(ctx context.Context, storage Storage, f *folder, fo
 
 // storePacks returns nil when the facts, but for those that are over, are in
 // packs which the storage returns.
-func (j *Journal) storePacks(ctx context.Context, storage Storage, facts []Fact) error {
+func (j *Journal) storePacks(ctx context.Context, storage clusterstore.Storage, facts []Fact) error {
 	now := j.now()
 	for _, facts := range forPacks(facts, now.Add(-settled)) {
 		j.packing.number++
@@ -297,29 +299,29 @@ func (j *Journal) storePacks(ctx context.Context, storage Storage, facts []Fact)
 			return err
 		}
 		if !bytes.Equal(kept, data) {
-			return errors.Join(errNotKept, ignoreAbsent(storage.Delete(ctx, key)))
+			return errors.Join(errNotKept, clusterstore.IgnoreAbsent(storage.Delete(ctx, key)))
 		}
 	}
 	return nil
 }
 
 // deleteSources removes files, and the folders where nothing else is.
-func deleteSources(ctx context.Context, storage Storage, sources []source) error {
+func deleteSources(ctx context.Context, storage clusterstore.Storage, sources []source) error {
 	var errs []error
 	for _, s := range sources {
 		for _, file := range s.files {
-			errs = append(errs, ignoreAbsent(storage.Delete(ctx, file)))
+			errs = append(errs, clusterstore.IgnoreAbsent(storage.Delete(ctx, file)))
 		}
 		if s.folder == "" {
 			continue
 		}
-		listed, err := list(ctx, storage, s.folder, false)
+		listed, err := clusterstore.List(ctx, storage, s.folder, false)
 		errs = append(errs, err)
-		other := slices.ContainsFunc(children(listed, s.folder), func(base string) bool {
+		other := slices.ContainsFunc(clusterstore.Children(listed, s.folder), func(base string) bool {
 			return isFile(base) && !slices.Contains(s.files, s.folder+"/"+base)
 		})
 		if err == nil && !other {
-			errs = append(errs, ignoreAbsent(storage.Delete(ctx, s.folder)))
+			errs = append(errs, clusterstore.IgnoreAbsent(storage.Delete(ctx, s.folder)))
 		}
 		if ctx.Err() != nil {
 			break

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
 // month is a session that can be ended for 60 days.
@@ -64,20 +67,20 @@ func (h hooked) List(ctx context.Context, folder string, recursive bool) ([]stri
 
 // nodeWith is a node that before is asked by at each call.
 func (m *memory) nodeWith(before func(call int) error) *Journal {
-	storage := hooked{unlocked{m}, before, new(int)}
-	return NewJournal(func() LockStorage { return storage }, time.Now)
+	storage := hooked{unlocked{Memory: m.Memory}, before, new(int)}
+	return NewJournal(func() clusterstore.Storage { return storage }, time.Now)
 }
 
 // copy is a storage with the same files.
 func (m *memory) copy() *memory {
 	other := newMemory()
-	m.with(func(m *memory) { other.files = maps.Clone(m.files) })
+	m.With(func(m *clustertest.Memory) { other.Files = maps.Clone(m.Files) })
 	return other
 }
 
 // root is what one List of the facts shows.
 func (m *memory) root() (minutes, packs []string) {
-	for _, key := range m.keys() {
+	for _, key := range m.Keys() {
 		below, ok := strings.CutPrefix(key, journalRoot+"/")
 		if !ok {
 			continue
@@ -98,7 +101,7 @@ func old(t *testing.T) (*memory, []*Session) {
 	t.Helper()
 	storage := newMemory()
 	a, b := storage.node(time.Now), storage.node(time.Now)
-	storage.files[packsFrom] = fmt.Append(nil, time.Now().Unix())
+	storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 	var sessions []*Session
 	for range 18 {
 		for _, j := range []*Journal{a, b} {
@@ -139,7 +142,7 @@ func wantKnown(t *testing.T, what string, j *Journal, sessions []*Session) {
 }
 
 func TestMinutesArePacked(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		ready(t, a, b)
@@ -158,9 +161,9 @@ func TestMinutesArePacked(t *testing.T) {
 			t.Errorf("an earlier release takes %q for a minute", packs[0])
 		}
 
-		stores := storage.stores
+		stores := storage.Stores
 		packAll(t, a, b)
-		if storage.stores != stores {
+		if storage.Stores != stores {
 			t.Error("packed again at once")
 		}
 		time.Sleep(2 * time.Hour)
@@ -182,13 +185,13 @@ func TestMinutesArePacked(t *testing.T) {
 }
 
 func TestNothingIsPackedInTheFirstDay(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		for _, before := range []string{"", "x", "99999999999999"} {
 			storage, sessions := old(t)
-			storage.with(func(m *memory) {
-				delete(m.files, packsFrom)
+			storage.With(func(m *clustertest.Memory) {
+				delete(m.Files, packsFrom)
 				if before != "" {
-					m.files[packsFrom] = []byte(before)
+					m.Files[packsFrom] = []byte(before)
 				}
 			})
 			j := storage.node(time.Now)
@@ -214,7 +217,7 @@ func TestNothingIsPackedInTheFirstDay(t *testing.T) {
 // TestWhatAMonthOfLogoutsCosts counts what 10,000 logouts on three nodes in 30
 // days leave behind.
 func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		nodes := []*Journal{storage.node(time.Now), storage.node(time.Now), storage.node(time.Now)}
 		const logouts = 10_000
@@ -240,41 +243,41 @@ func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 		_, packs := storage.root()
 		size := 0
 		for _, name := range packs {
-			size = max(size, len(storage.files[journalRoot+"/"+name]))
+			size = max(size, len(storage.Files[journalRoot+"/"+name]))
 		}
 		if len(packs) > 8 || size > 256<<10 {
 			t.Errorf("%d packs of up to %d bytes", len(packs), size)
 		}
-		storage.with(func(m *memory) { m.loads, m.lists = 0, 0 })
+		storage.With(func(m *clustertest.Memory) { m.Loads, m.Lists = 0, 0 })
 		fresh := storage.node(time.Now)
 		wantKnown(t, "who comes later", fresh, sessions)
-		if storage.loads > 40 || storage.lists > 40 {
-			t.Errorf("the first look made %d loads and %d lists", storage.loads, storage.lists)
+		if storage.Loads > 40 || storage.Lists > 40 {
+			t.Errorf("the first look made %d loads and %d lists", storage.Loads, storage.Lists)
 		}
 		wantKnown(t, "who was there", nodes[0], sessions)
 		time.Sleep(watched + settled)
 		poll(t, nodes[0])
 		end(t, nodes[1], month().endedNow())
-		storage.with(func(m *memory) { m.loads, m.lists = 0, 0 })
+		storage.With(func(m *clustertest.Memory) { m.Loads, m.Lists = 0, 0 })
 		for range 100 {
 			time.Sleep(2 * time.Second)
 			poll(t, nodes[0])
 		}
 		// One List of the root, and of the open minutes one List and Load each:
 		// five minutes and a bit hold one here.
-		if storage.lists > 100*2 || storage.loads > 100 {
-			t.Errorf("100 polls made %d lists and %d loads", storage.lists, storage.loads)
+		if storage.Lists > 100*2 || storage.Loads > 100 {
+			t.Errorf("100 polls made %d lists and %d loads", storage.Lists, storage.Loads)
 		}
-		t.Logf("%d names at most, %d packs of up to %d bytes; 100 polls: %d lists, %d loads", most, len(packs), size, storage.lists, storage.loads)
+		t.Logf("%d names at most, %d packs of up to %d bytes; 100 polls: %d lists, %d loads", most, len(packs), size, storage.Lists, storage.Loads)
 	})
 }
 
 // TestMinutesOfAFlood has a logout in each minute, which is the most names
 // that there can be.
 func TestMinutesOfAFlood(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		storage.files[packsFrom] = fmt.Append(nil, time.Now().Unix())
+		storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		j := storage.node(time.Now)
 		var sessions []*Session
 		most := 0
@@ -307,7 +310,7 @@ func TestMinutesOfAFlood(t *testing.T) {
 // TestAReaderMeetsAPacker stops a reader before each of its calls, and lets
 // others pack meanwhile, once and twice.
 func TestAReaderMeetsAPacker(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		whole, sessions := old(t)
 		for _, again := range []bool{false, true} {
 			calls := 0
@@ -350,9 +353,9 @@ func TestAReaderMeetsAPacker(t *testing.T) {
 
 // TestAReaderThatSleptWhileOthersPacked knew some of it, and misses none.
 func TestAReaderThatSleptWhileOthersPacked(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		storage.files[packsFrom] = fmt.Append(nil, time.Now().Unix())
+		storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		writer, sleeper := storage.node(time.Now), storage.node(time.Now)
 		var sessions []*Session
 		for i := range 300 {
@@ -375,7 +378,7 @@ func TestAReaderThatSleptWhileOthersPacked(t *testing.T) {
 // TestAPackerThatDies dies before each of its calls: nothing is lost, and the
 // next one goes on.
 func TestAPackerThatDies(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		whole, sessions := old(t)
 		first := whole.node(time.Now)
 		ready(t, first)
@@ -420,7 +423,7 @@ func TestAPackerThatDies(t *testing.T) {
 // TestTwoPackersAtOnce has a lock that both get, as when it was stolen. One
 // stops before each of its calls, while the other does all of its work.
 func TestTwoPackersAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		whole, sessions := old(t)
 		first := whole.node(time.Now)
 		ready(t, first)
@@ -455,10 +458,10 @@ func TestTwoPackersAtOnce(t *testing.T) {
 }
 
 func TestNobodyPacksWithoutTheLock(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)
-		locks := &lockable{memory: storage, held: make(map[string]chan struct{})}
-		j := NewJournal(func() LockStorage { return locks }, time.Now)
+		locks := &clustertest.Locked{Memory: storage.Memory, Held: make(map[string]chan struct{})}
+		j := NewJournal(func() clusterstore.Storage { return locks }, time.Now)
 		ready(t, j)
 		if err := locks.Lock(t.Context(), packLock); err != nil {
 			t.Fatal(err)
@@ -472,25 +475,25 @@ func TestNobodyPacksWithoutTheLock(t *testing.T) {
 		_ = locks.Unlock(t.Context(), packLock)
 		poll(t, j)
 		packAll(t, j)
-		if _, packs := storage.root(); len(packs) != 1 || len(locks.held) != 0 {
-			t.Errorf("packs %q, locks %v", packs, locks.held)
+		if _, packs := storage.root(); len(packs) != 1 || len(locks.Held) != 0 {
+			t.Errorf("packs %q, locks %v", packs, locks.Held)
 		}
 		wantKnown(t, "who comes later", storage.node(time.Now), sessions)
 	})
 }
 
 func TestAStorageThatDoesNotReturnWhatWasStored(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)
 		j := storage.node(time.Now)
-		mangled := NewJournal(func() LockStorage { return mangling{unlocked{storage}} }, time.Now)
+		mangled := NewJournal(func() clusterstore.Storage { return mangling{unlocked{Memory: storage.Memory}} }, time.Now)
 		ready(t, mangled, j)
-		before := storage.keys()
+		before := storage.Keys()
 		if err := mangled.Pack(t.Context()); !errors.Is(err, errNotKept) {
 			t.Errorf("Pack: %v", err)
 		}
-		if !slices.Equal(storage.keys(), before) {
-			t.Errorf("%d files before, %d after", len(before), len(storage.keys()))
+		if !slices.Equal(storage.Keys(), before) {
+			t.Errorf("%d files before, %d after", len(before), len(storage.Keys()))
 		}
 		wantKnown(t, "who comes later", storage.node(time.Now), sessions)
 	})
@@ -506,7 +509,7 @@ func (m mangling) Store(ctx context.Context, key string, value []byte) error {
 // TestBrokenPacks holds that a pack which is being written is no error, and
 // that all of it is known once it is whole.
 func TestBrokenPacks(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)
 		before := storage.copy()
 		j := storage.node(time.Now)
@@ -514,46 +517,46 @@ func TestBrokenPacks(t *testing.T) {
 		packAll(t, j)
 		_, packs := storage.root()
 		key := journalRoot + "/" + packs[0]
-		data := storage.files[key]
+		data := storage.Files[key]
 		for _, length := range []int{0, 1, len(packHead), len(data) / 2, len(data) - 1} {
 			here := before.copy()
-			here.files[key] = data[:length]
+			here.Files[key] = data[:length]
 			reader, packer := here.node(time.Now), here.node(time.Now)
 			wantKnown(t, "who reads a broken pack", reader, sessions)
 			ready(t, packer)
 			packAll(t, packer)
 			wantKnown(t, "who comes later", here.node(time.Now), sessions)
-			here.with(func(m *memory) { m.files[key] = data })
+			here.With(func(m *clustertest.Memory) { m.Files[key] = data })
 			wantKnown(t, "who comes when it is whole", here.node(time.Now), sessions)
 
 			storage := storage.copy()
-			storage.files[key] = data[:length]
+			storage.Files[key] = data[:length]
 			reader = storage.node(time.Now)
 			poll(t, reader)
 			if knows(reader, sessions...) == len(sessions) {
 				t.Fatal("a broken pack was read")
 			}
-			storage.with(func(m *memory) { m.files[key] = data })
+			storage.With(func(m *clustertest.Memory) { m.Files[key] = data })
 			wantKnown(t, "who read it broken", reader, sessions)
 		}
 
-		storage.with(func(m *memory) { m.files[key] = data[:100] })
+		storage.With(func(m *clustertest.Memory) { m.Files[key] = data[:100] })
 		reader := storage.node(time.Now)
 		poll(t, reader)
 		time.Sleep(settled + time.Second)
 		poll(t, reader)
-		loads := storage.loads
+		loads := storage.Loads
 		for range 60 {
 			poll(t, reader)
 		}
-		if got := storage.loads - loads; got > 60/5 {
+		if got := storage.Loads - loads; got > 60/5 {
 			t.Errorf("it is read %d times in 60 polls", got)
 		}
 		time.Sleep(brokenAgain)
-		storage.with(func(m *memory) { m.files[key] = data })
+		storage.With(func(m *clustertest.Memory) { m.Files[key] = data })
 		wantKnown(t, "who looks again", reader, sessions)
 
-		storage.with(func(m *memory) { m.files[key] = data[:100] })
+		storage.With(func(m *clustertest.Memory) { m.Files[key] = data[:100] })
 		reader = storage.node(time.Now)
 		poll(t, reader)
 		time.Sleep(brokenFor + time.Second)
@@ -565,12 +568,12 @@ func TestBrokenPacks(t *testing.T) {
 }
 
 func TestMinutesThatCannotBeReadStay(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)
-		keys := storage.keys()
+		keys := storage.Keys()
 		odd := map[string]string{keys[1]: "AQAAAAAAAAAAAAAAAAAAAA of a later release\n", keys[3]: "AQAAAA"}
 		for key, line := range odd {
-			storage.files[key] = append(slices.Clone(storage.files[key]), line...)
+			storage.Files[key] = append(slices.Clone(storage.Files[key]), line...)
 		}
 		if path.Dir(keys[1]) == path.Dir(keys[3]) || !isFile(path.Base(keys[1])) {
 			t.Fatalf("files %q", keys)
@@ -579,24 +582,24 @@ func TestMinutesThatCannotBeReadStay(t *testing.T) {
 		ready(t, j)
 		packAll(t, j)
 		for key := range odd {
-			if storage.files[key] == nil {
+			if storage.Files[key] == nil {
 				t.Errorf("%s was packed", key)
 			}
 		}
 		minutes, _ := storage.root()
-		stores := storage.stores
+		stores := storage.Stores
 		time.Sleep(time.Minute)
 		poll(t, j)
 		packAll(t, j)
-		if storage.stores != stores || len(minutes) > 8 {
-			t.Errorf("%d more stores, minutes %q", storage.stores-stores, minutes)
+		if storage.Stores != stores || len(minutes) > 8 {
+			t.Errorf("%d more stores, minutes %q", storage.Stores-stores, minutes)
 		}
 		wantKnown(t, "who comes later", storage.node(time.Now), sessions)
 	})
 }
 
 func TestTheFirstLookReadsEachPackOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		facts := manyFacts(20_000)
 		for i := range facts {
@@ -604,9 +607,9 @@ func TestTheFirstLookReadsEachPackOnce(t *testing.T) {
 		}
 		const packs = 20
 		for i := range packs {
-			storage.files[fmt.Sprintf("%s/%s1-0123456789abcdef-%d", journalRoot, packPrefix, i)] = encodePack(facts[i*1000 : (i+1)*1000])
+			storage.Files[fmt.Sprintf("%s/%s1-0123456789abcdef-%d", journalRoot, packPrefix, i)] = encodePack(facts[i*1000 : (i+1)*1000])
 		}
-		storage.latency = time.Second
+		storage.Latency = time.Second
 		j := storage.node(time.Now)
 		began, tries := time.Now(), 0
 		for j.Ready(t.Context()) != nil {
@@ -617,8 +620,8 @@ func TestTheFirstLookReadsEachPackOnce(t *testing.T) {
 			t.Errorf("took %v, %d tries", took, tries)
 		}
 		// What was under way when time was up is begun again.
-		if storage.loads > packs+tries || j.len() != len(facts) {
-			t.Errorf("%d loads of %d packs in %d tries, %d facts", storage.loads, packs, tries, j.len())
+		if storage.Loads > packs+tries || j.len() != len(facts) {
+			t.Errorf("%d loads of %d packs in %d tries, %d facts", storage.Loads, packs, tries, j.len())
 		}
 	})
 }

@@ -7,15 +7,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
 // TestAReaderMeetsAPackerThatDies stops a reader before each of its calls while
 // a packer does a part of its work, which may end anywhere: with some of a
 // minute's files gone, or a pack that the reader has listed.
 func TestAReaderMeetsAPackerThatDies(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		whole, sessions := newMemory(), []*Session(nil)
-		whole.files[packsFrom] = fmt.Append(nil, time.Now().Unix())
+		whole.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		a, b := whole.node(time.Now), whole.node(time.Now)
 		write := func() {
 			for _, j := range []*Journal{a, b, a, b} {
@@ -74,9 +77,9 @@ func TestAReaderMeetsAPackerThatDies(t *testing.T) {
 // TestAListThatIsNoMoment has a reader whose List shows neither the minute that
 // it knew nor the pack where its facts are by now.
 func TestAListThatIsNoMoment(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		storage.files[packsFrom] = fmt.Append(nil, time.Now().Unix())
+		storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		writer, reader := storage.node(time.Now), storage.node(time.Now)
 		first, second := month(), month()
 		end(t, writer, first.endedNow())
@@ -87,8 +90,8 @@ func TestAListThatIsNoMoment(t *testing.T) {
 		poll(t, writer)
 		packAll(t, writer)
 		lists := 0
-		storage.with(func(m *memory) {
-			m.list = func(_ string, _ bool, children, _ []string) []string {
+		storage.With(func(m *clustertest.Memory) {
+			m.Listing = func(_ string, _ bool, children, _ []string) []string {
 				if lists++; lists <= 2 { // not recursive, and recursive
 					return nil
 				}
@@ -100,7 +103,7 @@ func TestAListThatIsNoMoment(t *testing.T) {
 }
 
 func TestWhoHasJustComeDoesNotPack(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage, _ := old(t)
 		j := storage.node(time.Now)
 		packAll(t, j) // has not even looked
@@ -114,10 +117,10 @@ func TestWhoHasJustComeDoesNotPack(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		poll(t, j)
-		storage.with(func(m *memory) { m.down = errDown })
+		storage.With(func(m *clustertest.Memory) { m.Down = errDown })
 		time.Sleep(trusted)
 		packAll(t, j) // does not know the facts any more, and asks nobody
-		storage.with(func(m *memory) { m.down = nil })
+		storage.With(func(m *clustertest.Memory) { m.Down = nil })
 		poll(t, j)
 		began := time.Now()
 		packAll(t, j)
@@ -129,21 +132,21 @@ func TestWhoHasJustComeDoesNotPack(t *testing.T) {
 
 // TestAFileThatComesWhileItsMinuteIsPacked stays, and is packed the next time.
 func TestAFileThatComesWhileItsMinuteIsPacked(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)
 		minutes, _ := storage.root()
 		late := month()
 		key := journalRoot + "/" + minutes[0] + "/aaaaaaaaaaaaaaaa-1"
 		j := storage.nodeWith(func(int) error {
 			if _, packs := storage.root(); len(packs) == 1 && late != nil {
-				storage.with(func(m *memory) { m.files[key] = late.endedNow().appendLine(nil) })
+				storage.With(func(m *clustertest.Memory) { m.Files[key] = late.endedNow().appendLine(nil) })
 				sessions, late = append(sessions, late), nil
 			}
 			return nil
 		})
 		ready(t, j)
 		packAll(t, j)
-		if !slices.Contains(storage.keys(), key) || late != nil {
+		if !slices.Contains(storage.Keys(), key) || late != nil {
 			t.Error("it is gone")
 		}
 		if left, _ := storage.root(); len(left) > 8 || !slices.Contains(left, minutes[0]) {
@@ -180,9 +183,9 @@ func TestPackingOnStoragesOfOtherKinds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			clustertest.InBubble(t, func(t *testing.T) {
 				storage, sessions := old(t)
-				storage.list = list
+				storage.Listing = list
 				j := storage.node(time.Now)
 				ready(t, j)
 				packAll(t, j)
@@ -196,4 +199,4 @@ func TestPackingOnStoragesOfOtherKinds(t *testing.T) {
 	}
 }
 
-var _ LockStorage = hooked{}
+var _ clusterstore.Storage = hooked{}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
 const (
@@ -66,14 +68,14 @@ func (j *Journal) poll(ctx context.Context) error {
 // What was read stays read if the rest is not.
 func (j *Journal) readAll(ctx context.Context, now time.Time) error {
 	storage := j.storage()
-	minutes, packs, err := listRoot(ctx, storage, journalRoot)
+	minutes, packs, err := listRoot(ctx, storage)
 	if err != nil {
 		return err
 	}
 	moved, err := j.readFolders(ctx, storage, minutes, now)
 	for look := 0; err == nil && look < looks; look++ {
 		if moved {
-			if _, packs, err = listRoot(ctx, storage, journalRoot); err != nil {
+			if _, packs, err = listRoot(ctx, storage); err != nil {
 				return err
 			}
 		}
@@ -87,9 +89,15 @@ func (j *Journal) readAll(ctx context.Context, now time.Time) error {
 	return err
 }
 
+// listRoot returns the minutes that have a folder, and the packs, both sorted.
+func listRoot(ctx context.Context, storage clusterstore.Storage) (minutes []int64, packs []string, err error) {
+	minutes, names, err := clusterstore.ListMinutes(ctx, storage, journalRoot)
+	return minutes, slices.DeleteFunc(names, func(name string) bool { return !isPack(name) }), err
+}
+
 // readFolders reads what can still change. It says whether any of that may
 // have been packed meanwhile.
-func (j *Journal) readFolders(ctx context.Context, storage Storage, minutes []int64, now time.Time) (moved bool, err error) {
+func (j *Journal) readFolders(ctx context.Context, storage clusterstore.Storage, minutes []int64, now time.Time) (moved bool, err error) {
 	for _, minute := range minutes {
 		ended := time.Unix((minute+1)*60, 0)
 		f := j.folders[minute]
@@ -124,13 +132,13 @@ func (j *Journal) readFolders(ctx context.Context, storage Storage, minutes []in
 
 func folderOf(minute int64) string { return fmt.Sprintf("%s/%d", journalRoot, minute) }
 
-func (j *Journal) readFolder(ctx context.Context, storage Storage, f *folder, name string) (vanished bool, err error) {
-	listed, err := list(ctx, storage, name, false)
+func (j *Journal) readFolder(ctx context.Context, storage clusterstore.Storage, f *folder, name string) (vanished bool, err error) {
+	listed, err := clusterstore.List(ctx, storage, name, false)
 	if err != nil {
 		return false, err
 	}
 	vanished = listed == nil
-	for _, base := range children(listed, name) {
+	for _, base := range clusterstore.Children(listed, name) {
 		before := f.files[base]
 		if !isFile(base) || before.steady && before.size > fullFile {
 			continue // nobody writes to it any more
@@ -158,7 +166,7 @@ func (j *Journal) readFolder(ctx context.Context, storage Storage, f *folder, na
 
 // readPacks reads the packs that are new. It says whether one of them had
 // vanished: its facts are in another one by now.
-func (j *Journal) readPacks(ctx context.Context, storage Storage, names []string, now time.Time) (vanished bool, err error) {
+func (j *Journal) readPacks(ctx context.Context, storage clusterstore.Storage, names []string, now time.Time) (vanished bool, err error) {
 	for _, name := range names {
 		p := j.packs[name]
 		if p == nil {

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
 // brokenFor is how long a pack may be broken before it is removed.
@@ -19,7 +20,7 @@ func (j *Journal) Sweep(ctx context.Context) error {
 	over := now.Add(-settled).Unix()
 	folders := make(map[int64]*folder)
 	var packs []string
-	if err := hold(ctx, j.reading, sweepWithin, func(context.Context) error {
+	if err := clusterstore.Hold(ctx, j.reading, sweepWithin, func(context.Context) error {
 		for minute, f := range j.folders {
 			if f.closed && f.until < over {
 				folders[minute] = f // which nobody changes any more
@@ -40,23 +41,16 @@ func (j *Journal) Sweep(ctx context.Context) error {
 	var errs []error
 	storage := j.storage()
 	for _, name := range packs {
-		errs = append(errs, ignoreAbsent(storage.Delete(ctx, journalRoot+"/"+name)))
+		errs = append(errs, clusterstore.IgnoreAbsent(storage.Delete(ctx, journalRoot+"/"+name)))
 	}
 	for minute, f := range folders {
 		for name := range f.files {
-			errs = append(errs, ignoreAbsent(storage.Delete(ctx, folderOf(minute)+"/"+name)))
+			errs = append(errs, clusterstore.IgnoreAbsent(storage.Delete(ctx, folderOf(minute)+"/"+name)))
 		}
-		errs = append(errs, ignoreAbsent(storage.Delete(ctx, folderOf(minute))))
+		errs = append(errs, clusterstore.IgnoreAbsent(storage.Delete(ctx, folderOf(minute))))
 		if ctx.Err() != nil {
 			break
 		}
 	}
 	return errors.Join(errs...) // what is gone is forgotten by the next Poll
-}
-
-func ignoreAbsent(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

@@ -7,10 +7,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
 func TestNodesLearnOfEachOthersLogouts(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		poll(t, a, b)
@@ -39,7 +41,7 @@ func TestNodesLearnOfEachOthersLogouts(t *testing.T) {
 }
 
 func TestEachNodeHasAFileOfItsOwnInEachMinute(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, twin := storage.node(time.Now), storage.node(time.Now)
 		var sessions []*Session
@@ -51,7 +53,7 @@ func TestEachNodeHasAFileOfItsOwnInEachMinute(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		if keys := storage.keys(); len(keys) != 6 || len(storage.folders()) != 3 {
+		if keys := storage.Keys(); len(keys) != 6 || len(storage.folders()) != 3 {
 			t.Errorf("files %q", keys)
 		}
 		fresh := storage.node(time.Now)
@@ -63,13 +65,13 @@ func TestEachNodeHasAFileOfItsOwnInEachMinute(t *testing.T) {
 }
 
 func TestNothingOfAUserIsInTheStorage(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		s := living()
 		s.Subject, s.SID = "a user's name", "a session's name" // which no random digits can spell
 		end(t, j, EndedSubject(issuer, s.Subject, time.Now(), s.Expires), EndedSID(issuer, s.SID, time.Now(), s.Expires))
-		for key, data := range storage.files {
+		for key, data := range storage.Files {
 			for _, secret := range []string{s.Subject, s.SID, "issuer"} {
 				if strings.Contains(key+string(data), secret) {
 					t.Errorf("%s holds %q", key, secret)
@@ -80,7 +82,7 @@ func TestNothingOfAUserIsInTheStorage(t *testing.T) {
 }
 
 func TestAFileThatGrowsTooLargeIsFollowedByAnother(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		var sessions []*Session
@@ -94,26 +96,26 @@ func TestAFileThatGrowsTooLargeIsFollowedByAnother(t *testing.T) {
 			end(t, a, facts...)
 			poll(t, b)
 		}
-		if n := len(storage.keys()); n < 3 || n > 6 {
-			t.Errorf("%d files for %d bytes", n, storage.bytes)
+		if n := len(storage.Keys()); n < 3 || n > 6 {
+			t.Errorf("%d files for %d bytes", n, storage.Bytes)
 		}
 		if got := knows(b, sessions...); got != len(sessions) {
 			t.Errorf("%d of %d were read", got, len(sessions))
 		}
-		before := storage.loads
+		before := storage.Loads
 		for range 10 {
 			poll(t, b)
 		}
-		if loads := storage.loads - before; loads > 10+2*len(storage.keys()) {
+		if loads := storage.Loads - before; loads > 10+2*len(storage.Keys()) {
 			t.Errorf("%d loads in ten polls: full files are read again", loads)
 		}
 	})
 }
 
 func TestAThousandLogoutsAtOnceShareAFewCalls(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		storage.latency = 100 * time.Millisecond
+		storage.Latency = 100 * time.Millisecond
 		j := storage.node(time.Now)
 		sessions := make([]*Session, 1000)
 		began := time.Now()
@@ -123,8 +125,8 @@ func TestAThousandLogoutsAtOnceShareAFewCalls(t *testing.T) {
 			wg.Go(func() { end(t, j, sessions[i].endedNow()) })
 		}
 		wg.Wait()
-		if storage.stores > 5 || time.Since(began) > time.Second {
-			t.Errorf("%d stores in %v", storage.stores, time.Since(began))
+		if storage.Stores > 5 || time.Since(began) > time.Second {
+			t.Errorf("%d stores in %v", storage.Stores, time.Since(began))
 		}
 		fresh := storage.node(time.Now)
 		poll(t, fresh)
@@ -135,14 +137,14 @@ func TestAThousandLogoutsAtOnceShareAFewCalls(t *testing.T) {
 }
 
 func TestALogoutIsWrittenThoughWhoAskedHasGone(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		s := living()
-		if err := j.End(gone, s.endedNow()); err != nil || len(storage.keys()) != 1 {
-			t.Errorf("End: %v, files %q", err, storage.keys())
+		if err := j.End(gone, s.endedNow()); err != nil || len(storage.Keys()) != 1 {
+			t.Errorf("End: %v, files %q", err, storage.Keys())
 		}
 	})
 }
@@ -150,23 +152,23 @@ func TestALogoutIsWrittenThoughWhoAskedHasGone(t *testing.T) {
 // TestAFileThatWasCutShort reads what a storage shows that does not write in
 // one piece: no panic, no fact that nobody wrote, and all once it is whole.
 func TestAFileThatWasCutShort(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		writer := storage.node(time.Now)
 		sessions := []*Session{living(), living(), living()}
 		for _, s := range sessions {
 			end(t, writer, s.endedNow())
 		}
-		key := storage.keys()[0]
-		whole := storage.files[key]
+		key := storage.Keys()[0]
+		whole := storage.Files[key]
 		for length := range whole {
-			storage.with(func(m *memory) { m.files[key] = whole[:length] })
+			storage.With(func(m *clustertest.Memory) { m.Files[key] = whole[:length] })
 			reader := storage.node(time.Now)
 			poll(t, reader)
 			if got, want := knows(reader, sessions...), strings.Count(string(whole[:length]), "\n"); got != want || reader.len() != want {
 				t.Errorf("cut to %d bytes: %d known of %d facts", length, got, want)
 			}
-			storage.with(func(m *memory) { m.files[key] = whole })
+			storage.With(func(m *clustertest.Memory) { m.Files[key] = whole })
 			poll(t, reader)
 			if got := knows(reader, sessions...); got != 3 {
 				t.Errorf("cut to %d bytes, then whole: %d", length, got)
@@ -177,7 +179,7 @@ func TestAFileThatWasCutShort(t *testing.T) {
 
 // A large file is read no more once it is full, but not because half of it was.
 func TestALargeFileThatWasCutShort(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		sessions := make([]*Session, 2000)
@@ -187,11 +189,11 @@ func TestALargeFileThatWasCutShort(t *testing.T) {
 			facts[i] = sessions[i].endedNow()
 		}
 		end(t, a, facts...)
-		key := storage.keys()[0]
-		whole := storage.files[key]
-		storage.with(func(m *memory) { m.files[key] = whole[:len(whole)/2] })
+		key := storage.Keys()[0]
+		whole := storage.Files[key]
+		storage.With(func(m *clustertest.Memory) { m.Files[key] = whole[:len(whole)/2] })
 		poll(t, b)
-		storage.with(func(m *memory) { m.files[key] = whole })
+		storage.With(func(m *clustertest.Memory) { m.Files[key] = whole })
 		poll(t, b)
 		if got := knows(b, sessions...); len(whole) < 2*fullFile || got != len(sessions) {
 			t.Errorf("%d of %d are known", got, len(sessions))

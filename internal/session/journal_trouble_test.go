@@ -9,14 +9,16 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
 func TestALogoutThatCannotBeWrittenHoldsHereAndIsWrittenLater(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		poll(t, a, b)
-		storage.with(func(m *memory) { m.readOnly = errDown })
+		storage.With(func(m *clustertest.Memory) { m.ReadOnly = errDown })
 		var sessions []*Session
 		for range 5 {
 			s := living()
@@ -30,24 +32,24 @@ func TestALogoutThatCannotBeWrittenHoldsHereAndIsWrittenLater(t *testing.T) {
 		if got := knows(a, sessions...); got != 5 {
 			t.Errorf("%d of 5 hold on this node", got)
 		}
-		storage.with(func(m *memory) { m.readOnly = nil })
+		storage.With(func(m *clustertest.Memory) { m.ReadOnly = nil })
 		time.Sleep(10 * time.Minute) // the minutes in which they ended are closed
 		poll(t, a, b)
 		if got := knows(b, sessions...); got != 5 {
 			t.Errorf("%d of 5 were written by a later poll", got)
 		}
-		stores := storage.stores
+		stores := storage.Stores
 		poll(t, a)
-		if storage.stores != stores {
+		if storage.Stores != stores {
 			t.Error("they are written again and again")
 		}
 	})
 }
 
 func TestWhatWaitsForTheStorageIsBounded(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		storage.readOnly = errDown
+		storage.ReadOnly = errDown
 		j := storage.node(time.Now)
 		first := living()
 		_ = j.End(t.Context(), first.endedNow())
@@ -61,7 +63,7 @@ func TestWhatWaitsForTheStorageIsBounded(t *testing.T) {
 		if n := len(j.mine.unsent); n != maxUnsent {
 			t.Errorf("%d facts wait", n)
 		}
-		storage.with(func(m *memory) { m.readOnly = nil })
+		storage.With(func(m *clustertest.Memory) { m.ReadOnly = nil })
 		fresh := storage.node(time.Now)
 		poll(t, j, fresh)
 		if knows(fresh, first) != 1 {
@@ -71,11 +73,11 @@ func TestWhatWaitsForTheStorageIsBounded(t *testing.T) {
 }
 
 func TestReadyReadsAtFirst(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		s := living()
 		end(t, storage.node(time.Now), s.endedNow())
-		storage.latency = 100 * time.Millisecond
+		storage.Latency = 100 * time.Millisecond
 		j := storage.node(time.Now)
 		first, gone := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -90,43 +92,43 @@ func TestReadyReadsAtFirst(t *testing.T) {
 		}
 		gone() // must not take the look from the others
 		wg.Wait()
-		if storage.lists > 2 || storage.loads > 1 {
-			t.Errorf("%d lists, %d loads: each request reads for itself", storage.lists, storage.loads)
+		if storage.Lists > 2 || storage.Loads > 1 {
+			t.Errorf("%d lists, %d loads: each request reads for itself", storage.Lists, storage.Loads)
 		}
-		lists := storage.lists
+		lists := storage.Lists
 		for range 1000 {
 			_ = j.Ready(t.Context())
 		}
-		if storage.lists != lists {
+		if storage.Lists != lists {
 			t.Error("what is known is read again")
 		}
 	})
 }
 
 func TestFactsAreUnknownAfterFiveMinutesWithoutTheStorage(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
-		storage.down = errDown
+		storage.Down = errDown
 		if err := j.Ready(t.Context()); !errors.Is(err, ErrFactsUnknown) || !errors.Is(err, errDown) {
 			t.Fatalf("at the start: %v", err)
 		}
-		lists := storage.lists
+		lists := storage.Lists
 		for range 100 {
 			if err := j.Ready(t.Context()); !errors.Is(err, ErrFactsUnknown) {
 				t.Fatal(err)
 			}
 		}
-		if storage.lists != lists {
+		if storage.Lists != lists {
 			t.Error("each request asks a storage that is down")
 		}
-		storage.with(func(m *memory) { m.down = nil })
+		storage.With(func(m *clustertest.Memory) { m.Down = nil })
 		time.Sleep(lookAgain)
 		if err := j.Ready(t.Context()); err != nil {
 			t.Fatalf("after it came back: %v", err)
 		}
 
-		storage.with(func(m *memory) { m.down = errDown })
+		storage.With(func(m *clustertest.Memory) { m.Down = errDown })
 		for elapsed := time.Duration(0); elapsed < trusted; elapsed += 2 * time.Second {
 			if err := j.Ready(t.Context()); err != nil {
 				t.Fatalf("after %v of an outage: %v", elapsed, err)
@@ -140,7 +142,7 @@ func TestFactsAreUnknownAfterFiveMinutesWithoutTheStorage(t *testing.T) {
 		if err := j.Ready(t.Context()); !errors.Is(err, ErrFactsUnknown) {
 			t.Errorf("after more than five minutes: %v", err)
 		}
-		storage.with(func(m *memory) { m.down = nil })
+		storage.With(func(m *clustertest.Memory) { m.Down = nil })
 		poll(t, j)
 		if err := j.Ready(t.Context()); err != nil {
 			t.Errorf("after it came back: %v", err)
@@ -151,12 +153,12 @@ func TestFactsAreUnknownAfterFiveMinutesWithoutTheStorage(t *testing.T) {
 // TestNobodyWaitsLongForAStorageThatHangs holds that requests are answered
 // whatever the storage does, one that does not heed its context included.
 func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		poll(t, j)
 		hang := make(chan struct{})
-		storage.with(func(m *memory) { m.hang = hang })
+		storage.With(func(m *clustertest.Memory) { m.Hang = hang })
 		go func() { _ = j.Poll(context.Background()) }()
 		go func() { _ = j.Sweep(context.Background()) }()
 		synctest.Wait()
@@ -209,7 +211,7 @@ func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 		})
 		within("the background", storeWithin+pollWithin, func() { _ = j.Poll(t.Context()) })
 
-		storage.with(func(m *memory) { m.hang = nil })
+		storage.With(func(m *clustertest.Memory) { m.Hang = nil })
 		close(hang)
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
@@ -224,18 +226,18 @@ func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 // A Store that returns after readers have closed the folder of its minute must
 // not lose the logout.
 func TestAStoreThatTakesMinutesIsRepeated(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		end(t, a, living().endedNow())
 		hang := make(chan struct{})
-		storage.with(func(m *memory) { m.hang = hang })
+		storage.With(func(m *clustertest.Memory) { m.Hang = hang })
 		s := living()
 		if err := a.End(t.Context(), s.endedNow()); err == nil {
 			t.Error("kept before it was stored")
 		}
 		time.Sleep(20 * time.Minute)
-		storage.with(func(m *memory) { m.hang = nil })
+		storage.With(func(m *clustertest.Memory) { m.Hang = nil })
 		poll(t, b) // closes the folder
 		close(hang)
 		synctest.Wait()
@@ -250,7 +252,7 @@ func TestClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	for _, skew := range []time.Duration{-2 * time.Minute, 2 * time.Minute} {
 		t.Run(fmt.Sprint(skew), func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			clustertest.InBubble(t, func(t *testing.T) {
 				storage := newMemory()
 				right := storage.node(time.Now)
 				skewed := storage.node(func() time.Time { return time.Now().Add(skew) })
@@ -287,13 +289,13 @@ func TestClocksThatDiffer(t *testing.T) {
 }
 
 func TestAClockThatIsSetBack(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		var offset atomic.Int64
 		j := storage.node(func() time.Time { return time.Now().Add(time.Duration(offset.Load())) })
 		end(t, j, living().endedNow())
 		poll(t, j)
-		before := storage.keys()[0]
+		before := storage.Keys()[0]
 		offset.Store(-int64(time.Hour))
 		time.Sleep(time.Second)
 		s := living()
@@ -301,18 +303,18 @@ func TestAClockThatIsSetBack(t *testing.T) {
 		offset.Store(0)
 		other := living()
 		end(t, j, other.endedNow())
-		if len(storage.keys()) != 3 || len(storage.files[before]) == 0 {
-			t.Errorf("files %q", storage.keys())
+		if len(storage.Keys()) != 3 || len(storage.Files[before]) == 0 {
+			t.Errorf("files %q", storage.Keys())
 		}
 
 		poll(t, j)
 		offset.Store(-int64(time.Hour))
-		storage.with(func(m *memory) { m.down = errDown })
+		storage.With(func(m *clustertest.Memory) { m.Down = errDown })
 		time.Sleep(2 * time.Second)
 		if err := j.Ready(t.Context()); !errors.Is(err, ErrFactsUnknown) {
 			t.Errorf("a look of an hour in the future passes for a fresh one: %v", err)
 		}
-		storage.with(func(m *memory) { m.down = nil })
+		storage.With(func(m *clustertest.Memory) { m.Down = nil })
 		time.Sleep(2 * time.Second)
 		if err := j.Ready(t.Context()); err != nil {
 			t.Errorf("the throttle waits for the clock to come back: %v", err)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
 func TestStoragesOfOtherKinds(t *testing.T) {
@@ -56,11 +58,11 @@ func TestStoragesOfOtherKinds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			clustertest.InBubble(t, func(t *testing.T) {
 				storage := newMemory()
-				storage.list = list
-				storage.files["certificates/acme/app.example/app.example.crt"] = []byte("x")
-				storage.files[journalRoot+"/README"] = []byte("not ours")
+				storage.Listing = list
+				storage.Files["certificates/acme/app.example/app.example.crt"] = []byte("x")
+				storage.Files[journalRoot+"/README"] = []byte("not ours")
 				a, b := storage.node(time.Now), storage.node(time.Now)
 				poll(t, a, b)
 				var sessions []*Session
@@ -78,7 +80,7 @@ func TestStoragesOfOtherKinds(t *testing.T) {
 				poll(t, a, b)
 				sweep(t, a)
 				poll(t, a, b)
-				if keys := storage.keys(); len(keys) != 2 {
+				if keys := storage.Keys(); len(keys) != 2 {
 					t.Errorf("after the sweep: %q", keys)
 				}
 				if len(b.folders) != 0 {
@@ -90,19 +92,19 @@ func TestStoragesOfOtherKinds(t *testing.T) {
 }
 
 func TestSomethingVanishesWhileAFolderIsListed(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a := storage.node(time.Now)
 		s := living()
 		end(t, a, s.endedNow())
 		for vanish := range 12 {
 			b := storage.node(time.Now)
-			storage.vanish = vanish
+			storage.Vanish = vanish
 			// It may say that it does not know, but never that nothing ended.
 			if err := b.Poll(t.Context()); err == nil && b.Ready(t.Context()) == nil && knows(b, s) == 0 && vanish < 3 {
 				t.Errorf("a List that failed %d times hid a logout", vanish)
 			}
-			storage.vanish = 0
+			storage.Vanish = 0
 			poll(t, b)
 			if knows(b, s) != 1 {
 				t.Errorf("not known afterwards")
@@ -112,13 +114,13 @@ func TestSomethingVanishesWhileAFolderIsListed(t *testing.T) {
 }
 
 func TestFilesUnderOtherNamesAreNotRead(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		end(t, j, living().endedNow())
-		folder := path.Dir(storage.keys()[0])
+		folder := path.Dir(storage.Keys()[0])
 		for i, other := range []string{"README", ".tmp-1", "0123456789abcdef-1.tmp", "0123456789abcdef", "0123456789ABCDEF-1", "0123456789abcdef--1"} {
-			storage.files[folder+"/"+other] = living().endedNow().appendLine(nil)
+			storage.Files[folder+"/"+other] = living().endedNow().appendLine(nil)
 			if isFile(other) {
 				t.Errorf("%d: %q passes for a file", i, other)
 			}

@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
+)
 
 // MarkLifetime is how long a browser is expected to bring the session that it
 // has just got.
@@ -33,22 +37,22 @@ func (m Mark) Recent(now time.Time) bool {
 
 // Encode makes bytes of a mark.
 func (m Mark) Encode() []byte {
-	w := writer{[]byte{markVersion, byte(m.Count)}}
-	w.raw(m.Login[:])
-	w.millis(m.At)
-	return w.b
+	w := wire.Writer{B: []byte{markVersion, byte(m.Count)}}
+	w.Raw(m.Login[:])
+	w.Millis(m.At)
+	return w.B
 }
 
 // Decode reads what Encode made. The only error is ErrNone.
 func (m *Mark) Decode(encoded []byte) error {
-	r := reader{s: string(encoded)}
-	if r.byte() != markVersion {
+	r := wire.Reader{S: string(encoded)}
+	if r.Byte() != markVersion {
 		return ErrNone
 	}
-	m.Count = int(r.byte())
-	copy(m.Login[:], r.raw(len(m.Login)))
-	m.At = r.millis()
-	if r.bad || r.s != "" {
+	m.Count = int(r.Byte())
+	copy(m.Login[:], r.Raw(len(m.Login)))
+	m.At = r.Millis()
+	if r.Bad || r.S != "" {
 		*m = Mark{}
 		return ErrNone
 	}

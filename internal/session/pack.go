@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
 // A pack is many facts in one immutable file: a line that says what it is, how
@@ -57,30 +58,30 @@ func isDated(facts []Fact) bool {
 
 // encodePack makes a pack of facts that are in order.
 func encodePack(facts []Fact) []byte {
-	w := writer{make([]byte, 0, len(packHead)+packSum+32*(1+len(facts)))}
+	w := wire.Writer{B: make([]byte, 0, len(packHead)+packSum+32*(1+len(facts)))}
 	head := packHead
 	if isDated(facts) {
 		head = datedPackHead
 	}
-	w.raw([]byte(head))
-	w.b = binary.AppendUvarint(w.b, uint64(len(facts)))
+	w.Raw([]byte(head))
+	w.Uvarint(uint64(len(facts)))
 	var last int64
 	for _, fact := range facts {
-		w.raw(fact.key[:])
+		w.Raw(fact.key[:])
 		kind := kindOf(fact.later)
 		if !fact.issued.IsZero() {
 			kind = packedByIAT
 		}
-		w.byte(kind)
+		w.Byte(kind)
 		until := fact.until.Unix()
-		w.number(until - last)
-		w.number(fact.at.UnixMilli() - until*1000)
+		w.Varint(until - last)
+		w.Varint(fact.at.UnixMilli() - until*1000)
 		if kind == packedByIAT {
-			w.number(fact.issued.Unix() - until)
+			w.Varint(fact.issued.Unix() - until)
 		}
 		last = until
 	}
-	return sealPack(w.b)
+	return sealPack(w.B)
 }
 
 func sealPack(body []byte) []byte {
@@ -97,25 +98,25 @@ func parsePack(data []byte) (facts []Fact, ok bool) {
 	if sum := sha256.Sum256(data[:body]); !bytes.Equal(sum[:packSum], data[body:]) {
 		return nil, false
 	}
-	r := reader{s: string(data[:body])}
-	head, count := r.raw(len(packHead)), r.unsigned()
-	if head != packHead && head != datedPackHead || count > uint64(len(r.s)/leastFact) {
+	r := wire.Reader{S: string(data[:body])}
+	head, count := r.Raw(len(packHead)), r.Uvarint()
+	if head != packHead && head != datedPackHead || count > uint64(len(r.S)/leastFact) {
 		return nil, false
 	}
 	facts = make([]Fact, count)
 	var until int64
 	for i := range facts {
 		fact := &facts[i]
-		copy(fact.key[:], r.raw(len(fact.key)))
-		kind := r.byte()
+		copy(fact.key[:], r.Raw(len(fact.key)))
+		kind := r.Byte()
 		fact.later = kind != packedWhole
-		until += r.number()
-		fact.until, fact.at = time.Unix(until, 0), time.UnixMilli(r.number()+until*1000)
+		until += r.Varint()
+		fact.until, fact.at = time.Unix(until, 0), time.UnixMilli(r.Varint()+until*1000)
 		if head == datedPackHead && kind == packedByIAT {
-			fact.issued = time.Unix(max(r.number()+until, 1), 0)
+			fact.issued = time.Unix(max(r.Varint()+until, 1), 0)
 		}
 	}
-	return facts, !r.bad && r.s == ""
+	return facts, !r.Bad && r.S == ""
 }
 
 func kindOf(later bool) byte {

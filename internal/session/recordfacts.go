@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
 const (
@@ -223,54 +225,54 @@ func (r *record) until() time.Time {
 
 // encode writes what an earlier release can read where it can.
 func (r *record) encode() []byte {
-	w := writer{make([]byte, 0, 32)}
+	w := wire.Writer{B: make([]byte, 0, 32)}
 	if r.count == 1 && r.all[0].issued == 0 {
-		w.byte(recordVersion)
-		w.byte(kindOf(r.all[0].later()))
-		w.moment(r.all[0])
-		return w.b
+		w.Byte(recordVersion)
+		w.Byte(kindOf(r.all[0].later()))
+		writeMoment(&w, r.all[0])
+		return w.B
 	}
-	w.byte(datedRecordVersion)
+	w.Byte(datedRecordVersion)
 	for _, m := range r.moments() {
-		w.byte(kindOf(m.later()))
-		w.moment(m)
-		w.number(int64(m.issued))
+		w.Byte(kindOf(m.later()))
+		writeMoment(&w, m)
+		w.Varint(int64(m.issued))
 	}
-	return w.b
+	return w.B
 }
 
-func (w *writer) moment(m moment) {
+func writeMoment(w *wire.Writer, m moment) {
 	at := m.at
 	if !m.later() {
 		at = 0
 	}
-	w.number(at)
-	w.number(int64(m.until))
+	w.Varint(at)
+	w.Varint(int64(m.until))
 }
 
-func (r *reader) moment(kind byte) moment {
-	m := moment{at: min(r.number(), always-1)}
+func readMoment(r *wire.Reader, kind byte) moment {
+	m := moment{at: min(r.Varint(), always-1)}
 	if kind == kindOf(false) {
 		m.at = always
 	}
-	m.until = clampSeconds(time.Unix(r.number(), 0))
+	m.until = clampSeconds(time.Unix(r.Varint(), 0))
 	return m
 }
 
 // decodeRecord reads the record of a key.
 func decodeRecord(encoded []byte) (found record, ok bool) {
-	r := reader{s: string(encoded)}
-	version := r.byte()
+	r := wire.Reader{S: string(encoded)}
+	version := r.Byte()
 	if version != recordVersion && version != datedRecordVersion {
 		return record{}, false
 	}
-	for found.count < len(found.all) && (found.count == 0 || r.s != "") {
-		kind := r.byte()
-		m := r.moment(kind)
+	for found.count < len(found.all) && (found.count == 0 || r.S != "") {
+		kind := r.Byte()
+		m := readMoment(&r, kind)
 		if version == datedRecordVersion {
-			m.issued = clampSeconds(time.Unix(r.number(), 0))
+			m.issued = clampSeconds(time.Unix(r.Varint(), 0))
 		}
-		if r.bad || kind > kindOf(true) {
+		if r.Bad || kind > kindOf(true) {
 			return record{}, false
 		}
 		found.all[found.count] = m
@@ -282,5 +284,5 @@ func decodeRecord(encoded []byte) (found record, ok bool) {
 	if found.count == 2 && (found.all[0].issued != 0) == (found.all[1].issued != 0) {
 		return record{}, false
 	}
-	return found, r.s == ""
+	return found, r.S == ""
 }

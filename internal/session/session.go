@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/compact"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
 // ID names a session. It is random, made anew at each sign-in, and never
@@ -179,36 +180,36 @@ func (s *Session) Encode() []byte {
 	if packed != nil {
 		version, subject, username = sessionTaggedVersion, "", ""
 	}
-	w := writer{make([]byte, 0, 220+s.Size())}
-	w.byte(version)
-	w.raw(s.ID[:])
-	w.raw(s.Binding[:])
-	w.raw(s.Login[:])
-	w.millis(s.SignedIn)
-	w.seconds(s.Expires)
-	w.seconds(s.Seen)
-	w.seconds(s.AccessTokenExpires)
-	w.text(s.Provider)
-	w.text(subject)
-	w.text(username)
-	w.text(s.SID)
-	w.text(s.Return)
-	w.text(s.AccessToken)
-	w.text(s.IDToken)
+	w := wire.Writer{B: make([]byte, 0, 220+s.Size())}
+	w.Byte(version)
+	w.Raw(s.ID[:])
+	w.Raw(s.Binding[:])
+	w.Raw(s.Login[:])
+	w.Millis(s.SignedIn)
+	w.Seconds(s.Expires)
+	w.Seconds(s.Seen)
+	w.Seconds(s.AccessTokenExpires)
+	w.Text(s.Provider)
+	w.Text(subject)
+	w.Text(username)
+	w.Text(s.SID)
+	w.Text(s.Return)
+	w.Text(s.AccessToken)
+	w.Text(s.IDToken)
 	switch version {
 	case sessionGrantVersion:
 		s.Grant.encode(&w)
 	case sessionTaggedVersion:
 		s.encodeTagged(&w)
 		if packed != nil {
-			w.byte(claimsCompressed)
-			w.raw(packed)
-			return w.b
+			w.Byte(claimsCompressed)
+			w.Raw(packed)
+			return w.B
 		}
-		w.byte(claimsPlain)
+		w.Byte(claimsPlain)
 	}
-	w.raw([]byte(s.Claims))
-	return w.b
+	w.Raw([]byte(s.Claims))
+	return w.B
 }
 
 // version is the earliest one that can hold the session, uncompressed.
@@ -228,74 +229,74 @@ func (s *Session) compress() []byte {
 	if len(s.Claims) < leastCompressed || s.Subject == "" {
 		return nil
 	}
-	var w writer
-	w.text(s.Subject)
-	w.text(s.Username)
-	w.raw([]byte(s.Claims))
+	var w wire.Writer
+	w.Text(s.Subject)
+	w.Text(s.Username)
+	w.Raw([]byte(s.Claims))
 	// What version 3 takes more than version 1 is less than what this must save.
-	if packed, ok := compact.Append(nil, string(w.b)); ok && len(packed)+8 < len(w.b) {
+	if packed, ok := compact.Append(nil, string(w.B)); ok && len(packed)+8 < len(w.B) {
 		return packed
 	}
 	return nil
 }
 
 // expand reads what compress returned.
-func (s *Session) expand(r *reader) {
-	text, err := compact.Expand(r.s)
+func (s *Session) expand(r *wire.Reader) {
+	text, err := compact.Expand(r.S)
 	if err != nil {
-		r.bad = true
+		r.Bad = true
 		return
 	}
-	r.s = text
-	s.Subject = r.text()
-	s.Username = r.text()
+	r.S = text
+	s.Subject = r.Text()
+	s.Username = r.Text()
 }
 
-func (s *Session) encodeTagged(w *writer) {
+func (s *Session) encodeTagged(w *wire.Writer) {
 	if s.Grant.RefreshToken != "" {
-		var grant writer
+		var grant wire.Writer
 		s.Grant.encode(&grant)
-		w.tagged(tagGrant, string(grant.b))
+		w.Tagged(tagGrant, string(grant.B))
 	}
-	w.taggedSeconds(tagIDTokenIssued, s.IDTokenIssued)
-	w.taggedSeconds(tagAuthTime, s.AuthTime)
-	w.tagged(tagACR, s.ACR)
-	w.tagged(tagRequested, string(s.Requested))
-	w.tagged(tagFromUserinfo, string(s.FromUserinfo))
+	w.TaggedSeconds(tagIDTokenIssued, s.IDTokenIssued)
+	w.TaggedSeconds(tagAuthTime, s.AuthTime)
+	w.Tagged(tagACR, s.ACR)
+	w.Tagged(tagRequested, string(s.Requested))
+	w.Tagged(tagFromUserinfo, string(s.FromUserinfo))
 	if s.Spared != [aspects]int64{} {
-		var spared writer
+		var spared wire.Writer
 		for _, at := range s.Spared {
-			spared.number(at)
+			spared.Varint(at)
 		}
-		w.tagged(tagSpared, string(spared.b))
+		w.Tagged(tagSpared, string(spared.B))
 	}
-	w.byte(tagEnd)
+	w.Byte(tagEnd)
 }
 
 // decodeTagged skips the tags that it does not know.
-func (s *Session) decodeTagged(r *reader) {
-	for tag := r.byte(); tag != tagEnd && !r.bad; tag = r.byte() {
-		field := reader{s: r.text()}
+func (s *Session) decodeTagged(r *wire.Reader) {
+	for tag := r.Byte(); tag != tagEnd && !r.Bad; tag = r.Byte() {
+		field := wire.Reader{S: r.Text()}
 		switch tag {
 		case tagGrant:
 			s.Grant.decode(&field)
-			field.bad = field.bad || s.Grant.RefreshToken == ""
+			field.Bad = field.Bad || s.Grant.RefreshToken == ""
 		case tagIDTokenIssued:
-			s.IDTokenIssued = field.seconds()
+			s.IDTokenIssued = field.Seconds()
 		case tagAuthTime:
-			s.AuthTime = field.seconds()
+			s.AuthTime = field.Seconds()
 		case tagACR:
-			s.ACR = field.raw(len(field.s))
+			s.ACR = field.Raw(len(field.S))
 		case tagRequested:
-			s.Requested = Names(field.raw(len(field.s)))
+			s.Requested = Names(field.Raw(len(field.S)))
 		case tagFromUserinfo:
-			s.FromUserinfo = Names(field.raw(len(field.s)))
+			s.FromUserinfo = Names(field.Raw(len(field.S)))
 		case tagSpared:
 			for i := range s.Spared {
-				s.Spared[i] = field.number()
+				s.Spared[i] = field.Varint()
 			}
 		}
-		r.bad = r.bad || field.bad
+		r.Bad = r.Bad || field.Bad
 	}
 }
 
@@ -306,25 +307,25 @@ func (s *Session) Decode(encoded []byte) error { return s.DecodeText(string(enco
 // DecodeText is Decode for who has a copy already, which the texts are cut
 // from.
 func (s *Session) DecodeText(encoded string) error {
-	r := reader{s: encoded}
-	version := r.byte()
+	r := wire.Reader{S: encoded}
+	version := r.Byte()
 	if version < sessionVersion || version > sessionTaggedVersion {
 		return ErrNone
 	}
-	copy(s.ID[:], r.raw(len(s.ID)))
-	copy(s.Binding[:], r.raw(len(s.Binding)))
-	copy(s.Login[:], r.raw(len(s.Login)))
-	s.SignedIn = r.millis()
-	s.Expires = r.seconds()
-	s.Seen = r.seconds()
-	s.AccessTokenExpires = r.seconds()
-	s.Provider = r.text()
-	s.Subject = r.text()
-	s.Username = r.text()
-	s.SID = r.text()
-	s.Return = r.text()
-	s.AccessToken = r.text()
-	s.IDToken = r.text()
+	copy(s.ID[:], r.Raw(len(s.ID)))
+	copy(s.Binding[:], r.Raw(len(s.Binding)))
+	copy(s.Login[:], r.Raw(len(s.Login)))
+	s.SignedIn = r.Millis()
+	s.Expires = r.Seconds()
+	s.Seen = r.Seconds()
+	s.AccessTokenExpires = r.Seconds()
+	s.Provider = r.Text()
+	s.Subject = r.Text()
+	s.Username = r.Text()
+	s.SID = r.Text()
+	s.Return = r.Text()
+	s.AccessToken = r.Text()
+	s.IDToken = r.Text()
 	s.IDTokenIssued, s.AuthTime, s.ACR, s.Requested, s.FromUserinfo = time.Time{}, time.Time{}, "", "", ""
 	s.Spared, s.Began = [aspects]int64{}, time.Time{}
 	s.Grant = Grant{}
@@ -333,7 +334,7 @@ func (s *Session) DecodeText(encoded string) error {
 		s.Grant.decode(&r)
 	case sessionTaggedVersion:
 		s.decodeTagged(&r)
-		switch r.byte() {
+		switch r.Byte() {
 		case claimsPlain:
 		case claimsCompressed:
 			s.expand(&r)
@@ -341,27 +342,27 @@ func (s *Session) DecodeText(encoded string) error {
 			return ErrNone
 		}
 	}
-	s.Claims = claims.Set(r.s)
-	if r.bad || s.Subject == "" || version == sessionGrantVersion && s.Grant.RefreshToken == "" {
+	s.Claims = claims.Set(r.S)
+	if r.Bad || s.Subject == "" || version == sessionGrantVersion && s.Grant.RefreshToken == "" {
 		return ErrNone
 	}
 	return nil
 }
 
-func (g *Grant) encode(w *writer) {
-	w.text(g.RefreshToken)
-	w.millis(g.Issued)
-	w.raw(g.Nonce[:])
-	w.raw(g.Parties[:])
-	w.number(g.AuthTime)
+func (g *Grant) encode(w *wire.Writer) {
+	w.Text(g.RefreshToken)
+	w.Millis(g.Issued)
+	w.Raw(g.Nonce[:])
+	w.Raw(g.Parties[:])
+	w.Varint(g.AuthTime)
 }
 
-func (g *Grant) decode(r *reader) {
-	g.RefreshToken = r.text()
-	g.Issued = r.millis()
-	copy(g.Nonce[:], r.raw(len(g.Nonce)))
-	copy(g.Parties[:], r.raw(len(g.Parties)))
-	g.AuthTime = r.number()
+func (g *Grant) decode(r *wire.Reader) {
+	g.RefreshToken = r.Text()
+	g.Issued = r.Millis()
+	copy(g.Nonce[:], r.Raw(len(g.Nonce)))
+	copy(g.Parties[:], r.Raw(len(g.Parties)))
+	g.AuthTime = r.Varint()
 }
 
 // Size is about how many bytes of memory the session's texts take.

@@ -1,163 +1,34 @@
 package session
 
 import (
-	"cmp"
-	"context"
-	"errors"
-	"io/fs"
-	"maps"
 	"path"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
-var errDown = errors.New("the storage is down")
+var errDown = clustertest.ErrDown
 
-// memory is a storage of a test, with what can go wrong with one. It is used
-// inside a synctest bubble, where its latency costs nothing.
-type memory struct {
-	mu       sync.Mutex
-	files    map[string][]byte
-	down     error         // of all calls
-	readOnly error         // of Store and Delete
-	latency  time.Duration // of every call
-	hang     chan struct{} // every call waits for it, whatever its context says
-	vanish   int           // so many times List sees something vanish
+// memory is a storage in memory, with what tests of several nodes do with it.
+type memory struct{ *clustertest.Memory }
 
-	// list makes of the children of a folder, and of all keys, what a storage
-	// of another kind answers.
-	list func(folder string, recursive bool, children, all []string) []string
+// unlocked is its locks: anybody gets them at any time.
+type unlocked = clustertest.Unlocked
 
-	loads, stores, lists, deletes int
-	bytes                         int // that were stored
-}
-
-func newMemory() *memory { return &memory{files: make(map[string][]byte)} }
-
-func (m *memory) with(change func(*memory)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	change(m)
-}
-
-func (m *memory) wait(ctx context.Context) error {
-	m.mu.Lock()
-	hang, latency, down := m.hang, m.latency, m.down
-	m.mu.Unlock()
-	if hang != nil {
-		<-hang
-		return down
-	}
-	if latency > 0 {
-		select {
-		case <-time.After(latency):
-		case <-ctx.Done():
-		}
-	}
-	return cmp.Or(ctx.Err(), down)
-}
-
-func (m *memory) Load(ctx context.Context, key string) ([]byte, error) {
-	err := m.wait(ctx)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.loads++
-	data, ok := m.files[key]
-	if err == nil && !ok {
-		err = fs.ErrNotExist
-	}
-	return data, err
-}
-
-func (m *memory) Store(ctx context.Context, key string, value []byte) error {
-	err := m.wait(ctx)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.stores++
-	if err = cmp.Or(err, m.readOnly); err == nil {
-		m.files[key] = slices.Clone(value)
-		m.bytes += len(value)
-	}
-	return err
-}
-
-func (m *memory) Delete(ctx context.Context, key string) error {
-	err := m.wait(ctx)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.deletes++
-	if err = cmp.Or(err, m.readOnly); err == nil {
-		maps.DeleteFunc(m.files, func(k string, _ []byte) bool { return k == key || strings.HasPrefix(k, key+"/") })
-	}
-	return err
-}
-
-// List answers like certmagic's FileStorage: whole keys of what is directly
-// below a folder, and ErrNotExist where there is none.
-func (m *memory) List(ctx context.Context, folder string, recursive bool) ([]string, error) {
-	err := m.wait(ctx)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.lists++
-	if err != nil {
-		return nil, err
-	}
-	var children []string
-	for key := range m.files {
-		if below, ok := strings.CutPrefix(key, folder+"/"); ok {
-			child, _, _ := strings.Cut(below, "/")
-			children = append(children, folder+"/"+child)
-		}
-	}
-	slices.Sort(children)
-	children = slices.Compact(children)
-	if m.vanish > 0 {
-		m.vanish--
-		return children[:len(children)/2], fs.ErrNotExist
-	}
-	if m.list != nil {
-		return m.list(folder, recursive, children, slices.Sorted(maps.Keys(m.files))), nil
-	}
-	if children == nil {
-		return nil, fs.ErrNotExist
-	}
-	return children, nil
-}
-
-// keys are those of a storage, in their order.
-func (m *memory) keys() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Sorted(maps.Keys(m.files))
-}
+func newMemory() *memory { return &memory{clustertest.NewMemory()} }
 
 func (m *memory) folders() (minutes []string) {
-	for _, key := range m.keys() {
+	for _, key := range m.Keys() {
 		minutes = append(minutes, path.Dir(key))
 	}
 	return slices.Compact(minutes)
 }
 
 func (m *memory) node(now func() time.Time) *Journal {
-	return NewJournal(func() LockStorage { return unlocked{m} }, now)
-}
-
-// unlocked is a memory storage whose lock anybody gets at any time, as one that
-// is stolen.
-type unlocked struct{ *memory }
-
-func (unlocked) Lock(context.Context, string) error   { return nil }
-func (unlocked) Unlock(context.Context, string) error { return nil }
-
-// inBubble runs a test whose time is not real.
-func inBubble(t *testing.T, test func(*testing.T)) {
-	t.Helper()
-	t.Parallel()
-	synctest.Test(t, test)
+	return NewJournal(func() clusterstore.Storage { return unlocked{Memory: m.Memory} }, now)
 }
 
 // living is a session that begins now.

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
 // TransactionLifetime is how long a login may take.
@@ -80,7 +82,7 @@ const (
 
 // Encode makes bytes of a transaction.
 func (t *Transaction) Encode() []byte {
-	w := writer{make([]byte, 0, 180+len(t.Provider)+len(t.RedirectURI)+len(t.Return)+len(t.Demands)+len(t.Requested)+len(t.Silent))}
+	w := wire.Writer{B: make([]byte, 0, 180+len(t.Provider)+len(t.RedirectURI)+len(t.Return)+len(t.Demands)+len(t.Requested)+len(t.Silent))}
 	plain, packed := t.Return, ""
 	if len(plain) > plainReturn {
 		if short := packReturn(plain); len(short) < len(plain) {
@@ -91,66 +93,66 @@ func (t *Transaction) Encode() []byte {
 	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" {
 		version = transactionTaggedVersion
 	}
-	w.byte(version)
-	w.raw(t.Binding[:])
-	w.seconds(t.Began)
+	w.Byte(version)
+	w.Raw(t.Binding[:])
+	w.Seconds(t.Began)
 	for _, secret := range []string{t.State, t.Nonce, t.Verifier} {
 		raw, err := base64.RawURLEncoding.DecodeString(secret)
 		if err != nil {
 			raw = nil // not one of ours; reads back as empty and matches nothing
 		}
-		w.text(string(raw))
+		w.Text(string(raw))
 	}
-	w.text(t.Provider)
-	w.text(t.RedirectURI)
-	w.text(plain)
+	w.Text(t.Provider)
+	w.Text(t.RedirectURI)
+	w.Text(plain)
 	if version == transactionTaggedVersion {
-		w.tagged(tagTransactionDemands, t.Demands)
-		w.tagged(tagTransactionRequested, string(t.Requested))
-		w.tagged(tagTransactionSilent, t.Silent)
-		w.tagged(tagTransactionReturn, packed)
-		w.byte(tagTransactionEnd)
+		w.Tagged(tagTransactionDemands, t.Demands)
+		w.Tagged(tagTransactionRequested, string(t.Requested))
+		w.Tagged(tagTransactionSilent, t.Silent)
+		w.Tagged(tagTransactionReturn, packed)
+		w.Byte(tagTransactionEnd)
 	}
 	if t.Answer != "" {
-		w.text(t.Answer)
+		w.Text(t.Answer)
 	}
-	return w.b
+	return w.B
 }
 
 // Decode reads what Encode made. The only error is ErrNone.
 func (t *Transaction) Decode(encoded []byte) error {
-	r := reader{s: string(encoded)}
-	version := r.byte()
+	r := wire.Reader{S: string(encoded)}
+	version := r.Byte()
 	if version != transactionVersion && version != transactionTaggedVersion {
 		return ErrNone
 	}
-	copy(t.Binding[:], r.raw(len(t.Binding)))
-	t.Began = r.seconds()
+	copy(t.Binding[:], r.Raw(len(t.Binding)))
+	t.Began = r.Seconds()
 	for _, secret := range []*string{&t.State, &t.Nonce, &t.Verifier} {
-		*secret = base64.RawURLEncoding.EncodeToString([]byte(r.text()))
+		*secret = base64.RawURLEncoding.EncodeToString([]byte(r.Text()))
 	}
-	t.Provider = r.text()
-	t.RedirectURI = r.text()
-	t.Return = r.text()
+	t.Provider = r.Text()
+	t.RedirectURI = r.Text()
+	t.Return = r.Text()
 	t.Demands, t.Requested, t.Silent = "", "", ""
 	if version == transactionTaggedVersion {
 		t.decodeTagged(&r)
 	}
 	t.Answer = ""
-	if r.s != "" {
-		t.Answer = r.text()
-		r.bad = r.bad || t.Answer == ""
+	if r.S != "" {
+		t.Answer = r.Text()
+		r.Bad = r.Bad || t.Answer == ""
 	}
-	if r.bad || r.s != "" || t.State == "" || t.Nonce == "" || t.Verifier == "" {
+	if r.Bad || r.S != "" || t.State == "" || t.Nonce == "" || t.Verifier == "" {
 		return ErrNone
 	}
 	return nil
 }
 
 // decodeTagged skips the tags that it does not know.
-func (t *Transaction) decodeTagged(r *reader) {
-	for tag := r.byte(); tag != tagTransactionEnd && !r.bad; tag = r.byte() {
-		value := r.text()
+func (t *Transaction) decodeTagged(r *wire.Reader) {
+	for tag := r.Byte(); tag != tagTransactionEnd && !r.Bad; tag = r.Byte() {
+		value := r.Text()
 		switch tag {
 		case tagTransactionDemands:
 			t.Demands = value
@@ -160,7 +162,7 @@ func (t *Transaction) decodeTagged(r *reader) {
 			t.Silent = value
 		case tagTransactionReturn:
 			location, ok := unpackReturn(value)
-			t.Return, r.bad = location, r.bad || !ok
+			t.Return, r.Bad = location, r.Bad || !ok
 		}
 	}
 }

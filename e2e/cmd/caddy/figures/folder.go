@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -17,7 +18,7 @@ import (
 // sessions in cookies writes facts, and all read them every two seconds.
 func measureFolder(ctx context.Context, folder string, number int) error {
 	storage := &certmagic.FileStorage{Path: folder}
-	on := func() session.LockStorage { return storage }
+	on := func() clusterstore.Storage { return storage }
 	writer, reader := session.NewJournal(on, time.Now), session.NewJournal(on, time.Now)
 	end := func(i int) error {
 		now := time.Now()

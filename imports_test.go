@@ -1,0 +1,214 @@
+package oidcrp
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The import law: which packages of this module may import what. Packages
+// under internal hold the knowledge and are testable without Caddy; only the
+// root and the stores are wired into Caddy.
+
+const thisModule = "github.com/caddy-oidc-rp/caddy-oidc-rp"
+
+// directRequirements are the modules that the root go.mod may require
+// directly. What the plugin requires, everyone who builds it gets: think twice
+// before this list grows.
+var directRequirements = []string{
+	"github.com/caddyserver/caddy/v2",
+	"github.com/caddyserver/certmagic",
+	"github.com/coreos/go-oidc/v3",
+	"github.com/go-jose/go-jose/v4",
+	"github.com/hashicorp/golang-lru/v2",
+	"github.com/klauspost/compress",
+	"github.com/spf13/cobra",
+	"github.com/valkey-io/valkey-go",
+	"go.uber.org/zap",
+	"golang.org/x/net",
+	"golang.org/x/oauth2",
+	"golang.org/x/sync",
+	"google.golang.org/protobuf",
+}
+
+// wiring are the modules that packages under internal must not import: Caddy,
+// its storage, logging, metrics and commands.
+var wiring = []string{
+	"github.com/caddyserver", "go.uber.org", "github.com/prometheus", "go.opentelemetry.io", "github.com/spf13",
+}
+
+// mayImportCaddy are the packages under internal that read Caddyfiles.
+var mayImportCaddy = []string{"internal/caddyargs"}
+
+// mayImportStore are the packages under internal that know the interface of
+// session stores, which is public.
+var mayImportStore = []string{"internal/sessionstore"}
+
+// forTests are packages that only tests, benchmarks and the demo import.
+var forTests = []string{"internal/optest", "internal/oidctest", "store/storetest", "store/redis/redistest"}
+
+func TestImportLaw(t *testing.T) {
+	t.Parallel()
+	imports := importsOfThisModule(t)
+	for _, from := range slices.Sorted(maps.Keys(imports)) {
+		for _, to := range imports[from] {
+			if broken := brokenImportRule(from, to); broken != "" {
+				t.Errorf("%s imports %s: %s", from, to, broken)
+			}
+		}
+	}
+}
+
+// brokenImportRule returns the rule that an import of a package of this module
+// breaks, or nothing. Packages of this module are named by their folder.
+func brokenImportRule(from, to string) string {
+	under := func(name, folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
+	among := func(name string, folders []string) bool {
+		return slices.ContainsFunc(folders, func(folder string) bool { return under(name, folder) })
+	}
+	isInternal, isStore := under(from, "internal"), under(from, "store")
+	switch {
+	case to == "." && (isInternal || isStore):
+		return "nobody imports the root but commands"
+	case among(to, forTests) && !among(from, forTests):
+		return "it is for tests alone"
+	case isInternal && among(to, wiring) && !among(from, mayImportCaddy):
+		return "packages under internal know nothing of Caddy, its logs and its metrics"
+	case isInternal && under(to, "store") && !among(from, mayImportStore) && !among(from, forTests):
+		return "packages under internal know nothing of session stores"
+	case isInternal && among(to, mayImportCaddy):
+		return "packages under internal read no Caddyfiles"
+	case isStore && under(to, "store") && to != "store" && !under(to, from) && !among(from, forTests):
+		return "a store knows no other store"
+	case under(from, "internal/caddyargs") && under(to, "internal") && to != "internal/suggest":
+		return "caddyargs knows options' arguments and nothing else"
+	}
+	return ""
+}
+
+// importsOfThisModule returns the imports of the packages of the root module,
+// without those of tests. Packages are named by their folder, others by their
+// path.
+func importsOfThisModule(t *testing.T) map[string][]string {
+	t.Helper()
+	imports := make(map[string][]string)
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return skipFolder(file)
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		from := path.Dir(filepath.ToSlash(file))
+		for _, spec := range parsed.Imports {
+			to, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if to == thisModule {
+				to = "."
+			}
+			imports[from] = append(imports[from], strings.TrimPrefix(to, thisModule+"/"))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, expected := range []string{".", "store", "store/memory", "internal/caddyargs", "internal/seal"} {
+		if len(imports[expected]) == 0 {
+			t.Fatalf("no imports of %s were found", expected)
+		}
+	}
+	return imports
+}
+
+// skipFolder leaves out what is no package of this module: other modules, and
+// folders that Go does not look into.
+func skipFolder(folder string) error {
+	if folder == "." {
+		return nil
+	}
+	name := filepath.Base(folder)
+	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || name == "node_modules" {
+		return filepath.SkipDir
+	}
+	if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+		return filepath.SkipDir
+	}
+	return nil
+}
+
+// The law itself is tested, so that a rule that never matches is noticed.
+func TestImportLawRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		from, to string
+		allowed  bool
+	}{
+		{"internal/seal", ".", false},
+		{"store/memory", ".", false},
+		{"cmd/caddy", ".", true},
+		{"internal/seal", "github.com/caddyserver/caddy/v2", false},
+		{"internal/seal", "github.com/caddyserver/certmagic", false},
+		{"internal/provider", "go.uber.org/zap", false},
+		{"internal/provider", "github.com/prometheus/client_golang/prometheus", false},
+		{"internal/caddyargs", "github.com/caddyserver/caddy/v2", true},
+		{"internal/caddyargs", "internal/suggest", true},
+		{"internal/caddyargs", "internal/session", false},
+		{"internal/session", "internal/caddyargs", false},
+		{"internal/session", "store", false},
+		{"internal/sessionstore", "store", true},
+		{"store/redis", "internal/caddyargs", true},
+		{"store/redis", "store", true},
+		{"store/redis", "store/memory", false},
+		{".", "store/memory", true},
+		{".", "internal/optest", false},
+		{".", "github.com/caddyserver/caddy/v2", true},
+	} {
+		if broken := brokenImportRule(tc.from, tc.to); (broken == "") != tc.allowed {
+			t.Errorf("%s imports %s: expected allowed %v, seen %q", tc.from, tc.to, tc.allowed, broken)
+		}
+	}
+}
+
+func TestDirectRequirements(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var required []string
+	inBlock := false
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		fields := strings.Fields(strings.TrimPrefix(line, "require "))
+		switch {
+		case line == "require (":
+			inBlock = true
+		case line == ")":
+			inBlock = false
+		case len(fields) >= 2 && (inBlock || strings.HasPrefix(line, "require ")) && !strings.Contains(line, "// indirect"):
+			required = append(required, fields[0])
+		}
+	}
+	slices.Sort(required)
+	if !slices.Equal(required, directRequirements) {
+		t.Errorf("direct requirements of go.mod: expected %q, seen %q", directRequirements, required)
+	}
+}

@@ -1,0 +1,105 @@
+// Package clusterstore is what our packages need of the storage that the nodes
+// of a cluster share, and the work on it that several of them do: locking, and
+// listing and sweeping folders that are named after minutes.
+//
+// It knows nothing of what is stored, of Caddy or of certmagic, whose Storage
+// has all that this interface asks for.
+package clusterstore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+)
+
+const (
+	// ClocksDiffer is by how much the clocks of nodes may differ.
+	ClocksDiffer = 5 * time.Second
+	// StoreWithin bounds one write.
+	StoreWithin = 10 * time.Second
+
+	lockWithin = 25 * time.Second
+	// unlockWithin is how long somebody waits until a lock is given back.
+	unlockWithin = 2 * time.Second
+	sweepWithin  = 30 * time.Second
+)
+
+// Storage keeps files that nodes share, with locks that hold among them. Loading
+// an absent key, or listing an absent folder, returns fs.ErrNotExist. Lock
+// blocks until the lock is free or the context ends.
+type Storage interface {
+	Load(ctx context.Context, key string) ([]byte, error)
+	Store(ctx context.Context, key string, value []byte) error
+	Delete(ctx context.Context, key string) error
+	List(ctx context.Context, prefix string, recursive bool) ([]string, error)
+	Lock(ctx context.Context, name string) error
+	Unlock(ctx context.Context, name string) error
+}
+
+// Lock takes a lock and returns what releases it. It gives up after 25 seconds,
+// even if the storage hangs.
+func Lock(ctx context.Context, storage Storage, name string) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockWithin)
+	defer cancel()
+	release := func() {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			ctx, cancel := context.WithTimeout(context.Background(), StoreWithin)
+			defer cancel()
+			_ = storage.Unlock(ctx, name) // it would expire by itself
+		}()
+		select {
+		case <-done:
+		case <-time.After(unlockWithin):
+		}
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- storage.Lock(ctx, name) }()
+	select {
+	case err := <-locked:
+		return release, err
+	case <-ctx.Done():
+		go func() {
+			if <-locked == nil {
+				release()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Hold does work while it holds the turn. The caller stops waiting when ctx
+// ends, or after the given time; the work goes on for that long without it.
+func Hold(ctx context.Context, turn chan struct{}, within time.Duration, work func(context.Context) error) error {
+	wait, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	select {
+	case turn <- struct{}{}:
+	case <-wait.Done():
+		return context.Cause(wait)
+	}
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+		defer cancel()
+		err := work(ctx)
+		<-turn
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-wait.Done():
+		return context.Cause(wait)
+	}
+}
+
+// IgnoreAbsent returns nil in the place of fs.ErrNotExist.
+func IgnoreAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,232 @@
+// Package refresh gets a newer state of a session once, however many requests
+// need it: of all requests with one session, on all nodes that share a storage,
+// one makes the call, and all get its result. After failures it backs off.
+//
+// It knows nothing of tokens, of how a provider is called or of keys: an Attempt
+// brings the call and the sealing.
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+const (
+	// resultKept is how long a result is kept for late requests that still carry
+	// the old cookie.
+	resultKept = 60 * time.Second
+	// refreshWithin bounds one attempt, including the wait for other nodes.
+	refreshWithin = time.Minute
+	// maxResults bounds the results in memory. Beyond it the older half is
+	// forgotten early; the storage still has them.
+	maxResults = 1 << 14
+	// newestKept is how long it is known that a state has a successor: at least
+	// as long as an application may take to respond.
+	newestKept = time.Hour
+)
+
+// Result is what an attempt came to: a newer state of the session, or its end.
+type Result struct {
+	Session *session.Session // immutable
+	Ended   bool
+
+	tried time.Time // when the state that it replaces was issued, at the latest
+	at    time.Time
+}
+
+// Attempt is all that it takes to refresh one session.
+type Attempt struct {
+	Session session.Session
+	// Provider names the provider that Call asks. After an outage all attempts
+	// there back off together.
+	Provider string
+	// Call makes the one request. It may return a newer state together with an
+	// error: that state is kept, and is still due for a refresh. An error alone
+	// leaves everything as it was. An OutageError makes all sessions of the
+	// provider wait.
+	Call func(context.Context, session.Session) (Result, error)
+	// Seal and Open protect the result from anyone who can read the storage.
+	Seal func(context.Context, []byte) (string, error)
+	Open func(context.Context, string) ([]byte, error)
+	// Keep, if set, saves the newer state where the session itself is kept.
+	Keep func(context.Context, *session.Session) error
+	// Lost is called when a result could not be stored for other nodes.
+	Lost func(error)
+}
+
+// OutageError is an error for which no session asks the provider for a while.
+type OutageError struct {
+	Err error
+	// After is the shortest wait; zero if the provider did not say.
+	After time.Duration
+}
+
+func (e *OutageError) Error() string { return e.Err.Error() }
+func (e *OutageError) Unwrap() error { return e.Err }
+
+// ErrBackoff is returned instead of an attempt soon after a failure.
+var ErrBackoff = errors.New("waiting after a failure")
+
+// Coordinator refreshes each session once. Requests that are up to a minute
+// late get the same result. It is safe for concurrent use.
+type Coordinator struct {
+	storage func() clusterstore.Storage
+	now     func() time.Time
+	flight  singleflight.Group
+	used    atomic.Bool
+	backoff backoff
+
+	mu         sync.Mutex
+	young, old map[session.ID]Result
+	youngFrom  time.Time
+	// newest is when the latest known state of a session was issued. It is kept
+	// longer than the states themselves: see Superseded.
+	newest, newestBefore map[session.ID]time.Time
+	newestFrom           time.Time
+}
+
+// NewCoordinator returns a Coordinator that remembers nothing yet. It calls
+// storage at each use, since the storage may change with the configuration.
+func NewCoordinator(storage func() clusterstore.Storage, now func() time.Time) *Coordinator {
+	return &Coordinator{storage: storage, now: now}
+}
+
+// Do returns a newer state of the session, or its end. The attempt goes on when
+// the caller's context ends. The result is valid even with an error.
+func (c *Coordinator) Do(ctx context.Context, a Attempt) (Result, error) {
+	if got, ok := c.recall(&a.Session); ok {
+		return got, nil
+	}
+	key := string(a.Session.ID[:]) + strconv.FormatInt(a.Session.Grant.Issued.UnixMilli(), 36)
+	landing := c.flight.DoChan(key, func() (any, error) {
+		if got, ok := c.recall(&a.Session); ok {
+			return got, nil // another flight has just landed
+		}
+		if err := c.backoff.begin(&a, c.now()); err != nil {
+			return Result{}, err
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshWithin)
+		defer cancel()
+		got, err := c.refresh(ctx, &a)
+		c.backoff.end(&a, err, c.now())
+		return got, err
+	})
+	select {
+	case <-ctx.Done():
+		return Result{}, context.Cause(ctx)
+	case result := <-landing:
+		got, _ := result.Val.(Result)
+		return got, result.Err
+	}
+}
+
+// refresh makes one attempt, under the lock of all nodes and after a look at
+// what another node may have stored.
+func (c *Coordinator) refresh(ctx context.Context, a *Attempt) (Result, error) {
+	c.used.Store(true)
+	storage := c.storage()
+	name := fileName(a.Session.ID)
+	if got, ok, err := c.lookUp(ctx, storage, name, a); err != nil || ok {
+		return got, err
+	}
+	unlock, err := clusterstore.Lock(ctx, storage, root+"/"+name)
+	if err != nil {
+		return Result{}, fmt.Errorf("lock the session among nodes: %w", err)
+	}
+	defer unlock()
+	if got, ok, err := c.lookUp(ctx, storage, name, a); err != nil || ok {
+		return got, err
+	}
+	got, err := a.Call(ctx, a.Session)
+	if got.Session == nil && !got.Ended {
+		return got, err
+	}
+	got.tried, got.at = a.Session.Grant.Issued, c.now()
+	if s := got.Session; s != nil && !s.Grant.Issued.After(got.tried) {
+		// Clocks differ, and yet the order of states is certain.
+		later := *s
+		later.Grant.Issued = got.tried.Add(time.Millisecond)
+		got.Session = &later
+	}
+	c.remember(a.Session.ID, got)
+	// Store it before any request continues, and even if time is up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clusterstore.StoreWithin)
+	defer cancel()
+	if storeErr := c.store(ctx, storage, name, a, got); storeErr != nil {
+		a.Lost(storeErr)
+	}
+	if got.Session != nil && a.Keep != nil {
+		if keepErr := a.Keep(ctx, got.Session); keepErr != nil {
+			a.Lost(keepErr)
+		}
+	}
+	return got, err
+}
+
+// fits reports whether a result is one for this state of the session.
+func (got *Result) fits(s *session.Session, now time.Time) bool {
+	if now.Sub(got.at).Abs() >= resultKept {
+		return false
+	}
+	if got.Ended {
+		return !s.Grant.Issued.After(got.tried)
+	}
+	return got.Session.Grant.Issued.After(s.Grant.Issued)
+}
+
+// recall finds a result in memory.
+func (c *Coordinator) recall(s *session.Session) (Result, bool) {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, generation := range []map[session.ID]Result{c.young, c.old} {
+		if got, ok := generation[s.ID]; ok && got.fits(s, now) {
+			return got, true
+		}
+	}
+	return Result{}, false
+}
+
+// remember keeps a result in memory.
+func (c *Coordinator) remember(id session.ID, got Result) {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if age := now.Sub(c.youngFrom); c.young == nil || age >= resultKept || age < 0 || len(c.young) >= maxResults/2 {
+		c.old, c.young, c.youngFrom = c.young, make(map[session.ID]Result), now
+	}
+	c.young[id] = got
+	if got.Session == nil {
+		return
+	}
+	if age := now.Sub(c.newestFrom); c.newest == nil || age >= newestKept || age < 0 || len(c.newest) >= maxResults/2 {
+		c.newestBefore, c.newest, c.newestFrom = c.newest, make(map[session.ID]time.Time), now
+	}
+	c.newest[id] = got.Session.Grant.Issued
+}
+
+// Superseded reports whether a newer state of the session is known here. Its
+// refresh token is spent then, so this state must not go to the browser again.
+func (c *Coordinator) Superseded(s *session.Session) bool {
+	if s.Grant.RefreshToken == "" {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, generation := range []map[session.ID]time.Time{c.newest, c.newestBefore} {
+		if issued, ok := generation[s.ID]; ok {
+			return issued.After(s.Grant.Issued)
+		}
+	}
+	return false
+}

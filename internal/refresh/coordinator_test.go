@@ -1,0 +1,288 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// node is a node, and the provider that it asks.
+type node struct {
+	*Coordinator
+	asked *provider
+}
+
+type provider struct {
+	calls  atomic.Int64
+	answer func(context.Context, session.Session) (Result, error)
+}
+
+func (p *provider) node(l *clustertest.Locked, now func() time.Time) *node {
+	return &node{NewCoordinator(func() clusterstore.Storage { return l }, now), p}
+}
+
+// newState is the honest answer, after a second.
+func newState(_ context.Context, old session.Session) (Result, error) {
+	time.Sleep(time.Second)
+	old.Grant.RefreshToken += "+"
+	old.Grant.Issued = time.Now()
+	return Result{Session: &old}, nil
+}
+
+func (n *node) do(ctx context.Context, s *session.Session) (Result, error) {
+	return n.Do(ctx, Attempt{
+		Session: *s, Provider: "op",
+		Call: func(ctx context.Context, s session.Session) (Result, error) {
+			n.asked.calls.Add(1)
+			return n.asked.answer(ctx, s)
+		},
+		Seal: func(_ context.Context, plain []byte) (string, error) { return "sealed" + string(plain), nil },
+		Open: func(_ context.Context, sealed string) ([]byte, error) {
+			plain, ok := strings.CutPrefix(sealed, "sealed")
+			if !ok {
+				return nil, errors.New("does not open")
+			}
+			return []byte(plain), nil
+		},
+		Lost: func(error) {},
+	})
+}
+
+func granted() *session.Session {
+	now := time.UnixMilli(time.Now().UnixMilli())
+	return &session.Session{
+		ID: session.NewID(), Subject: "ada", SID: "op-session", SignedIn: now, Expires: now.Add(12 * time.Hour),
+		Grant: session.Grant{RefreshToken: "rt", Issued: now},
+	}
+}
+
+func TestOneCallForAllRequestsOnAllNodes(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l, p := clustertest.NewLocked(), &provider{answer: newState}
+		var nodes []*node
+		for i := range 3 {
+			nodes = append(nodes, p.node(l, func() time.Time { return time.Now().Add(time.Duration(i-1) * 2 * time.Second) }))
+		}
+		s := granted()
+		time.Sleep(time.Minute)
+		var all sync.WaitGroup
+		for i := range 300 {
+			all.Go(func() {
+				got, err := nodes[i%3].do(t.Context(), s)
+				if err != nil || got.Session == nil || got.Session.Grant.RefreshToken != "rt+" {
+					t.Errorf("%+v, %v", got, err)
+				}
+			})
+		}
+		all.Wait()
+		time.Sleep(50 * time.Second)
+		for _, n := range append(nodes, p.node(l, time.Now)) { // one that was started just now, too
+			if got, err := n.do(t.Context(), s); err != nil || got.Session == nil || got.Session.ID != s.ID {
+				t.Errorf("late: %+v, %v", got, err)
+			}
+		}
+		if p.calls.Load() != 1 || len(l.Held) != 0 {
+			t.Errorf("%d calls, %d locks are held", p.calls.Load(), len(l.Held))
+		}
+		// The newer state is refreshed by a call of its own.
+		newer, _ := nodes[0].do(t.Context(), s)
+		if got, err := nodes[1].do(t.Context(), newer.Session); err != nil || got.Session.Grant.RefreshToken != "rt++" || p.calls.Load() != 2 {
+			t.Errorf("%+v, %v, %d calls", got, err, p.calls.Load())
+		}
+		time.Sleep(5 * time.Minute)
+		for _, n := range nodes {
+			if err := n.Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if left := l.Keys(); len(left) != 0 {
+			t.Errorf("%q are left", left)
+		}
+	})
+}
+
+func TestAnEndIsToldToOtherNodes(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l := clustertest.NewLocked()
+		p := &provider{answer: func(context.Context, session.Session) (Result, error) { return Result{Ended: true}, nil }}
+		s := granted()
+		for range 3 {
+			if got, err := p.node(l, time.Now).do(t.Context(), s); err != nil || !got.Ended {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+		if p.calls.Load() != 1 {
+			t.Errorf("%d calls", p.calls.Load())
+		}
+	})
+}
+
+func TestFailuresDelayAttempts(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		outage := error(&OutageError{Err: errors.New("down")})
+		p := &provider{}
+		p.answer = func(context.Context, session.Session) (Result, error) { return Result{}, outage }
+		n := p.node(clustertest.NewLocked(), time.Now)
+		var sessions []*session.Session
+		for range 50 {
+			sessions = append(sessions, granted())
+		}
+		for range 600 { // ten minutes of a request a second for each
+			for _, s := range sessions {
+				if _, err := n.do(t.Context(), s); err == nil {
+					t.Fatal("no error")
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		if got := p.calls.Load(); got > 60 {
+			t.Errorf("%d calls in ten minutes", got)
+		}
+		p.answer = newState
+		time.Sleep(longWait)
+		for _, s := range sessions {
+			if got, err := n.do(t.Context(), s); err != nil || got.Session == nil {
+				t.Errorf("%+v, %v when it is over", got, err)
+			}
+		}
+		// What is the matter with one session concerns no other one.
+		p.answer = func(context.Context, session.Session) (Result, error) { return Result{}, errors.New("odd") }
+		one, other := granted(), granted()
+		if _, err := n.do(t.Context(), one); err == nil || errors.Is(err, ErrBackoff) {
+			t.Errorf("%v", err)
+		}
+		p.answer = newState
+		if _, err := n.do(t.Context(), one); !errors.Is(err, ErrBackoff) {
+			t.Errorf("%v", err)
+		}
+		if _, err := n.do(t.Context(), other); err != nil {
+			t.Errorf("%v", err)
+		}
+		// The provider asks for more.
+		outage = &OutageError{Err: errors.New("busy"), After: 2 * time.Minute}
+		p.answer = func(context.Context, session.Session) (Result, error) { return Result{}, outage }
+		third := granted()
+		_, _ = n.do(t.Context(), third)
+		p.answer = newState
+		time.Sleep(119 * time.Second)
+		if _, err := n.do(t.Context(), third); !errors.Is(err, ErrBackoff) {
+			t.Errorf("%v", err)
+		}
+		time.Sleep(2 * time.Second)
+		if _, err := n.do(t.Context(), third); err != nil {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestAnAttemptOutlivesWhoWaits(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		p := &provider{answer: newState}
+		n, s := p.node(clustertest.NewLocked(), time.Now), granted()
+		ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer leave()
+		if _, err := n.do(ctx, s); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		if got, err := n.do(t.Context(), s); err != nil || got.Session == nil || p.calls.Load() != 1 {
+			t.Errorf("%+v, %v, %d calls", got, err, p.calls.Load())
+		}
+	})
+}
+
+func TestStorageTroubleMakesNoCall(t *testing.T) {
+	for name, trouble := range map[string]func(*clustertest.Locked){
+		"down":       func(l *clustertest.Locked) { l.Down = errors.New("down") },
+		"no locks":   func(l *clustertest.Locked) { l.Refused = errors.New("no locks") },
+		"lock taken": func(l *clustertest.Locked) { l.Held[root+"/"+fileName(session.ID{1})] = make(chan struct{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			clustertest.InBubble(t, func(t *testing.T) {
+				l, p := clustertest.NewLocked(), &provider{answer: newState}
+				trouble(l)
+				s := granted()
+				s.ID = session.ID{1}
+				if got, err := p.node(l, time.Now).do(t.Context(), s); err == nil || got.Session != nil || p.calls.Load() != 0 {
+					t.Errorf("%+v, %v, %d calls", got, err, p.calls.Load())
+				}
+			})
+		})
+	}
+}
+
+func TestAResultThatCannotBeStoredServesHere(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l, p := clustertest.NewLocked(), &provider{answer: newState}
+		l.ReadOnly = errors.New("full")
+		n, s := p.node(l, time.Now), granted()
+		for range 2 {
+			if got, err := n.do(t.Context(), s); err != nil || got.Session == nil || p.calls.Load() != 1 {
+				t.Errorf("%+v, %v, %d calls", got, err, p.calls.Load())
+			}
+		}
+	})
+}
+
+func TestWhatDoesNotOpenIsAbsent(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l, p := clustertest.NewLocked(), &provider{answer: newState}
+		s, stranger := granted(), granted()
+		strange := Result{Session: stranger, at: time.Now()}
+		stranger.Grant.Issued = time.Now().Add(time.Hour)
+		for _, content := range []string{"", "garbage", "sealed", "sealed\x01", "sealed\x02\x00", "sealed" + string(strange.encode())} {
+			l.Files[fileKey(time.Now().Unix()/60, fileName(s.ID))] = []byte(content)
+			if got, err := p.node(l, time.Now).do(t.Context(), s); err != nil || got.Session == nil || got.Session.ID != s.ID {
+				t.Errorf("%q: %+v, %v", content, got, err)
+			}
+		}
+		if p.calls.Load() != 6 {
+			t.Errorf("%d calls", p.calls.Load())
+		}
+	})
+}
+
+func TestResultsInMemoryAreBounded(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		p := &provider{}
+		n := p.node(clustertest.NewLocked(), time.Now)
+		for i := range 3 * maxResults {
+			s := session.Session{ID: session.ID{byte(i), byte(i >> 8), byte(i >> 16)}, Subject: fmt.Sprint(i)}
+			n.remember(s.ID, Result{Session: &s, at: time.Now()})
+		}
+		if got := len(n.young) + len(n.old); got > maxResults {
+			t.Errorf("%d are kept", got)
+		}
+		synctest.Wait()
+	})
+}
+
+func TestSweepLeavesWhatIsYoungOrNotOurs(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l, p := clustertest.NewLocked(), &provider{answer: newState}
+		n := p.node(l, time.Now)
+		l.Files[root+"/0a.lock"] = nil
+		l.Files["oidc_rp/facts/1/x"] = nil
+		if _, err := n.do(t.Context(), granted()); err != nil {
+			t.Fatal(err)
+		}
+		before := l.Keys()
+		if err := n.Sweep(t.Context()); err != nil || !slices.Equal(l.Keys(), before) {
+			t.Errorf("%q became %q, %v", before, l.Keys(), err)
+		}
+		time.Sleep(3 * time.Minute)
+		if err := n.Sweep(t.Context()); err != nil || len(l.Keys()) != 2 {
+			t.Errorf("%q are left, %v", l.Keys(), err)
+		}
+	})
+}
