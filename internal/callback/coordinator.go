@@ -71,6 +71,9 @@ type Attempt struct {
 	Work func(context.Context) Outcome
 	// Lost is called when the outcome could not be stored for other nodes.
 	Lost func(error)
+	// Local says that the outcome follows from the response itself, without the
+	// provider: other nodes come to the same, and need not learn of it.
+	Local bool
 }
 
 // Coordinator handles the response to each login once. Requests that repeat it
@@ -158,6 +161,12 @@ func (c *Coordinator) work(ctx context.Context, a *Attempt, f *flight) {
 		close(f.done)
 	}()
 	f.outcome.at = c.now()
+	if a.Local {
+		outcome := a.Work(ctx)
+		outcome.at = c.now()
+		f.outcome = outcome
+		return
+	}
 	storage := c.storage()
 	found, ok, err := c.look(ctx, storage, a)
 	if err == nil && !ok {
