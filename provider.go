@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,8 +52,6 @@ type party struct {
 	userinfo     string
 	endSession   *bool
 	told         atomic.Bool // what has to be registered
-	shortened    atomic.Bool // that a return address was too long
-	warned       sync.Map    // subjects of warnings; see warnOnce
 	toldKeys     atomic.Uint64
 	own          *livefile.Value[ownKeys]
 	options      string // a hash of what shapes the shared part
@@ -263,112 +260,6 @@ func (p *Provider) checkWritten() error {
 		r.JWKS = ""
 	}
 	return r.check()
-}
-
-// check refuses a resolved configuration that cannot work.
-func (p *Provider) check() error {
-	if p.Issuer == "" && p.ConfigurationURL == "" {
-		return errors.New("issuer is missing")
-	}
-	if p.ClientID == "" {
-		return errors.New("client_id is missing")
-	}
-	for _, address := range p.addresses() {
-		if *address.field == "" {
-			continue
-		}
-		if err := provider.CheckURL(*address.field, p.Insecure); err != nil {
-			if provider.CheckURL(*address.field, true) == nil {
-				err = fmt.Errorf("%w (insecure would allow it)", err)
-			}
-			return fmt.Errorf("%s: %w", address.name, err)
-		}
-	}
-	if strings.HasSuffix(strings.TrimSuffix(p.Issuer, "/"), provider.WellKnown) {
-		return fmt.Errorf("issuer: ends in %s; write that as configuration_url, or leave the ending away", provider.WellKnown)
-	}
-	if p.Issuer != "" && strings.ContainsAny(p.Issuer, "?#") {
-		return errors.New("issuer: has a query or a fragment")
-	}
-	if n := strings.Count(p.Issuer, provider.TenantPart); n > 1 || n == 1 && !strings.Contains(p.Issuer, "/"+provider.TenantPart) {
-		return fmt.Errorf("issuer: %s stands for one part of the path", provider.TenantPart)
-	}
-	if strings.Contains(p.Issuer, provider.TenantPart) && p.ConfigurationURL == "" && !p.withoutDiscovery() {
-		return fmt.Errorf("issuer: %s stands for any tenant, so configuration_url must be named as well", provider.TenantPart)
-	}
-	if p.Issuer == "" && !strings.HasSuffix(p.ConfigurationURL, provider.WellKnown) {
-		return fmt.Errorf("configuration_url: does not end in %s, so the issuer must be named as well", provider.WellKnown)
-	}
-	if p.JWKS != "" && p.JWKSURI != "" {
-		return errors.New("jwks and jwks_uri exclude each other")
-	}
-	if namesFile(p.JWKS) {
-		return fmt.Errorf("jwks: is the name of a file; to use what it holds, write {file.%s}", p.JWKS)
-	}
-	if p.JWKS != "" {
-		if _, err := provider.ParseKeys([]byte(p.JWKS)); err != nil {
-			return fmt.Errorf("jwks: %w", err)
-		}
-	}
-	if err := p.checkClientAuth(); err != nil {
-		return err
-	}
-	for _, alg := range p.IDTokenAlgs {
-		if !provider.KnownAlgorithm(alg) {
-			return fmt.Errorf("id_token_algs: %q is not known", alg)
-		}
-		if provider.Symmetric(alg) && p.ClientSecret == "" {
-			return fmt.Errorf("id_token_algs: %s needs a client_secret", alg)
-		}
-	}
-	if err := checkParameters(p.AuthorizationParams); err != nil {
-		return err
-	}
-	for _, name := range p.ForwardParams {
-		if provider.Reserved(name) || name == "returnto" {
-			return fmt.Errorf("forward_params: %s is set by the login itself", name)
-		}
-	}
-	if p.RedirectPath != "" {
-		if err := checkPlainPath(p.RedirectPath); err != nil {
-			return fmt.Errorf("redirect_path: %w", err)
-		}
-	}
-	if p.TLS != nil && (p.TLS.ClientCertificate == "") != (p.TLS.ClientKey == "") {
-		return errors.New("tls client_certificate: a certificate and its key belong together")
-	}
-	if *p.ClockSkew < 0 || *p.ClockSkew > caddy.Duration(maxClockSkew) {
-		return fmt.Errorf("clock_skew: is from 0 to %s", maxClockSkew)
-	}
-	if p.Timeout < 0 {
-		return errors.New("timeout: is not negative")
-	}
-	if p.AccessTokenLifetime != 0 && (p.AccessTokenLifetime < caddy.Duration(time.Second) || p.AccessTokenLifetime > caddy.Duration(maxLifetime)) {
-		return fmt.Errorf("access_token_lifetime: must be from 1s to %s", maxLifetime)
-	}
-	if p.UserinfoMethod != "" {
-		if err := oneOf("userinfo_method", p.UserinfoMethod, "get", "post"); err != nil {
-			return err
-		}
-	}
-	if p.ResponseMode != "" {
-		if err := oneOf("response_mode", p.ResponseMode, "query", "form_post"); err != nil {
-			return err
-		}
-	}
-	return oneOf("userinfo", p.Userinfo, "auto", "always", "never")
-}
-
-// withoutDiscovery says whether all that is needed is configured by hand.
-func (p *Provider) withoutDiscovery() bool {
-	return p.AuthorizationEndpoint != "" && p.TokenEndpoint != "" && (p.JWKSURI != "" || p.JWKS != "")
-}
-
-func oneOf(option, value string, words ...string) error {
-	if slices.Contains(words, value) {
-		return nil
-	}
-	return fmt.Errorf("%s: %q is none of %s", option, value, strings.Join(words, ", "))
 }
 
 // issuer is what names the provider: known before its metadata is.
