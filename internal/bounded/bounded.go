@@ -47,6 +47,13 @@ func Do[T any](wait context.Context, within time.Duration, work func(context.Con
 	}
 }
 
+// Within is Do with a wait of at most within, or until ctx ends.
+func Within[T any](ctx context.Context, within time.Duration, work func(context.Context) (T, error)) (T, error) {
+	wait, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return Do(wait, within, work)
+}
+
 // Turn lets one at a time do something. Unlike a mutex it can be waited for as
 // long as a context lasts.
 type Turn chan struct{}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
@@ -29,12 +30,29 @@ func (c *Coordinator) store(ctx context.Context, storage clusterstore.Storage, a
 	if err != nil {
 		return fmt.Errorf("seal the outcome of a login: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clusterstore.StoreWithin)
-	defer cancel()
-	if err := storage.Store(ctx, fileKey(outcome.at.Unix()/60, a.Name), sealed); err != nil {
+	key := fileKey(outcome.at.Unix()/60, a.Name)
+	_, err = bounded.Within(context.WithoutCancel(ctx), storeWithin, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, storage.Store(ctx, key, sealed)
+	})
+	if err != nil {
 		return fmt.Errorf("store the outcome of a login: %w", err)
 	}
 	return nil
+}
+
+// look is lookUp that does not wait for a storage that hangs.
+func (c *Coordinator) look(ctx context.Context, storage clusterstore.Storage, a *Attempt) (found Outcome, ok bool, err error) {
+	seen, err := bounded.Within(ctx, lookWithin, func(ctx context.Context) (*Outcome, error) {
+		found, ok, err := c.lookUp(ctx, storage, a)
+		if !ok {
+			return nil, err
+		}
+		return &found, err
+	})
+	if err != nil || seen == nil {
+		return Outcome{}, false, err
+	}
+	return *seen, true, nil
 }
 
 // lookUp finds what another node, or this one before a restart, has stored. What

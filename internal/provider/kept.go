@@ -171,9 +171,7 @@ func (s *shelf) load() *kept {
 	}
 	s.loading, s.loadAt = true, now.Add(loadEvery)
 	s.mu.Unlock()
-	patience, cancel := context.WithTimeout(context.Background(), loadWithin)
-	defer cancel()
-	found, _ := bounded.Do(patience, loadWithin, func(ctx context.Context) (*kept, error) {
+	found, _ := bounded.Within(context.Background(), loadWithin, func(ctx context.Context) (*kept, error) {
 		k := s.read(ctx, *keeper)
 		s.mu.Lock()
 		s.loading = false

@@ -25,9 +25,7 @@ func (n *node) lock(ctx context.Context, lockName string) (func(), error) {
 			return nil, err
 		}
 		return sync.OnceFunc(func() {
-			patience, cancel := context.WithTimeout(context.Background(), unlockWithin)
-			defer cancel()
-			_, _ = bounded.Do(patience, unlockWithin, func(context.Context) (struct{}, error) {
+			_, _ = bounded.Within(context.Background(), unlockWithin, func(context.Context) (struct{}, error) {
 				unlock() // may ignore its own context
 				return struct{}{}, nil
 			})
