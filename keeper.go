@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -34,8 +35,8 @@ type keeper interface {
 	// end ends a session on all nodes, and for copies of its cookie.
 	end(ctx context.Context, k *kept) error
 
-	// facts is where all nodes learn what has ended.
-	facts() facts
+	// revocations is where all nodes learn what has ended.
+	revocations() revocationStore
 
 	// ready says whether a session could be kept now.
 	ready(ctx context.Context) error
@@ -59,8 +60,8 @@ type kept struct {
 	keys    []string
 	version atomic.Uint64 // the store's, at which all that was looked at last
 
-	marks  atomic.Pointer[session.Marks] // see marksOf
-	told   atomic.Pointer[[]string]      // see lastingValues
+	target atomic.Pointer[revocation.Target] // see targetOf
+	told   atomic.Pointer[[]string]          // see lastingValues
 	groups atomic.Pointer[claims.List]
 
 	outdated atomic.Int32 // see isOutdated
@@ -72,7 +73,7 @@ func (h *Handler) sessionOver(s *session.Session, now time.Time) bool {
 	return s.Over(now, h.idle()) || now.Sub(s.SignedIn) >= time.Duration(h.session.Lifetime)
 }
 
-// issuerOf is the issuer that facts about a session name; empty for one of a
+// issuerOf is the issuer that revocations of a session name; empty for one of a
 // provider that this site does not have.
 func (h *Handler) issuerOf(s *session.Session) string {
 	if p := h.parties[s.Provider]; p != nil {
@@ -88,33 +89,33 @@ func (h *Handler) seeLive(s *session.Session) {
 	}
 }
 
-// marksOf returns what facts about a session are known by, made once.
-func (h *Handler) marksOf(k *kept) *session.Marks {
-	if made := k.marks.Load(); made != nil {
+// targetOf returns what revocations of the session are found by, made once.
+func (h *Handler) targetOf(k *kept) *revocation.Target {
+	if made := k.target.Load(); made != nil {
 		return made
 	}
-	made := session.MarksOf(&k.session, h.issuerOf(&k.session))
-	k.marks.Store(&made)
+	made := revocation.TargetOf(&k.session, h.issuerOf(&k.session))
+	k.target.Store(&made)
 	return &made
 }
 
 // beginSession prepares a new session for what is known to have ended of its
 // user: what an operator or a provider ended before on another node is not to
-// end it as well. Until the journal has been asked again, the other nodes'
-// newest facts are not known here. errEnded says that the provider ended it
+// end it as well. The other nodes' newest revocations are known here only after
+// another look at the log. errEnded says that the provider ended it
 // while the login was under way.
-func (h *Handler) beginSession(ctx context.Context, journal *session.Journal, fresh *session.Session) error {
-	journal.CatchUp(ctx)
-	if journal.Begin(fresh, h.issuerOf(fresh), fresh.Began) {
+func (h *Handler) beginSession(ctx context.Context, log *revocation.Log, fresh *session.Session) error {
+	log.CatchUp(ctx)
+	if log.Begin(fresh, h.issuerOf(fresh), fresh.Began) {
 		return errEnded
 	}
 	return nil
 }
 
-// endedBy says whether a fact of the journal ended the session.
-func (h *Handler) endedBy(journal *session.Journal, k *kept) bool {
-	if journal.SparesLater() { // the usual case, where the issuer means nothing
-		return journal.Ended(&k.session, "")
+// revokedBy reports whether an event of the log ended the session.
+func (h *Handler) revokedBy(log *revocation.Log, k *kept) bool {
+	if log.OnlySessions() { // the usual case, where the issuer means nothing
+		return log.RevokedSession(&k.session, "")
 	}
-	return journal.EndedMarks(h.marksOf(k))
+	return log.Revoked(h.targetOf(k))
 }

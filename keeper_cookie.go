@@ -13,17 +13,18 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // cookieKeeper has the sessions sealed in the browser's cookies. That one has
-// ended is a fact in the journal, which all nodes read.
+// ended is an event in the log, which all nodes read.
 type cookieKeeper struct {
-	h       *Handler
-	by      uint64
-	journal *session.Journal
-	renewer *refresh.Coordinator
+	h         *Handler
+	by        uint64
+	log       *revocation.Log
+	refresher *refresh.Coordinator
 }
 
 // buffers are for what lives no longer than it takes to open a cookie.
@@ -68,16 +69,16 @@ func (c *cookieKeeper) alive(ctx context.Context, k *kept) (bool, error) {
 }
 
 func (c *cookieKeeper) aliveAt(ctx context.Context, k *kept, now time.Time) (bool, error) {
-	if !c.journal.Fresh(now) { // else there is nothing to wait for
-		if err := c.journal.Ready(ctx); err != nil {
+	if !c.log.Fresh(now) { // else there is nothing to wait for
+		if err := c.log.Ready(ctx); err != nil {
 			return false, err
 		}
 	}
-	return !c.h.endedBy(c.journal, k), nil
+	return !c.h.revokedBy(c.log, k), nil
 }
 
 func (c *cookieKeeper) keep(ctx context.Context, ring *seal.Ring, s *site, fresh *session.Session) ([]string, error) {
-	if err := c.h.beginSession(ctx, c.journal, fresh); err != nil {
+	if err := c.h.beginSession(ctx, c.log, fresh); err != nil {
 		return nil, err
 	}
 	return c.split(ring, s, fresh)
@@ -88,14 +89,14 @@ func (c *cookieKeeper) update(_ context.Context, ring *seal.Ring, s *site, _ *ke
 }
 
 func (c *cookieKeeper) end(ctx context.Context, k *kept) error {
-	return c.journal.End(ctx, endOf(&k.session, c.h.now()))
+	return c.log.Add(ctx, endOf(&k.session, c.h.now()))
 }
 
-func (c *cookieKeeper) facts() facts { return c.journal }
+func (c *cookieKeeper) revocations() revocationStore { return c.log }
 
 func (c *cookieKeeper) ready(context.Context) error { return nil }
 
-func (c *cookieKeeper) superseded(s *session.Session) bool { return c.renewer.Superseded(s) }
+func (c *cookieKeeper) superseded(s *session.Session) bool { return c.refresher.Superseded(s) }
 
 // split seals a session and cuts it into cookies. One that is too large only
 // because of its refresh token goes on without.

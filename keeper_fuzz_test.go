@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -61,7 +62,7 @@ func FuzzOpenTicket(f *testing.F) {
 // nobody's; and its plain text, whoever made it, is read or refused.
 func FuzzReadRecord(f *testing.F) {
 	here := &site{sessionPlace: "cookie https://rp.test"}
-	keeper := &storeKeeper{h: new(Handler), store: &sessionStore{facts: session.NewRecordFacts(recordsNamed("fuzz"))}}
+	keeper := &storeKeeper{h: new(Handler), store: &sessionStore{revocations: revocation.NewRecords(recordsNamed("fuzz"))}}
 	t, err := newTicket(seal.NewRecordSecret())
 	if err != nil {
 		f.Fatal(err)

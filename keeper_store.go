@@ -72,8 +72,8 @@ func openTicket(ring *seal.Ring, s *site, value string) (t *ticket, stale bool, 
 }
 
 // open asks the store on every request, which answers from near by: for the
-// record of the session, and where facts are in the store, for those of the
-// facts that could have ended it. A record that is the same as before needs no
+// record of the session, and where revocations are in the store, for those of
+// the revocations that could have ended it. A record that is the same as before needs no
 // opening, and a store that knows of no change is not asked.
 func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value string, now time.Time) (*kept, error) {
 	of := handle{c.by, ring.Serial(), s.sessionPlace, value}
@@ -109,7 +109,7 @@ func (c *storeKeeper) open(ctx context.Context, ring *seal.Ring, s *site, value 
 		if err != nil {
 			return nil, nil // what does not open is no session
 		}
-		if !found && c.store.facts != nil { // now it is known which facts count
+		if !found && c.store.revocations != nil { // now it is known which revocations count
 			if records, err = c.load(ctx, newer.keys); err != nil {
 				return nil, err
 			}
@@ -152,22 +152,22 @@ func (c *storeKeeper) read(s *site, k *kept, record []byte) (*kept, error) {
 	if err := newer.session.Decode(plain); err != nil {
 		return nil, err
 	}
-	if c.store.facts != nil {
-		newer.keys = append([]string{k.ticket.name}, c.h.marksOf(newer).Keys()...)
+	if c.store.revocations != nil {
+		newer.keys = append([]string{k.ticket.name}, c.h.targetOf(newer).Keys()...)
 	}
 	return newer, nil
 }
 
-// ended says whether a fact ended the session; records are those of its keys.
+// ended reports whether an event ended the session; records are those of its keys.
 func (c *storeKeeper) ended(ctx context.Context, k *kept, records [][]byte) (bool, error) {
-	if c.store.facts != nil {
-		return c.h.marksOf(k).Judge(records[1:]), nil
+	if c.store.revocations != nil {
+		return c.h.targetOf(k).RevokedBy(records[1:]), nil
 	}
-	journal := c.store.on.journal
-	if err := journal.Ready(ctx); err != nil {
+	log := c.store.on.revocationLog
+	if err := log.Ready(ctx); err != nil {
 		return false, err
 	}
-	return c.h.endedBy(journal, k), nil
+	return c.h.revokedBy(log, k), nil
 }
 
 func (c *storeKeeper) alive(ctx context.Context, k *kept) (bool, error) {
@@ -190,11 +190,11 @@ func (c *storeKeeper) keep(ctx context.Context, ring *seal.Ring, s *site, fresh 
 	if err != nil {
 		return nil, err
 	}
-	if c.store.facts == nil {
-		err = c.h.beginSession(ctx, c.store.on.journal, fresh)
+	if c.store.revocations == nil {
+		err = c.h.beginSession(ctx, c.store.on.revocationLog, fresh)
 	} else {
 		var over bool
-		over, err = c.store.facts.Begin(ctx, fresh, c.h.issuerOf(fresh), fresh.Began, fresh.Expires.Add(factMargin))
+		over, err = c.store.revocations.Begin(ctx, fresh, c.h.issuerOf(fresh), fresh.Began, fresh.Expires.Add(revocationMargin))
 		if err != nil {
 			err = fmt.Errorf("keep the session: %w", err)
 		} else if over {
@@ -267,11 +267,11 @@ func (c *storeKeeper) update(ctx context.Context, ring *seal.Ring, s *site, k *k
 var errContended = errors.New("keep the session's new state: others change it all the time")
 
 // end removes the session, and where that is not seen by all nodes at once
-// says so as a fact.
+// adds an event.
 func (c *storeKeeper) end(ctx context.Context, k *kept) error {
 	var told error
-	if c.store.facts == nil {
-		told = c.store.on.journal.End(ctx, endOf(&k.session, c.h.now()))
+	if c.store.revocations == nil {
+		told = c.store.on.revocationLog.Add(ctx, endOf(&k.session, c.h.now()))
 	}
 	if err := c.store.Delete(context.WithoutCancel(ctx), k.ticket.name); err != nil {
 		return errors.Join(told, fmt.Errorf("remove the session: %w", err))
@@ -279,11 +279,11 @@ func (c *storeKeeper) end(ctx context.Context, k *kept) error {
 	return told
 }
 
-func (c *storeKeeper) facts() facts {
-	if c.store.facts != nil {
-		return c.store.facts
+func (c *storeKeeper) revocations() revocationStore {
+	if c.store.revocations != nil {
+		return c.store.revocations
 	}
-	return c.store.on.journal
+	return c.store.on.revocationLog
 }
 
 func (c *storeKeeper) ready(ctx context.Context) error {

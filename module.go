@@ -105,7 +105,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) Start() error {
 	demands := map[*shared]demand{a.shared: {}}
 	for _, h := range a.handlers {
-		d := demand{facts: h.keeper.facts() == facts(h.shared.journal)}
+		d := demand{revocations: h.keeper.revocations() == revocationStore(h.shared.revocationLog)}
 		if h.session.Secret == nil { // else it has keys of its own
 			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
 		}
@@ -246,7 +246,7 @@ type Handler struct {
 	keys            keySource
 	keeper          keeper
 	shared          *shared // of the storage that this site's sessions need
-	renewer         *refresh.Coordinator
+	refresher       *refresh.Coordinator
 	callbacks       *callback.Coordinator
 	pages           *livefile.Value[*pages]
 	base            *address.Origin

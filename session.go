@@ -8,17 +8,18 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // clocksApart is by how much the clocks of nodes may differ. What ends by one's
 // clock ends what began a moment later by another's; a sign-in that comes after
-// it is spared, see session.Fact.
+// it is spared, see revocation.Event.
 const clocksApart = 3 * time.Second
 
-// factMargin keeps a logout longer than the session, for clocks that differ.
-const factMargin = 10 * time.Minute
+// revocationMargin keeps a revocation longer than the session, for clocks that differ.
+const revocationMargin = 10 * time.Minute
 
 // keepSession seals a new session into the browser's cookies and ends the one
 // that it replaces.
@@ -100,9 +101,9 @@ func keepFailure(err error) *failure {
 	return storageFailure(err)
 }
 
-// endOf is the fact that a session ended by itself, or by its user.
-func endOf(s *session.Session, at time.Time) session.Fact {
-	return session.EndedSession(s.ID, at, s.Expires.Add(factMargin))
+// endOf is the event that a session ended by itself, or by its user.
+func endOf(s *session.Session, at time.Time) revocation.Event {
+	return revocation.ForSession(s.ID, at, s.Expires.Add(revocationMargin))
 }
 
 // writeChunks writes a session's cookies and expires those that a larger one

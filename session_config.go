@@ -63,8 +63,8 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 		return fmt.Errorf("session: store: %w", err)
 	} else if kind == cookieStore {
 		h.session.StoreRaw = nil
-		h.renewer, h.callbacks = h.shared.renewer, h.shared.callbacks
-		h.keeper = &cookieKeeper{h: h, by: by, journal: h.shared.journal, renewer: h.renewer}
+		h.refresher, h.callbacks = h.shared.refresher, h.shared.callbacks
+		h.keeper = &cookieKeeper{h: h, by: by, log: h.shared.revocationLog, refresher: h.refresher}
 		return nil
 	}
 	s, err := h.app.sessionStore(raw)
@@ -74,7 +74,7 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 	if s.on != nil {
 		h.shared = s.on
 	}
-	h.renewer, h.callbacks = s.renewer, s.callbacks
+	h.refresher, h.callbacks = s.refresher, s.callbacks
 	h.keeper = &storeKeeper{h: h, by: by, store: s}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
@@ -25,9 +25,9 @@ type sessionStore struct {
 	store.Store
 	// on is the storage that the store is on, nil for any other store.
 	on *shared
-	// facts are in the store itself, nil for a store on a storage.
-	facts   *session.RecordFacts
-	renewer *refresh.Coordinator
+	// revocations are in the store itself; nil for a store on a storage.
+	revocations *revocation.Records
+	refresher   *refresh.Coordinator
 	// callbacks are the answers to logins that were taken.
 	callbacks *callback.Coordinator
 	// watched is the store itself where it knows of changes, else nil.
@@ -52,12 +52,12 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 		if s.on, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(on.Storage(), a.clock.Now) }); err != nil {
 			return nil, err
 		}
-		s.renewer, s.callbacks = s.on.renewer, s.on.callbacks
+		s.refresher, s.callbacks = s.on.refresher, s.on.callbacks
 	} else {
-		s.facts = session.NewRecordFacts(kind)
-		s.watched, _ = kind.(store.Watched) // with its facts; those on a storage come by themselves
+		s.revocations = revocation.NewRecords(kind)
+		s.watched, _ = kind.(store.Watched) // with its revocations; those on a storage come by themselves
 		renewals := &renewalStorage{store: kind, now: a.clock.Now, locked: make(map[string][]func())}
-		s.renewer = refresh.NewCoordinator(func() clusterstore.Storage { return renewals }, a.clock.Now)
+		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return renewals }, a.clock.Now)
 		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return renewals }, a.clock.Now)
 	}
 	if a.stores == nil {

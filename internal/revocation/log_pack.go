@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"bytes"
@@ -17,47 +17,46 @@ import (
 )
 
 const (
-	// packAfter is how long minutes are kept as they were written, and as long
-	// again may pass before they are packed: then up to two hours of them are
-	// listed by each look, one pack for each ten thousand logouts or so, and a
-	// few smaller ones.
+	// packAfter is how long minutes stay as they were written. As long again may
+	// pass before they are packed, so each look lists up to two hours of minutes, a
+	// pack for each ten thousand logouts or so, and a few smaller ones.
 	packAfter = time.Hour
-	// packGrows is how many times larger than what is new a pack may be that is
-	// merged with it: so that there are few small packs, and yet no fact is
-	// written again every hour.
+	// packGrows is how many times larger than the new events a pack may be that is
+	// merged with them: so there are few small packs, and yet no event is written
+	// again every hour.
 	packGrows = 4
 	// watched is how long a node must know a folder before it packs it, whatever
-	// the clocks of those who write to it say.
+	// the clocks of the writers show.
 	watched = 3 * settled
 	// listWithin is how long a List may take: one that began before a pack was
-	// there must not find its sources gone.
+	// written must not miss its sources.
 	listWithin = 10 * time.Second
 	packWithin = 5 * time.Minute
-	// unfitFor is after how long no minute is left: no session lasts longer.
+	// unfitFor is how long a minute may exist: no session lasts longer.
 	unfitFor = 401 * 24 * time.Hour
 	packLock = "oidc_rp/facts-packing"
 
-	// A node of an earlier release does not know packs. One that runs already
-	// has read the minutes that go into them, but one that starts would not
-	// learn of those logouts. So nothing is packed in the first day after a
-	// node first wanted to, which is time enough to update all of them; a node
-	// that goes back to an earlier release after that brings to life again, for
-	// itself, the sessions whose end is in packs.
+	// A node of an earlier release does not know packs. One that is running has
+	// read the minutes that go into them, but one that starts would not learn of
+	// those logouts. So nothing is packed in the first day after a node first
+	// wanted to, which is enough time to update all nodes. A node that goes back to
+	// an earlier release after that accepts the sessions again whose end is in
+	// packs.
 	packsFrom   = "oidc_rp/facts-packed-from"
 	rollsWithin = 24 * time.Hour
-	// datedFrom is the same for packs with providers' words, which the release
-	// before does not know.
+	// datedFrom is the same for packs with events that the provider dated, which
+	// the release before does not know.
 	datedFrom = "oidc_rp/facts-dated-from"
 )
 
 var errNotKept = errors.New("the storage does not return what was stored")
 
-// packing is what Pack keeps from one time to the next.
+// packing is what Pack keeps between calls.
 type packing struct {
 	mu     sync.Mutex
 	number int
-	unfit  map[int64]bool // minutes with lines that nobody here can read
-	early  map[int64]bool // minutes with providers' words, until these may be packed
+	unfit  map[int64]bool // minutes with lines that this release cannot read
+	early  map[int64]bool // minutes with events that the provider dated, until these may be packed
 }
 
 // source is what is to be replaced by a pack: a minute, or a smaller pack.
@@ -75,21 +74,21 @@ type due struct {
 
 // smallPack is a pack that may be merged with others.
 type smallPack struct {
-	file  string
-	facts int // that still matter, about
+	file   string
+	events int // that still matter, about
 }
 
-// Pack moves the facts of closed minutes to packs, and small packs into larger
-// ones, so that what there is to list stays bounded however long facts are
-// kept. One node does it at a time; should two, then facts are in two packs,
-// but none is lost, since nothing is deleted that is not in a pack which the
-// storage has returned whole. It is to be called every few minutes.
-func (j *Journal) Pack(ctx context.Context) error {
-	if !j.packing.mu.TryLock() {
+// Pack moves the events of closed minutes to packs, and small packs into larger
+// ones, so that what there is to list stays bounded however long events are
+// kept. One node does it at a time. If two did, events would be in two packs, but
+// none would be lost, since nothing is deleted before the storage has returned the
+// whole pack that holds it. Call it every few minutes.
+func (l *Log) Pack(ctx context.Context) error {
+	if !l.packing.mu.TryLock() {
 		return nil
 	}
-	defer j.packing.mu.Unlock()
-	d, err := j.due(ctx)
+	defer l.packing.mu.Unlock()
+	d, err := l.due(ctx)
 	if err != nil {
 		return fmt.Errorf("pack logouts: %w", err)
 	}
@@ -98,8 +97,8 @@ func (j *Journal) Pack(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, packWithin)
 	defer cancel()
-	storage := j.storage()
-	if may, err := j.mayPack(ctx, storage, packsFrom); err != nil || !may {
+	storage := l.storage()
+	if may, err := l.mayPack(ctx, storage, packsFrom); err != nil || !may {
 		return err
 	}
 	unlock, err := clusterstore.Lock(ctx, storage, packLock)
@@ -107,37 +106,37 @@ func (j *Journal) Pack(ctx context.Context) error {
 		return fmt.Errorf("pack logouts: %w", err)
 	}
 	defer unlock()
-	return j.pack(ctx, storage, d)
+	return l.pack(ctx, storage, d)
 }
 
-// due returns what is to be packed, nil if there is too little of it. Who does
-// not know the facts leaves it to others.
-func (j *Journal) due(ctx context.Context) (*due, error) {
+// due returns what is to be packed, nil if there is too little. A node that does
+// not know the events leaves them to others.
+func (l *Log) due(ctx context.Context) (*due, error) {
 	var d *due
-	unfit := maps.Clone(j.packing.unfit)
-	err := clusterstore.Hold(ctx, j.reading, sweepWithin, func(context.Context) error {
-		now := j.now()
-		if !j.Fresh(now) {
+	unfit := maps.Clone(l.packing.unfit)
+	err := clusterstore.Hold(ctx, l.reading, sweepWithin, func(context.Context) error {
+		now := l.now()
+		if !l.Fresh(now) {
 			return nil
 		}
 		found := due{folders: make(map[int64]*folder)}
-		for minute, f := range j.folders {
+		for minute, f := range l.folders {
 			age := now.Sub(time.Unix((minute+1)*60, 0))
 			if f.closed && age > packAfter && now.Sub(f.since) > watched && !unfit[minute] && f.until >= now.Add(-settled).Unix() {
 				found.minutes = append(found.minutes, minute)
-				found.folders[minute] = f // which nobody changes any more
+				found.folders[minute] = f // which does not change any more
 			}
 		}
 		slices.Sort(found.minutes)
 		if len(found.minutes) == 0 || now.Sub(time.Unix(found.minutes[0]*60, 0)) < 2*packAfter {
 			return nil
 		}
-		for name, p := range j.packs {
+		for name, p := range l.packs {
 			if p.whole && p.left(now) < packFull/2 {
-				found.packs = append(found.packs, smallPack{journalRoot + "/" + name, p.left(now)})
+				found.packs = append(found.packs, smallPack{logRoot + "/" + name, p.left(now)})
 			}
 		}
-		slices.SortFunc(found.packs, func(a, b smallPack) int { return cmp.Compare(a.facts, b.facts) })
+		slices.SortFunc(found.packs, func(a, b smallPack) int { return cmp.Compare(a.events, b.events) })
 		d = &found
 		return nil
 	})
@@ -148,8 +147,8 @@ func (j *Journal) due(ctx context.Context) (*due, error) {
 }
 
 // mayPack says whether all nodes have had their time to know packs.
-func (j *Journal) mayPack(ctx context.Context, storage clusterstore.Storage, mark string) (bool, error) {
-	now := j.now()
+func (l *Log) mayPack(ctx context.Context, storage clusterstore.Storage, mark string) (bool, error) {
+	now := l.now()
 	data, err := storage.Load(ctx, mark)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, fmt.Errorf("pack logouts: %w", err)
@@ -165,76 +164,76 @@ func (j *Journal) mayPack(ctx context.Context, storage clusterstore.Storage, mar
 }
 
 // pack writes packs and then deletes what is in them.
-func (j *Journal) pack(ctx context.Context, storage clusterstore.Storage, d *due) error {
-	began := j.now()
-	for _, minutes := range []map[int64]bool{j.packing.unfit, j.packing.early} {
+func (l *Log) pack(ctx context.Context, storage clusterstore.Storage, d *due) error {
+	began := l.now()
+	for _, minutes := range []map[int64]bool{l.packing.unfit, l.packing.early} {
 		maps.DeleteFunc(minutes, func(minute int64, _ bool) bool { return began.Sub(time.Unix(minute*60, 0)) > unfitFor })
 	}
-	mayDated := sync.OnceValues(func() (bool, error) { return j.mayPack(ctx, storage, datedFrom) })
-	var facts []Fact
+	mayDated := sync.OnceValues(func() (bool, error) { return l.mayPack(ctx, storage, datedFrom) })
+	var events []Event
 	var read, packed []source
 	write := func() error {
-		err := j.storePacks(ctx, storage, facts)
+		err := l.storePacks(ctx, storage, events)
 		if err == nil {
 			packed = append(packed, read...)
 		}
-		facts, read = nil, nil
+		events, read = nil, nil
 		return err
 	}
 	var errs []error
 	for _, minute := range d.minutes {
-		if len(facts) >= packFull {
+		if len(events) >= packFull {
 			if err := write(); err != nil {
 				errs = append(errs, err)
 				break
 			}
 		}
-		if j.now().Sub(began) > packWithin/2 {
+		if l.now().Sub(began) > packWithin/2 {
 			break // the rest is for the next time
 		}
-		if j.packing.early[minute] {
+		if l.packing.early[minute] {
 			if may, err := mayDated(); err != nil || !may {
 				continue
 			}
 		}
-		got, from, err := j.loadMinute(ctx, storage, d.folders[minute], folderOf(minute))
+		got, from, err := l.loadMinute(ctx, storage, d.folders[minute], folderOf(minute))
 		if err != nil {
 			errs = append(errs, err)
 			break
 		}
 		if from == nil {
-			if j.packing.unfit == nil {
-				j.packing.unfit = make(map[int64]bool)
+			if l.packing.unfit == nil {
+				l.packing.unfit = make(map[int64]bool)
 			}
-			j.packing.unfit[minute] = true
+			l.packing.unfit[minute] = true
 			continue
 		}
 		if isDated(got) {
 			if may, err := mayDated(); err != nil || !may {
-				if j.packing.early == nil {
-					j.packing.early = make(map[int64]bool)
+				if l.packing.early == nil {
+					l.packing.early = make(map[int64]bool)
 				}
-				j.packing.early[minute] = true
+				l.packing.early[minute] = true
 				continue
 			}
-			delete(j.packing.early, minute)
+			delete(l.packing.early, minute)
 		}
-		facts, read = append(facts, got...), append(read, *from)
+		events, read = append(events, got...), append(read, *from)
 	}
 	for _, small := range d.packs {
-		if len(errs) > 0 || len(facts) >= packFull || small.facts > packGrows*len(facts) {
+		if len(errs) > 0 || len(events) >= packFull || small.events > packGrows*len(events) {
 			break
 		}
 		data, err := storage.Load(ctx, small.file)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // who deleted it has packed it
+			continue // another node has packed it
 		}
 		if err != nil {
 			errs = append(errs, err)
 			break
 		}
 		if got, whole := parsePack(data); whole {
-			facts, read = append(facts, got...), append(read, source{files: []string{small.file}})
+			events, read = append(events, got...), append(read, source{files: []string{small.file}})
 		}
 	}
 	if len(errs) == 0 && len(read) > 0 {
@@ -252,45 +251,45 @@ func (j *Journal) pack(ctx context.Context, storage clusterstore.Storage, d *due
 
 // loadMinute reads the files of a minute once more. It returns no source where
 // anything is not as it was read before, or cannot be read: then they stay.
-func (j *Journal) loadMinute(ctx context.Context, storage clusterstore.Storage, f *folder, folder string) ([]Fact, *source, error) {
+func (l *Log) loadMinute(ctx context.Context, storage clusterstore.Storage, f *folder, folder string) ([]Event, *source, error) {
 	listed, err := clusterstore.List(ctx, storage, folder, false)
 	if err != nil {
 		return nil, nil, err
 	}
 	from := source{folder: folder}
-	var facts []Fact
+	var events []Event
 	for _, base := range clusterstore.Children(listed, folder) {
 		if !isFile(base) {
 			continue
 		}
 		data, err := storage.Load(ctx, folder+"/"+base)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // who deleted it has packed it
+			continue // another node has packed it
 		}
 		if err != nil {
 			return nil, nil, err
 		}
-		got, all := parseFacts(data)
+		got, all := parseEvents(data)
 		if len(got) == 0 || !all || len(data) < f.files[base].size {
 			return nil, nil, nil
 		}
-		facts, from.files = append(facts, got...), append(from.files, folder+"/"+base)
+		events, from.files = append(events, got...), append(from.files, folder+"/"+base)
 	}
-	return facts, &from, nil
+	return events, &from, nil
 }
 
-// storePacks returns nil when the facts, but for those that are over, are in
+// storePacks returns nil when the events, but for those that are over, are in
 // packs which the storage returns.
-func (j *Journal) storePacks(ctx context.Context, storage clusterstore.Storage, facts []Fact) error {
-	now := j.now()
-	for _, facts := range forPacks(facts, now.Add(-settled)) {
-		j.packing.number++
+func (l *Log) storePacks(ctx context.Context, storage clusterstore.Storage, events []Event) error {
+	now := l.now()
+	for _, events := range forPacks(events, now.Add(-settled)) {
+		l.packing.number++
 		prefix := packPrefix
-		if isDated(facts) {
+		if isDated(events) {
 			prefix = datedPrefix
 		}
-		key := fmt.Sprintf("%s/%s%d-%s-%d", journalRoot, prefix, now.Unix()/60, j.node, j.packing.number)
-		data := encodePack(facts)
+		key := fmt.Sprintf("%s/%s%d-%s-%d", logRoot, prefix, now.Unix()/60, l.node, l.packing.number)
+		data := encodePack(events)
 		if err := storage.Store(ctx, key, data); err != nil {
 			return err
 		}

@@ -1,10 +1,12 @@
-package session
+package revocation
 
 import (
 	"context"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // Fault B2. This test goes through all orders of two logouts and two sign-ins
@@ -23,11 +25,11 @@ type stage struct {
 
 // actor is one node.
 type actor struct {
-	ahead   time.Duration
-	stage   *stage
-	journal *Journal
-	facts   *RecordFacts
-	store   Records
+	ahead  time.Duration
+	stage  *stage
+	log    *Log
+	events *Records
+	store  RecordStore
 }
 
 func (a *actor) now() time.Time { return a.stage.now.Add(a.ahead) }
@@ -42,9 +44,9 @@ func newStage(t *testing.T, stores bool, clocks []time.Duration, provider time.D
 	for _, ahead := range clocks {
 		a := &actor{ahead: ahead, stage: s}
 		if stores {
-			a.store, a.facts = kept, NewRecordFacts(kept)
+			a.store, a.events = kept, NewRecords(kept)
 		} else {
-			a.journal = storage.node(a.now)
+			a.log = storage.node(a.now)
 		}
 		s.nodes = append(s.nodes, a)
 	}
@@ -54,88 +56,88 @@ func newStage(t *testing.T, stores bool, clocks []time.Duration, provider time.D
 // providerNow is the provider's time as its tokens have it.
 func (s *stage) providerNow() time.Time { return time.Unix(s.now.Add(s.provider).Unix(), 0) }
 
-func (a *actor) signIn(sid string) *Session {
+func (a *actor) signIn(sid string) *session.Session {
 	now := a.now()
-	fresh := &Session{
-		ID: NewID(), Subject: "ada", SID: sid, SignedIn: now, Expires: now.Add(12 * time.Hour),
+	fresh := &session.Session{
+		ID: session.NewID(), Subject: "ada", SID: sid, SignedIn: now, Expires: now.Add(12 * time.Hour),
 		IDTokenIssued: a.stage.providerNow(), Began: time.Unix(now.Unix(), 0),
 	}
 	var over bool
 	var err error
-	if a.journal != nil {
-		a.journal.CatchUp(context.Background())
-		over = a.journal.Begin(fresh, issuer, fresh.Began)
+	if a.log != nil {
+		a.log.CatchUp(context.Background())
+		over = a.log.Begin(fresh, issuer, fresh.Began)
 	} else {
-		over, err = a.facts.Begin(context.Background(), fresh, issuer, fresh.Began, fresh.Expires)
+		over, err = a.events.Begin(context.Background(), fresh, issuer, fresh.Began, fresh.Expires)
 	}
 	if over || err != nil {
 		a.stage.t.Errorf("a sign-in is over at once: %v, %v", over, err)
 	}
-	var kept Session // as it comes back from the browser
+	var kept session.Session // as it comes back from the browser
 	if err := kept.Decode(fresh.Encode()); err != nil {
 		a.stage.t.Fatal(err)
 	}
 	return &kept
 }
 
-func (a *actor) tell(fact Fact) {
+func (a *actor) addAfter(event Event) {
 	var err error
-	if a.journal != nil {
-		err = a.journal.End(context.Background(), fact)
+	if a.log != nil {
+		err = a.log.Add(context.Background(), event)
 	} else {
-		err = a.facts.End(context.Background(), fact)
+		err = a.events.Add(context.Background(), event)
 	}
 	if err != nil {
 		a.stage.t.Fatal(err)
 	}
 }
 
-func (a *actor) lives(s *Session) bool {
-	if a.journal != nil {
-		if err := a.journal.Poll(context.Background()); err != nil {
+func (a *actor) lives(s *session.Session) bool {
+	if a.log != nil {
+		if err := a.log.Poll(context.Background()); err != nil {
 			a.stage.t.Fatal(err)
 		}
-		return !a.journal.Ended(s, issuer)
+		return !a.log.RevokedSession(s, issuer)
 	}
-	marks := MarksOf(s, issuer)
-	records, err := a.store.Load(context.Background(), marks.Keys()...)
+	target := TargetOf(s, issuer)
+	records, err := a.store.Load(context.Background(), target.Keys()...)
 	if err != nil {
 		a.stage.t.Fatal(err)
 	}
-	return !marks.Judge(records)
+	return !target.RevokedBy(records)
 }
 
 // A logout of each kind, as the endpoints tell of it. The token of a back
 // channel's is one that was issued then.
 type logoutKind struct {
 	name  string
-	fact  func(a *actor, s *Session, issued time.Time) Fact
-	fits  func(s, ended *Session) bool // whether it is about a session
+	event func(a *actor, s *session.Session, issued time.Time) Event
+	fits  func(s, ended *session.Session) bool // whether it is about a session
 	token bool
 }
 
-func sameSID(s, ended *Session) bool  { return s.SID == ended.SID }
-func sameSub(*Session, *Session) bool { return true }
+func sameSID(s, ended *session.Session) bool          { return s.SID == ended.SID }
+func sameSub(*session.Session, *session.Session) bool { return true }
 
 var logoutKinds = []logoutKind{
-	{"back channel, sid", func(a *actor, s *Session, issued time.Time) Fact {
-		return EndedSID(issuer, s.SID, a.now().Add(margin), s.Expires).Issued(issued, a.now())
+	{"back channel, sid", func(a *actor, s *session.Session, issued time.Time) Event {
+		return ForSID(issuer, s.SID, a.now().Add(margin), s.Expires).Issued(issued, a.now())
 	}, sameSID, true},
-	{"back channel, sub", func(a *actor, s *Session, issued time.Time) Fact {
-		return EndedSubject(issuer, s.Subject, a.now().Add(margin), s.Expires).Issued(issued, a.now())
+	{"back channel, sub", func(a *actor, s *session.Session, issued time.Time) Event {
+		return ForSubject(issuer, s.Subject, a.now().Add(margin), s.Expires).Issued(issued, a.now())
 	}, sameSub, true},
-	{"front channel", func(a *actor, s *Session, _ time.Time) Fact {
-		return EndedSID(issuer, s.SID, a.now().Add(margin), s.Expires)
+	{"front channel", func(a *actor, s *session.Session, _ time.Time) Event {
+		return ForSID(issuer, s.SID, a.now().Add(margin), s.Expires)
 	}, sameSID, false},
-	{"operator, sub", func(a *actor, s *Session, _ time.Time) Fact {
-		return EndedSubject(issuer, s.Subject, a.now().Add(margin), s.Expires)
+	{"operator, sub", func(a *actor, s *session.Session, _ time.Time) Event {
+		return ForSubject(issuer, s.Subject, a.now().Add(margin), s.Expires)
 	}, sameSub, false},
-	{"operator, all", func(a *actor, s *Session, _ time.Time) Fact {
-		return EndedEverything(a.now().Add(margin), s.Expires)
+	{"operator, all", func(a *actor, s *session.Session, _ time.Time) Event {
+		return ForAll(a.now().Add(margin), s.Expires)
 	}, sameSub, false},
-	{"local", func(a *actor, s *Session, _ time.Time) Fact {
-		return EndedSession(s.ID, a.now(), s.Expires)
-	}, func(s, ended *Session) bool { return s == ended }, false},
+	{"local", func(a *actor, s *session.Session, _ time.Time) Event {
+		return ForSession(s.ID, a.now(), s.Expires)
+	}, func(s, ended *session.Session) bool { return s == ended }, false},
 }
 
 // stages calls a play on each stage.
@@ -167,7 +169,7 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 			for j, second := range logoutKinds {
 				for _, sid := range []string{"one", "another"} {
 					for k := range len(delays) * len(delays) {
-						if base.journal() && len(base.nodes) > 1 && (i+j+k)%3 != 0 {
+						if base.log() && len(base.nodes) > 1 && (i+j+k)%3 != 0 {
 							continue // the rest is on the other stages
 						}
 						s := base.again()
@@ -175,11 +177,11 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 						node := func() *actor { turn++; return s.nodes[(turn+k)%len(s.nodes)] }
 						old := node().signIn("one")
 						s.now = s.now.Add(delays[(i+k)%len(delays)])
-						told := func(kind logoutKind, of *Session) {
+						told := func(kind logoutKind, of *session.Session) {
 							if a := node(); kind.name != "local" {
-								a.tell(kind.fact(a, of, s.providerNow()))
-							} else if a.journal != nil { // a store deletes the record
-								a.tell(kind.fact(a, of, time.Time{}))
+								a.addAfter(kind.event(a, of, s.providerNow()))
+							} else if a.log != nil { // a store deletes the record
+								a.addAfter(kind.event(a, of, time.Time{}))
 							}
 						}
 						told(first, old)
@@ -187,7 +189,7 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 						fresh := node().signIn(sid)
 						at := fmt.Sprintf("%s: %s, after %v a sign-in at session %s", name, first.name, delays[k%len(delays)], sid)
 						for _, a := range s.nodes {
-							if a.lives(old) && (first.name != "local" || a.journal != nil) || !a.lives(fresh) {
+							if a.lives(old) && (first.name != "local" || a.log != nil) || !a.lives(fresh) {
 								s.t.Fatalf("%s: the old one lives: %v, the new one: %v", at, a.lives(old), a.lives(fresh))
 							}
 						}
@@ -199,7 +201,7 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 						told(second, of)
 						want := !second.fits(fresh, of)
 						for _, a := range s.nodes {
-							if second.name == "local" && a.journal == nil {
+							if second.name == "local" && a.log == nil {
 								continue
 							}
 							if got := a.lives(fresh); got != want {
@@ -219,7 +221,7 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 	})
 }
 
-func (s *stage) journal() bool { return s.nodes[0].journal != nil }
+func (s *stage) log() bool { return s.nodes[0].log != nil }
 
 // again is an empty stage like this one.
 func (s *stage) again() *stage {
@@ -227,7 +229,7 @@ func (s *stage) again() *stage {
 	for _, a := range s.nodes {
 		clocks = append(clocks, a.ahead)
 	}
-	return newStage(s.t, !s.journal(), clocks, s.provider, s.now)
+	return newStage(s.t, !s.log(), clocks, s.provider, s.now)
 }
 
 // A logout token that was issued before a sign-in and arrives after it spares
@@ -246,7 +248,7 @@ func TestALogoutTokenThatIsLate(t *testing.T) {
 				fresh := s.nodes[len(s.nodes)-1].signIn("one")
 				s.now = s.now.Add(late)
 				a := s.nodes[0]
-				a.tell(kind.fact(a, old, issued))
+				a.addAfter(kind.event(a, old, issued))
 				for _, a := range s.nodes {
 					if want := fresh.IDTokenIssued.After(issued); a.lives(old) || a.lives(fresh) != want {
 						s.t.Fatalf("%s: %s, %v late: the old one lives: %v, the new one: %v, want %v", name, kind.name, late, a.lives(old), a.lives(fresh), want)
@@ -273,18 +275,18 @@ func TestALogoutWhileALoginIsUnderWay(t *testing.T) {
 	} {
 		fresh := wholeSession()
 		fresh.SignedIn, fresh.IDTokenIssued = at, at.Add(row.id).Truncate(time.Second)
-		fact := EndedSubject(issuer, fresh.Subject, at.Add(row.told), fresh.Expires).Issued(at.Add(row.logout), at)
-		var k known
-		k.add(fact)
+		event := ForSubject(issuer, fresh.Subject, at.Add(row.told), fresh.Expires).Issued(at.Add(row.logout), at)
+		var k index
+		k.add(event)
 		kept := newRecords()
-		endRecord(t, NewRecordFacts(kept), fact)
+		endRecord(t, NewRecords(kept), event)
 		journals := fresh
 		over := k.Begin(&journals, issuer, at.Add(row.login))
-		also, err := NewRecordFacts(kept).Begin(t.Context(), &fresh, issuer, at.Add(row.login), fresh.Expires)
+		also, err := NewRecords(kept).Begin(t.Context(), &fresh, issuer, at.Add(row.login), fresh.Expires)
 		if over != row.over || also != row.over || err != nil {
 			t.Errorf("%s: over %v, in records %v, %v", row.name, over, also, err)
 		}
-		if !over && k.Ended(&journals, issuer) {
+		if !over && k.RevokedSession(&journals, issuer) {
 			t.Errorf("%s: it does not stay", row.name)
 		}
 	}
@@ -309,21 +311,21 @@ func TestWhatEarlierReleasesKeptGoesByOurClocks(t *testing.T) {
 		{"a logout token of later", fmt.Sprintf("iat %d %d %d", at.Add(3*time.Second).UnixMilli(), until.Unix(), at.Unix()+1), true, true},
 		{"what is for earlier releases", fmt.Sprintf("by +%d %d", at.Add(time.Hour).UnixMilli(), until.Unix()), false, false},
 	} {
-		key, _, _ := cutKey(EndedSubject(issuer, old.Subject, at, until))
-		facts, all := parseFacts([]byte(key + " " + row.line + "\n"))
+		key, _, _ := cutKey(ForSubject(issuer, old.Subject, at, until))
+		events, all := parseEvents([]byte(key + " " + row.line + "\n"))
 		if !all {
 			t.Errorf("%s: the line cannot be read", row.name)
 		}
-		var k known
-		k.add(facts...)
-		if k.Ended(&old, issuer) != row.old || k.Ended(&fresh, issuer) != row.fresh {
-			t.Errorf("%s: the old session ended: %v, the new one: %v", row.name, k.Ended(&old, issuer), k.Ended(&fresh, issuer))
+		var k index
+		k.add(events...)
+		if k.RevokedSession(&old, issuer) != row.old || k.RevokedSession(&fresh, issuer) != row.fresh {
+			t.Errorf("%s: the old session ended: %v, the new one: %v", row.name, k.RevokedSession(&old, issuer), k.RevokedSession(&fresh, issuer))
 		}
 	}
 }
 
-// cutKey is a fact's key as lines have it.
-func cutKey(f Fact) (key, kind, rest string) {
+// cutKey is an event's key as lines have it.
+func cutKey(f Event) (key, kind, rest string) {
 	_, _ = fmt.Sscan(string(f.appendLine(nil)), &key, &kind, &rest)
 	return key, kind, rest
 }
@@ -331,9 +333,9 @@ func cutKey(f Fact) (key, kind, rest string) {
 // What the release before reads of a provider's word is what it always read.
 func TestANodeOfTheReleaseBeforeReadsAProvidersWord(t *testing.T) {
 	t.Parallel()
-	fact := EndedSubject(issuer, "ada", moment0.Add(margin), moment0.Add(time.Hour)).Issued(moment0, moment0)
-	key, _, _ := cutKey(fact)
-	lines := string(fact.appendLine(nil))
+	event := ForSubject(issuer, "ada", moment0.Add(margin), moment0.Add(time.Hour)).Issued(moment0, moment0)
+	key, _, _ := cutKey(event)
+	lines := string(event.appendLine(nil))
 	want := fmt.Sprintf("%s iat %d %d %d\n%s by +%d %d\n", key, moment0.Add(margin).UnixMilli(), moment0.Add(time.Hour).Unix(), moment0.Unix(), key, moment0.UnixMilli(), moment0.Add(time.Hour).Unix())
 	if lines != want {
 		t.Errorf("%q, want %q", lines, want)

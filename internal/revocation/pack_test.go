@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"math/rand/v2"
@@ -20,34 +20,34 @@ func TestPackNames(t *testing.T) {
 	}
 }
 
-func TestPacksOfFacts(t *testing.T) {
+func TestPacksOfEvents(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(10, 11))
 	over := moment0.Add(100 * 24 * time.Hour)
 	for _, count := range []int{0, 1, 2, packFull, packFull + 1, 3*packFull - 1} {
-		facts := make([]Fact, count)
+		events := make([]Event, count)
 		left := 0
-		for i := range facts {
-			facts[i] = randomFact(r)
-			facts[i].later = r.IntN(2) == 0
-			if !facts[i].until.Before(over) {
+		for i := range events {
+			events[i] = randomEvent(r)
+			events[i].later = r.IntN(2) == 0
+			if !events[i].until.Before(over) {
 				left++
 			}
 		}
-		var k known
-		k.add(facts...)
+		var k index
+		k.add(events...)
 		got := 0
-		for _, pack := range forPacks(slices.Concat(facts, facts), over) {
+		for _, pack := range forPacks(slices.Concat(events, events), over) {
 			data := encodePack(pack)
 			parsed, ok := parsePack(data)
 			if !ok || len(parsed) != len(pack) || len(data) > 256<<10 || len(pack) > packFull || left > packFull && len(pack) < packFull/2 {
 				t.Fatalf("%d of %d facts in %d bytes, read again: %d, %v", len(pack), count, len(data), len(parsed), ok)
 			}
-			for i, fact := range parsed {
-				if m, ok := k.find(fact.key, false); !ok || m != fact.moment() || fact.until.Unix() < over.Unix() {
-					t.Fatalf("%+v, was %+v, %v", fact, m, ok)
+			for i, event := range parsed {
+				if m, ok := k.find(event.key, false); !ok || m != event.moment() || event.until.Unix() < over.Unix() {
+					t.Fatalf("%+v, was %+v, %v", event, m, ok)
 				}
-				if i > 0 && fact.until.Before(parsed[i-1].until) {
+				if i > 0 && event.until.Before(parsed[i-1].until) {
 					t.Fatal("not in order")
 				}
 			}
@@ -62,7 +62,7 @@ func TestPacksOfFacts(t *testing.T) {
 func TestAPackThatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(12, 13))
-	data := encodePack([]Fact{randomFact(r), randomFact(r)})
+	data := encodePack([]Event{randomEvent(r), randomEvent(r)})
 	for length := range data {
 		if _, ok := parsePack(data[:length]); ok {
 			t.Errorf("cut to %d bytes it passes", length)
@@ -83,37 +83,37 @@ func TestAPackThatIsNotWhole(t *testing.T) {
 func FuzzPack(f *testing.F) {
 	r := rand.New(rand.NewPCG(14, 15))
 	sum := func(data []byte) []byte { return data[:len(data)-packSum] }
-	for _, seed := range [][]byte{nil, []byte(packHead), sum(encodePack(nil)), sum(encodePack([]Fact{randomFact(r), randomFact(r)})), sum(encodePack([]Fact{randomFact(r), EndedSubject(issuer, "ada", moment0, moment0).Issued(moment0, moment0)}))} {
+	for _, seed := range [][]byte{nil, []byte(packHead), sum(encodePack(nil)), sum(encodePack([]Event{randomEvent(r), randomEvent(r)})), sum(encodePack([]Event{randomEvent(r), ForSubject(issuer, "ada", moment0, moment0).Issued(moment0, moment0)}))} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		parsePack(body)
-		facts, ok := parsePack(sealPack(slices.Clone(body)))
+		events, ok := parsePack(sealPack(slices.Clone(body)))
 		if !ok {
 			return
 		}
-		again, ok := parsePack(encodePack(facts))
-		if !ok || !slices.EqualFunc(facts, again, func(a, b Fact) bool {
+		again, ok := parsePack(encodePack(events))
+		if !ok || !slices.EqualFunc(events, again, func(a, b Event) bool {
 			return a.key == b.key && a.later == b.later && a.until.Unix() == b.until.Unix() && a.at.UnixMilli() == b.at.UnixMilli() && a.issued.Equal(b.issued)
 		}) {
-			t.Errorf("%d facts come back as %d, %v", len(facts), len(again), ok)
+			t.Errorf("%d facts come back as %d, %v", len(events), len(again), ok)
 		}
-		forPacks(facts, moment0)
+		forPacks(events, moment0)
 	})
 }
 
-// encoded is a record of facts about one key.
-func encoded(facts ...Fact) []byte {
+// encoded is a record of events about one key.
+func encoded(events ...Event) []byte {
 	var r record
-	for _, fact := range facts {
-		r.add(fact)
+	for _, event := range events {
+		r.add(event)
 	}
 	return r.encode()
 }
 
 func FuzzDecodeRecord(f *testing.F) {
-	fact := EndedSubject(issuer, "ada", moment0, moment0.Add(time.Hour))
-	for _, seed := range [][]byte{nil, {recordVersion}, encoded(fact), encoded(fact)[:5], encoded(fact, fact.Issued(moment0, moment0)), encoded(fact.Issued(moment0, moment0))} {
+	event := ForSubject(issuer, "ada", moment0, moment0.Add(time.Hour))
+	for _, seed := range [][]byte{nil, {recordVersion}, encoded(event), encoded(event)[:5], encoded(event, event.Issued(moment0, moment0)), encoded(event.Issued(moment0, moment0))} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, record []byte) {

@@ -1,10 +1,11 @@
-package session
+package revocation
 
 import (
 	"testing"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
@@ -12,9 +13,9 @@ func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		short, long := living(), living()
-		end(t, a, EndedSession(short.ID, time.Now(), time.Now().Add(time.Hour)))
+		end(t, a, ForSession(short.ID, time.Now(), time.Now().Add(time.Hour)))
 		time.Sleep(time.Minute)
-		end(t, b, long.endedNow())
+		end(t, b, endedNow(long))
 		poll(t, a, b)
 		sweep(t, a)
 		if len(storage.Keys()) != 2 {
@@ -43,10 +44,10 @@ func TestAFolderThatIsStillOpenIsNotSwept(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
-		end(t, a, EndedSession(living().ID, time.Now(), time.Now().Add(-time.Hour)))
+		end(t, a, ForSession(living().ID, time.Now(), time.Now().Add(-time.Hour)))
 		poll(t, a)
 		s := living()
-		end(t, b, s.endedNow()) // which a has not read
+		end(t, b, endedNow(s)) // which a has not read
 		sweep(t, a)
 		poll(t, a)
 		if knows(a, s) != 1 {
@@ -59,7 +60,7 @@ func TestASweepThatFailsIsRepeated(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
-		end(t, j, living().endedNow())
+		end(t, j, endedNow(living()))
 		time.Sleep(24 * time.Hour)
 		poll(t, j)
 		storage.With(func(m *clustertest.Memory) { m.ReadOnly = errDown })
@@ -84,7 +85,7 @@ func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		for range 100 {
-			end(t, a, EndedSession(living().ID, time.Now(), time.Now()))
+			end(t, a, ForSession(living().ID, time.Now(), time.Now()))
 			time.Sleep(time.Minute)
 		}
 		time.Sleep(time.Hour)
@@ -97,7 +98,7 @@ func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
 		}()
 		time.Sleep(time.Second)
 		s := living()
-		end(t, b, s.endedNow())
+		end(t, b, endedNow(s))
 		began := time.Now()
 		poll(t, a)
 		if waited := time.Since(began); knows(a, s) != 1 || waited > 5*time.Second {
@@ -115,11 +116,11 @@ func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
 func TestWhatPollingCosts(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		nodes := []*Journal{storage.node(time.Now), storage.node(time.Now), storage.node(time.Now)}
+		nodes := []*Log{storage.node(time.Now), storage.node(time.Now), storage.node(time.Now)}
 		const minutes = 12 * 60
 		for range minutes {
 			for _, j := range nodes {
-				end(t, j, living().endedNow())
+				end(t, j, endedNow(living()))
 			}
 			time.Sleep(time.Minute)
 		}
@@ -158,11 +159,11 @@ func TestTheFirstLookGoesOnWhereItWasCutOff(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
-		var sessions []*Session
+		var sessions []*session.Session
 		for range 300 {
 			s := living()
 			sessions = append(sessions, s)
-			end(t, j, s.endedNow())
+			end(t, j, endedNow(s))
 			time.Sleep(time.Minute)
 		}
 		storage.Latency = 30 * time.Millisecond // 18 seconds for all
@@ -186,22 +187,22 @@ func TestARequestPaysLittle(t *testing.T) {
 	storage := newMemory()
 	j := storage.node(time.Now)
 	poll(t, j)
-	end(t, j, living().endedNow())
+	end(t, j, endedNow(living()))
 	s, ctx := living(), t.Context()
 	if n := testing.AllocsPerRun(100, func() {
-		if j.Ready(ctx) != nil || j.Ended(s, issuer) {
+		if j.Ready(ctx) != nil || j.RevokedSession(s, issuer) {
 			t.Error("not ready, or ended")
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	for i := range 100_000 {
-		j.add(EndedSession(ID{byte(i), byte(i >> 8), byte(i >> 16), 3}, s.SignedIn, s.Expires))
+		j.add(ForSession(session.ID{byte(i), byte(i >> 8), byte(i >> 16), 3}, s.SignedIn, s.Expires))
 	}
-	end(t, j, EndedSubject(issuer, "eve", s.SignedIn, s.Expires))
-	marks := MarksOf(s, issuer)
+	end(t, j, ForSubject(issuer, "eve", s.SignedIn, s.Expires))
+	target := TargetOf(s, issuer)
 	if n := testing.AllocsPerRun(100, func() {
-		if j.Ended(s, issuer) || j.EndedMarks(&marks) {
+		if j.RevokedSession(s, issuer) || j.Revoked(&target) {
 			t.Error("ended")
 		}
 	}); n != 0 {

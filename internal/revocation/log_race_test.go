@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // TestAReaderMeetsAPackerThatDies stops a reader before each of its calls while
@@ -17,14 +18,14 @@ import (
 // minute's files gone, or a pack that the reader has listed.
 func TestAReaderMeetsAPackerThatDies(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
-		whole, sessions := newMemory(), []*Session(nil)
+		whole, sessions := newMemory(), []*session.Session(nil)
 		whole.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		a, b := whole.node(time.Now), whole.node(time.Now)
 		write := func() {
-			for _, j := range []*Journal{a, b, a, b} {
+			for _, j := range []*Log{a, b, a, b} {
 				s := month()
 				sessions = append(sessions, s)
-				end(t, j, s.endedNow())
+				end(t, j, endedNow(s))
 			}
 			time.Sleep(3 * time.Hour)
 			ready(t, a, b)
@@ -75,16 +76,16 @@ func TestAReaderMeetsAPackerThatDies(t *testing.T) {
 }
 
 // TestAListThatIsNoMoment has a reader whose List shows neither the minute that
-// it knew nor the pack where its facts are by now.
+// it knew nor the pack where its events are by now.
 func TestAListThatIsNoMoment(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		writer, reader := storage.node(time.Now), storage.node(time.Now)
 		first, second := month(), month()
-		end(t, writer, first.endedNow())
+		end(t, writer, endedNow(first))
 		poll(t, reader)
-		end(t, writer, second.endedNow())
+		end(t, writer, endedNow(second))
 		poll(t, writer)
 		time.Sleep(3 * time.Hour)
 		poll(t, writer)
@@ -98,7 +99,7 @@ func TestAListThatIsNoMoment(t *testing.T) {
 				return children
 			}
 		})
-		wantKnown(t, "who saw nothing at first", reader, []*Session{first, second})
+		wantKnown(t, "who saw nothing at first", reader, []*session.Session{first, second})
 	})
 }
 
@@ -119,7 +120,7 @@ func TestWhoHasJustComeDoesNotPack(t *testing.T) {
 		poll(t, j)
 		storage.With(func(m *clustertest.Memory) { m.Down = errDown })
 		time.Sleep(trusted)
-		packAll(t, j) // does not know the facts any more, and asks nobody
+		packAll(t, j) // does not know the events any more, and asks nobody
 		storage.With(func(m *clustertest.Memory) { m.Down = nil })
 		poll(t, j)
 		began := time.Now()
@@ -136,10 +137,10 @@ func TestAFileThatComesWhileItsMinuteIsPacked(t *testing.T) {
 		storage, sessions := old(t)
 		minutes, _ := storage.root()
 		late := month()
-		key := journalRoot + "/" + minutes[0] + "/aaaaaaaaaaaaaaaa-1"
+		key := logRoot + "/" + minutes[0] + "/aaaaaaaaaaaaaaaa-1"
 		j := storage.nodeWith(func(int) error {
 			if _, packs := storage.root(); len(packs) == 1 && late != nil {
-				storage.With(func(m *clustertest.Memory) { m.Files[key] = late.endedNow().appendLine(nil) })
+				storage.With(func(m *clustertest.Memory) { m.Files[key] = endedNow(late).appendLine(nil) })
 				sessions, late = append(sessions, late), nil
 			}
 			return nil

@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 func TestNodesLearnOfEachOthersLogouts(t *testing.T) {
@@ -19,12 +20,12 @@ func TestNodesLearnOfEachOthersLogouts(t *testing.T) {
 		s, other := living(), living()
 		other.Subject, other.SID = "bob", "another"
 		time.Sleep(time.Second)
-		end(t, a, s.endedNow())
+		end(t, a, endedNow(s))
 		if knows(a, s) != 1 || knows(b, s) != 0 {
 			t.Errorf("before b looks: a %d, b %d", knows(a, s), knows(b, s))
 		}
 		poll(t, b)
-		end(t, b, EndedSubject(issuer, other.Subject, time.Now(), other.Expires))
+		end(t, b, ForSubject(issuer, other.Subject, time.Now(), other.Expires))
 		poll(t, a)
 		if knows(b, s) != 1 || knows(a, other) != 1 {
 			t.Errorf("b knows %d, a knows %d", knows(b, s), knows(a, other))
@@ -44,12 +45,12 @@ func TestEachNodeHasAFileOfItsOwnInEachMinute(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, twin := storage.node(time.Now), storage.node(time.Now)
-		var sessions []*Session
+		var sessions []*session.Session
 		for range 3 {
-			for _, j := range []*Journal{a, twin, a, twin} {
+			for _, j := range []*Log{a, twin, a, twin} {
 				s := living()
 				sessions = append(sessions, s)
-				end(t, j, s.endedNow())
+				end(t, j, endedNow(s))
 			}
 			time.Sleep(time.Minute)
 		}
@@ -70,7 +71,7 @@ func TestNothingOfAUserIsInTheStorage(t *testing.T) {
 		j := storage.node(time.Now)
 		s := living()
 		s.Subject, s.SID = "a user's name", "a session's name" // which no random digits can spell
-		end(t, j, EndedSubject(issuer, s.Subject, time.Now(), s.Expires), EndedSID(issuer, s.SID, time.Now(), s.Expires))
+		end(t, j, ForSubject(issuer, s.Subject, time.Now(), s.Expires), ForSID(issuer, s.SID, time.Now(), s.Expires))
 		for key, data := range storage.Files {
 			for _, secret := range []string{s.Subject, s.SID, "issuer"} {
 				if strings.Contains(key+string(data), secret) {
@@ -85,15 +86,15 @@ func TestAFileThatGrowsTooLargeIsFollowedByAnother(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
-		var sessions []*Session
+		var sessions []*session.Session
 		for range 40 {
-			var facts []Fact
+			var events []Event
 			for range 50 {
 				s := living()
 				sessions = append(sessions, s)
-				facts = append(facts, s.endedNow())
+				events = append(events, endedNow(s))
 			}
-			end(t, a, facts...)
+			end(t, a, events...)
 			poll(t, b)
 		}
 		if n := len(storage.Keys()); n < 3 || n > 6 {
@@ -117,12 +118,12 @@ func TestAThousandLogoutsAtOnceShareAFewCalls(t *testing.T) {
 		storage := newMemory()
 		storage.Latency = 100 * time.Millisecond
 		j := storage.node(time.Now)
-		sessions := make([]*Session, 1000)
+		sessions := make([]*session.Session, 1000)
 		began := time.Now()
 		var wg sync.WaitGroup
 		for i := range sessions {
 			sessions[i] = living()
-			wg.Go(func() { end(t, j, sessions[i].endedNow()) })
+			wg.Go(func() { end(t, j, endedNow(sessions[i])) })
 		}
 		wg.Wait()
 		if storage.Stores > 5 || time.Since(began) > time.Second {
@@ -143,21 +144,21 @@ func TestALogoutIsWrittenThoughWhoAskedHasGone(t *testing.T) {
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		s := living()
-		if err := j.End(gone, s.endedNow()); err != nil || len(storage.Keys()) != 1 {
+		if err := j.Add(gone, endedNow(s)); err != nil || len(storage.Keys()) != 1 {
 			t.Errorf("End: %v, files %q", err, storage.Keys())
 		}
 	})
 }
 
 // TestAFileThatWasCutShort reads what a storage shows that does not write in
-// one piece: no panic, no fact that nobody wrote, and all once it is whole.
+// one piece: no panic, no event that nobody wrote, and all once it is whole.
 func TestAFileThatWasCutShort(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		writer := storage.node(time.Now)
-		sessions := []*Session{living(), living(), living()}
+		sessions := []*session.Session{living(), living(), living()}
 		for _, s := range sessions {
-			end(t, writer, s.endedNow())
+			end(t, writer, endedNow(s))
 		}
 		key := storage.Keys()[0]
 		whole := storage.Files[key]
@@ -182,13 +183,13 @@ func TestALargeFileThatWasCutShort(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
-		sessions := make([]*Session, 2000)
-		facts := make([]Fact, len(sessions))
+		sessions := make([]*session.Session, 2000)
+		events := make([]Event, len(sessions))
 		for i := range sessions {
 			sessions[i] = living()
-			facts[i] = sessions[i].endedNow()
+			events[i] = endedNow(sessions[i])
 		}
-		end(t, a, facts...)
+		end(t, a, events...)
 		key := storage.Keys()[0]
 		whole := storage.Files[key]
 		storage.With(func(m *clustertest.Memory) { m.Files[key] = whole[:len(whole)/2] })
@@ -203,18 +204,18 @@ func TestALargeFileThatWasCutShort(t *testing.T) {
 
 func TestDamagedLinesAreLeftOut(t *testing.T) {
 	t.Parallel()
-	good := EndedSession(ID{1}, moment0, moment0.Add(time.Hour))
+	good := ForSession(session.ID{1}, moment0, moment0.Add(time.Hour))
 	line := string(good.appendLine(nil))
 	for _, damaged := range []string{
 		"", "\n", "x\n", "a b c d\n", line[1:], strings.Replace(line, " at ", " on ", 1), strings.Replace(line, " ", "  x ", 1),
 		"AAAA at 1 2\n", "AQAAAAAAAAAAAAAAAAAAAA at x 2\n", "AQAAAAAAAAAAAAAAAAAAAA at 1 99999999999999999999\n", "AQAAAAAAAAAAAAAAAAAAAA at 1\n",
 	} {
-		if facts, _ := parseFacts([]byte(damaged)); len(facts) != 0 {
-			t.Errorf("%q: %+v", damaged, facts)
+		if events, _ := parseEvents([]byte(damaged)); len(events) != 0 {
+			t.Errorf("%q: %+v", damaged, events)
 		}
-		facts, all := parseFacts([]byte(line + damaged + "\n" + line))
-		if len(facts) != 2 || all || facts[0].key != good.key || !facts[1].at.Equal(good.at) {
-			t.Errorf("around %q: %+v", damaged, facts)
+		events, all := parseEvents([]byte(line + damaged + "\n" + line))
+		if len(events) != 2 || all || events[0].key != good.key || !events[1].at.Equal(good.at) {
+			t.Errorf("around %q: %+v", damaged, events)
 		}
 	}
 }
@@ -228,7 +229,7 @@ func TestALogoutIsSharedByAllWhoAskAtOnce(t *testing.T) {
 		wg.Go(func() {
 			s := living()
 			s.Subject = fmt.Sprint(i)
-			end(t, a, s.endedNow(), EndedSubject(issuer, s.Subject, time.Now(), s.Expires))
+			end(t, a, endedNow(s), ForSubject(issuer, s.Subject, time.Now(), s.Expires))
 			_ = a.Ready(t.Context())
 			_ = b.Poll(t.Context())
 			_ = b.Sweep(t.Context())

@@ -1,27 +1,27 @@
-package session
+package revocation
 
 import (
 	"sync"
 	"time"
 )
 
-// maxReplay bounds how many tokens are remembered. Only what a provider has
-// signed gets here.
+// maxReplay bounds how many tokens are remembered. Only tokens that a provider
+// has signed get here.
 const maxReplay = 1 << 14
 
-// Replay remembers tokens that count once, by who they are for and their jti,
-// until they would be refused anyway. It is safe for concurrent use, and knows
-// of this process alone: a token that another instance takes again ends at most
-// sessions whose ID tokens were issued in its second, since it has a date.
+// Replay remembers tokens that may be used once, by their audience and jti, until
+// they expire. It knows of this process alone: a token that another instance
+// accepts again ends at most sessions whose ID tokens were issued in its second.
+// It is safe for concurrent use.
 type Replay struct {
 	mu    sync.Mutex
 	until map[[16]byte]time.Time
 }
 
-// Take says whether a token is taken for the first time, and remembers it.
-// forget takes that back, for a token that did not get to count.
+// Take reports whether a token is used for the first time, and remembers it.
+// forget undoes that, for a token that had no effect.
 func (r *Replay) Take(audience, id string, now, until time.Time) (forget func(), ok bool) {
-	key := [16]byte(hashFact("jti", audience, id))
+	key := [16]byte(hashKey("jti", audience, id))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if end, taken := r.until[key]; taken && now.Before(end) {
@@ -41,8 +41,8 @@ func (r *Replay) Take(audience, id string, now, until time.Time) (forget func(),
 	}, true
 }
 
-// makeRoom forgets what is over, and of the rest any that it takes to have
-// room for many more.
+// makeRoom forgets what has expired, and then any others until there is room for
+// many more.
 func (r *Replay) makeRoom(now time.Time) {
 	for key, end := range r.until {
 		if !now.Before(end) {

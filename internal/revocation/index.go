@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"hash/maphash"
@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// known is the facts in memory: what every request asks, almost always for one
-// that is not there. A key has two entries at most, since what is dated by our
-// clocks and what is dated by the provider's cannot be merged. Who asks takes no lock and waits for nobody. Who changes
-// something makes a new bucket, or a new table, and puts it in the place of
-// the old one. A fact costs less than 40 bytes.
-type known struct {
+// index is the events in memory: every request looks into it, almost always for
+// one that is not there. A key has at most two entries, since
+// moments by our clocks and by the provider's cannot be merged. Readers take no
+// lock and wait for no writer. A writer replaces a bucket, or the table, with a new
+// one. An event costs less than 40 bytes.
+type index struct {
 	table atomic.Pointer[table]
 	later atomic.Int64 // how many are about subjects or provider's sessions
 
-	mu    sync.Mutex // held by who changes any of this
+	mu    sync.Mutex // held by writers
 	count int
 }
 
 // entry is 32 bytes, so that a bucket fills the memory that it is given.
 type entry struct {
-	key factKey
+	key eventKey
 	moment
 }
 
 const (
 	fewestBuckets = 16
-	// fullBucket and sparseBucket are how many facts there are for each bucket,
+	// fullBucket and sparseBucket are how many events there are for each bucket,
 	// on average, when a table is too small and too large.
 	fullBucket   = 16
 	sparseBucket = 4
@@ -43,10 +43,10 @@ const (
 // able to choose many for one bucket.
 type table struct {
 	seed    maphash.Seed
-	shift   uint // what makes of a hash the number of its bucket
+	shift   uint // turns a hash into the number of its bucket
 	buckets []atomic.Pointer[[]entry]
-	// filter has two words for each bucket. A fact sets three bits in one of
-	// them, so that of what is absent nearly all is known to be by one look.
+	// filter has two words for each bucket. An event sets three bits in one of
+	// them, so that one look tells nearly all absent keys.
 	filter []atomic.Uint64
 }
 
@@ -60,7 +60,7 @@ func newTable(buckets int, seed maphash.Seed) *table {
 }
 
 // hash depends on the table's secret.
-func (t *table) hash(key *factKey) uint64 { return maphash.Bytes(t.seed, key[:]) }
+func (t *table) hash(key *eventKey) uint64 { return maphash.Bytes(t.seed, key[:]) }
 
 // word and mask are a hash's place in the filter.
 func (t *table) word(h uint64) *atomic.Uint64 { return &t.filter[h>>(t.shift-1)] }
@@ -77,8 +77,8 @@ func (t *table) mark(h uint64) { t.word(h).Or(mask(h)) }
 
 // find returns what is known about a key, by our clocks or, where issued is
 // set, by the provider's.
-func (k *known) find(key factKey, issued bool) (found moment, ok bool) {
-	for _, e := range k.about(&key) {
+func (x *index) find(key eventKey, issued bool) (found moment, ok bool) {
+	for _, e := range x.entries(&key) {
 		if e.key == key && (e.issued != 0) == issued {
 			return e.moment, true
 		}
@@ -86,10 +86,10 @@ func (k *known) find(key factKey, issued bool) (found moment, ok bool) {
 	return moment{}, false
 }
 
-// about returns the entries among which those of a key are, none if it has
-// none.
-func (k *known) about(key *factKey) []entry {
-	t := k.table.Load()
+// entries returns the entries among which those of a key are. It returns none if
+// the key has none.
+func (x *index) entries(key *eventKey) []entry {
+	t := x.table.Load()
 	if t == nil {
 		return nil
 	}
@@ -100,56 +100,56 @@ func (k *known) about(key *factKey) []entry {
 	return t.bucket(h >> t.shift)
 }
 
-// tell adds facts and returns them with the times that they got: later than all
-// that was known about the same, so that they end what those spare.
-func (k *known) tell(facts []Fact) []Fact {
-	told := slices.Clone(facts)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for i := range told {
-		if f := &told[i]; f.later {
-			for _, e := range k.about(&f.key) {
+// addAfter adds events and returns them with their new times: later than all that
+// was known about the same, so that they end what earlier events spare.
+func (x *index) addAfter(events []Event) []Event {
+	dated := slices.Clone(events)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range dated {
+		if f := &dated[i]; f.later {
+			for _, e := range x.entries(&f.key) {
 				if e.key == f.key && e.later() && e.at >= f.at.UnixMilli() {
 					f.at = time.UnixMilli(e.at + 1)
 				}
 			}
 		}
-		k.addOne(told[i])
+		x.addOne(dated[i])
 	}
-	return told
+	return dated
 }
 
-func (k *known) add(facts ...Fact) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, fact := range facts {
-		k.addOne(fact)
+func (x *index) add(events ...Event) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, event := range events {
+		x.addOne(event)
 	}
 }
 
-// addOne is add for who holds the mutex.
-func (k *known) addOne(fact Fact) {
-	t := k.table.Load()
+// addOne adds an event. The caller holds the mutex.
+func (x *index) addOne(event Event) {
+	t := x.table.Load()
 	switch {
 	case t == nil:
 		t = newTable(fewestBuckets, maphash.MakeSeed())
-		k.table.Store(t)
-	case k.count >= fullBucket*len(t.buckets):
-		t = k.rebuild(t, 2*len(t.buckets), math.MinInt64)
+		x.table.Store(t)
+	case x.count >= fullBucket*len(t.buckets):
+		t = x.rebuild(t, 2*len(t.buckets), math.MinInt64)
 	}
-	m := fact.moment()
-	h := t.hash(&fact.key)
+	m := event.moment()
+	h := t.hash(&event.key)
 	number := h >> t.shift
 	old := t.bucket(number)
-	i := slices.IndexFunc(old, func(e entry) bool { return e.key == fact.key && (e.issued != 0) == (m.issued != 0) })
+	i := slices.IndexFunc(old, func(e entry) bool { return e.key == event.key && (e.issued != 0) == (m.issued != 0) })
 	if i < 0 {
-		k.count++
+		x.count++
 		if m.later() {
-			k.later.Add(1)
+			x.later.Add(1)
 		}
 		bucket := make([]entry, len(old)+1)
 		copy(bucket, old)
-		bucket[len(old)] = entry{fact.key, m}
+		bucket[len(old)] = entry{event.key, m}
 		t.buckets[number].Store(&bucket)
 		t.mark(h)
 		return
@@ -159,18 +159,18 @@ func (k *known) addOne(fact Fact) {
 		return
 	}
 	if old[i].later() && !m.later() {
-		k.later.Add(-1)
+		x.later.Add(-1)
 	}
 	bucket := slices.Clone(old)
 	bucket[i].moment = m
 	t.buckets[number].Store(&bucket)
 }
 
-// sweep forgets the facts that are over.
-func (k *known) sweep(now time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	t := k.table.Load()
+// sweep forgets the events that are over.
+func (x *index) sweep(now time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	t := x.table.Load()
 	if t == nil {
 		return
 	}
@@ -185,21 +185,21 @@ func (k *known) sweep(now time.Time) {
 			}
 		}
 	}
-	if kept == k.count {
+	if kept == x.count {
 		return
 	}
-	k.count = kept
+	x.count = kept
 	buckets := len(t.buckets)
 	for buckets > fewestBuckets && kept < sparseBucket*buckets {
 		buckets /= 2
 	}
-	k.rebuild(t, buckets, now.Unix())
-	k.later.Store(later)
+	x.rebuild(t, buckets, now.Unix())
+	x.later.Store(later)
 }
 
 // rebuild puts a table of another size, without what is over, in the place of
 // the old one. The caller holds the mutex.
-func (k *known) rebuild(old *table, buckets int, now int64) *table {
+func (x *index) rebuild(old *table, buckets int, now int64) *table {
 	next := newTable(buckets, old.seed)
 	var kept []entry
 	for number := range buckets {
@@ -219,13 +219,13 @@ func (k *known) rebuild(old *table, buckets int, now int64) *table {
 			next.buckets[number].Store(&bucket)
 		}
 	}
-	k.table.Store(next)
+	x.table.Store(next)
 	return next
 }
 
-// len is how many facts are known.
-func (k *known) len() int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.count
+// len is how many events are known.
+func (x *index) len() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.count
 }

@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"path"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 func TestStoragesOfOtherKinds(t *testing.T) {
@@ -62,14 +63,14 @@ func TestStoragesOfOtherKinds(t *testing.T) {
 				storage := newMemory()
 				storage.Listing = list
 				storage.Files["certificates/acme/app.example/app.example.crt"] = []byte("x")
-				storage.Files[journalRoot+"/README"] = []byte("not ours")
+				storage.Files[logRoot+"/README"] = []byte("not ours")
 				a, b := storage.node(time.Now), storage.node(time.Now)
 				poll(t, a, b)
-				var sessions []*Session
+				var sessions []*session.Session
 				for range 3 {
 					s := living()
 					sessions = append(sessions, s)
-					end(t, a, s.endedNow())
+					end(t, a, endedNow(s))
 					poll(t, b)
 					if got := knows(b, sessions...); got != len(sessions) {
 						t.Errorf("%d of %d are known", got, len(sessions))
@@ -96,7 +97,7 @@ func TestSomethingVanishesWhileAFolderIsListed(t *testing.T) {
 		storage := newMemory()
 		a := storage.node(time.Now)
 		s := living()
-		end(t, a, s.endedNow())
+		end(t, a, endedNow(s))
 		for vanish := range 12 {
 			b := storage.node(time.Now)
 			storage.Vanish = vanish
@@ -117,10 +118,10 @@ func TestFilesUnderOtherNamesAreNotRead(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
-		end(t, j, living().endedNow())
+		end(t, j, endedNow(living()))
 		folder := path.Dir(storage.Keys()[0])
 		for i, other := range []string{"README", ".tmp-1", "0123456789abcdef-1.tmp", "0123456789abcdef", "0123456789ABCDEF-1", "0123456789abcdef--1"} {
-			storage.Files[folder+"/"+other] = living().endedNow().appendLine(nil)
+			storage.Files[folder+"/"+other] = endedNow(living()).appendLine(nil)
 			if isFile(other) {
 				t.Errorf("%d: %q passes for a file", i, other)
 			}

@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"context"
@@ -12,21 +12,21 @@ import (
 // brokenFor is how long a pack may be broken before it is removed.
 const brokenFor = 24 * time.Hour
 
-// Sweep forgets the facts that can end nothing any more, here and in the
-// storage. It is to be called every few minutes.
-func (j *Journal) Sweep(ctx context.Context) error {
-	now := j.now()
-	j.known.sweep(now)
+// Sweep removes the events that can end nothing any more, here and in the
+// storage. Call it every few minutes.
+func (l *Log) Sweep(ctx context.Context) error {
+	now := l.now()
+	l.index.sweep(now)
 	over := now.Add(-settled).Unix()
 	folders := make(map[int64]*folder)
 	var packs []string
-	if err := clusterstore.Hold(ctx, j.reading, sweepWithin, func(context.Context) error {
-		for minute, f := range j.folders {
+	if err := clusterstore.Hold(ctx, l.reading, sweepWithin, func(context.Context) error {
+		for minute, f := range l.folders {
 			if f.closed && f.until < over {
-				folders[minute] = f // which nobody changes any more
+				folders[minute] = f // which does not change any more
 			}
 		}
-		for name, p := range j.packs {
+		for name, p := range l.packs {
 			if p.whole && p.until < over || !p.whole && now.Sub(p.first) > brokenFor {
 				packs = append(packs, name)
 			}
@@ -35,13 +35,13 @@ func (j *Journal) Sweep(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("sweep logouts: %w", err)
 	}
-	// The storage may take its time; others go on reading meanwhile.
+	// The storage may be slow; others go on reading meanwhile.
 	ctx, cancel := context.WithTimeout(ctx, sweepWithin)
 	defer cancel()
 	var errs []error
-	storage := j.storage()
+	storage := l.storage()
 	for _, name := range packs {
-		errs = append(errs, clusterstore.IgnoreAbsent(storage.Delete(ctx, journalRoot+"/"+name)))
+		errs = append(errs, clusterstore.IgnoreAbsent(storage.Delete(ctx, logRoot+"/"+name)))
 	}
 	for minute, f := range folders {
 		for name := range f.files {
@@ -52,5 +52,5 @@ func (j *Journal) Sweep(ctx context.Context) error {
 			break
 		}
 	}
-	return errors.Join(errs...) // what is gone is forgotten by the next Poll
+	return errors.Join(errs...) // the next Poll forgets what is gone
 }

@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"testing"
@@ -14,7 +14,7 @@ func TestANodeCatchesUpThoughItsClockIsSetBack(t *testing.T) {
 	poll(t, a, b)
 	ahead = -2 * time.Second
 	s := living()
-	end(t, a, EndedSubject(issuer, s.Subject, time.Now(), s.Expires))
+	end(t, a, ForSubject(issuer, s.Subject, time.Now(), s.Expires))
 	b.CatchUp(t.Context())
 	if knows(b, s) != 1 {
 		t.Error("it did not look")

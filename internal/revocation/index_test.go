@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"encoding/binary"
@@ -7,18 +7,20 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // randomFact is one of many, about a session.
-func randomFact(r *rand.Rand) Fact {
-	var id ID
+func randomEvent(r *rand.Rand) Event {
+	var id session.ID
 	binary.LittleEndian.PutUint64(id[:8], r.Uint64())
 	binary.LittleEndian.PutUint64(id[8:], r.Uint64())
-	return EndedSession(id, moment0, moment0.Add(time.Duration(r.IntN(400*24))*time.Hour))
+	return ForSession(id, moment0, moment0.Add(time.Duration(r.IntN(400*24))*time.Hour))
 }
 
 // agree compares the table with what a map holds.
-func agree(t *testing.T, k *known, model map[factKey]moment) {
+func agree(t *testing.T, k *index, model map[eventKey]moment) {
 	t.Helper()
 	later, found := int64(0), 0
 	for key, want := range model {
@@ -41,22 +43,22 @@ func agree(t *testing.T, k *known, model map[factKey]moment) {
 
 // FuzzKnown does to a table and to a map the same. Keys are few, or share their
 // hash, or are many, as the first byte of a step says.
-func FuzzKnown(f *testing.F) {
+func FuzzIndex(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 0, 1, 9, 9, 3, 0, 0, 5})
 	f.Add([]byte{2, 255, 1, 1, 2, 255, 9, 0, 3, 3, 0, 0, 2, 9, 9, 9, 3, 9, 0, 0})
 	f.Add([]byte{1, 1, 5, 5, 1, 2, 5, 5, 1, 3, 0, 0, 3, 4, 0, 0})
 	f.Fuzz(func(t *testing.T, steps []byte) {
-		var k known
-		model := make(map[factKey]moment)
+		var k index
+		model := make(map[eventKey]moment)
 		for ; len(steps) >= 4; steps = steps[4:] {
 			at, until := moment0.Add(time.Duration(steps[2])*time.Minute), moment0.Add(time.Duration(steps[3])*time.Minute)
-			fact := Fact{at: at, until: until, later: steps[2]%2 == 1}
+			event := Event{at: at, until: until, later: steps[2]%2 == 1}
 			many := 1
 			switch steps[0] % 4 {
 			case 0:
-				fact.key[0] = steps[1]
+				event.key[0] = steps[1]
 			case 1: // which were all in one bucket while the hash had no secret
-				fact.key[0], fact.key[12] = steps[1], steps[1]
+				event.key[0], event.key[12] = steps[1], steps[1]
 			case 2:
 				many = 1 + 8*int(steps[1])
 			case 3:
@@ -72,16 +74,16 @@ func FuzzKnown(f *testing.F) {
 			}
 			for i := range many {
 				if many > 1 {
-					binary.LittleEndian.PutUint64(fact.key[3:], uint64(i)*0x9e3779b97f4a7c15)
+					binary.LittleEndian.PutUint64(event.key[3:], uint64(i)*0x9e3779b97f4a7c15)
 				}
-				k.add(fact)
-				m := fact.moment()
-				if old, present := model[fact.key]; present {
+				k.add(event)
+				m := event.moment()
+				if old, present := model[event.key]; present {
 					m = m.with(old)
 				}
-				model[fact.key] = m
+				model[event.key] = m
 			}
-			if absent := (factKey{15: 200}); model[absent] == (moment{}) {
+			if absent := (eventKey{15: 200}); model[absent] == (moment{}) {
 				if _, ok := k.find(absent, false); ok {
 					t.Fatal("what nobody added is there")
 				}
@@ -92,16 +94,16 @@ func FuzzKnown(f *testing.F) {
 }
 
 // TestManyFacts lets a table grow and shrink far beyond what a fuzzer tries.
-func TestManyFacts(t *testing.T) {
+func TestManyEvents(t *testing.T) {
 	t.Parallel()
-	var k known
-	model := make(map[factKey]moment)
+	var k index
+	model := make(map[eventKey]moment)
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {
-		fact := randomFact(r)
-		fact.later = r.IntN(2) == 0
-		k.add(fact)
-		model[fact.key] = fact.moment()
+		event := randomEvent(r)
+		event.later = r.IntN(2) == 0
+		k.add(event)
+		model[event.key] = event.moment()
 	}
 	agree(t, &k, model)
 	for _, days := range []int{1, 200, 395, 401} {
@@ -114,7 +116,7 @@ func TestManyFacts(t *testing.T) {
 		}
 		agree(t, &k, model)
 		for range 1000 {
-			if _, ok := k.find(randomFact(r).key, false); ok {
+			if _, ok := k.find(randomEvent(r).key, false); ok {
 				t.Fatal("what nobody added is there")
 			}
 		}
@@ -126,10 +128,10 @@ func TestManyFacts(t *testing.T) {
 
 // TestFactsAreFoundWhileOthersChangeThem holds that what was added once is never
 // missing, whatever goes on beside it.
-func TestFactsAreFoundWhileOthersChangeThem(t *testing.T) {
+func TestEventsAreFoundWhileOthersChangeThem(t *testing.T) {
 	t.Parallel()
-	var k known
-	stays := EndedSession(NewID(), moment0, moment0.Add(1000*24*time.Hour))
+	var k index
+	stays := ForSession(session.NewID(), moment0, moment0.Add(1000*24*time.Hour))
 	k.add(stays)
 	var writers, readers sync.WaitGroup
 	done := make(chan struct{})
@@ -152,7 +154,7 @@ func TestFactsAreFoundWhileOthersChangeThem(t *testing.T) {
 		writers.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(seed), 3))
 			for i := range 5000 {
-				k.add(randomFact(r))
+				k.add(randomEvent(r))
 				if i%500 == 0 {
 					k.sweep(moment0.Add(time.Duration(i) * time.Hour))
 				}
@@ -164,27 +166,27 @@ func TestFactsAreFoundWhileOthersChangeThem(t *testing.T) {
 	readers.Wait()
 }
 
-func manyFacts(count int) []Fact {
+func manyEvents(count int) []Event {
 	r := rand.New(rand.NewPCG(4, 5))
-	facts := make([]Fact, count)
-	for i := range facts {
-		facts[i] = randomFact(r)
-		facts[i].later = i%2 == 0
+	events := make([]Event, count)
+	for i := range events {
+		events[i] = randomEvent(r)
+		events[i].later = i%2 == 0
 	}
-	return facts
+	return events
 }
 
 // TestWhatAFactCosts is not parallel: what others allocate would count.
-func TestWhatAFactCosts(t *testing.T) {
+func TestWhatAnEventCosts(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 7))
 	var before, after runtime.MemStats
 	// The worst are tables that have just grown, and are about to.
 	for _, count := range []int{fullBucket*1024 - 1, fullBucket*1024 + 1} {
-		var k known
+		var k index
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		for range count {
-			k.add(randomFact(r))
+			k.add(randomEvent(r))
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
@@ -197,24 +199,24 @@ func TestWhatAFactCosts(t *testing.T) {
 	}
 }
 
-func BenchmarkKnown(b *testing.B) {
-	facts := manyFacts(1_000_000)
+func BenchmarkIndex(b *testing.B) {
+	events := manyEvents(1_000_000)
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	var k known
-	k.add(facts...)
+	var k index
+	k.add(events...)
 	added := time.Since(began)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	r := rand.New(rand.NewPCG(8, 9))
-	absent := make([]factKey, 1<<16)
+	absent := make([]eventKey, 1<<16)
 	for i := range absent {
-		absent[i] = randomFact(r).key
+		absent[i] = randomEvent(r).key
 	}
 	s := living()
-	marks := MarksOf(s, issuer)
+	target := TargetOf(s, issuer)
 	b.Run("absent", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
@@ -228,7 +230,7 @@ func BenchmarkKnown(b *testing.B) {
 	b.Run("present", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			if _, ok := k.find(facts[i*7919%len(facts)].key, false); !ok {
+			if _, ok := k.find(events[i*7919%len(events)].key, false); !ok {
 				b.Fatal("absent")
 			}
 		}
@@ -236,26 +238,26 @@ func BenchmarkKnown(b *testing.B) {
 	b.Run("marks", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			k.EndedMarks(&marks)
+			k.Revoked(&target)
 		}
 	})
 	b.Run("marks in parallel", func(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				k.EndedMarks(&marks)
+				k.Revoked(&target)
 			}
 		})
 	})
 	b.Run("session", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			k.Ended(s, issuer)
+			k.RevokedSession(s, issuer)
 		}
 	})
 	b.Run("marks of a session", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			MarksOf(s, issuer)
+			TargetOf(s, issuer)
 		}
 	})
 	b.Run("sweep", func(b *testing.B) {
@@ -266,23 +268,23 @@ func BenchmarkKnown(b *testing.B) {
 }
 
 func BenchmarkPack(b *testing.B) {
-	facts := forPacks(manyFacts(packFull), moment0)[0]
-	data := encodePack(facts)
+	events := forPacks(manyEvents(packFull), moment0)[0]
+	data := encodePack(events)
 	b.Run("parse", func(b *testing.B) {
 		for b.Loop() {
 			if _, ok := parsePack(data); !ok {
 				b.Fatal("broken")
 			}
 		}
-		b.ReportMetric(float64(len(facts)*b.N)/b.Elapsed().Seconds(), "facts/s")
-		b.ReportMetric(float64(len(data))/float64(len(facts)), "bytes/fact")
+		b.ReportMetric(float64(len(events)*b.N)/b.Elapsed().Seconds(), "facts/s")
+		b.ReportMetric(float64(len(data))/float64(len(events)), "bytes/fact")
 	})
 	b.Run("parse and add", func(b *testing.B) {
 		for b.Loop() {
-			var k known
-			facts, _ := parsePack(data)
-			k.add(facts...)
+			var k index
+			events, _ := parsePack(data)
+			k.add(events...)
 		}
-		b.ReportMetric(float64(len(facts)*b.N)/b.Elapsed().Seconds(), "facts/s")
+		b.ReportMetric(float64(len(events)*b.N)/b.Elapsed().Seconds(), "facts/s")
 	})
 }

@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 func TestALogoutThatCannotBeWrittenHoldsHereAndIsWrittenLater(t *testing.T) {
@@ -19,11 +20,11 @@ func TestALogoutThatCannotBeWrittenHoldsHereAndIsWrittenLater(t *testing.T) {
 		a, b := storage.node(time.Now), storage.node(time.Now)
 		poll(t, a, b)
 		storage.With(func(m *clustertest.Memory) { m.ReadOnly = errDown })
-		var sessions []*Session
+		var sessions []*session.Session
 		for range 5 {
 			s := living()
 			sessions = append(sessions, s)
-			if err := a.End(t.Context(), s.endedNow()); !errors.Is(err, errDown) {
+			if err := a.Add(t.Context(), endedNow(s)); !errors.Is(err, errDown) {
 				t.Errorf("End: %v", err)
 			}
 			time.Sleep(time.Minute)
@@ -52,13 +53,13 @@ func TestWhatWaitsForTheStorageIsBounded(t *testing.T) {
 		storage.ReadOnly = errDown
 		j := storage.node(time.Now)
 		first := living()
-		_ = j.End(t.Context(), first.endedNow())
+		_ = j.Add(t.Context(), endedNow(first))
 		for range 30 {
-			facts := make([]Fact, 1000)
-			for i := range facts {
-				facts[i] = living().endedNow()
+			events := make([]Event, 1000)
+			for i := range events {
+				events[i] = endedNow(living())
 			}
-			_ = j.End(t.Context(), facts...)
+			_ = j.Add(t.Context(), events...)
 		}
 		if n := len(j.mine.unsent); n != maxUnsent {
 			t.Errorf("%d facts wait", n)
@@ -76,7 +77,7 @@ func TestReadyReadsAtFirst(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		s := living()
-		end(t, storage.node(time.Now), s.endedNow())
+		end(t, storage.node(time.Now), endedNow(s))
 		storage.Latency = 100 * time.Millisecond
 		j := storage.node(time.Now)
 		first, gone := context.WithCancel(t.Context())
@@ -105,17 +106,17 @@ func TestReadyReadsAtFirst(t *testing.T) {
 	})
 }
 
-func TestFactsAreUnknownAfterFiveMinutesWithoutTheStorage(t *testing.T) {
+func TestEventsAreUnknownAfterFiveMinutesWithoutTheStorage(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		storage.Down = errDown
-		if err := j.Ready(t.Context()); !errors.Is(err, ErrFactsUnknown) || !errors.Is(err, errDown) {
+		if err := j.Ready(t.Context()); !errors.Is(err, ErrUnknown) || !errors.Is(err, errDown) {
 			t.Fatalf("at the start: %v", err)
 		}
 		lists := storage.Lists
 		for range 100 {
-			if err := j.Ready(t.Context()); !errors.Is(err, ErrFactsUnknown) {
+			if err := j.Ready(t.Context()); !errors.Is(err, ErrUnknown) {
 				t.Fatal(err)
 			}
 		}
@@ -139,7 +140,7 @@ func TestFactsAreUnknownAfterFiveMinutesWithoutTheStorage(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		time.Sleep(2 * time.Second)
-		if err := j.Ready(t.Context()); !errors.Is(err, ErrFactsUnknown) {
+		if err := j.Ready(t.Context()); !errors.Is(err, ErrUnknown) {
 			t.Errorf("after more than five minutes: %v", err)
 		}
 		storage.With(func(m *clustertest.Memory) { m.Down = nil })
@@ -180,7 +181,7 @@ func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 10 {
 				wg.Go(func() {
-					if err := j.End(t.Context(), s.endedNow()); err == nil {
+					if err := j.Add(t.Context(), endedNow(s)); err == nil {
 						t.Error("a logout was kept by a storage that hangs")
 					}
 				})
@@ -195,7 +196,7 @@ func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 50 {
 				wg.Go(func() {
-					if err := j.Ready(t.Context()); !errors.Is(err, ErrFactsUnknown) {
+					if err := j.Ready(t.Context()); !errors.Is(err, ErrUnknown) {
 						t.Errorf("Ready: %v", err)
 					}
 				})
@@ -205,7 +206,7 @@ func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 		within("a request that goes after a second", time.Second, func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if err := j.Ready(ctx); !errors.Is(err, ErrFactsUnknown) {
+			if err := j.Ready(ctx); !errors.Is(err, ErrUnknown) {
 				t.Errorf("Ready: %v", err)
 			}
 		})
@@ -229,11 +230,11 @@ func TestAStoreThatTakesMinutesIsRepeated(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.node(time.Now), storage.node(time.Now)
-		end(t, a, living().endedNow())
+		end(t, a, endedNow(living()))
 		hang := make(chan struct{})
 		storage.With(func(m *clustertest.Memory) { m.Hang = hang })
 		s := living()
-		if err := a.End(t.Context(), s.endedNow()); err == nil {
+		if err := a.Add(t.Context(), endedNow(s)); err == nil {
 			t.Error("kept before it was stored")
 		}
 		time.Sleep(20 * time.Minute)
@@ -256,14 +257,14 @@ func TestClocksThatDiffer(t *testing.T) {
 				storage := newMemory()
 				right := storage.node(time.Now)
 				skewed := storage.node(func() time.Time { return time.Now().Add(skew) })
-				var sessions []*Session
+				var sessions []*session.Session
 				for range 180 {
 					s := living()
 					sessions = append(sessions, s)
-					end(t, right, s.endedNow())
+					end(t, right, endedNow(s))
 					s = living()
 					sessions = append(sessions, s)
-					end(t, skewed, EndedSession(s.ID, time.Now().Add(skew), s.Expires.Add(10*time.Minute)))
+					end(t, skewed, ForSession(s.ID, time.Now().Add(skew), s.Expires.Add(10*time.Minute)))
 					poll(t, right, skewed)
 					if a, b := knows(right, sessions...), knows(skewed, sessions...); a != len(sessions) || b != len(sessions) {
 						t.Fatalf("of %d logouts %d and %d are known", len(sessions), a, b)
@@ -276,7 +277,7 @@ func TestClocksThatDiffer(t *testing.T) {
 					poll(t, skewed, right)
 					fresh := storage.node(time.Now)
 					poll(t, fresh)
-					for name, j := range map[string]*Journal{"right": right, "skewed": skewed, "fresh": fresh} {
+					for name, j := range map[string]*Log{"right": right, "skewed": skewed, "fresh": fresh} {
 						if got := knows(j, sessions...); got != len(sessions) {
 							t.Fatalf("%s: %d of %d known %v before the end", name, got, len(sessions), time.Until(sessions[0].Expires))
 						}
@@ -293,16 +294,16 @@ func TestAClockThatIsSetBack(t *testing.T) {
 		storage := newMemory()
 		var offset atomic.Int64
 		j := storage.node(func() time.Time { return time.Now().Add(time.Duration(offset.Load())) })
-		end(t, j, living().endedNow())
+		end(t, j, endedNow(living()))
 		poll(t, j)
 		before := storage.Keys()[0]
 		offset.Store(-int64(time.Hour))
 		time.Sleep(time.Second)
 		s := living()
-		end(t, j, s.endedNow())
+		end(t, j, endedNow(s))
 		offset.Store(0)
 		other := living()
-		end(t, j, other.endedNow())
+		end(t, j, endedNow(other))
 		if len(storage.Keys()) != 3 || len(storage.Files[before]) == 0 {
 			t.Errorf("files %q", storage.Keys())
 		}
@@ -311,7 +312,7 @@ func TestAClockThatIsSetBack(t *testing.T) {
 		offset.Store(-int64(time.Hour))
 		storage.With(func(m *clustertest.Memory) { m.Down = errDown })
 		time.Sleep(2 * time.Second)
-		if err := j.Ready(t.Context()); !errors.Is(err, ErrFactsUnknown) {
+		if err := j.Ready(t.Context()); !errors.Is(err, ErrUnknown) {
 			t.Errorf("a look of an hour in the future passes for a fresh one: %v", err)
 		}
 		storage.With(func(m *clustertest.Memory) { m.Down = nil })

@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"hash/maphash"
@@ -6,13 +6,13 @@ import (
 )
 
 // maxLive bounds how many of the provider's sessions are remembered, in about
-// 6 MiB of memory; those that were seen the longest ago are forgotten first.
+// 6 MiB of memory. Those seen the longest ago are forgotten first.
 const maxLive = 1 << 18
 
 // Live remembers which of the providers' sessions have sessions here, as far as
-// this process has opened some: what a stranger names can be told from what
-// exists. Only sealed sessions get here, so strangers displace nothing. It is
-// safe for concurrent use.
+// this process has opened some, so that a session that a stranger makes up can be
+// told from one that exists. Only sealed sessions get here, so strangers displace
+// nothing. It is safe for concurrent use.
 type Live struct {
 	once       sync.Once
 	seed       maphash.Seed

@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // records is a session store of a test.
@@ -23,7 +25,7 @@ type records struct {
 	between func() // once, between a Reload and what follows it
 }
 
-var _ Records = (*records)(nil)
+var _ RecordStore = (*records)(nil)
 
 func newRecords() *records {
 	return &records{kept: make(map[string][]byte), expires: make(map[string]time.Time), locks: make(map[string]chan struct{})}
@@ -97,111 +99,111 @@ func (r *records) Lock(ctx context.Context, name string) (func(), error) {
 	}
 }
 
-// end says whether the records end the session that has the marks.
-func (r *records) end(t *testing.T, marks *Marks, signedIn time.Time) bool {
+// end says whether the records end the session that has the target.
+func (r *records) end(t *testing.T, target *Target, signedIn time.Time) bool {
 	t.Helper()
-	found, err := r.Load(t.Context(), marks.Keys()...)
+	found, err := r.Load(t.Context(), target.Keys()...)
 	if err != nil {
 		t.Fatalf("Load: %v", err)
 	}
-	return marks.since(signedIn).Judge(found)
+	return target.since(signedIn).RevokedBy(found)
 }
 
-// since is the marks of a session that began at another time.
-func (m *Marks) since(signedIn time.Time) *Marks {
+// since is the target of a session that began at another time.
+func (m *Target) since(signedIn time.Time) *Target {
 	other := *m
 	other.began.signedIn = signedIn.UnixMilli()
 	return &other
 }
 
-func endRecord(t *testing.T, r *RecordFacts, facts ...Fact) {
+func endRecord(t *testing.T, r *Records, events ...Event) {
 	t.Helper()
-	if err := r.End(t.Context(), facts...); err != nil {
+	if err := r.Add(t.Context(), events...); err != nil {
 		t.Fatalf("End: %v", err)
 	}
 }
 
-// TestRecordsSayWhatTheJournalSays asks both of the same facts.
-func TestRecordsSayWhatTheJournalSays(t *testing.T) {
+// TestRecordsSayWhatTheJournalSays asks both of the same events.
+func TestRecordsSayWhatTheLogSays(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()
 	nameless := s
 	nameless.SID = ""
 	at, until := s.SignedIn, s.SignedIn.Add(12*time.Hour)
-	for name, facts := range map[string][]Fact{
+	for name, events := range map[string][]Event{
 		"nothing":                       nil,
-		"the subject":                   {EndedSubject(issuer, s.Subject, at, until)},
-		"the subject, before":           {EndedSubject(issuer, s.Subject, at.Add(-time.Millisecond), until)},
-		"another subject":               {EndedSubject(issuer, "eve", at, until)},
-		"the provider's session":        {EndedSID(issuer, s.SID, at.Add(time.Hour), until)},
-		"the provider's nameless one":   {EndedSID(issuer, "", at.Add(time.Hour), until)},
-		"the provider's session before": {EndedSID(issuer, s.SID, at.Add(-time.Hour), until)},
-		"everything":                    {EndedEverything(at, until)},
-		"everything before":             {EndedEverything(at.Add(-time.Hour), until)},
-		"twice, the older one last":     {EndedSubject(issuer, s.Subject, at.Add(time.Hour), until), EndedSubject(issuer, s.Subject, at.Add(-time.Hour), until)},
+		"the subject":                   {ForSubject(issuer, s.Subject, at, until)},
+		"the subject, before":           {ForSubject(issuer, s.Subject, at.Add(-time.Millisecond), until)},
+		"another subject":               {ForSubject(issuer, "eve", at, until)},
+		"the provider's session":        {ForSID(issuer, s.SID, at.Add(time.Hour), until)},
+		"the provider's nameless one":   {ForSID(issuer, "", at.Add(time.Hour), until)},
+		"the provider's session before": {ForSID(issuer, s.SID, at.Add(-time.Hour), until)},
+		"everything":                    {ForAll(at, until)},
+		"everything before":             {ForAll(at.Add(-time.Hour), until)},
+		"twice, the older one last":     {ForSubject(issuer, s.Subject, at.Add(time.Hour), until), ForSubject(issuer, s.Subject, at.Add(-time.Hour), until)},
 	} {
-		for _, who := range []*Session{&s, &nameless} {
-			var k known
-			k.add(facts...)
+		for _, who := range []*session.Session{&s, &nameless} {
+			var k index
+			k.add(events...)
 			kept := newRecords()
-			endRecord(t, NewRecordFacts(kept), facts...)
-			marks := MarksOf(who, issuer)
-			want := k.Ended(who, issuer)
-			got := kept.end(t, &marks, who.SignedIn)
-			if got != want || k.EndedMarks(&marks) != want {
-				t.Errorf("%s: the records say %v, the marks %v, the journal %v", name, got, k.EndedMarks(&marks), want)
+			endRecord(t, NewRecords(kept), events...)
+			target := TargetOf(who, issuer)
+			want := k.RevokedSession(who, issuer)
+			got := kept.end(t, &target, who.SignedIn)
+			if got != want || k.Revoked(&target) != want {
+				t.Errorf("%s: the records say %v, the marks %v, the journal %v", name, got, k.Revoked(&target), want)
 			}
 		}
 	}
 }
 
-func TestAFactInARecordIsOnlyStrengthened(t *testing.T) {
+func TestAnEventInARecordIsOnlyStrengthened(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()
-	fact := func(at, until time.Duration) Fact {
-		return EndedSubject(issuer, s.Subject, s.SignedIn.Add(at), s.SignedIn.Add(until))
+	event := func(at, until time.Duration) Event {
+		return ForSubject(issuer, s.Subject, s.SignedIn.Add(at), s.SignedIn.Add(until))
 	}
-	for name, write := range map[string]func(t *testing.T, r *RecordFacts, kept *records){
-		"the weaker one last":  func(t *testing.T, r *RecordFacts, _ *records) { endRecord(t, r, fact(1000e6, 2000e9), fact(0, 1000e9)) },
-		"the weaker one first": func(t *testing.T, r *RecordFacts, _ *records) { endRecord(t, r, fact(0, 1000e9), fact(1000e6, 2000e9)) },
-		"each in one respect": func(t *testing.T, r *RecordFacts, _ *records) {
-			endRecord(t, r, fact(1000e6, 1000e9), fact(0, 2000e9))
+	for name, write := range map[string]func(t *testing.T, r *Records, kept *records){
+		"the weaker one last":  func(t *testing.T, r *Records, _ *records) { endRecord(t, r, event(1000e6, 2000e9), event(0, 1000e9)) },
+		"the weaker one first": func(t *testing.T, r *Records, _ *records) { endRecord(t, r, event(0, 1000e9), event(1000e6, 2000e9)) },
+		"each in one respect": func(t *testing.T, r *Records, _ *records) {
+			endRecord(t, r, event(1000e6, 1000e9), event(0, 2000e9))
 		},
-		"another node writes the first one meanwhile": func(t *testing.T, r *RecordFacts, kept *records) {
-			kept.between = func() { endRecord(t, r, fact(1000e6, 2000e9)) }
-			endRecord(t, r, fact(0, 1000e9))
+		"another node writes the first one meanwhile": func(t *testing.T, r *Records, kept *records) {
+			kept.between = func() { endRecord(t, r, event(1000e6, 2000e9)) }
+			endRecord(t, r, event(0, 1000e9))
 		},
-		"another node strengthens it meanwhile": func(t *testing.T, r *RecordFacts, kept *records) {
-			endRecord(t, r, fact(0, 1000e9))
-			kept.between = func() { endRecord(t, r, fact(1000e6, 2000e9)) }
-			endRecord(t, r, fact(500e6, 1500e9))
+		"another node strengthens it meanwhile": func(t *testing.T, r *Records, kept *records) {
+			endRecord(t, r, event(0, 1000e9))
+			kept.between = func() { endRecord(t, r, event(1000e6, 2000e9)) }
+			endRecord(t, r, event(500e6, 1500e9))
 		},
-		"it expires meanwhile": func(t *testing.T, r *RecordFacts, kept *records) {
-			endRecord(t, r, fact(0, 1000e9))
-			kept.between = func() { _ = kept.Delete(t.Context(), recordKey(fact(0, 0).key)) }
-			endRecord(t, r, fact(1000e6, 2000e9))
+		"it expires meanwhile": func(t *testing.T, r *Records, kept *records) {
+			endRecord(t, r, event(0, 1000e9))
+			kept.between = func() { _ = kept.Delete(t.Context(), recordKey(event(0, 0).key)) }
+			endRecord(t, r, event(1000e6, 2000e9))
 		},
-		"what was there cannot be read": func(t *testing.T, r *RecordFacts, kept *records) {
-			kept.kept[recordKey(fact(0, 0).key)] = []byte("?")
-			endRecord(t, r, fact(1000e6, 2000e9))
+		"what was there cannot be read": func(t *testing.T, r *Records, kept *records) {
+			kept.kept[recordKey(event(0, 0).key)] = []byte("?")
+			endRecord(t, r, event(1000e6, 2000e9))
 		},
-		"many at once": func(t *testing.T, r *RecordFacts, _ *records) {
+		"many at once": func(t *testing.T, r *Records, _ *records) {
 			var wg sync.WaitGroup
 			for i := range 8 {
-				wg.Go(func() { endRecord(t, r, fact(time.Duration(i)*125e6, time.Duration(250*i)*1e9)) })
+				wg.Go(func() { endRecord(t, r, event(time.Duration(i)*125e6, time.Duration(250*i)*1e9)) })
 			}
-			endRecord(t, r, fact(1000e6, 2000e9))
+			endRecord(t, r, event(1000e6, 2000e9))
 			wg.Wait()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			kept := newRecords()
-			write(t, NewRecordFacts(kept), kept)
+			write(t, NewRecords(kept), kept)
 			if len(kept.kept) != 1 {
 				t.Fatalf("%d records", len(kept.kept))
 			}
-			strongest := fact(1000e6, 2000e9)
+			strongest := event(1000e6, 2000e9)
 			for key, record := range kept.kept {
 				found, ok := decodeRecord(record)
 				got := found.all[0]
@@ -220,22 +222,22 @@ func TestAFactInARecordIsOnlyStrengthened(t *testing.T) {
 func TestARecordThatCannotBeReadEndsTheSession(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()
-	marks := MarksOf(&s, issuer)
-	fact := EndedSubject(issuer, s.Subject, s.SignedIn.Add(-time.Hour), s.SignedIn)
-	good := encoded(fact)
+	target := TargetOf(&s, issuer)
+	event := ForSubject(issuer, s.Subject, s.SignedIn.Add(-time.Hour), s.SignedIn)
+	good := encoded(event)
 	for name, record := range map[string][]byte{
 		"empty": {}, "of another version": append([]byte{datedRecordVersion + 1}, good[1:]...), "of another kind": append([]byte{recordVersion, 2}, good[2:]...),
 		"cut short": good[:len(good)-1], "too long": append(slices.Clone(good), 0),
 	} {
-		for i := range marks.Keys() {
+		for i := range target.Keys() {
 			found := make([][]byte, 3)
 			found[i] = record
-			if !marks.Judge(found) {
+			if !target.RevokedBy(found) {
 				t.Errorf("%s: record %d ends nothing", name, i)
 			}
 		}
 	}
-	if marks.Judge([][]byte{nil, good, nil}) || !marks.Judge(make([][]byte, 2)) || marks.Judge(make([][]byte, 3)) {
+	if target.RevokedBy([][]byte{nil, good, nil}) || !target.RevokedBy(make([][]byte, 2)) || target.RevokedBy(make([][]byte, 3)) {
 		t.Error("a fact from before the sign-in ends it, too few records do not, or none do")
 	}
 }
@@ -245,14 +247,14 @@ func TestAStoreThatFails(t *testing.T) {
 	s := wholeSession()
 	kept := newRecords()
 	kept.down = errDown
-	r := NewRecordFacts(kept)
-	if err := r.End(t.Context(), EndedSubject(issuer, s.Subject, time.Now(), s.Expires)); !errors.Is(err, errDown) {
+	r := NewRecords(kept)
+	if err := r.Add(t.Context(), ForSubject(issuer, s.Subject, time.Now(), s.Expires)); !errors.Is(err, errDown) {
 		t.Errorf("End: %v", err)
 	}
 	kept.down = nil
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.End(gone, EndedSubject(issuer, s.Subject, time.Now(), s.Expires)); err != nil || len(kept.kept) != 1 {
+	if err := r.Add(gone, ForSubject(issuer, s.Subject, time.Now(), s.Expires)); err != nil || len(kept.kept) != 1 {
 		t.Errorf("a logout whose asker has gone: %v, %d records", err, len(kept.kept))
 	}
 }
@@ -260,32 +262,32 @@ func TestAStoreThatFails(t *testing.T) {
 func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()
-	marks := MarksOf(&s, issuer)
-	for i, key := range marks.Keys() {
+	target := TargetOf(&s, issuer)
+	for i, key := range target.Keys() {
 		kept := newRecords()
-		r := NewRecordFacts(kept)
+		r := NewRecords(kept)
 		kept.kept[key] = []byte("garbage")
-		good := NewRecordFacts(kept)
-		endRecord(t, good, EndedSID(issuer, "of somebody else", s.SignedIn.Add(time.Hour), s.Expires))
+		good := NewRecords(kept)
+		endRecord(t, good, ForSID(issuer, "of somebody else", s.SignedIn.Add(time.Hour), s.Expires))
 		first := s
 		if over, err := r.Begin(t.Context(), &first, issuer, s.SignedIn, s.Expires); over || err != nil {
 			t.Fatal(over, err)
 		}
 		for at, want := range map[time.Duration]bool{0: false, time.Hour: false, -time.Millisecond: true, -time.Hour: true} {
-			if ended := kept.end(t, &marks, s.SignedIn.Add(at)); ended != want {
+			if ended := kept.end(t, &target, s.SignedIn.Add(at)); ended != want {
 				t.Errorf("record %d: what began at %v is ended: %v", i, at, ended)
 			}
 		}
 		// What can be read stays as it is.
-		endRecord(t, r, EndedSubject(issuer, s.Subject, s.SignedIn.Add(time.Minute), s.Expires))
+		endRecord(t, r, ForSubject(issuer, s.Subject, s.SignedIn.Add(time.Minute), s.Expires))
 		next := s
 		if over, err := r.Begin(t.Context(), &next, issuer, s.SignedIn, s.Expires); over || err != nil {
 			t.Errorf("record %d: a session that begins now is over: %v, %v", i, over, err)
 		}
-		if !kept.end(t, &marks, s.SignedIn) {
+		if !kept.end(t, &target, s.SignedIn) {
 			t.Errorf("record %d: a logout was mended away", i)
 		}
-		nexts := MarksOf(&next, issuer)
+		nexts := TargetOf(&next, issuer)
 		if kept.end(t, &nexts, next.SignedIn) {
 			t.Errorf("record %d: the new session is ended", i)
 		}
@@ -293,11 +295,11 @@ func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
 }
 
 // A store has a record of each session: to remove that is to end it.
-func TestASingleSessionIsNoFactOfAStore(t *testing.T) {
+func TestASingleSessionIsNoEventOfAStore(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()
 	kept := newRecords()
-	if err := NewRecordFacts(kept).End(t.Context(), EndedSession(s.ID, s.SignedIn, s.Expires)); !errors.Is(err, errOneSession) || len(kept.kept) != 0 {
+	if err := NewRecords(kept).Add(t.Context(), ForSession(s.ID, s.SignedIn, s.Expires)); !errors.Is(err, errOneSession) || len(kept.kept) != 0 {
 		t.Errorf("%v, %d records", err, len(kept.kept))
 	}
 }
@@ -306,10 +308,10 @@ func TestARecordTellsNothing(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()
 	s.Subject, s.SID = "a user's name", "a session's name"
-	marks := MarksOf(&s, issuer)
-	keys := marks.Keys()
+	target := TargetOf(&s, issuer)
+	keys := target.Keys()
 	kept := newRecords()
-	endRecord(t, NewRecordFacts(kept), EndedSubject(issuer, s.Subject, s.SignedIn, s.Expires), EndedSID(issuer, s.SID, s.SignedIn, s.Expires), EndedEverything(s.SignedIn, s.Expires))
+	endRecord(t, NewRecords(kept), ForSubject(issuer, s.Subject, s.SignedIn, s.Expires), ForSID(issuer, s.SID, s.SignedIn, s.Expires), ForAll(s.SignedIn, s.Expires))
 	if len(kept.kept) != 3 {
 		t.Errorf("%d records", len(kept.kept))
 	}
@@ -317,7 +319,7 @@ func TestARecordTellsNothing(t *testing.T) {
 		if !regexp.MustCompile(`^fact/[0-9a-f]{32}$`).MatchString(key) || !slices.Contains(keys, key) {
 			t.Errorf("key %q is not among %q", key, keys)
 		}
-		for _, secret := range []string{s.Subject, s.SID, "issuer", string(s.ID[:]), strings.TrimPrefix(recordKey(factKey(s.ID)), "fact/")} {
+		for _, secret := range []string{s.Subject, s.SID, "issuer", string(s.ID[:]), strings.TrimPrefix(recordKey(eventKey(s.ID)), "fact/")} {
 			if strings.Contains(key+string(record), secret) {
 				t.Errorf("%q holds %q", key, secret)
 			}

@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // Providers' words are packed a day after the first node wanted to, in packs that
@@ -17,7 +18,7 @@ func TestProvidersWordsArePackedADayLater(t *testing.T) {
 		storage := newMemory()
 		storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		a := storage.node(time.Now)
-		var ended, spared []*Session
+		var ended, spared []*session.Session
 		for range 18 {
 			first, second := month(), month()
 			first.Subject = fmt.Sprint("user", len(ended))
@@ -25,10 +26,10 @@ func TestProvidersWordsArePackedADayLater(t *testing.T) {
 			first.IDTokenIssued = time.Unix(time.Now().Unix()-10, 0)
 			second.IDTokenIssued = time.Unix(time.Now().Unix()+10, 0)
 			ended, spared = append(ended, first), append(spared, second)
-			end(t, a, EndedSubject(issuer, first.Subject, time.Now().Add(time.Hour), first.Expires).Issued(time.Now(), time.Now()))
+			end(t, a, ForSubject(issuer, first.Subject, time.Now().Add(time.Hour), first.Expires).Issued(time.Now(), time.Now()))
 			local := month()
 			ended = append(ended, local)
-			end(t, a, local.endedNow())
+			end(t, a, endedNow(local))
 			time.Sleep(10 * time.Minute)
 		}
 		j := storage.node(time.Now)
@@ -48,7 +49,7 @@ func TestProvidersWordsArePackedADayLater(t *testing.T) {
 		if len(minutes) != 0 || len(packs) != 1 || !slices.ContainsFunc(packs, func(name string) bool { return strings.HasPrefix(name, datedPrefix) }) {
 			t.Errorf("afterwards: minutes %q, packs %q", minutes, packs)
 		}
-		for name, node := range map[string]*Journal{"who packed": j, "who comes last": storage.node(time.Now)} {
+		for name, node := range map[string]*Log{"who packed": j, "who comes last": storage.node(time.Now)} {
 			wantKnown(t, name, node, ended)
 			if n := knows(node, spared...); n != 0 {
 				t.Errorf("%s: %d later sessions are touched", name, n)

@@ -1,4 +1,4 @@
-package session
+package revocation
 
 import (
 	"context"
@@ -13,10 +13,11 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // month is a session that can be ended for 60 days.
-func month() *Session {
+func month() *session.Session {
 	s := living()
 	s.Expires = s.SignedIn.Add(60 * 24 * time.Hour)
 	return s
@@ -66,9 +67,9 @@ func (h hooked) List(ctx context.Context, folder string, recursive bool) ([]stri
 }
 
 // nodeWith is a node that before is asked by at each call.
-func (m *memory) nodeWith(before func(call int) error) *Journal {
+func (m *memory) nodeWith(before func(call int) error) *Log {
 	storage := hooked{unlocked{Memory: m.Memory}, before, new(int)}
-	return NewJournal(func() clusterstore.Storage { return storage }, time.Now)
+	return NewLog(func() clusterstore.Storage { return storage }, time.Now)
 }
 
 // copy is a storage with the same files.
@@ -78,10 +79,10 @@ func (m *memory) copy() *memory {
 	return other
 }
 
-// root is what one List of the facts shows.
+// root is what one List of the events shows.
 func (m *memory) root() (minutes, packs []string) {
 	for _, key := range m.Keys() {
-		below, ok := strings.CutPrefix(key, journalRoot+"/")
+		below, ok := strings.CutPrefix(key, logRoot+"/")
 		if !ok {
 			continue
 		}
@@ -97,17 +98,17 @@ func (m *memory) root() (minutes, packs []string) {
 
 // old is a storage with three hours of logouts of two nodes, in which packing
 // has been allowed for long, and the sessions that ended.
-func old(t *testing.T) (*memory, []*Session) {
+func old(t *testing.T) (*memory, []*session.Session) {
 	t.Helper()
 	storage := newMemory()
 	a, b := storage.node(time.Now), storage.node(time.Now)
 	storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
-	var sessions []*Session
+	var sessions []*session.Session
 	for range 18 {
-		for _, j := range []*Journal{a, b} {
+		for _, j := range []*Log{a, b} {
 			s := month()
 			sessions = append(sessions, s)
-			end(t, j, s.endedNow())
+			end(t, j, endedNow(s))
 		}
 		time.Sleep(10 * time.Minute)
 	}
@@ -115,14 +116,14 @@ func old(t *testing.T) (*memory, []*Session) {
 }
 
 // ready lets nodes know the storage for as long as it takes to be allowed to pack.
-func ready(t *testing.T, nodes ...*Journal) {
+func ready(t *testing.T, nodes ...*Log) {
 	t.Helper()
 	poll(t, nodes...)
 	time.Sleep(watched + time.Second)
 	poll(t, nodes...)
 }
 
-func packAll(t *testing.T, nodes ...*Journal) {
+func packAll(t *testing.T, nodes ...*Log) {
 	t.Helper()
 	for _, j := range nodes {
 		if err := j.Pack(t.Context()); err != nil {
@@ -131,7 +132,7 @@ func packAll(t *testing.T, nodes ...*Journal) {
 	}
 }
 
-func wantKnown(t *testing.T, what string, j *Journal, sessions []*Session) {
+func wantKnown(t *testing.T, what string, j *Log, sessions []*session.Session) {
 	t.Helper()
 	if err := j.Poll(t.Context()); err != nil {
 		t.Errorf("%s: Poll: %v", what, err)
@@ -219,13 +220,13 @@ func TestNothingIsPackedInTheFirstDay(t *testing.T) {
 func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		nodes := []*Journal{storage.node(time.Now), storage.node(time.Now), storage.node(time.Now)}
+		nodes := []*Log{storage.node(time.Now), storage.node(time.Now), storage.node(time.Now)}
 		const logouts = 10_000
-		var sessions []*Session
+		var sessions []*session.Session
 		most := 0
 		for i := range logouts / 2 {
 			sessions = append(sessions, month(), month())
-			end(t, nodes[i%3], sessions[2*i].endedNow(), sessions[2*i+1].endedNow())
+			end(t, nodes[i%3], endedNow(sessions[2*i]), endedNow(sessions[2*i+1]))
 			time.Sleep(30 * 24 * time.Hour / logouts * 2)
 			poll(t, nodes[i%3])
 			packAll(t, nodes[i%3])
@@ -243,7 +244,7 @@ func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 		_, packs := storage.root()
 		size := 0
 		for _, name := range packs {
-			size = max(size, len(storage.Files[journalRoot+"/"+name]))
+			size = max(size, len(storage.Files[logRoot+"/"+name]))
 		}
 		if len(packs) > 8 || size > 256<<10 {
 			t.Errorf("%d packs of up to %d bytes", len(packs), size)
@@ -257,7 +258,7 @@ func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 		wantKnown(t, "who was there", nodes[0], sessions)
 		time.Sleep(watched + settled)
 		poll(t, nodes[0])
-		end(t, nodes[1], month().endedNow())
+		end(t, nodes[1], endedNow(month()))
 		storage.With(func(m *clustertest.Memory) { m.Loads, m.Lists = 0, 0 })
 		for range 100 {
 			time.Sleep(2 * time.Second)
@@ -279,17 +280,17 @@ func TestMinutesOfAFlood(t *testing.T) {
 		storage := newMemory()
 		storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		j := storage.node(time.Now)
-		var sessions []*Session
+		var sessions []*session.Session
 		most := 0
 		for i := range 10 * 60 {
 			for range 20 {
 				sessions = append(sessions, month())
 			}
-			var facts []Fact
+			var events []Event
 			for _, s := range sessions[len(sessions)-20:] {
-				facts = append(facts, s.endedNow())
+				events = append(events, endedNow(s))
 			}
-			end(t, j, facts...)
+			end(t, j, events...)
 			time.Sleep(time.Minute)
 			poll(t, j)
 			if i%10 == 0 {
@@ -316,7 +317,7 @@ func TestAReaderMeetsAPacker(t *testing.T) {
 			calls := 0
 			for call := 1; call == 1 || call <= calls; call++ {
 				storage := whole.copy()
-				packers := []*Journal{storage.node(time.Now), storage.node(time.Now)}
+				packers := []*Log{storage.node(time.Now), storage.node(time.Now)}
 				ready(t, packers...)
 				reached := 0
 				reader := storage.nodeWith(func(n int) error {
@@ -327,7 +328,7 @@ func TestAReaderMeetsAPacker(t *testing.T) {
 					}
 					if n == call && again {
 						for range len(sessions) / packGrows {
-							end(t, packers[0], month().endedNow()) // enough to replace the pack
+							end(t, packers[0], endedNow(month())) // enough to replace the pack
 						}
 						poll(t, packers...)
 						time.Sleep(3 * time.Hour)
@@ -357,11 +358,11 @@ func TestAReaderThatSleptWhileOthersPacked(t *testing.T) {
 		storage := newMemory()
 		storage.Files[packsFrom] = fmt.Append(nil, time.Now().Unix())
 		writer, sleeper := storage.node(time.Now), storage.node(time.Now)
-		var sessions []*Session
+		var sessions []*session.Session
 		for i := range 300 {
 			s := month()
 			sessions = append(sessions, s)
-			end(t, writer, s.endedNow())
+			end(t, writer, endedNow(s))
 			time.Sleep(time.Minute)
 			poll(t, writer)
 			if i%10 == 0 {
@@ -461,7 +462,7 @@ func TestNobodyPacksWithoutTheLock(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)
 		locks := &clustertest.Locked{Memory: storage.Memory, Held: make(map[string]chan struct{})}
-		j := NewJournal(func() clusterstore.Storage { return locks }, time.Now)
+		j := NewLog(func() clusterstore.Storage { return locks }, time.Now)
 		ready(t, j)
 		if err := locks.Lock(t.Context(), packLock); err != nil {
 			t.Fatal(err)
@@ -486,7 +487,7 @@ func TestAStorageThatDoesNotReturnWhatWasStored(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)
 		j := storage.node(time.Now)
-		mangled := NewJournal(func() clusterstore.Storage { return mangling{unlocked{Memory: storage.Memory}} }, time.Now)
+		mangled := NewLog(func() clusterstore.Storage { return mangling{unlocked{Memory: storage.Memory}} }, time.Now)
 		ready(t, mangled, j)
 		before := storage.Keys()
 		if err := mangled.Pack(t.Context()); !errors.Is(err, errNotKept) {
@@ -516,7 +517,7 @@ func TestBrokenPacks(t *testing.T) {
 		ready(t, j)
 		packAll(t, j)
 		_, packs := storage.root()
-		key := journalRoot + "/" + packs[0]
+		key := logRoot + "/" + packs[0]
 		data := storage.Files[key]
 		for _, length := range []int{0, 1, len(packHead), len(data) / 2, len(data) - 1} {
 			here := before.copy()
@@ -601,13 +602,13 @@ func TestMinutesThatCannotBeReadStay(t *testing.T) {
 func TestTheFirstLookReadsEachPackOnce(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
-		facts := manyFacts(20_000)
-		for i := range facts {
-			facts[i].until = time.Now().Add(time.Hour)
+		events := manyEvents(20_000)
+		for i := range events {
+			events[i].until = time.Now().Add(time.Hour)
 		}
 		const packs = 20
 		for i := range packs {
-			storage.Files[fmt.Sprintf("%s/%s1-0123456789abcdef-%d", journalRoot, packPrefix, i)] = encodePack(facts[i*1000 : (i+1)*1000])
+			storage.Files[fmt.Sprintf("%s/%s1-0123456789abcdef-%d", logRoot, packPrefix, i)] = encodePack(events[i*1000 : (i+1)*1000])
 		}
 		storage.Latency = time.Second
 		j := storage.node(time.Now)
@@ -620,7 +621,7 @@ func TestTheFirstLookReadsEachPackOnce(t *testing.T) {
 			t.Errorf("took %v, %d tries", took, tries)
 		}
 		// What was under way when time was up is begun again.
-		if storage.Loads > packs+tries || j.len() != len(facts) {
+		if storage.Loads > packs+tries || j.len() != len(events) {
 			t.Errorf("%d loads of %d packs in %d tries, %d facts", storage.Loads, packs, tries, j.len())
 		}
 	})
