@@ -105,7 +105,7 @@ var situations = []situation{
 	{cause: errWrongMethod, title: "This cannot be sent here", message: "This page does not accept that kind of request.", noLogin: true},
 	{cause: errForeignWebsocket, title: "Not from this page", message: "A page of another site may not open a WebSocket here.", noLogin: true},
 	{cause: errSettings, title: "Sign-in is not set up correctly", message: "This site's sign-in is not set up correctly.",
-		hint: "To wait does not help: the operator of this site finds the reason in the log."},
+		hint: "Waiting does not help. The operator of this site can find the reason in the log."},
 	{cause: errStorage, title: "Not available at the moment", message: "This site cannot check sign-ins at the moment. Please try again soon."},
 	{cause: errFormPostPlainHTTP, title: "Sign-in is not possible yet", message: "Sign-in is not possible on this site yet.",
 		hint: "It is served over plain HTTP, where a sign-in would not be safe. The log tells its operator what to do.", noLogin: true},

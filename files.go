@@ -65,9 +65,10 @@ func expandBy(read livefile.Read, text string) (string, error) {
 }
 
 // namesFile reports whether a value that should be a secret or a document is the
-// absolute name of a file that exists: surely the file's content was meant.
+// path of a file that exists: surely the file's content was meant. A name without
+// a folder may be a word.
 func namesFile(value string) bool {
-	if !filepath.IsAbs(value) || len(value) > 4096 || strings.ContainsAny(value, "\n\x00") {
+	if !strings.ContainsAny(value, `/`+string(filepath.Separator)) || len(value) > 4096 || strings.ContainsAny(value, "\n\x00") {
 		return false
 	}
 	info, err := os.Stat(value)

@@ -279,6 +279,8 @@ func TestGuardsInsideHandleAtLoad(t *testing.T) {
 		{"a handle that leaves something out", "@rest not path /api/*\nhandle @rest {\n" + guard + "}", ""},
 		{"a handle by other things than the path", "@intern remote_ip 10.0.0.0/8\nhandle @intern {\n" + guard + "}", ""},
 		{"a matcher of its own", "oidc_rp /wiki* {\nprovider corp\n}", ""},
+		{"an expression that names the endpoints", "@w expression path('/wiki/*', '/@app/auth/*')\nhandle @w {\n" + guard + "}", ""},
+		{"an expression that leaves something out", "@w expression `{path}.startsWith('/api/') == false`\nhandle @w {\n" + guard + "}", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -326,6 +328,7 @@ func TestGroupRulesThatDoNotHoldAtLoad(t *testing.T) {
 		{"abort beside handle blocks", guard + "abort @stranger\nhandle {\nrespond rest\n}", trapBehindHandle},
 		{"for a path", guard + "@both {\npath /admin /admin/*\nexpression `!('admins' in {http.auth.user.groups})`\n}\nerror @both 403", trapPath},
 		{"for a path in the expression", guard + "@both expression `path('/admin/*') && !('admins' in {http.auth.user.groups})`\nerror @both 403", trapPath},
+		{"beside a handle block for some pages", guard + "error @stranger 403\nhandle /health {\nrespond ok\n}\nreverse_proxy 127.0.0.1:1", "does not hold for what handle and route blocks answer"},
 		{"for a whole site", guard + "error @stranger 403\nreverse_proxy 127.0.0.1:1", ""},
 		{"in a route block", guard + "route {\nerror @stranger 403\nreverse_proxy 127.0.0.1:1\n}", ""},
 		{"in a route block before handle blocks", guard + "route {\nerror @stranger 403\nhandle {\nreverse_proxy 127.0.0.1:1\n}\n}", ""},

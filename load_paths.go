@@ -74,12 +74,20 @@ func matcherMatches(name string, raw json.RawMessage, path string) answered {
 		}
 		return yes - matched
 	case "expression":
-		// Who writes a path into an expression has not thought of ours.
-		if text := expressionText(raw); strings.Contains(text, "path") && !strings.Contains(text, "!") {
+		if namesOtherPaths(expressionText(raw), path) {
 			return no
 		}
 	}
 	return unknown
+}
+
+// namesOtherPaths reports whether an expression is about some paths, of which
+// the given one is none: it has no part that could be this path's, and leaves no
+// path out.
+func namesOtherPaths(expression, path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return strings.Contains(expression, "path") && !strings.Contains(expression, "/"+first) &&
+		!strings.Contains(expression, "!") && !strings.Contains(expression, "false")
 }
 
 // expressionText is the CEL of an expression matcher, which is a text or an

@@ -11,7 +11,7 @@ import (
 
 // What is wrong with rules about users that are made of Caddy's own matchers.
 const (
-	trapBehindHandle = "a rule about the signed-in user has no effect: Caddy runs handle and route blocks first, and what they answer never comes to it; put the rule and what it protects into one route block"
+	trapBehindHandle = "a rule about the signed-in user does not hold for what handle and route blocks answer: Caddy runs them before the rule; put the rule and what it protects into one route block"
 	trapPath         = "a rule about the signed-in user holds only for some spellings of its path: Caddy's matchers see one of several readings, and an application may make another of it; make the rule for the whole site"
 )
 

@@ -216,7 +216,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	if err != nil {
 		return refuse(providerUnavailable, storageFailure(err).cause)
 	}
-	if err := h.keeper.ready(r.Context()); err != nil {
+	if err := h.sessions.Ready(r.Context()); err != nil {
 		// A login that cannot end in a session would only be followed by another.
 		return refuse(providerUnavailable, storageFailure(err).cause)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 func init() {
@@ -105,7 +106,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) Start() error {
 	demands := map[*shared]demand{a.shared: {}}
 	for _, h := range a.handlers {
-		d := demand{revocations: h.keeper.revocations() == revocationStore(h.shared.revocationLog)}
+		d := demand{revocations: h.sessions.Revocations() == sessionstore.Revocations(h.shared.revocationLog)}
 		if h.session.Secret == nil { // else it has keys of its own
 			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
 		}
@@ -244,7 +245,7 @@ type Handler struct {
 	defaultParty    *party
 	session         SessionConfig
 	keys            keySource
-	keeper          keeper
+	sessions        sessionstore.Manager
 	shared          *shared // of the storage that this site's sessions need
 	refresher       *refresh.Coordinator
 	callbacks       *callback.Coordinator

@@ -107,3 +107,16 @@ func TestDocumentsNameTheFolderBesideWhatIsInIt(t *testing.T) {
 		}
 	}
 }
+
+// Fault A7: a rule about users that is made of Caddy's matchers stands in a
+// route block, where handle blocks cannot pass it by.
+func TestDocumentsPutRulesIntoRouteBlocks(t *testing.T) {
+	t.Parallel()
+	for name, text := range documents(t) {
+		for _, line := range regexp.MustCompile(`(?m)^(\t*)error @\w+ `).FindAllStringSubmatch(text, -1) {
+			if len(line[1]) < 2 {
+				t.Errorf("%s: %q is outside of a route block", name, line[0])
+			}
+		}
+	}
+}

@@ -180,17 +180,12 @@ func (a *App) revokeAll(ctx context.Context, events ...revocation.Event) error {
 	var errs []error
 	told := make(map[any]bool)
 	for _, h := range a.handlers {
-		if place := h.keeper.revocations(); !told[place] {
+		if place := h.sessions.Revocations(); !told[place] {
 			told[place] = true
 			errs = append(errs, place.Add(ctx, events...))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// revocationStore is where a site keeps which sessions have ended.
-type revocationStore interface {
-	Add(ctx context.Context, events ...revocation.Event) error
 }
 
 // demanded is what all configurations in use need together. The caller holds
@@ -217,8 +212,8 @@ func (s *shared) refreshKeys(ctx context.Context) error {
 	return nil
 }
 
-// forRevocations is work that is done where a site uses the revocations of the storage: a
-// storage that nobody needs is left alone.
+// forRevocations does work where a site uses the revocations of the storage: an
+// unused storage is left alone.
 func (s *shared) forRevocations(work func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if s.needs(func(d demand) bool { return d.revocations }) {
