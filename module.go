@@ -61,7 +61,7 @@ type App struct {
 	looked      *sync.Once            // at the sites as a whole
 	united      *sync.Once            // what logins ask for; see wants
 	wants       map[wantsKey]*wants
-	told        *toldOnce
+	once        *loggedOnce
 	refusals    *sampler
 	checked     bool                             // the sites as they are written
 	sites       []*writtenSite                   // until the app starts
@@ -79,7 +79,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
-	a.looked, a.united, a.told = new(sync.Once), new(sync.Once), new(toldOnce)
+	a.looked, a.united, a.once = new(sync.Once), new(sync.Once), new(loggedOnce)
 	a.refusals = new(sampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = newClock()
