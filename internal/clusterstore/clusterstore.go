@@ -11,8 +11,6 @@ import (
 	"errors"
 	"io/fs"
 	"time"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 )
 
 const (
@@ -70,12 +68,6 @@ func Lock(ctx context.Context, storage Storage, name string) (unlock func(), err
 		}()
 		return nil, context.Cause(ctx)
 	}
-}
-
-// Hold does work while it holds the turn. The caller stops waiting when ctx
-// ends, or after the given time; the work goes on for that long without it.
-func Hold(ctx context.Context, turn chan struct{}, within time.Duration, work func(context.Context) error) error {
-	return bounded.Turn(turn).Hold(ctx, within, work)
 }
 
 // IgnoreAbsent returns nil in the place of fs.ErrNotExist.

@@ -3,6 +3,9 @@ package revocation
 import (
 	"hash/maphash"
 	"sync"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/expiring"
 )
 
 // maxLive bounds how many of the provider's sessions are remembered, in about
@@ -14,10 +17,10 @@ const maxLive = 1 << 18
 // told from one that exists. Only sealed sessions get here, so strangers displace
 // nothing. It is safe for concurrent use.
 type Live struct {
-	once       sync.Once
-	seed       maphash.Seed
-	mu         sync.Mutex
-	young, old map[uint64]struct{}
+	once sync.Once
+	seed maphash.Seed
+	mu   sync.Mutex
+	seen expiring.Map[uint64, struct{}]
 }
 
 func (l *Live) key(issuer, sid string) uint64 {
@@ -38,10 +41,8 @@ func (l *Live) See(issuer, sid string) {
 	key := l.key(issuer, sid)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.young == nil || len(l.young) >= maxLive/2 {
-		l.old, l.young = l.young, make(map[uint64]struct{})
-	}
-	l.young[key] = struct{}{}
+	l.seen.Max = maxLive
+	l.seen.Put(key, struct{}{}, time.Time{}) // for as long as there is room
 }
 
 // Has reports whether a provider's session was seen and not forgotten since.
@@ -49,9 +50,8 @@ func (l *Live) Has(issuer, sid string) bool {
 	key := l.key(issuer, sid)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, young := l.young[key]
-	_, old := l.old[key]
-	return young || old
+	_, seen := l.seen.Get(key)
+	return seen
 }
 
 // Forget forgets a provider's session, which has ended.
@@ -59,6 +59,5 @@ func (l *Live) Forget(issuer, sid string) {
 	key := l.key(issuer, sid)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.young, key)
-	delete(l.old, key)
+	l.seen.Delete(key)
 }

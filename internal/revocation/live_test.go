@@ -23,7 +23,7 @@ func TestLiveRemembersTheNewest(t *testing.T) {
 	for i := range more {
 		l.See(issuer, fmt.Sprint(i))
 	}
-	if size := len(l.young) + len(l.old); size > maxLive {
+	if size := l.seen.Len(); size > maxLive {
 		t.Errorf("%d are remembered", size)
 	}
 	for i := more - maxLive/2; i < more; i++ {

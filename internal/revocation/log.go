@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
@@ -60,13 +61,13 @@ type Log struct {
 	now     func() time.Time
 	node    string
 
-	writing chan struct{} // held by the one Store at a time; it guards:
+	writing bounded.Turn // held by the one Store at a time; it guards:
 	mine    file
 
 	waiting sync.Mutex // guards pending
 	pending []*write
 
-	reading chan struct{} // held by the one look at a time; it guards:
+	reading bounded.Turn // held by the one look at a time; it guards:
 	folders map[int64]*folder
 	packs   map[string]*pack
 	asked   time.Time
@@ -100,7 +101,7 @@ func NewLog(storage func() clusterstore.Storage, now func() time.Time) *Log {
 	rand.Read(id[:]) // two processes on one storage may share everything else
 	return &Log{
 		storage: storage, now: now, node: hex.EncodeToString(id[:]),
-		writing: make(chan struct{}, 1), reading: make(chan struct{}, 1),
+		writing: bounded.NewTurn(), reading: bounded.NewTurn(),
 		folders: make(map[int64]*folder), packs: make(map[string]*pack),
 	}
 }
@@ -120,7 +121,7 @@ func (l *Log) Add(ctx context.Context, events ...Event) error {
 	l.waiting.Unlock()
 
 	// The logout must be written even if the caller has gone.
-	err := clusterstore.Hold(context.WithoutCancel(ctx), l.writing, storeWithin, l.flush)
+	err := l.writing.Hold(context.WithoutCancel(ctx), storeWithin, l.flush)
 	select {
 	case err = <-w.done: // by our flush, or by the one that we waited for
 		return err
@@ -182,7 +183,7 @@ func (l *Log) Ready(ctx context.Context) error {
 	if l.Fresh(l.now()) {
 		return nil
 	}
-	err := clusterstore.Hold(ctx, l.reading, readyWithin, func(ctx context.Context) error {
+	err := l.reading.Hold(ctx, readyWithin, func(ctx context.Context) error {
 		now := l.now()
 		if since := now.Sub(l.asked); !l.Fresh(now) && (since < 0 || since >= lookAgain) {
 			return l.poll(ctx)
@@ -206,7 +207,7 @@ func (l *Log) Fresh(now time.Time) bool {
 // look reads what it could not.
 func (l *Log) CatchUp(ctx context.Context) {
 	asked := l.begun.Load()
-	_ = clusterstore.Hold(ctx, l.reading, catchUpWithin, func(ctx context.Context) error {
+	_ = l.reading.Hold(ctx, catchUpWithin, func(ctx context.Context) error {
 		if l.done.Load() > asked {
 			return nil // an earlier caller has looked since this call began
 		}
@@ -217,6 +218,6 @@ func (l *Log) CatchUp(ctx context.Context) {
 // Poll reads what other nodes have written since, and writes again what could not
 // be written. Call it every few seconds.
 func (l *Log) Poll(ctx context.Context) error {
-	_ = clusterstore.Hold(ctx, l.writing, storeWithin, l.flush) // Add has returned its errors
-	return clusterstore.Hold(ctx, l.reading, pollWithin, l.poll)
+	_ = l.writing.Hold(ctx, storeWithin, l.flush) // Add has returned its errors
+	return l.reading.Hold(ctx, pollWithin, l.poll)
 }

@@ -114,7 +114,7 @@ func (l *Log) Pack(ctx context.Context) error {
 func (l *Log) due(ctx context.Context) (*due, error) {
 	var d *due
 	unfit := maps.Clone(l.packing.unfit)
-	err := clusterstore.Hold(ctx, l.reading, sweepWithin, func(context.Context) error {
+	err := l.reading.Hold(ctx, sweepWithin, func(context.Context) error {
 		now := l.now()
 		if !l.Fresh(now) {
 			return nil
@@ -169,81 +169,22 @@ func (l *Log) pack(ctx context.Context, storage clusterstore.Storage, d *due) er
 	for _, minutes := range []map[int64]bool{l.packing.unfit, l.packing.early} {
 		maps.DeleteFunc(minutes, func(minute int64, _ bool) bool { return began.Sub(time.Unix(minute*60, 0)) > unfitFor })
 	}
-	mayDated := sync.OnceValues(func() (bool, error) { return l.mayPack(ctx, storage, datedFrom) })
-	var events []Event
-	var read, packed []source
-	write := func() error {
-		err := l.storePacks(ctx, storage, events)
-		if err == nil {
-			packed = append(packed, read...)
-		}
-		events, read = nil, nil
-		return err
+	p := packer{l: l, storage: storage, mayDated: sync.OnceValue(func() bool {
+		may, err := l.mayPack(ctx, storage, datedFrom)
+		return err == nil && may
+	})}
+	err := p.addMinutes(ctx, d, began)
+	if err == nil {
+		err = p.addPacks(ctx, d.packs)
 	}
-	var errs []error
-	for _, minute := range d.minutes {
-		if len(events) >= packFull {
-			if err := write(); err != nil {
-				errs = append(errs, err)
-				break
-			}
-		}
-		if l.now().Sub(began) > packWithin/2 {
-			break // the rest is for the next time
-		}
-		if l.packing.early[minute] {
-			if may, err := mayDated(); err != nil || !may {
-				continue
-			}
-		}
-		got, from, err := l.loadMinute(ctx, storage, d.folders[minute], folderOf(minute))
-		if err != nil {
-			errs = append(errs, err)
-			break
-		}
-		if from == nil {
-			if l.packing.unfit == nil {
-				l.packing.unfit = make(map[int64]bool)
-			}
-			l.packing.unfit[minute] = true
-			continue
-		}
-		if isDated(got) {
-			if may, err := mayDated(); err != nil || !may {
-				if l.packing.early == nil {
-					l.packing.early = make(map[int64]bool)
-				}
-				l.packing.early[minute] = true
-				continue
-			}
-			delete(l.packing.early, minute)
-		}
-		events, read = append(events, got...), append(read, *from)
+	if err == nil && len(p.read) > 0 {
+		err = p.write(ctx)
 	}
-	for _, small := range d.packs {
-		if len(errs) > 0 || len(events) >= packFull || small.events > packGrows*len(events) {
-			break
-		}
-		data, err := storage.Load(ctx, small.file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // another node has packed it
-		}
-		if err != nil {
-			errs = append(errs, err)
-			break
-		}
-		if got, whole := parsePack(data); whole {
-			events, read = append(events, got...), append(read, source{files: []string{small.file}})
-		}
-	}
-	if len(errs) == 0 && len(read) > 0 {
-		errs = append(errs, write())
-	}
-	if len(packed) > 0 {
+	if len(p.packed) > 0 {
 		pause(ctx, listWithin)
-		errs = append(errs, deleteSources(ctx, storage, packed))
+		err = errors.Join(err, deleteSources(ctx, storage, p.packed))
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return fmt.Errorf("pack logouts: %w", err)
 	}
 	return nil

@@ -20,7 +20,7 @@ func (l *Log) Sweep(ctx context.Context) error {
 	over := now.Add(-settled).Unix()
 	folders := make(map[int64]*folder)
 	var packs []string
-	if err := clusterstore.Hold(ctx, l.reading, sweepWithin, func(context.Context) error {
+	if err := l.reading.Hold(ctx, sweepWithin, func(context.Context) error {
 		for minute, f := range l.folders {
 			if f.closed && f.until < over {
 				folders[minute] = f // which does not change any more
