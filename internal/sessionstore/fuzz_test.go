@@ -23,8 +23,8 @@ func fuzzRing(f *testing.F) *seal.Ring {
 // here is a place.
 const here = "cookie https://rp.test"
 
-// FuzzOpenTicket: whatever a browser sends is a ticket that was sealed here, or
-// one of two errors; and what is sealed says the same again.
+// FuzzOpenTicket checks that whatever a browser sends is a ticket that was
+// sealed here, or one of two errors; and that a sealed ticket opens as itself.
 func FuzzOpenTicket(f *testing.F) {
 	ring := fuzzRing(f)
 	secret := seal.NewRecordSecret()
@@ -41,11 +41,11 @@ func FuzzOpenTicket(f *testing.F) {
 		switch {
 		case err == nil && got.secret == secret:
 		case err == nil:
-			t.Error("a ticket that nobody has sealed opens")
+			t.Error("a ticket opens that was never sealed")
 		case !errors.Is(err, seal.ErrBroken) && !errors.Is(err, seal.ErrUnknownKey):
 			t.Errorf("the error is %v", err)
 		}
-		// What a key of ours has sealed need not be a ticket either.
+		// A value that a key of ours has sealed may still be no ticket.
 		got, stale, err := openTicket(ring, here, ring.Seal(seal.ForTicket, here, content))
 		if isTicket := len(content) == 33 && content[0] == ticketVersion; (err == nil) != isTicket || stale {
 			t.Errorf("%d bytes: %v", len(content), err)
@@ -54,14 +54,14 @@ func FuzzOpenTicket(f *testing.F) {
 		} else if isTicket {
 			again, _, err := openTicket(ring, here, got.seal(ring, here)[0][1:])
 			if err != nil || *again != *got {
-				t.Errorf("sealed anew it does not open: %v", err)
+				t.Errorf("sealed again it does not open: %v", err)
 			}
 		}
 	})
 }
 
-// FuzzReadRecord: what is in a store is a session that was sealed here, or
-// nobody's; and its plain text, whoever made it, is read or refused.
+// FuzzReadRecord checks that a record in a store is a session that was sealed
+// here, or no session; and that any plain text is read or refused.
 func FuzzReadRecord(f *testing.F) {
 	manager := &recordManager{newBase(Config{IssuerOf: issuerOf}), Records{Revoked: session.NewRecordFacts(nil)}}
 	t, err := newTicket(seal.NewRecordSecret())
@@ -83,7 +83,7 @@ func FuzzReadRecord(f *testing.F) {
 	}
 	f.Fuzz(func(tt *testing.T, record, plain []byte) {
 		if l, err := manager.read(here, &Loaded{ticket: t}, record); err == nil && !bytes.Equal(record, sealed) {
-			tt.Errorf("a record that nobody has sealed is the session of %q", l.Session.Subject)
+			tt.Errorf("a record that was never sealed is the session of %q", l.Session.Subject)
 		}
 		record, err := t.secret.Seal(here, plain)
 		if err != nil {
