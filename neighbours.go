@@ -26,12 +26,14 @@ func (a *App) lookAtSites() {
 func look(app *caddyhttp.App, a *App) {
 	var sites [][]*Handler
 	for _, server := range app.Servers {
+		first := len(sites)
 		for _, route := range server.Routes {
 			w := walk{server: server}
 			w.routes(caddyhttp.RouteList{route}, nil)
 			meet(w.found)
 			sites = append(sites, w.found)
 		}
+		markSeveral(sites[first:], a.hosts)
 	}
 	shareCommon(sites, a.hosts)
 }
