@@ -34,10 +34,9 @@ func (h *Handler) warnOfAbsent(p *party, w *wants, tokens provider.Tokens, idTok
 			}
 			continue
 		}
-		if name := bareClaim(path); h.app.told.first("claim", p.id, name) {
-			h.logger.Warn("the configuration names a claim that the provider did not send with a sign-in; see whether it needs another scope, or has to be released for this client there",
-				zap.String("provider", p.id), zap.String("claim", name), zap.Strings("scopes", append([]string{"openid"}, p.client.Scopes...)))
-		}
+		name := bareClaim(path)
+		h.warnOnce(p, "claim", name, "the configuration names a claim that the provider did not send with a sign-in; see whether it needs another scope, or has to be released for this client there",
+			zap.String("claim", name), zap.Strings("scopes", append([]string{"openid"}, p.client.Scopes...)))
 	}
 	h.warnOfScopes(p, tokens)
 }
@@ -48,19 +47,18 @@ func (h *Handler) warnOfUnverified(p *party, idToken, info provider.Claims) {
 	if present(idToken, "email") {
 		source = idToken
 	}
-	if !verified(source) && h.app.told.first("unverified", p.id, "email") {
-		h.logger.Warn("the claim email is there, but does not count as the user's address: email_verified is "+verifiedAs(source)+"; claims.email names the claim as it is, which proves nothing",
-			zap.String("provider", p.id))
+	if !verified(source) {
+		h.warnOnce(p, "unverified", "email", "the claim email is there, but does not count as the user's address: email_verified is "+verifiedAs(source)+"; claims.email names the claim as it is, which proves nothing")
 	}
 }
 
 // warnOfGroups says why a user has no groups although their claim is there.
 func (h *Handler) warnOfGroups(p *party, value claims.Value) {
-	if _, ok := value.List(); ok || string(value.JSON()) == "null" || !h.app.told.first("groups", p.id, p.groups) {
+	if _, ok := value.List(); ok || string(value.JSON()) == "null" {
 		return
 	}
-	h.logger.Warn("the groups claim is there but is not a list of names; of a list of objects groups_claim can name a member, such as groups.name",
-		zap.String("provider", p.id), zap.String("claim", p.groups), zap.String("form", formOf(value.JSON())))
+	h.warnOnce(p, "groups", p.groups, "the groups claim is there but is not a list of names; of a list of objects groups_claim can name a member, such as groups.name",
+		zap.String("claim", p.groups), zap.String("form", formOf(value.JSON())))
 }
 
 // formOf says what a JSON value is.
@@ -91,10 +89,10 @@ func (h *Handler) warnOfScopes(p *party, tokens provider.Tokens) {
 		isGranted := slices.ContainsFunc(granted, func(name string) bool {
 			return name == scope || strings.HasSuffix(name, "/"+scope) || strings.HasSuffix(name, "/userinfo."+scope)
 		})
-		if isGranted || scope == "offline_access" && tokens.RefreshToken != "" || !h.app.told.first("scope", p.id, scope) {
+		if isGranted || scope == "offline_access" && tokens.RefreshToken != "" {
 			continue
 		}
-		h.logger.Warn("the provider did not grant a scope that was asked for; see whether this client may have it",
-			zap.String("provider", p.id), zap.String("scope", scope))
+		h.warnOnce(p, "scope", scope, "the provider did not grant a scope that was asked for; see whether this client may have it",
+			zap.String("scope", scope))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // revocation says which sessions are to end: those of a user, one of the
@@ -53,7 +54,7 @@ func (a *App) takeRevocation(r *http.Request) (any, error) {
 	now := a.clock.Now()
 	at := now.Add(clocksApart)
 	// Longer than any session lasts, whatever the lifetimes were when it began.
-	until := now.Add(maxLifetime + factMargin)
+	until := now.Add(maxLifetime + sessionstore.RevocationMargin)
 	facts := make([]session.Fact, 0, len(ended))
 	for _, e := range ended {
 		switch e.Kind {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // This file begins logins for users who are signed in already, but whose
@@ -74,11 +75,11 @@ func (p *party) canBeSilent() bool {
 // isMisread reports whether a session that opens here and is none for this
 // instance comes from one of its providers all the same: an instance elsewhere
 // reads identities in another way.
-func (h *Handler) isMisread(other *kept) bool {
+func (h *Handler) isMisread(other *sessionstore.Loaded) bool {
 	if other == nil {
 		return false
 	}
-	p := h.parties[other.session.Provider]
+	p := h.parties[other.Session.Provider]
 	return p != nil && !p.config.Disabled
 }
 

@@ -64,14 +64,14 @@ func audit(ctx context.Context, logger *zap.Logger, e auditEvent, more ...zap.Fi
 	}
 	fields := []zap.Field{
 		zap.String("event", e.event),
-		zap.String("user", logged(e.user)),
-		zap.String("subject", logged(e.subject)),
+		zap.String("user", logtext.Clean(e.user, logtext.MaxName)),
+		zap.String("subject", logtext.Clean(e.subject, logtext.MaxName)),
 		zap.String("provider", e.provider),
 		zap.String("client_ip", e.client),
 		zap.String("session", sessionName(e.session)),
 	}
 	for _, optional := range []struct{ name, value string }{
-		{"code", string(e.code)}, {"host", logged(e.host)}, {"via", e.via}, {"issuer", logged(e.issuer)}, {"provider_session", shortHash(e.sid)},
+		{"code", string(e.code)}, {"host", logtext.Clean(e.host, logtext.MaxName)}, {"via", e.via}, {"issuer", logtext.Clean(e.issuer, logtext.MaxName)}, {"provider_session", shortHash(e.sid)},
 	} {
 		if optional.value != "" {
 			fields = append(fields, zap.String(optional.name, optional.value))
@@ -186,6 +186,3 @@ func remoteIP(r *http.Request) string {
 
 // refusalWindow is the time in which refusals are counted.
 const refusalWindow = time.Minute
-
-// logged makes a name that others chose fit for a field of a log line.
-func logged(name string) string { return logtext.Clean(name, logtext.MaxName) }

@@ -159,12 +159,12 @@ func TestLoggedNames(t *testing.T) {
 		"alice": "alice", "Zoë 李": "Zoë 李", "a\nb": `a\u000ab`, "a\x1b[2J": `a\u001b[2J`, "\u202eecila": `\u202eecila`, "a\u2066b\u2069": `a\u2066b\u2069`,
 		"a\u2028b\u2029": `a\u2028b\u2029`, "\xff": `\xff`, "\u0085": `\u0085`, "\u200b": `\u200b`,
 	} {
-		if got := logged(text); got != want {
+		if got := logtext.Clean(text, logtext.MaxName); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
 	for _, piece := range []string{"a", "é", "\n", "\u202e"} {
-		if got := logged(strings.Repeat(piece, 10000)); len(got) > logtext.MaxName || len(got) < logtext.MaxName-10 || strings.HasSuffix(got, `\u`) {
+		if got := logtext.Clean(strings.Repeat(piece, 10000), logtext.MaxName); len(got) > logtext.MaxName || len(got) < logtext.MaxName-10 || strings.HasSuffix(got, `\u`) {
 			t.Errorf("%q many times is %d bytes: %q", piece, len(got), got)
 		}
 	}

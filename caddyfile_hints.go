@@ -25,7 +25,7 @@ var (
 func init() {
 	words["provider"] = slices.Sorted(maps.Keys(providerOptions))
 	words["session"] = slices.Sorted(maps.Keys(sessionOptions))
-	words["site"] = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(siteOptions)), "provider", "public", "private")))
+	words["site"] = slices.Sorted(maps.Keys(siteOptions))
 }
 
 // siteWords are the options of a site, and those of the provider that it may

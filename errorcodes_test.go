@@ -207,13 +207,13 @@ func TestCodesAreAClosedSet(t *testing.T) {
 	if len(codes) != 14 {
 		t.Errorf("there are %d codes", len(codes))
 	}
-	readme, err := os.ReadFile("README.md")
+	documented, err := os.ReadFile("docs/errors.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for c, about := range codes {
-		if !strings.Contains(string(readme), "`"+string(c)+"`") {
-			t.Errorf("the README does not list %s", c)
+		if !strings.Contains(string(documented), "`"+string(c)+"`") {
+			t.Errorf("docs/errors.md does not list %s", c)
 		}
 		if !reached[c] {
 			t.Errorf("no test leads to %s", c)

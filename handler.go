@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 const (
@@ -184,12 +185,12 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	}
 	if v.renew && !h.refreshDue(v.session) { // else it will be kept with new tokens
 		sets, err := h.renewSession(w, v, s, found.Chunks)
-		if errors.Is(err, errEnded) {
+		if errors.Is(err, sessionstore.ErrRevoked) {
 			v.party = nil
 			h.clearSession(w, s, found.Chunks)
 			return true, nil
 		}
-		var large *tooLarge
+		var large *sessionstore.TooLargeError
 		if err != nil && !errors.As(err, &large) { // max_chunks may have been lowered
 			h.log(r, storageFailure(err))
 		}
@@ -216,14 +217,14 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, 
 	result := openedNone
 	renewed := false
 	found.Try(h.session.MaxChunks, func(value string) bool {
-		var k *kept
-		k, err = h.keeper.open(r.Context(), ring, s, value, now)
+		var k *sessionstore.Loaded
+		k, err = h.sessions.Load(r.Context(), ring, s.sessionPlace, value, now)
 		if errors.Is(err, seal.ErrUnknownKey) && !renewed {
 			renewed = true // another instance may have rotated the keys
 			if ring, err = h.keys.Renewed(r.Context()); err != nil {
 				return true
 			}
-			k, err = h.keeper.open(r.Context(), ring, s, value, now)
+			k, err = h.sessions.Load(r.Context(), ring, s.sessionPlace, value, now)
 		}
 		if errors.Is(err, seal.ErrUnknownKey) {
 			err = nil
@@ -241,14 +242,14 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, 
 }
 
 // judge says what an opened session is worth at this site.
-func (h *Handler) judge(r *http.Request, v *visit, k *kept, now time.Time) outcome {
-	p := h.parties[k.session.Provider]
-	if p == nil || p.binding != k.session.Binding || p.config.Disabled {
+func (h *Handler) judge(r *http.Request, v *visit, k *sessionstore.Loaded, now time.Time) outcome {
+	p := h.parties[k.Session.Provider]
+	if p == nil || p.binding != k.Session.Binding || p.config.Disabled {
 		v.other, v.otherOf = k, h
 		return openedOther
 	}
-	v.kept, v.session = k, &k.session
+	v.loaded, v.session = k, &k.Session
 	v.party, v.h, v.r = p, h, r
-	v.renew = k.stale || h.idleDue(v.session, now)
+	v.renew = k.Stale || h.sessions.UpdateDue(v.session, now)
 	return openedOurs
 }

@@ -154,13 +154,13 @@ func TestAStoreThatAnswersNonsenseIsNoLeave(t *testing.T) {
 	t.Parallel()
 	s := newKeptScene(t, ofKind(testKind), 1, publicSite, "")
 	b := s.signIn(s.nodes[0], "alice")
-	k := s.nodes[0].app.handlers[0].keeper.(*storeKeeper)
-	honest := k.store.Store
+	in := s.nodes[0].onlyStore()
+	honest := in.Store
 	for _, count := range []int{0, 1, 9} {
-		k.store.Store = &miscounting{Store: honest, count: count}
+		in.Store = &miscounting{Store: honest, count: count}
 		s.unavailable("with another number of records", b, "/private/page")
 	}
-	k.store.Store = honest
+	in.Store = honest
 	s.holds("with as many", b.cookieHeader())
 }
 

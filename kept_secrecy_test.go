@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // written is all that nodes have left where others could read it: names and
@@ -56,18 +57,18 @@ func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 		for _, who := range []string{"alice", "bob"} {
 			b := s.signIn(r, who)
 			ticket, user, issued := r.ticketOf(b), s.op.User(who), s.op.Issued()
-			found, err := r.app.handlers[0].keeper.(*storeKeeper).store.Reload(t.Context(), ticket.name)
+			found, err := r.onlyStore().Reload(t.Context(), ticket.name)
 			if err != nil || found[0] == nil {
 				t.Fatal("there is no record")
 			}
 			_, site, _ := r.theSite()
-			opened, err := r.app.handlers[0].keeper.(*storeKeeper).read(site, &kept{ticket: ticket}, found[0])
+			opened, err := ticket.session(site, found[0])
 			if err != nil {
 				t.Fatal(err)
 			}
 			for name, value := range map[string]string{
 				"the subject": user.Subject, "the name": user.Claims["name"].(string), "the e-mail address": user.Claims["email"].(string), "the user name": who,
-				"the session id": string(opened.session.ID[:]), "the record's secret": string(ticket.secret[:]), "the ticket": b.cookies()["__Host-oidc_rp"],
+				"the session id": string(opened.ID[:]), "the record's secret": string(ticket.secret[:]), "the ticket": b.cookies()["__Host-oidc_rp"],
 				"the provider's session": issued.SID, "the issuer": s.op.Issuer(),
 			} {
 				secrets[name+" of "+who] = value
@@ -162,16 +163,16 @@ func TestWhoWritesTheStoreIsNobody(t *testing.T) {
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			return own.seal(ring, site)[0]
+			return own.seal(ring, site)
 		}, http.StatusUnauthorized},
 		{"garbage in the place of facts", func(s *keptScene, _ *site, bob, _ *ticket) string {
-			opened := s.nodes[0].app.handlers[0].keeper.(*storeKeeper)
-			_, site, _ := s.nodes[0].theSite()
-			k, err := opened.read(site, &kept{ticket: bob}, s.records().content()[bob.name])
+			h, site, _ := s.nodes[0].theSite()
+			opened, err := bob.session(site, s.records().content()[bob.name])
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			for _, key := range k.keys[1:] { // which only ever ends what was there
+			marks := session.MarksOf(&opened, h.issuerOf(&opened))
+			for _, key := range marks.Keys() { // which only ever ends what was there
 				s.records().put(key, []byte("garbage"))
 			}
 			return ""

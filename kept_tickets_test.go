@@ -34,10 +34,46 @@ func chunk(value string) string {
 	return chunks[0]
 }
 
-// ticketOf is the ticket that a cookie is.
+// What a ticket consists of, as released versions write it.
+const (
+	ticketVersion = 1
+	sessionFolder = "session/"
+)
+
+// ticket is what a cookie holds for a session in a store, read and written by
+// the tests themselves.
+type ticket struct {
+	secret seal.RecordSecret
+	name   string // of the record
+}
+
+func newTicket(secret seal.RecordSecret) (*ticket, error) {
+	name, err := secret.Name()
+	return &ticket{secret, sessionFolder + name}, err
+}
+
+// seal returns the ticket as a cookie.
+func (t *ticket) seal(ring *seal.Ring, s *site) string {
+	return chunk(ring.Seal(seal.ForTicket, s.sessionPlace, append([]byte{ticketVersion}, t.secret[:]...)))
+}
+
+// session returns the session of a record.
+func (t *ticket) session(s *site, record []byte) (opened session.Session, err error) {
+	plain, err := t.secret.Open(s.sessionPlace, record)
+	if err == nil {
+		err = opened.Decode(plain)
+	}
+	return opened, err
+}
+
+// ticketOf is the ticket that a browser's cookie is.
 func (r *rig) ticketOf(b *browser) *ticket {
 	_, s, ring := r.theSite()
-	t, _, err := openTicket(ring, s, b.cookies()["__Host-oidc_rp"][1:])
+	plain, _, err := ring.Open(seal.ForTicket, s.sessionPlace, b.cookies()["__Host-oidc_rp"][1:])
+	if err != nil || len(plain) != 33 || plain[0] != ticketVersion {
+		r.t.Fatalf("the cookie is no ticket: %d bytes, %v", len(plain), err)
+	}
+	t, err := newTicket(seal.RecordSecret(plain[1:]))
 	if err != nil {
 		r.t.Fatal(err)
 	}

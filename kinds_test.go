@@ -121,6 +121,15 @@ func (s *keptScene) at(d time.Duration) {
 	s.op.at(d, s.nodes...)
 }
 
+// onlyStore is the session store of a rig that has one.
+func (r *rig) onlyStore() *sessionStore {
+	for _, s := range r.app.stores {
+		return s
+	}
+	r.t.Fatal("there is no store")
+	return nil
+}
+
 // records are those of the test store.
 func (s *keptScene) records() *testRecords { return recordsNamed(strings.Fields(s.store)[2]) }
 

@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -268,4 +269,41 @@ func (i *writtenInstance) sameSite(other *writtenInstance) bool {
 		}
 	}
 	return false
+}
+
+// ofSite adds to an error of an instance which site it is on.
+func ofSite(ctx caddy.Context, err error) error {
+	if site := siteOf(ctx); site != "" {
+		return fmt.Errorf("site %s: %w", site, err)
+	}
+	return err
+}
+
+// siteOf names the site of the instance that is being provisioned: Caddy keeps
+// the JSON of a route's handlers until all of them are loaded.
+func siteOf(ctx caddy.Context) string {
+	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if server == nil {
+		return ""
+	}
+	hosts := narrowed(server.Routes, nil)
+	for _, module := range ctx.Modules() {
+		if subroute, ok := module.(*caddyhttp.Subroute); ok {
+			hosts = narrowed(subroute.Routes, hosts)
+		}
+	}
+	return siteName(server, hosts)
+}
+
+// narrowed are the hosts of the route that is being provisioned.
+func narrowed(routes caddyhttp.RouteList, hosts []string) []string {
+	for n := range routes {
+		if len(routes[n].HandlersRaw) > 0 {
+			if own := writtenHosts(writtenSets(&routes[n])); own != nil {
+				return own
+			}
+			return hosts
+		}
+	}
+	return hosts
 }

@@ -216,7 +216,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	if err != nil {
 		return refuse(providerUnavailable, storageFailure(err).cause)
 	}
-	if err := h.keeper.ready(r.Context()); err != nil {
+	if err := h.sessions.Ready(r.Context()); err != nil {
 		// A login that cannot end in a session would only be followed by another.
 		return refuse(providerUnavailable, storageFailure(err).cause)
 	}
@@ -238,7 +238,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 		t.Return = address.Shorten(t.Return, max-1)
 		value = ring.Seal(seal.ForTransaction, s.txPlace, t.Encode())
 	}
-	if t.Return != returnTo && p.shortened.CompareAndSwap(false, true) {
+	if t.Return != returnTo && h.isFirst(p, "shortened", "") {
 		h.logger.Info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
 			zap.Int("bytes", len(returnTo)), zap.String("host", r.Host))
 	}

@@ -62,7 +62,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit, 
 // instance's cookie is. What is known ends.
 func (h *Handler) logoutUnknown(w http.ResponseWriter, r *http.Request, v *visit, unknown error) error {
 	if v.other != nil {
-		unknown = errors.Join(unknown, v.otherOf.keeper.end(r.Context(), v.other))
+		unknown = errors.Join(unknown, v.otherOf.sessions.Revoke(r.Context(), v.other))
 		v.otherOf.clearCookies(w, v.otherOf.site(r), v)
 	}
 	return h.failLogout(w, r, &failure{code: logoutFailed, cause: storageFailure(unknown).cause})
@@ -71,14 +71,14 @@ func (h *Handler) logoutUnknown(w http.ResponseWriter, r *http.Request, v *visit
 // logoutOther ends a session that opens here and is none: its provider is
 // switched off, or is no longer one of this site's.
 func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, v *visit) error {
-	of := v.otherOf // whose keeper has it
-	err := of.keeper.end(r.Context(), v.other)
+	of := v.otherOf // that has loaded it
+	err := of.sessions.Revoke(r.Context(), v.other)
 	of.clearCookies(w, of.site(r), v)
 	if err != nil {
 		return h.failLogout(w, r, &failure{code: logoutFailed, cause: err})
 	}
 	ended := signedOut(r)
-	ended.session, ended.provider, ended.user = &v.other.session, v.other.session.Provider, v.other.session.Username
+	ended.session, ended.provider, ended.user = &v.other.Session, v.other.Session.Provider, v.other.Session.Username
 	audit(r.Context(), of.logger, ended)
 	return h.afterLogout(w)
 }
@@ -110,7 +110,7 @@ func (h *Handler) confirmation(r *http.Request, v *visit) string {
 // where there is none.
 func confirms(v *visit) []byte {
 	if k := v.endable(); k != nil {
-		return k.session.ID[:]
+		return k.Session.ID[:]
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error
 	if err == nil {
 		hint = h.idTokenHint(v, s, ring)
 	}
-	err = h.keeper.end(r.Context(), v.kept)
+	err = h.sessions.Revoke(r.Context(), v.loaded)
 	h.clearCookies(w, s, v)
 	h.revoke(r.Context(), p, v.session)
 	err = errors.Join(err, h.endAtNeighbours(w, r, v))
@@ -206,8 +206,8 @@ func (h *Handler) endAtNeighbours(w http.ResponseWriter, r *http.Request, v *vis
 			errs = append(errs, err)
 			continue
 		}
-		if k := theirs.endable(); k != nil && k.session.ID != v.session.ID {
-			errs = append(errs, n.keeper.end(r.Context(), k))
+		if k := theirs.endable(); k != nil && k.Session.ID != v.session.ID {
+			errs = append(errs, n.sessions.Revoke(r.Context(), k))
 			n.clearCookies(w, n.site(r), theirs)
 			if theirs.signedIn() {
 				n.auditSession(r.Context(), signedOut(r), theirs.party, theirs.session)

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // maxForm bounds what a stranger can have us read.
@@ -53,7 +54,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 	}
 	// With a sid it is that session which ended, and the sub only says whose it
 	// was; without, the user's sessions all did (2.4).
-	until := h.now().Add(h.app.longestSession() + factMargin)
+	until := h.now().Add(h.app.longestSession() + sessionstore.RevocationMargin)
 	issuer, at := p.issuerNamed(token.Issuer), h.now().Add(clocksApart)
 	fact := session.EndedSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
 	if token.SID != "" {

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // maxSID is the longest name of a provider's session that a frame may bring.
@@ -79,7 +80,7 @@ func (h *Handler) endFramed(w http.ResponseWriter, r *http.Request, v *visit, p 
 		if !theirs.signedIn() || theirs.party.registration != p.registration || sid != "" && theirs.session.SID != sid {
 			continue
 		}
-		err = errors.Join(err, n.keeper.end(r.Context(), theirs.kept))
+		err = errors.Join(err, n.sessions.Revoke(r.Context(), theirs.loaded))
 		of = theirs
 		n.clearCookies(w, n.site(r), theirs)
 	}
@@ -89,7 +90,7 @@ func (h *Handler) endFramed(w http.ResponseWriter, r *http.Request, v *visit, p 
 // endSID ends a session of the provider's on all instances.
 func (h *Handler) endSID(ctx context.Context, issuer, sid string) error {
 	now := h.now()
-	err := h.app.endAll(ctx, session.EndedSID(issuer, sid, now.Add(clocksApart), now.Add(h.app.longestSession()+factMargin)))
+	err := h.app.endAll(ctx, session.EndedSID(issuer, sid, now.Add(clocksApart), now.Add(h.app.longestSession()+sessionstore.RevocationMargin)))
 	if err == nil {
 		h.app.shared.live.Forget(issuer, sid) // the next frame is news only after a sign-in
 	}

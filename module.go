@@ -24,6 +24,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 func init() {
@@ -60,7 +61,7 @@ type App struct {
 	looked      *sync.Once            // at the sites as a whole
 	united      *sync.Once            // what logins ask for; see wants
 	wants       map[wantsKey]*wants
-	told        *toldOnce
+	once        *loggedOnce
 	refusals    *sampler
 	checked     bool                             // the sites as they are written
 	sites       []*writtenSite                   // until the app starts
@@ -78,7 +79,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
-	a.looked, a.united, a.told = new(sync.Once), new(sync.Once), new(toldOnce)
+	a.looked, a.united, a.once = new(sync.Once), new(sync.Once), new(loggedOnce)
 	a.refusals = new(sampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = newClock()
@@ -105,7 +106,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) Start() error {
 	demands := map[*shared]demand{a.shared: {}}
 	for _, h := range a.handlers {
-		d := demand{facts: h.keeper.facts() == facts(h.shared.journal)}
+		d := demand{facts: h.sessions.Revocations() == sessionstore.Revocations(h.shared.journal)}
 		if h.session.Secret == nil { // else it has keys of its own
 			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
 		}
@@ -244,7 +245,7 @@ type Handler struct {
 	defaultParty    *party
 	session         SessionConfig
 	keys            keySource
-	keeper          keeper
+	sessions        sessionstore.Manager
 	shared          *shared // of the storage that this site's sessions need
 	renewer         *refresh.Coordinator
 	callbacks       *callback.Coordinator

@@ -1,30 +1,56 @@
 package oidcrp
 
-import "sync"
+import (
+	"sync"
 
-// maxTold bounds what is remembered of the warnings of a configuration. Names of
-// claims and scopes come from the configuration, so this is never reached by
-// what strangers send.
-const maxTold = 1000
+	"go.uber.org/zap"
 
-// toldOnce remembers which warnings a configuration has had.
-type toldOnce struct {
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// maxOnce bounds the things that a configuration remembers as logged. Names of
+// claims and scopes come from the configuration, and members of answers from a
+// short list, so requests never fill it.
+const maxOnce = 1000
+
+// loggedOnce remembers what a configuration has logged once and for all. It is
+// safe for concurrent use.
+type loggedOnce struct {
 	mu   sync.Mutex
-	told map[[3]string]bool
+	seen map[onceKey]bool
 }
 
-// first reports whether a warning is due: of a kind, about a provider and one of
-// its claims or scopes.
-func (o *toldOnce) first(kind, provider, name string) bool {
+// onceKey is one thing to log: its kind, and the claim, scope or other name that
+// it is about. Equal providers of several sites share it.
+type onceKey struct {
+	provider     string
+	registration session.Binding
+	kind, name   string
+}
+
+// first reports whether this is the first time that something is to be logged.
+func (o *loggedOnce) first(key onceKey) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	key := [3]string{kind, provider, name}
-	if o.told[key] || len(o.told) >= maxTold {
+	if o.seen[key] || len(o.seen) >= maxOnce {
 		return false
 	}
-	if o.told == nil {
-		o.told = make(map[[3]string]bool)
+	if o.seen == nil {
+		o.seen = make(map[onceKey]bool)
 	}
-	o.told[key] = true
+	o.seen[key] = true
 	return true
+}
+
+// isFirst reports whether this is the first time in this configuration that
+// something of this kind is to be logged about a provider and a name.
+func (h *Handler) isFirst(p *party, kind, name string) bool {
+	return h.app.once.first(onceKey{p.id, p.registration, kind, name})
+}
+
+// warnOnce logs a warning once per configuration, provider, kind and name.
+func (h *Handler) warnOnce(p *party, kind, name, message string, fields ...zap.Field) {
+	if h.isFirst(p, kind, name) {
+		h.logger.Warn(message, append([]zap.Field{zap.String("provider", p.id)}, fields...)...)
+	}
 }

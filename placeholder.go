@@ -94,14 +94,14 @@ func (v *visit) verifiedEmail() string {
 // groups are the user's groups: what groups_claim names, in the session's
 // claims, or apart where the session does not keep those.
 func (v *visit) groups() claims.List {
-	if !v.asKept() {
+	if !v.asLoaded() {
 		return v.readGroups()
 	}
-	if made := v.kept.groups.Load(); made != nil {
+	if made := v.loaded.Groups.Load(); made != nil {
 		return *made
 	}
 	made := v.readGroups()
-	v.kept.groups.Store(&made)
+	v.loaded.Groups.Store(&made)
 	return made
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,8 +52,6 @@ type party struct {
 	userinfo     string
 	endSession   *bool
 	told         atomic.Bool // what has to be registered
-	shortened    atomic.Bool // that a return address was too long
-	warned       sync.Map    // subjects of warnings; see warnOnce
 	toldKeys     atomic.Uint64
 	own          *livefile.Value[ownKeys]
 	options      string // a hash of what shapes the shared part

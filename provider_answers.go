@@ -31,33 +31,26 @@ func providerWords(err error) (fields []zap.Field) {
 	return fields
 }
 
-// warnOnce warns once for each provider of a configuration and each subject.
-func (h *Handler) warnOnce(p *party, subject, message string, fields ...zap.Field) {
-	if _, before := p.warned.LoadOrStore(subject, true); !before {
-		h.logger.Warn(message, append([]zap.Field{zap.String("provider", p.id)}, fields...)...)
-	}
-}
-
 // takeAnswer returns the tokens of an answer as they are used here, and tells an
 // operator what is odd about them. A lifetime that nobody named is assumed only
 // where an access token is replaced in time.
 func (h *Handler) takeAnswer(p *party, tokens provider.Tokens) provider.Tokens {
 	for _, odd := range tokens.Odd {
-		h.warnOnce(p, "odd "+odd.Member, "a member of the provider's token answer cannot be read and counts as absent",
+		h.warnOnce(p, "odd", odd.Member, "a member of the provider's token answer cannot be read and counts as absent",
 			zap.String("member", odd.Member), zap.String("found", odd.Found))
 	}
 	if tokens.NotBearer != nil {
-		h.warnOnce(p, "token_type", "the provider's access tokens are no bearer tokens and cannot be used", zap.Error(tokens.NotBearer))
+		h.warnOnce(p, "token_type", "", "the provider's access tokens are no bearer tokens and cannot be used", zap.Error(tokens.NotBearer))
 	}
 	switch {
 	case h.refreshes() && tokens.Assumed > 0 && tokens.RefreshToken != "":
-		h.warnOnce(p, "expires_in", "the provider does not say when its access tokens expire (expires_in); a lifetime is assumed, see access_token_lifetime",
+		h.warnOnce(p, "expires_in", "", "the provider does not say when its access tokens expire (expires_in); a lifetime is assumed, see access_token_lifetime",
 			zap.Duration("assumed", tokens.Assumed))
 	case tokens.Assumed > 0 && p.config.AccessTokenLifetime == 0:
 		tokens.Expires, tokens.Assumed = time.Time{}, 0
 	}
 	if h.session.Refresh != nil && *h.session.Refresh && tokens.RefreshToken == "" {
-		h.warnOnce(p, "refresh_token", "refresh is on, but the provider gave no refresh token, so its sessions are not refreshed; many providers want the scope offline_access")
+		h.warnOnce(p, "refresh_token", "", "refresh is on, but the provider gave no refresh token, so its sessions are not refreshed; many providers want the scope offline_access")
 	}
 	return tokens
 }

@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,21 +45,45 @@ func documents(t *testing.T) map[string]string {
 // TestEveryCaddyfileInTheDocumentsWorks adapts and provisions each, and holds
 // it to what caddy fmt makes of it.
 func TestEveryCaddyfileInTheDocumentsWorks(t *testing.T) {
+	setDocumentedVariables(t)
+	least := map[string]int{"README.md": 1, "docs/caddyfile.md": 12, "docs/recipes.md": 5, "docs/tutorial.md": 3, "docs/scaling.md": 3}
+	files := documentedFiles(t)
+	for name, text := range documents(t) {
+		blocks := caddyfileBlock.FindAllStringSubmatch(text, -1)
+		if len(blocks) < max(least[filepath.ToSlash(name)], isProviderPage(name)) {
+			t.Errorf("%s: only %d Caddyfiles found", name, len(blocks))
+		}
+		for _, block := range blocks {
+			checkCaddyfile(t, name, strings.ReplaceAll(block[1], documentsFolder, files))
+		}
+	}
+}
+
+// setDocumentedVariables sets the environment that the documents assume.
+func setDocumentedVariables(t *testing.T) {
+	t.Helper()
 	for _, name := range []string{"OIDC", "CORP", "PARTNERS"} {
 		t.Setenv(name+"_CLIENT_ID", "rp")
 		t.Setenv(name+"_CLIENT_SECRET", "a secret of the test")
 	}
 	t.Setenv("SESSION_SECRET", strings.Repeat("a secret of the test ", 2))
-	least := map[string]int{"README.md": 5}
-	for name, text := range documents(t) {
-		blocks := caddyfileBlock.FindAllStringSubmatch(text, -1)
-		if len(blocks) < max(least[name], isProviderPage(name)) {
-			t.Errorf("%s: only %d Caddyfiles found", name, len(blocks))
-		}
-		for _, block := range blocks {
-			checkCaddyfile(t, name, block[1])
-		}
+}
+
+// documentsFolder is where the documents' Caddyfiles read keys and templates.
+const documentsFolder = "/etc/caddy/oidc"
+
+// documentedFiles is a folder to take its place.
+func documentedFiles(t *testing.T) string {
+	t.Helper()
+	folder := operatorsFiles(t)
+	keys, err := os.ReadFile(filepath.Join("testdata", "adapt", "keys.json"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(folder, "keys.json"), keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.ToSlash(folder)
 }
 
 func checkCaddyfile(t *testing.T, name, text string) {
@@ -74,13 +100,20 @@ func checkCaddyfile(t *testing.T, name, text string) {
 		t.Errorf("%s: %v\n%s", name, err, text)
 		return
 	}
+	checkConfig(t, name, text, config)
+}
+
+// checkConfig provisions what a document shows, which must not cause a warning.
+func checkConfig(t *testing.T, name, text string, config []byte) {
+	t.Helper()
 	logFile := filepath.Join(t.TempDir(), "log")
 	var c map[string]any
 	if err := json.Unmarshal(config, &c); err != nil {
 		t.Fatal(err)
 	}
 	c["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"writer": map[string]any{"output": "file", "filename": logFile}}}}
-	if config, err = json.Marshal(c); err != nil {
+	config, err := json.Marshal(c)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := provision(config); err != nil {
@@ -92,7 +125,7 @@ func checkCaddyfile(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 	for _, warning := range warningsIn(t, string(log)) {
-		t.Errorf("%s: this Caddyfile is warned about: %s\n%s", name, warning, text)
+		t.Errorf("%s: this configuration causes a warning: %s\n%s", name, warning, text)
 	}
 }
 
@@ -133,51 +166,145 @@ func TestProviderPages(t *testing.T) {
 	}
 }
 
-// TestLinksBetweenDocumentsLeadSomewhere, as far as they lead to files.
-func TestLinksBetweenDocumentsLeadSomewhere(t *testing.T) {
+// TestReadmeAndDocumentsLinkToWhatExists, as far as links lead to files and
+// headlines of this repository.
+func TestReadmeAndDocumentsLinkToWhatExists(t *testing.T) {
 	t.Parallel()
-	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
-	for name, text := range documents(t) {
+	all := documents(t)
+	link := regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
+	for name, text := range all {
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
+			target := name
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(name), filepath.FromSlash(m[1]))
+			}
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: %v", name, err)
+			}
+			if m[2] != "" && !slices.Contains(anchors(all[target]), m[2]) {
+				t.Errorf("%s: %s has no headline %s", name, target, m[2])
 			}
 		}
 	}
 }
 
-// TestReadmeNamesEverything: options, endpoints and error codes that exist are
-// in the README, error codes with what people read.
-func TestReadmeNamesEverything(t *testing.T) {
+// anchors are the fragments that GitHub makes of headlines.
+func anchors(text string) (all []string) {
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		word := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		all = append(all, "#"+strings.ReplaceAll(word, " ", "-"))
+	}
+	return all
+}
+
+var jsonBlock = regexp.MustCompile("(?s)```json\n(.*?)```")
+
+// TestReadmeAndDocumentsHaveWorkingJSON provisions each configuration in JSON.
+func TestReadmeAndDocumentsHaveWorkingJSON(t *testing.T) {
+	setDocumentedVariables(t)
+	found := 0
+	for name, text := range documents(t) {
+		for _, block := range jsonBlock.FindAllStringSubmatch(text, -1) {
+			var config map[string]any
+			if err := json.Unmarshal([]byte(block[1]), &config); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, block[1])
+				continue
+			}
+			found++
+			config["admin"] = map[string]any{"disabled": true}
+			config["storage"] = map[string]any{"module": "file_system", "root": t.TempDir()}
+			text, err := json.Marshal(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkConfig(t, name, block[1], text)
+		}
+	}
+	if found == 0 {
+		t.Error("the documents show no configuration in JSON")
+	}
+}
+
+// TestReadmeIsAFrontDoor: it is short, and leads to every document.
+func TestReadmeIsAFrontDoor(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
+	all := documents(t)
+	if lines := strings.Count(all["README.md"], "\n"); lines > 220 {
+		t.Errorf("README.md has %d lines; at most 220", lines)
 	}
-	text := string(readme)
+	for name := range all {
+		name = filepath.ToSlash(name)
+		if name != "README.md" && !strings.HasPrefix(name, "docs/providers/") && !strings.Contains(all["README.md"], "("+name+")") {
+			t.Errorf("README.md has no link to %s", name)
+		}
+	}
+}
+
+// TestReadmeAndDocumentsNameEverything: options, fields, endpoints and error
+// codes that exist are documented, and options have an example.
+func TestReadmeAndDocumentsNameEverything(t *testing.T) {
+	t.Parallel()
+	all := documents(t)
+	reference, errorPage := all[filepath.Join("docs", "caddyfile.md")], all[filepath.Join("docs", "errors.md")]
 	for name, c := range codes {
-		if !strings.Contains(text, "| `"+string(name)+"` | "+c.message+" |") {
-			t.Errorf("the error code %s, or its sentence, is missing", name)
+		if !strings.Contains(errorPage, "| `"+string(name)+"` | "+c.message+" |") {
+			t.Errorf("docs/errors.md: the error code %s, or its sentence, is missing", name)
 		}
 	}
-	for name := range providerOptions {
-		if !strings.Contains(text, "`"+name) {
-			t.Errorf("the provider option %s is missing", name)
+	for name := range reasons {
+		if !strings.Contains(errorPage, "| `"+string(name)+"` |") {
+			t.Errorf("docs/errors.md: the reason %s is missing", name)
 		}
 	}
-	for name := range sessionOptions {
-		if !strings.Contains(text, "| `"+name) {
-			t.Errorf("the session option %s is missing", name)
+	var examples strings.Builder
+	for _, block := range caddyfileBlock.FindAllStringSubmatch(reference, -1) {
+		examples.WriteString(block[1])
+	}
+	options := slices.Concat(siteWords(), words["session"], words["provider"], cookieWords, tlsWords, upstreamWords, storeOptions)
+	for _, name := range options {
+		line := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(name) + `\b`)
+		if !line.MatchString(reference[:strings.Index(reference, "## The directive")]) {
+			t.Errorf("docs/caddyfile.md: the option %s is missing in the skeletons", name)
+		}
+		if !line.MatchString(examples.String()) {
+			t.Errorf("docs/caddyfile.md: the option %s has no example", name)
+		}
+		if !strings.Contains(reference, "**`"+name) {
+			t.Errorf("docs/caddyfile.md: the option %s is not explained", name)
 		}
 	}
 	for name := range endpoints {
-		if !strings.Contains(text, "/{id}/"+name) {
-			t.Errorf("the endpoint %s is missing", name)
+		if !strings.Contains(reference, "/{id}/"+name) {
+			t.Errorf("docs/caddyfile.md: the endpoint %s is missing", name)
 		}
 	}
 	for path, endpoint := range adminEndpoints {
-		if !strings.Contains(text, "| `"+endpoint.method+" "+path+"` |") {
-			t.Errorf("the address %s of the admin API is missing", path)
+		if !strings.Contains(all[filepath.Join("docs", "operations.md")], "| `"+endpoint.method+" "+path+"` |") {
+			t.Errorf("docs/operations.md: the address %s of the admin API is missing", path)
+		}
+	}
+	for _, config := range []any{App{}, Handler{}, Provider{}, ProviderTLS{}, SessionConfig{}, CookieConfig{}, Route{}, UpstreamConfig{}} {
+		of := reflect.TypeOf(config)
+		for i := range of.NumField() {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			if name != "" && !regexp.MustCompile(`\b`+name+`\b`).MatchString(all[filepath.Join("docs", "json.md")]) {
+				t.Errorf("docs/json.md: the field %s of %s is missing", name, of.Name())
+			}
+		}
+	}
+}
+
+// storeOptions are those of the session stores.
+var storeOptions = []string{"max_records", "timeout", "address", "cluster", "sentinel", "username", "password", "database", "prefix"}
+
+// TestReadmeAndDocumentsNameFilesThatExist: who moves a file that contributors
+// are sent to mends docs/contributing.md.
+func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
+	t.Parallel()
+	text := documents(t)[filepath.Join("docs", "contributing.md")]
+	for _, m := range regexp.MustCompile("`((?:internal|store|cmd|pages|bench|e2e|docs|testdata)(?:/[a-z_/.]+)?|[a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
+		if _, err := os.Stat(filepath.FromSlash(m[1])); err != nil {
+			t.Errorf("docs/contributing.md names %s, which does not exist (any more)", m[1])
 		}
 	}
 }

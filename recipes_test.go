@@ -10,18 +10,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
 )
 
-// recipe is the n-th Caddyfile in the README after some words, as a site of
+// recipe is the n-th Caddyfile of docs/recipes.md after a headline, as a site of
 // these tests.
 func recipe(t *testing.T, after string, n int, op *optest.Provider) string {
 	t.Helper()
-	readme, err := os.ReadFile("README.md")
+	recipes, err := os.ReadFile("docs/recipes.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(readme), after)
+	_, rest, found := strings.Cut(string(recipes), after)
 	blocks := caddyfileBlock.FindAllStringSubmatch(rest, n+1)
 	if !found || len(blocks) <= n {
-		t.Fatalf("the README has no Caddyfile after %q", after)
+		t.Fatalf("docs/recipes.md has no Caddyfile after %q", after)
 	}
 	text := regexp.MustCompile(`issuer https://\S+\s+client_id \S+\s+client_secret \S+\n`).ReplaceAllLiteralString(blocks[n][1], options(op))
 	text = regexp.MustCompile(`(?m)^[a-z]+\.example\.com \{`).ReplaceAllLiteralString(text, "http://rp.test {")
@@ -50,7 +50,7 @@ func TestGroupRecipesHold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newRigAt(t, storageDir(t), recipe(t, "**Only members of a group.**", n, op))
+			r := newRigAt(t, storageDir(t), recipe(t, "\n## Members of a group only\n", n, op))
 			op.SignIn("bob")
 			bob := r.browser()
 			bob.open("/", "never")
@@ -72,8 +72,8 @@ func TestGroupRecipesHold(t *testing.T) {
 	}
 }
 
-// Fault A8. The README's example leaves no private folder open.
-func TestPrivateRoutesOfTheReadmeHold(t *testing.T) {
+// Fault A8. The example of docs/caddyfile.md leaves no private folder open.
+func TestPrivateRoutesOfTheDocumentsHold(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	r := newRig(t, "oidc_rp public {\n"+options(op)+"private /account /account/* /admin /admin/*\n}")

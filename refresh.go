@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // This file keeps the tokens of a session fresh. When that is due, the request
@@ -77,16 +78,16 @@ func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, v *visi
 	s, p := h.site(r), v.party
 	present := h.findSession(v.cookies, s).Chunks
 	renewed, err := h.renew(r, v, s)
-	alive, unknown := h.keeper.alive(r.Context(), v.kept)
+	alive, unknown := h.sessions.Valid(r.Context(), v.loaded)
 	if unknown != nil {
 		v.party = nil
 		return false, storageFailure(unknown)
 	}
 	var lost error
-	ended := errors.Is(err, errEnded) || !alive // a logout meanwhile, here or elsewhere, counts more
+	ended := errors.Is(err, sessionstore.ErrRevoked) || !alive // a logout meanwhile, here or elsewhere, counts more
 	if !ended && (renewed || v.renew) {
 		sets, lost = h.renewSession(w, v, s, present)
-		ended = errors.Is(lost, errEnded)
+		ended = errors.Is(lost, sessionstore.ErrRevoked)
 	}
 	if ended {
 		v.party = nil
@@ -103,8 +104,6 @@ func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, v *visi
 	return sets, nil
 }
 
-var errEnded = errors.New("the session ended")
-
 // renew waits for a newer state of the session and takes it over. Another
 // request may have left one that is due again already.
 func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err error) {
@@ -116,9 +115,9 @@ func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err e
 	defer cancel()
 	for try := 0; try < 2 && err == nil && h.refreshDue(v.session); try++ {
 		var got refresh.Result
-		got, err = h.renewer.Do(ctx, h.attempt(v.kept, *v.session, v.party, s))
+		got, err = h.renewer.Do(ctx, h.attempt(v.loaded, *v.session, v.party, s))
 		if got.Ended {
-			return false, errEnded
+			return false, sessionstore.ErrRevoked
 		}
 		if got.Session != nil {
 			v.session, renewed = got.Session, true
@@ -128,7 +127,7 @@ func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err e
 }
 
 // attempt is all that the renewer needs to know.
-func (h *Handler) attempt(k *kept, old session.Session, p *party, s *site) refresh.Attempt {
+func (h *Handler) attempt(k *sessionstore.Loaded, old session.Session, p *party, s *site) refresh.Attempt {
 	place := "refresh\x00" + s.sessionPlace + "\x00" + string(old.ID[:])
 	return refresh.Attempt{
 		Session: old, Provider: string(p.registration[:]),
@@ -156,14 +155,14 @@ func (h *Handler) attempt(k *kept, old session.Session, p *party, s *site) refre
 			return plain, err
 		},
 		Keep: func(ctx context.Context, newer *session.Session) error {
-			if k.ticket == nil {
+			if k.InCookies() {
 				return nil // it is in the browser's cookie
 			}
 			ring, err := h.keys.Ring(ctx)
 			if err == nil {
-				_, err = h.keeper.update(ctx, ring, s, k, newer)
+				_, err = h.sessions.Update(ctx, ring, s.sessionPlace, k, newer)
 			}
-			if errors.Is(err, errEnded) {
+			if errors.Is(err, sessionstore.ErrRevoked) {
 				return nil
 			}
 			return err
@@ -177,8 +176,8 @@ func (h *Handler) attempt(k *kept, old session.Session, p *party, s *site) refre
 
 // refreshTokens is the one call at the provider, and the checks of what it
 // says.
-func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old session.Session) (refresh.Result, error) {
-	if alive, err := h.keeper.alive(ctx, k); err != nil {
+func (h *Handler) refreshTokens(ctx context.Context, p *party, k *sessionstore.Loaded, old session.Session) (refresh.Result, error) {
+	if alive, err := h.sessions.Valid(ctx, k); err != nil {
 		return refresh.Result{}, err
 	} else if !alive {
 		return refresh.Result{Ended: true}, nil
@@ -203,7 +202,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *kept, old sess
 	tokens = h.takeAnswer(p, tokens)
 	fresh := old
 	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, h.now()
-	if alive, err := h.keeper.alive(ctx, k); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
+	if alive, err := h.sessions.Valid(ctx, k); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
 		fresh.AccessToken = tokens.AccessToken
 		h.revoke(ctx, p, &fresh)
 		return refresh.Result{Ended: true}, nil
@@ -235,10 +234,10 @@ func firstOf(s *session.Session) provider.First {
 
 // endAtRefresh ends a session for which the provider vouches no more: on all
 // nodes, and for copies of its cookie.
-func (h *Handler) endAtRefresh(ctx context.Context, p *party, k *kept, cause error) refresh.Result {
-	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &k.session,
+func (h *Handler) endAtRefresh(ctx context.Context, p *party, k *sessionstore.Loaded, cause error) refresh.Result {
+	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &k.Session,
 		append(providerWords(cause), zap.Error(cause))...)
-	if err := h.keeper.end(ctx, k); err != nil {
+	if err := h.sessions.Revoke(ctx, k); err != nil {
 		h.logger.Warn("the end of a session could not be told to other instances", zap.Error(err))
 	}
 	return refresh.Result{Ended: true}

@@ -52,7 +52,7 @@ func (h *Handler) openMark(v *visit, s *site, ring *seal.Ring) (mark session.Mar
 // sessionBrought takes note, once for each session, that the browser keeps its
 // cookie. It reports whether that cleared a mark in the browser.
 func (h *Handler) sessionBrought(w http.ResponseWriter, v *visit, s *site) bool {
-	if v.kept.brought.Load() || v.kept.brought.Swap(true) {
+	if v.loaded.Confirmed.Load() || v.loaded.Confirmed.Swap(true) {
 		return false
 	}
 	mark := h.openMark(v, s, v.ring)

@@ -98,8 +98,8 @@ func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
 			answer()
 			h, s, ring := r.theSite()
 			soon(t, "the record has the new tokens", func() bool {
-				k, err := h.keeper.open(t.Context(), ring, s, value, h.now())
-				return err == nil && k != nil && k.session.Grant.Issued.After(k.session.SignedIn)
+				k, err := h.sessions.Load(t.Context(), ring, s.sessionPlace, value, h.now())
+				return err == nil && k != nil && k.Session.Grant.Issued.After(k.Session.SignedIn)
 			})
 			op.at(due+2*time.Minute, r) // when nothing but the record knows
 			if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK {

@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // clocksApart is by how much the clocks of nodes may differ. What ends by one's
@@ -17,13 +18,10 @@ import (
 // it is spared, see session.Fact.
 const clocksApart = 3 * time.Second
 
-// factMargin keeps a logout longer than the session, for clocks that differ.
-const factMargin = 10 * time.Minute
-
 // keepSession seals a new session into the browser's cookies and ends the one
 // that it replaces.
 func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, fresh *session.Session, idToken string) *failure {
-	chunks, err := h.keeper.keep(r.Context(), ring, s, fresh)
+	chunks, err := h.sessions.Create(r.Context(), ring, s.sessionPlace, fresh)
 	if err != nil {
 		f := keepFailure(err)
 		f.party, f.cause = p, &refusedUser{f.cause, fresh}
@@ -47,20 +45,20 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 // say of them.
 func (h *Handler) endReplaced(r *http.Request, v *visit, s *site) (fields []zap.Field) {
 	ended := make(map[session.ID]bool)
-	end := func(of *Handler, k *kept) {
-		if k == nil || ended[k.session.ID] {
+	end := func(of *Handler, k *sessionstore.Loaded) {
+		if k == nil || ended[k.Session.ID] {
 			return
 		}
 		if len(ended) == 0 {
-			fields = append(fields, zap.String("replaces", sessionName(&k.session)))
+			fields = append(fields, zap.String("replaces", sessionName(&k.Session)))
 		}
-		ended[k.session.ID] = true
-		if err := of.keeper.end(r.Context(), k); err != nil {
+		ended[k.Session.ID] = true
+		if err := of.sessions.Revoke(r.Context(), k); err != nil {
 			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
 		}
 	}
 	if v.signedIn() {
-		end(h, v.kept)
+		end(h, v.loaded)
 	} else if v.other != nil {
 		end(v.otherOf, v.other)
 	}
@@ -85,24 +83,16 @@ func (h *Handler) endReplaced(r *http.Request, v *visit, s *site) (fields []zap.
 
 var errEndedMeanwhile = errors.New("the provider ended the session while the login was under way")
 
-// tooLarge is what a keeper says of a session that it cannot keep.
-type tooLarge struct{ error }
-
-// keepFailure is what a keeper's error means for a sign-in.
+// keepFailure is what an error of the session manager means for a sign-in.
 func keepFailure(err error) *failure {
-	var large *tooLarge
+	var large *sessionstore.TooLargeError
 	switch {
 	case errors.As(err, &large):
 		return &failure{code: sessionTooLarge, cause: err}
-	case errors.Is(err, errEnded):
+	case errors.Is(err, sessionstore.ErrRevoked):
 		return &failure{code: loginExpired, cause: errEndedMeanwhile}
 	}
 	return storageFailure(err)
-}
-
-// endOf is the fact that a session ended by itself, or by its user.
-func endOf(s *session.Session, at time.Time) session.Fact {
-	return session.EndedSession(s.ID, at, s.Expires.Add(factMargin))
 }
 
 // writeChunks writes a session's cookies and expires those that a larger one
@@ -151,21 +141,6 @@ func (h *Handler) idTokenHint(v *visit, s *site, ring *seal.Ring) string {
 	return ""
 }
 
-func (h *Handler) idle() time.Duration {
-	if h.session.IdleTimeout == nil {
-		return 0
-	}
-	return time.Duration(*h.session.IdleTimeout)
-}
-
-// idleDue says whether a session is to be sealed anew because it was used: not
-// on every request, since each costs a cookie, but often enough that a tenth
-// of the idle timeout is all that can be lost.
-func (h *Handler) idleDue(s *session.Session, now time.Time) bool {
-	idle := h.idle()
-	return idle > 0 && now.Sub(s.Seen) >= idle/10
-}
-
 // renewSession keeps the session as it is now: with the newest key, as used now,
 // and with the tokens that it has got. sets says that the answer sets a cookie;
 // with an error it stays as it was kept before.
@@ -176,19 +151,19 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 	}
 	if ring != v.ring {
 		// What a key had sealed that was withdrawn meanwhile is not sealed anew.
-		k, err := h.keeper.open(v.r.Context(), ring, s, v.value, h.now())
+		k, err := h.sessions.Load(v.r.Context(), ring, s.sessionPlace, v.value, h.now())
 		if errors.Is(err, seal.ErrUnknownKey) || err == nil && k == nil {
-			return false, errEnded
+			return false, sessionstore.ErrRevoked
 		} else if err != nil {
 			return false, err
 		}
 	}
-	if h.keeper.superseded(v.session) {
+	if h.sessions.Superseded(v.session) {
 		return false, nil // the browser has a newer one, or is about to get it
 	}
 	renewed := *v.session
 	renewed.Seen = h.now()
-	chunks, err := h.keeper.update(v.r.Context(), ring, s, v.kept, &renewed)
+	chunks, err := h.sessions.Update(v.r.Context(), ring, s.sessionPlace, v.loaded, &renewed)
 	if err != nil || len(chunks) == 0 {
 		return false, err
 	}
@@ -197,7 +172,7 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 		// The answer leaves when the application is done with it. Until then
 		// another request may have got newer tokens.
 		v.writer.beforeAnswer = func(header http.Header) {
-			if h.keeper.superseded(&renewed) {
+			if h.sessions.Superseded(&renewed) {
 				cookie.Unset(header, func(name string) bool { return h.isSessionCookie(name, s) })
 			}
 		}

@@ -56,15 +56,14 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 
 // resolveStore finds where the sessions are kept.
 func (h *Handler) resolveStore(raw json.RawMessage) error {
-	by := instances.Add(1)
-	h.release = append(h.release, func() error { opened.forgetAll(by); return nil })
 	h.shared = h.app.shared
 	if kind, err := storeKind(raw); err != nil {
 		return fmt.Errorf("session: store: %w", err)
 	} else if kind == cookieStore {
 		h.session.StoreRaw = nil
 		h.renewer, h.callbacks = h.shared.renewer, h.shared.callbacks
-		h.keeper = &cookieKeeper{h: h, by: by, journal: h.shared.journal, renewer: h.renewer}
+		h.sessions = h.cookieManager()
+		h.release = append(h.release, h.sessions.Close)
 		return nil
 	}
 	s, err := h.app.sessionStore(raw)
@@ -75,7 +74,8 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 		h.shared = s.on
 	}
 	h.renewer, h.callbacks = s.renewer, s.callbacks
-	h.keeper = &storeKeeper{h: h, by: by, store: s}
+	h.sessions = h.recordManager(s)
+	h.release = append(h.release, h.sessions.Close)
 	return nil
 }
 

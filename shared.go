@@ -180,17 +180,12 @@ func (a *App) endAll(ctx context.Context, facts ...session.Fact) error {
 	var errs []error
 	told := make(map[any]bool)
 	for _, h := range a.handlers {
-		if place := h.keeper.facts(); !told[place] {
+		if place := h.sessions.Revocations(); !told[place] {
 			told[place] = true
 			errs = append(errs, place.End(ctx, facts...))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// facts is where it is kept that sessions have ended.
-type facts interface {
-	End(ctx context.Context, facts ...session.Fact) error
 }
 
 // demanded is what all configurations in use need together. The caller holds

@@ -58,14 +58,14 @@ func (v *visit) set(header http.Header, name string, value []string) {
 // request, made once for an opened session: to read a list of groups takes
 // longer than all else that is done for a request.
 func (h *Handler) lastingValues(v *visit) []string {
-	if !v.asKept() {
+	if !v.asLoaded() {
 		return h.makeLasting(v)
 	}
-	if made := v.kept.told.Load(); made != nil {
+	if made := v.loaded.Headers.Load(); made != nil {
 		return *made
 	}
 	made := h.makeLasting(v)
-	v.kept.told.Store(&made)
+	v.loaded.Headers.Store(&made)
 	return made
 }
 

@@ -32,10 +32,8 @@ func (h *Handler) userinfo(ctx context.Context, p *party, w *wants, idToken prov
 	}
 	info, err = p.askUserinfo(ctx, accessToken, subject)
 	if provider.IsUserinfoLost(err) && isNamedBy(p.usernames, idToken) {
-		if h.app.told.first("userinfo", p.id, "") {
-			h.logger.Warn("userinfo failed; sign-ins go on without the claims that only it has. If the provider's userinfo endpoint is of no use, switch it off with userinfo never",
-				append(providerWords(err), zap.String("provider", p.id), zap.Error(err))...)
-		}
+		h.warnOnce(p, "userinfo", "", "userinfo failed; sign-ins go on without the claims that only it has. If the provider's userinfo endpoint is of no use, switch it off with userinfo never",
+			append(providerWords(err), zap.Error(err))...)
 		return nil, true, nil
 	}
 	return info, false, err

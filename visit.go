@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 const visitVar = "oidc_rp.visit"
@@ -24,11 +25,11 @@ type visit struct {
 
 	// The session, if party is set. Nobody otherwise.
 	party   *party
-	kept    *kept            // as its keeper has it
-	session *session.Session // that, or a newer state of it
+	loaded  *sessionstore.Loaded // as it was loaded
+	session *session.Session     // that, or a newer state of it
 	// other is a session that opens here and is none: only a logout ends it.
-	other   *kept
-	otherOf *Handler // whose keeper has that
+	other   *sessionstore.Loaded
+	otherOf *Handler // that has loaded it
 	// The cookie's value, and the keys that opened it.
 	value string
 	ring  *seal.Ring
@@ -74,15 +75,16 @@ func (h *Handler) visitOf(r *http.Request) *visit {
 }
 
 // endable is the session that a logout would end, or nil.
-func (v *visit) endable() *kept {
+func (v *visit) endable() *sessionstore.Loaded {
 	if v.signedIn() {
-		return v.kept
+		return v.loaded
 	}
 	return v.other
 }
 
-// asKept says whether the session is as its keeper has it, and no newer state.
-func (v *visit) asKept() bool { return v.session == &v.kept.session }
+// asLoaded reports whether the session is the one that was loaded, and no newer
+// state of it.
+func (v *visit) asLoaded() bool { return v.session == &v.loaded.Session }
 
 // signedIn says whether somebody is known.
 func (v *visit) signedIn() bool { return v.party != nil }

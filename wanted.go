@@ -134,17 +134,17 @@ func (h *Handler) isOutdated(v *visit) bool {
 	if v.session.Requested == "" {
 		return false // of an earlier release
 	}
-	if !v.asKept() {
+	if !v.asLoaded() {
 		return h.findOutdated(v)
 	}
 	const current, outdated = 1, 2
-	known := v.kept.outdated.Load()
+	known := v.loaded.Outdated.Load()
 	if known == 0 {
 		known = current
 		if h.findOutdated(v) {
 			known = outdated
 		}
-		v.kept.outdated.Store(known)
+		v.loaded.Outdated.Store(known)
 	}
 	return known == outdated
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 var apiCall = map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
@@ -242,8 +243,8 @@ func TestSessionsOfEarlierReleasesAreNotOutdated(t *testing.T) {
 	h := r.app.handlers[0]
 	s := usualSession(h, usualClaims(t), 1)
 	s.Requested = ""
-	v := &visit{h: h, party: h.defaultParty, kept: &kept{session: *s}}
-	v.session = &v.kept.session
+	v := &visit{h: h, party: h.defaultParty, loaded: &sessionstore.Loaded{Session: *s}}
+	v.session = &v.loaded.Session
 	if h.isOutdated(v) {
 		t.Error("a session that remembers nothing is outdated, expected it to go on")
 	}

@@ -10,23 +10,23 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// handleOf is what a rig would remember a browser's session by.
-func (r *rig) handleOf(value string) handle {
+// load returns the session that a cookie's value stands for, or nil.
+func (r *rig) load(value string) *sessionstore.Loaded {
 	h, s, ring := r.theSite()
-	by := uint64(0)
-	switch k := h.keeper.(type) {
-	case *cookieKeeper:
-		by = k.by
-	case *storeKeeper:
-		by = k.by
+	l, err := h.sessions.Load(r.t.Context(), ring, s.sessionPlace, value, h.now())
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	return handle{by, ring.Serial(), s.sessionPlace, value}
+	return l
 }
 
+// remembers reports whether a session that was loaded is loaded from the cache.
 func (r *rig) remembers(value string) bool {
-	return opened.get(r.handleOf(value)) != nil
+	l := r.load(value)
+	return l != nil && r.load(value) == l
 }
 
 // TestWhatIsRememberedIsNoLeave: a session that was opened a moment ago is
@@ -49,7 +49,7 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 		{"nobody has used it for long", func(s *keptScene, _ optest.Issued) { s.at(31 * time.Minute) }},
 		{"it is ended", func(s *keptScene, _ optest.Issued) {
 			h, _, _ := s.nodes[0].theSite()
-			if err := h.keeper.end(s.t.Context(), s.only()); err != nil {
+			if err := h.sessions.Revoke(s.t.Context(), s.only()); err != nil {
 				s.t.Fatal(err)
 			}
 		}},
@@ -89,13 +89,13 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 	}
 }
 
-// only is what is remembered of the scene's session.
-func (s *keptScene) only() *kept {
-	k := opened.get(s.nodes[0].handleOf(s.value))
-	if k == nil {
-		s.t.Fatal("nothing is remembered")
+// only is the scene's session as it is cached.
+func (s *keptScene) only() *sessionstore.Loaded {
+	l := s.nodes[0].load(s.value)
+	if l == nil {
+		s.t.Fatal("there is no session")
 	}
-	return k
+	return l
 }
 
 // TestWhatIsRememberedIsOfOneInstance: with another configuration, other keys
@@ -179,7 +179,7 @@ func TestJunkIsNotRemembered(t *testing.T) {
 			if !r.remembers(good) {
 				t.Fatal("a session is not remembered, so that this test says nothing")
 			}
-			before, _ := opened.holds()
+			before, _ := sessionCache.Stats()
 			_, site, ring := r.theSite()
 			for i := range 200 {
 				value := fmt.Sprintf("%s%04d", good[:len(good)-4], i)
@@ -191,7 +191,7 @@ func TestJunkIsNotRemembered(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					value = fresh.seal(ring, site)[0][1:]
+					value = fresh.seal(ring, site)[1:]
 				case 3:
 					value = good + "A"
 				}
@@ -199,107 +199,9 @@ func TestJunkIsNotRemembered(t *testing.T) {
 					t.Errorf("status %d for junk", got)
 				}
 			}
-			if after, _ := opened.holds(); after > before {
+			if after, _ := sessionCache.Stats(); after > before {
 				t.Errorf("%d values are remembered, %d before", after, before)
 			}
 		})
-	}
-}
-
-// holds is what a memory holds: how many sessions, and about how many bytes.
-func (m *memory) holds() (sessions, bytes int) {
-	for i := range m.shards {
-		s := &m.shards[i]
-		s.mu.Lock()
-		sessions, bytes = sessions+s.lru.Len(), bytes+s.size
-		s.mu.Unlock()
-	}
-	return sessions, bytes
-}
-
-func keptOf(subject string, size int) *kept {
-	return &kept{session: session.Session{Subject: subject, Return: strings.Repeat("x", size)}}
-}
-
-func TestTheMemoryOfOpenedSessionsIsBounded(t *testing.T) {
-	t.Parallel()
-	const size, each = 8 << 20, 16 << 10
-	m := newMemory(size)
-	for i := range 4 * size / each {
-		of := handle{place: "bounded", value: fmt.Sprint(i)}
-		m.set(of, keptOf(fmt.Sprint(i), each))
-		if k := m.get(of); k == nil || k.session.Subject != fmt.Sprint(i) {
-			t.Fatalf("%d is remembered as %v", i, k)
-		}
-		if _, bytes := m.holds(); bytes > size {
-			t.Fatalf("after %d sessions %d bytes", i, bytes)
-		}
-	}
-	if sessions, bytes := m.holds(); bytes < size/2 || sessions < size/each/2 {
-		t.Errorf("%d sessions and %d bytes only", sessions, bytes)
-	}
-	m.set(handle{value: "huge"}, keptOf("huge", 2*size))
-	if m.get(handle{value: "huge"}) == nil {
-		t.Error("one that is too large is forgotten before it was of use")
-	}
-}
-
-func TestTheMemoryKnowsExactlyOneHandle(t *testing.T) {
-	t.Parallel()
-	m := newMemory(1 << 20)
-	of := handle{by: 1, ring: 2, place: "here", value: "cookie"}
-	first, second := keptOf("first", 10), keptOf("second", 1000)
-	m.set(of, first)
-	for name, other := range map[string]handle{
-		"instance": {2, 2, "here", "cookie"}, "ring": {1, 3, "here", "cookie"}, "place": {1, 2, "there", "cookie"}, "value": {1, 2, "here", "Cookie"},
-		"instance and ring": {2, 1, "here", "cookie"},
-	} {
-		if m.get(other) != nil {
-			t.Errorf("another %s is the same", name)
-		}
-	}
-	m.set(of, second)
-	sessions, bytes := m.holds()
-	if want := (&remembered{of, second}).size(); m.get(of) != second || sessions != 1 || bytes != want {
-		t.Errorf("it holds %d sessions and %d bytes, want one and %d", sessions, bytes, want)
-	}
-	m.forget(of)
-	if sessions, bytes := m.holds(); m.get(of) != nil || sessions != 0 || bytes != 0 {
-		t.Errorf("after all is forgotten: %d sessions, %d bytes", sessions, bytes)
-	}
-}
-
-// Two handles of one hash: what matters is that neither is taken for the other.
-func TestHandlesThatMeet(t *testing.T) {
-	t.Parallel()
-	m := newMemory(1 << 20)
-	here := handle{place: "here", value: "cookie"} // the place is not in the hash
-	there := handle{place: "there", value: "cookie"}
-	m.set(here, keptOf("here", 10))
-	m.set(there, keptOf("there", 10))
-	if m.get(here) != nil || m.get(there) == nil {
-		t.Error("the one that came last is not the one that is remembered")
-	}
-	if sessions, bytes := m.holds(); sessions != 1 || bytes != (&remembered{there, m.get(there)}).size() {
-		t.Errorf("%d sessions, %d bytes", sessions, bytes)
-	}
-}
-
-func TestTheMemoryForgetsAnInstance(t *testing.T) {
-	t.Parallel()
-	m := newMemory(1 << 20)
-	for by := range uint64(3) {
-		for i := range 20 {
-			m.set(handle{by: by, value: fmt.Sprint(i)}, keptOf("somebody", 10))
-		}
-	}
-	m.forgetAll(1)
-	for by := range uint64(3) {
-		if got := m.get(handle{by: by, value: "7"}) != nil; got != (by != 1) {
-			t.Errorf("of instance %d something is remembered: %v", by, got)
-		}
-	}
-	if sessions, _ := m.holds(); sessions != 40 {
-		t.Errorf("%d sessions", sessions)
 	}
 }

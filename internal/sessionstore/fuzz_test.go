@@ -1,4 +1,4 @@
-package oidcrp
+package sessionstore
 
 import (
 	"bytes"
@@ -20,14 +20,17 @@ func fuzzRing(f *testing.F) *seal.Ring {
 	return ring
 }
 
+// here is a place.
+const here = "cookie https://rp.test"
+
 // FuzzOpenTicket: whatever a browser sends is a ticket that was sealed here, or
 // one of two errors; and what is sealed says the same again.
 func FuzzOpenTicket(f *testing.F) {
-	ring, here := fuzzRing(f), &site{sessionPlace: "cookie https://rp.test"}
+	ring := fuzzRing(f)
 	secret := seal.NewRecordSecret()
 	plain := append([]byte{ticketVersion}, secret[:]...)
-	good := ring.Seal(seal.ForTicket, here.sessionPlace, plain)
-	for _, value := range []string{"", "x", good, good[:len(good)-1], good + "A", "1" + good, strings.Repeat("A", 91), ring.Seal(seal.ForSession, here.sessionPlace, plain), ring.Seal(seal.ForTicket, "elsewhere", plain)} {
+	good := ring.Seal(seal.ForTicket, here, plain)
+	for _, value := range []string{"", "x", good, good[:len(good)-1], good + "A", "1" + good, strings.Repeat("A", 91), ring.Seal(seal.ForSession, here, plain), ring.Seal(seal.ForTicket, "elsewhere", plain)} {
 		f.Add(value, plain)
 	}
 	for _, content := range [][]byte{nil, {ticketVersion}, plain[:32], append(plain[:33:33], 0), make([]byte, 33), bytes.Repeat([]byte{ticketVersion}, 33)} {
@@ -43,10 +46,10 @@ func FuzzOpenTicket(f *testing.F) {
 			t.Errorf("the error is %v", err)
 		}
 		// What a key of ours has sealed need not be a ticket either.
-		got, stale, err := openTicket(ring, here, ring.Seal(seal.ForTicket, here.sessionPlace, content))
+		got, stale, err := openTicket(ring, here, ring.Seal(seal.ForTicket, here, content))
 		if isTicket := len(content) == 33 && content[0] == ticketVersion; (err == nil) != isTicket || stale {
 			t.Errorf("%d bytes: %v", len(content), err)
-		} else if isTicket && (!bytes.Equal(got.secret[:], content[1:]) || !strings.HasPrefix(got.name, sessionFolder)) {
+		} else if isTicket && (!bytes.Equal(got.secret[:], content[1:]) || !strings.HasPrefix(got.key, recordFolder)) {
 			t.Error("it opens as another ticket")
 		} else if isTicket {
 			again, _, err := openTicket(ring, here, got.seal(ring, here)[0][1:])
@@ -60,8 +63,7 @@ func FuzzOpenTicket(f *testing.F) {
 // FuzzReadRecord: what is in a store is a session that was sealed here, or
 // nobody's; and its plain text, whoever made it, is read or refused.
 func FuzzReadRecord(f *testing.F) {
-	here := &site{sessionPlace: "cookie https://rp.test"}
-	keeper := &storeKeeper{h: new(Handler), store: &sessionStore{facts: session.NewRecordFacts(recordsNamed("fuzz"))}}
+	manager := &recordManager{newBase(Config{IssuerOf: issuerOf}), Records{Revoked: session.NewRecordFacts(nil)}}
 	t, err := newTicket(seal.NewRecordSecret())
 	if err != nil {
 		f.Fatal(err)
@@ -69,7 +71,7 @@ func FuzzReadRecord(f *testing.F) {
 	whole := session.Session{ID: session.NewID(), Provider: "default", Subject: "u-1", Username: "alice", SID: "sid", SignedIn: time.UnixMilli(1), Expires: time.Unix(9, 0), Seen: time.Unix(2, 0)}
 	refreshed := whole
 	refreshed.Grant = session.Grant{RefreshToken: "r", Issued: time.UnixMilli(3)}
-	sealed, err := t.secret.Seal(here.sessionPlace, whole.Encode())
+	sealed, err := t.secret.Seal(here, whole.Encode())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -80,21 +82,21 @@ func FuzzReadRecord(f *testing.F) {
 		f.Add(sealed, plain)
 	}
 	f.Fuzz(func(tt *testing.T, record, plain []byte) {
-		if k, err := keeper.read(here, &kept{ticket: t}, record); err == nil && !bytes.Equal(record, sealed) {
-			tt.Errorf("a record that nobody has sealed is the session of %q", k.session.Subject)
+		if l, err := manager.read(here, &Loaded{ticket: t}, record); err == nil && !bytes.Equal(record, sealed) {
+			tt.Errorf("a record that nobody has sealed is the session of %q", l.Session.Subject)
 		}
-		record, err := t.secret.Seal(here.sessionPlace, plain)
+		record, err := t.secret.Seal(here, plain)
 		if err != nil {
 			tt.Fatal(err)
 		}
-		k, err := keeper.read(here, &kept{ticket: t}, record)
+		l, err := manager.read(here, &Loaded{ticket: t}, record)
 		if err != nil {
 			return
 		}
-		if k.session.Subject == "" || k.keys[0] != t.name || len(k.keys) < 2 || !bytes.Equal(k.record, record) {
-			tt.Errorf("%q is read as %+v", plain, k)
+		if l.Session.Subject == "" || l.keys[0] != t.key || len(l.keys) < 2 || !bytes.Equal(l.record, record) {
+			tt.Errorf("%q is read as %+v", plain, l)
 		}
-		if _, err := keeper.ended(context.Background(), k, make([][]byte, len(k.keys))); err != nil {
+		if _, err := manager.revoked(context.Background(), l, make([][]byte, len(l.keys))); err != nil {
 			tt.Error(err)
 		}
 	})

@@ -1,0 +1,140 @@
+package sessionstore
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// Cache holds sessions that were opened, so that a repeated request costs
+// neither decryption nor decoding. What it holds is what a cookie means, which
+// never changes: whether the session is still valid is checked on every
+// request.
+//
+// It is bounded in bytes; the sessions that were not used for the longest time
+// go first. It is cut into shards, so that requests rarely wait for each other.
+// It is safe for concurrent use.
+type Cache struct {
+	seed   maphash.Seed
+	shards [64]shard
+}
+
+type shard struct {
+	mu   sync.Mutex
+	lru  *simplelru.LRU[uint64, entry] // by a hash of the key
+	size int                           // of what is in it, in bytes
+	max  int
+}
+
+// key is all that decides what a cookie's value means: where it was opened, and
+// with which keys.
+type key struct {
+	instance uint64 // of the Manager, whose configuration decides
+	ring     uint64
+	place    string
+	value    string
+}
+
+// cloned is the key without the header that its value is part of.
+func (k key) cloned() key {
+	k.value = strings.Clone(k.value)
+	return k
+}
+
+type entry struct {
+	key    key
+	loaded *Loaded
+}
+
+// leastSize is about what the smallest session takes, in bytes.
+const leastSize = 700
+
+// size counts the claims three times: what is made of them, the groups and the
+// headers of the application, comes later and may be as large.
+func (e *entry) size() int {
+	return leastSize + len(e.key.value) + e.loaded.Session.Size() + 2*len(e.loaded.Session.Claims) + len(e.loaded.record)
+}
+
+// NewCache returns a cache that holds about as many bytes.
+func NewCache(size int) *Cache {
+	c := &Cache{seed: maphash.MakeSeed()}
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.max = size / len(c.shards)
+		// The number is no bound, as the sizes are.
+		s.lru, _ = simplelru.NewLRU(s.max/leastSize+1, func(_ uint64, e entry) { s.size -= e.size() })
+	}
+	return c
+}
+
+// Stats returns how many sessions are in the cache, and about how many bytes
+// they take.
+func (c *Cache) Stats() (sessions, bytes int) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		sessions, bytes = sessions+s.lru.Len(), bytes+s.size
+		s.mu.Unlock()
+	}
+	return sessions, bytes
+}
+
+// hashed is as much of a value as distinguishes it from others: a sealed value
+// begins with a nonce. Only values that open get into the cache, and nobody can
+// make two of those that begin alike.
+const hashed = 64
+
+// find returns where a key's entry is.
+func (c *Cache) find(k *key) (hash uint64, s *shard) {
+	hash = maphash.String(c.seed, k.value[:min(hashed, len(k.value))]) + k.instance<<32 + k.ring
+	return hash, &c.shards[hash>>32%uint64(len(c.shards))]
+}
+
+// get returns the session of exactly this key, or nil.
+func (c *Cache) get(k key) *Loaded {
+	hash, s := c.find(&k)
+	s.mu.Lock()
+	e, _ := s.lru.Get(hash)
+	s.mu.Unlock()
+	if e.loaded == nil || e.key != k {
+		return nil
+	}
+	return e.loaded
+}
+
+// set adds a session, in place of the one that the key had.
+func (c *Cache) set(k key, l *Loaded) {
+	hash, s := c.find(&k)
+	e := entry{k, l}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lru.Remove(hash)
+	s.size += e.size()
+	s.lru.Add(hash, e)
+	for s.size > s.max && s.lru.Len() > 1 {
+		s.lru.RemoveOldest()
+	}
+}
+
+func (c *Cache) remove(k key) {
+	hash, s := c.find(&k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lru.Remove(hash)
+}
+
+// removeInstance removes what a Manager has opened whose configuration is over.
+func (c *Cache) removeInstance(instance uint64) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for _, hash := range s.lru.Keys() {
+			if e, ok := s.lru.Peek(hash); ok && e.key.instance == instance {
+				s.lru.Remove(hash)
+			}
+		}
+		s.mu.Unlock()
+	}
+}

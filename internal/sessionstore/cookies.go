@@ -1,0 +1,127 @@
+package sessionstore
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// Cookies is the browser's cookies as the place for sessions. All nodes read in
+// the log which sessions were revoked.
+type Cookies struct {
+	Log       *session.Journal
+	Refreshes *refresh.Coordinator
+	// MaxChunks returns into how many cookies a session may be split.
+	MaxChunks func() int
+	// TokenDropped is called with a session that fits only without its refresh
+	// token, and the size of that token.
+	TokenDropped func(s *session.Session, bytes int)
+}
+
+type cookieManager struct {
+	base
+	Cookies
+}
+
+// NewCookieManager returns a Manager that seals sessions into cookies.
+func NewCookieManager(c Config, in Cookies) Manager {
+	return &cookieManager{newBase(c), in}
+}
+
+// buffers are for what is needed only while a cookie is opened.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value string, now time.Time) (*Loaded, error) {
+	k := m.key(ring, place, value)
+	l := m.Cache.get(k)
+	if l == nil {
+		buffer := buffers.Get().(*[]byte)
+		defer buffers.Put(buffer)
+		*buffer = slices.Grow((*buffer)[:0], seal.OpenSize(place, value))
+		plain, stale, err := ring.OpenIn(*buffer, seal.ForSession, place, value)
+		if err != nil {
+			return nil, unlessUnknownKey(err)
+		}
+		// One string for what is cached: the value, without the header that it is
+		// part of, and its content.
+		var text strings.Builder
+		text.Grow(len(value) + len(plain))
+		text.WriteString(value)
+		text.Write(plain)
+		l = &Loaded{Stale: stale}
+		if l.Session.DecodeText(text.String()[len(value):]) != nil {
+			return nil, nil
+		}
+		k.value = text.String()[:len(value)]
+		m.Cache.set(k, l)
+		m.Opened(&l.Session)
+	}
+	if m.expired(&l.Session, now) {
+		return nil, nil
+	}
+	if valid, err := m.validAt(ctx, l, now); err != nil || !valid {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (m *cookieManager) Valid(ctx context.Context, l *Loaded) (bool, error) {
+	return m.validAt(ctx, l, m.Now())
+}
+
+func (m *cookieManager) validAt(ctx context.Context, l *Loaded, now time.Time) (bool, error) {
+	if !m.Log.Fresh(now) { // else there is nothing to wait for
+		if err := m.Log.Ready(ctx); err != nil {
+			return false, err
+		}
+	}
+	return !m.revokedIn(m.Log, l), nil
+}
+
+func (m *cookieManager) Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) ([]string, error) {
+	if err := m.begin(ctx, m.Log, fresh); err != nil {
+		return nil, err
+	}
+	return m.split(ring, place, fresh)
+}
+
+func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, place string, _ *Loaded, newer *session.Session) ([]string, error) {
+	return m.split(ring, place, newer)
+}
+
+func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
+	return m.Log.End(ctx, revocationOf(&l.Session, m.Now()))
+}
+
+func (m *cookieManager) Revocations() Revocations { return m.Log }
+
+func (m *cookieManager) Ready(context.Context) error { return nil }
+
+func (m *cookieManager) Superseded(s *session.Session) bool { return m.Refreshes.Superseded(s) }
+
+// split seals a session and splits it into cookies. If it is too large only
+// because of its refresh token, the session loses that.
+func (m *cookieManager) split(ring *seal.Ring, place string, fresh *session.Session) ([]string, error) {
+	most := m.MaxChunks()
+	value := ring.Seal(seal.ForSession, place, fresh.Encode())
+	chunks, ok := cookie.Split(value, most)
+	if !ok && fresh.Grant.RefreshToken != "" {
+		token := len(fresh.Grant.RefreshToken)
+		fresh.Grant = session.Grant{}
+		value = ring.Seal(seal.ForSession, place, fresh.Encode())
+		if chunks, ok = cookie.Split(value, most); ok {
+			m.TokenDropped(fresh, token)
+		}
+	}
+	if !ok {
+		return nil, &TooLargeError{m.TooLarge(fresh, len(value), most*cookie.ChunkSize-1)}
+	}
+	return chunks, nil
+}

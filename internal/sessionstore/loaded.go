@@ -1,0 +1,37 @@
+package sessionstore
+
+import (
+	"sync/atomic"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// Loaded is a session as its Manager has it. Many requests share it: nobody
+// changes the session, and what is made of it once is the same for every
+// request.
+type Loaded struct {
+	Session session.Session
+	Stale   bool // its cookie should be sealed again, with a newer key
+
+	// What callers have found out about the session, once. The Manager does not
+	// use it.
+	Confirmed atomic.Bool // the browser has sent the session's cookie
+	Headers   atomic.Pointer[[]string]
+	Groups    atomic.Pointer[claims.List]
+	Outdated  atomic.Int32
+
+	marks atomic.Pointer[session.Marks] // see base.marks
+
+	// Only for a session in a store: what it is found and opened with, the
+	// record that was read, the keys of that and of the session's revocations,
+	// and the version of the store for which all of them were checked last.
+	ticket  *ticket
+	record  []byte
+	keys    []string
+	version atomic.Uint64
+}
+
+// InCookies reports whether the browser's cookies hold the session itself, so
+// that only a response can update it.
+func (l *Loaded) InCookies() bool { return l.ticket == nil }

@@ -1,0 +1,285 @@
+package sessionstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+const (
+	// maxRecord bounds a session in a store, in bytes. A larger one is a
+	// provider's mistake, and would slow every request.
+	maxRecord = 256 << 10
+	// readyKey is loaded to learn whether the store answers.
+	readyKey = "ready"
+	// updateTries is how often Update tries to replace a record that other nodes
+	// change at the same time.
+	updateTries = 3
+)
+
+var (
+	errRecords   = errors.New("the store returned another number of records than was asked for")
+	errContended = errors.New("keep the session's new state: others change it all the time")
+)
+
+// Store is what a Manager needs of a session store; the contract is that of
+// store.Store.
+type Store interface {
+	Load(ctx context.Context, keys ...string) (records [][]byte, err error)
+	Reload(ctx context.Context, keys ...string) (records [][]byte, err error)
+	Save(ctx context.Context, key string, record []byte, expires time.Time) error
+	Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (done bool, err error)
+	Delete(ctx context.Context, keys ...string) error
+}
+
+// Versioned is a Store that knows whether anything in it has changed; the
+// contract is that of store.Watched.
+type Versioned interface {
+	Version() uint64
+}
+
+// Records is a store as the place for sessions, with the revocations of all
+// nodes that share it: Log or Revoked, exactly one of them.
+type Records struct {
+	Store   Store
+	Log     *session.Journal     // on the same storage as the store
+	Revoked *session.RecordFacts // in the store itself
+	// Versioned is the store itself if it has a version, and Revoked is set.
+	Versioned Versioned
+}
+
+// recordManager seals every session with a secret of its own, which only the
+// browser has: its cookie is a ticket with that secret.
+type recordManager struct {
+	base
+	Records
+}
+
+// NewRecordManager returns a Manager that keeps sessions in a store.
+func NewRecordManager(c Config, in Records) Manager {
+	return &recordManager{newBase(c), in}
+}
+
+// Load asks the store on every request, which answers from near by: for the
+// record of the session, and if the revocations are in the store, for those
+// that could be about the session. A record that is the same as before needs no
+// opening, and a store whose version is the same is not asked.
+func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value string, now time.Time) (*Loaded, error) {
+	k := m.key(ring, place, value)
+	l := m.Cache.get(k)
+	found := l != nil
+	version := uint64(0)
+	if m.Versioned != nil {
+		version = m.Versioned.Version() // before the look, so that the next one sees what changes meanwhile
+	}
+	if found && version != 0 && l.version.Load() == version {
+		if m.expired(&l.Session, now) {
+			return nil, nil
+		}
+		return l, nil // nothing has changed since it was checked
+	}
+	if !found {
+		t, stale, err := openTicket(ring, place, value)
+		if err != nil {
+			return nil, unlessUnknownKey(err)
+		}
+		l = &Loaded{Stale: stale, ticket: t, keys: []string{t.key}}
+	}
+	records, err := m.load(ctx, l.keys)
+	if err != nil {
+		return nil, err
+	}
+	if records[0] == nil {
+		m.Cache.remove(k)
+		return nil, nil
+	}
+	if !bytes.Equal(records[0], l.record) {
+		newer, err := m.read(place, l, records[0])
+		if err != nil {
+			return nil, nil // a record that does not open is no session
+		}
+		if !found && m.Revoked != nil { // now it is known which revocations count
+			if records, err = m.load(ctx, newer.keys); err != nil {
+				return nil, err
+			}
+			if records[0] == nil {
+				return nil, nil
+			}
+			if newer, err = m.read(place, l, records[0]); err != nil {
+				return nil, nil
+			}
+		}
+		l = newer
+		m.Cache.set(k.cloned(), l)
+		m.Opened(&l.Session)
+	}
+	if m.expired(&l.Session, now) {
+		return nil, nil
+	}
+	if revoked, err := m.revoked(ctx, l, records); revoked || err != nil {
+		return nil, err
+	}
+	l.version.Store(version)
+	return l, nil
+}
+
+func (m *recordManager) load(ctx context.Context, keys []string) ([][]byte, error) {
+	records, err := m.Store.Load(ctx, keys...)
+	if err == nil && len(records) != len(keys) {
+		err = errRecords
+	}
+	return records, err
+}
+
+// read makes a session of its record.
+func (m *recordManager) read(place string, l *Loaded, record []byte) (*Loaded, error) {
+	plain, err := l.ticket.secret.Open(place, record)
+	if err != nil {
+		return nil, err
+	}
+	newer := &Loaded{Stale: l.Stale, ticket: l.ticket, record: record, keys: l.keys}
+	if err := newer.Session.Decode(plain); err != nil {
+		return nil, err
+	}
+	if m.Revoked != nil {
+		newer.keys = append([]string{l.ticket.key}, m.marks(newer).Keys()...)
+	}
+	return newer, nil
+}
+
+// revoked reports whether the session was revoked; records are those of its keys.
+func (m *recordManager) revoked(ctx context.Context, l *Loaded, records [][]byte) (bool, error) {
+	if m.Revoked != nil {
+		return m.marks(l).Judge(records[1:]), nil
+	}
+	if err := m.Log.Ready(ctx); err != nil {
+		return false, err
+	}
+	return m.revokedIn(m.Log, l), nil
+}
+
+func (m *recordManager) Valid(ctx context.Context, l *Loaded) (bool, error) {
+	records, err := m.Store.Reload(ctx, l.keys...)
+	if err != nil {
+		return false, err
+	}
+	if len(records) != len(l.keys) {
+		return false, errRecords
+	}
+	if records[0] == nil {
+		return false, nil
+	}
+	revoked, err := m.revoked(ctx, l, records)
+	return !revoked, err
+}
+
+func (m *recordManager) Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) ([]string, error) {
+	t, err := newTicket(seal.NewRecordSecret())
+	if err != nil {
+		return nil, err
+	}
+	if m.Revoked == nil {
+		err = m.begin(ctx, m.Log, fresh)
+	} else {
+		var over bool
+		over, err = m.Revoked.Begin(ctx, fresh, m.IssuerOf(fresh), fresh.Began, fresh.Expires.Add(RevocationMargin))
+		if err != nil {
+			err = fmt.Errorf("keep the session: %w", err)
+		} else if over {
+			err = ErrRevoked
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	record, err := m.seal(place, t, fresh)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Store.Save(ctx, t.key, record, fresh.Expires); err != nil {
+		return nil, fmt.Errorf("keep the session: %w", err)
+	}
+	return t.seal(ring, place), nil
+}
+
+func (m *recordManager) seal(place string, t *ticket, state *session.Session) ([]byte, error) {
+	record, err := t.secret.Seal(place, state.Encode())
+	if err == nil && len(record) > maxRecord {
+		err = &TooLargeError{m.TooLarge(state, len(record), maxRecord)}
+	}
+	return record, err
+}
+
+// Update replaces the record as long as it is the one that was read: a session
+// that was revoked meanwhile stays so, and newer tokens stay.
+func (m *recordManager) Update(ctx context.Context, ring *seal.Ring, place string, l *Loaded, newer *session.Session) (chunks []string, err error) {
+	if l.Stale {
+		chunks = l.ticket.seal(ring, place)
+	}
+	if !newer.Grant.Issued.After(l.Session.Grant.Issued) && !m.UpdateDue(&l.Session, newer.Seen) {
+		return chunks, nil // only the ticket has to be sealed again
+	}
+	record, err := m.seal(place, l.ticket, newer)
+	if err != nil {
+		return nil, err
+	}
+	old := l.record
+	for range updateTries {
+		done, err := m.Store.Replace(ctx, l.ticket.key, old, record, newer.Expires)
+		if err != nil {
+			return nil, fmt.Errorf("keep the session's new state: %w", err)
+		}
+		if done {
+			return chunks, nil
+		}
+		records, err := m.Store.Reload(ctx, l.ticket.key)
+		if err != nil {
+			return nil, fmt.Errorf("keep the session's new state: %w", err)
+		}
+		if len(records) != 1 || records[0] == nil {
+			return nil, ErrRevoked
+		}
+		current, err := m.read(place, l, records[0])
+		if err != nil {
+			return nil, ErrRevoked
+		}
+		if !newer.Grant.Issued.After(current.Session.Grant.Issued) {
+			return chunks, nil // another node has kept this state, or a later one
+		}
+		old = records[0]
+	}
+	return nil, errContended
+}
+
+// Revoke deletes the record. If the store does not show that to all nodes at
+// once, it is also in the log.
+func (m *recordManager) Revoke(ctx context.Context, l *Loaded) error {
+	var logged error
+	if m.Revoked == nil {
+		logged = m.Log.End(ctx, revocationOf(&l.Session, m.Now()))
+	}
+	if err := m.Store.Delete(context.WithoutCancel(ctx), l.ticket.key); err != nil {
+		return errors.Join(logged, fmt.Errorf("remove the session: %w", err))
+	}
+	return logged
+}
+
+func (m *recordManager) Revocations() Revocations {
+	if m.Revoked != nil {
+		return m.Revoked
+	}
+	return m.Log
+}
+
+func (m *recordManager) Ready(ctx context.Context) error {
+	_, err := m.Store.Load(ctx, readyKey)
+	return err
+}
+
+// Superseded is always false: the browser's ticket is the same for every state.
+func (m *recordManager) Superseded(*session.Session) bool { return false }
