@@ -78,26 +78,11 @@ func (a *App) takeRevocation(r *http.Request) (any, error) {
 
 // check returns what is to be ended, or names the field that is wrong.
 func (asked *revocation) check(a *App) (ended []endedSessions, err error) {
-	var kind string
-	for _, named := range []struct {
-		kind  string
-		given bool
-	}{{"subject", asked.Subject != ""}, {"sid", asked.SID != ""}, {"all", asked.All}} {
-		if named.given && kind != "" {
-			return nil, fmt.Errorf("%s: excludes %s", named.kind, kind)
-		}
-		if named.given {
-			kind = named.kind
-		}
+	kind, err := asked.kind()
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case kind == "":
-		return nil, errors.New("one of subject, sid and all says what to end")
-	case kind == "all" && asked.Provider != "":
-		return nil, errors.New("provider: all ends the sessions of every provider")
-	case kind == "all" && asked.Issuer != "":
-		return nil, errors.New("issuer: all ends the sessions of every issuer")
-	case kind == "all":
+	if kind == "all" {
 		return []endedSessions{{Kind: kind}}, nil
 	}
 	found := false
@@ -131,6 +116,26 @@ func (asked *revocation) check(a *App) (ended []endedSessions, err error) {
 		return nil, fmt.Errorf("issuer: %q is not the issuer of such a provider", asked.Issuer)
 	}
 	return ended, nil
+}
+
+// kind returns which one of subject, sid and all the request names.
+func (asked *revocation) kind() (kind string, err error) {
+	for _, named := range []struct {
+		kind  string
+		given bool
+	}{{"subject", asked.Subject != ""}, {"sid", asked.SID != ""}, {"all", asked.All}} {
+		if named.given && kind != "" {
+			return "", fmt.Errorf("%s: excludes %s", named.kind, kind)
+		}
+		if named.given {
+			kind = named.kind
+		}
+	}
+	return kind, firstBroken(
+		rule{"", kind == "", "one of subject, sid and all says what to end"},
+		rule{"provider", kind == "all" && asked.Provider != "", "provider: all ends the sessions of every provider"},
+		rule{"issuer", kind == "all" && asked.Issuer != "", "issuer: all ends the sessions of every issuer"},
+	)
 }
 
 // oneIssuer returns the issuer that facts about a user of the provider are kept

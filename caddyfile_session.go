@@ -1,9 +1,7 @@
 package oidcrp
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -153,8 +151,7 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 		}
 	}
 	if err := s.over(nil).withDefaults().check(); err != nil {
-		cause := errors.New(strings.TrimPrefix(err.Error(), "cookie: "))
-		return seen.PlaceOf(cause, caddyargs.At(place)).WrapErr(err)
+		return seen.PlaceOf(err, caddyargs.At(place)).WrapErr(err)
 	}
 	return nil
 }

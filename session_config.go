@@ -9,8 +9,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
@@ -130,43 +128,6 @@ func checkSecret(text string) error {
 			return fmt.Errorf("the secret is the name of a file; to use what it holds, write {file.%s}", text)
 		}
 		return fmt.Errorf("a secret needs at least %d bytes, this one has %d", seal.MinSecret, len(text))
-	}
-	return nil
-}
-
-func (s SessionConfig) check() error {
-	switch {
-	case s.Lifetime < caddy.Duration(time.Minute) || s.Lifetime > caddy.Duration(maxLifetime):
-		return errors.New("lifetime is from one minute to 400 days")
-	case s.IdleTimeout != nil && *s.IdleTimeout != 0 && *s.IdleTimeout < caddy.Duration(time.Minute):
-		return errors.New("idle_timeout is off or at least one minute")
-	case s.Rotate < caddy.Duration(time.Hour):
-		return errors.New("rotate is at least one hour")
-	case s.MaxChunks < 1 || s.MaxChunks > cookie.MaxChunks:
-		return fmt.Errorf("max_chunks is from 1 to %d", cookie.MaxChunks)
-	}
-	c := s.Cookie
-	if c.Name == "" || strings.ContainsFunc(c.Name, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-')
-	}) || len(c.Name) > 64 {
-		return fmt.Errorf("cookie: the name %q is not made of letters, digits, - and _", c.Name)
-	}
-	if strings.HasPrefix(c.Name, "__Host-") || strings.HasPrefix(c.Name, "__Secure-") {
-		return errors.New("cookie: the prefix of the name is added by itself")
-	}
-	if c.Domain != "" {
-		if _, err := address.ParseOrigin("https://" + c.Domain); err != nil || strings.ContainsAny(c.Domain, ":/?#") {
-			return fmt.Errorf("cookie: domain %q is not a domain's name", c.Domain)
-		}
-	}
-	if c.SameSite == "strict" {
-		return errors.New("cookie: same_site strict would loop: a login comes back from another site, without the cookie")
-	}
-	if err := oneOf("cookie: same_site", c.SameSite, "lax", "none"); err != nil {
-		return err
-	}
-	if c.Insecure && (c.SameSite == "none" || c.Partitioned) {
-		return errors.New("cookie: browsers keep a cookie with same_site none or partitioned only over HTTPS; insecure excludes them")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package caddyargs
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -19,10 +20,16 @@ func (s Seen) Once(d *caddyfile.Dispenser, option string) error {
 	return nil
 }
 
-// PlaceOf returns a dispenser at the option that an error is about: the option
-// that the error begins with, else the last one in the file that it mentions,
-// else otherwise.
+// PlaceOf returns a dispenser at the option that an error is about: the one that
+// its method Option names, else the one that its text begins with, else the last
+// one in the file that it mentions, else otherwise.
 func (s Seen) PlaceOf(err error, otherwise *caddyfile.Dispenser) *caddyfile.Dispenser {
+	var named interface{ Option() string }
+	if errors.As(err, &named) {
+		if token, ok := s[named.Option()]; ok {
+			return At(token)
+		}
+	}
 	words := strings.FieldsFunc(err.Error(), func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') })
 	var last caddyfile.Token
 	for i, word := range words {

@@ -67,33 +67,41 @@ func (s *Store) check() error {
 			places++
 		}
 	}
-	switch {
-	case places == 0:
-		return errors.New("there is no URL, address or sentinel")
-	case places > 1:
-		return errors.New("a URL, address and sentinel exclude each other")
-	case s.Sentinel != nil && (s.Sentinel.Master == "" || len(s.Sentinel.Addresses) == 0):
-		return errors.New("sentinel: the master's name and at least one address are needed")
-	case s.Sentinel != nil && s.Cluster:
-		return errors.New("sentinel and cluster exclude each other")
-	case s.Database < 0:
-		return errors.New("database: the number is negative")
-	case s.Username != "" && s.Password == "":
-		return errors.New("username: the password is missing")
-	case s.Sentinel != nil && s.Sentinel.Username != "" && s.Sentinel.Password == "":
-		return errors.New("sentinel: username: the password is missing")
-	case s.TLS != nil && (s.TLS.ClientCertificate == "") != (s.TLS.ClientKey == ""):
-		return errors.New("tls: client_certificate and its key belong together")
+	sentinel, certificates, timeout := orZero(s.Sentinel), orZero(s.TLS), time.Duration(s.Timeout)
+	for _, rule := range []struct {
+		broken  bool
+		message string
+	}{
+		{places == 0, "there is no URL, address or sentinel"},
+		{places > 1, "a URL, address and sentinel exclude each other"},
+		{s.Sentinel != nil && (sentinel.Master == "" || len(sentinel.Addresses) == 0), "sentinel: the master's name and at least one address are needed"},
+		{s.Sentinel != nil && s.Cluster, "sentinel and cluster exclude each other"},
+		{s.Database < 0, "database: the number is negative"},
+		{s.Username != "" && s.Password == "", "username: the password is missing"},
+		{sentinel.Username != "" && sentinel.Password == "", "sentinel: username: the password is missing"},
+		{(certificates.ClientCertificate == "") != (certificates.ClientKey == ""), "tls: client_certificate and its key belong together"},
+	} {
+		if rule.broken {
+			return errors.New(rule.message)
+		}
 	}
 	if s.URL != "" && !strings.Contains(s.URL, "{") {
 		if err := (&settings{TLS: s.TLS != nil}).parse(s.URL); err != nil {
 			return fmt.Errorf("url: %w", err)
 		}
 	}
-	if timeout := time.Duration(s.Timeout); timeout != 0 && (timeout < minTimeout || timeout > maxTimeout) {
+	if timeout != 0 && (timeout < minTimeout || timeout > maxTimeout) {
 		return fmt.Errorf("timeout: %s is not from %s to %s", timeout, minTimeout, maxTimeout)
 	}
 	return nil
+}
+
+// orZero returns what a pointer leads to, or the zero value.
+func orZero[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
+	}
+	return value
 }
 
 // resolve expands, reads and checks the options, and leaves them as they are.
@@ -153,6 +161,35 @@ func (c *settings) parse(text string) error {
 	if err != nil {
 		return errors.New("it is none, or its password is not percent-encoded")
 	}
+	if err := c.parseScheme(u); err != nil {
+		return err
+	}
+	if u.Fragment != "" || u.Opaque != "" {
+		return errors.New("it has parts that it cannot have")
+	}
+	database, err := c.parseAddress(u)
+	if err != nil {
+		return err
+	}
+	if err := c.parseDatabase(u, database); err != nil {
+		return err
+	}
+	if u.User == nil {
+		return nil
+	}
+	if c.Username != "" || c.Password != "" {
+		return errors.New("a user or password is in it and in an option")
+	}
+	c.Username = u.User.Username()
+	if c.Password, _ = u.User.Password(); c.Password == "" {
+		return errors.New("it has a user and no password")
+	}
+	return nil
+}
+
+// parseScheme reads the scheme, which says whether there is TLS or a unix
+// socket.
+func (c *settings) parseScheme(u *url.URL) error {
 	withTLS := c.TLS
 	switch u.Scheme {
 	case "redis", "valkey":
@@ -169,22 +206,28 @@ func (c *settings) parse(text string) error {
 	default:
 		return errors.New("it begins with redis://, rediss://, valkey://, valkeys:// or unix://")
 	}
-	if u.Fragment != "" || u.Opaque != "" {
-		return errors.New("it has parts that it cannot have")
-	}
-	database := ""
+	return nil
+}
+
+// parseAddress reads the host or the path of a unix socket. It returns the
+// database that the path of a URL with a host names.
+func (c *settings) parseAddress(u *url.URL) (database string, err error) {
 	if c.Network == "unix" {
 		if u.Host != "" || !strings.HasPrefix(u.Path, "/") {
-			return errors.New("the path of the socket begins with /")
+			return "", errors.New("the path of the socket begins with /")
 		}
 		c.Addresses = []string{u.Path}
-	} else {
-		if u.Hostname() == "" {
-			return errors.New("it has no host")
-		}
-		c.Addresses = []string{withPort(u.Host, "6379")}
-		database = strings.TrimPrefix(u.Path, "/")
+		return "", nil
 	}
+	if u.Hostname() == "" {
+		return "", errors.New("it has no host")
+	}
+	c.Addresses = []string{withPort(u.Host, "6379")}
+	return strings.TrimPrefix(u.Path, "/"), nil
+}
+
+// parseDatabase reads the database, which the path or the query names.
+func (c *settings) parseDatabase(u *url.URL, database string) error {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return errors.New("its query is none")
@@ -195,26 +238,17 @@ func (c *settings) parse(text string) error {
 		}
 		database = values[0]
 	}
-	if database != "" {
-		number, err := strconv.Atoi(database)
-		if err != nil || number < 0 {
-			return errors.New("the database is not a number")
-		}
-		if c.Database != 0 && c.Database != number {
-			return errors.New("it and the option name different databases")
-		}
-		c.Database = number
+	if database == "" {
+		return nil
 	}
-	if u.User != nil {
-		if c.Username != "" || c.Password != "" {
-			return errors.New("a user or password is in it and in an option")
-		}
-		c.Username = u.User.Username()
-		c.Password, _ = u.User.Password()
-		if c.Password == "" {
-			return errors.New("it has a user and no password")
-		}
+	number, err := strconv.Atoi(database)
+	if err != nil || number < 0 {
+		return errors.New("the database is not a number")
 	}
+	if c.Database != 0 && c.Database != number {
+		return errors.New("it and the option name different databases")
+	}
+	c.Database = number
 	return nil
 }
 
