@@ -83,6 +83,29 @@ func (h *Handler) isMisread(other *sessionstore.Loaded) bool {
 	return p != nil && !p.config.Disabled
 }
 
+// isKeptElsewhere reports whether another instance on this site opens a session of
+// the provider that this one cannot open, although both give their cookie the same
+// name: they keep sessions in different stores, with different secrets, or under
+// different domains. A login would change nothing if the other one serves its
+// callback.
+func (h *Handler) isKeptElsewhere(r *http.Request, v *visit, p *party) bool {
+	for _, n := range h.others() {
+		s := n.site(r)
+		if s == nil || n.parties[p.id] == nil || n.session.Cookie.Name != h.session.Cookie.Name {
+			continue
+		}
+		found := n.findSession(v.cookies, s)
+		if !found.Present {
+			continue
+		}
+		theirs := &visit{h: n, r: r, cookies: v.cookies}
+		if result, err := n.open(r, theirs, s, &found, n.now()); err == nil && result == openedOurs && theirs.party.id == p.id {
+			return true
+		}
+	}
+	return false
+}
+
 func (h *Handler) tooManyLogins(w http.ResponseWriter, r *http.Request, v *visit) error {
 	f := &failure{code: forbidden, cause: errTooManyLogins, party: v.party}
 	return h.errorPage(w, r, v, http.StatusForbidden, f, h.log(r, f))

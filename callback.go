@@ -46,6 +46,7 @@ func (h *Handler) outcomeOf(r *http.Request, v *visit, s *site, ring *seal.Ring,
 			h.logger.Warn("other instances cannot learn of a login; an answer that is sent again there is refused",
 				zap.String("provider", p.id), zap.Error(err))
 		},
+		Local: a.errorCode != "" || a.hasIssuer && !p.client.Remote.IsIssuer(a.issuer),
 	})
 	if err != nil || worked {
 		return outcome, err

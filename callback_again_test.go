@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -256,6 +257,45 @@ func TestAnAnswerThatFailedFailsAgainAlike(t *testing.T) {
 		}
 		s.once()
 	})
+}
+
+// Strangers can have any number of logins answered with an error. That costs
+// nothing in the storage.
+func TestAnAnswerWithAnErrorLeavesNothingInTheStorage(t *testing.T) {
+	t.Parallel()
+	s := newRepeat(t, "")
+	kept := func() []string {
+		files, err := filepath.Glob(filepath.Join(s.here.storage, "oidc_rp", "callback", "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	for _, tc := range []struct {
+		name  string
+		query url.Values
+		code  code
+	}{
+		{"an error", url.Values{"error": {"access_denied"}, "iss": {s.op.Issuer()}}, accessDenied},
+		{"another issuer's code", url.Values{"code": {"x"}, "iss": {"https://other.example"}}, stateMismatch},
+	} {
+		s.begin()
+		answer, _ := url.Parse(s.answer)
+		tc.query.Set("state", answer.Query().Get("state"))
+		for _, node := range []*rig{s.here, s.here, s.there} {
+			if p := s.bringAt(node, rpURL+"/@app/auth/default/code?"+tc.query.Encode()); shownCode(p) != tc.code {
+				t.Errorf("%s: code %s, expected %s", tc.name, shownCode(p), tc.code)
+			}
+		}
+		if files := kept(); len(files) > 0 {
+			t.Errorf("%s: the storage has %q", tc.name, files)
+		}
+	}
+	s.begin()
+	s.signsIn("a code", s.here, s.bring(s.here))
+	if files := kept(); len(files) != 1 {
+		t.Errorf("after a sign-in the storage has %q, expected its outcome", files)
+	}
 }
 
 // Fault C2: the other requests that people and programs send twice.

@@ -213,3 +213,34 @@ func TestHeadersThatNameAnotherAddressAreRemoved(t *testing.T) {
 		}
 	}
 }
+
+// Fault A4: instances for error pages are on the site as well.
+func TestInstancesForErrorsShareWhatNoClientMaySend(t *testing.T) {
+	t.Parallel()
+	for _, site := range []string{"http://rp.test", ":80"} {
+		op := newOP(t)
+		r := newRigAt(t, storageDir(t), site+strings.ReplaceAll(` {
+	route {
+		error /broken 500
+		oidc_rp {
+			PROVIDER
+			upstream {
+				header X-User {http.auth.user.id}
+			}
+		}
+		reverse_proxy {upstream}
+	}
+	handle_errors {
+		oidc_rp public {
+			PROVIDER
+		}
+		reverse_proxy {upstream}
+	}
+}`, "PROVIDER", options(op)))
+		r.browser().send("GET", "/broken", map[string]string{"X-User": "admin"})
+		header, at := r.upstream.got()
+		if at == "" || header.Get("X-User") != "" {
+			t.Errorf("%s: the error page for %q is asked for with X-User: %q, expected none", site, at, header.Get("X-User"))
+		}
+	}
+}

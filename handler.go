@@ -217,20 +217,20 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, 
 	result := openedNone
 	renewed := false
 	found.Try(h.session.MaxChunks, func(value string) bool {
-		var k *sessionstore.Loaded
-		k, err = h.sessions.Load(r.Context(), ring, s.sessionPlace, value, now)
+		var l *sessionstore.Loaded
+		l, err = h.sessions.Load(r.Context(), ring, s.sessionPlace, value, now)
 		if errors.Is(err, seal.ErrUnknownKey) && !renewed {
 			renewed = true // another instance may have rotated the keys
 			if ring, err = h.keys.Renewed(r.Context()); err != nil {
 				return true
 			}
-			k, err = h.sessions.Load(r.Context(), ring, s.sessionPlace, value, now)
+			l, err = h.sessions.Load(r.Context(), ring, s.sessionPlace, value, now)
 		}
 		if errors.Is(err, seal.ErrUnknownKey) {
 			err = nil
 		}
-		if err == nil && k != nil {
-			result = max(result, h.judge(r, v, k, now))
+		if err == nil && l != nil {
+			result = max(result, h.judge(r, v, l, now))
 			v.value, v.ring = value, ring
 		}
 		return result == openedOurs || err != nil
@@ -242,14 +242,14 @@ func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, 
 }
 
 // judge says what an opened session is worth at this site.
-func (h *Handler) judge(r *http.Request, v *visit, k *sessionstore.Loaded, now time.Time) outcome {
-	p := h.parties[k.Session.Provider]
-	if p == nil || p.binding != k.Session.Binding || p.config.Disabled {
-		v.other, v.otherOf = k, h
+func (h *Handler) judge(r *http.Request, v *visit, l *sessionstore.Loaded, now time.Time) outcome {
+	p := h.parties[l.Session.Provider]
+	if p == nil || p.binding != l.Session.Binding || p.config.Disabled {
+		v.other, v.otherOf = l, h
 		return openedOther
 	}
-	v.loaded, v.session = k, &k.Session
+	v.loaded, v.session = l, &l.Session
 	v.party, v.h, v.r = p, h, r
-	v.renew = k.Stale || h.sessions.UpdateDue(v.session, now)
+	v.renew = l.Stale || h.sessions.UpdateDue(v.session, now)
 	return openedOurs
 }

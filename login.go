@@ -85,7 +85,7 @@ func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, v *visit
 	if p.config.Disabled {
 		return h.disabled(w, r, v, p)
 	}
-	if h.isMisread(v.other) && !h.countLogin(w, r, v) {
+	if (h.isMisread(v.other) || h.isKeptElsewhere(r, v, p)) && !h.countLogin(w, r, v) {
 		return h.tooManyLogins(w, r, v)
 	}
 	return h.beginForPage(w, r, v, p, nil)

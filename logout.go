@@ -109,8 +109,8 @@ func (h *Handler) confirmation(r *http.Request, v *visit) string {
 // confirms is what stands for the session that a logout would end; nothing
 // where there is none.
 func confirms(v *visit) []byte {
-	if k := v.endable(); k != nil {
-		return k.Session.ID[:]
+	if l := v.endable(); l != nil {
+		return l.Session.ID[:]
 	}
 	return nil
 }
@@ -206,8 +206,8 @@ func (h *Handler) endAtNeighbours(w http.ResponseWriter, r *http.Request, v *vis
 			errs = append(errs, err)
 			continue
 		}
-		if k := theirs.endable(); k != nil && k.Session.ID != v.session.ID {
-			errs = append(errs, n.sessions.Revoke(r.Context(), k))
+		if l := theirs.endable(); l != nil && l.Session.ID != v.session.ID {
+			errs = append(errs, n.sessions.Revoke(r.Context(), l))
 			n.clearCookies(w, n.site(r), theirs)
 			if theirs.signedIn() {
 				n.auditSession(r.Context(), signedOut(r), theirs.party, theirs.session)

@@ -27,15 +27,38 @@ func look(app *caddyhttp.App, a *App) {
 	var sites [][]*Handler
 	for _, server := range app.Servers {
 		first := len(sites)
+		var anyHost []*Handler
 		for _, route := range server.Routes {
 			w := walk{server: server}
 			w.routes(caddyhttp.RouteList{route}, nil)
 			meet(w.found)
 			sites = append(sites, w.found)
+			if hostsOf(route) == nil {
+				anyHost = append(anyHost, w.found...)
+			}
 		}
 		markSeveral(sites[first:], a.hosts)
+		sites = append(sites, errorSites(server, anyHost)...)
 	}
 	shareCommon(sites, a.hosts)
+}
+
+// errorSites returns the instances in the error routes of a server, each with
+// those of its site. They share what no client may send, and nothing else: they
+// see requests that no other instance of the site may have seen.
+func errorSites(server *caddyhttp.Server, anyHost []*Handler) (sites [][]*Handler) {
+	if server.Errors == nil {
+		return nil
+	}
+	for _, route := range server.Errors.Routes {
+		w := walk{server: server}
+		w.routes(caddyhttp.RouteList{route}, nil)
+		if len(w.found) > 0 && hostsOf(route) == nil {
+			w.found = append(w.found, anyHost...)
+		}
+		sites = append(sites, w.found)
+	}
+	return sites
 }
 
 // neighbourFor returns the instance on this site that has the endpoint at a

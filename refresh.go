@@ -127,12 +127,12 @@ func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err e
 }
 
 // attempt is all that the renewer needs to know.
-func (h *Handler) attempt(k *sessionstore.Loaded, old session.Session, p *party, s *site) refresh.Attempt {
+func (h *Handler) attempt(l *sessionstore.Loaded, old session.Session, p *party, s *site) refresh.Attempt {
 	place := "refresh\x00" + s.sessionPlace + "\x00" + string(old.ID[:])
 	return refresh.Attempt{
 		Session: old, Provider: string(p.registration[:]),
 		Call: func(ctx context.Context, old session.Session) (refresh.Result, error) {
-			return h.refreshTokens(ctx, p, k, old)
+			return h.refreshTokens(ctx, p, l, old)
 		},
 		Seal: func(ctx context.Context, plain []byte) (string, error) {
 			ring, err := h.keys.Ring(ctx)
@@ -155,12 +155,12 @@ func (h *Handler) attempt(k *sessionstore.Loaded, old session.Session, p *party,
 			return plain, err
 		},
 		Keep: func(ctx context.Context, newer *session.Session) error {
-			if k.InCookies() {
+			if l.InCookies() {
 				return nil // it is in the browser's cookie
 			}
 			ring, err := h.keys.Ring(ctx)
 			if err == nil {
-				_, err = h.sessions.Update(ctx, ring, s.sessionPlace, k, newer)
+				_, err = h.sessions.Update(ctx, ring, s.sessionPlace, l, newer)
 			}
 			if errors.Is(err, sessionstore.ErrRevoked) {
 				return nil
@@ -176,8 +176,8 @@ func (h *Handler) attempt(k *sessionstore.Loaded, old session.Session, p *party,
 
 // refreshTokens is the one call at the provider, and the checks of what it
 // says.
-func (h *Handler) refreshTokens(ctx context.Context, p *party, k *sessionstore.Loaded, old session.Session) (refresh.Result, error) {
-	if alive, err := h.sessions.Valid(ctx, k); err != nil {
+func (h *Handler) refreshTokens(ctx context.Context, p *party, l *sessionstore.Loaded, old session.Session) (refresh.Result, error) {
+	if alive, err := h.sessions.Valid(ctx, l); err != nil {
 		return refresh.Result{}, err
 	} else if !alive {
 		return refresh.Result{Ended: true}, nil
@@ -186,7 +186,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *sessionstore.L
 	if err != nil {
 		var failed *provider.RefreshError
 		if errors.As(err, &failed) && failed.Over {
-			return h.endAtRefresh(ctx, p, k, err), nil
+			return h.endAtRefresh(ctx, p, l, err), nil
 		}
 		h.logger.Warn("the provider gave no new tokens; the session goes on for a while",
 			append(providerWords(err), zap.String("provider", p.id), zap.Error(err))...)
@@ -202,7 +202,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *sessionstore.L
 	tokens = h.takeAnswer(p, tokens)
 	fresh := old
 	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, h.now()
-	if alive, err := h.sessions.Valid(ctx, k); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
+	if alive, err := h.sessions.Valid(ctx, l); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
 		fresh.AccessToken = tokens.AccessToken
 		h.revoke(ctx, p, &fresh)
 		return refresh.Result{Ended: true}, nil
@@ -217,7 +217,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, k *sessionstore.L
 			return refresh.Result{Session: &fresh}, &refresh.OutageError{Err: err, After: unavailable.RetryAfter}
 		}
 		if err != nil {
-			return h.endAtRefresh(ctx, p, k, err), nil
+			return h.endAtRefresh(ctx, p, l, err), nil
 		}
 	}
 	if tokens.NotBearer != nil && (old.AccessToken != "" || h.usesAccessToken(ctx, p, h.wants(p, old.Requested), idToken)) {
@@ -234,10 +234,10 @@ func firstOf(s *session.Session) provider.First {
 
 // endAtRefresh ends a session for which the provider vouches no more: on all
 // nodes, and for copies of its cookie.
-func (h *Handler) endAtRefresh(ctx context.Context, p *party, k *sessionstore.Loaded, cause error) refresh.Result {
-	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &k.Session,
+func (h *Handler) endAtRefresh(ctx context.Context, p *party, l *sessionstore.Loaded, cause error) refresh.Result {
+	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &l.Session,
 		append(providerWords(cause), zap.Error(cause))...)
-	if err := h.sessions.Revoke(ctx, k); err != nil {
+	if err := h.sessions.Revoke(ctx, l); err != nil {
 		h.logger.Warn("the end of a session could not be told to other instances", zap.Error(err))
 	}
 	return refresh.Result{Ended: true}

@@ -45,15 +45,15 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 // say of them.
 func (h *Handler) endReplaced(r *http.Request, v *visit, s *site) (fields []zap.Field) {
 	ended := make(map[session.ID]bool)
-	end := func(of *Handler, k *sessionstore.Loaded) {
-		if k == nil || ended[k.Session.ID] {
+	end := func(of *Handler, l *sessionstore.Loaded) {
+		if l == nil || ended[l.Session.ID] {
 			return
 		}
 		if len(ended) == 0 {
-			fields = append(fields, zap.String("replaces", sessionName(&k.Session)))
+			fields = append(fields, zap.String("replaces", sessionName(&l.Session)))
 		}
-		ended[k.Session.ID] = true
-		if err := of.sessions.Revoke(r.Context(), k); err != nil {
+		ended[l.Session.ID] = true
+		if err := of.sessions.Revoke(r.Context(), l); err != nil {
 			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
 		}
 	}
@@ -151,8 +151,8 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 	}
 	if ring != v.ring {
 		// What a key had sealed that was withdrawn meanwhile is not sealed anew.
-		k, err := h.sessions.Load(v.r.Context(), ring, s.sessionPlace, v.value, h.now())
-		if errors.Is(err, seal.ErrUnknownKey) || err == nil && k == nil {
+		l, err := h.sessions.Load(v.r.Context(), ring, s.sessionPlace, v.value, h.now())
+		if errors.Is(err, seal.ErrUnknownKey) || err == nil && l == nil {
 			return false, sessionstore.ErrRevoked
 		} else if err != nil {
 			return false, err

@@ -1,21 +1,20 @@
 package oidcrp
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
@@ -56,9 +55,9 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	} else {
 		s.facts = session.NewRecordFacts(kind)
 		s.watched, _ = kind.(store.Watched) // with its facts; those on a storage come by themselves
-		renewals := &renewalStorage{store: kind, now: a.clock.Now, locked: make(map[string][]func())}
-		s.renewer = refresh.NewCoordinator(func() clusterstore.Storage { return renewals }, a.clock.Now)
-		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return renewals }, a.clock.Now)
+		records := clusterstore.NewRecordStorage(kind, a.clock.Now)
+		s.renewer = refresh.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)
+		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)
 	}
 	if a.stores == nil {
 		a.stores = make(map[string]*sessionStore)
@@ -67,76 +66,90 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	return s, nil
 }
 
-// renewalStorage lets nodes tell each other of renewals in a session store.
-// There is nothing to sweep: records expire.
-type renewalStorage struct {
-	store store.Store
-	now   func() time.Time
+// maxCached bounds the sessions that are remembered after they were opened, in
+// bytes. With cookies of 1 KiB that is some 20,000 active users; for any others
+// their cookie is opened again, which takes microseconds.
+const maxCached = 48 << 20
 
-	mu     sync.Mutex
-	locked map[string][]func() // a lock that was lost may be taken again before it is given back
+// sessionCache is one for all instances of this process.
+var sessionCache = sessionstore.NewCache(maxCached)
+
+// cookieManager returns the manager of sessions in the browser's cookies.
+func (h *Handler) cookieManager() sessionstore.Manager {
+	return sessionstore.NewCookieManager(h.managerConfig(h.tooLargeForCookies), sessionstore.Cookies{
+		Log: h.shared.journal, Refreshes: h.renewer,
+		MaxChunks:    func() int { return h.session.MaxChunks }, // which shareCookies may lower
+		TokenDropped: h.warnOfDroppedToken,
+	})
 }
 
-// renewalExpires is how long a renewal is in a store: longer than anybody asks
-// for it, by any clock.
-const renewalExpires = 3 * time.Minute
-
-// recordKey makes a record's key of a storage's.
-func recordKey(key string) string { return strings.TrimPrefix(key, "oidc_rp/") }
-
-func (s *renewalStorage) Load(ctx context.Context, key string) ([]byte, error) {
-	records, err := s.store.Reload(ctx, recordKey(key))
-	if err != nil {
-		return nil, err
+// recordManager returns the manager of sessions in a store.
+func (h *Handler) recordManager(s *sessionStore) sessionstore.Manager {
+	in := sessionstore.Records{Store: s, Revoked: s.facts, Versioned: s.watched}
+	if s.on != nil {
+		in.Log = s.on.journal
 	}
-	if len(records) != 1 || records[0] == nil {
-		return nil, fs.ErrNotExist
+	return sessionstore.NewRecordManager(h.managerConfig(h.tooLargeForStore), in)
+}
+
+func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit int) error) sessionstore.Config {
+	idle := time.Duration(0)
+	if h.session.IdleTimeout != nil {
+		idle = time.Duration(*h.session.IdleTimeout)
 	}
-	return records[0], nil
-}
-
-func (s *renewalStorage) Store(ctx context.Context, key string, value []byte) error {
-	return s.store.Save(ctx, recordKey(key), value, s.now().Add(renewalExpires))
-}
-
-func (s *renewalStorage) Delete(ctx context.Context, key string) error {
-	return s.store.Delete(ctx, recordKey(key))
-}
-
-func (s *renewalStorage) List(context.Context, string, bool) ([]string, error) {
-	return nil, fs.ErrNotExist
-}
-
-func (s *renewalStorage) Lock(ctx context.Context, name string) error {
-	unlock, err := s.store.Lock(ctx, recordKey(name))
-	if err != nil {
-		return err
+	return sessionstore.Config{
+		Cache: sessionCache, Now: h.now,
+		Lifetime: time.Duration(h.session.Lifetime), IdleTimeout: idle,
+		IssuerOf: h.issuerOf, Opened: h.seeLive, TooLarge: tooLarge,
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.locked[name] = append(s.locked[name], unlock)
-	return nil
 }
 
-var errNotLocked = errors.New("it is not locked")
-
-func (s *renewalStorage) Unlock(_ context.Context, name string) error {
-	s.mu.Lock()
-	held := s.locked[name]
-	if len(held) > 1 {
-		s.locked[name] = held[1:]
-	} else {
-		delete(s.locked, name)
+// issuerOf returns the issuer that revocations of a session name; empty for a
+// session of a provider that this instance does not have.
+func (h *Handler) issuerOf(s *session.Session) string {
+	if p := h.parties[s.Provider]; p != nil {
+		return p.issuerOf(s)
 	}
-	s.mu.Unlock()
-	if len(held) == 0 {
-		return errNotLocked
-	}
-	held[0]()
-	return nil
+	return ""
 }
 
-var (
-	_ clusterstore.Storage = (*renewalStorage)(nil)
-	_ clusterstore.Storage = certmagic.Storage(nil)
-)
+// seeLive remembers that the provider's session of this one is in use here.
+func (h *Handler) seeLive(s *session.Session) {
+	if s.SID != "" {
+		h.app.shared.live.See(h.issuerOf(s), s.SID)
+	}
+}
+
+func (h *Handler) tooLargeForCookies(s *session.Session, bytes, limit int) error {
+	return fmt.Errorf("the session takes %d bytes, and %d fit max_chunks %d; the largest claims, before they are compressed, are %s; list those to keep with session { claims … }%s, or keep sessions in a store",
+		bytes, limit, h.session.MaxChunks, h.largestClaims(s), h.orMoreChunks())
+}
+
+func (h *Handler) tooLargeForStore(s *session.Session, bytes, limit int) error {
+	return fmt.Errorf("the session has %d bytes, and %d at most are kept; the largest claims are %s; list those to keep with session { claims … }",
+		bytes, limit, h.largestClaims(s))
+}
+
+func (h *Handler) warnOfDroppedToken(s *session.Session, bytes int) {
+	h.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }"+h.orMoreChunks(),
+		zap.String("provider", s.Provider), zap.Int("refresh_token_bytes", bytes), zap.Int("max_chunks", h.session.MaxChunks))
+}
+
+// orMoreChunks is advice for an instance that may have more cookies.
+func (h *Handler) orMoreChunks() string {
+	if h.session.MaxChunks < cookie.MaxChunks {
+		return fmt.Sprintf(", or raise max_chunks (%d at most)", cookie.MaxChunks)
+	}
+	return ""
+}
+
+// largestClaims names the claims that an operator could leave out.
+func (h *Handler) largestClaims(s *session.Session) string {
+	groups := groupsEntry
+	if p := h.parties[s.Provider]; p != nil {
+		groups = p.groups
+	}
+	return strings.ReplaceAll(strings.Join(s.Claims.Largest(3), ", "), groupsEntry, groups)
+}
+
+var _ clusterstore.Storage = certmagic.Storage(nil)

@@ -22,10 +22,7 @@ const websocket = "websocket"
 // connection is a tunnel past the guard, so the request's header loses it on
 // every path, and gets it back only where the request goes on to the next
 // handler and the protocol is allowed.
-type upgrade struct {
-	protocol   string
-	connection []string // the lines of the Connection header that name it
-}
+type upgrade struct{ protocol string }
 
 // takeUpgrade takes Upgrade, HTTP2-Settings and their Connection tokens out of
 // the header. It returns nil where they name no single protocol (RFC 9110 7.8).
@@ -47,7 +44,7 @@ func takeUpgrade(r *http.Request) *upgrade {
 	if !isProtocol(protocol) || isPreflight(r) {
 		return nil
 	}
-	return &upgrade{protocol, append(slices.Clone(r.Header["Connection"]), "Upgrade")}
+	return &upgrade{protocol}
 }
 
 // isWebsocket reports whether the request opens a WebSocket.
@@ -60,7 +57,8 @@ func (u *upgrade) giveBack(header http.Header, allowed []string) {
 		return
 	}
 	header["Upgrade"] = []string{u.protocol}
-	header["Connection"] = slices.Clone(u.connection)
+	// What is left of it was scrubbed: it names no header of ours.
+	header["Connection"] = append(slices.Clone(header["Connection"]), "Upgrade")
 }
 
 // namesProtocol reports whether a list has a protocol, in any case of letters.

@@ -442,3 +442,34 @@ func FuzzUpgrade(f *testing.F) {
 		}
 	})
 }
+
+// Fault A4, invariant 3. A proxy removes what Connection names, also of a request that becomes a
+// WebSocket: the name of the user must not be among it.
+func TestAWebSocketDropsNoIdentity(t *testing.T) {
+	t.Parallel()
+	a := newTunnel(t)
+	op := newOP(t)
+	r := newRigAt(t, storageDir(t), strings.NewReplacer("PROVIDER", options(op), "TUNNEL", a.Addr().String()).Replace(`
+http://rp.test {
+	oidc_rp {
+		PROVIDER
+		upstream {
+			header X-User {http.auth.user.id}
+		}
+	}
+	handle /page {
+		reverse_proxy {upstream}
+	}
+	reverse_proxy TUNNEL
+}`))
+	b := r.browser()
+	if p := b.open("/page"); p.StatusCode != http.StatusOK {
+		t.Fatalf("sign-in ends with status %d", p.StatusCode)
+	}
+	for _, connection := range []string{"Upgrade, X-User", "X-User, Upgrade", "Upgrade, x_user", "Upgrade\r\nConnection: X-User"} {
+		_, tunnelled := upgraded(t, r, "GET /x HTTP/1.1\r\nHost: rp.test\r\nCookie: "+b.cookieHeader()+"\r\nConnection: "+connection+"\r\nUpgrade: websocket\r\n\r\n")
+		if got := a.got(); !tunnelled || got == nil || got.Header.Get("X-User") != "alice" {
+			t.Errorf("Connection: %q: tunnel %v, the application got %v, expected X-User: alice", connection, tunnelled, got)
+		}
+	}
+}

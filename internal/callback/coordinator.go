@@ -23,9 +23,10 @@ const (
 	// workWithin bounds the work on one response, including the wait for other
 	// nodes.
 	workWithin = 90 * time.Second
-	// lookWithin bounds the first look into the storage: a login does not depend
-	// on it.
-	lookWithin = 2 * time.Second
+	// lookWithin and storeWithin bound one look into the storage and one write: a
+	// login does not depend on them.
+	lookWithin  = 2 * time.Second
+	storeWithin = 5 * time.Second
 	// maxOutcomes and maxBytes bound the outcomes in memory. Beyond them the older
 	// half is forgotten early; the storage still has them.
 	maxOutcomes = 1 << 14
@@ -70,6 +71,9 @@ type Attempt struct {
 	Work func(context.Context) Outcome
 	// Lost is called when the outcome could not be stored for other nodes.
 	Lost func(error)
+	// Local says that the outcome follows from the response itself, without the
+	// provider: other nodes come to the same, and need not learn of it.
+	Local bool
 }
 
 // Coordinator handles the response to each login once. Requests that repeat it
@@ -157,18 +161,19 @@ func (c *Coordinator) work(ctx context.Context, a *Attempt, f *flight) {
 		close(f.done)
 	}()
 	f.outcome.at = c.now()
+	if a.Local {
+		outcome := a.Work(ctx)
+		outcome.at = c.now()
+		f.outcome = outcome
+		return
+	}
 	storage := c.storage()
-	var found Outcome
-	var ok bool
-	err := clusterstore.Hold(ctx, make(chan struct{}, 1), lookWithin, func(ctx context.Context) (err error) {
-		found, ok, err = c.lookUp(ctx, storage, a)
-		return err
-	})
+	found, ok, err := c.look(ctx, storage, a)
 	if err == nil && !ok {
 		var unlock func()
 		if unlock, err = clusterstore.Lock(ctx, storage, root+"/"+a.Name); err == nil {
 			defer unlock()
-			found, ok, err = c.lookUp(ctx, storage, a)
+			found, ok, err = c.look(ctx, storage, a)
 		}
 	}
 	if err == nil && ok {

@@ -130,6 +130,50 @@ func TestACallbackWorksWithoutTheStorage(t *testing.T) {
 	}
 }
 
+// hanging is a storage that stops to answer, whatever the context says, when
+// something is stored or unlocked.
+type hanging struct {
+	*clustertest.Locked
+	store, unlock bool
+}
+
+func (h *hanging) Store(ctx context.Context, key string, value []byte) error {
+	if h.store {
+		time.Sleep(time.Hour)
+	}
+	return h.Locked.Store(ctx, key, value)
+}
+
+func (h *hanging) Unlock(ctx context.Context, name string) error {
+	if h.unlock {
+		time.Sleep(time.Hour)
+	}
+	return h.Locked.Unlock(ctx, name)
+}
+
+// A login does not wait for a storage that stops to answer while it is under way.
+func TestACallbackDoesNotWaitForAStorageThatHangs(t *testing.T) {
+	for name, row := range map[string]*hanging{
+		"nothing can be stored": {store: true}, "nothing can be unlocked": {unlock: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clustertest.InBubble(t, func(t *testing.T) {
+				a := &answering{outcome: signedInOutcome()}
+				row.Locked = clustertest.NewLocked()
+				node := NewCoordinator(func() clusterstore.Storage { return row }, time.Now)
+				began := time.Now()
+				if got := do(t, node, a.attempt("login")); got.Location != "/page" {
+					t.Errorf("%+v", got)
+				}
+				if waited := time.Since(began); waited > storeWithin {
+					t.Errorf("the login took %s, expected at most %s", waited, storeWithin)
+				}
+				time.Sleep(2 * time.Hour)
+			})
+		})
+	}
+}
+
 func TestWhoLeavesDoesNotEndTheWork(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		a := &answering{outcome: signedInOutcome(), wait: 2 * time.Second}

@@ -29,12 +29,30 @@ func (c *Coordinator) store(ctx context.Context, storage clusterstore.Storage, a
 	if err != nil {
 		return fmt.Errorf("seal the outcome of a login: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clusterstore.StoreWithin)
-	defer cancel()
-	if err := storage.Store(ctx, fileKey(outcome.at.Unix()/60, a.Name), sealed); err != nil {
+	key := fileKey(outcome.at.Unix()/60, a.Name)
+	err = clusterstore.Hold(context.WithoutCancel(ctx), make(chan struct{}, 1), storeWithin, func(ctx context.Context) error {
+		return storage.Store(ctx, key, sealed)
+	})
+	if err != nil {
 		return fmt.Errorf("store the outcome of a login: %w", err)
 	}
 	return nil
+}
+
+// look is lookUp that does not wait for a storage that hangs.
+func (c *Coordinator) look(ctx context.Context, storage clusterstore.Storage, a *Attempt) (found Outcome, ok bool, err error) {
+	seen := make(chan *Outcome, 1)
+	err = clusterstore.Hold(ctx, make(chan struct{}, 1), lookWithin, func(ctx context.Context) error {
+		found, ok, err := c.lookUp(ctx, storage, a)
+		if ok {
+			seen <- &found
+		}
+		return err
+	})
+	if err != nil || len(seen) == 0 {
+		return Outcome{}, false, err
+	}
+	return *<-seen, true, nil
 }
 
 // lookUp finds what another node, or this one before a restart, has stored. What

@@ -19,8 +19,10 @@ const (
 	// StoreWithin bounds one write.
 	StoreWithin = 10 * time.Second
 
-	lockWithin  = 25 * time.Second
-	sweepWithin = 30 * time.Second
+	lockWithin = 25 * time.Second
+	// unlockWithin is how long somebody waits until a lock is given back.
+	unlockWithin = 2 * time.Second
+	sweepWithin  = 30 * time.Second
 )
 
 // Storage keeps files that nodes share, with locks that hold among them. Loading
@@ -41,9 +43,17 @@ func Lock(ctx context.Context, storage Storage, name string) (unlock func(), err
 	ctx, cancel := context.WithTimeout(ctx, lockWithin)
 	defer cancel()
 	release := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), StoreWithin)
-		defer cancel()
-		_ = storage.Unlock(ctx, name) // it would expire by itself
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			ctx, cancel := context.WithTimeout(context.Background(), StoreWithin)
+			defer cancel()
+			_ = storage.Unlock(ctx, name) // it would expire by itself
+		}()
+		select {
+		case <-done:
+		case <-time.After(unlockWithin):
+		}
 	}
 	locked := make(chan error, 1)
 	go func() { locked <- storage.Lock(ctx, name) }()

@@ -1,0 +1,448 @@
+package sessionstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// fakeStore is a store in a map whose records never expire.
+type fakeStore struct {
+	mu      sync.Mutex
+	records map[string][]byte
+	extra   int // more records than were asked for
+	version uint64
+	loads   int
+}
+
+func (f *fakeStore) Load(_ context.Context, keys ...string) ([][]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.loads++
+	records := make([][]byte, len(keys)+f.extra)
+	for i, k := range keys {
+		records[i] = f.records[k]
+	}
+	return records, nil
+}
+
+func (f *fakeStore) Reload(ctx context.Context, keys ...string) ([][]byte, error) {
+	return f.Load(ctx, keys...)
+}
+
+func (f *fakeStore) Save(_ context.Context, key string, record []byte, _ time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.records[key] = record
+	f.version++
+	return nil
+}
+
+func (f *fakeStore) Replace(_ context.Context, key string, old, record []byte, _ time.Time) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if current, ok := f.records[key]; !ok || !bytes.Equal(current, old) {
+		return false, nil
+	}
+	f.records[key] = record
+	f.version++
+	return true, nil
+}
+
+func (f *fakeStore) Delete(_ context.Context, keys ...string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, k := range keys {
+		delete(f.records, k)
+	}
+	f.version++
+	return nil
+}
+
+func (f *fakeStore) Version() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.version
+}
+
+func (f *fakeStore) Lock(context.Context, string) (func(), error) { return func() {}, nil }
+
+// node is a Manager with what is around it.
+type node struct {
+	Manager
+	t       *testing.T
+	ring    *seal.Ring
+	cache   *Cache
+	store   *fakeStore // nil for cookies
+	now     time.Time
+	opened  int
+	dropped int // bytes of the refresh token
+}
+
+const (
+	testLifetime = 12 * time.Hour
+	testIdle     = time.Hour
+)
+
+var errTestTooLarge = errors.New("too large")
+
+// eachKind runs a test with every kind of Manager.
+func eachKind(t *testing.T, test func(t *testing.T, n *node)) {
+	t.Helper()
+	for _, kind := range []string{"cookies", "records with a log", "records with revocations", "records with a version"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, newNode(t, kind))
+		})
+	}
+}
+
+func newNode(t *testing.T, kind string) *node {
+	t.Helper()
+	n := &node{t: t, ring: newRing(t, "s"), cache: NewCache(1 << 20), now: time.Now()}
+	now := func() time.Time { return n.now }
+	c := Config{
+		Cache: n.cache, Now: now, Lifetime: testLifetime, IdleTimeout: testIdle, IssuerOf: issuerOf,
+		Opened: func(*session.Session) { n.opened++ },
+		TooLarge: func(_ *session.Session, bytes, limit int) error {
+			return fmt.Errorf("%w: %d of %d", errTestTooLarge, bytes, limit)
+		},
+	}
+	storage := func() clusterstore.Storage { return shared }
+	log := session.NewJournal(storage, now)
+	if kind == "cookies" {
+		n.Manager = NewCookieManager(c, Cookies{
+			Log: log, Refreshes: refresh.NewCoordinator(storage, now),
+			MaxChunks:    func() int { return 1 },
+			TokenDropped: func(_ *session.Session, bytes int) { n.dropped = bytes },
+		})
+		return n
+	}
+	n.store = &fakeStore{records: make(map[string][]byte)}
+	in := Records{Store: n.store, Log: log}
+	if kind != "records with a log" {
+		in.Log, in.Revoked = nil, session.NewRecordFacts(n.store)
+	}
+	if kind == "records with a version" {
+		in.Versioned = n.store
+	}
+	n.Manager = NewRecordManager(c, in)
+	return n
+}
+
+// shared is the storage of all nodes, which do not know of each other's
+// sessions.
+var shared = clustertest.Unlocked{Memory: clustertest.NewMemory()}
+
+func newRing(t *testing.T, secret string) *seal.Ring {
+	t.Helper()
+	ring, err := seal.NewRing([]byte(strings.Repeat(secret, seal.MinSecret)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// session returns a session that begins now.
+func (n *node) session() *session.Session {
+	return &session.Session{
+		ID: session.NewID(), Provider: "default", Subject: "u-1", Username: "alice",
+		Began: n.now, SignedIn: n.now, Seen: n.now, Expires: n.now.Add(testLifetime),
+	}
+}
+
+// create creates a session and returns its cookie's value.
+func (n *node) create(s *session.Session) string {
+	n.t.Helper()
+	chunks, err := n.Create(n.t.Context(), n.ring, here, s)
+	if err != nil || len(chunks) != 1 {
+		n.t.Fatalf("creating a session: %d cookies, %v", len(chunks), err)
+	}
+	return chunks[0][1:]
+}
+
+// load returns the session of a value, or nil.
+func (n *node) load(value string) *Loaded {
+	n.t.Helper()
+	l, err := n.Load(n.t.Context(), n.ring, here, value, n.now)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return l
+}
+
+func TestCreatedSessionLoads(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, n *node) {
+		s := n.session()
+		value := n.create(s)
+		l := n.load(value)
+		if l == nil || l.Session.ID != s.ID || l.Session.Username != "alice" {
+			t.Fatalf("loaded %+v, want the session of alice", l)
+		}
+		if l.InCookies() != (n.store == nil) {
+			t.Errorf("InCookies is %v", l.InCookies())
+		}
+		if n.load(value) != l || n.opened != 1 {
+			t.Errorf("it was opened %d times, want once", n.opened)
+		}
+	})
+}
+
+func TestLoadRefusesWhatIsNoSession(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, n *node) {
+		value := n.create(n.session())
+		for name, junk := range map[string]string{"nothing": "", "one character": "x", "a shorter value": value[:len(value)-1], "a longer value": value + "A"} {
+			if l, err := n.Load(t.Context(), n.ring, here, junk, n.now); l != nil || err != nil && !errors.Is(err, seal.ErrUnknownKey) {
+				t.Errorf("%s: loaded %v, %v", name, l, err)
+			}
+		}
+		if l, err := n.Load(t.Context(), n.ring, here+"x", value, n.now); l != nil || err != nil {
+			t.Errorf("at another place: loaded %v, %v", l, err)
+		}
+		if _, err := n.Load(t.Context(), newRing(t, "t"), here, value, n.now); !errors.Is(err, seal.ErrUnknownKey) {
+			t.Errorf("with other keys: got %v, want ErrUnknownKey", err)
+		}
+		if sessions, _ := n.cache.Stats(); sessions != 0 {
+			t.Errorf("%d sessions are cached", sessions)
+		}
+	})
+}
+
+func TestLoadKnowsWhenSessionsExpire(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name        string
+		after, seen time.Duration
+		want        bool
+	}{
+		{"used within the idle timeout", testIdle - time.Second, 0, true},
+		{"unused for the idle timeout", testIdle, 0, false},
+		{"used, at the end of its lifetime", testLifetime - time.Second, testLifetime - time.Minute, true},
+		{"used, after its lifetime", testLifetime, testLifetime - time.Minute, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			eachKind(t, func(t *testing.T, n *node) {
+				s := n.session()
+				s.Seen = s.Seen.Add(tc.seen)
+				s.Expires = s.Expires.Add(time.Hour) // the lifetime was longer when it began
+				value := n.create(s)
+				n.now = n.now.Add(tc.after)
+				if got := n.load(value) != nil; got != tc.want {
+					t.Errorf("it loads: %v, want %v", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+func TestRevokedSessionIsInvalid(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, n *node) {
+		value, other := n.create(n.session()), n.create(n.session())
+		l := n.load(value)
+		if valid, err := n.Valid(t.Context(), l); !valid || err != nil {
+			t.Errorf("before: valid %v, %v", valid, err)
+		}
+		if err := n.Revoke(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		if valid, err := n.Valid(t.Context(), l); valid || err != nil {
+			t.Errorf("afterwards: valid %v, %v", valid, err)
+		}
+		if n.load(value) != nil {
+			t.Error("a revoked session loads")
+		}
+		if n.load(other) == nil {
+			t.Error("another session does not load")
+		}
+	})
+}
+
+func TestRevokedUserIsInvalid(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, n *node) {
+		s := n.session()
+		s.Subject = t.Name() // the log is that of all tests
+		value := n.create(s)
+		l := n.load(value)
+		n.now = n.now.Add(time.Second)
+		if err := n.Revocations().End(t.Context(), session.EndedSubject(issuerOf(s), s.Subject, n.now, s.Expires)); err != nil {
+			t.Fatal(err)
+		}
+		if valid, err := n.Valid(t.Context(), l); valid || err != nil {
+			t.Errorf("valid %v, %v", valid, err)
+		}
+		if n.load(value) != nil {
+			t.Error("it loads")
+		}
+	})
+}
+
+func TestUpdateKeepsTheNewestTokens(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, n *node) {
+		value := n.create(n.session())
+		l := n.load(value)
+		newer := l.Session
+		newer.Grant = session.Grant{RefreshToken: "newer", Issued: n.now.Add(time.Minute)}
+		chunks, err := n.Update(t.Context(), n.ring, here, l, &newer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n.store == nil {
+			value = chunks[0][1:]
+		} else if len(chunks) != 0 {
+			t.Errorf("%d cookies are set, want the ticket to stay", len(chunks))
+		}
+		older := l.Session
+		older.Grant = session.Grant{RefreshToken: "older", Issued: n.now.Add(time.Second)}
+		if _, err := n.Update(t.Context(), n.ring, here, l, &older); err != nil {
+			t.Fatal(err)
+		}
+		if got := n.load(value); got == nil || got.Session.Grant.RefreshToken != "newer" {
+			t.Errorf("loaded %+v, want the newer token", got)
+		}
+	})
+}
+
+func TestUpdateResurrectsNothing(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, "records with revocations")
+	value := n.create(n.session())
+	l := n.load(value)
+	if err := n.Revoke(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	newer := l.Session
+	newer.Grant.Issued = n.now.Add(time.Minute)
+	if _, err := n.Update(t.Context(), n.ring, here, l, &newer); !errors.Is(err, ErrRevoked) {
+		t.Errorf("got %v, want ErrRevoked", err)
+	}
+	if n.load(value) != nil {
+		t.Error("it loads")
+	}
+}
+
+func TestUpdateIsDueAfterATenthOfTheIdleTimeout(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, "cookies")
+	s := n.session()
+	for after, want := range map[time.Duration]bool{0: false, testIdle/10 - time.Second: false, testIdle / 10: true} {
+		if got := n.UpdateDue(s, n.now.Add(after)); got != want {
+			t.Errorf("after %s: got %v, want %v", after, got, want)
+		}
+	}
+	never := cookieManager{base: newBase(Config{})}
+	if never.UpdateDue(s, n.now.Add(testIdle)) {
+		t.Error("due without an idle timeout")
+	}
+}
+
+func TestCreateRefusesLargeSessions(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, n *node) {
+		s := n.session()
+		s.AccessToken = incompressible(maxRecord)
+		_, err := n.Create(t.Context(), n.ring, here, s)
+		if large := new(*TooLargeError); !errors.As(err, large) || !strings.HasPrefix(err.Error(), errTestTooLarge.Error()) {
+			t.Errorf("got %v, want a TooLargeError with the Config's text", err)
+		}
+		if n.store != nil && len(n.store.records) != 0 {
+			t.Error("a record was saved")
+		}
+	})
+}
+
+func TestCookiesDropARefreshTokenThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, "cookies")
+	s := n.session()
+	s.Grant = session.Grant{RefreshToken: incompressible(5000), Issued: n.now}
+	l := n.load(n.create(s))
+	if l == nil || l.Session.Grant.RefreshToken != "" || n.dropped != 5000 {
+		t.Errorf("loaded %+v, dropped %d bytes, want a session without its token of 5000", l, n.dropped)
+	}
+}
+
+// incompressible is a text of many keys.
+func incompressible(size int) string {
+	var text strings.Builder
+	for text.Len() < size {
+		secret := seal.NewRecordSecret()
+		fmt.Fprintf(&text, "%x", secret[:])
+	}
+	return text.String()[:size]
+}
+
+func TestUnchangedStoreIsNotAsked(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, "records with a version")
+	value := n.create(n.session())
+	n.load(value)
+	before := n.store.loads
+	for range 3 {
+		n.load(value)
+	}
+	if got := n.store.loads - before; got != 0 {
+		t.Errorf("it was asked %d times, want none", got)
+	}
+	n.create(n.session())
+	before = n.store.loads
+	n.load(value)
+	if got := n.store.loads - before; got != 1 {
+		t.Errorf("after a change it was asked %d times, want once", got)
+	}
+}
+
+// A store that returns another number of records says nothing.
+func TestMiscountingStoreIsAnError(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, "records with revocations")
+	value := n.create(n.session())
+	l := n.load(value)
+	n.store.extra = 1
+	if _, err := n.Load(t.Context(), n.ring, here, value, n.now); !errors.Is(err, errRecords) {
+		t.Errorf("Load: got %v, want %v", err, errRecords)
+	}
+	if _, err := n.Valid(t.Context(), l); !errors.Is(err, errRecords) {
+		t.Errorf("Valid: got %v, want %v", err, errRecords)
+	}
+}
+
+func TestManagersDoNotShareWhatTheyLoad(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, n *node) {
+		value := n.create(n.session())
+		n.load(value)
+		other := *n
+		switch m := n.Manager.(type) {
+		case *cookieManager:
+			other.Manager = NewCookieManager(m.Config, m.Cookies)
+		case *recordManager:
+			other.Manager = NewRecordManager(m.Config, m.Records)
+		}
+		other.load(value)
+		if sessions, _ := n.cache.Stats(); sessions != 2 {
+			t.Errorf("%d sessions are cached, want one of each Manager", sessions)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if sessions, _ := n.cache.Stats(); sessions != 1 {
+			t.Errorf("%d sessions are cached, want that of the other Manager", sessions)
+		}
+	})
+}
