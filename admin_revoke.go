@@ -9,13 +9,13 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// revocation says which sessions are to end: those of a user, one of the
+// revokeRequest says which sessions are to end: those of a user, one of the
 // provider's sessions, or all.
-type revocation struct {
+type revokeRequest struct {
 	Subject string `json:"subject,omitempty"` // sub
 	SID     string `json:"sid,omitempty"`
 	All     bool   `json:"all,omitempty"`
@@ -43,7 +43,7 @@ type endedSessions struct {
 // takeRevocation ends sessions that began until now, and answers when that is
 // kept. It keeps nobody from signing in again.
 func (a *App) takeRevocation(r *http.Request) (any, error) {
-	var asked revocation
+	var asked revokeRequest
 	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
@@ -55,18 +55,18 @@ func (a *App) takeRevocation(r *http.Request) (any, error) {
 	at := now.Add(clocksApart)
 	// Longer than any session lasts, whatever the lifetimes were when it began.
 	until := now.Add(maxLifetime + sessionstore.RevocationMargin)
-	facts := make([]session.Fact, 0, len(ended))
+	events := make([]revocation.Event, 0, len(ended))
 	for _, e := range ended {
 		switch e.Kind {
 		case "all":
-			facts = append(facts, session.EndedEverything(at, until))
+			events = append(events, revocation.ForAll(at, until))
 		case "subject":
-			facts = append(facts, session.EndedSubject(e.Issuer, asked.Subject, at, until))
+			events = append(events, revocation.ForSubject(e.Issuer, asked.Subject, at, until))
 		case "sid":
-			facts = append(facts, session.EndedSID(e.Issuer, asked.SID, at, until))
+			events = append(events, revocation.ForSID(e.Issuer, asked.SID, at, until))
 		}
 	}
-	if err := a.endAll(r.Context(), facts...); err != nil {
+	if err := a.revokeAll(r.Context(), events...); err != nil {
 		return nil, adminError(http.StatusServiceUnavailable, "it could not be kept, so that other instances do not know, nor this one after a restart; try again: %w", err)
 	}
 	for _, e := range ended {
@@ -77,7 +77,7 @@ func (a *App) takeRevocation(r *http.Request) (any, error) {
 }
 
 // check returns what is to be ended, or names the field that is wrong.
-func (asked *revocation) check(a *App) (ended []endedSessions, err error) {
+func (asked *revokeRequest) check(a *App) (ended []endedSessions, err error) {
 	kind, err := asked.kind()
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (asked *revocation) check(a *App) (ended []endedSessions, err error) {
 }
 
 // kind returns which one of subject, sid and all the request names.
-func (asked *revocation) kind() (kind string, err error) {
+func (asked *revokeRequest) kind() (kind string, err error) {
 	for _, named := range []struct {
 		kind  string
 		given bool
@@ -138,7 +138,7 @@ func (asked *revocation) kind() (kind string, err error) {
 	)
 }
 
-// oneIssuer returns the issuer that facts about a user of the provider are kept
+// oneIssuer returns the issuer that revocations of a user of the provider are kept
 // under. The name is that of one of the provider's tenants where it has many,
 // else it may be empty.
 func (p *party) oneIssuer(name string) (string, error) {

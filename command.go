@@ -66,7 +66,7 @@ first where that is not meant to be.`,
 	revoke.Flags().String("provider", "", "The id of the provider (default: each)")
 	revoke.Flags().String("issuer", "", "The issuer; needed for a provider with many tenants")
 	runs(revoke, func(fl caddycmd.Flags) adminCall {
-		return adminCall{path: adminRevoke, show: showEnded, body: revocation{
+		return adminCall{path: adminRevoke, show: showEnded, body: revokeRequest{
 			Subject: fl.String("subject"), SID: fl.String("sid"), All: fl.Bool("all"),
 			Provider: fl.String("provider"), Issuer: fl.String("issuer"),
 		}}

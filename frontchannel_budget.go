@@ -15,7 +15,7 @@ import (
 // bounded. Honest logouts must not meet that bound because of junk:
 //
 //   - One whose cookie is the session that it names needs no budget, and neither
-//     does one that names a session which this process has opened (session.Live).
+//     does one that names a session which this process has opened (revocation.Live).
 //     No junk can do that: who knows a sid may end that session.
 //   - What is left names sessions that only other instances have opened, or none
 //     at all. The first few of each network within a minute come out of a

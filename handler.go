@@ -146,7 +146,7 @@ func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) boo
 }
 
 // identify opens the request's session. noStore says that the answer sets a
-// cookie. An error means that it cannot be said who asks, since keys or facts
+// cookie. An error means that it cannot be said who asks, since keys or revocations
 // cannot be read: that is nobody, but no reason to ask for a new login.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (noStore bool, err error) {
 	if v.signedIn() && v.h != h {

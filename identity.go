@@ -228,7 +228,7 @@ func (p *party) issuerOf(s *session.Session) string {
 	return p.issuer
 }
 
-// issuerNamed is the issuer that facts are kept under, of one that was checked
+// issuerNamed is the issuer that revocations are kept under, of one that was checked
 // to be the provider's: a tenant's is one of its own.
 func (p *party) issuerNamed(name string) string {
 	if p.tenants != "" && (&provider.Metadata{Issuer: p.tenants}).IsIssuer(name) {

@@ -53,7 +53,7 @@ var mayImportCaddy = []string{"internal/caddyargs"}
 var mayImportStore = []string{"internal/sessionstore"}
 
 // forTests are packages that only tests, benchmarks and the demo import.
-var forTests = []string{"internal/optest", "internal/oidctest", "store/storetest", "store/redis/redistest"}
+var forTests = []string{"internal/optest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest"}
 
 func TestImportLaw(t *testing.T) {
 	t.Parallel()

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 )
 
 // ending is a way in which somebody else than the browser ends sessions.
@@ -44,7 +44,7 @@ func TestEverythingInMemoryEnded(t *testing.T) { endEverything(t, ofKind("memory
 func endEverything(t *testing.T, k kind) {
 	ending{others: true, everybody: true, do: func(s *keptScene, _ optest.Issued) {
 		now := s.nodes[0].app.clock.Now()
-		if err := s.nodes[0].app.endAll(t.Context(), session.EndedEverything(now, now.Add(13*time.Hour))); err != nil {
+		if err := s.nodes[0].app.revokeAll(t.Context(), revocation.ForAll(now, now.Add(13*time.Hour))); err != nil {
 			t.Fatal(err)
 		}
 	}}.journey(t, k)

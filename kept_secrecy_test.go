@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // written is all that nodes have left where others could read it: names and
@@ -171,8 +171,8 @@ func TestWhoWritesTheStoreIsNobody(t *testing.T) {
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			marks := session.MarksOf(&opened, h.issuerOf(&opened))
-			for _, key := range marks.Keys() { // which only ever ends what was there
+			target := revocation.TargetOf(&opened, h.issuerOf(&opened))
+			for _, key := range target.Keys() { // which only ever ends what was there
 				s.records().put(key, []byte("garbage"))
 			}
 			return ""

@@ -156,7 +156,7 @@ func isNoPage(r *http.Request) bool {
 	return r.Method == http.MethodGet && (mode != "" && mode != "navigate" || dest != "" && dest != "document" || r.Header.Get("Sec-Purpose") != "")
 }
 
-// logout ends the session: first the fact, which ends it for copied cookies and
+// logout ends the session: first the event, which ends it for copied cookies and
 // on other instances as well, then the cookies, then at the provider.
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request, v *visit) error {
 	s, p := h.site(r), v.party

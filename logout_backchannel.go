@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -56,11 +56,11 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
 	// was; without, the user's sessions all did (2.4).
 	until := h.now().Add(h.app.longestSession() + sessionstore.RevocationMargin)
 	issuer, at := p.issuerNamed(token.Issuer), h.now().Add(clocksApart)
-	fact := session.EndedSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
+	event := revocation.ForSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
 	if token.SID != "" {
-		fact = session.EndedSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(clocksApart))
+		event = revocation.ForSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(clocksApart))
 	}
-	if err := h.app.endAll(r.Context(), fact); err != nil {
+	if err := h.app.revokeAll(r.Context(), event); err != nil {
 		// The token may come again: a provider tries again after a 400, the one
 		// answer that there is for what did not work (2.8).
 		forget()

@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -90,7 +90,7 @@ func (h *Handler) endFramed(w http.ResponseWriter, r *http.Request, v *visit, p 
 // endSID ends a session of the provider's on all instances.
 func (h *Handler) endSID(ctx context.Context, issuer, sid string) error {
 	now := h.now()
-	err := h.app.endAll(ctx, session.EndedSID(issuer, sid, now.Add(clocksApart), now.Add(h.app.longestSession()+sessionstore.RevocationMargin)))
+	err := h.app.revokeAll(ctx, revocation.ForSID(issuer, sid, now.Add(clocksApart), now.Add(h.app.longestSession()+sessionstore.RevocationMargin)))
 	if err == nil {
 		h.app.shared.live.Forget(issuer, sid) // the next frame is news only after a sign-in
 	}

@@ -99,7 +99,7 @@ var logouts = []struct {
 func (p *logoutPlay) dead(what string, s played, want bool) {
 	p.t.Helper()
 	for i, r := range p.nodes {
-		if err := r.app.shared.journal.Poll(p.t.Context()); err != nil {
+		if err := r.app.shared.revocationLog.Poll(p.t.Context()); err != nil {
 			p.t.Fatal(err)
 		}
 		if got := !s.lives(r); got != want {

@@ -106,7 +106,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) Start() error {
 	demands := map[*shared]demand{a.shared: {}}
 	for _, h := range a.handlers {
-		d := demand{facts: h.sessions.Revocations() == sessionstore.Revocations(h.shared.journal)}
+		d := demand{revocations: h.sessions.Revocations() == sessionstore.Revocations(h.shared.revocationLog)}
 		if h.session.Secret == nil { // else it has keys of its own
 			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
 		}
@@ -247,7 +247,7 @@ type Handler struct {
 	keys            keySource
 	sessions        sessionstore.Manager
 	shared          *shared // of the storage that this site's sessions need
-	renewer         *refresh.Coordinator
+	refresher       *refresh.Coordinator
 	callbacks       *callback.Coordinator
 	pages           *livefile.Value[*pages]
 	base            *address.Origin

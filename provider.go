@@ -39,7 +39,7 @@ type party struct {
 	// registration is the provider and our client id there, which logins, logouts
 	// and outages are about; binding is what sessions are bound to.
 	registration, binding session.Binding
-	// issuer is what facts and placeholders name.
+	// issuer is what revocations and placeholders name.
 	issuer string
 	// tenants is the issuer with a place for the tenant, if there can be several.
 	tenants      string

@@ -18,7 +18,7 @@ import (
 
 // This file keeps the tokens of a session fresh. When that is due, the request
 // that finds it waits for new tokens before the application is called; what
-// many requests and nodes do about it together is the renewer's.
+// many requests and nodes do about it together is up to refresh.Coordinator.
 
 const (
 	// refreshLead is how long before the access token expires it is renewed, or
@@ -115,7 +115,7 @@ func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err e
 	defer cancel()
 	for try := 0; try < 2 && err == nil && h.refreshDue(v.session); try++ {
 		var got refresh.Result
-		got, err = h.renewer.Do(ctx, h.attempt(v.loaded, *v.session, v.party, s))
+		got, err = h.refresher.Do(ctx, h.attempt(v.loaded, *v.session, v.party, s))
 		if got.Ended {
 			return false, sessionstore.ErrRevoked
 		}
@@ -126,7 +126,7 @@ func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err e
 	return renewed, err
 }
 
-// attempt is all that the renewer needs to know.
+// attempt is all that the coordinator needs to know.
 func (h *Handler) attempt(l *sessionstore.Loaded, old session.Session, p *party, s *site) refresh.Attempt {
 	place := "refresh\x00" + s.sessionPlace + "\x00" + string(old.ID[:])
 	return refresh.Attempt{

@@ -164,11 +164,11 @@ func TestARevocationOutlastsAShorterLifetime(t *testing.T) {
 	for _, r := range []*rig{long, short, again} {
 		r.at(after(2 * time.Hour))
 	}
-	journal := again.app.shared.journal
-	if err := journal.Poll(t.Context()); err != nil {
+	revocationLog := again.app.shared.revocationLog
+	if err := revocationLog.Poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := journal.Sweep(t.Context()); err != nil {
+	if err := revocationLog.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, _ := again.ask(t.Context(), copied); status != http.StatusUnauthorized {

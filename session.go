@@ -15,7 +15,7 @@ import (
 
 // clocksApart is by how much the clocks of nodes may differ. What ends by one's
 // clock ends what began a moment later by another's; a sign-in that comes after
-// it is spared, see session.Fact.
+// it is spared, see revocation.Event.
 const clocksApart = 3 * time.Second
 
 // keepSession seals a new session into the browser's cookies and ends the one

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -33,10 +33,10 @@ func (r *rig) remembers(value string) bool {
 // judged anew at every request.
 func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 	t.Parallel()
-	fact := func(make func(s *keptScene, issued optest.Issued, now time.Time) session.Fact) func(*keptScene, optest.Issued) {
+	event := func(make func(s *keptScene, issued optest.Issued, now time.Time) revocation.Event) func(*keptScene, optest.Issued) {
 		return func(s *keptScene, issued optest.Issued) {
 			now := s.nodes[0].app.clock.Now()
-			if err := s.nodes[0].app.endAll(s.t.Context(), make(s, issued, now)); err != nil {
+			if err := s.nodes[0].app.revokeAll(s.t.Context(), make(s, issued, now)); err != nil {
 				s.t.Fatal(err)
 			}
 		}
@@ -53,14 +53,14 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 				s.t.Fatal(err)
 			}
 		}},
-		{"the end of the provider's session is a fact", fact(func(s *keptScene, issued optest.Issued, now time.Time) session.Fact {
-			return session.EndedSID(s.op.Issuer(), issued.SID, now, now.Add(3*time.Hour))
+		{"the end of the provider's session is an event", event(func(s *keptScene, issued optest.Issued, now time.Time) revocation.Event {
+			return revocation.ForSID(s.op.Issuer(), issued.SID, now, now.Add(3*time.Hour))
 		})},
-		{"the end of all its user's sessions is a fact", fact(func(s *keptScene, issued optest.Issued, now time.Time) session.Fact {
-			return session.EndedSubject(s.op.Issuer(), issued.Subject, now, now.Add(3*time.Hour))
+		{"the end of all its user's sessions is an event", event(func(s *keptScene, issued optest.Issued, now time.Time) revocation.Event {
+			return revocation.ForSubject(s.op.Issuer(), issued.Subject, now, now.Add(3*time.Hour))
 		})},
-		{"the end of everything is a fact", fact(func(_ *keptScene, _ optest.Issued, now time.Time) session.Fact {
-			return session.EndedEverything(now, now.Add(3*time.Hour))
+		{"the end of everything is an event", event(func(_ *keptScene, _ optest.Issued, now time.Time) revocation.Event {
+			return revocation.ForAll(now, now.Add(3*time.Hour))
 		})},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -59,7 +59,7 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 		return fmt.Errorf("session: store: %w", err)
 	} else if kind == cookieStore {
 		h.session.StoreRaw = nil
-		h.renewer, h.callbacks = h.shared.renewer, h.shared.callbacks
+		h.refresher, h.callbacks = h.shared.refresher, h.shared.callbacks
 		h.sessions = h.cookieManager()
 		h.release = append(h.release, h.sessions.Close)
 		return nil
@@ -71,7 +71,7 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 	if s.on != nil {
 		h.shared = s.on
 	}
-	h.renewer, h.callbacks = s.renewer, s.callbacks
+	h.refresher, h.callbacks = s.refresher, s.callbacks
 	h.sessions = h.recordManager(s)
 	h.release = append(h.release, h.sessions.Close)
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
@@ -24,9 +25,9 @@ type sessionStore struct {
 	store.Store
 	// on is the storage that the store is on, nil for any other store.
 	on *shared
-	// facts are in the store itself, nil for a store on a storage.
-	facts   *session.RecordFacts
-	renewer *refresh.Coordinator
+	// revocations are in the store itself; nil for a store on a storage.
+	events    *revocation.Records
+	refresher *refresh.Coordinator
 	// callbacks are the answers to logins that were taken.
 	callbacks *callback.Coordinator
 	// watched is the store itself where it knows of changes, else nil.
@@ -51,12 +52,12 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 		if s.on, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(on.Storage(), a.clock.Now) }); err != nil {
 			return nil, err
 		}
-		s.renewer, s.callbacks = s.on.renewer, s.on.callbacks
+		s.refresher, s.callbacks = s.on.refresher, s.on.callbacks
 	} else {
-		s.facts = session.NewRecordFacts(kind)
-		s.watched, _ = kind.(store.Watched) // with its facts; those on a storage come by themselves
+		s.events = revocation.NewRecords(kind)
+		s.watched, _ = kind.(store.Watched) // with its revocations; those on a storage come by themselves
 		records := clusterstore.NewRecordStorage(kind, a.clock.Now)
-		s.renewer = refresh.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)
+		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)
 		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)
 	}
 	if a.stores == nil {
@@ -77,7 +78,7 @@ var sessionCache = sessionstore.NewCache(maxCached)
 // cookieManager returns the manager of sessions in the browser's cookies.
 func (h *Handler) cookieManager() sessionstore.Manager {
 	return sessionstore.NewCookieManager(h.managerConfig(h.tooLargeForCookies), sessionstore.Cookies{
-		Log: h.shared.journal, Refreshes: h.renewer,
+		Log: h.shared.revocationLog, Refreshes: h.refresher,
 		MaxChunks:    func() int { return h.session.MaxChunks }, // which shareCookies may lower
 		TokenDropped: h.warnOfDroppedToken,
 	})
@@ -85,9 +86,9 @@ func (h *Handler) cookieManager() sessionstore.Manager {
 
 // recordManager returns the manager of sessions in a store.
 func (h *Handler) recordManager(s *sessionStore) sessionstore.Manager {
-	in := sessionstore.Records{Store: s, Revoked: s.facts, Versioned: s.watched}
+	in := sessionstore.Records{Store: s, Revoked: s.events, Versioned: s.watched}
 	if s.on != nil {
-		in.Log = s.on.journal
+		in.Log = s.on.revocationLog
 	}
 	return sessionstore.NewRecordManager(h.managerConfig(h.tooLargeForStore), in)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 const (
@@ -46,18 +46,18 @@ func (c *clock) Now() time.Time { return (*c.source.Load())() }
 // for each storage the keys and the logouts that were read from it.
 var shareds = caddy.NewUsagePool()
 
-// shared is the keys and facts of one storage.
+// shared is the keys and revocations of one storage.
 type shared struct {
-	keys    *seal.Managed
-	journal *session.Journal
-	spent   callback.Spent
-	brought callback.Spent // the logins whose session a browser has brought
-	renewer *refresh.Coordinator
+	keys          *seal.Managed
+	revocationLog *revocation.Log
+	spent         callback.Spent
+	brought       callback.Spent // the logins whose session a browser has brought
+	refresher     *refresh.Coordinator
 	// callbacks are the answers to logins that were taken.
 	callbacks *callback.Coordinator
 
-	logoutTokens session.Replay
-	live         session.Live
+	logoutTokens revocation.Replay
+	live         revocation.Live
 	frames       frames
 
 	mu       sync.Mutex
@@ -73,7 +73,7 @@ type attached struct{ certmagic.Storage }
 // demand is what a configuration needs of a storage.
 type demand struct {
 	rotate, lifetime time.Duration // of its keys; zero where all sites have secrets
-	facts            bool          // it has the logouts of a site's sessions
+	revocations      bool          // it has the logouts of a site's sessions
 }
 
 // and is what two need together: the shorter interval, the longer life.
@@ -82,7 +82,7 @@ func (d demand) and(other demand) demand {
 		d.rotate = other.rotate
 	}
 	d.lifetime = max(d.lifetime, other.lifetime)
-	d.facts = d.facts || other.facts
+	d.revocations = d.revocations || other.revocations
 	return d
 }
 
@@ -93,8 +93,8 @@ func acquireShared(storage certmagic.Storage, now func() time.Time) (*shared, fu
 	value, _, err := shareds.LoadOrNew(key, func() (caddy.Destructor, error) {
 		s := new(shared)
 		s.keys = seal.NewManaged(func() clusterstore.Storage { return s.storage() }, now)
-		s.journal = session.NewJournal(func() clusterstore.Storage { return s.storage() }, now)
-		s.renewer = refresh.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
+		s.revocationLog = revocation.NewLog(func() clusterstore.Storage { return s.storage() }, now)
+		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
 		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
 		return s, nil
 	})
@@ -156,10 +156,10 @@ func (s *shared) start(a *App, d demand) {
 		do    func(context.Context) error
 	}{
 		{"keys", refreshEvery, s.refreshKeys},
-		{"logouts", pollEvery, s.forFacts(s.journal.Poll)},
-		{"old logouts", sweepEvery, s.forFacts(s.journal.Sweep)},
-		{"packing logouts", sweepEvery, s.forFacts(s.journal.Pack)},
-		{"old refreshes", time.Minute, s.renewer.Sweep},
+		{"logouts", pollEvery, s.forRevocations(s.revocationLog.Poll)},
+		{"old logouts", sweepEvery, s.forRevocations(s.revocationLog.Sweep)},
+		{"packing logouts", sweepEvery, s.forRevocations(s.revocationLog.Pack)},
+		{"old refreshes", time.Minute, s.refresher.Sweep},
 		{"old logins", time.Minute, s.callbacks.Sweep},
 	} {
 		go s.repeat(ctx, work.what, work.every, work.do)
@@ -174,15 +174,15 @@ func (s *shared) end(a *App) {
 	s.demandKeys()
 }
 
-// endAll keeps facts that may be about sessions of any site of this
+// revokeAll stores events that may be about sessions of any site of this
 // configuration, wherever those keep theirs.
-func (a *App) endAll(ctx context.Context, facts ...session.Fact) error {
+func (a *App) revokeAll(ctx context.Context, events ...revocation.Event) error {
 	var errs []error
 	told := make(map[any]bool)
 	for _, h := range a.handlers {
 		if place := h.sessions.Revocations(); !told[place] {
 			told[place] = true
-			errs = append(errs, place.End(ctx, facts...))
+			errs = append(errs, place.Add(ctx, events...))
 		}
 	}
 	return errors.Join(errs...)
@@ -212,11 +212,11 @@ func (s *shared) refreshKeys(ctx context.Context) error {
 	return nil
 }
 
-// forFacts is work that is done where a site uses the facts of the storage: a
-// storage that nobody needs is left alone.
-func (s *shared) forFacts(work func(context.Context) error) func(context.Context) error {
+// forRevocations does work where a site uses the revocations of the storage: an
+// unused storage is left alone.
+func (s *shared) forRevocations(work func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		if s.needs(func(d demand) bool { return d.facts }) {
+		if s.needs(func(d demand) bool { return d.revocations }) {
 			return work(ctx)
 		}
 		return nil

@@ -13,8 +13,8 @@ func TestAStorageThatNobodyNeedsIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	secret := "secret " + strings.Repeat("s", 32) + "\n"
 	for _, tc := range []struct {
-		session     string
-		keys, facts bool
+		session           string
+		keys, revocations bool
 	}{
 		{"", true, true},
 		{secret, false, true},
@@ -32,10 +32,10 @@ func TestAStorageThatNobodyNeedsIsLeftAlone(t *testing.T) {
 		s.mu.Lock()
 		d := s.demanded()
 		s.mu.Unlock()
-		if d.rotate > 0 != tc.keys || d.facts != tc.facts {
+		if d.rotate > 0 != tc.keys || d.revocations != tc.revocations {
 			t.Errorf("%q: %+v", tc.session, d)
 		}
-		if tc.keys || tc.facts {
+		if tc.keys || tc.revocations {
 			continue
 		}
 		// What is asked for in vain leaves a trace in the log only if the storage fails.

@@ -78,9 +78,9 @@ type Store interface {
 
 // OnStorage is implemented by stores that keep their records in one of Caddy's
 // storages. What nodes tell each other about sessions is then kept there as
-// it is for sessions in cookies: the keys, and the facts of logouts, which are
+// it is for sessions in cookies: the keys, and the revocations, which are
 // written once and read by all nodes every few seconds. All other stores keep
-// such facts as records, which Load is asked for on every request.
+// such revocations as records, which Load is asked for on every request.
 type OnStorage interface {
 	Storage() certmagic.Storage
 }

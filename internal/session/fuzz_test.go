@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"reflect"
 	"testing"
 	"time"
@@ -49,30 +48,5 @@ func FuzzDecodeTransaction(f *testing.F) {
 		if err := again.Decode(tx.Encode()); err != nil || !reflect.DeepEqual(again, tx) {
 			t.Errorf("%+v comes back as %+v, %v", tx, again, err)
 		}
-	})
-}
-
-func FuzzParseFacts(f *testing.F) {
-	fact := EndedSubject(issuer, "ada", moment0, moment0.Add(time.Hour))
-	line, dated := fact.appendLine(nil), fact.Issued(moment0, moment0).appendLine(nil)
-	for _, seed := range [][]byte{nil, line, line[:30], append(line, line...), dated, dated[:70], []byte("a b c d\n"), []byte("AQAAAAAAAAAAAAAAAAAAAA at -1 -9223372036854775808\n"), {0, '\n'}} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		facts, _ := parseFacts(data)
-		if len(facts) > bytes.Count(data, []byte("\n")) {
-			t.Errorf("%d facts in %q", len(facts), data)
-		}
-		var lines []byte
-		for _, fact := range facts {
-			lines = fact.appendLine(lines)
-		}
-		if again, all := parseFacts(lines); len(again) != len(facts) || !all {
-			t.Errorf("%d facts come back as %d, all of the lines: %v", len(facts), len(again), all)
-		}
-		var k known
-		k.add(facts...)
-		k.Ended(&Session{Subject: "ada"}, issuer)
-		k.sweep(moment0)
 	})
 }

@@ -1,6 +1,9 @@
-// Package session holds what one sign-in leaves behind and how it becomes
-// bytes, one login in flight and how that does, and the facts that end
-// sessions before their time.
+// Package session has the values that sign-ins leave behind, and how they become
+// bytes: Session, what one sign-in came to; Transaction, one login in flight;
+// and the small values beside them, Mark and Names.
+//
+// It knows nothing of where sessions are kept, sealed, refreshed or revoked:
+// see packages seal, refresh and revocation.
 package session
 
 import (
@@ -16,7 +19,7 @@ import (
 )
 
 // ID names a session. It is random, made anew at each sign-in, and never
-// leaves the sealed cookie but in the fact that the session ended.
+// leaves the sealed cookie except in the revocation of the session.
 type ID [16]byte
 
 // NewID returns a random id.
@@ -67,6 +70,15 @@ func (b Binding) With(options ...[]string) Binding {
 	return b
 }
 
+// What revocations that spare later sessions are about: the indexes of
+// Session.Spared.
+const (
+	SparedEverything = iota
+	SparedSubject
+	SparedSID
+	Aspects
+)
+
 // Session is what one sign-in left behind. It is a value: nobody changes one
 // that another has.
 type Session struct {
@@ -74,7 +86,7 @@ type Session struct {
 	Binding  Binding
 	Provider string // the provider's id in our configuration
 
-	SignedIn time.Time // to the millisecond: logout facts are compared with it
+	SignedIn time.Time // to the millisecond: revocations are compared with it
 	Expires  time.Time // the end of its lifetime, to the second
 	Seen     time.Time // for the idle timeout, to the second
 
@@ -105,11 +117,11 @@ type Session struct {
 	// where a refresh may have to replace them.
 	FromUserinfo Names
 
-	// Spared are the times of the newest facts about everything, the subject and
-	// the provider's session that were known when the session began, in
-	// milliseconds, where they are not before SignedIn: these spare it. Zero for
-	// none.
-	Spared [aspects]int64
+	// Spared are the times of the newest revocations of everything, the subject
+	// and the provider's session that were known when the session began, in
+	// milliseconds, where they are not before SignedIn: they do not end it. Zero
+	// for none.
+	Spared [Aspects]int64
 	// Began is when the login began, to the second. It is not kept.
 	Began time.Time
 
@@ -215,7 +227,7 @@ func (s *Session) Encode() []byte {
 // version is the earliest one that can hold the session, uncompressed.
 func (s *Session) version() byte {
 	switch {
-	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [aspects]int64{}:
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}:
 		return sessionTaggedVersion
 	case s.Grant.RefreshToken != "":
 		return sessionGrantVersion
@@ -263,7 +275,7 @@ func (s *Session) encodeTagged(w *wire.Writer) {
 	w.Tagged(tagACR, s.ACR)
 	w.Tagged(tagRequested, string(s.Requested))
 	w.Tagged(tagFromUserinfo, string(s.FromUserinfo))
-	if s.Spared != [aspects]int64{} {
+	if s.Spared != [Aspects]int64{} {
 		var spared wire.Writer
 		for _, at := range s.Spared {
 			spared.Varint(at)
@@ -327,7 +339,7 @@ func (s *Session) DecodeText(encoded string) error {
 	s.AccessToken = r.Text()
 	s.IDToken = r.Text()
 	s.IDTokenIssued, s.AuthTime, s.ACR, s.Requested, s.FromUserinfo = time.Time{}, time.Time{}, "", "", ""
-	s.Spared, s.Began = [aspects]int64{}, time.Time{}
+	s.Spared, s.Began = [Aspects]int64{}, time.Time{}
 	s.Grant = Grant{}
 	switch version {
 	case sessionGrantVersion:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -16,7 +17,7 @@ import (
 // Cookies is the browser's cookies as the place for sessions. All nodes read in
 // the log which sessions were revoked.
 type Cookies struct {
-	Log       *session.Journal
+	Log       *revocation.Log
 	Refreshes *refresh.Coordinator
 	// MaxChunks returns into how many cookies a session may be split.
 	MaxChunks func() int
@@ -97,7 +98,7 @@ func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, place string,
 }
 
 func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
-	return m.Log.End(ctx, revocationOf(&l.Session, m.Now()))
+	return m.Log.Add(ctx, revocationOf(&l.Session, m.Now()))
 }
 
 func (m *cookieManager) Revocations() Revocations { return m.Log }

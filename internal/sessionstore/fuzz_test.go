@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -63,7 +64,7 @@ func FuzzOpenTicket(f *testing.F) {
 // FuzzReadRecord: what is in a store is a session that was sealed here, or
 // nobody's; and its plain text, whoever made it, is read or refused.
 func FuzzReadRecord(f *testing.F) {
-	manager := &recordManager{newBase(Config{IssuerOf: issuerOf}), Records{Revoked: session.NewRecordFacts(nil)}}
+	manager := &recordManager{newBase(Config{IssuerOf: issuerOf}), Records{Revoked: revocation.NewRecords(nil)}}
 	t, err := newTicket(seal.NewRecordSecret())
 	if err != nil {
 		f.Fatal(err)

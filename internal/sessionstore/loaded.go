@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -21,7 +22,7 @@ type Loaded struct {
 	Groups    atomic.Pointer[claims.List]
 	Outdated  atomic.Int32
 
-	marks atomic.Pointer[session.Marks] // see base.marks
+	target atomic.Pointer[revocation.Target] // see base.target
 
 	// Only for a session in a store: what it is found and opened with, the
 	// record that was read, the keys of that and of the session's revocations,

@@ -28,6 +28,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -79,7 +80,7 @@ type Manager interface {
 
 // Revocations is where revocations are kept.
 type Revocations interface {
-	End(ctx context.Context, facts ...session.Fact) error
+	Add(ctx context.Context, events ...revocation.Event) error
 }
 
 // Config is what a Manager needs of the instance whose sessions it keeps.
@@ -142,13 +143,13 @@ func (b *base) expired(s *session.Session, now time.Time) bool {
 	return s.Over(now, b.IdleTimeout) || now.Sub(s.SignedIn) >= b.Lifetime
 }
 
-// marks returns what revocations of a session are known by, made once.
-func (b *base) marks(l *Loaded) *session.Marks {
-	if made := l.marks.Load(); made != nil {
+// target returns what revocations of a session are known by, made once.
+func (b *base) target(l *Loaded) *revocation.Target {
+	if made := l.target.Load(); made != nil {
 		return made
 	}
-	made := session.MarksOf(&l.Session, b.IssuerOf(&l.Session))
-	l.marks.Store(&made)
+	made := revocation.TargetOf(&l.Session, b.IssuerOf(&l.Session))
+	l.target.Store(&made)
 	return &made
 }
 
@@ -156,7 +157,7 @@ func (b *base) marks(l *Loaded) *session.Marks {
 // an operator or a provider ended before on another node must not end it as
 // well. It asks the log for the newest revocations of other nodes first.
 // ErrRevoked means that the provider ended the session during the login.
-func (b *base) begin(ctx context.Context, log *session.Journal, fresh *session.Session) error {
+func (b *base) begin(ctx context.Context, log *revocation.Log, fresh *session.Session) error {
 	log.CatchUp(ctx)
 	if log.Begin(fresh, b.IssuerOf(fresh), fresh.Began) {
 		return ErrRevoked
@@ -165,16 +166,16 @@ func (b *base) begin(ctx context.Context, log *session.Journal, fresh *session.S
 }
 
 // revokedIn reports whether the log has a revocation of the session.
-func (b *base) revokedIn(log *session.Journal, l *Loaded) bool {
-	if log.SparesLater() { // the usual case, where the issuer means nothing
-		return log.Ended(&l.Session, "")
+func (b *base) revokedIn(log *revocation.Log, l *Loaded) bool {
+	if log.OnlySessions() { // the usual case, where the issuer means nothing
+		return log.RevokedSession(&l.Session, "")
 	}
-	return log.EndedMarks(b.marks(l))
+	return log.Revoked(b.target(l))
 }
 
 // revocationOf is the revocation of one session, by itself or by its user.
-func revocationOf(s *session.Session, at time.Time) session.Fact {
-	return session.EndedSession(s.ID, at, s.Expires.Add(RevocationMargin))
+func revocationOf(s *session.Session, at time.Time) revocation.Event {
+	return revocation.ForSession(s.ID, at, s.Expires.Add(RevocationMargin))
 }
 
 // unlessUnknownKey drops what is wrong with a value that a stranger sent. What

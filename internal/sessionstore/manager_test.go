@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -120,7 +121,7 @@ func newNode(t *testing.T, kind string) *node {
 		},
 	}
 	storage := func() clusterstore.Storage { return shared }
-	log := session.NewJournal(storage, now)
+	log := revocation.NewLog(storage, now)
 	if kind == "cookies" {
 		n.Manager = NewCookieManager(c, Cookies{
 			Log: log, Refreshes: refresh.NewCoordinator(storage, now),
@@ -132,7 +133,7 @@ func newNode(t *testing.T, kind string) *node {
 	n.store = &fakeStore{records: make(map[string][]byte)}
 	in := Records{Store: n.store, Log: log}
 	if kind != "records with a log" {
-		in.Log, in.Revoked = nil, session.NewRecordFacts(n.store)
+		in.Log, in.Revoked = nil, revocation.NewRecords(n.store)
 	}
 	if kind == "records with a version" {
 		in.Versioned = n.store
@@ -279,7 +280,7 @@ func TestRevokedUserIsInvalid(t *testing.T) {
 		value := n.create(s)
 		l := n.load(value)
 		n.now = n.now.Add(time.Second)
-		if err := n.Revocations().End(t.Context(), session.EndedSubject(issuerOf(s), s.Subject, n.now, s.Expires)); err != nil {
+		if err := n.Revocations().Add(t.Context(), revocation.ForSubject(issuerOf(s), s.Subject, n.now, s.Expires)); err != nil {
 			t.Fatal(err)
 		}
 		if valid, err := n.Valid(t.Context(), l); valid || err != nil {

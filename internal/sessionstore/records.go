@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -47,8 +48,8 @@ type Versioned interface {
 // nodes that share it: Log or Revoked, exactly one of them.
 type Records struct {
 	Store   Store
-	Log     *session.Journal     // on the same storage as the store
-	Revoked *session.RecordFacts // in the store itself
+	Log     *revocation.Log     // on the same storage as the store
+	Revoked *revocation.Records // in the store itself
 	// Versioned is the store itself if it has a version, and Revoked is set.
 	Versioned Versioned
 }
@@ -147,7 +148,7 @@ func (m *recordManager) read(place string, l *Loaded, record []byte) (*Loaded, e
 		return nil, err
 	}
 	if m.Revoked != nil {
-		newer.keys = append([]string{l.ticket.key}, m.marks(newer).Keys()...)
+		newer.keys = append([]string{l.ticket.key}, m.target(newer).Keys()...)
 	}
 	return newer, nil
 }
@@ -155,7 +156,7 @@ func (m *recordManager) read(place string, l *Loaded, record []byte) (*Loaded, e
 // revoked reports whether the session was revoked; records are those of its keys.
 func (m *recordManager) revoked(ctx context.Context, l *Loaded, records [][]byte) (bool, error) {
 	if m.Revoked != nil {
-		return m.marks(l).Judge(records[1:]), nil
+		return m.target(l).RevokedBy(records[1:]), nil
 	}
 	if err := m.Log.Ready(ctx); err != nil {
 		return false, err
@@ -261,7 +262,7 @@ func (m *recordManager) Update(ctx context.Context, ring *seal.Ring, place strin
 func (m *recordManager) Revoke(ctx context.Context, l *Loaded) error {
 	var logged error
 	if m.Revoked == nil {
-		logged = m.Log.End(ctx, revocationOf(&l.Session, m.Now()))
+		logged = m.Log.Add(ctx, revocationOf(&l.Session, m.Now()))
 	}
 	if err := m.Store.Delete(context.WithoutCancel(ctx), l.ticket.key); err != nil {
 		return errors.Join(logged, fmt.Errorf("remove the session: %w", err))

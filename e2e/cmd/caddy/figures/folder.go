@@ -11,18 +11,19 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // measureFolder tells what logouts cost where nodes share a folder: who ends
-// sessions in cookies writes facts, and all read them every two seconds.
+// sessions in cookies writes events, and all read them every two seconds.
 func measureFolder(ctx context.Context, folder string, number int) error {
 	storage := &certmagic.FileStorage{Path: folder}
 	on := func() clusterstore.Storage { return storage }
-	writer, reader := session.NewJournal(on, time.Now), session.NewJournal(on, time.Now)
+	writer, reader := revocation.NewLog(on, time.Now), revocation.NewLog(on, time.Now)
 	end := func(i int) error {
 		now := time.Now()
-		return writer.End(ctx, session.EndedSession(session.NewID(), now, now.Add(12*time.Hour)))
+		return writer.Add(ctx, revocation.ForSession(session.NewID(), now, now.Add(12*time.Hour)))
 	}
 	poll := func(what string, times int) error {
 		begun, cpu := time.Now(), spent()

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/valkey-io/valkey-go"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis"
 )
 
@@ -128,10 +128,10 @@ func measureRedis(ctx context.Context, url string, number int) error {
 	tell("MEMORY USAGE of a session", "%d bytes", usage/100)
 
 	load := func(i int) error {
-		_, err := node.Load(ctx, append([]string{sessions[i].key}, sessions[i].facts...)...)
+		_, err := node.Load(ctx, append([]string{sessions[i].key}, sessions[i].events...)...)
 		return err
 	}
-	tell("records asked for by a request", "%d", 1+len(sessions[0].facts))
+	tell("records asked for by a request", "%d", 1+len(sessions[0].events))
 	if err := s.measure("a request's records, cold", number, func() error { return each(number, load) }); err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func measureRedis(ctx context.Context, url string, number int) error {
 	}
 	if err := s.measure("the same past what is at hand", number, func() error {
 		return each(number, func(i int) error {
-			_, err := node.Reload(ctx, append([]string{sessions[i].key}, sessions[i].facts...)...)
+			_, err := node.Reload(ctx, append([]string{sessions[i].key}, sessions[i].events...)...)
 			return err
 		})
 	}); err != nil {
@@ -184,7 +184,7 @@ func (s *server) coldOn(ctx context.Context, url string, timeout time.Duration, 
 	}
 	err = s.measure(what, len(sessions), func() error {
 		return each(len(sessions), func(i int) error {
-			_, err := node.Load(ctx, append([]string{sessions[i].key}, sessions[i].facts...)...)
+			_, err := node.Load(ctx, append([]string{sessions[i].key}, sessions[i].events...)...)
 			return err
 		})
 	})
@@ -213,16 +213,16 @@ func measureEnds(ctx context.Context, s *server, node *redis.Store, sessions []k
 	}); err != nil {
 		return err
 	}
-	facts := session.NewRecordFacts(node)
+	events := revocation.NewRecords(node)
 	if err := s.measure("a logout that the provider tells of", tenth, func() error {
 		return each(tenth, func(i int) error {
 			now := time.Now()
-			return facts.End(ctx, session.EndedSID(issuer, sessions[tenth+i].sid, now, now.Add(12*time.Hour)))
+			return events.Add(ctx, revocation.ForSID(issuer, sessions[tenth+i].sid, now, now.Add(12*time.Hour)))
 		})
 	}); err != nil {
 		return err
 	}
-	usage, err := s.usage(sessions[tenth].facts[3])
+	usage, err := s.usage(sessions[tenth].events[3])
 	tell("MEMORY USAGE of such a logout", "%d bytes", usage)
 	return err
 }

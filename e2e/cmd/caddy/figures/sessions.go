@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -28,7 +29,7 @@ var usual = map[string]any{
 type kept struct {
 	key    string
 	record []byte
-	facts  []string // keys of the facts that could end it
+	events []string // keys of the revocations that could end it
 	ends   time.Time
 	sid    string
 }
@@ -64,6 +65,6 @@ func newKept(i int) (kept, error) {
 	if err != nil {
 		return kept{}, err
 	}
-	marks := session.MarksOf(&s, issuer)
-	return kept{"session/" + name, record, marks.Keys(), s.Expires, s.SID}, nil
+	target := revocation.TargetOf(&s, issuer)
+	return kept{"session/" + name, record, target.Keys(), s.Expires, s.SID}, nil
 }

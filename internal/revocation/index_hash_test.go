@@ -1,0 +1,74 @@
+package revocation
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// chosenFacts are events whose keys were all in one bucket while their places had
+// no secret: the halves of each cancel each other out. A stranger finds sids with
+// such keys by trying.
+func chosenEvents(count int) []Event {
+	r := rand.New(rand.NewPCG(20, 21))
+	events := make([]Event, count)
+	for i := range events {
+		low := r.Uint64()
+		events[i] = Event{at: moment0, until: moment0.Add(time.Hour), later: true}
+		binary.LittleEndian.PutUint64(events[i].key[:8], low)
+		binary.LittleEndian.PutUint64(events[i].key[8:], bits.RotateLeft64(low, 32))
+	}
+	return events
+}
+
+// longestBucket is the most that one look has to go through.
+func (k *index) longestBucket() (longest int) {
+	t := k.table.Load()
+	for number := range t.buckets {
+		longest = max(longest, len(t.bucket(uint64(number))))
+	}
+	return longest
+}
+
+// Fault B4. Nobody can choose sessions that share a bucket.
+func TestChosenKeysAreSpread(t *testing.T) {
+	t.Parallel()
+	events := chosenEvents(20_000)
+	var one, two index
+	one.add(events...)
+	two.add(events...)
+	// Of 16 for each bucket on average, 80 at once are as good as impossible.
+	for _, k := range []*index{&one, &two} {
+		if longest := k.longestBucket(); longest > 80 {
+			t.Errorf("a bucket has %d of %d", longest, len(events))
+		}
+	}
+	same := 0
+	for _, event := range events {
+		a, b := one.table.Load(), two.table.Load()
+		if a.hash(&event.key)>>a.shift == b.hash(&event.key)>>b.shift {
+			same++
+		}
+	}
+	if same > len(events)/100 {
+		t.Errorf("two tables have %d of %d keys in the same place", same, len(events))
+	}
+}
+
+func BenchmarkChosenKeys(b *testing.B) {
+	for name, events := range map[string][]Event{"chosen": chosenEvents(20_000), "random": manyEvents(20_000)} {
+		b.Run(name, func(b *testing.B) {
+			var k index
+			k.add(events...)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, ok := k.find(events[i*7919%len(events)].key, false); !ok {
+					b.Fatal("absent")
+				}
+			}
+			b.ReportMetric(float64(k.longestBucket()), "longest")
+		})
+	}
+}

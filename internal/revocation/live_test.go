@@ -1,0 +1,34 @@
+package revocation
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestLiveRemembersTheNewest(t *testing.T) {
+	t.Parallel()
+	var l Live
+	if l.Has(issuer, "a") {
+		t.Error("it has what nobody saw")
+	}
+	l.See(issuer, "a")
+	if !l.Has(issuer, "a") || l.Has(issuer, "b") || l.Has(issuer+"a", "") || l.Has("other", "a") {
+		t.Error("it tells sessions apart wrongly")
+	}
+	l.Forget(issuer, "a")
+	if l.Has(issuer, "a") {
+		t.Error("it has what was forgotten")
+	}
+	const more = maxLive + maxLive/4
+	for i := range more {
+		l.See(issuer, fmt.Sprint(i))
+	}
+	if size := len(l.young) + len(l.old); size > maxLive {
+		t.Errorf("%d are remembered", size)
+	}
+	for i := more - maxLive/2; i < more; i++ {
+		if !l.Has(issuer, fmt.Sprint(i)) {
+			t.Fatalf("%d of %d is forgotten", i, more)
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package revocation
+
+import (
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.node(time.Now), storage.node(time.Now)
+		short, long := living(), living()
+		end(t, a, ForSession(short.ID, time.Now(), time.Now().Add(time.Hour)))
+		time.Sleep(time.Minute)
+		end(t, b, endedNow(long))
+		poll(t, a, b)
+		sweep(t, a)
+		if len(storage.Keys()) != 2 {
+			t.Fatalf("swept what still can change: %q", storage.Keys())
+		}
+		time.Sleep(2 * time.Hour)
+		poll(t, a, b)
+		sweep(t, a)
+		poll(t, b)
+		if keys := storage.Keys(); len(keys) != 1 || a.len() != 1 || knows(a, long) != 1 || knows(b, long) != 1 {
+			t.Errorf("files %q, %d facts in memory", keys, a.len())
+		}
+		sweep(t, b) // what another node has swept
+		poll(t, a, b)
+		time.Sleep(12 * time.Hour)
+		poll(t, a, b)
+		sweep(t, a, b)
+		poll(t, a, b)
+		if keys := storage.Keys(); len(keys) != 0 || a.len()+b.len()+len(a.folders)+len(b.folders) != 0 {
+			t.Errorf("files %q, %d and %d facts, %d and %d folders", keys, a.len(), b.len(), len(a.folders), len(b.folders))
+		}
+	})
+}
+
+func TestAFolderThatIsStillOpenIsNotSwept(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.node(time.Now), storage.node(time.Now)
+		end(t, a, ForSession(living().ID, time.Now(), time.Now().Add(-time.Hour)))
+		poll(t, a)
+		s := living()
+		end(t, b, endedNow(s)) // which a has not read
+		sweep(t, a)
+		poll(t, a)
+		if knows(a, s) != 1 {
+			t.Error("a logout was swept together with one that is over")
+		}
+	})
+}
+
+func TestASweepThatFailsIsRepeated(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		j := storage.node(time.Now)
+		end(t, j, endedNow(living()))
+		time.Sleep(24 * time.Hour)
+		poll(t, j)
+		storage.With(func(m *clustertest.Memory) { m.ReadOnly = errDown })
+		if err := j.Sweep(t.Context()); err == nil {
+			t.Error("no error")
+		}
+		loads := storage.Loads
+		poll(t, j)
+		if storage.Loads != loads {
+			t.Error("what could not be deleted is read again")
+		}
+		storage.With(func(m *clustertest.Memory) { m.ReadOnly = nil })
+		sweep(t, j)
+		if keys := storage.Keys(); len(keys) != 0 {
+			t.Errorf("files %q", keys)
+		}
+	})
+}
+
+func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		a, b := storage.node(time.Now), storage.node(time.Now)
+		for range 100 {
+			end(t, a, ForSession(living().ID, time.Now(), time.Now()))
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(time.Hour)
+		poll(t, a, b)
+		storage.With(func(m *clustertest.Memory) { m.Latency = 500 * time.Millisecond })
+		done := make(chan struct{})
+		go func() {
+			_ = a.Sweep(t.Context())
+			close(done)
+		}()
+		time.Sleep(time.Second)
+		s := living()
+		end(t, b, endedNow(s))
+		began := time.Now()
+		poll(t, a)
+		if waited := time.Since(began); knows(a, s) != 1 || waited > 5*time.Second {
+			t.Errorf("known %d after %v", knows(a, s), waited)
+		}
+		<-done
+		if waited := time.Since(began); waited > sweepWithin+time.Second {
+			t.Errorf("the sweep took %v", waited)
+		}
+	})
+}
+
+// TestWhatPollingCosts counts the calls of a busy site: a logout in each minute
+// of a session's lifetime, on three nodes.
+func TestWhatPollingCosts(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		nodes := []*Log{storage.node(time.Now), storage.node(time.Now), storage.node(time.Now)}
+		const minutes = 12 * 60
+		for range minutes {
+			for _, j := range nodes {
+				end(t, j, endedNow(living()))
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := len(storage.folders()); n != minutes {
+			t.Fatalf("%d folders", n)
+		}
+		reader := storage.node(time.Now)
+		if err := reader.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if reader.len() != 3*minutes || storage.Loads != 3*minutes {
+			t.Errorf("%d facts by %d loads", reader.len(), storage.Loads)
+		}
+		for range 5 {
+			storage.Loads, storage.Lists = 0, 0
+			poll(t, reader)
+			// Who has just come looks again at what is of the last quarter of an hour.
+			if storage.Loads > 3*16 || storage.Lists > 1+16 {
+				t.Errorf("a poll made %d loads and %d lists", storage.Loads, storage.Lists)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(10 * time.Minute)
+		poll(t, reader)
+		storage.Loads, storage.Lists = 0, 0
+		for range 100 {
+			poll(t, reader)
+		}
+		if storage.Loads != 0 || storage.Lists != 100 {
+			t.Errorf("when all is closed, 100 polls made %d loads and %d lists", storage.Loads, storage.Lists)
+		}
+	})
+}
+
+func TestTheFirstLookGoesOnWhereItWasCutOff(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		j := storage.node(time.Now)
+		var sessions []*session.Session
+		for range 300 {
+			s := living()
+			sessions = append(sessions, s)
+			end(t, j, endedNow(s))
+			time.Sleep(time.Minute)
+		}
+		storage.Latency = 30 * time.Millisecond // 18 seconds for all
+		fresh := storage.node(time.Now)
+		began := time.Now()
+		for fresh.Ready(t.Context()) != nil {
+			time.Sleep(lookAgain)
+		}
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if got := knows(fresh, sessions...); got != len(sessions) {
+			t.Errorf("%d of %d are known", got, len(sessions))
+		}
+	})
+}
+
+// TestARequestPaysLittle holds what each request with a session pays. It is not
+// parallel: allocations of others would count.
+func TestARequestPaysLittle(t *testing.T) {
+	storage := newMemory()
+	j := storage.node(time.Now)
+	poll(t, j)
+	end(t, j, endedNow(living()))
+	s, ctx := living(), t.Context()
+	if n := testing.AllocsPerRun(100, func() {
+		if j.Ready(ctx) != nil || j.RevokedSession(s, issuer) {
+			t.Error("not ready, or ended")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	for i := range 100_000 {
+		j.add(ForSession(session.ID{byte(i), byte(i >> 8), byte(i >> 16), 3}, s.SignedIn, s.Expires))
+	}
+	end(t, j, ForSubject(issuer, "eve", s.SignedIn, s.Expires))
+	target := TargetOf(s, issuer)
+	if n := testing.AllocsPerRun(100, func() {
+		if j.RevokedSession(s, issuer) || j.Revoked(&target) {
+			t.Error("ended")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations among many facts", n)
+	}
+}

@@ -1,0 +1,343 @@
+package revocation
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// Fault B2. This test goes through all orders of two logouts and two sign-ins
+// within a few seconds, with the provider's clock ahead and behind, on one node
+// and on three whose clocks differ, wherever sessions are. What is expected comes
+// from the order of the events alone: a logout ends the sessions of its kind that
+// began before it, and no others.
+
+// stage is where a play is acted: nodes, their clocks and what they share.
+type stage struct {
+	t        *testing.T
+	now      time.Time // the true time
+	provider time.Duration
+	nodes    []*actor
+}
+
+// actor is one node.
+type actor struct {
+	ahead  time.Duration
+	stage  *stage
+	log    *Log
+	events *Records
+	store  RecordStore
+}
+
+func (a *actor) now() time.Time { return a.stage.now.Add(a.ahead) }
+
+// margin is by how much clocks may differ, as the callers of this package have
+// it.
+const margin = 3 * time.Second
+
+func newStage(t *testing.T, stores bool, clocks []time.Duration, provider time.Duration, now time.Time) *stage {
+	s := &stage{t: t, now: now, provider: provider}
+	storage, kept := newMemory(), newRecords()
+	for _, ahead := range clocks {
+		a := &actor{ahead: ahead, stage: s}
+		if stores {
+			a.store, a.events = kept, NewRecords(kept)
+		} else {
+			a.log = storage.node(a.now)
+		}
+		s.nodes = append(s.nodes, a)
+	}
+	return s
+}
+
+// providerNow is the provider's time as its tokens have it.
+func (s *stage) providerNow() time.Time { return time.Unix(s.now.Add(s.provider).Unix(), 0) }
+
+func (a *actor) signIn(sid string) *session.Session {
+	now := a.now()
+	fresh := &session.Session{
+		ID: session.NewID(), Subject: "ada", SID: sid, SignedIn: now, Expires: now.Add(12 * time.Hour),
+		IDTokenIssued: a.stage.providerNow(), Began: time.Unix(now.Unix(), 0),
+	}
+	var over bool
+	var err error
+	if a.log != nil {
+		a.log.CatchUp(context.Background())
+		over = a.log.Begin(fresh, issuer, fresh.Began)
+	} else {
+		over, err = a.events.Begin(context.Background(), fresh, issuer, fresh.Began, fresh.Expires)
+	}
+	if over || err != nil {
+		a.stage.t.Errorf("a sign-in is over at once: %v, %v", over, err)
+	}
+	var kept session.Session // as it comes back from the browser
+	if err := kept.Decode(fresh.Encode()); err != nil {
+		a.stage.t.Fatal(err)
+	}
+	return &kept
+}
+
+func (a *actor) addAfter(event Event) {
+	var err error
+	if a.log != nil {
+		err = a.log.Add(context.Background(), event)
+	} else {
+		err = a.events.Add(context.Background(), event)
+	}
+	if err != nil {
+		a.stage.t.Fatal(err)
+	}
+}
+
+func (a *actor) lives(s *session.Session) bool {
+	if a.log != nil {
+		if err := a.log.Poll(context.Background()); err != nil {
+			a.stage.t.Fatal(err)
+		}
+		return !a.log.RevokedSession(s, issuer)
+	}
+	target := TargetOf(s, issuer)
+	records, err := a.store.Load(context.Background(), target.Keys()...)
+	if err != nil {
+		a.stage.t.Fatal(err)
+	}
+	return !target.RevokedBy(records)
+}
+
+// A logout of each kind, as the endpoints tell of it. The token of a back
+// channel's is one that was issued then.
+type logoutKind struct {
+	name  string
+	event func(a *actor, s *session.Session, issued time.Time) Event
+	fits  func(s, ended *session.Session) bool // whether it is about a session
+	token bool
+}
+
+func sameSID(s, ended *session.Session) bool          { return s.SID == ended.SID }
+func sameSub(*session.Session, *session.Session) bool { return true }
+
+var logoutKinds = []logoutKind{
+	{"back channel, sid", func(a *actor, s *session.Session, issued time.Time) Event {
+		return ForSID(issuer, s.SID, a.now().Add(margin), s.Expires).Issued(issued, a.now())
+	}, sameSID, true},
+	{"back channel, sub", func(a *actor, s *session.Session, issued time.Time) Event {
+		return ForSubject(issuer, s.Subject, a.now().Add(margin), s.Expires).Issued(issued, a.now())
+	}, sameSub, true},
+	{"front channel", func(a *actor, s *session.Session, _ time.Time) Event {
+		return ForSID(issuer, s.SID, a.now().Add(margin), s.Expires)
+	}, sameSID, false},
+	{"operator, sub", func(a *actor, s *session.Session, _ time.Time) Event {
+		return ForSubject(issuer, s.Subject, a.now().Add(margin), s.Expires)
+	}, sameSub, false},
+	{"operator, all", func(a *actor, s *session.Session, _ time.Time) Event {
+		return ForAll(a.now().Add(margin), s.Expires)
+	}, sameSub, false},
+	{"local", func(a *actor, s *session.Session, _ time.Time) Event {
+		return ForSession(s.ID, a.now(), s.Expires)
+	}, func(s, ended *session.Session) bool { return s == ended }, false},
+}
+
+// stages calls a play on each stage.
+func stages(t *testing.T, play func(s *stage, name string)) {
+	for _, where := range []struct {
+		name   string
+		stores bool
+	}{{"journal", false}, {"records", true}} {
+		t.Run(where.name, func(t *testing.T) {
+			t.Parallel()
+			for _, clocks := range [][]time.Duration{{0}, {0, margin / 2, -margin / 2}, {margin / 2, -margin / 2, 0}, {-margin / 2, margin / 2, margin / 2}} {
+				for _, provider := range []time.Duration{0, time.Minute, -time.Minute} {
+					for _, fraction := range []time.Duration{100, 990} { // of a second, where ties are and are not
+						now := time.Unix(moment0.Unix(), int64(fraction*time.Millisecond))
+						s := newStage(t, where.stores, clocks, provider, now)
+						play(s, fmt.Sprintf("nodes at %v, provider %v, %d ms", clocks, provider, fraction))
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
+	t.Parallel()
+	delays := []time.Duration{0, time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
+	stages(t, func(base *stage, name string) {
+		for i, first := range logoutKinds {
+			for j, second := range logoutKinds {
+				for _, sid := range []string{"one", "another"} {
+					for k := range len(delays) * len(delays) {
+						if base.log() && len(base.nodes) > 1 && (i+j+k)%3 != 0 {
+							continue // the rest is on the other stages
+						}
+						s := base.again()
+						turn := 0
+						node := func() *actor { turn++; return s.nodes[(turn+k)%len(s.nodes)] }
+						old := node().signIn("one")
+						s.now = s.now.Add(delays[(i+k)%len(delays)])
+						told := func(kind logoutKind, of *session.Session) {
+							if a := node(); kind.name != "local" {
+								a.addAfter(kind.event(a, of, s.providerNow()))
+							} else if a.log != nil { // a store deletes the record
+								a.addAfter(kind.event(a, of, time.Time{}))
+							}
+						}
+						told(first, old)
+						s.now = s.now.Add(delays[k%len(delays)])
+						fresh := node().signIn(sid)
+						at := fmt.Sprintf("%s: %s, after %v a sign-in at session %s", name, first.name, delays[k%len(delays)], sid)
+						for _, a := range s.nodes {
+							if a.lives(old) && (first.name != "local" || a.log != nil) || !a.lives(fresh) {
+								s.t.Fatalf("%s: the old one lives: %v, the new one: %v", at, a.lives(old), a.lives(fresh))
+							}
+						}
+						s.now = s.now.Add(delays[k/len(delays)])
+						of := fresh
+						if k%2 == 1 && second.name != "local" {
+							of = old // a late logout of the first one
+						}
+						told(second, of)
+						want := !second.fits(fresh, of)
+						for _, a := range s.nodes {
+							if second.name == "local" && a.log == nil {
+								continue
+							}
+							if got := a.lives(fresh); got != want {
+								s.t.Fatalf("%s, after %v more %s of session %s: it lives: %v", at, delays[k/len(delays)], second.name, of.SID, got)
+							}
+						}
+						last := node().signIn("one")
+						for _, a := range s.nodes {
+							if !a.lives(last) {
+								s.t.Fatalf("%s, after %v more %s: the last sign-in is touched", at, delays[k/len(delays)], second.name)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func (s *stage) log() bool { return s.nodes[0].log != nil }
+
+// again is an empty stage like this one.
+func (s *stage) again() *stage {
+	var clocks []time.Duration
+	for _, a := range s.nodes {
+		clocks = append(clocks, a.ahead)
+	}
+	return newStage(s.t, !s.log(), clocks, s.provider, s.now)
+}
+
+// A logout token that was issued before a sign-in and arrives after it spares
+// the sign-in, and one whose login was under way ends it, each by the
+// provider's clock. In one second what was confirmed last counts.
+func TestALogoutTokenThatIsLate(t *testing.T) {
+	t.Parallel()
+	stages(t, func(base *stage, name string) {
+		for _, kind := range logoutKinds[:2] {
+			for _, late := range []time.Duration{0, 300 * time.Millisecond, time.Second, 5 * time.Second, 2 * time.Minute} {
+				s := base.again()
+				old := s.nodes[0].signIn("one")
+				s.now = s.now.Add(2 * time.Second)
+				issued := s.providerNow()
+				s.now = s.now.Add(late)
+				fresh := s.nodes[len(s.nodes)-1].signIn("one")
+				s.now = s.now.Add(late)
+				a := s.nodes[0]
+				a.addAfter(kind.event(a, old, issued))
+				for _, a := range s.nodes {
+					if want := fresh.IDTokenIssued.After(issued); a.lives(old) || a.lives(fresh) != want {
+						s.t.Fatalf("%s: %s, %v late: the old one lives: %v, the new one: %v, want %v", name, kind.name, late, a.lives(old), a.lives(fresh), want)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestALogoutWhileALoginIsUnderWay(t *testing.T) {
+	t.Parallel()
+	at := moment0
+	for _, row := range []struct {
+		name              string
+		login, id, logout time.Duration // when they began and were issued
+		told              time.Duration // when the logout token arrived, with the margin
+		over              bool
+	}{
+		{"the ID token is older", -4 * time.Second, -2 * time.Second, -time.Second, 0, true},
+		{"the ID token is younger", -4 * time.Second, -time.Second, -2 * time.Second, 0, false},
+		{"both are of one second", -4 * time.Second, -time.Second, -time.Second, 0, false},
+		{"the login began after the logout, and the ID token is dated back", -4 * time.Second, -5 * time.Minute, -10 * time.Second, -5 * time.Second, false},
+	} {
+		fresh := wholeSession()
+		fresh.SignedIn, fresh.IDTokenIssued = at, at.Add(row.id).Truncate(time.Second)
+		event := ForSubject(issuer, fresh.Subject, at.Add(row.told), fresh.Expires).Issued(at.Add(row.logout), at)
+		var k index
+		k.add(event)
+		kept := newRecords()
+		endRecord(t, NewRecords(kept), event)
+		journals := fresh
+		over := k.Begin(&journals, issuer, at.Add(row.login))
+		also, err := NewRecords(kept).Begin(t.Context(), &fresh, issuer, at.Add(row.login), fresh.Expires)
+		if over != row.over || also != row.over || err != nil {
+			t.Errorf("%s: over %v, in records %v, %v", row.name, over, also, err)
+		}
+		if !over && k.RevokedSession(&journals, issuer) {
+			t.Errorf("%s: it does not stay", row.name)
+		}
+	}
+}
+
+// Sessions of earlier releases have no iat, and neither have their logouts.
+func TestWhatEarlierReleasesKeptGoesByOurClocks(t *testing.T) {
+	t.Parallel()
+	fresh := wholeSession()
+	fresh.IDTokenIssued = fresh.SignedIn.Truncate(time.Second)
+	old := wholeSession()
+	at, until := old.SignedIn, old.Expires
+	for _, row := range []struct {
+		name       string
+		line       string
+		old, fresh bool // that they are ended
+	}{
+		{"an old line about what began before", fmt.Sprintf("by %d %d", at.Add(time.Second).UnixMilli(), until.Unix()), true, true},
+		{"an old line about what ended before", fmt.Sprintf("by %d %d", at.Add(-time.Second).UnixMilli(), until.Unix()), false, false},
+		{"a logout token of before, which arrived late", fmt.Sprintf("iat %d %d %d", at.Add(90*time.Second).UnixMilli(), until.Unix(), at.Unix()-62), false, false},
+		{"a logout token of before, soon after", fmt.Sprintf("iat %d %d %d", at.Add(3*time.Second).UnixMilli(), until.Unix(), at.Unix()-1), true, false},
+		{"a logout token of later", fmt.Sprintf("iat %d %d %d", at.Add(3*time.Second).UnixMilli(), until.Unix(), at.Unix()+1), true, true},
+		{"what is for earlier releases", fmt.Sprintf("by +%d %d", at.Add(time.Hour).UnixMilli(), until.Unix()), false, false},
+	} {
+		key, _, _ := cutKey(ForSubject(issuer, old.Subject, at, until))
+		events, all := parseEvents([]byte(key + " " + row.line + "\n"))
+		if !all {
+			t.Errorf("%s: the line cannot be read", row.name)
+		}
+		var k index
+		k.add(events...)
+		if k.RevokedSession(&old, issuer) != row.old || k.RevokedSession(&fresh, issuer) != row.fresh {
+			t.Errorf("%s: the old session ended: %v, the new one: %v", row.name, k.RevokedSession(&old, issuer), k.RevokedSession(&fresh, issuer))
+		}
+	}
+}
+
+// cutKey is an event's key as lines have it.
+func cutKey(f Event) (key, kind, rest string) {
+	_, _ = fmt.Sscan(string(f.appendLine(nil)), &key, &kind, &rest)
+	return key, kind, rest
+}
+
+// What the release before reads of a provider's word is what it always read.
+func TestANodeOfTheReleaseBeforeReadsAProvidersWord(t *testing.T) {
+	t.Parallel()
+	event := ForSubject(issuer, "ada", moment0.Add(margin), moment0.Add(time.Hour)).Issued(moment0, moment0)
+	key, _, _ := cutKey(event)
+	lines := string(event.appendLine(nil))
+	want := fmt.Sprintf("%s iat %d %d %d\n%s by +%d %d\n", key, moment0.Add(margin).UnixMilli(), moment0.Add(time.Hour).Unix(), moment0.Unix(), key, moment0.UnixMilli(), moment0.Add(time.Hour).Unix())
+	if lines != want {
+		t.Errorf("%q, want %q", lines, want)
+	}
+}

@@ -1,0 +1,123 @@
+package revocation
+
+import (
+	"encoding/hex"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// Target is the keys under which events about a session are found, and when it
+// began. It is made once, so that later requests hash nothing. It is immutable.
+type Target struct {
+	id, subject, sid eventKey
+	named            bool // the provider named its session
+	began            began
+}
+
+// TargetOf returns the target of a session. The issuer is its provider's.
+func TargetOf(s *session.Session, issuer string) Target {
+	m := Target{id: eventKey(s.ID), subject: hashKey("sub", issuer, s.Subject), named: s.SID != "", began: beganOf(s)}
+	if m.named {
+		m.sid = hashKey("sid", issuer, s.SID)
+	}
+	return m
+}
+
+const recordFolder = "fact/"
+
+var everythingKey = recordKey(everything)
+
+// Keys returns the keys of the records in a session store that could end the
+// session. RevokedBy takes their records, in this order. The end of a single
+// session is not among them: its own record is gone then.
+func (m *Target) Keys() []string {
+	keys := []string{everythingKey, recordKey(m.subject)}
+	if m.named {
+		keys = append(keys, recordKey(m.sid))
+	}
+	return keys
+}
+
+// records is how many records RevokedBy takes.
+func (m *Target) records() int {
+	if m.named {
+		return 3
+	}
+	return 2
+}
+
+// recordKey names the record of an event.
+func recordKey(key eventKey) string {
+	var name [len(recordFolder) + 2*len(key)]byte
+	hex.Encode(name[copy(name[:], recordFolder):], key[:])
+	return string(name[:])
+}
+
+// eventKeys returns the keys of the events that spare later sessions, by aspect.
+func (m *Target) eventKeys() []eventKey {
+	return []eventKey{everything, m.subject, m.sid}[:m.records()]
+}
+
+// Begin prepares a new session for the events that are known: what ended before it
+// does not end it, by whatever clock. login is when its login began. over reports
+// that the session is over before it begins, since the provider ended it during
+// its login.
+func (x *index) Begin(s *session.Session, issuer string, login time.Time) (over bool) {
+	target := TargetOf(s, issuer)
+	for aspect, key := range target.eventKeys() {
+		for _, e := range x.entries(&key) {
+			if e.key == key {
+				spare(s, e.moment, aspect, login)
+			}
+		}
+	}
+	target.began = beganOf(s)
+	return x.Revoked(&target)
+}
+
+// OnlySessions reports whether all events are about single sessions. Then
+// RevokedSession hashes nothing.
+func (x *index) OnlySessions() bool { return x.later.Load() == 0 }
+
+// Revoked reports whether an event ended the session with the target.
+func (x *index) Revoked(m *Target) bool {
+	if x.hasSession(m.id) {
+		return true
+	}
+	if x.later.Load() == 0 {
+		return false
+	}
+	return x.has(everything, &m.began, session.SparedEverything) || x.has(m.subject, &m.began, session.SparedSubject) ||
+		m.named && x.has(m.sid, &m.began, session.SparedSID)
+}
+
+// RevokedSession is Revoked for a session whose target is not at hand.
+func (x *index) RevokedSession(s *session.Session, issuer string) bool {
+	if x.later.Load() == 0 {
+		return x.hasSession(eventKey(s.ID))
+	}
+	target := TargetOf(s, issuer)
+	return x.Revoked(&target)
+}
+
+// hasSession reports whether a session ended by itself.
+func (x *index) hasSession(key eventKey) bool {
+	entries := x.entries(&key)
+	for i := range entries {
+		if entries[i].key == key {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *index) has(key eventKey, b *began, aspect int) bool {
+	entries := x.entries(&key)
+	for i := range entries {
+		if entries[i].key == key && entries[i].ends(b, aspect) {
+			return true
+		}
+	}
+	return false
+}
