@@ -308,3 +308,21 @@ func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeAndDocumentsInPlainEnglish: words that read as translated.
+func TestReadmeAndDocumentsInPlainEnglish(t *testing.T) {
+	t.Parallel()
+	all := documents(t)
+	delete(all, filepath.Join("docs", "matrix.md")) // of names of tests
+	changelog, err := os.ReadFile("CHANGELOG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all["CHANGELOG.md"] = string(changelog)
+	foreign := regexp.MustCompile(`(?i)\b(nobody|anew|who asks|who keeps|who is not|(is|are) told|in the place of)\b`)
+	for name, text := range all {
+		for _, word := range foreign.FindAllString(text, -1) {
+			t.Errorf("%s: write %q in other words", name, word)
+		}
+	}
+}
