@@ -136,8 +136,11 @@ func (p *party) mergeClaims(w *wants, old map[string]json.RawMessage, wasInfo se
 			}
 		}
 	}
-	if value, ok := set.PathEach(p.groups); ok && w.keeps("groups") && !isPlainPath(kept, p.groups) {
-		put(groupsEntry, value.JSON())
+	if value, ok := set.PathEach(p.groups); ok {
+		delete(kept, groupsEntry)
+		if w.keeps("groups") && !isPlainPath(kept, p.groups) {
+			put(groupsEntry, value.JSON())
+		}
 	}
 	return kept, session.NamesOf(names...), nil
 }

@@ -99,6 +99,45 @@ func storeKind(raw json.RawMessage) (string, error) {
 	return named.Module, nil
 }
 
+// over returns the settings with those of base wherever they are not set;
+// cookie and secret are taken as a whole.
+func (s *SessionConfig) over(base *SessionConfig) SessionConfig {
+	var merged SessionConfig
+	for _, c := range []*SessionConfig{base, s} {
+		if c == nil {
+			continue
+		}
+		if c.StoreRaw != nil {
+			merged.StoreRaw = c.StoreRaw
+		}
+		if c.Lifetime != 0 {
+			merged.Lifetime = c.Lifetime
+		}
+		if c.IdleTimeout != nil {
+			merged.IdleTimeout = c.IdleTimeout
+		}
+		if c.Cookie != nil {
+			merged.Cookie = c.Cookie
+		}
+		if c.Secret != nil {
+			merged.Secret = c.Secret
+		}
+		if c.Rotate != 0 {
+			merged.Rotate = c.Rotate
+		}
+		if c.Claims != nil {
+			merged.Claims = c.Claims
+		}
+		if c.MaxChunks != 0 {
+			merged.MaxChunks = c.MaxChunks
+		}
+		if c.Refresh != nil {
+			merged.Refresh = c.Refresh
+		}
+	}
+	return merged
+}
+
 // withDefaults returns the settings with the defaults wherever they are not set.
 func (s SessionConfig) withDefaults() SessionConfig {
 	if s.Lifetime == 0 {

@@ -1,12 +1,14 @@
 package oidcrp
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
 )
 
 // namedInIDToken makes ID tokens name the user, and leaves the rest to userinfo.
@@ -201,6 +203,32 @@ func TestARefreshMayBringTheOldIDToken(t *testing.T) {
 		op.at(time.Duration(i)*due, r)
 		if p := b.send(http.MethodGet, "/", apiCall); p.StatusCode != http.StatusOK || calls(op) != i {
 			t.Errorf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(op), r.logs())
+		}
+	}
+}
+
+// Fault E13: userinfo may have another form than the ID token had.
+func TestGroupsOfUserinfoReplaceThoseOfTheIDToken(t *testing.T) {
+	t.Parallel()
+	p := &party{groups: "memberships.name"}
+	old := map[string]json.RawMessage{
+		"memberships": json.RawMessage(`[{"name":"admins"},{"name":"staff"}]`),
+		groupsEntry:   json.RawMessage(`["admins","staff"]`),
+	}
+	for info, want := range map[string]string{
+		`{"name":"staff"}`:                     `absent`,
+		`[{"name":"staff"},{"name":"viewer"}]`: `["staff","viewer"]`,
+	} {
+		kept, _, err := p.mergeClaims(&wants{keepAll: true}, old, "", provider.Claims{"memberships": json.RawMessage(info)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := "absent"
+		if raw, there := kept[groupsEntry]; there {
+			got = string(raw)
+		}
+		if got != want {
+			t.Errorf("with memberships %s the groups that are kept apart are %s, expected %s", info, got, want)
 		}
 	}
 }

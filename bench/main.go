@@ -93,31 +93,16 @@ func run() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	var r report
-	for _, row := range rows {
-		if !selected.MatchString(row.name) {
-			continue
-		}
-		fmt.Fprintln(os.Stderr, "measuring:", row.name)
-		result, err := w.measure(ctx, row)
-		if err != nil {
-			return fmt.Errorf("%s: %w", row.name, err)
-		}
-		if w.profiles != "" {
-			continue
-		}
-		fmt.Fprintln(os.Stderr, result)
-		r.rows = append(r.rows, result)
-	}
-	if w.profiles != "" || *only != "" {
-		return nil
+	r, err := w.measureRows(ctx, selected)
+	if err != nil || w.profiles != "" || *only != "" {
+		return err
 	}
 	for _, part := range []struct {
 		what string
 		do   func(context.Context, *report) error
 	}{{"logins", w.measureLogins}, {"start", w.measureStarts}, {"in process", w.measureInProcess}} {
 		fmt.Fprintln(os.Stderr, "measuring:", part.what)
-		if err := part.do(ctx, &r); err != nil {
+		if err := part.do(ctx, r); err != nil {
 			return fmt.Errorf("%s: %w", part.what, err)
 		}
 	}
@@ -125,4 +110,25 @@ func run() (err error) {
 		return r.write(os.Stdout, w)
 	}
 	return r.into(*out, w)
+}
+
+// measureRows measures the whole-process cases with the selected names.
+func (w *world) measureRows(ctx context.Context, selected *regexp.Regexp) (*report, error) {
+	r := new(report)
+	for _, row := range rows {
+		if !selected.MatchString(row.name) {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "measuring:", row.name)
+		result, err := w.measure(ctx, row)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", row.name, err)
+		}
+		if w.profiles != "" {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, result)
+		r.rows = append(r.rows, result)
+	}
+	return r, nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/expiring"
 )
 
 const (
@@ -27,6 +28,9 @@ const (
 	// login does not depend on them.
 	lookWithin  = 2 * time.Second
 	storeWithin = 5 * time.Second
+	// lockWithin is how long the same response waits at another node: longer than
+	// a provider that answers at all needs for its endpoints.
+	lockWithin = 50 * time.Second
 	// maxOutcomes and maxBytes bound the outcomes in memory. Beyond them the older
 	// half is forgotten early; the storage still has them.
 	maxOutcomes = 1 << 14
@@ -83,10 +87,8 @@ type Coordinator struct {
 	now     func() time.Time
 	used    atomic.Bool
 
-	mu         sync.Mutex
-	young, old map[string]*flight
-	youngFrom  time.Time
-	bytes      int // of the young outcomes
+	mu      sync.Mutex
+	flights expiring.Map[string, *flight]
 }
 
 // flight is the work on one response. The outcome is set when done is closed.
@@ -98,7 +100,7 @@ type flight struct {
 // NewCoordinator returns a Coordinator that knows of no responses. It calls
 // storage at each use, since the storage may change with the configuration.
 func NewCoordinator(storage func() clusterstore.Storage, now func() time.Time) *Coordinator {
-	return &Coordinator{storage: storage, now: now}
+	return &Coordinator{storage: storage, now: now, flights: expiring.Map[string, *flight]{Within: workWithin, Max: maxOutcomes, MaxSize: maxBytes}}
 }
 
 // Do returns the outcome of the response. The work goes on when the caller's
@@ -123,17 +125,11 @@ func (c *Coordinator) join(name string) (f *flight, first bool) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, generation := range []map[string]*flight{c.young, c.old} {
-		if f := generation[name]; f != nil && f.counts(now) {
-			return f, false
-		}
-	}
-	age := now.Sub(c.youngFrom)
-	if c.young == nil || age >= workWithin || age < 0 || len(c.young) >= maxOutcomes/2 || c.bytes >= maxBytes/2 {
-		c.old, c.young, c.youngFrom, c.bytes = c.young, make(map[string]*flight), now, 0
+	if f, ok := c.flights.Find(name, func(f *flight) bool { return f.counts(now) }); ok {
+		return f, false
 	}
 	f = &flight{done: make(chan struct{}), outcome: Outcome{Err: errPanicked}}
-	c.young[name] = f
+	c.flights.Put(name, f, now)
 	return f, true
 }
 
@@ -156,7 +152,7 @@ func (c *Coordinator) work(ctx context.Context, a *Attempt, f *flight) {
 	defer cancel()
 	defer func() {
 		c.mu.Lock()
-		c.bytes += f.outcome.size()
+		c.flights.Grow(f.outcome.size())
 		c.mu.Unlock()
 		close(f.done)
 	}()
@@ -171,7 +167,7 @@ func (c *Coordinator) work(ctx context.Context, a *Attempt, f *flight) {
 	found, ok, err := c.look(ctx, storage, a)
 	if err == nil && !ok {
 		var unlock func()
-		if unlock, err = clusterstore.Lock(ctx, storage, root+"/"+a.Name); err == nil {
+		if unlock, err = clusterstore.LockWithin(ctx, storage, root+"/"+a.Name, lockWithin); err == nil {
 			defer unlock()
 			found, ok, err = c.look(ctx, storage, a)
 		}

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/expiring"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -16,33 +17,27 @@ const maxSpent = 1 << 16
 // and again, each of which would cost a request to the provider. It knows of
 // this process alone. It is safe for concurrent use.
 type Spent struct {
-	mu         sync.Mutex
-	young, old map[session.StateHash]struct{}
-	youngFrom  time.Time
+	mu    sync.Mutex
+	known expiring.Map[session.StateHash, struct{}]
 }
 
 // Knows reports whether a state was spent.
 func (s *Spent) Knows(h session.StateHash) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, young := s.young[h]
-	_, old := s.old[h]
-	return young || old
+	_, known := s.known.Get(h)
+	return known
 }
 
 // Spend marks a state as spent. It reports false if it was spent before.
 func (s *Spent) Spend(h session.StateHash, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	age := now.Sub(s.youngFrom)
-	if s.young == nil || age >= session.TransactionLifetime || age < 0 || len(s.young) >= maxSpent/2 {
-		s.old, s.young, s.youngFrom = s.young, make(map[session.StateHash]struct{}), now
-	}
-	_, young := s.young[h]
-	_, old := s.old[h]
-	if young || old {
+	s.known.Within, s.known.Max = session.TransactionLifetime, maxSpent
+	s.known.Age(now)
+	if _, known := s.known.Get(h); known {
 		return false
 	}
-	s.young[h] = struct{}{}
+	s.known.Put(h, struct{}{}, now)
 	return true
 }

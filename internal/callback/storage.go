@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
@@ -30,8 +31,8 @@ func (c *Coordinator) store(ctx context.Context, storage clusterstore.Storage, a
 		return fmt.Errorf("seal the outcome of a login: %w", err)
 	}
 	key := fileKey(outcome.at.Unix()/60, a.Name)
-	err = clusterstore.Hold(context.WithoutCancel(ctx), make(chan struct{}, 1), storeWithin, func(ctx context.Context) error {
-		return storage.Store(ctx, key, sealed)
+	_, err = bounded.Within(context.WithoutCancel(ctx), storeWithin, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, storage.Store(ctx, key, sealed)
 	})
 	if err != nil {
 		return fmt.Errorf("store the outcome of a login: %w", err)
@@ -41,18 +42,17 @@ func (c *Coordinator) store(ctx context.Context, storage clusterstore.Storage, a
 
 // look is lookUp that does not wait for a storage that hangs.
 func (c *Coordinator) look(ctx context.Context, storage clusterstore.Storage, a *Attempt) (found Outcome, ok bool, err error) {
-	seen := make(chan *Outcome, 1)
-	err = clusterstore.Hold(ctx, make(chan struct{}, 1), lookWithin, func(ctx context.Context) error {
+	seen, err := bounded.Within(ctx, lookWithin, func(ctx context.Context) (*Outcome, error) {
 		found, ok, err := c.lookUp(ctx, storage, a)
-		if ok {
-			seen <- &found
+		if !ok {
+			return nil, err
 		}
-		return err
+		return &found, err
 	})
-	if err != nil || len(seen) == 0 {
+	if err != nil || seen == nil {
 		return Outcome{}, false, err
 	}
-	return *<-seen, true, nil
+	return *seen, true, nil
 }
 
 // lookUp finds what another node, or this one before a restart, has stored. What

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"io/fs"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 )
 
 const (
@@ -40,7 +42,12 @@ type Storage interface {
 // Lock takes a lock and returns what releases it. It gives up after 25 seconds,
 // even if the storage hangs.
 func Lock(ctx context.Context, storage Storage, name string) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, lockWithin)
+	return LockWithin(ctx, storage, name, lockWithin)
+}
+
+// LockWithin is Lock that gives up after the given time.
+func LockWithin(ctx context.Context, storage Storage, name string, within time.Duration) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	release := func() {
 		done := make(chan struct{})
@@ -73,27 +80,7 @@ func Lock(ctx context.Context, storage Storage, name string) (unlock func(), err
 // Hold does work while it holds the turn. The caller stops waiting when ctx
 // ends, or after the given time; the work goes on for that long without it.
 func Hold(ctx context.Context, turn chan struct{}, within time.Duration, work func(context.Context) error) error {
-	wait, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	select {
-	case turn <- struct{}{}:
-	case <-wait.Done():
-		return context.Cause(wait)
-	}
-	done := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
-		defer cancel()
-		err := work(ctx)
-		<-turn
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-wait.Done():
-		return context.Cause(wait)
-	}
+	return bounded.Turn(turn).Hold(ctx, within, work)
 }
 
 // IgnoreAbsent returns nil in the place of fs.ErrNotExist.

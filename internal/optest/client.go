@@ -82,19 +82,9 @@ func (p *Provider) authenticate(req Request) *answer {
 	if id, sent := form["client_id"]; sent && !slices.Equal(id, []string{c.ID}) {
 		p.violate("C00c", "client_id %q in the token request", id)
 	}
-	used := "none"
-	for method, sent := range map[string]bool{
-		"client_secret_basic": header != "",
-		"client_secret_post":  form.Has("client_secret"),
-		"assertion":           form.Has("client_assertion") || form.Has("client_assertion_type"),
-	} {
-		if !sent {
-			continue
-		}
-		if used != "none" {
-			return wrong("more than one method of client authentication at once")
-		}
-		used = method
+	used, one := methodUsed(form, header)
+	if !one {
+		return wrong("more than one method of client authentication at once")
 	}
 	if c.Auth == "tls_client_auth" && used == "none" {
 		used = c.Auth // it says who it is just as a public client does
@@ -102,30 +92,56 @@ func (p *Provider) authenticate(req Request) *answer {
 	if used != c.Auth && (used != "assertion" || !strings.HasSuffix(c.Auth, "_jwt")) {
 		return wrong("%s is used, %s is registered", used, c.Auth)
 	}
+	if problem := p.checkCredentials(c, req, header); problem != "" {
+		return wrong("%s", problem)
+	}
+	return nil
+}
+
+// methodUsed names the method of client authentication of a request: one of
+// those with a secret, "assertion" or "none". It is not one if there are several.
+func methodUsed(form url.Values, header string) (used string, one bool) {
+	used = "none"
+	for method, sent := range map[string]bool{
+		"client_secret_basic": header != "",
+		"client_secret_post":  form.Has("client_secret"),
+		"assertion":           form.Has("client_assertion") || form.Has("client_assertion_type"),
+	} {
+		if sent && used != "none" {
+			return used, false
+		}
+		if sent {
+			used = method
+		}
+	}
+	return used, true
+}
+
+// checkCredentials returns what is wrong with the credentials of the registered
+// method, or nothing.
+func (p *Provider) checkCredentials(c Client, req Request, header string) (problem string) {
+	form := req.Form
+	named := form.Get("client_id") == c.ID
 	switch c.Auth {
 	case "client_secret_basic":
-		if problem := c.checkBasic(header); problem != "" {
-			return wrong("%s", problem)
-		}
+		return c.checkBasic(header)
 	case "client_secret_post":
-		if form.Get("client_id") != c.ID || !slices.Contains(c.secrets(), form.Get("client_secret")) {
-			return wrong("wrong client_id or client_secret in the form")
+		if !named || !slices.Contains(c.secrets(), form.Get("client_secret")) {
+			return "wrong client_id or client_secret in the form"
 		}
 	case "tls_client_auth":
 		tls := req.raw.TLS
-		if form.Get("client_id") != c.ID || tls == nil || len(tls.PeerCertificates) == 0 || !bytes.Equal(tls.PeerCertificates[0].Raw, c.Certificate) {
-			return wrong("no client_id, or not the client's certificate")
+		if !named || tls == nil || len(tls.PeerCertificates) == 0 || !bytes.Equal(tls.PeerCertificates[0].Raw, c.Certificate) {
+			return "no client_id, or not the client's certificate"
 		}
 	case "none":
-		if form.Get("client_id") != c.ID {
-			return wrong("a public client without its client_id")
+		if !named {
+			return "a public client without its client_id"
 		}
 	default:
-		if problem := p.checkAssertion(c, form); problem != "" {
-			return wrong("%s", problem)
-		}
+		return p.checkAssertion(c, form)
 	}
-	return nil
+	return ""
 }
 
 // checkBasic wants what RFC 6749 section 2.3.1 says and half the world does

@@ -75,6 +75,20 @@ func (f Fault) send(w http.ResponseWriter, r *http.Request, a answer, done <-cha
 	if f.Drop || f.Reset {
 		hangUp(w, f.Reset)
 	}
+	f.change(&a)
+	if f.Length < 0 && shorten(w, a, f.Length) {
+		*sent += int64(max(len(a.body)+f.Length, 0))
+		return
+	}
+	f.sendHeader(w, a)
+	f.sendBody(w, r, a.body, done, sent)
+	if f.Endless {
+		sendSpaces(w, r, sent)
+	}
+}
+
+// change puts what the fault says in the place of parts of the answer.
+func (f Fault) change(a *answer) {
 	if f.Status != 0 {
 		a.status = f.Status
 	}
@@ -91,10 +105,9 @@ func (f Fault) send(w http.ResponseWriter, r *http.Request, a answer, done <-cha
 	if f.Header != nil {
 		f.Header(a.header)
 	}
-	if f.Length < 0 && shorten(w, a, f.Length) {
-		*sent += int64(max(len(a.body)+f.Length, 0))
-		return
-	}
+}
+
+func (f Fault) sendHeader(w http.ResponseWriter, a answer) {
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}
@@ -104,8 +117,10 @@ func (f Fault) send(w http.ResponseWriter, r *http.Request, a answer, done <-cha
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)+max(f.Length, 0)))
 	}
 	w.WriteHeader(a.status)
+}
 
-	body := a.body
+// sendBody writes the body as the fault has it: byte after byte, or not all.
+func (f Fault) sendBody(w http.ResponseWriter, r *http.Request, body []byte, done <-chan struct{}, sent *int64) {
 	if f.Cut {
 		body = body[:min(max(f.CutAfter, 0), len(body))]
 	}
@@ -128,14 +143,16 @@ func (f Fault) send(w http.ResponseWriter, r *http.Request, a answer, done <-cha
 	if f.Chunked {
 		_ = flush()
 	}
-	if f.Endless {
-		spaces := bytes.Repeat([]byte{' '}, 1<<14)
-		for *sent < endlessLimit && r.Context().Err() == nil {
-			n, err := w.Write(spaces)
-			*sent += int64(n)
-			if err != nil {
-				break
-			}
+}
+
+// sendSpaces writes spaces until the client has enough.
+func sendSpaces(w http.ResponseWriter, r *http.Request, sent *int64) {
+	spaces := bytes.Repeat([]byte{' '}, 1<<14)
+	for *sent < endlessLimit && r.Context().Err() == nil {
+		n, err := w.Write(spaces)
+		*sent += int64(n)
+		if err != nil {
+			break
 		}
 	}
 }

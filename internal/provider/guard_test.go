@@ -210,7 +210,7 @@ func TestDialerJudgesAddresses(t *testing.T) {
 	there := newCanary(t, false)
 	client := clientOf(&RemoteConfig{Issuer: "https://idp.example", Timeout: 10 * time.Second})
 	defer client.CloseIdleConnections()
-	transport := client.Transport.(*bounded).transports().guarded
+	transport := client.Transport.(*limitedTransport).transports().guarded
 	for _, host := range []string{"localhost", "127.0.0.1", "0.0.0.0"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+net.JoinHostPort(host, there.port), nil)
 		if err != nil {

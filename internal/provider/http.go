@@ -43,7 +43,7 @@ func newHTTPClient(c *RemoteConfig, g *guard) *http.Client {
 			MaxResponseHeaderBytes: 64 << 10,
 		}
 	}
-	b := &bounded{guard: g, proxy: c.Proxy, tls: c.TLS}
+	b := &limitedTransport{guard: g, proxy: c.Proxy, tls: c.TLS}
 	b.connect = func(config *tls.Config) *transports {
 		both := &transports{tls: config, open: transport(config, nil), guarded: transport(config, g.control)}
 		both.open.Proxy = c.Proxy
@@ -65,9 +65,9 @@ func withoutQuery(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// bounded limits what is read of each answer, after decompression, and has the
+// limitedTransport limits what is read of each answer, after decompression, and has the
 // guard judge where requests go.
-type bounded struct {
+type limitedTransport struct {
 	guard   *guard
 	proxy   func(*http.Request) (*url.URL, error)
 	tls     func() *tls.Config
@@ -85,7 +85,7 @@ type transports struct {
 }
 
 // transports returns those with the present TLS configuration.
-func (b *bounded) transports() *transports {
+func (b *limitedTransport) transports() *transports {
 	var config *tls.Config
 	if b.tls != nil {
 		config = b.tls()
@@ -106,7 +106,7 @@ func (t *transports) closeIdle() {
 	t.guarded.CloseIdleConnections()
 }
 
-func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
+func (b *limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	transport, err := b.choose(request)
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // choose returns how a request is sent. Where a proxy resolves the name nobody
 // here knows the address: the name alone is judged.
-func (b *bounded) choose(request *http.Request) (*http.Transport, error) {
+func (b *limitedTransport) choose(request *http.Request) (*http.Transport, error) {
 	transports := b.transports()
 	if b.guard.configured[request.URL.String()] {
 		return transports.open, nil
@@ -151,7 +151,7 @@ func proxied(proxy func(*http.Request) (*url.URL, error), request *http.Request)
 }
 
 // CloseIdleConnections is what http.Client looks for.
-func (b *bounded) CloseIdleConnections() {
+func (b *limitedTransport) CloseIdleConnections() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.now != nil {

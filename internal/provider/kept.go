@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 )
 
 // This file keeps the last good metadata and keys where a restart finds them.
@@ -169,22 +171,14 @@ func (s *shelf) load() *kept {
 	}
 	s.loading, s.loadAt = true, now.Add(loadEvery)
 	s.mu.Unlock()
-	found := make(chan *kept, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), loadWithin)
-		defer cancel()
+	found, _ := bounded.Within(context.Background(), loadWithin, func(ctx context.Context) (*kept, error) {
 		k := s.read(ctx, *keeper)
 		s.mu.Lock()
 		s.loading = false
 		s.mu.Unlock()
-		found <- k
-	}()
-	select {
-	case k := <-found:
-		return k
-	case <-time.After(loadWithin):
-		return nil
-	}
+		return k, nil
+	})
+	return found // nil if the storage hangs
 }
 
 // stale tells, now and then, that something fetched then is used because the

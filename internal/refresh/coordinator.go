@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/expiring"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -86,19 +87,21 @@ type Coordinator struct {
 	used    atomic.Bool
 	backoff backoff
 
-	mu         sync.Mutex
-	young, old map[session.ID]Result
-	youngFrom  time.Time
+	mu      sync.Mutex
+	results expiring.Map[session.ID, Result]
 	// newest is when the latest known state of a session was issued. It is kept
 	// longer than the states themselves: see Superseded.
-	newest, newestBefore map[session.ID]time.Time
-	newestFrom           time.Time
+	newest expiring.Map[session.ID, time.Time]
 }
 
 // NewCoordinator returns a Coordinator that remembers nothing yet. It calls
 // storage at each use, since the storage may change with the configuration.
 func NewCoordinator(storage func() clusterstore.Storage, now func() time.Time) *Coordinator {
-	return &Coordinator{storage: storage, now: now}
+	return &Coordinator{
+		storage: storage, now: now,
+		results: expiring.Map[session.ID, Result]{Within: resultKept, Max: maxResults},
+		newest:  expiring.Map[session.ID, time.Time]{Within: newestKept, Max: maxResults},
+	}
 }
 
 // Do returns a newer state of the session, or its end. The attempt goes on when
@@ -189,12 +192,7 @@ func (c *Coordinator) recall(s *session.Session) (Result, bool) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, generation := range []map[session.ID]Result{c.young, c.old} {
-		if got, ok := generation[s.ID]; ok && got.fits(s, now) {
-			return got, true
-		}
-	}
-	return Result{}, false
+	return c.results.Find(s.ID, func(got Result) bool { return got.fits(s, now) })
 }
 
 // remember keeps a result in memory.
@@ -202,17 +200,10 @@ func (c *Coordinator) remember(id session.ID, got Result) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if age := now.Sub(c.youngFrom); c.young == nil || age >= resultKept || age < 0 || len(c.young) >= maxResults/2 {
-		c.old, c.young, c.youngFrom = c.young, make(map[session.ID]Result), now
+	c.results.Put(id, got, now)
+	if got.Session != nil {
+		c.newest.Put(id, got.Session.Grant.Issued, now)
 	}
-	c.young[id] = got
-	if got.Session == nil {
-		return
-	}
-	if age := now.Sub(c.newestFrom); c.newest == nil || age >= newestKept || age < 0 || len(c.newest) >= maxResults/2 {
-		c.newestBefore, c.newest, c.newestFrom = c.newest, make(map[session.ID]time.Time), now
-	}
-	c.newest[id] = got.Session.Grant.Issued
 }
 
 // Superseded reports whether a newer state of the session is known here. Its
@@ -223,10 +214,6 @@ func (c *Coordinator) Superseded(s *session.Session) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, generation := range []map[session.ID]time.Time{c.newest, c.newestBefore} {
-		if issued, ok := generation[s.ID]; ok {
-			return issued.After(s.Grant.Issued)
-		}
-	}
-	return false
+	issued, ok := c.newest.Get(s.ID)
+	return ok && issued.After(s.Grant.Issued)
 }

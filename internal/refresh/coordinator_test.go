@@ -260,7 +260,7 @@ func TestResultsInMemoryAreBounded(t *testing.T) {
 			s := session.Session{ID: session.ID{byte(i), byte(i >> 8), byte(i >> 16)}, Subject: fmt.Sprint(i)}
 			n.remember(s.ID, Result{Session: &s, at: time.Now()})
 		}
-		if got := len(n.young) + len(n.old); got > maxResults {
+		if got := n.results.Len(); got > maxResults {
 			t.Errorf("%d are kept", got)
 		}
 		synctest.Wait()

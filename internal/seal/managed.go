@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
@@ -41,7 +42,7 @@ var errUnread = errors.New("load session keys")
 type Managed struct {
 	ring atomic.Pointer[Ring]
 
-	turn  chan struct{} // held by the one look at a time, which owns these:
+	turn  bounded.Turn // held by the one look at a time, which owns these:
 	last  keyFile
 	used  []managedSecret // what the ring was made of, in its order
 	asked time.Time       // of the last look, successful or not
@@ -59,7 +60,7 @@ type Managed struct {
 // NewManaged returns a ring that is read at first use. The storage is asked for
 // at each use, since it may change with the configuration.
 func NewManaged(storage func() clusterstore.Storage, now func() time.Time) *Managed {
-	return &Managed{storage: storage, now: now, turn: make(chan struct{}, 1)}
+	return &Managed{storage: storage, now: now, turn: bounded.NewTurn()}
 }
 
 // Demand tells the ring what its users need now: the interval at which to
@@ -115,7 +116,7 @@ func (m *Managed) look(ctx context.Context, again bool) error {
 	}
 	now := m.now()
 	if err, done := m.spared(now, again); done {
-		<-m.turn
+		m.turn.Give()
 		return err
 	}
 	return m.work(wait, func(ctx context.Context) error {
@@ -127,31 +128,21 @@ func (m *Managed) look(ctx context.Context, again bool) error {
 
 // take takes the turn, unless the context ends first.
 func (m *Managed) take(wait context.Context) error {
-	select {
-	case m.turn <- struct{}{}:
-		return nil
-	case <-wait.Done():
-		return fmt.Errorf("%w: wait for who looks: %w", errUnread, context.Cause(wait))
+	if err := m.turn.Take(wait); err != nil {
+		return fmt.Errorf("%w: wait for who looks: %w", errUnread, err)
 	}
+	return nil
 }
 
 // work does something with the storage, and gives back the turn that the caller
 // has taken. It goes on when who waits has gone.
 func (m *Managed) work(wait context.Context, do func(context.Context) error) error {
-	answer := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(wait), lookWithin)
-		defer cancel()
-		err := do(ctx)
-		<-m.turn
-		answer <- err
-	}()
-	select {
-	case err := <-answer:
-		return err
-	case <-wait.Done():
-		return fmt.Errorf("%w: %w", errUnread, context.Cause(wait))
+	err := m.turn.Finish(wait, lookWithin, do)
+	var gaveUp *bounded.GaveUpError
+	if errors.As(err, &gaveUp) {
+		return fmt.Errorf("%w: %w", errUnread, err)
 	}
+	return err
 }
 
 // spared says whether a look is needless, or comes too soon after the last.

@@ -31,7 +31,7 @@ func (m *Managed) Keys(ctx context.Context) ([]Key, error) {
 	if err := m.take(wait); err != nil {
 		return nil, errors.Join(looked, err)
 	}
-	defer func() { <-m.turn }()
+	defer m.turn.Give()
 	ring := m.ring.Load()
 	if ring == nil {
 		return nil, looked

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 )
 
 // unlockWithin bounds the wait for a lock to be given back. It would end by
@@ -23,12 +25,10 @@ func (n *node) lock(ctx context.Context, lockName string) (func(), error) {
 			return nil, err
 		}
 		return sync.OnceFunc(func() {
-			done := make(chan struct{})
-			go func() { defer close(done); unlock() }()
-			select {
-			case <-done:
-			case <-time.After(unlockWithin): // the storage ignores its context
-			}
+			_, _ = bounded.Within(context.Background(), unlockWithin, func(context.Context) (struct{}, error) {
+				unlock() // may ignore its own context
+				return struct{}{}, nil
+			})
 		}), nil
 	})
 }

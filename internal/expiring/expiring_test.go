@@ -1,0 +1,84 @@
+package expiring
+
+import (
+	"testing"
+	"time"
+)
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func TestValuesAreRememberedForAWhile(t *testing.T) {
+	t.Parallel()
+	m := Map[string, int]{Within: time.Minute, Max: 100}
+	m.Put("a", 1, start)
+	for _, tc := range []struct {
+		after time.Duration
+		known bool
+	}{{0, true}, {59 * time.Second, true}, {time.Minute, true}, {119 * time.Second, true}, {2 * time.Minute, false}} {
+		m.Age(start.Add(tc.after))
+		if value, ok := m.Get("a"); ok != tc.known || ok && value != 1 {
+			t.Errorf("after %s: expected known %v, seen %v with %d", tc.after, tc.known, ok, value)
+		}
+	}
+}
+
+func TestAClockThatGoesBackIsTimeForANewGeneration(t *testing.T) {
+	t.Parallel()
+	m := Map[string, int]{Within: time.Minute, Max: 100}
+	m.Put("a", 1, start)
+	m.Age(start.Add(-time.Second))
+	if _, ok := m.Get("a"); !ok {
+		t.Error("forgotten after one step back")
+	}
+	m.Age(start.Add(-2 * time.Second))
+	if _, ok := m.Get("a"); ok {
+		t.Error("remembered after two steps back")
+	}
+}
+
+func TestNoMoreThanMaxAreRemembered(t *testing.T) {
+	t.Parallel()
+	m := Map[int, int]{Max: 10}
+	for i := range 1000 {
+		m.Put(i, i, time.Time{})
+		if m.Len() > 10 {
+			t.Fatalf("expected at most 10 values, seen %d", m.Len())
+		}
+		if _, ok := m.Get(i); !ok {
+			t.Fatalf("the last of %d values is forgotten", i)
+		}
+	}
+}
+
+func TestLargeValuesBeginANewGeneration(t *testing.T) {
+	t.Parallel()
+	m := Map[string, int]{Within: time.Minute, Max: 100, MaxSize: 1000}
+	for _, key := range []string{"a", "b", "c"} {
+		m.Put(key, 1, start)
+		m.Grow(500)
+	}
+	_, first := m.Get("a")
+	_, last := m.Get("c")
+	if first || !last {
+		t.Errorf("expected only the last two, seen first %v and last %v", first, last)
+	}
+}
+
+func TestFindLooksAtBothGenerations(t *testing.T) {
+	t.Parallel()
+	m := Map[string, int]{Within: time.Minute, Max: 100}
+	m.Put("a", 1, start)
+	m.Put("a", 2, start.Add(time.Minute))
+	for _, want := range []int{1, 2} {
+		if got, ok := m.Find("a", func(v int) bool { return v == want }); !ok || got != want {
+			t.Errorf("expected %d, seen %d, %v", want, got, ok)
+		}
+	}
+	if value, _ := m.Get("a"); value != 2 {
+		t.Errorf("expected the last value, seen %d", value)
+	}
+	m.Delete("a")
+	if _, ok := m.Get("a"); ok {
+		t.Error("a deleted key is remembered")
+	}
+}
