@@ -128,3 +128,19 @@ func TestAPreflightThatPassesIsNotStoredWithACookie(t *testing.T) {
 		t.Errorf("status %d, %v", p.StatusCode, p.Header)
 	}
 }
+
+// Fault A6: a Cache-Control that says nothing allows what an absent one does.
+func TestAnEmptyCacheControlIsNone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	b := r.browser()
+	b.open("/x")
+	for _, values := range [][]string{{""}, {" "}, {"", ""}, {","}} {
+		r.upstream.mu.Lock()
+		r.upstream.answer = func(w http.ResponseWriter, _ *http.Request) { w.Header()["Cache-Control"] = values }
+		r.upstream.mu.Unlock()
+		if got := strings.Join(b.get("/x").Header["Cache-Control"], ";"); got != "private, no-cache" {
+			t.Errorf("the application's %q: Cache-Control is %q, expected private, no-cache", values, got)
+		}
+	}
+}

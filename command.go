@@ -55,7 +55,7 @@ storage, or the session store. It asks nothing and prints what was revoked.
 
 Sessions that began before end within five seconds; later ones are not touched.
 Whether there were any is not known, since browsers keep sessions in cookies:
-a name that nobody has is revoked as well, and the exit code is 0.
+an unknown name is revoked as well, and the exit code is 0.
 
 Who was signed out can sign in again: disable the account at the provider
 first where that is not meant to be.`,

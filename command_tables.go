@@ -106,7 +106,7 @@ func showEnded(out io.Writer, data []byte) error {
 		}
 	}
 	return table(out, []string{about + " that began before now end, on all instances within five seconds.",
-		"Whether there were any is not known: browsers keep sessions in cookies, which nobody can count."}, rows...)
+		"Whether there were any is not known: browsers keep sessions in cookies, which cannot be counted."}, rows...)
 }
 
 func showKeys(out io.Writer, data []byte) error {

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 )
 
@@ -46,9 +47,47 @@ func (c *common) strips(name string) bool {
 
 // decidesByAddress reports whether requests to one site are treated
 // differently by their address: by routes, by the directive's matcher, or by
-// guards inside handle blocks beside an instance for the endpoints.
+// several instances, as inside handle blocks.
 func (h *Handler) decidesByAddress() bool {
-	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints
+	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints || h.oneOfSeveral
+}
+
+// markSeveral marks the instances of one server of which one request may meet
+// either: those of one site for overlapping hosts, and those of all sites for
+// the same host.
+func markSeveral(groups [][]*Handler, hosts map[*Handler][]string) {
+	mark := func(h, other *Handler) {
+		if h != other {
+			h.oneOfSeveral, other.oneOfSeveral = true, true
+		}
+	}
+	byHost := make(map[string]*Handler)
+	for _, group := range groups {
+		for i, h := range group {
+			for _, other := range group[:i] {
+				if meetSomewhere(hosts[h], hosts[other]) {
+					mark(h, other)
+				}
+			}
+			for _, host := range hosts[h] {
+				host = strings.ToLower(host)
+				if other := byHost[host]; other != nil && host != "*" {
+					mark(h, other)
+				}
+				byHost[host] = h
+			}
+		}
+	}
+}
+
+// meetSomewhere reports whether two lists of hosts stand for a common one. The
+// host * stands for any.
+func meetSomewhere(hosts, others []string) bool {
+	return slices.ContainsFunc(hosts, func(host string) bool {
+		return slices.ContainsFunc(others, func(other string) bool {
+			return host == "*" || other == "*" || address.Overlap(strings.ToLower(host), strings.ToLower(other))
+		})
+	})
 }
 
 // shareCommon makes one list for all instances of each site. Those that are

@@ -190,9 +190,12 @@ func TestHeadersThatNameAnotherAddressAreRemoved(t *testing.T) {
 		"private routes": {"oidc_rp public {\nPROVIDER\nprivate /y /y/*\n}", true},
 		"a matcher":      {"oidc_rp /y/* {\nPROVIDER\n}", true},
 		"handle blocks":  {"oidc_rp endpoints {\nPROVIDER\n}\nhandle /y/* {\noidc_rp {\nPROVIDER\n}\n}", true},
+		"two guards":     {"handle /y* {\noidc_rp {\nPROVIDER\n}\n}\nhandle {\noidc_rp public {\nPROVIDER\n}\nreverse_proxy {upstream}\n}", true},
+		"other hosts":    {"@a host a.test\nhandle @a {\noidc_rp {\nPROVIDER\n}\n}\n@rp host rp.test\nhandle @rp {\noidc_rp public {\nPROVIDER\n}\nreverse_proxy {upstream}\n}", false},
 		"no routes":      {"oidc_rp public {\nPROVIDER\n}", false},
 	} {
-		r := newRig(t, strings.ReplaceAll(row.site, "PROVIDER", options(newOP(t))))
+		op := newOP(t)
+		r := newRig(t, strings.ReplaceAll(row.site, "PROVIDER", options(op)))
 		sent := []string{"X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X_Original_URL", "x_rewrite_url", "X_HTTP_METHOD_OVERRIDE", "X.Original.URL"}
 		request := "GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nX-Kept: 1\r\n"
 		for _, header := range sent {

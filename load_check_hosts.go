@@ -94,7 +94,7 @@ func (c *siteCheck) cookieDomain(i *writtenInstance) {
 	case hasBase && address.CookieDomainCovers(base.Hostname(), domain) == address.CoversAll:
 		// Browsers are at base_url's host, whatever the site is called here.
 	case len(outside) > 0:
-		c.warn(i.site, "the cookie's domain does not cover a host name of the site: browsers refuse the session cookie there, and nobody can sign in",
+		c.warn(i.site, "the cookie's domain does not cover a host name of the site: browsers refuse the session cookie there, and users cannot sign in",
 			zap.String("domain", domain), zap.Strings("hosts", outside))
 	}
 }

@@ -260,6 +260,7 @@ type Handler struct {
 	sites           *siteCache
 	outageTold      *atomic.Int64 // when an outage was logged last
 	neighbours      []*Handler    // the other instances on the same site; see others
+	oneOfSeveral    bool          // another instance guards the same host; see markSeveral
 }
 
 // CaddyModule returns the module's registration.

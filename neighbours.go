@@ -26,6 +26,7 @@ func (a *App) lookAtSites() {
 func look(app *caddyhttp.App, a *App) {
 	var sites [][]*Handler
 	for _, server := range app.Servers {
+		first := len(sites)
 		var anyHost []*Handler
 		for _, route := range server.Routes {
 			w := walk{server: server}
@@ -36,6 +37,7 @@ func look(app *caddyhttp.App, a *App) {
 				anyHost = append(anyHost, w.found...)
 			}
 		}
+		markSeveral(sites[first:], a.hosts)
 		sites = append(sites, errorSites(server, anyHost)...)
 	}
 	shareCommon(sites, a.hosts)

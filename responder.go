@@ -3,6 +3,7 @@ package oidcrp
 import (
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -46,9 +47,19 @@ func (w *responder) prepare() {
 	switch {
 	case w.noStore:
 		w.set("no-store")
-	case len(header["Cache-Control"]) == 0:
+	case !saysSomething(header["Cache-Control"]):
 		w.set("private, no-cache")
 	}
+}
+
+// saysSomething reports whether a list header has a member.
+func saysSomething(lines []string) bool {
+	for _, line := range lines {
+		if strings.Trim(line, ", \t") != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // set needs a list of its own for each answer: handlers change values in place.

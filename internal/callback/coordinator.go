@@ -28,6 +28,9 @@ const (
 	// login does not depend on them.
 	lookWithin  = 2 * time.Second
 	storeWithin = 5 * time.Second
+	// lockWithin is how long the same response waits at another node: longer than
+	// a provider that answers at all needs for its endpoints.
+	lockWithin = 50 * time.Second
 	// maxOutcomes and maxBytes bound the outcomes in memory. Beyond them the older
 	// half is forgotten early; the storage still has them.
 	maxOutcomes = 1 << 14
@@ -164,7 +167,7 @@ func (c *Coordinator) work(ctx context.Context, a *Attempt, f *flight) {
 	found, ok, err := c.look(ctx, storage, a)
 	if err == nil && !ok {
 		var unlock func()
-		if unlock, err = clusterstore.Lock(ctx, storage, root+"/"+a.Name); err == nil {
+		if unlock, err = clusterstore.LockWithin(ctx, storage, root+"/"+a.Name, lockWithin); err == nil {
 			defer unlock()
 			found, ok, err = c.look(ctx, storage, a)
 		}

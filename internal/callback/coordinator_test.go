@@ -130,6 +130,27 @@ func TestACallbackWorksWithoutTheStorage(t *testing.T) {
 	}
 }
 
+// A code that two nodes bring may cost the user the tokens of both (RFC 6749
+// 4.1.2), so the second waits for as long as the work may take.
+func TestASlowProviderIsAskedOnce(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		a := &answering{outcome: signedInOutcome(), wait: 40 * time.Second}
+		l := clustertest.NewLocked()
+		var all sync.WaitGroup
+		for _, node := range []*Coordinator{a.node(l), a.node(l)} {
+			all.Go(func() {
+				if got := do(t, node, a.attempt("login")); got.Location != "/page" {
+					t.Errorf("%+v", got)
+				}
+			})
+		}
+		all.Wait()
+		if n := a.worked.Load(); n != 1 {
+			t.Errorf("the work was done %d times, expected once", n)
+		}
+	})
+}
+
 // hanging is a storage that stops to answer, whatever the context says, when
 // something is stored or unlocked.
 type hanging struct {

@@ -40,7 +40,12 @@ type Storage interface {
 // Lock takes a lock and returns what releases it. It gives up after 25 seconds,
 // even if the storage hangs.
 func Lock(ctx context.Context, storage Storage, name string) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, lockWithin)
+	return LockWithin(ctx, storage, name, lockWithin)
+}
+
+// LockWithin is Lock that gives up after the given time.
+func LockWithin(ctx context.Context, storage Storage, name string, within time.Duration) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	release := func() {
 		done := make(chan struct{})

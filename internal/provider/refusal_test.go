@@ -51,6 +51,12 @@ func TestWhatAProviderSaysIsRead(t *testing.T) {
 			want: Refusal{Code: "invalid_token", Description: `It "expired", yes`, URI: "https://e.example"}},
 		{name: "a challenge and a body", status: 401, label: "application/json", body: `{"error":"insufficient_scope"}`, challenge: `DPoP algs="ES256", Bearer error="invalid_token",error_description=why`,
 			want: Refusal{Code: "insufficient_scope", Description: "why"}},
+		{name: "a description that is a list", status: 400, body: `{"error":"invalid_grant","error_description":["spent","too old"]}`,
+			want: Refusal{Code: "invalid_grant", Description: "spent; too old"}},
+		{name: "a detail that is a list of objects", status: 422, body: `{"code":"E7","detail":[{"loc":["body","code"],"msg":"field required"}]}`,
+			want: Refusal{Code: "E7", Message: `[{"loc":["body","code"],"msg":"field required"}]`}},
+		{name: "a description that is an object", status: 400, body: `{"error":"server_error","error_description":{"en":"down <now>"}}`,
+			want: Refusal{Code: "server_error", Description: `{"en":"down <now>"}`}},
 		{name: "null and empty members", status: 400, body: `{"error":null,"errors":[],"error_description":"","message":"m"}`, want: Refusal{Message: "m"}},
 		{name: "invisible characters", status: 400, body: `{"error":"invalid_grant","error_description":"a\u202eb\u0000\nc"}`,
 			want: Refusal{Code: "invalid_grant", Description: `a\u202eb\u0000\u000ac`}},
@@ -108,6 +114,7 @@ func TestSecretsDoNotComeBack(t *testing.T) {
 	}
 	for _, body := range []string{
 		`{"error":` + string(quoted) + `}`, `{"error":"x","error_description":` + string(quoted) + `}`, `{"error":{"message":` + string(quoted) + `}}`,
+		`{"error":"x","error_description":[` + string(quoted) + `]}`, `{"error":"x","message":{"a":` + string(quoted) + `}}`,
 		`{"errors":[` + string(quoted) + `]}`, "<p>" + echo.String(), echo.String(), "error=" + url.QueryEscape(echo.String()), `{"a":` + string(quoted) + `}`,
 		`{"message":"x","error_uri":` + string(quoted) + `}`,
 	} {

@@ -90,8 +90,8 @@ func wordsOfNested(object map[string]any) *Refusal {
 
 func (e *Refusal) fillObject(object map[string]any) {
 	e.merge(&Refusal{
-		Code: firstText(object, codeMembers), Description: firstText(object, descriptionMembers),
-		URI: firstText(object, uriMembers), Message: firstText(object, messageMembers),
+		Code: firstText(object, codeMembers), Description: firstWords(object, descriptionMembers),
+		URI: firstText(object, uriMembers), Message: firstWords(object, messageMembers),
 	})
 }
 
@@ -142,6 +142,50 @@ func firstText(object map[string]any, names []string) string {
 		}
 	}
 	return ""
+}
+
+// firstWords is the first of these members that is a text or a number, else the
+// first that is a list or an object.
+func firstWords(object map[string]any, names []string) string {
+	if text := firstText(object, names); text != "" {
+		return text
+	}
+	for _, name := range names {
+		if text := structuredText(object[name]); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// structuredText is a list of texts with semicolons between them, and another
+// list or an object as JSON; nothing where it is empty, or neither.
+func structuredText(value any) string {
+	switch v := value.(type) {
+	case []any:
+		texts := make([]string, 0, len(v))
+		for _, member := range v {
+			if text, ok := member.(string); ok {
+				texts = append(texts, text)
+			}
+		}
+		if len(texts) == len(v) {
+			return strings.Join(texts, "; ")
+		}
+	case map[string]any:
+		if len(v) == 0 {
+			return ""
+		}
+	default:
+		return ""
+	}
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(value) != nil {
+		return ""
+	}
+	return strings.TrimSuffix(text.String(), "\n")
 }
 
 // excerpt is the type of a body and its beginning, in one line.

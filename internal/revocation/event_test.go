@@ -85,15 +85,15 @@ func TestEventsAreForgottenWhenTheyCanEndNothing(t *testing.T) {
 	k.add(ForSession(session.ID{5}, s.SignedIn, until))
 	k.sweep(until)
 	if k.len() != 2 || !k.RevokedSession(&s, issuer) {
-		t.Errorf("%d facts left, too early", k.len())
+		t.Errorf("%d events left, too early", k.len())
 	}
 	k.sweep(until.Add(time.Second))
 	if k.len() != 0 || k.later.Load() != 0 {
-		t.Errorf("%d facts left, %d of them later", k.len(), k.later.Load())
+		t.Errorf("%d events left, %d of them later", k.len(), k.later.Load())
 	}
 	k.add(ForSID(issuer, s.SID, s.SignedIn, until))
 	if !k.RevokedSession(&s, issuer) {
-		t.Error("a fact after a sweep does not hold")
+		t.Error("an event after a sweep does not hold")
 	}
 }
 

@@ -37,7 +37,7 @@ func agree(t *testing.T, k *index, model map[eventKey]moment) {
 		}
 	}
 	if k.len() != len(model) || found != len(model) || k.later.Load() != later {
-		t.Fatalf("%d facts, %d in buckets, %d later; want %d, %d later", k.len(), found, k.later.Load(), len(model), later)
+		t.Fatalf("%d events, %d in buckets, %d later; want %d, %d later", k.len(), found, k.later.Load(), len(model), later)
 	}
 }
 
@@ -191,9 +191,9 @@ func TestWhatAnEventCosts(t *testing.T) {
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		if each := float64(after.HeapAlloc-before.HeapAlloc) / float64(k.len()); each > 42 {
-			t.Errorf("each of %d facts takes %.1f bytes", count, each)
+			t.Errorf("each of %d events takes %.1f bytes", count, each)
 		} else {
-			t.Logf("each of %d facts takes %.1f bytes", count, each)
+			t.Logf("each of %d events takes %.1f bytes", count, each)
 		}
 		runtime.KeepAlive(&k)
 	}
@@ -276,8 +276,8 @@ func BenchmarkPack(b *testing.B) {
 				b.Fatal("broken")
 			}
 		}
-		b.ReportMetric(float64(len(events)*b.N)/b.Elapsed().Seconds(), "facts/s")
-		b.ReportMetric(float64(len(data))/float64(len(events)), "bytes/fact")
+		b.ReportMetric(float64(len(events)*b.N)/b.Elapsed().Seconds(), "events/s")
+		b.ReportMetric(float64(len(data))/float64(len(events)), "bytes/event")
 	})
 	b.Run("parse and add", func(b *testing.B) {
 		for b.Loop() {
@@ -285,6 +285,6 @@ func BenchmarkPack(b *testing.B) {
 			events, _ := parsePack(data)
 			k.add(events...)
 		}
-		b.ReportMetric(float64(len(events)*b.N)/b.Elapsed().Seconds(), "facts/s")
+		b.ReportMetric(float64(len(events)*b.N)/b.Elapsed().Seconds(), "events/s")
 	})
 }

@@ -26,7 +26,7 @@ func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
 		sweep(t, a)
 		poll(t, b)
 		if keys := storage.Keys(); len(keys) != 1 || a.len() != 1 || knows(a, long) != 1 || knows(b, long) != 1 {
-			t.Errorf("files %q, %d facts in memory", keys, a.len())
+			t.Errorf("files %q, %d events in memory", keys, a.len())
 		}
 		sweep(t, b) // what another node has swept
 		poll(t, a, b)
@@ -35,7 +35,7 @@ func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
 		sweep(t, a, b)
 		poll(t, a, b)
 		if keys := storage.Keys(); len(keys) != 0 || a.len()+b.len()+len(a.folders)+len(b.folders) != 0 {
-			t.Errorf("files %q, %d and %d facts, %d and %d folders", keys, a.len(), b.len(), len(a.folders), len(b.folders))
+			t.Errorf("files %q, %d and %d events, %d and %d folders", keys, a.len(), b.len(), len(a.folders), len(b.folders))
 		}
 	})
 }
@@ -132,7 +132,7 @@ func TestWhatPollingCosts(t *testing.T) {
 			t.Fatal(err)
 		}
 		if reader.len() != 3*minutes || storage.Loads != 3*minutes {
-			t.Errorf("%d facts by %d loads", reader.len(), storage.Loads)
+			t.Errorf("%d events by %d loads", reader.len(), storage.Loads)
 		}
 		for range 5 {
 			storage.Loads, storage.Lists = 0, 0
@@ -206,6 +206,6 @@ func TestARequestPaysLittle(t *testing.T) {
 			t.Error("ended")
 		}
 	}); n != 0 {
-		t.Errorf("%v allocations among many facts", n)
+		t.Errorf("%v allocations among many events", n)
 	}
 }

@@ -49,7 +49,7 @@ func TestProvidersWordsArePackedADayLater(t *testing.T) {
 		if len(minutes) != 0 || len(packs) != 1 || !slices.ContainsFunc(packs, func(name string) bool { return strings.HasPrefix(name, datedPrefix) }) {
 			t.Errorf("afterwards: minutes %q, packs %q", minutes, packs)
 		}
-		for name, node := range map[string]*Log{"who packed": j, "who comes last": storage.node(time.Now)} {
+		for name, node := range map[string]*Log{"the node that packed": j, "the last node": storage.node(time.Now)} {
 			wantKnown(t, name, node, ended)
 			if n := knows(node, spared...); n != 0 {
 				t.Errorf("%s: %d later sessions are touched", name, n)

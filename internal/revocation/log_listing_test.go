@@ -129,7 +129,7 @@ func TestFilesUnderOtherNamesAreNotRead(t *testing.T) {
 		fresh := storage.node(time.Now)
 		poll(t, fresh)
 		if fresh.len() != 1 {
-			t.Errorf("%d facts", fresh.len())
+			t.Errorf("%d events", fresh.len())
 		}
 	})
 }

@@ -152,9 +152,9 @@ func TestMinutesArePacked(t *testing.T) {
 		if len(minutes) < 3 || len(minutes) > 6 || len(packs) != 1 {
 			t.Errorf("minutes %q, packs %q", minutes, packs)
 		}
-		wantKnown(t, "who packed", a, sessions)
-		wantKnown(t, "who was there", b, sessions)
-		wantKnown(t, "who comes later", storage.node(time.Now), sessions)
+		wantKnown(t, "the node that packed", a, sessions)
+		wantKnown(t, "the node that was there", b, sessions)
+		wantKnown(t, "a later node", storage.node(time.Now), sessions)
 		if len(b.folders) != len(minutes) || len(b.packs) != 1 {
 			t.Errorf("%d folders and %d packs are remembered", len(b.folders), len(b.packs))
 		}
@@ -173,14 +173,14 @@ func TestMinutesArePacked(t *testing.T) {
 		if minutes, packs = storage.root(); len(minutes) != 0 || len(packs) != 1 {
 			t.Errorf("later: minutes %q, packs %q", minutes, packs)
 		}
-		wantKnown(t, "who comes last", storage.node(time.Now), sessions)
-		wantKnown(t, "who was there", a, sessions)
+		wantKnown(t, "the last node", storage.node(time.Now), sessions)
+		wantKnown(t, "the node that was there", a, sessions)
 
 		time.Sleep(61 * 24 * time.Hour)
 		poll(t, a)
 		sweep(t, a)
 		if minutes, packs = storage.root(); len(packs)+len(minutes) != 0 || a.len() != 0 {
-			t.Errorf("when all is over: minutes %q, packs %q, %d facts", minutes, packs, a.len())
+			t.Errorf("when all is over: minutes %q, packs %q, %d events", minutes, packs, a.len())
 		}
 	})
 }
@@ -210,7 +210,7 @@ func TestNothingIsPackedInTheFirstDay(t *testing.T) {
 			if minutes, packs := storage.root(); len(minutes) != 0 || len(packs) != 1 {
 				t.Errorf("after a day: minutes %q, packs %q", minutes, packs)
 			}
-			wantKnown(t, "who comes later", storage.node(time.Now), sessions)
+			wantKnown(t, "a later node", storage.node(time.Now), sessions)
 		}
 	})
 }
@@ -251,11 +251,11 @@ func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 		}
 		storage.With(func(m *clustertest.Memory) { m.Loads, m.Lists = 0, 0 })
 		fresh := storage.node(time.Now)
-		wantKnown(t, "who comes later", fresh, sessions)
+		wantKnown(t, "a later node", fresh, sessions)
 		if storage.Loads > 40 || storage.Lists > 40 {
 			t.Errorf("the first look made %d loads and %d lists", storage.Loads, storage.Lists)
 		}
-		wantKnown(t, "who was there", nodes[0], sessions)
+		wantKnown(t, "the node that was there", nodes[0], sessions)
 		time.Sleep(watched + settled)
 		poll(t, nodes[0])
 		end(t, nodes[1], endedNow(month()))
@@ -304,7 +304,7 @@ func TestMinutesOfAFlood(t *testing.T) {
 			t.Errorf("up to %d names, %d minutes, packs %q", most, len(minutes), packs)
 		}
 		t.Logf("%d names at most, packs %q", most, packs)
-		wantKnown(t, "who comes later", storage.node(time.Now), sessions)
+		wantKnown(t, "a later node", storage.node(time.Now), sessions)
 	})
 }
 
@@ -369,10 +369,10 @@ func TestAReaderThatSleptWhileOthersPacked(t *testing.T) {
 				packAll(t, writer)
 			}
 			if i%97 == 0 {
-				wantKnown(t, "who slept", sleeper, sessions)
+				wantKnown(t, "the node that slept", sleeper, sessions)
 			}
 		}
-		wantKnown(t, "who slept", sleeper, sessions)
+		wantKnown(t, "the node that slept", sleeper, sessions)
 	})
 }
 
@@ -406,14 +406,14 @@ func TestAPackerThatDies(t *testing.T) {
 			if died = err != nil; died && !errors.Is(err, errDown) {
 				t.Errorf("call %d: %v", call, err)
 			}
-			wantKnown(t, fmt.Sprintf("who comes after call %d", call), storage.node(time.Now), sessions)
+			wantKnown(t, fmt.Sprintf("a node after call %d", call), storage.node(time.Now), sessions)
 			next := storage.node(time.Now)
 			ready(t, next)
 			packAll(t, next)
 			if minutes, packs := storage.root(); len(minutes) != 0 || len(packs) == 0 || len(packs) > 3 {
 				t.Errorf("call %d: minutes %q, packs %q", call, minutes, packs)
 			}
-			wantKnown(t, fmt.Sprintf("who comes last, call %d", call), storage.node(time.Now), sessions)
+			wantKnown(t, fmt.Sprintf("the last node, call %d", call), storage.node(time.Now), sessions)
 		}
 		if call < 20 {
 			t.Errorf("only %d calls were tried", call)
@@ -450,7 +450,7 @@ func TestTwoPackersAtOnce(t *testing.T) {
 			if err := slow.Pack(t.Context()); err != nil {
 				t.Errorf("call %d: %v", call, err)
 			}
-			wantKnown(t, fmt.Sprintf("who comes after call %d", call), storage.node(time.Now), sessions)
+			wantKnown(t, fmt.Sprintf("a node after call %d", call), storage.node(time.Now), sessions)
 			if minutes, packs := storage.root(); len(minutes) != 0 || len(packs) > 2 {
 				t.Errorf("call %d: minutes %q, packs %q", call, minutes, packs)
 			}
@@ -479,7 +479,7 @@ func TestNobodyPacksWithoutTheLock(t *testing.T) {
 		if _, packs := storage.root(); len(packs) != 1 || len(locks.Held) != 0 {
 			t.Errorf("packs %q, locks %v", packs, locks.Held)
 		}
-		wantKnown(t, "who comes later", storage.node(time.Now), sessions)
+		wantKnown(t, "a later node", storage.node(time.Now), sessions)
 	})
 }
 
@@ -496,7 +496,7 @@ func TestAStorageThatDoesNotReturnWhatWasStored(t *testing.T) {
 		if !slices.Equal(storage.Keys(), before) {
 			t.Errorf("%d files before, %d after", len(before), len(storage.Keys()))
 		}
-		wantKnown(t, "who comes later", storage.node(time.Now), sessions)
+		wantKnown(t, "a later node", storage.node(time.Now), sessions)
 	})
 }
 
@@ -523,12 +523,12 @@ func TestBrokenPacks(t *testing.T) {
 			here := before.copy()
 			here.Files[key] = data[:length]
 			reader, packer := here.node(time.Now), here.node(time.Now)
-			wantKnown(t, "who reads a broken pack", reader, sessions)
+			wantKnown(t, "a node that reads a broken pack", reader, sessions)
 			ready(t, packer)
 			packAll(t, packer)
-			wantKnown(t, "who comes later", here.node(time.Now), sessions)
+			wantKnown(t, "a later node", here.node(time.Now), sessions)
 			here.With(func(m *clustertest.Memory) { m.Files[key] = data })
-			wantKnown(t, "who comes when it is whole", here.node(time.Now), sessions)
+			wantKnown(t, "a node that comes when it is whole", here.node(time.Now), sessions)
 
 			storage := storage.copy()
 			storage.Files[key] = data[:length]
@@ -538,7 +538,7 @@ func TestBrokenPacks(t *testing.T) {
 				t.Fatal("a broken pack was read")
 			}
 			storage.With(func(m *clustertest.Memory) { m.Files[key] = data })
-			wantKnown(t, "who read it broken", reader, sessions)
+			wantKnown(t, "the node that read it broken", reader, sessions)
 		}
 
 		storage.With(func(m *clustertest.Memory) { m.Files[key] = data[:100] })
@@ -555,7 +555,7 @@ func TestBrokenPacks(t *testing.T) {
 		}
 		time.Sleep(brokenAgain)
 		storage.With(func(m *clustertest.Memory) { m.Files[key] = data })
-		wantKnown(t, "who looks again", reader, sessions)
+		wantKnown(t, "the node that looks again", reader, sessions)
 
 		storage.With(func(m *clustertest.Memory) { m.Files[key] = data[:100] })
 		reader = storage.node(time.Now)
@@ -595,7 +595,7 @@ func TestMinutesThatCannotBeReadStay(t *testing.T) {
 		if storage.Stores != stores || len(minutes) > 8 {
 			t.Errorf("%d more stores, minutes %q", storage.Stores-stores, minutes)
 		}
-		wantKnown(t, "who comes later", storage.node(time.Now), sessions)
+		wantKnown(t, "a later node", storage.node(time.Now), sessions)
 	})
 }
 
@@ -622,7 +622,7 @@ func TestTheFirstLookReadsEachPackOnce(t *testing.T) {
 		}
 		// What was under way when time was up is begun again.
 		if storage.Loads > packs+tries || j.len() != len(events) {
-			t.Errorf("%d loads of %d packs in %d tries, %d facts", storage.Loads, packs, tries, j.len())
+			t.Errorf("%d loads of %d packs in %d tries, %d events", storage.Loads, packs, tries, j.len())
 		}
 	})
 }

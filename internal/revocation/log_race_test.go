@@ -99,7 +99,7 @@ func TestAListThatIsNoMoment(t *testing.T) {
 				return children
 			}
 		})
-		wantKnown(t, "who saw nothing at first", reader, []*session.Session{first, second})
+		wantKnown(t, "the node that saw nothing at first", reader, []*session.Session{first, second})
 	})
 }
 
@@ -154,13 +154,13 @@ func TestAFileThatComesWhileItsMinuteIsPacked(t *testing.T) {
 			t.Errorf("minutes %q", left)
 		}
 		next := storage.node(time.Now)
-		wantKnown(t, "who comes later", next, sessions)
+		wantKnown(t, "a later node", next, sessions)
 		ready(t, next)
 		packAll(t, next)
 		if left, _ := storage.root(); slices.Contains(left, minutes[0]) {
 			t.Errorf("later: minutes %q", left)
 		}
-		wantKnown(t, "who comes last", storage.node(time.Now), sessions)
+		wantKnown(t, "the last node", storage.node(time.Now), sessions)
 	})
 }
 
@@ -193,8 +193,8 @@ func TestPackingOnStoragesOfOtherKinds(t *testing.T) {
 				if minutes, packs := storage.root(); len(minutes) > 7 || len(packs) != 1 {
 					t.Errorf("minutes %q, packs %q", minutes, packs)
 				}
-				wantKnown(t, "who packed", j, sessions)
-				wantKnown(t, "who comes later", storage.node(time.Now), sessions)
+				wantKnown(t, "the node that packed", j, sessions)
+				wantKnown(t, "a later node", storage.node(time.Now), sessions)
 			})
 		})
 	}

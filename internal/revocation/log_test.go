@@ -167,7 +167,7 @@ func TestAFileThatWasCutShort(t *testing.T) {
 			reader := storage.node(time.Now)
 			poll(t, reader)
 			if got, want := knows(reader, sessions...), strings.Count(string(whole[:length]), "\n"); got != want || reader.len() != want {
-				t.Errorf("cut to %d bytes: %d known of %d facts", length, got, want)
+				t.Errorf("cut to %d bytes: %d known of %d events", length, got, want)
 			}
 			storage.With(func(m *clustertest.Memory) { m.Files[key] = whole })
 			poll(t, reader)

@@ -62,7 +62,7 @@ func TestWhatWaitsForTheStorageIsBounded(t *testing.T) {
 			_ = j.Add(t.Context(), events...)
 		}
 		if n := len(j.mine.unsent); n != maxUnsent {
-			t.Errorf("%d facts wait", n)
+			t.Errorf("%d events wait", n)
 		}
 		storage.With(func(m *clustertest.Memory) { m.ReadOnly = nil })
 		fresh := storage.node(time.Now)
@@ -172,7 +172,7 @@ func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 			}
 		}
 		s := living()
-		within("a request whose facts are known", 0, func() {
+		within("a request whose events are known", 0, func() {
 			if err := j.Ready(t.Context()); err != nil || knows(j, s) != 0 {
 				t.Errorf("Ready: %v", err)
 			}
@@ -192,7 +192,7 @@ func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 			t.Error("the logout does not hold here")
 		}
 		time.Sleep(trusted)
-		within("requests whose facts are too old", readyWithin, func() {
+		within("requests whose events are too old", readyWithin, func() {
 			var wg sync.WaitGroup
 			for range 50 {
 				wg.Go(func() {

@@ -145,7 +145,7 @@ func stages(t *testing.T, play func(s *stage, name string)) {
 	for _, where := range []struct {
 		name   string
 		stores bool
-	}{{"journal", false}, {"records", true}} {
+	}{{"log", false}, {"records", true}} {
 		t.Run(where.name, func(t *testing.T) {
 			t.Parallel()
 			for _, clocks := range [][]time.Duration{{0}, {0, margin / 2, -margin / 2}, {margin / 2, -margin / 2, 0}, {-margin / 2, margin / 2, margin / 2}} {
@@ -280,13 +280,13 @@ func TestALogoutWhileALoginIsUnderWay(t *testing.T) {
 		k.add(event)
 		kept := newRecords()
 		endRecord(t, NewRecords(kept), event)
-		journals := fresh
-		over := k.Begin(&journals, issuer, at.Add(row.login))
+		inLog := fresh
+		over := k.Begin(&inLog, issuer, at.Add(row.login))
 		also, err := NewRecords(kept).Begin(t.Context(), &fresh, issuer, at.Add(row.login), fresh.Expires)
 		if over != row.over || also != row.over || err != nil {
 			t.Errorf("%s: over %v, in records %v, %v", row.name, over, also, err)
 		}
-		if !over && k.RevokedSession(&journals, issuer) {
+		if !over && k.RevokedSession(&inLog, issuer) {
 			t.Errorf("%s: it does not stay", row.name)
 		}
 	}

@@ -41,7 +41,7 @@ func TestPacksOfEvents(t *testing.T) {
 			data := encodePack(pack)
 			parsed, ok := parsePack(data)
 			if !ok || len(parsed) != len(pack) || len(data) > 256<<10 || len(pack) > packFull || left > packFull && len(pack) < packFull/2 {
-				t.Fatalf("%d of %d facts in %d bytes, read again: %d, %v", len(pack), count, len(data), len(parsed), ok)
+				t.Fatalf("%d of %d events in %d bytes, read again: %d, %v", len(pack), count, len(data), len(parsed), ok)
 			}
 			for i, event := range parsed {
 				if m, ok := k.find(event.key, false); !ok || m != event.moment() || event.until.Unix() < over.Unix() {
@@ -54,7 +54,7 @@ func TestPacksOfEvents(t *testing.T) {
 			got += len(parsed)
 		}
 		if got != left {
-			t.Errorf("%d of %d facts are left", got, left)
+			t.Errorf("%d of %d events are left", got, left)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func FuzzPack(f *testing.F) {
 		if !ok || !slices.EqualFunc(events, again, func(a, b Event) bool {
 			return a.key == b.key && a.later == b.later && a.until.Unix() == b.until.Unix() && a.at.UnixMilli() == b.at.UnixMilli() && a.issued.Equal(b.issued)
 		}) {
-			t.Errorf("%d facts come back as %d, %v", len(events), len(again), ok)
+			t.Errorf("%d events come back as %d, %v", len(events), len(again), ok)
 		}
 		forPacks(events, moment0)
 	})

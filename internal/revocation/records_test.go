@@ -151,7 +151,7 @@ func TestRecordsSayWhatTheLogSays(t *testing.T) {
 			want := k.RevokedSession(who, issuer)
 			got := kept.end(t, &target, who.SignedIn)
 			if got != want || k.Revoked(&target) != want {
-				t.Errorf("%s: the records say %v, the marks %v, the journal %v", name, got, k.Revoked(&target), want)
+				t.Errorf("%s: the records say %v, the target %v, the log %v", name, got, k.Revoked(&target), want)
 			}
 		}
 	}
@@ -238,7 +238,7 @@ func TestARecordThatCannotBeReadEndsTheSession(t *testing.T) {
 		}
 	}
 	if target.RevokedBy([][]byte{nil, good, nil}) || !target.RevokedBy(make([][]byte, 2)) || target.RevokedBy(make([][]byte, 3)) {
-		t.Error("a fact from before the sign-in ends it, too few records do not, or none do")
+		t.Error("an event from before the sign-in ends it, too few records do not, or none do")
 	}
 }
 

@@ -6,8 +6,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// MarkLifetime is how long a browser is expected to bring the session that it
-// has just got.
+// MarkLifetime is how long a browser may take to bring its new session.
 const MarkLifetime = time.Minute
 
 // Mark says that a browser has just signed in, and how often it did so in a row
@@ -20,8 +19,7 @@ type Mark struct {
 
 const markVersion = 1
 
-// Next is the mark of another sign-in, after one that is zero where there is
-// none.
+// Next returns the mark of another sign-in. m is zero if there was none before.
 func (m Mark) Next(login StateHash, now time.Time) Mark {
 	next := Mark{Login: login, At: now, Count: 1}
 	if m.Recent(now) {
@@ -35,7 +33,7 @@ func (m Mark) Recent(now time.Time) bool {
 	return m.Count > 0 && now.Sub(m.At).Abs() < MarkLifetime
 }
 
-// Encode makes bytes of a mark.
+// Encode returns the bytes of a mark.
 func (m Mark) Encode() []byte {
 	w := wire.Writer{B: []byte{markVersion, byte(m.Count)}}
 	w.Raw(m.Login[:])
@@ -43,7 +41,7 @@ func (m Mark) Encode() []byte {
 	return w.B
 }
 
-// Decode reads what Encode made. The only error is ErrNone.
+// Decode reads what Encode returned. The only error is ErrNone.
 func (m *Mark) Decode(encoded []byte) error {
 	r := wire.Reader{S: string(encoded)}
 	if r.Byte() != markVersion {

@@ -7,8 +7,8 @@ import (
 )
 
 // Names is a set of names, such as those of claims, in few bytes: a sorted list
-// of hashes, four bytes each. Two names can have one hash, with odds of one in
-// four thousand millions; nothing that protects anything depends on it.
+// of hashes, four bytes each. Two names have the same hash with odds of one in
+// four thousand millions; no protection depends on it.
 type Names string
 
 const nameSize = 4
@@ -37,7 +37,7 @@ func hashName(name string) uint32 {
 	return binary.BigEndian.Uint32(sum[:])
 }
 
-// hashes skips what is no whole hash.
+// hashes returns the hashes. It skips an incomplete one.
 func (n Names) hashes() []uint32 {
 	hashes := make([]uint32, 0, len(n)/nameSize)
 	for ; len(n) >= nameSize; n = n[nameSize:] {
@@ -46,13 +46,13 @@ func (n Names) hashes() []uint32 {
 	return hashes
 }
 
-// Has reports whether the set holds a name.
+// Has reports whether the set contains a name.
 func (n Names) Has(name string) bool { return slices.Contains(n.hashes(), hashName(name)) }
 
 // And returns the union of two sets.
 func (n Names) And(other Names) Names { return namesOf(append(n.hashes(), other.hashes()...)) }
 
-// Without returns the names that another set does not hold.
+// Without returns the names that another set does not contain.
 func (n Names) Without(other Names) Names {
 	theirs := other.hashes()
 	return namesOf(slices.DeleteFunc(n.hashes(), func(hash uint32) bool { return slices.Contains(theirs, hash) }))

@@ -11,13 +11,13 @@ import (
 // MaxReturn bounds a return address in a transaction, in bytes.
 const MaxReturn = 16 << 10
 
-// plainReturn is how long a return address may be that is kept as it is, so
-// that earlier releases read it as well.
+// plainReturn is the length up to which a return address is not compressed, so
+// that earlier releases can read it.
 const plainReturn = 600
 
-// returnDictionary is text that long addresses of usual applications have in
-// common: Kibana, OpenSearch and Grafana keep the state of a page in them. It
-// is part of the format and never changes.
+// returnDictionary is text that long addresses of common applications share:
+// Kibana, OpenSearch and Grafana keep the state of a page in them. It is part of
+// the format and never changes.
 const returnDictionary = "https://http://index.php?page=&search=&filter=&sort=desc&order=asc&limit=&offset=&lang=en&id=&tab=overview&view=list" +
 	"%20AND%20%20OR%20%2F%2F%3A%2F%2F%5B%5D%7B%7D%28%29%27%21" +
 	"%22%2C%22key%22%3A%22%22%2C%22condition%22%3A%22%22%2C%22operator%22%3A%22%3D%22%2C%22value%22%3A%22%22%7D%2C%7B%22" +
@@ -38,8 +38,8 @@ var returnPackers = sync.Pool{New: func() any {
 	return w
 }}
 
-// packReturn compresses a return address, which is alone in it: nothing secret
-// can be learned from its length.
+// packReturn compresses a return address alone, so that its length reveals nothing
+// secret.
 func packReturn(location string) string {
 	var packed bytes.Buffer
 	w := returnPackers.Get().(*flate.Writer)
@@ -50,7 +50,7 @@ func packReturn(location string) string {
 	return packed.String()
 }
 
-// unpackReturn reads what packReturn made.
+// unpackReturn reads what packReturn returned.
 func unpackReturn(packed string) (location string, ok bool) {
 	r := flate.NewReaderDict(strings.NewReader(packed), []byte(returnDictionary))
 	text, err := io.ReadAll(io.LimitReader(r, MaxReturn+1))

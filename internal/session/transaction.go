@@ -12,8 +12,8 @@ import (
 // TransactionLifetime is how long a login may take.
 const TransactionLifetime = 15 * time.Minute
 
-// StateHash stands for a state: it names the transaction's cookie and lets a
-// session remember which login made it, without the state itself.
+// StateHash is the hash of a state. It names the transaction's cookie, and a
+// session remembers by it which login made it.
 type StateHash [8]byte
 
 // HashState returns the hash of a state parameter.
@@ -23,7 +23,7 @@ func HashState(state string) (h StateHash) {
 	return h
 }
 
-// CookieSuffix is the hash as the end of a cookie's name: 8 characters.
+// CookieSuffix returns the hash as the end of a cookie's name: 8 characters.
 func (h StateHash) CookieSuffix() string {
 	return base64.RawURLEncoding.EncodeToString(h[:6])
 }
@@ -41,13 +41,13 @@ type Transaction struct {
 	Return      string // checked; empty means home
 	Began       time.Time
 
-	// Demands are what the login was asked to prove, encoded by the provider
-	// package; empty in transactions of earlier releases.
+	// Demands are what the login has to prove, encoded by the provider package;
+	// empty in transactions of earlier releases.
 	Demands string
-	// Requested are the names of what the login is to bring.
+	// Requested are the names of what the login requests.
 	Requested Names
-	// Silent is the subject of the session that the login is to renew without a
-	// question; empty for a usual login.
+	// Silent is the subject of the session that the login renews without asking
+	// the user; empty for a usual login.
 	Silent string
 
 	// Answer is the authorization response, form-encoded, on its way from the
@@ -70,17 +70,16 @@ const (
 	transactionTaggedVersion = 2
 )
 
-// The tags of fields in version 2. A number is never used again for another
-// field.
+// The tags of fields in version 2. Never reuse a number for another field.
 const (
 	tagTransactionEnd       = 0
 	tagTransactionDemands   = 1
 	tagTransactionRequested = 2
 	tagTransactionSilent    = 3
-	tagTransactionReturn    = 4 // compressed, in the place of the plain one
+	tagTransactionReturn    = 4 // compressed, instead of the plain one
 )
 
-// Encode makes bytes of a transaction.
+// Encode returns the bytes of a transaction.
 func (t *Transaction) Encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, 180+len(t.Provider)+len(t.RedirectURI)+len(t.Return)+len(t.Demands)+len(t.Requested)+len(t.Silent))}
 	plain, packed := t.Return, ""
@@ -119,7 +118,7 @@ func (t *Transaction) Encode() []byte {
 	return w.B
 }
 
-// Decode reads what Encode made. The only error is ErrNone.
+// Decode reads what Encode returned. The only error is ErrNone.
 func (t *Transaction) Decode(encoded []byte) error {
 	r := wire.Reader{S: string(encoded)}
 	version := r.Byte()
@@ -149,7 +148,7 @@ func (t *Transaction) Decode(encoded []byte) error {
 	return nil
 }
 
-// decodeTagged skips the tags that it does not know.
+// decodeTagged reads the tagged fields. It skips tags that it does not know.
 func (t *Transaction) decodeTagged(r *wire.Reader) {
 	for tag := r.Byte(); tag != tagTransactionEnd && !r.Bad; tag = r.Byte() {
 		value := r.Text()
@@ -167,8 +166,8 @@ func (t *Transaction) decodeTagged(r *wire.Reader) {
 	}
 }
 
-// Over says whether the login took too long, or began in the future by more
-// than clocks differ.
+// Over reports whether the login took too long, or began in the future by more
+// than clocks may differ.
 func (t *Transaction) Over(now time.Time) bool {
 	age := now.Sub(t.Began)
 	return age >= TransactionLifetime || age < -time.Minute

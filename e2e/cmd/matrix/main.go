@@ -27,9 +27,9 @@ var marks = map[string]string{"fails": "**fails**", "works": "✓", "not offered
 
 const head = `# What works with which provider
 
-Written by the end-to-end tests (` + "`e2e/run-all`" + `), not by hand. Each row is a journey through a real Caddy, each column a
-real identity provider. ✓ the journey passes · – the provider does not offer it, and the journey has seen what happens then ·
-**fails** it does not pass · empty: the journey was not made against this provider.
+Written by the end-to-end tests (` + "`e2e/run-all`" + `), not by hand. Each row is a test with a real Caddy, each column a
+real identity provider. ✓ passes · – the provider does not support it, and the test checks what happens then ·
+**fails** does not pass · empty: not run against this provider.
 
 `
 
