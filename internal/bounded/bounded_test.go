@@ -65,3 +65,27 @@ func TestOneHoldsTheTurn(t *testing.T) {
 		}
 	})
 }
+
+func TestHoldGoesOnWithoutTheCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turn, done := NewTurn(), false
+		slow := func(context.Context) error {
+			time.Sleep(2 * time.Second)
+			done = true
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := turn.Hold(ctx, time.Minute, slow); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a caller that leaves: %v, want %v", err, context.DeadlineExceeded)
+		}
+		failed := errors.New("failed")
+		if err := turn.Hold(t.Context(), time.Minute, func(context.Context) error { return failed }); err != failed {
+			t.Errorf("the next one: %v, want %v", err, failed)
+		}
+		if !done {
+			t.Error("the next one did not wait for its turn")
+		}
+	})
+}

@@ -128,26 +128,3 @@ func TestLockGivesUpOnAStorageThatHangs(t *testing.T) {
 		again()
 	})
 }
-
-func TestHoldGoesOnWithoutTheCaller(t *testing.T) {
-	clustertest.InBubble(t, func(t *testing.T) {
-		turn, done := make(chan struct{}, 1), false
-		slow := func(context.Context) error {
-			time.Sleep(2 * time.Second)
-			done = true
-			return nil
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := clusterstore.Hold(ctx, turn, time.Minute, slow); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a caller that leaves: %v, want %v", err, context.DeadlineExceeded)
-		}
-		failed := errors.New("failed")
-		if err := clusterstore.Hold(t.Context(), turn, time.Minute, func(context.Context) error { return failed }); err != failed {
-			t.Errorf("the next one: %v, want %v", err, failed)
-		}
-		if !done {
-			t.Error("the next one did not wait for its turn")
-		}
-	})
-}
