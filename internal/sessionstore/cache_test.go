@@ -31,7 +31,7 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	c.set(key{value: "huge"}, loadedOf("huge", 2*size))
 	if c.get(key{value: "huge"}) == nil {
-		t.Error("one that is too large is removed before it was of use")
+		t.Error("an entry that is larger than the cache is removed at once")
 	}
 }
 
@@ -60,7 +60,7 @@ func TestCacheDistinguishesKeys(t *testing.T) {
 	}
 }
 
-// Two keys of one hash: what matters is that neither is taken for the other.
+// Two keys of one hash: neither is taken for the other.
 func TestCacheKeysOfOneHash(t *testing.T) {
 	t.Parallel()
 	c := NewCache(1 << 20)
