@@ -45,7 +45,7 @@ func (r registration) fields() []zap.Field {
 const registerMessage = "register these addresses at the provider"
 
 // announce logs what has to be registered, once for each origin and provider,
-// except what the configuration before this one has logged. It asks nobody:
+// except what the configuration before this one has logged. It makes no requests:
 // origins are what the configuration names.
 func (a *App) announce(sites []*writtenSite) {
 	before := running.announced()

@@ -176,7 +176,7 @@ func shortHash(secret string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// remoteIP is the address of who asks the admin API.
+// remoteIP is the address of the admin API's caller.
 func remoteIP(r *http.Request) string {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		return host

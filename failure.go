@@ -56,7 +56,7 @@ var codes = map[code]struct {
 	cookiesRejected:     {"Your browser does not keep this site's cookies, so you cannot stay signed in.", zap.WarnLevel},
 }
 
-// messageOf returns what people are told about an error code, or nothing for
+// messageOf returns the sentence that users read for an error code, or nothing for
 // what is no code.
 func messageOf(name string) string { return codes[code(name)].message }
 

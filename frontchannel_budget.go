@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// A front-channel logout is signed by nobody and rarely comes with a cookie. Each
+// A front-channel logout is not signed and rarely comes with a cookie. Each
 // that is believed costs some bytes in the storage and in the memory of all
 // instances for as long as sessions last, so what strangers can have written is
 // bounded. Honest logouts must not meet that bound because of junk:
@@ -84,14 +84,14 @@ func networksOf(client netip.Addr) (one, wide netip.Prefix) {
 	return one, wide
 }
 
-// addressOf is who asks, as Caddy sees it; the zero address if that is unknown.
+// addressOf is the client's address, as Caddy sees it; the zero address if that is unknown.
 func addressOf(r *http.Request) netip.Addr {
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	address, _ := netip.ParseAddr(text)
 	return address
 }
 
-// clientOf names who asks: of an IPv6 address the network.
+// clientOf names the client: of an IPv6 address the network.
 func clientOf(r *http.Request) string {
 	address := addressOf(r)
 	if one, _ := networksOf(address); one.IsValid() && one.Addr().Is6() {

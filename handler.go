@@ -62,7 +62,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 	return h.guarded(w, r, v, a, next)
 }
 
-// guarded finds out who asks, and answers or passes the request on.
+// guarded identifies the user, and answers or passes the request on.
 func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, v *visit, a access, next caddyhttp.Handler) error {
 	noStore, err := h.identify(w, r, v)
 	switch {
@@ -119,7 +119,7 @@ func (h *Handler) action(r *http.Request, v *visit, a access) action {
 	switch {
 	case a.public:
 		if v.lacks == lacksProof {
-			v.party = nil // as nobody, who could not prove it either
+			v.party = nil // anonymous, since it does not prove enough
 		}
 		return serve
 	case v.lacks != lacksNothing:

@@ -166,7 +166,7 @@ func (s *siteReader) handler(raw json.RawMessage, hosts []string, way [][]caddy.
 		s.invoke(text(options["name"]), hosts, way)
 	default:
 		// Other handlers run routes now and then, as reverse_proxy does with
-		// answers. Whether a request of ours comes there, nobody can tell.
+		// answers. Whether our requests get there cannot be known.
 		s.within(options, hosts, append(slices.Clone(way), unknowable))
 	}
 }

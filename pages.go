@@ -46,7 +46,7 @@ type page struct {
 	Code    string // error.html: the error code
 	ErrorID string // error.html: finds the line in the log
 	Status  int    // error.html: the HTTP status
-	User    string // who is signed in; empty where nobody is
+	User    string // who is signed in; empty for anonymous users
 	// Confirmation is the value of the form's hidden field of that name, in
 	// confirm.html.
 	Confirmation string

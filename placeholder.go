@@ -195,7 +195,7 @@ func (v *visit) errorCode() string {
 	return errorCodeOf(v.r)
 }
 
-// errorMessage is what people are told about that.
+// errorMessage is the sentence that users read about that.
 func (v *visit) errorMessage() string {
 	if v.failed != nil && v.shown != "" {
 		return v.shown

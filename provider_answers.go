@@ -32,7 +32,7 @@ func providerWords(err error) (fields []zap.Field) {
 }
 
 // takeAnswer returns the tokens of an answer as they are used here, and tells an
-// operator what is odd about them. A lifetime that nobody named is assumed only
+// operator what is odd about them. A lifetime that is not configured is assumed only
 // where an access token is replaced in time.
 func (h *Handler) takeAnswer(p *party, tokens provider.Tokens) provider.Tokens {
 	for _, odd := range tokens.Odd {

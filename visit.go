@@ -35,7 +35,7 @@ type visit struct {
 	ring  *seal.Ring
 	// failed is what did not work, for placeholders on pages of Caddy's.
 	failed *failure
-	shown  string // what people are told about it
+	shown  string // the sentence that users read about it
 
 	// What the browser sent, before our cookies were taken out.
 	cookies []string
@@ -130,7 +130,7 @@ func (c *common) named(line string) bool {
 	return false
 }
 
-// forget makes the request nobody's again, for this instance and those behind.
+// forget makes the request anonymous again, for this instance and those behind.
 func (v *visit) forget(header http.Header) {
 	v.party = nil
 	for _, name := range v.told {

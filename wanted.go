@@ -24,7 +24,7 @@ const (
 
 // wants is what logins ask for and keep.
 type wants struct {
-	// claims are the paths that are named by what applications are told.
+	// claims are the paths that upstream headers and placeholders name.
 	claims []string
 	// kept are the claims of `session { claims … }`; all are kept with keepAll.
 	kept    []string

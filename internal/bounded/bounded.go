@@ -58,7 +58,7 @@ func Within[T any](ctx context.Context, within time.Duration, work func(context.
 // long as a context lasts.
 type Turn chan struct{}
 
-// NewTurn returns a turn that nobody has.
+// NewTurn returns a turn that is free.
 func NewTurn() Turn { return make(Turn, 1) }
 
 // Take takes the turn, or returns a *GaveUpError when wait ends first.

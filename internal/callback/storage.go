@@ -114,7 +114,7 @@ func (o *Outcome) decode(plain []byte) error {
 	return nil
 }
 
-// Sweep deletes stored outcomes that nobody needs any more. Call it every
+// Sweep deletes stored outcomes that are over. Call it every
 // minute. It does nothing on a node that has seen no login.
 func (c *Coordinator) Sweep(ctx context.Context) error {
 	if !c.used.Load() {

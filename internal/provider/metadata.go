@@ -77,7 +77,7 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 		*field, err = o.text(name)
 		errs = append(errs, err)
 	}
-	m.PromptValues, _ = o.texts("prompt_values_supported", false) // nobody needs it
+	m.PromptValues, _ = o.texts("prompt_values_supported", false) // optional
 	m.IDTokenAlgs, err = o.texts("id_token_signing_alg_values_supported", false)
 	errs = append(errs, err)
 	m.UserinfoAlgs, err = o.texts("userinfo_signing_alg_values_supported", false)

@@ -100,7 +100,7 @@ func parseKey(raw json.RawMessage) (key jose.JSONWebKey, skip *SkippedKey) {
 }
 
 // checkPurpose refuses keys that are not to verify signatures (RFC 7517 4.2,
-// 4.3), and those that nobody should publish.
+// 4.3), and those that must not be published.
 func (o object) checkPurpose() (ordinary bool, err error) {
 	use, err := o.text("use")
 	switch {

@@ -1,7 +1,7 @@
 // Package query reads the parameters of queries and forms as the URL standard
 // does (WHATWG URL, application/x-www-form-urlencoded): pairs are separated by
 // "&" alone, "+" is a space, and a "%" that begins no escape stands for itself.
-// Nothing is an error, so a parameter that nobody asked for cannot spoil the
+// Nothing is an error, so an unknown parameter cannot spoil the
 // others, whatever it holds.
 package query
 

@@ -110,7 +110,7 @@ func decodeResult(plain []byte, id session.ID) (got Result, err error) {
 	return got, nil
 }
 
-// Sweep deletes stored results that nobody needs any more. Call it every minute.
+// Sweep deletes stored results that are over. Call it every minute.
 // It does nothing on a node that has refreshed nothing.
 func (c *Coordinator) Sweep(ctx context.Context) error {
 	if !c.used.Load() {

@@ -146,7 +146,7 @@ func (l *Log) due(ctx context.Context) (*due, error) {
 	return d, nil
 }
 
-// mayPack says whether all nodes have had their time to know packs.
+// mayPack reports whether all nodes have had their time to know packs.
 func (l *Log) mayPack(ctx context.Context, storage clusterstore.Storage, mark string) (bool, error) {
 	now := l.now()
 	data, err := storage.Load(ctx, mark)

@@ -39,7 +39,7 @@ type Memory struct {
 // NewMemory returns an empty storage.
 func NewMemory() *Memory { return &Memory{Files: make(map[string][]byte)} }
 
-// With changes the storage while nobody uses it.
+// With changes the storage while no call uses it.
 func (m *Memory) With(change func(*Memory)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
