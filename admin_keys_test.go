@@ -119,14 +119,23 @@ func TestKeysOfTheConfigurationAreItsOwn(t *testing.T) {
 	}
 }
 
-// TestASiteThatIsNotFoundHasKeysAsWell: an instance can be inside what nobody
-// looks into.
+// An instance inside a handler that is not searched has no known site. Its keys
+// and providers are listed all the same.
 func TestASiteThatIsNotFoundHasKeysAsWell(t *testing.T) {
 	t.Parallel()
-	r := newRigAt(t, storageDir(t), "http://rp.test {\nrespond x\nhandle_errors {\noidc_rp {\nissuer http://127.0.0.1:1\nclient_id rp\n}\n}\n}")
-	for _, path := range []string{adminKeys, adminProviders} {
-		if _, text, _ := r.admin("GET", path, ""); !strings.Contains(text, `"sites":[]`) {
-			t.Errorf("%s: %s", path, text)
+	const guard = `oidc_rp {
+		issuer http://127.0.0.1:1
+		client_id rp
+	}`
+	for _, tc := range []struct{ place, site, want string }{
+		{"handle_response", "reverse_proxy {upstream} {\nhandle_response {\n" + guard + "\n}\n}", `"sites":[]`},
+		{"handle_errors", "respond x\nhandle_errors {\n" + guard + "\n}", `"sites":["rp.test"]`},
+	} {
+		r := newRigAt(t, storageDir(t), "http://rp.test {\n"+tc.site+"\n}")
+		for _, path := range []string{adminKeys, adminProviders} {
+			if _, text, _ := r.admin("GET", path, ""); !strings.Contains(text, tc.want) {
+				t.Errorf("%s: %s answers %s, want %s", tc.place, path, text, tc.want)
+			}
 		}
 	}
 }
