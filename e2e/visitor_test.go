@@ -53,7 +53,9 @@ func (v *visitor) take(answer *http.Response) {
 				kept = append(kept, line)
 			}
 		}
-		if c.MaxAge >= 0 && c.Path == "/" { // the hint is for the logout alone
+		// The hint is for the logout alone, and the mark of a sign-in ends within a
+		// minute: what is left is the session, or a login.
+		if c.MaxAge >= 0 && c.Path == "/" && !strings.HasSuffix(c.Name, "_mark") {
 			kept = append(kept, c.Name+"="+c.Value)
 		}
 		v.cookies = kept
