@@ -138,6 +138,9 @@ func (b *browser) signIn(origin, path string) (cookies string, err error) {
 	}
 	parts := []string{"theme=dark"}
 	for _, c := range b.http.Jar.Cookies(u) {
+		if strings.HasSuffix(c.Name, "_mark") {
+			continue // the mark of a sign-in lasts a minute
+		}
 		parts = append(parts, c.Name+"="+c.Value)
 	}
 	return strings.Join(append(parts, "lang=en"), "; "), nil
