@@ -136,7 +136,7 @@ func TestAReloadThatReadsNamesOtherwiseAsksAgain(t *testing.T) {
 	}
 }
 
-// Fault A2 (c): sites that contradict each other send nobody round for ever.
+// Fault A2 (c): sites that contradict each other cause no endless logins.
 func TestContradictingSitesDoNotLoop(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
