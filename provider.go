@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -32,34 +32,34 @@ var (
 
 // party is one provider as a site uses it: its configuration, resolved, over
 // what was learned about it, which is shared and outlives configurations.
-type party struct {
+type provider struct {
 	id     string
-	config *Provider
-	client *provider.Client
+	config *ProviderConfig
+	client *op.Client
 	// registration is the provider and our client id there, which logins, logouts
 	// and outages are about; binding is what sessions are bound to.
 	registration, binding session.Binding
 	// issuer is what revocations and placeholders name.
 	issuer string
 	// tenants is the issuer with a place for the tenant, if there can be several.
-	tenants      string
-	demanding    bool // authorization_params demand something of ID tokens
-	redirectPath string
-	usernames    []string
-	claims       map[string]string // own names, each with its path
-	groups       string
-	forward      []string
-	userinfo     string
-	endSession   *bool
-	told         atomic.Bool // what has to be registered
-	toldKeys     atomic.Uint64
-	own          *livefile.Value[ownKeys]
-	options      string // a hash of what shapes the shared part
-	formPost     bool   // the provider is asked to answer by POST
+	tenants       string
+	demanding     bool // authorization_params demand something of ID tokens
+	redirectPath  string
+	usernames     []string
+	claims        map[string]string // own names, each with its path
+	groups        string
+	forward       []string
+	userinfo      string
+	endSession    *bool
+	announced     atomic.Bool // what has to be registered
+	announcedKeys atomic.Uint64
+	own           *livefile.Value[ownKeys]
+	options       string // a hash of what shapes the shared part
+	formPost      bool   // the provider is asked to answer by POST
 }
 
-// newParty resolves a provider's configuration, and takes what is shared.
-func newParty(id string, config *Provider, now func() time.Time, logger *zap.Logger, release *[]func() error) (*party, error) {
+// newProvider resolves a provider's configuration, and takes what is shared.
+func newProvider(id string, config *ProviderConfig, now func() time.Time, logger *zap.Logger, release *[]func() error) (*provider, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
@@ -75,12 +75,12 @@ func newParty(id string, config *Provider, now func() time.Time, logger *zap.Log
 	if err != nil {
 		return nil, err
 	}
-	remote, err := acquire(release, func() (pooledRemote, func() error, error) { return resolved.acquireRemote(config, now, logger) })
+	remote, err := acquire(release, func() (sharedDiscovery, func() error, error) { return resolved.acquireDiscovery(config, now, logger) })
 	if err != nil {
 		return nil, err
 	}
-	p := &party{
-		id: id, config: config, own: own, options: remote.key, issuer: resolved.issuer(), tenants: provider.TenantTemplate(resolved.issuer()),
+	p := &provider{
+		id: id, config: config, own: own, options: remote.key, issuer: resolved.issuer(), tenants: op.TenantTemplate(resolved.issuer()),
 		redirectPath: resolved.RedirectPath,
 		usernames:    resolved.UsernameClaim,
 		claims:       resolved.Claims,
@@ -92,9 +92,9 @@ func newParty(id string, config *Provider, now func() time.Time, logger *zap.Log
 	}
 	p.registration = session.Bind(p.issuer, resolved.ClientID)
 	p.binding = bindingOf(p.registration, &resolved)
-	p.client = &provider.Client{
-		Remote: remote.Remote, ClientID: resolved.ClientID, AuthMethod: resolved.ClientAuth,
-		Keys: func() provider.OwnKeys { return own.Get().OwnKeys }, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
+	p.client = &op.Client{
+		Discovery: remote.Discovery, ClientID: resolved.ClientID, AuthMethod: resolved.ClientAuth,
+		Keys: func() op.OwnKeys { return own.Get().OwnKeys }, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
 		Scopes: slices.DeleteFunc(slices.Clone(resolved.Scopes), func(s string) bool { return s == "openid" }),
 		Algs:   resolved.IDTokenAlgs, ClockSkew: time.Duration(*resolved.ClockSkew),
 		UserinfoByPost: resolved.UserinfoMethod == "post", AccessTokenLifetime: time.Duration(resolved.AccessTokenLifetime),
@@ -152,20 +152,20 @@ func expand(text string) (string, error) {
 
 // resolve returns the configuration with placeholders and defaults filled in.
 // The client secret is left as it is, and only tried.
-func (p *Provider) resolve() (Provider, error) {
+func (p *ProviderConfig) resolve() (ProviderConfig, error) {
 	r, err := *p, error(nil)
 	for _, option := range append(r.addresses(), named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy}) {
 		// The issuer's {tenantid} is its own, and no placeholder of Caddy's.
 		parts := []string{*option.field}
 		if option.name == "issuer" {
-			parts = strings.Split(*option.field, provider.TenantPart)
+			parts = strings.Split(*option.field, op.TenantPart)
 		}
 		for i, part := range parts {
 			if parts[i], err = expand(part); err != nil {
 				return r, fmt.Errorf("%s: %w", option.name, err)
 			}
 		}
-		*option.field = strings.Join(parts, provider.TenantPart)
+		*option.field = strings.Join(parts, op.TenantPart)
 	}
 	if isPlaceholder(r.JWKS) {
 		document, err := expand(strings.TrimSpace(r.JWKS)) // a document of its own has braces, too
@@ -178,8 +178,8 @@ func (p *Provider) resolve() (Provider, error) {
 	if err != nil {
 		return r, fmt.Errorf("client_secret: %w", err)
 	}
-	if r.ClientAuth == "client_secret_jwt" && len(secret) < provider.MinSecret {
-		return r, fmt.Errorf("client_auth client_secret_jwt needs a client_secret of at least %d bytes", provider.MinSecret)
+	if r.ClientAuth == "client_secret_jwt" && len(secret) < op.MinSecret {
+		return r, fmt.Errorf("client_auth client_secret_jwt needs a client_secret of at least %d bytes", op.MinSecret)
 	}
 	if r.AuthorizationParams, err = expandParameters(p.AuthorizationParams); err != nil {
 		return r, err
@@ -198,7 +198,7 @@ type named struct {
 }
 
 // addresses are the options that are addresses at the provider.
-func (p *Provider) addresses() []named {
+func (p *ProviderConfig) addresses() []named {
 	return []named{
 		{"issuer", &p.Issuer}, {"configuration_url", &p.ConfigurationURL},
 		{"authorization_endpoint", &p.AuthorizationEndpoint}, {"token_endpoint", &p.TokenEndpoint},
@@ -214,7 +214,7 @@ func isPlaceholder(text string) bool {
 	return strings.HasPrefix(text, "{env.") || strings.HasPrefix(text, "{file.")
 }
 
-func (p Provider) withDefaults() Provider {
+func (p ProviderConfig) withDefaults() ProviderConfig {
 	if p.Scopes == nil {
 		p.Scopes = defaultScopes
 	}
@@ -242,17 +242,17 @@ func (p Provider) withDefaults() Provider {
 
 // checkWritten checks what can be known while placeholders are not resolved:
 // an address with one counts as a good one.
-func (p *Provider) checkWritten() error {
+func (p *ProviderConfig) checkWritten() error {
 	r := p.withDefaults()
 	for _, option := range r.addresses() {
 		written := *option.field
 		if option.name == "issuer" {
-			written = strings.ReplaceAll(written, provider.TenantPart, "")
+			written = strings.ReplaceAll(written, op.TenantPart, "")
 		}
 		if strings.Contains(written, "{") {
 			*option.field = "https://placeholder.invalid"
 			if option.name == "configuration_url" {
-				*option.field += provider.WellKnown
+				*option.field += op.WellKnown
 			}
 		}
 	}
@@ -263,9 +263,9 @@ func (p *Provider) checkWritten() error {
 }
 
 // issuer is what names the provider: known before its metadata is.
-func (p *Provider) issuer() string {
+func (p *ProviderConfig) issuer() string {
 	if p.Issuer != "" {
 		return p.Issuer
 	}
-	return strings.TrimSuffix(p.ConfigurationURL, provider.WellKnown)
+	return strings.TrimSuffix(p.ConfigurationURL, op.WellKnown)
 }
