@@ -193,10 +193,10 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, st *requestS
 	text := errorcode.Explain(f.code, f.cause, status == http.StatusServiceUnavailable)
 	shown := page{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.code), ErrorID: errorID, Status: status}
 	p := f.provider
-	if p == nil || p.config.Disabled {
+	if p == nil || p.disabled {
 		p = h.defaultProvider
 	}
-	if text.Retry && !p.config.Disabled {
+	if text.Retry && !p.disabled {
 		shown.LoginURL = h.loginURL(p, f.returnTo)
 	}
 	st.shown = shown.Message

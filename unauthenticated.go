@@ -51,7 +51,7 @@ func (h *Handler) sessionEndedPage(w http.ResponseWriter, r *http.Request, st *r
 	shown := page{Title: "Your session has ended", Sent: !navigation.IsRead(r)}
 	if viewer := h.viewer(r, st); viewer != nil {
 		shown.Title, shown.User = "This page opens in its own tab", viewer.userID()
-	} else if !p.config.Disabled {
+	} else if !p.disabled {
 		shown.LoginURL = h.loginURL(p, returnTo)
 	}
 	return h.renderFramed(w, r, "session_ended.html", http.StatusUnauthorized, shown)
