@@ -46,7 +46,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		return n.ServeHTTP(w, r, next)
 	}
 	if h.Mode == modeEndpoints {
-		st.upgrade.giveBack(r.Header, h.siteHeaders.upgrades)
+		st.upgrade.Restore(r.Header, h.siteHeaders.Upgrades())
 		return next.ServeHTTP(w, r)
 	}
 	a, err := h.access(r, original)
@@ -54,10 +54,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}
 	if !a.guarded {
-		st.upgrade.giveBack(r.Header, h.siteHeaders.upgrades)
+		st.upgrade.Restore(r.Header, h.siteHeaders.Upgrades())
 		return next.ServeHTTP(w, r)
 	}
-	if (connect || st.upgrade.isWebsocket()) && h.isFromForeignPage(r) {
+	if (connect || st.upgrade.IsWebSocket()) && h.isFromForeignPage(r) {
 		return h.serveForeign(w, r, st, a, next)
 	}
 	return h.guarded(w, r, st, a, next)
@@ -82,7 +82,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	switch h.action(r, st, a) {
 	case serve:
 		h.setIdentityHeaders(st, r)
-		st.upgrade.giveBack(r.Header, h.Upgrades)
+		st.upgrade.Restore(r.Header, h.Upgrades)
 		return st.callNext(w, r, next, noStore, !a.public || st.signedIn() && !a.named)
 	case pass:
 		return st.callNext(w, r, next, noStore, false)
@@ -101,11 +101,11 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 // ours, private that it is for one user.
 func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
 	if noStore || private {
-		w = st.writer.wrap(w, noStore)
+		w = st.writer.Wrap(w, noStore)
 	}
 	err := next.ServeHTTP(w, r)
 	if err != nil {
-		st.writer.prepareError() // its answer is written past the responder
+		st.writer.Prepare() // its answer is written past that writer
 	}
 	return err
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -253,8 +254,8 @@ type Handler struct {
 	base                   *address.Origin
 	returnTo               []address.Origin
 	identityHeaders        []string
-	siteHeaders            *siteHeaders // with the other instances on the site
-	otherCookies           uint8        // chunks of the session's cookie whose names are other instances'
+	siteHeaders            *headers.Filter // with the other instances on the site
+	otherCookies           uint8           // chunks of the session's cookie whose names are other instances'
 	upstreamHeaders        []upstreamHeader
 	neededClaims           []string
 	scopes                 *cookieScopeCache

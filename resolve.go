@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 )
 
 const (
@@ -37,7 +38,7 @@ func (h *Handler) resolveWords(caddy.Context) error {
 		oneOf("preflight", h.Preflight, "pass", "deny"),
 		oneOf("error_pages", h.ErrorPages, "builtin", "caddy"),
 		checkSiteData(h.ClearSiteData),
-		checkUpgrades(h.Upgrades),
+		headers.CheckUpgrades(h.Upgrades),
 	}
 	for _, route := range h.Routes {
 		if route == nil {

@@ -172,7 +172,7 @@ func (h *Handler) updateSession(w http.ResponseWriter, st *requestState, s *cook
 	if renewed.Grant.RefreshToken != "" {
 		// The answer leaves when the application is done with it. Until then
 		// another request may have got newer tokens.
-		st.writer.beforeAnswer = func(header http.Header) {
+		st.writer.BeforeHeader = func(header http.Header) {
 			if h.sessions.Superseded(&renewed) {
 				cookie.Unset(header, func(name string) bool { return h.isSessionCookie(name, s) })
 			}
