@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -114,11 +115,11 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, st *requ
 	t, f := h.takeTransaction(w, st, s, p, ring, a.state)
 	switch {
 	case f == nil && st.signedIn() && st.session.Login == session.HashState(a.state):
-		return redirect(w, http.StatusSeeOther, orDefault(t.Return, h.Home))
+		return pages.Redirect(w, http.StatusSeeOther, orDefault(t.Return, h.Home))
 	case f != nil && st.signedIn():
 		// A second use of an answer, the Back button, a login that was
 		// overtaken by another: who is signed in gets the page.
-		return redirect(w, http.StatusSeeOther, h.returnURL(st, a.state))
+		return pages.Redirect(w, http.StatusSeeOther, h.returnURL(st, a.state))
 	case f != nil:
 		if returnTo, ok := h.takeFormer(w, st, s, p, ring, a.state); ok {
 			return h.beginRequested(w, r, st, p, returnTo, nil)

@@ -1,7 +1,6 @@
 package oidcrp
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
 // This file is the one place where a failure becomes a status, a page, a log
@@ -102,17 +102,17 @@ func zapLevel(level slog.Level) zapcore.Level {
 	return zap.DebugLevel
 }
 
-// fail answers for the login and code endpoints: a public site's home shows
+// respondError answers for the login and code endpoints: a public site's home shows
 // what happened, a private site has a page for it. It is the one place where
 // such an error becomes a log line and a status.
 func (h *Handler) respondError(w http.ResponseWriter, r *http.Request, st *requestState, f *failure) error {
 	return h.respondLoggedError(w, r, st, f, h.log(r, f))
 }
 
-// respondLoggedError is fail for a failure that is in the log already, under an id.
+// respondLoggedError is respondError for a failure that is in the log already, under an id.
 func (h *Handler) respondLoggedError(w http.ResponseWriter, r *http.Request, st *requestState, f *failure, id string) error {
 	if h.Mode == modePublic {
-		return redirect(w, http.StatusSeeOther, h.homeWithError(f.code))
+		return pages.Redirect(w, http.StatusSeeOther, h.homeWithError(f.code))
 	}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, id)
 }
@@ -120,7 +120,7 @@ func (h *Handler) respondLoggedError(w http.ResponseWriter, r *http.Request, st 
 // respondLogoutError answers for the logout: home, on all sites.
 func (h *Handler) respondLogoutError(w http.ResponseWriter, r *http.Request, f *failure) error {
 	h.log(r, f)
-	return redirect(w, http.StatusSeeOther, h.homeWithError(f.code))
+	return pages.Redirect(w, http.StatusSeeOther, h.homeWithError(f.code))
 }
 
 // homeWithError is the home page's address with an error.
@@ -137,14 +137,14 @@ func (h *Handler) homeWithError(c errorcode.Code) string {
 	return home
 }
 
-// disabled answers for a provider that is switched off, on all sites.
+// respondDisabled answers for a provider that is switched off, on all sites.
 func (h *Handler) respondDisabled(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
 	f := &failure{code: errorcode.Forbidden, cause: errorcode.ErrDisabled, provider: p}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
 }
 
-// unavailable answers a private request of which nobody can say whose it is,
-// since keys or logouts cannot be read.
+// respondStorageUnavailable answers a private request whose user is not known,
+// since keys or revocations cannot be read.
 func (h *Handler) respondStorageUnavailable(w http.ResponseWriter, r *http.Request, st *requestState, err error) error {
 	return h.respondUnavailable(w, r, st, storageRetryAfter, storageFailure(err))
 }
@@ -167,31 +167,13 @@ func (h *Handler) respondUnavailable(w http.ResponseWriter, r *http.Request, st 
 	return h.errorPage(w, r, st, http.StatusServiceUnavailable, f, h.log(r, f))
 }
 
-// problem answers a program (RFC 9457).
-func problem(w http.ResponseWriter, status int, members map[string]string) error {
-	body := make(map[string]any, len(members)+1)
-	for name, value := range members {
-		body[name] = value
-	}
-	body["status"] = status
-	text, err := json.Marshal(body)
-	if err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, err)
-	}
-	strictSecurityHeaders(w.Header())
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_, err = w.Write(append(text, '\n'))
-	return err
-}
-
-// errorPage tells what went wrong, to people as a page and to programs as a
-// problem, or leaves that to handle_errors.
+// errorPage says what went wrong, to users as a page and to programs as a
+// problem document, or leaves that to handle_errors.
 func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, st *requestState, status int, f *failure, errorID string) error {
-	baseSecurityHeaders(w.Header())
+	pages.BaseSecurityHeaders(w.Header())
 	st.failed = f
 	text := errorcode.Explain(f.code, f.cause, status == http.StatusServiceUnavailable)
-	shown := page{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.code), ErrorID: errorID, Status: status}
+	shown := pages.Data{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.code), ErrorID: errorID, Status: status}
 	p := f.provider
 	if p == nil || p.disabled {
 		p = h.defaultProvider
@@ -208,20 +190,13 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, st *requestS
 		return err
 	}
 	if !navigation.WantsPage(r) {
-		members := map[string]string{"type": "about:blank", "title": http.StatusText(status), "detail": shown.Message, "reason": string(f.code)}
-		if shown.LoginURL != "" {
-			members["login_url"] = shown.LoginURL
-		}
-		if errorID != "" {
-			members["error_id"] = errorID
-		}
-		return problem(w, status, members)
+		return pages.Problem{Detail: text.Message, Reason: string(f.code), LoginURL: shown.LoginURL, ErrorID: errorID}.Write(w, status)
 	}
 	if viewer := h.viewer(r, st); viewer != nil {
 		shown.User = viewer.userID()
 		shown.LoginURL = h.linkFor(status, shown.LoginURL, f)
 	}
-	return h.render(w, r, "error.html", status, shown)
+	return h.render(w, r, pages.Error, status, shown)
 }
 
 // linkFor is what an error page offers to someone who is signed in: another
@@ -239,7 +214,7 @@ func (h *Handler) linkFor(status int, loginURL string, f *failure) string {
 	return ""
 }
 
-// explain shows the error that came back with a page that is not public.
+// respondKnownError shows the error that came back with a page that is not public.
 func (h *Handler) respondKnownError(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	name := queryErrorCodeOf(r)
 	f := &failure{code: errorcode.Code(name), cause: errors.New("shown on a private page")}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -74,7 +75,7 @@ func (h *Handler) sendOn(w http.ResponseWriter, r *http.Request, st *requestStat
 		// From here on no other site has a part in it, so it is Lax again.
 		cookie.Set(w.Header(), s.cookie(h, name, value, "/", carriedFor))
 	}
-	_ = redirect(w, http.StatusSeeOther, h.redirectURI(s, p)+"?"+url.Values{"state": {a.state}}.Encode())
+	_ = pages.Redirect(w, http.StatusSeeOther, h.redirectURI(s, p)+"?"+url.Values{"state": {a.state}}.Encode())
 	return true
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -141,7 +142,7 @@ func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) boo
 		return false
 	}
 	original.Opaque, r.URL.Opaque = "", ""
-	strictSecurityHeaders(w.Header())
+	pages.StrictSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusBadRequest)
 	return true
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
@@ -188,7 +189,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, st *requestStat
 		return h.afterLogout(w)
 	}
 	if location := request.URL(); len(location) <= maxLogoutURL {
-		return redirect(w, http.StatusSeeOther, location)
+		return pages.Redirect(w, http.StatusSeeOther, location)
 	}
 	return h.continuePage(w, r, request)
 }
@@ -228,7 +229,7 @@ func (h *Handler) signedOutURI(s *cookieScope, p *provider) string {
 // afterLogout leads where a browser ends after a logout; the built-in page is
 // what the logout path shows to nobody.
 func (h *Handler) afterLogout(w http.ResponseWriter) error {
-	return redirect(w, http.StatusSeeOther, orDefault(h.SignedOut, h.LogoutPath))
+	return pages.Redirect(w, http.StatusSeeOther, orDefault(h.SignedOut, h.LogoutPath))
 }
 
 // serveSignedOut is where the provider sends the browser back to.
@@ -241,7 +242,7 @@ func (h *Handler) serveSignedOut(w http.ResponseWriter, r *http.Request, st *req
 
 func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request) error {
 	if h.SignedOut != "" {
-		return redirect(w, http.StatusSeeOther, h.SignedOut)
+		return pages.Redirect(w, http.StatusSeeOther, h.SignedOut)
 	}
 	return h.signedOutPage(w, r)
 }

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -88,7 +89,7 @@ func logoutTokenOf(r *http.Request) (string, error) {
 // answerLogout tells a provider no more than whether it worked: what is wrong
 // with a token is for our log, and no stranger's business.
 func answerLogout(w http.ResponseWriter, status int) error {
-	strictSecurityHeaders(w.Header())
+	pages.StrictSecurityHeaders(w.Header())
 	if status == http.StatusOK {
 		w.WriteHeader(status)
 		return nil

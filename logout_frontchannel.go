@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -133,7 +134,7 @@ func isNotFrame(r *http.Request) bool {
 // to be clicked.
 func answerFrame(w http.ResponseWriter, status int) error {
 	header := w.Header()
-	baseSecurityHeaders(header)
+	pages.BaseSecurityHeaders(header)
 	header.Del("X-Frame-Options")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors *; base-uri 'none'")
 	header.Set("Content-Type", "text/html; charset=utf-8")

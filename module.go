@@ -24,6 +24,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -250,7 +251,7 @@ type Handler struct {
 	storageState           *storageState // of the storage that this site's sessions need
 	refresher              *refresh.Coordinator
 	callbacks              *callback.Coordinator
-	pages                  *livefile.Value[*pages]
+	pages                  *livefile.Value[*pages.Templates]
 	base                   *address.Origin
 	returnTo               []address.Origin
 	identityHeaders        []string

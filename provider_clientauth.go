@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -203,7 +204,7 @@ func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, st *requestS
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("write the key set: %w", err))
 	}
-	strictSecurityHeaders(w.Header())
+	pages.StrictSecurityHeaders(w.Header())
 	w.Header().Set("Content-Type", "application/json") // some providers take nothing else
 	_, _ = w.Write(document)
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
 // This file answers unauthenticated requests that begin no login, since a
@@ -15,7 +16,7 @@ import (
 
 var errUnauthenticated = errors.New("the request is not authenticated")
 
-// challenge answers unauthenticated requests for private addresses.
+// respondUnauthorized answers unauthenticated requests for private addresses.
 func (h *Handler) respondUnauthorized(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	reason := errorcode.SignInRequired
 	switch {
@@ -30,7 +31,7 @@ func (h *Handler) respondUnauthorized(w http.ResponseWriter, r *http.Request, st
 // unauthenticated answers with 401. It names no authentication scheme, since no
 // credentials are accepted here (fault D7).
 func (h *Handler) unauthenticated(w http.ResponseWriter, r *http.Request, st *requestState, reason errorcode.Code, p *provider, returnTo string) error {
-	baseSecurityHeaders(w.Header())
+	pages.BaseSecurityHeaders(w.Header())
 	st.failed = &failure{code: reason, cause: errUnauthenticated, provider: p, returnTo: returnTo}
 	st.shown = reason.Message()
 	switch {
@@ -39,22 +40,23 @@ func (h *Handler) unauthenticated(w http.ResponseWriter, r *http.Request, st *re
 	case navigation.IsNavigation(r):
 		return h.sessionEndedPage(w, r, st, p, returnTo)
 	}
-	return problem(w, http.StatusUnauthorized, map[string]string{
-		"type": "about:blank", "title": "Unauthorized",
-		"detail": st.shown, "reason": string(reason), "login_url": h.loginURL(p, returnTo),
-	})
+	return pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: h.loginURL(p, returnTo)}.Write(w, http.StatusUnauthorized)
 }
 
-// sessionEndedPage tells people in a frame, or who have sent a form, to sign in
+// sessionEndedPage asks users in a frame, or who have sent a form, to sign in
 // in another tab. It may be framed, and holds nothing that is theirs.
 func (h *Handler) sessionEndedPage(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string) error {
-	shown := page{Title: "Your session has ended", Sent: !navigation.IsRead(r)}
+	shown := pages.Data{Title: "Your session has ended", Sent: !navigation.IsRead(r)}
 	if viewer := h.viewer(r, st); viewer != nil {
 		shown.Title, shown.User = "This page opens in its own tab", viewer.userID()
 	} else if !p.disabled {
 		shown.LoginURL = h.loginURL(p, returnTo)
 	}
-	return h.renderFramed(w, r, "session_ended.html", http.StatusUnauthorized, shown)
+	page, err := h.page(r, pages.SessionEnded, shown)
+	if err != nil {
+		return err
+	}
+	return page.WriteFramed(w, r, http.StatusUnauthorized)
 }
 
 // pageBefore is the page of this site that a request comes from, or empty.

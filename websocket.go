@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
 // serveConnect refuses CONNECT, which asks for a tunnel, unless it opens a
@@ -19,7 +20,7 @@ import (
 // are written here: what is left to handle_errors may be proxied as it came.
 func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler) error {
 	if !headers.IsWebSocketConnect(r) || original.Path == "" || h.hasEndpoint(original.Path) {
-		strictSecurityHeaders(w.Header())
+		pages.StrictSecurityHeaders(w.Header())
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return nil
@@ -45,7 +46,7 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 		status = refusal.StatusCode
 	}
 	h.logger.Debug("a WebSocket was refused", zap.Int("status", status), zap.Error(err))
-	strictSecurityHeaders(w.Header())
+	pages.StrictSecurityHeaders(w.Header())
 	w.WriteHeader(status)
 	return nil
 }
