@@ -8,20 +8,20 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // This file tells an operator, once for each configuration, what a provider does
 // not send although the configuration names it.
 
-// warnOfAbsent looks at what a sign-in brought.
-func (h *Handler) warnOfAbsent(p *party, w *wants, tokens provider.Tokens, idToken, info provider.Claims) {
+// warnAbsentClaims looks at what a sign-in brought.
+func (h *Handler) warnAbsentClaims(p *provider, w *needs, tokens op.Tokens, idToken, info op.Claims) {
 	has := func(path string) bool { return presentEach(idToken, path) || presentEach(info, path) }
 	named := slices.Clone(w.claims)
 	for local, path := range p.claims {
 		named = append(slices.DeleteFunc(named, func(name string) bool { return name == local }), path)
 	}
-	if p.config.GroupsClaim != "" {
+	if p.namesGroups {
 		named = append(named, "groups")
 	}
 	for _, path := range named {
@@ -30,7 +30,7 @@ func (h *Handler) warnOfAbsent(p *party, w *wants, tokens provider.Tokens, idTok
 		}
 		if has(path) || has(bareClaim(path)) {
 			if path == "email" {
-				h.warnOfUnverified(p, idToken, info)
+				h.warnUnverifiedEmail(p, idToken, info)
 			}
 			continue
 		}
@@ -38,11 +38,11 @@ func (h *Handler) warnOfAbsent(p *party, w *wants, tokens provider.Tokens, idTok
 		h.warnOnce(p, "claim", name, "the configuration names a claim that the provider did not send with a sign-in; see whether it needs another scope, or has to be released for this client there",
 			zap.String("claim", name), zap.Strings("scopes", append([]string{"openid"}, p.client.Scopes...)))
 	}
-	h.warnOfScopes(p, tokens)
+	h.warnDroppedScopes(p, tokens)
 }
 
-// warnOfUnverified says why a verified address is empty.
-func (h *Handler) warnOfUnverified(p *party, idToken, info provider.Claims) {
+// warnUnverifiedEmail says why a verified address is empty.
+func (h *Handler) warnUnverifiedEmail(p *provider, idToken, info op.Claims) {
 	source := info
 	if present(idToken, "email") {
 		source = idToken
@@ -52,8 +52,8 @@ func (h *Handler) warnOfUnverified(p *party, idToken, info provider.Claims) {
 	}
 }
 
-// warnOfGroups says why a user has no groups although their claim is there.
-func (h *Handler) warnOfGroups(p *party, value claims.Value) {
+// warnGroupsType says why a user has no groups although their claim is there.
+func (h *Handler) warnGroupsType(p *provider, value claims.Value) {
 	if _, ok := value.List(); ok || string(value.JSON()) == "null" {
 		return
 	}
@@ -76,9 +76,9 @@ func formOf(raw json.RawMessage) string {
 	return "a single value"
 }
 
-// warnOfScopes says which scopes were asked for and not granted. An answer that
+// warnDroppedScopes says which scopes were asked for and not granted. An answer that
 // names none grants all (RFC 6749 5.1).
-func (h *Handler) warnOfScopes(p *party, tokens provider.Tokens) {
+func (h *Handler) warnDroppedScopes(p *provider, tokens op.Tokens) {
 	granted := strings.Fields(tokens.Scope)
 	if len(granted) == 0 {
 		return

@@ -85,13 +85,13 @@ func (h *Handler) accessAsRead(r *http.Request) (access, error) {
 		}
 		if matched {
 			public := route.Mode == modePublic
-			return access{guarded: true, public: public, named: public, unauthenticated: orElse(route.Unauthenticated, h.Unauthenticated)}, nil
+			return access{guarded: true, public: public, named: public, unauthenticated: orDefault(route.Unauthenticated, h.Unauthenticated)}, nil
 		}
 	}
 	return access{guarded: true, public: h.Mode == modePublic, unauthenticated: h.Unauthenticated}, nil
 }
 
-func orElse(value, otherwise string) string {
+func orDefault(value, otherwise string) string {
 	if value != "" {
 		return value
 	}
@@ -106,7 +106,7 @@ const (
 	pass                    // as nobody
 	signIn                  // go to the login
 	challenge               // 401
-	explain                 // the page for an error that came back
+	showError               // the page for an error that came back
 )
 
 // decide is the whole decision about a guarded request, of facts alone.
@@ -117,7 +117,7 @@ func decide(a access, signedIn, pageLoad, reads, preflight, knownError bool, onP
 	case preflight && onPreflight == "pass":
 		return pass
 	case knownError && pageLoad:
-		return explain // a login that just failed does not begin anew by itself
+		return showError // a login that just failed does not begin anew by itself
 	case a.unauthenticated == "deny":
 		return challenge
 	case a.unauthenticated == "redirect" && reads && !knownError:

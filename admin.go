@@ -38,9 +38,9 @@ var adminEndpoints = map[string]struct {
 	method string
 	do     func(*App, *http.Request) (answer any, err error)
 }{
-	adminProviders: {http.MethodGet, (*App).tellProviders},
-	adminRevoke:    {http.MethodPost, (*App).takeRevocation},
-	adminKeys:      {http.MethodGet, (*App).tellKeys},
+	adminProviders: {http.MethodGet, (*App).listProviders},
+	adminRevoke:    {http.MethodPost, (*App).revokeSessions},
+	adminKeys:      {http.MethodGet, (*App).listKeys},
 	adminRotate:    {http.MethodPost, (*App).rotateKeys},
 }
 
@@ -101,7 +101,7 @@ func readBody(r *http.Request, into any) error {
 	case errors.Is(err, io.EOF):
 		return nil
 	case errors.As(err, &mistyped):
-		err = fmt.Errorf("%s: does not take a JSON %s", orElse(mistyped.Field, "the body"), mistyped.Value)
+		err = fmt.Errorf("%s: does not take a JSON %s", orDefault(mistyped.Field, "the body"), mistyped.Value)
 	}
 	return adminError(http.StatusBadRequest, "%s", strings.TrimPrefix(err.Error(), "json: "))
 }

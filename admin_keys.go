@@ -60,7 +60,7 @@ type usedRing struct {
 
 // usedRings returns the rings of the configuration, those in storages first.
 func (a *App) usedRings() (rings []*usedRing) {
-	a.lookAtSites()
+	a.linkInstances()
 	for _, h := range a.handlers {
 		var ring usedRing
 		switch keys := h.keys.(type) {
@@ -93,8 +93,8 @@ func (a *App) usedRings() (rings []*usedRing) {
 	return rings
 }
 
-// tellKeys tells of the keys, after a look at the storage.
-func (a *App) tellKeys(r *http.Request) (any, error) {
+// listKeys tells of the keys, after a look at the storage.
+func (a *App) listKeys(r *http.Request) (any, error) {
 	answer := keysAnswer{Rings: []ringStatus{}}
 	for _, ring := range a.usedRings() {
 		answer.Rings = append(answer.Rings, ring.status(r, a.clock.Now()))

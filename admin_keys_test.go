@@ -9,7 +9,7 @@ import (
 )
 
 // oneRing are the keys of a rig whose sites all have the same.
-func oneRing(r *rig, method, path, body string) ringStatus {
+func oneRing(r *harness, method, path, body string) ringStatus {
 	r.t.Helper()
 	answer := ask[keysAnswer](r, method, path, body)
 	if len(answer.Rings) != 1 || answer.Rings[0].From != "storage" || !slices.Equal(answer.Rings[0].Sites, []string{"rp.test"}) {
@@ -44,7 +44,7 @@ func TestRotationOnDemandSignsNobodyOut(t *testing.T) {
 	if again := oneRing(s.there, "POST", adminRotate, "{}"); again.Made || again.Note == "" || len(again.Keys) != 2 {
 		t.Errorf("a moment later on another node: %+v", again)
 	}
-	for _, r := range []*rig{s.here, s.there} {
+	for _, r := range []*harness{s.here, s.there} {
 		r.at(after(4 * time.Minute))
 		if now := oneRing(r, "GET", adminKeys, ""); !slices.Equal(states(now), []string{keySealing, keyOpening}) || now.Keys[0].ID != fresh.ID {
 			t.Errorf("four minutes later: %+v", now)
@@ -89,7 +89,7 @@ func TestKeysOfTheConfigurationAreItsOwn(t *testing.T) {
 	op := newOP(t)
 	secret := "session {\nsecret first-0123456789abcdef-0123456789 second-0123456789abcdef-0123456789\n}\n"
 	guard := "oidc_rp {\n" + options(op)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\n"+guard+secret+"}\nreverse_proxy {upstream}\n}\nhttp://other.test {\n"+guard+secret+"}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\n"+guard+secret+"}\nreverse_proxy {upstream}\n}\nhttp://other.test {\n"+guard+secret+"}\n}")
 	b := signedIn(t, r)
 	answer := ask[keysAnswer](r, "GET", adminKeys, "")
 	if len(answer.Rings) != 1 {
@@ -108,7 +108,7 @@ func TestKeysOfTheConfigurationAreItsOwn(t *testing.T) {
 		t.Error("the session has ended")
 	}
 
-	mixed := newRigAt(t, storageDir(t), "http://rp.test {\n"+guard+"}\n}\nhttp://other.test {\n"+guard+secret+"}\n}")
+	mixed := newHarnessAt(t, storageDir(t), "http://rp.test {\n"+guard+"}\n}\nhttp://other.test {\n"+guard+secret+"}\n}")
 	answer = ask[keysAnswer](mixed, "POST", adminRotate, "")
 	if len(answer.Rings) != 2 || !answer.Rings[0].Made || answer.Rings[0].From != "storage" || answer.Rings[1].Made || answer.Rings[1].Note == "" {
 		t.Errorf("%+v", answer)
@@ -131,7 +131,7 @@ func TestASiteThatIsNotFoundHasKeysAsWell(t *testing.T) {
 		{"handle_response", "reverse_proxy {upstream} {\nhandle_response {\n" + guard + "\n}\n}", `"sites":[]`},
 		{"handle_errors", "respond x\nhandle_errors {\n" + guard + "\n}", `"sites":["rp.test"]`},
 	} {
-		r := newRigAt(t, storageDir(t), "http://rp.test {\n"+tc.site+"\n}")
+		r := newHarnessAt(t, storageDir(t), "http://rp.test {\n"+tc.site+"\n}")
 		for _, path := range []string{adminKeys, adminProviders} {
 			if _, text, _ := r.admin("GET", path, ""); !strings.Contains(text, tc.want) {
 				t.Errorf("%s: %s answers %s, want %s", tc.place, path, text, tc.want)
@@ -142,7 +142,7 @@ func TestASiteThatIsNotFoundHasKeysAsWell(t *testing.T) {
 
 func TestKeysWhileTheStorageFails(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	b := signedIn(t, r)
 	breakStorage(t, r)
 	r.at(after(2 * time.Second)) // so that a look is made

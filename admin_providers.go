@@ -2,12 +2,12 @@ package oidcrp
 
 import (
 	"cmp"
-	"encoding/json"
+	"crypto/sha256"
 	"net/http"
 	"slices"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // providersAnswer is what the admin API tells of providers.
@@ -35,11 +35,11 @@ type providerStatus struct {
 
 // healthStatus is a provider.Health. Times that never were are left out.
 type healthStatus struct {
-	State  provider.State `json:"state"`
-	Read   time.Time      `json:"read,omitzero"`
-	Failed time.Time      `json:"failed,omitzero"`
-	Error  string         `json:"error,omitempty"` // of Failed
-	Next   time.Time      `json:"next_try,omitzero"`
+	State  op.State  `json:"state"`
+	Read   time.Time `json:"read,omitzero"`
+	Failed time.Time `json:"failed,omitzero"`
+	Error  string    `json:"error,omitempty"` // of Failed
+	Next   time.Time `json:"next_try,omitzero"`
 }
 
 type keysStatus struct {
@@ -50,7 +50,7 @@ type keysStatus struct {
 // maxErrorText bounds what an answer repeats of an error.
 const maxErrorText = 500
 
-func statusOf(h provider.Health) healthStatus {
+func statusOf(h op.Health) healthStatus {
 	status := healthStatus{State: h.State, Read: inSeconds(h.Read), Failed: inSeconds(h.Failed), Next: inSeconds(h.Next)}
 	if h.Err != nil {
 		status.Error = h.Err.Error()
@@ -61,27 +61,27 @@ func statusOf(h provider.Health) healthStatus {
 
 func inSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
-// usedParty is a provider of the configuration and the sites that use it.
-type usedParty struct {
-	*party
+// usedProvider is a provider of the configuration and the sites that use it.
+type usedProvider struct {
+	*provider
 	shared bool
 	sites  []string
 }
 
-// usedParties returns the providers of the configuration by id. Sites whose own
+// usedProviders returns the providers of the configuration by id. Sites whose own
 // providers have the same id and configuration have one.
-func (a *App) usedParties() []*usedParty {
-	a.lookAtSites()
+func (a *App) usedProviders() []*usedProvider {
+	a.linkInstances()
 	type key struct {
-		id, config string
-		remote     *provider.Remote
+		id      string
+		written [sha256.Size]byte
+		remote  *op.Discovery
 	}
-	known := make(map[key]*usedParty)
-	use := func(p *party, shared bool, sites ...string) {
-		config, _ := json.Marshal(p.config) // only compared
-		k := key{p.id, string(config), p.client.Remote}
+	known := make(map[key]*usedProvider)
+	use := func(p *provider, shared bool, sites ...string) {
+		k := key{p.id, p.written, p.client.Discovery}
 		if known[k] == nil {
-			known[k] = &usedParty{party: p, shared: shared, sites: []string{}}
+			known[k] = &usedProvider{provider: p, shared: shared, sites: []string{}}
 		}
 		for _, site := range sites {
 			if !slices.Contains(known[k].sites, site) {
@@ -89,34 +89,34 @@ func (a *App) usedParties() []*usedParty {
 			}
 		}
 	}
-	for _, p := range a.parties {
+	for _, p := range a.providers {
 		use(p, true)
 	}
 	for _, h := range a.handlers {
-		for _, p := range h.parties {
+		for _, p := range h.providers {
 			use(p, false, a.hosts[h]...)
 		}
 	}
-	all := make([]*usedParty, 0, len(known))
+	all := make([]*usedProvider, 0, len(known))
 	for _, u := range known {
 		slices.Sort(u.sites)
 		all = append(all, u)
 	}
-	slices.SortFunc(all, func(a, b *usedParty) int {
+	slices.SortFunc(all, func(a, b *usedProvider) int {
 		return cmp.Or(cmp.Compare(a.id, b.id), slices.Compare(a.sites, b.sites), cmp.Compare(a.issuer, b.issuer))
 	})
 	return all
 }
 
-// tellProviders tells how the providers are, by what is known: it asks none.
-func (a *App) tellProviders(*http.Request) (any, error) {
+// listProviders tells how the providers are, by what is known: it asks none.
+func (a *App) listProviders(*http.Request) (any, error) {
 	answer := providersAnswer{Providers: []providerStatus{}}
-	for _, u := range a.usedParties() {
-		health, metadata := u.client.Remote.Health()
-		keys, usable := u.client.Remote.KeysHealth()
+	for _, u := range a.usedProviders() {
+		health, metadata := u.client.Discovery.Health()
+		keys, usable := u.client.Discovery.KeysHealth()
 		answer.Providers = append(answer.Providers, providerStatus{
 			ID: u.id, Issuer: u.issuer, ClientID: u.client.ClientID,
-			Shared: u.shared, Sites: u.sites, Disabled: u.config.Disabled,
+			Shared: u.shared, Sites: u.sites, Disabled: u.disabled,
 			Metadata: statusOf(health), Keys: keysStatus{statusOf(keys), usable},
 			Endpoints: endpointsOf(metadata),
 		})
@@ -125,7 +125,7 @@ func (a *App) tellProviders(*http.Request) (any, error) {
 }
 
 // endpointsOf names the endpoints that a provider has.
-func endpointsOf(m *provider.Metadata) []string {
+func endpointsOf(m *op.Metadata) []string {
 	present := []string{}
 	if m == nil {
 		return present

@@ -40,9 +40,9 @@ type endedSessions struct {
 	Providers []string `json:"providers,omitempty"` // those that have the issuer
 }
 
-// takeRevocation ends sessions that began until now, and answers when that is
+// revokeSessions ends sessions that began until now, and answers when that is
 // kept. It keeps nobody from signing in again.
-func (a *App) takeRevocation(r *http.Request) (any, error) {
+func (a *App) revokeSessions(r *http.Request) (any, error) {
 	var asked revokeRequest
 	if err := readBody(r, &asked); err != nil {
 		return nil, err
@@ -86,12 +86,12 @@ func (asked *revokeRequest) check(a *App) (ended []endedSessions, err error) {
 		return []endedSessions{{Kind: kind}}, nil
 	}
 	found := false
-	for _, u := range a.usedParties() {
+	for _, u := range a.usedProviders() {
 		if asked.Provider != "" && u.id != asked.Provider {
 			continue
 		}
 		found = true
-		if asked.Issuer != "" && !u.client.Remote.IsIssuer(asked.Issuer) {
+		if asked.Issuer != "" && !u.client.Discovery.IsIssuer(asked.Issuer) {
 			continue
 		}
 		issuer, err := u.oneIssuer(asked.Issuer)
@@ -141,7 +141,7 @@ func (asked *revokeRequest) kind() (kind string, err error) {
 // oneIssuer returns the issuer that revocations of a user of the provider are kept
 // under. The name is that of one of the provider's tenants where it has many,
 // else it may be empty.
-func (p *party) oneIssuer(name string) (string, error) {
+func (p *provider) oneIssuer(name string) (string, error) {
 	if p.tenants == "" {
 		return p.issuer, nil
 	}
@@ -149,7 +149,7 @@ func (p *party) oneIssuer(name string) (string, error) {
 		return issuer, nil
 	}
 	// An address that looks like one for many tenants may be a single issuer's.
-	if _, metadata := p.client.Remote.Health(); metadata != nil && !metadata.Tenants() {
+	if _, metadata := p.client.Discovery.Health(); metadata != nil && !metadata.Tenants() {
 		return p.issuer, nil
 	}
 	return "", fmt.Errorf("issuer: provider %s has many tenants, each an issuer of its own: name that of the user's tenant, as %s", p.id, p.tenants)

@@ -7,22 +7,22 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 func TestRevocationEndsSessionsEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []struct {
 		name        string
-		body        func(optest.Issued) string
+		body        func(oidctest.Issued) string
 		other, bobs bool // the user's other session ends, and another user's
 	}{
-		{"subject", func(i optest.Issued) string { return fmt.Sprintf(`{"subject": %q}`, i.Subject) }, true, false},
-		{"subject", func(i optest.Issued) string {
+		{"subject", func(i oidctest.Issued) string { return fmt.Sprintf(`{"subject": %q}`, i.Subject) }, true, false},
+		{"subject", func(i oidctest.Issued) string {
 			return fmt.Sprintf(`{"subject": %q, "provider": "default"}`, i.Subject)
 		}, true, false},
-		{"sid", func(i optest.Issued) string { return fmt.Sprintf(`{"sid": %q}`, i.SID) }, false, false},
-		{"all", func(optest.Issued) string { return `{"all": true}` }, true, true},
+		{"sid", func(i oidctest.Issued) string { return fmt.Sprintf(`{"sid": %q}`, i.SID) }, false, false},
+		{"all", func(oidctest.Issued) string { return `{"all": true}` }, true, true},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +73,7 @@ func TestRevocationNamesOneProvider(t *testing.T) {
 	one, two := newOP(t), newOP(t)
 	one.Register(rpURL + "/@app/auth/one/code")
 	two.Register(rpURL + "/@app/auth/two/code")
-	r := newRigAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\n"+options(one)+"}\nprovider two {\n"+options(two)+"}\n}")
+	r := newHarnessAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\n"+options(one)+"}\nprovider two {\n"+options(two)+"}\n}")
 	sessions := func() (at [2]*browser) {
 		for i, id := range []string{"one", "two"} {
 			at[i] = r.browser()
@@ -105,7 +105,7 @@ func TestRevocationNamesOneProvider(t *testing.T) {
 
 func TestARevocationThatCannotBeKeptIsNotDone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	signedIn(t, r)
 	breakStorage(t, r)
 	if status, text, _ := r.admin("POST", adminRevoke, `{"subject": "alice"}`); status != http.StatusServiceUnavailable || !strings.Contains(text, "could not be kept") || strings.Contains(text, "alice") {
@@ -120,15 +120,15 @@ func TestARevocationThatCannotBeKeptIsNotDone(t *testing.T) {
 
 func TestRevocationAtAProviderWithManyTenants(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.NoIss())
+	op := newOP(t, oidctest.NoIss())
 	template := op.Issuer() + "/{tenantid}/v2.0"
 	issuerOf := func(tenant string) string { return strings.Replace(template, "{tenantid}", tenant, 1) }
 	tenant := oneTenant
-	op.Lie(func(l *optest.Lies) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.Discovery = func(m map[string]any) { m["issuer"] = template }
 		l.IDToken.Claims = func(c map[string]any) { c["tid"], c["iss"] = tenant, issuerOf(tenant) }
 	})
-	r := newRig(t, "oidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(optest.Discovery), 1)+"}")
+	r := newHarness(t, "oidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+"}")
 	one := signedIn(t, r)
 	subject := op.Issued().Subject
 	tenant = anotherTenant
@@ -163,8 +163,8 @@ func TestRevocationAtAProviderWithManyTenants(t *testing.T) {
 // TestAnIssuerThatOnlyLooksLikeManyTenants needs no name once it is known.
 func TestAnIssuerThatOnlyLooksLikeManyTenants(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.Path("/realms/common/x"))
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	op := newOP(t, oidctest.Path("/realms/common/x"))
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := signedIn(t, r)
 	answer := ask[revocationAnswer](r, "POST", adminRevoke, fmt.Sprintf(`{"subject": %q}`, op.Issued().Subject))
 	if len(answer.Ended) != 1 || answer.Ended[0].Issuer != op.Issuer() || b.lives(r) {

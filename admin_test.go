@@ -14,12 +14,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // admin asks the admin API of a rig, and returns what Caddy would answer.
-func (r *rig) admin(method, path, body string) (status int, text string, header http.Header) {
+func (r *harness) admin(method, path, body string) (status int, text string, header http.Header) {
 	r.t.Helper()
 	recorder := httptest.NewRecorder()
 	api := &adminAPI{app: func() *App { return r.app }}
@@ -35,7 +35,7 @@ func (r *rig) admin(method, path, body string) (status int, text string, header 
 }
 
 // ask is admin where it has to work.
-func ask[T any](r *rig, method, path, body string) (answer T) {
+func ask[T any](r *harness, method, path, body string) (answer T) {
 	r.t.Helper()
 	status, text, header := r.admin(method, path, body)
 	if status != http.StatusOK || header.Get("Content-Type") != "application/json" {
@@ -51,7 +51,7 @@ const twoProviders = "http://rp.test {\noidc_rp {\nprovider one two\ndefault_pro
 
 func TestTheAdminAPIRefuses(t *testing.T) {
 	t.Parallel()
-	r := newRigAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\nissuer http://127.0.0.1:1/one\nclient_id rp\n}\nprovider two {\nissuer http://127.0.0.1:1/two\nclient_id rp\n}\n}")
+	r := newHarnessAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\nissuer http://127.0.0.1:1/one\nclient_id rp\n}\nprovider two {\nissuer http://127.0.0.1:1/two\nclient_id rp\n}\n}")
 	for _, tc := range []struct {
 		method, path, body string
 		status             int
@@ -98,16 +98,16 @@ func TestTheAdminAPIRefuses(t *testing.T) {
 
 func TestProvidersAreTold(t *testing.T) {
 	t.Parallel()
-	op := newOP(t)
+	idp := newOP(t)
 	down := "issuer http://127.0.0.1:1\nclient_id rp\nclient_secret \"a secret of the down one\"\n"
-	own := "http://%s {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}\n"
-	r := newRigAt(t, storageDir(t),
+	own := "http://%s {\noidc_rp {\n" + options(idp) + "}\nreverse_proxy {upstream}\n}\n"
+	r := newHarnessAt(t, storageDir(t),
 		fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+
 			"http:// {\noidc_rp {\nprovider down\nbase_url https://pinned.test\n}\n}\n",
 		"oidc_rp {\nprovider down {\n"+down+"}\nprovider off {\nissuer https://off.invalid\nclient_id rp\njwks `{\"keys\":["+publicKey+"]}`\ndisabled\n}\n}")
 	told := func() (byID map[string]providerStatus) {
 		byID = make(map[string]providerStatus)
-		hits := op.Hits(optest.Discovery) + op.Hits(optest.JWKS)
+		hits := idp.Hits(oidctest.Discovery) + idp.Hits(oidctest.JWKS)
 		answer := ask[providersAnswer](r, "GET", adminProviders, "")
 		for _, p := range answer.Providers {
 			byID[p.ID] = p
@@ -115,31 +115,31 @@ func TestProvidersAreTold(t *testing.T) {
 		if len(byID) != 3 || len(answer.Providers) != 3 {
 			t.Fatalf("%+v", answer)
 		}
-		if now := op.Hits(optest.Discovery) + op.Hits(optest.JWKS); now != hits {
+		if now := idp.Hits(oidctest.Discovery) + idp.Hits(oidctest.JWKS); now != hits {
 			t.Error("the provider was asked")
 		}
 		return byID
 	}
 	all := told()
-	if p := all["default"]; p.Shared || !slices.Equal(p.Sites, []string{"a.test", "b.test", "rp.test"}) || p.Issuer != op.Issuer() || p.ClientID != op.Client().ID ||
-		p.Metadata.State != provider.Unknown || p.Keys.State != provider.Unknown || len(p.Endpoints) != 0 || p.Disabled {
+	if p := all["default"]; p.Shared || !slices.Equal(p.Sites, []string{"a.test", "b.test", "rp.test"}) || p.Issuer != idp.Issuer() || p.ClientID != idp.Client().ID ||
+		p.Metadata.State != op.Unknown || p.Keys.State != op.Unknown || len(p.Endpoints) != 0 || p.Disabled {
 		t.Errorf("before the first login: %+v", p)
 	}
-	if p := all["down"]; !p.Shared || !slices.Equal(p.Sites, []string{"pinned.test"}) || p.Metadata.State != provider.Unknown {
+	if p := all["down"]; !p.Shared || !slices.Equal(p.Sites, []string{"pinned.test"}) || p.Metadata.State != op.Unknown {
 		t.Errorf("%+v", p)
 	}
-	if p := all["off"]; !p.Disabled || !p.Shared || len(p.Sites) != 0 || p.Keys.State != provider.OK || p.Keys.Usable != 1 {
+	if p := all["off"]; !p.Disabled || !p.Shared || len(p.Sites) != 0 || p.Keys.State != op.OK || p.Keys.Usable != 1 {
 		t.Errorf("%+v", p)
 	}
 
 	began := time.Now().Truncate(time.Second)
 	signedIn(t, r)
-	if _, err := r.app.parties["down"].client.Remote.Metadata(t.Context()); err == nil {
+	if _, err := r.app.providers["down"].client.Discovery.Metadata(t.Context()); err == nil {
 		t.Fatal("the provider that is down answers")
 	}
 	all = told()
 	p := all["default"]
-	if p.Metadata.State != provider.OK || p.Metadata.Read.Before(began) || p.Metadata.Error != "" || p.Keys.State != provider.OK || p.Keys.Usable == 0 || p.Keys.Read.Before(began) {
+	if p.Metadata.State != op.OK || p.Metadata.Read.Before(began) || p.Metadata.Error != "" || p.Keys.State != op.OK || p.Keys.Usable == 0 || p.Keys.Read.Before(began) {
 		t.Errorf("after a login: %+v", p)
 	}
 	for _, name := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint"} {
@@ -148,11 +148,11 @@ func TestProvidersAreTold(t *testing.T) {
 		}
 	}
 	p = all["down"]
-	if p.Metadata.State != provider.Failing || p.Metadata.Failed.Before(began) || !p.Metadata.Read.IsZero() || p.Metadata.Next.IsZero() || !strings.Contains(p.Metadata.Error, "refused") {
+	if p.Metadata.State != op.Failing || p.Metadata.Failed.Before(began) || !p.Metadata.Read.IsZero() || p.Metadata.Next.IsZero() || !strings.Contains(p.Metadata.Error, "refused") {
 		t.Errorf("that is down: %+v", p)
 	}
 	_, text, _ := r.admin("GET", adminProviders, "")
-	for _, secret := range append(op.Canaries(), op.Client().Secret, "a secret of the down one") {
+	for _, secret := range append(idp.Canaries(), idp.Client().Secret, "a secret of the down one") {
 		if strings.Contains(text, secret) {
 			t.Errorf("the answer holds a secret: %s", text)
 		}
@@ -190,7 +190,7 @@ func TestTheAppThatWasStartedLastIsMeant(t *testing.T) {
 
 func TestLongErrorsAreCut(t *testing.T) {
 	t.Parallel()
-	h := statusOf(provider.Health{State: provider.Failing, Err: errors.New(strings.Repeat("x", 5000))})
+	h := statusOf(op.Health{State: op.Failing, Err: errors.New(strings.Repeat("x", 5000))})
 	if len(h.Error) != maxErrorText {
 		t.Errorf("%d characters", len(h.Error))
 	}

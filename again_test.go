@@ -20,7 +20,7 @@ func TestInstancesThatKeepSessionsApartAreNoLoop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp endpoints {\n"+options(op)+sessions[0]+"}\nhandle /app* {\noidc_rp {\n"+options(op)+sessions[1]+"}\nreverse_proxy {upstream}\n}\n}")
+			r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp endpoints {\n"+options(op)+sessions[0]+"}\nhandle /app* {\noidc_rp {\n"+options(op)+sessions[1]+"}\nreverse_proxy {upstream}\n}\n}")
 			b, address, logins := r.browser(), "/app", 0
 			for range 30 {
 				p := b.get(address)

@@ -82,14 +82,14 @@ func (r *runningApps) announced() map[string]bool {
 
 // registrations are what an instance needs at its providers.
 func (c *siteCheck) registrations(i *writtenInstance) (all []registration) {
-	prefix := orElse(i.config.Endpoints, defaultEndpoints)
+	prefix := orDefault(i.config.Endpoints, defaultEndpoints)
 	for _, origin := range c.origins(i) {
 		for _, id := range c.idsOf(i) {
 			p := c.ownProvider(i, id)
 			if p == nil || p.Disabled {
 				continue
 			}
-			path := orElse(p.RedirectPath, prefix+"/"+id+"/code")
+			path := orDefault(p.RedirectPath, prefix+"/"+id+"/code")
 			if i.reaches(path) == no {
 				continue // another instance serves it
 			}
@@ -168,18 +168,18 @@ func schemeOf(server *caddyhttp.Server, app *caddyhttp.App) (scheme, port string
 	return scheme, port
 }
 
-// tellURIs says at the first login what has to be registered where the
+// logRegistration says at the first login what has to be registered where the
 // configuration does not name the site: a provider that does not know the
 // redirect URI tells only the visitor.
-func (h *Handler) tellURIs(s *site, p *party, redirectURI string) {
+func (h *Handler) logRegistration(s *cookieScope, p *provider, redirectURI string) {
 	r := registration{
 		origin: s.origin.String(), provider: p.id, issuer: p.issuer, redirect: redirectURI, prefix: h.Endpoints,
-		publishesKeys: len(p.config.ClientKeys)+len(p.config.DecryptionKey)+len(p.config.ClientCertificate) > 0,
+		publishesKeys: p.publishesKeys,
 	}
 	if announced := h.app.announced.Load(); announced != nil && (*announced)[r.key()] {
 		return
 	}
-	if p.told.CompareAndSwap(false, true) {
+	if p.announced.CompareAndSwap(false, true) {
 		h.logger.Info(registerMessage, r.fields()...)
 	}
 }

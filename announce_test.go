@@ -7,7 +7,7 @@ import (
 )
 
 // registered are the log lines about what to register at providers.
-func (r *rig) registered() (lines []map[string]any) {
+func (r *harness) registered() (lines []map[string]any) {
 	r.t.Helper()
 	for text := range strings.Lines(r.logs()) {
 		var line map[string]any
@@ -48,7 +48,7 @@ func TestAddressesToRegisterAreLoggedAtLoad(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRigAt(t, storageDir(t), tc.sites, tc.globals...)
+			r := newHarnessAt(t, storageDir(t), tc.sites, tc.globals...)
 			lines := r.registered()
 			var got []string
 			for _, line := range lines {
@@ -64,7 +64,7 @@ func TestAddressesToRegisterAreLoggedAtLoad(t *testing.T) {
 // Fault D3.
 func TestAllAddressesToRegister(t *testing.T) {
 	t.Parallel()
-	r := newRigAt(t, storageDir(t), "https://all.d3.test {\noidc_rp {\n"+options(newOP(t))+"}\n}")
+	r := newHarnessAt(t, storageDir(t), "https://all.d3.test {\noidc_rp {\n"+options(newOP(t))+"}\n}")
 	lines := r.registered()
 	if len(lines) != 1 {
 		t.Fatalf("%d lines: %v", len(lines), lines)
@@ -83,11 +83,11 @@ func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
 	site := "https://rp.test {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}\n"
-	first := newRigAt(t, storage, site)
+	first := newHarnessAt(t, storage, site)
 	if lines := first.registered(); len(lines) != 1 {
 		t.Fatalf("%d lines: %v", len(lines), lines)
 	}
-	second := newRigAt(t, storage, site+"https://new.d3.test {\noidc_rp {\n"+options(op)+"}\n}\n")
+	second := newHarnessAt(t, storage, site+"https://new.d3.test {\noidc_rp {\n"+options(op)+"}\n}\n")
 	if lines := second.registered(); len(lines) != 1 || lines[0]["redirect_uri"] != "https://new.d3.test/@app/auth/default/code" {
 		t.Errorf("after a reload: %v", lines)
 	}
@@ -95,7 +95,7 @@ func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
 	if lines := first.registered(); len(lines) != 1 {
 		t.Errorf("after a login: %v", lines)
 	}
-	any := newRigAt(t, storageDir(t), ":8080 {\noidc_rp {\n"+options(newOP(t))+"}\nreverse_proxy {upstream}\n}\n")
+	any := newHarnessAt(t, storageDir(t), ":8080 {\noidc_rp {\n"+options(newOP(t))+"}\nreverse_proxy {upstream}\n}\n")
 	if lines := any.registered(); len(lines) != 0 {
 		t.Errorf("a site for any host, before a login: %v", lines)
 	}

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -42,7 +42,7 @@ type auditEvent struct {
 	session  *session.Session
 	issuer   string // with sid: whose session at the provider is meant
 	sid      string
-	code     code
+	code     errorCode
 
 	host   string
 	client string // default: the request's
@@ -59,8 +59,8 @@ func audit(ctx context.Context, logger *zap.Logger, e auditEvent, more ...zap.Fi
 		e.client, _ = caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
 	}
 	if e.session != nil {
-		e.subject = orElse(e.subject, e.session.Subject)
-		e.sid = orElse(e.sid, e.session.SID)
+		e.subject = orDefault(e.subject, e.session.Subject)
+		e.sid = orDefault(e.sid, e.session.SID)
 	}
 	fields := []zap.Field{
 		zap.String("event", e.event),
@@ -86,9 +86,9 @@ func signedOut(r *http.Request) auditEvent {
 }
 
 // auditSession is an event about a session of this site.
-func (h *Handler) auditSession(ctx context.Context, e auditEvent, p *party, s *session.Session, more ...zap.Field) {
+func (h *Handler) auditSession(ctx context.Context, e auditEvent, p *provider, s *session.Session, more ...zap.Field) {
 	e.session, e.provider = s, p.id
-	e.user = (&visit{h: h, party: p, session: s}).userID()
+	e.user = (&requestState{h: h, provider: p, session: s}).userID()
 	audit(ctx, h.logger, e, more...)
 }
 
@@ -99,8 +99,8 @@ func (h *Handler) auditRefused(r *http.Request, f *failure, level zapcore.Level,
 		return ""
 	}
 	e := auditEvent{event: eventRefused, message: "refused", level: level, code: f.code, host: r.Host}
-	if f.party != nil {
-		e.provider = f.party.id
+	if f.provider != nil {
+		e.provider = f.provider.id
 	}
 	h.identifyRefused(&e, r, f)
 	if e.session == nil {
@@ -121,16 +121,16 @@ func (h *Handler) auditRefused(r *http.Request, f *failure, level zapcore.Level,
 // not kept, else the one who is signed in.
 func (h *Handler) identifyRefused(e *auditEvent, r *http.Request, f *failure) {
 	var known *refusedUser
-	if errors.As(f.cause, &known) && f.party != nil {
+	if errors.As(f.cause, &known) && f.provider != nil {
 		if e.session = known.session; known.session.Username != "" {
-			e.user = (&visit{h: h, party: f.party, session: known.session}).userID()
+			e.user = (&requestState{h: h, provider: f.provider, session: known.session}).userID()
 		}
 		return
 	}
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	if v, ok := vars[visitVar].(*visit); ok && v.signedIn() {
-		e.session, e.user = v.session, v.userID()
-		e.provider = orElse(e.provider, v.party.id)
+	if st, ok := vars[stateVar].(*requestState); ok && st.signedIn() {
+		e.session, e.user = st.session, st.userID()
+		e.provider = orDefault(e.provider, st.provider.id)
 	}
 }
 
@@ -144,7 +144,7 @@ func (e *refusedUser) Unwrap() error { return e.error }
 
 // ofSubject adds to an error whom the ID token is about. Which name the user
 // has here is not known.
-func ofSubject(err error, idToken provider.Claims) error {
+func ofSubject(err error, idToken op.Claims) error {
 	var subject string
 	if json.Unmarshal(idToken["sub"], &subject) != nil {
 		return err

@@ -17,7 +17,7 @@ const (
 
 // sampler keeps a flood of refusals from filling the log. It begins again each
 // minute. It is safe for concurrent use.
-type sampler struct {
+type refusalSampler struct {
 	mu    sync.Mutex
 	began time.Time
 	of    map[string]int
@@ -27,7 +27,7 @@ type sampler struct {
 
 // take reports whether a refusal is to be logged, and how many before it were
 // not.
-func (s *sampler) take(client string, now time.Time) (written bool, left int) {
+func (s *refusalSampler) take(client string, now time.Time) (written bool, left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if age := now.Sub(s.began); s.of == nil || age >= refusalWindow || age < 0 {

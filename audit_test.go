@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // audited are the audit lines of an event in the log.
-func (r *rig) audited(event string) (lines []map[string]any) {
+func (r *harness) audited(event string) (lines []map[string]any) {
 	r.t.Helper()
 	for text := range strings.Lines(r.logs()) {
 		var line map[string]any
@@ -29,7 +29,7 @@ func (r *rig) audited(event string) (lines []map[string]any) {
 }
 
 // lastAudited is the last audit line of an event, which must be there.
-func (r *rig) lastAudited(event string) map[string]any {
+func (r *harness) lastAudited(event string) map[string]any {
 	r.t.Helper()
 	lines := r.audited(event)
 	if len(lines) == 0 {
@@ -48,7 +48,7 @@ func holdFields(t *testing.T, line map[string]any, want map[string]any) {
 }
 
 // alice is what an audit line says of the user of these tests.
-func alice(op *optest.Provider, more map[string]any) map[string]any {
+func alice(op *oidctest.Provider, more map[string]any) map[string]any {
 	fields := map[string]any{"user": "alice", "subject": op.Issued().Subject, "provider": "default", "client_ip": "127.0.0.1"}
 	for name, value := range more {
 		fields[name] = value
@@ -60,7 +60,7 @@ func alice(op *optest.Provider, more map[string]any) map[string]any {
 func TestAuditNamesWhoSignsInAndOut(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := signedIn(t, r)
 	signedIn := r.lastAudited("signed_in")
 	holdFields(t, signedIn, alice(op, map[string]any{"msg": "signed in", "host": "rp.test"}))
@@ -74,15 +74,15 @@ func TestAuditNamesWhoSignsInAndOut(t *testing.T) {
 // Fault D2.
 func TestAuditOfLogoutsByTheProvider(t *testing.T) {
 	t.Parallel()
-	for via, logout := range map[string]func(*logoutScene, *browser, optest.Issued){
-		"back_channel": func(s *logoutScene, b *browser, _ optest.Issued) {
+	for via, logout := range map[string]func(*logoutScene, *browser, oidctest.Issued){
+		"back_channel": func(s *logoutScene, b *browser, _ oidctest.Issued) {
 			token := s.op.Mint(map[string]any{
 				"iss": s.op.Issuer(), "aud": s.op.Client().ID, "sub": s.op.Issued().Subject, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
 				"jti": "one", "events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
-			}, optest.JWTLies{})
+			}, oidctest.JWTLies{})
 			b.post("/@app/auth/default/backchannel-logout", "logout_token="+token, nil)
 		},
-		"front_channel": func(s *logoutScene, b *browser, issued optest.Issued) {
+		"front_channel": func(s *logoutScene, b *browser, issued oidctest.Issued) {
 			query := url.Values{"iss": {s.op.Issuer()}, "sid": {issued.SID}}
 			b.send("GET", "/@app/auth/default/frontchannel-logout?"+query.Encode(), map[string]string{"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "cross-site"})
 		},
@@ -108,7 +108,7 @@ func TestAuditOfLogoutsByTheProvider(t *testing.T) {
 func TestAuditOfARevocation(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	signedIn(t, r)
 	subject := op.Issued().Subject
 	ask[revocationAnswer](r, "POST", adminRevoke, fmt.Sprintf(`{"subject": %q}`, subject))
@@ -123,7 +123,7 @@ func TestAuditOfARevocation(t *testing.T) {
 func TestAuditOfRefusals(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"session {\nmax_chunks 1\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nmax_chunks 1\n}\n}")
 	p := r.browser().get("/@app/auth/default/code?state=x")
 	line := r.lastAudited("refused")
 	holdFields(t, line, map[string]any{"code": "bad_request", "provider": "default", "user": "", "subject": "", "session": "", "client_ip": "127.0.0.1", "host": "rp.test"})
@@ -145,7 +145,7 @@ func TestAuditOfRefusals(t *testing.T) {
 func TestAuditOfARefusalAfterTheIDToken(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"userinfo always\nusername_claim nowhere\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\nusername_claim nowhere\n}")
 	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden {
 		t.Fatalf("status %d: %s", p.StatusCode, p.body)
 	}
@@ -173,7 +173,7 @@ func TestLoggedNames(t *testing.T) {
 // Threat D38. A flood of refusals does not fill the log.
 func TestRefusalsOfStrangersAreSampled(t *testing.T) {
 	t.Parallel()
-	var s sampler
+	var s refusalSampler
 	now := time.Unix(1_800_000_000, 0)
 	count := func(clients, each int, at time.Time) (written, left int) {
 		for i := range clients * each {
@@ -203,7 +203,7 @@ func TestRefusalsOfStrangersAreSampled(t *testing.T) {
 // Threat D38.
 func TestAFloodAtTheRedirectURILeavesFewLines(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	b := r.browser()
 	for range 3 * maxRefusalsOfOne {
 		b.get("/@app/auth/default/code?state=x&code=y")

@@ -18,7 +18,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // BenchmarkLogin is our part of a complete login: the redirect to the provider,
@@ -28,14 +28,14 @@ import (
 // both ends of one request and answer over loopback for the code, since our
 // HTTP client is; the other end does no more than read and write.
 func BenchmarkLogin(b *testing.B) {
-	op := optest.New(b, optest.InMemory(), optest.Unrecorded())
+	op := oidctest.New(b, oidctest.InMemory(), oidctest.Unrecorded())
 	endpoint := newTokenEndpoint(b)
 	keys := filepath.Join(b.TempDir(), "keys.json")
 	if err := os.WriteFile(keys, op.KeySet(), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	h := benchHandler(b, modePrivate, fmt.Sprintf("issuer %s\nclient_id rp\nclient_secret a-secret-of-the-test-client\nauthorization_endpoint %s\ntoken_endpoint %s\njwks {file.%s}\n",
-		op.Issuer(), op.URL(optest.Authorize), endpoint.address, keys))
+		op.Issuer(), op.URL(oidctest.Authorize), endpoint.address, keys))
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 	const batch = 32
 	var writers [batch]*httptest.ResponseRecorder
@@ -89,7 +89,7 @@ func benchLocation(b *testing.B, w *httptest.ResponseRecorder) *url.URL {
 
 // benchTokens is the answer of a token endpoint to the login with this nonce,
 // as it goes over the wire.
-func benchTokens(b *testing.B, op *optest.Provider, nonce string) []byte {
+func benchTokens(b *testing.B, op *oidctest.Provider, nonce string) []byte {
 	b.Helper()
 	now := time.Now()
 	idToken := map[string]any{
@@ -100,7 +100,7 @@ func benchTokens(b *testing.B, op *optest.Provider, nonce string) []byte {
 		idToken[name] = value
 	}
 	body, err := json.Marshal(map[string]any{
-		"access_token": "SlAV32hkKG-SlAV32hkKG-SlAV32hkKG", "token_type": "Bearer", "expires_in": 600, "id_token": op.Mint(idToken, optest.JWTLies{}),
+		"access_token": "SlAV32hkKG-SlAV32hkKG-SlAV32hkKG", "token_type": "Bearer", "expires_in": 600, "id_token": op.Mint(idToken, oidctest.JWTLies{}),
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -203,20 +203,20 @@ func benchHandler(b *testing.B, mode, options string) *Handler {
 func benchSessions(b *testing.B, h *Handler, size int) func() string {
 	b.Helper()
 	r := httptest.NewRequest(http.MethodGet, rpURL+"/", nil)
-	s := h.site(r)
+	s := h.cookieScope(r)
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
 	now := h.now()
 	user := session.Session{
-		Binding: h.defaultParty.binding, Provider: h.defaultParty.id, Subject: "248289761001", Username: "alice",
+		Binding: h.defaultProvider.binding, Provider: h.defaultProvider.id, Subject: "248289761001", Username: "alice",
 		SignedIn: now, Seen: now, Expires: now.Add(12 * 3600e9),
 	}
 	sealed := func() string {
 		fresh := user
 		fresh.ID = session.NewID()
-		return ring.Seal(seal.ForSession, s.sessionPlace, fresh.Encode())
+		return ring.Seal(seal.ForSession, s.sessionAAD, fresh.Encode())
 	}
 	members := benchClaims()
 	for i := 0; ; i++ {

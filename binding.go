@@ -17,7 +17,7 @@ const defaultGroupsClaim = "groups"
 
 // expandIdentity resolves the placeholders of the options that say who a user
 // is.
-func (p *Provider) expandIdentity() (err error) {
+func (p *ProviderConfig) expandIdentity() (err error) {
 	p.UsernameClaim = slices.Clone(p.UsernameClaim)
 	for i, path := range p.UsernameClaim {
 		if p.UsernameClaim[i], err = expand(path); err != nil {
@@ -38,7 +38,7 @@ func (p *Provider) expandIdentity() (err error) {
 
 // identityOptions returns those options of a resolved configuration that say
 // who a user is and are not at their default.
-func (p *Provider) identityOptions() (options [][]string) {
+func (p *ProviderConfig) identityOptions() (options [][]string) {
 	if !slices.Equal(p.UsernameClaim, defaultUsernameClaim) {
 		options = append(options, append([]string{"username_claim"}, p.UsernameClaim...))
 	}
@@ -55,6 +55,6 @@ func (p *Provider) identityOptions() (options [][]string) {
 
 // bindingOf returns what sessions of a resolved configuration are bound to.
 // registration is the provider and our client id there.
-func bindingOf(registration session.Binding, resolved *Provider) session.Binding {
+func bindingOf(registration session.Binding, resolved *ProviderConfig) session.Binding {
 	return registration.With(resolved.identityOptions()...)
 }

@@ -5,15 +5,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // bound is the binding of the provider of a site's options.
 func bound(t *testing.T, lines string) session.Binding {
 	t.Helper()
-	r := newRig(t, "oidc_rp {\nissuer https://login.example.com\nclient_id app\n"+lines+"\n}")
-	return r.app.handlers[0].defaultParty.binding
+	r := newHarness(t, "oidc_rp {\nissuer https://login.example.com\nclient_id app\n"+lines+"\n}")
+	return r.app.handlers[0].defaultProvider.binding
 }
 
 // Fault A14: sessions of earlier releases go on where nothing differs from the
@@ -59,10 +59,10 @@ func TestOptionsAtTheirDefaultBindNothing(t *testing.T) {
 }
 
 // twoSites are two servers of one host, which share a storage and cookies.
-func twoSites(t *testing.T, op *optest.Provider, here, there string) (*rig, *rig) {
+func twoSites(t *testing.T, op *oidctest.Provider, here, there string) (*harness, *harness) {
 	storage := storageDir(t)
-	site := func(lines string) *rig {
-		return newRigAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op)+lines+"\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Role {http.auth.user.claims.role}\n}\n}")
+	site := func(lines string) *harness {
+		return newHarnessAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op)+lines+"\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Role {http.auth.user.claims.role}\n}\n}")
 	}
 	return site(here), site(there)
 }
@@ -72,7 +72,7 @@ func twoSites(t *testing.T, op *optest.Provider, here, there string) (*rig, *rig
 func TestANameIsOnlyTakenWhereItIsReadTheSameWay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	op.SetUser("mallory", optest.User{Subject: "u-666", Claims: map[string]any{"nickname": "u-1001"}})
+	op.SetUser("mallory", oidctest.User{Subject: "u-666", Claims: map[string]any{"nickname": "u-1001"}})
 	op.SignIn("mallory")
 	here, there := twoSites(t, op, "username_claim nickname", "username_claim sub")
 	b := here.browser()
@@ -122,7 +122,7 @@ func TestAReloadThatReadsNamesOtherwiseAsksAgain(t *testing.T) {
 	b.open("/")
 	moveTo(b, there)
 	first := b.get("/page")
-	if first.StatusCode != http.StatusFound || !strings.HasPrefix(first.location(), op.URL(optest.Authorize)) {
+	if first.StatusCode != http.StatusFound || !strings.HasPrefix(first.location(), op.URL(oidctest.Authorize)) {
 		t.Fatalf("status %d to %s, expected a login", first.StatusCode, first.location())
 	}
 	if p := b.open(first.location()); p.body != "application sees u-1001" {
@@ -144,7 +144,7 @@ func TestContradictingSitesDoNotLoop(t *testing.T) {
 	b := here.browser()
 	b.open("/")
 	for i, want := range []int{http.StatusOK, http.StatusOK, http.StatusForbidden} {
-		moveTo(b, []*rig{there, here, there}[i])
+		moveTo(b, []*harness{there, here, there}[i])
 		if p := b.open("/"); p.StatusCode != want {
 			t.Errorf("login %d within a minute gets status %d, expected %d", i+1, p.StatusCode, want)
 		}

@@ -31,7 +31,7 @@ func TestCacheControlOfTheApplicationsAnswers(t *testing.T) {
 			{"/assets/..%2fx", "", "private, no-cache", "max-age=60", "no-store"},
 		},
 	} {
-		r := newRig(t, "oidc_rp "+mode+" {\n"+options(newOP(t))+"public /assets/*\nprivate /private/*\n}")
+		r := newHarness(t, "oidc_rp "+mode+" {\n"+options(newOP(t))+"public /assets/*\nprivate /private/*\n}")
 		b := r.browser()
 		if p := b.open("/@app/auth/default/login?returnto=/assets/in"); p.StatusCode != http.StatusOK {
 			t.Fatalf("sign-in: status %d", p.StatusCode)
@@ -91,7 +91,7 @@ func TestForwardedProtoAndHost(t *testing.T) {
 		{"", "https", "evil.test", ""},
 		{"", "HTTPS", "", ""},
 	} {
-		r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(newOP(t))+"}\n}", row.globals)
+		r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(newOP(t))+"}\n}", row.globals)
 		h := r.app.handlers[0]
 		got := plainSite(t, r, h, map[string]string{"X-Forwarded-Proto": row.proto, "X-Forwarded-Host": row.host})
 		if got != row.want && (row.want != "" || got != "http://rp.test") {
@@ -101,7 +101,7 @@ func TestForwardedProtoAndHost(t *testing.T) {
 }
 
 // plainSite is the origin that a request over plain HTTP from loopback is for.
-func plainSite(t *testing.T, r *rig, h *Handler, header map[string]string) string {
+func plainSite(t *testing.T, r *harness, h *Handler, header map[string]string) string {
 	t.Helper()
 	request := httptest.NewRequest(http.MethodGet, "http://rp.test/", nil)
 	request.RemoteAddr = "127.0.0.1:1234"
@@ -117,12 +117,12 @@ func plainSite(t *testing.T, r *rig, h *Handler, header map[string]string) strin
 	for _, server := range module.(*caddyhttp.App).Servers {
 		request = caddyhttp.PrepareRequest(request, caddy.NewReplacer(), httptest.NewRecorder(), server)
 	}
-	return h.site(request).origin.String()
+	return h.cookieScope(request).origin.String()
 }
 
 func TestAPreflightThatPassesIsNotStoredWithACookie(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"preflight pass\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"preflight pass\n}")
 	p := r.browser().send("OPTIONS", "/x", map[string]string{"Origin": "https://rp.test", "Access-Control-Request-Method": "GET", "Cookie": "__Host-oidc_rp=1broken"})
 	if p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) == 0 || p.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("status %d, %v", p.StatusCode, p.Header)
@@ -132,7 +132,7 @@ func TestAPreflightThatPassesIsNotStoredWithACookie(t *testing.T) {
 // Fault A6: a Cache-Control that says nothing allows what an absent one does.
 func TestAnEmptyCacheControlIsNone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	b := r.browser()
 	b.open("/x")
 	for _, values := range [][]string{{""}, {" "}, {"", ""}, {","}} {

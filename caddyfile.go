@@ -83,7 +83,7 @@ func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 		return seen.PlaceOf(err, caddyargs.At(place)).Errf("provider %s: %w", id, err)
 	}
 	if app.Providers == nil {
-		app.Providers = make(map[string]*Provider)
+		app.Providers = make(map[string]*ProviderConfig)
 	}
 	app.Providers[id] = p
 	return nil

@@ -19,7 +19,7 @@ type siteParser struct {
 	h         *Handler
 	place     caddyfile.Token // the directive's name
 	seen      caddyargs.Seen
-	shorthand *Provider
+	shorthand *ProviderConfig
 	describes bool // it has options of a provider itself
 	names     bool // it has provider or default_provider
 }
@@ -118,7 +118,7 @@ func (s *siteParser) option() error {
 		return s.Err(describesAndNames)
 	}
 	if s.shorthand == nil {
-		s.shorthand = new(Provider)
+		s.shorthand = new(ProviderConfig)
 	}
 	return parse(s.Dispenser, s.shorthand)
 }

@@ -22,7 +22,7 @@ func (s *siteParser) provider() error {
 	if len(ids) == 0 {
 		return s.ArgErr()
 	}
-	own := new(Provider)
+	own := new(ProviderConfig)
 	hasBlock := false
 	seen := make(caddyargs.Seen)
 	for nesting := s.Nesting(); s.NextBlock(nesting); {
@@ -40,7 +40,7 @@ func (s *siteParser) provider() error {
 			return place.Errf("provider %s is there twice", id)
 		}
 		if shared[id] == nil {
-			return suggest.Hint(place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, orElse(idsOf(shared), "none")), id, slices.Collect(maps.Keys(shared))...)
+			return suggest.Hint(place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, orDefault(idsOf(shared), "none")), id, slices.Collect(maps.Keys(shared))...)
 		}
 		s.h.Providers = append(s.h.Providers, id)
 	}
@@ -48,7 +48,7 @@ func (s *siteParser) provider() error {
 }
 
 // ownProvider takes a provider of this site alone.
-func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *Provider, seen caddyargs.Seen) error {
+func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *ProviderConfig, seen caddyargs.Seen) error {
 	if len(ids) != 1 {
 		return place.Err("a provider with options of its own has one id")
 	}
@@ -66,7 +66,7 @@ func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *
 		return seen.PlaceOf(err, place).Errf("provider %s: %w", id, err)
 	}
 	if s.h.OwnProviders == nil {
-		s.h.OwnProviders = make(map[string]*Provider)
+		s.h.OwnProviders = make(map[string]*ProviderConfig)
 	}
 	s.h.OwnProviders[id] = own
 	return nil
@@ -81,7 +81,7 @@ func (s *siteParser) global() App {
 	return app
 }
 
-func idsOf(providers map[string]*Provider) string {
+func idsOf(providers map[string]*ProviderConfig) string {
 	return strings.Join(slices.Sorted(maps.Keys(providers)), ", ")
 }
 
@@ -92,7 +92,7 @@ func (s *siteParser) check() error {
 		if err := s.shorthand.checkWritten(); err != nil {
 			return s.seen.PlaceOf(err, place).WrapErr(err)
 		}
-		h.OwnProviders = map[string]*Provider{shorthandID: s.shorthand}
+		h.OwnProviders = map[string]*ProviderConfig{shorthandID: s.shorthand}
 		return nil
 	}
 	return s.checkDefault(place)

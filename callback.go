@@ -27,7 +27,7 @@ var errSessionOver = errors.New("the answer to this login was taken before, and 
 
 // outcomeOf takes the answer to a login to the provider, or finds what became
 // of it when this browser sent it before.
-func (h *Handler) outcomeOf(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) (callback.Outcome, error) {
+func (h *Handler) outcomeOf(r *http.Request, st *requestState, s *cookieScope, ring *seal.Ring, p *provider, t *session.Transaction, a authResponse) (callback.Outcome, error) {
 	secret := callbackSecret(t)
 	name, err := secret.Name()
 	if err != nil {
@@ -36,23 +36,23 @@ func (h *Handler) outcomeOf(r *http.Request, v *visit, s *site, ring *seal.Ring,
 	worked := false
 	outcome, err := h.callbacks.Do(r.Context(), callback.Attempt{
 		Name: name,
-		Seal: func(plain []byte) ([]byte, error) { return secret.Seal(s.txPlace, plain) },
-		Open: func(sealed []byte) ([]byte, error) { return secret.Open(s.txPlace, sealed) },
+		Seal: func(plain []byte) ([]byte, error) { return secret.Seal(s.transactionAAD, plain) },
+		Open: func(sealed []byte) ([]byte, error) { return secret.Open(s.transactionAAD, sealed) },
 		Work: func(ctx context.Context) callback.Outcome {
 			worked = true
-			return h.redeem(r.WithContext(ctx), v, s, ring, p, t, a)
+			return h.redeem(r.WithContext(ctx), st, s, ring, p, t, a)
 		},
 		Lost: func(err error) {
 			h.logger.Warn("other instances cannot learn of a login; an answer that is sent again there is refused",
 				zap.String("provider", p.id), zap.Error(err))
 		},
-		Local: a.errorCode != "" || a.hasIssuer && !p.client.Remote.IsIssuer(a.issuer),
+		Local: a.errorCode != "" || a.hasIssuer && !p.client.Discovery.IsIssuer(a.issuer),
 	})
 	if err != nil || worked {
 		return outcome, err
 	}
 	h.logger.Debug("an answer was sent again", zap.String("provider", p.id), zap.String("host", r.Host))
-	if outcome.Code == "" && outcome.Err == nil && !h.lives(r, s, outcome.Cookies) {
+	if outcome.Code == "" && outcome.Err == nil && !h.isSessionValid(r, s, outcome.Cookies) {
 		return callback.Outcome{Err: errSessionOver}, nil
 	}
 	return outcome, nil
@@ -66,18 +66,18 @@ func callbackSecret(t *session.Transaction) seal.RecordSecret {
 
 // redeem makes a session of the answer to a login. It goes on when the
 // browser leaves, since the code is spent either way.
-func (h *Handler) redeem(r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) callback.Outcome {
+func (h *Handler) redeem(r *http.Request, st *requestState, s *cookieScope, ring *seal.Ring, p *provider, t *session.Transaction, a authResponse) callback.Outcome {
 	to := headerWriter{make(http.Header)}
-	if f := h.finish(to, r, v, s, ring, p, t, a); f != nil && f.code == loginVisibly {
+	if f := h.finish(to, r, st, s, ring, p, t, a); f != nil && f.code == loginVisibly {
 		return callback.Outcome{Code: loginVisibly}
 	} else if f != nil {
 		return callback.Outcome{Code: string(f.code), ErrorID: h.log(r, f), Err: f}
 	}
-	return callback.Outcome{Location: orElse(t.Return, h.Home), Cookies: to.header["Set-Cookie"]}
+	return callback.Outcome{Location: orDefault(t.Return, h.Home), Cookies: to.header["Set-Cookie"]}
 }
 
-func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, t *session.Transaction, a answer) *failure {
-	if !h.app.shared.spent.Spend(session.HashState(t.State), h.now()) {
+func (h *Handler) finish(w http.ResponseWriter, r *http.Request, st *requestState, s *cookieScope, ring *seal.Ring, p *provider, t *session.Transaction, a authResponse) *failure {
+	if !h.app.storageState.spent.Spend(session.HashState(t.State), h.now()) {
 		return &failure{loginExpired, callback.ErrRepeated, p, t.Return}
 	}
 	fresh, idToken, f := h.signIn(r.Context(), p, t, a)
@@ -87,19 +87,19 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, s *si
 	if f != nil {
 		return f
 	}
-	h.markSignIn(w, v, s, ring, t)
-	return h.keepSession(w, r, v, s, ring, p, fresh, idToken)
+	h.markSignIn(w, st, s, ring, t)
+	return h.createSession(w, r, st, s, ring, p, fresh, idToken)
 }
 
-// tellOutcome answers a request that brought the answer to a login.
-func (h *Handler) tellOutcome(w http.ResponseWriter, r *http.Request, v *visit, p *party, t *session.Transaction, outcome callback.Outcome) error {
+// respondOutcome answers a request that brought the answer to a login.
+func (h *Handler) respondOutcome(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, t *session.Transaction, outcome callback.Outcome) error {
 	var f *failure
 	switch {
 	case outcome.Code == loginVisibly:
-		return h.beginVisibly(w, r, v, p, t.Return)
+		return h.beginVisibly(w, r, st, p, t.Return)
 	case errors.As(outcome.Err, &f):
 	case outcome.Code != "":
-		f = &failure{code(outcome.Code), errors.New("the answer to this login was refused before"), p, t.Return}
+		f = &failure{errorCode(outcome.Code), errors.New("the answer to this login was refused before"), p, t.Return}
 	case outcome.Err != nil:
 		f = &failure{loginExpired, outcome.Err, p, t.Return}
 		outcome.ErrorID = h.log(r, f)
@@ -108,14 +108,14 @@ func (h *Handler) tellOutcome(w http.ResponseWriter, r *http.Request, v *visit, 
 		addCookies(w.Header(), outcome.Cookies)
 		return redirect(w, http.StatusSeeOther, outcome.Location)
 	}
-	if v.signedIn() && f.code == loginExpired {
-		return redirect(w, http.StatusSeeOther, h.pageOf(v, t.State))
+	if st.signedIn() && f.code == loginExpired {
+		return redirect(w, http.StatusSeeOther, h.returnURL(st, t.State))
 	}
-	return h.failWith(w, r, v, f, outcome.ErrorID)
+	return h.respondLoggedError(w, r, st, f, outcome.ErrorID)
 }
 
 // lives reports whether the session that an answer has set still lives.
-func (h *Handler) lives(r *http.Request, s *site, lines []string) bool {
+func (h *Handler) isSessionValid(r *http.Request, s *cookieScope, lines []string) bool {
 	var pairs []string
 	for _, line := range lines {
 		if c, err := http.ParseSetCookie(line); err == nil && c.MaxAge >= 0 && c.Value != "" {
@@ -126,8 +126,8 @@ func (h *Handler) lives(r *http.Request, s *site, lines []string) bool {
 	if !found.Present {
 		return false
 	}
-	result, err := h.open(r, &visit{h: h, r: r}, s, &found, h.now())
-	return err == nil && result == openedOurs
+	result, err := h.open(r, &requestState{h: h, r: r}, s, &found, h.now())
+	return err == nil && result == sessionValid
 }
 
 // addCookies adds Set-Cookie lines, each in the place of what was set by its

@@ -11,16 +11,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // repeat is a login up to its answer, which several requests then bring: each
 // with the cookies that the browser had before the first.
 type repeat struct {
 	t       *testing.T
-	op      *optest.Provider
-	here    *rig
-	there   *rig // another node with the same storage
+	op      *oidctest.Provider
+	here    *harness
+	there   *harness // another node with the same storage
 	answer  string
 	cookies string
 }
@@ -29,7 +29,7 @@ func newRepeat(t *testing.T, session string) *repeat {
 	t.Helper()
 	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + session + "\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}"
-	s := &repeat{t: t, op: op, here: newRigAt(t, storage, site), there: newRigAt(t, storage+"/.", site)}
+	s := &repeat{t: t, op: op, here: newHarnessAt(t, storage, site), there: newHarnessAt(t, storage+"/.", site)}
 	s.begin()
 	return s
 }
@@ -42,16 +42,16 @@ func (s *repeat) begin() {
 }
 
 // bring sends the answer once more, with the cookies from before.
-func (s *repeat) bring(r *rig) *visited { return s.bringAt(r, s.answer) }
+func (s *repeat) bring(r *harness) *visited { return s.bringAt(r, s.answer) }
 
-func (s *repeat) bringAt(r *rig, address string) *visited {
+func (s *repeat) bringAt(r *harness, address string) *visited {
 	b := r.browser()
 	b.client.Jar = nil
 	return b.send(http.MethodGet, address, map[string]string{"Cookie": s.cookies})
 }
 
 // signsIn holds that an answer has led to the page with a session.
-func (s *repeat) signsIn(what string, r *rig, p *visited) {
+func (s *repeat) signsIn(what string, r *harness, p *visited) {
 	s.t.Helper()
 	if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?q=1" {
 		s.t.Errorf("%s: status %d to %q: %s\n%s", what, p.StatusCode, p.Header.Get("Location"), p.body, r.logs())
@@ -68,7 +68,7 @@ func (s *repeat) signsIn(what string, r *rig, p *visited) {
 // once holds that the provider was asked once.
 func (s *repeat) once() {
 	s.t.Helper()
-	if n := s.op.Hits(optest.Token); n != 1 {
+	if n := s.op.Hits(oidctest.Token); n != 1 {
 		s.t.Errorf("the token endpoint was asked %d times", n)
 	}
 }
@@ -101,8 +101,8 @@ func TestAnAnswerThatComesAgainLeadsWhereItLedFirst(t *testing.T) {
 // Fault C2, report F5.
 func TestAnswersAtOnceLeadToOneSession(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
-		s.op.Lie(func(l *optest.Lies) { l.At(optest.Token).Delay = 300 * time.Millisecond })
-		s.atOnce(8, func(int) (*rig, string) { return s.here, s.answer })
+		s.op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Delay = 300 * time.Millisecond })
+		s.atOnce(8, func(int) (*harness, string) { return s.here, s.answer })
 	})
 }
 
@@ -116,15 +116,15 @@ func TestAnswersAtOnceOnTwoNodesLeadToOneSession(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
 			s := newRepeat(t, "session {\n"+kind.session+"lifetime 12h\n}")
-			s.op.Lie(func(l *optest.Lies) { l.At(optest.Token).Delay = 300 * time.Millisecond })
-			s.atOnce(6, func(i int) (*rig, string) { return []*rig{s.here, s.there}[i%2], s.answer })
+			s.op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Delay = 300 * time.Millisecond })
+			s.atOnce(6, func(i int) (*harness, string) { return []*harness{s.here, s.there}[i%2], s.answer })
 			s.signsIn("later on the other node", s.there, s.bring(s.there))
 			s.once()
 		})
 	}
 }
 
-func (s *repeat) atOnce(n int, where func(i int) (*rig, string)) {
+func (s *repeat) atOnce(n int, where func(i int) (*harness, string)) {
 	s.t.Helper()
 	answers := make([]*visited, n)
 	var all sync.WaitGroup
@@ -149,7 +149,7 @@ func TestAnAnswerAtANodeWithAnotherStorage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	site := "oidc_rp {\n" + options(op) + "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n}"
-	s := &repeat{t: t, op: op, here: newRig(t, site), there: newRig(t, site)}
+	s := &repeat{t: t, op: op, here: newHarness(t, site), there: newHarness(t, site)}
 	s.begin()
 	p := s.bring(s.here)
 	s.signsIn("the first", s.here, p)
@@ -189,9 +189,9 @@ func TestOfSeveralCodesForOneLoginTheFirstCounts(t *testing.T) {
 func TestAReloadWhileTheProviderIsSlowGetsIn(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
 		asked := make(chan struct{}, 9)
-		s.op.Lie(func(l *optest.Lies) {
-			l.At(optest.Token).Hold = func(*http.Request) { asked <- struct{}{} }
-			l.At(optest.Token).Delay = 300 * time.Millisecond
+		s.op.Lie(func(l *oidctest.Faults) {
+			l.At(oidctest.Token).Hold = func(*http.Request) { asked <- struct{}{} }
+			l.At(oidctest.Token).Delay = 300 * time.Millisecond
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.answer, nil)
@@ -247,7 +247,7 @@ func TestAnAnswerCountsAgainForAMinuteAndForItsOwnBrowserAlone(t *testing.T) {
 // Fault C2: what failed fails alike.
 func TestAnAnswerThatFailedFailsAgainAlike(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
-		s.op.Lie(func(l *optest.Lies) {
+		s.op.Lie(func(l *oidctest.Faults) {
 			l.IDToken.Claims = func(c map[string]any) { c["nonce"] = "another" }
 		})
 		first := s.bring(s.here)
@@ -274,7 +274,7 @@ func TestAnAnswerWithAnErrorLeavesNothingInTheStorage(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		query url.Values
-		code  code
+		code  errorCode
 	}{
 		{"an error", url.Values{"error": {"access_denied"}, "iss": {s.op.Issuer()}}, accessDenied},
 		{"another issuer's code", url.Values{"code": {"x"}, "iss": {"https://other.example"}}, stateMismatch},
@@ -282,7 +282,7 @@ func TestAnAnswerWithAnErrorLeavesNothingInTheStorage(t *testing.T) {
 		s.begin()
 		answer, _ := url.Parse(s.answer)
 		tc.query.Set("state", answer.Query().Get("state"))
-		for _, node := range []*rig{s.here, s.here, s.there} {
+		for _, node := range []*harness{s.here, s.here, s.there} {
 			if p := s.bringAt(node, rpURL+"/@app/auth/default/code?"+tc.query.Encode()); shownCode(p) != tc.code {
 				t.Errorf("%s: code %s, expected %s", tc.name, shownCode(p), tc.code)
 			}
@@ -302,7 +302,7 @@ func TestAnAnswerWithAnErrorLeavesNothingInTheStorage(t *testing.T) {
 func TestNoRepeatedRequestEndsOnAnErrorPage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
 	b := r.browser()
 	login := beginPosted(t, b, "/page")
 	begun := *login.begun
@@ -336,7 +336,7 @@ func TestNoRepeatedRequestEndsOnAnErrorPage(t *testing.T) {
 			t.Errorf("signedout: status %d", p.StatusCode)
 		}
 	}
-	if n := op.Hits(optest.Token); n != 1 {
+	if n := op.Hits(oidctest.Token); n != 1 {
 		t.Errorf("the token endpoint was asked %d times", n)
 	}
 }

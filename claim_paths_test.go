@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // oddPaths are claim paths with what they name among oddClaims.
@@ -27,7 +27,7 @@ var oddPaths = []struct{ name, path, want string }{
 	{"a name that is not there", "nothing", ""},
 }
 
-func oddClaims(user *optest.User) {
+func oddClaims(user *oidctest.User) {
 	for name, value := range map[string]any{
 		"team": "t1", "place": map[string]any{"country": "PL"}, "a.b": "flat", "https://example.com/roles": "url", "cognito:groups": "cg",
 		"resource_access": map[string]any{"my.client": map[string]any{"roles": []string{"r1"}}}, `EX\AMPLE`: "bs", "urn:zitadel:iam:org:project:roles": "zr",
@@ -41,14 +41,14 @@ func oddClaims(user *optest.User) {
 // one that names nothing sends nothing.
 func TestAClaimPathMeansTheSameEverywhere(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	user := op.User("alice")
 	oddClaims(&user)
 	op.SetUser("alice", user)
 	for _, tc := range oddPaths {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "route {\noidc_rp {\n"+options(op)+`
+			r := newHarness(t, "route {\noidc_rp {\n"+options(op)+`
 	groups_claim `+tc.path+`
 	claims {
 		mapped `+tc.path+`
@@ -97,14 +97,14 @@ reverse_proxy {upstream} {
 // Fault E2. The same in the list of what a session keeps.
 func TestAClaimPathCanBeKept(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	user := op.User("alice")
 	oddClaims(&user)
 	op.SetUser("alice", user)
 	for _, tc := range oddPaths {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "oidc_rp {\n"+options(op)+"session {\nclaims "+tc.path+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-Up {http.auth.user.claims."+tc.path+"}\nheader_up X-Other {http.auth.user.claims.name}\n}")
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nclaims "+tc.path+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-Up {http.auth.user.claims."+tc.path+"}\nheader_up X-Other {http.auth.user.claims.name}\n}")
 			signedIn(t, r).get("/x")
 			header, _ := r.upstream.got()
 			if got := header.Get("X-Up"); got != tc.want || header.Get("X-Other") != "" {
@@ -117,7 +117,7 @@ func TestAClaimPathCanBeKept(t *testing.T) {
 // Fault E2. And for the name of the user.
 func TestAClaimPathNamesTheUser(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	user := op.User("alice")
 	oddClaims(&user)
 	op.SetUser("alice", user)
@@ -125,7 +125,7 @@ func TestAClaimPathNamesTheUser(t *testing.T) {
 		"team": "t1", `a\.b`: "flat", "a.b": "flat", "https://example.com/roles": "url", `https://example\.com/roles`: "url", "cognito:groups": "cg",
 		`EX\AMPLE`: "bs", `EX\\AMPLE`: "bs", `name_of_user.full\.name`: "ada", `x\y preferred_username`: "alice",
 	} {
-		r := newRig(t, "oidc_rp {\n"+options(op)+"username_claim "+path+"\nupstream {\nheader X-User {http.auth.user.id}\n}\n}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"username_claim "+path+"\nupstream {\nheader X-User {http.auth.user.id}\n}\n}")
 		signedIn(t, r).get("/x")
 		if header, _ := r.upstream.got(); strings.ReplaceAll(header.Get("X-User"), "%2F", "/") != want {
 			t.Errorf("%s: the user is %q, want %q", path, header.Get("X-User"), want)

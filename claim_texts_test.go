@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // Fault E5, report F7. What a claim says is the same text by each way, and has a
 // type for expressions.
 func TestAClaimIsTheSameTextByEachWay(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	for _, tc := range []struct{ name, raw, want, expression string }{
 		{"an object", `{"street_address": "Łódzka 1", "country": "PL"}`, `{"street_address":"Łódzka 1","country":"PL"}`, `{c}.country == 'PL' && 'country' in {c}`},
 		{"a list of objects", `[{"id":1,"name":"a"},{"id":2,"name":"b"}]`, `[{"id":1,"name":"a"},{"id":2,"name":"b"}]`, `{c}[1].name == 'b' && dyn({c}).exists(x, x.id == 1)`},
@@ -43,7 +43,7 @@ func TestAClaimIsTheSameTextByEachWay(t *testing.T) {
 		user.Claims["c"] = json.RawMessage(tc.raw)
 		op.SetUser("alice", user)
 		t.Run(tc.name, func(t *testing.T) {
-			r := newRig(t, "route {\noidc_rp {\n"+options(op)+`
+			r := newHarness(t, "route {\noidc_rp {\n"+options(op)+`
 	upstream {
 		header X-Claim c
 		header X-Placeholder {http.auth.user.claims.c}
@@ -75,7 +75,7 @@ reverse_proxy {upstream} {
 // another user by that.
 func TestSpacesAtTheEndsArriveEncoded(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	seen := map[string]string{}
 	for name, want := range map[string]string{
 		"admin": "admin", "admin ": "admin%20", " admin": "%20admin", "\tadmin": "%09admin", "admin\u00a0": "admin%C2%A0", "admin\u3000": "admin%E3%80%80",
@@ -84,7 +84,7 @@ func TestSpacesAtTheEndsArriveEncoded(t *testing.T) {
 		user := op.User("alice")
 		user.Claims["preferred_username"], user.Claims["name"], user.Claims["groups"] = name, name, []string{name}
 		op.SetUser("alice", user)
-		r := newRig(t, "oidc_rp {\n"+options(op)+`
+		r := newHarness(t, "oidc_rp {\n"+options(op)+`
 	upstream {
 		header X-Id {http.auth.user.id}
 		header X-User preferred_username
@@ -113,11 +113,11 @@ reverse_proxy {upstream} {
 // A claim's text does not become part of a placeholder, nor is it encoded twice.
 func TestAClaimIsEncodedOnce(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	user := op.User("alice")
 	user.Claims["name"] = " {env.HOME} "
 	op.SetUser("alice", user)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Name {http.auth.user.name}\nheader X-Both <{http.auth.user.name}>{http.request.method}\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Name {http.auth.user.name}\nheader X-Both <{http.auth.user.name}>{http.request.method}\n}\n}")
 	signedIn(t, r).get("/x")
 	header, _ := r.upstream.got()
 	if got := fmt.Sprint(header.Get("X-Name"), header.Get("X-Both")); got != "%20{env.HOME}%20<%20{env.HOME}%20>GET" {

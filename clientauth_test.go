@@ -25,7 +25,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 const longSecret = "a-long-secret-of-the-test-client-0123456789"
@@ -59,13 +59,13 @@ func must[T any](value T, err error) T {
 func ecKey() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
 
 // provesAs is a site whose client authenticates as the lines say.
-func provesAs(t *testing.T, op *optest.Provider, lines string) *rig {
+func provesAs(t *testing.T, op *oidctest.Provider, lines string) *harness {
 	t.Helper()
-	return newRig(t, fmt.Sprintf("oidc_rp {\nissuer %s\nclient_id rp\n%s\n}", op.Issuer(), lines))
+	return newHarness(t, fmt.Sprintf("oidc_rp {\nissuer %s\nclient_id rp\n%s\n}", op.Issuer(), lines))
 }
 
 // inForm says whether a request carries each of the parameters.
-func inForm(r optest.Request, names ...string) (there []bool) {
+func inForm(r oidctest.Request, names ...string) (there []bool) {
 	for _, name := range names {
 		there = append(there, r.Form.Has(name))
 	}
@@ -83,28 +83,28 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 	jwks := must(json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: rsaKey, KeyID: "ps", Algorithm: "PS512", Use: "sig"}}}))
 	for _, tc := range []struct {
 		name   string
-		client optest.Client
+		client oidctest.Client
 		lines  string
 	}{
-		{"client_secret_basic", optest.Client{Auth: "client_secret_basic", Secret: longSecret}, "client_secret " + longSecret},
-		{"client_secret_post", optest.Client{Auth: "client_secret_post", Secret: longSecret}, "client_secret " + longSecret},
-		{"client_secret_jwt", optest.Client{Auth: "client_secret_jwt", Secret: longSecret}, "client_secret " + longSecret + "\nclient_auth client_secret_jwt"},
-		{"client_secret_jwt, since nothing else is offered", optest.Client{Auth: "client_secret_jwt", Secret: longSecret}, "client_secret " + longSecret},
-		{"private_key_jwt with an EC key", optest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt " + keyFile(t, ec)},
-		{"private_key_jwt with an RSA key", optest.Client{Auth: "private_key_jwt", Key: rsaKey.Public()}, "client_auth private_key_jwt " + keyFile(t, rsaKey)},
-		{"private_key_jwt with an Ed25519 key", optest.Client{Auth: "private_key_jwt", Key: ed.Public()}, "client_auth private_key_jwt " + keyFile(t, ed)},
-		{"private_key_jwt with a key from a placeholder", optest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt {file." + keyFile(t, ec) + "}"},
-		{"private_key_jwt with a key set", optest.Client{Auth: "private_key_jwt", Key: rsaKey.Public()}, "client_auth private_key_jwt " + fileOf(t, jwks)},
-		{"private_key_jwt with another key beside it", optest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt " + keyFile(t, ec) + " " + keyFile(t, ed)},
+		{"client_secret_basic", oidctest.Client{Auth: "client_secret_basic", Secret: longSecret}, "client_secret " + longSecret},
+		{"client_secret_post", oidctest.Client{Auth: "client_secret_post", Secret: longSecret}, "client_secret " + longSecret},
+		{"client_secret_jwt", oidctest.Client{Auth: "client_secret_jwt", Secret: longSecret}, "client_secret " + longSecret + "\nclient_auth client_secret_jwt"},
+		{"client_secret_jwt, since nothing else is offered", oidctest.Client{Auth: "client_secret_jwt", Secret: longSecret}, "client_secret " + longSecret},
+		{"private_key_jwt with an EC key", oidctest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt " + keyFile(t, ec)},
+		{"private_key_jwt with an RSA key", oidctest.Client{Auth: "private_key_jwt", Key: rsaKey.Public()}, "client_auth private_key_jwt " + keyFile(t, rsaKey)},
+		{"private_key_jwt with an Ed25519 key", oidctest.Client{Auth: "private_key_jwt", Key: ed.Public()}, "client_auth private_key_jwt " + keyFile(t, ed)},
+		{"private_key_jwt with a key from a placeholder", oidctest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt {file." + keyFile(t, ec) + "}"},
+		{"private_key_jwt with a key set", oidctest.Client{Auth: "private_key_jwt", Key: rsaKey.Public()}, "client_auth private_key_jwt " + fileOf(t, jwks)},
+		{"private_key_jwt with another key beside it", oidctest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt " + keyFile(t, ec) + " " + keyFile(t, ed)},
 	} {
 		for _, pushed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, pushed %v", tc.name, pushed), func(t *testing.T) {
 				t.Parallel()
 				client := tc.client // its own: the other subtest of the row runs beside this one
 				client.ID = "rp"
-				opts := []optest.Option{optest.WithClient(client)}
+				opts := []oidctest.Option{oidctest.WithClient(client)}
 				if pushed {
-					opts = append(opts, optest.PushedRequests())
+					opts = append(opts, oidctest.PushedRequests())
 				}
 				op := newOP(t, opts...)
 				r := provesAs(t, op, tc.lines)
@@ -115,8 +115,8 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 				}
 				asserts := strings.HasSuffix(tc.client.Auth, "_jwt")
 				want := []bool{tc.client.Auth == "client_secret_post", asserts, asserts}
-				for _, e := range []optest.Endpoint{optest.Token, optest.PushedRequest} {
-					if e == optest.PushedRequest && !pushed {
+				for _, e := range []oidctest.Endpoint{oidctest.Token, oidctest.PushedRequest} {
+					if e == oidctest.PushedRequest && !pushed {
 						continue
 					}
 					last := op.Last(e)
@@ -141,7 +141,7 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 func TestTheSecondKeyDoesNotSign(t *testing.T) {
 	t.Parallel()
 	first, second := ecKey(), ecKey()
-	op := newOP(t, optest.WithClient(optest.Client{ID: "rp", Auth: "private_key_jwt", Key: second.Public()}))
+	op := newOP(t, oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: second.Public()}))
 	r := provesAs(t, op, "client_auth private_key_jwt "+keyFile(t, first)+" "+keyFile(t, second))
 	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
 		t.Errorf("status %d", p.StatusCode)
@@ -155,18 +155,18 @@ func TestTheSecondKeyDoesNotSign(t *testing.T) {
 func TestAssertionsForTheTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	key := ecKey()
-	op := newOP(t, optest.WithClient(optest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}))
+	op := newOP(t, oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}))
 	r := provesAs(t, op, "client_auth private_key_jwt "+keyFile(t, key)+" {\naudience token_endpoint\n}")
 	r.browser().open("/page")
 	if got := op.TakeViolations(); len(got) == 0 || !strings.Contains(got[0], "aud is not the issuer") {
 		t.Fatalf("violations %q", got)
 	}
-	jws, err := jose.ParseSignedCompact(op.Last(optest.Token).Form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.ES256})
+	jws, err := jose.ParseSignedCompact(op.Last(oidctest.Token).Form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var claims struct{ Aud string }
-	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil || claims.Aud != op.URL(optest.Token) {
+	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil || claims.Aud != op.URL(oidctest.Token) {
 		t.Errorf("aud %q, %v", claims.Aud, err)
 	}
 }
@@ -217,7 +217,7 @@ func TestOurKeysArePublished(t *testing.T) {
 func TestNoKeysNoKeySet(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	if p := newRig(t, "oidc_rp {\n"+options(op)+"\n}").browser().get("/@app/auth/default/jwks"); p.StatusCode != http.StatusNotFound {
+	if p := newHarness(t, "oidc_rp {\n"+options(op)+"\n}").browser().get("/@app/auth/default/jwks"); p.StatusCode != http.StatusNotFound {
 		t.Errorf("status %d", p.StatusCode)
 	}
 }
@@ -242,9 +242,9 @@ func TestMutualTLSUsesTheAliases(t *testing.T) {
 		t.Run(fmt.Sprintf("aliases %v", aliases), func(t *testing.T) {
 			t.Parallel()
 			der, certificate, key := selfSigned(t)
-			op := newOP(t, optest.TLS(), optest.PushedRequests(), optest.WithClient(optest.Client{ID: "rp", Auth: "tls_client_auth", Certificate: der}))
+			op := newOP(t, oidctest.TLS(), oidctest.PushedRequests(), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "tls_client_auth", Certificate: der}))
 			if aliases {
-				op.Lie(func(l *optest.Lies) {
+				op.Lie(func(l *oidctest.Faults) {
 					l.Discovery = func(m map[string]any) {
 						moved := map[string]any{}
 						for _, name := range []string{"token_endpoint", "userinfo_endpoint", "pushed_authorization_request_endpoint"} {
@@ -259,7 +259,7 @@ func TestMutualTLSUsesTheAliases(t *testing.T) {
 			if p := r.browser().open("/page"); p.body != "application sees alice" {
 				t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
 			}
-			for _, e := range []optest.Endpoint{optest.Token, optest.UserInfo, optest.PushedRequest} {
+			for _, e := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 				if op.Hits(e) != 1 {
 					t.Errorf("%s was asked %d times", e, op.Hits(e))
 				}
@@ -269,8 +269,8 @@ func TestMutualTLSUsesTheAliases(t *testing.T) {
 				!keys.Keys[0].IsPublic() || !bytes.Equal(keys.Keys[0].Certificates[0].Raw, der) {
 				t.Errorf("published is %s", p.body)
 			}
-			form := op.Last(optest.Token).Form
-			if form.Get("client_id") != "rp" || form.Has("client_secret") || form.Has("client_assertion") || op.Last(optest.Token).Header.Get("Authorization") != "" {
+			form := op.Last(oidctest.Token).Form
+			if form.Get("client_id") != "rp" || form.Has("client_secret") || form.Has("client_assertion") || op.Last(oidctest.Token).Header.Get("Authorization") != "" {
 				t.Errorf("form %v", form)
 			}
 		})
@@ -281,12 +281,12 @@ func TestMutualTLSUsesTheAliases(t *testing.T) {
 func TestOthersLeaveTheAliasesAlone(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	op.Lie(func(l *optest.Lies) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.Discovery = func(m map[string]any) {
 			m["mtls_endpoint_aliases"] = map[string]any{"token_endpoint": op.Issuer() + "/trap"}
 		}
 	})
-	if p := newRig(t, "oidc_rp {\n"+options(op)+"\n}").browser().open("/page"); p.body != "application sees alice" {
+	if p := newHarness(t, "oidc_rp {\n"+options(op)+"\n}").browser().open("/page"); p.body != "application sees alice" {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
 	}
 }

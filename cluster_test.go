@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 type clocks struct {
 	t          *testing.T
 	op         *refreshOP
-	slow, fast *rig
+	slow, fast *harness
 }
 
 // clockKinds are the ways in which nodes share sessions.
@@ -34,7 +34,7 @@ var clockKinds = []struct{ name, session string }{
 }
 
 // eachClock does the same with both nodes in both parts, wherever sessions are.
-func eachClock(t *testing.T, session string, do func(t *testing.T, c *clocks, here, there *rig)) {
+func eachClock(t *testing.T, session string, do func(t *testing.T, c *clocks, here, there *harness)) {
 	t.Parallel()
 	for _, kind := range clockKinds {
 		for _, slowFirst := range []bool{true, false} {
@@ -48,7 +48,7 @@ func eachClock(t *testing.T, session string, do func(t *testing.T, c *clocks, he
 				}
 				site := refreshSite(op, "end_session off\n"+lines)
 				// Another storage object on the same folder is what another process has.
-				c := &clocks{t, op, newRigAt(t, storage, site), newRigAt(t, storage+"/.", site)}
+				c := &clocks{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
 				c.at(0)
 				here, there := c.slow, c.fast
 				if !slowFirst {
@@ -68,7 +68,7 @@ func (c *clocks) at(d time.Duration) {
 }
 
 // twin is a browser at another node that has the same cookies.
-func (b *browser) twin(r *rig) *browser {
+func (b *browser) twin(r *harness) *browser {
 	other := r.browser()
 	other.jar, other.client.Jar = b.jar, b.jar
 	return other
@@ -85,7 +85,7 @@ func soon(t *testing.T, what string, done func() bool) {
 }
 
 func TestClocksDifferWhileALoginGoesFromNodeToNode(t *testing.T) {
-	eachClock(t, "", func(t *testing.T, _ *clocks, here, there *rig) {
+	eachClock(t, "", func(t *testing.T, _ *clocks, here, there *harness) {
 		b := here.browser()
 		held := b.open("/page?x=1", "/code?")
 		if !strings.HasPrefix(held.location(), rpURL+"/@app/auth/default/code?") {
@@ -102,11 +102,11 @@ func TestClocksDifferWhileALoginGoesFromNodeToNode(t *testing.T) {
 }
 
 func TestClocksDifferBetweenALoginAndItsLogout(t *testing.T) {
-	eachClock(t, "", func(t *testing.T, _ *clocks, here, there *rig) {
+	eachClock(t, "", func(t *testing.T, _ *clocks, here, there *harness) {
 		b := signedIn(t, here)
 		copied := b.twin(here)
 		cookies := b.cookieHeader()
-		alive := func(r *rig) bool {
+		alive := func(r *harness) bool {
 			status, _, err := r.ask(t.Context(), cookies)
 			if err != nil || status != http.StatusOK && status != http.StatusUnauthorized {
 				t.Fatalf("status %d, %v", status, err)
@@ -133,14 +133,14 @@ func TestClocksDifferBetweenALoginAndItsLogout(t *testing.T) {
 // What names no single session ends what began before, and spares what began
 // later, as soon as more time has passed than the clocks differ by.
 func TestClocksDifferWhereAProviderTellsOfALogout(t *testing.T) {
-	eachClock(t, "", func(t *testing.T, c *clocks, here, there *rig) {
+	eachClock(t, "", func(t *testing.T, c *clocks, here, there *harness) {
 		b := signedIn(t, here)
 		issued := c.op.Issued()
 		c.at(apart + time.Second)
 		if !b.lives(here) || !b.lives(there) {
 			t.Fatal("the session does not open on both nodes")
 		}
-		if p := there.tell(c.op.LogoutToken(issued.Subject, issued.SID, optest.JWTLies{})); p.StatusCode != http.StatusOK {
+		if p := there.tell(c.op.LogoutToken(issued.Subject, issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
 			t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
 		}
 		if b.lives(there) {
@@ -156,7 +156,7 @@ func TestClocksDifferWhereAProviderTellsOfALogout(t *testing.T) {
 }
 
 func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
-	eachClock(t, "idle_timeout 20m\nrefresh off\n", func(t *testing.T, c *clocks, here, there *rig) {
+	eachClock(t, "idle_timeout 20m\nrefresh off\n", func(t *testing.T, c *clocks, here, there *harness) {
 		const idle = 20 * time.Minute
 		b := signedIn(t, here)
 		at := time.Duration(0)
@@ -177,7 +177,7 @@ func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
 }
 
 func TestClocksDifferAndManyRequestsRefreshOnce(t *testing.T) {
-	eachClock(t, "", func(t *testing.T, c *clocks, here, there *rig) {
+	eachClock(t, "", func(t *testing.T, c *clocks, here, there *harness) {
 		b := signedIn(t, here)
 		for round := 1; round <= 3; round++ {
 			c.at(time.Duration(round) * due)
@@ -187,7 +187,7 @@ func TestClocksDifferAndManyRequestsRefreshOnce(t *testing.T) {
 			var all sync.WaitGroup
 			for i := range 60 {
 				all.Go(func() {
-					status, _, err := []*rig{here, there}[(i+round)%2].ask(t.Context(), cookies)
+					status, _, err := []*harness{here, there}[(i+round)%2].ask(t.Context(), cookies)
 					if err != nil || status != http.StatusOK {
 						mu.Lock()
 						defer mu.Unlock()
@@ -200,7 +200,7 @@ func TestClocksDifferAndManyRequestsRefreshOnce(t *testing.T) {
 				t.Fatalf("round %d: %d requests of 60 lost, %d calls\n%s", round, lost, calls(c.op), here.logs())
 			}
 			// The browser takes the new cookie, where there is one, at the other node.
-			if p := b.twin([]*rig{here, there}[round%2]).get("/"); p.StatusCode != http.StatusOK || calls(c.op) != round {
+			if p := b.twin([]*harness{here, there}[round%2]).get("/"); p.StatusCode != http.StatusOK || calls(c.op) != round {
 				t.Fatalf("round %d: status %d, %d calls", round, p.StatusCode, calls(c.op))
 			}
 		}
@@ -209,7 +209,7 @@ func TestClocksDifferAndManyRequestsRefreshOnce(t *testing.T) {
 
 // A new key seals by one clock a little before it would by the other.
 func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
-	eachClock(t, "refresh off\n", func(t *testing.T, c *clocks, here, there *rig) {
+	eachClock(t, "refresh off\n", func(t *testing.T, c *clocks, here, there *harness) {
 		old := signedIn(t, here)
 		if !old.lives(there) {
 			t.Fatal("the session does not open on both nodes")
@@ -220,7 +220,7 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 		}
 		// A minute later the other node looks after its keys, as it does by itself.
 		c.at(time.Minute)
-		if err := there.app.shared.refreshKeys(t.Context()); err != nil {
+		if err := there.app.storageState.refreshKeys(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for _, at := range []time.Duration{
@@ -229,7 +229,7 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 			3*time.Minute + apart + 500*time.Millisecond,
 		} {
 			c.at(at)
-			for _, r := range []*rig{here, there} {
+			for _, r := range []*harness{here, there} {
 				b := signedIn(t, r)
 				if !b.lives(here) || !b.lives(there) {
 					t.Errorf("after %s a new session does not open on both nodes", at)
@@ -239,7 +239,7 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 				t.Errorf("after %s the old session does not open on both nodes", at)
 			}
 		}
-		for _, r := range []*rig{here, there} {
+		for _, r := range []*harness{here, there} {
 			if keys := ask[keysAnswer](r, "GET", "/oidc_rp/keys", "").Rings[0].Keys; len(keys) != 2 || keys[0].State != keySealing || keys[0].ID == made.Rings[0].Keys[0].ID {
 				t.Errorf("in the end the keys are %+v", keys)
 			}
@@ -250,12 +250,12 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 // What an operator ends right after a sign-in on another node is ended, and who
 // signs in right after that, anywhere, stays.
 func TestClocksDifferWhereAnOperatorEndsSessions(t *testing.T) {
-	for name, body := range map[string]func(optest.Issued) string{
-		"subject": func(i optest.Issued) string { return fmt.Sprintf(`{"subject": %q}`, i.Subject) },
-		"sid":     func(i optest.Issued) string { return fmt.Sprintf(`{"sid": %q}`, i.SID) },
+	for name, body := range map[string]func(oidctest.Issued) string{
+		"subject": func(i oidctest.Issued) string { return fmt.Sprintf(`{"subject": %q}`, i.Subject) },
+		"sid":     func(i oidctest.Issued) string { return fmt.Sprintf(`{"sid": %q}`, i.SID) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachClock(t, "", func(t *testing.T, c *clocks, here, there *rig) {
+			eachClock(t, "", func(t *testing.T, c *clocks, here, there *harness) {
 				b := signedIn(t, here)
 				ask[revocationAnswer](there, "POST", adminRevoke, body(c.op.Issued()))
 				again := there.browser() // before the other node can know

@@ -8,17 +8,17 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // table prints rows in columns, and notes below. What is in a cell or a note
 // cannot leave it: names and errors may be a provider's choice.
-func table(out io.Writer, notes []string, rows ...[]string) error {
+func writeTable(out io.Writer, notes []string, rows ...[]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = printable(orElse(cell, "-"))
+			cells[i] = printable(orDefault(cell, "-"))
 		}
 		if _, err := fmt.Fprintln(w, strings.Join(cells, "\t")); err != nil {
 			return err
@@ -46,7 +46,7 @@ func printable(text string) string {
 }
 
 // when is a time for people; zero is none.
-func when(t time.Time) string {
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -54,7 +54,7 @@ func when(t time.Time) string {
 }
 
 // as reads an answer for one of the functions below.
-func as[T any](data []byte) (answer T, err error) {
+func decodeAs[T any](data []byte) (answer T, err error) {
 	if err = json.Unmarshal(data, &answer); err != nil {
 		err = fmt.Errorf("the answer is not what was asked for: %w", err)
 	}
@@ -62,7 +62,7 @@ func as[T any](data []byte) (answer T, err error) {
 }
 
 func showProviders(out io.Writer, data []byte) error {
-	answer, err := as[providersAnswer](data)
+	answer, err := decodeAs[providersAnswer](data)
 	if err != nil {
 		return err
 	}
@@ -74,23 +74,23 @@ func showProviders(out io.Writer, data []byte) error {
 			id += " (disabled)"
 		}
 		rows = append(rows, []string{
-			id, string(p.Metadata.State), when(p.Metadata.Read),
-			string(p.Keys.State), when(p.Keys.Read), fmt.Sprint(p.Keys.Usable), strings.Join(p.Sites, ","), p.Issuer,
+			id, string(p.Metadata.State), formatTime(p.Metadata.Read),
+			string(p.Keys.State), formatTime(p.Keys.Read), fmt.Sprint(p.Keys.Usable), strings.Join(p.Sites, ","), p.Issuer,
 		})
 		for _, health := range []struct {
 			what string
 			healthStatus
 		}{{"metadata", p.Metadata}, {"keys", p.Keys.healthStatus}} {
-			if health.State == provider.Failing {
-				notes = append(notes, fmt.Sprintf("%s: %s failed at %s: %s", p.ID, health.what, when(health.Failed), health.Error))
+			if health.State == op.Failing {
+				notes = append(notes, fmt.Sprintf("%s: %s failed at %s: %s", p.ID, health.what, formatTime(health.Failed), health.Error))
 			}
 		}
 	}
-	return table(out, notes, rows...)
+	return writeTable(out, notes, rows...)
 }
 
 func showEnded(out io.Writer, data []byte) error {
-	answer, err := as[revocationAnswer](data)
+	answer, err := decodeAs[revocationAnswer](data)
 	if err != nil {
 		return err
 	}
@@ -105,12 +105,12 @@ func showEnded(out io.Writer, data []byte) error {
 			about = "Sessions of this provider session"
 		}
 	}
-	return table(out, []string{about + " that began before now end, on all instances within five seconds.",
+	return writeTable(out, []string{about + " that began before now end, on all instances within five seconds.",
 		"Whether there were any is not known: browsers keep sessions in cookies, which cannot be counted."}, rows...)
 }
 
 func showKeys(out io.Writer, data []byte) error {
-	answer, err := as[keysAnswer](data)
+	answer, err := decodeAs[keysAnswer](data)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func showKeys(out io.Writer, data []byte) error {
 	for _, ring := range answer.Rings {
 		for _, key := range ring.Keys {
 			rows = append(rows, []string{
-				key.ID, ring.From, key.State, when(key.Created), when(key.SealsFrom), when(key.OpensUntil), ring.Rotate, strings.Join(ring.Sites, ","),
+				key.ID, ring.From, key.State, formatTime(key.Created), formatTime(key.SealsFrom), formatTime(key.OpensUntil), ring.Rotate, strings.Join(ring.Sites, ","),
 			})
 		}
 		if ring.Made {
@@ -129,5 +129,5 @@ func showKeys(out io.Writer, data []byte) error {
 			notes = append(notes, ring.Note)
 		}
 	}
-	return table(out, notes, rows...)
+	return writeTable(out, notes, rows...)
 }

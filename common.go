@@ -13,7 +13,7 @@ import (
 
 // common is what the instances of one site share. It is made once, when all of
 // them are provisioned.
-type common struct {
+type siteHeaders struct {
 	stripped []string // headers that no client may send
 	lengths  uint64   // of their names, a bit each; most others are told apart by that
 	upgrades []string // protocols that any of them names
@@ -23,9 +23,9 @@ type common struct {
 // Applications that obey them would serve what no route was asked about.
 var rewriteHeaders = []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override"}
 
-// ownCommon is what an instance adds to what its site shares.
-func (h *Handler) ownCommon() *common {
-	c := &common{stripped: slices.Clone(h.identityHeaders), upgrades: h.Upgrades}
+// ownSiteHeaders is what an instance adds to what its site shares.
+func (h *Handler) ownSiteHeaders() *siteHeaders {
+	c := &siteHeaders{stripped: slices.Clone(h.identityHeaders), upgrades: h.Upgrades}
 	if h.decidesByAddress() {
 		c.stripped = append(c.stripped, rewriteHeaders...)
 	}
@@ -33,14 +33,14 @@ func (h *Handler) ownCommon() *common {
 	return c
 }
 
-func (c *common) measure() {
+func (c *siteHeaders) measure() {
 	for _, name := range c.stripped {
 		c.lengths |= 1 << min(len(name), 63)
 	}
 }
 
 // strips reports whether no client may send a header of a name.
-func (c *common) strips(name string) bool {
+func (c *siteHeaders) strips(name string) bool {
 	return c.lengths&(1<<min(len(name), 63)) != 0 &&
 		slices.ContainsFunc(c.stripped, func(own string) bool { return sameHeader(name, own) })
 }
@@ -49,23 +49,23 @@ func (c *common) strips(name string) bool {
 // differently by their address: by routes, by the directive's matcher, or by
 // several instances, as inside handle blocks.
 func (h *Handler) decidesByAddress() bool {
-	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints || h.oneOfSeveral
+	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints || h.sharesHost
 }
 
-// markSeveral marks the instances of one server of which one request may meet
+// markSharedHosts marks the instances of one server of which one request may meet
 // either: those of one site for overlapping hosts, and those of all sites for
 // the same host.
-func markSeveral(groups [][]*Handler, hosts map[*Handler][]string) {
+func markSharedHosts(groups [][]*Handler, hosts map[*Handler][]string) {
 	mark := func(h, other *Handler) {
 		if h != other {
-			h.oneOfSeveral, other.oneOfSeveral = true, true
+			h.sharesHost, other.sharesHost = true, true
 		}
 	}
 	byHost := make(map[string]*Handler)
 	for _, group := range groups {
 		for i, h := range group {
 			for _, other := range group[:i] {
-				if meetSomewhere(hosts[h], hosts[other]) {
+				if hostsOverlap(hosts[h], hosts[other]) {
 					mark(h, other)
 				}
 			}
@@ -80,9 +80,9 @@ func markSeveral(groups [][]*Handler, hosts map[*Handler][]string) {
 	}
 }
 
-// meetSomewhere reports whether two lists of hosts stand for a common one. The
+// hostsOverlap reports whether two lists of hosts stand for a common one. The
 // host * stands for any.
-func meetSomewhere(hosts, others []string) bool {
+func hostsOverlap(hosts, others []string) bool {
 	return slices.ContainsFunc(hosts, func(host string) bool {
 		return slices.ContainsFunc(others, func(other string) bool {
 			return host == "*" || other == "*" || address.Overlap(strings.ToLower(host), strings.ToLower(other))
@@ -90,20 +90,20 @@ func meetSomewhere(hosts, others []string) bool {
 	})
 }
 
-// shareCommon makes one list for all instances of each site. Those that are
+// shareSiteHeaders makes one list for all instances of each site. Those that are
 // found in one route of the server are on one site, and those for one host.
-func shareCommon(groups [][]*Handler, hosts map[*Handler][]string) {
+func shareSiteHeaders(groups [][]*Handler, hosts map[*Handler][]string) {
 	sites := mergeByHost(groups, hosts)
 	for _, site := range sites {
-		all := new(common)
+		all := new(siteHeaders)
 		for _, h := range site {
-			own := h.ownCommon()
-			all.stripped = appendNew(all.stripped, own.stripped)
-			all.upgrades = appendNew(all.upgrades, own.upgrades)
+			own := h.ownSiteHeaders()
+			all.stripped = appendMissing(all.stripped, own.stripped)
+			all.upgrades = appendMissing(all.upgrades, own.upgrades)
 		}
 		all.measure()
 		for _, h := range site {
-			h.common = all
+			h.siteHeaders = all
 		}
 	}
 }
@@ -137,7 +137,7 @@ func mergeByHost(groups [][]*Handler, hosts map[*Handler][]string) (merged [][]*
 	return merged
 }
 
-func appendNew(list, more []string) []string {
+func appendMissing(list, more []string) []string {
 	for _, item := range more {
 		if !slices.Contains(list, item) {
 			list = append(list, item)
@@ -151,7 +151,7 @@ func appendNew(list, more []string) []string {
 func (a *App) shareCookies() {
 	a.cookieNames = nil
 	for _, h := range a.handlers {
-		a.cookieNames = appendNew(a.cookieNames, []string{h.session.Cookie.Name})
+		a.cookieNames = appendMissing(a.cookieNames, []string{h.session.Cookie.Name})
 	}
 	for _, h := range a.handlers {
 		for i := cookie.MaxChunks - 1; i > 0; i-- {
@@ -169,7 +169,7 @@ func (a *App) shareCookies() {
 
 // findSession finds the session's cookies among those that a browser sent, and
 // leaves out what is another instance's.
-func (h *Handler) findSession(lines []string, s *site) cookie.Found {
+func (h *Handler) findSession(lines []string, s *cookieScope) cookie.Found {
 	found := cookie.Find(lines, s.sessionCookie)
 	if h.otherCookies != 0 {
 		found.Chunks &^= h.otherCookies
@@ -179,7 +179,7 @@ func (h *Handler) findSession(lines []string, s *site) cookie.Found {
 }
 
 // isSessionCookie reports whether a cookie is this session's, or a chunk of it.
-func (h *Handler) isSessionCookie(name string, s *site) bool {
+func (h *Handler) isSessionCookie(name string, s *cookieScope) bool {
 	for i := range cookie.MaxChunks {
 		if h.otherCookies&(1<<i) == 0 && name == cookie.ChunkName(s.sessionCookie, i) {
 			return true

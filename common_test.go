@@ -10,7 +10,7 @@ import (
 // Fault A4. What one instance tells its application, no client tells another.
 func TestInstancesOfASiteShareIdentityHeaders(t *testing.T) {
 	t.Parallel()
-	r := newRigAt(t, storageDir(t), strings.ReplaceAll(`
+	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
 http://rp.test {
 	oidc_rp endpoints {
 		PROVIDER
@@ -80,7 +80,7 @@ http://elsewhere.test {
 // Fault A4. Each application gets no cookie of any instance of the configuration.
 func TestInstancesShareCookieNames(t *testing.T) {
 	t.Parallel()
-	r := newRigAt(t, storageDir(t), strings.ReplaceAll(`
+	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
 http://rp.test {
 	oidc_rp public {
 		PROVIDER
@@ -116,7 +116,7 @@ http://rp.test:8443 {
 func TestACookieThatLooksLikeAChunkIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, storageDir(t), strings.ReplaceAll(`
+	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
 http://rp.test {
 	handle /one/* {
 		oidc_rp public {
@@ -195,7 +195,7 @@ func TestHeadersThatNameAnotherAddressAreRemoved(t *testing.T) {
 		"no routes":      {"oidc_rp public {\nPROVIDER\n}", false},
 	} {
 		op := newOP(t)
-		r := newRig(t, strings.ReplaceAll(row.site, "PROVIDER", options(op)))
+		r := newHarness(t, strings.ReplaceAll(row.site, "PROVIDER", options(op)))
 		sent := []string{"X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X_Original_URL", "x_rewrite_url", "X_HTTP_METHOD_OVERRIDE", "X.Original.URL"}
 		request := "GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nX-Kept: 1\r\n"
 		for _, header := range sent {
@@ -219,7 +219,7 @@ func TestInstancesForErrorsShareWhatNoClientMaySend(t *testing.T) {
 	t.Parallel()
 	for _, site := range []string{"http://rp.test", ":80"} {
 		op := newOP(t)
-		r := newRigAt(t, storageDir(t), site+strings.ReplaceAll(` {
+		r := newHarnessAt(t, storageDir(t), site+strings.ReplaceAll(` {
 	route {
 		error /broken 500
 		oidc_rp {

@@ -13,7 +13,7 @@ import (
 // Provider is an OpenID Provider at which users may sign in. URLs, client_id
 // and file names may hold placeholders such as `{env.OIDC_CLIENT_ID}`, which
 // are resolved when the configuration is loaded.
-type Provider struct {
+type ProviderConfig struct {
 	// The issuer, exactly as the provider spells it: a slash at the end counts.
 	// Its metadata is read from `{issuer}/.well-known/openid-configuration`
 	// when it is first needed (OpenID Connect Discovery 1.0, section 4).
@@ -158,7 +158,7 @@ type Provider struct {
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	// TLS towards the provider.
-	TLS *ProviderTLS `json:"tls,omitempty"`
+	TLS *ProviderTLSConfig `json:"tls,omitempty"`
 
 	// The URL of a proxy for requests to the provider. Default: the
 	// environment's `HTTPS_PROXY` and `NO_PROXY`.
@@ -177,8 +177,8 @@ type Provider struct {
 	Disabled bool `json:"disabled,omitempty"`
 }
 
-// ProviderTLS is how to trust a provider, and how it can trust us.
-type ProviderTLS struct {
+// ProviderTLSConfig is how to trust a provider, and how it can trust us.
+type ProviderTLSConfig struct {
 	// PEM files of the certificate authorities to trust in the place of the
 	// system's.
 	CA []string `json:"ca,omitempty"`
@@ -300,7 +300,7 @@ func (a *App) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 }
 
 // MarshalLogObject keeps the client secret out of logs.
-func (p *Provider) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+func (p *ProviderConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("issuer", p.Issuer)
 	enc.AddString("client_id", p.ClientID)
 	return nil

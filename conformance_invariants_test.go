@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // witness is a browser that holds every answer of ours to what must always be
@@ -17,8 +17,8 @@ import (
 // conformance tables, and what S25, S27 and S32 say of cookies and redirects.
 type witness struct {
 	*browser
-	r      *rig
-	op     *optest.Provider
+	r      *harness
+	op     *oidctest.Provider
 	origin string
 	// secrets are the values of our cookies, which no log may hold (I5).
 	secrets map[string]bool
@@ -28,7 +28,7 @@ type witness struct {
 	name string
 }
 
-func (r *rig) witness(op *optest.Provider, origin string) *witness {
+func (r *harness) witness(op *oidctest.Provider, origin string) *witness {
 	return &witness{browser: r.browser(), r: r, op: op, origin: origin, secrets: make(map[string]bool)}
 }
 
@@ -110,7 +110,7 @@ func (w *witness) holdLocation(p *visited) {
 		w.t.Errorf("%s: status %d leads to %q", p.url, p.StatusCode, locations)
 	}
 	location := locations[0]
-	for _, e := range []optest.Endpoint{optest.Authorize, optest.EndSession} {
+	for _, e := range []oidctest.Endpoint{oidctest.Authorize, oidctest.EndSession} {
 		endpoint := w.op.URL(e)
 		separator := "?"
 		if strings.Contains(endpoint, "?") {
@@ -179,7 +179,7 @@ func (w *witness) holdBody(p *visited) {
 }
 
 // holdLogs is I5: nothing of a login that lets anybody in is in the log.
-func (r *rig) holdLogs(op *optest.Provider, witnesses ...*witness) {
+func (r *harness) holdLogs(op *oidctest.Provider, witnesses ...*witness) {
 	r.t.Helper()
 	logs := r.logs()
 	secrets := op.Canaries()

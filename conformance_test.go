@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // door is a site of a rig, and where a login begins there. Both sites of a rig
 // have what they know of the provider to themselves: rows are about a relying
 // party that has cached nothing yet.
-type door struct {
+type testSite struct {
 	origin string
 	start  string
 	public bool
@@ -26,16 +26,16 @@ type door struct {
 // loginAtDoor is where a login begins at any door, also for who is signed in.
 const loginAtDoor = "/@app/auth/default/login?returnto=/page"
 
-var doors = []door{
+var doors = []testSite{
 	// The suite of the OpenID Foundation wants to see userinfo asked.
 	{"https://public.test", loginAtDoor, true, "userinfo always\ntimeout 9s"},
 	{rpURL, "/page", false, ""},
 }
 
-// rowRig is a rig with both doors for a provider, and a clock for both sides.
-func rowRig(t *testing.T, clock *movedClock, opts ...optest.Option) (*rig, *optest.Provider) {
+// newRowHarness is a rig with both doors for a provider, and a clock for both sides.
+func newRowHarness(t *testing.T, clock *movedClock, opts ...oidctest.Option) (*harness, *oidctest.Provider) {
 	t.Helper()
-	op := newOP(t, append(slices.Clone(opts), optest.Now(clock.now))...)
+	op := newOP(t, append(slices.Clone(opts), oidctest.Now(clock.now))...)
 	text := "issuer " + op.Issuer() + "\n" + clientOptions(op)
 	sites := ""
 	for _, d := range doors {
@@ -47,13 +47,13 @@ func rowRig(t *testing.T, clock *movedClock, opts ...optest.Option) (*rig, *opte
 		sites += fmt.Sprintf("http://%s {\noidc_rp %s {\n%s%s\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Error {http.oidc_rp.error.code}\nheader_up X-Message {http.oidc_rp.error.message}\n}\n}\n",
 			strings.TrimPrefix(d.origin, "https://"), mode, text, d.site)
 	}
-	r := newRigAt(t, storageDir(t), sites)
+	r := newHarnessAt(t, storageDir(t), sites)
 	r.at(clock.now)
 	return r, op
 }
 
 // clientOptions are the options for a registration with any characters in it.
-func clientOptions(op *optest.Provider) string {
+func clientOptions(op *oidctest.Provider) string {
 	client := op.Client()
 	text := fmt.Sprintf("client_id %q\n", client.ID)
 	if client.Secret != "" {
@@ -81,12 +81,12 @@ func stop() *stopped { return &stopped{begin: time.Now()} }
 func (c *stopped) now() time.Time { return c.begin.Add(time.Duration(c.by.Load())) }
 
 // verdict is what a row demands of us.
-func verdict(row optest.Row) optest.Verdict {
+func verdict(row oidctest.Row) oidctest.Verdict {
 	if row.String() == "S09 aud names somebody else as well, azp us" {
 		// Core 3.1.3.7 (3) would have the other audience be one that we trust. Usual
 		// providers (Zitadel, Dex) name their project or a peer beside us, and say by
 		// azp whom the token was issued to; with that it is for us.
-		return optest.Accept
+		return oidctest.Accept
 	}
 	return row.Want
 }
@@ -95,11 +95,11 @@ func verdict(row optest.Row) optest.Verdict {
 // row of the conformance tables, at a private and at a public site.
 func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 	t.Parallel()
-	for _, row := range optest.Rows() {
+	for _, row := range oidctest.Rows() {
 		t.Run(row.String(), func(t *testing.T) {
 			t.Parallel()
 			clock := new(movedClock)
-			r, op := rowRig(t, clock, row.Options...)
+			r, op := newRowHarness(t, clock, row.Options...)
 			op.Tell(row)
 			var witnesses []*witness
 			for _, d := range doors {
@@ -109,7 +109,7 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 					witnesses = append(witnesses, w)
 				}
 			}
-			if verdict(row) == optest.Refuse {
+			if verdict(row) == oidctest.Refuse {
 				for _, e := range row.Unreached() {
 					if n := op.Hits(e); n > 0 {
 						t.Errorf("%s was asked %d times", e, n)
@@ -119,10 +119,10 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 					t.Errorf("the application was asked %d times", n) // I1
 				}
 			}
-			if verdict(row) == optest.Accept && op.Hits(optest.UserInfo) == 0 {
+			if verdict(row) == oidctest.Accept && op.Hits(oidctest.UserInfo) == 0 {
 				t.Error("userinfo was not asked") // the suite would wait for it
 			}
-			for _, e := range []optest.Endpoint{optest.Discovery, optest.Token, optest.JWKS, optest.UserInfo} {
+			for _, e := range []oidctest.Endpoint{oidctest.Discovery, oidctest.Token, oidctest.JWKS, oidctest.UserInfo} {
 				if n := op.SentBytes(e); n > 64<<20 { // X17; what the kernel buffers is a few of these
 					t.Errorf("%d bytes were read of the answer of %s", n, e)
 				}
@@ -135,7 +135,7 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 			op.Honest()
 			clock.advance(longestPause)
 			for _, w := range witnesses {
-				if p := w.walk(loginAtDoor); p.StatusCode != http.StatusOK || p.body != "application sees "+orElse(w.name, "alice") {
+				if p := w.walk(loginAtDoor); p.StatusCode != http.StatusOK || p.body != "application sees "+orDefault(w.name, "alice") {
 					t.Errorf("an honest login afterwards at %s: status %d, %s", p.url, p.StatusCode, p.body)
 				}
 			}
@@ -151,15 +151,15 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 const longestPause = 11 * time.Second
 
 // tryRow makes one login at one door, and judges how it ends.
-func (w *witness) tryRow(row optest.Row, d door) {
+func (w *witness) tryRow(row oidctest.Row, d testSite) {
 	w.t.Helper()
 	p := w.walk(d.start)
 	name := strings.TrimPrefix(p.body, "application sees ")
 	accepted := p.StatusCode == http.StatusOK && name != p.body
 	switch want := verdict(row); {
-	case want == optest.Accept && !accepted:
+	case want == oidctest.Accept && !accepted:
 		w.t.Errorf("%s: refused with status %d and %q", d.origin, p.StatusCode, p.Header.Get("Location"))
-	case want == optest.Refuse && accepted:
+	case want == oidctest.Refuse && accepted:
 		w.t.Errorf("%s: accepted as %q", d.origin, name)
 	case accepted && name != "alice" && name != w.op.User("alice").Subject:
 		w.t.Errorf("%s: accepted as %q", d.origin, name)
@@ -184,7 +184,7 @@ func (w *witness) tryRow(row optest.Row, d door) {
 		if location := p.Header.Get("Location"); location != "/?auth_error="+string(got) {
 			w.t.Errorf("%s: it leads to %q", d.origin, location)
 		}
-	case row.Stage == optest.AtDiscovery:
+	case row.Stage == oidctest.AtDiscovery:
 		status = http.StatusServiceUnavailable // the page is not there for now
 		if p.Header.Get("Retry-After") == "" {
 			w.t.Errorf("%s: no Retry-After", d.origin)
@@ -197,43 +197,43 @@ func (w *witness) tryRow(row optest.Row, d door) {
 
 // shownCode is the error code that a refusal tells: in the address that it
 // leads to, or on its page.
-func shownCode(p *visited) code {
+func shownCode(p *visited) errorCode {
 	if _, name, found := strings.Cut(p.Header.Get("Location"), "auth_error="); found {
-		return code(name)
+		return errorCode(name)
 	}
 	if _, rest, found := strings.Cut(p.body, `<p class="detail">`); found {
-		return code(regexp.MustCompile(`^[a-z_]*`).FindString(rest))
+		return errorCode(regexp.MustCompile(`^[a-z_]*`).FindString(rest))
 	}
 	return ""
 }
 
 // codesFor are the codes that may explain the refusal of a row. What is wrong
 // with an authorization response has exactly one.
-func codesFor(row optest.Row) []code {
+func codesFor(row oidctest.Row) []errorCode {
 	switch row.Stage {
-	case optest.AtDiscovery:
+	case oidctest.AtDiscovery:
 		// A userinfo endpoint that is missing shows only when it is to be asked.
-		return []code{providerUnavailable, userinfoFailed}
-	case optest.AtAuthorization:
+		return []errorCode{providerUnavailable, userinfoFailed}
+	case oidctest.AtAuthorization:
 		if c, ok := authorizationCodes[row.String()]; ok {
-			return []code{c}
+			return []errorCode{c}
 		}
-		return []code{badRequest}
-	case optest.AtToken:
-		return []code{tokenExchangeFailed, tokenInvalid}
-	case optest.AtKeys:
-		return []code{tokenInvalid, providerUnavailable}
-	case optest.AtUserInfo:
+		return []errorCode{badRequest}
+	case oidctest.AtToken:
+		return []errorCode{tokenExchangeFailed, tokenInvalid}
+	case oidctest.AtKeys:
+		return []errorCode{tokenInvalid, providerUnavailable}
+	case oidctest.AtUserInfo:
 		if row.ID == "S11" {
-			return []code{tokenInvalid} // a member that is there twice needs no userinfo to be refused
+			return []errorCode{tokenInvalid} // a member that is there twice needs no userinfo to be refused
 		}
-		return []code{userinfoFailed}
+		return []errorCode{userinfoFailed}
 	}
-	return []code{tokenInvalid}
+	return []errorCode{tokenInvalid}
 }
 
 // authorizationCodes are those that are not bad_request.
-var authorizationCodes = map[string]code{
+var authorizationCodes = map[string]errorCode{
 	"F15 a wrong iss":                                stateMismatch,
 	"S04 iss with a slash more":                      stateMismatch,
 	"S04 iss in capitals":                            stateMismatch,

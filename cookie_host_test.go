@@ -6,16 +6,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // siblings is two sites below one cookie domain.
-func siblings(t *testing.T, op *optest.Provider, more string) *rig {
+func siblings(t *testing.T, op *oidctest.Provider, more string) *harness {
 	block := "oidc_rp {\n" + options(op) + "session {\ncookie {\ndomain rp.test\n" + more + "}\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
 	op.Register("https://b.rp.test/@app/auth/default/code")
-	return newRigAt(t, storageDir(t), "http://rp.test {\n"+block+"}\nhttp://b.rp.test {\n"+block+"}")
+	return newHarnessAt(t, storageDir(t), "http://rp.test {\n"+block+"}\nhttp://b.rp.test {\n"+block+"}")
 }
 
 // Fault A10, threat D26.
@@ -67,7 +67,7 @@ func TestASiblingsTransactionDoesNotOpen(t *testing.T) {
 				b := r.browser()
 				b.client.Jar = nil
 				p := b.send(http.MethodGet, strings.Replace(answer, "b.rp.test", "rp.test", 1), map[string]string{"Cookie": name + "=" + c.Value})
-				if p.StatusCode != http.StatusForbidden || op.Hits(optest.Token) != 0 {
+				if p.StatusCode != http.StatusForbidden || op.Hits(oidctest.Token) != 0 {
 					t.Errorf("%q under the name %s: status %d, %v", more, name, p.StatusCode, p.Header["Set-Cookie"])
 				}
 			}
@@ -88,14 +88,14 @@ func TestALoginOfTheReleaseBeforeEndsInOneFreshLogin(t *testing.T) {
 	}
 	b := r.browser()
 	began := session.NewTransaction()
-	p := h.parties["default"]
+	p := h.providers["default"]
 	began.Binding, began.Provider, began.Return, began.Began = p.registration, p.id, "/page?q=1", h.now()
 	name := "__Secure-oidc_rp_tx_" + session.HashState(began.State).CookieSuffix()
 	u, _ := url.Parse(rpURL)
 	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Value: ring.Seal(seal.ForTransaction, "__Secure-oidc_rp_tx_\x00domain rp.test", began.Encode()), Secure: true, Path: "/"}})
 	again := b.get("/@app/auth/default/code?code=x&state=" + began.State + "&iss=" + url.QueryEscape(op.Issuer()))
-	if again.StatusCode != http.StatusFound || !strings.HasPrefix(again.location(), op.Issuer()) || op.Hits(optest.Token) != 0 {
-		t.Fatalf("status %d to %q, the token endpoint was asked %d times", again.StatusCode, again.location(), op.Hits(optest.Token))
+	if again.StatusCode != http.StatusFound || !strings.HasPrefix(again.location(), op.Issuer()) || op.Hits(oidctest.Token) != 0 {
+		t.Fatalf("status %d to %q, the token endpoint was asked %d times", again.StatusCode, again.location(), op.Hits(oidctest.Token))
 	}
 	if b.cookies()[name] != "" {
 		t.Error("the old transaction is left")

@@ -6,20 +6,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 const mfa = "claims `{\"id_token\":{\"acr\":{\"essential\":true,\"values\":[\"urn:mfa\"]}}}`"
 
 // demandingSite has an admin part that demands more than the rest.
-func demandingSite(op *optest.Provider, demands string) string {
+func demandingSite(op *oidctest.Provider, demands string) string {
 	block := "oidc_rp {\n" + options(op) + "%\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
 	return "http://rp.test {\nhandle /admin* {\n" + strings.Replace(block, "%", "authorization_params {\n"+demands+"\n}", 1) + "}\nhandle {\n" + strings.Replace(block, "%", "", 1) + "}\n}"
 }
 
 // proof makes a provider say how a user signed in.
-func proof(op *optest.Provider, acr string, ago time.Duration) {
-	op.Lie(func(l *optest.Lies) {
+func proof(op *oidctest.Provider, acr string, ago time.Duration) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Claims = func(c map[string]any) {
 			delete(c, "acr")
 			if acr != "" {
@@ -34,7 +34,7 @@ func proof(op *optest.Provider, acr string, ago time.Duration) {
 func TestASessionIsHeldToWhatAnInstanceDemands(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, storageDir(t), demandingSite(op, "max_age 60\n"+mfa))
+	r := newHarnessAt(t, storageDir(t), demandingSite(op, "max_age 60\n"+mfa))
 	b := r.browser()
 	proof(op, "1", time.Hour)
 	if p := b.open("/"); p.body != "application sees alice" {
@@ -78,16 +78,16 @@ func TestASessionIsHeldToWhatAnInstanceDemands(t *testing.T) {
 // serves the callback.
 func TestALoginIsHeldToWhatItWasBegunWith(t *testing.T) {
 	t.Parallel()
-	for name, say := range map[string]func(op *optest.Provider){
-		"another acr":                func(op *optest.Provider) { proof(op, "1", 0) },
-		"no acr":                     func(op *optest.Provider) { proof(op, "", 0) },
-		"an old auth_time":           func(op *optest.Provider) { proof(op, "urn:mfa", time.Hour) },
-		"an auth_time in the future": func(op *optest.Provider) { proof(op, "urn:mfa", -10*time.Minute) }, // Fault E11
+	for name, say := range map[string]func(op *oidctest.Provider){
+		"another acr":                func(op *oidctest.Provider) { proof(op, "1", 0) },
+		"no acr":                     func(op *oidctest.Provider) { proof(op, "", 0) },
+		"an old auth_time":           func(op *oidctest.Provider) { proof(op, "urn:mfa", time.Hour) },
+		"an auth_time in the future": func(op *oidctest.Provider) { proof(op, "urn:mfa", -10*time.Minute) }, // Fault E11
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newRigAt(t, storageDir(t), demandingSite(op, "max_age 60\n"+mfa))
+			r := newHarnessAt(t, storageDir(t), demandingSite(op, "max_age 60\n"+mfa))
 			say(op)
 			b := r.browser()
 			p := b.open("/admin/x")

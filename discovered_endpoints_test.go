@@ -10,12 +10,12 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // proxyTo is a proxy by which a name that does not exist leads to a provider of a
 // test, and any other address where it says.
-func proxyTo(t *testing.T, host string, op *optest.Provider) string {
+func proxyTo(t *testing.T, host string, op *oidctest.Provider) string {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target := r.Host
 		if name, _, _ := net.SplitHostPort(target); name == host {
@@ -52,7 +52,7 @@ func TestDiscoveryCannotAimUsAtThisMachine(t *testing.T) {
 	for _, endpoint := range []string{"token_endpoint", "pushed_authorization_request_endpoint"} {
 		for _, host := range []string{"127.0.0.1", "localhost.", "0x7f000001", "[::ffff:127.0.0.1]"} {
 			t.Run(endpoint+" at "+host, func(t *testing.T) {
-				op := newOP(t, optest.TLS(), optest.Host("idp.example"), optest.Lenient())
+				op := newOP(t, oidctest.TLS(), oidctest.Host("idp.example"), oidctest.Lenient())
 				// Each node has a proxy of its own, so that they share no metadata.
 				site := func() string {
 					return fmt.Sprintf(`http://rp.test {
@@ -67,9 +67,9 @@ func TestDiscoveryCannotAimUsAtThisMachine(t *testing.T) {
 					}`, options(op), proxyTo(t, "idp.example", op), op.CAFile())
 				}
 				storage := storageDir(t)
-				honest := newRigAt(t, storage, site()).browser()
+				honest := newHarnessAt(t, storage, site()).browser()
 				begun := honest.get("/page")
-				op.Lie(func(l *optest.Lies) {
+				op.Lie(func(l *oidctest.Faults) {
 					l.Discovery = func(m map[string]any) {
 						m[endpoint] = "http://" + host + ":" + port + "/stop"
 						m["require_pushed_authorization_requests"] = endpoint != "token_endpoint"
@@ -80,7 +80,7 @@ func TestDiscoveryCannotAimUsAtThisMachine(t *testing.T) {
 					t.Fatal(err)
 				}
 				answer.Body.Close()
-				r := newRigAt(t, storage, site())
+				r := newHarnessAt(t, storage, site())
 				b := r.browser()
 				b.client.Jar = honest.client.Jar
 				if p := b.get(answer.Header.Get("Location")); p.StatusCode == http.StatusSeeOther {

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // asked holds how often an endpoint was asked so far.
-func asked(t *testing.T, op *optest.Provider, e optest.Endpoint, want int) {
+func asked(t *testing.T, op *oidctest.Provider, e oidctest.Endpoint, want int) {
 	t.Helper()
 	if got := op.Hits(e); got != want {
 		t.Errorf("%s was asked %d times, not %d", e, got, want)
@@ -21,7 +21,7 @@ func asked(t *testing.T, op *optest.Provider, e optest.Endpoint, want int) {
 }
 
 // signsIn holds that a fresh browser gets in.
-func (r *rig) signsIn() {
+func (r *harness) signsIn() {
 	r.t.Helper()
 	if p := r.browser().open("/page"); p.StatusCode != http.StatusOK || p.body != "application sees alice" {
 		r.t.Errorf("the login ends with status %d: %s\n%s", p.StatusCode, p.body, r.logs())
@@ -29,27 +29,27 @@ func (r *rig) signsIn() {
 }
 
 // withTwoRoutes is a site with a public page beside its private ones.
-func withTwoRoutes(op *optest.Provider) string {
+func withTwoRoutes(op *oidctest.Provider) string {
 	return "oidc_rp {\n" + options(op) + "public /open\n}"
 }
 
 func TestProviderIsAskedWhenTheFirstLoginNeedsIt(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, withTwoRoutes(op))
+	r := newHarness(t, withTwoRoutes(op))
 	b := r.browser()
 	b.get("/open")
 	b.send(http.MethodGet, "/api", map[string]string{"Sec-Fetch-Mode": "cors"})
 	b.get("/@app/auth/default/code?code=x&state=y")
 	b.get(defaultLogoutPath)
-	asked(t, op, optest.Discovery, 0)
+	asked(t, op, oidctest.Discovery, 0)
 	b.get("/page")
-	asked(t, op, optest.Discovery, 1)
-	asked(t, op, optest.JWKS, 0) // needed only when a token is there
+	asked(t, op, oidctest.Discovery, 1)
+	asked(t, op, oidctest.JWKS, 0) // needed only when a token is there
 	r.signsIn()
 	r.signsIn()
-	asked(t, op, optest.Discovery, 1)
-	asked(t, op, optest.JWKS, 1)
+	asked(t, op, oidctest.Discovery, 1)
+	asked(t, op, oidctest.JWKS, 1)
 }
 
 func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
@@ -58,8 +58,8 @@ func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
 	var ready sync.WaitGroup // all have begun, as far as a test can tell
 	ready.Add(many)
 	op := newOP(t)
-	op.Lie(func(l *optest.Lies) { l.At(optest.Discovery).Hold = func(*http.Request) { ready.Wait() } })
-	r := newRig(t, withTwoRoutes(op))
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Hold = func(*http.Request) { ready.Wait() } })
+	r := newHarness(t, withTwoRoutes(op))
 	var done sync.WaitGroup
 	for range many {
 		b := r.browser()
@@ -71,8 +71,8 @@ func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
 		})
 	}
 	done.Wait()
-	asked(t, op, optest.Discovery, 1)
-	asked(t, op, optest.JWKS, 1)
+	asked(t, op, oidctest.Discovery, 1)
+	asked(t, op, oidctest.JWKS, 1)
 }
 
 // TestProviderThatIsDownIsLeftInPeace is X01: private pages are not available
@@ -81,9 +81,9 @@ func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
 func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 	t.Parallel()
 	clock := stop()
-	op := newOP(t, optest.Now(clock.now))
-	op.Lie(func(l *optest.Lies) { l.At(optest.Discovery).Status = 503 })
-	r := newRig(t, withTwoRoutes(op))
+	op := newOP(t, oidctest.Now(clock.now))
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Status = 503 })
+	r := newHarness(t, withTwoRoutes(op))
 	r.at(clock.now)
 	w := r.witness(op, rpURL)
 	for range 20 {
@@ -96,13 +96,13 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 			t.Fatalf("the public page has status %d", p.StatusCode)
 		}
 	}
-	asked(t, op, optest.Discovery, 1)
+	asked(t, op, oidctest.Discovery, 1)
 	for range 60 { // a minute with a page load each second
 		clock.advance(time.Second)
 		w.walk("/page")
 	}
 	// Pauses of at least ½, 1, 2, 4, and then 5 seconds each.
-	if n := op.Hits(optest.Discovery); n > 16 || n < 6 {
+	if n := op.Hits(oidctest.Discovery); n > 16 || n < 6 {
 		t.Errorf("the provider was asked %d times in a minute", n)
 	}
 	if w.opened || len(w.secrets) > 0 {
@@ -114,8 +114,8 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 	t.Parallel()
 	clock := stop()
-	op := newOP(t, optest.Now(clock.now))
-	r := newRig(t, withTwoRoutes(op))
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, withTwoRoutes(op))
 	r.at(clock.now)
 	op.Stop()
 	b := r.browser()
@@ -143,30 +143,30 @@ func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 	t.Parallel()
 	clock := stop()
-	op := newOP(t, optest.Now(clock.now))
-	r := newRig(t, withTwoRoutes(op))
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, withTwoRoutes(op))
 	r.at(clock.now)
 	r.signsIn()
-	op.Lie(func(l *optest.Lies) {
-		l.At(optest.Discovery).Status = 503
-		l.At(optest.JWKS).Status = 503
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Discovery).Status = 503
+		l.At(oidctest.JWKS).Status = 503
 	})
 	clock.advance(2 * time.Hour)
 	r.signsIn()
-	if op.Hits(optest.Discovery) < 2 || op.Hits(optest.JWKS) < 2 {
+	if op.Hits(oidctest.Discovery) < 2 || op.Hits(oidctest.JWKS) < 2 {
 		t.Error("old metadata and keys were not looked at anew")
 	}
 	op.Stop()
 	clock.advance(2 * time.Hour)
-	if location := r.browser().get("/page").location(); !strings.HasPrefix(location, op.URL(optest.Authorize)+"?") {
+	if location := r.browser().get("/page").location(); !strings.HasPrefix(location, op.URL(oidctest.Authorize)+"?") {
 		t.Errorf("the login leads to %q", location)
 	}
 	op.Honest()
 	op.Start()
 	clock.advance(longestPause)
-	before := op.Hits(optest.Discovery)
+	before := op.Hits(oidctest.Discovery)
 	r.signsIn()
-	asked(t, op, optest.Discovery, before+1)
+	asked(t, op, oidctest.Discovery, before+1)
 }
 
 // TestReloadKeepsWhatWasLearned: a configuration is provisioned before the one
@@ -174,9 +174,9 @@ func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 func TestReloadKeepsWhatWasLearned(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	before := newRig(t, withTwoRoutes(op))
+	before := newHarness(t, withTwoRoutes(op))
 	before.signsIn()
-	after := newRig(t, withTwoRoutes(op)+"\nheader X-Config new")
+	after := newHarness(t, withTwoRoutes(op)+"\nheader X-Config new")
 	for _, h := range before.app.handlers {
 		if err := h.Cleanup(); err != nil {
 			t.Error(err)
@@ -186,9 +186,9 @@ func TestReloadKeepsWhatWasLearned(t *testing.T) {
 		t.Error(err)
 	}
 	after.signsIn()
-	asked(t, op, optest.Discovery, 1)
-	asked(t, op, optest.JWKS, 1)
-	asked(t, op, optest.Token, 2)
+	asked(t, op, oidctest.Discovery, 1)
+	asked(t, op, oidctest.JWKS, 1)
+	asked(t, op, oidctest.Token, 2)
 }
 
 // TestUnknownKeysDoNotMakeUsAskForThemAll: who can make a provider's tokens
@@ -197,12 +197,12 @@ func TestReloadKeepsWhatWasLearned(t *testing.T) {
 func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 	t.Parallel()
 	clock := stop()
-	op := newOP(t, optest.Now(clock.now))
-	r := newRig(t, withTwoRoutes(op))
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, withTwoRoutes(op))
 	r.at(clock.now)
 	r.signsIn()
 	kid := 0
-	op.Lie(func(l *optest.Lies) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Header = func(h map[string]any) { kid++; h["kid"] = fmt.Sprint("unknown", kid) }
 	})
 	for range 20 {
@@ -210,7 +210,7 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 			t.Fatalf("status %d, code %q", p.StatusCode, shownCode(p))
 		}
 	}
-	asked(t, op, optest.JWKS, 1+3)
+	asked(t, op, oidctest.JWKS, 1+3)
 	op.Honest()
 	r.signsIn() // a known key needs no look
 	op.RotateKeys()
@@ -219,7 +219,7 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 	}
 	clock.advance(10 * time.Second)
 	r.signsIn()
-	asked(t, op, optest.JWKS, 1+3+1)
+	asked(t, op, oidctest.JWKS, 1+3+1)
 }
 
 // TestMetadataThatDoesNotFitIsLookedAtAgainSoon: the provider offers nothing
@@ -227,10 +227,10 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 func TestMetadataThatDoesNotFitIsLookedAtAgainSoon(t *testing.T) {
 	t.Parallel()
 	clock := stop()
-	op := newOP(t, optest.Now(clock.now))
-	r := newRig(t, withTwoRoutes(op))
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, withTwoRoutes(op))
 	r.at(clock.now)
-	op.Lie(func(l *optest.Lies) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.Discovery = func(m map[string]any) { m["token_endpoint_auth_methods_supported"] = []string{"tls_client_auth"} }
 	})
 	for range 5 {
@@ -239,65 +239,65 @@ func TestMetadataThatDoesNotFitIsLookedAtAgainSoon(t *testing.T) {
 		}
 		clock.advance(time.Second)
 	}
-	asked(t, op, optest.Discovery, 1)
+	asked(t, op, oidctest.Discovery, 1)
 	op.Honest()
 	clock.advance(5 * time.Second)
 	r.signsIn()
-	asked(t, op, optest.Discovery, 2)
+	asked(t, op, oidctest.Discovery, 2)
 }
 
 // TestWhatIsConfiguredIsNotDiscovered: endpoints, keys and client
 // authentication by hand, all or some, and discovery by the document's address.
 func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 	t.Parallel()
-	secret := func(method string) optest.Option {
-		return optest.WithClient(optest.Client{ID: "rp:%+ü", Secret: optest.AwkwardSecret, Auth: method})
+	secret := func(method string) oidctest.Option {
+		return oidctest.WithClient(oidctest.Client{ID: "rp:%+ü", Secret: oidctest.AwkwardSecret, Auth: method})
 	}
-	byHand := func(op *optest.Provider) string {
+	byHand := func(op *oidctest.Provider) string {
 		return fmt.Sprintf("issuer %s\nauthorization_endpoint %s\ntoken_endpoint %s\nuserinfo_endpoint %s\n",
-			op.Issuer(), op.URL(optest.Authorize), op.URL(optest.Token), op.URL(optest.UserInfo))
+			op.Issuer(), op.URL(oidctest.Authorize), op.URL(oidctest.Token), op.URL(oidctest.UserInfo))
 	}
-	wellKnown := func(op *optest.Provider) string { return "configuration_url " + op.URL(optest.Discovery) }
+	wellKnown := func(op *oidctest.Provider) string { return "configuration_url " + op.URL(oidctest.Discovery) }
 	for _, c := range []struct {
 		name            string
-		client          []optest.Option
-		text            func(*optest.Provider) string
+		client          []oidctest.Option
+		text            func(*oidctest.Provider) string
 		discovery, keys int // how often they are asked
 		status          int
 	}{
-		{"all by hand, and a key set document", nil, func(op *optest.Provider) string {
+		{"all by hand, and a key set document", nil, func(op *oidctest.Provider) string {
 			return byHand(op) + "jwks `" + string(op.KeySet()) + "`"
 		}, 0, 0, 200},
-		{"all by hand, and where the keys are", nil, func(op *optest.Provider) string {
-			return byHand(op) + "jwks_uri " + op.URL(optest.JWKS)
+		{"all by hand, and where the keys are", nil, func(op *oidctest.Provider) string {
+			return byHand(op) + "jwks_uri " + op.URL(oidctest.JWKS)
 		}, 0, 1, 200},
 		{"the address of the document", nil, wellKnown, 1, 1, 200},
-		{"the address of the document, and a path", []optest.Option{optest.Path("/realms/one")}, wellKnown, 1, 1, 200},
-		{"the address of the document, and a slash", []optest.Option{optest.Path("/test/a/")}, wellKnown, 1, 1, 200},
-		{"the address of a document that is another issuer's", nil, func(op *optest.Provider) string {
-			op.Lie(func(l *optest.Lies) { l.Discovery = func(m map[string]any) { m["issuer"] = "https://op.example" } })
+		{"the address of the document, and a path", []oidctest.Option{oidctest.Path("/realms/one")}, wellKnown, 1, 1, 200},
+		{"the address of the document, and a slash", []oidctest.Option{oidctest.Path("/test/a/")}, wellKnown, 1, 1, 200},
+		{"the address of a document that is another issuer's", nil, func(op *oidctest.Provider) string {
+			op.Lie(func(l *oidctest.Faults) { l.Discovery = func(m map[string]any) { m["issuer"] = "https://op.example" } })
 			return wellKnown(op)
 		}, 1, 0, 503},
-		{"one endpoint in the place of a discovered one", nil, func(op *optest.Provider) string {
-			op.Lie(func(l *optest.Lies) {
+		{"one endpoint in the place of a discovered one", nil, func(op *oidctest.Provider) string {
+			op.Lie(func(l *oidctest.Faults) {
 				l.Discovery = func(m map[string]any) { m["token_endpoint"] = "https://op.example/none" }
 			})
-			return "issuer " + op.Issuer() + "\ntoken_endpoint " + op.URL(optest.Token)
+			return "issuer " + op.Issuer() + "\ntoken_endpoint " + op.URL(oidctest.Token)
 		}, 1, 1, 200},
-		{"client_secret_basic", []optest.Option{secret("client_secret_basic")}, authBy("client_secret_basic"), 1, 1, 200},
-		{"client_secret_post", []optest.Option{secret("client_secret_post")}, authBy("client_secret_post"), 1, 1, 200},
-		{"none", []optest.Option{optest.WithClient(optest.Client{ID: "rp:%+ü", Auth: "none"})}, authBy("none"), 1, 1, 200},
+		{"client_secret_basic", []oidctest.Option{secret("client_secret_basic")}, authBy("client_secret_basic"), 1, 1, 200},
+		{"client_secret_post", []oidctest.Option{secret("client_secret_post")}, authBy("client_secret_post"), 1, 1, 200},
+		{"none", []oidctest.Option{oidctest.WithClient(oidctest.Client{ID: "rp:%+ü", Auth: "none"})}, authBy("none"), 1, 1, 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, c.client...)
-			r := newRig(t, "oidc_rp {\n"+c.text(op)+"\n"+clientOptions(op)+"}")
+			r := newHarness(t, "oidc_rp {\n"+c.text(op)+"\n"+clientOptions(op)+"}")
 			p := r.browser().open("/page")
 			if p.StatusCode != c.status {
 				t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
 			}
-			asked(t, op, optest.Discovery, c.discovery)
-			asked(t, op, optest.JWKS, c.keys)
+			asked(t, op, oidctest.Discovery, c.discovery)
+			asked(t, op, oidctest.JWKS, c.keys)
 			r.holdLogs(op)
 		})
 	}
@@ -305,12 +305,12 @@ func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 
 // authBy names a client authentication method; the metadata would lead to
 // another one.
-func authBy(method string) func(*optest.Provider) string {
-	return func(op *optest.Provider) string {
-		op.Lie(func(l *optest.Lies) {
+func authBy(method string) func(*oidctest.Provider) string {
+	return func(op *oidctest.Provider) string {
+		op.Lie(func(l *oidctest.Faults) {
 			other := map[string]string{"client_secret_basic": "client_secret_post"}
 			l.Discovery = func(m map[string]any) {
-				m["token_endpoint_auth_methods_supported"] = []string{orElse(other[method], "client_secret_basic")}
+				m["token_endpoint_auth_methods_supported"] = []string{orDefault(other[method], "client_secret_basic")}
 			}
 		})
 		return "issuer " + op.Issuer() + "\nclient_auth " + method

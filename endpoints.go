@@ -12,7 +12,7 @@ import (
 // {prefix}/{id}/. A line here is all that a new one needs.
 var endpoints = map[string]endpoint{
 	"login":     {serve: (*Handler).serveLogin, methods: []string{http.MethodGet}},
-	"code":      {serve: (*Handler).serveCode, methods: []string{http.MethodGet}, spends: true, formPost: true},
+	"code":      {serve: (*Handler).serveCallback, methods: []string{http.MethodGet}, spends: true, formPost: true},
 	"signedout": {serve: (*Handler).serveSignedOut, methods: []string{http.MethodGet}},
 	"jwks":      {serve: (*Handler).serveKeys, methods: []string{http.MethodGet}},
 
@@ -26,7 +26,7 @@ var logoutEndpoint = endpoint{serve: (*Handler).serveLogout, methods: []string{h
 
 // endpoint is one of our addresses.
 type endpoint struct {
-	serve   func(*Handler, http.ResponseWriter, *http.Request, *visit, *party) error
+	serve   func(*Handler, http.ResponseWriter, *http.Request, *requestState, *provider) error
 	methods []string
 	// spends: what is sent can be used once, so TLS early data, which can be
 	// replayed, has to wait (RFC 8470).
@@ -46,7 +46,7 @@ func (c *endpointCall) allowed() []string {
 // endpointCall is what a request's path means to us.
 type endpointCall struct {
 	endpoint
-	party *party
+	party *provider
 	known bool // there is such an endpoint here
 }
 
@@ -57,25 +57,25 @@ func (h *Handler) endpoint(path string) (call endpointCall, found bool) {
 	if path == h.LogoutPath {
 		return endpointCall{endpoint: logoutEndpoint, known: true}, true
 	}
-	if p := h.byRedirectPath[path]; p != nil {
+	if p := h.providerByRedirectPath[path]; p != nil {
 		return endpointCall{endpoint: endpoints["code"], party: p, known: true}, true
 	}
 	id, name, found := h.cutEndpoint(path)
 	if !found {
 		return endpointCall{}, false
 	}
-	p := h.partyByID(id)
-	if p == nil && h.isNeighbours(id) {
+	p := h.providerByID(id)
+	if p == nil && h.isSiblings(id) {
 		return endpointCall{}, false
 	}
 	e, known := endpoints[name]
 	return endpointCall{e, p, known && p != nil}, true
 }
 
-// isNeighbours says whether another instance on this site has an id under the
+// isSiblings says whether another instance on this site has an id under the
 // same prefix.
-func (h *Handler) isNeighbours(id string) bool {
-	return slices.ContainsFunc(h.others(), func(n *Handler) bool { return n.Endpoints == h.Endpoints && n.parties[id] != nil })
+func (h *Handler) isSiblings(id string) bool {
+	return slices.ContainsFunc(h.linkedSiblings(), func(n *Handler) bool { return n.Endpoints == h.Endpoints && n.providers[id] != nil })
 }
 
 // cutEndpoint takes {prefix}/{id}/{name} apart. Whatever is under the prefix
@@ -89,38 +89,38 @@ func (h *Handler) cutEndpoint(path string) (id, name string, found bool) {
 	return id, name, true
 }
 
-// partyByID returns the provider of an id; default is an alias.
-func (h *Handler) partyByID(id string) *party {
+// providerByID returns the provider of an id; default is an alias.
+func (h *Handler) providerByID(id string) *provider {
 	if id == shorthandID {
-		return h.defaultParty
+		return h.defaultProvider
 	}
-	return h.parties[id]
+	return h.providers[id]
 }
 
 // serveEndpoint checks what all endpoints have in common, and serves.
-func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, call endpointCall) error {
-	plainHeaders(w.Header())
+func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, st *requestState, call endpointCall) error {
+	baseSecurityHeaders(w.Header())
 	switch {
 	case !call.known:
-		return h.errorPage(w, r, v, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
+		return h.errorPage(w, r, st, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
 	case !slices.Contains(call.allowed(), r.Method):
 		w.Header().Set("Allow", strings.Join(call.allowed(), ", "))
-		return h.errorPage(w, r, v, http.StatusMethodNotAllowed, &failure{code: badRequest, cause: errWrongMethod}, "")
-	case call.party != nil && call.party.config.Disabled:
-		return h.disabled(w, r, v, call.party)
+		return h.errorPage(w, r, st, http.StatusMethodNotAllowed, &failure{code: badRequest, cause: errWrongMethod}, "")
+	case call.party != nil && call.party.disabled:
+		return h.respondDisabled(w, r, st, call.party)
 	case call.spends && r.TLS != nil && !r.TLS.HandshakeComplete:
 		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
-	case h.site(r) == nil:
-		return h.errorPage(w, r, v, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
+	case h.cookieScope(r) == nil:
+		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
 	}
-	return call.serve(h, w, r, v, call.party)
+	return call.serve(h, w, r, st, call.party)
 }
 
-// plainHeaders are on every answer of ours, also on one that is left to
+// baseSecurityHeaders are on every answer of ours, also on one that is left to
 // handle_errors, whose page may have styles, images and scripts of the site: it
 // is for this browser alone, tells nobody where it came from, stands in no
 // frame, and runs nothing that is written into it.
-func plainHeaders(header http.Header) {
+func baseSecurityHeaders(header http.Header) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -128,10 +128,10 @@ func plainHeaders(header http.Header) {
 	header.Set("Content-Security-Policy", "script-src 'self'; frame-ancestors 'none'; base-uri 'none'")
 }
 
-// secureHeaders are on every answer that we write ourselves: it holds nothing
+// strictSecurityHeaders are on every answer that we write ourselves: it holds nothing
 // active at all.
-func secureHeaders(header http.Header) {
-	plainHeaders(header)
+func strictSecurityHeaders(header http.Header) {
+	baseSecurityHeaders(header)
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
 }
 
@@ -139,7 +139,7 @@ func secureHeaders(header http.Header) {
 // http.Redirect would clean its path, which can turn a checked address into
 // another host's.
 func redirect(w http.ResponseWriter, status int, address string) error {
-	secureHeaders(w.Header())
+	strictSecurityHeaders(w.Header())
 	w.Header()["Location"] = []string{address}
 	w.WriteHeader(status)
 	return nil

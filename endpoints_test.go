@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // sharedOption is a global block with two providers, of which the second is disabled.
-func sharedOption(p *optest.Provider) string {
+func sharedOption(p *oidctest.Provider) string {
 	return "oidc_rp {\nprovider corp {\n" + options(p) + "}\nprovider partners {\n" + options(p) + "disabled\n}\ndefault_provider corp\n}"
 }
 
@@ -20,7 +20,7 @@ func TestEndpointsAnswerAsTheSeedsSay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register(rpURL + "/@app/auth/corp/code")
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\nprovider corp partners\n}\nreverse_proxy {upstream}\n}", sharedOption(op))
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\nprovider corp partners\n}\nreverse_proxy {upstream}\n}", sharedOption(op))
 	for _, row := range []struct {
 		method, path string
 		status       int
@@ -71,7 +71,7 @@ func TestEndpointsMatchTheOriginalRequest(t *testing.T) {
 		if strings.Contains(site, "provider corp") {
 			global = "oidc_rp {\nprovider corp {\n" + options(op) + "}\n}"
 		}
-		r := newRigAt(t, storageDir(t), "http://rp.test {\n"+site+"\n}", global)
+		r := newHarnessAt(t, storageDir(t), "http://rp.test {\n"+site+"\n}", global)
 		if p := r.browser().get("/@app/auth/default/login"); p.StatusCode != http.StatusFound {
 			t.Errorf("%s: status %d", name, p.StatusCode)
 		}
@@ -82,7 +82,7 @@ func TestHandleBlocksWithEndpointsModeGoRound(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register(rpURL + "/@app/auth/corp/code")
-	r := newRigAt(t, storageDir(t), `http://rp.test {
+	r := newHarnessAt(t, storageDir(t), `http://rp.test {
 		oidc_rp endpoints {
 			provider corp
 		}
@@ -116,7 +116,7 @@ func TestTwoInstancesOnOneSiteCompose(t *testing.T) {
 	first.Register(rpURL + "/@app/auth/one/code")
 	second.Register(rpURL + "/@app/auth/two/code")
 	second.SignIn("bob")
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp /a/* {\nprovider one {\n"+options(first)+"}\nsession {\ncookie one\n}\n}\noidc_rp /b/* {\nprovider two {\n"+options(second)+"}\nsession {\ncookie two\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp /a/* {\nprovider one {\n"+options(first)+"}\nsession {\ncookie one\n}\n}\noidc_rp /b/* {\nprovider two {\n"+options(second)+"}\nsession {\ncookie two\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
 	b := r.browser()
 	for path, want := range map[string]string{"/a/x": "application sees alice", "/b/x": "application sees bob", "/c": "application sees "} {
 		if p := b.open(path); p.body != want {
@@ -140,7 +140,7 @@ func TestWhoIsKnownToOneInstanceIsNobodyToAnother(t *testing.T) {
 	second.Register(rpURL + "/@app/auth/two/code")
 	second.SignIn("bob")
 	for _, cookies := range [][2]string{{"one", "two"}, {"same", "same"}} {
-		r := newRigAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}\n}")
+		r := newHarnessAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}\n}")
 		b := r.browser()
 		if p := b.open("/@app/auth/one/login?returnto=/x", second.Issuer()); p.StatusCode != http.StatusFound || r.upstream.count() != 0 {
 			t.Errorf("%s: alice of the first provider got in where only the second vouches: %d", cookies, p.StatusCode)
@@ -156,7 +156,7 @@ func TestWhoIsKnownToOneInstanceIsNobodyToAnother(t *testing.T) {
 func TestAnotherSitesEndpointIsNoWayPastTheGuard(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\nprovider one {\n"+options(op)+"}\n}\nreverse_proxy {upstream}\n}\nhttp://other.test {\noidc_rp {\nprovider two {\n"+options(op)+"}\n}\nrespond other\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\nprovider one {\n"+options(op)+"}\n}\nreverse_proxy {upstream}\n}\nhttp://other.test {\noidc_rp {\nprovider two {\n"+options(op)+"}\n}\nrespond other\n}")
 	p := r.browser().get("/@app/auth/two/login")
 	if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
 		t.Errorf("status %d, the application was asked %d times", p.StatusCode, r.upstream.count())
@@ -166,13 +166,13 @@ func TestAnotherSitesEndpointIsNoWayPastTheGuard(t *testing.T) {
 func TestErrorsOfAPublicSiteLeadHomeAndOfAPrivateOneToAPage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	op.Lie(func(l *optest.Lies) { l.Authorization.Error = "access_denied" })
-	public := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"home /start?lang=en\nprivate /private/*\n}\nrespond \"{http.oidc_rp.error.code}: {http.oidc_rp.error.message}\"\n}")
+	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
+	public := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"home /start?lang=en\nprivate /private/*\n}\nrespond \"{http.oidc_rp.error.code}: {http.oidc_rp.error.message}\"\n}")
 	p := public.browser().open("/private/x")
 	if p.StatusCode != http.StatusOK || p.url != rpURL+"/start?lang=en&auth_error=access_denied" || !strings.HasPrefix(p.body, "access_denied: The sign-in was cancelled") {
 		t.Errorf("public: status %d at %s: %s", p.StatusCode, p.url, p.body)
 	}
-	private := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	private := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := private.browser()
 	p = b.open("/page?x=1")
 	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "access_denied") || !strings.Contains(p.body, "returnto=%2Fpage%3Fx%3D1") {
@@ -197,8 +197,8 @@ func TestErrorsOfAPublicSiteLeadHomeAndOfAPrivateOneToAPage(t *testing.T) {
 func TestErrorPagesCanBeCaddys(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	op.Lie(func(l *optest.Lies) { l.Authorization.Error = "access_denied" })
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"own page: {err.status_code} {err.message}\"\n}\n}")
+	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"own page: {err.status_code} {err.message}\"\n}\n}")
 	if p := r.browser().open("/x"); p.StatusCode != http.StatusForbidden || !strings.HasPrefix(p.body, "own page: 403 access_denied") {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
 	}
@@ -210,14 +210,14 @@ func TestErrorPagesCanBeCaddys(t *testing.T) {
 func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	p := b.open("/page?a=b", rpURL+"/@app/auth/default/code")
 	callback := p.location()
 	if p = b.get(callback); p.Header.Get("Location") != "/page?a=b" {
 		t.Fatalf("status %d to %s", p.StatusCode, p.Header.Get("Location"))
 	}
-	exchanges := op.Hits(optest.Token)
+	exchanges := op.Hits(oidctest.Token)
 	if p = b.get(callback); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?a=b" {
 		t.Errorf("again, signed in: status %d to %s", p.StatusCode, p.Header.Get("Location"))
 	}
@@ -229,7 +229,7 @@ func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 	if p = other.get(callback); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "state_mismatch") {
 		t.Errorf("in another browser with a login of its own: status %d: %s", p.StatusCode, p.body)
 	}
-	if op.Hits(optest.Token) != exchanges {
+	if op.Hits(oidctest.Token) != exchanges {
 		t.Error("a code was sent again")
 	}
 	if b.get("/@app/auth/default/code?state=x&code=y").Header.Get("Location") != "/" {
@@ -239,7 +239,7 @@ func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 
 func TestAProgramGetsAProblem(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	p := r.browser().send("GET", "/api/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "application/json"})
 	var problem struct {
 		Status           int
@@ -254,7 +254,7 @@ func TestAProgramGetsAProblem(t *testing.T) {
 func TestPreflightPassesOnlyWhereItIsAllowedAndNeverWithIdentity(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"preflight pass\nupstream {\nheader X-Remote-User {http.auth.user.id}\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"preflight pass\nupstream {\nheader X-Remote-User {http.auth.user.id}\n}\n}")
 	preflight := map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "X-Remote-User": "root", "Sec-Fetch-Mode": "cors"}
 	if p := r.browser().send("OPTIONS", "/api", preflight); p.StatusCode != http.StatusOK {
 		t.Errorf("status %d", p.StatusCode)
@@ -276,12 +276,12 @@ func TestNamesOfSeveralProvidersDoNotMeet(t *testing.T) {
 	for _, row := range []struct{ name, id, want string }{
 		{"alice", "corp", "alice"}, {"alice", "other", "other/alice"}, {"other/alice", "corp", "other%2Falice"}, {"a%2Fb", "corp", "a%252Fb"}, {"line\nfeed", "other", "other/line%0Afeed"},
 	} {
-		for _, op := range []*optest.Provider{corp, other} {
+		for _, op := range []*oidctest.Provider{corp, other} {
 			user := op.User("alice")
 			user.Claims["preferred_username"] = row.name
 			op.SetUser("alice", user)
 		}
-		r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\nprovider corp {\n"+options(corp)+"}\nprovider other {\n"+options(other)+"}\ndefault_provider corp\n}\nrespond \"{http.auth.user.id}|{http.oidc_rp.provider}\"\n}")
+		r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\nprovider corp {\n"+options(corp)+"}\nprovider other {\n"+options(other)+"}\ndefault_provider corp\n}\nrespond \"{http.auth.user.id}|{http.oidc_rp.provider}\"\n}")
 		if p := r.browser().open("/@app/auth/" + row.id + "/login"); p.body != row.want+"|"+row.id {
 			t.Errorf("%s at %s is %s, not %s", row.name, row.id, p.body, row.want)
 		}
@@ -294,7 +294,7 @@ func TestPlaceholdersAreEmptyForNobodyAndTypedForExpressions(t *testing.T) {
 	names := []string{"http.auth.user.id", "http.auth.user.name", "http.auth.user.email", "http.auth.user.groups", "http.auth.user.claims.realm_access.roles", "http.auth.user.claims.nothing",
 		"http.oidc_rp.authenticated", "http.oidc_rp.provider", "http.oidc_rp.subject", "http.oidc_rp.issuer", "http.oidc_rp.login_url", "http.oidc_rp.logout_url", "http.oidc_rp.error.code", "http.oidc_rp.access_token", "http.oidc_rp.made_up"}
 	site := "http://rp.test {\noidc_rp public {\n" + options(op) + "}\n@admin expression `'admins' in {http.auth.user.groups}`\nrespond @admin \"admin {http.auth.user.name}\"\nrespond \"{" + strings.Join(names, "}|{") + "}\"\n}"
-	r := newRigAt(t, storageDir(t), site)
+	r := newHarnessAt(t, storageDir(t), site)
 	b := r.browser()
 	want := "||||||false||||/@app/auth/default/login?returnto=%2Fpage|/Special:UserLogout|||"
 	if p := b.get("/page"); p.body != want {
@@ -319,7 +319,7 @@ func TestAClaimsTextIsNeverExpanded(t *testing.T) {
 	user := op.User("alice")
 	user.Claims["name"] = "{env.PATH} {http.request.header.Cookie}"
 	op.SetUser("alice", user)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Name name\nheader X-Full \"<{http.auth.user.name}>\"\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Name name\nheader X-Full \"<{http.auth.user.name}>\"\n}\n}")
 	signedIn(t, r)
 	header, _ := r.upstream.got()
 	if header.Get("X-Name") != user.Claims["name"] || header.Get("X-Full") != fmt.Sprintf("<%s>", user.Claims["name"]) {
@@ -330,7 +330,7 @@ func TestAClaimsTextIsNeverExpanded(t *testing.T) {
 func TestALoginDoesNotLeadBackToTheErrorOfAnother(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"}\nrespond \"{http.oidc_rp.login_url}\"\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"}\nrespond \"{http.oidc_rp.login_url}\"\n}")
 	for at, want := range map[string]string{
 		"/?auth_error=access_denied":             "/",
 		"/page?a=%20b&auth_error=bad_request&c":  "/page?a=%20b&c",

@@ -11,28 +11,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // mishap is one way to an error code: what is wrong with the provider before
 // the login, or what a browser does other than that login.
-type mishap struct {
-	code  code
-	lie   func(*optest.Lies)
-	setUp func(*optest.Provider)
+type errorCase struct {
+	code  errorCode
+	lie   func(*oidctest.Faults)
+	setUp func(*oidctest.Provider)
 	// visit makes the mishap; a login where it is nil.
-	visit func(*testing.T, *mishapScene) *visited
+	visit func(*testing.T, *errorScene) *visited
 }
 
-// mishapScene is what a visit has at hand.
-type mishapScene struct {
+// errorScene is what a visit has at hand.
+type errorScene struct {
 	*witness
 	clock *movedClock
 }
 
 // begin begins a login and returns the address that the provider sends the
 // browser back to.
-func (s *mishapScene) begin() *url.URL {
+func (s *errorScene) begin() *url.URL {
 	s.t.Helper()
 	atProvider := s.get(s.get(s.absolute(loginAtDoor)).location())
 	u, err := url.Parse(atProvider.location())
@@ -42,39 +42,39 @@ func (s *mishapScene) begin() *url.URL {
 	return u
 }
 
-var mishaps = []mishap{
-	{code: accessDenied, lie: func(l *optest.Lies) { l.Authorization.Error = "access_denied" }},
-	{code: providerError, lie: func(l *optest.Lies) { l.Authorization.Error = "server_error" }},
-	{code: providerUnavailable, setUp: (*optest.Provider).Stop},
-	{code: tokenExchangeFailed, lie: func(l *optest.Lies) { l.At(optest.Token).Status = 500 }},
-	{code: tokenInvalid, lie: func(l *optest.Lies) {
+var mishaps = []errorCase{
+	{code: accessDenied, lie: func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" }},
+	{code: providerError, lie: func(l *oidctest.Faults) { l.Authorization.Error = "server_error" }},
+	{code: providerUnavailable, setUp: (*oidctest.Provider).Stop},
+	{code: tokenExchangeFailed, lie: func(l *oidctest.Faults) { l.At(oidctest.Token).Status = 500 }},
+	{code: tokenInvalid, lie: func(l *oidctest.Faults) {
 		l.IDToken.Claims = func(c map[string]any) { c["nonce"] = "another" }
 	}},
-	{code: userinfoFailed, lie: func(l *optest.Lies) { l.At(optest.UserInfo).Status = 500 }},
-	{code: sessionTooLarge, setUp: func(op *optest.Provider) {
+	{code: userinfoFailed, lie: func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 }},
+	{code: sessionTooLarge, setUp: func(op *oidctest.Provider) {
 		alice := op.User("alice")
 		for i := range 4000 { // of different words, which compression cannot make small
 			alice.Claims[fmt.Sprintf("claim_%d", i)] = fmt.Sprintf("%x", i*7919)
 		}
 		op.SetUser("alice", alice)
 	}},
-	{code: loginExpired, visit: func(_ *testing.T, s *mishapScene) *visited {
+	{code: loginExpired, visit: func(_ *testing.T, s *errorScene) *visited {
 		answer := s.begin().String()
 		s.clock.advance(16 * time.Minute)
 		return s.walk(answer)
 	}},
-	{code: loginExpired, visit: func(_ *testing.T, s *mishapScene) *visited {
+	{code: loginExpired, visit: func(_ *testing.T, s *errorScene) *visited {
 		return s.walk("/@app/auth/default/code?code=x&state=y") // begun nowhere
 	}},
-	{code: stateMismatch, visit: func(_ *testing.T, s *mishapScene) *visited {
+	{code: stateMismatch, visit: func(_ *testing.T, s *errorScene) *visited {
 		answer := s.begin()
 		query := answer.Query()
 		query.Set("state", "another")
 		answer.RawQuery = query.Encode()
 		return s.walk(answer.String())
 	}},
-	{code: badRequest, visit: func(_ *testing.T, s *mishapScene) *visited { return s.walk("/@app/auth/default/code") }},
-	{code: logoutFailed, visit: func(t *testing.T, s *mishapScene) *visited {
+	{code: badRequest, visit: func(_ *testing.T, s *errorScene) *visited { return s.walk("/@app/auth/default/code") }},
+	{code: logoutFailed, visit: func(t *testing.T, s *errorScene) *visited {
 		if p := s.walk(loginAtDoor); p.StatusCode != http.StatusOK {
 			t.Fatalf("the login ended with status %d", p.StatusCode)
 		}
@@ -105,14 +105,14 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 			t.Run(fmt.Sprintf("%s at %s", m.code, d.origin), func(t *testing.T) {
 				t.Parallel()
 				clock := new(movedClock)
-				r, op := rowRig(t, clock)
+				r, op := newRowHarness(t, clock)
 				if m.lie != nil {
 					op.Lie(m.lie)
 				}
 				if m.setUp != nil {
 					m.setUp(op)
 				}
-				s := &mishapScene{r.witness(op, d.origin), clock}
+				s := &errorScene{r.witness(op, d.origin), clock}
 				var p *visited
 				if m.visit != nil {
 					p = m.visit(t, s)
@@ -137,7 +137,7 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 }
 
 // explainedAtHome: the home page gets the code, and shows it if it is public.
-func (s *mishapScene) explainedAtHome(p *visited, c code, public bool) {
+func (s *errorScene) explainedAtHome(p *visited, c errorCode, public bool) {
 	s.t.Helper()
 	if location := p.Header.Get("Location"); p.StatusCode != http.StatusSeeOther || location != "/?auth_error="+string(c) {
 		s.t.Errorf("status %d leads to %q", p.StatusCode, location)
@@ -152,15 +152,15 @@ func (s *mishapScene) explainedAtHome(p *visited, c code, public bool) {
 	if home.StatusCode != http.StatusOK || at != "/?auth_error="+string(c) {
 		s.t.Errorf("the home page has status %d, the application got %s", home.StatusCode, at)
 	}
-	if header.Get("X-Error") != string(c) || header.Get("X-Message") != codes[c].message {
+	if header.Get("X-Error") != string(c) || header.Get("X-Message") != errorCodes[c].message {
 		s.t.Errorf("the application is told %q, %q", header.Get("X-Error"), header.Get("X-Message"))
 	}
 }
 
 // explainedOn: a page of ours says what happened, to people.
-func (s *mishapScene) explainedOn(p *visited, c code) {
+func (s *errorScene) explainedOn(p *visited, c errorCode) {
 	s.t.Helper()
-	if p.StatusCode != http.StatusForbidden || shownCode(p) != c || !strings.Contains(p.body, html.EscapeString(codes[c].message)) {
+	if p.StatusCode != http.StatusForbidden || shownCode(p) != c || !strings.Contains(p.body, html.EscapeString(errorCodes[c].message)) {
 		s.t.Errorf("status %d, %s", p.StatusCode, p.body)
 	}
 }
@@ -173,7 +173,7 @@ func TestDisabledProviderIsForbiddenAtEverySite(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newRig(t, "oidc_rp "+mode+" {\n"+options(op)+"disabled\n}")
+			r := newHarness(t, "oidc_rp "+mode+" {\n"+options(op)+"disabled\n}")
 			w := r.witness(op, rpURL)
 			for _, path := range []string{"login", "login?returnto=/page", "code", "code?code=x&state=y", "signedout"} {
 				p := w.walk("/@app/auth/default/" + path)
@@ -184,7 +184,7 @@ func TestDisabledProviderIsForbiddenAtEverySite(t *testing.T) {
 					t.Errorf("%s offers a login: %s", path, p.body)
 				}
 			}
-			if n := op.Hits(optest.Discovery); n != 0 {
+			if n := op.Hits(oidctest.Discovery); n != 0 {
 				t.Errorf("the provider was asked %d times", n)
 			}
 		})
@@ -195,7 +195,7 @@ func TestDisabledProviderIsForbiddenAtEverySite(t *testing.T) {
 // is a word for addresses and a sentence for people.
 func TestCodesAreAClosedSet(t *testing.T) {
 	t.Parallel()
-	reached := map[code]bool{
+	reached := map[errorCode]bool{
 		forbidden:   true, // by the disabled provider
 		userUnknown: true, // by the known users of a later issue
 
@@ -204,14 +204,14 @@ func TestCodesAreAClosedSet(t *testing.T) {
 	for _, m := range mishaps {
 		reached[m.code] = true
 	}
-	if len(codes) != 14 {
-		t.Errorf("there are %d codes", len(codes))
+	if len(errorCodes) != 14 {
+		t.Errorf("there are %d codes", len(errorCodes))
 	}
 	documented, err := os.ReadFile("docs/errors.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for c, about := range codes {
+	for c, about := range errorCodes {
 		if !strings.Contains(string(documented), "`"+string(c)+"`") {
 			t.Errorf("docs/errors.md does not list %s", c)
 		}

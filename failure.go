@@ -11,32 +11,32 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // code is what went wrong with a sign-in or a sign-out, from a closed set: it
 // is the value of auth_error, and what the log and the pages say.
-type code string
+type errorCode string
 
 const (
-	accessDenied        code = "access_denied"
-	loginExpired        code = "login_expired"
-	stateMismatch       code = "state_mismatch"
-	providerError       code = "provider_error"
-	providerUnavailable code = "provider_unavailable"
-	tokenExchangeFailed code = "token_exchange_failed"
-	tokenInvalid        code = "token_invalid"
-	userinfoFailed      code = "userinfo_failed"
-	userUnknown         code = "user_unknown"
-	forbidden           code = "forbidden"
-	sessionTooLarge     code = "session_too_large"
-	logoutFailed        code = "logout_failed"
-	badRequest          code = "bad_request"
-	cookiesRejected     code = "cookies_rejected"
+	accessDenied        errorCode = "access_denied"
+	loginExpired        errorCode = "login_expired"
+	stateMismatch       errorCode = "state_mismatch"
+	providerError       errorCode = "provider_error"
+	providerUnavailable errorCode = "provider_unavailable"
+	tokenExchangeFailed errorCode = "token_exchange_failed"
+	tokenInvalid        errorCode = "token_invalid"
+	userinfoFailed      errorCode = "userinfo_failed"
+	userUnknown         errorCode = "user_unknown"
+	forbidden           errorCode = "forbidden"
+	sessionTooLarge     errorCode = "session_too_large"
+	logoutFailed        errorCode = "logout_failed"
+	badRequest          errorCode = "bad_request"
+	cookiesRejected     errorCode = "cookies_rejected"
 )
 
 // codes is the one list of them: what people read, and how loud the log is.
-var codes = map[code]struct {
+var errorCodes = map[errorCode]struct {
 	message string
 	level   zapcore.Level
 }{
@@ -58,11 +58,11 @@ var codes = map[code]struct {
 
 // messageOf returns the sentence that users read for an error code, or nothing for
 // what is no code.
-func messageOf(name string) string { return codes[code(name)].message }
+func messageOf(name string) string { return errorCodes[errorCode(name)].message }
 
-// errorCodeOf is what auth_error in a request's query names, if it is one of
+// queryErrorCodeOf is what auth_error in a request's query names, if it is one of
 // our codes.
-func errorCodeOf(r *http.Request) string {
+func queryErrorCodeOf(r *http.Request) string {
 	if !strings.Contains(originalURL(r).RawQuery, "auth_error=") {
 		return ""
 	}
@@ -93,7 +93,7 @@ type situation struct {
 
 func (s *situation) is(cause error) bool {
 	if s.cause == errSettings {
-		var wrong *provider.SettingsError
+		var wrong *op.SettingsError
 		return errors.As(cause, &wrong)
 	}
 	return errors.Is(cause, s.cause)
@@ -115,9 +115,9 @@ var situations = []situation{
 
 // failure is a sign-in or sign-out that did not work.
 type failure struct {
-	code  code
-	cause error
-	party *party
+	code     errorCode
+	cause    error
+	provider *provider
 	// returnTo is where a fresh start is to lead.
 	returnTo string
 }
@@ -125,17 +125,17 @@ type failure struct {
 func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.code, f.cause) }
 func (f *failure) Unwrap() error { return f.cause }
 
-// codeOf finds the code for an error of the provider package.
-func codeOf(err error) code {
-	var unavailable *provider.Unavailable
+// errorCodeOf finds the code for an error of the provider package.
+func errorCodeOf(err error) errorCode {
+	var unavailable *op.UnavailableError
 	switch {
 	case errors.As(err, &unavailable):
 		return providerUnavailable
-	case errors.Is(err, provider.ErrExchange):
+	case errors.Is(err, op.ErrExchange):
 		return tokenExchangeFailed
-	case errors.Is(err, provider.ErrUserinfo):
+	case errors.Is(err, op.ErrUserinfo):
 		return userinfoFailed
-	case errors.Is(err, provider.ErrToken):
+	case errors.Is(err, op.ErrToken):
 		return tokenInvalid
 	}
 	return providerError
@@ -147,14 +147,14 @@ const outageEvery = 10 * time.Second
 // log writes the one line about a failure and returns the id that its page
 // shows, or none if nothing was written.
 func (h *Handler) log(r *http.Request, f *failure) (id string) {
-	level := codes[f.code].level
+	level := errorCodes[f.code].level
 	if errors.Is(f.cause, errPlainHTTP) || errors.Is(f.cause, errFormPostPlainHTTP) {
 		level = zap.ErrorLevel // nobody can sign in, whoever asks
 	}
 	if f.code == providerUnavailable {
 		now := h.now().UnixNano()
-		last := h.outageTold.Load()
-		if now-last < int64(outageEvery) && now >= last || !h.outageTold.CompareAndSwap(last, now) {
+		last := h.outageLogged.Load()
+		if now-last < int64(outageEvery) && now >= last || !h.outageLogged.CompareAndSwap(last, now) {
 			level = zap.DebugLevel
 		}
 	}
@@ -167,8 +167,8 @@ func (h *Handler) log(r *http.Request, f *failure) (id string) {
 	}
 	id = newErrorID()
 	name := ""
-	if f.party != nil {
-		name = f.party.id
+	if f.provider != nil {
+		name = f.provider.id
 	}
 	client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	fields := []zap.Field{

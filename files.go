@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // This file is about documents that the configuration names by a file: keys,
@@ -134,12 +134,12 @@ func (l *logs) logger() *zap.Logger {
 
 // ownKeys are the keys of ours at a provider.
 type ownKeys struct {
-	provider.OwnKeys
+	op.OwnKeys
 	published jose.JSONWebKeySet
 }
 
 // ownKeys reads them.
-func (p *Provider) ownKeys(read livefile.Read) (own ownKeys, err error) {
+func (p *ProviderConfig) ownKeys(read livefile.Read) (own ownKeys, err error) {
 	if own.Signing, err = p.clientKeys(read); err != nil {
 		return own, err
 	}
@@ -149,23 +149,23 @@ func (p *Provider) ownKeys(read livefile.Read) (own ownKeys, err error) {
 	if own.Decryption, err = p.decryptionKeys(read); err != nil {
 		return own, fmt.Errorf("decryption_key: %w", err)
 	}
-	own.published.Keys = append(own.published.Keys, provider.EncryptionKeys(own.Decryption)...)
+	own.published.Keys = append(own.published.Keys, op.EncryptionKeys(own.Decryption)...)
 	return own, nil
 }
 
 // jwksFile returns the name of the file that the provider's keys are in, if they
 // are in one.
-func (p *Provider) jwksFile() (name string, ok bool) {
+func (p *ProviderConfig) jwksFile() (name string, ok bool) {
 	return filePlaceholder(strings.TrimSpace(p.JWKS))
 }
 
 // tlsConfig reads what the connections to the provider need.
-func (p *Provider) tlsConfig(read livefile.Read) (*tls.Config, error) {
+func (p *ProviderConfig) tlsConfig(read livefile.Read) (*tls.Config, error) {
 	files, err := p.TLS.read(read)
 	if err != nil {
 		return nil, err
 	}
-	if p.ClientAuth == provider.MTLS {
+	if p.ClientAuth == op.MTLS {
 		if files.Certificate, files.PrivateKey, err = p.clientCertificate(read); err != nil {
 			return nil, err
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // rewrite gives a file another content.
@@ -26,15 +26,15 @@ func rewrite(t *testing.T, name, content string) {
 
 // atClock is a rig whose clock a test moves: files are looked at again after a
 // while. The provider has the same clock.
-func atClock(t *testing.T, clock *movedClock, site string) *rig {
+func atClock(t *testing.T, clock *movedClock, site string) *harness {
 	t.Helper()
-	r := newRig(t, site)
+	r := newHarness(t, site)
 	r.at(clock.now)
 	return r
 }
 
 // kids are the names of the keys that a site publishes.
-func (r *rig) kids() string {
+func (r *harness) kids() string {
 	r.t.Helper()
 	p := r.browser().send(http.MethodGet, "/@app/auth/default/jwks", nil)
 	var set jose.JSONWebKeySet
@@ -53,7 +53,7 @@ func (r *rig) kids() string {
 func TestKeySetFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	clock := new(movedClock)
-	op := newOP(t, optest.Now(clock.now))
+	op := newOP(t, oidctest.Now(clock.now))
 	file := fileOf(t, op.KeySet())
 	r := atClock(t, clock, fmt.Sprintf(`
 		oidc_rp {
@@ -76,7 +76,7 @@ func TestKeySetFileIsReadAgain(t *testing.T) {
 	rewrite(t, file, string(op.KeySet()))
 	clock.advance(livefile.Every)
 	r.signsIn()
-	asked(t, op, optest.JWKS, 0)
+	asked(t, op, oidctest.JWKS, 0)
 }
 
 // Fault E1.
@@ -85,7 +85,7 @@ func TestClientKeyFilesAreReadAgain(t *testing.T) {
 	for _, name := range []string{"a path", "a placeholder"} {
 		first, second := ecKey(), ecKey()
 		clock := new(movedClock)
-		op := newOP(t, optest.Now(clock.now), optest.WithClient(optest.Client{ID: "rp", Auth: "private_key_jwt", Key: first.Public()}))
+		op := newOP(t, oidctest.Now(clock.now), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: first.Public()}))
 		file := keyFile(t, first)
 		written := file
 		if name == "a placeholder" {
@@ -101,7 +101,7 @@ func TestClientKeyFilesAreReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		rewrite(t, file, string(content))
-		op.SetClient(func(c *optest.Client) { c.Key = second.Public() })
+		op.SetClient(func(c *oidctest.Client) { c.Key = second.Public() })
 		clock.advance(livefile.Every)
 		if after := r.kids(); after == before {
 			t.Errorf("%s: the key that is published is still %s", name, after)
@@ -114,11 +114,11 @@ func TestClientKeyFilesAreReadAgain(t *testing.T) {
 func TestDecryptionKeyFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	clock := new(movedClock)
-	op := newOP(t, optest.Now(clock.now))
+	op := newOP(t, oidctest.Now(clock.now))
 	file, _ := decryptionKey(t)
 	next, encrypt := decryptionKey(t)
 	r := atClock(t, clock, fmt.Sprintf("oidc_rp {\n%s\ndecryption_key %s\n}", options(op), file))
-	op.Lie(func(l *optest.Lies) { l.IDToken.Compact = encrypt })
+	op.Lie(func(l *oidctest.Faults) { l.IDToken.Compact = encrypt })
 	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
 		t.Errorf("a token for another key: status %d", p.StatusCode)
 	}
@@ -135,13 +135,13 @@ func TestDecryptionKeyFileIsReadAgain(t *testing.T) {
 func TestCAFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	clock := new(movedClock)
-	op := newOP(t, optest.Now(clock.now), optest.TLS())
+	op := newOP(t, oidctest.Now(clock.now), oidctest.TLS())
 	_, stranger, _ := selfSigned(t)
 	r := atClock(t, clock, fmt.Sprintf("oidc_rp {\n%s\ntls {\nca %s\n}\n}", options(op), stranger))
 	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a provider by a certificate that nobody here knows: status %d", p.StatusCode)
 	}
-	rewrite(t, stranger, string(optest.CAPEM()))
+	rewrite(t, stranger, string(oidctest.CAPEM()))
 	clock.advance(time.Minute) // the pause after the failure
 	r.signsIn()
 	rewrite(t, stranger, "no certificate")
@@ -157,7 +157,7 @@ func TestClientCertificateFilesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	clock := new(movedClock)
 	der, certificate, key := selfSigned(t)
-	op := newOP(t, optest.Now(clock.now), optest.TLS(), optest.WithClient(optest.Client{ID: "rp", Auth: "tls_client_auth", Certificate: der}))
+	op := newOP(t, oidctest.Now(clock.now), oidctest.TLS(), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "tls_client_auth", Certificate: der}))
 	r := provesAs(t, op, fmt.Sprintf("client_auth tls_client_auth %s %s\ntls {\nca %s\n}", certificate, key, op.CAFile()))
 	r.at(clock.now)
 	r.signsIn()
@@ -173,7 +173,7 @@ func TestClientCertificateFilesAreReadAgain(t *testing.T) {
 	clock.advance(livefile.Every)
 	r.signsIn() // the old pair, since the new certificate has no key yet
 	move(nextKey, key)
-	op.SetClient(func(c *optest.Client) { c.Certificate = der })
+	op.SetClient(func(c *oidctest.Client) { c.Certificate = der })
 	clock.advance(livefile.Every)
 	r.signsIn()
 	if after := r.kids(); after == before {
@@ -214,7 +214,7 @@ func TestPagesAreReadAgain(t *testing.T) {
 func TestFileThatAnybodyCanWriteIsInTheLog(t *testing.T) {
 	t.Parallel()
 	clock := new(movedClock)
-	op := newOP(t, optest.Now(clock.now))
+	op := newOP(t, oidctest.Now(clock.now))
 	file := fileOf(t, op.KeySet())
 	if err := os.Chmod(file, 0o666); err != nil {
 		t.Fatal(err)
@@ -233,7 +233,7 @@ func TestFileThatAnybodyCanWriteIsInTheLog(t *testing.T) {
 func TestBrokenFileIsAnErrorAtLoad(t *testing.T) {
 	t.Parallel()
 	clock := new(movedClock)
-	op := newOP(t, optest.Now(clock.now))
+	op := newOP(t, oidctest.Now(clock.now))
 	file := fileOf(t, op.KeySet())
 	site := fmt.Sprintf("oidc_rp {\n%s\njwks {file.%s}\n}", options(op), file)
 	r := atClock(t, clock, site)
@@ -271,7 +271,7 @@ func TestFileNameInThePlaceOfASecret(t *testing.T) {
 		{"testdata/../LICENSE", strings.Repeat("s", 32), []string{"client_secret"}},
 		{"LICENSE", strings.Repeat("s", 32), nil}, // may be a word
 	} {
-		logs := newRig(t, site(tc.secret, tc.session)).logs()
+		logs := newHarness(t, site(tc.secret, tc.session)).logs()
 		if n := strings.Count(logs, "is the name of a file"); n != len(tc.options) {
 			t.Errorf("client_secret %s, secret %s: %d warnings, want %d", tc.secret, tc.session, n, len(tc.options))
 		}

@@ -31,26 +31,26 @@ const (
 	carriedFor = 60
 )
 
-// receiveAnswer reads an answer from where the provider has put it.
-func (h *Handler) receiveAnswer(r *http.Request, v *visit, s *site, p *party) (answer, error) {
+// receiveAuthResponse reads an answer from where the provider has put it.
+func (h *Handler) receiveAuthResponse(r *http.Request, st *requestState, s *cookieScope, p *provider) (authResponse, error) {
 	if r.Method != http.MethodPost {
 		text := originalURL(r).RawQuery
 		if state, alone := stateAlone(text); alone && p.formPost {
-			return h.carriedAnswer(r, v, s, p, state)
+			return h.carriedAuthResponse(r, st, s, p, state)
 		}
-		return parseAnswer(text)
+		return parseAuthResponse(text)
 	}
-	form, err := readForm(r, maxFormPost, answerNames...)
+	form, err := readForm(r, maxFormPost, authResponseParameters...)
 	if err != nil {
-		return answer{}, err
+		return authResponse{}, err
 	}
-	return answerOf(form)
+	return authResponseFrom(form)
 }
 
 // stateAlone reports whether a query has one state and nothing else of an
 // answer.
 func stateAlone(text string) (state string, alone bool) {
-	values := query.Only(text, answerNames...)
+	values := query.Only(text, authResponseParameters...)
 	state = values.Get("state")
 	return state, state != "" && len(values) == 1 && len(values["state"]) == 1
 }
@@ -58,16 +58,16 @@ func stateAlone(text string) (state string, alone bool) {
 // sendOn puts a posted answer into its transaction and sends the browser on.
 // It does not where no cookie could hold the answer: that one is worked on at
 // once, which leaves the session that it replaces to its lifetime.
-func (h *Handler) sendOn(w http.ResponseWriter, r *http.Request, v *visit, s *site, p *party, a answer) bool {
+func (h *Handler) sendOn(w http.ResponseWriter, r *http.Request, st *requestState, s *cookieScope, p *provider, a authResponse) bool {
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return false // and what comes next says so
 	}
 	// Without a transaction there is nothing to carry: what is wrong, or who is
 	// signed in already, is seen by GET.
-	if name, t, ok := h.findTransaction(v, s, p, ring, a.state); ok {
+	if name, t, ok := h.findTransaction(st, s, p, ring, a.state); ok {
 		t.Answer = a.encode()
-		value := ring.Seal(seal.ForTransaction, s.txPlace, t.Encode())
+		value := ring.Seal(seal.ForTransaction, s.transactionAAD, t.Encode())
 		if len(value) > cookie.ChunkSize {
 			return false
 		}
@@ -78,25 +78,25 @@ func (h *Handler) sendOn(w http.ResponseWriter, r *http.Request, v *visit, s *si
 	return true
 }
 
-// carriedAnswer is the answer that a POST has left in its transaction. Where
+// carriedAuthResponse is the answer that a POST has left in its transaction. Where
 // that is gone the answer is empty: it may have been taken before.
-func (h *Handler) carriedAnswer(r *http.Request, v *visit, s *site, p *party, state string) (answer, error) {
+func (h *Handler) carriedAuthResponse(r *http.Request, st *requestState, s *cookieScope, p *provider, state string) (authResponse, error) {
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
-		return answer{state: state}, nil // and what comes next says so
+		return authResponse{state: state}, nil // and what comes next says so
 	}
-	_, t, ok := h.findTransaction(v, s, p, ring, state)
+	_, t, ok := h.findTransaction(st, s, p, ring, state)
 	if !ok {
-		return answer{state: state}, nil
+		return authResponse{state: state}, nil
 	}
-	return parseAnswer(orElse(t.Answer, originalURL(r).RawQuery))
+	return parseAuthResponse(orDefault(t.Answer, originalURL(r).RawQuery))
 }
 
 // findTransaction looks for the login that a state belongs to, and leaves it as
 // it is.
-func (h *Handler) findTransaction(v *visit, s *site, p *party, ring *seal.Ring, state string) (string, session.Transaction, bool) {
-	name := s.txPrefix + session.HashState(state).CookieSuffix()
-	for _, c := range cookie.WithPrefix(v.cookies, name, seenTransactions) {
+func (h *Handler) findTransaction(st *requestState, s *cookieScope, p *provider, ring *seal.Ring, state string) (string, session.Transaction, bool) {
+	name := s.transactionPrefix + session.HashState(state).CookieSuffix()
+	for _, c := range cookie.WithPrefix(st.cookies, name, seenTransactions) {
 		t, ok := h.openTransaction(ring, s, c.Value)
 		if ok && c.Name == name && subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) == 1 && t.Provider == p.id && t.Binding == p.registration {
 			return name, t, true

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // posted is a login up to the provider's form, as a browser would send it.
@@ -31,7 +31,7 @@ func beginPosted(t *testing.T, b *browser, start string) *posted {
 			login.begun = c
 		}
 	}
-	login.action, login.params = optest.ParseFormPost([]byte(b.get(p.location()).body))
+	login.action, login.params = oidctest.ParseFormPost([]byte(b.get(p.location()).body))
 	return login
 }
 
@@ -60,15 +60,15 @@ func (l *posted) submit() *visited {
 func TestAnAnswerMayComeByPost(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
 	b := r.browser()
 	login := beginPosted(t, b, "/page?q=1")
 	if c := login.begun; c.SameSite != http.SameSiteNoneMode || !c.Secure || !c.HttpOnly || strings.Contains(c.Raw, "Partitioned") {
 		t.Errorf("the transaction is %s", c.Raw)
 	}
 	p := login.submit()
-	if p.StatusCode != http.StatusSeeOther || strings.Contains(p.location(), op.Issued().Code) || op.Hits(optest.Token) != 0 {
-		t.Errorf("status %d to %s, the token endpoint was asked %d times", p.StatusCode, p.location(), op.Hits(optest.Token))
+	if p.StatusCode != http.StatusSeeOther || strings.Contains(p.location(), op.Issued().Code) || op.Hits(oidctest.Token) != 0 {
+		t.Errorf("status %d to %s, the token endpoint was asked %d times", p.StatusCode, p.location(), op.Hits(oidctest.Token))
 	}
 	if c := login.begun; c.SameSite != http.SameSiteLaxMode || c.MaxAge != carriedFor || strings.Contains(c.Value, op.Issued().Code) {
 		t.Errorf("the answer is carried by %s", c.Raw)
@@ -95,14 +95,14 @@ func TestAnAnswerMayComeByPost(t *testing.T) {
 func TestASecondPostOfAnAnswerLeadsToThePage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
 	b := r.browser()
 	login := beginPosted(t, b, "/page")
 	b.open(login.submit().location())
 	if p := b.open(login.submit().location()); p.body != "application sees alice" || p.url != rpURL+"/page" {
 		t.Errorf("the user: status %d at %s: %s", p.StatusCode, p.url, p.body)
 	}
-	if n := op.Hits(optest.Token); n != 1 {
+	if n := op.Hits(oidctest.Token); n != 1 {
 		t.Errorf("the token endpoint was asked %d times", n)
 	}
 	// The same answer in a browser that knows nothing of it.
@@ -115,7 +115,7 @@ func TestASecondPostOfAnAnswerLeadsToThePage(t *testing.T) {
 func TestALoginByPostEndsTheSessionThatItReplaces(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
 	b := r.browser()
 	b.open(beginPosted(t, b, "/page").submit().location())
 	old := b.cookieHeader()
@@ -134,7 +134,7 @@ func TestAnErrorMayComeByPost(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.SignOut()
-	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"forward_params prompt max_age\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"forward_params prompt max_age\n}")
 	b := r.browser()
 	login := beginPosted(t, b, "/@app/auth/default/login?returnto=/page&prompt=none&max_age=0")
 	if login.params.Get("error") != "login_required" {
@@ -144,7 +144,7 @@ func TestAnErrorMayComeByPost(t *testing.T) {
 	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, messageOf("provider_error")) {
 		t.Errorf("status %d at %s: %s", p.StatusCode, p.url, p.body)
 	}
-	if n := op.Hits(optest.Authorize); n != 1 {
+	if n := op.Hits(oidctest.Authorize); n != 1 {
 		t.Errorf("the provider was asked %d times", n)
 	}
 	if !strings.Contains(r.logs(), "login_required") {
@@ -155,7 +155,7 @@ func TestAnErrorMayComeByPost(t *testing.T) {
 func TestPostsThatAreNoAnswers(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
 	const code = "/@app/auth/default/code"
 	for name, tc := range map[string]struct{ form, kind string }{
 		"a doubled state":         {"state=a&state=b&code=x", ""},
@@ -202,13 +202,13 @@ func TestPostsThatAreNoAnswers(t *testing.T) {
 func TestAnAnswerTooLargeToCarryIsTakenAtOnce(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
 	login := beginPosted(t, r.browser(), "/page")
 	login.params.Set("code", strings.Repeat("x", 5000))
 	p := login.submit()
 	op.TakeViolations() // the provider never issued such a code
-	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, messageOf("token_exchange_failed")) || op.Hits(optest.Token) != 1 {
-		t.Errorf("status %d, the token endpoint was asked %d times: %s", p.StatusCode, op.Hits(optest.Token), p.body)
+	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, messageOf("token_exchange_failed")) || op.Hits(oidctest.Token) != 1 {
+		t.Errorf("status %d, the token endpoint was asked %d times: %s", p.StatusCode, op.Hits(oidctest.Token), p.body)
 	}
 }
 
@@ -216,7 +216,7 @@ func TestOnlyWhoAsksForPostsTakesThem(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for _, mode := range []string{"", "response_mode query\n"} {
-		r := newRig(t, "oidc_rp {\n"+options(op)+mode+"}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+mode+"}")
 		p := r.browser().post("/@app/auth/default/code", "state=a&code=b", nil)
 		if p.StatusCode != http.StatusMethodNotAllowed || p.Header.Get("Allow") != "GET" {
 			t.Errorf("%q: status %d, Allow %q", mode, p.StatusCode, p.Header.Get("Allow"))
@@ -225,7 +225,7 @@ func TestOnlyWhoAsksForPostsTakesThem(t *testing.T) {
 			t.Errorf("%q: %s", mode, p.location())
 		}
 	}
-	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
 	beginPosted(t, r.browser(), "/page")
 	if p := r.browser().send(http.MethodPut, "/@app/auth/default/code", nil); p.StatusCode != http.StatusMethodNotAllowed || p.Header.Get("Allow") != "GET, POST" {
 		t.Errorf("status %d, Allow %q", p.StatusCode, p.Header.Get("Allow"))
@@ -236,7 +236,7 @@ func TestOnlyWhoAsksForPostsTakesThem(t *testing.T) {
 func TestFormPostOverPlainHTTPIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+formPostOptions+"base_url http://rp.test\nsession {\ncookie {\ninsecure\n}\n}\n}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+formPostOptions+"base_url http://rp.test\nsession {\ncookie {\ninsecure\n}\n}\n}\n}")
 	p := r.browser().get("/page")
 	if p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), "response_mode form_post needs a cookie") {
 		t.Errorf("status %d to %s", p.StatusCode, p.location())

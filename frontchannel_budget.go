@@ -27,21 +27,21 @@ import (
 // Who is over the budget gets 429: an answer of 200 says that the session is
 // over. A provider that ends many sessions at once has the back channel.
 const (
-	frameWindow = time.Minute
+	limiterWindow = time.Minute
 	// How many one network, all of a wider one and all together can take out of
 	// the reserve.
 	reservedFramesOfOne  = 3
 	reservedFramesOfWide = 30
 	reservedFrames       = 900
 	// How many of one network, and of all beyond the reserve.
-	maxFramesOfOne = 60
-	maxFrames      = 300
+	maxFramesOfOne     = 60
+	maxFramesPerWindow = 300
 )
 
 // frames is the budget of strangers. It starts again each minute, and counts
 // only what it allows, so that it needs no more memory than that. It is safe for
 // concurrent use, and knows of this process alone.
-type frames struct {
+type frontchannelLimiter struct {
 	mu            sync.Mutex
 	began         time.Time
 	of, wide      map[netip.Prefix]int
@@ -49,11 +49,11 @@ type frames struct {
 }
 
 // allow reports whether a stranger may have the end of a session written.
-func (f *frames) allow(client netip.Addr, now time.Time) bool {
+func (f *frontchannelLimiter) allow(client netip.Addr, now time.Time) bool {
 	one, wide := networksOf(client)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if age := now.Sub(f.began); f.of == nil || age >= frameWindow || age < 0 {
+	if age := now.Sub(f.began); f.of == nil || age >= limiterWindow || age < 0 {
 		f.began, f.reserved, f.all = now, 0, 0
 		f.of, f.wide = make(map[netip.Prefix]int), make(map[netip.Prefix]int)
 	}
@@ -62,7 +62,7 @@ func (f *frames) allow(client netip.Addr, now time.Time) bool {
 	case used < reservedFramesOfOne && f.wide[wide] < reservedFramesOfWide && f.reserved < reservedFrames:
 		f.reserved++
 		f.wide[wide]++
-	case used < maxFramesOfOne && f.all < maxFrames:
+	case used < maxFramesOfOne && f.all < maxFramesPerWindow:
 		f.all++
 	default:
 		return false

@@ -35,17 +35,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // serve does that. connect says that the request was a CONNECT for a WebSocket.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, connect bool) error {
-	h.app.lookAtSites()
-	v := h.visitOf(r)
-	h.scrub(v, r)
+	h.app.linkInstances()
+	st := h.stateOf(r)
+	h.scrub(st, r)
 	if e, found := h.endpoint(original.Path); found {
-		return h.serveEndpoint(w, r, v, e)
+		return h.serveEndpoint(w, r, st, e)
 	}
-	if n := h.neighbourFor(original.Path); n != nil {
+	if n := h.siblingFor(original.Path); n != nil {
 		return n.ServeHTTP(w, r, next)
 	}
 	if h.Mode == modeEndpoints {
-		v.upgrade.giveBack(r.Header, h.common.upgrades)
+		st.upgrade.giveBack(r.Header, h.siteHeaders.upgrades)
 		return next.ServeHTTP(w, r)
 	}
 	a, err := h.access(r, original)
@@ -53,81 +53,81 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}
 	if !a.guarded {
-		v.upgrade.giveBack(r.Header, h.common.upgrades)
+		st.upgrade.giveBack(r.Header, h.siteHeaders.upgrades)
 		return next.ServeHTTP(w, r)
 	}
-	if (connect || v.upgrade.isWebsocket()) && h.isFromForeignPage(r) {
-		return h.serveForeign(w, r, v, a, next)
+	if (connect || st.upgrade.isWebsocket()) && h.isFromForeignPage(r) {
+		return h.serveForeign(w, r, st, a, next)
 	}
-	return h.guarded(w, r, v, a, next)
+	return h.guarded(w, r, st, a, next)
 }
 
 // guarded identifies the user, and answers or passes the request on.
-func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, v *visit, a access, next caddyhttp.Handler) error {
-	noStore, err := h.identify(w, r, v)
+func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestState, a access, next caddyhttp.Handler) error {
+	noStore, err := h.identify(w, r, st)
 	switch {
 	case err != nil && !a.public:
-		return h.unavailable(w, r, v, err)
+		return h.respondStorageUnavailable(w, r, st, err)
 	case err != nil:
 		h.log(r, storageFailure(err)) // the page is served as to nobody
 	}
-	if v.signedIn() && h.refreshDue(v.session) {
-		sets, f := h.refreshSession(w, r, v)
+	if st.signedIn() && h.refreshDue(st.session) {
+		sets, f := h.refreshSession(w, r, st)
 		if f != nil && !a.public {
-			return h.retryLater(w, r, v, refreshRetryAfter, f)
+			return h.respondUnavailable(w, r, st, refreshRetryAfter, f)
 		}
 		noStore = noStore || sets
 	}
-	switch h.action(r, v, a) {
+	switch h.action(r, st, a) {
 	case serve:
-		h.tell(v, r)
-		v.upgrade.giveBack(r.Header, h.Upgrades)
-		return v.passOn(w, r, next, noStore, !a.public || v.signedIn() && !a.named)
+		h.setIdentityHeaders(st, r)
+		st.upgrade.giveBack(r.Header, h.Upgrades)
+		return st.callNext(w, r, next, noStore, !a.public || st.signedIn() && !a.named)
 	case pass:
-		return v.passOn(w, r, next, noStore, false)
+		return st.callNext(w, r, next, noStore, false)
 	case signIn:
-		if v.lacks != lacksNothing {
-			return h.beginAgain(w, r, v)
+		if st.shortfall != shortNothing {
+			return h.beginAgain(w, r, st)
 		}
-		return h.beginFromPage(w, r, v)
-	case explain:
-		return h.explain(w, r, v)
+		return h.beginFromPage(w, r, st)
+	case showError:
+		return h.respondKnownError(w, r, st)
 	}
-	return h.challenge(w, r, v)
+	return h.respondUnauthorized(w, r, st)
 }
 
-// passOn calls the next handler. noStore says that the answer sets a cookie of
+// callNext calls the next handler. noStore says that the answer sets a cookie of
 // ours, private that it is for one user.
-func (v *visit) passOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
+func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
 	if noStore || private {
-		w = v.writer.wrap(w, noStore)
+		w = st.writer.wrap(w, noStore)
 	}
 	err := next.ServeHTTP(w, r)
 	if err != nil {
-		v.writer.prepareError() // its answer is written past the responder
+		st.writer.prepareError() // its answer is written past the responder
 	}
 	return err
 }
 
 // action is what happens to a guarded request. The usual one, of a session that
 // is enough, is spared the look at its header.
-func (h *Handler) action(r *http.Request, v *visit, a access) action {
-	v.lacks = lacksNothing
-	if v.signedIn() {
-		v.lacks = h.lackOf(v)
+func (h *Handler) action(r *http.Request, st *requestState, a access) action {
+	st.shortfall = shortNothing
+	if st.signedIn() {
+		st.shortfall = h.shortfallOf(st)
 	}
 	switch {
 	case a.public:
-		if v.lacks == lacksProof {
-			v.party = nil // anonymous, since it does not prove enough
+		if st.shortfall == shortProof {
+			st.provider = nil // anonymous, since it does not prove enough
 		}
 		return serve
-	case v.lacks != lacksNothing:
-		return h.decideLacking(r, v, a)
-	case v.signedIn():
+	case st.shortfall != shortNothing:
+		return h.decideShort(r, st, a)
+	case st.signedIn():
 		return serve
 	}
-	knownError := r.URL.RawQuery != "" && errorCodeOf(r) != ""
+	knownError := r.URL.RawQuery != "" && queryErrorCodeOf(r) != ""
 	return decide(a, false, isPageLoad(r), isRead(r), isPreflight(r), knownError, h.Preflight)
 }
 
@@ -140,7 +140,7 @@ func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) boo
 		return false
 	}
 	original.Opaque, r.URL.Opaque = "", ""
-	secureHeaders(w.Header())
+	strictSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusBadRequest)
 	return true
 }
@@ -148,45 +148,45 @@ func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) boo
 // identify opens the request's session. noStore says that the answer sets a
 // cookie. An error means that it cannot be said who asks, since keys or revocations
 // cannot be read: that is nobody, but no reason to ask for a new login.
-func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (noStore bool, err error) {
-	if v.signedIn() && v.h != h {
+func (h *Handler) identify(w http.ResponseWriter, r *http.Request, st *requestState) (noStore bool, err error) {
+	if st.signedIn() && st.h != h {
 		// Whom another instance on this site knows is nobody here, until a
 		// session of our own providers says so.
-		v.party, v.h, v.r = nil, h, r
-		h.untell(v, r.Header)
+		st.provider, st.h, st.r = nil, h, r
+		h.clearIdentityHeaders(st, r.Header)
 	}
-	if len(v.cookies) == 0 {
+	if len(st.cookies) == 0 {
 		return false, nil
 	}
-	s := h.site(r)
+	s := h.cookieScope(r)
 	if s == nil {
 		return false, nil
 	}
-	found := h.findSession(v.cookies, s)
+	found := h.findSession(st.cookies, s)
 	if !found.Present {
 		return false, nil
 	}
 	now := h.now()
-	result, err := h.open(r, v, s, &found, now)
+	result, err := h.open(r, st, s, &found, now)
 	switch {
 	case err != nil:
 		return false, err
-	case result == openedNone && h.opensElsewhere(r, v, s):
+	case result == sessionNone && h.opensAtSibling(r, st, s):
 		return false, nil
-	case result == openedNone:
+	case result == sessionNone:
 		h.clearSession(w, s, found.Chunks)
-		h.clearMark(w, v, s)
+		h.clearMark(w, st, s)
 		return true, nil
-	case result == openedOther:
+	case result == sessionForeign:
 		return false, nil
 	}
-	if now.Sub(v.session.SignedIn) < session.MarkLifetime {
-		noStore = h.sessionBrought(w, v, s)
+	if now.Sub(st.session.SignedIn) < session.MarkLifetime {
+		noStore = h.sessionBrought(w, st, s)
 	}
-	if v.renew && !h.refreshDue(v.session) { // else it will be kept with new tokens
-		sets, err := h.renewSession(w, v, s, found.Chunks)
+	if st.updateDue && !h.refreshDue(st.session) { // else it will be kept with new tokens
+		sets, err := h.updateSession(w, st, s, found.Chunks)
 		if errors.Is(err, sessionstore.ErrRevoked) {
-			v.party = nil
+			st.provider = nil
 			h.clearSession(w, s, found.Chunks)
 			return true, nil
 		}
@@ -199,57 +199,57 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, v *visit) (no
 	return noStore, nil
 }
 
-type outcome int
+type validity int
 
 const (
-	openedNone  outcome = iota // nothing that is a session
-	openedOther                // a session, but none for this instance
-	openedOurs
+	sessionNone    validity = iota // nothing that is a session
+	sessionForeign                 // a session, but none for this instance
+	sessionValid
 )
 
 // open tries all cookies of the name; the first that is a living session of
 // one of our providers counts.
-func (h *Handler) open(r *http.Request, v *visit, s *site, found *cookie.Found, now time.Time) (outcome, error) {
+func (h *Handler) open(r *http.Request, st *requestState, s *cookieScope, found *cookie.Found, now time.Time) (validity, error) {
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
-		return openedNone, err
+		return sessionNone, err
 	}
-	result := openedNone
+	result := sessionNone
 	renewed := false
 	found.Try(h.session.MaxChunks, func(value string) bool {
 		var l *sessionstore.Loaded
-		l, err = h.sessions.Load(r.Context(), ring, s.sessionPlace, value, now)
+		l, err = h.sessions.Load(r.Context(), ring, s.sessionAAD, value, now)
 		if errors.Is(err, seal.ErrUnknownKey) && !renewed {
 			renewed = true // another instance may have rotated the keys
 			if ring, err = h.keys.Renewed(r.Context()); err != nil {
 				return true
 			}
-			l, err = h.sessions.Load(r.Context(), ring, s.sessionPlace, value, now)
+			l, err = h.sessions.Load(r.Context(), ring, s.sessionAAD, value, now)
 		}
 		if errors.Is(err, seal.ErrUnknownKey) {
 			err = nil
 		}
 		if err == nil && l != nil {
-			result = max(result, h.judge(r, v, l, now))
-			v.value, v.ring = value, ring
+			result = max(result, h.classify(r, st, l, now))
+			st.value, st.ring = value, ring
 		}
-		return result == openedOurs || err != nil
+		return result == sessionValid || err != nil
 	})
-	if err != nil || result != openedOurs {
-		v.party = nil
+	if err != nil || result != sessionValid {
+		st.provider = nil
 	}
 	return result, err
 }
 
 // judge says what an opened session is worth at this site.
-func (h *Handler) judge(r *http.Request, v *visit, l *sessionstore.Loaded, now time.Time) outcome {
-	p := h.parties[l.Session.Provider]
-	if p == nil || p.binding != l.Session.Binding || p.config.Disabled {
-		v.other, v.otherOf = l, h
-		return openedOther
+func (h *Handler) classify(r *http.Request, st *requestState, l *sessionstore.Loaded, now time.Time) validity {
+	p := h.providers[l.Session.Provider]
+	if p == nil || p.binding != l.Session.Binding || p.disabled {
+		st.foreign, st.foreignOf = l, h
+		return sessionForeign
 	}
-	v.loaded, v.session = l, &l.Session
-	v.party, v.h, v.r = p, h, r
-	v.renew = l.Stale || h.sessions.UpdateDue(v.session, now)
-	return openedOurs
+	st.loaded, st.session = l, &l.Session
+	st.provider, st.h, st.r = p, h, r
+	st.updateDue = l.Stale || h.sessions.UpdateDue(st.session, now)
+	return sessionValid
 }

@@ -11,7 +11,7 @@ import (
 
 // raw sends bytes as they are, which client libraries would tidy up, and
 // returns the answer.
-func (r *rig) raw(request string) *http.Response {
+func (r *harness) raw(request string) *http.Response {
 	r.t.Helper()
 	conn, err := tls.Dial("tcp", r.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -41,7 +41,7 @@ func (b *browser) cookieHeader() string {
 func TestNoReadingOfAPathGetsPastTheGuard(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp public {\n"+options(op)+"private /private /private/*\n}")
+	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private /private/*\n}")
 	for _, path := range []string{
 		"/private/x", "/private", "/PRIVATE/x", "/private;a/x", "/private;a=b", "/private%5cx", `/private\x`, "/%2570rivate/x", "/private%00/x",
 		"/private%00", "/private./x", "/private%20/x", "/private.../x", "//private/x", "/./private/x", "/a/../private/x", "/a/%2e%2e/private/x",
@@ -64,7 +64,7 @@ func TestNoReadingOfAPathGetsPastTheGuard(t *testing.T) {
 func TestAPublicExceptionIsNoWayIn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"public /assets/* /robots.txt\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"public /assets/* /robots.txt\n}")
 	for _, path := range []string{
 		"/assets/../secret", "/assets/..%2fsecret", "/assets/%2e%2e/secret", "/assets/..;/secret", "/assets/..\\secret", "/assets/..%5csecret",
 		"/assets/%252e%252e/secret", "/assets%2f..%2fsecret", "/assets/..%00/secret", "/robots.txt/../secret", "/secret/assets/x", "/assets/.../../secret",
@@ -86,7 +86,7 @@ func TestAPublicExceptionIsNoWayIn(t *testing.T) {
 func TestRewritesDoNotOpenAnything(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\nrewrite /alias /private/x\nrewrite /private/shown /public\noidc_rp public {\n"+options(op)+"private /private/*\n}\nreverse_proxy {upstream}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\nrewrite /alias /private/x\nrewrite /private/shown /public\noidc_rp public {\n"+options(op)+"private /private/*\n}\nreverse_proxy {upstream}\n}")
 	for _, path := range []string{"/alias", "/private/shown"} {
 		if p := r.browser().get(path); p.StatusCode == http.StatusOK {
 			t.Errorf("%s got through", path)
@@ -100,7 +100,7 @@ func TestRewritesDoNotOpenAnything(t *testing.T) {
 func TestNoClientHeaderGrantsAnything(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp public {\n"+options(op)+"private /private/*\nupstream {\nheader X-Remote-User {http.auth.user.id}\nheader X-Groups groups\naccess_token\nid_token\n}\n}")
+	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private/*\nupstream {\nheader X-Remote-User {http.auth.user.id}\nheader X-Groups groups\naccess_token\nid_token\n}\n}")
 	forged := "X-Remote-User: root\r\nx_remote_user: root\r\nX.Remote.User: root\r\nX-Remote_User: root\r\nX-Groups: admins\r\nX_Groups: admins\r\nAuthorization: Bearer forged\r\nX-Id-Token: forged\r\nConnection: close, X-Remote-User, x_groups\r\n"
 	b := r.browser()
 	if p := b.open("/private/x"); p.StatusCode != http.StatusOK {
@@ -141,7 +141,7 @@ func TestNoClientHeaderGrantsAnything(t *testing.T) {
 func TestHeadersOfUntrustedClientsDoNotSayWhereWeAre(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	p := r.browser().send(http.MethodGet, "/x", map[string]string{"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "http"})
 	if location := p.Header.Get("Location"); strings.Contains(location, "evil") || !strings.Contains(location, "rp.test") {
 		t.Errorf("the login leads to %s", location)
@@ -152,7 +152,7 @@ func TestTrustedProxySaysWhereWeAre(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register("https://public.example/@app/auth/default/code")
-	r := newRigAt(t, storageDir(t), ":80 {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}", "servers {\ntrusted_proxies static private_ranges\n}")
+	r := newHarnessAt(t, storageDir(t), ":80 {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}", "servers {\ntrusted_proxies static private_ranges\n}")
 	p := r.browser().send(http.MethodGet, rpURL+"/x", map[string]string{"X-Forwarded-Host": "public.example", "X-Forwarded-Proto": "https"})
 	if location := p.Header.Get("Location"); !strings.Contains(location, "redirect_uri=https%3A%2F%2Fpublic.example%2F") {
 		t.Errorf("the login leads to %s", location)
@@ -162,7 +162,7 @@ func TestTrustedProxySaysWhereWeAre(t *testing.T) {
 func TestHostileReturnAddressesLeadHome(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"return_to https://friend.test\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"return_to https://friend.test\n}")
 	for _, row := range []struct{ returnTo, want string }{
 		{"/page?x=%20y", "/page?x=%20y"}, {"https://rp.test/page", "/page"}, {"https://friend.test/a?b", "https://friend.test/a?b"}, {"", "/"},
 		{"//evil.test", "/"}, {`/\evil.test`, "/"}, {`/./\evil.test`, "/"}, {"https://evil.test/", "/"}, {"https://rp.test@evil.test/", "/"},
@@ -191,7 +191,7 @@ func escape(s string) string {
 func TestADoubleSlashRequestDoesNotLeadElsewhere(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	p := b.open(rpURL+"//evil.test/x", rpURL+"/@app/auth/default/code")
 	p = b.get(p.location())
@@ -204,7 +204,7 @@ func TestCookiesOfAnotherSiteOrPurposeAreNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register("https://other.test/@app/auth/default/code")
-	r := newRigAt(t, storageDir(t), "http://rp.test, http://other.test {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test, http://other.test {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}")
 	b := r.browser()
 	if p := b.open("/"); p.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", p.StatusCode)
@@ -250,7 +250,7 @@ func flip(c byte) string {
 func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	none := map[string]string{"Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""}
 	with := func(header map[string]string, more ...string) map[string]string {
 		all := make(map[string]string)

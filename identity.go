@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -19,7 +19,7 @@ import (
 // kept.
 
 // newSession takes from the claims what is to be kept.
-func (h *Handler) newSession(p *party, w *wants, t *session.Transaction, tokens provider.Tokens, idToken, info provider.Claims) (*session.Session, error) {
+func (h *Handler) newSession(p *provider, w *needs, t *session.Transaction, tokens op.Tokens, idToken, info op.Claims) (*session.Session, error) {
 	now := h.now()
 	fresh := &session.Session{
 		ID: session.NewID(), Binding: p.binding, Provider: p.id,
@@ -38,12 +38,12 @@ func (h *Handler) newSession(p *party, w *wants, t *session.Transaction, tokens 
 	if err != nil {
 		return nil, fmt.Errorf("sid is not a string: %w", err)
 	}
-	fresh.AuthTime, fresh.ACR = provider.AuthOf(idToken)
+	fresh.AuthTime, fresh.ACR = op.AuthOf(idToken)
 	if fresh.Username, err = username(p.usernames, idToken, info); err != nil {
 		return nil, err
 	}
 	var fromInfo session.Names
-	if fresh.Claims, fromInfo, err = h.keepClaims(p, w, idToken, info); err != nil {
+	if fresh.Claims, fromInfo, err = h.selectClaims(p, w, idToken, info); err != nil {
 		return nil, err
 	}
 	fresh.Requested = w.names
@@ -53,7 +53,7 @@ func (h *Handler) newSession(p *party, w *wants, t *session.Transaction, tokens 
 	if w.idToken {
 		fresh.IDToken = tokens.IDToken
 	}
-	if err := keepGrant(w, fresh, tokens, idToken); err != nil {
+	if err := saveGrant(w, fresh, tokens, idToken); err != nil {
 		return nil, err
 	}
 	if fresh.Grant.RefreshToken != "" {
@@ -77,10 +77,10 @@ var protocolClaims = []string{
 	"sid", "_claim_names", "_claim_sources",
 }
 
-// keepClaims makes the session's claims: those of userinfo under those of the
+// selectClaims makes the session's claims: those of userinfo under those of the
 // ID token, which is signed, then the configured names. It also returns the names
 // of those that userinfo gave.
-func (h *Handler) keepClaims(p *party, w *wants, idToken, info provider.Claims) (set claims.Set, fromInfo session.Names, err error) {
+func (h *Handler) selectClaims(p *provider, w *needs, idToken, info op.Claims) (set claims.Set, fromInfo session.Names, err error) {
 	all := make(map[string]json.RawMessage, len(idToken)+len(info))
 	maps.Copy(all, info)
 	maps.Copy(all, idToken)
@@ -108,7 +108,7 @@ func (h *Handler) keepClaims(p *party, w *wants, idToken, info provider.Claims) 
 	if !w.keepAll {
 		maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return !w.keeps(name) })
 	}
-	h.keepGroups(p, w, kept, set, idToken, info)
+	h.selectGroups(p, w, kept, set, idToken, info)
 	if tenant := p.tenantOf(idToken); tenant != "" {
 		kept[tenantEntry], _ = json.Marshal(tenant)
 	}
@@ -125,7 +125,7 @@ func isKeepable(name string) bool {
 
 // setLocal sets a claim that the configuration makes of another one. Where that
 // is absent it is absent too, whatever the provider sends under its name.
-func (p *party) setLocal(kept map[string]json.RawMessage, local, path string, set claims.Set) {
+func (p *provider) setLocal(kept map[string]json.RawMessage, local, path string, set claims.Set) {
 	if local == path {
 		return
 	}
@@ -157,9 +157,9 @@ func pathIn(set claims.Set, path string) (claims.Value, bool) {
 // name claims.
 func bareClaim(path string) string { return strings.TrimPrefix(path, "claims.") }
 
-// keepGroups keeps the user's groups apart where the claim that they are part of
+// selectGroups keeps the user's groups apart where the claim that they are part of
 // is not kept, and warns where they are not known.
-func (h *Handler) keepGroups(p *party, w *wants, kept map[string]json.RawMessage, set claims.Set, idToken, info provider.Claims) {
+func (h *Handler) selectGroups(p *provider, w *needs, kept map[string]json.RawMessage, set claims.Set, idToken, info op.Claims) {
 	name := claims.SplitPath(p.groups)[0]
 	value, ok := set.PathEach(p.groups)
 	switch {
@@ -172,18 +172,18 @@ func (h *Handler) keepGroups(p *party, w *wants, kept map[string]json.RawMessage
 			zap.String("provider", p.id), zap.String("issuer", p.issuer), zap.String("claim", name))
 	}
 	if ok {
-		h.warnOfGroups(p, value)
+		h.warnGroupsType(p, value)
 	}
 }
 
 // isPlainPath reports whether the session's claims have a value at a path.
 func isPlainPath(kept map[string]json.RawMessage, path string) bool {
-	return present(provider.Claims(kept), path)
+	return present(op.Claims(kept), path)
 }
 
 // namesFromInfo returns those names of kept claims whose values come from
 // userinfo.
-func (p *party) namesFromInfo(kept map[string]json.RawMessage, idToken, info provider.Claims) session.Names {
+func (p *provider) namesFromInfo(kept map[string]json.RawMessage, idToken, info op.Claims) session.Names {
 	if len(info) == 0 {
 		return ""
 	}
@@ -207,7 +207,7 @@ func (p *party) namesFromInfo(kept map[string]json.RawMessage, idToken, info pro
 }
 
 // tenantOf is the tenant of a checked ID token where the provider has several.
-func (p *party) tenantOf(idToken provider.Claims) string {
+func (p *provider) tenantOf(idToken op.Claims) string {
 	var issuer, tenant string
 	if p.tenants == "" || json.Unmarshal(idToken["tid"], &tenant) != nil || json.Unmarshal(idToken["iss"], &issuer) != nil || issuer != p.issuerIn(tenant) {
 		return ""
@@ -215,13 +215,13 @@ func (p *party) tenantOf(idToken provider.Claims) string {
 	return tenant
 }
 
-func (p *party) issuerIn(tenant string) string {
-	return strings.Replace(p.tenants, provider.TenantPart, tenant, 1)
+func (p *provider) issuerIn(tenant string) string {
+	return strings.Replace(p.tenants, op.TenantPart, tenant, 1)
 }
 
 // issuerOf is the issuer of a session: with sub it says who the user is
 // (Core 5.7), so that users of two tenants are two.
-func (p *party) issuerOf(s *session.Session) string {
+func (p *provider) issuerOf(s *session.Session) string {
 	if tenant := p.tenantIn(s); tenant != "" {
 		return p.issuerIn(tenant)
 	}
@@ -230,14 +230,14 @@ func (p *party) issuerOf(s *session.Session) string {
 
 // issuerNamed is the issuer that revocations are kept under, of one that was checked
 // to be the provider's: a tenant's is one of its own.
-func (p *party) issuerNamed(name string) string {
-	if p.tenants != "" && (&provider.Metadata{Issuer: p.tenants}).IsIssuer(name) {
+func (p *provider) issuerNamed(name string) string {
+	if p.tenants != "" && (&op.Metadata{Issuer: p.tenants}).IsIssuer(name) {
 		return name
 	}
 	return p.issuer
 }
 
-func (p *party) tenantIn(s *session.Session) string {
+func (p *provider) tenantIn(s *session.Session) string {
 	if p.tenants != "" {
 		if value, ok := s.Claims.Get(tenantEntry); ok {
 			return value.Plain()

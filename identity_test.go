@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // claimsOf makes a provider's ID tokens say these claims in addition; nil takes
 // one away.
-func claimsOf(op *optest.Provider, said map[string]any) {
-	op.Lie(func(l *optest.Lies) {
+func claimsOf(op *oidctest.Provider, said map[string]any) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Claims = func(c map[string]any) {
 			for name, value := range said {
 				if value == nil {
@@ -27,7 +27,7 @@ func claimsOf(op *optest.Provider, said map[string]any) {
 // Fault E8: email as a bare name is the verified address, claims.email the claim.
 func TestEmailIsTheVerifiedAddress(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	for _, row := range []struct {
 		name, more string
 		said       map[string]any
@@ -41,7 +41,7 @@ func TestEmailIsTheVerifiedAddress(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			claimsOf(op, row.said)
-			r := newRig(t, "oidc_rp {\n"+options(op)+row.more+"claims {\nmail email\nraw claims.email\n}\nupstream {\nheader X-A email\nheader X-B {http.auth.user.email}\nheader X-C claims.email\nheader X-D mail\nheader X-E raw\n}\n}")
+			r := newHarness(t, "oidc_rp {\n"+options(op)+row.more+"claims {\nmail email\nraw claims.email\n}\nupstream {\nheader X-A email\nheader X-B {http.auth.user.email}\nheader X-C claims.email\nheader X-D mail\nheader X-E raw\n}\n}")
 			if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
 				t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
 			}
@@ -63,9 +63,9 @@ func TestEmailIsTheVerifiedAddress(t *testing.T) {
 // same name.
 func TestAnOwnNameIsNeverTheProvidersClaim(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	claimsOf(op, map[string]any{"role": "root"})
-	r := newRig(t, "oidc_rp {\n"+options(op)+"claims {\nrole app.role\n}\nupstream {\nheader X-Role role\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"claims {\nrole app.role\n}\nupstream {\nheader X-Role role\n}\n}")
 	r.browser().open("/")
 	if header, _ := r.upstream.got(); header.Get("X-Role") != "" {
 		t.Errorf("the role is %q, expected nothing", header.Get("X-Role"))
@@ -90,9 +90,9 @@ func TestClaimsThatNameNobody(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			op := newOP(t, optest.ClaimsInIDToken())
+			op := newOP(t, oidctest.ClaimsInIDToken())
 			claimsOf(op, row.said)
-			r := newRig(t, "oidc_rp {\n"+options(op)+"userinfo never\nusername_claim "+row.option+"\n}")
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo never\nusername_claim "+row.option+"\n}")
 			p := r.browser().open("/")
 			if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "user_unknown") {
 				t.Errorf("status %d: %s, expected user_unknown", p.StatusCode, p.body)
@@ -134,9 +134,9 @@ func TestGroupsInOtherForms(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			op := newOP(t, optest.ClaimsInIDToken())
+			op := newOP(t, oidctest.ClaimsInIDToken())
 			claimsOf(op, map[string]any{"groups": row.groups})
-			r := newRig(t, "oidc_rp {\n"+options(op)+"userinfo never\n"+row.option+"upstream {\nheader X-Groups groups\n}\n}")
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo never\n"+row.option+"upstream {\nheader X-Groups groups\n}\n}")
 			for range 2 {
 				if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
 					t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
@@ -159,15 +159,15 @@ func TestGroupsInOtherForms(t *testing.T) {
 // Fault D4: what the configuration names and the provider never sends is told once.
 func TestAbsentClaimsAndScopesAreToldOnce(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	claimsOf(op, map[string]any{"groups": nil})
-	op.Lie(func(l *optest.Lies) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.Token = func(response map[string]any) { response["scope"] = "openid https://op.example/auth/userinfo.email" }
 	})
 	user := op.User("alice")
 	delete(user.Claims, "groups")
 	op.SetUser("alice", user)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"scopes openid profile email api://x/read\nclaims {\nrole app.role\n}\nupstream {\nheader X-Shoe shoe_size\nheader X-Groups groups\nheader X-Name name\nheader X-Role role\nheader X-Sub sub\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"scopes openid profile email api://x/read\nclaims {\nrole app.role\n}\nupstream {\nheader X-Shoe shoe_size\nheader X-Groups groups\nheader X-Name name\nheader X-Role role\nheader X-Sub sub\n}\n}")
 	for range 3 {
 		if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
 			t.Fatalf("status %d\n%s", p.StatusCode, r.logs())

@@ -53,7 +53,7 @@ var mayImportCaddy = []string{"internal/caddyargs"}
 var mayImportStore = []string{"internal/sessionstore"}
 
 // forTests are packages that only tests, benchmarks and the demo import.
-var forTests = []string{"internal/optest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest"}
+var forTests = []string{"internal/oidctest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest"}
 
 func TestImportLaw(t *testing.T) {
 	t.Parallel()
@@ -166,8 +166,8 @@ func TestImportLawRefuses(t *testing.T) {
 		{"cmd/caddy", ".", true},
 		{"internal/seal", "github.com/caddyserver/caddy/v2", false},
 		{"internal/seal", "github.com/caddyserver/certmagic", false},
-		{"internal/provider", "go.uber.org/zap", false},
-		{"internal/provider", "github.com/prometheus/client_golang/prometheus", false},
+		{"internal/op", "go.uber.org/zap", false},
+		{"internal/op", "github.com/prometheus/client_golang/prometheus", false},
 		{"internal/caddyargs", "github.com/caddyserver/caddy/v2", true},
 		{"internal/caddyargs", "internal/suggest", true},
 		{"internal/caddyargs", "internal/session", false},
@@ -178,7 +178,7 @@ func TestImportLawRefuses(t *testing.T) {
 		{"store/redis", "store", true},
 		{"store/redis", "store/memory", false},
 		{".", "store/memory", true},
-		{".", "internal/optest", false},
+		{".", "internal/oidctest", false},
 		{".", "github.com/caddyserver/caddy/v2", true},
 	} {
 		if broken := brokenImportRule(tc.from, tc.to); (broken == "") != tc.allowed {

@@ -13,17 +13,17 @@ var errInitiatePlain = errors.New("another site may begin a login only over HTTP
 // portal, mostly (OpenID Connect Core 4). That anybody can have a browser begin
 // a login cannot be helped, but the login is bound to this browser as any
 // other, so that nobody can be signed in as somebody else by it.
-func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
+func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
 	if isSubresource(r) {
-		return h.unauthenticated(w, r, v, signInRequired, p, "")
+		return h.unauthenticated(w, r, st, signInRequired, p, "")
 	}
-	s := h.site(r)
+	s := h.cookieScope(r)
 	asked, err := initiation(r)
 	switch {
 	case err != nil:
 	case asked["iss"] == "":
 		err = errors.New("the parameter iss is missing")
-	case !p.client.Remote.IsIssuer(asked["iss"]):
+	case !p.client.Discovery.IsIssuer(asked["iss"]):
 		// The id says whom we ask; iss says whom the other site means, and must
 		// not lead a user to another one.
 		err = errors.New("the parameter iss is not the provider's issuer")
@@ -31,7 +31,7 @@ func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, v *visit
 		err = errInitiatePlain
 	}
 	if err != nil {
-		return h.fail(w, r, v, &failure{code: badRequest, cause: err, party: p})
+		return h.respondError(w, r, st, &failure{code: badRequest, cause: err, provider: p})
 	}
 	returnTo, ok := h.checkReturn(s, asked["target_link_uri"])
 	if !ok {
@@ -41,7 +41,7 @@ func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, v *visit
 	if hint := asked["login_hint"]; hint != "" && len(hint) <= 500 {
 		extra.Set("login_hint", hint)
 	}
-	return h.beginAsked(w, r, v, p, returnTo, extra)
+	return h.beginRequested(w, r, st, p, returnTo, extra)
 }
 
 // initiation returns the parameters that mean something: of the address, or of

@@ -15,7 +15,7 @@ var fromPortal = map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "ht
 func TestAnotherSiteMayBeginALogin(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	ask := func(target string) url.Values {
 		return url.Values{"iss": {op.Issuer()}, "login_hint": {"alice@example.test"}, "target_link_uri": {target}, "scope": {"admin"}, "prompt": {"none"}, "redirect_uri": {"https://evil.test"}}
 	}
@@ -48,7 +48,7 @@ func TestAnotherSiteMayBeginALogin(t *testing.T) {
 func TestALoginThatAnotherSiteBeganIsBoundToTheBrowser(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	attacker, victim := r.browser(), r.browser()
 	p := attacker.open(initiatePath+"?iss="+url.QueryEscape(op.Issuer()), rpURL+"/@app/auth/default/code")
 	if p := victim.get(p.location()); p.StatusCode != http.StatusForbidden || victim.lives(r) {
@@ -60,8 +60,8 @@ func TestAnInitiationThatIsNotUnderstoodBeginsNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	iss := url.QueryEscape(op.Issuer())
-	private := newRig(t, "oidc_rp {\n"+options(op)+"}")
-	public := newRig(t, "oidc_rp public {\n"+options(op)+"}")
+	private := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	public := newHarness(t, "oidc_rp public {\n"+options(op)+"}")
 	for _, query := range []string{"", "iss=", "iss=" + iss + "/", "iss=https://evil.test", "iss=" + iss + "&iss=" + iss, "iss=" + iss + "&login_hint=a&login_hint=b", "iss=%zz"} {
 		if p := private.browser().send("GET", initiatePath+"?"+query, fromPortal); p.StatusCode != http.StatusForbidden {
 			t.Errorf("%q: status %d", query, p.StatusCode)
@@ -73,7 +73,7 @@ func TestAnInitiationThatIsNotUnderstoodBeginsNothing(t *testing.T) {
 			t.Errorf("a form %q: status %d", query, p.StatusCode)
 		}
 	}
-	plain := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"base_url http://rp.test\nsession {\ncookie {\ninsecure\n}\n}\n}\nreverse_proxy {upstream}\n}")
+	plain := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"base_url http://rp.test\nsession {\ncookie {\ninsecure\n}\n}\n}\nreverse_proxy {upstream}\n}")
 	if p := plain.browser().get("/@app/auth/default/login"); p.StatusCode != http.StatusFound {
 		t.Errorf("the login itself gets %d", p.StatusCode)
 	}

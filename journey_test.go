@@ -9,7 +9,7 @@ import (
 func TestPrivatePageLeadsThroughTheLoginBackToItself(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	p := b.open("/reports?year=2026&q=a%20b")
 	if p.StatusCode != http.StatusOK || p.body != "application sees alice" {

@@ -64,7 +64,7 @@ func (i *writtenInstance) unnoticed(path string) bool {
 
 // reachable is about logins whose way back ends at some other handler.
 func (c *siteCheck) reachable(i *writtenInstance) {
-	prefix := orElse(i.config.Endpoints, defaultEndpoints)
+	prefix := orDefault(i.config.Endpoints, defaultEndpoints)
 	for _, id := range c.idsOf(i) {
 		address := prefix + "/" + id + "/code"
 		if own := c.ownProvider(i, id); own != nil && own.RedirectPath != "" {
@@ -85,7 +85,7 @@ func (c *siteCheck) reachable(i *writtenInstance) {
 // serves reports whether an instance serves the endpoints of a provider under
 // a prefix.
 func (c *siteCheck) serves(i *writtenInstance, id, prefix string) bool {
-	return orElse(i.config.Endpoints, defaultEndpoints) == prefix && slices.Contains(c.idsOf(i), id)
+	return orDefault(i.config.Endpoints, defaultEndpoints) == prefix && slices.Contains(c.idsOf(i), id)
 }
 
 // signedOut is about a logout that ends with another login: the provider may

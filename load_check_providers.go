@@ -18,7 +18,7 @@ func (c *siteCheck) idsOf(i *writtenInstance) []string {
 	return ids
 }
 
-func (c *siteCheck) ownProvider(i *writtenInstance, id string) *Provider {
+func (c *siteCheck) ownProvider(i *writtenInstance, id string) *ProviderConfig {
 	if p := i.config.OwnProviders[id]; p != nil {
 		return p
 	}
@@ -51,7 +51,7 @@ func (c *siteCheck) equalIDs(i, other *writtenInstance) {
 // separateEndpoints reports whether the endpoints of two instances are at different
 // addresses.
 func separateEndpoints(i, other *writtenInstance) bool {
-	return orElse(i.config.Endpoints, defaultEndpoints) != orElse(other.config.Endpoints, defaultEndpoints)
+	return orDefault(i.config.Endpoints, defaultEndpoints) != orDefault(other.config.Endpoints, defaultEndpoints)
 }
 
 func merged(a, b map[string]string) map[string]string {
@@ -62,7 +62,7 @@ func merged(a, b map[string]string) map[string]string {
 
 // identityOf are the options of a provider that say who its users are, each as
 // it counts.
-func identityOf(p *Provider) map[string]string {
+func identityOf(p *ProviderConfig) map[string]string {
 	value := func(text string) string {
 		if expanded, err := expand(text); err == nil {
 			return expanded
@@ -82,8 +82,8 @@ func identityOf(p *Provider) map[string]string {
 	}
 	all := map[string]string{
 		"issuer": issuer, "client_id": value(p.ClientID),
-		"username_claim": orElse(list(p.UsernameClaim), "preferred_username sub"),
-		"groups_claim":   orElse(value(p.GroupsClaim), "groups"),
+		"username_claim": orDefault(list(p.UsernameClaim), "preferred_username sub"),
+		"groups_claim":   orDefault(value(p.GroupsClaim), "groups"),
 	}
 	for local, path := range p.Claims {
 		if path = value(path); path != local { // else it is the claim itself

@@ -11,7 +11,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -26,12 +26,12 @@ const (
 )
 
 // serveLogin begins a login that a link asked for.
-func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
+func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
 	if isSubresource(r) {
-		return h.unauthenticated(w, r, v, signInRequired, p, "")
+		return h.unauthenticated(w, r, st, signInRequired, p, "")
 	}
 	query := queryOf(r, append([]string{"returnto", "prompt"}, p.forward...)...)
-	returnTo, ok := h.checkReturn(h.site(r), query.Get("returnto"))
+	returnTo, ok := h.checkReturn(h.cookieScope(r), query.Get("returnto"))
 	if !ok {
 		returnTo = ""
 	}
@@ -44,7 +44,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit, p
 	if query.Get("prompt") == selectAccount && !extra.Has("prompt") {
 		extra.Set("prompt", p.otherAccount(r.Context()))
 	}
-	return h.beginAsked(w, r, v, p, returnTo, extra)
+	return h.beginRequested(w, r, st, p, returnTo, extra)
 }
 
 // selectAccount in a login URL asks for another account than the one that the
@@ -52,68 +52,68 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit, p
 const selectAccount = "select_account"
 
 // otherAccount is the prompt for that: not every provider takes select_account.
-func (p *party) otherAccount(ctx context.Context) string {
-	if metadata, err := p.client.Remote.Metadata(ctx); err == nil && metadata.SelectsAccount() {
+func (p *provider) otherAccount(ctx context.Context) string {
+	if metadata, err := p.client.Discovery.Metadata(ctx); err == nil && metadata.SelectsAccount() {
 		return selectAccount
 	}
 	return "login"
 }
 
-// beginAsked begins a login that a person or another site asked for. Who clicks
+// beginRequested begins a login that a person or another site asked for. Who clicks
 // on a link may try as often as they like; scripts that send browsers here over
 // and over may not.
-func (h *Handler) beginAsked(w http.ResponseWriter, r *http.Request, v *visit, p *party, returnTo string, extra url.Values) error {
+func (h *Handler) beginRequested(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string, extra url.Values) error {
 	if r.Header.Get("Sec-Fetch-User") != "?1" {
-		if f := h.rejectsCookies(r, v, p, returnTo); f != nil {
-			return h.fail(w, r, v, f)
+		if f := h.rejectsCookies(r, st, p, returnTo); f != nil {
+			return h.respondError(w, r, st, f)
 		}
 	}
-	if f := h.begin(w, r, v, p, returnTo, extra); f != nil {
-		return h.fail(w, r, v, f)
+	if f := h.begin(w, r, st, p, returnTo, extra); f != nil {
+		return h.respondError(w, r, st, f)
 	}
 	return nil
 }
 
 // beginFromPage sends who opens a private page to the login, to come back to
 // that page. If that cannot be, the page is not available.
-func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, v *visit) error {
-	plainHeaders(w.Header())
-	if h.site(r) == nil {
-		return h.errorPage(w, r, v, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
+func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, st *requestState) error {
+	baseSecurityHeaders(w.Header())
+	if h.cookieScope(r) == nil {
+		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
 	}
-	p := h.defaultParty
-	if p.config.Disabled {
-		return h.disabled(w, r, v, p)
+	p := h.defaultProvider
+	if p.disabled {
+		return h.respondDisabled(w, r, st, p)
 	}
-	if (h.isMisread(v.other) || h.isKeptElsewhere(r, v, p)) && !h.countLogin(w, r, v) {
-		return h.tooManyLogins(w, r, v)
+	if (h.isForeignToProvider(st.foreign) || h.siblingHasSession(r, st, p)) && !h.countLogin(w, r, st) {
+		return h.respondTooManyLogins(w, r, st)
 	}
-	return h.beginForPage(w, r, v, p, nil)
+	return h.beginForPage(w, r, st, p, nil)
 }
 
 // beginForPage begins a login that leads back to the page of the request.
-func (h *Handler) beginForPage(w http.ResponseWriter, r *http.Request, v *visit, p *party, extra url.Values) error {
-	returnTo := h.returnToPage(h.site(r), r)
-	if f := h.rejectsCookies(r, v, p, returnTo); f != nil {
-		return h.errorPage(w, r, v, http.StatusForbidden, f, h.log(r, f))
+func (h *Handler) beginForPage(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, extra url.Values) error {
+	returnTo := h.returnToPage(h.cookieScope(r), r)
+	if f := h.rejectsCookies(r, st, p, returnTo); f != nil {
+		return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
 	}
-	f := h.begin(w, r, v, p, returnTo, extra)
+	f := h.begin(w, r, st, p, returnTo, extra)
 	if f == nil {
 		return nil
 	}
-	var unavailable *provider.Unavailable
+	var unavailable *op.UnavailableError
 	if errors.As(f.cause, &unavailable) {
-		return h.retryLater(w, r, v, unavailable.RetryAfter, f)
+		return h.respondUnavailable(w, r, st, unavailable.RetryAfter, f)
 	}
 	if errors.Is(f.cause, errStorage) {
-		return h.retryLater(w, r, v, storageRetryAfter, f)
+		return h.respondUnavailable(w, r, st, storageRetryAfter, f)
 	}
-	return h.errorPage(w, r, v, http.StatusForbidden, f, h.log(r, f))
+	return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
 }
 
-// returnOf is the address that a request was for, as it was sent; what browsers
+// requestedURL is the address that a request was for, as it was sent; what browsers
 // would have escaped is.
-func returnOf(r *http.Request) string {
+func requestedURL(r *http.Request) string {
 	original := originalRequest(r)
 	target := original.RequestURI
 	if !strings.HasPrefix(target, "/") {
@@ -125,8 +125,8 @@ func returnOf(r *http.Request) string {
 // returnToPage is where a login leads that a page load begins: back to that
 // page. A path that begins with two slashes would be another host's name, so it
 // is returned to by the whole address.
-func (h *Handler) returnToPage(s *site, r *http.Request) string {
-	target := returnOf(r)
+func (h *Handler) returnToPage(s *cookieScope, r *http.Request) string {
+	target := requestedURL(r)
 	if strings.HasPrefix(target, "//") {
 		target = s.origin.String() + target
 	}
@@ -165,7 +165,7 @@ func withoutError(location string) string {
 
 // checkReturn checks an address to return to after a login. Our own endpoints
 // are none: to come back to the logout would undo the login.
-func (h *Handler) checkReturn(s *site, raw string) (string, bool) {
+func (h *Handler) checkReturn(s *cookieScope, raw string) (string, bool) {
 	raw = address.Escape(raw)
 	location, ok := address.Return(raw, s.origin, h.returnTo)
 	if !ok {
@@ -188,7 +188,7 @@ func (h *Handler) isOurPath(path string) bool {
 	all, complete := address.Readings(readings[:0], address.Path{Path: path}, address.Path{Path: path})
 	for _, reading := range all {
 		_, _, ours := h.cutEndpoint(reading.Path)
-		if ours || reading.Path == h.LogoutPath || h.byRedirectPath[reading.Path] != nil {
+		if ours || reading.Path == h.LogoutPath || h.providerByRedirectPath[reading.Path] != nil {
 			return true
 		}
 	}
@@ -197,7 +197,7 @@ func (h *Handler) isOurPath(path string) bool {
 
 // redirectURI is where the provider sends the browser back to: with its own
 // id, whatever alias the login was asked by.
-func (h *Handler) redirectURI(s *site, p *party) string {
+func (h *Handler) redirectURI(s *cookieScope, p *provider) string {
 	if p.redirectPath != "" {
 		return s.origin.String() + p.redirectPath
 	}
@@ -206,9 +206,9 @@ func (h *Handler) redirectURI(s *site, p *party) string {
 
 // begin opens a transaction and sends the browser to the provider. Nothing is
 // written when it returns a failure.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *party, returnTo string, extra url.Values) *failure {
-	s := h.site(r)
-	refuse := func(c code, err error) *failure { return &failure{c, err, p, returnTo} }
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string, extra url.Values) *failure {
+	s := h.cookieScope(r)
+	refuse := func(c errorCode, err error) *failure { return &failure{c, err, p, returnTo} }
 	if !s.ready {
 		return refuse(badRequest, errPlainHTTP)
 	}
@@ -225,25 +225,25 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	}
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Return, t.Began = p.registration, p.id, returnTo, h.now()
-	t.RedirectURI, t.Silent = h.redirectURI(s, p), v.silent
-	t.Demands, t.Requested = p.client.Demands.Encode(), h.wants(p, "").names
+	t.RedirectURI, t.Silent = h.redirectURI(s, p), st.silent
+	t.Demands, t.Requested = p.client.Demands.Encode(), h.needs(p, "").names
 	t.Return = address.Shorten(t.Return, session.MaxReturn)
 	location, err := p.client.AuthorizationURL(r.Context(), loginOf(&t), extra)
 	if err != nil {
-		return refuse(codeOf(err), err)
+		return refuse(errorCodeOf(err), err)
 	}
-	name := s.txPrefix + session.HashState(t.State).CookieSuffix()
-	value := ring.Seal(seal.ForTransaction, s.txPlace, t.Encode())
+	name := s.transactionPrefix + session.HashState(t.State).CookieSuffix()
+	value := ring.Seal(seal.ForTransaction, s.transactionAAD, t.Encode())
 	for max := len(t.Return); len(name)+len(value) > maxTransaction && max > 0; max /= 2 {
 		t.Return = address.Shorten(t.Return, max-1)
-		value = ring.Seal(seal.ForTransaction, s.txPlace, t.Encode())
+		value = ring.Seal(seal.ForTransaction, s.transactionAAD, t.Encode())
 	}
 	if t.Return != returnTo && h.isFirst(p, "shortened", "") {
 		h.logger.Info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
 			zap.Int("bytes", len(returnTo)), zap.String("host", r.Host))
 	}
-	h.tellURIs(s, p, t.RedirectURI)
-	h.expireOldest(w, v, s, ring)
+	h.logRegistration(s, p, t.RedirectURI)
+	h.expireOldest(w, st, s, ring)
 	c := s.cookie(h, name, value, "/", int(session.TransactionLifetime.Seconds()))
 	if p.formPost {
 		// The answer is a POST from another site, which carries nothing less.
@@ -254,19 +254,19 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit, p *par
 	return nil
 }
 
-func loginOf(t *session.Transaction) provider.Login {
-	return provider.Login{State: t.State, Nonce: t.Nonce, Verifier: t.Verifier, RedirectURI: t.RedirectURI}
+func loginOf(t *session.Transaction) op.Login {
+	return op.Login{State: t.State, Nonce: t.Nonce, Verifier: t.Verifier, RedirectURI: t.RedirectURI}
 }
 
 // expireOldest makes room for another login: of those in flight the oldest are
 // given up, and what does not open, or is over, is cleared.
-func (h *Handler) expireOldest(w http.ResponseWriter, v *visit, s *site, ring *seal.Ring) {
+func (h *Handler) expireOldest(w http.ResponseWriter, st *requestState, s *cookieScope, ring *seal.Ring) {
 	type login struct {
 		name  string
 		began int64
 	}
 	var inFlight []login
-	for _, c := range cookie.WithPrefix(v.cookies, s.txPrefix, seenTransactions) {
+	for _, c := range cookie.WithPrefix(st.cookies, s.transactionPrefix, seenTransactions) {
 		t, ok := h.openTransaction(ring, s, c.Value)
 		if !ok || t.Over(h.now()) {
 			h.expire(w, s, c.Name)
@@ -286,8 +286,8 @@ func (h *Handler) expireOldest(w http.ResponseWriter, v *visit, s *site, ring *s
 	}
 }
 
-func (h *Handler) openTransaction(ring *seal.Ring, s *site, value string) (t session.Transaction, ok bool) {
-	plain, _, err := ring.Open(seal.ForTransaction, s.txPlace, value)
+func (h *Handler) openTransaction(ring *seal.Ring, s *cookieScope, value string) (t session.Transaction, ok bool) {
+	plain, _, err := ring.Open(seal.ForTransaction, s.transactionAAD, value)
 	if err != nil || t.Decode(plain) != nil {
 		return session.Transaction{}, false
 	}
@@ -295,6 +295,6 @@ func (h *Handler) openTransaction(ring *seal.Ring, s *site, value string) (t ses
 }
 
 // expire deletes a cookie of ours.
-func (h *Handler) expire(w http.ResponseWriter, s *site, name string) {
+func (h *Handler) expire(w http.ResponseWriter, s *cookieScope, name string) {
 	cookie.Set(w.Header(), s.cookie(h, name, "", "/", -1))
 }

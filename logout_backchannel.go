@@ -25,12 +25,12 @@ var (
 // Back-Channel Logout 1.0). The provider calls it, not a browser: no cookie
 // counts and no guard stands before it. The answer is 200 or 400, whatever
 // happens, and people never see it.
-func (h *Handler) serveBackchannelLogout(w http.ResponseWriter, r *http.Request, _ *visit, p *party) error {
+func (h *Handler) serveBackchannelLogout(w http.ResponseWriter, r *http.Request, _ *requestState, p *provider) error {
 	if err := h.takeLogoutToken(r, p); err != nil {
 		if errors.Is(err, errNotKept) {
-			h.log(r, &failure{code: logoutFailed, cause: err, party: p})
+			h.log(r, &failure{code: logoutFailed, cause: err, provider: p})
 		} else { // which anybody can bring about
-			h.auditRefused(r, &failure{code: badRequest, cause: fmt.Errorf("back-channel logout: %w", err), party: p}, zap.InfoLevel, zap.String("via", "back_channel"))
+			h.auditRefused(r, &failure{code: badRequest, cause: fmt.Errorf("back-channel logout: %w", err), provider: p}, zap.InfoLevel, zap.String("via", "back_channel"))
 		}
 		return answerLogout(w, http.StatusBadRequest)
 	}
@@ -38,17 +38,17 @@ func (h *Handler) serveBackchannelLogout(w http.ResponseWriter, r *http.Request,
 }
 
 // takeLogoutToken checks the token, and returns when the logout is kept.
-func (h *Handler) takeLogoutToken(r *http.Request, p *party) error {
+func (h *Handler) takeLogoutToken(r *http.Request, p *provider) error {
 	raw, err := logoutTokenOf(r)
 	if err != nil {
 		return err
 	}
 	token, err := p.client.VerifyLogoutToken(r.Context(), raw)
-	h.tellSkippedKeys(p)
+	h.logSkippedKeys(p)
 	if err != nil {
 		return err
 	}
-	forget, first := h.app.shared.logoutTokens.Take(string(p.registration[:]), token.ID, h.now(), token.Until)
+	forget, first := h.app.storageState.logoutTokens.Take(string(p.registration[:]), token.ID, h.now(), token.Until)
 	if !first {
 		return errTakenBefore
 	}
@@ -87,7 +87,7 @@ func logoutTokenOf(r *http.Request) (string, error) {
 // answerLogout tells a provider no more than whether it worked: what is wrong
 // with a token is for our log, and no stranger's business.
 func answerLogout(w http.ResponseWriter, status int) error {
-	secureHeaders(w.Header())
+	strictSecurityHeaders(w.Header())
 	if status == http.StatusOK {
 		w.WriteHeader(status)
 		return nil

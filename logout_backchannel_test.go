@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 const backchannelPath = "/@app/auth/default/backchannel-logout"
@@ -19,20 +19,20 @@ const backchannelPath = "/@app/auth/default/backchannel-logout"
 // has only that in common with it.
 type logoutScene struct {
 	t           *testing.T
-	op          *optest.Provider
-	here, there *rig
+	op          *oidctest.Provider
+	here, there *harness
 }
 
 func newLogoutScene(t *testing.T, lines ...string) *logoutScene {
 	t.Helper()
 	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + strings.Join(lines, "\n") + "\n}\nreverse_proxy {upstream}\n}"
-	return &logoutScene{t, op, newRigAt(t, storage, site), newRigAt(t, storage+"/.", site)}
+	return &logoutScene{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
 }
 
 // signIn signs somebody in here and returns a browser for each Caddy, and what
 // the provider knows of it.
-func (s *logoutScene) signIn(who string) (here, there *browser, issued optest.Issued) {
+func (s *logoutScene) signIn(who string) (here, there *browser, issued oidctest.Issued) {
 	s.t.Helper()
 	s.op.SignIn(who)
 	here, there = signedIn(s.t, s.here), s.there.browser()
@@ -42,14 +42,14 @@ func (s *logoutScene) signIn(who string) (here, there *browser, issued optest.Is
 }
 
 // tell posts a logout token as a provider does: without cookies.
-func (r *rig) tell(token string, more ...string) *visited {
+func (r *harness) tell(token string, more ...string) *visited {
 	form := "logout_token=" + url.QueryEscape(token) + strings.Join(more, "")
 	return r.browser().post(backchannelPath, form, map[string]string{"Accept": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""})
 }
 
 // lives says whether a browser's session does. It looks without cookies being
 // changed by the answer.
-func (b *browser) lives(r *rig) bool {
+func (b *browser) lives(r *harness) bool {
 	b.t.Helper()
 	p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
 	return p.StatusCode == http.StatusOK
@@ -67,7 +67,7 @@ func (s *logoutScene) soon(what string, done func() bool) {
 func TestLogoutTokens(t *testing.T) {
 	t.Parallel()
 	s := newLogoutScene(t)
-	for _, row := range optest.LogoutRows() {
+	for _, row := range oidctest.LogoutRows() {
 		b, _, issued := s.signIn("alice")
 		sub, sid := issued.Subject, issued.SID
 		if row.NoSub {
@@ -81,7 +81,7 @@ func TestLogoutTokens(t *testing.T) {
 		switch {
 		case !accepted && p.StatusCode != http.StatusBadRequest:
 			t.Errorf("%s, %s: status %d", row.ID, row.Name, p.StatusCode)
-		case row.Want == optest.Accept && !accepted || row.Want == optest.Refuse && accepted:
+		case row.Want == oidctest.Accept && !accepted || row.Want == oidctest.Refuse && accepted:
 			t.Errorf("%s, %s: status %d, want to %s\n%s", row.ID, row.Name, p.StatusCode, row.Want, s.here.logs())
 		}
 		if b.lives(s.here) == accepted {
@@ -91,7 +91,7 @@ func TestLogoutTokens(t *testing.T) {
 		if p.Header.Get("Cache-Control") != "no-store" || !accepted && (json.Unmarshal([]byte(p.body), &body) != nil || body.Error != "invalid_request") || accepted && p.body != "" {
 			t.Errorf("%s, %s: %v %q", row.ID, row.Name, p.Header, p.body)
 		}
-		if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", optest.JWTLies{})); p.StatusCode != http.StatusOK {
+		if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
 			t.Errorf("after %s, %s: status %d", row.ID, row.Name, p.StatusCode)
 		}
 	}
@@ -130,7 +130,7 @@ func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 			if !kind.sid {
 				sid = ""
 			}
-			if p := s.here.tell(s.op.LogoutToken(sub, sid, optest.JWTLies{})); p.StatusCode != http.StatusOK {
+			if p := s.here.tell(s.op.LogoutToken(sub, sid, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
 				t.Fatalf("status %d: %s", p.StatusCode, s.here.logs())
 			}
 			if b.lives(s.here) {
@@ -148,7 +148,7 @@ func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 				t.Error("a later sign-in was touched")
 			}
 			// A session that has gone already is no error (C53).
-			if p := s.there.tell(s.op.LogoutToken("", issued.SID, optest.JWTLies{})); p.StatusCode != http.StatusOK {
+			if p := s.there.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
 				t.Errorf("status %d for a session that has gone", p.StatusCode)
 			}
 		})
@@ -158,8 +158,8 @@ func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 	t.Parallel()
 	s := newLogoutScene(t)
-	issuedAgo := func(d time.Duration) optest.JWTLies {
-		return optest.JWTLies{Claims: func(c map[string]any) {
+	issuedAgo := func(d time.Duration) oidctest.JWTLies {
+		return oidctest.JWTLies{Claims: func(c map[string]any) {
 			c["iat"] = time.Now().Add(-d).Unix()
 			delete(c, "exp")
 		}}
@@ -176,7 +176,7 @@ func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 	// Fault B2. The provider's clock decides, however wrong it is.
 	for _, skew := range []time.Duration{-50 * time.Second, 50 * time.Second, -4 * time.Minute} {
 		s := newLogoutScene(t)
-		s.op.Lie(func(l *optest.Lies) { l.Skew = skew })
+		s.op.Lie(func(l *oidctest.Faults) { l.Skew = skew })
 		b, _, issued := s.signIn("alice")
 		for _, ago := range []time.Duration{5 * time.Second, 0} {
 			p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(ago-skew)))
@@ -192,11 +192,11 @@ func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 func TestBackchannelLogoutWhereTheIssuerIsNotConfigured(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/realms/a", "/realms/a/"} {
-		op := newOP(t, optest.Path(path))
+		op := newOP(t, oidctest.Path(path))
 		c := op.Client()
-		r := newRig(t, fmt.Sprintf("oidc_rp {\nconfiguration_url %s/.well-known/openid-configuration\nclient_id %s\nclient_secret %q\n}", strings.TrimSuffix(op.Issuer(), "/"), c.ID, c.Secret))
+		r := newHarness(t, fmt.Sprintf("oidc_rp {\nconfiguration_url %s/.well-known/openid-configuration\nclient_id %s\nclient_secret %q\n}", strings.TrimSuffix(op.Issuer(), "/"), c.ID, c.Secret))
 		b := signedIn(t, r)
-		if p := r.tell(op.LogoutToken("", op.Issued().SID, optest.JWTLies{})); p.StatusCode != http.StatusOK || b.lives(r) {
+		if p := r.tell(op.LogoutToken("", op.Issued().SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK || b.lives(r) {
 			t.Errorf("%s: status %d, the session lives: %t\n%s", path, p.StatusCode, b.lives(r), r.logs())
 		}
 	}
@@ -206,7 +206,7 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 	t.Parallel()
 	s := newLogoutScene(t)
 	_, _, issued := s.signIn("alice")
-	token := s.op.LogoutToken(issued.Subject, "", optest.JWTLies{})
+	token := s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})
 	var counts [2]int
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -223,7 +223,7 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 		t.Errorf("taken %d times, refused %d times", counts[0], counts[1])
 	}
 	// One that could not be kept comes again.
-	token = s.op.LogoutToken(issued.Subject, "", optest.JWTLies{})
+	token = s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})
 	breakStorage(t, s.here)
 	if p := s.here.tell(token); p.StatusCode != http.StatusBadRequest {
 		t.Errorf("status %d while the storage fails", p.StatusCode)
@@ -239,14 +239,14 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 func TestGarbageAtTheBackchannelAsksTheProviderNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	_, issued := signedIn(t, r), op.Issued()
-	_, _ = r.app.handlers[0].parties["default"].client.Remote.Metadata(t.Context())
-	keys, discoveries := op.Hits(optest.JWKS), op.Hits(optest.Discovery)
-	fresh := newRig(t, "oidc_rp {\n"+options(op)+"timeout 8s\n}") // that has learned nothing yet
-	token := op.LogoutToken("", "s", optest.JWTLies{})
+	_, _ = r.app.handlers[0].providers["default"].client.Discovery.Metadata(t.Context())
+	keys, discoveries := op.Hits(oidctest.JWKS), op.Hits(oidctest.Discovery)
+	fresh := newHarness(t, "oidc_rp {\n"+options(op)+"timeout 8s\n}") // that has learned nothing yet
+	token := op.LogoutToken("", "s", oidctest.JWTLies{})
 	edit := func(name string, value any) string {
-		return op.LogoutToken("", "s", optest.JWTLies{Claims: func(c map[string]any) { c[name] = value }})
+		return op.LogoutToken("", "s", oidctest.JWTLies{Claims: func(c map[string]any) { c[name] = value }})
 	}
 	for name, form := range map[string]string{
 		"nothing":              "",
@@ -254,13 +254,13 @@ func TestGarbageAtTheBackchannelAsksTheProviderNothing(t *testing.T) {
 		"no token":             "logout_token=x",
 		"two tokens":           "logout_token=" + token + "&logout_token=" + token,
 		"an ID token":          "logout_token=" + issued.IDToken,
-		"another alg":          "logout_token=" + op.LogoutToken("", "s", optest.JWTLies{Alg: "HS256"}),
+		"another alg":          "logout_token=" + op.LogoutToken("", "s", oidctest.JWTLies{Alg: "HS256"}),
 		"another issuer":       "logout_token=" + edit("iss", "https://evil.test"),
 		"another audience":     "logout_token=" + edit("aud", "evil"),
 		"a form of a megabyte": "logout_token=" + strings.Repeat("x", 1<<20),
 		"a broken form":        "logout_token=%zz",
 	} {
-		for _, r := range []*rig{r, fresh} {
+		for _, r := range []*harness{r, fresh} {
 			p := r.browser().do(http.MethodPost, backchannelPath, form, nil)
 			if p.StatusCode != http.StatusBadRequest || p.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%s: status %d", name, p.StatusCode)
@@ -275,14 +275,14 @@ func TestGarbageAtTheBackchannelAsksTheProviderNothing(t *testing.T) {
 			t.Errorf("%s: status %d", method, p.StatusCode)
 		}
 	}
-	if op.Hits(optest.JWKS) != keys || op.Hits(optest.Discovery) != discoveries {
-		t.Errorf("the provider was asked for keys %d times and for metadata %d times more", op.Hits(optest.JWKS)-keys, op.Hits(optest.Discovery)-discoveries)
+	if op.Hits(oidctest.JWKS) != keys || op.Hits(oidctest.Discovery) != discoveries {
+		t.Errorf("the provider was asked for keys %d times and for metadata %d times more", op.Hits(oidctest.JWKS)-keys, op.Hits(oidctest.Discovery)-discoveries)
 	}
 	// Tokens that look right cost it three looks for keys at most.
 	for range 10 {
-		r.tell(op.LogoutToken("", "s", optest.JWTLies{Signature: optest.SignWithWrongKey}))
+		r.tell(op.LogoutToken("", "s", oidctest.JWTLies{Signature: oidctest.SignWithWrongKey}))
 	}
-	if got := op.Hits(optest.JWKS) - keys; got > 3 {
+	if got := op.Hits(oidctest.JWKS) - keys; got > 3 {
 		t.Errorf("forged tokens had keys fetched %d times", got)
 	}
 }

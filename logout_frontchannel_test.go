@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // framed is what a browser says when it loads a frame of another site's page.
 var framed = map[string]string{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "cross-site"}
 
-func framePath(op *optest.Provider, sid string) string {
+func framePath(op *oidctest.Provider, sid string) string {
 	return "/@app/auth/default/frontchannel-logout?" + url.Values{"iss": {op.Issuer()}, "sid": {sid}}.Encode()
 }
 
@@ -124,27 +124,27 @@ func TestWhatStrangersCanHaveWrittenIsBounded(t *testing.T) {
 	// 200 says that the session is over, which somebody may have begun again.
 	holdFrame(t, s.here.browser().send("GET", framePath(s.op, "guess-0"), framed), http.StatusTooManyRequests)
 
-	var f frames
+	var f frontchannelLimiter
 	now, written := time.Now(), 0
 	for i := range 20_000 { // from as many networks
 		if f.allow(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), now) {
 			written++
 		}
 	}
-	if want := reservedFrames + maxFrames; written != want || len(f.of) > want || len(f.wide) > want {
+	if want := reservedFrames + maxFramesPerWindow; written != want || len(f.of) > want || len(f.wide) > want {
 		t.Errorf("%d were written, %d and %d are remembered", written, len(f.of), len(f.wide))
 	}
-	if !f.allow(netip.MustParseAddr("10.0.0.1"), now.Add(frameWindow)) {
+	if !f.allow(netip.MustParseAddr("10.0.0.1"), now.Add(limiterWindow)) {
 		t.Error("nothing is allowed a minute later")
 	}
-	f = frames{}
+	f = frontchannelLimiter{}
 	written = 0
 	for i := range 5_000 { // networks of one attacker's
 		if f.allow(netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", i)), now) {
 			written++
 		}
 	}
-	if want := reservedFramesOfWide + maxFrames; written != want || !f.allow(netip.MustParseAddr("2001:db8:2::1"), now) {
+	if want := reservedFramesOfWide + maxFramesPerWindow; written != want || !f.allow(netip.MustParseAddr("2001:db8:2::1"), now) {
 		t.Errorf("%d of one attacker were written, want %d, or another network is refused", written, want)
 	}
 }
@@ -157,13 +157,13 @@ func TestJunkInFramesDoesNotKeepHonestOnesOut(t *testing.T) {
 	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "base_url " + rpURL + "\n}\nreverse_proxy {upstream}\n}"
 	trusts := "servers {\ntrusted_proxies static 127.0.0.1/32\n}"
-	s := &logoutScene{t, op, newRigAt(t, storage, site, trusts), newRigAt(t, storage+"/.", site, trusts)}
+	s := &logoutScene{t, op, newHarnessAt(t, storage, site, trusts), newHarnessAt(t, storage+"/.", site, trusts)}
 	from := func(address string) map[string]string {
 		header := maps.Clone(framed)
 		header["X-Forwarded-For"] = address
 		return header
 	}
-	junk := func(r *rig) (refused int) {
+	junk := func(r *harness) (refused int) {
 		for i := range 400 {
 			p := r.browser().send("GET", framePath(op, fmt.Sprint("junk-", i)), from(fmt.Sprintf("203.0.113.%d", 1+i%5)))
 			if p.StatusCode == http.StatusTooManyRequests {
@@ -173,7 +173,7 @@ func TestJunkInFramesDoesNotKeepHonestOnesOut(t *testing.T) {
 		return refused
 	}
 	var people []*browser
-	var issued []optest.Issued
+	var issued []oidctest.Issued
 	for range 3 {
 		b, _, i := s.signIn("alice")
 		people, issued = append(people, b), append(issued, i)
@@ -183,7 +183,7 @@ func TestJunkInFramesDoesNotKeepHonestOnesOut(t *testing.T) {
 	if other.get("/"); !other.lives(s.there) {
 		t.Fatal("the session does not open on the other node")
 	}
-	for _, r := range []*rig{s.here, s.there} {
+	for _, r := range []*harness{s.here, s.there} {
 		if refused := junk(r); refused < 100 {
 			t.Errorf("only %d of 400 were refused", refused)
 		}
@@ -201,7 +201,7 @@ func TestJunkInFramesDoesNotKeepHonestOnesOut(t *testing.T) {
 func TestTheSameFrameAgainEndsALaterSession(t *testing.T) {
 	t.Parallel()
 	s := newLogoutScene(t)
-	s.op.Lie(func(l *optest.Lies) { l.IDToken.Claims = func(c map[string]any) { c["sid"] = "same" } })
+	s.op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = func(c map[string]any) { c["sid"] = "same" } })
 	for range 3 {
 		b, there, _ := s.signIn("alice")
 		if !b.lives(s.here) {

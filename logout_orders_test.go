@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // Fault B2, at the endpoints. internal/session goes through all orders and
@@ -17,8 +17,8 @@ import (
 // logoutPlay is nodes with one provider, whose time a test moves.
 type logoutPlay struct {
 	t     *testing.T
-	op    *optest.Provider
-	nodes []*rig
+	op    *oidctest.Provider
+	nodes []*harness
 	ahead time.Duration // of all clocks
 	skew  time.Duration // of the provider's
 	turn  int
@@ -33,7 +33,7 @@ func newLogoutPlay(t *testing.T, store string, nodes int, skew time.Duration) *l
 		for range i {
 			folder += "/."
 		}
-		p.nodes = append(p.nodes, newRigAt(t, folder, site))
+		p.nodes = append(p.nodes, newHarnessAt(t, folder, site))
 	}
 	p.wait(0)
 	return p
@@ -49,11 +49,11 @@ func (p *logoutPlay) wait(d time.Duration) {
 		}
 		r.at(after(p.ahead + apart))
 	}
-	p.op.Lie(func(l *optest.Lies) { l.Skew = p.ahead + p.skew })
+	p.op.Lie(func(l *oidctest.Faults) { l.Skew = p.ahead + p.skew })
 }
 
 // node is the next node, so that no two events meet at one.
-func (p *logoutPlay) node() *rig {
+func (p *logoutPlay) node() *harness {
 	p.turn++
 	return p.nodes[p.turn%len(p.nodes)]
 }
@@ -61,12 +61,12 @@ func (p *logoutPlay) node() *rig {
 // played is a session and what the provider knows of it.
 type played struct {
 	*browser
-	optest.Issued
+	oidctest.Issued
 }
 
 func (p *logoutPlay) signIn(sid string) played {
 	p.t.Helper()
-	p.op.Lie(func(l *optest.Lies) { l.IDToken.Claims = func(c map[string]any) { c["sid"] = sid } })
+	p.op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = func(c map[string]any) { c["sid"] = sid } })
 	b := signedIn(p.t, p.node())
 	issued := p.op.Issued()
 	issued.SID = sid
@@ -80,10 +80,10 @@ var logouts = []struct {
 	by   func(p *logoutPlay, s played) (status int)
 }{
 	{"sid by back channel", false, func(p *logoutPlay, s played) int {
-		return p.node().tell(p.op.LogoutToken("", s.SID, optest.JWTLies{})).StatusCode
+		return p.node().tell(p.op.LogoutToken("", s.SID, oidctest.JWTLies{})).StatusCode
 	}},
 	{"sub by back channel", true, func(p *logoutPlay, s played) int {
-		return p.node().tell(p.op.LogoutToken(s.Subject, "", optest.JWTLies{})).StatusCode
+		return p.node().tell(p.op.LogoutToken(s.Subject, "", oidctest.JWTLies{})).StatusCode
 	}},
 	{"sid in a frame", false, func(p *logoutPlay, s played) int {
 		return p.node().browser().send("GET", framePath(p.op, s.SID), framed).StatusCode
@@ -99,7 +99,7 @@ var logouts = []struct {
 func (p *logoutPlay) dead(what string, s played, want bool) {
 	p.t.Helper()
 	for i, r := range p.nodes {
-		if err := r.app.shared.revocationLog.Poll(p.t.Context()); err != nil {
+		if err := r.app.storageState.revocationLog.Poll(p.t.Context()); err != nil {
 			p.t.Fatal(err)
 		}
 		if got := !s.lives(r); got != want {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 var formField = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
@@ -21,12 +21,12 @@ var formField = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="(
 // address that not everything on its way takes.
 func TestALongLogoutGoesOnByPost(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken(), optest.EndpointQuery("tenant=a"))
-	op.SetClient(func(c *optest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
+	op := newOP(t, oidctest.ClaimsInIDToken(), oidctest.EndpointQuery("tenant=a"))
+	op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
 	user := op.User("alice")
 	user.Claims["groups"] = strings.Split(strings.Repeat("a-group-of-many ", 60), " ")
 	op.SetUser("alice", user)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"session {\nclaims name\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nclaims name\n}\n}")
 	b := signedIn(t, r)
 	copied := b.cookieHeader()
 	p := b.get("/Special:UserLogout")
@@ -52,7 +52,7 @@ func TestALongLogoutGoesOnByPost(t *testing.T) {
 		t.Errorf("the form has %v", form)
 	}
 	p = b.post(html.UnescapeString(action), form.Encode(), map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "null"})
-	if got := op.Last(optest.EndSession); got.Method != http.MethodPost || got.Query.Get("tenant") != "a" {
+	if got := op.Last(oidctest.EndSession); got.Method != http.MethodPost || got.Query.Get("tenant") != "a" {
 		t.Errorf("%s with the query %v", got.Method, got.Query)
 	}
 	if p = b.open(p.location()); p.StatusCode != http.StatusOK || !strings.Contains(p.url, "/@app/auth/default/signedout") {
@@ -84,16 +84,16 @@ func TestALogoutRevokesTheTokenThatWasKept(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name              string
-		tells             func(*optest.Provider, *revocations) string // the options
+		tells             func(*oidctest.Provider, *revocations) string // the options
 		keeps, advertised bool
 	}{
-		{"by discovery", func(op *optest.Provider, e *revocations) string {
-			op.Lie(func(l *optest.Lies) { l.Discovery = func(m map[string]any) { m["revocation_endpoint"] = e.URL } })
+		{"by discovery", func(op *oidctest.Provider, e *revocations) string {
+			op.Lie(func(l *oidctest.Faults) { l.Discovery = func(m map[string]any) { m["revocation_endpoint"] = e.URL } })
 			return ""
 		}, true, true},
-		{"by configuration", func(_ *optest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL + "\n" }, true, true},
-		{"no token is kept", func(_ *optest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL + "\n" }, false, true},
-		{"no endpoint is known", func(*optest.Provider, *revocations) string { return "" }, true, false},
+		{"by configuration", func(_ *oidctest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL + "\n" }, true, true},
+		{"no token is kept", func(_ *oidctest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL + "\n" }, false, true},
+		{"no endpoint is known", func(*oidctest.Provider, *revocations) string { return "" }, true, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -102,7 +102,7 @@ func TestALogoutRevokesTheTokenThatWasKept(t *testing.T) {
 			if row.keeps {
 				site += "upstream {\naccess_token\n}\n"
 			}
-			b := signedIn(t, newRig(t, "oidc_rp {\n"+site+"}"))
+			b := signedIn(t, newHarness(t, "oidc_rp {\n"+site+"}"))
 			if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther {
 				t.Fatalf("status %d", p.StatusCode)
 			}
@@ -139,7 +139,7 @@ func TestARevocationThatFailsIsNobodysTrouble(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprint(w, `{"error":"unsupported_token_type"}`)
 	}
-	r := newRig(t, "oidc_rp {\n"+options(op)+"revocation_endpoint "+e.URL+"\nend_session off\nupstream {\naccess_token\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"revocation_endpoint "+e.URL+"\nend_session off\nupstream {\naccess_token\n}\n}")
 	for range 2 {
 		b, began := signedIn(t, r), time.Now()
 		if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/Special:UserLogout" || len(b.cookies()) != 0 || time.Since(began) > 5*time.Second {
@@ -163,7 +163,7 @@ func TestClearSiteData(t *testing.T) {
 	for option, want := range map[string]string{
 		"": "", "clear_site_data *": `"*"`, "clear_site_data cache storage": `"cache", "storage"`, "clear_site_data cookies executionContexts": `"cookies", "executionContexts"`,
 	} {
-		r := newRig(t, "oidc_rp {\n"+options(op)+option+"\n}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+option+"\n}")
 		b := signedIn(t, r)
 		if p := b.send("GET", "/Special:UserLogout", map[string]string{"Sec-Fetch-Site": "cross-site"}); p.Header.Get("Clear-Site-Data") != "" {
 			t.Errorf("%s: the question has %s", option, p.Header.Get("Clear-Site-Data"))

@@ -6,19 +6,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 func TestLogoutEndsTheSessionHereThenAtTheProvider(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	op.SetClient(func(c *optest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := signedIn(t, r)
 	old := b.cookieHeader()
 	p := b.get("/Special:UserLogout")
 	u, err := url.Parse(p.location())
-	if err != nil || p.StatusCode != http.StatusSeeOther || !strings.HasPrefix(p.location(), op.URL(optest.EndSession)) {
+	if err != nil || p.StatusCode != http.StatusSeeOther || !strings.HasPrefix(p.location(), op.URL(oidctest.EndSession)) {
 		t.Fatalf("status %d to %s", p.StatusCode, p.location())
 	}
 	q := u.Query()
@@ -39,7 +39,7 @@ func TestLogoutEndsTheSessionHereThenAtTheProvider(t *testing.T) {
 func TestLogoutWithoutTheIDTokenSaysWhoIsLeaving(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := signedIn(t, r)
 	cookies := "__Host-oidc_rp=" + b.cookies()["__Host-oidc_rp"]
 	p := r.raw("GET /Special:UserLogout HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n")
@@ -51,7 +51,7 @@ func TestLogoutWithoutTheIDTokenSaysWhoIsLeaving(t *testing.T) {
 
 func TestALinkOnAnotherSiteEndsNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
 	b := signedIn(t, r)
 	silent := map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": ""}
 	for _, row := range []struct {
@@ -94,7 +94,7 @@ func TestALinkOnAnotherSiteEndsNothing(t *testing.T) {
 func TestLogoutOfNobodyLeadsOn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"signed_out https://www.example.com/bye\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"signed_out https://www.example.com/bye\n}")
 	for _, path := range []string{"/Special:UserLogout", "/@app/auth/default/signedout?state=other"} {
 		if p := r.browser().get(path); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "https://www.example.com/bye" {
 			t.Errorf("%s: status %d to %s", path, p.StatusCode, p.Header.Get("Location"))
@@ -105,7 +105,7 @@ func TestLogoutOfNobodyLeadsOn(t *testing.T) {
 func TestALogoutThatCannotBeKeptIsToldAndClearsTheCookie(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp public {\n"+options(op)+"private /private\n}")
+	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private\n}")
 	b := r.browser()
 	b.open("/private")
 	breakStorage(t, r)
@@ -121,9 +121,9 @@ func TestLogoutWithTheProviderDownEndsTheSessionHere(t *testing.T) {
 	op := newOP(t)
 	storage := storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
-	b := signedIn(t, newRigAt(t, storage, strings.Replace(site, "%s", "", 1)))
+	b := signedIn(t, newHarnessAt(t, storage, strings.Replace(site, "%s", "", 1)))
 	op.Stop()
-	fresh := newRigAt(t, storage, strings.Replace(site, "%s", "timeout 9s", 1)) // knows nothing of the provider yet
+	fresh := newHarnessAt(t, storage, strings.Replace(site, "%s", "timeout 9s", 1)) // knows nothing of the provider yet
 	moveTo(b, fresh)
 	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=logout_failed" || len(b.cookies()) != 0 {
 		t.Errorf("status %d to %s, cookies %v", p.StatusCode, p.Header.Get("Location"), b.cookies())
@@ -132,7 +132,7 @@ func TestLogoutWithTheProviderDownEndsTheSessionHere(t *testing.T) {
 
 func TestTheConfirmationWorksInABrowserThatSaysNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
 	b, other := signedIn(t, r), signedIn(t, r)
 	silent := map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Referer": "https://evil.test/"}
 	confirmation := func(b *browser) string {

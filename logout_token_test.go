@@ -8,13 +8,13 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // whyRefused is why a logout token is refused, up to the first number.
-func (r *rig) whyRefused(token string) string {
+func (r *harness) whyRefused(token string) string {
 	r.t.Helper()
-	_, err := r.app.handlers[0].defaultParty.client.VerifyLogoutToken(r.t.Context(), token)
+	_, err := r.app.handlers[0].defaultProvider.client.VerifyLogoutToken(r.t.Context(), token)
 	if err == nil {
 		return ""
 	}
@@ -32,8 +32,8 @@ func TestEncryptedLogoutTokens(t *testing.T) {
 	file, encrypt := decryptionKey(t)
 	s := newLogoutScene(t, "decryption_key {file."+file+"}")
 	b, _, issued := s.signIn("alice")
-	for _, row := range optest.LogoutRows() {
-		if row.Want != optest.Refuse {
+	for _, row := range oidctest.LogoutRows() {
+		if row.Want != oidctest.Refuse {
 			continue
 		}
 		sub, sid := issued.Subject, issued.SID
@@ -55,7 +55,7 @@ func TestEncryptedLogoutTokens(t *testing.T) {
 			t.Fatalf("%s, %s: the session ended", row.ID, row.Name)
 		}
 	}
-	token := encrypt(s.op.LogoutToken("", issued.SID, optest.JWTLies{}))
+	token := encrypt(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{}))
 	for name, sent := range map[string]string{
 		"damaged": token[:len(token)-4] + "AAAA", "cut": token[:len(token)/2], "twice": encrypt(token), "nothing in it": encrypt("x"), "JSON in it": encrypt(`{"iss":"x"}`),
 	} {
@@ -70,7 +70,7 @@ func TestEncryptedLogoutTokens(t *testing.T) {
 		t.Errorf("a right token again: status %d", p.StatusCode)
 	}
 	again, _, issued := s.signIn("alice")
-	if p := s.here.tell(s.op.LogoutToken("", issued.SID, optest.JWTLies{})); p.StatusCode != http.StatusOK || again.lives(s.here) {
+	if p := s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK || again.lives(s.here) {
 		t.Errorf("a token that is only signed: status %d", p.StatusCode)
 	}
 }
@@ -80,7 +80,7 @@ func TestAnEncryptedLogoutTokenNeedsAKey(t *testing.T) {
 	_, encrypt := decryptionKey(t)
 	s := newLogoutScene(t)
 	_, _, issued := s.signIn("alice")
-	if p := s.here.tell(encrypt(s.op.LogoutToken("", issued.SID, optest.JWTLies{}))); p.StatusCode != http.StatusBadRequest || !strings.Contains(s.here.logs(), "configure decryption_key") {
+	if p := s.here.tell(encrypt(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{}))); p.StatusCode != http.StatusBadRequest || !strings.Contains(s.here.logs(), "configure decryption_key") {
 		t.Errorf("status %d\n%s", p.StatusCode, s.here.logs())
 	}
 }
@@ -90,11 +90,11 @@ func TestLogoutTokensFollowIDTokenAlgs(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]int{"": http.StatusOK, "id_token_algs RS256": http.StatusBadRequest, "id_token_algs RS256 ES256": http.StatusOK} {
 		s := newLogoutScene(t, line)
-		s.op.Lie(func(l *optest.Lies) {
+		s.op.Lie(func(l *oidctest.Faults) {
 			l.Discovery = func(m map[string]any) { m["id_token_signing_alg_values_supported"] = []string{"RS256", "ES256"} }
 		})
 		_, _, issued := s.signIn("alice")
-		if p := s.here.tell(s.op.LogoutToken("", issued.SID, optest.JWTLies{Alg: "ES256"})); p.StatusCode != want {
+		if p := s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{Alg: "ES256"})); p.StatusCode != want {
 			t.Errorf("%q: status %d, want %d\n%s", line, p.StatusCode, want, s.here.logs())
 		}
 		if want != http.StatusOK && !strings.Contains(s.here.logs(), `it is signed with the algorithm \"ES256\", and accepted are RS256`) {
@@ -121,14 +121,14 @@ func TestWhenALogoutTokenCounts(t *testing.T) {
 		{"iat in the future", "iat", in(2 * time.Minute), 400}, {"iat within the skew", "iat", in(30 * time.Second), 200}, {"iat is null", "iat", nil, 400}, {"iat is a text", "iat", "now", 400},
 	} {
 		b, _, issued := s.signIn("alice")
-		token := s.op.LogoutToken("", issued.SID, optest.JWTLies{Claims: func(c map[string]any) { c[tc.claim] = tc.value }})
+		token := s.op.LogoutToken("", issued.SID, oidctest.JWTLies{Claims: func(c map[string]any) { c[tc.claim] = tc.value }})
 		p := s.here.tell(token)
 		if p.StatusCode != tc.want || b.lives(s.here) == (tc.want == http.StatusOK) {
 			t.Errorf("%s: status %d, want %d; the session lives: %t; %s", tc.name, p.StatusCode, tc.want, b.lives(s.here), s.here.whyRefused(token))
 		}
 	}
 	b, _, issued := s.signIn("alice")
-	p := s.here.tell(s.op.LogoutToken("", issued.SID, optest.JWTLies{Claims: func(c map[string]any) { delete(c, "exp") }}))
+	p := s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{Claims: func(c map[string]any) { delete(c, "exp") }}))
 	if p.StatusCode != http.StatusOK || b.lives(s.here) {
 		t.Errorf("without exp: status %d", p.StatusCode)
 	}

@@ -40,7 +40,7 @@ func init() {
 // no configuration of the app.
 type App struct {
 	// Providers that sites can name, by id.
-	Providers map[string]*Provider `json:"providers,omitempty"`
+	Providers map[string]*ProviderConfig `json:"providers,omitempty"`
 
 	// The id of the provider that `default` means at sites that do not say
 	// otherwise. Default: the only provider of a site.
@@ -49,24 +49,24 @@ type App struct {
 	// How sign-ins are remembered; a site can override each option.
 	Session *SessionConfig `json:"session,omitempty"`
 
-	ctx         caddy.Context
-	clock       *clock
-	logger      *zap.Logger
-	shared      *shared
-	parties     map[string]*party
-	stores      map[string]*sessionStore // by their configuration
-	handlers    []*Handler
-	cookieNames []string              // of all instances, without prefix
-	hosts       map[*Handler][]string // that a site is for; lookAtSites knows
-	looked      *sync.Once            // at the sites as a whole
-	united      *sync.Once            // what logins ask for; see wants
-	wants       map[wantsKey]*wants
-	once        *loggedOnce
-	refusals    *sampler
-	checked     bool                             // the sites as they are written
-	sites       []*writtenSite                   // until the app starts
-	announced   *atomic.Pointer[map[string]bool] // what has been logged for registration
-	release     []func() error
+	ctx          caddy.Context
+	clock        *clock
+	logger       *zap.Logger
+	storageState *storageState
+	providers    map[string]*provider
+	stores       map[string]*sessionStore // by their configuration
+	handlers     []*Handler
+	cookieNames  []string              // of all instances, without prefix
+	hosts        map[*Handler][]string // that a site is for; linkInstances knows
+	linked       *sync.Once            // at the sites as a whole
+	united       *sync.Once            // what logins ask for; see wants
+	needs        map[needsKey]*needs
+	once         *onceLog
+	refusals     *refusalSampler
+	checked      bool                             // the sites as they are written
+	sites        []*writtenSite                   // until the app starts
+	announced    *atomic.Pointer[map[string]bool] // what has been logged for registration
+	release      []func() error
 }
 
 // CaddyModule returns the module's registration.
@@ -79,23 +79,23 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
-	a.looked, a.united, a.once = new(sync.Once), new(sync.Once), new(loggedOnce)
-	a.refusals = new(sampler)
+	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
+	a.refusals = new(refusalSampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = newClock()
 	var err error
-	if a.shared, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(ctx.Storage(), a.clock.Now) }); err != nil {
+	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock.Now) }); err != nil {
 		return err
 	}
-	a.parties = make(map[string]*party, len(a.Providers))
+	a.providers = make(map[string]*provider, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
-		p, err := newParty(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
+		p, err := newProvider(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
-		a.parties[id] = p
+		a.providers[id] = p
 	}
-	if a.DefaultProvider != "" && a.parties[a.DefaultProvider] == nil {
+	if a.DefaultProvider != "" && a.providers[a.DefaultProvider] == nil {
 		return fmt.Errorf("default_provider %s: there is no such provider", a.DefaultProvider)
 	}
 	return nil
@@ -104,20 +104,20 @@ func (a *App) Provision(ctx caddy.Context) error {
 // Start tells the shared state what the sites need of it, which a configuration
 // that was only validated must not do, and looks at the sites as a whole.
 func (a *App) Start() error {
-	demands := map[*shared]demand{a.shared: {}}
+	demands := map[*storageState]requirements{a.storageState: {}}
 	for _, h := range a.handlers {
-		d := demand{revocations: h.sessions.Revocations() == sessionstore.Revocations(h.shared.revocationLog)}
+		d := requirements{revocations: h.sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
 		if h.session.Secret == nil { // else it has keys of its own
 			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
 		}
-		demands[h.shared] = demands[h.shared].and(d)
+		demands[h.storageState] = demands[h.storageState].with(d)
 	}
 	for s, d := range demands {
 		s.start(a, d)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
-	a.keepProviders()
-	a.lookAtSites()
+	a.keepProviderDocuments()
+	a.linkInstances()
 	a.announce(a.sites)
 	a.sites = nil
 	a.release = append(a.release, running.add(a))
@@ -170,7 +170,7 @@ type Handler struct {
 	Providers []string `json:"providers,omitempty"`
 
 	// Providers of this site alone, by id.
-	OwnProviders map[string]*Provider `json:"own_providers,omitempty"`
+	OwnProviders map[string]*ProviderConfig `json:"own_providers,omitempty"`
 
 	// The id of the provider that `default` means. Default: the app's, or the
 	// only one.
@@ -239,28 +239,28 @@ type Handler struct {
 	logger  *zap.Logger
 	release []func() error
 
-	guard           caddyhttp.MatcherSets
-	parties         map[string]*party
-	byRedirectPath  map[string]*party
-	defaultParty    *party
-	session         SessionConfig
-	keys            keySource
-	sessions        sessionstore.Manager
-	shared          *shared // of the storage that this site's sessions need
-	refresher       *refresh.Coordinator
-	callbacks       *callback.Coordinator
-	pages           *livefile.Value[*pages]
-	base            *address.Origin
-	returnTo        []address.Origin
-	identityHeaders []string
-	common          *common // with the other instances on the site
-	otherCookies    uint8   // chunks of the session's cookie whose names are other instances'
-	told            []toldHeader
-	neededClaims    []string
-	sites           *siteCache
-	outageTold      *atomic.Int64 // when an outage was logged last
-	neighbours      []*Handler    // the other instances on the same site; see others
-	oneOfSeveral    bool          // another instance guards the same host; see markSeveral
+	guard                  caddyhttp.MatcherSets
+	providers              map[string]*provider
+	providerByRedirectPath map[string]*provider
+	defaultProvider        *provider
+	session                SessionConfig
+	keys                   keySource
+	sessions               sessionstore.Manager
+	storageState           *storageState // of the storage that this site's sessions need
+	refresher              *refresh.Coordinator
+	callbacks              *callback.Coordinator
+	pages                  *livefile.Value[*pages]
+	base                   *address.Origin
+	returnTo               []address.Origin
+	identityHeaders        []string
+	siteHeaders            *siteHeaders // with the other instances on the site
+	otherCookies           uint8        // chunks of the session's cookie whose names are other instances'
+	upstreamHeaders        []upstreamHeader
+	neededClaims           []string
+	scopes                 *cookieScopeCache
+	outageLogged           *atomic.Int64 // when an outage was logged last
+	siblings               []*Handler    // the other instances on the same site; see others
+	sharesHost             bool          // another instance guards the same host; see markSharedHosts
 }
 
 // CaddyModule returns the module's registration.
@@ -271,8 +271,8 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the configuration. Like the app's it opens no connection.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	h.sites = new(siteCache)
-	h.outageTold = new(atomic.Int64)
+	h.scopes = new(cookieScopeCache)
+	h.outageLogged = new(atomic.Int64)
 	module, err := ctx.App("oidc_rp")
 	if err != nil {
 		return err
@@ -292,7 +292,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.app.checkSites(ctx); err != nil {
 		return err
 	}
-	h.common = h.ownCommon()
+	h.siteHeaders = h.ownSiteHeaders()
 	h.app.handlers = append(h.app.handlers, h)
 	return nil
 }

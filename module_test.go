@@ -14,8 +14,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 )
 
 func TestModulesAreRegisteredUnderTheirNames(t *testing.T) {
@@ -52,18 +52,18 @@ func TestImports(t *testing.T) {
 		}
 	}
 	for _, p := range list("./cmd/caddy") {
-		if strings.HasSuffix(p, "internal/optest") {
+		if strings.HasSuffix(p, "internal/oidctest") {
 			t.Errorf("what is not a test reaches %s", p)
 		}
 	}
 	for _, rule := range []struct{ who, never string }{
 		{"./internal/seal", "caddy-oidc-rp/internal/session"},
 		{"./internal/sessionstore", "caddy-oidc-rp/store"},
-		{"./internal/sessionstore", "caddy-oidc-rp/internal/provider"},
+		{"./internal/sessionstore", "caddy-oidc-rp/internal/op"},
 		{"./internal/session", "net/http"},
-		{"./internal/session", "caddy-oidc-rp/internal/provider"},
-		{"./internal/provider", "caddy-oidc-rp/internal/session"},
-		{"./internal/optest", "caddy-oidc-rp/internal/provider"},
+		{"./internal/session", "caddy-oidc-rp/internal/op"},
+		{"./internal/op", "caddy-oidc-rp/internal/session"},
+		{"./internal/oidctest", "caddy-oidc-rp/internal/op"},
 	} {
 		for _, p := range list(rule.who) {
 			if p == rule.never || strings.HasSuffix(p, "/"+rule.never) {
@@ -166,7 +166,7 @@ func TestReloadHelper(t *testing.T) {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	counts.Heap = memory.HeapAlloc
-	remotes.Range(func(any, any) bool { counts.Remotes++; return true })
+	discoveries.Range(func(any, any) bool { counts.Remotes++; return true })
 	text, err := json.Marshal(counts)
 	if err != nil {
 		t.Fatal(err)
@@ -184,16 +184,16 @@ func TestReloadKeepsLoginsSessionsAndKnowledge(t *testing.T) {
 	op := newOP(t)
 	storage := storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
-	before := newRigAt(t, storage, fmt.Sprintf(site, ""))
+	before := newHarnessAt(t, storage, fmt.Sprintf(site, ""))
 	b := before.browser()
 	half := b.open("/half", op.Issuer()) // goes to the provider, and stays there
 	other := before.browser()
 	if p := other.open("/whole"); p.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", p.StatusCode)
 	}
-	discoveries := op.Hits(optest.Discovery)
+	discoveries := op.Hits(oidctest.Discovery)
 
-	after := newRigAt(t, storage, fmt.Sprintf(site, "home /welcome"))
+	after := newHarnessAt(t, storage, fmt.Sprintf(site, "home /welcome"))
 	moveTo(b, after)
 	moveTo(other, after)
 	if p := b.open(half.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/half") {
@@ -202,20 +202,20 @@ func TestReloadKeepsLoginsSessionsAndKnowledge(t *testing.T) {
 	if p := other.get("/whole"); p.StatusCode != http.StatusOK {
 		t.Errorf("the session ended: %d", p.StatusCode)
 	}
-	if op.Hits(optest.Discovery) != discoveries {
+	if op.Hits(oidctest.Discovery) != discoveries {
 		t.Error("the provider's metadata was fetched again")
 	}
 }
 
 // moveTo lets a browser reach another rig under the same name.
-func moveTo(b *browser, r *rig) { b.client.Transport = r.browser().client.Transport }
+func moveTo(b *browser, r *harness) { b.client.Transport = r.browser().client.Transport }
 
 // TestRejectedConfigurationChangesNothing: what a configuration takes before it
 // fails is given back, and nothing else is.
 func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	b.open("/")
 	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\n}\nhttp://rp.test {\noidc_rp {\n%s\npages not/there\n}\n}", r.storage, options(op)))
@@ -232,7 +232,7 @@ func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	if p := b.get("/again"); p.StatusCode != http.StatusOK {
 		t.Errorf("status %d after another configuration was rejected", p.StatusCode)
 	}
-	if references, ok := shareds.References(pooled.Key(r.app.shared.storage())); !ok || references != 1 {
+	if references, ok := storageStates.References(storagekey.Key(r.app.storageState.storage())); !ok || references != 1 {
 		t.Errorf("the storage is referred to %d times", references)
 	}
 }

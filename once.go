@@ -13,9 +13,9 @@ import (
 // short list, so requests never fill it.
 const maxOnce = 1000
 
-// loggedOnce remembers what a configuration has logged once and for all. It is
+// onceLog remembers what a configuration has logged once and for all. It is
 // safe for concurrent use.
-type loggedOnce struct {
+type onceLog struct {
 	mu   sync.Mutex
 	seen map[onceKey]bool
 }
@@ -29,7 +29,7 @@ type onceKey struct {
 }
 
 // first reports whether this is the first time that something is to be logged.
-func (o *loggedOnce) first(key onceKey) bool {
+func (o *onceLog) first(key onceKey) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.seen[key] || len(o.seen) >= maxOnce {
@@ -44,12 +44,12 @@ func (o *loggedOnce) first(key onceKey) bool {
 
 // isFirst reports whether this is the first time in this configuration that
 // something of this kind is to be logged about a provider and a name.
-func (h *Handler) isFirst(p *party, kind, name string) bool {
+func (h *Handler) isFirst(p *provider, kind, name string) bool {
 	return h.app.once.first(onceKey{p.id, p.registration, kind, name})
 }
 
 // warnOnce logs a warning once per configuration, provider, kind and name.
-func (h *Handler) warnOnce(p *party, kind, name, message string, fields ...zap.Field) {
+func (h *Handler) warnOnce(p *provider, kind, name, message string, fields ...zap.Field) {
 	if h.isFirst(p, kind, name) {
 		h.logger.Warn(message, append([]zap.Field{zap.String("provider", p.id)}, fields...)...)
 	}

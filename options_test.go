@@ -18,14 +18,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 func TestACookieDomainSharesTheSessionBetweenItsSites(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register("https://a.rp.test/@app/auth/default/code", "https://b.rp.test/@app/auth/default/code", "https://other.test/@app/auth/default/code")
-	r := newRigAt(t, storageDir(t), "http://a.rp.test, http://b.rp.test {\noidc_rp {\n"+options(op)+"session {\ncookie shared {\ndomain rp.test\n}\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://a.rp.test, http://b.rp.test {\noidc_rp {\n"+options(op)+"session {\ncookie shared {\ndomain rp.test\n}\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
 	b := r.browser()
 	if p := b.open("https://a.rp.test/x"); p.body != "application sees alice" {
 		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
@@ -52,7 +52,7 @@ func TestCookieAttributes(t *testing.T) {
 		"cookie {\nsame_site none\npartitioned\n}": "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=None; Partitioned",
 		"cookie {\ninsecure\n}":                    "oidc_rp=; Path=/; Max-Age=; HttpOnly; SameSite=Lax",
 	} {
-		r := newRig(t, "oidc_rp {\n"+options(op)+"session {\n"+config+"\nlifetime 1h\n}\n}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\n"+config+"\nlifetime 1h\n}\n}")
 		p := r.browser().open("/x", rpURL+"/x")
 		var got string
 		for _, line := range p.Header["Set-Cookie"] {
@@ -86,7 +86,7 @@ func TestPlainHTTPBeginsNoLoginUnlessItIsSafeOrAllowed(t *testing.T) {
 		{"an https base_url", "rp.test", "base_url https://rp.test", true},
 		{"an http base_url", "rp.test", "base_url http://rp.test", false},
 	} {
-		r := newRigAt(t, storageDir(t), ":80 {\noidc_rp {\n"+options(op)+row.config+"\n}\nreverse_proxy {upstream}\n}")
+		r := newHarnessAt(t, storageDir(t), ":80 {\noidc_rp {\n"+options(op)+row.config+"\n}\nreverse_proxy {upstream}\n}")
 		plain := httptest.NewServer(r.server.Config.Handler)
 		request, err := http.NewRequest(http.MethodGet, plain.URL+"/x", nil)
 		if err != nil {
@@ -120,7 +120,7 @@ func TestTheClientSecretFileIsReadAtEachUse(t *testing.T) {
 		}
 	}
 	write("an old secret")
-	r := newRig(t, fmt.Sprintf("oidc_rp {\nissuer %s\nclient_id rp\nclient_secret {file.%s}\n}", op.Issuer(), file))
+	r := newHarness(t, fmt.Sprintf("oidc_rp {\nissuer %s\nclient_id rp\nclient_secret {file.%s}\n}", op.Issuer(), file))
 	if p := r.browser().open("/"); !strings.Contains(p.body, "token_exchange_failed") || !strings.Contains(r.logs(), "client_secret_basic") {
 		t.Fatalf("status %d: %s", p.StatusCode, p.body)
 	}
@@ -133,13 +133,13 @@ func TestTheClientSecretFileIsReadAtEachUse(t *testing.T) {
 
 func TestProviderBehindItsOwnAuthorityOrAProxy(t *testing.T) {
 	t.Parallel()
-	secure := newOP(t, optest.TLS())
-	r := newRig(t, "oidc_rp {\n"+options(secure)+"tls {\nca "+secure.CAFile()+"\n}\n}")
+	secure := newOP(t, oidctest.TLS())
+	r := newHarness(t, "oidc_rp {\n"+options(secure)+"tls {\nca "+secure.CAFile()+"\n}\n}")
 	p := r.browser().get("/x")
 	if p.StatusCode != http.StatusFound {
 		t.Errorf("with its authority: status %d\n%s", p.StatusCode, r.logs())
 	}
-	r = newRig(t, "oidc_rp {\n"+options(secure)+"}")
+	r = newHarness(t, "oidc_rp {\n"+options(secure)+"}")
 	if p := r.browser().get("/x"); p.StatusCode != http.StatusServiceUnavailable || !strings.Contains(r.logs(), "tls { ca") {
 		t.Errorf("without: status %d\n%s", p.StatusCode, r.logs())
 	}
@@ -151,7 +151,7 @@ func TestProviderBehindItsOwnAuthorityOrAProxy(t *testing.T) {
 		httputil.NewSingleHostReverseProxy(target).ServeHTTP(w, r)
 	}))
 	t.Cleanup(proxy.Close)
-	r = newRig(t, "oidc_rp {\n"+options(op)+"proxy "+proxy.URL+"\n}")
+	r = newHarness(t, "oidc_rp {\n"+options(op)+"proxy "+proxy.URL+"\n}")
 	if p := r.browser().open("/"); p.StatusCode != http.StatusOK || proxied.Load() < 3 {
 		t.Errorf("by a proxy: status %d, %d requests", p.StatusCode, proxied.Load())
 	}
@@ -159,12 +159,12 @@ func TestProviderBehindItsOwnAuthorityOrAProxy(t *testing.T) {
 
 func TestSmallProviderOptions(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.NoPKCE())
+	op := newOP(t, oidctest.NoPKCE())
 	user := op.User("alice")
 	user.Claims["https://example.com/team"], user.Claims["org.unit"] = "red", "sales"
 	user.Claims["deep"] = map[string]any{"a.b": map[string]any{"c": 7}}
 	op.SetUser("alice", user)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+`pkce off
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+`pkce off
 		authorization_params {
 			prompt login
 		}
@@ -196,11 +196,11 @@ func TestSymmetricSignaturesOnlyWhereTheyAreNamed(t *testing.T) {
 	t.Parallel()
 	client := newOP(t).Client()
 	client.Secret = strings.Repeat("a long secret ", 3) // HMAC wants as many bytes as the hash has (RFC 7518 3.2)
-	op := newOP(t, optest.Alg("HS256"), optest.WithClient(client))
-	if p := newRig(t, "oidc_rp {\n"+options(op)+"}").browser().open("/"); !strings.Contains(p.body, "token_invalid") {
+	op := newOP(t, oidctest.Alg("HS256"), oidctest.WithClient(client))
+	if p := newHarness(t, "oidc_rp {\n"+options(op)+"}").browser().open("/"); !strings.Contains(p.body, "token_invalid") {
 		t.Errorf("not named: status %d: %s", p.StatusCode, p.body)
 	}
-	if p := newRig(t, "oidc_rp {\n"+options(op)+"id_token_algs HS256\n}").browser().open("/"); p.StatusCode != http.StatusOK {
+	if p := newHarness(t, "oidc_rp {\n"+options(op)+"id_token_algs HS256\n}").browser().open("/"); p.StatusCode != http.StatusOK {
 		t.Errorf("named: status %d: %s", p.StatusCode, p.body)
 	}
 }
@@ -208,7 +208,7 @@ func TestSymmetricSignaturesOnlyWhereTheyAreNamed(t *testing.T) {
 func TestUnauthenticatedWords(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp public {\n"+options(op)+"private /redirect/* {\nunauthenticated redirect\n}\nprivate /deny/* {\nunauthenticated deny\n}\nprivate /auto/*\n}")
+	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /redirect/* {\nunauthenticated redirect\n}\nprivate /deny/* {\nunauthenticated deny\n}\nprivate /auto/*\n}")
 	script := map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
 	for path, want := range map[string][2]int{"/redirect/x": {302, 302}, "/deny/x": {401, 401}, "/auto/x": {302, 401}} {
 		if page, program := r.browser().get(path).StatusCode, r.browser().send("GET", path, script).StatusCode; page != want[0] || program != want[1] {
@@ -223,7 +223,7 @@ func TestOwnPagesTakeThePlaceOfTheBuiltInOnes(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "signed_out.html"), []byte(`{{define "content"}}Good bye from {{.Host}}{{end}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"pages "+folder+"\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"pages "+folder+"\n}")
 	if p := r.browser().get("/Special:UserLogout"); !strings.Contains(p.body, "Good bye from rp.test") || !strings.Contains(p.body, "<style nonce=") {
 		t.Errorf("the page is %s", p.body)
 	}
@@ -244,7 +244,7 @@ func TestTheGuardIsPartOfWhateverRouteItStandsIn(t *testing.T) {
 		"a snippet":           "(guarded) {\noidc_rp\n" + app + "}\nhttp://rp.test {\nimport guarded\n}",
 		"try_files":           "http://rp.test {\nroot /nowhere\ntry_files {path} /page\noidc_rp\n" + app + "}",
 	} {
-		r := newRigAt(t, storageDir(t), sites, global)
+		r := newHarnessAt(t, storageDir(t), sites, global)
 		if p := r.browser().open("/page?a=b"); p.body != "application sees alice" || !strings.HasSuffix(p.url, "/page?a=b") {
 			t.Errorf("in %s: status %d at %s: %s", name, p.StatusCode, p.url, p.body)
 		}
@@ -260,7 +260,7 @@ func TestASiteForAnyHostIsWarnedAbout(t *testing.T) {
 		"http://rp.test {\noidc_rp {\n" + options(op) + "}\n}":                       false,
 		":80 {\n@h host rp.test\nhandle @h {\noidc_rp {\n" + options(op) + "}\n}\n}": false,
 	} {
-		r := newRigAt(t, storageDir(t), config)
+		r := newHarnessAt(t, storageDir(t), config)
 		if got := strings.Contains(r.logs(), "answers to any host name"); got != warned {
 			t.Errorf("%s\nwarned: %v", config, got)
 		}
@@ -269,7 +269,7 @@ func TestASiteForAnyHostIsWarnedAbout(t *testing.T) {
 
 func TestAccessLogNamesTheUser(t *testing.T) {
 	t.Parallel()
-	r := newRigAt(t, storageDir(t), "http://rp.test {\nlog\noidc_rp {\n"+options(newOP(t))+"}\nreverse_proxy {upstream}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\nlog\noidc_rp {\n"+options(newOP(t))+"}\nreverse_proxy {upstream}\n}")
 	signedIn(t, r)
 	for line := range strings.Lines(r.logs()) {
 		var entry struct {
@@ -291,7 +291,7 @@ func TestAccessLogNamesTheUser(t *testing.T) {
 // hints come before it, and a WebSocket is upgraded.
 func TestStreamsAndUpgradesPassTheResponder(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"upgrades echo\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"upgrades echo\n}")
 	b := signedIn(t, r)
 	release := make(chan struct{})
 	r.upstream.mu.Lock()
@@ -350,7 +350,7 @@ func TestStreamsAndUpgradesPassTheResponder(t *testing.T) {
 
 func TestEarlyDataSpendsNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	for path, want := range map[string]int{"/@app/auth/default/code?state=x&code=y": http.StatusTooEarly, "/Special:UserLogout": http.StatusTooEarly, "/@app/auth/default/login": http.StatusFound} {
 		w := httptest.NewRecorder()
 		request := httptest.NewRequest(http.MethodGet, rpURL+path, nil)

@@ -18,7 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 //go:embed pages/*.html
@@ -146,7 +146,7 @@ func (h *Handler) renderFramed(w http.ResponseWriter, r *http.Request, name stri
 func (h *Handler) renderIn(w http.ResponseWriter, r *http.Request, name string, status int, data page, ancestors string) error {
 	data.Nonce = rand.Text()
 	data.Host = r.Host
-	if s := h.site(r); s != nil {
+	if s := h.cookieScope(r); s != nil {
 		data.Host = s.origin.Host
 	}
 	data.HomeURL, data.LogoutURL = h.Home, h.LogoutPath
@@ -155,7 +155,7 @@ func (h *Handler) renderIn(w http.ResponseWriter, r *http.Request, name string, 
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("render %s: %w", name, err))
 	}
 	header := w.Header()
-	secureHeaders(header)
+	strictSecurityHeaders(header)
 	header.Set("Content-Security-Policy",
 		"default-src 'none'; style-src 'self' 'nonce-"+data.Nonce+"'; img-src 'self' data:; frame-ancestors "+ancestors+"; base-uri 'none'")
 	if ancestors != "'none'" {
@@ -172,25 +172,25 @@ func (h *Handler) renderIn(w http.ResponseWriter, r *http.Request, name string, 
 
 func (h *Handler) signedOutPage(w http.ResponseWriter, r *http.Request) error {
 	shown := page{Title: "Signed out"}
-	if !h.defaultParty.config.Disabled {
-		shown.LoginURL = h.loginURL(h.defaultParty, "")
+	if !h.defaultProvider.disabled {
+		shown.LoginURL = h.loginURL(h.defaultProvider, "")
 	}
 	return h.render(w, r, "signed_out.html", http.StatusOK, shown)
 }
 
 // stillSignedInPage is in the place of that for someone whose session lives: the
 // provider has led here, but nothing was ended.
-func stillSignedInPage(w http.ResponseWriter, r *http.Request, viewer *visit) error {
+func stillSignedInPage(w http.ResponseWriter, r *http.Request, viewer *requestState) error {
 	return viewer.h.render(w, r, "still_signed_in.html", http.StatusOK,
 		page{Title: "You are still signed in here", User: viewer.userID(), Confirmation: viewer.h.confirmation(r, viewer)})
 }
 
-func (h *Handler) confirmPage(w http.ResponseWriter, r *http.Request, v *visit) error {
+func (h *Handler) confirmPage(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	status := http.StatusOK
 	if r.Method == http.MethodPost {
 		status = http.StatusForbidden
 	}
-	return h.render(w, r, "confirm.html", status, page{Title: "Sign out?", User: v.userID(), Confirmation: h.confirmation(r, v)})
+	return h.render(w, r, "confirm.html", status, page{Title: "Sign out?", User: st.userID(), Confirmation: h.confirmation(r, st)})
 }
 
 // continuePage goes on to the provider by POST, since the address of a GET
@@ -199,7 +199,7 @@ func (h *Handler) confirmPage(w http.ResponseWriter, r *http.Request, v *visit) 
 // save that, but no metadata says whether a provider goes by client_id and
 // logout_hint alone: some then refuse to come back, others ask a question of
 // their own. A POST every provider must take (RP-Initiated Logout 1.0, 2).
-func (h *Handler) continuePage(w http.ResponseWriter, r *http.Request, request provider.EndSession) error {
+func (h *Handler) continuePage(w http.ResponseWriter, r *http.Request, request op.EndSession) error {
 	fields := make(map[string]string, len(request.Parameters))
 	for name := range request.Parameters {
 		fields[name] = request.Parameters.Get(name)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // sentForm and inFrame are what a browser says of a form of the site, and of a
@@ -34,7 +34,7 @@ func with(header map[string]string, more ...string) map[string]string {
 func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	old := map[string]string{"Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": "", "Referer": rpURL + "/form?x=1"}
 	for _, row := range []struct {
 		name, method string
@@ -72,7 +72,7 @@ func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
 func TestAProblemLeadsBackToThePageThatAsked(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"return_to https://friend.test\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"return_to https://friend.test\n}")
 	for _, row := range []struct{ name, referer, htmx, want string }{
 		{"no page", "", "", ""},
 		{"a page of the site", rpURL + "/list?page=2", "", "?returnto=%2Flist%3Fpage%3D2"},
@@ -107,7 +107,7 @@ func TestAProblemLeadsBackToThePageThatAsked(t *testing.T) {
 func TestOnlyReadsAreRedirected(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"unauthenticated redirect\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"unauthenticated redirect\n}")
 	for method, want := range map[string]int{"GET": 302, "HEAD": 302, "POST": 401, "PUT": 401, "DELETE": 401, "PATCH": 401, "OPTIONS": 401, "PROPFIND": 401} {
 		for _, header := range []map[string]string{nil, script} {
 			if p := r.browser().send(method, "/x", header); p.StatusCode != want {
@@ -121,7 +121,7 @@ func TestOnlyReadsAreRedirected(t *testing.T) {
 func TestPagesOfCaddyKnowTheReason(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"{err.status_code} {http.oidc_rp.error.code}: {http.oidc_rp.error.message}\" {err.status_code}\n}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"{err.status_code} {http.oidc_rp.error.code}: {http.oidc_rp.error.message}\" {err.status_code}\n}\n}")
 	if p := r.browser().send("GET", "/x", script); p.body != "401 sign_in_required: This address is for signed-in users." {
 		t.Errorf("a 401 says %q", p.body)
 	}
@@ -143,11 +143,11 @@ func TestPagesOfCaddyKnowTheReason(t *testing.T) {
 // Fault C9.
 func TestOnlyAPageLoadBeginsALoginAtItsEndpoint(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.PushedRequests())
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	op := newOP(t, oidctest.PushedRequests())
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	answer := b.open("/page", rpURL+"/@app/auth/default/code").location()
-	pushed := op.Hits(optest.PushedRequest)
+	pushed := op.Hits(oidctest.PushedRequest)
 	cross := map[string]string{"Sec-Fetch-Site": "cross-site", "Referer": "https://evil.test/"}
 	for name, header := range map[string]map[string]string{
 		"an image":          with(cross, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image", "Accept", "image/*"),
@@ -170,7 +170,7 @@ func TestOnlyAPageLoadBeginsALoginAtItsEndpoint(t *testing.T) {
 			}
 		}
 	}
-	if n := op.Hits(optest.PushedRequest) - pushed; n != 0 {
+	if n := op.Hits(oidctest.PushedRequest) - pushed; n != 0 {
 		t.Errorf("the provider was asked %d times", n)
 	}
 	if p := b.open(answer); p.body != "application sees alice" {
@@ -195,7 +195,7 @@ func TestSignedOutKnowsALivingSession(t *testing.T) {
 	t.Parallel()
 	for _, more := range []string{"", "signed_out /bye\n"} {
 		op := newOP(t)
-		r := newRig(t, "oidc_rp {\n"+options(op)+more+"}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+more+"}")
 		b := signedIn(t, r)
 		p := b.send("GET", "/@app/auth/default/signedout", map[string]string{"Sec-Fetch-Site": "cross-site"})
 		if p.StatusCode != http.StatusOK || !strings.Contains(p.body, "You are still signed in here") || !strings.Contains(p.body, "alice") {
@@ -226,7 +226,7 @@ func TestPagesDoNotOfferToSignInToSomeoneWhoIs(t *testing.T) {
 	op, off := newOP(t), newOP(t)
 	site := "oidc_rp {\nprovider corp {\n" + options(op) + "}\nprovider off {\n" + options(off) + "disabled\n}\ndefault_provider corp\n}"
 	op.Register(rpURL + "/@app/auth/corp/code")
-	r := newRig(t, site)
+	r := newHarness(t, site)
 	b, nobody := signedIn(t, r), r.browser()
 	for _, row := range []struct {
 		method, path string
@@ -255,8 +255,8 @@ func TestPagesDoNotOfferToSignInToSomeoneWhoIs(t *testing.T) {
 func TestACancelledSignInIsHeadedAsSuch(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
-	op.Lie(func(l *optest.Lies) { l.Authorization.Error = "access_denied" })
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
 	p := r.browser().open("/page")
 	if p.StatusCode != http.StatusForbidden || strings.Contains(p.body, "did not work") || !strings.Contains(p.body, "<h1>Sign-in was cancelled</h1>") {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
@@ -267,7 +267,7 @@ func TestACancelledSignInIsHeadedAsSuch(t *testing.T) {
 func TestAnotherAccountIsAskedForInTheProvidersWay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := signedIn(t, r)
 	p := b.get("/@app/auth/default/code")
 	if !strings.Contains(p.body, `href="/@app/auth/default/login?prompt=select_account">Use another account<`) {
@@ -291,17 +291,17 @@ func TestEveryPageInEveryState(t *testing.T) {
 	site := func(one string) string {
 		return "http://rp.test {\noidc_rp {\nprovider one {\n" + options(op) + one + "}\nprovider two {\n" + options(other) + "}\ndefault_provider two\nsession {\nsecret 0123456789abcdef0123456789abcdef\n}\n}\nreverse_proxy {upstream}\n}"
 	}
-	before := newRigAt(t, storage, site(""))
+	before := newHarnessAt(t, storage, site(""))
 	b := before.browser()
 	if p := b.open("/@app/auth/one/login"); p.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", p.StatusCode)
 	}
 	session := b.cookieHeader()
-	r := newRigAt(t, storage+"/.", site("disabled\n"))
-	broken := newRigAt(t, storageDir(t), strings.Replace(site(""), "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n", "", 1))
+	r := newHarnessAt(t, storage+"/.", site("disabled\n"))
+	broken := newHarnessAt(t, storageDir(t), strings.Replace(site(""), "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n", "", 1))
 	breakStorageOf(t, broken)
 	states := map[string]struct {
-		r       *rig
+		r       *harness
 		cookies string
 	}{
 		"nobody":                            {r, ""},
@@ -347,7 +347,7 @@ func TestEveryPageInEveryState(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []*rig{before, r, broken} {
+	for _, r := range []*harness{before, r, broken} {
 		if log := r.logs(); strings.Contains(log, "panic") || strings.Contains(log, "nil pointer") {
 			t.Errorf("the log has a panic: %s", log)
 		}
@@ -355,7 +355,7 @@ func TestEveryPageInEveryState(t *testing.T) {
 }
 
 // breakStorageOf makes a storage unreadable that has not been used yet.
-func breakStorageOf(t *testing.T, r *rig) {
+func breakStorageOf(t *testing.T, r *harness) {
 	t.Helper()
 	r.browser().get("/@app/auth/two/signedout")
 	r.browser().get("/page")

@@ -14,7 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // Parameter is a fixed parameter of authorization requests: one value, or a
@@ -86,7 +86,7 @@ func checkParameters(all map[string]Parameter) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		values := all[name]
 		switch {
-		case provider.Reserved(name):
+		case op.Reserved(name):
 			return fmt.Errorf("authorization_params: %s is set by the login itself", name)
 		case len(values) == 0 || slices.Contains(values, ""):
 			return fmt.Errorf("authorization_params: %s is empty", name)
@@ -130,9 +130,9 @@ func first(values []string) string {
 }
 
 // demandsOf is what the parameters make of ID tokens.
-func demandsOf(all map[string]Parameter) (d provider.Demands, err error) {
+func demandsOf(all map[string]Parameter) (d op.Demands, err error) {
 	if text := first(all["claims"]); text != "" && !isPlaceholder(text) {
-		if d, err = provider.ParseClaimsRequest(text); err != nil {
+		if d, err = op.ParseClaimsRequest(text); err != nil {
 			return d, fmt.Errorf("authorization_params: claims %w", err)
 		}
 	}

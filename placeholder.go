@@ -22,18 +22,18 @@ const (
 // placeholder answers for the whole of our two name spaces: what has no value
 // is empty, since an unknown placeholder would be sent on as it is written.
 // Nothing is decoded before it is asked for.
-func (v *visit) placeholder(key string) (any, bool) {
+func (st *requestState) placeholder(key string) (any, bool) {
 	if name, ok := strings.CutPrefix(key, userSpace); ok {
-		return v.user(name), true
+		return st.user(name), true
 	}
 	if name, ok := strings.CutPrefix(key, ourSpace); ok {
-		return v.own(name), true
+		return st.own(name), true
 	}
 	return nil, false
 }
 
-func (v *visit) user(name string) any {
-	if !v.signedIn() {
+func (st *requestState) user(name string) any {
+	if !st.signedIn() {
 		if name == "groups" {
 			return claims.List(nil) // so that «in» is false, and no error
 		}
@@ -41,22 +41,22 @@ func (v *visit) user(name string) any {
 	}
 	switch name {
 	case "id":
-		return v.userID()
+		return st.userID()
 	case "name":
-		if value, ok := v.session.Claims.Get("name"); ok {
+		if value, ok := st.session.Claims.Get("name"); ok {
 			return value.Text()
 		}
 		return ""
 	case "email":
-		return v.verifiedEmail()
+		return st.verifiedEmail()
 	case "groups":
-		return v.groups()
+		return st.groups()
 	}
 	if path, ok := strings.CutPrefix(name, "claims."); ok {
 		if path == "sub" {
-			return claims.Clean(v.session.Subject)
+			return claims.Clean(st.session.Subject)
 		}
-		if value, ok := v.session.Claims.Path(path); ok {
+		if value, ok := st.session.Claims.Path(path); ok {
 			return placeholderValue(value)
 		}
 	}
@@ -67,25 +67,25 @@ func (v *visit) user(name string) any {
 // default one have their provider's id before it. No name can contain the
 // slash that comes between, so no provider can name a user of another. Nor can
 // a tenant of a provider that has several: its id comes before the name.
-func (v *visit) userID() string {
-	if !v.signedIn() {
+func (st *requestState) userID() string {
+	if !st.signedIn() {
 		return ""
 	}
-	name := claims.Encoded(v.session.Username, "%/")
-	if tenant := v.party.tenantIn(v.session); tenant != "" {
+	name := claims.Encoded(st.session.Username, "%/")
+	if tenant := st.provider.tenantIn(st.session); tenant != "" {
 		name = tenant + "/" + name
 	}
-	if len(v.h.parties) > 1 && v.party != v.h.defaultParty {
-		return v.party.id + "/" + name
+	if len(st.h.providers) > 1 && st.provider != st.h.defaultProvider {
+		return st.provider.id + "/" + name
 	}
 	return name
 }
 
 // verifiedEmail is the e-mail address if the provider says that it is the
 // user's: anybody can claim any other.
-func (v *visit) verifiedEmail() string {
-	verified, _ := v.session.Claims.Get("email_verified")
-	if email, ok := v.session.Claims.Get("email"); ok && verified.True() {
+func (st *requestState) verifiedEmail() string {
+	verified, _ := st.session.Claims.Get("email_verified")
+	if email, ok := st.session.Claims.Get("email"); ok && verified.True() {
 		return email.Text()
 	}
 	return ""
@@ -93,22 +93,22 @@ func (v *visit) verifiedEmail() string {
 
 // groups are the user's groups: what groups_claim names, in the session's
 // claims, or apart where the session does not keep those.
-func (v *visit) groups() claims.List {
-	if !v.asLoaded() {
-		return v.readGroups()
+func (st *requestState) groups() claims.List {
+	if !st.asLoaded() {
+		return st.readGroups()
 	}
-	if made := v.loaded.Groups.Load(); made != nil {
+	if made := st.loaded.Groups.Load(); made != nil {
 		return *made
 	}
-	made := v.readGroups()
-	v.loaded.Groups.Store(&made)
+	made := st.readGroups()
+	st.loaded.Groups.Store(&made)
 	return made
 }
 
-func (v *visit) readGroups() claims.List {
-	value, ok := v.session.Claims.Get(groupsEntry)
+func (st *requestState) readGroups() claims.List {
+	value, ok := st.session.Claims.Get(groupsEntry)
 	if !ok {
-		value, ok = v.session.Claims.Path(v.party.groups)
+		value, ok = st.session.Claims.Path(st.provider.groups)
 	}
 	if !ok {
 		return nil
@@ -117,60 +117,60 @@ func (v *visit) readGroups() claims.List {
 	return list
 }
 
-func (v *visit) own(name string) any {
+func (st *requestState) own(name string) any {
 	switch name {
 	case "authenticated":
-		return v.signedIn()
+		return st.signedIn()
 	case "login_url":
-		return v.loginURL()
+		return st.loginURL()
 	case "logout_url":
-		return v.h.LogoutPath
+		return st.h.LogoutPath
 	case "error.code":
-		return v.errorCode()
+		return st.queryErrorCode()
 	case "error.message":
-		return v.errorMessage()
+		return st.queryErrorMessage()
 	}
-	if !v.signedIn() {
+	if !st.signedIn() {
 		return ""
 	}
 	switch name {
 	case "provider":
-		return v.party.id
+		return st.provider.id
 	case "subject":
-		return claims.Clean(v.session.Subject)
+		return claims.Clean(st.session.Subject)
 	case "issuer":
-		return claims.Clean(v.party.issuerOf(v.session))
+		return claims.Clean(st.provider.issuerOf(st.session))
 	case "expires":
-		return v.session.Expires.UTC().Format(time.RFC3339)
+		return st.session.Expires.UTC().Format(time.RFC3339)
 	case "access_token":
-		if v.h.Upstream != nil && v.h.Upstream.AccessToken != "" {
-			return v.accessToken()
+		if st.h.Upstream != nil && st.h.Upstream.AccessToken != "" {
+			return st.accessToken()
 		}
 	case "id_token":
-		if v.h.Upstream != nil && v.h.Upstream.IDToken != "" {
-			return v.session.IDToken
+		if st.h.Upstream != nil && st.h.Upstream.IDToken != "" {
+			return st.session.IDToken
 		}
 	}
 	return ""
 }
 
 // accessToken is the token while it is good for something.
-func (v *visit) accessToken() string {
-	if expires := v.session.AccessTokenExpires; !expires.IsZero() && !v.h.now().Before(expires) {
+func (st *requestState) accessToken() string {
+	if expires := st.session.AccessTokenExpires; !expires.IsZero() && !st.h.now().Before(expires) {
 		return ""
 	}
-	return v.session.AccessToken
+	return st.session.AccessToken
 }
 
 // loginURL signs in with the default provider and leads back to this page.
-func (v *visit) loginURL() string {
-	if v.failed != nil { // on a page of handle_errors: start afresh
-		return v.h.loginURL(v.h.defaultParty, v.failed.returnTo)
+func (st *requestState) loginURL() string {
+	if st.failed != nil { // on a page of handle_errors: start afresh
+		return st.h.loginURL(st.h.defaultProvider, st.failed.returnTo)
 	}
-	return v.h.loginURL(v.h.defaultParty, withoutError(returnOf(v.r)))
+	return st.h.loginURL(st.h.defaultProvider, withoutError(requestedURL(st.r)))
 }
 
-func (h *Handler) loginURL(p *party, returnTo string) string {
+func (h *Handler) loginURL(p *provider, returnTo string) string {
 	address := h.Endpoints + "/" + p.id + "/login"
 	if returnTo != "" && returnTo != h.Home {
 		address += "?returnto=" + url.QueryEscape(returnTo)
@@ -187,18 +187,18 @@ func withAnotherAccount(loginURL string) string {
 	return loginURL + separator + "prompt=" + selectAccount
 }
 
-// errorCode is what auth_error in the query names, if that is one of our codes.
-func (v *visit) errorCode() string {
-	if v.failed != nil {
-		return string(v.failed.code)
+// queryErrorCode is what auth_error in the query names, if that is one of our codes.
+func (st *requestState) queryErrorCode() string {
+	if st.failed != nil {
+		return string(st.failed.code)
 	}
-	return errorCodeOf(v.r)
+	return queryErrorCodeOf(st.r)
 }
 
-// errorMessage is the sentence that users read about that.
-func (v *visit) errorMessage() string {
-	if v.failed != nil && v.shown != "" {
-		return v.shown
+// queryErrorMessage is the sentence that users read about that.
+func (st *requestState) queryErrorMessage() string {
+	if st.failed != nil && st.shown != "" {
+		return st.shown
 	}
-	return messageOf(v.errorCode())
+	return messageOf(st.queryErrorCode())
 }

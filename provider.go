@@ -1,6 +1,8 @@
 package oidcrp
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -30,36 +32,41 @@ var (
 	defaultForwardParams = []string{"ui_locales"}
 )
 
-// party is one provider as a site uses it: its configuration, resolved, over
-// what was learned about it, which is shared and outlives configurations.
-type party struct {
-	id     string
-	config *Provider
-	client *provider.Client
+// provider is one provider as a site uses it: what its configuration resolves
+// to, over its discovery, which is shared and outlives configurations.
+type provider struct {
+	id       string
+	client   *op.Client
+	disabled bool // its endpoints answer 403, and its sessions count as none
 	// registration is the provider and our client id there, which logins, logouts
 	// and outages are about; binding is what sessions are bound to.
 	registration, binding session.Binding
 	// issuer is what revocations and placeholders name.
 	issuer string
 	// tenants is the issuer with a place for the tenant, if there can be several.
-	tenants      string
-	demanding    bool // authorization_params demand something of ID tokens
-	redirectPath string
-	usernames    []string
-	claims       map[string]string // own names, each with its path
-	groups       string
-	forward      []string
-	userinfo     string
-	endSession   *bool
-	told         atomic.Bool // what has to be registered
-	toldKeys     atomic.Uint64
-	own          *livefile.Value[ownKeys]
-	options      string // a hash of what shapes the shared part
-	formPost     bool   // the provider is asked to answer by POST
+	tenants       string
+	demanding     bool // authorization_params demand something of ID tokens
+	redirectPath  string
+	usernames     []string
+	claims        map[string]string // own names, each with its path
+	groups        string
+	namesGroups   bool // groups is configured, and not the default
+	forward       []string
+	userinfo      string
+	endSession    *bool
+	announced     atomic.Bool // what has to be registered
+	announcedKeys atomic.Uint64
+	own           *livefile.Value[ownKeys]
+	publishesKeys bool // the configuration has keys or a certificate of ours
+	// written is a hash of the configuration as it is written, which tells apart
+	// providers of the same id.
+	written  [sha256.Size]byte
+	options  string // a hash of what shapes the shared part
+	formPost bool   // the provider is asked to answer by POST
 }
 
-// newParty resolves a provider's configuration, and takes what is shared.
-func newParty(id string, config *Provider, now func() time.Time, logger *zap.Logger, release *[]func() error) (*party, error) {
+// newProvider resolves a provider's configuration, and takes what is shared.
+func newProvider(id string, config *ProviderConfig, now func() time.Time, logger *zap.Logger, release *[]func() error) (*provider, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
@@ -70,31 +77,38 @@ func newParty(id string, config *Provider, now func() time.Time, logger *zap.Log
 	if err != nil {
 		return nil, err
 	}
+	written, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
 	told := func() *zap.Logger { return logger }
 	own, err := livefile.New(now, logFiles(told, "client_auth, decryption_key"), config.ownKeys)
 	if err != nil {
 		return nil, err
 	}
-	remote, err := acquire(release, func() (pooledRemote, func() error, error) { return resolved.acquireRemote(config, now, logger) })
+	remote, err := acquire(release, func() (sharedDiscovery, func() error, error) { return resolved.acquireDiscovery(config, now, logger) })
 	if err != nil {
 		return nil, err
 	}
-	p := &party{
-		id: id, config: config, own: own, options: remote.key, issuer: resolved.issuer(), tenants: provider.TenantTemplate(resolved.issuer()),
-		redirectPath: resolved.RedirectPath,
-		usernames:    resolved.UsernameClaim,
-		claims:       resolved.Claims,
-		groups:       resolved.GroupsClaim,
-		forward:      resolved.ForwardParams,
-		userinfo:     resolved.Userinfo,
-		endSession:   resolved.EndSession,
-		formPost:     resolved.ResponseMode == "form_post",
+	p := &provider{
+		id: id, disabled: config.Disabled, own: own, options: remote.key, issuer: resolved.issuer(), tenants: op.TenantTemplate(resolved.issuer()),
+		redirectPath:  resolved.RedirectPath,
+		usernames:     resolved.UsernameClaim,
+		claims:        resolved.Claims,
+		groups:        resolved.GroupsClaim,
+		namesGroups:   config.GroupsClaim != "",
+		publishesKeys: len(config.ClientKeys)+len(config.DecryptionKey)+len(config.ClientCertificate) > 0,
+		written:       sha256.Sum256(written),
+		forward:       resolved.ForwardParams,
+		userinfo:      resolved.Userinfo,
+		endSession:    resolved.EndSession,
+		formPost:      resolved.ResponseMode == "form_post",
 	}
 	p.registration = session.Bind(p.issuer, resolved.ClientID)
 	p.binding = bindingOf(p.registration, &resolved)
-	p.client = &provider.Client{
-		Remote: remote.Remote, ClientID: resolved.ClientID, AuthMethod: resolved.ClientAuth,
-		Keys: func() provider.OwnKeys { return own.Get().OwnKeys }, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
+	p.client = &op.Client{
+		Discovery: remote.Discovery, ClientID: resolved.ClientID, AuthMethod: resolved.ClientAuth,
+		Keys: func() op.OwnKeys { return own.Get().OwnKeys }, AssertTokenEndpoint: resolved.ClientAssertionAudience == audienceTokenEndpoint,
 		Scopes: slices.DeleteFunc(slices.Clone(resolved.Scopes), func(s string) bool { return s == "openid" }),
 		Algs:   resolved.IDTokenAlgs, ClockSkew: time.Duration(*resolved.ClockSkew),
 		UserinfoByPost: resolved.UserinfoMethod == "post", AccessTokenLifetime: time.Duration(resolved.AccessTokenLifetime),
@@ -152,20 +166,20 @@ func expand(text string) (string, error) {
 
 // resolve returns the configuration with placeholders and defaults filled in.
 // The client secret is left as it is, and only tried.
-func (p *Provider) resolve() (Provider, error) {
+func (p *ProviderConfig) resolve() (ProviderConfig, error) {
 	r, err := *p, error(nil)
 	for _, option := range append(r.addresses(), named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy}) {
 		// The issuer's {tenantid} is its own, and no placeholder of Caddy's.
 		parts := []string{*option.field}
 		if option.name == "issuer" {
-			parts = strings.Split(*option.field, provider.TenantPart)
+			parts = strings.Split(*option.field, op.TenantPart)
 		}
 		for i, part := range parts {
 			if parts[i], err = expand(part); err != nil {
 				return r, fmt.Errorf("%s: %w", option.name, err)
 			}
 		}
-		*option.field = strings.Join(parts, provider.TenantPart)
+		*option.field = strings.Join(parts, op.TenantPart)
 	}
 	if isPlaceholder(r.JWKS) {
 		document, err := expand(strings.TrimSpace(r.JWKS)) // a document of its own has braces, too
@@ -178,8 +192,8 @@ func (p *Provider) resolve() (Provider, error) {
 	if err != nil {
 		return r, fmt.Errorf("client_secret: %w", err)
 	}
-	if r.ClientAuth == "client_secret_jwt" && len(secret) < provider.MinSecret {
-		return r, fmt.Errorf("client_auth client_secret_jwt needs a client_secret of at least %d bytes", provider.MinSecret)
+	if r.ClientAuth == "client_secret_jwt" && len(secret) < op.MinSecret {
+		return r, fmt.Errorf("client_auth client_secret_jwt needs a client_secret of at least %d bytes", op.MinSecret)
 	}
 	if r.AuthorizationParams, err = expandParameters(p.AuthorizationParams); err != nil {
 		return r, err
@@ -198,7 +212,7 @@ type named struct {
 }
 
 // addresses are the options that are addresses at the provider.
-func (p *Provider) addresses() []named {
+func (p *ProviderConfig) addresses() []named {
 	return []named{
 		{"issuer", &p.Issuer}, {"configuration_url", &p.ConfigurationURL},
 		{"authorization_endpoint", &p.AuthorizationEndpoint}, {"token_endpoint", &p.TokenEndpoint},
@@ -214,7 +228,7 @@ func isPlaceholder(text string) bool {
 	return strings.HasPrefix(text, "{env.") || strings.HasPrefix(text, "{file.")
 }
 
-func (p Provider) withDefaults() Provider {
+func (p ProviderConfig) withDefaults() ProviderConfig {
 	if p.Scopes == nil {
 		p.Scopes = defaultScopes
 	}
@@ -242,17 +256,17 @@ func (p Provider) withDefaults() Provider {
 
 // checkWritten checks what can be known while placeholders are not resolved:
 // an address with one counts as a good one.
-func (p *Provider) checkWritten() error {
+func (p *ProviderConfig) checkWritten() error {
 	r := p.withDefaults()
 	for _, option := range r.addresses() {
 		written := *option.field
 		if option.name == "issuer" {
-			written = strings.ReplaceAll(written, provider.TenantPart, "")
+			written = strings.ReplaceAll(written, op.TenantPart, "")
 		}
 		if strings.Contains(written, "{") {
 			*option.field = "https://placeholder.invalid"
 			if option.name == "configuration_url" {
-				*option.field += provider.WellKnown
+				*option.field += op.WellKnown
 			}
 		}
 	}
@@ -263,9 +277,9 @@ func (p *Provider) checkWritten() error {
 }
 
 // issuer is what names the provider: known before its metadata is.
-func (p *Provider) issuer() string {
+func (p *ProviderConfig) issuer() string {
 	if p.Issuer != "" {
 		return p.Issuer
 	}
-	return strings.TrimSuffix(p.ConfigurationURL, provider.WellKnown)
+	return strings.TrimSuffix(p.ConfigurationURL, op.WellKnown)
 }

@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // This file says what providers answer: in fields of log lines, and once per
@@ -16,7 +16,7 @@ import (
 // providerWords are the fields for what a provider says about a failure. They
 // are never part of a message.
 func providerWords(err error) (fields []zap.Field) {
-	var refused *provider.Refusal
+	var refused *op.Refusal
 	if !errors.As(err, &refused) {
 		return nil
 	}
@@ -31,10 +31,10 @@ func providerWords(err error) (fields []zap.Field) {
 	return fields
 }
 
-// takeAnswer returns the tokens of an answer as they are used here, and tells an
+// checkTokenResponse returns the tokens of an answer as they are used here, and tells an
 // operator what is odd about them. A lifetime that is not configured is assumed only
 // where an access token is replaced in time.
-func (h *Handler) takeAnswer(p *party, tokens provider.Tokens) provider.Tokens {
+func (h *Handler) checkTokenResponse(p *provider, tokens op.Tokens) op.Tokens {
 	for _, odd := range tokens.Odd {
 		h.warnOnce(p, "odd", odd.Member, "a member of the provider's token answer cannot be read and counts as absent",
 			zap.String("member", odd.Member), zap.String("found", odd.Found))
@@ -46,7 +46,7 @@ func (h *Handler) takeAnswer(p *party, tokens provider.Tokens) provider.Tokens {
 	case h.refreshes() && tokens.Assumed > 0 && tokens.RefreshToken != "":
 		h.warnOnce(p, "expires_in", "", "the provider does not say when its access tokens expire (expires_in); a lifetime is assumed, see access_token_lifetime",
 			zap.Duration("assumed", tokens.Assumed))
-	case tokens.Assumed > 0 && p.config.AccessTokenLifetime == 0:
+	case tokens.Assumed > 0 && p.client.AccessTokenLifetime == 0:
 		tokens.Expires, tokens.Assumed = time.Time{}, 0
 	}
 	if h.session.Refresh != nil && *h.session.Refresh && tokens.RefreshToken == "" {
@@ -57,7 +57,7 @@ func (h *Handler) takeAnswer(p *party, tokens provider.Tokens) provider.Tokens {
 
 // usesAccessToken reports whether a login needs its access token: for the
 // application, or for userinfo.
-func (h *Handler) usesAccessToken(ctx context.Context, p *party, w *wants, idToken provider.Claims) bool {
+func (h *Handler) usesAccessToken(ctx context.Context, p *provider, w *needs, idToken op.Claims) bool {
 	switch {
 	case w.accessToken:
 		return true
@@ -72,11 +72,11 @@ func (h *Handler) usesAccessToken(ctx context.Context, p *party, w *wants, idTok
 	return has || err != nil
 }
 
-// tellSkippedKeys says once per change which keys of a provider are not used,
+// logSkippedKeys says once per change which keys of a provider are not used,
 // and why. Keys that are for something else are no news.
-func (h *Handler) tellSkippedKeys(p *party) {
-	skipped, changes := p.client.Remote.SkippedKeys()
-	if p.toldKeys.Swap(changes) == changes {
+func (h *Handler) logSkippedKeys(p *provider) {
+	skipped, changes := p.client.Discovery.SkippedKeys()
+	if p.announcedKeys.Swap(changes) == changes {
 		return
 	}
 	for _, key := range skipped {

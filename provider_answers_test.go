@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // Fault E4, report F10: members that nobody needs never fail a login.
@@ -22,9 +22,9 @@ func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 	} {
 		t.Run(tc.member+strings.Trim(tc.value, "{}"), func(t *testing.T) {
 			t.Parallel()
-			op := newOP(t, optest.ClaimsInIDToken())
-			r := newRig(t, "oidc_rp {\n"+options(op)+"}")
-			op.Lie(func(l *optest.Lies) {
+			op := newOP(t, oidctest.ClaimsInIDToken())
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			op.Lie(func(l *oidctest.Faults) {
 				l.Token = func(response map[string]any) { response[tc.member] = json.RawMessage(tc.value) }
 			})
 			for range 2 {
@@ -44,26 +44,26 @@ func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 func TestATokenTypeCountsWhereTheAccessTokenIsUsed(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		options []optest.Option
+		options []oidctest.Option
 		lines   string
 		refused bool
 	}{
 		"for userinfo":         {nil, "", true},
-		"for userinfo, always": {[]optest.Option{optest.ClaimsInIDToken()}, "userinfo always\n", true},
-		"for the application":  {[]optest.Option{optest.ClaimsInIDToken()}, "upstream {\naccess_token\n}\n", true},
-		"for nothing":          {[]optest.Option{optest.ClaimsInIDToken()}, "", false},
+		"for userinfo, always": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo always\n", true},
+		"for the application":  {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "upstream {\naccess_token\n}\n", true},
+		"for nothing":          {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "", false},
 		"for nothing at all":   {nil, "userinfo never\nusername_claim sub\n", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, tc.options...)
-			r := newRig(t, "oidc_rp {\n"+options(op)+tc.lines+"}")
-			op.Lie(func(l *optest.Lies) { l.Token = func(response map[string]any) { response["token_type"] = "DPoP" } })
+			r := newHarness(t, "oidc_rp {\n"+options(op)+tc.lines+"}")
+			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { response["token_type"] = "DPoP" } })
 			p := r.browser().open("/page")
 			if refused := shownCode(p) == tokenExchangeFailed; refused != tc.refused || !refused && p.StatusCode != http.StatusOK {
 				t.Errorf("status %d, %s\n%s", p.StatusCode, p.body, r.logs())
 			}
-			if tc.refused && op.Hits(optest.UserInfo) != 0 {
+			if tc.refused && op.Hits(oidctest.UserInfo) != 0 {
 				t.Error("userinfo was asked")
 			}
 			if !strings.Contains(r.logs(), `has the token_type \"DPoP\"`) && !strings.Contains(r.logs(), `has the token_type \\\"DPoP\\\"`) {
@@ -86,8 +86,8 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 		t.Run("with "+tc.line, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			op.Lie(func(l *optest.Lies) { l.Token = func(response map[string]any) { delete(response, "expires_in") } })
-			r := newRigAt(t, t.TempDir(), refreshSite(op, tc.line))
+			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { delete(response, "expires_in") } })
+			r := newHarnessAt(t, t.TempDir(), refreshSite(op, tc.line))
 			b := signedIn(t, r)
 			first := r.bearer()
 			op.at(tc.notYet, r)
@@ -121,13 +121,13 @@ func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%+v", tc), func(t *testing.T) {
 			t.Parallel()
-			var provider []optest.Option
+			var provider []oidctest.Option
 			if tc.refreshTokens {
-				provider = append(provider, optest.RefreshTokens())
+				provider = append(provider, oidctest.RefreshTokens())
 			}
 			op := newOP(t, provider...)
-			op.Lie(func(l *optest.Lies) { l.Token = func(response map[string]any) { delete(response, "expires_in") } })
-			r := newRig(t, "oidc_rp {\n"+options(op)+tc.line+tc.session+"upstream {\naccess_token\n}\n}")
+			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { delete(response, "expires_in") } })
+			r := newHarness(t, "oidc_rp {\n"+options(op)+tc.line+tc.session+"upstream {\naccess_token\n}\n}")
 			b := signedIn(t, r)
 			r.at(after(2 * time.Hour))
 			if p := b.get("/x"); p.StatusCode != http.StatusOK || (r.bearer() == "") != tc.withheld {
@@ -141,7 +141,7 @@ func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 func TestRefreshWithoutARefreshTokenIsSaid(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"session {\nrefresh on\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nrefresh on\n}\n}")
 	signedIn(t, r)
 	signedIn(t, r)
 	if n := strings.Count(r.logs(), "the provider gave no refresh token"); n != 1 {
@@ -154,11 +154,11 @@ func TestUserinfoByPost(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"get", "post"} {
 		op := newOP(t)
-		r := newRig(t, "oidc_rp {\n"+options(op)+"userinfo_method "+method+"\n}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo_method "+method+"\n}")
 		if p := r.browser().open("/page"); p.body != "application sees alice" {
 			t.Errorf("%s: status %d\n%s", method, p.StatusCode, r.logs())
 		}
-		last := op.Last(optest.UserInfo)
+		last := op.Last(oidctest.UserInfo)
 		if last.Method != strings.ToUpper(method) || last.Form.Has("access_token") != (method == "post") || (last.Header.Get("Authorization") != "") != (method == "get") {
 			t.Errorf("%s: %s with %v and %q", method, last.Method, last.Form, last.Header.Get("Content-Type"))
 		}
@@ -169,24 +169,28 @@ func TestUserinfoByPost(t *testing.T) {
 func TestWhatIsWrongWithASubIsSaid(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		lie  func(*optest.Lies)
+		lie  func(*oidctest.Faults)
 		want string
 	}{
-		{func(l *optest.Lies) { l.UserInfo.Claims = func(c map[string]any) { delete(c, "sub") } }, "userinfo has no sub"},
-		{func(l *optest.Lies) { l.UserInfo.Claims = func(c map[string]any) { c["sub"] = 12345 } }, "sub is not a string but a number"},
-		{func(l *optest.Lies) { l.IDToken.Claims = func(c map[string]any) { c["sub"] = 12345 } }, "sub is not a string but a number"},
-		{func(l *optest.Lies) {
+		{func(l *oidctest.Faults) { l.UserInfo.Claims = func(c map[string]any) { delete(c, "sub") } }, "userinfo has no sub"},
+		{func(l *oidctest.Faults) { l.UserInfo.Claims = func(c map[string]any) { c["sub"] = 12345 } }, "sub is not a string but a number"},
+		{func(l *oidctest.Faults) { l.IDToken.Claims = func(c map[string]any) { c["sub"] = 12345 } }, "sub is not a string but a number"},
+		{func(l *oidctest.Faults) {
 			l.IDToken.Claims = func(c map[string]any) { c["sub"] = strings.Repeat("x", 300) }
 		}, "it has 300 bytes"},
 		// Report F13: what was there, and why it did not count.
-		{func(l *optest.Lies) { l.IDToken.Claims = func(c map[string]any) { c["azp"] = "another\u202e" } }, `azp is another client: it is \"another`},
-		{func(l *optest.Lies) { l.IDToken.Claims = func(c map[string]any) { c["iss"] = "https://other.example" } }, `iss is not the provider's issuer: it is \"https://other.example\"`},
-		{func(l *optest.Lies) { l.IDToken.Claims = func(c map[string]any) { c["aud"] = []string{"rp", "other"} } }, `aud names other clients, such as \"other\"`},
-		{func(l *optest.Lies) { l.IDToken.Alg = "HS256" }, `it is signed with the algorithm \"HS256\", and accepted are RS256 (see id_token_algs); algorithms with the client secret count only where id_token_algs names them`},
-		{func(l *optest.Lies) { l.IDToken.Alg = "none" }, `it is signed with the algorithm \"none\"`},
+		{func(l *oidctest.Faults) { l.IDToken.Claims = func(c map[string]any) { c["azp"] = "another\u202e" } }, `azp is another client: it is \"another`},
+		{func(l *oidctest.Faults) {
+			l.IDToken.Claims = func(c map[string]any) { c["iss"] = "https://other.example" }
+		}, `iss is not the provider's issuer: it is \"https://other.example\"`},
+		{func(l *oidctest.Faults) {
+			l.IDToken.Claims = func(c map[string]any) { c["aud"] = []string{"rp", "other"} }
+		}, `aud names other clients, such as \"other\"`},
+		{func(l *oidctest.Faults) { l.IDToken.Alg = "HS256" }, `it is signed with the algorithm \"HS256\", and accepted are RS256 (see id_token_algs); algorithms with the client secret count only where id_token_algs names them`},
+		{func(l *oidctest.Faults) { l.IDToken.Alg = "none" }, `it is signed with the algorithm \"none\"`},
 	} {
 		op := newOP(t)
-		r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 		op.Lie(tc.lie)
 		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), tc.want) {
 			t.Errorf("status %d, the log lacks %q\n%s", p.StatusCode, tc.want, r.logs())
@@ -198,9 +202,9 @@ func TestWhatIsWrongWithASubIsSaid(t *testing.T) {
 func TestSkippedKeysAreInTheLogOncePerChange(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	flawed := map[string]any{"kty": "RSA", "kid": "flawed", "use": "SIG", "n": "AQAB", "e": "AQAB"}
-	op.Lie(func(l *optest.Lies) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.Keys.Publish = func(signing map[string]any, others []any) []any {
 			signing["x5c"], signing["x5t"] = []string{"%%%"}, "=="
 			return append([]any{signing, flawed}, others...)
@@ -221,8 +225,8 @@ func TestAKeyThatIsSkippedIsNamedWhereItIsMissed(t *testing.T) {
 	t.Parallel()
 	for name, beside := range map[string]bool{"beside others": true, "alone": false} {
 		op := newOP(t)
-		r := newRig(t, "oidc_rp {\n"+options(op)+"}")
-		op.Lie(func(l *optest.Lies) {
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+		op.Lie(func(l *oidctest.Faults) {
 			l.Keys.Publish = func(signing map[string]any, others []any) []any {
 				signing["key_ops"] = "verify"
 				if beside {

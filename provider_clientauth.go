@@ -14,7 +14,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -26,14 +26,14 @@ const (
 )
 
 // parseClientAuth reads the method, and what it proves with.
-func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
+func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	if !d.NextArg() {
-		return d.Err("client_auth takes one of the methods " + strings.Join(provider.AuthMethods(), ", "))
+		return d.Err("client_auth takes one of the methods " + strings.Join(op.AuthMethods(), ", "))
 	}
 	p.ClientAuth = d.Val()
-	needs, asserts, known := provider.AuthMethod(p.ClientAuth)
+	needs, asserts, known := op.AuthMethod(p.ClientAuth)
 	if !known {
-		return suggest.Hint(d.Errf("client_auth: unrecognized value '%s'; it is %s", p.ClientAuth, strings.Join(provider.AuthMethods(), " or ")), p.ClientAuth, provider.AuthMethods()...)
+		return suggest.Hint(d.Errf("client_auth: unrecognized value '%s'; it is %s", p.ClientAuth, strings.Join(op.AuthMethods(), " or ")), p.ClientAuth, op.AuthMethods()...)
 	}
 	args := d.RemainingArgs()
 	for i, arg := range args {
@@ -42,12 +42,12 @@ func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
 		}
 	}
 	switch {
-	case needs == provider.NeedsKey:
+	case needs == op.NeedsKey:
 		if len(args) == 0 {
 			return d.Errf("client_auth %s takes a key, and others to be published beside it", p.ClientAuth)
 		}
 		p.ClientKeys = args
-	case needs == provider.NeedsCertificate:
+	case needs == op.NeedsCertificate:
 		if len(args) != 2 {
 			return d.Errf("client_auth %s takes two arguments, a certificate and its key", p.ClientAuth)
 		}
@@ -76,24 +76,24 @@ func parseClientAuth(d *caddyfile.Dispenser, p *Provider) error {
 
 // checkClientAuth refuses a method without what it needs, and what no method
 // needs: it would be taken for protection that is not there.
-func (p *Provider) checkClientAuth() error {
-	needs, asserts, known := provider.AuthMethod(p.ClientAuth)
+func (p *ProviderConfig) checkClientAuth() error {
+	needs, asserts, known := op.AuthMethod(p.ClientAuth)
 	hasCertificate := p.ClientCertificate != "" && p.ClientCertificateKey != ""
 	switch {
 	case p.ClientAuth != "" && !known:
-		return fmt.Errorf("client_auth: %q is none of %s", p.ClientAuth, strings.Join(provider.AuthMethods(), ", "))
-	case needs == provider.NeedsSecret && p.ClientSecret == "":
+		return fmt.Errorf("client_auth: %q is none of %s", p.ClientAuth, strings.Join(op.AuthMethods(), ", "))
+	case needs == op.NeedsSecret && p.ClientSecret == "":
 		return fmt.Errorf("client_auth %s needs a client_secret", p.ClientAuth)
-	case needs == provider.NeedsKey && len(p.ClientKeys) == 0:
+	case needs == op.NeedsKey && len(p.ClientKeys) == 0:
 		return fmt.Errorf("client_auth %s needs a key", p.ClientAuth)
-	case needs == provider.NeedsCertificate && !hasCertificate:
+	case needs == op.NeedsCertificate && !hasCertificate:
 		return fmt.Errorf("client_auth %s needs a certificate and its key", p.ClientAuth)
-	case needs != provider.NeedsKey && len(p.ClientKeys) > 0:
+	case needs != op.NeedsKey && len(p.ClientKeys) > 0:
 		return errors.New("client_keys: are for client_auth private_key_jwt")
-	case needs != provider.NeedsCertificate && p.ClientCertificate+p.ClientCertificateKey != "":
-		return fmt.Errorf("client_certificate: is for client_auth %s", provider.MTLS)
+	case needs != op.NeedsCertificate && p.ClientCertificate+p.ClientCertificateKey != "":
+		return fmt.Errorf("client_certificate: is for client_auth %s", op.MTLS)
 	case hasCertificate && p.TLS != nil && p.TLS.ClientCertificate != "":
-		return fmt.Errorf("client_auth %s and tls client_certificate exclude each other", provider.MTLS)
+		return fmt.Errorf("client_auth %s and tls client_certificate exclude each other", op.MTLS)
 	case p.ClientAssertionAudience == "":
 		return nil
 	case !asserts:
@@ -103,14 +103,14 @@ func (p *Provider) checkClientAuth() error {
 }
 
 // clientKeys reads the private keys that prove who we are.
-func (p *Provider) clientKeys(read livefile.Read) (keys []*provider.ClientKey, err error) {
+func (p *ProviderConfig) clientKeys(read livefile.Read) (keys []*op.ClientKey, err error) {
 	kids := make(map[string]bool)
 	for i, written := range p.ClientKeys {
 		text, err := readText(read, written)
 		if err != nil {
 			return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
 		}
-		some, err := provider.ParseClientKeys(text)
+		some, err := op.ParseClientKeys(text)
 		if err != nil {
 			return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
 		}
@@ -128,7 +128,7 @@ func (p *Provider) clientKeys(read livefile.Read) (keys []*provider.ClientKey, e
 
 // publicKeys are what a provider may need to know of us: the keys that sign, and
 // the certificate that a connection shows.
-func (p *Provider) publicKeys(read livefile.Read, signing []*provider.ClientKey) (set jose.JSONWebKeySet, err error) {
+func (p *ProviderConfig) publicKeys(read livefile.Read, signing []*op.ClientKey) (set jose.JSONWebKeySet, err error) {
 	for _, key := range signing {
 		set.Keys = append(set.Keys, key.Public())
 	}
@@ -139,7 +139,7 @@ func (p *Provider) publicKeys(read livefile.Read, signing []*provider.ClientKey)
 	if err != nil {
 		return set, err
 	}
-	key, err := provider.CertificateKey(certificate)
+	key, err := op.CertificateKey(certificate)
 	if err != nil {
 		return set, fmt.Errorf("client_auth: the certificate: %w", err)
 	}
@@ -148,7 +148,7 @@ func (p *Provider) publicKeys(read livefile.Read, signing []*provider.ClientKey)
 }
 
 // clientCertificate reads what proves who we are in TLS.
-func (p *Provider) clientCertificate(read livefile.Read) (certificate, key []byte, err error) {
+func (p *ProviderConfig) clientCertificate(read livefile.Read) (certificate, key []byte, err error) {
 	if certificate, err = readText(read, p.ClientCertificate); err != nil {
 		return nil, nil, fmt.Errorf("client_auth: the certificate: %w", err)
 	}
@@ -166,7 +166,7 @@ func (p *Provider) clientCertificate(read livefile.Read) (certificate, key []byt
 // none of it: what is no name of a file may be a key in some other form.
 func readText(read livefile.Read, written string) ([]byte, error) {
 	text := strings.TrimSpace(written)
-	if !provider.IsKeyText(text) {
+	if !op.IsKeyText(text) {
 		var err error
 		if text, err = expandBy(read, text); err != nil {
 			return nil, err
@@ -175,7 +175,7 @@ func readText(read livefile.Read, written string) ([]byte, error) {
 	if text == "" {
 		return nil, errors.New("is empty")
 	}
-	if provider.IsKeyText(text) {
+	if op.IsKeyText(text) {
 		return []byte(text), nil
 	}
 	if strings.HasPrefix(written, "{file.") {
@@ -193,16 +193,16 @@ func readText(read livefile.Read, written string) ([]byte, error) {
 
 // serveKeys publishes our public keys (RFC 7517 5), so that a provider can be
 // given an address in the place of a key.
-func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, v *visit, p *party) error {
+func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
 	published := p.own.Get().published
 	if len(published.Keys) == 0 {
-		return h.errorPage(w, r, v, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
+		return h.errorPage(w, r, st, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
 	}
 	document, err := json.Marshal(published)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("write the key set: %w", err))
 	}
-	secureHeaders(w.Header())
+	strictSecurityHeaders(w.Header())
 	w.Header().Set("Content-Type", "application/json") // some providers take nothing else
 	_, _ = w.Write(document)
 	return nil

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // Fault E3, report P3: every answer of the back channel is read by what it is,
@@ -18,10 +18,10 @@ func TestAnswersAreReadUnderEveryLabel(t *testing.T) {
 		for _, mark := range []string{"", "\ufeff"} {
 			t.Run(fmt.Sprintf("%s, mark %t", label, mark != ""), func(t *testing.T) {
 				t.Parallel()
-				op := newOP(t, optest.PushedRequests())
-				r := newRig(t, "oidc_rp {\n"+options(op)+"}")
-				op.Lie(func(l *optest.Lies) {
-					for _, endpoint := range []optest.Endpoint{optest.Discovery, optest.JWKS, optest.Token, optest.UserInfo, optest.PushedRequest} {
+				op := newOP(t, oidctest.PushedRequests())
+				r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+				op.Lie(func(l *oidctest.Faults) {
+					for _, endpoint := range []oidctest.Endpoint{oidctest.Discovery, oidctest.JWKS, oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 						fault := l.At(endpoint)
 						fault.Body = func(honest []byte) []byte { return append([]byte(mark), honest...) }
 						fault.Header = func(h http.Header) {
@@ -45,13 +45,13 @@ func TestSignedUserinfoIsReadUnderEveryLabel(t *testing.T) {
 	for _, label := range []string{"application/jwt", "application/json", "text/plain", ""} {
 		for _, broken := range []bool{false, true} {
 			op := newOP(t)
-			r := newRig(t, "oidc_rp {\n"+options(op)+"}")
-			op.Lie(func(l *optest.Lies) {
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			op.Lie(func(l *oidctest.Faults) {
 				l.UserInfo.Signed = true
 				if broken {
-					l.UserInfo.JWT.Signature = optest.SignWithWrongKey
+					l.UserInfo.JWT.Signature = oidctest.SignWithWrongKey
 				}
-				l.At(optest.UserInfo).ContentType = label
+				l.At(oidctest.UserInfo).ContentType = label
 			})
 			if p := r.browser().open("/page"); (p.body == "application sees alice") == broken {
 				t.Errorf("%q, broken %t: status %d\n%s", label, broken, p.StatusCode, r.logs())
@@ -66,21 +66,21 @@ func TestACertificateUsesTheAliasesWithEveryMethod(t *testing.T) {
 	t.Parallel()
 	key := ecKey()
 	for name, tc := range map[string]struct {
-		client optest.Client
+		client oidctest.Client
 		lines  string
 	}{
-		"client_secret_basic": {optest.Client{ID: "rp", Secret: longSecret, Auth: "client_secret_basic"}, "client_secret " + longSecret},
-		"client_secret_jwt":   {optest.Client{ID: "rp", Secret: longSecret, Auth: "client_secret_jwt"}, "client_auth client_secret_jwt\nclient_secret " + longSecret},
-		"private_key_jwt":     {optest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}, "client_auth private_key_jwt " + keyFile(t, key)},
-		"none":                {optest.Client{ID: "rp", Auth: "none"}, ""},
+		"client_secret_basic": {oidctest.Client{ID: "rp", Secret: longSecret, Auth: "client_secret_basic"}, "client_secret " + longSecret},
+		"client_secret_jwt":   {oidctest.Client{ID: "rp", Secret: longSecret, Auth: "client_secret_jwt"}, "client_auth client_secret_jwt\nclient_secret " + longSecret},
+		"private_key_jwt":     {oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}, "client_auth private_key_jwt " + keyFile(t, key)},
+		"none":                {oidctest.Client{ID: "rp", Auth: "none"}, ""},
 	} {
 		for _, byHand := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, by hand %t", name, byHand), func(t *testing.T) {
 				t.Parallel()
 				_, certificate, private := selfSigned(t)
-				op := newOP(t, optest.TLS(), optest.PushedRequests(), optest.WithClient(tc.client))
+				op := newOP(t, oidctest.TLS(), oidctest.PushedRequests(), oidctest.WithClient(tc.client))
 				trap, hand := op.Issuer()+"/trap", ""
-				op.Lie(func(l *optest.Lies) {
+				op.Lie(func(l *oidctest.Faults) {
 					l.Discovery = func(m map[string]any) {
 						aliases := map[string]any{}
 						for _, name := range []string{"token_endpoint", "userinfo_endpoint", "pushed_authorization_request_endpoint"} {
@@ -99,7 +99,7 @@ func TestACertificateUsesTheAliasesWithEveryMethod(t *testing.T) {
 				if p := r.browser().open("/page"); p.body != "application sees alice" {
 					t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
 				}
-				for _, e := range []optest.Endpoint{optest.Token, optest.UserInfo, optest.PushedRequest} {
+				for _, e := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 					if op.Hits(e) != 1 {
 						t.Errorf("%s was asked %d times", e, op.Hits(e))
 					}

@@ -18,15 +18,15 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // remote returns what shapes the shared part, and a key that implies all of it.
 // Files count by their names, since they are read again when they change.
-func (p *Provider) remote(written *Provider, now func() time.Time) (provider.RemoteConfig, string, error) {
-	c := provider.RemoteConfig{
+func (p *ProviderConfig) discoveryConfig(written *ProviderConfig, now func() time.Time) (op.DiscoveryConfig, string, error) {
+	c := op.DiscoveryConfig{
 		Issuer: p.Issuer, ConfigurationURL: p.ConfigurationURL,
-		Endpoints: provider.Endpoints{
+		Endpoints: op.Endpoints{
 			Authorization: p.AuthorizationEndpoint, Token: p.TokenEndpoint, Userinfo: p.UserinfoEndpoint,
 			JWKS: p.JWKSURI, EndSession: p.EndSessionEndpoint,
 			Revocation: p.RevocationEndpoint,
@@ -42,7 +42,7 @@ func (p *Provider) remote(written *Provider, now func() time.Time) (provider.Rem
 		}
 		c.Proxy = http.ProxyURL(proxy)
 	}
-	c.MTLS = p.ClientAuth == provider.MTLS || p.TLS != nil && p.TLS.ClientCertificate != ""
+	c.MTLS = p.ClientAuth == op.MTLS || p.TLS != nil && p.TLS.ClientCertificate != ""
 	if _, err := p.tlsConfig(livefile.ReadFile); err != nil {
 		return c, "", err // also where the shared part has a good one
 	}
@@ -60,13 +60,13 @@ func (p *Provider) remote(written *Provider, now func() time.Time) (provider.Rem
 	return c, hex.EncodeToString(sum[:]), nil
 }
 
-// tlsFiles is what the files of a ProviderTLS hold.
-type tlsFiles struct {
+// tlsFileContents is what the files of a ProviderTLSConfig hold.
+type tlsFileContents struct {
 	CA                      [][]byte
 	Certificate, PrivateKey []byte
 }
 
-func (t *ProviderTLS) read(reading livefile.Read) (files tlsFiles, err error) {
+func (t *ProviderTLSConfig) read(reading livefile.Read) (files tlsFileContents, err error) {
 	if t == nil {
 		return files, nil
 	}
@@ -93,7 +93,7 @@ func (t *ProviderTLS) read(reading livefile.Read) (files tlsFiles, err error) {
 	return files, err
 }
 
-func (f tlsFiles) config() (*tls.Config, error) {
+func (f tlsFileContents) config() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(f.CA) > 0 {
 		config.RootCAs = x509.NewCertPool()
@@ -117,63 +117,63 @@ func (f tlsFiles) config() (*tls.Config, error) {
 
 // remotes holds what was learned about providers: their metadata and keys
 // survive a reload.
-var remotes = caddy.NewUsagePool()
+var discoveries = caddy.NewUsagePool()
 
-type pooledRemote struct {
-	*provider.Remote
+type sharedDiscovery struct {
+	*op.Discovery
 	logs *logs
 	key  string // a hash of all options
 }
 
 // Destruct gives back idle connections.
-func (p pooledRemote) Destruct() error {
+func (p sharedDiscovery) Destruct() error {
 	p.Close()
 	return nil
 }
 
-// newRemote makes the shared part of a provider, over the files that its
+// newDiscovery makes the shared part of a provider, over the files that its
 // configuration names.
-func (p *Provider) newRemote(config provider.RemoteConfig, written *Provider, logs *logs) (*provider.Remote, error) {
+func (p *ProviderConfig) newDiscovery(config op.DiscoveryConfig, written *ProviderConfig, logs *logs) (*op.Discovery, error) {
 	live, err := livefile.New(config.Now, logFiles(logs.logger, "tls"), p.tlsConfig)
 	if err != nil {
 		return nil, err
 	}
-	config.TLS, config.Notify = live.Get, logKept(logs.logger)
+	config.TLS, config.Notify = live.Get, logProviderOutage(logs.logger)
 	if name, ok := written.jwksFile(); ok {
 		keys, err := livefile.New(config.Now, logFiles(logs.logger, "jwks"), func(read livefile.Read) ([]jose.JSONWebKey, error) {
 			document, err := expandFile(read, name)
 			if err != nil {
 				return nil, err
 			}
-			return provider.ParseKeys([]byte(document))
+			return op.ParseKeys([]byte(document))
 		})
 		if err != nil {
 			return nil, fmt.Errorf("jwks: %w", err)
 		}
 		config.Keys = keys.Get
 	}
-	return provider.NewRemote(config), nil
+	return op.NewDiscovery(config), nil
 }
 
-func (p *Provider) acquireRemote(written *Provider, now func() time.Time, logger *zap.Logger) (pooledRemote, func() error, error) {
-	config, key, err := p.remote(written, now)
+func (p *ProviderConfig) acquireDiscovery(written *ProviderConfig, now func() time.Time, logger *zap.Logger) (sharedDiscovery, func() error, error) {
+	config, key, err := p.discoveryConfig(written, now)
 	if err != nil {
-		return pooledRemote{}, nil, err
+		return sharedDiscovery{}, nil, err
 	}
-	value, _, err := remotes.LoadOrNew(key, func() (caddy.Destructor, error) {
+	value, _, err := discoveries.LoadOrNew(key, func() (caddy.Destructor, error) {
 		logs := new(logs)
 		logs.add(logger) // files may have something to tell at once
-		remote, err := p.newRemote(config, written, logs)
-		return pooledRemote{remote, logs, key}, err
+		remote, err := p.newDiscovery(config, written, logs)
+		return sharedDiscovery{remote, logs, key}, err
 	})
 	if err != nil {
-		return pooledRemote{}, nil, err
+		return sharedDiscovery{}, nil, err
 	}
-	pooled := value.(pooledRemote)
+	pooled := value.(sharedDiscovery)
 	remove := pooled.logs.add(logger)
 	return pooled, func() error {
 		remove()
-		_, err := remotes.Delete(key)
+		_, err := discoveries.Delete(key)
 		return err
 	}, nil
 }

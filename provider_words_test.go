@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // logLines are the lines of the log whose fields have these values.
-func (r *rig) logLines(fields map[string]string) (found []map[string]any) {
+func (r *harness) logLines(fields map[string]string) (found []map[string]any) {
 	r.t.Helper()
 	lines := bufio.NewScanner(strings.NewReader(r.logs()))
 	lines.Buffer(nil, 1<<22)
@@ -38,7 +38,7 @@ func (r *rig) logLines(fields map[string]string) (found []map[string]any) {
 }
 
 // holdWords holds one line of the log to the provider's words.
-func (r *rig) holdWords(of, words map[string]string) {
+func (r *harness) holdWords(of, words map[string]string) {
 	r.t.Helper()
 	lines := r.logLines(of)
 	if len(lines) == 0 {
@@ -78,10 +78,10 @@ func TestTheTokenEndpointsWordsAreInTheLog(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newRig(t, "oidc_rp {\n"+options(op)+"}")
-			op.Lie(func(l *optest.Lies) {
-				l.At(optest.Token).Status = tc.status
-				l.At(optest.Token).Replace(tc.label, tc.body)
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Status = tc.status
+				l.At(oidctest.Token).Replace(tc.label, tc.body)
 			})
 			if p := r.browser().open("/page"); shownCode(p) != tokenExchangeFailed {
 				t.Errorf("status %d, %s", p.StatusCode, p.body)
@@ -97,25 +97,25 @@ func TestTheAuthorizationEndpointsWordsAreInTheLog(t *testing.T) {
 	words := map[string]string{"provider_error": "invalid_scope", "provider_error_description": `AADSTS70011 \u202e <b>`, "provider_error_uri": "https://login.example/e"}
 	query := "error=invalid_scope&error_description=" + escape("AADSTS70011 \u202e <b>") + "&error_uri=" + escape("https://login.example/e")
 	for name, tc := range map[string]struct {
-		code  code
-		visit func(*browser, *optest.Provider)
+		code  errorCode
+		visit func(*browser, *oidctest.Provider)
 	}{
-		"as it should be": {providerError, func(b *browser, op *optest.Provider) {
-			op.Lie(func(l *optest.Lies) {
+		"as it should be": {providerError, func(b *browser, op *oidctest.Provider) {
+			op.Lie(func(l *oidctest.Faults) {
 				l.Authorization.Error, l.Authorization.Description, l.Authorization.ErrorURI = "invalid_scope", "AADSTS70011 \u202e <b>", "https://login.example/e"
 			})
 			b.open("/page")
 		}},
-		"without state": {badRequest, func(b *browser, _ *optest.Provider) { b.get("/@app/auth/default/code?" + query) }},
-		"with a state of nobody's": {loginExpired, func(b *browser, _ *optest.Provider) {
+		"without state": {badRequest, func(b *browser, _ *oidctest.Provider) { b.get("/@app/auth/default/code?" + query) }},
+		"with a state of nobody's": {loginExpired, func(b *browser, _ *oidctest.Provider) {
 			b.get("/@app/auth/default/code?state=AAAAAAAAAAAAAAAAAAAAAA&" + query)
 		}},
-		"with a code beside it": {badRequest, func(b *browser, _ *optest.Provider) { b.get("/@app/auth/default/code?state=AAAA&code=x&" + query) }},
+		"with a code beside it": {badRequest, func(b *browser, _ *oidctest.Provider) { b.get("/@app/auth/default/code?state=AAAA&code=x&" + query) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 			tc.visit(r.browser(), op)
 			r.holdWords(map[string]string{"code": string(tc.code)}, words)
 		})
@@ -123,7 +123,7 @@ func TestTheAuthorizationEndpointsWordsAreInTheLog(t *testing.T) {
 	t.Run("by form_post", func(t *testing.T) {
 		t.Parallel()
 		op := newOP(t)
-		r := newRig(t, "oidc_rp {\n"+options(op)+"response_mode form_post\n}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"response_mode form_post\n}")
 		b := r.browser()
 		state := must(url.Parse(b.get("/page").location())).Query().Get("state")
 		p := b.post("/@app/auth/default/code", "state="+state+"&iss="+escape(op.Issuer())+"&"+query, map[string]string{"Sec-Fetch-Site": "cross-site"})
@@ -138,23 +138,23 @@ func TestTheWordsOfOtherEndpointsAreInTheLog(t *testing.T) {
 	const body = `{"error":"temporarily_unavailable","error_description":"AADSTS90033"}`
 	words := map[string]string{"provider_error": "temporarily_unavailable", "provider_error_description": "AADSTS90033"}
 	for _, tc := range []struct {
-		endpoint optest.Endpoint
-		code     code
+		endpoint oidctest.Endpoint
+		code     errorCode
 		status   int
-		options  []optest.Option
+		options  []oidctest.Option
 	}{
-		{optest.Discovery, providerUnavailable, 503, nil}, {optest.Discovery, providerUnavailable, 404, nil}, {optest.Discovery, providerUnavailable, 200, nil},
-		{optest.JWKS, providerUnavailable, 500, nil}, {optest.JWKS, providerUnavailable, 200, nil},
-		{optest.UserInfo, userinfoFailed, 403, nil}, {optest.UserInfo, userinfoFailed, 200, nil},
-		{optest.PushedRequest, providerUnavailable, 503, []optest.Option{optest.PushedRequests()}},
-		{optest.PushedRequest, providerError, 400, []optest.Option{optest.PushedRequests()}},
-		{optest.PushedRequest, providerError, 200, []optest.Option{optest.PushedRequests()}},
+		{oidctest.Discovery, providerUnavailable, 503, nil}, {oidctest.Discovery, providerUnavailable, 404, nil}, {oidctest.Discovery, providerUnavailable, 200, nil},
+		{oidctest.JWKS, providerUnavailable, 500, nil}, {oidctest.JWKS, providerUnavailable, 200, nil},
+		{oidctest.UserInfo, userinfoFailed, 403, nil}, {oidctest.UserInfo, userinfoFailed, 200, nil},
+		{oidctest.PushedRequest, providerUnavailable, 503, []oidctest.Option{oidctest.PushedRequests()}},
+		{oidctest.PushedRequest, providerError, 400, []oidctest.Option{oidctest.PushedRequests()}},
+		{oidctest.PushedRequest, providerError, 200, []oidctest.Option{oidctest.PushedRequests()}},
 	} {
 		t.Run(fmt.Sprintf("%s with %d", tc.endpoint, tc.status), func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, tc.options...)
-			r := newRig(t, "oidc_rp {\n"+options(op)+"}")
-			op.Lie(func(l *optest.Lies) {
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			op.Lie(func(l *oidctest.Faults) {
 				l.At(tc.endpoint).Status = tc.status
 				l.At(tc.endpoint).Replace("text/plain", body)
 			})
@@ -165,11 +165,11 @@ func TestTheWordsOfOtherEndpointsAreInTheLog(t *testing.T) {
 	t.Run("WWW-Authenticate of userinfo", func(t *testing.T) {
 		t.Parallel()
 		op := newOP(t)
-		r := newRig(t, "oidc_rp {\n"+options(op)+"}")
-		op.Lie(func(l *optest.Lies) {
-			l.At(optest.UserInfo).Status = 401
-			l.At(optest.UserInfo).Replace("text/html", "<p>no")
-			l.At(optest.UserInfo).Header = func(h http.Header) {
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+		op.Lie(func(l *oidctest.Faults) {
+			l.At(oidctest.UserInfo).Status = 401
+			l.At(oidctest.UserInfo).Replace("text/html", "<p>no")
+			l.At(oidctest.UserInfo).Header = func(h http.Header) {
 				h.Set("WWW-Authenticate", `Bearer realm="x", error="invalid_token", error_description="The audience is wrong"`)
 			}
 		})
@@ -192,11 +192,11 @@ func TestInvalidGrantEndsASessionUnderEveryLabel(t *testing.T) {
 				r := newRefreshRig(t, op)
 				b := signedIn(t, r)
 				op.at(due, r)
-				op.Lie(func(l *optest.Lies) {
-					l.At(optest.Token).Status = status
-					l.At(optest.Token).Replace(label, "\ufeff"+`{"error":"invalid_grant","error_description":"The user was disabled"}`)
+				op.Lie(func(l *oidctest.Faults) {
+					l.At(oidctest.Token).Status = status
+					l.At(oidctest.Token).Replace(label, "\ufeff"+`{"error":"invalid_grant","error_description":"The user was disabled"}`)
 					if label == "-" {
-						l.At(optest.Token).Header = func(h http.Header) { h["Content-Type"] = nil }
+						l.At(oidctest.Token).Header = func(h http.Header) { h["Content-Type"] = nil }
 					}
 				})
 				if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusUnauthorized {
@@ -214,9 +214,9 @@ func TestARefreshThatFailsTellsTheProvidersWords(t *testing.T) {
 	r := newRefreshRig(t, op)
 	b := signedIn(t, r)
 	op.at(due, r)
-	op.Lie(func(l *optest.Lies) {
-		l.At(optest.Token).Status = 500
-		l.At(optest.Token).Replace("text/plain", `{"message":"the database is locked"}`)
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Status = 500
+		l.At(oidctest.Token).Replace("text/plain", `{"message":"the database is locked"}`)
 	})
 	if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusOK {
 		t.Errorf("status %d", p.StatusCode)
@@ -229,7 +229,7 @@ func TestARevocationThatFailsTellsTheProvidersWords(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusOK} {
 		op, endpoint := newRefreshOP(t), newEcho(t)
 		endpoint.answer = echoed(status, "unsupported_token_type", "no such kind")
-		r := newRigAt(t, t.TempDir(), refreshSite(op, "revocation_endpoint "+endpoint.URL+"\n"))
+		r := newHarnessAt(t, t.TempDir(), refreshSite(op, "revocation_endpoint "+endpoint.URL+"\n"))
 		signedIn(t, r).get(defaultLogoutPath)
 		for end := time.Now().Add(5 * time.Second); len(r.logLines(map[string]string{"msg": "a token could not be revoked"})) < 2 && time.Now().Before(end); {
 			time.Sleep(20 * time.Millisecond)
@@ -264,17 +264,17 @@ func echoed(status int, code, description string) func(http.ResponseWriter, *htt
 // log.
 func TestAProviderThatRepeatsEverythingTellsNoSecrets(t *testing.T) {
 	t.Parallel()
-	for _, endpoint := range []optest.Endpoint{optest.Token, optest.UserInfo, optest.PushedRequest} {
+	for _, endpoint := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 		for _, method := range []string{"client_secret_basic", "client_secret_post", "client_secret_jwt"} {
 			t.Run(fmt.Sprintf("%s, %s", endpoint, method), func(t *testing.T) {
 				t.Parallel()
-				options := []optest.Option{optest.WithClient(optest.Client{ID: "rp", Secret: longSecret + "/+&", Auth: method})}
-				if endpoint == optest.PushedRequest {
-					options = append(options, optest.PushedRequests())
+				options := []oidctest.Option{oidctest.WithClient(oidctest.Client{ID: "rp", Secret: longSecret + "/+&", Auth: method})}
+				if endpoint == oidctest.PushedRequest {
+					options = append(options, oidctest.PushedRequests())
 				}
 				op := newOP(t, options...)
 				r := provesAs(t, op, "client_secret \""+longSecret+"/+&\"\nclient_auth "+method)
-				op.Lie(func(l *optest.Lies) {
+				op.Lie(func(l *oidctest.Faults) {
 					l.At(endpoint).Instead = http.HandlerFunc(echoed(http.StatusBadRequest, "invalid_request", "you sent"))
 				})
 				r.browser().open("/page")

@@ -11,7 +11,7 @@ import (
 // it: once, not for each visitor.
 func TestAnOutageBehindPublicPagesIsLogged(t *testing.T) {
 	t.Parallel()
-	s := newKeptScene(t, ofKind(testKind), 1, "public /open/*", "")
+	s := newCluster(t, backendNamed(testKind), 1, "public /open/*", "")
 	r := s.nodes[0]
 	cookies := s.signIn(r, "alice").cookieHeader()
 	s.records().fail(calling, errors.New("it is down"))

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // TestALogoutInTheProvidersOwnWay signs in at a provider whose issuer has the
@@ -16,21 +16,21 @@ func TestALogoutInTheProvidersOwnWay(t *testing.T) {
 	const back = rpURL + "/@app/auth/default/signedout"
 	for _, row := range []struct {
 		name, issuer string
-		endpoint     func(*optest.Provider) string
+		endpoint     func(*oidctest.Provider) string
 		query        url.Values
 	}{
-		{"Amazon Cognito", "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab12Cd34E", func(op *optest.Provider) string {
-			u, _ := url.Parse(op.URL(optest.Authorize))
+		{"Amazon Cognito", "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab12Cd34E", func(op *oidctest.Provider) string {
+			u, _ := url.Parse(op.URL(oidctest.Authorize))
 			return u.Scheme + "://" + u.Host + "/logout"
 		}, url.Values{"client_id": {"rp"}, "logout_uri": {back}}},
-		{"Auth0", "https://example.eu.auth0.com/", func(*optest.Provider) string {
+		{"Auth0", "https://example.eu.auth0.com/", func(*oidctest.Provider) string {
 			return "https://example.eu.auth0.com/v2/logout"
 		}, url.Values{"client_id": {"rp"}, "returnTo": {back}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			op.Lie(func(l *optest.Lies) {
+			op.Lie(func(l *oidctest.Faults) {
 				l.Discovery = func(m map[string]any) {
 					m["issuer"] = row.issuer
 					delete(m, "end_session_endpoint")
@@ -43,7 +43,7 @@ func TestALogoutInTheProvidersOwnWay(t *testing.T) {
 				}
 			})
 			site := strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+row.issuer+"\nconfiguration_url "+op.Issuer()+"/.well-known/openid-configuration", 1)
-			b := signedIn(t, newRig(t, "oidc_rp {\n"+site+"}"))
+			b := signedIn(t, newHarness(t, "oidc_rp {\n"+site+"}"))
 			p := b.get("/Special:UserLogout")
 			if want := row.endpoint(op) + "?" + row.query.Encode(); p.StatusCode != http.StatusSeeOther || p.location() != want {
 				t.Errorf("status %d to %s, want %s", p.StatusCode, p.location(), want)
@@ -87,8 +87,8 @@ func TestGroupsThatAreNotKnownAreNotNone(t *testing.T) {
 				user.Claims["groups"] = row.groups
 			}
 			op.SetUser("alice", user)
-			op.Lie(func(l *optest.Lies) { l.IDToken.Claims, l.UserInfo.Claims = row.idToken, row.userinfo })
-			r := newRig(t, "oidc_rp {\n"+options(op)+"scopes openid profile email groups\n"+row.options+"upstream {\nheader X-Groups groups\n}\n}")
+			op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims, l.UserInfo.Claims = row.idToken, row.userinfo })
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"scopes openid profile email groups\n"+row.options+"upstream {\nheader X-Groups groups\n}\n}")
 			signedIn(t, r)
 			if header, _ := r.upstream.got(); header.Get("X-Groups") != row.want {
 				t.Errorf("the application reads %q", header.Get("X-Groups"))

@@ -159,7 +159,7 @@ func TestProviderPages(t *testing.T) {
 			t.Errorf("%s does not say what to do when it does not work", name)
 		}
 		for _, row := range rows {
-			if _, known := codes[code(row[1])]; !known {
+			if _, known := errorCodes[errorCode(row[1])]; !known {
 				t.Errorf("%s explains %s, which does not exist", name, row[1])
 			}
 		}
@@ -246,7 +246,7 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
 	reference, errorPage := all[filepath.Join("docs", "caddyfile.md")], all[filepath.Join("docs", "errors.md")]
-	for name, c := range codes {
+	for name, c := range errorCodes {
 		if !strings.Contains(errorPage, "| `"+string(name)+"` | "+c.message+" |") {
 			t.Errorf("docs/errors.md: the error code %s, or its sentence, is missing", name)
 		}
@@ -283,7 +283,7 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 			t.Errorf("docs/operations.md: the address %s of the admin API is missing", path)
 		}
 	}
-	for _, config := range []any{App{}, Handler{}, Provider{}, ProviderTLS{}, SessionConfig{}, CookieConfig{}, Route{}, UpstreamConfig{}} {
+	for _, config := range []any{App{}, Handler{}, ProviderConfig{}, ProviderTLSConfig{}, SessionConfig{}, CookieConfig{}, Route{}, UpstreamConfig{}} {
 		of := reflect.TypeOf(config)
 		for i := range of.NumField() {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")

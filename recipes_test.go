@@ -7,12 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // recipe is the n-th Caddyfile of docs/recipes.md after a headline, as a site of
 // these tests.
-func recipe(t *testing.T, after string, n int, op *optest.Provider) string {
+func recipe(t *testing.T, after string, n int, op *oidctest.Provider) string {
 	t.Helper()
 	recipes, err := os.ReadFile("docs/recipes.md")
 	if err != nil {
@@ -50,7 +50,7 @@ func TestGroupRecipesHold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newRigAt(t, storageDir(t), recipe(t, "\n## Members of a group only\n", n, op))
+			r := newHarnessAt(t, storageDir(t), recipe(t, "\n## Members of a group only\n", n, op))
 			op.SignIn("bob")
 			bob := r.browser()
 			bob.open("/", "never")
@@ -76,7 +76,7 @@ func TestGroupRecipesHold(t *testing.T) {
 func TestPrivateRoutesOfTheDocumentsHold(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp public {\n"+options(op)+"private /account /account/* /admin /admin/*\n}")
+	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /account /account/* /admin /admin/*\n}")
 	for _, name := range []string{"account", "admin"} {
 		for _, target := range odd(name) {
 			p := r.raw("GET " + target + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")

@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -54,12 +54,12 @@ func (h *Handler) refreshDue(s *session.Session) bool {
 	return !h.now().Before(s.AccessTokenExpires.Add(-lead))
 }
 
-// keepGrant keeps in a new session what a refresh will need.
-func keepGrant(w *wants, fresh *session.Session, tokens provider.Tokens, idToken provider.Claims) error {
+// saveGrant keeps in a new session what a refresh will need.
+func saveGrant(w *needs, fresh *session.Session, tokens op.Tokens, idToken op.Claims) error {
 	if !w.refreshToken || tokens.RefreshToken == "" || tokens.Expires.IsZero() {
 		return nil
 	}
-	first, err := provider.FirstOf(idToken)
+	first, err := op.FirstOf(idToken)
 	if err != nil {
 		return err
 	}
@@ -74,31 +74,31 @@ func keepGrant(w *wants, fresh *session.Session, tokens provider.Tokens, idToken
 // refreshSession gets the visitor's session new tokens. If it ended there,
 // nobody is signed in afterwards; sets says that the answer sets a cookie.
 // With a failure it cannot be said any more who this is.
-func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, v *visit) (sets bool, f *failure) {
-	s, p := h.site(r), v.party
-	present := h.findSession(v.cookies, s).Chunks
-	renewed, err := h.renew(r, v, s)
-	alive, unknown := h.sessions.Valid(r.Context(), v.loaded)
+func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, st *requestState) (sets bool, f *failure) {
+	s, p := h.cookieScope(r), st.provider
+	present := h.findSession(st.cookies, s).Chunks
+	renewed, err := h.awaitRefresh(r, st, s)
+	alive, unknown := h.sessions.Valid(r.Context(), st.loaded)
 	if unknown != nil {
-		v.party = nil
+		st.provider = nil
 		return false, storageFailure(unknown)
 	}
 	var lost error
 	ended := errors.Is(err, sessionstore.ErrRevoked) || !alive // a logout meanwhile, here or elsewhere, counts more
-	if !ended && (renewed || v.renew) {
-		sets, lost = h.renewSession(w, v, s, present)
+	if !ended && (renewed || st.updateDue) {
+		sets, lost = h.updateSession(w, st, s, present)
 		ended = errors.Is(lost, sessionstore.ErrRevoked)
 	}
 	if ended {
-		v.party = nil
+		st.provider = nil
 		h.clearSession(w, s, present)
 		return true, nil
 	}
 	if renewed && lost != nil {
 		h.logger.Error("the session could not be kept with its new tokens, which are lost", zap.String("provider", p.id), zap.Error(lost))
 	}
-	if err != nil && !h.now().Before(v.session.AccessTokenExpires.Add(refreshGrace)) {
-		v.party = nil // the cookie stays: the provider may be back soon
+	if err != nil && !h.now().Before(st.session.AccessTokenExpires.Add(refreshGrace)) {
+		st.provider = nil // the cookie stays: the provider may be back soon
 		return sets, &failure{providerUnavailable, fmt.Errorf("the tokens of a session expired more than %s ago and cannot be refreshed: %w", refreshGrace, err), p, ""}
 	}
 	return sets, nil
@@ -106,29 +106,29 @@ func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, v *visi
 
 // renew waits for a newer state of the session and takes it over. Another
 // request may have left one that is due again already.
-func (h *Handler) renew(r *http.Request, v *visit, s *site) (renewed bool, err error) {
+func (h *Handler) awaitRefresh(r *http.Request, st *requestState, s *cookieScope) (renewed bool, err error) {
 	wait := refreshWaitLong
-	if h.now().Before(v.session.AccessTokenExpires) {
+	if h.now().Before(st.session.AccessTokenExpires) {
 		wait = refreshWait
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
-	for try := 0; try < 2 && err == nil && h.refreshDue(v.session); try++ {
+	for try := 0; try < 2 && err == nil && h.refreshDue(st.session); try++ {
 		var got refresh.Result
-		got, err = h.refresher.Do(ctx, h.attempt(v.loaded, *v.session, v.party, s))
+		got, err = h.refresher.Do(ctx, h.attempt(st.loaded, *st.session, st.provider, s))
 		if got.Ended {
 			return false, sessionstore.ErrRevoked
 		}
 		if got.Session != nil {
-			v.session, renewed = got.Session, true
+			st.session, renewed = got.Session, true
 		}
 	}
 	return renewed, err
 }
 
 // attempt is all that the coordinator needs to know.
-func (h *Handler) attempt(l *sessionstore.Loaded, old session.Session, p *party, s *site) refresh.Attempt {
-	place := "refresh\x00" + s.sessionPlace + "\x00" + string(old.ID[:])
+func (h *Handler) attempt(l *sessionstore.Loaded, old session.Session, p *provider, s *cookieScope) refresh.Attempt {
+	place := "refresh\x00" + s.sessionAAD + "\x00" + string(old.ID[:])
 	return refresh.Attempt{
 		Session: old, Provider: string(p.registration[:]),
 		Call: func(ctx context.Context, old session.Session) (refresh.Result, error) {
@@ -160,7 +160,7 @@ func (h *Handler) attempt(l *sessionstore.Loaded, old session.Session, p *party,
 			}
 			ring, err := h.keys.Ring(ctx)
 			if err == nil {
-				_, err = h.sessions.Update(ctx, ring, s.sessionPlace, l, newer)
+				_, err = h.sessions.Update(ctx, ring, s.sessionAAD, l, newer)
 			}
 			if errors.Is(err, sessionstore.ErrRevoked) {
 				return nil
@@ -176,7 +176,7 @@ func (h *Handler) attempt(l *sessionstore.Loaded, old session.Session, p *party,
 
 // refreshTokens is the one call at the provider, and the checks of what it
 // says.
-func (h *Handler) refreshTokens(ctx context.Context, p *party, l *sessionstore.Loaded, old session.Session) (refresh.Result, error) {
+func (h *Handler) refreshTokens(ctx context.Context, p *provider, l *sessionstore.Loaded, old session.Session) (refresh.Result, error) {
 	if alive, err := h.sessions.Valid(ctx, l); err != nil {
 		return refresh.Result{}, err
 	} else if !alive {
@@ -184,7 +184,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, l *sessionstore.L
 	}
 	tokens, err := p.client.Refresh(ctx, old.Grant.RefreshToken)
 	if err != nil {
-		var failed *provider.RefreshError
+		var failed *op.RefreshError
 		if errors.As(err, &failed) && failed.Over {
 			return h.endAtRefresh(ctx, p, l, err), nil
 		}
@@ -199,7 +199,7 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, l *sessionstore.L
 		}
 		return refresh.Result{}, outage
 	}
-	tokens = h.takeAnswer(p, tokens)
+	tokens = h.checkTokenResponse(p, tokens)
 	fresh := old
 	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, h.now()
 	if alive, err := h.sessions.Valid(ctx, l); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
@@ -207,10 +207,10 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, l *sessionstore.L
 		h.revoke(ctx, p, &fresh)
 		return refresh.Result{Ended: true}, nil
 	}
-	var idToken provider.Claims
+	var idToken op.Claims
 	if tokens.IDToken != "" {
 		idToken, err = p.client.VerifyRefreshed(ctx, tokens.IDToken, tokens.AccessToken, firstOf(&old))
-		var unavailable *provider.Unavailable
+		var unavailable *op.UnavailableError
 		if errors.As(err, &unavailable) {
 			// The old refresh token may be spent. Nothing else of an answer is
 			// used that nobody can vouch for now; the next one will be.
@@ -220,21 +220,21 @@ func (h *Handler) refreshTokens(ctx context.Context, p *party, l *sessionstore.L
 			return h.endAtRefresh(ctx, p, l, err), nil
 		}
 	}
-	if tokens.NotBearer != nil && (old.AccessToken != "" || h.usesAccessToken(ctx, p, h.wants(p, old.Requested), idToken)) {
+	if tokens.NotBearer != nil && (old.AccessToken != "" || h.usesAccessToken(ctx, p, h.needs(p, old.Requested), idToken)) {
 		return refresh.Result{Session: &fresh}, tokens.NotBearer
 	}
-	h.takeTokens(ctx, p, &fresh, tokens, idToken)
+	h.applyTokens(ctx, p, &fresh, tokens, idToken)
 	return refresh.Result{Session: &fresh}, nil
 }
 
 // firstOf is what the session keeps of its first ID token.
-func firstOf(s *session.Session) provider.First {
-	return provider.First{Subject: s.Subject, Nonce: s.Grant.Nonce, Parties: s.Grant.Parties, AuthTime: s.Grant.AuthTime, Issued: s.IDTokenIssued}
+func firstOf(s *session.Session) op.First {
+	return op.First{Subject: s.Subject, Nonce: s.Grant.Nonce, Parties: s.Grant.Parties, AuthTime: s.Grant.AuthTime, Issued: s.IDTokenIssued}
 }
 
 // endAtRefresh ends a session for which the provider vouches no more: on all
 // nodes, and for copies of its cookie.
-func (h *Handler) endAtRefresh(ctx context.Context, p *party, l *sessionstore.Loaded, cause error) refresh.Result {
+func (h *Handler) endAtRefresh(ctx context.Context, p *provider, l *sessionstore.Loaded, cause error) refresh.Result {
 	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &l.Session,
 		append(providerWords(cause), zap.Error(cause))...)
 	if err := h.sessions.Revoke(ctx, l); err != nil {

@@ -8,17 +8,17 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // This file puts refreshed tokens into a session, and what they say of the user.
 
-// takeTokens puts checked tokens into a session. Whose session it is, and until
+// applyTokens puts checked tokens into a session. Whose session it is, and until
 // when, does not change. Claims that cannot be had now stay what they were: the
 // tokens must not be lost for them.
-func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Session, tokens provider.Tokens, idToken provider.Claims) {
-	w := h.wants(p, fresh.Requested)
+func (h *Handler) applyTokens(ctx context.Context, p *provider, fresh *session.Session, tokens op.Tokens, idToken op.Claims) {
+	w := h.needs(p, fresh.Requested)
 	fresh.AccessTokenExpires = tokens.Expires
 	// A token that is there must not get old, whoever wants it.
 	if fresh.AccessToken != "" || w.accessToken {
@@ -33,7 +33,7 @@ func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Sessi
 		if fresh.IDToken != "" || w.idToken {
 			fresh.IDToken = tokens.IDToken
 		}
-		takeAuth(fresh, idToken)
+		applyAuth(fresh, idToken)
 		err = h.replaceClaims(ctx, p, w, fresh, tokens.AccessToken, idToken)
 	}
 	if err != nil {
@@ -41,10 +41,10 @@ func (h *Handler) takeTokens(ctx context.Context, p *party, fresh *session.Sessi
 	}
 }
 
-// takeAuth takes how and when the user signed in from a new ID token. Neither
+// applyAuth takes how and when the user signed in from a new ID token. Neither
 // need be in it (Core 12.2), and an older one says nothing new.
-func takeAuth(fresh *session.Session, idToken provider.Claims) {
-	authTime, acr := provider.AuthOf(idToken)
+func applyAuth(fresh *session.Session, idToken op.Claims) {
+	authTime, acr := op.AuthOf(idToken)
 	if !authTime.IsZero() && authTime.Before(fresh.AuthTime) {
 		return
 	}
@@ -57,12 +57,12 @@ func takeAuth(fresh *session.Session, idToken provider.Claims) {
 }
 
 // replaceClaims makes the claims of a new ID token, as a sign-in does.
-func (h *Handler) replaceClaims(ctx context.Context, p *party, w *wants, fresh *session.Session, accessToken string, idToken provider.Claims) error {
+func (h *Handler) replaceClaims(ctx context.Context, p *provider, w *needs, fresh *session.Session, accessToken string, idToken op.Claims) error {
 	info, lost, err := h.userinfo(ctx, p, w, idToken, accessToken)
 	if err != nil || lost {
 		return err
 	}
-	kept, fromInfo, err := h.keepClaims(p, w, idToken, info)
+	kept, fromInfo, err := h.selectClaims(p, w, idToken, info)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (h *Handler) replaceClaims(ctx context.Context, p *party, w *wants, fresh *
 // updateClaims asks userinfo for claims where a refresh brought no ID token. What
 // it says is newer than what is kept. Of claims that it does not have, those that
 // came from it are gone; those of the ID token stay, and so does the user's name.
-func (h *Handler) updateClaims(ctx context.Context, p *party, w *wants, fresh *session.Session, accessToken string) error {
+func (h *Handler) updateClaims(ctx context.Context, p *provider, w *needs, fresh *session.Session, accessToken string) error {
 	if p.userinfo == "never" {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (h *Handler) updateClaims(ctx context.Context, p *party, w *wants, fresh *s
 }
 
 // mergeClaims puts new userinfo over the claims of a session.
-func (p *party) mergeClaims(w *wants, old map[string]json.RawMessage, wasInfo session.Names, info provider.Claims) (map[string]json.RawMessage, session.Names, error) {
+func (p *provider) mergeClaims(w *needs, old map[string]json.RawMessage, wasInfo session.Names, info op.Claims) (map[string]json.RawMessage, session.Names, error) {
 	set, err := claims.Encode(info)
 	if err != nil {
 		return nil, "", err

@@ -14,7 +14,7 @@ const idleGuard = "session {\nidle_timeout 30m\n}\n"
 func TestAnInstanceWithoutRefreshDoesNotUndoIt(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp {\nprovider corp\n"+usualGuard+idleGuard+"}\noidc_rp {\nprovider corp\n"+idleGuard+"}\nreverse_proxy {upstream}\n}\n}",
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp {\nprovider corp\n"+usualGuard+idleGuard+"}\noidc_rp {\nprovider corp\n"+idleGuard+"}\nreverse_proxy {upstream}\n}\n}",
 		"oidc_rp {\nprovider corp {\n"+options(op.Provider)+"}\n}")
 	op.Register(rpURL + "/@app/auth/corp/code")
 	b := signedIn(t, r)
@@ -29,7 +29,7 @@ func TestAnInstanceWithoutRefreshDoesNotUndoIt(t *testing.T) {
 func TestASlowAnswerDoesNotBringAnOldSessionBack(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, storageDir(t), refreshSite(op, idleGuard))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, idleGuard))
 	b := signedIn(t, r)
 	arrived, release := make(chan struct{}), make(chan struct{})
 	r.upstream.mu.Lock()

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// An access token of optest lives ten minutes, so it is due after nine.
+// An access token of oidctest lives ten minutes, so it is due after nine.
 const (
 	notYetDue  = 8*time.Minute + 50*time.Second
 	due        = 9*time.Minute + 10*time.Second
@@ -29,33 +29,33 @@ func refreshSite(op *refreshOP, more string) string {
 // refreshOP is a provider that gives refresh tokens, and a clock that moves
 // with those of the rigs.
 type refreshOP struct {
-	*optest.Provider
+	*oidctest.Provider
 	ahead *atomic.Int64
 }
 
-func newRefreshOP(t *testing.T, options ...optest.Option) *refreshOP {
+func newRefreshOP(t *testing.T, options ...oidctest.Option) *refreshOP {
 	ahead := new(atomic.Int64)
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	return &refreshOP{newOP(t, append(options, optest.RefreshTokens(), optest.Now(now))...), ahead}
+	return &refreshOP{newOP(t, append(options, oidctest.RefreshTokens(), oidctest.Now(now))...), ahead}
 }
 
 // at moves the clocks of provider and rigs.
-func (op *refreshOP) at(d time.Duration, rigs ...*rig) {
+func (op *refreshOP) at(d time.Duration, rigs ...*harness) {
 	op.ahead.Store(int64(d))
 	for _, r := range rigs {
 		r.at(after(d))
 	}
 }
 
-func newRefreshRig(t *testing.T, op *refreshOP) *rig {
-	return newRigAt(t, storageDir(t), refreshSite(op, ""))
+func newRefreshRig(t *testing.T, op *refreshOP) *harness {
+	return newHarnessAt(t, storageDir(t), refreshSite(op, ""))
 }
 
 // calls is how often tokens were asked for after the login.
-func calls(op *refreshOP) int { return op.Hits(optest.Token) - 1 }
+func calls(op *refreshOP) int { return op.Hits(oidctest.Token) - 1 }
 
 // ask makes a program's request with a Cookie header alone.
-func (r *rig) ask(ctx context.Context, cookies string) (status int, header http.Header, err error) {
+func (r *harness) ask(ctx context.Context, cookies string) (status int, header http.Header, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.server.URL+"/x", nil)
 	if err != nil {
 		return 0, nil, err
@@ -134,16 +134,16 @@ func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
 			t.Run(fmt.Sprintf("%d nodes, %s", nodes, when), func(t *testing.T) {
 				t.Parallel()
 				op := newRefreshOP(t)
-				op.Lie(func(l *optest.Lies) {
-					l.At(optest.Token).When = func(hit int) bool { return hit > 1 }
-					l.At(optest.Token).Delay = 300 * time.Millisecond
+				op.Lie(func(l *oidctest.Faults) {
+					l.At(oidctest.Token).When = func(hit int) bool { return hit > 1 }
+					l.At(oidctest.Token).Delay = 300 * time.Millisecond
 				})
 				storage := storageDir(t)
-				var rigs []*rig
+				var rigs []*harness
 				var seen []func() map[string]int
 				for i := range nodes {
 					// Another storage object on the same folder is what another process has.
-					r := newRigAt(t, storage+strings.Repeat("/.", i), refreshSite(op, ""))
+					r := newHarnessAt(t, storage+strings.Repeat("/.", i), refreshSite(op, ""))
 					rigs = append(rigs, r)
 				}
 				b := signedIn(t, rigs[0])
@@ -191,7 +191,7 @@ func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
 
 func TestRefreshRows(t *testing.T) {
 	t.Parallel()
-	for _, row := range optest.RefreshRows() {
+	for _, row := range oidctest.RefreshRows() {
 		t.Run(row.String(), func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t, row.Options...)
@@ -199,7 +199,7 @@ func TestRefreshRows(t *testing.T) {
 			r := newRefreshRig(t, op)
 			b := signedIn(t, r)
 			copied, first := b.cookieHeader(), op.Issued().AccessToken
-			userinfo := op.Hits(optest.UserInfo)
+			userinfo := op.Hits(oidctest.UserInfo)
 			op.at(due, r)
 			p := b.send(http.MethodGet, "/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"})
 			if calls(op) != 1 {
@@ -207,13 +207,13 @@ func TestRefreshRows(t *testing.T) {
 			}
 			header, _ := r.upstream.got()
 			token := strings.TrimPrefix(header.Get("Authorization"), "Bearer ")
-			if row.Want == optest.Accept {
+			if row.Want == oidctest.Accept {
 				if p.StatusCode != http.StatusOK || token != op.Issued().AccessToken {
 					t.Errorf("status %d\n%s", p.StatusCode, r.logs())
 				}
 				return
 			}
-			if p.StatusCode != http.StatusUnauthorized || token != first || op.Hits(optest.UserInfo) != userinfo {
+			if p.StatusCode != http.StatusUnauthorized || token != first || op.Hits(oidctest.UserInfo) != userinfo {
 				t.Errorf("status %d\n%s", p.StatusCode, r.logs())
 			}
 			if got := b.cookies()["__Host-oidc_rp"]; got != "" {

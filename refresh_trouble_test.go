@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // program is what makes a navigation a program's request.
 var program = map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
 
-func (r *rig) bearer() string {
+func (r *harness) bearer() string {
 	header, _ := r.upstream.got()
 	return strings.TrimPrefix(header.Get("Authorization"), "Bearer ")
 }
@@ -25,40 +25,40 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 	for name, down := range map[string]func(*refreshOP){
 		"connection refused": func(op *refreshOP) { op.Stop() },
 		"500": func(op *refreshOP) {
-			op.Lie(func(l *optest.Lies) {
-				l.At(optest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 			})
 		},
 		"503 with Retry-After": func(op *refreshOP) {
-			op.Lie(func(l *optest.Lies) {
-				l.At(optest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Retry-After", "20")
 					http.Error(w, `{"error":"invalid_grant"}`, http.StatusServiceUnavailable)
 				})
 			})
 		},
 		"429": func(op *refreshOP) {
-			op.Lie(func(l *optest.Lies) {
-				l.At(optest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
 			})
 		},
 		"another error": func(op *refreshOP) {
-			op.Lie(func(l *optest.Lies) {
-				l.At(optest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 					http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
 				})
 			})
 		},
 		"no JSON": func(op *refreshOP) {
-			op.Lie(func(l *optest.Lies) {
-				l.At(optest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("maintenance")) })
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("maintenance")) })
 			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newRigAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
 			b := signedIn(t, r)
 			first := op.Issued().AccessToken
 			down(op)
@@ -100,7 +100,7 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 func TestInvalidGrantEndsTheSession(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
 	b, other := signedIn(t, r), signedIn(t, r)
 	copied := b.cookieHeader()
 	op.EndGrants()
@@ -130,7 +130,7 @@ func TestANodeKilledInBetweenCostsOneLogin(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
 	storage := storageDir(t)
-	first, second := newRigAt(t, storage, refreshSite(op, "")), newRigAt(t, storage+"/.", refreshSite(op, ""))
+	first, second := newHarnessAt(t, storage, refreshSite(op, "")), newHarnessAt(t, storage+"/.", refreshSite(op, ""))
 	b := signedIn(t, first)
 	op.at(due, first, second)
 	if status, _, _ := first.ask(t.Context(), b.cookieHeader()); status != http.StatusOK {
@@ -158,8 +158,8 @@ func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
 	b := signedIn(t, r)
 	cookies := b.cookieHeader()
 	arrived, answer := make(chan struct{}), make(chan struct{})
-	op.Lie(func(l *optest.Lies) {
-		l.At(optest.Token).Hold = func(*http.Request) {
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Hold = func(*http.Request) {
 			close(arrived)
 			<-answer
 		}
@@ -188,12 +188,12 @@ func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
 func TestALogoutDuringARefreshWins(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
 	b := signedIn(t, r)
 	cookies := b.cookieHeader()
 	arrived, answer := make(chan struct{}), make(chan struct{})
-	op.Lie(func(l *optest.Lies) {
-		l.At(optest.Token).Hold = func(*http.Request) {
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Hold = func(*http.Request) {
 			close(arrived)
 			<-answer
 		}
@@ -220,7 +220,7 @@ func TestALogoutDuringARefreshWins(t *testing.T) {
 func TestAnEndedSessionIsNotRefreshed(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
 	b := signedIn(t, r)
 	cookies := b.cookieHeader()
 	b.open("/Special:UserLogout")
@@ -236,14 +236,16 @@ func TestAnAnswerWithoutRefreshTokenKeepsTheOldOne(t *testing.T) {
 	r := newRefreshRig(t, op)
 	b := signedIn(t, r)
 	kept := op.Issued().RefreshToken
-	op.Lie(func(l *optest.Lies) { l.Token = func(response map[string]any) { delete(response, "refresh_token") } })
+	op.Lie(func(l *oidctest.Faults) {
+		l.Token = func(response map[string]any) { delete(response, "refresh_token") }
+	})
 	op.at(due, r)
 	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 {
 		t.Fatalf("status %d, %d calls", p.StatusCode, calls(op))
 	}
 	op.at(2*due, r)
 	b.get("/")
-	if got := op.Last(optest.Token).Form.Get("refresh_token"); got != kept {
+	if got := op.Last(oidctest.Token).Form.Get("refresh_token"); got != kept {
 		t.Error("the old refresh token was not kept")
 	}
 	op.TakeViolations() // this provider does not take it twice
@@ -264,7 +266,7 @@ func TestRefreshOnlyWhereTokensAreWanted(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newRig(t, "oidc_rp {\n"+options(op.Provider)+row.options+"}")
+			r := newHarness(t, "oidc_rp {\n"+options(op.Provider)+row.options+"}")
 			b := signedIn(t, r)
 			op.at(due, r)
 			if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != row.want {
@@ -277,7 +279,7 @@ func TestRefreshOnlyWhereTokensAreWanted(t *testing.T) {
 func TestRefreshRenewsTheClaims(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+"upstream {\nheader X-Name name\nheader X-Id {http.auth.user.id}\naccess_token\nid_token\n}\n}\nreverse_proxy {upstream}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+"upstream {\nheader X-Name name\nheader X-Id {http.auth.user.id}\naccess_token\nid_token\n}\n}\nreverse_proxy {upstream}\n}")
 	b := signedIn(t, r)
 	user := op.User("alice")
 	user.Claims["name"] = "Alice Renamed"
@@ -289,7 +291,7 @@ func TestRefreshRenewsTheClaims(t *testing.T) {
 		t.Errorf("the application sees %v", header)
 	}
 	// Userinfo that fails costs no tokens.
-	op.Lie(func(l *optest.Lies) { l.At(optest.UserInfo).Status = 500 })
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 })
 	op.at(2*due, r)
 	b.get("/")
 	if header, _ := r.upstream.got(); header.Get("X-Name") != "Alice Renamed" || r.bearer() != op.Issued().AccessToken {
@@ -300,7 +302,7 @@ func TestRefreshRenewsTheClaims(t *testing.T) {
 func TestARefreshTokenThatDoesNotFitIsDropped(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	op.Lie(func(l *optest.Lies) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.Token = func(response map[string]any) { response["refresh_token"] = strings.Repeat("r", 9000) }
 	})
 	r := newRefreshRig(t, op)
@@ -349,7 +351,7 @@ func TestKeysThatCannotBeHadAtARefreshEndNothing(t *testing.T) {
 	b := signedIn(t, r)
 	first := op.Issued().AccessToken
 	op.RotateKeys()
-	op.Lie(func(l *optest.Lies) { l.At(optest.JWKS).Status = 500 })
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.JWKS).Status = 500 })
 	op.at(due, r)
 	if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != first {
 		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())

@@ -28,21 +28,21 @@ import (
 const maxSignIns = 2
 
 // markSignIn leaves the mark of a sign-in in the browser.
-func (h *Handler) markSignIn(w http.ResponseWriter, v *visit, s *site, ring *seal.Ring, t *session.Transaction) {
+func (h *Handler) markSignIn(w http.ResponseWriter, st *requestState, s *cookieScope, ring *seal.Ring, t *session.Transaction) {
 	var before session.Mark
-	if !h.findSession(v.cookies, s).Present {
-		before = h.openMark(v, s, ring)
+	if !h.findSession(st.cookies, s).Present {
+		before = h.openMark(st, s, ring)
 	}
 	mark := before.Next(session.HashState(t.State), h.now())
-	value := ring.Seal(seal.ForMark, s.markPlace, mark.Encode())
+	value := ring.Seal(seal.ForMark, s.markAAD, mark.Encode())
 	cookie.Set(w.Header(), s.cookie(h, s.markCookie, value, "/", int(session.MarkLifetime.Seconds())))
 }
 
 // openMark returns the mark that a browser brings, if it still means something.
-func (h *Handler) openMark(v *visit, s *site, ring *seal.Ring) (mark session.Mark) {
-	for _, c := range cookie.WithPrefix(v.cookies, s.markCookie, 4) {
-		plain, _, err := ring.Open(seal.ForMark, s.markPlace, c.Value)
-		if c.Name == s.markCookie && err == nil && mark.Decode(plain) == nil && !h.app.shared.brought.Knows(mark.Login) {
+func (h *Handler) openMark(st *requestState, s *cookieScope, ring *seal.Ring) (mark session.Mark) {
+	for _, c := range cookie.WithPrefix(st.cookies, s.markCookie, 4) {
+		plain, _, err := ring.Open(seal.ForMark, s.markAAD, c.Value)
+		if c.Name == s.markCookie && err == nil && mark.Decode(plain) == nil && !h.app.storageState.confirmed.Knows(mark.Login) {
 			return mark
 		}
 	}
@@ -51,18 +51,18 @@ func (h *Handler) openMark(v *visit, s *site, ring *seal.Ring) (mark session.Mar
 
 // sessionBrought takes note, once for each session, that the browser keeps its
 // cookie. It reports whether that cleared a mark in the browser.
-func (h *Handler) sessionBrought(w http.ResponseWriter, v *visit, s *site) bool {
-	if v.loaded.Confirmed.Load() || v.loaded.Confirmed.Swap(true) {
+func (h *Handler) sessionBrought(w http.ResponseWriter, st *requestState, s *cookieScope) bool {
+	if st.loaded.Confirmed.Load() || st.loaded.Confirmed.Swap(true) {
 		return false
 	}
-	mark := h.openMark(v, s, v.ring)
-	h.app.shared.brought.Spend(v.session.Login, h.now())
-	return mark.Count >= maxSignIns && h.clearMark(w, v, s)
+	mark := h.openMark(st, s, st.ring)
+	h.app.storageState.confirmed.Spend(st.session.Login, h.now())
+	return mark.Count >= maxSignIns && h.clearMark(w, st, s)
 }
 
 // clearMark clears the mark, and reports whether there was one.
-func (h *Handler) clearMark(w http.ResponseWriter, v *visit, s *site) bool {
-	for _, c := range cookie.WithPrefix(v.cookies, s.markCookie, 4) {
+func (h *Handler) clearMark(w http.ResponseWriter, st *requestState, s *cookieScope) bool {
+	for _, c := range cookie.WithPrefix(st.cookies, s.markCookie, 4) {
 		if c.Name == s.markCookie {
 			h.expire(w, s, c.Name)
 			return true
@@ -73,16 +73,16 @@ func (h *Handler) clearMark(w http.ResponseWriter, v *visit, s *site) bool {
 
 // rejectsCookies returns the failure of a login that would be followed by
 // another, since the browser does not keep the session's cookie; else nil.
-func (h *Handler) rejectsCookies(r *http.Request, v *visit, p *party, returnTo string) *failure {
-	s := h.site(r)
-	if len(v.cookies) == 0 || s == nil || h.findSession(v.cookies, s).Present {
+func (h *Handler) rejectsCookies(r *http.Request, st *requestState, p *provider, returnTo string) *failure {
+	s := h.cookieScope(r)
+	if len(st.cookies) == 0 || s == nil || h.findSession(st.cookies, s).Present {
 		return nil
 	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return nil // and what comes next says so
 	}
-	if mark := h.openMark(v, s, ring); !mark.Recent(h.now()) || mark.Count < maxSignIns {
+	if mark := h.openMark(st, s, ring); !mark.Recent(h.now()) || mark.Count < maxSignIns {
 		return nil
 	}
 	domain := "none"

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // forgetful is a browser that drops the cookies whose names contain a part.
@@ -50,7 +50,7 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 		"the browser refuses it":      {"http://rp.test", "", "__Host-oidc_rp", true},
 		"the domain is another one's": {":80", "session {\ncookie {\ndomain other.example\n}\n}\n", "__Secure-oidc_rp", false},
 	} {
-		r := newRigAt(t, storageDir(t), row.site+" {\noidc_rp {\n"+options(op)+row.session+"}\nreverse_proxy {upstream}\n}")
+		r := newHarnessAt(t, storageDir(t), row.site+" {\noidc_rp {\n"+options(op)+row.session+"}\nreverse_proxy {upstream}\n}")
 		r.at(clock.now)
 		b := r.browser()
 		if row.refuses {
@@ -85,7 +85,7 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 func TestABrowserWithoutAnyCookiesEndsAtTheCallback(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	b.client.Jar = nil
 	if p := b.open("/page"); p.StatusCode != http.StatusForbidden || shownCode(p) != loginExpired {
@@ -98,7 +98,7 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for _, session := range []string{"", "session {\nstore memory\n}\n"} {
-		r := newRig(t, "oidc_rp {\n"+options(op)+session+"}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+session+"}")
 		b := r.browser()
 		for i := range 4 { // sign in, look, sign out
 			if p := b.open("/page"); p.body != "application sees alice" {
@@ -126,7 +126,7 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 			if p := b.signsInFrom("/page"); p.StatusCode != http.StatusSeeOther {
 				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
 			}
-			r.tell(op.LogoutToken("", op.Issued().SID, optest.JWTLies{}))
+			r.tell(op.LogoutToken("", op.Issued().SID, oidctest.JWTLies{}))
 			if p := b.get("/page"); p.StatusCode != http.StatusFound {
 				t.Fatalf("revocation %d: status %d, code %s", i, p.StatusCode, shownCode(p))
 			}
@@ -138,7 +138,7 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 func TestAForgedMarkDecidesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	b.refuses("__Host-oidc_rp")
 	b.signsInFrom("/page")
@@ -155,7 +155,7 @@ func TestAForgedMarkDecidesNothing(t *testing.T) {
 		}
 	}
 	header := map[string]string{"Cookie": "__Host-oidc_rp_mark=" + mark + "; theme=dark"}
-	public := newRig(t, "oidc_rp public {\n"+options(op)+"}")
+	public := newHarness(t, "oidc_rp public {\n"+options(op)+"}")
 	other := public.browser()
 	other.client.Jar = nil
 	other.send("GET", "/page", header)

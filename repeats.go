@@ -21,21 +21,23 @@ const (
 )
 
 // repeatCookie is the cookie's name.
-func (s *site) repeatCookie() string { return strings.TrimSuffix(s.txPrefix, "_tx_") + "_again" }
+func (s *cookieScope) repeatCookie() string {
+	return strings.TrimSuffix(s.transactionPrefix, "_tx_") + "_again"
+}
 
-func (s *site) repeatPlace() string { return s.repeatCookie() + "\x00" + s.txPlace }
+func (s *cookieScope) repeatAAD() string { return s.repeatCookie() + "\x00" + s.transactionAAD }
 
 // countLogin counts a login that is about to begin, and reports whether it may.
-func (h *Handler) countLogin(w http.ResponseWriter, r *http.Request, v *visit) bool {
-	s := h.site(r)
+func (h *Handler) countLogin(w http.ResponseWriter, r *http.Request, st *requestState) bool {
+	s := h.cookieScope(r)
 	ring, err := h.keys.Ring(r.Context())
 	if s == nil || err != nil {
 		return true // the login itself says what is wrong
 	}
 	now := h.now()
 	var begun []int64
-	for _, c := range cookie.WithPrefix(v.cookies, s.repeatCookie(), 4) {
-		plain, _, err := ring.Open(seal.ForTransaction, s.repeatPlace(), c.Value)
+	for _, c := range cookie.WithPrefix(st.cookies, s.repeatCookie(), 4) {
+		plain, _, err := ring.Open(seal.ForTransaction, s.repeatAAD(), c.Value)
 		if times := readRepeats(plain, now); err == nil && c.Name == s.repeatCookie() && len(times) > len(begun) {
 			begun = times
 		}
@@ -47,7 +49,7 @@ func (h *Handler) countLogin(w http.ResponseWriter, r *http.Request, v *visit) b
 	for _, at := range append(begun, now.Unix()) {
 		plain = binary.AppendVarint(plain, at)
 	}
-	h.setRepeats(w, s, ring.Seal(seal.ForTransaction, s.repeatPlace(), plain), int(repeatWindow.Seconds()))
+	h.setRepeats(w, s, ring.Seal(seal.ForTransaction, s.repeatAAD(), plain), int(repeatWindow.Seconds()))
 	return true
 }
 
@@ -67,13 +69,13 @@ func readRepeats(plain []byte, now time.Time) (begun []int64) {
 }
 
 // forgetRepeats clears the count, at a logout.
-func (h *Handler) forgetRepeats(w http.ResponseWriter, s *site, v *visit) {
-	if len(cookie.WithPrefix(v.cookies, s.repeatCookie(), 1)) > 0 {
+func (h *Handler) forgetRepeats(w http.ResponseWriter, s *cookieScope, st *requestState) {
+	if len(cookie.WithPrefix(st.cookies, s.repeatCookie(), 1)) > 0 {
 		h.setRepeats(w, s, "", -1)
 	}
 }
 
-func (h *Handler) setRepeats(w http.ResponseWriter, s *site, value string, maxAge int) {
+func (h *Handler) setRepeats(w http.ResponseWriter, s *cookieScope, value string, maxAge int) {
 	c := s.cookie(h, s.repeatCookie(), value, "/", maxAge)
 	c.Domain = "" // it is about this host
 	cookie.Set(w.Header(), c)

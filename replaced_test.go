@@ -50,7 +50,7 @@ func TestANewLoginEndsTheSessionOfAnotherInstanceThatItReplaces(t *testing.T) {
 		reverse_proxy {upstream}
 	}
 }`
-			r := newRigAt(t, storageDir(t), site)
+			r := newHarnessAt(t, storageDir(t), site)
 			b := r.browser()
 			status := func(path, cookies string) int {
 				return r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n").StatusCode
@@ -91,7 +91,7 @@ func TestALogoutWhoseSessionAnotherInstanceCannotReadFails(t *testing.T) {
 		one, two := newOP(t), newOP(t)
 		one.Register(rpURL + "/@app/auth/one/code")
 		two.Register(rpURL + "/@app/auth/two/code")
-		r := newRigAt(t, storageDir(t), `http://rp.test {
+		r := newHarnessAt(t, storageDir(t), `http://rp.test {
 	handle /one/* {
 		oidc_rp {
 			provider one {

@@ -27,10 +27,10 @@ func (h *Handler) resolveWords(caddy.Context) error {
 	if h.Mode == modeEndpoints && h.Unauthenticated+h.Preflight != "" {
 		return errors.New("endpoints guards nothing: it takes no unauthenticated and no preflight")
 	}
-	h.Mode = orElse(h.Mode, modePrivate)
-	h.Unauthenticated = orElse(h.Unauthenticated, "auto")
-	h.Preflight = orElse(h.Preflight, "deny")
-	h.ErrorPages = orElse(h.ErrorPages, "builtin")
+	h.Mode = orDefault(h.Mode, modePrivate)
+	h.Unauthenticated = orDefault(h.Unauthenticated, "auto")
+	h.Preflight = orDefault(h.Preflight, "deny")
+	h.ErrorPages = orDefault(h.ErrorPages, "builtin")
 	errs := []error{
 		oneOf("mode", h.Mode, modePrivate, modePublic, modeEndpoints),
 		oneOf("unauthenticated", h.Unauthenticated, "auto", "redirect", "deny"),
@@ -87,10 +87,10 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 
 // resolveProviders finds the providers of this site, and which one is default.
 func (h *Handler) resolveProviders(caddy.Context) error {
-	h.parties = make(map[string]*party)
+	h.providers = make(map[string]*provider)
 	shared := h.Providers
 	if len(shared) == 0 && len(h.OwnProviders) == 0 {
-		shared = slices.Sorted(maps.Keys(h.app.parties))
+		shared = slices.Sorted(maps.Keys(h.app.providers))
 		switch len(shared) {
 		case 0:
 			return errors.New("no provider is configured")
@@ -100,57 +100,57 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 		}
 	}
 	for _, id := range shared {
-		p := h.app.parties[id]
+		p := h.app.providers[id]
 		if p == nil {
 			return fmt.Errorf("provider %s: there is no shared provider of this name", id)
 		}
-		if h.parties[id] != nil {
+		if h.providers[id] != nil {
 			return fmt.Errorf("provider %s: is named twice", id)
 		}
-		h.parties[id] = p
+		h.providers[id] = p
 	}
 	for _, id := range slices.Sorted(maps.Keys(h.OwnProviders)) {
-		if h.app.parties[id] != nil {
+		if h.app.providers[id] != nil {
 			return fmt.Errorf("provider %s: a shared provider has this id", id)
 		}
-		p, err := newParty(id, h.OwnProviders[id], h.now, h.logger.With(zap.String("provider", id)), &h.release)
+		p, err := newProvider(id, h.OwnProviders[id], h.now, h.logger.With(zap.String("provider", id)), &h.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
-		h.parties[id] = p
+		h.providers[id] = p
 	}
-	h.byRedirectPath = make(map[string]*party)
-	for id, p := range h.parties {
+	h.providerByRedirectPath = make(map[string]*provider)
+	for id, p := range h.providers {
 		if p.redirectPath == "" {
 			continue
 		}
-		if other := h.byRedirectPath[p.redirectPath]; other != nil {
+		if other := h.providerByRedirectPath[p.redirectPath]; other != nil {
 			return fmt.Errorf("provider %s: redirect_path is that of provider %s", id, other.id)
 		}
-		h.byRedirectPath[p.redirectPath] = p
+		h.providerByRedirectPath[p.redirectPath] = p
 	}
 	return h.resolveDefault()
 }
 
 func (h *Handler) resolveDefault() error {
-	if h.parties[shorthandID] != nil && len(h.parties) > 1 {
+	if h.providers[shorthandID] != nil && len(h.providers) > 1 {
 		return fmt.Errorf("provider %s: the id is reserved for the default provider", shorthandID)
 	}
 	id := h.DefaultProvider
-	if id == "" && h.parties[h.app.DefaultProvider] != nil {
+	if id == "" && h.providers[h.app.DefaultProvider] != nil {
 		id = h.app.DefaultProvider
 	}
-	if id == "" && len(h.parties) == 1 {
-		for only := range h.parties {
+	if id == "" && len(h.providers) == 1 {
+		for only := range h.providers {
 			id = only
 		}
 	}
 	if id == "" {
 		return fmt.Errorf("there are several providers (%s): say which is meant by default with default_provider",
-			strings.Join(slices.Sorted(maps.Keys(h.parties)), ", "))
+			strings.Join(slices.Sorted(maps.Keys(h.providers)), ", "))
 	}
-	h.defaultParty = h.parties[id]
-	if h.defaultParty == nil {
+	h.defaultProvider = h.providers[id]
+	if h.defaultProvider == nil {
 		return fmt.Errorf("default_provider %s: is not a provider of this site", id)
 	}
 	return nil
@@ -158,9 +158,9 @@ func (h *Handler) resolveDefault() error {
 
 // resolveAddresses checks the addresses that the site has and leads to.
 func (h *Handler) resolveAddresses(caddy.Context) error {
-	h.Home = orElse(h.Home, "/")
-	h.Endpoints = orElse(h.Endpoints, defaultEndpoints)
-	h.LogoutPath = orElse(h.LogoutPath, defaultLogoutPath)
+	h.Home = orDefault(h.Home, "/")
+	h.Endpoints = orDefault(h.Endpoints, defaultEndpoints)
+	h.LogoutPath = orDefault(h.LogoutPath, defaultLogoutPath)
 	for _, own := range []struct {
 		option, value string
 		check         func(string) error
@@ -175,7 +175,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	if home, _, _ := strings.Cut(h.Home, "?"); home == h.LogoutPath {
 		return errors.New("logout_path: is the home page, which would sign out whoever opens it")
 	}
-	for redirectPath, p := range h.byRedirectPath {
+	for redirectPath, p := range h.providerByRedirectPath {
 		if _, _, under := h.cutEndpoint(redirectPath); under || redirectPath == h.LogoutPath || redirectPath == h.Home {
 			return fmt.Errorf("provider %s: redirect_path is one of our own addresses", p.id)
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // These are faults that reviews of session stores found.
@@ -16,14 +16,14 @@ import (
 // lets it go on.
 func held(op *refreshOP) (arrived <-chan struct{}, answer func()) {
 	asked, may := make(chan struct{}), make(chan struct{})
-	op.Lie(func(l *optest.Lies) {
-		l.At(optest.Token).Hold = func(*http.Request) {
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Hold = func(*http.Request) {
 			close(asked)
 			<-may
 		}
 	})
 	return asked, func() {
-		op.Lie(func(l *optest.Lies) { l.At(optest.Token).Hold = nil })
+		op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Hold = nil })
 		close(may)
 	}
 }
@@ -36,10 +36,10 @@ func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newRigAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
 			cookies := signedIn(t, r).cookieHeader()
 			op.at(due, r)
-			keys := r.app.shared.keys
+			keys := r.app.storageState.keys
 			if store == "memory" { // a ticket that an older key has sealed, and would be sealed anew
 				if _, err := keys.Rotate(t.Context(), false); err != nil {
 					t.Fatal(err)
@@ -81,7 +81,7 @@ func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newRigAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
 			b := signedIn(t, r)
 			cookies, value := b.cookieHeader(), b.cookies()["__Host-oidc_rp"][1:]
 			op.at(due, r)
@@ -98,7 +98,7 @@ func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
 			answer()
 			h, s, ring := r.theSite()
 			soon(t, "the record has the new tokens", func() bool {
-				k, err := h.sessions.Load(t.Context(), ring, s.sessionPlace, value, h.now())
+				k, err := h.sessions.Load(t.Context(), ring, s.sessionAAD, value, h.now())
 				return err == nil && k != nil && k.Session.Grant.Issued.After(k.Session.SignedIn)
 			})
 			op.at(due+2*time.Minute, r) // when nothing but the record knows
@@ -127,12 +127,12 @@ func TestALogoutEndsWhatAnotherInstanceKeepsElsewhere(t *testing.T) {
 				}
 				return "http://rp.test {\nroute {\n" + one + two + "reverse_proxy {upstream}\n}\n}"
 			}
-			b := newRigAt(t, storage, site("")).browser()
+			b := newHarnessAt(t, storage, site("")).browser()
 			if p := b.open("/b/page"); p.StatusCode != http.StatusOK {
 				t.Fatalf("status %d", p.StatusCode)
 			}
 			copied := b.cookieHeader()
-			off := newRigAt(t, storage, site("disabled\n"))
+			off := newHarnessAt(t, storage, site("disabled\n"))
 			moveTo(b, off)
 			if p := b.open(defaultLogoutPath); p.StatusCode != http.StatusOK {
 				t.Errorf("%v, swapped %v: the logout has status %d", stores, swapped, p.StatusCode)
@@ -140,7 +140,7 @@ func TestALogoutEndsWhatAnotherInstanceKeepsElsewhere(t *testing.T) {
 			if left := b.cookieHeader(); strings.Contains(left, "two=") {
 				t.Errorf("%v, swapped %v: the browser still has %s", stores, swapped, left)
 			}
-			again := newRigAt(t, storage, site(""))
+			again := newHarnessAt(t, storage, site(""))
 			if p := again.raw("GET /b/page HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
 				t.Errorf("%v, swapped %v: a copied cookie gets %d when the provider is back", stores, swapped, p.StatusCode)
 			}
@@ -156,15 +156,15 @@ func TestARevocationOutlastsAShorterLifetime(t *testing.T) {
 	site := func(lifetime string) string {
 		return "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nlifetime " + lifetime + "\n}\n}\nreverse_proxy {upstream}\n}"
 	}
-	long := newRigAt(t, storage, site("720h"))
+	long := newHarnessAt(t, storage, site("720h"))
 	copied := signedIn(t, long).cookieHeader()
-	short := newRigAt(t, storage, site("1h"))
+	short := newHarnessAt(t, storage, site("1h"))
 	ask[revocationAnswer](short, "POST", adminRevoke, `{"all": true}`)
-	again := newRigAt(t, storage, site("720h"))
-	for _, r := range []*rig{long, short, again} {
+	again := newHarnessAt(t, storage, site("720h"))
+	for _, r := range []*harness{long, short, again} {
 		r.at(after(2 * time.Hour))
 	}
-	revocationLog := again.app.shared.revocationLog
+	revocationLog := again.app.storageState.revocationLog
 	if err := revocationLog.Poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // The tests of this file were faults once. It only grows.
@@ -19,7 +19,7 @@ func TestARequestTargetWithoutAPathIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for _, site := range []string{"oidc_rp public {\n" + options(op) + "private /private/*\n}", "oidc_rp /private/* {\n" + options(op) + "}", "oidc_rp {\n" + options(op) + "public /\n}"} {
-		r := newRig(t, site)
+		r := newHarness(t, site)
 		for _, target := range []string{"foo:http://rp.test/private/x", "x:/private/x", "foo:bar", "http:rp.test/private/x", "mailto:a@b"} {
 			p := r.raw("GET " + target + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
 			if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
@@ -40,7 +40,7 @@ func TestErrorRoutesGetNoForgedIdentityEither(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for _, pages := range []string{"builtin", "caddy"} {
-		r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages "+pages+"\nupstream {\nheader X-Remote-User {http.auth.user.id}\n}\n}\nreverse_proxy {upstream}\nhandle_errors {\nreverse_proxy {upstream}\n}\n}")
+		r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages "+pages+"\nupstream {\nheader X-Remote-User {http.auth.user.id}\n}\n}\nreverse_proxy {upstream}\nhandle_errors {\nreverse_proxy {upstream}\n}\n}")
 		cookies := signedIn(t, r).cookieHeader()
 		for _, request := range []string{"GET /@app/auth/../../admin", "POST /@app/auth/default/login", "GET /@app/auth/nobody/login"} {
 			r.raw(request + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nContent-Length: 0\r\nX-Remote-User: root\r\nX_Remote_User: root\r\nX~Remote!User: root\r\nCookie: " + cookies + "\r\n\r\n")
@@ -58,7 +58,7 @@ func TestANeighboursEndpointNeverReachesTheApplication(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for _, own := range []string{"", "endpoints /b/auth\n"} {
-		r := newRigAt(t, storageDir(t), "http://rp.test {\nhandle /b/* {\noidc_rp {\nprovider two {\n"+options(op)+"}\n"+own+"}\nreverse_proxy {upstream}\n}\nhandle {\noidc_rp {\nprovider one {\n"+options(op)+"}\n}\nreverse_proxy {upstream}\n}\n}")
+		r := newHarnessAt(t, storageDir(t), "http://rp.test {\nhandle /b/* {\noidc_rp {\nprovider two {\n"+options(op)+"}\n"+own+"}\nreverse_proxy {upstream}\n}\nhandle {\noidc_rp {\nprovider one {\n"+options(op)+"}\n}\nreverse_proxy {upstream}\n}\n}")
 		for _, request := range []string{"GET /@app/auth/two/login?title=Secret", "POST /@app/auth/two/login", "GET /@app/auth/two/other", "GET /b/auth/two/other"} {
 			r.raw(request + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nContent-Length: 0\r\nAccept: text/html\r\n\r\n")
 			if r.upstream.count() != 0 {
@@ -78,7 +78,7 @@ func TestWhatOneInstanceToldIsNotAnothersUser(t *testing.T) {
 	second.SetUser("bob", user)
 	second.SignIn("bob")
 	told := "upstream {\nheader X-Remote-User {http.auth.user.id}\nheader X-Groups groups\n}\n"
-	r := newRigAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie one\n}\n"+told+"}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie two\n}\n"+told+"}\nreverse_proxy {upstream}\n}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie one\n}\n"+told+"}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie two\n}\n"+told+"}\nreverse_proxy {upstream}\n}\n}")
 	b := r.browser()
 	b.open("/@app/auth/one/login", second.Issuer())
 	if p := b.open("/x"); p.StatusCode != http.StatusOK {
@@ -97,7 +97,7 @@ func TestOneSignOutEndsWhatAllInstancesOfASiteKnow(t *testing.T) {
 	second.Register(rpURL + "/@app/auth/two/code")
 	second.SignIn("bob")
 	for _, cookies := range [][2]string{{"one", "two"}, {"same", "same"}} {
-		r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp /a/* {\nprovider one {\n"+options(first)+"end_session off\n}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp /b/* {\nprovider two {\n"+options(second)+"end_session off\n}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream}\n}")
+		r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp /a/* {\nprovider one {\n"+options(first)+"end_session off\n}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp /b/* {\nprovider two {\n"+options(second)+"end_session off\n}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream}\n}")
 		for _, pages := range [][]string{{"/b/x"}, {"/a/x"}, {"/a/x", "/b/x"}} {
 			b := r.browser()
 			for _, page := range pages {
@@ -120,14 +120,14 @@ func TestALogoutEndsTheSessionOfADisabledProvider(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
-	b := signedIn(t, newRigAt(t, storage, fmt.Sprintf(site, "")))
+	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "")))
 	copied := b.cookieHeader()
-	off := newRigAt(t, storage, fmt.Sprintf(site, "disabled"))
+	off := newHarnessAt(t, storage, fmt.Sprintf(site, "disabled"))
 	moveTo(b, off)
 	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || len(b.cookies()) != 0 {
 		t.Errorf("status %d, cookies %v", p.StatusCode, b.cookies())
 	}
-	on := newRigAt(t, storage, fmt.Sprintf(site, ""))
+	on := newHarnessAt(t, storage, fmt.Sprintf(site, ""))
 	if p := on.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
 		t.Errorf("the session lives on: %d", p.StatusCode)
 	}
@@ -135,7 +135,7 @@ func TestALogoutEndsTheSessionOfADisabledProvider(t *testing.T) {
 
 func TestALogoutWhenTheFactsAreUnknownClearsTheCookies(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	b := signedIn(t, r)
 	breakStorage(t, r)
 	r.at(after(10 * time.Minute))
@@ -149,7 +149,7 @@ func TestALogoutWhenTheFactsAreUnknownClearsTheCookies(t *testing.T) {
 func TestOneBegunLoginIsOneTokenRequest(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	u, err := url.Parse(b.get("/x").location())
 	if err != nil {
@@ -163,7 +163,7 @@ func TestOneBegunLoginIsOneTokenRequest(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := op.Hits(optest.Token); got != 1 {
+	if got := op.Hits(oidctest.Token); got != 1 {
 		t.Errorf("%d token requests", got)
 	}
 	op.TakeViolations() // the code was never issued
@@ -171,7 +171,7 @@ func TestOneBegunLoginIsOneTokenRequest(t *testing.T) {
 
 func TestWhatIsNoPageSignsNobodyOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
 	b := signedIn(t, r)
 	for name, header := range map[string]map[string]string{
 		"an image in a comment": {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
@@ -194,7 +194,7 @@ func TestGroupsComeFromNoOtherClaimThanTheConfiguredOne(t *testing.T) {
 	delete(user.Claims, "realm_access")
 	op.SetUser("alice", user)
 	for _, claims := range []string{"", "session {\nclaims groups\n}\n"} {
-		r := newRig(t, "oidc_rp {\n"+options(op)+"groups_claim realm_access.roles\n"+claims+"upstream {\nheader X-Groups groups\nheader X-All {http.auth.user.groups}\n}\n}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"groups_claim realm_access.roles\n"+claims+"upstream {\nheader X-Groups groups\nheader X-All {http.auth.user.groups}\n}\n}")
 		signedIn(t, r)
 		if header, _ := r.upstream.got(); header.Get("X-Groups") != "" || header.Get("X-All") != "" {
 			t.Errorf("the application was told %q and %q", header.Get("X-Groups"), header.Get("X-All"))
@@ -206,7 +206,7 @@ func TestNestedGroupsAreKeptOnce(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for _, session := range []string{"", "session {\nclaims name\n}\n"} {
-		r := newRig(t, "oidc_rp {\n"+options(op)+"groups_claim realm_access.roles\n"+session+"upstream {\nheader X-Groups groups\n}\n}")
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"groups_claim realm_access.roles\n"+session+"upstream {\nheader X-Groups groups\n}\n}")
 		signedIn(t, r)
 		if header, _ := r.upstream.got(); header.Get("X-Groups") == "" {
 			t.Errorf("%q: the application was not told", session)
@@ -218,8 +218,8 @@ func TestAShorterLifetimeHoldsForOldSessions(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nlifetime %s\n}\n}\nreverse_proxy {upstream}\n}"
-	b := signedIn(t, newRigAt(t, storage, fmt.Sprintf(site, "30d")))
-	r := newRigAt(t, storage+"/.", fmt.Sprintf(site, "1h")) // a storage of its own, with a clock of its own
+	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "30d")))
+	r := newHarnessAt(t, storage+"/.", fmt.Sprintf(site, "1h")) // a storage of its own, with a clock of its own
 	moveTo(b, r)
 	r.at(after(2 * time.Hour))
 	if p := b.get("/"); p.StatusCode != http.StatusFound {
@@ -230,7 +230,7 @@ func TestAShorterLifetimeHoldsForOldSessions(t *testing.T) {
 func TestAnErrorOfTheApplicationIsNotCachedWithASession(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"session {\nidle_timeout 30m\n}\n}\nerror /missing 404\nreverse_proxy {upstream}\n}")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"session {\nidle_timeout 30m\n}\n}\nerror /missing 404\nreverse_proxy {upstream}\n}")
 	b := signedIn(t, r)
 	if p := b.get("/missing"); p.StatusCode != http.StatusNotFound || p.Header.Get("Cache-Control") != "private, no-cache" {
 		t.Errorf("status %d, %v", p.StatusCode, p.Header)
@@ -247,7 +247,7 @@ func TestAnErrorOfTheApplicationIsNotCachedWithASession(t *testing.T) {
 func TestPlantedTransactionsHideNone(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	p := b.open("/x", rpURL+"/@app/auth/default/code")
 	u, _ := url.Parse(p.location())
@@ -264,7 +264,7 @@ func TestPlantedTransactionsHideNone(t *testing.T) {
 func TestAnOriginalPathInAnExpressionIsReadInAllWays(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "@assets expression `{http.request.orig_uri.path}.startsWith('/assets/')`\noidc_rp {\n"+options(op)+"public @assets\n}")
+	r := newHarness(t, "@assets expression `{http.request.orig_uri.path}.startsWith('/assets/')`\noidc_rp {\n"+options(op)+"public @assets\n}")
 	if p := r.raw("GET /assets/../secret HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n"); p.StatusCode == http.StatusOK {
 		t.Error("a public exception is a way in")
 	}
@@ -278,7 +278,7 @@ func TestAnOriginalPathInAnExpressionIsReadInAllWays(t *testing.T) {
 
 func TestAnEmptiedStorageSignsNobodyOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	b := signedIn(t, r)
 	breakStorage(t, r)
 	r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: __Host-oidc_rp=1AQAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n")
@@ -297,7 +297,7 @@ func TestHeaderSpellingsThatAnApplicationFolds(t *testing.T) {
 	}
 	r.Header["X-Other"], r.Header["Trailer"] = []string{"kept"}, []string{"X-Remote-User, X-Sum"}
 	r.Trailer = http.Header{"X-Remote-User": nil, "X-Sum": nil}
-	h.scrub(new(visit), r)
+	h.scrub(new(requestState), r)
 	if len(r.Header) != 2 || r.Header.Get("Trailer") != " X-Sum" && r.Header.Get("Trailer") != "X-Sum" || len(r.Trailer) != 1 {
 		t.Errorf("left are %v, trailers %v", r.Header, r.Trailer)
 	}

@@ -21,7 +21,7 @@ var revoking = make(chan struct{}, 32)
 // where it wants to know (RFC 7009): the refresh token first, with which many
 // providers end all that came of it. The logout neither waits for that nor
 // fails by it: the session has ended here, and tokens end by themselves.
-func (h *Handler) revoke(ctx context.Context, p *party, s *session.Session) {
+func (h *Handler) revoke(ctx context.Context, p *provider, s *session.Session) {
 	tokens := [...]struct{ token, kind string }{{s.Grant.RefreshToken, "refresh_token"}, {s.AccessToken, "access_token"}}
 	if tokens[0].token == "" && tokens[1].token == "" {
 		return // none was kept, as no application gets it

@@ -18,23 +18,23 @@ import (
 // it is spared, see revocation.Event.
 const clocksApart = 3 * time.Second
 
-// keepSession seals a new session into the browser's cookies and ends the one
+// createSession seals a new session into the browser's cookies and ends the one
 // that it replaces.
-func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, s *site, ring *seal.Ring, p *party, fresh *session.Session, idToken string) *failure {
-	chunks, err := h.sessions.Create(r.Context(), ring, s.sessionPlace, fresh)
+func (h *Handler) createSession(w http.ResponseWriter, r *http.Request, st *requestState, s *cookieScope, ring *seal.Ring, p *provider, fresh *session.Session, idToken string) *failure {
+	chunks, err := h.sessions.Create(r.Context(), ring, s.sessionAAD, fresh)
 	if err != nil {
-		f := keepFailure(err)
-		f.party, f.cause = p, &refusedUser{f.cause, fresh}
+		f := createFailure(err)
+		f.provider, f.cause = p, &refusedUser{f.cause, fresh}
 		return f
 	}
-	h.seeLive(fresh)
-	replaced := h.endReplaced(r, v, s)
-	present := h.findSession(v.cookies, s).Chunks
+	h.markLive(fresh)
+	replaced := h.endReplaced(r, st, s)
+	present := h.findSession(st.cookies, s).Chunks
 	if r.Method == http.MethodPost {
 		present = (1<<cookie.MaxChunks - 1) &^ h.otherCookies // which ones there are, a cross-site POST does not show
 	}
 	h.writeChunks(w, s, chunks, present, fresh.Expires)
-	h.keepIDToken(w, s, ring, fresh, idToken)
+	h.saveIDTokenHint(w, s, ring, fresh, idToken)
 	h.auditSession(r.Context(), auditEvent{event: eventSignedIn, message: "signed in", host: r.Host}, p, fresh, replaced...)
 	h.logger.Debug("kept of the user", zap.Strings("claims", fresh.Claims.Names()))
 	return nil
@@ -43,7 +43,7 @@ func (h *Handler) keepSession(w http.ResponseWriter, r *http.Request, v *visit, 
 // endReplaced ends the sessions whose cookie a new sign-in overwrites, also those
 // that only another instance on this site can open. It returns what the log is to
 // say of them.
-func (h *Handler) endReplaced(r *http.Request, v *visit, s *site) (fields []zap.Field) {
+func (h *Handler) endReplaced(r *http.Request, st *requestState, s *cookieScope) (fields []zap.Field) {
 	ended := make(map[session.ID]bool)
 	end := func(of *Handler, l *sessionstore.Loaded) {
 		if l == nil || ended[l.Session.ID] {
@@ -57,18 +57,18 @@ func (h *Handler) endReplaced(r *http.Request, v *visit, s *site) (fields []zap.
 			h.logger.Warn("the session that a new sign-in replaces could not be ended on other instances", zap.Error(err))
 		}
 	}
-	if v.signedIn() {
-		end(h, v.loaded)
-	} else if v.other != nil {
-		end(v.otherOf, v.other)
+	if st.signedIn() {
+		end(h, st.loaded)
+	} else if st.foreign != nil {
+		end(st.foreignOf, st.foreign)
 	}
-	for _, n := range h.others() {
-		place := n.site(r)
+	for _, n := range h.linkedSiblings() {
+		place := n.cookieScope(r)
 		if place == nil || place.sessionCookie != s.sessionCookie {
 			continue // its session goes on
 		}
-		theirs := &visit{h: n, r: r, cookies: v.cookies}
-		found := n.findSession(v.cookies, place)
+		theirs := &requestState{h: n, r: r, cookies: st.cookies}
+		found := n.findSession(st.cookies, place)
 		if !found.Present {
 			continue
 		}
@@ -76,15 +76,15 @@ func (h *Handler) endReplaced(r *http.Request, v *visit, s *site) (fields []zap.
 			h.logger.Warn("the session that a new sign-in replaces could not be ended", zap.Error(err))
 			continue
 		}
-		end(n, theirs.endable())
+		end(n, theirs.revocableSession())
 	}
 	return fields
 }
 
 var errEndedMeanwhile = errors.New("the provider ended the session while the login was under way")
 
-// keepFailure is what an error of the session manager means for a sign-in.
-func keepFailure(err error) *failure {
+// createFailure is what an error of the session manager means for a sign-in.
+func createFailure(err error) *failure {
 	var large *sessionstore.TooLargeError
 	switch {
 	case errors.As(err, &large):
@@ -97,7 +97,7 @@ func keepFailure(err error) *failure {
 
 // writeChunks writes a session's cookies and expires those that a larger one
 // has left behind.
-func (h *Handler) writeChunks(w http.ResponseWriter, s *site, chunks []string, present uint8, expires time.Time) {
+func (h *Handler) writeChunks(w http.ResponseWriter, s *cookieScope, chunks []string, present uint8, expires time.Time) {
 	maxAge := max(1, int(expires.Sub(h.now()).Seconds()))
 	for i, chunk := range chunks {
 		cookie.Set(w.Header(), s.cookie(h, cookie.ChunkName(s.sessionCookie, i), chunk, "/", maxAge))
@@ -110,15 +110,15 @@ func (h *Handler) writeChunks(w http.ResponseWriter, s *site, chunks []string, p
 }
 
 // clearSession expires the session's cookies that the browser has sent.
-func (h *Handler) clearSession(w http.ResponseWriter, s *site, present uint8) {
+func (h *Handler) clearSession(w http.ResponseWriter, s *cookieScope, present uint8) {
 	h.writeChunks(w, s, nil, present, h.now())
 }
 
-// keepIDToken keeps the ID token as a hint for the logout at the provider, in a
+// saveIDTokenHint keeps the ID token as a hint for the logout at the provider, in a
 // cookie that only the logout gets to see. One that is too large for a cookie
 // is not kept; the logout then says client_id and logout_hint.
-func (h *Handler) keepIDToken(w http.ResponseWriter, s *site, ring *seal.Ring, fresh *session.Session, idToken string) {
-	value := ring.Seal(seal.ForIDToken, s.hintPlace, append(fresh.ID[:], idToken...))
+func (h *Handler) saveIDTokenHint(w http.ResponseWriter, s *cookieScope, ring *seal.Ring, fresh *session.Session, idToken string) {
+	value := ring.Seal(seal.ForIDToken, s.idTokenHintAAD, append(fresh.ID[:], idToken...))
 	maxAge := int(fresh.Expires.Sub(h.now()).Seconds())
 	if len(value) > cookie.ChunkSize {
 		value, maxAge = "", -1
@@ -128,42 +128,42 @@ func (h *Handler) keepIDToken(w http.ResponseWriter, s *site, ring *seal.Ring, f
 
 // idTokenHint returns the ID token that belongs to the session, if the browser
 // still has it.
-func (h *Handler) idTokenHint(v *visit, s *site, ring *seal.Ring) string {
-	for _, c := range cookie.WithPrefix(v.cookies, s.hintCookie, 4) {
+func (h *Handler) idTokenHint(st *requestState, s *cookieScope, ring *seal.Ring) string {
+	for _, c := range cookie.WithPrefix(st.cookies, s.hintCookie, 4) {
 		if c.Name != s.hintCookie {
 			continue
 		}
-		plain, _, err := ring.Open(seal.ForIDToken, s.hintPlace, c.Value)
-		if err == nil && len(plain) > len(v.session.ID) && session.ID(plain[:16]) == v.session.ID {
+		plain, _, err := ring.Open(seal.ForIDToken, s.idTokenHintAAD, c.Value)
+		if err == nil && len(plain) > len(st.session.ID) && session.ID(plain[:16]) == st.session.ID {
 			return string(plain[16:])
 		}
 	}
 	return ""
 }
 
-// renewSession keeps the session as it is now: with the newest key, as used now,
+// updateSession keeps the session as it is now: with the newest key, as used now,
 // and with the tokens that it has got. sets says that the answer sets a cookie;
 // with an error it stays as it was kept before.
-func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present uint8) (sets bool, err error) {
-	ring, err := h.keys.Ring(v.r.Context())
+func (h *Handler) updateSession(w http.ResponseWriter, st *requestState, s *cookieScope, present uint8) (sets bool, err error) {
+	ring, err := h.keys.Ring(st.r.Context())
 	if err != nil {
 		return false, err
 	}
-	if ring != v.ring {
+	if ring != st.ring {
 		// What a key had sealed that was withdrawn meanwhile is not sealed anew.
-		l, err := h.sessions.Load(v.r.Context(), ring, s.sessionPlace, v.value, h.now())
+		l, err := h.sessions.Load(st.r.Context(), ring, s.sessionAAD, st.value, h.now())
 		if errors.Is(err, seal.ErrUnknownKey) || err == nil && l == nil {
 			return false, sessionstore.ErrRevoked
 		} else if err != nil {
 			return false, err
 		}
 	}
-	if h.sessions.Superseded(v.session) {
+	if h.sessions.Superseded(st.session) {
 		return false, nil // the browser has a newer one, or is about to get it
 	}
-	renewed := *v.session
+	renewed := *st.session
 	renewed.Seen = h.now()
-	chunks, err := h.sessions.Update(v.r.Context(), ring, s.sessionPlace, v.loaded, &renewed)
+	chunks, err := h.sessions.Update(st.r.Context(), ring, s.sessionAAD, st.loaded, &renewed)
 	if err != nil || len(chunks) == 0 {
 		return false, err
 	}
@@ -171,7 +171,7 @@ func (h *Handler) renewSession(w http.ResponseWriter, v *visit, s *site, present
 	if renewed.Grant.RefreshToken != "" {
 		// The answer leaves when the application is done with it. Until then
 		// another request may have got newer tokens.
-		v.writer.beforeAnswer = func(header http.Header) {
+		st.writer.beforeAnswer = func(header http.Header) {
 			if h.sessions.Superseded(&renewed) {
 				cookie.Unset(header, func(name string) bool { return h.isSessionCookie(name, s) })
 			}

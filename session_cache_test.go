@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // load returns the session that a cookie's value stands for, or nil.
-func (r *rig) load(value string) *sessionstore.Loaded {
+func (r *harness) load(value string) *sessionstore.Loaded {
 	h, s, ring := r.theSite()
-	l, err := h.sessions.Load(r.t.Context(), ring, s.sessionPlace, value, h.now())
+	l, err := h.sessions.Load(r.t.Context(), ring, s.sessionAAD, value, h.now())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func (r *rig) load(value string) *sessionstore.Loaded {
 }
 
 // remembers reports whether a session that was loaded is loaded from the cache.
-func (r *rig) remembers(value string) bool {
+func (r *harness) remembers(value string) bool {
 	l := r.load(value)
 	return l != nil && r.load(value) == l
 }
@@ -33,8 +33,8 @@ func (r *rig) remembers(value string) bool {
 // judged anew at every request.
 func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 	t.Parallel()
-	event := func(make func(s *keptScene, issued optest.Issued, now time.Time) revocation.Event) func(*keptScene, optest.Issued) {
-		return func(s *keptScene, issued optest.Issued) {
+	event := func(make func(s *cluster, issued oidctest.Issued, now time.Time) revocation.Event) func(*cluster, oidctest.Issued) {
+		return func(s *cluster, issued oidctest.Issued) {
 			now := s.nodes[0].app.clock.Now()
 			if err := s.nodes[0].app.revokeAll(s.t.Context(), make(s, issued, now)); err != nil {
 				s.t.Fatal(err)
@@ -43,23 +43,23 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 	}
 	for _, row := range []struct {
 		name   string
-		happen func(s *keptScene, issued optest.Issued)
+		happen func(s *cluster, issued oidctest.Issued)
 	}{
-		{"its lifetime is over", func(s *keptScene, _ optest.Issued) { s.at(2*time.Hour + time.Second) }},
-		{"nobody has used it for long", func(s *keptScene, _ optest.Issued) { s.at(31 * time.Minute) }},
-		{"it is ended", func(s *keptScene, _ optest.Issued) {
+		{"its lifetime is over", func(s *cluster, _ oidctest.Issued) { s.at(2*time.Hour + time.Second) }},
+		{"nobody has used it for long", func(s *cluster, _ oidctest.Issued) { s.at(31 * time.Minute) }},
+		{"it is ended", func(s *cluster, _ oidctest.Issued) {
 			h, _, _ := s.nodes[0].theSite()
 			if err := h.sessions.Revoke(s.t.Context(), s.only()); err != nil {
 				s.t.Fatal(err)
 			}
 		}},
-		{"the end of the provider's session is an event", event(func(s *keptScene, issued optest.Issued, now time.Time) revocation.Event {
+		{"the end of the provider's session is an event", event(func(s *cluster, issued oidctest.Issued, now time.Time) revocation.Event {
 			return revocation.ForSID(s.op.Issuer(), issued.SID, now, now.Add(3*time.Hour))
 		})},
-		{"the end of all its user's sessions is an event", event(func(s *keptScene, issued optest.Issued, now time.Time) revocation.Event {
+		{"the end of all its user's sessions is an event", event(func(s *cluster, issued oidctest.Issued, now time.Time) revocation.Event {
 			return revocation.ForSubject(s.op.Issuer(), issued.Subject, now, now.Add(3*time.Hour))
 		})},
-		{"the end of everything is an event", event(func(_ *keptScene, _ optest.Issued, now time.Time) revocation.Event {
+		{"the end of everything is an event", event(func(_ *cluster, _ oidctest.Issued, now time.Time) revocation.Event {
 			return revocation.ForAll(now, now.Add(3*time.Hour))
 		})},
 	} {
@@ -67,10 +67,10 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 			t.Parallel()
 			some := kinds
 			if strings.Contains(row.name, "everything") { // in memory: see TestEverythingInMemoryEnded
-				some = slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return k.name == "memory" })
+				some = slices.DeleteFunc(slices.Clone(kinds), func(k backend) bool { return k.name == "memory" })
 			}
-			forKinds(t, some, func(t *testing.T, k kind) {
-				s := newKeptScene(t, k, 1, "", "lifetime 2h\nidle_timeout 30m")
+			forBackends(t, some, func(t *testing.T, k backend) {
+				s := newCluster(t, k, 1, "", "lifetime 2h\nidle_timeout 30m")
 				r := s.nodes[0]
 				b := s.signIn(r, "alice")
 				cookies, value := b.cookieHeader(), b.cookies()["__Host-oidc_rp"][1:]
@@ -90,7 +90,7 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 }
 
 // only is the scene's session as it is cached.
-func (s *keptScene) only() *sessionstore.Loaded {
+func (s *cluster) only() *sessionstore.Loaded {
 	l := s.nodes[0].load(s.value)
 	if l == nil {
 		s.t.Fatal("there is no session")
@@ -104,21 +104,21 @@ func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name   string
-		change func(s *keptScene)
+		change func(s *cluster)
 		want   int
 	}{
-		{"nothing", func(*keptScene) {}, http.StatusOK},
-		{"the provider is disabled", func(s *keptScene) { s.site = "disabled" }, http.StatusUnauthorized},
-		{"the client id is another", func(s *keptScene) { s.op.SetClient(func(c *optest.Client) { c.ID = "another" }) }, http.StatusUnauthorized},
-		{"the secret is another", func(s *keptScene) { s.session = strings.ReplaceAll(s.session, "sss", "ttt") }, http.StatusUnauthorized},
-		{"the cookie has another place", func(s *keptScene) { s.site = "base_url https://two.test" }, http.StatusUnauthorized},
-		{"the lifetime is shorter", func(s *keptScene) { s.session = strings.Replace(s.session, "2h", "1m", 1) }, http.StatusUnauthorized},
-		{"there is an idle timeout", func(s *keptScene) { s.session += "\nidle_timeout 1m" }, http.StatusUnauthorized},
+		{"nothing", func(*cluster) {}, http.StatusOK},
+		{"the provider is disabled", func(s *cluster) { s.site = "disabled" }, http.StatusUnauthorized},
+		{"the client id is another", func(s *cluster) { s.op.SetClient(func(c *oidctest.Client) { c.ID = "another" }) }, http.StatusUnauthorized},
+		{"the secret is another", func(s *cluster) { s.session = strings.ReplaceAll(s.session, "sss", "ttt") }, http.StatusUnauthorized},
+		{"the cookie has another place", func(s *cluster) { s.site = "base_url https://two.test" }, http.StatusUnauthorized},
+		{"the lifetime is shorter", func(s *cluster) { s.session = strings.Replace(s.session, "2h", "1m", 1) }, http.StatusUnauthorized},
+		{"there is an idle timeout", func(s *cluster) { s.session += "\nidle_timeout 1m" }, http.StatusUnauthorized},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			forKinds(t, kinds, func(t *testing.T, k kind) {
-				s := newKeptScene(t, k, 1, "", "lifetime 2h")
+			forBackends(t, kinds, func(t *testing.T, k backend) {
+				s := newCluster(t, k, 1, "", "lifetime 2h")
 				b := s.signIn(s.nodes[0], "alice")
 				cookies := b.cookieHeader()
 				s.holds("before", cookies)
@@ -142,25 +142,25 @@ func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
 // another one stay.
 func TestARemovedProviderTakesItsSessionsWithIt(t *testing.T) {
 	t.Parallel()
-	forKinds(t, kinds, func(t *testing.T, k kind) {
-		s := newKeptScene(t, k, 0, "", "")
+	forBackends(t, kinds, func(t *testing.T, k backend) {
+		s := newCluster(t, k, 0, "", "")
 		ours := func(id string) string {
 			s.op.Register(rpURL + "/@app/auth/" + id + "/code")
 			return "provider " + id + " {\n" + options(s.op.Provider) + "}\n"
 		}
 		one, two := ours("one"), ours("two")
-		site := func(providers, rest string) *rig {
-			return newRigAt(t, s.storage, "http://rp.test {\noidc_rp {\n"+providers+rest+"session {\n"+strings.ReplaceAll(s.store, "{node}", "0")+"\n"+s.session+"\n}\n}\nreverse_proxy {upstream}\n}")
+		site := func(providers, rest string) *harness {
+			return newHarnessAt(t, s.storage, "http://rp.test {\noidc_rp {\n"+providers+rest+"session {\n"+strings.ReplaceAll(s.store, "{node}", "0")+"\n"+s.session+"\n}\n}\nreverse_proxy {upstream}\n}")
 		}
 		both := site(one+two, "default_provider one\n")
 		b, other := signedIn(t, both), both.browser()
 		if p := other.open("/@app/auth/two/login?returnto=/"); p.StatusCode != http.StatusOK {
 			t.Fatalf("status %d\n%s", p.StatusCode, both.logs())
 		}
-		s.nodes = []*rig{both}
+		s.nodes = []*harness{both}
 		s.holds("the first", b.cookieHeader())
 		s.holds("the second", other.cookieHeader())
-		s.nodes = []*rig{site(two, "")}
+		s.nodes = []*harness{site(two, "")}
 		if got := s.use(s.nodes[0], b.cookieHeader()); got != http.StatusUnauthorized {
 			t.Errorf("a session of a provider that was removed gets %d", got)
 		}
@@ -173,7 +173,7 @@ func TestARemovedProviderTakesItsSessionsWithIt(t *testing.T) {
 func TestJunkIsNotRemembered(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
-			s := newKeptScene(t, k, 1, "", "")
+			s := newCluster(t, k, 1, "", "")
 			r := s.nodes[0]
 			good := s.signIn(r, "alice").cookies()["__Host-oidc_rp"][1:]
 			if !r.remembers(good) {

@@ -32,7 +32,7 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 		return err
 	}
 	if merged.Secret == nil {
-		h.keys = h.shared.keys
+		h.keys = h.storageState.keys
 		return nil
 	}
 	var secrets [][]byte
@@ -54,12 +54,12 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 
 // resolveStore finds where the sessions are kept.
 func (h *Handler) resolveStore(raw json.RawMessage) error {
-	h.shared = h.app.shared
+	h.storageState = h.app.storageState
 	if kind, err := storeKind(raw); err != nil {
 		return fmt.Errorf("session: store: %w", err)
 	} else if kind == cookieStore {
 		h.session.StoreRaw = nil
-		h.refresher, h.callbacks = h.shared.refresher, h.shared.callbacks
+		h.refresher, h.callbacks = h.storageState.refresher, h.storageState.callbacks
 		h.sessions = h.cookieManager()
 		h.release = append(h.release, h.sessions.Close)
 		return nil
@@ -68,8 +68,8 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
-	if s.on != nil {
-		h.shared = s.on
+	if s.onStorage != nil {
+		h.storageState = s.onStorage
 	}
 	h.refresher, h.callbacks = s.refresher, s.callbacks
 	h.sessions = h.recordManager(s)
@@ -153,8 +153,8 @@ func (s SessionConfig) withDefaults() SessionConfig {
 	if s.Cookie != nil {
 		c = *s.Cookie
 	}
-	c.Name = orElse(c.Name, defaultCookie)
-	c.SameSite = orElse(c.SameSite, "lax")
+	c.Name = orDefault(c.Name, defaultCookie)
+	c.SameSite = orDefault(c.SameSite, "lax")
 	c.Domain = strings.ToLower(strings.TrimPrefix(c.Domain, "."))
 	s.Cookie = &c
 	return s

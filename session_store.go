@@ -24,14 +24,14 @@ import (
 type sessionStore struct {
 	store.Store
 	// on is the storage that the store is on, nil for any other store.
-	on *shared
+	onStorage *storageState
 	// revocations are in the store itself; nil for a store on a storage.
 	events    *revocation.Records
 	refresher *refresh.Coordinator
 	// callbacks are the answers to logins that were taken.
 	callbacks *callback.Coordinator
 	// watched is the store itself where it knows of changes, else nil.
-	watched store.Watched
+	watched store.Versioned
 }
 
 // sessionStore returns the store of a site's configuration.
@@ -49,13 +49,13 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	}
 	s := &sessionStore{Store: kind}
 	if on, ok := kind.(store.OnStorage); ok {
-		if s.on, err = acquire(&a.release, func() (*shared, func() error, error) { return acquireShared(on.Storage(), a.clock.Now) }); err != nil {
+		if s.onStorage, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(on.Storage(), a.clock.Now) }); err != nil {
 			return nil, err
 		}
-		s.refresher, s.callbacks = s.on.refresher, s.on.callbacks
+		s.refresher, s.callbacks = s.onStorage.refresher, s.onStorage.callbacks
 	} else {
 		s.events = revocation.NewRecords(kind)
-		s.watched, _ = kind.(store.Watched) // with its revocations; those on a storage come by themselves
+		s.watched, _ = kind.(store.Versioned) // with its revocations; those on a storage come by themselves
 		records := clusterstore.NewRecordStorage(kind, a.clock.Now)
 		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)
 		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)
@@ -78,7 +78,7 @@ var sessionCache = sessionstore.NewCache(maxCached)
 // cookieManager returns the manager of sessions in the browser's cookies.
 func (h *Handler) cookieManager() sessionstore.Manager {
 	return sessionstore.NewCookieManager(h.managerConfig(h.tooLargeForCookies), sessionstore.Cookies{
-		Log: h.shared.revocationLog, Refreshes: h.refresher,
+		Log: h.storageState.revocationLog, Refreshes: h.refresher,
 		MaxChunks:    func() int { return h.session.MaxChunks }, // which shareCookies may lower
 		TokenDropped: h.warnOfDroppedToken,
 	})
@@ -87,8 +87,8 @@ func (h *Handler) cookieManager() sessionstore.Manager {
 // recordManager returns the manager of sessions in a store.
 func (h *Handler) recordManager(s *sessionStore) sessionstore.Manager {
 	in := sessionstore.Records{Store: s, Revoked: s.events, Versioned: s.watched}
-	if s.on != nil {
-		in.Log = s.on.revocationLog
+	if s.onStorage != nil {
+		in.Log = s.onStorage.revocationLog
 	}
 	return sessionstore.NewRecordManager(h.managerConfig(h.tooLargeForStore), in)
 }
@@ -101,23 +101,23 @@ func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit i
 	return sessionstore.Config{
 		Cache: sessionCache, Now: h.now,
 		Lifetime: time.Duration(h.session.Lifetime), IdleTimeout: idle,
-		IssuerOf: h.issuerOf, Opened: h.seeLive, TooLarge: tooLarge,
+		IssuerOf: h.issuerOf, Opened: h.markLive, TooLarge: tooLarge,
 	}
 }
 
 // issuerOf returns the issuer that revocations of a session name; empty for a
 // session of a provider that this instance does not have.
 func (h *Handler) issuerOf(s *session.Session) string {
-	if p := h.parties[s.Provider]; p != nil {
+	if p := h.providers[s.Provider]; p != nil {
 		return p.issuerOf(s)
 	}
 	return ""
 }
 
-// seeLive remembers that the provider's session of this one is in use here.
-func (h *Handler) seeLive(s *session.Session) {
+// markLive remembers that the provider's session of this one is in use here.
+func (h *Handler) markLive(s *session.Session) {
 	if s.SID != "" {
-		h.app.shared.live.See(h.issuerOf(s), s.SID)
+		h.app.storageState.liveSIDs.See(h.issuerOf(s), s.SID)
 	}
 }
 
@@ -147,7 +147,7 @@ func (h *Handler) orMoreChunks() string {
 // largestClaims names the claims that an operator could leave out.
 func (h *Handler) largestClaims(s *session.Session) string {
 	groups := groupsEntry
-	if p := h.parties[s.Provider]; p != nil {
+	if p := h.providers[s.Provider]; p != nil {
 		groups = p.groups
 	}
 	return strings.ReplaceAll(strings.Join(s.Claims.Largest(3), ", "), groupsEntry, groups)

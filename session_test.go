@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // after returns a clock that is ahead of the real one.
@@ -19,7 +19,7 @@ func after(d time.Duration) func() time.Time {
 	return func() time.Time { return time.Now().Add(d) }
 }
 
-func signedIn(t *testing.T, r *rig) *browser {
+func signedIn(t *testing.T, r *harness) *browser {
 	t.Helper()
 	b := r.browser()
 	if p := b.open("/"); p.StatusCode != http.StatusOK {
@@ -30,7 +30,7 @@ func signedIn(t *testing.T, r *rig) *browser {
 
 func TestSessionEndsWithItsLifetime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"session {\nlifetime 1h\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"session {\nlifetime 1h\n}\n}")
 	b := signedIn(t, r)
 	r.at(after(59 * time.Minute))
 	if p := b.get("/"); p.StatusCode != http.StatusOK {
@@ -44,7 +44,7 @@ func TestSessionEndsWithItsLifetime(t *testing.T) {
 
 func TestIdleTimeoutCountsFromTheLastUse(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"session {\nidle_timeout 30m\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"session {\nidle_timeout 30m\n}\n}")
 	b := signedIn(t, r)
 	for _, minutes := range []time.Duration{20, 40, 60} {
 		r.at(after(minutes * time.Minute))
@@ -66,10 +66,10 @@ func TestSessionSurvivesARestartWithManagedKeys(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}"
-	first := newRigAt(t, storage, site)
+	first := newHarnessAt(t, storage, site)
 	b := signedIn(t, first)
 	// Another storage object on the same folder is what another process has.
-	second := newRigAt(t, storage+"/.", site)
+	second := newHarnessAt(t, storage+"/.", site)
 	moveTo(b, second)
 	if p := b.get("/"); p.StatusCode != http.StatusOK {
 		t.Errorf("status %d on the second instance", p.StatusCode)
@@ -80,10 +80,10 @@ func TestLogoutOnOneInstanceEndsACopiedCookieOnAnother(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "end_session off\n}\nreverse_proxy {upstream}\n}"
-	first, second := newRigAt(t, storage, site), newRigAt(t, storage+"/.", site)
+	first, second := newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)
 	b := signedIn(t, first)
 	copied := b.cookieHeader()
-	use := func(r *rig) int {
+	use := func(r *harness) int {
 		return r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n").StatusCode
 	}
 	if first, second := use(first), use(second); first != http.StatusOK || second != http.StatusOK {
@@ -105,7 +105,7 @@ func TestLogoutOnOneInstanceEndsACopiedCookieOnAnother(t *testing.T) {
 func TestANewLoginEndsTheSessionThatItReplaces(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := signedIn(t, r)
 	old := b.cookieHeader()
 	op.SignIn("bob")
@@ -121,13 +121,13 @@ func TestSessionOfADisabledOrChangedProviderIsNone(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
 	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
-	b := signedIn(t, newRigAt(t, storage, fmt.Sprintf(site, "")))
+	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "")))
 	for name, change := range map[string]string{"disabled": "disabled", "another client": ""} {
 		text := fmt.Sprintf(site, change)
 		if change == "" {
 			text = strings.Replace(text, "client_id rp", "client_id other", 1)
 		}
-		r := newRigAt(t, storage, text)
+		r := newHarnessAt(t, storage, text)
 		moveTo(b, r)
 		if p := b.send(http.MethodGet, "/", map[string]string{"Sec-Fetch-Mode": "cors"}); p.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: status %d", name, p.StatusCode)
@@ -138,7 +138,7 @@ func TestSessionOfADisabledOrChangedProviderIsNone(t *testing.T) {
 func TestAtMostFiveLoginsAreInFlight(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	var begun []*visited
 	for i := range 9 {
@@ -163,7 +163,7 @@ func TestAtMostFiveLoginsAreInFlight(t *testing.T) {
 func TestTransactionCookieIsSmallWhateverTheAddress(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	random := func(size int) (text string) {
 		for len(text) < size {
 			text += strconv.FormatUint(rand.Uint64(), 36)
@@ -216,14 +216,14 @@ func TestTransactionCookieIsSmallWhateverTheAddress(t *testing.T) {
 
 func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	grow := func(size int) {
 		user := op.User("alice")
 		user.Claims["essay"] = essay(size)
 		op.SetUser("alice", user)
 	}
 	grow(4500)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := signedIn(t, r)
 	if got := b.cookies(); got["__Host-oidc_rp_1"] == "" {
 		t.Fatalf("the session was not split: %d cookies", len(got))
@@ -257,7 +257,7 @@ func essay(size int) string {
 // not fit is told with its size.
 func TestManyGroupsFit(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.ClaimsInIDToken())
+	op := newOP(t, oidctest.ClaimsInIDToken())
 	join := func(count int) {
 		groups, r := make([]string, count), rand.New(rand.NewPCG(1, 2))
 		for i := range groups {
@@ -268,7 +268,7 @@ func TestManyGroupsFit(t *testing.T) {
 		op.SetUser("alice", user)
 	}
 	join(250)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Groups groups\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Groups groups\n}\n}")
 	b := signedIn(t, r)
 	b.get("/again")
 	header, _ := r.upstream.got()
@@ -291,13 +291,13 @@ func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 	site := func(secrets string) string {
 		return "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nsecret " + secrets + "\n}\n}\nreverse_proxy {upstream}\n}"
 	}
-	b := signedIn(t, newRigAt(t, storage, site(old)))
-	both := newRigAt(t, storage, site(fresh+" "+old))
+	b := signedIn(t, newHarnessAt(t, storage, site(old)))
+	both := newHarnessAt(t, storage, site(fresh+" "+old))
 	moveTo(b, both)
 	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 1 {
 		t.Fatalf("status %d, cookies %q: a session of the old secret is sealed anew", p.StatusCode, p.Header["Set-Cookie"])
 	}
-	only := newRigAt(t, storage, site(fresh))
+	only := newHarnessAt(t, storage, site(fresh))
 	moveTo(b, only)
 	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
 		t.Errorf("status %d, cookies %q", p.StatusCode, p.Header["Set-Cookie"])
@@ -307,7 +307,7 @@ func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 func TestUnreadableStorageClosesPrivatePagesAndLeavesPublicOnesOpen(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp public {\n"+options(op)+"private /private/*\n}")
+	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private/*\n}")
 	b := r.browser()
 	if p := b.open("/private/x"); p.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", p.StatusCode)

@@ -7,25 +7,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // Report A13: to wait does not help where settings are wrong.
 func TestWrongSettingsAreNotCalledAnOutage(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	h := r.app.handlers[0]
 	for _, wrong := range []bool{true, false} {
 		cause := errors.New("no such host")
 		if wrong {
-			cause = &provider.SettingsError{Err: cause}
+			cause = &op.SettingsError{Err: cause}
 		}
 		recorder := httptest.NewRecorder()
 		request := httptest.NewRequest(http.MethodGet, rpURL+"/x", nil)
 		request.Header.Set("Accept", "text/html")
-		f := &failure{code: providerUnavailable, cause: &provider.Unavailable{Err: cause}}
-		if err := h.retryLater(recorder, request, &visit{h: h, r: request}, 0, f); err != nil {
+		f := &failure{code: providerUnavailable, cause: &op.UnavailableError{Err: cause}}
+		if err := h.respondUnavailable(recorder, request, &requestState{h: h, r: request}, 0, f); err != nil {
 			t.Fatal(err)
 		}
 		body := recorder.Body.String()
@@ -45,20 +45,22 @@ func TestWrongSettingsAreNotCalledAnOutage(t *testing.T) {
 func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
-		options func(op *optest.Provider) string
-		lie     func(*optest.Lies)
+		options func(op *oidctest.Provider) string
+		lie     func(*oidctest.Faults)
 		status  int
-		code    code
+		code    errorCode
 	}{
-		"a slash too many": {func(op *optest.Provider) string { return strings.Replace(options(op), op.Issuer(), op.Issuer()+"/", 1) }, nil, 503, providerUnavailable},
-		"another realm": {func(op *optest.Provider) string {
+		"a slash too many": {func(op *oidctest.Provider) string {
+			return strings.Replace(options(op), op.Issuer(), op.Issuer()+"/", 1)
+		}, nil, 503, providerUnavailable},
+		"another realm": {func(op *oidctest.Provider) string {
 			return strings.Replace(options(op), op.Issuer(), op.Issuer()+"/realm", 1)
 		}, nil, 503, providerUnavailable},
-		"discovery elsewhere": {options, func(l *optest.Lies) {
-			l.At(optest.Discovery).Redirects(http.StatusFound, "https://elsewhere.test/.well-known/openid-configuration")
+		"discovery elsewhere": {options, func(l *oidctest.Faults) {
+			l.At(oidctest.Discovery).Redirects(http.StatusFound, "https://elsewhere.test/.well-known/openid-configuration")
 		}, 503, providerUnavailable},
-		"no discovery": {options, func(l *optest.Lies) { l.At(optest.Discovery).Status = http.StatusNotFound }, 503, providerUnavailable},
-		"another secret": {func(op *optest.Provider) string {
+		"no discovery": {options, func(l *oidctest.Faults) { l.At(oidctest.Discovery).Status = http.StatusNotFound }, 503, providerUnavailable},
+		"another secret": {func(op *oidctest.Provider) string {
 			return strings.Replace(options(op), op.Client().Secret, "wrong", 1)
 		}, nil, 403, tokenExchangeFailed},
 	} {
@@ -68,7 +70,7 @@ func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
 			if row.lie != nil {
 				op.Lie(row.lie)
 			}
-			r := newRig(t, "oidc_rp {\n"+row.options(op)+"}")
+			r := newHarness(t, "oidc_rp {\n"+row.options(op)+"}")
 			p := r.browser().open("/page")
 			if p.StatusCode != row.status || shownCode(p) != row.code {
 				t.Errorf("status %d, code %q: %s", p.StatusCode, shownCode(p), p.body)
@@ -80,7 +82,7 @@ func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
 		})
 	}
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	op.Stop()
 	if p := r.browser().open("/page"); p.StatusCode != 503 || strings.Contains(p.body, "not set up correctly") {
 		t.Errorf("an outage: status %d: %s", p.StatusCode, p.body)

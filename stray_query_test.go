@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // strays are what a query or form may hold beside the parameters that count:
@@ -17,8 +17,8 @@ var strays = []string{"x=1;2", ";", "x;y", "x=%", "x=100%&y", "%zz=%4", "x=%u00f
 func TestParametersThatNobodyAskedForSpoilNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
-	posting := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	posting := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
 	s := newLogoutScene(t)
 	for _, stray := range strays {
 		b := r.browser()
@@ -49,7 +49,7 @@ func TestParametersThatNobodyAskedForSpoilNothing(t *testing.T) {
 			t.Errorf("a frame with %q left the session", stray)
 		}
 		alice, _, issued = s.signIn("alice")
-		token := s.op.LogoutToken("", issued.SID, optest.JWTLies{})
+		token := s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})
 		if p := s.here.browser().post("/@app/auth/default/backchannel-logout", stray+"&logout_token="+token, nil); p.StatusCode != http.StatusOK || alice.lives(s.here) {
 			t.Errorf("a logout token beside %q: status %d", stray, p.StatusCode)
 		}
@@ -60,7 +60,7 @@ func TestParametersThatNobodyAskedForSpoilNothing(t *testing.T) {
 func TestAFormThatCarriesAnAnswerMayHoldAnything(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
 	for _, stray := range strays {
 		login := beginPosted(t, r.browser(), "/page")
 		form := stray + "&" + login.params.Encode()
@@ -75,7 +75,7 @@ func TestAFormThatCarriesAnAnswerMayHoldAnything(t *testing.T) {
 func TestASemicolonAndAStrayPercentArePartOfAReturnAddress(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	for _, target := range []string{"/a;b", "/a;b=c;d", "/a?x;y", "/a?100%", "/a?b=%zz"} {
 		b := r.browser()
 		p := b.open("/@app/auth/default/login?returnto=" + target)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 func TestIDTokensOfEveryAlgorithm(t *testing.T) {
@@ -22,16 +22,16 @@ func TestIDTokensOfEveryAlgorithm(t *testing.T) {
 	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"} {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
-			op := newOP(t, optest.Alg(alg))
-			r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+			op := newOP(t, oidctest.Alg(alg))
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 			if p := r.browser().open("/page"); p.body != "application sees alice" {
 				t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
 			}
-			for name, lies := range map[string]optest.JWTLies{
-				"corrupt": {Signature: optest.SignCorruptly}, "another key's": {Signature: optest.SignWithWrongKey}, "missing": {Signature: optest.SignNot},
+			for name, lies := range map[string]oidctest.JWTLies{
+				"corrupt": {Signature: oidctest.SignCorruptly}, "another key's": {Signature: oidctest.SignWithWrongKey}, "missing": {Signature: oidctest.SignNot},
 				"with another at_hash": {Claims: func(c map[string]any) { c["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA" }},
 			} {
-				op.Lie(func(l *optest.Lies) { l.IDToken = lies })
+				op.Lie(func(l *oidctest.Faults) { l.IDToken = lies })
 				if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "could not be trusted") {
 					t.Errorf("a signature that is %s: status %d", name, p.StatusCode)
 				}
@@ -76,10 +76,10 @@ func decryptionKey(t *testing.T) (file string, encrypt func(string) string) {
 func TestEncryptedIDTokensAndUserinfo(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	op.SetClient(func(c *optest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
+	op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
 	file, encrypt := decryptionKey(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"userinfo always\ndecryption_key {file."+file+"}\n}")
-	op.Lie(func(l *optest.Lies) {
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\ndecryption_key {file."+file+"}\n}")
+	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Compact = encrypt
 		l.UserInfo.Signed, l.UserInfo.JWT.Compact = true, encrypt
 	})
@@ -95,29 +95,31 @@ func TestEncryptedIDTokensAndUserinfo(t *testing.T) {
 	if hint := u.Query().Get("id_token_hint"); strings.Count(hint, ".") != 2 {
 		t.Errorf("the hint has %d dots", strings.Count(hint, "."))
 	}
-	for name, lie := range map[string]func(*optest.Lies){
-		"an ID token signed by another key": func(l *optest.Lies) { l.IDToken = optest.JWTLies{Compact: encrypt, Signature: optest.SignWithWrongKey} },
-		"an ID token that nobody signed":    func(l *optest.Lies) { l.IDToken = optest.JWTLies{Compact: encrypt, Alg: "none"} },
-		"an ID token of another issuer": func(l *optest.Lies) {
-			l.IDToken = optest.JWTLies{Compact: encrypt, Claims: func(c map[string]any) { c["iss"] = "https://evil.test" }}
+	for name, lie := range map[string]func(*oidctest.Faults){
+		"an ID token signed by another key": func(l *oidctest.Faults) {
+			l.IDToken = oidctest.JWTLies{Compact: encrypt, Signature: oidctest.SignWithWrongKey}
 		},
-		"an ID token encrypted twice": func(l *optest.Lies) {
-			l.IDToken = optest.JWTLies{Compact: func(s string) string { return encrypt(encrypt(s)) }}
+		"an ID token that nobody signed": func(l *oidctest.Faults) { l.IDToken = oidctest.JWTLies{Compact: encrypt, Alg: "none"} },
+		"an ID token of another issuer": func(l *oidctest.Faults) {
+			l.IDToken = oidctest.JWTLies{Compact: encrypt, Claims: func(c map[string]any) { c["iss"] = "https://evil.test" }}
 		},
-		"userinfo signed by another key": func(l *optest.Lies) {
-			l.UserInfo = optest.UserInfoLies{Signed: true, JWT: optest.JWTLies{Compact: encrypt, Signature: optest.SignWithWrongKey}}
+		"an ID token encrypted twice": func(l *oidctest.Faults) {
+			l.IDToken = oidctest.JWTLies{Compact: func(s string) string { return encrypt(encrypt(s)) }}
 		},
-		"userinfo for another client": func(l *optest.Lies) {
-			l.UserInfo = optest.UserInfoLies{Signed: true, JWT: optest.JWTLies{Compact: encrypt, Claims: func(c map[string]any) { c["aud"] = "another" }}}
+		"userinfo signed by another key": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Compact: encrypt, Signature: oidctest.SignWithWrongKey}}
 		},
-		"userinfo that nobody signed": func(l *optest.Lies) {
-			l.UserInfo = optest.UserInfoLies{Signed: true, JWT: optest.JWTLies{Compact: func(string) string { return encrypt(`{"sub":"u-1001"}`) }}}
+		"userinfo for another client": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Compact: encrypt, Claims: func(c map[string]any) { c["aud"] = "another" }}}
 		},
-		"userinfo of another time": func(l *optest.Lies) {
-			l.UserInfo = optest.UserInfoLies{Signed: true, JWT: optest.JWTLies{Claims: func(c map[string]any) { c["exp"] = 1 }}}
+		"userinfo that nobody signed": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Compact: func(string) string { return encrypt(`{"sub":"u-1001"}`) }}}
 		},
-		"userinfo without aud": func(l *optest.Lies) {
-			l.UserInfo = optest.UserInfoLies{Signed: true, JWT: optest.JWTLies{Claims: func(c map[string]any) { delete(c, "aud") }}}
+		"userinfo of another time": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Claims: func(c map[string]any) { c["exp"] = 1 }}}
+		},
+		"userinfo without aud": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Claims: func(c map[string]any) { delete(c, "aud") }}}
 		},
 	} {
 		op.Honest()
@@ -136,8 +138,8 @@ func TestAnEncryptedIDTokenWithoutAKeySaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	_, encrypt := decryptionKey(t)
-	op.Lie(func(l *optest.Lies) { l.IDToken.Compact = encrypt })
-	r := newRig(t, "oidc_rp {\n"+options(op)+"}")
+	op.Lie(func(l *oidctest.Faults) { l.IDToken.Compact = encrypt })
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), "configure decryption_key") {
 		t.Errorf("status %d: %s", p.StatusCode, r.logs())
 	}
@@ -146,7 +148,7 @@ func TestAnEncryptedIDTokenWithoutAKeySaysWhatToDo(t *testing.T) {
 func TestParametersAreSentAndTokensHeldToThem(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"authorization_params {\nmax_age 600\nacr_values \"gold silver\"\nclaims `{\"id_token\": {\"acr\": {\"essential\": true, \"values\": [\"gold\"]}}}`\nresource https://a.example https://b.example/x?y=1\n}\n}")
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"authorization_params {\nmax_age 600\nacr_values \"gold silver\"\nclaims `{\"id_token\": {\"acr\": {\"essential\": true, \"values\": [\"gold\"]}}}`\nresource https://a.example https://b.example/x?y=1\n}\n}")
 	p := r.browser().get("/page")
 	u, _ := url.Parse(p.location())
 	if q := u.Query(); len(q["resource"]) != 2 || q["resource"][1] != "https://b.example/x?y=1" || q.Get("max_age") != "600" || !strings.HasPrefix(q.Get("claims"), `{"id_token"`) {
@@ -161,7 +163,7 @@ func TestParametersAreSentAndTokensHeldToThem(t *testing.T) {
 		"another acr":            func(c map[string]any) { c["acr"] = "silver" },
 		"no acr":                 func(c map[string]any) { delete(c, "acr") },
 	} {
-		op.Lie(func(l *optest.Lies) { l.IDToken.Claims = change })
+		op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = change })
 		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "could not be trusted") {
 			t.Errorf("%s: status %d: %s", name, p.StatusCode, p.body)
 		}
@@ -177,15 +179,15 @@ const (
 // tenant's administrator decides what they are.
 func TestUsersOfTwoTenantsAreTwo(t *testing.T) {
 	t.Parallel()
-	op := newOP(t, optest.NoIss())
+	op := newOP(t, oidctest.NoIss())
 	template := op.Issuer() + "/{tenantid}/v2.0"
-	op.Lie(func(l *optest.Lies) { l.Discovery = func(m map[string]any) { m["issuer"] = template } })
+	op.Lie(func(l *oidctest.Faults) { l.Discovery = func(m map[string]any) { m["issuer"] = template } })
 	tenant, issuer := oneTenant, ""
 	in := func(c map[string]any) {
-		c["tid"], c["iss"] = tenant, orElse(issuer, strings.Replace(template, "{tenantid}", tenant, 1))
+		c["tid"], c["iss"] = tenant, orDefault(issuer, strings.Replace(template, "{tenantid}", tenant, 1))
 	}
-	op.Lie(func(l *optest.Lies) { l.IDToken.Claims = in })
-	r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(optest.Discovery), 1)+
+	op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = in })
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+
 		"}\nreverse_proxy {upstream} {\nheader_up X-User \"{http.auth.user.id} of {http.oidc_rp.issuer}\"\n}\n}")
 	for _, tenant = range []string{oneTenant, anotherTenant} {
 		want := "application sees " + tenant + "/alice of " + op.Issuer() + "/" + tenant + "/v2.0"

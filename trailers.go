@@ -48,7 +48,7 @@ func (b *trailerBody) drop() {
 
 func (h *Handler) dropTrailers(trailer http.Header) {
 	for name := range trailer {
-		if h.common.strips(name) || isNoTrailer(name) {
+		if h.siteHeaders.strips(name) || isNoTrailer(name) {
 			delete(trailer, name)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // trailerEcho has the application tell which trailers it got.
-func trailerEcho(r *rig) {
+func trailerEcho(r *harness) {
 	r.upstream.mu.Lock()
 	defer r.upstream.mu.Unlock()
 	r.upstream.answer = func(w http.ResponseWriter, q *http.Request) {
@@ -37,7 +37,7 @@ const trailerSite = `oidc_rp public {
 // Fault A5. Go merges trailers when the body ends, announced or not.
 func TestTrailersBringNoIdentity(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, strings.ReplaceAll(trailerSite, "PROVIDER", options(newOP(t))))
+	r := newHarness(t, strings.ReplaceAll(trailerSite, "PROVIDER", options(newOP(t))))
 	trailerEcho(r)
 	b := r.browser()
 	b.open("/private")
@@ -73,7 +73,7 @@ func TestTrailersBringNoIdentity(t *testing.T) {
 // Fault A5, over HTTP/2.
 func TestTrailersOverHTTP2BringNoIdentity(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, strings.ReplaceAll(trailerSite, "PROVIDER", options(newOP(t))))
+	r := newHarness(t, strings.ReplaceAll(trailerSite, "PROVIDER", options(newOP(t))))
 	trailerEcho(r)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

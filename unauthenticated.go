@@ -13,12 +13,12 @@ import (
 
 // The reasons of a 401. They are no error codes: auth_error never names them.
 const (
-	signInRequired  code = "sign_in_required"
-	sessionEnded    code = "session_ended"
-	sessionOutdated code = "session_outdated"
+	signInRequired  errorCode = "sign_in_required"
+	sessionEnded    errorCode = "session_ended"
+	sessionOutdated errorCode = "session_outdated"
 )
 
-var reasons = map[code]string{
+var reasons = map[errorCode]string{
 	signInRequired:  "This address is for signed-in users.",
 	sessionEnded:    "Your session has ended. Please sign in again.",
 	sessionOutdated: "Please sign in once more: this address needs more than your session knows.",
@@ -27,42 +27,42 @@ var reasons = map[code]string{
 var errUnauthenticated = errors.New("the request is not authenticated")
 
 // challenge answers unauthenticated requests for private addresses.
-func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit) error {
+func (h *Handler) respondUnauthorized(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	reason := signInRequired
 	switch {
-	case v.lacks == lacksClaims:
+	case st.shortfall == shortClaims:
 		reason = sessionOutdated
 	case len(w.Header()["Set-Cookie"]) > 0: // what did not open was cleared
 		reason = sessionEnded
 	}
-	return h.unauthenticated(w, r, v, reason, h.defaultParty, h.pageBefore(r))
+	return h.unauthenticated(w, r, st, reason, h.defaultProvider, h.pageBefore(r))
 }
 
 // unauthenticated answers with 401. It names no authentication scheme, since no
 // credentials are accepted here (fault D7).
-func (h *Handler) unauthenticated(w http.ResponseWriter, r *http.Request, v *visit, reason code, p *party, returnTo string) error {
-	plainHeaders(w.Header())
-	v.failed = &failure{code: reason, cause: errUnauthenticated, party: p, returnTo: returnTo}
-	v.shown = reasons[reason]
+func (h *Handler) unauthenticated(w http.ResponseWriter, r *http.Request, st *requestState, reason errorCode, p *provider, returnTo string) error {
+	baseSecurityHeaders(w.Header())
+	st.failed = &failure{code: reason, cause: errUnauthenticated, provider: p, returnTo: returnTo}
+	st.shown = reasons[reason]
 	switch {
 	case h.ErrorPages == "caddy":
 		return caddyhttp.Error(http.StatusUnauthorized, errors.New("sign-in needed"))
 	case isNavigation(r):
-		return h.sessionEndedPage(w, r, v, p, returnTo)
+		return h.sessionEndedPage(w, r, st, p, returnTo)
 	}
 	return problem(w, http.StatusUnauthorized, map[string]string{
 		"type": "about:blank", "title": "Unauthorized",
-		"detail": v.shown, "reason": string(reason), "login_url": h.loginURL(p, returnTo),
+		"detail": st.shown, "reason": string(reason), "login_url": h.loginURL(p, returnTo),
 	})
 }
 
 // sessionEndedPage tells people in a frame, or who have sent a form, to sign in
 // in another tab. It may be framed, and holds nothing that is theirs.
-func (h *Handler) sessionEndedPage(w http.ResponseWriter, r *http.Request, v *visit, p *party, returnTo string) error {
+func (h *Handler) sessionEndedPage(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string) error {
 	shown := page{Title: "Your session has ended", Sent: r.Method != http.MethodGet && r.Method != http.MethodHead}
-	if viewer := h.viewer(r, v); viewer != nil {
+	if viewer := h.viewer(r, st); viewer != nil {
 		shown.Title, shown.User = "This page opens in its own tab", viewer.userID()
-	} else if !p.config.Disabled {
+	} else if !p.disabled {
 		shown.LoginURL = h.loginURL(p, returnTo)
 	}
 	return h.renderFramed(w, r, "session_ended.html", http.StatusUnauthorized, shown)
@@ -70,7 +70,7 @@ func (h *Handler) sessionEndedPage(w http.ResponseWriter, r *http.Request, v *vi
 
 // pageBefore is the page of this site that a request comes from, or empty.
 func (h *Handler) pageBefore(r *http.Request) string {
-	s := h.site(r)
+	s := h.cookieScope(r)
 	if s == nil {
 		return ""
 	}

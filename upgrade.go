@@ -153,7 +153,7 @@ func isWebsocketConnect(r *http.Request) bool {
 // are written here: what is left to handle_errors may be proxied as it came.
 func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler) error {
 	if !isWebsocketConnect(r) || original.Path == "" || h.hasEndpoint(original.Path) {
-		secureHeaders(w.Header())
+		strictSecurityHeaders(w.Header())
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return nil
@@ -179,7 +179,7 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 		status = refusal.StatusCode
 	}
 	h.logger.Debug("a WebSocket was refused", zap.Int("status", status), zap.Error(err))
-	secureHeaders(w.Header())
+	strictSecurityHeaders(w.Header())
 	w.WriteHeader(status)
 	return nil
 }
@@ -187,19 +187,19 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 // hasEndpoint reports whether a path is an endpoint of an instance on this site.
 func (h *Handler) hasEndpoint(path string) bool {
 	_, found := h.endpoint(path)
-	return found || h.neighbourFor(path) != nil
+	return found || h.siblingFor(path) != nil
 }
 
 var errForeignWebsocket = errors.New("a WebSocket that a page of another site opened")
 
 // serveForeign passes a WebSocket of another site's page on as nobody's, or
 // refuses it.
-func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, v *visit, a access, next caddyhttp.Handler) error {
-	v.forget(r.Header)
+func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, a access, next caddyhttp.Handler) error {
+	st.dropIdentity(r.Header)
 	if !a.public {
-		return h.errorPage(w, r, v, http.StatusForbidden, &failure{code: forbidden, cause: errForeignWebsocket}, "")
+		return h.errorPage(w, r, st, http.StatusForbidden, &failure{code: forbidden, cause: errForeignWebsocket}, "")
 	}
-	v.upgrade.giveBack(r.Header, h.Upgrades)
+	st.upgrade.giveBack(r.Header, h.Upgrades)
 	return next.ServeHTTP(w, r)
 }
 
@@ -211,7 +211,7 @@ func (h *Handler) isFromForeignPage(r *http.Request) bool {
 	if !sent {
 		return false
 	}
-	s := h.site(r)
+	s := h.cookieScope(r)
 	if len(from) != 1 || s == nil {
 		return true
 	}

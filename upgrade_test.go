@@ -79,7 +79,7 @@ func (a *tunnelApp) got() *http.Request {
 
 // upgraded sends a request as it is written and reports whether its connection
 // became a tunnel to the application.
-func upgraded(t *testing.T, r *rig, request string) (status int, tunnelled bool) {
+func upgraded(t *testing.T, r *harness, request string) (status int, tunnelled bool) {
 	t.Helper()
 	conn, err := tls.Dial("tcp", r.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -103,7 +103,7 @@ func upgraded(t *testing.T, r *rig, request string) (status int, tunnelled bool)
 
 // upgradeRig is a site with a public route, a private rest, preflights, a part that
 // the guard does not cover, and error pages of the application's.
-func upgradeRig(t *testing.T) (*rig, *tunnelApp, *browser) {
+func upgradeRig(t *testing.T) (*harness, *tunnelApp, *browser) {
 	a := newTunnel(t)
 	op := newOP(t)
 	site := `
@@ -154,7 +154,7 @@ http://rp.test {
 		reverse_proxy TUNNEL
 	}
 }`
-	r := newRigAt(t, storageDir(t), strings.NewReplacer("PROVIDER", options(op), "TUNNEL", a.Addr().String()).Replace(site))
+	r := newHarnessAt(t, storageDir(t), strings.NewReplacer("PROVIDER", options(op), "TUNNEL", a.Addr().String()).Replace(site))
 	b := r.browser()
 	if p := b.open("/signed-in"); p.StatusCode != http.StatusOK {
 		t.Fatalf("sign-in ends with status %d", p.StatusCode)
@@ -257,7 +257,7 @@ func TestWhatMayBecomeATunnel(t *testing.T) {
 func TestAWebSocketOfAnotherSiteIsNobodys(t *testing.T) {
 	t.Parallel()
 	a := newTunnel(t)
-	r := newRigAt(t, storageDir(t), strings.ReplaceAll(`
+	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
 http://rp.test {
 	oidc_rp public {
 		`+options(newOP(t))+`
@@ -344,7 +344,7 @@ func connect(h *Handler, path string, major int, protocol string, header http.He
 // Threat D34. An extended CONNECT for a WebSocket is judged as a GET of its path.
 func TestAnExtendedConnectIsJudgedAsAGet(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, `
+	r := newHarness(t, `
 	@gets {
 		method GET
 		path /public/*
@@ -449,7 +449,7 @@ func TestAWebSocketDropsNoIdentity(t *testing.T) {
 	t.Parallel()
 	a := newTunnel(t)
 	op := newOP(t)
-	r := newRigAt(t, storageDir(t), strings.NewReplacer("PROVIDER", options(op), "TUNNEL", a.Addr().String()).Replace(`
+	r := newHarnessAt(t, storageDir(t), strings.NewReplacer("PROVIDER", options(op), "TUNNEL", a.Addr().String()).Replace(`
 http://rp.test {
 	oidc_rp {
 		PROVIDER

@@ -13,73 +13,73 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 )
 
-// toldHeader is a header with what the application is told about the user.
-type toldHeader struct {
+// upstreamHeader is a header with what the application is told about the user.
+type upstreamHeader struct {
 	name, value string
 	lasting     bool // what it says follows from the session alone
 }
 
 // tell puts what the application is to know into the request's header. What a
 // client said under these names has been taken out before.
-func (h *Handler) tell(v *visit, r *http.Request) {
-	if h.Upstream == nil || !v.signedIn() {
+func (h *Handler) setIdentityHeaders(st *requestState, r *http.Request) {
+	if h.Upstream == nil || !st.signedIn() {
 		return
 	}
-	lasting := h.lastingValues(v)
+	lasting := h.lastingValues(st)
 	// Each has a list of its own: handlers change values in place.
-	values := make([]string, len(h.told), len(h.told)+2)
-	for i, header := range h.told {
+	values := make([]string, len(h.upstreamHeaders), len(h.upstreamHeaders)+2)
+	for i, header := range h.upstreamHeaders {
 		if values[i] = lasting[i]; !header.lasting {
-			values[i] = h.headerValue(v, r, header.value)
+			values[i] = h.headerValue(st, r, header.value)
 		}
-		v.set(r.Header, header.name, values[i:i+1:i+1])
+		st.set(r.Header, header.name, values[i:i+1:i+1])
 	}
 	if name := h.Upstream.AccessToken; name != "" {
-		token := v.accessToken()
+		token := st.accessToken()
 		if token != "" && name == "Authorization" {
 			token = "Bearer " + token
 		}
-		v.set(r.Header, name, []string{token})
+		st.set(r.Header, name, []string{token})
 	}
 	if name := h.Upstream.IDToken; name != "" {
-		v.set(r.Header, name, []string{v.session.IDToken})
+		st.set(r.Header, name, []string{st.session.IDToken})
 	}
 }
 
-func (v *visit) set(header http.Header, name string, value []string) {
+func (st *requestState) set(header http.Header, name string, value []string) {
 	if value[0] == "" || !httpguts.ValidHeaderFieldValue(value[0]) {
 		return
 	}
 	header[name] = value
-	v.told = append(v.told, name)
+	st.identityHeaders = append(st.identityHeaders, name)
 }
 
 // lastingValues are the values of those headers that say the same on every
 // request, made once for an opened session: to read a list of groups takes
 // longer than all else that is done for a request.
-func (h *Handler) lastingValues(v *visit) []string {
-	if !v.asLoaded() {
-		return h.makeLasting(v)
+func (h *Handler) lastingValues(st *requestState) []string {
+	if !st.asLoaded() {
+		return h.makeLasting(st)
 	}
-	if made := v.loaded.Headers.Load(); made != nil {
+	if made := st.loaded.Headers.Load(); made != nil {
 		return *made
 	}
-	made := h.makeLasting(v)
-	v.loaded.Headers.Store(&made)
+	made := h.makeLasting(st)
+	st.loaded.Headers.Store(&made)
 	return made
 }
 
-func (h *Handler) makeLasting(v *visit) []string {
-	values := make([]string, len(h.told))
+func (h *Handler) makeLasting(st *requestState) []string {
+	values := make([]string, len(h.upstreamHeaders))
 	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
-	repl.Map(v.placeholder)
-	for i, header := range h.told {
+	repl.Map(st.placeholder)
+	for i, header := range h.upstreamHeaders {
 		switch {
 		case !header.lasting:
 		case isTemplate(header.value):
 			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
 		default:
-			values[i] = v.claimText(header.value)
+			values[i] = st.claimText(header.value)
 		}
 	}
 	return values
@@ -87,7 +87,7 @@ func (h *Handler) makeLasting(v *visit) []string {
 
 // headerValue is a text with placeholders, expanded once. What a claim says is
 // never expanded.
-func (h *Handler) headerValue(v *visit, r *http.Request, value string) string {
+func (h *Handler) headerValue(st *requestState, r *http.Request, value string) string {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
 		return ""
@@ -96,19 +96,19 @@ func (h *Handler) headerValue(v *visit, r *http.Request, value string) string {
 }
 
 // claimText is what a claim says, as text.
-func (v *visit) claimText(path string) string {
+func (st *requestState) claimText(path string) string {
 	switch path {
 	case "groups":
-		return v.groups().String()
+		return st.groups().String()
 	case "email":
-		return v.verifiedEmail()
+		return st.verifiedEmail()
 	}
 	if bareClaim(path) == "sub" {
-		return claims.Clean(v.session.Subject)
+		return claims.Clean(st.session.Subject)
 	}
-	claim, ok := v.session.Claims.Path(path)
+	claim, ok := st.session.Claims.Path(path)
 	if !ok {
-		claim, _ = v.session.Claims.Path(bareClaim(path))
+		claim, _ = st.session.Claims.Path(bareClaim(path))
 	}
 	return claim.Text()
 }
@@ -142,7 +142,7 @@ func (h *Handler) resolveUpstream(caddy.Context) (err error) {
 	for _, name := range slices.Sorted(maps.Keys(h.Upstream.Headers)) {
 		value := h.Upstream.Headers[name]
 		h.neededClaims = append(h.neededClaims, claimsIn(value)...)
-		h.told = append(h.told, toldHeader{name, value, isLasting(value)})
+		h.upstreamHeaders = append(h.upstreamHeaders, upstreamHeader{name, value, isLasting(value)})
 	}
 	h.identityHeaders, err = h.Upstream.headers()
 	return err

@@ -38,7 +38,7 @@ func TestWhichHeadersSayTheSameOnEveryRequest(t *testing.T) {
 func TestAHeaderIsNotWhatAnotherRequestMadeOfIt(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, `vars /odd http.auth.user.id somebody
+	r := newHarness(t, `vars /odd http.auth.user.id somebody
 oidc_rp {
 	`+options(op)+`
 	upstream {

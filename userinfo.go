@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // idTokenOnly are claims about the sign-in: userinfo cannot say them.
@@ -17,7 +17,7 @@ var idTokenOnly = []string{"acr", "acrs", "amr", "auth_time", "tid"}
 // says that it did not answer, and that the user's name does not depend on it:
 // what only headers and placeholders want is empty then. An answer about another
 // user is always an error.
-func (h *Handler) userinfo(ctx context.Context, p *party, w *wants, idToken provider.Claims, accessToken string) (info provider.Claims, lost bool, err error) {
+func (h *Handler) userinfo(ctx context.Context, p *provider, w *needs, idToken op.Claims, accessToken string) (info op.Claims, lost bool, err error) {
 	if p.userinfo == "never" || p.userinfo == "auto" && !p.needsUserinfo(w, idToken) {
 		return nil, false, nil
 	}
@@ -31,7 +31,7 @@ func (h *Handler) userinfo(ctx context.Context, p *party, w *wants, idToken prov
 		return nil, false, err
 	}
 	info, err = p.askUserinfo(ctx, accessToken, subject)
-	if provider.IsUserinfoLost(err) && isNamedBy(p.usernames, idToken) {
+	if op.IsUserinfoLost(err) && isNamedBy(p.usernames, idToken) {
 		h.warnOnce(p, "userinfo", "", "userinfo failed; sign-ins go on without the claims that only it has. If the provider's userinfo endpoint is of no use, switch it off with userinfo never",
 			append(providerWords(err), zap.Error(err))...)
 		return nil, true, nil
@@ -40,7 +40,7 @@ func (h *Handler) userinfo(ctx context.Context, p *party, w *wants, idToken prov
 }
 
 // askUserinfo asks for the claims of a subject.
-func (p *party) askUserinfo(ctx context.Context, accessToken, subject string) (provider.Claims, error) {
+func (p *provider) askUserinfo(ctx context.Context, accessToken, subject string) (op.Claims, error) {
 	info, err := p.client.Userinfo(ctx, accessToken, subject)
 	for _, name := range idTokenOnly {
 		delete(info, name)
@@ -51,7 +51,7 @@ func (p *party) askUserinfo(ctx context.Context, accessToken, subject string) (p
 // needsUserinfo reports whether a claim that is named is not in the ID token. Of
 // the names for the user the first one that is there will do, but an earlier one
 // may be in userinfo.
-func (p *party) needsUserinfo(w *wants, idToken provider.Claims) bool {
+func (p *provider) needsUserinfo(w *needs, idToken op.Claims) bool {
 	lacks := func(path string) bool { return !present(idToken, path) }
 	if !isNamedBy(p.usernames, idToken) {
 		return true
@@ -62,7 +62,7 @@ func (p *party) needsUserinfo(w *wants, idToken provider.Claims) bool {
 		}
 	}
 	lacksGroups := !presentEach(idToken, p.groups)
-	if p.config.GroupsClaim != "" && lacksGroups {
+	if p.namesGroups && lacksGroups {
 		return true
 	}
 	for _, path := range w.claims {
@@ -79,8 +79,8 @@ func (p *party) needsUserinfo(w *wants, idToken provider.Claims) bool {
 	return w.lacksMore(idToken)
 }
 
-func present(members provider.Claims, path string) bool {
-	set, err := claims.Encode(claimsAlong(members, path))
+func present(members op.Claims, path string) bool {
+	set, err := claims.Encode(claimsForPath(members, path))
 	if err != nil {
 		return false
 	}
@@ -89,8 +89,8 @@ func present(members provider.Claims, path string) bool {
 }
 
 // presentEach is present for a path that may lead through lists.
-func presentEach(members provider.Claims, path string) bool {
-	set, err := claims.Encode(claimsAlong(members, path))
+func presentEach(members op.Claims, path string) bool {
+	set, err := claims.Encode(claimsForPath(members, path))
 	if err != nil {
 		return false
 	}
@@ -98,8 +98,8 @@ func presentEach(members provider.Claims, path string) bool {
 	return ok
 }
 
-// claimsAlong are the claims that a path can begin with.
-func claimsAlong(members provider.Claims, path string) map[string]json.RawMessage {
+// claimsForPath are the claims that a path can begin with.
+func claimsForPath(members op.Claims, path string) map[string]json.RawMessage {
 	along := make(map[string]json.RawMessage, 2)
 	for _, name := range []string{path, claims.SplitPath(path)[0]} {
 		if raw, ok := members[name]; ok {

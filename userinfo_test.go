@@ -7,32 +7,32 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // namedInIDToken makes ID tokens name the user, and leaves the rest to userinfo.
-func namedInIDToken(op *optest.Provider) {
-	op.Lie(func(l *optest.Lies) {
+func namedInIDToken(op *oidctest.Provider) {
+	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Claims = func(c map[string]any) { c["preferred_username"] = "alice" }
 	})
 }
 
 // lostUserinfo are the ways in which userinfo says nothing.
-var lostUserinfo = map[string]func(*optest.Fault){
-	"401":  func(f *optest.Fault) { f.Status = 401 },
-	"403":  func(f *optest.Fault) { f.Status = 403 },
-	"404":  func(f *optest.Fault) { f.Status = 404 },
-	"500":  func(f *optest.Fault) { f.Status = 500 },
-	"503":  func(f *optest.Fault) { f.Status = 503 },
-	"down": func(f *optest.Fault) { f.Drop = true },
-	"slow": func(f *optest.Fault) { f.Delay = 3 * time.Second },
-	"HTML": func(f *optest.Fault) {
+var lostUserinfo = map[string]func(*oidctest.Fault){
+	"401":  func(f *oidctest.Fault) { f.Status = 401 },
+	"403":  func(f *oidctest.Fault) { f.Status = 403 },
+	"404":  func(f *oidctest.Fault) { f.Status = 404 },
+	"500":  func(f *oidctest.Fault) { f.Status = 500 },
+	"503":  func(f *oidctest.Fault) { f.Status = 503 },
+	"down": func(f *oidctest.Fault) { f.Drop = true },
+	"slow": func(f *oidctest.Fault) { f.Delay = 3 * time.Second },
+	"HTML": func(f *oidctest.Fault) {
 		f.ContentType, f.Body = "text/html", func([]byte) []byte { return []byte("<p>hello</p>") }
 	},
-	"an empty document": func(f *optest.Fault) { f.Body = func([]byte) []byte { return nil } },
-	"a list":            func(f *optest.Fault) { f.Body = func([]byte) []byte { return []byte("[]") } },
-	"a redirect":        func(f *optest.Fault) { f.Status, f.Header = 302, func(h http.Header) { h.Set("Location", "/") } },
+	"an empty document": func(f *oidctest.Fault) { f.Body = func([]byte) []byte { return nil } },
+	"a list":            func(f *oidctest.Fault) { f.Body = func([]byte) []byte { return []byte("[]") } },
+	"a redirect":        func(f *oidctest.Fault) { f.Status, f.Header = 302, func(h http.Header) { h.Set("Location", "/") } },
 }
 
 // Fault C6, report F3: what only headers want must not keep people out.
@@ -43,9 +43,9 @@ func TestUserinfoThatFailsKeepsOutOnlyThoseWhoseNameItHas(t *testing.T) {
 			t.Run(name+", "+userinfo, func(t *testing.T) {
 				t.Parallel()
 				op := newOP(t)
-				r := newRig(t, "oidc_rp {\n"+options(op)+"timeout 1s\nuserinfo "+userinfo+"\nclaims {\nfamily family_name\n}\nupstream {\nheader X-Email {http.auth.user.email}\nheader X-Groups groups\nheader X-Family family\n}\n}")
+				r := newHarness(t, "oidc_rp {\n"+options(op)+"timeout 1s\nuserinfo "+userinfo+"\nclaims {\nfamily family_name\n}\nupstream {\nheader X-Email {http.auth.user.email}\nheader X-Groups groups\nheader X-Family family\n}\n}")
 				namedInIDToken(op)
-				op.Lie(func(l *optest.Lies) { fault(l.At(optest.UserInfo)) })
+				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
 				for range 2 {
 					if p := r.browser().open("/page"); p.body != "application sees alice" {
 						t.Fatalf("status %d: %s, expected a sign-in\n%s", p.StatusCode, p.body, r.logs())
@@ -66,7 +66,7 @@ func TestUserinfoThatFailsKeepsOutOnlyThoseWhoseNameItHas(t *testing.T) {
 				}
 				// The name is only in userinfo.
 				op.Honest()
-				op.Lie(func(l *optest.Lies) { fault(l.At(optest.UserInfo)) })
+				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
 				if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "userinfo_failed") {
 					t.Errorf("where userinfo has the name: status %d: %s, expected userinfo_failed", p.StatusCode, p.body)
 				}
@@ -91,9 +91,9 @@ func TestUserinfoOfAnotherUserAlwaysRefuses(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newRig(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Groups groups\n}\n}")
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Groups groups\n}\n}")
 			namedInIDToken(op)
-			op.Lie(func(l *optest.Lies) { l.UserInfo.Claims = row.lie })
+			op.Lie(func(l *oidctest.Faults) { l.UserInfo.Claims = row.lie })
 			if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "userinfo_failed") {
 				t.Errorf("status %d: %s, expected userinfo_failed", p.StatusCode, p.body)
 			}
@@ -108,8 +108,8 @@ func TestUserinfoOfAnotherUserAlwaysRefuses(t *testing.T) {
 func TestUserinfoSaysNothingAboutTheSignIn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newRig(t, "oidc_rp {\n"+options(op)+"userinfo always\nclaims {\nlevel acr\n}\nupstream {\nheader X-Said {http.auth.user.claims.acr}{http.auth.user.claims.amr}{http.auth.user.claims.auth_time}{http.auth.user.claims.tid}{http.auth.user.claims.level}\n}\n}")
-	op.Lie(func(l *optest.Lies) {
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\nclaims {\nlevel acr\n}\nupstream {\nheader X-Said {http.auth.user.claims.acr}{http.auth.user.claims.amr}{http.auth.user.claims.auth_time}{http.auth.user.claims.tid}{http.auth.user.claims.level}\n}\n}")
+	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Claims = func(c map[string]any) {
 			for _, name := range idTokenOnly {
 				delete(c, name)
@@ -131,9 +131,9 @@ func TestUserinfoSaysNothingAboutTheSignIn(t *testing.T) {
 // says.
 func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 	t.Parallel()
-	noIDToken := func(l *optest.Lies) {
+	noIDToken := func(l *oidctest.Faults) {
 		l.Token = func(response map[string]any) {
-			if response["scope"] != nil && l.At(optest.Token) != nil {
+			if response["scope"] != nil && l.At(oidctest.Token) != nil {
 				delete(response, "id_token")
 			}
 		}
@@ -141,10 +141,10 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 	said := "upstream {\naccess_token\nheader X-Groups groups\nheader X-Family {http.auth.user.claims.family_name}\nheader X-Mail {http.auth.user.email}\nheader X-Name name\n}\n"
 	for _, row := range []struct {
 		name    string
-		options []optest.Option
+		options []oidctest.Option
 		more    string
 		change  func(claims map[string]any)
-		lie     func(*optest.Lies)
+		lie     func(*oidctest.Faults)
 		want    string // groups, family name, verified e-mail
 	}{
 		{"a group is removed", nil, "", func(c map[string]any) { c["groups"] = []string{"staff"} }, nil, "staff|Müller|alice@example.com"},
@@ -153,20 +153,20 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 		{"the address is another one", nil, "", func(c map[string]any) { c["email"], c["email_verified"] = "other@example.com", false }, nil, "admins,staff|Müller|"},
 		{"groups come by a path", nil, "groups_claim realm_access.roles\nsession {\nclaims family_name email\n}\n", func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"viewer"}} }, nil, "viewer|Müller|alice@example.com"},
 		{"groups come by a path and are gone", nil, "groups_claim realm_access.roles\nsession {\nclaims family_name email\n}\n", func(c map[string]any) { delete(c, "realm_access") }, nil, "|Müller|alice@example.com"},
-		{"a group of the ID token is removed", []optest.Option{optest.ClaimsInIDToken()}, "", func(c map[string]any) { c["groups"] = []string{"staff"} }, nil, "staff|Müller|alice@example.com"},
-		{"a claim of the ID token is not in userinfo", []optest.Option{optest.ClaimsInIDToken()}, "", func(c map[string]any) { delete(c, "family_name") }, nil, "admins,staff|Müller|alice@example.com"},
-		{"userinfo fails", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *optest.Lies) { l.At(optest.UserInfo).Status = 500 }, "admins,staff|Müller|alice@example.com"},
-		{"userinfo is of another user", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *optest.Lies) {
+		{"a group of the ID token is removed", []oidctest.Option{oidctest.ClaimsInIDToken()}, "", func(c map[string]any) { c["groups"] = []string{"staff"} }, nil, "staff|Müller|alice@example.com"},
+		{"a claim of the ID token is not in userinfo", []oidctest.Option{oidctest.ClaimsInIDToken()}, "", func(c map[string]any) { delete(c, "family_name") }, nil, "admins,staff|Müller|alice@example.com"},
+		{"userinfo fails", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 }, "admins,staff|Müller|alice@example.com"},
+		{"userinfo is of another user", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *oidctest.Faults) {
 			l.UserInfo.Claims = func(c map[string]any) { c["sub"] = "u-1002" }
 		}, "admins,staff|Müller|alice@example.com"},
-		{"userinfo is never asked", []optest.Option{optest.ClaimsInIDToken()}, "userinfo never\n", func(c map[string]any) { delete(c, "groups") }, nil, "admins,staff|Müller|alice@example.com"},
+		{"userinfo is never asked", []oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo never\n", func(c map[string]any) { delete(c, "groups") }, nil, "admins,staff|Müller|alice@example.com"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t, row.options...)
 			withFamily(op.Provider)
 			op.Honest()
-			r := newRigAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+said+row.more+"}\nreverse_proxy {upstream}\n}")
+			r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+said+row.more+"}\nreverse_proxy {upstream}\n}")
 			b := signedIn(t, r)
 			user := op.User("alice")
 			row.change(user.Claims)
@@ -198,7 +198,7 @@ func TestARefreshMayBringTheOldIDToken(t *testing.T) {
 	r := newRefreshRig(t, op)
 	b := signedIn(t, r)
 	first := op.Issued().IDToken
-	op.Lie(func(l *optest.Lies) { l.Token = func(response map[string]any) { response["id_token"] = first } })
+	op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { response["id_token"] = first } })
 	for i := 1; i < 3; i++ {
 		op.at(time.Duration(i)*due, r)
 		if p := b.send(http.MethodGet, "/", apiCall); p.StatusCode != http.StatusOK || calls(op) != i {
@@ -210,7 +210,7 @@ func TestARefreshMayBringTheOldIDToken(t *testing.T) {
 // Fault E13: userinfo may have another form than the ID token had.
 func TestGroupsOfUserinfoReplaceThoseOfTheIDToken(t *testing.T) {
 	t.Parallel()
-	p := &party{groups: "memberships.name"}
+	p := &provider{groups: "memberships.name"}
 	old := map[string]json.RawMessage{
 		"memberships": json.RawMessage(`[{"name":"admins"},{"name":"staff"}]`),
 		groupsEntry:   json.RawMessage(`["admins","staff"]`),
@@ -219,7 +219,7 @@ func TestGroupsOfUserinfoReplaceThoseOfTheIDToken(t *testing.T) {
 		`{"name":"staff"}`:                     `absent`,
 		`[{"name":"staff"},{"name":"viewer"}]`: `["staff","viewer"]`,
 	} {
-		kept, _, err := p.mergeClaims(&wants{keepAll: true}, old, "", provider.Claims{"memberships": json.RawMessage(info)})
+		kept, _, err := p.mergeClaims(&needs{keepAll: true}, old, "", op.Claims{"memberships": json.RawMessage(info)})
 		if err != nil {
 			t.Fatal(err)
 		}

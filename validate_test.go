@@ -33,7 +33,7 @@ import (
 // poolReferences is how often each shared value is in use.
 func poolReferences() map[any]int {
 	held := make(map[any]int)
-	for _, pool := range []*caddy.UsagePool{remotes, shareds} {
+	for _, pool := range []*caddy.UsagePool{discoveries, storageStates} {
 		var keys []any
 		pool.Range(func(key, _ any) bool {
 			keys = append(keys, key)
@@ -192,8 +192,8 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if app := provisioned(t, config, filepath.Join(t.TempDir(), "absent")); len(app.handlers) != 5 || len(app.parties) != 2 {
-		t.Errorf("%d instances and %d providers", len(app.handlers), len(app.parties))
+	if app := provisioned(t, config, filepath.Join(t.TempDir(), "absent")); len(app.handlers) != 5 || len(app.providers) != 2 {
+		t.Errorf("%d instances and %d providers", len(app.handlers), len(app.providers))
 	}
 }
 

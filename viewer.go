@@ -9,24 +9,24 @@ import (
 // viewer returns a visit of who is signed in, at this instance or at another one
 // of the site, for what pages say; nil if nobody is, or if it cannot be said. It
 // sets no cookie and changes nothing.
-func (h *Handler) viewer(r *http.Request, v *visit) *visit {
-	if v.signedIn() && v.lacks == lacksNothing {
-		return v
+func (h *Handler) viewer(r *http.Request, st *requestState) *requestState {
+	if st.signedIn() && st.shortfall == shortNothing {
+		return st
 	}
-	if len(v.cookies) == 0 {
+	if len(st.cookies) == 0 {
 		return nil
 	}
-	for _, n := range append([]*Handler{h}, h.others()...) {
-		s := n.site(r)
+	for _, n := range append([]*Handler{h}, h.linkedSiblings()...) {
+		s := n.cookieScope(r)
 		if s == nil {
 			continue
 		}
-		found := cookie.Find(v.cookies, s.sessionCookie)
+		found := cookie.Find(st.cookies, s.sessionCookie)
 		if !found.Present {
 			continue
 		}
-		theirs := &visit{h: n, r: r, cookies: v.cookies}
-		if result, err := n.open(r, theirs, s, &found, n.now()); err == nil && result == openedOurs {
+		theirs := &requestState{h: n, r: r, cookies: st.cookies}
+		if result, err := n.open(r, theirs, s, &found, n.now()); err == nil && result == sessionValid {
 			return theirs
 		}
 	}

@@ -14,22 +14,22 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-const visitVar = "oidc_rp.visit"
+const stateVar = "oidc_rp.visit"
 
 // visit is what is known about one request: who asks, and what was done to it.
 // Several instances on one site share it, so that the second one still sees
 // what the first took from the request's header.
-type visit struct {
+type requestState struct {
 	h *Handler // that identified the user, or the first one
 	r *http.Request
 
 	// The session, if party is set. Nobody otherwise.
-	party   *party
-	loaded  *sessionstore.Loaded // as it was loaded
-	session *session.Session     // that, or a newer state of it
+	provider *provider
+	loaded   *sessionstore.Loaded // as it was loaded
+	session  *session.Session     // that, or a newer state of it
 	// other is a session that opens here and is none: only a logout ends it.
-	other   *sessionstore.Loaded
-	otherOf *Handler // that has loaded it
+	foreign   *sessionstore.Loaded
+	foreignOf *Handler // that has loaded it
 	// The cookie's value, and the keys that opened it.
 	value string
 	ring  *seal.Ring
@@ -41,85 +41,85 @@ type visit struct {
 	cookies []string
 	// lacks is why the session is not enough here; silent is the subject that a
 	// login without questions is to be for.
-	lacks  lack
-	silent string
+	shortfall shortfall
+	silent    string
 	// renew: the session is to be sealed anew.
-	renew bool
+	updateDue bool
 	// upgrade is what the connection was to become, if anything.
 	upgrade *upgrade
 	// told are the identity headers that an instance has set.
-	told []string
+	identityHeaders []string
 
 	lines  [1]string // room for the Cookie header that the application sees
 	writer responder
 }
 
-// visitOf returns the request's visit, and makes it where this is the first
+// stateOf returns the request's visit, and makes it where this is the first
 // instance to see the request.
-func (h *Handler) visitOf(r *http.Request) *visit {
+func (h *Handler) stateOf(r *http.Request) *requestState {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	v, ok := vars[visitVar].(*visit)
+	st, ok := vars[stateVar].(*requestState)
 	if !ok {
-		v = &visit{cookies: r.Header["Cookie"], h: h, r: r}
+		st = &requestState{cookies: r.Header["Cookie"], h: h, r: r}
 		if vars != nil {
-			vars[visitVar] = v
+			vars[stateVar] = st
 		}
 		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-			repl.Map(v.placeholder)
+			repl.Map(st.placeholder)
 		}
 	}
-	if v.party == nil {
-		v.h, v.r = h, r
+	if st.provider == nil {
+		st.h, st.r = h, r
 	}
-	return v
+	return st
 }
 
 // endable is the session that a logout would end, or nil.
-func (v *visit) endable() *sessionstore.Loaded {
-	if v.signedIn() {
-		return v.loaded
+func (st *requestState) revocableSession() *sessionstore.Loaded {
+	if st.signedIn() {
+		return st.loaded
 	}
-	return v.other
+	return st.foreign
 }
 
 // asLoaded reports whether the session is the one that was loaded, and no newer
 // state of it.
-func (v *visit) asLoaded() bool { return v.session == &v.loaded.Session }
+func (st *requestState) asLoaded() bool { return st.session == &st.loaded.Session }
 
 // signedIn says whether somebody is known.
-func (v *visit) signedIn() bool { return v.party != nil }
+func (st *requestState) signedIn() bool { return st.provider != nil }
 
 // scrub takes out of a request what only we may say: identity headers in any
 // spelling, trailers of such names, Connection tokens that would make a proxy
 // drop them, and our own cookies. It comes first, on every path: also what is
 // answered with an error may reach an application, by handle_errors.
-func (h *Handler) scrub(v *visit, r *http.Request) {
-	if h.common == nil {
-		h.common = h.ownCommon() // no site was looked at
+func (h *Handler) scrub(st *requestState, r *http.Request) {
+	if h.siteHeaders == nil {
+		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
 	}
-	if len(v.cookies) > 0 {
-		cookie.Strip(r.Header, v.lines[:], h.app.ours)
+	if len(st.cookies) > 0 {
+		cookie.Strip(r.Header, st.lines[:], h.app.ours)
 	}
-	v.upgrade = takeUpgrade(r)
+	st.upgrade = takeUpgrade(r)
 	h.guardTrailers(r)
-	if len(h.common.stripped) == 0 {
+	if len(h.siteHeaders.stripped) == 0 {
 		return
 	}
 	for name := range r.Header {
-		if h.common.strips(name) && !slices.Contains(v.told, name) {
+		if h.siteHeaders.strips(name) && !slices.Contains(st.identityHeaders, name) {
 			delete(r.Header, name)
 		}
 	}
 	for _, list := range [...]string{"Connection", "Trailer"} {
-		if slices.ContainsFunc(r.Header[list], h.common.named) {
-			dropTokens(r.Header, list, h.common.strips)
+		if slices.ContainsFunc(r.Header[list], h.siteHeaders.named) {
+			dropTokens(r.Header, list, h.siteHeaders.strips)
 		}
 	}
 }
 
 // named reports whether a token of a list header names a header that
 // only we may set: a proxy removes what Connection names (RFC 9110 7.6.1).
-func (c *common) named(line string) bool {
+func (c *siteHeaders) named(line string) bool {
 	for len(line) > 0 {
 		var token string
 		token, line, _ = strings.Cut(line, ",")
@@ -131,18 +131,18 @@ func (c *common) named(line string) bool {
 }
 
 // forget makes the request anonymous again, for this instance and those behind.
-func (v *visit) forget(header http.Header) {
-	v.party = nil
-	for _, name := range v.told {
+func (st *requestState) dropIdentity(header http.Header) {
+	st.provider = nil
+	for _, name := range st.identityHeaders {
 		delete(header, name)
 	}
-	v.told = nil
+	st.identityHeaders = nil
 }
 
 // untell takes back what another instance has told the application under names
 // of ours: it was about another user.
-func (h *Handler) untell(v *visit, header http.Header) {
-	v.told = slices.DeleteFunc(v.told, func(name string) bool {
+func (h *Handler) clearIdentityHeaders(st *requestState, header http.Header) {
+	st.identityHeaders = slices.DeleteFunc(st.identityHeaders, func(name string) bool {
 		if h.isIdentity(name) {
 			delete(header, name)
 			return true

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 //go:embed testdata/*.json
@@ -48,9 +48,9 @@ func (w *witness) end() error {
 }
 
 // newProvider starts the provider, with a user for each file of claims.
-func newProvider() (*optest.Provider, *witness, error) {
+func newProvider() (*oidctest.Provider, *witness, error) {
 	w := new(witness)
-	p := optest.New(w, optest.Unrecorded(), optest.ClaimsInIDToken())
+	p := oidctest.New(w, oidctest.Unrecorded(), oidctest.ClaimsInIDToken())
 	files, err := recorded.ReadDir("testdata")
 	if err != nil {
 		return nil, nil, err
@@ -66,7 +66,7 @@ func newProvider() (*optest.Provider, *witness, error) {
 		}
 		subject, _ := claims["sub"].(string)
 		delete(claims, "sub")
-		p.SetUser(file.Name(), optest.User{Subject: subject, Claims: claims})
+		p.SetUser(file.Name(), oidctest.User{Subject: subject, Claims: claims})
 	}
 	return p, w, nil
 }

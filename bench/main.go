@@ -15,7 +15,7 @@ import (
 	"regexp"
 	"syscall"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // world is what all measurements share.
@@ -25,7 +25,7 @@ type world struct {
 	folder         string // for what servers write
 	profiles       string // for CPU profiles, if not empty
 	size           size
-	provider       *optest.Provider
+	provider       *oidctest.Provider
 	transport      *http.Transport
 }
 

@@ -12,11 +12,11 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
 // authorize is where a login leads at the provider.
-const authorize = optest.Authorize
+const authorize = oidctest.Authorize
 
 // profiled is how long a CPU profile lasts, in seconds.
 const profiled = 20

@@ -87,7 +87,7 @@ type OnStorage interface {
 
 // Watched is implemented by stores that are told of changes by other nodes. It
 // spares who remembers what Load returned to ask again.
-type Watched interface {
+type Versioned interface {
 	// Version stays the same only while nothing that Load has returned since it
 	// was read has changed or expired early, as far as Load itself would know.
 	// Zero says that nobody knows.

@@ -135,5 +135,5 @@ var (
 	_ caddy.CleanerUpper    = (*Memory)(nil)
 	_ caddyfile.Unmarshaler = (*Memory)(nil)
 	_ store.Store           = (*Memory)(nil)
-	_ store.Watched         = (*Memory)(nil)
+	_ store.Versioned       = (*Memory)(nil)
 )

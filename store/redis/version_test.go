@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis/redistest"
 )
 
-var _ store.Watched = (*link)(nil)
+var _ store.Versioned = (*link)(nil)
 
 // looks loads a key as one does who goes by the version: read before the look,
 // and free of the clock's changes.

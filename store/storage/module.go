@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
@@ -75,7 +75,7 @@ func (s *Storage) Provision(ctx caddy.Context) error {
 
 // join takes part in what is known of the storage.
 func (s *Storage) join(now func() time.Time) error {
-	key := pooled.Key(s.storage)
+	key := storagekey.Key(s.storage)
 	value, _, err := nodes.LoadOrNew(key, func() (caddy.Destructor, error) { return newNode(now), nil })
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
 	"github.com/caddyserver/certmagic"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pooled"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
@@ -106,7 +106,7 @@ func cleanup(t *testing.T, s *Storage) {
 }
 
 func references(s *Storage) int {
-	n, _ := nodes.References(pooled.Key(s.storage))
+	n, _ := nodes.References(storagekey.Key(s.storage))
 	return n
 }
 

@@ -1,0 +1,45 @@
+package oidctest
+
+import "net/http"
+
+// discovery is Discovery 1.0 section 4.
+func (p *Provider) discovery(lies *Faults) answer {
+	m := p.metadata()
+	if lies.Discovery != nil {
+		lies.Discovery(m)
+	}
+	a := document(http.StatusOK, m)
+	a.header.Del("Cache-Control")
+	return a
+}
+
+// metadata is what section 3 of it names, true for this provider.
+func (p *Provider) metadata() map[string]any {
+	m := map[string]any{
+		"issuer":                                p.issuer,
+		"response_types_supported":              []string{"code"},
+		"response_modes_supported":              []string{"query", "form_post"},
+		"grant_types_supported":                 []string{"authorization_code", "refresh_token"},
+		"subject_types_supported":               []string{"public"},
+		"id_token_signing_alg_values_supported": []string{p.conf.alg},
+		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
+		"token_endpoint_auth_methods_supported": []string{p.Client().Auth},
+		"code_challenge_methods_supported":      []string{"S256"},
+		"backchannel_logout_supported":          true,
+		"backchannel_logout_session_supported":  true,
+		"frontchannel_logout_supported":         true,
+		"frontchannel_logout_session_supported": true,
+	}
+	if p.conf.promiseIss {
+		m["authorization_response_iss_parameter_supported"] = true
+	}
+	if p.conf.pushed {
+		m["require_pushed_authorization_requests"] = true
+	}
+	for e := Discovery; e < endpoints; e++ {
+		if doors[e].member != "" && p.urls[e] != "" {
+			m[doors[e].member] = p.urls[e]
+		}
+	}
+	return m
+}

@@ -1,0 +1,164 @@
+package oidctest
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	p := New(t, RefreshTokens())
+	rp := newReference(p)
+	if _, err := rp.login(); err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]any{"jwks_uri": p.URL(JWKS)}
+	refresh := rp.refreshOf
+	first := p.Issued()
+	got, err := refresh(first.RefreshToken, "")
+	if err != nil || got["refresh_token"] == first.RefreshToken {
+		t.Fatalf("%v %v", got, err)
+	}
+	claims, err := rp.verify(m, got["id_token"].(string))
+	if err != nil || claims["nonce"] != first.Nonce || claims["sub"] != first.Subject {
+		t.Errorf("%v %v", claims, err)
+	}
+	p.Lie(func(l *Faults) { l.Refreshed.Claims = func(c map[string]any) { c["sub"] = "another" } })
+	if got, err = refresh(got["refresh_token"].(string), "openid"); err != nil {
+		t.Fatal(err)
+	}
+	if claims, _ = rp.verify(m, got["id_token"].(string)); claims["sub"] != "another" {
+		t.Error("the lie was not told")
+	}
+	if _, err := refresh(first.RefreshToken, ""); err == nil {
+		t.Error("an old token works")
+	}
+	expect(t, p, "C40")
+	if _, err := refresh(got["refresh_token"].(string), "openid admin"); err == nil {
+		t.Error("a wider scope works")
+	}
+	expect(t, p, "C40")
+	p.EndGrants()
+	if _, err := refresh(p.Issued().RefreshToken, ""); err == nil {
+		t.Error("an ended grant works")
+	}
+}
+
+func TestLogout(t *testing.T) {
+	t.Parallel()
+	const back = "https://rp.test/out"
+	p := New(t, EndpointQuery("tenant=a"))
+	p.SetClient(func(c *Client) { c.PostLogoutURIs = []string{back} })
+	rp := newReference(p)
+	if _, err := rp.login(); err != nil {
+		t.Fatal(err)
+	}
+	leave := func(q url.Values) *http.Response {
+		resp, err := rp.http.Get(p.URL(EndSession) + "&" + q.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp
+	}
+	hint := p.Issued().IDToken
+	resp := leave(url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {back}, "state": {"s"}})
+	if got := resp.Header.Get("Location"); got != back+"?state=s" {
+		t.Error(got)
+	}
+	p.Lie(func(l *Faults) { l.EndSession = func(q url.Values) { q.Del("state") } })
+	resp = leave(url.Values{"client_id": {"rp"}, "post_logout_redirect_uri": {back}, "state": {"s"}})
+	if got := resp.Header.Get("Location"); got != back {
+		t.Error(got)
+	}
+	for _, q := range []url.Values{
+		{}, {"id_token_hint": {"x"}}, {"client_id": {"x"}}, {"client_id": {"rp"}, "post_logout_redirect_uri": {back + "/"}},
+	} {
+		leave(q)
+		expect(t, p, "C50")
+	}
+	if resp, err := rp.http.Get(p.server.origin + "/end_session?client_id=rp"); err == nil {
+		_ = resp.Body.Close()
+	}
+	expect(t, p, "S24")
+}
+
+func TestFormPost(t *testing.T) {
+	t.Parallel()
+	p := New(t)
+	rp := newReference(p)
+	rp.params = url.Values{"response_mode": {"form_post"}}
+	state := rand.Text()
+	_, err := rp.authorize(map[string]any{"authorization_endpoint": p.URL(Authorize)}, state, rand.Text(), rand.Text())
+	if err == nil || err.Error() != "status 200" {
+		t.Fatal(err)
+	}
+	q := p.Last(Authorize).Query
+	resp, err := rp.http.Get(p.URL(Authorize) + "?" + q.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	action, params := ParseFormPost(body)
+	if action != testRedirect || params.Get("state") != state || params.Get("code") != p.Issued().Code || params.Get("iss") != p.Issuer() {
+		t.Errorf("%s %v", action, params)
+	}
+}
+
+// TestUsers holds who may sign in, when, and what the scopes release.
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	p := New(t, Now(func() time.Time { return now }), ClaimsInIDToken())
+	rp := newReference(p)
+	claims := func() map[string]any {
+		if _, err := rp.login(); err != nil {
+			t.Fatal(err)
+		}
+		part := strings.Split(p.Issued().IDToken, ".")
+		m, err := object(fromB64(t, part[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	signedIn := fmt.Sprint(now.Unix())
+	now = now.Add(time.Minute)
+	if c := claims(); fmt.Sprint(c["auth_time"]) != signedIn || c["email"] != "alice@example.com" || c["realm_access"] == nil || c["acr"] != nil {
+		t.Error(c)
+	}
+	rp.params = url.Values{"scope": {"openid"}, "acr_values": {"gold silver"}, "max_age": {"10"}}
+	if c := claims(); fmt.Sprint(c["auth_time"]) == signedIn || c["email"] != nil || c["acr"] != "gold" || c["groups"] == nil {
+		t.Error(c)
+	}
+	rp.params = nil
+	p.SetUser("carol", User{Subject: "u-7"})
+	p.Choose(func(r *http.Request) string { return "carol" })
+	if sub, err := rp.login(); sub != "u-7" || err != nil {
+		t.Error(sub, err)
+	}
+	p.SignOut()
+	if _, err := rp.login(); err == nil || err.Error() != "authorization: status 200" {
+		t.Error(err)
+	}
+	rp.params = url.Values{"prompt": {"none"}}
+	if _, err := rp.login(); err == nil || err.Error() != "callback: login_required" {
+		t.Error(err)
+	}
+}
+
+func fromB64(t *testing.T, s string) []byte {
+	t.Helper()
+	b, err := b64url.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,73 @@
+package oidctest
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// endSession is RP-Initiated Logout 1.0 section 2 (C50). It asks nothing and
+// signs nobody out here: who is signed in is for the test to say (SignOut).
+func (p *Provider) endSession(req Request, lies *Faults) answer {
+	q, c := req.Params(), p.Client()
+	hint, id := q.Get("id_token_hint"), q.Get("client_id")
+	if hint == "" && id == "" {
+		p.violate("C50", "logout with neither id_token_hint nor client_id")
+	}
+	if hint != "" && !p.IssuedIDToken(hint) {
+		p.violate("C50", "id_token_hint was not issued here")
+	}
+	if id != "" && id != c.ID {
+		p.violate("C50", "logout with the client_id %q", id)
+	}
+	back := q.Get("post_logout_redirect_uri")
+	if back == "" {
+		return page(http.StatusOK, "signed out")
+	}
+	if !slices.Contains(c.PostLogoutURIs, back) {
+		p.violate("C50", "post_logout_redirect_uri %q is not registered", back)
+		return page(http.StatusBadRequest, "unknown post_logout_redirect_uri")
+	}
+	out := url.Values{}
+	if state := q.Get("state"); state != "" {
+		out.Set("state", state)
+	}
+	if lies.EndSession != nil {
+		lies.EndSession(out)
+	}
+	return redirect(back, out.Encode())
+}
+
+// BackchannelEvent is the member of events that makes a logout token
+// (Back-Channel Logout 1.0 section 2.4).
+const BackchannelEvent = "http://schemas.openid.net/event/backchannel-logout"
+
+// LogoutToken makes the token that a test posts to the back-channel logout
+// endpoint for a session: honest, but for the lies (C53–C60, S21). Either of
+// sub and sid may be empty.
+func (p *Provider) LogoutToken(sub, sid string, lies JWTLies) string {
+	now := p.Now()
+	claims := map[string]any{
+		"iss": p.issuer, "aud": p.Client().ID, "jti": rand.Text(),
+		"iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(),
+		"events": map[string]any{BackchannelEvent: map[string]any{}},
+	}
+	if sub != "" {
+		claims["sub"] = sub
+	}
+	if sid != "" {
+		claims["sid"] = sid
+	}
+	edit := lies.Header
+	lies.Header = func(h map[string]any) {
+		h["typ"] = "logout+jwt"
+		if edit != nil {
+			edit(h)
+		}
+	}
+	token := p.Mint(claims, lies)
+	p.secret(token)
+	return token
+}

@@ -1,0 +1,73 @@
+package oidctest
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// requestURILife is how long a pushed request waits for its browser.
+const requestURILife = time.Minute
+
+// pushed is the endpoint for pushed authorization requests (RFC 9126 section
+// 2): it takes what the authorization endpoint would, from a client that proves
+// who it is. What is wrong with the request itself is said where it is used.
+func (p *Provider) pushed(req Request, lies *Faults) answer {
+	for name := range req.Query {
+		p.violate("F01", "%s is in the query of the pushed request", name)
+	}
+	if refusal := p.authenticate(req); refusal != nil {
+		return *refusal
+	}
+	form := cloneValues(req.Form)
+	if form.Get("client_id") != p.Client().ID {
+		p.violate("F01", "client_id is missing in the pushed request")
+		return refuse(http.StatusBadRequest, "invalid_request", "no client_id")
+	}
+	if form.Has("request_uri") {
+		p.violate("F01", "a request_uri is pushed")
+		return refuse(http.StatusBadRequest, "invalid_request", "request_uri")
+	}
+	for _, name := range []string{"client_secret", "client_assertion", "client_assertion_type"} {
+		form.Del(name)
+	}
+	requestURI := "urn:ietf:params:oauth:request_uri:" + rand.Text() + "/+&=" // to be escaped
+	p.mu.Lock()
+	p.requests[requestURI] = pushedRequest{form, p.conf.now().Add(requestURILife)}
+	p.mu.Unlock()
+	members := map[string]any{"request_uri": requestURI, "expires_in": int(requestURILife.Seconds())}
+	if lies.Pushed != nil {
+		lies.Pushed(members)
+	}
+	return document(http.StatusCreated, members)
+}
+
+type pushedRequest struct {
+	form url.Values
+	dies time.Time
+}
+
+// pulled returns the parameters that a browser's request means: those that were
+// pushed, where it brings a reference to them. Other parameters beside it have
+// no meaning and are a violation.
+func (p *Provider) pulled(q url.Values) (meant url.Values, stop string) {
+	if !p.conf.pushed {
+		return q, ""
+	}
+	if !q.Has("request_uri") {
+		p.violate("F01", "the authorization request was not pushed")
+		return q, "pushed requests are required"
+	}
+	if names := sortedNames(q); !slices.Equal(names, []string{"client_id", "request_uri"}) {
+		p.violate("F01", "the authorization request has %q beside request_uri", names)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	request, known := p.requests[q.Get("request_uri")]
+	if !known || p.conf.now().After(request.dies) || q.Get("client_id") != request.form.Get("client_id") {
+		return q, "unknown request_uri"
+	}
+	return request.form, ""
+}

@@ -1,0 +1,94 @@
+package oidctest
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
+
+// User is somebody who can sign in.
+type User struct {
+	Subject string
+	Claims  map[string]any // released by scope
+}
+
+// people are the users that every provider has. Subjects are no names, so that
+// a test sees which of them a relying party shows.
+func people() map[string]User {
+	person := func(sub, name, username string, verified bool, groups, roles []string) User {
+		return User{Subject: sub, Claims: map[string]any{
+			"name":               name,
+			"preferred_username": username,
+			"email":              username + "@example.com",
+			"email_verified":     verified,
+			"groups":             groups,
+			"realm_access":       map[string]any{"roles": roles},
+		}}
+	}
+	return map[string]User{
+		"alice": person("u-1001", "Alice Müller", "alice", true, []string{"admins", "staff"}, []string{"editor", "viewer"}),
+		"bob":   person("u-1002", "Bob Builder", "bob", false, []string{"staff"}, []string{"viewer"}),
+	}
+}
+
+// scopeOf is the scope that releases a claim (Core section 5.4). A claim that
+// has none is released to everybody, as real providers do with groups.
+var scopeOf = map[string]string{
+	"name": "profile", "preferred_username": "profile", "given_name": "profile",
+	"family_name": "profile", "picture": "profile", "locale": "profile",
+	"email": "email", "email_verified": "email",
+	"phone_number": "phone", "address": "address",
+}
+
+func (u User) released(scopes []string) map[string]any {
+	claims := map[string]any{}
+	for name, value := range u.Claims {
+		if scope := scopeOf[name]; scope == "" || slices.Contains(scopes, scope) {
+			claims[name] = value
+		}
+	}
+	return claims
+}
+
+// SignIn says who is signed in at the provider from now on: the authorization
+// endpoint answers at once for this user. alice is, at first.
+func (p *Provider) SignIn(name string) {
+	p.t.Helper()
+	p.mu.Lock()
+	_, known := p.users[name]
+	p.chooser = func(*http.Request) string { return name }
+	p.since = p.conf.now()
+	p.mu.Unlock()
+	if !known {
+		p.t.Errorf("oidctest: no user %q", name)
+	}
+}
+
+// SignOut leaves nobody signed in: the authorization endpoint shows a page, or
+// answers login_required where prompt is none.
+func (p *Provider) SignOut() {
+	p.Choose(func(*http.Request) string { return "" })
+}
+
+// Choose says who signs in for each authorization request; "" is nobody.
+func (p *Provider) Choose(who func(*http.Request) string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.chooser = who
+}
+
+// SetUser adds a user or changes one. Tokens that exist keep the claims they
+// were issued with; userinfo tells the new ones.
+func (p *Provider) SetUser(name string, u User) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users[name] = User{Subject: u.Subject, Claims: maps.Clone(u.Claims)}
+}
+
+// User is a user by name.
+func (p *Provider) User(name string) User {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.users[name]
+	return User{Subject: u.Subject, Claims: maps.Clone(u.Claims)}
+}

@@ -1,0 +1,89 @@
+package op
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+const (
+	assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	// assertionLife is how long an assertion counts: it is made for one request,
+	// on its way for seconds.
+	assertionLife = time.Minute
+	// MinSecret is the least that a secret may hold to sign with HS256, in bytes
+	// (RFC 7518 3.2).
+	MinSecret = 32
+)
+
+// secretJWT signs with the client secret (Core 9).
+func secretJWT(p *proof, _ http.Header, form url.Values) error {
+	if len(p.secret) < MinSecret {
+		return fmt.Errorf("client_secret_jwt needs a client secret of at least %d bytes", MinSecret)
+	}
+	return p.assert(form, jose.SigningKey{Algorithm: jose.HS256, Key: []byte(p.secret)}, nil)
+}
+
+// privateKeyJWT signs with a key of ours (Core 9, RFC 7523 2.2).
+func privateKeyJWT(p *proof, _ http.Header, form url.Values) error {
+	if p.key == nil {
+		return errors.New("private_key_jwt needs a key")
+	}
+	return p.assert(form, p.key.signing(p.algs), p.key.jwk.CertificateThumbprintSHA256)
+}
+
+// assert adds an assertion that counts for this request alone. The audience is
+// a string, and one only: of a list each member could use it at the others.
+// thumbprint is of the key's certificate, if it has one.
+func (p *proof) assert(form url.Values, key jose.SigningKey, thumbprint []byte) error {
+	options := (&jose.SignerOptions{}).WithType("JWT")
+	if len(thumbprint) > 0 {
+		options = options.WithHeader("x5t#S256", base64.RawURLEncoding.EncodeToString(thumbprint))
+	}
+	signer, err := jose.NewSigner(key, options)
+	if err != nil {
+		return fmt.Errorf("sign the client assertion: %w", err)
+	}
+	now := p.now()
+	payload, err := json.Marshal(struct {
+		Issuer   string `json:"iss"`
+		Subject  string `json:"sub"`
+		Audience string `json:"aud"`
+		ID       string `json:"jti"`
+		IssuedAt int64  `json:"iat"`
+		Expiry   int64  `json:"exp"`
+	}{p.clientID, p.clientID, p.audience, rand.Text(), now.Unix(), now.Add(assertionLife).Unix()})
+	if err != nil {
+		return fmt.Errorf("write the client assertion: %w", err)
+	}
+	jws, err := signer.Sign(payload)
+	if err != nil {
+		return fmt.Errorf("sign the client assertion: %w", err)
+	}
+	assertion, err := jws.CompactSerialize()
+	if err != nil {
+		return fmt.Errorf("write the client assertion: %w", err)
+	}
+	form.Set("client_id", p.clientID) // not needed, and some providers want it
+	form.Set("client_assertion_type", assertionType)
+	form.Set("client_assertion", assertion)
+	return nil
+}
+
+// signing is the key with the algorithm that the provider takes: an RSA key
+// that is not bound to one signs PS256 where RS256 is not taken, as in FAPI 2.
+func (k *ClientKey) signing(taken []string) jose.SigningKey {
+	alg := k.alg
+	if k.jwk.Algorithm == "" && alg == jose.RS256 && !slices.Contains(taken, "RS256") && slices.Contains(taken, "PS256") {
+		alg = jose.PS256
+	}
+	return jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: k.jwk.Key, KeyID: k.jwk.KeyID}}
+}

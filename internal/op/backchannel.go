@@ -1,0 +1,141 @@
+package op
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// backChannel is the one seat for what x/oauth2 has none for: it proves that a
+// request is ours, by whatever method, and reads answers of the token endpoint
+// itself, since x/oauth2 goes by their label and reads less of their errors.
+type backChannel struct {
+	base  http.RoundTripper
+	prove clientAuth
+	proof proof
+	// tokens: it is the token endpoint that is asked, by x/oauth2.
+	tokens bool
+	// got is what the token endpoint answered.
+	got *tokenResponse
+	// secrets are those of the last request.
+	secrets []string
+}
+
+func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(request.Body)
+	request.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, err
+	}
+	request = request.Clone(request.Context())
+	if b.tokens {
+		form.Del("client_id") // x/oauth2 adds it always; the method knows better
+	}
+	if err := b.prove(&b.proof, request.Header, form); err != nil {
+		return nil, err
+	}
+	b.secrets = append(secretsOf(request.Header, form), b.proof.secret)
+	request.Header.Set("Accept", "application/json")
+	encoded := form.Encode()
+	request.Body = io.NopCloser(strings.NewReader(encoded))
+	request.ContentLength = int64(len(encoded))
+	// No GetBody: a request whose code may have arrived is not sent again.
+	request.GetBody = nil
+
+	response, err := b.base.RoundTrip(request)
+	if err != nil || !b.tokens || isRedirect(response.StatusCode) {
+		return response, err
+	}
+	defer response.Body.Close()
+	answer, err := read(response, b.secrets)
+	if err != nil {
+		return nil, err
+	}
+	if b.got, err = readTokens(answer); err != nil {
+		return nil, err
+	}
+	standard := b.got.standard()
+	response.Header.Set("Content-Type", "application/json")
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(standard)), int64(len(standard))
+	return response, nil
+}
+
+// isRedirect reports whether the HTTP client is to judge an answer, by its rule
+// for redirects.
+func isRedirect(status int) bool {
+	return slices.Contains([]int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}, status)
+}
+
+// post sends a form to an endpoint of the provider and proves that it is ours:
+// for all calls that x/oauth2 has no function for. The answer is bounded, and
+// what it means is for the caller to say; the error is about one that could not
+// be had, and holds nothing of the form.
+func (c *Client) post(ctx context.Context, endpoint string, form url.Values) (*httpResponse, error) {
+	metadata, err := c.Discovery.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, channel, _, err := c.channel(metadata, false)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, errors.New("the endpoint is not a URL")
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("post to %s: %w", withoutQuery(request.URL), bare(err))
+	}
+	defer response.Body.Close()
+	answer, err := read(response, channel.secrets)
+	if err != nil {
+		return nil, fmt.Errorf("post to %s: %w", withoutQuery(request.URL), err)
+	}
+	return answer, nil
+}
+
+// channel is the client for one call that proves who we are: of the token
+// endpoint, by x/oauth2, or of another.
+func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, channel *backChannel, method string, err error) {
+	secret, err := c.secret()
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if method, err = chooseAuth(c.AuthMethod, secret != "", metadata.AuthMethods); err != nil {
+		return nil, nil, "", err
+	}
+	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now}
+	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is nobody's audience
+		p.audience = metadata.TokenEndpoint
+	}
+	if keys := c.ownKeys(); len(keys.Signing) > 0 {
+		p.key = keys.Signing[0]
+	}
+	own := *c.Discovery.client
+	channel = &backChannel{base: own.Transport, prove: clientAuths[method].prove, proof: p, tokens: tokens}
+	own.Transport = channel
+	return &own, channel, method, nil
+}
+
+func (c *Client) secret() (string, error) {
+	if c.Secret == nil {
+		return "", nil
+	}
+	secret, err := c.Secret()
+	if err != nil {
+		return "", settingsErrorf("read the client secret: %w", err)
+	}
+	return secret, nil
+}

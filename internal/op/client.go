@@ -1,0 +1,238 @@
+package op
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// Client is us at one provider: what a site's configuration says of it, over
+// what was learned at run time.
+type Client struct {
+	Discovery  *Discovery
+	ClientID   string
+	Secret     func() (string, error) // asked at each use; nil for none
+	AuthMethod string                 // empty: what discovery offers
+	Keys       func() OwnKeys         // of ours, asked at each use; nil for none
+	// AssertTokenEndpoint: assertions are addressed to the token endpoint, as
+	// RFC 7523 3 has it, and not to the issuer, as what came after it.
+	AssertTokenEndpoint bool
+	Scopes              []string // without openid, which is always there
+	Algs                []string // of ID tokens; empty: see algorithms
+	ClockSkew           time.Duration
+	// AccessTokenLifetime is assumed of an access token where the answer does not
+	// say. Zero: an hour where a refresh token can replace it, else unknown.
+	AccessTokenLifetime time.Duration
+	// UserinfoByPost sends the access token to userinfo in a form (RFC 6750 2.2).
+	UserinfoByPost bool
+	NoPKCE         bool
+	Parameters     url.Values // fixed ones for authorization requests
+	// Demands are what the fixed parameters make of ID tokens.
+	Demands Demands
+	// ResponseMode is asked for where it is not empty.
+	ResponseMode string
+	Now          func() time.Time
+}
+
+// Login is what an authorization request and its answer have in common.
+type Login struct {
+	State, Nonce, Verifier string
+	RedirectURI            string
+}
+
+// Tokens are what a code was traded for.
+type Tokens struct {
+	AccessToken string
+	Expires     time.Time // of the access token; zero if not said
+	// Assumed is the life that Expires is made of where the answer says none.
+	Assumed time.Duration
+	// NotBearer says why AccessToken cannot be used; nil if it can.
+	NotBearer error
+	IDToken   string
+	// RefreshToken is empty where the provider gives none.
+	RefreshToken string
+	// Scope is what was granted; empty where the provider does not say.
+	Scope string
+	// Odd are members of the answer that count as absent for their form.
+	Odd []Oddity
+}
+
+// AuthorizationURL returns where to send a browser to sign in (Core 3.1.2.1),
+// always with state, nonce and S256 code challenge (RFC 7636).
+func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Values) (string, error) {
+	metadata, err := c.Discovery.Metadata(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := chooseAuth(c.AuthMethod, c.Secret != nil, metadata.AuthMethods); err != nil {
+		// Said now, and not when somebody has signed in for nothing.
+		c.Discovery.Invalidate()
+		return "", &UnavailableError{err, longPause}
+	}
+	config := oauth2.Config{
+		ClientID:    c.ClientID,
+		Endpoint:    oauth2.Endpoint{AuthURL: metadata.AuthorizationEndpoint},
+		RedirectURL: login.RedirectURI,
+		Scopes:      append([]string{"openid"}, c.Scopes...),
+	}
+	options := []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("nonce", login.Nonce)}
+	if !c.NoPKCE {
+		options = append(options, oauth2.S256ChallengeOption(login.Verifier))
+	}
+	if c.ResponseMode != "" {
+		options = append(options, oauth2.SetAuthURLParam("response_mode", c.ResponseMode))
+	}
+	for _, parameters := range []url.Values{extra, c.Parameters} { // what is fixed wins
+		for name, values := range parameters {
+			if len(values) > 0 {
+				options = append(options, oauth2.SetAuthURLParam(name, values[0]))
+			}
+		}
+	}
+	if metadata.Pushed {
+		return c.push(ctx, metadata, config, login.State, options)
+	}
+	return c.withResources(config.AuthCodeURL(login.State, options...)), nil
+}
+
+// withResources adds what oauth2 has no way for: it knows one value of a name,
+// and resource may have more (RFC 8707 2).
+func (c *Client) withResources(query string) string {
+	if resources := c.Parameters["resource"]; len(resources) > 1 {
+		return query + "&" + url.Values{"resource": resources[1:]}.Encode()
+	}
+	return query
+}
+
+// Reserved says whether a parameter of authorization requests is ours alone:
+// no option and no link may set it.
+func Reserved(name string) bool {
+	switch name {
+	case "client_id", "response_type", "redirect_uri", "scope", "state", "nonce", "response_mode",
+		"code_challenge", "code_challenge_method", "request", "request_uri", "client_secret", "code":
+		return true
+	}
+	return false
+}
+
+// Exchange trades a code at the token endpoint (Core 3.1.3), once: the call
+// goes on when the visitor leaves, since the code is spent either way.
+func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens, error) {
+	metadata, err := c.Discovery.Metadata(ctx)
+	if err != nil {
+		return Tokens{}, err
+	}
+	httpClient, channel, method, err := c.channel(metadata, true)
+	if err != nil {
+		return Tokens{}, fmt.Errorf("%w: %w", ErrExchange, err)
+	}
+	config := oauth2.Config{
+		ClientID:    c.ClientID,
+		Endpoint:    oauth2.Endpoint{TokenURL: metadata.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams},
+		RedirectURL: login.RedirectURI,
+	}
+	var options []oauth2.AuthCodeOption
+	if !c.NoPKCE {
+		options = append(options, oauth2.VerifierOption(login.Verifier))
+	}
+	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, httpClient)
+	if _, err := config.Exchange(ctx, code, options...); err != nil {
+		return Tokens{}, exchangeError(err, method)
+	}
+	tokens := c.tokensOf(channel.got, "")
+	if tokens.IDToken == "" {
+		return Tokens{}, tokenErrorf("the token endpoint sent none; is the scope openid allowed for this client?")
+	}
+	// From here on it is the signed token: that is what hints carry (Core 3.1.2.1).
+	if tokens.IDToken, err = c.open(tokens.IDToken); err != nil {
+		return Tokens{}, tokenErrorf("%w", err)
+	}
+	return tokens, nil
+}
+
+// defaultTokenLifetime is assumed of an access token that can be refreshed.
+const defaultTokenLifetime = time.Hour
+
+// tokensOf makes the tokens of an answer. An answer without a refresh token
+// leaves the one in use that was there before.
+func (c *Client) tokensOf(answer *tokenResponse, before string) Tokens {
+	tokens := Tokens{
+		AccessToken: answer.accessToken, IDToken: answer.idToken, RefreshToken: answer.refreshToken,
+		NotBearer: answer.notBearer, Odd: answer.odd, Scope: answer.scope,
+	}
+	if tokens.RefreshToken == "" {
+		tokens.RefreshToken = before
+	}
+	life := answer.expiresIn
+	if life == 0 {
+		tokens.Assumed = c.AccessTokenLifetime
+		if tokens.Assumed == 0 && tokens.RefreshToken != "" {
+			tokens.Assumed = defaultTokenLifetime
+		}
+		life = tokens.Assumed
+	}
+	if life > 0 {
+		tokens.Expires = c.Now().Add(life)
+	}
+	return tokens
+}
+
+// exchangeError tells what the token endpoint said without repeating what it
+// sent: an answer can hold a token.
+func exchangeError(err error, method string) error {
+	refused := refusalOf(err)
+	if refused == nil || refused.Err != nil {
+		return fmt.Errorf("%w: %w", ErrExchange, bare(err))
+	}
+	return judged(fmt.Errorf("%w: %w%s", ErrExchange, refused, adviceFor(refused.Code, method)), refused.Code)
+}
+
+// refusalOf is the provider's refusal that an error is about, or nil.
+func refusalOf(err error) *Refusal {
+	var refused *Refusal
+	errors.As(err, &refused)
+	return refused
+}
+
+// adviceFor says what to look at for an error code of the token endpoint.
+func adviceFor(code, method string) string {
+	switch {
+	case code == "invalid_client" && method == "none":
+		return " (no client_secret is configured, so this client is a public one; the provider may want a secret)"
+	case code == "invalid_client":
+		return " (authenticated with " + method + "; check client_id, client_auth and its secret, key or certificate)"
+	case code == "invalid_grant":
+		return " (the code was spent, too old, or for another redirect URI)"
+	}
+	return ""
+}
+
+var errorCode = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
+
+// SafeCode returns an OAuth error code that can be logged and shown, or
+// "other" for one that is not of the usual form.
+func SafeCode(code string) string {
+	if code == "" || errorCode.MatchString(code) {
+		return code
+	}
+	return "other"
+}
+
+// Claims are the members of an ID token or a userinfo answer.
+type Claims map[string]json.RawMessage
+
+// Issued is the iat of a checked ID token, in whole seconds; zero where it has
+// none.
+func (c Claims) Issued() time.Time {
+	issued, ok, err := object(c).moment("iat")
+	if err != nil || !ok {
+		return time.Time{}
+	}
+	return time.Unix(issued.Unix(), 0)
+}

@@ -1,0 +1,214 @@
+package op
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Demands are what authorization requests ask for in such a way that an ID
+// token without it is not valid (Core 3.1.3.7, 12 and 13). acr_values is no
+// demand: it asks for what a provider may leave out (Core 3.1.2.1).
+type Demands struct {
+	// MaxAge is how long ago the user may have signed in at the provider.
+	MaxAge *time.Duration
+	// ACR: acr must be there, and be one of ACRs if there are any.
+	ACR  bool
+	ACRs []string
+
+	hashes [][8]byte // stand for ACRs in decoded demands
+}
+
+// maxACRs bounds the values of acr, which a transaction carries.
+const maxACRs = 32
+
+// Any reports whether anything is demanded.
+func (d *Demands) Any() bool { return d.MaxAge != nil || d.ACR }
+
+// Check holds a sign-in to the demands. authTime is zero and acr is empty where
+// the ID token had none.
+func (d *Demands) Check(authTime time.Time, acr string, now time.Time, skew time.Duration) error {
+	if d.MaxAge != nil {
+		ago := now.Sub(authTime)
+		switch {
+		case authTime.IsZero():
+			return errors.New("auth_time is missing, which max_age asks for")
+		case ago > *d.MaxAge+skew:
+			return fmt.Errorf("auth_time is %s ago, which is more than max_age (clock_skew is %s)", ago.Round(time.Second), skew)
+		case ago < -skew:
+			return fmt.Errorf("auth_time is %s in the future (clock_skew is %s); check the clocks here and at the provider", -ago.Round(time.Second), skew)
+		}
+	}
+	if d.ACR && !d.allows(acr) {
+		return errors.New("acr is not one that claims asks for as essential")
+	}
+	return nil
+}
+
+func (d *Demands) allows(acr string) bool {
+	if acr == "" {
+		return false
+	}
+	if len(d.ACRs)+len(d.hashes) == 0 {
+		return true
+	}
+	return slices.Contains(d.ACRs, acr) || len(d.hashes) > 0 && slices.Contains(d.hashes, hashTexts(acr))
+}
+
+// The parts of encoded demands.
+const (
+	demandsNone   = 0
+	demandsMaxAge = 1 << 0
+	demandsACR    = 1 << 1
+)
+
+// Encode makes a short text of the demands, which is never empty. Values of acr
+// become hashes.
+func (d *Demands) Encode() string {
+	encoded := []byte{demandsNone}
+	if d.MaxAge != nil {
+		encoded[0] |= demandsMaxAge
+		encoded = binary.AppendUvarint(encoded, uint64(*d.MaxAge/time.Second))
+	}
+	if d.ACR {
+		encoded[0] |= demandsACR
+		for _, acr := range d.ACRs {
+			hash := hashTexts(acr)
+			encoded = append(encoded, hash[:]...)
+		}
+	}
+	return string(encoded)
+}
+
+// DecodeDemands reads what Encode made.
+func DecodeDemands(text string) (d Demands, err error) {
+	rest := []byte(text)
+	if len(rest) == 0 || rest[0] > demandsMaxAge|demandsACR {
+		return d, errNoDemands
+	}
+	parts := rest[0]
+	rest = rest[1:]
+	if parts&demandsMaxAge != 0 {
+		seconds, size := binary.Uvarint(rest)
+		if size <= 0 || seconds > 1<<31 {
+			return d, errNoDemands
+		}
+		maxAge := time.Duration(seconds) * time.Second
+		d.MaxAge, rest = &maxAge, rest[size:]
+	}
+	d.ACR = parts&demandsACR != 0
+	for ; d.ACR && len(rest) >= 8; rest = rest[8:] {
+		d.hashes = append(d.hashes, [8]byte(rest))
+	}
+	if len(rest) > 0 {
+		return Demands{}, errNoDemands
+	}
+	return d, nil
+}
+
+var errNoDemands = errors.New("these are no demands")
+
+// asked: auth_time and acr are what was asked for.
+func (c *idTokenCheck) checkRequested(claims object) error {
+	if !c.demands.Any() {
+		return nil
+	}
+	authTime, acr, err := authOf(claims)
+	if err != nil {
+		return err
+	}
+	return c.demands.Check(authTime, acr, c.now, c.skew)
+}
+
+// authOf returns auth_time and acr, zero and empty where they are absent.
+func authOf(claims object) (authTime time.Time, acr string, err error) {
+	authTime, ok, err := claims.moment("auth_time")
+	if err != nil {
+		return time.Time{}, "", err
+	}
+	if !ok {
+		authTime = time.Time{}
+	}
+	acr, err = claims.text("acr")
+	return authTime, acr, err
+}
+
+// AuthOf returns auth_time and acr of a checked ID token. What is absent, or in
+// no form that counts, is zero and empty.
+func AuthOf(claims Claims) (authTime time.Time, acr string) {
+	authTime, acr, _ = authOf(object(claims))
+	return authTime, acr
+}
+
+// ParseClaimsRequest reads a claims parameter (Core 5.5), and returns what it
+// demands of acr.
+func ParseClaimsRequest(text string) (d Demands, err error) {
+	top, err := parseObject([]byte(text))
+	if err != nil {
+		return d, err
+	}
+	for place, raw := range top {
+		if place != "userinfo" && place != "id_token" {
+			return d, fmt.Errorf("has the unknown member %q; it knows userinfo and id_token", clip(place))
+		}
+		if string(raw) == "null" {
+			continue
+		}
+		names, err := parseObject(raw)
+		if err != nil {
+			return d, fmt.Errorf("has a member %s that %w", place, err)
+		}
+		for name, raw := range names {
+			wish, err := parseWish(raw)
+			if err != nil {
+				return d, fmt.Errorf("asks for %q in a way that is none: %w", clip(name), err)
+			}
+			if place == "id_token" && name == "acr" && wish.essential {
+				if len(wish.values) > maxACRs {
+					return d, fmt.Errorf("asks for more than %d values of acr", maxACRs)
+				}
+				d.ACR, d.ACRs = true, wish.values
+			}
+		}
+	}
+	return d, nil
+}
+
+// wish is how a claim is asked for (Core 5.5.1).
+type wish struct {
+	essential bool
+	values    []string // those that are strings
+}
+
+func parseWish(raw json.RawMessage) (w wish, err error) {
+	if string(raw) == "null" {
+		return w, nil
+	}
+	o, err := parseObject(raw)
+	if err != nil {
+		return w, errors.New("it is neither null nor an object")
+	}
+	if o.has("essential") && json.Unmarshal(o["essential"], &w.essential) != nil {
+		return w, errors.New("essential is neither true nor false")
+	}
+	var values []any
+	if o.has("values") && json.Unmarshal(o["values"], &values) != nil {
+		return w, errors.New("values is not a list")
+	}
+	if o.has("value") {
+		var value any
+		if err := json.Unmarshal(o["value"], &value); err != nil {
+			return w, errors.New("value is not valid JSON")
+		}
+		values = append(values, value)
+	}
+	for _, value := range values {
+		if text, ok := value.(string); ok {
+			w.values = append(w.values, text)
+		}
+	}
+	return w, nil
+}

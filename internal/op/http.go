@@ -1,0 +1,230 @@
+package op
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// maxResponse is the most that any answer of a provider may hold.
+const maxResponse = 1 << 20
+
+// errTooLarge is what reading an answer beyond the limit returns.
+var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxResponse)
+
+// newHTTPClient makes the client for one provider: private, bounded in time
+// and size, and following no redirect. A provider's endpoints are where its
+// metadata says; a redirect would carry a code or a token elsewhere.
+func newHTTPClient(c *DiscoveryConfig, g *guard) *http.Client {
+	dial := c.dial
+	if dial == nil {
+		dial = func(control func(network, address string, _ syscall.RawConn) error) dialContext {
+			return (&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second, Control: control}).DialContext
+		}
+	}
+	transport := func(config *tls.Config, control func(network, address string, _ syscall.RawConn) error) *http.Transport {
+		return &http.Transport{
+			DialContext:            dial(control),
+			TLSClientConfig:        config.Clone(),
+			TLSHandshakeTimeout:    c.Timeout,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConnsPerHost:    8,
+			IdleConnTimeout:        60 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+		}
+	}
+	b := &limitedTransport{guard: g, proxy: c.Proxy, tls: c.TLS}
+	b.connect = func(config *tls.Config) *transports {
+		both := &transports{tls: config, open: transport(config, nil), guarded: transport(config, g.control)}
+		both.open.Proxy = c.Proxy
+		return both
+	}
+	return &http.Client{
+		Transport: b,
+		Timeout:   c.Timeout,
+		CheckRedirect: func(request *http.Request, _ []*http.Request) error {
+			return settingsErrorf("it answers with a redirect to %s, which is not followed; configure that address", withoutQuery(request.URL))
+		},
+	}
+}
+
+// dialContext opens a connection.
+type dialContext = func(ctx context.Context, network, address string) (net.Conn, error)
+
+func withoutQuery(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// limitedTransport limits what is read of each answer, after decompression, and has the
+// guard judge where requests go.
+type limitedTransport struct {
+	guard   *guard
+	proxy   func(*http.Request) (*url.URL, error)
+	tls     func() *tls.Config
+	connect func(*tls.Config) *transports
+
+	mu  sync.Mutex
+	now *transports
+}
+
+// transports are the connections with one TLS configuration.
+type transports struct {
+	tls     *tls.Config
+	open    *http.Transport // for addresses of the configuration, and through a proxy
+	guarded *http.Transport // for addresses that metadata names
+}
+
+// transports returns those with the present TLS configuration.
+func (b *limitedTransport) transports() *transports {
+	var config *tls.Config
+	if b.tls != nil {
+		config = b.tls()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now == nil || b.now.tls != config {
+		if b.now != nil {
+			b.now.closeIdle()
+		}
+		b.now = b.connect(config)
+	}
+	return b.now
+}
+
+func (t *transports) closeIdle() {
+	t.open.CloseIdleConnections()
+	t.guarded.CloseIdleConnections()
+}
+
+func (b *limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	transport, err := b.choose(request)
+	if err != nil {
+		return nil, err
+	}
+	request = request.Clone(request.Context())
+	request.Header.Set("User-Agent", "caddy-oidc-rp")
+	response, err := transport.RoundTrip(request)
+	if local := (*localError)(nil); errors.As(err, &local) {
+		return nil, &localError{b.guard.nameOf(request.URL), local.host, local.where}
+	}
+	if err != nil {
+		return nil, err
+	}
+	response.Body = &boundedBody{response.Body, maxResponse}
+	return response, nil
+}
+
+// choose returns how a request is sent. Where a proxy resolves the name nobody
+// here knows the address: the name alone is judged.
+func (b *limitedTransport) choose(request *http.Request) (*http.Transport, error) {
+	transports := b.transports()
+	if b.guard.configured[request.URL.String()] {
+		return transports.open, nil
+	}
+	if err := b.guard.checkName(b.guard.nameOf(request.URL), request.URL); err != nil {
+		return nil, err
+	}
+	if proxied(b.proxy, request) {
+		return transports.open, nil
+	}
+	return transports.guarded, nil
+}
+
+// proxied reports whether a request goes through a proxy, or would if that
+// could be read.
+func proxied(proxy func(*http.Request) (*url.URL, error), request *http.Request) bool {
+	if proxy == nil {
+		return false
+	}
+	through, err := proxy(request)
+	return through != nil || err != nil
+}
+
+// CloseIdleConnections is what http.Client looks for.
+func (b *limitedTransport) CloseIdleConnections() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now != nil {
+		b.now.closeIdle()
+	}
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if int64(n) > b.left {
+		return int(b.left), errTooLarge
+	}
+	b.left -= int64(n)
+	return n, err
+}
+
+// getDocument fetches a JSON document. The error tells the address without its
+// query, and what was wrong. An answer that a provider which is merely down
+// would not give means wrong settings.
+func getDocument(client *http.Client, request *http.Request) (*httpResponse, error) {
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", withoutQuery(request.URL), bare(err))
+	}
+	defer response.Body.Close()
+	answer, err := read(response, nil)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", withoutQuery(request.URL), err)
+	}
+	if answer.status == http.StatusOK {
+		return answer, nil
+	}
+	refused := answer.because(fmt.Errorf("get %s: status %d", withoutQuery(request.URL), answer.status))
+	switch answer.status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return nil, refused
+	}
+	if answer.status/100 == 4 {
+		return nil, &SettingsError{refused}
+	}
+	return nil, refused
+}
+
+// read reads an answer to a request with these secrets.
+func read(response *http.Response, secrets []string) (*httpResponse, error) {
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return &httpResponse{response.StatusCode, response.Header, withoutBOM(body), secrets}, nil
+}
+
+// withoutBOM takes the byte order mark off that some servers put before JSON
+// (RFC 8259 8.1 lets a reader ignore it).
+func withoutBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }
+
+// bare takes the address off an HTTP client's error: it may have a query.
+func bare(err error) error {
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("%w (name its authority with tls { ca <file> })", unknown)
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}

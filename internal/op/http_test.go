@@ -1,0 +1,219 @@
+package op
+
+import (
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// clientFor is the client of a provider that is a test's server.
+func clientFor(t *testing.T, server *httptest.Server, timeout time.Duration) *http.Client {
+	t.Helper()
+	t.Cleanup(server.Close)
+	client := clientOf(&DiscoveryConfig{Issuer: server.URL, TLS: always(server.Client().Transport.(*http.Transport).TLSClientConfig), Timeout: timeout})
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+func always(config *tls.Config) func() *tls.Config { return func() *tls.Config { return config } }
+
+func clientOf(config *DiscoveryConfig) *http.Client { return newHTTPClient(config, newGuard(config)) }
+
+func get(t *testing.T, client *http.Client, address string) ([]byte, error) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := getDocument(client, request)
+	if err != nil {
+		return nil, err
+	}
+	return answer.body, nil
+}
+
+func TestAnswersHaveALimit(t *testing.T) {
+	t.Parallel()
+	send := func(w io.Writer, size int) { _, _ = io.CopyN(w, spaces{}, int64(size)) }
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/exactly":
+			send(w, maxResponse)
+		case "/over":
+			send(w, maxResponse+1)
+		case "/declared":
+			w.Header().Set("Content-Length", "99999999999")
+			send(w, 2*maxResponse)
+		case "/endless":
+			send(w, 1<<40)
+		case "/bomb", "/gzip":
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			if r.URL.Path == "/bomb" {
+				send(z, 1<<30)
+			} else {
+				send(z, maxResponse)
+			}
+			_ = z.Close()
+		case "/headers":
+			for i := range 100 {
+				w.Header().Set("X-"+strings.Repeat("y", i+1), strings.Repeat("z", 4096))
+			}
+		}
+	}))
+	client := clientFor(t, server, 10*time.Second)
+	for path, want := range map[string]error{
+		"/exactly": nil, "/gzip": nil, "/over": errTooLarge, "/declared": errTooLarge, "/endless": errTooLarge, "/bomb": errTooLarge,
+	} {
+		body, err := get(t, client, server.URL+path)
+		if !errors.Is(err, want) || want == nil && len(body) != maxResponse {
+			t.Errorf("%s: %d bytes, %v", path, len(body), err)
+		}
+	}
+	if _, err := get(t, client, server.URL+"/headers"); err == nil {
+		t.Error("400 KiB of headers are read")
+	}
+}
+
+// spaces reads as white space without end.
+type spaces struct{}
+
+func (spaces) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func TestALimitIsALimitForAnyReader(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 7, 100, 1 << 21} {
+		b := &boundedBody{io.NopCloser(spaces{}), 1000}
+		total, buffer := 0, make([]byte, size)
+		for {
+			n, err := b.Read(buffer)
+			total += n
+			if err != nil {
+				if !errors.Is(err, errTooLarge) {
+					t.Error(err)
+				}
+				break
+			}
+		}
+		if total > 1000 {
+			t.Errorf("by %d bytes at a time %d were read", size, total)
+		}
+	}
+}
+
+func TestASlowAnswerIsCutOff(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/silent" {
+			<-r.Context().Done()
+			return
+		}
+		for r.Context().Err() == nil { // a byte at a time, for ever
+			_, _ = io.WriteString(w, " ")
+			w.(http.Flusher).Flush()
+			time.Sleep(10 * time.Millisecond)
+		}
+	}))
+	client := clientFor(t, server, 300*time.Millisecond)
+	for _, path := range []string{"/drip", "/silent"} {
+		began := time.Now()
+		_, err := get(t, client, server.URL+path+"?secret=1")
+		if err == nil || time.Since(began) > 5*time.Second {
+			t.Errorf("%s: %v after %v", path, err, time.Since(began))
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error tells the query: %v", err)
+		}
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	visited := make(chan string, 10)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { visited <- r.URL.String() }))
+	t.Cleanup(elsewhere.Close)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status := map[string]int{"/301": 301, "/302": 302, "/303": 303, "/307": 307, "/308": 308}[r.URL.Path]
+		http.Redirect(w, r, elsewhere.URL+"/there?secret=1", status)
+	}))
+	client := clientFor(t, server, 10*time.Second)
+	for _, path := range []string{"/301", "/302", "/303", "/307", "/308"} {
+		_, err := get(t, client, server.URL+path)
+		if err == nil || !strings.Contains(err.Error(), elsewhere.URL+"/there") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("GET %s: %v; want the address, without its query", path, err)
+		}
+		form := strings.NewReader(url.Values{"code": {"secret"}}.Encode())
+		response, err := client.Post(server.URL+path, "application/x-www-form-urlencoded", form)
+		if err == nil {
+			response.Body.Close()
+			t.Errorf("POST %s: status %d", path, response.StatusCode)
+		}
+	}
+	if len(visited) > 0 {
+		t.Errorf("%q was asked", <-visited)
+	}
+}
+
+func TestErrorsTellNoSecret(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/close" {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.WriteString(w, "a secret in the body")
+	}))
+	client := clientFor(t, server, 10*time.Second)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, tc := range []struct {
+		name, address string
+		ctx           context.Context
+	}{
+		{"a status", server.URL + "/status?token=secret#secret", t.Context()},
+		{"no answer", server.URL + "/close?token=secret", t.Context()},
+		{"nobody there", "http://127.0.0.1:1/?token=secret", t.Context()},
+		{"no such host", "http://op.invalid/?token=secret", t.Context()},
+		{"a user in the address", "http://user:secret@127.0.0.1:1/", t.Context()},
+		{"who asked has gone", server.URL + "/?token=secret", cancelled},
+	} {
+		request, err := http.NewRequestWithContext(tc.ctx, http.MethodGet, tc.address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = getDocument(client, request)
+		if err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "get http://") {
+			t.Errorf("%s: the error does not tell the address: %v", tc.name, err)
+		}
+	}
+}
+
+func TestOnlyKnownCertificatesAreTrusted(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	server.Config.ErrorLog = nil
+	client := clientFor(t, server, 10*time.Second)
+	if body, err := get(t, client, server.URL); err != nil || string(body) != "{}" {
+		t.Errorf("with its CA: %q, %v", body, err)
+	}
+	stranger := clientOf(&DiscoveryConfig{Issuer: server.URL, TLS: always(&tls.Config{MinVersion: tls.VersionTLS12}), Timeout: 10 * time.Second})
+	if _, err := get(t, stranger, server.URL); err == nil {
+		t.Error("a certificate of nobody is trusted")
+	}
+}

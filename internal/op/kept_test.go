@@ -1,0 +1,215 @@
+package op
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// cupboard is a Keeper in memory, shared by the instances of a test.
+type cupboard struct {
+	mu     sync.Mutex
+	parts  map[string][]byte
+	stores int
+	err    error
+}
+
+func (c *cupboard) Load(ctx context.Context, part string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.parts[part], c.err
+}
+
+func (c *cupboard) Store(_ context.Context, part string, document []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	if c.parts == nil {
+		c.parts = map[string][]byte{}
+	}
+	c.parts[part] = document
+	c.stores++
+	return nil
+}
+
+// instance is one instance's key set.
+type instance struct {
+	*KeySet
+	op      *jwks
+	notices []Notice
+}
+
+func newInstance(c *cupboard, op *jwks) *instance {
+	i := &instance{op: op}
+	i.KeySet = newKeySet(op.fetch, time.Now)
+	i.shelf = &shelf{part: "keys", now: time.Now, notify: func(n Notice) { i.notices = append(i.notices, n) }}
+	i.address = func() string { return "https://op.example/jwks" }
+	var keeper DocumentStore = c
+	i.shelf.keeper.Store(&keeper)
+	return i
+}
+
+func (i *instance) accepts(t *testing.T, name string) bool {
+	t.Helper()
+	err := verifies(t, i.KeySet, signed(t, name, name, map[string]jose.SignatureAlgorithm{"p256": jose.ES256, "p256-b": jose.ES256}[name]))
+	synctest.Wait() // for what is kept
+	return err == nil
+}
+
+var errDown = errors.New("connection refused")
+
+// Threat D35.
+func TestKeptKeysServeWhileTheProviderIsDown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, both := new(cupboard), keySetOf(member(t, "p256", ""), member(t, "p256-b", ""))
+		first := newInstance(c, &jwks{document: both})
+		if !first.accepts(t, "p256") || c.stores != 1 {
+			t.Fatalf("the keys are kept %d times, want once", c.stores)
+		}
+		time.Sleep(20 * time.Hour)
+		second := newInstance(c, &jwks{err: errDown})
+		if !second.accepts(t, "p256") || len(second.notices) != 1 || second.notices[0].Over {
+			t.Errorf("after a restart with the provider down: %v", second.notices)
+		}
+		// In its memory they grow old as well.
+		time.Sleep(4 * time.Hour)
+		if second.accepts(t, "p256") {
+			t.Error("the keys are used a day after they were fetched")
+		}
+		if newInstance(c, &jwks{err: errDown}).accepts(t, "p256") {
+			t.Error("kept keys are used a day after they were fetched")
+		}
+		second.op.set(both, nil)
+		time.Sleep(time.Minute)
+		if !second.accepts(t, "p256") || !second.notices[len(second.notices)-1].Over {
+			t.Errorf("when the provider is back: %v", second.notices)
+		}
+	})
+}
+
+// Threat D35: the last fetch of any instance counts.
+func TestKeyThatAnotherInstanceSawDropped(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, both, one := new(cupboard), keySetOf(member(t, "p256", ""), member(t, "p256-b", "")), keySetOf(member(t, "p256-b", ""))
+		here := newInstance(c, &jwks{document: both})
+		there := newInstance(c, &jwks{document: both})
+		if !here.accepts(t, "p256") || !there.accepts(t, "p256") {
+			t.Fatal("the key is not accepted")
+		}
+		here.op.set(nil, errDown)
+		there.op.set(one, nil)
+		time.Sleep(keysAge + time.Second)
+		if there.accepts(t, "p256") {
+			t.Error("the instance that saw it dropped accepts the key")
+		}
+		if here.accepts(t, "p256") || !here.accepts(t, "p256-b") {
+			t.Error("the instance that cannot see it does not go by what the other saw")
+		}
+		// And what is older than memory is never taken.
+		c.parts["keys"] = must(json.Marshal(kept{Fetched: time.Now().Add(-time.Hour).Unix(), Document: both, From: "https://op.example/jwks"}))
+		there.op.set(nil, errDown)
+		time.Sleep(keysAge + time.Second)
+		if there.accepts(t, "p256") {
+			t.Error("an older record brings the key back")
+		}
+	})
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+func TestKeptDocumentsThatCountAsNone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		good := kept{Fetched: time.Now().Unix(), Document: keySetOf(member(t, "p256", "")), From: "https://op.example/jwks"}
+		for name, change := range map[string]func(*kept){
+			"too old":            func(k *kept) { k.Fetched -= int64(keepFor.Seconds()) },
+			"from the future":    func(k *kept) { k.Fetched += 600 },
+			"no key set":         func(k *kept) { k.Document = []byte("{}") },
+			"of another address": func(k *kept) { k.From = "https://op.example/other" },
+		} {
+			k := good
+			change(&k)
+			if newInstance(&cupboard{parts: map[string][]byte{"keys": must(json.Marshal(k))}}, &jwks{err: errDown}).accepts(t, "p256") {
+				t.Errorf("%s: the keys are used", name)
+			}
+		}
+		for name, text := range map[string]string{"no JSON": "no", "null": "null", "nothing": "", "a list": "[]"} {
+			if newInstance(&cupboard{parts: map[string][]byte{"keys": []byte(text)}}, &jwks{err: errDown}).accepts(t, "p256") {
+				t.Errorf("%s: the keys are used", name)
+			}
+		}
+		if !newInstance(&cupboard{parts: map[string][]byte{"keys": must(json.Marshal(good))}}, &jwks{err: errDown}).accepts(t, "p256") {
+			t.Error("the good ones are not used")
+		}
+	})
+}
+
+func TestDocumentsAreKeptOnChangeAndNowAndThen(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := new(cupboard)
+		i := newInstance(c, &jwks{document: keySetOf(member(t, "p256", ""))})
+		for range 24 { // six hours
+			_ = i.accepts(t, "p256")
+			time.Sleep(keysAge)
+		}
+		if c.stores < 2 || c.stores > 3 {
+			t.Errorf("kept %d times in six hours without a change, want two or three times", c.stores)
+		}
+		before := c.stores
+		i.op.set(keySetOf(member(t, "p256", ""), member(t, "p256-b", "")), nil)
+		_ = i.accepts(t, "p256")
+		if c.stores != before+1 {
+			t.Errorf("kept %d times after a change, want once", c.stores-before)
+		}
+		i.op.set([]byte(strings.Replace(string(keySetOf(member(t, "p256", ""))), "{", "{"+strings.Repeat(" ", maxKept), 1)), nil)
+		time.Sleep(keysAge)
+		if _ = i.accepts(t, "p256"); c.stores != before+1 {
+			t.Error("a document over the limit is kept")
+		}
+	})
+}
+
+func TestStorageThatFailsOrHangsChangesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &cupboard{err: errDown}
+		i := newInstance(c, &jwks{document: keySetOf(member(t, "p256", ""))})
+		if !i.accepts(t, "p256") {
+			t.Error("a storage that fails fails a token")
+		}
+		c.err = nil
+		time.Sleep(keysAge)
+		if !i.accepts(t, "p256") || c.stores != 1 {
+			t.Errorf("kept %d times when the storage is back, want once", c.stores)
+		}
+		s := &shelf{part: "keys", now: time.Now}
+		var hanging DocumentStore = slow{}
+		s.keeper.Store(&hanging)
+		began := time.Now()
+		if k := s.load(); k != nil || time.Since(began) > 2*loadWithin {
+			t.Errorf("%v after %s", k, time.Since(began))
+		}
+		if k := s.load(); k != nil || time.Since(began) > 2*loadWithin {
+			t.Error("a second load waits as well")
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
+// slow is a storage that hears no context.
+type slow struct{}
+
+func (slow) Load(context.Context, string) ([]byte, error) { time.Sleep(time.Minute); return nil, nil }
+func (slow) Store(context.Context, string, []byte) error  { return nil }

@@ -1,0 +1,330 @@
+package op
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// keysAge is the longest that a key which the provider has withdrawn is
+	// still accepted.
+	keysAge = 15 * time.Minute
+	maxKeys = 200
+	// Looks for an unknown key: three at once, then one every ten seconds.
+	// Keys are rotated rarely, and strangers name unknown ones often.
+	looks     = 3
+	lookEvery = 10 * time.Second
+	minRSA    = 2048 // bits, RFC 7518 3.3
+)
+
+// KeySet is a provider's public keys (RFC 7517). Other than go-oidc's it skips
+// the keys that it cannot use instead of refusing all, uses no key against its
+// own use, key_ops or alg, and does not fetch as often as strangers ask. It is
+// safe for concurrent use.
+type KeySet struct {
+	fetch  func(context.Context) ([]byte, error) // nil: the keys are the configuration's
+	given  func() []jose.JSONWebKey              // the configuration's, where they can change
+	now    func() time.Time
+	flight singleflight.Group
+
+	mu      sync.Mutex
+	keys    []jose.JSONWebKey
+	skipped skippedKeys
+	fetched time.Time
+	tried   time.Time
+	err     error
+	history history
+	spent   int       // looks for unknown keys
+	since   time.Time // when spent was counted last
+	loaded  bool      // the keys were not fetched by this process
+
+	shelf   *shelf        // may be nil
+	address func() string // where the keys are fetched from
+}
+
+func newKeySet(fetch func(context.Context) ([]byte, error), now func() time.Time) *KeySet {
+	return &KeySet{fetch: fetch, now: now}
+}
+
+// newStaticKeySet takes the keys of a document that was checked before.
+func newStaticKeySet(document []byte) *KeySet {
+	keys, skipped, err := parseKeys(document)
+	s := &KeySet{keys: keys, err: err}
+	s.skipped.note(skipped)
+	return s
+}
+
+// ParseKeys reads a key set document and skips, one by one, the keys that
+// cannot verify a signature here: private, encryption, weak, unknown or
+// damaged ones. It fails when the document is no key set, or no key is left.
+func ParseKeys(document []byte) ([]jose.JSONWebKey, error) {
+	keys, _, err := parseKeys(document)
+	return keys, err
+}
+
+func parseKeys(document []byte) (keys []jose.JSONWebKey, skipped []SkippedKey, err error) {
+	o, err := parseObject(document)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the key set %w", err)
+	}
+	var members []json.RawMessage
+	if json.Unmarshal(o["keys"], &members) != nil {
+		return nil, nil, errors.New("the key set has no list of keys")
+	}
+	for _, member := range members[:min(len(members), maxKeys)] {
+		if key, skip := parseKey(member); skip != nil {
+			skipped = append(skipped, *skip)
+		} else {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, skipped, fmt.Errorf("none of the %d keys in the key set can be used%s", len(members), reasons(skipped))
+	}
+	return keys, skipped, nil
+}
+
+func usable(key jose.JSONWebKey) bool {
+	for _, alg := range asymmetric {
+		if fits(key, alg) {
+			return true
+		}
+	}
+	return false
+}
+
+// fits says whether a key may verify signatures of an algorithm: by its type
+// and curve (RFC 7518 3.1, RFC 8037), and by its own alg if it has one
+// (RFC 7517 4.4).
+func fits(key jose.JSONWebKey, alg string) bool {
+	if key.Algorithm != "" && key.Algorithm != alg && !(isEd25519(key.Algorithm) && isEd25519(alg)) {
+		return false
+	}
+	switch k := key.Key.(type) {
+	case *rsa.PublicKey:
+		return (strings.HasPrefix(alg, "RS") || strings.HasPrefix(alg, "PS")) && k.N.BitLen() >= minRSA
+	case *ecdsa.PublicKey:
+		return alg == "ES256" && k.Curve == elliptic.P256() ||
+			alg == "ES384" && k.Curve == elliptic.P384() ||
+			alg == "ES512" && k.Curve == elliptic.P521()
+	case ed25519.PublicKey:
+		return isEd25519(alg)
+	}
+	return false
+}
+
+// isEd25519 says whether an algorithm is that of Ed25519 keys, by the new name
+// (RFC 9864) or by the old one, which for such a key means the same.
+func isEd25519(alg string) bool { return alg == "EdDSA" || alg == "Ed25519" }
+
+// ed25519Verifier checks signatures by the new name of the algorithm, which
+// go-jose does not know.
+type ed25519Verifier ed25519.PublicKey
+
+func (v ed25519Verifier) VerifyPayload(payload, signature []byte, alg jose.SignatureAlgorithm) error {
+	if alg != "Ed25519" || len(v) != ed25519.PublicKeySize || !ed25519.Verify(ed25519.PublicKey(v), payload, signature) {
+		return errors.New("the signature is wrong")
+	}
+	return nil
+}
+
+// verifierOf is what go-jose is to verify with.
+func verifierOf(key jose.JSONWebKey, alg string) any {
+	if public, ok := key.Key.(ed25519.PublicKey); ok && alg == "Ed25519" {
+		return ed25519Verifier(public)
+	}
+	return key.Key
+}
+
+// errNotLooked says that no key fits, and that it was not asked for newer ones:
+// strangers can use up the looks, so that says nothing about a token that may
+// be good.
+var errNotLooked = errors.New("no key of the provider fits, and new ones were looked for a moment ago")
+
+// verify checks a signature with the keys that fit it, after another look at
+// the provider where none does.
+func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte, error) {
+	keys, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if payload, ok := tryKeys(keys, jws); ok {
+		return payload, nil
+	}
+	var unseen error // why nobody knows whether there is a newer key
+	switch {
+	case s.fetch == nil:
+	case !s.mayLook():
+		unseen = errNotLooked
+	default:
+		newer, err := s.refresh(ctx)
+		if err == nil {
+			keys = newer
+			if payload, ok := tryKeys(keys, jws); ok {
+				return payload, nil
+			}
+		}
+		unseen = err
+	}
+	header := jws.Signatures[0].Header
+	if len(candidates(keys, header)) == 0 {
+		if unseen != nil {
+			return nil, unseen
+		}
+		return nil, fmt.Errorf("no key of the provider fits (alg %s, kid %q)%s", header.Algorithm, clip(header.KeyID), s.whySkipped(header.KeyID))
+	}
+	return nil, errors.New("the signature is wrong")
+}
+
+func tryKeys(keys []jose.JSONWebKey, jws *jose.JSONWebSignature) ([]byte, bool) {
+	header := jws.Signatures[0].Header
+	for _, key := range candidates(keys, header) {
+		if payload, err := jws.Verify(verifierOf(key, header.Algorithm)); err == nil {
+			return payload, true
+		}
+	}
+	return nil, false
+}
+
+// candidates are the keys that a header points to: by kid where it has one,
+// else all that fit. What a header brings along itself (jwk, jku, x5c) is
+// never looked at (RFC 8725 3.10).
+func candidates(keys []jose.JSONWebKey, header jose.Header) (found []jose.JSONWebKey) {
+	for _, key := range keys {
+		if (header.KeyID == "" || key.KeyID == header.KeyID) && fits(key, header.Algorithm) {
+			found = append(found, key)
+		}
+	}
+	return found
+}
+
+// current returns the keys from memory while they are young enough. Old ones
+// go on serving when the provider does not answer.
+func (s *KeySet) current(ctx context.Context) ([]jose.JSONWebKey, error) {
+	if s.given != nil {
+		return s.given(), nil
+	}
+	s.mu.Lock()
+	keys, err, fresh := s.keys, s.err, s.fetch == nil
+	if !fresh {
+		now := s.now()
+		fresh = keys != nil && !s.loaded && now.Sub(s.fetched) < keysAge
+		if !fresh && now.Sub(s.tried) < firstPause && s.err != nil {
+			fresh = true // the provider did not answer a moment ago
+		}
+	}
+	s.mu.Unlock()
+	switch {
+	case fresh && keys != nil && (s.fetch == nil || err == nil):
+		return keys, nil
+	case fresh:
+		return s.lastGood(&UnavailableError{err, firstPause})
+	}
+	newer, err := s.refresh(ctx)
+	if err != nil {
+		return s.lastGood(err)
+	}
+	return newer, nil
+}
+
+// lastGood returns the keys that were fetched last, while the provider does not
+// answer, for a day.
+func (s *KeySet) lastGood(err error) ([]jose.JSONWebKey, error) {
+	s.mu.Lock()
+	keys, fetched, loaded := s.keys, s.fetched, s.loaded
+	s.mu.Unlock()
+	if keys == nil || s.now().Sub(fetched) >= keepFor {
+		return nil, err
+	}
+	if s.shelf != nil {
+		s.shelf.stale(fetched, err, loaded)
+	}
+	return keys, nil
+}
+
+// load returns the keys that are kept for the address at which the provider has
+// its keys now.
+func (s *KeySet) load() ([]jose.JSONWebKey, time.Time) {
+	if s.shelf == nil {
+		return nil, time.Time{}
+	}
+	k := s.shelf.load()
+	if k == nil || k.From != s.address() {
+		return nil, time.Time{}
+	}
+	keys, err := ParseKeys(k.Document)
+	if err != nil {
+		return nil, time.Time{}
+	}
+	return keys, k.time()
+}
+
+// mayLook takes one of the looks for an unknown key, if one is left.
+func (s *KeySet) mayLook() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if regained := int(now.Sub(s.since) / lookEvery); regained > 0 {
+		s.spent = max(0, s.spent-regained)
+		s.since = now
+	}
+	if s.spent >= looks {
+		return false
+	}
+	s.spent++
+	return true
+}
+
+// refresh fetches the keys. All who ask at the same time share one request.
+func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
+	answer := s.flight.DoChan("keys", func() (any, error) {
+		document, err := s.fetch(context.WithoutCancel(ctx))
+		var keys []jose.JSONWebKey
+		var skipped []SkippedKey
+		if err == nil {
+			keys, skipped, err = parseKeys(document)
+		}
+		var old []jose.JSONWebKey
+		var oldFrom time.Time
+		if err != nil {
+			old, oldFrom = s.load()
+		} else if s.shelf != nil {
+			s.shelf.save(&kept{Fetched: s.now().Unix(), Document: document, From: s.address()})
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.tried, s.err = s.now(), err
+		s.history.note(s.tried, err)
+		if err != nil {
+			if old != nil && (s.keys == nil || oldFrom.After(s.fetched)) { // another instance may have seen later ones
+				s.keys, s.fetched, s.loaded = old, oldFrom, true
+			}
+			return nil, &UnavailableError{err, firstPause}
+		}
+		s.keys, s.fetched, s.loaded = keys, s.tried, false
+		s.skipped.note(skipped)
+		if s.shelf != nil {
+			s.shelf.live()
+		}
+		return keys, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, &UnavailableError{context.Cause(ctx), firstPause}
+	case result := <-answer:
+		keys, _ := result.Val.([]jose.JSONWebKey)
+		return keys, result.Err
+	}
+}

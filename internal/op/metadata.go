@@ -1,0 +1,265 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Metadata is what is known about a provider (OpenID Connect Discovery 1.0, 3).
+type Metadata struct {
+	Issuer                string
+	AuthorizationEndpoint string
+	TokenEndpoint         string
+	UserinfoEndpoint      string
+	JWKSURI               string
+	EndSessionEndpoint    string
+	RevocationEndpoint    string // RFC 7009
+	IntrospectionEndpoint string // RFC 7662
+	PushedEndpoint        string // pushed_authorization_request_endpoint, RFC 9126
+
+	IDTokenAlgs []string // id_token_signing_alg_values_supported
+	// UserinfoAlgs: userinfo_signing_alg_values_supported
+	UserinfoAlgs []string
+	AuthMethods  []string // token_endpoint_auth_methods_supported
+	PromptValues []string // prompt_values_supported
+	AuthAlgs     []string // token_endpoint_auth_signing_alg_values_supported
+	// Pushed: authorization requests are pushed, since the provider requires it
+	// or the configuration names the endpoint.
+	Pushed bool
+	// IssParameter: authorization responses carry iss (RFC 9207).
+	IssParameter bool
+
+	aliases Endpoints // mtls_endpoint_aliases, see useAliases
+}
+
+// Endpoints are addresses that take the place of discovered ones, each alone.
+type Endpoints struct {
+	Authorization, Token, Userinfo, JWKS, EndSession string
+	Revocation, Introspection, Pushed                string
+}
+
+// WellKnown is what is added to an issuer to find its metadata (Discovery 4).
+const WellKnown = "/.well-known/openid-configuration"
+
+// ConfigurationURL is where an issuer's metadata is. An issuer may end in a
+// slash, which is not doubled.
+func ConfigurationURL(issuer string) string {
+	return strings.TrimSuffix(issuer, "/") + WellKnown
+}
+
+// parseMetadata reads a metadata document. The issuer must be the expected one
+// byte for byte (Discovery 4.3); where only the configuration URL is known it
+// must be that URL without the well-known suffix, with or without a slash.
+func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, error) {
+	o, err := parseObject(data)
+	if err != nil {
+		return nil, fmt.Errorf("the metadata %w", err)
+	}
+	m := new(Metadata)
+	var errs []error
+	for name, field := range map[string]*string{
+		"issuer":                 &m.Issuer,
+		"authorization_endpoint": &m.AuthorizationEndpoint,
+		"token_endpoint":         &m.TokenEndpoint,
+		"userinfo_endpoint":      &m.UserinfoEndpoint,
+		"jwks_uri":               &m.JWKSURI,
+		"end_session_endpoint":   &m.EndSessionEndpoint,
+		"revocation_endpoint":    &m.RevocationEndpoint,
+		"introspection_endpoint": &m.IntrospectionEndpoint,
+
+		"pushed_authorization_request_endpoint": &m.PushedEndpoint,
+	} {
+		*field, err = o.text(name)
+		errs = append(errs, err)
+	}
+	m.PromptValues, _ = o.texts("prompt_values_supported", false) // optional
+	m.IDTokenAlgs, err = o.texts("id_token_signing_alg_values_supported", false)
+	errs = append(errs, err)
+	m.UserinfoAlgs, err = o.texts("userinfo_signing_alg_values_supported", false)
+	errs = append(errs, err)
+	m.AuthMethods, err = o.texts("token_endpoint_auth_methods_supported", false)
+	errs = append(errs, err)
+	m.AuthAlgs, err = o.texts("token_endpoint_auth_signing_alg_values_supported", false)
+	errs = append(errs, err)
+	m.Pushed = string(o["require_pushed_authorization_requests"]) == "true"
+	m.aliases, err = parseAliases(o)
+	errs = append(errs, err)
+	responseTypes, err := o.texts("response_types_supported", false)
+	errs = append(errs, err)
+	m.IssParameter = string(o["authorization_response_iss_parameter_supported"]) == "true"
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("the metadata: %w", err)
+	}
+	if err := checkIssuer(m.Issuer, issuer, configurationURL); err != nil {
+		return nil, err
+	}
+	if responseTypes != nil && !slices.Contains(responseTypes, "code") {
+		// The list is required (Discovery 3); who leaves it out is not held to it.
+		return nil, errors.New("the metadata's response_types_supported has no code, and no other flow is known here")
+	}
+	return m, nil
+}
+
+func checkIssuer(got, issuer, configurationURL string) error {
+	if issuer == "" {
+		base := strings.TrimSuffix(configurationURL, WellKnown)
+		if got == base || got == base+"/" || isForAllTenants(got, base) {
+			return nil
+		}
+		return fmt.Errorf("the metadata is of the issuer %q, its address is one of %q; name the issuer if that is right", clip(got), base)
+	}
+	if got == issuer || isForAllTenants(got, issuer) {
+		return nil
+	}
+	hint := ""
+	if strings.TrimSuffix(got, "/") == strings.TrimSuffix(issuer, "/") {
+		hint = " (the slash at the end counts)"
+	}
+	return fmt.Errorf("the metadata is of the issuer %q, configured is %q%s", clip(got), issuer, hint)
+}
+
+// parseAliases reads where the endpoints are for a client that shows a
+// certificate (RFC 8705 5). Those that browsers go to are none of them.
+func parseAliases(metadata object) (e Endpoints, err error) {
+	if !metadata.has("mtls_endpoint_aliases") {
+		return e, nil
+	}
+	o, err := parseObject(metadata["mtls_endpoint_aliases"])
+	if err != nil {
+		return e, fmt.Errorf("mtls_endpoint_aliases %w", err)
+	}
+	var errs []error
+	for name, field := range map[string]*string{
+		"token_endpoint":         &e.Token,
+		"userinfo_endpoint":      &e.Userinfo,
+		"revocation_endpoint":    &e.Revocation,
+		"introspection_endpoint": &e.Introspection,
+
+		"pushed_authorization_request_endpoint": &e.Pushed,
+	} {
+		if *field, err = o.text(name); err != nil {
+			errs = append(errs, fmt.Errorf("mtls_endpoint_aliases: %w", err))
+		}
+	}
+	return e, errors.Join(errs...)
+}
+
+// useAliases is for a client that shows a certificate: the other endpoints do
+// not ask for one.
+func (m *Metadata) useAliases() { m.override(m.aliases) }
+
+// override puts configured addresses in the place of discovered ones.
+func (m *Metadata) override(e Endpoints) {
+	for _, pair := range []struct {
+		field *string
+		value string
+	}{
+		{&m.AuthorizationEndpoint, e.Authorization},
+		{&m.TokenEndpoint, e.Token},
+		{&m.UserinfoEndpoint, e.Userinfo},
+		{&m.JWKSURI, e.JWKS},
+		{&m.EndSessionEndpoint, e.EndSession},
+		{&m.RevocationEndpoint, e.Revocation},
+		{&m.IntrospectionEndpoint, e.Introspection},
+		{&m.PushedEndpoint, e.Pushed},
+	} {
+		if pair.value != "" {
+			*pair.field = pair.value
+		}
+	}
+}
+
+// check refuses metadata that cannot serve: what is needed and absent, and
+// addresses that are not https (Core 16.17).
+func (m *Metadata) check(needKeys, insecure bool) error {
+	for _, endpoint := range []struct {
+		name, value string
+		needed      bool
+	}{
+		{"authorization_endpoint", m.AuthorizationEndpoint, true},
+		{"token_endpoint", m.TokenEndpoint, true},
+		{"jwks_uri", m.JWKSURI, needKeys},
+		{"userinfo_endpoint", m.UserinfoEndpoint, false},
+		{"end_session_endpoint", m.EndSessionEndpoint, false},
+		{"revocation_endpoint", m.RevocationEndpoint, false},
+		{"introspection_endpoint", m.IntrospectionEndpoint, false},
+		{"pushed_authorization_request_endpoint", m.PushedEndpoint, m.Pushed},
+	} {
+		if endpoint.value == "" {
+			if endpoint.needed {
+				return fmt.Errorf("the metadata has no %s", endpoint.name)
+			}
+			continue
+		}
+		if err := CheckURL(endpoint.value, insecure); err != nil {
+			return fmt.Errorf("%s: %w", endpoint.name, err)
+		}
+	}
+	return nil
+}
+
+// CheckURL refuses an address of a provider that is not an absolute https URL
+// without fragment or user. Plain http is for loopback, or where insecure is
+// set. What the error repeats of the address holds no password and no query.
+func CheckURL(text string, insecure bool) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return errors.New("is not a URL")
+	case u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("%q is not an absolute http or https URL", clip(withoutQuery(u)))
+	case u.User != nil || u.Fragment != "":
+		return fmt.Errorf("%q has a user or a fragment", clip(withoutQuery(u)))
+	case u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()):
+		return fmt.Errorf("%q is plain http, which is only for loopback", clip(withoutQuery(u)))
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback() && net.ParseIP(host) != nil
+}
+
+// algorithms returns which ID token algorithms are accepted: the configured
+// ones, else the asymmetric ones that discovery lists, else RS256. A provider
+// cannot bring in none or HS* by listing them.
+func algorithms(configured, discovered []string) []string {
+	if len(configured) > 0 {
+		return configured
+	}
+	var algs []string
+	for _, alg := range discovered {
+		if slices.Contains(asymmetric, alg) {
+			algs = append(algs, alg)
+		}
+	}
+	if len(algs) == 0 {
+		return []string{"RS256"}
+	}
+	return algs
+}
+
+var (
+	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
+	symmetric  = []string{"HS256", "HS384", "HS512"}
+)
+
+// Algorithms are those that may be configured for ID tokens.
+func Algorithms() []string { return slices.Concat(asymmetric, symmetric) }
+
+// KnownAlgorithm says whether an ID token algorithm may be configured.
+func KnownAlgorithm(alg string) bool {
+	return slices.Contains(asymmetric, alg) || slices.Contains(symmetric, alg)
+}
+
+// Symmetric says whether an algorithm signs with the client secret.
+func Symmetric(alg string) bool { return slices.Contains(symmetric, alg) }

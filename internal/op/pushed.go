@@ -1,0 +1,107 @@
+package op
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// maxRequestURI bounds the reference to a pushed request, in bytes: it goes
+// into an address for browsers.
+const maxRequestURI = 2000
+
+// push hands the authorization request to the provider on the back channel, and
+// returns where to send the browser with a mere reference to it (RFC 9126): so
+// nobody on the way can read or change what is asked for.
+func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Config, state string, options []oauth2.AuthCodeOption) (string, error) {
+	if err := c.Discovery.pushing.over(c.Now()); err != nil {
+		return "", err
+	}
+	authorizationEndpoint := config.Endpoint.AuthURL
+	config.Endpoint.AuthURL = "" // for the parameters alone
+	form, err := url.ParseQuery(strings.TrimPrefix(c.withResources(config.AuthCodeURL(state, options...)), "?"))
+	if err != nil {
+		return "", fmt.Errorf("%w: it cannot be written", ErrPush)
+	}
+	answer, err := c.post(ctx, metadata.PushedEndpoint, form)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", &UnavailableError{err, firstPause} // the visitor left; that says nothing of the provider
+	case err == nil && (answer.status/100 == 5 || answer.status == http.StatusTooManyRequests):
+		err = answer.because(fmt.Errorf("pushed_authorization_request_endpoint: status %d", answer.status))
+	}
+	if err != nil {
+		return "", c.Discovery.pushing.begin(c.Now(), err)
+	}
+	requestURI, err := c.pushAnswer(metadata, answer)
+	if err != nil {
+		return "", err
+	}
+	config.Endpoint.AuthURL = authorizationEndpoint
+	return withParameters(authorizationEndpoint, url.Values{"client_id": {c.ClientID}, "request_uri": {requestURI}}), nil
+}
+
+// pushAnswer reads what RFC 9126 2.2 and 2.3 have.
+func (c *Client) pushAnswer(metadata *Metadata, answer *httpResponse) (requestURI string, err error) {
+	o, err := parseObject(answer.body)
+	if answer.status/100 != 2 || err == nil && o.isError() {
+		// It may change what it offers, and what it requires.
+		c.Discovery.Invalidate()
+		refused := answer.refusal()
+		method, _ := chooseAuth(c.AuthMethod, c.Secret != nil, metadata.AuthMethods)
+		return "", judged(fmt.Errorf("%w: %w%s", ErrPush, refused, adviceFor(refused.Code, method)), refused.Code)
+	}
+	if err == nil {
+		requestURI, err = o.text("request_uri")
+	}
+	switch {
+	case err != nil:
+		err = fmt.Errorf("the answer: %w", err)
+	case requestURI == "":
+		err = fmt.Errorf("the answer has the status %d and no request_uri", answer.status)
+	case len(requestURI) > maxRequestURI:
+		err = fmt.Errorf("the answer's request_uri is longer than %d bytes", maxRequestURI)
+	default:
+		return requestURI, nil
+	}
+	return "", fmt.Errorf("%w: %w", ErrPush, answer.because(err))
+}
+
+// withParameters adds to an endpoint's address, which keeps a query of its own.
+func withParameters(endpoint string, parameters url.Values) string {
+	separator := "?"
+	if strings.Contains(endpoint, "?") {
+		separator = "&"
+	}
+	return endpoint + separator + parameters.Encode()
+}
+
+// pause keeps page loads from waiting, one after the other, for an endpoint
+// that did not answer a moment ago.
+type pause struct {
+	mu   sync.Mutex
+	next time.Time
+	err  error
+}
+
+func (p *pause) over(now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if left := p.next.Sub(now); left > 0 {
+		return &UnavailableError{p.err, left}
+	}
+	return nil
+}
+
+func (p *pause) begin(now time.Time, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next, p.err = now.Add(firstPause), err
+	return &UnavailableError{err, firstPause}
+}

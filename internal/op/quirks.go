@@ -1,0 +1,143 @@
+package op
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// This file knows what single providers do in a way of their own. Nothing else
+// in the code asks who a provider is, and nothing here asks it by trying: a
+// quirk is recognised by the shape of what is known anyway. Providers behind a
+// domain of the operator's own cannot be told from others and get the standard.
+
+// selectAccountIssuers are of providers that take prompt=select_account and do
+// not say so in their metadata.
+var selectAccountIssuers = []string{"https://accounts.google.com", "https://login.microsoftonline.com/", "https://login.microsoftonline.us/"}
+
+// SelectsAccount reports whether the provider is known to take
+// prompt=select_account (prompt_values_supported, Initiating User Registration
+// via OpenID Connect 1.0).
+func (m *Metadata) SelectsAccount() bool {
+	return slices.Contains(m.PromptValues, "select_account") ||
+		slices.ContainsFunc(selectAccountIssuers, func(issuer string) bool {
+			return m.Issuer == issuer || strings.HasSuffix(issuer, "/") && strings.HasPrefix(m.Issuer, issuer)
+		})
+}
+
+// quirk is one way of one provider.
+type quirk struct {
+	name string
+
+	// is recognises the provider, for a logout of its own.
+	is func(*Metadata) bool
+	// logout is the endpoint of that, by GET, with client_id and, under the name
+	// of returnTo, the address to come back to. It takes no ID token and no state.
+	logout   func(*Metadata) string
+	returnTo string
+
+	// withholds recognises claims that leave out the one of this name although
+	// the user may well have it.
+	withholds func(claims object, name string) bool
+}
+
+// quirks are all of them. Two more need no code:
+//
+// Google gives a refresh token for authorization_params { access_type offline },
+// and repeats it only with prompt consent; it does not know the scope
+// offline_access («Using OAuth 2.0 for Web Server Applications»). Who wants one
+// writes that: to add it here would ask for a grant that nobody asked for.
+//
+// An issuer that stands for many tenants, as Entra ID's, is recognised by the
+// {tenantid} in it, and any provider may have one: see tenant.go.
+var quirks = []quirk{
+	{
+		// The developer guide's «logout endpoint»: GET /logout at the domain of
+		// the login page, with client_id and logout_uri; without logout_uri or
+		// redirect_uri it is an error. Pools' metadata has not always had an
+		// end_session_endpoint; where it has, that is this one, and wants the same.
+		name: "Amazon Cognito",
+		is:   func(m *Metadata) bool { return isCognitoPool(m.Issuer) },
+		logout: func(m *Metadata) string {
+			if m.EndSessionEndpoint != "" {
+				return m.EndSessionEndpoint
+			}
+			return besides(m.AuthorizationEndpoint, "/logout")
+		},
+		returnTo: "logout_uri",
+	},
+	{
+		// The authentication API's «Auth0 Logout»: GET /v2/logout with client_id
+		// and returnTo, which must be among the application's Allowed Logout URLs.
+		// Tenants made before November 2023 advertise no end_session_endpoint until
+		// they are told to; where there is one, it is the standard's.
+		name:     "Auth0",
+		is:       func(m *Metadata) bool { return auth0Tenant.MatchString(m.Issuer) && m.EndSessionEndpoint == "" },
+		logout:   func(m *Metadata) string { return besides(m.Issuer, "/v2/logout") },
+		returnTo: "returnTo",
+	},
+	{
+		// «Groups overage claim» in Microsoft's reference of ID token claims: for
+		// a user of more than 200 groups there is no groups but _claim_names, which
+		// names it with a link to Microsoft Graph (Core 5.6.2), or hasgroups where
+		// that was too long. The link needs rights of its own and is not followed.
+		name: "Entra ID's group overage",
+		withholds: func(claims object, name string) bool {
+			if names, err := parseObject(claims["_claim_names"]); err == nil && names.has(name) {
+				return true
+			}
+			has := string(claims["hasgroups"])
+			return name == "groups" && (has == "true" || has == `"true"`)
+		},
+	},
+}
+
+var (
+	cognitoPool = regexp.MustCompile(`^https://cognito-idp\.([a-z]+(?:-[a-z]+)+-[0-9]+)\.amazonaws\.com/([a-z0-9-]+)_[0-9A-Za-z]+$`)
+	auth0Tenant = regexp.MustCompile(`^https://(?:[a-z0-9-]+\.)+auth0\.com/$`)
+)
+
+// isCognitoPool says whether an issuer is a user pool, whose id begins with its
+// region.
+func isCognitoPool(issuer string) bool {
+	parts := cognitoPool.FindStringSubmatch(issuer)
+	return parts != nil && parts[1] == parts[2]
+}
+
+// besides is a path on the host of an address, or "" where there is none.
+func besides(address, path string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: path}).String()
+}
+
+// ownLogout is the request of a logout at a provider that has a way of its own.
+func (m *Metadata) ownLogout(clientID, returnTo string) (request EndSession, ok bool) {
+	for _, q := range quirks {
+		if q.is == nil || !q.is(m) {
+			continue
+		}
+		if endpoint := q.logout(m); endpoint != "" {
+			return EndSession{endpoint, url.Values{"client_id": {clientID}, q.returnTo: {returnTo}}}, true
+		}
+	}
+	return request, false
+}
+
+// Withholds says whether the claim of a name is not among these although the
+// user may have it: the provider said that it is elsewhere. That it is absent
+// then says nothing about the user.
+func (c Claims) Withholds(name string) bool {
+	if object(c).has(name) {
+		return false
+	}
+	for _, q := range quirks {
+		if q.withholds != nil && q.withholds(object(c), name) {
+			return true
+		}
+	}
+	return false
+}

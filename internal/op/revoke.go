@@ -1,0 +1,30 @@
+package op
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// Revoke tells the provider that a token is of no use any more (RFC 7009). A
+// provider that advertises no such endpoint is not asked: offered is false.
+// kind is access_token or refresh_token.
+func (c *Client) Revoke(ctx context.Context, token, kind string) (offered bool, err error) {
+	metadata, err := c.Discovery.Metadata(ctx)
+	if err != nil {
+		return false, err
+	}
+	if metadata.RevocationEndpoint == "" {
+		return false, nil
+	}
+	answer, err := c.post(ctx, metadata.RevocationEndpoint, url.Values{"token": {token}, "token_type_hint": {kind}})
+	if err != nil {
+		return true, fmt.Errorf("revoke: %w", err)
+	}
+	if o, err := parseObject(answer.body); answer.status == http.StatusOK && (err != nil || !o.isError()) {
+		return true, nil // also for a token that is not known (2.2)
+	}
+	refused := answer.refusal()
+	return true, judged(fmt.Errorf("revoke: %w", refused), refused.Code)
+}

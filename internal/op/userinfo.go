@@ -1,0 +1,167 @@
+package op
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// HasUserinfo says whether the provider has a userinfo endpoint.
+func (c *Client) HasUserinfo(ctx context.Context) (bool, error) {
+	metadata, err := c.Discovery.Metadata(ctx)
+	if err != nil {
+		return false, err
+	}
+	return metadata.UserinfoEndpoint != "", nil
+}
+
+// Userinfo returns what the userinfo endpoint says of the subject of a checked
+// ID token (Core 5.3). An answer about anybody else is an error (5.3.4).
+func (c *Client) Userinfo(ctx context.Context, accessToken, subject string) (Claims, error) {
+	claims, err := c.userinfo(ctx, accessToken, subject)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUserinfo, err)
+	}
+	return claims, nil
+}
+
+func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Claims, error) {
+	metadata, err := c.Discovery.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if metadata.UserinfoEndpoint == "" {
+		c.Discovery.Invalidate()
+		return nil, errors.New("the provider has no userinfo endpoint")
+	}
+	answer, err := c.askUserinfo(ctx, metadata.UserinfoEndpoint, accessToken)
+	if err != nil {
+		return nil, err
+	}
+	if answer.status != http.StatusOK {
+		return nil, answer.because(fmt.Errorf("status %d", answer.status))
+	}
+	claims, err := c.readUserinfo(ctx, metadata, answer)
+	if err != nil {
+		return nil, answer.because(err)
+	}
+	got, err := claims.text("sub")
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w: its %w", errUntrusted, err)
+	case got == "" && claims.isError():
+		err = errors.New("the answer is an error")
+	case got == "":
+		err = fmt.Errorf("%w: userinfo has no sub", errUntrusted)
+	case got != subject:
+		err = fmt.Errorf("%w: its sub is not that of the ID token: it is %q", errUntrusted, clip(got))
+	default:
+		return Claims(claims), nil
+	}
+	return nil, answer.because(err)
+}
+
+// askUserinfo sends the access token in a header, or in a form where the
+// configuration says so (RFC 6750 2.1, 2.2); never in both.
+func (c *Client) askUserinfo(ctx context.Context, endpoint, accessToken string) (*httpResponse, error) {
+	method, form := http.MethodGet, ""
+	if c.UserinfoByPost {
+		method, form = http.MethodPost, url.Values{"access_token": {accessToken}}.Encode()
+	}
+	request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), method, endpoint, strings.NewReader(form))
+	if err != nil {
+		return nil, errors.New("userinfo_endpoint is not a URL")
+	}
+	if c.UserinfoByPost {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	} else {
+		request.Header.Set("Authorization", "Bearer "+accessToken)
+	}
+	request.Header.Set("Accept", "application/json, application/jwt")
+	response, err := c.Discovery.client.Do(request)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer response.Body.Close()
+	return read(response, []string{accessToken})
+}
+
+// readUserinfo reads the claims. The content type says what is a JWT (Core
+// 5.3.2), and so does the body under any other label. A JWT is never taken for
+// JSON, nor JSON for a JWT.
+func (c *Client) readUserinfo(ctx context.Context, metadata *Metadata, answer *httpResponse) (claims object, err error) {
+	body := bytes.TrimSpace(answer.body)
+	kind, _, _ := mime.ParseMediaType(answer.header.Get("Content-Type"))
+	if kind == "application/jwt" || bytes.HasPrefix(body, []byte("eyJ")) {
+		if body, err = c.openUserinfo(ctx, metadata, string(body)); err != nil {
+			return nil, fmt.Errorf("%w: it is a JWT: %w", errUntrusted, err)
+		}
+	}
+	if claims, err = parseObject(body); err != nil {
+		return nil, fmt.Errorf("the answer %w", err)
+	}
+	return claims, nil
+}
+
+// IsUserinfoLost reports whether userinfo failed without having said anything:
+// the endpoint is down, refuses, or answers with no JSON object. An answer about
+// another user, or one that fails its checks, is another matter.
+func IsUserinfoLost(err error) bool {
+	return errors.Is(err, ErrUserinfo) && !errors.Is(err, errUntrusted)
+}
+
+// openUserinfo returns what a signed answer says (Core 5.3.2), which may be
+// encrypted as well: signed by the provider's keys, from this provider, for
+// this client, and in its time if it names one.
+func (c *Client) openUserinfo(ctx context.Context, metadata *Metadata, token string) ([]byte, error) {
+	token, err := c.open(token)
+	if err != nil {
+		return nil, err
+	}
+	keys := &callKeys{client: c, algs: userinfoAlgorithms(c.Algs, metadata)}
+	if err := checkAlgorithm(token, keys.algs); err != nil {
+		return nil, err
+	}
+	payload, err := keys.verify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := parseObject(payload)
+	if err != nil {
+		return nil, fmt.Errorf("it %w", err)
+	}
+	if err := metadata.checkIssuerOf(claims); err != nil {
+		return nil, err
+	}
+	audience, err := claims.texts("aud", true)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(audience, c.ClientID) {
+		return nil, notTheAudience(audience, c.ClientID)
+	}
+	for name, wrong := range map[string]func(t time.Time) bool{
+		"exp": func(t time.Time) bool { return !c.Now().Before(t.Add(c.ClockSkew)) },
+		"nbf": func(t time.Time) bool { return c.Now().Add(c.ClockSkew).Before(t) },
+	} {
+		if t, ok, err := claims.moment(name); err != nil || ok && wrong(t) {
+			return nil, errors.Join(fmt.Errorf("it is not valid now, by its %s; check the clocks here and at the provider", name), err)
+		}
+	}
+	return payload, nil
+}
+
+// userinfoAlgorithms are those that userinfo may be signed with: those of ID
+// tokens, and the asymmetric ones that discovery lists for userinfo. A provider
+// may use two, and userinfo need not be signed at all.
+func userinfoAlgorithms(configured []string, metadata *Metadata) []string {
+	algs := slices.Clone(algorithms(configured, metadata.IDTokenAlgs))
+	return append(algs, algorithms(nil, metadata.UserinfoAlgs)...)
+}

@@ -1,0 +1,281 @@
+package oidcrp
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
+)
+
+const (
+	pollEvery    = 2 * time.Second // logouts elsewhere are known within five seconds
+	refreshEvery = time.Minute     // of the keys; see seal.Managed
+	sweepEvery   = 10 * time.Minute
+)
+
+// clock is the time as a value that a test can set.
+type clock struct {
+	source atomic.Pointer[func() time.Time]
+}
+
+func newClock() *clock {
+	c := new(clock)
+	c.set(time.Now)
+	return c
+}
+
+func (c *clock) set(source func() time.Time) { c.source.Store(&source) }
+
+// Now is the current time.
+func (c *clock) Now() time.Time { return (*c.source.Load())() }
+
+// shareds holds what the sites of a process share and a reload must not lose:
+// for each storage the keys and the logouts that were read from it.
+var storageStates = caddy.NewUsagePool()
+
+// shared is the keys and revocations of one storage.
+type storageState struct {
+	keys          *seal.Managed
+	revocationLog *revocation.Log
+	spent         callback.Spent
+	confirmed     callback.Spent // the logins whose session a browser has brought
+	refresher     *refresh.Coordinator
+	// callbacks are the answers to logins that were taken.
+	callbacks *callback.Coordinator
+
+	logoutTokens revocation.Replay
+	liveSIDs     revocation.Live
+	frontchannel frontchannelLimiter
+
+	mu           sync.Mutex
+	storages     []*attachment // the one attached last is used
+	requirements map[*App]requirements
+	logger       atomic.Pointer[zap.Logger]
+	running      context.CancelFunc
+}
+
+// attached is a configuration's storage.
+type attachment struct{ certmagic.Storage }
+
+// demand is what a configuration needs of a storage.
+type requirements struct {
+	rotate, lifetime time.Duration // of its keys; zero where all sites have secrets
+	revocations      bool          // it has the logouts of a site's sessions
+}
+
+// and is what two need together: the shorter interval, the longer life.
+func (d requirements) with(other requirements) requirements {
+	if d.rotate == 0 || other.rotate > 0 && other.rotate < d.rotate {
+		d.rotate = other.rotate
+	}
+	d.lifetime = max(d.lifetime, other.lifetime)
+	d.revocations = d.revocations || other.revocations
+	return d
+}
+
+// acquireStorageState returns the shared state of a storage. The storage itself is
+// not kept longer than the configuration that it belongs to.
+func acquireStorageState(storage certmagic.Storage, now func() time.Time) (*storageState, func() error, error) {
+	key := storagekey.Key(storage)
+	value, _, err := storageStates.LoadOrNew(key, func() (caddy.Destructor, error) {
+		s := new(storageState)
+		s.keys = seal.NewManaged(func() clusterstore.Storage { return s.storage() }, now)
+		s.revocationLog = revocation.NewLog(func() clusterstore.Storage { return s.storage() }, now)
+		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
+		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
+		return s, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	s := value.(*storageState)
+	a := &attachment{storage}
+	s.attach(a)
+	return s, func() error {
+		s.detach(a)
+		_, err := storageStates.Delete(key)
+		return err
+	}, nil
+}
+
+func (s *storageState) attach(a *attachment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.storages = append(s.storages, a)
+}
+
+// detach keeps the last storage: requests that began under a configuration
+// which has ended still end.
+func (s *storageState) detach(a *attachment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.storages, a); i >= 0 && len(s.storages) > 1 {
+		s.storages = slices.Delete(s.storages, i, i+1)
+	}
+}
+
+func (s *storageState) storage() certmagic.Storage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.storages[len(s.storages)-1].Storage
+}
+
+// start begins the work in the background, once, and takes what a
+// configuration that is in use needs of it.
+func (s *storageState) start(a *App, d requirements) {
+	s.logger.Store(a.logger)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.requirements == nil {
+		s.requirements = make(map[*App]requirements)
+	}
+	s.requirements[a] = d
+	s.requireKeys()
+	if s.running != nil {
+		return
+	}
+	var ctx context.Context
+	ctx, s.running = context.WithCancel(context.Background())
+	// Each for itself: a slow storage must not keep logouts from being known.
+	for _, work := range []struct {
+		what  string
+		every time.Duration
+		do    func(context.Context) error
+	}{
+		{"keys", refreshEvery, s.refreshKeys},
+		{"logouts", pollEvery, s.forRevocations(s.revocationLog.Poll)},
+		{"old logouts", sweepEvery, s.forRevocations(s.revocationLog.Sweep)},
+		{"packing logouts", sweepEvery, s.forRevocations(s.revocationLog.Pack)},
+		{"old refreshes", time.Minute, s.refresher.Sweep},
+		{"old logins", time.Minute, s.callbacks.Sweep},
+	} {
+		go s.repeat(ctx, work.what, work.every, work.do)
+	}
+}
+
+// end takes back what start was told.
+func (s *storageState) end(a *App) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.requirements, a)
+	s.requireKeys()
+}
+
+// revokeAll stores events that may be about sessions of any site of this
+// configuration, wherever those keep theirs.
+func (a *App) revokeAll(ctx context.Context, events ...revocation.Event) error {
+	var errs []error
+	told := make(map[any]bool)
+	for _, h := range a.handlers {
+		if place := h.sessions.Revocations(); !told[place] {
+			told[place] = true
+			errs = append(errs, place.Add(ctx, events...))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// demanded is what all configurations in use need together. The caller holds
+// the mutex.
+func (s *storageState) required() (all requirements) {
+	for _, d := range s.requirements {
+		all = all.with(d)
+	}
+	return all
+}
+
+// requireKeys tells the keys what is needed of them. The caller holds the mutex.
+func (s *storageState) requireKeys() {
+	if all := s.required(); all.rotate > 0 {
+		s.keys.Demand(all.rotate, all.lifetime)
+	}
+}
+
+// refreshKeys looks after the keys, where a site uses them.
+func (s *storageState) refreshKeys(ctx context.Context) error {
+	if s.needs(func(d requirements) bool { return d.rotate > 0 }) {
+		return s.keys.Refresh(ctx)
+	}
+	return nil
+}
+
+// forRevocations does work where a site uses the revocations of the storage: an
+// unused storage is left alone.
+func (s *storageState) forRevocations(work func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if s.needs(func(d requirements) bool { return d.revocations }) {
+			return work(ctx)
+		}
+		return nil
+	}
+}
+
+func (s *storageState) needs(what func(requirements) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return what(s.required())
+}
+
+// Destruct ends the work in the background.
+func (s *storageState) Destruct() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running != nil {
+		s.running()
+	}
+	return nil
+}
+
+// repeat does a piece of work now and then. An outage of the storage is told
+// once when it begins and once when it ends.
+func (s *storageState) repeat(ctx context.Context, what string, every time.Duration, do func(context.Context) error) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	failing := false
+	for {
+		err := do(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if failed := err != nil; failed != failing {
+			failing = failed
+			if failed {
+				s.logger.Load().Error("the storage does not answer", zap.String("for", what), zap.Error(err))
+			} else {
+				s.logger.Load().Info("the storage answers again", zap.String("for", what))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// keySource is where the keys of a site come from.
+type keySource interface {
+	// Ring returns the keys; an error is the storage's.
+	Ring(context.Context) (*seal.Ring, error)
+	// Renewed returns the keys after another look, where that can help.
+	Renewed(context.Context) (*seal.Ring, error)
+}
+
+// configuredKeys are the secrets of the configuration.
+type configuredKeys struct{ ring *seal.Ring }
+
+func (k configuredKeys) Ring(context.Context) (*seal.Ring, error)    { return k.ring, nil }
+func (k configuredKeys) Renewed(context.Context) (*seal.Ring, error) { return k.ring, nil }
