@@ -51,6 +51,7 @@ type App struct {
 
 	ctx          caddy.Context
 	clock        *clock
+	refreshWait  time.Duration // of a request whose access token is good; default refreshWait
 	logger       *zap.Logger
 	storageState *storageState
 	providers    map[string]*provider
@@ -82,7 +83,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
 	a.refusals = new(refusalSampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
-	a.clock = newClock()
+	a.clock, a.refreshWait = newClock(), refreshWait
 	var err error
 	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock.Now) }); err != nil {
 		return err
