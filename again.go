@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -39,8 +41,8 @@ func (h *Handler) shortfallOf(st *requestState) shortfall {
 // What would be a login for someone who is not signed in is one here too, but
 // only for page loads.
 func (h *Handler) decideShort(r *http.Request, st *requestState, a access) action {
-	pageLoad := isPageLoad(r)
-	what := decide(a, false, pageLoad, isRead(r), isPreflight(r), r.URL.RawQuery != "" && queryErrorCodeOf(r) != "", h.Preflight)
+	pageLoad := navigation.IsPageLoad(r)
+	what := decide(a, false, pageLoad, navigation.IsRead(r), navigation.IsPreflight(r), r.URL.RawQuery != "" && queryErrorCodeOf(r) != "", h.Preflight)
 	switch {
 	case what == pass:
 		st.provider = nil
@@ -108,7 +110,7 @@ func (h *Handler) siblingHasSession(r *http.Request, st *requestState, p *provid
 }
 
 func (h *Handler) respondTooManyLogins(w http.ResponseWriter, r *http.Request, st *requestState) error {
-	f := &failure{code: forbidden, cause: errTooManyLogins, provider: st.provider}
+	f := &failure{code: errorcode.Forbidden, cause: errTooManyLogins, provider: st.provider}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
 }
 
@@ -121,7 +123,7 @@ func needsQuestion(t *session.Transaction, a authresponse.Response, fresh *sessi
 	if f == nil {
 		return fresh.Subject != t.Silent
 	}
-	return a.ErrorCode != "" && slices.Contains([]errorCode{accessDenied, providerError}, f.code)
+	return a.ErrorCode != "" && slices.Contains([]errorcode.Code{errorcode.AccessDenied, errorcode.ProviderError}, f.code)
 }
 
 // beginVisibly follows a silent login with a usual one.
