@@ -58,7 +58,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, name string, st
 func (h *Handler) page(r *http.Request, name string, data pages.Data) (*pages.Page, error) {
 	data.Host = r.Host
 	if s := h.cookieScope(r); s != nil {
-		data.Host = s.origin.Host
+		data.Host = s.Origin.Host
 	}
 	data.HomeURL, data.LogoutURL = h.Home, h.LogoutPath
 	page, err := h.pages.Get().Render(name, data)
