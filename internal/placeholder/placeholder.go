@@ -17,9 +17,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 )
 
-// Expander resolves placeholders. The function is Caddy's ReplaceOrErr, for which
-// an unknown or empty placeholder is an error.
-type Expander func(text string) (string, error)
+// Expander resolves placeholders.
+type Expander struct {
+	// Replace replaces all placeholders of a text, as Caddy's ReplaceOrErr does. An
+	// unknown or empty one is an error that names it.
+	Replace func(text string) (string, error)
+}
 
 // Expand resolves all placeholders of a text. Line ends at its end are cut off.
 // An unknown or empty placeholder is an error. A text without a brace is returned
@@ -37,7 +40,7 @@ func (e Expander) ExpandFrom(read livefile.Read, text string) (string, error) {
 	if name, ok := File(text); ok {
 		return ReadFile(read, name)
 	}
-	expanded, err := e(text)
+	expanded, err := e.Replace(text)
 	if err != nil {
 		if _, key, _ := strings.Cut(err.Error(), "placeholder "); Begins(key) {
 			key, _, _ = strings.Cut(key, "}")

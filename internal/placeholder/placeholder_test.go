@@ -36,7 +36,7 @@ func TestPlaceholdersAreResolved(t *testing.T) {
 		{"{file." + empty + "}", "", "{file." + empty + "} is empty or cannot be read"},
 		{"{file." + folder + "/absent}", "", "{file." + folder + "/absent} is empty or cannot be read: no such file or directory"},
 	} {
-		got, err := Expander(replacer).Expand(tc.text)
+		got, err := Expander{replacer}.Expand(tc.text)
 		if got != tc.want {
 			t.Errorf("%s became %q, expected %q", tc.text, got, tc.want)
 		}
