@@ -22,6 +22,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -52,6 +53,7 @@ type App struct {
 
 	ctx          caddy.Context
 	clock        *clock
+	refreshWait  time.Duration // of a request whose access token is good; default refreshWait
 	logger       *zap.Logger
 	storageState *storageState
 	providers    map[string]*provider
@@ -83,7 +85,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
 	a.refusals = new(refusalSampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
-	a.clock = newClock()
+	a.clock, a.refreshWait = newClock(), refreshWait
 	var err error
 	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock.Now) }); err != nil {
 		return err
@@ -255,10 +257,9 @@ type Handler struct {
 	returnTo               []address.Origin
 	identityHeaders        []string
 	siteHeaders            *siteHeaders // with the other instances on the site
-	otherCookies           uint8        // chunks of the session's cookie whose names are other instances'
 	upstreamHeaders        []upstreamHeader
 	neededClaims           []string
-	scopes                 *cookieScopeCache
+	scopes                 *cookiescope.Scopes
 	outageLogged           *atomic.Int64 // when an outage was logged last
 	siblings               []*Handler    // the other instances on the same site; see others
 	sharesHost             bool          // another instance guards the same host; see markSharedHosts
@@ -272,7 +273,6 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the configuration. Like the app's it opens no connection.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	h.scopes = new(cookieScopeCache)
 	h.outageLogged = new(atomic.Int64)
 	module, err := ctx.App("oidc_rp")
 	if err != nil {
@@ -287,6 +287,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return ofSite(ctx, err)
 		}
 	}
+	h.scopes = h.newScopes()
 	if err := h.checkCookieName(); err != nil {
 		return ofSite(ctx, err)
 	}
