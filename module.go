@@ -27,6 +27,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -120,7 +121,7 @@ func (a *App) Start() error {
 		s.start(a, d)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
-	a.keepProviderDocuments()
+	a.storeProviderDocuments()
 	a.linkInstances()
 	a.announce(a.sites)
 	a.sites = nil
@@ -248,7 +249,7 @@ type Handler struct {
 	providerByRedirectPath map[string]*provider
 	defaultProvider        *provider
 	session                SessionConfig
-	keys                   keySource
+	keys                   seal.Source
 	sessions               sessionstore.Manager
 	storageState           *storageState // of the storage that this site's sessions need
 	refresher              *refresh.Coordinator
