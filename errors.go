@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
@@ -57,18 +58,17 @@ const outageEvery = 10 * time.Second
 // shows, or none if nothing was written.
 func (h *Handler) log(r *http.Request, f *failure) (id string) {
 	logging := errorcode.Log(f.code, f.cause)
-	level := zapLevel(logging.Level)
 	if logging.Throttled && !h.outageDue() {
-		level = zap.DebugLevel
+		logging.Level = slog.LevelDebug
 	}
 	if logging.Refusal {
-		return h.auditRefused(r, f, level, providerWords(f.cause)...)
+		return h.auditRefused(r, f, logging.Level, providerWords(f.cause)...)
 	}
-	entry := h.logger.Check(level, "authentication error")
+	entry := h.logger.Check(zapLevel(logging.Level), "authentication error")
 	if entry == nil {
 		return ""
 	}
-	id = newErrorID()
+	id = audit.NewErrorID()
 	name := ""
 	if f.provider != nil {
 		name = f.provider.id

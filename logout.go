@@ -81,8 +81,8 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, st *reques
 		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: err})
 	}
 	ended := signedOut(r)
-	ended.session, ended.provider, ended.user = &st.foreign.Session, st.foreign.Session.Provider, st.foreign.Session.Username
-	audit(r.Context(), of.logger, ended)
+	ended.Session, ended.Provider, ended.User = &st.foreign.Session, st.foreign.Session.Provider, st.foreign.Session.Username
+	writeAudit(r.Context(), of.logger, ended)
 	return h.afterLogout(w)
 }
 

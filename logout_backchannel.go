@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
@@ -32,7 +34,7 @@ func (h *Handler) serveBackchannelLogout(w http.ResponseWriter, r *http.Request,
 		if errors.Is(err, errNotKept) {
 			h.log(r, &failure{code: errorcode.LogoutFailed, cause: err, provider: p})
 		} else { // which anybody can bring about
-			h.auditRefused(r, &failure{code: errorcode.BadRequest, cause: fmt.Errorf("back-channel logout: %w", err), provider: p}, zap.InfoLevel, zap.String("via", "back_channel"))
+			h.auditRefused(r, &failure{code: errorcode.BadRequest, cause: fmt.Errorf("back-channel logout: %w", err), provider: p}, slog.LevelInfo, zap.String("via", "back_channel"))
 		}
 		return answerLogout(w, http.StatusBadRequest)
 	}
@@ -68,8 +70,8 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *provider) error {
 		forget()
 		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
-	audit(r.Context(), h.logger, auditEvent{event: eventSignedOut, message: "signed out", via: "back_channel", host: r.Host,
-		provider: p.id, issuer: p.issuerNamed(token.Issuer), subject: token.Subject, sid: token.SID}, zap.Bool("one_session", token.SID != ""))
+	writeAudit(r.Context(), h.logger, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "back_channel", Host: r.Host,
+		Provider: p.id, Issuer: p.issuerNamed(token.Issuer), Subject: token.Subject, SID: token.SID}, zap.Bool("one_session", token.SID != ""))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
@@ -52,11 +53,11 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		return answerFrame(w, http.StatusServiceUnavailable)
 	}
 	if of != nil || sid != "" {
-		e := auditEvent{event: eventSignedOut, message: "signed out", via: "front_channel", host: r.Host, provider: p.id, issuer: issuer, sid: sid}
+		e := audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "front_channel", Host: r.Host, Provider: p.id, Issuer: issuer, SID: sid}
 		if of != nil {
 			of.h.auditSession(r.Context(), e, of.provider, of.session)
 		} else {
-			audit(r.Context(), h.logger, e)
+			writeAudit(r.Context(), h.logger, e)
 		}
 	}
 	return answerFrame(w, http.StatusOK)

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
@@ -66,8 +67,8 @@ type App struct {
 	linked       *sync.Once            // at the sites as a whole
 	united       *sync.Once            // what logins ask for; see wants
 	needs        map[needsKey]*needs
-	once         *onceLog
-	refusals     *refusalSampler
+	once         *audit.Once[onceKey]
+	refusals     *audit.Sampler
 	checked      bool                             // the sites as they are written
 	sites        []*writtenSite                   // until the app starts
 	announced    *atomic.Pointer[map[string]bool] // what has been logged for registration
@@ -84,8 +85,8 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
-	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
-	a.refusals = new(refusalSampler)
+	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(audit.Once[onceKey])
+	a.refusals = new(audit.Sampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock, a.refreshWait = newClock(), refreshWait
 	var err error
