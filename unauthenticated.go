@@ -38,15 +38,16 @@ func (h *Handler) unauthenticated(w http.ResponseWriter, r *http.Request, st *re
 	case h.ErrorPages == "caddy":
 		return caddyhttp.Error(http.StatusUnauthorized, errors.New("sign-in needed"))
 	case navigation.IsNavigation(r):
-		return h.sessionEndedPage(w, r, st, p, returnTo)
+		return h.signInPage(w, r, st, p, returnTo)
 	}
 	return pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: h.loginURL(p, returnTo)}.Write(w, http.StatusUnauthorized)
 }
 
-// sessionEndedPage asks users in a frame, or who have sent a form, to sign in
+// signInPage asks users in a frame, or who have sent a form, to sign in
 // in another tab. It may be framed, and holds nothing that is theirs.
-func (h *Handler) sessionEndedPage(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string) error {
-	shown := pages.Data{Title: "Your session has ended", Sent: !navigation.IsRead(r)}
+func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string) error {
+	text := errorcode.Explain(st.failed.code, st.failed.cause, false)
+	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(r)}
 	if viewer := h.viewer(r, st); viewer != nil {
 		shown.Title, shown.User = "This page opens in its own tab", viewer.userID()
 	} else if !p.disabled {
