@@ -37,7 +37,7 @@ var (
 		covers:  is(op.ErrExchange),
 	})
 	UserinfoFailed = define("userinfo_failed", row{
-		message: "The identity provider did not tell who you are.",
+		message: "The identity provider did not return your profile.",
 		level:   slog.LevelError,
 		covers:  is(op.ErrUserinfo),
 	})
