@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 )
 
 // This file answers unauthenticated requests that begin no login, since a
@@ -30,7 +32,7 @@ var errUnauthenticated = errors.New("the request is not authenticated")
 func (h *Handler) respondUnauthorized(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	reason := signInRequired
 	switch {
-	case st.shortfall == shortClaims:
+	case st.shortfall == authz.ShortOfClaims:
 		reason = sessionOutdated
 	case len(w.Header()["Set-Cookie"]) > 0: // what did not open was cleared
 		reason = sessionEnded

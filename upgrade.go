@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 )
 
 // websocket is the one protocol that an Upgrade may always name.
@@ -194,9 +195,9 @@ var errForeignWebsocket = errors.New("a WebSocket that a page of another site op
 
 // serveForeign passes a WebSocket of another site's page on as nobody's, or
 // refuses it.
-func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, a access, next caddyhttp.Handler) error {
+func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	st.dropIdentity(r.Header)
-	if !a.public {
+	if !policy.Public {
 		return h.errorPage(w, r, st, http.StatusForbidden, &failure{code: forbidden, cause: errForeignWebsocket}, "")
 	}
 	st.upgrade.giveBack(r.Header, h.Upgrades)
