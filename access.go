@@ -4,10 +4,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
 
 // This file gathers the facts of package authz about a request: what the
@@ -88,7 +88,7 @@ func (h *Handler) decide(r *http.Request, st *requestState, policy authz.Policy)
 	st.shortfall = facts.Shortfall
 	if facts.DependOnRequest() {
 		facts.Request = authz.Request{
-			PageLoad: isPageLoad(r), Read: isRead(r), Preflight: isPreflight(r),
+			PageLoad: navigation.IsPageLoad(r), Read: navigation.IsRead(r), Preflight: navigation.IsPreflight(r),
 			KnownError: r.URL.RawQuery != "" && queryErrorCodeOf(r) != "",
 		}
 	}
@@ -125,29 +125,4 @@ func (h *Handler) isOutdated(st *requestState) bool {
 		st.loaded.Outdated.Store(known)
 	}
 	return known == outdated
-}
-
-// isPageLoad reports whether a person opens a page, as far as a request tells:
-// only that may begin a login, as a redirect serves nothing else and each costs
-// a cookie.
-func isPageLoad(r *http.Request) bool {
-	if !isRead(r) {
-		return false
-	}
-	if !hasFetchMetadata(r) {
-		return strings.Contains(r.Header.Get("Accept"), "text/html") && r.Header.Get("X-Requested-With") == ""
-	}
-	return isTopLevel(r)
-}
-
-// isRead reports whether a request only reads.
-func isRead(r *http.Request) bool {
-	return r.Method == http.MethodGet || r.Method == http.MethodHead
-}
-
-// isPreflight reports whether a request is a CORS preflight without a body.
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
-		r.Header.Get("Access-Control-Request-Method") != "" &&
-		r.ContentLength == 0 && len(r.TransferEncoding) == 0
 }

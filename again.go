@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -72,7 +73,7 @@ func (h *Handler) siblingHasSession(r *http.Request, st *requestState, p *provid
 }
 
 func (h *Handler) respondTooManyLogins(w http.ResponseWriter, r *http.Request, st *requestState) error {
-	f := &failure{code: forbidden, cause: errTooManyLogins, provider: st.provider}
+	f := &failure{code: errorcode.Forbidden, cause: errTooManyLogins, provider: st.provider}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
 }
 
@@ -85,7 +86,7 @@ func needsQuestion(t *session.Transaction, a authResponse, fresh *session.Sessio
 	if f == nil {
 		return fresh.Subject != t.Silent
 	}
-	return a.errorCode != "" && slices.Contains([]errorCode{accessDenied, providerError}, f.code)
+	return a.errorCode != "" && slices.Contains([]errorcode.Code{errorcode.AccessDenied, errorcode.ProviderError}, f.code)
 }
 
 // beginVisibly follows a silent login with a usual one.

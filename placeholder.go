@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
@@ -101,5 +102,5 @@ func (st *requestState) queryErrorMessage() string {
 	if st.failed != nil && st.shown != "" {
 		return st.shown
 	}
-	return messageOf(st.queryErrorCode())
+	return errorcode.Code(st.queryErrorCode()).Message()
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
 
 // websocket is the one protocol that an Upgrade may always name.
@@ -42,7 +44,7 @@ func takeUpgrade(r *http.Request) *upgrade {
 		return nil
 	}
 	protocol := strings.Trim(lines[0], " \t")
-	if !isProtocol(protocol) || isPreflight(r) {
+	if !isProtocol(protocol) || navigation.IsPreflight(r) {
 		return nil
 	}
 	return &upgrade{protocol}
@@ -191,14 +193,12 @@ func (h *Handler) hasEndpoint(path string) bool {
 	return found || h.siblingFor(path) != nil
 }
 
-var errForeignWebsocket = errors.New("a WebSocket that a page of another site opened")
-
 // serveForeign passes a WebSocket of another site's page on as nobody's, or
 // refuses it.
 func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	st.dropIdentity(r.Header)
 	if !policy.Public {
-		return h.errorPage(w, r, st, http.StatusForbidden, &failure{code: forbidden, cause: errForeignWebsocket}, "")
+		return h.errorPage(w, r, st, http.StatusForbidden, &failure{code: errorcode.Forbidden, cause: errorcode.ErrForeignWebSocket}, "")
 	}
 	st.upgrade.giveBack(r.Header, h.Upgrades)
 	return next.ServeHTTP(w, r)
