@@ -59,7 +59,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *provider) error {
 	// With a sid it is that session which ended, and the sub only says whose it
 	// was; without, the user's sessions all did (2.4).
 	until := h.now().Add(h.app.longestSession() + sessionstore.RevocationMargin)
-	issuer, at := p.issuerNamed(token.Issuer), h.now().Add(clocksApart)
+	issuer, at := p.mapping.RevocationIssuer(token.Issuer), h.now().Add(clocksApart)
 	event := revocation.ForSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
 	if token.SID != "" {
 		event = revocation.ForSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(clocksApart))
@@ -71,7 +71,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *provider) error {
 		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
 	writeAudit(r.Context(), h.logger, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "back_channel", Host: r.Host,
-		Provider: p.id, Issuer: p.issuerNamed(token.Issuer), Subject: token.Subject, SID: token.SID}, zap.Bool("one_session", token.SID != ""))
+		Provider: p.id, Issuer: p.mapping.RevocationIssuer(token.Issuer), Subject: token.Subject, SID: token.SID}, zap.Bool("one_session", token.SID != ""))
 	return nil
 }
 
