@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
 // loaded is what `caddy validate` does with a Caddyfile, and what it shows.
@@ -323,11 +325,11 @@ func TestGroupRulesThatDoNotHoldAtLoad(t *testing.T) {
 	t.Parallel()
 	guard := "oidc_rp {\n" + anyProvider + "}\n@stranger expression `!('admins' in {http.auth.user.groups})`\n"
 	for _, tc := range []struct{ name, site, warned string }{
-		{"beside handle blocks", guard + "error @stranger 403\nhandle /admin/* {\nrespond admin\n}\nhandle {\nrespond rest\n}", trapBehindHandle},
-		{"respond beside handle blocks", guard + "respond @stranger 403\nhandle {\nrespond rest\n}", trapBehindHandle},
-		{"abort beside handle blocks", guard + "abort @stranger\nhandle {\nrespond rest\n}", trapBehindHandle},
-		{"for a path", guard + "@both {\npath /admin /admin/*\nexpression `!('admins' in {http.auth.user.groups})`\n}\nerror @both 403", trapPath},
-		{"for a path in the expression", guard + "@both expression `path('/admin/*') && !('admins' in {http.auth.user.groups})`\nerror @both 403", trapPath},
+		{"beside handle blocks", guard + "error @stranger 403\nhandle /admin/* {\nrespond admin\n}\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
+		{"respond beside handle blocks", guard + "respond @stranger 403\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
+		{"abort beside handle blocks", guard + "abort @stranger\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
+		{"for a path", guard + "@both {\npath /admin /admin/*\nexpression `!('admins' in {http.auth.user.groups})`\n}\nerror @both 403", loadcheck.RuleByPath},
+		{"for a path in the expression", guard + "@both expression `path('/admin/*') && !('admins' in {http.auth.user.groups})`\nerror @both 403", loadcheck.RuleByPath},
 		{"beside a handle block for some pages", guard + "error @stranger 403\nhandle /health {\nrespond ok\n}\nreverse_proxy 127.0.0.1:1", "does not hold for what handle and route blocks answer"},
 		{"for a whole site", guard + "error @stranger 403\nreverse_proxy 127.0.0.1:1", ""},
 		{"in a route block", guard + "route {\nerror @stranger 403\nreverse_proxy 127.0.0.1:1\n}", ""},

@@ -23,6 +23,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -49,24 +50,24 @@ type App struct {
 	// How sign-ins are remembered; a site can override each option.
 	Session *SessionConfig `json:"session,omitempty"`
 
-	ctx          caddy.Context
-	clock        *clock
-	logger       *zap.Logger
-	storageState *storageState
-	providers    map[string]*provider
-	stores       map[string]*sessionStore // by their configuration
-	handlers     []*Handler
-	cookieNames  []string              // of all instances, without prefix
-	hosts        map[*Handler][]string // that a site is for; linkInstances knows
-	linked       *sync.Once            // at the sites as a whole
-	united       *sync.Once            // what logins ask for; see wants
-	needs        map[needsKey]*needs
-	once         *onceLog
-	refusals     *refusalSampler
-	checked      bool                             // the sites as they are written
-	sites        []*writtenSite                   // until the app starts
-	announced    *atomic.Pointer[map[string]bool] // what has been logged for registration
-	release      []func() error
+	ctx           caddy.Context
+	clock         *clock
+	logger        *zap.Logger
+	storageState  *storageState
+	providers     map[string]*provider
+	stores        map[string]*sessionStore // by their configuration
+	handlers      []*Handler
+	cookieNames   []string              // of all instances, without prefix
+	hosts         map[*Handler][]string // that a site is for; linkInstances knows
+	linked        *sync.Once            // at the sites as a whole
+	united        *sync.Once            // what logins ask for; see wants
+	needs         map[needsKey]*needs
+	once          *onceLog
+	refusals      *refusalSampler
+	checked       bool                             // the sites as they are written
+	registrations []loadcheck.Registration         // until the app starts
+	announced     *atomic.Pointer[map[string]bool] // what has been logged for registration
+	release       []func() error
 }
 
 // CaddyModule returns the module's registration.
@@ -118,8 +119,7 @@ func (a *App) Start() error {
 	}
 	a.keepProviderDocuments()
 	a.linkInstances()
-	a.announce(a.sites)
-	a.sites = nil
+	a.announce()
 	a.release = append(a.release, running.add(a))
 	return nil
 }
