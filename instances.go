@@ -2,12 +2,10 @@ package oidcrp
 
 import (
 	"bytes"
-	"maps"
 	"net/http"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 )
 
 // linkInstances walks through the sites of the HTTP app, once, when all are
@@ -81,16 +79,12 @@ func (h *Handler) linkedSiblings() []*Handler {
 
 // meet tells instances on one site of each other.
 func linkSiblings(found []*Handler) {
-	for i, h := range found {
-		for j, other := range found {
+	for _, h := range found {
+		for _, other := range found {
 			if other == h || slices.Contains(h.siblings, other) {
 				continue
 			}
 			h.siblings = append(h.siblings, other)
-			if i < j && h.session.clashes(&other.session) {
-				h.logger.Warn("two instances on this site have cookies of the same name, of which each clears what the other has set, since they keep sessions in different places or with different secrets: give one another name with session { cookie <name> }",
-					zap.String("cookie", h.session.Cookie.Name), zap.Strings("providers", slices.Sorted(maps.Keys(h.providers))), zap.Strings("other_providers", slices.Sorted(maps.Keys(other.providers))))
-			}
 		}
 	}
 }
