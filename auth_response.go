@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -98,7 +99,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, st *requ
 	s := h.cookieScope(r)
 	a, err := h.receiveAuthResponse(r, st, s, p)
 	if err != nil {
-		return h.respondError(w, r, st, &failure{badRequest, err, p, ""})
+		return h.respondError(w, r, st, &failure{errorcode.BadRequest, err, p, ""})
 	}
 	if r.Method == http.MethodPost && h.sendOn(w, r, st, s, p, a) {
 		return nil
@@ -127,7 +128,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, st *requ
 	}
 	outcome, err := h.outcomeOf(r, st, s, ring, p, &t, a)
 	if err != nil { // who sent it has gone
-		return h.respondError(w, r, st, &failure{providerUnavailable, err, p, t.Return})
+		return h.respondError(w, r, st, &failure{errorcode.ProviderUnavailable, err, p, t.Return})
 	}
 	return h.respondOutcome(w, r, st, p, &t, outcome)
 }
@@ -154,20 +155,20 @@ func (h *Handler) takeTransaction(w http.ResponseWriter, st *requestState, s *co
 		}
 		if t.Provider != p.id || t.Binding != p.registration {
 			// An answer at another provider's address: a mix-up (RFC 9700 4.4).
-			return none, &failure{stateMismatch, errors.New("the login was begun with another provider, or another client id"), p, t.Return}
+			return none, &failure{errorcode.StateMismatch, errors.New("the login was begun with another provider, or another client id"), p, t.Return}
 		}
 		h.expire(w, s, name)
 		if t.Over(h.now()) {
-			return none, &failure{loginExpired, errors.New("the login was begun more than 15 minutes ago"), p, t.Return}
+			return none, &failure{errorcode.LoginExpired, errors.New("the login was begun more than 15 minutes ago"), p, t.Return}
 		}
 		return t, nil
 	}
 	for _, c := range cookie.WithPrefix(st.cookies, s.transactionPrefix, seenTransactions) {
 		if t, ok := h.openTransaction(ring, s, c.Value); ok && !t.Over(h.now()) {
-			return none, &failure{stateMismatch, errors.New("no login in flight has this state"), p, ""}
+			return none, &failure{errorcode.StateMismatch, errors.New("no login in flight has this state"), p, ""}
 		}
 	}
-	return none, &failure{loginExpired, errors.New("no login is in flight in this browser: it is over, or was begun elsewhere, or the browser keeps no cookies"), p, ""}
+	return none, &failure{errorcode.LoginExpired, errors.New("no login is in flight in this browser: it is over, or was begun elsewhere, or the browser keeps no cookies"), p, ""}
 }
 
 // takeFormer finds a login that an earlier release has begun under a cookie
@@ -196,47 +197,47 @@ func (h *Handler) takeFormer(w http.ResponseWriter, st *requestState, s *cookieS
 
 // signIn makes a session of an answer, after every check of it has passed.
 func (h *Handler) signIn(ctx context.Context, p *provider, t *session.Transaction, a authResponse) (*session.Session, string, *failure) {
-	refuse := func(c errorCode, err error) (*session.Session, string, *failure) {
+	refuse := func(c errorcode.Code, err error) (*session.Session, string, *failure) {
 		return nil, "", &failure{c, err, p, t.Return}
 	}
 	metadata, err := p.client.Discovery.Metadata(ctx)
 	if err != nil {
-		return refuse(errorCodeOf(err), err)
+		return refuse(errorcode.Of(err), err)
 	}
 	if err := checkIssuerOf(a, metadata); err != nil {
-		return refuse(stateMismatch, a.describe(err))
+		return refuse(errorcode.StateMismatch, a.describe(err))
 	}
 	if a.errorCode != "" {
 		err := op.RefusedLogin(a.errorCode, a.errorDescription, a.errorURI, a.state, t.Nonce, t.Verifier)
 		if a.errorCode == "access_denied" {
-			return refuse(accessDenied, err)
+			return refuse(errorcode.AccessDenied, err)
 		}
-		return refuse(providerError, err)
+		return refuse(errorcode.ProviderError, err)
 	}
 	tokens, err := p.client.Exchange(ctx, a.code, loginOf(t))
 	if err != nil {
-		return refuse(errorCodeOf(err), err)
+		return refuse(errorcode.Of(err), err)
 	}
 	tokens = h.checkTokenResponse(p, tokens)
 	idToken, err := p.client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken, demandsIn(t, p))
 	h.logSkippedKeys(p)
 	if err != nil {
-		return refuse(errorCodeOf(err), err)
+		return refuse(errorcode.Of(err), err)
 	}
 	w := h.needs(p, t.Requested)
 	if tokens.NotBearer != nil && h.usesAccessToken(ctx, p, w, idToken) {
-		return refuse(tokenExchangeFailed, tokens.NotBearer)
+		return refuse(errorcode.TokenExchangeFailed, tokens.NotBearer)
 	}
 	info, lost, err := h.userinfo(ctx, p, w, idToken, tokens.AccessToken)
 	if err != nil {
-		return refuse(errorCodeOf(err), ofSubject(err, idToken))
+		return refuse(errorcode.Of(err), ofSubject(err, idToken))
 	}
 	fresh, err := h.newSession(p, w, t, tokens, idToken, info)
 	if errors.Is(err, errNoUsername) {
-		return refuse(userUnknown, ofSubject(err, idToken))
+		return refuse(errorcode.UserUnknown, ofSubject(err, idToken))
 	}
 	if err != nil {
-		return refuse(tokenInvalid, ofSubject(err, idToken))
+		return refuse(errorcode.TokenInvalid, ofSubject(err, idToken))
 	}
 	if !lost {
 		h.warnAbsentClaims(p, w, tokens, idToken, info)

@@ -158,7 +158,7 @@ var benchServer = new(caddyhttp.Server)
 // benchPage is a navigation to a page, of nobody.
 func benchPage(target string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, rpURL+target, nil)
-	for name, value := range navigation {
+	for name, value := range pageLoadHeader {
 		r.Header.Set(name, value)
 	}
 	return r

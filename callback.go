@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -78,7 +79,7 @@ func (h *Handler) redeem(r *http.Request, st *requestState, s *cookieScope, ring
 
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, st *requestState, s *cookieScope, ring *seal.Ring, p *provider, t *session.Transaction, a authResponse) *failure {
 	if !h.app.storageState.spent.Spend(session.HashState(t.State), h.now()) {
-		return &failure{loginExpired, callback.ErrRepeated, p, t.Return}
+		return &failure{errorcode.LoginExpired, callback.ErrRepeated, p, t.Return}
 	}
 	fresh, idToken, f := h.signIn(r.Context(), p, t, a)
 	if needsQuestion(t, a, fresh, f) {
@@ -99,16 +100,16 @@ func (h *Handler) respondOutcome(w http.ResponseWriter, r *http.Request, st *req
 		return h.beginVisibly(w, r, st, p, t.Return)
 	case errors.As(outcome.Err, &f):
 	case outcome.Code != "":
-		f = &failure{errorCode(outcome.Code), errors.New("the answer to this login was refused before"), p, t.Return}
+		f = &failure{errorcode.Code(outcome.Code), errors.New("the answer to this login was refused before"), p, t.Return}
 	case outcome.Err != nil:
-		f = &failure{loginExpired, outcome.Err, p, t.Return}
+		f = &failure{errorcode.LoginExpired, outcome.Err, p, t.Return}
 		outcome.ErrorID = h.log(r, f)
 	}
 	if f == nil {
 		addCookies(w.Header(), outcome.Cookies)
 		return redirect(w, http.StatusSeeOther, outcome.Location)
 	}
-	if st.signedIn() && f.code == loginExpired {
+	if st.signedIn() && f.code == errorcode.LoginExpired {
 		return redirect(w, http.StatusSeeOther, h.returnURL(st, t.State))
 	}
 	return h.respondLoggedError(w, r, st, f, outcome.ErrorID)

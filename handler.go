@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -128,7 +129,7 @@ func (h *Handler) action(r *http.Request, st *requestState, a access) action {
 		return serve
 	}
 	knownError := r.URL.RawQuery != "" && queryErrorCodeOf(r) != ""
-	return decide(a, false, isPageLoad(r), isRead(r), isPreflight(r), knownError, h.Preflight)
+	return decide(a, false, navigation.IsPageLoad(r), navigation.IsRead(r), navigation.IsPreflight(r), knownError, h.Preflight)
 }
 
 // refuseOpaque answers a request target that has a scheme and no path, like

@@ -220,8 +220,8 @@ func (r *harness) browser() *browser {
 	}, jar}
 }
 
-// navigation is what a browser sends when a person opens a page.
-var navigation = map[string]string{
+// pageLoadHeader is what a browser sends when a user opens a page.
+var pageLoadHeader = map[string]string{
 	"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none",
 }
 
@@ -250,7 +250,7 @@ func (b *browser) do(method, address, form string, header map[string]string) *vi
 	if form != "" {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	for _, set := range []map[string]string{navigation, header} {
+	for _, set := range []map[string]string{pageLoadHeader, header} {
 		for name, value := range set {
 			request.Header.Del(name)
 			if value != "" {

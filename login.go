@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -27,8 +29,8 @@ const (
 
 // serveLogin begins a login that a link asked for.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
-	if isSubresource(r) {
-		return h.unauthenticated(w, r, st, signInRequired, p, "")
+	if navigation.IsSubresource(r) {
+		return h.unauthenticated(w, r, st, errorcode.SignInRequired, p, "")
 	}
 	query := queryOf(r, append([]string{"returnto", "prompt"}, p.forward...)...)
 	returnTo, ok := h.checkReturn(h.cookieScope(r), query.Get("returnto"))
@@ -79,7 +81,7 @@ func (h *Handler) beginRequested(w http.ResponseWriter, r *http.Request, st *req
 func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	baseSecurityHeaders(w.Header())
 	if h.cookieScope(r) == nil {
-		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
+		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: errorcode.BadRequest, cause: errNoHost}, "")
 	}
 	p := h.defaultProvider
 	if p.disabled {
@@ -105,7 +107,7 @@ func (h *Handler) beginForPage(w http.ResponseWriter, r *http.Request, st *reque
 	if errors.As(f.cause, &unavailable) {
 		return h.respondUnavailable(w, r, st, unavailable.RetryAfter, f)
 	}
-	if errors.Is(f.cause, errStorage) {
+	if errors.Is(f.cause, errorcode.ErrStorage) {
 		return h.respondUnavailable(w, r, st, storageRetryAfter, f)
 	}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
@@ -150,7 +152,7 @@ func withoutError(location string) string {
 	var kept []string
 	for _, pair := range strings.Split(query, "&") {
 		name, value, _ := strings.Cut(pair, "=")
-		if name != "auth_error" || messageOf(value) == "" {
+		if _, known := errorcode.Lookup(value); name != "auth_error" || !known {
 			kept = append(kept, pair)
 		}
 	}
@@ -208,20 +210,20 @@ func (h *Handler) redirectURI(s *cookieScope, p *provider) string {
 // written when it returns a failure.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string, extra url.Values) *failure {
 	s := h.cookieScope(r)
-	refuse := func(c errorCode, err error) *failure { return &failure{c, err, p, returnTo} }
+	refuse := func(c errorcode.Code, err error) *failure { return &failure{c, err, p, returnTo} }
 	if !s.ready {
-		return refuse(badRequest, errPlainHTTP)
+		return refuse(errorcode.BadRequest, errorcode.ErrPlainHTTP)
 	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
-		return refuse(providerUnavailable, storageFailure(err).cause)
+		return refuse(errorcode.ProviderUnavailable, storageFailure(err).cause)
 	}
 	if err := h.sessions.Ready(r.Context()); err != nil {
 		// A login that cannot end in a session would only be followed by another.
-		return refuse(providerUnavailable, storageFailure(err).cause)
+		return refuse(errorcode.ProviderUnavailable, storageFailure(err).cause)
 	}
 	if p.formPost && s.origin.Scheme == "http" && !s.origin.Loopback() {
-		return refuse(badRequest, errFormPostPlainHTTP)
+		return refuse(errorcode.BadRequest, errorcode.ErrFormPostPlainHTTP)
 	}
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Return, t.Began = p.registration, p.id, returnTo, h.now()
@@ -230,7 +232,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, st *requestState
 	t.Return = address.Shorten(t.Return, session.MaxReturn)
 	location, err := p.client.AuthorizationURL(r.Context(), loginOf(&t), extra)
 	if err != nil {
-		return refuse(errorCodeOf(err), err)
+		return refuse(errorcode.Of(err), err)
 	}
 	name := s.transactionPrefix + session.HashState(t.State).CookieSuffix()
 	value := ring.Seal(seal.ForTransaction, s.transactionAAD, t.Encode())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
@@ -25,7 +26,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, st *reques
 			return h.confirmPage(w, r, st)
 		}
 		h.clearCookies(w, h.cookieScope(r), st)
-		return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: storageFailure(err).cause})
+		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: storageFailure(err).cause})
 	}
 	if !st.signedIn() {
 		// Another instance on this site may know who this is.
@@ -65,7 +66,7 @@ func (h *Handler) logoutUnknown(w http.ResponseWriter, r *http.Request, st *requ
 		unknown = errors.Join(unknown, st.foreignOf.sessions.Revoke(r.Context(), st.foreign))
 		st.foreignOf.clearCookies(w, st.foreignOf.cookieScope(r), st)
 	}
-	return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: storageFailure(unknown).cause})
+	return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: storageFailure(unknown).cause})
 }
 
 // logoutOther ends a session that opens here and is none: its provider is
@@ -75,7 +76,7 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, st *reques
 	err := of.sessions.Revoke(r.Context(), st.foreign)
 	of.clearCookies(w, of.cookieScope(r), st)
 	if err != nil {
-		return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: err})
+		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: err})
 	}
 	ended := signedOut(r)
 	ended.session, ended.provider, ended.user = &st.foreign.Session, st.foreign.Session.Provider, st.foreign.Session.Username
@@ -170,7 +171,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, st *requestStat
 	h.revoke(r.Context(), p, st.session)
 	err = errors.Join(err, h.endAtSiblings(w, r, st))
 	if err != nil {
-		return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: err, provider: p})
+		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: err, provider: p})
 	}
 	h.auditSession(r.Context(), signedOut(r), p, st.session)
 	if p.endSession != nil && !*p.endSession {
@@ -181,7 +182,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, st *requestStat
 	logoutHint := claims.Clean(st.session.Username)
 	request, offered, err := p.client.EndSession(r.Context(), hint, logoutHint, h.signedOutURI(s, p), rand.Text())
 	if err != nil {
-		return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: err, provider: p})
+		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: err, provider: p})
 	}
 	if !offered {
 		return h.afterLogout(w)

@@ -13,6 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
@@ -196,7 +197,7 @@ func readText(read livefile.Read, written string) ([]byte, error) {
 func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
 	published := p.own.Get().published
 	if len(published.Keys) == 0 {
-		return h.errorPage(w, r, st, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
+		return h.errorPage(w, r, st, http.StatusNotFound, &failure{code: errorcode.BadRequest, cause: errorcode.ErrNoEndpoint}, "")
 	}
 	document, err := json.Marshal(published)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -99,7 +100,7 @@ func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, st *req
 	}
 	if err != nil && !h.now().Before(st.session.AccessTokenExpires.Add(refreshGrace)) {
 		st.provider = nil // the cookie stays: the provider may be back soon
-		return sets, &failure{providerUnavailable, fmt.Errorf("the tokens of a session expired more than %s ago and cannot be refreshed: %w", refreshGrace, err), p, ""}
+		return sets, &failure{errorcode.ProviderUnavailable, fmt.Errorf("the tokens of a session expired more than %s ago and cannot be refreshed: %w", refreshGrace, err), p, ""}
 	}
 	return sets, nil
 }

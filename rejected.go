@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -89,7 +90,7 @@ func (h *Handler) rejectsCookies(r *http.Request, st *requestState, p *provider,
 	if h.session.Cookie.Domain != "" {
 		domain = h.session.Cookie.Domain
 	}
-	return &failure{cookiesRejected, fmt.Errorf("after %d sign-ins within a minute the browser sends no cookie %s (domain: %s): "+
+	return &failure{errorcode.CookiesRejected, fmt.Errorf("after %d sign-ins within a minute the browser sends no cookie %s (domain: %s): "+
 		"does the domain in session { cookie } cover the host of this site, does a proxy in front remove Set-Cookie or Cookie, or does the browser block cookies",
 		maxSignIns, s.sessionCookie, domain), p, returnTo}
 }

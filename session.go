@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -88,9 +89,9 @@ func createFailure(err error) *failure {
 	var large *sessionstore.TooLargeError
 	switch {
 	case errors.As(err, &large):
-		return &failure{code: sessionTooLarge, cause: err}
+		return &failure{code: errorcode.SessionTooLarge, cause: err}
 	case errors.Is(err, sessionstore.ErrRevoked):
-		return &failure{code: loginExpired, cause: errEndedMeanwhile}
+		return &failure{code: errorcode.LoginExpired, cause: errEndedMeanwhile}
 	}
 	return storageFailure(err)
 }

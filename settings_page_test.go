@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
@@ -24,7 +25,7 @@ func TestWrongSettingsAreNotCalledAnOutage(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		request := httptest.NewRequest(http.MethodGet, rpURL+"/x", nil)
 		request.Header.Set("Accept", "text/html")
-		f := &failure{code: providerUnavailable, cause: &op.UnavailableError{Err: cause}}
+		f := &failure{code: errorcode.ProviderUnavailable, cause: &op.UnavailableError{Err: cause}}
 		if err := h.respondUnavailable(recorder, request, &requestState{h: h, r: request}, 0, f); err != nil {
 			t.Fatal(err)
 		}
@@ -48,21 +49,21 @@ func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
 		options func(op *oidctest.Provider) string
 		lie     func(*oidctest.Faults)
 		status  int
-		code    errorCode
+		code    errorcode.Code
 	}{
 		"a slash too many": {func(op *oidctest.Provider) string {
 			return strings.Replace(options(op), op.Issuer(), op.Issuer()+"/", 1)
-		}, nil, 503, providerUnavailable},
+		}, nil, 503, errorcode.ProviderUnavailable},
 		"another realm": {func(op *oidctest.Provider) string {
 			return strings.Replace(options(op), op.Issuer(), op.Issuer()+"/realm", 1)
-		}, nil, 503, providerUnavailable},
+		}, nil, 503, errorcode.ProviderUnavailable},
 		"discovery elsewhere": {options, func(l *oidctest.Faults) {
 			l.At(oidctest.Discovery).Redirects(http.StatusFound, "https://elsewhere.test/.well-known/openid-configuration")
-		}, 503, providerUnavailable},
-		"no discovery": {options, func(l *oidctest.Faults) { l.At(oidctest.Discovery).Status = http.StatusNotFound }, 503, providerUnavailable},
+		}, 503, errorcode.ProviderUnavailable},
+		"no discovery": {options, func(l *oidctest.Faults) { l.At(oidctest.Discovery).Status = http.StatusNotFound }, 503, errorcode.ProviderUnavailable},
 		"another secret": {func(op *oidctest.Provider) string {
 			return strings.Replace(options(op), op.Client().Secret, "wrong", 1)
-		}, nil, 403, tokenExchangeFailed},
+		}, nil, 403, errorcode.TokenExchangeFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
