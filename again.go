@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -96,7 +97,7 @@ func (h *Handler) siblingHasSession(r *http.Request, st *requestState, p *provid
 		if s == nil || n.providers[p.id] == nil || n.session.Cookie.Name != h.session.Cookie.Name {
 			continue
 		}
-		found := n.findSession(st.cookies, s)
+		found := s.FindSession(st.cookies)
 		if !found.Present {
 			continue
 		}
@@ -115,14 +116,14 @@ func (h *Handler) respondTooManyLogins(w http.ResponseWriter, r *http.Request, s
 
 // needsQuestion reports whether a silent login has to be followed by a usual
 // one: the provider wants to show something, or answers for another user.
-func needsQuestion(t *session.Transaction, a authResponse, fresh *session.Session, f *failure) bool {
+func needsQuestion(t *session.Transaction, a authresponse.Response, fresh *session.Session, f *failure) bool {
 	if t.Silent == "" {
 		return false
 	}
 	if f == nil {
 		return fresh.Subject != t.Silent
 	}
-	return a.errorCode != "" && slices.Contains([]errorcode.Code{errorcode.AccessDenied, errorcode.ProviderError}, f.code)
+	return a.ErrorCode != "" && slices.Contains([]errorcode.Code{errorcode.AccessDenied, errorcode.ProviderError}, f.code)
 }
 
 // beginVisibly follows a silent login with a usual one.

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
@@ -325,9 +326,9 @@ func (r *runningApps) announced() map[string]bool {
 // logRegistration logs at the first login what has to be registered where the
 // configuration does not name the site: only the user sees that the provider
 // does not know the redirect URI.
-func (h *Handler) logRegistration(s *cookieScope, p *provider, redirectURI string) {
+func (h *Handler) logRegistration(s *cookiescope.Scope, p *provider, redirectURI string) {
 	r := loadcheck.Registration{
-		Origin: s.origin.String(), Provider: p.id, Issuer: p.issuer, RedirectURI: redirectURI,
+		Origin: s.Origin.String(), Provider: p.id, Issuer: p.issuer, RedirectURI: redirectURI,
 		Prefix: h.Endpoints, PublishesKeys: p.publishesKeys,
 	}
 	if announced := h.app.announced.Load(); announced != nil && (*announced)[r.Key()] {

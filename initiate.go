@@ -30,7 +30,7 @@ func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, st *requ
 		// The id says whom we ask; iss says whom the other site means, and must
 		// not lead a user to another one.
 		err = errors.New("the parameter iss is not the provider's issuer")
-	case s.origin.Scheme != "https" && !s.origin.Loopback():
+	case s.Origin.Scheme != "https" && !s.Origin.Loopback():
 		err = errInitiatePlain
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
@@ -85,9 +86,9 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, st *reques
 }
 
 // clearCookies deletes the session and what belongs to it from the browser.
-func (h *Handler) clearCookies(w http.ResponseWriter, s *cookieScope, st *requestState) {
-	h.clearSession(w, s, h.findSession(st.cookies, s).Chunks)
-	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, "", h.LogoutPath, -1))
+func (h *Handler) clearCookies(w http.ResponseWriter, s *cookiescope.Scope, st *requestState) {
+	s.ClearSession(w.Header(), s.FindSession(st.cookies).Chunks)
+	cookie.Set(w.Header(), s.Cookie(s.IDTokenHint, "", h.LogoutPath, -1))
 	h.clearMark(w, st, s)
 	h.forgetRepeats(w, s, st)
 	if len(h.ClearSiteData) > 0 {
@@ -104,7 +105,7 @@ func (h *Handler) confirmation(r *http.Request, st *requestState) string {
 	if err != nil {
 		return ""
 	}
-	return ring.Seal(seal.ForLogout, h.cookieScope(r).idTokenHintAAD, confirmationOf(st))
+	return ring.Seal(seal.ForLogout, h.cookieScope(r).IDTokenHintAAD, confirmationOf(st))
 }
 
 // confirms is what stands for the session that a logout would end; nothing
@@ -128,14 +129,14 @@ func (h *Handler) isConfirmed(r *http.Request, st *requestState) bool {
 	if err != nil {
 		return false
 	}
-	plain, _, err := ring.Open(seal.ForLogout, h.cookieScope(r).idTokenHintAAD, form.Get("confirmation"))
+	plain, _, err := ring.Open(seal.ForLogout, h.cookieScope(r).IDTokenHintAAD, form.Get("confirmation"))
 	return err == nil && len(plain) > 0 && bytes.Equal(plain, confirmationOf(st))
 }
 
 // isCrossSite says whether another site sent the browser here. Without any
 // word about it the request is no browser's, or a very old one's, whose links
 // cannot be told apart from the address bar.
-func isCrossSite(r *http.Request, s *cookieScope) bool {
+func isCrossSite(r *http.Request, s *cookiescope.Scope) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "same-origin", "none":
 		return false
@@ -144,7 +145,7 @@ func isCrossSite(r *http.Request, s *cookieScope) bool {
 	}
 	for _, name := range []string{"Origin", "Referer"} {
 		if from := r.Header.Get(name); from != "" {
-			return !s.origin.SameOrigin(from)
+			return !s.Origin.SameOrigin(from)
 		}
 	}
 	return false
@@ -221,8 +222,8 @@ func (h *Handler) endAtSiblings(w http.ResponseWriter, r *http.Request, st *requ
 
 // signedOutURI is the post_logout_redirect_uri, byte for byte as it is to be
 // registered.
-func (h *Handler) signedOutURI(s *cookieScope, p *provider) string {
-	return s.origin.String() + h.Endpoints + "/" + p.id + "/signedout"
+func (h *Handler) signedOutURI(s *cookiescope.Scope, p *provider) string {
+	return s.Origin.String() + h.Endpoints + "/" + p.id + "/signedout"
 }
 
 // afterLogout leads where a browser ends after a logout; the built-in page is

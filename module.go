@@ -22,6 +22,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
@@ -254,10 +255,9 @@ type Handler struct {
 	returnTo               []address.Origin
 	identityHeaders        []string
 	siteHeaders            *siteHeaders // with the other instances on the site
-	otherCookies           uint8        // chunks of the session's cookie whose names are other instances'
 	upstreamHeaders        []upstreamHeader
 	neededClaims           []string
-	scopes                 *cookieScopeCache
+	scopes                 *cookiescope.Scopes
 	outageLogged           *atomic.Int64 // when an outage was logged last
 	siblings               []*Handler    // the other instances on the same site; see others
 	sharesHost             bool          // another instance guards the same host; see markSharedHosts
@@ -271,7 +271,6 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the configuration. Like the app's it opens no connection.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	h.scopes = new(cookieScopeCache)
 	h.outageLogged = new(atomic.Int64)
 	module, err := ctx.App("oidc_rp")
 	if err != nil {
@@ -286,6 +285,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return ofSite(ctx, err)
 		}
 	}
+	h.scopes = h.newScopes()
 	if err := h.checkCookieName(); err != nil {
 		return ofSite(ctx, err)
 	}

@@ -16,7 +16,7 @@ import (
 // load returns the session that a cookie's value stands for, or nil.
 func (r *harness) load(value string) *sessionstore.Loaded {
 	h, s, ring := r.theSite()
-	l, err := h.sessions.Load(r.t.Context(), ring, s.sessionAAD, value, h.now())
+	l, err := h.sessions.Load(r.t.Context(), ring, s.SessionAAD, value, h.now())
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -113,48 +114,48 @@ func TestWhoWritesTheStoreIsNobody(t *testing.T) {
 		name string
 		// forge changes the store, where the records of bob, the attacker, and
 		// of alice are; and may return another cookie for bob.
-		forge func(s *cluster, site *cookieScope, bob, alice *ticket) (value string)
+		forge func(s *cluster, site *cookiescope.Scope, bob, alice *ticket) (value string)
 		want  int
 	}{
-		{"nothing", func(*cluster, *cookieScope, *ticket, *ticket) string { return "" }, http.StatusOK},
-		{"another's record under one's own key", func(s *cluster, _ *cookieScope, bob, alice *ticket) string {
+		{"nothing", func(*cluster, *cookiescope.Scope, *ticket, *ticket) string { return "" }, http.StatusOK},
+		{"another's record under one's own key", func(s *cluster, _ *cookiescope.Scope, bob, alice *ticket) string {
 			s.records().put(bob.name, s.records().content()[alice.name])
 			return ""
 		}, http.StatusUnauthorized},
-		{"a session in clear", func(s *cluster, site *cookieScope, bob, alice *ticket) string {
-			plain, err := alice.secret.Open(site.sessionAAD, s.records().content()[alice.name])
+		{"a session in clear", func(s *cluster, site *cookiescope.Scope, bob, alice *ticket) string {
+			plain, err := alice.secret.Open(site.SessionAAD, s.records().content()[alice.name])
 			if err != nil {
 				s.t.Fatal(err)
 			}
 			s.records().put(bob.name, plain)
 			return ""
 		}, http.StatusUnauthorized},
-		{"a record of another place", func(s *cluster, site *cookieScope, bob, alice *ticket) string {
-			plain, _ := alice.secret.Open(site.sessionAAD, s.records().content()[alice.name])
-			record, err := bob.secret.Seal(site.sessionAAD+"x", plain)
+		{"a record of another place", func(s *cluster, site *cookiescope.Scope, bob, alice *ticket) string {
+			plain, _ := alice.secret.Open(site.SessionAAD, s.records().content()[alice.name])
+			record, err := bob.secret.Seal(site.SessionAAD+"x", plain)
 			if err != nil {
 				s.t.Fatal(err)
 			}
 			s.records().put(bob.name, record)
 			return ""
 		}, http.StatusUnauthorized},
-		{"a record that was changed", func(s *cluster, _ *cookieScope, bob, _ *ticket) string {
+		{"a record that was changed", func(s *cluster, _ *cookiescope.Scope, bob, _ *ticket) string {
 			record := s.records().content()[bob.name]
 			record[len(record)/2] ^= 1
 			s.records().put(bob.name, record)
 			return ""
 		}, http.StatusUnauthorized},
-		{"an empty record", func(s *cluster, _ *cookieScope, bob, _ *ticket) string {
+		{"an empty record", func(s *cluster, _ *cookiescope.Scope, bob, _ *ticket) string {
 			s.records().put(bob.name, []byte{})
 			return ""
 		}, http.StatusUnauthorized},
-		{"a record of one's own making, and its secret as a ticket", func(s *cluster, site *cookieScope, _, alice *ticket) string {
-			plain, _ := alice.secret.Open(site.sessionAAD, s.records().content()[alice.name])
+		{"a record of one's own making, and its secret as a ticket", func(s *cluster, site *cookiescope.Scope, _, alice *ticket) string {
+			plain, _ := alice.secret.Open(site.SessionAAD, s.records().content()[alice.name])
 			own, err := newTicket(seal.NewRecordSecret())
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			record, err := own.secret.Seal(site.sessionAAD, plain)
+			record, err := own.secret.Seal(site.SessionAAD, plain)
 			if err != nil {
 				s.t.Fatal(err)
 			}
@@ -165,7 +166,7 @@ func TestWhoWritesTheStoreIsNobody(t *testing.T) {
 			}
 			return own.seal(ring, site)
 		}, http.StatusUnauthorized},
-		{"garbage in the place of facts", func(s *cluster, _ *cookieScope, bob, _ *ticket) string {
+		{"garbage in the place of facts", func(s *cluster, _ *cookiescope.Scope, bob, _ *ticket) string {
 			h, site, _ := s.nodes[0].theSite()
 			opened, err := bob.session(site, s.records().content()[bob.name])
 			if err != nil {

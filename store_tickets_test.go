@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // theSite is what a rig knows of its site, and its keys.
-func (r *harness) theSite() (*Handler, *cookieScope, *seal.Ring) {
+func (r *harness) theSite() (*Handler, *cookiescope.Scope, *seal.Ring) {
 	h := r.app.handlers[0]
 	ring, err := h.keys.Ring(r.t.Context())
 	if err != nil {
@@ -53,13 +54,13 @@ func newTicket(secret seal.RecordSecret) (*ticket, error) {
 }
 
 // seal returns the ticket as a cookie.
-func (t *ticket) seal(ring *seal.Ring, s *cookieScope) string {
-	return chunk(ring.Seal(seal.ForTicket, s.sessionAAD, append([]byte{ticketVersion}, t.secret[:]...)))
+func (t *ticket) seal(ring *seal.Ring, s *cookiescope.Scope) string {
+	return chunk(ring.Seal(seal.ForTicket, s.SessionAAD, append([]byte{ticketVersion}, t.secret[:]...)))
 }
 
 // session returns the session of a record.
-func (t *ticket) session(s *cookieScope, record []byte) (opened session.Session, err error) {
-	plain, err := t.secret.Open(s.sessionAAD, record)
+func (t *ticket) session(s *cookiescope.Scope, record []byte) (opened session.Session, err error) {
+	plain, err := t.secret.Open(s.SessionAAD, record)
 	if err == nil {
 		err = opened.Decode(plain)
 	}
@@ -69,7 +70,7 @@ func (t *ticket) session(s *cookieScope, record []byte) (opened session.Session,
 // ticketOf is the ticket that a browser's cookie is.
 func (r *harness) ticketOf(b *browser) *ticket {
 	_, s, ring := r.theSite()
-	plain, _, err := ring.Open(seal.ForTicket, s.sessionAAD, b.cookies()["__Host-oidc_rp"][1:])
+	plain, _, err := ring.Open(seal.ForTicket, s.SessionAAD, b.cookies()["__Host-oidc_rp"][1:])
 	if err != nil || len(plain) != 33 || plain[0] != ticketVersion {
 		r.t.Fatalf("the cookie is no ticket: %d bytes, %v", len(plain), err)
 	}
@@ -128,19 +129,19 @@ func TestWhatIsNoTicketIsNothing(t *testing.T) {
 		living.SignedIn, living.Expires, living.Seen = s.op.Now(), s.op.Now().Add(defaultLifetime), s.op.Now()
 		fresh := seal.NewRecordSecret()
 		for name, value := range map[string]string{
-			"a session":                     ring.Seal(seal.ForSession, site.sessionAAD, living.Encode()),
-			"a session, sealed as a ticket": ring.Seal(seal.ForTicket, site.sessionAAD, living.Encode()),
-			"a transaction":                 ring.Seal(seal.ForTransaction, site.transactionAAD, plain),
-			"a transaction, at our place":   ring.Seal(seal.ForTransaction, site.sessionAAD, plain),
-			"an ID token hint":              ring.Seal(seal.ForIDToken, site.idTokenHintAAD, plain),
-			"a logout's confirmation":       ring.Seal(seal.ForLogout, site.sessionAAD, plain),
-			"the ticket of another site":    ring.Seal(seal.ForTicket, site.sessionAAD+"x", plain),
-			"a ticket with other keys":      other.Seal(seal.ForTicket, site.sessionAAD, plain),
-			"a ticket of another version":   ring.Seal(seal.ForTicket, site.sessionAAD, append([]byte{ticketVersion + 1}, plain[1:]...)),
-			"a ticket that is too short":    ring.Seal(seal.ForTicket, site.sessionAAD, plain[:len(plain)-1]),
-			"a ticket that is too long":     ring.Seal(seal.ForTicket, site.sessionAAD, append(plain, 0)),
-			"an empty ticket":               ring.Seal(seal.ForTicket, site.sessionAAD, nil),
-			"a ticket without a record":     ring.Seal(seal.ForTicket, site.sessionAAD, append([]byte{ticketVersion}, fresh[:]...)),
+			"a session":                     ring.Seal(seal.ForSession, site.SessionAAD, living.Encode()),
+			"a session, sealed as a ticket": ring.Seal(seal.ForTicket, site.SessionAAD, living.Encode()),
+			"a transaction":                 ring.Seal(seal.ForTransaction, site.TransactionAAD, plain),
+			"a transaction, at our place":   ring.Seal(seal.ForTransaction, site.SessionAAD, plain),
+			"an ID token hint":              ring.Seal(seal.ForIDToken, site.IDTokenHintAAD, plain),
+			"a logout's confirmation":       ring.Seal(seal.ForLogout, site.SessionAAD, plain),
+			"the ticket of another site":    ring.Seal(seal.ForTicket, site.SessionAAD+"x", plain),
+			"a ticket with other keys":      other.Seal(seal.ForTicket, site.SessionAAD, plain),
+			"a ticket of another version":   ring.Seal(seal.ForTicket, site.SessionAAD, append([]byte{ticketVersion + 1}, plain[1:]...)),
+			"a ticket that is too short":    ring.Seal(seal.ForTicket, site.SessionAAD, plain[:len(plain)-1]),
+			"a ticket that is too long":     ring.Seal(seal.ForTicket, site.SessionAAD, append(plain, 0)),
+			"an empty ticket":               ring.Seal(seal.ForTicket, site.SessionAAD, nil),
+			"a ticket without a record":     ring.Seal(seal.ForTicket, site.SessionAAD, append([]byte{ticketVersion}, fresh[:]...)),
 			"a record's name":               strings.TrimPrefix(ticket.name, sessionFolder),
 			"a ticket that was changed":     good[1:len(good)-2] + "AA",
 			"nothing":                       "x",

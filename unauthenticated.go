@@ -64,7 +64,7 @@ func (h *Handler) pageBefore(r *http.Request) string {
 		return ""
 	}
 	for _, name := range []string{"HX-Current-URL", "Referer"} {
-		if from := r.Header.Get(name); s.origin.SameOrigin(from) {
+		if from := r.Header.Get(name); s.Origin.SameOrigin(from) {
 			if location, ok := h.checkReturn(s, from); ok {
 				return location
 			}

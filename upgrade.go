@@ -215,5 +215,5 @@ func (h *Handler) isFromForeignPage(r *http.Request) bool {
 	if len(from) != 1 || s == nil {
 		return true
 	}
-	return !s.origin.SameOrigin(from[0]) && !slices.ContainsFunc(h.returnTo, func(o address.Origin) bool { return o.SameOrigin(from[0]) })
+	return !s.Origin.SameOrigin(from[0]) && !slices.ContainsFunc(h.returnTo, func(o address.Origin) bool { return o.SameOrigin(from[0]) })
 }
