@@ -26,6 +26,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -51,24 +52,27 @@ type App struct {
 	// How sign-ins are remembered; a site can override each option.
 	Session *SessionConfig `json:"session,omitempty"`
 
-	ctx           caddy.Context
-	clock         *clock
-	logger        *zap.Logger
-	storageState  *storageState
-	providers     map[string]*provider
-	stores        map[string]*sessionStore // by their configuration
-	handlers      []*Handler
-	cookieNames   []string              // of all instances, without prefix
-	hosts         map[*Handler][]string // that a site is for; linkInstances knows
-	linked        *sync.Once            // at the sites as a whole
-	united        *sync.Once            // what logins ask for; see wants
-	needs         map[needsKey]*needs
-	once          *onceLog
-	refusals      *refusalSampler
-	checked       bool                             // the sites as they are written
+	ctx          caddy.Context
+	clock        *clock
+	refreshWait  time.Duration // of a request whose access token is good; default refreshWait
+	logger       *zap.Logger
+	storageState *storageState
+	providers    map[string]*provider
+	stores       map[string]*sessionStore // by their configuration
+	handlers     []*Handler
+	united       *sync.Once // what logins ask for; see wants
+	needs        map[needsKey]*needs
+	once         *onceLog
+	refusals     *refusalSampler
+	release      []func() error
+
+	// What is found of the sites as a whole; see checks.go and instances.go.
+	checked       bool                             // whether checkSites has run
 	registrations []loadcheck.Registration         // until the app starts
-	announced     *atomic.Pointer[map[string]bool] // what has been logged for registration
-	release       []func() error
+	announced     *atomic.Pointer[map[string]bool] // registrations that were logged
+	cookieNames   []string                         // of all instances, without prefix
+	hosts         map[*Handler][]string            // that a site is for; linkInstances knows
+	linked        *sync.Once
 }
 
 // CaddyModule returns the module's registration.
@@ -84,7 +88,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
 	a.refusals = new(refusalSampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
-	a.clock = newClock()
+	a.clock, a.refreshWait = newClock(), refreshWait
 	var err error
 	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock.Now) }); err != nil {
 		return err
@@ -118,7 +122,7 @@ func (a *App) Start() error {
 		s.start(a, d)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
-	a.keepProviderDocuments()
+	a.storeProviderDocuments()
 	a.linkInstances()
 	a.announce()
 	a.release = append(a.release, running.add(a))
@@ -245,7 +249,7 @@ type Handler struct {
 	providerByRedirectPath map[string]*provider
 	defaultProvider        *provider
 	session                SessionConfig
-	keys                   keySource
+	keys                   seal.Source
 	sessions               sessionstore.Manager
 	storageState           *storageState // of the storage that this site's sessions need
 	refresher              *refresh.Coordinator
@@ -259,8 +263,8 @@ type Handler struct {
 	neededClaims           []string
 	scopes                 *cookiescope.Scopes
 	outageLogged           *atomic.Int64 // when an outage was logged last
-	siblings               []*Handler    // the other instances on the same site; see others
-	sharesHost             bool          // another instance guards the same host; see markSharedHosts
+	siblings               []*Handler    // the other instances on the same site; see linkInstances
+	sharesHost             bool          // another instance may see the same requests; see httpconfig.Links
 }
 
 // CaddyModule returns the module's registration.

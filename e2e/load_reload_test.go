@@ -181,7 +181,7 @@ func TestAStormOfReloadsLosesNothing(t *testing.T) {
 			t.Error(err)
 		}
 		client.CloseIdleConnections()
-		w.caddy.leftNothing(t, start, int64(people+reloads)*w.kept)
+		w.caddy.leftNothing(t, start, int64(people+reloads)*w.kept, outcomesGone)
 	})
 }
 

@@ -133,6 +133,15 @@ func (c *Coordinator) join(name string) (f *flight, first bool) {
 	return f, true
 }
 
+// forget gives back the memory of outcomes that are over, which otherwise only
+// later logins would do.
+func (c *Coordinator) forget() {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flights.DeleteFunc(func(f *flight) bool { return !f.counts(now) })
+}
+
 // counts reports whether the work goes on, or its outcome is recent.
 func (f *flight) counts(now time.Time) bool {
 	select {
