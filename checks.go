@@ -80,6 +80,9 @@ func httpConfigOf(app *caddyhttp.App) *httpconfig.App {
 		for _, listen := range server.Listen {
 			s.Ports = append(s.Ports, portOf(listen))
 		}
+		if server.Errors != nil {
+			s.Errors = routesOf(server.Errors.Routes)
+		}
 		for name, route := range server.NamedRoutes {
 			if route != nil {
 				s.Named[name] = &routesOf(caddyhttp.RouteList{*route})[0]
@@ -115,7 +118,7 @@ func routesOf(list caddyhttp.RouteList) []httpconfig.Route {
 			routes[n].Handle = append(routes[n].Handle, h)
 		}
 		for _, loaded := range list[n].Handlers {
-			var h httpconfig.Handler
+			h := httpconfig.Handler{Loaded: loaded}
 			if module, ok := loaded.(caddy.Module); ok {
 				h.Name = module.CaddyModule().ID.Name()
 			}

@@ -438,3 +438,51 @@ func TestManySitesAreReadQuickly(t *testing.T) {
 		t.Errorf("the warnings are %q", warnings)
 	}
 }
+
+// What instances do to each other's cookies is found without starting anything.
+func TestCookiesThatMeetAtLoad(t *testing.T) {
+	t.Parallel()
+	log, err := loaded(t, `
+app.example.com {
+	handle /one* {
+		oidc_rp {
+			issuer https://login.example.com
+			client_id rp
+			session {
+				cookie app_1
+			}
+		}
+	}
+	handle /two* {
+		oidc_rp {
+			issuer https://login.example.com
+			client_id rp
+			session {
+				store memory
+				cookie app_1
+			}
+		}
+	}
+	handle {
+		oidc_rp {
+			issuer https://login.example.com
+			client_id rp
+			session {
+				cookie app
+			}
+		}
+	}
+}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings := strings.Join(warningsIn(t, log), "")
+	for _, want := range []string{
+		"two instances on this site have cookies of the same name, of which each clears what the other has set",
+		"a session cookie cannot be split further, since another instance has a cookie of that name",
+	} {
+		if got := strings.Count(warnings, want); got != 1 {
+			t.Errorf("there are %d warnings %q, want one\n%s", got, want, warnings)
+		}
+	}
+}

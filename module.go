@@ -70,8 +70,7 @@ type App struct {
 	checked       bool                             // whether checkSites has run
 	registrations []loadcheck.Registration         // until the app starts
 	announced     *atomic.Pointer[map[string]bool] // registrations that were logged
-	cookieNames   []string                         // of all instances, without prefix
-	hosts         map[*Handler][]string            // that a site is for; linkInstances knows
+	cookieNames   cookiescope.Names
 	linked        *sync.Once
 }
 
@@ -264,6 +263,7 @@ type Handler struct {
 	scopes                 *cookiescope.Scopes
 	outageLogged           *atomic.Int64 // when an outage was logged last
 	siblings               []*Handler    // the other instances on the same site; see linkInstances
+	hosts                  []string      // that it is for, as linkInstances finds them
 	sharesHost             bool          // another instance may see the same requests; see httpconfig.Links
 }
 
@@ -290,7 +290,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	h.scopes = h.newScopes()
-	if err := h.checkCookieName(); err != nil {
+	if err := h.app.addCookieName(h); err != nil {
 		return ofSite(ctx, err)
 	}
 	if err := h.app.checkSites(ctx); err != nil {

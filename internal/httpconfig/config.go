@@ -38,6 +38,8 @@ type Server struct {
 	// TLS reports whether the server speaks TLS.
 	TLS    bool
 	Routes []Route
+	// Errors has the routes that run when a request ends with an error.
+	Errors []Route
 	// Named has the routes that invoke handlers run, by name.
 	Named map[string]*Route
 }
@@ -58,6 +60,8 @@ type Handler struct {
 	Name string
 	// JSON is its configuration, or nil once Caddy has loaded it.
 	JSON json.RawMessage
+	// Loaded is the handler itself once Caddy has loaded it, or nil.
+	Loaded any
 	// Routes has the routes of a subroute.
 	Routes []Route
 	// Invokes is the name of the route that an invoke handler runs.

@@ -25,9 +25,8 @@ type Site struct {
 
 // Instance is one handler of the kind that Sites looks for.
 type Instance struct {
-	Site *Site
-	// JSON is the handler's configuration.
-	JSON json.RawMessage
+	Site    *Site
+	Handler *Handler
 	// Hosts are those of the site's names that it is for. Nil: any.
 	Hosts []string
 	// Route is the position of the server's route that it is in.
@@ -145,7 +144,7 @@ func (s *siteReader) routes(routes []Route, hosts []string, path [][]MatcherSet)
 func (s *siteReader) read(h *Handler, hosts []string, path [][]MatcherSet) {
 	switch h.Name {
 	case s.handler:
-		s.site.Instances = append(s.site.Instances, &Instance{Site: s.site, JSON: h.JSON, Hosts: hosts, Route: s.route, Path: path})
+		s.site.Instances = append(s.site.Instances, &Instance{Site: s.site, Handler: h, Hosts: hosts, Route: s.route, Path: path})
 	case subroute:
 		s.site.RouteLists = append(s.site.RouteLists, h.Routes)
 		s.routes(h.Routes, hosts, path)

@@ -134,7 +134,7 @@ func Sites(app *httpconfig.App, handler string, options func(json.RawMessage) (O
 	for _, read := range app.Sites(handler) {
 		site := &Site{Site: read}
 		for _, i := range read.Instances {
-			if o, ok := options(i.JSON); ok {
+			if o, ok := options(i.Handler.JSON); ok {
 				site.Instances = append(site.Instances, &Instance{i, o})
 			}
 		}
