@@ -23,6 +23,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
@@ -60,8 +61,8 @@ type App struct {
 	providers    map[string]*provider
 	stores       map[string]*sessionStore // by their configuration
 	handlers     []*Handler
-	united       *sync.Once // what logins ask for; see wants
-	needs        map[needsKey]*needs
+	united       *sync.Once // what logins request; see uniteNeeds
+	needs        map[needsKey]*identity.Needs
 	once         *onceLog
 	refusals     *refusalSampler
 	release      []func() error
