@@ -23,8 +23,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -61,8 +63,8 @@ type App struct {
 	cookieNames  []string              // of all instances, without prefix
 	hosts        map[*Handler][]string // that a site is for; linkInstances knows
 	linked       *sync.Once            // at the sites as a whole
-	united       *sync.Once            // what logins ask for; see wants
-	needs        map[needsKey]*needs
+	united       *sync.Once            // what logins request; see uniteNeeds
+	needs        map[needsKey]*identity.Needs
 	once         *onceLog
 	refusals     *refusalSampler
 	checked      bool                             // the sites as they are written
@@ -118,7 +120,7 @@ func (a *App) Start() error {
 		s.start(a, d)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
-	a.keepProviderDocuments()
+	a.storeProviderDocuments()
 	a.linkInstances()
 	a.announce(a.sites)
 	a.sites = nil
@@ -246,7 +248,7 @@ type Handler struct {
 	providerByRedirectPath map[string]*provider
 	defaultProvider        *provider
 	session                SessionConfig
-	keys                   keySource
+	keys                   seal.Source
 	sessions               sessionstore.Manager
 	storageState           *storageState // of the storage that this site's sessions need
 	refresher              *refresh.Coordinator

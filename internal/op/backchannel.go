@@ -117,8 +117,8 @@ func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, 
 		return nil, nil, "", err
 	}
 	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now}
-	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is nobody's audience
-		p.audience = metadata.TokenEndpoint
+	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is no audience
+		p.audience = metadata.Endpoints.Token
 	}
 	if keys := c.ownKeys(); len(keys.Signing) > 0 {
 		p.key = keys.Signing[0]

@@ -77,7 +77,7 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	}
 	config := oauth2.Config{
 		ClientID:    c.ClientID,
-		Endpoint:    oauth2.Endpoint{AuthURL: metadata.AuthorizationEndpoint},
+		Endpoint:    oauth2.Endpoint{AuthURL: metadata.Endpoints.Authorization},
 		RedirectURL: login.RedirectURI,
 		Scopes:      append([]string{"openid"}, c.Scopes...),
 	}
@@ -134,7 +134,7 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	}
 	config := oauth2.Config{
 		ClientID:    c.ClientID,
-		Endpoint:    oauth2.Endpoint{TokenURL: metadata.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams},
+		Endpoint:    oauth2.Endpoint{TokenURL: metadata.Endpoints.Token, AuthStyle: oauth2.AuthStyleInParams},
 		RedirectURL: login.RedirectURI,
 	}
 	var options []oauth2.AuthCodeOption

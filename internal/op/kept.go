@@ -248,5 +248,5 @@ func (r *Discovery) keysAddress() string {
 	if r.metadata == nil {
 		return ""
 	}
-	return r.metadata.JWKSURI
+	return r.metadata.Endpoints.JWKS
 }

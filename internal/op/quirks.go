@@ -60,10 +60,10 @@ var quirks = []quirk{
 		name: "Amazon Cognito",
 		is:   func(m *Metadata) bool { return isCognitoPool(m.Issuer) },
 		logout: func(m *Metadata) string {
-			if m.EndSessionEndpoint != "" {
-				return m.EndSessionEndpoint
+			if m.Endpoints.EndSession != "" {
+				return m.Endpoints.EndSession
 			}
-			return besides(m.AuthorizationEndpoint, "/logout")
+			return besides(m.Endpoints.Authorization, "/logout")
 		},
 		returnTo: "logout_uri",
 	},
@@ -73,7 +73,7 @@ var quirks = []quirk{
 		// Tenants made before November 2023 advertise no end_session_endpoint until
 		// they are told to; where there is one, it is the standard's.
 		name:     "Auth0",
-		is:       func(m *Metadata) bool { return auth0Tenant.MatchString(m.Issuer) && m.EndSessionEndpoint == "" },
+		is:       func(m *Metadata) bool { return auth0Tenant.MatchString(m.Issuer) && m.Endpoints.EndSession == "" },
 		logout:   func(m *Metadata) string { return besides(m.Issuer, "/v2/logout") },
 		returnTo: "returnTo",
 	},

@@ -281,7 +281,7 @@ func (r *Discovery) fetchKeys(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, metadata.JWKSURI, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, metadata.Endpoints.JWKS, nil)
 	if err != nil {
 		return nil, errors.New("jwks_uri is not a URL")
 	}

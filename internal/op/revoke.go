@@ -15,10 +15,10 @@ func (c *Client) Revoke(ctx context.Context, token, kind string) (offered bool, 
 	if err != nil {
 		return false, err
 	}
-	if metadata.RevocationEndpoint == "" {
+	if metadata.Endpoints.Revocation == "" {
 		return false, nil
 	}
-	answer, err := c.post(ctx, metadata.RevocationEndpoint, url.Values{"token": {token}, "token_type_hint": {kind}})
+	answer, err := c.post(ctx, metadata.Endpoints.Revocation, url.Values{"token": {token}, "token_type_hint": {kind}})
 	if err != nil {
 		return true, fmt.Errorf("revoke: %w", err)
 	}
