@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
@@ -25,7 +26,7 @@ func (h *Handler) access(r *http.Request, original *url.URL) (access, error) {
 		return access{guarded: true, public: h.Mode == modePublic, unauthenticated: h.Unauthenticated}, nil
 	}
 	if original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path) {
-		return h.accessAsRead(r)
+		return h.accessAsRead(r, strings.ToLower(r.URL.Path))
 	}
 	var buffer [8]address.Reading
 	readings, complete := address.Readings(buffer[:0],
@@ -45,7 +46,7 @@ func (h *Handler) access(r *http.Request, original *url.URL) (access, error) {
 	for _, reading := range slices.Backward(readings) {
 		original.Path, original.RawPath = reading.Path, reading.RawPath
 		r.URL.Path, r.URL.RawPath = reading.Path, reading.RawPath
-		one, err := h.accessAsRead(r)
+		one, err := h.accessAsRead(r, "")
 		if err != nil {
 			return all, err
 		}
@@ -70,15 +71,16 @@ func (a *access) add(one access) {
 	a.public = false
 }
 
-// accessAsRead is the verdict on the path as it stands in the request.
-func (h *Handler) accessAsRead(r *http.Request) (access, error) {
+// accessAsRead is the verdict on the path as it stands in the request. plain is that
+// path in lower case if it is plain, else empty.
+func (h *Handler) accessAsRead(r *http.Request, plain string) (access, error) {
 	if len(h.guard) > 0 {
 		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
 			return access{}, err
 		}
 	}
 	for _, route := range h.Routes {
-		matched, err := route.matchers.AnyMatchWithError(r)
+		matched, err := route.matches(r, plain)
 		if err != nil {
 			return access{}, err
 		}
@@ -88,6 +90,14 @@ func (h *Handler) accessAsRead(r *http.Request) (access, error) {
 		}
 	}
 	return access{guarded: true, public: h.Mode == modePublic, unauthenticated: h.Unauthenticated}, nil
+}
+
+// matches reports whether the route is for a request.
+func (route *Route) matches(r *http.Request, plain string) (bool, error) {
+	if plain != "" && route.paths != nil {
+		return route.paths.match(plain), nil
+	}
+	return route.matchers.AnyMatchWithError(r)
 }
 
 func orDefault(value, otherwise string) string {

@@ -288,6 +288,7 @@ type Route struct {
 	Unauthenticated string `json:"unauthenticated,omitempty"`
 
 	matchers caddyhttp.MatcherSets
+	paths    plainPaths
 }
 
 // UpstreamConfig is what the application is told about the user.
