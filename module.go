@@ -25,6 +25,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -60,17 +61,18 @@ type App struct {
 	providers    map[string]*provider
 	stores       map[string]*sessionStore // by their configuration
 	handlers     []*Handler
-	cookieNames  []string              // of all instances, without prefix
-	hosts        map[*Handler][]string // that a site is for; linkInstances knows
-	linked       *sync.Once            // at the sites as a whole
-	united       *sync.Once            // what logins request; see uniteNeeds
+	united       *sync.Once // what logins request; see uniteNeeds
 	needs        map[needsKey]*identity.Needs
 	once         *onceLog
 	refusals     *refusalSampler
-	checked      bool                             // the sites as they are written
-	sites        []*writtenSite                   // until the app starts
-	announced    *atomic.Pointer[map[string]bool] // what has been logged for registration
 	release      []func() error
+
+	// What is found of the sites as a whole; see checks.go and instances.go.
+	checked       bool                             // whether checkSites has run
+	registrations []loadcheck.Registration         // until the app starts
+	announced     *atomic.Pointer[map[string]bool] // registrations that were logged
+	cookieNames   cookiescope.Names
+	linked        *sync.Once
 }
 
 // CaddyModule returns the module's registration.
@@ -122,8 +124,7 @@ func (a *App) Start() error {
 	}
 	a.storeProviderDocuments()
 	a.linkInstances()
-	a.announce(a.sites)
-	a.sites = nil
+	a.announce()
 	a.release = append(a.release, running.add(a))
 	return nil
 }
@@ -265,8 +266,9 @@ type Handler struct {
 	neededClaims           []string
 	scopes                 *cookiescope.Scopes
 	outageLogged           *atomic.Int64 // when an outage was logged last
-	siblings               []*Handler    // the other instances on the same site; see others
-	sharesHost             bool          // another instance guards the same host; see markSharedHosts
+	siblings               []*Handler    // the other instances on the same site; see linkInstances
+	hosts                  []string      // that it is for, as linkInstances finds them
+	sharesHost             bool          // another instance may see the same requests; see httpconfig.Links
 }
 
 // CaddyModule returns the module's registration.
@@ -292,7 +294,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	h.scopes = h.newScopes()
-	if err := h.checkCookieName(); err != nil {
+	if err := h.app.addCookieName(h); err != nil {
 		return ofSite(ctx, err)
 	}
 	if err := h.app.checkSites(ctx); err != nil {
