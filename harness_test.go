@@ -171,7 +171,7 @@ func provision(config []byte) (caddy.Context, error) {
 }
 
 // at sets the time that the rig believes in.
-func (r *harness) at(now func() time.Time) { r.app.clock.set(now) }
+func (r *harness) at(now func() time.Time) { r.app.clock.Set(now) }
 
 // logs is all that was logged, access logs apart.
 func (r *harness) logs() string {

@@ -49,7 +49,7 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	}
 	s := &sessionStore{Store: kind}
 	if on, ok := kind.(store.OnStorage); ok {
-		if s.onStorage, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(on.Storage(), a.clock.Now) }); err != nil {
+		if s.onStorage, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(on.Storage(), a.clock) }); err != nil {
 			return nil, err
 		}
 		s.refresher, s.callbacks = s.onStorage.refresher, s.onStorage.callbacks
