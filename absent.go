@@ -21,7 +21,7 @@ func (h *Handler) warnAbsentClaims(p *provider, w *needs, tokens op.Tokens, idTo
 	for local, path := range p.claims {
 		named = append(slices.DeleteFunc(named, func(name string) bool { return name == local }), path)
 	}
-	if p.config.GroupsClaim != "" {
+	if p.namesGroups {
 		named = append(named, "groups")
 	}
 	for _, path := range named {

@@ -2,7 +2,7 @@ package oidcrp
 
 import (
 	"cmp"
-	"encoding/json"
+	"crypto/sha256"
 	"net/http"
 	"slices"
 	"time"
@@ -73,13 +73,13 @@ type usedProvider struct {
 func (a *App) usedProviders() []*usedProvider {
 	a.linkInstances()
 	type key struct {
-		id, config string
-		remote     *op.Discovery
+		id      string
+		written [sha256.Size]byte
+		remote  *op.Discovery
 	}
 	known := make(map[key]*usedProvider)
 	use := func(p *provider, shared bool, sites ...string) {
-		config, _ := json.Marshal(p.config) // only compared
-		k := key{p.id, string(config), p.client.Discovery}
+		k := key{p.id, p.written, p.client.Discovery}
 		if known[k] == nil {
 			known[k] = &usedProvider{provider: p, shared: shared, sites: []string{}}
 		}
@@ -116,7 +116,7 @@ func (a *App) listProviders(*http.Request) (any, error) {
 		keys, usable := u.client.Discovery.KeysHealth()
 		answer.Providers = append(answer.Providers, providerStatus{
 			ID: u.id, Issuer: u.issuer, ClientID: u.client.ClientID,
-			Shared: u.shared, Sites: u.sites, Disabled: u.config.Disabled,
+			Shared: u.shared, Sites: u.sites, Disabled: u.disabled,
 			Metadata: statusOf(health), Keys: keysStatus{statusOf(keys), usable},
 			Endpoints: endpointsOf(metadata),
 		})

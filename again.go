@@ -80,7 +80,7 @@ func (h *Handler) isForeignToProvider(other *sessionstore.Loaded) bool {
 		return false
 	}
 	p := h.providers[other.Session.Provider]
-	return p != nil && !p.config.Disabled
+	return p != nil && !p.disabled
 }
 
 // siblingHasSession reports whether another instance on this site opens a session of

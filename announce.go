@@ -174,7 +174,7 @@ func schemeOf(server *caddyhttp.Server, app *caddyhttp.App) (scheme, port string
 func (h *Handler) logRegistration(s *cookieScope, p *provider, redirectURI string) {
 	r := registration{
 		origin: s.origin.String(), provider: p.id, issuer: p.issuer, redirect: redirectURI, prefix: h.Endpoints,
-		publishesKeys: len(p.config.ClientKeys)+len(p.config.DecryptionKey)+len(p.config.ClientCertificate) > 0,
+		publishesKeys: p.publishesKeys,
 	}
 	if announced := h.app.announced.Load(); announced != nil && (*announced)[r.key()] {
 		return

@@ -106,7 +106,7 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, st *requ
 	case !slices.Contains(call.allowed(), r.Method):
 		w.Header().Set("Allow", strings.Join(call.allowed(), ", "))
 		return h.errorPage(w, r, st, http.StatusMethodNotAllowed, &failure{code: badRequest, cause: errWrongMethod}, "")
-	case call.party != nil && call.party.config.Disabled:
+	case call.party != nil && call.party.disabled:
 		return h.respondDisabled(w, r, st, call.party)
 	case call.spends && r.TLS != nil && !r.TLS.HandshakeComplete:
 		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)

@@ -244,7 +244,7 @@ func (h *Handler) open(r *http.Request, st *requestState, s *cookieScope, found 
 // judge says what an opened session is worth at this site.
 func (h *Handler) classify(r *http.Request, st *requestState, l *sessionstore.Loaded, now time.Time) validity {
 	p := h.providers[l.Session.Provider]
-	if p == nil || p.binding != l.Session.Binding || p.config.Disabled {
+	if p == nil || p.binding != l.Session.Binding || p.disabled {
 		st.foreign, st.foreignOf = l, h
 		return sessionForeign
 	}

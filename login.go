@@ -82,7 +82,7 @@ func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, st *requ
 		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
 	}
 	p := h.defaultProvider
-	if p.config.Disabled {
+	if p.disabled {
 		return h.respondDisabled(w, r, st, p)
 	}
 	if (h.isForeignToProvider(st.foreign) || h.siblingHasSession(r, st, p)) && !h.countLogin(w, r, st) {

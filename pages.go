@@ -172,7 +172,7 @@ func (h *Handler) renderIn(w http.ResponseWriter, r *http.Request, name string, 
 
 func (h *Handler) signedOutPage(w http.ResponseWriter, r *http.Request) error {
 	shown := page{Title: "Signed out"}
-	if !h.defaultProvider.config.Disabled {
+	if !h.defaultProvider.disabled {
 		shown.LoginURL = h.loginURL(h.defaultProvider, "")
 	}
 	return h.render(w, r, "signed_out.html", http.StatusOK, shown)

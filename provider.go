@@ -1,6 +1,8 @@
 package oidcrp
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -30,12 +32,12 @@ var (
 	defaultForwardParams = []string{"ui_locales"}
 )
 
-// party is one provider as a site uses it: its configuration, resolved, over
-// what was learned about it, which is shared and outlives configurations.
+// provider is one provider as a site uses it: what its configuration resolves
+// to, over its discovery, which is shared and outlives configurations.
 type provider struct {
-	id     string
-	config *ProviderConfig
-	client *op.Client
+	id       string
+	client   *op.Client
+	disabled bool // its endpoints answer 403, and its sessions count as none
 	// registration is the provider and our client id there, which logins, logouts
 	// and outages are about; binding is what sessions are bound to.
 	registration, binding session.Binding
@@ -48,14 +50,19 @@ type provider struct {
 	usernames     []string
 	claims        map[string]string // own names, each with its path
 	groups        string
+	namesGroups   bool // groups is configured, and not the default
 	forward       []string
 	userinfo      string
 	endSession    *bool
 	announced     atomic.Bool // what has to be registered
 	announcedKeys atomic.Uint64
 	own           *livefile.Value[ownKeys]
-	options       string // a hash of what shapes the shared part
-	formPost      bool   // the provider is asked to answer by POST
+	publishesKeys bool // the configuration has keys or a certificate of ours
+	// written is a hash of the configuration as it is written, which tells apart
+	// providers of the same id.
+	written  [sha256.Size]byte
+	options  string // a hash of what shapes the shared part
+	formPost bool   // the provider is asked to answer by POST
 }
 
 // newProvider resolves a provider's configuration, and takes what is shared.
@@ -70,6 +77,10 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	if err != nil {
 		return nil, err
 	}
+	written, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
 	told := func() *zap.Logger { return logger }
 	own, err := livefile.New(now, logFiles(told, "client_auth, decryption_key"), config.ownKeys)
 	if err != nil {
@@ -80,15 +91,18 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 		return nil, err
 	}
 	p := &provider{
-		id: id, config: config, own: own, options: remote.key, issuer: resolved.issuer(), tenants: op.TenantTemplate(resolved.issuer()),
-		redirectPath: resolved.RedirectPath,
-		usernames:    resolved.UsernameClaim,
-		claims:       resolved.Claims,
-		groups:       resolved.GroupsClaim,
-		forward:      resolved.ForwardParams,
-		userinfo:     resolved.Userinfo,
-		endSession:   resolved.EndSession,
-		formPost:     resolved.ResponseMode == "form_post",
+		id: id, disabled: config.Disabled, own: own, options: remote.key, issuer: resolved.issuer(), tenants: op.TenantTemplate(resolved.issuer()),
+		redirectPath:  resolved.RedirectPath,
+		usernames:     resolved.UsernameClaim,
+		claims:        resolved.Claims,
+		groups:        resolved.GroupsClaim,
+		namesGroups:   config.GroupsClaim != "",
+		publishesKeys: len(config.ClientKeys)+len(config.DecryptionKey)+len(config.ClientCertificate) > 0,
+		written:       sha256.Sum256(written),
+		forward:       resolved.ForwardParams,
+		userinfo:      resolved.Userinfo,
+		endSession:    resolved.EndSession,
+		formPost:      resolved.ResponseMode == "form_post",
 	}
 	p.registration = session.Bind(p.issuer, resolved.ClientID)
 	p.binding = bindingOf(p.registration, &resolved)

@@ -46,7 +46,7 @@ func (h *Handler) checkTokenResponse(p *provider, tokens op.Tokens) op.Tokens {
 	case h.refreshes() && tokens.Assumed > 0 && tokens.RefreshToken != "":
 		h.warnOnce(p, "expires_in", "", "the provider does not say when its access tokens expire (expires_in); a lifetime is assumed, see access_token_lifetime",
 			zap.Duration("assumed", tokens.Assumed))
-	case tokens.Assumed > 0 && p.config.AccessTokenLifetime == 0:
+	case tokens.Assumed > 0 && p.client.AccessTokenLifetime == 0:
 		tokens.Expires, tokens.Assumed = time.Time{}, 0
 	}
 	if h.session.Refresh != nil && *h.session.Refresh && tokens.RefreshToken == "" {

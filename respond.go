@@ -104,10 +104,10 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, st *requestS
 	st.failed = f
 	shown := page{Title: titleOf(status, f.code), Message: errorCodes[f.code].message, Hint: hints[f.code], Code: string(f.code), ErrorID: errorID, Status: status}
 	p := f.provider
-	if p == nil || p.config.Disabled {
+	if p == nil || p.disabled {
 		p = h.defaultProvider
 	}
-	canSignIn := !p.config.Disabled
+	canSignIn := !p.disabled
 	for _, s := range situations {
 		if s.is(f.cause) {
 			shown.Title, shown.Message, shown.Hint = orDefault(s.title, shown.Title), orDefault(s.message, shown.Message), s.hint

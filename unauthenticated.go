@@ -62,7 +62,7 @@ func (h *Handler) sessionEndedPage(w http.ResponseWriter, r *http.Request, st *r
 	shown := page{Title: "Your session has ended", Sent: r.Method != http.MethodGet && r.Method != http.MethodHead}
 	if viewer := h.viewer(r, st); viewer != nil {
 		shown.Title, shown.User = "This page opens in its own tab", viewer.userID()
-	} else if !p.config.Disabled {
+	} else if !p.disabled {
 		shown.LoginURL = h.loginURL(p, returnTo)
 	}
 	return h.renderFramed(w, r, "session_ended.html", http.StatusUnauthorized, shown)

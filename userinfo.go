@@ -62,7 +62,7 @@ func (p *provider) needsUserinfo(w *needs, idToken op.Claims) bool {
 		}
 	}
 	lacksGroups := !presentEach(idToken, p.groups)
-	if p.config.GroupsClaim != "" && lacksGroups {
+	if p.namesGroups && lacksGroups {
 		return true
 	}
 	for _, path := range w.claims {

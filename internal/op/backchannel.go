@@ -117,7 +117,7 @@ func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, 
 		return nil, nil, "", err
 	}
 	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now}
-	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is nobody's audience
+	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is no audience
 		p.audience = metadata.TokenEndpoint
 	}
 	if keys := c.ownKeys(); len(keys.Signing) > 0 {
