@@ -1,15 +1,9 @@
 package oidcrp
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http/httptest"
 	"runtime"
 	"testing"
-	"time"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // A hundred thousand people are signed in and active, each in a store in
@@ -20,9 +14,18 @@ func TestWhatAHundredThousandSessionsTakeOfMemory(t *testing.T) {
 	if underRace { // which takes a minute for them all: some fewer fill what is bounded as well
 		people, most = 30_000, 90<<20
 	}
-	r := newHarness(t, "oidc_rp {\nissuer https://op.test\nclient_id rp\nsession {\nstore memory\n}\n}")
-	h := r.app.handlers[0]
-	request := httptest.NewRequest("GET", rpURL+"/", nil)
+	h := started(t, `
+http://rp.test {
+	oidc_rp {
+		issuer https://op.test
+		client_id rp
+		session {
+			store memory
+		}
+	}
+}
+`).handlers[0]
+	request := httptest.NewRequest("GET", "https://rp.test/", nil)
 	s := h.cookieScope(request)
 	ring, err := h.keys.Ring(t.Context())
 	if err != nil {
@@ -44,7 +47,7 @@ func TestWhatAHundredThousandSessionsTakeOfMemory(t *testing.T) {
 	if took > most {
 		t.Errorf("%d MiB", took>>20)
 	}
-	runtime.KeepAlive(r)
+	runtime.KeepAlive(h)
 }
 
 // liveHeap is what is in use after all garbage has gone, in bytes.
@@ -54,27 +57,4 @@ func liveHeap() int64 {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
-}
-
-// usualClaims are 15 claims, 10 groups among them.
-func usualClaims(t *testing.T) claims.Set {
-	t.Helper()
-	members := map[string]json.RawMessage{"email_verified": json.RawMessage("true"), "groups": json.RawMessage(`["staff","engineering","on-call","berlin","vpn","wiki","tickets","payroll","canteen","cycling"]`)}
-	for n := range 13 {
-		members[fmt.Sprintf("claim_%02d", n)] = json.RawMessage(fmt.Sprintf(`"what claim %d says of a user"`, n))
-	}
-	set, err := claims.Encode(members)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
-func usualSession(h *Handler, said claims.Set, i int) *session.Session {
-	now := h.now()
-	return &session.Session{
-		ID: session.NewID(), Binding: h.defaultProvider.binding, Provider: h.defaultProvider.id,
-		Subject: fmt.Sprintf("248289761%06d", i), Username: fmt.Sprintf("user%06d", i), SID: fmt.Sprintf("sid-%032d", i),
-		SignedIn: now, Seen: now, Expires: now.Add(12 * time.Hour), Claims: said,
-	}
 }

@@ -67,14 +67,6 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	return s, nil
 }
 
-// maxCached bounds the sessions that are remembered after they were opened, in
-// bytes. With cookies of 1 KiB that is some 20,000 active users; for any others
-// their cookie is opened again, which takes microseconds.
-const maxCached = 48 << 20
-
-// sessionCache is one for all instances of this process.
-var sessionCache = sessionstore.NewCache(maxCached)
-
 // cookieManager returns the manager of sessions in the browser's cookies.
 func (h *Handler) cookieManager() sessionstore.Manager {
 	return sessionstore.NewCookieManager(h.managerConfig(h.tooLargeForCookies), sessionstore.Cookies{
@@ -99,7 +91,7 @@ func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit i
 		idle = time.Duration(*h.session.IdleTimeout)
 	}
 	return sessionstore.Config{
-		Cache: sessionCache, Now: h.now,
+		Cache: sessionstore.Shared, Now: h.now,
 		Lifetime: time.Duration(h.session.Lifetime), IdleTimeout: idle,
 		IssuerOf: h.issuerOf, Opened: h.markLive, TooLarge: tooLarge,
 	}
