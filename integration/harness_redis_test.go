@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis/redistest"
 )
 
