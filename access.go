@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
@@ -126,29 +125,4 @@ func decide(a access, signedIn, pageLoad, reads, preflight, knownError bool, onP
 		return signIn
 	}
 	return challenge
-}
-
-// isPageLoad says whether a person opens a page, as far as a request tells:
-// only that may begin a login, as a redirect serves nothing else and each costs
-// a cookie.
-func isPageLoad(r *http.Request) bool {
-	if !isRead(r) {
-		return false
-	}
-	if !hasFetchMetadata(r) {
-		return strings.Contains(r.Header.Get("Accept"), "text/html") && r.Header.Get("X-Requested-With") == ""
-	}
-	return isTopLevel(r)
-}
-
-// isRead reports whether a request only reads.
-func isRead(r *http.Request) bool {
-	return r.Method == http.MethodGet || r.Method == http.MethodHead
-}
-
-// isPreflight says whether a request is a CORS preflight without a body.
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
-		r.Header.Get("Access-Control-Request-Method") != "" &&
-		r.ContentLength == 0 && len(r.TransferEncoding) == 0
 }

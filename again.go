@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -38,8 +41,8 @@ func (h *Handler) shortfallOf(st *requestState) shortfall {
 // What would be a login for someone who is not signed in is one here too, but
 // only for page loads.
 func (h *Handler) decideShort(r *http.Request, st *requestState, a access) action {
-	pageLoad := isPageLoad(r)
-	what := decide(a, false, pageLoad, isRead(r), isPreflight(r), r.URL.RawQuery != "" && queryErrorCodeOf(r) != "", h.Preflight)
+	pageLoad := navigation.IsPageLoad(r)
+	what := decide(a, false, pageLoad, navigation.IsRead(r), navigation.IsPreflight(r), r.URL.RawQuery != "" && queryErrorCodeOf(r) != "", h.Preflight)
 	switch {
 	case what == pass:
 		st.provider = nil
@@ -94,7 +97,7 @@ func (h *Handler) siblingHasSession(r *http.Request, st *requestState, p *provid
 		if s == nil || n.providers[p.id] == nil || n.session.Cookie.Name != h.session.Cookie.Name {
 			continue
 		}
-		found := n.findSession(st.cookies, s)
+		found := s.FindSession(st.cookies)
 		if !found.Present {
 			continue
 		}
@@ -107,20 +110,20 @@ func (h *Handler) siblingHasSession(r *http.Request, st *requestState, p *provid
 }
 
 func (h *Handler) respondTooManyLogins(w http.ResponseWriter, r *http.Request, st *requestState) error {
-	f := &failure{code: forbidden, cause: errTooManyLogins, provider: st.provider}
+	f := &failure{code: errorcode.Forbidden, cause: errTooManyLogins, provider: st.provider}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
 }
 
 // needsQuestion reports whether a silent login has to be followed by a usual
 // one: the provider wants to show something, or answers for another user.
-func needsQuestion(t *session.Transaction, a authResponse, fresh *session.Session, f *failure) bool {
+func needsQuestion(t *session.Transaction, a authresponse.Response, fresh *session.Session, f *failure) bool {
 	if t.Silent == "" {
 		return false
 	}
 	if f == nil {
 		return fresh.Subject != t.Silent
 	}
-	return a.errorCode != "" && slices.Contains([]errorCode{accessDenied, providerError}, f.code)
+	return a.ErrorCode != "" && slices.Contains([]errorcode.Code{errorcode.AccessDenied, errorcode.ProviderError}, f.code)
 }
 
 // beginVisibly follows a silent login with a usual one.

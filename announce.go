@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 )
 
 // maxAnnounced is for how many host names of a site its addresses are logged.
@@ -171,9 +172,9 @@ func schemeOf(server *caddyhttp.Server, app *caddyhttp.App) (scheme, port string
 // logRegistration says at the first login what has to be registered where the
 // configuration does not name the site: a provider that does not know the
 // redirect URI tells only the visitor.
-func (h *Handler) logRegistration(s *cookieScope, p *provider, redirectURI string) {
+func (h *Handler) logRegistration(s *cookiescope.Scope, p *provider, redirectURI string) {
 	r := registration{
-		origin: s.origin.String(), provider: p.id, issuer: p.issuer, redirect: redirectURI, prefix: h.Endpoints,
+		origin: s.Origin.String(), provider: p.id, issuer: p.issuer, redirect: redirectURI, prefix: h.Endpoints,
 		publishesKeys: p.publishesKeys,
 	}
 	if announced := h.app.announced.Load(); announced != nil && (*announced)[r.key()] {

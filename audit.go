@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -42,7 +43,7 @@ type auditEvent struct {
 	session  *session.Session
 	issuer   string // with sid: whose session at the provider is meant
 	sid      string
-	code     errorCode
+	code     errorcode.Code
 
 	host   string
 	client string // default: the request's

@@ -219,7 +219,7 @@ func benchSessions(b *testing.B, h *Handler, size int) func() string {
 	sealed := func() string {
 		fresh := user
 		fresh.ID = session.NewID()
-		return ring.Seal(seal.ForSession, s.sessionAAD, fresh.Encode())
+		return ring.Seal(seal.ForSession, s.SessionAAD, fresh.Encode())
 	}
 	members := benchClaims()
 	for i := 0; ; i++ {
@@ -235,7 +235,7 @@ func benchSessions(b *testing.B, h *Handler, size int) func() string {
 	return func() string {
 		chunks, _ := cookie.Split(sealed(), cookie.MaxChunks)
 		for i, chunk := range chunks {
-			chunks[i] = cookie.ChunkName(s.sessionCookie, i) + "=" + chunk
+			chunks[i] = cookie.ChunkName(s.Session, i) + "=" + chunk
 		}
 		return strings.Join(chunks, "; ")
 	}

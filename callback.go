@@ -10,8 +10,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -27,7 +30,7 @@ var errSessionOver = errors.New("the answer to this login was taken before, and 
 
 // outcomeOf takes the answer to a login to the provider, or finds what became
 // of it when this browser sent it before.
-func (h *Handler) outcomeOf(r *http.Request, st *requestState, s *cookieScope, ring *seal.Ring, p *provider, t *session.Transaction, a authResponse) (callback.Outcome, error) {
+func (h *Handler) outcomeOf(r *http.Request, st *requestState, s *cookiescope.Scope, ring *seal.Ring, p *provider, t *session.Transaction, a authresponse.Response) (callback.Outcome, error) {
 	secret := callbackSecret(t)
 	name, err := secret.Name()
 	if err != nil {
@@ -36,8 +39,8 @@ func (h *Handler) outcomeOf(r *http.Request, st *requestState, s *cookieScope, r
 	worked := false
 	outcome, err := h.callbacks.Do(r.Context(), callback.Attempt{
 		Name: name,
-		Seal: func(plain []byte) ([]byte, error) { return secret.Seal(s.transactionAAD, plain) },
-		Open: func(sealed []byte) ([]byte, error) { return secret.Open(s.transactionAAD, sealed) },
+		Seal: func(plain []byte) ([]byte, error) { return secret.Seal(s.TransactionAAD, plain) },
+		Open: func(sealed []byte) ([]byte, error) { return secret.Open(s.TransactionAAD, sealed) },
 		Work: func(ctx context.Context) callback.Outcome {
 			worked = true
 			return h.redeem(r.WithContext(ctx), st, s, ring, p, t, a)
@@ -46,7 +49,7 @@ func (h *Handler) outcomeOf(r *http.Request, st *requestState, s *cookieScope, r
 			h.logger.Warn("other instances cannot learn of a login; an answer that is sent again there is refused",
 				zap.String("provider", p.id), zap.Error(err))
 		},
-		Local: a.errorCode != "" || a.hasIssuer && !p.client.Discovery.IsIssuer(a.issuer),
+		Local: a.ErrorCode != "" || a.NamesOther(p.client.Discovery.IsIssuer),
 	})
 	if err != nil || worked {
 		return outcome, err
@@ -66,7 +69,7 @@ func callbackSecret(t *session.Transaction) seal.RecordSecret {
 
 // redeem makes a session of the answer to a login. It goes on when the
 // browser leaves, since the code is spent either way.
-func (h *Handler) redeem(r *http.Request, st *requestState, s *cookieScope, ring *seal.Ring, p *provider, t *session.Transaction, a authResponse) callback.Outcome {
+func (h *Handler) redeem(r *http.Request, st *requestState, s *cookiescope.Scope, ring *seal.Ring, p *provider, t *session.Transaction, a authresponse.Response) callback.Outcome {
 	to := headerWriter{make(http.Header)}
 	if f := h.finish(to, r, st, s, ring, p, t, a); f != nil && f.code == loginVisibly {
 		return callback.Outcome{Code: loginVisibly}
@@ -76,9 +79,9 @@ func (h *Handler) redeem(r *http.Request, st *requestState, s *cookieScope, ring
 	return callback.Outcome{Location: orDefault(t.Return, h.Home), Cookies: to.header["Set-Cookie"]}
 }
 
-func (h *Handler) finish(w http.ResponseWriter, r *http.Request, st *requestState, s *cookieScope, ring *seal.Ring, p *provider, t *session.Transaction, a authResponse) *failure {
+func (h *Handler) finish(w http.ResponseWriter, r *http.Request, st *requestState, s *cookiescope.Scope, ring *seal.Ring, p *provider, t *session.Transaction, a authresponse.Response) *failure {
 	if !h.app.storageState.spent.Spend(session.HashState(t.State), h.now()) {
-		return &failure{loginExpired, callback.ErrRepeated, p, t.Return}
+		return &failure{errorcode.LoginExpired, callback.ErrRepeated, p, t.Return}
 	}
 	fresh, idToken, f := h.signIn(r.Context(), p, t, a)
 	if needsQuestion(t, a, fresh, f) {
@@ -99,30 +102,30 @@ func (h *Handler) respondOutcome(w http.ResponseWriter, r *http.Request, st *req
 		return h.beginVisibly(w, r, st, p, t.Return)
 	case errors.As(outcome.Err, &f):
 	case outcome.Code != "":
-		f = &failure{errorCode(outcome.Code), errors.New("the answer to this login was refused before"), p, t.Return}
+		f = &failure{errorcode.Code(outcome.Code), errors.New("the answer to this login was refused before"), p, t.Return}
 	case outcome.Err != nil:
-		f = &failure{loginExpired, outcome.Err, p, t.Return}
+		f = &failure{errorcode.LoginExpired, outcome.Err, p, t.Return}
 		outcome.ErrorID = h.log(r, f)
 	}
 	if f == nil {
 		addCookies(w.Header(), outcome.Cookies)
 		return redirect(w, http.StatusSeeOther, outcome.Location)
 	}
-	if st.signedIn() && f.code == loginExpired {
+	if st.signedIn() && f.code == errorcode.LoginExpired {
 		return redirect(w, http.StatusSeeOther, h.returnURL(st, t.State))
 	}
 	return h.respondLoggedError(w, r, st, f, outcome.ErrorID)
 }
 
 // lives reports whether the session that an answer has set still lives.
-func (h *Handler) isSessionValid(r *http.Request, s *cookieScope, lines []string) bool {
+func (h *Handler) isSessionValid(r *http.Request, s *cookiescope.Scope, lines []string) bool {
 	var pairs []string
 	for _, line := range lines {
 		if c, err := http.ParseSetCookie(line); err == nil && c.MaxAge >= 0 && c.Value != "" {
 			pairs = append(pairs, c.Name+"="+c.Value)
 		}
 	}
-	found := h.findSession([]string{strings.Join(pairs, "; ")}, s)
+	found := s.FindSession([]string{strings.Join(pairs, "; ")})
 	if !found.Present {
 		return false
 	}

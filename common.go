@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 )
 
 // common is what the instances of one site share. It is made once, when all of
@@ -156,7 +157,7 @@ func (a *App) shareCookies() {
 	for _, h := range a.handlers {
 		for i := cookie.MaxChunks - 1; i > 0; i-- {
 			if name := cookie.ChunkName(h.session.Cookie.Name, i); slices.Contains(a.cookieNames, name) {
-				h.otherCookies |= 1 << i
+				h.scopes.Exclude(i)
 				if h.session.MaxChunks > i {
 					h.session.MaxChunks = i
 					h.logger.Warn("a session cookie cannot be split further, since another instance has a cookie of that name",
@@ -167,45 +168,18 @@ func (a *App) shareCookies() {
 	}
 }
 
-// findSession finds the session's cookies among those that a browser sent, and
-// leaves out what is another instance's.
-func (h *Handler) findSession(lines []string, s *cookieScope) cookie.Found {
-	found := cookie.Find(lines, s.sessionCookie)
-	if h.otherCookies != 0 {
-		found.Chunks &^= h.otherCookies
-		found.Present = found.Chunks != 0
-	}
-	return found
-}
-
-// isSessionCookie reports whether a cookie is this session's, or a chunk of it.
-func (h *Handler) isSessionCookie(name string, s *cookieScope) bool {
-	for i := range cookie.MaxChunks {
-		if h.otherCookies&(1<<i) == 0 && name == cookie.ChunkName(s.sessionCookie, i) {
-			return true
-		}
-	}
-	return false
-}
-
 // checkCookieName refuses a cookie's name that is also the name of something
 // else that another instance keeps in the browser.
 func (h *Handler) checkCookieName() error {
 	for _, other := range h.app.handlers {
 		for _, pair := range [][2]*Handler{{h, other}, {other, h}} {
 			name, base := pair[0].session.Cookie.Name, pair[1].session.Cookie.Name
-			if rest, ok := strings.CutPrefix(name, base+"_"); ok && isOwnSuffix(rest) {
+			if rest, ok := strings.CutPrefix(name, base+"_"); ok && cookiescope.IsOwnSuffix(rest) {
 				return fmt.Errorf("session: cookie: the name %q is what the cookie %q of another site uses for its logins: choose another name", name, base)
 			}
 		}
 	}
 	return nil
-}
-
-// isOwnSuffix reports whether a cookie of ours has a name that goes on like
-// this, chunks apart.
-func isOwnSuffix(rest string) bool {
-	return rest == "hint" || rest == "again" || rest == "mark" || strings.HasPrefix(rest, "tx_")
 }
 
 // ours reports whether a cookie's name is one that an instance of this
@@ -222,7 +196,7 @@ func (a *App) ours(name string) bool {
 		if !ok {
 			continue
 		}
-		if rest == "" || rest[0] == '_' && (isOwnSuffix(rest[1:]) || len(rest) == 2 && rest[1] >= '1' && rest[1] <= '9') {
+		if rest == "" || rest[0] == '_' && (cookiescope.IsOwnSuffix(rest[1:]) || len(rest) == 2 && rest[1] >= '1' && rest[1] <= '9') {
 			return true
 		}
 	}

@@ -1,11 +1,15 @@
 package oidcrp
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 )
 
 // endpoints is the one list of what a provider's id serves, under
@@ -102,16 +106,16 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, st *requ
 	baseSecurityHeaders(w.Header())
 	switch {
 	case !call.known:
-		return h.errorPage(w, r, st, http.StatusNotFound, &failure{code: badRequest, cause: errNoEndpoint}, "")
+		return h.errorPage(w, r, st, http.StatusNotFound, &failure{code: errorcode.BadRequest, cause: errorcode.ErrNoEndpoint}, "")
 	case !slices.Contains(call.allowed(), r.Method):
 		w.Header().Set("Allow", strings.Join(call.allowed(), ", "))
-		return h.errorPage(w, r, st, http.StatusMethodNotAllowed, &failure{code: badRequest, cause: errWrongMethod}, "")
+		return h.errorPage(w, r, st, http.StatusMethodNotAllowed, &failure{code: errorcode.BadRequest, cause: errorcode.ErrWrongMethod}, "")
 	case call.party != nil && call.party.disabled:
 		return h.respondDisabled(w, r, st, call.party)
 	case call.spends && r.TLS != nil && !r.TLS.HandshakeComplete:
 		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
 	case h.cookieScope(r) == nil:
-		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
+		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: errorcode.BadRequest, cause: errNoHost}, "")
 	}
 	return call.serve(h, w, r, st, call.party)
 }
@@ -142,5 +146,22 @@ func redirect(w http.ResponseWriter, status int, address string) error {
 	strictSecurityHeaders(w.Header())
 	w.Header()["Location"] = []string{address}
 	w.WriteHeader(status)
+	return nil
+}
+
+// serveKeys publishes our public keys (RFC 7517 5), so that a provider can be
+// given an address in the place of a key.
+func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
+	published := p.own.Get().Published
+	if len(published.Keys) == 0 {
+		return h.errorPage(w, r, st, http.StatusNotFound, &failure{code: errorcode.BadRequest, cause: errorcode.ErrNoEndpoint}, "")
+	}
+	document, err := json.Marshal(published)
+	if err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("write the key set: %w", err))
+	}
+	strictSecurityHeaders(w.Header())
+	w.Header().Set("Content-Type", "application/json") // some providers take nothing else
+	_, _ = w.Write(document)
 	return nil
 }

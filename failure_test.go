@@ -4,34 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
-
-// The codes are a closed set: each is documented, a word for addresses and a
-// sentence for people.
-func TestErrorCodesAreDocumentedWordsWithASentence(t *testing.T) {
-	t.Parallel()
-	if len(errorCodes) != 14 {
-		t.Errorf("there are %d codes, expected 14", len(errorCodes))
-	}
-	documented, err := os.ReadFile("docs/errors.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for c, about := range errorCodes {
-		if !strings.Contains(string(documented), "`"+string(c)+"`") {
-			t.Errorf("docs/errors.md does not list %s", c)
-		}
-		if url.QueryEscape(string(c)) != string(c) || !strings.HasSuffix(about.message, ".") {
-			t.Errorf("%s: %q", c, about.message)
-		}
-	}
-}
 
 // Report A13: to wait does not help where settings are wrong.
 func TestWrongSettingsAreNotCalledAnOutage(t *testing.T) {
@@ -52,7 +30,7 @@ http://rp.test {
 		recorder := httptest.NewRecorder()
 		request := httptest.NewRequest(http.MethodGet, rpURL+"/x", nil)
 		request.Header.Set("Accept", "text/html")
-		f := &failure{code: providerUnavailable, cause: &op.UnavailableError{Err: cause}}
+		f := &failure{code: errorcode.ProviderUnavailable, cause: &op.UnavailableError{Err: cause}}
 		if err := h.respondUnavailable(recorder, request, &requestState{h: h, r: request}, 0, f); err != nil {
 			t.Fatal(err)
 		}

@@ -5,8 +5,9 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -32,70 +33,62 @@ const (
 )
 
 // receiveAuthResponse reads an answer from where the provider has put it.
-func (h *Handler) receiveAuthResponse(r *http.Request, st *requestState, s *cookieScope, p *provider) (authResponse, error) {
+func (h *Handler) receiveAuthResponse(r *http.Request, st *requestState, s *cookiescope.Scope, p *provider) (authresponse.Response, error) {
 	if r.Method != http.MethodPost {
 		text := originalURL(r).RawQuery
-		if state, alone := stateAlone(text); alone && p.formPost {
+		if state, alone := authresponse.StateAlone(text); alone && p.formPost {
 			return h.carriedAuthResponse(r, st, s, p, state)
 		}
-		return parseAuthResponse(text)
+		return authresponse.Parse(text)
 	}
-	form, err := readForm(r, maxFormPost, authResponseParameters...)
+	form, err := readForm(r, maxFormPost, authresponse.Parameters...)
 	if err != nil {
-		return authResponse{}, err
+		return authresponse.Response{}, err
 	}
-	return authResponseFrom(form)
-}
-
-// stateAlone reports whether a query has one state and nothing else of an
-// answer.
-func stateAlone(text string) (state string, alone bool) {
-	values := query.Only(text, authResponseParameters...)
-	state = values.Get("state")
-	return state, state != "" && len(values) == 1 && len(values["state"]) == 1
+	return authresponse.From(form)
 }
 
 // sendOn puts a posted answer into its transaction and sends the browser on.
 // It does not where no cookie could hold the answer: that one is worked on at
 // once, which leaves the session that it replaces to its lifetime.
-func (h *Handler) sendOn(w http.ResponseWriter, r *http.Request, st *requestState, s *cookieScope, p *provider, a authResponse) bool {
+func (h *Handler) sendOn(w http.ResponseWriter, r *http.Request, st *requestState, s *cookiescope.Scope, p *provider, a authresponse.Response) bool {
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return false // and what comes next says so
 	}
 	// Without a transaction there is nothing to carry: what is wrong, or who is
 	// signed in already, is seen by GET.
-	if name, t, ok := h.findTransaction(st, s, p, ring, a.state); ok {
-		t.Answer = a.encode()
-		value := ring.Seal(seal.ForTransaction, s.transactionAAD, t.Encode())
+	if name, t, ok := h.findTransaction(st, s, p, ring, a.State); ok {
+		t.Answer = a.Encode()
+		value := ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
 		if len(value) > cookie.ChunkSize {
 			return false
 		}
 		// From here on no other site has a part in it, so it is Lax again.
-		cookie.Set(w.Header(), s.cookie(h, name, value, "/", carriedFor))
+		s.Set(w.Header(), name, value, carriedFor)
 	}
-	_ = redirect(w, http.StatusSeeOther, h.redirectURI(s, p)+"?"+url.Values{"state": {a.state}}.Encode())
+	_ = redirect(w, http.StatusSeeOther, h.redirectURI(s, p)+"?"+url.Values{"state": {a.State}}.Encode())
 	return true
 }
 
 // carriedAuthResponse is the answer that a POST has left in its transaction. Where
 // that is gone the answer is empty: it may have been taken before.
-func (h *Handler) carriedAuthResponse(r *http.Request, st *requestState, s *cookieScope, p *provider, state string) (authResponse, error) {
+func (h *Handler) carriedAuthResponse(r *http.Request, st *requestState, s *cookiescope.Scope, p *provider, state string) (authresponse.Response, error) {
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
-		return authResponse{state: state}, nil // and what comes next says so
+		return authresponse.Response{State: state}, nil // and what comes next says so
 	}
 	_, t, ok := h.findTransaction(st, s, p, ring, state)
 	if !ok {
-		return authResponse{state: state}, nil
+		return authresponse.Response{State: state}, nil
 	}
-	return parseAuthResponse(orDefault(t.Answer, originalURL(r).RawQuery))
+	return authresponse.Parse(orDefault(t.Answer, originalURL(r).RawQuery))
 }
 
 // findTransaction looks for the login that a state belongs to, and leaves it as
 // it is.
-func (h *Handler) findTransaction(st *requestState, s *cookieScope, p *provider, ring *seal.Ring, state string) (string, session.Transaction, bool) {
-	name := s.transactionPrefix + session.HashState(state).CookieSuffix()
+func (h *Handler) findTransaction(st *requestState, s *cookiescope.Scope, p *provider, ring *seal.Ring, state string) (string, session.Transaction, bool) {
+	name := s.TransactionPrefix + session.HashState(state).CookieSuffix()
 	for _, c := range cookie.WithPrefix(st.cookies, name, seenTransactions) {
 		t, ok := h.openTransaction(ring, s, c.Value)
 		if ok && c.Name == name && subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) == 1 && t.Provider == p.id && t.Binding == p.registration {

@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -128,7 +130,7 @@ func (h *Handler) action(r *http.Request, st *requestState, a access) action {
 		return serve
 	}
 	knownError := r.URL.RawQuery != "" && queryErrorCodeOf(r) != ""
-	return decide(a, false, isPageLoad(r), isRead(r), isPreflight(r), knownError, h.Preflight)
+	return decide(a, false, navigation.IsPageLoad(r), navigation.IsRead(r), navigation.IsPreflight(r), knownError, h.Preflight)
 }
 
 // refuseOpaque answers a request target that has a scheme and no path, like
@@ -162,7 +164,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, st *requestSt
 	if s == nil {
 		return false, nil
 	}
-	found := h.findSession(st.cookies, s)
+	found := s.FindSession(st.cookies)
 	if !found.Present {
 		return false, nil
 	}
@@ -174,7 +176,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, st *requestSt
 	case result == sessionNone && h.opensAtSibling(r, st, s):
 		return false, nil
 	case result == sessionNone:
-		h.clearSession(w, s, found.Chunks)
+		s.ClearSession(w.Header(), found.Chunks)
 		h.clearMark(w, st, s)
 		return true, nil
 	case result == sessionForeign:
@@ -187,7 +189,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, st *requestSt
 		sets, err := h.updateSession(w, st, s, found.Chunks)
 		if errors.Is(err, sessionstore.ErrRevoked) {
 			st.provider = nil
-			h.clearSession(w, s, found.Chunks)
+			s.ClearSession(w.Header(), found.Chunks)
 			return true, nil
 		}
 		var large *sessionstore.TooLargeError
@@ -209,7 +211,7 @@ const (
 
 // open tries all cookies of the name; the first that is a living session of
 // one of our providers counts.
-func (h *Handler) open(r *http.Request, st *requestState, s *cookieScope, found *cookie.Found, now time.Time) (validity, error) {
+func (h *Handler) open(r *http.Request, st *requestState, s *cookiescope.Scope, found *cookie.Found, now time.Time) (validity, error) {
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
 		return sessionNone, err
@@ -218,13 +220,13 @@ func (h *Handler) open(r *http.Request, st *requestState, s *cookieScope, found 
 	renewed := false
 	found.Try(h.session.MaxChunks, func(value string) bool {
 		var l *sessionstore.Loaded
-		l, err = h.sessions.Load(r.Context(), ring, s.sessionAAD, value, now)
+		l, err = h.sessions.Load(r.Context(), ring, s.SessionAAD, value, now)
 		if errors.Is(err, seal.ErrUnknownKey) && !renewed {
 			renewed = true // another instance may have rotated the keys
 			if ring, err = h.keys.Renewed(r.Context()); err != nil {
 				return true
 			}
-			l, err = h.sessions.Load(r.Context(), ring, s.sessionAAD, value, now)
+			l, err = h.sessions.Load(r.Context(), ring, s.SessionAAD, value, now)
 		}
 		if errors.Is(err, seal.ErrUnknownKey) {
 			err = nil

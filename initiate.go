@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
 
 var errInitiatePlain = errors.New("another site may begin a login only over HTTPS")
@@ -14,8 +17,8 @@ var errInitiatePlain = errors.New("another site may begin a login only over HTTP
 // a login cannot be helped, but the login is bound to this browser as any
 // other, so that nobody can be signed in as somebody else by it.
 func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
-	if isSubresource(r) {
-		return h.unauthenticated(w, r, st, signInRequired, p, "")
+	if navigation.IsSubresource(r) {
+		return h.unauthenticated(w, r, st, errorcode.SignInRequired, p, "")
 	}
 	s := h.cookieScope(r)
 	asked, err := initiation(r)
@@ -27,11 +30,11 @@ func (h *Handler) serveInitiate(w http.ResponseWriter, r *http.Request, st *requ
 		// The id says whom we ask; iss says whom the other site means, and must
 		// not lead a user to another one.
 		err = errors.New("the parameter iss is not the provider's issuer")
-	case s.origin.Scheme != "https" && !s.origin.Loopback():
+	case s.Origin.Scheme != "https" && !s.Origin.Loopback():
 		err = errInitiatePlain
 	}
 	if err != nil {
-		return h.respondError(w, r, st, &failure{code: badRequest, cause: err, provider: p})
+		return h.respondError(w, r, st, &failure{code: errorcode.BadRequest, cause: err, provider: p})
 	}
 	returnTo, ok := h.checkReturn(s, asked["target_link_uri"])
 	if !ok {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 )
 
 // linkInstances walks through the sites of the HTTP app, once, when all are
@@ -98,14 +100,14 @@ func linkSiblings(found []*Handler) {
 // opensAtSibling reports whether a session cookie that is none here is a session
 // of another instance on this site, which keeps sessions in another place: the
 // cookie stays, so that the sign-in that overwrites it can end that session.
-func (h *Handler) opensAtSibling(r *http.Request, st *requestState, s *cookieScope) bool {
+func (h *Handler) opensAtSibling(r *http.Request, st *requestState, s *cookiescope.Scope) bool {
 	for _, n := range h.linkedSiblings() {
 		place := n.cookieScope(r)
-		if place == nil || place.sessionCookie != s.sessionCookie || !h.session.clashes(&n.session) {
+		if place == nil || place.Session != s.Session || !h.session.clashes(&n.session) {
 			continue
 		}
 		theirs := &requestState{h: n, r: r, cookies: st.cookies}
-		found := n.findSession(st.cookies, place)
+		found := place.FindSession(st.cookies)
 		if _, err := n.open(r, theirs, place, &found, n.now()); err != nil || theirs.revocableSession() != nil {
 			return true
 		}

@@ -11,6 +11,9 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -27,8 +30,8 @@ const (
 
 // serveLogin begins a login that a link asked for.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
-	if isSubresource(r) {
-		return h.unauthenticated(w, r, st, signInRequired, p, "")
+	if navigation.IsSubresource(r) {
+		return h.unauthenticated(w, r, st, errorcode.SignInRequired, p, "")
 	}
 	query := queryOf(r, append([]string{"returnto", "prompt"}, p.forward...)...)
 	returnTo, ok := h.checkReturn(h.cookieScope(r), query.Get("returnto"))
@@ -79,7 +82,7 @@ func (h *Handler) beginRequested(w http.ResponseWriter, r *http.Request, st *req
 func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	baseSecurityHeaders(w.Header())
 	if h.cookieScope(r) == nil {
-		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: badRequest, cause: errNoHost}, "")
+		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: errorcode.BadRequest, cause: errNoHost}, "")
 	}
 	p := h.defaultProvider
 	if p.disabled {
@@ -105,7 +108,7 @@ func (h *Handler) beginForPage(w http.ResponseWriter, r *http.Request, st *reque
 	if errors.As(f.cause, &unavailable) {
 		return h.respondUnavailable(w, r, st, unavailable.RetryAfter, f)
 	}
-	if errors.Is(f.cause, errStorage) {
+	if errors.Is(f.cause, errorcode.ErrStorage) {
 		return h.respondUnavailable(w, r, st, storageRetryAfter, f)
 	}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
@@ -125,10 +128,10 @@ func requestedURL(r *http.Request) string {
 // returnToPage is where a login leads that a page load begins: back to that
 // page. A path that begins with two slashes would be another host's name, so it
 // is returned to by the whole address.
-func (h *Handler) returnToPage(s *cookieScope, r *http.Request) string {
+func (h *Handler) returnToPage(s *cookiescope.Scope, r *http.Request) string {
 	target := requestedURL(r)
 	if strings.HasPrefix(target, "//") {
-		target = s.origin.String() + target
+		target = s.Origin.String() + target
 	}
 	returnTo, _ := h.checkReturn(s, target)
 	return returnTo
@@ -150,7 +153,7 @@ func withoutError(location string) string {
 	var kept []string
 	for _, pair := range strings.Split(query, "&") {
 		name, value, _ := strings.Cut(pair, "=")
-		if name != "auth_error" || messageOf(value) == "" {
+		if _, known := errorcode.Lookup(value); name != "auth_error" || !known {
 			kept = append(kept, pair)
 		}
 	}
@@ -165,16 +168,16 @@ func withoutError(location string) string {
 
 // checkReturn checks an address to return to after a login. Our own endpoints
 // are none: to come back to the logout would undo the login.
-func (h *Handler) checkReturn(s *cookieScope, raw string) (string, bool) {
+func (h *Handler) checkReturn(s *cookiescope.Scope, raw string) (string, bool) {
 	raw = address.Escape(raw)
-	location, ok := address.Return(raw, s.origin, h.returnTo)
+	location, ok := address.Return(raw, s.Origin, h.returnTo)
 	if !ok {
-		location, ok = address.ReturnWhole(raw, s.origin)
+		location, ok = address.ReturnWhole(raw, s.Origin)
 	}
 	if !ok {
 		return "", false
 	}
-	here := strings.TrimPrefix(location, s.origin.String())
+	here := strings.TrimPrefix(location, s.Origin.String())
 	if u, err := url.Parse(location); err != nil {
 		return "", false
 	} else if strings.HasPrefix(here, "/") && h.isOurPath(u.Path) {
@@ -197,31 +200,31 @@ func (h *Handler) isOurPath(path string) bool {
 
 // redirectURI is where the provider sends the browser back to: with its own
 // id, whatever alias the login was asked by.
-func (h *Handler) redirectURI(s *cookieScope, p *provider) string {
+func (h *Handler) redirectURI(s *cookiescope.Scope, p *provider) string {
 	if p.redirectPath != "" {
-		return s.origin.String() + p.redirectPath
+		return s.Origin.String() + p.redirectPath
 	}
-	return s.origin.String() + h.Endpoints + "/" + p.id + "/code"
+	return s.Origin.String() + h.Endpoints + "/" + p.id + "/code"
 }
 
 // begin opens a transaction and sends the browser to the provider. Nothing is
 // written when it returns a failure.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string, extra url.Values) *failure {
 	s := h.cookieScope(r)
-	refuse := func(c errorCode, err error) *failure { return &failure{c, err, p, returnTo} }
-	if !s.ready {
-		return refuse(badRequest, errPlainHTTP)
+	refuse := func(c errorcode.Code, err error) *failure { return &failure{c, err, p, returnTo} }
+	if !s.Ready {
+		return refuse(errorcode.BadRequest, errorcode.ErrPlainHTTP)
 	}
 	ring, err := h.keys.Ring(r.Context())
 	if err != nil {
-		return refuse(providerUnavailable, storageFailure(err).cause)
+		return refuse(errorcode.ProviderUnavailable, storageFailure(err).cause)
 	}
 	if err := h.sessions.Ready(r.Context()); err != nil {
 		// A login that cannot end in a session would only be followed by another.
-		return refuse(providerUnavailable, storageFailure(err).cause)
+		return refuse(errorcode.ProviderUnavailable, storageFailure(err).cause)
 	}
-	if p.formPost && s.origin.Scheme == "http" && !s.origin.Loopback() {
-		return refuse(badRequest, errFormPostPlainHTTP)
+	if p.formPost && s.Origin.Scheme == "http" && !s.Origin.Loopback() {
+		return refuse(errorcode.BadRequest, errorcode.ErrFormPostPlainHTTP)
 	}
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Return, t.Began = p.registration, p.id, returnTo, h.now()
@@ -230,13 +233,13 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, st *requestState
 	t.Return = address.Shorten(t.Return, session.MaxReturn)
 	location, err := p.client.AuthorizationURL(r.Context(), loginOf(&t), extra)
 	if err != nil {
-		return refuse(errorCodeOf(err), err)
+		return refuse(errorcode.Of(err), err)
 	}
-	name := s.transactionPrefix + session.HashState(t.State).CookieSuffix()
-	value := ring.Seal(seal.ForTransaction, s.transactionAAD, t.Encode())
+	name := s.TransactionPrefix + session.HashState(t.State).CookieSuffix()
+	value := ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
 	for max := len(t.Return); len(name)+len(value) > maxTransaction && max > 0; max /= 2 {
 		t.Return = address.Shorten(t.Return, max-1)
-		value = ring.Seal(seal.ForTransaction, s.transactionAAD, t.Encode())
+		value = ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
 	}
 	if t.Return != returnTo && h.isFirst(p, "shortened", "") {
 		h.logger.Info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
@@ -244,7 +247,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, st *requestState
 	}
 	h.logRegistration(s, p, t.RedirectURI)
 	h.expireOldest(w, st, s, ring)
-	c := s.cookie(h, name, value, "/", int(session.TransactionLifetime.Seconds()))
+	c := s.Cookie(name, value, "/", int(session.TransactionLifetime.Seconds()))
 	if p.formPost {
 		// The answer is a POST from another site, which carries nothing less.
 		c.SameSite, c.Secure = http.SameSiteNoneMode, true
@@ -260,16 +263,16 @@ func loginOf(t *session.Transaction) op.Login {
 
 // expireOldest makes room for another login: of those in flight the oldest are
 // given up, and what does not open, or is over, is cleared.
-func (h *Handler) expireOldest(w http.ResponseWriter, st *requestState, s *cookieScope, ring *seal.Ring) {
+func (h *Handler) expireOldest(w http.ResponseWriter, st *requestState, s *cookiescope.Scope, ring *seal.Ring) {
 	type login struct {
 		name  string
 		began int64
 	}
 	var inFlight []login
-	for _, c := range cookie.WithPrefix(st.cookies, s.transactionPrefix, seenTransactions) {
+	for _, c := range cookie.WithPrefix(st.cookies, s.TransactionPrefix, seenTransactions) {
 		t, ok := h.openTransaction(ring, s, c.Value)
 		if !ok || t.Over(h.now()) {
-			h.expire(w, s, c.Name)
+			s.Expire(w.Header(), c.Name)
 			continue
 		}
 		inFlight = append(inFlight, login{c.Name, t.Began.Unix()})
@@ -281,20 +284,15 @@ func (h *Handler) expireOldest(w http.ResponseWriter, st *requestState, s *cooki
 				oldest = i
 			}
 		}
-		h.expire(w, s, inFlight[oldest].name)
+		s.Expire(w.Header(), inFlight[oldest].name)
 		inFlight = append(inFlight[:oldest], inFlight[oldest+1:]...)
 	}
 }
 
-func (h *Handler) openTransaction(ring *seal.Ring, s *cookieScope, value string) (t session.Transaction, ok bool) {
-	plain, _, err := ring.Open(seal.ForTransaction, s.transactionAAD, value)
+func (h *Handler) openTransaction(ring *seal.Ring, s *cookiescope.Scope, value string) (t session.Transaction, ok bool) {
+	plain, _, err := ring.Open(seal.ForTransaction, s.TransactionAAD, value)
 	if err != nil || t.Decode(plain) != nil {
 		return session.Transaction{}, false
 	}
 	return t, true
-}
-
-// expire deletes a cookie of ours.
-func (h *Handler) expire(w http.ResponseWriter, s *cookieScope, name string) {
-	cookie.Set(w.Header(), s.cookie(h, name, "", "/", -1))
 }

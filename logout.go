@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
@@ -25,7 +27,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, st *reques
 			return h.confirmPage(w, r, st)
 		}
 		h.clearCookies(w, h.cookieScope(r), st)
-		return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: storageFailure(err).cause})
+		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: storageFailure(err).cause})
 	}
 	if !st.signedIn() {
 		// Another instance on this site may know who this is.
@@ -65,7 +67,7 @@ func (h *Handler) logoutUnknown(w http.ResponseWriter, r *http.Request, st *requ
 		unknown = errors.Join(unknown, st.foreignOf.sessions.Revoke(r.Context(), st.foreign))
 		st.foreignOf.clearCookies(w, st.foreignOf.cookieScope(r), st)
 	}
-	return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: storageFailure(unknown).cause})
+	return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: storageFailure(unknown).cause})
 }
 
 // logoutOther ends a session that opens here and is none: its provider is
@@ -75,7 +77,7 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, st *reques
 	err := of.sessions.Revoke(r.Context(), st.foreign)
 	of.clearCookies(w, of.cookieScope(r), st)
 	if err != nil {
-		return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: err})
+		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: err})
 	}
 	ended := signedOut(r)
 	ended.session, ended.provider, ended.user = &st.foreign.Session, st.foreign.Session.Provider, st.foreign.Session.Username
@@ -84,9 +86,9 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, st *reques
 }
 
 // clearCookies deletes the session and what belongs to it from the browser.
-func (h *Handler) clearCookies(w http.ResponseWriter, s *cookieScope, st *requestState) {
-	h.clearSession(w, s, h.findSession(st.cookies, s).Chunks)
-	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, "", h.LogoutPath, -1))
+func (h *Handler) clearCookies(w http.ResponseWriter, s *cookiescope.Scope, st *requestState) {
+	s.ClearSession(w.Header(), s.FindSession(st.cookies).Chunks)
+	cookie.Set(w.Header(), s.Cookie(s.IDTokenHint, "", h.LogoutPath, -1))
 	h.clearMark(w, st, s)
 	h.forgetRepeats(w, s, st)
 	if len(h.ClearSiteData) > 0 {
@@ -103,7 +105,7 @@ func (h *Handler) confirmation(r *http.Request, st *requestState) string {
 	if err != nil {
 		return ""
 	}
-	return ring.Seal(seal.ForLogout, h.cookieScope(r).idTokenHintAAD, confirmationOf(st))
+	return ring.Seal(seal.ForLogout, h.cookieScope(r).IDTokenHintAAD, confirmationOf(st))
 }
 
 // confirms is what stands for the session that a logout would end; nothing
@@ -127,14 +129,14 @@ func (h *Handler) isConfirmed(r *http.Request, st *requestState) bool {
 	if err != nil {
 		return false
 	}
-	plain, _, err := ring.Open(seal.ForLogout, h.cookieScope(r).idTokenHintAAD, form.Get("confirmation"))
+	plain, _, err := ring.Open(seal.ForLogout, h.cookieScope(r).IDTokenHintAAD, form.Get("confirmation"))
 	return err == nil && len(plain) > 0 && bytes.Equal(plain, confirmationOf(st))
 }
 
 // isCrossSite says whether another site sent the browser here. Without any
 // word about it the request is no browser's, or a very old one's, whose links
 // cannot be told apart from the address bar.
-func isCrossSite(r *http.Request, s *cookieScope) bool {
+func isCrossSite(r *http.Request, s *cookiescope.Scope) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "same-origin", "none":
 		return false
@@ -143,7 +145,7 @@ func isCrossSite(r *http.Request, s *cookieScope) bool {
 	}
 	for _, name := range []string{"Origin", "Referer"} {
 		if from := r.Header.Get(name); from != "" {
-			return !s.origin.SameOrigin(from)
+			return !s.Origin.SameOrigin(from)
 		}
 	}
 	return false
@@ -170,7 +172,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, st *requestStat
 	h.revoke(r.Context(), p, st.session)
 	err = errors.Join(err, h.endAtSiblings(w, r, st))
 	if err != nil {
-		return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: err, provider: p})
+		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: err, provider: p})
 	}
 	h.auditSession(r.Context(), signedOut(r), p, st.session)
 	if p.endSession != nil && !*p.endSession {
@@ -181,7 +183,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, st *requestStat
 	logoutHint := claims.Clean(st.session.Username)
 	request, offered, err := p.client.EndSession(r.Context(), hint, logoutHint, h.signedOutURI(s, p), rand.Text())
 	if err != nil {
-		return h.respondLogoutError(w, r, &failure{code: logoutFailed, cause: err, provider: p})
+		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: err, provider: p})
 	}
 	if !offered {
 		return h.afterLogout(w)
@@ -220,8 +222,8 @@ func (h *Handler) endAtSiblings(w http.ResponseWriter, r *http.Request, st *requ
 
 // signedOutURI is the post_logout_redirect_uri, byte for byte as it is to be
 // registered.
-func (h *Handler) signedOutURI(s *cookieScope, p *provider) string {
-	return s.origin.String() + h.Endpoints + "/" + p.id + "/signedout"
+func (h *Handler) signedOutURI(s *cookiescope.Scope, p *provider) string {
+	return s.Origin.String() + h.Endpoints + "/" + p.id + "/signedout"
 }
 
 // afterLogout leads where a browser ends after a logout; the built-in page is

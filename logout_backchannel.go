@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -28,9 +29,9 @@ var (
 func (h *Handler) serveBackchannelLogout(w http.ResponseWriter, r *http.Request, _ *requestState, p *provider) error {
 	if err := h.takeLogoutToken(r, p); err != nil {
 		if errors.Is(err, errNotKept) {
-			h.log(r, &failure{code: logoutFailed, cause: err, provider: p})
+			h.log(r, &failure{code: errorcode.LogoutFailed, cause: err, provider: p})
 		} else { // which anybody can bring about
-			h.auditRefused(r, &failure{code: badRequest, cause: fmt.Errorf("back-channel logout: %w", err), provider: p}, zap.InfoLevel, zap.String("via", "back_channel"))
+			h.auditRefused(r, &failure{code: errorcode.BadRequest, cause: fmt.Errorf("back-channel logout: %w", err), provider: p}, zap.InfoLevel, zap.String("via", "back_channel"))
 		}
 		return answerLogout(w, http.StatusBadRequest)
 	}

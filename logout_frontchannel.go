@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -46,7 +47,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		err = errors.Join(err, h.endSID(r.Context(), issuer, sid))
 	}
 	if err != nil {
-		h.log(r, &failure{code: logoutFailed, cause: err, provider: p})
+		h.log(r, &failure{code: errorcode.LogoutFailed, cause: err, provider: p})
 		return answerFrame(w, http.StatusServiceUnavailable)
 	}
 	if of != nil || sid != "" {

@@ -23,8 +23,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -117,7 +119,7 @@ func (a *App) Start() error {
 		s.start(a, d)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
-	a.keepProviderDocuments()
+	a.storeProviderDocuments()
 	a.linkInstances()
 	a.announce(a.sites)
 	a.sites = nil
@@ -245,7 +247,7 @@ type Handler struct {
 	providerByRedirectPath map[string]*provider
 	defaultProvider        *provider
 	session                SessionConfig
-	keys                   keySource
+	keys                   seal.Source
 	sessions               sessionstore.Manager
 	storageState           *storageState // of the storage that this site's sessions need
 	refresher              *refresh.Coordinator
@@ -255,10 +257,9 @@ type Handler struct {
 	returnTo               []address.Origin
 	identityHeaders        []string
 	siteHeaders            *siteHeaders // with the other instances on the site
-	otherCookies           uint8        // chunks of the session's cookie whose names are other instances'
 	upstreamHeaders        []upstreamHeader
 	neededClaims           []string
-	scopes                 *cookieScopeCache
+	scopes                 *cookiescope.Scopes
 	outageLogged           *atomic.Int64 // when an outage was logged last
 	siblings               []*Handler    // the other instances on the same site; see others
 	sharesHost             bool          // another instance guards the same host; see markSharedHosts
@@ -272,7 +273,6 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the configuration. Like the app's it opens no connection.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	h.scopes = new(cookieScopeCache)
 	h.outageLogged = new(atomic.Int64)
 	module, err := ctx.App("oidc_rp")
 	if err != nil {
@@ -287,6 +287,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return ofSite(ctx, err)
 		}
 	}
+	h.scopes = h.newScopes()
 	if err := h.checkCookieName(); err != nil {
 		return ofSite(ctx, err)
 	}

@@ -147,7 +147,7 @@ func (h *Handler) renderIn(w http.ResponseWriter, r *http.Request, name string, 
 	data.Nonce = rand.Text()
 	data.Host = r.Host
 	if s := h.cookieScope(r); s != nil {
-		data.Host = s.origin.Host
+		data.Host = s.Origin.Host
 	}
 	data.HomeURL, data.LogoutURL = h.Home, h.LogoutPath
 	var body bytes.Buffer

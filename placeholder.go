@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 )
 
 const (
@@ -200,5 +201,5 @@ func (st *requestState) queryErrorMessage() string {
 	if st.failed != nil && st.shown != "" {
 		return st.shown
 	}
-	return messageOf(st.queryErrorCode())
+	return errorcode.Code(st.queryErrorCode()).Message()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis" // which some of the Caddyfiles need
 )
 
@@ -159,7 +160,7 @@ func TestProviderPages(t *testing.T) {
 			t.Errorf("%s does not say what to do when it does not work", name)
 		}
 		for _, row := range rows {
-			if _, known := errorCodes[errorCode(row[1])]; !known {
+			if _, known := errorcode.Lookup(row[1]); !known {
 				t.Errorf("%s explains %s, which does not exist", name, row[1])
 			}
 		}
@@ -246,12 +247,12 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
 	reference, errorPage := all[filepath.Join("docs", "caddyfile.md")], all[filepath.Join("docs", "errors.md")]
-	for name, c := range errorCodes {
-		if !strings.Contains(errorPage, "| `"+string(name)+"` | "+c.message+" |") {
+	for _, name := range errorcode.Codes() {
+		if !strings.Contains(errorPage, "| `"+string(name)+"` | "+name.Message()+" |") {
 			t.Errorf("docs/errors.md: the error code %s, or its sentence, is missing", name)
 		}
 	}
-	for name := range reasons {
+	for _, name := range errorcode.Reasons() {
 		if !strings.Contains(errorPage, "| `"+string(name)+"` |") {
 			t.Errorf("docs/errors.md: the reason %s is missing", name)
 		}

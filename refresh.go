@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -76,7 +78,7 @@ func saveGrant(w *needs, fresh *session.Session, tokens op.Tokens, idToken op.Cl
 // With a failure it cannot be said any more who this is.
 func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, st *requestState) (sets bool, f *failure) {
 	s, p := h.cookieScope(r), st.provider
-	present := h.findSession(st.cookies, s).Chunks
+	present := s.FindSession(st.cookies).Chunks
 	renewed, err := h.awaitRefresh(r, st, s)
 	alive, unknown := h.sessions.Valid(r.Context(), st.loaded)
 	if unknown != nil {
@@ -91,7 +93,7 @@ func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, st *req
 	}
 	if ended {
 		st.provider = nil
-		h.clearSession(w, s, present)
+		s.ClearSession(w.Header(), present)
 		return true, nil
 	}
 	if renewed && lost != nil {
@@ -99,17 +101,17 @@ func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, st *req
 	}
 	if err != nil && !h.now().Before(st.session.AccessTokenExpires.Add(refreshGrace)) {
 		st.provider = nil // the cookie stays: the provider may be back soon
-		return sets, &failure{providerUnavailable, fmt.Errorf("the tokens of a session expired more than %s ago and cannot be refreshed: %w", refreshGrace, err), p, ""}
+		return sets, &failure{errorcode.ProviderUnavailable, fmt.Errorf("the tokens of a session expired more than %s ago and cannot be refreshed: %w", refreshGrace, err), p, ""}
 	}
 	return sets, nil
 }
 
 // renew waits for a newer state of the session and takes it over. Another
 // request may have left one that is due again already.
-func (h *Handler) awaitRefresh(r *http.Request, st *requestState, s *cookieScope) (renewed bool, err error) {
+func (h *Handler) awaitRefresh(r *http.Request, st *requestState, s *cookiescope.Scope) (renewed bool, err error) {
 	wait := refreshWaitLong
 	if h.now().Before(st.session.AccessTokenExpires) {
-		wait = refreshWait
+		wait = h.app.clock.Timeout(refreshWait)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
@@ -127,8 +129,8 @@ func (h *Handler) awaitRefresh(r *http.Request, st *requestState, s *cookieScope
 }
 
 // attempt is all that the coordinator needs to know.
-func (h *Handler) attempt(l *sessionstore.Loaded, old session.Session, p *provider, s *cookieScope) refresh.Attempt {
-	place := "refresh\x00" + s.sessionAAD + "\x00" + string(old.ID[:])
+func (h *Handler) attempt(l *sessionstore.Loaded, old session.Session, p *provider, s *cookiescope.Scope) refresh.Attempt {
+	place := "refresh\x00" + s.SessionAAD + "\x00" + string(old.ID[:])
 	return refresh.Attempt{
 		Session: old, Provider: string(p.registration[:]),
 		Call: func(ctx context.Context, old session.Session) (refresh.Result, error) {
@@ -160,7 +162,7 @@ func (h *Handler) attempt(l *sessionstore.Loaded, old session.Session, p *provid
 			}
 			ring, err := h.keys.Ring(ctx)
 			if err == nil {
-				_, err = h.sessions.Update(ctx, ring, s.sessionAAD, l, newer)
+				_, err = h.sessions.Update(ctx, ring, s.SessionAAD, l, newer)
 			}
 			if errors.Is(err, sessionstore.ErrRevoked) {
 				return nil

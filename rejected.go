@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -28,21 +30,21 @@ import (
 const maxSignIns = 2
 
 // markSignIn leaves the mark of a sign-in in the browser.
-func (h *Handler) markSignIn(w http.ResponseWriter, st *requestState, s *cookieScope, ring *seal.Ring, t *session.Transaction) {
+func (h *Handler) markSignIn(w http.ResponseWriter, st *requestState, s *cookiescope.Scope, ring *seal.Ring, t *session.Transaction) {
 	var before session.Mark
-	if !h.findSession(st.cookies, s).Present {
+	if !s.FindSession(st.cookies).Present {
 		before = h.openMark(st, s, ring)
 	}
 	mark := before.Next(session.HashState(t.State), h.now())
-	value := ring.Seal(seal.ForMark, s.markAAD, mark.Encode())
-	cookie.Set(w.Header(), s.cookie(h, s.markCookie, value, "/", int(session.MarkLifetime.Seconds())))
+	value := ring.Seal(seal.ForMark, s.MarkAAD, mark.Encode())
+	s.Set(w.Header(), s.Mark, value, int(session.MarkLifetime.Seconds()))
 }
 
 // openMark returns the mark that a browser brings, if it still means something.
-func (h *Handler) openMark(st *requestState, s *cookieScope, ring *seal.Ring) (mark session.Mark) {
-	for _, c := range cookie.WithPrefix(st.cookies, s.markCookie, 4) {
-		plain, _, err := ring.Open(seal.ForMark, s.markAAD, c.Value)
-		if c.Name == s.markCookie && err == nil && mark.Decode(plain) == nil && !h.app.storageState.confirmed.Knows(mark.Login) {
+func (h *Handler) openMark(st *requestState, s *cookiescope.Scope, ring *seal.Ring) (mark session.Mark) {
+	for _, c := range cookie.WithPrefix(st.cookies, s.Mark, 4) {
+		plain, _, err := ring.Open(seal.ForMark, s.MarkAAD, c.Value)
+		if c.Name == s.Mark && err == nil && mark.Decode(plain) == nil && !h.app.storageState.confirmed.Knows(mark.Login) {
 			return mark
 		}
 	}
@@ -51,7 +53,7 @@ func (h *Handler) openMark(st *requestState, s *cookieScope, ring *seal.Ring) (m
 
 // sessionBrought takes note, once for each session, that the browser keeps its
 // cookie. It reports whether that cleared a mark in the browser.
-func (h *Handler) sessionBrought(w http.ResponseWriter, st *requestState, s *cookieScope) bool {
+func (h *Handler) sessionBrought(w http.ResponseWriter, st *requestState, s *cookiescope.Scope) bool {
 	if st.loaded.Confirmed.Load() || st.loaded.Confirmed.Swap(true) {
 		return false
 	}
@@ -61,10 +63,10 @@ func (h *Handler) sessionBrought(w http.ResponseWriter, st *requestState, s *coo
 }
 
 // clearMark clears the mark, and reports whether there was one.
-func (h *Handler) clearMark(w http.ResponseWriter, st *requestState, s *cookieScope) bool {
-	for _, c := range cookie.WithPrefix(st.cookies, s.markCookie, 4) {
-		if c.Name == s.markCookie {
-			h.expire(w, s, c.Name)
+func (h *Handler) clearMark(w http.ResponseWriter, st *requestState, s *cookiescope.Scope) bool {
+	for _, c := range cookie.WithPrefix(st.cookies, s.Mark, 4) {
+		if c.Name == s.Mark {
+			s.Expire(w.Header(), c.Name)
 			return true
 		}
 	}
@@ -75,7 +77,7 @@ func (h *Handler) clearMark(w http.ResponseWriter, st *requestState, s *cookieSc
 // another, since the browser does not keep the session's cookie; else nil.
 func (h *Handler) rejectsCookies(r *http.Request, st *requestState, p *provider, returnTo string) *failure {
 	s := h.cookieScope(r)
-	if len(st.cookies) == 0 || s == nil || h.findSession(st.cookies, s).Present {
+	if len(st.cookies) == 0 || s == nil || s.FindSession(st.cookies).Present {
 		return nil
 	}
 	ring, err := h.keys.Ring(r.Context())
@@ -89,7 +91,7 @@ func (h *Handler) rejectsCookies(r *http.Request, st *requestState, p *provider,
 	if h.session.Cookie.Domain != "" {
 		domain = h.session.Cookie.Domain
 	}
-	return &failure{cookiesRejected, fmt.Errorf("after %d sign-ins within a minute the browser sends no cookie %s (domain: %s): "+
+	return &failure{errorcode.CookiesRejected, fmt.Errorf("after %d sign-ins within a minute the browser sends no cookie %s (domain: %s): "+
 		"does the domain in session { cookie } cover the host of this site, does a proxy in front remove Set-Cookie or Cookie, or does the browser block cookies",
-		maxSignIns, s.sessionCookie, domain), p, returnTo}
+		maxSignIns, s.Session, domain), p, returnTo}
 }

@@ -3,10 +3,10 @@ package oidcrp
 import (
 	"encoding/binary"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
@@ -20,13 +20,6 @@ const (
 	repeatWindow = time.Minute
 )
 
-// repeatCookie is the cookie's name.
-func (s *cookieScope) repeatCookie() string {
-	return strings.TrimSuffix(s.transactionPrefix, "_tx_") + "_again"
-}
-
-func (s *cookieScope) repeatAAD() string { return s.repeatCookie() + "\x00" + s.transactionAAD }
-
 // countLogin counts a login that is about to begin, and reports whether it may.
 func (h *Handler) countLogin(w http.ResponseWriter, r *http.Request, st *requestState) bool {
 	s := h.cookieScope(r)
@@ -36,9 +29,9 @@ func (h *Handler) countLogin(w http.ResponseWriter, r *http.Request, st *request
 	}
 	now := h.now()
 	var begun []int64
-	for _, c := range cookie.WithPrefix(st.cookies, s.repeatCookie(), 4) {
-		plain, _, err := ring.Open(seal.ForTransaction, s.repeatAAD(), c.Value)
-		if times := readRepeats(plain, now); err == nil && c.Name == s.repeatCookie() && len(times) > len(begun) {
+	for _, c := range cookie.WithPrefix(st.cookies, s.Repeats, 4) {
+		plain, _, err := ring.Open(seal.ForTransaction, s.RepeatsAAD, c.Value)
+		if times := readRepeats(plain, now); err == nil && c.Name == s.Repeats && len(times) > len(begun) {
 			begun = times
 		}
 	}
@@ -49,7 +42,7 @@ func (h *Handler) countLogin(w http.ResponseWriter, r *http.Request, st *request
 	for _, at := range append(begun, now.Unix()) {
 		plain = binary.AppendVarint(plain, at)
 	}
-	h.setRepeats(w, s, ring.Seal(seal.ForTransaction, s.repeatAAD(), plain), int(repeatWindow.Seconds()))
+	s.Set(w.Header(), s.Repeats, ring.Seal(seal.ForTransaction, s.RepeatsAAD, plain), int(repeatWindow.Seconds()))
 	return true
 }
 
@@ -69,14 +62,8 @@ func readRepeats(plain []byte, now time.Time) (begun []int64) {
 }
 
 // forgetRepeats clears the count, at a logout.
-func (h *Handler) forgetRepeats(w http.ResponseWriter, s *cookieScope, st *requestState) {
-	if len(cookie.WithPrefix(st.cookies, s.repeatCookie(), 1)) > 0 {
-		h.setRepeats(w, s, "", -1)
+func (h *Handler) forgetRepeats(w http.ResponseWriter, s *cookiescope.Scope, st *requestState) {
+	if len(cookie.WithPrefix(st.cookies, s.Repeats, 1)) > 0 {
+		s.Expire(w.Header(), s.Repeats)
 	}
-}
-
-func (h *Handler) setRepeats(w http.ResponseWriter, s *cookieScope, value string, maxAge int) {
-	c := s.cookie(h, s.repeatCookie(), value, "/", maxAge)
-	c.Domain = "" // it is about this host
-	cookie.Set(w.Header(), c)
 }

@@ -8,6 +8,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -20,8 +22,8 @@ const clocksApart = 3 * time.Second
 
 // createSession seals a new session into the browser's cookies and ends the one
 // that it replaces.
-func (h *Handler) createSession(w http.ResponseWriter, r *http.Request, st *requestState, s *cookieScope, ring *seal.Ring, p *provider, fresh *session.Session, idToken string) *failure {
-	chunks, err := h.sessions.Create(r.Context(), ring, s.sessionAAD, fresh)
+func (h *Handler) createSession(w http.ResponseWriter, r *http.Request, st *requestState, s *cookiescope.Scope, ring *seal.Ring, p *provider, fresh *session.Session, idToken string) *failure {
+	chunks, err := h.sessions.Create(r.Context(), ring, s.SessionAAD, fresh)
 	if err != nil {
 		f := createFailure(err)
 		f.provider, f.cause = p, &refusedUser{f.cause, fresh}
@@ -29,11 +31,11 @@ func (h *Handler) createSession(w http.ResponseWriter, r *http.Request, st *requ
 	}
 	h.markLive(fresh)
 	replaced := h.endReplaced(r, st, s)
-	present := h.findSession(st.cookies, s).Chunks
+	present := s.FindSession(st.cookies).Chunks
 	if r.Method == http.MethodPost {
-		present = (1<<cookie.MaxChunks - 1) &^ h.otherCookies // which ones there are, a cross-site POST does not show
+		present = s.AllChunks() // which ones there are, a cross-site POST does not show
 	}
-	h.writeChunks(w, s, chunks, present, fresh.Expires)
+	s.SetSession(w.Header(), chunks, present, h.maxAgeUntil(fresh.Expires))
 	h.saveIDTokenHint(w, s, ring, fresh, idToken)
 	h.auditSession(r.Context(), auditEvent{event: eventSignedIn, message: "signed in", host: r.Host}, p, fresh, replaced...)
 	h.logger.Debug("kept of the user", zap.Strings("claims", fresh.Claims.Names()))
@@ -43,7 +45,7 @@ func (h *Handler) createSession(w http.ResponseWriter, r *http.Request, st *requ
 // endReplaced ends the sessions whose cookie a new sign-in overwrites, also those
 // that only another instance on this site can open. It returns what the log is to
 // say of them.
-func (h *Handler) endReplaced(r *http.Request, st *requestState, s *cookieScope) (fields []zap.Field) {
+func (h *Handler) endReplaced(r *http.Request, st *requestState, s *cookiescope.Scope) (fields []zap.Field) {
 	ended := make(map[session.ID]bool)
 	end := func(of *Handler, l *sessionstore.Loaded) {
 		if l == nil || ended[l.Session.ID] {
@@ -64,11 +66,11 @@ func (h *Handler) endReplaced(r *http.Request, st *requestState, s *cookieScope)
 	}
 	for _, n := range h.linkedSiblings() {
 		place := n.cookieScope(r)
-		if place == nil || place.sessionCookie != s.sessionCookie {
+		if place == nil || place.Session != s.Session {
 			continue // its session goes on
 		}
 		theirs := &requestState{h: n, r: r, cookies: st.cookies}
-		found := n.findSession(st.cookies, place)
+		found := place.FindSession(st.cookies)
 		if !found.Present {
 			continue
 		}
@@ -88,52 +90,38 @@ func createFailure(err error) *failure {
 	var large *sessionstore.TooLargeError
 	switch {
 	case errors.As(err, &large):
-		return &failure{code: sessionTooLarge, cause: err}
+		return &failure{code: errorcode.SessionTooLarge, cause: err}
 	case errors.Is(err, sessionstore.ErrRevoked):
-		return &failure{code: loginExpired, cause: errEndedMeanwhile}
+		return &failure{code: errorcode.LoginExpired, cause: errEndedMeanwhile}
 	}
 	return storageFailure(err)
 }
 
-// writeChunks writes a session's cookies and expires those that a larger one
-// has left behind.
-func (h *Handler) writeChunks(w http.ResponseWriter, s *cookieScope, chunks []string, present uint8, expires time.Time) {
-	maxAge := max(1, int(expires.Sub(h.now()).Seconds()))
-	for i, chunk := range chunks {
-		cookie.Set(w.Header(), s.cookie(h, cookie.ChunkName(s.sessionCookie, i), chunk, "/", maxAge))
-	}
-	for i := len(chunks); i < cookie.MaxChunks; i++ {
-		if present&(1<<i) != 0 {
-			h.expire(w, s, cookie.ChunkName(s.sessionCookie, i))
-		}
-	}
-}
-
-// clearSession expires the session's cookies that the browser has sent.
-func (h *Handler) clearSession(w http.ResponseWriter, s *cookieScope, present uint8) {
-	h.writeChunks(w, s, nil, present, h.now())
+// maxAgeUntil is the Max-Age, in seconds, of a cookie that is to last until a time.
+func (h *Handler) maxAgeUntil(expires time.Time) int {
+	return max(1, int(expires.Sub(h.now()).Seconds()))
 }
 
 // saveIDTokenHint keeps the ID token as a hint for the logout at the provider, in a
 // cookie that only the logout gets to see. One that is too large for a cookie
 // is not kept; the logout then says client_id and logout_hint.
-func (h *Handler) saveIDTokenHint(w http.ResponseWriter, s *cookieScope, ring *seal.Ring, fresh *session.Session, idToken string) {
-	value := ring.Seal(seal.ForIDToken, s.idTokenHintAAD, append(fresh.ID[:], idToken...))
+func (h *Handler) saveIDTokenHint(w http.ResponseWriter, s *cookiescope.Scope, ring *seal.Ring, fresh *session.Session, idToken string) {
+	value := ring.Seal(seal.ForIDToken, s.IDTokenHintAAD, append(fresh.ID[:], idToken...))
 	maxAge := int(fresh.Expires.Sub(h.now()).Seconds())
 	if len(value) > cookie.ChunkSize {
 		value, maxAge = "", -1
 	}
-	cookie.Set(w.Header(), s.cookie(h, s.hintCookie, value, h.LogoutPath, maxAge))
+	cookie.Set(w.Header(), s.Cookie(s.IDTokenHint, value, h.LogoutPath, maxAge))
 }
 
 // idTokenHint returns the ID token that belongs to the session, if the browser
 // still has it.
-func (h *Handler) idTokenHint(st *requestState, s *cookieScope, ring *seal.Ring) string {
-	for _, c := range cookie.WithPrefix(st.cookies, s.hintCookie, 4) {
-		if c.Name != s.hintCookie {
+func (h *Handler) idTokenHint(st *requestState, s *cookiescope.Scope, ring *seal.Ring) string {
+	for _, c := range cookie.WithPrefix(st.cookies, s.IDTokenHint, 4) {
+		if c.Name != s.IDTokenHint {
 			continue
 		}
-		plain, _, err := ring.Open(seal.ForIDToken, s.idTokenHintAAD, c.Value)
+		plain, _, err := ring.Open(seal.ForIDToken, s.IDTokenHintAAD, c.Value)
 		if err == nil && len(plain) > len(st.session.ID) && session.ID(plain[:16]) == st.session.ID {
 			return string(plain[16:])
 		}
@@ -144,14 +132,14 @@ func (h *Handler) idTokenHint(st *requestState, s *cookieScope, ring *seal.Ring)
 // updateSession keeps the session as it is now: with the newest key, as used now,
 // and with the tokens that it has got. sets says that the answer sets a cookie;
 // with an error it stays as it was kept before.
-func (h *Handler) updateSession(w http.ResponseWriter, st *requestState, s *cookieScope, present uint8) (sets bool, err error) {
+func (h *Handler) updateSession(w http.ResponseWriter, st *requestState, s *cookiescope.Scope, present uint8) (sets bool, err error) {
 	ring, err := h.keys.Ring(st.r.Context())
 	if err != nil {
 		return false, err
 	}
 	if ring != st.ring {
 		// What a key had sealed that was withdrawn meanwhile is not sealed anew.
-		l, err := h.sessions.Load(st.r.Context(), ring, s.sessionAAD, st.value, h.now())
+		l, err := h.sessions.Load(st.r.Context(), ring, s.SessionAAD, st.value, h.now())
 		if errors.Is(err, seal.ErrUnknownKey) || err == nil && l == nil {
 			return false, sessionstore.ErrRevoked
 		} else if err != nil {
@@ -163,17 +151,17 @@ func (h *Handler) updateSession(w http.ResponseWriter, st *requestState, s *cook
 	}
 	renewed := *st.session
 	renewed.Seen = h.now()
-	chunks, err := h.sessions.Update(st.r.Context(), ring, s.sessionAAD, st.loaded, &renewed)
+	chunks, err := h.sessions.Update(st.r.Context(), ring, s.SessionAAD, st.loaded, &renewed)
 	if err != nil || len(chunks) == 0 {
 		return false, err
 	}
-	h.writeChunks(w, s, chunks, present, renewed.Expires)
+	s.SetSession(w.Header(), chunks, present, h.maxAgeUntil(renewed.Expires))
 	if renewed.Grant.RefreshToken != "" {
 		// The answer leaves when the application is done with it. Until then
 		// another request may have got newer tokens.
 		st.writer.beforeAnswer = func(header http.Header) {
 			if h.sessions.Superseded(&renewed) {
-				cookie.Unset(header, func(name string) bool { return h.isSessionCookie(name, s) })
+				cookie.Unset(header, func(name string) bool { return s.IsSession(name) })
 			}
 		}
 	}

@@ -34,11 +34,11 @@ http://rp.test {
 	said := usualClaims(t)
 	before := liveHeap()
 	for i := range people {
-		chunks, err := h.sessions.Create(t.Context(), ring, s.sessionAAD, usualSession(h, said, i))
+		chunks, err := h.sessions.Create(t.Context(), ring, s.SessionAAD, usualSession(h, said, i))
 		if err != nil || len(chunks) != 1 {
 			t.Fatal(err, len(chunks))
 		}
-		if k, err := h.sessions.Load(t.Context(), ring, s.sessionAAD, chunks[0][1:], h.now()); err != nil || k == nil {
+		if k, err := h.sessions.Load(t.Context(), ring, s.SessionAAD, chunks[0][1:], h.now()); err != nil || k == nil {
 			t.Fatalf("the session of visitor %d: %v, %v", i, k, err)
 		}
 	}

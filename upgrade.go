@@ -13,6 +13,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
 
 // websocket is the one protocol that an Upgrade may always name.
@@ -41,7 +43,7 @@ func takeUpgrade(r *http.Request) *upgrade {
 		return nil
 	}
 	protocol := strings.Trim(lines[0], " \t")
-	if !isProtocol(protocol) || isPreflight(r) {
+	if !isProtocol(protocol) || navigation.IsPreflight(r) {
 		return nil
 	}
 	return &upgrade{protocol}
@@ -190,14 +192,12 @@ func (h *Handler) hasEndpoint(path string) bool {
 	return found || h.siblingFor(path) != nil
 }
 
-var errForeignWebsocket = errors.New("a WebSocket that a page of another site opened")
-
 // serveForeign passes a WebSocket of another site's page on as nobody's, or
 // refuses it.
 func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, a access, next caddyhttp.Handler) error {
 	st.dropIdentity(r.Header)
 	if !a.public {
-		return h.errorPage(w, r, st, http.StatusForbidden, &failure{code: forbidden, cause: errForeignWebsocket}, "")
+		return h.errorPage(w, r, st, http.StatusForbidden, &failure{code: errorcode.Forbidden, cause: errorcode.ErrForeignWebSocket}, "")
 	}
 	st.upgrade.giveBack(r.Header, h.Upgrades)
 	return next.ServeHTTP(w, r)
@@ -215,5 +215,5 @@ func (h *Handler) isFromForeignPage(r *http.Request) bool {
 	if len(from) != 1 || s == nil {
 		return true
 	}
-	return !s.origin.SameOrigin(from[0]) && !slices.ContainsFunc(h.returnTo, func(o address.Origin) bool { return o.SameOrigin(from[0]) })
+	return !s.Origin.SameOrigin(from[0]) && !slices.ContainsFunc(h.returnTo, func(o address.Origin) bool { return o.SameOrigin(from[0]) })
 }

@@ -21,7 +21,7 @@ func (h *Handler) viewer(r *http.Request, st *requestState) *requestState {
 		if s == nil {
 			continue
 		}
-		found := cookie.Find(st.cookies, s.sessionCookie)
+		found := cookie.Find(st.cookies, s.Session)
 		if !found.Present {
 			continue
 		}

@@ -2,7 +2,10 @@ module github.com/caddy-oidc-rp/caddy-oidc-rp/e2e
 
 go 1.26.0
 
-require github.com/zitadel/oidc/v3 v3.52.0
+require (
+	github.com/zitadel/oidc/v3 v3.52.0
+	golang.org/x/net v0.60.0
+)
 
 require (
 	github.com/bmatcuk/doublestar/v4 v4.10.4 // indirect

@@ -104,7 +104,7 @@ func plainSite(t *testing.T, r *harness, header map[string]string) string {
 	t.Helper()
 	request := httptest.NewRequest(http.MethodGet, "http://rp.test/", nil)
 	request.RemoteAddr = "127.0.0.1:1234"
-	for _, set := range []map[string]string{navigation, header} {
+	for _, set := range []map[string]string{pageLoadHeader, header} {
 		for name, value := range set {
 			if value != "" {
 				request.Header[name] = []string{value}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -107,7 +108,7 @@ func TestASecondPostOfAnAnswerLeadsToThePage(t *testing.T) {
 	}
 	// The same answer in a browser that knows nothing of it.
 	stranger := &posted{r.browser(), login.action, login.params, new(http.Cookie)}
-	if p := stranger.open(stranger.submit().location(), "/authorize"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, sentenceOf(t, "login_expired")) {
+	if p := stranger.open(stranger.submit().location(), "/authorize"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.LoginExpired.Message()) {
 		t.Errorf("a stranger: status %d at %s: %s", p.StatusCode, p.url, p.body)
 	}
 }
@@ -141,7 +142,7 @@ func TestAnErrorMayComeByPost(t *testing.T) {
 		t.Fatalf("the provider says %v", login.params)
 	}
 	p := b.open(login.submit().location())
-	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, sentenceOf(t, "provider_error")) {
+	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.ProviderError.Message()) {
 		t.Errorf("status %d at %s: %s", p.StatusCode, p.url, p.body)
 	}
 	if n := op.Hits(oidctest.Authorize); n != 1 {
@@ -174,7 +175,7 @@ func TestPostsThatAreNoAnswers(t *testing.T) {
 		if tc.kind != "" {
 			header["Content-Type"] = strings.TrimPrefix(tc.kind, "-")
 		}
-		if p := r.browser().post(code, tc.form, header); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, sentenceOf(t, "bad_request")) {
+		if p := r.browser().post(code, tc.form, header); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.BadRequest.Message()) {
 			t.Errorf("%s: status %d to %s", name, p.StatusCode, p.location())
 		}
 	}
@@ -207,7 +208,7 @@ func TestAnAnswerTooLargeToCarryIsTakenAtOnce(t *testing.T) {
 	login.params.Set("code", strings.Repeat("x", 5000))
 	p := login.submit()
 	op.TakeViolations() // the provider never issued such a code
-	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, sentenceOf(t, "token_exchange_failed")) || op.Hits(oidctest.Token) != 1 {
+	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.TokenExchangeFailed.Message()) || op.Hits(oidctest.Token) != 1 {
 		t.Errorf("status %d, the token endpoint was asked %d times: %s", p.StatusCode, op.Hits(oidctest.Token), p.body)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -164,7 +165,7 @@ func TestAnAnswerAtANodeWithAnotherStorage(t *testing.T) {
 	}
 	s.once()
 	s.cookies = before
-	if p := s.bring(s.there); p.StatusCode != http.StatusForbidden || shownCode(p) != "token_exchange_failed" {
+	if p := s.bring(s.there); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.TokenExchangeFailed {
 		t.Errorf("without the session: status %d, code %s", p.StatusCode, shownCode(p))
 	}
 	op.TakeViolations() // it saw the code twice
@@ -220,7 +221,7 @@ func TestAnAnswerThatComesAgainAfterTheLogoutOpensNothing(t *testing.T) {
 		u, _ := url.Parse(rpURL)
 		b.jar.SetCookies(u, p.Cookies())
 		b.get("/Special:UserLogout")
-		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != "login_expired" || strings.Contains(strings.Join(p.Header["Set-Cookie"], "\n"), "__Host-oidc_rp=") {
+		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired || strings.Contains(strings.Join(p.Header["Set-Cookie"], "\n"), "__Host-oidc_rp=") {
 			t.Errorf("status %d, code %s, cookies %v", p.StatusCode, shownCode(p), p.Header["Set-Cookie"])
 		}
 		s.once()
@@ -233,11 +234,11 @@ func TestAnAnswerCountsAgainForAMinuteAndForItsOwnBrowserAlone(t *testing.T) {
 		clock := new(movedClock)
 		s.here.at(clock.now)
 		s.signsIn("the first", s.here, s.bring(s.here))
-		if p := s.here.browser().get(s.answer); p.StatusCode != http.StatusForbidden || shownCode(p) != "login_expired" {
+		if p := s.here.browser().get(s.answer); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
 			t.Errorf("without the transaction: status %d, code %s", p.StatusCode, shownCode(p))
 		}
 		clock.advance(61 * time.Second)
-		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != "login_expired" {
+		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
 			t.Errorf("after a minute: status %d, code %s", p.StatusCode, shownCode(p))
 		}
 		s.once()
@@ -252,7 +253,7 @@ func TestAnAnswerThatFailedFailsAgainAlike(t *testing.T) {
 		})
 		first := s.bring(s.here)
 		p := s.bring(s.here)
-		if p.StatusCode != http.StatusForbidden || shownCode(p) != "token_invalid" || shownCode(first) != "token_invalid" {
+		if p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.TokenInvalid || shownCode(first) != errorcode.TokenInvalid {
 			t.Errorf("status %d, code %s, the first %s", p.StatusCode, shownCode(p), shownCode(first))
 		}
 		s.once()
@@ -274,10 +275,10 @@ func TestAnAnswerWithAnErrorLeavesNothingInTheStorage(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		query url.Values
-		code  string
+		code  errorcode.Code
 	}{
-		{"an error", url.Values{"error": {"access_denied"}, "iss": {s.op.Issuer()}}, "access_denied"},
-		{"another issuer's code", url.Values{"code": {"x"}, "iss": {"https://other.example"}}, "state_mismatch"},
+		{"an error", url.Values{"error": {"access_denied"}, "iss": {s.op.Issuer()}}, errorcode.AccessDenied},
+		{"another issuer's code", url.Values{"code": {"x"}, "iss": {"https://other.example"}}, errorcode.StateMismatch},
 	} {
 		s.begin()
 		answer, _ := url.Parse(s.answer)

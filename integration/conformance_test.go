@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -198,54 +199,54 @@ func (w *witness) tryRow(row oidctest.Row, d testSite) {
 
 // shownCode is the error code that a refusal tells: in the address that it
 // leads to, or on its page.
-func shownCode(p *visited) string {
+func shownCode(p *visited) errorcode.Code {
 	if _, name, found := strings.Cut(p.Header.Get("Location"), "auth_error="); found {
-		return string(name)
+		return errorcode.Code(name)
 	}
 	if _, rest, found := strings.Cut(p.body, `<p class="detail">`); found {
-		return string(regexp.MustCompile(`^[a-z_]*`).FindString(rest))
+		return errorcode.Code(regexp.MustCompile(`^[a-z_]*`).FindString(rest))
 	}
 	return ""
 }
 
 // codesFor are the codes that may explain the refusal of a row. What is wrong
 // with an authorization response has exactly one.
-func codesFor(row oidctest.Row) []string {
+func codesFor(row oidctest.Row) []errorcode.Code {
 	switch row.Stage {
 	case oidctest.AtDiscovery:
 		// A userinfo endpoint that is missing shows only when it is to be asked.
-		return []string{"provider_unavailable", "userinfo_failed"}
+		return []errorcode.Code{errorcode.ProviderUnavailable, errorcode.UserinfoFailed}
 	case oidctest.AtAuthorization:
 		if c, ok := authorizationCodes[row.String()]; ok {
-			return []string{c}
+			return []errorcode.Code{c}
 		}
-		return []string{"bad_request"}
+		return []errorcode.Code{errorcode.BadRequest}
 	case oidctest.AtToken:
-		return []string{"token_exchange_failed", "token_invalid"}
+		return []errorcode.Code{errorcode.TokenExchangeFailed, errorcode.TokenInvalid}
 	case oidctest.AtKeys:
-		return []string{"token_invalid", "provider_unavailable"}
+		return []errorcode.Code{errorcode.TokenInvalid, errorcode.ProviderUnavailable}
 	case oidctest.AtUserInfo:
 		if row.ID == "S11" {
-			return []string{"token_invalid"} // a member that is there twice needs no userinfo to be refused
+			return []errorcode.Code{errorcode.TokenInvalid} // a member that is there twice needs no userinfo to be refused
 		}
-		return []string{"userinfo_failed"}
+		return []errorcode.Code{errorcode.UserinfoFailed}
 	}
-	return []string{"token_invalid"}
+	return []errorcode.Code{errorcode.TokenInvalid}
 }
 
 // authorizationCodes are those that are not bad_request.
-var authorizationCodes = map[string]string{
-	"F15 a wrong iss":                                "state_mismatch",
-	"S04 iss with a slash more":                      "state_mismatch",
-	"S04 iss in capitals":                            "state_mismatch",
-	"S04 an empty iss":                               "state_mismatch",
-	"F16 no iss though it was promised":              "state_mismatch",
-	"S04 iss wrong though not promised":              "state_mismatch",
-	"S04 an error without the iss that was promised": "state_mismatch",
-	"F17 another state":                              "state_mismatch",
-	"S07 the user said no":                           "access_denied",
-	"S07 a description that is HTML":                 "access_denied",
-	"S07 the provider has failed":                    "provider_error",
-	"S07 the user must sign in":                      "provider_error",
-	"S07 an error that nobody knows":                 "provider_error",
+var authorizationCodes = map[string]errorcode.Code{
+	"F15 a wrong iss":                                errorcode.StateMismatch,
+	"S04 iss with a slash more":                      errorcode.StateMismatch,
+	"S04 iss in capitals":                            errorcode.StateMismatch,
+	"S04 an empty iss":                               errorcode.StateMismatch,
+	"F16 no iss though it was promised":              errorcode.StateMismatch,
+	"S04 iss wrong though not promised":              errorcode.StateMismatch,
+	"S04 an error without the iss that was promised": errorcode.StateMismatch,
+	"F17 another state":                              errorcode.StateMismatch,
+	"S07 the user said no":                           errorcode.AccessDenied,
+	"S07 a description that is HTML":                 errorcode.AccessDenied,
+	"S07 the provider has failed":                    errorcode.ProviderError,
+	"S07 the user must sign in":                      errorcode.ProviderError,
+	"S07 an error that nobody knows":                 errorcode.ProviderError,
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -15,21 +16,21 @@ func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
 		options func(op *oidctest.Provider) string
 		lie     func(*oidctest.Faults)
 		status  int
-		code    string
+		code    errorcode.Code
 	}{
 		"a slash too many": {func(op *oidctest.Provider) string {
 			return strings.Replace(options(op), op.Issuer(), op.Issuer()+"/", 1)
-		}, nil, 503, "provider_unavailable"},
+		}, nil, 503, errorcode.ProviderUnavailable},
 		"another realm": {func(op *oidctest.Provider) string {
 			return strings.Replace(options(op), op.Issuer(), op.Issuer()+"/realm", 1)
-		}, nil, 503, "provider_unavailable"},
+		}, nil, 503, errorcode.ProviderUnavailable},
 		"discovery elsewhere": {options, func(l *oidctest.Faults) {
 			l.At(oidctest.Discovery).Redirects(http.StatusFound, "https://elsewhere.test/.well-known/openid-configuration")
-		}, 503, "provider_unavailable"},
-		"no discovery": {options, func(l *oidctest.Faults) { l.At(oidctest.Discovery).Status = http.StatusNotFound }, 503, "provider_unavailable"},
+		}, 503, errorcode.ProviderUnavailable},
+		"no discovery": {options, func(l *oidctest.Faults) { l.At(oidctest.Discovery).Status = http.StatusNotFound }, 503, errorcode.ProviderUnavailable},
 		"another secret": {func(op *oidctest.Provider) string {
 			return strings.Replace(options(op), op.Client().Secret, "wrong", 1)
-		}, nil, 403, "token_exchange_failed"},
+		}, nil, 403, errorcode.TokenExchangeFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,7 +35,11 @@ import (
 
 const rpURL = "https://rp.test"
 
-// rig is a real Caddy configuration, provisioned from a Caddyfile, behind a TLS
+// patience is how long requests of a harness wait for what makes no difference
+// to them: a busy machine is no slow provider.
+const patience = 30 * time.Second
+
+// harness is a real Caddy configuration, provisioned from a Caddyfile, behind a TLS
 // listener of the test's own: no ports, so rigs run in parallel.
 type harness struct {
 	t        *testing.T
@@ -46,6 +51,7 @@ type harness struct {
 	storage  string
 	logFile  string
 	upstream *echo
+	underway atomic.Int64 // requests that the handlers have not returned from
 }
 
 // echo is the application behind the site: it counts, and tells what it got.
@@ -121,6 +127,7 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 	r := &harness{t: t, clock: clock.New(), storage: storage, logFile: filepath.Join(t.TempDir(), "log"), upstream: newEcho(t)}
 	text := fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n\tstorage file_system %s\n\tlog {\n\t\toutput file %s\n\t\tlevel DEBUG\n\t}\n%s\n}\n%s\n",
 		storage, r.logFile, strings.Join(globals, "\n"), strings.ReplaceAll(sites, "{upstream}", r.upstream.Listener.Addr().String()))
+	r.clock.SetTimeouts(func(time.Duration) time.Duration { return patience })
 	config, err := adapt(text)
 	if err != nil {
 		t.Fatalf("adapt: %v\n%s", err, text)
@@ -142,7 +149,12 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 	if err := r.app.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r.server = httptest.NewTLSServer(r.handler())
+	handler := r.handler()
+	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		r.underway.Add(1)
+		defer r.underway.Add(-1)
+		handler.ServeHTTP(w, request)
+	}))
 	t.Cleanup(r.end)
 	return r
 }
@@ -305,8 +317,13 @@ func (r *harness) work(name string) {
 	}
 }
 
-// logs is all that was logged, access logs apart.
+// logs is all that was logged, access logs apart. A large response can be read
+// before its handler returns, so logs waits for what handlers log at the end: but
+// not long, since a test may hold a request.
 func (r *harness) logs() string {
+	for end := time.Now().Add(time.Second); r.underway.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	text, err := os.ReadFile(r.logFile)
 	if err != nil {
 		r.t.Fatal(err)
@@ -352,8 +369,8 @@ func (r *harness) browser() *browser {
 	}, jar}
 }
 
-// navigation is what a browser sends when a person opens a page.
-var navigation = map[string]string{
+// pageLoadHeader is what a browser sends when a user opens a page.
+var pageLoadHeader = map[string]string{
 	"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none",
 }
 
@@ -382,7 +399,7 @@ func (b *browser) do(method, address, form string, header map[string]string) *vi
 	if form != "" {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	for _, set := range []map[string]string{navigation, header} {
+	for _, set := range []map[string]string{pageLoadHeader, header} {
 		for name, value := range set {
 			request.Header.Del(name)
 			if value != "" {

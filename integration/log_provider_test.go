@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -83,10 +84,10 @@ func TestTheTokenEndpointsWordsAreInTheLog(t *testing.T) {
 				l.At(oidctest.Token).Status = tc.status
 				l.At(oidctest.Token).Replace(tc.label, tc.body)
 			})
-			if p := r.browser().open("/page"); shownCode(p) != "token_exchange_failed" {
+			if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenExchangeFailed {
 				t.Errorf("status %d, %s", p.StatusCode, p.body)
 			}
-			r.holdWords(map[string]string{"code": string("token_exchange_failed")}, tc.words)
+			r.holdWords(map[string]string{"code": string(errorcode.TokenExchangeFailed)}, tc.words)
 		})
 	}
 }
@@ -97,20 +98,20 @@ func TestTheAuthorizationEndpointsWordsAreInTheLog(t *testing.T) {
 	words := map[string]string{"provider_error": "invalid_scope", "provider_error_description": `AADSTS70011 \u202e <b>`, "provider_error_uri": "https://login.example/e"}
 	query := "error=invalid_scope&error_description=" + escape("AADSTS70011 \u202e <b>") + "&error_uri=" + escape("https://login.example/e")
 	for name, tc := range map[string]struct {
-		code  string
+		code  errorcode.Code
 		visit func(*browser, *oidctest.Provider)
 	}{
-		"as it should be": {"provider_error", func(b *browser, op *oidctest.Provider) {
+		"as it should be": {errorcode.ProviderError, func(b *browser, op *oidctest.Provider) {
 			op.Lie(func(l *oidctest.Faults) {
 				l.Authorization.Error, l.Authorization.Description, l.Authorization.ErrorURI = "invalid_scope", "AADSTS70011 \u202e <b>", "https://login.example/e"
 			})
 			b.open("/page")
 		}},
-		"without state": {"bad_request", func(b *browser, _ *oidctest.Provider) { b.get("/@app/auth/default/code?" + query) }},
-		"with a state of nobody's": {"login_expired", func(b *browser, _ *oidctest.Provider) {
+		"without state": {errorcode.BadRequest, func(b *browser, _ *oidctest.Provider) { b.get("/@app/auth/default/code?" + query) }},
+		"with a state of nobody's": {errorcode.LoginExpired, func(b *browser, _ *oidctest.Provider) {
 			b.get("/@app/auth/default/code?state=AAAAAAAAAAAAAAAAAAAAAA&" + query)
 		}},
-		"with a code beside it": {"bad_request", func(b *browser, _ *oidctest.Provider) { b.get("/@app/auth/default/code?state=AAAA&code=x&" + query) }},
+		"with a code beside it": {errorcode.BadRequest, func(b *browser, _ *oidctest.Provider) { b.get("/@app/auth/default/code?state=AAAA&code=x&" + query) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -128,7 +129,7 @@ func TestTheAuthorizationEndpointsWordsAreInTheLog(t *testing.T) {
 		state := must(url.Parse(b.get("/page").location())).Query().Get("state")
 		p := b.post("/@app/auth/default/code", "state="+state+"&iss="+escape(op.Issuer())+"&"+query, map[string]string{"Sec-Fetch-Site": "cross-site"})
 		b.get(p.location())
-		r.holdWords(map[string]string{"code": string("provider_error")}, words)
+		r.holdWords(map[string]string{"code": string(errorcode.ProviderError)}, words)
 	})
 }
 
@@ -139,16 +140,16 @@ func TestTheWordsOfOtherEndpointsAreInTheLog(t *testing.T) {
 	words := map[string]string{"provider_error": "temporarily_unavailable", "provider_error_description": "AADSTS90033"}
 	for _, tc := range []struct {
 		endpoint oidctest.Endpoint
-		code     string
+		code     errorcode.Code
 		status   int
 		options  []oidctest.Option
 	}{
-		{oidctest.Discovery, "provider_unavailable", 503, nil}, {oidctest.Discovery, "provider_unavailable", 404, nil}, {oidctest.Discovery, "provider_unavailable", 200, nil},
-		{oidctest.JWKS, "provider_unavailable", 500, nil}, {oidctest.JWKS, "provider_unavailable", 200, nil},
-		{oidctest.UserInfo, "userinfo_failed", 403, nil}, {oidctest.UserInfo, "userinfo_failed", 200, nil},
-		{oidctest.PushedRequest, "provider_unavailable", 503, []oidctest.Option{oidctest.PushedRequests()}},
-		{oidctest.PushedRequest, "provider_error", 400, []oidctest.Option{oidctest.PushedRequests()}},
-		{oidctest.PushedRequest, "provider_error", 200, []oidctest.Option{oidctest.PushedRequests()}},
+		{oidctest.Discovery, errorcode.ProviderUnavailable, 503, nil}, {oidctest.Discovery, errorcode.ProviderUnavailable, 404, nil}, {oidctest.Discovery, errorcode.ProviderUnavailable, 200, nil},
+		{oidctest.JWKS, errorcode.ProviderUnavailable, 500, nil}, {oidctest.JWKS, errorcode.ProviderUnavailable, 200, nil},
+		{oidctest.UserInfo, errorcode.UserinfoFailed, 403, nil}, {oidctest.UserInfo, errorcode.UserinfoFailed, 200, nil},
+		{oidctest.PushedRequest, errorcode.ProviderUnavailable, 503, []oidctest.Option{oidctest.PushedRequests()}},
+		{oidctest.PushedRequest, errorcode.ProviderError, 400, []oidctest.Option{oidctest.PushedRequests()}},
+		{oidctest.PushedRequest, errorcode.ProviderError, 200, []oidctest.Option{oidctest.PushedRequests()}},
 	} {
 		t.Run(fmt.Sprintf("%s with %d", tc.endpoint, tc.status), func(t *testing.T) {
 			t.Parallel()
@@ -174,7 +175,7 @@ func TestTheWordsOfOtherEndpointsAreInTheLog(t *testing.T) {
 			}
 		})
 		r.browser().open("/page")
-		r.holdWords(map[string]string{"code": string("userinfo_failed")}, map[string]string{
+		r.holdWords(map[string]string{"code": string(errorcode.UserinfoFailed)}, map[string]string{
 			"provider_error": "invalid_token", "provider_error_description": "The audience is wrong", "provider_message": "text/html: <p>no",
 		})
 	})

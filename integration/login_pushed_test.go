@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -96,22 +97,22 @@ func TestPushedRequestsThatFail(t *testing.T) {
 		name   string
 		lie    func(*oidctest.Faults)
 		status int
-		code   string
+		code   errorcode.Code
 	}{
-		{"the connection is cut", fault(func(f *oidctest.Fault) { f.Drop = true }), 503, "provider_unavailable"},
-		{"a bad gateway", fault(func(f *oidctest.Fault) { f.Status = 502 }), 503, "provider_unavailable"},
-		{"too many requests", fault(func(f *oidctest.Fault) { f.Status = 429 }), 503, "provider_unavailable"},
-		{"more than there may be", fault(func(f *oidctest.Fault) { f.Endless = true }), 503, "provider_unavailable"},
-		{"nothing for a long time", fault(func(f *oidctest.Fault) { f.Delay = time.Hour }), 503, "provider_unavailable"},
-		{"a refusal", fault(func(f *oidctest.Fault) { f.Status = 400; f.Replace(json, `{"error":"invalid_request"}`) }), 403, "provider_error"},
-		{"a refusal of the client", fault(func(f *oidctest.Fault) { f.Status = 401; f.Replace(json, `{"error":"invalid_client"}`) }), 403, "provider_error"},
-		{"a refusal that is no JSON", fault(func(f *oidctest.Fault) { f.Status = 403; f.Replace("text/html", "<p>no") }), 403, "provider_error"},
-		{"success that is no JSON", fault(func(f *oidctest.Fault) { f.Replace("text/html", "<p>yes") }), 403, "provider_error"},
-		{"a request_uri twice", fault(func(f *oidctest.Fault) { f.Replace(json, `{"request_uri":"a","request_uri":"b"}`) }), 403, "provider_error"},
-		{"no request_uri", answer(func(m map[string]any) { delete(m, "request_uri") }), 403, "provider_error"},
-		{"an empty request_uri", answer(func(m map[string]any) { m["request_uri"] = "" }), 403, "provider_error"},
-		{"a request_uri that is no string", answer(func(m map[string]any) { m["request_uri"] = 7 }), 403, "provider_error"},
-		{"an endless request_uri", answer(func(m map[string]any) { m["request_uri"] = strings.Repeat("x", 100_000) }), 403, "provider_error"},
+		{"the connection is cut", fault(func(f *oidctest.Fault) { f.Drop = true }), 503, errorcode.ProviderUnavailable},
+		{"a bad gateway", fault(func(f *oidctest.Fault) { f.Status = 502 }), 503, errorcode.ProviderUnavailable},
+		{"too many requests", fault(func(f *oidctest.Fault) { f.Status = 429 }), 503, errorcode.ProviderUnavailable},
+		{"more than there may be", fault(func(f *oidctest.Fault) { f.Endless = true }), 503, errorcode.ProviderUnavailable},
+		{"nothing for a long time", fault(func(f *oidctest.Fault) { f.Delay = time.Hour }), 503, errorcode.ProviderUnavailable},
+		{"a refusal", fault(func(f *oidctest.Fault) { f.Status = 400; f.Replace(json, `{"error":"invalid_request"}`) }), 403, errorcode.ProviderError},
+		{"a refusal of the client", fault(func(f *oidctest.Fault) { f.Status = 401; f.Replace(json, `{"error":"invalid_client"}`) }), 403, errorcode.ProviderError},
+		{"a refusal that is no JSON", fault(func(f *oidctest.Fault) { f.Status = 403; f.Replace("text/html", "<p>no") }), 403, errorcode.ProviderError},
+		{"success that is no JSON", fault(func(f *oidctest.Fault) { f.Replace("text/html", "<p>yes") }), 403, errorcode.ProviderError},
+		{"a request_uri twice", fault(func(f *oidctest.Fault) { f.Replace(json, `{"request_uri":"a","request_uri":"b"}`) }), 403, errorcode.ProviderError},
+		{"no request_uri", answer(func(m map[string]any) { delete(m, "request_uri") }), 403, errorcode.ProviderError},
+		{"an empty request_uri", answer(func(m map[string]any) { m["request_uri"] = "" }), 403, errorcode.ProviderError},
+		{"a request_uri that is no string", answer(func(m map[string]any) { m["request_uri"] = 7 }), 403, errorcode.ProviderError},
+		{"an endless request_uri", answer(func(m map[string]any) { m["request_uri"] = strings.Repeat("x", 100_000) }), 403, errorcode.ProviderError},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -132,7 +133,7 @@ func TestPushedRequestsThatFail(t *testing.T) {
 				t.Errorf("the log has no %s", tc.code)
 			}
 			asked := op.Hits(oidctest.PushedRequest)
-			if b.get("/page"); tc.code == "provider_unavailable" && op.Hits(oidctest.PushedRequest) != asked {
+			if b.get("/page"); tc.code == errorcode.ProviderUnavailable && op.Hits(oidctest.PushedRequest) != asked {
 				t.Error("an endpoint that was down a moment ago is asked again at once")
 			}
 			op.Honest()

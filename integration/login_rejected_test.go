@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -59,7 +60,7 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 		b.signsInFrom("/page")
 		b.signsInFrom("/page")
 		p := b.get("/page")
-		if p.StatusCode != http.StatusForbidden || shownCode(p) != "cookies_rejected" {
+		if p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.CookiesRejected {
 			t.Fatalf("%s: status %d, code %q\n%s", name, p.StatusCode, shownCode(p), r.logs())
 		}
 		if !strings.Contains(p.body, "/@app/auth/default/login?returnto=%2Fpage") {
@@ -88,7 +89,7 @@ func TestABrowserWithoutAnyCookiesEndsAtTheCallback(t *testing.T) {
 	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
 	b.client.Jar = nil
-	if p := b.open("/page"); p.StatusCode != http.StatusForbidden || shownCode(p) != "login_expired" {
+	if p := b.open("/page"); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
 		t.Errorf("status %d, code %q", p.StatusCode, shownCode(p))
 	}
 }

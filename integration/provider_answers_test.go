@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -60,7 +61,7 @@ func TestATokenTypeCountsWhereTheAccessTokenIsUsed(t *testing.T) {
 			r := newHarness(t, "oidc_rp {\n"+options(op)+tc.lines+"}")
 			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { response["token_type"] = "DPoP" } })
 			p := r.browser().open("/page")
-			if refused := shownCode(p) == "token_exchange_failed"; refused != tc.refused || !refused && p.StatusCode != http.StatusOK {
+			if refused := shownCode(p) == errorcode.TokenExchangeFailed; refused != tc.refused || !refused && p.StatusCode != http.StatusOK {
 				t.Errorf("status %d, %s\n%s", p.StatusCode, p.body, r.logs())
 			}
 			if tc.refused && op.Hits(oidctest.UserInfo) != 0 {

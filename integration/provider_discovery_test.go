@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -90,7 +91,7 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 	for range 20 {
 		p := w.walk("/page")
 		seconds, err := strconv.Atoi(p.Header.Get("Retry-After"))
-		if p.StatusCode != http.StatusServiceUnavailable || shownCode(p) != "provider_unavailable" || err != nil || seconds < 1 || seconds > 10 {
+		if p.StatusCode != http.StatusServiceUnavailable || shownCode(p) != errorcode.ProviderUnavailable || err != nil || seconds < 1 || seconds > 10 {
 			t.Fatalf("status %d, code %q, Retry-After %q", p.StatusCode, shownCode(p), p.Header.Get("Retry-After"))
 		}
 		if p := w.walk("/open"); p.StatusCode != http.StatusOK {
@@ -200,7 +201,7 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 		l.IDToken.Header = func(h map[string]any) { kid++; h["kid"] = fmt.Sprint("unknown", kid) }
 	})
 	for range 20 {
-		if p := r.browser().open("/page"); shownCode(p) != "token_invalid" {
+		if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenInvalid {
 			t.Fatalf("status %d, code %q", p.StatusCode, shownCode(p))
 		}
 	}
@@ -208,7 +209,7 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 	op.Honest()
 	r.signsIn() // a known key needs no look
 	op.RotateKeys()
-	if p := r.browser().open("/page"); shownCode(p) != "token_invalid" {
+	if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenInvalid {
 		t.Errorf("status %d, code %q: a key was looked for beyond the limit", p.StatusCode, shownCode(p))
 	}
 	clock.advance(10 * time.Second)

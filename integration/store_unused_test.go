@@ -25,9 +25,6 @@ http://rp.test {
 	if err := os.WriteFile(filepath.Join(r.storage, "oidc_rp"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, work := range []string{"keys", "logouts", "old logouts", "packing logouts"} {
-		r.work(work)
-	}
 	if p := r.browser().open("/"); p.StatusCode >= 500 || strings.Contains(r.logs(), "the storage does not answer") {
 		t.Errorf("status %d\n%s", p.StatusCode, r.logs())
 	}

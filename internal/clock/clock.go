@@ -14,7 +14,8 @@ import (
 // Clock is a source of the time, and decides when background work is due. It is
 // safe for concurrent use.
 type Clock struct {
-	source atomic.Pointer[func() time.Time]
+	source   atomic.Pointer[func() time.Time]
+	timeouts atomic.Pointer[func(time.Duration) time.Duration]
 
 	mu    sync.Mutex
 	works []*work
@@ -45,6 +46,19 @@ func (c *Clock) Now() time.Time { return (*c.source.Load())() }
 
 // Set changes the source of the time.
 func (c *Clock) Set(source func() time.Time) { c.source.Store(&source) }
+
+// Timeout returns how long to wait, by the system's time, for what may take as
+// long as d. That is d, unless SetTimeouts says otherwise.
+func (c *Clock) Timeout(d time.Duration) time.Duration {
+	if timeouts := c.timeouts.Load(); timeouts != nil {
+		return (*timeouts)(d)
+	}
+	return d
+}
+
+// SetTimeouts changes what Timeout returns. Only tests call it: machines that run
+// many of them are slow.
+func (c *Clock) SetTimeouts(timeouts func(time.Duration) time.Duration) { c.timeouts.Store(&timeouts) }
 
 // Every does work at once and then at each interval of the system's time, until
 // ctx ends. Run finds it by its name.

@@ -21,6 +21,18 @@ func TestAClockShowsTheSystemsTimeUntilItIsSet(t *testing.T) {
 	}
 }
 
+func TestATimeoutIsAsLongAsItIsUnlessItIsSet(t *testing.T) {
+	t.Parallel()
+	c := New()
+	if d := c.Timeout(time.Second); d != time.Second {
+		t.Errorf("expected 1s, seen %s", d)
+	}
+	c.SetTimeouts(func(d time.Duration) time.Duration { return 2 * d })
+	if d := c.Timeout(time.Second); d != 2*time.Second {
+		t.Errorf("after SetTimeouts: expected 2s, seen %s", d)
+	}
+}
+
 func TestAConfigurationGetsTheClockInUse(t *testing.T) {
 	mine := New()
 	release := Use(mine)

@@ -1,4 +1,4 @@
-// Package suggest finds the word that somebody meant who wrote another.
+// Package suggest finds the valid word that a misspelt one was meant to be.
 package suggest
 
 import (
@@ -7,12 +7,17 @@ import (
 	"strings"
 )
 
-// maxLength is how long a word may be that is compared at all.
-const maxLength = 64
+const (
+	// maxLength is the longest word that is compared, in bytes.
+	maxLength = 64
+	// maxEdits is how many edits may separate two words, also long ones: most
+	// long words of a Caddyfile share a part, such as _endpoint.
+	maxEdits = 3
+)
 
-// Word returns the one of some words that is most like a word, if any is like
-// it: if a third of its letters at most were left out, added, replaced or
-// swapped with the next. Upper case, hyphens and underscores do not count.
+// Word returns the candidate that is most like a word, if one is similar: at most
+// a third of the letters, and three, may be missing, added, replaced or swapped
+// with the next one. Case, hyphens and underscores do not count.
 func Word(word string, among []string) (near string, ok bool) {
 	if len(word) > maxLength {
 		return "", false
@@ -21,7 +26,7 @@ func Word(word string, among []string) (near string, ok bool) {
 	if folded == "" {
 		return "", false
 	}
-	best := max(1, len([]rune(folded))/3) + 1
+	best := min(maxEdits, max(1, len([]rune(folded))/3)) + 1
 	for _, candidate := range slices.Sorted(slices.Values(among)) {
 		if candidate == word {
 			continue
@@ -33,7 +38,7 @@ func Word(word string, among []string) (near string, ok bool) {
 	return near, ok
 }
 
-// Hint adds to an error about a word the valid one that was probably meant.
+// Hint adds to an error about a word the valid one that it was probably meant to be.
 func Hint(err error, word string, valid ...string) error {
 	if near, ok := Word(word, valid); ok {
 		return fmt.Errorf("%w: did you mean '%s'?", err, near)

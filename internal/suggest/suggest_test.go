@@ -7,11 +7,11 @@ import (
 
 func TestWord(t *testing.T) {
 	t.Parallel()
-	among := []string{"issuer", "client_id", "client_secret", "client_auth", "scopes", "timeout", "lax", "none", "on", "off", "redirect_path"}
+	among := []string{"issuer", "client_id", "client_secret", "client_auth", "scopes", "timeout", "lax", "none", "on", "off", "redirect_path", "authorization_endpoint"}
 	for word, want := range map[string]string{
 		"isuer": "issuer", "issuerr": "issuer", "isseur": "issuer", "Issuer": "issuer", "clientid": "client_id", "client-id": "client_id", "clientId": "client_id",
 		"client_secert": "client_secret", "scope": "scopes", "Lax": "lax", "time_out": "timeout", "redirect_uri": "", "oof": "off", "no": "on",
-		"frobnicate": "", "x": "", "": "", "{": "", "_": "", "issuer": "", "nonce": "none", strings.Repeat("i", 10_000): "",
+		"frobnicate": "", "introspection_endpoint": "", "autorization_endpont": "authorization_endpoint", "x": "", "": "", "{": "", "_": "", "issuer": "", "nonce": "none", strings.Repeat("i", 10_000): "",
 	} {
 		if got, ok := Word(word, among); got != want || ok != (want != "") {
 			t.Errorf("%.20q: %q, want %q", word, got, want)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -12,7 +13,94 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
+
+// This file is the one place where a failure becomes a status, a page, a log
+// line and what placeholders say.
+
+// failure is a sign-in or sign-out that did not work.
+type failure struct {
+	code     errorcode.Code
+	cause    error
+	provider *provider
+	// returnTo is where a fresh start is to lead.
+	returnTo string
+}
+
+func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.code, f.cause) }
+func (f *failure) Unwrap() error { return f.cause }
+
+// Causes that users read nothing special about.
+var (
+	errEarlyData = errors.New("not in TLS early data")
+	errNoHost    = errors.New("the request names no host")
+)
+
+// queryErrorCodeOf is what auth_error in a request's query names, if it is one of
+// our codes.
+func queryErrorCodeOf(r *http.Request) string {
+	if !strings.Contains(originalURL(r).RawQuery, "auth_error=") {
+		return ""
+	}
+	c, _ := errorcode.Lookup(queryOf(r, "auth_error").Get("auth_error"))
+	return string(c)
+}
+
+// outageEvery is how often an outage is logged aloud: every page load meets it.
+const outageEvery = 10 * time.Second
+
+// log writes the one line about a failure and returns the id that its page
+// shows, or none if nothing was written.
+func (h *Handler) log(r *http.Request, f *failure) (id string) {
+	logging := errorcode.Log(f.code, f.cause)
+	level := zapLevel(logging.Level)
+	if logging.Throttled && !h.outageDue() {
+		level = zap.DebugLevel
+	}
+	if logging.Refusal {
+		return h.auditRefused(r, f, level, providerWords(f.cause)...)
+	}
+	entry := h.logger.Check(level, "authentication error")
+	if entry == nil {
+		return ""
+	}
+	id = newErrorID()
+	name := ""
+	if f.provider != nil {
+		name = f.provider.id
+	}
+	client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	fields := []zap.Field{
+		zap.String("code", string(f.code)), zap.String("provider", name), zap.Error(f.cause),
+		zap.String("error_id", id), zap.String("client_ip", client), zap.String("host", r.Host),
+	}
+	entry.Write(append(fields, providerWords(f.cause)...)...)
+	return id
+}
+
+// outageDue reports whether an outage is to be logged aloud now.
+func (h *Handler) outageDue() bool {
+	now := h.now().UnixNano()
+	last := h.outageLogged.Load()
+	return (now-last >= int64(outageEvery) || now < last) && h.outageLogged.CompareAndSwap(last, now)
+}
+
+// zapLevel is a level of log/slog as zap names it.
+func zapLevel(level slog.Level) zapcore.Level {
+	switch {
+	case level >= slog.LevelError:
+		return zap.ErrorLevel
+	case level >= slog.LevelWarn:
+		return zap.WarnLevel
+	case level >= slog.LevelInfo:
+		return zap.InfoLevel
+	}
+	return zap.DebugLevel
+}
 
 // fail answers for the login and code endpoints: a public site's home shows
 // what happened, a private site has a page for it. It is the one place where
@@ -36,7 +124,7 @@ func (h *Handler) respondLogoutError(w http.ResponseWriter, r *http.Request, f *
 }
 
 // homeWithError is the home page's address with an error.
-func (h *Handler) homeWithError(c errorCode) string {
+func (h *Handler) homeWithError(c errorcode.Code) string {
 	home, fragment, hasFragment := strings.Cut(h.Home, "#")
 	separator := "?"
 	if strings.Contains(home, "?") {
@@ -51,7 +139,7 @@ func (h *Handler) homeWithError(c errorCode) string {
 
 // disabled answers for a provider that is switched off, on all sites.
 func (h *Handler) respondDisabled(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
-	f := &failure{code: forbidden, cause: errDisabled, provider: p}
+	f := &failure{code: errorcode.Forbidden, cause: errorcode.ErrDisabled, provider: p}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
 }
 
@@ -66,7 +154,7 @@ func (h *Handler) respondStorageUnavailable(w http.ResponseWriter, r *http.Reque
 const storageRetryAfter = 2 * time.Second
 
 func storageFailure(err error) *failure {
-	return &failure{code: providerUnavailable, cause: fmt.Errorf("%w: %w", errStorage, err)}
+	return &failure{code: errorcode.ProviderUnavailable, cause: fmt.Errorf("%w: %w", errorcode.ErrStorage, err)}
 }
 
 // respondUnavailable is a 503: the page is not open, and a moment later it may be.
@@ -102,20 +190,13 @@ func problem(w http.ResponseWriter, status int, members map[string]string) error
 func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, st *requestState, status int, f *failure, errorID string) error {
 	baseSecurityHeaders(w.Header())
 	st.failed = f
-	shown := page{Title: titleOf(status, f.code), Message: errorCodes[f.code].message, Hint: hints[f.code], Code: string(f.code), ErrorID: errorID, Status: status}
+	text := errorcode.Explain(f.code, f.cause, status == http.StatusServiceUnavailable)
+	shown := page{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.code), ErrorID: errorID, Status: status}
 	p := f.provider
 	if p == nil || p.disabled {
 		p = h.defaultProvider
 	}
-	canSignIn := !p.disabled
-	for _, s := range situations {
-		if s.is(f.cause) {
-			shown.Title, shown.Message, shown.Hint = orDefault(s.title, shown.Title), orDefault(s.message, shown.Message), s.hint
-			canSignIn = canSignIn && !s.noLogin
-			break
-		}
-	}
-	if canSignIn {
+	if text.Retry && !p.disabled {
 		shown.LoginURL = h.loginURL(p, f.returnTo)
 	}
 	st.shown = shown.Message
@@ -126,7 +207,7 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, st *requestS
 		}
 		return err
 	}
-	if !wantsPage(r) {
+	if !navigation.WantsPage(r) {
 		members := map[string]string{"type": "about:blank", "title": http.StatusText(status), "detail": shown.Message, "reason": string(f.code)}
 		if shown.LoginURL != "" {
 			members["login_url"] = shown.LoginURL
@@ -158,39 +239,10 @@ func (h *Handler) linkFor(status int, loginURL string, f *failure) string {
 	return ""
 }
 
-// hints say what people can do themselves.
-var hints = map[errorCode]string{
-	cookiesRejected: "Allow cookies for this site, and try again in a minute. If they are allowed, tell the operator of this site: the log says more.",
-	loginExpired:    "If this happens again, allow cookies for this site, and do not bookmark the sign-in page.",
-}
-
-func titleOf(status int, c errorCode) string {
-	switch {
-	case status == http.StatusServiceUnavailable:
-		return "Not available at the moment"
-	case c == cookiesRejected:
-		return "You cannot stay signed in"
-	case c == accessDenied:
-		return "Sign-in was cancelled"
-	case c == logoutFailed:
-		return "Sign-out did not work everywhere"
-	}
-	return "Sign-in did not work"
-}
-
-// wantsPage says whether a person will read the answer.
-func wantsPage(r *http.Request) bool {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		return mode == "navigate"
-	}
-	accept := r.Header.Get("Accept")
-	return strings.Contains(accept, "text/html") || !strings.Contains(accept, "json")
-}
-
 // explain shows the error that came back with a page that is not public.
 func (h *Handler) respondKnownError(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	name := queryErrorCodeOf(r)
-	f := &failure{code: errorCode(name), cause: errors.New("shown on a private page")}
+	f := &failure{code: errorcode.Code(name), cause: errors.New("shown on a private page")}
 	h.logger.Debug("a private page was opened with an error", zap.String("code", name))
 	return h.errorPage(w, r, st, http.StatusForbidden, f, "")
 }

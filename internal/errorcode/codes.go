@@ -1,0 +1,90 @@
+package errorcode
+
+import (
+	"log/slog"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// The error codes.
+var (
+	AccessDenied = define("access_denied", row{
+		title:   "Sign-in was cancelled",
+		message: "The sign-in was cancelled, or the identity provider did not allow it.",
+	})
+	LoginExpired = define("login_expired", row{
+		message: "This sign-in took too long or was already used. Please start again.",
+		hint:    "If this happens again, allow cookies for this site, and do not bookmark the sign-in page.",
+	})
+	StateMismatch = define("state_mismatch", row{
+		message: "This answer does not belong to a sign-in that was begun in this browser. Please start again.",
+		level:   slog.LevelWarn,
+	})
+	ProviderError = define("provider_error", row{
+		message: "The identity provider reported a problem with this sign-in.",
+		level:   slog.LevelWarn,
+	})
+	ProviderUnavailable = define("provider_unavailable", row{
+		message:     "The identity provider cannot be reached at the moment. Please try again soon.",
+		level:       slog.LevelError,
+		covers:      as[*op.UnavailableError],
+		operational: true,
+		throttled:   true,
+	})
+	TokenExchangeFailed = define("token_exchange_failed", row{
+		message: "The identity provider did not confirm this sign-in.",
+		level:   slog.LevelError,
+		covers:  is(op.ErrExchange),
+	})
+	UserinfoFailed = define("userinfo_failed", row{
+		message: "The identity provider did not tell who you are.",
+		level:   slog.LevelError,
+		covers:  is(op.ErrUserinfo),
+	})
+	TokenInvalid = define("token_invalid", row{
+		message: "The identity provider's confirmation could not be trusted.",
+		level:   slog.LevelError,
+		covers:  is(op.ErrToken),
+	})
+	UserUnknown = define("user_unknown", row{
+		message: "Your account is not known here.",
+	})
+	Forbidden = define("forbidden", row{
+		message: "Your account may not see this page.",
+	})
+	SessionTooLarge = define("session_too_large", row{
+		message: "Your account carries more information than this site can keep.",
+		level:   slog.LevelError,
+	})
+	LogoutFailed = define("logout_failed", row{
+		title:       "Sign-out did not work everywhere",
+		message:     "You are signed out in this browser, but the sign-out could not be completed everywhere.",
+		level:       slog.LevelError,
+		operational: true,
+	})
+	BadRequest = define("bad_request", row{
+		message: "This request was not understood.",
+	})
+	CookiesRejected = define("cookies_rejected", row{
+		title:   "You cannot stay signed in",
+		message: "Your browser does not keep this site's cookies, so you cannot stay signed in.",
+		hint:    "Allow cookies for this site, and try again in a minute. If they are allowed, tell the operator of this site: the log says more.",
+		level:   slog.LevelWarn,
+	})
+)
+
+// The reasons of a 401.
+var (
+	SignInRequired = define("sign_in_required", row{
+		message: "This address is for signed-in users.",
+		reason:  true,
+	})
+	SessionEnded = define("session_ended", row{
+		message: "Your session has ended. Please sign in again.",
+		reason:  true,
+	})
+	SessionOutdated = define("session_outdated", row{
+		message: "Please sign in once more: this address needs more than your session knows.",
+		reason:  true,
+	})
+)

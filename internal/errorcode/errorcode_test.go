@@ -1,0 +1,150 @@
+package errorcode
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// The set of codes is part of the contract, and so is that of the reasons.
+func TestCodesAreAClosedSet(t *testing.T) {
+	t.Parallel()
+	for _, set := range []struct {
+		name string
+		seen []Code
+		want []string
+	}{
+		{"error codes", Codes(), []string{
+			"access_denied", "login_expired", "state_mismatch", "provider_error", "provider_unavailable", "token_exchange_failed", "userinfo_failed",
+			"token_invalid", "user_unknown", "forbidden", "session_too_large", "logout_failed", "bad_request", "cookies_rejected",
+		}},
+		{"reasons", Reasons(), []string{"sign_in_required", "session_ended", "session_outdated"}},
+	} {
+		if got := fmt.Sprint(set.seen); got != fmt.Sprint(set.want) {
+			t.Errorf("%s: expected %q, seen %s", set.name, set.want, got)
+		}
+	}
+}
+
+func TestEachCodeIsAWordWithASentence(t *testing.T) {
+	t.Parallel()
+	for _, c := range append(Codes(), Reasons()...) {
+		if escaped := url.QueryEscape(string(c)); escaped != string(c) {
+			t.Errorf("%s: in a query it is %s", c, escaped)
+		}
+		if !strings.HasSuffix(c.Message(), ".") {
+			t.Errorf("%s: %q is no sentence", c, c.Message())
+		}
+		if title := c.row().title; strings.HasSuffix(title, ".") {
+			t.Errorf("%s: the title %q ends like a sentence", c, title)
+		}
+	}
+	for i, s := range situations {
+		if s.title == "" || !strings.HasSuffix(s.message, ".") {
+			t.Errorf("situation %d: title %q, message %q", i, s.title, s.message)
+		}
+	}
+}
+
+func TestLookupKnowsErrorCodesOnly(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]Code{
+		"access_denied": AccessDenied, "cookies_rejected": CookiesRejected,
+		"sign_in_required": "", "session_ended": "", "": "", "made_up": "", "ACCESS_DENIED": "", "access_denied ": "",
+	} {
+		if got, ok := Lookup(name); got != want || ok != (want != "") {
+			t.Errorf("%q: expected %q, seen %q, %v", name, want, got, ok)
+		}
+	}
+}
+
+func TestWhatIsNoCodeSaysNothing(t *testing.T) {
+	t.Parallel()
+	if got := Code("made_up").Message(); got != "" {
+		t.Errorf("expected no sentence, seen %q", got)
+	}
+	if want := (Explanation{Title: DefaultTitle, Retry: true}); Explain("made_up", nil, false) != want {
+		t.Errorf("expected %+v, seen %+v", want, Explain("made_up", nil, false))
+	}
+}
+
+func TestCodesOfErrors(t *testing.T) {
+	t.Parallel()
+	unavailable := &op.UnavailableError{Err: errors.New("no such host")}
+	for _, row := range []struct {
+		err  error
+		want Code
+	}{
+		{errors.New("something else"), ProviderError},
+		{op.ErrPush, ProviderError},
+		{unavailable, ProviderUnavailable},
+		{fmt.Errorf("login: %w", unavailable), ProviderUnavailable},
+		{fmt.Errorf("%w: %w", op.ErrToken, unavailable), ProviderUnavailable},
+		{fmt.Errorf("%w: status 400", op.ErrExchange), TokenExchangeFailed},
+		{fmt.Errorf("%w: status 500", op.ErrUserinfo), UserinfoFailed},
+		{fmt.Errorf("%w: nonce", op.ErrToken), TokenInvalid},
+	} {
+		if got := Of(row.err); got != row.want {
+			t.Errorf("%v: expected %s, seen %s", row.err, row.want, got)
+		}
+	}
+}
+
+func TestHowFailuresAreLogged(t *testing.T) {
+	t.Parallel()
+	other := errors.New("something else")
+	for _, row := range []struct {
+		code  Code
+		cause error
+		want  Logging
+	}{
+		{AccessDenied, other, Logging{Level: slog.LevelInfo, Refusal: true}},
+		{StateMismatch, other, Logging{Level: slog.LevelWarn, Refusal: true}},
+		{TokenInvalid, other, Logging{Level: slog.LevelError, Refusal: true}},
+		{ProviderUnavailable, other, Logging{Level: slog.LevelError, Throttled: true}},
+		{ProviderUnavailable, fmt.Errorf("%w: %w", ErrStorage, other), Logging{Level: slog.LevelError, Throttled: true}},
+		{LogoutFailed, other, Logging{Level: slog.LevelError}},
+		{BadRequest, other, Logging{Level: slog.LevelInfo, Refusal: true}},
+		{BadRequest, ErrPlainHTTP, Logging{Level: slog.LevelError, Refusal: true}},
+		{BadRequest, fmt.Errorf("login: %w", ErrFormPostPlainHTTP), Logging{Level: slog.LevelError, Refusal: true}},
+		{Forbidden, ErrDisabled, Logging{Level: slog.LevelInfo, Refusal: true}},
+		{"made_up", nil, Logging{Level: slog.LevelInfo, Refusal: true}},
+	} {
+		if got := Log(row.code, row.cause); got != row.want {
+			t.Errorf("%s, %v: expected %+v, seen %+v", row.code, row.cause, row.want, got)
+		}
+	}
+}
+
+func TestWhatUsersReadAboutFailures(t *testing.T) {
+	t.Parallel()
+	const storage = "This site cannot check sign-ins at the moment. Please try again soon."
+	settings := &op.UnavailableError{Err: &op.SettingsError{Err: errors.New("another issuer")}}
+	for name, row := range map[string]struct {
+		code        Code
+		cause       error
+		unavailable bool
+		want        Explanation
+	}{
+		"a code with a title": {AccessDenied, nil, false, Explanation{"Sign-in was cancelled", AccessDenied.Message(), "", true}},
+		"a code without one":  {TokenInvalid, errors.New("nonce"), false, Explanation{DefaultTitle, TokenInvalid.Message(), "", true}},
+		"a code with a hint":  {LoginExpired, nil, false, Explanation{DefaultTitle, LoginExpired.Message(), LoginExpired.row().hint, true}},
+		"an outage":           {ProviderUnavailable, nil, true, Explanation{unavailableTitle, ProviderUnavailable.Message(), "", true}},
+		"an outage, 403":      {ProviderUnavailable, nil, false, Explanation{DefaultTitle, ProviderUnavailable.Message(), "", true}},
+		"a storage":           {ProviderUnavailable, fmt.Errorf("%w: disk full", ErrStorage), true, Explanation{unavailableTitle, storage, "", true}},
+		"a storage, 403":      {LogoutFailed, ErrStorage, false, Explanation{unavailableTitle, storage, "", true}},
+		"wrong settings": {ProviderUnavailable, settings, true, Explanation{"Sign-in is not set up correctly", "This site's sign-in is not set up correctly.",
+			"Waiting does not help. The operator of this site can find the reason in the log.", true}},
+		"a disabled provider": {Forbidden, ErrDisabled, false, Explanation{"Sign-in is switched off", "This identity provider is switched off here.", "", false}},
+		"plain HTTP":          {BadRequest, ErrPlainHTTP, false, Explanation{notSafeTitle, notSafeMessage, notSafeHint, false}},
+	} {
+		if got := Explain(row.code, row.cause, row.unavailable); got != row.want {
+			t.Errorf("%s: expected %+v, seen %+v", name, row.want, got)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package errorcode
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// situation is a cause that users read other words about than its code has.
+type situation struct {
+	title, message string
+	// hint says what users can do. Default: nothing.
+	hint string
+	// level is how loud the log is at least. Default: as the code says.
+	level slog.Level
+	// final: a fresh sign-in would not help.
+	final bool
+	// covers reports whether an error is this cause. Default: whether it wraps
+	// the one that describe returned.
+	covers func(error) bool
+}
+
+var situations []*situation
+
+// describe adds a situation and returns the error that stands for it, whose
+// text is for logs.
+func describe(text string, s situation) error {
+	cause := errors.New(text)
+	if s.covers == nil {
+		s.covers = is(cause)
+	}
+	situations = append(situations, &s)
+	return cause
+}
+
+// situationOf returns the first situation that covers a cause, or nil.
+func situationOf(cause error) *situation {
+	for _, s := range situations {
+		if s.covers(cause) {
+			return s
+		}
+	}
+	return nil
+}
+
+const (
+	notSafeTitle   = "Sign-in is not possible yet"
+	notSafeMessage = "Sign-in is not possible on this site yet."
+	notSafeHint    = "It is served over plain HTTP, where a sign-in would not be safe. The log tells its operator what to do."
+)
+
+// The causes that users read other words about.
+var (
+	// ErrDisabled: the option disabled is set for the provider.
+	ErrDisabled = describe("this identity provider is disabled", situation{
+		title:   "Sign-in is switched off",
+		message: "This identity provider is switched off here.",
+		final:   true,
+	})
+	// ErrNoEndpoint: there is no such endpoint, or no such provider.
+	ErrNoEndpoint = describe("no such endpoint", situation{
+		title:   "There is no such page",
+		message: "This address has a mistake in it, or is no longer in use.",
+		final:   true,
+	})
+	// ErrWrongMethod: the endpoint does not accept the request's method.
+	ErrWrongMethod = describe("wrong method for this endpoint", situation{
+		title:   "This cannot be sent here",
+		message: "This page does not accept that kind of request.",
+		final:   true,
+	})
+	// ErrForeignWebSocket: a browser opens a WebSocket from a page of another
+	// origin.
+	ErrForeignWebSocket = describe("a WebSocket that a page of another site opened", situation{
+		title:   "Not from this page",
+		message: "A page of another site may not open a WebSocket here.",
+		final:   true,
+	})
+	// Every op.SettingsError: settings are wrong, here or at the provider.
+	_ = describe("the settings are wrong", situation{
+		title:   "Sign-in is not set up correctly",
+		message: "This site's sign-in is not set up correctly.",
+		hint:    "Waiting does not help. The operator of this site can find the reason in the log.",
+		covers:  as[*op.SettingsError],
+	})
+	// ErrStorage: keys, sessions or revocations cannot be read or written.
+	ErrStorage = describe("the storage does not answer", situation{
+		title:   unavailableTitle,
+		message: "This site cannot check sign-ins at the moment. Please try again soon.",
+	})
+	// ErrFormPostPlainHTTP: a login with response_mode form_post on a site that
+	// browsers reach over plain HTTP. No one can sign in.
+	ErrFormPostPlainHTTP = describe("response_mode form_post needs a cookie that browsers keep over HTTPS only: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve this site over HTTPS", situation{
+		title:   notSafeTitle,
+		message: notSafeMessage,
+		hint:    notSafeHint,
+		level:   slog.LevelError,
+		final:   true,
+	})
+	// ErrPlainHTTP: a login on a site that browsers reach over plain HTTP. No one
+	// can sign in.
+	ErrPlainHTTP = describe("this site is served over plain HTTP: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve it over HTTPS, or allow cookies on plain HTTP with session { cookie { insecure } }", situation{
+		title:   notSafeTitle,
+		message: notSafeMessage,
+		hint:    notSafeHint,
+		level:   slog.LevelError,
+		final:   true,
+	})
+)
