@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
@@ -30,16 +31,11 @@ type provider struct {
 	registration, binding session.Binding
 	// issuer is what revocations and placeholders name.
 	issuer string
-	// tenants is the issuer with a place for the tenant, if there can be several.
-	tenants       string
+	// mapping is how the provider's claims become users.
+	mapping       identity.Mapping
 	demanding     bool // authorization_params demand something of ID tokens
 	redirectPath  string
-	usernames     []string
-	claims        map[string]string // own names, each with its path
-	groups        string
-	namesGroups   bool // groups is configured, and not the default
 	forward       []string
-	userinfo      string
 	endSession    *bool
 	announced     atomic.Bool // what has to be registered
 	announcedKeys atomic.Uint64
@@ -86,15 +82,15 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	return &provider{
 		id: id, client: client, disabled: config.Disabled,
 		registration: resolved.Registration(), binding: resolved.Binding(),
-		issuer: resolved.IssuerName(), tenants: op.TenantTemplate(resolved.IssuerName()),
+		issuer: resolved.IssuerName(),
+		mapping: identity.Mapping{
+			Provider: id, Issuer: resolved.IssuerName(), Tenants: op.TenantTemplate(resolved.IssuerName()),
+			Usernames: resolved.UsernameClaim, Claims: resolved.Claims,
+			Groups: resolved.GroupsClaim, GroupsNamed: config.GroupsClaim != "", Userinfo: resolved.Userinfo,
+		},
 		demanding:     client.Demands.Any(),
 		redirectPath:  resolved.RedirectPath,
-		usernames:     resolved.UsernameClaim,
-		claims:        resolved.Claims,
-		groups:        resolved.GroupsClaim,
-		namesGroups:   config.GroupsClaim != "",
 		forward:       resolved.ForwardParams,
-		userinfo:      resolved.Userinfo,
 		endSession:    resolved.EndSession,
 		own:           own,
 		publishesKeys: resolved.PublishesKeys(),

@@ -1,9 +1,15 @@
 package oidcrp
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"runtime"
 	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // A hundred thousand people are signed in and active, each in a store in
@@ -57,4 +63,27 @@ func liveHeap() int64 {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// usualClaims are 15 claims, 10 groups among them.
+func usualClaims(t *testing.T) claims.Set {
+	t.Helper()
+	members := map[string]json.RawMessage{"email_verified": json.RawMessage("true"), "groups": json.RawMessage(`["staff","engineering","on-call","berlin","vpn","wiki","tickets","payroll","canteen","cycling"]`)}
+	for n := range 13 {
+		members[fmt.Sprintf("claim_%02d", n)] = json.RawMessage(fmt.Sprintf(`"what claim %d says of a user"`, n))
+	}
+	set, err := claims.Encode(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func usualSession(h *Handler, said claims.Set, i int) *session.Session {
+	now := h.now()
+	return &session.Session{
+		ID: session.NewID(), Binding: h.defaultProvider.binding, Provider: h.defaultProvider.id,
+		Subject: fmt.Sprintf("248289761%06d", i), Username: fmt.Sprintf("user%06d", i), SID: fmt.Sprintf("sid-%032d", i),
+		SignedIn: now, Seen: now, Expires: now.Add(12 * time.Hour), Claims: said,
+	}
 }
