@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
 // Fault A8. Every private path in the documents has its folder beside it.
@@ -13,7 +15,7 @@ func TestDocumentsNameTheFolderBesideWhatIsInIt(t *testing.T) {
 		for _, line := range regexp.MustCompile(`(?m)^\s*private (/.*)$`).FindAllStringSubmatch(text, -1) {
 			patterns := strings.Fields(strings.TrimSuffix(line[1], "{"))
 			for _, pattern := range patterns {
-				if folder, ok := folderOf(pattern); ok && anyMatches(patterns, folder) == no {
+				if folder, ok := httpconfig.Folder(pattern); ok && httpconfig.MatchPath(patterns, folder) == httpconfig.No {
 					t.Errorf("%s: %q leaves out %s", name, line[0], folder)
 				}
 			}
