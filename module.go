@@ -22,9 +22,11 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -53,24 +55,24 @@ type App struct {
 	Session *SessionConfig `json:"session,omitempty"`
 
 	ctx          caddy.Context
-	clock        *clock
-	refreshWait  time.Duration // of a request whose access token is good; default refreshWait
+	clock        *clock.Clock
 	logger       *zap.Logger
 	storageState *storageState
 	providers    map[string]*provider
 	stores       map[string]*sessionStore // by their configuration
 	handlers     []*Handler
-	cookieNames  []string              // of all instances, without prefix
-	hosts        map[*Handler][]string // that a site is for; linkInstances knows
-	linked       *sync.Once            // at the sites as a whole
-	united       *sync.Once            // what logins request; see uniteNeeds
+	united       *sync.Once // what logins request; see uniteNeeds
 	needs        map[needsKey]*identity.Needs
 	once         *onceLog
 	refusals     *refusalSampler
-	checked      bool                             // the sites as they are written
-	sites        []*writtenSite                   // until the app starts
-	announced    *atomic.Pointer[map[string]bool] // what has been logged for registration
 	release      []func() error
+
+	// What is found of the sites as a whole; see checks.go and instances.go.
+	checked       bool                             // whether checkSites has run
+	registrations []loadcheck.Registration         // until the app starts
+	announced     *atomic.Pointer[map[string]bool] // registrations that were logged
+	cookieNames   cookiescope.Names
+	linked        *sync.Once
 }
 
 // CaddyModule returns the module's registration.
@@ -86,9 +88,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
 	a.refusals = new(refusalSampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
-	a.clock, a.refreshWait = newClock(), refreshWait
+	a.clock = clock.ForConfig()
 	var err error
-	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock.Now) }); err != nil {
+	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock) }); err != nil {
 		return err
 	}
 	a.providers = make(map[string]*provider, len(a.Providers))
@@ -122,8 +124,7 @@ func (a *App) Start() error {
 	}
 	a.storeProviderDocuments()
 	a.linkInstances()
-	a.announce(a.sites)
-	a.sites = nil
+	a.announce()
 	a.release = append(a.release, running.add(a))
 	return nil
 }
@@ -265,8 +266,9 @@ type Handler struct {
 	neededClaims           []string
 	scopes                 *cookiescope.Scopes
 	outageLogged           *atomic.Int64 // when an outage was logged last
-	siblings               []*Handler    // the other instances on the same site; see others
-	sharesHost             bool          // another instance guards the same host; see markSharedHosts
+	siblings               []*Handler    // the other instances on the same site; see linkInstances
+	hosts                  []string      // that it is for, as linkInstances finds them
+	sharesHost             bool          // another instance may see the same requests; see httpconfig.Links
 }
 
 // CaddyModule returns the module's registration.
@@ -292,7 +294,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	h.scopes = h.newScopes()
-	if err := h.checkCookieName(); err != nil {
+	if err := h.app.addCookieName(h); err != nil {
 		return ofSite(ctx, err)
 	}
 	if err := h.app.checkSites(ctx); err != nil {

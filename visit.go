@@ -99,7 +99,7 @@ func (h *Handler) scrub(st *requestState, r *http.Request) {
 		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
 	}
 	if len(st.cookies) > 0 {
-		cookie.Strip(r.Header, st.lines[:], h.app.ours)
+		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
 	}
 	st.upgrade = takeUpgrade(r)
 	h.guardTrailers(r)
