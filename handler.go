@@ -51,7 +51,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		st.upgrade.Restore(r.Header, h.siteHeaders.Upgrades())
 		return next.ServeHTTP(w, r)
 	}
-	policy, err := h.access(r, original)
+	policy, err := h.policy(r, original)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}
