@@ -41,7 +41,7 @@ func signedOut(r *http.Request) audit.Event {
 	return audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "logout", Host: r.Host}
 }
 
-// auditSession is an event about a session of this site.
+// auditSession writes the line about an event of a session of this site.
 func (h *Handler) auditSession(ctx context.Context, e audit.Event, p *provider, s *session.Session, more ...zap.Field) {
 	e.Session, e.Provider = s, p.id
 	e.User = (&requestState{h: h, provider: p, session: s}).userID()
@@ -91,7 +91,7 @@ func (h *Handler) identifyRefused(e *audit.Event, r *http.Request, f *failure) {
 	}
 }
 
-// refusedUser is a reason not to keep a sign-in whose user is known.
+// refusedUser is an error of a sign-in whose user is known.
 type refusedUser struct {
 	error
 	session *session.Session
@@ -99,8 +99,8 @@ type refusedUser struct {
 
 func (e *refusedUser) Unwrap() error { return e.error }
 
-// ofSubject adds to an error whom the ID token is about. Which name the user
-// has here is not known.
+// ofSubject adds the subject of the ID token to an error. Which name the user has
+// here is not known.
 func ofSubject(err error, idToken op.Claims) error {
 	var subject string
 	if json.Unmarshal(idToken["sub"], &subject) != nil {

@@ -12,12 +12,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// This file answers unauthenticated requests that begin no login, since a
-// redirect to the provider would serve nothing: 401.
+// This file responds with 401 to unauthenticated requests that begin no login,
+// because a redirect to the provider would be of no use to them.
 
 var errUnauthenticated = errors.New("the request is not authenticated")
 
-// respondUnauthorized answers unauthenticated requests for private addresses.
+// respondUnauthorized responds to unauthenticated requests for private pages.
 func (h *Handler) respondUnauthorized(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	reason := errorcode.SignInRequired
 	switch {
@@ -29,7 +29,7 @@ func (h *Handler) respondUnauthorized(w http.ResponseWriter, r *http.Request, st
 	return h.unauthenticated(w, r, st, reason, h.defaultProvider, h.pageBefore(r))
 }
 
-// unauthenticated answers with 401. It names no authentication scheme, since no
+// unauthenticated responds with 401. It names no authentication scheme, since no
 // credentials are accepted here (fault D7).
 func (h *Handler) unauthenticated(w http.ResponseWriter, r *http.Request, st *requestState, reason errorcode.Code, p *provider, returnTo string) error {
 	pages.BaseSecurityHeaders(w.Header())
@@ -44,8 +44,9 @@ func (h *Handler) unauthenticated(w http.ResponseWriter, r *http.Request, st *re
 	return pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: h.loginURL(p, returnTo)}.Write(w, http.StatusUnauthorized)
 }
 
-// signInPage asks users in a frame, or who have sent a form, to sign in
-// in another tab. It may be framed, and holds nothing that is theirs.
+// signInPage asks users of a frame or a form to sign in in another tab. It may
+// be framed, and holds nothing secret. It names the user who is signed in, if
+// the request needs a page of its own rather than a session.
 func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string) error {
 	text := errorcode.Explain(st.failed.code, st.failed.cause, false)
 	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(r)}
