@@ -101,7 +101,7 @@ func newCluster(t *testing.T, k backend, nodes int, site, session string, option
 
 // options are the lines of the site's directive.
 func (s *cluster) options() string {
-	return options(s.op.Provider) + s.site + "\nsession {\n" + strings.ReplaceAll(s.store, "{node}", strconv.Itoa(len(s.nodes))) + "\n" + s.session + "\n}\n"
+	return options(s.op.Provider) + "timeout 1m\n" + s.site + "\nsession {\n" + strings.ReplaceAll(s.store, "{node}", strconv.Itoa(len(s.nodes))) + "\n" + s.session + "\n}\n"
 }
 
 // another is one more node over the same places, with the site as it is
