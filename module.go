@@ -22,6 +22,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
@@ -54,8 +55,7 @@ type App struct {
 	Session *SessionConfig `json:"session,omitempty"`
 
 	ctx          caddy.Context
-	clock        *clock
-	refreshWait  time.Duration // of a request whose access token is good; default refreshWait
+	clock        *clock.Clock
 	logger       *zap.Logger
 	storageState *storageState
 	providers    map[string]*provider
@@ -88,9 +88,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
 	a.refusals = new(refusalSampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
-	a.clock, a.refreshWait = newClock(), refreshWait
+	a.clock = clock.ForConfig()
 	var err error
-	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock.Now) }); err != nil {
+	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock) }); err != nil {
 		return err
 	}
 	a.providers = make(map[string]*provider, len(a.Providers))
