@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Fault A6. A browser asks again before it shows an answer that was for a user.
@@ -148,5 +149,22 @@ func TestAnEmptyCacheControlIsNone(t *testing.T) {
 		if got := strings.Join(b.get("/x").Header["Cache-Control"], ";"); got != "private, no-cache" {
 			t.Errorf("the application's %q: Cache-Control is %q, expected private, no-cache", values, got)
 		}
+	}
+}
+
+func TestAnErrorOfTheApplicationIsNotCachedWithASession(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"session {\nidle_timeout 30m\n}\n}\nerror /missing 404\nreverse_proxy {upstream}\n}")
+	b := signedIn(t, r)
+	if p := b.get("/missing"); p.StatusCode != http.StatusNotFound || p.Header.Get("Cache-Control") != "private, no-cache" {
+		t.Errorf("status %d, %v", p.StatusCode, p.Header)
+	}
+	r.at(after(10 * time.Minute))
+	if p := b.get("/missing"); len(p.Header["Set-Cookie"]) == 0 || p.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", p.Header)
+	}
+	if p := r.raw("GET /missing HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: __Host-oidc_rp=1broken\r\n\r\n"); p.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", p.Header)
 	}
 }

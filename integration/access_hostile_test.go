@@ -299,3 +299,39 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 		t.Errorf("the application was asked %d times", r.upstream.count())
 	}
 }
+
+func TestARequestTargetWithoutAPathIsRefused(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for _, site := range []string{"oidc_rp public {\n" + options(op) + "private /private/*\n}", "oidc_rp /private/* {\n" + options(op) + "}", "oidc_rp {\n" + options(op) + "public /\n}"} {
+		r := newHarness(t, site)
+		for _, target := range []string{"foo:http://rp.test/private/x", "x:/private/x", "foo:bar", "http:rp.test/private/x", "mailto:a@b"} {
+			p := r.raw("GET " + target + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
+			if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
+				_, at := r.upstream.got()
+				t.Fatalf("%q got through with status %d, the application saw %q", target, p.StatusCode, at)
+			}
+		}
+		for _, target := range []string{"http://rp.test/private/x", "https://rp.test/private/x", "HTTP://rp.test/private/x"} {
+			p := r.raw("GET " + target + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
+			if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
+				t.Fatalf("%q got through with status %d", target, p.StatusCode)
+			}
+		}
+	}
+}
+
+func TestAnOriginalPathInAnExpressionIsReadInAllWays(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "@assets expression `{http.request.orig_uri.path}.startsWith('/assets/')`\noidc_rp {\n"+options(op)+"public @assets\n}")
+	if p := r.raw("GET /assets/../secret HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n"); p.StatusCode == http.StatusOK {
+		t.Error("a public exception is a way in")
+	}
+	if p := r.raw("GET /assets/x.js HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\n\r\n"); p.StatusCode != http.StatusOK {
+		t.Errorf("the public page has status %d", p.StatusCode)
+	}
+	if _, at := r.upstream.got(); at != "/assets/x.js" {
+		t.Errorf("the application saw %q", at)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
@@ -169,5 +170,28 @@ func TestAnIssuerThatOnlyLooksLikeManyTenants(t *testing.T) {
 	answer := ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", fmt.Sprintf(`{"subject": %q}`, op.Issued().Subject))
 	if len(answer.Ended) != 1 || answer.Ended[0].Issuer != op.Issuer() || b.lives(r) {
 		t.Errorf("%+v, the session lives: %v", answer, b.lives(r))
+	}
+}
+
+// What an operator ends stays ended, also where lifetimes were shorter at that
+// moment than before.
+func TestARevocationOutlastsAShorterLifetime(t *testing.T) {
+	t.Parallel()
+	op, storage := newOP(t), storageDir(t)
+	site := func(lifetime string) string {
+		return "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nlifetime " + lifetime + "\n}\n}\nreverse_proxy {upstream}\n}"
+	}
+	long := newHarnessAt(t, storage, site("720h"))
+	copied := signedIn(t, long).cookieHeader()
+	short := newHarnessAt(t, storage, site("1h"))
+	ask[revocationAnswer](short, "POST", "/oidc_rp/revoke", `{"all": true}`)
+	again := newHarnessAt(t, storage, site("720h"))
+	for _, r := range []*harness{long, short, again} {
+		r.at(after(2 * time.Hour))
+	}
+	long.work("logouts") // the three are one process, whose work long has begun
+	long.work("old logouts")
+	if status, _, _ := again.ask(t.Context(), copied); status != http.StatusUnauthorized {
+		t.Errorf("two hours later: status %d", status)
 	}
 }

@@ -183,3 +183,30 @@ func TestAbsentClaimsAndScopesAreToldOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestGroupsComeFromNoOtherClaimThanTheConfiguredOne(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	user := op.User("alice")
+	delete(user.Claims, "realm_access")
+	op.SetUser("alice", user)
+	for _, claims := range []string{"", "session {\nclaims groups\n}\n"} {
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"groups_claim realm_access.roles\n"+claims+"upstream {\nheader X-Groups groups\nheader X-All {http.auth.user.groups}\n}\n}")
+		signedIn(t, r)
+		if header, _ := r.upstream.got(); header.Get("X-Groups") != "" || header.Get("X-All") != "" {
+			t.Errorf("the application was told %q and %q", header.Get("X-Groups"), header.Get("X-All"))
+		}
+	}
+}
+
+func TestNestedGroupsAreKeptOnce(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for _, session := range []string{"", "session {\nclaims name\n}\n"} {
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"groups_claim realm_access.roles\n"+session+"upstream {\nheader X-Groups groups\n}\n}")
+		signedIn(t, r)
+		if header, _ := r.upstream.got(); header.Get("X-Groups") == "" {
+			t.Errorf("%q: the application was not told", session)
+		}
+	}
+}

@@ -21,57 +21,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-func TestACookieDomainSharesTheSessionBetweenItsSites(t *testing.T) {
-	t.Parallel()
-	op := newOP(t)
-	op.Register("https://a.rp.test/@app/auth/default/code", "https://b.rp.test/@app/auth/default/code", "https://other.test/@app/auth/default/code")
-	r := newHarnessAt(t, storageDir(t), "http://a.rp.test, http://b.rp.test {\noidc_rp {\n"+options(op)+"session {\ncookie shared {\ndomain rp.test\n}\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
-	b := r.browser()
-	if p := b.open("https://a.rp.test/x"); p.body != "application sees alice" {
-		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-	}
-	p := b.get("https://b.rp.test/x")
-	if p.body != "application sees alice" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
-	if p := b.open("https://b.rp.test/Special:UserLogout", op.Issuer()); p.StatusCode != http.StatusSeeOther || !strings.Contains(p.location(), "id_token_hint=") {
-		t.Errorf("the logout leads to %s", p.location())
-	}
-	if p := b.get("https://a.rp.test/x"); p.StatusCode != http.StatusFound {
-		t.Errorf("after the logout at the other site: status %d", p.StatusCode)
-	}
-}
-
-func TestCookieAttributes(t *testing.T) {
-	t.Parallel()
-	op := newOP(t)
-	for config, want := range map[string]string{
-		"":                            "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
-		"cookie mine":                 "__Host-mine=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
-		"cookie {\ndomain rp.test\n}": "__Secure-oidc_rp=; Path=/; Domain=rp.test; Max-Age=; HttpOnly; Secure; SameSite=Lax",
-		"cookie {\nsame_site none\npartitioned\n}": "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=None; Partitioned",
-		"cookie {\ninsecure\n}":                    "oidc_rp=; Path=/; Max-Age=; HttpOnly; SameSite=Lax",
-	} {
-		r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\n"+config+"\nlifetime 1h\n}\n}")
-		p := r.browser().open("/x", rpURL+"/x")
-		var got string
-		for _, line := range p.Header["Set-Cookie"] {
-			name, rest, _ := strings.Cut(line, "=")
-			if strings.Contains(name, "_tx_") || strings.HasSuffix(name, "_hint") {
-				continue
-			}
-			_, attributes, _ := strings.Cut(rest, "; ")
-			got = name + "=; " + attributes
-		}
-		for _, age := range []string{"Max-Age=3600", "Max-Age=3599"} {
-			got = strings.Replace(got, age, "Max-Age=", 1)
-		}
-		if got != want {
-			t.Errorf("%q gives %q\nnot %q", config, got, want)
-		}
-	}
-}
-
 func TestPlainHTTPBeginsNoLoginUnlessItIsSafeOrAllowed(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
