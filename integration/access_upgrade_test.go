@@ -118,7 +118,6 @@ http://rp.test {
 		header_up X-Known {http.oidc_rp.authenticated}{http.auth.user.id}
 	}
 }`, "TUNNEL", a.Addr().String()))
-
 	b := r.browser()
 	b.open("/@app/auth/default/login?returnto=/login")
 	for _, row := range []struct {
@@ -168,7 +167,6 @@ http://rp.test {
 	}
 	reverse_proxy TUNNEL
 }`))
-
 	b := r.browser()
 	if p := b.open("/page"); p.StatusCode != http.StatusOK {
 		t.Fatalf("sign-in ends with status %d", p.StatusCode)

@@ -139,7 +139,6 @@ oidc_rp {
 		header X-Groups groups
 	}
 }`)
-
 	b := r.browser()
 	for _, path := range []string{"/odd", "/usual", "/usual2", "/odd", "/usual"} {
 		if p := b.open(path); p.StatusCode != http.StatusOK {

@@ -149,7 +149,6 @@ http://rp.test {
 		reverse_proxy TUNNEL
 	}
 }`
-
 	r := newHarnessAt(t, storageDir(t), strings.NewReplacer("PROVIDER", options(op), "TUNNEL", a.Addr().String()).Replace(site))
 	b := r.browser()
 	if p := b.open("/signed-in"); p.StatusCode != http.StatusOK {

@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -33,5 +34,34 @@ func TestRefusalsOfStrangersAreSampled(t *testing.T) {
 	}
 	if written, _ := count(1, 1, now); written != 1 {
 		t.Error("after the clock was set back nothing is logged")
+	}
+}
+
+// What strangers can have written is bounded for all of them together, and for
+// all networks of one of them.
+func TestTheFrontchannelLimiterBoundsWhatIsWrittenAndRemembered(t *testing.T) {
+	t.Parallel()
+	var f frontchannelLimiter
+	now, written := time.Now(), 0
+	for i := range 20_000 { // from as many networks
+		if f.allow(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), now) {
+			written++
+		}
+	}
+	if want := reservedFrames + maxFramesPerWindow; written != want || len(f.of) > want || len(f.wide) > want {
+		t.Errorf("%d were written, %d and %d are remembered", written, len(f.of), len(f.wide))
+	}
+	if !f.allow(netip.MustParseAddr("10.0.0.1"), now.Add(limiterWindow)) {
+		t.Error("nothing is allowed a minute later")
+	}
+	f = frontchannelLimiter{}
+	written = 0
+	for i := range 5_000 { // networks of one attacker's
+		if f.allow(netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", i)), now) {
+			written++
+		}
+	}
+	if want := reservedFramesOfWide + maxFramesPerWindow; written != want || !f.allow(netip.MustParseAddr("2001:db8:2::1"), now) {
+		t.Errorf("%d of one attacker were written, want %d, or another network is refused", written, want)
 	}
 }
