@@ -1,10 +1,8 @@
 package oidcrp
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -12,6 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
 // This file is about instances that meet: on one site, or in one browser.
@@ -32,16 +31,23 @@ func (a *App) linkInstances() {
 			return
 		}
 		links := httpConfigOf(module.(*caddyhttp.App)).Links("oidc_rp", homeOf)
-		instance := func(n int) *Handler { return links.Handlers[n].Loaded.(*Handler) }
-		for n := range links.Handlers {
-			h := instance(n)
+		instances := make([]*Handler, len(links.Handlers))
+		sessions := make([]loadcheck.Session, len(links.Handlers))
+		for n, h := range links.Handlers {
+			instances[n] = h.Loaded.(*Handler)
+			sessions[n] = instances[n].session.checkOptions()
+		}
+		for n, h := range instances {
 			h.hosts, h.sharesHost = links.Hosts[n], links.SharesHost[n]
 			for _, sibling := range links.Siblings[n] {
-				h.siblings = append(h.siblings, instance(sibling))
+				h.siblings = append(h.siblings, instances[sibling])
+				if sessions[n].Clashes(&sessions[sibling]) {
+					h.clashing = append(h.clashing, instances[sibling])
+				}
 			}
 		}
 		for _, site := range links.Sites {
-			shareSiteHeaders(site, instance)
+			shareSiteHeaders(site, instances)
 		}
 	})
 }
@@ -55,16 +61,16 @@ func homeOf(h *httpconfig.Handler) string {
 }
 
 // shareSiteHeaders makes one list for all instances of a site.
-func shareSiteHeaders(site []int, instance func(int) *Handler) {
+func shareSiteHeaders(site []int, instances []*Handler) {
 	all := new(siteHeaders)
 	for _, n := range site {
-		own := instance(n).ownSiteHeaders()
+		own := instances[n].ownSiteHeaders()
 		all.stripped = appendMissing(all.stripped, own.stripped)
 		all.upgrades = appendMissing(all.upgrades, own.upgrades)
 	}
 	all.measure()
 	for _, n := range site {
-		instance(n).siteHeaders = all
+		instances[n].siteHeaders = all
 	}
 }
 
@@ -87,12 +93,13 @@ func (h *Handler) siblingFor(path string) *Handler {
 }
 
 // opensAtSibling reports whether a session cookie that is none here is a session
-// of another instance on this site, which keeps sessions in another place: the
-// cookie stays, so that the sign-in that overwrites it can end that session.
+// of another instance on this site, which has a cookie of the same name and keeps
+// sessions in another place. The cookie stays, so that the sign-in that overwrites
+// it can end that session.
 func (h *Handler) opensAtSibling(r *http.Request, st *requestState, s *cookiescope.Scope) bool {
-	for _, n := range h.linkedSiblings() {
+	for _, n := range h.clashing {
 		place := n.cookieScope(r)
-		if place == nil || place.Session != s.Session || !h.session.clashes(&n.session) {
+		if place == nil || place.Session != s.Session {
 			continue
 		}
 		theirs := &requestState{h: n, r: r, cookies: st.cookies}
@@ -102,13 +109,6 @@ func (h *Handler) opensAtSibling(r *http.Request, st *requestState, s *cookiesco
 		}
 	}
 	return false
-}
-
-// clashes reports whether two instances on one site take each other's cookies for
-// broken ones of their own. loadcheck.Session.Clashes is the same for instances as
-// they are written.
-func (s *SessionConfig) clashes(other *SessionConfig) bool {
-	return *s.Cookie == *other.Cookie && (!bytes.Equal(s.StoreRaw, other.StoreRaw) || !slices.Equal(s.Secret, other.Secret))
 }
 
 // addCookieName adds the session cookie of an instance that is being provisioned

@@ -267,6 +267,7 @@ type Handler struct {
 	scopes                 *cookiescope.Scopes
 	outageLogged           *atomic.Int64 // when an outage was logged last
 	siblings               []*Handler    // the other instances on the same site; see linkInstances
+	clashing               []*Handler    // those of them that clear this one's cookies; see loadcheck.Session
 	hosts                  []string      // that it is for, as linkInstances finds them
 	sharesHost             bool          // another instance may see the same requests; see httpconfig.Links
 }
