@@ -47,8 +47,15 @@ func loadedJSON(t *testing.T, config []byte, logFile, storage string) (log strin
 }
 
 const (
-	anyProvider  = "issuer https://login.example.com\nclient_id rp\n"
-	corpShared   = "oidc_rp {\nprovider corp {\nissuer https://login.corp.example\nclient_id rp\n}\n}"
+	anyProvider = "issuer https://login.example.com\nclient_id rp\n"
+	corpShared  = `
+oidc_rp {
+	provider corp {
+		issuer https://login.corp.example
+		client_id rp
+	}
+}
+`
 	coversNone   = "covers none of the site's host names"
 	notCovered   = "the cookie's domain does not cover a host name of the site"
 	notServed    = "base_url names a host that this site does not serve"
@@ -123,7 +130,19 @@ func holdWarnings(t *testing.T, log, warned string) {
 // The domain of the global option, and of one site alone, count as well.
 func TestSharedCookieDomainAtLoad(t *testing.T) {
 	t.Parallel()
-	shared := "oidc_rp {\nprovider corp {\nissuer https://login.corp.example\nclient_id rp\n}\nsession {\ncookie {\ndomain corp.example\n}\n}\n}"
+	shared := `
+oidc_rp {
+	provider corp {
+		issuer https://login.corp.example
+		client_id rp
+	}
+	session {
+		cookie {
+			domain corp.example
+		}
+	}
+}
+`
 	holdLoaded(t, "a.corp.example {\noidc_rp\n}\nb.corp.example {\noidc_rp\n}", "", "", shared)
 	log, err := loaded(t, "a.corp.example {\noidc_rp\n}\nwww.example.com {\noidc_rp\n}\nwww.example.org {\noidc_rp\n}", shared)
 	if err == nil || !strings.Contains(err.Error(), "site www.example.com: ") || !strings.Contains(err.Error(), "site www.example.org: ") || strings.Contains(err.Error(), "site a.corp") {
@@ -269,7 +288,16 @@ func TestManySitesAreReadQuickly(t *testing.T) {
 	t.Parallel()
 	var sites strings.Builder
 	for i := range 1000 {
-		fmt.Fprintf(&sites, "http://s%d.example.com {\noidc_rp {\nprovider corp\n}\nhandle /x* {\nrespond x\n}\n}\n", i)
+		fmt.Fprintf(&sites, `
+http://s%d.example.com {
+	oidc_rp {
+		provider corp
+	}
+	handle /x* {
+		respond x
+	}
+}
+`, i)
 	}
 	log, err := loaded(t, sites.String(), corpShared)
 	if err != nil {

@@ -45,7 +45,11 @@ func TestPrivateFoldersAtLoad(t *testing.T) {
 // Fault C5.
 func TestGuardsInsideHandleAtLoad(t *testing.T) {
 	t.Parallel()
-	guard := "oidc_rp {\nprovider corp\n}\n"
+	guard := `
+oidc_rp {
+	provider corp
+}
+`
 	for _, tc := range []struct{ name, site, warned string }{
 		{"alone", "handle /wiki/* {\n" + guard + "}", noEndpoints},
 		{"handle_path", "handle_path /wiki/* {\n" + guard + "}", noEndpoints},

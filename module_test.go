@@ -130,7 +130,17 @@ func TestReloadHelper(t *testing.T) {
 	}
 	guard := ""
 	if which == "with" {
-		guard = "oidc_rp {\nissuer http://127.0.0.1:1\nclient_id rp\nprivate /x/*\npublic /y/*\nupstream {\nheader X-User {http.auth.user.id}\n}\n}"
+		guard = `
+oidc_rp {
+	issuer http://127.0.0.1:1
+	client_id rp
+	private /x/*
+	public /y/*
+	upstream {
+		header X-User {http.auth.user.id}
+	}
+}
+`
 	}
 	load := func(i int) {
 		config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\npersist_config off\nlog {\noutput discard\n}\n}\nhttp://127.0.0.1:0 {\n%s\nrespond %q\n}", guard, fmt.Sprint("load ", i)))

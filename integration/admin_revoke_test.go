@@ -74,7 +74,16 @@ func TestRevocationNamesOneProvider(t *testing.T) {
 	one, two := newOP(t), newOP(t)
 	one.Register(rpURL + "/@app/auth/one/code")
 	two.Register(rpURL + "/@app/auth/two/code")
-	r := newHarnessAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\n"+options(one)+"}\nprovider two {\n"+options(two)+"}\n}")
+	r := newHarnessAt(t, storageDir(t), twoProviders, `
+oidc_rp {
+	provider one {
+		`+options(one)+`
+	}
+	provider two {
+		`+options(two)+`
+	}
+}
+`)
 	sessions := func() (at [2]*browser) {
 		for i, id := range []string{"one", "two"} {
 			at[i] = r.browser()
@@ -179,7 +188,17 @@ func TestARevocationOutlastsAShorterLifetime(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
 	site := func(lifetime string) string {
-		return "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nlifetime " + lifetime + "\n}\n}\nreverse_proxy {upstream}\n}"
+		return `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		session {
+			lifetime ` + lifetime + `
+		}
+	}
+	reverse_proxy {upstream}
+}
+`
 	}
 	long := newHarnessAt(t, storage, site("720h"))
 	copied := signedIn(t, long).cookieHeader()

@@ -117,7 +117,15 @@ func TestAClaimIsEncodedOnce(t *testing.T) {
 	user := op.User("alice")
 	user.Claims["name"] = " {env.HOME} "
 	op.SetUser("alice", user)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Name {http.auth.user.name}\nheader X-Both <{http.auth.user.name}>{http.request.method}\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	upstream {
+		header X-Name {http.auth.user.name}
+		header X-Both <{http.auth.user.name}>{http.request.method}
+	}
+}
+`)
 	signedIn(t, r).get("/x")
 	header, _ := r.upstream.got()
 	if got := fmt.Sprint(header.Get("X-Name"), header.Get("X-Both")); got != "%20{env.HOME}%20<%20{env.HOME}%20>GET" {

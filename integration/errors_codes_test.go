@@ -174,7 +174,12 @@ func TestDisabledProviderIsForbiddenAtEverySite(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarness(t, "oidc_rp "+mode+" {\n"+options(op)+"disabled\n}")
+			r := newHarness(t, `
+oidc_rp `+mode+` {
+	`+options(op)+`
+	disabled
+}
+`)
 			w := r.witness(op, rpURL)
 			for _, path := range []string{"login", "login?returnto=/page", "code", "code?code=x&state=y", "signedout"} {
 				p := w.walk("/@app/auth/default/" + path)

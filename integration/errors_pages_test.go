@@ -13,7 +13,16 @@ func TestErrorsOfAPublicSiteLeadHomeAndOfAPrivateOneToAPage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
-	public := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"home /start?lang=en\nprivate /private/*\n}\nrespond \"{http.oidc_rp.error.code}: {http.oidc_rp.error.message}\"\n}")
+	public := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp public {
+		`+options(op)+`
+		home /start?lang=en
+		private /private/*
+	}
+	respond "{http.oidc_rp.error.code}: {http.oidc_rp.error.message}"
+}
+`)
 	p := public.browser().open("/private/x")
 	if p.StatusCode != http.StatusOK || p.url != rpURL+"/start?lang=en&auth_error=access_denied" || !strings.HasPrefix(p.body, "access_denied: The sign-in was cancelled") {
 		t.Errorf("public: status %d at %s: %s", p.StatusCode, p.url, p.body)
@@ -44,7 +53,18 @@ func TestErrorPagesCanBeCaddys(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"own page: {err.status_code} {err.message}\"\n}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		error_pages caddy
+	}
+	reverse_proxy {upstream}
+	handle_errors {
+		respond "own page: {err.status_code} {err.message}"
+	}
+}
+`)
 	if p := r.browser().open("/x"); p.StatusCode != http.StatusForbidden || !strings.HasPrefix(p.body, "own page: 403 access_denied") {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
 	}
@@ -70,7 +90,14 @@ func TestAProgramGetsAProblem(t *testing.T) {
 func TestALoginDoesNotLeadBackToTheErrorOfAnother(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"}\nrespond \"{http.oidc_rp.login_url}\"\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp public {
+		`+options(op)+`
+	}
+	respond "{http.oidc_rp.login_url}"
+}
+`)
 	for at, want := range map[string]string{
 		"/?auth_error=access_denied":             "/",
 		"/page?a=%20b&auth_error=bad_request&c":  "/page?a=%20b&c",

@@ -88,7 +88,14 @@ func (e *echo) got() (http.Header, string) {
 // address; the site is https://rp.test. globals are lines of the global option
 // block.
 func newHarness(t *testing.T, site string, globals ...string) *harness {
-	return newHarnessAt(t, storageDir(t), "http://rp.test {\n"+site+"\n\treverse_proxy {upstream} {\n\t\theader_up X-User {http.auth.user.id}\n\t}\n}", globals...)
+	return newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	`+site+`
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
+`, globals...)
 }
 
 // storageDir is a folder that goes when the last write to it has come: what

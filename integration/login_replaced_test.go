@@ -148,12 +148,29 @@ func TestALogoutEndsWhatAnotherInstanceKeepsElsewhere(t *testing.T) {
 			second.Register(rpURL + "/@app/auth/two/code")
 			storage := storageDir(t)
 			site := func(disabled string) string {
-				one := "oidc_rp /a/* {\nprovider one {\n" + options(first) + "end_session off\n}\nsession {\ncookie one\nstore " + stores[0] + "\n}\n}\n"
+				one := `
+oidc_rp /a/* {
+	provider one {
+		` + options(first) + `
+		end_session off
+	}
+	session {
+		cookie one
+		store ` + stores[0] + `
+	}
+}
+`
 				two := "oidc_rp /b/* {\nprovider two {\n" + options(second) + "end_session off\n" + disabled + "}\nsession {\ncookie two\nstore " + stores[1] + "\n}\n}\n"
 				if swapped {
 					one, two = two, one
 				}
-				return "http://rp.test {\nroute {\n" + one + two + "reverse_proxy {upstream}\n}\n}"
+				return `
+http://rp.test {
+	route {
+		` + one + two + `reverse_proxy {upstream}
+	}
+}
+`
 			}
 			b := newHarnessAt(t, storage, site("")).browser()
 			if p := b.open("/b/page"); p.StatusCode != http.StatusOK {

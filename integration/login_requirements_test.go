@@ -13,7 +13,15 @@ const mfa = "claims `{\"id_token\":{\"acr\":{\"essential\":true,\"values\":[\"ur
 
 // demandingSite has an admin part that demands more than the rest.
 func demandingSite(op *oidctest.Provider, demands string) string {
-	block := "oidc_rp {\n" + options(op) + "%\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
+	block := `
+oidc_rp {
+	` + options(op) + `
+	%
+}
+reverse_proxy {upstream} {
+	header_up X-User {http.auth.user.id}
+}
+`
 	return "http://rp.test {\nhandle /admin* {\n" + strings.Replace(block, "%", "authorization_params {\n"+demands+"\n}", 1) + "}\nhandle {\n" + strings.Replace(block, "%", "", 1) + "}\n}"
 }
 
@@ -158,7 +166,19 @@ func TestInstancesThatKeepSessionsApartAreNoLoop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp endpoints {\n"+options(op)+sessions[0]+"}\nhandle /app* {\noidc_rp {\n"+options(op)+sessions[1]+"}\nreverse_proxy {upstream}\n}\n}")
+			r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp endpoints {
+		`+options(op)+`
+		`+sessions[0]+`}
+		handle /app* {
+			oidc_rp {
+				`+options(op)+`
+				`+sessions[1]+`}
+				reverse_proxy {upstream}
+			}
+		}
+`)
 			b, address, logins := r.browser(), "/app", 0
 			for range 30 {
 				p := b.get(address)

@@ -53,7 +53,12 @@ func TestLogoutWithoutTheIDTokenSaysWhoIsLeaving(t *testing.T) {
 
 func TestALinkOnAnotherSiteEndsNothing(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	end_session off
+}
+`)
 	b := signedIn(t, r)
 	silent := map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": ""}
 	for _, row := range []struct {
@@ -96,7 +101,12 @@ func TestALinkOnAnotherSiteEndsNothing(t *testing.T) {
 func TestLogoutOfNobodyLeadsOn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"signed_out https://www.example.com/bye\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	signed_out https://www.example.com/bye
+}
+`)
 	for _, path := range []string{"/Special:UserLogout", "/@app/auth/default/signedout?state=other"} {
 		if p := r.browser().get(path); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "https://www.example.com/bye" {
 			t.Errorf("%s: status %d to %s", path, p.StatusCode, p.Header.Get("Location"))
@@ -107,7 +117,12 @@ func TestLogoutOfNobodyLeadsOn(t *testing.T) {
 func TestALogoutThatCannotBeKeptIsToldAndClearsTheCookie(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private\n}")
+	r := newHarness(t, `
+oidc_rp public {
+	`+options(op)+`
+	private /private
+}
+`)
 	b := r.browser()
 	b.open("/private")
 	breakStorage(t, r)
@@ -122,7 +137,15 @@ func TestLogoutWithTheProviderDownEndsTheSessionHere(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	storage := storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		%s
+	}
+	reverse_proxy {upstream}
+}
+`
 	b := signedIn(t, newHarnessAt(t, storage, strings.Replace(site, "%s", "", 1)))
 	op.Stop()
 	fresh := newHarnessAt(t, storage, strings.Replace(site, "%s", "timeout 9s", 1)) // knows nothing of the provider yet
@@ -134,7 +157,12 @@ func TestLogoutWithTheProviderDownEndsTheSessionHere(t *testing.T) {
 
 func TestTheConfirmationWorksInABrowserThatSaysNothing(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	end_session off
+}
+`)
 	b, other := signedIn(t, r), signedIn(t, r)
 	silent := map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Referer": "https://evil.test/"}
 	confirmation := func(b *browser) string {
@@ -159,7 +187,15 @@ func TestTheConfirmationWorksInABrowserThatSaysNothing(t *testing.T) {
 func TestALogoutEndsTheSessionOfADisabledProvider(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		%s
+	}
+	reverse_proxy {upstream}
+}
+`
 	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "")))
 	copied := b.cookieHeader()
 	off := newHarnessAt(t, storage, fmt.Sprintf(site, "disabled"))
@@ -188,7 +224,12 @@ func TestALogoutWhenTheFactsAreUnknownClearsTheCookies(t *testing.T) {
 
 func TestWhatIsNoPageSignsNobodyOut(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	end_session off
+}
+`)
 	b := signedIn(t, r)
 	for name, header := range map[string]map[string]string{
 		"an image in a comment": {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},

@@ -71,7 +71,12 @@ func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
 func TestAProblemLeadsBackToThePageThatAsked(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"return_to https://friend.test\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	return_to https://friend.test
+}
+`)
 	for _, row := range []struct{ name, referer, htmx, want string }{
 		{"no page", "", "", ""},
 		{"a page of the site", rpURL + "/list?page=2", "", "?returnto=%2Flist%3Fpage%3D2"},
@@ -106,7 +111,12 @@ func TestAProblemLeadsBackToThePageThatAsked(t *testing.T) {
 func TestOnlyReadsAreRedirected(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"unauthenticated redirect\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	unauthenticated redirect
+}
+`)
 	for method, want := range map[string]int{"GET": 302, "HEAD": 302, "POST": 401, "PUT": 401, "DELETE": 401, "PATCH": 401, "OPTIONS": 401, "PROPFIND": 401} {
 		for _, header := range []map[string]string{nil, script} {
 			if p := r.browser().send(method, "/x", header); p.StatusCode != want {
@@ -120,7 +130,18 @@ func TestOnlyReadsAreRedirected(t *testing.T) {
 func TestPagesOfCaddyKnowTheReason(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"{err.status_code} {http.oidc_rp.error.code}: {http.oidc_rp.error.message}\" {err.status_code}\n}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		error_pages caddy
+	}
+	reverse_proxy {upstream}
+	handle_errors {
+		respond "{err.status_code} {http.oidc_rp.error.code}: {http.oidc_rp.error.message}" {err.status_code}
+	}
+}
+`)
 	if p := r.browser().send("GET", "/x", script); p.body != "401 sign_in_required: This address is for signed-in users." {
 		t.Errorf("a 401 says %q", p.body)
 	}
@@ -223,7 +244,18 @@ func TestSignedOutKnowsALivingSession(t *testing.T) {
 func TestPagesDoNotOfferToSignInToSomeoneWhoIs(t *testing.T) {
 	t.Parallel()
 	op, off := newOP(t), newOP(t)
-	site := "oidc_rp {\nprovider corp {\n" + options(op) + "}\nprovider off {\n" + options(off) + "disabled\n}\ndefault_provider corp\n}"
+	site := `
+oidc_rp {
+	provider corp {
+		` + options(op) + `
+	}
+	provider off {
+		` + options(off) + `
+		disabled
+	}
+	default_provider corp
+}
+`
 	op.Register(rpURL + "/@app/auth/corp/code")
 	r := newHarness(t, site)
 	b, nobody := signedIn(t, r), r.browser()

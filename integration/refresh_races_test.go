@@ -18,8 +18,26 @@ const idleGuard = "session {\nidle_timeout 30m\n}\n"
 func TestAnInstanceWithoutRefreshDoesNotUndoIt(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp {\nprovider corp\n"+usualGuard+idleGuard+"}\noidc_rp {\nprovider corp\n"+idleGuard+"}\nreverse_proxy {upstream}\n}\n}",
-		"oidc_rp {\nprovider corp {\n"+options(op.Provider)+"}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	route {
+		oidc_rp {
+			provider corp
+			`+usualGuard+idleGuard+`}
+			oidc_rp {
+				provider corp
+				`+idleGuard+`}
+				reverse_proxy {upstream}
+			}
+		}
+`,
+		`
+oidc_rp {
+	provider corp {
+		`+options(op.Provider)+`
+	}
+}
+`)
 	op.Register(rpURL + "/@app/auth/corp/code")
 	b := signedIn(t, r)
 	for i := 1; i <= 4; i++ {

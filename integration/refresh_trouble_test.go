@@ -212,7 +212,20 @@ func TestRefreshOnlyWhereTokensAreWanted(t *testing.T) {
 func TestRefreshRenewsTheClaims(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+"upstream {\nheader X-Name name\nheader X-Id {http.auth.user.id}\naccess_token\nid_token\n}\n}\nreverse_proxy {upstream}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op.Provider)+`
+		upstream {
+			header X-Name name
+			header X-Id {http.auth.user.id}
+			access_token
+			id_token
+		}
+	}
+	reverse_proxy {upstream}
+}
+`)
 	b := signedIn(t, r)
 	user := op.User("alice")
 	user.Claims["name"] = "Alice Renamed"

@@ -15,7 +15,12 @@ import (
 func siblings(t *testing.T, op *oidctest.Provider, more string) *harness {
 	block := "oidc_rp {\n" + options(op) + "session {\ncookie {\ndomain rp.test\n" + more + "}\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
 	op.Register("https://b.rp.test/@app/auth/default/code")
-	return newHarnessAt(t, storageDir(t), "http://rp.test {\n"+block+"}\nhttp://b.rp.test {\n"+block+"}")
+	return newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	`+block+`}
+	http://b.rp.test {
+		`+block+`}
+`)
 }
 
 // Fault A10, threat D26.
@@ -103,7 +108,21 @@ func TestACookieDomainSharesTheSessionBetweenItsSites(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register("https://a.rp.test/@app/auth/default/code", "https://b.rp.test/@app/auth/default/code", "https://other.test/@app/auth/default/code")
-	r := newHarnessAt(t, storageDir(t), "http://a.rp.test, http://b.rp.test {\noidc_rp {\n"+options(op)+"session {\ncookie shared {\ndomain rp.test\n}\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://a.rp.test, http://b.rp.test {
+	oidc_rp {
+		`+options(op)+`
+		session {
+			cookie shared {
+				domain rp.test
+			}
+		}
+	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
+`)
 	b := r.browser()
 	if p := b.open("https://a.rp.test/x"); p.body != "application sees alice" {
 		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
@@ -130,7 +149,15 @@ func TestCookieAttributes(t *testing.T) {
 		"cookie {\nsame_site none\npartitioned\n}": "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=None; Partitioned",
 		"cookie {\ninsecure\n}":                    "oidc_rp=; Path=/; Max-Age=; HttpOnly; SameSite=Lax",
 	} {
-		r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\n"+config+"\nlifetime 1h\n}\n}")
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	session {
+		`+config+`
+		lifetime 1h
+	}
+}
+`)
 		p := r.browser().open("/x", rpURL+"/x")
 		var got string
 		for _, line := range p.Header["Set-Cookie"] {

@@ -28,7 +28,14 @@ func signedIn(t *testing.T, r *harness) *browser {
 
 func TestSessionEndsWithItsLifetime(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"session {\nlifetime 1h\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	session {
+		lifetime 1h
+	}
+}
+`)
 	b := signedIn(t, r)
 	r.at(after(59 * time.Minute))
 	if p := b.get("/"); p.StatusCode != http.StatusOK {
@@ -42,7 +49,14 @@ func TestSessionEndsWithItsLifetime(t *testing.T) {
 
 func TestIdleTimeoutCountsFromTheLastUse(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"session {\nidle_timeout 30m\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	session {
+		idle_timeout 30m
+	}
+}
+`)
 	b := signedIn(t, r)
 	for _, minutes := range []time.Duration{20, 40, 60} {
 		r.at(after(minutes * time.Minute))
@@ -63,7 +77,14 @@ func TestIdleTimeoutCountsFromTheLastUse(t *testing.T) {
 func TestSessionSurvivesARestartWithManagedKeys(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+	}
+	reverse_proxy {upstream}
+}
+`
 	first := newHarnessAt(t, storage, site)
 	b := signedIn(t, first)
 	// Another storage object on the same folder is what another process has.
@@ -77,7 +98,15 @@ func TestSessionSurvivesARestartWithManagedKeys(t *testing.T) {
 func TestLogoutOnOneInstanceEndsACopiedCookieOnAnother(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "end_session off\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		end_session off
+	}
+	reverse_proxy {upstream}
+}
+`
 	first, second := newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)
 	b := signedIn(t, first)
 	copied := b.cookieHeader()
@@ -118,7 +147,15 @@ func TestANewLoginEndsTheSessionThatItReplaces(t *testing.T) {
 func TestSessionOfADisabledOrChangedProviderIsNone(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		%s
+	}
+	reverse_proxy {upstream}
+}
+`
 	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "")))
 	for name, change := range map[string]string{"disabled": "disabled", "another client": ""} {
 		text := fmt.Sprintf(site, change)
@@ -187,7 +224,14 @@ func TestManyGroupsFit(t *testing.T) {
 		op.SetUser("alice", user)
 	}
 	join(250)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Groups groups\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	upstream {
+		header X-Groups groups
+	}
+}
+`)
 	b := signedIn(t, r)
 	b.get("/again")
 	header, _ := r.upstream.got()
@@ -208,7 +252,17 @@ func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 	op, storage := newOP(t), storageDir(t)
 	old, fresh := strings.Repeat("o", 40), strings.Repeat("n", 40)
 	site := func(secrets string) string {
-		return "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nsecret " + secrets + "\n}\n}\nreverse_proxy {upstream}\n}"
+		return `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		session {
+			secret ` + secrets + `
+		}
+	}
+	reverse_proxy {upstream}
+}
+`
 	}
 	b := signedIn(t, newHarnessAt(t, storage, site(old)))
 	both := newHarnessAt(t, storage, site(fresh+" "+old))
@@ -226,7 +280,12 @@ func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 func TestUnreadableStorageClosesPrivatePagesAndLeavesPublicOnesOpen(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private/*\n}")
+	r := newHarness(t, `
+oidc_rp public {
+	`+options(op)+`
+	private /private/*
+}
+`)
 	b := r.browser()
 	if p := b.open("/private/x"); p.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", p.StatusCode)
@@ -250,7 +309,17 @@ func TestUnreadableStorageClosesPrivatePagesAndLeavesPublicOnesOpen(t *testing.T
 func TestAShorterLifetimeHoldsForOldSessions(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nlifetime %s\n}\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		session {
+			lifetime %s
+		}
+	}
+	reverse_proxy {upstream}
+}
+`
 	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "30d")))
 	r := newHarnessAt(t, storage+"/.", fmt.Sprintf(site, "1h")) // a storage of its own, with a clock of its own
 	moveTo(b, r)

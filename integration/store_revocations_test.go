@@ -40,7 +40,16 @@ func TestSitesWithDifferentStoresHearTheSameProvider(t *testing.T) {
 			var sites strings.Builder
 			for site, store := range stores {
 				s.op.Register("https://" + site + "/@app/auth/default/code")
-				fmt.Fprintf(&sites, "http://%s {\noidc_rp {\n%ssession {\nstore %s\n}\n}\nreverse_proxy {upstream}\n}\n", site, options(s.op.Provider), store)
+				fmt.Fprintf(&sites, `
+http://%s {
+	oidc_rp {
+		%ssession {
+			store %s
+		}
+	}
+	reverse_proxy {upstream}
+}
+`, site, options(s.op.Provider), store)
 			}
 			r := newHarnessAt(t, s.storage, sites.String())
 			s.nodes = []*harness{r}
@@ -77,7 +86,16 @@ func TestALogoutThatOneStoreDoesNotTakeIsToldToTheOthers(t *testing.T) {
 	s := newCluster(t, backendNamed(testKind), 0, "", "")
 	down := "test " + rand.Text()
 	s.op.Register("https://two.test/@app/auth/default/code")
-	site := "http://%s {\noidc_rp {\n" + strings.ReplaceAll(options(s.op.Provider), "%", "%%") + "session {\nstore %s\n}\n}\nreverse_proxy {upstream}\n}\n"
+	site := `
+http://%s {
+	oidc_rp {
+		` + strings.ReplaceAll(options(s.op.Provider), "%", "%%") + `session {
+			store %s
+		}
+	}
+	reverse_proxy {upstream}
+}
+`
 	r := newHarnessAt(t, s.storage, fmt.Sprintf(site, "rp.test", down)+fmt.Sprintf(site, "two.test", "storage"))
 	s.nodes = []*harness{r}
 	here := signedIn(t, r)
