@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
@@ -14,23 +13,24 @@ import (
 // This file gathers the facts of package authz about a request: what the
 // configuration says, what the session lacks, and what the request shows.
 
-// access asks the matchers for every reading of the path that an application
-// could make, since what decides here is not what is sent there. A request is
-// public only if every reading is, and guarded if any is. A matcher's error is
-// the caller's to answer with: it never opens anything.
-func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, error) {
+// policy returns what the configuration says about a request. It asks the matchers
+// about every reading of the path that an application could make, since it need
+// not read the path as the matchers do. A request is public only if every reading
+// is, and guarded if any is. A matcher's error never opens anything: the caller
+// responds with it.
+func (h *Handler) policy(r *http.Request, original *url.URL) (authz.Policy, error) {
 	if len(h.guard) == 0 && len(h.Routes) == 0 {
-		return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
+		return h.sitePolicy(), nil
 	}
 	if original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path) {
-		return h.accessAsRead(r, strings.ToLower(r.URL.Path))
+		return h.policyAsRead(r)
 	}
 	var buffer [8]address.Reading
 	readings, complete := address.Readings(buffer[:0],
 		address.Path{Path: original.Path, RawPath: original.EscapedPath()},
 		address.Path{Path: r.URL.Path, RawPath: r.URL.EscapedPath()})
 	if !complete {
-		return authz.Policy{Guarded: true, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
+		return authz.Policy{Guarded: true, Unauthenticated: authz.Unauthenticated(h.Unauthenticated)}, nil
 	}
 	current, sent := *r.URL, *original
 	defer func() {
@@ -43,7 +43,7 @@ func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, erro
 	for _, reading := range slices.Backward(readings) {
 		original.Path, original.RawPath = reading.Path, reading.RawPath
 		r.URL.Path, r.URL.RawPath = reading.Path, reading.RawPath
-		one, err := h.accessAsRead(r, "")
+		one, err := h.policyAsRead(r)
 		if err != nil {
 			return all, err
 		}
@@ -52,33 +52,29 @@ func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, erro
 	return all, nil
 }
 
-// accessAsRead is the verdict on the path as it stands in the request. plain is that
-// path in lower case if it is plain, else empty.
-func (h *Handler) accessAsRead(r *http.Request, plain string) (authz.Policy, error) {
+// sitePolicy returns the policy for requests that no route names.
+func (h *Handler) sitePolicy() authz.Policy {
+	return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Unauthenticated(h.Unauthenticated)}
+}
+
+// policyAsRead returns the policy for the path as it stands in the request.
+func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
 	if len(h.guard) > 0 {
 		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
 			return authz.Policy{}, err
 		}
 	}
 	for _, route := range h.Routes {
-		matched, err := route.matches(r, plain)
+		matched, err := route.matchers.AnyMatchWithError(r)
 		if err != nil {
 			return authz.Policy{}, err
 		}
 		if matched {
 			public := route.Mode == modePublic
-			return authz.Policy{Guarded: true, Public: public, Named: public, Unauthenticated: authz.Response(orDefault(route.Unauthenticated, h.Unauthenticated))}, nil
+			return authz.Policy{Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(orDefault(route.Unauthenticated, h.Unauthenticated))}, nil
 		}
 	}
-	return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
-}
-
-// matches reports whether the route is for a request.
-func (route *Route) matches(r *http.Request, plain string) (bool, error) {
-	if plain != "" && route.paths != nil {
-		return route.paths.match(plain), nil
-	}
-	return route.matchers.AnyMatchWithError(r)
+	return h.sitePolicy(), nil
 }
 
 func orDefault(value, otherwise string) string {
@@ -96,7 +92,7 @@ func (h *Handler) decide(r *http.Request, st *requestState, policy authz.Policy)
 		facts.Shortfall = h.shortfallOf(st)
 	}
 	st.shortfall = facts.Shortfall
-	if facts.DependOnRequest() {
+	if facts.DependsOnRequest() {
 		facts.Request = authz.Request{
 			PageLoad: navigation.IsPageLoad(r), Read: navigation.IsRead(r), Preflight: navigation.IsPreflight(r),
 			KnownError: r.URL.RawQuery != "" && queryErrorCodeOf(r) != "",

@@ -50,7 +50,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		st.upgrade.giveBack(r.Header, h.siteHeaders.upgrades)
 		return next.ServeHTTP(w, r)
 	}
-	policy, err := h.access(r, original)
+	policy, err := h.policy(r, original)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}

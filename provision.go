@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
@@ -67,7 +68,7 @@ func checkOneOf(option, value string, words []string) error {
 }
 
 // checkEndpointsMode refuses options that mean nothing where nothing is guarded.
-// The Caddyfile parser asks it after each option, so that errors name the line.
+// The Caddyfile parser calls it after each option, so that errors name the line.
 func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 	if h.Mode != modeEndpoints {
 		return nil
@@ -102,47 +103,24 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 		if err := load(route, route.MatcherSetsRaw, &route.matchers); err != nil {
 			return err
 		}
-		route.paths = plainPathsOf(route.matchers)
 	}
 	return nil
 }
 
 // resolveProviders finds the providers of this site, and which one is default.
 func (h *Handler) resolveProviders(caddy.Context) error {
-	h.providers = make(map[string]*provider)
-	shared := h.Providers
-	if len(shared) == 0 && len(h.OwnProviders) == 0 {
-		shared = slices.Sorted(maps.Keys(h.app.providers))
-		switch len(shared) {
-		case 0:
-			return errors.New("no provider is configured")
-		case 1:
-		default:
-			return fmt.Errorf("there are several providers (%s): name those of this site with the option provider", strings.Join(shared, ", "))
-		}
+	h.providers, h.providerByRedirectPath = make(map[string]*provider), make(map[string]*provider)
+	choice := h.providerChoice(h.app)
+	ids, err := choice.IDs()
+	if err != nil {
+		return err
 	}
-	for _, id := range shared {
-		p := h.app.providers[id]
-		if p == nil {
-			return fmt.Errorf("provider %s: there is no shared provider of this name", id)
-		}
-		if h.providers[id] != nil {
-			return fmt.Errorf("provider %s: is named twice", id)
-		}
-		h.providers[id] = p
-	}
-	for _, id := range slices.Sorted(maps.Keys(h.OwnProviders)) {
-		if h.app.providers[id] != nil {
-			return fmt.Errorf("provider %s: a shared provider has this id", id)
-		}
-		p, err := newProvider(id, h.OwnProviders[id], h.now, h.logger.With(zap.String("provider", id)), &h.release)
+	for _, id := range ids {
+		p, err := h.resolveProvider(id)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
 		h.providers[id] = p
-	}
-	h.providerByRedirectPath = make(map[string]*provider)
-	for id, p := range h.providers {
 		if p.redirectPath == "" {
 			continue
 		}
@@ -151,31 +129,40 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 		}
 		h.providerByRedirectPath[p.redirectPath] = p
 	}
-	return h.resolveDefault()
-}
-
-func (h *Handler) resolveDefault() error {
-	if h.providers[shorthandID] != nil && len(h.providers) > 1 {
+	if len(ids) > 1 && h.providers[shorthandID] != nil {
 		return fmt.Errorf("provider %s: the id is reserved for the default provider", shorthandID)
 	}
-	id := h.DefaultProvider
-	if id == "" && h.providers[h.app.DefaultProvider] != nil {
-		id = h.app.DefaultProvider
+	defaultID, err := choice.DefaultOf(ids)
+	if err != nil {
+		return err
 	}
-	if id == "" && len(h.providers) == 1 {
-		for only := range h.providers {
-			id = only
-		}
-	}
-	if id == "" {
-		return fmt.Errorf("there are several providers (%s): say which is meant by default with default_provider",
-			strings.Join(slices.Sorted(maps.Keys(h.providers)), ", "))
-	}
-	h.defaultProvider = h.providers[id]
-	if h.defaultProvider == nil {
-		return fmt.Errorf("default_provider %s: is not a provider of this site", id)
-	}
+	h.defaultProvider = h.providers[defaultID]
 	return nil
+}
+
+// providerChoice returns what the configuration says of the providers of this site.
+func (h *Handler) providerChoice(app *App) opconfig.Choice {
+	return opconfig.Choice{
+		Shared: slices.Sorted(maps.Keys(app.Providers)), SharedDefault: app.DefaultProvider,
+		Named: h.Providers, Own: slices.Sorted(maps.Keys(h.OwnProviders)), Default: h.DefaultProvider,
+	}
+}
+
+// resolveProvider returns a provider of this site alone, or a shared one.
+func (h *Handler) resolveProvider(id string) (*provider, error) {
+	shared := h.app.providers[id]
+	own, isOwn := h.OwnProviders[id]
+	switch {
+	case h.providers[id] != nil:
+		return nil, errors.New("is named twice")
+	case isOwn && shared != nil:
+		return nil, errors.New("a shared provider has this id")
+	case isOwn:
+		return newProvider(id, own, h.now, h.logger.With(zap.String("provider", id)), &h.release)
+	case shared == nil:
+		return nil, errors.New("there is no shared provider of this name")
+	}
+	return shared, nil
 }
 
 // resolveAddresses checks the addresses that the site has and leads to.
@@ -240,7 +227,8 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	return nil
 }
 
-// checkSiteData refuses what is no type of the header Clear-Site-Data.
+// checkSiteData refuses unknown types of the header Clear-Site-Data (W3C Clear
+// Site Data, section 3.1), duplicates, and a wildcard beside others.
 func checkSiteData(types []string) error {
 	for i, name := range types {
 		if err := checkOneOf("clear_site_data", name, []string{"cache", "cookies", "storage", "executionContexts", "*"}); err != nil {
