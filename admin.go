@@ -3,142 +3,167 @@ package oidcrp
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/adminapi"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 func init() {
 	caddy.RegisterModule(adminAPI{})
 }
 
-// adminAPI is a module that adds to Caddy's admin API what an operator needs
-// of the configuration that runs, under /oidc_rp/: how the providers are, an
-// end for sessions, and the keys that these are sealed with. Nothing there
-// shows a secret, a key, a token or a user.
+// adminAPI adds endpoints for operators to Caddy's admin API, under /oidc_rp/.
+// They are about the configuration that is running: the state of its providers,
+// the revocation of sessions, and the keys that sessions are sealed with. No
+// response holds a secret, a key, a token or a user.
 type adminAPI struct {
-	// app returns the app of the configuration that runs, or nil. Caddy makes
-	// this module before it makes the apps, and never says which one it is for.
+	// app returns the app of the running configuration, or nil. Caddy makes this
+	// module before the apps, and does not say for which configuration.
 	app func() *App
 }
 
 // CaddyModule returns the module's registration.
 func (adminAPI) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "admin.api.oidc_rp", New: func() caddy.Module { return &adminAPI{app: running.last} }}
+	return caddy.ModuleInfo{ID: "admin.api.oidc_rp", New: func() caddy.Module { return &adminAPI{app: runningApps.Last} }}
 }
 
-// adminEndpoints is the one list of them: by path, the method and what is done.
-// The answer is sent as JSON; an error of another type than caddy.APIError is 500.
+// adminEndpoints lists the endpoints by path. The response is sent as JSON; an
+// error other than an adminapi.Error is 500.
 var adminEndpoints = map[string]struct {
 	method string
-	do     func(*App, *http.Request) (answer any, err error)
+	serve  func(*App, *http.Request) (response any, err error)
 }{
-	adminProviders: {http.MethodGet, (*App).listProviders},
-	adminRevoke:    {http.MethodPost, (*App).revokeSessions},
-	adminKeys:      {http.MethodGet, (*App).listKeys},
-	adminRotate:    {http.MethodPost, (*App).rotateKeys},
+	adminapi.ProvidersPath: {http.MethodGet, listProviders},
+	adminapi.RevokePath:    {http.MethodPost, revokeSessions},
+	adminapi.KeysPath:      {http.MethodGet, listKeys},
+	adminapi.RotatePath:    {http.MethodPost, rotateKeys},
 }
-
-// The paths of the endpoints, which the command asks for.
-const (
-	adminPrefix    = "/oidc_rp/"
-	adminProviders = adminPrefix + "providers"
-	adminRevoke    = adminPrefix + "revoke"
-	adminKeys      = adminPrefix + "keys"
-	adminRotate    = adminPrefix + "keys/rotate"
-)
 
 // Routes returns the one route for all endpoints.
 func (a *adminAPI) Routes() []caddy.AdminRoute {
 	serve := func(w http.ResponseWriter, r *http.Request) error { return a.app().ServeAdmin(w, r) }
-	return []caddy.AdminRoute{{Pattern: adminPrefix, Handler: caddy.AdminHandlerFunc(serve)}}
+	return []caddy.AdminRoute{{Pattern: adminapi.Prefix, Handler: caddy.AdminHandlerFunc(serve)}}
 }
 
-// ServeAdmin responds to a request for the admin API about the configuration of
-// this app. Without an app, the response is 503: none is running. Errors are of
-// type caddy.APIError, or mean 500.
+// ServeAdmin responds to a request to the admin API about the configuration of
+// this app. For a nil app, which means that none is running, it is 503. Errors
+// are of type caddy.APIError, or mean 500.
 func (a *App) ServeAdmin(w http.ResponseWriter, r *http.Request) error {
-	endpoint, found := adminEndpoints[r.URL.Path]
-	if !found {
-		return adminError(http.StatusNotFound, "there is nothing at this path")
+	response, err := serveAdmin(a, w.Header(), r)
+	if failed := (adminapi.Error{}); errors.As(err, &failed) {
+		return caddy.APIError{HTTPStatus: failed.Status, Err: failed.Err}
 	}
-	if r.Method != endpoint.method {
-		w.Header().Set("Allow", endpoint.method)
-		return adminError(http.StatusMethodNotAllowed, "this takes %s", endpoint.method)
-	}
-	if a == nil {
-		return adminError(http.StatusServiceUnavailable, "no configuration with oidc_rp is running")
-	}
-	answer, err := endpoint.do(a, r)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(answer)
+	return json.NewEncoder(w).Encode(response)
 }
 
-// adminError is what Caddy answers and logs, so that it names no user.
-func adminError(status int, format string, args ...any) error {
-	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf(format, args...)}
+func serveAdmin(a *App, header http.Header, r *http.Request) (response any, err error) {
+	endpoint, found := adminEndpoints[r.URL.Path]
+	if !found {
+		return nil, adminapi.Errorf(http.StatusNotFound, "there is nothing at this path")
+	}
+	if r.Method != endpoint.method {
+		header.Set("Allow", endpoint.method)
+		return nil, adminapi.Errorf(http.StatusMethodNotAllowed, "this takes %s", endpoint.method)
+	}
+	if a == nil {
+		return nil, adminapi.Errorf(http.StatusServiceUnavailable, "no configuration with oidc_rp is running")
+	}
+	return endpoint.serve(a, r)
 }
 
-// readBody reads the JSON of a request strictly. An empty body is an empty
-// object.
-func readBody(r *http.Request, into any) error {
-	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxForm))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	if err == nil {
-		if _, err = decoder.Token(); err == nil {
-			err = errors.New("something follows the object")
+func listProviders(a *App, _ *http.Request) (any, error) {
+	return adminapi.ListProviders(providersInUse(a)), nil
+}
+
+// providersInUse returns the providers of the app and those of its sites.
+func providersInUse(a *App) []adminapi.Provider {
+	a.linkInstances()
+	var uses []adminapi.Provider
+	use := func(p *provider, shared bool, sites []string) {
+		uses = append(uses, adminapi.Provider{
+			ID: p.id, ClientID: p.client.ClientID, Shared: shared, Disabled: p.disabled, Sites: sites,
+			Mapping: p.mapping, Discovery: p.client.Discovery, Written: string(p.written[:]),
+		})
+	}
+	for _, p := range a.providers {
+		use(p, true, nil)
+	}
+	for _, h := range a.handlers {
+		for _, p := range h.providers {
+			use(p, false, h.hosts)
 		}
 	}
-	var mistyped *json.UnmarshalTypeError
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil
-	case errors.As(err, &mistyped):
-		err = fmt.Errorf("%s: does not take a JSON %s", orDefault(mistyped.Field, "the body"), mistyped.Value)
-	}
-	return adminError(http.StatusBadRequest, "%s", strings.TrimPrefix(err.Error(), "json: "))
+	return adminapi.MergeProviders(uses)
 }
 
-// running are the apps that were started and not given back, the one that was
-// started last at the end. While Caddy loads a configuration there are two of
-// them, and if that fails the older one is left.
-var running runningApps
-
-type runningApps struct {
-	mu   sync.Mutex
-	apps []*App
+func listKeys(a *App, r *http.Request) (any, error) {
+	return adminapi.ListKeys(r.Context(), ringsInUse(a), a.clock.Now()), nil
 }
 
-// add returns how to take it back.
-func (r *runningApps) add(a *App) func() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.apps = append(r.apps, a)
-	return func() error {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.apps = slices.DeleteFunc(r.apps, func(other *App) bool { return other == a })
-		return nil
+func rotateKeys(a *App, r *http.Request) (any, error) {
+	var request adminapi.RotateRequest
+	if err := adminapi.ReadBody(r, &request); err != nil {
+		return nil, err
 	}
+	response, err := adminapi.RotateKeys(r.Context(), ringsInUse(a), request, a.clock.Now())
+	for _, ring := range response.Rings {
+		if ring.Made {
+			a.logger.Info("the session keys were rotated by the admin API", zap.Bool("compromised", request.Compromised), zap.Strings("sites", ring.Sites))
+		}
+	}
+	return response, err
 }
 
-func (r *runningApps) last() *App {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.apps) == 0 {
-		return nil
+// ringsInUse returns the key rings of the app's sites.
+func ringsInUse(a *App) []adminapi.Ring {
+	a.linkInstances()
+	var uses []adminapi.Ring
+	for _, h := range a.handlers {
+		switch keys := h.keys.(type) {
+		case *seal.Managed:
+			uses = append(uses, adminapi.Ring{Managed: keys, Sites: h.hosts})
+		case seal.Fixed:
+			uses = append(uses, adminapi.Ring{Configured: keys.Keys.IDs(), Sites: h.hosts})
+		}
 	}
-	return r.apps[len(r.apps)-1]
+	return adminapi.MergeRings(uses)
+}
+
+// revokeSessions ends sessions that began until now, and responds once that is
+// stored. Users can sign in again.
+func revokeSessions(a *App, r *http.Request) (any, error) {
+	var request adminapi.RevokeRequest
+	if err := adminapi.ReadBody(r, &request); err != nil {
+		return nil, err
+	}
+	revoked, err := request.Check(providersInUse(a))
+	if err != nil {
+		return nil, err
+	}
+	now := a.clock.Now()
+	// Stored for longer than any session lasts, whatever the lifetimes were when it began.
+	events := request.Events(revoked, now.Add(clocksApart), now.Add(maxLifetime+sessionstore.RevocationMargin))
+	if err := a.revokeAll(r.Context(), events...); err != nil {
+		return nil, adminapi.Errorf(http.StatusServiceUnavailable,
+			"the revocation could not be kept, so other instances do not know of it, nor does this one after a restart; try again: %w", err)
+	}
+	for _, e := range revoked {
+		writeAudit(r.Context(), a.logger, audit.Event{Kind: audit.Revoked, Message: "sessions revoked", Via: "admin_api", Client: remoteIP(r),
+			Provider: strings.Join(e.Providers, ","), Issuer: e.Issuer, Subject: request.Subject, SID: request.SID}, zap.String("kind", e.Kind))
+	}
+	return adminapi.RevokeResponse{Revoked: revoked}, nil
 }
 
 var _ caddy.AdminRouter = (*adminAPI)(nil)

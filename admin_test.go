@@ -1,71 +1,18 @@
 package oidcrp
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/adminapi"
 )
 
-// TestTheAppThatWasStartedLastIsMeant, as long as it is not given back.
-func TestTheAppThatWasStartedLastIsMeant(t *testing.T) {
-	t.Parallel()
-	var apps runningApps
-	older, newer, newest := new(App), new(App), new(App)
-	var takeBack [3]func() error
-	for _, step := range []struct {
-		do   func()
-		want *App
-	}{
-		{func() {}, nil},
-		{func() { takeBack[0] = apps.add(older) }, older},
-		{func() { takeBack[1] = apps.add(newer) }, newer},
-		{func() { _ = takeBack[1]() }, older}, // the load has failed
-		{func() { takeBack[2] = apps.add(newest) }, newest},
-		{func() { _ = takeBack[0]() }, newest}, // it has not
-		{func() { _ = takeBack[2]() }, nil},
-	} {
-		if step.do(); apps.last() != step.want {
-			t.Fatalf("%p is meant, want %p", apps.last(), step.want)
-		}
-	}
-}
-
-func TestLongErrorsAreCut(t *testing.T) {
-	t.Parallel()
-	h := statusOf(op.Health{State: op.Failing, Err: errors.New(strings.Repeat("x", 5000))})
-	if len(h.Error) != maxErrorText {
-		t.Errorf("%d characters", len(h.Error))
-	}
-}
-
-func TestTablesObeyNobody(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	if err := showProviders(&out, []byte(`{"providers":[{"id":"corp","issuer":"a\u001b[2Jb","metadata":{"state":"failing","error":"x\u001b]0;\u0007\r\n\u009by"},"keys":{"state":"ok"}}]}`)); err != nil {
-		t.Fatal(err)
-	}
-	if strings.ContainsAny(out.String(), "\x1b\a\r\u009b") || strings.Count(out.String(), "\n") != 3 {
-		t.Errorf("%q", out.String())
-	}
-	for _, show := range []func(*bytes.Buffer) error{
-		func(b *bytes.Buffer) error { return showProviders(b, []byte("[]")) },
-		func(b *bytes.Buffer) error { return showEnded(b, []byte("7")) },
-		func(b *bytes.Buffer) error { return showKeys(b, []byte(`"x"`)) },
-	} {
-		if err := show(&out); err == nil {
-			t.Error("an answer to something else is shown")
-		}
-	}
-}
-
-// The rest runs a Caddy of its own, whose admin API is on a socket.
+// These tests run a Caddy of their own, whose admin API is on a socket.
 
 const adminEnv = "OIDC_RP_ADMIN"
 
@@ -90,11 +37,11 @@ func TestAdminHelper(t *testing.T) {
 		if err != nil {
 			return err.Error()
 		}
-		var answer providersAnswer
-		if err := json.Unmarshal([]byte(out), &answer); err != nil || len(answer.Providers) != 1 {
+		var response adminapi.ProvidersResponse
+		if err := json.Unmarshal([]byte(out), &response); err != nil || len(response.Providers) != 1 {
 			t.Fatalf("%v: %s", err, out)
 		}
-		return answer.Providers[0].Issuer
+		return response.Providers[0].Issuer
 	}
 	if err := load("", "http://127.0.0.1:0 {\nrespond x\n}"); err != nil {
 		t.Fatal(err)
@@ -107,8 +54,8 @@ func TestAdminHelper(t *testing.T) {
 		if err := load("", site(want)); err != nil {
 			t.Fatal(err)
 		}
-		if got := issuer(); got != want || len(running.apps) != 1 {
-			t.Errorf("load %d: %s, %d apps", i, got, len(running.apps))
+		if got := issuer(); got != want || len(runningApps.All()) != 1 {
+			t.Errorf("load %d: %s, %d apps", i, got, len(runningApps.All()))
 		}
 	}
 	// Apps start in any order: some of these fail before ours has begun, others after.
@@ -117,15 +64,15 @@ func TestAdminHelper(t *testing.T) {
 		if err := load("", site("http://127.0.0.1:1/failed")+"http://"+taken+" {\nrespond x\n}"); err == nil {
 			t.Fatal("a configuration with a port that is taken was loaded")
 		}
-		if got := issuer(); got != "http://127.0.0.1:1/2" || len(running.apps) != 1 {
-			t.Errorf("after a load that failed: %s, %d apps", got, len(running.apps))
+		if got := issuer(); got != "http://127.0.0.1:1/2" || len(runningApps.All()) != 1 {
+			t.Errorf("after a load that failed: %s, %d apps", got, len(runningApps.All()))
 		}
 	}
 	if err := load("", "http://127.0.0.1:0 {\nrespond x\n}"); err != nil {
 		t.Fatal(err)
 	}
-	if got := issuer(); !strings.Contains(got, "503") || len(running.apps) != 0 {
-		t.Errorf("without the app again: %s, %d apps", got, len(running.apps))
+	if got := issuer(); !strings.Contains(got, "503") || len(runningApps.All()) != 0 {
+		t.Errorf("without the app again: %s, %d apps", got, len(runningApps.All()))
 	}
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)

@@ -301,7 +301,7 @@ const registerMessage = "register these addresses at the provider"
 // configuration before this one has logged. It makes no requests: origins are
 // what the configuration names.
 func (a *App) announce() {
-	before := running.announced()
+	before := announcedBefore()
 	announced := make(map[string]bool)
 	for _, r := range a.registrations {
 		announced[r.Key()] = true
@@ -313,12 +313,11 @@ func (a *App) announce() {
 	a.registrations = nil
 }
 
-// announced returns the registrations that running configurations have logged.
-func (r *runningApps) announced() map[string]bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// announcedBefore returns the registrations that running configurations have
+// logged.
+func announcedBefore() map[string]bool {
 	all := make(map[string]bool)
-	for _, app := range r.apps {
+	for _, app := range runningApps.All() {
 		if announced := app.announced.Load(); announced != nil {
 			maps.Copy(all, *announced)
 		}

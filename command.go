@@ -3,7 +3,6 @@ package oidcrp
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,100 +10,116 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/adminapi"
 )
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "oidc-rp",
-		Short: "Shows and changes what the OpenID Connect relying party of a running Caddy holds",
+		Short: "Inspect and manage OpenID Connect logins of a running Caddy",
 		Long: `
-Asks a running Caddy, by its admin API, how its identity providers are, ends
-sessions, and rotates the keys that sessions are sealed with.
+Shows the state of identity providers, ends sessions, and rotates the keys that
+sessions are sealed with, through the admin API of a running Caddy.
 
-The admin API is looked for at '` + caddy.DefaultAdminListen + `', unless --address or
---config says otherwise. The exit code is 0 when it is done, and 1 when not.`,
+The default address of the admin API is '` + caddy.DefaultAdminListen + `'; use --address or
+--config for another one.
+
+Exits 0 on success, 1 on error.`,
 		CobraFunc: addSubcommands,
 	})
 }
 
-// addSubcommands makes the command's tree.
+// addSubcommands adds the flags and subcommands of the command.
 func addSubcommands(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.String("address", "", "Address of the administration API listener (if --config is not used)")
-	flags.StringP("config", "c", "", "Configuration file that says the address (if --address is not used)")
+	flags.String("address", "", "Address of the admin API (if --config is not used)")
+	flags.StringP("config", "c", "", "Configuration file that has the address (if --address is not used)")
 	flags.StringP("adapter", "a", "", "Name of config adapter to apply (if --config is used)")
-	flags.Bool("json", false, "Print the answer of the admin API")
+	flags.Bool("json", false, "Print the JSON response of the admin API")
 	group(root)
 
 	providers := &cobra.Command{
 		Use:   "providers",
-		Short: "Shows every provider of the configuration, and how it answers",
+		Short: "Show the state of every provider",
 		Long: `
-Shows every provider of the running configuration: whether it could be read
-when that was tried last, when, and what was wrong. It asks no provider.`,
+Shows every provider of the running configuration: whether its metadata and keys
+could be read at the last attempt, when that was, and the error if there was one.
+Makes no request to providers.`,
 	}
-	runs(providers, func(caddycmd.Flags) adminCall { return adminCall{path: adminProviders, show: showProviders} })
+	runs(providers, func(caddycmd.Flags) adminCall {
+		return adminCall{path: adminapi.ProvidersPath, print: adminapi.PrintProviders}
+	})
 
+	root.AddCommand(providers, revokeCommand(), keysCommand())
+}
+
+func revokeCommand() *cobra.Command {
 	revoke := &cobra.Command{
 		Use:   "revoke (--subject <sub> | --sid <sid>) [--provider <id>] [--issuer <url>] | --all",
-		Short: "Ends sessions, on all instances",
+		Short: "End sessions on all instances",
 		Long: `
-Ends the sessions of a user (--subject), of one session at a provider (--sid),
-or all there are (--all), at all sites and on all instances that share the
-storage, or the session store. It asks nothing and prints what was revoked.
+Ends the sessions of a user (--subject), of one session at a provider (--sid), or
+all sessions (--all), at all sites and on all instances that share the storage or
+the session store. Prints what was revoked, without asking for confirmation.
 
-Sessions that began before end within five seconds; later ones are not touched.
-Whether there were any is not known, since browsers keep sessions in cookies:
-an unknown name is revoked as well, and the exit code is 0.
+Sessions that began before now end within five seconds; later ones are not
+touched. Whether there were any is not known, since browsers keep sessions in
+cookies: revoking an unknown name succeeds as well.
 
-Who was signed out can sign in again: disable the account at the provider
-first where that is not meant to be.`,
+Users can sign in again. To prevent that, disable the account at the provider
+first.`,
 	}
 	revoke.Flags().String("subject", "", "The user's sub at the provider")
-	revoke.Flags().String("sid", "", "The provider's name of its session")
-	revoke.Flags().Bool("all", false, "End every session that began until now")
-	revoke.Flags().String("provider", "", "The id of the provider (default: each)")
-	revoke.Flags().String("issuer", "", "The issuer; needed for a provider with many tenants")
+	revoke.Flags().String("sid", "", "The id of a session at the provider")
+	revoke.Flags().Bool("all", false, "End all sessions that began before now")
+	revoke.Flags().String("provider", "", "The id of the provider (default: every provider)")
+	revoke.Flags().String("issuer", "", "The issuer; required for a provider with many tenants")
 	runs(revoke, func(fl caddycmd.Flags) adminCall {
-		return adminCall{path: adminRevoke, show: showEnded, body: revokeRequest{
+		return adminCall{path: adminapi.RevokePath, print: adminapi.PrintRevoked, body: adminapi.RevokeRequest{
 			Subject: fl.String("subject"), SID: fl.String("sid"), All: fl.Bool("all"),
 			Provider: fl.String("provider"), Issuer: fl.String("issuer"),
 		}}
 	})
+	return revoke
+}
 
-	list := func(caddycmd.Flags) adminCall { return adminCall{path: adminKeys, show: showKeys} }
+func keysCommand() *cobra.Command {
+	list := func(caddycmd.Flags) adminCall {
+		return adminCall{path: adminapi.KeysPath, print: adminapi.PrintKeys}
+	}
 	keys := &cobra.Command{
 		Use:   "keys [list | rotate [--compromised]]",
-		Short: "Shows or rotates the keys that sessions are sealed with",
+		Short: "Show or rotate the keys that sessions are sealed with",
 		Long: `
-Shows the keys that sessions are sealed with: their ids and times, never the
-keys themselves. With rotate, makes a new one.`,
+Shows the ids and times of the keys that sessions are sealed with, never the keys
+themselves. With rotate, makes a new key.`,
 	}
 	runs(keys, list)
-	listKeys := &cobra.Command{Use: "list", Short: "Shows the keys that sessions are sealed with", Long: keys.Long}
+	listKeys := &cobra.Command{Use: "list", Short: "Show the keys that sessions are sealed with", Long: keys.Long}
 	runs(listKeys, list)
 	rotate := &cobra.Command{
 		Use:   "rotate [--compromised]",
-		Short: "Makes a new key, and keeps all sessions",
+		Short: "Make a new key; all sessions continue",
 		Long: `
-Makes a new key in Caddy's storage. It seals three minutes later, when all
-instances know it; the old ones open what they had sealed for as long as
-sessions last, so that nobody is signed out.
+Makes a new key in Caddy's storage. It starts to seal after three minutes, when
+all instances know it. The old keys open what they sealed for as long as sessions
+last, so users stay signed in.
 
-With --compromised the old keys are withdrawn: what they had sealed opens no
-longer, on this instance at once and on others within about a minute, so that
-everybody has to sign in again. That is for keys that somebody else has seen.
-While the storage can still be read by them, they see the new one as well.`,
+With --compromised, the old keys are withdrawn, at once on this instance and
+within about a minute on others: all users have to sign in again. Use it if
+somebody else has seen the keys. As long as they can still read the storage, they
+see the new key as well.`,
 	}
-	rotate.Flags().Bool("compromised", false, "Withdraw the old keys: everybody has to sign in again")
+	rotate.Flags().Bool("compromised", false, "Withdraw the old keys: all users have to sign in again")
 	runs(rotate, func(fl caddycmd.Flags) adminCall {
-		return adminCall{path: adminRotate, show: showKeys, body: rotation{Compromised: fl.Bool("compromised")}}
+		return adminCall{path: adminapi.RotatePath, print: adminapi.PrintKeys, body: adminapi.RotateRequest{Compromised: fl.Bool("compromised")}}
 	})
 	keys.AddCommand(listKeys, rotate)
-	root.AddCommand(providers, revoke, keys)
+	return keys
 }
 
-// group has a command that does nothing by itself tell what it has.
+// group makes a command that does nothing itself print its help.
 func group(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -116,12 +131,12 @@ func group(cmd *cobra.Command) {
 
 // adminCall is one request to the admin API.
 type adminCall struct {
-	path string
-	body any // nil for a GET
-	show func(out io.Writer, answer []byte) error
+	path  string
+	body  any // nil for a GET
+	print func(out io.Writer, response []byte) error
 }
 
-// runs has a command make a call.
+// runs makes a command send a request and print the response.
 func runs(cmd *cobra.Command, call func(caddycmd.Flags) adminCall) {
 	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -134,7 +149,7 @@ func runs(cmd *cobra.Command, call func(caddycmd.Flags) adminCall) {
 	}
 }
 
-// do asks the Caddy that the flags point to, and prints its answer.
+// do sends the request to the Caddy that the flags name, and prints the response.
 func (c adminCall) do(out io.Writer, fl caddycmd.Flags) error {
 	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
 	if err != nil {
@@ -153,16 +168,16 @@ func (c adminCall) do(out io.Writer, fl caddycmd.Flags) error {
 		return err
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+	data, err := io.ReadAll(response.Body)
 	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+		return fmt.Errorf("reading the response: %w", err)
 	}
-	if !json.Valid(answer) {
-		return errors.New("the answer is not JSON: is it Caddy's admin API that is at this address?")
+	if !json.Valid(data) {
+		return fmt.Errorf("the response is not JSON; is %s the address of Caddy's admin API?", address)
 	}
 	if fl.Bool("json") {
-		_, err = out.Write(answer)
+		_, err = out.Write(data)
 		return err
 	}
-	return c.show(out, answer)
+	return c.print(out, data)
 }

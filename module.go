@@ -31,6 +31,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/running"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -110,6 +111,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// runningApps lists the apps that were started and not cleaned up.
+var runningApps running.List[*App]
+
 // Start starts what the sites share, which must not happen for a configuration
 // that is only validated, and links the instances of each site.
 func (a *App) Start() error {
@@ -128,7 +132,7 @@ func (a *App) Start() error {
 	a.storeProviderDocuments()
 	a.linkInstances()
 	a.announce()
-	a.release = append(a.release, running.add(a))
+	a.release = append(a.release, runningApps.Add(a))
 	return nil
 }
 
