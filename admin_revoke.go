@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -71,8 +72,8 @@ func (a *App) revokeSessions(r *http.Request) (any, error) {
 		return nil, adminError(http.StatusServiceUnavailable, "it could not be kept, so that other instances do not know, nor this one after a restart; try again: %w", err)
 	}
 	for _, e := range ended {
-		audit(r.Context(), a.logger, auditEvent{event: eventRevoked, message: "sessions revoked", via: "admin_api", client: remoteIP(r),
-			provider: strings.Join(e.Providers, ","), issuer: e.Issuer, subject: asked.Subject, sid: asked.SID}, zap.String("kind", e.Kind))
+		writeAudit(r.Context(), a.logger, audit.Event{Kind: audit.Revoked, Message: "sessions revoked", Via: "admin_api", Client: remoteIP(r),
+			Provider: strings.Join(e.Providers, ","), Issuer: e.Issuer, Subject: asked.Subject, SID: asked.SID}, zap.String("kind", e.Kind))
 	}
 	return revocationAnswer{ended}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -20,7 +21,7 @@ var errTooManyLogins = errors.New("this browser has just signed in twice, and it
 
 // beginAgain begins a login for a page load whose session is not enough.
 func (h *Handler) beginAgain(w http.ResponseWriter, r *http.Request, st *requestState) error {
-	baseSecurityHeaders(w.Header())
+	pages.BaseSecurityHeaders(w.Header())
 	if !h.countLogin(w, r, st) {
 		return h.respondTooManyLogins(w, r, st)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -38,11 +39,11 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, st *requ
 	t, f := h.takeTransaction(w, st, s, p, ring, a.State)
 	switch {
 	case f == nil && st.signedIn() && st.session.Login == session.HashState(a.State):
-		return redirect(w, http.StatusSeeOther, orDefault(t.Return, h.Home))
+		return pages.Redirect(w, http.StatusSeeOther, orDefault(t.Return, h.Home))
 	case f != nil && st.signedIn():
 		// A second use of an answer, the Back button, a login that was
 		// overtaken by another: who is signed in gets the page.
-		return redirect(w, http.StatusSeeOther, h.returnURL(st, a.State))
+		return pages.Redirect(w, http.StatusSeeOther, h.returnURL(st, a.State))
 	case f != nil:
 		if returnTo, ok := h.takeFormer(w, st, s, p, ring, a.State); ok {
 			return h.beginRequested(w, r, st, p, returnTo, nil)

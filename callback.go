@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -109,10 +110,10 @@ func (h *Handler) respondOutcome(w http.ResponseWriter, r *http.Request, st *req
 	}
 	if f == nil {
 		addCookies(w.Header(), outcome.Cookies)
-		return redirect(w, http.StatusSeeOther, outcome.Location)
+		return pages.Redirect(w, http.StatusSeeOther, outcome.Location)
 	}
 	if st.signedIn() && f.code == errorcode.LoginExpired {
-		return redirect(w, http.StatusSeeOther, h.returnURL(st, t.State))
+		return pages.Redirect(w, http.StatusSeeOther, h.returnURL(st, t.State))
 	}
 	return h.respondLoggedError(w, r, st, f, outcome.ErrorID)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
 // endpoints is the one list of what a provider's id serves, under
@@ -103,7 +104,7 @@ func (h *Handler) providerByID(id string) *provider {
 
 // serveEndpoint checks what all endpoints have in common, and serves.
 func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, st *requestState, call endpointCall) error {
-	baseSecurityHeaders(w.Header())
+	pages.BaseSecurityHeaders(w.Header())
 	switch {
 	case !call.known:
 		return h.errorPage(w, r, st, http.StatusNotFound, &failure{code: errorcode.BadRequest, cause: errorcode.ErrNoEndpoint}, "")
@@ -120,35 +121,6 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, st *requ
 	return call.serve(h, w, r, st, call.party)
 }
 
-// baseSecurityHeaders are on every answer of ours, also on one that is left to
-// handle_errors, whose page may have styles, images and scripts of the site: it
-// is for this browser alone, tells nobody where it came from, stands in no
-// frame, and runs nothing that is written into it.
-func baseSecurityHeaders(header http.Header) {
-	header.Set("Cache-Control", "no-store")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Frame-Options", "DENY")
-	header.Set("Content-Security-Policy", "script-src 'self'; frame-ancestors 'none'; base-uri 'none'")
-}
-
-// strictSecurityHeaders are on every answer that we write ourselves: it holds nothing
-// active at all.
-func strictSecurityHeaders(header http.Header) {
-	baseSecurityHeaders(header)
-	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
-}
-
-// redirect sends a browser elsewhere. The address is written byte for byte:
-// http.Redirect would clean its path, which can turn a checked address into
-// another host's.
-func redirect(w http.ResponseWriter, status int, address string) error {
-	strictSecurityHeaders(w.Header())
-	w.Header()["Location"] = []string{address}
-	w.WriteHeader(status)
-	return nil
-}
-
 // serveKeys publishes our public keys (RFC 7517 5), so that a provider can be
 // given an address in the place of a key.
 func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
@@ -160,7 +132,7 @@ func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, st *requestS
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("write the key set: %w", err))
 	}
-	strictSecurityHeaders(w.Header())
+	pages.StrictSecurityHeaders(w.Header())
 	w.Header().Set("Content-Type", "application/json") // some providers take nothing else
 	_, _ = w.Write(document)
 	return nil

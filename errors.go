@@ -1,7 +1,6 @@
 package oidcrp
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +14,10 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
 // This file is the one place where a failure becomes a status, a page, a log
@@ -27,21 +28,21 @@ type failure struct {
 	code     errorcode.Code
 	cause    error
 	provider *provider
-	// returnTo is where a fresh start is to lead.
+	// returnTo is the page that a fresh sign-in leads to. Default: home.
 	returnTo string
 }
 
 func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.code, f.cause) }
 func (f *failure) Unwrap() error { return f.cause }
 
-// Causes that users read nothing special about.
+// Causes about which users read what the error code says.
 var (
 	errEarlyData = errors.New("not in TLS early data")
 	errNoHost    = errors.New("the request names no host")
 )
 
-// queryErrorCodeOf is what auth_error in a request's query names, if it is one of
-// our codes.
+// queryErrorCodeOf returns the error code that auth_error in a request's query
+// names, or nothing.
 func queryErrorCodeOf(r *http.Request) string {
 	if !strings.Contains(originalURL(r).RawQuery, "auth_error=") {
 		return ""
@@ -50,25 +51,25 @@ func queryErrorCodeOf(r *http.Request) string {
 	return string(c)
 }
 
-// outageEvery is how often an outage is logged aloud: every page load meets it.
+// outageEvery is how often an outage is logged above the level debug: every page
+// load meets it.
 const outageEvery = 10 * time.Second
 
 // log writes the one line about a failure and returns the id that its page
 // shows, or none if nothing was written.
 func (h *Handler) log(r *http.Request, f *failure) (id string) {
 	logging := errorcode.Log(f.code, f.cause)
-	level := zapLevel(logging.Level)
 	if logging.Throttled && !h.outageDue() {
-		level = zap.DebugLevel
+		logging.Level = slog.LevelDebug
 	}
 	if logging.Refusal {
-		return h.auditRefused(r, f, level, providerWords(f.cause)...)
+		return h.auditRefused(r, f, logging.Level, providerWords(f.cause)...)
 	}
-	entry := h.logger.Check(level, "authentication error")
+	entry := h.logger.Check(zapLevel(logging.Level), "authentication error")
 	if entry == nil {
 		return ""
 	}
-	id = newErrorID()
+	id = audit.NewErrorID()
 	name := ""
 	if f.provider != nil {
 		name = f.provider.id
@@ -82,7 +83,7 @@ func (h *Handler) log(r *http.Request, f *failure) (id string) {
 	return id
 }
 
-// outageDue reports whether an outage is to be logged aloud now.
+// outageDue reports whether an outage is to be logged above the level debug now.
 func (h *Handler) outageDue() bool {
 	now := h.now().UnixNano()
 	last := h.outageLogged.Load()
@@ -102,25 +103,25 @@ func zapLevel(level slog.Level) zapcore.Level {
 	return zap.DebugLevel
 }
 
-// fail answers for the login and code endpoints: a public site's home shows
-// what happened, a private site has a page for it. It is the one place where
-// such an error becomes a log line and a status.
+// respondError responds for the login and code endpoints: a public site's home
+// page shows what happened, a private site has an error page.
 func (h *Handler) respondError(w http.ResponseWriter, r *http.Request, st *requestState, f *failure) error {
 	return h.respondLoggedError(w, r, st, f, h.log(r, f))
 }
 
-// respondLoggedError is fail for a failure that is in the log already, under an id.
+// respondLoggedError is respondError for a failure that was logged before, under
+// an id.
 func (h *Handler) respondLoggedError(w http.ResponseWriter, r *http.Request, st *requestState, f *failure, id string) error {
 	if h.Mode == modePublic {
-		return redirect(w, http.StatusSeeOther, h.homeWithError(f.code))
+		return pages.Redirect(w, http.StatusSeeOther, h.homeWithError(f.code))
 	}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, id)
 }
 
-// respondLogoutError answers for the logout: home, on all sites.
+// respondLogoutError responds for the logout: it leads home on all sites.
 func (h *Handler) respondLogoutError(w http.ResponseWriter, r *http.Request, f *failure) error {
 	h.log(r, f)
-	return redirect(w, http.StatusSeeOther, h.homeWithError(f.code))
+	return pages.Redirect(w, http.StatusSeeOther, h.homeWithError(f.code))
 }
 
 // homeWithError is the home page's address with an error.
@@ -137,27 +138,27 @@ func (h *Handler) homeWithError(c errorcode.Code) string {
 	return home
 }
 
-// disabled answers for a provider that is switched off, on all sites.
+// respondDisabled responds for a provider that is disabled, on all sites.
 func (h *Handler) respondDisabled(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
 	f := &failure{code: errorcode.Forbidden, cause: errorcode.ErrDisabled, provider: p}
 	return h.errorPage(w, r, st, http.StatusForbidden, f, h.log(r, f))
 }
 
-// unavailable answers a private request of which nobody can say whose it is,
-// since keys or logouts cannot be read.
+// respondStorageUnavailable responds to a private request whose user is not
+// known, because keys, sessions or revocations cannot be read.
 func (h *Handler) respondStorageUnavailable(w http.ResponseWriter, r *http.Request, st *requestState, err error) error {
 	return h.respondUnavailable(w, r, st, storageRetryAfter, storageFailure(err))
 }
 
-// storageRetryAfter is how long to stay away while sessions, keys or logouts
-// cannot be read: they are looked at again about every second.
+// storageRetryAfter is the Retry-After while sessions, keys or revocations
+// cannot be read: they are read again about every second.
 const storageRetryAfter = 2 * time.Second
 
 func storageFailure(err error) *failure {
 	return &failure{code: errorcode.ProviderUnavailable, cause: fmt.Errorf("%w: %w", errorcode.ErrStorage, err)}
 }
 
-// respondUnavailable is a 503: the page is not open, and a moment later it may be.
+// respondUnavailable responds with 503 and Retry-After, in whole seconds.
 func (h *Handler) respondUnavailable(w http.ResponseWriter, r *http.Request, st *requestState, after time.Duration, f *failure) error {
 	seconds := max(1, int(math.Ceil(after.Seconds())))
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))
@@ -167,31 +168,13 @@ func (h *Handler) respondUnavailable(w http.ResponseWriter, r *http.Request, st 
 	return h.errorPage(w, r, st, http.StatusServiceUnavailable, f, h.log(r, f))
 }
 
-// problem answers a program (RFC 9457).
-func problem(w http.ResponseWriter, status int, members map[string]string) error {
-	body := make(map[string]any, len(members)+1)
-	for name, value := range members {
-		body[name] = value
-	}
-	body["status"] = status
-	text, err := json.Marshal(body)
-	if err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, err)
-	}
-	strictSecurityHeaders(w.Header())
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_, err = w.Write(append(text, '\n'))
-	return err
-}
-
-// errorPage tells what went wrong, to people as a page and to programs as a
-// problem, or leaves that to handle_errors.
+// errorPage says what went wrong, to users as a page and to programs as a
+// problem document, or leaves that to handle_errors.
 func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, st *requestState, status int, f *failure, errorID string) error {
-	baseSecurityHeaders(w.Header())
+	pages.BaseSecurityHeaders(w.Header())
 	st.failed = f
 	text := errorcode.Explain(f.code, f.cause, status == http.StatusServiceUnavailable)
-	shown := page{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.code), ErrorID: errorID, Status: status}
+	shown := pages.Data{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.code), ErrorID: errorID, Status: status}
 	p := f.provider
 	if p == nil || p.disabled {
 		p = h.defaultProvider
@@ -208,25 +191,18 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, st *requestS
 		return err
 	}
 	if !navigation.WantsPage(r) {
-		members := map[string]string{"type": "about:blank", "title": http.StatusText(status), "detail": shown.Message, "reason": string(f.code)}
-		if shown.LoginURL != "" {
-			members["login_url"] = shown.LoginURL
-		}
-		if errorID != "" {
-			members["error_id"] = errorID
-		}
-		return problem(w, status, members)
+		return pages.Problem{Detail: text.Message, Reason: string(f.code), LoginURL: shown.LoginURL, ErrorID: errorID}.Write(w, status)
 	}
 	if viewer := h.viewer(r, st); viewer != nil {
 		shown.User = viewer.userID()
 		shown.LoginURL = h.linkFor(status, shown.LoginURL, f)
 	}
-	return h.render(w, r, "error.html", status, shown)
+	return h.render(w, r, pages.Error, status, shown)
 }
 
-// linkFor is what an error page offers to someone who is signed in: another
-// account where that can help, and the page itself once more where it was not
-// available; never to sign in.
+// linkFor returns what an error page offers to a user who is signed in: another
+// account where that can help, or the page again where it was not available;
+// never to sign in.
 func (h *Handler) linkFor(status int, loginURL string, f *failure) string {
 	switch {
 	case loginURL == "":
@@ -239,7 +215,7 @@ func (h *Handler) linkFor(status int, loginURL string, f *failure) string {
 	return ""
 }
 
-// explain shows the error that came back with a page that is not public.
+// respondKnownError shows the error that auth_error names, on a private page.
 func (h *Handler) respondKnownError(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	name := queryErrorCodeOf(r)
 	f := &failure{code: errorcode.Code(name), cause: errors.New("shown on a private page")}

@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -67,7 +68,7 @@ func (h *Handler) sendOn(w http.ResponseWriter, r *http.Request, st *requestStat
 		// From here on no other site has a part in it, so it is Lax again.
 		s.Set(w.Header(), name, value, carriedFor)
 	}
-	_ = redirect(w, http.StatusSeeOther, h.redirectURI(s, p)+"?"+url.Values{"state": {a.State}}.Encode())
+	_ = pages.Redirect(w, http.StatusSeeOther, h.redirectURI(s, p)+"?"+url.Values{"state": {a.State}}.Encode())
 	return true
 }
 

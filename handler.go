@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -47,7 +48,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		return n.ServeHTTP(w, r, next)
 	}
 	if h.Mode == modeEndpoints {
-		st.upgrade.giveBack(r.Header, h.siteHeaders.upgrades)
+		st.upgrade.Restore(r.Header, h.siteHeaders.Upgrades())
 		return next.ServeHTTP(w, r)
 	}
 	policy, err := h.policy(r, original)
@@ -55,10 +56,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}
 	if !policy.Guarded {
-		st.upgrade.giveBack(r.Header, h.siteHeaders.upgrades)
+		st.upgrade.Restore(r.Header, h.siteHeaders.Upgrades())
 		return next.ServeHTTP(w, r)
 	}
-	if (connect || st.upgrade.isWebsocket()) && h.isFromForeignPage(r) {
+	if (connect || st.upgrade.IsWebSocket()) && h.isFromForeignPage(r) {
 		return h.serveForeign(w, r, st, policy, next)
 	}
 	return h.guarded(w, r, st, policy, next)
@@ -83,11 +84,11 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	switch h.decide(r, st, policy).Action {
 	case authz.Serve:
 		h.setIdentityHeaders(st, r)
-		st.upgrade.giveBack(r.Header, h.Upgrades)
+		st.upgrade.Restore(r.Header, h.Upgrades)
 		return st.callNext(w, r, next, noStore, !policy.Public || st.signedIn() && !policy.Named)
 	case authz.PassAnonymous:
 		st.provider = nil
-		st.upgrade.giveBack(r.Header, h.Upgrades)
+		st.upgrade.Restore(r.Header, h.Upgrades)
 		return st.callNext(w, r, next, noStore, false)
 	case authz.Login:
 		return h.beginFromPage(w, r, st)
@@ -103,11 +104,11 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 // ours, private that it is for one user.
 func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
 	if noStore || private {
-		w = st.writer.wrap(w, noStore)
+		w = st.writer.Wrap(w, noStore)
 	}
 	err := next.ServeHTTP(w, r)
 	if err != nil {
-		st.writer.prepareError() // its answer is written past the responder
+		st.writer.Prepare() // its answer is written past that writer
 	}
 	return err
 }
@@ -121,7 +122,7 @@ func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) boo
 		return false
 	}
 	original.Opaque, r.URL.Opaque = "", ""
-	strictSecurityHeaders(w.Header())
+	pages.StrictSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusBadRequest)
 	return true
 }

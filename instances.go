@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
@@ -62,13 +63,11 @@ func homeOf(h *httpconfig.Handler) string {
 
 // shareSiteHeaders makes one list for all instances of a site.
 func shareSiteHeaders(site []int, instances []*Handler) {
-	all := new(siteHeaders)
+	var own []*headers.Filter
 	for _, n := range site {
-		own := instances[n].ownSiteHeaders()
-		all.stripped = appendMissing(all.stripped, own.stripped)
-		all.upgrades = appendMissing(all.upgrades, own.upgrades)
+		own = append(own, instances[n].ownSiteHeaders())
 	}
-	all.measure()
+	all := headers.Join(own...)
 	for _, n := range site {
 		instances[n].siteHeaders = all
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -80,7 +81,7 @@ func (h *Handler) beginRequested(w http.ResponseWriter, r *http.Request, st *req
 // beginFromPage sends who opens a private page to the login, to come back to
 // that page. If that cannot be, the page is not available.
 func (h *Handler) beginFromPage(w http.ResponseWriter, r *http.Request, st *requestState) error {
-	baseSecurityHeaders(w.Header())
+	pages.BaseSecurityHeaders(w.Header())
 	if h.cookieScope(r) == nil {
 		return h.errorPage(w, r, st, http.StatusBadRequest, &failure{code: errorcode.BadRequest, cause: errNoHost}, "")
 	}
@@ -253,7 +254,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, st *requestState
 		c.SameSite, c.Secure = http.SameSiteNoneMode, true
 	}
 	cookie.Set(w.Header(), c)
-	_ = redirect(w, http.StatusFound, location)
+	_ = pages.Redirect(w, http.StatusFound, location)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
@@ -80,8 +81,8 @@ func (h *Handler) logoutOther(w http.ResponseWriter, r *http.Request, st *reques
 		return h.respondLogoutError(w, r, &failure{code: errorcode.LogoutFailed, cause: err})
 	}
 	ended := signedOut(r)
-	ended.session, ended.provider, ended.user = &st.foreign.Session, st.foreign.Session.Provider, st.foreign.Session.Username
-	audit(r.Context(), of.logger, ended)
+	ended.Session, ended.Provider, ended.User = &st.foreign.Session, st.foreign.Session.Provider, st.foreign.Session.Username
+	writeAudit(r.Context(), of.logger, ended)
 	return h.afterLogout(w)
 }
 
@@ -189,7 +190,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, st *requestStat
 		return h.afterLogout(w)
 	}
 	if location := request.URL(); len(location) <= maxLogoutURL {
-		return redirect(w, http.StatusSeeOther, location)
+		return pages.Redirect(w, http.StatusSeeOther, location)
 	}
 	return h.continuePage(w, r, request)
 }
@@ -229,7 +230,7 @@ func (h *Handler) signedOutURI(s *cookiescope.Scope, p *provider) string {
 // afterLogout leads where a browser ends after a logout; the built-in page is
 // what the logout path shows to nobody.
 func (h *Handler) afterLogout(w http.ResponseWriter) error {
-	return redirect(w, http.StatusSeeOther, orDefault(h.SignedOut, h.LogoutPath))
+	return pages.Redirect(w, http.StatusSeeOther, orDefault(h.SignedOut, h.LogoutPath))
 }
 
 // serveSignedOut is where the provider sends the browser back to.
@@ -242,7 +243,7 @@ func (h *Handler) serveSignedOut(w http.ResponseWriter, r *http.Request, st *req
 
 func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request) error {
 	if h.SignedOut != "" {
-		return redirect(w, http.StatusSeeOther, h.SignedOut)
+		return pages.Redirect(w, http.StatusSeeOther, h.SignedOut)
 	}
 	return h.signedOutPage(w, r)
 }

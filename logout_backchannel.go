@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -31,7 +34,7 @@ func (h *Handler) serveBackchannelLogout(w http.ResponseWriter, r *http.Request,
 		if errors.Is(err, errNotKept) {
 			h.log(r, &failure{code: errorcode.LogoutFailed, cause: err, provider: p})
 		} else { // which anybody can bring about
-			h.auditRefused(r, &failure{code: errorcode.BadRequest, cause: fmt.Errorf("back-channel logout: %w", err), provider: p}, zap.InfoLevel, zap.String("via", "back_channel"))
+			h.auditRefused(r, &failure{code: errorcode.BadRequest, cause: fmt.Errorf("back-channel logout: %w", err), provider: p}, slog.LevelInfo, zap.String("via", "back_channel"))
 		}
 		return answerLogout(w, http.StatusBadRequest)
 	}
@@ -67,8 +70,8 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *provider) error {
 		forget()
 		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
-	audit(r.Context(), h.logger, auditEvent{event: eventSignedOut, message: "signed out", via: "back_channel", host: r.Host,
-		provider: p.id, issuer: p.mapping.RevocationIssuer(token.Issuer), subject: token.Subject, sid: token.SID}, zap.Bool("one_session", token.SID != ""))
+	writeAudit(r.Context(), h.logger, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "back_channel", Host: r.Host,
+		Provider: p.id, Issuer: p.mapping.RevocationIssuer(token.Issuer), Subject: token.Subject, SID: token.SID}, zap.Bool("one_session", token.SID != ""))
 	return nil
 }
 
@@ -88,7 +91,7 @@ func logoutTokenOf(r *http.Request) (string, error) {
 // answerLogout tells a provider no more than whether it worked: what is wrong
 // with a token is for our log, and no stranger's business.
 func answerLogout(w http.ResponseWriter, status int) error {
-	strictSecurityHeaders(w.Header())
+	pages.StrictSecurityHeaders(w.Header())
 	if status == http.StatusOK {
 		w.WriteHeader(status)
 		return nil

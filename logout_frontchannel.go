@@ -9,7 +9,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -51,11 +53,11 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 		return answerFrame(w, http.StatusServiceUnavailable)
 	}
 	if of != nil || sid != "" {
-		e := auditEvent{event: eventSignedOut, message: "signed out", via: "front_channel", host: r.Host, provider: p.id, issuer: issuer, sid: sid}
+		e := audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "front_channel", Host: r.Host, Provider: p.id, Issuer: issuer, SID: sid}
 		if of != nil {
 			of.h.auditSession(r.Context(), e, of.provider, of.session)
 		} else {
-			audit(r.Context(), h.logger, e)
+			writeAudit(r.Context(), h.logger, e)
 		}
 	}
 	return answerFrame(w, http.StatusOK)
@@ -133,7 +135,7 @@ func isNotFrame(r *http.Request) bool {
 // to be clicked.
 func answerFrame(w http.ResponseWriter, status int) error {
 	header := w.Header()
-	baseSecurityHeaders(header)
+	pages.BaseSecurityHeaders(header)
 	header.Del("X-Frame-Options")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors *; base-uri 'none'")
 	header.Set("Content-Type", "text/html; charset=utf-8")

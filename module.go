@@ -21,12 +21,15 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -63,8 +66,8 @@ type App struct {
 	handlers     []*Handler
 	united       *sync.Once // what logins request; see uniteNeeds
 	needs        map[needsKey]*identity.Needs
-	once         *onceLog
-	refusals     *refusalSampler
+	once         *audit.Once[onceKey]
+	refusals     *audit.Sampler
 	release      []func() error
 
 	// What is found of the sites as a whole; see checks.go and instances.go.
@@ -85,8 +88,8 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
-	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
-	a.refusals = new(refusalSampler)
+	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(audit.Once[onceKey])
+	a.refusals = new(audit.Sampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = clock.ForConfig()
 	var err error
@@ -257,11 +260,11 @@ type Handler struct {
 	storageState           *storageState // of the storage that this site's sessions need
 	refresher              *refresh.Coordinator
 	callbacks              *callback.Coordinator
-	pages                  *livefile.Value[*pages]
+	pages                  *livefile.Value[*pages.Templates]
 	base                   *address.Origin
 	returnTo               []address.Origin
 	identityHeaders        []string
-	siteHeaders            *siteHeaders // with the other instances on the site
+	siteHeaders            *headers.Filter // with the other instances on the site
 	upstreamHeaders        []upstreamHeader
 	neededClaims           []string
 	scopes                 *cookiescope.Scopes

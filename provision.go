@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
@@ -46,7 +47,7 @@ func (h *Handler) resolveWords(caddy.Context) error {
 		checkOneOf("preflight", h.Preflight, preflightValues),
 		checkOneOf("error_pages", h.ErrorPages, errorPagesValues),
 		checkSiteData(h.ClearSiteData),
-		checkUpgrades(h.Upgrades),
+		headers.CheckUpgrades(h.Upgrades),
 	}
 	for _, route := range h.Routes {
 		if route == nil {

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
@@ -220,7 +221,7 @@ func firstOf(s *session.Session) op.First {
 // endAtRefresh ends a session for which the provider vouches no more: on all
 // nodes, and for copies of its cookie.
 func (h *Handler) endAtRefresh(ctx context.Context, p *provider, l *sessionstore.Loaded, cause error) refresh.Result {
-	h.auditSession(ctx, auditEvent{event: eventSignedOut, message: "signed out", via: "refresh"}, p, &l.Session,
+	h.auditSession(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "refresh"}, p, &l.Session,
 		append(providerWords(cause), zap.Error(cause))...)
 	if err := h.sessions.Revoke(ctx, l); err != nil {
 		h.logger.Warn("the end of a session could not be told to other instances", zap.Error(err))

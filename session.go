@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
@@ -37,7 +38,7 @@ func (h *Handler) createSession(w http.ResponseWriter, r *http.Request, st *requ
 	}
 	s.SetSession(w.Header(), chunks, present, h.maxAgeUntil(fresh.Expires))
 	h.saveIDTokenHint(w, s, ring, fresh, idToken)
-	h.auditSession(r.Context(), auditEvent{event: eventSignedIn, message: "signed in", host: r.Host}, p, fresh, replaced...)
+	h.auditSession(r.Context(), audit.Event{Kind: audit.SignedIn, Message: "signed in", Host: r.Host}, p, fresh, replaced...)
 	h.logger.Debug("kept of the user", zap.Strings("claims", fresh.Claims.Names()))
 	return nil
 }
@@ -52,7 +53,7 @@ func (h *Handler) endReplaced(r *http.Request, st *requestState, s *cookiescope.
 			return
 		}
 		if len(ended) == 0 {
-			fields = append(fields, zap.String("replaces", sessionName(&l.Session)))
+			fields = append(fields, zap.String("replaces", audit.SessionName(&l.Session)))
 		}
 		ended[l.Session.ID] = true
 		if err := of.sessions.Revoke(r.Context(), l); err != nil {
@@ -159,7 +160,7 @@ func (h *Handler) updateSession(w http.ResponseWriter, st *requestState, s *cook
 	if renewed.Grant.RefreshToken != "" {
 		// The answer leaves when the application is done with it. Until then
 		// another request may have got newer tokens.
-		st.writer.beforeAnswer = func(header http.Header) {
+		st.writer.BeforeHeader = func(header http.Header) {
 			if h.sessions.Superseded(&renewed) {
 				cookie.Unset(header, func(name string) bool { return s.IsSession(name) })
 			}

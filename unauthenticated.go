@@ -9,14 +9,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// This file answers unauthenticated requests that begin no login, since a
-// redirect to the provider would serve nothing: 401.
+// This file responds with 401 to unauthenticated requests that begin no login,
+// because a redirect to the provider would be of no use to them.
 
 var errUnauthenticated = errors.New("the request is not authenticated")
 
-// challenge answers unauthenticated requests for private addresses.
+// respondUnauthorized responds to unauthenticated requests for private pages.
 func (h *Handler) respondUnauthorized(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	reason := errorcode.SignInRequired
 	switch {
@@ -28,34 +29,37 @@ func (h *Handler) respondUnauthorized(w http.ResponseWriter, r *http.Request, st
 	return h.unauthenticated(w, r, st, reason, h.defaultProvider, h.pageBefore(r))
 }
 
-// unauthenticated answers with 401. It names no authentication scheme, since no
+// unauthenticated responds with 401. It names no authentication scheme, since no
 // credentials are accepted here (fault D7).
 func (h *Handler) unauthenticated(w http.ResponseWriter, r *http.Request, st *requestState, reason errorcode.Code, p *provider, returnTo string) error {
-	baseSecurityHeaders(w.Header())
+	pages.BaseSecurityHeaders(w.Header())
 	st.failed = &failure{code: reason, cause: errUnauthenticated, provider: p, returnTo: returnTo}
 	st.shown = reason.Message()
 	switch {
 	case h.ErrorPages == "caddy":
 		return caddyhttp.Error(http.StatusUnauthorized, errors.New("sign-in needed"))
 	case navigation.IsNavigation(r):
-		return h.sessionEndedPage(w, r, st, p, returnTo)
+		return h.signInPage(w, r, st, p, returnTo)
 	}
-	return problem(w, http.StatusUnauthorized, map[string]string{
-		"type": "about:blank", "title": "Unauthorized",
-		"detail": st.shown, "reason": string(reason), "login_url": h.loginURL(p, returnTo),
-	})
+	return pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: h.loginURL(p, returnTo)}.Write(w, http.StatusUnauthorized)
 }
 
-// sessionEndedPage tells people in a frame, or who have sent a form, to sign in
-// in another tab. It may be framed, and holds nothing that is theirs.
-func (h *Handler) sessionEndedPage(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string) error {
-	shown := page{Title: "Your session has ended", Sent: !navigation.IsRead(r)}
+// signInPage asks users of a frame or a form to sign in in another tab. It may
+// be framed, and holds nothing secret. It names the user who is signed in, if
+// the request needs a page of its own rather than a session.
+func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, st *requestState, p *provider, returnTo string) error {
+	text := errorcode.Explain(st.failed.code, st.failed.cause, false)
+	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(r)}
 	if viewer := h.viewer(r, st); viewer != nil {
 		shown.Title, shown.User = "This page opens in its own tab", viewer.userID()
 	} else if !p.disabled {
 		shown.LoginURL = h.loginURL(p, returnTo)
 	}
-	return h.renderFramed(w, r, "session_ended.html", http.StatusUnauthorized, shown)
+	page, err := h.page(r, pages.SessionEnded, shown)
+	if err != nil {
+		return err
+	}
+	return page.WriteFramed(w, r, http.StatusUnauthorized)
 }
 
 // pageBefore is the page of this site that a request comes from, or empty.

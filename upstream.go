@@ -5,12 +5,12 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
@@ -131,26 +131,27 @@ func (u *UpstreamConfig) headers() ([]string, error) {
 			return nil, fmt.Errorf("upstream: %q is no header's name", name)
 		case canonical != name:
 			return nil, fmt.Errorf("upstream: header %s is written %s", name, canonical)
-		case !isIdentityName(name):
+		case !headers.MayIdentify(name):
 			return nil, fmt.Errorf("upstream: the header %s is not ours to set", name)
-		case slices.ContainsFunc(names[:i], func(other string) bool { return sameHeader(name, other) }):
+		case slices.ContainsFunc(names[:i], func(other string) bool { return headers.SameName(name, other) }):
 			return nil, fmt.Errorf("upstream: the header %s is set twice", name)
 		}
 	}
 	return names, nil
 }
 
-// isIdentityName reports whether a header of a name can tell who the user is.
-// Others say how a message is framed and routed, what it holds, and what the
-// browser knows: the application would take our word for theirs.
-func isIdentityName(name string) bool {
-	folded := foldHeaderName(name)
-	switch folded {
-	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
-		"te", "trailer", "transfer-encoding", "upgrade", "http2-settings",
-		"cookie", "host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
-		"x-forwarded-port", "x-forwarded-uri", "x-forwarded-method", "x-forwarded-prefix":
-		return false
+// ownSiteHeaders is the filter of one instance: what it adds to that of its site.
+func (h *Handler) ownSiteHeaders() *headers.Filter {
+	removed := slices.Clone(h.identityHeaders)
+	if h.decidesByAddress() {
+		removed = append(removed, headers.Rewriting...)
 	}
-	return !strings.HasPrefix(folded, "content-") && !strings.HasPrefix(folded, "sec-")
+	return headers.NewFilter(removed, h.Upgrades)
+}
+
+// decidesByAddress reports whether requests to one site are treated
+// differently by their address: by routes, by the directive's matcher, or by
+// several instances, as inside handle blocks.
+func (h *Handler) decidesByAddress() bool {
+	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints || h.sharesHost
 }

@@ -3,13 +3,13 @@ package oidcrp
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -47,12 +47,12 @@ type requestState struct {
 	// renew: the session is to be sealed anew.
 	updateDue bool
 	// upgrade is what the connection was to become, if anything.
-	upgrade *upgrade
+	upgrade *headers.Upgrade
 	// told are the identity headers that an instance has set.
 	identityHeaders []string
 
 	lines  [1]string // room for the Cookie header that the application sees
-	writer responder
+	writer headers.ResponseWriter
 }
 
 // stateOf returns the request's visit, and makes it where this is the first
@@ -101,34 +101,7 @@ func (h *Handler) scrub(st *requestState, r *http.Request) {
 	if len(st.cookies) > 0 {
 		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
 	}
-	st.upgrade = takeUpgrade(r)
-	h.guardTrailers(r)
-	if len(h.siteHeaders.stripped) == 0 {
-		return
-	}
-	for name := range r.Header {
-		if h.siteHeaders.strips(name) && !slices.Contains(st.identityHeaders, name) {
-			delete(r.Header, name)
-		}
-	}
-	for _, list := range [...]string{"Connection", "Trailer"} {
-		if slices.ContainsFunc(r.Header[list], h.siteHeaders.named) {
-			dropTokens(r.Header, list, h.siteHeaders.strips)
-		}
-	}
-}
-
-// named reports whether a token of a list header names a header that
-// only we may set: a proxy removes what Connection names (RFC 9110 7.6.1).
-func (c *siteHeaders) named(line string) bool {
-	for len(line) > 0 {
-		var token string
-		token, line, _ = strings.Cut(line, ",")
-		if c.strips(strings.Trim(token, " \t")) {
-			return true
-		}
-	}
-	return false
+	st.upgrade = h.siteHeaders.Clean(r, st.identityHeaders)
 }
 
 // forget makes the request anonymous again, for this instance and those behind.
@@ -153,40 +126,5 @@ func (h *Handler) clearIdentityHeaders(st *requestState, header http.Header) {
 }
 
 func (h *Handler) isIdentity(name string) bool {
-	return slices.ContainsFunc(h.identityHeaders, func(identity string) bool { return sameHeader(name, identity) })
-}
-
-// sameHeader compares two header names as applications do that fold what is no
-// letter or digit to one character: CGI and what followed it cannot tell them
-// apart.
-func sameHeader(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := 0; i < len(a); i++ {
-		if foldHeader(a[i]) != foldHeader(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// foldHeaderName returns a name that is the same for all spellings that
-// sameHeader takes for one.
-func foldHeaderName(name string) string {
-	folded := []byte(name)
-	for i, c := range folded {
-		folded[i] = foldHeader(c)
-	}
-	return string(folded)
-}
-
-func foldHeader(c byte) byte {
-	switch {
-	case 'A' <= c && c <= 'Z':
-		return c + ('a' - 'A')
-	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-		return c
-	}
-	return '-'
+	return slices.ContainsFunc(h.identityHeaders, func(identity string) bool { return headers.SameName(name, identity) })
 }

@@ -1,0 +1,113 @@
+// Package audit says what an audit line holds: what happened to which user, by
+// which provider, from where, under the same names on every line. It keeps
+// secrets out of the lines, and floods of refusals out of the log.
+//
+// It knows names, limits and what may be logged. Writing the line, and finding
+// out who the user is, is up to its callers.
+package audit
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// Kind is what the field event of an audit line says.
+type Kind string
+
+// The kinds of events.
+const (
+	SignedIn  Kind = "signed_in"
+	SignedOut Kind = "signed_out"
+	Refused   Kind = "refused"
+	Revoked   Kind = "revoked"
+)
+
+// Event is one thing that happened to a user, and who that was. What an event
+// does not know is empty.
+type Event struct {
+	Kind    Kind
+	Message string
+	Level   slog.Level // default: info
+	// Via is what brought it about: logout, back_channel, front_channel, refresh
+	// or admin_api.
+	Via string
+
+	User     string // as {http.auth.user.id} has it
+	Subject  string // default: the session's
+	Provider string
+	Session  *session.Session
+	Issuer   string // with SID: whose session at the provider is meant
+	SID      string // default: the session's
+	Code     errorcode.Code
+
+	Host   string
+	Client string // the client's IP address
+}
+
+// Attrs are the fields of the event's line. Names are bounded, and what acts on
+// a terminal is escaped; session ids and sids are hashed, since whoever knows
+// one can end the session.
+func (e Event) Attrs() []slog.Attr {
+	if e.Session != nil {
+		e.Subject = orDefault(e.Subject, e.Session.Subject)
+		e.SID = orDefault(e.SID, e.Session.SID)
+	}
+	attrs := []slog.Attr{
+		slog.String("event", string(e.Kind)),
+		slog.String("user", logtext.Clean(e.User, logtext.MaxName)),
+		slog.String("subject", logtext.Clean(e.Subject, logtext.MaxName)),
+		slog.String("provider", e.Provider),
+		slog.String("client_ip", e.Client),
+		slog.String("session", SessionName(e.Session)),
+	}
+	for _, optional := range []slog.Attr{
+		slog.String("code", string(e.Code)),
+		slog.String("host", logtext.Clean(e.Host, logtext.MaxName)),
+		slog.String("via", e.Via),
+		slog.String("issuer", logtext.Clean(e.Issuer, logtext.MaxName)),
+		slog.String("provider_session", Hash(e.SID)),
+	} {
+		if optional.Value.String() != "" {
+			attrs = append(attrs, optional)
+		}
+	}
+	return attrs
+}
+
+func orDefault(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+// SessionName names a session in logs: a hash of its id, since the id is what a
+// ticket holds.
+func SessionName(s *session.Session) string {
+	if s == nil || s.ID == (session.ID{}) {
+		return ""
+	}
+	return Hash(string(s.ID[:]))
+}
+
+// Hash stands in logs for what others must not learn from them.
+func Hash(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("oidc_rp log\x00" + secret))
+	return hex.EncodeToString(sum[:8])
+}
+
+// NewErrorID returns a random id that an error page and its log line share.
+func NewErrorID() string {
+	var random [4]byte
+	rand.Read(random[:])
+	return hex.EncodeToString(random[:])
+}
