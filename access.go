@@ -6,23 +6,20 @@ import (
 	"slices"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
 
-// access is what the configuration says about a request.
-type access struct {
-	guarded         bool   // the guard covers it
-	public          bool   // anybody may see it
-	named           bool   // a public route names it: its answers are for anybody
-	unauthenticated string // what happens to who is not signed in
-}
+// This file gathers the facts of package authz about a request: what the
+// configuration says, what the session lacks, and what the request shows.
 
 // access asks the matchers for every reading of the path that an application
 // could make, since what decides here is not what is sent there. A request is
 // public only if every reading is, and guarded if any is. A matcher's error is
 // the caller's to answer with: it never opens anything.
-func (h *Handler) access(r *http.Request, original *url.URL) (access, error) {
+func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, error) {
 	if len(h.guard) == 0 && len(h.Routes) == 0 {
-		return access{guarded: true, public: h.Mode == modePublic, unauthenticated: h.Unauthenticated}, nil
+		return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
 	}
 	if original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path) {
 		return h.accessAsRead(r)
@@ -32,14 +29,14 @@ func (h *Handler) access(r *http.Request, original *url.URL) (access, error) {
 		address.Path{Path: original.Path, RawPath: original.EscapedPath()},
 		address.Path{Path: r.URL.Path, RawPath: r.URL.EscapedPath()})
 	if !complete {
-		return access{guarded: true, unauthenticated: h.Unauthenticated}, nil
+		return authz.Policy{Guarded: true, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
 	}
 	current, sent := *r.URL, *original
 	defer func() {
 		original.Path, original.RawPath = sent.Path, sent.RawPath
 		r.URL.Path, r.URL.RawPath = current.Path, current.RawPath
 	}()
-	all := access{public: true, named: true}
+	all := authz.Policy{Public: true, Named: true}
 	// The current path is the first reading, and looked at last: what matchers
 	// leave behind for placeholders is of that.
 	for _, reading := range slices.Backward(readings) {
@@ -49,45 +46,29 @@ func (h *Handler) access(r *http.Request, original *url.URL) (access, error) {
 		if err != nil {
 			return all, err
 		}
-		all.add(one)
+		all.Restrict(one)
 	}
 	return all, nil
 }
 
-// add takes the stricter of two verdicts.
-func (a *access) add(one access) {
-	if !one.guarded {
-		return
-	}
-	a.guarded = true
-	a.named = a.named && one.named
-	if one.public {
-		return
-	}
-	if a.public || one.unauthenticated == "deny" {
-		a.unauthenticated = one.unauthenticated
-	}
-	a.public = false
-}
-
 // accessAsRead is the verdict on the path as it stands in the request.
-func (h *Handler) accessAsRead(r *http.Request) (access, error) {
+func (h *Handler) accessAsRead(r *http.Request) (authz.Policy, error) {
 	if len(h.guard) > 0 {
 		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
-			return access{}, err
+			return authz.Policy{}, err
 		}
 	}
 	for _, route := range h.Routes {
 		matched, err := route.matchers.AnyMatchWithError(r)
 		if err != nil {
-			return access{}, err
+			return authz.Policy{}, err
 		}
 		if matched {
 			public := route.Mode == modePublic
-			return access{guarded: true, public: public, named: public, unauthenticated: orDefault(route.Unauthenticated, h.Unauthenticated)}, nil
+			return authz.Policy{Guarded: true, Public: public, Named: public, Unauthenticated: authz.Response(orDefault(route.Unauthenticated, h.Unauthenticated))}, nil
 		}
 	}
-	return access{guarded: true, public: h.Mode == modePublic, unauthenticated: h.Unauthenticated}, nil
+	return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
 }
 
 func orDefault(value, otherwise string) string {
@@ -97,32 +78,51 @@ func orDefault(value, otherwise string) string {
 	return otherwise
 }
 
-// action is what happens to a request.
-type action int
-
-const (
-	serve     action = iota // as whoever it is
-	pass                    // as nobody
-	signIn                  // go to the login
-	challenge               // 401
-	showError               // the page for an error that came back
-)
-
-// decide is the whole decision about a guarded request, of facts alone.
-func decide(a access, signedIn, pageLoad, reads, preflight, knownError bool, onPreflight string) action {
-	switch {
-	case a.public, signedIn:
-		return serve
-	case preflight && onPreflight == "pass":
-		return pass
-	case knownError && pageLoad:
-		return showError // a login that just failed does not begin anew by itself
-	case a.unauthenticated == "deny":
-		return challenge
-	case a.unauthenticated == "redirect" && reads && !knownError:
-		return signIn
-	case pageLoad:
-		return signIn
+// decide gathers the facts about a guarded request, and makes the decision.
+func (h *Handler) decide(r *http.Request, st *requestState, policy authz.Policy) authz.Decision {
+	policy.PassPreflights = h.Preflight == "pass"
+	facts := authz.Facts{User: st.user(), Policy: policy}
+	if st.signedIn() {
+		facts.Shortfall = h.shortfallOf(st)
 	}
-	return challenge
+	st.shortfall = facts.Shortfall
+	if facts.DependOnRequest() {
+		facts.Request = authz.Request{
+			PageLoad: navigation.IsPageLoad(r), Read: navigation.IsRead(r), Preflight: navigation.IsPreflight(r),
+			KnownError: r.URL.RawQuery != "" && queryErrorCodeOf(r) != "",
+		}
+	}
+	return authz.Decide(&facts)
+}
+
+// shortfallOf returns what the session of a signed-in user lacks at this instance.
+func (h *Handler) shortfallOf(st *requestState) authz.Shortfall {
+	p := st.provider
+	if p.demanding && p.client.Demands.Check(st.session.AuthTime, st.session.ACR, h.now(), p.client.ClockSkew) != nil {
+		return authz.ShortOfProof
+	}
+	if h.isOutdated(st) {
+		return authz.ShortOfClaims
+	}
+	return authz.Enough
+}
+
+// isOutdated reports whether the login of a session did not request a claim or
+// token that this instance needs. It is found out once for a loaded session.
+func (h *Handler) isOutdated(st *requestState) bool {
+	if !st.asLoaded() {
+		needs := h.ownNeeds()
+		return st.user().IsOutdated(&needs)
+	}
+	const current, outdated = 1, 2
+	known := st.loaded.Outdated.Load()
+	if known == 0 {
+		known = current
+		needs := h.ownNeeds()
+		if st.user().IsOutdated(&needs) {
+			known = outdated
+		}
+		st.loaded.Outdated.Store(known)
+	}
+	return known == outdated
 }

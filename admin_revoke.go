@@ -142,15 +142,15 @@ func (asked *revokeRequest) kind() (kind string, err error) {
 // under. The name is that of one of the provider's tenants where it has many,
 // else it may be empty.
 func (p *provider) oneIssuer(name string) (string, error) {
-	if p.tenants == "" {
+	if p.mapping.Tenants == "" {
 		return p.issuer, nil
 	}
-	if issuer := p.issuerNamed(name); issuer != p.issuer {
+	if issuer := p.mapping.RevocationIssuer(name); issuer != p.issuer {
 		return issuer, nil
 	}
 	// An address that looks like one for many tenants may be a single issuer's.
 	if _, metadata := p.client.Discovery.Health(); metadata != nil && !metadata.Tenants() {
 		return p.issuer, nil
 	}
-	return "", fmt.Errorf("issuer: provider %s has many tenants, each an issuer of its own: name that of the user's tenant, as %s", p.id, p.tenants)
+	return "", fmt.Errorf("issuer: provider %s has many tenants, each an issuer of its own: name that of the user's tenant, as %s", p.id, p.mapping.Tenants)
 }

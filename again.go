@@ -7,50 +7,14 @@ import (
 	"slices"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // This file begins logins for users who are signed in already, but whose
 // session is not enough for this instance.
-
-// lack is why a session is not enough.
-type shortfall int
-
-const (
-	shortNothing shortfall = iota
-	shortProof             // auth_time or acr are not what authorization_params demand
-	shortClaims            // the sign-in was not asked for all that is needed: it is outdated
-)
-
-// shortfallOf reports what the session of a signed-in user lacks at this instance.
-func (h *Handler) shortfallOf(st *requestState) shortfall {
-	p := st.provider
-	if p.demanding && p.client.Demands.Check(st.session.AuthTime, st.session.ACR, h.now(), p.client.ClockSkew) != nil {
-		return shortProof
-	}
-	if h.isOutdated(st) {
-		return shortClaims
-	}
-	return shortNothing
-}
-
-// decideShort decides about a private request whose session is not enough.
-// What would be a login for someone who is not signed in is one here too, but
-// only for page loads.
-func (h *Handler) decideShort(r *http.Request, st *requestState, a access) action {
-	pageLoad := navigation.IsPageLoad(r)
-	what := decide(a, false, pageLoad, navigation.IsRead(r), navigation.IsPreflight(r), r.URL.RawQuery != "" && queryErrorCodeOf(r) != "", h.Preflight)
-	switch {
-	case what == pass:
-		st.provider = nil
-	case what == signIn && !pageLoad:
-		return challenge
-	}
-	return what
-}
 
 var errTooManyLogins = errors.New("this browser has just signed in twice, and its session is still not enough here: check that instances of one site with the same provider have the same options")
 
@@ -62,7 +26,7 @@ func (h *Handler) beginAgain(w http.ResponseWriter, r *http.Request, st *request
 	}
 	p := st.provider
 	var extra url.Values
-	if st.shortfall == shortClaims && p.canBeSilent() {
+	if st.shortfall == authz.ShortOfClaims && p.canBeSilent() {
 		st.silent = st.session.Subject
 		extra = url.Values{"prompt": {"none"}, "login_hint": {st.session.Username}}
 	}

@@ -5,11 +5,13 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -146,23 +148,28 @@ func (h *Handler) signIn(ctx context.Context, p *provider, t *session.Transactio
 	if err != nil {
 		return refuse(errorcode.Of(err), err)
 	}
-	w := h.needs(p, t.Requested)
-	if tokens.NotBearer != nil && h.usesAccessToken(ctx, p, w, idToken) {
+	needs := h.needs(p, t.Requested)
+	if tokens.NotBearer != nil && h.usesAccessToken(ctx, p, needs, idToken) {
 		return refuse(errorcode.TokenExchangeFailed, tokens.NotBearer)
 	}
-	info, lost, err := h.userinfo(ctx, p, w, idToken, tokens.AccessToken)
+	info, lost, err := h.userinfo(ctx, p, needs, idToken, tokens.AccessToken)
 	if err != nil {
 		return refuse(errorcode.Of(err), ofSubject(err, idToken))
 	}
-	fresh, err := h.newSession(p, w, t, tokens, idToken, info)
-	if errors.Is(err, errNoUsername) {
+	from := identity.Sources{IDToken: idToken, Userinfo: info}
+	fresh, findings, err := p.mapping.NewSession(needs, identity.SignIn{
+		Transaction: t, Tokens: tokens, Sources: from,
+		Binding: p.binding, Now: h.now(), Lifetime: time.Duration(h.session.Lifetime),
+	})
+	h.logFindings(p, findings)
+	if errors.Is(err, identity.ErrNoUsername) {
 		return refuse(errorcode.UserUnknown, ofSubject(err, idToken))
 	}
 	if err != nil {
 		return refuse(errorcode.TokenInvalid, ofSubject(err, idToken))
 	}
 	if !lost {
-		h.warnAbsentClaims(p, w, tokens, idToken, info)
+		h.logFindings(p, p.mapping.Missing(needs, p.client.Scopes, tokens, from))
 	}
 	return fresh, tokens.IDToken, nil
 }

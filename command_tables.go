@@ -38,7 +38,7 @@ func writeTable(out io.Writer, notes []string, rows ...[]string) error {
 // printable takes from a text what a terminal could obey.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if isControl(r) || 0x80 <= r && r <= 0x9f {
+		if r < 0x20 || 0x7f <= r && r <= 0x9f {
 			return ' '
 		}
 		return r

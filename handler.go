@@ -9,9 +9,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -50,49 +50,50 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		st.upgrade.giveBack(r.Header, h.siteHeaders.upgrades)
 		return next.ServeHTTP(w, r)
 	}
-	a, err := h.access(r, original)
+	policy, err := h.access(r, original)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}
-	if !a.guarded {
+	if !policy.Guarded {
 		st.upgrade.giveBack(r.Header, h.siteHeaders.upgrades)
 		return next.ServeHTTP(w, r)
 	}
 	if (connect || st.upgrade.isWebsocket()) && h.isFromForeignPage(r) {
-		return h.serveForeign(w, r, st, a, next)
+		return h.serveForeign(w, r, st, policy, next)
 	}
-	return h.guarded(w, r, st, a, next)
+	return h.guarded(w, r, st, policy, next)
 }
 
 // guarded identifies the user, and answers or passes the request on.
-func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestState, a access, next caddyhttp.Handler) error {
+func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	noStore, err := h.identify(w, r, st)
 	switch {
-	case err != nil && !a.public:
+	case err != nil && !policy.Public:
 		return h.respondStorageUnavailable(w, r, st, err)
 	case err != nil:
 		h.log(r, storageFailure(err)) // the page is served as to nobody
 	}
 	if st.signedIn() && h.refreshDue(st.session) {
 		sets, f := h.refreshSession(w, r, st)
-		if f != nil && !a.public {
+		if f != nil && !policy.Public {
 			return h.respondUnavailable(w, r, st, refreshRetryAfter, f)
 		}
 		noStore = noStore || sets
 	}
-	switch h.action(r, st, a) {
-	case serve:
+	switch h.decide(r, st, policy).Action {
+	case authz.Serve:
 		h.setIdentityHeaders(st, r)
 		st.upgrade.giveBack(r.Header, h.Upgrades)
-		return st.callNext(w, r, next, noStore, !a.public || st.signedIn() && !a.named)
-	case pass:
+		return st.callNext(w, r, next, noStore, !policy.Public || st.signedIn() && !policy.Named)
+	case authz.PassAnonymous:
+		st.provider = nil
+		st.upgrade.giveBack(r.Header, h.Upgrades)
 		return st.callNext(w, r, next, noStore, false)
-	case signIn:
-		if st.shortfall != shortNothing {
-			return h.beginAgain(w, r, st)
-		}
+	case authz.Login:
 		return h.beginFromPage(w, r, st)
-	case showError:
+	case authz.StepUp:
+		return h.beginAgain(w, r, st)
+	case authz.ShowError:
 		return h.respondKnownError(w, r, st)
 	}
 	return h.respondUnauthorized(w, r, st)
@@ -109,28 +110,6 @@ func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next ca
 		st.writer.prepareError() // its answer is written past the responder
 	}
 	return err
-}
-
-// action is what happens to a guarded request. The usual one, of a session that
-// is enough, is spared the look at its header.
-func (h *Handler) action(r *http.Request, st *requestState, a access) action {
-	st.shortfall = shortNothing
-	if st.signedIn() {
-		st.shortfall = h.shortfallOf(st)
-	}
-	switch {
-	case a.public:
-		if st.shortfall == shortProof {
-			st.provider = nil // anonymous, since it does not prove enough
-		}
-		return serve
-	case st.shortfall != shortNothing:
-		return h.decideShort(r, st, a)
-	case st.signedIn():
-		return serve
-	}
-	knownError := r.URL.RawQuery != "" && queryErrorCodeOf(r) != ""
-	return decide(a, false, navigation.IsPageLoad(r), navigation.IsRead(r), navigation.IsPreflight(r), knownError, h.Preflight)
 }
 
 // refuseOpaque answers a request target that has a scheme and no path, like

@@ -229,7 +229,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, st *requestState
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Return, t.Began = p.registration, p.id, returnTo, h.now()
 	t.RedirectURI, t.Silent = h.redirectURI(s, p), st.silent
-	t.Demands, t.Requested = p.client.Demands.Encode(), h.needs(p, "").names
+	t.Demands, t.Requested = p.client.Demands.Encode(), h.needs(p, "").Names()
 	t.Return = address.Shorten(t.Return, session.MaxReturn)
 	location, err := p.client.AuthorizationURL(r.Context(), loginOf(&t), extra)
 	if err != nil {

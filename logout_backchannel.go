@@ -56,7 +56,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *provider) error {
 	// With a sid it is that session which ended, and the sub only says whose it
 	// was; without, the user's sessions all did (2.4).
 	until := h.now().Add(h.app.longestSession() + sessionstore.RevocationMargin)
-	issuer, at := p.issuerNamed(token.Issuer), h.now().Add(clocksApart)
+	issuer, at := p.mapping.RevocationIssuer(token.Issuer), h.now().Add(clocksApart)
 	event := revocation.ForSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
 	if token.SID != "" {
 		event = revocation.ForSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(clocksApart))
@@ -68,7 +68,7 @@ func (h *Handler) takeLogoutToken(r *http.Request, p *provider) error {
 		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
 	audit(r.Context(), h.logger, auditEvent{event: eventSignedOut, message: "signed out", via: "back_channel", host: r.Host,
-		provider: p.id, issuer: p.issuerNamed(token.Issuer), subject: token.Subject, sid: token.SID}, zap.Bool("one_session", token.SID != ""))
+		provider: p.id, issuer: p.mapping.RevocationIssuer(token.Issuer), subject: token.Subject, sid: token.SID}, zap.Bool("one_session", token.SID != ""))
 	return nil
 }
 

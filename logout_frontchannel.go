@@ -113,7 +113,7 @@ func sessionNamed(r *http.Request, p *provider) (issuer, sid string, err error) 
 	case sids[0] == "" || len(sids[0]) > maxSID:
 		return "", "", fmt.Errorf("sid has %d characters", len(sids[0]))
 	}
-	return p.issuerNamed(issuers[0]), sids[0], nil
+	return p.mapping.RevocationIssuer(issuers[0]), sids[0], nil
 }
 
 // isNotFrame says whether a browser asks for something else than a frame, or

@@ -23,6 +23,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -60,8 +61,8 @@ type App struct {
 	cookieNames  []string              // of all instances, without prefix
 	hosts        map[*Handler][]string // that a site is for; linkInstances knows
 	linked       *sync.Once            // at the sites as a whole
-	united       *sync.Once            // what logins ask for; see wants
-	needs        map[needsKey]*needs
+	united       *sync.Once            // what logins request; see uniteNeeds
+	needs        map[needsKey]*identity.Needs
 	once         *onceLog
 	refusals     *refusalSampler
 	checked      bool                             // the sites as they are written

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -43,16 +44,11 @@ type provider struct {
 	registration, binding session.Binding
 	// issuer is what revocations and placeholders name.
 	issuer string
-	// tenants is the issuer with a place for the tenant, if there can be several.
-	tenants       string
+	// mapping is how the provider's claims become users.
+	mapping       identity.Mapping
 	demanding     bool // authorization_params demand something of ID tokens
 	redirectPath  string
-	usernames     []string
-	claims        map[string]string // own names, each with its path
-	groups        string
-	namesGroups   bool // groups is configured, and not the default
 	forward       []string
-	userinfo      string
 	endSession    *bool
 	announced     atomic.Bool // what has to be registered
 	announcedKeys atomic.Uint64
@@ -91,18 +87,18 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 		return nil, err
 	}
 	p := &provider{
-		id: id, disabled: config.Disabled, own: own, options: remote.key, issuer: resolved.issuer(), tenants: op.TenantTemplate(resolved.issuer()),
+		id: id, disabled: config.Disabled, own: own, options: remote.key, issuer: resolved.issuer(),
 		redirectPath:  resolved.RedirectPath,
-		usernames:     resolved.UsernameClaim,
-		claims:        resolved.Claims,
-		groups:        resolved.GroupsClaim,
-		namesGroups:   config.GroupsClaim != "",
 		publishesKeys: len(config.ClientKeys)+len(config.DecryptionKey)+len(config.ClientCertificate) > 0,
 		written:       sha256.Sum256(written),
 		forward:       resolved.ForwardParams,
-		userinfo:      resolved.Userinfo,
 		endSession:    resolved.EndSession,
 		formPost:      resolved.ResponseMode == "form_post",
+	}
+	p.mapping = identity.Mapping{
+		Provider: id, Issuer: p.issuer, Tenants: op.TenantTemplate(p.issuer),
+		Usernames: resolved.UsernameClaim, Claims: resolved.Claims,
+		Groups: resolved.GroupsClaim, GroupsNamed: config.GroupsClaim != "", Userinfo: resolved.Userinfo,
 	}
 	p.registration = session.Bind(p.issuer, resolved.ClientID)
 	p.binding = bindingOf(p.registration, &resolved)

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
@@ -57,15 +58,15 @@ func (h *Handler) checkTokenResponse(p *provider, tokens op.Tokens) op.Tokens {
 
 // usesAccessToken reports whether a login needs its access token: for the
 // application, or for userinfo.
-func (h *Handler) usesAccessToken(ctx context.Context, p *provider, w *needs, idToken op.Claims) bool {
+func (h *Handler) usesAccessToken(ctx context.Context, p *provider, needs *identity.Needs, idToken op.Claims) bool {
 	switch {
-	case w.accessToken:
+	case needs.AccessToken:
 		return true
-	case idToken == nil || p.userinfo == "never":
+	case idToken == nil || p.mapping.Userinfo == identity.UserinfoNever:
 		return false
-	case p.userinfo == "always":
+	case p.mapping.Userinfo == identity.UserinfoAlways:
 		return true
-	case !p.needsUserinfo(w, idToken):
+	case !p.mapping.NeedsUserinfo(needs, idToken):
 		return false
 	}
 	has, err := p.client.HasUserinfo(ctx)

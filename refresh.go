@@ -56,23 +56,6 @@ func (h *Handler) refreshDue(s *session.Session) bool {
 	return !h.now().Before(s.AccessTokenExpires.Add(-lead))
 }
 
-// saveGrant keeps in a new session what a refresh will need.
-func saveGrant(w *needs, fresh *session.Session, tokens op.Tokens, idToken op.Claims) error {
-	if !w.refreshToken || tokens.RefreshToken == "" || tokens.Expires.IsZero() {
-		return nil
-	}
-	first, err := op.FirstOf(idToken)
-	if err != nil {
-		return err
-	}
-	fresh.AccessTokenExpires = tokens.Expires
-	fresh.Grant = session.Grant{
-		RefreshToken: tokens.RefreshToken, Issued: fresh.SignedIn,
-		Nonce: first.Nonce, Parties: first.Parties, AuthTime: first.AuthTime,
-	}
-	return nil
-}
-
 // refreshSession gets the visitor's session new tokens. If it ended there,
 // nobody is signed in afterwards; sets says that the answer sets a cookie.
 // With a failure it cannot be said any more who this is.

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -109,7 +110,7 @@ func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit i
 // session of a provider that this instance does not have.
 func (h *Handler) issuerOf(s *session.Session) string {
 	if p := h.providers[s.Provider]; p != nil {
-		return p.issuerOf(s)
+		return p.mapping.IssuerOf(s)
 	}
 	return ""
 }
@@ -146,11 +147,11 @@ func (h *Handler) orMoreChunks() string {
 
 // largestClaims names the claims that an operator could leave out.
 func (h *Handler) largestClaims(s *session.Session) string {
-	groups := groupsEntry
+	var mapping *identity.Mapping
 	if p := h.providers[s.Provider]; p != nil {
-		groups = p.groups
+		mapping = &p.mapping
 	}
-	return strings.ReplaceAll(strings.Join(s.Claims.Largest(3), ", "), groupsEntry, groups)
+	return strings.Join(mapping.LargestClaims(s, 3), ", ")
 }
 
 var _ clusterstore.Storage = certmagic.Storage(nil)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
@@ -19,7 +20,7 @@ var errUnauthenticated = errors.New("the request is not authenticated")
 func (h *Handler) respondUnauthorized(w http.ResponseWriter, r *http.Request, st *requestState) error {
 	reason := errorcode.SignInRequired
 	switch {
-	case st.shortfall == shortClaims:
+	case st.shortfall == authz.ShortOfClaims:
 		reason = errorcode.SessionOutdated
 	case len(w.Header()["Set-Cookie"]) > 0: // what did not open was cleared
 		reason = errorcode.SessionEnded

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
@@ -194,9 +195,9 @@ func (h *Handler) hasEndpoint(path string) bool {
 
 // serveForeign passes a WebSocket of another site's page on as nobody's, or
 // refuses it.
-func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, a access, next caddyhttp.Handler) error {
+func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	st.dropIdentity(r.Header)
-	if !a.public {
+	if !policy.Public {
 		return h.errorPage(w, r, st, http.StatusForbidden, &failure{code: errorcode.Forbidden, cause: errorcode.ErrForeignWebSocket}, "")
 	}
 	st.upgrade.giveBack(r.Header, h.Upgrades)

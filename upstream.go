@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
 // upstreamHeader is a header with what the application is told about the user.
@@ -79,7 +80,7 @@ func (h *Handler) makeLasting(st *requestState) []string {
 		case isTemplate(header.value):
 			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
 		default:
-			values[i] = st.claimText(header.value)
+			values[i] = st.user().ClaimText(header.value)
 		}
 	}
 	return values
@@ -95,24 +96,6 @@ func (h *Handler) headerValue(st *requestState, r *http.Request, value string) s
 	return claims.Printable(repl.ReplaceAll(value, ""))
 }
 
-// claimText is what a claim says, as text.
-func (st *requestState) claimText(path string) string {
-	switch path {
-	case "groups":
-		return st.groups().String()
-	case "email":
-		return st.verifiedEmail()
-	}
-	if bareClaim(path) == "sub" {
-		return claims.Clean(st.session.Subject)
-	}
-	claim, ok := st.session.Claims.Path(path)
-	if !ok {
-		claim, _ = st.session.Claims.Path(bareClaim(path))
-	}
-	return claim.Text()
-}
-
 // isTemplate reports whether a header's value is a text with placeholders, and
 // not the path of a claim.
 func isTemplate(value string) bool { return strings.Contains(value, "{") }
@@ -125,8 +108,8 @@ func isLasting(value string) bool {
 	}
 	for _, part := range strings.Split(value, "{")[1:] {
 		key, _, closed := strings.Cut(part, "}")
-		own, ours := strings.CutPrefix(key, ourSpace)
-		if !closed || !strings.HasPrefix(key, userSpace) && !(ours && slices.Contains([]string{"provider", "subject", "issuer", "expires"}, own)) {
+		own, ours := strings.CutPrefix(key, identity.OwnPrefix)
+		if !closed || !strings.HasPrefix(key, identity.UserPrefix) && !(ours && slices.Contains([]string{"provider", "subject", "issuer", "expires"}, own)) {
 			return false
 		}
 	}
@@ -196,12 +179,12 @@ func isIdentityName(name string) bool {
 // placeholders.
 func claimsIn(value string) []string {
 	if !isTemplate(value) {
-		return []string{bareClaim(value)}
+		return []string{identity.BareClaim(value)}
 	}
 	var found []string
 	for _, part := range strings.Split(value, "{")[1:] {
 		key, _, _ := strings.Cut(part, "}")
-		name, ok := strings.CutPrefix(key, userSpace)
+		name, ok := strings.CutPrefix(key, identity.UserPrefix)
 		if !ok {
 			continue
 		}

@@ -3,6 +3,7 @@ package oidcrp
 import (
 	"net/http"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 )
 
@@ -10,7 +11,7 @@ import (
 // of the site, for what pages say; nil if nobody is, or if it cannot be said. It
 // sets no cookie and changes nothing.
 func (h *Handler) viewer(r *http.Request, st *requestState) *requestState {
-	if st.signedIn() && st.shortfall == shortNothing {
+	if st.signedIn() && st.shortfall == authz.Enough {
 		return st
 	}
 	if len(st.cookies) == 0 {

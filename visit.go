@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -41,7 +42,7 @@ type requestState struct {
 	cookies []string
 	// lacks is why the session is not enough here; silent is the subject that a
 	// login without questions is to be for.
-	shortfall shortfall
+	shortfall authz.Shortfall
 	silent    string
 	// renew: the session is to be sealed anew.
 	updateDue bool

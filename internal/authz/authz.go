@@ -1,0 +1,130 @@
+// Package authz decides what happens to a request that the guard covers: it is
+// served, becomes a login, or is refused. Decide takes one struct of facts and
+// returns a decision with its reason.
+//
+// It is pure: the facts are gathered by the caller, and the decision is carried
+// out by the caller. It does not know matchers, handlers, cookies, providers or
+// responses. Who a user is comes from package identity.
+package authz
+
+import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+
+// Facts are all that a decision depends on.
+type Facts struct {
+	// User is who makes the request: name, claims, groups, provider and session.
+	// The zero value is an unauthenticated user.
+	User identity.User
+	// Shortfall is what the session of a signed-in user lacks.
+	Shortfall Shortfall
+	// Request is what the request itself shows. It may be left empty if
+	// DependOnRequest reports false.
+	Request Request
+	// Policy is what the configuration says about the request.
+	Policy Policy
+}
+
+// Shortfall is why a session is not enough for an instance.
+type Shortfall int
+
+const (
+	// Enough: the session lacks nothing.
+	Enough Shortfall = iota
+	// ShortOfProof: auth_time or acr are not what authorization_params demand.
+	ShortOfProof
+	// ShortOfClaims: the session is outdated. Its login did not request all that
+	// is needed.
+	ShortOfClaims
+)
+
+// Request is what a request shows about itself. A browser can be made to send any
+// of it, so that none of it grants access.
+type Request struct {
+	// PageLoad reports whether a person opens a page. Only that begins a login, as
+	// a redirect serves nothing else and each login costs a cookie.
+	PageLoad bool
+	// Read reports whether the method is GET or HEAD.
+	Read bool
+	// Preflight reports whether the request is a CORS preflight without a body.
+	Preflight bool
+	// KnownError reports whether the query names one of the error codes, because a
+	// login that began here has failed.
+	KnownError bool
+}
+
+// Policy is what the configuration says about a request.
+type Policy struct {
+	Guarded bool // the guard covers it
+	Public  bool // it needs no session
+	// Named reports whether a public route names it, so that its responses are the
+	// same for everyone.
+	Named bool
+	// Unauthenticated is how to respond to unauthenticated requests.
+	Unauthenticated Response
+	// PassPreflights reports whether CORS preflights need no session.
+	PassPreflights bool
+}
+
+// Response is how to respond to unauthenticated requests, as a configuration
+// writes it. Anything else than these is RespondAuto.
+type Response string
+
+const (
+	RespondAuto     Response = "auto"     // log in page loads, and deny the rest
+	RespondRedirect Response = "redirect" // log in everything that reads
+	RespondDeny     Response = "deny"     // deny everything with 401
+)
+
+// Restrict makes a policy that is at least as strict as both, for a request that
+// applications could understand in several ways.
+func (p *Policy) Restrict(other Policy) {
+	if !other.Guarded {
+		return
+	}
+	p.Guarded = true
+	p.Named = p.Named && other.Named
+	if other.Public {
+		return
+	}
+	if p.Public || other.Unauthenticated == RespondDeny {
+		p.Unauthenticated = other.Unauthenticated
+	}
+	p.Public = false
+}
+
+// Action is what happens to a request.
+type Action int
+
+const (
+	// Serve: the request goes on, with the user's identity if there is one.
+	Serve Action = iota
+	// PassAnonymous: the request goes on without an identity.
+	PassAnonymous
+	// Login: an unauthenticated user goes to the login.
+	Login
+	// StepUp: a signed-in user goes to the login again, since the session is not
+	// enough.
+	StepUp
+	// Unauthorized: the response is 401.
+	Unauthorized
+	// ShowError: the response is the page for the error that the query names.
+	ShowError
+)
+
+// Reason is why a decision was made.
+type Reason string
+
+const (
+	ReasonPublic          Reason = "public"
+	ReasonSignedIn        Reason = "signed_in"
+	ReasonPreflight       Reason = "preflight"
+	ReasonKnownError      Reason = "known_error"
+	ReasonUnauthenticated Reason = "unauthenticated"
+	ReasonShortOfProof    Reason = "short_of_proof"
+	ReasonShortOfClaims   Reason = "short_of_claims"
+)
+
+// Decision is what happens to a request, and why.
+type Decision struct {
+	Action Action
+	Reason Reason
+}

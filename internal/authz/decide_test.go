@@ -1,0 +1,224 @@
+package authz
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// decisions is the whole table for private addresses: who makes the request, what
+// kind of request it is, and the decision for each value of the option
+// unauthenticated.
+//
+// A preflight counts as one where preflights pass, a failed page load as one whose
+// query names a known error, and a failed read as a read that is no page load.
+const decisions = `
+who              request            auto          redirect      deny
+anonymous        preflight          pass          pass          pass
+anonymous        page load          login         login         unauthorized
+anonymous        failed page load   show error    show error    show error
+anonymous        read               unauthorized  login         unauthorized
+anonymous        failed read        unauthorized  unauthorized  unauthorized
+anonymous        other              unauthorized  unauthorized  unauthorized
+signed in        preflight          serve         serve         serve
+signed in        page load          serve         serve         serve
+signed in        failed page load   serve         serve         serve
+signed in        read               serve         serve         serve
+signed in        failed read        serve         serve         serve
+signed in        other              serve         serve         serve
+short of proof   preflight          pass          pass          pass
+short of proof   page load          step-up       step-up       unauthorized
+short of proof   failed page load   show error    show error    show error
+short of proof   read               unauthorized  unauthorized  unauthorized
+short of proof   failed read        unauthorized  unauthorized  unauthorized
+short of proof   other              unauthorized  unauthorized  unauthorized
+short of claims  preflight          pass          pass          pass
+short of claims  page load          step-up       step-up       unauthorized
+short of claims  failed page load   show error    show error    show error
+short of claims  read               unauthorized  unauthorized  unauthorized
+short of claims  failed read        unauthorized  unauthorized  unauthorized
+short of claims  other              unauthorized  unauthorized  unauthorized
+`
+
+// publicDecisions is the table for public addresses. The request makes no
+// difference there.
+var publicDecisions = map[string]string{
+	"anonymous": "serve", "signed in": "serve", "short of proof": "pass", "short of claims": "serve",
+}
+
+var actionNames = map[Action]string{
+	Serve: "serve", PassAnonymous: "pass", Login: "login", StepUp: "step-up", Unauthorized: "unauthorized", ShowError: "show error",
+}
+
+// who names the user of the facts as the tables do.
+func who(f *Facts) string {
+	switch {
+	case !f.User.SignedIn():
+		return "anonymous"
+	case f.Shortfall == ShortOfProof:
+		return "short of proof"
+	case f.Shortfall == ShortOfClaims:
+		return "short of claims"
+	}
+	return "signed in"
+}
+
+// kind names the request of the facts as the tables do.
+func kind(f *Facts) string {
+	failed := ""
+	if f.Request.KnownError {
+		failed = "failed "
+	}
+	switch {
+	case f.Request.Preflight && f.Policy.PassPreflights:
+		return "preflight"
+	case f.Request.PageLoad:
+		return failed + "page load"
+	case f.Request.Read:
+		return failed + "read"
+	}
+	return "other"
+}
+
+// allFacts calls check with all combinations of facts, also of those that no
+// request shows together.
+func allFacts(check func(f Facts)) {
+	for bits := range 1 << 7 {
+		bit := func(i int) bool { return bits&(1<<i) != 0 }
+		for _, response := range []Response{"", RespondAuto, RespondRedirect, RespondDeny} {
+			for _, shortfall := range []Shortfall{Enough, ShortOfProof, ShortOfClaims} {
+				f := Facts{
+					Shortfall: shortfall,
+					Request:   Request{PageLoad: bit(0), Read: bit(1), Preflight: bit(2), KnownError: bit(3)},
+					Policy:    Policy{Guarded: true, Public: bit(4), Unauthenticated: response, PassPreflights: bit(5)},
+				}
+				if bit(6) {
+					f.User = identity.User{Session: new(session.Session)}
+				}
+				check(f)
+			}
+		}
+	}
+}
+
+// table reads the table: who, request and response to a decision.
+func table(t *testing.T) map[[3]string]string {
+	t.Helper()
+	cells := make(map[[3]string]string)
+	var head []string
+	for line := range strings.Lines(strings.TrimSpace(decisions)) {
+		row := []string{line[:17], line[17:36], line[36:50], line[50:64], line[64:]}
+		for i := range row {
+			row[i] = strings.TrimSpace(row[i])
+		}
+		if head == nil {
+			head = row
+			continue
+		}
+		for i, response := range head[2:] {
+			cells[[3]string{row[0], row[1], response}] = row[i+2]
+		}
+	}
+	return cells
+}
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	cells, used := table(t), make(map[[3]string]bool)
+	allFacts(func(f Facts) {
+		response := string(f.Policy.Unauthenticated)
+		if response == "" {
+			response = "auto"
+		}
+		cell := [3]string{who(&f), kind(&f), response}
+		want := cells[cell]
+		if f.Policy.Public {
+			want = publicDecisions[cell[0]]
+		} else {
+			used[cell] = true
+		}
+		if got := actionNames[Decide(&f).Action]; got != want {
+			t.Errorf("%+v: expected %s, seen %s", f, want, got)
+		}
+	})
+	if len(used) != len(cells) {
+		t.Errorf("expected all %d cells of the table to be used, seen %d", len(cells), len(used))
+	}
+}
+
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	user := identity.User{Session: new(session.Session)}
+	for _, row := range []struct {
+		name string
+		f    Facts
+		want Decision
+	}{
+		{"a public address", Facts{Policy: Policy{Public: true}}, Decision{Serve, ReasonPublic}},
+		{"a public address, with too little proof", Facts{User: user, Shortfall: ShortOfProof, Policy: Policy{Public: true}}, Decision{PassAnonymous, ReasonShortOfProof}},
+		{"signed in", Facts{User: user}, Decision{Serve, ReasonSignedIn}},
+		{"a preflight", Facts{Request: Request{Preflight: true}, Policy: Policy{PassPreflights: true}}, Decision{PassAnonymous, ReasonPreflight}},
+		{"a login that failed", Facts{Request: Request{PageLoad: true, Read: true, KnownError: true}}, Decision{ShowError, ReasonKnownError}},
+		{"an unauthenticated page load", Facts{Request: Request{PageLoad: true, Read: true}}, Decision{Login, ReasonUnauthenticated}},
+		{"an unauthenticated call", Facts{}, Decision{Unauthorized, ReasonUnauthenticated}},
+		{"a page load with too little proof", Facts{User: user, Shortfall: ShortOfProof, Request: Request{PageLoad: true, Read: true}}, Decision{StepUp, ReasonShortOfProof}},
+		{"a page load with an outdated session", Facts{User: user, Shortfall: ShortOfClaims, Request: Request{PageLoad: true, Read: true}}, Decision{StepUp, ReasonShortOfClaims}},
+		{"a call with an outdated session", Facts{User: user, Shortfall: ShortOfClaims}, Decision{Unauthorized, ReasonShortOfClaims}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			if got := Decide(&row.f); got != row.want {
+				t.Errorf("expected %+v, seen %+v", row.want, got)
+			}
+		})
+	}
+}
+
+// A request that is not looked at must not be able to change the decision.
+func TestDependOnRequest(t *testing.T) {
+	t.Parallel()
+	allFacts(func(f Facts) {
+		blind := f
+		blind.Request = Request{}
+		if !f.DependOnRequest() && Decide(&f) != Decide(&blind) {
+			t.Errorf("%+v: expected the decision not to depend on the request, seen %+v and %+v", f, Decide(&f), Decide(&blind))
+		}
+	})
+}
+
+func TestRestrict(t *testing.T) {
+	t.Parallel()
+	public := Policy{Guarded: true, Public: true, Unauthenticated: RespondAuto}
+	named := Policy{Guarded: true, Public: true, Named: true, Unauthenticated: RespondAuto}
+	redirect := Policy{Guarded: true, Unauthenticated: RespondRedirect}
+	deny := Policy{Guarded: true, Unauthenticated: RespondDeny}
+	for _, row := range []struct {
+		name     string
+		readings []Policy
+		want     Policy
+	}{
+		{"no reading is guarded", []Policy{{}, {}}, Policy{Public: true, Named: true}},
+		{"one reading is guarded", []Policy{{}, redirect}, redirect},
+		{"all are public", []Policy{public, public}, Policy{Guarded: true, Public: true}},
+		{"a public route names all", []Policy{named, named}, Policy{Guarded: true, Public: true, Named: true}},
+		{"a public route names one", []Policy{named, public}, Policy{Guarded: true, Public: true}},
+		{"one is private", []Policy{named, redirect}, redirect},
+		{"one is private, and comes first", []Policy{redirect, named}, redirect},
+		{"the first private one counts", []Policy{redirect, {Guarded: true, Unauthenticated: RespondAuto}}, redirect},
+		{"deny counts most", []Policy{redirect, deny}, deny},
+		{"deny counts most, and comes first", []Policy{deny, redirect}, deny},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			got := Policy{Public: true, Named: true}
+			for _, reading := range row.readings {
+				got.Restrict(reading)
+			}
+			if got != row.want {
+				t.Errorf("expected %+v, seen %+v", row.want, got)
+			}
+		})
+	}
+}

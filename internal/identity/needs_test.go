@@ -1,0 +1,131 @@
+package identity
+
+import (
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// Faults C7 and C11: what a session lacks, by what it holds and what its login
+// requested.
+func TestIsOutdated(t *testing.T) {
+	t.Parallel()
+	claim, groups := Needs{Claims: []string{"shoe_size"}}, Needs{Claims: []string{"groups"}}
+	access, id, refresh := Needs{AccessToken: true}, Needs{IDToken: true}, Needs{RefreshToken: true}
+	nothing := Union().Names()
+	for _, row := range []struct {
+		name string
+		n    Needs
+		s    session.Session
+		want bool
+	}{
+		{"nothing is needed", Needs{}, session.Session{Requested: nothing}, false},
+		{"a claim that is there", claim, session.Session{Requested: nothing, Claims: set(t, `{"shoe_size": 42}`)}, false},
+		{"a claim that was requested and is absent", claim, session.Session{Requested: Union(claim).Names()}, false},
+		{"a claim that was not requested", claim, session.Session{Requested: nothing}, true},
+		{"a claim of a session of an earlier release", claim, session.Session{}, false},
+		{"groups that are there", groups, session.Session{Requested: nothing, Claims: set(t, `{"roles": ["a"]}`)}, false},
+		{"groups that were not requested", groups, session.Session{Requested: nothing, Claims: set(t, `{"groups": ["a"]}`)}, true},
+		{"an access token that is there", access, session.Session{Requested: nothing, AccessToken: "t"}, false},
+		{"an access token that was requested", access, session.Session{Requested: Union(access).Names()}, false},
+		{"an access token that was not requested", access, session.Session{Requested: nothing}, true},
+		{"an access token of a session of an earlier release", access, session.Session{}, false},
+		{"an ID token that is there", id, session.Session{Requested: nothing, IDToken: "t"}, false},
+		{"an ID token that was not requested", id, session.Session{Requested: nothing}, true},
+		{"a refresh token that is there", refresh, session.Session{Requested: nothing, Grant: session.Grant{RefreshToken: "t"}}, false},
+		{"a refresh token that was not requested", refresh, session.Session{Requested: nothing}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			u := User{Mapping: &Mapping{Groups: "roles"}, Session: &row.s}
+			if got := u.IsOutdated(&row.n); got != row.want {
+				t.Errorf("expected outdated %v, seen %v", row.want, got)
+			}
+		})
+	}
+}
+
+func TestUnionNeedsWhatEachInstanceNeeds(t *testing.T) {
+	t.Parallel()
+	n := Union(Needs{Claims: []string{"a"}, Kept: []string{"k.x"}, AccessToken: true}, Needs{Claims: []string{"b.c"}, IDToken: true, RefreshToken: true})
+	for name, want := range map[string]bool{"a": true, "b": true, "k": true, "k.x": true, "c": false, "email_verified": false} {
+		if got := n.keeps(name); got != want {
+			t.Errorf("claim %s: expected kept %v, seen %v", name, want, got)
+		}
+	}
+	for name, want := range map[string]bool{"sub": true, "a": true, "b": true, "b.c": true, "k": false, needAccessToken: true, needIDToken: true, needRefreshToken: true} {
+		if got := n.Names().Has(name); got != want {
+			t.Errorf("%q: expected requested %v, seen %v", name, want, got)
+		}
+	}
+	if n.KeepAll {
+		t.Error("expected claims to be kept by name, seen that all are")
+	}
+	if !Union(Needs{}, Needs{KeepAll: true}).keeps("other") {
+		t.Error("expected all claims to be kept if one instance keeps all, seen that one is not")
+	}
+	if !Union(Needs{Claims: []string{"email"}}).keeps("email_verified") {
+		t.Error("expected email_verified to be kept with email, seen that it is not")
+	}
+}
+
+// Fault C11: what a login was begun for counts, whichever instance serves its
+// callback.
+func TestWithKeepsWhatWasRequestedBefore(t *testing.T) {
+	t.Parallel()
+	begun := Union(Needs{Claims: []string{"family_name"}, AccessToken: true, RefreshToken: true}).Names()
+	here := Union(Needs{Claims: []string{"name"}, IDToken: true})
+	n := here.With(begun)
+	if !n.AccessToken || !n.IDToken || !n.RefreshToken {
+		t.Errorf("expected all three tokens to be needed, seen access %v, ID %v, refresh %v", n.AccessToken, n.IDToken, n.RefreshToken)
+	}
+	for _, name := range []string{"name", "family_name"} {
+		if !n.keeps(name) {
+			t.Errorf("expected %s to be kept, seen that it is not", name)
+		}
+	}
+	if here.keeps("family_name") || here.AccessToken {
+		t.Error("expected the union to stay as it is, seen that it changed")
+	}
+	if n.Names() != here.Names().And(begun) {
+		t.Errorf("expected the names of both, seen %q", n.Names())
+	}
+}
+
+func TestNeedsUserinfo(t *testing.T) {
+	t.Parallel()
+	const named = `{"sub": "1", "preferred_username": "alice", "groups": ["a"], "memberships": [{"name": "a"}], "place": {"country": "PL"}}`
+	for _, row := range []struct {
+		name    string
+		change  func(m *Mapping)
+		needs   Needs
+		before  session.Names
+		idToken string
+		want    bool
+	}{
+		{name: "the ID token has all", needs: Needs{Claims: []string{"place.country", "groups"}}, idToken: named},
+		{name: "the first username claim is absent", idToken: `{"sub": "1"}`, want: true},
+		{name: "the first username claim is not verified", change: func(m *Mapping) { m.Usernames = []string{"email", "sub"} }, idToken: `{"sub": "1", "email": "a@b.example"}`, want: true},
+		{name: "a needed claim is absent", needs: Needs{Claims: []string{"name"}}, idToken: named, want: true},
+		{name: "a needed member is absent", needs: Needs{Claims: []string{"place.city"}}, idToken: named, want: true},
+		{name: "a claim that the configuration makes is there", change: func(m *Mapping) { m.Claims = map[string]string{"land": "claims.place.country"} }, needs: Needs{Claims: []string{"land"}}, idToken: named},
+		{name: "a claim that the configuration makes is absent", change: func(m *Mapping) { m.Claims = map[string]string{"city": "place.city"} }, idToken: named, want: true},
+		{name: "groups are absent and not needed", idToken: `{"preferred_username": "alice"}`},
+		{name: "groups are absent and needed", needs: Needs{Claims: []string{"groups"}}, idToken: `{"preferred_username": "alice"}`, want: true},
+		{name: "groups are absent and configured", change: func(m *Mapping) { m.GroupsNamed = true }, idToken: `{"preferred_username": "alice"}`, want: true},
+		{name: "groups are in a list", change: func(m *Mapping) { m.Groups, m.GroupsNamed = "memberships.name", true }, needs: Needs{Claims: []string{"memberships.name"}}, idToken: named},
+		{name: "another instance requested a claim that is there", before: session.NamesOf("groups", needAccessToken), idToken: named},
+		{name: "another instance requested a claim that is absent", before: session.NamesOf("family_name"), idToken: named, want: true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			m := Mapping{Usernames: []string{"preferred_username", "sub"}, Groups: "groups"}
+			if row.change != nil {
+				row.change(&m)
+			}
+			if got := m.NeedsUserinfo(Union(row.needs).With(row.before), members(t, row.idToken)); got != row.want {
+				t.Errorf("expected %v, seen %v", row.want, got)
+			}
+		})
+	}
+}

@@ -1,0 +1,60 @@
+package identity
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// This file finds claims by the paths that a configuration names.
+
+// BareClaim returns a claim path without `claims.` in front, which is how
+// placeholders name claims.
+func BareClaim(path string) string { return strings.TrimPrefix(path, "claims.") }
+
+// valueAt returns the value at a claim path: email alone is the verified address,
+// claims.email the claim.
+func valueAt(set claims.Set, path string) (claims.Value, bool) {
+	if path == "email" {
+		if verified, _ := set.Get("email_verified"); !verified.True() {
+			return claims.Value{}, false
+		}
+	}
+	if value, ok := set.Path(path); ok {
+		return value, true
+	}
+	return set.Path(BareClaim(path))
+}
+
+// present reports whether there is a value at a path.
+func present(members op.Claims, path string) bool {
+	set, err := claims.Encode(membersFor(members, path))
+	if err != nil {
+		return false
+	}
+	_, ok := set.Path(path)
+	return ok
+}
+
+// presentEach is present for a path that may lead through lists.
+func presentEach(members op.Claims, path string) bool {
+	set, err := claims.Encode(membersFor(members, path))
+	if err != nil {
+		return false
+	}
+	_, ok := set.PathEach(path)
+	return ok
+}
+
+// membersFor returns the claims that a path can begin with.
+func membersFor(members op.Claims, path string) map[string]json.RawMessage {
+	found := make(map[string]json.RawMessage, 2)
+	for _, name := range []string{path, claims.SplitPath(path)[0]} {
+		if raw, ok := members[name]; ok {
+			found[name] = raw
+		}
+	}
+	return found
+}

@@ -1,0 +1,126 @@
+package identity
+
+import (
+	"encoding/json"
+	"maps"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file puts what a token refresh brought into a session. Whose session it is,
+// and until when it lasts, never changes.
+
+// ApplyTokens puts checked tokens into a session, and what the ID token says about
+// the sign-in. idToken is nil if the refresh brought none, which is allowed (Core
+// 12.2).
+func ApplyTokens(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.Claims) {
+	fresh.AccessTokenExpires = tokens.Expires
+	// A token that is there must not get old, whoever needs it.
+	if fresh.AccessToken != "" || n.AccessToken {
+		fresh.AccessToken = tokens.AccessToken
+	}
+	if idToken == nil {
+		return
+	}
+	if fresh.IDToken != "" || n.IDToken {
+		fresh.IDToken = tokens.IDToken
+	}
+	applyAuth(fresh, idToken)
+}
+
+// applyAuth takes how and when the user signed in from a new ID token. Neither
+// need be in it (Core 12.2), and an older one says nothing new.
+func applyAuth(fresh *session.Session, idToken op.Claims) {
+	authTime, acr := op.AuthOf(idToken)
+	if !authTime.IsZero() && authTime.Before(fresh.AuthTime) {
+		return
+	}
+	if !authTime.IsZero() {
+		fresh.AuthTime = authTime
+	}
+	if acr != "" {
+		fresh.ACR = acr
+	}
+}
+
+// Replace gives a session the claims of a new ID token, and of userinfo with it,
+// as a login does. With an error the session stays as it is.
+func (m *Mapping) Replace(n *Needs, fresh *session.Session, from Sources) ([]Finding, error) {
+	selected, err := m.selectClaims(n, from)
+	if err != nil {
+		return selected.findings, err
+	}
+	fresh.Claims, fresh.FromUserinfo = selected.claims, selected.fromUserinfo
+	if name, err := m.Username(from); err == nil {
+		fresh.Username = name
+	}
+	return selected.findings, nil
+}
+
+// Merge puts new userinfo over the claims of a session, for a refresh that brought
+// no ID token. What userinfo says is newer than what is kept. Of the claims that
+// it does not have, those that came from userinfo are gone; those of the ID token
+// stay, and so does the user's name. With an error the session stays as it is.
+func (m *Mapping) Merge(n *Needs, fresh *session.Session, info op.Claims) error {
+	old := make(map[string]json.RawMessage)
+	fresh.Claims.Each(func(name string, value claims.Value) bool {
+		old[name] = value.JSON()
+		return true
+	})
+	kept, fromUserinfo, err := m.merge(n, old, fresh.FromUserinfo, info)
+	if err != nil {
+		return err
+	}
+	set, err := claims.Encode(kept)
+	if err != nil {
+		return err
+	}
+	fresh.Claims, fresh.FromUserinfo = set, fromUserinfo
+	return nil
+}
+
+// merge returns the claims of old with new userinfo over them, and the names of
+// those that come from it. wasUserinfo are those that came from userinfo before.
+func (m *Mapping) merge(n *Needs, old map[string]json.RawMessage, wasUserinfo session.Names, info op.Claims) (map[string]json.RawMessage, session.Names, error) {
+	set, err := claims.Encode(info)
+	if err != nil {
+		return nil, "", err
+	}
+	kept := maps.Clone(old)
+	maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return wasUserinfo.Has(name) })
+	var names []string
+	put := func(name string, raw json.RawMessage) {
+		kept[name] = raw
+		names = append(names, name)
+	}
+	if _, ok := info["email"]; ok {
+		delete(kept, "email_verified") // it vouched for the address of before
+	}
+	for name, raw := range info {
+		path, local := m.Claims[name]
+		_, was := old[name]
+		switch {
+		case local && path != name, !isKeepable(name), !n.keeps(name):
+		case name == "email_verified" && info["email"] == nil:
+		case was, wasUserinfo != "", n.names.Has(name), name == claims.SplitPath(m.Groups)[0]:
+			put(name, raw)
+		}
+	}
+	for local, path := range m.Claims {
+		if value, ok := valueAt(set, path); ok && local != path && n.keeps(local) {
+			put(local, value.JSON())
+			if local == "email" {
+				delete(kept, "email_verified")
+			}
+		}
+	}
+	if value, ok := set.PathEach(m.Groups); ok {
+		delete(kept, groupsEntry)
+		if n.keeps("groups") && !present(kept, m.Groups) {
+			put(groupsEntry, value.JSON())
+		}
+	}
+	return kept, session.NamesOf(names...), nil
+}

@@ -1,0 +1,156 @@
+package identity
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// groupsEntry is the name under which a session's claims hold the groups, if the
+// claim that they are part of is not kept. No claim has such a name.
+const groupsEntry = "\x01groups"
+
+// protocolClaims are about the token and not the user. They are not kept.
+var protocolClaims = []string{
+	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash",
+	"sid", "_claim_names", "_claim_sources",
+}
+
+// signInClaims are about the sign-in. Only an ID token can say them.
+var signInClaims = []string{"acr", "acrs", "amr", "auth_time", "tid"}
+
+// DropSignInClaims removes from userinfo the claims about how and when the user
+// signed in, for which it cannot vouch.
+func DropSignInClaims(info op.Claims) {
+	for _, name := range signInClaims {
+		delete(info, name)
+	}
+}
+
+// selection is what a session keeps of the claims.
+type selection struct {
+	claims       claims.Set
+	fromUserinfo session.Names // the kept claims whose values come from userinfo
+	findings     []Finding
+}
+
+// selectClaims makes the claims of a session: those of userinfo under those of the
+// ID token, which is signed, then those that the configuration makes.
+func (m *Mapping) selectClaims(n *Needs, from Sources) (selected selection, err error) {
+	all := make(map[string]json.RawMessage, len(from.IDToken)+len(from.Userinfo))
+	maps.Copy(all, from.Userinfo)
+	maps.Copy(all, from.IDToken)
+	delete(all, "email_verified")
+	if raw, ok := from.ofEmail()["email_verified"]; ok {
+		all["email_verified"] = raw
+	}
+	set, err := claims.Encode(all)
+	if err != nil {
+		return selected, err
+	}
+	kept := make(map[string]json.RawMessage, len(all))
+	for name, raw := range all {
+		if isKeepable(name) {
+			kept[name] = raw
+		}
+	}
+	for local, path := range m.Claims {
+		setLocal(kept, local, path, set)
+	}
+	if !n.KeepAll {
+		maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return !n.keeps(name) })
+	}
+	selected.findings = m.selectGroups(n, kept, set, from)
+	if tenant := m.tenantOf(from.IDToken); tenant != "" {
+		kept[tenantEntry], _ = json.Marshal(tenant)
+	}
+	if selected.claims, err = claims.Encode(kept); err != nil {
+		return selected, err
+	}
+	selected.fromUserinfo = m.namesFromUserinfo(kept, from)
+	return selected, nil
+}
+
+// isKeepable reports whether a session can hold a claim of this name.
+func isKeepable(name string) bool {
+	return !slices.Contains(protocolClaims, name) && !strings.ContainsFunc(name, isControl)
+}
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+
+// setLocal sets a claim that the configuration makes of another one. If that is
+// absent, so is this one, whatever the provider sends under its name.
+func setLocal(kept map[string]json.RawMessage, local, path string, set claims.Set) {
+	if local == path {
+		return
+	}
+	if value, ok := valueAt(set, path); ok {
+		kept[local] = value.JSON()
+	} else {
+		delete(kept, local)
+	}
+	if local == "email" {
+		delete(kept, "email_verified") // it vouches for another claim
+	}
+}
+
+// selectGroups keeps the user's groups apart if the claim that they are part of is
+// not kept, and finds out whether they are known and can be read.
+func (m *Mapping) selectGroups(n *Needs, kept map[string]json.RawMessage, set claims.Set, from Sources) (findings []Finding) {
+	name := claims.SplitPath(m.Groups)[0]
+	value, ok := set.PathEach(m.Groups)
+	switch {
+	case ok && n.keeps("groups") && !present(kept, m.Groups):
+		kept[groupsEntry] = value.JSON() // without all that they are part of
+	case !ok && (n.keeps("groups") || n.keeps(name)) && (from.IDToken.Withholds(name) || from.Userinfo.Withholds(name)):
+		findings = append(findings, Finding{Kind: GroupsWithheld, Name: name})
+	}
+	if ok {
+		if form := groupsForm(value); form != "" {
+			findings = append(findings, Finding{Kind: GroupsUnreadable, Name: m.Groups, Detail: form})
+		}
+	}
+	return findings
+}
+
+// namesFromUserinfo returns the names of those kept claims whose values come from
+// userinfo.
+func (m *Mapping) namesFromUserinfo(kept map[string]json.RawMessage, from Sources) session.Names {
+	if len(from.Userinfo) == 0 {
+		return ""
+	}
+	var names []string
+	for name := range kept {
+		source := name
+		if path, local := m.Claims[name]; local {
+			source = BareClaim(path)
+		}
+		switch name {
+		case groupsEntry:
+			source = m.Groups
+		case "email_verified":
+			source = "email"
+		}
+		if !presentEach(from.IDToken, source) && presentEach(from.Userinfo, source) {
+			names = append(names, name)
+		}
+	}
+	return session.NamesOf(names...)
+}
+
+// LargestClaims returns the names of a session's largest claims, at most count of
+// them, as a configuration writes them. The Mapping may be nil.
+func (m *Mapping) LargestClaims(s *session.Session, count int) []string {
+	names := s.Claims.Largest(count)
+	for i, name := range names {
+		if name == groupsEntry && m != nil {
+			names[i] = m.Groups
+		}
+	}
+	return names
+}

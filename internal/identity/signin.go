@@ -1,0 +1,91 @@
+package identity
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// SignIn is a login whose response passed every check.
+type SignIn struct {
+	Transaction *session.Transaction
+	Tokens      op.Tokens
+	Sources     Sources
+
+	Binding  session.Binding // what the session is bound to
+	Now      time.Time
+	Lifetime time.Duration // of the session
+}
+
+// maxReturn bounds the return address that a session keeps, in bytes: the browser
+// sends it with every request.
+const maxReturn = 200
+
+// NewSession makes the session of a login, with what is needed of the claims and
+// tokens. The findings are returned with an error, too. The error is ErrNoUsername
+// if no claim names the user; any other is about the form of a claim.
+func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, error) {
+	t, idToken := in.Transaction, in.Sources.IDToken
+	fresh := &session.Session{
+		ID: session.NewID(), Binding: in.Binding, Provider: m.Provider,
+		SignedIn: in.Now, Seen: in.Now, Expires: in.Now.Add(in.Lifetime),
+		Login: session.HashState(t.State), Began: t.Began, IDTokenIssued: idToken.Issued(),
+		Requested: n.names,
+	}
+	if len(t.Return) <= maxReturn {
+		fresh.Return = t.Return
+	}
+	var err error
+	text := func(name string) (value string) {
+		if raw, ok := idToken[name]; ok && err == nil && string(raw) != "null" {
+			err = json.Unmarshal(raw, &value)
+		}
+		return value
+	}
+	fresh.Subject, fresh.SID = text("sub"), text("sid")
+	if err != nil {
+		return nil, nil, fmt.Errorf("sid is not a string: %w", err)
+	}
+	fresh.AuthTime, fresh.ACR = op.AuthOf(idToken)
+	if fresh.Username, err = m.Username(in.Sources); err != nil {
+		return nil, nil, err
+	}
+	selected, err := m.selectClaims(n, in.Sources)
+	if err != nil {
+		return nil, selected.findings, err
+	}
+	fresh.Claims = selected.claims
+	if n.AccessToken {
+		fresh.AccessToken, fresh.AccessTokenExpires = in.Tokens.AccessToken, in.Tokens.Expires
+	}
+	if n.IDToken {
+		fresh.IDToken = in.Tokens.IDToken
+	}
+	if err := saveGrant(n, fresh, in.Tokens, idToken); err != nil {
+		return nil, selected.findings, err
+	}
+	if fresh.Grant.RefreshToken != "" {
+		fresh.FromUserinfo = selected.fromUserinfo
+	}
+	return fresh, selected.findings, nil
+}
+
+// saveGrant keeps in a new session what a refresh will need.
+func saveGrant(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.Claims) error {
+	if !n.RefreshToken || tokens.RefreshToken == "" || tokens.Expires.IsZero() {
+		return nil
+	}
+	first, err := op.FirstOf(idToken)
+	if err != nil {
+		return err
+	}
+	fresh.AccessTokenExpires = tokens.Expires
+	fresh.Grant = session.Grant{
+		RefreshToken: tokens.RefreshToken, Issued: fresh.SignedIn,
+		Nonce: first.Nonce, Parties: first.Parties, AuthTime: first.AuthTime,
+	}
+	return nil
+}
