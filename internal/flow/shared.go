@@ -1,0 +1,151 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// clocksApart is by how much the clocks of nodes may differ. What ends by one's
+// clock ends what began a moment later by another's; a sign-in that comes after
+// it is spared, see revocation.Event.
+const clocksApart = 3 * time.Second
+
+// Memory is what flows remember in this process, for all configurations that use
+// the same storage. The zero value is ready.
+type Memory struct {
+	spent        callback.Spent // the logins whose response was taken
+	confirmed    callback.Spent // the logins whose session a browser has brought
+	logoutTokens revocation.Replay
+	liveSIDs     revocation.Live
+	frontchannel frontchannelLimiter
+}
+
+// Shared is what the instances of one configuration share. Instances are added
+// before requests are served.
+type Shared struct {
+	Memory    *Memory
+	Instances []*Instance
+
+	refusals audit.Sampler
+	once     onceLog
+	united   sync.Once
+	needs    map[needsKey]*identity.Needs
+}
+
+// Revoke stores events that may be about sessions of any instance of this
+// configuration, wherever those keep theirs.
+func (s *Shared) Revoke(ctx context.Context, events ...revocation.Event) error {
+	var errs []error
+	added := make(map[any]bool)
+	for _, in := range s.Instances {
+		if place := in.Sessions.Revocations(); !added[place] {
+			added[place] = true
+			errs = append(errs, place.Add(ctx, events...))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// RevocationLifetime returns how long a revocation has to be kept: as long as any
+// session can last at the instances of this configuration, and at those that
+// share the storage, which are taken to have the same.
+func (s *Shared) RevocationLifetime() time.Duration {
+	longest := time.Duration(0)
+	for _, in := range s.Instances {
+		longest = max(longest, in.Lifetime)
+	}
+	return longest + sessionstore.RevocationMargin
+}
+
+// needsKey is what instances share sessions by.
+type needsKey struct {
+	provider string
+	binding  session.Binding
+	cookie   string
+}
+
+func (in *Instance) needsKey(p *Provider) needsKey {
+	return needsKey{p.ID, p.Binding, in.CookieName}
+}
+
+// needsOf returns what a login at a provider requests and keeps, together with
+// what was requested before, by the transaction or the session at hand: all that
+// the instances need which share the sessions.
+func (in *Instance) needsOf(p *Provider, before session.Names) *identity.Needs {
+	in.Shared.uniteNeeds()
+	return in.Shared.needs[in.needsKey(p)].With(before)
+}
+
+// uniteNeeds looks at all instances once, when all are provisioned.
+func (s *Shared) uniteNeeds() {
+	s.united.Do(func() {
+		instances := make(map[needsKey][]identity.Needs)
+		for _, in := range s.Instances {
+			for _, p := range in.Providers {
+				key := in.needsKey(p)
+				instances[key] = append(instances[key], in.Needs)
+			}
+		}
+		s.needs = make(map[needsKey]*identity.Needs)
+		for key, needs := range instances {
+			s.needs[key] = identity.Union(needs...)
+		}
+	})
+}
+
+// maxOnce bounds the things that a configuration remembers as logged. Names of
+// claims and scopes come from the configuration, and members of responses from a
+// short list, so requests never fill it.
+const maxOnce = 1000
+
+// onceLog remembers what a configuration has logged once and for all. It is safe
+// for concurrent use.
+type onceLog struct {
+	mu   sync.Mutex
+	seen map[onceKey]bool
+}
+
+// onceKey is one thing to log: its kind, and the claim, scope or other name that
+// it is about. Equal providers of several sites share it.
+type onceKey struct {
+	provider     string
+	registration session.Binding
+	kind, name   string
+}
+
+// first reports whether this is the first time that something is to be logged.
+func (o *onceLog) first(key onceKey) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen[key] || len(o.seen) >= maxOnce {
+		return false
+	}
+	if o.seen == nil {
+		o.seen = make(map[onceKey]bool)
+	}
+	o.seen[key] = true
+	return true
+}
+
+// isFirst reports whether this is the first time in this configuration that
+// something of this kind is to be logged about a provider and a name.
+func (in *Instance) isFirst(p *Provider, kind, name string) bool {
+	return in.Shared.once.first(onceKey{p.ID, p.Registration, kind, name})
+}
+
+// warnOnce logs a warning once per configuration, provider, kind and name.
+func (in *Instance) warnOnce(p *Provider, kind, name, message string, fields ...slog.Attr) {
+	if in.isFirst(p, kind, name) {
+		in.warn(message, append([]slog.Attr{slog.String("provider", p.ID)}, fields...)...)
+	}
+}
