@@ -66,8 +66,8 @@ func (a *App) usedRings() (rings []*usedRing) {
 		switch keys := h.keys.(type) {
 		case *seal.Managed:
 			ring.managed = keys
-		case configuredKeys:
-			ring.configured = keys.ring.IDs()
+		case seal.Fixed:
+			ring.configured = keys.Keys.IDs()
 		default:
 			continue
 		}

@@ -130,14 +130,9 @@ func endpointsOf(m *op.Metadata) []string {
 	if m == nil {
 		return present
 	}
-	for _, endpoint := range []struct{ name, address string }{
-		{"authorization_endpoint", m.AuthorizationEndpoint}, {"token_endpoint", m.TokenEndpoint},
-		{"userinfo_endpoint", m.UserinfoEndpoint}, {"jwks_uri", m.JWKSURI}, {"end_session_endpoint", m.EndSessionEndpoint},
-		{"revocation_endpoint", m.RevocationEndpoint}, {"introspection_endpoint", m.IntrospectionEndpoint},
-		{"pushed_authorization_request_endpoint", m.PushedEndpoint},
-	} {
-		if endpoint.address != "" {
-			present = append(present, endpoint.name)
+	for name, address := range m.Endpoints.All() {
+		if *address != "" {
+			present = append(present, name)
 		}
 	}
 	return present

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -131,10 +132,10 @@ func (asked *revokeRequest) kind() (kind string, err error) {
 			kind = named.kind
 		}
 	}
-	return kind, firstBroken(
-		rule{"", kind == "", "one of subject, sid and all says what to end"},
-		rule{"provider", kind == "all" && asked.Provider != "", "provider: all ends the sessions of every provider"},
-		rule{"issuer", kind == "all" && asked.Issuer != "", "issuer: all ends the sessions of every issuer"},
+	return kind, optioncheck.First(
+		optioncheck.Refuse("", kind == "", "one of subject, sid and all says what to end"),
+		optioncheck.Refuse("provider", kind == "all" && asked.Provider != "", "provider: all ends the sessions of every provider"),
+		optioncheck.Refuse("issuer", kind == "all" && asked.Issuer != "", "issuer: all ends the sessions of every issuer"),
 	)
 }
 

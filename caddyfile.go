@@ -79,7 +79,7 @@ func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 	if err != nil {
 		return err
 	}
-	if err := p.checkWritten(); err != nil {
+	if err := p.options().CheckWritten(); err != nil {
 		return seen.PlaceOf(err, caddyargs.At(place)).Errf("provider %s: %w", id, err)
 	}
 	if app.Providers == nil {

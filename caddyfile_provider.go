@@ -1,35 +1,24 @@
 package oidcrp
 
 import (
+	"strings"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
+// providerOption reads an option of a provider. The dispenser is on its name.
+type providerOption func(*caddyfile.Dispenser, *ProviderConfig) error
+
 // providerOptions is the one list of what a provider block may hold.
-var providerOptions = map[string]func(*caddyfile.Dispenser, *ProviderConfig) error{
+var providerOptions = withEndpoints(map[string]providerOption{
 	"issuer": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.Issuer) },
 	"configuration_url": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.StringArg(d, &p.ConfigurationURL)
-	},
-	"authorization_endpoint": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.StringArg(d, &p.AuthorizationEndpoint)
-	},
-	"token_endpoint": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.TokenEndpoint) },
-	"userinfo_endpoint": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.StringArg(d, &p.UserinfoEndpoint)
-	},
-	"jwks_uri": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.JWKSURI) },
-	"end_session_endpoint": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.StringArg(d, &p.EndSessionEndpoint)
-	},
-	"revocation_endpoint": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.StringArg(d, &p.RevocationEndpoint)
-	},
-	"pushed_authorization_request_endpoint": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.StringArg(d, &p.PushedAuthorizationRequestEndpoint)
 	},
 	"jwks":           func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.JWKS) },
 	"client_id":      func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.ClientID) },
@@ -53,11 +42,13 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *ProviderConfig) err
 	"response_mode": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.EnumArg(d, &p.ResponseMode, "query", "form_post")
 	},
-	"authorization_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return parameters(d, &p.AuthorizationParams) },
-	"forward_params":       func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.ForwardParams) },
-	"id_token_algs":        parseAlgs,
-	"decryption_key":       func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.DecryptionKey) },
-	"clock_skew":           func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.DurationArg(d, &p.ClockSkew) },
+	"authorization_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return parseParameters(d, &p.AuthorizationParams)
+	},
+	"forward_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.ForwardParams) },
+	"id_token_algs":  parseAlgs,
+	"decryption_key": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.DecryptionKey) },
+	"clock_skew":     func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.DurationArg(d, &p.ClockSkew) },
 	"timeout": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.PositiveDurationArg(d, &p.Timeout)
 	},
@@ -66,6 +57,14 @@ var providerOptions = map[string]func(*caddyfile.Dispenser, *ProviderConfig) err
 	"insecure":    func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.FlagArg(d, &p.Insecure) },
 	"end_session": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.EndSession) },
 	"disabled":    func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.FlagArg(d, &p.Disabled) },
+})
+
+// withEndpoints adds the options that take the place of discovered endpoints.
+func withEndpoints(options map[string]providerOption) map[string]providerOption {
+	for name, field := range providerEndpoints {
+		options[name] = func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, field(p)) }
+	}
+	return options
 }
 
 // parseProvider reads the block of a provider.
@@ -133,4 +132,74 @@ func parseTLS(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return d.Err("tls is empty")
 	}
 	return nil
+}
+
+// parseClientAuth reads the method, and what it proves with.
+func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
+	if !d.NextArg() {
+		return d.Err("client_auth takes one of the methods " + strings.Join(op.AuthMethods(), ", "))
+	}
+	p.ClientAuth = d.Val()
+	needs, asserts, known := op.AuthMethod(p.ClientAuth)
+	if !known {
+		return suggest.Hint(d.Errf("client_auth: unrecognized value '%s'; it is %s", p.ClientAuth, strings.Join(op.AuthMethods(), " or ")), p.ClientAuth, op.AuthMethods()...)
+	}
+	args := d.RemainingArgs()
+	for i, arg := range args {
+		if arg == "" {
+			return d.Errf("client_auth %s: argument %d is empty", p.ClientAuth, i+1)
+		}
+	}
+	switch {
+	case needs == op.NeedsKey:
+		if len(args) == 0 {
+			return d.Errf("client_auth %s takes a key, and others to be published beside it", p.ClientAuth)
+		}
+		p.ClientKeys = args
+	case needs == op.NeedsCertificate:
+		if len(args) != 2 {
+			return d.Errf("client_auth %s takes two arguments, a certificate and its key", p.ClientAuth)
+		}
+		p.ClientCertificate, p.ClientCertificateKey = args[0], args[1]
+	case len(args) > 0:
+		return d.Errf("client_auth %s takes no argument", p.ClientAuth)
+	}
+	seen := make(caddyargs.Seen)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		if !asserts {
+			return d.Errf("client_auth %s has no options", p.ClientAuth)
+		}
+		if word != "audience" {
+			return unrecognized(d, word, " of client_auth "+p.ClientAuth, []string{"audience"})
+		}
+		if err := seen.Once(d, word); err != nil {
+			return err
+		}
+		if err := caddyargs.EnumArg(d, &p.ClientAssertionAudience, opconfig.AudienceIssuer, opconfig.AudienceTokenEndpoint); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseParameters reads a block of names, each with its value or values.
+func parseParameters(d *caddyfile.Dispenser, field *map[string]Parameter) error {
+	*field = make(map[string]Parameter)
+	return caddyargs.EachName(d, func(name string) (err error) {
+		values := make([]string, 1)
+		if name == "resource" {
+			err = caddyargs.ListArg(d, &values)
+		} else {
+			err = caddyargs.StringArg(d, &values[0])
+		}
+		if err != nil {
+			return err
+		}
+		(*field)[name] = values
+		if err := opconfig.CheckParameters(parameterValues(*field)); err != nil {
+			return d.WrapErr(err)
+		}
+		return nil
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
@@ -53,8 +54,8 @@ func (s *siteParser) arguments() error {
 	if s.NextArg() {
 		return s.ArgErr()
 	}
-	if h.Mode == modeEndpoints && hasMatcher {
-		return s.Err("endpoints guards nothing and takes no matcher")
+	if err := h.checkEndpointsMode(hasMatcher); err != nil {
+		return s.WrapErr(err)
 	}
 	return nil
 }
@@ -62,9 +63,8 @@ func (s *siteParser) arguments() error {
 // siteOption is an option of a site's block.
 type siteOption struct {
 	parse   func(*siteParser) error
-	repeats bool   // it may be there more than once
-	guards  string // set if it means nothing where the mode is endpoints: what the error then names
-	names   bool   // it names providers, so that the site has no options of a provider itself
+	repeats bool // it may be there more than once
+	names   bool // it names providers, so that the site has no options of a provider itself
 }
 
 // siteOptions is the one list of what a site's block may hold beside the options
@@ -72,33 +72,38 @@ type siteOption struct {
 var siteOptions = map[string]siteOption{
 	"provider":         {parse: (*siteParser).provider, repeats: true, names: true},
 	"default_provider": {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.DefaultProvider) }, names: true},
-	"public":           {parse: func(s *siteParser) error { return s.route(modePublic) }, repeats: true, guards: guarding},
-	"private":          {parse: func(s *siteParser) error { return s.route(modePrivate) }, repeats: true, guards: guarding},
-	"unauthenticated":  {parse: func(s *siteParser) error { return unauthenticatedArg(s.Dispenser, &s.h.Unauthenticated) }, guards: "unauthenticated"},
-	"preflight":        {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.Preflight, "pass", "deny") }, guards: "preflight"},
-	"upgrades":         {parse: func(s *siteParser) error { return parseUpgrades(s.Dispenser, s.h) }, guards: "upgrades"},
-	"upstream":         {parse: func(s *siteParser) error { return parseUpstream(s.Dispenser, s.h) }, guards: guarding},
-	"error_pages":      {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, "builtin", "caddy") }},
-	"home":             {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, checkHome) }},
-	"return_to":        {parse: func(s *siteParser) error { return caddyargs.CheckedListArg(s.Dispenser, &s.h.ReturnTo, checkOrigin) }},
-	"signed_out":       {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.SignedOut, checkSignedOut) }},
-	"clear_site_data":  {parse: func(s *siteParser) error { return parseSiteData(s.Dispenser, s.h) }},
-	"endpoints":        {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Endpoints, checkOwnPath) }},
-	"logout_path":      {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.LogoutPath, checkOwnPath) }},
-	"base_url":         {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.BaseURL, checkOrigin) }},
-	"pages":            {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.Pages) }},
+	"public":           {parse: func(s *siteParser) error { return s.route(modePublic) }, repeats: true},
+	"private":          {parse: func(s *siteParser) error { return s.route(modePrivate) }, repeats: true},
+	"unauthenticated":  {parse: func(s *siteParser) error { return unauthenticatedArg(s.Dispenser, &s.h.Unauthenticated) }},
+	"preflight":        {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.Preflight, preflightValues...) }},
+	"upgrades":         {parse: func(s *siteParser) error { return parseUpgrades(s.Dispenser, s.h) }},
+	"upstream":         {parse: func(s *siteParser) error { return parseUpstream(s.Dispenser, s.h) }},
+	"error_pages":      {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, errorPagesValues...) }},
+	"home":             {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, address.CheckPath) }},
+	"return_to": {parse: func(s *siteParser) error {
+		return caddyargs.CheckedListArg(s.Dispenser, &s.h.ReturnTo, address.CheckOrigin)
+	}},
+	"signed_out": {parse: func(s *siteParser) error {
+		return caddyargs.CheckedArg(s.Dispenser, &s.h.SignedOut, address.CheckTarget)
+	}},
+	"clear_site_data": {parse: func(s *siteParser) error { return parseSiteData(s.Dispenser, s.h) }},
+	"endpoints": {parse: func(s *siteParser) error {
+		return caddyargs.CheckedArg(s.Dispenser, &s.h.Endpoints, address.CheckEndpointPath)
+	}},
+	"logout_path": {parse: func(s *siteParser) error {
+		return caddyargs.CheckedArg(s.Dispenser, &s.h.LogoutPath, address.CheckEndpointPath)
+	}},
+	"base_url": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.BaseURL, address.CheckOrigin) }},
+	"pages":    {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.Pages) }},
 	"session": {parse: func(s *siteParser) (err error) {
 		s.h.Session, err = parseSession(s.Dispenser)
 		return err
 	}},
 }
 
-// guarding are the options that say what is guarded, and for whom.
-const guarding = "public, private or upstream"
-
 // unauthenticatedArg reads how to respond to unauthenticated requests.
 func unauthenticatedArg(d *caddyfile.Dispenser, field *string) error {
-	return caddyargs.EnumArg(d, field, "auto", "redirect", "deny")
+	return caddyargs.EnumArg(d, field, unauthenticatedValues...)
 }
 
 // option reads one option of the block. The dispenser is on its name.
@@ -125,9 +130,6 @@ func (s *siteParser) option() error {
 
 // siteOption reads an option of the site itself.
 func (s *siteParser) siteOption(word string, option siteOption) error {
-	if option.guards != "" && s.h.Mode == modeEndpoints {
-		return s.Errf("endpoints guards nothing: it takes no %s", option.guards)
-	}
 	if !option.repeats {
 		if err := s.seen.Once(s.Dispenser, word); err != nil {
 			return err
@@ -138,7 +140,14 @@ func (s *siteParser) siteOption(word string, option siteOption) error {
 			return s.Err(describesAndNames)
 		}
 	}
-	return option.parse(s)
+	place := caddyargs.At(s.Token())
+	if err := option.parse(s); err != nil {
+		return err
+	}
+	if err := s.h.checkEndpointsMode(false); err != nil {
+		return place.WrapErr(err)
+	}
+	return nil
 }
 
 // describesAndNames is the error about a site that has options of a provider

@@ -62,7 +62,7 @@ func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *
 	if s.h.OwnProviders[id] != nil {
 		return place.Errf("provider %s is there twice", id)
 	}
-	if err := own.checkWritten(); err != nil {
+	if err := own.options().CheckWritten(); err != nil {
 		return seen.PlaceOf(err, place).Errf("provider %s: %w", id, err)
 	}
 	if s.h.OwnProviders == nil {
@@ -89,7 +89,7 @@ func idsOf(providers map[string]*ProviderConfig) string {
 func (s *siteParser) check() error {
 	h, place := s.h, caddyargs.At(s.place)
 	if s.shorthand != nil {
-		if err := s.shorthand.checkWritten(); err != nil {
+		if err := s.shorthand.options().CheckWritten(); err != nil {
 			return s.seen.PlaceOf(err, place).WrapErr(err)
 		}
 		h.OwnProviders = map[string]*ProviderConfig{shorthandID: s.shorthand}

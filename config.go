@@ -177,6 +177,28 @@ type ProviderConfig struct {
 	Disabled bool `json:"disabled,omitempty"`
 }
 
+// Parameter is a fixed parameter of authorization requests: one value, or a
+// list of them where the parameter may be repeated.
+type Parameter []string
+
+// MarshalJSON writes a single value as a string.
+func (p Parameter) MarshalJSON() ([]byte, error) {
+	if len(p) == 1 {
+		return json.Marshal(p[0])
+	}
+	return json.Marshal([]string(p))
+}
+
+// UnmarshalJSON reads a string or a list of strings.
+func (p *Parameter) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil {
+		*p = Parameter{one}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(p))
+}
+
 // ProviderTLSConfig is how to trust a provider, and how it can trust us.
 type ProviderTLSConfig struct {
 	// PEM files of the certificate authorities to trust in the place of the

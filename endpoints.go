@@ -1,6 +1,8 @@
 package oidcrp
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -144,5 +146,22 @@ func redirect(w http.ResponseWriter, status int, address string) error {
 	strictSecurityHeaders(w.Header())
 	w.Header()["Location"] = []string{address}
 	w.WriteHeader(status)
+	return nil
+}
+
+// serveKeys publishes our public keys (RFC 7517 5), so that a provider can be
+// given an address in the place of a key.
+func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, st *requestState, p *provider) error {
+	published := p.own.Get().Published
+	if len(published.Keys) == 0 {
+		return h.errorPage(w, r, st, http.StatusNotFound, &failure{code: errorcode.BadRequest, cause: errorcode.ErrNoEndpoint}, "")
+	}
+	document, err := json.Marshal(published)
+	if err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("write the key set: %w", err))
+	}
+	strictSecurityHeaders(w.Header())
+	w.Header().Set("Content-Type", "application/json") // some providers take nothing else
+	_, _ = w.Write(document)
 	return nil
 }

@@ -1,84 +1,31 @@
 package oidcrp
 
 import (
-	"crypto/tls"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// This file is about documents that the configuration names by a file: keys,
-// certificates, templates. They are read again when their content changes.
+// This file is about what the configuration names and does not hold: placeholders,
+// and files, which are read again when their content changes.
 
-// filePlaceholder returns the name of the file that a text is a placeholder for,
-// as {file./path} is.
-func filePlaceholder(text string) (name string, ok bool) {
-	name, ok = strings.CutPrefix(text, "{file.")
-	if ok {
-		name, ok = strings.CutSuffix(name, "}")
-	}
-	return name, ok && name != "" && !strings.ContainsAny(name, "{}\\")
-}
+// expand resolves an operator's placeholders; an unknown or empty one is an
+// error, which repeats nothing of the text but the name of a variable or file.
+func expand(text string) (string, error) { return placeholders.Expand(text) }
 
-// expandFile is what a placeholder for a file stands for. The error repeats
-// nothing of the content.
-func expandFile(read livefile.Read, name string) (string, error) {
-	content, err := read(name)
-	text := strings.TrimRight(string(content), "\r\n")
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("{file.%s} is empty or cannot be read: %w", name, withoutPath(err))
-	case text == "":
-		return "", fmt.Errorf("{file.%s} is empty or cannot be read", name)
-	}
-	return text, nil
-}
-
-// withoutPath takes the name of the file off an error: what is no name of a file
-// may be a key.
-func withoutPath(err error) error {
-	var withPath *fs.PathError
-	if errors.As(err, &withPath) {
-		return withPath.Err
-	}
-	return err
-}
-
-// expandBy is expand for a text that may be a placeholder for a file, which is
-// read in the given way.
-func expandBy(read livefile.Read, text string) (string, error) {
-	if name, ok := filePlaceholder(text); ok {
-		return expandFile(read, name)
-	}
-	return expand(text)
-}
-
-// namesFile reports whether a value that should be a secret or a document is the
-// path of a file that exists: surely the file's content was meant. A name without
-// a folder may be a word.
-func namesFile(value string) bool {
-	if !strings.ContainsAny(value, `/`+string(filepath.Separator)) || len(value) > 4096 || strings.ContainsAny(value, "\n\x00") {
-		return false
-	}
-	info, err := os.Stat(value)
-	return err == nil && !info.IsDir()
-}
+var placeholders = placeholder.Expander{Replace: func(text string) (string, error) {
+	return caddy.NewReplacer().ReplaceOrErr(text, true, true)
+}}
 
 // warnOfFileName says in the log that an option has the name of a file for its
 // value.
 func warnOfFileName(logger *zap.Logger, option, value string) {
-	if namesFile(value) {
+	if placeholder.NamesFile(value) {
 		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder",
 			zap.String("option", option), zap.String("placeholder", "{file."+value+"}"))
 	}
@@ -132,43 +79,15 @@ func (l *logs) logger() *zap.Logger {
 	return l.loggers[len(l.loggers)-1]
 }
 
-// ownKeys are the keys of ours at a provider.
-type ownKeys struct {
-	op.OwnKeys
-	published jose.JSONWebKeySet
-}
-
-// ownKeys reads them.
-func (p *ProviderConfig) ownKeys(read livefile.Read) (own ownKeys, err error) {
-	if own.Signing, err = p.clientKeys(read); err != nil {
-		return own, err
-	}
-	if own.published, err = p.publicKeys(read, own.Signing); err != nil {
-		return own, err
-	}
-	if own.Decryption, err = p.decryptionKeys(read); err != nil {
-		return own, fmt.Errorf("decryption_key: %w", err)
-	}
-	own.published.Keys = append(own.published.Keys, op.EncryptionKeys(own.Decryption)...)
-	return own, nil
-}
-
-// jwksFile returns the name of the file that the provider's keys are in, if they
-// are in one.
-func (p *ProviderConfig) jwksFile() (name string, ok bool) {
-	return filePlaceholder(strings.TrimSpace(p.JWKS))
-}
-
-// tlsConfig reads what the connections to the provider need.
-func (p *ProviderConfig) tlsConfig(read livefile.Read) (*tls.Config, error) {
-	files, err := p.TLS.read(read)
-	if err != nil {
-		return nil, err
-	}
-	if p.ClientAuth == op.MTLS {
-		if files.Certificate, files.PrivateKey, err = p.clientCertificate(read); err != nil {
-			return nil, err
+// logProviderOutage says in the log that a provider does not answer and what was learned
+// before serves.
+func logProviderOutage(logger func() *zap.Logger) func(op.Notice) {
+	return func(n op.Notice) {
+		part := zap.String("of", n.Part)
+		if n.Over {
+			logger().Info("the provider answers again", part)
+			return
 		}
+		logger().Error("the provider does not answer; using what was fetched before, for at most 24 hours", part, zap.Time("fetched", n.Fetched), zap.Error(n.Err))
 	}
-	return files.config()
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type harness struct {
 	storage  string
 	logFile  string
 	upstream *echo
+	underway atomic.Int64 // requests that the handlers have not returned from
 }
 
 // echo is the application behind the site: it counts, and tells what it got.
@@ -125,6 +127,7 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 		t.Fatal(err)
 	}
 	r.app = app.(*App)
+	r.app.refreshWait = refreshWaitLong // a busy machine is no slow provider
 	module, err := ctx.App("http")
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +139,11 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 	for _, server := range module.(*caddyhttp.App).Servers {
 		handler = server
 	}
-	r.server = httptest.NewTLSServer(handler)
+	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		r.underway.Add(1)
+		defer r.underway.Add(-1)
+		handler.ServeHTTP(w, request)
+	}))
 	t.Cleanup(func() {
 		r.server.Close()
 		for _, h := range r.app.handlers {
@@ -173,8 +180,13 @@ func provision(config []byte) (caddy.Context, error) {
 // at sets the time that the rig believes in.
 func (r *harness) at(now func() time.Time) { r.app.clock.set(now) }
 
-// logs is all that was logged, access logs apart.
+// logs is all that was logged, access logs apart. A large response can be read
+// before its handler returns, so logs waits for what handlers log at the end: but
+// not long, since a test may hold a request.
 func (r *harness) logs() string {
+	for end := time.Now().Add(time.Second); r.underway.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	text, err := os.ReadFile(r.logFile)
 	if err != nil {
 		r.t.Fatal(err)

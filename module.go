@@ -26,6 +26,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -53,6 +54,7 @@ type App struct {
 
 	ctx          caddy.Context
 	clock        *clock
+	refreshWait  time.Duration // of a request whose access token is good; default refreshWait
 	logger       *zap.Logger
 	storageState *storageState
 	providers    map[string]*provider
@@ -84,7 +86,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
 	a.refusals = new(refusalSampler)
 	a.announced = new(atomic.Pointer[map[string]bool])
-	a.clock = newClock()
+	a.clock, a.refreshWait = newClock(), refreshWait
 	var err error
 	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock.Now) }); err != nil {
 		return err
@@ -118,7 +120,7 @@ func (a *App) Start() error {
 		s.start(a, d)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
-	a.keepProviderDocuments()
+	a.storeProviderDocuments()
 	a.linkInstances()
 	a.announce(a.sites)
 	a.sites = nil
@@ -246,7 +248,7 @@ type Handler struct {
 	providerByRedirectPath map[string]*provider
 	defaultProvider        *provider
 	session                SessionConfig
-	keys                   keySource
+	keys                   seal.Source
 	sessions               sessionstore.Manager
 	storageState           *storageState // of the storage that this site's sessions need
 	refresher              *refresh.Coordinator

@@ -94,7 +94,7 @@ func (h *Handler) refreshSession(w http.ResponseWriter, r *http.Request, st *req
 func (h *Handler) awaitRefresh(r *http.Request, st *requestState, s *cookiescope.Scope) (renewed bool, err error) {
 	wait := refreshWaitLong
 	if h.now().Before(st.session.AccessTokenExpires) {
-		wait = refreshWait
+		wait = h.app.refreshWait
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()

@@ -185,6 +185,37 @@ func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
 	}
 }
 
+// While its access token is good, a session waits only so long for a new one.
+func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
+	t.Parallel()
+	if refreshWait != 5*time.Second {
+		t.Errorf("a request waits %s for new tokens, want 5s", refreshWait)
+	}
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	cookies := b.cookieHeader()
+	old := op.Issued().AccessToken
+	arrived, answer := held(op)
+	op.at(due, r)
+	r.app.refreshWait = 100 * time.Millisecond
+	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
+		t.Errorf("a request during the refresh has status %d, want 200: %v", status, err)
+	}
+	if r.bearer() != old {
+		t.Error("the application got another token than the old one")
+	}
+	<-arrived
+	answer()
+	r.app.refreshWait = refreshWaitLong
+	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
+		t.Errorf("a request after the refresh has status %d, want 200: %v", status, err)
+	}
+	if r.bearer() != op.Issued().AccessToken || calls(op) != 1 {
+		t.Errorf("after %d calls, want 1, the application gets the new token: %t", calls(op), r.bearer() == op.Issued().AccessToken)
+	}
+}
+
 func TestALogoutDuringARefreshWins(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)

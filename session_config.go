@@ -9,6 +9,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
@@ -48,7 +52,7 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("session: secret: %w", err)
 	}
-	h.keys = configuredKeys{ring}
+	h.keys = seal.Fixed{Keys: ring}
 	return nil
 }
 
@@ -163,10 +167,44 @@ func (s SessionConfig) withDefaults() SessionConfig {
 // checkSecret looks at a secret that is not a placeholder.
 func checkSecret(text string) error {
 	if !strings.Contains(text, "{") && len(text) < seal.MinSecret {
-		if namesFile(text) {
+		if placeholder.NamesFile(text) {
 			return fmt.Errorf("the secret is the name of a file; to use what it holds, write {file.%s}", text)
 		}
 		return fmt.Errorf("a secret needs at least %d bytes, this one has %d", seal.MinSecret, len(text))
 	}
 	return nil
+}
+
+// check refuses settings of sessions that cannot work. Defaults are filled in.
+func (s SessionConfig) check() error {
+	err := optioncheck.First(
+		optioncheck.Refuse("lifetime", s.Lifetime < caddy.Duration(time.Minute) || s.Lifetime > caddy.Duration(maxLifetime), "lifetime is from one minute to 400 days"),
+		optioncheck.Refuse("idle_timeout", s.IdleTimeout != nil && *s.IdleTimeout != 0 && *s.IdleTimeout < caddy.Duration(time.Minute),
+			"idle_timeout is off or at least one minute"),
+		optioncheck.Refuse("rotate", s.Rotate < caddy.Duration(time.Hour), "rotate is at least one hour"),
+		optioncheck.Refuse("max_chunks", s.MaxChunks < 1 || s.MaxChunks > cookie.MaxChunks, "max_chunks is from 1 to %d", cookie.MaxChunks),
+	)
+	if err != nil {
+		return err
+	}
+	return s.Cookie.check()
+}
+
+// check refuses settings of the session cookie that cannot work.
+func (c *CookieConfig) check() error {
+	return optioncheck.First(
+		optioncheck.Refuse("", !isCookieName(c.Name), "cookie: the name %q is not made of letters, digits, - and _", c.Name),
+		optioncheck.Refuse("", strings.HasPrefix(c.Name, "__Host-") || strings.HasPrefix(c.Name, "__Secure-"), "cookie: the prefix of the name is added by itself"),
+		optioncheck.Refuse("domain", c.Domain != "" && !address.IsDomain(c.Domain), "cookie: domain %q is not a domain's name", c.Domain),
+		optioncheck.Refuse("same_site", c.SameSite == "strict", "cookie: same_site strict would loop: a login comes back from another site, without the cookie"),
+		optioncheck.Refuse("same_site", c.SameSite != "lax" && c.SameSite != "none", "cookie: same_site: %q is none of lax, none", c.SameSite),
+		optioncheck.Refuse("", c.Insecure && (c.SameSite == "none" || c.Partitioned),
+			"cookie: browsers keep a cookie with same_site none or partitioned only over HTTPS; insecure excludes them"),
+	)
+}
+
+func isCookieName(name string) bool {
+	return name != "" && len(name) <= 64 && !strings.ContainsFunc(name, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-')
+	})
 }

@@ -265,17 +265,3 @@ func (s *storageState) repeat(ctx context.Context, what string, every time.Durat
 		}
 	}
 }
-
-// keySource is where the keys of a site come from.
-type keySource interface {
-	// Ring returns the keys; an error is the storage's.
-	Ring(context.Context) (*seal.Ring, error)
-	// Renewed returns the keys after another look, where that can help.
-	Renewed(context.Context) (*seal.Ring, error)
-}
-
-// configuredKeys are the secrets of the configuration.
-type configuredKeys struct{ ring *seal.Ring }
-
-func (k configuredKeys) Ring(context.Context) (*seal.Ring, error)    { return k.ring, nil }
-func (k configuredKeys) Renewed(context.Context) (*seal.Ring, error) { return k.ring, nil }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -85,7 +84,7 @@ func (n *node) restart(signal syscall.Signal) {
 	n.start(string(caddyfile))
 }
 
-// reload gives the running Caddy another configuration and reports whether it
+// reload gives the running Caddy another configuration and says whether it
 // took it.
 func (n *node) reload(caddyfile string) error {
 	n.t.Helper()
@@ -133,13 +132,4 @@ func (n *node) get(path string) (status int, body string) {
 	defer r.Body.Close()
 	text, _ := io.ReadAll(r.Body)
 	return r.StatusCode, string(bytes.TrimSpace(text))
-}
-
-// lines are all log lines so far of every process this node has been.
-func (n *node) lines() []string {
-	var all []string
-	for _, log := range n.logs {
-		all = append(all, strings.Split(log.String(), "\n")...)
-	}
-	return all
 }

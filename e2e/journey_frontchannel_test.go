@@ -215,18 +215,15 @@ func (w *world) checkFrame(saw frontchannelSaw, crossSite bool) {
 	if frame.Status != 200 || frame.Dest != "iframe" || frame.From != from || (len(frame.Cookies) == 0) != crossSite {
 		w.t.Errorf("the frame: %+v", frame)
 	}
-	logged := func() bool {
-		return slices.ContainsFunc(w.caddy.lines(), func(line string) bool {
-			var entry struct {
-				Logger  string
-				Status  int
-				Request struct{ URI string }
-			}
-			return json.Unmarshal([]byte(line), &entry) == nil && strings.HasPrefix(entry.Logger, "http.log.access") &&
-				strings.HasPrefix(entry.Request.URI, frontchannelPath) && entry.Status == 200
-		})
-	}
-	eventually(w.t, logDelay, "the access log has the frame", logged)
+	w.caddy.awaitLine("the access log has the frame", func(line string) bool {
+		var entry struct {
+			Logger  string
+			Status  int
+			Request struct{ URI string }
+		}
+		return json.Unmarshal([]byte(line), &entry) == nil && strings.HasPrefix(entry.Logger, "http.log.access") &&
+			strings.HasPrefix(entry.Request.URI, frontchannelPath) && entry.Status == 200
+	})
 }
 
 // idTokenClaim is a claim of the ID token that was handed out last, as a text.

@@ -51,13 +51,8 @@ func TestATooLargeSessionIsAClearError(t *testing.T) {
 	if w.app.hits() != 0 || b.cookie("oidc_rp") != "" {
 		t.Error("a session was opened")
 	}
-	eventually(t, logDelay, "a log line that names the largest claims", func() bool {
-		for _, line := range w.caddy.lines() {
-			if strings.Contains(line, "session_too_large") && strings.Contains(line, "groups") {
-				return true
-			}
-		}
-		return false
+	w.caddy.awaitLine("a log line that names the largest claims", func(line string) bool {
+		return strings.Contains(line, "session_too_large") && strings.Contains(line, "groups")
 	})
 
 	// It fits when only what is needed is kept.

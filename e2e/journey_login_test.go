@@ -220,12 +220,7 @@ func TestTheAccessLogNamesTheUser(t *testing.T) {
 	t.Parallel()
 	w := start(t, zitadel, site{})
 	w.newBrowser().signIn("/logged", "alice").isFor("alice", "/logged")
-	eventually(t, logDelay, "an access log line with user_id alice", func() bool {
-		for _, line := range w.caddy.lines() {
-			if strings.Contains(line, `"logger":"http.log.access`) && strings.Contains(line, `"uri":"/logged"`) && strings.Contains(line, `"user_id":"alice"`) {
-				return true
-			}
-		}
-		return false
+	w.caddy.awaitLine("an access log line with user_id alice", func(line string) bool {
+		return strings.Contains(line, `"logger":"http.log.access`) && strings.Contains(line, `"uri":"/logged"`) && strings.Contains(line, `"user_id":"alice"`)
 	})
 }

@@ -11,8 +11,8 @@ import (
 
 const (
 	logoutPath = "/Special:UserLogout"
-	logDelay   = 5 * time.Second // for a log line to arrive
-	factDelay  = 5 * time.Second // for a logout to reach the other nodes, as promised
+	logDelay   = 20 * time.Second // for a log line to arrive
+	factDelay  = 5 * time.Second  // for a logout to reach the other nodes, as promised
 )
 
 // signOut goes on from where the site sends a browser to end its session at

@@ -13,7 +13,7 @@ import (
 )
 
 // load hands the running Caddy a configuration, as programs do. Its admin
-// endpoint begins again with each: a request that this cuts is made once more.
+// endpoint begins anew with each: a request that this cuts is made once more.
 func (n *node) load(contentType, config string) (again bool, err error) {
 	send := func() error {
 		r, err := http.NewRequest(http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/load", n.admin), strings.NewReader(config))
@@ -181,7 +181,7 @@ func TestAStormOfReloadsLosesNothing(t *testing.T) {
 			t.Error(err)
 		}
 		client.CloseIdleConnections()
-		w.caddy.leftNothing(t, start, int64(people+reloads)*w.kept)
+		w.caddy.leftNothing(t, start, int64(people+reloads)*w.kept, outcomesGone)
 	})
 }
 

@@ -57,20 +57,16 @@ func few[T any](short, full T) T {
 // block, and of the global options.
 type place struct {
 	name, session, global string
-	kept                  int64 // bytes that a sign-in and its session take of Caddy's memory, as they may
+	kept                  int64 // bytes that a session takes of Caddy's memory, as it may
 }
-
-// keptOutcome is what Caddy keeps for a minute of a login that has ended: the
-// answer that its browser gets if it sends the callback again.
-const keptOutcome = 4 << 10
 
 // places are those that every load is run with. In the short form it is the
 // first one.
 func places() []place {
 	all := []place{
-		{name: "cookie", kept: 1536 + keptOutcome}, // opened sessions are remembered
-		{name: "memory", session: "store memory", kept: 2<<10 + keptOutcome},
-		{name: "storage", session: "store storage", kept: 5<<9 + keptOutcome},
+		{name: "cookie", kept: 1536}, // opened sessions are remembered
+		{name: "memory", session: "store memory", kept: 2 << 10},
+		{name: "storage", session: "store storage", kept: 5 << 9},
 	}
 	if long {
 		return all

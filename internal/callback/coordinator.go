@@ -66,7 +66,7 @@ func (o *Outcome) size() int {
 
 // Attempt is the response to one login, as one request brings it.
 type Attempt struct {
-	// Name stands for the login. only the holder of its transaction knows it.
+	// Name stands for the login. Only the holder of its transaction can tell it.
 	Name string
 	// Seal and Open protect the outcome from anyone who can read the storage.
 	Seal func([]byte) ([]byte, error)
@@ -131,6 +131,15 @@ func (c *Coordinator) join(name string) (f *flight, first bool) {
 	f = &flight{done: make(chan struct{}), outcome: Outcome{Err: errPanicked}}
 	c.flights.Put(name, f, now)
 	return f, true
+}
+
+// forget gives back the memory of outcomes that are over, which otherwise only
+// later logins would do.
+func (c *Coordinator) forget() {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flights.DeleteFunc(func(f *flight) bool { return !f.counts(now) })
 }
 
 // counts reports whether the work goes on, or its outcome is recent.

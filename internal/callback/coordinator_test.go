@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
@@ -256,6 +257,34 @@ func TestOutcomesInMemoryAreBounded(t *testing.T) {
 		if size > maxBytes+1<<20 {
 			t.Errorf("%d bytes are kept", size)
 		}
+	})
+}
+
+// What was needed for a login does not stay when no other login follows.
+func TestASweepForgetsOutcomesThatAreOver(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		a := &answering{outcome: signedInOutcome()}
+		node := a.node(clustertest.NewLocked())
+		do(t, node, a.attempt("first"))
+		time.Sleep(outcomeKept - time.Second)
+		do(t, node, a.attempt("second"))
+		slow := &answering{outcome: signedInOutcome(), wait: 80 * time.Second}
+		var all sync.WaitGroup
+		all.Go(func() { do(t, node, slow.attempt("slow")) })
+		synctest.Wait()
+		for _, row := range []struct {
+			after time.Duration
+			left  int
+		}{{0, 3}, {2 * time.Second, 2}, {outcomeKept, 1}, {40 * time.Second, 1}, {outcomeKept, 0}} {
+			time.Sleep(row.after)
+			if err := node.Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if n := node.flights.Len(); n != row.left {
+				t.Errorf("%s later: expected %d outcomes in memory, seen %d", row.after, row.left, n)
+			}
+		}
+		all.Wait()
 	})
 }
 

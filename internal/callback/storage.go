@@ -114,11 +114,12 @@ func (o *Outcome) decode(plain []byte) error {
 	return nil
 }
 
-// Sweep deletes stored outcomes that are over. Call it every
-// minute. It does nothing on a node that has seen no login.
+// Sweep forgets outcomes that are over, and deletes those that are stored. Call
+// it every minute. It does nothing on a node that has seen no login.
 func (c *Coordinator) Sweep(ctx context.Context) error {
 	if !c.used.Load() {
 		return nil
 	}
+	c.forget()
 	return clusterstore.SweepMinutes(ctx, c.storage(), root, c.now(), outcomeKept)
 }

@@ -2,6 +2,7 @@ package compact
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -69,13 +70,16 @@ func TestTextsComeBackByteForByte(t *testing.T) {
 		"the longest":                          strings.Repeat("groups", MaxSize/6),
 	} {
 		text += strings.Repeat("preferred_username", 3) // so that it is worth it
-		packed, ok := Append([]byte("before"), text[:min(len(text), MaxSize)])
-		if !ok || string(packed[:6]) != "before" {
-			t.Errorf("%s: is not compressed", name)
-			continue
-		}
-		if got, err := Expand(string(packed[6:])); err != nil || got != text[:min(len(text), MaxSize)] {
-			t.Errorf("%s: comes back as %q, %v", name, got, err)
+		text = text[:min(len(text), MaxSize-1)]
+		for _, head := range []int{0, 1, len(text) / 2, len(text)} {
+			packed, ok := Append([]byte("before"), text[:head], text[head:])
+			if !ok || string(packed[:6]) != "before" {
+				t.Errorf("%s, of which %d bytes are no claims: is not compressed", name, head)
+				continue
+			}
+			if got, err := Expand(string(packed[6:])); err != nil || got != text {
+				t.Errorf("%s, of which %d bytes are no claims: comes back as %q, %v", name, head, got, err)
+			}
 		}
 	}
 }
@@ -100,8 +104,9 @@ func TestWhatWouldGetNoShorterStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"nothing": "", "a byte": "x", "noise": noise(500), "more than the most": strings.Repeat("x", MaxSize+1), "marks alone": strings.Repeat("\x1c", 10),
+		"more than the most, with what marks need": strings.Repeat("\x1c", MaxSize),
 	} {
-		if packed, ok := Append([]byte("dst"), text); ok || string(packed) != "dst" {
+		if packed, ok := Append([]byte("dst"), "", text); ok || string(packed) != "dst" {
 			t.Errorf("%s: %q, %v", name, packed, ok)
 		}
 	}
@@ -114,11 +119,11 @@ func TestClaimsAreSmall(t *testing.T) {
 		name, text string
 		most       int
 	}{
-		{"15 claims and 10 groups", claimsOf(t, "usual.json"), 260},
-		{"66 claims and 40 groups", claimsOf(t, "large.json"), 1200},
+		{"15 claims and 10 groups", claimsOf(t, "usual.json"), 170},
+		{"66 claims and 40 groups", claimsOf(t, "large.json"), 860},
 		{"250 GUIDs", guids(250), 250*16 + 100},
 	} {
-		packed, ok := Append(nil, tc.text)
+		packed, ok := Append(nil, "", tc.text)
 		t.Logf("%s: %d bytes become %d", tc.name, len(tc.text), len(packed))
 		if !ok || len(packed) > tc.most {
 			t.Errorf("%s: %d bytes become %d, want %d at most", tc.name, len(tc.text), len(packed), tc.most)
@@ -129,24 +134,47 @@ func TestClaimsAreSmall(t *testing.T) {
 // What was ever sealed is to be opened: dictionaries and forms never change.
 func TestWhatWasEverCompressedIsExpanded(t *testing.T) {
 	t.Parallel()
-	sum := sha256.Sum256(dictionary1)
-	if got, want := hex.EncodeToString(sum[:]), dictionary1Sum; got != want {
-		t.Errorf("dictionary 1 has changed: its SHA-256 is %s, want %s", got, want)
-	}
-	golden, err := os.ReadFile("testdata/compact-1.hex")
-	if err != nil {
-		t.Fatal(err)
-	}
-	packed, err := hex.DecodeString(strings.TrimSpace(string(golden)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := Expand(string(packed)); err != nil || got != goldenText {
-		t.Errorf("expands to %q, %v", got, err)
+	for _, tc := range []struct {
+		form, sum  string
+		dictionary []byte
+	}{
+		{"1", "81d64cce8c103d239d63f6905314f36173713d446f85303624decb953ee3a30f", dictionary1},
+		{"2", "5fb1992347ae82f425e7bc32756b1ab0cbf0d0c9249c45cf2d23473c26e1e912", dictionary2},
+	} {
+		sum := sha256.Sum256(tc.dictionary)
+		if got := hex.EncodeToString(sum[:]); got != tc.sum {
+			t.Errorf("dictionary %s has changed: its SHA-256 is %s, want %s", tc.form, got, tc.sum)
+		}
+		golden, err := os.ReadFile("testdata/compact-" + tc.form + ".hex")
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed, err := hex.DecodeString(strings.TrimSpace(string(golden)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Expand(string(packed)); err != nil || got != goldenText {
+			t.Errorf("form %s expands to %q, %v; want %q", tc.form, got, err, goldenText)
+		}
 	}
 }
 
-const dictionary1Sum = "81d64cce8c103d239d63f6905314f36173713d446f85303624decb953ee3a30f"
+// Names of claims are part of form 2.
+func TestShortNamesNeverChange(t *testing.T) {
+	t.Parallel()
+	sum := sha256.Sum256([]byte(strings.Join(shortNames[:], "\n")))
+	if got, want := hex.EncodeToString(sum[:]), "095e96cddabd1ef6e882b135f520113edea59af362f56e74df9e8b01f4c84e06"; got != want {
+		t.Errorf("the short names have changed: their SHA-256 is %s, want %s", got, want)
+	}
+	if len(shortByName) != len(shortNames) {
+		t.Errorf("%d names are different, want %d", len(shortByName), len(shortNames))
+	}
+	for i, name := range shortNames {
+		if want := int(name[0]) + 2; len(name) != want || !strings.HasSuffix(name, "s") && !strings.HasSuffix(name, "j") {
+			t.Errorf("number %d is %q", i, name)
+		}
+	}
+}
 
 const goldenText = "\x05emails\x11ada@corp.example\x06groupsj\x53" +
 	`["8f2f0a5e-3d0b-4a55-9c0e-6a1f5f1f2b77","8F2F0A5E-3D0B-4A55-9C0E-6A1F5F1F2B77","é\u001f"]` +
@@ -154,57 +182,94 @@ const goldenText = "\x05emails\x11ada@corp.example\x06groupsj\x53" +
 
 func TestMalformedTextsAreRefused(t *testing.T) {
 	t.Parallel()
-	packed, _ := Append(nil, goldenText)
-	whole := string(packed)
+	for _, whole := range []string{form1Of(t, goldenText), form2Of(t, goldenText)} {
+		for length := range whole {
+			if got, err := Expand(whole[:length]); err != ErrMalformed {
+				t.Errorf("%d bytes of %d of form %d: %q, %v", length, len(whole), whole[0], got, err)
+			}
+		}
+		if got, err := Expand(whole + "x"); err != ErrMalformed {
+			t.Errorf("more after the end of form %d: %q, %v", whole[0], got, err)
+		}
+	}
+	whole := form1Of(t, goldenText)
 	for name, text := range map[string]string{
 		"nothing":                      "",
-		"another dictionary":           "\x02" + whole[1:],
+		"no form":                      "\x03" + whole[1:],
+		"another form":                 "\x02" + whole[1:],
 		"sizes without end":            "\x01\xff\xff\xff\xff\xff",
 		"a size over the most":         "\x01\x81\x80\x02" + whole[3:],
 		"more than there is, lifted":   "\x01\x10\x10\x7f",
-		"more after the end":           whole + "x",
-		"nothing but its sizes":        whole[:5],
 		"another size of the text":     whole[:1] + "\x05" + whole[3:],
 		"no data":                      "\x01\x00\x00\x00",
-		"a bomb: more than it says":    bomb(100),
-		"a bomb: less than it says":    bomb(MaxSize),
-		"a mark of nothing at the end": deflated("\x1f", "", 1),
-		"a GUID that is not there":     deflated("\x1c", "", 36),
-		"digits that are not there":    deflated("\x1e\x08", "1234567", 16),
-		"a mark of digits at the end":  deflated("\x1e", "", 1),
-		"a GUID that does not fit":     deflated("\x1c", "1234567890123456", 35),
-		"digits that do not fit":       deflated("\x1e\x08", "12345678", 15),
-		"something lifted of no use":   deflated("a", "12345678", 1),
+		"a bomb: more than it says":    form1(t, strings.Repeat("\x00", 100), "", 10),
+		"a bomb: more than the most":   form1(t, strings.Repeat("\x00", 1<<20), "", MaxSize),
+		"a mark of nothing at the end": form1(t, "\x1f", "", 1),
+		"a GUID that is not there":     form1(t, "\x1c", "", 36),
+		"digits that are not there":    form1(t, "\x1e\x08", "1234567", 16),
+		"a mark of digits at the end":  form1(t, "\x1e", "", 1),
+		"a GUID that does not fit":     form1(t, "\x1c", "1234567890123456", 35),
+		"digits that do not fit":       form1(t, "\x1e\x08", "12345678", 15),
+		"something lifted of no use":   form1(t, "a", "12345678", 1),
+
+		"form 2, sizes without end":           "\x02\xff\xff\xff\xff\xff",
+		"form 2, a head that is not there":    form2(t, 5, "abcd", ""),
+		"form 2, more than there is, lifted":  "\x02\x00\x7f",
+		"form 2, a bomb":                      form2(t, 0, strings.Repeat("\x00", 1<<20), ""),
+		"form 2, a bomb of digits":            form2(t, MaxSize+1, strings.Repeat("\x1e\xff", 65), strings.Repeat("x", 255*65)),
+		"form 2, a bomb of names":             form2(t, 0, strings.Repeat("\x93\x00", MaxSize/10), ""),
+		"form 2, a bomb that is verbatim":     form2(t, 0, strings.Repeat("\x93\x00", 1200)+"\x00"+strings.Repeat("x", MaxSize-4000), ""),
+		"form 2, a name without a value":      form2(t, 0, "\x81", ""),
+		"form 2, a name whose value is short": form2(t, 0, "\x81\x02x", ""),
+		"form 2, a value without an end":      form2(t, 0, "\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", ""),
+		"form 2, a value over the most":       form2(t, 0, "\x81\xff\xff\xff\xff\x0f", ""),
+		"form 2, a name that is cut short":    form2(t, 0, "\x05abc", ""),
+		"form 2, something lifted of no use":  form2(t, 1, "a", "12345678"),
 	} {
 		if got, err := Expand(text); err != ErrMalformed || got != "" {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	for length := range whole {
-		if got, err := Expand(whole[:length]); err != ErrMalformed {
-			t.Errorf("%d bytes of %d: %q, %v", length, len(whole), got, err)
-		}
+}
+
+// form1 is any parts of a text of the given size, in form 1.
+func form1(t testing.TB, left, lifted string, size int) string {
+	t.Helper()
+	packed := []byte{form1Number}
+	for _, n := range []int{size, len(left), len(lifted)} {
+		packed = binary.AppendUvarint(packed, uint64(n))
 	}
+	return string(packed) + lifted + deflate(t, 9, dictionary1, left)
 }
 
-// deflated is a compressed form of any parts.
-func deflated(left, lifted string, size int) string {
-	e := encoders.Get().(*encoder)
-	defer encoders.Put(e)
-	e.text, e.raw = append(e.text[:0], left...), append(e.raw[:0], lifted...)
-	return string(e.append(nil, size))
+func form1Of(t testing.TB, text string) string {
+	t.Helper()
+	left, lifted := lift(nil, nil, text)
+	return form1(t, string(left), string(lifted), len(text))
 }
 
-// bomb is a million zeros that are said to be some bytes.
-func bomb(said int) string {
-	whole := deflated(strings.Repeat("\x00", 1<<20), "", said)
-	claimed := []byte{number1, byte(said&0x7f | 0x80), byte(said>>7&0x7f | 0x80), byte(said >> 14)}
-	return string(append(append(append(claimed, claimed[1:]...), 0), whole[1+3+3+1:]...))
+// form2 is any parts of a text, in form 2.
+func form2(t testing.TB, head int, left, lifted string) string {
+	t.Helper()
+	packed := []byte{form2Number}
+	for _, n := range []int{head, len(lifted)} {
+		packed = binary.AppendUvarint(packed, uint64(n))
+	}
+	return string(packed) + lifted + deflate(t, 9, dictionary2, left)
+}
+
+func form2Of(t testing.TB, text string) string {
+	t.Helper()
+	packed, ok := Append(nil, "", text)
+	if !ok {
+		t.Fatalf("%q is not compressed", text)
+	}
+	return string(packed)
 }
 
 // It is not parallel: allocations of others would count.
 func TestExpandAllocatesTheTextAlone(t *testing.T) {
-	packed, _ := Append(nil, claimsOf(t, "usual.json"))
+	packed, _ := Append(nil, "", claimsOf(t, "usual.json"))
 	whole := string(packed)
 	if n := testing.AllocsPerRun(100, func() { _, _ = Expand(whole) }); n > 1 && !underRace { // which empties pools
 		t.Errorf("%v allocations", n)
@@ -214,7 +279,7 @@ func TestExpandAllocatesTheTextAlone(t *testing.T) {
 func BenchmarkExpand(b *testing.B) {
 	for _, file := range []string{"usual.json", "large.json"} {
 		text := claimsOf(b, file)
-		packed, _ := Append(nil, text)
+		packed, _ := Append(nil, "", text)
 		b.Run(file, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -226,7 +291,7 @@ func BenchmarkExpand(b *testing.B) {
 		b.Run("append "+file, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Append(nil, text)
+				Append(nil, "", text)
 			}
 		})
 	}

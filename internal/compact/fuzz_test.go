@@ -8,9 +8,15 @@ import (
 // FuzzExpand reads any bytes as a compressed text, as they could be after a
 // change of version.
 func FuzzExpand(f *testing.F) {
-	packed, _ := Append(nil, goldenText)
-	whole := string(packed)
-	for _, seed := range []string{"", "\x01", "\x02", whole, whole[:20], whole + "x", bomb(100), bomb(MaxSize), deflated("\x1c\x1d", strings.Repeat("x", 32), 72), deflated("\x1e\xff", strings.Repeat("x", 255), 510)} {
+	for _, whole := range []string{form1Of(f, goldenText), form2Of(f, goldenText)} {
+		f.Add(whole)
+		f.Add(whole[:20])
+		f.Add(whole + "x")
+	}
+	for _, seed := range []string{
+		"", "\x01", "\x02", "\x03", form1(f, strings.Repeat("\x00", 1<<20), "", MaxSize), form2(f, 0, strings.Repeat("\x00", 1<<20), ""),
+		form1(f, "\x1c\x1d", strings.Repeat("x", 32), 72), form1(f, "\x1e\xff", strings.Repeat("x", 255), 510), form2(f, 72, "\x1c\x1d\x80\x00\x00\x80", strings.Repeat("x", 32)),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, packed string) {
@@ -31,16 +37,50 @@ func FuzzAppend(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		left, lifted := lift(nil, nil, text)
-		var restored strings.Builder
-		if !restore(&restored, left, string(lifted), len(text)) || restored.String() != text {
-			t.Errorf("%q is restored as %q", text, restored.String())
+		if restored, ok := restore(nil, left, string(lifted), len(text)); !ok || string(restored) != text {
+			t.Errorf("%q is restored as %q", text, restored)
 		}
-		packed, ok := Append(nil, text)
-		if !ok {
-			return
+		if long, ok := lengthen(nil, shorten(nil, text), len(text)); !ok || string(long) != text {
+			t.Errorf("%q is made %q again", text, long)
 		}
-		if got, err := Expand(string(packed)); err != nil || got != text || len(packed) >= len(text) {
-			t.Errorf("%q comes back as %q, %v, from %d bytes", text, got, err, len(packed))
+		for _, head := range []int{0, len(text) / 2} {
+			packed, ok := Append(nil, text[:head], text[head:])
+			if !ok {
+				continue
+			}
+			if got, err := Expand(string(packed)); err != nil || got != text || len(packed) >= len(text) {
+				t.Errorf("%q comes back as %q, %v, from %d bytes", text, got, err, len(packed))
+			}
 		}
 	})
+}
+
+// FuzzIdentifier packs any text, and unpacks it, too.
+func FuzzIdentifier(f *testing.F) {
+	for _, seed := range []string{
+		"", "0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0", "0B1C2D3E-4F50-4162-8374-95A6B7C8D9E0", "0123456789abcdef0", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "234567", "AbC-_09z", "idx.abc", "a b",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		packed := PackIdentifier(id)
+		if got, ok := UnpackIdentifier(packed); id != "" && (!ok || got != id) || len(packed) > len(id)+1 {
+			t.Errorf("%q comes back as %q, %v, from %d bytes", id, got, ok, len(packed))
+		}
+		if got, ok := UnpackIdentifier(id); !ok && got != "" {
+			t.Errorf("%q is no identifier, and %q", id, got)
+		}
+	})
+}
+
+func TestIdentifiersArePacked(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]int{
+		"0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0": 17, "0123456789abcdef0123456789abcdef": 17, "K7QZ2RRWQ4ZFW5S7N3LQ5OJ2BE": 18,
+		"rUZjVKnPOYhCPq2Fjn9F0-aBcDeFgHiJ": 25, "00u9z8y7x6w5v4u3t2s1": 16, "session.1": 10,
+	} {
+		if got := len(PackIdentifier(id)); got != want {
+			t.Errorf("%s takes %d bytes, want %d", id, got, want)
+		}
+	}
 }

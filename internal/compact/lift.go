@@ -1,6 +1,6 @@
 package compact
 
-import "strings"
+import "encoding/binary"
 
 // Random identifiers do not compress: a GUID takes more than half of its 36
 // characters in any text. They are lifted out of the text, each as the bytes
@@ -126,64 +126,75 @@ const (
 	upperDigits = "0123456789ABCDEF"
 )
 
-// restore writes the text that lift took apart, if it has this size.
-func restore(text *strings.Builder, left []byte, lifted string, size int) bool {
+// restore appends the text that lift took apart, up to the limit of dst in all. It
+// reports false for what lift did not make.
+func restore(dst, left []byte, lifted string, limit int) ([]byte, bool) {
 	for len(left) > 0 {
-		plain := 0
-		for plain < len(left) && (left[plain] < markGUID || left[plain] > markByte) {
-			plain++
-		}
-		if text.Len()+plain > size {
-			return false
-		}
-		text.Write(left[:plain])
-		left = left[plain:]
+		plain := nextMark(left)
+		dst, left = append(dst, left[:plain]...), left[plain:]
 		if len(left) == 0 {
 			break
 		}
 		mark := left[0]
 		left = left[1:]
-		var ok bool
 		switch mark {
 		case markByte:
-			if ok = len(left) > 0 && text.Len() < size; ok {
-				text.WriteByte(left[0])
-				left = left[1:]
+			if len(left) == 0 {
+				return dst, false
 			}
+			dst, left = append(dst, left[0]), left[1:]
 		case markHex:
-			if ok = len(left) > 0 && len(lifted) >= int(left[0]) && text.Len()+2*int(left[0]) <= size; ok {
-				writeHex(text, lifted[:left[0]], lowerDigits)
-				lifted, left = lifted[left[0]:], left[1:]
+			if len(left) == 0 || len(lifted) < int(left[0]) {
+				return dst, false
 			}
+			dst = expandHex(dst, lifted[:left[0]], lowerDigits)
+			lifted, left = lifted[left[0]:], left[1:]
 		default:
-			if ok = len(lifted) >= 16 && text.Len()+guidSize <= size; ok {
-				writeGUID(text, lifted[:16], mark)
-				lifted = lifted[16:]
+			if len(lifted) < 16 {
+				return dst, false
 			}
+			dst, lifted = expandGUID(dst, lifted[:16], mark), lifted[16:]
 		}
-		if !ok {
-			return false
+		if len(dst) > limit {
+			return dst, false
 		}
 	}
-	return lifted == "" && text.Len() == size
+	return dst, lifted == "" && len(dst) <= limit
 }
 
-func writeGUID(text *strings.Builder, lifted string, mark byte) {
+// nextMark returns where the next mark is, or the size of the text.
+func nextMark(text []byte) int {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(text); i += 8 { // a mark is zero without its lowest two bits and those it begins with
+		word := binary.LittleEndian.Uint64(text[i:])&(0xfc*low) ^ markGUID*low
+		if (word-low)&^word&high != 0 {
+			break
+		}
+	}
+	for i < len(text) && text[i]&0xfc != markGUID {
+		i++
+	}
+	return i
+}
+
+func expandGUID(dst []byte, lifted string, mark byte) []byte {
 	digits := lowerDigits
 	if mark == markUpperGUID {
 		digits = upperDigits
 	}
 	for i, part := range [...]string{lifted[:4], lifted[4:6], lifted[6:8], lifted[8:10], lifted[10:]} {
 		if i > 0 {
-			text.WriteByte('-')
+			dst = append(dst, '-')
 		}
-		writeHex(text, part, digits)
+		dst = expandHex(dst, part, digits)
 	}
+	return dst
 }
 
-func writeHex(text *strings.Builder, lifted, digits string) {
+func expandHex(dst []byte, lifted, digits string) []byte {
 	for i := range len(lifted) {
-		text.WriteByte(digits[lifted[i]>>4])
-		text.WriteByte(digits[lifted[i]&15])
+		dst = append(dst, digits[lifted[i]>>4], digits[lifted[i]&15])
 	}
+	return dst
 }

@@ -6,6 +6,7 @@ package expiring
 
 import (
 	"iter"
+	"maps"
 	"time"
 )
 
@@ -13,7 +14,7 @@ import (
 // is old or large enough, and the old one is forgotten then. So a value is
 // remembered for at least Within and less than twice as long, unless there are
 // too many. The cost is one map of the young and one of the old: no lists, no
-// timers, no sweeps.
+// timers. What is over takes memory until the next Age or DeleteFunc.
 //
 // The fields are set before the first use. It is not safe for concurrent use:
 // callers have a mutex for more than the map.
@@ -23,7 +24,7 @@ type Map[K comparable, V any] struct {
 	Within time.Duration
 	// Max bounds the number of values.
 	Max int
-	// MaxSize bounds the sum of the sizes given to Grow. Zero: no bound.
+	// MaxSize bounds the sum of what Grow was told. Zero: no bound.
 	MaxSize int
 
 	young, old map[K]V
@@ -73,6 +74,17 @@ func (m *Map[K, V]) Grow(size int) { m.size += size }
 func (m *Map[K, V]) Delete(key K) {
 	delete(m.young, key)
 	delete(m.old, key)
+}
+
+// DeleteFunc forgets the values of which over is true. It gives their memory
+// back when none is left.
+func (m *Map[K, V]) DeleteFunc(over func(V) bool) {
+	for _, generation := range []map[K]V{m.young, m.old} {
+		maps.DeleteFunc(generation, func(_ K, value V) bool { return over(value) })
+	}
+	if m.Len() == 0 {
+		m.young, m.old = nil, nil
+	}
 }
 
 // All goes through all keys and values, those that were replaced lately included.

@@ -82,3 +82,24 @@ func TestFindLooksAtBothGenerations(t *testing.T) {
 		t.Error("a deleted key is remembered")
 	}
 }
+
+func TestDeleteFuncForgetsInBothGenerations(t *testing.T) {
+	t.Parallel()
+	m := Map[string, int]{Within: time.Minute, Max: 100}
+	m.Put("a", 1, start)
+	m.Put("b", 2, start)
+	m.Put("a", 3, start.Add(time.Minute))
+	m.Put("c", 4, start.Add(time.Minute))
+	m.DeleteFunc(func(v int) bool { return v == 1 || v == 4 })
+	if value, _ := m.Get("a"); value != 3 {
+		t.Errorf("expected the value 3 that replaced a deleted one, seen %d", value)
+	}
+	if m.Len() != 2 {
+		t.Errorf("expected 2 values, seen %d", m.Len())
+	}
+	m.DeleteFunc(func(int) bool { return true })
+	m.Put("d", 5, start.Add(time.Minute))
+	if m.Len() != 1 {
+		t.Errorf("expected the one value that came after all were deleted, seen %d", m.Len())
+	}
+}

@@ -118,7 +118,7 @@ func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, 
 	}
 	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now}
 	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is no audience
-		p.audience = metadata.TokenEndpoint
+		p.audience = metadata.Endpoints.Token
 	}
 	if keys := c.ownKeys(); len(keys.Signing) > 0 {
 		p.key = keys.Signing[0]

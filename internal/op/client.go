@@ -77,7 +77,7 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	}
 	config := oauth2.Config{
 		ClientID:    c.ClientID,
-		Endpoint:    oauth2.Endpoint{AuthURL: metadata.AuthorizationEndpoint},
+		Endpoint:    oauth2.Endpoint{AuthURL: metadata.Endpoints.Authorization},
 		RedirectURL: login.RedirectURI,
 		Scopes:      append([]string{"openid"}, c.Scopes...),
 	}
@@ -110,7 +110,7 @@ func (c *Client) withResources(query string) string {
 	return query
 }
 
-// Reserved reports whether a parameter of authorization requests is ours alone:
+// Reserved says whether a parameter of authorization requests is ours alone:
 // no option and no link may set it.
 func Reserved(name string) bool {
 	switch name {
@@ -134,7 +134,7 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	}
 	config := oauth2.Config{
 		ClientID:    c.ClientID,
-		Endpoint:    oauth2.Endpoint{TokenURL: metadata.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams},
+		Endpoint:    oauth2.Endpoint{TokenURL: metadata.Endpoints.Token, AuthStyle: oauth2.AuthStyleInParams},
 		RedirectURL: login.RedirectURI,
 	}
 	var options []oauth2.AuthCodeOption
@@ -183,7 +183,7 @@ func (c *Client) tokensOf(answer *tokenResponse, before string) Tokens {
 	return tokens
 }
 
-// exchangeError reports what the token endpoint said without repeating what it
+// exchangeError tells what the token endpoint said without repeating what it
 // sent: an answer can hold a token.
 func exchangeError(err error, method string) error {
 	refused := refusalOf(err)

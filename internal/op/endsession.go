@@ -28,10 +28,10 @@ func (c *Client) EndSession(ctx context.Context, hint, logoutHint, returnTo, sta
 			return request, true, nil
 		}
 	}
-	if metadata.EndSessionEndpoint == "" {
+	if metadata.Endpoints.EndSession == "" {
 		return request, false, nil
 	}
-	if _, err := url.Parse(metadata.EndSessionEndpoint); err != nil {
+	if _, err := url.Parse(metadata.Endpoints.EndSession); err != nil {
 		return request, false, errors.New("end_session_endpoint is not a URL")
 	}
 	parameters := url.Values{
@@ -45,7 +45,7 @@ func (c *Client) EndSession(ctx context.Context, hint, logoutHint, returnTo, sta
 	case logoutHint != "":
 		parameters.Set("logout_hint", logoutHint)
 	}
-	return EndSession{metadata.EndSessionEndpoint, parameters}, true, nil
+	return EndSession{metadata.Endpoints.EndSession, parameters}, true, nil
 }
 
 // URL is the address of the request by GET. An endpoint keeps a query of its

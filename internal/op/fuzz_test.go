@@ -69,7 +69,7 @@ func FuzzParseMetadata(f *testing.F) {
 			}
 		}
 		if m.check(true, false) == nil {
-			for _, address := range []string{m.AuthorizationEndpoint, m.TokenEndpoint, m.JWKSURI} {
+			for _, address := range []string{m.Endpoints.Authorization, m.Endpoints.Token, m.Endpoints.JWKS} {
 				if CheckURL(address, false) != nil {
 					t.Errorf("%q passes", address)
 				}

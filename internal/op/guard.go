@@ -25,11 +25,11 @@ type guard struct {
 
 func newGuard(c *DiscoveryConfig) *guard {
 	g := &guard{configured: make(map[string]bool)}
-	for _, text := range []string{
-		c.address(), c.Endpoints.Token, c.Endpoints.Userinfo, c.Endpoints.JWKS,
-		c.Endpoints.Revocation, c.Endpoints.Introspection, c.Endpoints.Pushed,
-	} {
-		if text != "" {
+	if text := c.address(); text != "" {
+		g.configured[addressKey(text)] = true
+	}
+	for _, row := range endpoints {
+		if text := *row.field(&c.Endpoints); text != "" && row.backChannel {
 			g.configured[addressKey(text)] = true
 		}
 	}
@@ -74,29 +74,23 @@ func (g *guard) checkName(endpoint string, u *url.URL) error {
 	return nil
 }
 
-// checkMetadata judges all endpoints that discovery named. Browsers go to the
-// others themselves.
+// checkMetadata judges the endpoints that discovery named and that we call.
+// Browsers go to the others themselves.
 func (g *guard) checkMetadata(m *Metadata, own Endpoints) error {
 	names := make(map[string]string)
-	for _, endpoint := range []struct{ name, value, own string }{
-		{"token_endpoint", m.TokenEndpoint, own.Token},
-		{"userinfo_endpoint", m.UserinfoEndpoint, own.Userinfo},
-		{"jwks_uri", m.JWKSURI, own.JWKS},
-		{"revocation_endpoint", m.RevocationEndpoint, own.Revocation},
-		{"introspection_endpoint", m.IntrospectionEndpoint, own.Introspection},
-		{"pushed_authorization_request_endpoint", m.PushedEndpoint, own.Pushed},
-	} {
-		if endpoint.value == "" || endpoint.own != "" {
+	for _, row := range endpoints {
+		address := *row.field(&m.Endpoints)
+		if !row.backChannel || address == "" || *row.field(&own) != "" {
 			continue
 		}
-		u, err := url.Parse(endpoint.value)
+		u, err := url.Parse(address)
 		if err != nil {
-			return fmt.Errorf("%s: is not a URL", endpoint.name)
+			return fmt.Errorf("%s: is not a URL", row.name)
 		}
-		if err := g.checkName(endpoint.name, u); err != nil {
+		if err := g.checkName(row.name, u); err != nil {
 			return err
 		}
-		names[addressKey(endpoint.value)] = endpoint.name
+		names[addressKey(address)] = row.name
 	}
 	g.names.Store(&names)
 	return nil

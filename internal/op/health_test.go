@@ -97,7 +97,7 @@ func TestHealthOfWhatIsConfigured(t *testing.T) {
 	if _, err := r.Metadata(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if h, m := r.Health(); h.State != OK || m == nil || m.TokenEndpoint != issuer+"/t" {
+	if h, m := r.Health(); h.State != OK || m == nil || m.Endpoints.Token != issuer+"/t" {
 		t.Errorf("%+v, %v", h, m)
 	}
 }

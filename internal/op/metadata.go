@@ -12,15 +12,8 @@ import (
 
 // Metadata is what is known about a provider (OpenID Connect Discovery 1.0, 3).
 type Metadata struct {
-	Issuer                string
-	AuthorizationEndpoint string
-	TokenEndpoint         string
-	UserinfoEndpoint      string
-	JWKSURI               string
-	EndSessionEndpoint    string
-	RevocationEndpoint    string // RFC 7009
-	IntrospectionEndpoint string // RFC 7662
-	PushedEndpoint        string // pushed_authorization_request_endpoint, RFC 9126
+	Issuer    string
+	Endpoints Endpoints
 
 	IDTokenAlgs []string // id_token_signing_alg_values_supported
 	// UserinfoAlgs: userinfo_signing_alg_values_supported
@@ -35,12 +28,6 @@ type Metadata struct {
 	IssParameter bool
 
 	aliases Endpoints // mtls_endpoint_aliases, see useAliases
-}
-
-// Endpoints are addresses that take the place of discovered ones, each alone.
-type Endpoints struct {
-	Authorization, Token, Userinfo, JWKS, EndSession string
-	Revocation, Introspection, Pushed                string
 }
 
 // WellKnown is what is added to an issuer to find its metadata (Discovery 4).
@@ -62,19 +49,10 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 	}
 	m := new(Metadata)
 	var errs []error
-	for name, field := range map[string]*string{
-		"issuer":                 &m.Issuer,
-		"authorization_endpoint": &m.AuthorizationEndpoint,
-		"token_endpoint":         &m.TokenEndpoint,
-		"userinfo_endpoint":      &m.UserinfoEndpoint,
-		"jwks_uri":               &m.JWKSURI,
-		"end_session_endpoint":   &m.EndSessionEndpoint,
-		"revocation_endpoint":    &m.RevocationEndpoint,
-		"introspection_endpoint": &m.IntrospectionEndpoint,
-
-		"pushed_authorization_request_endpoint": &m.PushedEndpoint,
-	} {
-		*field, err = o.text(name)
+	m.Issuer, err = o.text("issuer")
+	errs = append(errs, err)
+	for name, address := range m.Endpoints.All() {
+		*address, err = o.text(name)
 		errs = append(errs, err)
 	}
 	m.PromptValues, _ = o.texts("prompt_values_supported", false) // optional
@@ -134,15 +112,11 @@ func parseAliases(metadata object) (e Endpoints, err error) {
 		return e, fmt.Errorf("mtls_endpoint_aliases %w", err)
 	}
 	var errs []error
-	for name, field := range map[string]*string{
-		"token_endpoint":         &e.Token,
-		"userinfo_endpoint":      &e.Userinfo,
-		"revocation_endpoint":    &e.Revocation,
-		"introspection_endpoint": &e.Introspection,
-
-		"pushed_authorization_request_endpoint": &e.Pushed,
-	} {
-		if *field, err = o.text(name); err != nil {
+	for _, row := range endpoints {
+		if !row.alias {
+			continue
+		}
+		if *row.field(&e), err = o.text(row.name); err != nil {
 			errs = append(errs, fmt.Errorf("mtls_endpoint_aliases: %w", err))
 		}
 	}
@@ -154,50 +128,21 @@ func parseAliases(metadata object) (e Endpoints, err error) {
 func (m *Metadata) useAliases() { m.override(m.aliases) }
 
 // override puts configured addresses in the place of discovered ones.
-func (m *Metadata) override(e Endpoints) {
-	for _, pair := range []struct {
-		field *string
-		value string
-	}{
-		{&m.AuthorizationEndpoint, e.Authorization},
-		{&m.TokenEndpoint, e.Token},
-		{&m.UserinfoEndpoint, e.Userinfo},
-		{&m.JWKSURI, e.JWKS},
-		{&m.EndSessionEndpoint, e.EndSession},
-		{&m.RevocationEndpoint, e.Revocation},
-		{&m.IntrospectionEndpoint, e.Introspection},
-		{&m.PushedEndpoint, e.Pushed},
-	} {
-		if pair.value != "" {
-			*pair.field = pair.value
-		}
-	}
-}
+func (m *Metadata) override(e Endpoints) { m.Endpoints = e.over(m.Endpoints) }
 
 // check refuses metadata that cannot serve: what is needed and absent, and
 // addresses that are not https (Core 16.17).
 func (m *Metadata) check(needKeys, insecure bool) error {
-	for _, endpoint := range []struct {
-		name, value string
-		needed      bool
-	}{
-		{"authorization_endpoint", m.AuthorizationEndpoint, true},
-		{"token_endpoint", m.TokenEndpoint, true},
-		{"jwks_uri", m.JWKSURI, needKeys},
-		{"userinfo_endpoint", m.UserinfoEndpoint, false},
-		{"end_session_endpoint", m.EndSessionEndpoint, false},
-		{"revocation_endpoint", m.RevocationEndpoint, false},
-		{"introspection_endpoint", m.IntrospectionEndpoint, false},
-		{"pushed_authorization_request_endpoint", m.PushedEndpoint, m.Pushed},
-	} {
-		if endpoint.value == "" {
-			if endpoint.needed {
-				return fmt.Errorf("the metadata has no %s", endpoint.name)
+	for _, row := range endpoints {
+		address := *row.field(&m.Endpoints)
+		if address == "" {
+			if row.needed != nil && row.needed(m, needKeys) {
+				return fmt.Errorf("the metadata has no %s", row.name)
 			}
 			continue
 		}
-		if err := CheckURL(endpoint.value, insecure); err != nil {
-			return fmt.Errorf("%s: %w", endpoint.name, err)
+		if err := CheckURL(address, insecure); err != nil {
+			return fmt.Errorf("%s: %w", row.name, err)
 		}
 	}
 	return nil
@@ -256,10 +201,10 @@ var (
 // Algorithms are those that may be configured for ID tokens.
 func Algorithms() []string { return slices.Concat(asymmetric, symmetric) }
 
-// KnownAlgorithm reports whether an ID token algorithm may be configured.
+// KnownAlgorithm says whether an ID token algorithm may be configured.
 func KnownAlgorithm(alg string) bool {
 	return slices.Contains(asymmetric, alg) || slices.Contains(symmetric, alg)
 }
 
-// Symmetric reports whether an algorithm signs with the client secret.
+// Symmetric says whether an algorithm signs with the client secret.
 func Symmetric(alg string) bool { return slices.Contains(symmetric, alg) }

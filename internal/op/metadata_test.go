@@ -91,9 +91,9 @@ func TestMetadataIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Issuer != "https://op.example" || m.AuthorizationEndpoint != "https://op.example/authorize?tenant=1" ||
-		m.TokenEndpoint != "https://op.example/token" || m.UserinfoEndpoint != "https://op.example/userinfo" ||
-		m.JWKSURI != "https://op.example/keys" || m.EndSessionEndpoint != "https://op.example/logout" ||
+	if m.Issuer != "https://op.example" || m.Endpoints.Authorization != "https://op.example/authorize?tenant=1" ||
+		m.Endpoints.Token != "https://op.example/token" || m.Endpoints.Userinfo != "https://op.example/userinfo" ||
+		m.Endpoints.JWKS != "https://op.example/keys" || m.Endpoints.EndSession != "https://op.example/logout" ||
 		!m.IssParameter || !slices.Equal(m.AuthMethods, []string{"client_secret_post"}) {
 		t.Errorf("%+v", m)
 	}
@@ -139,12 +139,12 @@ func TestOverridesCountAlone(t *testing.T) {
 	}
 	before := *m
 	m.override(Endpoints{})
-	if m.TokenEndpoint != before.TokenEndpoint || m.JWKSURI != before.JWKSURI {
+	if m.Endpoints.Token != before.Endpoints.Token || m.Endpoints.JWKS != before.Endpoints.JWKS {
 		t.Error("nothing overrides something")
 	}
 	m.override(Endpoints{Token: "https://inner.example/token", EndSession: "https://inner.example/out"})
-	if m.TokenEndpoint != "https://inner.example/token" || m.EndSessionEndpoint != "https://inner.example/out" ||
-		m.AuthorizationEndpoint != before.AuthorizationEndpoint || m.UserinfoEndpoint != before.UserinfoEndpoint || m.JWKSURI != before.JWKSURI {
+	if m.Endpoints.Token != "https://inner.example/token" || m.Endpoints.EndSession != "https://inner.example/out" ||
+		m.Endpoints.Authorization != before.Endpoints.Authorization || m.Endpoints.Userinfo != before.Endpoints.Userinfo || m.Endpoints.JWKS != before.Endpoints.JWKS {
 		t.Errorf("%+v", m)
 	}
 	m.override(Endpoints{Token: "http://inner.example/token"})
@@ -171,7 +171,7 @@ func TestAliasesAreForBackChannels(t *testing.T) {
 		return []string{m.Issuer + "/a", m.Issuer + "/j", host + "/t", host + "/u", host + "/r", host + "/i", host + "/p"}
 	}
 	got := func() []string {
-		return []string{m.AuthorizationEndpoint, m.JWKSURI, m.TokenEndpoint, m.UserinfoEndpoint, m.RevocationEndpoint, m.IntrospectionEndpoint, m.PushedEndpoint}
+		return []string{m.Endpoints.Authorization, m.Endpoints.JWKS, m.Endpoints.Token, m.Endpoints.Userinfo, m.Endpoints.Revocation, m.Endpoints.Introspection, m.Endpoints.Pushed}
 	}
 	if !slices.Equal(got(), places(m.Issuer)) || !m.Pushed || !slices.Equal(m.AuthAlgs, []string{"PS256"}) {
 		t.Errorf("%+v", m)
@@ -211,7 +211,7 @@ func TestOverridesCountMoreThanAliases(t *testing.T) {
 		r := NewDiscovery(DiscoveryConfig{Issuer: server.URL, Timeout: time.Minute, Now: time.Now, MTLS: mtls, Endpoints: Endpoints{Userinfo: "https://inner.example/u"}})
 		m, err := r.Metadata(t.Context())
 		r.Close()
-		if err != nil || m.UserinfoEndpoint != "https://inner.example/u" || (m.TokenEndpoint == "https://mtls.example/t") != mtls {
+		if err != nil || m.Endpoints.Userinfo != "https://inner.example/u" || (m.Endpoints.Token == "https://mtls.example/t") != mtls {
 			t.Errorf("mutual TLS %v: %+v, %v", mtls, m, err)
 		}
 	}
@@ -219,7 +219,7 @@ func TestOverridesCountMoreThanAliases(t *testing.T) {
 
 func TestMetadataThatCannotServe(t *testing.T) {
 	t.Parallel()
-	least := Metadata{AuthorizationEndpoint: "https://op.example/a", TokenEndpoint: "https://op.example/t", JWKSURI: "https://op.example/j"}
+	least := Metadata{Endpoints: Endpoints{Authorization: "https://op.example/a", Token: "https://op.example/t", JWKS: "https://op.example/j"}}
 	for _, tc := range []struct {
 		name     string
 		change   func(*Metadata)
@@ -227,19 +227,19 @@ func TestMetadataThatCannotServe(t *testing.T) {
 		ok       bool
 	}{
 		{"the least", func(*Metadata) {}, true, true},
-		{"no authorization endpoint", func(m *Metadata) { m.AuthorizationEndpoint = "" }, true, false},
-		{"no token endpoint", func(m *Metadata) { m.TokenEndpoint = "" }, true, false},
-		{"no keys", func(m *Metadata) { m.JWKSURI = "" }, true, false},
-		{"no keys where they are configured", func(m *Metadata) { m.JWKSURI = "" }, false, true},
-		{"keys over plain http", func(m *Metadata) { m.JWKSURI = "http://op.example/j" }, true, false},
-		{"userinfo over plain http", func(m *Metadata) { m.UserinfoEndpoint = "http://op.example/u" }, true, false},
-		{"logout over plain http", func(m *Metadata) { m.EndSessionEndpoint = "http://op.example/e" }, true, false},
-		{"revocation over plain http", func(m *Metadata) { m.RevocationEndpoint = "http://op.example/r" }, true, false},
-		{"introspection without a host", func(m *Metadata) { m.IntrospectionEndpoint = "/i" }, true, false},
-		{"pushed requests over plain http", func(m *Metadata) { m.PushedEndpoint = "http://op.example/p" }, true, false},
+		{"no authorization endpoint", func(m *Metadata) { m.Endpoints.Authorization = "" }, true, false},
+		{"no token endpoint", func(m *Metadata) { m.Endpoints.Token = "" }, true, false},
+		{"no keys", func(m *Metadata) { m.Endpoints.JWKS = "" }, true, false},
+		{"no keys where they are configured", func(m *Metadata) { m.Endpoints.JWKS = "" }, false, true},
+		{"keys over plain http", func(m *Metadata) { m.Endpoints.JWKS = "http://op.example/j" }, true, false},
+		{"userinfo over plain http", func(m *Metadata) { m.Endpoints.Userinfo = "http://op.example/u" }, true, false},
+		{"logout over plain http", func(m *Metadata) { m.Endpoints.EndSession = "http://op.example/e" }, true, false},
+		{"revocation over plain http", func(m *Metadata) { m.Endpoints.Revocation = "http://op.example/r" }, true, false},
+		{"introspection without a host", func(m *Metadata) { m.Endpoints.Introspection = "/i" }, true, false},
+		{"pushed requests over plain http", func(m *Metadata) { m.Endpoints.Pushed = "http://op.example/p" }, true, false},
 		{"pushed requests without an endpoint", func(m *Metadata) { m.Pushed = true }, true, false},
-		{"pushed requests", func(m *Metadata) { m.Pushed, m.PushedEndpoint = true, "https://op.example/p" }, true, true},
-		{"logout by a script", func(m *Metadata) { m.EndSessionEndpoint = "javascript:alert(1)" }, true, false},
+		{"pushed requests", func(m *Metadata) { m.Pushed, m.Endpoints.Pushed = true, "https://op.example/p" }, true, true},
+		{"logout by a script", func(m *Metadata) { m.Endpoints.EndSession = "javascript:alert(1)" }, true, false},
 	} {
 		m := least
 		tc.change(&m)

@@ -18,7 +18,7 @@ const maxRequestURI = 2000
 
 // push hands the authorization request to the provider on the back channel, and
 // returns where to send the browser with a mere reference to it (RFC 9126): so
-// no one on the way can read or change the request.
+// nobody on the way can read or change what is asked for.
 func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Config, state string, options []oauth2.AuthCodeOption) (string, error) {
 	if err := c.Discovery.pushing.over(c.Now()); err != nil {
 		return "", err
@@ -29,7 +29,7 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	if err != nil {
 		return "", fmt.Errorf("%w: it cannot be written", ErrPush)
 	}
-	answer, err := c.post(ctx, metadata.PushedEndpoint, form)
+	answer, err := c.post(ctx, metadata.Endpoints.Pushed, form)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", &UnavailableError{err, firstPause} // the visitor left; that says nothing of the provider

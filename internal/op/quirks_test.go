@@ -61,7 +61,7 @@ func TestLogoutsThatAreNotTheStandards(t *testing.T) {
 		{"anybody without an endpoint", "https://op.example", "https://op.example/authorize", "", false, "", nil},
 		{"anybody with one", "https://op.example", "https://op.example/authorize", "https://op.example/end", false, "https://op.example/end", standard},
 	} {
-		metadata := &Metadata{Issuer: tc.issuer, AuthorizationEndpoint: tc.authorization, EndSessionEndpoint: tc.endSession}
+		metadata := &Metadata{Issuer: tc.issuer, Endpoints: Endpoints{Authorization: tc.authorization, EndSession: tc.endSession}}
 		remote := NewDiscovery(DiscoveryConfig{Issuer: tc.issuer, Now: time.Now})
 		remote.metadata, remote.fetched = metadata, time.Now()
 		if tc.configured {

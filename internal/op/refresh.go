@@ -119,7 +119,7 @@ type RefreshError struct {
 	// Over: the provider takes the refresh token no more. Anything else may
 	// pass.
 	Over bool
-	// Down: the provider issues no tokens at the moment.
+	// Down: nobody gets tokens there at the moment.
 	Down bool
 	// RetryAfter is what the provider asks for; zero if it does not.
 	RetryAfter time.Duration
@@ -143,7 +143,7 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string) (Tokens, erro
 	}
 	config := oauth2.Config{
 		ClientID: c.ClientID,
-		Endpoint: oauth2.Endpoint{TokenURL: metadata.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams},
+		Endpoint: oauth2.Endpoint{TokenURL: metadata.Endpoints.Token, AuthStyle: oauth2.AuthStyleInParams},
 	}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, httpClient)
 	if _, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token(); err != nil {

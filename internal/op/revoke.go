@@ -7,7 +7,7 @@ import (
 	"net/url"
 )
 
-// Revoke revokes a token at the provider (RFC 7009). A
+// Revoke tells the provider that a token is of no use any more (RFC 7009). A
 // provider that advertises no such endpoint is not asked: offered is false.
 // kind is access_token or refresh_token.
 func (c *Client) Revoke(ctx context.Context, token, kind string) (offered bool, err error) {
@@ -15,10 +15,10 @@ func (c *Client) Revoke(ctx context.Context, token, kind string) (offered bool, 
 	if err != nil {
 		return false, err
 	}
-	if metadata.RevocationEndpoint == "" {
+	if metadata.Endpoints.Revocation == "" {
 		return false, nil
 	}
-	answer, err := c.post(ctx, metadata.RevocationEndpoint, url.Values{"token": {token}, "token_type_hint": {kind}})
+	answer, err := c.post(ctx, metadata.Endpoints.Revocation, url.Values{"token": {token}, "token_type_hint": {kind}})
 	if err != nil {
 		return true, fmt.Errorf("revoke: %w", err)
 	}

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// HasUserinfo reports whether the provider has a userinfo endpoint.
+// HasUserinfo says whether the provider has a userinfo endpoint.
 func (c *Client) HasUserinfo(ctx context.Context) (bool, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
 		return false, err
 	}
-	return metadata.UserinfoEndpoint != "", nil
+	return metadata.Endpoints.Userinfo != "", nil
 }
 
 // Userinfo returns what the userinfo endpoint says of the subject of a checked
@@ -37,11 +37,11 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 	if err != nil {
 		return nil, err
 	}
-	if metadata.UserinfoEndpoint == "" {
+	if metadata.Endpoints.Userinfo == "" {
 		c.Discovery.Invalidate()
 		return nil, errors.New("the provider has no userinfo endpoint")
 	}
-	answer, err := c.askUserinfo(ctx, metadata.UserinfoEndpoint, accessToken)
+	answer, err := c.askUserinfo(ctx, metadata.Endpoints.Userinfo, accessToken)
 	if err != nil {
 		return nil, err
 	}

@@ -178,13 +178,25 @@ func (c *Coordinator) refresh(ctx context.Context, a *Attempt) (Result, error) {
 
 // fits reports whether a result is one for this state of the session.
 func (got *Result) fits(s *session.Session, now time.Time) bool {
-	if now.Sub(got.at).Abs() >= resultKept {
+	if got.over(now) {
 		return false
 	}
 	if got.Ended {
 		return !s.Grant.Issued.After(got.tried)
 	}
 	return got.Session.Grant.Issued.After(s.Grant.Issued)
+}
+
+// over reports whether a result is too old to be one for any state.
+func (got *Result) over(now time.Time) bool { return now.Sub(got.at).Abs() >= resultKept }
+
+// forget gives back the memory of results that are over, which otherwise only
+// later refreshes would do. With it go the tokens in them.
+func (c *Coordinator) forget() {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.results.DeleteFunc(func(got Result) bool { return got.over(now) })
 }
 
 // recall finds a result in memory.

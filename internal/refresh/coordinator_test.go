@@ -267,6 +267,29 @@ func TestResultsInMemoryAreBounded(t *testing.T) {
 	})
 }
 
+// Tokens do not stay in memory when no other refresh follows.
+func TestASweepForgetsResultsThatAreOver(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		n := (&provider{answer: newState}).node(clustertest.NewLocked(), time.Now)
+		for range 2 {
+			if _, err := n.do(t.Context(), granted()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(resultKept / 2)
+		}
+		for _, left := range []int{1, 0} {
+			time.Sleep(2 * time.Second)
+			if err := n.Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if got := n.results.Len(); got != left {
+				t.Errorf("expected %d results in memory, seen %d", left, got)
+			}
+			time.Sleep(resultKept / 2)
+		}
+	})
+}
+
 func TestSweepLeavesWhatIsYoungOrNotOurs(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		l, p := clustertest.NewLocked(), &provider{answer: newState}

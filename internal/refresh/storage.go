@@ -110,11 +110,12 @@ func decodeResult(plain []byte, id session.ID) (got Result, err error) {
 	return got, nil
 }
 
-// Sweep deletes stored results that are over. Call it every minute.
-// It does nothing on a node that has refreshed nothing.
+// Sweep forgets results that are over, and deletes those that are stored. Call it
+// every minute. It does nothing on a node that has refreshed nothing.
 func (c *Coordinator) Sweep(ctx context.Context) error {
 	if !c.used.Load() {
 		return nil
 	}
+	c.forget()
 	return clusterstore.SweepMinutes(ctx, c.storage(), root, c.now(), resultKept)
 }

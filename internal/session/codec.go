@@ -1,23 +1,23 @@
 package session
 
 import (
-	"time"
-
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/compact"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
 // Version 2 has a grant. Version 3 has tagged fields instead of the grant; unknown
-// tags are skipped, so that later releases can add some. A session is written in
-// the earliest version that can hold it, for instances of earlier releases.
+// tags are skipped, so that later releases can add some. Version 4 has fewer fields
+// without a tag, and shorter ones. New sign-ins are written in version 4, sessions of
+// earlier releases in the earliest version that can hold them.
 const (
 	sessionVersion       = 1
 	sessionGrantVersion  = 2
 	sessionTaggedVersion = 3
+	sessionShortVersion  = 4
 )
 
-// The tags of fields in version 3. Never reuse a number for another field.
+// The tags of fields since version 3. Never reuse a number for another field.
 const (
 	tagEnd           = 0
 	tagGrant         = 1
@@ -27,28 +27,33 @@ const (
 	tagRequested     = 5
 	tagFromUserinfo  = 10
 	tagSpared        = 16 // one number for each aspect
+
+	// Since version 4.
+	tagAccessToken        = 17
+	tagAccessTokenExpires = 18 // seconds
+	tagIDToken            = 19
+	tagSID                = 20 // packed by compact.PackIdentifier
+	tagReturn             = 21
 )
 
-// The forms of the claims in version 3. If they are compressed, the subject and the
-// username come before the claims, and are empty at their usual place. Tokens are
-// never compressed: the size would reveal something of them to a user who chooses
-// some of the claims.
+// The forms of the claims since version 3. In version 3, if they are compressed, the
+// subject and the username come before the claims, and are empty at their usual
+// place. In version 4 the provider's id, the subject and the username always come
+// before the claims. Tokens are never compressed: the size would reveal something of
+// them to a user who chooses some of the claims.
 const (
 	claimsPlain      = 0
 	claimsCompressed = 1
 )
 
-// leastCompressed is the size in bytes below which claims are not compressed.
-const leastCompressed = 100
-
 // Encode returns the bytes of a session.
 func (s *Session) Encode() []byte {
-	packed := s.compress()
-	version, subject, username := s.version(), s.Subject, s.Username
-	if packed != nil {
-		version, subject, username = sessionTaggedVersion, "", ""
-	}
 	w := wire.Writer{B: make([]byte, 0, 220+s.Size())}
+	if s.isShort() {
+		s.encodeShort(&w)
+		return w.B
+	}
+	version := s.version()
 	w.Byte(version)
 	w.Raw(s.ID[:])
 	w.Raw(s.Binding[:])
@@ -58,8 +63,8 @@ func (s *Session) Encode() []byte {
 	w.Seconds(s.Seen)
 	w.Seconds(s.AccessTokenExpires)
 	w.Text(s.Provider)
-	w.Text(subject)
-	w.Text(username)
+	w.Text(s.Subject)
+	w.Text(s.Username)
 	w.Text(s.SID)
 	w.Text(s.Return)
 	w.Text(s.AccessToken)
@@ -68,19 +73,15 @@ func (s *Session) Encode() []byte {
 	case sessionGrantVersion:
 		s.Grant.encode(&w)
 	case sessionTaggedVersion:
-		s.encodeTagged(&w)
-		if packed != nil {
-			w.Byte(claimsCompressed)
-			w.Raw(packed)
-			return w.B
-		}
+		s.encodeTagged(&w, 0, s.Requested)
+		w.Byte(tagEnd)
 		w.Byte(claimsPlain)
 	}
 	w.Raw([]byte(s.Claims))
 	return w.B
 }
 
-// version returns the earliest version that can hold the session, uncompressed.
+// version returns the earliest version before 4 that can hold the session.
 func (s *Session) version() byte {
 	switch {
 	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}:
@@ -91,24 +92,8 @@ func (s *Session) version() byte {
 	return sessionVersion
 }
 
-// compress returns the subject, the username and the claims, compressed; nil if
-// that makes the session no smaller.
-func (s *Session) compress() []byte {
-	if len(s.Claims) < leastCompressed || s.Subject == "" {
-		return nil
-	}
-	var w wire.Writer
-	w.Text(s.Subject)
-	w.Text(s.Username)
-	w.Raw([]byte(s.Claims))
-	// What version 3 takes more than version 1 is less than what this must save.
-	if packed, ok := compact.Append(nil, string(w.B)); ok && len(packed)+8 < len(w.B) {
-		return packed
-	}
-	return nil
-}
-
-// expand reads what compress returned.
+// expand reads the subject, the username and the claims of version 3 where they are
+// compressed.
 func (s *Session) expand(r *wire.Reader) {
 	text, err := compact.Expand(r.S)
 	if err != nil {
@@ -120,16 +105,18 @@ func (s *Session) expand(r *wire.Reader) {
 	s.Username = r.Text()
 }
 
-func (s *Session) encodeTagged(w *wire.Writer) {
+// encodeTagged writes the tagged fields of version 3, with times in seconds after an
+// epoch.
+func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
 	if s.Grant.RefreshToken != "" {
 		var grant wire.Writer
 		s.Grant.encode(&grant)
 		w.Tagged(tagGrant, string(grant.B))
 	}
-	w.TaggedSeconds(tagIDTokenIssued, s.IDTokenIssued)
-	w.TaggedSeconds(tagAuthTime, s.AuthTime)
+	w.TaggedSeconds(tagIDTokenIssued, epoch, s.IDTokenIssued)
+	w.TaggedSeconds(tagAuthTime, epoch, s.AuthTime)
 	w.Tagged(tagACR, s.ACR)
-	w.Tagged(tagRequested, string(s.Requested))
+	w.Tagged(tagRequested, string(requested))
 	w.Tagged(tagFromUserinfo, string(s.FromUserinfo))
 	if s.Spared != [Aspects]int64{} {
 		var spared wire.Writer
@@ -138,11 +125,11 @@ func (s *Session) encodeTagged(w *wire.Writer) {
 		}
 		w.Tagged(tagSpared, string(spared.B))
 	}
-	w.Byte(tagEnd)
 }
 
-// decodeTagged reads the tagged fields. It skips tags that it does not know.
-func (s *Session) decodeTagged(r *wire.Reader) {
+// decodeTagged reads the tagged fields up to their end, with times in seconds after an
+// epoch. It skips tags that it does not know.
+func (s *Session) decodeTagged(r *wire.Reader, epoch int64) {
 	for tag := r.Byte(); tag != tagEnd && !r.Bad; tag = r.Byte() {
 		field := wire.Reader{S: r.Text()}
 		switch tag {
@@ -150,9 +137,9 @@ func (s *Session) decodeTagged(r *wire.Reader) {
 			s.Grant.decode(&field)
 			field.Bad = field.Bad || s.Grant.RefreshToken == ""
 		case tagIDTokenIssued:
-			s.IDTokenIssued = field.Seconds()
+			s.IDTokenIssued = field.SecondsAfter(epoch)
 		case tagAuthTime:
-			s.AuthTime = field.Seconds()
+			s.AuthTime = field.SecondsAfter(epoch)
 		case tagACR:
 			s.ACR = field.Raw(len(field.S))
 		case tagRequested:
@@ -163,6 +150,16 @@ func (s *Session) decodeTagged(r *wire.Reader) {
 			for i := range s.Spared {
 				s.Spared[i] = field.Varint()
 			}
+		case tagAccessToken:
+			s.AccessToken = field.Raw(len(field.S))
+		case tagAccessTokenExpires:
+			s.AccessTokenExpires = field.SecondsAfter(epoch)
+		case tagIDToken:
+			s.IDToken = field.Raw(len(field.S))
+		case tagSID:
+			s.SID, field.Bad = unpackSID(field.S)
+		case tagReturn:
+			s.Return = field.Raw(len(field.S))
 		}
 		r.Bad = r.Bad || field.Bad
 	}
@@ -175,15 +172,30 @@ func (s *Session) Decode(encoded []byte) error { return s.DecodeText(string(enco
 
 // DecodeText is Decode without a copy: the texts share the memory of encoded.
 func (s *Session) DecodeText(encoded string) error {
+	*s = Session{}
 	r := wire.Reader{S: encoded}
 	version := r.Byte()
-	if version < sessionVersion || version > sessionTaggedVersion {
+	if version < sessionVersion || version > sessionShortVersion {
 		return ErrNone
 	}
 	copy(s.ID[:], r.Raw(len(s.ID)))
 	copy(s.Binding[:], r.Raw(len(s.Binding)))
 	copy(s.Login[:], r.Raw(len(s.Login)))
 	s.SignedIn = r.Millis()
+	if version == sessionShortVersion {
+		s.decodeShort(&r)
+	} else {
+		s.decodeLong(&r, version)
+	}
+	s.Claims = claims.Set(r.S)
+	if r.Bad || s.Subject == "" {
+		return ErrNone
+	}
+	return nil
+}
+
+// decodeLong reads the versions before 4, from the times on.
+func (s *Session) decodeLong(r *wire.Reader, version byte) {
 	s.Expires = r.Seconds()
 	s.Seen = r.Seconds()
 	s.AccessTokenExpires = r.Seconds()
@@ -194,27 +206,20 @@ func (s *Session) DecodeText(encoded string) error {
 	s.Return = r.Text()
 	s.AccessToken = r.Text()
 	s.IDToken = r.Text()
-	s.IDTokenIssued, s.AuthTime, s.ACR, s.Requested, s.FromUserinfo = time.Time{}, time.Time{}, "", "", ""
-	s.Spared, s.Began = [Aspects]int64{}, time.Time{}
-	s.Grant = Grant{}
 	switch version {
 	case sessionGrantVersion:
-		s.Grant.decode(&r)
+		s.Grant.decode(r)
+		r.Bad = r.Bad || s.Grant.RefreshToken == ""
 	case sessionTaggedVersion:
-		s.decodeTagged(&r)
+		s.decodeTagged(r, 0)
 		switch r.Byte() {
 		case claimsPlain:
 		case claimsCompressed:
-			s.expand(&r)
+			s.expand(r)
 		default:
-			return ErrNone
+			r.Bad = true
 		}
 	}
-	s.Claims = claims.Set(r.S)
-	if r.Bad || s.Subject == "" || version == sessionGrantVersion && s.Grant.RefreshToken == "" {
-		return ErrNone
-	}
-	return nil
 }
 
 func (g *Grant) encode(w *wire.Writer) {

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -28,16 +29,31 @@ func compressedSession() Session {
 	return s
 }
 
+// shortSession is one of a new sign-in, with all that there is.
+func shortSession() Session {
+	s := compressedSession()
+	s.Requested, s.FromUserinfo = NamesOf("sub", "groups"), NamesOf("name")
+	s.SID, s.Spared = "K7QZ2RRWQ4ZFW5S7N3LQ5OJ2BE", [Aspects]int64{SparedSubject: moment0.UnixMilli() + 1}
+	return s
+}
+
 func TestCompressedSessionsComeBack(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Session){
-		"with all that there is":       func(*Session) {},
-		"without what has a tag":       func(s *Session) { s.Grant, s.ACR, s.Requested = Grant{}, "", "" },
+		"with all that there is": func(*Session) {},
+		"with nothing that can be absent": func(s *Session) {
+			*s = Session{ID: s.ID, SignedIn: s.SignedIn, Subject: s.Subject, Requested: NamesOf("sub")}
+		},
+		"of an earlier release":        func(s *Session) { s.Requested = "" },
+		"that did not request it all":  func(s *Session) { s.Requested = NamesOf("groups") },
 		"without a username":           func(s *Session) { s.Username = "" },
+		"with a time before 1970":      func(s *Session) { s.AuthTime = time.Unix(-5, 0) },
+		"with a SID of any characters": func(s *Session) { s.SID = "a b\x00é" },
+		"with another SID":             func(s *Session) { s.SID = "0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0" },
 		"with many claims":             func(s *Session) { s.Claims += claims.Set(strings.Repeat("\x01as\x01b", 5000)) },
 		"with claims beyond the bound": func(s *Session) { s.Claims += claims.Set(strings.Repeat("\x01as\x01b", 20000)) },
 	} {
-		want := compressedSession()
+		want := shortSession()
 		change(&want)
 		encoded := want.Encode()
 		var got Session
@@ -49,8 +65,11 @@ func TestCompressedSessionsComeBack(t *testing.T) {
 
 func TestWhatWasCompressedAndCutShortIsNone(t *testing.T) {
 	t.Parallel()
-	whole := compressedSession()
+	whole := shortSession()
 	encoded := whole.Encode()
+	if encoded[0] != sessionShortVersion {
+		t.Fatalf("is written in version %d, want %d", encoded[0], sessionShortVersion)
+	}
 	for length := range encoded {
 		var s Session
 		if err := s.Decode(encoded[:length]); err != ErrNone {
@@ -67,9 +86,12 @@ func TestWhatWasCompressedAndCutShortIsNone(t *testing.T) {
 // nothing of them but their length.
 func TestSecretsAreNotCompressed(t *testing.T) {
 	t.Parallel()
-	s := compressedSession()
+	s := shortSession()
 	for name, secret := range map[string]*string{"access token": &s.AccessToken, "ID token": &s.IDToken, "refresh token": &s.Grant.RefreshToken, "return address": &s.Return} {
 		*secret = strings.Repeat("preferred_username", 9)
+		if s.Encode()[0] != sessionShortVersion {
+			t.Errorf("with the %s the session is not in version %d", name, sessionShortVersion)
+		}
 		if !bytes.Contains(s.Encode(), []byte(*secret)) {
 			t.Errorf("the %s is not in the session as it is", name)
 		}
@@ -90,8 +112,8 @@ func TestSessionsAreSmall(t *testing.T) {
 		claims string
 		most   int
 	}{
-		{"15 claims and 10 groups", fromFile(t, "usual.json"), 700},
-		{"66 claims and 40 groups", fromFile(t, "large.json"), 2400},
+		{"15 claims and 10 groups", fromFile(t, "usual.json"), 500},
+		{"66 claims and 40 groups", fromFile(t, "large.json"), 1400},
 		{"250 groups that are GUIDs", `{"groups":[` + guids(250) + `]}`, 2 * 3800},
 		{"250 groups that are GUIDs in upper case", `{"groups":[` + strings.ToUpper(guids(250)) + `]}`, 2 * 3800},
 		{"400 groups that are GUIDs", `{"groups":[` + guids(400) + `]}`, 4 * 3800},
@@ -101,7 +123,7 @@ func TestSessionsAreSmall(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := taggedSession()
-		s.AccessToken, s.IDToken, s.Grant = "", "", Grant{}
+		s.AccessToken, s.AccessTokenExpires, s.IDToken, s.Grant, s.Requested = "", time.Time{}, "", Grant{}, NamesOf("sub")
 		s.ID, s.Subject, s.SID = NewID(), "6d1b2c0e-9f43-4d0e-8a55-3c1d7c0a9e21", "0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0"
 		if s.Claims, err = claims.Encode(members); err != nil {
 			t.Fatal(err)
@@ -137,16 +159,18 @@ func guids(count int) string {
 // change, what was compressed once is read.
 func TestWhatWasEverCompressedIsRead(t *testing.T) {
 	t.Parallel()
-	golden, err := os.ReadFile("testdata/session-v3-compressed.hex")
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := hex.DecodeString(strings.TrimSpace(string(golden)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got Session
-	if want := compressedSession(); got.Decode(encoded) != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("reads as %+v, want %+v", got, want)
+	for name, want := range map[string]Session{"session-v3-compressed": compressedSession(), "session-v4-compressed": shortSession()} {
+		golden, err := os.ReadFile("testdata/" + name + ".hex")
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoded, err := hex.DecodeString(strings.TrimSpace(string(golden)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got Session
+		if err := got.Decode(encoded); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s reads as %+v, %v; want %+v", name, got, err, want)
+		}
 	}
 }

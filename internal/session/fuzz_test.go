@@ -7,8 +7,8 @@ import (
 )
 
 func FuzzDecodeSession(f *testing.F) {
-	whole, least, granted, tagged, compressed := wholeSession(), leastSession(), grantedSession(), taggedSession(), compressedSession()
-	for _, seed := range [][]byte{nil, {1}, whole.Encode(), granted.Encode(), granted.Encode()[:170], tagged.Encode(), compressed.Encode(), compressed.Encode()[:200], least.Encode(), whole.Encode()[:60], append(wholeHead(), 0xff, 0xff, 0xff), make([]byte, 300)} {
+	whole, least, granted, tagged, compressed, short := wholeSession(), leastSession(), grantedSession(), taggedSession(), compressedSession(), shortSession()
+	for _, seed := range [][]byte{nil, {1}, whole.Encode(), granted.Encode(), granted.Encode()[:170], tagged.Encode(), compressed.Encode(), compressed.Encode()[:200], short.Encode(), short.Encode()[:90], least.Encode(), whole.Encode()[:60], append(wholeHead(), 0xff, 0xff, 0xff), make([]byte, 300)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, encoded []byte) {

@@ -57,3 +57,6 @@ func (n Names) Without(other Names) Names {
 	theirs := other.hashes()
 	return namesOf(slices.DeleteFunc(n.hashes(), func(hash uint32) bool { return slices.Contains(theirs, hash) }))
 }
+
+// contains reports whether all names of another set are in this one.
+func (n Names) contains(other Names) bool { return other.Without(n) == "" }

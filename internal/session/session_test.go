@@ -115,13 +115,14 @@ func TestWhatWasCutShortIsNone(t *testing.T) {
 
 func TestUnknownTagsAreSkipped(t *testing.T) {
 	t.Parallel()
-	want := taggedSession()
-	encoded := want.Encode()
-	at := bytes.Index(encoded, []byte{tagACR, byte(len(want.ACR))})
-	later := slices.Concat(encoded[:at], []byte{200, 3, 'n', 'e', 'w'}, encoded[at:])
-	var got Session
-	if err := got.Decode(later); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("a session with a later field comes back as %+v, %v; want %+v", got, err, want)
+	for _, want := range []Session{taggedSession(), shortSession()} {
+		encoded := want.Encode()
+		at := bytes.Index(encoded, []byte{tagACR, byte(len(want.ACR))})
+		later := slices.Concat(encoded[:at], []byte{200, 3, 'n', 'e', 'w'}, encoded[at:])
+		var got Session
+		if err := got.Decode(later); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("a session with a later field comes back as %+v, %v; want %+v", got, err, want)
+		}
 	}
 }
 
@@ -165,6 +166,8 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 	}
 	whole, least, transaction := wholeSession(), leastSession(), wholeTransaction()
 	granted, tagged, laterTransaction := grantedSession(), taggedSession(), taggedTransaction()
+	short := shortSession() // with too little that can be compressed, as that may become better
+	short.Provider, short.Subject, short.Username, short.Claims = "p", "1", "u", "\x01xs\x01é"
 	for _, tc := range []struct {
 		name    string
 		purpose seal.Purpose
@@ -175,6 +178,7 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 		{"session-v1", seal.ForSession, whole.Encode(), decodeSession, whole},
 		{"session-v2", seal.ForSession, granted.Encode(), decodeSession, granted},
 		{"session-v3", seal.ForSession, tagged.Encode(), decodeSession, tagged},
+		{"session-v4", seal.ForSession, short.Encode(), decodeSession, short},
 		{"session-v1-least", seal.ForSession, least.Encode(), decodeSession, least},
 		{"transaction-v1", seal.ForTransaction, transaction.Encode(), decodeTransaction, transaction},
 		{"transaction-v2", seal.ForTransaction, laterTransaction.Encode(), decodeTransaction, laterTransaction},

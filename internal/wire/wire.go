@@ -29,12 +29,16 @@ func (w *Writer) Uvarint(n uint64) { w.B = binary.AppendUvarint(w.B, n) }
 func (w *Writer) Millis(t time.Time) { w.Varint(t.UnixMilli()) }
 
 // Seconds appends a time to the second; the zero time is kept.
-func (w *Writer) Seconds(t time.Time) {
+func (w *Writer) Seconds(t time.Time) { w.SecondsAfter(0, t) }
+
+// SecondsAfter is Seconds in fewer bytes for a time near an epoch, in Unix seconds,
+// which the reader has to know.
+func (w *Writer) SecondsAfter(epoch int64, t time.Time) {
 	if t.IsZero() {
-		w.Varint(0)
+		w.Varint(-epoch)
 		return
 	}
-	w.Varint(t.Unix())
+	w.Varint(t.Unix() - epoch)
 }
 
 // Text appends a string with its length before it.
@@ -51,12 +55,12 @@ func (w *Writer) Tagged(tag byte, value string) {
 	}
 }
 
-// TaggedSeconds appends a tag and a text that holds a time to the second. It
-// appends nothing for the zero time.
-func (w *Writer) TaggedSeconds(tag byte, t time.Time) {
+// TaggedSeconds appends a tag and a text that holds a time as SecondsAfter writes it.
+// It appends nothing for the zero time.
+func (w *Writer) TaggedSeconds(tag byte, epoch int64, t time.Time) {
 	if !t.IsZero() {
 		var value Writer
-		value.Seconds(t)
+		value.SecondsAfter(epoch, t)
 		w.Tagged(tag, string(value.B))
 	}
 }
@@ -122,8 +126,11 @@ func (r *Reader) Text() string {
 func (r *Reader) Millis() time.Time { return time.UnixMilli(r.Varint()) }
 
 // Seconds reads a time to the second.
-func (r *Reader) Seconds() time.Time {
-	if n := r.Varint(); n != 0 {
+func (r *Reader) Seconds() time.Time { return r.SecondsAfter(0) }
+
+// SecondsAfter reads a time that was written as seconds after the same epoch.
+func (r *Reader) SecondsAfter(epoch int64) time.Time {
+	if n := r.Varint() + epoch; n != 0 {
 		return time.Unix(n, 0)
 	}
 	return time.Time{}

@@ -18,7 +18,7 @@ func TestFieldsComeBack(t *testing.T) {
 	w.Seconds(time.Time{})
 	w.Text("text")
 	w.Tagged(1, "")
-	w.TaggedSeconds(2, time.Time{})
+	w.TaggedSeconds(2, 0, time.Time{})
 	w.Tagged(3, "tagged")
 
 	r := Reader{S: string(w.B)}

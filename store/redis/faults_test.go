@@ -254,11 +254,13 @@ func TestFailover(t *testing.T) {
 	group.Master.Do("WAIT", "1", "1000")
 	group.Master.Kill()
 	n.fails(t, "a", atOnce)
+	group.Elect()
 	group.Replica.Await("role:master", "INFO", "replication")
 	t.Logf("used %v after it was promoted", n.awaits(t, "a", "1", 2*back+topologyEvery))
 	n.mustSave(t, "a", "2")
 	n.loads(t, "a", "2")
 	n.toldOnce(t)
+	group.Stay()
 
 	// The old one comes back, and takes itself for the master until a Sentinel
 	// tells it. Not even a Sentinel that has heard of nothing changes that.

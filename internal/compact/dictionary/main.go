@@ -2,7 +2,7 @@
 // the claims that providers are known to send. A dictionary that was released
 // never changes: a better one gets the next number and a file of its own.
 //
-//	go run ./internal/compact/dictionary internal/compact/dictionary-1
+//	go run ./internal/compact/dictionary internal/compact/dictionary-2
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/compact"
 )
 
 func main() {
@@ -35,6 +36,10 @@ func run(args []string) error {
 	return os.WriteFile(args[0], dictionary, 0o644)
 }
 
+// head is what comes before the claims: the id of a provider, a subject, of which a GUID
+// is lifted out, and the length of a username.
+const head = "\x07default$\x1c\x05"
+
 // build writes what is seen most often last: a short way back takes fewer bits.
 func build() ([]byte, error) {
 	var dictionary bytes.Buffer
@@ -53,12 +58,13 @@ func build() ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			if !written[string(claim)] {
-				written[string(claim)] = true
-				dictionary.WriteString(string(claim))
+			if short := compact.Shorten(string(claim)); !written[short] {
+				written[short] = true
+				dictionary.WriteString(short)
 			}
 		}
 	}
+	dictionary.WriteString(head)
 	return dictionary.Bytes(), nil
 }
 

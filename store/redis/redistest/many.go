@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Sentinels are three Sentinels that look after a master and its replica.
@@ -16,9 +17,9 @@ type Sentinels struct {
 	Sentinels       []*Server
 }
 
-// StartSentinels starts a master, a replica and three Sentinels, which take a
-// master that is silent for half a second for dead. The servers have one
-// password, the Sentinels another.
+// StartSentinels starts a master, a replica and three Sentinels, which elect a
+// master when they are told to: see Elect. The servers have one password, the
+// Sentinels another.
 func StartSentinels(t testing.TB, password, sentinelPassword string) *Sentinels {
 	t.Helper()
 	group := &Sentinels{Name: "sessions", Master: StartWithPassword(t, password, "--masterauth", password)}
@@ -28,8 +29,8 @@ func StartSentinels(t testing.TB, password, sentinelPassword string) *Sentinels 
 		s := prepare(t, "redis-sentinel")
 		s.Password = sentinelPassword
 		config := fmt.Sprintf("requirepass %[4]s\nsentinel sentinel-pass %[4]s\nsentinel monitor %[1]s %[2]s %[3]s 2\nsentinel auth-pass %[1]s %[5]s\n"+
-			"sentinel down-after-milliseconds %[1]s 500\nsentinel failover-timeout %[1]s 5000\n",
-			group.Name, host, port, sentinelPassword, password)
+			"sentinel down-after-milliseconds %[1]s %[6]d\nsentinel failover-timeout %[1]s 5000\n",
+			group.Name, host, port, sentinelPassword, password, patient.Milliseconds())
 		if err := os.WriteFile(filepath.Join(s.dir, "sentinel.conf"), []byte(config), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -42,6 +43,26 @@ func StartSentinels(t testing.TB, password, sentinelPassword string) *Sentinels 
 		s.Await("num-other-sentinels\n2", "SENTINEL", "MASTER", group.Name)
 	}
 	return group
+}
+
+// A master that is silent for so long is dead for Sentinels. A busy machine stands
+// still for half a second at times: Sentinels that are always brisk would then
+// elect a server that has not yet got the records.
+const (
+	brisk   = 500 * time.Millisecond
+	patient = 10 * time.Minute
+)
+
+// Elect lets the Sentinels elect another master soon after the master has died.
+func (g *Sentinels) Elect() { g.downAfter(brisk) }
+
+// Stay lets the Sentinels elect no other master.
+func (g *Sentinels) Stay() { g.downAfter(patient) }
+
+func (g *Sentinels) downAfter(d time.Duration) {
+	for _, s := range g.Sentinels {
+		s.Do("SENTINEL", "SET", g.Name, "down-after-milliseconds", fmt.Sprint(d.Milliseconds()))
+	}
 }
 
 // Addrs are the addresses of the Sentinels.

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -14,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
 const (
@@ -21,21 +20,30 @@ const (
 	defaultLogoutPath = "/Special:UserLogout"
 )
 
+// The values of options that have one of a few.
+var (
+	routeModes            = []string{modePrivate, modePublic}
+	siteModes             = []string{modePrivate, modePublic, modeEndpoints}
+	unauthenticatedValues = []string{"auto", "redirect", "deny"}
+	preflightValues       = []string{"pass", "deny"}
+	errorPagesValues      = []string{"builtin", "caddy"}
+)
+
 // resolveWords checks the options that are one of a few words, and fills in
 // what they are when not set.
 func (h *Handler) resolveWords(caddy.Context) error {
-	if h.Mode == modeEndpoints && h.Unauthenticated+h.Preflight != "" {
-		return errors.New("endpoints guards nothing: it takes no unauthenticated and no preflight")
+	if err := h.checkEndpointsMode(len(h.MatcherSetsRaw) > 0); err != nil {
+		return err
 	}
 	h.Mode = orDefault(h.Mode, modePrivate)
 	h.Unauthenticated = orDefault(h.Unauthenticated, "auto")
 	h.Preflight = orDefault(h.Preflight, "deny")
 	h.ErrorPages = orDefault(h.ErrorPages, "builtin")
 	errs := []error{
-		oneOf("mode", h.Mode, modePrivate, modePublic, modeEndpoints),
-		oneOf("unauthenticated", h.Unauthenticated, "auto", "redirect", "deny"),
-		oneOf("preflight", h.Preflight, "pass", "deny"),
-		oneOf("error_pages", h.ErrorPages, "builtin", "caddy"),
+		checkOneOf("mode", h.Mode, siteModes),
+		checkOneOf("unauthenticated", h.Unauthenticated, unauthenticatedValues),
+		checkOneOf("preflight", h.Preflight, preflightValues),
+		checkOneOf("error_pages", h.ErrorPages, errorPagesValues),
 		checkSiteData(h.ClearSiteData),
 		checkUpgrades(h.Upgrades),
 	}
@@ -43,21 +51,34 @@ func (h *Handler) resolveWords(caddy.Context) error {
 		if route == nil {
 			return errors.New("routes: a route is null")
 		}
-		errs = append(errs, oneOf("routes: mode", route.Mode, modePrivate, modePublic))
+		errs = append(errs, checkOneOf("routes: mode", route.Mode, routeModes))
 		if route.Unauthenticated != "" {
-			errs = append(errs, oneOf("routes: unauthenticated", route.Unauthenticated, "auto", "redirect", "deny"))
+			errs = append(errs, checkOneOf("routes: unauthenticated", route.Unauthenticated, unauthenticatedValues))
 		}
 		if route.Mode == modePublic && route.Unauthenticated != "" {
 			errs = append(errs, errors.New("routes: unauthenticated means nothing on a public route"))
 		}
 	}
-	if h.Mode == modeEndpoints && (len(h.Routes) > 0 || len(h.MatcherSetsRaw) > 0 || h.Upstream != nil) {
-		errs = append(errs, errors.New("endpoints guards nothing: it takes no matcher, no routes and no upstream"))
-	}
-	if h.Mode == modeEndpoints && len(h.Upgrades) > 0 {
-		errs = append(errs, errors.New("endpoints guards nothing: it takes no upgrades"))
-	}
 	return errors.Join(errs...)
+}
+
+func checkOneOf(option, value string, words []string) error {
+	return optioncheck.First(optioncheck.OneOf(option, value, words...))
+}
+
+// checkEndpointsMode refuses options that mean nothing where nothing is guarded.
+// The Caddyfile parser asks it after each option, so that errors name the line.
+func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
+	if h.Mode != modeEndpoints {
+		return nil
+	}
+	return optioncheck.First(
+		optioncheck.Refuse("", hasMatcher, "endpoints guards nothing and takes no matcher"),
+		optioncheck.Refuse("", len(h.Routes) > 0 || h.Upstream != nil, "endpoints guards nothing: it takes no public, private or upstream"),
+		optioncheck.Refuse("unauthenticated", h.Unauthenticated != "", "endpoints guards nothing: it takes no unauthenticated"),
+		optioncheck.Refuse("preflight", h.Preflight != "", "endpoints guards nothing: it takes no preflight"),
+		optioncheck.Refuse("upgrades", len(h.Upgrades) > 0, "endpoints guards nothing: it takes no upgrades"),
+	)
 }
 
 func (h *Handler) resolveMatchers(ctx caddy.Context) error {
@@ -164,7 +185,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	for _, own := range []struct {
 		option, value string
 		check         func(string) error
-	}{{"home", h.Home, checkHome}, {"endpoints", h.Endpoints, checkOwnPath}, {"logout_path", h.LogoutPath, checkOwnPath}} {
+	}{{"home", h.Home, address.CheckPath}, {"endpoints", h.Endpoints, address.CheckEndpointPath}, {"logout_path", h.LogoutPath, address.CheckEndpointPath}} {
 		if err := own.check(own.value); err != nil {
 			return fmt.Errorf("%s: %w", own.option, err)
 		}
@@ -206,7 +227,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	if h.SignedOut != "" {
 		var err error
 		if h.SignedOut, err = expand(h.SignedOut); err == nil {
-			err = checkSignedOut(h.SignedOut)
+			err = address.CheckTarget(h.SignedOut)
 		}
 		if err != nil {
 			return fmt.Errorf("signed_out: %w", err)
@@ -218,46 +239,10 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	return nil
 }
 
-// checkHome refuses what is not an address of this site.
-func checkHome(value string) error {
-	if _, ok := address.Return(value, address.Origin{}, nil); !ok || strings.ContainsAny(value, "{}") {
-		return fmt.Errorf("%q is not a path", value)
-	}
-	return nil
-}
-
-// checkOwnPath refuses what cannot be an address of ours: requests are compared
-// with it as they come, so it must be what a browser would send.
-func checkOwnPath(value string) error {
-	if strings.HasSuffix(value, "/") {
-		return fmt.Errorf("%q has a slash at its end", value)
-	}
-	return checkPlainPath(value)
-}
-
-func checkPlainPath(value string) error {
-	if err := checkHome(value); err != nil {
-		return err
-	}
-	if strings.ContainsAny(value, "?#%;") || len(value) < 2 || path.Clean(value) != strings.TrimSuffix(value, "/") {
-		return fmt.Errorf("%q is not a plain path", value)
-	}
-	return nil
-}
-
-// checkOrigin looks at an origin that is not a placeholder.
-func checkOrigin(text string) error {
-	if strings.Contains(text, "{") {
-		return nil
-	}
-	_, err := address.ParseOrigin(text)
-	return err
-}
-
 // checkSiteData refuses what is no type of the header Clear-Site-Data.
 func checkSiteData(types []string) error {
 	for i, name := range types {
-		if err := oneOf("clear_site_data", name, "cache", "cookies", "storage", "executionContexts", "*"); err != nil {
+		if err := checkOneOf("clear_site_data", name, []string{"cache", "cookies", "storage", "executionContexts", "*"}); err != nil {
 			return err
 		}
 		if slices.Contains(types[:i], name) {
@@ -266,20 +251,6 @@ func checkSiteData(types []string) error {
 	}
 	if len(types) > 1 && slices.Contains(types, "*") {
 		return errors.New("clear_site_data: * is all of them and stands alone")
-	}
-	return nil
-}
-
-// checkSignedOut refuses what no browser could be sent to; a placeholder is
-// left as it is.
-func checkSignedOut(text string) error {
-	if _, isPath := address.Return(text, address.Origin{}, nil); isPath || strings.Contains(text, "{") {
-		return nil
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" ||
-		strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' }) {
-		return fmt.Errorf("%q is neither a path nor an http or https URL", text)
 	}
 	return nil
 }

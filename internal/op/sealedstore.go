@@ -1,0 +1,84 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+)
+
+const (
+	// documentFolder is where the storage has the documents of all providers.
+	documentFolder = "oidc_rp/providers/"
+	// maxSealed bounds what is read of a record, in bytes.
+	maxSealed = 1 << 20
+)
+
+// SealKeys are the keys that documents are sealed with.
+type SealKeys interface {
+	// Ring returns the keys; an error is the storage's.
+	Ring(context.Context) (*seal.Ring, error)
+	// Renewed returns the keys after another look, where that can help.
+	Renewed(context.Context) (*seal.Ring, error)
+}
+
+// SealedStore is a DocumentStore in a storage that nodes share. Whoever can write
+// to the storage, and has no key, can plant no document.
+type SealedStore struct {
+	// Storage is asked for at each use.
+	Storage func() clusterstore.Storage
+	Keys    SealKeys
+	// Options is a hash of the provider's options: what was learned with other
+	// options opens nowhere.
+	Options string
+	Issuer  string
+}
+
+func (s *SealedStore) key(part string) string { return documentFolder + s.Options + "." + part }
+
+// additionalData binds a document to what it is and whose it is.
+func (s *SealedStore) additionalData(part string) string {
+	return part + "\x00" + s.Options + "\x00" + s.Issuer
+}
+
+// Load implements DocumentStore. A document that does not open counts as none.
+func (s *SealedStore) Load(ctx context.Context, part string) ([]byte, error) {
+	text, err := s.Storage().Load(ctx, s.key(part))
+	if errors.Is(err, fs.ErrNotExist) || len(text) > maxSealed {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load what is known of a provider: %w", err)
+	}
+	ring, err := s.Keys.Ring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plain, _, err := ring.Open(seal.ForProvider, s.additionalData(part), string(text))
+	if errors.Is(err, seal.ErrUnknownKey) { // another instance's new key
+		if ring, err = s.Keys.Renewed(ctx); err != nil {
+			return nil, err
+		}
+		plain, _, err = ring.Open(seal.ForProvider, s.additionalData(part), string(text))
+	}
+	if err != nil {
+		return nil, nil
+	}
+	return plain, nil
+}
+
+// Store implements DocumentStore.
+func (s *SealedStore) Store(ctx context.Context, part string, document []byte) error {
+	ring, err := s.Keys.Ring(ctx)
+	if err != nil {
+		return err
+	}
+	sealed := ring.Seal(seal.ForProvider, s.additionalData(part), document)
+	if err := s.Storage().Store(ctx, s.key(part), []byte(sealed)); err != nil {
+		return fmt.Errorf("keep what is known of a provider: %w", err)
+	}
+	return nil
+}

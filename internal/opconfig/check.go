@@ -1,0 +1,145 @@
+package opconfig
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
+)
+
+// check refuses options that cannot work. Defaults are filled in.
+func (o *Options) check() error {
+	return optioncheck.Each(o.checkAddresses, o.checkIssuer, o.checkKeys, o.checkClientAuth, o.checkAlgs,
+		func() error { return CheckParameters(o.AuthorizationParams) }, o.checkRequests, o.checkConnection, o.checkWords)
+}
+
+func (o *Options) checkAddresses() error {
+	err := optioncheck.First(
+		optioncheck.Refuse("issuer", o.Issuer == "" && o.ConfigurationURL == "", "issuer is missing"),
+		optioncheck.Refuse("client_id", o.ClientID == "", "client_id is missing"),
+	)
+	if err != nil {
+		return err
+	}
+	for _, option := range o.addresses() {
+		if *option.field == "" {
+			continue
+		}
+		if err := op.CheckURL(*option.field, o.Insecure); err != nil {
+			if op.CheckURL(*option.field, true) == nil {
+				err = fmt.Errorf("%w (insecure would allow it)", err)
+			}
+			return fmt.Errorf("%s: %w", option.name, err)
+		}
+	}
+	return nil
+}
+
+func (o *Options) checkIssuer() error {
+	const tenant = op.TenantPart
+	tenants := strings.Count(o.Issuer, tenant)
+	return optioncheck.First(
+		optioncheck.Refuse("issuer", strings.HasSuffix(strings.TrimSuffix(o.Issuer, "/"), op.WellKnown),
+			"issuer: ends in %s; write that as configuration_url, or leave the ending away", op.WellKnown),
+		optioncheck.Refuse("issuer", strings.ContainsAny(o.Issuer, "?#"), "issuer: has a query or a fragment"),
+		optioncheck.Refuse("issuer", tenants > 1 || tenants == 1 && !strings.Contains(o.Issuer, "/"+tenant),
+			"issuer: %s stands for one part of the path", tenant),
+		optioncheck.Refuse("issuer", tenants > 0 && o.ConfigurationURL == "" && !o.withoutDiscovery(),
+			"issuer: %s stands for any tenant, so configuration_url must be named as well", tenant),
+		optioncheck.Refuse("configuration_url", o.Issuer == "" && !strings.HasSuffix(o.ConfigurationURL, op.WellKnown),
+			"configuration_url: does not end in %s, so the issuer must be named as well", op.WellKnown),
+	)
+}
+
+func (o *Options) checkKeys() error {
+	err := optioncheck.First(
+		optioncheck.Refuse("jwks", o.JWKS != "" && o.Endpoints.JWKS != "", "jwks and jwks_uri exclude each other"),
+		optioncheck.Refuse("jwks", placeholder.NamesFile(o.JWKS), "jwks: is the name of a file; to use what it holds, write {file.%s}", o.JWKS),
+	)
+	if err != nil || o.JWKS == "" {
+		return err
+	}
+	if _, err := op.ParseKeys([]byte(o.JWKS)); err != nil {
+		return fmt.Errorf("jwks: %w", err)
+	}
+	return nil
+}
+
+// checkClientAuth refuses a method without what it needs, and what no method
+// needs: it would be taken for protection that is not there.
+func (o *Options) checkClientAuth() error {
+	needs, asserts, known := op.AuthMethod(o.ClientAuth)
+	hasCertificate := o.ClientCertificate != "" && o.ClientCertificateKey != ""
+	switch {
+	case o.ClientAuth != "" && !known:
+		return fmt.Errorf("client_auth: %q is none of %s", o.ClientAuth, strings.Join(op.AuthMethods(), ", "))
+	case needs == op.NeedsSecret && o.ClientSecret == "":
+		return fmt.Errorf("client_auth %s needs a client_secret", o.ClientAuth)
+	case needs == op.NeedsKey && len(o.ClientKeys) == 0:
+		return fmt.Errorf("client_auth %s needs a key", o.ClientAuth)
+	case needs == op.NeedsCertificate && !hasCertificate:
+		return fmt.Errorf("client_auth %s needs a certificate and its key", o.ClientAuth)
+	case needs != op.NeedsKey && len(o.ClientKeys) > 0:
+		return errors.New("client_keys: are for client_auth private_key_jwt")
+	case needs != op.NeedsCertificate && o.ClientCertificate+o.ClientCertificateKey != "":
+		return fmt.Errorf("client_certificate: is for client_auth %s", op.MTLS)
+	case hasCertificate && o.TLS != nil && o.TLS.ClientCertificate != "":
+		return fmt.Errorf("client_auth %s and tls client_certificate exclude each other", op.MTLS)
+	case o.ClientAssertionAudience == "":
+		return nil
+	case !asserts:
+		return errors.New("client_assertion_audience: is for client_auth client_secret_jwt and private_key_jwt")
+	}
+	return optioncheck.First(optioncheck.OneOf("client_assertion_audience", o.ClientAssertionAudience, AudienceIssuer, AudienceTokenEndpoint))
+}
+
+func (o *Options) checkAlgs() error {
+	var rules []optioncheck.Rule
+	for _, alg := range o.IDTokenAlgs {
+		rules = append(rules,
+			optioncheck.Refuse("id_token_algs", !op.KnownAlgorithm(alg), "id_token_algs: %q is not known", alg),
+			optioncheck.Refuse("id_token_algs", op.Symmetric(alg) && o.ClientSecret == "", "id_token_algs: %s needs a client_secret", alg))
+	}
+	return optioncheck.First(rules...)
+}
+
+// checkRequests is about what requests to us and to the provider carry.
+func (o *Options) checkRequests() error {
+	for _, name := range o.ForwardParams {
+		if op.Reserved(name) || name == "returnto" {
+			return fmt.Errorf("forward_params: %s is set by the login itself", name)
+		}
+	}
+	if o.RedirectPath == "" {
+		return nil
+	}
+	if err := address.CheckPlainPath(o.RedirectPath); err != nil {
+		return fmt.Errorf("redirect_path: %w", err)
+	}
+	return nil
+}
+
+func (o *Options) checkConnection() error {
+	skew, lifetime := *o.ClockSkew, o.AccessTokenLifetime
+	return optioncheck.First(
+		optioncheck.Refuse("tls", o.TLS != nil && (o.TLS.ClientCertificate == "") != (o.TLS.ClientKey == ""),
+			"tls client_certificate: a certificate and its key belong together"),
+		optioncheck.Refuse("clock_skew", skew < 0 || skew > maxClockSkew, "clock_skew: is from 0 to %s", maxClockSkew),
+		optioncheck.Refuse("timeout", o.Timeout < 0, "timeout: is not negative"),
+		optioncheck.Refuse("access_token_lifetime", lifetime != 0 && (lifetime < time.Second || lifetime > maxAccessTokenLifetime),
+			"access_token_lifetime: must be from 1s to %s", maxAccessTokenLifetime),
+	)
+}
+
+func (o *Options) checkWords() error {
+	return optioncheck.First(
+		optioncheck.EmptyOrOneOf("userinfo_method", o.UserinfoMethod, "get", "post"),
+		optioncheck.EmptyOrOneOf("response_mode", o.ResponseMode, "query", "form_post"),
+		optioncheck.OneOf("userinfo", o.Userinfo, "auto", "always", "never"),
+	)
+}

@@ -1,0 +1,107 @@
+package opconfig
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
+)
+
+// DiscoveryConfig returns what shapes the discovery of the provider, without its
+// TLS and without keys of a file, and a key that implies all of it: a hash of the
+// options. Files count by their names, since they are read again when they change.
+// That the files for TLS are good is checked each time, also where a discovery with
+// this key has read them before.
+func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, key string, err error) {
+	c = op.DiscoveryConfig{
+		Issuer: r.Issuer, ConfigurationURL: r.ConfigurationURL, Endpoints: r.Endpoints,
+		JWKS: []byte(r.JWKS), Insecure: r.Insecure, Timeout: r.Timeout, Now: now,
+		Proxy: http.ProxyFromEnvironment, MTLS: r.usesMTLS(),
+	}
+	if r.Proxy != "" {
+		proxy, err := url.Parse(r.Proxy)
+		if err != nil || proxy.Host == "" {
+			return c, "", errors.New("proxy: is not a URL") // it may hold a password
+		}
+		c.Proxy = http.ProxyURL(proxy)
+	}
+	if _, err := r.TLSConfig(livefile.ReadFile); err != nil {
+		return c, "", err
+	}
+	jwks := r.JWKS
+	if _, ok := r.jwksFile(); ok {
+		jwks, c.JWKS = strings.TrimSpace(r.jwks), nil
+	}
+	inputs, err := json.Marshal([]any{
+		c.Issuer, c.ConfigurationURL, c.Endpoints, jwks, c.Insecure, c.Timeout, r.Proxy, r.TLS, c.MTLS, r.ClientCertificate, r.ClientCertificateKey,
+	})
+	if err != nil {
+		return c, "", err
+	}
+	sum := sha256.Sum256(inputs)
+	return c, hex.EncodeToString(sum[:]), nil
+}
+
+// NewDiscovery returns the discovery of the provider, which has learned nothing yet,
+// over the files that the options name. onFile returns whom to notify of the files
+// of an option.
+func (r *Resolved) NewDiscovery(config op.DiscoveryConfig, onFile func(option string) func(livefile.Event)) (*op.Discovery, error) {
+	live, err := livefile.New(config.Now, onFile("tls"), r.TLSConfig)
+	if err != nil {
+		return nil, err
+	}
+	config.TLS = live.Get
+	if name, ok := r.jwksFile(); ok {
+		keys, err := livefile.New(config.Now, onFile("jwks"), func(read livefile.Read) ([]jose.JSONWebKey, error) {
+			document, err := placeholder.ReadFile(read, name)
+			if err != nil {
+				return nil, err
+			}
+			return op.ParseKeys([]byte(document))
+		})
+		if err != nil {
+			return nil, fmt.Errorf("jwks: %w", err)
+		}
+		config.Keys = keys.Get
+	}
+	return op.NewDiscovery(config), nil
+}
+
+// jwksFile returns the name of the file that the provider's keys are in, if they
+// are in one.
+func (r *Resolved) jwksFile() (name string, ok bool) {
+	return placeholder.File(strings.TrimSpace(r.jwks))
+}
+
+// NewClient returns us at the provider. keys are of ours, asked for at each use.
+func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, now func() time.Time) (*op.Client, error) {
+	demands, err := demandsOf(r.AuthorizationParams)
+	if err != nil {
+		return nil, err
+	}
+	c := &op.Client{
+		Discovery: discovery, ClientID: r.ClientID, AuthMethod: r.ClientAuth,
+		Keys: keys, AssertTokenEndpoint: r.ClientAssertionAudience == AudienceTokenEndpoint,
+		Scopes: slices.DeleteFunc(slices.Clone(r.Scopes), func(s string) bool { return s == "openid" }),
+		Algs:   r.IDTokenAlgs, ClockSkew: *r.ClockSkew,
+		UserinfoByPost: r.UserinfoMethod == "post", AccessTokenLifetime: r.AccessTokenLifetime,
+		NoPKCE:     r.PKCE != nil && !*r.PKCE,
+		Parameters: r.AuthorizationParams, Demands: demands, ResponseMode: r.ResponseMode, Now: now,
+	}
+	if r.ClientSecret != "" {
+		c.Secret = r.Secret
+	}
+	return c, nil
+}

@@ -1,0 +1,154 @@
+// Package opconfig turns what an operator configures of an OpenID Provider into
+// a client of package op.
+//
+// It knows the options, their defaults and rules, the files and placeholders that
+// they name, and what identifies a configuration: what sessions are bound to, and
+// the hash under which documents of the provider are kept. It does not know how
+// options are written in JSON or a Caddyfile, it logs nothing, and it makes no
+// request.
+package opconfig
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+const (
+	defaultTimeout     = 10 * time.Second
+	defaultClockSkew   = time.Minute
+	defaultGroupsClaim = "groups"
+
+	// maxClockSkew keeps the skew from switching the expiry of tokens off.
+	maxClockSkew = 10 * time.Minute
+	// maxAccessTokenLifetime is that of a session.
+	maxAccessTokenLifetime = 400 * 24 * time.Hour
+)
+
+var (
+	defaultScopes        = []string{"openid", "profile", "email"}
+	defaultUsernameClaim = []string{"preferred_username", "sub"}
+	defaultForwardParams = []string{"ui_locales"}
+)
+
+// Whom an assertion is addressed to. The issuer is what FAPI 2 and the update
+// of RFC 7523 want; a token endpoint could be one that an attacker advertises.
+const (
+	AudienceIssuer        = "issuer"
+	AudienceTokenEndpoint = "token_endpoint"
+)
+
+// Options are the options of a provider as they are written: placeholders are not
+// resolved, and an option that is not set is zero. They have the names of the JSON
+// configuration, which documents them.
+type Options struct {
+	Issuer, ConfigurationURL string
+	Endpoints                op.Endpoints // jwks_uri among them
+	JWKS                     string
+
+	ClientID, ClientSecret                  string
+	ClientAuth                              string
+	ClientKeys                              []string
+	ClientAssertionAudience                 string
+	ClientCertificate, ClientCertificateKey string
+
+	Scopes        []string
+	UsernameClaim []string
+	Claims        map[string]string
+	GroupsClaim   string
+
+	Userinfo, UserinfoMethod string
+	AccessTokenLifetime      time.Duration
+	RedirectPath             string
+	PKCE                     *bool
+	ResponseMode             string
+	AuthorizationParams      url.Values
+	ForwardParams            []string
+	IDTokenAlgs              []string
+	DecryptionKey            []string
+
+	ClockSkew *time.Duration
+	Timeout   time.Duration
+	TLS       *TLSFiles
+	Proxy     string
+	Insecure  bool
+
+	EndSession *bool
+}
+
+// TLSFiles are the files of the option tls. The names of their members in JSON are
+// part of the hash of a configuration.
+type TLSFiles struct {
+	CA                []string `json:"ca,omitempty"`
+	ClientCertificate string   `json:"client_certificate,omitempty"`
+	ClientKey         string   `json:"client_key,omitempty"`
+}
+
+// withDefaults returns the options with the defaults of those that are not set.
+func (o Options) withDefaults() Options {
+	if o.Scopes == nil {
+		o.Scopes = defaultScopes
+	}
+	if o.UsernameClaim == nil {
+		o.UsernameClaim = defaultUsernameClaim
+	}
+	if o.ForwardParams == nil {
+		o.ForwardParams = defaultForwardParams
+	}
+	if o.GroupsClaim == "" {
+		o.GroupsClaim = defaultGroupsClaim
+	}
+	if o.Userinfo == "" {
+		o.Userinfo = "auto"
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.ClockSkew == nil {
+		skew := defaultClockSkew
+		o.ClockSkew = &skew
+	}
+	return o
+}
+
+// named is an option and where its value is.
+type named struct {
+	name  string
+	field *string
+}
+
+// addresses are the options that are addresses at the provider.
+func (o *Options) addresses() []named {
+	all := []named{{"issuer", &o.Issuer}, {"configuration_url", &o.ConfigurationURL}}
+	for name, address := range o.Endpoints.All() {
+		all = append(all, named{name, address})
+	}
+	return all
+}
+
+// issuer is what names the provider: known before its metadata is.
+func (o *Options) issuer() string {
+	if o.Issuer != "" {
+		return o.Issuer
+	}
+	return strings.TrimSuffix(o.ConfigurationURL, op.WellKnown)
+}
+
+// withoutDiscovery reports whether all that is needed is configured by hand.
+func (o *Options) withoutDiscovery() bool {
+	e := &o.Endpoints
+	return e.Authorization != "" && e.Token != "" && (e.JWKS != "" || o.JWKS != "")
+}
+
+// usesMTLS reports whether a certificate of the client is shown in TLS.
+func (o *Options) usesMTLS() bool {
+	return o.ClientAuth == op.MTLS || o.TLS != nil && o.TLS.ClientCertificate != ""
+}
+
+// PublishesKeys reports whether there are public keys that a provider may have to
+// know: those of client keys, of a client certificate, or for encryption.
+func (o *Options) PublishesKeys() bool {
+	return len(o.ClientKeys)+len(o.DecryptionKey)+len(o.ClientCertificate) > 0
+}

@@ -1,0 +1,78 @@
+package opconfig
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
+)
+
+// This file is about authorization_params, the fixed parameters of authorization
+// requests.
+
+// CheckParameters refuses parameters that cannot be right. A value with a
+// placeholder, which is not resolved yet, counts as a good one.
+func CheckParameters(all url.Values) error {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		values := all[name]
+		switch {
+		case op.Reserved(name):
+			return fmt.Errorf("authorization_params: %s is set by the login itself", name)
+		case len(values) == 0 || slices.Contains(values, ""):
+			return fmt.Errorf("authorization_params: %s is empty", name)
+		case len(values) > 1 && name != "resource":
+			return fmt.Errorf("authorization_params: %s has several values, which only resource can have", name)
+		}
+		if name == "resource" {
+			for _, value := range values {
+				if err := checkResource(value); err != nil {
+					return fmt.Errorf("authorization_params: resource %w", err)
+				}
+			}
+		}
+	}
+	if _, err := demandsOf(all); err != nil {
+		return err
+	}
+	if all.Get("max_age") == "0" && slices.Contains(strings.Fields(all.Get("prompt")), "none") {
+		// Core 3.1.2.1: the one wants a new sign-in, the other no question.
+		return errors.New("authorization_params: max_age 0 and prompt none exclude each other")
+	}
+	return nil
+}
+
+// checkResource refuses what is not an absolute URI without a fragment (RFC 8707 2).
+func checkResource(value string) error {
+	if strings.Contains(value, "{") {
+		return nil
+	}
+	if u, err := url.Parse(value); err != nil || !u.IsAbs() || strings.Contains(value, "#") {
+		return errors.New("is not an absolute URI without fragment")
+	}
+	return nil
+}
+
+// demandsOf returns what the parameters demand of ID tokens.
+func demandsOf(all url.Values) (d op.Demands, err error) {
+	if text := all.Get("claims"); text != "" && !placeholder.Begins(text) {
+		if d, err = op.ParseClaimsRequest(text); err != nil {
+			return d, fmt.Errorf("authorization_params: claims %w", err)
+		}
+	}
+	if text := all.Get("max_age"); text != "" && !strings.Contains(text, "{") {
+		seconds, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return d, errors.New("authorization_params: max_age is not a number of seconds")
+		}
+		maxAge := time.Duration(seconds) * time.Second
+		d.MaxAge = &maxAge
+	}
+	return d, nil
+}

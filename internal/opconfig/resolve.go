@@ -1,0 +1,139 @@
+package opconfig
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
+)
+
+// Resolved are options with placeholders and defaults filled in, which keep to all
+// rules. The client secret and all that names private keys or certificates are
+// still as they are written: they are read when they are used.
+type Resolved struct {
+	Options
+	expander placeholder.Expander
+	jwks     string // as it is written
+}
+
+// Resolve fills in placeholders and defaults and checks the result. The client
+// secret is tried, and not kept.
+func (o Options) Resolve(expander placeholder.Expander) (*Resolved, error) {
+	r := &Resolved{Options: o, expander: expander, jwks: o.JWKS}
+	err := r.expandAddresses()
+	if err != nil {
+		return nil, err
+	}
+	if placeholder.Begins(r.JWKS) { // a document of its own has braces, too
+		if r.JWKS, err = r.expander.Expand(strings.TrimSpace(r.JWKS)); err != nil {
+			return nil, fmt.Errorf("jwks: %w", err)
+		}
+	}
+	secret, err := r.Secret()
+	if err != nil {
+		return nil, fmt.Errorf("client_secret: %w", err)
+	}
+	if r.ClientAuth == "client_secret_jwt" && len(secret) < op.MinSecret {
+		return nil, fmt.Errorf("client_auth client_secret_jwt needs a client_secret of at least %d bytes", op.MinSecret)
+	}
+	if err = r.expandParameters(); err != nil {
+		return nil, err
+	}
+	if err = r.expandIdentity(); err != nil {
+		return nil, err
+	}
+	r.Options = r.withDefaults()
+	return r, r.check()
+}
+
+// Secret returns the client secret, empty if there is none. A file that it names is
+// read each time.
+func (r *Resolved) Secret() (string, error) { return r.expander.Expand(r.ClientSecret) }
+
+// IssuerName returns what names the provider, also before its metadata is known.
+func (r *Resolved) IssuerName() string { return r.issuer() }
+
+func (r *Resolved) expandAddresses() (err error) {
+	for _, option := range append(r.addresses(), named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy}) {
+		// The issuer's {tenantid} is its own, and no placeholder of Caddy's.
+		parts := []string{*option.field}
+		if option.name == "issuer" {
+			parts = strings.Split(*option.field, op.TenantPart)
+		}
+		for i, part := range parts {
+			if parts[i], err = r.expander.Expand(part); err != nil {
+				return fmt.Errorf("%s: %w", option.name, err)
+			}
+		}
+		*option.field = strings.Join(parts, op.TenantPart)
+	}
+	return nil
+}
+
+// expandParameters resolves the values of authorization_params. That of claims is
+// JSON, which has braces of its own: only one that is a placeholder as a whole is
+// resolved.
+func (r *Resolved) expandParameters() error {
+	all := make(url.Values, len(r.AuthorizationParams))
+	for name, values := range r.AuthorizationParams {
+		all[name] = make([]string, 0, len(values))
+		for _, value := range values {
+			if name != "claims" || placeholder.Begins(value) {
+				expanded, err := r.expander.Expand(value)
+				if err != nil {
+					return fmt.Errorf("authorization_params %s: %w", name, err)
+				}
+				value = expanded
+			}
+			all[name] = append(all[name], value)
+		}
+	}
+	r.AuthorizationParams = all
+	return nil
+}
+
+// expandIdentity resolves the options that say who a user is.
+func (r *Resolved) expandIdentity() (err error) {
+	r.UsernameClaim = slices.Clone(r.UsernameClaim)
+	for i, path := range r.UsernameClaim {
+		if r.UsernameClaim[i], err = r.expander.Expand(path); err != nil {
+			return fmt.Errorf("username_claim: %w", err)
+		}
+	}
+	if r.GroupsClaim, err = r.expander.Expand(r.GroupsClaim); err != nil {
+		return fmt.Errorf("groups_claim: %w", err)
+	}
+	r.Claims = maps.Clone(r.Claims)
+	for local, path := range r.Claims {
+		if r.Claims[local], err = r.expander.Expand(path); err != nil {
+			return fmt.Errorf("claims %s: %w", local, err)
+		}
+	}
+	return nil
+}
+
+// CheckWritten checks what can be known while placeholders are not resolved: an
+// address with one counts as a good one.
+func (o Options) CheckWritten() error {
+	o = o.withDefaults()
+	for _, option := range o.addresses() {
+		written := *option.field
+		if option.name == "issuer" {
+			written = strings.ReplaceAll(written, op.TenantPart, "")
+		}
+		if strings.Contains(written, "{") {
+			*option.field = "https://placeholder.invalid"
+			if option.name == "configuration_url" {
+				*option.field += op.WellKnown
+			}
+		}
+	}
+	if placeholder.Begins(o.JWKS) {
+		o.JWKS = ""
+	}
+	return o.check()
+}

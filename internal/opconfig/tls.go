@@ -1,0 +1,80 @@
+package opconfig
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// TLSConfig reads what the connections to the provider need.
+func (r *Resolved) TLSConfig(read livefile.Read) (*tls.Config, error) {
+	files, err := r.readTLSFiles(read)
+	if err != nil {
+		return nil, err
+	}
+	if r.ClientAuth == op.MTLS {
+		if files.certificate, files.privateKey, err = r.clientCertificate(read); err != nil {
+			return nil, err
+		}
+	}
+	return files.config()
+}
+
+// tlsFileContents is what the files of TLSFiles hold, as PEM.
+type tlsFileContents struct {
+	ca                      [][]byte
+	certificate, privateKey []byte
+}
+
+func (r *Resolved) readTLSFiles(read livefile.Read) (files tlsFileContents, err error) {
+	if r.TLS == nil {
+		return files, nil
+	}
+	contentOf := func(option, name string) (content []byte) {
+		if err != nil || name == "" {
+			return nil
+		}
+		if name, err = r.expander.Expand(name); err == nil {
+			content, err = read(name)
+		}
+		if err == nil && len(content) == 0 {
+			err = fmt.Errorf("%s is empty", name)
+		}
+		if err != nil {
+			err = fmt.Errorf("tls %s: %w", option, err)
+		}
+		return content
+	}
+	for _, name := range r.TLS.CA {
+		files.ca = append(files.ca, contentOf("ca", name))
+	}
+	files.certificate = contentOf("client_certificate", r.TLS.ClientCertificate)
+	files.privateKey = contentOf("client_certificate", r.TLS.ClientKey)
+	return files, err
+}
+
+func (f tlsFileContents) config() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(f.ca) > 0 {
+		config.RootCAs = x509.NewCertPool()
+		for _, pem := range f.ca {
+			if !config.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, errors.New("tls ca: a file holds no certificate")
+			}
+		}
+	}
+	if len(f.certificate) > 0 {
+		pair, err := tls.X509KeyPair(f.certificate, f.privateKey)
+		if err != nil {
+			return nil, fmt.Errorf("tls client_certificate: %w", err)
+		}
+		// Go by itself would keep it back where the provider names authorities and
+		// its own is none of them, as with one that is self-signed.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	}
+	return config, nil
+}

@@ -1,0 +1,82 @@
+package session
+
+import (
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/compact"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
+)
+
+// This file is version 4, the shortest: the browser sends a session with each
+// request, and a server takes time for each byte. Times are differences from the
+// sign-in, what is absent takes nothing, and what every sign-in requests is not named.
+// The provider's id, which the operator chose, is compressed with the claims.
+
+// always is what every sign-in requests.
+var always = NamesOf("sub")
+
+// isShort reports whether version 4 holds the session: not one of earlier releases,
+// which does not say what was requested.
+func (s *Session) isShort() bool { return s.Requested.contains(always) && s.Subject != "" }
+
+func (s *Session) encodeShort(w *wire.Writer) {
+	epoch := s.SignedIn.Unix()
+	w.Byte(sessionShortVersion)
+	w.Raw(s.ID[:])
+	w.Raw(s.Binding[:])
+	w.Raw(s.Login[:])
+	w.Millis(s.SignedIn)
+	w.SecondsAfter(epoch, s.Expires)
+	w.SecondsAfter(epoch, s.Seen)
+	s.encodeTagged(w, epoch, s.Requested.Without(always))
+	w.Tagged(tagAccessToken, s.AccessToken)
+	w.TaggedSeconds(tagAccessTokenExpires, epoch, s.AccessTokenExpires)
+	w.Tagged(tagIDToken, s.IDToken)
+	if s.SID != "" {
+		w.Tagged(tagSID, compact.PackIdentifier(s.SID))
+	}
+	w.Tagged(tagReturn, s.Return)
+	w.Byte(tagEnd)
+
+	var head wire.Writer
+	head.Text(s.Provider)
+	head.Text(s.Subject)
+	head.Text(s.Username)
+	form := len(w.B)
+	w.Byte(claimsCompressed)
+	if packed, ok := compact.Append(w.B, string(head.B), string(s.Claims)); ok {
+		w.B = packed
+		return
+	}
+	w.B[form] = claimsPlain
+	w.Raw(head.B)
+	w.Raw([]byte(s.Claims))
+}
+
+// decodeShort reads version 4 from the times on.
+func (s *Session) decodeShort(r *wire.Reader) {
+	epoch := s.SignedIn.Unix()
+	s.Expires = r.SecondsAfter(epoch)
+	s.Seen = r.SecondsAfter(epoch)
+	s.decodeTagged(r, epoch)
+	if s.Requested == "" {
+		s.Requested = always
+	} else {
+		s.Requested = s.Requested.And(always)
+	}
+	switch r.Byte() {
+	case claimsPlain:
+	case claimsCompressed:
+		text, err := compact.Expand(r.S)
+		r.S, r.Bad = text, r.Bad || err != nil
+	default:
+		r.Bad = true
+	}
+	s.Provider = r.Text()
+	s.Subject = r.Text()
+	s.Username = r.Text()
+}
+
+// unpackSID reports bad for what is none.
+func unpackSID(packed string) (sid string, bad bool) {
+	sid, ok := compact.UnpackIdentifier(packed)
+	return sid, !ok
+}
