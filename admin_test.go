@@ -81,7 +81,7 @@ func TestTheAdminAPIRefuses(t *testing.T) {
 		{"POST", "/oidc_rp/revoke", `["a"]`, 400, "the body: does not take a JSON array"},
 		{"POST", "/oidc_rp/revoke", `{"subject": "a"} {}`, 400, "something follows"},
 		{"POST", "/oidc_rp/revoke", `{"subject": "a"`, 400, "unexpected EOF"},
-		{"POST", "/oidc_rp/revoke", `{"subject": "` + strings.Repeat("a", maxForm) + `"}`, 400, "too large"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "` + strings.Repeat("a", maxBody) + `"}`, 400, "too large"},
 		{"POST", "/oidc_rp/keys/rotate", `{"all": true}`, 400, `unknown field "all"`},
 		{"POST", "/oidc_rp/keys/rotate", `{"compromised": 1}`, 400, "compromised: does not take a JSON number"},
 	} {
@@ -134,7 +134,7 @@ func TestProvidersAreTold(t *testing.T) {
 
 	began := time.Now().Truncate(time.Second)
 	signedIn(t, r)
-	if _, err := r.app.providers["down"].client.Discovery.Metadata(t.Context()); err == nil {
+	if _, err := r.app.providers["down"].Client.Discovery.Metadata(t.Context()); err == nil {
 		t.Fatal("the provider that is down answers")
 	}
 	all = told()

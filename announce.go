@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 )
 
 // maxAnnounced is for how many host names of a site its addresses are logged.
@@ -172,9 +171,10 @@ func schemeOf(server *caddyhttp.Server, app *caddyhttp.App) (scheme, port string
 // logRegistration says at the first login what has to be registered where the
 // configuration does not name the site: a provider that does not know the
 // redirect URI tells only the visitor.
-func (h *Handler) logRegistration(s *cookiescope.Scope, p *provider, redirectURI string) {
+func (h *Handler) logRegistration(id, origin, redirectURI string) {
+	p := h.providers[id]
 	r := registration{
-		origin: s.Origin.String(), provider: p.id, issuer: p.issuer, redirect: redirectURI, prefix: h.Endpoints,
+		origin: origin, provider: id, issuer: p.Mapping.Issuer, redirect: redirectURI, prefix: h.Endpoints,
 		publishesKeys: p.publishesKeys,
 	}
 	if announced := h.app.announced.Load(); announced != nil && (*announced)[r.key()] {

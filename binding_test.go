@@ -13,7 +13,7 @@ import (
 func bound(t *testing.T, lines string) session.Binding {
 	t.Helper()
 	r := newHarness(t, "oidc_rp {\nissuer https://login.example.com\nclient_id app\n"+lines+"\n}")
-	return r.app.handlers[0].defaultProvider.binding
+	return r.app.handlers[0].instance.Default.Binding
 }
 
 // Fault A14: sessions of earlier releases go on where nothing differs from the

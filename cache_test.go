@@ -117,7 +117,7 @@ func plainSite(t *testing.T, r *harness, h *Handler, header map[string]string) s
 	for _, server := range module.(*caddyhttp.App).Servers {
 		request = caddyhttp.PrepareRequest(request, caddy.NewReplacer(), httptest.NewRecorder(), server)
 	}
-	return h.cookieScope(request).Origin.String()
+	return h.instance.Scopes.Of(request).Origin.String()
 }
 
 func TestAPreflightThatPassesIsNotStoredWithACookie(t *testing.T) {

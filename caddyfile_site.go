@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -170,11 +171,11 @@ func parseUpgrades(d *caddyfile.Dispenser, h *Handler) error {
 	if len(protocols) == 0 {
 		return d.Err("upgrades takes at least one argument")
 	}
-	if err := checkUpgrades(protocols); err != nil {
+	if err := headers.CheckUpgrades(protocols); err != nil {
 		return d.WrapErr(err)
 	}
 	for _, protocol := range protocols {
-		if !namesProtocol(h.Upgrades, protocol) {
+		if !headers.NamesProtocol(h.Upgrades, protocol) {
 			h.Upgrades = append(h.Upgrades, protocol)
 		}
 	}

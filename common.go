@@ -10,40 +10,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 )
 
-// common is what the instances of one site share. It is made once, when all of
-// them are provisioned.
-type siteHeaders struct {
-	stripped []string // headers that no client may send
-	lengths  uint64   // of their names, a bit each; most others are told apart by that
-	upgrades []string // protocols that any of them names
-}
-
-// rewriteHeaders name another address or method than the request has.
-// Applications that obey them would serve what no route was asked about.
-var rewriteHeaders = []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override"}
-
-// ownSiteHeaders is what an instance adds to what its site shares.
-func (h *Handler) ownSiteHeaders() *siteHeaders {
-	c := &siteHeaders{stripped: slices.Clone(h.identityHeaders), upgrades: h.Upgrades}
+// ownSiteHeaders is the filter of one instance: what it adds to that of its site.
+func (h *Handler) ownSiteHeaders() *headers.Filter {
+	removed := slices.Clone(h.identityHeaders)
 	if h.decidesByAddress() {
-		c.stripped = append(c.stripped, rewriteHeaders...)
+		removed = append(removed, headers.Rewriting...)
 	}
-	c.measure()
-	return c
-}
-
-func (c *siteHeaders) measure() {
-	for _, name := range c.stripped {
-		c.lengths |= 1 << min(len(name), 63)
-	}
-}
-
-// strips reports whether no client may send a header of a name.
-func (c *siteHeaders) strips(name string) bool {
-	return c.lengths&(1<<min(len(name), 63)) != 0 &&
-		slices.ContainsFunc(c.stripped, func(own string) bool { return sameHeader(name, own) })
+	return headers.NewFilter(removed, h.Upgrades)
 }
 
 // decidesByAddress reports whether requests to one site are treated
@@ -96,13 +72,11 @@ func hostsOverlap(hosts, others []string) bool {
 func shareSiteHeaders(groups [][]*Handler, hosts map[*Handler][]string) {
 	sites := mergeByHost(groups, hosts)
 	for _, site := range sites {
-		all := new(siteHeaders)
+		var own []*headers.Filter
 		for _, h := range site {
-			own := h.ownSiteHeaders()
-			all.stripped = appendMissing(all.stripped, own.stripped)
-			all.upgrades = appendMissing(all.upgrades, own.upgrades)
+			own = append(own, h.ownSiteHeaders())
 		}
-		all.measure()
+		all := headers.Join(own...)
 		for _, h := range site {
 			h.siteHeaders = all
 		}
@@ -157,9 +131,9 @@ func (a *App) shareCookies() {
 	for _, h := range a.handlers {
 		for i := cookie.MaxChunks - 1; i > 0; i-- {
 			if name := cookie.ChunkName(h.session.Cookie.Name, i); slices.Contains(a.cookieNames, name) {
-				h.scopes.Exclude(i)
-				if h.session.MaxChunks > i {
-					h.session.MaxChunks = i
+				h.instance.Scopes.Exclude(i)
+				if h.instance.MaxChunks > i {
+					h.instance.MaxChunks = i
 					h.logger.Warn("a session cookie cannot be split further, since another instance has a cookie of that name",
 						zap.String("cookie", h.session.Cookie.Name), zap.String("other", name), zap.Int("max_chunks", i))
 				}

@@ -82,14 +82,14 @@ func TestALoginOfTheReleaseBeforeEndsInOneFreshLogin(t *testing.T) {
 	op := newOP(t)
 	r := siblings(t, op, "")
 	h := r.app.handlers[0]
-	ring, err := h.keys.Ring(t.Context())
+	ring, err := h.instance.Keys.Ring(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := r.browser()
 	began := session.NewTransaction()
 	p := h.providers["default"]
-	began.Binding, began.Provider, began.Return, began.Began = p.registration, p.id, "/page?q=1", h.now()
+	began.Binding, began.Provider, began.Return, began.Began = p.Registration, p.ID, "/page?q=1", h.now()
 	name := "__Secure-oidc_rp_tx_" + session.HashState(began.State).CookieSuffix()
 	u, _ := url.Parse(rpURL)
 	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Value: ring.Seal(seal.ForTransaction, "__Secure-oidc_rp_tx_\x00domain rp.test", began.Encode()), Secure: true, Path: "/"}})

@@ -127,7 +127,7 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 		t.Fatal(err)
 	}
 	r.app = app.(*App)
-	r.app.refreshWait = refreshWaitLong // a busy machine is no slow provider
+	r.app.shared.RefreshWait = 30 * time.Second // a busy machine is no slow provider
 	module, err := ctx.App("http")
 	if err != nil {
 		t.Fatal(err)

@@ -1,15 +1,11 @@
 package oidcrp
 
 import (
-	"bytes"
 	"maps"
-	"net/http"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 )
 
 // linkInstances walks through the sites of the HTTP app, once, when all are
@@ -63,62 +59,20 @@ func errorSites(server *caddyhttp.Server, anyHost []*Handler) (sites [][]*Handle
 	return sites
 }
 
-// siblingFor returns the instance on this site that has the endpoint at a
-// path, if this one has not: it serves it, so that neither our guard
-// nor any other stands before it, nor the application behind.
-func (h *Handler) siblingFor(path string) *Handler {
-	for _, n := range h.linkedSiblings() {
-		if _, found := n.endpoint(path); found {
-			return n
-		}
-	}
-	return nil
-}
-
-// others are the other instances on this site.
-func (h *Handler) linkedSiblings() []*Handler {
-	h.app.linkInstances()
-	return h.siblings
-}
-
-// meet tells instances on one site of each other.
+// linkSiblings tells instances on one site of each other.
 func linkSiblings(found []*Handler) {
 	for i, h := range found {
 		for j, other := range found {
-			if other == h || slices.Contains(h.siblings, other) {
+			if other == h || slices.Contains(h.instance.Siblings, other.instance) {
 				continue
 			}
-			h.siblings = append(h.siblings, other)
-			if i < j && h.session.clashes(&other.session) {
+			h.instance.Siblings = append(h.instance.Siblings, other.instance)
+			if i < j && h.instance.Clashes(other.instance) {
 				h.logger.Warn("two instances on this site have cookies of the same name, of which each clears what the other has set, since they keep sessions in different places or with different secrets: give one another name with session { cookie <name> }",
 					zap.String("cookie", h.session.Cookie.Name), zap.Strings("providers", slices.Sorted(maps.Keys(h.providers))), zap.Strings("other_providers", slices.Sorted(maps.Keys(other.providers))))
 			}
 		}
 	}
-}
-
-// opensAtSibling reports whether a session cookie that is none here is a session
-// of another instance on this site, which keeps sessions in another place: the
-// cookie stays, so that the sign-in that overwrites it can end that session.
-func (h *Handler) opensAtSibling(r *http.Request, st *requestState, s *cookiescope.Scope) bool {
-	for _, n := range h.linkedSiblings() {
-		place := n.cookieScope(r)
-		if place == nil || place.Session != s.Session || !h.session.clashes(&n.session) {
-			continue
-		}
-		theirs := &requestState{h: n, r: r, cookies: st.cookies}
-		found := place.FindSession(st.cookies)
-		if _, err := n.open(r, theirs, place, &found, n.now()); err != nil || theirs.revocableSession() != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// clashes says whether two instances on one site take each other's cookies for
-// broken ones of their own.
-func (s *SessionConfig) clashes(other *SessionConfig) bool {
-	return *s.Cookie == *other.Cookie && (!bytes.Equal(s.StoreRaw, other.StoreRaw) || !slices.Equal(s.Secret, other.Secret))
 }
 
 type walk struct {

@@ -241,7 +241,7 @@ func TestGarbageAtTheBackchannelAsksTheProviderNothing(t *testing.T) {
 	op := newOP(t)
 	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	_, issued := signedIn(t, r), op.Issued()
-	_, _ = r.app.handlers[0].providers["default"].client.Discovery.Metadata(t.Context())
+	_, _ = r.app.handlers[0].providers["default"].Client.Discovery.Metadata(t.Context())
 	keys, discoveries := op.Hits(oidctest.JWKS), op.Hits(oidctest.Discovery)
 	fresh := newHarness(t, "oidc_rp {\n"+options(op)+"timeout 8s\n}") // that has learned nothing yet
 	token := op.LogoutToken("", "s", oidctest.JWTLies{})

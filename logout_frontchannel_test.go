@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
@@ -107,6 +105,7 @@ func TestWhatStrangersCanHaveWrittenIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newLogoutScene(t)
 	b, _, issued := s.signIn("alice")
+	const maxFramesOfOne = 60 // network, within a minute
 	refused := 0
 	for i := range 2 * maxFramesOfOne {
 		if p := s.here.browser().send("GET", framePath(s.op, fmt.Sprint("guess-", i)), framed); p.StatusCode == http.StatusTooManyRequests {
@@ -123,30 +122,6 @@ func TestWhatStrangersCanHaveWrittenIsBounded(t *testing.T) {
 	}
 	// 200 says that the session is over, which somebody may have begun again.
 	holdFrame(t, s.here.browser().send("GET", framePath(s.op, "guess-0"), framed), http.StatusTooManyRequests)
-
-	var f frontchannelLimiter
-	now, written := time.Now(), 0
-	for i := range 20_000 { // from as many networks
-		if f.allow(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), now) {
-			written++
-		}
-	}
-	if want := reservedFrames + maxFramesPerWindow; written != want || len(f.of) > want || len(f.wide) > want {
-		t.Errorf("%d were written, %d and %d are remembered", written, len(f.of), len(f.wide))
-	}
-	if !f.allow(netip.MustParseAddr("10.0.0.1"), now.Add(limiterWindow)) {
-		t.Error("nothing is allowed a minute later")
-	}
-	f = frontchannelLimiter{}
-	written = 0
-	for i := range 5_000 { // networks of one attacker's
-		if f.allow(netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", i)), now) {
-			written++
-		}
-	}
-	if want := reservedFramesOfWide + maxFramesPerWindow; written != want || !f.allow(netip.MustParseAddr("2001:db8:2::1"), now) {
-		t.Errorf("%d of one attacker were written, want %d, or another network is refused", written, want)
-	}
 }
 
 // Fault B3. Junk from a few addresses leaves room for frames that end living

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -43,7 +44,7 @@ func newLogoutPlay(t *testing.T, store string, nodes int, skew time.Duration) *l
 func (p *logoutPlay) wait(d time.Duration) {
 	p.ahead += d
 	for i, r := range p.nodes {
-		apart := time.Duration(i-1) * clocksApart / 2
+		apart := time.Duration(i-1) * flow.ClocksApart / 2
 		if len(p.nodes) == 1 {
 			apart = 0
 		}

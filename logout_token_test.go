@@ -14,7 +14,7 @@ import (
 // whyRefused is why a logout token is refused, up to the first number.
 func (r *harness) whyRefused(token string) string {
 	r.t.Helper()
-	_, err := r.app.handlers[0].defaultProvider.client.VerifyLogoutToken(r.t.Context(), token)
+	_, err := r.app.handlers[0].instance.Default.Client.VerifyLogoutToken(r.t.Context(), token)
 	if err == nil {
 		return ""
 	}

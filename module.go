@@ -2,13 +2,36 @@
 // front of any site: an OpenID Connect relying party.
 //
 // It is an app, oidc_rp, that holds what sites share, and a handler,
-// http.handlers.oidc_rp, that guards a site. Everything that does not need
-// Caddy is in packages under internal.
+// http.handlers.oidc_rp, that guards a site. A request goes through handler.go:
+// an endpoint is served by package internal/flow; of any other request the user is
+// authenticated, package internal/authz decides, and the request is forwarded or
+// gets a response. Everything that does not need Caddy is in packages under
+// internal.
+//
+// The words, each with one meaning:
+//
+//	provider     an OpenID Provider, as a site is configured to use it
+//	instance     one oidc_rp handler of a configuration
+//	sibling      another instance on the same site
+//	endpoint     an address that an instance serves itself
+//	session      what a sign-in leaves behind
+//	ticket       what the browser has of a session that is kept in a store
+//	record       what the store has of it
+//	transaction  a login in flight, sealed in a cookie
+//	mark         a cookie that shows that a sign-in has just happened
+//	scope        the names, attributes and additional data of our cookies at an origin
+//	ring         the keys that seal what browsers carry
+//	aad          the additional data that a sealed value opens with alone
+//	state        what is known about one request
+//	exchange     one request at one instance, and its response
+//	needs        what instances need of a session: claims and tokens
+//	revocation   what ends sessions before their time
 package oidcrp
 
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -21,12 +44,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -54,19 +75,16 @@ type App struct {
 
 	ctx          caddy.Context
 	clock        *clock
-	refreshWait  time.Duration // of a request whose access token is good; default refreshWait
 	logger       *zap.Logger
+	auditLogger  *slog.Logger // the same, for lines of package audit
 	storageState *storageState
 	providers    map[string]*provider
 	stores       map[string]*sessionStore // by their configuration
 	handlers     []*Handler
-	cookieNames  []string              // of all instances, without prefix
-	hosts        map[*Handler][]string // that a site is for; linkInstances knows
-	linked       *sync.Once            // at the sites as a whole
-	united       *sync.Once            // what logins request; see uniteNeeds
-	needs        map[needsKey]*identity.Needs
-	once         *onceLog
-	refusals     *refusalSampler
+	cookieNames  []string                         // of all instances, without prefix
+	hosts        map[*Handler][]string            // that a site is for; linkInstances knows
+	linked       *sync.Once                       // at the sites as a whole
+	shared       *flow.Shared                     // what flows share
 	checked      bool                             // the sites as they are written
 	sites        []*writtenSite                   // until the app starts
 	announced    *atomic.Pointer[map[string]bool] // what has been logged for registration
@@ -82,15 +100,15 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // no storage: Caddy also runs it for a mere validation.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
-	a.logger = ctx.Logger()
-	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(onceLog)
-	a.refusals = new(refusalSampler)
+	a.logger, a.auditLogger = ctx.Logger(), ctx.Slogger()
+	a.linked = new(sync.Once)
 	a.announced = new(atomic.Pointer[map[string]bool])
-	a.clock, a.refreshWait = newClock(), refreshWait
+	a.clock = newClock()
 	var err error
 	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock.Now) }); err != nil {
 		return err
 	}
+	a.shared = &flow.Shared{Memory: &a.storageState.memory, RefreshWait: flow.RefreshWait}
 	a.providers = make(map[string]*provider, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
 		p, err := newProvider(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
@@ -110,7 +128,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) Start() error {
 	demands := map[*storageState]requirements{a.storageState: {}}
 	for _, h := range a.handlers {
-		d := requirements{revocations: h.sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
+		d := requirements{revocations: h.instance.Sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
 		if h.session.Secret == nil { // else it has keys of its own
 			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
 		}
@@ -243,27 +261,18 @@ type Handler struct {
 	logger  *zap.Logger
 	release []func() error
 
-	guard                  caddyhttp.MatcherSets
-	providers              map[string]*provider
-	providerByRedirectPath map[string]*provider
-	defaultProvider        *provider
-	session                SessionConfig
-	keys                   seal.Source
-	sessions               sessionstore.Manager
-	storageState           *storageState // of the storage that this site's sessions need
-	refresher              *refresh.Coordinator
-	callbacks              *callback.Coordinator
-	pages                  *livefile.Value[*pages]
-	base                   *address.Origin
-	returnTo               []address.Origin
-	identityHeaders        []string
-	siteHeaders            *siteHeaders // with the other instances on the site
-	upstreamHeaders        []upstreamHeader
-	neededClaims           []string
-	scopes                 *cookiescope.Scopes
-	outageLogged           *atomic.Int64 // when an outage was logged last
-	siblings               []*Handler    // the other instances on the same site; see others
-	sharesHost             bool          // another instance guards the same host; see markSharedHosts
+	guard           caddyhttp.MatcherSets
+	providers       map[string]*provider
+	session         SessionConfig
+	storageState    *storageState // of the storage that this site's sessions need
+	pages           *livefile.Value[*pages.Templates]
+	base            *address.Origin
+	identityHeaders []string
+	siteHeaders     *headers.Filter // with the other instances on the site
+	upstreamHeaders []upstreamHeader
+	neededClaims    []string
+	instance        *flow.Instance // what is resolved of all that, for the flows
+	sharesHost      bool           // another instance guards the same host; see markSharedHosts
 }
 
 // CaddyModule returns the module's registration.
@@ -274,13 +283,13 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the configuration. Like the app's it opens no connection.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	h.outageLogged = new(atomic.Int64)
 	module, err := ctx.App("oidc_rp")
 	if err != nil {
 		return err
 	}
 	h.app = module.(*App)
 	h.now = h.app.clock.Now
+	h.instance = &flow.Instance{Shared: h.app.shared, Server: caddyServer{}, Now: h.now, Logger: ctx.Slogger()}
 	for _, resolve := range []func(caddy.Context) error{
 		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
 	} {
@@ -288,7 +297,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return ofSite(ctx, err)
 		}
 	}
-	h.scopes = h.newScopes()
+	h.resolveFlows()
 	if err := h.checkCookieName(); err != nil {
 		return ofSite(ctx, err)
 	}
@@ -297,6 +306,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.siteHeaders = h.ownSiteHeaders()
 	h.app.handlers = append(h.app.handlers, h)
+	h.app.shared.Instances = append(h.app.shared.Instances, h.instance)
 	return nil
 }
 

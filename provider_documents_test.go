@@ -149,7 +149,7 @@ func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 			s.options += "timeout 9s\n"
 			r := s.start()
 			for _, name := range names {
-				if err := os.Rename(name, filepath.Join(filepath.Dir(name), r.app.handlers[0].defaultProvider.options+filepath.Ext(name))); err != nil {
+				if err := os.Rename(name, filepath.Join(filepath.Dir(name), r.app.handlers[0].providers["default"].options+filepath.Ext(name))); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -12,6 +12,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
@@ -45,7 +47,7 @@ func (h *Handler) resolveWords(caddy.Context) error {
 		checkOneOf("preflight", h.Preflight, preflightValues),
 		checkOneOf("error_pages", h.ErrorPages, errorPagesValues),
 		checkSiteData(h.ClearSiteData),
-		checkUpgrades(h.Upgrades),
+		headers.CheckUpgrades(h.Upgrades),
 	}
 	for _, route := range h.Routes {
 		if route == nil {
@@ -140,15 +142,17 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 		}
 		h.providers[id] = p
 	}
-	h.providerByRedirectPath = make(map[string]*provider)
+	h.instance.Providers = make(map[string]*flow.Provider, len(h.providers))
+	h.instance.ByRedirectPath = make(map[string]*flow.Provider)
 	for id, p := range h.providers {
-		if p.redirectPath == "" {
+		h.instance.Providers[id] = &p.Provider
+		if p.RedirectPath == "" {
 			continue
 		}
-		if other := h.providerByRedirectPath[p.redirectPath]; other != nil {
-			return fmt.Errorf("provider %s: redirect_path is that of provider %s", id, other.id)
+		if other := h.instance.ByRedirectPath[p.RedirectPath]; other != nil {
+			return fmt.Errorf("provider %s: redirect_path is that of provider %s", id, other.ID)
 		}
-		h.providerByRedirectPath[p.redirectPath] = p
+		h.instance.ByRedirectPath[p.RedirectPath] = &p.Provider
 	}
 	return h.resolveDefault()
 }
@@ -170,8 +174,8 @@ func (h *Handler) resolveDefault() error {
 		return fmt.Errorf("there are several providers (%s): say which is meant by default with default_provider",
 			strings.Join(slices.Sorted(maps.Keys(h.providers)), ", "))
 	}
-	h.defaultProvider = h.providers[id]
-	if h.defaultProvider == nil {
+	h.instance.Default = h.instance.Providers[id]
+	if h.instance.Default == nil {
 		return fmt.Errorf("default_provider %s: is not a provider of this site", id)
 	}
 	return nil
@@ -190,15 +194,16 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 			return fmt.Errorf("%s: %w", own.option, err)
 		}
 	}
-	if _, _, under := h.cutEndpoint(h.LogoutPath); under {
+	h.instance.Endpoints, h.instance.LogoutPath = h.Endpoints, h.LogoutPath
+	if _, _, under := h.instance.CutEndpoint(h.LogoutPath); under {
 		return errors.New("logout_path: is under the endpoints")
 	}
 	if home, _, _ := strings.Cut(h.Home, "?"); home == h.LogoutPath {
 		return errors.New("logout_path: is the home page, which would sign out whoever opens it")
 	}
-	for redirectPath, p := range h.providerByRedirectPath {
-		if _, _, under := h.cutEndpoint(redirectPath); under || redirectPath == h.LogoutPath || redirectPath == h.Home {
-			return fmt.Errorf("provider %s: redirect_path is one of our own addresses", p.id)
+	for redirectPath, p := range h.instance.ByRedirectPath {
+		if _, _, under := h.instance.CutEndpoint(redirectPath); under || redirectPath == h.LogoutPath || redirectPath == h.Home {
+			return fmt.Errorf("provider %s: redirect_path is one of our own addresses", p.ID)
 		}
 	}
 	if h.BaseURL != "" {
@@ -212,7 +217,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 		h.base = &base
 	}
-	h.returnTo = nil
+	h.instance.ReturnTo = nil
 	for _, text := range h.ReturnTo {
 		text, err := expand(text)
 		if err != nil {
@@ -222,7 +227,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("return_to: %w", err)
 		}
-		h.returnTo = append(h.returnTo, origin)
+		h.instance.ReturnTo = append(h.instance.ReturnTo, origin)
 	}
 	if h.SignedOut != "" {
 		var err error
@@ -232,7 +237,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("signed_out: %w", err)
 		}
-		if path, _, _ := strings.Cut(h.SignedOut, "?"); strings.HasPrefix(path, "/") && h.isOurPath(path) {
+		if path, _, _ := strings.Cut(h.SignedOut, "?"); strings.HasPrefix(path, "/") && h.instance.IsOwnPath(path) {
 			return errors.New("signed_out: is one of our own addresses, which would lead to itself")
 		}
 	}

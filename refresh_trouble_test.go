@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -75,7 +76,7 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 			if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != "" {
 				t.Errorf("status %d with the token %q that expired", p.StatusCode, r.bearer())
 			}
-			op.at(10*time.Minute+refreshGrace+time.Second, r)
+			op.at(10*time.Minute+time.Hour+time.Second, r)
 			if p := b.get("/"); p.StatusCode != http.StatusServiceUnavailable || p.Header.Get("Retry-After") == "" || len(p.Header["Set-Cookie"]) != 0 {
 				t.Errorf("status %d after the grace, %v", p.StatusCode, p.Header)
 			}
@@ -188,8 +189,8 @@ func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
 // While its access token is good, a session waits only so long for a new one.
 func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
 	t.Parallel()
-	if refreshWait != 5*time.Second {
-		t.Errorf("a request waits %s for new tokens, want 5s", refreshWait)
+	if flow.RefreshWait != 5*time.Second {
+		t.Errorf("a request waits %s for new tokens, want 5s", flow.RefreshWait)
 	}
 	op := newRefreshOP(t)
 	r := newRefreshRig(t, op)
@@ -198,7 +199,7 @@ func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
 	old := op.Issued().AccessToken
 	arrived, answer := held(op)
 	op.at(due, r)
-	r.app.refreshWait = 100 * time.Millisecond
+	r.app.shared.RefreshWait = 100 * time.Millisecond
 	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
 		t.Errorf("a request during the refresh has status %d, want 200: %v", status, err)
 	}
@@ -207,7 +208,7 @@ func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
 	}
 	<-arrived
 	answer()
-	r.app.refreshWait = refreshWaitLong
+	r.app.shared.RefreshWait = 30 * time.Second
 	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
 		t.Errorf("a request after the refresh has status %d, want 200: %v", status, err)
 	}

@@ -98,7 +98,7 @@ func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
 			answer()
 			h, s, ring := r.theSite()
 			soon(t, "the record has the new tokens", func() bool {
-				k, err := h.sessions.Load(t.Context(), ring, s.SessionAAD, value, h.now())
+				k, err := h.instance.Sessions.Load(t.Context(), ring, s.SessionAAD, value, h.now())
 				return err == nil && k != nil && k.Session.Grant.Issued.After(k.Session.SignedIn)
 			})
 			op.at(due+2*time.Minute, r) // when nothing but the record knows

@@ -16,7 +16,7 @@ import (
 // load returns the session that a cookie's value stands for, or nil.
 func (r *harness) load(value string) *sessionstore.Loaded {
 	h, s, ring := r.theSite()
-	l, err := h.sessions.Load(r.t.Context(), ring, s.SessionAAD, value, h.now())
+	l, err := h.instance.Sessions.Load(r.t.Context(), ring, s.SessionAAD, value, h.now())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 	event := func(make func(s *cluster, issued oidctest.Issued, now time.Time) revocation.Event) func(*cluster, oidctest.Issued) {
 		return func(s *cluster, issued oidctest.Issued) {
 			now := s.nodes[0].app.clock.Now()
-			if err := s.nodes[0].app.revokeAll(s.t.Context(), make(s, issued, now)); err != nil {
+			if err := s.nodes[0].app.shared.Revoke(s.t.Context(), make(s, issued, now)); err != nil {
 				s.t.Fatal(err)
 			}
 		}
@@ -49,7 +49,7 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 		{"nobody has used it for long", func(s *cluster, _ oidctest.Issued) { s.at(31 * time.Minute) }},
 		{"it is ended", func(s *cluster, _ oidctest.Issued) {
 			h, _, _ := s.nodes[0].theSite()
-			if err := h.sessions.Revoke(s.t.Context(), s.only()); err != nil {
+			if err := h.instance.Sessions.Revoke(s.t.Context(), s.only()); err != nil {
 				s.t.Fatal(err)
 			}
 		}},

@@ -23,19 +23,19 @@ func TestWhatAHundredThousandSessionsTakeOfMemory(t *testing.T) {
 	r := newHarness(t, "oidc_rp {\nissuer https://op.test\nclient_id rp\nsession {\nstore memory\n}\n}")
 	h := r.app.handlers[0]
 	request := httptest.NewRequest("GET", rpURL+"/", nil)
-	s := h.cookieScope(request)
-	ring, err := h.keys.Ring(t.Context())
+	s := h.instance.Scopes.Of(request)
+	ring, err := h.instance.Keys.Ring(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	said := usualClaims(t)
 	before := liveHeap()
 	for i := range people {
-		chunks, err := h.sessions.Create(t.Context(), ring, s.SessionAAD, usualSession(h, said, i))
+		chunks, err := h.instance.Sessions.Create(t.Context(), ring, s.SessionAAD, usualSession(h, said, i))
 		if err != nil || len(chunks) != 1 {
 			t.Fatal(err, len(chunks))
 		}
-		if k, err := h.sessions.Load(t.Context(), ring, s.SessionAAD, chunks[0][1:], h.now()); err != nil || k == nil {
+		if k, err := h.instance.Sessions.Load(t.Context(), ring, s.SessionAAD, chunks[0][1:], h.now()); err != nil || k == nil {
 			t.Fatalf("the session of visitor %d: %v, %v", i, k, err)
 		}
 	}
@@ -73,7 +73,7 @@ func usualClaims(t *testing.T) claims.Set {
 func usualSession(h *Handler, said claims.Set, i int) *session.Session {
 	now := h.now()
 	return &session.Session{
-		ID: session.NewID(), Binding: h.defaultProvider.binding, Provider: h.defaultProvider.id,
+		ID: session.NewID(), Binding: h.instance.Default.Binding, Provider: h.instance.Default.ID,
 		Subject: fmt.Sprintf("248289761%06d", i), Username: fmt.Sprintf("user%06d", i), SID: fmt.Sprintf("sid-%032d", i),
 		SignedIn: now, Seen: now, Expires: now.Add(12 * time.Hour), Claims: said,
 	}

@@ -79,8 +79,8 @@ var sessionCache = sessionstore.NewCache(maxCached)
 // cookieManager returns the manager of sessions in the browser's cookies.
 func (h *Handler) cookieManager() sessionstore.Manager {
 	return sessionstore.NewCookieManager(h.managerConfig(h.tooLargeForCookies), sessionstore.Cookies{
-		Log: h.storageState.revocationLog, Refreshes: h.refresher,
-		MaxChunks:    func() int { return h.session.MaxChunks }, // which shareCookies may lower
+		Log: h.storageState.revocationLog, Refreshes: h.instance.Refreshes,
+		MaxChunks:    func() int { return h.instance.MaxChunks }, // which shareCookies may lower
 		TokenDropped: h.warnOfDroppedToken,
 	})
 }
@@ -102,29 +102,13 @@ func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit i
 	return sessionstore.Config{
 		Cache: sessionCache, Now: h.now,
 		Lifetime: time.Duration(h.session.Lifetime), IdleTimeout: idle,
-		IssuerOf: h.issuerOf, Opened: h.markLive, TooLarge: tooLarge,
-	}
-}
-
-// issuerOf returns the issuer that revocations of a session name; empty for a
-// session of a provider that this instance does not have.
-func (h *Handler) issuerOf(s *session.Session) string {
-	if p := h.providers[s.Provider]; p != nil {
-		return p.mapping.IssuerOf(s)
-	}
-	return ""
-}
-
-// markLive remembers that the provider's session of this one is in use here.
-func (h *Handler) markLive(s *session.Session) {
-	if s.SID != "" {
-		h.app.storageState.liveSIDs.See(h.issuerOf(s), s.SID)
+		IssuerOf: h.instance.IssuerOf, Opened: h.instance.MarkLive, TooLarge: tooLarge,
 	}
 }
 
 func (h *Handler) tooLargeForCookies(s *session.Session, bytes, limit int) error {
 	return fmt.Errorf("the session takes %d bytes, and %d fit max_chunks %d; the largest claims, before they are compressed, are %s; list those to keep with session { claims … }%s, or keep sessions in a store",
-		bytes, limit, h.session.MaxChunks, h.largestClaims(s), h.orMoreChunks())
+		bytes, limit, h.instance.MaxChunks, h.largestClaims(s), h.orMoreChunks())
 }
 
 func (h *Handler) tooLargeForStore(s *session.Session, bytes, limit int) error {
@@ -134,12 +118,12 @@ func (h *Handler) tooLargeForStore(s *session.Session, bytes, limit int) error {
 
 func (h *Handler) warnOfDroppedToken(s *session.Session, bytes int) {
 	h.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }"+h.orMoreChunks(),
-		zap.String("provider", s.Provider), zap.Int("refresh_token_bytes", bytes), zap.Int("max_chunks", h.session.MaxChunks))
+		zap.String("provider", s.Provider), zap.Int("refresh_token_bytes", bytes), zap.Int("max_chunks", h.instance.MaxChunks))
 }
 
 // orMoreChunks is advice for an instance that may have more cookies.
 func (h *Handler) orMoreChunks() string {
-	if h.session.MaxChunks < cookie.MaxChunks {
+	if h.instance.MaxChunks < cookie.MaxChunks {
 		return fmt.Sprintf(", or raise max_chunks (%d at most)", cookie.MaxChunks)
 	}
 	return ""
@@ -149,7 +133,7 @@ func (h *Handler) orMoreChunks() string {
 func (h *Handler) largestClaims(s *session.Session) string {
 	var mapping *identity.Mapping
 	if p := h.providers[s.Provider]; p != nil {
-		mapping = &p.mapping
+		mapping = &p.Mapping
 	}
 	return strings.Join(mapping.LargestClaims(s, 3), ", ")
 }

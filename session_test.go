@@ -140,6 +140,7 @@ func TestAtMostFiveLoginsAreInFlight(t *testing.T) {
 	op := newOP(t)
 	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	b := r.browser()
+	const maxLogins = 5 // in flight
 	var begun []*visited
 	for i := range 9 {
 		r.at(after(time.Duration(i) * time.Second))

@@ -44,7 +44,7 @@ func TestEverythingInMemoryEnded(t *testing.T) { endEverything(t, backendNamed("
 func endEverything(t *testing.T, k backend) {
 	ending{others: true, everybody: true, do: func(s *cluster, _ oidctest.Issued) {
 		now := s.nodes[0].app.clock.Now()
-		if err := s.nodes[0].app.revokeAll(t.Context(), revocation.ForAll(now, now.Add(13*time.Hour))); err != nil {
+		if err := s.nodes[0].app.shared.Revoke(t.Context(), revocation.ForAll(now, now.Add(13*time.Hour))); err != nil {
 			t.Fatal(err)
 		}
 	}}.journey(t, k)

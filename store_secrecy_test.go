@@ -172,7 +172,7 @@ func TestWhoWritesTheStoreIsNobody(t *testing.T) {
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			target := revocation.TargetOf(&opened, h.issuerOf(&opened))
+			target := revocation.TargetOf(&opened, h.instance.IssuerOf(&opened))
 			for _, key := range target.Keys() { // which only ever ends what was there
 				s.records().put(key, []byte("garbage"))
 			}

@@ -17,7 +17,7 @@ import (
 // theSite is what a rig knows of its site, and its keys.
 func (r *harness) theSite() (*Handler, *cookiescope.Scope, *seal.Ring) {
 	h := r.app.handlers[0]
-	ring, err := h.keys.Ring(r.t.Context())
+	ring, err := h.instance.Keys.Ring(r.t.Context())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func (r *harness) theSite() (*Handler, *cookiescope.Scope, *seal.Ring) {
 		r.t.Fatal(err)
 	}
 	request.Host, request.TLS = "rp.test", new(tls.ConnectionState)
-	return h, h.cookieScope(request), ring
+	return h, h.instance.Scopes.Of(request), ring
 }
 
 // chunk is a value as a cookie of one chunk.
@@ -125,7 +125,7 @@ func TestWhatIsNoTicketIsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		living := session.Session{ID: session.NewID(), Binding: r.app.handlers[0].providers["default"].binding, Provider: "default", Subject: "u-1001", Username: "alice"}
+		living := session.Session{ID: session.NewID(), Binding: r.app.handlers[0].providers["default"].Binding, Provider: "default", Subject: "u-1001", Username: "alice"}
 		living.SignedIn, living.Expires, living.Seen = s.op.Now(), s.op.Now().Add(defaultLifetime), s.op.Now()
 		fresh := seal.NewRecordSecret()
 		for name, value := range map[string]string{

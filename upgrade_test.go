@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 )
 
 // tunnelApp is an application that answers 101 to anything, and then sends back
@@ -392,7 +393,7 @@ func TestAnExtendedConnectIsJudgedAsAGet(t *testing.T) {
 			passed := false
 			w, err := connect(h, row.path, major, row.protocol, header, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 				passed = true
-				if r.Method != http.MethodConnect || !isWebsocketConnect(r) || strings.Join(r.Header["X-User"], ",") != row.user || len(r.Header["Cookie"]) > 0 {
+				if r.Method != http.MethodConnect || !headers.IsWebSocketConnect(r) || strings.Join(r.Header["X-User"], ",") != row.user || len(r.Header["Cookie"]) > 0 {
 					t.Errorf("%s, HTTP/%d: the application gets %s %v", row.name, major, r.Method, r.Header)
 				}
 				return nil
@@ -402,45 +403,6 @@ func TestAnExtendedConnectIsJudgedAsAGet(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestUpgradesAreChecked(t *testing.T) {
-	t.Parallel()
-	for _, protocol := range []string{"SPDY/3.1", "tcp", "websocket", "rdp", "connect-udp"} {
-		if err := checkUpgrades([]string{protocol}); err != nil {
-			t.Errorf("%s: %v", protocol, err)
-		}
-	}
-	for _, protocol := range []string{"h2c", "H2C", "h2c-14", "h2", "HTTP/2.0", "http/1.1", "HTTP", "TLS/1.0", "tls", "TLS/1.3", "h3", "*", "", "a,b", "a b", "a/b/c", "{env.X}", "/1"} {
-		if err := checkUpgrades([]string{protocol}); err == nil {
-			t.Errorf("%q is accepted", protocol)
-		}
-	}
-}
-
-// FuzzUpgrade: whatever the headers, what is left allows no tunnel, and what
-// was kept names one protocol.
-func FuzzUpgrade(f *testing.F) {
-	f.Add("Upgrade", "h2c", "x")
-	f.Add("keep-alive, Upgrade", "websocket", "")
-	f.Add("upgrade,HTTP2-Settings\nclose", "websocket\nh2c", "AA")
-	f.Add(" ,\tupgrade ,", "websocket, h2c", "")
-	f.Fuzz(func(t *testing.T, connection, protocols, settings string) {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Header["Connection"] = strings.Split(connection, "\n")
-		r.Header["Upgrade"] = strings.Split(protocols, "\n")
-		if settings != "" {
-			r.Header["Http2-Settings"] = []string{settings}
-		}
-		u := takeUpgrade(r)
-		if r.Header["Upgrade"] != nil || r.Header["Http2-Settings"] != nil || slices.ContainsFunc(r.Header["Connection"], namesUpgrade) {
-			t.Errorf("left is %v", r.Header)
-		}
-		u.giveBack(r.Header, []string{"tcp"})
-		if got := r.Header["Upgrade"]; got != nil && (len(got) != 1 || !strings.EqualFold(got[0], "websocket") && !strings.EqualFold(got[0], "tcp")) {
-			t.Errorf("passed on is %q", got)
-		}
-	})
 }
 
 // Fault A4, invariant 3. A proxy removes what Connection names, also of a request that becomes a

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
@@ -20,10 +21,10 @@ type upstreamHeader struct {
 	lasting     bool // what it says follows from the session alone
 }
 
-// tell puts what the application is to know into the request's header. What a
+// setIdentityHeaders puts what the application is to know into the request's header. What a
 // client said under these names has been taken out before.
 func (h *Handler) setIdentityHeaders(st *requestState, r *http.Request) {
-	if h.Upstream == nil || !st.signedIn() {
+	if h.Upstream == nil || !st.SignedIn() {
 		return
 	}
 	lasting := h.lastingValues(st)
@@ -36,51 +37,52 @@ func (h *Handler) setIdentityHeaders(st *requestState, r *http.Request) {
 		st.set(r.Header, header.name, values[i:i+1:i+1])
 	}
 	if name := h.Upstream.AccessToken; name != "" {
-		token := st.accessToken()
+		token := st.User().AccessToken(h.now())
 		if token != "" && name == "Authorization" {
 			token = "Bearer " + token
 		}
 		st.set(r.Header, name, []string{token})
 	}
 	if name := h.Upstream.IDToken; name != "" {
-		st.set(r.Header, name, []string{st.session.IDToken})
+		st.set(r.Header, name, []string{st.User().Session.IDToken})
 	}
 }
 
+// set sets a header about the user, unless its value cannot be one.
 func (st *requestState) set(header http.Header, name string, value []string) {
 	if value[0] == "" || !httpguts.ValidHeaderFieldValue(value[0]) {
 		return
 	}
-	header[name] = value
-	st.identityHeaders = append(st.identityHeaders, name)
+	st.SetIdentityHeader(header, name, value)
 }
 
 // lastingValues are the values of those headers that say the same on every
 // request, made once for an opened session: to read a list of groups takes
 // longer than all else that is done for a request.
 func (h *Handler) lastingValues(st *requestState) []string {
-	if !st.asLoaded() {
+	cache := st.HeaderCache()
+	if cache == nil {
 		return h.makeLasting(st)
 	}
-	if made := st.loaded.Headers.Load(); made != nil {
+	if made := cache.Load(); made != nil {
 		return *made
 	}
 	made := h.makeLasting(st)
-	st.loaded.Headers.Store(&made)
+	cache.Store(&made)
 	return made
 }
 
 func (h *Handler) makeLasting(st *requestState) []string {
 	values := make([]string, len(h.upstreamHeaders))
 	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
-	repl.Map(st.placeholder)
+	repl.Map(st.Placeholder)
 	for i, header := range h.upstreamHeaders {
 		switch {
 		case !header.lasting:
 		case isTemplate(header.value):
 			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
 		default:
-			values[i] = st.user().ClaimText(header.value)
+			values[i] = st.User().ClaimText(header.value)
 		}
 	}
 	return values
@@ -151,28 +153,13 @@ func (u *UpstreamConfig) headers() ([]string, error) {
 			return nil, fmt.Errorf("upstream: %q is no header's name", name)
 		case canonical != name:
 			return nil, fmt.Errorf("upstream: header %s is written %s", name, canonical)
-		case !isIdentityName(name):
+		case !headers.MayIdentify(name):
 			return nil, fmt.Errorf("upstream: the header %s is not ours to set", name)
-		case slices.ContainsFunc(names[:i], func(other string) bool { return sameHeader(name, other) }):
+		case slices.ContainsFunc(names[:i], func(other string) bool { return headers.SameName(name, other) }):
 			return nil, fmt.Errorf("upstream: the header %s is set twice", name)
 		}
 	}
 	return names, nil
-}
-
-// isIdentityName reports whether a header of a name can tell who the user is.
-// Others say how a message is framed and routed, what it holds, and what the
-// browser knows: the application would take our word for theirs.
-func isIdentityName(name string) bool {
-	folded := foldHeaderName(name)
-	switch folded {
-	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
-		"te", "trailer", "transfer-encoding", "upgrade", "http2-settings",
-		"cookie", "host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
-		"x-forwarded-port", "x-forwarded-uri", "x-forwarded-method", "x-forwarded-prefix":
-		return false
-	}
-	return !strings.HasPrefix(folded, "content-") && !strings.HasPrefix(folded, "sec-")
 }
 
 // claimsIn returns the claims that a header's value names: itself, or by

@@ -1,96 +1,103 @@
-// Package audit writes the lines by which an operator learns who signed in and
-// out, who was refused, and whose sessions were revoked: one place for all of
-// them, so that every line says who, where and by which provider under the same
-// names.
+// Package audit says what an audit line holds: what happened to which user, by
+// which provider, from where, under the same names on every line. It keeps
+// secrets out of the lines, and floods of refusals out of the log.
 //
-// It knows fields and bounds of what is written, and keeps a flood of refusals
-// out of the log. It does not know requests, cookies or providers.
+// It knows names, limits and what may be logged. Writing the line, and finding
+// out who the user is, is up to its callers.
 package audit
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// What the field event of an audit line says.
+// Kind is what the field event of an audit line says.
+type Kind string
+
+// The kinds of events.
 const (
-	SignedIn  = "signed_in"
-	SignedOut = "signed_out"
-	Refused   = "refused"
-	Revoked   = "revoked"
+	SignedIn  Kind = "signed_in"
+	SignedOut Kind = "signed_out"
+	Refused   Kind = "refused"
+	Revoked   Kind = "revoked"
 )
 
 // Event is one thing that happened to a user, and who that was. What an event
 // does not know is empty.
 type Event struct {
-	Event   string
+	Kind    Kind
 	Message string
-	Level   slog.Level // zero: info
-	Via     string     // what brought it about: logout, back_channel, front_channel, refresh or admin_api
+	Level   slog.Level // default: info
+	// Via is what brought it about: logout, back_channel, front_channel, refresh
+	// or admin_api.
+	Via string
 
 	User     string // as {http.auth.user.id} has it
-	Subject  string
+	Subject  string // default: the session's
 	Provider string
 	Session  *session.Session
-	Issuer   string // with SID: which session at the provider is meant
-	SID      string
-	Code     string // the error code of a refusal
+	Issuer   string // with SID: whose session at the provider is meant
+	SID      string // default: the session's
+	Code     errorcode.Code
 
 	Host   string
-	Client string // the client's address
+	Client string // the client's IP address
 }
 
-// Log writes an audit line.
-func Log(ctx context.Context, logger *slog.Logger, e Event, more ...slog.Attr) {
-	if !logger.Enabled(ctx, e.Level) {
-		return
-	}
+// Attrs are the fields of the event's line. Names are bounded, and what acts on
+// a terminal is escaped; session ids and sids are hashed, since whoever knows
+// one can end the session.
+func (e Event) Attrs() []slog.Attr {
 	if e.Session != nil {
 		e.Subject = orDefault(e.Subject, e.Session.Subject)
 		e.SID = orDefault(e.SID, e.Session.SID)
 	}
-	fields := []slog.Attr{
-		slog.String("event", e.Event),
+	attrs := []slog.Attr{
+		slog.String("event", string(e.Kind)),
 		slog.String("user", logtext.Clean(e.User, logtext.MaxName)),
 		slog.String("subject", logtext.Clean(e.Subject, logtext.MaxName)),
 		slog.String("provider", e.Provider),
 		slog.String("client_ip", e.Client),
 		slog.String("session", SessionName(e.Session)),
 	}
-	for _, optional := range []struct{ name, value string }{
-		{"code", e.Code}, {"host", logtext.Clean(e.Host, logtext.MaxName)}, {"via", e.Via}, {"issuer", logtext.Clean(e.Issuer, logtext.MaxName)}, {"provider_session", shortHash(e.SID)},
+	for _, optional := range []slog.Attr{
+		slog.String("code", string(e.Code)),
+		slog.String("host", logtext.Clean(e.Host, logtext.MaxName)),
+		slog.String("via", e.Via),
+		slog.String("issuer", logtext.Clean(e.Issuer, logtext.MaxName)),
+		slog.String("provider_session", Hash(e.SID)),
 	} {
-		if optional.value != "" {
-			fields = append(fields, slog.String(optional.name, optional.value))
+		if optional.Value.String() != "" {
+			attrs = append(attrs, optional)
 		}
 	}
-	logger.LogAttrs(ctx, e.Level, e.Message, append(fields, more...)...)
+	return attrs
 }
 
-// NewErrorID returns an id by which the line about an error is found.
-func NewErrorID() string {
-	var random [4]byte
-	rand.Read(random[:])
-	return hex.EncodeToString(random[:])
+func orDefault(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
 }
 
 // SessionName names a session in logs: a hash of its id, since the id is what a
-// ticket holds. It is empty where there is no session.
+// ticket holds.
 func SessionName(s *session.Session) string {
 	if s == nil || s.ID == (session.ID{}) {
 		return ""
 	}
-	return shortHash(string(s.ID[:]))
+	return Hash(string(s.ID[:]))
 }
 
-// shortHash stands in logs for what others must not learn from them.
-func shortHash(secret string) string {
+// Hash stands in logs for what others must not learn from them.
+func Hash(secret string) string {
 	if secret == "" {
 		return ""
 	}
@@ -98,9 +105,9 @@ func shortHash(secret string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func orDefault(value, otherwise string) string {
-	if value != "" {
-		return value
-	}
-	return otherwise
+// NewErrorID returns a random id that an error page and its log line share.
+func NewErrorID() string {
+	var random [4]byte
+	rand.Read(random[:])
+	return hex.EncodeToString(random[:])
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -42,11 +43,11 @@ func (x *Exchange) serveCallback(p *Provider) error {
 	f := c.takeTransaction()
 	switch {
 	case f == nil && c.State.SignedIn() && c.State.session.Login == session.HashState(c.response.State):
-		return c.redirect(http.StatusSeeOther, orDefault(c.transaction.Return, c.Home))
+		return pages.Redirect(c.W, http.StatusSeeOther, orDefault(c.transaction.Return, c.Home))
 	case f != nil && c.State.SignedIn():
 		// A second use of a response, the Back button, a login that was overtaken by
 		// another: a signed-in user gets the page.
-		return c.redirect(http.StatusSeeOther, c.returnURL(c.response.State))
+		return pages.Redirect(c.W, http.StatusSeeOther, c.returnURL(c.response.State))
 	case f != nil:
 		if returnTo, ok := c.takeFormer(); ok {
 			return c.loginTo(returnTo).beginRequested()
@@ -134,7 +135,7 @@ func (c *callbackFlow) sendOn() bool {
 		// From here on no other site has a part in it, so it is Lax again.
 		c.scope.Set(c.header(), name, value, carriedFor)
 	}
-	_ = c.redirect(http.StatusSeeOther, c.redirectURI(c.scope, c.provider)+"?"+url.Values{"state": {c.response.State}}.Encode())
+	_ = pages.Redirect(c.W, http.StatusSeeOther, c.redirectURI(c.scope, c.provider)+"?"+url.Values{"state": {c.response.State}}.Encode())
 	return true
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -123,10 +124,10 @@ func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
 	}
 	if f == nil {
 		addCookies(c.header(), outcome.Cookies)
-		return c.redirect(http.StatusSeeOther, outcome.Location)
+		return pages.Redirect(c.W, http.StatusSeeOther, outcome.Location)
 	}
 	if c.State.SignedIn() && f.Code == errorcode.LoginExpired {
-		return c.redirect(http.StatusSeeOther, c.returnURL(c.transaction.State))
+		return pages.Redirect(c.W, http.StatusSeeOther, c.returnURL(c.transaction.State))
 	}
 	return c.respondLoggedError(f, outcome.ErrorID)
 }

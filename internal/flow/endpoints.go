@@ -3,11 +3,13 @@ package flow
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
 // ShorthandID is an alias of the default provider's id.
@@ -44,6 +46,9 @@ func init() { // not a literal, since what serves an endpoint may look for other
 	}
 	logoutEndpoint = endpoint{serve: (*Exchange).serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}
 }
+
+// EndpointNames returns the names of the endpoints of a provider.
+func EndpointNames() []string { return slices.Sorted(maps.Keys(endpoints)) }
 
 // Call is what a request's path means to an instance.
 type Call struct {
@@ -125,7 +130,7 @@ func (in *Instance) providerByID(id string) *Provider {
 func (c *Call) Serve(w http.ResponseWriter, r *http.Request, st *State) error {
 	st.Enter(c.at, r)
 	x := c.at.At(w, r, st)
-	baseSecurityHeaders(x.header())
+	pages.BaseSecurityHeaders(x.header())
 	switch {
 	case !c.known:
 		return x.errorPage(http.StatusNotFound, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrNoEndpoint}, "")
@@ -153,7 +158,7 @@ func (x *Exchange) serveKeys(p *Provider) error {
 	if err != nil {
 		return &Error{Status: http.StatusInternalServerError, Err: fmt.Errorf("write the key set: %w", err)}
 	}
-	strictSecurityHeaders(x.header())
+	pages.StrictSecurityHeaders(x.header())
 	x.header().Set("Content-Type", "application/json") // some providers take nothing else
 	_, _ = x.W.Write(document)
 	return nil

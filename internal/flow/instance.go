@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -64,7 +65,7 @@ type Instance struct {
 	ByRedirectPath map[string]*Provider // those with a redirect URI of their own
 
 	Scopes    *cookiescope.Scopes
-	Keys      Keys
+	Keys      seal.Source
 	Sessions  sessionstore.Manager
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
@@ -74,23 +75,15 @@ type Instance struct {
 	Siblings []*Instance
 
 	Server    Server
-	Templates func() Templates
-	// OnLogin is called when a login begins, with the site's origin and the
-	// redirect URI.
-	OnLogin func(p *Provider, origin, redirectURI string)
+	Templates func() *pages.Templates
+	// OnLogin is called when a login begins, with the provider's id, the site's
+	// origin and the redirect URI.
+	OnLogin func(provider, origin, redirectURI string)
 
 	Now    func() time.Time
 	Logger *slog.Logger
 
 	outageLogged atomic.Int64 // when an outage was logged last, in nanoseconds
-}
-
-// Keys are where the keys of an instance come from.
-type Keys interface {
-	// Ring returns the keys; an error is the storage's.
-	Ring(context.Context) (*seal.Ring, error)
-	// Renewed returns the keys after another look, where that can help.
-	Renewed(context.Context) (*seal.Ring, error)
 }
 
 // Server is what flows need of the web server around them.

@@ -56,8 +56,11 @@ func (in *Instance) outageDue() bool {
 
 // audit writes an audit line about an event that a request brought about.
 func (in *Instance) audit(ctx context.Context, e audit.Event, more ...slog.Attr) {
+	if !in.Logger.Enabled(ctx, e.Level) {
+		return
+	}
 	e.Client = in.Server.ClientIP(ctx)
-	audit.Log(ctx, in.Logger, e, more...)
+	in.Logger.LogAttrs(ctx, e.Level, e.Message, append(e.Attrs(), more...)...)
 }
 
 // auditSession is an event about a session of this instance.
@@ -79,7 +82,7 @@ func (x *Exchange) auditRefused(f *Failure, level slog.Level, more ...slog.Attr)
 	if !x.Logger.Enabled(ctx, level) {
 		return ""
 	}
-	e := audit.Event{Event: audit.Refused, Message: "refused", Level: level, Code: string(f.Code), Host: x.R.Host}
+	e := audit.Event{Kind: audit.Refused, Message: "refused", Level: level, Code: f.Code, Host: x.R.Host}
 	if f.Provider != nil {
 		e.Provider = f.Provider.ID
 	}

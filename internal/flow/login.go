@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -51,7 +52,7 @@ func (x *Exchange) serveLogin(p *Provider) error {
 // BeginLogin sends a user who opens a private page to the login, to come back to
 // that page. If that cannot be, the page is not available.
 func (x *Exchange) BeginLogin() error {
-	baseSecurityHeaders(x.header())
+	pages.BaseSecurityHeaders(x.header())
 	if x.Scope() == nil {
 		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
 	}
@@ -69,7 +70,7 @@ func (x *Exchange) BeginLogin() error {
 // StepUp begins a login for a page load of a signed-in user whose session is not
 // enough.
 func (x *Exchange) StepUp() error {
-	baseSecurityHeaders(x.header())
+	pages.BaseSecurityHeaders(x.header())
 	if !x.countLogin() {
 		return x.respondTooManyLogins()
 	}
@@ -177,7 +178,7 @@ func (l *login) begin() *Failure {
 		l.info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
 			slog.Int("bytes", len(l.returnTo)), slog.String("host", l.R.Host))
 	}
-	l.OnLogin(p, s.Origin.String(), t.RedirectURI)
+	l.OnLogin(p.ID, s.Origin.String(), t.RedirectURI)
 	l.expireOldest(s, ring)
 	c := s.Cookie(name, value, "/", int(session.TransactionLifetime.Seconds()))
 	if p.FormPost {
@@ -185,6 +186,6 @@ func (l *login) begin() *Failure {
 		c.SameSite, c.Secure = http.SameSiteNoneMode, true
 	}
 	cookie.Set(l.header(), c)
-	_ = l.redirect(http.StatusFound, location)
+	_ = pages.Redirect(l.W, http.StatusFound, location)
 	return nil
 }

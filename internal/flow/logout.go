@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
 // maxLogoutURL is how long an address may be that everything on the way to a
@@ -110,7 +111,7 @@ func (l *logout) endForeign() error {
 
 // signedOut is the event of a logout that the user asked for.
 func (x *Exchange) signedOut() audit.Event {
-	return audit.Event{Event: audit.SignedOut, Message: "signed out", Via: "logout", Host: x.R.Host}
+	return audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "logout", Host: x.R.Host}
 }
 
 // clearCookies deletes the session and what belongs to it from the browser.
@@ -156,7 +157,7 @@ func (l *logout) end() error {
 		return l.afterLogout()
 	}
 	if location := request.URL(); len(location) <= maxLogoutURL {
-		return l.redirect(http.StatusSeeOther, location)
+		return pages.Redirect(l.W, http.StatusSeeOther, location)
 	}
 	return l.continuePage(request)
 }
@@ -194,7 +195,7 @@ func (in *Instance) signedOutURI(s *cookiescope.Scope, p *Provider) string {
 // afterLogout leads where a browser ends after a logout; the built-in page is what
 // the logout path shows to anonymous users.
 func (x *Exchange) afterLogout() error {
-	return x.redirect(http.StatusSeeOther, orDefault(x.SignedOut, x.LogoutPath))
+	return pages.Redirect(x.W, http.StatusSeeOther, orDefault(x.SignedOut, x.LogoutPath))
 }
 
 // serveSignedOut is where the provider sends the browser back to.
@@ -207,7 +208,7 @@ func (x *Exchange) serveSignedOut(*Provider) error {
 
 func (x *Exchange) showSignedOut() error {
 	if x.SignedOut != "" {
-		return x.redirect(http.StatusSeeOther, x.SignedOut)
+		return pages.Redirect(x.W, http.StatusSeeOther, x.SignedOut)
 	}
 	return x.signedOutPage()
 }

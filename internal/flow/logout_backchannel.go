@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 )
 
@@ -52,10 +53,10 @@ func (x *Exchange) takeLogoutToken(p *Provider) error {
 	// With a sid it is that session which ended, and the sub only says whose it
 	// was; without, the user's sessions all did (2.4).
 	issuer, now := p.Mapping.RevocationIssuer(token.Issuer), x.Now()
-	at, until := now.Add(clocksApart), now.Add(x.Shared.RevocationLifetime())
+	at, until := now.Add(ClocksApart), now.Add(x.Shared.RevocationLifetime())
 	event := revocation.ForSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
 	if token.SID != "" {
-		event = revocation.ForSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(clocksApart))
+		event = revocation.ForSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(ClocksApart))
 	}
 	if err := x.Shared.Revoke(ctx, event); err != nil {
 		// The token may come again: a provider tries again after a 400, the one
@@ -63,7 +64,7 @@ func (x *Exchange) takeLogoutToken(p *Provider) error {
 		forget()
 		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
-	x.audit(ctx, audit.Event{Event: audit.SignedOut, Message: "signed out", Via: "back_channel", Host: x.R.Host,
+	x.audit(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "back_channel", Host: x.R.Host,
 		Provider: p.ID, Issuer: issuer, Subject: token.Subject, SID: token.SID}, slog.Bool("one_session", token.SID != ""))
 	return nil
 }
@@ -84,7 +85,7 @@ func logoutTokenOf(r *http.Request) (string, error) {
 // respondToProvider tells a provider no more than whether it worked: what is wrong
 // with a token is for our log alone.
 func (x *Exchange) respondToProvider(status int) error {
-	strictSecurityHeaders(x.header())
+	pages.StrictSecurityHeaders(x.header())
 	if status == http.StatusOK {
 		x.W.WriteHeader(status)
 		return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 )
 
@@ -50,7 +51,7 @@ func (x *Exchange) serveFrontchannelLogout(p *Provider) error {
 		x.log(&Failure{Code: errorcode.LogoutFailed, Cause: err, Provider: p})
 		return x.respondInFrame(http.StatusServiceUnavailable)
 	}
-	e := audit.Event{Event: audit.SignedOut, Message: "signed out", Via: "front_channel", Host: x.R.Host, Provider: p.ID, Issuer: issuer, SID: sid}
+	e := audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "front_channel", Host: x.R.Host, Provider: p.ID, Issuer: issuer, SID: sid}
 	if ended != nil {
 		ended.at.auditSession(x.R.Context(), e, ended.provider, ended.session)
 	} else if sid != "" {
@@ -90,7 +91,7 @@ func (x *Exchange) endFramed(p *Provider, sid string) (ended *State, err error) 
 // endSID ends a session of the provider's on all instances.
 func (x *Exchange) endSID(ctx context.Context, issuer, sid string) error {
 	now := x.Now()
-	err := x.Shared.Revoke(ctx, revocation.ForSID(issuer, sid, now.Add(clocksApart), now.Add(x.Shared.RevocationLifetime())))
+	err := x.Shared.Revoke(ctx, revocation.ForSID(issuer, sid, now.Add(ClocksApart), now.Add(x.Shared.RevocationLifetime())))
 	if err == nil {
 		x.Shared.Memory.liveSIDs.Forget(issuer, sid) // the next frame is news only after a sign-in
 	}
@@ -132,7 +133,7 @@ func isNotFrame(r *http.Request) bool {
 // here to be clicked.
 func (x *Exchange) respondInFrame(status int) error {
 	header := x.header()
-	baseSecurityHeaders(header)
+	pages.BaseSecurityHeaders(header)
 	header.Del("X-Frame-Options")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors *; base-uri 'none'")
 	header.Set("Content-Type", "text/html; charset=utf-8")

@@ -29,7 +29,7 @@ const (
 	refreshGrace = time.Hour
 	// How long a request waits for new tokens while the old one is good, and
 	// when it is not.
-	refreshWait     = 5 * time.Second
+	RefreshWait     = 5 * time.Second
 	refreshWaitLong = 30 * time.Second
 )
 
@@ -83,7 +83,7 @@ func (x *Exchange) refreshSession() (sets bool, f *Failure) {
 func (x *Exchange) awaitRefresh(s *cookiescope.Scope) (renewed bool, err error) {
 	st, wait := x.State, refreshWaitLong
 	if x.Now().Before(st.session.AccessTokenExpires) {
-		wait = refreshWait
+		wait = x.Shared.RefreshWait
 	}
 	ctx, cancel := context.WithTimeout(x.R.Context(), wait)
 	defer cancel()

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 )
 
@@ -28,7 +28,7 @@ func (x *Exchange) respondError(f *Failure) error { return x.respondLoggedError(
 // under an id.
 func (x *Exchange) respondLoggedError(f *Failure, id string) error {
 	if x.Public {
-		return x.redirect(http.StatusSeeOther, x.homeWithError(f.Code))
+		return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
 	}
 	return x.errorPage(http.StatusForbidden, f, id)
 }
@@ -36,7 +36,7 @@ func (x *Exchange) respondLoggedError(f *Failure, id string) error {
 // respondLogoutError responds for the logout: home, on all sites.
 func (x *Exchange) respondLogoutError(f *Failure) error {
 	x.log(f)
-	return x.redirect(http.StatusSeeOther, x.homeWithError(f.Code))
+	return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
 }
 
 // respondDisabled responds for a provider that is switched off, on all sites.
@@ -89,11 +89,11 @@ func (x *Exchange) RespondKnownError() error {
 // errorPage tells what went wrong, to users as a page and to programs as a
 // problem, or leaves that to the server.
 func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
-	baseSecurityHeaders(x.header())
+	pages.BaseSecurityHeaders(x.header())
 	st := x.State
 	st.failed = f
 	text := errorcode.Explain(f.Code, f.Cause, status == http.StatusServiceUnavailable)
-	shown := Page{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.Code), ErrorID: errorID, Status: status}
+	shown := pages.Data{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.Code), ErrorID: errorID, Status: status}
 	p := f.Provider
 	if p == nil || p.Disabled {
 		p = x.Default
@@ -106,20 +106,14 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, shown.Message)}
 	}
 	if !navigation.WantsPage(x.R) {
-		members := map[string]string{"type": "about:blank", "title": http.StatusText(status), "detail": shown.Message, "reason": string(f.Code)}
-		if shown.LoginURL != "" {
-			members["login_url"] = shown.LoginURL
-		}
-		if errorID != "" {
-			members["error_id"] = errorID
-		}
-		return x.problem(status, members)
+		problem := pages.Problem{Detail: shown.Message, Reason: string(f.Code), LoginURL: shown.LoginURL, ErrorID: errorID}
+		return problem.Write(x.W, status)
 	}
 	if viewer := x.viewer(); viewer != nil {
 		shown.User = viewer.User().ID()
 		shown.LoginURL = linkFor(status, shown.LoginURL, f)
 	}
-	return x.render("error.html", status, shown)
+	return x.render(pages.Error, status, shown)
 }
 
 // linkFor returns what an error page offers to a user who is signed in: another
@@ -146,34 +140,6 @@ func withAnotherAccount(loginURL string) string {
 	return loginURL + separator + "prompt=" + selectAccount
 }
 
-// problem responds to a program (RFC 9457).
-func (x *Exchange) problem(status int, members map[string]string) error {
-	body := make(map[string]any, len(members)+1)
-	for name, value := range members {
-		body[name] = value
-	}
-	body["status"] = status
-	text, err := json.Marshal(body)
-	if err != nil {
-		return &Error{Status: http.StatusInternalServerError, Err: err}
-	}
-	strictSecurityHeaders(x.header())
-	x.header().Set("Content-Type", "application/problem+json")
-	x.W.WriteHeader(status)
-	_, err = x.W.Write(append(text, '\n'))
-	return err
-}
-
-// redirect sends the browser elsewhere. The address is written byte for byte:
-// http.Redirect would clean its path, which can turn a checked address into
-// another host's.
-func (x *Exchange) redirect(status int, address string) error {
-	strictSecurityHeaders(x.header())
-	x.header()["Location"] = []string{address}
-	x.W.WriteHeader(status)
-	return nil
-}
-
 var errUnauthenticated = errors.New("the request is not authenticated")
 
 // RespondUnauthorized responds to a request for a private address that begins no
@@ -192,7 +158,7 @@ func (x *Exchange) RespondUnauthorized() error {
 // unauthorized responds with 401. It names no authentication scheme, since no
 // credentials are accepted here (fault D7).
 func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo string) error {
-	baseSecurityHeaders(x.header())
+	pages.BaseSecurityHeaders(x.header())
 	st := x.State
 	st.failed = &Failure{Code: reason, Cause: errUnauthenticated, Provider: p, ReturnTo: returnTo}
 	st.shown = reason.Message()
@@ -202,10 +168,8 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 	case navigation.IsNavigation(x.R):
 		return x.sessionEndedPage(p, returnTo)
 	}
-	return x.problem(http.StatusUnauthorized, map[string]string{
-		"type": "about:blank", "title": "Unauthorized",
-		"detail": st.shown, "reason": string(reason), "login_url": x.loginURL(p, returnTo),
-	})
+	problem := pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: x.loginURL(p, returnTo)}
+	return problem.Write(x.W, http.StatusUnauthorized)
 }
 
 // refreshRetryAfter is how long to stay away while tokens cannot be refreshed.

@@ -15,10 +15,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// clocksApart is by how much the clocks of nodes may differ. What ends by one's
+// ClocksApart is by how much the clocks of nodes may differ. What ends by one's
 // clock ends what began a moment later by another's; a sign-in that comes after
 // it is spared, see revocation.Event.
-const clocksApart = 3 * time.Second
+const ClocksApart = 3 * time.Second
 
 // Memory is what flows remember in this process, for all configurations that use
 // the same storage. The zero value is ready.
@@ -35,9 +35,12 @@ type Memory struct {
 type Shared struct {
 	Memory    *Memory
 	Instances []*Instance
+	// RefreshWait is how long a request waits for new tokens while the old ones are
+	// good: the constant of this name, or less patience or more in tests.
+	RefreshWait time.Duration
 
 	refusals audit.Sampler
-	once     onceLog
+	once     audit.Once[onceKey]
 	united   sync.Once
 	needs    map[needsKey]*identity.Needs
 }
@@ -103,18 +106,6 @@ func (s *Shared) uniteNeeds() {
 	})
 }
 
-// maxOnce bounds the things that a configuration remembers as logged. Names of
-// claims and scopes come from the configuration, and members of responses from a
-// short list, so requests never fill it.
-const maxOnce = 1000
-
-// onceLog remembers what a configuration has logged once and for all. It is safe
-// for concurrent use.
-type onceLog struct {
-	mu   sync.Mutex
-	seen map[onceKey]bool
-}
-
 // onceKey is one thing to log: its kind, and the claim, scope or other name that
 // it is about. Equal providers of several sites share it.
 type onceKey struct {
@@ -123,24 +114,10 @@ type onceKey struct {
 	kind, name   string
 }
 
-// first reports whether this is the first time that something is to be logged.
-func (o *onceLog) first(key onceKey) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.seen[key] || len(o.seen) >= maxOnce {
-		return false
-	}
-	if o.seen == nil {
-		o.seen = make(map[onceKey]bool)
-	}
-	o.seen[key] = true
-	return true
-}
-
 // isFirst reports whether this is the first time in this configuration that
 // something of this kind is to be logged about a provider and a name.
 func (in *Instance) isFirst(p *Provider, kind, name string) bool {
-	return in.Shared.once.first(onceKey{p.ID, p.Registration, kind, name})
+	return in.Shared.once.First(onceKey{p.ID, p.Registration, kind, name})
 }
 
 // warnOnce logs a warning once per configuration, provider, kind and name.

@@ -103,8 +103,8 @@ func (st *State) SetIdentityHeader(header http.Header, name string, value []stri
 	st.identityHeaders = append(st.identityHeaders, name)
 }
 
-// HasSetHeader reports whether an instance has set a header about the user.
-func (st *State) HasSetHeader(name string) bool { return slices.Contains(st.identityHeaders, name) }
+// IdentityHeaders are the headers about the user that instances have set.
+func (st *State) IdentityHeaders() []string { return st.identityHeaders }
 
 // isAsLoaded reports whether the session is the one that was loaded, and no newer
 // state of it.

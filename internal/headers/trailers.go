@@ -1,4 +1,4 @@
-package oidcrp
+package headers
 
 import (
 	"io"
@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// trailerBody removes trailers that only we may set. Go fills a request's
+// trailerBody removes trailers that no client may send. Go fills a request's
 // trailers in while its body is read to the end, so that whoever sees the end
 // sees them as well.
 type trailerBody struct {
 	io.ReadCloser
 	r      *http.Request
 	shared http.Header // that net/http fills
-	h      *Handler
+	filter *Filter
 }
 
 // guardTrailers takes from a request's trailers what a header of the same name
 // must not say: those that were announced, now, and all others when they come.
-func (h *Handler) guardTrailers(r *http.Request) {
+func (f *Filter) guardTrailers(r *http.Request) {
 	if r.Trailer == nil && len(r.TransferEncoding) == 0 || r.Body == nil || r.Body == http.NoBody {
 		return
 	}
-	h.dropTrailers(r.Trailer)
-	r.Body = &trailerBody{ReadCloser: r.Body, r: r, shared: r.Trailer, h: h}
+	f.dropTrailers(r.Trailer)
+	r.Body = &trailerBody{ReadCloser: r.Body, r: r, shared: r.Trailer, filter: f}
 }
 
 // Read implements io.Reader.
@@ -42,36 +42,36 @@ func (b *trailerBody) Close() error {
 }
 
 func (b *trailerBody) drop() {
-	b.h.dropTrailers(b.shared)
-	b.h.dropTrailers(b.r.Trailer)
+	b.filter.dropTrailers(b.shared)
+	b.filter.dropTrailers(b.r.Trailer)
 }
 
-func (h *Handler) dropTrailers(trailer http.Header) {
+func (f *Filter) dropTrailers(trailer http.Header) {
 	for name := range trailer {
-		if h.siteHeaders.strips(name) || isNoTrailer(name) {
+		if f.removes(name) || !mayTrail(name) {
 			delete(trailer, name)
 		}
 	}
 }
 
-// isNoTrailer reports whether a field has no place in a trailer: it says how a
-// message is framed or routed, who sends it, or what it holds
-// (RFC 9110 6.5.1). Digests of the content have.
-func isNoTrailer(name string) bool {
-	folded := foldHeaderName(name)
+// mayTrail reports whether a field has a place in a trailer. Those that say how
+// a message is framed or routed, who sends it, or what it holds have none
+// (RFC 9110 6.5.1); digests of the content have.
+func mayTrail(name string) bool {
+	folded := foldName(name)
 	if noTrailers[folded] {
-		return true
+		return false
 	}
 	family, rest, _ := strings.Cut(folded, "-")
 	switch family {
 	case "content":
-		return rest != "digest" && rest != "md5"
+		return rest == "digest" || rest == "md5"
 	case "if", "sec":
-		return true
+		return false
 	case "x":
-		return strings.HasPrefix(rest, "forwarded-")
+		return !strings.HasPrefix(rest, "forwarded-")
 	}
-	return false
+	return true
 }
 
 var noTrailers = map[string]bool{

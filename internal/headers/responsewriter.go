@@ -1,0 +1,118 @@
+package headers
+
+import (
+	"io"
+	"net/http"
+	"strings"
+)
+
+// ResponseWriter sets the Cache-Control of an application's response before it
+// is sent: what was made for one user belongs into no shared cache, and the
+// browser's own cache asks before it shows it again, since the user may have
+// signed out. A response with a cookie of the plugin's belongs into none at all.
+// The zero value is ready for Wrap.
+type ResponseWriter struct {
+	http.ResponseWriter
+	// BeforeHeader is called once, before the response's header is sent. Default:
+	// nothing is.
+	BeforeHeader func(http.Header)
+
+	noStore bool // the plugin sets a cookie
+	ready   bool
+	value   [1]string
+}
+
+// Wrap puts the writer before next. noStore says that the response sets a
+// cookie of the plugin's. Of several instances on one site the first one wraps,
+// and Wrap returns next for the others.
+func (w *ResponseWriter) Wrap(next http.ResponseWriter, noStore bool) http.ResponseWriter {
+	w.noStore = w.noStore || noStore
+	if w.ResponseWriter != nil {
+		return next
+	}
+	w.ResponseWriter = next
+	return w
+}
+
+// Prepare sets the header now, for a response that is written past this writer:
+// one that is left to Caddy's error handling. Without Wrap it does nothing.
+func (w *ResponseWriter) Prepare() {
+	if w.ready || w.ResponseWriter == nil {
+		return
+	}
+	w.ready = true
+	header := w.Header()
+	if w.BeforeHeader != nil {
+		w.BeforeHeader(header)
+	}
+	switch {
+	case w.noStore:
+		w.set("no-store")
+	case !hasMember(header["Cache-Control"]):
+		w.set("private, no-cache")
+	}
+}
+
+// hasMember reports whether a list header has a member.
+func hasMember(lines []string) bool {
+	for _, line := range lines {
+		if strings.Trim(line, ", \t") != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// set needs a list of its own for each response: handlers change values in
+// place.
+func (w *ResponseWriter) set(value string) {
+	w.value[0] = value
+	w.Header()["Cache-Control"] = w.value[:]
+}
+
+// WriteHeader implements http.ResponseWriter. Informational responses come
+// before the final one.
+func (w *ResponseWriter) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.Prepare()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *ResponseWriter) Write(p []byte) (int, error) {
+	w.Prepare()
+	return w.ResponseWriter.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom, which sends files without a copy.
+func (w *ResponseWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.Prepare()
+	if to, ok := w.ResponseWriter.(io.ReaderFrom); ok {
+		return to.ReadFrom(r)
+	}
+	return io.Copy(w.ResponseWriter, r)
+}
+
+// FlushError is what http.ResponseController calls.
+func (w *ResponseWriter) FlushError() error {
+	w.Prepare()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Push implements http.Pusher.
+func (w *ResponseWriter) Push(target string, options *http.PushOptions) error {
+	if pusher, ok := w.ResponseWriter.(http.Pusher); ok {
+		return pusher.Push(target, options)
+	}
+	return http.ErrNotSupported
+}
+
+// Unwrap is what http.ResponseController calls.
+func (w *ResponseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+var (
+	_ http.ResponseWriter = (*ResponseWriter)(nil)
+	_ io.ReaderFrom       = (*ResponseWriter)(nil)
+	_ http.Pusher         = (*ResponseWriter)(nil)
+)

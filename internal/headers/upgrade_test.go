@@ -1,0 +1,48 @@
+package headers
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestUpgradesAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []string{"SPDY/3.1", "tcp", "websocket", "rdp", "connect-udp"} {
+		if err := CheckUpgrades([]string{protocol}); err != nil {
+			t.Errorf("%s: %v", protocol, err)
+		}
+	}
+	for _, protocol := range []string{"h2c", "H2C", "h2c-14", "h2", "HTTP/2.0", "http/1.1", "HTTP", "TLS/1.0", "tls", "TLS/1.3", "h3", "*", "", "a,b", "a b", "a/b/c", "{env.X}", "/1"} {
+		if err := CheckUpgrades([]string{protocol}); err == nil {
+			t.Errorf("%q is accepted", protocol)
+		}
+	}
+}
+
+// FuzzUpgrade: whatever the headers, what is left allows no tunnel, and what
+// was kept names one protocol.
+func FuzzUpgrade(f *testing.F) {
+	f.Add("Upgrade", "h2c", "x")
+	f.Add("keep-alive, Upgrade", "websocket", "")
+	f.Add("upgrade,HTTP2-Settings\nclose", "websocket\nh2c", "AA")
+	f.Add(" ,\tupgrade ,", "websocket, h2c", "")
+	f.Fuzz(func(t *testing.T, connection, protocols, settings string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header["Connection"] = strings.Split(connection, "\n")
+		r.Header["Upgrade"] = strings.Split(protocols, "\n")
+		if settings != "" {
+			r.Header["Http2-Settings"] = []string{settings}
+		}
+		u := takeUpgrade(r)
+		if r.Header["Upgrade"] != nil || r.Header["Http2-Settings"] != nil || slices.ContainsFunc(r.Header["Connection"], namesUpgrade) {
+			t.Errorf("left is %v", r.Header)
+		}
+		u.Restore(r.Header, []string{"tcp"})
+		if got := r.Header["Upgrade"]; got != nil && (len(got) != 1 || !strings.EqualFold(got[0], "websocket") && !strings.EqualFold(got[0], "tcp")) {
+			t.Errorf("passed on is %q", got)
+		}
+	})
+}

@@ -1,0 +1,155 @@
+// Package pages writes the plugin's own responses: its pages for users, problem
+// documents for programs (RFC 9457), redirects, and the security headers of all
+// of them.
+//
+// It knows how a page is made of templates, the built-in ones or an operator's,
+// and what a template gets. It does not know what went wrong or who is signed
+// in: callers say so.
+package pages
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"io/fs"
+	"net/http"
+	"path/filepath"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+)
+
+// The pages. Each is a file that defines the template "content", shown in
+// layout.html.
+const (
+	Error         = "error.html"
+	SignedOut     = "signed_out.html"
+	StillSignedIn = "still_signed_in.html"
+	Confirm       = "confirm.html"
+	Continue      = "continue.html"
+	SessionEnded  = "session_ended.html"
+)
+
+var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded}
+
+const layout = "layout.html"
+
+// Data is what a template gets. Everything in it is safe to show: texts are
+// escaped by the template, addresses are the site's own.
+type Data struct {
+	Title   string // what happened, as a headline
+	Host    string // the site's name
+	Nonce   string // for inline style elements; set by Render
+	Message string // error.html: what happened, for users
+	Hint    string // error.html: what to do about it; may be empty
+	Code    string // error.html: the error code
+	ErrorID string // error.html: finds the line in the log; may be empty
+	Status  int    // error.html: the HTTP status
+	User    string // who is signed in; empty for anonymous users
+	// Confirmation is the value of the form's hidden field of that name, in
+	// confirm.html and still_signed_in.html.
+	Confirmation string
+	// Sent reports whether a form was sent and did not arrive, in
+	// session_ended.html.
+	Sent bool
+	// Action and Fields are the form of continue.html.
+	Action string
+	Fields map[string]string
+
+	LoginURL  string // begins a fresh sign-in; may be empty
+	LogoutURL string
+	HomeURL   string
+}
+
+// Templates are the templates of all pages.
+type Templates struct {
+	byName map[string]*template.Template
+}
+
+// Read reads the templates of all pages. Those that the operator's folder does
+// not have are the built-in ones; without a folder all are. It renders each of
+// them, so that a mistake is found now and not by a user.
+func Read(builtin fs.FS, folder string, read livefile.Read) (*Templates, error) {
+	templates := &Templates{byName: make(map[string]*template.Template, len(names))}
+	for _, name := range names {
+		t := template.New(layout)
+		for _, file := range []string{layout, name} {
+			text, err := readFile(builtin, folder, file, read)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := t.Parse(text); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+		}
+		if err := try(t); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		templates.byName[name] = t
+	}
+	return templates, nil
+}
+
+func readFile(builtin fs.FS, folder, name string, read livefile.Read) (string, error) {
+	if folder != "" {
+		text, err := read(filepath.Join(folder, name))
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return string(text), err
+		}
+	}
+	text, err := fs.ReadFile(builtin, name)
+	return string(text), err
+}
+
+// try renders a template with nothing and with everything.
+func try(t *template.Template) error {
+	if t.Lookup("content") == nil {
+		return errors.New("does not define the template «content»")
+	}
+	full := Data{
+		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u",
+		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", LogoutURL: "/o", HomeURL: "/",
+	}
+	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))
+}
+
+// Page is a page that is ready to be written.
+type Page struct {
+	body  []byte
+	nonce string
+}
+
+// Render makes a page.
+func (t *Templates) Render(name string, data Data) (*Page, error) {
+	data.Nonce = rand.Text()
+	var body bytes.Buffer
+	if err := t.byName[name].Execute(&body, data); err != nil {
+		return nil, fmt.Errorf("render %s: %w", name, err)
+	}
+	return &Page{body.Bytes(), data.Nonce}, nil
+}
+
+// Write writes the page, which no other page may show in a frame.
+func (p *Page) Write(w http.ResponseWriter, r *http.Request, status int) error {
+	pageSecurityHeaders(w.Header(), p.nonce, "'none'")
+	return p.write(w, r, status)
+}
+
+// WriteFramed writes the page, which other pages may show in a frame.
+func (p *Page) WriteFramed(w http.ResponseWriter, r *http.Request, status int) error {
+	pageSecurityHeaders(w.Header(), p.nonce, "*")
+	w.Header().Del("X-Frame-Options")
+	return p.write(w, r, status)
+}
+
+func (p *Page) write(w http.ResponseWriter, r *http.Request, status int) error {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := w.Write(p.body)
+	return err
+}

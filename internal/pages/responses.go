@@ -1,0 +1,78 @@
+package pages
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// BaseSecurityHeaders are on every response of the plugin's, also on one that is
+// left to handle_errors, whose page may have styles, images and scripts of the
+// site: it is for this browser alone, sends no Referer, stands in no frame, and
+// runs no inline script.
+func BaseSecurityHeaders(header http.Header) {
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Content-Security-Policy", "script-src 'self'; frame-ancestors 'none'; base-uri 'none'")
+}
+
+// StrictSecurityHeaders are on every response that the plugin writes itself: it
+// holds nothing active at all.
+func StrictSecurityHeaders(header http.Header) {
+	BaseSecurityHeaders(header)
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
+}
+
+// pageSecurityHeaders are on every page: its policy lets styles of its own in
+// and nothing that is active. There is no form-action in it: browsers apply that
+// to where a form's redirect leads, and the logout leads to the provider.
+func pageSecurityHeaders(header http.Header, nonce, ancestors string) {
+	BaseSecurityHeaders(header)
+	header.Set("Content-Security-Policy",
+		"default-src 'none'; style-src 'self' 'nonce-"+nonce+"'; img-src 'self' data:; frame-ancestors "+ancestors+"; base-uri 'none'")
+}
+
+// Redirect sends a browser elsewhere. The address is written byte for byte:
+// http.Redirect would clean its path, which can turn a checked address into
+// another host's.
+func Redirect(w http.ResponseWriter, status int, address string) error {
+	StrictSecurityHeaders(w.Header())
+	w.Header()["Location"] = []string{address}
+	w.WriteHeader(status)
+	return nil
+}
+
+// Problem is what programs get in the place of a page (RFC 9457). Its title is
+// that of the status.
+type Problem struct {
+	// Detail is the sentence that users read about the error.
+	Detail string
+	// Reason is the error code, or the reason of a 401.
+	Reason string
+	// LoginURL begins a fresh sign-in; may be empty.
+	LoginURL string
+	// ErrorID finds the line in the log; may be empty.
+	ErrorID string
+}
+
+// Write writes the problem with a status.
+func (p Problem) Write(w http.ResponseWriter, status int) error {
+	text, err := json.Marshal(struct {
+		Detail   string `json:"detail"`
+		ErrorID  string `json:"error_id,omitempty"`
+		LoginURL string `json:"login_url,omitempty"`
+		Reason   string `json:"reason"`
+		Status   int    `json:"status"`
+		Title    string `json:"title"`
+		Type     string `json:"type"`
+	}{p.Detail, p.ErrorID, p.LoginURL, p.Reason, status, http.StatusText(status), "about:blank"})
+	if err != nil {
+		return err
+	}
+	StrictSecurityHeaders(w.Header())
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_, err = w.Write(append(text, '\n'))
+	return err
+}
