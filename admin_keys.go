@@ -78,7 +78,7 @@ func (a *App) usedRings() (rings []*usedRing) {
 			i = len(rings)
 			rings = append(rings, &ring)
 		}
-		for _, site := range a.hosts[h] {
+		for _, site := range h.hosts {
 			if !slices.Contains(rings[i].sites, site) {
 				rings[i].sites = append(rings[i].sites, site)
 			}

@@ -94,7 +94,7 @@ func (a *App) usedProviders() []*usedProvider {
 	}
 	for _, h := range a.handlers {
 		for _, p := range h.providers {
-			use(p, false, a.hosts[h]...)
+			use(p, false, h.hosts...)
 		}
 	}
 	all := make([]*usedProvider, 0, len(known))

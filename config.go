@@ -2,178 +2,184 @@ package oidcrp
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap/zapcore"
 )
 
-// Provider is an OpenID Provider at which users may sign in. URLs, client_id
-// and file names may hold placeholders such as `{env.OIDC_CLIENT_ID}`, which
-// are resolved when the configuration is loaded.
+// ProviderConfig configures an OpenID Provider at which users can sign in.
+// URLs, `client_id`, file names, claim names and parameters may contain
+// placeholders such as `{env.OIDC_CLIENT_ID}`, which are resolved when the
+// configuration is loaded.
 type ProviderConfig struct {
-	// The issuer, exactly as the provider spells it: a slash at the end counts.
-	// Its metadata is read from `{issuer}/.well-known/openid-configuration`
-	// when it is first needed (OpenID Connect Discovery 1.0, section 4).
+	// The provider's issuer, spelled exactly as the provider spells it: a
+	// trailing slash counts. `{tenantid}` in it stands for the tenant of each
+	// token.
 	Issuer string `json:"issuer,omitempty"`
 
-	// Where the metadata is, if not under the issuer. Without an issuer, the
-	// issuer is the one in the document, and must be this URL without
-	// `/.well-known/openid-configuration`.
+	// The URL of the provider's metadata. Without `issuer`, the issuer is the
+	// one in the metadata, and must be this URL without
+	// `/.well-known/openid-configuration`. Default:
+	// `{issuer}/.well-known/openid-configuration`.
 	ConfigurationURL string `json:"configuration_url,omitempty"`
 
-	// Takes the place of the discovered authorization endpoint. Discovery is
-	// not used at all when the issuer, the authorization endpoint, the token
-	// endpoint and the keys (`jwks_uri` or `jwks`) are all configured.
+	// Replaces the discovered authorization endpoint. Discovery is not used at
+	// all if the issuer, the authorization endpoint, the token endpoint and the
+	// keys (`jwks_uri` or `jwks`) are configured.
 	AuthorizationEndpoint string `json:"authorization_endpoint,omitempty"`
 
-	// Takes the place of the discovered token endpoint.
+	// Replaces the discovered token endpoint.
 	TokenEndpoint string `json:"token_endpoint,omitempty"`
 
-	// Takes the place of the discovered userinfo endpoint.
+	// Replaces the discovered userinfo endpoint.
 	UserinfoEndpoint string `json:"userinfo_endpoint,omitempty"`
 
-	// Takes the place of the discovered address of the provider's public keys.
+	// Replaces the discovered URL of the provider's public keys.
 	JWKSURI string `json:"jwks_uri,omitempty"`
 
-	// Takes the place of the discovered end session endpoint.
+	// Replaces the discovered end session endpoint.
 	EndSessionEndpoint string `json:"end_session_endpoint,omitempty"`
 
-	// Takes the place of the discovered revocation endpoint, which is told at a
-	// logout of the tokens that the session held (RFC 7009).
+	// Replaces the discovered revocation endpoint, where a logout revokes the
+	// tokens of the session (RFC 7009).
 	RevocationEndpoint string `json:"revocation_endpoint,omitempty"`
 
-	// Takes the place of the discovered endpoint for pushed authorization
-	// requests (RFC 9126). They are used when this is set, and when the
-	// metadata requires them.
+	// Replaces the discovered endpoint for pushed authorization requests (RFC
+	// 9126). Requests are pushed if this is set, or if the metadata requires
+	// it.
 	PushedAuthorizationRequestEndpoint string `json:"pushed_authorization_request_endpoint,omitempty"`
 
-	// The provider's public keys as a key set document (RFC 7517), in the
-	// place of `jwks_uri`. `{file./path/keys.json}` reads one from a file.
+	// The provider's public keys as a JWK Set document (RFC 7517), instead of
+	// `jwks_uri`. `{file./path/keys.json}` reads it from a file, and rereads
+	// the file when it changes.
 	JWKS string `json:"jwks,omitempty"`
 
-	// The client id that the provider knows this site by. Required.
+	// The client's id at the provider. Required.
 	ClientID string `json:"client_id,omitempty"`
 
-	// The client secret. Use `{env.NAME}` or `{file./path}`, which keep it out
-	// of the configuration; a file is read anew at each use. Without a secret
-	// the client is a public one.
+	// The client's secret. Use `{env.NAME}` or `{file./path}` to keep it out of
+	// the configuration; a file is read again at each use. Default: none, for a
+	// public client.
 	ClientSecret string `json:"client_secret,omitempty"`
 
-	// How the client proves who it is on every back channel:
-	// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`,
-	// `private_key_jwt`, `tls_client_auth` (also with a certificate that is
-	// self-signed) or `none`. Default: what discovery offers of those with a
-	// secret, `client_secret_basic` first, or `none` without a secret.
+	// How the client authenticates at the provider: `client_secret_basic`,
+	// `client_secret_post`, `client_secret_jwt`, `private_key_jwt`,
+	// `tls_client_auth` (also with a self-signed certificate) or `none`.
+	// Default: with a secret, a method that discovery offers, preferably
+	// `client_secret_basic`; without a secret, `none`.
 	ClientAuth string `json:"client_auth,omitempty"`
 
-	// The private keys for `private_key_jwt`, each a PEM file (PKCS #8, PKCS #1
-	// or SEC 1), a file of a JSON Web Key or a set of them, or such a text,
-	// which `{env.NAME}` or `{file./path}` keep out of the configuration. The
-	// first key signs. A file is read again when its content changes. The public keys of all are published at
-	// `/@app/auth/{id}/jwks`, so that a key can be announced before it is used.
+	// The private keys for `private_key_jwt`. Each is a PEM file (PKCS #8, PKCS
+	// #1 or SEC 1), a file with a JSON Web Key or a JWK Set, or such text
+	// itself, which `{env.NAME}` or `{file./path}` keep out of the
+	// configuration. The first key signs. The public keys of all are published
+	// at `/@app/auth/{id}/jwks`, so that a key can be announced before it is
+	// used. Files are reread when they change.
 	ClientKeys []string `json:"client_keys,omitempty"`
 
-	// Whom the assertions of `client_secret_jwt` and `private_key_jwt` are
-	// addressed to: `issuer` or `token_endpoint`. Default: `issuer`.
+	// The audience of the assertions of `client_secret_jwt` and
+	// `private_key_jwt`: `issuer` or `token_endpoint`. Default: `issuer`.
 	ClientAssertionAudience string `json:"client_assertion_audience,omitempty"`
 
-	// The certificate for `tls_client_auth`: a PEM file, or the text. The
-	// provider's `mtls_endpoint_aliases` are used with it. It is published as
-	// well, for a provider that has to know one that is self-signed.
+	// The certificate for `tls_client_auth`: a PEM file, or the text itself.
+	// The provider's `mtls_endpoint_aliases` are then used. The public key is
+	// published with those of `client_keys`, for providers that must know a
+	// self-signed certificate.
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
-	// The certificate's private key: a PEM file, or the text.
+	// The private key of the certificate: a PEM file, or the text itself.
 	ClientCertificateKey string `json:"client_certificate_key,omitempty"`
 
-	// The scopes to ask for. Default: `openid profile email`. `openid` is
-	// always asked for.
+	// The scopes to request. `openid` is always requested. Default: `openid
+	// profile email`.
 	Scopes []string `json:"scopes,omitempty"`
 
-	// The claims that name the user: the first one that the ID token has, or
-	// else userinfo, wins. Default: `preferred_username sub`. `email` counts
-	// only if `email_verified` is true.
+	// The claims that name the user. The first one that the ID token has, or
+	// else userinfo, counts. `email` counts only if `email_verified` is true.
+	// Default: `preferred_username sub`.
 	UsernameClaim []string `json:"username_claim,omitempty"`
 
-	// Own names for claims: local name to claim path. Dots in a path reach
-	// into objects, `\.` is a dot.
+	// Claims under names of your own: local name to claim path. Dots in a path
+	// reach into objects; `\.` is a literal dot.
 	Claims map[string]string `json:"claims,omitempty"`
 
 	// The path of the claim that holds the user's groups. Default: `groups`.
 	GroupsClaim string `json:"groups_claim,omitempty"`
 
-	// Whether to ask the userinfo endpoint after the ID token has passed all
-	// checks: `always`, `never`, or `auto`, which is: when a claim that the
-	// configuration names is not in the ID token. Default: `auto`.
+	// When to fetch userinfo: `always`, `never`, or `auto`, which fetches it if
+	// a claim that the configuration names is not in the ID token. Default:
+	// `auto`.
 	Userinfo string `json:"userinfo,omitempty"`
 
-	// How the userinfo endpoint is given the access token: in a header with
-	// `get`, or in a form with `post` (RFC 6750, section 2.2). Default: `get`.
+	// How to send the access token to the userinfo endpoint: `get` sends it in
+	// a header, `post` in a form (RFC 6750, section 2.2). Default: `get`.
 	UserinfoMethod string `json:"userinfo_method,omitempty"`
 
-	// How long access tokens last where the provider does not say so
-	// (`expires_in`). Default: `1h`, which only sessions that are refreshed use.
+	// How long access tokens last if the provider does not say so
+	// (`expires_in`). It only matters for sessions that are refreshed. Default:
+	// `1h`.
 	AccessTokenLifetime caddy.Duration `json:"access_token_lifetime,omitempty"`
 
-	// Serves the redirect URI at this path as well and sends it to the
-	// provider, for clients that are registered already.
+	// Another path to serve the redirect URI at, which is then sent to the
+	// provider. Use it for clients that are already registered.
 	RedirectPath string `json:"redirect_path,omitempty"`
 
 	// Whether to use PKCE (RFC 7636), always with S256. Default: true.
 	PKCE *bool `json:"pkce,omitempty"`
 
-	// How the provider sends the browser back: by `query`, or by `form_post`,
-	// which keeps codes out of addresses and access logs (OAuth 2.0 Form Post
-	// Response Mode). Default: not said, which is `query`.
+	// How the provider returns its response: `query`, or `form_post`, which
+	// keeps codes out of URLs and access logs (OAuth 2.0 Form Post Response
+	// Mode). Default: the parameter is not sent, which means `query`.
 	ResponseMode string `json:"response_mode,omitempty"`
 
 	// Fixed parameters of authorization requests, such as `prompt`,
-	// `acr_values`, `max_age`, `claims` (JSON) or `resource`, which alone may
-	// have several values. The ID token is held to `max_age`, and to an `acr`
-	// that `claims` asks for as essential.
+	// `acr_values`, `max_age`, `claims` (JSON) or `resource`, the only one that
+	// may have several values. ID tokens must satisfy `max_age`, and an `acr`
+	// that `claims` requests as essential.
 	AuthorizationParams map[string]Parameter `json:"authorization_params,omitempty"`
 
-	// The parameters of a login link's query that go to the provider.
+	// The query parameters of a login link that are passed on to the provider.
 	// Default: `ui_locales`.
 	ForwardParams []string `json:"forward_params,omitempty"`
 
-	// The algorithms that ID tokens and logout tokens may be signed with.
-	// Default: the asymmetric ones that discovery lists, else `RS256`. `HS256`, `HS384` and
-	// `HS512` (with the client secret) only if named here; `none` never.
+	// The signature algorithms to accept for ID tokens and logout tokens.
+	// `HS256`, `HS384` and `HS512`, which use the client secret, are accepted
+	// only if named here; `none` never is. Default: the asymmetric algorithms
+	// that discovery lists, or else `RS256`.
 	IDTokenAlgs []string `json:"id_token_algs,omitempty"`
 
-	// Private keys for encrypted ID tokens, logout tokens and userinfo, the newest first: files,
-	// or `{file./path}` and `{env.NAME}`, that hold PEM, a JWK or a JWK set. RSA
-	// of at least 2048 bits (RSA-OAEP-256), or EC on P-256, P-384 or P-521
-	// (ECDH-ES, alone or with A128KW or A256KW). Tokens that are not encrypted
-	// are accepted as well; all must be signed.
+	// The private keys to decrypt ID tokens, logout tokens and userinfo with,
+	// newest first. Each is a file, `{file./path}` or `{env.NAME}`, and holds
+	// PEM, a JWK or a JWK Set: RSA of at least 2048 bits (RSA-OAEP-256), or EC
+	// on P-256, P-384 or P-521 (ECDH-ES, alone or with A128KW or A256KW).
+	// Tokens that are not encrypted are still accepted; all must be signed.
+	// Default: none.
 	DecryptionKey []string `json:"decryption_key,omitempty"`
 
-	// By how much the provider's clock may differ. Default: `60s`.
+	// How far the provider's clock may differ, at most `10m`. Default: `60s`.
 	ClockSkew *caddy.Duration `json:"clock_skew,omitempty"`
 
-	// How long one request to the provider may take. Default: `10s`.
+	// How long a request to the provider may take. Default: `10s`.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	// TLS towards the provider.
+	// TLS settings for connections to the provider.
 	TLS *ProviderTLSConfig `json:"tls,omitempty"`
 
-	// The URL of a proxy for requests to the provider. Default: the
-	// environment's `HTTPS_PROXY` and `NO_PROXY`.
+	// The URL of a proxy for requests to the provider. Default: that of the
+	// environment variables `HTTPS_PROXY` and `NO_PROXY`.
 	Proxy string `json:"proxy,omitempty"`
 
-	// Allows plain http URLs of a provider that is not on loopback. Codes and
-	// tokens then cross the network readable.
+	// Whether to allow `http` URLs for a provider that is not on loopback.
+	// Codes and tokens then cross the network in clear text. Default: false.
 	Insecure bool `json:"insecure,omitempty"`
 
-	// Whether a logout goes on to the provider (RP-Initiated Logout 1.0).
-	// Default: where discovery offers it, or the provider is known to.
+	// Whether a logout continues at the provider (OpenID Connect RP-Initiated
+	// Logout 1.0). Default: true if discovery offers it, or if the provider is
+	// known to support it.
 	EndSession *bool `json:"end_session,omitempty"`
 
-	// Switches the provider off: its endpoints answer 403 and its sessions
-	// count as none.
+	// Whether the provider is switched off: its endpoints respond with 403, and
+	// its sessions do not count. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
 }
 
@@ -199,148 +205,115 @@ func (p *Parameter) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(p))
 }
 
-// ProviderTLSConfig is how to trust a provider, and how it can trust us.
+// ProviderTLSConfig configures TLS for connections to a provider.
 type ProviderTLSConfig struct {
-	// PEM files of the certificate authorities to trust in the place of the
-	// system's.
+	// PEM files of the certificate authorities to trust. Default: the system's.
 	CA []string `json:"ca,omitempty"`
 
-	// PEM file of a client certificate. The provider's `mtls_endpoint_aliases`
-	// are used with it, whatever `client_auth` is (RFC 8705, section 5).
+	// PEM file of a client certificate to present, whatever `client_auth` is.
+	// The provider's `mtls_endpoint_aliases` are then used (RFC 8705, section
+	// 5).
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
-	// PEM file of the client certificate's key.
+	// PEM file of the client certificate's private key.
 	ClientKey string `json:"client_key,omitempty"`
 }
 
-// SessionConfig is how a sign-in is remembered.
+// SessionConfig configures how long sessions last and where they are kept.
 type SessionConfig struct {
-	// Where sessions are kept: a module of the name space
-	// `oidc_rp.session_stores`, or `{"module": "cookie"}`. With a store the
-	// browser has only a ticket, and the store only what no one can read without
-	// the ticket. Default: in encrypted cookies.
+	// Where sessions are kept: a module of the namespace
+	// `oidc_rp.session_stores`, or `{"module": "cookie"}`. With a store, the
+	// browser only holds a ticket, and the records in the store cannot be read
+	// without it. Default: in encrypted cookies.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=oidc_rp.session_stores inline_key=module"`
 
-	// How long a sign-in lasts at most. Default: `12h`.
+	// How long a session lasts, from one minute to 400 days. Default: `12h`.
 	Lifetime caddy.Duration `json:"lifetime,omitempty"`
 
-	// Ends sessions that were not used for so long; `0` is off. Default: off.
+	// Ends sessions that have not been used for this long, at least one minute;
+	// `0` means never. Default: `0`.
 	IdleTimeout *caddy.Duration `json:"idle_timeout,omitempty"`
 
 	// The session cookie.
 	Cookie *CookieConfig `json:"cookie,omitempty"`
 
-	// Secrets of at least 32 bytes that seal the cookies: the first seals, all
-	// open. Default: keys that are made, kept, shared and rotated in Caddy's
-	// storage.
+	// Secrets of at least 32 bytes each that seal the cookies: the first one
+	// seals, all of them open. Default: keys that are created, shared and
+	// rotated in Caddy's storage.
 	Secret []string `json:"secret,omitempty"`
 
-	// How often the keys in Caddy's storage are rotated. An old key opens
-	// sessions for as long as they can last. Default: `7d`.
+	// How often to rotate the keys in Caddy's storage, at least one hour. Old
+	// keys open sessions for as long as these last. Default: `7d`.
 	Rotate caddy.Duration `json:"rotate,omitempty"`
 
-	// Keeps only these claims in the session; those that `upstream` names are
-	// kept always. Default: all claims but those of the protocol.
+	// The claims to keep in the session, in addition to those that `upstream`
+	// names. Default: all claims except the protocol's own.
 	Claims []string `json:"claims,omitempty"`
 
 	// How many cookies a session may be split into, at most 4. Default: 2.
 	MaxChunks int `json:"max_chunks,omitempty"`
 
-	// Whether to get new tokens with a refresh token before the access token
-	// expires. The refresh token is then kept in the session. Default: where
-	// `upstream` asks for a token.
+	// Whether to get new tokens before the access token expires. The refresh
+	// token is then kept in the session. Default: true if `upstream` passes a
+	// token on.
 	Refresh *bool `json:"refresh,omitempty"`
 }
 
-// CookieConfig is the session cookie's name and attributes.
+// CookieConfig configures the name and attributes of the session cookie.
 type CookieConfig struct {
-	// The name, which gets the prefix `__Host-`, or `__Secure-` with a domain,
-	// or none with `insecure`. Default: `oidc_rp`.
+	// The name of the cookie. It gets the prefix `__Host-`, `__Secure-` with a
+	// domain, or none with `insecure`. Default: `oidc_rp`.
 	Name string `json:"name,omitempty"`
 
 	// Shares the session with all sites under this domain that use the same
-	// provider and client. Default: this host alone.
+	// provider and client. Default: this host only.
 	Domain string `json:"domain,omitempty"`
 
-	// `lax` or `none`. Default: `lax`. Strict is not offered: a login comes
-	// back from another site, and would loop.
+	// The SameSite attribute: `lax` or `none`. `strict` is not offered, because
+	// a login returns from another site and would loop. Default: `lax`.
 	SameSite string `json:"same_site,omitempty"`
 
-	// Keeps the cookie apart for each top-level site (CHIPS); for
-	// applications in frames, with `same_site none`.
+	// Keeps the cookie separate for each top-level site (CHIPS). Use it for
+	// applications in frames, with `same_site` `none`. Default: false.
 	Partitioned bool `json:"partitioned,omitempty"`
 
-	// Allows the cookie on plain HTTP. On loopback that is understood.
+	// Allows the cookie over plain HTTP. On loopback this is not needed.
+	// Default: false.
 	Insecure bool `json:"insecure,omitempty"`
 }
 
-// Route says who may see what its matchers match.
+// Route makes some requests public or private, whatever the mode of the site.
 type Route struct {
-	// Requests that any of these sets matches. At least one. They are asked
-	// for every reading that an application could make of the path.
+	// The requests that the route is about: those that any of these matcher
+	// sets matches. At least one is required. The matchers are evaluated for
+	// every way in which an application could read the path.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
 	// `public` or `private`.
 	Mode string `json:"mode,omitempty"`
 
-	// What happens to who is not signed in, on a private route; see the
-	// handler's option.
+	// How to respond to unauthenticated requests on a private route:
+	// `redirect`, `deny` or `auto`. Default: that of the handler.
 	Unauthenticated string `json:"unauthenticated,omitempty"`
 
 	matchers caddyhttp.MatcherSets
 }
 
-// UpstreamConfig is what the application is told about the user.
+// UpstreamConfig configures what the application receives about the user.
 type UpstreamConfig struct {
-	// Request headers: name to a claim path, or a text with placeholders.
-	// Whatever a client sent under these names, in any spelling, is deleted
-	// first, by all instances on the site. Names of headers that frame or route
-	// a request are refused: hop-by-hop ones, `Cookie`, `Host`, `Content-*`,
-	// `Sec-*`, `Forwarded`, `X-Forwarded-For` and its like.
+	// The request headers to set: header name to claim path, or to text with
+	// placeholders. Whatever a client sent under these names, in any spelling,
+	// is deleted first, by all instances on the site. Headers that frame or
+	// route a request cannot be set: hop-by-hop headers, `Cookie`, `Host`,
+	// `Content-*`, `Sec-*`, `Forwarded`, `X-Forwarded-For` and the like.
 	Headers map[string]string `json:"headers,omitempty"`
 
-	// The header that carries the access token: as `Bearer` if it is
+	// The header for the access token, as a `Bearer` token if it is
 	// `Authorization`, else bare. The token is then kept in the session.
+	// Default: the token is not passed on.
 	AccessToken string `json:"access_token,omitempty"`
 
-	// The header that carries the ID token. The token is then kept in the
-	// session.
+	// The header for the ID token. The token is then kept in the session.
+	// Default: the token is not passed on.
 	IDToken string `json:"id_token,omitempty"`
-}
-
-// MarshalLogObject keeps secrets out of logs that print whole modules.
-func (h *Handler) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("mode", h.Mode)
-	zapStrings(enc, "providers", append(slices.Clone(h.Providers), slices.Sorted(maps.Keys(h.OwnProviders))...))
-	return nil
-}
-
-// MarshalLogObject keeps secrets out of logs that print whole modules.
-func (a *App) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	zapStrings(enc, "providers", slices.Sorted(maps.Keys(a.Providers)))
-	return nil
-}
-
-// MarshalLogObject keeps the client secret out of logs.
-func (p *ProviderConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("issuer", p.Issuer)
-	enc.AddString("client_id", p.ClientID)
-	return nil
-}
-
-// MarshalLogObject keeps the secrets out of logs.
-func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	kind, _ := storeKind(s.StoreRaw)
-	enc.AddString("store", kind)
-	enc.AddInt("secrets", len(s.Secret))
-	return nil
-}
-
-func zapStrings(enc zapcore.ObjectEncoder, key string, values []string) {
-	_ = enc.AddArray(key, zapcore.ArrayMarshalerFunc(func(a zapcore.ArrayEncoder) error {
-		for _, value := range values {
-			a.AppendString(value)
-		}
-		return nil
-	}))
 }

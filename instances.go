@@ -1,143 +1,100 @@
 package oidcrp
 
 import (
-	"maps"
-	"slices"
+	"fmt"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// linkInstances walks through the sites of the HTTP app, once, when all are
-// provisioned: instances on one site learn of each other's providers, since
-// the endpoints of one must not be guarded by another. The HTTP app may serve before this
-// one starts, so who comes first looks.
+// This file is about instances that meet: on one site, or in one browser.
+//
+// What is wrong with them is found when they are provisioned, so that `caddy
+// validate` shows it: package loadcheck compares them as they are written, and
+// addCookieName their cookies. Who is whose sibling is known only when the HTTP app
+// has loaded them all. Caddy does not say when that is, so linkInstances is called
+// when this app starts and before the first request, whichever comes first.
+
+// linkInstances tells the instances on each site of each other, since the
+// endpoints of one must not be guarded by another. It does so once; after that it
+// costs an atomic load.
 func (a *App) linkInstances() {
 	a.linked.Do(func() {
-		if module, err := a.ctx.AppIfConfigured("http"); err == nil {
-			linkInstancesOf(module.(*caddyhttp.App), a)
+		module, err := a.ctx.AppIfConfigured("http")
+		if err != nil {
+			return
 		}
-		a.shareCookies()
+		links := httpConfigOf(module.(*caddyhttp.App)).Links("oidc_rp", homeOf)
+		instance := func(n int) *Handler { return links.Handlers[n].Loaded.(*Handler) }
+		for n := range links.Handlers {
+			h := instance(n)
+			h.hosts, h.sharesHost = links.Hosts[n], links.SharesHost[n]
+			for _, sibling := range links.Siblings[n] {
+				h.instance.Siblings = append(h.instance.Siblings, instance(sibling).instance)
+			}
+		}
+		for _, site := range links.Sites {
+			shareSiteHeaders(site, instance)
+		}
 	})
 }
 
-func linkInstancesOf(app *caddyhttp.App, a *App) {
-	var sites [][]*Handler
-	for _, server := range app.Servers {
-		first := len(sites)
-		var anyHost []*Handler
-		for _, route := range server.Routes {
-			w := walk{server: server}
-			w.routes(caddyhttp.RouteList{route}, nil)
-			linkSiblings(w.found)
-			sites = append(sites, w.found)
-			if hostsOf(route) == nil {
-				anyHost = append(anyHost, w.found...)
-			}
-		}
-		markSharedHosts(sites[first:], a.hosts)
-		sites = append(sites, errorSites(server, anyHost)...)
+// homeOf returns the host that an instance is for in a route for any host.
+func homeOf(h *httpconfig.Handler) string {
+	if base := h.Loaded.(*Handler).base; base != nil {
+		return base.Hostname()
 	}
-	shareSiteHeaders(sites, a.hosts)
+	return httpconfig.AnyHost
 }
 
-// errorSites returns the instances in the error routes of a server, each with
-// those of its site. They share what no client may send, and nothing else: they
-// see requests that no other instance of the site may have seen.
-func errorSites(server *caddyhttp.Server, anyHost []*Handler) (sites [][]*Handler) {
-	if server.Errors == nil {
-		return nil
+// shareSiteHeaders makes one list for all instances of a site.
+func shareSiteHeaders(site []int, instance func(int) *Handler) {
+	var own []*headers.Filter
+	for _, n := range site {
+		own = append(own, instance(n).ownSiteHeaders())
 	}
-	for _, route := range server.Errors.Routes {
-		w := walk{server: server}
-		w.routes(caddyhttp.RouteList{route}, nil)
-		if len(w.found) > 0 && hostsOf(route) == nil {
-			w.found = append(w.found, anyHost...)
-		}
-		sites = append(sites, w.found)
-	}
-	return sites
-}
-
-// linkSiblings tells instances on one site of each other.
-func linkSiblings(found []*Handler) {
-	for i, h := range found {
-		for j, other := range found {
-			if other == h || slices.Contains(h.instance.Siblings, other.instance) {
-				continue
-			}
-			h.instance.Siblings = append(h.instance.Siblings, other.instance)
-			if i < j && h.instance.Clashes(other.instance) {
-				h.logger.Warn("two instances on this site have cookies of the same name, of which each clears what the other has set, since they keep sessions in different places or with different secrets: give one another name with session { cookie <name> }",
-					zap.String("cookie", h.session.Cookie.Name), zap.Strings("providers", slices.Sorted(maps.Keys(h.providers))), zap.Strings("other_providers", slices.Sorted(maps.Keys(other.providers))))
-			}
-		}
+	all := headers.Join(own...)
+	for _, n := range site {
+		instance(n).siteHeaders = all
 	}
 }
 
-type walk struct {
-	server *caddyhttp.Server
-	found  []*Handler
-	depth  int
+// addCookieName adds the session cookie of an instance that is being provisioned
+// to those of the configuration. It refuses a name that another instance uses for
+// its logins, and sees that no cookie is taken for a chunk of another one.
+func (a *App) addCookieName(h *Handler) error {
+	added := h.session.Cookie.Name
+	if name, base := a.cookieNames.Conflict(added); name != "" {
+		return fmt.Errorf("session: cookie: the name %q is what the cookie %q of another site uses for its logins: choose another name", name, base)
+	}
+	a.cookieNames.Add(added)
+	for _, other := range a.handlers {
+		other.excludeChunk(added)
+	}
+	for i := cookie.MaxChunks - 1; i > 0; i-- {
+		if name := cookie.ChunkName(added, i); a.cookieNames.Has(name) {
+			h.excludeChunk(name)
+		}
+	}
+	return nil
 }
 
-// routes looks for our instances in routes and what they contain. hosts are
-// the names that the routes are for, none where they are for any.
-func (w *walk) routes(routes caddyhttp.RouteList, hosts []string) {
-	if w.depth++; w.depth > 32 {
-		return // named routes can invoke each other
+// excludeChunk sees that a cookie of another instance is not taken for a chunk of
+// the session's, if it has the name of one.
+func (h *Handler) excludeChunk(name string) {
+	i := cookiescope.ChunkIndex(h.session.Cookie.Name, name)
+	if i == 0 {
+		return
 	}
-	defer func() { w.depth-- }()
-	for i := range routes {
-		hosts := hosts
-		if own := hostsOf(routes[i]); own != nil {
-			hosts = own
-		}
-		for _, handler := range routes[i].Handlers {
-			switch m := handler.(type) {
-			case *Handler:
-				w.found = append(w.found, m)
-				m.app.addHosts(m, hosts)
-			case *caddyhttp.Subroute:
-				w.routes(m.Routes, hosts)
-			case *caddyhttp.Invoke:
-				if named := w.server.NamedRoutes[m.Name]; named != nil {
-					w.routes(caddyhttp.RouteList{*named}, hosts)
-				}
-			}
-		}
+	h.instance.Scopes.Exclude(i)
+	if h.instance.MaxChunks > i {
+		h.instance.MaxChunks = i
+		h.logger.Warn("a session cookie cannot be split further, since another instance has a cookie of that name",
+			zap.String("cookie", h.session.Cookie.Name), zap.String("other", name), zap.Int("max_chunks", i))
 	}
-}
-
-// hostsOf returns the names that a route is for, or nil if it is for others as
-// well.
-func hostsOf(route caddyhttp.Route) (hosts []string) {
-	for _, set := range route.MatcherSets {
-		found := false
-		for _, matcher := range set {
-			switch m := matcher.(type) {
-			case caddyhttp.MatchHost:
-				hosts, found = append(hosts, m...), true
-			case *caddyhttp.MatchHost:
-				hosts, found = append(hosts, *m...), true
-			}
-		}
-		if !found {
-			return nil
-		}
-	}
-	return hosts
-}
-
-// addHosts remembers the names that an instance's site answers to.
-func (a *App) addHosts(h *Handler, hosts []string) {
-	if a.hosts == nil {
-		a.hosts = make(map[*Handler][]string)
-	}
-	if hosts == nil && h.base != nil {
-		hosts = []string{h.base.Hostname()}
-	} else if hosts == nil {
-		hosts = []string{"*"}
-	}
-	a.hosts[h] = append(a.hosts[h], hosts...)
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
 // loaded is what `caddy validate` does with a Caddyfile, and what it shows.
@@ -323,11 +325,11 @@ func TestGroupRulesThatDoNotHoldAtLoad(t *testing.T) {
 	t.Parallel()
 	guard := "oidc_rp {\n" + anyProvider + "}\n@stranger expression `!('admins' in {http.auth.user.groups})`\n"
 	for _, tc := range []struct{ name, site, warned string }{
-		{"beside handle blocks", guard + "error @stranger 403\nhandle /admin/* {\nrespond admin\n}\nhandle {\nrespond rest\n}", trapBehindHandle},
-		{"respond beside handle blocks", guard + "respond @stranger 403\nhandle {\nrespond rest\n}", trapBehindHandle},
-		{"abort beside handle blocks", guard + "abort @stranger\nhandle {\nrespond rest\n}", trapBehindHandle},
-		{"for a path", guard + "@both {\npath /admin /admin/*\nexpression `!('admins' in {http.auth.user.groups})`\n}\nerror @both 403", trapPath},
-		{"for a path in the expression", guard + "@both expression `path('/admin/*') && !('admins' in {http.auth.user.groups})`\nerror @both 403", trapPath},
+		{"beside handle blocks", guard + "error @stranger 403\nhandle /admin/* {\nrespond admin\n}\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
+		{"respond beside handle blocks", guard + "respond @stranger 403\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
+		{"abort beside handle blocks", guard + "abort @stranger\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
+		{"for a path", guard + "@both {\npath /admin /admin/*\nexpression `!('admins' in {http.auth.user.groups})`\n}\nerror @both 403", loadcheck.RuleByPath},
+		{"for a path in the expression", guard + "@both expression `path('/admin/*') && !('admins' in {http.auth.user.groups})`\nerror @both 403", loadcheck.RuleByPath},
 		{"beside a handle block for some pages", guard + "error @stranger 403\nhandle /health {\nrespond ok\n}\nreverse_proxy 127.0.0.1:1", "does not hold for what handle and route blocks answer"},
 		{"for a whole site", guard + "error @stranger 403\nreverse_proxy 127.0.0.1:1", ""},
 		{"in a route block", guard + "route {\nerror @stranger 403\nreverse_proxy 127.0.0.1:1\n}", ""},
@@ -434,5 +436,53 @@ func TestManySitesAreReadQuickly(t *testing.T) {
 	}
 	if warnings := warningsIn(t, log); len(warnings) > 0 {
 		t.Errorf("the warnings are %q", warnings)
+	}
+}
+
+// What instances do to each other's cookies is found without starting anything.
+func TestCookiesThatMeetAtLoad(t *testing.T) {
+	t.Parallel()
+	log, err := loaded(t, `
+app.example.com {
+	handle /one* {
+		oidc_rp {
+			issuer https://login.example.com
+			client_id rp
+			session {
+				cookie app_1
+			}
+		}
+	}
+	handle /two* {
+		oidc_rp {
+			issuer https://login.example.com
+			client_id rp
+			session {
+				store memory
+				cookie app_1
+			}
+		}
+	}
+	handle {
+		oidc_rp {
+			issuer https://login.example.com
+			client_id rp
+			session {
+				cookie app
+			}
+		}
+	}
+}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings := strings.Join(warningsIn(t, log), "")
+	for _, want := range []string{
+		"two instances on this site have cookies of the same name, of which each clears what the other has set",
+		"a session cookie cannot be split further, since another instance has a cookie of that name",
+	} {
+		if got := strings.Count(warnings, want); got != 1 {
+			t.Errorf("there are %d warnings %q, want one\n%s", got, want, warnings)
+		}
 	}
 }

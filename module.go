@@ -44,9 +44,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -59,18 +61,18 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("oidc_rp", httpcaddyfile.Before, "basic_auth")
 }
 
-// App holds what several sites share: providers by id, which of them is the
-// default, and how sessions are kept. A site that needs nothing shared needs
-// no configuration of the app.
+// App holds what sites share: providers by id, which one of them is the
+// default, and session settings. A site that defines its own provider needs no
+// configuration of the app.
 type App struct {
-	// Providers that sites can name, by id.
+	// The providers that sites can use, by id.
 	Providers map[string]*ProviderConfig `json:"providers,omitempty"`
 
-	// The id of the provider that `default` means at sites that do not say
-	// otherwise. Default: the only provider of a site.
+	// The id of the provider that `default` means at sites that do not set
+	// their own. Default: the only provider of a site.
 	DefaultProvider string `json:"default_provider,omitempty"`
 
-	// How sign-ins are remembered; a site can override each option.
+	// Session settings. A site can override each of them.
 	Session *SessionConfig `json:"session,omitempty"`
 
 	ctx          caddy.Context
@@ -81,14 +83,15 @@ type App struct {
 	providers    map[string]*provider
 	stores       map[string]*sessionStore // by their configuration
 	handlers     []*Handler
-	cookieNames  []string                         // of all instances, without prefix
-	hosts        map[*Handler][]string            // that a site is for; linkInstances knows
-	linked       *sync.Once                       // at the sites as a whole
-	shared       *flow.Shared                     // what flows share
-	checked      bool                             // the sites as they are written
-	sites        []*writtenSite                   // until the app starts
-	announced    *atomic.Pointer[map[string]bool] // what has been logged for registration
+	shared       *flow.Shared // what flows share
 	release      []func() error
+
+	// What is found of the sites as a whole; see checks.go and instances.go.
+	checked       bool                             // whether checkSites has run
+	registrations []loadcheck.Registration         // until the app starts
+	announced     *atomic.Pointer[map[string]bool] // registrations that were logged
+	cookieNames   cookiescope.Names
+	linked        *sync.Once
 }
 
 // CaddyModule returns the module's registration.
@@ -140,8 +143,7 @@ func (a *App) Start() error {
 	}
 	a.storeProviderDocuments()
 	a.linkInstances()
-	a.announce(a.sites)
-	a.sites = nil
+	a.announce()
 	a.release = append(a.release, running.add(a))
 	return nil
 }
@@ -153,12 +155,13 @@ func (a *App) Stop() error { return nil }
 // Cleanup gives back exactly what Provision took, however far it came.
 func (a *App) Cleanup() error { return releaseAll(&a.release) }
 
-// Handler implements a middleware that guards a site with OpenID Connect: who
-// is not signed in is sent to a provider to do so, and the application behind
-// learns who is. It serves the endpoints of the login itself, and calls the
-// next handler only for requests that may pass.
+// Handler is a middleware that guards a site with OpenID Connect. It sends users
+// who are not signed in to a provider, and tells the application behind it who
+// they are. It serves the endpoints of the login itself, and calls the next
+// handler only for requests that may pass.
 //
-// It sets these placeholders, all empty for nobody:
+// It sets these placeholders. Those about the user are empty for unauthenticated
+// requests:
 //
 //	{http.auth.user.id}               the user's name
 //	{http.auth.user.name}             the claim name
@@ -173,87 +176,89 @@ func (a *App) Cleanup() error { return releaseAll(&a.release) }
 //	{http.oidc_rp.login_url}          signs in and leads back to this page
 //	{http.oidc_rp.logout_url}         signs out
 //	{http.oidc_rp.error.code}         why a sign-in did not work, on the home page
-//	{http.oidc_rp.error.message}      the same for people
-//	{http.oidc_rp.access_token}       where upstream asks for it
-//	{http.oidc_rp.id_token}           where upstream asks for it
+//	{http.oidc_rp.error.message}      the same in plain words
+//	{http.oidc_rp.access_token}       if upstream passes it on
+//	{http.oidc_rp.id_token}           if upstream passes it on
 type Handler struct {
-	// What the guard covers. Default: everything. The endpoints are served
-	// whatever it matches.
+	// The requests that the handler guards. Its endpoints are served
+	// regardless. Default: all requests.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
-	// `private`: only for who is signed in. `public`: for anybody, and who is
-	// signed in is known. `endpoints`: guards nothing and only serves the
-	// endpoints, for sites that guard inside several routes. Default:
-	// `private`.
+	// Whether the guarded requests need a session. `private` requires one.
+	// `public` lets everyone in; if a user is signed in, placeholders and
+	// `upstream` headers say who it is. `endpoints` guards nothing and only
+	// serves the endpoints, for sites that guard inside several routes.
+	// Default: `private`.
 	Mode string `json:"mode,omitempty"`
 
-	// The shared providers at which users of this site may sign in. Default:
-	// the only shared one.
+	// The ids of the shared providers that may sign users in at this site.
+	// Default: the only shared provider.
 	Providers []string `json:"providers,omitempty"`
 
-	// Providers of this site alone, by id.
+	// Providers for this site only, by id.
 	OwnProviders map[string]*ProviderConfig `json:"own_providers,omitempty"`
 
-	// The id of the provider that `default` means. Default: the app's, or the
-	// only one.
+	// The id of the provider that `default` means in an address. Default: that
+	// of the app, or the only provider.
 	DefaultProvider string `json:"default_provider,omitempty"`
 
-	// Routes that differ from the mode. The first that matches decides.
+	// Routes that differ from the mode. The first one that matches decides.
 	Routes []*Route `json:"routes,omitempty"`
 
-	// What happens to who is not signed in, where that is needed: `redirect`
-	// to the login, `deny` with 401, or `auto`: a page load is redirected,
-	// anything else denied. Default: `auto`.
+	// How to respond to unauthenticated requests for private pages: `redirect`
+	// sends GET and HEAD requests to the login and responds to others with 401,
+	// `deny` always responds with 401, and `auto` redirects page loads and
+	// denies everything else. Default: `auto`.
 	Unauthenticated string `json:"unauthenticated,omitempty"`
 
-	// What the application is told.
+	// What the application receives about the user. Default: nothing.
 	Upstream *UpstreamConfig `json:"upstream,omitempty"`
 
-	// What happens to a bodyless CORS preflight to a private route: `pass`,
-	// without any identity and without `Upgrade`, or `deny`. Default: `deny`.
+	// How to handle a CORS preflight without a body on a private route: `pass`
+	// forwards it without any identity and without `Upgrade`, `deny` does not.
+	// Default: `deny`.
 	Preflight string `json:"preflight,omitempty"`
 
-	// Protocols that a connection may be upgraded to, beside `websocket`:
-	// `SPDY/3.1`, for example. Case does not count. Protocols that carry
-	// requests past the guard (`h2c`, `HTTP/2.0`, `TLS/1.3`) are refused.
-	// Default: none.
+	// The protocols, besides `websocket`, that a connection may be upgraded to,
+	// such as `SPDY/3.1`. Case does not matter. Protocols that carry requests
+	// past the guard (`h2c`, `HTTP/2.0`, `TLS/1.3`) are refused. Default: none.
 	Upgrades []string `json:"upgrades,omitempty"`
 
-	// Where errors of a public site lead. Default: `/`.
+	// Where errors of a public site lead: a path. Default: `/`.
 	Home string `json:"home,omitempty"`
 
-	// Other origins that a login may return to. Default: this site alone.
+	// Other origins that a login may return to. Default: this site only.
 	ReturnTo []string `json:"return_to,omitempty"`
 
-	// Where a browser ends after a logout. Default: a built-in page.
+	// The path or URL where a browser ends up after a logout. Default: a
+	// built-in page.
 	SignedOut string `json:"signed_out,omitempty"`
 
-	// What a browser is to forget of this site at a logout: `cache`, `cookies`,
-	// `storage`, `executionContexts`, or `*` for all of them. `cookies` are
-	// those of the whole registrable domain, other sites' on it among them.
-	// Default: nothing.
+	// What a browser should forget about the site at logout: `cache`, `cookies`
+	// (of the whole registrable domain, including other sites on it),
+	// `storage`, `executionContexts`, or `*` for everything. Default: nothing.
 	ClearSiteData []string `json:"clear_site_data,omitempty"`
 
-	// The path under which the endpoints are. Default: `/@app/auth`.
+	// The path prefix of the endpoints. Default: `/@app/auth`.
 	Endpoints string `json:"endpoints,omitempty"`
 
 	// The path that signs out. Default: `/Special:UserLogout`.
 	LogoutPath string `json:"logout_path,omitempty"`
 
-	// The site's own origin. Default: the request's. Needed where the site
-	// answers to any host name.
+	// The site's own origin. It is needed if the site answers to any host name.
+	// Default: the origin of the request.
 	BaseURL string `json:"base_url,omitempty"`
 
-	// `builtin` renders error pages here, `caddy` leaves them to
+	// How to show errors: `builtin` renders pages, `caddy` leaves them to
 	// `handle_errors`. Default: `builtin`.
 	ErrorPages string `json:"error_pages,omitempty"`
 
-	// A folder with templates that take the place of the built-in ones of the
-	// same name: `error.html`, `signed_out.html`, `confirm.html`,
-	// `continue.html`, `layout.html`.
+	// A folder with templates that replace the built-in ones of the same name,
+	// such as `error.html`, `signed_out.html`, `confirm.html`, `continue.html`
+	// and `layout.html`. Default: the built-in templates.
 	Pages string `json:"pages,omitempty"`
 
-	// How sign-ins are remembered at this site, over what the app says.
+	// Session settings for this site, which override those of the app.
 	Session *SessionConfig `json:"session,omitempty"`
 
 	app     *App
@@ -272,7 +277,8 @@ type Handler struct {
 	upstreamHeaders []upstreamHeader
 	neededClaims    []string
 	instance        *flow.Instance // what is resolved of all that, for the flows
-	sharesHost      bool           // another instance guards the same host; see markSharedHosts
+	hosts           []string       // that it is for, as linkInstances finds them
+	sharesHost      bool           // another instance may see the same requests; see httpconfig.Links
 }
 
 // CaddyModule returns the module's registration.
@@ -298,7 +304,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	h.resolveFlows()
-	if err := h.checkCookieName(); err != nil {
+	if err := h.app.addCookieName(h); err != nil {
 		return ofSite(ctx, err)
 	}
 	if err := h.app.checkSites(ctx); err != nil {

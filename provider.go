@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
 // provider is one provider as a site uses it: what its configuration resolves
@@ -100,6 +101,14 @@ func checkID(id string) error {
 	}
 	return nil
 }
+
+// expand resolves an operator's placeholders; an unknown or empty one is an
+// error, which repeats nothing of the text but the name of a variable or file.
+func expand(text string) (string, error) { return placeholders.Expand(text) }
+
+var placeholders = placeholder.Expander{Replace: func(text string) (string, error) {
+	return caddy.NewReplacer().ReplaceOrErr(text, true, true)
+}}
 
 // options returns the options without their JSON and Caddy's types.
 func (p *ProviderConfig) options() opconfig.Options {

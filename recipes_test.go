@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -100,7 +101,7 @@ func TestDocumentsNameTheFolderBesideWhatIsInIt(t *testing.T) {
 		for _, line := range regexp.MustCompile(`(?m)^\s*private (/.*)$`).FindAllStringSubmatch(text, -1) {
 			patterns := strings.Fields(strings.TrimSuffix(line[1], "{"))
 			for _, pattern := range patterns {
-				if folder, ok := folderOf(pattern); ok && anyMatches(patterns, folder) == no {
+				if folder, ok := httpconfig.Folder(pattern); ok && httpconfig.MatchPath(patterns, folder) == httpconfig.No {
 					t.Errorf("%s: %q leaves out %s", name, line[0], folder)
 				}
 			}

@@ -52,7 +52,7 @@ func (h *Handler) clean(st *requestState, r *http.Request) {
 		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
 	}
 	if len(st.Cookies) > 0 {
-		cookie.Strip(r.Header, st.lines[:], h.app.ours)
+		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
 	}
 	st.upgrade = h.siteHeaders.Clean(r, st.IdentityHeaders())
 }

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
@@ -79,7 +78,7 @@ func (h *Handler) makeLasting(st *requestState) []string {
 	for i, header := range h.upstreamHeaders {
 		switch {
 		case !header.lasting:
-		case isTemplate(header.value):
+		case identity.HasPlaceholders(header.value):
 			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
 		default:
 			values[i] = st.User().ClaimText(header.value)
@@ -98,26 +97,6 @@ func (h *Handler) headerValue(st *requestState, r *http.Request, value string) s
 	return claims.Printable(repl.ReplaceAll(value, ""))
 }
 
-// isTemplate reports whether a header's value is a text with placeholders, and
-// not the path of a claim.
-func isTemplate(value string) bool { return strings.Contains(value, "{") }
-
-// isLasting reports whether a header's value follows from the session alone: it
-// is a claim, or all its placeholders are about the user.
-func isLasting(value string) bool {
-	if strings.Contains(value, `\{`) || strings.Contains(value, `\}`) {
-		return false // braces that are text
-	}
-	for _, part := range strings.Split(value, "{")[1:] {
-		key, _, closed := strings.Cut(part, "}")
-		own, ours := strings.CutPrefix(key, identity.OwnPrefix)
-		if !closed || !strings.HasPrefix(key, identity.UserPrefix) && !(ours && slices.Contains([]string{"provider", "subject", "issuer", "expires"}, own)) {
-			return false
-		}
-	}
-	return true
-}
-
 // resolveUpstream finds the headers that only we may set, and the claims that
 // they need.
 func (h *Handler) resolveUpstream(caddy.Context) (err error) {
@@ -126,8 +105,8 @@ func (h *Handler) resolveUpstream(caddy.Context) (err error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.Upstream.Headers)) {
 		value := h.Upstream.Headers[name]
-		h.neededClaims = append(h.neededClaims, claimsIn(value)...)
-		h.upstreamHeaders = append(h.upstreamHeaders, upstreamHeader{name, value, isLasting(value)})
+		h.neededClaims = append(h.neededClaims, identity.ClaimsIn(value)...)
+		h.upstreamHeaders = append(h.upstreamHeaders, upstreamHeader{name, value, identity.FollowsFromSession(value)})
 	}
 	h.identityHeaders, err = h.Upstream.headers()
 	return err
@@ -160,26 +139,4 @@ func (u *UpstreamConfig) headers() ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-// claimsIn returns the claims that a header's value names: itself, or by
-// placeholders.
-func claimsIn(value string) []string {
-	if !isTemplate(value) {
-		return []string{identity.BareClaim(value)}
-	}
-	var found []string
-	for _, part := range strings.Split(value, "{")[1:] {
-		key, _, _ := strings.Cut(part, "}")
-		name, ok := strings.CutPrefix(key, identity.UserPrefix)
-		if !ok {
-			continue
-		}
-		if path, ok := strings.CutPrefix(name, "claims."); ok {
-			found = append(found, path)
-		} else if name != "id" {
-			found = append(found, name)
-		}
-	}
-	return found
 }

@@ -5,34 +5,6 @@ import (
 	"testing"
 )
 
-func TestWhichHeadersSayTheSameOnEveryRequest(t *testing.T) {
-	t.Parallel()
-	for value, want := range map[string]bool{
-		"email":                             true,
-		"groups":                            true,
-		"{http.auth.user.id}":               true,
-		"{http.auth.user.claims.a.b}":       true,
-		"{http.oidc_rp.issuer}":             true,
-		"{http.oidc_rp.expires}":            true,
-		"<{http.auth.user.id}, no more>":    true,
-		"{http.oidc_rp.access_token}":       false, // until it expires
-		"{http.oidc_rp.login_url}":          false, // leads back to this page
-		"{http.request.uri.path}":           false,
-		"{http.auth.user.id}{http.vars.x}":  false,
-		`\{http.auth.user.id}`:              false,
-		"{http.auth.user.id":                false,
-		"{env.HOME}":                        false,
-		"{http.auth.user.id} {time.now}":    false,
-		"{http.auth.username}":              false,
-		"{{http.auth.user.id}}":             false,
-		"{http.auth.user.id:{http.vars.x}}": false,
-	} {
-		if got := isLasting(value); got != want {
-			t.Errorf("%s: %v", value, got)
-		}
-	}
-}
-
 // What one request puts over a placeholder of ours is not what the next one's
 // application is told.
 func TestAHeaderIsNotWhatAnotherRequestMadeOfIt(t *testing.T) {

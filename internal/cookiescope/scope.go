@@ -8,7 +8,6 @@ package cookiescope
 
 import (
 	"net/http"
-	"strings"
 	"sync/atomic"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
@@ -132,10 +131,4 @@ func (s *Scopes) At(origin address.Origin) *Scope {
 	scope.RepeatsAAD = scope.Repeats + "\x00" + scope.TransactionAAD
 	scope.IDTokenHintAAD = scope.IDTokenHint + "\x00" + place
 	return scope
-}
-
-// IsOwnSuffix reports whether a cookie of ours other than the session's has a
-// name that ends like this after its instance's name and an underscore.
-func IsOwnSuffix(rest string) bool {
-	return rest == "hint" || rest == "again" || rest == "mark" || strings.HasPrefix(rest, "tx_")
 }

@@ -150,7 +150,7 @@ func (x *Exchange) opensAtSibling(s *cookiescope.Scope) bool {
 	for _, in := range x.Siblings {
 		theirs := x.atSibling(in)
 		place := theirs.Scope()
-		if place == nil || place.Session != s.Session || !x.Clashes(in) {
+		if place == nil || place.Session != s.Session || !x.clashes(in) {
 			continue
 		}
 		found := place.FindSession(x.State.Cookies)

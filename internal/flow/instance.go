@@ -130,8 +130,8 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 // prefixes reports whether users of a provider have its id before their names.
 func (in *Instance) prefixes(p *Provider) bool { return len(in.Providers) > 1 && p != in.Default }
 
-// Clashes reports whether two instances on one site take each other's cookies for
+// clashes reports whether two instances on one site take each other's cookies for
 // broken ones of their own.
-func (in *Instance) Clashes(other *Instance) bool {
+func (in *Instance) clashes(other *Instance) bool {
 	return in.CookieOptions == other.CookieOptions && in.SessionPlace != other.SessionPlace
 }

@@ -3,29 +3,143 @@ package identity
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Fault E13: userinfo may have another form than the ID token had.
-func TestGroupsOfUserinfoReplaceThoseOfTheIDToken(t *testing.T) {
+// Fault E13: what userinfo no longer says is gone, if userinfo said it before.
+// Claims of the ID token stay.
+func TestMerge(t *testing.T) {
 	t.Parallel()
-	m := &Mapping{Groups: "memberships.name"}
-	for info, want := range map[string]string{
-		`{"name":"staff"}`:                     ``,
-		`[{"name":"staff"},{"name":"viewer"}]`: `staff,viewer`,
+	all := Needs{KeepAll: true}
+	for _, row := range []struct {
+		name     string
+		m        Mapping
+		needs    Needs
+		old      string
+		was      []string // the names from userinfo of before
+		userinfo string
+		want     string
+		names    []string // the names from userinfo
+	}{
+		{name: "a claim is gone", needs: all, old: `{"a": 1, "b": 2}`, was: []string{"a", "b"}, userinfo: `{"a": 1}`, want: `a=1`, names: []string{"a"}},
+		{name: "a claim of the ID token is not in userinfo", needs: all, old: `{"a": 1, "b": 2}`, was: []string{"a"}, userinfo: `{"a": 3}`, want: `a=3 b=2`, names: []string{"a"}},
+		{name: "a claim of the ID token is in userinfo", needs: all, old: `{"a": 1}`, userinfo: `{"a": 2}`, want: `a=2`, names: []string{"a"}},
+		{name: "a new claim, where userinfo was called before", needs: all, old: `{"a": 1}`, was: []string{"a"}, userinfo: `{"a": 1, "b": 2}`, want: `a=1 b=2`, names: []string{"a", "b"}},
+		{name: "a new claim, where userinfo was not called before", needs: all, old: `{"a": 1}`, userinfo: `{"b": 2}`, want: `a=1`},
+		{name: "a new claim that is requested", needs: Needs{KeepAll: true, Claims: []string{"b"}}, old: `{"a": 1}`, userinfo: `{"b": 2}`, want: `a=1 b=2`, names: []string{"b"}},
+		{name: "a claim that is not kept", needs: Needs{Kept: []string{"a"}}, old: `{"a": 1}`, was: []string{"a"}, userinfo: `{"a": 1, "b": 2}`, want: `a=1`, names: []string{"a"}},
+		{name: "claims of the protocol", needs: all, was: []string{"a"}, userinfo: `{"sub": "1", "sid": "x", "\u0001tenant": "t"}`, want: ``},
+		{name: "another address that nothing vouches for", needs: all, old: `{"email": "a@b.example", "email_verified": true}`, userinfo: `{"email": "x@b.example"}`, want: `email="x@b.example"`, names: []string{"email"}},
+		{name: "another address that is verified", needs: all, old: `{"email": "a@b.example", "email_verified": true}`, userinfo: `{"email": "x@b.example", "email_verified": true}`, want: `email="x@b.example" email_verified=true`, names: []string{"email", "email_verified"}},
+		{name: "email_verified vouches for no other address", needs: all, old: `{"email": "a@b.example"}`, was: []string{"name"}, userinfo: `{"email_verified": true}`, want: `email="a@b.example"`},
+		{name: "a claim that the configuration makes", m: Mapping{Claims: map[string]string{"role": "app.role"}}, needs: Needs{Kept: []string{"role"}}, old: `{"role": "x"}`, was: []string{"role"}, userinfo: `{"app": {"role": "y"}, "role": "root"}`, want: `role="y"`, names: []string{"role"}},
+		{name: "a claim that the configuration makes is gone", m: Mapping{Claims: map[string]string{"role": "app.role"}}, needs: Needs{Kept: []string{"role"}}, old: `{"role": "x"}`, was: []string{"role"}, userinfo: `{"role": "root"}`, want: ``},
+		{name: "an address that the configuration makes", m: Mapping{Claims: map[string]string{"email": "upn"}}, needs: all, old: `{"email": "u"}`, userinfo: `{"upn": "v", "email": "a@b.example", "email_verified": true}`, want: `email="v"`, names: []string{"email"}},
+		{name: "groups apart", m: Mapping{Groups: "realm.roles"}, needs: Needs{Claims: []string{"groups"}}, old: `{"\u0001groups": ["a", "b"]}`, was: []string{groupsEntry}, userinfo: `{"realm": {"roles": ["b"]}}`, want: `^groups=["b"]`, names: []string{groupsEntry}},
+		{name: "groups apart are gone", m: Mapping{Groups: "realm.roles"}, needs: Needs{Claims: []string{"groups"}}, old: `{"\u0001groups": ["a"]}`, was: []string{groupsEntry}, userinfo: `{}`, want: ``},
+		{name: "groups in another form", m: Mapping{Groups: "groups.name"}, needs: all, old: `{"groups": [{"name": "a"}], "\u0001groups": ["a"]}`, userinfo: `{"groups": {"name": "b"}}`, want: `groups={"name": "b"}`, names: []string{"groups"}},
+		{name: "groups of a list of objects", m: Mapping{Groups: "groups.name"}, needs: all, old: `{"groups": [{"name": "a"}], "\u0001groups": ["a"]}`, userinfo: `{"groups": [{"name": "b"}]}`, want: `^groups=["b"] groups=[{"name": "b"}]`, names: []string{"groups", groupsEntry}},
+		{name: "the tenant stays", needs: all, old: `{"\u0001tenant": "t"}`, userinfo: `{}`, want: `^tenant="t"`},
 	} {
-		old := set(t, `{"memberships": [{"name":"admins"},{"name":"staff"}], "\u0001groups": ["admins","staff"]}`)
-		s := &session.Session{Claims: old}
-		if err := m.Merge(Union(Needs{KeepAll: true}), s, op.Claims{"memberships": json.RawMessage(info)}); err != nil {
-			t.Fatal(err)
-		}
-		raw, _ := s.Claims.Get(groupsEntry)
-		if got := raw.Text(); got != want {
-			t.Errorf("with memberships %s: expected groups kept apart to be %q, seen %q", info, want, got)
-		}
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			if row.m.Groups == "" {
+				row.m.Groups = "groups"
+			}
+			s := &session.Session{Username: "alice"}
+			if row.old != "" {
+				s.Claims = set(t, row.old)
+			}
+			if row.was != nil {
+				s.FromUserinfo = session.NamesOf(row.was...)
+			}
+			if err := row.m.Merge(Union(row.needs), s, members(t, row.userinfo)); err != nil {
+				t.Fatal(err)
+			}
+			if got := written(s.Claims); got != row.want {
+				t.Errorf("expected the claims %s, seen %s", row.want, got)
+			}
+			if want := session.NamesOf(row.names...); s.FromUserinfo != want {
+				t.Errorf("expected the names from userinfo %q, seen %q", want, s.FromUserinfo)
+			}
+			if s.Username != "alice" {
+				t.Errorf("expected the user to stay alice, seen %s", s.Username)
+			}
+		})
+	}
+}
+
+func TestAFailedMergeChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := &session.Session{Claims: set(t, `{"a": 1}`), FromUserinfo: session.NamesOf("a")}
+	before := *s
+	m := Mapping{Groups: "groups"}
+	if err := m.Merge(Union(Needs{KeepAll: true}), s, op.Claims{"a": json.RawMessage(`{`)}); err == nil {
+		t.Error("expected an error, seen none")
+	}
+	if *s != before {
+		t.Errorf("expected the session to stay as it is, seen %+v", *s)
+	}
+}
+
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	s := &session.Session{Username: "alice", Claims: set(t, `{"a": 1}`), FromUserinfo: session.NamesOf("a")}
+	from := Sources{members(t, `{"preferred_username": "alicia", "groups": true}`), members(t, `{"b": 2}`)}
+	findings, err := aliceMapping.Replace(Union(Needs{KeepAll: true}), s, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := written(s.Claims); got != `b=2 groups=true preferred_username="alicia"` {
+		t.Errorf("expected the claims of the new ID token and userinfo, seen %s", got)
+	}
+	if s.FromUserinfo != session.NamesOf("b") {
+		t.Errorf("expected b to come from userinfo, seen %q", s.FromUserinfo)
+	}
+	if s.Username != "alicia" {
+		t.Errorf("expected the user's new name alicia, seen %s", s.Username)
+	}
+	if len(findings) != 1 || findings[0].Kind != GroupsUnreadable {
+		t.Errorf("expected that the groups are unreadable, seen %v", findings)
+	}
+	if _, err := aliceMapping.Replace(Union(), s, Sources{IDToken: members(t, `{}`)}); err != nil || s.Username != "alicia" {
+		t.Errorf("without a name: expected alicia to stay, seen %s, %v", s.Username, err)
+	}
+}
+
+func TestApplyTokens(t *testing.T) {
+	t.Parallel()
+	expires := time.Unix(1700003600, 0)
+	tokens := op.Tokens{AccessToken: "new", IDToken: "newid", Expires: expires}
+	idToken := `{"auth_time": 1700000100, "acr": "silver"}`
+	signedIn := session.Session{AuthTime: time.Unix(1700000000, 0), ACR: "gold"}
+	for _, row := range []struct {
+		name    string
+		needs   Needs
+		old     session.Session
+		idToken string
+		want    session.Session
+	}{
+		{"nothing is needed", Needs{}, session.Session{}, "", session.Session{AccessTokenExpires: expires}},
+		{"tokens that are needed", Needs{AccessToken: true, IDToken: true}, session.Session{}, `{}`, session.Session{AccessTokenExpires: expires, AccessToken: "new", IDToken: "newid"}},
+		{"tokens that are there", Needs{}, session.Session{AccessToken: "old", IDToken: "oldid"}, `{}`, session.Session{AccessTokenExpires: expires, AccessToken: "new", IDToken: "newid"}},
+		{"no ID token", Needs{IDToken: true}, session.Session{IDToken: "oldid"}, "", session.Session{AccessTokenExpires: expires, IDToken: "oldid"}},
+		{"a newer sign-in", Needs{}, signedIn, idToken, session.Session{AccessTokenExpires: expires, AuthTime: time.Unix(1700000100, 0), ACR: "silver"}},
+		{"an older sign-in", Needs{}, signedIn, `{"auth_time": 1, "acr": "silver"}`, session.Session{AccessTokenExpires: expires, AuthTime: signedIn.AuthTime, ACR: "gold"}},
+		{"neither auth_time nor acr", Needs{}, signedIn, `{}`, session.Session{AccessTokenExpires: expires, AuthTime: signedIn.AuthTime, ACR: "gold"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			got := row.old
+			ApplyTokens(Union(row.needs), &got, tokens, members(t, row.idToken))
+			if got != row.want {
+				t.Errorf("expected %+v, seen %+v", row.want, got)
+			}
+		})
 	}
 }
 
@@ -39,7 +153,7 @@ func set(t *testing.T, object string) claims.Set {
 	return made
 }
 
-// members are those of a JSON object; nil for an empty text.
+// members returns those of a JSON object; nil for an empty text.
 func members(t *testing.T, object string) op.Claims {
 	t.Helper()
 	if object == "" {

@@ -143,14 +143,18 @@ func (m *Mapping) namesFromUserinfo(kept map[string]json.RawMessage, from Source
 	return session.NamesOf(names...)
 }
 
-// LargestClaims returns the names of a session's largest claims, at most count of
-// them, as a configuration writes them. The Mapping may be nil.
+// LargestClaims returns a session's largest claims, at most count of them: their
+// names as a configuration writes them, each with its size. The Mapping may be
+// nil.
 func (m *Mapping) LargestClaims(s *session.Session, count int) []string {
-	names := s.Claims.Largest(count)
-	for i, name := range names {
-		if name == groupsEntry && m != nil {
-			names[i] = m.Groups
+	largest := s.Claims.Largest(count)
+	if m == nil {
+		return largest
+	}
+	for i, claim := range largest {
+		if size, isGroups := strings.CutPrefix(claim, groupsEntry); isGroups {
+			largest[i] = m.Groups + size
 		}
 	}
-	return names
+	return largest
 }

@@ -1,29 +1,23 @@
 package oidcrp
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// This file is about what the configuration names and does not hold: placeholders,
-// and files, which are read again when their content changes.
+// This file logs what happens to what a configuration names and shares: files and
+// providers. And it keeps secrets out of logs that print whole modules.
 
-// expand resolves an operator's placeholders; an unknown or empty one is an
-// error, which repeats nothing of the text but the name of a variable or file.
-func expand(text string) (string, error) { return placeholders.Expand(text) }
-
-var placeholders = placeholder.Expander{Replace: func(text string) (string, error) {
-	return caddy.NewReplacer().ReplaceOrErr(text, true, true)
-}}
-
-// warnOfFileName says in the log that an option has the name of a file for its
-// value.
+// warnOfFileName warns that the value of an option is the name of a file.
 func warnOfFileName(logger *zap.Logger, option, value string) {
 	if placeholder.NamesFile(value) {
 		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder",
@@ -31,7 +25,7 @@ func warnOfFileName(logger *zap.Logger, option, value string) {
 	}
 }
 
-// logFiles says in the log what happens to the files of an option.
+// logFiles returns what logs what happens to the files of an option.
 func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 	return func(e livefile.Event) {
 		fields := []zap.Field{zap.String("option", option), zap.Strings("files", e.Files)}
@@ -46,14 +40,14 @@ func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 	}
 }
 
-// logs is the logger of the newest of those configurations that use something
-// which outlives them.
+// logs are the loggers of the configurations that use something which outlives
+// them. The newest one counts.
 type logs struct {
 	mu      sync.Mutex
 	loggers []*zap.Logger
 }
 
-// add returns how to take the logger back. The last one stays.
+// add adds a logger, and returns what removes it. The last one stays.
 func (l *logs) add(logger *zap.Logger) (remove func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,8 +73,8 @@ func (l *logs) logger() *zap.Logger {
 	return l.loggers[len(l.loggers)-1]
 }
 
-// logProviderOutage says in the log that a provider does not answer and what was learned
-// before serves.
+// logProviderOutage returns what logs that a provider does not answer, and that
+// what was learned before serves.
 func logProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 	return func(n op.Notice) {
 		part := zap.String("of", n.Part)
@@ -90,4 +84,41 @@ func logProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 		}
 		logger().Error("the provider does not answer; using what was fetched before, for at most 24 hours", part, zap.Time("fetched", n.Fetched), zap.Error(n.Err))
 	}
+}
+
+// MarshalLogObject keeps secrets out of logs that print whole modules.
+func (h *Handler) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("mode", h.Mode)
+	zapStrings(enc, "providers", append(slices.Clone(h.Providers), slices.Sorted(maps.Keys(h.OwnProviders))...))
+	return nil
+}
+
+// MarshalLogObject keeps secrets out of logs that print whole modules.
+func (a *App) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	zapStrings(enc, "providers", slices.Sorted(maps.Keys(a.Providers)))
+	return nil
+}
+
+// MarshalLogObject keeps the client secret out of logs.
+func (p *ProviderConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("issuer", p.Issuer)
+	enc.AddString("client_id", p.ClientID)
+	return nil
+}
+
+// MarshalLogObject keeps the secrets out of logs.
+func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	kind, _ := storeKind(s.StoreRaw)
+	enc.AddString("store", kind)
+	enc.AddInt("secrets", len(s.Secret))
+	return nil
+}
+
+func zapStrings(enc zapcore.ObjectEncoder, key string, values []string) {
+	_ = enc.AddArray(key, zapcore.ArrayMarshalerFunc(func(a zapcore.ArrayEncoder) error {
+		for _, value := range values {
+			a.AppendString(value)
+		}
+		return nil
+	}))
 }

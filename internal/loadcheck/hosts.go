@@ -1,0 +1,104 @@
+package loadcheck
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
+)
+
+// checkBaseURL finds addresses where a login begins and never ends: its cookie is
+// for the host that it began at.
+func checkBaseURL(r *report, i *Instance) {
+	if i.Base == nil {
+		if i.Hosts == nil && i.BaseURL == "" {
+			r.warn("this site answers to any host name: pin its own with base_url, or name the site's host", hosts("listen", i.Site.Server.Listen))
+		}
+		return
+	}
+	base := *i.Base
+	if base.Scheme == "http" && !base.Loopback() && !i.Session.Cookie.Insecure {
+		r.warn("base_url has the scheme http, so that no login begins here: give it https, or allow cookies on plain HTTP with session { cookie { insecure } }", slog.String("base_url", base.String()))
+	}
+	var others []string
+	served := len(i.Hosts) == 0
+	for _, host := range i.Hosts {
+		placeholder := httpconfig.HasPlaceholder(host)
+		served = served || placeholder || address.HostMatches(host, base.Host)
+		if !placeholder && !strings.EqualFold(host, base.Hostname()) {
+			others = append(others, host)
+		}
+	}
+	switch {
+	case !served:
+		r.warn("base_url names a host that this site does not serve: logins end there and do not work, unless a proxy in front of Caddy rewrites the Host header",
+			slog.String("base_url", base.String()))
+	case len(others) > 0:
+		r.warn("base_url pins the site to one host, but the site serves others as well: a login that begins at one of those does not work, since the browser keeps its cookie for that host alone",
+			slog.String("base_url", base.String()), hosts("other_hosts", others))
+	}
+}
+
+// checkCookieDomain finds session cookies that browsers refuse: each login works,
+// and the next page begins another.
+func checkCookieDomain(r *report, i *Instance) {
+	domain := i.Session.Cookie.Domain
+	if domain == "" || httpconfig.HasPlaceholder(domain) {
+		return
+	}
+	names := slices.Clone(i.Hosts)
+	if i.Base != nil {
+		names = append(names, i.Base.Hostname())
+	}
+	anyName := i.Hosts == nil
+	var outside []string
+	covered := false
+	for _, name := range names {
+		if httpconfig.HasPlaceholder(name) {
+			anyName = true
+			continue
+		}
+		coverage := address.CookieDomainCovers(name, domain)
+		covered = covered || coverage != address.CoversNone
+		if coverage != address.CoversAll && !slices.Contains(outside, name) {
+			outside = append(outside, name)
+		}
+		anyName = anyName || onDemand(r.certificates, name)
+	}
+	if !strings.Contains(domain, ".") && !slices.Contains(names, domain) {
+		r.warn("browsers keep no cookie for a top-level domain: give the cookie a domain below it", slog.String("domain", domain))
+		return
+	}
+	switch {
+	case !covered && !anyName:
+		r.refuse("session: cookie: domain %s covers none of the site's host names (%s), so that browsers refuse the session cookie; name the host itself or a domain above it, or leave domain out",
+			domain, strings.Join(outside, ", "))
+	case i.Base != nil && address.CookieDomainCovers(i.Base.Hostname(), domain) == address.CoversAll:
+		// Browsers are at base_url's host, whatever the site is called here.
+	case len(outside) > 0:
+		r.warn("the cookie's domain does not cover a host name of the site: browsers refuse the session cookie there, and users cannot sign in",
+			slog.String("domain", domain), hosts("hosts", outside))
+	}
+}
+
+// CertificatePolicy is a policy by which Caddy gets certificates.
+type CertificatePolicy struct {
+	// Subjects are the hosts that the policy is for; none stand for all.
+	Subjects []string
+	// OnDemand reports whether certificates are obtained at the first
+	// connection: then not all host names are in the configuration.
+	OnDemand bool
+}
+
+// onDemand reports whether the certificate of a host is obtained on demand. The
+// first policy for the host decides.
+func onDemand(policies []CertificatePolicy, host string) bool {
+	for _, policy := range policies {
+		if len(policy.Subjects) == 0 || slices.ContainsFunc(policy.Subjects, func(subject string) bool { return address.Overlap(subject, host) }) {
+			return policy.OnDemand
+		}
+	}
+	return false
+}

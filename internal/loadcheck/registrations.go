@@ -1,0 +1,105 @@
+package loadcheck
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
+)
+
+// maxOrigins is for how many host names of an instance there are registrations.
+const maxOrigins = 20
+
+// Registration is what has to be registered at a provider for one origin.
+type Registration struct {
+	Origin, Provider, Issuer string
+	RedirectURI              string
+	// Prefix is the path of the endpoints.
+	Prefix string
+	// PublishesKeys reports whether the provider fetches keys of ours.
+	PublishesKeys bool
+}
+
+// Key is the same for two registrations if one of them is enough.
+func (r Registration) Key() string {
+	return r.Issuer + "\x00" + r.Provider + "\x00" + r.RedirectURI
+}
+
+// Attrs returns the addresses to register.
+func (r Registration) Attrs() []slog.Attr {
+	endpoint := r.Origin + r.Prefix + "/" + r.Provider
+	attrs := []slog.Attr{
+		slog.String("provider", r.Provider),
+		slog.String("redirect_uri", r.RedirectURI),
+		slog.String("post_logout_redirect_uri", endpoint+"/signedout"),
+		slog.String("backchannel_logout_uri", endpoint+"/backchannel-logout"),
+		slog.String("frontchannel_logout_uri", endpoint+"/frontchannel-logout"),
+	}
+	if r.PublishesKeys {
+		attrs = append(attrs, slog.String("jwks_uri", endpoint+"/jwks"))
+	}
+	return attrs
+}
+
+// Registrations returns what sites need at their providers, each once, as far as
+// the configuration names the sites' origins.
+func Registrations(sites []*Site) (all []Registration) {
+	seen := make(map[string]bool)
+	for _, site := range sites {
+		for _, i := range site.Instances {
+			for _, r := range i.registrations() {
+				if !seen[r.Key()] {
+					seen[r.Key()] = true
+					all = append(all, r)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func (i *Instance) registrations() (all []Registration) {
+	for _, origin := range i.origins() {
+		for _, p := range i.Providers {
+			path := i.callback(p)
+			if p.Disabled || i.Reaches(path) == httpconfig.No {
+				continue // no logins, or another instance serves them
+			}
+			all = append(all, Registration{
+				Origin: origin, Provider: p.ID, Issuer: p.Issuer, RedirectURI: origin + path,
+				Prefix: i.Endpoints, PublishesKeys: p.PublishesKeys,
+			})
+		}
+	}
+	return all
+}
+
+// origins returns where browsers see an instance, as far as the configuration
+// names it: not for sites that answer to any host, nor for wildcards.
+func (i *Instance) origins() (origins []string) {
+	if i.Base != nil {
+		return []string{i.Base.String()}
+	}
+	scheme, port := i.Site.Scheme()
+	for _, host := range i.Hosts {
+		if httpconfig.HasPlaceholder(host) || strings.Contains(host, "*") || len(origins) == maxOrigins {
+			continue
+		}
+		origin, ok := address.FromRequest(scheme, httpconfig.JoinPort(host, port))
+		if !ok {
+			continue
+		}
+		if scheme == "http" && !origin.Loopback() && !i.Session.Cookie.Insecure {
+			// Logins begin here only if a proxy in front has TLS.
+			if origin, ok = address.FromRequest("https", httpconfig.JoinPort(host, "")); !ok {
+				continue
+			}
+		}
+		if text := origin.String(); !slices.Contains(origins, text) {
+			origins = append(origins, text)
+		}
+	}
+	return origins
+}
