@@ -175,11 +175,11 @@ func TestAFloodAtTheRedirectURILeavesFewLines(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
 	b := r.browser()
-	const maxRefusalsOfOne = 60 // that are logged in a minute
-	for range 3 * maxRefusalsOfOne {
+	const refusalsLogged = 60 // of one client in a minute
+	for range 3 * refusalsLogged {
 		b.get("/@app/auth/default/code?state=x&code=y")
 	}
-	if lines := len(r.audited("refused")); lines < 10 || lines > maxRefusalsOfOne+2 {
+	if lines := len(r.audited("refused")); lines < 10 || lines > refusalsLogged+2 {
 		t.Errorf("%d lines", lines)
 	}
 }

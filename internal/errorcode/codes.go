@@ -37,7 +37,7 @@ var (
 		covers:  is(op.ErrExchange),
 	})
 	UserinfoFailed = define("userinfo_failed", row{
-		message: "The identity provider did not tell who you are.",
+		message: "The identity provider did not return your profile.",
 		level:   slog.LevelError,
 		covers:  is(op.ErrUserinfo),
 	})
@@ -73,17 +73,24 @@ var (
 	})
 )
 
+// signInTitle is true for users whose session has ended and for those who have
+// not signed in yet: a browser removes the cookie of a session that has expired.
+const signInTitle = "Please sign in"
+
 // The reasons of a 401.
 var (
 	SignInRequired = define("sign_in_required", row{
+		title:   signInTitle,
 		message: "This address is for signed-in users.",
 		reason:  true,
 	})
 	SessionEnded = define("session_ended", row{
+		title:   signInTitle,
 		message: "Your session has ended. Please sign in again.",
 		reason:  true,
 	})
 	SessionOutdated = define("session_outdated", row{
+		title:   signInTitle,
 		message: "Please sign in once more: this address needs more than your session knows.",
 		reason:  true,
 	})

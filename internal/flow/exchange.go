@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
@@ -49,7 +50,7 @@ func (x *Exchange) hasCookie(name string) bool {
 // is unknown. It sets no cookie and changes nothing.
 func (x *Exchange) viewer() *State {
 	st := x.State
-	if st.SignedIn() && st.shortfall == 0 {
+	if st.SignedIn() && st.shortfall == authz.Enough {
 		return st
 	}
 	if len(st.Cookies) == 0 {

@@ -3,6 +3,7 @@ package flow
 import (
 	"net/http"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
@@ -57,10 +58,11 @@ func (x *Exchange) confirmPage() error {
 	return x.render(pages.Confirm, status, pages.Data{Title: "Sign out?", User: x.State.User().ID(), Confirmation: x.confirmation()})
 }
 
-// sessionEndedPage tells users in a frame, or who have sent a form, to sign in in
-// another tab. It may be framed, and holds nothing that is theirs.
-func (x *Exchange) sessionEndedPage(p *Provider, returnTo string) error {
-	shown := pages.Data{Title: "Your session has ended", Sent: !navigation.IsRead(x.R)}
+// signInPage asks users in a frame, or who have sent a form, to sign in in another
+// tab. It may be framed, and holds nothing that is theirs.
+func (x *Exchange) signInPage(reason errorcode.Code, p *Provider, returnTo string) error {
+	text := errorcode.Explain(reason, errUnauthenticated, false)
+	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(x.R)}
 	if viewer := x.viewer(); viewer != nil {
 		shown.Title, shown.User = "This page opens in its own tab", viewer.User().ID()
 	} else if !p.Disabled {

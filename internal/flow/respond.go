@@ -166,7 +166,7 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 	case x.LeaveErrors:
 		return &Error{Status: http.StatusUnauthorized, Err: errors.New("sign-in needed")}
 	case navigation.IsNavigation(x.R):
-		return x.sessionEndedPage(p, returnTo)
+		return x.signInPage(reason, p, returnTo)
 	}
 	problem := pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: x.loginURL(p, returnTo)}
 	return problem.Write(x.W, http.StatusUnauthorized)
