@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
@@ -20,7 +21,7 @@ func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, erro
 		return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
 	}
 	if original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path) {
-		return h.accessAsRead(r)
+		return h.accessAsRead(r, strings.ToLower(r.URL.Path))
 	}
 	var buffer [8]address.Reading
 	readings, complete := address.Readings(buffer[:0],
@@ -40,7 +41,7 @@ func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, erro
 	for _, reading := range slices.Backward(readings) {
 		original.Path, original.RawPath = reading.Path, reading.RawPath
 		r.URL.Path, r.URL.RawPath = reading.Path, reading.RawPath
-		one, err := h.accessAsRead(r)
+		one, err := h.accessAsRead(r, "")
 		if err != nil {
 			return all, err
 		}
@@ -49,15 +50,16 @@ func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, erro
 	return all, nil
 }
 
-// accessAsRead is the verdict on the path as it stands in the request.
-func (h *Handler) accessAsRead(r *http.Request) (authz.Policy, error) {
+// accessAsRead is the verdict on the path as it stands in the request. plain is that
+// path in lower case if it is plain, else empty.
+func (h *Handler) accessAsRead(r *http.Request, plain string) (authz.Policy, error) {
 	if len(h.guard) > 0 {
 		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
 			return authz.Policy{}, err
 		}
 	}
 	for _, route := range h.Routes {
-		matched, err := route.matchers.AnyMatchWithError(r)
+		matched, err := route.matches(r, plain)
 		if err != nil {
 			return authz.Policy{}, err
 		}
@@ -67,6 +69,14 @@ func (h *Handler) accessAsRead(r *http.Request) (authz.Policy, error) {
 		}
 	}
 	return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
+}
+
+// matches reports whether the route is for a request.
+func (route *Route) matches(r *http.Request, plain string) (bool, error) {
+	if plain != "" && route.paths != nil {
+		return route.paths.match(plain), nil
+	}
+	return route.matchers.AnyMatchWithError(r)
 }
 
 func orDefault(value, otherwise string) string {

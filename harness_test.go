@@ -3,7 +3,6 @@ package oidcrp
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -19,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
@@ -118,7 +115,7 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 	if err != nil {
 		t.Fatalf("adapt: %v\n%s", err, text)
 	}
-	ctx, err := provision(config)
+	ctx, err := provision(patiently(t, config))
 	if err != nil {
 		t.Fatalf("provision: %v\n%s", err, text)
 	}
@@ -156,25 +153,6 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 		}
 	})
 	return r
-}
-
-func adapt(text string) ([]byte, error) {
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
-	return config, err
-}
-
-// provisioning is one at a time, as in Caddy: its modules register metrics in
-// globals.
-var provisioning sync.Mutex
-
-func provision(config []byte) (caddy.Context, error) {
-	var c caddy.Config
-	if err := json.Unmarshal(config, &c); err != nil {
-		return caddy.Context{}, err
-	}
-	provisioning.Lock()
-	defer provisioning.Unlock()
-	return caddy.ProvisionContext(&c)
 }
 
 // at sets the time that the rig believes in.

@@ -104,6 +104,7 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 		if err := load(route, route.MatcherSetsRaw, &route.matchers); err != nil {
 			return err
 		}
+		route.paths = plainPathsOf(route.matchers)
 	}
 	return nil
 }
