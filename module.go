@@ -274,7 +274,7 @@ type Handler struct {
 	base            *address.Origin
 	identityHeaders []string
 	siteHeaders     *headers.Filter // with the other instances on the site
-	upstreamHeaders []upstreamHeader
+	upstreamHeaders upstreamHeaders
 	neededClaims    []string
 	instance        *flow.Instance // what is resolved of all that, for the flows
 	hosts           []string       // that it is for, as linkInstances finds them

@@ -3,16 +3,12 @@ package oidcrp
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
-	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -78,10 +74,11 @@ var sessionCache = sessionstore.NewCache(maxCached)
 
 // cookieManager returns the manager of sessions in the browser's cookies.
 func (h *Handler) cookieManager() sessionstore.Manager {
-	return sessionstore.NewCookieManager(h.managerConfig(h.tooLargeForCookies), sessionstore.Cookies{
+	advice := sizeAdvice{h.instance, h.logger}
+	return sessionstore.NewCookieManager(h.managerConfig(advice.tooLargeForCookies), sessionstore.Cookies{
 		Log: h.storageState.revocationLog, Refreshes: h.instance.Refreshes,
-		MaxChunks:    func() int { return h.instance.MaxChunks }, // which shareCookies may lower
-		TokenDropped: h.warnOfDroppedToken,
+		MaxChunks:    func() int { return h.instance.MaxChunks }, // which addCookieName may lower
+		TokenDropped: advice.warnOfDroppedToken,
 	})
 }
 
@@ -91,7 +88,7 @@ func (h *Handler) recordManager(s *sessionStore) sessionstore.Manager {
 	if s.onStorage != nil {
 		in.Log = s.onStorage.revocationLog
 	}
-	return sessionstore.NewRecordManager(h.managerConfig(h.tooLargeForStore), in)
+	return sessionstore.NewRecordManager(h.managerConfig(sizeAdvice{h.instance, h.logger}.tooLargeForStore), in)
 }
 
 func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit int) error) sessionstore.Config {
@@ -104,38 +101,6 @@ func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit i
 		Lifetime: time.Duration(h.session.Lifetime), IdleTimeout: idle,
 		IssuerOf: h.instance.IssuerOf, Opened: h.instance.MarkLive, TooLarge: tooLarge,
 	}
-}
-
-func (h *Handler) tooLargeForCookies(s *session.Session, bytes, limit int) error {
-	return fmt.Errorf("the session takes %d bytes, and %d fit max_chunks %d; the largest claims, before they are compressed, are %s; list those to keep with session { claims … }%s, or keep sessions in a store",
-		bytes, limit, h.instance.MaxChunks, h.largestClaims(s), h.orMoreChunks())
-}
-
-func (h *Handler) tooLargeForStore(s *session.Session, bytes, limit int) error {
-	return fmt.Errorf("the session has %d bytes, and %d at most are kept; the largest claims are %s; list those to keep with session { claims … }",
-		bytes, limit, h.largestClaims(s))
-}
-
-func (h *Handler) warnOfDroppedToken(s *session.Session, bytes int) {
-	h.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }"+h.orMoreChunks(),
-		zap.String("provider", s.Provider), zap.Int("refresh_token_bytes", bytes), zap.Int("max_chunks", h.instance.MaxChunks))
-}
-
-// orMoreChunks is advice for an instance that may have more cookies.
-func (h *Handler) orMoreChunks() string {
-	if h.instance.MaxChunks < cookie.MaxChunks {
-		return fmt.Sprintf(", or raise max_chunks (%d at most)", cookie.MaxChunks)
-	}
-	return ""
-}
-
-// largestClaims names the claims that an operator could leave out.
-func (h *Handler) largestClaims(s *session.Session) string {
-	var mapping *identity.Mapping
-	if p := h.providers[s.Provider]; p != nil {
-		mapping = &p.Mapping
-	}
-	return strings.Join(mapping.LargestClaims(s, 3), ", ")
 }
 
 var _ clusterstore.Storage = certmagic.Storage(nil)

@@ -20,18 +20,21 @@ type upstreamHeader struct {
 	lasting     bool // what it says follows from the session alone
 }
 
+// upstreamHeaders are those of an instance.
+type upstreamHeaders []upstreamHeader
+
 // setIdentityHeaders puts what the application is to know into the request's header. What a
 // client said under these names has been taken out before.
 func (h *Handler) setIdentityHeaders(st *requestState, r *http.Request) {
 	if h.Upstream == nil || !st.SignedIn() {
 		return
 	}
-	lasting := h.lastingValues(st)
+	lasting := h.upstreamHeaders.lastingValues(st)
 	// Each has a list of its own: handlers change values in place.
 	values := make([]string, len(h.upstreamHeaders), len(h.upstreamHeaders)+2)
 	for i, header := range h.upstreamHeaders {
 		if values[i] = lasting[i]; !header.lasting {
-			values[i] = h.headerValue(st, r, header.value)
+			values[i] = headerValue(r, header.value)
 		}
 		st.set(r.Header, header.name, values[i:i+1:i+1])
 	}
@@ -58,24 +61,24 @@ func (st *requestState) set(header http.Header, name string, value []string) {
 // lastingValues are the values of those headers that say the same on every
 // request, made once for an opened session: to read a list of groups takes
 // longer than all else that is done for a request.
-func (h *Handler) lastingValues(st *requestState) []string {
+func (u upstreamHeaders) lastingValues(st *requestState) []string {
 	cache := st.HeaderCache()
 	if cache == nil {
-		return h.makeLasting(st)
+		return u.makeLasting(st)
 	}
 	if made := cache.Load(); made != nil {
 		return *made
 	}
-	made := h.makeLasting(st)
+	made := u.makeLasting(st)
 	cache.Store(&made)
 	return made
 }
 
-func (h *Handler) makeLasting(st *requestState) []string {
-	values := make([]string, len(h.upstreamHeaders))
+func (u upstreamHeaders) makeLasting(st *requestState) []string {
+	values := make([]string, len(u))
 	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
 	repl.Map(st.Placeholder)
-	for i, header := range h.upstreamHeaders {
+	for i, header := range u {
 		switch {
 		case !header.lasting:
 		case identity.HasPlaceholders(header.value):
@@ -89,7 +92,7 @@ func (h *Handler) makeLasting(st *requestState) []string {
 
 // headerValue is a text with placeholders, expanded once. What a claim says is
 // never expanded.
-func (h *Handler) headerValue(st *requestState, r *http.Request, value string) string {
+func headerValue(r *http.Request, value string) string {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
 		return ""

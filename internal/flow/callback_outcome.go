@@ -163,6 +163,8 @@ func addCookies(header http.Header, lines []string) {
 // headerWriter keeps the header of a response that several requests get.
 type headerWriter struct{ header http.Header }
 
-func (w headerWriter) Header() http.Header       { return w.header }
-func (w headerWriter) WriteHeader(int)           {}
+func (w headerWriter) Header() http.Header { return w.header }
+
+func (w headerWriter) WriteHeader(int) {}
+
 func (w headerWriter) Write([]byte) (int, error) { return 0, fmt.Errorf("nothing is written here") }

@@ -32,17 +32,22 @@
 // # The way of a callback
 //
 //	endpoints.go         Call.Serve checks method, provider, early data and host
-//	callback.go          serveCallback reads the response, and sends a posted one on
+//	callback.go          serveCallback is the outline of what follows
+//	formpost.go          receive reads the response, sendOn a posted one by GET
 //	authenticate.go      identify opens the session that the browser has already
-//	transaction.go       takeTransaction finds the login in flight by its state
+//	callback_flow.go     takeTransaction finds the login in flight by its state
 //	callback_outcome.go  outcome has the response count once, on all nodes
 //	signin.go            signIn redeems the code, checks the tokens, fetches userinfo
 //	signin_mark.go       markSignIn notices browsers that keep no cookies
-//	session.go           createSession keeps the session and ends the one before
+//	session_create.go    createSession keeps the session and ends the one before
 //	callback_outcome.go  respondOutcome leads to the page, or to
 //	respond.go           respondError, which makes a page of a Failure
 //
-// The types: an Exchange is one request at one instance; login, callbackFlow and
-// logout are an Exchange with what one flow knows; refreshFlow is no Exchange,
-// since it goes on when the request has gone.
+// # The types
+//
+// A request is one request at one instance. The type sessions is that with what is
+// done to sessions, Exchange is that with what is responded; login, callbackFlow and
+// logout are an Exchange with what one flow knows. A refreshFlow is no request,
+// since it goes on when the request has gone. No file uses one that is above it in
+// this order, and endpoints.go is at the top.
 package flow

@@ -28,24 +28,19 @@ type endpoint struct {
 
 // endpoints is the one list of what a provider's id serves, under
 // {prefix}/{id}/. A line here is all that a new one needs.
-var endpoints map[string]endpoint
+var endpoints = map[string]endpoint{
+	"login":     {serve: serveLogin, methods: []string{http.MethodGet}},
+	"code":      {serve: serveCallback, methods: []string{http.MethodGet}, spends: true, formPost: true},
+	"signedout": {serve: serveSignedOut, methods: []string{http.MethodGet}},
+	"jwks":      {serve: serveKeys, methods: []string{http.MethodGet}},
+
+	"initiate":            {serve: serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
+	"backchannel-logout":  {serve: serveBackchannelLogout, methods: []string{http.MethodPost}},
+	"frontchannel-logout": {serve: serveFrontchannelLogout, methods: []string{http.MethodGet}},
+}
 
 // logoutEndpoint is at a path of its own, for all providers.
-var logoutEndpoint endpoint
-
-func init() { // not a literal, since what serves an endpoint may look for others
-	endpoints = map[string]endpoint{
-		"login":     {serve: (*Exchange).serveLogin, methods: []string{http.MethodGet}},
-		"code":      {serve: (*Exchange).serveCallback, methods: []string{http.MethodGet}, spends: true, formPost: true},
-		"signedout": {serve: (*Exchange).serveSignedOut, methods: []string{http.MethodGet}},
-		"jwks":      {serve: (*Exchange).serveKeys, methods: []string{http.MethodGet}},
-
-		"initiate":            {serve: (*Exchange).serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
-		"backchannel-logout":  {serve: (*Exchange).serveBackchannelLogout, methods: []string{http.MethodPost}},
-		"frontchannel-logout": {serve: (*Exchange).serveFrontchannelLogout, methods: []string{http.MethodGet}},
-	}
-	logoutEndpoint = endpoint{serve: (*Exchange).serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}
-}
+var logoutEndpoint = endpoint{serve: serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}
 
 // EndpointNames returns the names of the endpoints of a provider.
 func EndpointNames() []string { return slices.Sorted(maps.Keys(endpoints)) }
@@ -106,17 +101,6 @@ func (in *Instance) isSiblings(id string) bool {
 	return slices.ContainsFunc(in.Siblings, func(n *Instance) bool { return n.Endpoints == in.Endpoints && n.Providers[id] != nil })
 }
 
-// CutEndpoint takes {prefix}/{id}/{name} apart. Whatever is under the prefix is
-// found.
-func (in *Instance) CutEndpoint(path string) (id, name string, found bool) {
-	rest, found := strings.CutPrefix(path, in.Endpoints)
-	if !found || rest != "" && rest[0] != '/' {
-		return "", "", false
-	}
-	id, name, _ = strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-	return id, name, true
-}
-
 // providerByID returns the provider of an id, or nil; default is an alias.
 func (in *Instance) providerByID(id string) *Provider {
 	if id == ShorthandID {
@@ -149,7 +133,7 @@ func (c *Call) Serve(w http.ResponseWriter, r *http.Request, st *State) error {
 
 // serveKeys publishes our public keys (RFC 7517 5), so that a provider can be
 // given an address in the place of a key.
-func (x *Exchange) serveKeys(p *Provider) error {
+func serveKeys(x *Exchange, p *Provider) error {
 	published := p.PublicKeys()
 	if len(published.Keys) == 0 {
 		return x.errorPage(http.StatusNotFound, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrNoEndpoint}, "")

@@ -19,6 +19,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
+
 func (e *Error) Unwrap() error { return e.Err }
 
 // Failure is a sign-in or sign-out that did not work.
@@ -34,6 +35,7 @@ type Failure struct {
 }
 
 func (f *Failure) Error() string { return fmt.Sprintf("%s: %v", f.Code, f.Cause) }
+
 func (f *Failure) Unwrap() error { return f.Cause }
 
 // Causes that users read nothing special about.

@@ -16,7 +16,7 @@ var errInitiatePlain = errors.New("another site may begin a login only over HTTP
 // portal, mostly (OpenID Connect Core 4). That anyone can have a browser begin a
 // login cannot be helped, but the login is bound to this browser as any other, so
 // that no one can be signed in as another user by it.
-func (x *Exchange) serveInitiate(p *Provider) error {
+func serveInitiate(x *Exchange, p *Provider) error {
 	if navigation.IsSubresource(x.R) {
 		return x.unauthorized(errorcode.SignInRequired, p, "")
 	}

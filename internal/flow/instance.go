@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -97,11 +98,6 @@ type Server interface {
 	ClientIP(context.Context) string
 }
 
-// At returns the exchange for a request that reached this instance.
-func (in *Instance) At(w http.ResponseWriter, r *http.Request, st *State) Exchange {
-	return Exchange{Instance: in, W: w, R: r, State: st}
-}
-
 // loginURL returns the address that begins a login at a provider and then leads
 // back.
 func (in *Instance) loginURL(p *Provider, returnTo string) string {
@@ -134,4 +130,20 @@ func (in *Instance) prefixes(p *Provider) bool { return len(in.Providers) > 1 &&
 // broken ones of their own.
 func (in *Instance) clashes(other *Instance) bool {
 	return in.CookieOptions == other.CookieOptions && in.SessionPlace != other.SessionPlace
+}
+
+// MarkLive remembers that the provider's session of this one is in use here.
+func (in *Instance) MarkLive(s *session.Session) {
+	if s.SID != "" {
+		in.Shared.Memory.liveSIDs.See(in.IssuerOf(s), s.SID)
+	}
+}
+
+// IssuerOf returns the issuer that revocations of a session name; empty for a
+// session of a provider that this instance does not have.
+func (in *Instance) IssuerOf(s *session.Session) string {
+	if p := in.Providers[s.Provider]; p != nil {
+		return p.Mapping.IssuerOf(s)
+	}
+	return ""
 }

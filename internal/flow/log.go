@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
@@ -21,7 +20,7 @@ const outageEvery = 10 * time.Second
 
 // log writes the one line about a failure and returns the id that its page
 // shows, or none if nothing was written.
-func (x *Exchange) log(f *Failure) (id string) {
+func (x *request) log(f *Failure) (id string) {
 	logging := errorcode.Log(f.Code, f.Cause)
 	level := logging.Level
 	if logging.Throttled && !x.outageDue() {
@@ -77,7 +76,7 @@ func (in *Instance) userOf(p *Provider, s *session.Session) identity.User {
 // auditRefused is the line about a refusal. Its id is what the page shows; it is
 // empty if no line was written, since those of unauthenticated requests are
 // sampled.
-func (x *Exchange) auditRefused(f *Failure, level slog.Level, more ...slog.Attr) (id string) {
+func (x *request) auditRefused(f *Failure, level slog.Level, more ...slog.Attr) (id string) {
 	ctx := x.R.Context()
 	if !x.Logger.Enabled(ctx, level) {
 		return ""
@@ -103,7 +102,7 @@ func (x *Exchange) auditRefused(f *Failure, level slog.Level, more ...slog.Attr)
 
 // identifyRefused finds out which user was refused: the one of the sign-in that
 // was not kept, else the one who is signed in.
-func (x *Exchange) identifyRefused(e *audit.Event, f *Failure) {
+func (x *request) identifyRefused(e *audit.Event, f *Failure) {
 	var known *refusedUser
 	if errors.As(f.Cause, &known) && f.Provider != nil {
 		if e.Session = known.session; known.session.Username != "" {
@@ -115,20 +114,6 @@ func (x *Exchange) identifyRefused(e *audit.Event, f *Failure) {
 		e.Session, e.User = st.session, st.User().ID()
 		e.Provider = orDefault(e.Provider, st.provider.ID)
 	}
-}
-
-// clientAddress returns the client's address; the zero address if it is unknown.
-func (x *Exchange) clientAddress() netip.Addr {
-	address, _ := netip.ParseAddr(x.Server.ClientIP(x.R.Context()))
-	return address
-}
-
-// clientNetwork names the client: of an IPv6 address the network.
-func (x *Exchange) clientNetwork() string {
-	if one, _ := networksOf(x.clientAddress()); one.IsValid() && one.Addr().Is6() {
-		return one.String()
-	}
-	return x.Server.ClientIP(x.R.Context())
 }
 
 // providerWords are the fields for what a provider says about a failure. They
@@ -170,4 +155,17 @@ func orDefault(value, otherwise string) string {
 		return value
 	}
 	return otherwise
+}
+
+// isFirst reports whether this is the first time in this configuration that
+// something of this kind is to be logged about a provider and a name.
+func (in *Instance) isFirst(p *Provider, kind, name string) bool {
+	return in.Shared.once.First(onceKey{p.ID, p.Registration, kind, name})
+}
+
+// warnOnce logs a warning once per configuration, provider, kind and name.
+func (in *Instance) warnOnce(p *Provider, kind, name, message string, fields ...slog.Attr) {
+	if in.isFirst(p, kind, name) {
+		in.warn(message, append([]slog.Attr{slog.String("provider", p.ID)}, fields...)...)
+	}
 }

@@ -11,7 +11,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // maxLogoutURL is how long an address may be that everything on the way to a
@@ -28,7 +31,7 @@ type logout struct {
 
 // serveLogout ends the session here, then at the provider where that can be. A
 // link on another site ends nothing before the user has confirmed it.
-func (x *Exchange) serveLogout(*Provider) error {
+func serveLogout(x *Exchange, _ *Provider) error {
 	l := &logout{Exchange: *x, elsewhere: isCrossSite(x.R, x.Scope()) || isNotNavigation(x.R)}
 	st := l.State
 	if _, err := l.identify(); err != nil {
@@ -45,7 +48,7 @@ func (x *Exchange) serveLogout(*Provider) error {
 			theirs := in.At(l.W, l.R, st)
 			_, err := theirs.identify()
 			if err == nil && st.SignedIn() {
-				return theirs.serveLogout(nil)
+				return serveLogout(&theirs, nil)
 			}
 			if err != nil && !l.elsewhere {
 				theirs.clearCookies()
@@ -115,7 +118,7 @@ func (x *Exchange) signedOut() audit.Event {
 }
 
 // clearCookies deletes the session and what belongs to it from the browser.
-func (x *Exchange) clearCookies() {
+func (x *sessions) clearCookies() {
 	s, header := x.Scope(), x.header()
 	s.ClearSession(header, s.FindSession(x.State.Cookies).Chunks)
 	cookie.Set(header, s.Cookie(s.IDTokenHint, "", x.LogoutPath, -1))
@@ -178,7 +181,7 @@ func (l *logout) endAtSiblings() error {
 			errs = append(errs, in.Sessions.Revoke(l.R.Context(), loaded))
 			theirs.clearCookies()
 			if st.SignedIn() {
-				theirs.auditSession(l.R.Context(), theirs.signedOut(), st.provider, st.session)
+				theirs.auditSession(l.R.Context(), l.signedOut(), st.provider, st.session)
 				theirs.revokeTokens(l.R.Context(), st.provider, st.session)
 			}
 		}
@@ -199,7 +202,7 @@ func (x *Exchange) afterLogout() error {
 }
 
 // serveSignedOut is where the provider sends the browser back to.
-func (x *Exchange) serveSignedOut(*Provider) error {
+func serveSignedOut(x *Exchange, _ *Provider) error {
 	if viewer := x.viewer(); viewer != nil {
 		return x.stillSignedInPage(viewer)
 	}
@@ -211,4 +214,42 @@ func (x *Exchange) showSignedOut() error {
 		return pages.Redirect(x.W, http.StatusSeeOther, x.SignedOut)
 	}
 	return x.signedOutPage()
+}
+
+func (x *Exchange) signedOutPage() error {
+	shown := pages.Data{Title: "Signed out"}
+	if !x.Default.Disabled {
+		shown.LoginURL = x.loginURL(x.Default, "")
+	}
+	return x.render(pages.SignedOut, http.StatusOK, shown)
+}
+
+// continuePage goes on to the provider by POST, since the address of a GET
+// would be too long to be sure of its way. Only a script could send the form,
+// and our pages hold none, so it takes a click. Leaving the ID token out would
+// save that, but no metadata says whether a provider goes by client_id and
+// logout_hint alone: some then refuse to come back, others ask a question of
+// their own. A POST every provider must take (RP-Initiated Logout 1.0, 2).
+func (x *Exchange) continuePage(request op.EndSession) error {
+	fields := make(map[string]string, len(request.Parameters))
+	for name := range request.Parameters {
+		fields[name] = request.Parameters.Get(name)
+	}
+	return x.render(pages.Continue, http.StatusOK, pages.Data{Title: "Signed out here", Action: request.Endpoint, Fields: fields})
+}
+
+// idTokenHint returns the ID token that belongs to the session, if the browser
+// still has it.
+func (x *sessions) idTokenHint(s *cookiescope.Scope, ring *seal.Ring) string {
+	id := x.State.session.ID
+	for _, c := range cookie.WithPrefix(x.State.Cookies, s.IDTokenHint, 4) {
+		if c.Name != s.IDTokenHint {
+			continue
+		}
+		plain, _, err := ring.Open(seal.ForIDToken, s.IDTokenHintAAD, c.Value)
+		if err == nil && len(plain) > len(id) && session.ID(plain[:16]) == id {
+			return string(plain[16:])
+		}
+	}
+	return ""
 }

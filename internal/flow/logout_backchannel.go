@@ -22,7 +22,7 @@ var (
 // Back-Channel Logout 1.0). The provider calls it, not a browser: no cookie
 // counts and no guard stands before it. The response is 200 or 400, whatever
 // happens, and users never see it.
-func (x *Exchange) serveBackchannelLogout(p *Provider) error {
+func serveBackchannelLogout(x *Exchange, p *Provider) error {
 	if err := x.takeLogoutToken(p); err != nil {
 		if errors.Is(err, errNotKept) {
 			x.log(&Failure{Code: errorcode.LogoutFailed, Cause: err, Provider: p})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
@@ -71,4 +72,20 @@ func isCrossSite(r *http.Request, s *cookiescope.Scope) bool {
 func isNotNavigation(r *http.Request) bool {
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
 	return r.Method == http.MethodGet && (mode != "" && mode != "navigate" || dest != "" && dest != "document" || r.Header.Get("Sec-Purpose") != "")
+}
+
+// stillSignedInPage is in the place of that for a user whose session is valid: the
+// provider has led here, but nothing was ended.
+func (x *Exchange) stillSignedInPage(viewer *State) error {
+	theirs := viewer.at.At(x.W, x.R, viewer)
+	return theirs.render(pages.StillSignedIn, http.StatusOK,
+		pages.Data{Title: "You are still signed in here", User: viewer.User().ID(), Confirmation: theirs.confirmation()})
+}
+
+func (x *Exchange) confirmPage() error {
+	status := http.StatusOK
+	if x.R.Method == http.MethodPost {
+		status = http.StatusForbidden
+	}
+	return x.render(pages.Confirm, status, pages.Data{Title: "Sign out?", User: x.State.User().ID(), Confirmation: x.confirmation()})
 }

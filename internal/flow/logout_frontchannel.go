@@ -22,7 +22,7 @@ const maxSID = 256
 // Nothing is signed: any caller who knows a sid can end that session and nothing
 // else, and tokens are left alone. Browsers rarely send cookies into such a frame,
 // so the session is ended by its sid, on all instances.
-func (x *Exchange) serveFrontchannelLogout(p *Provider) error {
+func serveFrontchannelLogout(x *Exchange, p *Provider) error {
 	issuer, sid, err := x.sessionNamed(p)
 	if err != nil {
 		x.debug("a front-channel logout was not understood", slog.String("provider", p.ID), errAttr(err))

@@ -10,7 +10,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -47,7 +46,7 @@ func (in *Instance) refreshDue(s *session.Session) bool {
 // refreshSession gets the request's session new tokens. If it ended there, the
 // request is anonymous afterwards; sets reports that the response sets a cookie.
 // With a failure it is unknown which user this is.
-func (x *Exchange) refreshSession() (sets bool, f *Failure) {
+func (x *sessions) refreshSession() (sets bool, f *Failure) {
 	st, s, p := x.State, x.Scope(), x.State.provider
 	present := s.FindSession(st.Cookies).Chunks
 	renewed, err := x.awaitRefresh(s)
@@ -80,7 +79,7 @@ func (x *Exchange) refreshSession() (sets bool, f *Failure) {
 
 // awaitRefresh waits for a newer state of the session and takes it over. Another
 // request may have left one that is due again already.
-func (x *Exchange) awaitRefresh(s *cookiescope.Scope) (renewed bool, err error) {
+func (x *sessions) awaitRefresh(s *cookiescope.Scope) (renewed bool, err error) {
 	st, wait := x.State, refreshWaitLong
 	if x.Now().Before(st.session.AccessTokenExpires) {
 		wait = x.Shared.RefreshWait
@@ -101,60 +100,5 @@ func (x *Exchange) awaitRefresh(s *cookiescope.Scope) (renewed bool, err error) 
 	return renewed, err
 }
 
-// refreshFlow is the work on one session's tokens. It goes on when the request
-// that began it has gone.
-type refreshFlow struct {
-	*Instance
-	scope    *cookiescope.Scope
-	provider *Provider
-	loaded   *sessionstore.Loaded
-}
-
-// attempt is all that the coordinator needs to know.
-func (f *refreshFlow) attempt(old session.Session) refresh.Attempt {
-	place := "refresh\x00" + f.scope.SessionAAD + "\x00" + string(old.ID[:])
-	return refresh.Attempt{
-		Session: old, Provider: string(f.provider.Registration[:]),
-		Call: f.refreshTokens,
-		Seal: func(ctx context.Context, plain []byte) (string, error) {
-			ring, err := f.Keys.Ring(ctx)
-			if err != nil {
-				return "", err
-			}
-			return ring.Seal(seal.ForSession, place, plain), nil
-		},
-		Open: func(ctx context.Context, sealed string) ([]byte, error) {
-			ring, err := f.Keys.Ring(ctx)
-			if err != nil {
-				return nil, err
-			}
-			plain, _, err := ring.Open(seal.ForSession, place, sealed)
-			if errors.Is(err, seal.ErrUnknownKey) {
-				if ring, err = f.Keys.Renewed(ctx); err == nil {
-					plain, _, err = ring.Open(seal.ForSession, place, sealed)
-				}
-			}
-			return plain, err
-		},
-		Keep: f.keep,
-		Lost: func(err error) {
-			f.warn("other instances cannot learn of a refreshed session; requests there that are late may have to sign in again",
-				slog.String("provider", f.provider.ID), errAttr(err))
-		},
-	}
-}
-
-// keep keeps a refreshed session where it is not in the browser's cookie.
-func (f *refreshFlow) keep(ctx context.Context, newer *session.Session) error {
-	if f.loaded.InCookies() {
-		return nil
-	}
-	ring, err := f.Keys.Ring(ctx)
-	if err == nil {
-		_, err = f.Sessions.Update(ctx, ring, f.scope.SessionAAD, f.loaded, newer)
-	}
-	if errors.Is(err, sessionstore.ErrRevoked) {
-		return nil
-	}
-	return err
-}
+// refreshRetryAfter is how long to stay away while tokens cannot be refreshed.
+const refreshRetryAfter = 10 * time.Second

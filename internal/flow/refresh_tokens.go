@@ -6,10 +6,12 @@ import (
 	"log/slog"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // refreshTokens is the one call at the provider, and the checks of what it
@@ -132,4 +134,13 @@ func (f *refreshFlow) mergeUserinfo(ctx context.Context, needs *identity.Needs, 
 		return err
 	}
 	return p.Mapping.Merge(needs, fresh, info)
+}
+
+// refreshFlow is the work on one session's tokens. It goes on when the request
+// that began it has gone.
+type refreshFlow struct {
+	*Instance
+	scope    *cookiescope.Scope
+	provider *Provider
+	loaded   *sessionstore.Loaded
 }

@@ -20,7 +20,7 @@ const (
 )
 
 // countLogin counts a login that is about to begin, and reports whether it may.
-func (x *Exchange) countLogin() bool {
+func (x *sessions) countLogin() bool {
 	s := x.Scope()
 	ring, err := x.Keys.Ring(x.R.Context())
 	if s == nil || err != nil {
@@ -61,7 +61,7 @@ func readRepeats(plain []byte, now time.Time) (begun []int64) {
 }
 
 // forgetRepeats clears the count, at a logout.
-func (x *Exchange) forgetRepeats(s *cookiescope.Scope) {
+func (x *sessions) forgetRepeats(s *cookiescope.Scope) {
 	if len(cookie.WithPrefix(x.State.Cookies, s.Repeats, 1)) > 0 {
 		s.Expire(x.header(), s.Repeats)
 	}

@@ -8,13 +8,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 )
 
 // This file is the one place where a failure becomes a status, a page, and what
@@ -64,19 +62,6 @@ func (x *Exchange) RespondUnavailable(f *Failure) error {
 		f.ReturnTo = x.returnToPage(s)
 	}
 	return x.errorPage(http.StatusServiceUnavailable, f, x.log(f))
-}
-
-// QueryError returns what auth_error in the query names, if it is one of our
-// codes.
-func (x *Exchange) QueryError() errorcode.Code { return queryError(x.Instance, x.R) }
-
-func queryError(in *Instance, r *http.Request) errorcode.Code {
-	text := in.Server.OriginalURL(r).RawQuery
-	if !strings.Contains(text, "auth_error=") {
-		return ""
-	}
-	c, _ := errorcode.Lookup(query.Only(text, "auth_error").Get("auth_error"))
-	return c
 }
 
 // RespondKnownError shows the error that came back with a page that is not public.
@@ -172,5 +157,42 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 	return problem.Write(x.W, http.StatusUnauthorized)
 }
 
-// refreshRetryAfter is how long to stay away while tokens cannot be refreshed.
-const refreshRetryAfter = 10 * time.Second
+// render writes a page of this site.
+func (x *Exchange) render(name string, status int, data pages.Data) error {
+	page, err := x.page(name, data)
+	if err != nil {
+		return err
+	}
+	return page.Write(x.W, x.R, status)
+}
+
+// page makes a page of this site.
+func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
+	data.Host = x.R.Host
+	if s := x.Scope(); s != nil {
+		data.Host = s.Origin.Host
+	}
+	data.HomeURL, data.LogoutURL = x.Home, x.LogoutPath
+	page, err := x.Templates().Render(name, data)
+	if err != nil {
+		return nil, &Error{Status: http.StatusInternalServerError, Err: err}
+	}
+	return page, nil
+}
+
+// signInPage asks users in a frame, or who have sent a form, to sign in in another
+// tab. It may be framed, and holds nothing that is theirs.
+func (x *Exchange) signInPage(reason errorcode.Code, p *Provider, returnTo string) error {
+	text := errorcode.Explain(reason, errUnauthenticated, false)
+	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(x.R)}
+	if viewer := x.viewer(); viewer != nil {
+		shown.Title, shown.User = "This page opens in its own tab", viewer.User().ID()
+	} else if !p.Disabled {
+		shown.LoginURL = x.loginURL(p, returnTo)
+	}
+	page, err := x.page(pages.SessionEnded, shown)
+	if err != nil {
+		return err
+	}
+	return page.WriteFramed(x.W, x.R, http.StatusUnauthorized)
+}

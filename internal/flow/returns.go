@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 )
 
 // This file decides where a login may lead.
@@ -128,4 +129,28 @@ func (in *Instance) homeWithError(c errorcode.Code) string {
 		home += "#" + fragment
 	}
 	return home
+}
+
+// CutEndpoint takes {prefix}/{id}/{name} apart. Whatever is under the prefix is
+// found.
+func (in *Instance) CutEndpoint(path string) (id, name string, found bool) {
+	rest, found := strings.CutPrefix(path, in.Endpoints)
+	if !found || rest != "" && rest[0] != '/' {
+		return "", "", false
+	}
+	id, name, _ = strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	return id, name, true
+}
+
+// QueryError returns what auth_error in the query names, if it is one of our
+// codes.
+func (x *Exchange) QueryError() errorcode.Code { return queryError(x.Instance, x.R) }
+
+func queryError(in *Instance, r *http.Request) errorcode.Code {
+	text := in.Server.OriginalURL(r).RawQuery
+	if !strings.Contains(text, "auth_error=") {
+		return ""
+	}
+	c, _ := errorcode.Lookup(query.Only(text, "auth_error").Get("auth_error"))
+	return c
 }

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -112,17 +111,4 @@ type onceKey struct {
 	provider     string
 	registration session.Binding
 	kind, name   string
-}
-
-// isFirst reports whether this is the first time in this configuration that
-// something of this kind is to be logged about a provider and a name.
-func (in *Instance) isFirst(p *Provider, kind, name string) bool {
-	return in.Shared.once.First(onceKey{p.ID, p.Registration, kind, name})
-}
-
-// warnOnce logs a warning once per configuration, provider, kind and name.
-func (in *Instance) warnOnce(p *Provider, kind, name, message string, fields ...slog.Attr) {
-	if in.isFirst(p, kind, name) {
-		in.warn(message, append([]slog.Attr{slog.String("provider", p.ID)}, fields...)...)
-	}
 }

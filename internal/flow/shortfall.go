@@ -1,14 +1,11 @@
 package flow
 
-import (
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
-)
+import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 
 // This file finds out what a session lacks at an instance.
 
 // Shortfall returns why the session of the request is not enough at this instance.
-func (x *Exchange) Shortfall() authz.Shortfall {
+func (x *sessions) Shortfall() authz.Shortfall {
 	x.State.shortfall = authz.Enough
 	if x.State.SignedIn() {
 		x.State.shortfall = x.findShortfall()
@@ -16,7 +13,7 @@ func (x *Exchange) Shortfall() authz.Shortfall {
 	return x.State.shortfall
 }
 
-func (x *Exchange) findShortfall() authz.Shortfall {
+func (x *sessions) findShortfall() authz.Shortfall {
 	p, s := x.State.provider, x.State.session
 	if p.Demanding && p.Client.Demands.Check(s.AuthTime, s.ACR, x.Now(), p.Client.ClockSkew) != nil {
 		return authz.ShortOfProof
@@ -29,7 +26,7 @@ func (x *Exchange) findShortfall() authz.Shortfall {
 
 // isOutdated reports whether the login of a session did not request a claim or
 // token that this instance needs. It is found out once for a loaded session.
-func (x *Exchange) isOutdated() bool {
+func (x *sessions) isOutdated() bool {
 	st := x.State
 	if !st.isAsLoaded() {
 		return st.User().IsOutdated(&x.Needs)
@@ -44,15 +41,4 @@ func (x *Exchange) isOutdated() bool {
 		st.loaded.Outdated.Store(known)
 	}
 	return known == outdated
-}
-
-// isForeignToProvider reports whether a session that opens here and counts as none
-// comes from one of this instance's providers all the same: an instance elsewhere
-// reads identities in another way.
-func (x *Exchange) isForeignToProvider(foreign *sessionstore.Loaded) bool {
-	if foreign == nil {
-		return false
-	}
-	p := x.Providers[foreign.Session.Provider]
-	return p != nil && !p.Disabled
 }

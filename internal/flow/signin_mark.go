@@ -1,11 +1,8 @@
 package flow
 
 import (
-	"fmt"
-
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -29,7 +26,7 @@ import (
 const maxSignIns = 2
 
 // markSignIn leaves the mark of a sign-in in the browser.
-func (x *Exchange) markSignIn(s *cookiescope.Scope, ring *seal.Ring, t *session.Transaction) {
+func (x *sessions) markSignIn(s *cookiescope.Scope, ring *seal.Ring, t *session.Transaction) {
 	var before session.Mark
 	if !s.FindSession(x.State.Cookies).Present {
 		before = x.openMark(s, ring)
@@ -40,7 +37,7 @@ func (x *Exchange) markSignIn(s *cookiescope.Scope, ring *seal.Ring, t *session.
 }
 
 // openMark returns the mark that a browser brings, if it still means something.
-func (x *Exchange) openMark(s *cookiescope.Scope, ring *seal.Ring) (mark session.Mark) {
+func (x *sessions) openMark(s *cookiescope.Scope, ring *seal.Ring) (mark session.Mark) {
 	for _, c := range cookie.WithPrefix(x.State.Cookies, s.Mark, 4) {
 		plain, _, err := ring.Open(seal.ForMark, s.MarkAAD, c.Value)
 		if c.Name == s.Mark && err == nil && mark.Decode(plain) == nil && !x.Shared.Memory.confirmed.Knows(mark.Login) {
@@ -52,7 +49,7 @@ func (x *Exchange) openMark(s *cookiescope.Scope, ring *seal.Ring) (mark session
 
 // confirmSession notes, once for each session, that the browser keeps its cookie.
 // It reports whether that cleared a mark in the browser.
-func (x *Exchange) confirmSession(s *cookiescope.Scope) bool {
+func (x *sessions) confirmSession(s *cookiescope.Scope) bool {
 	st := x.State
 	if st.loaded.Confirmed.Load() || st.loaded.Confirmed.Swap(true) {
 		return false
@@ -63,29 +60,10 @@ func (x *Exchange) confirmSession(s *cookiescope.Scope) bool {
 }
 
 // clearMark clears the mark, and reports whether there was one.
-func (x *Exchange) clearMark(s *cookiescope.Scope) bool {
+func (x *sessions) clearMark(s *cookiescope.Scope) bool {
 	if !x.hasCookie(s.Mark) {
 		return false
 	}
 	s.Expire(x.header(), s.Mark)
 	return true
-}
-
-// rejectsCookies returns the failure of a login that would be followed by
-// another, since the browser does not keep the session's cookie; else nil.
-func (l *login) rejectsCookies() *Failure {
-	s := l.Scope()
-	if len(l.State.Cookies) == 0 || s == nil || s.FindSession(l.State.Cookies).Present {
-		return nil
-	}
-	ring, err := l.Keys.Ring(l.R.Context())
-	if err != nil {
-		return nil // and what comes next says so
-	}
-	if mark := l.openMark(s, ring); !mark.Recent(l.Now()) || mark.Count < maxSignIns {
-		return nil
-	}
-	return l.refuse(errorcode.CookiesRejected, fmt.Errorf("after %d sign-ins within a minute the browser sends no cookie %s (domain: %s): "+
-		"does the domain in session { cookie } cover the host of this site, does a proxy in front remove Set-Cookie or Cookie, or does the browser block cookies",
-		maxSignIns, s.Session, orDefault(l.CookieDomain, "none")))
 }

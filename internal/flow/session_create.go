@@ -16,7 +16,7 @@ import (
 
 // createSession seals a new session into the browser's cookies and ends the one
 // that it replaces. hint is the ID token that a logout sends to the provider.
-func (x *Exchange) createSession(ring *seal.Ring, p *Provider, fresh *session.Session, hint string) *Failure {
+func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Session, hint string) *Failure {
 	s := x.Scope()
 	chunks, err := x.Sessions.Create(x.R.Context(), ring, s.SessionAAD, fresh)
 	if err != nil {
@@ -40,7 +40,7 @@ func (x *Exchange) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 // endReplaced ends the sessions whose cookie a new sign-in overwrites, also those
 // that only another instance on this site can open. It returns what the log is to
 // say of them.
-func (x *Exchange) endReplaced(s *cookiescope.Scope) (fields []slog.Attr) {
+func (x *sessions) endReplaced(s *cookiescope.Scope) (fields []slog.Attr) {
 	st, ended := x.State, make(map[session.ID]bool)
 	end := func(of *Instance, l *sessionstore.Loaded) {
 		if l == nil || ended[l.Session.ID] {
@@ -92,87 +92,14 @@ func createFailure(err error) *Failure {
 	return storageFailure(err)
 }
 
-// MarkLive remembers that the provider's session of this one is in use here.
-func (in *Instance) MarkLive(s *session.Session) {
-	if s.SID != "" {
-		in.Shared.Memory.liveSIDs.See(in.IssuerOf(s), s.SID)
-	}
-}
-
-// IssuerOf returns the issuer that revocations of a session name; empty for a
-// session of a provider that this instance does not have.
-func (in *Instance) IssuerOf(s *session.Session) string {
-	if p := in.Providers[s.Provider]; p != nil {
-		return p.Mapping.IssuerOf(s)
-	}
-	return ""
-}
-
 // saveIDTokenHint keeps the ID token as a hint for the logout at the provider, in
 // a cookie that only the logout receives. One that is too large for a cookie is
 // not kept; the logout then sends client_id and logout_hint.
-func (x *Exchange) saveIDTokenHint(s *cookiescope.Scope, ring *seal.Ring, fresh *session.Session, idToken string) {
+func (x *sessions) saveIDTokenHint(s *cookiescope.Scope, ring *seal.Ring, fresh *session.Session, idToken string) {
 	value := ring.Seal(seal.ForIDToken, s.IDTokenHintAAD, append(fresh.ID[:], idToken...))
 	maxAge := int(fresh.Expires.Sub(x.Now()).Seconds())
 	if len(value) > cookie.ChunkSize {
 		value, maxAge = "", -1
 	}
 	cookie.Set(x.header(), s.Cookie(s.IDTokenHint, value, x.LogoutPath, maxAge))
-}
-
-// idTokenHint returns the ID token that belongs to the session, if the browser
-// still has it.
-func (x *Exchange) idTokenHint(s *cookiescope.Scope, ring *seal.Ring) string {
-	id := x.State.session.ID
-	for _, c := range cookie.WithPrefix(x.State.Cookies, s.IDTokenHint, 4) {
-		if c.Name != s.IDTokenHint {
-			continue
-		}
-		plain, _, err := ring.Open(seal.ForIDToken, s.IDTokenHintAAD, c.Value)
-		if err == nil && len(plain) > len(id) && session.ID(plain[:16]) == id {
-			return string(plain[16:])
-		}
-	}
-	return ""
-}
-
-// updateSession keeps the session as it is now: with the newest key, as used now,
-// and with the tokens that it has got. sets reports that the response sets a
-// cookie; with an error it stays as it was kept before.
-func (x *Exchange) updateSession(s *cookiescope.Scope, present uint8) (sets bool, err error) {
-	st, ctx := x.State, x.R.Context()
-	ring, err := x.Keys.Ring(ctx)
-	if err != nil {
-		return false, err
-	}
-	if ring != st.ring {
-		// What a key had sealed that was withdrawn meanwhile is not sealed again.
-		l, err := x.Sessions.Load(ctx, ring, s.SessionAAD, st.value, x.Now())
-		if errors.Is(err, seal.ErrUnknownKey) || err == nil && l == nil {
-			return false, sessionstore.ErrRevoked
-		} else if err != nil {
-			return false, err
-		}
-	}
-	if x.Sessions.Superseded(st.session) {
-		return false, nil // the browser has a newer one, or is about to get it
-	}
-	renewed := *st.session
-	renewed.Seen = x.Now()
-	chunks, err := x.Sessions.Update(ctx, ring, s.SessionAAD, st.loaded, &renewed)
-	if err != nil || len(chunks) == 0 {
-		return false, err
-	}
-	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(renewed.Expires))
-	if renewed.Grant.RefreshToken != "" {
-		// The response leaves when the application is done with it. Until then
-		// another request may have got newer tokens.
-		sessions := x.Sessions
-		st.BeforeResponse = func(header http.Header) {
-			if sessions.Superseded(&renewed) {
-				cookie.Unset(header, s.IsSession)
-			}
-		}
-	}
-	return true, nil
 }
