@@ -55,10 +55,14 @@ const (
 
 // Routes returns the one route for all endpoints.
 func (a *adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: adminPrefix, Handler: caddy.AdminHandlerFunc(a.serve)}}
+	serve := func(w http.ResponseWriter, r *http.Request) error { return a.app().ServeAdmin(w, r) }
+	return []caddy.AdminRoute{{Pattern: adminPrefix, Handler: caddy.AdminHandlerFunc(serve)}}
 }
 
-func (a *adminAPI) serve(w http.ResponseWriter, r *http.Request) error {
+// ServeAdmin responds to a request for the admin API about the configuration of
+// this app. Without an app, the response is 503: none is running. Errors are of
+// type caddy.APIError, or mean 500.
+func (a *App) ServeAdmin(w http.ResponseWriter, r *http.Request) error {
 	endpoint, found := adminEndpoints[r.URL.Path]
 	if !found {
 		return adminError(http.StatusNotFound, "there is nothing at this path")
@@ -67,11 +71,10 @@ func (a *adminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", endpoint.method)
 		return adminError(http.StatusMethodNotAllowed, "this takes %s", endpoint.method)
 	}
-	app := a.app()
-	if app == nil {
+	if a == nil {
 		return adminError(http.StatusServiceUnavailable, "no configuration with oidc_rp is running")
 	}
-	answer, err := endpoint.do(app, r)
+	answer, err := endpoint.do(a, r)
 	if err != nil {
 		return err
 	}

@@ -1,168 +1,18 @@
 package oidcrp
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
-
-// admin asks the admin API of a rig, and returns what Caddy would answer.
-func (r *harness) admin(method, path, body string) (status int, text string, header http.Header) {
-	r.t.Helper()
-	recorder := httptest.NewRecorder()
-	api := &adminAPI{app: func() *App { return r.app }}
-	err := api.Routes()[0].Handler.ServeHTTP(recorder, httptest.NewRequest(method, path, strings.NewReader(body)))
-	if err == nil {
-		return recorder.Code, recorder.Body.String(), recorder.Header()
-	}
-	failed, ok := err.(caddy.APIError) // as Caddy asks: a wrapped one would be 500
-	if !ok {
-		r.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return failed.HTTPStatus, failed.Err.Error(), recorder.Header()
-}
-
-// ask is admin where it has to work.
-func ask[T any](r *harness, method, path, body string) (answer T) {
-	r.t.Helper()
-	status, text, header := r.admin(method, path, body)
-	if status != http.StatusOK || header.Get("Content-Type") != "application/json" {
-		r.t.Fatalf("%s %s %s: status %d: %s", method, path, body, status, text)
-	}
-	if err := json.Unmarshal([]byte(text), &answer); err != nil {
-		r.t.Fatal(err)
-	}
-	return answer
-}
-
-const twoProviders = "http://rp.test {\noidc_rp {\nprovider one two\ndefault_provider one\n}\nreverse_proxy {upstream}\n}"
-
-func TestTheAdminAPIRefuses(t *testing.T) {
-	t.Parallel()
-	r := newHarnessAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\nissuer http://127.0.0.1:1/one\nclient_id rp\n}\nprovider two {\nissuer http://127.0.0.1:1/two\nclient_id rp\n}\n}")
-	for _, tc := range []struct {
-		method, path, body string
-		status             int
-		says               string
-	}{
-		{"GET", "/oidc_rp/", "", 404, "nothing"},
-		{"GET", "/oidc_rp/providers/", "", 404, "nothing"},
-		{"GET", "/oidc_rp/Providers", "", 404, "nothing"},
-		{"POST", "/oidc_rp/providers", "", 405, "GET"},
-		{"HEAD", "/oidc_rp/keys", "", 405, "GET"},
-		{"GET", "/oidc_rp/revoke", "", 405, "POST"},
-		{"DELETE", "/oidc_rp/keys/rotate", "", 405, "POST"},
-		{"POST", "/oidc_rp/revoke", "", 400, "one of subject, sid and all"},
-		{"POST", "/oidc_rp/revoke", "{}", 400, "one of subject, sid and all"},
-		{"POST", "/oidc_rp/revoke", `{"all": false}`, 400, "one of subject, sid and all"},
-		{"POST", "/oidc_rp/revoke", `{"subject": ""}`, 400, "one of subject, sid and all"},
-		{"POST", "/oidc_rp/revoke", `{"subject": "a", "sid": "b"}`, 400, "sid: excludes subject"},
-		{"POST", "/oidc_rp/revoke", `{"sid": "b", "all": true}`, 400, "all: excludes sid"},
-		{"POST", "/oidc_rp/revoke", `{"all": true, "provider": "one"}`, 400, "provider: all"},
-		{"POST", "/oidc_rp/revoke", `{"all": true, "issuer": "x"}`, 400, "issuer: all"},
-		{"POST", "/oidc_rp/revoke", `{"subject": "a", "provider": "three"}`, 400, `provider: there is none with the id "three"`},
-		{"POST", "/oidc_rp/revoke", `{"subject": "a", "issuer": "https://other.example"}`, 400, "issuer: "},
-		{"POST", "/oidc_rp/revoke", `{"subject": "a", "provider": "one", "issuer": "http://127.0.0.1:1/two"}`, 400, "issuer: "},
-		{"POST", "/oidc_rp/revoke", `{"subject": "a", "user": "b"}`, 400, `unknown field "user"`},
-		{"POST", "/oidc_rp/revoke", `{"subject": 7}`, 400, "subject: does not take a JSON number"},
-		{"POST", "/oidc_rp/revoke", `{"all": "true"}`, 400, "all: does not take a JSON string"},
-		{"POST", "/oidc_rp/revoke", `["a"]`, 400, "the body: does not take a JSON array"},
-		{"POST", "/oidc_rp/revoke", `{"subject": "a"} {}`, 400, "something follows"},
-		{"POST", "/oidc_rp/revoke", `{"subject": "a"`, 400, "unexpected EOF"},
-		{"POST", "/oidc_rp/revoke", `{"subject": "` + strings.Repeat("a", maxBody) + `"}`, 400, "too large"},
-		{"POST", "/oidc_rp/keys/rotate", `{"all": true}`, 400, `unknown field "all"`},
-		{"POST", "/oidc_rp/keys/rotate", `{"compromised": 1}`, 400, "compromised: does not take a JSON number"},
-	} {
-		name := fmt.Sprintf("%s %s %.60s", tc.method, tc.path, tc.body)
-		status, text, header := r.admin(tc.method, tc.path, tc.body)
-		if status != tc.status || !strings.Contains(text, tc.says) {
-			t.Errorf("%s: status %d: %s", name, status, text)
-		}
-		if allow := header.Get("Allow"); (status == 405) != (allow != "") || status == 405 && allow != tc.says {
-			t.Errorf("%s: Allow %q", name, allow)
-		}
-	}
-}
-
-func TestProvidersAreTold(t *testing.T) {
-	t.Parallel()
-	idp := newOP(t)
-	down := "issuer http://127.0.0.1:1\nclient_id rp\nclient_secret \"a secret of the down one\"\n"
-	own := "http://%s {\noidc_rp {\n" + options(idp) + "}\nreverse_proxy {upstream}\n}\n"
-	r := newHarnessAt(t, storageDir(t),
-		fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+
-			"http:// {\noidc_rp {\nprovider down\nbase_url https://pinned.test\n}\n}\n",
-		"oidc_rp {\nprovider down {\n"+down+"}\nprovider off {\nissuer https://off.invalid\nclient_id rp\njwks `{\"keys\":["+publicKey+"]}`\ndisabled\n}\n}")
-	told := func() (byID map[string]providerStatus) {
-		byID = make(map[string]providerStatus)
-		hits := idp.Hits(oidctest.Discovery) + idp.Hits(oidctest.JWKS)
-		answer := ask[providersAnswer](r, "GET", adminProviders, "")
-		for _, p := range answer.Providers {
-			byID[p.ID] = p
-		}
-		if len(byID) != 3 || len(answer.Providers) != 3 {
-			t.Fatalf("%+v", answer)
-		}
-		if now := idp.Hits(oidctest.Discovery) + idp.Hits(oidctest.JWKS); now != hits {
-			t.Error("the provider was asked")
-		}
-		return byID
-	}
-	all := told()
-	if p := all["default"]; p.Shared || !slices.Equal(p.Sites, []string{"a.test", "b.test", "rp.test"}) || p.Issuer != idp.Issuer() || p.ClientID != idp.Client().ID ||
-		p.Metadata.State != op.Unknown || p.Keys.State != op.Unknown || len(p.Endpoints) != 0 || p.Disabled {
-		t.Errorf("before the first login: %+v", p)
-	}
-	if p := all["down"]; !p.Shared || !slices.Equal(p.Sites, []string{"pinned.test"}) || p.Metadata.State != op.Unknown {
-		t.Errorf("%+v", p)
-	}
-	if p := all["off"]; !p.Disabled || !p.Shared || len(p.Sites) != 0 || p.Keys.State != op.OK || p.Keys.Usable != 1 {
-		t.Errorf("%+v", p)
-	}
-
-	began := time.Now().Truncate(time.Second)
-	signedIn(t, r)
-	if _, err := r.app.providers["down"].Client.Discovery.Metadata(t.Context()); err == nil {
-		t.Fatal("the provider that is down answers")
-	}
-	all = told()
-	p := all["default"]
-	if p.Metadata.State != op.OK || p.Metadata.Read.Before(began) || p.Metadata.Error != "" || p.Keys.State != op.OK || p.Keys.Usable == 0 || p.Keys.Read.Before(began) {
-		t.Errorf("after a login: %+v", p)
-	}
-	for _, name := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint"} {
-		if !slices.Contains(p.Endpoints, name) {
-			t.Errorf("%s is missing in %q", name, p.Endpoints)
-		}
-	}
-	p = all["down"]
-	if p.Metadata.State != op.Failing || p.Metadata.Failed.Before(began) || !p.Metadata.Read.IsZero() || p.Metadata.Next.IsZero() || !strings.Contains(p.Metadata.Error, "refused") {
-		t.Errorf("that is down: %+v", p)
-	}
-	_, text, _ := r.admin("GET", adminProviders, "")
-	for _, secret := range append(idp.Canaries(), idp.Client().Secret, "a secret of the down one") {
-		if strings.Contains(text, secret) {
-			t.Errorf("the answer holds a secret: %s", text)
-		}
-	}
-	if strings.Contains(text, "0001-01-01") {
-		t.Errorf("a time that never was: %s", text)
-	}
-}
-
-const publicKey = `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
 
 // TestTheAppThatWasStartedLastIsMeant, as long as it is not given back.
 func TestTheAppThatWasStartedLastIsMeant(t *testing.T) {
@@ -193,6 +43,26 @@ func TestLongErrorsAreCut(t *testing.T) {
 	h := statusOf(op.Health{State: op.Failing, Err: errors.New(strings.Repeat("x", 5000))})
 	if len(h.Error) != maxErrorText {
 		t.Errorf("%d characters", len(h.Error))
+	}
+}
+
+func TestTablesObeyNobody(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := showProviders(&out, []byte(`{"providers":[{"id":"corp","issuer":"a\u001b[2Jb","metadata":{"state":"failing","error":"x\u001b]0;\u0007\r\n\u009by"},"keys":{"state":"ok"}}]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(out.String(), "\x1b\a\r\u009b") || strings.Count(out.String(), "\n") != 3 {
+		t.Errorf("%q", out.String())
+	}
+	for _, show := range []func(*bytes.Buffer) error{
+		func(b *bytes.Buffer) error { return showProviders(b, []byte("[]")) },
+		func(b *bytes.Buffer) error { return showEnded(b, []byte("7")) },
+		func(b *bytes.Buffer) error { return showKeys(b, []byte(`"x"`)) },
+	} {
+		if err := show(&out); err == nil {
+			t.Error("an answer to something else is shown")
+		}
 	}
 }
 

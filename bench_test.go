@@ -1,8 +1,10 @@
 package oidcrp
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -158,9 +160,10 @@ var benchServer = new(caddyhttp.Server)
 // benchPage is a navigation to a page, of nobody.
 func benchPage(target string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, rpURL+target, nil)
-	for name, value := range pageLoadHeader {
-		r.Header.Set(name, value)
-	}
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Dest", "document")
+	r.Header.Set("Sec-Fetch-Site", "none")
 	return r
 }
 
@@ -244,4 +247,11 @@ func benchClaims() map[string]json.RawMessage {
 		"name": json.RawMessage(`"Alice Example"`), "email": json.RawMessage(`"alice@example.com"`), "email_verified": json.RawMessage(`true`),
 		"preferred_username": json.RawMessage(`"alice"`), "groups": json.RawMessage(`["admins","staff","engineering","on-call"]`),
 	}
+}
+
+// essay is a text that compression makes little of, of a size in bytes.
+func essay(size int) string {
+	text := make([]byte, size)
+	rand.NewChaCha8([32]byte{1}).Read(text)
+	return base64.RawURLEncoding.EncodeToString(text)[:size]
 }

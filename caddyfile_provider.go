@@ -29,10 +29,10 @@ var providerOptions = withEndpoints(map[string]providerOption{
 	"claims":         func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.MapBlock(d, &p.Claims) },
 	"groups_claim":   func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.GroupsClaim) },
 	"userinfo": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.Userinfo, "auto", "always", "never")
+		return caddyargs.EnumArg(d, &p.Userinfo, opconfig.UserinfoValues...)
 	},
 	"userinfo_method": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.UserinfoMethod, "get", "post")
+		return caddyargs.EnumArg(d, &p.UserinfoMethod, opconfig.UserinfoMethods...)
 	},
 	"access_token_lifetime": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.PositiveDurationArg(d, &p.AccessTokenLifetime)
@@ -40,7 +40,7 @@ var providerOptions = withEndpoints(map[string]providerOption{
 	"redirect_path": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.RedirectPath) },
 	"pkce":          func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.PKCE) },
 	"response_mode": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.ResponseMode, "query", "form_post")
+		return caddyargs.EnumArg(d, &p.ResponseMode, opconfig.ResponseModes...)
 	},
 	"authorization_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return parseParameters(d, &p.AuthorizationParams)
@@ -176,7 +176,7 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		if err := seen.Once(d, word); err != nil {
 			return err
 		}
-		if err := caddyargs.EnumArg(d, &p.ClientAssertionAudience, opconfig.AudienceIssuer, opconfig.AudienceTokenEndpoint); err != nil {
+		if err := caddyargs.EnumArg(d, &p.ClientAssertionAudience, opconfig.AssertionAudiences...); err != nil {
 			return err
 		}
 	}

@@ -169,23 +169,3 @@ func TestCommandHelper(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-func TestTablesObeyNobody(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	if err := showProviders(&out, []byte(`{"providers":[{"id":"corp","issuer":"a\u001b[2Jb","metadata":{"state":"failing","error":"x\u001b]0;\u0007\r\n\u009by"},"keys":{"state":"ok"}}]}`)); err != nil {
-		t.Fatal(err)
-	}
-	if strings.ContainsAny(out.String(), "\x1b\a\r\u009b") || strings.Count(out.String(), "\n") != 3 {
-		t.Errorf("%q", out.String())
-	}
-	for _, show := range []func(*bytes.Buffer) error{
-		func(b *bytes.Buffer) error { return showProviders(b, []byte("[]")) },
-		func(b *bytes.Buffer) error { return showEnded(b, []byte("7")) },
-		func(b *bytes.Buffer) error { return showKeys(b, []byte(`"x"`)) },
-	} {
-		if err := show(&out); err == nil {
-			t.Error("an answer to something else is shown")
-		}
-	}
-}

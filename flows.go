@@ -1,8 +1,6 @@
 package oidcrp
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -21,7 +19,6 @@ func (h *Handler) resolveFlows() {
 		Public: h.Mode == modePublic, LeaveErrors: h.ErrorPages == "caddy",
 		Home: h.Home, SignedOut: h.SignedOut, Endpoints: h.Endpoints, LogoutPath: h.LogoutPath,
 		ReturnTo: h.instance.ReturnTo, ClearSiteData: h.ClearSiteData,
-		CookieOptions: fmt.Sprintf("%+v", *c), SessionPlace: h.session.place(),
 		CookieName: c.Name, CookieDomain: c.Domain, MaxChunks: h.session.MaxChunks, Lifetime: time.Duration(h.session.Lifetime),
 		Refresh: needs.RefreshToken, ExpectRefresh: h.session.Refresh != nil && *h.session.Refresh,
 		Needs: needs, OwnsHeader: h.ownsHeader,
@@ -56,11 +53,4 @@ func (h *Handler) refreshes() bool {
 // instance.
 func (h *Handler) ownsHeader(name string) bool {
 	return slices.ContainsFunc(h.identityHeaders, func(own string) bool { return headers.SameName(name, own) })
-}
-
-// place returns a text that is the same for settings that keep sessions in the same
-// place and with the same secrets.
-func (s *SessionConfig) place() string {
-	text, _ := json.Marshal([]any{s.StoreRaw, s.Secret}) // of texts, which cannot fail
-	return string(text)
 }

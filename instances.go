@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
 // This file is about instances that meet: on one site, or in one browser.
@@ -30,16 +31,23 @@ func (a *App) linkInstances() {
 			return
 		}
 		links := httpConfigOf(module.(*caddyhttp.App)).Links("oidc_rp", homeOf)
-		instance := func(n int) *Handler { return links.Handlers[n].Loaded.(*Handler) }
-		for n := range links.Handlers {
-			h := instance(n)
+		instances := make([]*Handler, len(links.Handlers))
+		sessions := make([]loadcheck.Session, len(links.Handlers))
+		for n, h := range links.Handlers {
+			instances[n] = h.Loaded.(*Handler)
+			sessions[n] = instances[n].session.checkOptions()
+		}
+		for n, h := range instances {
 			h.hosts, h.sharesHost = links.Hosts[n], links.SharesHost[n]
 			for _, sibling := range links.Siblings[n] {
-				h.instance.Siblings = append(h.instance.Siblings, instance(sibling).instance)
+				h.instance.Siblings = append(h.instance.Siblings, instances[sibling].instance)
+				if sessions[n].Clashes(&sessions[sibling]) {
+					h.instance.Clashing = append(h.instance.Clashing, instances[sibling].instance)
+				}
 			}
 		}
 		for _, site := range links.Sites {
-			shareSiteHeaders(site, instance)
+			shareSiteHeaders(site, instances)
 		}
 	})
 }
@@ -53,14 +61,14 @@ func homeOf(h *httpconfig.Handler) string {
 }
 
 // shareSiteHeaders makes one list for all instances of a site.
-func shareSiteHeaders(site []int, instance func(int) *Handler) {
+func shareSiteHeaders(site []int, instances []*Handler) {
 	var own []*headers.Filter
 	for _, n := range site {
-		own = append(own, instance(n).ownSiteHeaders())
+		own = append(own, instances[n].ownSiteHeaders())
 	}
 	all := headers.Join(own...)
 	for _, n := range site {
-		instance(n).siteHeaders = all
+		instances[n].siteHeaders = all
 	}
 }
 

@@ -17,7 +17,5 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	code := m.Run()
-	endRedis()
-	os.Exit(code)
+	os.Exit(m.Run())
 }

@@ -44,6 +44,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
@@ -76,7 +77,7 @@ type App struct {
 	Session *SessionConfig `json:"session,omitempty"`
 
 	ctx          caddy.Context
-	clock        *clock
+	clock        *clock.Clock
 	logger       *zap.Logger
 	auditLogger  *slog.Logger // the same, for lines of package audit
 	storageState *storageState
@@ -106,12 +107,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger, a.auditLogger = ctx.Logger(), ctx.Slogger()
 	a.linked = new(sync.Once)
 	a.announced = new(atomic.Pointer[map[string]bool])
-	a.clock = newClock()
+	a.clock = clock.ForConfig()
 	var err error
-	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock.Now) }); err != nil {
+	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock) }); err != nil {
 		return err
 	}
-	a.shared = &flow.Shared{Memory: &a.storageState.memory, RefreshWait: flow.RefreshWait}
+	a.shared = &flow.Shared{Memory: &a.storageState.memory, Clock: a.clock}
 	a.providers = make(map[string]*provider, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
 		p, err := newProvider(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)

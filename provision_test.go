@@ -2,48 +2,26 @@ package oidcrp
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
+
+// The tests of this package need the code behind the modules. Those that need
+// no more than a running Caddy are in the folder integration.
+
+const rpURL = "https://rp.test"
 
 func adapt(text string) ([]byte, error) {
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	return config, err
-}
-
-// patiently has proxies wait longer for a connection to the application than the
-// three seconds that Caddy gives it: a busy machine takes them.
-func patiently(t *testing.T, config []byte) []byte {
-	t.Helper()
-	var tree any
-	if err := json.Unmarshal(config, &tree); err != nil {
-		t.Fatal(err)
-	}
-	var walk func(node any)
-	walk = func(node any) {
-		switch node := node.(type) {
-		case []any:
-			for _, child := range node {
-				walk(child)
-			}
-		case map[string]any:
-			if node["handler"] == "reverse_proxy" && node["transport"] == nil {
-				node["transport"] = map[string]any{"protocol": "http", "dial_timeout": "1m"}
-			}
-			for _, child := range node {
-				walk(child)
-			}
-		}
-	}
-	walk(tree)
-	config, err := json.Marshal(tree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return config
 }
 
 // provisioning is one at a time, as in Caddy: its modules register metrics in
@@ -58,4 +36,70 @@ func provision(config []byte) (caddy.Context, error) {
 	provisioning.Lock()
 	defer provisioning.Unlock()
 	return caddy.ProvisionContext(&c)
+}
+
+// storageDir is a folder that goes when the last write to it has come: what
+// works in the background ends a little later than a test.
+func storageDir(t testing.TB) string {
+	folder, err := os.MkdirTemp("", "oidc_rp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(5 * time.Second); os.RemoveAll(folder) != nil; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("%s is still written to", folder)
+				return
+			}
+		}
+	})
+	return folder
+}
+
+// started is the app of a Caddyfile with these sites, started as Caddy does it,
+// but without any listener.
+func started(t *testing.T, sites string, globals ...string) *App {
+	t.Helper()
+	config, err := adapt(fmt.Sprintf(`{
+	admin off
+	auto_https off
+	persist_config off
+	storage file_system %s
+	log {
+		output discard
+	}
+	%s
+}
+%s
+`, storageDir(t), strings.Join(globals, "\n"), sites))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, err := provision(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := ctx.App("oidc_rp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := module.(*App)
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cleanUp(t, app) })
+	return app
+}
+
+// cleanUp gives back what an app and its handlers took.
+func cleanUp(t *testing.T, app *App) {
+	t.Helper()
+	for _, h := range app.handlers {
+		if err := h.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := app.Cleanup(); err != nil {
+		t.Error(err)
+	}
 }

@@ -20,9 +20,18 @@ func TestWhatAHundredThousandSessionsTakeOfMemory(t *testing.T) {
 	if underRace { // which takes a minute for them all: some fewer fill what is bounded as well
 		people, most = 30_000, 90<<20
 	}
-	r := newHarness(t, "oidc_rp {\nissuer https://op.test\nclient_id rp\nsession {\nstore memory\n}\n}")
-	h := r.app.handlers[0]
-	request := httptest.NewRequest("GET", rpURL+"/", nil)
+	h := started(t, `
+http://rp.test {
+	oidc_rp {
+		issuer https://op.test
+		client_id rp
+		session {
+			store memory
+		}
+	}
+}
+`).handlers[0]
+	request := httptest.NewRequest("GET", "https://rp.test/", nil)
 	s := h.instance.Scopes.Of(request)
 	ring, err := h.instance.Keys.Ring(t.Context())
 	if err != nil {
@@ -44,7 +53,7 @@ func TestWhatAHundredThousandSessionsTakeOfMemory(t *testing.T) {
 	if took > most {
 		t.Errorf("%d MiB", took>>20)
 	}
-	runtime.KeepAlive(r)
+	runtime.KeepAlive(h)
 }
 
 // liveHeap is what is in use after all garbage has gone, in bytes.

@@ -46,7 +46,7 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	}
 	s := &sessionStore{Store: kind}
 	if on, ok := kind.(store.OnStorage); ok {
-		if s.onStorage, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(on.Storage(), a.clock.Now) }); err != nil {
+		if s.onStorage, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(on.Storage(), a.clock) }); err != nil {
 			return nil, err
 		}
 		s.refresher, s.callbacks = s.onStorage.refresher, s.onStorage.callbacks
@@ -63,14 +63,6 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	a.stores[string(raw)] = s
 	return s, nil
 }
-
-// maxCached bounds the sessions that are remembered after they were opened, in
-// bytes. With cookies of 1 KiB that is some 20,000 active users; for any others
-// their cookie is opened again, which takes microseconds.
-const maxCached = 48 << 20
-
-// sessionCache is one for all instances of this process.
-var sessionCache = sessionstore.NewCache(maxCached)
 
 // cookieManager returns the manager of sessions in the browser's cookies.
 func (h *Handler) cookieManager() sessionstore.Manager {
@@ -97,7 +89,7 @@ func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit i
 		idle = time.Duration(*h.session.IdleTimeout)
 	}
 	return sessionstore.Config{
-		Cache: sessionCache, Now: h.now,
+		Cache: sessionstore.Shared, Now: h.now,
 		Lifetime: time.Duration(h.session.Lifetime), IdleTimeout: idle,
 		IssuerOf: h.instance.IssuerOf, Opened: h.instance.MarkLive, TooLarge: tooLarge,
 	}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
@@ -26,28 +27,13 @@ const (
 	sweepEvery   = 10 * time.Minute
 )
 
-// clock is the time as a value that a test can set.
-type clock struct {
-	source atomic.Pointer[func() time.Time]
-}
-
-func newClock() *clock {
-	c := new(clock)
-	c.set(time.Now)
-	return c
-}
-
-func (c *clock) set(source func() time.Time) { c.source.Store(&source) }
-
-// Now is the current time.
-func (c *clock) Now() time.Time { return (*c.source.Load())() }
-
 // shareds holds what the sites of a process share and a reload must not lose:
 // for each storage the keys and the logouts that were read from it.
 var storageStates = caddy.NewUsagePool()
 
 // shared is the keys and revocations of one storage.
 type storageState struct {
+	clock         *clock.Clock
 	keys          *seal.Managed
 	revocationLog *revocation.Log
 	refresher     *refresh.Coordinator
@@ -83,10 +69,10 @@ func (d requirements) with(other requirements) requirements {
 
 // acquireStorageState returns the shared state of a storage. The storage itself is
 // not kept longer than the configuration that it belongs to.
-func acquireStorageState(storage certmagic.Storage, now func() time.Time) (*storageState, func() error, error) {
+func acquireStorageState(storage certmagic.Storage, c *clock.Clock) (*storageState, func() error, error) {
 	key := storagekey.Key(storage)
 	value, _, err := storageStates.LoadOrNew(key, func() (caddy.Destructor, error) {
-		s := new(storageState)
+		s, now := &storageState{clock: c}, c.Now
 		s.keys = seal.NewManaged(func() clusterstore.Storage { return s.storage() }, now)
 		s.revocationLog = revocation.NewLog(func() clusterstore.Storage { return s.storage() }, now)
 		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
@@ -220,29 +206,21 @@ func (s *storageState) Destruct() error {
 	return nil
 }
 
-// repeat does a piece of work now and then. An outage of the storage is told
-// once when it begins and once when it ends.
+// repeat does a piece of work at each interval. An outage of the storage is
+// logged once when it begins and once when it ends.
 func (s *storageState) repeat(ctx context.Context, what string, every time.Duration, do func(context.Context) error) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
 	failing := false
-	for {
+	s.clock.Every(ctx, what, every, func(ctx context.Context) {
 		err := do(ctx)
-		if ctx.Err() != nil {
+		failed := err != nil
+		if ctx.Err() != nil || failed == failing {
 			return
 		}
-		if failed := err != nil; failed != failing {
-			failing = failed
-			if failed {
-				s.logger.Load().Error("the storage does not answer", zap.String("for", what), zap.Error(err))
-			} else {
-				s.logger.Load().Info("the storage answers again", zap.String("for", what))
-			}
+		failing = failed
+		if failed {
+			s.logger.Load().Error("the storage does not answer", zap.String("for", what), zap.Error(err))
+		} else {
+			s.logger.Load().Info("the storage answers again", zap.String("for", what))
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+	})
 }

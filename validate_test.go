@@ -88,16 +88,7 @@ func provisioned(t *testing.T, config, storage string) *App {
 		t.Fatal(err)
 	}
 	app := module.(*App)
-	t.Cleanup(func() {
-		for _, h := range app.handlers {
-			if err := h.Cleanup(); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := app.Cleanup(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { cleanUp(t, app) })
 	return app
 }
 

@@ -124,7 +124,7 @@ func expand1(packed string) (string, bool) {
 	if !ok || len(left) != sizes[1] {
 		return "", false
 	}
-	d.text, ok = restore(d.text[:0], left, packed[:sizes[2]], sizes[0])
+	d.text, ok = restore(d.text[:0], left, packed[:sizes[2]], markGUID, sizes[0])
 	return string(d.text), ok && len(d.text) == sizes[0]
 }
 
@@ -140,7 +140,7 @@ func expand2(packed string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	d.short, ok = restore(d.short[:0], left, packed[:sizes[1]], MaxSize)
+	d.short, ok = restore(d.short[:0], left, packed[:sizes[1]], markTime, MaxSize)
 	if !ok || sizes[0] > len(d.short) {
 		return "", false
 	}

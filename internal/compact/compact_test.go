@@ -65,11 +65,14 @@ func TestTextsComeBackByteForByte(t *testing.T) {
 		"hexadecimal digits in upper case":     "0123456789ABCDEF0123456789ABCDEF",
 		"fewer of them than are worth it":      "0123456789abcde",
 		"more of them than one mark can count": strings.Repeat("0123456789abcdef", 50) + "0",
-		"marks":                                "\x1c\x1d\x1e\x1f\x1f\x1e\x10\x1c" + guid + "\x1e",
+		"a time":                               "1761140000",
+		"times beside other digits":            "1761140000 01761140000 17611400000 1761140000a 0761140000",
+		"the latest time and the next":         "4294967295,4294967296",
+		"marks":                                "\x1b\x1c\x1d\x1e\x1f\x1f\x1e\x10\x1c" + guid + "\x1e",
 		"every byte":                           everyByte(),
 		"the longest":                          strings.Repeat("groups", MaxSize/6),
 	} {
-		text += strings.Repeat("preferred_username", 3) // so that it is worth it
+		text += strings.Repeat("preferred_username", 6) // so that it is worth it
 		text = text[:min(len(text), MaxSize-1)]
 		for _, head := range []int{0, 1, len(text) / 2, len(text)} {
 			packed, ok := Append([]byte("before"), text[:head], text[head:])
@@ -215,6 +218,7 @@ func TestMalformedTextsAreRefused(t *testing.T) {
 		"form 2, sizes without end":           "\x02\xff\xff\xff\xff\xff",
 		"form 2, a head that is not there":    form2(t, 5, "abcd", ""),
 		"form 2, more than there is, lifted":  "\x02\x00\x7f",
+		"form 2, a time that is not there":    form2(t, 0, "\x1b", "abc"),
 		"form 2, a bomb":                      form2(t, 0, strings.Repeat("\x00", 1<<20), ""),
 		"form 2, a bomb of digits":            form2(t, MaxSize+1, strings.Repeat("\x1e\xff", 65), strings.Repeat("x", 255*65)),
 		"form 2, a bomb of names":             form2(t, 0, strings.Repeat("\x93\x00", MaxSize/10), ""),

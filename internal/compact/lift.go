@@ -1,6 +1,9 @@
 package compact
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // Random identifiers do not compress: a GUID takes more than half of its 36
 // characters in any text. They are lifted out of the text, each as the bytes
@@ -8,6 +11,7 @@ import "encoding/binary"
 
 // The marks in what is left of a text.
 const (
+	markTime      = 0x1b // ten decimal digits, as Unix times have today: 4 bytes; form 2 alone
 	markGUID      = 0x1c // a GUID of lower-case letters: 16 bytes
 	markUpperGUID = 0x1d // one of upper-case letters
 	markHex       = 0x1e // lower-case hexadecimal digits: the count of their bytes follows in the text
@@ -16,6 +20,8 @@ const (
 
 const (
 	guidSize = 36
+	// timeSize is how many digits make a time, and the only count that does.
+	timeSize = 10
 	// minHex is how many digits are worth a mark.
 	minHex = 16
 	maxHex = 2 * 255
@@ -27,7 +33,7 @@ func lift(text, raw []byte, s string) (left, lifted []byte) {
 	for i := 0; i < len(s); {
 		c := s[i]
 		switch {
-		case c >= markGUID && c <= markByte:
+		case c >= markTime && c <= markByte:
 			text = append(append(text, s[plain:i]...), markByte, c)
 			i++
 			plain = i
@@ -37,6 +43,11 @@ func lift(text, raw []byte, s string) (left, lifted []byte) {
 				text = append(append(text, s[plain:i]...), mark)
 				raw = appendGUID(raw, s[i:])
 				i += guidSize
+				plain = i
+			} else if at, ok := timeAt(s[i:], n); ok {
+				text = append(append(text, s[plain:i]...), markTime)
+				raw = binary.BigEndian.AppendUint32(raw, at)
+				i += timeSize
 				plain = i
 			} else if n >= minHex && !hasLetter(s[i:i+n], 'A') {
 				n = min(n, maxHex) &^ 1
@@ -97,6 +108,16 @@ func guidAt(s string, n int) byte {
 	return 0
 }
 
+// timeAt returns the number of ten decimal digits that s begins with, after a run of
+// n digits. A number that four bytes cannot hold, or that begins with zeros, is none.
+func timeAt(s string, n int) (uint32, bool) {
+	if n != timeSize || s[0] == '0' {
+		return 0, false
+	}
+	at, err := strconv.ParseUint(s[:timeSize], 10, 32)
+	return uint32(at), err == nil
+}
+
 func appendGUID(raw []byte, s string) []byte {
 	for _, part := range [...]string{s[:8], s[9:13], s[14:18], s[19:23], s[24:36]} {
 		raw = appendHex(raw, part)
@@ -126,11 +147,11 @@ const (
 	upperDigits = "0123456789ABCDEF"
 )
 
-// restore appends the text that lift took apart, up to the limit of dst in all. It
-// reports false for what lift did not make.
-func restore(dst, left []byte, lifted string, limit int) ([]byte, bool) {
+// restore appends the text that lift took apart, up to the limit of dst in all, with
+// the marks from first on. It reports false for what lift did not make.
+func restore(dst, left []byte, lifted string, first byte, limit int) ([]byte, bool) {
 	for len(left) > 0 {
-		plain := nextMark(left)
+		plain := nextMark(left, first)
 		dst, left = append(dst, left[:plain]...), left[plain:]
 		if len(left) == 0 {
 			break
@@ -149,6 +170,11 @@ func restore(dst, left []byte, lifted string, limit int) ([]byte, bool) {
 			}
 			dst = expandHex(dst, lifted[:left[0]], lowerDigits)
 			lifted, left = lifted[left[0]:], left[1:]
+		case markTime:
+			if len(lifted) < 4 {
+				return dst, false
+			}
+			dst, lifted = strconv.AppendUint(dst, uint64(binary.BigEndian.Uint32([]byte(lifted[:4]))), 10), lifted[4:]
 		default:
 			if len(lifted) < 16 {
 				return dst, false
@@ -162,20 +188,28 @@ func restore(dst, left []byte, lifted string, limit int) ([]byte, bool) {
 	return dst, lifted == "" && len(dst) <= limit
 }
 
-// nextMark returns where the next mark is, or the size of the text.
-func nextMark(text []byte) int {
+// nextMark returns where the next mark from first on is, or the size of the text.
+func nextMark(text []byte, first byte) int {
 	const low, high = 0x0101010101010101, 0x8080808080808080
 	i := 0
-	for ; i+8 <= len(text); i += 8 { // a mark is zero without its lowest two bits and those it begins with
-		word := binary.LittleEndian.Uint64(text[i:])&(0xfc*low) ^ markGUID*low
+	for ; i+8 <= len(text); i += 8 { // most have no byte with the upper bits of a mark
+		word := binary.LittleEndian.Uint64(text[i:])&(0xf8*low) ^ (markByte&0xf8)*low
 		if (word-low)&^word&high != 0 {
-			break
+			if at := markIn(text[i:i+8], first); at < 8 {
+				return i + at
+			}
 		}
 	}
-	for i < len(text) && text[i]&0xfc != markGUID {
-		i++
+	return i + markIn(text[i:], first)
+}
+
+func markIn(text []byte, first byte) int {
+	for i, c := range text {
+		if first <= c && c <= markByte {
+			return i
+		}
 	}
-	return i
+	return len(text)
 }
 
 func expandGUID(dst []byte, lifted string, mark byte) []byte {

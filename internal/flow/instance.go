@@ -35,11 +35,6 @@ type Options struct {
 	ReturnTo      []address.Origin // other origins that a login may return to
 	ClearSiteData []string         // types of the header Clear-Site-Data at a logout
 
-	// CookieOptions and SessionPlace tell sessions of instances apart: two take each
-	// other's cookies for broken ones of their own if the first are equal and the
-	// second, the store and the secrets, differ.
-	CookieOptions, SessionPlace string
-
 	CookieName   string
 	CookieDomain string        // empty for cookies of the host alone
 	MaxChunks    int           // how many cookies a session may take
@@ -74,6 +69,9 @@ type Instance struct {
 	Shared *Shared
 	// Siblings are the other instances on the same site.
 	Siblings []*Instance
+	// Clashing are those of them that take this one's cookies for broken ones of
+	// their own, see loadcheck.Session.
+	Clashing []*Instance
 
 	Server    Server
 	Templates func() *pages.Templates
@@ -125,12 +123,6 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 
 // prefixes reports whether users of a provider have its id before their names.
 func (in *Instance) prefixes(p *Provider) bool { return len(in.Providers) > 1 && p != in.Default }
-
-// clashes reports whether two instances on one site take each other's cookies for
-// broken ones of their own.
-func (in *Instance) clashes(other *Instance) bool {
-	return in.CookieOptions == other.CookieOptions && in.SessionPlace != other.SessionPlace
-}
 
 // MarkLive remembers that the provider's session of this one is in use here.
 func (in *Instance) MarkLive(s *session.Session) {

@@ -49,7 +49,7 @@ func (l *login) begin() *Failure {
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Began = p.Registration, p.ID, l.Now()
 	t.RedirectURI, t.Silent = l.redirectURI(s, p), l.silent
-	t.Demands, t.Requested = p.Client.Demands.Encode(), l.needsOf(p, "").Names()
+	t.Demands, t.Requested = p.Client.Demands.Encode(), l.NeedsOf(p, "").Names()
 	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
 	location, err := p.Client.AuthorizationURL(ctx, loginOf(&t), l.extra)
 	if err != nil {

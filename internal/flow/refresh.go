@@ -28,7 +28,7 @@ const (
 	refreshGrace = time.Hour
 	// How long a request waits for new tokens while the old one is good, and
 	// when it is not.
-	RefreshWait     = 5 * time.Second
+	refreshWait     = 5 * time.Second
 	refreshWaitLong = 30 * time.Second
 )
 
@@ -82,7 +82,7 @@ func (x *sessions) refreshSession() (sets bool, f *Failure) {
 func (x *sessions) awaitRefresh(s *cookiescope.Scope) (renewed bool, err error) {
 	st, wait := x.State, refreshWaitLong
 	if x.Now().Before(st.session.AccessTokenExpires) {
-		wait = x.Shared.RefreshWait
+		wait = x.Shared.Clock.Timeout(refreshWait)
 	}
 	ctx, cancel := context.WithTimeout(x.R.Context(), wait)
 	defer cancel()

@@ -48,7 +48,7 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 			return f.end(ctx, err), nil
 		}
 	}
-	if tokens.NotBearer != nil && (old.AccessToken != "" || usesAccessToken(ctx, p, f.needsOf(p, old.Requested), idToken)) {
+	if tokens.NotBearer != nil && (old.AccessToken != "" || usesAccessToken(ctx, p, f.NeedsOf(p, old.Requested), idToken)) {
 		return refresh.Result{Session: &fresh}, tokens.NotBearer
 	}
 	f.applyTokens(ctx, &fresh, tokens, idToken)
@@ -93,7 +93,7 @@ func (f *refreshFlow) end(ctx context.Context, cause error) refresh.Result {
 // that come with them. If claims cannot be updated now, they stay what they were:
 // the tokens must not be lost for that.
 func (f *refreshFlow) applyTokens(ctx context.Context, fresh *session.Session, tokens op.Tokens, idToken op.Claims) {
-	needs := f.needsOf(f.provider, fresh.Requested)
+	needs := f.NeedsOf(f.provider, fresh.Requested)
 	identity.ApplyTokens(needs, fresh, tokens, idToken)
 	var err error
 	switch {

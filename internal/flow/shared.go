@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
@@ -34,9 +36,7 @@ type Memory struct {
 type Shared struct {
 	Memory    *Memory
 	Instances []*Instance
-	// RefreshWait is how long a request waits for new tokens while the old ones are
-	// good: the constant of this name, or less patience or more in tests.
-	RefreshWait time.Duration
+	Clock     *clock.Clock
 
 	refusals audit.Sampler
 	once     audit.Once[onceKey]
@@ -80,10 +80,10 @@ func (in *Instance) needsKey(p *Provider) needsKey {
 	return needsKey{p.ID, p.Binding, in.CookieName}
 }
 
-// needsOf returns what a login at a provider requests and keeps, together with
+// NeedsOf returns what a login at a provider requests and keeps, together with
 // what was requested before, by the transaction or the session at hand: all that
 // the instances need which share the sessions.
-func (in *Instance) needsOf(p *Provider, before session.Names) *identity.Needs {
+func (in *Instance) NeedsOf(p *Provider, before session.Names) *identity.Needs {
 	in.Shared.uniteNeeds()
 	return in.Shared.needs[in.needsKey(p)].With(before)
 }

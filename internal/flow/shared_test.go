@@ -20,10 +20,10 @@ func TestNeedsOfInstancesThatShareSessions(t *testing.T) {
 		shared := new(Shared)
 		one := instance(shared, "one", identity.Needs{AccessToken: true})
 		other := instance(shared, cookie, identity.Needs{})
-		if !one.needsOf(p, "").AccessToken {
+		if !one.NeedsOf(p, "").AccessToken {
 			t.Errorf("beside the cookie %s: the access token is not kept for the instance that needs it", cookie)
 		}
-		if got := other.needsOf(p, "").AccessToken; got != want {
+		if got := other.NeedsOf(p, "").AccessToken; got != want {
 			t.Errorf("cookie %s: the access token is kept for an instance that does not need it: %t, want %t", cookie, got, want)
 		}
 	}

@@ -10,13 +10,14 @@ import (
 // This file looks at sessions of other instances on the site.
 
 // opensAtSibling reports whether a session cookie that is none here is a session
-// of another instance on this site, which keeps sessions in another place: the
-// cookie stays, so that the sign-in that overwrites it can end that session.
+// of another instance on this site, which has a cookie of the same name and keeps
+// sessions in another place. The cookie stays, so that the sign-in that overwrites
+// it can end that session.
 func (x *sessions) opensAtSibling(s *cookiescope.Scope) bool {
-	for _, in := range x.Siblings {
+	for _, in := range x.Clashing {
 		theirs := x.atSibling(in)
 		place := theirs.Scope()
-		if place == nil || place.Session != s.Session || !x.clashes(in) {
+		if place == nil || place.Session != s.Session {
 			continue
 		}
 		found := place.FindSession(x.State.Cookies)

@@ -40,7 +40,7 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 	if err != nil {
 		return refuse(errorcode.Of(err), err)
 	}
-	needs := c.needsOf(p, t.Requested)
+	needs := c.NeedsOf(p, t.Requested)
 	if tokens.NotBearer != nil && usesAccessToken(ctx, p, needs, idToken) {
 		return refuse(errorcode.TokenExchangeFailed, tokens.NotBearer)
 	}

@@ -1,7 +1,6 @@
 package opconfig
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -75,27 +74,25 @@ func (o *Options) checkKeys() error {
 func (o *Options) checkClientAuth() error {
 	needs, asserts, known := op.AuthMethod(o.ClientAuth)
 	hasCertificate := o.ClientCertificate != "" && o.ClientCertificateKey != ""
-	switch {
-	case o.ClientAuth != "" && !known:
-		return fmt.Errorf("client_auth: %q is none of %s", o.ClientAuth, strings.Join(op.AuthMethods(), ", "))
-	case needs == op.NeedsSecret && o.ClientSecret == "":
-		return fmt.Errorf("client_auth %s needs a client_secret", o.ClientAuth)
-	case needs == op.NeedsKey && len(o.ClientKeys) == 0:
-		return fmt.Errorf("client_auth %s needs a key", o.ClientAuth)
-	case needs == op.NeedsCertificate && !hasCertificate:
-		return fmt.Errorf("client_auth %s needs a certificate and its key", o.ClientAuth)
-	case needs != op.NeedsKey && len(o.ClientKeys) > 0:
-		return errors.New("client_keys: are for client_auth private_key_jwt")
-	case needs != op.NeedsCertificate && o.ClientCertificate+o.ClientCertificateKey != "":
-		return fmt.Errorf("client_certificate: is for client_auth %s", op.MTLS)
-	case hasCertificate && o.TLS != nil && o.TLS.ClientCertificate != "":
-		return fmt.Errorf("client_auth %s and tls client_certificate exclude each other", op.MTLS)
-	case o.ClientAssertionAudience == "":
-		return nil
-	case !asserts:
-		return errors.New("client_assertion_audience: is for client_auth client_secret_jwt and private_key_jwt")
-	}
-	return optioncheck.First(optioncheck.OneOf("client_assertion_audience", o.ClientAssertionAudience, AudienceIssuer, AudienceTokenEndpoint))
+	return optioncheck.First(
+		optioncheck.Refuse("client_auth", o.ClientAuth != "" && !known,
+			"client_auth: %q is none of %s", o.ClientAuth, strings.Join(op.AuthMethods(), ", ")),
+		optioncheck.Refuse("client_auth", needs == op.NeedsSecret && o.ClientSecret == "",
+			"client_auth %s needs a client_secret", o.ClientAuth),
+		optioncheck.Refuse("client_auth", needs == op.NeedsKey && len(o.ClientKeys) == 0,
+			"client_auth %s needs a key", o.ClientAuth),
+		optioncheck.Refuse("client_auth", needs == op.NeedsCertificate && !hasCertificate,
+			"client_auth %s needs a certificate and its key", o.ClientAuth),
+		optioncheck.Refuse("client_keys", needs != op.NeedsKey && len(o.ClientKeys) > 0,
+			"client_keys: are for client_auth private_key_jwt"),
+		optioncheck.Refuse("client_certificate", needs != op.NeedsCertificate && o.ClientCertificate+o.ClientCertificateKey != "",
+			"client_certificate: is for client_auth %s", op.MTLS),
+		optioncheck.Refuse("client_auth", hasCertificate && o.TLS != nil && o.TLS.ClientCertificate != "",
+			"client_auth %s and tls client_certificate exclude each other", op.MTLS),
+		optioncheck.Refuse("client_assertion_audience", o.ClientAssertionAudience != "" && !asserts,
+			"client_assertion_audience: is for client_auth client_secret_jwt and private_key_jwt"),
+		optioncheck.EmptyOrOneOf("client_assertion_audience", o.ClientAssertionAudience, AssertionAudiences...),
+	)
 }
 
 func (o *Options) checkAlgs() error {
@@ -138,8 +135,8 @@ func (o *Options) checkConnection() error {
 
 func (o *Options) checkWords() error {
 	return optioncheck.First(
-		optioncheck.EmptyOrOneOf("userinfo_method", o.UserinfoMethod, "get", "post"),
-		optioncheck.EmptyOrOneOf("response_mode", o.ResponseMode, "query", "form_post"),
-		optioncheck.OneOf("userinfo", o.Userinfo, "auto", "always", "never"),
+		optioncheck.EmptyOrOneOf("userinfo_method", o.UserinfoMethod, UserinfoMethods...),
+		optioncheck.EmptyOrOneOf("response_mode", o.ResponseMode, ResponseModes...),
+		optioncheck.OneOf("userinfo", o.Userinfo, UserinfoValues...),
 	)
 }

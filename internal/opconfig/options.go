@@ -40,6 +40,14 @@ const (
 	AudienceTokenEndpoint = "token_endpoint"
 )
 
+// The values of options that have one of a few, which a Caddyfile parser offers.
+var (
+	AssertionAudiences = []string{AudienceIssuer, AudienceTokenEndpoint}
+	UserinfoValues     = []string{"auto", "always", "never"}
+	UserinfoMethods    = []string{"get", "post"}
+	ResponseModes      = []string{"query", "form_post"}
+)
+
 // Options are the options of a provider as they are written: placeholders are not
 // resolved, and an option that is not set is zero. They have the names of the JSON
 // configuration, which documents them.

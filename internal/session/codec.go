@@ -39,7 +39,8 @@ const (
 // The forms of the claims since version 3. In version 3, if they are compressed, the
 // subject and the username come before the claims, and are empty at their usual
 // place. In version 4 the provider's id, the subject and the username always come
-// before the claims. Tokens are never compressed: the size would reveal something of
+// before the claims, and where they are compressed their form is compact's own. Tokens
+// are never compressed: the size would reveal something of
 // them to a user who chooses some of the claims.
 const (
 	claimsPlain      = 0
@@ -73,6 +74,8 @@ func (s *Session) Encode() []byte {
 	case sessionGrantVersion:
 		s.Grant.encode(&w)
 	case sessionTaggedVersion:
+		s.encodeGrant(&w)
+		w.TaggedSeconds(tagIDTokenIssued, 0, s.IDTokenIssued)
 		s.encodeTagged(&w, 0, s.Requested)
 		w.Byte(tagEnd)
 		w.Byte(claimsPlain)
@@ -105,15 +108,18 @@ func (s *Session) expand(r *wire.Reader) {
 	s.Username = r.Text()
 }
 
-// encodeTagged writes the tagged fields of version 3, with times in seconds after an
-// epoch.
-func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
+// encodeGrant writes the grant, if there is one, with its tag.
+func (s *Session) encodeGrant(w *wire.Writer) {
 	if s.Grant.RefreshToken != "" {
 		var grant wire.Writer
 		s.Grant.encode(&grant)
 		w.Tagged(tagGrant, string(grant.B))
 	}
-	w.TaggedSeconds(tagIDTokenIssued, epoch, s.IDTokenIssued)
+}
+
+// encodeTagged writes further tagged fields of version 3, with times in seconds after
+// an epoch.
+func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
 	w.TaggedSeconds(tagAuthTime, epoch, s.AuthTime)
 	w.Tagged(tagACR, s.ACR)
 	w.Tagged(tagRequested, string(requested))

@@ -26,6 +26,8 @@ func (s *Session) encodeShort(w *wire.Writer) {
 	w.Millis(s.SignedIn)
 	w.SecondsAfter(epoch, s.Expires)
 	w.SecondsAfter(epoch, s.Seen)
+	w.SecondsAfter(epoch, s.IDTokenIssued)
+	s.encodeGrant(w)
 	s.encodeTagged(w, epoch, s.Requested.Without(always))
 	w.Tagged(tagAccessToken, s.AccessToken)
 	w.TaggedSeconds(tagAccessTokenExpires, epoch, s.AccessTokenExpires)
@@ -40,13 +42,11 @@ func (s *Session) encodeShort(w *wire.Writer) {
 	head.Text(s.Provider)
 	head.Text(s.Subject)
 	head.Text(s.Username)
-	form := len(w.B)
-	w.Byte(claimsCompressed)
 	if packed, ok := compact.Append(w.B, string(head.B), string(s.Claims)); ok {
-		w.B = packed
+		w.B = packed // which begins with a form of its own, and not with claimsPlain
 		return
 	}
-	w.B[form] = claimsPlain
+	w.Byte(claimsPlain)
 	w.Raw(head.B)
 	w.Raw([]byte(s.Claims))
 }
@@ -56,19 +56,18 @@ func (s *Session) decodeShort(r *wire.Reader) {
 	epoch := s.SignedIn.Unix()
 	s.Expires = r.SecondsAfter(epoch)
 	s.Seen = r.SecondsAfter(epoch)
+	s.IDTokenIssued = r.SecondsAfter(epoch)
 	s.decodeTagged(r, epoch)
 	if s.Requested == "" {
 		s.Requested = always
 	} else {
 		s.Requested = s.Requested.And(always)
 	}
-	switch r.Byte() {
-	case claimsPlain:
-	case claimsCompressed:
+	if r.S != "" && r.S[0] == claimsPlain {
+		r.Byte()
+	} else {
 		text, err := compact.Expand(r.S)
 		r.S, r.Bad = text, r.Bad || err != nil
-	default:
-		r.Bad = true
 	}
 	s.Provider = r.Text()
 	s.Subject = r.Text()

@@ -1,0 +1,50 @@
+package oidcrp
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// Report A13: to wait does not help where settings are wrong.
+func TestWrongSettingsAreNotCalledAnOutage(t *testing.T) {
+	t.Parallel()
+	h := started(t, `
+http://rp.test {
+	oidc_rp {
+		issuer https://op.test
+		client_id rp
+	}
+}
+`).handlers[0]
+	for _, wrong := range []bool{true, false} {
+		cause := errors.New("no such host")
+		if wrong {
+			cause = &op.SettingsError{Err: cause}
+		}
+		recorder := httptest.NewRecorder()
+		request := httptest.NewRequest(http.MethodGet, rpURL+"/x", nil)
+		request.Header.Set("Accept", "text/html")
+		exchange := h.instance.At(recorder, request, new(flow.State))
+		f := &flow.Failure{Code: errorcode.ProviderUnavailable, Cause: &op.UnavailableError{Err: cause}}
+		if err := exchange.RespondUnavailable(f); err != nil {
+			t.Fatal(err)
+		}
+		body := recorder.Body.String()
+		if recorder.Code != http.StatusServiceUnavailable || recorder.Header().Get("Retry-After") == "" || !strings.Contains(body, "provider_unavailable") {
+			t.Errorf("wrong settings %v: status %d: %s", wrong, recorder.Code, body)
+		}
+		if got := strings.Contains(body, "not set up correctly"); got != wrong {
+			t.Errorf("wrong settings %v: the page says %s", wrong, body)
+		}
+		if got := strings.Contains(body, "try again soon"); got == wrong {
+			t.Errorf("wrong settings %v: the page says %s", wrong, body)
+		}
+	}
+}

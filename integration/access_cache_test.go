@@ -1,0 +1,152 @@
+package integration_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// Fault A6. A browser asks again before it shows an answer that was for a user.
+func TestCacheControlOfTheApplicationsAnswers(t *testing.T) {
+	t.Parallel()
+	for mode, rows := range map[string][]struct {
+		path            string
+		nobody, signed  string // Cache-Control, "-" for a refusal
+		ownForSigned    string // with one of the application's own
+		ownWhileCleared string
+	}{
+		"private": {
+			{"/x", "-", "private, no-cache", "max-age=60", "-"},
+			{"/assets/x", "", "", "max-age=60", "no-store"},
+		},
+		"public": {
+			{"/x", "", "private, no-cache", "max-age=60", "no-store"},
+			{"/assets/x", "", "", "max-age=60", "no-store"},
+			{"/private/x", "-", "private, no-cache", "max-age=60", "-"},
+			// One reading of it is public by the mode alone.
+			{"/assets/..%2fx", "", "private, no-cache", "max-age=60", "no-store"},
+		},
+	} {
+		r := newHarness(t, "oidc_rp "+mode+" {\n"+options(newOP(t))+"public /assets/*\nprivate /private/*\n}")
+		b := r.browser()
+		if p := b.open("/@app/auth/default/login?returnto=/assets/in"); p.StatusCode != http.StatusOK {
+			t.Fatalf("sign-in: status %d", p.StatusCode)
+		}
+		for _, row := range rows {
+			r.upstream.mu.Lock()
+			r.upstream.answer = nil
+			r.upstream.mu.Unlock()
+			of := func(b *browser, header map[string]string) string {
+				p := b.send("GET", row.path, header)
+				if p.StatusCode != http.StatusOK {
+					return "-"
+				}
+				return strings.Join(p.Header["Cache-Control"], ";")
+			}
+			if got := of(r.browser(), nil); got != row.nobody {
+				t.Errorf("%s %s, nobody: Cache-Control is %q, want %q", mode, row.path, got, row.nobody)
+			}
+			if got := of(b, nil); got != row.signed {
+				t.Errorf("%s %s, signed in: Cache-Control is %q, want %q", mode, row.path, got, row.signed)
+			}
+			r.upstream.mu.Lock()
+			r.upstream.answer = func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "max-age=60") }
+			r.upstream.mu.Unlock()
+			if got := of(b, nil); got != row.ownForSigned {
+				t.Errorf("%s %s, the application's own: Cache-Control is %q, want %q", mode, row.path, got, row.ownForSigned)
+			}
+			if got := of(r.browser(), map[string]string{"Cookie": "__Host-oidc_rp=1broken"}); got != row.ownWhileCleared {
+				t.Errorf("%s %s, a broken cookie: Cache-Control is %q, want %q", mode, row.path, got, row.ownWhileCleared)
+			}
+		}
+	}
+}
+
+// Fault E6. Schemes have no case, lists have empty elements and spaces, and
+// only a trusted proxy is believed.
+func TestForwardedProtoAndHost(t *testing.T) {
+	t.Parallel()
+	const trusted = "servers {\ntrusted_proxies static private_ranges\n}"
+	for _, row := range []struct {
+		globals, proto, host, want string
+	}{
+		{trusted, "https", "", "https://rp.test"},
+		{trusted, "HTTPS", "", "https://rp.test"},
+		{trusted, " Https ", "", "https://rp.test"},
+		{trusted, "http, HTTPS", "", "https://rp.test"},
+		{trusted, "https, http", "", ""},
+		{trusted, "HTTPS,", "", "https://rp.test"},
+		{trusted, "https ,\t, ", "", "https://rp.test"},
+		{trusted, "wss", "", "https://rp.test"},
+		{trusted, "HTTP", "", ""},
+		{trusted, "httpsx", "", ""},
+		{trusted, "", "", ""},
+		{trusted, "HTTPS", "APP.test", "https://app.test"},
+		{trusted, "https", "evil.test, app.test:8443 , ", "https://app.test:8443"},
+		{trusted, "https", "evil test", "https://rp.test"},
+		{"", "https", "evil.test", ""},
+		{"", "HTTPS", "", ""},
+	} {
+		r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(newOP(t))+"}\n}", row.globals)
+		got := plainSite(t, r, map[string]string{"X-Forwarded-Proto": row.proto, "X-Forwarded-Host": row.host})
+		if got != row.want {
+			t.Errorf("%q, %q: the site is %s, want %s", row.proto, row.host, got, row.want)
+		}
+	}
+}
+
+// plainSite is the origin to which the login of a request over plain HTTP from
+// loopback leads back; none where the site is on plain HTTP, which begins no
+// login.
+func plainSite(t *testing.T, r *harness, header map[string]string) string {
+	t.Helper()
+	request := httptest.NewRequest(http.MethodGet, "http://rp.test/", nil)
+	request.RemoteAddr = "127.0.0.1:1234"
+	for _, set := range []map[string]string{pageLoadHeader, header} {
+		for name, value := range set {
+			if value != "" {
+				request.Header[name] = []string{value}
+			}
+		}
+	}
+	w := httptest.NewRecorder()
+	r.handler().ServeHTTP(w, request)
+	location, err := url.Parse(w.Header().Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Code != http.StatusFound {
+		if !strings.Contains(w.Body.String(), "http://rp.test") && w.Code != http.StatusForbidden {
+			t.Errorf("no login: status %d: %s", w.Code, w.Body)
+		}
+		return ""
+	}
+	return strings.TrimSuffix(location.Query().Get("redirect_uri"), "/@app/auth/default/code")
+}
+
+func TestAPreflightThatPassesIsNotStoredWithACookie(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"preflight pass\n}")
+	p := r.browser().send("OPTIONS", "/x", map[string]string{"Origin": "https://rp.test", "Access-Control-Request-Method": "GET", "Cookie": "__Host-oidc_rp=1broken"})
+	if p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) == 0 || p.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("status %d, %v", p.StatusCode, p.Header)
+	}
+}
+
+// Fault A6: a Cache-Control that says nothing allows what an absent one does.
+func TestAnEmptyCacheControlIsNone(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	b := r.browser()
+	b.open("/x")
+	for _, values := range [][]string{{""}, {" "}, {"", ""}, {","}} {
+		r.upstream.mu.Lock()
+		r.upstream.answer = func(w http.ResponseWriter, _ *http.Request) { w.Header()["Cache-Control"] = values }
+		r.upstream.mu.Unlock()
+		if got := strings.Join(b.get("/x").Header["Cache-Control"], ";"); got != "private, no-cache" {
+			t.Errorf("the application's %q: Cache-Control is %q, expected private, no-cache", values, got)
+		}
+	}
+}

@@ -1,0 +1,301 @@
+package integration_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// raw sends bytes as they are, which client libraries would tidy up, and
+// returns the answer.
+func (r *harness) raw(request string) *http.Response {
+	r.t.Helper()
+	conn, err := tls.Dial("tcp", r.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(request)); err != nil {
+		r.t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	response.Body.Close()
+	return response
+}
+
+// cookieHeader is what the browser sends to the site.
+func (b *browser) cookieHeader() string {
+	var pairs []string
+	for name, value := range b.cookies() {
+		pairs = append(pairs, name+"="+value)
+	}
+	return strings.Join(pairs, "; ")
+}
+
+func TestNoReadingOfAPathGetsPastTheGuard(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private /private/*\n}")
+	for _, path := range []string{
+		"/private/x", "/private", "/PRIVATE/x", "/private;a/x", "/private;a=b", "/private%5cx", `/private\x`, "/%2570rivate/x", "/private%00/x",
+		"/private%00", "/private./x", "/private%20/x", "/private.../x", "//private/x", "/./private/x", "/a/../private/x", "/a/%2e%2e/private/x",
+		"/a/..%2fprivate/x", "/a/..;/private/x", "/%70rivate/x", "/private%2fx", "/private%252fx", "/private//x", "/private/./x", "/private/../private/x",
+		"/%2fprivate/x", "/private%c0%afx", "/a\\..\\private/x", "/private?x", "/private/x?public=1", "/private/%2e/x", "/private%3bx/y", "/private%2e/x",
+	} {
+		p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
+		if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
+			_, at := r.upstream.got()
+			t.Fatalf("%q got through with status %d, the application saw %q", path, p.StatusCode, at)
+		}
+	}
+	for _, path := range []string{"/", "/public/x", "/privately", "/a/private", "/caf%C3%A9", "/a%20b"} {
+		if p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n"); p.StatusCode != http.StatusOK {
+			t.Errorf("the public page %q has status %d", path, p.StatusCode)
+		}
+	}
+}
+
+func TestAPublicExceptionIsNoWayIn(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"public /assets/* /robots.txt\n}")
+	for _, path := range []string{
+		"/assets/../secret", "/assets/..%2fsecret", "/assets/%2e%2e/secret", "/assets/..;/secret", "/assets/..\\secret", "/assets/..%5csecret",
+		"/assets/%252e%252e/secret", "/assets%2f..%2fsecret", "/assets/..%00/secret", "/robots.txt/../secret", "/secret/assets/x", "/assets/.../../secret",
+		"/assets/..%c0%afsecret", "/assets/x/../../secret", "//assets/../secret", "/secret;/assets/x", "/secret%00/assets/x", "/secret?/assets/x",
+	} {
+		p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
+		if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
+			_, at := r.upstream.got()
+			t.Fatalf("%q got through with status %d, the application saw %q", path, p.StatusCode, at)
+		}
+	}
+	for _, path := range []string{"/assets/app.js", "/robots.txt", "/assets/a/b.css?v=2"} {
+		if p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\n\r\n"); p.StatusCode != http.StatusOK {
+			t.Errorf("the public page %q has status %d", path, p.StatusCode)
+		}
+	}
+}
+
+func TestRewritesDoNotOpenAnything(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\nrewrite /alias /private/x\nrewrite /private/shown /public\noidc_rp public {\n"+options(op)+"private /private/*\n}\nreverse_proxy {upstream}\n}")
+	for _, path := range []string{"/alias", "/private/shown"} {
+		if p := r.browser().get(path); p.StatusCode == http.StatusOK {
+			t.Errorf("%s got through", path)
+		}
+	}
+	if p := r.browser().get("/public"); p.StatusCode != http.StatusOK {
+		t.Errorf("the public page has status %d", p.StatusCode)
+	}
+}
+
+func TestNoClientHeaderGrantsAnything(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private/*\nupstream {\nheader X-Remote-User {http.auth.user.id}\nheader X-Groups groups\naccess_token\nid_token\n}\n}")
+	forged := "X-Remote-User: root\r\nx_remote_user: root\r\nX.Remote.User: root\r\nX-Remote_User: root\r\nX-Groups: admins\r\nX_Groups: admins\r\nAuthorization: Bearer forged\r\nX-Id-Token: forged\r\nConnection: close, X-Remote-User, x_groups\r\n"
+	b := r.browser()
+	if p := b.open("/private/x"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
+	}
+	for _, who := range []struct{ name, cookie, path, user, groups string }{
+		{"nobody on a public page", "", "/page", "", ""},
+		{"alice on a public page", b.cookieHeader(), "/page", "alice", "admins,staff"},
+		{"alice on a private page", b.cookieHeader(), "/private/x", "alice", "admins,staff"},
+		{"somebody with a broken cookie", "__Host-oidc_rp=1broken", "/page", "", ""},
+	} {
+		r.raw("GET " + who.path + " HTTP/1.1\r\nHost: rp.test\r\n" + forged + "Cookie: " + strings.TrimSuffix("theme=dark; "+who.cookie, "; ") + "\r\n\r\n")
+		header, at := r.upstream.got()
+		if at != who.path {
+			t.Fatalf("%s: the application saw %q", who.name, at)
+		}
+		for name, values := range header {
+			text := strings.Join(values, " ")
+			if strings.Contains(text, "root") || strings.Contains(text, "forged") {
+				t.Errorf("%s: %s: %s reached the application", who.name, name, text)
+			}
+		}
+		if got := header.Get("X-Remote-User"); got != who.user {
+			t.Errorf("%s: X-Remote-User is %q", who.name, got)
+		}
+		if got := header.Get("X-Groups"); got != who.groups {
+			t.Errorf("%s: X-Groups is %q", who.name, got)
+		}
+		if got := header.Get("Cookie"); got != "theme=dark" {
+			t.Errorf("%s: the application got the cookies %q", who.name, got)
+		}
+		if who.user != "" && (!strings.HasPrefix(header.Get("Authorization"), "Bearer ") || header.Get("X-Id-Token") == "") {
+			t.Errorf("%s: tokens are missing: %v", who.name, header)
+		}
+	}
+}
+
+func TestHeadersOfUntrustedClientsDoNotSayWhereWeAre(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	p := r.browser().send(http.MethodGet, "/x", map[string]string{"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "http"})
+	if location := p.Header.Get("Location"); strings.Contains(location, "evil") || !strings.Contains(location, "rp.test") {
+		t.Errorf("the login leads to %s", location)
+	}
+}
+
+func TestTrustedProxySaysWhereWeAre(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.Register("https://public.example/@app/auth/default/code")
+	r := newHarnessAt(t, storageDir(t), ":80 {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}", "servers {\ntrusted_proxies static private_ranges\n}")
+	p := r.browser().send(http.MethodGet, rpURL+"/x", map[string]string{"X-Forwarded-Host": "public.example", "X-Forwarded-Proto": "https"})
+	if location := p.Header.Get("Location"); !strings.Contains(location, "redirect_uri=https%3A%2F%2Fpublic.example%2F") {
+		t.Errorf("the login leads to %s", location)
+	}
+}
+
+func TestHostileReturnAddressesLeadHome(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"return_to https://friend.test\n}")
+	for _, row := range []struct{ returnTo, want string }{
+		{"/page?x=%20y", "/page?x=%20y"}, {"https://rp.test/page", "/page"}, {"https://friend.test/a?b", "https://friend.test/a?b"}, {"", "/"},
+		{"//evil.test", "/"}, {`/\evil.test`, "/"}, {`/./\evil.test`, "/"}, {"https://evil.test/", "/"}, {"https://rp.test@evil.test/", "/"},
+		{"https://rp.test.evil.test/", "/"}, {"javascript:alert(1)", "/"}, {"/\t/evil.test", "/"}, {"/\n/evil.test", "/"}, {"https:/evil.test", "/"},
+		{"https:evil.test", "/"}, {"HTTPS://EVIL.TEST", "/"}, {"/x\r\nSet-Cookie: a=b", "/"}, {"\\\\evil.test", "/"}, {"//rp.test/x", "/"},
+		{"https://friend.test.evil.test/", "/"}, {"https://friend.test:8443/", "/"}, {"http://friend.test/", "/"}, {"/Special:UserLogout", "/"},
+		{"/@app/auth/default/login", "/"}, {"/a/../Special:UserLogout", "/"}, {"/%53pecial:UserLogout", "/"}, {"data:text/html,x", "/"}, {"page", "/"},
+	} {
+		b := r.browser()
+		p := b.open("/@app/auth/default/login?returnto="+escape(row.returnTo), rpURL+"/@app/auth/default/code")
+		p = b.get(p.location())
+		if got := p.Header["Location"]; p.StatusCode != http.StatusSeeOther || len(got) != 1 || got[0] != row.want {
+			t.Errorf("returnto %q leads to %q (status %d), not %q", row.returnTo, got, p.StatusCode, row.want)
+		}
+	}
+}
+
+func escape(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
+}
+
+func TestADoubleSlashRequestDoesNotLeadElsewhere(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := r.browser()
+	p := b.open(rpURL+"//evil.test/x", rpURL+"/@app/auth/default/code")
+	p = b.get(p.location())
+	if got := p.Header["Location"]; p.StatusCode != http.StatusSeeOther || got[0] != rpURL+"//evil.test/x" { // report A5
+		t.Errorf("status %d, leads to %q", p.StatusCode, got)
+	}
+}
+
+func TestCookiesOfAnotherSiteOrPurposeAreNothing(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.Register("https://other.test/@app/auth/default/code")
+	r := newHarnessAt(t, storageDir(t), "http://rp.test, http://other.test {\noidc_rp {\n"+options(op)+"}\nreverse_proxy {upstream}\n}")
+	b := r.browser()
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", p.StatusCode)
+	}
+	session := b.cookies()["__Host-oidc_rp"]
+	hits := r.upstream.count()
+	for _, row := range []struct{ name, host, cookie string }{
+		{"another host", "other.test", "__Host-oidc_rp=" + session},
+		{"another name", "rp.test", "oidc_rp=" + session},
+		{"another purpose", "rp.test", "__Host-oidc_rp=1" + b.cookies()["__Secure-oidc_rp_hint"]},
+		{"a byte changed", "rp.test", "__Host-oidc_rp=" + session[:50] + flip(session[50]) + session[51:]},
+		{"cut short", "rp.test", "__Host-oidc_rp=" + session[:len(session)-1]},
+		{"more chunks than there are", "rp.test", "__Host-oidc_rp=2" + session[1:]},
+		{"more chunks than are allowed", "rp.test", "__Host-oidc_rp=9" + session[1:]},
+		{"empty", "rp.test", "__Host-oidc_rp="},
+		{"as a transaction", "rp.test", "__Host-oidc_rp_tx_AAAAAAAA=" + session[1:]},
+		{"very many", "rp.test", strings.Repeat("__Host-oidc_rp=1AAAA; ", 300) + "a=b"},
+	} {
+		p := r.raw("GET /x HTTP/1.1\r\nHost: " + row.host + "\r\nConnection: close\r\nAccept: application/json\r\nCookie: " + row.cookie + "\r\n\r\n")
+		if p.StatusCode != http.StatusUnauthorized || r.upstream.count() != hits {
+			t.Errorf("%s: status %d", row.name, p.StatusCode)
+		}
+	}
+	for _, row := range []struct{ name, cookie string }{
+		{"after a planted one", "__Host-oidc_rp=1AAAA; __Host-oidc_rp=" + session},
+		{"before a planted one", "__Host-oidc_rp=" + session + "; __Host-oidc_rp=1AAAA"},
+		{"with a stale chunk", "__Host-oidc_rp=" + session + "; __Host-oidc_rp_1=AAAA"},
+		{"among odd ones", "; ;=;a; \"b\"=c; " + "__Host-oidc_rp=" + session + ";"},
+	} {
+		if p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + row.cookie + "\r\n\r\n"); p.StatusCode != http.StatusOK {
+			t.Errorf("%s: status %d", row.name, p.StatusCode)
+		}
+	}
+}
+
+func flip(c byte) string {
+	if c == 'A' {
+		return "B"
+	}
+	return "A"
+}
+
+func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	none := map[string]string{"Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""}
+	with := func(header map[string]string, more ...string) map[string]string {
+		all := make(map[string]string)
+		for k, v := range header {
+			all[k] = v
+		}
+		for i := 0; i < len(more); i += 2 {
+			all[more[i]] = more[i+1]
+		}
+		return all
+	}
+	for _, row := range []struct {
+		name, method string
+		header       map[string]string
+		begins       bool
+	}{
+		{"a page", "GET", nil, true},
+		{"the head of a page", "HEAD", nil, true},
+		{"an old browser", "GET", none, true},
+		{"a form", "POST", nil, false},
+		{"fetch", "GET", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, false},
+		{"an image", "GET", map[string]string{"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, false},
+		{"a frame", "GET", map[string]string{"Sec-Fetch-Dest": "iframe"}, false},
+		{"a prefetch", "GET", map[string]string{"Sec-Purpose": "prefetch"}, false},
+		{"a WebSocket", "GET", map[string]string{"Sec-Fetch-Mode": "websocket", "Sec-Fetch-Dest": "empty", "Connection": "Upgrade", "Upgrade": "websocket"}, false},
+		{"an old script", "GET", with(none, "X-Requested-With", "XMLHttpRequest"), false},
+		{"a program", "GET", with(none, "Accept", "*/*"), false},
+		{"a program that wants JSON", "GET", with(none, "Accept", "application/json"), false},
+		{"a stream", "GET", with(none, "Accept", "text/event-stream"), false},
+		{"a preflight", "OPTIONS", with(none, "Origin", "https://app.test", "Access-Control-Request-Method", "POST"), false},
+	} {
+		p := r.browser().send(row.method, "/x", row.header)
+		begins := p.StatusCode == http.StatusFound && strings.HasPrefix(p.Header.Get("Location"), op.Issuer())
+		if begins != row.begins || !begins && p.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: status %d, Location %q", row.name, p.StatusCode, p.Header.Get("Location"))
+		}
+		kind := "application/problem+json"
+		if row.name == "a form" || row.name == "a frame" { // people see these (fault C3)
+			kind = "text/html; charset=utf-8"
+		}
+		if !begins && (len(p.Header["Set-Cookie"]) > 0 || p.Header.Get("WWW-Authenticate") != "" || p.Header.Get("Content-Type") != kind) {
+			t.Errorf("%s: the 401 has %v", row.name, p.Header)
+		}
+	}
+	if r.upstream.count() != 0 {
+		t.Errorf("the application was asked %d times", r.upstream.count())
+	}
+}

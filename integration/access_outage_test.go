@@ -1,0 +1,33 @@
+package integration_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// On a public page nobody sees that the store fails, so that the log must say
+// it: once, not for each visitor.
+func TestAnOutageBehindPublicPagesIsLogged(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 1, "public /open/*", "")
+	r := s.nodes[0]
+	cookies := s.signIn(r, "alice").cookieHeader()
+	s.records().fail(calling, errors.New("it is down"))
+	for range 3 {
+		p := r.raw("GET /open/page HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n")
+		if p.StatusCode != http.StatusOK {
+			t.Fatalf("status %d", p.StatusCode)
+		}
+	}
+	told := 0
+	for line := range strings.Lines(r.logs()) {
+		if strings.Contains(line, "the storage does not answer") && strings.Contains(line, `"level":"error"`) {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("it is told %d times", told)
+	}
+}

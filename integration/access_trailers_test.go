@@ -1,0 +1,104 @@
+package integration_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// trailerEcho has the application tell which trailers it got.
+func trailerEcho(r *harness) {
+	r.upstream.mu.Lock()
+	defer r.upstream.mu.Unlock()
+	r.upstream.answer = func(w http.ResponseWriter, q *http.Request) {
+		_, _ = io.Copy(io.Discard, q.Body)
+		fmt.Fprintf(w, "%v", slices.Sorted(maps.Keys(q.Trailer)))
+	}
+}
+
+const trailerSite = `oidc_rp public {
+	PROVIDER
+	upstream {
+		header X-User {http.auth.user.id}
+		access_token
+	}
+	private /private
+}
+`
+
+// Fault A5. Go merges trailers when the body ends, announced or not.
+func TestTrailersBringNoIdentity(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, strings.ReplaceAll(trailerSite, "PROVIDER", options(newOP(t))))
+	trailerEcho(r)
+	b := r.browser()
+	b.open("/private")
+	send := func(path, announced, trailers string) string {
+		conn, err := tls.Dial("tcp", r.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: %s\r\n%sTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n%s\r\n", path, b.cookieHeader(), announced, trailers)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(answer.Body)
+		return string(body)
+	}
+	const forged = "X-User: admin\r\nx_user: admin\r\nX.User: admin\r\nAuthorization: Bearer forged\r\nCookie: __Host-oidc_rp=1x\r\nX-Forwarded-For: ::1\r\nForwarded: for=x\r\nX-Original-URL: /admin\r\nSec-Fetch-Site: none\r\nUpgrade: h2c\r\nContent-Type: text/html\r\nX-Sum: 5\r\nGrpc-Status: 0\r\nContent-Digest: x\r\n"
+	const harmless = "[Content-Digest Grpc-Status X-Sum]"
+	for _, announced := range []string{"Trailer: X-Sum\r\n", "Trailer: X-User, X-Sum, Authorization, Cookie, X-Forwarded-For\r\n", "Trailer: X-User\r\nTrailer: x_user\r\n"} {
+		for _, path := range []string{"/x", "/private"} {
+			if got := send(path, announced, forged); got != harmless {
+				t.Errorf("%s %q: the application gets the trailers %s, want %s", path, announced, got, harmless)
+			}
+		}
+	}
+	if got := send("/x", "", forged); got != "[]" && got != harmless {
+		t.Errorf("nothing announced: the application gets the trailers %s", got)
+	}
+}
+
+// Fault A5, over HTTP/2.
+func TestTrailersOverHTTP2BringNoIdentity(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, strings.ReplaceAll(trailerSite, "PROVIDER", options(newOP(t))))
+	trailerEcho(r)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	h2 := &http.Server{Handler: r.server.Config.Handler, Protocols: protocols}
+	go func() { _ = h2.Serve(listener) }()
+	t.Cleanup(func() { h2.Close() })
+	transport := &http.Transport{Protocols: protocols}
+	t.Cleanup(transport.CloseIdleConnections)
+	body := struct{ io.Reader }{strings.NewReader("hello")}
+	request, err := http.NewRequest(http.MethodPost, "http://"+listener.Addr().String()+"/x", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "rp.test"
+	request.Trailer = http.Header{"X-User": {"admin"}, "X_user": {"admin"}, "X-Forwarded-For": {"::1"}, "Cookie": {"__Host-oidc_rp=1x"}, "X-Sum": {"5"}}
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if got, _ := io.ReadAll(answer.Body); answer.ProtoMajor != 2 || string(got) != "[X-Sum]" {
+		t.Errorf("HTTP/%d: the application gets the trailers %s", answer.ProtoMajor, got)
+	}
+}

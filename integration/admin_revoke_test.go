@@ -1,0 +1,173 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+func TestRevocationEndsSessionsEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []struct {
+		name        string
+		body        func(oidctest.Issued) string
+		other, bobs bool // the user's other session ends, and another user's
+	}{
+		{"subject", func(i oidctest.Issued) string { return fmt.Sprintf(`{"subject": %q}`, i.Subject) }, true, false},
+		{"subject", func(i oidctest.Issued) string {
+			return fmt.Sprintf(`{"subject": %q, "provider": "default"}`, i.Subject)
+		}, true, false},
+		{"sid", func(i oidctest.Issued) string { return fmt.Sprintf(`{"sid": %q}`, i.SID) }, false, false},
+		{"all", func(oidctest.Issued) string { return `{"all": true}` }, true, true},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			s := newLogoutScene(t)
+			bob, _, _ := s.signIn("bob")
+			other, _, _ := s.signIn("alice")
+			b, there, issued := s.signIn("alice")
+			if !there.lives(s.there) {
+				t.Fatal("the session does not open on the other node")
+			}
+			body := kind.body(issued)
+			answer := ask[revocationAnswer](s.here, "POST", "/oidc_rp/revoke", body)
+			if len(answer.Ended) != 1 || answer.Ended[0].Kind != kind.name {
+				t.Fatalf("%+v", answer)
+			}
+			if e := answer.Ended[0]; kind.name != "all" && (e.Issuer != s.op.Issuer() || !slices.Equal(e.Providers, []string{"default"})) {
+				t.Errorf("%+v", e)
+			}
+			if p := b.get("/page"); p.StatusCode != http.StatusFound || !strings.HasPrefix(p.location(), s.op.Issuer()) {
+				t.Errorf("the next page load: status %d, to %s", p.StatusCode, p.location())
+			}
+			if ended := !other.lives(s.here); ended != kind.other {
+				t.Errorf("the user's other session ended: %v", ended)
+			}
+			if ended := !bob.lives(s.here); ended != kind.bobs {
+				t.Errorf("another user's session ended: %v", ended)
+			}
+			s.soon("the other node knows", func() bool { return !there.lives(s.there) })
+			again, againThere, _ := s.signIn("alice")
+			if !again.lives(s.here) || !againThere.lives(s.there) {
+				t.Error("a later sign-in was touched")
+			}
+			told := s.here.audited("revoked")
+			if len(told) != 1 {
+				t.Fatalf("the log tells of it %d times", len(told))
+			}
+			// Whoever has the sid can end the session, so it is not in the log.
+			if line := fmt.Sprint(told[0]); told[0]["kind"] != kind.name || issued.SID != "" && strings.Contains(line, issued.SID) {
+				t.Errorf("the log says %s", line)
+			}
+		})
+	}
+}
+
+// TestRevocationNamesOneProvider: the same sub at two providers is two users.
+func TestRevocationNamesOneProvider(t *testing.T) {
+	t.Parallel()
+	one, two := newOP(t), newOP(t)
+	one.Register(rpURL + "/@app/auth/one/code")
+	two.Register(rpURL + "/@app/auth/two/code")
+	r := newHarnessAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\n"+options(one)+"}\nprovider two {\n"+options(two)+"}\n}")
+	sessions := func() (at [2]*browser) {
+		for i, id := range []string{"one", "two"} {
+			at[i] = r.browser()
+			if p := at[i].open("/@app/auth/" + id + "/login?returnto=/"); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d: %s", p.StatusCode, r.logs())
+			}
+		}
+		return at
+	}
+	at := sessions()
+	subject := one.Issued().Subject
+	if subject != two.Issued().Subject {
+		t.Fatal("the subs differ")
+	}
+	for body, want := range map[string][2]bool{
+		fmt.Sprintf(`{"subject": %q, "provider": "two"}`, subject):          {true, false},
+		fmt.Sprintf(`{"subject": %q, "issuer": %q}`, subject, one.Issuer()): {false, true},
+		fmt.Sprintf(`{"subject": %q}`, subject):                             {false, false},
+	} {
+		at = sessions()
+		ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", body)
+		for i, lives := range want {
+			if at[i].lives(r) != lives {
+				t.Errorf("%s: the session at provider %d lives: %v", body, i, !lives)
+			}
+		}
+	}
+}
+
+func TestARevocationThatCannotBeKeptIsNotDone(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	signedIn(t, r)
+	breakStorage(t, r)
+	if status, text, _ := r.admin("POST", "/oidc_rp/revoke", `{"subject": "alice"}`); status != http.StatusServiceUnavailable || !strings.Contains(text, "could not be kept") || strings.Contains(text, "alice") {
+		t.Errorf("status %d: %s", status, text)
+	}
+	if len(r.audited("revoked")) > 0 {
+		t.Error("the log says that it was done")
+	}
+	mendStorage(t, r)
+	ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", `{"subject": "alice"}`)
+}
+
+func TestRevocationAtAProviderWithManyTenants(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.NoIss())
+	template := op.Issuer() + "/{tenantid}/v2.0"
+	issuerOf := func(tenant string) string { return strings.Replace(template, "{tenantid}", tenant, 1) }
+	tenant := oneTenant
+	op.Lie(func(l *oidctest.Faults) {
+		l.Discovery = func(m map[string]any) { m["issuer"] = template }
+		l.IDToken.Claims = func(c map[string]any) { c["tid"], c["iss"] = tenant, issuerOf(tenant) }
+	})
+	r := newHarness(t, "oidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+"}")
+	one := signedIn(t, r)
+	subject := op.Issued().Subject
+	tenant = anotherTenant
+	other := signedIn(t, r)
+	for _, body := range []string{
+		fmt.Sprintf(`{"subject": %q}`, subject),
+		fmt.Sprintf(`{"subject": %q, "provider": "default"}`, subject),
+		fmt.Sprintf(`{"subject": %q, "issuer": %q}`, subject, template),
+		fmt.Sprintf(`{"subject": %q, "issuer": %q}`, subject, op.Issuer()),
+		fmt.Sprintf(`{"subject": %q, "issuer": %q}`, subject, issuerOf("common")),
+	} {
+		if status, text, _ := r.admin("POST", "/oidc_rp/revoke", body); status != http.StatusBadRequest || !strings.HasPrefix(text, "issuer: ") {
+			t.Errorf("%s: status %d: %s", body, status, text)
+		}
+	}
+	if !one.lives(r) || !other.lives(r) {
+		t.Fatal("what was refused has ended a session")
+	}
+	answer := ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", fmt.Sprintf(`{"subject": %q, "issuer": %q}`, subject, issuerOf(oneTenant)))
+	if len(answer.Ended) != 1 || answer.Ended[0].Issuer != issuerOf(oneTenant) {
+		t.Errorf("%+v", answer)
+	}
+	if one.lives(r) || !other.lives(r) {
+		t.Error("the wrong tenant's session has ended")
+	}
+	ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", `{"all": true}`)
+	if other.lives(r) {
+		t.Error("a session of another tenant outlives all")
+	}
+}
+
+// TestAnIssuerThatOnlyLooksLikeManyTenants needs no name once it is known.
+func TestAnIssuerThatOnlyLooksLikeManyTenants(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.Path("/realms/common/x"))
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := signedIn(t, r)
+	answer := ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", fmt.Sprintf(`{"subject": %q}`, op.Issued().Subject))
+	if len(answer.Ended) != 1 || answer.Ended[0].Issuer != op.Issuer() || b.lives(r) {
+		t.Errorf("%+v, the session lives: %v", answer, b.lives(r))
+	}
+}

@@ -1,0 +1,130 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+const twoProviders = "http://rp.test {\noidc_rp {\nprovider one two\ndefault_provider one\n}\nreverse_proxy {upstream}\n}"
+
+func TestTheAdminAPIRefuses(t *testing.T) {
+	t.Parallel()
+	r := newHarnessAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\nissuer http://127.0.0.1:1/one\nclient_id rp\n}\nprovider two {\nissuer http://127.0.0.1:1/two\nclient_id rp\n}\n}")
+	for _, tc := range []struct {
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{"GET", "/oidc_rp/", "", 404, "nothing"},
+		{"GET", "/oidc_rp/providers/", "", 404, "nothing"},
+		{"GET", "/oidc_rp/Providers", "", 404, "nothing"},
+		{"POST", "/oidc_rp/providers", "", 405, "GET"},
+		{"HEAD", "/oidc_rp/keys", "", 405, "GET"},
+		{"GET", "/oidc_rp/revoke", "", 405, "POST"},
+		{"DELETE", "/oidc_rp/keys/rotate", "", 405, "POST"},
+		{"POST", "/oidc_rp/revoke", "", 400, "one of subject, sid and all"},
+		{"POST", "/oidc_rp/revoke", "{}", 400, "one of subject, sid and all"},
+		{"POST", "/oidc_rp/revoke", `{"all": false}`, 400, "one of subject, sid and all"},
+		{"POST", "/oidc_rp/revoke", `{"subject": ""}`, 400, "one of subject, sid and all"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "sid": "b"}`, 400, "sid: excludes subject"},
+		{"POST", "/oidc_rp/revoke", `{"sid": "b", "all": true}`, 400, "all: excludes sid"},
+		{"POST", "/oidc_rp/revoke", `{"all": true, "provider": "one"}`, 400, "provider: all"},
+		{"POST", "/oidc_rp/revoke", `{"all": true, "issuer": "x"}`, 400, "issuer: all"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "provider": "three"}`, 400, `provider: there is none with the id "three"`},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "issuer": "https://other.example"}`, 400, "issuer: "},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "provider": "one", "issuer": "http://127.0.0.1:1/two"}`, 400, "issuer: "},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a", "user": "b"}`, 400, `unknown field "user"`},
+		{"POST", "/oidc_rp/revoke", `{"subject": 7}`, 400, "subject: does not take a JSON number"},
+		{"POST", "/oidc_rp/revoke", `{"all": "true"}`, 400, "all: does not take a JSON string"},
+		{"POST", "/oidc_rp/revoke", `["a"]`, 400, "the body: does not take a JSON array"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a"} {}`, 400, "something follows"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "a"`, 400, "unexpected EOF"},
+		{"POST", "/oidc_rp/revoke", `{"subject": "` + strings.Repeat("a", 64<<10) + `"}`, 400, "too large"},
+		{"POST", "/oidc_rp/keys/rotate", `{"all": true}`, 400, `unknown field "all"`},
+		{"POST", "/oidc_rp/keys/rotate", `{"compromised": 1}`, 400, "compromised: does not take a JSON number"},
+	} {
+		name := fmt.Sprintf("%s %s %.60s", tc.method, tc.path, tc.body)
+		status, text, header := r.admin(tc.method, tc.path, tc.body)
+		if status != tc.status || !strings.Contains(text, tc.says) {
+			t.Errorf("%s: status %d: %s", name, status, text)
+		}
+		if allow := header.Get("Allow"); (status == 405) != (allow != "") || status == 405 && allow != tc.says {
+			t.Errorf("%s: Allow %q", name, allow)
+		}
+	}
+}
+
+func TestProvidersAreTold(t *testing.T) {
+	t.Parallel()
+	idp := newOP(t)
+	down := "issuer http://127.0.0.1:1\nclient_id rp\nclient_secret \"a secret of the down one\"\n"
+	own := "http://%s {\noidc_rp {\n" + options(idp) + "}\nreverse_proxy {upstream}\n}\n"
+	r := newHarnessAt(t, storageDir(t),
+		fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+
+			"http:// {\noidc_rp {\nprovider down\nbase_url https://pinned.test\n}\n}\n",
+		"oidc_rp {\nprovider down {\n"+down+"}\nprovider off {\nissuer https://off.invalid\nclient_id rp\njwks `{\"keys\":["+publicKey+"]}`\ndisabled\n}\n}")
+	told := func() (byID map[string]providerStatus) {
+		byID = make(map[string]providerStatus)
+		hits := idp.Hits(oidctest.Discovery) + idp.Hits(oidctest.JWKS)
+		answer := ask[providersAnswer](r, "GET", "/oidc_rp/providers", "")
+		for _, p := range answer.Providers {
+			byID[p.ID] = p
+		}
+		if len(byID) != 3 || len(answer.Providers) != 3 {
+			t.Fatalf("%+v", answer)
+		}
+		if now := idp.Hits(oidctest.Discovery) + idp.Hits(oidctest.JWKS); now != hits {
+			t.Error("the provider was asked")
+		}
+		return byID
+	}
+	all := told()
+	if p := all["default"]; p.Shared || !slices.Equal(p.Sites, []string{"a.test", "b.test", "rp.test"}) || p.Issuer != idp.Issuer() || p.ClientID != idp.Client().ID ||
+		p.Metadata.State != op.Unknown || p.Keys.State != op.Unknown || len(p.Endpoints) != 0 || p.Disabled {
+		t.Errorf("before the first login: %+v", p)
+	}
+	if p := all["down"]; !p.Shared || !slices.Equal(p.Sites, []string{"pinned.test"}) || p.Metadata.State != op.Unknown {
+		t.Errorf("%+v", p)
+	}
+	if p := all["off"]; !p.Disabled || !p.Shared || len(p.Sites) != 0 || p.Keys.State != op.OK || p.Keys.Usable != 1 {
+		t.Errorf("%+v", p)
+	}
+
+	began := time.Now().Truncate(time.Second)
+	signedIn(t, r)
+	if p := r.browser().get("https://pinned.test/page"); p.StatusCode != http.StatusServiceUnavailable {
+		t.Fatalf("at the site whose provider is down: expected status 503, seen %d", p.StatusCode)
+	}
+	all = told()
+	p := all["default"]
+	if p.Metadata.State != op.OK || p.Metadata.Read.Before(began) || p.Metadata.Error != "" || p.Keys.State != op.OK || p.Keys.Usable == 0 || p.Keys.Read.Before(began) {
+		t.Errorf("after a login: %+v", p)
+	}
+	for _, name := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint"} {
+		if !slices.Contains(p.Endpoints, name) {
+			t.Errorf("%s is missing in %q", name, p.Endpoints)
+		}
+	}
+	p = all["down"]
+	if p.Metadata.State != op.Failing || p.Metadata.Failed.Before(began) || !p.Metadata.Read.IsZero() || p.Metadata.Next.IsZero() || !strings.Contains(p.Metadata.Error, "refused") {
+		t.Errorf("that is down: %+v", p)
+	}
+	_, text, _ := r.admin("GET", "/oidc_rp/providers", "")
+	for _, secret := range append(idp.Canaries(), idp.Client().Secret, "a secret of the down one") {
+		if strings.Contains(text, secret) {
+			t.Errorf("the answer holds a secret: %s", text)
+		}
+	}
+	if strings.Contains(text, "0001-01-01") {
+		t.Errorf("a time that never was: %s", text)
+	}
+}
+
+const publicKey = `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`

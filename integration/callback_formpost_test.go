@@ -1,0 +1,245 @@
+package integration_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// posted is a login up to the provider's form, as a browser would send it.
+type posted struct {
+	*browser
+	action string
+	params url.Values
+	begun  *http.Cookie // the transaction
+}
+
+const formPostOptions = "response_mode form_post\n"
+
+func beginPosted(t *testing.T, b *browser, start string) *posted {
+	t.Helper()
+	p := b.get(start)
+	if p.StatusCode != http.StatusFound || !strings.Contains(p.location(), "response_mode=form_post") {
+		t.Fatalf("status %d to %s", p.StatusCode, p.location())
+	}
+	login := &posted{browser: b}
+	for _, c := range p.Cookies() {
+		if strings.Contains(c.Name, "_tx_") && c.MaxAge > 0 {
+			login.begun = c
+		}
+	}
+	login.action, login.params = oidctest.ParseFormPost([]byte(b.get(p.location()).body))
+	return login
+}
+
+// submit sends the form as a browser does from another site: no cookie goes
+// along but those that are SameSite=None.
+func (l *posted) submit() *visited {
+	l.t.Helper()
+	jar := l.client.Jar
+	defer func() { l.client.Jar = jar }()
+	l.client.Jar = nil
+	header := map[string]string{"Origin": "https://op.test", "Sec-Fetch-Site": "cross-site"}
+	if l.begun.SameSite == http.SameSiteNoneMode && l.begun.Secure {
+		header["Cookie"] = l.begun.Name + "=" + l.begun.Value
+	}
+	p := l.post(l.action, l.params.Encode(), header)
+	u, _ := url.Parse(l.action)
+	jar.SetCookies(u, p.Cookies())
+	for _, c := range p.Cookies() {
+		if c.Name == l.begun.Name {
+			l.begun = c // a browser has one of a name
+		}
+	}
+	return p
+}
+
+func TestAnAnswerMayComeByPost(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	b := r.browser()
+	login := beginPosted(t, b, "/page?q=1")
+	if c := login.begun; c.SameSite != http.SameSiteNoneMode || !c.Secure || !c.HttpOnly || strings.Contains(c.Raw, "Partitioned") {
+		t.Errorf("the transaction is %s", c.Raw)
+	}
+	p := login.submit()
+	if p.StatusCode != http.StatusSeeOther || strings.Contains(p.location(), op.Issued().Code) || op.Hits(oidctest.Token) != 0 {
+		t.Errorf("status %d to %s, the token endpoint was asked %d times", p.StatusCode, p.location(), op.Hits(oidctest.Token))
+	}
+	if c := login.begun; c.SameSite != http.SameSiteLaxMode || c.MaxAge != 60 || strings.Contains(c.Value, op.Issued().Code) {
+		t.Errorf("the answer is carried by %s", c.Raw)
+	}
+	p = b.get(p.location())
+	for _, c := range p.Cookies() {
+		if c.Name == "__Host-oidc_rp" && c.SameSite != http.SameSiteLaxMode {
+			t.Errorf("the session is %s", c.Raw)
+		}
+	}
+	if p = b.open(p.location()); p.body != "application sees alice" || p.url != rpURL+"/page?q=1" {
+		t.Errorf("status %d at %s: %s\n%s", p.StatusCode, p.url, p.body, r.logs())
+	}
+	if strings.Contains(r.logs(), op.Issued().Code) {
+		t.Error("the code is in the log")
+	}
+	for name := range b.cookies() {
+		if strings.Contains(name, "_tx_") {
+			t.Errorf("%s is left", name)
+		}
+	}
+}
+
+func TestASecondPostOfAnAnswerLeadsToThePage(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	b := r.browser()
+	login := beginPosted(t, b, "/page")
+	b.open(login.submit().location())
+	if p := b.open(login.submit().location()); p.body != "application sees alice" || p.url != rpURL+"/page" {
+		t.Errorf("the user: status %d at %s: %s", p.StatusCode, p.url, p.body)
+	}
+	if n := op.Hits(oidctest.Token); n != 1 {
+		t.Errorf("the token endpoint was asked %d times", n)
+	}
+	// The same answer in a browser that knows nothing of it.
+	stranger := &posted{r.browser(), login.action, login.params, new(http.Cookie)}
+	if p := stranger.open(stranger.submit().location(), "/authorize"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.LoginExpired.Message()) {
+		t.Errorf("a stranger: status %d at %s: %s", p.StatusCode, p.url, p.body)
+	}
+}
+
+func TestALoginByPostEndsTheSessionThatItReplaces(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	b := r.browser()
+	b.open(beginPosted(t, b, "/page").submit().location())
+	old := b.cookieHeader()
+	op.SignIn("bob")
+	b.open(beginPosted(t, b, "/@app/auth/default/login?returnto=/x").submit().location())
+	if p := b.get("/x"); p.body != "application sees bob" {
+		t.Errorf("status %d: %s", p.StatusCode, p.body)
+	}
+	if p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + old + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a copied cookie gets %d", p.StatusCode)
+	}
+}
+
+// C30: the provider answers with an error by POST.
+func TestAnErrorMayComeByPost(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.SignOut()
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"forward_params prompt max_age\n}")
+	b := r.browser()
+	login := beginPosted(t, b, "/@app/auth/default/login?returnto=/page&prompt=none&max_age=0")
+	if login.params.Get("error") != "login_required" {
+		t.Fatalf("the provider says %v", login.params)
+	}
+	p := b.open(login.submit().location())
+	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.ProviderError.Message()) {
+		t.Errorf("status %d at %s: %s", p.StatusCode, p.url, p.body)
+	}
+	if n := op.Hits(oidctest.Authorize); n != 1 {
+		t.Errorf("the provider was asked %d times", n)
+	}
+	if !strings.Contains(r.logs(), "login_required") {
+		t.Error("the log does not say why")
+	}
+}
+
+func TestPostsThatAreNoAnswers(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	const code = "/@app/auth/default/code"
+	for name, tc := range map[string]struct{ form, kind string }{
+		"a doubled state":         {"state=a&state=b&code=x", ""},
+		"a doubled code":          {"state=a&code=x&code=y", ""},
+		"no state":                {"code=x", ""},
+		"neither code nor error":  {"state=a", ""},
+		"code and error":          {"state=a&code=x&error=y", ""},
+		"JSON":                    {`{"state":"a","code":"x"}`, "application/json"},
+		"a form of another kind":  {"state=a&code=x", "multipart/form-data; boundary=x"},
+		"no kind":                 {"state=a&code=x", "-"},
+		"more than 64 KiB":        {"state=a&code=x&more=" + strings.Repeat("x", 64<<10), ""},
+		"an escape that is none":  {"state=%zz&code=x", ""},
+		"separated by semicolons": {"state=a;code=x", ""},
+	} {
+		header := map[string]string{}
+		if tc.kind != "" {
+			header["Content-Type"] = strings.TrimPrefix(tc.kind, "-")
+		}
+		if p := r.browser().post(code, tc.form, header); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.BadRequest.Message()) {
+			t.Errorf("%s: status %d to %s", name, p.StatusCode, p.location())
+		}
+	}
+	// Parameters of the address are none of a posted answer's.
+	if p := r.browser().post(code+"?state=a&code=x", "other=1", nil); p.StatusCode != http.StatusForbidden {
+		t.Errorf("an answer in the address: status %d", p.StatusCode)
+	}
+	// A state alone by GET takes no login away that is in flight.
+	b := r.browser()
+	login := beginPosted(t, b, "/page")
+	if p := b.get(code + "?state=" + login.params.Get("state")); p.StatusCode != http.StatusForbidden {
+		t.Errorf("a state alone: status %d", p.StatusCode)
+	}
+	if p := b.open(login.submit().location()); p.body != "application sees alice" {
+		t.Errorf("afterwards: status %d at %s: %s", p.StatusCode, p.url, p.body)
+	}
+	// An answer by query serves as well: some providers report errors so.
+	b = r.browser()
+	login = beginPosted(t, b, "/page")
+	if p := b.open(login.action + "?" + login.params.Encode()); p.body != "application sees alice" {
+		t.Errorf("by query: status %d at %s: %s", p.StatusCode, p.url, p.body)
+	}
+}
+
+func TestAnAnswerTooLargeToCarryIsTakenAtOnce(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	login := beginPosted(t, r.browser(), "/page")
+	login.params.Set("code", strings.Repeat("x", 5000))
+	p := login.submit()
+	op.TakeViolations() // the provider never issued such a code
+	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.TokenExchangeFailed.Message()) || op.Hits(oidctest.Token) != 1 {
+		t.Errorf("status %d, the token endpoint was asked %d times: %s", p.StatusCode, op.Hits(oidctest.Token), p.body)
+	}
+}
+
+func TestOnlyWhoAsksForPostsTakesThem(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for _, mode := range []string{"", "response_mode query\n"} {
+		r := newHarness(t, "oidc_rp {\n"+options(op)+mode+"}")
+		p := r.browser().post("/@app/auth/default/code", "state=a&code=b", nil)
+		if p.StatusCode != http.StatusMethodNotAllowed || p.Header.Get("Allow") != "GET" {
+			t.Errorf("%q: status %d, Allow %q", mode, p.StatusCode, p.Header.Get("Allow"))
+		}
+		if p := r.browser().get("/page"); strings.Contains(p.location(), "response_mode=") != (mode != "") {
+			t.Errorf("%q: %s", mode, p.location())
+		}
+	}
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	beginPosted(t, r.browser(), "/page")
+	if p := r.browser().send(http.MethodPut, "/@app/auth/default/code", nil); p.StatusCode != http.StatusMethodNotAllowed || p.Header.Get("Allow") != "GET, POST" {
+		t.Errorf("status %d, Allow %q", p.StatusCode, p.Header.Get("Allow"))
+	}
+}
+
+// Browsers keep no SameSite=None cookie over plain HTTP but on loopback.
+func TestFormPostOverPlainHTTPIsRefused(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+formPostOptions+"base_url http://rp.test\nsession {\ncookie {\ninsecure\n}\n}\n}\n}")
+	p := r.browser().get("/page")
+	if p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), "response_mode form_post needs a cookie") {
+		t.Errorf("status %d to %s", p.StatusCode, p.location())
+	}
+}

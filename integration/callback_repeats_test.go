@@ -1,0 +1,343 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// repeat is a login up to its answer, which several requests then bring: each
+// with the cookies that the browser had before the first.
+type repeat struct {
+	t       *testing.T
+	op      *oidctest.Provider
+	here    *harness
+	there   *harness // another node with the same storage
+	answer  string
+	cookies string
+}
+
+func newRepeat(t *testing.T, session string) *repeat {
+	t.Helper()
+	op, storage := newOP(t), storageDir(t)
+	site := "http://rp.test {\noidc_rp {\n" + options(op) + session + "\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}"
+	s := &repeat{t: t, op: op, here: newHarnessAt(t, storage, site), there: newHarnessAt(t, storage+"/.", site)}
+	s.begin()
+	return s
+}
+
+func (s *repeat) begin() {
+	s.t.Helper()
+	b := s.here.browser()
+	s.answer = b.open("/page?q=1", rpURL+"/@app/auth/default/code").location()
+	s.cookies = b.cookieHeader()
+}
+
+// bring sends the answer once more, with the cookies from before.
+func (s *repeat) bring(r *harness) *visited { return s.bringAt(r, s.answer) }
+
+func (s *repeat) bringAt(r *harness, address string) *visited {
+	b := r.browser()
+	b.client.Jar = nil
+	return b.send(http.MethodGet, address, map[string]string{"Cookie": s.cookies})
+}
+
+// signsIn holds that an answer has led to the page with a session.
+func (s *repeat) signsIn(what string, r *harness, p *visited) {
+	s.t.Helper()
+	if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?q=1" {
+		s.t.Errorf("%s: status %d to %q: %s\n%s", what, p.StatusCode, p.Header.Get("Location"), p.body, r.logs())
+		return
+	}
+	b := r.browser()
+	u, _ := url.Parse(rpURL)
+	b.jar.SetCookies(u, p.Cookies())
+	if p := b.get("/page?q=1"); p.body != "application sees alice" {
+		s.t.Errorf("%s: the page has status %d: %s", what, p.StatusCode, p.body)
+	}
+}
+
+// once holds that the provider was asked once.
+func (s *repeat) once() {
+	s.t.Helper()
+	if n := s.op.Hits(oidctest.Token); n != 1 {
+		s.t.Errorf("the token endpoint was asked %d times", n)
+	}
+}
+
+// eachRepeat does the same wherever sessions are kept.
+func eachRepeat(t *testing.T, do func(t *testing.T, s *repeat)) {
+	t.Parallel()
+	for _, kind := range clockKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			lines := ""
+			if kind.session != "" {
+				lines = "session {\n" + kind.session + "}"
+			}
+			do(t, newRepeat(t, lines))
+		})
+	}
+}
+
+// Fault C2, report F5.
+func TestAnAnswerThatComesAgainLeadsWhereItLedFirst(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		for _, what := range []string{"the first", "the second", "the third"} {
+			s.signsIn(what, s.here, s.bring(s.here))
+		}
+		s.once()
+	})
+}
+
+// Fault C2, report F5.
+func TestAnswersAtOnceLeadToOneSession(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		s.op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Delay = 300 * time.Millisecond })
+		s.atOnce(8, func(int) (*harness, string) { return s.here, s.answer })
+	})
+}
+
+// Fault C2, report F5.
+func TestAnswersAtOnceOnTwoNodesLeadToOneSession(t *testing.T) {
+	t.Parallel()
+	for _, kind := range clockKinds {
+		if kind.name == "memory" {
+			continue // which no other node has
+		}
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			s := newRepeat(t, "session {\n"+kind.session+"lifetime 12h\n}")
+			s.op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Delay = 300 * time.Millisecond })
+			s.atOnce(6, func(i int) (*harness, string) { return []*harness{s.here, s.there}[i%2], s.answer })
+			s.signsIn("later on the other node", s.there, s.bring(s.there))
+			s.once()
+		})
+	}
+}
+
+func (s *repeat) atOnce(n int, where func(i int) (*harness, string)) {
+	s.t.Helper()
+	answers := make([]*visited, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			r, address := where(i)
+			answers[i] = s.bringAt(r, address)
+		})
+	}
+	all.Wait()
+	for i, p := range answers {
+		r, _ := where(i)
+		s.signsIn(fmt.Sprintf("number %d", i), r, p)
+	}
+	s.once()
+}
+
+// Fault C2: nodes that share a secret and no storage know nothing of each other's
+// logins. The session says that the answer was taken; without it the provider
+// refuses the code.
+func TestAnAnswerAtANodeWithAnotherStorage(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	site := "oidc_rp {\n" + options(op) + "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n}"
+	s := &repeat{t: t, op: op, here: newHarness(t, site), there: newHarness(t, site)}
+	s.begin()
+	p := s.bring(s.here)
+	s.signsIn("the first", s.here, p)
+	before := s.cookies
+	for _, c := range p.Cookies() {
+		if c.Name == "__Host-oidc_rp" {
+			s.cookies += "; " + c.Name + "=" + c.Value
+		}
+	}
+	if p := s.bring(s.there); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?q=1" {
+		t.Errorf("with the session: status %d to %q", p.StatusCode, p.Header.Get("Location"))
+	}
+	s.once()
+	s.cookies = before
+	if p := s.bring(s.there); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.TokenExchangeFailed {
+		t.Errorf("without the session: status %d, code %s", p.StatusCode, shownCode(p))
+	}
+	op.TakeViolations() // it saw the code twice
+}
+
+// Report F5: a preload behind a CDN sent one state with several codes.
+func TestOfSeveralCodesForOneLoginTheFirstCounts(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		s.signsIn("the first", s.here, s.bring(s.here))
+		for _, code := range []string{"a", "b", "c"} {
+			address, _ := url.Parse(s.answer)
+			query := address.Query()
+			query.Set("code", code)
+			address.RawQuery = query.Encode()
+			s.signsIn("code "+code, s.here, s.bringAt(s.here, address.String()))
+		}
+		s.once()
+	})
+}
+
+// Fault C2: a reload while the provider is slow ends the first request.
+func TestAReloadWhileTheProviderIsSlowGetsIn(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		asked := make(chan struct{}, 9)
+		s.op.Lie(func(l *oidctest.Faults) {
+			l.At(oidctest.Token).Hold = func(*http.Request) { asked <- struct{}{} }
+			l.At(oidctest.Token).Delay = 300 * time.Millisecond
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.answer, nil)
+		request.Header.Set("Cookie", s.cookies)
+		go func() {
+			<-asked
+			cancel()
+		}()
+		b := s.here.browser()
+		b.client.Jar = nil
+		if response, err := b.client.Do(request); err == nil {
+			response.Body.Close()
+			t.Fatal("the first request was answered before it could be ended")
+		}
+		s.signsIn("the reload", s.here, s.bring(s.here))
+		s.once()
+	})
+}
+
+// Threat D30: an answer never brings a session back.
+func TestAnAnswerThatComesAgainAfterTheLogoutOpensNothing(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		p := s.bring(s.here)
+		s.signsIn("the first", s.here, p)
+		b := s.here.browser()
+		u, _ := url.Parse(rpURL)
+		b.jar.SetCookies(u, p.Cookies())
+		b.get("/Special:UserLogout")
+		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired || strings.Contains(strings.Join(p.Header["Set-Cookie"], "\n"), "__Host-oidc_rp=") {
+			t.Errorf("status %d, code %s, cookies %v", p.StatusCode, shownCode(p), p.Header["Set-Cookie"])
+		}
+		s.once()
+	})
+}
+
+// Threat D30.
+func TestAnAnswerCountsAgainForAMinuteAndForItsOwnBrowserAlone(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		clock := new(movedClock)
+		s.here.at(clock.now)
+		s.signsIn("the first", s.here, s.bring(s.here))
+		if p := s.here.browser().get(s.answer); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
+			t.Errorf("without the transaction: status %d, code %s", p.StatusCode, shownCode(p))
+		}
+		clock.advance(61 * time.Second)
+		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
+			t.Errorf("after a minute: status %d, code %s", p.StatusCode, shownCode(p))
+		}
+		s.once()
+	})
+}
+
+// Fault C2: what failed fails alike.
+func TestAnAnswerThatFailedFailsAgainAlike(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		s.op.Lie(func(l *oidctest.Faults) {
+			l.IDToken.Claims = func(c map[string]any) { c["nonce"] = "another" }
+		})
+		first := s.bring(s.here)
+		p := s.bring(s.here)
+		if p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.TokenInvalid || shownCode(first) != errorcode.TokenInvalid {
+			t.Errorf("status %d, code %s, the first %s", p.StatusCode, shownCode(p), shownCode(first))
+		}
+		s.once()
+	})
+}
+
+// Strangers can have any number of logins answered with an error. That costs
+// nothing in the storage.
+func TestAnAnswerWithAnErrorLeavesNothingInTheStorage(t *testing.T) {
+	t.Parallel()
+	s := newRepeat(t, "")
+	kept := func() []string {
+		files, err := filepath.Glob(filepath.Join(s.here.storage, "oidc_rp", "callback", "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	for _, tc := range []struct {
+		name  string
+		query url.Values
+		code  errorcode.Code
+	}{
+		{"an error", url.Values{"error": {"access_denied"}, "iss": {s.op.Issuer()}}, errorcode.AccessDenied},
+		{"another issuer's code", url.Values{"code": {"x"}, "iss": {"https://other.example"}}, errorcode.StateMismatch},
+	} {
+		s.begin()
+		answer, _ := url.Parse(s.answer)
+		tc.query.Set("state", answer.Query().Get("state"))
+		for _, node := range []*harness{s.here, s.here, s.there} {
+			if p := s.bringAt(node, rpURL+"/@app/auth/default/code?"+tc.query.Encode()); shownCode(p) != tc.code {
+				t.Errorf("%s: code %s, expected %s", tc.name, shownCode(p), tc.code)
+			}
+		}
+		if files := kept(); len(files) > 0 {
+			t.Errorf("%s: the storage has %q", tc.name, files)
+		}
+	}
+	s.begin()
+	s.signsIn("a code", s.here, s.bring(s.here))
+	if files := kept(); len(files) != 1 {
+		t.Errorf("after a sign-in the storage has %q, expected its outcome", files)
+	}
+}
+
+// Fault C2: the other requests that people and programs send twice.
+func TestNoRepeatedRequestEndsOnAnErrorPage(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	b := r.browser()
+	login := beginPosted(t, b, "/page")
+	begun := *login.begun
+	first, second := login.submit(), (*visited)(nil)
+	login.begun = &begun
+	second = login.submit()
+	for what, p := range map[string]*visited{"the first form": b.open(first.location()), "the second form": b.open(second.location())} {
+		if p.body != "application sees alice" || p.url != rpURL+"/page" {
+			t.Errorf("%s: status %d at %s: %s", what, p.StatusCode, p.url, p.body)
+		}
+	}
+	for range 2 {
+		if p := r.browser().get("/@app/auth/default/initiate?iss=" + url.QueryEscape(op.Issuer())); p.StatusCode != http.StatusFound {
+			t.Errorf("initiate: status %d", p.StatusCode)
+		}
+	}
+	cookies := b.cookieHeader()
+	logout := func(method string) *visited {
+		again := r.browser()
+		again.client.Jar = nil
+		return again.do(method, "/Special:UserLogout", "", map[string]string{"Cookie": cookies, "Sec-Fetch-Site": "same-origin"})
+	}
+	for _, method := range []string{"GET", "GET", "POST", "POST"} {
+		p := logout(method)
+		if p.StatusCode != http.StatusSeeOther && p.StatusCode != http.StatusOK || strings.Contains(p.location(), "auth_error") {
+			t.Errorf("%s logout: status %d to %s", method, p.StatusCode, p.location())
+		}
+	}
+	for range 2 {
+		if p := b.get("/@app/auth/default/signedout"); p.StatusCode != http.StatusOK {
+			t.Errorf("signedout: status %d", p.StatusCode)
+		}
+	}
+	if n := op.Hits(oidctest.Token); n != 1 {
+		t.Errorf("the token endpoint was asked %d times", n)
+	}
+}

@@ -1,0 +1,204 @@
+package integration_test
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+func TestIDTokensOfEveryAlgorithm(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"} {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t, oidctest.Alg(alg))
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			if p := r.browser().open("/page"); p.body != "application sees alice" {
+				t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+			}
+			for name, lies := range map[string]oidctest.JWTLies{
+				"corrupt": {Signature: oidctest.SignCorruptly}, "another key's": {Signature: oidctest.SignWithWrongKey}, "missing": {Signature: oidctest.SignNot},
+				"with another at_hash": {Claims: func(c map[string]any) { c["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA" }},
+			} {
+				op.Lie(func(l *oidctest.Faults) { l.IDToken = lies })
+				if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "could not be trusted") {
+					t.Errorf("a signature that is %s: status %d", name, p.StatusCode)
+				}
+			}
+		})
+	}
+}
+
+// decryptionKey is a key in a file, and a function that encrypts with it.
+func decryptionKey(t *testing.T) (file string, encrypt func(string) string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk, err := jose.JSONWebKey{Key: key, KeyID: "ours"}.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.ToSlash(filepath.Join(t.TempDir(), "key.jwk"))
+	if err := os.WriteFile(file, jwk, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	encrypter, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.ECDH_ES, Key: key.Public()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, func(plain string) string {
+		jwe, err := encrypter.Encrypt([]byte(plain))
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		text, err := jwe.CompactSerialize()
+		if err != nil {
+			t.Error(err)
+		}
+		return text
+	}
+}
+
+func TestEncryptedIDTokensAndUserinfo(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
+	file, encrypt := decryptionKey(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\ndecryption_key {file."+file+"}\n}")
+	op.Lie(func(l *oidctest.Faults) {
+		l.IDToken.Compact = encrypt
+		l.UserInfo.Signed, l.UserInfo.JWT.Compact = true, encrypt
+	})
+	b := r.browser()
+	if p := b.open("/page"); p.body != "application sees alice" {
+		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+	}
+	// The hint is what was inside (Core 3.1.2.1).
+	u, err := url.Parse(b.get("/Special:UserLogout").location())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hint := u.Query().Get("id_token_hint"); strings.Count(hint, ".") != 2 {
+		t.Errorf("the hint has %d dots", strings.Count(hint, "."))
+	}
+	for name, lie := range map[string]func(*oidctest.Faults){
+		"an ID token signed by another key": func(l *oidctest.Faults) {
+			l.IDToken = oidctest.JWTLies{Compact: encrypt, Signature: oidctest.SignWithWrongKey}
+		},
+		"an ID token that nobody signed": func(l *oidctest.Faults) { l.IDToken = oidctest.JWTLies{Compact: encrypt, Alg: "none"} },
+		"an ID token of another issuer": func(l *oidctest.Faults) {
+			l.IDToken = oidctest.JWTLies{Compact: encrypt, Claims: func(c map[string]any) { c["iss"] = "https://evil.test" }}
+		},
+		"an ID token encrypted twice": func(l *oidctest.Faults) {
+			l.IDToken = oidctest.JWTLies{Compact: func(s string) string { return encrypt(encrypt(s)) }}
+		},
+		"userinfo signed by another key": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Compact: encrypt, Signature: oidctest.SignWithWrongKey}}
+		},
+		"userinfo for another client": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Compact: encrypt, Claims: func(c map[string]any) { c["aud"] = "another" }}}
+		},
+		"userinfo that nobody signed": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Compact: func(string) string { return encrypt(`{"sub":"u-1001"}`) }}}
+		},
+		"userinfo of another time": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Claims: func(c map[string]any) { c["exp"] = 1 }}}
+		},
+		"userinfo without aud": func(l *oidctest.Faults) {
+			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Claims: func(c map[string]any) { delete(c, "aud") }}}
+		},
+	} {
+		op.Honest()
+		op.Lie(lie)
+		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: status %d: %s", name, p.StatusCode, p.body)
+		}
+	}
+	op.Honest() // tokens that are only signed are taken as well
+	if p := r.browser().open("/page"); p.body != "application sees alice" {
+		t.Errorf("not encrypted: status %d: %s", p.StatusCode, p.body)
+	}
+}
+
+func TestAnEncryptedIDTokenWithoutAKeySaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	_, encrypt := decryptionKey(t)
+	op.Lie(func(l *oidctest.Faults) { l.IDToken.Compact = encrypt })
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), "configure decryption_key") {
+		t.Errorf("status %d: %s", p.StatusCode, r.logs())
+	}
+}
+
+func TestParametersAreSentAndTokensHeldToThem(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"authorization_params {\nmax_age 600\nacr_values \"gold silver\"\nclaims `{\"id_token\": {\"acr\": {\"essential\": true, \"values\": [\"gold\"]}}}`\nresource https://a.example https://b.example/x?y=1\n}\n}")
+	p := r.browser().get("/page")
+	u, _ := url.Parse(p.location())
+	if q := u.Query(); len(q["resource"]) != 2 || q["resource"][1] != "https://b.example/x?y=1" || q.Get("max_age") != "600" || !strings.HasPrefix(q.Get("claims"), `{"id_token"`) {
+		t.Errorf("asked with %v", q)
+	}
+	if p := r.browser().open("/page"); p.body != "application sees alice" {
+		t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+	}
+	for name, change := range map[string]func(map[string]any){
+		"signed in too long ago": func(c map[string]any) { c["auth_time"] = time.Now().Add(-time.Hour).Unix() },
+		"no auth_time":           func(c map[string]any) { delete(c, "auth_time") },
+		"another acr":            func(c map[string]any) { c["acr"] = "silver" },
+		"no acr":                 func(c map[string]any) { delete(c, "acr") },
+	} {
+		op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = change })
+		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "could not be trusted") {
+			t.Errorf("%s: status %d: %s", name, p.StatusCode, p.body)
+		}
+	}
+}
+
+const (
+	oneTenant     = "9188040d-6c67-4c5b-b112-36a304b66dad"
+	anotherTenant = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+)
+
+// TestUsersOfTwoTenantsAreTwo: the same sub and the same name, as only the
+// tenant's administrator decides what they are.
+func TestUsersOfTwoTenantsAreTwo(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.NoIss())
+	template := op.Issuer() + "/{tenantid}/v2.0"
+	op.Lie(func(l *oidctest.Faults) { l.Discovery = func(m map[string]any) { m["issuer"] = template } })
+	tenant, issuer := oneTenant, ""
+	in := func(c map[string]any) {
+		c["tid"], c["iss"] = tenant, cmp.Or(issuer, strings.Replace(template, "{tenantid}", tenant, 1))
+	}
+	op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = in })
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+
+		"}\nreverse_proxy {upstream} {\nheader_up X-User \"{http.auth.user.id} of {http.oidc_rp.issuer}\"\n}\n}")
+	for _, tenant = range []string{oneTenant, anotherTenant} {
+		want := "application sees " + tenant + "/alice of " + op.Issuer() + "/" + tenant + "/v2.0"
+		if p := r.browser().open("/page"); p.body != want {
+			t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+		}
+	}
+	for _, issuer = range []string{template, op.Issuer(), op.Issuer() + "/" + oneTenant + "/v2.0"} {
+		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: status %d: %s", issuer, p.StatusCode, p.body)
+		}
+	}
+}

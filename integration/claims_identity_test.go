@@ -1,0 +1,185 @@
+package integration_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// claimsOf makes a provider's ID tokens say these claims in addition; nil takes
+// one away.
+func claimsOf(op *oidctest.Provider, said map[string]any) {
+	op.Lie(func(l *oidctest.Faults) {
+		l.IDToken.Claims = func(c map[string]any) {
+			for name, value := range said {
+				if value == nil {
+					delete(c, name)
+				} else {
+					c[name] = value
+				}
+			}
+		}
+	})
+}
+
+// Fault E8: email as a bare name is the verified address, claims.email the claim.
+func TestEmailIsTheVerifiedAddress(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	for _, row := range []struct {
+		name, more string
+		said       map[string]any
+		want       string // X-A, X-B, X-C, X-D
+	}{
+		{"verified", "", nil, "alice@example.com|alice@example.com|alice@example.com|alice@example.com|alice@example.com"},
+		{"verified, with a list of claims to keep", "session {\nclaims name\n}\n", nil, "alice@example.com|alice@example.com|alice@example.com|alice@example.com|alice@example.com"},
+		{"not verified", "", map[string]any{"email_verified": false}, "||alice@example.com||alice@example.com"},
+		{"not said to be verified", "", map[string]any{"email_verified": nil}, "||alice@example.com||alice@example.com"},
+		{"verified as text", "", map[string]any{"email_verified": "true"}, "alice@example.com|alice@example.com|alice@example.com|alice@example.com|alice@example.com"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			claimsOf(op, row.said)
+			r := newHarness(t, "oidc_rp {\n"+options(op)+row.more+"claims {\nmail email\nraw claims.email\n}\nupstream {\nheader X-A email\nheader X-B {http.auth.user.email}\nheader X-C claims.email\nheader X-D mail\nheader X-E raw\n}\n}")
+			if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
+			}
+			header, _ := r.upstream.got()
+			got := strings.Join([]string{header.Get("X-A"), header.Get("X-B"), header.Get("X-C"), header.Get("X-D"), header.Get("X-E")}, "|")
+			if got != row.want {
+				t.Errorf("the application is told %q, expected %q", got, row.want)
+			}
+			// Report F13.
+			hints := strings.Count(r.logs(), "does not count as the user's address")
+			if isVerified := !strings.HasPrefix(row.want, "|"); isVerified != (hints == 0) || hints > 1 {
+				t.Errorf("%d hints about an unverified address\n%s", hints, r.logs())
+			}
+		})
+	}
+}
+
+// Fault A14: a claim that the configuration makes is not the provider's of the
+// same name.
+func TestAnOwnNameIsNeverTheProvidersClaim(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	claimsOf(op, map[string]any{"role": "root"})
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"claims {\nrole app.role\n}\nupstream {\nheader X-Role role\n}\n}")
+	r.browser().open("/")
+	if header, _ := r.upstream.got(); header.Get("X-Role") != "" {
+		t.Errorf("the role is %q, expected nothing", header.Get("X-Role"))
+	}
+}
+
+// Fault C10, report F13: claims that name nobody give user_unknown, and the log
+// says what was there.
+func TestClaimsThatNameNobody(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, option string
+		said         map[string]any
+		cause        string
+	}{
+		{"an address that is not said to be verified", "email", map[string]any{"email_verified": nil}, "email is there, but email_verified is absent"},
+		{"an address that is not verified", "email", map[string]any{"email_verified": false}, "email is there, but email_verified is not true"},
+		{"no address", "email", map[string]any{"email": nil}, "email is absent"},
+		{"no such claim", "upn", nil, "upn is absent"},
+		{"an object", "upn", map[string]any{"upn": map[string]any{"a": "b"}}, "upn is there, but is empty or neither a text nor a number"},
+		{"an empty text", "upn nickname", map[string]any{"upn": ""}, "upn is there, but is empty or neither a text nor a number, nickname is absent"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t, oidctest.ClaimsInIDToken())
+			claimsOf(op, row.said)
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo never\nusername_claim "+row.option+"\n}")
+			p := r.browser().open("/")
+			if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "user_unknown") {
+				t.Errorf("status %d: %s, expected user_unknown", p.StatusCode, p.body)
+			}
+			if !strings.Contains(r.logs(), row.cause) || !strings.Contains(r.logs(), "username_claim") {
+				t.Errorf("the log does not say %q:\n%s", row.cause, r.logs())
+			}
+			if strings.Contains(r.logs(), "email_trusted") {
+				t.Error("the log names an option that does not exist")
+			}
+		})
+	}
+}
+
+// Report A3: groups in a form that is not read are told once, and a path can lead
+// through a list of objects.
+func TestGroupsInOtherForms(t *testing.T) {
+	t.Parallel()
+	objects := []any{map[string]any{"id": 1, "name": "admins"}, map[string]any{"id": 2, "name": "staff"}}
+	for _, row := range []struct {
+		name, option string
+		groups       any
+		want         string
+		warns        bool
+	}{
+		{"names", "", []string{"a", "b"}, "a,b", false},
+		{"numbers", "", []any{1, 2}, "1,2", false},
+		{"a text", "", "a", "a", false},
+		{"an empty list", "", []any{}, "", false},
+		{"nothing", "", nil, "", false},
+		{"objects", "", objects, "", true},
+		{"an object", "", map[string]any{"admins": map[string]any{}}, "", true},
+		{"a mixed list", "", []any{"a", 1, nil, true, map[string]any{}}, "", true},
+		{"a boolean", "", true, "", true},
+		{"the names of objects", "groups_claim groups.name\n", objects, "admins,staff", false},
+		{"the ids of objects", "groups_claim groups.id\n", objects, "1,2", false},
+		{"a member that no object has", "groups_claim groups.other\n", objects, "", false},
+		{"the names of objects, of which few claims are kept", "groups_claim groups.name\nsession {\nclaims email\n}\n", objects, "admins,staff", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t, oidctest.ClaimsInIDToken())
+			claimsOf(op, map[string]any{"groups": row.groups})
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo never\n"+row.option+"upstream {\nheader X-Groups groups\n}\n}")
+			for range 2 {
+				if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
+					t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
+				}
+			}
+			if header, _ := r.upstream.got(); header.Get("X-Groups") != row.want {
+				t.Errorf("the groups are %q, expected %q", header.Get("X-Groups"), row.want)
+			}
+			want := 0
+			if row.warns {
+				want = 1
+			}
+			if n := strings.Count(r.logs(), "the groups claim is there but is not a list of names"); n != want {
+				t.Errorf("%d warnings, expected %d\n%s", n, want, r.logs())
+			}
+		})
+	}
+}
+
+// Fault D4: what the configuration names and the provider never sends is told once.
+func TestAbsentClaimsAndScopesAreToldOnce(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	claimsOf(op, map[string]any{"groups": nil})
+	op.Lie(func(l *oidctest.Faults) {
+		l.Token = func(response map[string]any) { response["scope"] = "openid https://op.example/auth/userinfo.email" }
+	})
+	user := op.User("alice")
+	delete(user.Claims, "groups")
+	op.SetUser("alice", user)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"scopes openid profile email api://x/read\nclaims {\nrole app.role\n}\nupstream {\nheader X-Shoe shoe_size\nheader X-Groups groups\nheader X-Name name\nheader X-Role role\nheader X-Sub sub\n}\n}")
+	for range 3 {
+		if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
+			t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
+		}
+	}
+	logs := r.logs()
+	for text, want := range map[string]int{
+		`"claim":"shoe_size"`: 1, `"claim":"groups"`: 1, `"claim":"app.role"`: 1, `"claim":"name"`: 0, `"claim":"role"`: 0, `"claim":"sub"`: 0,
+		`"scope":"profile"`: 1, `"scope":"api://x/read"`: 1, `"scope":"email"`: 0,
+	} {
+		if n := strings.Count(logs, text); n != want {
+			t.Errorf("%s is in %d warnings, expected %d\n%s", text, n, want, logs)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package integration_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// oddPaths are claim paths with what they name among oddClaims.
+var oddPaths = []struct{ name, path, want string }{
+	{"a claim", "team", "t1"},
+	{"a member", "place.country", "PL"},
+	{"an escaped dot", `resource_access.my\.client.roles`, "r1"},
+	{"a name with a dot, escaped", `a\.b`, "flat"},
+	{"a name with a dot", "a.b", "flat"},
+	{"a URL", "https://example.com/roles", "url"},
+	{"a URL, escaped", `https://example\.com/roles`, "url"},
+	{"a colon", "cognito:groups", "cg"},
+	{"a URN", "urn:zitadel:iam:org:project:roles", "zr"},
+	{"a backslash in a name", `EX\AMPLE`, "bs"},
+	{"an escaped backslash", `EX\\AMPLE`, "bs"},
+	{"a backslash that names nothing", `x\y`, ""},
+	{"a dot that is no step", `place\.country`, ""},
+	{"a step too far", "team.name", ""},
+	{"a name that is not there", "nothing", ""},
+}
+
+func oddClaims(user *oidctest.User) {
+	for name, value := range map[string]any{
+		"team": "t1", "place": map[string]any{"country": "PL"}, "a.b": "flat", "https://example.com/roles": "url", "cognito:groups": "cg",
+		"resource_access": map[string]any{"my.client": map[string]any{"roles": []string{"r1"}}}, `EX\AMPLE`: "bs", "urn:zitadel:iam:org:project:roles": "zr",
+		"name_of_user": map[string]any{"full.name": "ada"},
+	} {
+		user.Claims[name] = value
+	}
+}
+
+// Fault E2, report F1. A claim path means the same wherever one is accepted, and
+// one that names nothing sends nothing.
+func TestAClaimPathMeansTheSameEverywhere(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	user := op.User("alice")
+	oddClaims(&user)
+	op.SetUser("alice", user)
+	for _, tc := range oddPaths {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newHarness(t, "route {\noidc_rp {\n"+options(op)+`
+	groups_claim `+tc.path+`
+	claims {
+		mapped `+tc.path+`
+	}
+	session {
+		claims mapped groups
+	}
+	upstream {
+		header X-Claim `+tc.path+`
+		header X-Groups groups
+		header X-Mapped mapped
+		header X-Placeholder {http.auth.user.claims.`+tc.path+`}
+		header X-Text <{http.auth.user.claims.`+tc.path+`}>
+	}
+}
+@it vars {http.auth.user.claims.`+tc.path+`} t1 PL r1 flat url cg zr bs
+header @it X-Matched yes
+reverse_proxy {upstream} {
+	header_up X-Up {http.auth.user.claims.`+tc.path+`}
+}
+}`)
+			b := r.browser()
+			p := b.open("/x")
+			if p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+			}
+			header, _ := r.upstream.got()
+			for _, name := range []string{"X-Claim", "X-Groups", "X-Mapped", "X-Placeholder", "X-Up"} {
+				if got := header.Get(name); got != tc.want {
+					t.Errorf("%s: %q, want %q", name, got, tc.want)
+				}
+			}
+			if got := header.Get("X-Text"); got != "<"+tc.want+">" {
+				t.Errorf("X-Text: %q", got)
+			}
+			if _, sent := header["X-Claim"]; sent && tc.want == "" {
+				t.Error("a header is sent for what is not there")
+			}
+			if matched := p.Header.Get("X-Matched") == "yes"; matched != (tc.want != "") {
+				t.Errorf("the matcher says %v", matched)
+			}
+		})
+	}
+}
+
+// Fault E2. The same in the list of what a session keeps.
+func TestAClaimPathCanBeKept(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	user := op.User("alice")
+	oddClaims(&user)
+	op.SetUser("alice", user)
+	for _, tc := range oddPaths {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nclaims "+tc.path+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-Up {http.auth.user.claims."+tc.path+"}\nheader_up X-Other {http.auth.user.claims.name}\n}")
+			signedIn(t, r).get("/x")
+			header, _ := r.upstream.got()
+			if got := header.Get("X-Up"); got != tc.want || header.Get("X-Other") != "" {
+				t.Errorf("the application sees %q, want %q; and %q, which is not kept", got, tc.want, header.Get("X-Other"))
+			}
+		})
+	}
+}
+
+// Fault E2. And for the name of the user.
+func TestAClaimPathNamesTheUser(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	user := op.User("alice")
+	oddClaims(&user)
+	op.SetUser("alice", user)
+	for path, want := range map[string]string{
+		"team": "t1", `a\.b`: "flat", "a.b": "flat", "https://example.com/roles": "url", `https://example\.com/roles`: "url", "cognito:groups": "cg",
+		`EX\AMPLE`: "bs", `EX\\AMPLE`: "bs", `name_of_user.full\.name`: "ada", `x\y preferred_username`: "alice",
+	} {
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"username_claim "+path+"\nupstream {\nheader X-User {http.auth.user.id}\n}\n}")
+		signedIn(t, r).get("/x")
+		if header, _ := r.upstream.got(); strings.ReplaceAll(header.Get("X-User"), "%2F", "/") != want {
+			t.Errorf("%s: the user is %q, want %q", path, header.Get("X-User"), want)
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package integration_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// namedInIDToken makes ID tokens name the user, and leaves the rest to userinfo.
+func namedInIDToken(op *oidctest.Provider) {
+	op.Lie(func(l *oidctest.Faults) {
+		l.IDToken.Claims = func(c map[string]any) { c["preferred_username"] = "alice" }
+	})
+}
+
+// lostUserinfo are the ways in which userinfo says nothing.
+var lostUserinfo = map[string]func(*oidctest.Fault){
+	"401":  func(f *oidctest.Fault) { f.Status = 401 },
+	"403":  func(f *oidctest.Fault) { f.Status = 403 },
+	"404":  func(f *oidctest.Fault) { f.Status = 404 },
+	"500":  func(f *oidctest.Fault) { f.Status = 500 },
+	"503":  func(f *oidctest.Fault) { f.Status = 503 },
+	"down": func(f *oidctest.Fault) { f.Drop = true },
+	"slow": func(f *oidctest.Fault) { f.Delay = 3 * time.Second },
+	"HTML": func(f *oidctest.Fault) {
+		f.ContentType, f.Body = "text/html", func([]byte) []byte { return []byte("<p>hello</p>") }
+	},
+	"an empty document": func(f *oidctest.Fault) { f.Body = func([]byte) []byte { return nil } },
+	"a list":            func(f *oidctest.Fault) { f.Body = func([]byte) []byte { return []byte("[]") } },
+	"a redirect":        func(f *oidctest.Fault) { f.Status, f.Header = 302, func(h http.Header) { h.Set("Location", "/") } },
+}
+
+// Fault C6, report F3: what only headers want must not keep people out.
+func TestUserinfoThatFailsKeepsOutOnlyThoseWhoseNameItHas(t *testing.T) {
+	t.Parallel()
+	for name, fault := range lostUserinfo {
+		for _, userinfo := range []string{"auto", "always"} {
+			t.Run(name+", "+userinfo, func(t *testing.T) {
+				t.Parallel()
+				op := newOP(t)
+				r := newHarness(t, "oidc_rp {\n"+options(op)+"timeout 1s\nuserinfo "+userinfo+"\nclaims {\nfamily family_name\n}\nupstream {\nheader X-Email {http.auth.user.email}\nheader X-Groups groups\nheader X-Family family\n}\n}")
+				namedInIDToken(op)
+				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
+				for range 2 {
+					if p := r.browser().open("/page"); p.body != "application sees alice" {
+						t.Fatalf("status %d: %s, expected a sign-in\n%s", p.StatusCode, p.body, r.logs())
+					}
+				}
+				header, _ := r.upstream.got()
+				for _, name := range []string{"X-Email", "X-Groups", "X-Family"} {
+					if header.Get(name) != "" {
+						t.Errorf("%s is %q, expected nothing", name, header.Get(name))
+					}
+				}
+				logs := r.logs()
+				if n := strings.Count(logs, "userinfo failed"); n != 1 || !strings.Contains(logs, "userinfo never") {
+					t.Errorf("%d warnings, expected one that names userinfo never:\n%s", n, logs)
+				}
+				if strings.Contains(logs, "the configuration names a claim") {
+					t.Errorf("the log blames the provider for claims that nobody could ask for:\n%s", logs)
+				}
+				// The name is only in userinfo.
+				op.Honest()
+				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
+				if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "userinfo_failed") {
+					t.Errorf("where userinfo has the name: status %d: %s, expected userinfo_failed", p.StatusCode, p.body)
+				}
+			})
+		}
+	}
+}
+
+// Fault C6, report A7: an answer about someone else always refuses, and the log
+// says what is wrong with it.
+func TestUserinfoOfAnotherUserAlwaysRefuses(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, cause string
+		lie         func(map[string]any)
+	}{
+		{"another sub", "its sub is not that of the ID token", func(c map[string]any) { c["sub"] = "u-1002" }},
+		{"no sub", "userinfo has no sub", func(c map[string]any) { delete(c, "sub") }},
+		{"a sub that is null", "userinfo has no sub", func(c map[string]any) { c["sub"] = nil }},
+		{"a numeric sub", "its sub is not a string", func(c map[string]any) { c["sub"] = 1001 }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t)
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Groups groups\n}\n}")
+			namedInIDToken(op)
+			op.Lie(func(l *oidctest.Faults) { l.UserInfo.Claims = row.lie })
+			if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "userinfo_failed") {
+				t.Errorf("status %d: %s, expected userinfo_failed", p.StatusCode, p.body)
+			}
+			if !strings.Contains(r.logs(), row.cause) {
+				t.Errorf("the log does not say %q:\n%s", row.cause, r.logs())
+			}
+		})
+	}
+}
+
+// Fault E12: how and when somebody signed in counts from the ID token alone.
+func TestUserinfoSaysNothingAboutTheSignIn(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\nclaims {\nlevel acr\n}\nupstream {\nheader X-Said {http.auth.user.claims.acr}{http.auth.user.claims.amr}{http.auth.user.claims.auth_time}{http.auth.user.claims.tid}{http.auth.user.claims.level}\n}\n}")
+	op.Lie(func(l *oidctest.Faults) {
+		l.IDToken.Claims = func(c map[string]any) {
+			for _, name := range []string{"acr", "acrs", "amr", "auth_time", "tid"} {
+				delete(c, name)
+			}
+		}
+		l.UserInfo.Claims = func(c map[string]any) {
+			c["acr"], c["amr"], c["auth_time"], c["tid"] = "urn:mfa", []string{"otp"}, time.Now().Unix(), "t-1"
+		}
+	})
+	if p := r.browser().open("/page"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
+	}
+	if header, _ := r.upstream.got(); header.Get("X-Said") != "" {
+		t.Errorf("the application is told %q, expected nothing", header.Get("X-Said"))
+	}
+}
+
+// Fault E13: a refresh without an ID token does not keep what userinfo no longer
+// says.
+func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
+	t.Parallel()
+	noIDToken := func(l *oidctest.Faults) {
+		l.Token = func(response map[string]any) {
+			if response["scope"] != nil && l.At(oidctest.Token) != nil {
+				delete(response, "id_token")
+			}
+		}
+	}
+	said := "upstream {\naccess_token\nheader X-Groups groups\nheader X-Family {http.auth.user.claims.family_name}\nheader X-Mail {http.auth.user.email}\nheader X-Name name\n}\n"
+	for _, row := range []struct {
+		name    string
+		options []oidctest.Option
+		more    string
+		change  func(claims map[string]any)
+		lie     func(*oidctest.Faults)
+		want    string // groups, family name, verified e-mail
+	}{
+		{"a group is removed", nil, "", func(c map[string]any) { c["groups"] = []string{"staff"} }, nil, "staff|Müller|alice@example.com"},
+		{"all groups are gone", nil, "", func(c map[string]any) { delete(c, "groups") }, nil, "|Müller|alice@example.com"},
+		{"a claim is gone", nil, "", func(c map[string]any) { delete(c, "family_name") }, nil, "admins,staff||alice@example.com"},
+		{"the address is another one", nil, "", func(c map[string]any) { c["email"], c["email_verified"] = "other@example.com", false }, nil, "admins,staff|Müller|"},
+		{"groups come by a path", nil, "groups_claim realm_access.roles\nsession {\nclaims family_name email\n}\n", func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"viewer"}} }, nil, "viewer|Müller|alice@example.com"},
+		{"groups come by a path and are gone", nil, "groups_claim realm_access.roles\nsession {\nclaims family_name email\n}\n", func(c map[string]any) { delete(c, "realm_access") }, nil, "|Müller|alice@example.com"},
+		{"a group of the ID token is removed", []oidctest.Option{oidctest.ClaimsInIDToken()}, "", func(c map[string]any) { c["groups"] = []string{"staff"} }, nil, "staff|Müller|alice@example.com"},
+		{"a claim of the ID token is not in userinfo", []oidctest.Option{oidctest.ClaimsInIDToken()}, "", func(c map[string]any) { delete(c, "family_name") }, nil, "admins,staff|Müller|alice@example.com"},
+		{"userinfo fails", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 }, "admins,staff|Müller|alice@example.com"},
+		{"userinfo is of another user", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *oidctest.Faults) {
+			l.UserInfo.Claims = func(c map[string]any) { c["sub"] = "u-1002" }
+		}, "admins,staff|Müller|alice@example.com"},
+		{"userinfo is never asked", []oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo never\n", func(c map[string]any) { delete(c, "groups") }, nil, "admins,staff|Müller|alice@example.com"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t, row.options...)
+			withFamily(op.Provider)
+			op.Honest()
+			r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+said+row.more+"}\nreverse_proxy {upstream}\n}")
+			b := signedIn(t, r)
+			user := op.User("alice")
+			row.change(user.Claims)
+			op.SetUser("alice", user)
+			op.Lie(noIDToken)
+			if row.lie != nil {
+				op.Lie(row.lie)
+			}
+			op.at(due, r)
+			if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 {
+				t.Fatalf("status %d, %d refreshes\n%s", p.StatusCode, calls(op), r.logs())
+			}
+			header, _ := r.upstream.got()
+			if got := header.Get("X-Groups") + "|" + header.Get("X-Family") + "|" + header.Get("X-Mail"); got != row.want {
+				t.Errorf("the application is told %q, expected %q\n%s", got, row.want, r.logs())
+			}
+			if header.Get("Authorization") != "Bearer "+op.Issued().AccessToken {
+				t.Error("the new access token is lost")
+			}
+		})
+	}
+}
+
+// Report A1: the ID token of the login, sent once more, is no reason to end a
+// session, although it has expired and its at_hash is of the old access token.
+func TestARefreshMayBringTheOldIDToken(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	first := op.Issued().IDToken
+	op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { response["id_token"] = first } })
+	for i := 1; i < 3; i++ {
+		op.at(time.Duration(i)*due, r)
+		if p := b.send(http.MethodGet, "/", apiCall); p.StatusCode != http.StatusOK || calls(op) != i {
+			t.Errorf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(op), r.logs())
+		}
+	}
+}

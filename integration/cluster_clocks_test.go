@@ -1,0 +1,276 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+const (
+	// apart is how far the clocks of two nodes differ here.
+	apart = 2 * time.Second
+	// copiesAge is longer than a node goes by its copy of a record of a storage.
+	copiesAge = 2100 * time.Millisecond
+)
+
+// clocks is two nodes that share their sessions and whose clocks differ, and a
+// provider that has the time of neither.
+type clocks struct {
+	t          *testing.T
+	op         *refreshOP
+	slow, fast *harness
+}
+
+// clockKinds are the ways in which nodes share sessions.
+var clockKinds = []struct{ name, session string }{
+	{"cookie", ""},
+	{"memory", "store memory\n"},
+	{"storage", "store storage\n"},
+}
+
+// eachClock does the same with both nodes in both parts, wherever sessions are.
+func eachClock(t *testing.T, session string, do func(t *testing.T, c *clocks, here, there *harness)) {
+	t.Parallel()
+	for _, kind := range clockKinds {
+		for _, slowFirst := range []bool{true, false} {
+			t.Run(kind.name+map[bool]string{true: " from the slow node", false: " from the fast node"}[slowFirst], func(t *testing.T) {
+				t.Parallel()
+				op, storage := newRefreshOP(t), storageDir(t)
+				op.Register(rpURL + "/@app/auth/default/code")
+				lines := ""
+				if kind.session+session != "" {
+					lines = "session {\n" + kind.session + session + "}\n"
+				}
+				site := refreshSite(op, "end_session off\n"+lines)
+				// Another storage object on the same folder is what another process has.
+				c := &clocks{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
+				c.at(0)
+				here, there := c.slow, c.fast
+				if !slowFirst {
+					here, there = there, here
+				}
+				do(t, c, here, there)
+			})
+		}
+	}
+}
+
+// at moves all clocks.
+func (c *clocks) at(d time.Duration) {
+	c.op.at(d+apart/2, nil...)
+	c.slow.at(after(d))
+	c.fast.at(after(d + apart))
+}
+
+// twin is a browser at another node that has the same cookies.
+func (b *browser) twin(r *harness) *browser {
+	other := r.browser()
+	other.jar, other.client.Jar = b.jar, b.jar
+	return other
+}
+
+// soon waits as long as a fact may take.
+func soon(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within five seconds: %s", what)
+		}
+	}
+}
+
+func TestClocksDifferWhileALoginGoesFromNodeToNode(t *testing.T) {
+	eachClock(t, "", func(t *testing.T, _ *clocks, here, there *harness) {
+		b := here.browser()
+		held := b.open("/page?x=1", "/code?")
+		if !strings.HasPrefix(held.location(), rpURL+"/@app/auth/default/code?") {
+			t.Fatalf("the login led to %s", held.location())
+		}
+		other := b.twin(there)
+		if p := other.open(held.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page?x=1") {
+			t.Fatalf("status %d at %s\n%s", p.StatusCode, p.url, there.logs())
+		}
+		if !b.lives(here) || !b.lives(there) {
+			t.Error("the session does not open on both nodes")
+		}
+	})
+}
+
+func TestClocksDifferBetweenALoginAndItsLogout(t *testing.T) {
+	eachClock(t, "", func(t *testing.T, _ *clocks, here, there *harness) {
+		b := signedIn(t, here)
+		copied := b.twin(here)
+		cookies := b.cookieHeader()
+		alive := func(r *harness) bool {
+			status, _, err := r.ask(t.Context(), cookies)
+			if err != nil || status != http.StatusOK && status != http.StatusUnauthorized {
+				t.Fatalf("status %d, %v", status, err)
+			}
+			return status == http.StatusOK
+		}
+		if !alive(here) || !alive(there) {
+			t.Fatal("the session does not open on both nodes")
+		}
+		// At once, where the clock may show a time before the sign-in.
+		if p := b.twin(there).open("/Special:UserLogout"); p.StatusCode != http.StatusOK {
+			t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
+		}
+		if alive(there) {
+			t.Error("a copied cookie serves where the logout was")
+		}
+		soon(t, "a copied cookie is nothing on the other node", func() bool { return !alive(here) })
+		if p := copied.open("/"); p.StatusCode != http.StatusOK || !copied.lives(here) || !copied.lives(there) {
+			t.Errorf("status %d: the next sign-in does not live on both nodes", p.StatusCode)
+		}
+	})
+}
+
+// What names no single session ends what began before, and spares what began
+// later, as soon as more time has passed than the clocks differ by.
+func TestClocksDifferWhereAProviderTellsOfALogout(t *testing.T) {
+	eachClock(t, "", func(t *testing.T, c *clocks, here, there *harness) {
+		b := signedIn(t, here)
+		issued := c.op.Issued()
+		c.at(apart + time.Second)
+		if !b.lives(here) || !b.lives(there) {
+			t.Fatal("the session does not open on both nodes")
+		}
+		if p := there.tell(c.op.LogoutToken(issued.Subject, issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
+			t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
+		}
+		if b.lives(there) {
+			t.Error("the session lives where the provider told of its end")
+		}
+		soon(t, "the session is nothing on the other node", func() bool { return !b.lives(here) })
+		c.at(2 * (apart + time.Second))
+		again := signedIn(t, here)
+		if !again.lives(here) || !again.lives(there) {
+			t.Error("a later sign-in was touched")
+		}
+	})
+}
+
+func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
+	eachClock(t, "idle_timeout 20m\nrefresh off\n", func(t *testing.T, c *clocks, here, there *harness) {
+		const idle = 20 * time.Minute
+		b := signedIn(t, here)
+		at := time.Duration(0)
+		for i, other := range []*browser{b.twin(there), b, b.twin(there)} { // in use, now here and now there
+			at += idle - 30*time.Second // real time passes as well
+			c.at(at)
+			time.Sleep(copiesAge) // which no test's clock shortens
+			if p := other.get("/"); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d at use %d", p.StatusCode, i)
+			}
+		}
+		c.at(at + idle + apart)
+		time.Sleep(copiesAge)
+		if b.lives(here) || b.lives(there) {
+			t.Error("a session that nobody used lives")
+		}
+	})
+}
+
+func TestClocksDifferAndManyRequestsRefreshOnce(t *testing.T) {
+	eachClock(t, "", func(t *testing.T, c *clocks, here, there *harness) {
+		b := signedIn(t, here)
+		for round := 1; round <= 3; round++ {
+			c.at(time.Duration(round) * due)
+			cookies := b.cookieHeader()
+			var mu sync.Mutex
+			lost := 0
+			var all sync.WaitGroup
+			for i := range 60 {
+				all.Go(func() {
+					status, _, err := []*harness{here, there}[(i+round)%2].ask(t.Context(), cookies)
+					if err != nil || status != http.StatusOK {
+						mu.Lock()
+						defer mu.Unlock()
+						lost++
+					}
+				})
+			}
+			all.Wait()
+			if lost != 0 || calls(c.op) != round {
+				t.Fatalf("round %d: %d requests of 60 lost, %d calls\n%s", round, lost, calls(c.op), here.logs())
+			}
+			// The browser takes the new cookie, where there is one, at the other node.
+			if p := b.twin([]*harness{here, there}[round%2]).get("/"); p.StatusCode != http.StatusOK || calls(c.op) != round {
+				t.Fatalf("round %d: status %d, %d calls", round, p.StatusCode, calls(c.op))
+			}
+		}
+	})
+}
+
+// A new key seals by one clock a little before it would by the other.
+func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
+	eachClock(t, "refresh off\n", func(t *testing.T, c *clocks, here, there *harness) {
+		old := signedIn(t, here)
+		if !old.lives(there) {
+			t.Fatal("the session does not open on both nodes")
+		}
+		made := ask[keysAnswer](here, "POST", "/oidc_rp/keys/rotate", "")
+		if len(made.Rings) != 1 || !made.Rings[0].Made {
+			t.Fatalf("no key was made: %+v", made)
+		}
+		// A minute later the other node looks after its keys, as it does by itself.
+		c.at(time.Minute)
+		there.work("keys")
+		for _, at := range []time.Duration{
+			3*time.Minute - apart - 500*time.Millisecond, 3*time.Minute - apart + 500*time.Millisecond,
+			3*time.Minute - 500*time.Millisecond, 3*time.Minute + 500*time.Millisecond,
+			3*time.Minute + apart + 500*time.Millisecond,
+		} {
+			c.at(at)
+			for _, r := range []*harness{here, there} {
+				b := signedIn(t, r)
+				if !b.lives(here) || !b.lives(there) {
+					t.Errorf("after %s a new session does not open on both nodes", at)
+				}
+			}
+			if !old.lives(here) || !old.lives(there) {
+				t.Errorf("after %s the old session does not open on both nodes", at)
+			}
+		}
+		for _, r := range []*harness{here, there} {
+			if keys := ask[keysAnswer](r, "GET", "/oidc_rp/keys", "").Rings[0].Keys; len(keys) != 2 || keys[0].State != "sealing" || keys[0].ID == made.Rings[0].Keys[0].ID {
+				t.Errorf("in the end the keys are %+v", keys)
+			}
+		}
+	})
+}
+
+// What an operator ends right after a sign-in on another node is ended, and who
+// signs in right after that, anywhere, stays.
+func TestClocksDifferWhereAnOperatorEndsSessions(t *testing.T) {
+	for name, body := range map[string]func(oidctest.Issued) string{
+		"subject": func(i oidctest.Issued) string { return fmt.Sprintf(`{"subject": %q}`, i.Subject) },
+		"sid":     func(i oidctest.Issued) string { return fmt.Sprintf(`{"sid": %q}`, i.SID) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachClock(t, "", func(t *testing.T, c *clocks, here, there *harness) {
+				b := signedIn(t, here)
+				ask[revocationAnswer](there, "POST", "/oidc_rp/revoke", body(c.op.Issued()))
+				again := there.browser() // before the other node can know
+				if p := again.open("/page"); p.StatusCode != http.StatusOK {
+					t.Fatalf("the next sign-in where it was ended: status %d at %s", p.StatusCode, p.url)
+				}
+				elsewhere := here.browser()
+				if p := elsewhere.open("/page"); p.StatusCode != http.StatusOK {
+					t.Fatalf("the next sign-in on the other node: status %d at %s", p.StatusCode, p.url)
+				}
+				soon(t, "the session is nothing on both nodes", func() bool { return !b.lives(here) && !b.lives(there) })
+				for who, later := range map[string]*browser{"there": again, "here": elsewhere} {
+					if !later.lives(here) || !later.lives(there) {
+						t.Errorf("a later sign-in %s was touched", who)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,106 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// registered are the log lines about what to register at providers.
+func (r *harness) registered() (lines []map[string]any) {
+	r.t.Helper()
+	for text := range strings.Lines(r.logs()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			r.t.Fatalf("%v: %s", err, text)
+		}
+		if line["msg"] == "register these addresses at the provider" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// Fault D3. What has to be registered is in the log before anyone signs in.
+func TestAddressesToRegisterAreLoggedAtLoad(t *testing.T) {
+	t.Parallel()
+	corp := "oidc_rp {\nprovider corp {\nissuer https://login.corp.example\nclient_id rp\n}\nprovider off {\nissuer https://off.example\nclient_id rp\ndisabled\n}\ndefault_provider corp\n}"
+	both := "oidc_rp {\nprovider corp off\n}"
+	for _, tc := range []struct {
+		name, sites string
+		globals     []string
+		want        []string
+	}{
+		{"https", "https://a.d3.test {\n" + both + "\n}", []string{corp}, []string{"https://a.d3.test/@app/auth/corp/code"}},
+		{"two names", "https://b.d3.test, https://c.d3.test {\n" + both + "\n}", []string{corp}, []string{"https://b.d3.test/@app/auth/corp/code", "https://c.d3.test/@app/auth/corp/code"}},
+		{"another port", "https://d.d3.test:8443 {\n" + both + "\n}", []string{corp}, []string{"https://d.d3.test:8443/@app/auth/corp/code"}},
+		{"the port that Caddy has for https", "https://e.d3.test {\n" + both + "\n}", []string{"https_port 8443", corp}, []string{"https://e.d3.test/@app/auth/corp/code"}},
+		{"behind a proxy with TLS", "http://f.d3.test:8080 {\n" + both + "\n}", []string{corp}, []string{"https://f.d3.test/@app/auth/corp/code"}},
+		{"plain HTTP that is allowed", "http://g.d3.test:8080 {\noidc_rp {\nprovider corp\nsession {\ncookie {\ninsecure\n}\n}\n}\n}", []string{corp}, []string{"http://g.d3.test:8080/@app/auth/corp/code"}},
+		{"loopback", "http://localhost:8080 {\n" + both + "\n}", []string{corp}, []string{"http://localhost:8080/@app/auth/corp/code"}},
+		{"base_url", "http://h.d3.internal {\noidc_rp {\nprovider corp\nbase_url https://h.d3.test\n}\n}", []string{corp}, []string{"https://h.d3.test/@app/auth/corp/code"}},
+		{"base_url of any host", ":8080 {\noidc_rp {\nprovider corp\nbase_url https://i.d3.test\n}\n}", []string{corp}, []string{"https://i.d3.test/@app/auth/corp/code"}},
+		{"any host", ":8080 {\n" + both + "\n}", []string{corp}, nil},
+		{"a wildcard", "https://*.j.d3.test {\n" + both + "\n}", []string{corp}, nil},
+		{"another prefix", "https://k.d3.test {\noidc_rp {\nprovider corp\nendpoints /sso\n}\n}", []string{corp}, []string{"https://k.d3.test/sso/corp/code"}},
+		{"a redirect_path", "https://l.d3.test {\noidc_rp {\nissuer https://login.example.com\nclient_id rp\nredirect_path /callback\n}\n}", nil, []string{"https://l.d3.test/callback"}},
+		{"endpoints beside guards", "https://m.d3.test {\noidc_rp endpoints {\nprovider corp\n}\nhandle /x* {\n" + both + "\n}\nhandle {\n" + both + "\n}\n}", []string{corp}, []string{"https://m.d3.test/@app/auth/corp/code"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newHarnessAt(t, storageDir(t), tc.sites, tc.globals...)
+			lines := r.registered()
+			var got []string
+			for _, line := range lines {
+				got = append(got, line["redirect_uri"].(string))
+			}
+			if strings.Join(got, " ") != strings.Join(tc.want, " ") {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// Fault D3.
+func TestAllAddressesToRegister(t *testing.T) {
+	t.Parallel()
+	r := newHarnessAt(t, storageDir(t), "https://all.d3.test {\noidc_rp {\n"+options(newOP(t))+"}\n}")
+	lines := r.registered()
+	if len(lines) != 1 {
+		t.Fatalf("%d lines: %v", len(lines), lines)
+	}
+	holdFields(t, lines[0], map[string]any{
+		"provider": "default", "redirect_uri": "https://all.d3.test/@app/auth/default/code",
+		"post_logout_redirect_uri": "https://all.d3.test/@app/auth/default/signedout",
+		"backchannel_logout_uri":   "https://all.d3.test/@app/auth/default/backchannel-logout",
+		"frontchannel_logout_uri":  "https://all.d3.test/@app/auth/default/frontchannel-logout",
+	})
+}
+
+// Fault D3. A reload tells of what is new, and a site for any host at the first
+// login.
+func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	op, storage := newOP(t), storageDir(t)
+	site := "https://rp.test {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}\n"
+	first := newHarnessAt(t, storage, site)
+	if lines := first.registered(); len(lines) != 1 {
+		t.Fatalf("%d lines: %v", len(lines), lines)
+	}
+	second := newHarnessAt(t, storage, site+"https://new.d3.test {\noidc_rp {\n"+options(op)+"}\n}\n")
+	if lines := second.registered(); len(lines) != 1 || lines[0]["redirect_uri"] != "https://new.d3.test/@app/auth/default/code" {
+		t.Errorf("after a reload: %v", lines)
+	}
+	signedIn(t, first)
+	if lines := first.registered(); len(lines) != 1 {
+		t.Errorf("after a login: %v", lines)
+	}
+	any := newHarnessAt(t, storageDir(t), ":8080 {\noidc_rp {\n"+options(newOP(t))+"}\nreverse_proxy {upstream}\n}\n")
+	if lines := any.registered(); len(lines) != 0 {
+		t.Errorf("a site for any host, before a login: %v", lines)
+	}
+	signedIn(t, any)
+	if lines := any.registered(); len(lines) != 1 || lines[0]["redirect_uri"] != "https://rp.test/@app/auth/default/code" {
+		t.Errorf("a site for any host, after a login: %v", lines)
+	}
+}

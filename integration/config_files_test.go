@@ -1,0 +1,296 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// rewrite gives a file another content.
+func rewrite(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// atClock is a rig whose clock a test moves: files are looked at again after a
+// while. The provider has the same clock.
+func atClock(t *testing.T, clock *movedClock, site string) *harness {
+	t.Helper()
+	r := newHarness(t, site)
+	r.at(clock.now)
+	return r
+}
+
+// kids are the names of the keys that a site publishes.
+func (r *harness) kids() string {
+	r.t.Helper()
+	p := r.browser().send(http.MethodGet, "/@app/auth/default/jwks", nil)
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal([]byte(p.body), &set); err != nil {
+		r.t.Fatalf("%d %s: %v", p.StatusCode, p.body, err)
+	}
+	var all []string
+	for _, key := range set.Keys {
+		all = append(all, key.KeyID)
+	}
+	return strings.Join(all, " ")
+}
+
+// Fault E1: the provider's keys in a file are read again without a reload, and a
+// broken file keeps the last good ones.
+func TestKeySetFileIsReadAgain(t *testing.T) {
+	t.Parallel()
+	clock := new(movedClock)
+	op := newOP(t, oidctest.Now(clock.now))
+	file := fileOf(t, op.KeySet())
+	r := atClock(t, clock, fmt.Sprintf(`
+		oidc_rp {
+			%s
+			jwks {file.%s}
+		}`, options(op), file))
+	r.signsIn()
+	rewrite(t, file, `{"keys":[`)
+	clock.advance(livefile.Every)
+	r.signsIn()
+	clock.advance(livefile.Every)
+	r.signsIn()
+	if n := strings.Count(r.logs(), "cannot be used; keeping the last good content"); n != 1 {
+		t.Errorf("the log says %d times that the file is broken, want once\n%s", n, r.logs())
+	}
+	op.SetKeys(1, 1)
+	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
+		t.Errorf("a token by a key that is not in the file: status %d", p.StatusCode)
+	}
+	rewrite(t, file, string(op.KeySet()))
+	clock.advance(livefile.Every)
+	r.signsIn()
+	asked(t, op, oidctest.JWKS, 0)
+}
+
+// Fault E1.
+func TestClientKeyFilesAreReadAgain(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a path", "a placeholder"} {
+		first, second := ecKey(), ecKey()
+		clock := new(movedClock)
+		op := newOP(t, oidctest.Now(clock.now), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: first.Public()}))
+		file := keyFile(t, first)
+		written := file
+		if name == "a placeholder" {
+			written = "{file." + file + "}"
+		}
+		r := provesAs(t, op, "client_auth private_key_jwt "+written)
+		r.at(clock.now)
+		r.signsIn()
+		before := r.kids()
+
+		content, err := os.ReadFile(keyFile(t, second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rewrite(t, file, string(content))
+		op.SetClient(func(c *oidctest.Client) { c.Key = second.Public() })
+		clock.advance(livefile.Every)
+		if after := r.kids(); after == before {
+			t.Errorf("%s: the key that is published is still %s", name, after)
+		}
+		r.signsIn()
+	}
+}
+
+// Fault E1.
+func TestDecryptionKeyFileIsReadAgain(t *testing.T) {
+	t.Parallel()
+	clock := new(movedClock)
+	op := newOP(t, oidctest.Now(clock.now))
+	file, _ := decryptionKey(t)
+	next, encrypt := decryptionKey(t)
+	r := atClock(t, clock, fmt.Sprintf("oidc_rp {\n%s\ndecryption_key %s\n}", options(op), file))
+	op.Lie(func(l *oidctest.Faults) { l.IDToken.Compact = encrypt })
+	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
+		t.Errorf("a token for another key: status %d", p.StatusCode)
+	}
+	content, err := os.ReadFile(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, file, string(content))
+	clock.advance(livefile.Every)
+	r.signsIn()
+}
+
+// Fault E1.
+func TestCAFileIsReadAgain(t *testing.T) {
+	t.Parallel()
+	clock := new(movedClock)
+	op := newOP(t, oidctest.Now(clock.now), oidctest.TLS())
+	_, stranger, _ := selfSigned(t)
+	r := atClock(t, clock, fmt.Sprintf("oidc_rp {\n%s\ntls {\nca %s\n}\n}", options(op), stranger))
+	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a provider by a certificate that nobody here knows: status %d", p.StatusCode)
+	}
+	rewrite(t, stranger, string(oidctest.CAPEM()))
+	clock.advance(time.Minute) // the pause after the failure
+	r.signsIn()
+	rewrite(t, stranger, "no certificate")
+	clock.advance(2 * time.Hour) // the metadata is asked for again
+	r.signsIn()
+	if !strings.Contains(r.logs(), "tls ca: a file holds no certificate") {
+		t.Error("the log does not say that the file is broken")
+	}
+}
+
+// Fault E1: the connection shows the new certificate, once both files are new.
+func TestClientCertificateFilesAreReadAgain(t *testing.T) {
+	t.Parallel()
+	clock := new(movedClock)
+	der, certificate, key := selfSigned(t)
+	op := newOP(t, oidctest.Now(clock.now), oidctest.TLS(), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "tls_client_auth", Certificate: der}))
+	r := provesAs(t, op, fmt.Sprintf("client_auth tls_client_auth %s %s\ntls {\nca %s\n}", certificate, key, op.CAFile()))
+	r.at(clock.now)
+	r.signsIn()
+	before := r.kids()
+	der, nextCertificate, nextKey := selfSigned(t)
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(nextCertificate, certificate)
+	clock.advance(livefile.Every)
+	r.signsIn() // the old pair, since the new certificate has no key yet
+	move(nextKey, key)
+	op.SetClient(func(c *oidctest.Client) { c.Certificate = der })
+	clock.advance(livefile.Every)
+	r.signsIn()
+	if after := r.kids(); after == before {
+		t.Error("the certificate that is published is still the old one")
+	}
+}
+
+// Fault E1.
+func TestPagesAreReadAgain(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	page := filepath.Join(folder, "signed_out.html")
+	clock := new(movedClock)
+	r := atClock(t, clock, "oidc_rp {\n"+options(newOP(t))+"pages "+folder+"\n}")
+	shows := func(when, text string, want bool) {
+		t.Helper()
+		clock.advance(livefile.Every)
+		if p := r.browser().get("/Special:UserLogout"); strings.Contains(p.body, text) != want {
+			t.Errorf("%s: the page shows %q: %v\n%s", when, text, !want, p.body)
+		}
+	}
+	shows("no page", "Good bye", false)
+	rewrite(t, page, `{{define "content"}}Good bye{{end}}`)
+	shows("a page", "Good bye", true)
+	rewrite(t, page, `{{define "content"}}Farewell{{end}}`)
+	shows("another page", "Farewell", true)
+	rewrite(t, page, `{{define "content"}}{{.Nothing}}{{end}}`)
+	shows("a broken page", "Farewell", true)
+	if err := os.Remove(page); err != nil {
+		t.Fatal(err)
+	}
+	shows("no page any more", "Farewell", false)
+	rewrite(t, filepath.Join(folder, "layout.html"), `<html><main>ours: {{template "content" .}}</main></html>`)
+	shows("another layout", "ours: ", true)
+}
+
+// A file that everybody can write to is told once.
+func TestFileThatAnybodyCanWriteIsInTheLog(t *testing.T) {
+	t.Parallel()
+	clock := new(movedClock)
+	op := newOP(t, oidctest.Now(clock.now))
+	file := fileOf(t, op.KeySet())
+	if err := os.Chmod(file, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r := atClock(t, clock, fmt.Sprintf("oidc_rp {\n%s\njwks {file.%s}\n}", options(op), file))
+	for range 3 {
+		clock.advance(livefile.Every)
+		r.signsIn()
+	}
+	if n := strings.Count(r.logs(), "every user of this machine can write"); n != 1 {
+		t.Errorf("the log has %d warnings, want one", n)
+	}
+}
+
+// A reload that changes nothing, or is refused, leaves the present content alone.
+func TestBrokenFileIsAnErrorAtLoad(t *testing.T) {
+	t.Parallel()
+	clock := new(movedClock)
+	op := newOP(t, oidctest.Now(clock.now))
+	file := fileOf(t, op.KeySet())
+	site := fmt.Sprintf("oidc_rp {\n%s\njwks {file.%s}\n}", options(op), file)
+	r := atClock(t, clock, site)
+	rewrite(t, file, "{}")
+	config, err := adapt("http://rp.test {\n" + site + "\n}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provision(config); err == nil || !strings.Contains(err.Error(), "jwks") {
+		t.Errorf("a broken file at load: %v", err)
+	}
+	clock.advance(livefile.Every)
+	r.signsIn()
+}
+
+// Fault D5: an existing file's name in the place of a secret is surely a mistake.
+func TestFileNameInThePlaceOfASecret(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	file := fileOf(t, []byte(op.Client().Secret))
+	absent := filepath.ToSlash(filepath.Join(t.TempDir(), "a-secret-that-begins-with-a-slash-and-is-no-file"))
+	site := func(secret, session string) string {
+		return fmt.Sprintf("oidc_rp {\nissuer %s\nclient_id rp\nclient_secret %s\nsession {\nsecret %s\n}\n}", op.Issuer(), secret, session)
+	}
+	for _, tc := range []struct {
+		secret, session string
+		options         []string // that are warned of
+	}{
+		{file, strings.Repeat("s", 32), []string{"client_secret"}},
+		{"{file." + file + "}", absent, nil},
+		{absent, file, []string{"session: secret"}},
+		{"/", "{file." + fileOf(t, []byte(strings.Repeat("k", 32))) + "}", nil},
+		{"/etc", strings.Repeat("s", 32), nil},
+		{"./main_test.go", strings.Repeat("s", 32), []string{"client_secret"}},
+		{"../integration/main_test.go", strings.Repeat("s", 32), []string{"client_secret"}},
+		{"main_test.go", strings.Repeat("s", 32), nil}, // may be a word
+	} {
+		logs := newHarness(t, site(tc.secret, tc.session)).logs()
+		if n := strings.Count(logs, "is the name of a file"); n != len(tc.options) {
+			t.Errorf("client_secret %s, secret %s: %d warnings, want %d", tc.secret, tc.session, n, len(tc.options))
+		}
+		for _, option := range tc.options {
+			if !strings.Contains(logs, `"option":"`+option+`"`) || !strings.Contains(logs, "{file."+file+"}") && !strings.Contains(logs, "{file."+tc.secret+"}") {
+				t.Errorf("the warning does not name %s and the placeholder:\n%s", option, logs)
+			}
+		}
+	}
+	for option, text := range map[string]string{
+		"jwks":   "jwks " + file,
+		"secret": "session {\nsecret /etc/passwd\n}",
+	} {
+		config, err := adapt(fmt.Sprintf("http://rp.test {\noidc_rp {\n%s\n%s\n}\n}", options(op), text))
+		if err == nil {
+			_, err = provision(config)
+		}
+		if err == nil || !strings.Contains(err.Error(), "write {file./") {
+			t.Errorf("%s: %v", option, err)
+		}
+	}
+}

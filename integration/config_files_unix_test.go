@@ -1,0 +1,42 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Threat D37: a named pipe in the place of a file is an error at once; nothing
+// waits for a writer.
+func TestNamedPipesAreNotRead(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip("no named pipes here: ", err)
+	}
+	op := newOP(t)
+	for _, option := range []string{
+		"jwks {file." + pipe + "}", "decryption_key " + pipe, "client_auth private_key_jwt " + pipe, "client_auth private_key_jwt {file." + pipe + "}",
+		"tls {\nca " + pipe + "\n}", "client_secret {file." + pipe + "}",
+	} {
+		config, err := adapt(fmt.Sprintf("http://rp.test {\noidc_rp {\nissuer %s\nclient_id rp\n%s\n}\n}", op.Issuer(), option))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { _, err := provision(config); done <- err }()
+		select {
+		case err := <-done:
+			if err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+				t.Errorf("%s: %v", option, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: the load waits for the pipe", option)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// TestReloadKeepsLoginsSessionsAndKnowledge provisions a second configuration
+// over the same storage before the first is given back, as a reload does.
+func TestReloadKeepsLoginsSessionsAndKnowledge(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	storage := storageDir(t)
+	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
+	before := newHarnessAt(t, storage, fmt.Sprintf(site, ""))
+	b := before.browser()
+	half := b.open("/half", op.Issuer()) // goes to the provider, and stays there
+	other := before.browser()
+	if p := other.open("/whole"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", p.StatusCode)
+	}
+	discoveries := op.Hits(oidctest.Discovery)
+
+	after := newHarnessAt(t, storage, fmt.Sprintf(site, "home /welcome"))
+	moveTo(b, after)
+	moveTo(other, after)
+	if p := b.open(half.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/half") {
+		t.Errorf("the login in flight ended with %d at %s\n%s", p.StatusCode, p.url, after.logs())
+	}
+	if p := other.get("/whole"); p.StatusCode != http.StatusOK {
+		t.Errorf("the session ended: %d", p.StatusCode)
+	}
+	if op.Hits(oidctest.Discovery) != discoveries {
+		t.Error("the provider's metadata was fetched again")
+	}
+}
+
+// moveTo lets a browser reach another rig under the same name.
+func moveTo(b *browser, r *harness) { b.client.Transport = r.browser().client.Transport }
+
+// TestRejectedConfigurationChangesNothing: what a configuration takes before it
+// fails is given back, and nothing else is.
+func TestRejectedConfigurationChangesNothing(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := r.browser()
+	b.open("/")
+	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\n}\nhttp://rp.test {\noidc_rp {\n%s\npages not/there\n}\n}", r.storage, options(op)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c caddy.Config
+	if err := json.Unmarshal(config, &c); err != nil {
+		t.Fatal(err)
+	}
+	provisioning.Lock()
+	err = caddy.Validate(&c)
+	provisioning.Unlock()
+	if err == nil || !strings.Contains(err.Error(), "pages") {
+		t.Fatalf("a folder that is none was taken: %v", err)
+	}
+	if p := b.get("/again"); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d after another configuration was rejected", p.StatusCode)
+	}
+}

@@ -1,0 +1,252 @@
+package integration_test
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// door is a site of a rig, and where a login begins there. Both sites of a rig
+// have what they know of the provider to themselves: rows are about a relying
+// party that has cached nothing yet.
+type testSite struct {
+	origin string
+	start  string
+	public bool
+	site   string // its own options
+}
+
+// loginAtDoor is where a login begins at any door, also for who is signed in.
+const loginAtDoor = "/@app/auth/default/login?returnto=/page"
+
+var doors = []testSite{
+	// The suite of the OpenID Foundation wants to see userinfo asked.
+	{"https://public.test", loginAtDoor, true, "userinfo always\ntimeout 9s"},
+	{rpURL, "/page", false, ""},
+}
+
+// newRowHarness is a rig with both doors for a provider, and a clock for both sides.
+func newRowHarness(t *testing.T, clock *movedClock, opts ...oidctest.Option) (*harness, *oidctest.Provider) {
+	t.Helper()
+	op := newOP(t, append(slices.Clone(opts), oidctest.Now(clock.now))...)
+	text := "issuer " + op.Issuer() + "\n" + clientOptions(op)
+	sites := ""
+	for _, d := range doors {
+		mode := "private"
+		if d.public {
+			mode = "public"
+			op.Register(d.origin + "/@app/auth/default/code")
+		}
+		sites += fmt.Sprintf("http://%s {\noidc_rp %s {\n%s%s\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Error {http.oidc_rp.error.code}\nheader_up X-Message {http.oidc_rp.error.message}\n}\n}\n",
+			strings.TrimPrefix(d.origin, "https://"), mode, text, d.site)
+	}
+	r := newHarnessAt(t, storageDir(t), sites)
+	r.at(clock.now)
+	return r, op
+}
+
+// clientOptions are the options for a registration with any characters in it.
+func clientOptions(op *oidctest.Provider) string {
+	client := op.Client()
+	text := fmt.Sprintf("client_id %q\n", client.ID)
+	if client.Secret != "" {
+		text += fmt.Sprintf("client_secret %q\n", client.Secret)
+	}
+	return text
+}
+
+// movedClock is the time, and what a test has added to it. A provider and a
+// relying party that share one agree on what is past.
+type movedClock struct{ by atomic.Int64 }
+
+func (c *movedClock) now() time.Time          { return time.Now().Add(time.Duration(c.by.Load())) }
+func (c *movedClock) advance(d time.Duration) { c.by.Add(int64(d)) }
+
+// stopped is a clock that goes on only when a test says so: what is counted
+// within a pause does not depend on how fast the machine is.
+type stopped struct {
+	movedClock
+	begin time.Time
+}
+
+func stop() *stopped { return &stopped{begin: time.Now()} }
+
+func (c *stopped) now() time.Time { return c.begin.Add(time.Duration(c.by.Load())) }
+
+// verdict is what a row demands of us.
+func verdict(row oidctest.Row) oidctest.Verdict {
+	if row.String() == "S09 aud names somebody else as well, azp us" {
+		// Core 3.1.3.7 (3) would have the other audience be one that we trust. Usual
+		// providers (Zitadel, Dex) name their project or a peer beside us, and say by
+		// azp whom the token was issued to; with that it is for us.
+		return oidctest.Accept
+	}
+	return row.Want
+}
+
+// TestEveryLieOfAProviderEndsAsTheTablesDemand walks through a login for each
+// row of the conformance tables, at a private and at a public site.
+func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
+	t.Parallel()
+	for _, row := range oidctest.Rows() {
+		t.Run(row.String(), func(t *testing.T) {
+			t.Parallel()
+			clock := new(movedClock)
+			r, op := newRowHarness(t, clock, row.Options...)
+			op.Tell(row)
+			var witnesses []*witness
+			for _, d := range doors {
+				for range max(row.Logins, 1) {
+					w := r.witness(op, d.origin)
+					w.tryRow(row, d)
+					witnesses = append(witnesses, w)
+				}
+			}
+			if verdict(row) == oidctest.Refuse {
+				for _, e := range row.Unreached() {
+					if n := op.Hits(e); n > 0 {
+						t.Errorf("%s was asked %d times", e, n)
+					}
+				}
+				if n := r.upstream.count(); n > 0 {
+					t.Errorf("the application was asked %d times", n) // I1
+				}
+			}
+			if verdict(row) == oidctest.Accept && op.Hits(oidctest.UserInfo) == 0 {
+				t.Error("userinfo was not asked") // the suite would wait for it
+			}
+			for _, e := range []oidctest.Endpoint{oidctest.Discovery, oidctest.Token, oidctest.JWKS, oidctest.UserInfo} {
+				if n := op.SentBytes(e); n > 64<<20 { // X17; what the kernel buffers is a few of these
+					t.Errorf("%d bytes were read of the answer of %s", n, e)
+				}
+			}
+			if row.Name == "a code that was never issued" {
+				op.TakeViolations() // the provider saw that it was no code
+			}
+			// I7: the same browsers get in as soon as the provider is honest, once
+			// the pause after a failure is over.
+			op.Honest()
+			clock.advance(longestPause)
+			for _, w := range witnesses {
+				if p := w.walk(loginAtDoor); p.StatusCode != http.StatusOK || p.body != "application sees "+cmp.Or(w.name, "alice") {
+					t.Errorf("an honest login afterwards at %s: status %d, %s", p.url, p.StatusCode, p.body)
+				}
+			}
+			r.holdLogs(op, witnesses...)
+			if t.Failed() {
+				t.Log(r.logs())
+			}
+		})
+	}
+}
+
+// longestPause is longer than any pause after a failure.
+const longestPause = 11 * time.Second
+
+// tryRow makes one login at one door, and judges how it ends.
+func (w *witness) tryRow(row oidctest.Row, d testSite) {
+	w.t.Helper()
+	p := w.walk(d.start)
+	name := strings.TrimPrefix(p.body, "application sees ")
+	accepted := p.StatusCode == http.StatusOK && name != p.body
+	switch want := verdict(row); {
+	case want == oidctest.Accept && !accepted:
+		w.t.Errorf("%s: refused with status %d and %q", d.origin, p.StatusCode, p.Header.Get("Location"))
+	case want == oidctest.Refuse && accepted:
+		w.t.Errorf("%s: accepted as %q", d.origin, name)
+	case accepted && name != "alice" && name != w.op.User("alice").Subject:
+		w.t.Errorf("%s: accepted as %q", d.origin, name)
+	case accepted && !w.opened:
+		w.t.Errorf("%s: accepted without a session", d.origin)
+	}
+	if accepted {
+		w.name = name
+		return
+	}
+	if w.opened {
+		w.t.Errorf("%s: refused, and yet a session was set: %v", d.origin, w.cookies())
+	}
+	got := shownCode(p)
+	if !slices.Contains(codesFor(row), got) {
+		w.t.Errorf("%s: the code is %q, not one of %q", d.origin, got, codesFor(row))
+	}
+	status := http.StatusForbidden
+	switch {
+	case d.public:
+		status = http.StatusSeeOther
+		if location := p.Header.Get("Location"); location != "/?auth_error="+string(got) {
+			w.t.Errorf("%s: it leads to %q", d.origin, location)
+		}
+	case row.Stage == oidctest.AtDiscovery:
+		status = http.StatusServiceUnavailable // the page is not there for now
+		if p.Header.Get("Retry-After") == "" {
+			w.t.Errorf("%s: no Retry-After", d.origin)
+		}
+	}
+	if p.StatusCode != status {
+		w.t.Errorf("%s: status %d, not %d", d.origin, p.StatusCode, status)
+	}
+}
+
+// shownCode is the error code that a refusal tells: in the address that it
+// leads to, or on its page.
+func shownCode(p *visited) errorcode.Code {
+	if _, name, found := strings.Cut(p.Header.Get("Location"), "auth_error="); found {
+		return errorcode.Code(name)
+	}
+	if _, rest, found := strings.Cut(p.body, `<p class="detail">`); found {
+		return errorcode.Code(regexp.MustCompile(`^[a-z_]*`).FindString(rest))
+	}
+	return ""
+}
+
+// codesFor are the codes that may explain the refusal of a row. What is wrong
+// with an authorization response has exactly one.
+func codesFor(row oidctest.Row) []errorcode.Code {
+	switch row.Stage {
+	case oidctest.AtDiscovery:
+		// A userinfo endpoint that is missing shows only when it is to be asked.
+		return []errorcode.Code{errorcode.ProviderUnavailable, errorcode.UserinfoFailed}
+	case oidctest.AtAuthorization:
+		if c, ok := authorizationCodes[row.String()]; ok {
+			return []errorcode.Code{c}
+		}
+		return []errorcode.Code{errorcode.BadRequest}
+	case oidctest.AtToken:
+		return []errorcode.Code{errorcode.TokenExchangeFailed, errorcode.TokenInvalid}
+	case oidctest.AtKeys:
+		return []errorcode.Code{errorcode.TokenInvalid, errorcode.ProviderUnavailable}
+	case oidctest.AtUserInfo:
+		if row.ID == "S11" {
+			return []errorcode.Code{errorcode.TokenInvalid} // a member that is there twice needs no userinfo to be refused
+		}
+		return []errorcode.Code{errorcode.UserinfoFailed}
+	}
+	return []errorcode.Code{errorcode.TokenInvalid}
+}
+
+// authorizationCodes are those that are not bad_request.
+var authorizationCodes = map[string]errorcode.Code{
+	"F15 a wrong iss":                                errorcode.StateMismatch,
+	"S04 iss with a slash more":                      errorcode.StateMismatch,
+	"S04 iss in capitals":                            errorcode.StateMismatch,
+	"S04 an empty iss":                               errorcode.StateMismatch,
+	"F16 no iss though it was promised":              errorcode.StateMismatch,
+	"S04 iss wrong though not promised":              errorcode.StateMismatch,
+	"S04 an error without the iss that was promised": errorcode.StateMismatch,
+	"F17 another state":                              errorcode.StateMismatch,
+	"S07 the user said no":                           errorcode.AccessDenied,
+	"S07 a description that is HTML":                 errorcode.AccessDenied,
+	"S07 the provider has failed":                    errorcode.ProviderError,
+	"S07 the user must sign in":                      errorcode.ProviderError,
+	"S07 an error that nobody knows":                 errorcode.ProviderError,
+}

@@ -1,0 +1,220 @@
+package integration_test
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// mishap is one way to an error code: what is wrong with the provider before
+// the login, or what a browser does other than that login.
+type errorCase struct {
+	code  errorcode.Code
+	lie   func(*oidctest.Faults)
+	setUp func(*oidctest.Provider)
+	// visit makes the mishap; a login where it is nil.
+	visit func(*testing.T, *errorScene) *visited
+}
+
+// errorScene is what a visit has at hand.
+type errorScene struct {
+	*witness
+	clock *movedClock
+}
+
+// begin begins a login and returns the address that the provider sends the
+// browser back to.
+func (s *errorScene) begin() *url.URL {
+	s.t.Helper()
+	atProvider := s.get(s.get(s.absolute(loginAtDoor)).location())
+	u, err := url.Parse(atProvider.location())
+	if err != nil || !strings.HasPrefix(u.Path, "/@app/auth/") {
+		s.t.Fatalf("the provider leads to %q", atProvider.location())
+	}
+	return u
+}
+
+var mishaps = []errorCase{
+	{code: errorcode.AccessDenied, lie: func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" }},
+	{code: errorcode.ProviderError, lie: func(l *oidctest.Faults) { l.Authorization.Error = "server_error" }},
+	{code: errorcode.ProviderUnavailable, setUp: (*oidctest.Provider).Stop},
+	{code: errorcode.TokenExchangeFailed, lie: func(l *oidctest.Faults) { l.At(oidctest.Token).Status = 500 }},
+	{code: errorcode.TokenInvalid, lie: func(l *oidctest.Faults) {
+		l.IDToken.Claims = func(c map[string]any) { c["nonce"] = "another" }
+	}},
+	{code: errorcode.UserinfoFailed, lie: func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 }},
+	{code: errorcode.SessionTooLarge, setUp: func(op *oidctest.Provider) {
+		alice := op.User("alice")
+		for i := range 4000 { // of different words, which compression cannot make small
+			alice.Claims[fmt.Sprintf("claim_%d", i)] = fmt.Sprintf("%x", i*7919)
+		}
+		op.SetUser("alice", alice)
+	}},
+	{code: errorcode.LoginExpired, visit: func(_ *testing.T, s *errorScene) *visited {
+		answer := s.begin().String()
+		s.clock.advance(16 * time.Minute)
+		return s.walk(answer)
+	}},
+	{code: errorcode.LoginExpired, visit: func(_ *testing.T, s *errorScene) *visited {
+		return s.walk("/@app/auth/default/code?code=x&state=y") // begun nowhere
+	}},
+	{code: errorcode.StateMismatch, visit: func(_ *testing.T, s *errorScene) *visited {
+		answer := s.begin()
+		query := answer.Query()
+		query.Set("state", "another")
+		answer.RawQuery = query.Encode()
+		return s.walk(answer.String())
+	}},
+	{code: errorcode.BadRequest, visit: func(_ *testing.T, s *errorScene) *visited { return s.walk("/@app/auth/default/code") }},
+	{code: errorcode.LogoutFailed, visit: func(t *testing.T, s *errorScene) *visited {
+		if p := s.walk(loginAtDoor); p.StatusCode != http.StatusOK {
+			t.Fatalf("the login ended with status %d", p.StatusCode)
+		}
+		// A file is where the folder of the logouts would be: nothing can be
+		// written there, not even by root.
+		facts := filepath.Join(s.r.storage, "oidc_rp", "facts")
+		if err := os.RemoveAll(facts); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(facts, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := s.walk("/Special:UserLogout")
+		if s.cookies()["__Host-oidc_rp"] != "" {
+			t.Error("the logout that failed left the session's cookie")
+		}
+		return p
+	}},
+}
+
+// TestEveryErrorCodeIsReachedAndExplained holds the contract of the error codes
+// at both kinds of sites: where they lead, what they say, and that a page with
+// one begins no login.
+func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
+	t.Parallel()
+	for _, m := range mishaps {
+		for _, d := range doors {
+			t.Run(fmt.Sprintf("%s at %s", m.code, d.origin), func(t *testing.T) {
+				t.Parallel()
+				clock := new(movedClock)
+				r, op := newRowHarness(t, clock)
+				if m.lie != nil {
+					op.Lie(m.lie)
+				}
+				if m.setUp != nil {
+					m.setUp(op)
+				}
+				s := &errorScene{r.witness(op, d.origin), clock}
+				var p *visited
+				if m.visit != nil {
+					p = m.visit(t, s)
+				} else {
+					p = s.walk(loginAtDoor)
+				}
+				if got := shownCode(p); got != m.code {
+					t.Fatalf("the code is %q: status %d, %s\n%s", got, p.StatusCode, p.body, r.logs())
+				}
+				if d.public || m.code == errorcode.LogoutFailed {
+					s.explainedAtHome(p, m.code, d.public)
+				} else {
+					s.explainedOn(p, m.code)
+					if !strings.Contains(p.body, `href="/@app/auth/default/login`) {
+						t.Errorf("the page offers no fresh start: %s", p.body)
+					}
+				}
+				r.holdLogs(op, s.witness)
+			})
+		}
+	}
+}
+
+// explainedAtHome: the home page gets the code, and shows it if it is public.
+func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) {
+	s.t.Helper()
+	if location := p.Header.Get("Location"); p.StatusCode != http.StatusSeeOther || location != "/?auth_error="+string(c) {
+		s.t.Errorf("status %d leads to %q", p.StatusCode, location)
+	}
+	home := s.get(p.location())
+	s.hold(home)
+	if !public {
+		s.explainedOn(home, c)
+		return
+	}
+	header, at := s.r.upstream.got()
+	if home.StatusCode != http.StatusOK || at != "/?auth_error="+string(c) {
+		s.t.Errorf("the home page has status %d, the application got %s", home.StatusCode, at)
+	}
+	if header.Get("X-Error") != string(c) || header.Get("X-Message") != c.Message() {
+		s.t.Errorf("the application is told %q, %q", header.Get("X-Error"), header.Get("X-Message"))
+	}
+}
+
+// explainedOn: a page of ours says what happened, to people.
+func (s *errorScene) explainedOn(p *visited, c errorcode.Code) {
+	s.t.Helper()
+	if p.StatusCode != http.StatusForbidden || shownCode(p) != c || !strings.Contains(p.body, html.EscapeString(c.Message())) {
+		s.t.Errorf("status %d, %s", p.StatusCode, p.body)
+	}
+}
+
+// TestDisabledProviderIsForbiddenAtEverySite: it is switched off, so its
+// endpoints begin nothing and end nothing, whatever the site's mode.
+func TestDisabledProviderIsForbiddenAtEverySite(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"private", "public"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t)
+			r := newHarness(t, "oidc_rp "+mode+" {\n"+options(op)+"disabled\n}")
+			w := r.witness(op, rpURL)
+			for _, path := range []string{"login", "login?returnto=/page", "code", "code?code=x&state=y", "signedout"} {
+				p := w.walk("/@app/auth/default/" + path)
+				if got := shownCode(p); p.StatusCode != http.StatusForbidden || got != errorcode.Forbidden {
+					t.Errorf("%s: status %d, code %q", path, p.StatusCode, got)
+				}
+				if strings.Contains(p.body, "/login") {
+					t.Errorf("%s offers a login: %s", path, p.body)
+				}
+			}
+			if n := op.Hits(oidctest.Discovery); n != 0 {
+				t.Errorf("the provider was asked %d times", n)
+			}
+		})
+	}
+}
+
+// TestEveryErrorCodeIsDocumentedAndReached holds that no code is forgotten
+// above or in the documentation.
+func TestEveryErrorCodeIsDocumentedAndReached(t *testing.T) {
+	t.Parallel()
+	reached := map[errorcode.Code]bool{
+		errorcode.Forbidden:   true, // by the disabled provider
+		errorcode.UserUnknown: true, // by the known users of a later issue
+
+		errorcode.CookiesRejected: true, // by TestABrowserThatRefusesTheSessionIsToldSo
+	}
+	for _, m := range mishaps {
+		reached[m.code] = true
+	}
+	documented, err := os.ReadFile("../docs/errors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range errorcode.Codes() {
+		if !strings.Contains(string(documented), "`"+string(c)+"`") {
+			t.Errorf("docs/errors.md does not list %s", c)
+		}
+		if !reached[c] {
+			t.Errorf("no test leads to %s", c)
+		}
+	}
+}

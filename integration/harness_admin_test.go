@@ -1,0 +1,83 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddyserver/caddy/v2"
+)
+
+// admin sends a request to the admin API of a harness, and returns what Caddy
+// would respond.
+func (r *harness) admin(method, path, body string) (status int, text string, header http.Header) {
+	r.t.Helper()
+	recorder := httptest.NewRecorder()
+	err := r.app.ServeAdmin(recorder, httptest.NewRequest(method, path, strings.NewReader(body)))
+	if err == nil {
+		return recorder.Code, recorder.Body.String(), recorder.Header()
+	}
+	failed, ok := err.(caddy.APIError) // as Caddy asks: a wrapped one would be 500
+	if !ok {
+		r.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return failed.HTTPStatus, failed.Err.Error(), recorder.Header()
+}
+
+// ask is admin where it has to work.
+func ask[T any](r *harness, method, path, body string) (answer T) {
+	r.t.Helper()
+	status, text, header := r.admin(method, path, body)
+	if status != http.StatusOK || header.Get("Content-Type") != "application/json" {
+		r.t.Fatalf("%s %s %s: status %d: %s", method, path, body, status, text)
+	}
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		r.t.Fatal(err)
+	}
+	return answer
+}
+
+// What the admin API responds, as docs/operations.md has it.
+type (
+	revocationAnswer struct {
+		Ended []struct {
+			Kind, Issuer string
+			Providers    []string
+		}
+	}
+
+	keysAnswer struct{ Rings []ringStatus }
+
+	ringStatus struct {
+		From, Rotate, Note string
+		Sites              []string
+		Made               bool
+		Keys               []struct {
+			ID, State  string
+			Created    time.Time
+			SealsFrom  time.Time `json:"seals_from"`
+			OpensUntil time.Time `json:"opens_until"`
+		}
+	}
+
+	providersAnswer struct{ Providers []providerStatus }
+
+	providerStatus struct {
+		ID, Issuer       string
+		ClientID         string `json:"client_id"`
+		Shared, Disabled bool
+		Sites, Endpoints []string
+		Metadata, Keys   healthStatus
+	}
+
+	healthStatus struct {
+		State        op.State
+		Read, Failed time.Time
+		Error        string
+		Next         time.Time `json:"next_try"`
+		Usable       int
+	}
+)

@@ -1,0 +1,246 @@
+package integration_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Fault A4. What one instance tells its application, no client tells another.
+func TestInstancesOfASiteShareIdentityHeaders(t *testing.T) {
+	t.Parallel()
+	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
+http://rp.test {
+	oidc_rp endpoints {
+		PROVIDER
+	}
+	handle /account/* {
+		oidc_rp {
+			PROVIDER
+			upstream {
+				header X-User {http.auth.user.id}
+				header X-Mail email
+			}
+		}
+		reverse_proxy {upstream}
+	}
+	handle /uncovered/* {
+		oidc_rp /never {
+			PROVIDER
+		}
+		reverse_proxy {upstream}
+	}
+	handle /bare/* {
+		reverse_proxy {upstream}
+	}
+	handle {
+		oidc_rp public {
+			PROVIDER
+			upstream {
+				header X-Name name
+			}
+		}
+		reverse_proxy {upstream}
+	}
+}
+http://rp.test/other* {
+	oidc_rp public {
+		PROVIDER
+	}
+	reverse_proxy {upstream}
+}
+http://elsewhere.test {
+	oidc_rp public {
+		PROVIDER
+	}
+	reverse_proxy {upstream}
+}`, "PROVIDER", options(newOP(t))))
+	b := r.browser()
+	forged := map[string]string{"X-User": "admin", "x_mail": "admin", "X-Name": "admin", "X-Other": "kept"}
+	for _, path := range []string{"/x", "/uncovered/x", "/bare/x", "/other/x"} {
+		b.send("GET", path, forged)
+		header, _ := r.upstream.got()
+		if header.Get("X-User")+strings.Join(header["X_mail"], "")+header.Get("X-Name") != "" || header.Get("X-Other") != "kept" {
+			t.Errorf("%s: the application gets %v", path, header)
+		}
+	}
+	b.send("GET", "https://elsewhere.test/x", forged)
+	if header, _ := r.upstream.got(); header.Get("X-User") != "admin" {
+		t.Errorf("at another site the application gets %v", header)
+	}
+	if p := b.open("/account/x"); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d\n%s", p.StatusCode, r.logs())
+	}
+	if header, _ := r.upstream.got(); header.Get("X-User") != "alice" {
+		t.Errorf("a user's application gets %v", header)
+	}
+}
+
+// Fault A4. Each application gets no cookie of any instance of the configuration.
+func TestInstancesShareCookieNames(t *testing.T) {
+	t.Parallel()
+	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
+http://rp.test {
+	oidc_rp public {
+		PROVIDER
+		session {
+			cookie one
+		}
+	}
+	reverse_proxy {upstream}
+}
+http://rp.test:8443 {
+	oidc_rp public {
+		PROVIDER
+		session {
+			cookie two
+		}
+	}
+	reverse_proxy {upstream}
+}`, "PROVIDER", options(newOP(t))))
+	b := r.browser()
+	for _, name := range []string{"one", "two"} {
+		for _, prefix := range []string{"__Host-", "__Secure-", ""} {
+			for _, suffix := range []string{"", "_1", "_3", "_hint", "_again", "_tx_abcdefgh"} {
+				b.send("GET", "/x", map[string]string{"Cookie": "theme=dark; " + prefix + name + suffix + "=1x; one_more=1"})
+				if header, _ := r.upstream.got(); header.Get("Cookie") != "theme=dark; one_more=1" {
+					t.Errorf("%s%s%s: the application gets %q", prefix, name, suffix, header.Get("Cookie"))
+				}
+			}
+		}
+	}
+}
+
+// Fault A4. A cookie named app_1 is no chunk of app.
+func TestACookieThatLooksLikeAChunkIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
+http://rp.test {
+	handle /one/* {
+		oidc_rp public {
+			PROVIDER
+			session {
+				cookie app_1
+			}
+		}
+		reverse_proxy {upstream}
+	}
+	handle {
+		oidc_rp {
+			PROVIDER
+			endpoints /auth
+			session {
+				cookie app
+				max_chunks 4
+			}
+		}
+		reverse_proxy {upstream}
+	}
+}`, "PROVIDER", options(op)))
+	op.Register(rpURL + "/auth/default/code")
+	b := r.browser()
+	b.open("/@app/auth/default/login?returnto=/one/x")
+	one := b.cookies()["__Host-app_1"]
+	if one == "" {
+		t.Fatalf("the first instance has set %v", b.cookies())
+	}
+	if p := b.open("/x"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
+	}
+	for _, cookies := range []string{"__Host-app_1=" + one, "__Host-app=1broken; __Host-app_1=" + one, "__Host-app=2broken; __Host-app_1=" + one} {
+		p := r.browser().send("GET", "/x", map[string]string{"Cookie": cookies})
+		if slices.ContainsFunc(p.Header["Set-Cookie"], func(c string) bool { return strings.HasPrefix(c, "__Host-app_1=") }) {
+			t.Errorf("the other instance's cookie becomes %q", p.Header["Set-Cookie"])
+		}
+	}
+	if !strings.Contains(r.logs(), "cannot be split further") {
+		t.Error("nothing is said about the names")
+	}
+}
+
+// Fault A4. Names that would be taken for logins of another instance are refused at load.
+func TestCookieNamesThatCollideAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"app_tx_1", "app_hint", "app_again", "app_tx_"} {
+		for _, order := range [][2]string{{"app", name}, {name, "app"}} {
+			site := func(port, cookie string) string {
+				return "http://localhost:" + port + " {\noidc_rp {\nissuer https://idp.test\nclient_id rp\nsession {\ncookie " + cookie + "\n}\n}\n}\n"
+			}
+			config, err := adapt("{\nadmin off\nstorage file_system " + storageDir(t) + "\n}\n" + site("8001", order[0]) + site("8002", order[1]))
+			if err == nil {
+				_, err = provision(config)
+			}
+			if err == nil || !strings.Contains(err.Error(), "cookie") || !strings.Contains(err.Error(), name) {
+				t.Errorf("%v: %v", order, err)
+			}
+		}
+	}
+}
+
+// Fault A9. Applications obey headers that name another address or method.
+func TestHeadersThatNameAnotherAddressAreRemoved(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		site    string
+		removed bool
+	}{
+		"routes":         {"oidc_rp {\nPROVIDER\npublic /x\n}", true},
+		"private routes": {"oidc_rp public {\nPROVIDER\nprivate /y /y/*\n}", true},
+		"a matcher":      {"oidc_rp /y/* {\nPROVIDER\n}", true},
+		"handle blocks":  {"oidc_rp endpoints {\nPROVIDER\n}\nhandle /y/* {\noidc_rp {\nPROVIDER\n}\n}", true},
+		"two guards":     {"handle /y* {\noidc_rp {\nPROVIDER\n}\n}\nhandle {\noidc_rp public {\nPROVIDER\n}\nreverse_proxy {upstream}\n}", true},
+		"other hosts":    {"@a host a.test\nhandle @a {\noidc_rp {\nPROVIDER\n}\n}\n@rp host rp.test\nhandle @rp {\noidc_rp public {\nPROVIDER\n}\nreverse_proxy {upstream}\n}", false},
+		"no routes":      {"oidc_rp public {\nPROVIDER\n}", false},
+	} {
+		op := newOP(t)
+		r := newHarness(t, strings.ReplaceAll(row.site, "PROVIDER", options(op)))
+		sent := []string{"X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X_Original_URL", "x_rewrite_url", "X_HTTP_METHOD_OVERRIDE", "X.Original.URL"}
+		request := "GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nX-Kept: 1\r\n"
+		for _, header := range sent {
+			request += header + ": /y/z\r\n"
+		}
+		r.raw(request + "\r\n")
+		header, _ := r.upstream.got()
+		for _, key := range sent {
+			if !row.removed && strings.Count(key, "-") == 0 {
+				continue // Caddy itself keeps it back
+			}
+			if got := header[http.CanonicalHeaderKey(key)]; (got == nil) != row.removed || header.Get("X-Kept") != "1" {
+				t.Errorf("%s: %s is %q", name, key, got)
+			}
+		}
+	}
+}
+
+// Fault A4: instances for error pages are on the site as well.
+func TestInstancesForErrorsShareWhatNoClientMaySend(t *testing.T) {
+	t.Parallel()
+	for _, site := range []string{"http://rp.test", ":80"} {
+		op := newOP(t)
+		r := newHarnessAt(t, storageDir(t), site+strings.ReplaceAll(` {
+	route {
+		error /broken 500
+		oidc_rp {
+			PROVIDER
+			upstream {
+				header X-User {http.auth.user.id}
+			}
+		}
+		reverse_proxy {upstream}
+	}
+	handle_errors {
+		oidc_rp public {
+			PROVIDER
+		}
+		reverse_proxy {upstream}
+	}
+}`, "PROVIDER", options(op)))
+		r.browser().send("GET", "/broken", map[string]string{"X-User": "admin"})
+		header, at := r.upstream.got()
+		if at == "" || header.Get("X-User") != "" {
+			t.Errorf("%s: the error page for %q is asked for with X-User: %q, expected none", site, at, header.Get("X-User"))
+		}
+	}
+}

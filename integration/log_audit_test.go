@@ -1,0 +1,185 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// audited are the audit lines of an event in the log.
+func (r *harness) audited(event string) (lines []map[string]any) {
+	r.t.Helper()
+	for text := range strings.Lines(r.logs()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			r.t.Fatalf("%v: %s", err, text)
+		}
+		if line["event"] == event {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// lastAudited is the last audit line of an event, which must be there.
+func (r *harness) lastAudited(event string) map[string]any {
+	r.t.Helper()
+	lines := r.audited(event)
+	if len(lines) == 0 {
+		r.t.Fatalf("the log has no line with the event %s:\n%s", event, r.logs())
+	}
+	return lines[len(lines)-1]
+}
+
+func holdFields(t *testing.T, line map[string]any, want map[string]any) {
+	t.Helper()
+	for name, value := range want {
+		if fmt.Sprint(line[name]) != fmt.Sprint(value) {
+			t.Errorf("field %s is %v, want %v, in %v", name, line[name], value, line)
+		}
+	}
+}
+
+// alice is what an audit line says of the user of these tests.
+func alice(op *oidctest.Provider, more map[string]any) map[string]any {
+	fields := map[string]any{"user": "alice", "subject": op.Issued().Subject, "provider": "default", "client_ip": "127.0.0.1"}
+	for name, value := range more {
+		fields[name] = value
+	}
+	return fields
+}
+
+// Fault D2.
+func TestAuditNamesWhoSignsInAndOut(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := signedIn(t, r)
+	signedIn := r.lastAudited("signed_in")
+	holdFields(t, signedIn, alice(op, map[string]any{"msg": "signed in", "host": "rp.test"}))
+	if id, _ := signedIn["session"].(string); len(id) != 16 {
+		t.Errorf("the session is %q, want 16 hexadecimal digits", id)
+	}
+	b.get("/Special:UserLogout")
+	holdFields(t, r.lastAudited("signed_out"), alice(op, map[string]any{"msg": "signed out", "session": signedIn["session"], "via": "logout"}))
+}
+
+// Fault D2.
+func TestAuditOfLogoutsByTheProvider(t *testing.T) {
+	t.Parallel()
+	for via, logout := range map[string]func(*logoutScene, *browser, oidctest.Issued){
+		"back_channel": func(s *logoutScene, b *browser, _ oidctest.Issued) {
+			token := s.op.Mint(map[string]any{
+				"iss": s.op.Issuer(), "aud": s.op.Client().ID, "sub": s.op.Issued().Subject, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+				"jti": "one", "events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+			}, oidctest.JWTLies{})
+			b.post("/@app/auth/default/backchannel-logout", "logout_token="+token, nil)
+		},
+		"front_channel": func(s *logoutScene, b *browser, issued oidctest.Issued) {
+			query := url.Values{"iss": {s.op.Issuer()}, "sid": {issued.SID}}
+			b.send("GET", "/@app/auth/default/frontchannel-logout?"+query.Encode(), map[string]string{"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "cross-site"})
+		},
+	} {
+		t.Run(via, func(t *testing.T) {
+			t.Parallel()
+			s := newLogoutScene(t)
+			b, _, issued := s.signIn("alice")
+			logout(s, b, issued)
+			line := s.here.lastAudited("signed_out")
+			holdFields(t, line, map[string]any{"subject": issued.Subject, "provider": "default", "client_ip": "127.0.0.1", "via": via})
+			if strings.Contains(fmt.Sprint(line), issued.SID) {
+				t.Errorf("the line holds the sid, by which anyone can end the session: %v", line)
+			}
+			if in := s.here.lastAudited("signed_in"); via == "front_channel" {
+				holdFields(t, line, map[string]any{"user": "alice", "session": in["session"], "provider_session": in["provider_session"]})
+			}
+		})
+	}
+}
+
+// Fault D2.
+func TestAuditOfARevocation(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	signedIn(t, r)
+	subject := op.Issued().Subject
+	ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", fmt.Sprintf(`{"subject": %q}`, subject))
+	line := r.lastAudited("revoked")
+	holdFields(t, line, map[string]any{"subject": subject, "provider": "default", "issuer": op.Issuer(), "via": "admin_api", "kind": "subject"})
+	if line["client_ip"] == "" {
+		t.Errorf("the line names no client: %v", line)
+	}
+}
+
+// Fault D2. A refused callback has its code, and the user where it is known.
+func TestAuditOfRefusals(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nmax_chunks 1\n}\n}")
+	p := r.browser().get("/@app/auth/default/code?state=x")
+	line := r.lastAudited("refused")
+	holdFields(t, line, map[string]any{"code": "bad_request", "provider": "default", "user": "", "subject": "", "session": "", "client_ip": "127.0.0.1", "host": "rp.test"})
+	if id, _ := line["error_id"].(string); id == "" || !strings.Contains(p.body, id) {
+		t.Errorf("the page does not show the error id %q: %s", id, p.body)
+	}
+	user := op.User("alice")
+	for i := range 4000 { // of different words, which compression cannot make small
+		user.Claims[fmt.Sprintf("claim_%d", i)] = fmt.Sprintf("%x", i*7919)
+	}
+	op.SetUser("alice", user)
+	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden {
+		t.Fatalf("status %d: %s", p.StatusCode, p.body)
+	}
+	holdFields(t, r.lastAudited("refused"), alice(op, map[string]any{"code": "session_too_large"}))
+}
+
+// Fault D2. Whose sign-in did not work is known once the ID token was checked.
+func TestAuditOfARefusalAfterTheIDToken(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\nusername_claim nowhere\n}")
+	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden {
+		t.Fatalf("status %d: %s", p.StatusCode, p.body)
+	}
+	holdFields(t, r.lastAudited("refused"), map[string]any{"user": "", "subject": op.Issued().Subject, "provider": "default", "client_ip": "127.0.0.1"})
+}
+
+// Threat D38. Names are fields, bounded, and what acts on a terminal is escaped.
+func TestLoggedNames(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"alice": "alice", "Zoë 李": "Zoë 李", "a\nb": `a\u000ab`, "a\x1b[2J": `a\u001b[2J`, "\u202eecila": `\u202eecila`, "a\u2066b\u2069": `a\u2066b\u2069`,
+		"a\u2028b\u2029": `a\u2028b\u2029`, "\xff": `\xff`, "\u0085": `\u0085`, "\u200b": `\u200b`,
+	} {
+		if got := logtext.Clean(text, logtext.MaxName); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+	for _, piece := range []string{"a", "é", "\n", "\u202e"} {
+		if got := logtext.Clean(strings.Repeat(piece, 10000), logtext.MaxName); len(got) > logtext.MaxName || len(got) < logtext.MaxName-10 || strings.HasSuffix(got, `\u`) {
+			t.Errorf("%q many times is %d bytes: %q", piece, len(got), got)
+		}
+	}
+}
+
+// Threat D38.
+func TestAFloodAtTheRedirectURILeavesFewLines(t *testing.T) {
+	const linesOfOneClient = 60 // in a minute
+	t.Parallel()
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	b := r.browser()
+	for range 3 * linesOfOneClient {
+		b.get("/@app/auth/default/code?state=x&code=y")
+	}
+	if lines := len(r.audited("refused")); lines < 10 || lines > linesOfOneClient+2 {
+		t.Errorf("%d lines", lines)
+	}
+}

@@ -1,0 +1,245 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+var apiCall = map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+
+// withFamily gives alice a family name, which the ID token leaves out.
+func withFamily(op *oidctest.Provider) {
+	user := op.User("alice")
+	user.Claims["family_name"] = "Müller"
+	op.SetUser("alice", user)
+	op.Lie(func(l *oidctest.Faults) {
+		l.IDToken.Claims = func(c map[string]any) { delete(c, "family_name") }
+	})
+}
+
+// Fault C11: what a login asks for and keeps is the union over the instances.
+func TestALoginKeepsWhatEveryInstanceNeeds(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][]string{"endpoints first": {"endpoints", "guard"}, "guard first": {"guard", "endpoints"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t, oidctest.ClaimsInIDToken())
+			op.Register(rpURL + "/@app/auth/corp/code")
+			withFamily(op.Provider)
+			parts := map[string]string{
+				"endpoints": "oidc_rp endpoints {\nsession {\nclaims name\n}\n}\n",
+				"guard":     "handle /app* {\noidc_rp {\nsession {\nclaims name\n}\nupstream {\nheader X-Family family_name\nheader X-Groups groups\naccess_token\nid_token X-Id\n}\n}\nreverse_proxy {upstream}\n}\n",
+			}
+			r := newHarnessAt(t, storageDir(t), "http://rp.test {\nroute {\n"+parts[order[0]]+parts[order[1]]+"}\n}", "oidc_rp {\nprovider corp {\n"+options(op.Provider)+"}\n}")
+			b := r.browser()
+			if p := b.open("/app/x"); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+			}
+			header, _ := r.upstream.got()
+			want := map[string]string{"X-Family": "Müller", "X-Groups": "admins,staff", "Authorization": "Bearer " + op.Issued().AccessToken, "X-Id": op.Issued().IDToken}
+			for name, value := range want {
+				if header.Get(name) != value {
+					t.Errorf("the application gets %s %q, expected %q", name, header.Get(name), value)
+				}
+			}
+			op.at(due, r)
+			if p := b.get("/app/x"); p.StatusCode != http.StatusOK || op.Hits(oidctest.Token) != 2 {
+				t.Errorf("when tokens are due: status %d after %d token requests, expected a refresh", p.StatusCode, op.Hits(oidctest.Token))
+			}
+			if p := b.get("/app/x"); p.StatusCode != http.StatusOK {
+				t.Errorf("the page again gets status %d, expected no further login", p.StatusCode)
+			}
+		})
+	}
+}
+
+// reloaded are two configurations of one site, before and after a reload.
+func reloaded(t *testing.T, op *oidctest.Provider, before, after string) (*harness, *harness) {
+	storage := storageDir(t)
+	site := func(lines string) *harness {
+		return newHarnessAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op)+lines+"\n}\nreverse_proxy {upstream}\n}")
+	}
+	return site(before), site(after)
+}
+
+// Fault C7: a session that was not asked for a claim or token that the new
+// configuration needs is renewed without a question.
+func TestAReloadThatNeedsMoreReachesSessions(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ before, after, header, want string }{
+		"a claim of userinfo": {"", "upstream {\nheader X-Family family_name\n}", "X-Family", "Müller"},
+		"a claim that was not kept": {"session {\nclaims name\n}", "session {\nclaims name\n}\nupstream {\nheader X-Mail {http.auth.user.claims.email}\n}",
+			"X-Mail", "alice@example.com"},
+		"a token": {"", "upstream {\nid_token X-Id\n}", "X-Id", "ID TOKEN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t, oidctest.ClaimsInIDToken())
+			withFamily(op)
+			here, there := reloaded(t, op, row.before, row.after)
+			b := here.browser()
+			b.open("/")
+			moveTo(b, there)
+			p := b.send(http.MethodGet, "/api", apiCall)
+			if p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.body, `"session_outdated"`) {
+				t.Errorf("a call gets status %d: %s, expected 401 session_outdated", p.StatusCode, p.body)
+			}
+			first := b.get("/page")
+			if first.StatusCode != http.StatusFound || !strings.Contains(first.location(), "prompt=none") || !strings.Contains(first.location(), "login_hint=alice") {
+				t.Fatalf("a page load gets status %d to %s, expected a silent login", first.StatusCode, first.location())
+			}
+			if p := b.open(first.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page") {
+				t.Fatalf("status %d at %s: %s\n%s", p.StatusCode, p.url, p.body, there.logs())
+			}
+			header, _ := there.upstream.got()
+			if row.want == "ID TOKEN" {
+				row.want = op.Issued().IDToken
+			}
+			if got := header.Get(row.header); got != row.want {
+				t.Errorf("the application gets %q, expected %q", got, row.want)
+			}
+			if p := b.send(http.MethodGet, "/api", apiCall); p.StatusCode != http.StatusOK {
+				t.Errorf("a call afterwards gets status %d, expected 200", p.StatusCode)
+			}
+		})
+	}
+}
+
+// Fault C7: that the provider does not send a claim makes no session outdated, nor
+// does a reload that needs nothing new.
+func TestWhatTheProviderDoesNotSendIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	here, there := reloaded(t, op, "", "upstream {\nheader X-Shoe shoe_size\naccess_token\n}")
+	b := here.browser()
+	b.open("/")
+	moveTo(b, there)
+	if p := b.open("/"); p.StatusCode != http.StatusOK || op.Hits(oidctest.Authorize) != 2 {
+		t.Fatalf("status %d after %d logins, expected one more", p.StatusCode, op.Hits(oidctest.Authorize))
+	}
+	for range 3 {
+		if p := b.get("/"); p.StatusCode != http.StatusOK {
+			t.Errorf("the page again gets status %d, expected no login", p.StatusCode)
+		}
+	}
+	moveTo(b, here)
+	if p := b.get("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("where less is needed: status %d, expected 200", p.StatusCode)
+	}
+}
+
+// Fault C7: public routes serve an outdated session as it is.
+func TestOnPublicRoutesAnOutdatedSessionGoesOn(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	here, there := reloaded(t, op, "", "public /open\nupstream {\nheader X-Sub sub\nheader X-Family family_name\n}")
+	b := here.browser()
+	b.open("/")
+	moveTo(b, there)
+	if p := b.get("/open"); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d, expected 200", p.StatusCode)
+	}
+	if header, _ := there.upstream.got(); header.Get("X-Sub") != "u-1001" {
+		t.Errorf("the application gets %q, expected the user", header.Get("X-Sub"))
+	}
+}
+
+// Fault C7: where the provider wants to see the user, or answers for another one,
+// one ordinary login follows.
+func TestASilentLoginThatFailsIsFollowedByAnOrdinaryOne(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"login_required", "interaction_required", "consent_required", "account_selection_required"} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t, oidctest.ClaimsInIDToken())
+			here, there := reloaded(t, op, "", "upstream {\naccess_token\n}")
+			b := here.browser()
+			b.open("/")
+			moveTo(b, there)
+			op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = code })
+			p := b.open("/page", op.URL(oidctest.Authorize)) // the silent one
+			p = b.get(p.location())
+			p = b.get(p.location()) // our callback
+			if p.StatusCode != http.StatusFound || strings.Contains(p.location(), "prompt=none") || !strings.HasPrefix(p.location(), op.URL(oidctest.Authorize)) {
+				t.Fatalf("after %s: status %d to %s, expected an ordinary login", code, p.StatusCode, p.location())
+			}
+			op.Honest()
+			if p := b.open(p.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page") {
+				t.Errorf("the ordinary login ends with status %d at %s\n%s", p.StatusCode, p.url, there.logs())
+			}
+		})
+	}
+	t.Run("another user", func(t *testing.T) {
+		t.Parallel()
+		op := newOP(t, oidctest.ClaimsInIDToken())
+		here, there := reloaded(t, op, "", "upstream {\nheader X-Sub sub\naccess_token\n}")
+		b := here.browser()
+		b.open("/")
+		moveTo(b, there)
+		op.SignIn("bob")
+		if p := b.open("/page"); p.StatusCode != http.StatusOK || op.Hits(oidctest.Authorize) != 3 {
+			t.Errorf("status %d after %d logins, expected a silent and an ordinary one\n%s", p.StatusCode, op.Hits(oidctest.Authorize), there.logs())
+		}
+		if header, _ := there.upstream.got(); header.Get("X-Sub") != "u-1002" {
+			t.Errorf("the application sees %q, expected whoever signed in", header.Get("X-Sub"))
+		}
+	})
+}
+
+// Fault C7: of logins begun although a session is there, the third within a minute
+// is not begun; a logout clears the count, and so does time.
+func TestLoginsBesideASessionAreCounted(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	here, there := reloaded(t, op, "", "upstream {\naccess_token\n}")
+	b := here.browser()
+	b.open("/")
+	moveTo(b, there)
+	for i, want := range []int{http.StatusFound, http.StatusFound, http.StatusForbidden, http.StatusForbidden} {
+		if p := b.get("/page"); p.StatusCode != want {
+			t.Errorf("page load %d gets status %d, expected %d", i+1, p.StatusCode, want)
+		}
+	}
+	if p := b.send(http.MethodGet, "/page", apiCall); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a call gets status %d, expected 401", p.StatusCode)
+	}
+	there.at(after(time.Minute + time.Second))
+	if p := b.get("/page"); p.StatusCode != http.StatusFound {
+		t.Errorf("a minute later a page load gets status %d, expected a login", p.StatusCode)
+	}
+	b.get("/Special:UserLogout")
+	for name := range b.cookies() {
+		if strings.HasSuffix(name, "_again") {
+			t.Errorf("after a logout the browser still has %s", name)
+		}
+	}
+}
+
+// Fault C11: another node may serve the callback with a configuration that needs
+// less; what the login was to bring is kept all the same.
+func TestALoginKeepsWhatItWasBegunFor(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	withFamily(op)
+	before, after := "session {\nclaims name\n}", "session {\nclaims name\n}\nupstream {\nheader X-Family family_name\naccess_token\n}"
+	old, now := reloaded(t, op, before, after)
+	b := now.browser()
+	begun := b.get("/page")
+	moveTo(b, old)
+	if p := b.open(begun.location()); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d\n%s", p.StatusCode, old.logs())
+	}
+	moveTo(b, now)
+	if p := b.get("/page"); p.StatusCode != http.StatusOK {
+		t.Errorf("the page gets status %d, expected no second login", p.StatusCode)
+	}
+	header, _ := now.upstream.got()
+	if got := fmt.Sprint(header.Get("X-Family"), header.Get("Authorization") != ""); got != "Müllertrue" {
+		t.Errorf("the application gets %s, expected the name and the token", got)
+	}
+}

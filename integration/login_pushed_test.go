@@ -1,0 +1,159 @@
+package integration_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// A browser carries a reference, and nothing of what is asked for.
+func TestPushedRequestsLeaveNothingInTheAddress(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"", "tenant=a&v=1"} {
+		opts := []oidctest.Option{oidctest.PushedRequests()}
+		if query != "" {
+			opts = append(opts, oidctest.EndpointQuery(query))
+		}
+		op := newOP(t, opts...)
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"authorization_params {\nprompt login\n}\n}")
+		b := r.browser()
+		sent := b.get("/page")
+		u, err := url.Parse(sent.location())
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := []string{"client_id", "request_uri"}
+		if query != "" {
+			names = append(names, "tenant", "v")
+		}
+		if got := sortedKeys(u.Query()); !slices.Equal(got, names) {
+			t.Errorf("the browser carries %q", got)
+		}
+		if form := op.Last(oidctest.PushedRequest).Form; form.Get("prompt") != "login" || form.Get("client_id") != "rp" || form.Get("code_challenge_method") != "S256" {
+			t.Errorf("pushed was %v", form)
+		}
+		if p := b.open(sent.location()); p.body != "application sees alice" {
+			t.Errorf("status %d: %s", p.StatusCode, p.body)
+		}
+	}
+}
+
+func sortedKeys(values url.Values) (names []string) {
+	for name := range values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// An endpoint that is configured is used, whatever the metadata says of it.
+func TestAConfiguredEndpointHasRequestsPushed(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.PushedRequests())
+	endpoint := op.URL(oidctest.PushedRequest)
+	op.Lie(func(l *oidctest.Faults) {
+		l.Discovery = func(m map[string]any) {
+			delete(m, "require_pushed_authorization_requests")
+			m["pushed_authorization_request_endpoint"] = op.Issuer() + "/trap"
+		}
+	})
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"pushed_authorization_request_endpoint "+endpoint+"\n}")
+	if p := r.browser().open("/page"); p.body != "application sees alice" {
+		t.Errorf("status %d: %s", p.StatusCode, p.body)
+	}
+}
+
+// That a provider offers it is no reason: it would be one more thing to fail.
+func TestRequestsAreNotPushedWhereTheyNeedNotBe(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.Lie(func(l *oidctest.Faults) {
+		l.Discovery = func(m map[string]any) {
+			m["pushed_authorization_request_endpoint"] = op.Issuer() + "/trap"
+			m["require_pushed_authorization_requests"] = false
+		}
+	})
+	if p := newHarness(t, "oidc_rp {\n"+options(op)+"\n}").browser().open("/page"); p.body != "application sees alice" {
+		t.Errorf("status %d: %s", p.StatusCode, p.body)
+	}
+}
+
+func TestPushedRequestsThatFail(t *testing.T) {
+	t.Parallel()
+	fault := func(change func(*oidctest.Fault)) func(*oidctest.Faults) {
+		return func(l *oidctest.Faults) { change(l.At(oidctest.PushedRequest)) }
+	}
+	answer := func(change func(map[string]any)) func(*oidctest.Faults) {
+		return func(l *oidctest.Faults) { l.Pushed = change }
+	}
+	json := "application/json"
+	for _, tc := range []struct {
+		name   string
+		lie    func(*oidctest.Faults)
+		status int
+		code   errorcode.Code
+	}{
+		{"the connection is cut", fault(func(f *oidctest.Fault) { f.Drop = true }), 503, errorcode.ProviderUnavailable},
+		{"a bad gateway", fault(func(f *oidctest.Fault) { f.Status = 502 }), 503, errorcode.ProviderUnavailable},
+		{"too many requests", fault(func(f *oidctest.Fault) { f.Status = 429 }), 503, errorcode.ProviderUnavailable},
+		{"more than there may be", fault(func(f *oidctest.Fault) { f.Endless = true }), 503, errorcode.ProviderUnavailable},
+		{"nothing for a long time", fault(func(f *oidctest.Fault) { f.Delay = time.Hour }), 503, errorcode.ProviderUnavailable},
+		{"a refusal", fault(func(f *oidctest.Fault) { f.Status = 400; f.Replace(json, `{"error":"invalid_request"}`) }), 403, errorcode.ProviderError},
+		{"a refusal of the client", fault(func(f *oidctest.Fault) { f.Status = 401; f.Replace(json, `{"error":"invalid_client"}`) }), 403, errorcode.ProviderError},
+		{"a refusal that is no JSON", fault(func(f *oidctest.Fault) { f.Status = 403; f.Replace("text/html", "<p>no") }), 403, errorcode.ProviderError},
+		{"success that is no JSON", fault(func(f *oidctest.Fault) { f.Replace("text/html", "<p>yes") }), 403, errorcode.ProviderError},
+		{"a request_uri twice", fault(func(f *oidctest.Fault) { f.Replace(json, `{"request_uri":"a","request_uri":"b"}`) }), 403, errorcode.ProviderError},
+		{"no request_uri", answer(func(m map[string]any) { delete(m, "request_uri") }), 403, errorcode.ProviderError},
+		{"an empty request_uri", answer(func(m map[string]any) { m["request_uri"] = "" }), 403, errorcode.ProviderError},
+		{"a request_uri that is no string", answer(func(m map[string]any) { m["request_uri"] = 7 }), 403, errorcode.ProviderError},
+		{"an endless request_uri", answer(func(m map[string]any) { m["request_uri"] = strings.Repeat("x", 100_000) }), 403, errorcode.ProviderError},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			clock := new(movedClock)
+			op := newOP(t, oidctest.PushedRequests(), oidctest.Now(clock.now))
+			op.Lie(tc.lie)
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"timeout 2s\n}")
+			r.at(clock.now)
+			b := r.browser()
+			p := b.get("/page")
+			if p.StatusCode != tc.status || op.Hits(oidctest.Authorize) != 0 || len(b.cookies()) != 0 {
+				t.Errorf("status %d, want %d; cookies %v", p.StatusCode, tc.status, b.cookies())
+			}
+			if (p.Header.Get("Retry-After") != "") != (tc.status == http.StatusServiceUnavailable) {
+				t.Errorf("Retry-After %q", p.Header.Get("Retry-After"))
+			}
+			if logs := r.logs(); !strings.Contains(logs, `"code":"`+string(tc.code)+`"`) {
+				t.Errorf("the log has no %s", tc.code)
+			}
+			asked := op.Hits(oidctest.PushedRequest)
+			if b.get("/page"); tc.code == errorcode.ProviderUnavailable && op.Hits(oidctest.PushedRequest) != asked {
+				t.Error("an endpoint that was down a moment ago is asked again at once")
+			}
+			op.Honest()
+			clock.advance(longestPause)
+			if p := b.open("/page"); p.body != "application sees alice" {
+				t.Errorf("an honest login afterwards: status %d: %s", p.StatusCode, p.body)
+			}
+		})
+	}
+}
+
+// The metadata of a provider that demands what it does not offer cannot serve.
+func TestARequirementWithoutAnEndpoint(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.Lie(func(l *oidctest.Faults) {
+		l.Discovery = func(m map[string]any) { m["require_pushed_authorization_requests"] = true }
+	})
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"\n}")
+	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable || !strings.Contains(r.logs(), "has no pushed_authorization_request_endpoint") {
+		t.Errorf("status %d", p.StatusCode)
+	}
+}

@@ -1,0 +1,166 @@
+package integration_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// forgetful is a browser that drops the cookies whose names contain a part.
+type forgetful struct {
+	http.CookieJar
+	part string
+}
+
+func (j forgetful) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	var kept []*http.Cookie
+	for _, c := range cookies {
+		if !strings.HasSuffix(c.Name, j.part) {
+			kept = append(kept, c)
+		}
+	}
+	j.CookieJar.SetCookies(u, kept)
+}
+
+func (b *browser) refuses(part string) { b.client.Jar = forgetful{b.jar, part} }
+
+// signsInFrom opens a page and goes to the provider and back, once.
+func (b *browser) signsInFrom(page string) *visited {
+	b.t.Helper()
+	answer := b.open(page, rpURL+"/@app/auth/default/code").location()
+	if answer == "" {
+		b.t.Fatal("no login began")
+	}
+	return b.get(answer)
+}
+
+// Fault C1, threat D31.
+func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	clock := new(movedClock)
+	for name, row := range map[string]struct {
+		site, session, cookie string
+		refuses               bool
+	}{
+		"the browser refuses it":      {"http://rp.test", "", "__Host-oidc_rp", true},
+		"the domain is another one's": {":80", "session {\ncookie {\ndomain other.example\n}\n}\n", "__Secure-oidc_rp", false},
+	} {
+		r := newHarnessAt(t, storageDir(t), row.site+" {\noidc_rp {\n"+options(op)+row.session+"}\nreverse_proxy {upstream}\n}")
+		r.at(clock.now)
+		b := r.browser()
+		if row.refuses {
+			b.refuses(row.cookie)
+		}
+		b.signsInFrom("/page")
+		b.signsInFrom("/page")
+		p := b.get("/page")
+		if p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.CookiesRejected {
+			t.Fatalf("%s: status %d, code %q\n%s", name, p.StatusCode, shownCode(p), r.logs())
+		}
+		if !strings.Contains(p.body, "/@app/auth/default/login?returnto=%2Fpage") {
+			t.Errorf("%s: the page offers no fresh start: %s", name, p.body)
+		}
+		if log := r.logs(); !strings.Contains(log, "no cookie "+row.cookie+" ") || !strings.Contains(log, "cookies_rejected") {
+			t.Errorf("%s: the log does not name the cookie: %s", name, log)
+		}
+		if p := b.get("/@app/auth/default/login"); p.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: a script may begin a third login: status %d", name, p.StatusCode)
+		}
+		if p := b.send("GET", "/@app/auth/default/login", map[string]string{"Sec-Fetch-User": "?1"}); p.StatusCode != http.StatusFound {
+			t.Errorf("%s: a person may not try again: status %d", name, p.StatusCode)
+		}
+		clock.advance(61 * time.Second)
+		if p := b.get("/page"); p.StatusCode != http.StatusFound {
+			t.Errorf("%s: after a minute: status %d", name, p.StatusCode)
+		}
+	}
+}
+
+// Fault C1: a browser that refuses all cookies ends at the callback, as ever.
+func TestABrowserWithoutAnyCookiesEndsAtTheCallback(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := r.browser()
+	b.client.Jar = nil
+	if p := b.open("/page"); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
+		t.Errorf("status %d, code %q", p.StatusCode, shownCode(p))
+	}
+}
+
+// Threat D31: honest people are not called that.
+func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for _, session := range []string{"", "session {\nstore memory\n}\n"} {
+		r := newHarness(t, "oidc_rp {\n"+options(op)+session+"}")
+		b := r.browser()
+		for i := range 4 { // sign in, look, sign out
+			if p := b.open("/page"); p.body != "application sees alice" {
+				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
+			}
+			b.get("/Special:UserLogout")
+		}
+		for i := range 4 { // sign out at once
+			if p := b.signsInFrom("/page"); p.StatusCode != http.StatusSeeOther {
+				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
+			}
+			b.get("/Special:UserLogout")
+			if b.cookies()["__Host-oidc_rp_mark"] != "" {
+				t.Fatalf("sign-in %d: the mark is left after the logout", i)
+			}
+		}
+		for i := range 4 { // look, and lose the session's cookie
+			if p := b.open("/page"); p.body != "application sees alice" {
+				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
+			}
+			u, _ := url.Parse(rpURL)
+			b.jar.SetCookies(u, []*http.Cookie{{Name: "__Host-oidc_rp", Path: "/", MaxAge: -1}})
+		}
+		for i := range 4 { // revoked before the first page
+			if p := b.signsInFrom("/page"); p.StatusCode != http.StatusSeeOther {
+				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
+			}
+			r.tell(op.LogoutToken("", op.Issued().SID, oidctest.JWTLies{}))
+			if p := b.get("/page"); p.StatusCode != http.StatusFound {
+				t.Fatalf("revocation %d: status %d, code %s", i, p.StatusCode, shownCode(p))
+			}
+		}
+	}
+}
+
+// Threat D31: what a sibling plants is no mark.
+func TestAForgedMarkDecidesNothing(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := r.browser()
+	b.refuses("__Host-oidc_rp")
+	b.signsInFrom("/page")
+	b.signsInFrom("/page")
+	mark := b.cookies()["__Host-oidc_rp_mark"]
+	if mark == "" {
+		t.Fatal("there is no mark")
+	}
+	for _, planted := range []string{"__Host-oidc_rp_mark=x", "__Secure-oidc_rp_mark=" + mark, "oidc_rp_mark=" + mark, "__Host-oidc_rp_mark=" + mark[1:]} {
+		other := r.browser()
+		other.client.Jar = nil
+		if p := other.send("GET", "/page", map[string]string{"Cookie": planted}); p.StatusCode != http.StatusFound {
+			t.Errorf("%.30s: status %d", planted, p.StatusCode)
+		}
+	}
+	header := map[string]string{"Cookie": "__Host-oidc_rp_mark=" + mark + "; theme=dark"}
+	public := newHarness(t, "oidc_rp public {\n"+options(op)+"}")
+	other := public.browser()
+	other.client.Jar = nil
+	other.send("GET", "/page", header)
+	if got, _ := public.upstream.got(); got.Get("Cookie") != "theme=dark" {
+		t.Errorf("the application got the cookies %q", got.Get("Cookie"))
+	}
+}

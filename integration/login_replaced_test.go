@@ -1,0 +1,137 @@
+package integration_test
+
+import (
+	"net/http"
+	"testing"
+)
+
+// Fault A4, last sentence. A new login ends the session whose cookie it
+// overwrites, also where that is another instance's, with another provider or
+// another place for its sessions.
+func TestANewLoginEndsTheSessionOfAnotherInstanceThatItReplaces(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, one, two string // lines of the session blocks
+		replaced       bool
+	}{
+		{"both in cookies", "store cookie", "store cookie", true},
+		{"both in memory", "store memory", "store memory", true},
+		{"the first in memory", "store memory", "store cookie", true},
+		{"the second in memory", "store cookie", "store memory", true},
+		{"both in a storage", "store storage", "store storage", true},
+		{"cookies of two names", "cookie first", "cookie second", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			one, two := newOP(t), newOP(t)
+			one.Register(rpURL + "/@app/auth/one/code")
+			two.Register(rpURL + "/@app/auth/two/code")
+			site := `http://rp.test {
+	handle /one/* {
+		oidc_rp {
+			provider one {
+				` + options(one) + `end_session off
+			}
+			session {
+				` + row.one + `
+			}
+		}
+		reverse_proxy {upstream}
+	}
+	handle {
+		oidc_rp {
+			provider two {
+				` + options(two) + `end_session off
+			}
+			session {
+				` + row.two + `
+			}
+		}
+		reverse_proxy {upstream}
+	}
+}`
+			r := newHarnessAt(t, storageDir(t), site)
+			b := r.browser()
+			status := func(path, cookies string) int {
+				return r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n").StatusCode
+			}
+			if p := b.open("/one/x"); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d at the first instance: %s", p.StatusCode, r.logs())
+			}
+			first := b.cookieHeader()
+			if got := status("/one/x", first); got != http.StatusOK {
+				t.Fatalf("the first session gets %d before it is replaced", got)
+			}
+			if p := b.open("/x"); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d at the second instance: %s", p.StatusCode, r.logs())
+			}
+			second := b.cookieHeader()
+			if got := status("/one/x", first) != http.StatusOK; got != row.replaced {
+				t.Errorf("the first session ended with the second sign-in: %v, want %v", got, row.replaced)
+			}
+			if got := status("/x", second); got != http.StatusOK {
+				t.Errorf("the second session gets %d", got)
+			}
+			b.open("/Special:UserLogout")
+			for path, cookies := range map[string]string{"/one/x": first, "/x": second} {
+				if got := status(path, cookies); got != http.StatusUnauthorized {
+					t.Errorf("after logout a copied cookie gets %d at %s", got, path)
+				}
+			}
+		})
+	}
+}
+
+// Contract 5.9. A logout that cannot be written clears the cookie and says
+// logout_failed, whichever instance of the site has the session.
+func TestALogoutWhoseSessionAnotherInstanceCannotReadFails(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"", "?from=one"} {
+		records := recordsNamed(t.Name() + at)
+		one, two := newOP(t), newOP(t)
+		one.Register(rpURL + "/@app/auth/one/code")
+		two.Register(rpURL + "/@app/auth/two/code")
+		r := newHarnessAt(t, storageDir(t), `http://rp.test {
+	handle /one/* {
+		oidc_rp {
+			provider one {
+				`+options(one)+`end_session off
+			}
+			session {
+				store test "`+t.Name()+at+`"
+				cookie first
+			}
+		}
+		reverse_proxy {upstream}
+	}
+	handle {
+		oidc_rp {
+			provider two {
+				`+options(two)+`end_session off
+			}
+			session {
+				cookie second
+			}
+		}
+		reverse_proxy {upstream}
+	}
+}`)
+		b := r.browser()
+		if p := b.open("/one/x"); p.StatusCode != http.StatusOK {
+			t.Fatalf("status %d: %s", p.StatusCode, r.logs())
+		}
+		if at != "" {
+			if p := b.open("/x"); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d: %s", p.StatusCode, r.logs())
+			}
+		}
+		records.fail(calling, errTestDown)
+		p := b.get("/Special:UserLogout")
+		if location := p.location(); p.StatusCode != http.StatusSeeOther || location != rpURL+"/?auth_error=logout_failed" {
+			t.Errorf("signed in twice: %v: status %d, to %q", at != "", p.StatusCode, location)
+		}
+		if left := b.cookies(); len(left) != 0 {
+			t.Errorf("signed in twice: %v: cookies are left: %v", at != "", left)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package integration_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+const mfa = "claims `{\"id_token\":{\"acr\":{\"essential\":true,\"values\":[\"urn:mfa\"]}}}`"
+
+// demandingSite has an admin part that demands more than the rest.
+func demandingSite(op *oidctest.Provider, demands string) string {
+	block := "oidc_rp {\n" + options(op) + "%\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
+	return "http://rp.test {\nhandle /admin* {\n" + strings.Replace(block, "%", "authorization_params {\n"+demands+"\n}", 1) + "}\nhandle {\n" + strings.Replace(block, "%", "", 1) + "}\n}"
+}
+
+// proof makes a provider say how a user signed in.
+func proof(op *oidctest.Provider, acr string, ago time.Duration) {
+	op.Lie(func(l *oidctest.Faults) {
+		l.IDToken.Claims = func(c map[string]any) {
+			delete(c, "acr")
+			if acr != "" {
+				c["acr"] = acr
+			}
+			c["auth_time"] = time.Now().Add(-ago).Unix()
+		}
+	})
+}
+
+// Fault A2 (a): what an instance demands is asked for on each request.
+func TestASessionIsHeldToWhatAnInstanceDemands(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), demandingSite(op, "max_age 60\n"+mfa))
+	b := r.browser()
+	proof(op, "1", time.Hour)
+	if p := b.open("/"); p.body != "application sees alice" {
+		t.Fatalf("the part that demands nothing: status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+	}
+	api := map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+	if p := b.send(http.MethodGet, "/admin/x", api); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a call with a session that proves nothing gets status %d, expected 401", p.StatusCode)
+	}
+	first := b.get("/admin/x")
+	if first.StatusCode != http.StatusFound || !strings.Contains(first.location(), "max_age=60") || !strings.Contains(first.location(), "urn%3Amfa") {
+		t.Fatalf("a page load gets status %d to %s, expected a login that asks", first.StatusCode, first.location())
+	}
+	proof(op, "urn:mfa", 0)
+	if p := b.open(first.location()); p.body != "application sees alice" {
+		t.Errorf("after the login: status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+	}
+	if p := b.send(http.MethodGet, "/admin/x", api); p.StatusCode != http.StatusOK {
+		t.Errorf("a call with a session that proves it gets status %d, expected 200", p.StatusCode)
+	}
+	if p := b.get("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("the rest gets status %d, expected 200", p.StatusCode)
+	}
+	r.at(after(100 * time.Second)) // max_age and clock_skew
+	if p := b.send(http.MethodGet, "/admin/x", api); p.StatusCode != http.StatusOK {
+		t.Errorf("within max_age and clock_skew it gets status %d, expected 200", p.StatusCode)
+	}
+	r.at(after(125 * time.Second))
+	if p := b.send(http.MethodGet, "/admin/x", api); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("after max_age it gets status %d, expected 401", p.StatusCode)
+	}
+	if p := b.get("/admin/x"); p.StatusCode != http.StatusFound {
+		t.Errorf("after max_age a page load gets status %d, expected a login", p.StatusCode)
+	}
+	if p := b.get("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("after max_age the rest gets status %d, expected 200", p.StatusCode)
+	}
+}
+
+// Fault A2 (b): the demands of the instance that began the login count, whichever
+// serves the callback.
+func TestALoginIsHeldToWhatItWasBegunWith(t *testing.T) {
+	t.Parallel()
+	for name, say := range map[string]func(op *oidctest.Provider){
+		"another acr":                func(op *oidctest.Provider) { proof(op, "1", 0) },
+		"no acr":                     func(op *oidctest.Provider) { proof(op, "", 0) },
+		"an old auth_time":           func(op *oidctest.Provider) { proof(op, "urn:mfa", time.Hour) },
+		"an auth_time in the future": func(op *oidctest.Provider) { proof(op, "urn:mfa", -10*time.Minute) }, // Fault E11
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t)
+			r := newHarnessAt(t, storageDir(t), demandingSite(op, "max_age 60\n"+mfa))
+			say(op)
+			b := r.browser()
+			p := b.open("/admin/x")
+			if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "token_invalid") && !strings.Contains(p.body, "could not be trusted") {
+				t.Errorf("status %d: %s, expected token_invalid", p.StatusCode, p.body)
+			}
+			if b.cookies()["__Host-oidc_rp"] != "" || r.upstream.count() != 0 {
+				t.Errorf("a session was made, and the application called %d times", r.upstream.count())
+			}
+			if p := b.open("/"); p.StatusCode != http.StatusOK {
+				t.Errorf("the part that demands nothing gets status %d\n%s", p.StatusCode, r.logs())
+			}
+		})
+	}
+}
+
+// Fault A2 (c): a reload that demands more is asked of sessions that are there,
+// also of earlier releases, which remember no proof.
+func TestAReloadThatDemandsMoreAsksAgain(t *testing.T) {
+	t.Parallel()
+	for _, demands := range []string{"max_age 60", mfa} {
+		op := newOP(t)
+		here, there := twoSites(t, op, "", "authorization_params {\n"+demands+"\n}")
+		b := here.browser()
+		proof(op, "", 2*time.Hour)
+		b.open("/")
+		moveTo(b, there)
+		proof(op, "urn:mfa", 0)
+		first := b.get("/page")
+		if first.StatusCode != http.StatusFound {
+			t.Errorf("%s: status %d, expected a login", demands, first.StatusCode)
+			continue
+		}
+		if p := b.open(first.location()); p.body != "application sees alice" {
+			t.Errorf("%s: status %d: %s", demands, p.StatusCode, p.body)
+		}
+		if p := b.get("/page"); p.StatusCode != http.StatusOK {
+			t.Errorf("%s: the page again gets status %d", demands, p.StatusCode)
+		}
+	}
+}
+
+// Fault A2: on a public route a session that proves too little is nobody's.
+func TestOnPublicRoutesAWeakSessionIsAnonymous(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	here, there := twoSites(t, op, "", "authorization_params {\n"+mfa+"\n}\npublic /open")
+	b := here.browser()
+	proof(op, "1", 0)
+	b.open("/")
+	moveTo(b, there)
+	if p := b.get("/open"); p.StatusCode != http.StatusOK || p.body != "application sees " {
+		t.Errorf("status %d: %s, expected the page as for nobody", p.StatusCode, p.body)
+	}
+}

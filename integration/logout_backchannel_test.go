@@ -1,0 +1,287 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+const backchannelPath = "/@app/auth/default/backchannel-logout"
+
+// logoutScene is a provider, a Caddy, and one more on the same storage that
+// has only that in common with it.
+type logoutScene struct {
+	t           *testing.T
+	op          *oidctest.Provider
+	here, there *harness
+}
+
+func newLogoutScene(t *testing.T, lines ...string) *logoutScene {
+	t.Helper()
+	op, storage := newOP(t), storageDir(t)
+	site := "http://rp.test {\noidc_rp {\n" + options(op) + strings.Join(lines, "\n") + "\n}\nreverse_proxy {upstream}\n}"
+	return &logoutScene{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
+}
+
+// signIn signs somebody in here and returns a browser for each Caddy, and what
+// the provider knows of it.
+func (s *logoutScene) signIn(who string) (here, there *browser, issued oidctest.Issued) {
+	s.t.Helper()
+	s.op.SignIn(who)
+	here, there = signedIn(s.t, s.here), s.there.browser()
+	there.jar = here.jar
+	there.client.Jar = here.jar
+	return here, there, s.op.Issued()
+}
+
+// tell posts a logout token as a provider does: without cookies.
+func (r *harness) tell(token string, more ...string) *visited {
+	form := "logout_token=" + url.QueryEscape(token) + strings.Join(more, "")
+	return r.browser().post(backchannelPath, form, map[string]string{"Accept": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""})
+}
+
+// lives says whether a browser's session does. It looks without cookies being
+// changed by the answer.
+func (b *browser) lives(r *harness) bool {
+	b.t.Helper()
+	p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
+	return p.StatusCode == http.StatusOK
+}
+
+func (s *logoutScene) soon(what string, done func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(5 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("not within five seconds: %s", what)
+		}
+	}
+}
+
+func TestLogoutTokens(t *testing.T) {
+	t.Parallel()
+	s := newLogoutScene(t)
+	for _, row := range oidctest.LogoutRows() {
+		b, _, issued := s.signIn("alice")
+		sub, sid := issued.Subject, issued.SID
+		if row.NoSub {
+			sub = ""
+		}
+		if row.NoSID {
+			sid = ""
+		}
+		p := s.here.tell(s.op.LogoutToken(sub, sid, row.Lies), "&other=field")
+		accepted := p.StatusCode == http.StatusOK
+		switch {
+		case !accepted && p.StatusCode != http.StatusBadRequest:
+			t.Errorf("%s, %s: status %d", row.ID, row.Name, p.StatusCode)
+		case row.Want == oidctest.Accept && !accepted || row.Want == oidctest.Refuse && accepted:
+			t.Errorf("%s, %s: status %d, want to %s\n%s", row.ID, row.Name, p.StatusCode, row.Want, s.here.logs())
+		}
+		if b.lives(s.here) == accepted {
+			t.Errorf("%s, %s: status %d, and the session lives: %t", row.ID, row.Name, p.StatusCode, !accepted)
+		}
+		var body struct{ Error string }
+		if p.Header.Get("Cache-Control") != "no-store" || !accepted && (json.Unmarshal([]byte(p.body), &body) != nil || body.Error != "invalid_request") || accepted && p.body != "" {
+			t.Errorf("%s, %s: %v %q", row.ID, row.Name, p.Header, p.body)
+		}
+		if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
+			t.Errorf("after %s, %s: status %d", row.ID, row.Name, p.StatusCode)
+		}
+	}
+	for _, canary := range s.op.Canaries() {
+		if strings.Contains(s.here.logs(), canary) {
+			t.Error("the log holds a token")
+		}
+	}
+}
+
+// TestABackchannelLogoutIsKnownEverywhere: what a provider tells one Caddy ends
+// cookie sessions on all.
+func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []struct {
+		name     string
+		sub, sid bool
+		others   bool // the user's other session ends as well
+	}{{"sid", false, true, false}, {"sub", true, false, true}, {"both", true, true, false}} {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			s := newLogoutScene(t)
+			bob, bobThere, _ := s.signIn("bob")
+			other, otherThere, before := s.signIn("alice")
+			b, there, issued := s.signIn("alice")
+			if before.SID == issued.SID {
+				t.Fatal("the provider has one sid for two logins")
+			}
+			if !there.lives(s.there) || !otherThere.lives(s.there) {
+				t.Fatal("the sessions do not open on the other node")
+			}
+			sub, sid := issued.Subject, issued.SID
+			if !kind.sub {
+				sub = ""
+			}
+			if !kind.sid {
+				sid = ""
+			}
+			if p := s.here.tell(s.op.LogoutToken(sub, sid, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d: %s", p.StatusCode, s.here.logs())
+			}
+			if b.lives(s.here) {
+				t.Error("the session lives where the provider told of its end")
+			}
+			s.soon("the other node knows", func() bool { return !there.lives(s.there) })
+			if other.lives(s.here) == kind.others || otherThere.lives(s.there) == kind.others {
+				t.Error("the user's other session")
+			}
+			if !bob.lives(s.here) || !bobThere.lives(s.there) {
+				t.Error("another user was signed out")
+			}
+			again, _, _ := s.signIn("alice")
+			if !again.lives(s.here) {
+				t.Error("a later sign-in was touched")
+			}
+			// A session that has gone already is no error (C53).
+			if p := s.there.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
+				t.Errorf("status %d for a session that has gone", p.StatusCode)
+			}
+		})
+	}
+}
+
+func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
+	t.Parallel()
+	s := newLogoutScene(t)
+	issuedAgo := func(d time.Duration) oidctest.JWTLies {
+		return oidctest.JWTLies{Claims: func(c map[string]any) {
+			c["iat"] = time.Now().Add(-d).Unix()
+			delete(c, "exp")
+		}}
+	}
+	b, _, issued := s.signIn("alice")
+	for _, d := range []time.Duration{62 * time.Second, 30 * time.Minute} {
+		if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(d))); p.StatusCode != http.StatusOK || !b.lives(s.here) {
+			t.Errorf("issued %s ago: status %d, the session lives: %t", d, p.StatusCode, b.lives(s.here))
+		}
+	}
+	if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(2*time.Hour))); p.StatusCode != http.StatusBadRequest {
+		t.Errorf("a token of two hours ago gets %d", p.StatusCode)
+	}
+	// Fault B2. The provider's clock decides, however wrong it is.
+	for _, skew := range []time.Duration{-50 * time.Second, 50 * time.Second, -4 * time.Minute} {
+		s := newLogoutScene(t)
+		s.op.Lie(func(l *oidctest.Faults) { l.Skew = skew })
+		b, _, issued := s.signIn("alice")
+		for _, ago := range []time.Duration{5 * time.Second, 0} {
+			p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(ago-skew)))
+			if lives := b.lives(s.here); p.StatusCode != http.StatusOK || lives != (ago > 0) {
+				t.Errorf("the provider's clock is off by %s, the token was issued %s ago: status %d, the session lives: %t", skew, ago, p.StatusCode, lives)
+			}
+		}
+	}
+}
+
+// TestBackchannelLogoutWhereTheIssuerIsNotConfigured: it is the one that the
+// configuration URL stands for.
+func TestBackchannelLogoutWhereTheIssuerIsNotConfigured(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/realms/a", "/realms/a/"} {
+		op := newOP(t, oidctest.Path(path))
+		c := op.Client()
+		r := newHarness(t, fmt.Sprintf("oidc_rp {\nconfiguration_url %s/.well-known/openid-configuration\nclient_id %s\nclient_secret %q\n}", strings.TrimSuffix(op.Issuer(), "/"), c.ID, c.Secret))
+		b := signedIn(t, r)
+		if p := r.tell(op.LogoutToken("", op.Issued().SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK || b.lives(r) {
+			t.Errorf("%s: status %d, the session lives: %t\n%s", path, p.StatusCode, b.lives(r), r.logs())
+		}
+	}
+}
+
+func TestALogoutTokenCountsOnce(t *testing.T) {
+	t.Parallel()
+	s := newLogoutScene(t)
+	_, _, issued := s.signIn("alice")
+	token := s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})
+	var counts [2]int
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			p := s.here.tell(token)
+			mu.Lock()
+			defer mu.Unlock()
+			counts[map[bool]int{true: 0, false: 1}[p.StatusCode == http.StatusOK]]++
+		})
+	}
+	all.Wait()
+	if counts != [2]int{1, 9} {
+		t.Errorf("taken %d times, refused %d times", counts[0], counts[1])
+	}
+	// One that could not be kept comes again.
+	token = s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})
+	breakStorage(t, s.here)
+	if p := s.here.tell(token); p.StatusCode != http.StatusBadRequest {
+		t.Errorf("status %d while the storage fails", p.StatusCode)
+	}
+	mendStorage(t, s.here)
+	if p := s.here.tell(token); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d when it comes again", p.StatusCode)
+	}
+}
+
+// TestGarbageAtTheBackchannelAsksTheProviderNothing: the endpoint is open to
+// anybody.
+func TestGarbageAtTheBackchannelAsksTheProviderNothing(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	_, issued := signedIn(t, r), op.Issued()
+	keys, discoveries := op.Hits(oidctest.JWKS), op.Hits(oidctest.Discovery)
+	fresh := newHarness(t, "oidc_rp {\n"+options(op)+"timeout 8s\n}") // that has learned nothing yet
+	token := op.LogoutToken("", "s", oidctest.JWTLies{})
+	edit := func(name string, value any) string {
+		return op.LogoutToken("", "s", oidctest.JWTLies{Claims: func(c map[string]any) { c[name] = value }})
+	}
+	for name, form := range map[string]string{
+		"nothing":              "",
+		"an empty token":       "logout_token=",
+		"no token":             "logout_token=x",
+		"two tokens":           "logout_token=" + token + "&logout_token=" + token,
+		"an ID token":          "logout_token=" + issued.IDToken,
+		"another alg":          "logout_token=" + op.LogoutToken("", "s", oidctest.JWTLies{Alg: "HS256"}),
+		"another issuer":       "logout_token=" + edit("iss", "https://evil.test"),
+		"another audience":     "logout_token=" + edit("aud", "evil"),
+		"a form of a megabyte": "logout_token=" + strings.Repeat("x", 1<<20),
+		"a broken form":        "logout_token=%zz",
+	} {
+		for _, r := range []*harness{r, fresh} {
+			p := r.browser().do(http.MethodPost, backchannelPath, form, nil)
+			if p.StatusCode != http.StatusBadRequest || p.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: status %d", name, p.StatusCode)
+			}
+		}
+	}
+	if p := r.browser().post(backchannelPath+"?logout_token="+token, "x=y", nil); p.StatusCode != http.StatusBadRequest {
+		t.Errorf("a token in the address: status %d", p.StatusCode)
+	}
+	for _, method := range []string{"GET", "HEAD", "PUT", "OPTIONS"} {
+		if p := r.browser().send(method, backchannelPath, nil); p.StatusCode != http.StatusMethodNotAllowed || p.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: status %d", method, p.StatusCode)
+		}
+	}
+	if op.Hits(oidctest.JWKS) != keys || op.Hits(oidctest.Discovery) != discoveries {
+		t.Errorf("the provider was asked for keys %d times and for metadata %d times more", op.Hits(oidctest.JWKS)-keys, op.Hits(oidctest.Discovery)-discoveries)
+	}
+	// Tokens that look right cost it three looks for keys at most.
+	for range 10 {
+		r.tell(op.LogoutToken("", "s", oidctest.JWTLies{Signature: oidctest.SignWithWrongKey}))
+	}
+	if got := op.Hits(oidctest.JWKS) - keys; got > 3 {
+		t.Errorf("forged tokens had keys fetched %d times", got)
+	}
+}

@@ -1,0 +1,178 @@
+package integration_test
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+var formField = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
+
+// TestALongLogoutGoesOnByPost: an ID token with many claims would make an
+// address that not everything on its way takes.
+func TestALongLogoutGoesOnByPost(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken(), oidctest.EndpointQuery("tenant=a"))
+	op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
+	user := op.User("alice")
+	user.Claims["groups"] = strings.Split(strings.Repeat("a-group-of-many ", 60), " ")
+	op.SetUser("alice", user)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nclaims name\n}\n}")
+	b := signedIn(t, r)
+	copied := b.cookieHeader()
+	p := b.get("/Special:UserLogout")
+	if p.StatusCode != http.StatusOK || p.Header.Get("Location") != "" || !strings.Contains(p.body, "Continue") || strings.Contains(p.body, "<script") {
+		t.Fatalf("status %d to %q: %s", p.StatusCode, p.Header.Get("Location"), p.body)
+	}
+	if policy := p.Header.Get("Content-Security-Policy"); strings.Contains(policy, "script") || strings.Contains(policy, "form-action") || p.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", p.Header)
+	}
+	if len(b.cookies()) != 0 {
+		t.Errorf("cookies are left: %v", b.cookies())
+	}
+	if p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("before the click a copied cookie gets %d", p.StatusCode)
+	}
+	_, action, _ := strings.Cut(p.body, `<form method="post" action="`)
+	action, _, _ = strings.Cut(action, `"`)
+	form := make(url.Values)
+	for _, field := range formField.FindAllStringSubmatch(p.body, -1) {
+		form.Add(html.UnescapeString(field[1]), html.UnescapeString(field[2]))
+	}
+	if !op.IssuedIDToken(form.Get("id_token_hint")) || form.Get("client_id") != "rp" || form.Get("state") == "" {
+		t.Errorf("the form has %v", form)
+	}
+	p = b.post(html.UnescapeString(action), form.Encode(), map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "null"})
+	if got := op.Last(oidctest.EndSession); got.Method != http.MethodPost || got.Query.Get("tenant") != "a" {
+		t.Errorf("%s with the query %v", got.Method, got.Query)
+	}
+	if p = b.open(p.location()); p.StatusCode != http.StatusOK || !strings.Contains(p.url, "/@app/auth/default/signedout") {
+		t.Errorf("ended with %d at %s", p.StatusCode, p.url)
+	}
+}
+
+// revocations is a revocation endpoint.
+type revocations struct {
+	*httptest.Server
+	asked  chan *http.Request
+	answer func(http.ResponseWriter)
+}
+
+func newRevocations(t *testing.T) *revocations {
+	e := &revocations{asked: make(chan *http.Request, 8)}
+	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		e.asked <- r
+		if e.answer != nil {
+			e.answer(w)
+		}
+	}))
+	t.Cleanup(e.Close)
+	return e
+}
+
+func TestALogoutRevokesTheTokenThatWasKept(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name              string
+		tells             func(*oidctest.Provider, *revocations) string // the options
+		keeps, advertised bool
+	}{
+		{"by discovery", func(op *oidctest.Provider, e *revocations) string {
+			op.Lie(func(l *oidctest.Faults) { l.Discovery = func(m map[string]any) { m["revocation_endpoint"] = e.URL } })
+			return ""
+		}, true, true},
+		{"by configuration", func(_ *oidctest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL + "\n" }, true, true},
+		{"no token is kept", func(_ *oidctest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL + "\n" }, false, true},
+		{"no endpoint is known", func(*oidctest.Provider, *revocations) string { return "" }, true, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op, e := newOP(t), newRevocations(t)
+			site := options(op) + row.tells(op, e) + "end_session off\n"
+			if row.keeps {
+				site += "upstream {\naccess_token\n}\n"
+			}
+			b := signedIn(t, newHarness(t, "oidc_rp {\n"+site+"}"))
+			if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther {
+				t.Fatalf("status %d", p.StatusCode)
+			}
+			if !row.keeps || !row.advertised {
+				time.Sleep(100 * time.Millisecond)
+				if len(e.asked) != 0 {
+					t.Error("the provider was asked")
+				}
+				return
+			}
+			select {
+			case r := <-e.asked:
+				id, secret, _ := r.BasicAuth()
+				if r.Method != http.MethodPost || r.PostForm.Get("token") != op.Issued().AccessToken || r.PostForm.Get("token_type_hint") != "access_token" || id != "rp" || secret != op.Client().Secret {
+					t.Errorf("%s of %q with %v", r.Method, id, r.PostForm)
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("the provider was not told")
+			}
+		})
+	}
+}
+
+func TestARevocationThatFailsIsNobodysTrouble(t *testing.T) {
+	t.Parallel()
+	op, e := newOP(t), newRevocations(t)
+	held := make(chan struct{})
+	t.Cleanup(func() { close(held) })
+	var hits atomic.Int32
+	e.answer = func(w http.ResponseWriter) {
+		if hits.Add(1) > 1 {
+			<-held
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, `{"error":"unsupported_token_type"}`)
+	}
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"revocation_endpoint "+e.URL+"\nend_session off\nupstream {\naccess_token\n}\n}")
+	for range 2 {
+		b, began := signedIn(t, r), time.Now()
+		if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/Special:UserLogout" || len(b.cookies()) != 0 || time.Since(began) > 5*time.Second {
+			t.Errorf("status %d to %s after %s", p.StatusCode, p.Header.Get("Location"), time.Since(began))
+		}
+		<-e.asked
+	}
+	for end := time.Now().Add(5 * time.Second); !strings.Contains(r.logs(), "unsupported_token_type"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the log does not say so")
+		}
+	}
+	if strings.Contains(r.logs(), op.Issued().AccessToken) {
+		t.Error("the log holds the token")
+	}
+}
+
+func TestClearSiteData(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for option, want := range map[string]string{
+		"": "", "clear_site_data *": `"*"`, "clear_site_data cache storage": `"cache", "storage"`, "clear_site_data cookies executionContexts": `"cookies", "executionContexts"`,
+	} {
+		r := newHarness(t, "oidc_rp {\n"+options(op)+option+"\n}")
+		b := signedIn(t, r)
+		if p := b.send("GET", "/Special:UserLogout", map[string]string{"Sec-Fetch-Site": "cross-site"}); p.Header.Get("Clear-Site-Data") != "" {
+			t.Errorf("%s: the question has %s", option, p.Header.Get("Clear-Site-Data"))
+		}
+		if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || strings.Join(p.Header["Clear-Site-Data"], ";") != want {
+			t.Errorf("%s: status %d, got %q", option, p.StatusCode, p.Header["Clear-Site-Data"])
+		}
+		if p := b.get("/Special:UserLogout"); p.Header.Get("Clear-Site-Data") != "" {
+			t.Errorf("%s: nobody's logout has %s", option, p.Header.Get("Clear-Site-Data"))
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package integration_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+func TestLogoutEndsTheSessionHereThenAtTheProvider(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := signedIn(t, r)
+	old := b.cookieHeader()
+	p := b.get("/Special:UserLogout")
+	u, err := url.Parse(p.location())
+	if err != nil || p.StatusCode != http.StatusSeeOther || !strings.HasPrefix(p.location(), op.URL(oidctest.EndSession)) {
+		t.Fatalf("status %d to %s", p.StatusCode, p.location())
+	}
+	q := u.Query()
+	if !op.IssuedIDToken(q.Get("id_token_hint")) || q.Get("client_id") != "rp" || q.Get("state") == "" || q.Get("post_logout_redirect_uri") != rpURL+"/@app/auth/default/signedout" {
+		t.Errorf("the provider is asked with %v", q)
+	}
+	if left := b.cookies(); len(left) != 0 {
+		t.Errorf("cookies are left: %v", left)
+	}
+	if p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + old + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a copied cookie gets %d", p.StatusCode)
+	}
+	if p = b.open(p.location()); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") || !strings.Contains(p.url, "/@app/auth/default/signedout") {
+		t.Errorf("ended with %d at %s: %s", p.StatusCode, p.url, p.body)
+	}
+}
+
+func TestLogoutWithoutTheIDTokenSaysWhoIsLeaving(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := signedIn(t, r)
+	cookies := "__Host-oidc_rp=" + b.cookies()["__Host-oidc_rp"]
+	p := r.raw("GET /Special:UserLogout HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n")
+	u, _ := url.Parse(p.Header.Get("Location"))
+	if q := u.Query(); q.Has("id_token_hint") || q.Get("client_id") != "rp" || q.Get("logout_hint") != "alice" {
+		t.Errorf("the provider is asked with %v", q)
+	}
+}
+
+func TestALinkOnAnotherSiteEndsNothing(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	b := signedIn(t, r)
+	silent := map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": ""}
+	for _, row := range []struct {
+		name, method string
+		header       map[string]string
+		confirms     int // the page's status
+	}{
+		{"a link on another site", "GET", map[string]string{"Sec-Fetch-Site": "cross-site"}, 200},
+		{"a link on a sibling site", "GET", map[string]string{"Sec-Fetch-Site": "same-site"}, 200},
+		{"a link in an old browser", "GET", map[string]string{"Sec-Fetch-Site": "", "Referer": "https://evil.test/"}, 200},
+		{"a form on another site", "POST", map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"}, 403},
+		{"a form in an old browser", "POST", map[string]string{"Sec-Fetch-Site": "", "Origin": "https://evil.test"}, 403},
+		{"a form of nobody", "POST", map[string]string{"Sec-Fetch-Site": "", "Origin": "null"}, 403},
+	} {
+		p := b.send(row.method, "/Special:UserLogout", row.header)
+		if p.StatusCode != row.confirms || !strings.Contains(p.body, `<form method="post" action="/Special:UserLogout"><input type="hidden" name="confirmation"`) || !strings.Contains(p.body, "alice") {
+			t.Errorf("%s: status %d: %s", row.name, p.StatusCode, p.body)
+		}
+		if p := b.get("/"); p.StatusCode != http.StatusOK {
+			t.Fatalf("%s ended the session", row.name)
+		}
+	}
+	for _, row := range []struct {
+		name, method string
+		header       map[string]string
+	}{
+		{"a link on this site", "GET", map[string]string{"Sec-Fetch-Site": "same-origin"}},
+		{"the address bar", "GET", map[string]string{"Sec-Fetch-Site": "none"}},
+		{"the confirmation", "POST", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": rpURL}},
+		{"an old browser's link", "GET", map[string]string{"Sec-Fetch-Site": "", "Referer": rpURL + "/page"}},
+		{"a program", "POST", silent},
+	} {
+		b := signedIn(t, r)
+		if p := b.send(row.method, "/Special:UserLogout", row.header); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/Special:UserLogout" || len(b.cookies()) != 0 {
+			t.Errorf("%s: status %d, cookies %v", row.name, p.StatusCode, b.cookies())
+		}
+	}
+}
+
+func TestLogoutOfNobodyLeadsOn(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"signed_out https://www.example.com/bye\n}")
+	for _, path := range []string{"/Special:UserLogout", "/@app/auth/default/signedout?state=other"} {
+		if p := r.browser().get(path); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "https://www.example.com/bye" {
+			t.Errorf("%s: status %d to %s", path, p.StatusCode, p.Header.Get("Location"))
+		}
+	}
+}
+
+func TestALogoutThatCannotBeKeptIsToldAndClearsTheCookie(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private\n}")
+	b := r.browser()
+	b.open("/private")
+	breakStorage(t, r)
+	p := b.get("/Special:UserLogout")
+	if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=logout_failed" || len(b.cookies()) != 0 {
+		t.Errorf("status %d to %s, cookies %v", p.StatusCode, p.Header.Get("Location"), b.cookies())
+	}
+	mendStorage(t, r)
+}
+
+func TestLogoutWithTheProviderDownEndsTheSessionHere(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	storage := storageDir(t)
+	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
+	b := signedIn(t, newHarnessAt(t, storage, strings.Replace(site, "%s", "", 1)))
+	op.Stop()
+	fresh := newHarnessAt(t, storage, strings.Replace(site, "%s", "timeout 9s", 1)) // knows nothing of the provider yet
+	moveTo(b, fresh)
+	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=logout_failed" || len(b.cookies()) != 0 {
+		t.Errorf("status %d to %s, cookies %v", p.StatusCode, p.Header.Get("Location"), b.cookies())
+	}
+}
+
+func TestTheConfirmationWorksInABrowserThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	b, other := signedIn(t, r), signedIn(t, r)
+	silent := map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Referer": "https://evil.test/"}
+	confirmation := func(b *browser) string {
+		_, rest, _ := strings.Cut(b.send("GET", "/Special:UserLogout", silent).body, `name="confirmation" value="`)
+		value, _, _ := strings.Cut(rest, `"`)
+		return value
+	}
+	post := func(value string) int {
+		p := b.post("/Special:UserLogout", "confirmation="+url.QueryEscape(value), map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Origin": "null"})
+		return p.StatusCode
+	}
+	for _, value := range []string{"", "x", confirmation(other)} {
+		if got := post(value); got != http.StatusForbidden {
+			t.Errorf("the confirmation %q gets %d", value, got)
+		}
+	}
+	if got := post(confirmation(b)); got != http.StatusSeeOther || len(b.cookies()) != 0 {
+		t.Errorf("status %d, cookies %v", got, b.cookies())
+	}
+}

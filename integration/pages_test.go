@@ -1,0 +1,366 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// sentForm and inFrame are what a browser says of a form of the site, and of a
+// frame in a page of the site.
+var (
+	sentForm = map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-User": "?1", "Origin": rpURL, "Referer": rpURL + "/form?x=1"}
+	inFrame  = map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "iframe", "Referer": rpURL + "/form?x=1"}
+	script   = map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "*/*"}
+)
+
+func with(header map[string]string, more ...string) map[string]string {
+	all := make(map[string]string)
+	for name, value := range header {
+		all[name] = value
+	}
+	for i := 0; i < len(more); i += 2 {
+		all[more[i]] = more[i+1]
+	}
+	return all
+}
+
+// Fault C3.
+func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	old := map[string]string{"Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": "", "Referer": rpURL + "/form?x=1"}
+	for _, row := range []struct {
+		name, method string
+		header       map[string]string
+	}{
+		{"a form", "POST", sentForm},
+		{"a frame", "GET", inFrame},
+		{"an embedded object", "GET", with(inFrame, "Sec-Fetch-Dest", "object")},
+		{"a form of an old browser", "POST", old},
+	} {
+		p := r.browser().do(row.method, "/save", "a=b", row.header)
+		if p.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s: status %d, %s: %s", row.name, p.StatusCode, p.Header.Get("Content-Type"), p.body)
+			continue
+		}
+		if !strings.Contains(p.body, "Your session has ended") {
+			t.Errorf("%s: the page does not say that the session ended: %s", row.name, p.body)
+		}
+		if !strings.Contains(p.body, `href="/@app/auth/default/login?returnto=%2Fform%3Fx%3D1" target="_blank" rel="noopener"`) {
+			t.Errorf("%s: the page does not open the sign-in in a new tab: %s", row.name, p.body)
+		}
+		if p.Header.Get("X-Frame-Options") != "" || !strings.Contains(p.Header.Get("Content-Security-Policy"), "frame-ancestors *") {
+			t.Errorf("%s: the page may not be framed: %v", row.name, p.Header)
+		}
+		if len(p.Header["Set-Cookie"]) != 0 || p.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", row.name, p.Header)
+		}
+	}
+	if p := r.browser().get("/@app/auth/default/code"); p.Header.Get("X-Frame-Options") != "DENY" {
+		t.Errorf("another page may be framed: %v", p.Header)
+	}
+}
+
+// Fault C3.
+func TestAProblemLeadsBackToThePageThatAsked(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"return_to https://friend.test\n}")
+	for _, row := range []struct{ name, referer, htmx, want string }{
+		{"no page", "", "", ""},
+		{"a page of the site", rpURL + "/list?page=2", "", "?returnto=%2Flist%3Fpage%3D2"},
+		{"an HTMX page", rpURL + "/old", rpURL + "/now#top", "?returnto=%2Fnow%23top"},
+		{"an HTMX page elsewhere", rpURL + "/old", "https://evil.test/", "?returnto=%2Fold"},
+		{"a page elsewhere", "https://evil.test/x", "", ""},
+		{"a friend's page", "https://friend.test/x", "", ""},
+		{"a path", "/x", "/x", ""},
+		{"the home page", rpURL + "/", "", ""},
+		{"our own endpoint", rpURL + "/@app/auth/default/code?code=x", "", ""},
+		{"the logout", "", rpURL + "/Special:UserLogout", ""},
+		{"a page with an error", rpURL + "/p?auth_error=access_denied", "", "?returnto=%2Fp"},
+	} {
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			p := r.browser().send(method, "/api/call?secret=1", with(script, "Referer", row.referer, "HX-Current-URL", row.htmx))
+			var problem struct {
+				Status int
+				Reason string
+				Login  string `json:"login_url"`
+			}
+			if err := json.Unmarshal([]byte(p.body), &problem); err != nil || p.Header.Get("Content-Type") != "application/problem+json" {
+				t.Fatalf("%s: %v: %s", row.name, err, p.body)
+			}
+			if problem.Login != "/@app/auth/default/login"+row.want || problem.Reason != "sign_in_required" || problem.Status != 401 {
+				t.Errorf("%s: %s", row.name, p.body)
+			}
+		}
+	}
+}
+
+// Fault C12.
+func TestOnlyReadsAreRedirected(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"unauthenticated redirect\n}")
+	for method, want := range map[string]int{"GET": 302, "HEAD": 302, "POST": 401, "PUT": 401, "DELETE": 401, "PATCH": 401, "OPTIONS": 401, "PROPFIND": 401} {
+		for _, header := range []map[string]string{nil, script} {
+			if p := r.browser().send(method, "/x", header); p.StatusCode != want {
+				t.Errorf("%s: status %d, want %d", method, p.StatusCode, want)
+			}
+		}
+	}
+}
+
+// Fault C3: pages of handle_errors know why.
+func TestPagesOfCaddyKnowTheReason(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"{err.status_code} {http.oidc_rp.error.code}: {http.oidc_rp.error.message}\" {err.status_code}\n}\n}")
+	if p := r.browser().send("GET", "/x", script); p.body != "401 sign_in_required: This address is for signed-in users." {
+		t.Errorf("a 401 says %q", p.body)
+	}
+	if p := r.browser().send("GET", "/x", with(script, "Cookie", "__Host-oidc_rp=1forged")); !strings.HasPrefix(p.body, "401 session_ended: Your session has ended") {
+		t.Errorf("a 401 after a session says %q", p.body)
+	}
+	if p := r.browser().get("/@app/auth/default/code"); p.body != "403 bad_request: This request was not understood." {
+		t.Errorf("a 403 says %q", p.body)
+	}
+	if p := r.browser().get("/@app/auth/nobody/login"); p.body != "404 bad_request: This address has a mistake in it, or is no longer in use." {
+		t.Errorf("a 404 says %q", p.body)
+	}
+	op.Stop()
+	if p := r.browser().get("/x"); !strings.HasPrefix(p.body, "503 provider_unavailable: The identity provider cannot be reached") {
+		t.Errorf("a 503 says %q", p.body)
+	}
+}
+
+// Fault C9.
+func TestOnlyAPageLoadBeginsALoginAtItsEndpoint(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.PushedRequests())
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := r.browser()
+	answer := b.open("/page", rpURL+"/@app/auth/default/code").location()
+	pushed := op.Hits(oidctest.PushedRequest)
+	cross := map[string]string{"Sec-Fetch-Site": "cross-site", "Referer": "https://evil.test/"}
+	for name, header := range map[string]map[string]string{
+		"an image":          with(cross, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image", "Accept", "image/*"),
+		"a script":          with(cross, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "script", "Accept", "*/*"),
+		"a style":           with(cross, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "style", "Accept", "text/css"),
+		"a fetch":           with(cross, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Accept", "*/*"),
+		"an opaque fetch":   with(cross, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "empty", "Accept", "*/*"),
+		"a prefetch":        with(cross, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "empty", "Sec-Purpose", "prefetch"),
+		"speculation rules": with(cross, "Sec-Purpose", "prefetch;prerender"),
+		"a frame":           with(cross, "Sec-Fetch-Dest", "iframe"),
+		"an object":         with(cross, "Sec-Fetch-Dest", "embed"),
+		"only the site":     with(cross, "Sec-Fetch-Mode", "", "Sec-Fetch-Dest", ""),
+	} {
+		for range 3 {
+			for _, path := range []string{"login?returnto=/x", "initiate?iss=" + url.QueryEscape(op.Issuer())} {
+				p := b.send("GET", "/@app/auth/default/"+path, header)
+				if p.StatusCode != http.StatusUnauthorized || len(p.Header["Set-Cookie"]) != 0 || p.Header.Get("Location") != "" {
+					t.Errorf("%s at %s: status %d, %v", name, path, p.StatusCode, p.Header)
+				}
+			}
+		}
+	}
+	if n := op.Hits(oidctest.PushedRequest) - pushed; n != 0 {
+		t.Errorf("the provider was asked %d times", n)
+	}
+	if p := b.open(answer); p.body != "application sees alice" {
+		t.Errorf("the login in flight ended with %d", p.StatusCode)
+	}
+	for name, header := range map[string]map[string]string{
+		"a link":          {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-User": "?1"},
+		"a popup":         {"Sec-Fetch-Site": "same-origin"},
+		"a link abroad":   {"Sec-Fetch-Site": "cross-site"},
+		"an old browser":  {"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": ""},
+		"a program":       {"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Accept": "*/*"},
+		"the address bar": nil,
+	} {
+		if p := r.browser().send("GET", "/@app/auth/default/login", header); p.StatusCode != http.StatusFound {
+			t.Errorf("%s: status %d", name, p.StatusCode)
+		}
+	}
+}
+
+// Fault F2 of the suite.
+func TestSignedOutKnowsALivingSession(t *testing.T) {
+	t.Parallel()
+	for _, more := range []string{"", "signed_out /bye\n"} {
+		op := newOP(t)
+		r := newHarness(t, "oidc_rp {\n"+options(op)+more+"}")
+		b := signedIn(t, r)
+		p := b.send("GET", "/@app/auth/default/signedout", map[string]string{"Sec-Fetch-Site": "cross-site"})
+		if p.StatusCode != http.StatusOK || !strings.Contains(p.body, "You are still signed in here") || !strings.Contains(p.body, "alice") {
+			t.Fatalf("%q: status %d: %s", more, p.StatusCode, p.body)
+		}
+		if strings.Contains(p.body, "/login") {
+			t.Errorf("the page offers to sign in: %s", p.body)
+		}
+		_, rest, _ := strings.Cut(p.body, `name="confirmation" value="`)
+		confirmation, _, _ := strings.Cut(rest, `"`)
+		if !strings.Contains(p.body, `<form method="post" action="/Special:UserLogout">`) || confirmation == "" {
+			t.Fatalf("there is no button that signs out: %s", p.body)
+		}
+		p = b.post("/Special:UserLogout", "confirmation="+url.QueryEscape(confirmation), map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Origin": "null"})
+		if p.StatusCode != http.StatusSeeOther || b.lives(r) {
+			t.Errorf("the button leads to %d, the session lives: %v", p.StatusCode, b.lives(r))
+		}
+		p = b.get("/@app/auth/default/signedout")
+		if strings.Contains(p.body, "still signed in") || more != "" && p.Header.Get("Location") != "/bye" {
+			t.Errorf("%q: after that: status %d: %s", more, p.StatusCode, p.body)
+		}
+	}
+}
+
+// Fault C8.
+func TestPagesDoNotOfferToSignInToSomeoneWhoIs(t *testing.T) {
+	t.Parallel()
+	op, off := newOP(t), newOP(t)
+	site := "oidc_rp {\nprovider corp {\n" + options(op) + "}\nprovider off {\n" + options(off) + "disabled\n}\ndefault_provider corp\n}"
+	op.Register(rpURL + "/@app/auth/corp/code")
+	r := newHarness(t, site)
+	b, nobody := signedIn(t, r), r.browser()
+	for _, row := range []struct {
+		method, path string
+		status       int
+		signIn       bool // is offered to somebody who is not signed in
+	}{
+		{"GET", "/@app/auth/off/login", 403, false},
+		{"GET", "/@app/auth/made-up/login", 404, false},
+		{"GET", "/@app/auth/corp/made-up", 404, false},
+		{"PUT", "/@app/auth/corp/login", 405, false},
+		{"GET", "/@app/auth/corp/code", 403, true},
+		{"GET", "/@app/auth/corp/initiate", 403, true},
+	} {
+		p := b.send(row.method, row.path, nil)
+		if p.StatusCode != row.status || strings.Contains(p.body, ">Sign in<") || !strings.Contains(p.body, "alice") || !strings.Contains(p.body, `href="/Special:UserLogout"`) {
+			t.Errorf("%s %s for alice: status %d: %s", row.method, row.path, p.StatusCode, p.body)
+		}
+		p = nobody.send(row.method, row.path, nil)
+		if p.StatusCode != row.status || strings.Contains(p.body, ">Sign in<") != row.signIn || strings.Contains(p.body, "UserLogout") {
+			t.Errorf("%s %s for nobody: status %d: %s", row.method, row.path, p.StatusCode, p.body)
+		}
+	}
+}
+
+// Fault C8.
+func TestACancelledSignInIsHeadedAsSuch(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
+	p := r.browser().open("/page")
+	if p.StatusCode != http.StatusForbidden || strings.Contains(p.body, "did not work") || !strings.Contains(p.body, "<h1>Sign-in was cancelled</h1>") {
+		t.Errorf("status %d: %s", p.StatusCode, p.body)
+	}
+}
+
+// Contract 3: a 403 page offers another account.
+func TestAnotherAccountIsAskedForInTheProvidersWay(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := signedIn(t, r)
+	p := b.get("/@app/auth/default/code")
+	if !strings.Contains(p.body, `href="/@app/auth/default/login?prompt=select_account">Use another account<`) {
+		t.Fatalf("the page offers no other account: %s", p.body)
+	}
+	p = b.get("/@app/auth/default/login?prompt=select_account")
+	if p.StatusCode != http.StatusFound || !strings.Contains(p.location(), "prompt=login") {
+		t.Errorf("status %d to %s", p.StatusCode, p.location())
+	}
+	if p := b.get("/@app/auth/default/login?prompt=none"); strings.Contains(p.location(), "prompt=") {
+		t.Errorf("a link sets the prompt: %s", p.location())
+	}
+}
+
+// Fault B1: every page in every state of the request.
+func TestEveryPageInEveryState(t *testing.T) {
+	t.Parallel()
+	op, other := newOP(t), newOP(t)
+	op.Register(rpURL + "/@app/auth/one/code")
+	storage := storageDir(t)
+	site := func(one string) string {
+		return "http://rp.test {\noidc_rp {\nprovider one {\n" + options(op) + one + "}\nprovider two {\n" + options(other) + "}\ndefault_provider two\nsession {\nsecret 0123456789abcdef0123456789abcdef\n}\n}\nreverse_proxy {upstream}\n}"
+	}
+	before := newHarnessAt(t, storage, site(""))
+	b := before.browser()
+	if p := b.open("/@app/auth/one/login"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", p.StatusCode)
+	}
+	session := b.cookieHeader()
+	r := newHarnessAt(t, storage+"/.", site("disabled\n"))
+	broken := newHarnessAt(t, storageDir(t), strings.Replace(site(""), "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n", "", 1))
+	breakStorageOf(t, broken)
+	states := map[string]struct {
+		r       *harness
+		cookies string
+	}{
+		"nobody":                            {r, ""},
+		"a session":                         {before, session},
+		"a session of a disabled provider":  {r, session},
+		"a forged cookie":                   {r, "__Host-oidc_rp=1forged"},
+		"a broken storage":                  {broken, ""},
+		"a forged cookie, a broken storage": {broken, "__Host-oidc_rp=1forged"},
+		"a session, a broken storage":       {broken, session},
+	}
+	crossSite := map[string]string{"Sec-Fetch-Site": "cross-site"}
+	requests := []struct {
+		method, path string
+		header       map[string]string
+	}{
+		{"GET", "/page", nil}, {"POST", "/page", sentForm}, {"GET", "/page", inFrame}, {"GET", "/page", script}, {"GET", "/?auth_error=access_denied", nil},
+		{"GET", "/Special:UserLogout", crossSite}, {"POST", "/Special:UserLogout", crossSite}, {"PUT", "/Special:UserLogout", nil},
+		{"GET", "/Special:UserLogout", map[string]string{"Sec-Purpose": "prefetch"}},
+		{"GET", "/@app/auth/one/login", nil}, {"GET", "/@app/auth/two/login", inFrame}, {"POST", "/@app/auth/two/login", nil},
+		{"GET", "/@app/auth/two/code", nil}, {"GET", "/@app/auth/two/code?state=x&code=y", nil}, {"GET", "/@app/auth/one/code?state=x&code=y", nil},
+		{"GET", "/@app/auth/two/signedout", nil}, {"GET", "/@app/auth/one/signedout", nil}, {"GET", "/@app/auth/two/initiate", nil}, {"GET", "/@app/auth/made-up/login", nil},
+		{"GET", "/@app/auth/two/frontchannel-logout", nil}, {"GET", "/@app/auth/two/frontchannel-logout", crossSite}, {"GET", "/@app/auth/two/frontchannel-logout", framed},
+		{"POST", "/@app/auth/two/backchannel-logout", nil}, {"GET", "/@app/auth/two/jwks", nil},
+		{"GET", "/Special:UserLogout", nil}, // which ends the session, at last
+	}
+	for name, state := range states {
+		for _, request := range requests {
+			for _, accept := range []string{"", "application/json"} {
+				what := fmt.Sprintf("%s: %s %s %v %s", name, request.method, request.path, request.header, accept)
+				header := with(request.header, "Cookie", state.cookies)
+				if accept != "" {
+					header["Accept"] = accept
+				}
+				b := state.r.browser()
+				b.client.Jar = nil
+				p := b.send(request.method, request.path, header)
+				if p.StatusCode == http.StatusInternalServerError || p.StatusCode == 0 {
+					t.Errorf("%s: status %d: %s", what, p.StatusCode, p.body)
+				}
+				if strings.Contains(p.body, "<no value>") || strings.Contains(p.body, "signed in as <strong></strong>") {
+					t.Errorf("%s: %s", what, p.body)
+				}
+			}
+		}
+	}
+	for _, r := range []*harness{before, r, broken} {
+		if log := r.logs(); strings.Contains(log, "panic") || strings.Contains(log, "nil pointer") {
+			t.Errorf("the log has a panic: %s", log)
+		}
+	}
+}
+
+// breakStorageOf makes a storage unreadable that has not been used yet.
+func breakStorageOf(t *testing.T, r *harness) {
+	t.Helper()
+	r.browser().get("/@app/auth/two/signedout")
+	r.browser().get("/page")
+	breakStorage(t, r)
+	clock := new(movedClock)
+	clock.advance(longestPause)
+	r.at(clock.now)
+}

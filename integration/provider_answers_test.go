@@ -1,0 +1,244 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// Fault E4, report F10: members that nobody needs never fail a login.
+func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ member, value, warned string }{
+		{"expires_in", `3599.5`, ""}, {"expires_in", `"3599.0"`, ""}, {"expires_in", `""`, `""`}, {"expires_in", `"never"`, `"never"`}, {"expires_in", `[]`, "a list"},
+		{"expires_in", `{}`, "an object"}, {"expires_in", `1e20`, ""}, {"expires_in", `-1`, "-1"}, {"expires_in", `null`, ""},
+		{"scope", `["openid"]`, ""}, {"scope", `null`, ""}, {"refresh_expires_in", `"x"`, ""}, {"session_state", `{}`, ""}, {"refresh_token", `[]`, "a list"},
+		{"token_type", `null`, ""}, {"token_type", `"mac"`, ""}, {"token_type", `[]`, ""},
+	} {
+		t.Run(tc.member+strings.Trim(tc.value, "{}"), func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t, oidctest.ClaimsInIDToken())
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			op.Lie(func(l *oidctest.Faults) {
+				l.Token = func(response map[string]any) { response[tc.member] = json.RawMessage(tc.value) }
+			})
+			for range 2 {
+				if p := r.browser().open("/page"); p.body != "application sees alice" {
+					t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+				}
+			}
+			lines := r.logLines(map[string]string{"msg": "a member of the provider's token answer cannot be read and counts as absent", "member": tc.member, "found": tc.warned})
+			if want := tc.warned != ""; want != (len(lines) == 1) {
+				t.Errorf("%d warnings, want one: %t\n%s", len(lines), want, r.logs())
+			}
+		})
+	}
+}
+
+// Contract 5.13: where the access token is used its type counts.
+func TestATokenTypeCountsWhereTheAccessTokenIsUsed(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		options []oidctest.Option
+		lines   string
+		refused bool
+	}{
+		"for userinfo":         {nil, "", true},
+		"for userinfo, always": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo always\n", true},
+		"for the application":  {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "upstream {\naccess_token\n}\n", true},
+		"for nothing":          {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "", false},
+		"for nothing at all":   {nil, "userinfo never\nusername_claim sub\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t, tc.options...)
+			r := newHarness(t, "oidc_rp {\n"+options(op)+tc.lines+"}")
+			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { response["token_type"] = "DPoP" } })
+			p := r.browser().open("/page")
+			if refused := shownCode(p) == errorcode.TokenExchangeFailed; refused != tc.refused || !refused && p.StatusCode != http.StatusOK {
+				t.Errorf("status %d, %s\n%s", p.StatusCode, p.body, r.logs())
+			}
+			if tc.refused && op.Hits(oidctest.UserInfo) != 0 {
+				t.Error("userinfo was asked")
+			}
+			if !strings.Contains(r.logs(), `has the token_type \"DPoP\"`) && !strings.Contains(r.logs(), `has the token_type \\\"DPoP\\\"`) {
+				t.Errorf("the log does not name the type\n%s", r.logs())
+			}
+		})
+	}
+}
+
+// Fault F4: where no expires_in comes a lifetime is assumed, and said once.
+func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		line             string
+		notYet, due, gap time.Duration
+	}{
+		{"", 58 * time.Minute, 59*time.Minute + 30*time.Second, 0},
+		{"access_token_lifetime 10m\n", notYetDue, due, 0},
+	} {
+		t.Run("with "+tc.line, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t)
+			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { delete(response, "expires_in") } })
+			r := newHarnessAt(t, t.TempDir(), refreshSite(op, tc.line))
+			b := signedIn(t, r)
+			first := r.bearer()
+			op.at(tc.notYet, r)
+			if b.get("/x"); calls(op) != 0 || r.bearer() != first {
+				t.Errorf("%d refreshes before the time", calls(op))
+			}
+			op.at(tc.due, r)
+			if b.get("/x"); calls(op) != 1 || r.bearer() == first {
+				t.Errorf("%d refreshes, want 1\n%s", calls(op), r.logs())
+			}
+			signedIn(t, r)
+			warnings := r.logLines(map[string]string{"level": "warn", "msg": "the provider does not say when its access tokens expire (expires_in); a lifetime is assumed, see access_token_lifetime"})
+			if len(warnings) != 1 {
+				t.Errorf("%d warnings, want 1", len(warnings))
+			}
+		})
+	}
+}
+
+// A token that cannot be replaced is not withheld for a life that nobody named.
+func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		refreshTokens bool
+		session, line string
+		withheld      bool
+	}{
+		{false, "", "", false},
+		{true, "session {\nrefresh off\n}\n", "", false},
+		{false, "", "access_token_lifetime 10m\n", true},
+	} {
+		t.Run(fmt.Sprintf("%+v", tc), func(t *testing.T) {
+			t.Parallel()
+			var provider []oidctest.Option
+			if tc.refreshTokens {
+				provider = append(provider, oidctest.RefreshTokens())
+			}
+			op := newOP(t, provider...)
+			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { delete(response, "expires_in") } })
+			r := newHarness(t, "oidc_rp {\n"+options(op)+tc.line+tc.session+"upstream {\naccess_token\n}\n}")
+			b := signedIn(t, r)
+			r.at(after(2 * time.Hour))
+			if p := b.get("/x"); p.StatusCode != http.StatusOK || (r.bearer() == "") != tc.withheld {
+				t.Errorf("status %d, the application gets %q", p.StatusCode, r.bearer())
+			}
+		})
+	}
+}
+
+// Fault F4: refresh that cannot work says so.
+func TestRefreshWithoutARefreshTokenIsSaid(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nrefresh on\n}\n}")
+	signedIn(t, r)
+	signedIn(t, r)
+	if n := strings.Count(r.logs(), "the provider gave no refresh token"); n != 1 {
+		t.Errorf("it is said %d times, want once", n)
+	}
+}
+
+// Fault E10: userinfo that takes the token in a form alone.
+func TestUserinfoByPost(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"get", "post"} {
+		op := newOP(t)
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo_method "+method+"\n}")
+		if p := r.browser().open("/page"); p.body != "application sees alice" {
+			t.Errorf("%s: status %d\n%s", method, p.StatusCode, r.logs())
+		}
+		last := op.Last(oidctest.UserInfo)
+		if last.Method != strings.ToUpper(method) || last.Form.Has("access_token") != (method == "post") || (last.Header.Get("Authorization") != "") != (method == "get") {
+			t.Errorf("%s: %s with %v and %q", method, last.Method, last.Form, last.Header.Get("Content-Type"))
+		}
+	}
+}
+
+// Report A7: what is wrong with a sub is said.
+func TestWhatIsWrongWithASubIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		lie  func(*oidctest.Faults)
+		want string
+	}{
+		{func(l *oidctest.Faults) { l.UserInfo.Claims = func(c map[string]any) { delete(c, "sub") } }, "userinfo has no sub"},
+		{func(l *oidctest.Faults) { l.UserInfo.Claims = func(c map[string]any) { c["sub"] = 12345 } }, "sub is not a string but a number"},
+		{func(l *oidctest.Faults) { l.IDToken.Claims = func(c map[string]any) { c["sub"] = 12345 } }, "sub is not a string but a number"},
+		{func(l *oidctest.Faults) {
+			l.IDToken.Claims = func(c map[string]any) { c["sub"] = strings.Repeat("x", 300) }
+		}, "it has 300 bytes"},
+		// Report F13: what was there, and why it did not count.
+		{func(l *oidctest.Faults) { l.IDToken.Claims = func(c map[string]any) { c["azp"] = "another\u202e" } }, `azp is another client: it is \"another`},
+		{func(l *oidctest.Faults) {
+			l.IDToken.Claims = func(c map[string]any) { c["iss"] = "https://other.example" }
+		}, `iss is not the provider's issuer: it is \"https://other.example\"`},
+		{func(l *oidctest.Faults) {
+			l.IDToken.Claims = func(c map[string]any) { c["aud"] = []string{"rp", "other"} }
+		}, `aud names other clients, such as \"other\"`},
+		{func(l *oidctest.Faults) { l.IDToken.Alg = "HS256" }, `it is signed with the algorithm \"HS256\", and accepted are RS256 (see id_token_algs); algorithms with the client secret count only where id_token_algs names them`},
+		{func(l *oidctest.Faults) { l.IDToken.Alg = "none" }, `it is signed with the algorithm \"none\"`},
+	} {
+		op := newOP(t)
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+		op.Lie(tc.lie)
+		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), tc.want) {
+			t.Errorf("status %d, the log lacks %q\n%s", p.StatusCode, tc.want, r.logs())
+		}
+	}
+}
+
+// Fault D9: keys that are skipped leave their reason once per change.
+func TestSkippedKeysAreInTheLogOncePerChange(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	flawed := map[string]any{"kty": "RSA", "kid": "flawed", "use": "SIG", "n": "AQAB", "e": "AQAB"}
+	op.Lie(func(l *oidctest.Faults) {
+		l.Keys.Publish = func(signing map[string]any, others []any) []any {
+			signing["x5c"], signing["x5t"] = []string{"%%%"}, "=="
+			return append([]any{signing, flawed}, others...)
+		}
+	})
+	for range 3 {
+		if p := r.browser().open("/page"); p.StatusCode != http.StatusOK {
+			t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
+		}
+	}
+	lines := r.logLines(map[string]string{"kid": "flawed", "level": "info", "provider": "default"})
+	if len(lines) != 1 || lines[0]["reason"] != `use is "SIG", not sig` {
+		t.Errorf("%d lines: %v\n%s", len(lines), lines, r.logs())
+	}
+}
+
+func TestAKeyThatIsSkippedIsNamedWhereItIsMissed(t *testing.T) {
+	t.Parallel()
+	for name, beside := range map[string]bool{"beside others": true, "alone": false} {
+		op := newOP(t)
+		r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+		op.Lie(func(l *oidctest.Faults) {
+			l.Keys.Publish = func(signing map[string]any, others []any) []any {
+				signing["key_ops"] = "verify"
+				if beside {
+					return append(others, signing)
+				}
+				return []any{signing}
+			}
+		})
+		r.browser().open("/page")
+		if !strings.Contains(r.logs(), "key_ops is not a list of strings") {
+			t.Errorf("%s: the log does not say it\n%s", name, r.logs())
+		}
+	}
+}

@@ -1,0 +1,292 @@
+package integration_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+const longSecret = "a-long-secret-of-the-test-client-0123456789"
+
+// keyFile writes a private key where a configuration can name it.
+func keyFile(t *testing.T, key crypto.Signer) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fileOf(t, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+func fileOf(t *testing.T, content []byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.ToSlash(name)
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+func ecKey() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
+
+// provesAs is a site whose client authenticates as the lines say.
+func provesAs(t *testing.T, op *oidctest.Provider, lines string) *harness {
+	t.Helper()
+	return newHarness(t, fmt.Sprintf("oidc_rp {\nissuer %s\nclient_id rp\n%s\n}", op.Issuer(), lines))
+}
+
+// inForm says whether a request carries each of the parameters.
+func inForm(r oidctest.Request, names ...string) (there []bool) {
+	for _, name := range names {
+		there = append(there, r.Form.Has(name))
+	}
+	return there
+}
+
+// The judge is the provider: what it is not told rightly is a violation.
+func TestEveryMethodOfClientAuthentication(t *testing.T) {
+	t.Parallel()
+	ec, rsaKey := ecKey(), must(rsa.GenerateKey(rand.Reader, 2048))
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwks := must(json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: rsaKey, KeyID: "ps", Algorithm: "PS512", Use: "sig"}}}))
+	for _, tc := range []struct {
+		name   string
+		client oidctest.Client
+		lines  string
+	}{
+		{"client_secret_basic", oidctest.Client{Auth: "client_secret_basic", Secret: longSecret}, "client_secret " + longSecret},
+		{"client_secret_post", oidctest.Client{Auth: "client_secret_post", Secret: longSecret}, "client_secret " + longSecret},
+		{"client_secret_jwt", oidctest.Client{Auth: "client_secret_jwt", Secret: longSecret}, "client_secret " + longSecret + "\nclient_auth client_secret_jwt"},
+		{"client_secret_jwt, since nothing else is offered", oidctest.Client{Auth: "client_secret_jwt", Secret: longSecret}, "client_secret " + longSecret},
+		{"private_key_jwt with an EC key", oidctest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt " + keyFile(t, ec)},
+		{"private_key_jwt with an RSA key", oidctest.Client{Auth: "private_key_jwt", Key: rsaKey.Public()}, "client_auth private_key_jwt " + keyFile(t, rsaKey)},
+		{"private_key_jwt with an Ed25519 key", oidctest.Client{Auth: "private_key_jwt", Key: ed.Public()}, "client_auth private_key_jwt " + keyFile(t, ed)},
+		{"private_key_jwt with a key from a placeholder", oidctest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt {file." + keyFile(t, ec) + "}"},
+		{"private_key_jwt with a key set", oidctest.Client{Auth: "private_key_jwt", Key: rsaKey.Public()}, "client_auth private_key_jwt " + fileOf(t, jwks)},
+		{"private_key_jwt with another key beside it", oidctest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt " + keyFile(t, ec) + " " + keyFile(t, ed)},
+	} {
+		for _, pushed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, pushed %v", tc.name, pushed), func(t *testing.T) {
+				t.Parallel()
+				client := tc.client // its own: the other subtest of the row runs beside this one
+				client.ID = "rp"
+				opts := []oidctest.Option{oidctest.WithClient(client)}
+				if pushed {
+					opts = append(opts, oidctest.PushedRequests())
+				}
+				op := newOP(t, opts...)
+				r := provesAs(t, op, tc.lines)
+				for range 2 { // the second assertion is not the first
+					if p := r.browser().open("/page"); p.body != "application sees alice" {
+						t.Fatalf("status %d: %s", p.StatusCode, p.body)
+					}
+				}
+				asserts := strings.HasSuffix(tc.client.Auth, "_jwt")
+				want := []bool{tc.client.Auth == "client_secret_post", asserts, asserts}
+				for _, e := range []oidctest.Endpoint{oidctest.Token, oidctest.PushedRequest} {
+					if e == oidctest.PushedRequest && !pushed {
+						continue
+					}
+					last := op.Last(e)
+					if got := inForm(last, "client_secret", "client_assertion", "client_assertion_type"); !slices.Equal(got, want) {
+						t.Errorf("%s: secret and assertion %v, want %v", e, got, want)
+					}
+					if got := last.Header.Get("Authorization") != ""; got != (tc.client.Auth == "client_secret_basic") {
+						t.Errorf("%s: Authorization there: %v", e, got)
+					}
+				}
+				for _, canary := range op.Canaries() {
+					if strings.Contains(r.logs(), canary) {
+						t.Errorf("the log holds %q", canary)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Of two keys the first signs: the provider that knows the other one refuses.
+func TestTheSecondKeyDoesNotSign(t *testing.T) {
+	t.Parallel()
+	first, second := ecKey(), ecKey()
+	op := newOP(t, oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: second.Public()}))
+	r := provesAs(t, op, "client_auth private_key_jwt "+keyFile(t, first)+" "+keyFile(t, second))
+	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
+		t.Errorf("status %d", p.StatusCode)
+	}
+	if logs := r.logs(); !strings.Contains(logs, "token_exchange_failed") || !strings.Contains(logs, "authenticated with private_key_jwt") {
+		t.Error("the log does not say what went wrong")
+	}
+	op.TakeViolations()
+}
+
+func TestAssertionsForTheTokenEndpoint(t *testing.T) {
+	t.Parallel()
+	key := ecKey()
+	op := newOP(t, oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}))
+	r := provesAs(t, op, "client_auth private_key_jwt "+keyFile(t, key)+" {\naudience token_endpoint\n}")
+	r.browser().open("/page")
+	if got := op.TakeViolations(); len(got) == 0 || !strings.Contains(got[0], "aud is not the issuer") {
+		t.Fatalf("violations %q", got)
+	}
+	jws, err := jose.ParseSignedCompact(op.Last(oidctest.Token).Form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims struct{ Aud string }
+	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil || claims.Aud != op.URL(oidctest.Token) {
+		t.Errorf("aud %q, %v", claims.Aud, err)
+	}
+}
+
+func TestOurKeysArePublished(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	rsaKey, ec := must(rsa.GenerateKey(rand.Reader, 2048)), ecKey()
+	_, ed, _ := ed25519.GenerateKey(rand.Reader)
+	jwk := must(json.Marshal(jose.JSONWebKey{Key: ed, KeyID: "next"}))
+	r := provesAs(t, op, "client_auth private_key_jwt "+strings.Join([]string{keyFile(t, rsaKey), keyFile(t, ec), fileOf(t, jwk)}, " "))
+	p := r.browser().send(http.MethodGet, "/@app/auth/default/jwks", map[string]string{"Accept": "application/json"})
+	if p.StatusCode != http.StatusOK || p.Header.Get("Content-Type") != "application/json" || p.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("status %d, header %v", p.StatusCode, p.Header)
+	}
+	var set struct{ Keys []map[string]any }
+	if err := json.Unmarshal([]byte(p.body), &set); err != nil || len(set.Keys) != 3 {
+		t.Fatal(p.body, err)
+	}
+	public := []string{"kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"}
+	for i, key := range set.Keys {
+		for name := range maps.Keys(key) {
+			if !slices.Contains(public, name) {
+				t.Errorf("key %d has the member %s", i, name)
+			}
+		}
+		if key["use"] != "sig" || key["kid"] == "" {
+			t.Errorf("key %d is %v", i, key)
+		}
+	}
+	var keys jose.JSONWebKeySet
+	if err := json.Unmarshal([]byte(p.body), &keys); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []interface{ Equal(crypto.PublicKey) bool }{&rsaKey.PublicKey, ec.Public().(*ecdsa.PublicKey), ed.Public().(ed25519.PublicKey)} {
+		if !want.Equal(keys.Keys[i].Key) {
+			t.Errorf("key %d is another", i)
+		}
+	}
+	if keys.Keys[2].KeyID != "next" {
+		t.Errorf("kid %q", keys.Keys[2].KeyID)
+	}
+	if p := r.browser().send(http.MethodPost, "/@app/auth/default/jwks", nil); p.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST: status %d", p.StatusCode)
+	}
+}
+
+func TestNoKeysNoKeySet(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	if p := newHarness(t, "oidc_rp {\n"+options(op)+"\n}").browser().get("/@app/auth/default/jwks"); p.StatusCode != http.StatusNotFound {
+		t.Errorf("status %d", p.StatusCode)
+	}
+}
+
+// selfSigned is a client certificate that no authority knows.
+func selfSigned(t *testing.T) (der []byte, certificate, key string) {
+	t.Helper()
+	private := ecKey()
+	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "rp"}, NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der, fileOf(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), keyFile(t, private)
+}
+
+// C19e: with mutual TLS the aliases are the endpoints, for all back channels.
+func TestMutualTLSUsesTheAliases(t *testing.T) {
+	t.Parallel()
+	for _, aliases := range []bool{false, true} {
+		t.Run(fmt.Sprintf("aliases %v", aliases), func(t *testing.T) {
+			t.Parallel()
+			der, certificate, key := selfSigned(t)
+			op := newOP(t, oidctest.TLS(), oidctest.PushedRequests(), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "tls_client_auth", Certificate: der}))
+			if aliases {
+				op.Lie(func(l *oidctest.Faults) {
+					l.Discovery = func(m map[string]any) {
+						moved := map[string]any{}
+						for _, name := range []string{"token_endpoint", "userinfo_endpoint", "pushed_authorization_request_endpoint"} {
+							moved[name] = m[name]
+							m[name] = op.Issuer() + "/trap" // to ask there is a violation
+						}
+						m["mtls_endpoint_aliases"] = moved
+					}
+				})
+			}
+			r := provesAs(t, op, fmt.Sprintf("client_auth tls_client_auth %s %s\nuserinfo always\ntls {\nca %s\n}", certificate, key, op.CAFile()))
+			if p := r.browser().open("/page"); p.body != "application sees alice" {
+				t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+			}
+			for _, e := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
+				if op.Hits(e) != 1 {
+					t.Errorf("%s was asked %d times", e, op.Hits(e))
+				}
+			}
+			var keys jose.JSONWebKeySet
+			if p := r.browser().get("/@app/auth/default/jwks"); json.Unmarshal([]byte(p.body), &keys) != nil || len(keys.Keys) != 1 ||
+				!keys.Keys[0].IsPublic() || !bytes.Equal(keys.Keys[0].Certificates[0].Raw, der) {
+				t.Errorf("published is %s", p.body)
+			}
+			form := op.Last(oidctest.Token).Form
+			if form.Get("client_id") != "rp" || form.Has("client_secret") || form.Has("client_assertion") || op.Last(oidctest.Token).Header.Get("Authorization") != "" {
+				t.Errorf("form %v", form)
+			}
+		})
+	}
+}
+
+// The endpoints for certificates are for who has one.
+func TestOthersLeaveTheAliasesAlone(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.Lie(func(l *oidctest.Faults) {
+		l.Discovery = func(m map[string]any) {
+			m["mtls_endpoint_aliases"] = map[string]any{"token_endpoint": op.Issuer() + "/trap"}
+		}
+	})
+	if p := newHarness(t, "oidc_rp {\n"+options(op)+"\n}").browser().open("/page"); p.body != "application sees alice" {
+		t.Errorf("status %d: %s", p.StatusCode, p.body)
+	}
+}

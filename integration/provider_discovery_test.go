@@ -1,0 +1,313 @@
+package integration_test
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// asked holds how often an endpoint was asked so far.
+func asked(t *testing.T, op *oidctest.Provider, e oidctest.Endpoint, want int) {
+	t.Helper()
+	if got := op.Hits(e); got != want {
+		t.Errorf("%s was asked %d times, not %d", e, got, want)
+	}
+}
+
+// signsIn holds that a fresh browser gets in.
+func (r *harness) signsIn() {
+	r.t.Helper()
+	if p := r.browser().open("/page"); p.StatusCode != http.StatusOK || p.body != "application sees alice" {
+		r.t.Errorf("the login ends with status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+	}
+}
+
+// withTwoRoutes is a site with a public page beside its private ones.
+func withTwoRoutes(op *oidctest.Provider) string {
+	return "oidc_rp {\n" + options(op) + "public /open\n}"
+}
+
+func TestProviderIsAskedWhenTheFirstLoginNeedsIt(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, withTwoRoutes(op))
+	b := r.browser()
+	b.get("/open")
+	b.send(http.MethodGet, "/api", map[string]string{"Sec-Fetch-Mode": "cors"})
+	b.get("/@app/auth/default/code?code=x&state=y")
+	b.get("/Special:UserLogout")
+	asked(t, op, oidctest.Discovery, 0)
+	b.get("/page")
+	asked(t, op, oidctest.Discovery, 1)
+	asked(t, op, oidctest.JWKS, 0) // needed only when a token is there
+	r.signsIn()
+	r.signsIn()
+	asked(t, op, oidctest.Discovery, 1)
+	asked(t, op, oidctest.JWKS, 1)
+}
+
+func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
+	t.Parallel()
+	const many = 50
+	var ready sync.WaitGroup // all have begun, as far as a test can tell
+	ready.Add(many)
+	op := newOP(t)
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Hold = func(*http.Request) { ready.Wait() } })
+	r := newHarness(t, withTwoRoutes(op))
+	var done sync.WaitGroup
+	for range many {
+		b := r.browser()
+		done.Go(func() {
+			ready.Done()
+			if p := b.open("/page"); p.body != "application sees alice" {
+				t.Errorf("status %d: %s", p.StatusCode, p.body)
+			}
+		})
+	}
+	done.Wait()
+	asked(t, op, oidctest.Discovery, 1)
+	asked(t, op, oidctest.JWKS, 1)
+}
+
+// TestProviderThatIsDownIsLeftInPeace is X01: private pages are not available
+// and say when to come back, public ones serve, and the provider is not asked
+// more often than the back-off lets it be.
+func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now))
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Status = 503 })
+	r := newHarness(t, withTwoRoutes(op))
+	r.at(clock.now)
+	w := r.witness(op, rpURL)
+	for range 20 {
+		p := w.walk("/page")
+		seconds, err := strconv.Atoi(p.Header.Get("Retry-After"))
+		if p.StatusCode != http.StatusServiceUnavailable || shownCode(p) != errorcode.ProviderUnavailable || err != nil || seconds < 1 || seconds > 10 {
+			t.Fatalf("status %d, code %q, Retry-After %q", p.StatusCode, shownCode(p), p.Header.Get("Retry-After"))
+		}
+		if p := w.walk("/open"); p.StatusCode != http.StatusOK {
+			t.Fatalf("the public page has status %d", p.StatusCode)
+		}
+	}
+	asked(t, op, oidctest.Discovery, 1)
+	for range 60 { // a minute with a page load each second
+		clock.advance(time.Second)
+		w.walk("/page")
+	}
+	// Pauses of at least ½, 1, 2, 4, and then 5 seconds each.
+	if n := op.Hits(oidctest.Discovery); n > 16 || n < 6 {
+		t.Errorf("the provider was asked %d times in a minute", n)
+	}
+	if w.opened || len(w.secrets) > 0 {
+		t.Errorf("cookies were set: %v", w.cookies())
+	}
+}
+
+// TestProviderThatComesBackIsFoundWithinOnePause is X03.
+func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, withTwoRoutes(op))
+	r.at(clock.now)
+	op.Stop()
+	b := r.browser()
+	var pause int
+	for range 8 { // the pauses have become as long as they get
+		p := b.get("/page")
+		if p.StatusCode != http.StatusServiceUnavailable {
+			t.Fatalf("status %d", p.StatusCode)
+		}
+		pause, _ = strconv.Atoi(p.Header.Get("Retry-After"))
+		clock.advance(time.Duration(pause) * time.Second)
+	}
+	if p := b.get("/page"); p.StatusCode != http.StatusServiceUnavailable {
+		t.Fatalf("status %d", p.StatusCode)
+	} else {
+		pause, _ = strconv.Atoi(p.Header.Get("Retry-After"))
+	}
+	op.Start()
+	clock.advance(time.Duration(pause) * time.Second)
+	r.signsIn()
+}
+
+// TestWhatWasLearnedServesWhileDiscoveryIsDown: metadata and keys are looked at
+// anew when they are old, and go on serving where that fails (X09).
+func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, withTwoRoutes(op))
+	r.at(clock.now)
+	r.signsIn()
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Discovery).Status = 503
+		l.At(oidctest.JWKS).Status = 503
+	})
+	clock.advance(2 * time.Hour)
+	r.signsIn()
+	if op.Hits(oidctest.Discovery) < 2 || op.Hits(oidctest.JWKS) < 2 {
+		t.Error("old metadata and keys were not looked at anew")
+	}
+	op.Stop()
+	clock.advance(2 * time.Hour)
+	if location := r.browser().get("/page").location(); !strings.HasPrefix(location, op.URL(oidctest.Authorize)+"?") {
+		t.Errorf("the login leads to %q", location)
+	}
+	op.Honest()
+	op.Start()
+	clock.advance(longestPause)
+	before := op.Hits(oidctest.Discovery)
+	r.signsIn()
+	asked(t, op, oidctest.Discovery, before+1)
+}
+
+// TestReloadKeepsWhatWasLearned: a configuration is provisioned before the one
+// that it replaces is cleaned up, and the provider is not asked again.
+func TestReloadKeepsWhatWasLearned(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	before := newHarness(t, withTwoRoutes(op))
+	before.signsIn()
+	after := newHarness(t, withTwoRoutes(op)+"\nheader X-Config new")
+	before.cleanUp()
+	after.signsIn()
+	asked(t, op, oidctest.Discovery, 1)
+	asked(t, op, oidctest.JWKS, 1)
+	asked(t, op, oidctest.Token, 2)
+}
+
+// TestUnknownKeysDoNotMakeUsAskForThemAll: who can make a provider's tokens
+// name unknown keys cannot make us fetch its key set as often, and a key that
+// is new is found when the looks are earned again (X11).
+func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, withTwoRoutes(op))
+	r.at(clock.now)
+	r.signsIn()
+	kid := 0
+	op.Lie(func(l *oidctest.Faults) {
+		l.IDToken.Header = func(h map[string]any) { kid++; h["kid"] = fmt.Sprint("unknown", kid) }
+	})
+	for range 20 {
+		if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenInvalid {
+			t.Fatalf("status %d, code %q", p.StatusCode, shownCode(p))
+		}
+	}
+	asked(t, op, oidctest.JWKS, 1+3)
+	op.Honest()
+	r.signsIn() // a known key needs no look
+	op.RotateKeys()
+	if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenInvalid {
+		t.Errorf("status %d, code %q: a key was looked for beyond the limit", p.StatusCode, shownCode(p))
+	}
+	clock.advance(10 * time.Second)
+	r.signsIn()
+	asked(t, op, oidctest.JWKS, 1+3+1)
+}
+
+// TestMetadataThatDoesNotFitIsLookedAtAgainSoon: the provider offers nothing
+// that the configuration can use, until somebody has put it right there.
+func TestMetadataThatDoesNotFitIsLookedAtAgainSoon(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, withTwoRoutes(op))
+	r.at(clock.now)
+	op.Lie(func(l *oidctest.Faults) {
+		l.Discovery = func(m map[string]any) { m["token_endpoint_auth_methods_supported"] = []string{"tls_client_auth"} }
+	})
+	for range 5 {
+		if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
+			t.Fatalf("status %d", p.StatusCode)
+		}
+		clock.advance(time.Second)
+	}
+	asked(t, op, oidctest.Discovery, 1)
+	op.Honest()
+	clock.advance(5 * time.Second)
+	r.signsIn()
+	asked(t, op, oidctest.Discovery, 2)
+}
+
+// TestWhatIsConfiguredIsNotDiscovered: endpoints, keys and client
+// authentication by hand, all or some, and discovery by the document's address.
+func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
+	t.Parallel()
+	secret := func(method string) oidctest.Option {
+		return oidctest.WithClient(oidctest.Client{ID: "rp:%+ü", Secret: oidctest.AwkwardSecret, Auth: method})
+	}
+	byHand := func(op *oidctest.Provider) string {
+		return fmt.Sprintf("issuer %s\nauthorization_endpoint %s\ntoken_endpoint %s\nuserinfo_endpoint %s\n",
+			op.Issuer(), op.URL(oidctest.Authorize), op.URL(oidctest.Token), op.URL(oidctest.UserInfo))
+	}
+	wellKnown := func(op *oidctest.Provider) string { return "configuration_url " + op.URL(oidctest.Discovery) }
+	for _, c := range []struct {
+		name            string
+		client          []oidctest.Option
+		text            func(*oidctest.Provider) string
+		discovery, keys int // how often they are asked
+		status          int
+	}{
+		{"all by hand, and a key set document", nil, func(op *oidctest.Provider) string {
+			return byHand(op) + "jwks `" + string(op.KeySet()) + "`"
+		}, 0, 0, 200},
+		{"all by hand, and where the keys are", nil, func(op *oidctest.Provider) string {
+			return byHand(op) + "jwks_uri " + op.URL(oidctest.JWKS)
+		}, 0, 1, 200},
+		{"the address of the document", nil, wellKnown, 1, 1, 200},
+		{"the address of the document, and a path", []oidctest.Option{oidctest.Path("/realms/one")}, wellKnown, 1, 1, 200},
+		{"the address of the document, and a slash", []oidctest.Option{oidctest.Path("/test/a/")}, wellKnown, 1, 1, 200},
+		{"the address of a document that is another issuer's", nil, func(op *oidctest.Provider) string {
+			op.Lie(func(l *oidctest.Faults) { l.Discovery = func(m map[string]any) { m["issuer"] = "https://op.example" } })
+			return wellKnown(op)
+		}, 1, 0, 503},
+		{"one endpoint in the place of a discovered one", nil, func(op *oidctest.Provider) string {
+			op.Lie(func(l *oidctest.Faults) {
+				l.Discovery = func(m map[string]any) { m["token_endpoint"] = "https://op.example/none" }
+			})
+			return "issuer " + op.Issuer() + "\ntoken_endpoint " + op.URL(oidctest.Token)
+		}, 1, 1, 200},
+		{"client_secret_basic", []oidctest.Option{secret("client_secret_basic")}, authBy("client_secret_basic"), 1, 1, 200},
+		{"client_secret_post", []oidctest.Option{secret("client_secret_post")}, authBy("client_secret_post"), 1, 1, 200},
+		{"none", []oidctest.Option{oidctest.WithClient(oidctest.Client{ID: "rp:%+ü", Auth: "none"})}, authBy("none"), 1, 1, 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t, c.client...)
+			r := newHarness(t, "oidc_rp {\n"+c.text(op)+"\n"+clientOptions(op)+"}")
+			p := r.browser().open("/page")
+			if p.StatusCode != c.status {
+				t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+			}
+			asked(t, op, oidctest.Discovery, c.discovery)
+			asked(t, op, oidctest.JWKS, c.keys)
+			r.holdLogs(op)
+		})
+	}
+}
+
+// authBy names a client authentication method; the metadata would lead to
+// another one.
+func authBy(method string) func(*oidctest.Provider) string {
+	return func(op *oidctest.Provider) string {
+		op.Lie(func(l *oidctest.Faults) {
+			other := map[string]string{"client_secret_basic": "client_secret_post"}
+			l.Discovery = func(m map[string]any) {
+				m["token_endpoint_auth_methods_supported"] = []string{cmp.Or(other[method], "client_secret_basic")}
+			}
+		})
+		return "issuer " + op.Issuer() + "\nclient_auth " + method
+	}
+}

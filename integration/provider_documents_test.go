@@ -1,0 +1,241 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// remembering is a site whose provider can be away while it starts.
+type providerOutage struct {
+	t       *testing.T
+	op      *oidctest.Provider
+	clock   *movedClock
+	storage string
+	options string
+}
+
+func newRemembering(t *testing.T, extra string) *providerOutage {
+	clock := new(movedClock)
+	op := newOP(t, oidctest.Now(clock.now), oidctest.Lenient())
+	return &providerOutage{t, op, clock, storageDir(t), options(op) + extra}
+}
+
+// start is another process: it has nothing in memory.
+func (s *providerOutage) start() *harness {
+	s.t.Helper()
+	r := newHarnessAt(s.t, s.storage, fmt.Sprintf(`http://rp.test {
+		oidc_rp {
+			%s
+		}
+		reverse_proxy {upstream} {
+			header_up X-User {http.auth.user.id}
+		}
+	}`, s.options))
+	r.at(s.clock.now)
+	return r
+}
+
+// records are the files of the storage that hold what is known of the provider.
+func (s *providerOutage) records(want int) []string {
+	s.t.Helper()
+	var found []string
+	for end := time.Now().Add(10 * time.Second); len(found) != want; time.Sleep(20 * time.Millisecond) {
+		found, _ = filepath.Glob(filepath.Join(s.storage, "oidc_rp", "providers", "*.*"))
+		if time.Now().After(end) {
+			s.t.Fatalf("%d records are kept, want %d: %q", len(found), want, found)
+		}
+	}
+	return found
+}
+
+// away makes metadata and keys, not the other endpoints, unavailable.
+func (s *providerOutage) away(is bool) {
+	s.op.Lie(func(l *oidctest.Faults) {
+		for _, e := range []oidctest.Endpoint{oidctest.Discovery, oidctest.JWKS} {
+			l.At(e).Instead = nil
+			if is {
+				l.At(e).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+			}
+		}
+	})
+}
+
+// learned is a site that has signed somebody in and ended, with two records in the
+// storage.
+func learned(t *testing.T, extra string) *providerOutage {
+	t.Helper()
+	s := newRemembering(t, extra)
+	r := s.start()
+	s.records(0)
+	r.signsIn()
+	s.records(2)
+	r.end()
+	return s
+}
+
+const usesKept = "the provider does not answer; using what was fetched before"
+
+// Threat D35: after a restart with the provider down logins begin, and tokens are
+// verified, by what was fetched before.
+func TestRestartWhileTheProviderIsAway(t *testing.T) {
+	t.Parallel()
+	for name, extra := range map[string]string{"keys of the storage": "", "a secret": "session {\nsecret " + strings.Repeat("s", 32) + "\n}\n"} {
+		s := learned(t, extra)
+		s.away(true)
+		r := s.start()
+		r.signsIn()
+		r.signsIn()
+		for _, part := range []string{"metadata", "keys"} {
+			if n := strings.Count(r.logs(), usesKept+`, for at most 24 hours","of":"`+part) + strings.Count(r.logs(), usesKept+`, for at most 24 hours","provider":"default","of":"`+part); n != 1 {
+				t.Errorf("%s: the log says %d times that kept %s are in use, want once\n%s", name, n, part, r.logs())
+			}
+		}
+		s.clock.advance(11 * time.Minute)
+		r.signsIn()
+		if n := strings.Count(r.logs(), usesKept); n < 4 {
+			t.Errorf("%s: the log says %d times that something kept is in use, want it again after a while", name, n)
+		}
+		s.away(false)
+		s.clock.advance(time.Minute)
+		r.signsIn()
+		if n := strings.Count(r.logs(), "the provider answers again"); n != 2 {
+			t.Errorf("%s: the log says %d times that the provider answers again, want twice", name, n)
+		}
+	}
+}
+
+// Threat D35.
+func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		extra  string
+		change func(*testing.T, *providerOutage)
+	}{
+		{"a day is over", "", func(_ *testing.T, s *providerOutage) { s.clock.advance(24 * time.Hour) }},
+		{"it is from the future", "", func(_ *testing.T, s *providerOutage) { s.clock.advance(-time.Hour) }},
+		{"it was tampered with", "", func(t *testing.T, s *providerOutage) {
+			for _, name := range s.records(2) {
+				content, err := os.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				content[len(content)/2] ^= 1
+				rewrite(t, name, string(content))
+			}
+		}},
+		{"it is plain JSON", "", func(t *testing.T, s *providerOutage) {
+			for _, name := range s.records(2) {
+				rewrite(t, name, fmt.Sprintf(`{"fetched":%d,"document":"e30"}`, s.clock.now().Unix()))
+			}
+		}},
+		{"the records are swapped", "", func(t *testing.T, s *providerOutage) {
+			names := s.records(2)
+			for _, move := range [][2]string{{names[0], names[0] + "x"}, {names[1], names[0]}, {names[0] + "x", names[1]}} {
+				if err := os.Rename(move[0], move[1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}},
+		{"the options differ, the record is moved to them", "", func(t *testing.T, s *providerOutage) {
+			names := s.records(2)
+			s.options += "timeout 9s\n"
+			// Where these options have theirs shows another storage.
+			elsewhere := *s
+			elsewhere.storage = storageDir(t)
+			elsewhere.away(false)
+			r := elsewhere.start()
+			r.signsIn()
+			for i, name := range elsewhere.records(2) {
+				if filepath.Ext(name) != filepath.Ext(names[i]) || filepath.Base(name) == filepath.Base(names[i]) {
+					t.Fatalf("expected another record of the same kind, seen %s and %s", names[i], name)
+				}
+				if err := os.Rename(names[i], filepath.Join(filepath.Dir(names[i]), filepath.Base(name))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.end()
+			s.away(true)
+		}},
+		{"the secret differs", "session {\nsecret " + strings.Repeat("a", 32) + "\n}\n", func(_ *testing.T, s *providerOutage) {
+			s.options = strings.Replace(s.options, strings.Repeat("a", 32), strings.Repeat("b", 32), 1)
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := learned(t, tc.extra)
+			s.away(true)
+			tc.change(t, s)
+			r := s.start()
+			if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("the page answers %d %s, want 503", p.StatusCode, p.location())
+			}
+			if strings.Contains(r.logs(), usesKept) {
+				t.Error("the log says that something kept is used")
+			}
+		})
+	}
+}
+
+// Threat D35: a key that a later fetch dropped is not accepted again.
+func TestWithdrawnKeyStaysWithdrawn(t *testing.T) {
+	t.Parallel()
+	s := newRemembering(t, "")
+	r := s.start()
+	r.signsIn()
+	before := contentsOf(t, s.records(2))
+	s.op.SetKeys(1, 1)
+	s.clock.advance(16 * time.Minute)
+	r.signsIn()
+	for end := time.Now().Add(10 * time.Second); contentsOf(t, s.records(2)) == before; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the new keys are not kept")
+		}
+	}
+	r.end()
+	s.away(true)
+	r = s.start()
+	r.signsIn()
+	s.op.SetKeys(0, 0)
+	if p := r.browser().open("/page"); p.StatusCode == http.StatusOK {
+		t.Error("a token by the withdrawn key is accepted")
+	}
+}
+
+func contentsOf(t *testing.T, names []string) (all string) {
+	t.Helper()
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(content)
+	}
+	return all
+}
+
+// A storage that does not answer fails no login that needs nothing else of it.
+func TestStorageThatFailsFailsNoLogin(t *testing.T) {
+	t.Parallel()
+	s := newRemembering(t, "session {\nsecret "+strings.Repeat("s", 32)+"\n}\n")
+	if err := os.WriteFile(filepath.Join(s.storage, "oidc_rp"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := s.start()
+	s.away(true)
+	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("the page answers %d, want 503", p.StatusCode)
+	}
+	s.away(false)
+	s.clock.advance(time.Minute)
+	if p := r.browser().get("/page"); p.StatusCode != http.StatusSeeOther && p.StatusCode != http.StatusFound {
+		t.Errorf("the page answers %d, want a redirect to the provider", p.StatusCode)
+	}
+}

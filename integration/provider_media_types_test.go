@@ -1,0 +1,110 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// Fault E3, report P3: every answer of the back channel is read by what it is,
+// under any label and behind a byte order mark.
+func TestAnswersAreReadUnderEveryLabel(t *testing.T) {
+	t.Parallel()
+	for _, label := range []string{
+		"application/json", "application/json; charset=windows-1252", "text/plain", "text/html; charset=utf-8", "application/x-www-form-urlencoded", "nonsense", "-",
+	} {
+		for _, mark := range []string{"", "\ufeff"} {
+			t.Run(fmt.Sprintf("%s, mark %t", label, mark != ""), func(t *testing.T) {
+				t.Parallel()
+				op := newOP(t, oidctest.PushedRequests())
+				r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+				op.Lie(func(l *oidctest.Faults) {
+					for _, endpoint := range []oidctest.Endpoint{oidctest.Discovery, oidctest.JWKS, oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
+						fault := l.At(endpoint)
+						fault.Body = func(honest []byte) []byte { return append([]byte(mark), honest...) }
+						fault.Header = func(h http.Header) {
+							h.Set("Content-Type", label)
+							if label == "-" {
+								h["Content-Type"] = nil
+							}
+						}
+					}
+				})
+				if p := r.browser().open("/page"); p.body != "application sees alice" {
+					t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+				}
+			})
+		}
+	}
+}
+
+func TestSignedUserinfoIsReadUnderEveryLabel(t *testing.T) {
+	t.Parallel()
+	for _, label := range []string{"application/jwt", "application/json", "text/plain", ""} {
+		for _, broken := range []bool{false, true} {
+			op := newOP(t)
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			op.Lie(func(l *oidctest.Faults) {
+				l.UserInfo.Signed = true
+				if broken {
+					l.UserInfo.JWT.Signature = oidctest.SignWithWrongKey
+				}
+				l.At(oidctest.UserInfo).ContentType = label
+			})
+			if p := r.browser().open("/page"); (p.body == "application sees alice") == broken {
+				t.Errorf("%q, broken %t: status %d\n%s", label, broken, p.StatusCode, r.logs())
+			}
+		}
+	}
+}
+
+// Fault F5: with a certificate the endpoints are those for certificates, by
+// whatever method the client authenticates, unless the configuration names one.
+func TestACertificateUsesTheAliasesWithEveryMethod(t *testing.T) {
+	t.Parallel()
+	key := ecKey()
+	for name, tc := range map[string]struct {
+		client oidctest.Client
+		lines  string
+	}{
+		"client_secret_basic": {oidctest.Client{ID: "rp", Secret: longSecret, Auth: "client_secret_basic"}, "client_secret " + longSecret},
+		"client_secret_jwt":   {oidctest.Client{ID: "rp", Secret: longSecret, Auth: "client_secret_jwt"}, "client_auth client_secret_jwt\nclient_secret " + longSecret},
+		"private_key_jwt":     {oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}, "client_auth private_key_jwt " + keyFile(t, key)},
+		"none":                {oidctest.Client{ID: "rp", Auth: "none"}, ""},
+	} {
+		for _, byHand := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, by hand %t", name, byHand), func(t *testing.T) {
+				t.Parallel()
+				_, certificate, private := selfSigned(t)
+				op := newOP(t, oidctest.TLS(), oidctest.PushedRequests(), oidctest.WithClient(tc.client))
+				trap, hand := op.Issuer()+"/trap", ""
+				op.Lie(func(l *oidctest.Faults) {
+					l.Discovery = func(m map[string]any) {
+						aliases := map[string]any{}
+						for _, name := range []string{"token_endpoint", "userinfo_endpoint", "pushed_authorization_request_endpoint"} {
+							aliases[name], m[name] = m[name], trap // to ask there is a violation
+						}
+						if byHand {
+							m["userinfo_endpoint"], aliases["userinfo_endpoint"] = trap, trap
+						}
+						m["mtls_endpoint_aliases"] = aliases
+					}
+				})
+				if byHand {
+					hand = "userinfo_endpoint " + op.Issuer() + "/userinfo\n"
+				}
+				r := provesAs(t, op, fmt.Sprintf("%s\n%suserinfo always\ntls {\nca %s\nclient_certificate %s %s\n}", tc.lines, hand, op.CAFile(), certificate, private))
+				if p := r.browser().open("/page"); p.body != "application sees alice" {
+					t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+				}
+				for _, e := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
+					if op.Hits(e) != 1 {
+						t.Errorf("%s was asked %d times", e, op.Hits(e))
+					}
+				}
+			})
+		}
+	}
+}

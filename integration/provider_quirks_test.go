@@ -1,0 +1,101 @@
+package integration_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// TestALogoutInTheProvidersOwnWay signs in at a provider whose issuer has the
+// shape of another's, and out there.
+func TestALogoutInTheProvidersOwnWay(t *testing.T) {
+	t.Parallel()
+	const back = rpURL + "/@app/auth/default/signedout"
+	for _, row := range []struct {
+		name, issuer string
+		endpoint     func(*oidctest.Provider) string
+		query        url.Values
+	}{
+		{"Amazon Cognito", "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab12Cd34E", func(op *oidctest.Provider) string {
+			u, _ := url.Parse(op.URL(oidctest.Authorize))
+			return u.Scheme + "://" + u.Host + "/logout"
+		}, url.Values{"client_id": {"rp"}, "logout_uri": {back}}},
+		{"Auth0", "https://example.eu.auth0.com/", func(*oidctest.Provider) string {
+			return "https://example.eu.auth0.com/v2/logout"
+		}, url.Values{"client_id": {"rp"}, "returnTo": {back}}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t)
+			op.Lie(func(l *oidctest.Faults) {
+				l.Discovery = func(m map[string]any) {
+					m["issuer"] = row.issuer
+					delete(m, "end_session_endpoint")
+				}
+				l.IDToken.Claims = func(c map[string]any) { c["iss"] = row.issuer }
+				l.Authorization.Params = func(q url.Values) {
+					if q.Has("iss") {
+						q.Set("iss", row.issuer)
+					}
+				}
+			})
+			site := strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+row.issuer+"\nconfiguration_url "+op.Issuer()+"/.well-known/openid-configuration", 1)
+			b := signedIn(t, newHarness(t, "oidc_rp {\n"+site+"}"))
+			p := b.get("/Special:UserLogout")
+			if want := row.endpoint(op) + "?" + row.query.Encode(); p.StatusCode != http.StatusSeeOther || p.location() != want {
+				t.Errorf("status %d to %s, want %s", p.StatusCode, p.location(), want)
+			}
+			if left := b.cookies(); len(left) != 0 {
+				t.Errorf("cookies are left: %v", left)
+			}
+		})
+	}
+}
+
+// TestGroupsThatAreNotKnownAreNotNone: who has too many groups to be told gets
+// in by none of them, and the operator reads why.
+func TestGroupsThatAreNotKnownAreNotNone(t *testing.T) {
+	t.Parallel()
+	elsewhere := func(c map[string]any) {
+		delete(c, "groups")
+		c["_claim_names"] = map[string]any{"groups": "src1"}
+		c["_claim_sources"] = map[string]any{"src1": map[string]any{"endpoint": "https://graph.example/me/getMemberObjects"}}
+	}
+	for _, row := range []struct {
+		name, options     string
+		idToken, userinfo func(map[string]any)
+		groups            any // what the user has
+		warnings          int
+		want              string // the application's header
+	}{
+		{"in the ID token", "userinfo never\n", elsewhere, nil, nil, 1, ""},
+		{"too long for a link", "userinfo never\n", func(c map[string]any) { c["hasgroups"] = true }, nil, nil, 1, ""},
+		{"in userinfo", "userinfo always\n", nil, elsewhere, nil, 1, ""},
+		{"userinfo has them", "userinfo always\n", elsewhere, nil, []string{"a", "b"}, 0, "a,b"},
+		{"roles are used", "userinfo never\ngroups_claim roles\n", func(c map[string]any) { elsewhere(c); c["roles"] = []string{"editor"} }, nil, nil, 0, "editor"},
+		{"nobody has groups", "userinfo always\n", nil, nil, nil, 0, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t)
+			user := op.User("alice")
+			delete(user.Claims, "groups")
+			if row.groups != nil {
+				user.Claims["groups"] = row.groups
+			}
+			op.SetUser("alice", user)
+			op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims, l.UserInfo.Claims = row.idToken, row.userinfo })
+			r := newHarness(t, "oidc_rp {\n"+options(op)+"scopes openid profile email groups\n"+row.options+"upstream {\nheader X-Groups groups\n}\n}")
+			signedIn(t, r)
+			if header, _ := r.upstream.got(); header.Get("X-Groups") != row.want {
+				t.Errorf("the application reads %q", header.Get("X-Groups"))
+			}
+			if logs := r.logs(); strings.Count(logs, "groups of a user are not known") != row.warnings || row.warnings > 0 && !strings.Contains(logs, "app roles") {
+				t.Error(logs)
+			}
+		})
+	}
+}

@@ -1,0 +1,230 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// An access token of oidctest lives ten minutes, so it is due after nine.
+const (
+	notYetDue  = 8*time.Minute + 50*time.Second
+	due        = 9*time.Minute + 10*time.Second
+	tokenGone  = 11 * time.Minute
+	usualGuard = "upstream {\nheader X-Sub sub\naccess_token\n}\n"
+)
+
+func refreshSite(op *refreshOP, more string) string {
+	return "http://rp.test {\noidc_rp {\n" + options(op.Provider) + usualGuard + more + "}\nreverse_proxy {upstream}\n}"
+}
+
+// refreshOP is a provider that gives refresh tokens, and a clock that moves
+// with those of the rigs.
+type refreshOP struct {
+	*oidctest.Provider
+	ahead *atomic.Int64
+}
+
+func newRefreshOP(t *testing.T, options ...oidctest.Option) *refreshOP {
+	ahead := new(atomic.Int64)
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	return &refreshOP{newOP(t, append(options, oidctest.RefreshTokens(), oidctest.Now(now))...), ahead}
+}
+
+// at moves the clocks of provider and rigs.
+func (op *refreshOP) at(d time.Duration, rigs ...*harness) {
+	op.ahead.Store(int64(d))
+	for _, r := range rigs {
+		r.at(after(d))
+	}
+}
+
+func newRefreshRig(t *testing.T, op *refreshOP) *harness {
+	return newHarnessAt(t, storageDir(t), refreshSite(op, ""))
+}
+
+// calls is how often tokens were asked for after the login.
+func calls(op *refreshOP) int { return op.Hits(oidctest.Token) - 1 }
+
+// ask makes a program's request with a Cookie header alone.
+func (r *harness) ask(ctx context.Context, cookies string) (status int, header http.Header, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.server.URL+"/x", nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Host = "rp.test"
+	request.Header.Set("Cookie", cookies)
+	response, err := r.server.Client().Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, response.Header, err
+}
+
+// tokens makes the application remember the access tokens that it gets.
+func (e *echo) tokens() func() map[string]int {
+	var mu sync.Mutex
+	seen := make(map[string]int)
+	e.mu.Lock()
+	e.answer = func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]++
+	}
+	e.mu.Unlock()
+	return func() map[string]int {
+		mu.Lock()
+		defer mu.Unlock()
+		return seen
+	}
+}
+
+func TestRefreshIsMadeBeforeTheApplicationIsCalled(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	first := op.Issued()
+	expires := b.get("/").Header.Get("Set-Cookie")
+	op.at(notYetDue, r)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 0 || expires != "" {
+		t.Fatalf("status %d, %d calls before it is due", p.StatusCode, calls(op))
+	}
+	op.at(due, r)
+	p := b.get("/")
+	header, _ := r.upstream.got()
+	now := op.Issued()
+	if p.StatusCode != http.StatusOK || calls(op) != 1 || header.Get("Authorization") != "Bearer "+now.AccessToken || now.AccessToken == first.AccessToken {
+		t.Fatalf("status %d, %d calls\n%s", p.StatusCode, calls(op), r.logs())
+	}
+	if p.Header.Get("Cache-Control") != "no-store" || len(p.Header["Set-Cookie"]) == 0 {
+		t.Errorf("the renewed session came with %v", p.Header)
+	}
+	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 || len(p.Header["Set-Cookie"]) != 0 {
+		t.Errorf("status %d, %d calls, %v", p.StatusCode, calls(op), p.Header)
+	}
+	// Rotation: the next one uses the new refresh token. The lifetime is
+	// absolute.
+	for i := 2; i < 70; i++ {
+		op.at(time.Duration(i)*due, r)
+		if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != i {
+			t.Fatalf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(op), r.logs())
+		}
+	}
+	op.at(12*time.Hour+time.Second, r)
+	if p := b.get("/"); p.StatusCode != http.StatusFound {
+		t.Errorf("status %d after the lifetime", p.StatusCode)
+	}
+}
+
+func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
+	t.Parallel()
+	for nodes := 1; nodes <= 3; nodes++ {
+		for _, when := range []time.Duration{due, tokenGone} {
+			t.Run(fmt.Sprintf("%d nodes, %s", nodes, when), func(t *testing.T) {
+				t.Parallel()
+				op := newRefreshOP(t)
+				op.Lie(func(l *oidctest.Faults) {
+					l.At(oidctest.Token).When = func(hit int) bool { return hit > 1 }
+					l.At(oidctest.Token).Delay = 300 * time.Millisecond
+				})
+				storage := storageDir(t)
+				var rigs []*harness
+				var seen []func() map[string]int
+				for i := range nodes {
+					// Another storage object on the same folder is what another process has.
+					r := newHarnessAt(t, storage+strings.Repeat("/.", i), refreshSite(op, ""))
+					rigs = append(rigs, r)
+				}
+				b := signedIn(t, rigs[0])
+				op.at(when)
+				for i, r := range rigs {
+					r.at(after(when + time.Duration(i)*2*time.Second)) // their clocks differ
+					seen = append(seen, r.upstream.tokens())
+				}
+				cookies := b.cookieHeader()
+				const requests = 200
+				var lost, renewed atomic.Int64
+				var all sync.WaitGroup
+				for i := range requests {
+					all.Go(func() {
+						status, header, err := rigs[i%nodes].ask(t.Context(), cookies)
+						if err != nil || status != http.StatusOK {
+							lost.Add(1)
+							t.Logf("status %d, %v", status, err)
+						}
+						if len(header["Set-Cookie"]) > 0 {
+							renewed.Add(1)
+						}
+					})
+				}
+				all.Wait()
+				if lost.Load() != 0 || renewed.Load() != requests || calls(op) != 1 {
+					t.Errorf("%d lost, %d got the new session, %d calls\n%s", lost.Load(), renewed.Load(), calls(op), rigs[0].logs())
+				}
+				for _, seen := range seen {
+					if tokens := seen(); len(tokens) != 1 || tokens[op.Issued().AccessToken] == 0 {
+						t.Errorf("the application got %d tokens, the new one %d times", len(tokens), tokens[op.Issued().AccessToken])
+					}
+				}
+				// Half a minute later the old cookie still leads to the new session.
+				for i, r := range rigs {
+					r.at(after(when + 30*time.Second))
+					if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil || calls(op) != 1 {
+						t.Errorf("late at node %d: status %d, %v, %d calls", i, status, err, calls(op))
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestRefreshRows(t *testing.T) {
+	t.Parallel()
+	for _, row := range oidctest.RefreshRows() {
+		t.Run(row.String(), func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t, row.Options...)
+			op.Tell(row)
+			r := newRefreshRig(t, op)
+			b := signedIn(t, r)
+			copied, first := b.cookieHeader(), op.Issued().AccessToken
+			userinfo := op.Hits(oidctest.UserInfo)
+			op.at(due, r)
+			p := b.send(http.MethodGet, "/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"})
+			if calls(op) != 1 {
+				t.Fatalf("%d calls", calls(op))
+			}
+			header, _ := r.upstream.got()
+			token := strings.TrimPrefix(header.Get("Authorization"), "Bearer ")
+			if row.Want == oidctest.Accept {
+				if p.StatusCode != http.StatusOK || token != op.Issued().AccessToken {
+					t.Errorf("status %d\n%s", p.StatusCode, r.logs())
+				}
+				return
+			}
+			if p.StatusCode != http.StatusUnauthorized || token != first || op.Hits(oidctest.UserInfo) != userinfo {
+				t.Errorf("status %d\n%s", p.StatusCode, r.logs())
+			}
+			if got := b.cookies()["__Host-oidc_rp"]; got != "" {
+				t.Error("the cookie was not cleared")
+			}
+			if status, _, _ := r.ask(t.Context(), copied); status != http.StatusUnauthorized || calls(op) != 1 {
+				t.Errorf("a copied cookie gets %d, %d calls", status, calls(op))
+			}
+			if p := b.get("/"); p.StatusCode != http.StatusFound {
+				t.Errorf("a page load gets %d", p.StatusCode)
+			}
+		})
+	}
+}

@@ -1,0 +1,397 @@
+package integration_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// program is what makes a navigation a program's request.
+var program = map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+
+func (r *harness) bearer() string {
+	header, _ := r.upstream.got()
+	return strings.TrimPrefix(header.Get("Authorization"), "Bearer ")
+}
+
+func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
+	t.Parallel()
+	for name, down := range map[string]func(*refreshOP){
+		"connection refused": func(op *refreshOP) { op.Stop() },
+		"500": func(op *refreshOP) {
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+			})
+		},
+		"503 with Retry-After": func(op *refreshOP) {
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Retry-After", "20")
+					http.Error(w, `{"error":"invalid_grant"}`, http.StatusServiceUnavailable)
+				})
+			})
+		},
+		"429": func(op *refreshOP) {
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+			})
+		},
+		"another error": func(op *refreshOP) {
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
+				})
+			})
+		},
+		"no JSON": func(op *refreshOP) {
+			op.Lie(func(l *oidctest.Faults) {
+				l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("maintenance")) })
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t)
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
+			b := signedIn(t, r)
+			first := op.Issued().AccessToken
+			down(op)
+			op.at(due, r)
+			for range 20 {
+				if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != first {
+					t.Fatalf("status %d while the old token is good\n%s", p.StatusCode, r.logs())
+				}
+			}
+			if calls(op) > 3 {
+				t.Errorf("%d calls for twenty requests at once", calls(op))
+			}
+			op.at(tokenGone, r)
+			if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != "" {
+				t.Errorf("status %d with the token %q that expired", p.StatusCode, r.bearer())
+			}
+			op.at(10*time.Minute+time.Hour+time.Second, r)
+			if p := b.get("/"); p.StatusCode != http.StatusServiceUnavailable || p.Header.Get("Retry-After") == "" || len(p.Header["Set-Cookie"]) != 0 {
+				t.Errorf("status %d after the grace, %v", p.StatusCode, p.Header)
+			}
+			if p := b.get("/public/x"); p.StatusCode != http.StatusOK {
+				t.Errorf("status %d on a public page", p.StatusCode)
+			}
+			if header, _ := r.upstream.got(); header.Get("X-Sub") != "" {
+				t.Error("after the grace a public page knows the user")
+			}
+			if name == "connection refused" {
+				op.Start()
+			}
+			op.Honest()
+			op.at(2*time.Hour, r)
+			if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != op.Issued().AccessToken || r.bearer() == first {
+				t.Errorf("status %d when the provider is back\n%s", p.StatusCode, r.logs())
+			}
+		})
+	}
+}
+
+func TestInvalidGrantEndsTheSession(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
+	b, other := signedIn(t, r), signedIn(t, r)
+	copied := b.cookieHeader()
+	op.EndGrants()
+	op.at(due, r)
+	if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.body, "session_ended") {
+		t.Errorf("a program gets %d: %s", p.StatusCode, p.body)
+	}
+	if status, _, _ := r.ask(t.Context(), copied); status != http.StatusUnauthorized {
+		t.Errorf("a copied cookie gets %d", status)
+	}
+	if p := other.get("/public/x"); p.StatusCode != http.StatusOK || r.bearer() != "" || p.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("a public page: %d, %v", p.StatusCode, p.Header)
+	}
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("the next page load ends with %d", p.StatusCode)
+	}
+	for _, canary := range op.Canaries() {
+		if strings.Contains(r.logs(), canary) {
+			t.Error("a secret is in the log")
+		}
+	}
+}
+
+// A node that is killed after its call and before it told of it leaves a
+// refresh token behind that was spent.
+func TestANodeKilledInBetweenCostsOneLogin(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	storage := storageDir(t)
+	first, second := newHarnessAt(t, storage, refreshSite(op, "")), newHarnessAt(t, storage+"/.", refreshSite(op, ""))
+	b := signedIn(t, first)
+	op.at(due, first, second)
+	if status, _, _ := first.ask(t.Context(), b.cookieHeader()); status != http.StatusOK {
+		t.Fatal(status)
+	}
+	if err := os.RemoveAll(filepath.Join(storage, "oidc_rp", "refresh")); err != nil {
+		t.Fatal(err)
+	}
+	moveTo(b, second)
+	if p := b.get("/page"); p.StatusCode != http.StatusFound || !strings.HasPrefix(p.location(), op.Issuer()) {
+		t.Fatalf("status %d, to %s", p.StatusCode, p.location())
+	}
+	if p := b.open("/page"); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page") {
+		t.Errorf("status %d at %s", p.StatusCode, p.url)
+	}
+	if got := op.TakeViolations(); len(got) != 1 || !strings.Contains(got[0], "used twice") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	cookies := b.cookieHeader()
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Hold = func(*http.Request) {
+			close(arrived)
+			<-answer
+		}
+	})
+	op.at(due, r)
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, _, err := r.ask(ctx, cookies)
+		left <- err
+	}()
+	<-arrived
+	leave()
+	if err := <-left; err == nil {
+		t.Fatal("the visitor has not left")
+	}
+	close(answer)
+	if status, header, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil || len(header["Set-Cookie"]) == 0 || calls(op) != 1 {
+		t.Errorf("status %d, %v, %v, %d calls", status, err, header, calls(op))
+	}
+	if r.bearer() != op.Issued().AccessToken {
+		t.Error("the application got the old token")
+	}
+}
+
+// While its access token is good, a session waits only so long for a new one.
+func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	cookies := b.cookieHeader()
+	old := op.Issued().AccessToken
+	arrived, answer := held(op)
+	op.at(due, r)
+	r.clock.SetTimeouts(func(d time.Duration) time.Duration {
+		if d != 5*time.Second {
+			t.Errorf("a request waits %s for new tokens, expected 5s", d)
+		}
+		return 100 * time.Millisecond
+	})
+	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
+		t.Errorf("a request during the refresh has status %d, want 200: %v", status, err)
+	}
+	if r.bearer() != old {
+		t.Error("the application got another token than the old one")
+	}
+	<-arrived
+	answer()
+	r.clock.SetTimeouts(func(time.Duration) time.Duration { return patience })
+	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
+		t.Errorf("a request after the refresh has status %d, want 200: %v", status, err)
+	}
+	if r.bearer() != op.Issued().AccessToken || calls(op) != 1 {
+		t.Errorf("after %d calls, want 1, the application gets the new token: %t", calls(op), r.bearer() == op.Issued().AccessToken)
+	}
+}
+
+func TestALogoutDuringARefreshWins(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
+	b := signedIn(t, r)
+	cookies := b.cookieHeader()
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Hold = func(*http.Request) {
+			close(arrived)
+			<-answer
+		}
+	})
+	op.at(due, r)
+	status := make(chan int, 1)
+	go func() {
+		got, _, _ := r.ask(t.Context(), cookies)
+		status <- got
+	}()
+	<-arrived
+	if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK {
+		t.Errorf("the logout ends with %d", p.StatusCode)
+	}
+	close(answer)
+	if got := <-status; got != http.StatusUnauthorized {
+		t.Errorf("the request that refreshed gets %d", got)
+	}
+	if got, _, _ := r.ask(t.Context(), cookies); got != http.StatusUnauthorized || calls(op) != 1 {
+		t.Errorf("the old cookie gets %d, %d calls", got, calls(op))
+	}
+}
+
+func TestAnEndedSessionIsNotRefreshed(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
+	b := signedIn(t, r)
+	cookies := b.cookieHeader()
+	b.open("/Special:UserLogout")
+	op.at(due, r)
+	if status, _, _ := r.ask(t.Context(), cookies); status != http.StatusUnauthorized || calls(op) != 0 {
+		t.Errorf("status %d, %d calls", status, calls(op))
+	}
+}
+
+func TestAnAnswerWithoutRefreshTokenKeepsTheOldOne(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	kept := op.Issued().RefreshToken
+	op.Lie(func(l *oidctest.Faults) {
+		l.Token = func(response map[string]any) { delete(response, "refresh_token") }
+	})
+	op.at(due, r)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 {
+		t.Fatalf("status %d, %d calls", p.StatusCode, calls(op))
+	}
+	op.at(2*due, r)
+	b.get("/")
+	if got := op.Last(oidctest.Token).Form.Get("refresh_token"); got != kept {
+		t.Error("the old refresh token was not kept")
+	}
+	op.TakeViolations() // this provider does not take it twice
+}
+
+func TestRefreshOnlyWhereTokensAreWanted(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, options string
+		want          int
+	}{
+		{"nothing wants them", "", 0},
+		{"the access token is wanted", "upstream {\naccess_token\n}\n", 1},
+		{"the ID token is wanted", "upstream {\nid_token\n}\n", 1},
+		{"off", "upstream {\naccess_token\n}\nsession {\nrefresh off\n}\n", 0},
+		{"on", "session {\nrefresh on\n}\n", 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t)
+			r := newHarness(t, "oidc_rp {\n"+options(op.Provider)+row.options+"}")
+			b := signedIn(t, r)
+			op.at(due, r)
+			if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != row.want {
+				t.Errorf("status %d, %d calls", p.StatusCode, calls(op))
+			}
+		})
+	}
+}
+
+func TestRefreshRenewsTheClaims(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+"upstream {\nheader X-Name name\nheader X-Id {http.auth.user.id}\naccess_token\nid_token\n}\n}\nreverse_proxy {upstream}\n}")
+	b := signedIn(t, r)
+	user := op.User("alice")
+	user.Claims["name"] = "Alice Renamed"
+	op.SetUser("alice", user)
+	op.at(due, r)
+	b.get("/")
+	header, _ := r.upstream.got()
+	if header.Get("X-Name") != "Alice Renamed" || header.Get("X-Id") != "alice" || header.Get("X-Id-Token") != op.Issued().IDToken {
+		t.Errorf("the application sees %v", header)
+	}
+	// Userinfo that fails costs no tokens.
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 })
+	op.at(2*due, r)
+	b.get("/")
+	if header, _ := r.upstream.got(); header.Get("X-Name") != "Alice Renamed" || r.bearer() != op.Issued().AccessToken {
+		t.Errorf("the application sees %v", header)
+	}
+}
+
+func TestARefreshTokenThatDoesNotFitIsDropped(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	op.Lie(func(l *oidctest.Faults) {
+		l.Token = func(response map[string]any) { response["refresh_token"] = strings.Repeat("r", 9000) }
+	})
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	if strings.Count(r.logs(), "the refresh token does not fit") != 1 {
+		t.Error("the log does not say so, once")
+	}
+	op.at(due, r)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 0 {
+		t.Errorf("status %d, %d calls", p.StatusCode, calls(op))
+	}
+}
+
+func TestStorageThatFailsKeepsTheSession(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	first := op.Issued().AccessToken
+	b.get("/")
+	// A file in the place of the folder of locks.
+	locks := filepath.Join(r.storage, "locks")
+	_ = os.RemoveAll(locks)
+	if err := os.WriteFile(locks, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	op.at(due, r)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 0 || r.bearer() != first {
+		t.Errorf("status %d, %d calls\n%s", p.StatusCode, calls(op), r.logs())
+	}
+	if err := os.Remove(locks); err != nil {
+		t.Fatal(err)
+	}
+	op.at(due+10*time.Second, r)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 || r.bearer() == first {
+		t.Errorf("status %d, %d calls when the storage is back\n%s", p.StatusCode, calls(op), r.logs())
+	}
+}
+
+// Keys that cannot be had say nothing about an ID token: nothing of the answer
+// is used but the refresh token, since the old one is spent.
+func TestKeysThatCannotBeHadAtARefreshEndNothing(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	first := op.Issued().AccessToken
+	op.RotateKeys()
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.JWKS).Status = 500 })
+	op.at(due, r)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != first {
+		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
+	}
+	op.Honest()
+	op.at(tokenGone, r)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 2 || r.bearer() != op.Issued().AccessToken {
+		t.Errorf("status %d, %d calls when the keys are back\n%s", p.StatusCode, calls(op), r.logs())
+	}
+}

@@ -1,0 +1,108 @@
+package integration_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// twoSites are two servers of one host, which share a storage and cookies.
+func twoSites(t *testing.T, op *oidctest.Provider, here, there string) (*harness, *harness) {
+	storage := storageDir(t)
+	site := func(lines string) *harness {
+		return newHarnessAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op)+lines+"\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Role {http.auth.user.claims.role}\n}\n}")
+	}
+	return site(here), site(there)
+}
+
+// Fault A2 (d): someone whose nickname is another one's sub is not that one on
+// the second site.
+func TestANameIsOnlyTakenWhereItIsReadTheSameWay(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.SetUser("mallory", oidctest.User{Subject: "u-666", Claims: map[string]any{"nickname": "u-1001"}})
+	op.SignIn("mallory")
+	here, there := twoSites(t, op, "username_claim nickname", "username_claim sub")
+	b := here.browser()
+	if p := b.open("/"); p.body != "application sees u-1001" {
+		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, here.logs())
+	}
+	moveTo(b, there)
+	if p := b.send(http.MethodGet, "/api", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the other site's session gets status %d and %q, expected 401", p.StatusCode, p.body)
+	}
+	if p := b.open("/"); p.body != "application sees u-666" {
+		t.Errorf("after one login the page says %q, expected u-666", p.body)
+	}
+}
+
+// Fault A14: a claim that one site makes is not taken by another.
+func TestAClaimIsOnlyTakenWhereItIsMadeTheSameWay(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	user := op.User("alice")
+	user.Claims["role"], user.Claims["wish"] = "guest", "admin"
+	op.SetUser("alice", user)
+	here, there := twoSites(t, op, "claims {\nrole wish\n}", "")
+	b := here.browser()
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d\n%s", p.StatusCode, here.logs())
+	}
+	if header, _ := here.upstream.got(); header.Get("X-Role") != "admin" {
+		t.Fatalf("here the role is %q", header.Get("X-Role"))
+	}
+	moveTo(b, there)
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
+	}
+	if header, _ := there.upstream.got(); header.Get("X-Role") != "guest" {
+		t.Errorf("there the role is %q, expected guest", header.Get("X-Role"))
+	}
+}
+
+// Fault A2 (c): a reload that changes who a user is leads to one quiet login,
+// and a login in flight goes on.
+func TestAReloadThatReadsNamesOtherwiseAsksAgain(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	here, there := twoSites(t, op, "", "username_claim sub")
+	b := here.browser()
+	b.open("/")
+	moveTo(b, there)
+	first := b.get("/page")
+	if first.StatusCode != http.StatusFound || !strings.HasPrefix(first.location(), op.URL(oidctest.Authorize)) {
+		t.Fatalf("status %d to %s, expected a login", first.StatusCode, first.location())
+	}
+	if p := b.open(first.location()); p.body != "application sees u-1001" {
+		t.Errorf("status %d: %s", p.StatusCode, p.body)
+	}
+	late := here.browser()
+	begun := late.get("/page")
+	moveTo(late, there)
+	if p := late.open(begun.location()); p.body != "application sees u-1001" {
+		t.Errorf("a login that a reload overtook ends with status %d: %s\n%s", p.StatusCode, p.body, there.logs())
+	}
+}
+
+// Fault A2 (c): sites that contradict each other cause no endless logins.
+func TestContradictingSitesDoNotLoop(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	here, there := twoSites(t, op, "username_claim nickname sub", "username_claim sub")
+	b := here.browser()
+	b.open("/")
+	for i, want := range []int{http.StatusOK, http.StatusOK, http.StatusForbidden} {
+		moveTo(b, []*harness{there, here, there}[i])
+		if p := b.open("/"); p.StatusCode != want {
+			t.Errorf("login %d within a minute gets status %d, expected %d", i+1, p.StatusCode, want)
+		}
+	}
+	if p := b.open("/Special:UserLogout", "/endsession"); p.StatusCode >= 400 {
+		t.Errorf("the logout gets status %d", p.StatusCode)
+	}
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("after a logout a login gets status %d, expected 200", p.StatusCode)
+	}
+}

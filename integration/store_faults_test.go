@@ -1,0 +1,345 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+const loginPath = "/@app/auth/default/login?returnto=/private/page"
+
+// unavailable says that a private page is not open now, neither to people nor,
+// with a session, to programs; and that nobody is sent to a login or loses a
+// cookie.
+func (s *cluster) unavailable(what string, b *browser, path string) {
+	s.t.Helper()
+	p := b.get(path)
+	if p.StatusCode != http.StatusServiceUnavailable || p.Header.Get("Retry-After") == "" || p.location() != "" || len(p.Header["Set-Cookie"]) != 0 ||
+		!strings.Contains(p.body, "This site cannot check sign-ins at the moment") || p.Header.Get("Cache-Control") != "no-store" {
+		s.t.Errorf("%s: a page gets %d, %v: %s", what, p.StatusCode, p.Header, p.body)
+	}
+	if b.cookies()["__Host-oidc_rp"] == "" {
+		return // of whom it is certain that it is nobody
+	}
+	p = b.send(http.MethodGet, path, map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "application/json"})
+	var problem struct {
+		Status int
+		Detail string
+	}
+	if err := json.Unmarshal([]byte(p.body), &problem); err != nil || p.StatusCode != http.StatusServiceUnavailable || problem.Status != p.StatusCode ||
+		p.Header.Get("Content-Type") != "application/problem+json" || p.Header.Get("Retry-After") == "" || !strings.Contains(problem.Detail, "at the moment") || len(p.Header["Set-Cookie"]) != 0 {
+		s.t.Errorf("%s: a program gets %d, %v: %s", what, p.StatusCode, p.Header, p.body)
+	}
+}
+
+const publicSite = "upstream {\nheader X-Sub sub\n}\npublic /public/*\nend_session off\n"
+
+// TestAStoreThatIsDownAtTheStart: what is private is closed, what is public is
+// open, no login begins, and the log does not grow with the requests.
+func TestAStoreThatIsDownAtTheStart(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 1, publicSite, "")
+	known := s.signIn(s.nodes[0], "alice")
+	s.records().fail(calling, errTestDown)
+	r := s.another()
+	moveTo(known, r)
+	began := time.Now()
+	r.at(func() time.Time { return began })
+	cookies := "__Host-oidc_rp=1" + strings.Repeat("A", 90)
+	b := r.browser()
+	for range 20 {
+		s.unavailable("nobody", b, "/private/page")
+		s.unavailable("a session", known, "/private/page")
+		if p := b.get("/public/page"); p.StatusCode != http.StatusOK || p.body != "application sees " || len(p.Header["Set-Cookie"]) != 0 {
+			t.Errorf("a public page gets %d: %s", p.StatusCode, p.body)
+		}
+		p := b.get(loginPath)
+		if p.StatusCode != http.StatusForbidden || p.location() != "" || len(p.Header["Set-Cookie"]) != 0 || !strings.Contains(p.body, "cannot check sign-ins at the moment") {
+			t.Errorf("the login gets %d, %v: %s", p.StatusCode, p.Header, p.body)
+		}
+		if got := s.use(r, cookies); got != http.StatusUnauthorized { // nobody's in any case
+			t.Errorf("junk gets %d", got)
+		}
+	}
+	if s.op.Hits(oidctest.Authorize) != 1 {
+		t.Errorf("%d logins have begun", s.op.Hits(oidctest.Authorize)-1)
+	}
+	const line = `"code":"provider_unavailable"`
+	told := func() (count int) {
+		for _, text := range strings.Split(r.logs(), "\n") {
+			if strings.Contains(text, line) && !strings.Contains(text, `"level":"debug"`) {
+				count++
+			}
+		}
+		return count
+	}
+	if told() != 1 || !strings.Contains(r.logs(), errTestDown.Error()) {
+		t.Errorf("%d lines in the log at once", told())
+	}
+	r.at(func() time.Time { return began.Add(11 * time.Second) })
+	for range 5 {
+		b.get("/private/page")
+	}
+	if told() != 2 {
+		t.Errorf("%d lines in the log after ten seconds", told())
+	}
+	s.records().mend()
+	r.at(time.Now)
+	for _, b := range []*browser{b, known} {
+		if p := b.open("/private/page"); p.StatusCode != http.StatusOK {
+			t.Errorf("when it is back: status %d", p.StatusCode)
+		}
+	}
+	if s.op.Hits(oidctest.Authorize) != 2 {
+		t.Errorf("%d logins when it is back", s.op.Hits(oidctest.Authorize)-1)
+	}
+}
+
+// TestAStoreThatFailsWhileThereAreSessions: nobody is let in on its silence,
+// not even who was just known; nobody loses a cookie; and the first request
+// after its return is served.
+func TestAStoreThatFailsWhileThereAreSessions(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		methods []string
+	}{{"it is down", calling}, {"it cannot be read", reading}, {"its copies cannot be read", []string{"load"}}} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := newCluster(t, backendNamed(testKind), 2, publicSite, "")
+			b := s.signIn(s.nodes[0], "alice")
+			cookies := b.cookieHeader()
+			s.holds("before", cookies)
+			s.records().fail(row.methods, errTestDown)
+			for i, r := range s.nodes {
+				moveTo(b, r)
+				served := r.upstream.count()
+				for range 5 {
+					s.unavailable("a session", b, "/private/page")
+				}
+				if r.upstream.count() != served {
+					t.Error("the application was asked")
+				}
+				if p := b.get("/public/page"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
+					t.Errorf("a public page at node %d: %d", i, p.StatusCode)
+				}
+				if header, _ := r.upstream.got(); header.Get("X-Sub") != "" {
+					t.Error("a public page knows the user")
+				}
+			}
+			if s.op.Hits(oidctest.Authorize) != 1 {
+				t.Errorf("%d logins have begun", s.op.Hits(oidctest.Authorize))
+			}
+			if b.cookieHeader() == "" || b.cookies()["__Host-oidc_rp"] == "" {
+				t.Error("the ticket was cleared")
+			}
+			s.records().mend()
+			for _, r := range s.nodes {
+				moveTo(b, r)
+				if p := b.get("/private/page"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
+					t.Errorf("the first request when it is back: %d", p.StatusCode)
+				}
+			}
+		})
+	}
+}
+
+// TestAStoreThatAnswersNonsenseIsNoLeave: another number of records than was
+// asked for says nothing.
+func TestAStoreThatAnswersNonsenseIsNoLeave(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 1, publicSite, "")
+	b := s.signIn(s.nodes[0], "alice")
+	for _, count := range []int{0, 1, 9} {
+		s.records().miscount(count)
+		s.unavailable("with another number of records", b, "/private/page")
+	}
+	s.records().mend()
+	s.holds("with as many", b.cookieHeader())
+}
+
+// TestAStoreThatHangsCostsNobodyMuchTime behind its breaker.
+func TestAStoreThatHangsCostsNobodyMuchTime(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 0, publicSite, "")
+	s.store += " 100ms"
+	r := s.another()
+	b := s.signIn(r, "alice")
+	s.records().hang(calling)
+	before, began := s.records().calls("load"), time.Now()
+	for range 10 {
+		asked := time.Now()
+		s.unavailable("while it hangs", b, "/private/page")
+		if p := b.get("/public/page"); p.StatusCode != http.StatusOK {
+			t.Errorf("a public page gets %d", p.StatusCode)
+		}
+		if took := time.Since(asked); took > 5*time.Second {
+			t.Errorf("three requests took %s", took)
+		}
+	}
+	// Three wait, and then one now and then.
+	took := time.Since(began)
+	if asked := s.records().calls("load") - before; asked > 5+int(took/(250*time.Millisecond)) {
+		t.Errorf("the store was asked %d times in %s", asked, took)
+	}
+	s.records().mend()
+	status := 0
+	for end := time.Now().Add(3 * time.Second); status != http.StatusOK && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		status = b.get("/private/page").StatusCode
+	}
+	if status != http.StatusOK {
+		t.Errorf("status %d after it is back", status)
+	}
+}
+
+// TestAStoreThatIsFull takes no new sessions, and keeps those that there are.
+func TestAStoreThatIsFull(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 1, publicSite, "idle_timeout 30m")
+	r := s.nodes[0]
+	b := s.signIn(r, "alice")
+	s.records().fail(writing, errTestFull)
+	logins := s.op.Hits(oidctest.Authorize)
+	fresh := r.browser()
+	p := fresh.open("/private/page")
+	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "This site cannot check sign-ins at the moment") || s.op.Hits(oidctest.Authorize) != logins+1 {
+		t.Errorf("a sign-in ends with %d after %d logins: %s", p.StatusCode, s.op.Hits(oidctest.Authorize)-logins, p.body)
+	}
+	if fresh.cookies()["__Host-oidc_rp"] != "" {
+		t.Error("a ticket for a session that is not kept")
+	}
+	s.at(20 * time.Minute)
+	for range 3 {
+		if p := b.get("/private/page"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
+			t.Errorf("a session whose use cannot be noted gets %d\n%s", p.StatusCode, r.logs())
+		}
+	}
+	s.records().mend()
+	if p := b.get("/private/page"); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d", p.StatusCode)
+	}
+	s.at(45 * time.Minute) // its use was noted when there was room again
+	if p := b.get("/private/page"); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d", p.StatusCode)
+	}
+	if p := fresh.open("/private/page"); p.StatusCode != http.StatusOK {
+		t.Errorf("a sign-in ends with %d when there is room again", p.StatusCode)
+	}
+}
+
+// TestALogoutWhileTheStoreIsDown clears the cookie and says that it did not
+// work everywhere: the record is still there, and opens for a copy of the
+// ticket when the store is back.
+func TestALogoutWhileTheStoreIsDown(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		methods []string
+	}{{"it is down", calling}, {"it cannot be written", []string{"save", "replace", "delete", "lock"}}, {"nothing can be removed", []string{"delete"}}} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := newCluster(t, backendNamed(testKind), 1, publicSite, "")
+			r := s.nodes[0]
+			b := s.signIn(r, "alice")
+			copied := b.cookieHeader()
+			s.records().fail(row.methods, errTestDown)
+			p := b.get("/Special:UserLogout")
+			if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=logout_failed" {
+				t.Errorf("status %d, leads to %s", p.StatusCode, p.location())
+			}
+			if left := b.cookies(); len(left) != 0 {
+				t.Errorf("%d cookies are left", len(left))
+			}
+			if !strings.Contains(r.logs(), `"code":"logout_failed"`) {
+				t.Error("the log does not say so")
+			}
+			s.records().mend()
+			s.holds("a copied ticket of a logout that was not kept", copied)
+			moveTo(b, r)
+			if p := b.get("/private/page"); p.StatusCode != http.StatusFound {
+				t.Errorf("the browser that signed out gets %d", p.StatusCode)
+			}
+		})
+	}
+}
+
+// TestABackchannelLogoutThatCannotBeKeptComesAgain: the provider is told 400,
+// and its next try counts.
+func TestABackchannelLogoutThatCannotBeKeptComesAgain(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 2, publicSite, "")
+	cookies := s.signIn(s.nodes[0], "alice").cookieHeader()
+	token := s.op.LogoutToken("", s.op.Issued().SID, oidctest.JWTLies{})
+	s.records().fail(calling, errTestDown)
+	if p := s.nodes[0].tell(token); p.StatusCode != http.StatusBadRequest {
+		t.Errorf("status %d while the store is down", p.StatusCode)
+	}
+	s.records().mend()
+	s.holds("before it was told again", cookies)
+	if p := s.nodes[0].tell(token); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d when it comes again", p.StatusCode)
+	}
+	s.over("after it was told again", cookies)
+}
+
+// TestAStoreThatLosesEverything signs everybody out once, and no more.
+func TestAStoreThatLosesEverything(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 2, publicSite, "")
+	var users []*browser
+	for range 3 {
+		b := s.signIn(s.nodes[0], "alice")
+		s.holds("before", b.cookieHeader())
+		users = append(users, b)
+	}
+	s.records().flush()
+	for i, b := range users {
+		copied := b.cookieHeader()
+		s.over("remembered or not", copied)
+		if p := b.get("/public/page"); p.StatusCode != http.StatusOK {
+			t.Errorf("a public page gets %d", p.StatusCode)
+		}
+		logins := s.op.Hits(oidctest.Authorize)
+		for _, r := range s.nodes {
+			moveTo(b, r)
+			for range 2 {
+				if p := b.open("/private/page"); p.StatusCode != http.StatusOK {
+					t.Errorf("user %d: status %d", i, p.StatusCode)
+				}
+			}
+		}
+		if got := s.op.Hits(oidctest.Authorize) - logins; got != 1 {
+			t.Errorf("user %d had %d logins", i, got)
+		}
+		s.over("the lost session, after the new login", copied)
+	}
+}
+
+// TestALostLogoutResurrectsNothing: when what ended sessions is lost, those
+// that were removed stay so, and one that a fact alone had ended lives no
+// longer than it would have.
+func TestALostLogoutResurrectsNothing(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 1, publicSite, "lifetime 1h")
+	r := s.nodes[0]
+	b := s.signIn(r, "alice")
+	out := b.cookieHeader()
+	b.open("/Special:UserLogout")
+	told := s.signIn(r, "alice").cookieHeader()
+	r.tell(s.op.LogoutToken("", s.op.Issued().SID, oidctest.JWTLies{}))
+	s.over("after the provider's word", told)
+	for key := range s.records().content() {
+		if !strings.HasPrefix(key, sessionFolder) {
+			if err := s.records().Delete(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.over("a session that was signed out", out)
+	s.at(61 * time.Minute)
+	s.over("at the end of its lifetime", told)
+}

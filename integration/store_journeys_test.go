@@ -1,0 +1,317 @@
+package integration_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// journeys are what every kind of keeping has to do the same.
+var journeys = []struct {
+	name string
+	make func(*testing.T, backend)
+}{
+	{"sign-in and page", journeySignIn},
+	{"restart", journeyRestart},
+	{"reload", journeyReload},
+	{"logout", journeyLogout},
+	{"logout hint", journeyLogoutHint},
+	{"new login", journeyNewLogin},
+	{"idle timeout", journeyIdle},
+	{"lifetime", journeyLifetime},
+	{"lifetime made shorter", journeyShorterLifetime},
+	{"provider disabled", journeyDisabled},
+	{"tokens to the application", journeyTokens},
+	{"secret changed", journeySecrets},
+	{"many at once", journeyManyAtOnce},
+	{"ended by the back channel, by sub", journeyEndedBySub},
+	{"ended by the back channel, by sid", journeyEndedBySID},
+	{"ended by a frame", journeyEndedByFrame},
+	{"everything ended", endEverything},
+	{"refresh at 1 node", func(t *testing.T, k backend) { journeyRefresh(t, k, 1) }},
+	{"refresh at 2 nodes", func(t *testing.T, k backend) { journeyRefresh(t, k, 2) }},
+	{"refresh at 3 nodes", func(t *testing.T, k backend) { journeyRefresh(t, k, 3) }},
+	{"refresh in a chain", journeyRefreshChain},
+	{"refresh of the claims", journeyRefreshClaims},
+	{"refresh refused", journeyRefreshRefused},
+	{"logout during a refresh", journeyLogoutDuringRefresh},
+}
+
+// notInMemory are journeys that say nothing of the store memory: what is in it
+// ends with the process, which a rig cannot; and the tests that run beside
+// these have their sessions in it as well, so that all of them end in
+// TestEverythingInMemoryEnded.
+var notInMemory = []string{"restart", "everything ended"}
+
+func TestEveryJourneyWithEveryStore(t *testing.T) {
+	t.Parallel()
+	for _, j := range journeys {
+		t.Run(j.name, func(t *testing.T) {
+			t.Parallel()
+			some := kinds
+			if slices.Contains(notInMemory, j.name) {
+				some = slices.DeleteFunc(slices.Clone(kinds), func(k backend) bool { return k.name == "memory" })
+			}
+			forBackends(t, some, j.make)
+		})
+	}
+}
+
+func journeySignIn(t *testing.T, k backend) {
+	s := newCluster(t, k, 1, "upstream {\nheader X-Sub sub\n}", "")
+	r := s.nodes[0]
+	b := r.browser()
+	p := b.open("/reports?a=b")
+	if p.StatusCode != http.StatusOK || p.body != "application sees alice" || !strings.HasSuffix(p.url, "/reports?a=b") {
+		t.Fatalf("status %d at %s: %s\n%s", p.StatusCode, p.url, p.body, r.logs())
+	}
+	header, _ := r.upstream.got()
+	if header.Get("X-Sub") != s.op.Issued().Subject || header.Get("Cookie") != "" || p.Header.Get("Cache-Control") != "private, no-cache" {
+		t.Errorf("the application sees %v, the browser %v", header, p.Header)
+	}
+	if p := b.get("/again"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
+		t.Errorf("status %d, %v", p.StatusCode, p.Header)
+	}
+	if size := len(b.cookies()["__Host-oidc_rp"]); size == 0 || k.ticket && size > 100 {
+		t.Errorf("the cookie has %d bytes", size)
+	}
+	if s.op.Hits(oidctest.Token) != 1 {
+		t.Errorf("%d token calls", s.op.Hits(oidctest.Token))
+	}
+}
+
+// journeyRestart: another process over the same places knows who was signed in.
+func journeyRestart(t *testing.T, k backend) {
+	s := newCluster(t, k, 1, "", "rotate 7d")
+	b := s.signIn(s.nodes[0], "alice")
+	s.nodes[0].end()
+	next := s.another()
+	moveTo(b, next)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || p.body != "application sees alice" || len(p.Header["Set-Cookie"]) != 0 {
+		t.Errorf("status %d, %v: %s\n%s", p.StatusCode, p.Header, p.body, next.logs())
+	}
+}
+
+// journeyReload: the next configuration takes over before the last one ends.
+func journeyReload(t *testing.T, k backend) {
+	s := newCluster(t, k, 1, "", "")
+	b := s.signIn(s.nodes[0], "alice")
+	s.site = "signed_out /bye"
+	next := newHarnessAt(t, s.storage, "http://rp.test {\noidc_rp {\n"+s.options()+"}\nreverse_proxy {upstream}\n}")
+	s.nodes[0].end()
+	moveTo(b, next)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
+		t.Errorf("status %d, %v\n%s", p.StatusCode, p.Header, next.logs())
+	}
+}
+
+func journeyLogout(t *testing.T, k backend) {
+	s := newCluster(t, k, 2, "end_session off", "")
+	b := s.signIn(s.nodes[0], "alice")
+	other := s.signIn(s.nodes[0], "alice").cookieHeader()
+	copied := b.cookieHeader()
+	s.holds("before the logout", copied)
+	if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
+		t.Fatalf("status %d: %s", p.StatusCode, p.body)
+	}
+	if left := b.cookies(); len(left) != 0 {
+		t.Errorf("cookies are left: %d", len(left))
+	}
+	s.over("a copied cookie", copied)
+	s.holds("the user's other session", other)
+	if k.name == testKind {
+		if left := s.records().sessions(); len(left) != 1 {
+			t.Errorf("%d records of sessions are left", len(left))
+		}
+	}
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("the next login ends with %d", p.StatusCode)
+	}
+}
+
+func journeyLogoutHint(t *testing.T, k backend) {
+	s := newCluster(t, k, 1, "", "")
+	b := s.signIn(s.nodes[0], "alice")
+	s.op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
+	idToken := s.op.Issued().IDToken
+	p := b.get("/Special:UserLogout")
+	if !strings.HasPrefix(p.location(), s.op.URL(oidctest.EndSession)) || !strings.Contains(p.location(), "id_token_hint="+idToken) {
+		t.Fatalf("status %d, leads to %s", p.StatusCode, p.location())
+	}
+	if p := b.open(p.location()); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
+		t.Errorf("status %d at %s", p.StatusCode, p.url)
+	}
+}
+
+// journeyNewLogin: a new login ends the session that it replaces.
+func journeyNewLogin(t *testing.T, k backend) {
+	s := newCluster(t, k, 2, "", "")
+	b := s.signIn(s.nodes[0], "alice")
+	old := b.cookieHeader()
+	s.holds("before the new login", old)
+	var before []string
+	if k.name == testKind {
+		before = s.records().sessions()
+	}
+	s.op.SignIn("bob")
+	if p := b.open("/@app/auth/default/login?returnto=/next"); p.body != "application sees bob" {
+		t.Fatalf("status %d: %s", p.StatusCode, p.body)
+	}
+	s.over("the replaced session", old)
+	s.holds("the new session", b.cookieHeader())
+	if k.name == testKind {
+		if now := s.records().sessions(); len(before) != 1 || len(now) != 1 || before[0] == now[0] {
+			t.Errorf("the records of sessions are %d, before %d", len(now), len(before))
+		}
+	}
+}
+
+// journeyIdle: what counts is the last use, at whatever node.
+func journeyIdle(t *testing.T, k backend) {
+	s := newCluster(t, k, 2, "", "idle_timeout 30m")
+	b := s.signIn(s.nodes[0], "alice")
+	first := b.cookieHeader()
+	for i, minutes := range []time.Duration{20, 40, 60} {
+		if i > 0 {
+			k.settle()
+		}
+		s.at(minutes * time.Minute)
+		moveTo(b, s.nodes[(i+1)%2])
+		p := b.get("/")
+		if p.StatusCode != http.StatusOK {
+			t.Fatalf("status %d after %d minutes of use\n%s", p.StatusCode, minutes, s.nodes[(i+1)%2].logs())
+		}
+		if k.ticket && len(p.Header["Set-Cookie"]) != 0 {
+			t.Errorf("a ticket that stays the same was set again")
+		}
+	}
+	s.at(91 * time.Minute)
+	for i, r := range s.nodes {
+		moveTo(b, r)
+		if got := s.use(r, b.cookieHeader()); got != http.StatusUnauthorized {
+			t.Errorf("status %d at node %d after half an hour without use", got, i)
+		}
+	}
+	if got := s.use(s.nodes[0], first); got != http.StatusUnauthorized {
+		t.Errorf("the first cookie gets %d", got)
+	}
+}
+
+func journeyLifetime(t *testing.T, k backend) {
+	s := newCluster(t, k, 1, "", "lifetime 1h")
+	b := s.signIn(s.nodes[0], "alice")
+	s.at(59 * time.Minute)
+	if p := b.get("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d within the lifetime", p.StatusCode)
+	}
+	s.at(61 * time.Minute)
+	if p := b.get("/"); p.StatusCode != http.StatusFound {
+		t.Errorf("status %d after the lifetime", p.StatusCode)
+	}
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("the next login ends with %d", p.StatusCode)
+	}
+}
+
+// journeyShorterLifetime: a lifetime that was made shorter holds for sessions
+// that there are.
+func journeyShorterLifetime(t *testing.T, k backend) {
+	s := newCluster(t, k, 1, "", "lifetime 10h")
+	cookies := s.signIn(s.nodes[0], "alice").cookieHeader()
+	s.session = strings.Replace(s.session, "10h", "1h", 1)
+	next := s.another()
+	s.at(59 * time.Minute)
+	s.holds("within the shorter lifetime", cookies)
+	s.at(61 * time.Minute)
+	if got := s.use(s.nodes[0], cookies); got != http.StatusOK {
+		t.Errorf("status %d where the lifetime is longer", got)
+	}
+	if got := s.use(next, cookies); got != http.StatusUnauthorized {
+		t.Errorf("status %d after the shorter lifetime", got)
+	}
+}
+
+// journeyDisabled: the sessions of a provider that is disabled are none, and
+// come back with it.
+func journeyDisabled(t *testing.T, k backend) {
+	s := newCluster(t, k, 1, "", "")
+	cookies := s.signIn(s.nodes[0], "alice").cookieHeader()
+	s.site = "disabled"
+	off := s.another()
+	if got := s.use(off, cookies); got != http.StatusUnauthorized {
+		t.Errorf("status %d at a disabled provider", got)
+	}
+	if got := s.use(s.nodes[0], cookies); got != http.StatusOK {
+		t.Errorf("status %d where it is not disabled", got)
+	}
+}
+
+func journeyTokens(t *testing.T, k backend) {
+	s := newCluster(t, k, 1, "upstream {\naccess_token\nid_token\n}", "max_chunks 4")
+	r := s.nodes[0]
+	b := s.signIn(r, "alice")
+	b.get("/")
+	header, _ := r.upstream.got()
+	if issued := s.op.Issued(); r.bearer() != issued.AccessToken || header.Get("X-Id-Token") != issued.IDToken {
+		t.Errorf("the application sees %v", header)
+	}
+}
+
+// journeySecrets: a new secret before the old one costs nobody a login, and its
+// removal one at most.
+func journeySecrets(t *testing.T, k backend) {
+	old, fresh := strings.Repeat("o", 40), strings.Repeat("n", 40)
+	s := newCluster(t, k, 1, "", "secret "+old)
+	b := s.signIn(s.nodes[0], "alice")
+	first := b.cookieHeader()
+	s.session = "secret " + fresh + " " + old
+	both := s.another()
+	moveTo(b, both)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 1 || p.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("status %d, %v: what the old secret sealed is sealed anew", p.StatusCode, p.Header)
+	}
+	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
+		t.Errorf("status %d, %v", p.StatusCode, p.Header)
+	}
+	s.session = "secret " + fresh
+	only := s.another()
+	moveTo(b, only)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
+		t.Errorf("status %d, %v", p.StatusCode, p.Header)
+	}
+	if got := s.use(only, first); got != http.StatusUnauthorized {
+		t.Errorf("the old cookie gets %d", got)
+	}
+	late := s.signIn(s.nodes[0], "alice")
+	moveTo(late, only)
+	logins := s.op.Hits(oidctest.Authorize)
+	if p := late.open("/page"); p.StatusCode != http.StatusOK || s.op.Hits(oidctest.Authorize) != logins+1 {
+		t.Errorf("status %d after %d logins", p.StatusCode, s.op.Hits(oidctest.Authorize)-logins)
+	}
+}
+
+// journeyManyAtOnce: requests with one cookie do not disturb each other while
+// the session's use is noted, and while it ends.
+func journeyManyAtOnce(t *testing.T, k backend) {
+	s := newCluster(t, k, 2, "end_session off", "idle_timeout 30m")
+	b := s.signIn(s.nodes[0], "alice")
+	cookies := b.cookieHeader()
+	s.at(10 * time.Minute)
+	if counts := s.together(40, cookies); counts[http.StatusOK] != 40 {
+		t.Errorf("answers by status: %v", counts)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.open("/Special:UserLogout")
+	}()
+	if counts := s.together(40, cookies); counts[http.StatusOK]+counts[http.StatusUnauthorized] != 40 {
+		t.Errorf("answers by status: %v", counts)
+	}
+	<-ended
+	s.over("after the logout", cookies)
+}

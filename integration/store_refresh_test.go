@@ -1,0 +1,249 @@
+package integration_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+const withToken = "upstream {\naccess_token\n}\nend_session off\n"
+
+// journeyRefresh: of many requests at the moment of expiry, at any number of
+// nodes, one makes the call, and all have its result.
+func journeyRefresh(t *testing.T, k backend, nodes int) {
+	s := newCluster(t, k, nodes, withToken, "")
+	s.op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).When = func(hit int) bool { return hit > 1 }
+		l.At(oidctest.Token).Delay = 200 * time.Millisecond
+	})
+	b := s.signIn(s.nodes[0], "alice")
+	cookies := b.cookieHeader()
+	s.holds("before the expiry", cookies)
+	s.op.at(tokenGone) // nobody goes on with the old one
+	var seen []func() map[string]int
+	for i, r := range s.nodes {
+		r.at(after(tokenGone + time.Duration(i)*2*time.Second)) // their clocks differ
+		seen = append(seen, r.upstream.tokens())
+	}
+	const requests = 200
+	if counts := s.together(requests, cookies); counts[http.StatusOK] != requests || calls(s.op) != 1 {
+		t.Errorf("answers by status: %v, %d calls\n%s", counts, calls(s.op), s.nodes[0].logs())
+	}
+	for _, seen := range seen {
+		if tokens := seen(); len(tokens) != 1 || tokens[s.op.Issued().AccessToken] == 0 {
+			t.Errorf("the application got %d tokens, the new one %d times", len(tokens), tokens[s.op.Issued().AccessToken])
+		}
+	}
+	// A ticket leads to the new tokens for good, an old cookie for half a minute.
+	late := 30 * time.Second
+	if k.ticket {
+		k.settle()
+		late = 5 * time.Minute
+	}
+	for _, r := range s.nodes {
+		r.at(after(tokenGone + late))
+	}
+	s.holds("late", cookies)
+	if calls(s.op) != 1 {
+		t.Errorf("%d calls", calls(s.op))
+	}
+}
+
+// journeyRefreshChain: each refresh uses the token of the last one, at whatever
+// node it is made.
+func journeyRefreshChain(t *testing.T, k backend) {
+	s := newCluster(t, k, 2, withToken, "")
+	b := s.signIn(s.nodes[0], "alice")
+	for i := 1; i <= 3; i++ {
+		if i > 1 {
+			k.settle()
+		}
+		s.at(time.Duration(i) * due)
+		r := s.nodes[i%2]
+		moveTo(b, r)
+		if p := b.get("/"); p.StatusCode != http.StatusOK || calls(s.op) != i || r.bearer() != s.op.Issued().AccessToken {
+			t.Fatalf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(s.op), r.logs())
+		}
+	}
+}
+
+// journeyRefreshClaims: what a refresh says of the user reaches the application
+// at all nodes, also where headers were made before.
+func journeyRefreshClaims(t *testing.T, k backend) {
+	s := newCluster(t, k, 2, "upstream {\nheader X-Name name\nheader X-Groups groups\naccess_token\nid_token\n}", "max_chunks 4")
+	b := s.signIn(s.nodes[0], "alice")
+	for _, r := range s.nodes {
+		moveTo(b, r)
+		b.get("/")
+		if header, _ := r.upstream.got(); header.Get("X-Groups") != "admins,staff" {
+			t.Errorf("the application sees %v", header)
+		}
+	}
+	user := s.op.User("alice")
+	user.Claims["name"], user.Claims["groups"] = "Alice Renamed", []string{"staff"}
+	s.op.SetUser("alice", user)
+	s.at(due)
+	for _, r := range s.nodes {
+		moveTo(b, r)
+		b.get("/")
+		issued := s.op.Issued()
+		header, _ := r.upstream.got()
+		if header.Get("X-Name") != "Alice Renamed" || header.Get("X-Groups") != "staff" || header.Get("X-Id-Token") != issued.IDToken || r.bearer() != issued.AccessToken || calls(s.op) != 1 {
+			t.Errorf("after %d calls the application sees %v", calls(s.op), header)
+		}
+		k.settle()
+	}
+}
+
+// journeyRefreshRefused: a provider that wants no more ends the session for
+// copies of the cookie and at all nodes.
+func journeyRefreshRefused(t *testing.T, k backend) {
+	s := newCluster(t, k, 2, withToken, "")
+	b := s.signIn(s.nodes[0], "alice")
+	copied := b.cookieHeader()
+	s.holds("before", copied)
+	s.op.EndGrants()
+	s.at(due)
+	if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.body, "session_ended") {
+		t.Errorf("a program gets %d: %s", p.StatusCode, p.body)
+	}
+	if b.cookies()["__Host-oidc_rp"] != "" {
+		t.Error("the cookie was not cleared")
+	}
+	s.over("a copied cookie", copied)
+	if calls(s.op) != 1 {
+		t.Errorf("%d calls", calls(s.op))
+	}
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("the next login ends with %d", p.StatusCode)
+	}
+}
+
+// journeyLogoutDuringRefresh: a session that ended while its tokens were under
+// way stays so, and those tokens are given back.
+func journeyLogoutDuringRefresh(t *testing.T, k backend) {
+	revoked := newRevocations(t)
+	s := newCluster(t, k, 2, withToken+"revocation_endpoint "+revoked.URL, "")
+	r := s.nodes[0]
+	b := s.signIn(r, "alice")
+	cookies := b.cookieHeader()
+	s.holds("before", cookies)
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	s.op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Hold = func(*http.Request) {
+			close(arrived)
+			<-answer
+		}
+	})
+	s.at(due)
+	status := make(chan int, 1)
+	go func() {
+		got, _, _ := r.ask(t.Context(), cookies)
+		status <- got
+	}()
+	<-arrived
+	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther {
+		t.Errorf("the logout gets %d", p.StatusCode)
+	}
+	close(answer)
+	if got := <-status; got != http.StatusUnauthorized {
+		t.Errorf("the request that refreshed gets %d", got)
+	}
+	s.over("the old cookie", cookies)
+	if k.name == testKind && len(s.records().sessions()) != 0 {
+		t.Error("the record is there again")
+	}
+	fresh := s.op.Issued()
+	for end := time.After(5 * time.Second); ; {
+		select {
+		case asked := <-revoked.asked:
+			if asked.PostForm.Get("token") == fresh.RefreshToken {
+				return
+			}
+		case <-end:
+			t.Fatal("the new refresh token was not revoked")
+		}
+	}
+}
+
+// TestARefreshThatCannotBeSavedIsTriedAgain: the tokens are used, and kept as
+// soon as that can be.
+func TestARefreshThatCannotBeSavedIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 1, withToken, "")
+	r := s.nodes[0]
+	cookies := s.signIn(r, "alice").cookieHeader()
+	s.records().fail(writing, errTestFull)
+	s.at(due)
+	for range 3 {
+		if got := s.use(r, cookies); got != http.StatusOK || calls(s.op) != 1 || r.bearer() != s.op.Issued().AccessToken {
+			t.Fatalf("status %d, %d calls\n%s", got, calls(s.op), r.logs())
+		}
+	}
+	if !strings.Contains(r.logs(), "the session could not be kept with its new tokens") {
+		t.Error("the log does not say so")
+	}
+	s.records().mend()
+	s.holds("when there is room again", cookies)
+	s.at(due + 2*time.Minute) // nobody remembers it any more
+	if got := s.use(r, cookies); got != http.StatusOK || calls(s.op) != 1 || r.bearer() != s.op.Issued().AccessToken {
+		t.Errorf("status %d, %d calls: the tokens were not kept", got, calls(s.op))
+	}
+}
+
+// TestANodeThatDiedAfterItsRefreshIsNotMissed: with the record the tokens are
+// kept, so that nothing of what nodes tell each other is needed.
+func TestANodeThatDiedAfterItsRefreshIsNotMissed(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 2, withToken, "")
+	cookies := s.signIn(s.nodes[0], "alice").cookieHeader()
+	s.at(due)
+	if got := s.use(s.nodes[0], cookies); got != http.StatusOK || calls(s.op) != 1 {
+		t.Fatalf("status %d, %d calls", got, calls(s.op))
+	}
+	for key := range s.records().content() {
+		if !strings.HasPrefix(key, sessionFolder) {
+			if err := s.records().Delete(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.nodes[0].end()
+	if got := s.use(s.nodes[1], cookies); got != http.StatusOK || calls(s.op) != 1 || s.nodes[1].bearer() != s.op.Issued().AccessToken {
+		t.Errorf("status %d, %d calls", got, calls(s.op))
+	}
+}
+
+// TestASessionThatEndsWhileItsNewStateIsKeptStaysSo: at the last moment, when
+// all looks have said that it lives, somebody removes it.
+func TestASessionThatEndsWhileItsNewStateIsKeptStaysSo(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, session string
+		after         time.Duration
+		calls         int
+	}{{"with new tokens", "", due, 1}, {"with its use", "idle_timeout 30m", 5 * time.Minute, 0}} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := newCluster(t, backendNamed(testKind), 1, withToken, row.session)
+			b := s.signIn(s.nodes[0], "alice")
+			copied := b.cookieHeader()
+			s.records().fault([]string{"replace"}, func(ctx context.Context) error {
+				return s.records().Delete(ctx, s.records().sessions()...)
+			})
+			s.at(row.after)
+			p := b.send(http.MethodGet, "/x", program)
+			if p.StatusCode != http.StatusUnauthorized || b.cookies()["__Host-oidc_rp"] != "" || calls(s.op) != row.calls {
+				t.Errorf("status %d, %d calls", p.StatusCode, calls(s.op))
+			}
+			if left := s.records().sessions(); len(left) != 0 {
+				t.Error("the record is there again")
+			}
+			s.over("a copied cookie", copied)
+		})
+	}
+}

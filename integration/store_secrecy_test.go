@@ -1,0 +1,239 @@
+package integration_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+)
+
+// written is all that nodes have left where others could read it: names and
+// contents.
+func (s *cluster) written() map[string][]byte {
+	s.t.Helper()
+	all := make(map[string][]byte)
+	if s.kind.name == testKind {
+		for key, record := range s.records().content() {
+			all[key] = record
+		}
+	}
+	err := filepath.WalkDir(s.storage, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		all[strings.TrimPrefix(path, s.storage)] = content
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return all
+}
+
+// spellings are how a value could stand somewhere.
+func spellings(value string) []string {
+	raw := []byte(value)
+	return []string{value, hex.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw)}
+}
+
+// TestWhoReadsTheStoreLearnsNothing: neither who somebody is nor what would
+// open a session, of sessions, refreshes and logouts.
+func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
+	t.Parallel()
+	forBackends(t, []backend{backendNamed("storage"), backendNamed(testKind)}, func(t *testing.T, k backend) {
+		s := newCluster(t, k, 1, "upstream {\naccess_token\nid_token\n}\nend_session off", "")
+		r := s.nodes[0]
+		secrets := map[string]string{"the sealing secret": strings.Repeat("s", 40), "the client secret": s.op.Client().Secret}
+		for _, who := range []string{"alice", "bob"} {
+			b := s.signIn(r, who)
+			ticket, user, issued := r.ticketOf(b), s.op.User(who), s.op.Issued()
+			found, err := r.store().Reload(t.Context(), ticket.name)
+			if err != nil || found[0] == nil {
+				t.Fatalf("expected a record, seen none: %v", err)
+			}
+			opened, err := ticket.session(found[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, value := range map[string]string{
+				"the subject": user.Subject, "the name": user.Claims["name"].(string), "the e-mail address": user.Claims["email"].(string), "the user name": who,
+				"the session id": string(opened.ID[:]), "the record's secret": string(ticket.secret[:]), "the ticket": b.cookies()["__Host-oidc_rp"],
+				"the provider's session": issued.SID, "the issuer": s.op.Issuer(),
+			} {
+				secrets[name+" of "+who] = value
+			}
+			s.at(s.ahead + due)
+			if p := b.get("/"); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d", p.StatusCode)
+			}
+			if who == "alice" {
+				r.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{}))
+				r.tell(s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{}))
+			}
+		}
+		for i, canary := range s.op.Canaries() {
+			secrets["token "+string(rune('a'+i%26))] = canary
+		}
+		all := s.written()
+		sessions := 0
+		for name, content := range all {
+			if strings.Contains(name, "session") {
+				sessions++
+			}
+			for what, secret := range secrets {
+				for _, spelling := range spellings(secret) {
+					if bytes.Contains(content, []byte(spelling)) || strings.Contains(name, spelling) {
+						t.Errorf("%s holds %s", name, what)
+					}
+				}
+			}
+		}
+		if sessions < 2 || len(all) < 5 {
+			t.Errorf("only %d of %d were of sessions: nothing was looked at", sessions, len(all))
+		}
+	})
+}
+
+// TestWhoWritesTheStoreIsNobody: without a ticket there is no session, whatever
+// somebody puts into the store; and with one no other's.
+func TestWhoWritesTheStoreIsNobody(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		// forge changes the store, where the records of bob, the attacker, and
+		// of alice are; and may return another cookie for bob.
+		forge func(s *cluster, bob, alice *ticket) (value string)
+		want  int
+	}{
+		{"nothing", func(*cluster, *ticket, *ticket) string { return "" }, http.StatusOK},
+		{"another's record under one's own key", func(s *cluster, bob, alice *ticket) string {
+			s.records().put(bob.name, s.records().content()[alice.name])
+			return ""
+		}, http.StatusUnauthorized},
+		{"a session in clear", func(s *cluster, bob, alice *ticket) string {
+			plain, err := alice.secret.Open(atRP.sessionAAD, s.records().content()[alice.name])
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.records().put(bob.name, plain)
+			return ""
+		}, http.StatusUnauthorized},
+		{"a record of another place", func(s *cluster, bob, alice *ticket) string {
+			plain, _ := alice.secret.Open(atRP.sessionAAD, s.records().content()[alice.name])
+			record, err := bob.secret.Seal(atRP.sessionAAD+"x", plain)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.records().put(bob.name, record)
+			return ""
+		}, http.StatusUnauthorized},
+		{"a record that was changed", func(s *cluster, bob, _ *ticket) string {
+			record := s.records().content()[bob.name]
+			record[len(record)/2] ^= 1
+			s.records().put(bob.name, record)
+			return ""
+		}, http.StatusUnauthorized},
+		{"an empty record", func(s *cluster, bob, _ *ticket) string {
+			s.records().put(bob.name, []byte{})
+			return ""
+		}, http.StatusUnauthorized},
+		{"a record of one's own making, and its secret as a ticket", func(s *cluster, _, alice *ticket) string {
+			plain, _ := alice.secret.Open(atRP.sessionAAD, s.records().content()[alice.name])
+			own, err := newTicket(seal.NewRecordSecret())
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			record, err := own.secret.Seal(atRP.sessionAAD, plain)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.records().put(own.name, record)
+			ring, err := seal.NewRing(bytes.Repeat([]byte("x"), 40))
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return own.seal(ring)
+		}, http.StatusUnauthorized},
+		{"garbage in the place of facts", func(s *cluster, bob, _ *ticket) string {
+			opened, err := bob.session(s.records().content()[bob.name])
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			target := revocation.TargetOf(&opened, s.op.Issuer())
+			for _, key := range target.Keys() { // which only ever ends what was there
+				s.records().put(key, []byte("garbage"))
+			}
+			return ""
+		}, http.StatusUnauthorized},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			for _, remembered := range []bool{false, true} {
+				s := newCluster(t, backendNamed(testKind), 1, "", "")
+				r := s.nodes[0]
+				alice, bob := s.signIn(r, "alice"), r.browser()
+				s.op.SignIn("bob")
+				if p := bob.open("/@app/auth/default/login?returnto=/"); p.StatusCode != http.StatusOK {
+					t.Fatalf("status %d", p.StatusCode)
+				}
+				if !remembered { // another instance has not seen the cookies yet
+					r = s.another()
+				}
+				cookies := bob.cookieHeader()
+				if value := row.forge(s, s.nodes[0].ticketOf(bob), s.nodes[0].ticketOf(alice)); value != "" {
+					cookies = "__Host-oidc_rp=" + value
+				}
+				before := r.upstream.count()
+				if got := s.use(r, cookies); got != row.want {
+					t.Errorf("remembered %t: status %d, want %d", remembered, got, row.want)
+				}
+				if row.want != http.StatusOK && r.upstream.count() != before {
+					t.Error("the application was asked")
+				}
+				s.op.SignIn("alice")
+				if p := r.browser().open("/"); p.body != "application sees alice" {
+					t.Errorf("a new login ends with %d: %s", p.StatusCode, p.body)
+				}
+			}
+		})
+	}
+}
+
+// TestASessionLargerThanCookiesFitsAStore, up to what no session needs.
+func TestASessionLargerThanCookiesFitsAStore(t *testing.T) {
+	t.Parallel()
+	forBackends(t, storeBackends(), func(t *testing.T, k backend) {
+		s := newCluster(t, k, 1, "upstream {\nheader X-Sub sub\nheader X-Last {http.auth.user.claims.last}\n}", "")
+		r := s.nodes[0]
+		grow := func(size int) {
+			user := s.op.User("alice")
+			user.Claims["essay"], user.Claims["last"] = strings.Repeat("é", size/2), "end"
+			s.op.SetUser("alice", user)
+		}
+		grow(40 << 10)
+		b := s.signIn(r, "alice")
+		b.get("/again")
+		if header, _ := r.upstream.got(); header.Get("X-Last") != "end" || len(b.cookies()["__Host-oidc_rp"]) > 100 {
+			t.Errorf("the application sees %v, the cookie has %d bytes", header, len(b.cookies()["__Host-oidc_rp"]))
+		}
+		grow(300 << 10)
+		p := r.browser().open("/")
+		if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "session_too_large") {
+			t.Errorf("status %d: %s", p.StatusCode, p.body)
+		}
+		if !strings.Contains(r.logs(), "essay (307200 bytes)") {
+			t.Error("the log does not name the largest claim")
+		}
+		s.holds("the session that there was", b.cookieHeader())
+	})
+}

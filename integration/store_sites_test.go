@@ -1,0 +1,103 @@
+package integration_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// TestSitesWithDifferentStoresHearTheSameProvider: what a provider tells one
+// site of a configuration, or a frame of one, ends the sessions at all, wherever
+// those keep theirs; and a logout at one site is that site's alone.
+func TestSitesWithDifferentStoresHearTheSameProvider(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		end  func(s *cluster, of map[string]oidctest.Issued) (what string, p *visited)
+		// ended says which sites' sessions end.
+		ended func(site string) bool
+	}{
+		{"a logout token with sub", func(s *cluster, of map[string]oidctest.Issued) (string, *visited) {
+			return "tell", s.nodes[0].tell(s.op.LogoutToken(of["rp.test"].Subject, "", oidctest.JWTLies{}))
+		}, func(string) bool { return true }},
+		{"a logout token with the sid of another site's session", func(s *cluster, of map[string]oidctest.Issued) (string, *visited) {
+			return "tell", s.nodes[0].tell(s.op.LogoutToken("", of["three.test"].SID, oidctest.JWTLies{}))
+		}, func(site string) bool { return site == "three.test" }},
+		{"a frame with the sid of another site's session", func(s *cluster, of map[string]oidctest.Issued) (string, *visited) {
+			return "frame", s.nodes[0].browser().send("GET", framePath(s.op.Provider, of["two.test"].SID), framed)
+		}, func(site string) bool { return site == "two.test" }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := newCluster(t, backendNamed(testKind), 0, "", "")
+			stores := map[string]string{
+				"rp.test": "test " + rand.Text(), "two.test": "memory", "three.test": "cookie", "four.test": "storage", "five.test": "test " + rand.Text(),
+			}
+			var sites strings.Builder
+			for site, store := range stores {
+				s.op.Register("https://" + site + "/@app/auth/default/code")
+				fmt.Fprintf(&sites, "http://%s {\noidc_rp {\n%ssession {\nstore %s\n}\n}\nreverse_proxy {upstream}\n}\n", site, options(s.op.Provider), store)
+			}
+			r := newHarnessAt(t, s.storage, sites.String())
+			s.nodes = []*harness{r}
+			use := func(site string, b *browser) int {
+				return b.send(http.MethodGet, "https://"+site+"/x", program).StatusCode
+			}
+			users, issued := make(map[string]*browser), make(map[string]oidctest.Issued)
+			for site := range stores {
+				b := r.browser()
+				if p := b.open("https://" + site + "/"); p.StatusCode != http.StatusOK {
+					t.Fatalf("%s: status %d\n%s", site, p.StatusCode, r.logs())
+				}
+				users[site], issued[site] = b, s.op.Issued()
+				if got := use(site, b); got != http.StatusOK {
+					t.Fatalf("%s: status %d before", site, got)
+				}
+			}
+			if what, p := row.end(s, issued); p.StatusCode != http.StatusOK {
+				t.Fatalf("%s: status %d\n%s", what, p.StatusCode, r.logs())
+			}
+			for site, b := range users {
+				want := map[bool]int{true: http.StatusUnauthorized, false: http.StatusOK}[row.ended(site)]
+				if got := use(site, b); got != want {
+					t.Errorf("%s, whose store is %s: status %d, want %d", site, stores[site], got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestALogoutThatOneStoreDoesNotTakeIsToldToTheOthers, and said to have failed.
+func TestALogoutThatOneStoreDoesNotTakeIsToldToTheOthers(t *testing.T) {
+	t.Parallel()
+	s := newCluster(t, backendNamed(testKind), 0, "", "")
+	down := "test " + rand.Text()
+	s.op.Register("https://two.test/@app/auth/default/code")
+	site := "http://%s {\noidc_rp {\n" + strings.ReplaceAll(options(s.op.Provider), "%", "%%") + "session {\nstore %s\n}\n}\nreverse_proxy {upstream}\n}\n"
+	r := newHarnessAt(t, s.storage, fmt.Sprintf(site, "rp.test", down)+fmt.Sprintf(site, "two.test", "storage"))
+	s.nodes = []*harness{r}
+	here := signedIn(t, r)
+	b := r.browser()
+	if p := b.open("https://two.test/"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", p.StatusCode)
+	}
+	records := recordsNamed(strings.Fields(down)[1])
+	records.fail(calling, errTestDown)
+	token := s.op.LogoutToken(s.op.Issued().Subject, "", oidctest.JWTLies{})
+	if p := r.tell(token); p.StatusCode != http.StatusBadRequest {
+		t.Errorf("status %d though one store is down", p.StatusCode)
+	}
+	if p := b.send(http.MethodGet, "https://two.test/x", program); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %d where the store is not down", p.StatusCode)
+	}
+	records.mend()
+	s.holds("before the provider tries again", here.cookieHeader())
+	if p := r.tell(token); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d when it comes again", p.StatusCode)
+	}
+	s.over("afterwards", here.cookieHeader())
+}

@@ -1,0 +1,182 @@
+package integration_test
+
+import (
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// chunk is a value as a cookie of one chunk.
+func chunk(value string) string {
+	chunks, _ := cookie.Split(value, 1)
+	return chunks[0]
+}
+
+// What a ticket consists of, as released versions write it.
+const (
+	ticketVersion = 1
+	sessionFolder = "session/"
+)
+
+// ticket is what a cookie holds for a session in a store, read and written by
+// the tests themselves.
+type ticket struct {
+	secret seal.RecordSecret
+	name   string // of the record
+}
+
+func newTicket(secret seal.RecordSecret) (*ticket, error) {
+	name, err := secret.Name()
+	return &ticket{secret, sessionFolder + name}, err
+}
+
+// seal returns the ticket as a cookie.
+func (t *ticket) seal(ring *seal.Ring) string {
+	return chunk(ring.Seal(seal.ForTicket, atRP.sessionAAD, append([]byte{ticketVersion}, t.secret[:]...)))
+}
+
+// session returns the session of a record.
+func (t *ticket) session(record []byte) (opened session.Session, err error) {
+	plain, err := t.secret.Open(atRP.sessionAAD, record)
+	if err == nil {
+		err = opened.Decode(plain)
+	}
+	return opened, err
+}
+
+// ticketOf is the ticket that a browser's cookie is.
+func (r *harness) ticketOf(b *browser) *ticket {
+	ring := r.ring()
+	plain, _, err := ring.Open(seal.ForTicket, atRP.sessionAAD, b.cookies()["__Host-oidc_rp"][1:])
+	if err != nil || len(plain) != 33 || plain[0] != ticketVersion {
+		r.t.Fatalf("the cookie is no ticket: %d bytes, %v", len(plain), err)
+	}
+	t, err := newTicket(seal.RecordSecret(plain[1:]))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return t
+}
+
+// nothing says that a browser with such a cookie is nobody: it is cleared, and
+// one login heals all.
+func (s *cluster) nothing(what string, r *harness, value string) {
+	s.t.Helper()
+	b := r.browser()
+	p := b.send(http.MethodGet, "/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Cookie": "__Host-oidc_rp=" + value})
+	if p.StatusCode != http.StatusUnauthorized || len(p.Header["Set-Cookie"]) != 1 || !strings.HasPrefix(p.Header.Get("Set-Cookie"), "__Host-oidc_rp=; ") {
+		s.t.Errorf("%s: status %d, %v", what, p.StatusCode, p.Header["Set-Cookie"])
+	}
+	b.set("__Host-oidc_rp", value)
+	logins := s.op.Hits(oidctest.Authorize)
+	if p := b.open("/page"); p.StatusCode != http.StatusOK || s.op.Hits(oidctest.Authorize) != logins+1 {
+		s.t.Errorf("%s: status %d after %d logins", what, p.StatusCode, s.op.Hits(oidctest.Authorize)-logins)
+	}
+	if p := b.open("/page"); p.StatusCode != http.StatusOK || s.op.Hits(oidctest.Authorize) != logins+1 {
+		s.t.Errorf("%s: a loop of logins", what)
+	}
+}
+
+// set puts a cookie into the browser.
+func (b *browser) set(name, value string) {
+	u, err := http.NewRequest(http.MethodGet, rpURL+"/", nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.jar.SetCookies(u.URL, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: true}})
+}
+
+// TestWhatIsNoTicketIsNothing: what was sealed for another purpose, another
+// place or with other keys, and what nobody has sealed.
+func TestWhatIsNoTicketIsNothing(t *testing.T) {
+	t.Parallel()
+	forBackends(t, storeBackends(), func(t *testing.T, k backend) {
+		s := newCluster(t, k, 1, "", "")
+		r := s.nodes[0]
+		b := s.signIn(r, "alice")
+		ring := r.ring()
+		good := b.cookies()["__Host-oidc_rp"]
+		ticket := r.ticketOf(b)
+		plain := append([]byte{ticketVersion}, ticket.secret[:]...)
+		other, err := seal.NewRing([]byte(strings.Repeat("x", 40)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		living := session.Session{ID: session.NewID(), Binding: session.Bind(s.op.Issuer(), s.op.Client().ID), Provider: "default", Subject: "u-1001", Username: "alice"}
+		living.SignedIn, living.Expires, living.Seen = s.op.Now(), s.op.Now().Add(12*time.Hour), s.op.Now()
+		fresh := seal.NewRecordSecret()
+		for name, value := range map[string]string{
+			"a session":                     ring.Seal(seal.ForSession, atRP.sessionAAD, living.Encode()),
+			"a session, sealed as a ticket": ring.Seal(seal.ForTicket, atRP.sessionAAD, living.Encode()),
+			"a transaction":                 ring.Seal(seal.ForTransaction, atRP.transactionAAD, plain),
+			"a transaction, at our place":   ring.Seal(seal.ForTransaction, atRP.sessionAAD, plain),
+			"an ID token hint":              ring.Seal(seal.ForIDToken, atRP.idTokenHintAAD, plain),
+			"a logout's confirmation":       ring.Seal(seal.ForLogout, atRP.sessionAAD, plain),
+			"the ticket of another site":    ring.Seal(seal.ForTicket, atRP.sessionAAD+"x", plain),
+			"a ticket with other keys":      other.Seal(seal.ForTicket, atRP.sessionAAD, plain),
+			"a ticket of another version":   ring.Seal(seal.ForTicket, atRP.sessionAAD, append([]byte{ticketVersion + 1}, plain[1:]...)),
+			"a ticket that is too short":    ring.Seal(seal.ForTicket, atRP.sessionAAD, plain[:len(plain)-1]),
+			"a ticket that is too long":     ring.Seal(seal.ForTicket, atRP.sessionAAD, append(plain, 0)),
+			"an empty ticket":               ring.Seal(seal.ForTicket, atRP.sessionAAD, nil),
+			"a ticket without a record":     ring.Seal(seal.ForTicket, atRP.sessionAAD, append([]byte{ticketVersion}, fresh[:]...)),
+			"a record's name":               strings.TrimPrefix(ticket.name, sessionFolder),
+			"a ticket that was changed":     good[1:len(good)-2] + "AA",
+			"nothing":                       "x",
+			"the secret itself":             hex.EncodeToString(ticket.secret[:]),
+		} {
+			s.nothing(name, r, chunk(value))
+		}
+		s.nothing("a ticket in two cookies", r, "2"+good[1:])
+		s.holds("the ticket itself", b.cookieHeader())
+	})
+}
+
+// TestATicketIsNoSessionInACookie: a site whose sessions were moved to a store,
+// or back, costs everybody one login.
+func TestATicketIsNoSessionInACookie(t *testing.T) {
+	t.Parallel()
+	forBackends(t, storeBackends(), func(t *testing.T, k backend) {
+		s := newCluster(t, k, 1, "", "")
+		ticket := s.signIn(s.nodes[0], "alice").cookies()["__Host-oidc_rp"]
+		kept := s.store
+		s.store = "store cookie"
+		cookies := s.another()
+		s.nothing("a ticket", cookies, ticket)
+		sealed := s.signIn(cookies, "alice").cookies()["__Host-oidc_rp"]
+		s.store = kept
+		s.nothing("a session", s.another(), sealed)
+	})
+}
+
+// TestATicketOpensWhereItWasMade: at another host name of the same site and
+// store it is nothing, whether it was remembered before or not.
+func TestATicketOpensWhereItWasMade(t *testing.T) {
+	t.Parallel()
+	forBackends(t, kinds, func(t *testing.T, k backend) {
+		s := newCluster(t, k, 0, "", "")
+		s.op.Register("https://two.test/@app/auth/default/code")
+		r := newHarnessAt(t, s.storage, "http://rp.test, http://two.test {\noidc_rp {\n"+s.options()+"}\nreverse_proxy {upstream}\n}")
+		s.nodes = append(s.nodes, r)
+		cookies := s.signIn(r, "alice").cookieHeader()
+		elsewhere := func() int {
+			return r.raw("GET /x HTTP/1.1\r\nHost: two.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n").StatusCode
+		}
+		for range 2 {
+			if got := elsewhere(); got != http.StatusUnauthorized {
+				t.Errorf("status %d at another host", got)
+			}
+			s.holds("at its own", cookies)
+		}
+		b := r.browser()
+		if p := b.open("https://two.test/"); p.StatusCode != http.StatusOK {
+			t.Errorf("status %d at the other host", p.StatusCode)
+		}
+	})
+}
