@@ -12,23 +12,24 @@ import (
 
 // This file finds out what the configuration says about a request.
 
-// access asks the matchers for every reading of the path that an application
-// could make, since what decides here is not what is sent there. A request is
-// public only if every reading is, and guarded if any is. A matcher's error is
-// the caller's to answer with: it never opens anything.
-func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, error) {
+// policy returns what the configuration says about a request. It asks the matchers
+// about every reading of the path that an application could make, since it need
+// not read the path as the matchers do. A request is public only if every reading
+// is, and guarded if any is. A matcher's error never opens anything: the caller
+// responds with it.
+func (h *Handler) policy(r *http.Request, original *url.URL) (authz.Policy, error) {
 	if len(h.guard) == 0 && len(h.Routes) == 0 {
-		return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
+		return h.sitePolicy(), nil
 	}
 	if original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path) {
-		return h.accessAsRead(r, strings.ToLower(r.URL.Path))
+		return h.policyAsRead(r, strings.ToLower(r.URL.Path))
 	}
 	var buffer [8]address.Reading
 	readings, complete := address.Readings(buffer[:0],
 		address.Path{Path: original.Path, RawPath: original.EscapedPath()},
 		address.Path{Path: r.URL.Path, RawPath: r.URL.EscapedPath()})
 	if !complete {
-		return authz.Policy{Guarded: true, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
+		return authz.Policy{Guarded: true, Unauthenticated: authz.Unauthenticated(h.Unauthenticated)}, nil
 	}
 	current, sent := *r.URL, *original
 	defer func() {
@@ -41,7 +42,7 @@ func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, erro
 	for _, reading := range slices.Backward(readings) {
 		original.Path, original.RawPath = reading.Path, reading.RawPath
 		r.URL.Path, r.URL.RawPath = reading.Path, reading.RawPath
-		one, err := h.accessAsRead(r, "")
+		one, err := h.policyAsRead(r, "")
 		if err != nil {
 			return all, err
 		}
@@ -50,9 +51,14 @@ func (h *Handler) access(r *http.Request, original *url.URL) (authz.Policy, erro
 	return all, nil
 }
 
-// accessAsRead is the verdict on the path as it stands in the request. plain is that
-// path in lower case if it is plain, else empty.
-func (h *Handler) accessAsRead(r *http.Request, plain string) (authz.Policy, error) {
+// sitePolicy returns the policy for requests that no route names.
+func (h *Handler) sitePolicy() authz.Policy {
+	return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Unauthenticated(h.Unauthenticated)}
+}
+
+// policyAsRead returns the policy for the path as it stands in the request. plain
+// is that path in lower case if it is plain, else empty.
+func (h *Handler) policyAsRead(r *http.Request, plain string) (authz.Policy, error) {
 	if len(h.guard) > 0 {
 		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
 			return authz.Policy{}, err
@@ -65,10 +71,10 @@ func (h *Handler) accessAsRead(r *http.Request, plain string) (authz.Policy, err
 		}
 		if matched {
 			public := route.Mode == modePublic
-			return authz.Policy{Guarded: true, Public: public, Named: public, Unauthenticated: authz.Response(orDefault(route.Unauthenticated, h.Unauthenticated))}, nil
+			return authz.Policy{Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(orDefault(route.Unauthenticated, h.Unauthenticated))}, nil
 		}
 	}
-	return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Response(h.Unauthenticated)}, nil
+	return h.sitePolicy(), nil
 }
 
 // matches reports whether the route is for a request.

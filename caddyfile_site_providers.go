@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -95,29 +97,18 @@ func (s *siteParser) check() error {
 		h.OwnProviders = map[string]*ProviderConfig{shorthandID: s.shorthand}
 		return nil
 	}
-	return s.checkDefault(place)
-}
-
-// checkDefault makes sure that the site has a provider, and that it is clear
-// which one is the default.
-func (s *siteParser) checkDefault(place *caddyfile.Dispenser) error {
-	h, global := s.h, s.global()
-	ids := slices.Concat(h.Providers, slices.Sorted(maps.Keys(h.OwnProviders)))
-	if len(ids) == 0 {
-		switch len(global.Providers) {
-		case 0:
-			return place.Err("no provider is configured: give issuer, client_id and client_secret")
-		case 1:
-			ids = []string{idsOf(global.Providers)}
-		default:
-			return place.Errf("there are several shared providers (%s): name those of this site with the option provider", idsOf(global.Providers))
-		}
+	global := s.global()
+	choice := h.providerChoice(&global)
+	ids, err := choice.IDs()
+	if err != nil {
+		return place.WrapErr(err)
 	}
-	switch id := h.DefaultProvider; {
-	case id != "" && !slices.Contains(ids, id):
-		return suggest.Hint(caddyargs.At(s.seen["default_provider"]).Errf("default_provider %s: is not a provider of this site; it has: %s", id, strings.Join(ids, ", ")), id, ids...)
-	case id == "" && len(ids) > 1 && !slices.Contains(ids, global.DefaultProvider):
-		return place.Errf("there are several providers (%s): say which is meant by default with default_provider", strings.Join(ids, ", "))
+	_, err = choice.DefaultOf(ids)
+	if unknown := (*opconfig.UnknownDefaultError)(nil); errors.As(err, &unknown) {
+		return suggest.Hint(caddyargs.At(s.seen["default_provider"]).WrapErr(err), unknown.ID, unknown.IDs...)
+	}
+	if err != nil {
+		return place.WrapErr(err)
 	}
 	return nil
 }

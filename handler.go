@@ -44,7 +44,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		st.upgrade.Restore(r.Header, h.siteHeaders.Upgrades())
 		return next.ServeHTTP(w, r)
 	}
-	policy, err := h.access(r, original)
+	policy, err := h.policy(r, original)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("match the request: %w", err))
 	}
@@ -98,7 +98,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 func (h *Handler) decide(x *flow.Exchange, policy authz.Policy) authz.Decision {
 	policy.PassPreflights = h.Preflight == "pass"
 	facts := authz.Facts{User: x.State.User(), Shortfall: x.Shortfall(), Policy: policy}
-	if facts.DependOnRequest() {
+	if facts.DependsOnRequest() {
 		facts.Request = authz.Request{
 			PageLoad: navigation.IsPageLoad(x.R), Read: navigation.IsRead(x.R), Preflight: navigation.IsPreflight(x.R),
 			KnownError: x.R.URL.RawQuery != "" && x.QueryError() != "",

@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
@@ -112,41 +113,18 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 // resolveProviders finds the providers of this site, and which one is default.
 func (h *Handler) resolveProviders(caddy.Context) error {
 	h.providers = make(map[string]*provider)
-	shared := h.Providers
-	if len(shared) == 0 && len(h.OwnProviders) == 0 {
-		shared = slices.Sorted(maps.Keys(h.app.providers))
-		switch len(shared) {
-		case 0:
-			return errors.New("no provider is configured")
-		case 1:
-		default:
-			return fmt.Errorf("there are several providers (%s): name those of this site with the option provider", strings.Join(shared, ", "))
-		}
+	h.instance.Providers, h.instance.ByRedirectPath = make(map[string]*flow.Provider), make(map[string]*flow.Provider)
+	choice := h.providerChoice(h.app)
+	ids, err := choice.IDs()
+	if err != nil {
+		return err
 	}
-	for _, id := range shared {
-		p := h.app.providers[id]
-		if p == nil {
-			return fmt.Errorf("provider %s: there is no shared provider of this name", id)
-		}
-		if h.providers[id] != nil {
-			return fmt.Errorf("provider %s: is named twice", id)
-		}
-		h.providers[id] = p
-	}
-	for _, id := range slices.Sorted(maps.Keys(h.OwnProviders)) {
-		if h.app.providers[id] != nil {
-			return fmt.Errorf("provider %s: a shared provider has this id", id)
-		}
-		p, err := newProvider(id, h.OwnProviders[id], h.now, h.logger.With(zap.String("provider", id)), &h.release)
+	for _, id := range ids {
+		p, err := h.resolveProvider(id)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
-		h.providers[id] = p
-	}
-	h.instance.Providers = make(map[string]*flow.Provider, len(h.providers))
-	h.instance.ByRedirectPath = make(map[string]*flow.Provider)
-	for id, p := range h.providers {
-		h.instance.Providers[id] = &p.Provider
+		h.providers[id], h.instance.Providers[id] = p, &p.Provider
 		if p.RedirectPath == "" {
 			continue
 		}
@@ -155,31 +133,40 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 		}
 		h.instance.ByRedirectPath[p.RedirectPath] = &p.Provider
 	}
-	return h.resolveDefault()
-}
-
-func (h *Handler) resolveDefault() error {
-	if h.providers[shorthandID] != nil && len(h.providers) > 1 {
+	if len(ids) > 1 && h.providers[shorthandID] != nil {
 		return fmt.Errorf("provider %s: the id is reserved for the default provider", shorthandID)
 	}
-	id := h.DefaultProvider
-	if id == "" && h.providers[h.app.DefaultProvider] != nil {
-		id = h.app.DefaultProvider
+	defaultID, err := choice.DefaultOf(ids)
+	if err != nil {
+		return err
 	}
-	if id == "" && len(h.providers) == 1 {
-		for only := range h.providers {
-			id = only
-		}
-	}
-	if id == "" {
-		return fmt.Errorf("there are several providers (%s): say which is meant by default with default_provider",
-			strings.Join(slices.Sorted(maps.Keys(h.providers)), ", "))
-	}
-	h.instance.Default = h.instance.Providers[id]
-	if h.instance.Default == nil {
-		return fmt.Errorf("default_provider %s: is not a provider of this site", id)
-	}
+	h.instance.Default = h.instance.Providers[defaultID]
 	return nil
+}
+
+// providerChoice returns what the configuration says of the providers of this site.
+func (h *Handler) providerChoice(app *App) opconfig.Choice {
+	return opconfig.Choice{
+		Shared: slices.Sorted(maps.Keys(app.Providers)), SharedDefault: app.DefaultProvider,
+		Named: h.Providers, Own: slices.Sorted(maps.Keys(h.OwnProviders)), Default: h.DefaultProvider,
+	}
+}
+
+// resolveProvider returns a provider of this site alone, or a shared one.
+func (h *Handler) resolveProvider(id string) (*provider, error) {
+	shared := h.app.providers[id]
+	own, isOwn := h.OwnProviders[id]
+	switch {
+	case h.providers[id] != nil:
+		return nil, errors.New("is named twice")
+	case isOwn && shared != nil:
+		return nil, errors.New("a shared provider has this id")
+	case isOwn:
+		return newProvider(id, own, h.now, h.logger.With(zap.String("provider", id)), &h.release)
+	case shared == nil:
+		return nil, errors.New("there is no shared provider of this name")
+	}
+	return shared, nil
 }
 
 // resolveAddresses checks the addresses that the site has and leads to.

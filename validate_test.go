@@ -363,7 +363,7 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		// providers
 		{"no provider", `{"providers": null}`, `{"own_providers": null}`, "no provider is configured"},
 		{"several providers and no default", "", two, "there are several providers (one, two): say which is meant by default"},
-		{"several shared providers and none named", `{"providers": {"a": ` + soundProvider + `, "b": ` + soundProvider + `}}`, `{"own_providers": null}`, "there are several providers (a, b): name those of this site"},
+		{"several shared providers and none named", `{"providers": {"a": ` + soundProvider + `, "b": ` + soundProvider + `}}`, `{"own_providers": null}`, "there are several shared providers (a, b): name those of this site"},
 		{"a default provider of another site", "", `{"default_provider": "corp"}`, "default_provider corp: is not a provider of this site"},
 		{"a default provider that is not shared", `{"default_provider": "crop"}`, "", "default_provider crop: there is no such provider"},
 		{"a provider that is not shared", "", `{"providers": ["crop"]}`, "provider crop: there is no shared provider of this name"},

@@ -17,7 +17,7 @@ type Facts struct {
 	// Shortfall is what the session of a signed-in user lacks.
 	Shortfall Shortfall
 	// Request is what the request itself shows. It may be left empty if
-	// DependOnRequest reports false.
+	// DependsOnRequest reports false.
 	Request Request
 	// Policy is what the configuration says about the request.
 	Policy Policy
@@ -59,19 +59,19 @@ type Policy struct {
 	// same for everyone.
 	Named bool
 	// Unauthenticated is how to respond to unauthenticated requests.
-	Unauthenticated Response
+	Unauthenticated Unauthenticated
 	// PassPreflights reports whether CORS preflights need no session.
 	PassPreflights bool
 }
 
-// Response is how to respond to unauthenticated requests, as a configuration
-// writes it. Anything else than these is RespondAuto.
-type Response string
+// Unauthenticated is how to respond to unauthenticated requests, as a configuration
+// writes it. Anything else than these is UnauthenticatedAuto.
+type Unauthenticated string
 
 const (
-	RespondAuto     Response = "auto"     // log in page loads, and deny the rest
-	RespondRedirect Response = "redirect" // log in everything that reads
-	RespondDeny     Response = "deny"     // deny everything with 401
+	UnauthenticatedAuto     Unauthenticated = "auto"     // log in page loads, and deny the rest
+	UnauthenticatedRedirect Unauthenticated = "redirect" // log in everything that reads
+	UnauthenticatedDeny     Unauthenticated = "deny"     // deny everything with 401
 )
 
 // Restrict makes a policy that is at least as strict as both, for a request that
@@ -85,7 +85,7 @@ func (p *Policy) Restrict(other Policy) {
 	if other.Public {
 		return
 	}
-	if p.Public || other.Unauthenticated == RespondDeny {
+	if p.Public || other.Unauthenticated == UnauthenticatedDeny {
 		p.Unauthenticated = other.Unauthenticated
 	}
 	p.Public = false

@@ -1,8 +1,8 @@
 package authz
 
-// DependOnRequest reports whether the decision depends on Facts.Request. It does
+// DependsOnRequest reports whether the decision depends on Facts.Request. It does
 // not for most requests, which are spared the look at their header.
-func (f *Facts) DependOnRequest() bool {
+func (f *Facts) DependsOnRequest() bool {
 	return !f.Policy.Public && !f.isEnough()
 }
 
@@ -26,19 +26,19 @@ func Decide(f *Facts) Decision {
 	}
 	reason := f.missing()
 	switch {
-	case f.Policy.Unauthenticated == RespondDeny:
+	case f.Policy.Unauthenticated == UnauthenticatedDeny:
 		return Decision{Unauthorized, reason}
 	case f.User.SignedIn() && f.Request.PageLoad:
 		return Decision{StepUp, reason}
 	case f.User.SignedIn():
 		return Decision{Unauthorized, reason}
-	case f.Request.PageLoad, f.Policy.Unauthenticated == RespondRedirect && f.Request.Read && !f.Request.KnownError:
+	case f.Request.PageLoad, f.Policy.Unauthenticated == UnauthenticatedRedirect && f.Request.Read && !f.Request.KnownError:
 		return Decision{Login, reason}
 	}
 	return Decision{Unauthorized, reason}
 }
 
-// missing returns what the request has not: a session, or enough of one.
+// missing returns what the request lacks: a session, or enough of one.
 func (f *Facts) missing() Reason {
 	switch {
 	case !f.User.SignedIn():

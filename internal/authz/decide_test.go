@@ -87,7 +87,7 @@ func kind(f *Facts) string {
 func allFacts(check func(f Facts)) {
 	for bits := range 1 << 7 {
 		bit := func(i int) bool { return bits&(1<<i) != 0 }
-		for _, response := range []Response{"", RespondAuto, RespondRedirect, RespondDeny} {
+		for _, response := range []Unauthenticated{"", UnauthenticatedAuto, UnauthenticatedRedirect, UnauthenticatedDeny} {
 			for _, shortfall := range []Shortfall{Enough, ShortOfProof, ShortOfClaims} {
 				f := Facts{
 					Shortfall: shortfall,
@@ -177,12 +177,12 @@ func TestReasons(t *testing.T) {
 }
 
 // A request that is not looked at must not be able to change the decision.
-func TestDependOnRequest(t *testing.T) {
+func TestDependsOnRequest(t *testing.T) {
 	t.Parallel()
 	allFacts(func(f Facts) {
 		blind := f
 		blind.Request = Request{}
-		if !f.DependOnRequest() && Decide(&f) != Decide(&blind) {
+		if !f.DependsOnRequest() && Decide(&f) != Decide(&blind) {
 			t.Errorf("%+v: expected the decision not to depend on the request, seen %+v and %+v", f, Decide(&f), Decide(&blind))
 		}
 	})
@@ -190,10 +190,10 @@ func TestDependOnRequest(t *testing.T) {
 
 func TestRestrict(t *testing.T) {
 	t.Parallel()
-	public := Policy{Guarded: true, Public: true, Unauthenticated: RespondAuto}
-	named := Policy{Guarded: true, Public: true, Named: true, Unauthenticated: RespondAuto}
-	redirect := Policy{Guarded: true, Unauthenticated: RespondRedirect}
-	deny := Policy{Guarded: true, Unauthenticated: RespondDeny}
+	public := Policy{Guarded: true, Public: true, Unauthenticated: UnauthenticatedAuto}
+	named := Policy{Guarded: true, Public: true, Named: true, Unauthenticated: UnauthenticatedAuto}
+	redirect := Policy{Guarded: true, Unauthenticated: UnauthenticatedRedirect}
+	deny := Policy{Guarded: true, Unauthenticated: UnauthenticatedDeny}
 	for _, row := range []struct {
 		name     string
 		readings []Policy
@@ -206,7 +206,7 @@ func TestRestrict(t *testing.T) {
 		{"a public route names one", []Policy{named, public}, Policy{Guarded: true, Public: true}},
 		{"one is private", []Policy{named, redirect}, redirect},
 		{"one is private, and comes first", []Policy{redirect, named}, redirect},
-		{"the first private one counts", []Policy{redirect, {Guarded: true, Unauthenticated: RespondAuto}}, redirect},
+		{"the first private one counts", []Policy{redirect, {Guarded: true, Unauthenticated: UnauthenticatedAuto}}, redirect},
 		{"deny counts most", []Policy{redirect, deny}, deny},
 		{"deny counts most, and comes first", []Policy{deny, redirect}, deny},
 	} {
