@@ -29,7 +29,7 @@ const testKind = "test"
 var kinds = []backend{
 	{name: "cookie", option: func(*testing.T) string { return "store cookie" }, late: 2 * time.Second},
 	{name: "memory", option: func(*testing.T) string { return "store memory" }, ticket: true},
-	{name: "storage", option: func(*testing.T) string { return "store storage" }, ticket: true, late: 2 * time.Second},
+	{name: "storage", option: func(*testing.T) string { return "store storage {\ntimeout 30s\n}" }, ticket: true, late: 2 * time.Second},
 	{name: "redis", option: redisOption, ticket: true, late: 50 * time.Millisecond},
 	{name: testKind, option: func(*testing.T) string { return "store test " + rand.Text() }, ticket: true},
 }
@@ -100,7 +100,7 @@ func newCluster(t *testing.T, k backend, nodes int, site, session string, option
 
 // options are the lines of the site's directive.
 func (s *cluster) options() string {
-	return options(s.op.Provider) + s.site + "\nsession {\n" + strings.ReplaceAll(s.store, "{node}", strconv.Itoa(len(s.nodes))) + "\n" + s.session + "\n}\n"
+	return options(s.op.Provider) + "timeout 1m\n" + s.site + "\nsession {\n" + strings.ReplaceAll(s.store, "{node}", strconv.Itoa(len(s.nodes))) + "\n" + s.session + "\n}\n"
 }
 
 // another is one more node over the same places, with the site as it is
@@ -170,9 +170,15 @@ func (s *cluster) over(what, cookies string) {
 	}
 }
 
+// bursts are one at a time: several at once meet the limits that stores have for
+// their answers.
+var bursts sync.Mutex
+
 // together makes requests with the same cookies at nodes in turn, all at once,
 // and counts the answers by status.
 func (s *cluster) together(requests int, cookies string) map[int]int {
+	bursts.Lock()
+	defer bursts.Unlock()
 	var mu sync.Mutex
 	counts := make(map[int]int)
 	var all sync.WaitGroup
