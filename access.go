@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
@@ -22,7 +21,7 @@ func (h *Handler) policy(r *http.Request, original *url.URL) (authz.Policy, erro
 		return h.sitePolicy(), nil
 	}
 	if original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path) {
-		return h.policyAsRead(r, strings.ToLower(r.URL.Path))
+		return h.policyAsRead(r)
 	}
 	var buffer [8]address.Reading
 	readings, complete := address.Readings(buffer[:0],
@@ -42,7 +41,7 @@ func (h *Handler) policy(r *http.Request, original *url.URL) (authz.Policy, erro
 	for _, reading := range slices.Backward(readings) {
 		original.Path, original.RawPath = reading.Path, reading.RawPath
 		r.URL.Path, r.URL.RawPath = reading.Path, reading.RawPath
-		one, err := h.policyAsRead(r, "")
+		one, err := h.policyAsRead(r)
 		if err != nil {
 			return all, err
 		}
@@ -56,16 +55,15 @@ func (h *Handler) sitePolicy() authz.Policy {
 	return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Unauthenticated(h.Unauthenticated)}
 }
 
-// policyAsRead returns the policy for the path as it stands in the request. plain
-// is that path in lower case if it is plain, else empty.
-func (h *Handler) policyAsRead(r *http.Request, plain string) (authz.Policy, error) {
+// policyAsRead returns the policy for the path as it stands in the request.
+func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
 	if len(h.guard) > 0 {
 		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
 			return authz.Policy{}, err
 		}
 	}
 	for _, route := range h.Routes {
-		matched, err := route.matches(r, plain)
+		matched, err := route.matchers.AnyMatchWithError(r)
 		if err != nil {
 			return authz.Policy{}, err
 		}
@@ -75,14 +73,6 @@ func (h *Handler) policyAsRead(r *http.Request, plain string) (authz.Policy, err
 		}
 	}
 	return h.sitePolicy(), nil
-}
-
-// matches reports whether the route is for a request.
-func (route *Route) matches(r *http.Request, plain string) (bool, error) {
-	if plain != "" && route.paths != nil {
-		return route.paths.match(plain), nil
-	}
-	return route.matchers.AnyMatchWithError(r)
 }
 
 func orDefault(value, otherwise string) string {

@@ -297,7 +297,6 @@ type Route struct {
 	Unauthenticated string `json:"unauthenticated,omitempty"`
 
 	matchers caddyhttp.MatcherSets
-	paths    plainPaths
 }
 
 // UpstreamConfig configures what the application receives about the user.

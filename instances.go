@@ -80,9 +80,10 @@ func (a *App) addCookieName(h *Handler) error {
 	if name, base := a.cookieNames.Conflict(added); name != "" {
 		return fmt.Errorf("session: cookie: the name %q is what the cookie %q of another site uses for its logins: choose another name", name, base)
 	}
-	a.cookieNames.Add(added)
-	for _, other := range a.handlers {
-		other.excludeChunk(added)
+	if a.cookieNames.Add(added) {
+		for _, other := range a.handlers {
+			other.excludeChunk(added)
+		}
 	}
 	for i := cookie.MaxChunks - 1; i > 0; i-- {
 		if name := cookie.ChunkName(added, i); a.cookieNames.Has(name) {

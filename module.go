@@ -127,8 +127,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start tells the shared state what the sites need of it, which a configuration
-// that was only validated must not do, and looks at the sites as a whole.
+// Start starts what the sites share, which must not happen for a configuration
+// that is only validated, and links the instances of each site.
 func (a *App) Start() error {
 	demands := map[*storageState]requirements{a.storageState: {}}
 	for _, h := range a.handlers {

@@ -29,8 +29,8 @@ type provider struct {
 	announced     atomic.Bool // what has to be registered
 	own           *livefile.Value[opconfig.OwnKeys]
 	publishesKeys bool // the configuration has keys or a certificate of ours
-	// written is a hash of the configuration as it is written, which tells apart
-	// providers of the same id.
+	// written is a hash of the configuration as it is written. It distinguishes
+	// providers with the same id.
 	written [sha256.Size]byte
 	options string // a hash of what shapes the discovery
 }

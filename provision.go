@@ -70,7 +70,7 @@ func checkOneOf(option, value string, words []string) error {
 }
 
 // checkEndpointsMode refuses options that mean nothing where nothing is guarded.
-// The Caddyfile parser asks it after each option, so that errors name the line.
+// The Caddyfile parser calls it after each option, so that errors name the line.
 func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 	if h.Mode != modeEndpoints {
 		return nil
@@ -105,7 +105,6 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 		if err := load(route, route.MatcherSetsRaw, &route.matchers); err != nil {
 			return err
 		}
-		route.paths = plainPathsOf(route.matchers)
 	}
 	return nil
 }
@@ -232,7 +231,8 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	return nil
 }
 
-// checkSiteData refuses what is no type of the header Clear-Site-Data.
+// checkSiteData refuses unknown types of the header Clear-Site-Data (W3C Clear
+// Site Data, section 3.1), duplicates, and a wildcard beside others.
 func checkSiteData(types []string) error {
 	for i, name := range types {
 		if err := checkOneOf("clear_site_data", name, []string{"cache", "cookies", "storage", "executionContexts", "*"}); err != nil {

@@ -11,11 +11,13 @@ import (
 // without prefix.
 type Names struct{ names []string }
 
-// Add adds a name. Adding it again changes nothing.
-func (n *Names) Add(name string) {
-	if !n.Has(name) {
-		n.names = append(n.names, name)
+// Add adds a name. It reports whether the name is new.
+func (n *Names) Add(name string) bool {
+	if n.Has(name) {
+		return false
 	}
+	n.names = append(n.names, name)
+	return true
 }
 
 // Has reports whether an instance has a session cookie of a name.

@@ -28,7 +28,7 @@ type SealKeys interface {
 // SealedStore is a DocumentStore in a storage that nodes share. Whoever can write
 // to the storage, and has no key, can plant no document.
 type SealedStore struct {
-	// Storage is asked for at each use.
+	// Storage returns the storage. It is called at each use.
 	Storage func() clusterstore.Storage
 	Keys    SealKeys
 	// Options is a hash of the provider's options: what was learned with other

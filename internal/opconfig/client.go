@@ -55,8 +55,8 @@ func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, 
 }
 
 // NewDiscovery returns the discovery of the provider, which has learned nothing yet,
-// over the files that the options name. onFile returns whom to notify of the files
-// of an option.
+// over the files that the options name. onFile returns what to call when files of
+// an option change.
 func (r *Resolved) NewDiscovery(config op.DiscoveryConfig, onFile func(option string) func(livefile.Event)) (*op.Discovery, error) {
 	live, err := livefile.New(config.Now, onFile("tls"), r.TLSConfig)
 	if err != nil {
@@ -85,7 +85,8 @@ func (r *Resolved) jwksFile() (name string, ok bool) {
 	return placeholder.File(strings.TrimSpace(r.jwks))
 }
 
-// NewClient returns us at the provider. keys are of ours, asked for at each use.
+// NewClient returns the client at the provider. keys returns its own keys, and is
+// called at each use.
 func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, now func() time.Time) (*op.Client, error) {
 	demands, err := demandsOf(r.AuthorizationParams)
 	if err != nil {

@@ -7,20 +7,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file says what a session is bound to: the provider, our client id there,
-// and how the configuration reads who the user is. A session opens only where that
-// is read in the same way, so that a name or claim that one site makes is not
-// taken by another.
+// This file is about what a session is bound to: the provider, the client id there,
+// and how the configuration identifies users. A session opens only where users are
+// identified in the same way, so that a name or claim made by one site does not
+// count at another.
 
-// Registration returns the provider and our client id there, which logins,
-// logouts and outages are about.
+// Registration returns the binding to the provider and the client id alone, which
+// logins, logouts and outages use.
 func (r *Resolved) Registration() session.Binding { return session.Bind(r.issuer(), r.ClientID) }
 
-// Binding returns what sessions are bound to. It is the registration where all
-// options that say who a user is are at their default.
+// Binding returns what sessions are bound to. It equals Registration if the options
+// that identify users have their defaults.
 func (r *Resolved) Binding() session.Binding { return r.Registration().With(r.identityOptions()...) }
 
-// identityOptions returns the options that say who a user is and are not at their
+// identityOptions returns the options that identify users and differ from their
 // default.
 func (r *Resolved) identityOptions() (options [][]string) {
 	if !slices.Equal(r.UsernameClaim, defaultUsernameClaim) {

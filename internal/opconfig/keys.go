@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// OwnKeys are the keys of ours at a provider.
+// OwnKeys are the client's own keys at a provider.
 type OwnKeys struct {
 	op.OwnKeys
 	// Published are the public keys that the provider may have to know: those that
@@ -36,7 +36,7 @@ func (r *Resolved) OwnKeys(read livefile.Read) (own OwnKeys, err error) {
 	return own, nil
 }
 
-// clientKeys reads the private keys that prove who we are.
+// clientKeys reads the private keys that sign assertions (RFC 7523).
 func (r *Resolved) clientKeys(read livefile.Read) (keys []*op.ClientKey, err error) {
 	kids := make(map[string]bool)
 	for i, written := range r.ClientKeys {
@@ -120,7 +120,7 @@ func (r *Resolved) clientCertificate(read livefile.Read) (certificate, key []byt
 
 // readText returns a key or certificate that is written as such, or is what a
 // placeholder stands for, or what the file holds that is named. Errors repeat
-// none of it: what is no name of a file may be a key in some other form.
+// none of it: what is not the name of a file may be a key in some other form.
 func (r *Resolved) readText(read livefile.Read, written string) ([]byte, error) {
 	text := strings.TrimSpace(written)
 	if !op.IsKeyText(text) {

@@ -96,7 +96,7 @@ func (r *Resolved) expandParameters() error {
 	return nil
 }
 
-// expandIdentity resolves the options that say who a user is.
+// expandIdentity resolves the options that identify users.
 func (r *Resolved) expandIdentity() (err error) {
 	r.UsernameClaim = slices.Clone(r.UsernameClaim)
 	for i, path := range r.UsernameClaim {

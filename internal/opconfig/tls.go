@@ -10,7 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// TLSConfig reads what the connections to the provider need.
+// TLSConfig returns the TLS configuration for connections to the provider, read
+// from its files.
 func (r *Resolved) TLSConfig(read livefile.Read) (*tls.Config, error) {
 	files, err := r.readTLSFiles(read)
 	if err != nil {
@@ -72,8 +73,8 @@ func (f tlsFileContents) config() (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tls client_certificate: %w", err)
 		}
-		// Go by itself would keep it back where the provider names authorities and
-		// its own is none of them, as with one that is self-signed.
+		// With Certificates, Go would not present it to a provider that names
+		// authorities other than its issuer, as with a self-signed one.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	return config, nil

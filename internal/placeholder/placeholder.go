@@ -51,8 +51,8 @@ func (e Expander) ExpandFrom(read livefile.Read, text string) (string, error) {
 	return strings.TrimRight(expanded, "\r\n"), nil
 }
 
-// Begins reports whether a text begins with {env. or {file., which tells a
-// placeholder from a document that has braces of its own.
+// Begins reports whether a text begins with {env. or {file., as a placeholder does
+// and a JSON document does not.
 func Begins(text string) bool {
 	text = strings.TrimSpace(text)
 	return strings.HasPrefix(text, "{env.") || strings.HasPrefix(text, "{file.")
