@@ -103,7 +103,18 @@ func TestCommandHelper(t *testing.T) {
 	}
 	address := adminSocket(t)
 	globals := "storage file_system " + storageDir(t) + "\noidc_rp {\nprovider corp {\nissuer http://127.0.0.1:1/corp\nclient_id rp\n}\n}"
-	sites := "http://one.test:0 {\noidc_rp\n}\nhttp://two.test:0 {\noidc_rp {\nsession {\nsecret 0123456789abcdef0123456789abcdef\n}\n}\n}"
+	sites := `
+http://one.test:0 {
+	oidc_rp
+}
+http://two.test:0 {
+	oidc_rp {
+		session {
+			secret 0123456789abcdef0123456789abcdef
+		}
+	}
+}
+`
 	if err := loadWithAdmin(t, address, globals, sites); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +170,15 @@ func TestCommandHelper(t *testing.T) {
 		t.Error("nobody is there, and no error")
 	}
 
-	if err := loadWithAdmin(t, address, globals, "http://two.test:0 {\noidc_rp {\nsession {\nsecret 0123456789abcdef0123456789abcdef\n}\n}\n}"); err != nil {
+	if err := loadWithAdmin(t, address, globals, `
+http://two.test:0 {
+	oidc_rp {
+		session {
+			secret 0123456789abcdef0123456789abcdef
+		}
+	}
+}
+`); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := command(t, "keys", "rotate", "--address", address); err == nil || !strings.Contains(err.Error(), "409") {

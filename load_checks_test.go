@@ -1,14 +1,13 @@
-package oidcrp
+package oidcrp_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 )
 
 // loaded is what `caddy validate` does with a Caddyfile, and what it shows.
@@ -18,7 +17,7 @@ func loaded(t *testing.T, text string, globals ...string) (log string, err error
 	logFile := filepath.Join(t.TempDir(), "log")
 	storage := filepath.Join(t.TempDir(), "absent")
 	text = fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\nstorage file_system %s\nlog {\noutput file %s\n}\n%s\n}\n%s", storage, logFile, strings.Join(globals, "\n"), text)
-	config, err := adapt(text)
+	config, err := oidcrp.Adapt(text)
 	if err != nil {
 		t.Fatalf("adapt: %v\n%s", err, text)
 	}
@@ -27,17 +26,14 @@ func loaded(t *testing.T, text string, globals ...string) (log string, err error
 
 func loadedJSON(t *testing.T, config []byte, logFile, storage string) (log string, err error) {
 	t.Helper()
-	ctx, err := provision(config)
+	ctx, err := oidcrp.Provision(config)
 	if err == nil {
 		t.Cleanup(func() {
 			module, err := ctx.App("oidc_rp")
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, h := range module.(*App).handlers {
-				_ = h.Cleanup()
-			}
-			_ = module.(*App).Cleanup()
+			oidcrp.CleanUp(t, module.(*oidcrp.App))
 		})
 	}
 	if _, statErr := os.Stat(storage); !os.IsNotExist(statErr) {
@@ -50,24 +46,16 @@ func loadedJSON(t *testing.T, config []byte, logFile, storage string) (log strin
 	return string(content), err
 }
 
-// warningsIn are the warnings of ours in a log.
-func warningsIn(t *testing.T, log string) (warnings []string) {
-	t.Helper()
-	for text := range strings.Lines(log) {
-		var line struct{ Level, Logger string }
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			t.Fatalf("%v: %s", err, text)
-		}
-		if line.Level == "warn" && strings.Contains(line.Logger, "oidc_rp") {
-			warnings = append(warnings, text)
-		}
-	}
-	return warnings
-}
-
 const (
-	anyProvider  = "issuer https://login.example.com\nclient_id rp\n"
-	corpShared   = "oidc_rp {\nprovider corp {\nissuer https://login.corp.example\nclient_id rp\n}\n}"
+	anyProvider = "issuer https://login.example.com\nclient_id rp\n"
+	corpShared  = `
+oidc_rp {
+	provider corp {
+		issuer https://login.corp.example
+		client_id rp
+	}
+}
+`
 	coversNone   = "covers none of the site's host names"
 	notCovered   = "the cookie's domain does not cover a host name of the site"
 	notServed    = "base_url names a host that this site does not serve"
@@ -133,7 +121,7 @@ func holdLoaded(t *testing.T, config, refused, warned string, globals ...string)
 // holdWarnings holds that there is one warning, or none.
 func holdWarnings(t *testing.T, log, warned string) {
 	t.Helper()
-	warnings := warningsIn(t, log)
+	warnings := oidcrp.WarningsIn(t, log)
 	if warned == "" && len(warnings) > 0 || warned != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], warned) || !strings.Contains(warnings[0], `"site":`)) {
 		t.Errorf("the warnings are %q, want %q", warnings, warned)
 	}
@@ -142,7 +130,19 @@ func holdWarnings(t *testing.T, log, warned string) {
 // The domain of the global option, and of one site alone, count as well.
 func TestSharedCookieDomainAtLoad(t *testing.T) {
 	t.Parallel()
-	shared := "oidc_rp {\nprovider corp {\nissuer https://login.corp.example\nclient_id rp\n}\nsession {\ncookie {\ndomain corp.example\n}\n}\n}"
+	shared := `
+oidc_rp {
+	provider corp {
+		issuer https://login.corp.example
+		client_id rp
+	}
+	session {
+		cookie {
+			domain corp.example
+		}
+	}
+}
+`
 	holdLoaded(t, "a.corp.example {\noidc_rp\n}\nb.corp.example {\noidc_rp\n}", "", "", shared)
 	log, err := loaded(t, "a.corp.example {\noidc_rp\n}\nwww.example.com {\noidc_rp\n}\nwww.example.org {\noidc_rp\n}", shared)
 	if err == nil || !strings.Contains(err.Error(), "site www.example.com: ") || !strings.Contains(err.Error(), "site www.example.org: ") || strings.Contains(err.Error(), "site a.corp") {
@@ -225,124 +225,6 @@ func TestEqualProviderIDsElsewhere(t *testing.T) {
 	}
 }
 
-// Fault A8.
-func TestPrivateFoldersAtLoad(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct{ directive, warned string }{
-		{"oidc_rp public {\nprivate /account/* /admin/*", noFolder},
-		{"oidc_rp public {\nprivate /account /account/*", ""},
-		{"oidc_rp public {\nprivate /account*", ""},
-		{"oidc_rp public {\nprivate /account/*\nprivate /account", ""},
-		{"oidc_rp public {\nprivate /account/*\npublic /account", ""},
-		{"oidc_rp public {\npublic /account\nprivate /account/*", ""},
-		{"oidc_rp public {\nprivate /*", ""},
-		{"oidc_rp public {\nprivate *", ""},
-		{"oidc_rp {\nprivate /account/*", ""},
-		{"oidc_rp public {\nprivate @named", noFolder},
-		{"oidc_rp /account/* {", noFolder},
-		{"oidc_rp @both {", ""},
-		{"oidc_rp /account/* public {", ""},
-		{"oidc_rp @account public {\nprivate /account/deep/*", noFolder},
-	} {
-		t.Run(strings.ReplaceAll(tc.directive, "/", "_"), func(t *testing.T) {
-			t.Parallel()
-			config := "app.example.com {\n@named path /account/*\n@both path /account /account/*\n@account path /account /account/*\n" + tc.directive + "\n" + anyProvider + "}\n}"
-			log, err := loaded(t, config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			warnings := warningsIn(t, log)
-			if (tc.warned == "") != (len(warnings) == 0) || len(warnings) > 0 && (!strings.Contains(warnings[0], tc.warned) || !strings.Contains(warnings[0], `"not_matched":"/account`)) {
-				t.Errorf("the warnings are %q, want %q", warnings, tc.warned)
-			}
-		})
-	}
-}
-
-// Fault C5.
-func TestGuardsInsideHandleAtLoad(t *testing.T) {
-	t.Parallel()
-	guard := "oidc_rp {\nprovider corp\n}\n"
-	for _, tc := range []struct{ name, site, warned string }{
-		{"alone", "handle /wiki/* {\n" + guard + "}", noEndpoints},
-		{"handle_path", "handle_path /wiki/* {\n" + guard + "}", noEndpoints},
-		{"route with a path", "route /wiki/* {\n" + guard + "}", noEndpoints},
-		{"a named matcher", "@wiki {\npath /wiki/*\nmethod GET POST\n}\nhandle @wiki {\n" + guard + "}", noEndpoints},
-		{"a regular expression", "@wiki path_regexp ^/wiki/\nhandle @wiki {\n" + guard + "}", noEndpoints},
-		{"an expression", "@wiki expression path('/wiki/*')\nhandle @wiki {\n" + guard + "}", noEndpoints},
-		{"handle in handle", "handle {\nhandle /wiki/* {\n" + guard + "}\n}", noEndpoints},
-		{"a named route", "handle /wiki/* {\ninvoke inner\n}", noEndpoints},
-		{"endpoints in a handle, too", "handle /wiki/* {\n" + guard + "}\nhandle /x/* {\noidc_rp endpoints {\nprovider corp\n}\n}", noEndpoints},
-		{"endpoints under another prefix", "oidc_rp endpoints {\nprovider corp\nendpoints /other\n}\nhandle /wiki/* {\n" + guard + "}", noEndpoints},
-		{"with endpoints", "oidc_rp endpoints {\nprovider corp\n}\nhandle /wiki/* {\n" + guard + "}", ""},
-		{"beside a guard of the rest", "handle /wiki/* {\n" + guard + "}\nhandle {\n" + guard + "}", ""},
-		{"a handle for everything", "handle {\n" + guard + "}", ""},
-		{"endpoints where the handle is", "handle /wiki/* {\noidc_rp {\nprovider corp\nendpoints /wiki/auth\n}\n}", ""},
-		{"a handle that leaves something out", "@rest not path /api/*\nhandle @rest {\n" + guard + "}", ""},
-		{"a handle by other things than the path", "@intern remote_ip 10.0.0.0/8\nhandle @intern {\n" + guard + "}", ""},
-		{"a matcher of its own", "oidc_rp /wiki* {\nprovider corp\n}", ""},
-		{"an expression that names the endpoints", "@w expression path('/wiki/*', '/@app/auth/*')\nhandle @w {\n" + guard + "}", ""},
-		{"an expression that leaves something out", "@w expression `{path}.startsWith('/api/') == false`\nhandle @w {\n" + guard + "}", ""},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			named := ""
-			if strings.Contains(tc.site, "invoke") {
-				named = "&(inner) {\nroute {\n" + guard + "}\n}\n"
-			}
-			for _, address := range []string{"app.example.com", ":8443"} {
-				config := named + address + " {\n" + tc.site + "\n}"
-				log, err := loaded(t, config, corpShared)
-				if err != nil {
-					t.Fatal(err)
-				}
-				found := false
-				for _, warning := range warningsIn(t, log) {
-					if strings.Contains(warning, "answers to any host name") {
-						continue
-					}
-					if found = true; tc.warned == "" || !strings.Contains(warning, tc.warned) {
-						t.Errorf("%s: got the warning %s", address, warning)
-					}
-				}
-				if !found && tc.warned != "" {
-					t.Errorf("%s: no warning, want %q", address, tc.warned)
-				}
-			}
-		})
-	}
-}
-
-// Fault C5, for a provider whose endpoints another instance does not have.
-func TestGuardInsideHandleWithAnotherProvider(t *testing.T) {
-	t.Parallel()
-	config := "app.example.com {\noidc_rp endpoints {\n" + anyProvider + "}\nhandle /wiki/* {\noidc_rp {\nprovider corp\n}\n}\n}"
-	holdLoaded(t, config, "", noEndpoints, corpShared)
-}
-
-// Fault A7. Rules made of Caddy's matchers that do not hold.
-func TestGroupRulesThatDoNotHoldAtLoad(t *testing.T) {
-	t.Parallel()
-	guard := "oidc_rp {\n" + anyProvider + "}\n@stranger expression `!('admins' in {http.auth.user.groups})`\n"
-	for _, tc := range []struct{ name, site, warned string }{
-		{"beside handle blocks", guard + "error @stranger 403\nhandle /admin/* {\nrespond admin\n}\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
-		{"respond beside handle blocks", guard + "respond @stranger 403\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
-		{"abort beside handle blocks", guard + "abort @stranger\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
-		{"for a path", guard + "@both {\npath /admin /admin/*\nexpression `!('admins' in {http.auth.user.groups})`\n}\nerror @both 403", loadcheck.RuleByPath},
-		{"for a path in the expression", guard + "@both expression `path('/admin/*') && !('admins' in {http.auth.user.groups})`\nerror @both 403", loadcheck.RuleByPath},
-		{"beside a handle block for some pages", guard + "error @stranger 403\nhandle /health {\nrespond ok\n}\nreverse_proxy 127.0.0.1:1", "does not hold for what handle and route blocks answer"},
-		{"for a whole site", guard + "error @stranger 403\nreverse_proxy 127.0.0.1:1", ""},
-		{"in a route block", guard + "route {\nerror @stranger 403\nreverse_proxy 127.0.0.1:1\n}", ""},
-		{"in a route block before handle blocks", guard + "route {\nerror @stranger 403\nhandle {\nreverse_proxy 127.0.0.1:1\n}\n}", ""},
-		{"about something else", guard + "@get method GET\nerror @get 403\nhandle {\nrespond rest\n}", ""},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			holdLoaded(t, "app.example.com {\n"+tc.site+"\n}", "", tc.warned)
-		})
-	}
-}
-
 // Sites of a JSON configuration need not look like those of a Caddyfile.
 func TestJSONSitesAtLoad(t *testing.T) {
 	t.Parallel()
@@ -398,29 +280,7 @@ func TestTheExampleIsNotWarnedAbout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkCaddyfile(t, "example.Caddyfile", string(text))
-}
-
-func TestWhereALogoutEndsAtLoad(t *testing.T) {
-	t.Parallel()
-	const again = "signed_out leads to a private page"
-	for _, tc := range []struct{ directive, refused, warned string }{
-		{"oidc_rp {\nsigned_out /", "", again},
-		{"oidc_rp {\nsigned_out /bye?x=1", "", again},
-		{"oidc_rp {\nsigned_out /bye\npublic /bye", "", ""},
-		{"oidc_rp public {\nsigned_out /", "", ""},
-		{"oidc_rp {\nsigned_out https://www.example.com/", "", ""},
-		{"oidc_rp {\nsigned_out /Special:UserLogout", "signed_out: is one of our own addresses", ""},
-		{"oidc_rp {\nsigned_out /Special:UserLogout?x=1", "signed_out: is one of our own addresses", ""},
-		{"oidc_rp public {\nsigned_out /@app/auth/default/signedout", "signed_out: is one of our own addresses", ""},
-		{"oidc_rp public {\nlogout_path /out\nsigned_out /out", "signed_out: is one of our own addresses", ""},
-		{"oidc_rp public {\nlogout_path /out\nhome /out", "logout_path: is the home page", ""},
-	} {
-		t.Run(strings.ReplaceAll(tc.directive, "/", "_"), func(t *testing.T) {
-			t.Parallel()
-			holdLoaded(t, "app.example.com {\n"+tc.directive+"\n"+anyProvider+"}\n}", tc.refused, tc.warned)
-		})
-	}
+	oidcrp.CheckCaddyfile(t, "example.Caddyfile", string(text))
 }
 
 // The sites are read once for all of them.
@@ -428,13 +288,22 @@ func TestManySitesAreReadQuickly(t *testing.T) {
 	t.Parallel()
 	var sites strings.Builder
 	for i := range 1000 {
-		fmt.Fprintf(&sites, "http://s%d.example.com {\noidc_rp {\nprovider corp\n}\nhandle /x* {\nrespond x\n}\n}\n", i)
+		fmt.Fprintf(&sites, `
+http://s%d.example.com {
+	oidc_rp {
+		provider corp
+	}
+	handle /x* {
+		respond x
+	}
+}
+`, i)
 	}
 	log, err := loaded(t, sites.String(), corpShared)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if warnings := warningsIn(t, log); len(warnings) > 0 {
+	if warnings := oidcrp.WarningsIn(t, log); len(warnings) > 0 {
 		t.Errorf("the warnings are %q", warnings)
 	}
 }
@@ -476,7 +345,7 @@ app.example.com {
 	if err != nil {
 		t.Fatal(err)
 	}
-	warnings := strings.Join(warningsIn(t, log), "")
+	warnings := strings.Join(oidcrp.WarningsIn(t, log), "")
 	for _, want := range []string{
 		"two instances on this site have cookies of the same name, of which each clears what the other has set",
 		"a session cookie cannot be split further, since another instance has a cookie of that name",

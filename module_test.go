@@ -12,9 +12,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/certmagic"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 )
 
 func TestModulesAreRegisteredUnderTheirNames(t *testing.T) {
@@ -133,7 +130,17 @@ func TestReloadHelper(t *testing.T) {
 	}
 	guard := ""
 	if which == "with" {
-		guard = "oidc_rp {\nissuer http://127.0.0.1:1\nclient_id rp\nprivate /x/*\npublic /y/*\nupstream {\nheader X-User {http.auth.user.id}\n}\n}"
+		guard = `
+oidc_rp {
+	issuer http://127.0.0.1:1
+	client_id rp
+	private /x/*
+	public /y/*
+	upstream {
+		header X-User {http.auth.user.id}
+	}
+}
+`
 	}
 	load := func(i int) {
 		config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\npersist_config off\nlog {\noutput discard\n}\n}\nhttp://127.0.0.1:0 {\n%s\nrespond %q\n}", guard, fmt.Sprint("load ", i)))
@@ -173,40 +180,5 @@ func TestReloadHelper(t *testing.T) {
 	fmt.Println(string(text))
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// TestARejectedConfigurationLeavesTheStorageToTheOther: what a configuration
-// takes before it fails is given back, and nothing else is.
-func TestARejectedConfigurationLeavesTheStorageToTheOther(t *testing.T) {
-	t.Parallel()
-	const site = `
-http://rp.test {
-	oidc_rp {
-		issuer https://op.test
-		client_id rp
-		%s
-	}
-}
-`
-	app := started(t, fmt.Sprintf(site, ""))
-	key := storagekey.Key(app.storageState.storage())
-	folder := app.ctx.Storage().(*certmagic.FileStorage).Path
-	config, err := adapt(fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tstorage file_system %s\n}\n", folder) + fmt.Sprintf(site, "pages not/there"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var c caddy.Config
-	if err := json.Unmarshal(config, &c); err != nil {
-		t.Fatal(err)
-	}
-	provisioning.Lock()
-	err = caddy.Validate(&c)
-	provisioning.Unlock()
-	if err == nil || !strings.Contains(err.Error(), "pages") {
-		t.Fatalf("a folder that does not exist: expected an error about pages, seen %v", err)
-	}
-	if references, ok := storageStates.References(key); !ok || references != 1 {
-		t.Errorf("expected one reference to the storage, seen %d", references)
 	}
 }

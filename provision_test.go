@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -102,4 +103,33 @@ func cleanUp(t *testing.T, app *App) {
 	if err := app.Cleanup(); err != nil {
 		t.Error(err)
 	}
+}
+
+// warningsIn are the warnings of ours in a log.
+func warningsIn(t *testing.T, log string) (warnings []string) {
+	t.Helper()
+	for text := range strings.Lines(log) {
+		var line struct{ Level, Logger string }
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if line.Level == "warn" && strings.Contains(line.Logger, "oidc_rp") {
+			warnings = append(warnings, text)
+		}
+	}
+	return warnings
+}
+
+// The tests wait for servers and clocks most of the time, so that more of them
+// than there are processors may run at once.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
 }

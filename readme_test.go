@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis" // which some of the Caddyfiles need
 )
 
@@ -325,6 +326,34 @@ func TestReadmeAndDocumentsInPlainEnglish(t *testing.T) {
 	for name, text := range all {
 		for _, word := range foreign.FindAllString(text, -1) {
 			t.Errorf("%s: write %q in other words", name, word)
+		}
+	}
+}
+
+// Fault A8. Every private path in the documents has its folder beside it.
+func TestDocumentsNameTheFolderBesideWhatIsInIt(t *testing.T) {
+	t.Parallel()
+	for name, text := range documents(t) {
+		for _, line := range regexp.MustCompile(`(?m)^\s*private (/.*)$`).FindAllStringSubmatch(text, -1) {
+			patterns := strings.Fields(strings.TrimSuffix(line[1], "{"))
+			for _, pattern := range patterns {
+				if folder, ok := httpconfig.Folder(pattern); ok && httpconfig.MatchPath(patterns, folder) == httpconfig.No {
+					t.Errorf("%s: %q leaves out %s", name, line[0], folder)
+				}
+			}
+		}
+	}
+}
+
+// Fault A7: a rule about users that is made of Caddy's matchers stands in a
+// route block, where handle blocks cannot pass it by.
+func TestDocumentsPutRulesIntoRouteBlocks(t *testing.T) {
+	t.Parallel()
+	for name, text := range documents(t) {
+		for _, line := range regexp.MustCompile(`(?m)^(\t*)error @\w+ `).FindAllStringSubmatch(text, -1) {
+			if len(line[1]) < 2 {
+				t.Errorf("%s: %q is outside of a route block", name, line[0])
+			}
 		}
 	}
 }

@@ -1,9 +1,15 @@
 package oidcrp
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 )
 
 // A storage in which nothing of ours is kept is not asked for anything: each
@@ -40,5 +46,40 @@ http://rp.test {
 		if d.rotate > 0 != tc.keys || d.revocations != tc.revocations {
 			t.Errorf("%q: expected keys %v and revocations %v, seen %+v", tc.session, tc.keys, tc.revocations, d)
 		}
+	}
+}
+
+// TestARejectedConfigurationLeavesTheStorageToTheOther: what a configuration
+// takes before it fails is given back, and nothing else is.
+func TestARejectedConfigurationLeavesTheStorageToTheOther(t *testing.T) {
+	t.Parallel()
+	const site = `
+http://rp.test {
+	oidc_rp {
+		issuer https://op.test
+		client_id rp
+		%s
+	}
+}
+`
+	app := started(t, fmt.Sprintf(site, ""))
+	key := storagekey.Key(app.storageState.storage())
+	folder := app.ctx.Storage().(*certmagic.FileStorage).Path
+	config, err := adapt(fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tstorage file_system %s\n}\n", folder) + fmt.Sprintf(site, "pages not/there"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c caddy.Config
+	if err := json.Unmarshal(config, &c); err != nil {
+		t.Fatal(err)
+	}
+	provisioning.Lock()
+	err = caddy.Validate(&c)
+	provisioning.Unlock()
+	if err == nil || !strings.Contains(err.Error(), "pages") {
+		t.Fatalf("a folder that does not exist: expected an error about pages, seen %v", err)
+	}
+	if references, ok := storageStates.References(key); !ok || references != 1 {
+		t.Errorf("expected one reference to the storage, seen %d", references)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Fault A6. A browser asks again before it shows an answer that was for a user.
@@ -29,7 +30,13 @@ func TestCacheControlOfTheApplicationsAnswers(t *testing.T) {
 			{"/assets/..%2fx", "", "private, no-cache", "max-age=60", "no-store"},
 		},
 	} {
-		r := newHarness(t, "oidc_rp "+mode+" {\n"+options(newOP(t))+"public /assets/*\nprivate /private/*\n}")
+		r := newHarness(t, `
+oidc_rp `+mode+` {
+	`+options(newOP(t))+`
+	public /assets/*
+	private /private/*
+}
+`)
 		b := r.browser()
 		if p := b.open("/@app/auth/default/login?returnto=/assets/in"); p.StatusCode != http.StatusOK {
 			t.Fatalf("sign-in: status %d", p.StatusCode)
@@ -89,7 +96,13 @@ func TestForwardedProtoAndHost(t *testing.T) {
 		{"", "https", "evil.test", ""},
 		{"", "HTTPS", "", ""},
 	} {
-		r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(newOP(t))+"}\n}", row.globals)
+		r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(newOP(t))+`
+	}
+}
+`, row.globals)
 		got := plainSite(t, r, map[string]string{"X-Forwarded-Proto": row.proto, "X-Forwarded-Host": row.host})
 		if got != row.want {
 			t.Errorf("%q, %q: the site is %s, want %s", row.proto, row.host, got, row.want)
@@ -128,7 +141,12 @@ func plainSite(t *testing.T, r *harness, header map[string]string) string {
 
 func TestAPreflightThatPassesIsNotStoredWithACookie(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"preflight pass\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	preflight pass
+}
+`)
 	p := r.browser().send("OPTIONS", "/x", map[string]string{"Origin": "https://rp.test", "Access-Control-Request-Method": "GET", "Cookie": "__Host-oidc_rp=1broken"})
 	if p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) == 0 || p.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("status %d, %v", p.StatusCode, p.Header)
@@ -148,5 +166,33 @@ func TestAnEmptyCacheControlIsNone(t *testing.T) {
 		if got := strings.Join(b.get("/x").Header["Cache-Control"], ";"); got != "private, no-cache" {
 			t.Errorf("the application's %q: Cache-Control is %q, expected private, no-cache", values, got)
 		}
+	}
+}
+
+func TestAnErrorOfTheApplicationIsNotCachedWithASession(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		session {
+			idle_timeout 30m
+		}
+	}
+	error /missing 404
+	reverse_proxy {upstream}
+}
+`)
+	b := signedIn(t, r)
+	if p := b.get("/missing"); p.StatusCode != http.StatusNotFound || p.Header.Get("Cache-Control") != "private, no-cache" {
+		t.Errorf("status %d, %v", p.StatusCode, p.Header)
+	}
+	r.at(after(10 * time.Minute))
+	if p := b.get("/missing"); len(p.Header["Set-Cookie"]) == 0 || p.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", p.Header)
+	}
+	if p := r.raw("GET /missing HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: __Host-oidc_rp=1broken\r\n\r\n"); p.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", p.Header)
 	}
 }

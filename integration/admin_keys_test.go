@@ -89,7 +89,15 @@ func TestKeysOfTheConfigurationAreItsOwn(t *testing.T) {
 	op := newOP(t)
 	secret := "session {\nsecret first-0123456789abcdef-0123456789 second-0123456789abcdef-0123456789\n}\n"
 	guard := "oidc_rp {\n" + options(op)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\n"+guard+secret+"}\nreverse_proxy {upstream}\n}\nhttp://other.test {\n"+guard+secret+"}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	`+guard+secret+`}
+	reverse_proxy {upstream}
+}
+http://other.test {
+	`+guard+secret+`}
+}
+`)
 	b := signedIn(t, r)
 	answer := ask[keysAnswer](r, "GET", "/oidc_rp/keys", "")
 	if len(answer.Rings) != 1 {
@@ -108,7 +116,14 @@ func TestKeysOfTheConfigurationAreItsOwn(t *testing.T) {
 		t.Error("the session has ended")
 	}
 
-	mixed := newHarnessAt(t, storageDir(t), "http://rp.test {\n"+guard+"}\n}\nhttp://other.test {\n"+guard+secret+"}\n}")
+	mixed := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	`+guard+`}
+}
+http://other.test {
+	`+guard+secret+`}
+}
+`)
 	answer = ask[keysAnswer](mixed, "POST", "/oidc_rp/keys/rotate", "")
 	if len(answer.Rings) != 2 || !answer.Rings[0].Made || answer.Rings[0].From != "storage" || answer.Rings[1].Made || answer.Rings[1].Note == "" {
 		t.Errorf("%+v", answer)
@@ -131,7 +146,11 @@ func TestASiteThatIsNotFoundHasKeysAsWell(t *testing.T) {
 		{"handle_response", "reverse_proxy {upstream} {\nhandle_response {\n" + guard + "\n}\n}", `"sites":[]`},
 		{"handle_errors", "respond x\nhandle_errors {\n" + guard + "\n}", `"sites":["rp.test"]`},
 	} {
-		r := newHarnessAt(t, storageDir(t), "http://rp.test {\n"+tc.site+"\n}")
+		r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	`+tc.site+`
+}
+`)
 		for _, path := range []string{"/oidc_rp/keys", "/oidc_rp/providers"} {
 			if _, text, _ := r.admin("GET", path, ""); !strings.Contains(text, tc.want) {
 				t.Errorf("%s: %s answers %s, want %s", tc.place, path, text, tc.want)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
@@ -73,7 +74,16 @@ func TestRevocationNamesOneProvider(t *testing.T) {
 	one, two := newOP(t), newOP(t)
 	one.Register(rpURL + "/@app/auth/one/code")
 	two.Register(rpURL + "/@app/auth/two/code")
-	r := newHarnessAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\n"+options(one)+"}\nprovider two {\n"+options(two)+"}\n}")
+	r := newHarnessAt(t, storageDir(t), twoProviders, `
+oidc_rp {
+	provider one {
+		`+options(one)+`
+	}
+	provider two {
+		`+options(two)+`
+	}
+}
+`)
 	sessions := func() (at [2]*browser) {
 		for i, id := range []string{"one", "two"} {
 			at[i] = r.browser()
@@ -169,5 +179,38 @@ func TestAnIssuerThatOnlyLooksLikeManyTenants(t *testing.T) {
 	answer := ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", fmt.Sprintf(`{"subject": %q}`, op.Issued().Subject))
 	if len(answer.Ended) != 1 || answer.Ended[0].Issuer != op.Issuer() || b.lives(r) {
 		t.Errorf("%+v, the session lives: %v", answer, b.lives(r))
+	}
+}
+
+// What an operator ends stays ended, also where lifetimes were shorter at that
+// moment than before.
+func TestARevocationOutlastsAShorterLifetime(t *testing.T) {
+	t.Parallel()
+	op, storage := newOP(t), storageDir(t)
+	site := func(lifetime string) string {
+		return `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		session {
+			lifetime ` + lifetime + `
+		}
+	}
+	reverse_proxy {upstream}
+}
+`
+	}
+	long := newHarnessAt(t, storage, site("720h"))
+	copied := signedIn(t, long).cookieHeader()
+	short := newHarnessAt(t, storage, site("1h"))
+	ask[revocationAnswer](short, "POST", "/oidc_rp/revoke", `{"all": true}`)
+	again := newHarnessAt(t, storage, site("720h"))
+	for _, r := range []*harness{long, short, again} {
+		r.at(after(2 * time.Hour))
+	}
+	long.work("logouts") // the three are one process, whose work long has begun
+	long.work("old logouts")
+	if status, _, _ := again.ask(t.Context(), copied); status != http.StatusUnauthorized {
+		t.Errorf("two hours later: status %d", status)
 	}
 }

@@ -12,11 +12,30 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-const twoProviders = "http://rp.test {\noidc_rp {\nprovider one two\ndefault_provider one\n}\nreverse_proxy {upstream}\n}"
+const twoProviders = `
+http://rp.test {
+	oidc_rp {
+		provider one two
+		default_provider one
+	}
+	reverse_proxy {upstream}
+}
+`
 
 func TestTheAdminAPIRefuses(t *testing.T) {
 	t.Parallel()
-	r := newHarnessAt(t, storageDir(t), twoProviders, "oidc_rp {\nprovider one {\nissuer http://127.0.0.1:1/one\nclient_id rp\n}\nprovider two {\nissuer http://127.0.0.1:1/two\nclient_id rp\n}\n}")
+	r := newHarnessAt(t, storageDir(t), twoProviders, `
+oidc_rp {
+	provider one {
+		issuer http://127.0.0.1:1/one
+		client_id rp
+	}
+	provider two {
+		issuer http://127.0.0.1:1/two
+		client_id rp
+	}
+}
+`)
 	for _, tc := range []struct {
 		method, path, body string
 		status             int
@@ -65,10 +84,23 @@ func TestProvidersAreTold(t *testing.T) {
 	t.Parallel()
 	idp := newOP(t)
 	down := "issuer http://127.0.0.1:1\nclient_id rp\nclient_secret \"a secret of the down one\"\n"
-	own := "http://%s {\noidc_rp {\n" + options(idp) + "}\nreverse_proxy {upstream}\n}\n"
+	own := `
+http://%s {
+	oidc_rp {
+		` + options(idp) + `
+	}
+	reverse_proxy {upstream}
+}
+`
 	r := newHarnessAt(t, storageDir(t),
-		fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+
-			"http:// {\noidc_rp {\nprovider down\nbase_url https://pinned.test\n}\n}\n",
+		`
+`+fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+`http:// {
+	oidc_rp {
+		provider down
+		base_url https://pinned.test
+	}
+}
+`,
 		"oidc_rp {\nprovider down {\n"+down+"}\nprovider off {\nissuer https://off.invalid\nclient_id rp\njwks `{\"keys\":["+publicKey+"]}`\ndisabled\n}\n}")
 	told := func() (byID map[string]providerStatus) {
 		byID = make(map[string]providerStatus)

@@ -135,7 +135,12 @@ func TestAnErrorMayComeByPost(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.SignOut()
-	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"forward_params prompt max_age\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	`+formPostOptions+`forward_params prompt max_age
+}
+`)
 	b := r.browser()
 	login := beginPosted(t, b, "/@app/auth/default/login?returnto=/page&prompt=none&max_age=0")
 	if login.params.Get("error") != "login_required" {
@@ -237,7 +242,19 @@ func TestOnlyWhoAsksForPostsTakesThem(t *testing.T) {
 func TestFormPostOverPlainHTTPIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+formPostOptions+"base_url http://rp.test\nsession {\ncookie {\ninsecure\n}\n}\n}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		`+formPostOptions+`base_url http://rp.test
+		session {
+			cookie {
+				insecure
+			}
+		}
+	}
+}
+`)
 	p := r.browser().get("/page")
 	if p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), "response_mode form_post needs a cookie") {
 		t.Errorf("status %d to %s", p.StatusCode, p.location())

@@ -79,7 +79,13 @@ func TestEncryptedIDTokensAndUserinfo(t *testing.T) {
 	op := newOP(t)
 	op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
 	file, encrypt := decryptionKey(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\ndecryption_key {file."+file+"}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	userinfo always
+	decryption_key {file.`+file+`}
+}
+`)
 	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Compact = encrypt
 		l.UserInfo.Signed, l.UserInfo.JWT.Compact = true, encrypt
@@ -188,8 +194,15 @@ func TestUsersOfTwoTenantsAreTwo(t *testing.T) {
 		c["tid"], c["iss"] = tenant, cmp.Or(issuer, strings.Replace(template, "{tenantid}", tenant, 1))
 	}
 	op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = in })
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+
-		"}\nreverse_proxy {upstream} {\nheader_up X-User \"{http.auth.user.id} of {http.oidc_rp.issuer}\"\n}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+`}
+		reverse_proxy {upstream} {
+			header_up X-User "{http.auth.user.id} of {http.oidc_rp.issuer}"
+		}
+	}
+`)
 	for _, tenant = range []string{oneTenant, anotherTenant} {
 		want := "application sees " + tenant + "/alice of " + op.Issuer() + "/" + tenant + "/v2.0"
 		if p := r.browser().open("/page"); p.body != want {

@@ -41,7 +41,22 @@ func TestEmailIsTheVerifiedAddress(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			claimsOf(op, row.said)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+row.more+"claims {\nmail email\nraw claims.email\n}\nupstream {\nheader X-A email\nheader X-B {http.auth.user.email}\nheader X-C claims.email\nheader X-D mail\nheader X-E raw\n}\n}")
+			r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	`+row.more+`claims {
+		mail email
+		raw claims.email
+	}
+	upstream {
+		header X-A email
+		header X-B {http.auth.user.email}
+		header X-C claims.email
+		header X-D mail
+		header X-E raw
+	}
+}
+`)
 			if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
 				t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
 			}
@@ -65,7 +80,17 @@ func TestAnOwnNameIsNeverTheProvidersClaim(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
 	claimsOf(op, map[string]any{"role": "root"})
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"claims {\nrole app.role\n}\nupstream {\nheader X-Role role\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	claims {
+		role app.role
+	}
+	upstream {
+		header X-Role role
+	}
+}
+`)
 	r.browser().open("/")
 	if header, _ := r.upstream.got(); header.Get("X-Role") != "" {
 		t.Errorf("the role is %q, expected nothing", header.Get("X-Role"))
@@ -92,7 +117,13 @@ func TestClaimsThatNameNobody(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, oidctest.ClaimsInIDToken())
 			claimsOf(op, row.said)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo never\nusername_claim "+row.option+"\n}")
+			r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	userinfo never
+	username_claim `+row.option+`
+}
+`)
 			p := r.browser().open("/")
 			if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "user_unknown") {
 				t.Errorf("status %d: %s, expected user_unknown", p.StatusCode, p.body)
@@ -136,7 +167,15 @@ func TestGroupsInOtherForms(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, oidctest.ClaimsInIDToken())
 			claimsOf(op, map[string]any{"groups": row.groups})
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo never\n"+row.option+"upstream {\nheader X-Groups groups\n}\n}")
+			r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	userinfo never
+	`+row.option+`upstream {
+		header X-Groups groups
+	}
+}
+`)
 			for range 2 {
 				if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
 					t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
@@ -167,7 +206,22 @@ func TestAbsentClaimsAndScopesAreToldOnce(t *testing.T) {
 	user := op.User("alice")
 	delete(user.Claims, "groups")
 	op.SetUser("alice", user)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"scopes openid profile email api://x/read\nclaims {\nrole app.role\n}\nupstream {\nheader X-Shoe shoe_size\nheader X-Groups groups\nheader X-Name name\nheader X-Role role\nheader X-Sub sub\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	scopes openid profile email api://x/read
+	claims {
+		role app.role
+	}
+	upstream {
+		header X-Shoe shoe_size
+		header X-Groups groups
+		header X-Name name
+		header X-Role role
+		header X-Sub sub
+	}
+}
+`)
 	for range 3 {
 		if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
 			t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
@@ -180,6 +234,50 @@ func TestAbsentClaimsAndScopesAreToldOnce(t *testing.T) {
 	} {
 		if n := strings.Count(logs, text); n != want {
 			t.Errorf("%s is in %d warnings, expected %d\n%s", text, n, want, logs)
+		}
+	}
+}
+
+func TestGroupsComeFromNoOtherClaimThanTheConfiguredOne(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	user := op.User("alice")
+	delete(user.Claims, "realm_access")
+	op.SetUser("alice", user)
+	for _, claims := range []string{"", "session {\nclaims groups\n}\n"} {
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	groups_claim realm_access.roles
+	`+claims+`upstream {
+		header X-Groups groups
+		header X-All {http.auth.user.groups}
+	}
+}
+`)
+		signedIn(t, r)
+		if header, _ := r.upstream.got(); header.Get("X-Groups") != "" || header.Get("X-All") != "" {
+			t.Errorf("the application was told %q and %q", header.Get("X-Groups"), header.Get("X-All"))
+		}
+	}
+}
+
+func TestNestedGroupsAreKeptOnce(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for _, session := range []string{"", "session {\nclaims name\n}\n"} {
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	groups_claim realm_access.roles
+	`+session+`upstream {
+		header X-Groups groups
+	}
+}
+`)
+		signedIn(t, r)
+		if header, _ := r.upstream.got(); header.Get("X-Groups") == "" {
+			t.Errorf("%q: the application was not told", session)
 		}
 	}
 }

@@ -104,7 +104,18 @@ func TestAClaimPathCanBeKept(t *testing.T) {
 	for _, tc := range oddPaths {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nclaims "+tc.path+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-Up {http.auth.user.claims."+tc.path+"}\nheader_up X-Other {http.auth.user.claims.name}\n}")
+			r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	session {
+		claims `+tc.path+`
+	}
+}
+reverse_proxy {upstream} {
+	header_up X-Up {http.auth.user.claims.`+tc.path+`}
+	header_up X-Other {http.auth.user.claims.name}
+}
+`)
 			signedIn(t, r).get("/x")
 			header, _ := r.upstream.got()
 			if got := header.Get("X-Up"); got != tc.want || header.Get("X-Other") != "" {
@@ -125,7 +136,15 @@ func TestAClaimPathNamesTheUser(t *testing.T) {
 		"team": "t1", `a\.b`: "flat", "a.b": "flat", "https://example.com/roles": "url", `https://example\.com/roles`: "url", "cognito:groups": "cg",
 		`EX\AMPLE`: "bs", `EX\\AMPLE`: "bs", `name_of_user.full\.name`: "ada", `x\y preferred_username`: "alice",
 	} {
-		r := newHarness(t, "oidc_rp {\n"+options(op)+"username_claim "+path+"\nupstream {\nheader X-User {http.auth.user.id}\n}\n}")
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	username_claim `+path+`
+	upstream {
+		header X-User {http.auth.user.id}
+	}
+}
+`)
 		signedIn(t, r).get("/x")
 		if header, _ := r.upstream.got(); strings.ReplaceAll(header.Get("X-User"), "%2F", "/") != want {
 			t.Errorf("%s: the user is %q, want %q", path, header.Get("X-User"), want)

@@ -117,10 +117,44 @@ func TestAClaimIsEncodedOnce(t *testing.T) {
 	user := op.User("alice")
 	user.Claims["name"] = " {env.HOME} "
 	op.SetUser("alice", user)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Name {http.auth.user.name}\nheader X-Both <{http.auth.user.name}>{http.request.method}\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	upstream {
+		header X-Name {http.auth.user.name}
+		header X-Both <{http.auth.user.name}>{http.request.method}
+	}
+}
+`)
 	signedIn(t, r).get("/x")
 	header, _ := r.upstream.got()
 	if got := fmt.Sprint(header.Get("X-Name"), header.Get("X-Both")); got != "%20{env.HOME}%20<%20{env.HOME}%20>GET" {
 		t.Errorf("the application sees %q", got)
+	}
+}
+
+// What one request puts over a placeholder of ours is not what the next one's
+// application is told.
+func TestAHeaderIsNotWhatAnotherRequestMadeOfIt(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, `vars /odd http.auth.user.id somebody
+oidc_rp {
+	`+options(op)+`
+	upstream {
+		header X-Id {http.auth.user.id}
+		header X-Path {http.request.uri.path}
+		header X-Groups groups
+	}
+}`)
+	b := r.browser()
+	for _, path := range []string{"/odd", "/usual", "/usual2", "/odd", "/usual"} {
+		if p := b.open(path); p.StatusCode != http.StatusOK {
+			t.Fatalf("%s: status %d", path, p.StatusCode)
+		}
+		header, _ := r.upstream.got()
+		if header.Get("X-Id") != "alice" || header.Get("X-Path") != path {
+			t.Errorf("%s: the application is told %q of %q", path, header.Get("X-Id"), header.Get("X-Path"))
+		}
 	}
 }

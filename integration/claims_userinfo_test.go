@@ -41,7 +41,21 @@ func TestUserinfoThatFailsKeepsOutOnlyThoseWhoseNameItHas(t *testing.T) {
 			t.Run(name+", "+userinfo, func(t *testing.T) {
 				t.Parallel()
 				op := newOP(t)
-				r := newHarness(t, "oidc_rp {\n"+options(op)+"timeout 1s\nuserinfo "+userinfo+"\nclaims {\nfamily family_name\n}\nupstream {\nheader X-Email {http.auth.user.email}\nheader X-Groups groups\nheader X-Family family\n}\n}")
+				r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	timeout 1s
+	userinfo `+userinfo+`
+	claims {
+		family family_name
+	}
+	upstream {
+		header X-Email {http.auth.user.email}
+		header X-Groups groups
+		header X-Family family
+	}
+}
+`)
 				namedInIDToken(op)
 				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
 				for range 2 {
@@ -89,7 +103,14 @@ func TestUserinfoOfAnotherUserAlwaysRefuses(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Groups groups\n}\n}")
+			r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	upstream {
+		header X-Groups groups
+	}
+}
+`)
 			namedInIDToken(op)
 			op.Lie(func(l *oidctest.Faults) { l.UserInfo.Claims = row.lie })
 			if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "userinfo_failed") {
@@ -106,7 +127,18 @@ func TestUserinfoOfAnotherUserAlwaysRefuses(t *testing.T) {
 func TestUserinfoSaysNothingAboutTheSignIn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\nclaims {\nlevel acr\n}\nupstream {\nheader X-Said {http.auth.user.claims.acr}{http.auth.user.claims.amr}{http.auth.user.claims.auth_time}{http.auth.user.claims.tid}{http.auth.user.claims.level}\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	userinfo always
+	claims {
+		level acr
+	}
+	upstream {
+		header X-Said {http.auth.user.claims.acr}{http.auth.user.claims.amr}{http.auth.user.claims.auth_time}{http.auth.user.claims.tid}{http.auth.user.claims.level}
+	}
+}
+`)
 	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Claims = func(c map[string]any) {
 			for _, name := range []string{"acr", "acrs", "amr", "auth_time", "tid"} {
@@ -164,7 +196,14 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 			op := newRefreshOP(t, row.options...)
 			withFamily(op.Provider)
 			op.Honest()
-			r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+said+row.more+"}\nreverse_proxy {upstream}\n}")
+			r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op.Provider)+`
+		`+said+row.more+`}
+		reverse_proxy {upstream}
+	}
+`)
 			b := signedIn(t, r)
 			user := op.User("alice")
 			row.change(user.Claims)

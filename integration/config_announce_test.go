@@ -24,7 +24,20 @@ func (r *harness) registered() (lines []map[string]any) {
 // Fault D3. What has to be registered is in the log before anyone signs in.
 func TestAddressesToRegisterAreLoggedAtLoad(t *testing.T) {
 	t.Parallel()
-	corp := "oidc_rp {\nprovider corp {\nissuer https://login.corp.example\nclient_id rp\n}\nprovider off {\nissuer https://off.example\nclient_id rp\ndisabled\n}\ndefault_provider corp\n}"
+	corp := `
+oidc_rp {
+	provider corp {
+		issuer https://login.corp.example
+		client_id rp
+	}
+	provider off {
+		issuer https://off.example
+		client_id rp
+		disabled
+	}
+	default_provider corp
+}
+`
 	both := "oidc_rp {\nprovider corp off\n}"
 	for _, tc := range []struct {
 		name, sites string
@@ -64,7 +77,13 @@ func TestAddressesToRegisterAreLoggedAtLoad(t *testing.T) {
 // Fault D3.
 func TestAllAddressesToRegister(t *testing.T) {
 	t.Parallel()
-	r := newHarnessAt(t, storageDir(t), "https://all.d3.test {\noidc_rp {\n"+options(newOP(t))+"}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+https://all.d3.test {
+	oidc_rp {
+		`+options(newOP(t))+`
+	}
+}
+`)
 	lines := r.registered()
 	if len(lines) != 1 {
 		t.Fatalf("%d lines: %v", len(lines), lines)
@@ -87,7 +106,13 @@ func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
 	if lines := first.registered(); len(lines) != 1 {
 		t.Fatalf("%d lines: %v", len(lines), lines)
 	}
-	second := newHarnessAt(t, storage, site+"https://new.d3.test {\noidc_rp {\n"+options(op)+"}\n}\n")
+	second := newHarnessAt(t, storage, `
+`+site+`https://new.d3.test {
+	oidc_rp {
+		`+options(op)+`
+	}
+}
+`)
 	if lines := second.registered(); len(lines) != 1 || lines[0]["redirect_uri"] != "https://new.d3.test/@app/auth/default/code" {
 		t.Errorf("after a reload: %v", lines)
 	}
@@ -95,7 +120,14 @@ func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
 	if lines := first.registered(); len(lines) != 1 {
 		t.Errorf("after a login: %v", lines)
 	}
-	any := newHarnessAt(t, storageDir(t), ":8080 {\noidc_rp {\n"+options(newOP(t))+"}\nreverse_proxy {upstream}\n}\n")
+	any := newHarnessAt(t, storageDir(t), `
+:8080 {
+	oidc_rp {
+		`+options(newOP(t))+`
+	}
+	reverse_proxy {upstream}
+}
+`)
 	if lines := any.registered(); len(lines) != 0 {
 		t.Errorf("a site for any host, before a login: %v", lines)
 	}

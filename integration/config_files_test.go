@@ -117,7 +117,12 @@ func TestDecryptionKeyFileIsReadAgain(t *testing.T) {
 	op := newOP(t, oidctest.Now(clock.now))
 	file, _ := decryptionKey(t)
 	next, encrypt := decryptionKey(t)
-	r := atClock(t, clock, fmt.Sprintf("oidc_rp {\n%s\ndecryption_key %s\n}", options(op), file))
+	r := atClock(t, clock, fmt.Sprintf(`
+oidc_rp {
+	%s
+	decryption_key %s
+}
+`, options(op), file))
 	op.Lie(func(l *oidctest.Faults) { l.IDToken.Compact = encrypt })
 	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
 		t.Errorf("a token for another key: status %d", p.StatusCode)
@@ -137,7 +142,14 @@ func TestCAFileIsReadAgain(t *testing.T) {
 	clock := new(movedClock)
 	op := newOP(t, oidctest.Now(clock.now), oidctest.TLS())
 	_, stranger, _ := selfSigned(t)
-	r := atClock(t, clock, fmt.Sprintf("oidc_rp {\n%s\ntls {\nca %s\n}\n}", options(op), stranger))
+	r := atClock(t, clock, fmt.Sprintf(`
+oidc_rp {
+	%s
+	tls {
+		ca %s
+	}
+}
+`, options(op), stranger))
 	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a provider by a certificate that nobody here knows: status %d", p.StatusCode)
 	}
@@ -219,7 +231,12 @@ func TestFileThatAnybodyCanWriteIsInTheLog(t *testing.T) {
 	if err := os.Chmod(file, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	r := atClock(t, clock, fmt.Sprintf("oidc_rp {\n%s\njwks {file.%s}\n}", options(op), file))
+	r := atClock(t, clock, fmt.Sprintf(`
+oidc_rp {
+	%s
+	jwks {file.%s}
+}
+`, options(op), file))
 	for range 3 {
 		clock.advance(livefile.Every)
 		r.signsIn()
@@ -235,7 +252,12 @@ func TestBrokenFileIsAnErrorAtLoad(t *testing.T) {
 	clock := new(movedClock)
 	op := newOP(t, oidctest.Now(clock.now))
 	file := fileOf(t, op.KeySet())
-	site := fmt.Sprintf("oidc_rp {\n%s\njwks {file.%s}\n}", options(op), file)
+	site := fmt.Sprintf(`
+oidc_rp {
+	%s
+	jwks {file.%s}
+}
+`, options(op), file)
 	r := atClock(t, clock, site)
 	rewrite(t, file, "{}")
 	config, err := adapt("http://rp.test {\n" + site + "\n}")
@@ -256,7 +278,16 @@ func TestFileNameInThePlaceOfASecret(t *testing.T) {
 	file := fileOf(t, []byte(op.Client().Secret))
 	absent := filepath.ToSlash(filepath.Join(t.TempDir(), "a-secret-that-begins-with-a-slash-and-is-no-file"))
 	site := func(secret, session string) string {
-		return fmt.Sprintf("oidc_rp {\nissuer %s\nclient_id rp\nclient_secret %s\nsession {\nsecret %s\n}\n}", op.Issuer(), secret, session)
+		return fmt.Sprintf(`
+oidc_rp {
+	issuer %s
+	client_id rp
+	client_secret %s
+	session {
+		secret %s
+	}
+}
+`, op.Issuer(), secret, session)
 	}
 	for _, tc := range []struct {
 		secret, session string
@@ -285,7 +316,14 @@ func TestFileNameInThePlaceOfASecret(t *testing.T) {
 		"jwks":   "jwks " + file,
 		"secret": "session {\nsecret /etc/passwd\n}",
 	} {
-		config, err := adapt(fmt.Sprintf("http://rp.test {\noidc_rp {\n%s\n%s\n}\n}", options(op), text))
+		config, err := adapt(fmt.Sprintf(`
+http://rp.test {
+	oidc_rp {
+		%s
+		%s
+	}
+}
+`, options(op), text))
 		if err == nil {
 			_, err = provision(config)
 		}

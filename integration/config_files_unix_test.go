@@ -24,7 +24,15 @@ func TestNamedPipesAreNotRead(t *testing.T) {
 		"jwks {file." + pipe + "}", "decryption_key " + pipe, "client_auth private_key_jwt " + pipe, "client_auth private_key_jwt {file." + pipe + "}",
 		"tls {\nca " + pipe + "\n}", "client_secret {file." + pipe + "}",
 	} {
-		config, err := adapt(fmt.Sprintf("http://rp.test {\noidc_rp {\nissuer %s\nclient_id rp\n%s\n}\n}", op.Issuer(), option))
+		config, err := adapt(fmt.Sprintf(`
+http://rp.test {
+	oidc_rp {
+		issuer %s
+		client_id rp
+		%s
+	}
+}
+`, op.Issuer(), option))
 		if err != nil {
 			t.Fatal(err)
 		}

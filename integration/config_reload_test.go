@@ -18,7 +18,15 @@ func TestReloadKeepsLoginsSessionsAndKnowledge(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	storage := storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		%s
+	}
+	reverse_proxy {upstream}
+}
+`
 	before := newHarnessAt(t, storage, fmt.Sprintf(site, ""))
 	b := before.browser()
 	half := b.open("/half", op.Issuer()) // goes to the provider, and stays there

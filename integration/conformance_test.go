@@ -46,7 +46,18 @@ func newRowHarness(t *testing.T, clock *movedClock, opts ...oidctest.Option) (*h
 			mode = "public"
 			op.Register(d.origin + "/@app/auth/default/code")
 		}
-		sites += fmt.Sprintf("http://%s {\noidc_rp %s {\n%s%s\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Error {http.oidc_rp.error.code}\nheader_up X-Message {http.oidc_rp.error.message}\n}\n}\n",
+		sites += fmt.Sprintf(`
+http://%s {
+	oidc_rp %s {
+		%s%s
+	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+		header_up X-Error {http.oidc_rp.error.code}
+		header_up X-Message {http.oidc_rp.error.message}
+	}
+}
+`,
 			strings.TrimPrefix(d.origin, "https://"), mode, text, d.site)
 	}
 	r := newHarnessAt(t, storageDir(t), sites)

@@ -78,7 +78,12 @@ func TestGroupRecipesHold(t *testing.T) {
 func TestPrivateRoutesOfTheDocumentsHold(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /account /account/* /admin /admin/*\n}")
+	r := newHarness(t, `
+oidc_rp public {
+	`+options(op)+`
+	private /account /account/* /admin /admin/*
+}
+`)
 	for _, name := range []string{"account", "admin"} {
 		for _, target := range odd(name) {
 			p := r.raw("GET " + target + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")

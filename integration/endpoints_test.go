@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,14 +12,32 @@ import (
 
 // sharedOption is a global block with two providers, of which the second is disabled.
 func sharedOption(p *oidctest.Provider) string {
-	return "oidc_rp {\nprovider corp {\n" + options(p) + "}\nprovider partners {\n" + options(p) + "disabled\n}\ndefault_provider corp\n}"
+	return `
+oidc_rp {
+	provider corp {
+		` + options(p) + `
+	}
+	provider partners {
+		` + options(p) + `
+		disabled
+	}
+	default_provider corp
+}
+`
 }
 
 func TestEndpointsAnswerAsTheSeedsSay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register(rpURL + "/@app/auth/corp/code")
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\nprovider corp partners\n}\nreverse_proxy {upstream}\n}", sharedOption(op))
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		provider corp partners
+	}
+	reverse_proxy {upstream}
+}
+`, sharedOption(op))
 	for _, row := range []struct {
 		method, path string
 		status       int
@@ -69,9 +86,19 @@ func TestEndpointsMatchTheOriginalRequest(t *testing.T) {
 	} {
 		global := ""
 		if strings.Contains(site, "provider corp") {
-			global = "oidc_rp {\nprovider corp {\n" + options(op) + "}\n}"
+			global = `
+oidc_rp {
+	provider corp {
+		` + options(op) + `
+	}
+}
+`
 		}
-		r := newHarnessAt(t, storageDir(t), "http://rp.test {\n"+site+"\n}", global)
+		r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	`+site+`
+}
+`, global)
 		if p := r.browser().get("/@app/auth/default/login"); p.StatusCode != http.StatusFound {
 			t.Errorf("%s: status %d", name, p.StatusCode)
 		}
@@ -97,7 +124,13 @@ func TestHandleBlocksWithEndpointsModeGoRound(t *testing.T) {
 		handle {
 			respond "home of {http.auth.user.id}"
 		}
-	}`, "oidc_rp {\nprovider corp {\n"+options(op)+"}\n}")
+	}`, `
+oidc_rp {
+	provider corp {
+		`+options(op)+`
+	}
+}
+`)
 	b := r.browser()
 	if p := b.get("/"); p.body != "home of " {
 		t.Errorf("home shows %q", p.body)
@@ -110,100 +143,32 @@ func TestHandleBlocksWithEndpointsModeGoRound(t *testing.T) {
 	}
 }
 
-func TestTwoInstancesOnOneSiteCompose(t *testing.T) {
-	t.Parallel()
-	first, second := newOP(t), newOP(t)
-	first.Register(rpURL + "/@app/auth/one/code")
-	second.Register(rpURL + "/@app/auth/two/code")
-	second.SignIn("bob")
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp /a/* {\nprovider one {\n"+options(first)+"}\nsession {\ncookie one\n}\n}\noidc_rp /b/* {\nprovider two {\n"+options(second)+"}\nsession {\ncookie two\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
-	b := r.browser()
-	for path, want := range map[string]string{"/a/x": "application sees alice", "/b/x": "application sees bob", "/c": "application sees "} {
-		if p := b.open(path); p.body != want {
-			t.Errorf("%s: status %d: %q\n%s", path, p.StatusCode, p.body, r.logs())
-		}
-	}
-	if header, _ := r.upstream.got(); header["Cookie"] != nil {
-		t.Errorf("the application got %q", header["Cookie"])
-	}
-	if p := b.get("/@app/auth/three/login"); p.StatusCode != http.StatusNotFound {
-		t.Errorf("an id that nobody has: status %d", p.StatusCode)
-	}
-}
-
-// TestWhoIsKnownToOneInstanceIsNobodyToAnother: instances may guard the same
-// page with providers of their own.
-func TestWhoIsKnownToOneInstanceIsNobodyToAnother(t *testing.T) {
-	t.Parallel()
-	first, second := newOP(t), newOP(t)
-	first.Register(rpURL + "/@app/auth/one/code")
-	second.Register(rpURL + "/@app/auth/two/code")
-	second.SignIn("bob")
-	for _, cookies := range [][2]string{{"one", "two"}, {"same", "same"}} {
-		r := newHarnessAt(t, storageDir(t), "http://rp.test {\nroute {\noidc_rp public {\nprovider one {\n"+options(first)+"}\nsession {\ncookie "+cookies[0]+"\n}\n}\noidc_rp {\nprovider two {\n"+options(second)+"}\nsession {\ncookie "+cookies[1]+"\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}\n}")
-		b := r.browser()
-		if p := b.open("/@app/auth/one/login?returnto=/x", second.Issuer()); p.StatusCode != http.StatusFound || r.upstream.count() != 0 {
-			t.Errorf("%s: alice of the first provider got in where only the second vouches: %d", cookies, p.StatusCode)
-		}
-		if p := b.open("/x"); p.body != "application sees bob" {
-			t.Errorf("%s: status %d: %s", cookies, p.StatusCode, p.body)
-		}
-	}
-}
-
 // TestAnotherSitesEndpointIsNoWayPastTheGuard: only an instance on the same
 // site serves an id that this one has not.
 func TestAnotherSitesEndpointIsNoWayPastTheGuard(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\nprovider one {\n"+options(op)+"}\n}\nreverse_proxy {upstream}\n}\nhttp://other.test {\noidc_rp {\nprovider two {\n"+options(op)+"}\n}\nrespond other\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		provider one {
+			`+options(op)+`
+		}
+	}
+	reverse_proxy {upstream}
+}
+http://other.test {
+	oidc_rp {
+		provider two {
+			`+options(op)+`
+		}
+	}
+	respond other
+}
+`)
 	p := r.browser().get("/@app/auth/two/login")
 	if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
 		t.Errorf("status %d, the application was asked %d times", p.StatusCode, r.upstream.count())
-	}
-}
-
-func TestErrorsOfAPublicSiteLeadHomeAndOfAPrivateOneToAPage(t *testing.T) {
-	t.Parallel()
-	op := newOP(t)
-	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
-	public := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"home /start?lang=en\nprivate /private/*\n}\nrespond \"{http.oidc_rp.error.code}: {http.oidc_rp.error.message}\"\n}")
-	p := public.browser().open("/private/x")
-	if p.StatusCode != http.StatusOK || p.url != rpURL+"/start?lang=en&auth_error=access_denied" || !strings.HasPrefix(p.body, "access_denied: The sign-in was cancelled") {
-		t.Errorf("public: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
-	private := newHarness(t, "oidc_rp {\n"+options(op)+"}")
-	b := private.browser()
-	p = b.open("/page?x=1")
-	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "access_denied") || !strings.Contains(p.body, "returnto=%2Fpage%3Fx%3D1") {
-		t.Errorf("private: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
-	if !strings.Contains(p.Header.Get("Content-Security-Policy"), "default-src 'none'") || strings.Contains(p.body, "<script") {
-		t.Errorf("the page is active: %v", p.Header)
-	}
-	// An error that came back begins no login by itself, unless it is none.
-	if p := b.get("/?auth_error=access_denied"); p.StatusCode != http.StatusForbidden {
-		t.Errorf("a known error: status %d", p.StatusCode)
-	}
-	if p := b.get("/?auth_error=made_up"); p.StatusCode != http.StatusFound {
-		t.Errorf("an unknown error: status %d", p.StatusCode)
-	}
-	op.Honest()
-	if p := b.open("/page?x=1"); p.StatusCode != http.StatusOK {
-		t.Errorf("an ordinary login afterwards: status %d", p.StatusCode)
-	}
-}
-
-func TestErrorPagesCanBeCaddys(t *testing.T) {
-	t.Parallel()
-	op := newOP(t)
-	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"error_pages caddy\n}\nreverse_proxy {upstream}\nhandle_errors {\nrespond \"own page: {err.status_code} {err.message}\"\n}\n}")
-	if p := r.browser().open("/x"); p.StatusCode != http.StatusForbidden || !strings.HasPrefix(p.body, "own page: 403 access_denied") {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
-	if p := r.browser().send("GET", "/x", map[string]string{"Sec-Fetch-Mode": "cors"}); p.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(p.body, "own page: 401") || p.Header.Get("WWW-Authenticate") != "" {
-		t.Errorf("status %d: %s %v", p.StatusCode, p.body, p.Header)
 	}
 }
 
@@ -237,24 +202,18 @@ func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 	}
 }
 
-func TestAProgramGetsAProblem(t *testing.T) {
-	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
-	p := r.browser().send("GET", "/api/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "application/json"})
-	var problem struct {
-		Status           int
-		Reason, LoginURL string
-		Login            string `json:"login_url"`
-	}
-	if err := json.Unmarshal([]byte(p.body), &problem); err != nil || problem.Status != 401 || problem.Reason == "" || problem.Login != "/@app/auth/default/login" {
-		t.Errorf("%s: %v", p.body, err)
-	}
-}
-
 func TestPreflightPassesOnlyWhereItIsAllowedAndNeverWithIdentity(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"preflight pass\nupstream {\nheader X-Remote-User {http.auth.user.id}\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	preflight pass
+	upstream {
+		header X-Remote-User {http.auth.user.id}
+	}
+}
+`)
 	preflight := map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "X-Remote-User": "root", "Sec-Fetch-Mode": "cors"}
 	if p := r.browser().send("OPTIONS", "/api", preflight); p.StatusCode != http.StatusOK {
 		t.Errorf("status %d", p.StatusCode)
@@ -265,26 +224,6 @@ func TestPreflightPassesOnlyWhereItIsAllowedAndNeverWithIdentity(t *testing.T) {
 	delete(preflight, "Access-Control-Request-Method")
 	if p := r.browser().send("OPTIONS", "/api", preflight); p.StatusCode != http.StatusUnauthorized {
 		t.Errorf("what is no preflight: status %d", p.StatusCode)
-	}
-}
-
-func TestNamesOfSeveralProvidersDoNotMeet(t *testing.T) {
-	t.Parallel()
-	corp, other := newOP(t), newOP(t)
-	corp.Register(rpURL + "/@app/auth/corp/code")
-	other.Register(rpURL + "/@app/auth/other/code")
-	for _, row := range []struct{ name, id, want string }{
-		{"alice", "corp", "alice"}, {"alice", "other", "other/alice"}, {"other/alice", "corp", "other%2Falice"}, {"a%2Fb", "corp", "a%252Fb"}, {"line\nfeed", "other", "other/line%0Afeed"},
-	} {
-		for _, op := range []*oidctest.Provider{corp, other} {
-			user := op.User("alice")
-			user.Claims["preferred_username"] = row.name
-			op.SetUser("alice", user)
-		}
-		r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\nprovider corp {\n"+options(corp)+"}\nprovider other {\n"+options(other)+"}\ndefault_provider corp\n}\nrespond \"{http.auth.user.id}|{http.oidc_rp.provider}\"\n}")
-		if p := r.browser().open("/@app/auth/" + row.id + "/login"); p.body != row.want+"|"+row.id {
-			t.Errorf("%s at %s is %s, not %s", row.name, row.id, p.body, row.want)
-		}
 	}
 }
 
@@ -319,33 +258,18 @@ func TestAClaimsTextIsNeverExpanded(t *testing.T) {
 	user := op.User("alice")
 	user.Claims["name"] = "{env.PATH} {http.request.header.Cookie}"
 	op.SetUser("alice", user)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Name name\nheader X-Full \"<{http.auth.user.name}>\"\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	upstream {
+		header X-Name name
+		header X-Full "<{http.auth.user.name}>"
+	}
+}
+`)
 	signedIn(t, r)
 	header, _ := r.upstream.got()
 	if header.Get("X-Name") != user.Claims["name"] || header.Get("X-Full") != fmt.Sprintf("<%s>", user.Claims["name"]) {
 		t.Errorf("the application got %v", header)
-	}
-}
-
-func TestALoginDoesNotLeadBackToTheErrorOfAnother(t *testing.T) {
-	t.Parallel()
-	op := newOP(t)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp public {\n"+options(op)+"}\nrespond \"{http.oidc_rp.login_url}\"\n}")
-	for at, want := range map[string]string{
-		"/?auth_error=access_denied":             "/",
-		"/page?a=%20b&auth_error=bad_request&c":  "/page?a=%20b&c",
-		"/page?auth_error=none_of_ours&x=1":      "/page?auth_error=none_of_ours&x=1",
-		"/page?not_auth_error=access_denied&y=2": "/page?not_auth_error=access_denied&y=2",
-	} {
-		b := r.browser()
-		link := b.get(at).body
-		p := b.open(link, rpURL+"/@app/auth/default/code")
-		if p = b.get(p.location()); p.Header.Get("Location") != want {
-			t.Errorf("from %s the login %s leads to %s", at, link, p.Header.Get("Location"))
-		}
-		p = b.open("/@app/auth/default/login?returnto="+escape(at), rpURL+"/@app/auth/default/code")
-		if p = b.get(p.location()); p.Header.Get("Location") != want {
-			t.Errorf("returnto=%s leads to %s", at, p.Header.Get("Location"))
-		}
 	}
 }

@@ -108,7 +108,15 @@ func (s *cluster) options() string {
 func (s *cluster) another() *harness {
 	s.t.Helper()
 	// Another storage object on the same folder is what another process has.
-	r := newHarnessAt(s.t, s.storage+strings.Repeat("/.", len(s.nodes)), "http://rp.test {\noidc_rp {\n"+s.options()+"}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n}")
+	r := newHarnessAt(s.t, s.storage+strings.Repeat("/.", len(s.nodes)), `
+http://rp.test {
+	oidc_rp {
+		`+s.options()+`}
+		reverse_proxy {upstream} {
+			header_up X-User {http.auth.user.id}
+		}
+	}
+`)
 	r.at(after(s.ahead))
 	s.nodes = append(s.nodes, r)
 	return r

@@ -166,7 +166,17 @@ func TestCookieNamesThatCollideAreRefused(t *testing.T) {
 	for _, name := range []string{"app_tx_1", "app_hint", "app_again", "app_tx_"} {
 		for _, order := range [][2]string{{"app", name}, {name, "app"}} {
 			site := func(port, cookie string) string {
-				return "http://localhost:" + port + " {\noidc_rp {\nissuer https://idp.test\nclient_id rp\nsession {\ncookie " + cookie + "\n}\n}\n}\n"
+				return `
+http://localhost:` + port + ` {
+	oidc_rp {
+		issuer https://idp.test
+		client_id rp
+		session {
+			cookie ` + cookie + `
+		}
+	}
+}
+`
 			}
 			config, err := adapt("{\nadmin off\nstorage file_system " + storageDir(t) + "\n}\n" + site("8001", order[0]) + site("8002", order[1]))
 			if err == nil {
@@ -242,5 +252,44 @@ func TestInstancesForErrorsShareWhatNoClientMaySend(t *testing.T) {
 		if at == "" || header.Get("X-User") != "" {
 			t.Errorf("%s: the error page for %q is asked for with X-User: %q, expected none", site, at, header.Get("X-User"))
 		}
+	}
+}
+
+func TestInstancesThatClearEachOthersCookiesAreTold(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, one, two string
+		want           bool
+	}{
+		{"the same", "", "", false},
+		{"another store", "session {\nstore memory\n}", "", true},
+		{"another store, and a name of its own", "session {\nstore memory\ncookie other\n}", "", false},
+		{"another secret", "session {\nsecret " + strings.Repeat("s", 32) + "\n}", "", true},
+		{"cookie, and cookie by name", "session {\nstore cookie\n}", "", false},
+		{"another lifetime", "session {\nlifetime 1h\n}", "", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			instance := func(id, lines string) string {
+				return `
+oidc_rp {
+	provider ` + id + ` {
+		issuer https://` + id + `.test
+		client_id rp
+	}
+	` + lines + `
+}
+`
+			}
+			r := newHarness(t, `
+route /one/* {
+	`+instance("one", tc.one)+`}
+	route /two/* {
+		`+instance("two", tc.two)+`}
+`)
+			if got := strings.Contains(r.logs(), "two instances on this site have cookies of the same name"); got != tc.want {
+				t.Errorf("it is told: %v", got)
+			}
+		})
 	}
 }

@@ -123,7 +123,14 @@ func TestAuditOfARevocation(t *testing.T) {
 func TestAuditOfRefusals(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nmax_chunks 1\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	session {
+		max_chunks 1
+	}
+}
+`)
 	p := r.browser().get("/@app/auth/default/code?state=x")
 	line := r.lastAudited("refused")
 	holdFields(t, line, map[string]any{"code": "bad_request", "provider": "default", "user": "", "subject": "", "session": "", "client_ip": "127.0.0.1", "host": "rp.test"})
@@ -145,7 +152,13 @@ func TestAuditOfRefusals(t *testing.T) {
 func TestAuditOfARefusalAfterTheIDToken(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\nusername_claim nowhere\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	userinfo always
+	username_claim nowhere
+}
+`)
 	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden {
 		t.Fatalf("status %d: %s", p.StatusCode, p.body)
 	}

@@ -124,7 +124,12 @@ func TestTheAuthorizationEndpointsWordsAreInTheLog(t *testing.T) {
 	t.Run("by form_post", func(t *testing.T) {
 		t.Parallel()
 		op := newOP(t)
-		r := newHarness(t, "oidc_rp {\n"+options(op)+"response_mode form_post\n}")
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	response_mode form_post
+}
+`)
 		b := r.browser()
 		state := must(url.Parse(b.get("/page").location())).Query().Get("state")
 		p := b.post("/@app/auth/default/code", "state="+state+"&iss="+escape(op.Issuer())+"&"+query, map[string]string{"Sec-Fetch-Site": "cross-site"})

@@ -73,7 +73,20 @@ func TestAnInitiationThatIsNotUnderstoodBeginsNothing(t *testing.T) {
 			t.Errorf("a form %q: status %d", query, p.StatusCode)
 		}
 	}
-	plain := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+"base_url http://rp.test\nsession {\ncookie {\ninsecure\n}\n}\n}\nreverse_proxy {upstream}\n}")
+	plain := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		base_url http://rp.test
+		session {
+			cookie {
+				insecure
+			}
+		}
+	}
+	reverse_proxy {upstream}
+}
+`)
 	if p := plain.browser().get("/@app/auth/default/login"); p.StatusCode != http.StatusFound {
 		t.Errorf("the login itself gets %d", p.StatusCode)
 	}

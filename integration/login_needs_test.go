@@ -35,7 +35,18 @@ func TestALoginKeepsWhatEveryInstanceNeeds(t *testing.T) {
 				"endpoints": "oidc_rp endpoints {\nsession {\nclaims name\n}\n}\n",
 				"guard":     "handle /app* {\noidc_rp {\nsession {\nclaims name\n}\nupstream {\nheader X-Family family_name\nheader X-Groups groups\naccess_token\nid_token X-Id\n}\n}\nreverse_proxy {upstream}\n}\n",
 			}
-			r := newHarnessAt(t, storageDir(t), "http://rp.test {\nroute {\n"+parts[order[0]]+parts[order[1]]+"}\n}", "oidc_rp {\nprovider corp {\n"+options(op.Provider)+"}\n}")
+			r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	route {
+		`+parts[order[0]]+parts[order[1]]+`}
+	}
+`, `
+oidc_rp {
+	provider corp {
+		`+options(op.Provider)+`
+	}
+}
+`)
 			b := r.browser()
 			if p := b.open("/app/x"); p.StatusCode != http.StatusOK {
 				t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
@@ -62,7 +73,15 @@ func TestALoginKeepsWhatEveryInstanceNeeds(t *testing.T) {
 func reloaded(t *testing.T, op *oidctest.Provider, before, after string) (*harness, *harness) {
 	storage := storageDir(t)
 	site := func(lines string) *harness {
-		return newHarnessAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op)+lines+"\n}\nreverse_proxy {upstream}\n}")
+		return newHarnessAt(t, storage, `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		`+lines+`
+	}
+	reverse_proxy {upstream}
+}
+`)
 	}
 	return site(before), site(after)
 }

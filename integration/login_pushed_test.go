@@ -21,7 +21,14 @@ func TestPushedRequestsLeaveNothingInTheAddress(t *testing.T) {
 			opts = append(opts, oidctest.EndpointQuery(query))
 		}
 		op := newOP(t, opts...)
-		r := newHarness(t, "oidc_rp {\n"+options(op)+"authorization_params {\nprompt login\n}\n}")
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	authorization_params {
+		prompt login
+	}
+}
+`)
 		b := r.browser()
 		sent := b.get("/page")
 		u, err := url.Parse(sent.location())
@@ -63,7 +70,12 @@ func TestAConfiguredEndpointHasRequestsPushed(t *testing.T) {
 			m["pushed_authorization_request_endpoint"] = op.Issuer() + "/trap"
 		}
 	})
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"pushed_authorization_request_endpoint "+endpoint+"\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	pushed_authorization_request_endpoint `+endpoint+`
+}
+`)
 	if p := r.browser().open("/page"); p.body != "application sees alice" {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
 	}
@@ -79,7 +91,11 @@ func TestRequestsAreNotPushedWhereTheyNeedNotBe(t *testing.T) {
 			m["require_pushed_authorization_requests"] = false
 		}
 	})
-	if p := newHarness(t, "oidc_rp {\n"+options(op)+"\n}").browser().open("/page"); p.body != "application sees alice" {
+	if p := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+}
+`).browser().open("/page"); p.body != "application sees alice" {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
 	}
 }
@@ -119,7 +135,12 @@ func TestPushedRequestsThatFail(t *testing.T) {
 			clock := new(movedClock)
 			op := newOP(t, oidctest.PushedRequests(), oidctest.Now(clock.now))
 			op.Lie(tc.lie)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"timeout 2s\n}")
+			r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	timeout 2s
+}
+`)
 			r.at(clock.now)
 			b := r.browser()
 			p := b.get("/page")
@@ -152,7 +173,11 @@ func TestARequirementWithoutAnEndpoint(t *testing.T) {
 	op.Lie(func(l *oidctest.Faults) {
 		l.Discovery = func(m map[string]any) { m["require_pushed_authorization_requests"] = true }
 	})
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+}
+`)
 	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable || !strings.Contains(r.logs(), "has no pushed_authorization_request_endpoint") {
 		t.Errorf("status %d", p.StatusCode)
 	}

@@ -51,7 +51,14 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 		"the browser refuses it":      {"http://rp.test", "", "__Host-oidc_rp", true},
 		"the domain is another one's": {":80", "session {\ncookie {\ndomain other.example\n}\n}\n", "__Secure-oidc_rp", false},
 	} {
-		r := newHarnessAt(t, storageDir(t), row.site+" {\noidc_rp {\n"+options(op)+row.session+"}\nreverse_proxy {upstream}\n}")
+		r := newHarnessAt(t, storageDir(t), `
+`+row.site+` {
+	oidc_rp {
+		`+options(op)+`
+		`+row.session+`}
+		reverse_proxy {upstream}
+	}
+`)
 		r.at(clock.now)
 		b := r.browser()
 		if row.refuses {

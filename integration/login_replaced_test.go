@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -132,6 +133,62 @@ func TestALogoutWhoseSessionAnotherInstanceCannotReadFails(t *testing.T) {
 		}
 		if left := b.cookies(); len(left) != 0 {
 			t.Errorf("signed in twice: %v: cookies are left: %v", at != "", left)
+		}
+	}
+}
+
+// Of two instances one finds a session of the other, whose provider is switched
+// off: the logout ends it where it is kept.
+func TestALogoutEndsWhatAnotherInstanceKeepsElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, stores := range [][2]string{{"memory", "cookie"}, {"cookie", "memory"}} {
+		for _, swapped := range []bool{false, true} {
+			first, second := newOP(t), newOP(t)
+			first.Register(rpURL + "/@app/auth/one/code")
+			second.Register(rpURL + "/@app/auth/two/code")
+			storage := storageDir(t)
+			site := func(disabled string) string {
+				one := `
+oidc_rp /a/* {
+	provider one {
+		` + options(first) + `
+		end_session off
+	}
+	session {
+		cookie one
+		store ` + stores[0] + `
+	}
+}
+`
+				two := "oidc_rp /b/* {\nprovider two {\n" + options(second) + "end_session off\n" + disabled + "}\nsession {\ncookie two\nstore " + stores[1] + "\n}\n}\n"
+				if swapped {
+					one, two = two, one
+				}
+				return `
+http://rp.test {
+	route {
+		` + one + two + `reverse_proxy {upstream}
+	}
+}
+`
+			}
+			b := newHarnessAt(t, storage, site("")).browser()
+			if p := b.open("/b/page"); p.StatusCode != http.StatusOK {
+				t.Fatalf("status %d", p.StatusCode)
+			}
+			copied := b.cookieHeader()
+			off := newHarnessAt(t, storage, site("disabled\n"))
+			moveTo(b, off)
+			if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK {
+				t.Errorf("%v, swapped %v: the logout has status %d", stores, swapped, p.StatusCode)
+			}
+			if left := b.cookieHeader(); strings.Contains(left, "two=") {
+				t.Errorf("%v, swapped %v: the browser still has %s", stores, swapped, left)
+			}
+			again := newHarnessAt(t, storage, site(""))
+			if p := again.raw("GET /b/page HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%v, swapped %v: a copied cookie gets %d when the provider is back", stores, swapped, p.StatusCode)
+			}
 		}
 	}
 }

@@ -13,7 +13,15 @@ const mfa = "claims `{\"id_token\":{\"acr\":{\"essential\":true,\"values\":[\"ur
 
 // demandingSite has an admin part that demands more than the rest.
 func demandingSite(op *oidctest.Provider, demands string) string {
-	block := "oidc_rp {\n" + options(op) + "%\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
+	block := `
+oidc_rp {
+	` + options(op) + `
+	%
+}
+reverse_proxy {upstream} {
+	header_up X-User {http.auth.user.id}
+}
+`
 	return "http://rp.test {\nhandle /admin* {\n" + strings.Replace(block, "%", "authorization_params {\n"+demands+"\n}", 1) + "}\nhandle {\n" + strings.Replace(block, "%", "", 1) + "}\n}"
 }
 
@@ -141,5 +149,52 @@ func TestOnPublicRoutesAWeakSessionIsAnonymous(t *testing.T) {
 	moveTo(b, there)
 	if p := b.get("/open"); p.StatusCode != http.StatusOK || p.body != "application sees " {
 		t.Errorf("status %d: %s, expected the page as for nobody", p.StatusCode, p.body)
+	}
+}
+
+// Fault C1: instances of one site that keep their sessions apart, under one name
+// of the cookie, do not send a browser round for ever.
+func TestInstancesThatKeepSessionsApartAreNoLoop(t *testing.T) {
+	t.Parallel()
+	for name, sessions := range map[string][2]string{
+		"another store":                {"", "session {\nstore memory\n}\n"},
+		"another secret":               {"", "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n"},
+		"a domain at the guard":        {"", "session {\ncookie {\ndomain rp.test\n}\n}\n"},
+		"a domain at the endpoints":    {"session {\ncookie {\ndomain rp.test\n}\n}\n", ""},
+		"another name, which is right": {"", "session {\ncookie other\n}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t)
+			r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp endpoints {
+		`+options(op)+`
+		`+sessions[0]+`}
+		handle /app* {
+			oidc_rp {
+				`+options(op)+`
+				`+sessions[1]+`}
+				reverse_proxy {upstream}
+			}
+		}
+`)
+			b, address, logins := r.browser(), "/app", 0
+			for range 30 {
+				p := b.get(address)
+				if address = p.location(); address == "" {
+					if p.StatusCode != http.StatusForbidden {
+						t.Errorf("the page has status %d, expected 403", p.StatusCode)
+					}
+					break
+				}
+				if strings.HasPrefix(address, op.Issuer()) {
+					logins++
+				}
+			}
+			if address != "" || logins > 3 {
+				t.Errorf("the browser is sent to %q after %d logins, expected an error after three at most", address, logins)
+			}
+		})
 	}
 }

@@ -26,7 +26,15 @@ type logoutScene struct {
 func newLogoutScene(t *testing.T, lines ...string) *logoutScene {
 	t.Helper()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + strings.Join(lines, "\n") + "\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		` + strings.Join(lines, "\n") + `
+	}
+	reverse_proxy {upstream}
+}
+`
 	return &logoutScene{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
 }
 
@@ -194,7 +202,13 @@ func TestBackchannelLogoutWhereTheIssuerIsNotConfigured(t *testing.T) {
 	for _, path := range []string{"/realms/a", "/realms/a/"} {
 		op := newOP(t, oidctest.Path(path))
 		c := op.Client()
-		r := newHarness(t, fmt.Sprintf("oidc_rp {\nconfiguration_url %s/.well-known/openid-configuration\nclient_id %s\nclient_secret %q\n}", strings.TrimSuffix(op.Issuer(), "/"), c.ID, c.Secret))
+		r := newHarness(t, fmt.Sprintf(`
+oidc_rp {
+	configuration_url %s/.well-known/openid-configuration
+	client_id %s
+	client_secret %q
+}
+`, strings.TrimSuffix(op.Issuer(), "/"), c.ID, c.Secret))
 		b := signedIn(t, r)
 		if p := r.tell(op.LogoutToken("", op.Issued().SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK || b.lives(r) {
 			t.Errorf("%s: status %d, the session lives: %t\n%s", path, p.StatusCode, b.lives(r), r.logs())
@@ -242,7 +256,12 @@ func TestGarbageAtTheBackchannelAsksTheProviderNothing(t *testing.T) {
 	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
 	_, issued := signedIn(t, r), op.Issued()
 	keys, discoveries := op.Hits(oidctest.JWKS), op.Hits(oidctest.Discovery)
-	fresh := newHarness(t, "oidc_rp {\n"+options(op)+"timeout 8s\n}") // that has learned nothing yet
+	fresh := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	timeout 8s
+}
+`) // that has learned nothing yet
 	token := op.LogoutToken("", "s", oidctest.JWTLies{})
 	edit := func(name string, value any) string {
 		return op.LogoutToken("", "s", oidctest.JWTLies{Claims: func(c map[string]any) { c[name] = value }})

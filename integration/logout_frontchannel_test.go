@@ -130,7 +130,15 @@ func TestWhatStrangersCanHaveWrittenIsBounded(t *testing.T) {
 func TestJunkInFramesDoesNotKeepHonestOnesOut(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "base_url " + rpURL + "\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		base_url ` + rpURL + `
+	}
+	reverse_proxy {upstream}
+}
+`
 	trusts := "servers {\ntrusted_proxies static 127.0.0.1/32\n}"
 	s := &logoutScene{t, op, newHarnessAt(t, storage, site, trusts), newHarnessAt(t, storage+"/.", site, trusts)}
 	from := func(address string) map[string]string {

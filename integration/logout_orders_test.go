@@ -27,7 +27,18 @@ type logoutPlay struct {
 func newLogoutPlay(t *testing.T, store string, nodes int, skew time.Duration) *logoutPlay {
 	p := &logoutPlay{t: t, op: newOP(t), skew: skew}
 	storage := storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(p.op) + "end_session off\nsession {\nstore " + store + "\n}\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(p.op) + `
+		end_session off
+		session {
+			store ` + store + `
+		}
+	}
+	reverse_proxy {upstream}
+}
+`
 	for i := range nodes {
 		folder := storage
 		for range i {

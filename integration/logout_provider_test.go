@@ -26,7 +26,14 @@ func TestALongLogoutGoesOnByPost(t *testing.T) {
 	user := op.User("alice")
 	user.Claims["groups"] = strings.Split(strings.Repeat("a-group-of-many ", 60), " ")
 	op.SetUser("alice", user)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nclaims name\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	session {
+		claims name
+	}
+}
+`)
 	b := signedIn(t, r)
 	copied := b.cookieHeader()
 	p := b.get("/Special:UserLogout")
@@ -139,7 +146,16 @@ func TestARevocationThatFailsIsNobodysTrouble(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprint(w, `{"error":"unsupported_token_type"}`)
 	}
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"revocation_endpoint "+e.URL+"\nend_session off\nupstream {\naccess_token\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	revocation_endpoint `+e.URL+`
+	end_session off
+	upstream {
+		access_token
+	}
+}
+`)
 	for range 2 {
 		b, began := signedIn(t, r), time.Now()
 		if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/Special:UserLogout" || len(b.cookies()) != 0 || time.Since(began) > 5*time.Second {
@@ -163,7 +179,12 @@ func TestClearSiteData(t *testing.T) {
 	for option, want := range map[string]string{
 		"": "", "clear_site_data *": `"*"`, "clear_site_data cache storage": `"cache", "storage"`, "clear_site_data cookies executionContexts": `"cookies", "executionContexts"`,
 	} {
-		r := newHarness(t, "oidc_rp {\n"+options(op)+option+"\n}")
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	`+option+`
+}
+`)
 		b := signedIn(t, r)
 		if p := b.send("GET", "/Special:UserLogout", map[string]string{"Sec-Fetch-Site": "cross-site"}); p.Header.Get("Clear-Site-Data") != "" {
 			t.Errorf("%s: the question has %s", option, p.Header.Get("Clear-Site-Data"))

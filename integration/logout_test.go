@@ -1,10 +1,12 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
@@ -51,7 +53,12 @@ func TestLogoutWithoutTheIDTokenSaysWhoIsLeaving(t *testing.T) {
 
 func TestALinkOnAnotherSiteEndsNothing(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	end_session off
+}
+`)
 	b := signedIn(t, r)
 	silent := map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": ""}
 	for _, row := range []struct {
@@ -94,7 +101,12 @@ func TestALinkOnAnotherSiteEndsNothing(t *testing.T) {
 func TestLogoutOfNobodyLeadsOn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"signed_out https://www.example.com/bye\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	signed_out https://www.example.com/bye
+}
+`)
 	for _, path := range []string{"/Special:UserLogout", "/@app/auth/default/signedout?state=other"} {
 		if p := r.browser().get(path); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "https://www.example.com/bye" {
 			t.Errorf("%s: status %d to %s", path, p.StatusCode, p.Header.Get("Location"))
@@ -105,7 +117,12 @@ func TestLogoutOfNobodyLeadsOn(t *testing.T) {
 func TestALogoutThatCannotBeKeptIsToldAndClearsTheCookie(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private\n}")
+	r := newHarness(t, `
+oidc_rp public {
+	`+options(op)+`
+	private /private
+}
+`)
 	b := r.browser()
 	b.open("/private")
 	breakStorage(t, r)
@@ -120,7 +137,15 @@ func TestLogoutWithTheProviderDownEndsTheSessionHere(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	storage := storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		%s
+	}
+	reverse_proxy {upstream}
+}
+`
 	b := signedIn(t, newHarnessAt(t, storage, strings.Replace(site, "%s", "", 1)))
 	op.Stop()
 	fresh := newHarnessAt(t, storage, strings.Replace(site, "%s", "timeout 9s", 1)) // knows nothing of the provider yet
@@ -132,7 +157,12 @@ func TestLogoutWithTheProviderDownEndsTheSessionHere(t *testing.T) {
 
 func TestTheConfirmationWorksInABrowserThatSaysNothing(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"end_session off\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	end_session off
+}
+`)
 	b, other := signedIn(t, r), signedIn(t, r)
 	silent := map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Referer": "https://evil.test/"}
 	confirmation := func(b *browser) string {
@@ -151,5 +181,66 @@ func TestTheConfirmationWorksInABrowserThatSaysNothing(t *testing.T) {
 	}
 	if got := post(confirmation(b)); got != http.StatusSeeOther || len(b.cookies()) != 0 {
 		t.Errorf("status %d, cookies %v", got, b.cookies())
+	}
+}
+
+func TestALogoutEndsTheSessionOfADisabledProvider(t *testing.T) {
+	t.Parallel()
+	op, storage := newOP(t), storageDir(t)
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		%s
+	}
+	reverse_proxy {upstream}
+}
+`
+	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "")))
+	copied := b.cookieHeader()
+	off := newHarnessAt(t, storage, fmt.Sprintf(site, "disabled"))
+	moveTo(b, off)
+	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || len(b.cookies()) != 0 {
+		t.Errorf("status %d, cookies %v", p.StatusCode, b.cookies())
+	}
+	on := newHarnessAt(t, storage, fmt.Sprintf(site, ""))
+	if p := on.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the session lives on: %d", p.StatusCode)
+	}
+}
+
+func TestALogoutWhenTheFactsAreUnknownClearsTheCookies(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	b := signedIn(t, r)
+	breakStorage(t, r)
+	r.at(after(10 * time.Minute))
+	p := b.get("/Special:UserLogout")
+	if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=logout_failed" || len(b.cookies()) != 0 {
+		t.Errorf("status %d to %s, cookies %v", p.StatusCode, p.Header.Get("Location"), b.cookies())
+	}
+	mendStorage(t, r)
+}
+
+func TestWhatIsNoPageSignsNobodyOut(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	end_session off
+}
+`)
+	b := signedIn(t, r)
+	for name, header := range map[string]map[string]string{
+		"an image in a comment": {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+		"a script":              {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
+		"a prefetch":            {"Sec-Fetch-Site": "same-origin", "Sec-Purpose": "prefetch"},
+		"a prerender":           {"Sec-Fetch-Site": "none", "Sec-Purpose": "prefetch;prerender"},
+		"a frame":               {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "iframe"},
+	} {
+		b.send("GET", "/Special:UserLogout", header)
+		if p := b.get("/"); p.StatusCode != http.StatusOK {
+			t.Fatalf("%s signed the user out", name)
+		}
 	}
 }

@@ -128,7 +128,14 @@ func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 			}
 			op := newOP(t, provider...)
 			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { delete(response, "expires_in") } })
-			r := newHarness(t, "oidc_rp {\n"+options(op)+tc.line+tc.session+"upstream {\naccess_token\n}\n}")
+			r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	`+tc.line+tc.session+`upstream {
+		access_token
+	}
+}
+`)
 			b := signedIn(t, r)
 			r.at(after(2 * time.Hour))
 			if p := b.get("/x"); p.StatusCode != http.StatusOK || (r.bearer() == "") != tc.withheld {
@@ -142,7 +149,14 @@ func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 func TestRefreshWithoutARefreshTokenIsSaid(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"session {\nrefresh on\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	session {
+		refresh on
+	}
+}
+`)
 	signedIn(t, r)
 	signedIn(t, r)
 	if n := strings.Count(r.logs(), "the provider gave no refresh token"); n != 1 {
@@ -155,7 +169,12 @@ func TestUserinfoByPost(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"get", "post"} {
 		op := newOP(t)
-		r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo_method "+method+"\n}")
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	userinfo_method `+method+`
+}
+`)
 		if p := r.browser().open("/page"); p.body != "application sees alice" {
 			t.Errorf("%s: status %d\n%s", method, p.StatusCode, r.logs())
 		}

@@ -61,7 +61,13 @@ func ecKey() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand
 // provesAs is a site whose client authenticates as the lines say.
 func provesAs(t *testing.T, op *oidctest.Provider, lines string) *harness {
 	t.Helper()
-	return newHarness(t, fmt.Sprintf("oidc_rp {\nissuer %s\nclient_id rp\n%s\n}", op.Issuer(), lines))
+	return newHarness(t, fmt.Sprintf(`
+oidc_rp {
+	issuer %s
+	client_id rp
+	%s
+}
+`, op.Issuer(), lines))
 }
 
 // inForm says whether a request carries each of the parameters.
@@ -217,7 +223,11 @@ func TestOurKeysArePublished(t *testing.T) {
 func TestNoKeysNoKeySet(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	if p := newHarness(t, "oidc_rp {\n"+options(op)+"\n}").browser().get("/@app/auth/default/jwks"); p.StatusCode != http.StatusNotFound {
+	if p := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+}
+`).browser().get("/@app/auth/default/jwks"); p.StatusCode != http.StatusNotFound {
 		t.Errorf("status %d", p.StatusCode)
 	}
 }
@@ -286,7 +296,11 @@ func TestOthersLeaveTheAliasesAlone(t *testing.T) {
 			m["mtls_endpoint_aliases"] = map[string]any{"token_endpoint": op.Issuer() + "/trap"}
 		}
 	})
-	if p := newHarness(t, "oidc_rp {\n"+options(op)+"\n}").browser().open("/page"); p.body != "application sees alice" {
+	if p := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+}
+`).browser().open("/page"); p.body != "application sees alice" {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
 	}
 }

@@ -286,7 +286,11 @@ func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, c.client...)
-			r := newHarness(t, "oidc_rp {\n"+c.text(op)+"\n"+clientOptions(op)+"}")
+			r := newHarness(t, `
+oidc_rp {
+	`+c.text(op)+`
+	`+clientOptions(op)+`}
+`)
 			p := r.browser().open("/page")
 			if p.StatusCode != c.status {
 				t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())

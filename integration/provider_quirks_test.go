@@ -88,7 +88,15 @@ func TestGroupsThatAreNotKnownAreNotNone(t *testing.T) {
 			}
 			op.SetUser("alice", user)
 			op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims, l.UserInfo.Claims = row.idToken, row.userinfo })
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"scopes openid profile email groups\n"+row.options+"upstream {\nheader X-Groups groups\n}\n}")
+			r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	scopes openid profile email groups
+	`+row.options+`upstream {
+		header X-Groups groups
+	}
+}
+`)
 			signedIn(t, r)
 			if header, _ := r.upstream.got(); header.Get("X-Groups") != row.want {
 				t.Errorf("the application reads %q", header.Get("X-Groups"))

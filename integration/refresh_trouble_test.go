@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -151,105 +150,6 @@ func TestANodeKilledInBetweenCostsOneLogin(t *testing.T) {
 	}
 }
 
-func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
-	t.Parallel()
-	op := newRefreshOP(t)
-	r := newRefreshRig(t, op)
-	b := signedIn(t, r)
-	cookies := b.cookieHeader()
-	arrived, answer := make(chan struct{}), make(chan struct{})
-	op.Lie(func(l *oidctest.Faults) {
-		l.At(oidctest.Token).Hold = func(*http.Request) {
-			close(arrived)
-			<-answer
-		}
-	})
-	op.at(due, r)
-	ctx, leave := context.WithCancel(t.Context())
-	left := make(chan error, 1)
-	go func() {
-		_, _, err := r.ask(ctx, cookies)
-		left <- err
-	}()
-	<-arrived
-	leave()
-	if err := <-left; err == nil {
-		t.Fatal("the visitor has not left")
-	}
-	close(answer)
-	if status, header, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil || len(header["Set-Cookie"]) == 0 || calls(op) != 1 {
-		t.Errorf("status %d, %v, %v, %d calls", status, err, header, calls(op))
-	}
-	if r.bearer() != op.Issued().AccessToken {
-		t.Error("the application got the old token")
-	}
-}
-
-// While its access token is good, a session waits only so long for a new one.
-func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
-	t.Parallel()
-	op := newRefreshOP(t)
-	r := newRefreshRig(t, op)
-	b := signedIn(t, r)
-	cookies := b.cookieHeader()
-	old := op.Issued().AccessToken
-	arrived, answer := held(op)
-	op.at(due, r)
-	r.clock.SetTimeouts(func(d time.Duration) time.Duration {
-		if d != 5*time.Second {
-			t.Errorf("a request waits %s for new tokens, expected 5s", d)
-		}
-		return 100 * time.Millisecond
-	})
-	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
-		t.Errorf("a request during the refresh has status %d, want 200: %v", status, err)
-	}
-	if r.bearer() != old {
-		t.Error("the application got another token than the old one")
-	}
-	<-arrived
-	answer()
-	r.clock.SetTimeouts(func(time.Duration) time.Duration { return patience })
-	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
-		t.Errorf("a request after the refresh has status %d, want 200: %v", status, err)
-	}
-	if r.bearer() != op.Issued().AccessToken || calls(op) != 1 {
-		t.Errorf("after %d calls, want 1, the application gets the new token: %t", calls(op), r.bearer() == op.Issued().AccessToken)
-	}
-}
-
-func TestALogoutDuringARefreshWins(t *testing.T) {
-	t.Parallel()
-	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
-	b := signedIn(t, r)
-	cookies := b.cookieHeader()
-	arrived, answer := make(chan struct{}), make(chan struct{})
-	op.Lie(func(l *oidctest.Faults) {
-		l.At(oidctest.Token).Hold = func(*http.Request) {
-			close(arrived)
-			<-answer
-		}
-	})
-	op.at(due, r)
-	status := make(chan int, 1)
-	go func() {
-		got, _, _ := r.ask(t.Context(), cookies)
-		status <- got
-	}()
-	<-arrived
-	if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK {
-		t.Errorf("the logout ends with %d", p.StatusCode)
-	}
-	close(answer)
-	if got := <-status; got != http.StatusUnauthorized {
-		t.Errorf("the request that refreshed gets %d", got)
-	}
-	if got, _, _ := r.ask(t.Context(), cookies); got != http.StatusUnauthorized || calls(op) != 1 {
-		t.Errorf("the old cookie gets %d, %d calls", got, calls(op))
-	}
-}
-
 func TestAnEndedSessionIsNotRefreshed(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -312,7 +212,20 @@ func TestRefreshOnlyWhereTokensAreWanted(t *testing.T) {
 func TestRefreshRenewsTheClaims(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+"upstream {\nheader X-Name name\nheader X-Id {http.auth.user.id}\naccess_token\nid_token\n}\n}\nreverse_proxy {upstream}\n}")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op.Provider)+`
+		upstream {
+			header X-Name name
+			header X-Id {http.auth.user.id}
+			access_token
+			id_token
+		}
+	}
+	reverse_proxy {upstream}
+}
+`)
 	b := signedIn(t, r)
 	user := op.User("alice")
 	user.Claims["name"] = "Alice Renamed"

@@ -12,7 +12,18 @@ import (
 func twoSites(t *testing.T, op *oidctest.Provider, here, there string) (*harness, *harness) {
 	storage := storageDir(t)
 	site := func(lines string) *harness {
-		return newHarnessAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op)+lines+"\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\nheader_up X-Role {http.auth.user.claims.role}\n}\n}")
+		return newHarnessAt(t, storage, `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		`+lines+`
+	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+		header_up X-Role {http.auth.user.claims.role}
+	}
+}
+`)
 	}
 	return site(here), site(there)
 }

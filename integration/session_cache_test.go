@@ -113,7 +113,17 @@ func TestARemovedProviderTakesItsSessionsWithIt(t *testing.T) {
 		}
 		one, two := ours("one"), ours("two")
 		site := func(providers, rest string) *harness {
-			return newHarnessAt(t, s.storage, "http://rp.test {\noidc_rp {\n"+providers+rest+"session {\n"+strings.ReplaceAll(s.store, "{node}", "0")+"\n"+s.session+"\n}\n}\nreverse_proxy {upstream}\n}")
+			return newHarnessAt(t, s.storage, `
+http://rp.test {
+	oidc_rp {
+		`+providers+rest+`session {
+			`+strings.ReplaceAll(s.store, "{node}", "0")+`
+			`+s.session+`
+		}
+	}
+	reverse_proxy {upstream}
+}
+`)
 		}
 		both := site(one+two, "default_provider one\n")
 		b, other := signedIn(t, both), both.browser()

@@ -15,7 +15,12 @@ import (
 func siblings(t *testing.T, op *oidctest.Provider, more string) *harness {
 	block := "oidc_rp {\n" + options(op) + "session {\ncookie {\ndomain rp.test\n" + more + "}\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
 	op.Register("https://b.rp.test/@app/auth/default/code")
-	return newHarnessAt(t, storageDir(t), "http://rp.test {\n"+block+"}\nhttp://b.rp.test {\n"+block+"}")
+	return newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	`+block+`}
+	http://b.rp.test {
+		`+block+`}
+`)
 }
 
 // Fault A10, threat D26.
@@ -96,5 +101,78 @@ func TestALoginOfTheReleaseBeforeEndsInOneFreshLogin(t *testing.T) {
 	}
 	if p := b.open(again.location()); p.body != "application sees alice" || p.url != rpURL+"/page?q=1" {
 		t.Errorf("status %d at %s: %s", p.StatusCode, p.url, p.body)
+	}
+}
+
+func TestACookieDomainSharesTheSessionBetweenItsSites(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.Register("https://a.rp.test/@app/auth/default/code", "https://b.rp.test/@app/auth/default/code", "https://other.test/@app/auth/default/code")
+	r := newHarnessAt(t, storageDir(t), `
+http://a.rp.test, http://b.rp.test {
+	oidc_rp {
+		`+options(op)+`
+		session {
+			cookie shared {
+				domain rp.test
+			}
+		}
+	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
+`)
+	b := r.browser()
+	if p := b.open("https://a.rp.test/x"); p.body != "application sees alice" {
+		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
+	}
+	p := b.get("https://b.rp.test/x")
+	if p.body != "application sees alice" {
+		t.Errorf("status %d: %s", p.StatusCode, p.body)
+	}
+	if p := b.open("https://b.rp.test/Special:UserLogout", op.Issuer()); p.StatusCode != http.StatusSeeOther || !strings.Contains(p.location(), "id_token_hint=") {
+		t.Errorf("the logout leads to %s", p.location())
+	}
+	if p := b.get("https://a.rp.test/x"); p.StatusCode != http.StatusFound {
+		t.Errorf("after the logout at the other site: status %d", p.StatusCode)
+	}
+}
+
+func TestCookieAttributes(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for config, want := range map[string]string{
+		"":                            "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
+		"cookie mine":                 "__Host-mine=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
+		"cookie {\ndomain rp.test\n}": "__Secure-oidc_rp=; Path=/; Domain=rp.test; Max-Age=; HttpOnly; Secure; SameSite=Lax",
+		"cookie {\nsame_site none\npartitioned\n}": "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=None; Partitioned",
+		"cookie {\ninsecure\n}":                    "oidc_rp=; Path=/; Max-Age=; HttpOnly; SameSite=Lax",
+	} {
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	session {
+		`+config+`
+		lifetime 1h
+	}
+}
+`)
+		p := r.browser().open("/x", rpURL+"/x")
+		var got string
+		for _, line := range p.Header["Set-Cookie"] {
+			name, rest, _ := strings.Cut(line, "=")
+			if strings.Contains(name, "_tx_") || strings.HasSuffix(name, "_hint") {
+				continue
+			}
+			_, attributes, _ := strings.Cut(rest, "; ")
+			got = name + "=; " + attributes
+		}
+		for _, age := range []string{"Max-Age=3600", "Max-Age=3599"} {
+			got = strings.Replace(got, age, "Max-Age=", 1)
+		}
+		if got != want {
+			t.Errorf("%q gives %q\nnot %q", config, got, want)
+		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +28,14 @@ func signedIn(t *testing.T, r *harness) *browser {
 
 func TestSessionEndsWithItsLifetime(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"session {\nlifetime 1h\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	session {
+		lifetime 1h
+	}
+}
+`)
 	b := signedIn(t, r)
 	r.at(after(59 * time.Minute))
 	if p := b.get("/"); p.StatusCode != http.StatusOK {
@@ -44,7 +49,14 @@ func TestSessionEndsWithItsLifetime(t *testing.T) {
 
 func TestIdleTimeoutCountsFromTheLastUse(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"session {\nidle_timeout 30m\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(newOP(t))+`
+	session {
+		idle_timeout 30m
+	}
+}
+`)
 	b := signedIn(t, r)
 	for _, minutes := range []time.Duration{20, 40, 60} {
 		r.at(after(minutes * time.Minute))
@@ -65,7 +77,14 @@ func TestIdleTimeoutCountsFromTheLastUse(t *testing.T) {
 func TestSessionSurvivesARestartWithManagedKeys(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+	}
+	reverse_proxy {upstream}
+}
+`
 	first := newHarnessAt(t, storage, site)
 	b := signedIn(t, first)
 	// Another storage object on the same folder is what another process has.
@@ -79,7 +98,15 @@ func TestSessionSurvivesARestartWithManagedKeys(t *testing.T) {
 func TestLogoutOnOneInstanceEndsACopiedCookieOnAnother(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "end_session off\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		end_session off
+	}
+	reverse_proxy {upstream}
+}
+`
 	first, second := newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)
 	b := signedIn(t, first)
 	copied := b.cookieHeader()
@@ -120,7 +147,15 @@ func TestANewLoginEndsTheSessionThatItReplaces(t *testing.T) {
 func TestSessionOfADisabledOrChangedProviderIsNone(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "http://rp.test {\noidc_rp {\n" + options(op) + "%s\n}\nreverse_proxy {upstream}\n}"
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		%s
+	}
+	reverse_proxy {upstream}
+}
+`
 	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "")))
 	for name, change := range map[string]string{"disabled": "disabled", "another client": ""} {
 		text := fmt.Sprintf(site, change)
@@ -132,86 +167,6 @@ func TestSessionOfADisabledOrChangedProviderIsNone(t *testing.T) {
 		if p := b.send(http.MethodGet, "/", map[string]string{"Sec-Fetch-Mode": "cors"}); p.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: status %d", name, p.StatusCode)
 		}
-	}
-}
-
-func TestAtMostFiveLoginsAreInFlight(t *testing.T) {
-	const maxLogins = 5
-	t.Parallel()
-	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
-	b := r.browser()
-	var begun []*visited
-	for i := range 9 {
-		r.at(after(time.Duration(i) * time.Second))
-		begun = append(begun, b.get(fmt.Sprintf("/tab/%d", i)))
-		if got := len(b.cookies()); got > maxLogins {
-			t.Fatalf("%d cookies after %d logins", got, i+1)
-		}
-	}
-	for i := len(begun) - 1; i >= len(begun)-maxLogins; i-- {
-		if p := b.open(begun[i].location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, fmt.Sprintf("/tab/%d", i)) {
-			t.Errorf("tab %d ended with %d at %s", i, p.StatusCode, p.url)
-		}
-	}
-	for name := range b.cookies() {
-		if strings.Contains(name, "_tx_") {
-			t.Errorf("%s is left", name)
-		}
-	}
-}
-
-func TestTransactionCookieIsSmallWhateverTheAddress(t *testing.T) {
-	t.Parallel()
-	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
-	random := func(size int) (text string) {
-		for len(text) < size {
-			text += strconv.FormatUint(rand.Uint64(), 36)
-		}
-		return text[:size]
-	}
-	path := random(700)
-	var panels []string
-	for i := range 14 {
-		panels = append(panels, fmt.Sprintf("(embeddableConfig:(enhancements:(),hidePanelTitles:!f),gridData:(h:15,i:'%[1]s',w:24,x:%[2]d,y:%[3]d),id:'%[4]s',panelIndex:'%[1]s',type:lens,version:'8.11.0')",
-			strings.ToLower(random(8)), i%2*24, i/2*15, strings.ToLower(random(16))))
-	}
-	kibana := "/app/dashboards?_g=(filters:!(),refreshInterval:(pause:!t,value:60000),time:(from:now-15m,to:now))&_a=(description:'',filters:!(),panels:!(" +
-		strings.Join(panels, ",") + "),query:(language:kuery,query:'host.name:web*%20and%20http.response.status_code%20%3E=%20500'),title:'Operations',viewMode:view)"
-	grafana := "/explore?schemaVersion=1&panes=" + url.QueryEscape(`{"abc":{"datasource":"PBFA97CFB590B2093","queries":[`+strings.Join([]string{
-		`{"refId":"A","expr":"sum by (code) (rate(http_requests_total{job=\"api\",instance=~\"web-.*\"}[5m]))","range":true,"instant":true,"datasource":{"type":"prometheus","uid":"PBFA97CFB590B2093"},"editorMode":"code","legendFormat":"{{code}}"}`,
-		`{"refId":"B","expr":"histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket{job=\"api\"}[5m])))","range":true,"instant":true,"datasource":{"type":"prometheus","uid":"PBFA97CFB590B2093"},"editorMode":"code","legendFormat":"p99"}`,
-	}, ",")+`],"range":{"from":"now-6h","to":"now"}}}`) + "&orgId=1"
-	for _, row := range []struct {
-		name, path, want string
-		limit            int
-	}{
-		{"usual", "/page?a=b", "/page?a=b", 600},
-		{"long query", "/page?" + random(3000), "/page", 1500},
-		{"long path", "/" + random(3000), "/", 1500},
-		{"long path and query", "/" + path + "?" + random(900), "/" + path, 1500},
-		// Report A5: what is compressed fits.
-		{"long and regular", "/page?" + strings.Repeat("q", 3000), "/page?" + strings.Repeat("q", 3000), 1500},
-		{"Kibana", kibana, kibana, 1500},
-		{"Grafana", grafana, grafana, 1500},
-		{"other letters", "/caf\u00e9?x=\u00fc", "/caf%C3%A9?x=%C3%BC", 600},
-		{"double slashes", "//double//slash/?x#y", rpURL + "//double//slash/?x", 600},
-	} {
-		b := r.browser()
-		t.Logf("%s: %d bytes", row.name, len(row.path))
-		p := b.open(rpURL+row.path, rpURL+"/@app/auth")
-		for name, value := range b.cookies() {
-			if size := len(name) + len(value); size > row.limit {
-				t.Errorf("%s: %d bytes", row.name, size)
-			}
-		}
-		if p = b.get(p.location()); p.Header.Get("Location") != row.want {
-			t.Errorf("%s: leads to %.40q", row.name, p.Header.Get("Location"))
-		}
-	}
-	if n := strings.Count(r.logs(), "does not fit a login in flight"); n != 1 {
-		t.Errorf("the log says %d times that an address was too long", n)
 	}
 }
 
@@ -269,7 +224,14 @@ func TestManyGroupsFit(t *testing.T) {
 		op.SetUser("alice", user)
 	}
 	join(250)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"upstream {\nheader X-Groups groups\n}\n}")
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	upstream {
+		header X-Groups groups
+	}
+}
+`)
 	b := signedIn(t, r)
 	b.get("/again")
 	header, _ := r.upstream.got()
@@ -290,7 +252,17 @@ func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 	op, storage := newOP(t), storageDir(t)
 	old, fresh := strings.Repeat("o", 40), strings.Repeat("n", 40)
 	site := func(secrets string) string {
-		return "http://rp.test {\noidc_rp {\n" + options(op) + "session {\nsecret " + secrets + "\n}\n}\nreverse_proxy {upstream}\n}"
+		return `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		session {
+			secret ` + secrets + `
+		}
+	}
+	reverse_proxy {upstream}
+}
+`
 	}
 	b := signedIn(t, newHarnessAt(t, storage, site(old)))
 	both := newHarnessAt(t, storage, site(fresh+" "+old))
@@ -308,7 +280,12 @@ func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 func TestUnreadableStorageClosesPrivatePagesAndLeavesPublicOnesOpen(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp public {\n"+options(op)+"private /private/*\n}")
+	r := newHarness(t, `
+oidc_rp public {
+	`+options(op)+`
+	private /private/*
+}
+`)
 	b := r.browser()
 	if p := b.open("/private/x"); p.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", p.StatusCode)
@@ -327,4 +304,39 @@ func TestUnreadableStorageClosesPrivatePagesAndLeavesPublicOnesOpen(t *testing.T
 	if p := b.get("/private/x"); p.StatusCode != http.StatusOK {
 		t.Errorf("status %d after the storage came back", p.StatusCode)
 	}
+}
+
+func TestAShorterLifetimeHoldsForOldSessions(t *testing.T) {
+	t.Parallel()
+	op, storage := newOP(t), storageDir(t)
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		session {
+			lifetime %s
+		}
+	}
+	reverse_proxy {upstream}
+}
+`
+	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "30d")))
+	r := newHarnessAt(t, storage+"/.", fmt.Sprintf(site, "1h")) // a storage of its own, with a clock of its own
+	moveTo(b, r)
+	r.at(after(2 * time.Hour))
+	if p := b.get("/"); p.StatusCode != http.StatusFound {
+		t.Errorf("status %d", p.StatusCode)
+	}
+}
+
+func TestAnEmptiedStorageSignsNobodyOut(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	b := signedIn(t, r)
+	breakStorage(t, r)
+	r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: __Host-oidc_rp=1AQAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n")
+	if p := b.get("/"); p.StatusCode != http.StatusOK {
+		t.Errorf("status %d", p.StatusCode)
+	}
+	mendStorage(t, r)
 }

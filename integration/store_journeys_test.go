@@ -101,7 +101,13 @@ func journeyReload(t *testing.T, k backend) {
 	s := newCluster(t, k, 1, "", "")
 	b := s.signIn(s.nodes[0], "alice")
 	s.site = "signed_out /bye"
-	next := newHarnessAt(t, s.storage, "http://rp.test {\noidc_rp {\n"+s.options()+"}\nreverse_proxy {upstream}\n}")
+	next := newHarnessAt(t, s.storage, `
+http://rp.test {
+	oidc_rp {
+		`+s.options()+`}
+		reverse_proxy {upstream}
+	}
+`)
 	s.nodes[0].end()
 	moveTo(b, next)
 	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {

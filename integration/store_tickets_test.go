@@ -162,7 +162,13 @@ func TestATicketOpensWhereItWasMade(t *testing.T) {
 	forBackends(t, kinds, func(t *testing.T, k backend) {
 		s := newCluster(t, k, 0, "", "")
 		s.op.Register("https://two.test/@app/auth/default/code")
-		r := newHarnessAt(t, s.storage, "http://rp.test, http://two.test {\noidc_rp {\n"+s.options()+"}\nreverse_proxy {upstream}\n}")
+		r := newHarnessAt(t, s.storage, `
+http://rp.test, http://two.test {
+	oidc_rp {
+		`+s.options()+`}
+		reverse_proxy {upstream}
+	}
+`)
 		s.nodes = append(s.nodes, r)
 		cookies := s.signIn(r, "alice").cookieHeader()
 		elsewhere := func() int {

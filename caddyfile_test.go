@@ -1,9 +1,11 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"strconv"
 	"strings"
 	"testing"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 )
 
 // Fault D6. An unknown word is answered with the one that was meant, and with
@@ -49,7 +51,7 @@ func TestUnknownWordsGetAHint(t *testing.T) {
 		{"a.example {\n", "oidc_rp publick {\n" + provider + "}", "}", "did you mean 'public'?"},
 		{"{\noidc_rp {\nprovider corp {\n" + provider + "}\n}\n}\na.example {\noidc_rp {\n", "provider copr", "}\n}", "did you mean 'corp'?"},
 	} {
-		_, err := adapt(tc.before + tc.text + "\n" + tc.after)
+		_, err := oidcrp.Adapt(tc.before + tc.text + "\n" + tc.after)
 		if err == nil {
 			t.Errorf("%s is accepted", tc.text)
 			continue
@@ -64,7 +66,7 @@ func TestUnknownWordsGetAHint(t *testing.T) {
 // holdLine holds that an error names a line of the Caddyfile.
 func holdLine(t *testing.T, err error, line int) {
 	t.Helper()
-	if m := filePlace.FindString(err.Error()); !strings.HasSuffix(m, ":"+strconv.Itoa(line)) {
+	if m := oidcrp.FilePlace.FindString(err.Error()); !strings.HasSuffix(m, ":"+strconv.Itoa(line)) {
 		t.Errorf("got %q, want line %d", err, line)
 	}
 }
@@ -91,11 +93,25 @@ func TestErrorsNameTheLineThatIsWrong(t *testing.T) {
 		"a.example {\noidc_rp endpoints {\nissuer https://login.example.com\npreflight pass\nclient_id rp\n}\n}":                                                              4,
 		"a.example {\noidc_rp {\nissuer https://login.example.com\nclient_id rp\nupstream {\nheader X-A a\nheader Host b\nheader X-C c\n}\n}\n}":                              7,
 	} {
-		_, err := adapt(text)
+		_, err := oidcrp.Adapt(text)
 		if err == nil {
 			t.Errorf("accepted:\n%s", text)
 			continue
 		}
 		holdLine(t, err, line)
+	}
+}
+
+// A store of ours that is not linked is no typing error: the message says how
+// to get it.
+func TestWhatIsSaidOfAStoreThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{
+		"redis":   "build it with another --with github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis",
+		"shoebox": "there is no module oidc_rp.session_stores.shoebox in this Caddy",
+	} {
+		if got := oidcrp.UnknownStore(kind); !strings.Contains(got, want) {
+			t.Errorf("%s: %q", kind, got)
+		}
 	}
 }

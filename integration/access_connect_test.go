@@ -1,0 +1,124 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
+)
+
+// Fault A13. CONNECT asks for a tunnel: on every path, of every instance.
+func TestConnectIsRefused(t *testing.T) {
+	t.Parallel()
+	r, a, b := upgradeRig(t)
+	for _, target := range []string{"/robots.txt", "/x", "/uncovered/x", "/outer/x", "/own-errors/x", "/@app/auth/default/login", "/Special:UserLogout", "rp.test:443"} {
+		for _, header := range []string{"", "Connection: Upgrade\r\nUpgrade: websocket\r\n"} {
+			status, tunnelled := upgraded(t, r, "CONNECT "+target+" HTTP/1.1\r\nHost: rp.test\r\nCookie: "+b.cookieHeader()+"\r\n"+header+"\r\n")
+			if status != http.StatusMethodNotAllowed || tunnelled || a.got() != nil {
+				t.Errorf("CONNECT %s %q: status %d, tunnel %v", target, header, status, tunnelled)
+			}
+		}
+	}
+	if p := b.get("/signed-in"); p.StatusCode != http.StatusOK {
+		t.Errorf("afterwards the user has status %d", p.StatusCode)
+	}
+}
+
+// opensWebSocket reports whether an application would take a request for a
+// WebSocket (RFC 8441, RFC 9220).
+func opensWebSocket(r *http.Request) bool {
+	if r.ProtoMajor == 3 {
+		return r.Proto == "websocket"
+	}
+	return slices.Equal(r.Header[":protocol"], []string{"websocket"})
+}
+
+// connect serves a CONNECT as Go's HTTP/2 server and quic-go hand it over.
+func connect(h *oidcrp.Handler, path string, major int, protocol string, header http.Header, next caddyhttp.Handler) (*httptest.ResponseRecorder, error) {
+	request := httptest.NewRequest(http.MethodGet, rpURL+"/", nil)
+	request.Method, request.URL.Path, request.RequestURI = http.MethodConnect, path, path
+	request.ProtoMajor, request.ProtoMinor, request.Proto = major, 0, fmt.Sprintf("HTTP/%d.0", major)
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	switch {
+	case protocol == "":
+	case major == 2:
+		request.Header[":protocol"] = []string{protocol}
+	default:
+		request.Proto = protocol
+	}
+	w := httptest.NewRecorder()
+	request = caddyhttp.PrepareRequest(request, caddy.NewReplacer(), w, nil)
+	return w, h.ServeHTTP(w, request, next)
+}
+
+// Threat D34. An extended CONNECT for a WebSocket is judged as a GET of its path.
+func TestAnExtendedConnectIsJudgedAsAGet(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, `
+	@gets {
+		method GET
+		path /public/*
+	}
+	oidc_rp {
+		`+options(newOP(t))+`
+		public @gets
+		error_pages caddy
+		upstream {
+			header X-User {http.auth.user.id}
+		}
+	}`)
+	b := signedIn(t, r)
+	session := http.Header{"Cookie": {b.cookieHeader()}}
+	foreign := http.Header{"Cookie": session["Cookie"], "Origin": {"https://evil.test"}}
+	h := r.handlers()[0]
+	for _, row := range []struct {
+		name, path string
+		protocol   string
+		header     http.Header
+		status     int // 0: it reaches the application
+		user       string
+	}{
+		{"a public page", "/public/x", "websocket", nil, 0, ""},
+		{"a public page with a session", "/public/x", "websocket", session, 0, "alice"},
+		{"a private page with a session", "/x", "websocket", session, 0, "alice"},
+		{"a private page without a session", "/x", "websocket", nil, http.StatusUnauthorized, ""},
+		{"a public page, opened by another site", "/public/x", "websocket", foreign, 0, ""},
+		{"a private page, opened by another site", "/x", "websocket", foreign, http.StatusForbidden, ""},
+		{"another protocol", "/public/x", "connect-udp", session, http.StatusMethodNotAllowed, ""},
+		{"another case", "/public/x", "WebSocket", session, http.StatusMethodNotAllowed, ""},
+		{"a list", "/public/x", "websocket,h2c", session, http.StatusMethodNotAllowed, ""},
+		{"no protocol", "/public/x", "", session, http.StatusMethodNotAllowed, ""},
+		{"no path", "", "", session, http.StatusMethodNotAllowed, ""},
+		{"a WebSocket without a path", "", "websocket", session, http.StatusMethodNotAllowed, ""},
+		{"the logout", "/Special:UserLogout", "websocket", session, http.StatusMethodNotAllowed, ""},
+		{"an endpoint", "/@app/auth/default/login", "websocket", session, http.StatusMethodNotAllowed, ""},
+	} {
+		for _, major := range []int{2, 3} {
+			header := row.header.Clone()
+			if header == nil {
+				header = make(http.Header)
+			}
+			header["X-User"] = []string{"admin"}
+			passed := false
+			w, err := connect(h, row.path, major, row.protocol, header, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
+				passed = true
+				if r.Method != http.MethodConnect || !opensWebSocket(r) || strings.Join(r.Header["X-User"], ",") != row.user || len(r.Header["Cookie"]) > 0 {
+					t.Errorf("%s, HTTP/%d: the application gets %s %v", row.name, major, r.Method, r.Header)
+				}
+				return nil
+			}))
+			if err != nil || passed != (row.status == 0) || !passed && w.Code != row.status {
+				t.Errorf("%s, HTTP/%d: passed %v, status %d, %v", row.name, major, passed, w.Code, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package integration_test
+
+import (
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// Fault C2: what failed fails alike.
+func TestAnAnswerThatFailedFailsAgainAlike(t *testing.T) {
+	eachRepeat(t, func(t *testing.T, s *repeat) {
+		s.op.Lie(func(l *oidctest.Faults) {
+			l.IDToken.Claims = func(c map[string]any) { c["nonce"] = "another" }
+		})
+		first := s.bring(s.here)
+		p := s.bring(s.here)
+		if p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.TokenInvalid || shownCode(first) != errorcode.TokenInvalid {
+			t.Errorf("status %d, code %s, the first %s", p.StatusCode, shownCode(p), shownCode(first))
+		}
+		s.once()
+	})
+}
+
+// Strangers can have any number of logins answered with an error. That costs
+// nothing in the storage.
+func TestAnAnswerWithAnErrorLeavesNothingInTheStorage(t *testing.T) {
+	t.Parallel()
+	s := newRepeat(t, "")
+	kept := func() []string {
+		files, err := filepath.Glob(filepath.Join(s.here.storage, "oidc_rp", "callback", "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	for _, tc := range []struct {
+		name  string
+		query url.Values
+		code  errorcode.Code
+	}{
+		{"an error", url.Values{"error": {"access_denied"}, "iss": {s.op.Issuer()}}, errorcode.AccessDenied},
+		{"another issuer's code", url.Values{"code": {"x"}, "iss": {"https://other.example"}}, errorcode.StateMismatch},
+	} {
+		s.begin()
+		answer, _ := url.Parse(s.answer)
+		tc.query.Set("state", answer.Query().Get("state"))
+		for _, node := range []*harness{s.here, s.here, s.there} {
+			if p := s.bringAt(node, rpURL+"/@app/auth/default/code?"+tc.query.Encode()); shownCode(p) != tc.code {
+				t.Errorf("%s: code %s, expected %s", tc.name, shownCode(p), tc.code)
+			}
+		}
+		if files := kept(); len(files) > 0 {
+			t.Errorf("%s: the storage has %q", tc.name, files)
+		}
+	}
+	s.begin()
+	s.signsIn("a code", s.here, s.bring(s.here))
+	if files := kept(); len(files) != 1 {
+		t.Errorf("after a sign-in the storage has %q, expected its outcome", files)
+	}
+}
+
+// Fault C2: the other requests that people and programs send twice.
+func TestNoRepeatedRequestEndsOnAnErrorPage(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	b := r.browser()
+	login := beginPosted(t, b, "/page")
+	begun := *login.begun
+	first, second := login.submit(), (*visited)(nil)
+	login.begun = &begun
+	second = login.submit()
+	for what, p := range map[string]*visited{"the first form": b.open(first.location()), "the second form": b.open(second.location())} {
+		if p.body != "application sees alice" || p.url != rpURL+"/page" {
+			t.Errorf("%s: status %d at %s: %s", what, p.StatusCode, p.url, p.body)
+		}
+	}
+	for range 2 {
+		if p := r.browser().get("/@app/auth/default/initiate?iss=" + url.QueryEscape(op.Issuer())); p.StatusCode != http.StatusFound {
+			t.Errorf("initiate: status %d", p.StatusCode)
+		}
+	}
+	cookies := b.cookieHeader()
+	logout := func(method string) *visited {
+		again := r.browser()
+		again.client.Jar = nil
+		return again.do(method, "/Special:UserLogout", "", map[string]string{"Cookie": cookies, "Sec-Fetch-Site": "same-origin"})
+	}
+	for _, method := range []string{"GET", "GET", "POST", "POST"} {
+		p := logout(method)
+		if p.StatusCode != http.StatusSeeOther && p.StatusCode != http.StatusOK || strings.Contains(p.location(), "auth_error") {
+			t.Errorf("%s logout: status %d to %s", method, p.StatusCode, p.location())
+		}
+	}
+	for range 2 {
+		if p := b.get("/@app/auth/default/signedout"); p.StatusCode != http.StatusOK {
+			t.Errorf("signedout: status %d", p.StatusCode)
+		}
+	}
+	if n := op.Hits(oidctest.Token); n != 1 {
+		t.Errorf("the token endpoint was asked %d times", n)
+	}
+}

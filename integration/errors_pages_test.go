@@ -1,0 +1,118 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+func TestErrorsOfAPublicSiteLeadHomeAndOfAPrivateOneToAPage(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
+	public := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp public {
+		`+options(op)+`
+		home /start?lang=en
+		private /private/*
+	}
+	respond "{http.oidc_rp.error.code}: {http.oidc_rp.error.message}"
+}
+`)
+	p := public.browser().open("/private/x")
+	if p.StatusCode != http.StatusOK || p.url != rpURL+"/start?lang=en&auth_error=access_denied" || !strings.HasPrefix(p.body, "access_denied: The sign-in was cancelled") {
+		t.Errorf("public: status %d at %s: %s", p.StatusCode, p.url, p.body)
+	}
+	private := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := private.browser()
+	p = b.open("/page?x=1")
+	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "access_denied") || !strings.Contains(p.body, "returnto=%2Fpage%3Fx%3D1") {
+		t.Errorf("private: status %d at %s: %s", p.StatusCode, p.url, p.body)
+	}
+	if !strings.Contains(p.Header.Get("Content-Security-Policy"), "default-src 'none'") || strings.Contains(p.body, "<script") {
+		t.Errorf("the page is active: %v", p.Header)
+	}
+	// An error that came back begins no login by itself, unless it is none.
+	if p := b.get("/?auth_error=access_denied"); p.StatusCode != http.StatusForbidden {
+		t.Errorf("a known error: status %d", p.StatusCode)
+	}
+	if p := b.get("/?auth_error=made_up"); p.StatusCode != http.StatusFound {
+		t.Errorf("an unknown error: status %d", p.StatusCode)
+	}
+	op.Honest()
+	if p := b.open("/page?x=1"); p.StatusCode != http.StatusOK {
+		t.Errorf("an ordinary login afterwards: status %d", p.StatusCode)
+	}
+}
+
+func TestErrorPagesCanBeCaddys(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		error_pages caddy
+	}
+	reverse_proxy {upstream}
+	handle_errors {
+		respond "own page: {err.status_code} {err.message}"
+	}
+}
+`)
+	if p := r.browser().open("/x"); p.StatusCode != http.StatusForbidden || !strings.HasPrefix(p.body, "own page: 403 access_denied") {
+		t.Errorf("status %d: %s", p.StatusCode, p.body)
+	}
+	if p := r.browser().send("GET", "/x", map[string]string{"Sec-Fetch-Mode": "cors"}); p.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(p.body, "own page: 401") || p.Header.Get("WWW-Authenticate") != "" {
+		t.Errorf("status %d: %s %v", p.StatusCode, p.body, p.Header)
+	}
+}
+
+func TestAProgramGetsAProblem(t *testing.T) {
+	t.Parallel()
+	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	p := r.browser().send("GET", "/api/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "application/json"})
+	var problem struct {
+		Status           int
+		Reason, LoginURL string
+		Login            string `json:"login_url"`
+	}
+	if err := json.Unmarshal([]byte(p.body), &problem); err != nil || problem.Status != 401 || problem.Reason == "" || problem.Login != "/@app/auth/default/login" {
+		t.Errorf("%s: %v", p.body, err)
+	}
+}
+
+func TestALoginDoesNotLeadBackToTheErrorOfAnother(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp public {
+		`+options(op)+`
+	}
+	respond "{http.oidc_rp.login_url}"
+}
+`)
+	for at, want := range map[string]string{
+		"/?auth_error=access_denied":             "/",
+		"/page?a=%20b&auth_error=bad_request&c":  "/page?a=%20b&c",
+		"/page?auth_error=none_of_ours&x=1":      "/page?auth_error=none_of_ours&x=1",
+		"/page?not_auth_error=access_denied&y=2": "/page?not_auth_error=access_denied&y=2",
+	} {
+		b := r.browser()
+		link := b.get(at).body
+		p := b.open(link, rpURL+"/@app/auth/default/code")
+		if p = b.get(p.location()); p.Header.Get("Location") != want {
+			t.Errorf("from %s the login %s leads to %s", at, link, p.Header.Get("Location"))
+		}
+		p = b.open("/@app/auth/default/login?returnto="+escape(at), rpURL+"/@app/auth/default/code")
+		if p = b.get(p.location()); p.Header.Get("Location") != want {
+			t.Errorf("returnto=%s leads to %s", at, p.Header.Get("Location"))
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package integration_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// tunnelApp is an application that answers 101 to anything, and then sends back
+// every line.
+type tunnelApp struct {
+	net.Listener
+	mu   sync.Mutex
+	last *http.Request
+}
+
+func newTunnel(t *testing.T) *tunnelApp {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	a := &tunnelApp{Listener: listener}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go a.serve(conn)
+		}
+	}()
+	return a
+}
+
+func (a *tunnelApp) serve(conn net.Conn) {
+	defer conn.Close()
+	reader := bufio.NewReader(conn)
+	r, err := http.ReadRequest(reader)
+	if err != nil {
+		return
+	}
+	a.mu.Lock()
+	a.last = r
+	a.mu.Unlock()
+	protocol := r.Header.Get("Upgrade")
+	if protocol == "" {
+		protocol = "h2c"
+	}
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol)
+	for {
+		line, err := reader.ReadString('\n')
+		if err != nil {
+			return
+		}
+		fmt.Fprint(conn, line)
+	}
+}
+
+// got is the request that the application received last, and nil after that.
+func (a *tunnelApp) got() *http.Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.last
+	a.last = nil
+	return r
+}
+
+// upgraded sends a request as it is written and reports whether its connection
+// became a tunnel to the application.
+func upgraded(t *testing.T, r *harness, request string) (status int, tunnelled bool) {
+	t.Helper()
+	conn, err := tls.Dial("tcp", r.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprint(conn, request)
+	reader := bufio.NewReader(conn)
+	answer, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatalf("%q: %v", request, err)
+	}
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		return answer.StatusCode, false
+	}
+	fmt.Fprint(conn, "over the tunnel\n")
+	line, _ := reader.ReadString('\n')
+	return answer.StatusCode, line == "over the tunnel\n"
+}
+
+// upgradeRig is a site with a public route, a private rest, preflights, a part that
+// the guard does not cover, and error pages of the application's.
+func upgradeRig(t *testing.T) (*harness, *tunnelApp, *browser) {
+	a := newTunnel(t)
+	op := newOP(t)
+	site := `
+http://rp.test {
+	@errors path /own-errors/*
+	@uncovered path /uncovered/*
+	handle /uncovered/* {
+		oidc_rp /covered/* {
+			PROVIDER
+			upgrades SPDY/3.1
+		}
+		reverse_proxy TUNNEL
+	}
+	handle /own-errors/* {
+		oidc_rp {
+			PROVIDER
+			error_pages caddy
+			upgrades tcp
+		}
+		reverse_proxy TUNNEL
+	}
+	handle /outer/* {
+		oidc_rp public {
+			PROVIDER
+			upgrades tcp
+		}
+		reverse_proxy TUNNEL
+	}
+	handle /echo {
+		reverse_proxy {upstream}
+	}
+	oidc_rp endpoints {
+		PROVIDER
+	}
+	handle {
+		oidc_rp {
+			PROVIDER
+			public /robots.txt /echo
+			preflight pass
+			upgrades tcp SPDY/3.1 tcp TCP
+		}
+		handle /signed-in {
+			reverse_proxy {upstream}
+		}
+		reverse_proxy TUNNEL
+	}
+	handle_errors {
+		reverse_proxy TUNNEL
+	}
+}`
+	r := newHarnessAt(t, storageDir(t), strings.NewReplacer("PROVIDER", options(op), "TUNNEL", a.Addr().String()).Replace(site))
+	b := r.browser()
+	if p := b.open("/signed-in"); p.StatusCode != http.StatusOK {
+		t.Fatalf("sign-in ends with status %d", p.StatusCode)
+	}
+	return r, a, b
+}

@@ -1,0 +1,286 @@
+package integration_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+func TestErrorRoutesGetNoForgedIdentityEither(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for _, pages := range []string{"builtin", "caddy"} {
+		r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		error_pages `+pages+`
+		upstream {
+			header X-Remote-User {http.auth.user.id}
+		}
+	}
+	reverse_proxy {upstream}
+	handle_errors {
+		reverse_proxy {upstream}
+	}
+}
+`)
+		cookies := signedIn(t, r).cookieHeader()
+		for _, request := range []string{"GET /@app/auth/../../admin", "POST /@app/auth/default/login", "GET /@app/auth/nobody/login"} {
+			r.raw(request + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nContent-Length: 0\r\nX-Remote-User: root\r\nX_Remote_User: root\r\nX~Remote!User: root\r\nCookie: " + cookies + "\r\n\r\n")
+			header, at := r.upstream.got()
+			for name, values := range header {
+				if strings.Contains(strings.Join(values, " "), "root") || name == "Cookie" {
+					t.Errorf("%s, %s pages: %s: %q reached the application at %s", request, pages, name, values, at)
+				}
+			}
+		}
+	}
+}
+
+func TestANeighboursEndpointNeverReachesTheApplication(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for _, own := range []string{"", "endpoints /b/auth\n"} {
+		r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	handle /b/* {
+		oidc_rp {
+			provider two {
+				`+options(op)+`
+			}
+			`+own+`}
+			reverse_proxy {upstream}
+		}
+		handle {
+			oidc_rp {
+				provider one {
+					`+options(op)+`
+				}
+			}
+			reverse_proxy {upstream}
+		}
+	}
+`)
+		for _, request := range []string{"GET /@app/auth/two/login?title=Secret", "POST /@app/auth/two/login", "GET /@app/auth/two/other", "GET /b/auth/two/other"} {
+			r.raw(request + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nContent-Length: 0\r\nAccept: text/html\r\n\r\n")
+			if r.upstream.count() != 0 {
+				t.Errorf("%s got through", request)
+			}
+		}
+	}
+}
+
+func TestWhatOneInstanceToldIsNotAnothersUser(t *testing.T) {
+	t.Parallel()
+	first, second := newOP(t), newOP(t)
+	first.Register(rpURL + "/@app/auth/one/code")
+	second.Register(rpURL + "/@app/auth/two/code")
+	user := second.User("bob")
+	delete(user.Claims, "groups")
+	second.SetUser("bob", user)
+	second.SignIn("bob")
+	told := "upstream {\nheader X-Remote-User {http.auth.user.id}\nheader X-Groups groups\n}\n"
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	route {
+		oidc_rp public {
+			provider one {
+				`+options(first)+`
+			}
+			session {
+				cookie one
+			}
+			`+told+`}
+			oidc_rp {
+				provider two {
+					`+options(second)+`
+				}
+				session {
+					cookie two
+				}
+				`+told+`}
+				reverse_proxy {upstream}
+			}
+		}
+`)
+	b := r.browser()
+	b.open("/@app/auth/one/login", second.Issuer())
+	if p := b.open("/x"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", p.StatusCode)
+	}
+	header, _ := r.upstream.got()
+	if header.Get("X-Remote-User") != "bob" || header.Get("X-Groups") != "" {
+		t.Errorf("the application was told %q of %q", header.Get("X-Groups"), header.Get("X-Remote-User"))
+	}
+}
+
+func TestOneSignOutEndsWhatAllInstancesOfASiteKnow(t *testing.T) {
+	t.Parallel()
+	first, second := newOP(t), newOP(t)
+	first.Register(rpURL + "/@app/auth/one/code")
+	second.Register(rpURL + "/@app/auth/two/code")
+	second.SignIn("bob")
+	for _, cookies := range [][2]string{{"one", "two"}, {"same", "same"}} {
+		r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp /a/* {
+		provider one {
+			`+options(first)+`
+			end_session off
+		}
+		session {
+			cookie `+cookies[0]+`
+		}
+	}
+	oidc_rp /b/* {
+		provider two {
+			`+options(second)+`
+			end_session off
+		}
+		session {
+			cookie `+cookies[1]+`
+		}
+	}
+	reverse_proxy {upstream}
+}
+`)
+		for _, pages := range [][]string{{"/b/x"}, {"/a/x"}, {"/a/x", "/b/x"}} {
+			b := r.browser()
+			for _, page := range pages {
+				b.open(page)
+			}
+			copied := b.cookieHeader()
+			if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK || len(b.cookies()) != 0 {
+				t.Errorf("%s %s: status %d, cookies %v", cookies, pages, p.StatusCode, b.cookies())
+			}
+			for _, page := range []string{"/a/x", "/b/x"} {
+				if p := r.raw("GET " + page + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
+					t.Errorf("%s %s: %s still has status %d", cookies, pages, page, p.StatusCode)
+				}
+			}
+		}
+	}
+}
+
+func TestTwoInstancesOnOneSiteCompose(t *testing.T) {
+	t.Parallel()
+	first, second := newOP(t), newOP(t)
+	first.Register(rpURL + "/@app/auth/one/code")
+	second.Register(rpURL + "/@app/auth/two/code")
+	second.SignIn("bob")
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp /a/* {
+		provider one {
+			`+options(first)+`
+		}
+		session {
+			cookie one
+		}
+	}
+	oidc_rp /b/* {
+		provider two {
+			`+options(second)+`
+		}
+		session {
+			cookie two
+		}
+	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
+`)
+	b := r.browser()
+	for path, want := range map[string]string{"/a/x": "application sees alice", "/b/x": "application sees bob", "/c": "application sees "} {
+		if p := b.open(path); p.body != want {
+			t.Errorf("%s: status %d: %q\n%s", path, p.StatusCode, p.body, r.logs())
+		}
+	}
+	if header, _ := r.upstream.got(); header["Cookie"] != nil {
+		t.Errorf("the application got %q", header["Cookie"])
+	}
+	if p := b.get("/@app/auth/three/login"); p.StatusCode != http.StatusNotFound {
+		t.Errorf("an id that nobody has: status %d", p.StatusCode)
+	}
+}
+
+// TestWhoIsKnownToOneInstanceIsNobodyToAnother: instances may guard the same
+// page with providers of their own.
+func TestWhoIsKnownToOneInstanceIsNobodyToAnother(t *testing.T) {
+	t.Parallel()
+	first, second := newOP(t), newOP(t)
+	first.Register(rpURL + "/@app/auth/one/code")
+	second.Register(rpURL + "/@app/auth/two/code")
+	second.SignIn("bob")
+	for _, cookies := range [][2]string{{"one", "two"}, {"same", "same"}} {
+		r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	route {
+		oidc_rp public {
+			provider one {
+				`+options(first)+`
+			}
+			session {
+				cookie `+cookies[0]+`
+			}
+		}
+		oidc_rp {
+			provider two {
+				`+options(second)+`
+			}
+			session {
+				cookie `+cookies[1]+`
+			}
+		}
+		reverse_proxy {upstream} {
+			header_up X-User {http.auth.user.id}
+		}
+	}
+}
+`)
+		b := r.browser()
+		if p := b.open("/@app/auth/one/login?returnto=/x", second.Issuer()); p.StatusCode != http.StatusFound || r.upstream.count() != 0 {
+			t.Errorf("%s: alice of the first provider got in where only the second vouches: %d", cookies, p.StatusCode)
+		}
+		if p := b.open("/x"); p.body != "application sees bob" {
+			t.Errorf("%s: status %d: %s", cookies, p.StatusCode, p.body)
+		}
+	}
+}
+
+func TestNamesOfSeveralProvidersDoNotMeet(t *testing.T) {
+	t.Parallel()
+	corp, other := newOP(t), newOP(t)
+	corp.Register(rpURL + "/@app/auth/corp/code")
+	other.Register(rpURL + "/@app/auth/other/code")
+	for _, row := range []struct{ name, id, want string }{
+		{"alice", "corp", "alice"}, {"alice", "other", "other/alice"}, {"other/alice", "corp", "other%2Falice"}, {"a%2Fb", "corp", "a%252Fb"}, {"line\nfeed", "other", "other/line%0Afeed"},
+	} {
+		for _, op := range []*oidctest.Provider{corp, other} {
+			user := op.User("alice")
+			user.Claims["preferred_username"] = row.name
+			op.SetUser("alice", user)
+		}
+		r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp public {
+		provider corp {
+			`+options(corp)+`
+		}
+		provider other {
+			`+options(other)+`
+		}
+		default_provider corp
+	}
+	respond "{http.auth.user.id}|{http.oidc_rp.provider}"
+}
+`)
+		if p := r.browser().open("/@app/auth/" + row.id + "/login"); p.body != row.want+"|"+row.id {
+			t.Errorf("%s at %s is %s, not %s", row.name, row.id, p.body, row.want)
+		}
+	}
+}

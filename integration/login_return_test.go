@@ -1,0 +1,68 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestHostileReturnAddressesLeadHome(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	return_to https://friend.test
+}
+`)
+	for _, row := range []struct{ returnTo, want string }{
+		{"/page?x=%20y", "/page?x=%20y"}, {"https://rp.test/page", "/page"}, {"https://friend.test/a?b", "https://friend.test/a?b"}, {"", "/"},
+		{"//evil.test", "/"}, {`/\evil.test`, "/"}, {`/./\evil.test`, "/"}, {"https://evil.test/", "/"}, {"https://rp.test@evil.test/", "/"},
+		{"https://rp.test.evil.test/", "/"}, {"javascript:alert(1)", "/"}, {"/\t/evil.test", "/"}, {"/\n/evil.test", "/"}, {"https:/evil.test", "/"},
+		{"https:evil.test", "/"}, {"HTTPS://EVIL.TEST", "/"}, {"/x\r\nSet-Cookie: a=b", "/"}, {"\\\\evil.test", "/"}, {"//rp.test/x", "/"},
+		{"https://friend.test.evil.test/", "/"}, {"https://friend.test:8443/", "/"}, {"http://friend.test/", "/"}, {"/Special:UserLogout", "/"},
+		{"/@app/auth/default/login", "/"}, {"/a/../Special:UserLogout", "/"}, {"/%53pecial:UserLogout", "/"}, {"data:text/html,x", "/"}, {"page", "/"},
+	} {
+		b := r.browser()
+		p := b.open("/@app/auth/default/login?returnto="+escape(row.returnTo), rpURL+"/@app/auth/default/code")
+		p = b.get(p.location())
+		if got := p.Header["Location"]; p.StatusCode != http.StatusSeeOther || len(got) != 1 || got[0] != row.want {
+			t.Errorf("returnto %q leads to %q (status %d), not %q", row.returnTo, got, p.StatusCode, row.want)
+		}
+	}
+}
+
+func escape(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
+}
+
+func TestADoubleSlashRequestDoesNotLeadElsewhere(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	b := r.browser()
+	p := b.open(rpURL+"//evil.test/x", rpURL+"/@app/auth/default/code")
+	p = b.get(p.location())
+	if got := p.Header["Location"]; p.StatusCode != http.StatusSeeOther || got[0] != rpURL+"//evil.test/x" { // report A5
+		t.Errorf("status %d, leads to %q", p.StatusCode, got)
+	}
+}
+
+// Fault F6.
+func TestASemicolonAndAStrayPercentArePartOfAReturnAddress(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	for _, target := range []string{"/a;b", "/a;b=c;d", "/a?x;y", "/a?100%", "/a?b=%zz"} {
+		b := r.browser()
+		p := b.open("/@app/auth/default/login?returnto=" + target)
+		if p.StatusCode != http.StatusOK || strings.TrimPrefix(p.url, rpURL) != target {
+			t.Errorf("%s: status %d at %s", target, p.StatusCode, p.url)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Fault B1: every page in every state of the request.
+func TestEveryPageInEveryState(t *testing.T) {
+	t.Parallel()
+	op, other := newOP(t), newOP(t)
+	op.Register(rpURL + "/@app/auth/one/code")
+	storage := storageDir(t)
+	site := func(one string) string {
+		return "http://rp.test {\noidc_rp {\nprovider one {\n" + options(op) + one + "}\nprovider two {\n" + options(other) + "}\ndefault_provider two\nsession {\nsecret 0123456789abcdef0123456789abcdef\n}\n}\nreverse_proxy {upstream}\n}"
+	}
+	before := newHarnessAt(t, storage, site(""))
+	b := before.browser()
+	if p := b.open("/@app/auth/one/login"); p.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", p.StatusCode)
+	}
+	session := b.cookieHeader()
+	r := newHarnessAt(t, storage+"/.", site("disabled\n"))
+	broken := newHarnessAt(t, storageDir(t), strings.Replace(site(""), "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n", "", 1))
+	breakStorageOf(t, broken)
+	states := map[string]struct {
+		r       *harness
+		cookies string
+	}{
+		"nobody":                            {r, ""},
+		"a session":                         {before, session},
+		"a session of a disabled provider":  {r, session},
+		"a forged cookie":                   {r, "__Host-oidc_rp=1forged"},
+		"a broken storage":                  {broken, ""},
+		"a forged cookie, a broken storage": {broken, "__Host-oidc_rp=1forged"},
+		"a session, a broken storage":       {broken, session},
+	}
+	crossSite := map[string]string{"Sec-Fetch-Site": "cross-site"}
+	requests := []struct {
+		method, path string
+		header       map[string]string
+	}{
+		{"GET", "/page", nil}, {"POST", "/page", sentForm}, {"GET", "/page", inFrame}, {"GET", "/page", script}, {"GET", "/?auth_error=access_denied", nil},
+		{"GET", "/Special:UserLogout", crossSite}, {"POST", "/Special:UserLogout", crossSite}, {"PUT", "/Special:UserLogout", nil},
+		{"GET", "/Special:UserLogout", map[string]string{"Sec-Purpose": "prefetch"}},
+		{"GET", "/@app/auth/one/login", nil}, {"GET", "/@app/auth/two/login", inFrame}, {"POST", "/@app/auth/two/login", nil},
+		{"GET", "/@app/auth/two/code", nil}, {"GET", "/@app/auth/two/code?state=x&code=y", nil}, {"GET", "/@app/auth/one/code?state=x&code=y", nil},
+		{"GET", "/@app/auth/two/signedout", nil}, {"GET", "/@app/auth/one/signedout", nil}, {"GET", "/@app/auth/two/initiate", nil}, {"GET", "/@app/auth/made-up/login", nil},
+		{"GET", "/@app/auth/two/frontchannel-logout", nil}, {"GET", "/@app/auth/two/frontchannel-logout", crossSite}, {"GET", "/@app/auth/two/frontchannel-logout", framed},
+		{"POST", "/@app/auth/two/backchannel-logout", nil}, {"GET", "/@app/auth/two/jwks", nil},
+		{"GET", "/Special:UserLogout", nil}, // which ends the session, at last
+	}
+	for name, state := range states {
+		for _, request := range requests {
+			for _, accept := range []string{"", "application/json"} {
+				what := fmt.Sprintf("%s: %s %s %v %s", name, request.method, request.path, request.header, accept)
+				header := with(request.header, "Cookie", state.cookies)
+				if accept != "" {
+					header["Accept"] = accept
+				}
+				b := state.r.browser()
+				b.client.Jar = nil
+				p := b.send(request.method, request.path, header)
+				if p.StatusCode == http.StatusInternalServerError || p.StatusCode == 0 {
+					t.Errorf("%s: status %d: %s", what, p.StatusCode, p.body)
+				}
+				if strings.Contains(p.body, "<no value>") || strings.Contains(p.body, "signed in as <strong></strong>") {
+					t.Errorf("%s: %s", what, p.body)
+				}
+			}
+		}
+	}
+	for _, r := range []*harness{before, r, broken} {
+		if log := r.logs(); strings.Contains(log, "panic") || strings.Contains(log, "nil pointer") {
+			t.Errorf("the log has a panic: %s", log)
+		}
+	}
+}
+
+// breakStorageOf makes a storage unreadable that has not been used yet.
+func breakStorageOf(t *testing.T, r *harness) {
+	t.Helper()
+	r.browser().get("/@app/auth/two/signedout")
+	r.browser().get("/page")
+	breakStorage(t, r)
+	clock := new(movedClock)
+	clock.advance(longestPause)
+	r.at(clock.now)
+}

@@ -1,0 +1,276 @@
+package integration_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// The tests of this file were faults once: an old state of a session took the
+// place of a refreshed one in the browser, whose refresh token is spent.
+
+const idleGuard = "session {\nidle_timeout 30m\n}\n"
+
+func TestAnInstanceWithoutRefreshDoesNotUndoIt(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	route {
+		oidc_rp {
+			provider corp
+			`+usualGuard+idleGuard+`}
+			oidc_rp {
+				provider corp
+				`+idleGuard+`}
+				reverse_proxy {upstream}
+			}
+		}
+`,
+		`
+oidc_rp {
+	provider corp {
+		`+options(op.Provider)+`
+	}
+}
+`)
+	op.Register(rpURL + "/@app/auth/corp/code")
+	b := signedIn(t, r)
+	for i := 1; i <= 4; i++ {
+		op.at(time.Duration(i)*due, r)
+		if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != i {
+			t.Fatalf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(op), r.logs())
+		}
+	}
+}
+
+func TestASlowAnswerDoesNotBringAnOldSessionBack(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, idleGuard))
+	b := signedIn(t, r)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	r.upstream.mu.Lock()
+	r.upstream.answer = func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path == "/slow" {
+			close(arrived)
+			<-release
+		}
+	}
+	r.upstream.mu.Unlock()
+	op.at(5*time.Minute, r) // a renewal for the idle timeout is due, no refresh
+	answered := make(chan *visited, 1)
+	go func() { answered <- b.get("/slow") }()
+	<-arrived
+	op.at(due, r)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 {
+		t.Fatalf("status %d, %d calls", p.StatusCode, calls(op))
+	}
+	op.at(due+2*time.Minute, r)
+	close(release)
+	if p := <-answered; p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
+		t.Errorf("the slow answer sets %q", p.Header["Set-Cookie"])
+	}
+	op.at(2*due, r)
+	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 2 {
+		t.Errorf("status %d, %d calls\n%s", p.StatusCode, calls(op), r.logs())
+	}
+}
+
+// held has the token endpoint wait: arrived says that it was asked, and answer
+// lets it go on.
+func held(op *refreshOP) (arrived <-chan struct{}, answer func()) {
+	asked, may := make(chan struct{}), make(chan struct{})
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Hold = func(*http.Request) {
+			close(asked)
+			<-may
+		}
+	})
+	return asked, func() {
+		op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Hold = nil })
+		close(may)
+	}
+}
+
+// A session that is being refreshed while the keys are withdrawn must not come
+// out sealed with the new key.
+func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {
+	t.Parallel()
+	for _, store := range []string{"cookie", "memory"} {
+		t.Run(store, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t)
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
+			cookies := signedIn(t, r).cookieHeader()
+			op.at(due, r)
+			if store == "memory" { // a ticket that an older key has sealed, and would be sealed anew
+				oneRing(r, "POST", "/oidc_rp/keys/rotate", "")
+				op.at(due+4*time.Minute, r)
+				r.work("keys")
+			}
+			arrived, answer := held(op)
+			got := make(chan http.Header, 1)
+			go func() {
+				_, header, _ := r.ask(t.Context(), cookies)
+				got <- header
+			}()
+			<-arrived
+			if ring := oneRing(r, "POST", "/oidc_rp/keys/rotate", `{"compromised": true}`); !ring.Made {
+				t.Fatalf("expected a new key, seen %+v", ring)
+			}
+			answer()
+			var set []string
+			for _, line := range (<-got)["Set-Cookie"] {
+				pair, _, _ := strings.Cut(line, ";")
+				set = append(set, pair)
+			}
+			for name, sent := range map[string]string{"the old cookie": cookies, "what the answer set": strings.Join(set, "; ")} {
+				if status, _, _ := r.ask(t.Context(), sent); status != http.StatusUnauthorized {
+					t.Errorf("with %s: status %d", name, status)
+				}
+			}
+		})
+	}
+}
+
+// The tokens of a refresh are kept though nobody waits for them any more.
+func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
+	t.Parallel()
+	for _, store := range []string{"memory", "storage"} {
+		t.Run(store, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t)
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
+			b := signedIn(t, r)
+			cookies, ticket, records := b.cookieHeader(), r.ticketOf(b), r.store()
+			op.at(due, r)
+			arrived, answer := held(op)
+			ctx, leave := context.WithCancel(t.Context())
+			left := make(chan error, 1)
+			go func() {
+				_, _, err := r.ask(ctx, cookies)
+				left <- err
+			}()
+			<-arrived
+			leave()
+			<-left
+			answer()
+			soon(t, "the record has the new tokens", func() bool {
+				found, err := records.Reload(t.Context(), ticket.name)
+				if err != nil || found[0] == nil {
+					t.Fatalf("expected a record, seen none: %v", err)
+				}
+				s, err := ticket.session(found[0])
+				return err == nil && s.Grant.Issued.After(s.SignedIn)
+			})
+			op.at(due+2*time.Minute, r) // when nothing but the record knows
+			if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK {
+				t.Errorf("two minutes later: status %d, %v", status, err)
+			}
+		})
+	}
+}
+
+func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	cookies := b.cookieHeader()
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Hold = func(*http.Request) {
+			close(arrived)
+			<-answer
+		}
+	})
+	op.at(due, r)
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, _, err := r.ask(ctx, cookies)
+		left <- err
+	}()
+	<-arrived
+	leave()
+	if err := <-left; err == nil {
+		t.Fatal("the visitor has not left")
+	}
+	close(answer)
+	if status, header, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil || len(header["Set-Cookie"]) == 0 || calls(op) != 1 {
+		t.Errorf("status %d, %v, %v, %d calls", status, err, header, calls(op))
+	}
+	if r.bearer() != op.Issued().AccessToken {
+		t.Error("the application got the old token")
+	}
+}
+
+// While its access token is good, a session waits only so long for a new one.
+func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newRefreshRig(t, op)
+	b := signedIn(t, r)
+	cookies := b.cookieHeader()
+	old := op.Issued().AccessToken
+	arrived, answer := held(op)
+	op.at(due, r)
+	r.clock.SetTimeouts(func(d time.Duration) time.Duration {
+		if d != 5*time.Second {
+			t.Errorf("a request waits %s for new tokens, expected 5s", d)
+		}
+		return 100 * time.Millisecond
+	})
+	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
+		t.Errorf("a request during the refresh has status %d, want 200: %v", status, err)
+	}
+	if r.bearer() != old {
+		t.Error("the application got another token than the old one")
+	}
+	<-arrived
+	answer()
+	r.clock.SetTimeouts(func(time.Duration) time.Duration { return patience })
+	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
+		t.Errorf("a request after the refresh has status %d, want 200: %v", status, err)
+	}
+	if r.bearer() != op.Issued().AccessToken || calls(op) != 1 {
+		t.Errorf("after %d calls, want 1, the application gets the new token: %t", calls(op), r.bearer() == op.Issued().AccessToken)
+	}
+}
+
+func TestALogoutDuringARefreshWins(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
+	b := signedIn(t, r)
+	cookies := b.cookieHeader()
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Hold = func(*http.Request) {
+			close(arrived)
+			<-answer
+		}
+	})
+	op.at(due, r)
+	status := make(chan int, 1)
+	go func() {
+		got, _, _ := r.ask(t.Context(), cookies)
+		status <- got
+	}()
+	<-arrived
+	if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK {
+		t.Errorf("the logout ends with %d", p.StatusCode)
+	}
+	close(answer)
+	if got := <-status; got != http.StatusUnauthorized {
+		t.Errorf("the request that refreshed gets %d", got)
+	}
+	if got, _, _ := r.ask(t.Context(), cookies); got != http.StatusUnauthorized || calls(op) != 1 {
+		t.Errorf("the old cookie gets %d, %d calls", got, calls(op))
+	}
+}
