@@ -15,9 +15,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// serveConnect refuses CONNECT, which asks for a tunnel, unless it opens a
-// WebSocket: that is judged as a GET of its path, and no endpoint. Its refusals
-// are written here: what is left to handle_errors may be proxied as it came.
+// This file is about WebSockets, which are tunnels past the guard.
+
+// serveConnect refuses CONNECT, which requests a tunnel, unless it opens a
+// WebSocket: that is judged as a GET of its path, and no endpoint takes one. It
+// writes refusals itself, because what is left to handle_errors may be proxied
+// as it came.
 func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler) error {
 	_, isEndpoint := h.endpoint(original.Path)
 	if isEndpoint || !headers.IsWebSocketConnect(r) || original.Path == "" {
@@ -52,8 +55,8 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 	return nil
 }
 
-// serveForeign passes a WebSocket of another site's page on without an identity,
-// or refuses it.
+// serveForeign passes a WebSocket on as anonymous that a page of another origin
+// opened, or refuses it on private routes.
 func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	st.DropIdentity(r.Header)
 	if !policy.Public {
@@ -65,8 +68,8 @@ func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *reque
 }
 
 // isFromForeignPage reports whether a page of another origin opened a
-// WebSocket: browsers send cookies with those, without asking first. A program
-// sends no Origin.
+// WebSocket. Browsers send cookies with those, without a CORS preflight.
+// Programs send no Origin.
 func (h *Handler) isFromForeignPage(r *http.Request) bool {
 	from, sent := r.Header["Origin"]
 	if !sent {
