@@ -88,10 +88,13 @@ func adminError(status int, format string, args ...any) error {
 	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf(format, args...)}
 }
 
+// maxBody bounds the body of a request, in bytes.
+const maxBody = 64 << 10
+
 // readBody reads the JSON of a request strictly. An empty body is an empty
 // object.
 func readBody(r *http.Request, into any) error {
-	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxForm))
+	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
 	if err == nil {

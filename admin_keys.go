@@ -63,7 +63,7 @@ func (a *App) usedRings() (rings []*usedRing) {
 	a.linkInstances()
 	for _, h := range a.handlers {
 		var ring usedRing
-		switch keys := h.keys.(type) {
+		switch keys := h.instance.Keys.(type) {
 		case *seal.Managed:
 			ring.managed = keys
 		case seal.Fixed:

@@ -79,7 +79,7 @@ func (a *App) usedProviders() []*usedProvider {
 	}
 	known := make(map[key]*usedProvider)
 	use := func(p *provider, shared bool, sites ...string) {
-		k := key{p.id, p.written, p.client.Discovery}
+		k := key{p.ID, p.written, p.Client.Discovery}
 		if known[k] == nil {
 			known[k] = &usedProvider{provider: p, shared: shared, sites: []string{}}
 		}
@@ -103,7 +103,7 @@ func (a *App) usedProviders() []*usedProvider {
 		all = append(all, u)
 	}
 	slices.SortFunc(all, func(a, b *usedProvider) int {
-		return cmp.Or(cmp.Compare(a.id, b.id), slices.Compare(a.sites, b.sites), cmp.Compare(a.issuer, b.issuer))
+		return cmp.Or(cmp.Compare(a.ID, b.ID), slices.Compare(a.sites, b.sites), cmp.Compare(a.Mapping.Issuer, b.Mapping.Issuer))
 	})
 	return all
 }
@@ -112,11 +112,11 @@ func (a *App) usedProviders() []*usedProvider {
 func (a *App) listProviders(*http.Request) (any, error) {
 	answer := providersAnswer{Providers: []providerStatus{}}
 	for _, u := range a.usedProviders() {
-		health, metadata := u.client.Discovery.Health()
-		keys, usable := u.client.Discovery.KeysHealth()
+		health, metadata := u.Client.Discovery.Health()
+		keys, usable := u.Client.Discovery.KeysHealth()
 		answer.Providers = append(answer.Providers, providerStatus{
-			ID: u.id, Issuer: u.issuer, ClientID: u.client.ClientID,
-			Shared: u.shared, Sites: u.sites, Disabled: u.disabled,
+			ID: u.ID, Issuer: u.Mapping.Issuer, ClientID: u.Client.ClientID,
+			Shared: u.shared, Sites: u.sites, Disabled: u.Disabled,
 			Metadata: statusOf(health), Keys: keysStatus{statusOf(keys), usable},
 			Endpoints: endpointsOf(metadata),
 		})

@@ -3,13 +3,14 @@ package oidcrp
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -54,7 +55,7 @@ func (a *App) revokeSessions(r *http.Request) (any, error) {
 		return nil, adminError(http.StatusBadRequest, "%w", err)
 	}
 	now := a.clock.Now()
-	at := now.Add(clocksApart)
+	at := now.Add(flow.ClocksApart)
 	// Longer than any session lasts, whatever the lifetimes were when it began.
 	until := now.Add(maxLifetime + sessionstore.RevocationMargin)
 	events := make([]revocation.Event, 0, len(ended))
@@ -68,12 +69,13 @@ func (a *App) revokeSessions(r *http.Request) (any, error) {
 			events = append(events, revocation.ForSID(e.Issuer, asked.SID, at, until))
 		}
 	}
-	if err := a.revokeAll(r.Context(), events...); err != nil {
+	if err := a.shared.Revoke(r.Context(), events...); err != nil {
 		return nil, adminError(http.StatusServiceUnavailable, "it could not be kept, so that other instances do not know, nor this one after a restart; try again: %w", err)
 	}
 	for _, e := range ended {
-		writeAudit(r.Context(), a.logger, audit.Event{Kind: audit.Revoked, Message: "sessions revoked", Via: "admin_api", Client: remoteIP(r),
-			Provider: strings.Join(e.Providers, ","), Issuer: e.Issuer, Subject: asked.Subject, SID: asked.SID}, zap.String("kind", e.Kind))
+		event := audit.Event{Kind: audit.Revoked, Message: "sessions revoked", Via: "admin_api", Client: remoteIP(r),
+			Provider: strings.Join(e.Providers, ","), Issuer: e.Issuer, Subject: asked.Subject, SID: asked.SID}
+		a.auditLogger.LogAttrs(r.Context(), event.Level, event.Message, append(event.Attrs(), slog.String("kind", e.Kind))...)
 	}
 	return revocationAnswer{ended}, nil
 }
@@ -89,11 +91,11 @@ func (asked *revokeRequest) check(a *App) (ended []endedSessions, err error) {
 	}
 	found := false
 	for _, u := range a.usedProviders() {
-		if asked.Provider != "" && u.id != asked.Provider {
+		if asked.Provider != "" && u.ID != asked.Provider {
 			continue
 		}
 		found = true
-		if asked.Issuer != "" && !u.client.Discovery.IsIssuer(asked.Issuer) {
+		if asked.Issuer != "" && !u.Client.Discovery.IsIssuer(asked.Issuer) {
 			continue
 		}
 		issuer, err := u.oneIssuer(asked.Issuer)
@@ -105,8 +107,8 @@ func (asked *revokeRequest) check(a *App) (ended []endedSessions, err error) {
 			ended = append(ended, endedSessions{Kind: kind, Issuer: issuer})
 			i = len(ended) - 1
 		}
-		if !slices.Contains(ended[i].Providers, u.id) {
-			ended[i].Providers = append(ended[i].Providers, u.id)
+		if !slices.Contains(ended[i].Providers, u.ID) {
+			ended[i].Providers = append(ended[i].Providers, u.ID)
 		}
 	}
 	switch {
@@ -144,15 +146,23 @@ func (asked *revokeRequest) kind() (kind string, err error) {
 // under. The name is that of one of the provider's tenants where it has many,
 // else it may be empty.
 func (p *provider) oneIssuer(name string) (string, error) {
-	if p.mapping.Tenants == "" {
-		return p.issuer, nil
+	if p.Mapping.Tenants == "" {
+		return p.Mapping.Issuer, nil
 	}
-	if issuer := p.mapping.RevocationIssuer(name); issuer != p.issuer {
+	if issuer := p.Mapping.RevocationIssuer(name); issuer != p.Mapping.Issuer {
 		return issuer, nil
 	}
 	// An address that looks like one for many tenants may be a single issuer's.
-	if _, metadata := p.client.Discovery.Health(); metadata != nil && !metadata.Tenants() {
-		return p.issuer, nil
+	if _, metadata := p.Client.Discovery.Health(); metadata != nil && !metadata.Tenants() {
+		return p.Mapping.Issuer, nil
 	}
-	return "", fmt.Errorf("issuer: provider %s has many tenants, each an issuer of its own: name that of the user's tenant, as %s", p.id, p.mapping.Tenants)
+	return "", fmt.Errorf("issuer: provider %s has many tenants, each an issuer of its own: name that of the user's tenant, as %s", p.ID, p.Mapping.Tenants)
+}
+
+// remoteIP is the address of the admin API's caller.
+func remoteIP(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
 }

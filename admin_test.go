@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // TestTheAppThatWasStartedLastIsMeant, as long as it is not given back.
