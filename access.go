@@ -7,11 +7,9 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
 
-// This file gathers the facts of package authz about a request: what the
-// configuration says, what the session lacks, and what the request shows.
+// This file finds out what the configuration says about a request.
 
 // policy returns what the configuration says about a request. It asks the matchers
 // about every reading of the path that an application could make, since it need
@@ -82,53 +80,4 @@ func orDefault(value, otherwise string) string {
 		return value
 	}
 	return otherwise
-}
-
-// decide gathers the facts about a guarded request, and makes the decision.
-func (h *Handler) decide(r *http.Request, st *requestState, policy authz.Policy) authz.Decision {
-	policy.PassPreflights = h.Preflight == "pass"
-	facts := authz.Facts{User: st.user(), Policy: policy}
-	if st.signedIn() {
-		facts.Shortfall = h.shortfallOf(st)
-	}
-	st.shortfall = facts.Shortfall
-	if facts.DependsOnRequest() {
-		facts.Request = authz.Request{
-			PageLoad: navigation.IsPageLoad(r), Read: navigation.IsRead(r), Preflight: navigation.IsPreflight(r),
-			KnownError: r.URL.RawQuery != "" && queryErrorCodeOf(r) != "",
-		}
-	}
-	return authz.Decide(&facts)
-}
-
-// shortfallOf returns what the session of a signed-in user lacks at this instance.
-func (h *Handler) shortfallOf(st *requestState) authz.Shortfall {
-	p := st.provider
-	if p.demanding && p.client.Demands.Check(st.session.AuthTime, st.session.ACR, h.now(), p.client.ClockSkew) != nil {
-		return authz.ShortOfProof
-	}
-	if h.isOutdated(st) {
-		return authz.ShortOfClaims
-	}
-	return authz.Enough
-}
-
-// isOutdated reports whether the login of a session did not request a claim or
-// token that this instance needs. It is found out once for a loaded session.
-func (h *Handler) isOutdated(st *requestState) bool {
-	if !st.asLoaded() {
-		needs := h.ownNeeds()
-		return st.user().IsOutdated(&needs)
-	}
-	const current, outdated = 1, 2
-	known := st.loaded.Outdated.Load()
-	if known == 0 {
-		known = current
-		needs := h.ownNeeds()
-		if st.user().IsOutdated(&needs) {
-			known = outdated
-		}
-		st.loaded.Outdated.Store(known)
-	}
-	return known == outdated
 }

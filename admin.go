@@ -3,6 +3,8 @@ package oidcrp
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/adminapi"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -93,8 +96,8 @@ func providersInUse(a *App) []adminapi.Provider {
 	var uses []adminapi.Provider
 	use := func(p *provider, shared bool, sites []string) {
 		uses = append(uses, adminapi.Provider{
-			ID: p.id, ClientID: p.client.ClientID, Shared: shared, Disabled: p.disabled, Sites: sites,
-			Mapping: p.mapping, Discovery: p.client.Discovery, Written: string(p.written[:]),
+			ID: p.ID, ClientID: p.Client.ClientID, Shared: shared, Disabled: p.Disabled, Sites: sites,
+			Mapping: p.Mapping, Discovery: p.Client.Discovery, Written: string(p.written[:]),
 		})
 	}
 	for _, p := range a.providers {
@@ -131,7 +134,7 @@ func ringsInUse(a *App) []adminapi.Ring {
 	a.linkInstances()
 	var uses []adminapi.Ring
 	for _, h := range a.handlers {
-		switch keys := h.keys.(type) {
+		switch keys := h.instance.Keys.(type) {
 		case *seal.Managed:
 			uses = append(uses, adminapi.Ring{Managed: keys, Sites: h.hosts})
 		case seal.Fixed:
@@ -154,16 +157,25 @@ func revokeSessions(a *App, r *http.Request) (any, error) {
 	}
 	now := a.clock.Now()
 	// Stored for longer than any session lasts, whatever the lifetimes were when it began.
-	events := request.Events(revoked, now.Add(clocksApart), now.Add(maxLifetime+sessionstore.RevocationMargin))
-	if err := a.revokeAll(r.Context(), events...); err != nil {
+	events := request.Events(revoked, now.Add(flow.ClocksApart), now.Add(maxLifetime+sessionstore.RevocationMargin))
+	if err := a.shared.Revoke(r.Context(), events...); err != nil {
 		return nil, adminapi.Errorf(http.StatusServiceUnavailable,
 			"the revocation could not be kept, so other instances do not know of it, nor does this one after a restart; try again: %w", err)
 	}
 	for _, e := range revoked {
-		writeAudit(r.Context(), a.logger, audit.Event{Kind: audit.Revoked, Message: "sessions revoked", Via: "admin_api", Client: remoteIP(r),
-			Provider: strings.Join(e.Providers, ","), Issuer: e.Issuer, Subject: request.Subject, SID: request.SID}, zap.String("kind", e.Kind))
+		event := audit.Event{Kind: audit.Revoked, Message: "sessions revoked", Via: "admin_api", Client: remoteIP(r),
+			Provider: strings.Join(e.Providers, ","), Issuer: e.Issuer, Subject: request.Subject, SID: request.SID}
+		a.auditLogger.LogAttrs(r.Context(), event.Level, event.Message, append(event.Attrs(), slog.String("kind", e.Kind))...)
 	}
 	return adminapi.RevokeResponse{Revoked: revoked}, nil
+}
+
+// remoteIP returns the address of the admin API's caller.
+func remoteIP(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
 }
 
 var _ caddy.AdminRouter = (*adminAPI)(nil)

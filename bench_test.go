@@ -206,14 +206,14 @@ func benchHandler(b *testing.B, mode, options string) *Handler {
 func benchSessions(b *testing.B, h *Handler, size int) func() string {
 	b.Helper()
 	r := httptest.NewRequest(http.MethodGet, rpURL+"/", nil)
-	s := h.cookieScope(r)
-	ring, err := h.keys.Ring(r.Context())
+	s := h.instance.Scopes.Of(r)
+	ring, err := h.instance.Keys.Ring(r.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
 	now := h.now()
 	user := session.Session{
-		Binding: h.defaultProvider.binding, Provider: h.defaultProvider.id, Subject: "248289761001", Username: "alice",
+		Binding: h.instance.Default.Binding, Provider: h.instance.Default.ID, Subject: "248289761001", Username: "alice",
 		SignedIn: now, Seen: now, Expires: now.Add(12 * 3600e9),
 	}
 	sealed := func() string {

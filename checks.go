@@ -16,7 +16,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
@@ -328,9 +327,10 @@ func announcedBefore() map[string]bool {
 // logRegistration logs at the first login what has to be registered where the
 // configuration does not name the site: only the user sees that the provider
 // does not know the redirect URI.
-func (h *Handler) logRegistration(s *cookiescope.Scope, p *provider, redirectURI string) {
+func (h *Handler) logRegistration(id, origin, redirectURI string) {
+	p := h.providers[id]
 	r := loadcheck.Registration{
-		Origin: s.Origin.String(), Provider: p.id, Issuer: p.issuer, RedirectURI: redirectURI,
+		Origin: origin, Provider: id, Issuer: p.Mapping.Issuer, RedirectURI: redirectURI,
 		Prefix: h.Endpoints, PublishesKeys: p.publishesKeys,
 	}
 	if announced := h.app.announced.Load(); announced != nil && (*announced)[r.Key()] {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
@@ -30,8 +31,9 @@ http://rp.test {
 		recorder := httptest.NewRecorder()
 		request := httptest.NewRequest(http.MethodGet, rpURL+"/x", nil)
 		request.Header.Set("Accept", "text/html")
-		f := &failure{code: errorcode.ProviderUnavailable, cause: &op.UnavailableError{Err: cause}}
-		if err := h.respondUnavailable(recorder, request, &requestState{h: h, r: request}, 0, f); err != nil {
+		exchange := h.instance.At(recorder, request, new(flow.State))
+		f := &flow.Failure{Code: errorcode.ProviderUnavailable, Cause: &op.UnavailableError{Err: cause}}
+		if err := exchange.RespondUnavailable(f); err != nil {
 			t.Fatal(err)
 		}
 		body := recorder.Body.String()

@@ -1,21 +1,16 @@
 package oidcrp
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 const (
@@ -24,12 +19,14 @@ const (
 	modeEndpoints = "endpoints"
 )
 
-// ServeHTTP gathers the facts about a request, decides, and acts.
+// ServeHTTP serves our endpoints. Of all other requests that the guard covers it
+// finds out which user they come from, decides, and forwards or responds.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	original := originalURL(r)
 	if refuseOpaque(w, r, original) {
 		return nil
 	}
+	h.app.linkInstances()
 	if r.Method == http.MethodConnect {
 		return h.serveConnect(w, r, original, next)
 	}
@@ -38,14 +35,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // serve does that. connect says that the request was a CONNECT for a WebSocket.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, connect bool) error {
-	h.app.linkInstances()
 	st := h.stateOf(r)
-	h.scrub(st, r)
-	if e, found := h.endpoint(original.Path); found {
-		return h.serveEndpoint(w, r, st, e)
-	}
-	if n := h.siblingFor(original.Path); n != nil {
-		return n.ServeHTTP(w, r, next)
+	h.clean(st, r)
+	if call, found := h.endpoint(original.Path); found {
+		return toHandlerError(call.Serve(w, r, &st.State))
 	}
 	if h.Mode == modeEndpoints {
 		st.upgrade.Restore(r.Header, h.siteHeaders.Upgrades())
@@ -65,52 +58,53 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 	return h.guarded(w, r, st, policy, next)
 }
 
-// guarded identifies the user, and answers or passes the request on.
+// endpoint looks whether a path is one of our addresses, at this instance or at
+// another one on this site.
+func (h *Handler) endpoint(path string) (call flow.Call, found bool) {
+	if call, found = h.instance.Endpoint(path); found {
+		return call, true
+	}
+	return h.instance.SiblingEndpoint(path)
+}
+
+// guarded serves a request that the guard covers: it authenticates the user,
+// decides, and forwards the request or responds.
 func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
-	noStore, err := h.identify(w, r, st)
-	switch {
-	case err != nil && !policy.Public:
-		return h.respondStorageUnavailable(w, r, st, err)
-	case err != nil:
-		h.log(r, storageFailure(err)) // the page is served as to nobody
+	x := h.instance.At(w, r, &st.State)
+	noStore, unavailable := x.Authenticate(policy.Public)
+	if unavailable != nil {
+		return toHandlerError(x.RespondUnavailable(unavailable))
 	}
-	if st.signedIn() && h.refreshDue(st.session) {
-		sets, f := h.refreshSession(w, r, st)
-		if f != nil && !policy.Public {
-			return h.respondUnavailable(w, r, st, refreshRetryAfter, f)
-		}
-		noStore = noStore || sets
-	}
-	switch h.decide(r, st, policy).Action {
+	switch h.decide(&x, policy).Action {
 	case authz.Serve:
 		h.setIdentityHeaders(st, r)
 		st.upgrade.Restore(r.Header, h.Upgrades)
-		return st.callNext(w, r, next, noStore, !policy.Public || st.signedIn() && !policy.Named)
+		return st.callNext(w, r, next, noStore, !policy.Public || st.SignedIn() && !policy.Named)
 	case authz.PassAnonymous:
-		st.provider = nil
+		st.SignOut()
 		st.upgrade.Restore(r.Header, h.Upgrades)
 		return st.callNext(w, r, next, noStore, false)
 	case authz.Login:
-		return h.beginFromPage(w, r, st)
+		return toHandlerError(x.BeginLogin())
 	case authz.StepUp:
-		return h.beginAgain(w, r, st)
+		return toHandlerError(x.StepUp())
 	case authz.ShowError:
-		return h.respondKnownError(w, r, st)
+		return toHandlerError(x.RespondKnownError())
 	}
-	return h.respondUnauthorized(w, r, st)
+	return toHandlerError(x.RespondUnauthorized())
 }
 
-// callNext calls the next handler. noStore says that the answer sets a cookie of
-// ours, private that it is for one user.
-func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
-	if noStore || private {
-		w = st.writer.Wrap(w, noStore)
+// decide gathers the facts about a guarded request, and makes the decision.
+func (h *Handler) decide(x *flow.Exchange, policy authz.Policy) authz.Decision {
+	policy.PassPreflights = h.Preflight == "pass"
+	facts := authz.Facts{User: x.State.User(), Shortfall: x.Shortfall(), Policy: policy}
+	if facts.DependsOnRequest() {
+		facts.Request = authz.Request{
+			PageLoad: navigation.IsPageLoad(x.R), Read: navigation.IsRead(x.R), Preflight: navigation.IsPreflight(x.R),
+			KnownError: x.R.URL.RawQuery != "" && x.QueryError() != "",
+		}
 	}
-	err := next.ServeHTTP(w, r)
-	if err != nil {
-		st.writer.Prepare() // its answer is written past that writer
-	}
-	return err
+	return authz.Decide(&facts)
 }
 
 // refuseOpaque answers a request target that has a scheme and no path, like
@@ -125,113 +119,4 @@ func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) boo
 	pages.StrictSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusBadRequest)
 	return true
-}
-
-// identify opens the request's session. noStore says that the answer sets a
-// cookie. An error means that it cannot be said who asks, since keys or revocations
-// cannot be read: that is nobody, but no reason to ask for a new login.
-func (h *Handler) identify(w http.ResponseWriter, r *http.Request, st *requestState) (noStore bool, err error) {
-	if st.signedIn() && st.h != h {
-		// Whom another instance on this site knows is nobody here, until a
-		// session of our own providers says so.
-		st.provider, st.h, st.r = nil, h, r
-		h.clearIdentityHeaders(st, r.Header)
-	}
-	if len(st.cookies) == 0 {
-		return false, nil
-	}
-	s := h.cookieScope(r)
-	if s == nil {
-		return false, nil
-	}
-	found := s.FindSession(st.cookies)
-	if !found.Present {
-		return false, nil
-	}
-	now := h.now()
-	result, err := h.open(r, st, s, &found, now)
-	switch {
-	case err != nil:
-		return false, err
-	case result == sessionNone && h.opensAtSibling(r, st, s):
-		return false, nil
-	case result == sessionNone:
-		s.ClearSession(w.Header(), found.Chunks)
-		h.clearMark(w, st, s)
-		return true, nil
-	case result == sessionForeign:
-		return false, nil
-	}
-	if now.Sub(st.session.SignedIn) < session.MarkLifetime {
-		noStore = h.sessionBrought(w, st, s)
-	}
-	if st.updateDue && !h.refreshDue(st.session) { // else it will be kept with new tokens
-		sets, err := h.updateSession(w, st, s, found.Chunks)
-		if errors.Is(err, sessionstore.ErrRevoked) {
-			st.provider = nil
-			s.ClearSession(w.Header(), found.Chunks)
-			return true, nil
-		}
-		var large *sessionstore.TooLargeError
-		if err != nil && !errors.As(err, &large) { // max_chunks may have been lowered
-			h.log(r, storageFailure(err))
-		}
-		return sets || noStore, nil // with an error it goes on as it was
-	}
-	return noStore, nil
-}
-
-type validity int
-
-const (
-	sessionNone    validity = iota // nothing that is a session
-	sessionForeign                 // a session, but none for this instance
-	sessionValid
-)
-
-// open tries all cookies of the name; the first that is a living session of
-// one of our providers counts.
-func (h *Handler) open(r *http.Request, st *requestState, s *cookiescope.Scope, found *cookie.Found, now time.Time) (validity, error) {
-	ring, err := h.keys.Ring(r.Context())
-	if err != nil {
-		return sessionNone, err
-	}
-	result := sessionNone
-	renewed := false
-	found.Try(h.session.MaxChunks, func(value string) bool {
-		var l *sessionstore.Loaded
-		l, err = h.sessions.Load(r.Context(), ring, s.SessionAAD, value, now)
-		if errors.Is(err, seal.ErrUnknownKey) && !renewed {
-			renewed = true // another instance may have rotated the keys
-			if ring, err = h.keys.Renewed(r.Context()); err != nil {
-				return true
-			}
-			l, err = h.sessions.Load(r.Context(), ring, s.SessionAAD, value, now)
-		}
-		if errors.Is(err, seal.ErrUnknownKey) {
-			err = nil
-		}
-		if err == nil && l != nil {
-			result = max(result, h.classify(r, st, l, now))
-			st.value, st.ring = value, ring
-		}
-		return result == sessionValid || err != nil
-	})
-	if err != nil || result != sessionValid {
-		st.provider = nil
-	}
-	return result, err
-}
-
-// judge says what an opened session is worth at this site.
-func (h *Handler) classify(r *http.Request, st *requestState, l *sessionstore.Loaded, now time.Time) validity {
-	p := h.providers[l.Session.Provider]
-	if p == nil || p.binding != l.Session.Binding || p.disabled {
-		st.foreign, st.foreignOf = l, h
-		return sessionForeign
-	}
-	st.loaded, st.session = l, &l.Session
-	st.provider, st.h, st.r = p, h, r
-	st.updateDue = l.Stale || h.sessions.UpdateDue(st.session, now)
-	return sessionValid
 }

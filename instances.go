@@ -2,7 +2,6 @@ package oidcrp
 
 import (
 	"fmt"
-	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -41,9 +40,9 @@ func (a *App) linkInstances() {
 		for n, h := range instances {
 			h.hosts, h.sharesHost = links.Hosts[n], links.SharesHost[n]
 			for _, sibling := range links.Siblings[n] {
-				h.siblings = append(h.siblings, instances[sibling])
+				h.instance.Siblings = append(h.instance.Siblings, instances[sibling].instance)
 				if sessions[n].Clashes(&sessions[sibling]) {
-					h.clashing = append(h.clashing, instances[sibling])
+					h.instance.Clashing = append(h.instance.Clashing, instances[sibling].instance)
 				}
 			}
 		}
@@ -71,43 +70,6 @@ func shareSiteHeaders(site []int, instances []*Handler) {
 	for _, n := range site {
 		instances[n].siteHeaders = all
 	}
-}
-
-// linkedSiblings returns the other instances on this site.
-func (h *Handler) linkedSiblings() []*Handler {
-	h.app.linkInstances()
-	return h.siblings
-}
-
-// siblingFor returns the instance on this site that has the endpoint at a path, if
-// this one has not. It serves the endpoint, so that neither our guard nor any
-// other stands before it, nor the application behind.
-func (h *Handler) siblingFor(path string) *Handler {
-	for _, n := range h.linkedSiblings() {
-		if _, found := n.endpoint(path); found {
-			return n
-		}
-	}
-	return nil
-}
-
-// opensAtSibling reports whether a session cookie that is none here is a session
-// of another instance on this site, which has a cookie of the same name and keeps
-// sessions in another place. The cookie stays, so that the sign-in that overwrites
-// it can end that session.
-func (h *Handler) opensAtSibling(r *http.Request, st *requestState, s *cookiescope.Scope) bool {
-	for _, n := range h.clashing {
-		place := n.cookieScope(r)
-		if place == nil || place.Session != s.Session {
-			continue
-		}
-		theirs := &requestState{h: n, r: r, cookies: st.cookies}
-		found := place.FindSession(st.cookies)
-		if _, err := n.open(r, theirs, place, &found, n.now()); err != nil || theirs.revocableSession() != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // addCookieName adds the session cookie of an instance that is being provisioned
@@ -138,9 +100,9 @@ func (h *Handler) excludeChunk(name string) {
 	if i == 0 {
 		return
 	}
-	h.scopes.Exclude(i)
-	if h.session.MaxChunks > i {
-		h.session.MaxChunks = i
+	h.instance.Scopes.Exclude(i)
+	if h.instance.MaxChunks > i {
+		h.instance.MaxChunks = i
 		h.logger.Warn("a session cookie cannot be split further, since another instance has a cookie of that name",
 			zap.String("cookie", h.session.Cookie.Name), zap.String("other", name), zap.Int("max_chunks", i))
 	}

@@ -2,13 +2,36 @@
 // front of any site: an OpenID Connect relying party.
 //
 // It is an app, oidc_rp, that holds what sites share, and a handler,
-// http.handlers.oidc_rp, that guards a site. Everything that does not need
-// Caddy is in packages under internal.
+// http.handlers.oidc_rp, that guards a site. A request goes through handler.go:
+// an endpoint is served by package internal/flow; of any other request the user is
+// authenticated, package internal/authz decides, and the request is forwarded or
+// gets a response. Everything that does not need Caddy is in packages under
+// internal.
+//
+// The words, each with one meaning:
+//
+//	provider     an OpenID Provider, as a site is configured to use it
+//	instance     one oidc_rp handler of a configuration
+//	sibling      another instance on the same site
+//	endpoint     an address that an instance serves itself
+//	session      what a sign-in leaves behind
+//	ticket       what the browser has of a session that is kept in a store
+//	record       what the store has of it
+//	transaction  a login in flight, sealed in a cookie
+//	mark         a cookie that shows that a sign-in has just happened
+//	scope        the names, attributes and additional data of our cookies at an origin
+//	ring         the keys that seal what browsers carry
+//	aad          the additional data that a sealed value opens with alone
+//	state        what is known about one request
+//	exchange     one request at one instance, and its response
+//	needs        what instances need of a session: claims and tokens
+//	revocation   what ends sessions before their time
 package oidcrp
 
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -16,32 +39,24 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/running"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 func init() {
 	caddy.RegisterModule(App{})
 	caddy.RegisterModule(Handler{})
-	httpcaddyfile.RegisterGlobalOption("oidc_rp", parseGlobal)
-	httpcaddyfile.RegisterDirective("oidc_rp", parseDirective)
-	httpcaddyfile.RegisterDirectiveOrder("oidc_rp", httpcaddyfile.Before, "basic_auth")
 }
 
 // App holds what sites share: providers by id, which one of them is the
@@ -61,14 +76,12 @@ type App struct {
 	ctx          caddy.Context
 	clock        *clock.Clock
 	logger       *zap.Logger
+	auditLogger  *slog.Logger // the same, for lines of package audit
 	storageState *storageState
 	providers    map[string]*provider
 	stores       map[string]*sessionStore // by their configuration
 	handlers     []*Handler
-	united       *sync.Once // what logins request; see uniteNeeds
-	needs        map[needsKey]*identity.Needs
-	once         *audit.Once[onceKey]
-	refusals     *audit.Sampler
+	shared       *flow.Shared // what flows share
 	release      []func() error
 
 	// What is found of the sites as a whole; see checks.go and instances.go.
@@ -88,15 +101,15 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // no storage: Caddy also runs it for a mere validation.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
-	a.logger = ctx.Logger()
-	a.linked, a.united, a.once = new(sync.Once), new(sync.Once), new(audit.Once[onceKey])
-	a.refusals = new(audit.Sampler)
+	a.logger, a.auditLogger = ctx.Logger(), ctx.Slogger()
+	a.linked = new(sync.Once)
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = clock.ForConfig()
 	var err error
 	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock) }); err != nil {
 		return err
 	}
+	a.shared = &flow.Shared{Memory: &a.storageState.memory, Clock: a.clock}
 	a.providers = make(map[string]*provider, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
 		p, err := newProvider(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
@@ -119,7 +132,7 @@ var runningApps running.List[*App]
 func (a *App) Start() error {
 	demands := map[*storageState]requirements{a.storageState: {}}
 	for _, h := range a.handlers {
-		d := requirements{revocations: h.sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
+		d := requirements{revocations: h.instance.Sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
 		if h.session.Secret == nil { // else it has keys of its own
 			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
 		}
@@ -254,29 +267,19 @@ type Handler struct {
 	logger  *zap.Logger
 	release []func() error
 
-	guard                  caddyhttp.MatcherSets
-	providers              map[string]*provider
-	providerByRedirectPath map[string]*provider
-	defaultProvider        *provider
-	session                SessionConfig
-	keys                   seal.Source
-	sessions               sessionstore.Manager
-	storageState           *storageState // of the storage that this site's sessions need
-	refresher              *refresh.Coordinator
-	callbacks              *callback.Coordinator
-	pages                  *livefile.Value[*pages.Templates]
-	base                   *address.Origin
-	returnTo               []address.Origin
-	identityHeaders        []string
-	siteHeaders            *headers.Filter // with the other instances on the site
-	upstreamHeaders        []upstreamHeader
-	neededClaims           []string
-	scopes                 *cookiescope.Scopes
-	outageLogged           *atomic.Int64 // when an outage was logged last
-	siblings               []*Handler    // the other instances on the same site; see linkInstances
-	clashing               []*Handler    // those of them that clear this one's cookies; see loadcheck.Session
-	hosts                  []string      // that it is for, as linkInstances finds them
-	sharesHost             bool          // another instance may see the same requests; see httpconfig.Links
+	guard           caddyhttp.MatcherSets
+	providers       map[string]*provider
+	session         SessionConfig
+	storageState    *storageState // of the storage that this site's sessions need
+	pages           *livefile.Value[*pages.Templates]
+	base            *address.Origin
+	identityHeaders []string
+	siteHeaders     *headers.Filter // with the other instances on the site
+	upstreamHeaders upstreamHeaders
+	neededClaims    []string
+	instance        *flow.Instance // what is resolved of all that, for the flows
+	hosts           []string       // that it is for, as linkInstances finds them
+	sharesHost      bool           // another instance may see the same requests; see httpconfig.Links
 }
 
 // CaddyModule returns the module's registration.
@@ -287,13 +290,13 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the configuration. Like the app's it opens no connection.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	h.outageLogged = new(atomic.Int64)
 	module, err := ctx.App("oidc_rp")
 	if err != nil {
 		return err
 	}
 	h.app = module.(*App)
 	h.now = h.app.clock.Now
+	h.instance = &flow.Instance{Shared: h.app.shared, Server: caddyServer{}, Now: h.now, Logger: ctx.Slogger()}
 	for _, resolve := range []func(caddy.Context) error{
 		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
 	} {
@@ -301,7 +304,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return ofSite(ctx, err)
 		}
 	}
-	h.scopes = h.newScopes()
+	h.resolveFlows()
 	if err := h.app.addCookieName(h); err != nil {
 		return ofSite(ctx, err)
 	}
@@ -310,6 +313,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.siteHeaders = h.ownSiteHeaders()
 	h.app.handlers = append(h.app.handlers, h)
+	h.app.shared.Instances = append(h.app.shared.Instances, h.instance)
 	return nil
 }
 

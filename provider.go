@@ -10,43 +10,29 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // provider is one provider as a site uses it: what its configuration resolves
 // to, over its discovery, which is shared and outlives configurations.
 type provider struct {
-	id       string
-	client   *op.Client
-	disabled bool // its endpoints answer 403, and its sessions count as none
-	// registration is the provider and our client id there, which logins, logouts
-	// and outages are about; binding is what sessions are bound to.
-	registration, binding session.Binding
-	// issuer is what revocations and placeholders name.
-	issuer string
-	// mapping is how the provider's claims become users.
-	mapping       identity.Mapping
-	demanding     bool // authorization_params demand something of ID tokens
-	redirectPath  string
-	forward       []string
-	endSession    *bool
+	flow.Provider
 	announced     atomic.Bool // what has to be registered
-	announcedKeys atomic.Uint64
 	own           *livefile.Value[opconfig.OwnKeys]
 	publishesKeys bool // the configuration has keys or a certificate of ours
 	// written is a hash of the configuration as it is written. It distinguishes
 	// providers with the same id.
-	written  [sha256.Size]byte
-	options  string // a hash of what shapes the discovery
-	formPost bool   // the provider is asked to answer by POST
+	written [sha256.Size]byte
+	options string // a hash of what shapes the discovery
 }
 
 // newProvider resolves a provider's configuration, and takes what is shared.
@@ -81,23 +67,25 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 		warnOfFileName(logger, "client_secret", secret)
 	}
 	return &provider{
-		id: id, client: client, disabled: config.Disabled,
-		registration: resolved.Registration(), binding: resolved.Binding(),
-		issuer: resolved.IssuerName(),
-		mapping: identity.Mapping{
-			Provider: id, Issuer: resolved.IssuerName(), Tenants: op.TenantTemplate(resolved.IssuerName()),
-			Usernames: resolved.UsernameClaim, Claims: resolved.Claims,
-			Groups: resolved.GroupsClaim, GroupsNamed: config.GroupsClaim != "", Userinfo: resolved.Userinfo,
+		Provider: flow.Provider{
+			ID: id, Client: client, Disabled: config.Disabled,
+			Registration: resolved.Registration(), Binding: resolved.Binding(),
+			Mapping: identity.Mapping{
+				Provider: id, Issuer: resolved.IssuerName(), Tenants: op.TenantTemplate(resolved.IssuerName()),
+				Usernames: resolved.UsernameClaim, Claims: resolved.Claims,
+				Groups: resolved.GroupsClaim, GroupsNamed: config.GroupsClaim != "", Userinfo: resolved.Userinfo,
+			},
+			Demanding:      client.Demands.Any(),
+			RedirectPath:   resolved.RedirectPath,
+			Forward:        resolved.ForwardParams,
+			SkipEndSession: resolved.EndSession != nil && !*resolved.EndSession,
+			FormPost:       resolved.ResponseMode == "form_post",
+			PublicKeys:     func() jose.JSONWebKeySet { return own.Get().Published },
 		},
-		demanding:     client.Demands.Any(),
-		redirectPath:  resolved.RedirectPath,
-		forward:       resolved.ForwardParams,
-		endSession:    resolved.EndSession,
 		own:           own,
 		publishesKeys: resolved.PublishesKeys(),
 		written:       sha256.Sum256(written),
 		options:       discovery.key,
-		formPost:      resolved.ResponseMode == "form_post",
 	}, nil
 }
 
@@ -213,9 +201,9 @@ func (a *App) storeProviderDocuments() {
 	storage := func() clusterstore.Storage { return a.storageState.storage() }
 	for _, h := range a.handlers {
 		for _, p := range h.providers {
-			if discovery := p.client.Discovery; !known[discovery] {
+			if discovery := p.Client.Discovery; !known[discovery] {
 				known[discovery] = true
-				discovery.KeepIn(&op.SealedStore{Storage: storage, Keys: h.keys, Options: p.options, Issuer: p.issuer})
+				discovery.KeepIn(&op.SealedStore{Storage: storage, Keys: h.instance.Keys, Options: p.options, Issuer: p.Mapping.Issuer})
 			}
 		}
 	}

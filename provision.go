@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
@@ -110,7 +111,8 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 
 // resolveProviders finds the providers of this site, and which one is default.
 func (h *Handler) resolveProviders(caddy.Context) error {
-	h.providers, h.providerByRedirectPath = make(map[string]*provider), make(map[string]*provider)
+	h.providers = make(map[string]*provider)
+	h.instance.Providers, h.instance.ByRedirectPath = make(map[string]*flow.Provider), make(map[string]*flow.Provider)
 	choice := h.providerChoice(h.app)
 	ids, err := choice.IDs()
 	if err != nil {
@@ -121,14 +123,14 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
-		h.providers[id] = p
-		if p.redirectPath == "" {
+		h.providers[id], h.instance.Providers[id] = p, &p.Provider
+		if p.RedirectPath == "" {
 			continue
 		}
-		if other := h.providerByRedirectPath[p.redirectPath]; other != nil {
-			return fmt.Errorf("provider %s: redirect_path is that of provider %s", id, other.id)
+		if other := h.instance.ByRedirectPath[p.RedirectPath]; other != nil {
+			return fmt.Errorf("provider %s: redirect_path is that of provider %s", id, other.ID)
 		}
-		h.providerByRedirectPath[p.redirectPath] = p
+		h.instance.ByRedirectPath[p.RedirectPath] = &p.Provider
 	}
 	if len(ids) > 1 && h.providers[shorthandID] != nil {
 		return fmt.Errorf("provider %s: the id is reserved for the default provider", shorthandID)
@@ -137,7 +139,7 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.defaultProvider = h.providers[defaultID]
+	h.instance.Default = h.instance.Providers[defaultID]
 	return nil
 }
 
@@ -179,15 +181,16 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 			return fmt.Errorf("%s: %w", own.option, err)
 		}
 	}
-	if _, _, under := h.cutEndpoint(h.LogoutPath); under {
+	h.instance.Endpoints, h.instance.LogoutPath = h.Endpoints, h.LogoutPath
+	if _, _, under := h.instance.CutEndpoint(h.LogoutPath); under {
 		return errors.New("logout_path: is under the endpoints")
 	}
 	if home, _, _ := strings.Cut(h.Home, "?"); home == h.LogoutPath {
 		return errors.New("logout_path: is the home page, which would sign out whoever opens it")
 	}
-	for redirectPath, p := range h.providerByRedirectPath {
-		if _, _, under := h.cutEndpoint(redirectPath); under || redirectPath == h.LogoutPath || redirectPath == h.Home {
-			return fmt.Errorf("provider %s: redirect_path is one of our own addresses", p.id)
+	for redirectPath, p := range h.instance.ByRedirectPath {
+		if _, _, under := h.instance.CutEndpoint(redirectPath); under || redirectPath == h.LogoutPath || redirectPath == h.Home {
+			return fmt.Errorf("provider %s: redirect_path is one of our own addresses", p.ID)
 		}
 	}
 	if h.BaseURL != "" {
@@ -201,7 +204,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 		h.base = &base
 	}
-	h.returnTo = nil
+	h.instance.ReturnTo = nil
 	for _, text := range h.ReturnTo {
 		text, err := expand(text)
 		if err != nil {
@@ -211,7 +214,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("return_to: %w", err)
 		}
-		h.returnTo = append(h.returnTo, origin)
+		h.instance.ReturnTo = append(h.instance.ReturnTo, origin)
 	}
 	if h.SignedOut != "" {
 		var err error
@@ -221,7 +224,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("signed_out: %w", err)
 		}
-		if path, _, _ := strings.Cut(h.SignedOut, "?"); strings.HasPrefix(path, "/") && h.isOurPath(path) {
+		if path, _, _ := strings.Cut(h.SignedOut, "?"); strings.HasPrefix(path, "/") && h.instance.IsOwnPath(path) {
 			return errors.New("signed_out: is one of our own addresses, which would lead to itself")
 		}
 	}

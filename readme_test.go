@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis" // which some of the Caddyfiles need
 )
@@ -275,7 +276,7 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 			t.Errorf("docs/caddyfile.md: the option %s is not explained", name)
 		}
 	}
-	for name := range endpoints {
+	for _, name := range flow.EndpointNames() {
 		if !strings.Contains(reference, "/{id}/"+name) {
 			t.Errorf("docs/caddyfile.md: the endpoint %s is missing", name)
 		}

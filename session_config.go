@@ -36,7 +36,7 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 		return err
 	}
 	if merged.Secret == nil {
-		h.keys = h.storageState.keys
+		h.instance.Keys = h.storageState.keys
 		return nil
 	}
 	var secrets [][]byte
@@ -52,7 +52,7 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("session: secret: %w", err)
 	}
-	h.keys = seal.Fixed{Keys: ring}
+	h.instance.Keys = seal.Fixed{Keys: ring}
 	return nil
 }
 
@@ -63,9 +63,9 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 		return fmt.Errorf("session: store: %w", err)
 	} else if kind == cookieStore {
 		h.session.StoreRaw = nil
-		h.refresher, h.callbacks = h.storageState.refresher, h.storageState.callbacks
-		h.sessions = h.cookieManager()
-		h.release = append(h.release, h.sessions.Close)
+		h.instance.Refreshes, h.instance.Callbacks = h.storageState.refresher, h.storageState.callbacks
+		h.instance.Sessions = h.cookieManager()
+		h.release = append(h.release, h.instance.Sessions.Close)
 		return nil
 	}
 	s, err := h.app.sessionStore(raw)
@@ -75,9 +75,9 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 	if s.onStorage != nil {
 		h.storageState = s.onStorage
 	}
-	h.refresher, h.callbacks = s.refresher, s.callbacks
-	h.sessions = h.recordManager(s)
-	h.release = append(h.release, h.sessions.Close)
+	h.instance.Refreshes, h.instance.Callbacks = s.refresher, s.callbacks
+	h.instance.Sessions = h.recordManager(s)
+	h.release = append(h.release, h.instance.Sessions.Close)
 	return nil
 }
 

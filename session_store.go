@@ -3,16 +3,12 @@ package oidcrp
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
-	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -70,10 +66,11 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 
 // cookieManager returns the manager of sessions in the browser's cookies.
 func (h *Handler) cookieManager() sessionstore.Manager {
-	return sessionstore.NewCookieManager(h.managerConfig(h.tooLargeForCookies), sessionstore.Cookies{
-		Log: h.storageState.revocationLog, Refreshes: h.refresher,
-		MaxChunks:    func() int { return h.session.MaxChunks }, // which shareCookies may lower
-		TokenDropped: h.warnOfDroppedToken,
+	advice := sizeAdvice{h.instance, h.logger}
+	return sessionstore.NewCookieManager(h.managerConfig(advice.tooLargeForCookies), sessionstore.Cookies{
+		Log: h.storageState.revocationLog, Refreshes: h.instance.Refreshes,
+		MaxChunks:    func() int { return h.instance.MaxChunks }, // which addCookieName may lower
+		TokenDropped: advice.warnOfDroppedToken,
 	})
 }
 
@@ -83,7 +80,7 @@ func (h *Handler) recordManager(s *sessionStore) sessionstore.Manager {
 	if s.onStorage != nil {
 		in.Log = s.onStorage.revocationLog
 	}
-	return sessionstore.NewRecordManager(h.managerConfig(h.tooLargeForStore), in)
+	return sessionstore.NewRecordManager(h.managerConfig(sizeAdvice{h.instance, h.logger}.tooLargeForStore), in)
 }
 
 func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit int) error) sessionstore.Config {
@@ -94,56 +91,8 @@ func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit i
 	return sessionstore.Config{
 		Cache: sessionstore.Shared, Now: h.now,
 		Lifetime: time.Duration(h.session.Lifetime), IdleTimeout: idle,
-		IssuerOf: h.issuerOf, Opened: h.markLive, TooLarge: tooLarge,
+		IssuerOf: h.instance.IssuerOf, Opened: h.instance.MarkLive, TooLarge: tooLarge,
 	}
-}
-
-// issuerOf returns the issuer that revocations of a session name; empty for a
-// session of a provider that this instance does not have.
-func (h *Handler) issuerOf(s *session.Session) string {
-	if p := h.providers[s.Provider]; p != nil {
-		return p.mapping.IssuerOf(s)
-	}
-	return ""
-}
-
-// markLive remembers that the provider's session of this one is in use here.
-func (h *Handler) markLive(s *session.Session) {
-	if s.SID != "" {
-		h.app.storageState.liveSIDs.See(h.issuerOf(s), s.SID)
-	}
-}
-
-func (h *Handler) tooLargeForCookies(s *session.Session, bytes, limit int) error {
-	return fmt.Errorf("the session takes %d bytes, and %d fit max_chunks %d; the largest claims, before they are compressed, are %s; list those to keep with session { claims … }%s, or keep sessions in a store",
-		bytes, limit, h.session.MaxChunks, h.largestClaims(s), h.orMoreChunks())
-}
-
-func (h *Handler) tooLargeForStore(s *session.Session, bytes, limit int) error {
-	return fmt.Errorf("the session has %d bytes, and %d at most are kept; the largest claims are %s; list those to keep with session { claims … }",
-		bytes, limit, h.largestClaims(s))
-}
-
-func (h *Handler) warnOfDroppedToken(s *session.Session, bytes int) {
-	h.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }"+h.orMoreChunks(),
-		zap.String("provider", s.Provider), zap.Int("refresh_token_bytes", bytes), zap.Int("max_chunks", h.session.MaxChunks))
-}
-
-// orMoreChunks is advice for an instance that may have more cookies.
-func (h *Handler) orMoreChunks() string {
-	if h.session.MaxChunks < cookie.MaxChunks {
-		return fmt.Sprintf(", or raise max_chunks (%d at most)", cookie.MaxChunks)
-	}
-	return ""
-}
-
-// largestClaims names the claims that an operator could leave out.
-func (h *Handler) largestClaims(s *session.Session) string {
-	var mapping *identity.Mapping
-	if p := h.providers[s.Provider]; p != nil {
-		mapping = &p.mapping
-	}
-	return strings.Join(mapping.LargestClaims(s, 3), ", ")
 }
 
 var _ clusterstore.Storage = certmagic.Storage(nil)

@@ -32,19 +32,19 @@ http://rp.test {
 }
 `).handlers[0]
 	request := httptest.NewRequest("GET", "https://rp.test/", nil)
-	s := h.cookieScope(request)
-	ring, err := h.keys.Ring(t.Context())
+	s := h.instance.Scopes.Of(request)
+	ring, err := h.instance.Keys.Ring(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	said := usualClaims(t)
 	before := liveHeap()
 	for i := range people {
-		chunks, err := h.sessions.Create(t.Context(), ring, s.SessionAAD, usualSession(h, said, i))
+		chunks, err := h.instance.Sessions.Create(t.Context(), ring, s.SessionAAD, usualSession(h, said, i))
 		if err != nil || len(chunks) != 1 {
 			t.Fatal(err, len(chunks))
 		}
-		if k, err := h.sessions.Load(t.Context(), ring, s.SessionAAD, chunks[0][1:], h.now()); err != nil || k == nil {
+		if k, err := h.instance.Sessions.Load(t.Context(), ring, s.SessionAAD, chunks[0][1:], h.now()); err != nil || k == nil {
 			t.Fatalf("the session of visitor %d: %v, %v", i, k, err)
 		}
 	}
@@ -82,7 +82,7 @@ func usualClaims(t *testing.T) claims.Set {
 func usualSession(h *Handler, said claims.Set, i int) *session.Session {
 	now := h.now()
 	return &session.Session{
-		ID: session.NewID(), Binding: h.defaultProvider.binding, Provider: h.defaultProvider.id,
+		ID: session.NewID(), Binding: h.instance.Default.Binding, Provider: h.instance.Default.ID,
 		Subject: fmt.Sprintf("248289761%06d", i), Username: fmt.Sprintf("user%06d", i), SID: fmt.Sprintf("sid-%032d", i),
 		SignedIn: now, Seen: now, Expires: now.Add(12 * time.Hour), Claims: said,
 	}
@@ -124,7 +124,7 @@ http://rp.test {
 	if one.Endpoints != "/a/auth" {
 		one, two = two, one
 	}
-	if one.needs(one.defaultProvider, "").AccessToken || !two.needs(two.defaultProvider, "").AccessToken {
+	if one.instance.NeedsOf(one.instance.Default, "").AccessToken || !two.instance.NeedsOf(two.instance.Default, "").AccessToken {
 		t.Error("the access token is kept in sessions of the instance that does not need it, expected only in the other's")
 	}
 }
@@ -141,7 +141,7 @@ http://rp.test {
 	}
 }
 `, lines))
-	return app.handlers[0].defaultProvider.binding
+	return app.handlers[0].instance.Default.Binding
 }
 
 // Fault A14: sessions of earlier releases go on where nothing differs from the

@@ -2,7 +2,6 @@ package oidcrp
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -36,15 +36,10 @@ type storageState struct {
 	clock         *clock.Clock
 	keys          *seal.Managed
 	revocationLog *revocation.Log
-	spent         callback.Spent
-	confirmed     callback.Spent // the logins whose session a browser has brought
 	refresher     *refresh.Coordinator
 	// callbacks are the answers to logins that were taken.
 	callbacks *callback.Coordinator
-
-	logoutTokens revocation.Replay
-	liveSIDs     revocation.Live
-	frontchannel frontchannelLimiter
+	memory    flow.Memory
 
 	mu           sync.Mutex
 	storages     []*attachment // the one attached last is used
@@ -158,20 +153,6 @@ func (s *storageState) end(a *App) {
 	defer s.mu.Unlock()
 	delete(s.requirements, a)
 	s.requireKeys()
-}
-
-// revokeAll stores events that may be about sessions of any site of this
-// configuration, wherever those keep theirs.
-func (a *App) revokeAll(ctx context.Context, events ...revocation.Event) error {
-	var errs []error
-	told := make(map[any]bool)
-	for _, h := range a.handlers {
-		if place := h.sessions.Revocations(); !told[place] {
-			told[place] = true
-			errs = append(errs, place.Add(ctx, events...))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // demanded is what all configurations in use need together. The caller holds

@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 )
 
 // A storage in which nothing of ours is kept is not asked for anything: each

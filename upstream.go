@@ -20,67 +20,71 @@ type upstreamHeader struct {
 	lasting     bool // what it says follows from the session alone
 }
 
-// tell puts what the application is to know into the request's header. What a
+// upstreamHeaders are those of an instance.
+type upstreamHeaders []upstreamHeader
+
+// setIdentityHeaders puts what the application is to know into the request's header. What a
 // client said under these names has been taken out before.
 func (h *Handler) setIdentityHeaders(st *requestState, r *http.Request) {
-	if h.Upstream == nil || !st.signedIn() {
+	if h.Upstream == nil || !st.SignedIn() {
 		return
 	}
-	lasting := h.lastingValues(st)
+	lasting := h.upstreamHeaders.lastingValues(st)
 	// Each has a list of its own: handlers change values in place.
 	values := make([]string, len(h.upstreamHeaders), len(h.upstreamHeaders)+2)
 	for i, header := range h.upstreamHeaders {
 		if values[i] = lasting[i]; !header.lasting {
-			values[i] = h.headerValue(st, r, header.value)
+			values[i] = headerValue(r, header.value)
 		}
 		st.set(r.Header, header.name, values[i:i+1:i+1])
 	}
 	if name := h.Upstream.AccessToken; name != "" {
-		token := st.accessToken()
+		token := st.User().AccessToken(h.now())
 		if token != "" && name == "Authorization" {
 			token = "Bearer " + token
 		}
 		st.set(r.Header, name, []string{token})
 	}
 	if name := h.Upstream.IDToken; name != "" {
-		st.set(r.Header, name, []string{st.session.IDToken})
+		st.set(r.Header, name, []string{st.User().Session.IDToken})
 	}
 }
 
+// set sets a header about the user, unless its value cannot be one.
 func (st *requestState) set(header http.Header, name string, value []string) {
 	if value[0] == "" || !httpguts.ValidHeaderFieldValue(value[0]) {
 		return
 	}
-	header[name] = value
-	st.identityHeaders = append(st.identityHeaders, name)
+	st.SetIdentityHeader(header, name, value)
 }
 
 // lastingValues are the values of those headers that say the same on every
 // request, made once for an opened session: to read a list of groups takes
 // longer than all else that is done for a request.
-func (h *Handler) lastingValues(st *requestState) []string {
-	if !st.asLoaded() {
-		return h.makeLasting(st)
+func (u upstreamHeaders) lastingValues(st *requestState) []string {
+	cache := st.HeaderCache()
+	if cache == nil {
+		return u.makeLasting(st)
 	}
-	if made := st.loaded.Headers.Load(); made != nil {
+	if made := cache.Load(); made != nil {
 		return *made
 	}
-	made := h.makeLasting(st)
-	st.loaded.Headers.Store(&made)
+	made := u.makeLasting(st)
+	cache.Store(&made)
 	return made
 }
 
-func (h *Handler) makeLasting(st *requestState) []string {
-	values := make([]string, len(h.upstreamHeaders))
+func (u upstreamHeaders) makeLasting(st *requestState) []string {
+	values := make([]string, len(u))
 	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
-	repl.Map(st.placeholder)
-	for i, header := range h.upstreamHeaders {
+	repl.Map(st.Placeholder)
+	for i, header := range u {
 		switch {
 		case !header.lasting:
 		case identity.HasPlaceholders(header.value):
 			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
 		default:
-			values[i] = st.user().ClaimText(header.value)
+			values[i] = st.User().ClaimText(header.value)
 		}
 	}
 	return values
@@ -88,7 +92,7 @@ func (h *Handler) makeLasting(st *requestState) []string {
 
 // headerValue is a text with placeholders, expanded once. What a claim says is
 // never expanded.
-func (h *Handler) headerValue(st *requestState, r *http.Request, value string) string {
+func headerValue(r *http.Request, value string) string {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
 		return ""

@@ -11,7 +11,6 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
@@ -23,7 +22,8 @@ import (
 // writes refusals itself, because what is left to handle_errors may be proxied
 // as it came.
 func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler) error {
-	if !headers.IsWebSocketConnect(r) || original.Path == "" || h.hasEndpoint(original.Path) {
+	_, isEndpoint := h.endpoint(original.Path)
+	if isEndpoint || !headers.IsWebSocketConnect(r) || original.Path == "" {
 		pages.StrictSecurityHeaders(w.Header())
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 		w.WriteHeader(http.StatusMethodNotAllowed)
@@ -55,18 +55,13 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 	return nil
 }
 
-// hasEndpoint reports whether a path is an endpoint of an instance on this site.
-func (h *Handler) hasEndpoint(path string) bool {
-	_, found := h.endpoint(path)
-	return found || h.siblingFor(path) != nil
-}
-
 // serveForeign passes a WebSocket on as anonymous that a page of another origin
 // opened, or refuses it on private routes.
 func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
-	st.dropIdentity(r.Header)
+	st.DropIdentity(r.Header)
 	if !policy.Public {
-		return h.errorPage(w, r, st, http.StatusForbidden, &failure{code: errorcode.Forbidden, cause: errorcode.ErrForeignWebSocket}, "")
+		x := h.instance.At(w, r, &st.State)
+		return toHandlerError(x.RefuseForeignWebSocket())
 	}
 	st.upgrade.Restore(r.Header, h.Upgrades)
 	return next.ServeHTTP(w, r)
@@ -80,9 +75,9 @@ func (h *Handler) isFromForeignPage(r *http.Request) bool {
 	if !sent {
 		return false
 	}
-	s := h.cookieScope(r)
+	s := h.instance.Scopes.Of(r)
 	if len(from) != 1 || s == nil {
 		return true
 	}
-	return !s.Origin.SameOrigin(from[0]) && !slices.ContainsFunc(h.returnTo, func(o address.Origin) bool { return o.SameOrigin(from[0]) })
+	return !s.Origin.SameOrigin(from[0]) && !slices.ContainsFunc(h.instance.ReturnTo, func(o address.Origin) bool { return o.SameOrigin(from[0]) })
 }

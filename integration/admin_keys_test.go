@@ -88,14 +88,16 @@ func TestKeysOfTheConfigurationAreItsOwn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	secret := "session {\nsecret first-0123456789abcdef-0123456789 second-0123456789abcdef-0123456789\n}\n"
-	guard := "oidc_rp {\n" + options(op)
+	guard := func(more string) string {
+		return "oidc_rp {\n" + options(op) + more + "}"
+	}
 	r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
-	`+guard+secret+`}
+	`+guard(secret)+`
 	reverse_proxy {upstream}
 }
 http://other.test {
-	`+guard+secret+`}
+	`+guard(secret)+`
 }
 `)
 	b := signedIn(t, r)
@@ -118,10 +120,10 @@ http://other.test {
 
 	mixed := newHarnessAt(t, storageDir(t), `
 http://rp.test {
-	`+guard+`}
+	`+guard("")+`
 }
 http://other.test {
-	`+guard+secret+`}
+	`+guard(secret)+`
 }
 `)
 	answer = ask[keysAnswer](mixed, "POST", "/oidc_rp/keys/rotate", "")

@@ -197,11 +197,12 @@ func TestUsersOfTwoTenantsAreTwo(t *testing.T) {
 	r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
 	oidc_rp {
-		`+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+`}
-		reverse_proxy {upstream} {
-			header_up X-User "{http.auth.user.id} of {http.oidc_rp.issuer}"
-		}
+		`+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+`
 	}
+	reverse_proxy {upstream} {
+		header_up X-User "{http.auth.user.id} of {http.oidc_rp.issuer}"
+	}
+}
 `)
 	for _, tenant = range []string{oneTenant, anotherTenant} {
 		want := "application sees " + tenant + "/alice of " + op.Issuer() + "/" + tenant + "/v2.0"

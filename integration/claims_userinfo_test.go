@@ -200,9 +200,10 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 http://rp.test {
 	oidc_rp {
 		`+options(op.Provider)+`
-		`+said+row.more+`}
-		reverse_proxy {upstream}
+		`+said+row.more+`
 	}
+	reverse_proxy {upstream}
+}
 `)
 			b := signedIn(t, r)
 			user := op.User("alice")

@@ -111,11 +111,12 @@ func (s *cluster) another() *harness {
 	r := newHarnessAt(s.t, s.storage+strings.Repeat("/.", len(s.nodes)), `
 http://rp.test {
 	oidc_rp {
-		`+s.options()+`}
-		reverse_proxy {upstream} {
-			header_up X-User {http.auth.user.id}
-		}
+		`+s.options()+`
 	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
 `)
 	r.at(after(s.ahead))
 	s.nodes = append(s.nodes, r)

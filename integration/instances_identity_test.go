@@ -51,18 +51,19 @@ http://rp.test {
 			provider two {
 				`+options(op)+`
 			}
-			`+own+`}
-			reverse_proxy {upstream}
+			`+own+`
 		}
-		handle {
-			oidc_rp {
-				provider one {
-					`+options(op)+`
-				}
-			}
-			reverse_proxy {upstream}
-		}
+		reverse_proxy {upstream}
 	}
+	handle {
+		oidc_rp {
+			provider one {
+				`+options(op)+`
+			}
+		}
+		reverse_proxy {upstream}
+	}
+}
 `)
 		for _, request := range []string{"GET /@app/auth/two/login?title=Secret", "POST /@app/auth/two/login", "GET /@app/auth/two/other", "GET /b/auth/two/other"} {
 			r.raw(request + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nContent-Length: 0\r\nAccept: text/html\r\n\r\n")
@@ -93,18 +94,20 @@ http://rp.test {
 			session {
 				cookie one
 			}
-			`+told+`}
-			oidc_rp {
-				provider two {
-					`+options(second)+`
-				}
-				session {
-					cookie two
-				}
-				`+told+`}
-				reverse_proxy {upstream}
-			}
+			`+told+`
 		}
+		oidc_rp {
+			provider two {
+				`+options(second)+`
+			}
+			session {
+				cookie two
+			}
+			`+told+`
+		}
+		reverse_proxy {upstream}
+	}
+}
 `)
 	b := r.browser()
 	b.open("/@app/auth/one/login", second.Issuer())

@@ -283,9 +283,11 @@ oidc_rp {
 			}
 			r := newHarness(t, `
 route /one/* {
-	`+instance("one", tc.one)+`}
-	route /two/* {
-		`+instance("two", tc.two)+`}
+	`+instance("one", tc.one)+`
+}
+route /two/* {
+	`+instance("two", tc.two)+`
+}
 `)
 			if got := strings.Contains(r.logs(), "two instances on this site have cookies of the same name"); got != tc.want {
 				t.Errorf("it is told: %v", got)

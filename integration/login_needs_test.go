@@ -38,8 +38,9 @@ func TestALoginKeepsWhatEveryInstanceNeeds(t *testing.T) {
 			r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
 	route {
-		`+parts[order[0]]+parts[order[1]]+`}
+		`+parts[order[0]]+parts[order[1]]+`
 	}
+}
 `, `
 oidc_rp {
 	provider corp {

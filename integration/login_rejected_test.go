@@ -55,9 +55,10 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 `+row.site+` {
 	oidc_rp {
 		`+options(op)+`
-		`+row.session+`}
-		reverse_proxy {upstream}
+		`+row.session+`
 	}
+	reverse_proxy {upstream}
+}
 `)
 		r.at(clock.now)
 		b := r.browser()

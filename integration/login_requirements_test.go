@@ -22,7 +22,16 @@ reverse_proxy {upstream} {
 	header_up X-User {http.auth.user.id}
 }
 `
-	return "http://rp.test {\nhandle /admin* {\n" + strings.Replace(block, "%", "authorization_params {\n"+demands+"\n}", 1) + "}\nhandle {\n" + strings.Replace(block, "%", "", 1) + "}\n}"
+	return `
+http://rp.test {
+	handle /admin* {
+		` + strings.Replace(block, "%", "authorization_params {\n"+demands+"\n}", 1) + `
+	}
+	handle {
+		` + strings.Replace(block, "%", "", 1) + `
+	}
+}
+`
 }
 
 // proof makes a provider say how a user signed in.
@@ -170,14 +179,16 @@ func TestInstancesThatKeepSessionsApartAreNoLoop(t *testing.T) {
 http://rp.test {
 	oidc_rp endpoints {
 		`+options(op)+`
-		`+sessions[0]+`}
-		handle /app* {
-			oidc_rp {
-				`+options(op)+`
-				`+sessions[1]+`}
-				reverse_proxy {upstream}
-			}
+		`+sessions[0]+`
+	}
+	handle /app* {
+		oidc_rp {
+			`+options(op)+`
+			`+sessions[1]+`
 		}
+		reverse_proxy {upstream}
+	}
+}
 `)
 			b, address, logins := r.browser(), "/app", 0
 			for range 30 {

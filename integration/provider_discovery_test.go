@@ -289,7 +289,8 @@ func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 			r := newHarness(t, `
 oidc_rp {
 	`+c.text(op)+`
-	`+clientOptions(op)+`}
+	`+clientOptions(op)+`
+}
 `)
 			p := r.browser().open("/page")
 			if p.StatusCode != c.status {

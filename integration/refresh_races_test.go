@@ -23,13 +23,15 @@ http://rp.test {
 	route {
 		oidc_rp {
 			provider corp
-			`+usualGuard+idleGuard+`}
-			oidc_rp {
-				provider corp
-				`+idleGuard+`}
-				reverse_proxy {upstream}
-			}
+			`+usualGuard+idleGuard+`
 		}
+		oidc_rp {
+			provider corp
+			`+idleGuard+`
+		}
+		reverse_proxy {upstream}
+	}
+}
 `,
 		`
 oidc_rp {

@@ -13,13 +13,28 @@ import (
 
 // siblings is two sites below one cookie domain.
 func siblings(t *testing.T, op *oidctest.Provider, more string) *harness {
-	block := "oidc_rp {\n" + options(op) + "session {\ncookie {\ndomain rp.test\n" + more + "}\n}\n}\nreverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
+	block := `
+oidc_rp {
+	` + options(op) + `
+	session {
+		cookie {
+			domain rp.test
+			` + more + `
+		}
+	}
+}
+reverse_proxy {upstream} {
+	header_up X-User {http.auth.user.id}
+}
+`
 	op.Register("https://b.rp.test/@app/auth/default/code")
 	return newHarnessAt(t, storageDir(t), `
 http://rp.test {
-	`+block+`}
-	http://b.rp.test {
-		`+block+`}
+	`+block+`
+}
+http://b.rp.test {
+	`+block+`
+}
 `)
 }
 

@@ -104,9 +104,10 @@ func journeyReload(t *testing.T, k backend) {
 	next := newHarnessAt(t, s.storage, `
 http://rp.test {
 	oidc_rp {
-		`+s.options()+`}
-		reverse_proxy {upstream}
+		`+s.options()+`
 	}
+	reverse_proxy {upstream}
+}
 `)
 	s.nodes[0].end()
 	moveTo(b, next)

@@ -165,9 +165,10 @@ func TestATicketOpensWhereItWasMade(t *testing.T) {
 		r := newHarnessAt(t, s.storage, `
 http://rp.test, http://two.test {
 	oidc_rp {
-		`+s.options()+`}
-		reverse_proxy {upstream}
+		`+s.options()+`
 	}
+	reverse_proxy {upstream}
+}
 `)
 		s.nodes = append(s.nodes, r)
 		cookies := s.signIn(r, "alice").cookieHeader()

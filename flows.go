@@ -1,0 +1,56 @@
+package oidcrp
+
+import (
+	"slices"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+)
+
+// resolveFlows makes what the flows know of this instance, when all else of its
+// configuration is resolved.
+func (h *Handler) resolveFlows() {
+	c := h.session.Cookie
+	needs := h.ownNeeds()
+	h.instance.Options = flow.Options{
+		Public: h.Mode == modePublic, LeaveErrors: h.ErrorPages == "caddy",
+		Home: h.Home, SignedOut: h.SignedOut, Endpoints: h.Endpoints, LogoutPath: h.LogoutPath,
+		ReturnTo: h.instance.ReturnTo, ClearSiteData: h.ClearSiteData,
+		CookieName: c.Name, CookieDomain: c.Domain, MaxChunks: h.session.MaxChunks, Lifetime: time.Duration(h.session.Lifetime),
+		Refresh: needs.RefreshToken, ExpectRefresh: h.session.Refresh != nil && *h.session.Refresh,
+		Needs: needs, OwnsHeader: h.ownsHeader,
+	}
+	h.instance.Scopes = cookiescope.New(cookiescope.Config{
+		Name: c.Name, Domain: c.Domain, SameSiteNone: c.SameSite == "none", Partitioned: c.Partitioned, Insecure: c.Insecure,
+		Base: h.base, Trusted: isFromTrustedProxy,
+	})
+	h.instance.Templates = h.pages.Get
+	h.instance.OnLogin = h.logRegistration
+}
+
+// ownNeeds returns what this instance alone needs of a session.
+func (h *Handler) ownNeeds() identity.Needs {
+	return identity.Needs{
+		Claims: h.neededClaims, Kept: h.session.Claims, KeepAll: h.session.Claims == nil,
+		AccessToken:  h.Upstream != nil && h.Upstream.AccessToken != "",
+		IDToken:      h.Upstream != nil && h.Upstream.IDToken != "",
+		RefreshToken: h.refreshes(),
+	}
+}
+
+// refreshes reports whether the tokens of sessions are refreshed here.
+func (h *Handler) refreshes() bool {
+	if h.session.Refresh != nil {
+		return *h.session.Refresh
+	}
+	return h.Upstream != nil && (h.Upstream.AccessToken != "" || h.Upstream.IDToken != "")
+}
+
+// ownsHeader reports whether a header tells the application about the user at this
+// instance.
+func (h *Handler) ownsHeader(name string) bool {
+	return slices.ContainsFunc(h.identityHeaders, func(own string) bool { return headers.SameName(name, own) })
+}

@@ -1,0 +1,85 @@
+package flow
+
+import (
+	"errors"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// Authenticate finds out which user the request comes from: it opens the session,
+// and refreshes its tokens where that is due. noStore reports that the response
+// sets a cookie. With a failure that is unknown now, since keys, revocations or
+// the provider cannot be reached: the request is anonymous, but should not begin
+// a login. optional says that an anonymous request is served all the same.
+func (x *sessions) Authenticate(optional bool) (noStore bool, unavailable *Failure) {
+	noStore, err := x.identify()
+	if err != nil {
+		f := storageFailure(err)
+		if !optional {
+			return noStore, f
+		}
+		x.log(f)
+	}
+	if x.State.SignedIn() && x.refreshDue(x.State.session) {
+		sets, f := x.refreshSession()
+		if f != nil && !optional {
+			f.RetryAfter = refreshRetryAfter
+			return noStore, f
+		}
+		noStore = noStore || sets
+	}
+	return noStore, nil
+}
+
+// identify opens the request's session. noStore reports that the response sets a
+// cookie. An error means that the user is unknown, since keys or revocations
+// cannot be read: the request is anonymous, but that is no reason to ask for a new
+// login.
+func (x *sessions) identify() (noStore bool, err error) {
+	st := x.State
+	if st.SignedIn() && st.at != x.Instance {
+		st.leaveTo(x.Instance, x.R) // until a session of our own providers opens
+	}
+	if len(st.Cookies) == 0 {
+		return false, nil
+	}
+	s := x.Scope()
+	if s == nil {
+		return false, nil
+	}
+	found := s.FindSession(st.Cookies)
+	if !found.Present {
+		return false, nil
+	}
+	now := x.Now()
+	result, err := x.open(s, &found, now)
+	switch {
+	case err != nil:
+		return false, err
+	case result == sessionNone && x.opensAtSibling(s):
+		return false, nil
+	case result == sessionNone:
+		s.ClearSession(x.header(), found.Chunks)
+		x.clearMark(s)
+		return true, nil
+	case result == sessionForeign:
+		return false, nil
+	}
+	if st.isNew(now) {
+		noStore = x.confirmSession(s)
+	}
+	if st.updateDue && !x.refreshDue(st.session) { // else it will be kept with new tokens
+		sets, err := x.updateSession(s, found.Chunks)
+		if errors.Is(err, sessionstore.ErrRevoked) {
+			st.SignOut()
+			s.ClearSession(x.header(), found.Chunks)
+			return true, nil
+		}
+		var large *sessionstore.TooLargeError
+		if err != nil && !errors.As(err, &large) { // max_chunks may have been lowered
+			x.log(storageFailure(err))
+		}
+		return sets || noStore, nil // with an error it goes on as it was
+	}
+	return noStore, nil
+}

@@ -1,0 +1,104 @@
+package flow
+
+import (
+	"errors"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// callbackFlow is the work on one authorization response.
+type callbackFlow struct {
+	Exchange
+	provider    *Provider
+	scope       *cookiescope.Scope
+	ring        *seal.Ring
+	response    authresponse.Response
+	transaction session.Transaction
+}
+
+// refuse returns the failure of the login.
+func (c *callbackFlow) refuse(code errorcode.Code, err error) *Failure {
+	return &Failure{Code: code, Cause: err, Provider: c.provider, ReturnTo: c.transaction.Return}
+}
+
+// loginTo is another login with the same provider.
+func (c *callbackFlow) loginTo(returnTo string) *login {
+	return &login{Exchange: c.Exchange, provider: c.provider, returnTo: returnTo}
+}
+
+// returnURL returns where a login led that a signed-in user comes back to, if it
+// was the one that made the session.
+func (c *callbackFlow) returnURL(state string) string {
+	if s := c.State.session; s.Login == session.HashState(state) {
+		return orDefault(s.Return, c.Home)
+	}
+	return c.Home
+}
+
+// findTransaction looks for the login that a response belongs to, and leaves it as
+// it is.
+func (c *callbackFlow) findTransaction(ring *seal.Ring) (name string, t session.Transaction, ok bool) {
+	name, found := c.transactionsOf(ring, c.scope.TransactionPrefix, c.scope.TransactionAAD, c.response.State)
+	for _, t := range found {
+		if c.provider.began(&t) {
+			return name, t, true
+		}
+	}
+	return "", session.Transaction{}, false
+}
+
+// takeTransaction finds the login that the response belongs to, by its state, and
+// takes its cookie from the browser.
+func (c *callbackFlow) takeTransaction() *Failure {
+	s := c.scope
+	refuse := func(code errorcode.Code, returnTo, why string) *Failure {
+		return &Failure{Code: code, Cause: errors.New(why), Provider: c.provider, ReturnTo: returnTo}
+	}
+	name, found := c.transactionsOf(c.ring, s.TransactionPrefix, s.TransactionAAD, c.response.State)
+	if len(found) > 0 {
+		t := found[0]
+		if !c.provider.began(&t) {
+			// A response at another provider's address: a mix-up (RFC 9700 4.4).
+			return refuse(errorcode.StateMismatch, t.Return, "the login was begun with another provider, or another client id")
+		}
+		s.Expire(c.header(), name)
+		if t.Over(c.Now()) {
+			return refuse(errorcode.LoginExpired, t.Return, "the login was begun more than 15 minutes ago")
+		}
+		c.transaction = t
+		return nil
+	}
+	for _, other := range cookie.WithPrefix(c.State.Cookies, s.TransactionPrefix, seenTransactions) {
+		if t, ok := openTransaction(c.ring, s.TransactionAAD, other.Value); ok && !t.Over(c.Now()) {
+			return refuse(errorcode.StateMismatch, "", "no login in flight has this state")
+		}
+	}
+	return refuse(errorcode.LoginExpired, "", "no login is in flight in this browser: it is over, or was begun elsewhere, or the browser keeps no cookies")
+}
+
+// takeFormer finds a login that an earlier release has begun under a cookie
+// domain. A sibling site could have planted it, so its response counts for
+// nothing; but where it was to lead, a new login may lead.
+func (c *callbackFlow) takeFormer() (returnTo string, ok bool) {
+	s := c.scope
+	if s.FormerTransactionPrefix == "" {
+		return "", false
+	}
+	name, found := c.transactionsOf(c.ring, s.FormerTransactionPrefix, s.FormerTransactionAAD, c.response.State)
+	for _, t := range found {
+		if t.Over(c.Now()) || !c.provider.began(&t) {
+			continue
+		}
+		s.Expire(c.header(), name)
+		if returnTo, ok = c.checkReturn(s, t.Return); !ok {
+			returnTo = ""
+		}
+		return returnTo, true
+	}
+	return "", false
+}

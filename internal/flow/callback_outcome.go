@@ -1,0 +1,170 @@
+package flow
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file has a response count once, and lead where it led first when the same
+// browser sends it again: browsers, service workers and balancers repeat
+// requests, and users reload while a provider is slow.
+
+// loginVisibly is no error: a silent login has to be followed by a usual one.
+const loginVisibly = "login_visibly"
+
+var errSessionOver = errors.New("the answer to this login was taken before, and its session has ended")
+
+// outcome takes the response to the provider, or finds what became of it when this
+// browser sent it before.
+func (c *callbackFlow) outcome() (callback.Outcome, error) {
+	secret := callbackSecret(&c.transaction)
+	name, err := secret.Name()
+	if err != nil {
+		return callback.Outcome{}, err
+	}
+	worked := false
+	outcome, err := c.Callbacks.Do(c.R.Context(), callback.Attempt{
+		Name: name,
+		Seal: func(plain []byte) ([]byte, error) { return secret.Seal(c.scope.TransactionAAD, plain) },
+		Open: func(sealed []byte) ([]byte, error) { return secret.Open(c.scope.TransactionAAD, sealed) },
+		Work: func(ctx context.Context) callback.Outcome {
+			worked = true
+			return c.redeem(ctx)
+		},
+		Lost: func(err error) {
+			c.warn("other instances cannot learn of a login; an answer that is sent again there is refused",
+				slog.String("provider", c.provider.ID), errAttr(err))
+		},
+		Local: c.response.ErrorCode != "" || c.response.NamesOther(c.provider.Client.Discovery.IsIssuer),
+	})
+	if err != nil || worked {
+		return outcome, err
+	}
+	c.debug("an answer was sent again", slog.String("provider", c.provider.ID), slog.String("host", c.R.Host))
+	if outcome.Code == "" && outcome.Err == nil && !c.isSessionValid(outcome.Cookies) {
+		return callback.Outcome{Err: errSessionOver}, nil
+	}
+	return outcome, nil
+}
+
+// callbackSecret stands for a login: only its transaction, which one browser has,
+// contains what it is made of.
+func callbackSecret(t *session.Transaction) seal.RecordSecret {
+	return sha256.Sum256([]byte("caddy-oidc-rp v1 callback\x00" + t.State + "\x00" + t.Nonce + "\x00" + t.Verifier))
+}
+
+// redeem makes a session of the response to a login. It goes on when the browser
+// leaves, since the code is spent either way.
+func (c *callbackFlow) redeem(ctx context.Context) callback.Outcome {
+	to := headerWriter{make(http.Header)}
+	work := *c
+	work.W, work.R = to, c.R.WithContext(ctx)
+	if f := work.finish(); f != nil && f.Code == loginVisibly {
+		return callback.Outcome{Code: loginVisibly}
+	} else if f != nil {
+		return callback.Outcome{Code: string(f.Code), ErrorID: work.log(f), Err: f}
+	}
+	return callback.Outcome{Location: orDefault(c.transaction.Return, c.Home), Cookies: to.header["Set-Cookie"]}
+}
+
+func (c *callbackFlow) finish() *Failure {
+	t := &c.transaction
+	if !c.Shared.Memory.spent.Spend(session.HashState(t.State), c.Now()) {
+		return c.refuse(errorcode.LoginExpired, callback.ErrRepeated)
+	}
+	fresh, idToken, f := c.signIn(c.R.Context())
+	if c.needsQuestion(fresh, f) {
+		return c.refuse(loginVisibly, errors.New("the provider has a question"))
+	}
+	if f != nil {
+		return f
+	}
+	c.markSignIn(c.scope, c.ring, t)
+	return c.createSession(c.ring, c.provider, fresh, idToken)
+}
+
+// needsQuestion reports whether a silent login has to be followed by a usual one:
+// the provider wants to show something, or responds for another user.
+func (c *callbackFlow) needsQuestion(fresh *session.Session, f *Failure) bool {
+	silent := c.transaction.Silent
+	if silent == "" {
+		return false
+	}
+	if f == nil {
+		return fresh.Subject != silent
+	}
+	return c.response.ErrorCode != "" && slices.Contains([]errorcode.Code{errorcode.AccessDenied, errorcode.ProviderError}, f.Code)
+}
+
+// respondOutcome responds to a request that brought the response to a login.
+func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
+	var f *Failure
+	switch {
+	case outcome.Code == loginVisibly:
+		return c.loginTo(c.transaction.Return).beginVisibly()
+	case errors.As(outcome.Err, &f):
+	case outcome.Code != "":
+		f = c.refuse(errorcode.Code(outcome.Code), errors.New("the answer to this login was refused before"))
+	case outcome.Err != nil:
+		f = c.refuse(errorcode.LoginExpired, outcome.Err)
+		outcome.ErrorID = c.log(f)
+	}
+	if f == nil {
+		addCookies(c.header(), outcome.Cookies)
+		return pages.Redirect(c.W, http.StatusSeeOther, outcome.Location)
+	}
+	if c.State.SignedIn() && f.Code == errorcode.LoginExpired {
+		return pages.Redirect(c.W, http.StatusSeeOther, c.returnURL(c.transaction.State))
+	}
+	return c.respondLoggedError(f, outcome.ErrorID)
+}
+
+// isSessionValid reports whether the session that an earlier response has set is
+// still valid.
+func (c *callbackFlow) isSessionValid(lines []string) bool {
+	var pairs []string
+	for _, line := range lines {
+		if set, err := http.ParseSetCookie(line); err == nil && set.MaxAge >= 0 && set.Value != "" {
+			pairs = append(pairs, set.Name+"="+set.Value)
+		}
+	}
+	found := c.scope.FindSession([]string{strings.Join(pairs, "; ")})
+	if !found.Present {
+		return false
+	}
+	theirs := c.atSibling(c.Instance)
+	result, err := theirs.open(c.scope, &found, c.Now())
+	return err == nil && result == sessionValid
+}
+
+// addCookies adds Set-Cookie lines, each in the place of what was set by its
+// name before.
+func addCookies(header http.Header, lines []string) {
+	for _, line := range lines {
+		set, _, _ := strings.Cut(line, "=")
+		cookie.Unset(header, func(name string) bool { return name == set })
+		header.Add("Set-Cookie", line)
+	}
+}
+
+// headerWriter keeps the header of a response that several requests get.
+type headerWriter struct{ header http.Header }
+
+func (w headerWriter) Header() http.Header { return w.header }
+
+func (w headerWriter) WriteHeader(int) {}
+
+func (w headerWriter) Write([]byte) (int, error) { return 0, fmt.Errorf("nothing is written here") }

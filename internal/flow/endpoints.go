@@ -1,0 +1,149 @@
+package flow
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+)
+
+// ShorthandID is an alias of the default provider's id.
+const ShorthandID = "default"
+
+// endpoint is one of our addresses.
+type endpoint struct {
+	serve   func(*Exchange, *Provider) error
+	methods []string
+	// spends: what is sent can be used once, so TLS early data, which can be
+	// replayed, has to wait (RFC 8470).
+	spends bool
+	// formPost: takes POST as well, from providers that are asked to respond so.
+	formPost bool
+}
+
+// endpoints is the one list of what a provider's id serves, under
+// {prefix}/{id}/. A line here is all that a new one needs.
+var endpoints = map[string]endpoint{
+	"login":     {serve: serveLogin, methods: []string{http.MethodGet}},
+	"code":      {serve: serveCallback, methods: []string{http.MethodGet}, spends: true, formPost: true},
+	"signedout": {serve: serveSignedOut, methods: []string{http.MethodGet}},
+	"jwks":      {serve: serveKeys, methods: []string{http.MethodGet}},
+
+	"initiate":            {serve: serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
+	"backchannel-logout":  {serve: serveBackchannelLogout, methods: []string{http.MethodPost}},
+	"frontchannel-logout": {serve: serveFrontchannelLogout, methods: []string{http.MethodGet}},
+}
+
+// logoutEndpoint is at a path of its own, for all providers.
+var logoutEndpoint = endpoint{serve: serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}
+
+// EndpointNames returns the names of the endpoints of a provider.
+func EndpointNames() []string { return slices.Sorted(maps.Keys(endpoints)) }
+
+// Call is what a request's path means to an instance.
+type Call struct {
+	endpoint
+	at       *Instance // that has the endpoint
+	provider *Provider
+	known    bool // there is such an endpoint
+}
+
+// allowed are the methods of the endpoint for its provider.
+func (c *Call) allowed() []string {
+	if c.formPost && c.provider != nil && c.provider.FormPost {
+		return append(slices.Clone(c.methods), http.MethodPost)
+	}
+	return c.methods
+}
+
+// Endpoint looks whether a path is an address of this instance: the path as the
+// client sent it, before any rewrite, decoded once, not cleaned. What is found
+// and not known is a 404.
+func (in *Instance) Endpoint(path string) (call Call, found bool) {
+	if path == in.LogoutPath {
+		return Call{endpoint: logoutEndpoint, at: in, known: true}, true
+	}
+	if p := in.ByRedirectPath[path]; p != nil {
+		return Call{endpoint: endpoints["code"], at: in, provider: p, known: true}, true
+	}
+	id, name, found := in.CutEndpoint(path)
+	if !found {
+		return Call{}, false
+	}
+	p := in.providerByID(id)
+	if p == nil && in.isSiblings(id) {
+		return Call{}, false
+	}
+	e, known := endpoints[name]
+	return Call{e, in, p, known && p != nil}, true
+}
+
+// SiblingEndpoint looks whether a path is an address of another instance on this
+// site, so that neither our guard nor any other stands before it, nor the
+// application behind.
+func (in *Instance) SiblingEndpoint(path string) (call Call, found bool) {
+	for _, n := range in.Siblings {
+		if call, found := n.Endpoint(path); found {
+			return call, true
+		}
+	}
+	return Call{}, false
+}
+
+// isSiblings reports whether another instance on this site has an id under the
+// same prefix.
+func (in *Instance) isSiblings(id string) bool {
+	return slices.ContainsFunc(in.Siblings, func(n *Instance) bool { return n.Endpoints == in.Endpoints && n.Providers[id] != nil })
+}
+
+// providerByID returns the provider of an id, or nil; default is an alias.
+func (in *Instance) providerByID(id string) *Provider {
+	if id == ShorthandID {
+		return in.Default
+	}
+	return in.Providers[id]
+}
+
+// Serve serves a request for an endpoint, at the instance that has it: it checks
+// what all endpoints have in common first.
+func (c *Call) Serve(w http.ResponseWriter, r *http.Request, st *State) error {
+	st.Enter(c.at, r)
+	x := c.at.At(w, r, st)
+	pages.BaseSecurityHeaders(x.header())
+	switch {
+	case !c.known:
+		return x.errorPage(http.StatusNotFound, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrNoEndpoint}, "")
+	case !slices.Contains(c.allowed(), x.R.Method):
+		x.header().Set("Allow", strings.Join(c.allowed(), ", "))
+		return x.errorPage(http.StatusMethodNotAllowed, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrWrongMethod}, "")
+	case c.provider != nil && c.provider.Disabled:
+		return x.respondDisabled(c.provider)
+	case c.spends && x.R.TLS != nil && !x.R.TLS.HandshakeComplete:
+		return &Error{Status: http.StatusTooEarly, Err: errEarlyData}
+	case x.Scope() == nil:
+		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
+	}
+	return c.serve(&x, c.provider)
+}
+
+// serveKeys publishes our public keys (RFC 7517 5), so that a provider can be
+// given an address in the place of a key.
+func serveKeys(x *Exchange, p *Provider) error {
+	published := p.PublicKeys()
+	if len(published.Keys) == 0 {
+		return x.errorPage(http.StatusNotFound, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrNoEndpoint}, "")
+	}
+	document, err := json.Marshal(published)
+	if err != nil {
+		return &Error{Status: http.StatusInternalServerError, Err: fmt.Errorf("write the key set: %w", err)}
+	}
+	pages.StrictSecurityHeaders(x.header())
+	x.header().Set("Content-Type", "application/json") // some providers take nothing else
+	_, _ = x.W.Write(document)
+	return nil
+}

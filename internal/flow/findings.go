@@ -1,0 +1,76 @@
+package flow
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// This file logs what providers do not send as the configuration counts on,
+// mostly once per provider.
+
+// checkTokenResponse returns the tokens of a response as they are used here, and
+// logs what is odd about them. A lifetime that is not configured is assumed only
+// where an access token is replaced in time.
+func (in *Instance) checkTokenResponse(p *Provider, tokens op.Tokens) op.Tokens {
+	for _, odd := range tokens.Odd {
+		in.warnOnce(p, "odd", odd.Member, "a member of the provider's token answer cannot be read and counts as absent",
+			slog.String("member", odd.Member), slog.String("found", odd.Found))
+	}
+	if tokens.NotBearer != nil {
+		in.warnOnce(p, "token_type", "", "the provider's access tokens are no bearer tokens and cannot be used", errAttr(tokens.NotBearer))
+	}
+	switch {
+	case in.Refresh && tokens.Assumed > 0 && tokens.RefreshToken != "":
+		in.warnOnce(p, "expires_in", "", "the provider does not say when its access tokens expire (expires_in); a lifetime is assumed, see access_token_lifetime",
+			slog.Duration("assumed", tokens.Assumed))
+	case tokens.Assumed > 0 && p.Client.AccessTokenLifetime == 0:
+		tokens.Expires, tokens.Assumed = time.Time{}, 0
+	}
+	if in.ExpectRefresh && tokens.RefreshToken == "" {
+		in.warnOnce(p, "refresh_token", "", "refresh is on, but the provider gave no refresh token, so its sessions are not refreshed; many providers want the scope offline_access")
+	}
+	return tokens
+}
+
+// logFindings logs what the configuration names and the provider did not send as
+// it should: once for each configuration, except for groups that are withheld,
+// which differs from user to user.
+func (in *Instance) logFindings(p *Provider, findings []identity.Finding) {
+	for _, f := range findings {
+		switch f.Kind {
+		case identity.ClaimAbsent:
+			in.warnOnce(p, "claim", f.Name, "the configuration names a claim that the provider did not send with a sign-in; see whether it needs another scope, or has to be released for this client there",
+				slog.String("claim", f.Name), slog.Any("scopes", append([]string{"openid"}, p.Client.Scopes...)))
+		case identity.EmailUnverified:
+			in.warnOnce(p, "unverified", f.Name, "the claim email is there, but does not count as the user's address: email_verified is "+f.Detail+"; claims.email names the claim as it is, which proves nothing")
+		case identity.GroupsUnreadable:
+			in.warnOnce(p, "groups", f.Name, "the groups claim is there but is not a list of names; of a list of objects groups_claim can name a member, such as groups.name",
+				slog.String("claim", f.Name), slog.String("form", f.Detail))
+		case identity.GroupsWithheld:
+			in.warn("the groups of a user are not known: the provider left them out because they are too many; assign groups to the application there and have it send only those, or use app roles (groups_claim roles)",
+				slog.String("provider", p.ID), slog.String("issuer", p.Mapping.Issuer), slog.String("claim", f.Name))
+		case identity.ScopeNotGranted:
+			in.warnOnce(p, "scope", f.Name, "the provider did not grant a scope that was asked for; see whether this client may have it",
+				slog.String("scope", f.Name))
+		}
+	}
+}
+
+// logSkippedKeys logs once per change which keys of a provider are not used, and
+// why. Keys that are for something else are no news.
+func (in *Instance) logSkippedKeys(p *Provider) {
+	skipped, changes := p.Client.Discovery.SkippedKeys()
+	if p.skippedKeys.Swap(changes) == changes {
+		return
+	}
+	for _, key := range skipped {
+		write := in.info
+		if key.Ordinary {
+			write = in.debug
+		}
+		write("a key of the provider is not used", slog.String("provider", p.ID), slog.String("kid", key.KID), slog.String("reason", key.Reason))
+	}
+}

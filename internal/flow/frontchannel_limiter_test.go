@@ -1,0 +1,37 @@
+package flow
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// What clients that are unknown can have written is bounded: each revocation lives
+// as long as a session, in the storage and in the memory of all nodes.
+func TestFrontchannelLimiter(t *testing.T) {
+	t.Parallel()
+	var f frontchannelLimiter
+	now, written := time.Now(), 0
+	for i := range 20_000 { // from as many networks
+		if f.allow(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), now) {
+			written++
+		}
+	}
+	if want := reservedFrames + maxFramesPerWindow; written != want || len(f.of) > want || len(f.wide) > want {
+		t.Errorf("%d were written, %d and %d are remembered", written, len(f.of), len(f.wide))
+	}
+	if !f.allow(netip.MustParseAddr("10.0.0.1"), now.Add(limiterWindow)) {
+		t.Error("nothing is allowed a minute later")
+	}
+	f = frontchannelLimiter{}
+	written = 0
+	for i := range 5_000 { // networks of one attacker's
+		if f.allow(netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", i)), now) {
+			written++
+		}
+	}
+	if want := reservedFramesOfWide + maxFramesPerWindow; written != want || !f.allow(netip.MustParseAddr("2001:db8:2::1"), now) {
+		t.Errorf("%d of one attacker were written, want %d, or another network is refused", written, want)
+	}
+}

@@ -1,0 +1,71 @@
+package flow
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+)
+
+var errInitiatePlain = errors.New("another site may begin a login only over HTTPS")
+
+// serveInitiate begins a login because another site says so: the provider's
+// portal, mostly (OpenID Connect Core 4). That anyone can have a browser begin a
+// login cannot be helped, but the login is bound to this browser as any other, so
+// that no one can be signed in as another user by it.
+func serveInitiate(x *Exchange, p *Provider) error {
+	if navigation.IsSubresource(x.R) {
+		return x.unauthorized(errorcode.SignInRequired, p, "")
+	}
+	s := x.Scope()
+	parameters, err := x.initiation()
+	switch {
+	case err != nil:
+	case parameters["iss"] == "":
+		err = errors.New("the parameter iss is missing")
+	case !p.Client.Discovery.IsIssuer(parameters["iss"]):
+		// The id says which provider is asked; iss says which one the other site
+		// means, and must not lead a user to another one.
+		err = errors.New("the parameter iss is not the provider's issuer")
+	case s.Origin.Scheme != "https" && !s.Origin.Loopback():
+		err = errInitiatePlain
+	}
+	if err != nil {
+		return x.respondError(&Failure{Code: errorcode.BadRequest, Cause: err, Provider: p})
+	}
+	returnTo, ok := x.checkReturn(s, parameters["target_link_uri"])
+	if !ok {
+		returnTo = ""
+	}
+	extra := make(url.Values)
+	if hint := parameters["login_hint"]; hint != "" && len(hint) <= 500 {
+		extra.Set("login_hint", hint)
+	}
+	l := login{Exchange: *x, provider: p, returnTo: returnTo, extra: extra}
+	return l.beginRequested()
+}
+
+// initiation returns the parameters that mean something: of the address, or of a
+// form. Each is there at most once; others, which could be anyone's idea of a
+// scope or a prompt, are ignored.
+func (x *Exchange) initiation() (map[string]string, error) {
+	names := []string{"iss", "login_hint", "target_link_uri"}
+	values := x.query(names...)
+	if x.R.Method == http.MethodPost {
+		var err error
+		if values, err = readForm(x.R, maxForm, names...); err != nil {
+			return nil, err
+		}
+	}
+	parameters := make(map[string]string, len(names))
+	for _, name := range names {
+		if len(values[name]) > 1 {
+			return nil, fmt.Errorf("the parameter %s is there more than once", name)
+		}
+		parameters[name] = values.Get(name)
+	}
+	return parameters, nil
+}

@@ -1,0 +1,141 @@
+package flow
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// Options are what the configuration of an instance says, resolved.
+type Options struct {
+	// Public reports whether errors lead to the home page, where anyone may read
+	// them, and not to a page of their own.
+	Public bool
+	// LeaveErrors reports whether errors are left to the server's own error
+	// pages, as an *Error, and not rendered here.
+	LeaveErrors bool
+
+	Home          string           // where errors of a public site lead
+	SignedOut     string           // where a browser ends after a logout; empty: a built-in page
+	Endpoints     string           // the path prefix of the endpoints
+	LogoutPath    string           // the path of the logout
+	ReturnTo      []address.Origin // other origins that a login may return to
+	ClearSiteData []string         // types of the header Clear-Site-Data at a logout
+
+	CookieName   string
+	CookieDomain string        // empty for cookies of the host alone
+	MaxChunks    int           // how many cookies a session may take
+	Lifetime     time.Duration // of a session
+	// Refresh reports whether the tokens of sessions are refreshed, and
+	// ExpectRefresh whether the configuration says so itself.
+	Refresh, ExpectRefresh bool
+	// Needs is what this instance alone needs of a session. The tokens in it are
+	// those that the application receives.
+	Needs identity.Needs
+	// OwnsHeader reports whether a header of a name tells the application who the
+	// user is at this instance.
+	OwnsHeader func(name string) bool
+}
+
+// Instance is one resolved instance of the directive. Everything in it is set
+// before it serves requests, and not changed afterwards; it is safe for
+// concurrent use.
+type Instance struct {
+	Options
+
+	Providers      map[string]*Provider // by id
+	Default        *Provider
+	ByRedirectPath map[string]*Provider // those with a redirect URI of their own
+
+	Scopes    *cookiescope.Scopes
+	Keys      seal.Source
+	Sessions  sessionstore.Manager
+	Refreshes *refresh.Coordinator
+	Callbacks *callback.Coordinator
+
+	Shared *Shared
+	// Siblings are the other instances on the same site.
+	Siblings []*Instance
+	// Clashing are those of them that take this one's cookies for broken ones of
+	// their own, see loadcheck.Session.
+	Clashing []*Instance
+
+	Server    Server
+	Templates func() *pages.Templates
+	// OnLogin is called when a login begins, with the provider's id, the site's
+	// origin and the redirect URI.
+	OnLogin func(provider, origin, redirectURI string)
+
+	Now    func() time.Time
+	Logger *slog.Logger
+
+	outageLogged atomic.Int64 // when an outage was logged last, in nanoseconds
+}
+
+// Server is what flows need of the web server around them.
+type Server interface {
+	// Original returns a request as the client sent it, before any rewrite.
+	Original(*http.Request) *http.Request
+	// OriginalURL returns the URL of that request.
+	OriginalURL(*http.Request) *url.URL
+	// ClientIP returns the client's address for the context of a request, as the
+	// server sees it; empty if it is unknown.
+	ClientIP(context.Context) string
+}
+
+// loginURL returns the address that begins a login at a provider and then leads
+// back.
+func (in *Instance) loginURL(p *Provider, returnTo string) string {
+	address := in.Endpoints + "/" + p.ID + "/login"
+	if returnTo != "" && returnTo != in.Home {
+		address += "?returnto=" + url.QueryEscape(returnTo)
+	}
+	return address
+}
+
+// redirectURI returns where a provider sends the browser back to: with its own
+// id, whatever alias the login was requested by.
+func (in *Instance) redirectURI(s *cookiescope.Scope, p *Provider) string {
+	if p.RedirectPath != "" {
+		return s.Origin.String() + p.RedirectPath
+	}
+	return s.Origin.String() + in.Endpoints + "/" + p.ID + "/code"
+}
+
+// maxAgeUntil returns the Max-Age, in seconds, of a cookie that is to last until a
+// time.
+func (in *Instance) maxAgeUntil(expires time.Time) int {
+	return max(1, int(expires.Sub(in.Now()).Seconds()))
+}
+
+// prefixes reports whether users of a provider have its id before their names.
+func (in *Instance) prefixes(p *Provider) bool { return len(in.Providers) > 1 && p != in.Default }
+
+// MarkLive remembers that the provider's session of this one is in use here.
+func (in *Instance) MarkLive(s *session.Session) {
+	if s.SID != "" {
+		in.Shared.Memory.liveSIDs.See(in.IssuerOf(s), s.SID)
+	}
+}
+
+// IssuerOf returns the issuer that revocations of a session name; empty for a
+// session of a provider that this instance does not have.
+func (in *Instance) IssuerOf(s *session.Session) string {
+	if p := in.Providers[s.Provider]; p != nil {
+		return p.Mapping.IssuerOf(s)
+	}
+	return ""
+}

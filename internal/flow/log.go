@@ -1,0 +1,171 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file writes log lines: one about each failure, and audit lines.
+
+// outageEvery is how often an outage is logged aloud: every page load meets it.
+const outageEvery = 10 * time.Second
+
+// log writes the one line about a failure and returns the id that its page
+// shows, or none if nothing was written.
+func (x *request) log(f *Failure) (id string) {
+	logging := errorcode.Log(f.Code, f.Cause)
+	level := logging.Level
+	if logging.Throttled && !x.outageDue() {
+		level = slog.LevelDebug
+	}
+	if logging.Refusal {
+		return x.auditRefused(f, level, providerWords(f.Cause)...)
+	}
+	ctx := x.R.Context()
+	if !x.Logger.Enabled(ctx, level) {
+		return ""
+	}
+	id = audit.NewErrorID()
+	name := ""
+	if f.Provider != nil {
+		name = f.Provider.ID
+	}
+	fields := []slog.Attr{
+		slog.String("code", string(f.Code)), slog.String("provider", name), errAttr(f.Cause),
+		slog.String("error_id", id), slog.String("client_ip", x.Server.ClientIP(ctx)), slog.String("host", x.R.Host),
+	}
+	x.Logger.LogAttrs(ctx, level, "authentication error", append(fields, providerWords(f.Cause)...)...)
+	return id
+}
+
+// outageDue reports whether an outage is to be logged aloud now.
+func (in *Instance) outageDue() bool {
+	now := in.Now().UnixNano()
+	last := in.outageLogged.Load()
+	return (now-last >= int64(outageEvery) || now < last) && in.outageLogged.CompareAndSwap(last, now)
+}
+
+// audit writes an audit line about an event that a request brought about.
+func (in *Instance) audit(ctx context.Context, e audit.Event, more ...slog.Attr) {
+	if !in.Logger.Enabled(ctx, e.Level) {
+		return
+	}
+	e.Client = in.Server.ClientIP(ctx)
+	in.Logger.LogAttrs(ctx, e.Level, e.Message, append(e.Attrs(), more...)...)
+}
+
+// auditSession is an event about a session of this instance.
+func (in *Instance) auditSession(ctx context.Context, e audit.Event, p *Provider, s *session.Session, more ...slog.Attr) {
+	e.Session, e.Provider, e.User = s, p.ID, in.userOf(p, s).ID()
+	in.audit(ctx, e, more...)
+}
+
+// userOf returns the user of a session that is not the request's.
+func (in *Instance) userOf(p *Provider, s *session.Session) identity.User {
+	return identity.User{Mapping: &p.Mapping, Session: s, Prefixed: in.prefixes(p)}
+}
+
+// auditRefused is the line about a refusal. Its id is what the page shows; it is
+// empty if no line was written, since those of unauthenticated requests are
+// sampled.
+func (x *request) auditRefused(f *Failure, level slog.Level, more ...slog.Attr) (id string) {
+	ctx := x.R.Context()
+	if !x.Logger.Enabled(ctx, level) {
+		return ""
+	}
+	e := audit.Event{Kind: audit.Refused, Message: "refused", Level: level, Code: f.Code, Host: x.R.Host}
+	if f.Provider != nil {
+		e.Provider = f.Provider.ID
+	}
+	x.identifyRefused(&e, f)
+	if e.Session == nil {
+		written, left := x.Shared.refusals.Take(x.clientNetwork(), x.Now())
+		if !written {
+			return ""
+		}
+		if left > 0 {
+			more = append(more, slog.Int("suppressed", left))
+		}
+	}
+	id = audit.NewErrorID()
+	x.audit(ctx, e, append(more, slog.String("error_id", id), errAttr(f.Cause))...)
+	return id
+}
+
+// identifyRefused finds out which user was refused: the one of the sign-in that
+// was not kept, else the one who is signed in.
+func (x *request) identifyRefused(e *audit.Event, f *Failure) {
+	var known *refusedUser
+	if errors.As(f.Cause, &known) && f.Provider != nil {
+		if e.Session = known.session; known.session.Username != "" {
+			e.User = x.userOf(f.Provider, known.session).ID()
+		}
+		return
+	}
+	if st := x.State; st.SignedIn() {
+		e.Session, e.User = st.session, st.User().ID()
+		e.Provider = orDefault(e.Provider, st.provider.ID)
+	}
+}
+
+// providerWords are the fields for what a provider says about a failure. They
+// are never part of a message.
+func providerWords(err error) (fields []slog.Attr) {
+	var refused *op.Refusal
+	if !errors.As(err, &refused) {
+		return nil
+	}
+	for _, word := range []struct{ name, text string }{
+		{"provider_error", refused.Code}, {"provider_error_description", refused.Description},
+		{"provider_error_uri", refused.URI}, {"provider_message", refused.Message},
+	} {
+		if word.text != "" {
+			fields = append(fields, slog.String(word.name, word.text))
+		}
+	}
+	return fields
+}
+
+// errAttr is the field of an error.
+func errAttr(err error) slog.Attr { return slog.Any("error", err) }
+
+// warn and debug log with attributes alone, which keep their names and types.
+func (in *Instance) warn(message string, fields ...slog.Attr) {
+	in.Logger.LogAttrs(context.Background(), slog.LevelWarn, message, fields...)
+}
+
+func (in *Instance) debug(message string, fields ...slog.Attr) {
+	in.Logger.LogAttrs(context.Background(), slog.LevelDebug, message, fields...)
+}
+
+func (in *Instance) info(message string, fields ...slog.Attr) {
+	in.Logger.LogAttrs(context.Background(), slog.LevelInfo, message, fields...)
+}
+
+func orDefault(value, otherwise string) string {
+	if value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// isFirst reports whether this is the first time in this configuration that
+// something of this kind is to be logged about a provider and a name.
+func (in *Instance) isFirst(p *Provider, kind, name string) bool {
+	return in.Shared.once.First(onceKey{p.ID, p.Registration, kind, name})
+}
+
+// warnOnce logs a warning once per configuration, provider, kind and name.
+func (in *Instance) warnOnce(p *Provider, kind, name, message string, fields ...slog.Attr) {
+	if in.isFirst(p, kind, name) {
+		in.warn(message, append([]slog.Attr{slog.String("provider", p.ID)}, fields...)...)
+	}
+}

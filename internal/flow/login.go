@@ -1,0 +1,97 @@
+package flow
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// login is a login that is about to begin.
+type login struct {
+	Exchange
+	provider *Provider
+	returnTo string     // where it leads; empty: home
+	extra    url.Values // further parameters of the authorization request
+	silent   string     // the subject that a login without questions is to be for
+}
+
+// refuse returns the failure of the login.
+func (l *login) refuse(c errorcode.Code, err error) *Failure {
+	return &Failure{Code: c, Cause: err, Provider: l.provider, ReturnTo: l.returnTo}
+}
+
+// begin opens a transaction and sends the browser to the provider. Nothing is
+// written when it returns a failure.
+func (l *login) begin() *Failure {
+	s, p, ctx := l.Scope(), l.provider, l.R.Context()
+	if !s.Ready {
+		return l.refuse(errorcode.BadRequest, errorcode.ErrPlainHTTP)
+	}
+	ring, err := l.Keys.Ring(ctx)
+	if err != nil {
+		return l.refuse(errorcode.ProviderUnavailable, storageFailure(err).Cause)
+	}
+	if err := l.Sessions.Ready(ctx); err != nil {
+		// A login that cannot end in a session would only be followed by another.
+		return l.refuse(errorcode.ProviderUnavailable, storageFailure(err).Cause)
+	}
+	if p.FormPost && s.Origin.Scheme == "http" && !s.Origin.Loopback() {
+		return l.refuse(errorcode.BadRequest, errorcode.ErrFormPostPlainHTTP)
+	}
+	t := session.NewTransaction()
+	t.Binding, t.Provider, t.Began = p.Registration, p.ID, l.Now()
+	t.RedirectURI, t.Silent = l.redirectURI(s, p), l.silent
+	t.Demands, t.Requested = p.Client.Demands.Encode(), l.NeedsOf(p, "").Names()
+	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
+	location, err := p.Client.AuthorizationURL(ctx, loginOf(&t), l.extra)
+	if err != nil {
+		return l.refuse(errorcode.Of(err), err)
+	}
+	name := s.TransactionPrefix + session.HashState(t.State).CookieSuffix()
+	value := ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
+	for max := len(t.Return); len(name)+len(value) > maxTransaction && max > 0; max /= 2 {
+		t.Return = address.Shorten(t.Return, max-1)
+		value = ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
+	}
+	if t.Return != l.returnTo && l.isFirst(p, "shortened", "") {
+		l.info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
+			slog.Int("bytes", len(l.returnTo)), slog.String("host", l.R.Host))
+	}
+	l.OnLogin(p.ID, s.Origin.String(), t.RedirectURI)
+	l.expireOldest(s, ring)
+	c := s.Cookie(name, value, "/", int(session.TransactionLifetime.Seconds()))
+	if p.FormPost {
+		// The response is a POST from another site, which carries nothing less.
+		c.SameSite, c.Secure = http.SameSiteNoneMode, true
+	}
+	cookie.Set(l.header(), c)
+	_ = pages.Redirect(l.W, http.StatusFound, location)
+	return nil
+}
+
+// rejectsCookies returns the failure of a login that would be followed by
+// another, since the browser does not keep the session's cookie; else nil.
+func (l *login) rejectsCookies() *Failure {
+	s := l.Scope()
+	if len(l.State.Cookies) == 0 || s == nil || s.FindSession(l.State.Cookies).Present {
+		return nil
+	}
+	ring, err := l.Keys.Ring(l.R.Context())
+	if err != nil {
+		return nil // and what comes next says so
+	}
+	if mark := l.openMark(s, ring); !mark.Recent(l.Now()) || mark.Count < maxSignIns {
+		return nil
+	}
+	return l.refuse(errorcode.CookiesRejected, fmt.Errorf("after %d sign-ins within a minute the browser sends no cookie %s (domain: %s): "+
+		"does the domain in session { cookie } cover the host of this site, does a proxy in front remove Set-Cookie or Cookie, or does the browser block cookies",
+		maxSignIns, s.Session, orDefault(l.CookieDomain, "none")))
+}

@@ -1,0 +1,123 @@
+package flow
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+)
+
+// serveLogin begins a login that a link asked for.
+func serveLogin(x *Exchange, p *Provider) error {
+	if navigation.IsSubresource(x.R) {
+		return x.unauthorized(errorcode.SignInRequired, p, "")
+	}
+	query := x.query(append([]string{"returnto", "prompt"}, p.Forward...)...)
+	returnTo, ok := x.checkReturn(x.Scope(), query.Get("returnto"))
+	if !ok {
+		returnTo = ""
+	}
+	extra := make(url.Values)
+	for _, name := range p.Forward {
+		if value := query.Get(name); value != "" && len(value) <= 500 {
+			extra.Set(name, value)
+		}
+	}
+	if query.Get("prompt") == selectAccount && !extra.Has("prompt") {
+		extra.Set("prompt", p.otherAccount(x.R.Context()))
+	}
+	l := login{Exchange: *x, provider: p, returnTo: returnTo, extra: extra}
+	return l.beginRequested()
+}
+
+// BeginLogin sends a user who opens a private page to the login, to come back to
+// that page. If that cannot be, the page is not available.
+func (x *Exchange) BeginLogin() error {
+	pages.BaseSecurityHeaders(x.header())
+	if x.Scope() == nil {
+		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
+	}
+	p := x.Default
+	if p.Disabled {
+		return x.respondDisabled(p)
+	}
+	if (x.isForeignToProvider(x.State.foreign) || x.siblingHasSession(p)) && !x.countLogin() {
+		return x.respondTooManyLogins()
+	}
+	l := login{Exchange: *x, provider: p}
+	return l.beginForPage()
+}
+
+// StepUp begins a login for a page load of a signed-in user whose session is not
+// enough.
+func (x *Exchange) StepUp() error {
+	pages.BaseSecurityHeaders(x.header())
+	if !x.countLogin() {
+		return x.respondTooManyLogins()
+	}
+	l := login{Exchange: *x, provider: x.State.provider}
+	if x.State.shortfall == authz.ShortOfClaims && l.provider.canBeSilent() {
+		l.silent = x.State.session.Subject
+		l.extra = url.Values{"prompt": {"none"}, "login_hint": {x.State.session.Username}}
+	}
+	return l.beginForPage()
+}
+
+var errTooManyLogins = errors.New("this browser has just signed in twice, and its session is still not enough here: check that instances of one site with the same provider have the same options")
+
+func (x *Exchange) respondTooManyLogins() error {
+	return x.respondForbidden(&Failure{Code: errorcode.Forbidden, Cause: errTooManyLogins, Provider: x.State.provider})
+}
+
+// beginRequested begins a login that a user or another site asked for. Users who
+// click on a link may try as often as they like; scripts that send browsers here
+// over and over may not.
+func (l *login) beginRequested() error {
+	if l.R.Header.Get("Sec-Fetch-User") != "?1" {
+		if f := l.rejectsCookies(); f != nil {
+			return l.respondError(f)
+		}
+	}
+	if f := l.begin(); f != nil {
+		return l.respondError(f)
+	}
+	return nil
+}
+
+// beginVisibly follows a silent login with a usual one.
+func (l *login) beginVisibly() error {
+	if l.State.SignedIn() && !l.countLogin() {
+		return l.respondTooManyLogins()
+	}
+	if f := l.begin(); f != nil {
+		return l.respondError(f)
+	}
+	return nil
+}
+
+// beginForPage begins a login that leads back to the page of the request.
+func (l *login) beginForPage() error {
+	l.returnTo = l.returnToPage(l.Scope())
+	if f := l.rejectsCookies(); f != nil {
+		return l.respondForbidden(f)
+	}
+	f := l.begin()
+	if f == nil {
+		return nil
+	}
+	var unavailable *op.UnavailableError
+	if errors.As(f.Cause, &unavailable) {
+		f.RetryAfter = unavailable.RetryAfter
+		return l.RespondUnavailable(f)
+	}
+	if errors.Is(f.Cause, errorcode.ErrStorage) {
+		f.RetryAfter = storageRetryAfter
+		return l.RespondUnavailable(f)
+	}
+	return l.respondForbidden(f)
+}

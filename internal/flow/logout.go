@@ -1,0 +1,255 @@
+package flow
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// maxLogoutURL is how long an address may be that everything on the way to a
+// provider takes. What makes it longer is the ID token.
+const maxLogoutURL = 2000
+
+// logout is a sign-out that a browser asks for.
+type logout struct {
+	Exchange
+	// elsewhere reports that a link on another site asks for it, or something else
+	// than a page that a user opens.
+	elsewhere bool
+}
+
+// serveLogout ends the session here, then at the provider where that can be. A
+// link on another site ends nothing before the user has confirmed it.
+func serveLogout(x *Exchange, _ *Provider) error {
+	l := &logout{Exchange: *x, elsewhere: isCrossSite(x.R, x.Scope()) || isNotNavigation(x.R)}
+	st := l.State
+	if _, err := l.identify(); err != nil {
+		if l.elsewhere {
+			return l.confirmPage()
+		}
+		l.clearCookies()
+		return l.respondFailed(storageFailure(err).Cause)
+	}
+	if !st.SignedIn() {
+		// Another instance on this site may know who this is.
+		var unknown error
+		for _, in := range l.logoutSiblings() {
+			theirs := in.At(l.W, l.R, st)
+			_, err := theirs.identify()
+			if err == nil && st.SignedIn() {
+				return serveLogout(&theirs, nil)
+			}
+			if err != nil && !l.elsewhere {
+				theirs.clearCookies()
+				unknown = errors.Join(unknown, err)
+			}
+		}
+		if unknown != nil {
+			return l.endUnknown(unknown)
+		}
+	}
+	switch {
+	case st.revocable() == nil:
+		return l.showSignedOut()
+	case l.elsewhere && !l.isConfirmed():
+		return l.confirmPage()
+	case !st.SignedIn():
+		return l.endForeign()
+	}
+	return l.end()
+}
+
+// logoutSiblings are the instances on this site that the same logout is for.
+func (in *Instance) logoutSiblings() (all []*Instance) {
+	for _, n := range in.Siblings {
+		if n.LogoutPath == in.LogoutPath {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// respondFailed responds to a logout that was not completed everywhere.
+func (l *logout) respondFailed(cause error) error {
+	return l.respondLogoutError(&Failure{Code: errorcode.LogoutFailed, Cause: cause, Provider: l.State.provider})
+}
+
+// endUnknown responds to a logout while it is unknown which session another
+// instance's cookie is. What is known ends.
+func (l *logout) endUnknown(unknown error) error {
+	if st := l.State; st.foreign != nil {
+		theirs := st.foreignAt.At(l.W, l.R, st)
+		unknown = errors.Join(unknown, theirs.Sessions.Revoke(l.R.Context(), st.foreign))
+		theirs.clearCookies()
+	}
+	return l.respondFailed(storageFailure(unknown).Cause)
+}
+
+// endForeign ends a session that opens here and counts as none: its provider is
+// switched off, or is no longer one of this site's.
+func (l *logout) endForeign() error {
+	st := l.State
+	theirs := st.foreignAt.At(l.W, l.R, st) // that has loaded it
+	err := theirs.Sessions.Revoke(l.R.Context(), st.foreign)
+	theirs.clearCookies()
+	if err != nil {
+		return l.respondFailed(err)
+	}
+	ended := l.signedOut()
+	ended.Session, ended.Provider, ended.User = &st.foreign.Session, st.foreign.Session.Provider, st.foreign.Session.Username
+	theirs.audit(l.R.Context(), ended)
+	return l.afterLogout()
+}
+
+// signedOut is the event of a logout that the user asked for.
+func (x *Exchange) signedOut() audit.Event {
+	return audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "logout", Host: x.R.Host}
+}
+
+// clearCookies deletes the session and what belongs to it from the browser.
+func (x *sessions) clearCookies() {
+	s, header := x.Scope(), x.header()
+	s.ClearSession(header, s.FindSession(x.State.Cookies).Chunks)
+	cookie.Set(header, s.Cookie(s.IDTokenHint, "", x.LogoutPath, -1))
+	x.clearMark(s)
+	x.forgetRepeats(s)
+	if len(x.ClearSiteData) > 0 {
+		// Each type is a quoted string of its own, also the asterisk.
+		header.Add("Clear-Site-Data", `"`+strings.Join(x.ClearSiteData, `", "`)+`"`)
+	}
+}
+
+// end ends the session: first the event, which ends it for copied cookies and on
+// other nodes as well, then the cookies, then at the provider.
+func (l *logout) end() error {
+	st, s, p, ctx := l.State, l.Scope(), l.State.provider, l.R.Context()
+	ring, err := l.Keys.Ring(ctx)
+	hint := ""
+	if err == nil {
+		hint = l.idTokenHint(s, ring)
+	}
+	err = l.Sessions.Revoke(ctx, st.loaded)
+	l.clearCookies()
+	l.revokeTokens(ctx, p, st.session)
+	if err = errors.Join(err, l.endAtSiblings()); err != nil {
+		return l.respondFailed(err)
+	}
+	l.auditSession(ctx, l.signedOut(), p, st.session)
+	if p.SkipEndSession {
+		return l.afterLogout()
+	}
+	// The state is for providers that want to tell requests apart; coming back
+	// there is nothing left to protect, so any state leads to the same page.
+	logoutHint := claims.Clean(st.session.Username)
+	request, offered, err := p.Client.EndSession(ctx, hint, logoutHint, l.signedOutURI(s, p), rand.Text())
+	if err != nil {
+		return l.respondFailed(err)
+	}
+	if !offered {
+		return l.afterLogout()
+	}
+	if location := request.URL(); len(location) <= maxLogoutURL {
+		return pages.Redirect(l.W, http.StatusSeeOther, location)
+	}
+	return l.continuePage(request)
+}
+
+// endAtSiblings ends what other instances on this site know of the same browser:
+// there is one way to sign out of a site.
+func (l *logout) endAtSiblings() error {
+	var errs []error
+	for _, in := range l.logoutSiblings() {
+		theirs := l.atSibling(in)
+		if _, err := theirs.identify(); err != nil {
+			theirs.clearCookies()
+			errs = append(errs, err)
+			continue
+		}
+		st := theirs.State
+		if loaded := st.revocable(); loaded != nil && loaded.Session.ID != l.State.session.ID {
+			errs = append(errs, in.Sessions.Revoke(l.R.Context(), loaded))
+			theirs.clearCookies()
+			if st.SignedIn() {
+				theirs.auditSession(l.R.Context(), l.signedOut(), st.provider, st.session)
+				theirs.revokeTokens(l.R.Context(), st.provider, st.session)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// signedOutURI returns the post_logout_redirect_uri, byte for byte as it is to be
+// registered.
+func (in *Instance) signedOutURI(s *cookiescope.Scope, p *Provider) string {
+	return s.Origin.String() + in.Endpoints + "/" + p.ID + "/signedout"
+}
+
+// afterLogout leads where a browser ends after a logout; the built-in page is what
+// the logout path shows to anonymous users.
+func (x *Exchange) afterLogout() error {
+	return pages.Redirect(x.W, http.StatusSeeOther, orDefault(x.SignedOut, x.LogoutPath))
+}
+
+// serveSignedOut is where the provider sends the browser back to.
+func serveSignedOut(x *Exchange, _ *Provider) error {
+	if viewer := x.viewer(); viewer != nil {
+		return x.stillSignedInPage(viewer)
+	}
+	return x.showSignedOut()
+}
+
+func (x *Exchange) showSignedOut() error {
+	if x.SignedOut != "" {
+		return pages.Redirect(x.W, http.StatusSeeOther, x.SignedOut)
+	}
+	return x.signedOutPage()
+}
+
+func (x *Exchange) signedOutPage() error {
+	shown := pages.Data{Title: "Signed out"}
+	if !x.Default.Disabled {
+		shown.LoginURL = x.loginURL(x.Default, "")
+	}
+	return x.render(pages.SignedOut, http.StatusOK, shown)
+}
+
+// continuePage goes on to the provider by POST, since the address of a GET
+// would be too long to be sure of its way. Only a script could send the form,
+// and our pages hold none, so it takes a click. Leaving the ID token out would
+// save that, but no metadata says whether a provider goes by client_id and
+// logout_hint alone: some then refuse to come back, others ask a question of
+// their own. A POST every provider must take (RP-Initiated Logout 1.0, 2).
+func (x *Exchange) continuePage(request op.EndSession) error {
+	fields := make(map[string]string, len(request.Parameters))
+	for name := range request.Parameters {
+		fields[name] = request.Parameters.Get(name)
+	}
+	return x.render(pages.Continue, http.StatusOK, pages.Data{Title: "Signed out here", Action: request.Endpoint, Fields: fields})
+}
+
+// idTokenHint returns the ID token that belongs to the session, if the browser
+// still has it.
+func (x *sessions) idTokenHint(s *cookiescope.Scope, ring *seal.Ring) string {
+	id := x.State.session.ID
+	for _, c := range cookie.WithPrefix(x.State.Cookies, s.IDTokenHint, 4) {
+		if c.Name != s.IDTokenHint {
+			continue
+		}
+		plain, _, err := ring.Open(seal.ForIDToken, s.IDTokenHintAAD, c.Value)
+		if err == nil && len(plain) > len(id) && session.ID(plain[:16]) == id {
+			return string(plain[16:])
+		}
+	}
+	return ""
+}

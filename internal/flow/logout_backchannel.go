@@ -1,0 +1,98 @@
+package flow
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
+)
+
+var (
+	errTakenBefore = errors.New("the logout token: it was taken before")
+	errNotKept     = errors.New("the logout could not be kept")
+)
+
+// serveBackchannelLogout ends what a provider says has ended (OpenID Connect
+// Back-Channel Logout 1.0). The provider calls it, not a browser: no cookie
+// counts and no guard stands before it. The response is 200 or 400, whatever
+// happens, and users never see it.
+func serveBackchannelLogout(x *Exchange, p *Provider) error {
+	if err := x.takeLogoutToken(p); err != nil {
+		if errors.Is(err, errNotKept) {
+			x.log(&Failure{Code: errorcode.LogoutFailed, Cause: err, Provider: p})
+		} else { // which anyone can bring about
+			x.auditRefused(&Failure{Code: errorcode.BadRequest, Cause: fmt.Errorf("back-channel logout: %w", err), Provider: p}, slog.LevelInfo, slog.String("via", "back_channel"))
+		}
+		return x.respondToProvider(http.StatusBadRequest)
+	}
+	return x.respondToProvider(http.StatusOK)
+}
+
+// takeLogoutToken checks the token, and returns when the logout is kept.
+func (x *Exchange) takeLogoutToken(p *Provider) error {
+	ctx := x.R.Context()
+	raw, err := logoutTokenOf(x.R)
+	if err != nil {
+		return err
+	}
+	token, err := p.Client.VerifyLogoutToken(ctx, raw)
+	x.logSkippedKeys(p)
+	if err != nil {
+		return err
+	}
+	forget, first := x.Shared.Memory.logoutTokens.Take(string(p.Registration[:]), token.ID, x.Now(), token.Until)
+	if !first {
+		return errTakenBefore
+	}
+	// With a sid it is that session which ended, and the sub only says whose it
+	// was; without, the user's sessions all did (2.4).
+	issuer, now := p.Mapping.RevocationIssuer(token.Issuer), x.Now()
+	at, until := now.Add(ClocksApart), now.Add(x.Shared.RevocationLifetime())
+	event := revocation.ForSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
+	if token.SID != "" {
+		event = revocation.ForSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(ClocksApart))
+	}
+	if err := x.Shared.Revoke(ctx, event); err != nil {
+		// The token may come again: a provider tries again after a 400, the one
+		// response that there is for what did not work (2.8).
+		forget()
+		return fmt.Errorf("%w: %w", errNotKept, err)
+	}
+	x.audit(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "back_channel", Host: x.R.Host,
+		Provider: p.ID, Issuer: issuer, Subject: token.Subject, SID: token.SID}, slog.Bool("one_session", token.SID != ""))
+	return nil
+}
+
+// logoutTokenOf takes the token out of a form. Other fields mean nothing, and
+// nothing in the address does.
+func logoutTokenOf(r *http.Request) (string, error) {
+	form, err := readForm(r, maxForm, "logout_token")
+	if err != nil {
+		return "", err
+	}
+	if tokens := form["logout_token"]; len(tokens) == 1 && tokens[0] != "" {
+		return tokens[0], nil
+	}
+	return "", fmt.Errorf("the form has %d fields logout_token", len(form["logout_token"]))
+}
+
+// respondToProvider tells a provider no more than whether it worked: what is wrong
+// with a token is for our log alone.
+func (x *Exchange) respondToProvider(status int) error {
+	pages.StrictSecurityHeaders(x.header())
+	if status == http.StatusOK {
+		x.W.WriteHeader(status)
+		return nil
+	}
+	x.header().Set("Content-Type", "application/json")
+	x.W.WriteHeader(status)
+	return json.NewEncoder(x.W).Encode(map[string]string{
+		"error": "invalid_request", "error_description": "the logout token is not valid, or could not be processed",
+	})
+}

@@ -1,0 +1,143 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
+)
+
+// maxSID is the longest name of a provider's session that a frame may bring.
+const maxSID = 256
+
+// serveFrontchannelLogout is loaded in a frame of the provider's, in the
+// browser that signs out there (OpenID Connect Front-Channel Logout 1.0).
+// Nothing is signed: any caller who knows a sid can end that session and nothing
+// else, and tokens are left alone. Browsers rarely send cookies into such a frame,
+// so the session is ended by its sid, on all instances.
+func serveFrontchannelLogout(x *Exchange, p *Provider) error {
+	issuer, sid, err := x.sessionNamed(p)
+	if err != nil {
+		x.debug("a front-channel logout was not understood", slog.String("provider", p.ID), errAttr(err))
+		return x.respondInFrame(http.StatusBadRequest)
+	}
+	if sid == "" && isNotFrame(x.R) {
+		if isNotNavigation(x.R) {
+			return x.respondInFrame(http.StatusBadRequest)
+		}
+		// A link on another site: it would undo what the logout asks about.
+		if _, err := x.identify(); err != nil || x.State.SignedIn() {
+			return x.confirmPage()
+		}
+		return x.respondInFrame(http.StatusOK)
+	}
+	ended, err := x.endFramed(p, sid)
+	if sid != "" {
+		memory := x.Shared.Memory
+		if ended == nil && !memory.liveSIDs.Has(issuer, sid) && !memory.frontchannel.allow(x.clientAddress(), x.Now()) {
+			x.header().Set("Retry-After", strconv.Itoa(int(limiterWindow.Seconds())))
+			return x.respondInFrame(http.StatusTooManyRequests)
+		}
+		err = errors.Join(err, x.endSID(x.R.Context(), issuer, sid))
+	}
+	if err != nil {
+		x.log(&Failure{Code: errorcode.LogoutFailed, Cause: err, Provider: p})
+		return x.respondInFrame(http.StatusServiceUnavailable)
+	}
+	e := audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "front_channel", Host: x.R.Host, Provider: p.ID, Issuer: issuer, SID: sid}
+	if ended != nil {
+		ended.at.auditSession(x.R.Context(), e, ended.provider, ended.session)
+	} else if sid != "" {
+		x.audit(x.R.Context(), e)
+	}
+	return x.respondInFrame(http.StatusOK)
+}
+
+// endFramed ends the session whose cookie came along, if it is the one that is
+// named or none is. It returns the state of the user that it was of, nil if there
+// is none. An error is that it could not be ended, or, where none is named, that
+// its user is unknown.
+func (x *Exchange) endFramed(p *Provider, sid string) (ended *State, err error) {
+	for _, in := range append([]*Instance{x.Instance}, x.Siblings...) {
+		if other := in.Providers[p.ID]; other == nil || other.Registration != p.Registration {
+			continue
+		}
+		theirs := x.atSibling(in)
+		if _, unknown := theirs.identify(); unknown != nil {
+			if sid == "" { // else the sid decides
+				err = errors.Join(err, unknown)
+				theirs.clearCookies()
+			}
+			continue
+		}
+		st := theirs.State
+		if !st.SignedIn() || st.provider.Registration != p.Registration || sid != "" && st.session.SID != sid {
+			continue
+		}
+		err = errors.Join(err, in.Sessions.Revoke(x.R.Context(), st.loaded))
+		ended = st
+		theirs.clearCookies()
+	}
+	return ended, err
+}
+
+// endSID ends a session of the provider's on all instances.
+func (x *Exchange) endSID(ctx context.Context, issuer, sid string) error {
+	now := x.Now()
+	err := x.Shared.Revoke(ctx, revocation.ForSID(issuer, sid, now.Add(ClocksApart), now.Add(x.Shared.RevocationLifetime())))
+	if err == nil {
+		x.Shared.Memory.liveSIDs.Forget(issuer, sid) // the next frame is news only after a sign-in
+	}
+	return err
+}
+
+// sessionNamed returns the issuer and the sid that the address names, or no sid.
+// iss and sid come together, and each once.
+func (x *Exchange) sessionNamed(p *Provider) (issuer, sid string, err error) {
+	query := x.query("iss", "sid")
+	issuers, sids := query["iss"], query["sid"]
+	switch {
+	case len(issuers) == 0 && len(sids) == 0:
+		return p.Mapping.Issuer, "", nil
+	case len(issuers) != 1 || len(sids) != 1:
+		return "", "", fmt.Errorf("there are %d iss and %d sid", len(issuers), len(sids))
+	case !p.Client.Discovery.IsIssuer(issuers[0]):
+		return "", "", errors.New("iss is not the provider's issuer")
+	case sids[0] == "" || len(sids[0]) > maxSID:
+		return "", "", fmt.Errorf("sid has %d characters", len(sids[0]))
+	}
+	return p.Mapping.RevocationIssuer(issuers[0]), sids[0], nil
+}
+
+// isNotFrame reports whether a browser requests something else than a frame, or a
+// page because another site says so. The address bar may.
+func isNotFrame(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "", "iframe", "frame":
+		return r.Header.Get("Sec-Purpose") != ""
+	case "document":
+		return r.Header.Get("Sec-Fetch-Site") != "none" || r.Header.Get("Sec-Purpose") != ""
+	}
+	return true
+}
+
+// respondInFrame writes a small empty page that may stand in any frame: a
+// provider's pages are at more origins than its issuer tells, and there is nothing
+// here to be clicked.
+func (x *Exchange) respondInFrame(status int) error {
+	header := x.header()
+	pages.BaseSecurityHeaders(header)
+	header.Del("X-Frame-Options")
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors *; base-uri 'none'")
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	x.W.WriteHeader(status)
+	_, err := x.W.Write([]byte("<!doctype html><title></title>\n"))
+	return err
+}

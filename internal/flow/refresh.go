@@ -1,0 +1,104 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// This file keeps the tokens of a session fresh. When that is due, the request
+// that finds it waits for new tokens before the application is called; what
+// many requests and nodes do about it together is up to refresh.Coordinator.
+
+const (
+	// refreshLead is how long before the access token expires it is renewed, or
+	// a tenth of its life where that is less.
+	refreshLead = time.Minute
+	// refreshGrace is how long a session goes on after its access token expired
+	// while the provider can give no new one. Then it is unknown whether the user
+	// is still welcome.
+	refreshGrace = time.Hour
+	// How long a request waits for new tokens while the old one is good, and
+	// when it is not.
+	refreshWait     = 5 * time.Second
+	refreshWaitLong = 30 * time.Second
+)
+
+// refreshDue reports whether it is time for new tokens. It never is for a token
+// whose expiry the provider did not state.
+func (in *Instance) refreshDue(s *session.Session) bool {
+	if !in.Refresh || s.Grant.RefreshToken == "" || s.AccessTokenExpires.IsZero() {
+		return false
+	}
+	life := s.AccessTokenExpires.Sub(s.Grant.Issued)
+	lead := max(0, min(refreshLead, life/10))
+	return !in.Now().Before(s.AccessTokenExpires.Add(-lead))
+}
+
+// refreshSession gets the request's session new tokens. If it ended there, the
+// request is anonymous afterwards; sets reports that the response sets a cookie.
+// With a failure it is unknown which user this is.
+func (x *sessions) refreshSession() (sets bool, f *Failure) {
+	st, s, p := x.State, x.Scope(), x.State.provider
+	present := s.FindSession(st.Cookies).Chunks
+	renewed, err := x.awaitRefresh(s)
+	alive, unknown := x.Sessions.Valid(x.R.Context(), st.loaded)
+	if unknown != nil {
+		st.SignOut()
+		return false, storageFailure(unknown)
+	}
+	var lost error
+	ended := errors.Is(err, sessionstore.ErrRevoked) || !alive // a logout meanwhile, here or elsewhere, counts more
+	if !ended && (renewed || st.updateDue) {
+		sets, lost = x.updateSession(s, present)
+		ended = errors.Is(lost, sessionstore.ErrRevoked)
+	}
+	if ended {
+		st.SignOut()
+		s.ClearSession(x.header(), present)
+		return true, nil
+	}
+	if renewed && lost != nil {
+		x.Logger.LogAttrs(context.Background(), slog.LevelError, "the session could not be kept with its new tokens, which are lost", slog.String("provider", p.ID), errAttr(lost))
+	}
+	if err != nil && !x.Now().Before(st.session.AccessTokenExpires.Add(refreshGrace)) {
+		st.SignOut() // the cookie stays: the provider may be back soon
+		return sets, &Failure{Code: errorcode.ProviderUnavailable, Provider: p,
+			Cause: fmt.Errorf("the tokens of a session expired more than %s ago and cannot be refreshed: %w", refreshGrace, err)}
+	}
+	return sets, nil
+}
+
+// awaitRefresh waits for a newer state of the session and takes it over. Another
+// request may have left one that is due again already.
+func (x *sessions) awaitRefresh(s *cookiescope.Scope) (renewed bool, err error) {
+	st, wait := x.State, refreshWaitLong
+	if x.Now().Before(st.session.AccessTokenExpires) {
+		wait = x.Shared.Clock.Timeout(refreshWait)
+	}
+	ctx, cancel := context.WithTimeout(x.R.Context(), wait)
+	defer cancel()
+	f := &refreshFlow{x.Instance, s, st.provider, st.loaded}
+	for try := 0; try < 2 && err == nil && x.refreshDue(st.session); try++ {
+		var got refresh.Result
+		got, err = x.Refreshes.Do(ctx, f.attempt(*st.session))
+		if got.Ended {
+			return false, sessionstore.ErrRevoked
+		}
+		if got.Session != nil {
+			st.session, renewed = got.Session, true
+		}
+	}
+	return renewed, err
+}
+
+// refreshRetryAfter is how long to stay away while tokens cannot be refreshed.
+const refreshRetryAfter = 10 * time.Second

@@ -1,0 +1,146 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// refreshTokens is the one call at the provider, and the checks of what it
+// responds.
+func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (refresh.Result, error) {
+	p := f.provider
+	if alive, err := f.Sessions.Valid(ctx, f.loaded); err != nil {
+		return refresh.Result{}, err
+	} else if !alive {
+		return refresh.Result{Ended: true}, nil
+	}
+	tokens, err := p.Client.Refresh(ctx, old.Grant.RefreshToken)
+	if err != nil {
+		return f.refused(ctx, err)
+	}
+	tokens = f.checkTokenResponse(p, tokens)
+	fresh := old
+	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, f.Now()
+	if alive, err := f.Sessions.Valid(ctx, f.loaded); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
+		fresh.AccessToken = tokens.AccessToken
+		f.revokeTokens(ctx, p, &fresh)
+		return refresh.Result{Ended: true}, nil
+	}
+	var idToken op.Claims
+	if tokens.IDToken != "" {
+		idToken, err = p.Client.VerifyRefreshed(ctx, tokens.IDToken, tokens.AccessToken, firstOf(&old))
+		var unavailable *op.UnavailableError
+		if errors.As(err, &unavailable) {
+			// The old refresh token may be spent. Nothing else of a response is used
+			// that cannot be verified now; the next one will be.
+			return refresh.Result{Session: &fresh}, &refresh.OutageError{Err: err, After: unavailable.RetryAfter}
+		}
+		if err != nil {
+			return f.end(ctx, err), nil
+		}
+	}
+	if tokens.NotBearer != nil && (old.AccessToken != "" || usesAccessToken(ctx, p, f.NeedsOf(p, old.Requested), idToken)) {
+		return refresh.Result{Session: &fresh}, tokens.NotBearer
+	}
+	f.applyTokens(ctx, &fresh, tokens, idToken)
+	return refresh.Result{Session: &fresh}, nil
+}
+
+// refused is what follows when the provider gives no new tokens.
+func (f *refreshFlow) refused(ctx context.Context, err error) (refresh.Result, error) {
+	var failed *op.RefreshError
+	if errors.As(err, &failed) && failed.Over {
+		return f.end(ctx, err), nil
+	}
+	f.warn("the provider gave no new tokens; the session goes on for a while",
+		append(providerWords(err), slog.String("provider", f.provider.ID), errAttr(err))...)
+	if failed != nil && !failed.Down {
+		return refresh.Result{}, err
+	}
+	outage := &refresh.OutageError{Err: err}
+	if failed != nil {
+		outage.After = failed.RetryAfter
+	}
+	return refresh.Result{}, outage
+}
+
+// firstOf is what the session keeps of its first ID token.
+func firstOf(s *session.Session) op.First {
+	return op.First{Subject: s.Subject, Nonce: s.Grant.Nonce, Parties: s.Grant.Parties, AuthTime: s.Grant.AuthTime, Issued: s.IDTokenIssued}
+}
+
+// end ends a session for which the provider vouches no more: on all nodes, and for
+// copies of its cookie.
+func (f *refreshFlow) end(ctx context.Context, cause error) refresh.Result {
+	f.auditSession(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "refresh"}, f.provider, &f.loaded.Session,
+		append(providerWords(cause), errAttr(cause))...)
+	if err := f.Sessions.Revoke(ctx, f.loaded); err != nil {
+		f.warn("the end of a session could not be told to other instances", errAttr(err))
+	}
+	return refresh.Result{Ended: true}
+}
+
+// applyTokens puts the checked tokens of a refresh into a session, and the claims
+// that come with them. If claims cannot be updated now, they stay what they were:
+// the tokens must not be lost for that.
+func (f *refreshFlow) applyTokens(ctx context.Context, fresh *session.Session, tokens op.Tokens, idToken op.Claims) {
+	needs := f.NeedsOf(f.provider, fresh.Requested)
+	identity.ApplyTokens(needs, fresh, tokens, idToken)
+	var err error
+	switch {
+	case idToken != nil:
+		err = f.replaceClaims(ctx, needs, fresh, tokens.AccessToken, idToken)
+	case tokens.NotBearer == nil:
+		err = f.mergeUserinfo(ctx, needs, fresh, tokens.AccessToken)
+	}
+	if err != nil {
+		f.warn("could not update claims after a token refresh; keeping the old ones",
+			append(providerWords(err), slog.String("provider", f.provider.ID), errAttr(err))...)
+	}
+}
+
+// replaceClaims gives a session the claims of a new ID token, as a login does.
+func (f *refreshFlow) replaceClaims(ctx context.Context, needs *identity.Needs, fresh *session.Session, accessToken string, idToken op.Claims) error {
+	info, lost, err := f.userinfo(ctx, f.provider, needs, idToken, accessToken)
+	if err != nil || lost {
+		return err
+	}
+	findings, err := f.provider.Mapping.Replace(needs, fresh, identity.Sources{IDToken: idToken, Userinfo: info})
+	f.logFindings(f.provider, findings)
+	return err
+}
+
+// mergeUserinfo puts new userinfo over the claims of a session, for a refresh that
+// brought no ID token.
+func (f *refreshFlow) mergeUserinfo(ctx context.Context, needs *identity.Needs, fresh *session.Session, accessToken string) error {
+	p := f.provider
+	if p.Mapping.Userinfo == identity.UserinfoNever {
+		return nil
+	}
+	if has, err := p.Client.HasUserinfo(ctx); err != nil || !has {
+		return err
+	}
+	info, err := p.fetchUserinfo(ctx, accessToken, fresh.Subject)
+	if err != nil {
+		return err
+	}
+	return p.Mapping.Merge(needs, fresh, info)
+}
+
+// refreshFlow is the work on one session's tokens. It goes on when the request
+// that began it has gone.
+type refreshFlow struct {
+	*Instance
+	scope    *cookiescope.Scope
+	provider *Provider
+	loaded   *sessionstore.Loaded
+}

@@ -1,0 +1,198 @@
+package flow
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+)
+
+// This file is the one place where a failure becomes a status, a page, and what
+// placeholders say.
+
+// respondError responds for the endpoints of a login: a public site's home shows
+// what happened, a private site has a page for it.
+func (x *Exchange) respondError(f *Failure) error { return x.respondLoggedError(f, x.log(f)) }
+
+// respondLoggedError is respondError for a failure that is in the log already,
+// under an id.
+func (x *Exchange) respondLoggedError(f *Failure, id string) error {
+	if x.Public {
+		return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
+	}
+	return x.errorPage(http.StatusForbidden, f, id)
+}
+
+// respondLogoutError responds for the logout: home, on all sites.
+func (x *Exchange) respondLogoutError(f *Failure) error {
+	x.log(f)
+	return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
+}
+
+// respondDisabled responds for a provider that is switched off, on all sites.
+func (x *Exchange) respondDisabled(p *Provider) error {
+	return x.respondForbidden(&Failure{Code: errorcode.Forbidden, Cause: errorcode.ErrDisabled, Provider: p})
+}
+
+// respondForbidden is a 403 with its line in the log.
+func (x *Exchange) respondForbidden(f *Failure) error {
+	return x.errorPage(http.StatusForbidden, f, x.log(f))
+}
+
+// RefuseForeignWebSocket responds to a WebSocket that a page of another site
+// opens.
+func (x *Exchange) RefuseForeignWebSocket() error {
+	return x.errorPage(http.StatusForbidden, &Failure{Code: errorcode.Forbidden, Cause: errorcode.ErrForeignWebSocket}, "")
+}
+
+// RespondUnavailable is a 503: the page is not available, and a moment later it
+// may be.
+func (x *Exchange) RespondUnavailable(f *Failure) error {
+	seconds := max(1, int(math.Ceil(f.RetryAfter.Seconds())))
+	x.header().Set("Retry-After", strconv.Itoa(seconds))
+	if s := x.Scope(); s != nil {
+		f.ReturnTo = x.returnToPage(s)
+	}
+	return x.errorPage(http.StatusServiceUnavailable, f, x.log(f))
+}
+
+// RespondKnownError shows the error that came back with a page that is not public.
+func (x *Exchange) RespondKnownError() error {
+	code := x.QueryError()
+	x.debug("a private page was opened with an error", slog.String("code", string(code)))
+	return x.errorPage(http.StatusForbidden, &Failure{Code: code, Cause: errors.New("shown on a private page")}, "")
+}
+
+// errorPage tells what went wrong, to users as a page and to programs as a
+// problem, or leaves that to the server.
+func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
+	pages.BaseSecurityHeaders(x.header())
+	st := x.State
+	st.failed = f
+	text := errorcode.Explain(f.Code, f.Cause, status == http.StatusServiceUnavailable)
+	shown := pages.Data{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.Code), ErrorID: errorID, Status: status}
+	p := f.Provider
+	if p == nil || p.Disabled {
+		p = x.Default
+	}
+	if text.Retry && !p.Disabled {
+		shown.LoginURL = x.loginURL(p, f.ReturnTo)
+	}
+	st.shown = shown.Message
+	if x.LeaveErrors {
+		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, shown.Message)}
+	}
+	if !navigation.WantsPage(x.R) {
+		problem := pages.Problem{Detail: shown.Message, Reason: string(f.Code), LoginURL: shown.LoginURL, ErrorID: errorID}
+		return problem.Write(x.W, status)
+	}
+	if viewer := x.viewer(); viewer != nil {
+		shown.User = viewer.User().ID()
+		shown.LoginURL = linkFor(status, shown.LoginURL, f)
+	}
+	return x.render(pages.Error, status, shown)
+}
+
+// linkFor returns what an error page offers to a user who is signed in: another
+// account where that can help, and the page itself once more where it was not
+// available; never to sign in.
+func linkFor(status int, loginURL string, f *Failure) string {
+	switch {
+	case loginURL == "":
+		return ""
+	case status == http.StatusForbidden:
+		return withAnotherAccount(loginURL)
+	case status == http.StatusServiceUnavailable:
+		return f.ReturnTo
+	}
+	return ""
+}
+
+// withAnotherAccount makes a login URL ask the provider for another account.
+func withAnotherAccount(loginURL string) string {
+	separator := "?"
+	if strings.Contains(loginURL, "?") {
+		separator = "&"
+	}
+	return loginURL + separator + "prompt=" + selectAccount
+}
+
+var errUnauthenticated = errors.New("the request is not authenticated")
+
+// RespondUnauthorized responds to a request for a private address that begins no
+// login, since a redirect to the provider would serve nothing.
+func (x *Exchange) RespondUnauthorized() error {
+	reason := errorcode.SignInRequired
+	switch {
+	case x.State.shortfall == authz.ShortOfClaims:
+		reason = errorcode.SessionOutdated
+	case len(x.header()["Set-Cookie"]) > 0: // what did not open was cleared
+		reason = errorcode.SessionEnded
+	}
+	return x.unauthorized(reason, x.Default, x.pageBefore())
+}
+
+// unauthorized responds with 401. It names no authentication scheme, since no
+// credentials are accepted here (fault D7).
+func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo string) error {
+	pages.BaseSecurityHeaders(x.header())
+	st := x.State
+	st.failed = &Failure{Code: reason, Cause: errUnauthenticated, Provider: p, ReturnTo: returnTo}
+	st.shown = reason.Message()
+	switch {
+	case x.LeaveErrors:
+		return &Error{Status: http.StatusUnauthorized, Err: errors.New("sign-in needed")}
+	case navigation.IsNavigation(x.R):
+		return x.signInPage(reason, p, returnTo)
+	}
+	problem := pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: x.loginURL(p, returnTo)}
+	return problem.Write(x.W, http.StatusUnauthorized)
+}
+
+// render writes a page of this site.
+func (x *Exchange) render(name string, status int, data pages.Data) error {
+	page, err := x.page(name, data)
+	if err != nil {
+		return err
+	}
+	return page.Write(x.W, x.R, status)
+}
+
+// page makes a page of this site.
+func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
+	data.Host = x.R.Host
+	if s := x.Scope(); s != nil {
+		data.Host = s.Origin.Host
+	}
+	data.HomeURL, data.LogoutURL = x.Home, x.LogoutPath
+	page, err := x.Templates().Render(name, data)
+	if err != nil {
+		return nil, &Error{Status: http.StatusInternalServerError, Err: err}
+	}
+	return page, nil
+}
+
+// signInPage asks users in a frame, or who have sent a form, to sign in in another
+// tab. It may be framed, and holds nothing that is theirs.
+func (x *Exchange) signInPage(reason errorcode.Code, p *Provider, returnTo string) error {
+	text := errorcode.Explain(reason, errUnauthenticated, false)
+	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(x.R)}
+	if viewer := x.viewer(); viewer != nil {
+		shown.Title, shown.User = "This page opens in its own tab", viewer.User().ID()
+	} else if !p.Disabled {
+		shown.LoginURL = x.loginURL(p, returnTo)
+	}
+	page, err := x.page(pages.SessionEnded, shown)
+	if err != nil {
+		return err
+	}
+	return page.WriteFramed(x.W, x.R, http.StatusUnauthorized)
+}

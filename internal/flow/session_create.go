@@ -1,0 +1,105 @@
+package flow
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// createSession seals a new session into the browser's cookies and ends the one
+// that it replaces. hint is the ID token that a logout sends to the provider.
+func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Session, hint string) *Failure {
+	s := x.Scope()
+	chunks, err := x.Sessions.Create(x.R.Context(), ring, s.SessionAAD, fresh)
+	if err != nil {
+		f := createFailure(err)
+		f.Provider, f.Cause = p, &refusedUser{f.Cause, fresh}
+		return f
+	}
+	x.MarkLive(fresh)
+	replaced := x.endReplaced(s)
+	present := s.FindSession(x.State.Cookies).Chunks
+	if x.R.Method == http.MethodPost {
+		present = s.AllChunks() // which ones there are, a cross-site POST does not show
+	}
+	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(fresh.Expires))
+	x.saveIDTokenHint(s, ring, fresh, hint)
+	x.auditSession(x.R.Context(), audit.Event{Kind: audit.SignedIn, Message: "signed in", Host: x.R.Host}, p, fresh, replaced...)
+	x.debug("kept of the user", slog.Any("claims", fresh.Claims.Names()))
+	return nil
+}
+
+// endReplaced ends the sessions whose cookie a new sign-in overwrites, also those
+// that only another instance on this site can open. It returns what the log is to
+// say of them.
+func (x *sessions) endReplaced(s *cookiescope.Scope) (fields []slog.Attr) {
+	st, ended := x.State, make(map[session.ID]bool)
+	end := func(of *Instance, l *sessionstore.Loaded) {
+		if l == nil || ended[l.Session.ID] {
+			return
+		}
+		if len(ended) == 0 {
+			fields = append(fields, slog.String("replaces", audit.SessionName(&l.Session)))
+		}
+		ended[l.Session.ID] = true
+		if err := of.Sessions.Revoke(x.R.Context(), l); err != nil {
+			x.warn("the session that a new sign-in replaces could not be ended on other instances", errAttr(err))
+		}
+	}
+	if st.SignedIn() {
+		end(x.Instance, st.loaded)
+	} else if st.foreign != nil {
+		end(st.foreignAt, st.foreign)
+	}
+	for _, in := range x.Siblings {
+		theirs := x.atSibling(in)
+		place := theirs.Scope()
+		if place == nil || place.Session != s.Session {
+			continue // its session goes on
+		}
+		found := place.FindSession(st.Cookies)
+		if !found.Present {
+			continue
+		}
+		if _, err := theirs.open(place, &found, in.Now()); err != nil {
+			x.warn("the session that a new sign-in replaces could not be ended", errAttr(err))
+			continue
+		}
+		end(in, theirs.State.revocable())
+	}
+	return fields
+}
+
+var errEndedMeanwhile = errors.New("the provider ended the session while the login was under way")
+
+// createFailure is what an error of the session manager means for a sign-in.
+func createFailure(err error) *Failure {
+	var large *sessionstore.TooLargeError
+	switch {
+	case errors.As(err, &large):
+		return &Failure{Code: errorcode.SessionTooLarge, Cause: err}
+	case errors.Is(err, sessionstore.ErrRevoked):
+		return &Failure{Code: errorcode.LoginExpired, Cause: errEndedMeanwhile}
+	}
+	return storageFailure(err)
+}
+
+// saveIDTokenHint keeps the ID token as a hint for the logout at the provider, in
+// a cookie that only the logout receives. One that is too large for a cookie is
+// not kept; the logout then sends client_id and logout_hint.
+func (x *sessions) saveIDTokenHint(s *cookiescope.Scope, ring *seal.Ring, fresh *session.Session, idToken string) {
+	value := ring.Seal(seal.ForIDToken, s.IDTokenHintAAD, append(fresh.ID[:], idToken...))
+	maxAge := int(fresh.Expires.Sub(x.Now()).Seconds())
+	if len(value) > cookie.ChunkSize {
+		value, maxAge = "", -1
+	}
+	cookie.Set(x.header(), s.Cookie(s.IDTokenHint, value, x.LogoutPath, maxAge))
+}

@@ -1,0 +1,52 @@
+package flow
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// updateSession keeps the session as it is now: with the newest key, as used now,
+// and with the tokens that it has got. sets reports that the response sets a
+// cookie; with an error it stays as it was kept before.
+func (x *sessions) updateSession(s *cookiescope.Scope, present uint8) (sets bool, err error) {
+	st, ctx := x.State, x.R.Context()
+	ring, err := x.Keys.Ring(ctx)
+	if err != nil {
+		return false, err
+	}
+	if ring != st.ring {
+		// What a key had sealed that was withdrawn meanwhile is not sealed again.
+		l, err := x.Sessions.Load(ctx, ring, s.SessionAAD, st.value, x.Now())
+		if errors.Is(err, seal.ErrUnknownKey) || err == nil && l == nil {
+			return false, sessionstore.ErrRevoked
+		} else if err != nil {
+			return false, err
+		}
+	}
+	if x.Sessions.Superseded(st.session) {
+		return false, nil // the browser has a newer one, or is about to get it
+	}
+	renewed := *st.session
+	renewed.Seen = x.Now()
+	chunks, err := x.Sessions.Update(ctx, ring, s.SessionAAD, st.loaded, &renewed)
+	if err != nil || len(chunks) == 0 {
+		return false, err
+	}
+	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(renewed.Expires))
+	if renewed.Grant.RefreshToken != "" {
+		// The response leaves when the application is done with it. Until then
+		// another request may have got newer tokens.
+		sessions := x.Sessions
+		st.BeforeResponse = func(header http.Header) {
+			if sessions.Superseded(&renewed) {
+				cookie.Unset(header, s.IsSession)
+			}
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,67 @@
+package flow
+
+import (
+	"context"
+	"errors"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// signIn makes a session of the response, after every check of it has passed. It
+// also returns the ID token.
+func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *Failure) {
+	p, t := c.provider, &c.transaction
+	refuse := func(code errorcode.Code, err error) (*session.Session, string, *Failure) {
+		return nil, "", c.refuse(code, err)
+	}
+	metadata, err := p.Client.Discovery.Metadata(ctx)
+	if err != nil {
+		return refuse(errorcode.Of(err), err)
+	}
+	if err := c.response.CheckIssuer(metadata); err != nil {
+		return refuse(errorcode.StateMismatch, c.response.Describe(err))
+	}
+	if c.response.ErrorCode != "" {
+		err := c.response.Refused(t.Nonce, t.Verifier)
+		if c.response.ErrorCode == "access_denied" {
+			return refuse(errorcode.AccessDenied, err)
+		}
+		return refuse(errorcode.ProviderError, err)
+	}
+	tokens, err := p.Client.Exchange(ctx, c.response.Code, loginOf(t))
+	if err != nil {
+		return refuse(errorcode.Of(err), err)
+	}
+	tokens = c.checkTokenResponse(p, tokens)
+	idToken, err := p.Client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken, p.demandsIn(t))
+	c.logSkippedKeys(p)
+	if err != nil {
+		return refuse(errorcode.Of(err), err)
+	}
+	needs := c.NeedsOf(p, t.Requested)
+	if tokens.NotBearer != nil && usesAccessToken(ctx, p, needs, idToken) {
+		return refuse(errorcode.TokenExchangeFailed, tokens.NotBearer)
+	}
+	info, lost, err := c.userinfo(ctx, p, needs, idToken, tokens.AccessToken)
+	if err != nil {
+		return refuse(errorcode.Of(err), ofSubject(err, idToken))
+	}
+	from := identity.Sources{IDToken: idToken, Userinfo: info}
+	fresh, findings, err := p.Mapping.NewSession(needs, identity.SignIn{
+		Transaction: t, Tokens: tokens, Sources: from,
+		Binding: p.Binding, Now: c.Now(), Lifetime: c.Lifetime,
+	})
+	c.logFindings(p, findings)
+	if errors.Is(err, identity.ErrNoUsername) {
+		return refuse(errorcode.UserUnknown, ofSubject(err, idToken))
+	}
+	if err != nil {
+		return refuse(errorcode.TokenInvalid, ofSubject(err, idToken))
+	}
+	if !lost {
+		c.logFindings(p, p.Mapping.Missing(needs, p.Client.Scopes, tokens, from))
+	}
+	return fresh, tokens.IDToken, nil
+}

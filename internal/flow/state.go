@@ -1,0 +1,146 @@
+package flow
+
+import (
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// State is what is known about one request: which user it comes from, and what
+// was done to it. Several instances on one site share it, so that the second one
+// still sees what the first took from the request's header.
+type State struct {
+	// Cookies are the Cookie lines that the browser sent, before ours were taken
+	// out.
+	Cookies []string
+	// BeforeResponse, if set, has a last look at the header of the application's
+	// response.
+	BeforeResponse func(http.Header)
+
+	at *Instance // that identified the user, or the first one
+	r  *http.Request
+
+	// The session, if provider is set. Without it the request is anonymous.
+	provider *Provider
+	loaded   *sessionstore.Loaded // as it was loaded
+	session  *session.Session     // that, or a newer state of it
+	// foreign is a session that opens here and counts as none: only a logout ends it.
+	foreign   *sessionstore.Loaded
+	foreignAt *Instance // that has loaded it
+	// The session cookie's value, and the keys that opened it.
+	value string
+	ring  *seal.Ring
+
+	// shortfall is why the session is not enough at this instance.
+	shortfall authz.Shortfall
+	// updateDue reports whether the session is to be sealed again.
+	updateDue bool
+	// failed is what did not work, for placeholders on the server's error pages,
+	// and shown the sentence that users read about it.
+	failed *Failure
+	shown  string
+
+	// identityHeaders are the headers about the user that instances have set.
+	identityHeaders []string
+}
+
+// Enter notes that the request reached an instance.
+func (st *State) Enter(in *Instance, r *http.Request) {
+	if st.provider == nil {
+		st.at, st.r = in, r
+	}
+}
+
+// SignedIn reports whether the user is known.
+func (st *State) SignedIn() bool { return st.provider != nil }
+
+// adopt takes a loaded session over as the one that the request comes with.
+func (st *State) adopt(in *Instance, r *http.Request, p *Provider, l *sessionstore.Loaded, updateDue bool) {
+	st.at, st.r, st.provider = in, r, p
+	st.loaded, st.session, st.updateDue = l, &l.Session, updateDue
+}
+
+// markForeign notes a session that opens at an instance and counts as none there.
+func (st *State) markForeign(in *Instance, l *sessionstore.Loaded) { st.foreign, st.foreignAt = l, in }
+
+// SignOut makes the request anonymous.
+func (st *State) SignOut() { st.provider = nil }
+
+// DropIdentity makes the request anonymous again, also for the instances behind
+// this one and for the application.
+func (st *State) DropIdentity(header http.Header) {
+	st.SignOut()
+	st.dropHeaders(header, func(string) bool { return true })
+}
+
+// leaveTo makes the request anonymous for an instance that does not know its user:
+// another one has identified them, and has set headers that are this one's.
+func (st *State) leaveTo(in *Instance, r *http.Request) {
+	st.provider, st.at, st.r = nil, in, r
+	st.dropHeaders(r.Header, in.OwnsHeader)
+}
+
+func (st *State) dropHeaders(header http.Header, which func(name string) bool) {
+	st.identityHeaders = slices.DeleteFunc(st.identityHeaders, func(name string) bool {
+		if which(name) {
+			delete(header, name)
+			return true
+		}
+		return false
+	})
+}
+
+// SetIdentityHeader sets a header that tells the application about the user.
+func (st *State) SetIdentityHeader(header http.Header, name string, value []string) {
+	header[name] = value
+	st.identityHeaders = append(st.identityHeaders, name)
+}
+
+// IdentityHeaders are the headers about the user that instances have set.
+func (st *State) IdentityHeaders() []string { return st.identityHeaders }
+
+// isAsLoaded reports whether the session is the one that was loaded, and no newer
+// state of it.
+func (st *State) isAsLoaded() bool { return st.loaded != nil && st.session == &st.loaded.Session }
+
+// HeaderCache is room for the header values that follow from the session alone,
+// for as long as it is remembered as loaded; nil for a session that is not.
+func (st *State) HeaderCache() *atomic.Pointer[[]string] {
+	if !st.isAsLoaded() {
+		return nil
+	}
+	return &st.loaded.Headers
+}
+
+// revocable returns the session that a logout would end, or nil.
+func (st *State) revocable() *sessionstore.Loaded {
+	if st.SignedIn() {
+		return st.loaded
+	}
+	return st.foreign
+}
+
+// User returns the user that the request comes from.
+func (st *State) User() identity.User {
+	if !st.SignedIn() {
+		return identity.User{}
+	}
+	u := identity.User{Mapping: &st.provider.Mapping, Session: st.session, Prefixed: st.at.prefixes(st.provider)}
+	if st.isAsLoaded() {
+		u.GroupsCache = &st.loaded.Groups
+	}
+	return u
+}
+
+// isNew reports whether the session began so recently that the browser may bring
+// it for the first time.
+func (st *State) isNew(now time.Time) bool {
+	return now.Sub(st.session.SignedIn) < session.MarkLifetime
+}
