@@ -1,9 +1,13 @@
 package oidcrp
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
@@ -11,11 +15,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
-// providerOption reads an option of a provider. The dispenser is on its name.
-type providerOption func(*caddyfile.Dispenser, *ProviderConfig) error
-
-// providerOptions is the one list of what a provider block may hold.
-var providerOptions = withEndpoints(map[string]providerOption{
+// providerOptions lists the options of a provider.
+var providerOptions = withEndpoints(optionTable[*ProviderConfig]{
 	"issuer": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.Issuer) },
 	"configuration_url": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.StringArg(d, &p.ConfigurationURL)
@@ -59,35 +60,12 @@ var providerOptions = withEndpoints(map[string]providerOption{
 	"disabled":    func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.FlagArg(d, &p.Disabled) },
 })
 
-// withEndpoints adds the options that take the place of discovered endpoints.
-func withEndpoints(options map[string]providerOption) map[string]providerOption {
+// withEndpoints adds the options that replace discovered endpoints.
+func withEndpoints(options optionTable[*ProviderConfig]) optionTable[*ProviderConfig] {
 	for name, field := range providerEndpoints {
 		options[name] = func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, field(p)) }
 	}
 	return options
-}
-
-// parseProvider reads the block of a provider.
-func parseProvider(d *caddyfile.Dispenser) (*ProviderConfig, caddyargs.Seen, error) {
-	p, seen := new(ProviderConfig), make(caddyargs.Seen)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := parseProviderOption(d, p, seen); err != nil {
-			return nil, nil, err
-		}
-	}
-	return p, seen, nil
-}
-
-func parseProviderOption(d *caddyfile.Dispenser, p *ProviderConfig, seen caddyargs.Seen) error {
-	word := d.Val()
-	parse, known := providerOptions[word]
-	if !known {
-		return unrecognized(d, word, " of a provider", words["provider"])
-	}
-	if err := seen.Once(d, word); err != nil {
-		return err
-	}
-	return parse(d, p)
 }
 
 func parseAlgs(d *caddyfile.Dispenser, p *ProviderConfig) error {
@@ -102,31 +80,27 @@ func parseAlgs(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	return nil
 }
 
+// tlsOptions lists the options of a provider's tls.
+var tlsOptions = optionTable[*ProviderTLSConfig]{
+	"ca": func(d *caddyfile.Dispenser, c *ProviderTLSConfig) error { return caddyargs.ListArg(d, &c.CA) },
+	"client_certificate": func(d *caddyfile.Dispenser, c *ProviderTLSConfig) error {
+		args := d.RemainingArgs()
+		if len(args) != 2 || args[0] == "" || args[1] == "" {
+			return d.Err("client_certificate takes two arguments, the files of the certificate and of its key")
+		}
+		c.ClientCertificate, c.ClientKey = args[0], args[1]
+		return nil
+	},
+}
+
 func parseTLS(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
 	p.TLS = new(ProviderTLSConfig)
-	seen := make(caddyargs.Seen)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		word := d.Val()
-		if err := seen.Once(d, word); err != nil {
-			return err
-		}
-		switch word {
-		case "ca":
-			if err := caddyargs.ListArg(d, &p.TLS.CA); err != nil {
-				return err
-			}
-		case "client_certificate":
-			args := d.RemainingArgs()
-			if len(args) != 2 || args[0] == "" || args[1] == "" {
-				return d.Err("client_certificate takes two arguments, the files of the certificate and of its key")
-			}
-			p.TLS.ClientCertificate, p.TLS.ClientKey = args[0], args[1]
-		default:
-			return unrecognized(d, word, " of tls", tlsWords)
-		}
+	seen, err := tlsOptions.readBlock(d, tlsBlock, p.TLS)
+	if err != nil {
+		return err
 	}
 	if len(seen) == 0 {
 		return d.Err("tls is empty")
@@ -134,7 +108,8 @@ func parseTLS(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	return nil
 }
 
-// parseClientAuth reads the method, and what it proves with.
+// parseClientAuth parses the method of client authentication, with its keys or
+// certificate.
 func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	if !d.NextArg() {
 		return d.Err("client_auth takes one of the methods " + strings.Join(op.AuthMethods(), ", "))
@@ -164,26 +139,22 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	case len(args) > 0:
 		return d.Errf("client_auth %s takes no argument", p.ClientAuth)
 	}
-	seen := make(caddyargs.Seen)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		word := d.Val()
-		if !asserts {
-			return d.Errf("client_auth %s has no options", p.ClientAuth)
-		}
-		if word != "audience" {
-			return unrecognized(d, word, " of client_auth "+p.ClientAuth, []string{"audience"})
-		}
-		if err := seen.Once(d, word); err != nil {
-			return err
-		}
-		if err := caddyargs.EnumArg(d, &p.ClientAssertionAudience, opconfig.AssertionAudiences...); err != nil {
-			return err
-		}
+	if !asserts && d.NextBlock(d.Nesting()) {
+		return d.Errf("client_auth %s has no options", p.ClientAuth)
 	}
-	return nil
+	_, err := assertionOptions.readBlock(d, &block{of: " of client_auth " + p.ClientAuth, options: names(assertionOptions)}, p)
+	return err
 }
 
-// parseParameters reads a block of names, each with its value or values.
+// assertionOptions lists the options of methods of client authentication that
+// send an assertion.
+var assertionOptions = optionTable[*ProviderConfig]{
+	"audience": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return caddyargs.EnumArg(d, &p.ClientAssertionAudience, opconfig.AssertionAudiences...)
+	},
+}
+
+// parseParameters parses a block of names, each with its value or values.
 func parseParameters(d *caddyfile.Dispenser, field *map[string]Parameter) error {
 	*field = make(map[string]Parameter)
 	return caddyargs.EachName(d, func(name string) (err error) {
@@ -202,4 +173,108 @@ func parseParameters(d *caddyfile.Dispenser, field *map[string]Parameter) error 
 		}
 		return nil
 	})
+}
+
+// parseSharedProvider parses a provider that all sites can use.
+func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
+	id, place := "", d.Token()
+	if err := caddyargs.StringArg(d, &id); err != nil {
+		return err
+	}
+	if err := newID(d, id); err != nil {
+		return err
+	}
+	if app.Providers[id] != nil {
+		return d.Errf("provider %s is there twice", id)
+	}
+	p := new(ProviderConfig)
+	seen, err := providerOptions.readBlock(d, providerBlock, p)
+	if err != nil {
+		return err
+	}
+	if err := p.options().CheckWritten(); err != nil {
+		return seen.PlaceOf(err, caddyargs.At(place)).Errf("provider %s: %w", id, err)
+	}
+	if app.Providers == nil {
+		app.Providers = make(map[string]*ProviderConfig)
+	}
+	app.Providers[id] = p
+	return nil
+}
+
+// newID returns an error if a provider cannot have the id.
+func newID(d *caddyfile.Dispenser, id string) error {
+	if id == shorthandID {
+		return d.Errf("the provider id '%s' is reserved for the default provider", id)
+	}
+	if err := checkID(id); err != nil {
+		return d.Err(err.Error())
+	}
+	return nil
+}
+
+// provider parses the ids of shared providers, or a provider of this site alone.
+func (s *siteParser) provider() error {
+	place := caddyargs.At(s.Token())
+	ids := s.RemainingArgs()
+	if len(ids) == 0 {
+		return s.ArgErr()
+	}
+	own := new(ProviderConfig)
+	seen, err := providerOptions.readBlock(s.Dispenser, providerBlock, own)
+	if err != nil {
+		return err
+	}
+	if len(seen) > 0 || s.Val() == "}" { // the end of an empty block
+		return s.ownProvider(place, ids, own, seen)
+	}
+	shared := s.global().Providers
+	for _, id := range ids {
+		if slices.Contains(s.h.Providers, id) {
+			return place.Errf("provider %s is there twice", id)
+		}
+		if shared[id] == nil {
+			return suggest.Hint(place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, orDefault(idsOf(shared), "none")), id, slices.Collect(maps.Keys(shared))...)
+		}
+		s.h.Providers = append(s.h.Providers, id)
+	}
+	return nil
+}
+
+// ownProvider adds a provider of this site alone.
+func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *ProviderConfig, seen caddyargs.Seen) error {
+	if len(ids) != 1 {
+		return place.Err("a provider with options of its own has one id")
+	}
+	id := ids[0]
+	if err := newID(place, id); err != nil {
+		return err
+	}
+	if s.global().Providers[id] != nil {
+		return place.Errf("provider %s: a shared provider has this id", id)
+	}
+	if s.h.OwnProviders[id] != nil {
+		return place.Errf("provider %s is there twice", id)
+	}
+	if err := own.options().CheckWritten(); err != nil {
+		return seen.PlaceOf(err, place).Errf("provider %s: %w", id, err)
+	}
+	if s.h.OwnProviders == nil {
+		s.h.OwnProviders = make(map[string]*ProviderConfig)
+	}
+	s.h.OwnProviders[id] = own
+	return nil
+}
+
+// global returns the configuration of the global option.
+func (s *siteParser) global() App {
+	var app App
+	if global, ok := s.Option("oidc_rp").(httpcaddyfile.App); ok {
+		_ = json.Unmarshal(global.Value, &app) // our own output
+	}
+	return app
+}
+
+func idsOf(providers map[string]*ProviderConfig) string {
+	return strings.Join(slices.Sorted(maps.Keys(providers)), ", ")
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
-// sessionOptions is the one list of what a session block may hold.
-var sessionOptions = map[string]func(*caddyfile.Dispenser, *SessionConfig) error{
+// sessionOptions lists the options of session.
+var sessionOptions = optionTable[*SessionConfig]{
 	"store": parseStore,
 	"lifetime": func(d *caddyfile.Dispenser, s *SessionConfig) error {
 		return caddyargs.PositiveDurationArg(d, &s.Lifetime)
@@ -40,15 +40,7 @@ func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
 	}
 	s, seen := new(SessionConfig), make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		word := d.Val()
-		parse, known := sessionOptions[word]
-		if !known {
-			return nil, unrecognized(d, word, " of session", words["session"])
-		}
-		if err := seen.Once(d, word); err != nil {
-			return nil, err
-		}
-		if err := parse(d, s); err != nil {
+		if err := sessionOptions.read(d, sessionBlock, s, seen); err != nil {
 			return nil, err
 		}
 		if err := s.over(nil).withDefaults().check(); err != nil {
@@ -61,7 +53,8 @@ func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
 	return s, nil
 }
 
-// parseStore leaves what follows the store's name to its module.
+// parseStore parses the name of a session store, and leaves the rest to its
+// module.
 func parseStore(d *caddyfile.Dispenser, s *SessionConfig) error {
 	if !d.NextArg() {
 		return d.ArgErr()
@@ -86,10 +79,11 @@ func parseStore(d *caddyfile.Dispenser, s *SessionConfig) error {
 	return nil
 }
 
-// ownPackage are the stores of this project that a Caddy has only if it was
-// built with them.
+// ownPackage has the packages of this project's stores that a Caddy has only if
+// it was built with them.
 var ownPackage = map[string]string{"redis": "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis"}
 
+// unknownStore returns the error text about a store that this Caddy lacks.
 func unknownStore(kind string) string {
 	if path := ownPackage[kind]; path != "" {
 		return fmt.Sprintf("store %s is not in this Caddy: build it with another --with %s", kind, path)
@@ -108,6 +102,22 @@ func parseIdle(d *caddyfile.Dispenser, s *SessionConfig) error {
 	return caddyargs.DurationArg(d, &s.IdleTimeout)
 }
 
+// cookieOptions lists the options of a session's cookie.
+var cookieOptions = optionTable[*CookieConfig]{
+	"domain": func(d *caddyfile.Dispenser, c *CookieConfig) error { return caddyargs.StringArg(d, &c.Domain) },
+	"same_site": func(d *caddyfile.Dispenser, c *CookieConfig) error {
+		if d.NextArg() {
+			if d.Val() == "strict" {
+				return d.Err(sameSiteStrict)
+			}
+			d.Prev()
+		}
+		return caddyargs.EnumArg(d, &c.SameSite, sameSiteValues...)
+	},
+	"partitioned": func(d *caddyfile.Dispenser, c *CookieConfig) error { return caddyargs.FlagArg(d, &c.Partitioned) },
+	"insecure":    func(d *caddyfile.Dispenser, c *CookieConfig) error { return caddyargs.FlagArg(d, &c.Insecure) },
+}
+
 func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 	s.Cookie = new(CookieConfig)
 	place := d.Token()
@@ -119,36 +129,9 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 		}
 		s.Cookie.Name = args[0]
 	}
-	seen := make(caddyargs.Seen)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		word := d.Val()
-		if err := seen.Once(d, word); err != nil {
-			return err
-		}
-		var err error
-		switch word {
-		case "domain":
-			err = caddyargs.StringArg(d, &s.Cookie.Domain)
-		case "same_site":
-			if err = caddyargs.StringArg(d, &s.Cookie.SameSite); err != nil {
-				return err
-			}
-			if s.Cookie.SameSite == "strict" {
-				return d.Err("same_site strict would loop: a login comes back from another site, without the cookie; it is lax or none")
-			}
-			if s.Cookie.SameSite != "lax" && s.Cookie.SameSite != "none" {
-				return suggest.Hint(d.Errf("same_site: unrecognized value '%s'; it is lax or none", s.Cookie.SameSite), s.Cookie.SameSite, "lax", "none")
-			}
-		case "partitioned":
-			err = caddyargs.FlagArg(d, &s.Cookie.Partitioned)
-		case "insecure":
-			err = caddyargs.FlagArg(d, &s.Cookie.Insecure)
-		default:
-			err = unrecognized(d, word, " of cookie", cookieWords)
-		}
-		if err != nil {
-			return err
-		}
+	seen, err := cookieOptions.readBlock(d, cookieBlock, s.Cookie)
+	if err != nil {
+		return err
 	}
 	if err := s.over(nil).withDefaults().check(); err != nil {
 		return seen.PlaceOf(err, caddyargs.At(place)).WrapErr(err)
@@ -156,7 +139,7 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 	return nil
 }
 
-// storeModules are the stores that this Caddy has.
+// storeModules returns the names of the stores that this Caddy has.
 func storeModules() []string {
 	kinds := []string{cookieStore}
 	for _, module := range caddy.GetModules(store.Namespace) {

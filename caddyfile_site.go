@@ -1,6 +1,8 @@
 package oidcrp
 
 import (
+	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,21 +14,22 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
-// siteParser reads the options of one directive.
+// siteParser parses one directive.
 type siteParser struct {
 	httpcaddyfile.Helper
 	h         *Handler
 	place     caddyfile.Token // the directive's name
 	seen      caddyargs.Seen
 	shorthand *ProviderConfig
-	describes bool // it has options of a provider itself
-	names     bool // it has provider or default_provider
+	describes bool // there are options of a provider at the site itself
+	names     bool // there is provider or default_provider
 }
 
-// arguments reads the matcher and the mode.
+// arguments parses the matcher and the mode.
 func (s *siteParser) arguments() error {
 	h, hasMatcher := s.h, false
 	if s.CountRemainingArgs() > 0 {
@@ -64,12 +67,12 @@ func (s *siteParser) arguments() error {
 // siteOption is an option of a site's block.
 type siteOption struct {
 	parse   func(*siteParser) error
-	repeats bool // it may be there more than once
+	repeats bool // it can be repeated
 	names   bool // it names providers, so that the site has no options of a provider itself
 }
 
-// siteOptions is the one list of what a site's block may hold beside the options
-// of a provider.
+// siteOptions lists the options of a site, which may also have the options of a
+// provider.
 var siteOptions = map[string]siteOption{
 	"provider":         {parse: (*siteParser).provider, repeats: true, names: true},
 	"default_provider": {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.DefaultProvider) }, names: true},
@@ -102,12 +105,12 @@ var siteOptions = map[string]siteOption{
 	}},
 }
 
-// unauthenticatedArg reads how to respond to unauthenticated requests.
+// unauthenticatedArg parses how to respond to unauthenticated requests.
 func unauthenticatedArg(d *caddyfile.Dispenser, field *string) error {
 	return caddyargs.EnumArg(d, field, unauthenticatedValues...)
 }
 
-// option reads one option of the block. The dispenser is on its name.
+// option parses one option of the block. The dispenser is on its name.
 func (s *siteParser) option() error {
 	word := s.Val()
 	if option, known := siteOptions[word]; known {
@@ -115,7 +118,7 @@ func (s *siteParser) option() error {
 	}
 	parse, known := providerOptions[word]
 	if !known {
-		return unrecognized(s.Dispenser, word, "", siteWords())
+		return siteBlock.unrecognized(s.Dispenser)
 	}
 	if err := s.seen.Once(s.Dispenser, word); err != nil {
 		return err
@@ -129,7 +132,7 @@ func (s *siteParser) option() error {
 	return parse(s.Dispenser, s.shorthand)
 }
 
-// siteOption reads an option of the site itself.
+// siteOption parses an option of the site itself.
 func (s *siteParser) siteOption(word string, option siteOption) error {
 	if !option.repeats {
 		if err := s.seen.Once(s.Dispenser, word); err != nil {
@@ -165,7 +168,7 @@ func parseSiteData(d *caddyfile.Dispenser, h *Handler) error {
 	return nil
 }
 
-// parseUpgrades reads the protocols that an Upgrade may name.
+// parseUpgrades parses the protocols that requests may upgrade to.
 func parseUpgrades(d *caddyfile.Dispenser, h *Handler) error {
 	protocols := d.RemainingArgs()
 	if len(protocols) == 0 {
@@ -182,7 +185,12 @@ func parseUpgrades(d *caddyfile.Dispenser, h *Handler) error {
 	return nil
 }
 
-// route reads a public or private option.
+// privateOptions lists the options of private routes.
+var privateOptions = optionTable[*Route]{
+	"unauthenticated": func(d *caddyfile.Dispenser, r *Route) error { return unauthenticatedArg(d, &r.Unauthenticated) },
+}
+
+// route parses a public or private option.
 func (s *siteParser) route(mode string) error {
 	route := &Route{Mode: mode}
 	paths := caddyhttp.MatchPath{}
@@ -209,23 +217,107 @@ func (s *siteParser) route(mode string) error {
 	if len(route.MatcherSetsRaw) == 0 {
 		return s.Errf("%s needs at least one matcher", mode)
 	}
-	seen := make(caddyargs.Seen)
-	for nesting := s.Nesting(); s.NextBlock(nesting); {
-		word := s.Val()
-		if mode != modePrivate || word != "unauthenticated" {
-			var valid []string
-			if mode == modePrivate {
-				valid = privateWords
-			}
-			return unrecognized(s.Dispenser, word, " of a "+mode+" route", valid)
-		}
-		if err := seen.Once(s.Dispenser, word); err != nil {
-			return err
-		}
-		if err := unauthenticatedArg(s.Dispenser, &route.Unauthenticated); err != nil {
-			return err
-		}
+	var options optionTable[*Route] // none for public routes
+	if mode == modePrivate {
+		options = privateOptions
+	}
+	if _, err := options.readBlock(s.Dispenser, &block{of: " of a " + mode + " route", options: names(options)}, route); err != nil {
+		return err
 	}
 	s.h.Routes = append(s.h.Routes, route)
+	return nil
+}
+
+// check returns an error about options that do not fit together.
+func (s *siteParser) check() error {
+	h, place := s.h, caddyargs.At(s.place)
+	if s.shorthand != nil {
+		if err := s.shorthand.options().CheckWritten(); err != nil {
+			return s.seen.PlaceOf(err, place).WrapErr(err)
+		}
+		h.OwnProviders = map[string]*ProviderConfig{shorthandID: s.shorthand}
+		return nil
+	}
+	global := s.global()
+	choice := h.providerChoice(&global)
+	ids, err := choice.IDs()
+	if err != nil {
+		return place.WrapErr(err)
+	}
+	_, err = choice.DefaultOf(ids)
+	if unknown := (*opconfig.UnknownDefaultError)(nil); errors.As(err, &unknown) {
+		return suggest.Hint(caddyargs.At(s.seen["default_provider"]).WrapErr(err), unknown.ID, unknown.IDs...)
+	}
+	if err != nil {
+		return place.WrapErr(err)
+	}
+	return nil
+}
+
+// upstreamOptions lists the options of upstream.
+var upstreamOptions = optionTable[*UpstreamConfig]{
+	"header": parseUpstreamHeader,
+	"access_token": func(d *caddyfile.Dispenser, u *UpstreamConfig) error {
+		return optionalHeader(d, &u.AccessToken, "Authorization")
+	},
+	"id_token": func(d *caddyfile.Dispenser, u *UpstreamConfig) error {
+		return optionalHeader(d, &u.IDToken, "X-Id-Token")
+	},
+}
+
+// parseUpstream parses the upstream block.
+func parseUpstream(d *caddyfile.Dispenser, h *Handler) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	h.Upstream = new(UpstreamConfig)
+	seen := make(caddyargs.Seen)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := upstreamOptions.read(d, upstreamBlock, h.Upstream, seen); err != nil {
+			return err
+		}
+		delete(seen, "header") // can be repeated
+		if _, err := h.Upstream.headers(); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	if len(h.Upstream.Headers) == 0 && len(seen) == 0 {
+		return d.Err("upstream is empty")
+	}
+	return nil
+}
+
+func parseUpstreamHeader(d *caddyfile.Dispenser, u *UpstreamConfig) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.Err("header takes a name and a value, in quotes if there are spaces in it")
+	}
+	name := http.CanonicalHeaderKey(args[0])
+	if u.Headers[name] != "" {
+		return d.Errf("the header %s is there twice", name)
+	}
+	if args[1] == "" {
+		return d.Errf("the header %s has no value", name)
+	}
+	if u.Headers == nil {
+		u.Headers = make(map[string]string)
+	}
+	u.Headers[name] = args[1]
+	return nil
+}
+
+// optionalHeader parses the name of a header, which has a default.
+func optionalHeader(d *caddyfile.Dispenser, field *string, otherwise string) error {
+	args := d.RemainingArgs()
+	if len(args) > 1 {
+		return d.ArgErr()
+	}
+	*field = otherwise
+	if len(args) == 1 {
+		if args[0] == "" {
+			return d.Err("the header's name is empty")
+		}
+		*field = http.CanonicalHeaderKey(args[0])
+	}
 	return nil
 }

@@ -89,6 +89,10 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	}, nil
 }
 
+// shorthandID is the id of the provider that the options of a site itself
+// define.
+const shorthandID = "default"
+
 // checkID refuses ids that could not be part of an address or a name.
 func checkID(id string) error {
 	if id == "" || len(id) > 64 {

@@ -263,7 +263,10 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 	for _, block := range caddyfileBlock.FindAllStringSubmatch(reference, -1) {
 		examples.WriteString(block[1])
 	}
-	options := slices.Concat(siteWords(), words["session"], words["provider"], cookieWords, tlsWords, upstreamWords, storeOptions)
+	options := slices.Clone(storeOptions)
+	for _, b := range blocks {
+		options = append(options, b.options...)
+	}
 	for _, name := range options {
 		line := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(name) + `\b`)
 		if !line.MatchString(reference[:strings.Index(reference, "## The directive")]) {

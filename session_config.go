@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -158,7 +159,7 @@ func (s SessionConfig) withDefaults() SessionConfig {
 		c = *s.Cookie
 	}
 	c.Name = orDefault(c.Name, defaultCookie)
-	c.SameSite = orDefault(c.SameSite, "lax")
+	c.SameSite = orDefault(c.SameSite, sameSiteValues[0])
 	c.Domain = strings.ToLower(strings.TrimPrefix(c.Domain, "."))
 	s.Cookie = &c
 	return s
@@ -190,14 +191,21 @@ func (s SessionConfig) check() error {
 	return s.Cookie.check()
 }
 
+// sameSiteValues are the values of same_site, the default first.
+var sameSiteValues = []string{"lax", "none"}
+
+// sameSiteStrict is the error about a value that browsers know but logins cannot
+// work with.
+const sameSiteStrict = "same_site strict would loop: a login comes back from another site, without the cookie; it is lax or none"
+
 // check refuses settings of the session cookie that cannot work.
 func (c *CookieConfig) check() error {
 	return optioncheck.First(
 		optioncheck.Refuse("", !isCookieName(c.Name), "cookie: the name %q is not made of letters, digits, - and _", c.Name),
 		optioncheck.Refuse("", strings.HasPrefix(c.Name, "__Host-") || strings.HasPrefix(c.Name, "__Secure-"), "cookie: the prefix of the name is added by itself"),
 		optioncheck.Refuse("domain", c.Domain != "" && !address.IsDomain(c.Domain), "cookie: domain %q is not a domain's name", c.Domain),
-		optioncheck.Refuse("same_site", c.SameSite == "strict", "cookie: same_site strict would loop: a login comes back from another site, without the cookie"),
-		optioncheck.Refuse("same_site", c.SameSite != "lax" && c.SameSite != "none", "cookie: same_site: %q is none of lax, none", c.SameSite),
+		optioncheck.Refuse("same_site", c.SameSite == "strict", "cookie: %s", sameSiteStrict),
+		optioncheck.Refuse("same_site", !slices.Contains(sameSiteValues, c.SameSite), "cookie: same_site: %q is none of %s", c.SameSite, strings.Join(sameSiteValues, ", ")),
 		optioncheck.Refuse("", c.Insecure && (c.SameSite == "none" || c.Partitioned),
 			"cookie: browsers keep a cookie with same_site none or partitioned only over HTTPS; insecure excludes them"),
 	)
