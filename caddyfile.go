@@ -13,6 +13,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
+func init() {
+	httpcaddyfile.RegisterGlobalOption("oidc_rp", parseGlobal)
+	httpcaddyfile.RegisterDirective("oidc_rp", parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder("oidc_rp", httpcaddyfile.Before, "basic_auth")
+}
+
 // shorthandID is the id of the provider that a site's own options make.
 const shorthandID = "default"
 
