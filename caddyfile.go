@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -20,7 +21,7 @@ func init() {
 }
 
 // shorthandID is the id of the provider that a site's own options make.
-const shorthandID = "default"
+const shorthandID = flow.ShorthandID
 
 // parseGlobal reads the global option. Syntax:
 //

@@ -148,7 +148,7 @@ func (s *storageState) start(user any, logger *zap.Logger, d requirements) {
 	}
 }
 
-// end takes back what start was told.
+// end takes back the requirements of a user.
 func (s *storageState) end(user any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
