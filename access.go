@@ -74,10 +74,3 @@ func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
 	}
 	return h.sitePolicy(), nil
 }
-
-func orDefault(value, otherwise string) string {
-	if value != "" {
-		return value
-	}
-	return otherwise
-}

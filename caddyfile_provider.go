@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
@@ -204,7 +206,7 @@ func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 
 // newID returns an error if a provider cannot have the id.
 func newID(d *caddyfile.Dispenser, id string) error {
-	if id == shorthandID {
+	if id == flow.ShorthandID {
 		return d.Errf("the provider id '%s' is reserved for the default provider", id)
 	}
 	if err := checkID(id); err != nil {
@@ -234,7 +236,7 @@ func (s *siteParser) provider() error {
 			return place.Errf("provider %s is there twice", id)
 		}
 		if shared[id] == nil {
-			return suggest.Hint(place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, orDefault(idsOf(shared), "none")), id, slices.Collect(maps.Keys(shared))...)
+			return suggest.Hint(place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, cmp.Or(idsOf(shared), "none")), id, slices.Collect(maps.Keys(shared))...)
 		}
 		s.h.Providers = append(s.h.Providers, id)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
@@ -235,7 +236,7 @@ func (s *siteParser) check() error {
 		if err := s.shorthand.options().CheckWritten(); err != nil {
 			return s.seen.PlaceOf(err, place).WrapErr(err)
 		}
-		h.OwnProviders = map[string]*ProviderConfig{shorthandID: s.shorthand}
+		h.OwnProviders = map[string]*ProviderConfig{flow.ShorthandID: s.shorthand}
 		return nil
 	}
 	global := s.global()

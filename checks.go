@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -192,7 +193,7 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 		Public:        config.Mode == modePublic,
 		EndpointsOnly: config.Mode == modeEndpoints,
 		Match:         rawMatcherSets(config.MatcherSetsRaw),
-		Endpoints:     orDefault(config.Endpoints, defaultEndpoints),
+		Endpoints:     cmp.Or(config.Endpoints, defaultEndpoints),
 		SignedOut:     config.SignedOut,
 		Session:       session.checkOptions(),
 	}

@@ -317,3 +317,17 @@ type UpstreamConfig struct {
 	// Default: the token is not passed on.
 	IDToken string `json:"id_token,omitempty"`
 }
+
+// The values of mode.
+const (
+	modePrivate   = "private"
+	modePublic    = "public"
+	modeEndpoints = "endpoints"
+)
+
+func orDefault(value, otherwise string) string {
+	if value != "" {
+		return value
+	}
+	return otherwise
+}

@@ -1,13 +1,22 @@
 package oidcrp
 
 import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
 // resolveFlows makes what the flows know of this instance, when all else of its
@@ -53,4 +62,33 @@ func (h *Handler) refreshes() bool {
 // instance.
 func (h *Handler) ownsHeader(name string) bool {
 	return slices.ContainsFunc(h.identityHeaders, func(own string) bool { return headers.SameName(name, own) })
+}
+
+//go:embed pages/*.html
+var builtinPages embed.FS
+
+// resolvePages reads the templates: the operator's own in the place of the
+// built-in ones.
+func (h *Handler) resolvePages(caddy.Context) error {
+	folder := ""
+	if h.Pages != "" {
+		var err error
+		if folder, err = expand(h.Pages); err != nil {
+			return fmt.Errorf("pages: %w", err)
+		}
+		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+			return fmt.Errorf("pages: %q is not a folder", folder)
+		}
+	}
+	builtin, err := fs.Sub(builtinPages, "pages")
+	if err != nil {
+		return err
+	}
+	h.pages, err = livefile.New(h.now, logFiles(func() *zap.Logger { return h.logger }, "pages"), func(read livefile.Read) (*pages.Templates, error) {
+		return pages.Read(builtin, folder, read)
+	})
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	return nil
 }

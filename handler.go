@@ -5,18 +5,14 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
-)
-
-const (
-	modePrivate   = "private"
-	modePublic    = "public"
-	modeEndpoints = "endpoints"
 )
 
 // ServeHTTP serves our endpoints. Of all other requests that the guard covers it
@@ -119,4 +115,36 @@ func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) boo
 	pages.StrictSecurityHeaders(w.Header())
 	w.WriteHeader(http.StatusBadRequest)
 	return true
+}
+
+// stateOf returns the request's state, and makes it where this is the first
+// instance to see the request.
+func (h *Handler) stateOf(r *http.Request) *requestState {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	st, ok := vars[stateVar].(*requestState)
+	if !ok {
+		st = &requestState{State: flow.State{Cookies: r.Header["Cookie"]}}
+		if vars != nil {
+			vars[stateVar] = st
+		}
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			repl.Map(st.Placeholder)
+		}
+	}
+	st.Enter(h.instance, r)
+	return st
+}
+
+// clean takes out of a request what only we may say: identity headers in any
+// spelling, trailers of such names, Connection tokens that would make a proxy
+// drop them, and our own cookies. It comes first, on every path: also what is
+// answered with an error may reach an application, by handle_errors.
+func (h *Handler) clean(st *requestState, r *http.Request) {
+	if h.siteHeaders == nil {
+		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
+	}
+	if len(st.Cookies) > 0 {
+		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
+	}
+	st.upgrade = h.siteHeaders.Clean(r, st.IdentityHeaders())
 }

@@ -1,8 +1,6 @@
 package oidcrp
 
 import (
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -84,19 +82,6 @@ func logProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 		}
 		logger().Error("the provider does not answer; using what was fetched before, for at most 24 hours", part, zap.Time("fetched", n.Fetched), zap.Error(n.Err))
 	}
-}
-
-// MarshalLogObject keeps secrets out of logs that print whole modules.
-func (h *Handler) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("mode", h.Mode)
-	zapStrings(enc, "providers", append(slices.Clone(h.Providers), slices.Sorted(maps.Keys(h.OwnProviders))...))
-	return nil
-}
-
-// MarshalLogObject keeps secrets out of logs that print whole modules.
-func (a *App) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	zapStrings(enc, "providers", slices.Sorted(maps.Keys(a.Providers)))
-	return nil
 }
 
 // MarshalLogObject keeps the client secret out of logs.

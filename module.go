@@ -29,8 +29,6 @@
 package oidcrp
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -41,6 +39,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
@@ -51,7 +50,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/running"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 func init() {
@@ -92,69 +90,13 @@ type App struct {
 	linked        *sync.Once
 }
 
+// runningApps lists the apps that were started and not cleaned up.
+var runningApps running.List[*App]
+
 // CaddyModule returns the module's registration.
 func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "oidc_rp", New: func() caddy.Module { return new(App) }}
 }
-
-// Provision prepares the shared providers. It opens no connection and touches
-// no storage: Caddy also runs it for a mere validation.
-func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx = ctx
-	a.logger, a.auditLogger = ctx.Logger(), ctx.Slogger()
-	a.linked = new(sync.Once)
-	a.announced = new(atomic.Pointer[map[string]bool])
-	a.clock = clock.ForConfig()
-	var err error
-	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock) }); err != nil {
-		return err
-	}
-	a.shared = &flow.Shared{Memory: &a.storageState.memory, Clock: a.clock}
-	a.providers = make(map[string]*provider, len(a.Providers))
-	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
-		p, err := newProvider(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
-		if err != nil {
-			return fmt.Errorf("provider %s: %w", id, err)
-		}
-		a.providers[id] = p
-	}
-	if a.DefaultProvider != "" && a.providers[a.DefaultProvider] == nil {
-		return fmt.Errorf("default_provider %s: there is no such provider", a.DefaultProvider)
-	}
-	return nil
-}
-
-// runningApps lists the apps that were started and not cleaned up.
-var runningApps running.List[*App]
-
-// Start starts what the sites share, which must not happen for a configuration
-// that is only validated, and links the instances of each site.
-func (a *App) Start() error {
-	demands := map[*storageState]requirements{a.storageState: {}}
-	for _, h := range a.handlers {
-		d := requirements{revocations: h.instance.Sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
-		if h.session.Secret == nil { // else it has keys of its own
-			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
-		}
-		demands[h.storageState] = demands[h.storageState].with(d)
-	}
-	for s, d := range demands {
-		s.start(a, d)
-		a.release = append(a.release, func() error { s.end(a); return nil })
-	}
-	a.storeProviderDocuments()
-	a.linkInstances()
-	a.announce()
-	a.release = append(a.release, runningApps.Add(a))
-	return nil
-}
-
-// Stop does nothing: requests may still be under way, and what they use is
-// given back in Cleanup.
-func (a *App) Stop() error { return nil }
-
-// Cleanup gives back exactly what Provision took, however far it came.
-func (a *App) Cleanup() error { return releaseAll(&a.release) }
 
 // Handler is a middleware that guards a site with OpenID Connect. It sends users
 // who are not signed in to a provider, and tells the application behind it who
@@ -287,58 +229,6 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.oidc_rp", New: func() caddy.Module { return new(Handler) }}
 }
 
-// Provision resolves the configuration. Like the app's it opens no connection.
-func (h *Handler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
-	module, err := ctx.App("oidc_rp")
-	if err != nil {
-		return err
-	}
-	h.app = module.(*App)
-	h.now = h.app.clock.Now
-	h.instance = &flow.Instance{Shared: h.app.shared, Server: caddyServer{}, Now: h.now, Logger: ctx.Slogger()}
-	for _, resolve := range []func(caddy.Context) error{
-		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
-	} {
-		if err := resolve(ctx); err != nil {
-			return ofSite(ctx, err)
-		}
-	}
-	h.resolveFlows()
-	if err := h.app.addCookieName(h); err != nil {
-		return ofSite(ctx, err)
-	}
-	if err := h.app.checkSites(ctx); err != nil {
-		return err
-	}
-	h.siteHeaders = h.ownSiteHeaders()
-	h.app.handlers = append(h.app.handlers, h)
-	h.app.shared.Instances = append(h.app.shared.Instances, h.instance)
-	return nil
-}
-
-// Cleanup gives back exactly what Provision took, however far it came.
-// Requests that are under way go on.
-func (h *Handler) Cleanup() error { return releaseAll(&h.release) }
-
-// acquire takes something that must be given back, and remembers how.
-func acquire[T any](release *[]func() error, take func() (T, func() error, error)) (T, error) {
-	value, giveBack, err := take()
-	if err == nil {
-		*release = append(*release, giveBack)
-	}
-	return value, err
-}
-
-func releaseAll(release *[]func() error) error {
-	var errs []error
-	for _, giveBack := range slices.Backward(*release) {
-		errs = append(errs, giveBack())
-	}
-	*release = nil
-	return errors.Join(errs...)
-}
-
 var (
 	_ caddy.App                   = (*App)(nil)
 	_ caddy.Provisioner           = (*App)(nil)
@@ -347,3 +237,16 @@ var (
 	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )
+
+// MarshalLogObject keeps secrets out of logs that print whole modules.
+func (h *Handler) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("mode", h.Mode)
+	zapStrings(enc, "providers", append(slices.Clone(h.Providers), slices.Sorted(maps.Keys(h.OwnProviders))...))
+	return nil
+}
+
+// MarshalLogObject keeps secrets out of logs that print whole modules.
+func (a *App) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	zapStrings(enc, "providers", slices.Sorted(maps.Keys(a.Providers)))
+	return nil
+}

@@ -13,7 +13,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/zap"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
@@ -88,10 +87,6 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 		options:       discovery.key,
 	}, nil
 }
-
-// shorthandID is the id of the provider that the options of a site itself
-// define.
-const shorthandID = "default"
 
 // checkID refuses ids that could not be part of an address or a name.
 func checkID(id string) error {
@@ -196,19 +191,4 @@ func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, logger 
 		_, err := discoveries.Delete(key)
 		return err
 	}, nil
-}
-
-// storeProviderDocuments has the metadata and keys of the providers stored in
-// Caddy's storage, sealed with the keys of the first site that uses them.
-func (a *App) storeProviderDocuments() {
-	known := make(map[*op.Discovery]bool)
-	storage := func() clusterstore.Storage { return a.storageState.storage() }
-	for _, h := range a.handlers {
-		for _, p := range h.providers {
-			if discovery := p.Client.Discovery; !known[discovery] {
-				known[discovery] = true
-				discovery.KeepIn(&op.SealedStore{Storage: storage, Keys: h.instance.Keys, Options: p.options, Issuer: p.Mapping.Issuer})
-			}
-		}
-	}
 }

@@ -132,8 +132,8 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 		}
 		h.instance.ByRedirectPath[p.RedirectPath] = &p.Provider
 	}
-	if len(ids) > 1 && h.providers[shorthandID] != nil {
-		return fmt.Errorf("provider %s: the id is reserved for the default provider", shorthandID)
+	if len(ids) > 1 && h.providers[flow.ShorthandID] != nil {
+		return fmt.Errorf("provider %s: the id is reserved for the default provider", flow.ShorthandID)
 	}
 	defaultID, err := choice.DefaultOf(ids)
 	if err != nil {

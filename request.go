@@ -5,10 +5,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
 const stateVar = "oidc_rp.visit"
@@ -25,38 +27,6 @@ type requestState struct {
 	writer headers.ResponseWriter
 }
 
-// stateOf returns the request's state, and makes it where this is the first
-// instance to see the request.
-func (h *Handler) stateOf(r *http.Request) *requestState {
-	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	st, ok := vars[stateVar].(*requestState)
-	if !ok {
-		st = &requestState{State: flow.State{Cookies: r.Header["Cookie"]}}
-		if vars != nil {
-			vars[stateVar] = st
-		}
-		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-			repl.Map(st.Placeholder)
-		}
-	}
-	st.Enter(h.instance, r)
-	return st
-}
-
-// clean takes out of a request what only we may say: identity headers in any
-// spelling, trailers of such names, Connection tokens that would make a proxy
-// drop them, and our own cookies. It comes first, on every path: also what is
-// answered with an error may reach an application, by handle_errors.
-func (h *Handler) clean(st *requestState, r *http.Request) {
-	if h.siteHeaders == nil {
-		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
-	}
-	if len(st.Cookies) > 0 {
-		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
-	}
-	st.upgrade = h.siteHeaders.Clean(r, st.IdentityHeaders())
-}
-
 // callNext calls the next handler. noStore says that the response sets a cookie of
 // ours, private that it is for one user.
 func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
@@ -69,4 +39,63 @@ func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next ca
 		st.writer.Prepare() // its response is written past the writer
 	}
 	return err
+}
+
+// set sets a header about the user, unless its value cannot be one.
+func (st *requestState) set(header http.Header, name string, value []string) {
+	if value[0] == "" || !httpguts.ValidHeaderFieldValue(value[0]) {
+		return
+	}
+	st.SetIdentityHeader(header, name, value)
+}
+
+// upstreamHeader is a header with what the application is told about the user.
+type upstreamHeader struct {
+	name, value string
+	lasting     bool // what it says follows from the session alone
+}
+
+// upstreamHeaders are those of an instance.
+type upstreamHeaders []upstreamHeader
+
+// lastingValues are the values of those headers that say the same on every
+// request, made once for an opened session: to read a list of groups takes
+// longer than all else that is done for a request.
+func (u upstreamHeaders) lastingValues(st *requestState) []string {
+	cache := st.HeaderCache()
+	if cache == nil {
+		return u.makeLasting(st)
+	}
+	if made := cache.Load(); made != nil {
+		return *made
+	}
+	made := u.makeLasting(st)
+	cache.Store(&made)
+	return made
+}
+
+func (u upstreamHeaders) makeLasting(st *requestState) []string {
+	values := make([]string, len(u))
+	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
+	repl.Map(st.Placeholder)
+	for i, header := range u {
+		switch {
+		case !header.lasting:
+		case identity.HasPlaceholders(header.value):
+			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
+		default:
+			values[i] = st.User().ClaimText(header.value)
+		}
+	}
+	return values
+}
+
+// headerValue is a text with placeholders, expanded once. What a claim says is
+// never expanded.
+func headerValue(r *http.Request, value string) string {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return ""
+	}
+	return claims.Printable(repl.ReplaceAll(value, ""))
 }

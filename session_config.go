@@ -25,63 +25,6 @@ const (
 	defaultCookie    = "oidc_rp"
 )
 
-// resolveSession merges what the app and the site say of sessions, and finds
-// the keys.
-func (h *Handler) resolveSession(_ caddy.Context) error {
-	merged := h.Session.over(h.app.Session).withDefaults()
-	h.session = merged
-	if err := merged.check(); err != nil {
-		return fmt.Errorf("session: %w", err)
-	}
-	if err := h.resolveStore(merged.StoreRaw); err != nil {
-		return err
-	}
-	if merged.Secret == nil {
-		h.instance.Keys = h.storageState.keys
-		return nil
-	}
-	var secrets [][]byte
-	for _, text := range merged.Secret {
-		secret, err := expand(text)
-		if err != nil {
-			return fmt.Errorf("session: secret: %w", err)
-		}
-		warnOfFileName(h.logger, "session: secret", secret)
-		secrets = append(secrets, []byte(secret))
-	}
-	ring, err := seal.NewRing(secrets...)
-	if err != nil {
-		return fmt.Errorf("session: secret: %w", err)
-	}
-	h.instance.Keys = seal.Fixed{Keys: ring}
-	return nil
-}
-
-// resolveStore finds where the sessions are kept.
-func (h *Handler) resolveStore(raw json.RawMessage) error {
-	h.storageState = h.app.storageState
-	if kind, err := storeKind(raw); err != nil {
-		return fmt.Errorf("session: store: %w", err)
-	} else if kind == cookieStore {
-		h.session.StoreRaw = nil
-		h.instance.Refreshes, h.instance.Callbacks = h.storageState.refresher, h.storageState.callbacks
-		h.instance.Sessions = h.cookieManager()
-		h.release = append(h.release, h.instance.Sessions.Close)
-		return nil
-	}
-	s, err := h.app.sessionStore(raw)
-	if err != nil {
-		return fmt.Errorf("session: %w", err)
-	}
-	if s.onStorage != nil {
-		h.storageState = s.onStorage
-	}
-	h.instance.Refreshes, h.instance.Callbacks = s.refresher, s.callbacks
-	h.instance.Sessions = h.recordManager(s)
-	h.release = append(h.release, h.instance.Sessions.Close)
-	return nil
-}
-
 // cookieStore is the word for sessions in cookies, which is no module.
 const cookieStore = "cookie"
 

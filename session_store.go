@@ -5,30 +5,74 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
-// sessionStore is a store that sites of one configuration use, with what
-// belongs to it. Sites that say the same of their store share it.
-type sessionStore struct {
-	store.Store
-	// on is the storage that the store is on, nil for any other store.
-	onStorage *storageState
-	// revocations are in the store itself; nil for a store on a storage.
-	events    *revocation.Records
-	refresher *refresh.Coordinator
-	// callbacks are the answers to logins that were taken.
-	callbacks *callback.Coordinator
-	// watched is the store itself where it knows of changes, else nil.
-	watched store.Versioned
+// resolveSession merges what the app and the site say of sessions, and finds
+// the keys.
+func (h *Handler) resolveSession(_ caddy.Context) error {
+	merged := h.Session.over(h.app.Session).withDefaults()
+	h.session = merged
+	if err := merged.check(); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if err := h.resolveStore(merged.StoreRaw); err != nil {
+		return err
+	}
+	if merged.Secret == nil {
+		h.instance.Keys = h.storageState.keys
+		return nil
+	}
+	var secrets [][]byte
+	for _, text := range merged.Secret {
+		secret, err := expand(text)
+		if err != nil {
+			return fmt.Errorf("session: secret: %w", err)
+		}
+		warnOfFileName(h.logger, "session: secret", secret)
+		secrets = append(secrets, []byte(secret))
+	}
+	ring, err := seal.NewRing(secrets...)
+	if err != nil {
+		return fmt.Errorf("session: secret: %w", err)
+	}
+	h.instance.Keys = seal.Fixed{Keys: ring}
+	return nil
+}
+
+// resolveStore finds where the sessions are kept.
+func (h *Handler) resolveStore(raw json.RawMessage) error {
+	h.storageState = h.app.storageState
+	if kind, err := storeKind(raw); err != nil {
+		return fmt.Errorf("session: store: %w", err)
+	} else if kind == cookieStore {
+		h.session.StoreRaw = nil
+		h.instance.Refreshes, h.instance.Callbacks = h.storageState.refresher, h.storageState.callbacks
+		h.instance.Sessions = h.cookieManager()
+		h.release = append(h.release, h.instance.Sessions.Close)
+		return nil
+	}
+	s, err := h.app.sessionStore(raw)
+	if err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if s.onStorage != nil {
+		h.storageState = s.onStorage
+	}
+	h.instance.Refreshes, h.instance.Callbacks = s.refresher, s.callbacks
+	h.instance.Sessions = h.recordManager(s)
+	h.release = append(h.release, h.instance.Sessions.Close)
+	return nil
 }
 
 // sessionStore returns the store of a site's configuration.

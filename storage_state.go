@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,8 +43,8 @@ type storageState struct {
 	memory    flow.Memory
 
 	mu           sync.Mutex
-	storages     []*attachment // the one attached last is used
-	requirements map[*App]requirements
+	storages     []*attachment        // the one attached last is used
+	requirements map[any]requirements // of the configurations that use it
 	logger       atomic.Pointer[zap.Logger]
 	running      context.CancelFunc
 }
@@ -116,14 +117,14 @@ func (s *storageState) storage() certmagic.Storage {
 
 // start begins the work in the background, once, and takes what a
 // configuration that is in use needs of it.
-func (s *storageState) start(a *App, d requirements) {
-	s.logger.Store(a.logger)
+func (s *storageState) start(user any, logger *zap.Logger, d requirements) {
+	s.logger.Store(logger)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.requirements == nil {
-		s.requirements = make(map[*App]requirements)
+		s.requirements = make(map[any]requirements)
 	}
-	s.requirements[a] = d
+	s.requirements[user] = d
 	s.requireKeys()
 	if s.running != nil {
 		return
@@ -147,11 +148,11 @@ func (s *storageState) start(a *App, d requirements) {
 	}
 }
 
-// end takes back what start was told.
-func (s *storageState) end(a *App) {
+// end takes back the requirements of a user.
+func (s *storageState) end(user any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.requirements, a)
+	delete(s.requirements, user)
 	s.requireKeys()
 }
 
@@ -223,4 +224,22 @@ func (s *storageState) repeat(ctx context.Context, what string, every time.Durat
 			s.logger.Load().Info("the storage answers again", zap.String("for", what))
 		}
 	})
+}
+
+// acquire takes something that must be given back, and remembers how.
+func acquire[T any](release *[]func() error, take func() (T, func() error, error)) (T, error) {
+	value, giveBack, err := take()
+	if err == nil {
+		*release = append(*release, giveBack)
+	}
+	return value, err
+}
+
+func releaseAll(release *[]func() error) error {
+	var errs []error
+	for _, giveBack := range slices.Backward(*release) {
+		errs = append(errs, giveBack())
+	}
+	*release = nil
+	return errors.Join(errs...)
 }

@@ -9,19 +9,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
-
-// upstreamHeader is a header with what the application is told about the user.
-type upstreamHeader struct {
-	name, value string
-	lasting     bool // what it says follows from the session alone
-}
-
-// upstreamHeaders are those of an instance.
-type upstreamHeaders []upstreamHeader
 
 // setIdentityHeaders puts what the application is to know into the request's header. What a
 // client said under these names has been taken out before.
@@ -48,56 +38,6 @@ func (h *Handler) setIdentityHeaders(st *requestState, r *http.Request) {
 	if name := h.Upstream.IDToken; name != "" {
 		st.set(r.Header, name, []string{st.User().Session.IDToken})
 	}
-}
-
-// set sets a header about the user, unless its value cannot be one.
-func (st *requestState) set(header http.Header, name string, value []string) {
-	if value[0] == "" || !httpguts.ValidHeaderFieldValue(value[0]) {
-		return
-	}
-	st.SetIdentityHeader(header, name, value)
-}
-
-// lastingValues are the values of those headers that say the same on every
-// request, made once for an opened session: to read a list of groups takes
-// longer than all else that is done for a request.
-func (u upstreamHeaders) lastingValues(st *requestState) []string {
-	cache := st.HeaderCache()
-	if cache == nil {
-		return u.makeLasting(st)
-	}
-	if made := cache.Load(); made != nil {
-		return *made
-	}
-	made := u.makeLasting(st)
-	cache.Store(&made)
-	return made
-}
-
-func (u upstreamHeaders) makeLasting(st *requestState) []string {
-	values := make([]string, len(u))
-	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
-	repl.Map(st.Placeholder)
-	for i, header := range u {
-		switch {
-		case !header.lasting:
-		case identity.HasPlaceholders(header.value):
-			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
-		default:
-			values[i] = st.User().ClaimText(header.value)
-		}
-	}
-	return values
-}
-
-// headerValue is a text with placeholders, expanded once. What a claim says is
-// never expanded.
-func headerValue(r *http.Request, value string) string {
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return ""
-	}
-	return claims.Printable(repl.ReplaceAll(value, ""))
 }
 
 // resolveUpstream finds the headers that only we may set, and the claims that

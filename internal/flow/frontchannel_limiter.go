@@ -8,8 +8,8 @@ import (
 
 // A front-channel logout is not signed and rarely comes with a cookie. Each
 // that is believed costs some bytes in the storage and in the memory of all
-// instances for as long as sessions last, so what strangers can have written is
-// bounded. Honest logouts must not meet that bound because of junk:
+// instances for as long as sessions last, so what unknown clients can have written
+// is bounded. Honest logouts must not meet that bound because of junk:
 //
 //   - One whose cookie is the session that it names needs no budget, and neither
 //     does one that names a session which this process has opened (revocation.Live).
@@ -21,8 +21,8 @@ import (
 //   - More than a few share what is not reserved, and one network gets a part of
 //     that only, which may be many users behind one address.
 //
-// A client that is over the budget gets 429: an answer of 200 says that the session is
-// over. A provider that ends many sessions at once has the back channel.
+// A client that is over the budget gets 429: a response of 200 says that the session
+// is over. A provider that ends many sessions at once has the back channel.
 const (
 	limiterWindow = time.Minute
 	// How many one network, all of a wider one and all together can take out of
@@ -35,9 +35,9 @@ const (
 	maxFramesPerWindow = 300
 )
 
-// frontchannelLimiter is the budget of logouts by unknown clients. It starts again each minute, and counts
-// only what it allows, so that it needs no more memory than that. It is safe for
-// concurrent use, and knows of this process alone.
+// frontchannelLimiter is the budget of logouts by unknown clients. It starts again
+// each minute, and counts only what it allows, so that it needs no more memory than
+// that. It is safe for concurrent use, and knows of this process alone.
 type frontchannelLimiter struct {
 	mu            sync.Mutex
 	began         time.Time

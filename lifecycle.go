@@ -1,0 +1,127 @@
+package oidcrp
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// This file is what Caddy does with the modules: it provisions, starts and cleans
+// them up.
+
+// Provision prepares the shared providers. It opens no connection and touches
+// no storage: Caddy also runs it for a mere validation.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
+	a.logger, a.auditLogger = ctx.Logger(), ctx.Slogger()
+	a.linked = new(sync.Once)
+	a.announced = new(atomic.Pointer[map[string]bool])
+	a.clock = clock.ForConfig()
+	var err error
+	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock) }); err != nil {
+		return err
+	}
+	a.shared = &flow.Shared{Memory: &a.storageState.memory, Clock: a.clock}
+	a.providers = make(map[string]*provider, len(a.Providers))
+	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
+		p, err := newProvider(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
+		if err != nil {
+			return fmt.Errorf("provider %s: %w", id, err)
+		}
+		a.providers[id] = p
+	}
+	if a.DefaultProvider != "" && a.providers[a.DefaultProvider] == nil {
+		return fmt.Errorf("default_provider %s: there is no such provider", a.DefaultProvider)
+	}
+	return nil
+}
+
+// Start starts what the sites share, which must not happen for a configuration
+// that is only validated, and links the instances of each site.
+func (a *App) Start() error {
+	demands := map[*storageState]requirements{a.storageState: {}}
+	for _, h := range a.handlers {
+		d := requirements{revocations: h.instance.Sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
+		if h.session.Secret == nil { // else it has keys of its own
+			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
+		}
+		demands[h.storageState] = demands[h.storageState].with(d)
+	}
+	for s, d := range demands {
+		s.start(a, a.logger, d)
+		a.release = append(a.release, func() error { s.end(a); return nil })
+	}
+	a.storeProviderDocuments()
+	a.linkInstances()
+	a.announce()
+	a.release = append(a.release, runningApps.Add(a))
+	return nil
+}
+
+// Stop does nothing: requests may still be under way, and what they use is
+// given back in Cleanup.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives back exactly what Provision took, however far it came.
+func (a *App) Cleanup() error { return releaseAll(&a.release) }
+
+// Provision resolves the configuration. Like the app's it opens no connection.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	module, err := ctx.App("oidc_rp")
+	if err != nil {
+		return err
+	}
+	h.app = module.(*App)
+	h.now = h.app.clock.Now
+	h.instance = &flow.Instance{Shared: h.app.shared, Server: caddyServer{}, Now: h.now, Logger: ctx.Slogger()}
+	for _, resolve := range []func(caddy.Context) error{
+		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
+	} {
+		if err := resolve(ctx); err != nil {
+			return ofSite(ctx, err)
+		}
+	}
+	h.resolveFlows()
+	if err := h.app.addCookieName(h); err != nil {
+		return ofSite(ctx, err)
+	}
+	if err := h.app.checkSites(ctx); err != nil {
+		return err
+	}
+	h.siteHeaders = h.ownSiteHeaders()
+	h.app.handlers = append(h.app.handlers, h)
+	h.app.shared.Instances = append(h.app.shared.Instances, h.instance)
+	return nil
+}
+
+// Cleanup gives back exactly what Provision took, however far it came.
+// Requests that are under way go on.
+func (h *Handler) Cleanup() error { return releaseAll(&h.release) }
+
+// storeProviderDocuments has the metadata and keys of the providers stored in
+// Caddy's storage, sealed with the keys of the first site that uses them.
+func (a *App) storeProviderDocuments() {
+	known := make(map[*op.Discovery]bool)
+	storage := func() clusterstore.Storage { return a.storageState.storage() }
+	for _, h := range a.handlers {
+		for _, p := range h.providers {
+			if discovery := p.Client.Discovery; !known[discovery] {
+				known[discovery] = true
+				discovery.KeepIn(&op.SealedStore{Storage: storage, Keys: h.instance.Keys, Options: p.options, Issuer: p.Mapping.Issuer})
+			}
+		}
+	}
+}
