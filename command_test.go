@@ -145,7 +145,7 @@ http://two.test:0 {
 	}{
 		{"providers", false, []string{"corp", "unknown", "one.test,two.test", "http://127.0.0.1:1/corp"}},
 		{"providers --json", false, []string{`"id":"corp"`}},
-		// Fault B7. Nobody here knows whether there is such a subject.
+		// Fault B7. Whether there is such a subject is not known.
 		{"revoke --subject alice", false, []string{"REVOKED", "subject", "corp", "http://127.0.0.1:1/corp", "Sessions of this subject that began before now end", "Whether there were any is not known"}},
 		{"revoke --subject alice --provider corp --issuer http://127.0.0.1:1/corp", false, []string{"corp"}},
 		{"revoke --sid s --json", false, []string{`"kind":"sid"`}},

@@ -56,12 +56,12 @@ func TestRevocationEndsSessionsEverywhere(t *testing.T) {
 			if !again.lives(s.here) || !againThere.lives(s.there) {
 				t.Error("a later sign-in was touched")
 			}
-			told := s.here.audited("revoked")
-			if len(told) != 1 {
-				t.Fatalf("the log tells of it %d times", len(told))
+			lines := s.here.audited("revoked")
+			if len(lines) != 1 {
+				t.Fatalf("expected one line about the revocation in the log, seen %d", len(lines))
 			}
 			// Whoever has the sid can end the session, so it is not in the log.
-			if line := fmt.Sprint(told[0]); told[0]["kind"] != kind.name || issued.SID != "" && strings.Contains(line, issued.SID) {
+			if line := fmt.Sprint(lines[0]); lines[0]["kind"] != kind.name || issued.SID != "" && strings.Contains(line, issued.SID) {
 				t.Errorf("the log says %s", line)
 			}
 		})

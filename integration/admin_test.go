@@ -80,7 +80,7 @@ oidc_rp {
 	}
 }
 
-func TestProvidersAreTold(t *testing.T) {
+func TestTheStateOfProvidersIsListed(t *testing.T) {
 	t.Parallel()
 	idp := newOP(t)
 	down := "issuer http://127.0.0.1:1\nclient_id rp\nclient_secret \"a secret of the down one\"\n"
@@ -102,7 +102,7 @@ http://%s {
 }
 `,
 		"oidc_rp {\nprovider down {\n"+down+"}\nprovider off {\nissuer https://off.invalid\nclient_id rp\njwks `{\"keys\":["+publicKey+"]}`\ndisabled\n}\n}")
-	told := func() (byID map[string]providerStatus) {
+	listed := func() (byID map[string]providerStatus) {
 		byID = make(map[string]providerStatus)
 		hits := idp.Hits(oidctest.Discovery) + idp.Hits(oidctest.JWKS)
 		answer := ask[providersAnswer](r, "GET", "/oidc_rp/providers", "")
@@ -117,7 +117,7 @@ http://%s {
 		}
 		return byID
 	}
-	all := told()
+	all := listed()
 	if p := all["default"]; p.Shared || !slices.Equal(p.Sites, []string{"a.test", "b.test", "rp.test"}) || p.Issuer != idp.Issuer() || p.ClientID != idp.Client().ID ||
 		p.Metadata.State != op.Unknown || p.Keys.State != op.Unknown || len(p.Endpoints) != 0 || p.Disabled {
 		t.Errorf("before the first login: %+v", p)
@@ -134,7 +134,7 @@ http://%s {
 	if p := r.browser().get("https://pinned.test/page"); p.StatusCode != http.StatusServiceUnavailable {
 		t.Fatalf("at the site whose provider is down: expected status 503, seen %d", p.StatusCode)
 	}
-	all = told()
+	all = listed()
 	p := all["default"]
 	if p.Metadata.State != op.OK || p.Metadata.Read.Before(began) || p.Metadata.Error != "" || p.Keys.State != op.OK || p.Keys.Usable == 0 || p.Keys.Read.Before(began) {
 		t.Errorf("after a login: %+v", p)
