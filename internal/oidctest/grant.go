@@ -74,7 +74,7 @@ func (p *Provider) grantCode(g *grant) string {
 	return g.code
 }
 
-// spendCode finds the grant of a code, which works once: first says whether
+// spendCode finds the grant of a code, which works once: first reports whether
 // this is that time (RFC 6749 section 4.1.2).
 func (p *Provider) spendCode(code string) (g *grant, first bool) {
 	p.mu.Lock()

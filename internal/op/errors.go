@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What can go wrong with a provider, as far as a caller tells it apart. All
+// What can go wrong with a provider, as far as callers distinguish it. All
 // errors of this package wrap one of these, or are Unavailable. None of them
 // holds a token, a code or a secret.
 var (

@@ -28,7 +28,7 @@ func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce, accessToken stri
 	return c.verifyIDToken(ctx, raw, idTokenCheck{nonce: nonce, accessToken: accessToken, demands: demands})
 }
 
-// verifyIDToken checks an ID token; of the check it is told what the token
+// verifyIDToken checks an ID token; the check brings what the token
 // belongs to.
 func (c *Client) verifyIDToken(ctx context.Context, raw string, check idTokenCheck) (Claims, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
@@ -168,7 +168,7 @@ func (c *idTokenCheck) checkIssuerAndSubject(claims object) error {
 	return nil
 }
 
-// audience: we are in it, and nobody else whom we do not trust, which is
+// audience: we are in it, and no other party that we do not trust, which is
 // everybody; who it was issued to is us (Core 3.1.3.7, 3 to 5).
 func (c *idTokenCheck) checkAudience(claims object) error {
 	audience, err := claims.texts("aud", true)

@@ -33,7 +33,7 @@ type LogoutToken struct {
 // VerifyLogoutToken checks a logout token (Back-Channel Logout 1.0, 2.6). One
 // that is encrypted is opened as an ID token is, and one that is not is accepted
 // as such an ID token is. What can be seen without a signature is looked at
-// first, so that the garbage of strangers has nobody ask the provider for
+// first, so that the garbage of strangers causes no request to the provider for
 // anything. That the token was not taken before is for the caller to check.
 func (c *Client) VerifyLogoutToken(ctx context.Context, raw string) (*LogoutToken, error) {
 	raw, err := c.open(raw)
@@ -108,7 +108,7 @@ func (c *Client) glance(raw string) error {
 	return nil
 }
 
-// IsIssuer says whether a text is the provider's issuer, as far as that is
+// IsIssuer reports whether a text is the provider's issuer, as far as that is
 // known without asking the provider: where only the configuration URL is
 // configured, with or without a slash at the end.
 func (r *Discovery) IsIssuer(issuer string) bool {
