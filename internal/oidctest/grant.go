@@ -54,7 +54,7 @@ func (p *Provider) Issued() Issued {
 	return p.grants.latest
 }
 
-// token makes a value with the characters that a careless client forgets to
+// token68 makes a value with the characters that a careless client forgets to
 // escape; all of them are allowed (RFC 6749 appendix A). The canary is in the
 // middle, where escaping does not change it.
 func (p *Provider) token68(prefix, suffix string) string {

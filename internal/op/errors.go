@@ -23,7 +23,7 @@ var (
 	errUntrusted = errors.New("the answer cannot be used")
 )
 
-// Unavailable is returned when a provider's metadata or keys cannot be had.
+// UnavailableError is returned when a provider's metadata or keys cannot be had.
 type UnavailableError struct {
 	Err error
 	// RetryAfter is when the next attempt will be made.

@@ -143,7 +143,7 @@ func (c *logoutTokenCheck) checkAll(claims object) (*LogoutToken, error) {
 	return token, nil
 }
 
-// kind takes logout tokens alone: an ID token has a nonce and no events, and
+// checkType takes logout tokens alone: an ID token has a nonce and no events, and
 // other tokens about security events have another event.
 func (c *logoutTokenCheck) checkType(claims object, _ *LogoutToken) error {
 	typ, _ := c.header.ExtraHeaders[jose.HeaderType].(string)
@@ -164,7 +164,7 @@ func (c *logoutTokenCheck) checkType(claims object, _ *LogoutToken) error {
 	return nil
 }
 
-// issuer is the provider's, or one of its tenants': a logout token need not
+// checkIssuer: it is the provider's, or one of its tenants': a logout token need not
 // name the tenant apart, as an ID token does.
 func (c *logoutTokenCheck) checkIssuer(claims object, token *LogoutToken) (err error) {
 	if token.Issuer, err = claims.text("iss"); err != nil {
@@ -193,7 +193,7 @@ func (c *logoutTokenCheck) checkOrigin(claims object, token *LogoutToken) error 
 	return nil
 }
 
-// times: iat is there, exp and nbf may be.
+// checkTimes: iat is there, exp and nbf may be.
 func (c *logoutTokenCheck) checkTimes(claims object, token *LogoutToken) error {
 	issued, ok, err := claims.moment("iat")
 	if err != nil || !ok {

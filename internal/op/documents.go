@@ -34,7 +34,7 @@ const (
 	noticeEvery = 10 * time.Minute
 )
 
-// Keeper keeps documents about one provider, so that no one else can read or
+// DocumentStore keeps documents about one provider, so that no one else can read or
 // change them. Load returns nil where it has none.
 type DocumentStore interface {
 	Load(ctx context.Context, part string) ([]byte, error)
@@ -207,7 +207,7 @@ func (s *shelf) live() {
 	}
 }
 
-// Keep says where the metadata and keys are kept. Until it is called they are
+// KeepIn sets where the metadata and keys are kept. Until it is called they are
 // not.
 func (r *Discovery) KeepIn(keeper DocumentStore) {
 	r.shelf.keeper.Store(&keeper)

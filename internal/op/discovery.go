@@ -69,7 +69,7 @@ func (c *DiscoveryConfig) address() string {
 	return ConfigurationURL(c.Issuer)
 }
 
-// Remote is what was learned about a provider while running: its metadata and
+// Discovery is what was learned about a provider while running: its metadata and
 // keys. It is made without any network traffic, and outlives configurations.
 // It is safe for concurrent use.
 type Discovery struct {
@@ -199,7 +199,7 @@ func (r *Discovery) discover() (*Metadata, error) {
 	return metadata, nil
 }
 
-// Doubt has the metadata looked at again before it is an hour old, but not
+// Invalidate has the metadata looked at again before it is an hour old, but not
 // before the longest pause is over: it does not fit the configuration, and that
 // may be put right at the provider soon.
 func (r *Discovery) Invalidate() {
