@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/adminapi"
 )
 
@@ -28,9 +29,21 @@ func TestAdminHelper(t *testing.T) {
 		return
 	}
 	address := adminSocket(t)
-	load := func(lines, sites string) error { return loadWithAdmin(t, address, lines, sites) }
+	load := func(sites string) error { return loadWithAdmin(t, address, "", sites) }
+	const siteWithoutApp = `
+http://127.0.0.1:0 {
+	respond x
+}
+`
 	site := func(issuer string) string {
-		return "http://127.0.0.1:0 {\noidc_rp {\nissuer " + issuer + "\nclient_id rp\n}\n}\n"
+		return `
+http://127.0.0.1:0 {
+	oidc_rp {
+		issuer ` + issuer + `
+		client_id rp
+	}
+}
+`
 	}
 	issuer := func() string {
 		out, err := command(t, "providers", "--json", "--address", address)
@@ -43,7 +56,7 @@ func TestAdminHelper(t *testing.T) {
 		}
 		return response.Providers[0].Issuer
 	}
-	if err := load("", "http://127.0.0.1:0 {\nrespond x\n}"); err != nil {
+	if err := load(siteWithoutApp); err != nil {
 		t.Fatal(err)
 	}
 	if got := issuer(); !strings.Contains(got, "503") {
@@ -51,28 +64,28 @@ func TestAdminHelper(t *testing.T) {
 	}
 	for i := range 3 {
 		want := fmt.Sprintf("http://127.0.0.1:1/%d", i)
-		if err := load("", site(want)); err != nil {
+		if err := load(site(want)); err != nil {
 			t.Fatal(err)
 		}
-		if got := issuer(); got != want || len(runningApps.All()) != 1 {
-			t.Errorf("load %d: %s, %d apps", i, got, len(runningApps.All()))
+		if got := issuer(); got != want || oidcrp.RunningApps() != 1 {
+			t.Errorf("load %d: %s, %d apps", i, got, oidcrp.RunningApps())
 		}
 	}
 	// Apps start in any order: some of these fail before ours has begun, others after.
 	taken := takenPort(t)
 	for range 10 {
-		if err := load("", site("http://127.0.0.1:1/failed")+"http://"+taken+" {\nrespond x\n}"); err == nil {
+		if err := load(site("http://127.0.0.1:1/failed") + strings.Replace(siteWithoutApp, "127.0.0.1:0", taken, 1)); err == nil {
 			t.Fatal("a configuration with a port that is taken was loaded")
 		}
-		if got := issuer(); got != "http://127.0.0.1:1/2" || len(runningApps.All()) != 1 {
-			t.Errorf("after a load that failed: %s, %d apps", got, len(runningApps.All()))
+		if got := issuer(); got != "http://127.0.0.1:1/2" || oidcrp.RunningApps() != 1 {
+			t.Errorf("after a load that failed: %s, %d apps", got, oidcrp.RunningApps())
 		}
 	}
-	if err := load("", "http://127.0.0.1:0 {\nrespond x\n}"); err != nil {
+	if err := load(siteWithoutApp); err != nil {
 		t.Fatal(err)
 	}
-	if got := issuer(); !strings.Contains(got, "503") || len(runningApps.All()) != 0 {
-		t.Errorf("without the app again: %s, %d apps", got, len(runningApps.All()))
+	if got := issuer(); !strings.Contains(got, "503") || oidcrp.RunningApps() != 0 {
+		t.Errorf("without the app again: %s, %d apps", got, oidcrp.RunningApps())
 	}
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
@@ -21,15 +20,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
-// This file hands the configuration over to the checks of package loadcheck, and
-// logs or returns what they find.
+// This file has package loadcheck check the configuration, logs or returns what
+// it finds, and logs what has to be registered at providers.
 
-// checkSites checks all sites of the configuration, once. What can never work
-// is an error; what is likely to be a mistake is a warning in the log.
+// checkSites checks all sites of the configuration, once. What cannot work is an
+// error; what is likely to be a mistake is a warning in the log.
 //
-// Caddy drops the JSON of each handler once it is loaded. So this is done when the
-// first instance is provisioned: no handler before it is one of ours, and those
-// after it are still JSON. `caddy validate` shows the result, too.
+// Caddy drops the JSON of each handler once it is loaded. The checks therefore run
+// when the first instance is provisioned: no handler before it is an instance, and
+// those after it are still JSON. `caddy validate` shows the result as well.
 func (a *App) checkSites(ctx caddy.Context) error {
 	if a.checked {
 		return nil
@@ -61,123 +60,6 @@ func zapFields(attrs []slog.Attr) (fields []zap.Field) {
 		fields = append(fields, zap.Any(attr.Key, attr.Value.Any()))
 	}
 	return fields
-}
-
-// httpConfigOf returns the configuration of the HTTP app, of which some is loaded
-// already and some is still JSON.
-func httpConfigOf(app *caddyhttp.App) *httpconfig.App {
-	all := &httpconfig.App{HTTPPort: app.HTTPPort, HTTPSPort: app.HTTPSPort, Servers: make(map[string]*httpconfig.Server)}
-	for name, server := range app.Servers {
-		if server == nil {
-			continue
-		}
-		s := &httpconfig.Server{
-			Listen: slices.Clone(server.Listen),
-			TLS:    len(server.TLSConnPolicies) > 0,
-			Routes: routesOf(server.Routes),
-			Named:  make(map[string]*httpconfig.Route),
-		}
-		for _, listen := range server.Listen {
-			s.Ports = append(s.Ports, portOf(listen))
-		}
-		if server.Errors != nil {
-			s.Errors = routesOf(server.Errors.Routes)
-		}
-		for name, route := range server.NamedRoutes {
-			if route != nil {
-				s.Named[name] = &routesOf(caddyhttp.RouteList{*route})[0]
-			}
-		}
-		all.Servers[name] = s
-	}
-	return all
-}
-
-// portOf returns the first port of an address to listen on, or zero if it has
-// none.
-func portOf(listen string) int {
-	expanded, err := caddy.NewReplacer().ReplaceOrErr(listen, true, true)
-	if err != nil {
-		return 0
-	}
-	at, err := caddy.ParseNetworkAddress(expanded)
-	if err != nil || at.IsUnixNetwork() || at.IsFdNetwork() {
-		return 0
-	}
-	return int(at.StartPort)
-}
-
-// routesOf returns routes as package httpconfig has them.
-func routesOf(list caddyhttp.RouteList) []httpconfig.Route {
-	routes := make([]httpconfig.Route, len(list))
-	for n := range list {
-		routes[n].Match = matcherSetsOf(&list[n])
-		for _, raw := range list[n].HandlersRaw {
-			var h httpconfig.Handler
-			_ = json.Unmarshal(raw, &h) // what it cannot read, the module refuses
-			routes[n].Handle = append(routes[n].Handle, h)
-		}
-		for _, loaded := range list[n].Handlers {
-			h := httpconfig.Handler{Loaded: loaded}
-			if module, ok := loaded.(caddy.Module); ok {
-				h.Name = module.CaddyModule().ID.Name()
-			}
-			switch m := loaded.(type) {
-			case *caddyhttp.Subroute:
-				h.Routes = routesOf(m.Routes)
-			case *caddyhttp.Invoke:
-				h.Invokes = m.Name
-			}
-			routes[n].Handle = append(routes[n].Handle, h)
-		}
-	}
-	return routes
-}
-
-// matcherSetsOf returns a route's matcher sets as JSON, also if they are loaded.
-func matcherSetsOf(route *caddyhttp.Route) (sets []httpconfig.MatcherSet) {
-	sets = rawMatcherSets(route.MatcherSetsRaw)
-	for _, loaded := range route.MatcherSets {
-		set := make(httpconfig.MatcherSet)
-		for _, matcher := range loaded {
-			module, ok := matcher.(caddy.Module)
-			if !ok {
-				continue
-			}
-			raw, err := json.Marshal(matcher)
-			if err != nil {
-				raw = nil
-			}
-			set[module.CaddyModule().ID.Name()] = raw
-		}
-		sets = append(sets, set)
-	}
-	return sets
-}
-
-func rawMatcherSets(raw caddyhttp.RawMatcherSets) (sets []httpconfig.MatcherSet) {
-	for _, set := range raw {
-		sets = append(sets, httpconfig.MatcherSet(set))
-	}
-	return sets
-}
-
-// certificatePolicies returns the policies of the TLS app.
-func certificatePolicies(ctx caddy.Context) (policies []loadcheck.CertificatePolicy) {
-	module, err := ctx.AppIfConfigured("tls")
-	if err != nil {
-		return nil
-	}
-	app, ok := module.(*caddytls.TLS)
-	if !ok || app.Automation == nil {
-		return nil
-	}
-	for _, policy := range app.Automation.Policies {
-		if policy != nil {
-			policies = append(policies, loadcheck.CertificatePolicy{Subjects: policy.SubjectsRaw, OnDemand: policy.OnDemand})
-		}
-	}
-	return policies
 }
 
 // checkOptions returns what the checks need to know of an instance. It returns
@@ -252,7 +134,7 @@ func (p *ProviderConfig) checkOptions(id string, own bool) loadcheck.Provider {
 	return o
 }
 
-// checkOptions returns what the checks need to know of how sessions are kept.
+// checkOptions returns what the checks need to know of session settings.
 func (s *SessionConfig) checkOptions() loadcheck.Session {
 	var store bytes.Buffer
 	if kind, err := storeKind(s.StoreRaw); err == nil && kind != cookieStore {
@@ -261,7 +143,7 @@ func (s *SessionConfig) checkOptions() loadcheck.Session {
 	return loadcheck.Session{Cookie: loadcheck.Cookie(*s.Cookie), Store: store.String(), Secrets: s.Secret}
 }
 
-// ofSite adds to an error of an instance which site it is on.
+// ofSite adds the name of its site to an error of an instance.
 func ofSite(ctx caddy.Context, err error) error {
 	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if server == nil {
@@ -279,27 +161,11 @@ func ofSite(ctx caddy.Context, err error) error {
 	return err
 }
 
-// loadingHosts returns the hosts of the route whose handlers are being loaded, or
-// outer if it names none: Caddy keeps the JSON of a route's handlers until all of
-// them are loaded.
-func loadingHosts(routes caddyhttp.RouteList, outer []string) []string {
-	for n := range routes {
-		if len(routes[n].HandlersRaw) == 0 {
-			continue
-		}
-		if own := httpconfig.Hosts(matcherSetsOf(&routes[n])); own != nil {
-			return own
-		}
-		return outer
-	}
-	return outer
-}
-
 const registerMessage = "register these addresses at the provider"
 
-// announce logs what has to be registered at providers, except what the
-// configuration before this one has logged. It makes no requests: origins are
-// what the configuration names.
+// announce logs what has to be registered at providers, except what a running
+// configuration has logged. It makes no requests: the origins are those that the
+// configuration names.
 func (a *App) announce() {
 	before := announcedBefore()
 	announced := make(map[string]bool)
@@ -325,9 +191,9 @@ func announcedBefore() map[string]bool {
 	return all
 }
 
-// logRegistration logs at the first login what has to be registered where the
-// configuration does not name the site: only the user sees that the provider
-// does not know the redirect URI.
+// logRegistration logs what has to be registered at the first login, for sites
+// that the configuration does not name: otherwise only the user would see that
+// the provider does not know the redirect URI.
 func (h *Handler) logRegistration(id, origin, redirectURI string) {
 	p := h.providers[id]
 	r := loadcheck.Registration{

@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 )
 
 // inOwnProcess runs a test in a process of its own, where Caddy can be one.
@@ -26,7 +28,7 @@ func inOwnProcess(t *testing.T, env, test string) {
 	}
 }
 
-// adminSocket is an address for an admin API: no port, and a short path.
+// adminSocket returns an address for an admin API: no port, and a short path.
 func adminSocket(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "admin")
@@ -37,7 +39,7 @@ func adminSocket(t *testing.T) string {
 	return "unix/" + filepath.Join(folder, "s")
 }
 
-// takenPort is an address that somebody listens on.
+// takenPort returns an address that is in use.
 func takenPort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -50,7 +52,18 @@ func takenPort(t *testing.T) string {
 
 func loadWithAdmin(t *testing.T, address, globals, sites string) error {
 	t.Helper()
-	config, err := adapt(fmt.Sprintf("{\nadmin %s\nauto_https off\npersist_config off\nlog {\noutput discard\n}\n%s\n}\n%s", address, globals, sites))
+	config, err := oidcrp.Adapt(fmt.Sprintf(`
+{
+	admin %s
+	auto_https off
+	persist_config off
+	log {
+		output discard
+	}
+	%s
+}
+%s
+`, address, globals, sites))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +115,14 @@ func TestCommandHelper(t *testing.T) {
 		return
 	}
 	address := adminSocket(t)
-	globals := "storage file_system " + storageDir(t) + "\noidc_rp {\nprovider corp {\nissuer http://127.0.0.1:1/corp\nclient_id rp\n}\n}"
+	globals := `
+	storage file_system ` + oidcrp.StorageDir(t) + `
+	oidc_rp {
+		provider corp {
+			issuer http://127.0.0.1:1/corp
+			client_id rp
+		}
+	}`
 	sites := `
 http://one.test:0 {
 	oidc_rp
@@ -164,10 +184,10 @@ http://two.test:0 {
 		t.Fatal(err)
 	}
 	if out, err := command(t, "providers", "--config", file, "--adapter", "caddyfile"); err != nil || !strings.Contains(out, "corp") {
-		t.Errorf("with a configuration that says the address: %v\n%s", err, out)
+		t.Errorf("with a configuration file that has the address: %v\n%s", err, out)
 	}
 	if _, err := command(t, "providers", "--address", "127.0.0.1:1"); err == nil {
-		t.Error("nobody is there, and no error")
+		t.Error("no Caddy is running there, and there is no error")
 	}
 
 	if err := loadWithAdmin(t, address, globals, `
