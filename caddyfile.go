@@ -2,7 +2,6 @@ package oidcrp
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -19,95 +18,37 @@ func init() {
 	httpcaddyfile.RegisterDirective("oidc_rp", parseDirective)
 	httpcaddyfile.RegisterDirectiveOrder("oidc_rp", httpcaddyfile.Before, "basic_auth")
 
-	globalBlock.options = names(globalOptions)
-	providerBlock.options = names(providerOptions)
-	tlsBlock.options = names(tlsOptions)
-	sessionBlock.options = names(sessionOptions)
-	cookieBlock.options = names(cookieOptions)
-	upstreamBlock.options = names(upstreamOptions)
-	siteBlock.options = names(siteOptions)
+	globalBlock.Options = globalOptions.Names()
+	providerBlock.Options = providerOptions.Names()
+	tlsBlock.Options = tlsOptions.Names()
+	sessionBlock.Options = sessionOptions.Names()
+	cookieBlock.Options = cookieOptions.Names()
+	upstreamBlock.Options = upstreamOptions.Names()
+	// A site may have the options of a provider itself.
+	siteBlock.Options = slices.Concat(slices.Sorted(maps.Keys(siteOptions)), providerBlock.Options)
+	for _, b := range blocks {
+		b.Others = blocks
+	}
 }
 
-// block is a kind of block of options, as error messages speak of it.
-type block struct {
-	// of follows the name of an option that the block does not have.
-	of string
-	// place is where the options belong that are used elsewhere by mistake.
-	place string
-	// options are the names of its options. For the kinds below, they are filled
-	// in by init: the tables of options name functions that report errors.
-	options []string
-}
-
+// The kinds of blocks. Their options are set by init, since the tables of options
+// name functions that report errors.
 var (
-	globalBlock   = &block{}
-	providerBlock = &block{of: " of a provider", place: "of a provider"}
-	tlsBlock      = &block{of: " of tls", place: "of a provider's tls"}
-	sessionBlock  = &block{of: " of session", place: "of session"}
-	cookieBlock   = &block{of: " of cookie", place: "of session { cookie { … } }"}
-	upstreamBlock = &block{of: " of upstream", place: "of upstream"}
-	siteBlock     = &block{place: "of a site"}
+	globalBlock   = &caddyargs.Kind{Others: blocks}
+	providerBlock = &caddyargs.Kind{Name: "of a provider", Place: "of a provider"}
+	tlsBlock      = &caddyargs.Kind{Name: "of tls", Place: "of a provider's tls"}
+	sessionBlock  = &caddyargs.Kind{Name: "of session", Place: "of session"}
+	cookieBlock   = &caddyargs.Kind{Name: "of cookie", Place: "of session { cookie { … } }"}
+	upstreamBlock = &caddyargs.Kind{Name: "of upstream", Place: "of upstream"}
+	siteBlock     = &caddyargs.Kind{Place: "of a site"}
 )
 
-// blocks are the kinds of blocks where a misplaced option may belong, in the
-// order in which they are searched.
-var blocks = []*block{providerBlock, sessionBlock, cookieBlock, upstreamBlock, tlsBlock, siteBlock}
-
-// unrecognized returns the error about an option that a block does not have: with
-// the block where it belongs, else with the option that was probably meant. The
-// dispenser is on the option's name.
-func (b *block) unrecognized(d *caddyfile.Dispenser) error {
-	word := d.Val()
-	err := d.Errf("unrecognized option '%s'%s", word, b.of)
-	if len(b.options) == 0 {
-		return err
-	}
-	for _, other := range blocks {
-		if slices.Contains(other.options, word) {
-			return fmt.Errorf("%w: it is an option %s", err, other.place)
-		}
-	}
-	valid := b.options
-	if b == siteBlock { // a site may have the options of a provider itself
-		valid = slices.Concat(valid, providerBlock.options)
-	}
-	return suggest.Hint(err, word, valid...)
-}
-
-// optionTable lists the options of a block: by name, the function that reads
-// the rest of an option into a T. The dispenser is on the option's name.
-type optionTable[T any] map[string]func(*caddyfile.Dispenser, T) error
-
-// read reads the option that the dispenser is on, which is at most once in its
-// block.
-func (t optionTable[T]) read(d *caddyfile.Dispenser, b *block, into T, seen caddyargs.Seen) error {
-	word := d.Val()
-	parse, known := t[word]
-	if !known {
-		return b.unrecognized(d)
-	}
-	if err := seen.Once(d, word); err != nil {
-		return err
-	}
-	return parse(d, into)
-}
-
-// readBlock reads a block of options, and returns which there were.
-func (t optionTable[T]) readBlock(d *caddyfile.Dispenser, b *block, into T) (caddyargs.Seen, error) {
-	seen := make(caddyargs.Seen)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := t.read(d, b, into, seen); err != nil {
-			return nil, err
-		}
-	}
-	return seen, nil
-}
-
-func names[V any](options map[string]V) []string { return slices.Sorted(maps.Keys(options)) }
+// blocks are the kinds of blocks where a misplaced option may belong.
+var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, upstreamBlock, tlsBlock, siteBlock}
 
 // globalOptions lists the options of the global option. Unlike in other blocks,
 // provider can be repeated, and several global options are merged.
-var globalOptions = optionTable[*App]{
+var globalOptions = caddyargs.Table[*App]{
 	"provider": parseSharedProvider,
 	"default_provider": func(d *caddyfile.Dispenser, app *App) error {
 		if app.DefaultProvider != "" {
@@ -147,7 +88,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		if d.Val() == "default_provider" {
 			defaultAt = d.Token()
 		}
-		if err := globalOptions.read(d, globalBlock, app, make(caddyargs.Seen)); err != nil {
+		if err := globalOptions.Read(d, globalBlock, app, make(caddyargs.Seen)); err != nil {
 			return nil, err
 		}
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // providerOptions lists the options of a provider.
-var providerOptions = withEndpoints(optionTable[*ProviderConfig]{
+var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"issuer": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.Issuer) },
 	"configuration_url": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.StringArg(d, &p.ConfigurationURL)
@@ -63,7 +63,7 @@ var providerOptions = withEndpoints(optionTable[*ProviderConfig]{
 })
 
 // withEndpoints adds the options that replace discovered endpoints.
-func withEndpoints(options optionTable[*ProviderConfig]) optionTable[*ProviderConfig] {
+func withEndpoints(options caddyargs.Table[*ProviderConfig]) caddyargs.Table[*ProviderConfig] {
 	for name, field := range providerEndpoints {
 		options[name] = func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, field(p)) }
 	}
@@ -83,7 +83,7 @@ func parseAlgs(d *caddyfile.Dispenser, p *ProviderConfig) error {
 }
 
 // tlsOptions lists the options of a provider's tls.
-var tlsOptions = optionTable[*ProviderTLSConfig]{
+var tlsOptions = caddyargs.Table[*ProviderTLSConfig]{
 	"ca": func(d *caddyfile.Dispenser, c *ProviderTLSConfig) error { return caddyargs.ListArg(d, &c.CA) },
 	"client_certificate": func(d *caddyfile.Dispenser, c *ProviderTLSConfig) error {
 		args := d.RemainingArgs()
@@ -100,7 +100,7 @@ func parseTLS(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return d.ArgErr()
 	}
 	p.TLS = new(ProviderTLSConfig)
-	seen, err := tlsOptions.readBlock(d, tlsBlock, p.TLS)
+	seen, err := tlsOptions.ReadBlock(d, tlsBlock, p.TLS)
 	if err != nil {
 		return err
 	}
@@ -144,13 +144,13 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	if !asserts && d.NextBlock(d.Nesting()) {
 		return d.Errf("client_auth %s has no options", p.ClientAuth)
 	}
-	_, err := assertionOptions.readBlock(d, &block{of: " of client_auth " + p.ClientAuth, options: names(assertionOptions)}, p)
+	_, err := assertionOptions.ReadBlock(d, &caddyargs.Kind{Name: "of client_auth " + p.ClientAuth, Options: assertionOptions.Names(), Others: blocks}, p)
 	return err
 }
 
 // assertionOptions lists the options of methods of client authentication that
 // send an assertion.
-var assertionOptions = optionTable[*ProviderConfig]{
+var assertionOptions = caddyargs.Table[*ProviderConfig]{
 	"audience": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.EnumArg(d, &p.ClientAssertionAudience, opconfig.AssertionAudiences...)
 	},
@@ -190,7 +190,7 @@ func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 		return d.Errf("provider %s is there twice", id)
 	}
 	p := new(ProviderConfig)
-	seen, err := providerOptions.readBlock(d, providerBlock, p)
+	seen, err := providerOptions.ReadBlock(d, providerBlock, p)
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (s *siteParser) provider() error {
 		return s.ArgErr()
 	}
 	own := new(ProviderConfig)
-	seen, err := providerOptions.readBlock(s.Dispenser, providerBlock, own)
+	seen, err := providerOptions.ReadBlock(s.Dispenser, providerBlock, own)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // sessionOptions lists the options of session.
-var sessionOptions = optionTable[*SessionConfig]{
+var sessionOptions = caddyargs.Table[*SessionConfig]{
 	"store": parseStore,
 	"lifetime": func(d *caddyfile.Dispenser, s *SessionConfig) error {
 		return caddyargs.PositiveDurationArg(d, &s.Lifetime)
@@ -40,7 +40,7 @@ func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
 	}
 	s, seen := new(SessionConfig), make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := sessionOptions.read(d, sessionBlock, s, seen); err != nil {
+		if err := sessionOptions.Read(d, sessionBlock, s, seen); err != nil {
 			return nil, err
 		}
 		if err := s.over(nil).withDefaults().check(); err != nil {
@@ -103,7 +103,7 @@ func parseIdle(d *caddyfile.Dispenser, s *SessionConfig) error {
 }
 
 // cookieOptions lists the options of a session's cookie.
-var cookieOptions = optionTable[*CookieConfig]{
+var cookieOptions = caddyargs.Table[*CookieConfig]{
 	"domain": func(d *caddyfile.Dispenser, c *CookieConfig) error { return caddyargs.StringArg(d, &c.Domain) },
 	"same_site": func(d *caddyfile.Dispenser, c *CookieConfig) error {
 		if d.NextArg() {
@@ -129,7 +129,7 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 		}
 		s.Cookie.Name = args[0]
 	}
-	seen, err := cookieOptions.readBlock(d, cookieBlock, s.Cookie)
+	seen, err := cookieOptions.ReadBlock(d, cookieBlock, s.Cookie)
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (s *siteParser) option() error {
 	}
 	parse, known := providerOptions[word]
 	if !known {
-		return siteBlock.unrecognized(s.Dispenser)
+		return siteBlock.Unrecognized(s.Dispenser)
 	}
 	if err := s.seen.Once(s.Dispenser, word); err != nil {
 		return err
@@ -187,7 +187,7 @@ func parseUpgrades(d *caddyfile.Dispenser, h *Handler) error {
 }
 
 // privateOptions lists the options of private routes.
-var privateOptions = optionTable[*Route]{
+var privateOptions = caddyargs.Table[*Route]{
 	"unauthenticated": func(d *caddyfile.Dispenser, r *Route) error { return unauthenticatedArg(d, &r.Unauthenticated) },
 }
 
@@ -218,11 +218,11 @@ func (s *siteParser) route(mode string) error {
 	if len(route.MatcherSetsRaw) == 0 {
 		return s.Errf("%s needs at least one matcher", mode)
 	}
-	var options optionTable[*Route] // none for public routes
+	var options caddyargs.Table[*Route] // none for public routes
 	if mode == modePrivate {
 		options = privateOptions
 	}
-	if _, err := options.readBlock(s.Dispenser, &block{of: " of a " + mode + " route", options: names(options)}, route); err != nil {
+	if _, err := options.ReadBlock(s.Dispenser, &caddyargs.Kind{Name: "of a " + mode + " route", Options: options.Names(), Others: blocks}, route); err != nil {
 		return err
 	}
 	s.h.Routes = append(s.h.Routes, route)
@@ -256,7 +256,7 @@ func (s *siteParser) check() error {
 }
 
 // upstreamOptions lists the options of upstream.
-var upstreamOptions = optionTable[*UpstreamConfig]{
+var upstreamOptions = caddyargs.Table[*UpstreamConfig]{
 	"header": parseUpstreamHeader,
 	"access_token": func(d *caddyfile.Dispenser, u *UpstreamConfig) error {
 		return optionalHeader(d, &u.AccessToken, "Authorization")
@@ -274,7 +274,7 @@ func parseUpstream(d *caddyfile.Dispenser, h *Handler) error {
 	h.Upstream = new(UpstreamConfig)
 	seen := make(caddyargs.Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := upstreamOptions.read(d, upstreamBlock, h.Upstream, seen); err != nil {
+		if err := upstreamOptions.Read(d, upstreamBlock, h.Upstream, seen); err != nil {
 			return err
 		}
 		delete(seen, "header") // can be repeated

@@ -265,7 +265,7 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 	}
 	options := slices.Clone(storeOptions)
 	for _, b := range blocks {
-		options = append(options, b.options...)
+		options = append(options, b.Options...)
 	}
 	for _, name := range options {
 		line := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(name) + `\b`)

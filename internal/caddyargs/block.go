@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
 // Options are the options of a block, each with the function that reads it.
@@ -20,7 +18,7 @@ func Block(d *caddyfile.Dispenser, name string, options Options) error {
 		option := d.Val()
 		parse, known := options[option]
 		if !known {
-			return suggest.Hint(d.Errf("unrecognized option '%s' of %s", option, name), option, slices.Collect(maps.Keys(options))...)
+			return (&Kind{Name: "of " + name, Options: slices.Collect(maps.Keys(options))}).Unrecognized(d)
 		}
 		if err := seen.Once(d, option); err != nil {
 			return err
