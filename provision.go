@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -19,8 +18,7 @@ import (
 )
 
 const (
-	defaultEndpoints  = "/@app/auth"
-	defaultLogoutPath = "/Special:UserLogout"
+	defaultEndpoints = "/@app/auth"
 )
 
 // The values of options that have one of a few.
@@ -182,11 +180,8 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 	}
 	h.instance.Endpoints, h.instance.LogoutPath = h.Endpoints, h.LogoutPath
-	if _, _, under := h.instance.CutEndpoint(h.LogoutPath); under {
-		return errors.New("logout_path: is under the endpoints")
-	}
-	if home, _, _ := strings.Cut(h.Home, "?"); home == h.LogoutPath {
-		return errors.New("logout_path: is the home page, which would sign out whoever opens it")
+	if err := h.checkLogoutPath(); err != nil {
+		return err
 	}
 	for redirectPath, p := range h.instance.ByRedirectPath {
 		if _, _, under := h.instance.CutEndpoint(redirectPath); under || redirectPath == h.LogoutPath || redirectPath == h.Home {
@@ -216,34 +211,5 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 		h.instance.ReturnTo = append(h.instance.ReturnTo, origin)
 	}
-	if h.SignedOut != "" {
-		var err error
-		if h.SignedOut, err = expand(h.SignedOut); err == nil {
-			err = address.CheckTarget(h.SignedOut)
-		}
-		if err != nil {
-			return fmt.Errorf("signed_out: %w", err)
-		}
-		if path, _, _ := strings.Cut(h.SignedOut, "?"); strings.HasPrefix(path, "/") && h.instance.IsOwnPath(path) {
-			return errors.New("signed_out: is one of our own addresses, which would lead to itself")
-		}
-	}
-	return nil
-}
-
-// checkSiteData refuses unknown types of the header Clear-Site-Data (W3C Clear
-// Site Data, section 3.1), duplicates, and a wildcard beside others.
-func checkSiteData(types []string) error {
-	for i, name := range types {
-		if err := checkOneOf("clear_site_data", name, []string{"cache", "cookies", "storage", "executionContexts", "*"}); err != nil {
-			return err
-		}
-		if slices.Contains(types[:i], name) {
-			return fmt.Errorf("clear_site_data: %s is there twice", name)
-		}
-	}
-	if len(types) > 1 && slices.Contains(types, "*") {
-		return errors.New("clear_site_data: * is all of them and stands alone")
-	}
-	return nil
+	return h.resolveSignedOut()
 }

@@ -28,17 +28,17 @@ const (
 	sweepEvery   = 10 * time.Minute
 )
 
-// shareds holds what the sites of a process share and a reload must not lose:
-// for each storage the keys and the logouts that were read from it.
+// storageStates holds what the sites of a process share and a reload must not lose:
+// for each storage the keys and the revocations that were read from it.
 var storageStates = caddy.NewUsagePool()
 
-// shared is the keys and revocations of one storage.
+// storageState is the keys and revocations of one storage.
 type storageState struct {
 	clock         *clock.Clock
 	keys          *seal.Managed
 	revocationLog *revocation.Log
 	refresher     *refresh.Coordinator
-	// callbacks are the answers to logins that were taken.
+	// callbacks are the outcomes of the logins that came back.
 	callbacks *callback.Coordinator
 	memory    flow.Memory
 
@@ -49,16 +49,16 @@ type storageState struct {
 	running      context.CancelFunc
 }
 
-// attached is a configuration's storage.
+// attachment is a configuration's storage.
 type attachment struct{ certmagic.Storage }
 
-// demand is what a configuration needs of a storage.
+// requirements are what a configuration needs of a storage.
 type requirements struct {
 	rotate, lifetime time.Duration // of its keys; zero where all sites have secrets
 	revocations      bool          // it has the logouts of a site's sessions
 }
 
-// and is what two need together: the shorter interval, the longer life.
+// with returns what two need together: the shorter interval, the longer life.
 func (d requirements) with(other requirements) requirements {
 	if d.rotate == 0 || other.rotate > 0 && other.rotate < d.rotate {
 		d.rotate = other.rotate
@@ -156,7 +156,7 @@ func (s *storageState) end(user any) {
 	s.requireKeys()
 }
 
-// demanded is what all configurations in use need together. The caller holds
+// required returns what all configurations in use need together. The caller holds
 // the mutex.
 func (s *storageState) required() (all requirements) {
 	for _, d := range s.requirements {
@@ -165,7 +165,7 @@ func (s *storageState) required() (all requirements) {
 	return all
 }
 
-// requireKeys tells the keys what is needed of them. The caller holds the mutex.
+// requireKeys sets what is needed of the keys. The caller holds the mutex.
 func (s *storageState) requireKeys() {
 	if all := s.required(); all.rotate > 0 {
 		s.keys.Demand(all.rotate, all.lifetime)

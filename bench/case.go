@@ -7,7 +7,7 @@ type row struct {
 	// name is what the table shows; -case selects by it.
 	name string
 	// claims is the file in testdata with what the provider says of the user who
-	// signs in; nobody does if it is empty.
+	// signs in; no user does if it is empty.
 	claims string
 	// site are lines of the directive's block, beside those that name the
 	// provider. {redis} stands for the host and port of a redis-server of the

@@ -137,7 +137,7 @@ func (w *world) measure(ctx context.Context, r row) (*result, error) {
 }
 
 // compare runs the rounds: each contender once, every second round the other
-// way round, so that what drifts counts against nobody.
+// way round, so that drift does not favour one side.
 func (w *world) compare(ctx context.Context, r *result, contenders []*contender) error {
 	bare, floor, ours := contenders[0], contenders[1], contenders[2]
 	busy, err := busyTime(w.core)

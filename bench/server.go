@@ -24,7 +24,7 @@ type server struct {
 	ended   chan struct{}
 }
 
-// freePort is a port of loopback that nobody listens on.
+// freePort is a port of loopback that no process listens on.
 func freePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -84,7 +84,7 @@ func (n *node) restart(signal syscall.Signal) {
 	n.start(string(caddyfile))
 }
 
-// reload gives the running Caddy another configuration and says whether it
+// reload gives the running Caddy another configuration and reports whether it
 // took it.
 func (n *node) reload(caddyfile string) error {
 	n.t.Helper()

@@ -237,7 +237,7 @@ func (c *cluster) deadEverywhere(cookies string, ended time.Time) {
 // kill ends a node's process at once, and start brings it back.
 func (n *clusterNode) kill() { n.process.stop(n.t, syscall.SIGKILL) }
 
-// tell posts to the node's admin endpoint, and reads the answer.
+// post posts to the node's admin endpoint, and reads the answer.
 func (n *clusterNode) tell(path, body string, answer any) {
 	n.t.Helper()
 	r, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d%s", n.admin, path), "application/json", strings.NewReader(body))

@@ -42,7 +42,7 @@ func (w *world) keyFile() []byte {
 }
 
 // endsSignedIn is what a user does after a failure: to load the address again
-// that failed, and then to open the page anew. At most one page of ours says
+// that failed, and then to open the page again. At most one page of ours says
 // that the login failed, and one fresh start works.
 func (b *browser) endsSignedIn(callback, path string, spent bool) {
 	b.t.Helper()

@@ -141,7 +141,7 @@ func TestASecretOpensWhatItSealedAlsoAsTheSecondOne(t *testing.T) {
 	if err := w.caddy.reload(w.config(secret(fresh + " " + old))); err != nil {
 		t.Fatal(err)
 	}
-	b.open("/x").isFor("alice", "/x") // and seals the session anew
+	b.open("/x").isFor("alice", "/x") // and seals the session again
 	if err := w.caddy.reload(w.config(secret(fresh))); err != nil {
 		t.Fatal(err)
 	}

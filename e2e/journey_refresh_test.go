@@ -77,7 +77,7 @@ func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
 			t.Errorf("%d token calls in the end, wanted %d", got, calls)
 		}
 
-		// A provider that was started anew knows nothing of the session.
+		// A provider that was started again knows nothing of the session.
 		w.op.stop(t)
 		time.Sleep(time.Until(issued.Add(life)))
 		b.script("/down").isFor("alice", "/down")

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// Keys and certificates for the relying party, made anew for each journey by
+// Keys and certificates for the relying party, made again for each journey by
 // nothing of what the plugin uses.
 
 func must[T any](value T, err error) T {

@@ -13,7 +13,7 @@ import (
 )
 
 // load hands the running Caddy a configuration, as programs do. Its admin
-// endpoint begins anew with each: a request that this cuts is made once more.
+// endpoint begins again with each: a request that this cuts is made once more.
 func (n *node) load(contentType, config string) (again bool, err error) {
 	send := func() error {
 		r, err := http.NewRequest(http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/load", n.admin), strings.NewReader(config))

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// rotate asks the admin endpoint for new keys, and says whether it made one.
+// rotate asks the admin endpoint for new keys, and reports whether it made one.
 func (n *node) rotate(t testing.TB, body string) (made bool) {
 	t.Helper()
 	answer, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/oidc_rp/keys/rotate", n.admin), "application/json", strings.NewReader(body))
@@ -27,7 +27,7 @@ func (n *node) rotate(t testing.TB, body string) (made bool) {
 }
 
 // An operator rotates Caddy's own keys while people use the site: nobody
-// notices. Where the keys are compromised everybody signs in anew, once.
+// notices. Where the keys are compromised everybody signs in again, once.
 func TestKeysAreRotatedByTheAdminAPIUnderTraffic(t *testing.T) {
 	rate, changes := few(300, 1000), few(2, 8)
 	eachStore(t, func(t *testing.T, w *world, s site) {

@@ -42,7 +42,7 @@ func (p *page) asks(w *world) *page {
 	return p
 }
 
-// asksPassword says whether it is a login form.
+// asksPassword reports whether it is a login form.
 func (p *page) asksPassword() bool { return p.status == 200 && strings.Contains(p.body, `"password"`) }
 
 // signIn fills the provider's login form.

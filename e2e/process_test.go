@@ -155,7 +155,7 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
-// eventually polls until the condition holds; what tells what is missing.
+// eventually polls until the condition holds; what names what is missing.
 func eventually(t testing.TB, limit time.Duration, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); ; {

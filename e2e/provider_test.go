@@ -157,7 +157,7 @@ func (p *provider) origin() string {
 	return fmt.Sprintf("http://localhost:%d", p.port)
 }
 
-// offers says whether the provider's metadata has an endpoint.
+// offers reports whether the provider's metadata has an endpoint.
 func (p *provider) offers(t testing.TB, endpoint string) bool {
 	t.Helper()
 	var metadata map[string]any

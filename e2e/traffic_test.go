@@ -109,7 +109,7 @@ func (f *traffic) ask(client *http.Client, c call, at time.Time) {
 }
 
 // ask is what a page's script asks for. It counts how often the transport had
-// to begin anew on another connection.
+// to begin again on another connection.
 func (v *visitor) ask(client *http.Client, path string) (got string, again int, err error) {
 	connections := 0
 	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connections++ }})

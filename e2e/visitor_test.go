@@ -144,7 +144,7 @@ func (v *visitor) finish(client *http.Client, user string) error {
 	return v.isFor(client, v.at, user)
 }
 
-// isFor says whether the page knows the user.
+// isFor reports whether the page knows the user.
 func (v *visitor) isFor(client *http.Client, page, user string) error {
 	status, body, err := v.load(client, "GET", page, nil)
 	if err == nil && (status != http.StatusOK || body != "user="+user) {

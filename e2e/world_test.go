@@ -154,7 +154,7 @@ func (w *world) site(address string, s site) string {
 `, address, certificate, s.before, s.mode, shorthand, s.options, w.app.addr())
 }
 
-// isSite says whether an address is the site's and not the provider's.
+// isSite reports whether an address is the site's and not the provider's.
 func (w *world) isSite(u *url.URL) bool { return u.Scheme+"://"+u.Host == w.base }
 
 // peer is the same site on another Caddy that shares the storage: its port

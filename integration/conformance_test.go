@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// door is a site of a rig, and where a login begins there. Both sites of a rig
+// testSite is a site of a harness, and where a login begins there. Both sites of a rig
 // have what they know of the provider to themselves: rows are about a relying
 // party that has cached nothing yet.
 type testSite struct {

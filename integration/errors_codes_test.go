@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// mishap is one way to an error code: what is wrong with the provider before
+// errorCase is one way to an error code: what is wrong with the provider before
 // the login, or what a browser does other than that login.
 type errorCase struct {
 	code  errorcode.Code

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// kind is a way of keeping sessions. Every journey is made with all of them.
+// backend is a way of keeping sessions. Every journey is made with all of them.
 type backend struct {
 	name string
 	// option is that of the session block, for one test; {node} in it is the

@@ -38,7 +38,7 @@ func (testStore) CaddyModule() caddy.ModuleInfo {
 func (s *testStore) Provision(caddy.Context) error {
 	s.Store = recordsNamed(s.Name)
 	if s.Timeout > 0 {
-		s.Store = store.NewBreaker(s.Store, "test", time.Duration(s.Timeout), time.Now)
+		s.Store = store.WithBreaker(s.Store, "test", time.Duration(s.Timeout), time.Now)
 	}
 	return nil
 }

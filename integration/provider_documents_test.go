@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// remembering is a site whose provider can be away while it starts.
+// providerOutage is a site whose provider can be away while it starts.
 type providerOutage struct {
 	t       *testing.T
 	op      *oidctest.Provider

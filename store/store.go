@@ -1,28 +1,27 @@
-// Package store is what a place for sessions has to be. Stores are guest
-// modules of Caddy in the namespace oidc_rp.session_stores; each is in a
-// package of its own below this one, and passes the suite in storetest.
+// Package store defines what a session store must do. Stores are guest modules
+// of Caddy in the namespace oidc_rp.session_stores. Each has a package of its
+// own below this one and passes the test suite in storetest.
 //
-// A store is given ciphertext only: the browser holds the key. It needs to
-// know nothing of sessions but how long to keep them.
+// A store receives only ciphertext: the browser holds the key. It knows nothing
+// about sessions except how long to keep them.
 //
-// # To write another one
+// # Writing a store
 //
-// A module whose id is Namespace, a dot and a name, and that implements Store,
-// is what the option store takes by that name, wherever its package lies; with
-// UnmarshalCaddyfile also in a Caddyfile, where the first token is the name. All
-// sites that say the same of their store share one value.
+// The option store accepts any module whose ID is Namespace, a dot and a name,
+// and that implements Store, wherever its package is. With UnmarshalCaddyfile it
+// also works in a Caddyfile, where the first token is the name. Sites with equal
+// store options share one value.
 //
 // As with all modules of Caddy, Provision only prepares: it opens no connection
-// and touches nothing, since a configuration may be for validation alone. While
-// one takes the place of another there are two values, so that connections and
-// records in memory belong into a caddy.UsagePool. Requests go on for a while
-// after Cleanup, and so must the methods.
+// and touches nothing, since the configuration may only be validated. During a
+// reload there are two values, so connections and records in memory belong in a
+// caddy.UsagePool. Requests continue for a while after Cleanup, so the methods
+// must still work then.
 //
-// The contexts of requests have no deadline. NewBreaker puts one to every call,
-// and keeps a store that is down from costing each request that time.
+// The contexts of requests have no deadline. WithBreaker gives each call one, and
+// keeps a store that is down from costing each request that time.
 //
-// The suite storetest.Run holds a store to every sentence of Store that a test
-// can.
+// storetest.Run tests every sentence of Store that a test can.
 package store
 
 import (
@@ -41,21 +40,21 @@ const Namespace = "oidc_rp.session_stores"
 //
 // A key is made of lower-case letters, digits, - and /, and is at most 100
 // bytes long; no key is a folder of another. A record is from one byte to
-// 1 MiB. That there is no record is never an error; every error means that
-// nobody can tell, and who asks is turned away until it is over. A method
-// returns soon after its context ends, and asks nothing when it has ended
-// already. Errors name the store and what it was asked for, and hold neither
-// keys, records nor passwords. Who calls may use its bytes again afterwards.
+// 1 MiB. A missing record is never an error. An error means that the answer is
+// unknown: requests are refused until the store works again. A method returns
+// soon after its context ends, and does nothing if the context has already
+// ended. Errors name the store and the operation, and contain neither keys,
+// records nor passwords. Callers may reuse their byte slices afterwards.
 //
 // Several nodes may share a store, and their clocks may differ by seconds.
 type Store interface {
 	// Load returns the record of each key, nil where there is none. It may
-	// answer from a copy near by, where changes by other nodes are seen
-	// within seconds, and a change by this node is seen at once. Nobody
-	// changes the bytes.
+	// answer from a local copy, where changes by other nodes are seen within
+	// seconds, and a change by this node is seen at once. Callers must not
+	// change the bytes.
 	Load(ctx context.Context, keys ...string) (records [][]byte, err error)
 
-	// Reload is Load past any copy: it returns what everybody agrees on.
+	// Reload is Load past any copy: it returns what all nodes agree on.
 	Reload(ctx context.Context, keys ...string) (records [][]byte, err error)
 
 	// Save keeps a record until it expires, in the place of any other.
@@ -68,7 +67,7 @@ type Store interface {
 	// Delete removes the records.
 	Delete(ctx context.Context, keys ...string) error
 
-	// Lock waits until nobody else holds the lock of this name, on any node,
+	// Lock waits until no other caller holds the lock of this name, on any node,
 	// which may take as long as the context. A lock ends by itself, a while
 	// after the node that holds it has died. What was saved under a lock is
 	// seen by Reload under the next one. Names are made like keys, and are
@@ -77,19 +76,18 @@ type Store interface {
 }
 
 // OnStorage is implemented by stores that keep their records in one of Caddy's
-// storages. What nodes tell each other about sessions is then kept there as
-// it is for sessions in cookies: the keys, and the revocations, which are
-// written once and read by all nodes every few seconds. All other stores keep
-// such revocations as records, which Load is asked for on every request.
+// storages. Keys and revocations are then kept there as they are for sessions in
+// cookies: a revocation is written once and read by all nodes every few seconds.
+// All other stores keep revocations as records, which every request loads.
 type OnStorage interface {
 	Storage() certmagic.Storage
 }
 
-// Watched is implemented by stores that are told of changes by other nodes. It
-// spares who remembers what Load returned to ask again.
+// Versioned is implemented by stores that are notified of changes by other nodes. It
+// spares a caller that remembers what Load returned another call.
 type Versioned interface {
 	// Version stays the same only while nothing that Load has returned since it
 	// was read has changed or expired early, as far as Load itself would know.
-	// Zero says that nobody knows.
+	// Zero means unknown.
 	Version() uint64
 }

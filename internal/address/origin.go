@@ -23,7 +23,7 @@ const maxHost = 255
 // Origin is a web origin (RFC 6454 §4): who is meant by a URL, without what is
 // asked of them. Values come from ParseOrigin and FromRequest, which bring them
 // into the one spelling that browsers use, so == compares them as RFC 6454 §5
-// says. The zero Origin is nobody's and equals none that was parsed.
+// says. The zero Origin belongs to no site and equals none that was parsed.
 type Origin struct {
 	// Scheme is "http" or "https".
 	Scheme string
@@ -71,7 +71,7 @@ func ParseOrigin(rawURL string) (Origin, error) {
 //
 // Hosts that end in a number must be IPv4 addresses in the usual spelling:
 // "127.1" and "0x7f.1" are the same to a browser as 127.0.0.1 (WHATWG URL, the
-// «ends in a number checker»), and here they are nobody.
+// «ends in a number checker»), and here they are no origin.
 func FromRequest(scheme, hostport string) (Origin, bool) {
 	scheme, ok := parseScheme(scheme)
 	if !ok || len(hostport) > maxHost {
@@ -104,7 +104,7 @@ func (o Origin) Hostname() string {
 	return name
 }
 
-// Loopback tells whether the origin can only be this machine: localhost and
+// Loopback reports whether the origin can only be this machine: localhost and
 // names below it (RFC 6761 §6.3), 127.0.0.0/8 and ::1. Browsers treat such
 // origins as trustworthy without TLS.
 func (o Origin) Loopback() bool {
@@ -116,7 +116,7 @@ func (o Origin) Loopback() bool {
 	return err == nil && (addr.Is4() && addr.IsLoopback() || addr == netip.IPv6Loopback())
 }
 
-// SameOrigin tells whether the value of an Origin or Referer header names this
+// SameOrigin reports whether the value of an Origin or Referer header names this
 // origin. An absent header, "null" and everything unreadable do not.
 func (o Origin) SameOrigin(header string) bool {
 	scheme, authority, _, ok := split(header)
@@ -171,7 +171,7 @@ var (
 // parseHost reads the authority of a URL without user information, and brings
 // it into the form that browsers compare: RFC 3986 §3.2.2 and §3.2.3, as
 // narrowed by WHATWG URL. It is stricter than either where being so costs
-// nobody: no percent-encoding, no empty port, no leading zeros.
+// no origin: no percent-encoding, no empty port, no leading zeros.
 func parseHost(scheme, authority string) (string, error) {
 	if len(authority) > maxHost {
 		return "", errHostSize
@@ -244,7 +244,7 @@ func canonicalHost(host string) (string, error) {
 	return host, nil
 }
 
-// isNumber tells whether a browser would take the last label of a host for a
+// isNumber reports whether a browser would take the last label of a host for a
 // part of an IPv4 address: decimal, or hexadecimal after "0x".
 func isNumber(label string) bool {
 	digits, hex := strings.CutPrefix(label, "0x")

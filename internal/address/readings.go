@@ -40,7 +40,7 @@ type Reading struct{ Path, RawPath string }
 // cleaned form always one.
 //
 // «As sent» leaves those escapes alone that some server gives a meaning to, or
-// that nobody has a reason to write. Escapes without which honest clients
+// that no client has a reason to write. Escapes without which honest clients
 // cannot send a name, like those of non-ASCII letters and inner spaces, are the
 // character that they stand for (RFC 3986 §2.5); so "/caf%C3%A9" has one
 // reading, and a route "/café" can be public.
@@ -72,12 +72,12 @@ func Readings(dst []Reading, original, current Path) (readings []Reading, ok boo
 	return s.list, !s.full
 }
 
-// plain tells whether a path has one reading, as far as it can be seen quickly.
+// plain reports whether a path has one reading, as far as it can be seen quickly.
 func (p Path) plain() bool {
 	return (p.RawPath == "" || p.RawPath == p.Path) && Plain(p.Path)
 }
 
-// Plain tells whether everybody reads p, decoded or not, in one and the same
+// Plain reports whether all software reads p, decoded or not, in one and the same
 // way: it begins with "/", no slash follows another, no name ends with a dot,
 // and all bytes are letters, digits or others without a meaning in paths. It
 // does not allocate, and nearly every request is decided by it.

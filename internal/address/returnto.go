@@ -130,14 +130,14 @@ func Shorten(location string, max int) string {
 	return ""
 }
 
-// isPath tells whether s, whose bytes are visible, is a path that a browser
+// isPath reports whether s, whose bytes are visible, is a path that a browser
 // resolves to this site: a «path-absolute» reference of RFC 3986 §4.2, and not
 // one that begins with "//" (a «network-path») or its twin "/\".
 func isPath(s string) bool {
 	return s != "" && s[0] == '/' && (len(s) == 1 || s[1] != '/' && s[1] != '\\')
 }
 
-// visible tells whether s has only bytes that mean the same to everybody:
+// visible reports whether s has only bytes that mean the same to all software:
 // printable ASCII without the space and the backslash.
 func visible(s string) bool {
 	for i := 0; i < len(s); i++ {

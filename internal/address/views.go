@@ -44,7 +44,7 @@ func cleaned(p string) string {
 	return c
 }
 
-// isDots tells whether a segment is "." or "..".
+// isDots reports whether a segment is "." or "..".
 func isDots(segment string) bool { return segment == "." || segment == ".." }
 
 // withoutDotSegments is remove_dot_segments of RFC 3986 §5.2.4. Unlike cleaned

@@ -66,7 +66,7 @@ func (o *Outcome) size() int {
 
 // Attempt is the response to one login, as one request brings it.
 type Attempt struct {
-	// Name stands for the login. Only the holder of its transaction can tell it.
+	// Name stands for the login. only the holder of its transaction knows it.
 	Name string
 	// Seal and Open protect the outcome from anyone who can read the storage.
 	Seal func([]byte) ([]byte, error)

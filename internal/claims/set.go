@@ -174,7 +174,7 @@ func (s Set) Names() (names []string) {
 }
 
 // Largest returns the names of the largest claims with the sizes of their values in
-// bytes, the largest first: what to tell an operator whose session is too
+// bytes, the largest first: what an operator needs to know whose session is too
 // large.
 func (s Set) Largest(count int) []string {
 	type sized struct {

@@ -74,7 +74,7 @@ func (v Value) JSON() json.RawMessage {
 	return text
 }
 
-// True says whether the value is true: as JSON, or as the text that some
+// True reports whether the value is true: as JSON, or as the text that some
 // providers send for it.
 func (v Value) True() bool { return v.data == "true" }
 

@@ -24,7 +24,7 @@ type Map[K comparable, V any] struct {
 	Within time.Duration
 	// Max bounds the number of values.
 	Max int
-	// MaxSize bounds the sum of what Grow was told. Zero: no bound.
+	// MaxSize bounds the sum of the sizes given to Grow. Zero: no bound.
 	MaxSize int
 
 	young, old map[K]V

@@ -62,7 +62,7 @@ type content [sha256.Size]byte
 
 // New makes a value of files. The function reads them with what it is given,
 // and does so again each time that one of them has changed; a file that it found
-// missing is one of them. If notify is not nil, it is told of what happens.
+// missing is one of them. If notify is not nil, it is called with what happens.
 func New[T any](now func() time.Time, notify func(Event), make func(Read) (T, error)) (*Value[T], error) {
 	v := &Value[T]{make: make, now: now, notify: notify, warned: map[string]bool{}}
 	r := newReader(nil)

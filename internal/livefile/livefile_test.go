@@ -41,7 +41,7 @@ func (b *bench) pass() {
 
 func (b *bench) notify(e Event) { b.events = append(b.events, e) }
 
-// told takes what was told since the last call, in short.
+// told takes what was reported since the last call, in short.
 func (b *bench) told() string {
 	var all []string
 	for _, e := range b.events {

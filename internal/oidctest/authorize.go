@@ -66,7 +66,7 @@ func (p *Provider) authorize(req Request, lies *Faults) answer {
 	return redirect(q.Get("redirect_uri"), query)
 }
 
-// newGrant signs in: anew where the request asks for it by prompt or max_age.
+// newGrant signs in: again where the request asks for it by prompt or max_age.
 func (p *Provider) newGrant(name string, q url.Values) *grant {
 	now := p.conf.now()
 	p.mu.Lock()
@@ -103,7 +103,7 @@ func (p *Provider) checkAuthorization(q url.Values, raw string) (stop string) {
 		halt("C00d", "redirect_uri "+strconv.Quote(uri)+" is not registered")
 	}
 	if stop != "" {
-		return stop // nobody to send the browser back to
+		return stop // no address to send the browser back to
 	}
 	if q.Get("response_type") != "code" {
 		halt("C00b", "response_type is not code")
@@ -114,7 +114,7 @@ func (p *Provider) checkAuthorization(q url.Values, raw string) (stop string) {
 	if q.Has("request") || q.Has("request_uri") {
 		halt("C00e", "a request object was sent")
 	}
-	// C30 asks for just that, with form_post, to be told login_required.
+	// C30 asks for just that, with form_post, to get login_required.
 	if q.Get("max_age") == "0" && q.Get("prompt") == "none" && q.Get("response_mode") != "form_post" {
 		halt("C00f", "max_age=0 with prompt=none")
 	}

@@ -6,7 +6,7 @@ type Endpoint int
 
 const (
 	// Elsewhere is every path that the provider does not serve. A request there
-	// is a violation (C00m): nobody may probe for more than metadata names.
+	// is a violation (C00m): a client must not probe for more than metadata names.
 	Elsewhere Endpoint = iota
 	Discovery
 	Authorize

@@ -157,7 +157,7 @@ func sendSpaces(w http.ResponseWriter, r *http.Request, sent *int64) {
 	}
 }
 
-// pause waits, and says whether anybody is still there.
+// pause waits, and reports whether anybody is still there.
 func pause(d time.Duration, r *http.Request, done <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Lies are all the ways in which a provider is not honest. The zero value is
+// Faults are all the ways in which a provider is not honest. The zero value is
 // honest. Every hook may be called by many requests at once.
 //
 // The rows of the conformance tables are ready made in Rows; here is what they

@@ -54,7 +54,7 @@ func (p *Provider) Issued() Issued {
 	return p.grants.latest
 }
 
-// token makes a value with the characters that a careless client forgets to
+// token68 makes a value with the characters that a careless client forgets to
 // escape; all of them are allowed (RFC 6749 appendix A). The canary is in the
 // middle, where escaping does not change it.
 func (p *Provider) token68(prefix, suffix string) string {
@@ -74,7 +74,7 @@ func (p *Provider) grantCode(g *grant) string {
 	return g.code
 }
 
-// spendCode finds the grant of a code, which works once: first says whether
+// spendCode finds the grant of a code, which works once: first reports whether
 // this is that time (RFC 6749 section 4.1.2).
 func (p *Provider) spendCode(code string) (g *grant, first bool) {
 	p.mu.Lock()

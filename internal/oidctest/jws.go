@@ -36,7 +36,7 @@ const (
 	SignWithPublicKey
 )
 
-// Mint makes a compact JWS of claims, and lies as told. It is what signs ID
+// Mint makes a compact JWS of claims, and lies as configured. It is what signs ID
 // tokens and everything else here.
 //
 // The tokens are put together by hand and not by a library, since a library

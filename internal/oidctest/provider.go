@@ -101,7 +101,7 @@ func (p *Provider) end() {
 // Issuer is the issuer identifier, byte for byte.
 func (p *Provider) Issuer() string { return p.issuer }
 
-// URL is where an endpoint is, as the metadata tells it.
+// URL is where an endpoint is, as the metadata names it.
 func (p *Provider) URL(e Endpoint) string { return p.urls[e] }
 
 // Now is the provider's clock, with the skew that the lies give it.

@@ -62,7 +62,7 @@ func (p *Provider) note(req Request) int {
 	return p.record.hits[req.Endpoint]
 }
 
-// fresh says whether a value of this kind is new. One that comes back with the
+// fresh reports whether a value of this kind is new. One that comes back with the
 // very same request is the browser's doing and fresh as well: people reload.
 // An empty request is like no other.
 func (p *Provider) fresh(kind, value, request string) bool {

@@ -186,7 +186,7 @@ func accessHash(alg, access string) string {
 	return b64(sum[:len(sum)/2])
 }
 
-// IssuedIDToken says whether a token is one of this provider's.
+// IssuedIDToken reports whether a token is one of this provider's.
 func (p *Provider) IssuedIDToken(token string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

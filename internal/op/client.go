@@ -110,7 +110,7 @@ func (c *Client) withResources(query string) string {
 	return query
 }
 
-// Reserved says whether a parameter of authorization requests is ours alone:
+// Reserved reports whether a parameter of authorization requests is ours alone:
 // no option and no link may set it.
 func Reserved(name string) bool {
 	switch name {
@@ -183,7 +183,7 @@ func (c *Client) tokensOf(answer *tokenResponse, before string) Tokens {
 	return tokens
 }
 
-// exchangeError tells what the token endpoint said without repeating what it
+// exchangeError reports what the token endpoint said without repeating what it
 // sent: an answer can hold a token.
 func exchangeError(err error, method string) error {
 	refused := refusalOf(err)

@@ -29,7 +29,7 @@ type proof struct {
 }
 
 // clientAuth proves to the provider that a request on a back channel is ours
-// (RFC 6749 2.3). It is asked anew for every request.
+// (RFC 6749 2.3). It is asked again for every request.
 type clientAuth func(p *proof, header http.Header, form url.Values) error
 
 // clientAuths is the one list of methods (OpenID Connect Core 9, RFC 8705 2).
@@ -88,7 +88,7 @@ func AuthMethod(name string) (needs Need, asserts, ok bool) {
 	return method.needs, method.asserts, ok
 }
 
-// bySecret are the methods of a client that has a secret and was not told which
+// bySecret are the methods of a client that has a secret and no configured method, so that it is open which
 // to use, best known first.
 var bySecret = []string{"client_secret_basic", "client_secret_post", "client_secret_jwt"}
 

@@ -56,7 +56,7 @@ func (k *ClientKey) Public() jose.JSONWebKey {
 	return public
 }
 
-// IsKeyText tells a key, in any form that ParseClientKeys reads, from the name
+// IsKeyText distinguishes a key, in any form that ParseClientKeys reads, from the name
 // of a file.
 func IsKeyText(text string) bool {
 	if strings.Contains(text, "-----BEGIN ") {

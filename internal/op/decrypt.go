@@ -22,7 +22,7 @@ import (
 // key says nothing of who encrypted.
 
 // Key management and content encryption that are accepted. Not RSA1_5, which
-// tells too much by how it fails, nor RSA-OAEP, which is by SHA-1, nor dir,
+// reveals too much by how it fails, nor RSA-OAEP, which is by SHA-1, nor dir,
 // which would encrypt with the client secret.
 var (
 	keyManagement = []jose.KeyAlgorithm{jose.RSA_OAEP_256, jose.ECDH_ES, jose.ECDH_ES_A128KW, jose.ECDH_ES_A256KW}
@@ -138,7 +138,7 @@ func prepareDecryptionKey(key *jose.JSONWebKey) error {
 	return nil
 }
 
-// opens says whether a key can be used with a key management algorithm.
+// opens reports whether a key can be used with a key management algorithm.
 func opens(key jose.JSONWebKey, alg string) bool {
 	if key.Algorithm != "" && key.Algorithm != alg {
 		return false
@@ -174,7 +174,7 @@ func isEncrypted(token string) bool { return strings.Count(token, ".") == 4 }
 // open returns the signed token inside of an encrypted one. A token that is
 // not encrypted is returned as it is, also where there are decryption keys:
 // what it came by was TLS, its signature is checked all the same, and so a
-// provider can be told to encrypt before or after we are.
+// provider can be configured to encrypt before or after we are.
 func (c *Client) open(token string) (string, error) {
 	if !isEncrypted(token) {
 		return token, nil

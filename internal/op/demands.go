@@ -111,7 +111,7 @@ func DecodeDemands(text string) (d Demands, err error) {
 
 var errNoDemands = errors.New("these are no demands")
 
-// asked: auth_time and acr are what was asked for.
+// checkRequested holds the token to the request: auth_time and acr are what was asked for.
 func (c *idTokenCheck) checkRequested(claims object) error {
 	if !c.demands.Any() {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What can go wrong with a provider, as far as a caller tells it apart. All
+// What can go wrong with a provider, as far as callers distinguish it. All
 // errors of this package wrap one of these, or are Unavailable. None of them
 // holds a token, a code or a secret.
 var (
@@ -23,7 +23,7 @@ var (
 	errUntrusted = errors.New("the answer cannot be used")
 )
 
-// Unavailable is returned when a provider's metadata or keys cannot be had.
+// UnavailableError is returned when a provider's metadata or keys cannot be had.
 type UnavailableError struct {
 	Err error
 	// RetryAfter is when the next attempt will be made.

@@ -124,7 +124,7 @@ func (b *limitedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	return response, nil
 }
 
-// choose returns how a request is sent. Where a proxy resolves the name nobody
+// choose returns how a request is sent. Where a proxy resolves the name no one
 // here knows the address: the name alone is judged.
 func (b *limitedTransport) choose(request *http.Request) (*http.Transport, error) {
 	transports := b.transports()
@@ -176,7 +176,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// getDocument fetches a JSON document. The error tells the address without its
+// getDocument fetches a JSON document. The error names the address without its
 // query, and what was wrong. An answer that a provider which is merely down
 // would not give means wrong settings.
 func getDocument(client *http.Client, request *http.Request) (*httpResponse, error) {

@@ -28,7 +28,7 @@ func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce, accessToken stri
 	return c.verifyIDToken(ctx, raw, idTokenCheck{nonce: nonce, accessToken: accessToken, demands: demands})
 }
 
-// verifyIDToken checks an ID token; of the check it is told what the token
+// verifyIDToken checks an ID token; the check brings what the token
 // belongs to.
 func (c *Client) verifyIDToken(ctx context.Context, raw string, check idTokenCheck) (Claims, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
@@ -138,7 +138,7 @@ func (c *idTokenCheck) checkAll(claims object) error {
 	return nil
 }
 
-// kind refuses other tokens of the same provider (RFC 8725 3.11).
+// checkType refuses other tokens of the same provider (RFC 8725 3.11).
 func (c *idTokenCheck) checkType(claims object) error {
 	typ, _ := c.header.ExtraHeaders[jose.HeaderType].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
@@ -168,8 +168,8 @@ func (c *idTokenCheck) checkIssuerAndSubject(claims object) error {
 	return nil
 }
 
-// audience: we are in it, and nobody else whom we do not trust, which is
-// everybody; who it was issued to is us (Core 3.1.3.7, 3 to 5).
+// checkAudience: the token is for this client, and if it names others as well, it
+// was issued to this client (Core 3.1.3.7, 3 to 5).
 func (c *idTokenCheck) checkAudience(claims object) error {
 	audience, err := claims.texts("aud", true)
 	if err != nil {
@@ -193,7 +193,7 @@ func (c *idTokenCheck) checkAudience(claims object) error {
 	return nil
 }
 
-// times: both exp and iat are there; clocks may differ by the skew.
+// checkTimes: both exp and iat are there; clocks may differ by the skew.
 func (c *idTokenCheck) checkTimes(claims object) error {
 	expires, ok, err := claims.moment("exp")
 	if err != nil || !ok {

@@ -105,7 +105,7 @@ func usable(key jose.JSONWebKey) bool {
 	return false
 }
 
-// fits says whether a key may verify signatures of an algorithm: by its type
+// fits reports whether a key may verify signatures of an algorithm: by its type
 // and curve (RFC 7518 3.1, RFC 8037), and by its own alg if it has one
 // (RFC 7517 4.4).
 func fits(key jose.JSONWebKey, alg string) bool {
@@ -125,7 +125,7 @@ func fits(key jose.JSONWebKey, alg string) bool {
 	return false
 }
 
-// isEd25519 says whether an algorithm is that of Ed25519 keys, by the new name
+// isEd25519 reports whether an algorithm is that of Ed25519 keys, by the new name
 // (RFC 9864) or by the old one, which for such a key means the same.
 func isEd25519(alg string) bool { return alg == "EdDSA" || alg == "Ed25519" }
 
@@ -163,7 +163,7 @@ func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte
 	if payload, ok := tryKeys(keys, jws); ok {
 		return payload, nil
 	}
-	var unseen error // why nobody knows whether there is a newer key
+	var unseen error // why it is unknown whether there is a newer key
 	switch {
 	case s.fetch == nil:
 	case !s.mayLook():

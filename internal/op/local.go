@@ -64,7 +64,7 @@ func localityOf(addr netip.Addr) locality {
 	return 0
 }
 
-// localityOfHost says where the host of a URL is, as far as its text tells: it
+// localityOfHost says where the host of a URL is, as far as its text shows: it
 // is an address in any spelling that a resolver takes, or a name for loopback.
 func localityOfHost(host string) locality {
 	if ascii, err := idna.Lookup.ToASCII(host); err == nil {

@@ -33,7 +33,7 @@ type LogoutToken struct {
 // VerifyLogoutToken checks a logout token (Back-Channel Logout 1.0, 2.6). One
 // that is encrypted is opened as an ID token is, and one that is not is accepted
 // as such an ID token is. What can be seen without a signature is looked at
-// first, so that the garbage of strangers has nobody ask the provider for
+// first, so that the garbage of strangers causes no request to the provider for
 // anything. That the token was not taken before is for the caller to check.
 func (c *Client) VerifyLogoutToken(ctx context.Context, raw string) (*LogoutToken, error) {
 	raw, err := c.open(raw)
@@ -108,7 +108,7 @@ func (c *Client) glance(raw string) error {
 	return nil
 }
 
-// IsIssuer says whether a text is the provider's issuer, as far as that is
+// IsIssuer reports whether a text is the provider's issuer, as far as that is
 // known without asking the provider: where only the configuration URL is
 // configured, with or without a slash at the end.
 func (r *Discovery) IsIssuer(issuer string) bool {
@@ -143,7 +143,7 @@ func (c *logoutTokenCheck) checkAll(claims object) (*LogoutToken, error) {
 	return token, nil
 }
 
-// kind takes logout tokens alone: an ID token has a nonce and no events, and
+// checkType takes logout tokens alone: an ID token has a nonce and no events, and
 // other tokens about security events have another event.
 func (c *logoutTokenCheck) checkType(claims object, _ *LogoutToken) error {
 	typ, _ := c.header.ExtraHeaders[jose.HeaderType].(string)
@@ -164,7 +164,7 @@ func (c *logoutTokenCheck) checkType(claims object, _ *LogoutToken) error {
 	return nil
 }
 
-// issuer is the provider's, or one of its tenants': a logout token need not
+// checkIssuer: it is the provider's, or one of its tenants': a logout token need not
 // name the tenant apart, as an ID token does.
 func (c *logoutTokenCheck) checkIssuer(claims object, token *LogoutToken) (err error) {
 	if token.Issuer, err = claims.text("iss"); err != nil {
@@ -193,7 +193,7 @@ func (c *logoutTokenCheck) checkOrigin(claims object, token *LogoutToken) error 
 	return nil
 }
 
-// times: iat is there, exp and nbf may be.
+// checkTimes: iat is there, exp and nbf may be.
 func (c *logoutTokenCheck) checkTimes(claims object, token *LogoutToken) error {
 	issued, ok, err := claims.moment("iat")
 	if err != nil || !ok {

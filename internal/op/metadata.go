@@ -201,10 +201,10 @@ var (
 // Algorithms are those that may be configured for ID tokens.
 func Algorithms() []string { return slices.Concat(asymmetric, symmetric) }
 
-// KnownAlgorithm says whether an ID token algorithm may be configured.
+// KnownAlgorithm reports whether an ID token algorithm may be configured.
 func KnownAlgorithm(alg string) bool {
 	return slices.Contains(asymmetric, alg) || slices.Contains(symmetric, alg)
 }
 
-// Symmetric says whether an algorithm signs with the client secret.
+// Symmetric reports whether an algorithm signs with the client secret.
 func Symmetric(alg string) bool { return slices.Contains(symmetric, alg) }

@@ -96,7 +96,7 @@ func (o object) texts(name string, single bool) ([]string, error) {
 }
 
 // moment returns a member that must be a NumericDate (RFC 7519 2): a number,
-// within what a double holds exactly. ok says whether it is there.
+// within what a double holds exactly. ok reports whether it is there.
 func (o object) moment(name string) (t time.Time, ok bool, err error) {
 	if !o.has(name) {
 		return t, false, nil

@@ -33,7 +33,7 @@ func peek(raw string, algs []string) (object, error) {
 	return claims, nil
 }
 
-// peekIDToken finds what go-oidc would tell of in words for programmers, or
+// peekIDToken finds what go-oidc would report in words for programmers, or
 // without a bound. That a token passes here says nothing about it.
 func (c *Client) peekIDToken(raw string, algs []string) error {
 	claims, err := peek(raw, algs)

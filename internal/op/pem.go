@@ -9,7 +9,7 @@ import (
 
 // privateKeyOf reads the private key of a PEM block (PKCS#8, PKCS#1, SEC1); it
 // is nil for a block that is something else, as often stands beside one. The
-// error tells nothing of what the block holds.
+// error reveals nothing of what the block holds.
 func privateKeyOf(block *pem.Block) (key any, err error) {
 	switch {
 	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":

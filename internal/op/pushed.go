@@ -18,7 +18,7 @@ const maxRequestURI = 2000
 
 // push hands the authorization request to the provider on the back channel, and
 // returns where to send the browser with a mere reference to it (RFC 9126): so
-// nobody on the way can read or change what is asked for.
+// no one on the way can read or change the request.
 func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Config, state string, options []oauth2.AuthCodeOption) (string, error) {
 	if err := c.Discovery.pushing.over(c.Now()); err != nil {
 		return "", err

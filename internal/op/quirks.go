@@ -10,7 +10,7 @@ import (
 // This file knows what single providers do in a way of their own. Nothing else
 // in the code asks who a provider is, and nothing here asks it by trying: a
 // quirk is recognised by the shape of what is known anyway. Providers behind a
-// domain of the operator's own cannot be told from others and get the standard.
+// domain of the operator's own cannot be distinguished from others and get the standard.
 
 // selectAccountIssuers are of providers that take prompt=select_account and do
 // not say so in their metadata.
@@ -47,7 +47,7 @@ type quirk struct {
 // Google gives a refresh token for authorization_params { access_type offline },
 // and repeats it only with prompt consent; it does not know the scope
 // offline_access («Using OAuth 2.0 for Web Server Applications»). Who wants one
-// writes that: to add it here would ask for a grant that nobody asked for.
+// writes that: to add it here would ask for a grant that no one asked for.
 //
 // An issuer that stands for many tenants, as Entra ID's, is recognised by the
 // {tenantid} in it, and any provider may have one: see tenant.go.
@@ -71,7 +71,7 @@ var quirks = []quirk{
 		// The authentication API's «Auth0 Logout»: GET /v2/logout with client_id
 		// and returnTo, which must be among the application's Allowed Logout URLs.
 		// Tenants made before November 2023 advertise no end_session_endpoint until
-		// they are told to; where there is one, it is the standard's.
+		// configured to; where there is one, it is the standard's.
 		name:     "Auth0",
 		is:       func(m *Metadata) bool { return auth0Tenant.MatchString(m.Issuer) && m.Endpoints.EndSession == "" },
 		logout:   func(m *Metadata) string { return besides(m.Issuer, "/v2/logout") },
@@ -98,7 +98,7 @@ var (
 	auth0Tenant = regexp.MustCompile(`^https://(?:[a-z0-9-]+\.)+auth0\.com/$`)
 )
 
-// isCognitoPool says whether an issuer is a user pool, whose id begins with its
+// isCognitoPool reports whether an issuer is a user pool, whose id begins with its
 // region.
 func isCognitoPool(issuer string) bool {
 	parts := cognitoPool.FindStringSubmatch(issuer)
@@ -127,7 +127,7 @@ func (m *Metadata) ownLogout(clientID, returnTo string) (request EndSession, ok 
 	return request, false
 }
 
-// Withholds says whether the claim of a name is not among these although the
+// Withholds reports whether the claim of a name is not among these although the
 // user may have it: the provider said that it is elsewhere. That it is absent
 // then says nothing about the user.
 func (c Claims) Withholds(name string) bool {

@@ -119,7 +119,7 @@ type RefreshError struct {
 	// Over: the provider takes the refresh token no more. Anything else may
 	// pass.
 	Over bool
-	// Down: nobody gets tokens there at the moment.
+	// Down: the provider issues no tokens at the moment.
 	Down bool
 	// RetryAfter is what the provider asks for; zero if it does not.
 	RetryAfter time.Duration

@@ -105,7 +105,7 @@ func cleanWord(text string, max int, secrets []string) string {
 	return logtext.Clean(text, max)
 }
 
-// answered is an answer of the back channel, read whole.
+// httpResponse is a response of the back channel, read whole.
 type httpResponse struct {
 	status int
 	header http.Header

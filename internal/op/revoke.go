@@ -7,7 +7,7 @@ import (
 	"net/url"
 )
 
-// Revoke tells the provider that a token is of no use any more (RFC 7009). A
+// Revoke revokes a token at the provider (RFC 7009). A
 // provider that advertises no such endpoint is not asked: offered is false.
 // kind is access_token or refresh_token.
 func (c *Client) Revoke(ctx context.Context, token, kind string) (offered bool, err error) {

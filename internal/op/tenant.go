@@ -21,7 +21,7 @@ var tenantID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 // tenant's users may sign in.
 var tenantAliases = []string{"common", "organizations"}
 
-// isForAllTenants says whether an issuer with TenantPart is that of an address
+// isForAllTenants reports whether an issuer with TenantPart is that of an address
 // which names no tenant. Where it names one, other tenants' tokens must not
 // come in because a document says so.
 func isForAllTenants(issuer, address string) bool {
@@ -42,10 +42,10 @@ func TenantTemplate(issuer string) string {
 	return ""
 }
 
-// Tenants says whether the issuer stands for many.
+// Tenants reports whether the issuer stands for many.
 func (m *Metadata) Tenants() bool { return strings.Contains(m.Issuer, TenantPart) }
 
-// IsIssuer says whether a name is the provider's, or one of its tenants'.
+// IsIssuer reports whether a name is the provider's, or one of its tenants'.
 func (m *Metadata) IsIssuer(name string) bool {
 	before, after, many := strings.Cut(m.Issuer, TenantPart)
 	if !many {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// HasUserinfo says whether the provider has a userinfo endpoint.
+// HasUserinfo reports whether the provider has a userinfo endpoint.
 func (c *Client) HasUserinfo(ctx context.Context) (bool, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {

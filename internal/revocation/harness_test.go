@@ -50,7 +50,7 @@ func living() *session.Session {
 	return &session.Session{ID: session.NewID(), Subject: "ada", SID: "op-session", SignedIn: time.Now(), Expires: time.Now().Add(12 * time.Hour)}
 }
 
-// ended is the event of its local logout.
+// endedNow is the event of its local logout.
 func endedNow(s *session.Session) Event {
 	return ForSession(s.ID, time.Now(), s.Expires.Add(10*time.Minute))
 }

@@ -46,7 +46,7 @@ type table struct {
 	shift   uint // turns a hash into the number of its bucket
 	buckets []atomic.Pointer[[]entry]
 	// filter has two words for each bucket. An event sets three bits in one of
-	// them, so that one look tells nearly all absent keys.
+	// them, so that one look rules out nearly all absent keys.
 	filter []atomic.Uint64
 }
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// chosenFacts are events whose keys were all in one bucket while their places had
+// chosenEvents are events whose keys were all in one bucket while their places had
 // no secret: the halves of each cancel each other out. A stranger finds sids with
 // such keys by trying.
 func chosenEvents(count int) []Event {

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// randomFact is one of many, about a session.
+// randomEvent is one of many, about a session.
 func randomEvent(r *rand.Rand) Event {
 	var id session.ID
 	binary.LittleEndian.PutUint64(id[:8], r.Uint64())

@@ -99,7 +99,7 @@ func (r *records) Lock(ctx context.Context, name string) (func(), error) {
 	}
 }
 
-// end says whether the records end the session that has the target.
+// end reports whether the records end the session that has the target.
 func (r *records) end(t *testing.T, target *Target, signedIn time.Time) bool {
 	t.Helper()
 	found, err := r.Load(t.Context(), target.Keys()...)

@@ -49,7 +49,7 @@ func (f *keyFile) newest(now time.Time) (newest time.Time) {
 	return newest
 }
 
-// waits says whether a key is only opened with yet, since not all instances
+// waits reports whether a key is only opened with yet, since not all instances
 // need have read it. One that a clock which is far ahead has made waits long.
 func (k managedSecret) waits(now time.Time) bool {
 	return now.Before(k.sealsFrom()) && !(k.AtOnce && k.Created.Before(now.Add(ahead)))
@@ -63,7 +63,7 @@ func (k managedSecret) sealsFrom() time.Time {
 	return k.Created.Add(published)
 }
 
-// rotationDue says whether it is time for a new key.
+// rotationDue reports whether it is time for a new key.
 func rotationDue(file keyFile, rotate time.Duration, now time.Time) bool {
 	if len(file.Keys) == 0 {
 		return true

@@ -63,7 +63,7 @@ func NewManaged(storage func() clusterstore.Storage, now func() time.Time) *Mana
 	return &Managed{storage: storage, now: now, turn: bounded.NewTurn()}
 }
 
-// Demand tells the ring what its users need now: the interval at which to
+// Demand sets what the users of the ring need now: the interval at which to
 // rotate, and how long to open after that. What was demanded before no longer
 // counts, but for what the file already promises.
 func (m *Managed) Demand(rotate, retain time.Duration) {
@@ -90,7 +90,7 @@ func (m *Managed) Ring(ctx context.Context) (*Ring, error) {
 // was sealed with an unknown key. Looks are throttled. An error is the
 // storage's: it cannot be said then whether the key is another instance's.
 func (m *Managed) Renewed(ctx context.Context) (*Ring, error) {
-	// Strangers can cause this, so that nobody waits long for it.
+	// Strangers can cause this, so requests do not wait long for it.
 	ctx, cancel := context.WithTimeout(ctx, renewWithin)
 	defer cancel()
 	if err := m.look(ctx, true); errors.Is(err, errUnread) {
@@ -99,7 +99,7 @@ func (m *Managed) Renewed(ctx context.Context) (*Ring, error) {
 	return m.Ring(ctx)
 }
 
-// Refresh reads the storage anew and rotates when it is time. It is to be
+// Refresh reads the storage again and rotates when it is time. It is to be
 // called about every minute.
 func (m *Managed) Refresh(ctx context.Context) error {
 	return m.look(ctx, true)
@@ -107,7 +107,7 @@ func (m *Managed) Refresh(ctx context.Context) error {
 
 // look has one look at the storage, by whoever comes first. It is shared by all
 // who wait for it, so that it does not end with the request of the first; and
-// nobody waits for a storage that hangs longer than they would.
+// no caller waits longer for a storage that hangs than its own timeout.
 func (m *Managed) look(ctx context.Context, again bool) error {
 	wait, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
@@ -145,7 +145,7 @@ func (m *Managed) work(wait context.Context, do func(context.Context) error) err
 	return err
 }
 
-// spared says whether a look is needless, or comes too soon after the last.
+// spared reports whether a look is needless, or comes too soon after the last.
 func (m *Managed) spared(now time.Time, again bool) (err error, done bool) {
 	if !again && m.ring.Load() != nil {
 		return nil, true // another request was quicker
@@ -194,7 +194,7 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 	var file keyFile
 	data, err := m.storage().Load(ctx, managedKey)
 	if errors.Is(err, fs.ErrNotExist) {
-		// A storage that is mounted anew or was emptied signs nobody out while
+		// A storage that is mounted again or was emptied signs no user out while
 		// somebody has the keys.
 		file = m.last
 		file.damaged = len(file.Keys) > 0
@@ -205,7 +205,7 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		// A file that was cut short holds no key that anybody could use: it
-		// is written anew, from memory where we still have the keys.
+		// is written again, from memory where we still have the keys.
 		file = m.last
 		file.damaged = true
 		return file, nil
@@ -215,7 +215,7 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 	return file, nil
 }
 
-// due says whether the file needs writing.
+// due reports whether the file needs writing.
 func (m *Managed) due(file keyFile, now time.Time) bool {
 	rotate, retain := m.demanded()
 	return file.damaged || rotationDue(file, rotate, now) || retain > file.Retain || len(stillOpening(file, now)) < len(file.Keys)

@@ -70,7 +70,7 @@ func (m *Managed) Rotate(ctx context.Context, compromised bool) (made bool, err 
 		return false, err
 	}
 	now := m.now()
-	var done atomic.Bool // the work goes on though nobody waits for it any more
+	var done atomic.Bool // the work goes on after the caller has left
 	err = m.work(wait, func(ctx context.Context) error {
 		file, err := m.write(ctx, now, func(file *keyFile) bool {
 			if !compromised && file.hasWaiting(now) {
@@ -101,7 +101,7 @@ func (m *Managed) Rotate(ctx context.Context, compromised bool) (made bool, err 
 	return done.Load(), nil
 }
 
-// hasWaiting says whether there is a new key already that is about to seal.
+// hasWaiting reports whether there is a new key already that is about to seal.
 func (f *keyFile) hasWaiting(now time.Time) bool {
 	return len(f.Keys) > 1 && slices.ContainsFunc(f.Keys, func(k managedSecret) bool {
 		return k.waits(now) && k.Created.Before(now.Add(ahead))

@@ -25,7 +25,7 @@ func TestAKeyFileThatWasCutShort(t *testing.T) {
 			if ok, stale := opens(t, m, text); !ok || stale {
 				t.Fatalf("cut to %d bytes: the keys in memory are gone", length)
 			}
-			// It was written anew from memory, so that a restart loses nobody.
+			// It was written again from memory, so that a restart signs out no user.
 			if ok, _ := opens(t, storage.instance(time.Now), text); !ok {
 				t.Fatalf("cut to %d bytes: a fresh instance has other keys", length)
 			}

@@ -11,7 +11,7 @@ import (
 )
 
 // RecordSecret is what opens one record of a session store, and names it: who
-// has the store alone can open nothing. It is made anew for each record and
+// has the store alone can open nothing. It is made again for each record and
 // leaves the process only sealed, as a ticket.
 type RecordSecret [32]byte
 

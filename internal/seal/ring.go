@@ -97,7 +97,7 @@ func NewRing(secrets ...[]byte) (*Ring, error) {
 }
 
 // IDs names the keys, in hexadecimal, as values that they have sealed do. They
-// tell nothing else of them.
+// reveal nothing else about them.
 func (r *Ring) IDs() []string {
 	ids := make([]string, len(r.keys))
 	for i := range r.keys {
@@ -159,7 +159,7 @@ func OpenSize(place, text string) int { return strict.DecodedLen(len(text)) + le
 
 // Open decrypts what Seal made for the same purpose and place. It is stale
 // when another than the first key had sealed it, so that the caller can seal
-// it anew. The errors are ErrUnknownKey and ErrBroken, and nothing else.
+// it again. The errors are ErrUnknownKey and ErrBroken, and nothing else.
 func (r *Ring) Open(purpose Purpose, place, text string) (plain []byte, stale bool, err error) {
 	return r.OpenIn(nil, purpose, place, text)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Loaded is a session as its Manager has it. Many requests share it: nobody
+// Loaded is a session as its Manager has it. Many requests share it: no code
 // changes the session, and what is made of it once is the same for every
 // request.
 type Loaded struct {

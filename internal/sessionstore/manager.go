@@ -9,8 +9,8 @@
 //   - Config has what a Manager needs of the instance: the cache that all
 //     instances share, the clock, the two times that bound a session, the issuer
 //     of a session, and what to call when a session is opened or does not fit.
-//   - Cookies or Records is the place, with what the instances on all nodes tell
-//     each other there.
+//   - Cookies or Records is the place, with what the instances on all nodes share
+//     there.
 //
 // A request brings the keys, the cookie's value and the place that the cookie
 // belongs to: a text that is sealed with it, so that it opens nowhere else. The

@@ -20,7 +20,7 @@ import (
 const (
 	shardCount = 64
 	sweepEvery = time.Minute
-	tellEvery  = time.Minute
+	logEvery   = time.Minute
 	// defaultMax is some 1 GB of usual sessions.
 	defaultMax = 1_000_000
 )
@@ -32,11 +32,11 @@ type memory struct {
 	shards [shardCount]shard
 	locks  store.Locks
 
-	count   atomic.Int64  // of records
-	version atomic.Uint64 // grows after each change; see store.Watched
-	max     atomic.Int64
-	told    atomic.Int64 // when it was logged last that records were dropped, or 0
-	logger  atomic.Pointer[zap.Logger]
+	count    atomic.Int64  // of records
+	version  atomic.Uint64 // grows after each change; see store.Watched
+	max      atomic.Int64
+	loggedAt atomic.Int64 // when it was logged last that records were dropped, or 0
+	logger   atomic.Pointer[zap.Logger]
 
 	mu      sync.Mutex
 	demands map[*Memory]int // the most records that each configuration asks for
@@ -176,15 +176,15 @@ func (m *memory) shrink(now int64) {
 			continue // somebody else has
 		}
 		if end > now {
-			m.tell(now)
+			m.logDropped(now)
 		}
 	}
 }
 
-// tell says now and then that there is too little room.
-func (m *memory) tell(now int64) {
-	last := m.told.Load()
-	if last != 0 && now-last < tellEvery.Milliseconds() && now >= last || !m.told.CompareAndSwap(last, now) {
+// logDropped logs, at most once a minute, that there is too little room.
+func (m *memory) logDropped(now int64) {
+	last := m.loggedAt.Load()
+	if last != 0 && now-last < logEvery.Milliseconds() && now >= last || !m.loggedAt.CompareAndSwap(last, now) {
 		return
 	}
 	m.logger.Load().Warn("the memory for sessions is full: those that expire first are dropped", zap.Int64("max_records", m.max.Load()))

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// warnOfEviction tells when a server that is full would throw away sessions,
-// and what ended others. A user that may not ask is told nothing.
+// warnOfEviction logs when a server that is full would throw away sessions,
+// and what ended others. A user without permission gets no warning.
 func (l *link) warnOfEviction(client valkey.Client) {
 	for _, node := range client.Nodes() {
 		ctx, cancel := context.WithTimeout(context.Background(), l.settings.Timeout)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// limited is a context with a timeout that begins when somebody looks: nobody
+// limited is a context with a timeout that begins at its first use: no timer
 // does where a copy answers, and a timer costs more than the answer.
 type limited struct {
 	context.Context

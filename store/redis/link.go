@@ -20,14 +20,14 @@ const (
 	// next, so that twice as long may pass.
 	pingEvery = 400 * time.Millisecond
 
-	// sentinelPingEvery is pingEvery for Sentinels. It tells dial which is which.
+	// sentinelPingEvery is pingEvery for Sentinels. dial distinguishes the two by it.
 	sentinelPingEvery = time.Second
 
 	// probeEvery is how often a server in trouble is asked again.
 	probeEvery = 200 * time.Millisecond
 
 	// topologyEvery is how often Sentinels or nodes are asked who is master,
-	// beside what they tell by themselves.
+	// besides their own notifications.
 	topologyEvery = 2 * time.Second
 
 	// linger is how long connections outlive their configuration, for requests
@@ -205,7 +205,7 @@ func (l *link) connect() (valkey.Client, error) {
 		InitAddress: c.Addresses, Username: c.Username, Password: c.Password, SelectDB: c.Database,
 		TLSConfig: c.tls, Dialer: dialer, DialCtxFn: l.dial, ConnWriteTimeout: c.Timeout,
 		ClientSetInfo: valkey.DisableClientSetInfo,
-		// One connection to each server, so that what it tells about changes comes
+		// One connection to each server, so that its notifications of changes come
 		// before the answers to what was asked later.
 		PipelineMultiplex: -1, AlwaysPipelining: true,
 		// All that is read is tracked. With OPTIN a server that refuses CLIENT
@@ -238,7 +238,7 @@ func (l *link) connect() (valkey.Client, error) {
 }
 
 // Version stays the same while no copy that Load may have answered from has
-// ended: the server has told of no change, no connection was lost, and none of
+// ended: the server has reported no change, no connection was lost, and none of
 // this node's calls has changed anything.
 func (l *link) Version() uint64 {
 	if l.trouble.Load() != nil {
@@ -260,7 +260,7 @@ func retryDelay(attempts int, _ valkey.Completed, _ error) time.Duration {
 	return time.Duration(attempts-1) * 10 * time.Millisecond
 }
 
-// fail notes trouble, and tells of it when it is the first.
+// fail records an outage, and logs it when it begins.
 func (l *link) fail(t *trouble) {
 	for {
 		old := l.trouble.Load()
@@ -311,7 +311,7 @@ func (l *link) probe(client valkey.Client, key string) bool {
 	return false
 }
 
-// call asks the server. It limits the time, and tells trouble from what is
+// call asks the server. It limits the time, and distinguishes an outage from what is
 // only the caller's.
 func (l *link) call(ctx context.Context, what, key string, ask func(context.Context, valkey.Client) error) error {
 	if ctx.Err() != nil {

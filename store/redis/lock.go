@@ -48,7 +48,7 @@ func (l *link) Lock(ctx context.Context, name string) (unlock func(), err error)
 	for wait := firstWait; ; wait = min(2*wait, mostWait) {
 		taken, err := held.take(ctx)
 		if err != nil {
-			// The server may have taken it though nobody was told.
+			// The server may have taken it although the reply was lost.
 			go held.drop()
 			return nil, err
 		}

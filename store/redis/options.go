@@ -187,7 +187,7 @@ func (c *settings) parse(text string) error {
 	return nil
 }
 
-// parseScheme reads the scheme, which tells whether there is TLS or a unix
+// parseScheme reads the scheme, which reports whether there is TLS or a unix
 // socket.
 func (c *settings) parseScheme(u *url.URL) error {
 	withTLS := c.TLS

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// copyFor is how long a copy may be kept, however sure the server is to tell
+	// copyFor is how long a copy may be kept, however reliably the server reports
 	// of changes: something between us may be less so, and a server that others
 	// have given up does not know.
 	// Who goes by Version asks again after versionFor: together that is the ten

@@ -11,7 +11,7 @@
 //	    +get +set +unlink +pttl +multi +exec +eval +evalsha
 //
 // In a cluster also +cluster|slots and +cluster|shards, behind Sentinels also
-// +role. With +info the log tells when the server may evict sessions. A user
+// +role. With +info the log says when the server may evict sessions. A user
 // at the Sentinels needs
 //
 //	ACL SETUSER watcher on >password allchannels -@all +client|tracking +ping
@@ -21,8 +21,8 @@
 // # What is kept nearby, and for how long
 //
 // Load answers from copies in memory, of records and of their absence. The
-// server tells when one changes, and nobody goes by a copy for longer than ten
-// seconds, whatever the server tells. All copies of a connection end with it. A
+// server reports when one changes, and no copy is used for longer than ten
+// seconds, whatever the server reports. All copies of a connection end with it. A
 // server that is silent is found out by a PING: no copy is trusted longer than
 // 0.8 s and the timeout after the server was last heard, which is 1.3 s unless
 // the option timeout says otherwise.
@@ -59,7 +59,7 @@ type Store struct {
 	// The Sentinels that know the server, instead of a URL.
 	Sentinel *Sentinel `json:"sentinel,omitempty"`
 
-	// Whether the server is a node of a cluster, which tells of the others. A
+	// Whether the server is a node of a cluster, which knows the others. A
 	// cluster has no databases.
 	Cluster bool `json:"cluster,omitempty"`
 

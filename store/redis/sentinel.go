@@ -11,7 +11,7 @@ import (
 
 var (
 	errDeposed   = errors.New("the Sentinels have made another server master")
-	errUncertain = errors.New("no Sentinel tells who is master")
+	errUncertain = errors.New("no Sentinel knows the master")
 )
 
 // opinion is whom a Sentinel takes for the master, and since which election.
@@ -23,7 +23,7 @@ type opinion struct {
 // confirm makes sure that a server is the master still. The library believes
 // the first Sentinel that answers. That may be one which does not know yet that
 // others have elected another master; and the old one, started again, takes
-// itself for the master until it is told, with records that are old.
+// itself for the master until it hears otherwise, with records that are old.
 func (l *link) confirm(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, l.settings.Timeout/2)
 	defer cancel()

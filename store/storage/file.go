@@ -24,7 +24,7 @@ const (
 	headerSize = lengthAt + 4
 )
 
-// name is that of a key's file, without its folder: it tells nothing of the
+// name is that of a key's file, without its folder: it reveals nothing of the
 // key, and suits every storage.
 func name(key string) string {
 	sum := sha256.Sum256([]byte(key))

@@ -19,7 +19,7 @@ const unlockWithin = 5 * time.Second
 // lock is for who uses the store.
 func (n *node) lock(ctx context.Context, lockName string) (func(), error) {
 	n.used()
-	return n.gate.Lock(ctx, func(ctx context.Context) (func(), error) {
+	return n.breaker.Lock(ctx, func(ctx context.Context) (func(), error) {
 		unlock, err := n.lockAmong(ctx, "oidc_rp_lock_"+name(lockName))
 		if err != nil {
 			return nil, err

@@ -21,21 +21,21 @@ import (
 const (
 	// atOnce is how many keys of one call are looked up at the same time.
 	atOnce = 8
-	// tellEvery bounds how often it is logged that a file cannot be read.
-	tellEvery = time.Minute
+	// logEvery bounds how often it is logged that a file cannot be read.
+	logEvery = time.Minute
 )
 
 // node is what this process knows of one storage, over reloads.
 type node struct {
-	now    func() time.Time
-	gate   *store.Gate
-	locks  store.Locks // before those of the storage, which are dear to wait for
-	copies *copies
+	now     func() time.Time
+	breaker *store.Breaker
+	locks   store.Locks // before those of the storage, which are dear to wait for
+	copies  *copies
 
 	mu       sync.Mutex
 	attached []*Storage // the one attached last is used
 	logger   atomic.Pointer[zap.Logger]
-	told     atomic.Int64 // when it was logged last that a file cannot be read, or 0
+	loggedAt atomic.Int64 // when it was logged last that a file cannot be read, or 0
 
 	begun sync.Once
 	ended context.Context
@@ -43,7 +43,7 @@ type node struct {
 }
 
 func newNode(now func() time.Time) *node {
-	n := &node{now: now, gate: store.NewGate("storage", defaultTimeout, now), copies: newCopies()}
+	n := &node{now: now, breaker: store.NewBreaker("storage", defaultTimeout, now), copies: newCopies()}
 	n.ended, n.end = context.WithCancel(context.Background())
 	return n
 }
@@ -69,7 +69,7 @@ func (n *node) detach(s *Storage) {
 // follow takes the settings of the one attached last. The caller holds the mutex.
 func (n *node) follow() {
 	last := n.attached[len(n.attached)-1]
-	n.gate.SetTimeout(time.Duration(last.Timeout))
+	n.breaker.SetTimeout(time.Duration(last.Timeout))
 	n.logger.Store(last.logger)
 }
 
@@ -133,7 +133,7 @@ func (n *node) load(ctx context.Context, keys []string) ([][]byte, error) {
 }
 
 func (n *node) fly(ctx context.Context, key string, f *flight, tick uint64, began time.Time) {
-	f.found, f.err = store.Through(ctx, n.gate, "load", func(ctx context.Context) (found, error) { return n.read(ctx, key) })
+	f.found, f.err = store.Through(ctx, n.breaker, "load", func(ctx context.Context) (found, error) { return n.read(ctx, key) })
 	if f.err == nil {
 		n.copies.saw(key, f.found, tick, began)
 	}
@@ -144,7 +144,7 @@ func (n *node) fly(ctx context.Context, key string, f *flight, tick uint64, bega
 func (n *node) reload(ctx context.Context, keys []string) ([][]byte, error) {
 	n.used()
 	keys = slices.Clone(keys)
-	return store.Through(ctx, n.gate, "reload", func(ctx context.Context) ([][]byte, error) {
+	return store.Through(ctx, n.breaker, "reload", func(ctx context.Context) ([][]byte, error) {
 		records := make([][]byte, len(keys))
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(atOnce)
@@ -179,16 +179,16 @@ func (n *node) read(ctx context.Context, key string) (found, error) {
 	}
 	f := open(file)
 	if f.record == nil {
-		n.tellUnreadable(path(name(key)))
+		n.logUnreadable(path(name(key)))
 	}
 	return f, nil
 }
 
-// tellUnreadable says now and then that a file holds no record: a disk may have
+// logUnreadable logs, at most once a minute, that a file holds no record: a disk may have
 // been full, or another version may be at work.
-func (n *node) tellUnreadable(path string) {
-	now, last := n.now().UnixMilli(), n.told.Load()
-	if last != 0 && now-last < tellEvery.Milliseconds() && now >= last || !n.told.CompareAndSwap(last, now) {
+func (n *node) logUnreadable(path string) {
+	now, last := n.now().UnixMilli(), n.loggedAt.Load()
+	if last != 0 && now-last < logEvery.Milliseconds() && now >= last || !n.loggedAt.CompareAndSwap(last, now) {
 		return
 	}
 	n.logger.Load().Warn("a session in the storage cannot be read and counts as none", zap.String("file", path))
@@ -197,7 +197,7 @@ func (n *node) tellUnreadable(path string) {
 func (n *node) save(ctx context.Context, key string, record []byte, expires time.Time) error {
 	n.used()
 	file := seal(record, expires)
-	_, err := store.Through(ctx, n.gate, "save", func(ctx context.Context) (struct{}, error) {
+	_, err := store.Through(ctx, n.breaker, "save", func(ctx context.Context) (struct{}, error) {
 		unlock, err := n.lockAmong(ctx, lockOf(name(key)))
 		if err != nil {
 			return struct{}{}, err
@@ -213,7 +213,7 @@ func (n *node) save(ctx context.Context, key string, record []byte, expires time
 func (n *node) replace(ctx context.Context, key string, old, record []byte, expires time.Time) (bool, error) {
 	n.used()
 	old, file := bytes.Clone(old), seal(record, expires)
-	return store.Through(ctx, n.gate, "replace", func(ctx context.Context) (bool, error) {
+	return store.Through(ctx, n.breaker, "replace", func(ctx context.Context) (bool, error) {
 		if same, err := n.holds(ctx, key, old); err != nil || !same {
 			return false, err
 		}
@@ -232,7 +232,7 @@ func (n *node) replace(ctx context.Context, key string, old, record []byte, expi
 	})
 }
 
-// holds says whether a record is this one.
+// holds reports whether a record is this one.
 func (n *node) holds(ctx context.Context, key string, record []byte) (bool, error) {
 	f, err := n.look(ctx, key)
 	living := f.living(n.now())
@@ -243,7 +243,7 @@ func (n *node) holds(ctx context.Context, key string, record []byte) (bool, erro
 func (n *node) delete(ctx context.Context, keys []string) error {
 	n.used()
 	keys = slices.Clone(keys)
-	_, err := store.Through(ctx, n.gate, "delete", func(ctx context.Context) (struct{}, error) {
+	_, err := store.Through(ctx, n.breaker, "delete", func(ctx context.Context) (struct{}, error) {
 		for _, key := range keys {
 			unlock, err := n.lockAmong(ctx, lockOf(name(key)))
 			if err != nil {
@@ -266,7 +266,7 @@ func (n *node) delete(ctx context.Context, keys []string) error {
 // the storage's affair: one that is cut short holds nothing.
 func (n *node) write(ctx context.Context, key string, file []byte) (err error) {
 	if ctx.Err() != nil {
-		return context.Cause(ctx) // nobody waits for it any more
+		return context.Cause(ctx) // no caller waits for it any more
 	}
 	f, began := open(file), n.now()
 	if f.living(began) == nil {

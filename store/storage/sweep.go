@@ -52,7 +52,7 @@ func (n *node) sweepOften() {
 	}
 }
 
-// rest waits, and says whether to go on.
+// rest waits, and reports whether to go on.
 func (n *node) rest(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -70,7 +70,7 @@ func (n *node) claimSweep(ctx context.Context) (time.Duration, error) {
 	if due, err := n.sweepDue(ctx); err != nil || due > 0 {
 		return due, err
 	}
-	return store.Through(ctx, n.gate, "sweep", func(ctx context.Context) (time.Duration, error) {
+	return store.Through(ctx, n.breaker, "sweep", func(ctx context.Context) (time.Duration, error) {
 		unlock, err := n.lockAmong(ctx, sweepLock)
 		if err != nil {
 			return 0, err
@@ -85,10 +85,10 @@ func (n *node) claimSweep(ctx context.Context) (time.Duration, error) {
 }
 
 func (n *node) sweepDue(ctx context.Context) (time.Duration, error) {
-	return store.Through(ctx, n.gate, "sweep", n.readDue)
+	return store.Through(ctx, n.breaker, "sweep", n.readDue)
 }
 
-// readDue reads the marker. One that nobody can read, or from a clock that is
+// readDue reads the marker. One that cannot be read, or from a clock that is
 // far ahead, counts as none.
 func (n *node) readDue(ctx context.Context) (time.Duration, error) {
 	text, err := n.storage().Load(ctx, marker)
@@ -117,7 +117,7 @@ func (n *node) sweep(ctx context.Context) error {
 			if !n.rest(ctx, sweepPause) {
 				return context.Cause(ctx)
 			}
-			gone, err := store.Through(ctx, n.gate, "sweep", func(ctx context.Context) (bool, error) { return n.sweepOne(ctx, name) })
+			gone, err := store.Through(ctx, n.breaker, "sweep", func(ctx context.Context) (bool, error) { return n.sweepOne(ctx, name) })
 			if err != nil {
 				return err
 			}
@@ -133,7 +133,7 @@ func (n *node) sweep(ctx context.Context) error {
 // list returns the names of the files in a folder. Storages list whole keys or
 // relative ones, and some with what lies elsewhere.
 func (n *node) list(ctx context.Context, folder string) ([]string, error) {
-	keys, err := store.Through(ctx, n.gate, "sweep", func(ctx context.Context) ([]string, error) {
+	keys, err := store.Through(ctx, n.breaker, "sweep", func(ctx context.Context) ([]string, error) {
 		keys, err := n.storage().List(ctx, folder, false)
 		if errors.Is(err, fs.ErrNotExist) {
 			return keys, nil // no such folder, or something vanished: the rest waits for the next time

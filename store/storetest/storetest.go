@@ -22,7 +22,7 @@ type Pair struct {
 	Shortest time.Duration
 }
 
-// Run tests a store in real time. Each check opens it anew, at once with the
+// Run tests a store in real time. Each check opens it again, at once with the
 // others; keys never repeat, so that all may share what is behind it.
 func Run(t *testing.T, open func(t *testing.T) Pair) {
 	for _, c := range checks {

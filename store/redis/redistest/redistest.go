@@ -141,7 +141,7 @@ func (s *Server) listen() {
 	}
 }
 
-// FreePort is a port that nobody listens at.
+// FreePort returns a port that no process listens on.
 func FreePort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -34,7 +34,7 @@ func StartTLS(t testing.TB, options ...string) *Server {
 	return s
 }
 
-// NewCertificates makes certificates by an authority that nobody else has.
+// NewCertificates makes certificates by an authority of their own.
 func NewCertificates(t testing.TB) *Certificates {
 	t.Helper()
 	dir := t.TempDir()

@@ -21,7 +21,7 @@ type request struct {
 	by      session
 }
 
-// accepts says whether a session can answer the login without a password: not
+// accepts reports whether a session can answer the login without a password: not
 // if the client asks for one, for another user, or for a younger session.
 func (r *request) accepts(open session, hint string) bool {
 	if slices.Contains(r.asked.Prompt, oidc.PromptLogin) || slices.Contains(r.asked.Prompt, oidc.PromptSelectAccount) {

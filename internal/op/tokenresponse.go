@@ -19,7 +19,7 @@ import (
 const maxTokenLife = 400 * 24 * time.Hour
 
 // errAnswer marks an answer of the token endpoint that claims success and is
-// none: to be told apart from one that could not be had.
+// none: distinct from one that could not be fetched.
 var errAnswer = errors.New("the answer of the token endpoint")
 
 // Oddity is a member of an answer that is there in a form that cannot be used.

@@ -28,13 +28,13 @@ const (
 	loadEvery   = 5 * time.Second
 	// clocksDiffer is how far from the future another instance may seem to write.
 	clocksDiffer = 5 * time.Minute
-	// stillNew is the age up to which nobody is told that a document is used
+	// stillNew is the age up to which no notice is given that a document is used
 	// although the provider does not answer.
-	stillNew  = 2 * time.Hour
-	tellEvery = 10 * time.Minute
+	stillNew    = 2 * time.Hour
+	noticeEvery = 10 * time.Minute
 )
 
-// Keeper keeps documents about one provider, so that nobody else can read or
+// DocumentStore keeps documents about one provider, so that no one else can read or
 // change them. Load returns nil where it has none.
 type DocumentStore interface {
 	Load(ctx context.Context, part string) ([]byte, error)
@@ -81,8 +81,8 @@ type shelf struct {
 	loading bool
 	loadAt  time.Time // no look before
 
-	told   time.Time // when somebody was told last; zero while all is well
-	tellMu sync.Mutex
+	noticedAt time.Time // when the last notice was given; zero while all is well
+	tellMu    sync.Mutex
 }
 
 // save keeps a document that was just fetched, in the background, if it has
@@ -181,7 +181,7 @@ func (s *shelf) load() *kept {
 	return found // nil if the storage hangs
 }
 
-// stale tells, now and then, that something fetched then is used because the
+// stale gives notice, at most once in noticeEvery, that something fetched then is used because the
 // provider does not answer.
 func (s *shelf) stale(fetched time.Time, err error, loaded bool) {
 	now := s.now()
@@ -190,24 +190,24 @@ func (s *shelf) stale(fetched time.Time, err error, loaded bool) {
 	}
 	s.tellMu.Lock()
 	defer s.tellMu.Unlock()
-	if since := now.Sub(s.told); s.notify == nil || !s.told.IsZero() && since >= 0 && since < tellEvery {
+	if since := now.Sub(s.noticedAt); s.notify == nil || !s.noticedAt.IsZero() && since >= 0 && since < noticeEvery {
 		return
 	}
-	s.told = now
+	s.noticedAt = now
 	s.notify(Notice{Part: s.part, Fetched: fetched, Err: err})
 }
 
-// live tells that the provider answers again, if somebody was told that it did not.
+// live gives notice that the provider answers again, if one was given that it did not.
 func (s *shelf) live() {
 	s.tellMu.Lock()
 	defer s.tellMu.Unlock()
-	if !s.told.IsZero() {
-		s.told = time.Time{}
+	if !s.noticedAt.IsZero() {
+		s.noticedAt = time.Time{}
 		s.notify(Notice{Part: s.part, Over: true})
 	}
 }
 
-// Keep says where the metadata and keys are kept. Until it is called they are
+// KeepIn sets where the metadata and keys are kept. Until it is called they are
 // not.
 func (r *Discovery) KeepIn(keeper DocumentStore) {
 	r.shelf.keeper.Store(&keeper)

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// metadataAge is after how long a login looks at the metadata anew.
+	// metadataAge is after how long a login looks at the metadata again.
 	metadataAge = time.Hour
 	firstPause  = time.Second
 	longPause   = 10 * time.Second
@@ -47,7 +47,7 @@ type DiscoveryConfig struct {
 	Proxy func(*http.Request) (*url.URL, error)
 	Now   func() time.Time
 
-	// Notify is told when what was learned before serves because the provider does
+	// Notify is called when what was learned before serves because the provider does
 	// not answer, and when that is over. It may be nil.
 	Notify func(Notice)
 
@@ -69,7 +69,7 @@ func (c *DiscoveryConfig) address() string {
 	return ConfigurationURL(c.Issuer)
 }
 
-// Remote is what was learned about a provider while running: its metadata and
+// Discovery is what was learned about a provider while running: its metadata and
 // keys. It is made without any network traffic, and outlives configurations.
 // It is safe for concurrent use.
 type Discovery struct {
@@ -114,7 +114,7 @@ func NewDiscovery(config DiscoveryConfig) *Discovery {
 // Close gives back idle connections. Calls that are under way end normally.
 func (r *Discovery) Close() { r.client.CloseIdleConnections() }
 
-// static says whether the configuration makes discovery needless.
+// static reports whether the configuration makes discovery needless.
 func (c *DiscoveryConfig) static() bool {
 	e := c.Endpoints
 	return c.Issuer != "" && e.Authorization != "" && e.Token != "" && (e.JWKS != "" || c.hasKeys())
@@ -199,7 +199,7 @@ func (r *Discovery) discover() (*Metadata, error) {
 	return metadata, nil
 }
 
-// Doubt has the metadata looked at anew before it is an hour old, but not
+// Invalidate has the metadata looked at again before it is an hour old, but not
 // before the longest pause is over: it does not fit the configuration, and that
 // may be put right at the provider soon.
 func (r *Discovery) Invalidate() {

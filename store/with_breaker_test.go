@@ -104,7 +104,7 @@ func inBubble(t *testing.T, test func(*testing.T, *fake, store.Store)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := new(fake)
-		test(t, f, store.NewBreaker(f, "fake", timeout, time.Now))
+		test(t, f, store.WithBreaker(f, "fake", timeout, time.Now))
 	})
 }
 
@@ -123,7 +123,7 @@ func TestBreakerIsAStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = inner.Cleanup() })
-	s := store.NewBreaker(inner, "memory", timeout, time.Now)
+	s := store.WithBreaker(inner, "memory", timeout, time.Now)
 	storetest.Run(t, func(*testing.T) storetest.Pair {
 		return storetest.Pair{A: s, B: s, Shortest: 50 * time.Millisecond}
 	})
@@ -389,11 +389,11 @@ func TestLockThroughBreaker(t *testing.T) {
 func TestLateLockGoesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		gate := store.NewGate("fake", timeout, time.Now)
+		breaker := store.NewBreaker("fake", timeout, time.Now)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var unlocked atomic.Bool
-		_, err := gate.Lock(ctx, func(context.Context) (func(), error) {
+		_, err := breaker.Lock(ctx, func(context.Context) (func(), error) {
 			time.Sleep(time.Minute)
 			return func() { unlocked.Store(true) }, nil
 		})
