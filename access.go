@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -69,7 +70,7 @@ func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
 		}
 		if matched {
 			public := route.Mode == modePublic
-			return authz.Policy{Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(orDefault(route.Unauthenticated, h.Unauthenticated))}, nil
+			return authz.Policy{Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(cmp.Or(route.Unauthenticated, h.Unauthenticated))}, nil
 		}
 	}
 	return h.sitePolicy(), nil

@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -164,7 +165,7 @@ type use struct {
 
 // uses returns one right and several wrong ways to write an option.
 func uses(word string, ofSession bool) (right string, wrong []use) {
-	value := orDefault(map[string]string{
+	value := cmp.Or(map[string]string{
 		"unauthenticated": "deny", "preflight": "pass", "error_pages": "caddy", "home": "/a", "signed_out": "/a", "endpoints": "/a",
 		"logout_path": "/a", "return_to": "https://a.example", "base_url": "https://a.example", "userinfo": "never", "userinfo_method": "post", "access_token_lifetime": "1h", "redirect_path": "/a",
 		"id_token_algs": "ES256", "pkce": "off", "end_session": "off", "refresh": "on", "clock_skew": "1m", "timeout": "1m", "client_auth": "none", "response_mode": "query",

@@ -324,10 +324,3 @@ const (
 	modePublic    = "public"
 	modeEndpoints = "endpoints"
 )
-
-func orDefault(value, otherwise string) string {
-	if value != "" {
-		return value
-	}
-	return otherwise
-}

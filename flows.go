@@ -37,7 +37,6 @@ func (h *Handler) resolveFlows() {
 		Base: h.base, Trusted: isFromTrustedProxy,
 	})
 	h.instance.Templates = h.pages.Get
-	h.instance.OnLogin = h.logRegistration
 }
 
 // ownNeeds returns what this instance alone needs of a session.

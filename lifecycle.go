@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -15,7 +14,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // This file is what Caddy does with the modules: it provisions, starts and cleans
@@ -51,16 +49,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 // Start starts what the sites share, which must not happen for a configuration
 // that is only validated, and links the instances of each site.
 func (a *App) Start() error {
-	demands := map[*storageState]requirements{a.storageState: {}}
+	all := map[*storageState]requirements{a.storageState: {}}
 	for _, h := range a.handlers {
-		d := requirements{revocations: h.instance.Sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
-		if h.session.Secret == nil { // else it has keys of its own
-			d.rotate, d.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
-		}
-		demands[h.storageState] = demands[h.storageState].with(d)
+		all[h.storageState] = all[h.storageState].with(requirementsOf(h))
 	}
-	for s, d := range demands {
-		s.start(a, a.logger, d)
+	for s, required := range all {
+		s.start(a, a.logger, required)
 		a.release = append(a.release, func() error { s.end(a); return nil })
 	}
 	a.storeProviderDocuments()
@@ -95,6 +89,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	h.resolveFlows()
+	h.instance.OnLogin = h.logRegistration
 	if err := h.app.addCookieName(h); err != nil {
 		return ofSite(ctx, err)
 	}

@@ -9,19 +9,10 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
 // This file logs what happens to what a configuration names and shares: files and
 // providers. And it keeps secrets out of logs that print whole modules.
-
-// warnOfFileName warns that the value of an option is the name of a file.
-func warnOfFileName(logger *zap.Logger, option, value string) {
-	if placeholder.NamesFile(value) {
-		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder",
-			zap.String("option", option), zap.String("placeholder", "{file."+value+"}"))
-	}
-}
 
 // logFiles returns what logs what happens to the files of an option.
 func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
@@ -97,13 +88,4 @@ func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("store", kind)
 	enc.AddInt("secrets", len(s.Secret))
 	return nil
-}
-
-func zapStrings(enc zapcore.ObjectEncoder, key string, values []string) {
-	_ = enc.AddArray(key, zapcore.ArrayMarshalerFunc(func(a zapcore.ArrayEncoder) error {
-		for _, value := range values {
-			a.AppendString(value)
-		}
-		return nil
-	}))
 }

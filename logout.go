@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
 // This file checks the options of logouts. The logouts themselves, the user's and
@@ -16,29 +18,22 @@ const defaultLogoutPath = "/Special:UserLogout"
 
 // checkLogoutPath refuses a path at which a logout would take another address's
 // place.
-func (h *Handler) checkLogoutPath() error {
-	if _, _, under := h.instance.CutEndpoint(h.LogoutPath); under {
+func checkLogoutPath(in *flow.Instance, logoutPath, home string) error {
+	if _, _, under := in.CutEndpoint(logoutPath); under {
 		return errors.New("logout_path: is under the endpoints")
 	}
-	if home, _, _ := strings.Cut(h.Home, "?"); home == h.LogoutPath {
+	if home, _, _ := strings.Cut(home, "?"); home == logoutPath {
 		return errors.New("logout_path: is the home page, which would sign out whoever opens it")
 	}
 	return nil
 }
 
-// resolveSignedOut expands and checks the address where a browser ends after a
-// logout.
-func (h *Handler) resolveSignedOut() (err error) {
-	if h.SignedOut == "" {
-		return nil
-	}
-	if h.SignedOut, err = expand(h.SignedOut); err == nil {
-		err = address.CheckTarget(h.SignedOut)
-	}
-	if err != nil {
+// checkSignedOut checks the address where a browser ends after a logout.
+func checkSignedOut(in *flow.Instance, target string) error {
+	if err := address.CheckTarget(target); err != nil {
 		return fmt.Errorf("signed_out: %w", err)
 	}
-	if path, _, _ := strings.Cut(h.SignedOut, "?"); strings.HasPrefix(path, "/") && h.instance.IsOwnPath(path) {
+	if path, _, _ := strings.Cut(target, "?"); strings.HasPrefix(path, "/") && in.IsOwnPath(path) {
 		return errors.New("signed_out: is one of our own addresses, which would lead to itself")
 	}
 	return nil
@@ -48,7 +43,7 @@ func (h *Handler) resolveSignedOut() (err error) {
 // Site Data, section 3.1), duplicates, and a wildcard beside others.
 func checkSiteData(types []string) error {
 	for i, name := range types {
-		if err := checkOneOf("clear_site_data", name, []string{"cache", "cookies", "storage", "executionContexts", "*"}); err != nil {
+		if err := optioncheck.First(optioncheck.OneOf("clear_site_data", name, "cache", "cookies", "storage", "executionContexts", "*")); err != nil {
 			return err
 		}
 		if slices.Contains(types[:i], name) {

@@ -241,12 +241,21 @@ var (
 // MarshalLogObject keeps secrets out of logs that print whole modules.
 func (h *Handler) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("mode", h.Mode)
-	zapStrings(enc, "providers", append(slices.Clone(h.Providers), slices.Sorted(maps.Keys(h.OwnProviders))...))
+	encodeStrings(enc, "providers", append(slices.Clone(h.Providers), slices.Sorted(maps.Keys(h.OwnProviders))...))
 	return nil
 }
 
 // MarshalLogObject keeps secrets out of logs that print whole modules.
 func (a *App) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	zapStrings(enc, "providers", slices.Sorted(maps.Keys(a.Providers)))
+	encodeStrings(enc, "providers", slices.Sorted(maps.Keys(a.Providers)))
 	return nil
+}
+
+func encodeStrings(enc zapcore.ObjectEncoder, key string, values []string) {
+	_ = enc.AddArray(key, zapcore.ArrayMarshalerFunc(func(a zapcore.ArrayEncoder) error {
+		for _, value := range values {
+			a.AppendString(value)
+		}
+		return nil
+	}))
 }

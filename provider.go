@@ -109,6 +109,14 @@ var placeholders = placeholder.Expander{Replace: func(text string) (string, erro
 	return caddy.NewReplacer().ReplaceOrErr(text, true, true)
 }}
 
+// warnOfFileName warns that the value of an option is the name of a file.
+func warnOfFileName(logger *zap.Logger, option, value string) {
+	if placeholder.NamesFile(value) {
+		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder",
+			zap.String("option", option), zap.String("placeholder", "{file."+value+"}"))
+	}
+}
+
 // options returns the options without their JSON and Caddy's types.
 func (p *ProviderConfig) options() opconfig.Options {
 	o := opconfig.Options{

@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,9 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
-const (
-	defaultEndpoints = "/@app/auth"
-)
+const defaultEndpoints = "/@app/auth"
 
 // The values of options that have one of a few.
 var (
@@ -36,10 +35,10 @@ func (h *Handler) resolveWords(caddy.Context) error {
 	if err := h.checkEndpointsMode(len(h.MatcherSetsRaw) > 0); err != nil {
 		return err
 	}
-	h.Mode = orDefault(h.Mode, modePrivate)
-	h.Unauthenticated = orDefault(h.Unauthenticated, "auto")
-	h.Preflight = orDefault(h.Preflight, "deny")
-	h.ErrorPages = orDefault(h.ErrorPages, "builtin")
+	h.Mode = cmp.Or(h.Mode, modePrivate)
+	h.Unauthenticated = cmp.Or(h.Unauthenticated, "auto")
+	h.Preflight = cmp.Or(h.Preflight, "deny")
+	h.ErrorPages = cmp.Or(h.ErrorPages, "builtin")
 	errs := []error{
 		checkOneOf("mode", h.Mode, siteModes),
 		checkOneOf("unauthenticated", h.Unauthenticated, unauthenticatedValues),
@@ -168,9 +167,9 @@ func (h *Handler) resolveProvider(id string) (*provider, error) {
 
 // resolveAddresses checks the addresses that the site has and leads to.
 func (h *Handler) resolveAddresses(caddy.Context) error {
-	h.Home = orDefault(h.Home, "/")
-	h.Endpoints = orDefault(h.Endpoints, defaultEndpoints)
-	h.LogoutPath = orDefault(h.LogoutPath, defaultLogoutPath)
+	h.Home = cmp.Or(h.Home, "/")
+	h.Endpoints = cmp.Or(h.Endpoints, defaultEndpoints)
+	h.LogoutPath = cmp.Or(h.LogoutPath, defaultLogoutPath)
 	for _, own := range []struct {
 		option, value string
 		check         func(string) error
@@ -180,7 +179,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 	}
 	h.instance.Endpoints, h.instance.LogoutPath = h.Endpoints, h.LogoutPath
-	if err := h.checkLogoutPath(); err != nil {
+	if err := checkLogoutPath(h.instance, h.LogoutPath, h.Home); err != nil {
 		return err
 	}
 	for redirectPath, p := range h.instance.ByRedirectPath {
@@ -211,5 +210,12 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 		h.instance.ReturnTo = append(h.instance.ReturnTo, origin)
 	}
-	return h.resolveSignedOut()
+	if h.SignedOut == "" {
+		return nil
+	}
+	var err error
+	if h.SignedOut, err = expand(h.SignedOut); err != nil {
+		return fmt.Errorf("signed_out: %w", err)
+	}
+	return checkSignedOut(h.instance, h.SignedOut)
 }

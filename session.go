@@ -126,6 +126,15 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	return s, nil
 }
 
+// requirementsOf returns what the sessions of an instance need of their storage.
+func requirementsOf(h *Handler) requirements {
+	needed := requirements{revocations: h.instance.Sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
+	if h.session.Secret == nil { // else it has keys of its own
+		needed.rotate, needed.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
+	}
+	return needed
+}
+
 // cookieManager returns the manager of sessions in the browser's cookies.
 func (h *Handler) cookieManager() sessionstore.Manager {
 	advice := sizeAdvice{h.instance, h.logger}

@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,8 +102,8 @@ func (s SessionConfig) withDefaults() SessionConfig {
 	if s.Cookie != nil {
 		c = *s.Cookie
 	}
-	c.Name = orDefault(c.Name, defaultCookie)
-	c.SameSite = orDefault(c.SameSite, sameSiteValues[0])
+	c.Name = cmp.Or(c.Name, defaultCookie)
+	c.SameSite = cmp.Or(c.SameSite, sameSiteValues[0])
 	c.Domain = strings.ToLower(strings.TrimPrefix(c.Domain, "."))
 	s.Cookie = &c
 	return s

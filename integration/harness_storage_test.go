@@ -45,26 +45,27 @@ func (r *harness) ring() *seal.Ring {
 // store is the session store of a harness that has one.
 func (r *harness) store() store.Store {
 	r.t.Helper()
-	for _, h := range r.handlers() {
-		var of struct{ Module string }
-		if err := json.Unmarshal(h.Session.StoreRaw, &of); err != nil {
-			r.t.Fatal(err)
-		}
-		module, err := r.ctx.LoadModuleByID(store.Namespace+"."+of.Module, withoutModule(r.t, h.Session.StoreRaw))
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		if c, ok := module.(caddy.CleanerUpper); ok {
-			r.t.Cleanup(func() {
-				if err := c.Cleanup(); err != nil {
-					r.t.Error(err)
-				}
-			})
-		}
-		return module.(store.Store)
+	handlers := r.handlers()
+	if len(handlers) == 0 {
+		r.t.Fatal("there is no store")
 	}
-	r.t.Fatal("there is no store")
-	return nil
+	config := handlers[0].Session.StoreRaw
+	var of struct{ Module string }
+	if err := json.Unmarshal(config, &of); err != nil {
+		r.t.Fatal(err)
+	}
+	module, err := r.ctx.LoadModuleByID(store.Namespace+"."+of.Module, withoutModule(r.t, config))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if c, ok := module.(caddy.CleanerUpper); ok {
+		r.t.Cleanup(func() {
+			if err := c.Cleanup(); err != nil {
+				r.t.Error(err)
+			}
+		})
+	}
+	return module.(store.Store)
 }
 
 // withoutModule is the configuration of a module without its name.

@@ -7,6 +7,7 @@
 package audit
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -55,8 +56,8 @@ type Event struct {
 // one can end the session.
 func (e Event) Attrs() []slog.Attr {
 	if e.Session != nil {
-		e.Subject = orDefault(e.Subject, e.Session.Subject)
-		e.SID = orDefault(e.SID, e.Session.SID)
+		e.Subject = cmp.Or(e.Subject, e.Session.Subject)
+		e.SID = cmp.Or(e.SID, e.Session.SID)
 	}
 	attrs := []slog.Attr{
 		slog.String("event", string(e.Kind)),
@@ -78,13 +79,6 @@ func (e Event) Attrs() []slog.Attr {
 		}
 	}
 	return attrs
-}
-
-func orDefault(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }
 
 // SessionName names a session in logs: a hash of its id, since the id is what a

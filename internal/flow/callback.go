@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
@@ -28,7 +29,7 @@ func serveCallback(x *Exchange, p *Provider) error {
 	f := c.takeTransaction()
 	switch {
 	case f == nil && c.State.SignedIn() && c.State.session.Login == session.HashState(c.response.State):
-		return pages.Redirect(c.W, http.StatusSeeOther, orDefault(c.transaction.Return, c.Home))
+		return pages.Redirect(c.W, http.StatusSeeOther, cmp.Or(c.transaction.Return, c.Home))
 	case f != nil && c.State.SignedIn():
 		// A second use of a response, the Back button, a login that was overtaken by
 		// another: a signed-in user gets the page.

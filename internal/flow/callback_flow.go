@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
@@ -35,7 +36,7 @@ func (c *callbackFlow) loginTo(returnTo string) *login {
 // was the one that made the session.
 func (c *callbackFlow) returnURL(state string) string {
 	if s := c.State.session; s.Login == session.HashState(state) {
-		return orDefault(s.Return, c.Home)
+		return cmp.Or(s.Return, c.Home)
 	}
 	return c.Home
 }

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -77,7 +78,7 @@ func (c *callbackFlow) redeem(ctx context.Context) callback.Outcome {
 	} else if f != nil {
 		return callback.Outcome{Code: string(f.Code), ErrorID: work.log(f), Err: f}
 	}
-	return callback.Outcome{Location: orDefault(c.transaction.Return, c.Home), Cookies: to.header["Set-Cookie"]}
+	return callback.Outcome{Location: cmp.Or(c.transaction.Return, c.Home), Cookies: to.header["Set-Cookie"]}
 }
 
 func (c *callbackFlow) finish() *Failure {

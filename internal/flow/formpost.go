@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 
@@ -80,5 +81,5 @@ func (c *callbackFlow) carried(state, text string) (authresponse.Response, error
 	if !ok {
 		return c.response, nil
 	}
-	return authresponse.Parse(orDefault(t.Answer, text))
+	return authresponse.Parse(cmp.Or(t.Answer, text))
 }

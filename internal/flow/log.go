@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -112,7 +113,7 @@ func (x *request) identifyRefused(e *audit.Event, f *Failure) {
 	}
 	if st := x.State; st.SignedIn() {
 		e.Session, e.User = st.session, st.User().ID()
-		e.Provider = orDefault(e.Provider, st.provider.ID)
+		e.Provider = cmp.Or(e.Provider, st.provider.ID)
 	}
 }
 
@@ -148,13 +149,6 @@ func (in *Instance) debug(message string, fields ...slog.Attr) {
 
 func (in *Instance) info(message string, fields ...slog.Attr) {
 	in.Logger.LogAttrs(context.Background(), slog.LevelInfo, message, fields...)
-}
-
-func orDefault(value, otherwise string) string {
-	if value != "" {
-		return value
-	}
-	return otherwise
 }
 
 // isFirst reports whether this is the first time in this configuration that

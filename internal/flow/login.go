@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -93,5 +94,5 @@ func (l *login) rejectsCookies() *Failure {
 	}
 	return l.refuse(errorcode.CookiesRejected, fmt.Errorf("after %d sign-ins within a minute the browser sends no cookie %s (domain: %s): "+
 		"does the domain in session { cookie } cover the host of this site, does a proxy in front remove Set-Cookie or Cookie, or does the browser block cookies",
-		maxSignIns, s.Session, orDefault(l.CookieDomain, "none")))
+		maxSignIns, s.Session, cmp.Or(l.CookieDomain, "none")))
 }

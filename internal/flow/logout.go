@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -198,7 +199,7 @@ func (in *Instance) signedOutURI(s *cookiescope.Scope, p *Provider) string {
 // afterLogout leads where a browser ends after a logout; the built-in page is what
 // the logout path shows to anonymous users.
 func (x *Exchange) afterLogout() error {
-	return pages.Redirect(x.W, http.StatusSeeOther, orDefault(x.SignedOut, x.LogoutPath))
+	return pages.Redirect(x.W, http.StatusSeeOther, cmp.Or(x.SignedOut, x.LogoutPath))
 }
 
 // serveSignedOut is where the provider sends the browser back to.
