@@ -49,7 +49,7 @@ func (st *requestState) set(header http.Header, name string, value []string) {
 	st.SetIdentityHeader(header, name, value)
 }
 
-// upstreamHeader is a header with what the application is told about the user.
+// upstreamHeader is a header with what the application receives about the user.
 type upstreamHeader struct {
 	name, value string
 	lasting     bool // what it says follows from the session alone

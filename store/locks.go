@@ -12,7 +12,7 @@ type Locks struct {
 	turns map[string]*turn
 }
 
-// turn is a lock that somebody holds or waits for.
+// turn is a lock that a caller holds or waits for.
 type turn struct {
 	held  chan struct{}
 	users int

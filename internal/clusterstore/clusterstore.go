@@ -20,7 +20,7 @@ const (
 	StoreWithin = 10 * time.Second
 
 	lockWithin = 25 * time.Second
-	// unlockWithin is how long somebody waits until a lock is given back.
+	// unlockWithin is how long a caller waits until a lock is given back.
 	unlockWithin = 2 * time.Second
 	sweepWithin  = 30 * time.Second
 )

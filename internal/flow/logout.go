@@ -228,7 +228,7 @@ func (x *Exchange) signedOutPage() error {
 // continuePage goes on to the provider by POST, since the address of a GET
 // would be too long to be sure of its way. Only a script could send the form,
 // and our pages hold none, so it takes a click. Leaving the ID token out would
-// save that, but no metadata says whether a provider goes by client_id and
+// save that, but no metadata shows whether a provider goes by client_id and
 // logout_hint alone: some then refuse to come back, others ask a question of
 // their own. A POST every provider must take (RP-Initiated Logout 1.0, 2).
 func (x *Exchange) continuePage(request op.EndSession) error {

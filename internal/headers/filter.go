@@ -14,7 +14,7 @@ var Rewriting = []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Overr
 // for concurrent use.
 type Filter struct {
 	names    []string
-	lengths  uint64   // of the names, a bit each: most others are told apart by that
+	lengths  uint64   // of the names, a bit each: most others differ in it
 	upgrades []string // protocols that an Upgrade may name, beside websocket
 }
 

@@ -29,7 +29,7 @@ func (p *Provider) KeySet() []byte {
 
 // keys are the published ones. The set is the OpenID Foundation's by default:
 // the signing key among an EC, an Ed25519, a secp256k1 key without alg, and
-// two for encryption. Who gives up on the one it cannot read signs in nobody.
+// two for encryption. Who gives up on the one it cannot read signs in no user.
 func (p *Provider) keys(lies *Faults) []any {
 	p.mu.Lock()
 	signs, shown := p.signing, slices.Clone(p.shown)
@@ -91,7 +91,7 @@ func encryptionJWK(family, alg string) map[string]any {
 }
 
 // secp256k1 is a sound key on a curve that Go has not (RFC 8812): the curve's
-// base point, so nobody has a use for it. Without alg, as in the suite.
+// base point, so it has no use. Without alg, as in the suite.
 func secp256k1() map[string]any {
 	return map[string]any{
 		"kty": "EC", "crv": "secp256k1", "kid": "secp256k1.0", "use": "sig",

@@ -9,7 +9,7 @@ import (
 )
 
 // endSession is RP-Initiated Logout 1.0 section 2 (C50). It asks nothing and
-// signs nobody out here: who is signed in is for the test to say (SignOut).
+// signs no user out here: who is signed in is for the test to say (SignOut).
 func (p *Provider) endSession(req Request, lies *Faults) answer {
 	q, c := req.Params(), p.Client()
 	hint, id := q.Get("id_token_hint"), q.Get("client_id")

@@ -25,7 +25,7 @@ func (m memoryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	in.RequestURI = in.URL.RequestURI()
 	in.RemoteAddr = "127.0.0.1:0"
 	pr, pw := io.Pipe()
-	context.AfterFunc(ctx, func() { _ = pr.Close() }) // nobody writes to who left
+	context.AfterFunc(ctx, func() { _ = pr.Close() }) // no writer is left
 	w := &memoryWriter{header: http.Header{}, pipe: pw, ready: make(chan struct{})}
 	go func() {
 		defer func() {

@@ -71,7 +71,7 @@ func Unrecorded() Option { return func(c *config) { c.unrecorded = true } }
 // Lenient lets a test end well although violations were recorded.
 func Lenient() Option { return func(c *config) { c.lenient = true } }
 
-// RandomPaths serves the endpoints at paths that nobody can guess, so that
+// RandomPaths serves the endpoints at paths that cannot be guessed, so that
 // only the metadata can have told them, and requires the order of C21: first
 // discovery, and the key set before userinfo.
 func RandomPaths() Option { return func(c *config) { c.randomPaths = true } }

@@ -67,7 +67,7 @@ func authorizationRows() []Row {
 		{ID: "S07", Name: "the user said no", Want: Refuse, tell: failed("access_denied", "", "")},
 		{ID: "S07", Name: "the provider has failed", Want: Refuse, tell: failed("server_error", "try later", "")},
 		{ID: "S07", Name: "the user must sign in", Want: Refuse, tell: failed("login_required", "", "")},
-		{ID: "S07", Name: "an error that nobody knows", Want: Refuse, tell: failed("<b>odd</b>", "", "")},
+		{ID: "S07", Name: "an unknown error", Want: Refuse, tell: failed("<b>odd</b>", "", "")},
 		{ID: "S07", Name: "a description that is HTML", Want: Refuse,
 			tell: failed("access_denied", `<script>alert("canary")</script>`, "javascript:alert(1)"), Note: "none of it is on the page"},
 		{ID: "S07", Name: "an error without state", Want: Refuse, tell: func(p *Provider, l *Faults) {

@@ -34,7 +34,7 @@ func discoveryRows() []Row {
 		{ID: "S18", Name: "no token endpoint", Want: Refuse, tell: drop("token_endpoint")},
 		{ID: "S18", Name: "no jwks_uri", Want: Refuse, tell: drop("jwks_uri")},
 		{ID: "S18", Name: "no userinfo endpoint", Want: Either, tell: drop("userinfo_endpoint"),
-			Note: "the user name is then sub, or nobody gets in"},
+			Note: "the user name is then sub, or no user gets in"},
 		{ID: "S18", Name: "no end_session endpoint", Want: Accept, tell: drop("end_session_endpoint")},
 		{ID: "S18", Name: "endpoints that are lists", Want: Refuse, tell: set("token_endpoint", []any{"https://op.example/token"})},
 		{ID: "S18", Name: "a number for an endpoint", Want: Refuse, tell: set("jwks_uri", 7)},

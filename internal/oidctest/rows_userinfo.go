@@ -42,11 +42,11 @@ func userinfoRows() []Row {
 		{ID: "C15", Name: "signed by RS256", Want: Accept, tell: signed(JWTLies{})},
 		{ID: "C15", Name: "signed, the signature broken", Want: Refuse, tell: signed(JWTLies{Signature: SignCorruptly})},
 		{ID: "C15", Name: "signed by another key", Want: Refuse, tell: signed(JWTLies{Signature: SignWithWrongKey})},
-		{ID: "C15", Name: "signed by nobody", Want: Refuse, tell: signed(JWTLies{Alg: "none"})},
+		{ID: "C15", Name: "unsigned", Want: Refuse, tell: signed(JWTLies{Alg: "none"})},
 		{ID: "C15", Name: "signed, another iss", Want: Refuse, tell: edited(func(c map[string]any) { c["iss"] = "https://evil.test" })},
 		{ID: "C15", Name: "signed, another aud", Want: Refuse, tell: edited(func(c map[string]any) { c["aud"] = "another" })},
 		{ID: "C15", Name: "signed, another sub", Want: Refuse, tell: edited(func(c map[string]any) { c["sub"] = "u-1002" })},
-		{ID: "C19c", Name: "aggregated claims that nobody signed", Want: Accept, tell: claims(aggregated),
+		{ID: "C19c", Name: "unsigned aggregated claims", Want: Accept, tell: claims(aggregated),
 			Note: "the inner claims are not the user's"},
 		{ID: "C19d", Name: "distributed claims", Want: Accept, tell: func(p *Provider, l *Faults) {
 			l.UserInfo.Claims = func(c map[string]any) {
@@ -62,7 +62,7 @@ func userinfoRows() []Row {
 	})
 }
 
-// aggregated is Core section 5.6.2.1 with an inner JWT that nobody signed.
+// aggregated is Core section 5.6.2.1 with an unsigned inner JWT.
 func aggregated(c map[string]any) {
 	inner := b64([]byte(`{"alg":"none"}`)) + "." +
 		b64([]byte(`{"iss":"https://claims.example","groups":["root"],"eye_color":"blue"}`)) + "."

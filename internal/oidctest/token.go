@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// accessTokenLife is told as expires_in and not held: that a relying party
+// accessTokenLife is sent as expires_in and not enforced: that a relying party
 // stops using a token in time is not for its provider to make sure.
 const accessTokenLife = 10 * time.Minute
 
@@ -50,7 +50,7 @@ func (p *Provider) tradeCode(req Request, lies *Faults) answer {
 	case !first:
 		return invalid("X06", "the code was used before")
 	case p.conf.now().After(g.codeDies):
-		// Nobody's fault: people are slow, and tests may be on purpose.
+		// No fault: people are slow, and tests may be on purpose.
 		return refuse(http.StatusBadRequest, "invalid_grant", "the code has expired")
 	case form.Get("redirect_uri") != g.redirectURI:
 		return invalid("C00i", "redirect_uri is not that of the authorization request")

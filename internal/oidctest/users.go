@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// User is somebody who can sign in.
+// User is a user who can sign in.
 type User struct {
 	Subject string
 	Claims  map[string]any // released by scope
@@ -64,13 +64,13 @@ func (p *Provider) SignIn(name string) {
 	}
 }
 
-// SignOut leaves nobody signed in: the authorization endpoint shows a page, or
+// SignOut leaves no user signed in: the authorization endpoint shows a page, or
 // answers login_required where prompt is none.
 func (p *Provider) SignOut() {
 	p.Choose(func(*http.Request) string { return "" })
 }
 
-// Choose says who signs in for each authorization request; "" is nobody.
+// Choose says who signs in for each authorization request; "" is no user.
 func (p *Provider) Choose(who func(*http.Request) string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -71,7 +71,7 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 		return "", err
 	}
 	if _, err := chooseAuth(c.AuthMethod, c.Secret != nil, metadata.AuthMethods); err != nil {
-		// Said now, and not when somebody has signed in for nothing.
+		// Refused now, and not after a user has signed in for nothing.
 		c.Discovery.Invalidate()
 		return "", &UnavailableError{err, longPause}
 	}

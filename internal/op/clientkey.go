@@ -45,7 +45,7 @@ func (k *ClientKey) String() string { return "key " + k.jwk.KeyID }
 // GoString is the same for %#v.
 func (k *ClientKey) GoString() string { return k.String() }
 
-// Public is what everybody may know of it (RFC 7517). An RSA key of a PEM file
+// Public is the public half of it (RFC 7517). An RSA key of a PEM file
 // names no algorithm: it serves several.
 func (k *ClientKey) Public() jose.JSONWebKey {
 	public := k.jwk.Public()

@@ -195,7 +195,7 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 	data, err := m.storage().Load(ctx, managedKey)
 	if errors.Is(err, fs.ErrNotExist) {
 		// A storage that is mounted again or was emptied signs no user out while
-		// somebody has the keys.
+		// another node or this process has the keys.
 		file = m.last
 		file.damaged = len(file.Keys) > 0
 		return file, nil

@@ -107,7 +107,7 @@ func (c *Cache) Stats() (sessions, bytes int) {
 }
 
 // hashed is as much of a value as distinguishes it from others: a sealed value
-// begins with a nonce. Only values that open get into the cache, and nobody can
+// begins with a nonce. Only values that open get into the cache, and no client can
 // make two of those that begin alike.
 const hashed = 64
 

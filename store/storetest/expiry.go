@@ -8,7 +8,7 @@ import (
 // until waits for a time, and for as much longer as a store needs to notice.
 func (p Pair) until(end time.Time) { time.Sleep(time.Until(end.Add(p.Shortest))) }
 
-// gone fails unless a record is absent for everybody.
+// gone fails unless a record is absent for all nodes.
 func (p Pair) gone(t testing.TB, key string) {
 	t.Helper()
 	p.seenBy(t, key, nothing)

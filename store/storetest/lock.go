@@ -28,7 +28,7 @@ func unlocked(t testing.TB, unlock func()) {
 	within(t, "unlock", func(context.Context) { unlock() })
 }
 
-// held fails unless a lock is held by somebody else, and unless who waits for
+// held fails unless a lock is held by another caller, and unless who waits for
 // it can give up.
 func held(t testing.TB, what string, s store.Store, name string) {
 	t.Helper()

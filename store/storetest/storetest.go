@@ -76,7 +76,7 @@ const (
 	patience = 5 * time.Second
 	// seconds is how old a copy may be.
 	seconds = 5 * time.Second
-	// brief is long enough to see that somebody waits.
+	// brief is long enough to see that a caller waits.
 	brief = 300 * time.Millisecond
 	// hour is for records whose end does not matter.
 	hour = time.Hour
@@ -100,7 +100,7 @@ func newKey() string {
 func within(t testing.TB, what string, call func(context.Context)) {
 	t.Helper()
 	// The store's own context ends a while before, so that one that does not
-	// answer is told from one that ignores its context.
+	// answer is distinguished from one that ignores its context.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
 	done := make(chan struct{})

@@ -18,7 +18,7 @@ type Sentinels struct {
 }
 
 // StartSentinels starts a master, a replica and three Sentinels, which elect a
-// master when they are told to: see Elect. The servers have one password, the
+// master when Elect asks them to. The servers have one password, the
 // Sentinels another.
 func StartSentinels(t testing.TB, password, sentinelPassword string) *Sentinels {
 	t.Helper()

@@ -1,6 +1,6 @@
 // Package app is the application behind the demo's Caddy. It knows nothing of
 // OpenID Connect: it reads who its user is from request headers, and shows
-// what it was told.
+// what it received.
 package app
 
 import (

@@ -33,7 +33,7 @@ const (
 // scopeGroups is the scope that asks for the claim of the same name.
 const scopeGroups = "groups"
 
-// User is somebody who can sign in.
+// User is a user who can sign in.
 type User struct {
 	// Subject is the user's name for machines: the sub claim.
 	Subject string

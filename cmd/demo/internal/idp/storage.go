@@ -164,7 +164,7 @@ func (s *storage) CreateAuthRequest(ctx context.Context, asked *oidc.AuthRequest
 
 // AuthRequestByID returns an open login to the browser that it began in. The
 // pages and the library's callback all ask here, so that the id alone, which is
-// in addresses, is worth nothing: else whoever begins a login and has somebody
+// in addresses, is worth nothing: else whoever begins a login and has another user
 // else sign in at its address would get the code.
 func (s *storage) AuthRequestByID(ctx context.Context, id string) (op.AuthRequest, error) {
 	s.mu.Lock()

@@ -1,0 +1,163 @@
+package oidcrp_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The measures of the layout. What grows past one of them wants to be a package of
+// its own.
+const (
+	maxRootFiles      = 30
+	maxRootTestFiles  = 25
+	maxRootLines      = 350 // of a file without tests
+	maxHandlerMethods = 40
+	maxLines          = 400 // of any file without tests
+)
+
+// goFiles returns the Go files of a folder of this module, parsed, by name.
+func goFiles(t *testing.T, folder string) map[string]*ast.File {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := make(map[string]*ast.File)
+	for _, name := range names {
+		if files[name], err = parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// folders returns the folders of this module that have Go files.
+func folders(t *testing.T) (all []string) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		if name != "." {
+			if base := filepath.Base(name); strings.HasPrefix(base, ".") || base == "testdata" {
+				return filepath.SkipDir
+			}
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil {
+				return filepath.SkipDir // another module
+			}
+		}
+		all = append(all, name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func lines(t *testing.T, name string) int {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(text), "\n")
+}
+
+func TestTheTopLevelCanBeWalked(t *testing.T) {
+	t.Parallel()
+	code, tests, methods := 0, 0, 0
+	for name, file := range goFiles(t, ".") {
+		if strings.HasSuffix(name, "_test.go") {
+			tests++
+			continue
+		}
+		code++
+		if n := lines(t, name); n > maxRootLines {
+			t.Errorf("%s has %d lines; at the top level a file has at most %d", name, n, maxRootLines)
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && receiver(f) == "Handler" {
+				methods++
+			}
+		}
+	}
+	if code > maxRootFiles {
+		t.Errorf("the top level has %d Go files; at most %d", code, maxRootFiles)
+	}
+	if tests > maxRootTestFiles {
+		t.Errorf("the top level has %d test files; at most %d", tests, maxRootTestFiles)
+	}
+	if methods > maxHandlerMethods {
+		t.Errorf("Handler has %d methods; at most %d", methods, maxHandlerMethods)
+	}
+	for _, name := range []string{
+		"go.mod", "go.sum", "module.go", "caddyfile.go", "handler.go", "session.go", "logout.go", "module_test.go", "example.Caddyfile", "README.md",
+	} {
+		if _, err := os.Stat(name); err != nil {
+			t.Errorf("the top level has no %s", name)
+		}
+	}
+}
+
+// receiver returns the name of the type that a method belongs to.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	of := f.Recv.List[0].Type
+	if pointer, ok := of.(*ast.StarExpr); ok {
+		of = pointer.X
+	}
+	if name, ok := of.(*ast.Ident); ok {
+		return name.Name
+	}
+	return ""
+}
+
+// foreign are words and phrases that read as translated.
+var foreign = regexp.MustCompile(`(?i)\b(nobody|anew|who asks|who keeps|(says|tells) whether|now and then|(is|are|was|were) told)\b`)
+
+func TestFilesAreShortAndInPlainEnglish(t *testing.T) {
+	t.Parallel()
+	for _, folder := range folders(t) {
+		for name, file := range goFiles(t, folder) {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			if n := lines(t, name); n > maxLines {
+				t.Errorf("%s has %d lines; a file has at most %d", name, n, maxLines)
+			}
+			for _, group := range file.Comments {
+				if found := foreign.FindString(group.Text()); found != "" {
+					t.Errorf("%s: a comment has %q: %.80q", name, found, group.Text())
+				}
+			}
+		}
+	}
+}
+
+// Every package says what it knows and what it does not.
+func TestEveryPackageHasAComment(t *testing.T) {
+	t.Parallel()
+	for _, folder := range folders(t) {
+		code, documented := 0, false
+		for name, file := range goFiles(t, folder) {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			code++
+			documented = documented || file.Doc != nil
+		}
+		if code > 0 && !documented {
+			t.Errorf("no file of %s has a package comment", folder)
+		}
+	}
+}
