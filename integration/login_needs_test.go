@@ -240,6 +240,38 @@ func TestLoginsBesideASessionAreCounted(t *testing.T) {
 	}
 }
 
+// A callback of a public site leads home with an error, as all of its callbacks do,
+// when no further login may begin.
+func TestTheLastCountedLoginOfAPublicSiteLeadsHome(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	storage := storageDir(t)
+	site := func(lines string) *harness {
+		return newHarnessAt(t, storage, `
+http://rp.test {
+	oidc_rp public {
+		`+options(op)+`
+		private /page
+		`+lines+`
+	}
+	reverse_proxy {upstream}
+}
+`)
+	}
+	here, there := site(""), site("upstream {\naccess_token\n}")
+	b := here.browser()
+	b.open("/page")
+	moveTo(b, there)
+	b.get("/page")
+	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "login_required" })
+	p := b.open("/page", op.URL(oidctest.Authorize)) // the second silent login
+	p = b.get(p.location())
+	p = b.get(p.location()) // our callback
+	if p.StatusCode != http.StatusSeeOther || p.location() != rpURL+"/?auth_error=forbidden" {
+		t.Errorf("the callback gets status %d to %q, expected 303 to the home page with auth_error=forbidden", p.StatusCode, p.location())
+	}
+}
+
 // Fault C11: another node may serve the callback with a configuration that needs
 // less; what the login was to bring is kept all the same.
 func TestALoginKeepsWhatItWasBegunFor(t *testing.T) {

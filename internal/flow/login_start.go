@@ -70,8 +70,10 @@ func (x *Exchange) StepUp() error {
 
 var errTooManyLogins = errors.New("this browser has just signed in twice, and its session is still not enough here: check that instances of one site with the same provider have the same options")
 
-func (x *Exchange) respondTooManyLogins() error {
-	return x.respondForbidden(&Failure{Code: errorcode.Forbidden, Cause: errTooManyLogins, Provider: x.State.provider})
+func (x *Exchange) respondTooManyLogins() error { return x.respondForbidden(x.tooManyLogins()) }
+
+func (x *Exchange) tooManyLogins() *Failure {
+	return &Failure{Code: errorcode.Forbidden, Cause: errTooManyLogins, Provider: x.State.provider}
 }
 
 // beginRequested begins a login that a user or another site asked for. Users who
@@ -89,10 +91,10 @@ func (l *login) beginRequested() error {
 	return nil
 }
 
-// beginVisibly follows a silent login with a usual one.
+// beginVisibly follows a silent login with an ordinary one.
 func (l *login) beginVisibly() error {
 	if l.State.SignedIn() && !l.countLogin() {
-		return l.respondTooManyLogins()
+		return l.respondError(l.tooManyLogins())
 	}
 	if f := l.begin(); f != nil {
 		return l.respondError(f)
