@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	nobody    = 0
+	anonymous = 0
 	oneUser   = 1
 	manyUsers = 10_000
 	// newUsers: every request comes with a session that was never seen before.
@@ -54,9 +54,9 @@ func BenchmarkRequest(b *testing.B) {
 		{"10,000 users in turn, 1 KiB", 1024, manyUsers, true, modePrivate, "", http.StatusOK},
 		{"first time, 1 KiB", 1024, newUsers, true, modePrivate, "", http.StatusOK},
 		{"first time, 4 KiB", 4096, newUsers, true, modePrivate, "", http.StatusOK},
-		{"anonymous, public site", 0, nobody, true, modePublic, "", http.StatusOK},
-		{"anonymous, public route", 0, nobody, true, modePrivate, "public /open/* /reports/*", http.StatusOK},
-		{"redirect to the login", 0, nobody, true, modePrivate, "", http.StatusFound},
+		{"anonymous, public site", 0, anonymous, true, modePublic, "", http.StatusOK},
+		{"anonymous, public route", 0, anonymous, true, modePrivate, "public /open/* /reports/*", http.StatusOK},
+		{"redirect to the login", 0, anonymous, true, modePrivate, "", http.StatusFound},
 	} {
 		b.Run(c.name, func(b *testing.B) { benchmarkRequest(b, c) })
 	}
@@ -132,10 +132,10 @@ func (c *benchClock) report() {
 }
 
 // benchCookies returns what the next request's Cookie header is: a string of
-// its own each time, as a server reads it, and none for nobody.
+// its own each time, as a server reads it, and none for anonymous requests.
 func benchCookies(b *testing.B, h *Handler, c benchmark) func() string {
 	b.Helper()
-	if c.users == nobody {
+	if c.users == anonymous {
 		return func() string { return "" }
 	}
 	seal := benchSessions(b, h, c.size)
@@ -157,7 +157,7 @@ func benchCookies(b *testing.B, h *Handler, c benchmark) func() string {
 // benchServer is what PrepareRequest puts into every request.
 var benchServer = new(caddyhttp.Server)
 
-// benchPage is a navigation to a page, of nobody.
+// benchPage is a navigation to a page, without a session.
 func benchPage(target string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, rpURL+target, nil)
 	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")

@@ -77,7 +77,7 @@ func brokenImportRule(from, to string) string {
 	isInternal, isStore := under(from, "internal"), under(from, "store")
 	switch {
 	case to == "." && (isInternal || isStore):
-		return "nobody imports the root but commands"
+		return "only commands import the root"
 	case among(to, forTests) && !among(from, forTests):
 		return "it is for tests alone"
 	case isInternal && among(to, wiring) && !among(from, mayImportCaddy):

@@ -261,7 +261,7 @@ func TestModulesInALogShowNoSecret(t *testing.T) {
 		}
 		for _, known := range []string{"corp", "login.example.com", "private"} {
 			if !strings.Contains(out.String(), known) {
-				t.Errorf("%s: nothing is told about %s: %s", name, known, &out)
+				t.Errorf("%s: nothing is printed about %s: %s", name, known, &out)
 			}
 		}
 	}

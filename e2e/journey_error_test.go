@@ -45,7 +45,7 @@ func TestCancellingAtTheProviderEndsOnOnePage(t *testing.T) {
 			if mode == "public" {
 				end.errorHop("access_denied")
 				if got := end.isFor("", "/?auth_error=access_denied").Headers.Get("X-Error"); got != "access_denied" {
-					t.Errorf("the home page is told the error %q", got)
+					t.Errorf("the home page got the error %q", got)
 				}
 				continue
 			}

@@ -93,7 +93,7 @@ func TestNoHeaderOfTheClientNamesAUser(t *testing.T) {
 		for name, values := range p.upstreamSaw().Headers {
 			for _, value := range values {
 				if strings.HasPrefix(value, "root") {
-					t.Errorf("the application was told %s: %s", name, value)
+					t.Errorf("the application received %s: %s", name, value)
 				}
 			}
 			if strings.EqualFold(name, "Cookie") && strings.Contains(strings.Join(values, ";"), "oidc_rp") {

@@ -15,7 +15,7 @@ func TestAWideSessionIsSpreadOverCookies(t *testing.T) {
 	p := b.signIn("/wide", "wide")
 	groups := p.isFor("wide", "/wide").Headers.Get("X-Groups")
 	if n := len(strings.Split(groups, ",")); n != 400 {
-		t.Errorf("the application was told %d groups", n)
+		t.Errorf("the application received %d groups", n)
 	}
 	pieces := 0
 	for name, c := range b.cookies {

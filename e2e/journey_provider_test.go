@@ -11,7 +11,7 @@ import (
 // Journeys about what providers do differently. They run against those that
 // E2E_IDPS names, and the two of every run where these have something to show.
 
-// What an application is told when userinfo is asked, whatever the ID token
+// What an application received when userinfo is asked, whatever the ID token
 // has.
 func TestUserinfoClaimsReachTheApplication(t *testing.T) {
 	want := map[string]map[string]string{ // Dex's own users have no groups; zitadel's example none either

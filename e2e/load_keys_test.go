@@ -96,7 +96,7 @@ func TestKeysChangeUnderTraffic(t *testing.T) {
 			reload(newest)
 		}
 		running.end(t, fmt.Sprintf("%d keys later", changes))
-		t.Logf("%d sessions sealed anew", resealed)
+		t.Logf("%d sessions sealed again", resealed)
 
 		// Who was away finds the key gone: one clean login.
 		status, body, err := away.load(client, http.MethodGet, "/x", nil)
@@ -131,7 +131,7 @@ func TestAKeyThatIsGoneCostsOneCleanLogin(t *testing.T) {
 		page := stays.open("/stays")
 		page.isFor("alice", "/stays")
 		if len(page.hops) != 1 || stays.cookie("oidc_rp") == old {
-			t.Errorf("not sealed anew in silence:%s", page)
+			t.Errorf("not sealed again in silence:%s", page)
 		}
 		if err := w.caddy.reload(w.config(keyed(site{}, two))); err != nil {
 			t.Fatal(err)

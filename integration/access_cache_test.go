@@ -13,10 +13,10 @@ import (
 func TestCacheControlOfTheApplicationsAnswers(t *testing.T) {
 	t.Parallel()
 	for mode, rows := range map[string][]struct {
-		path            string
-		nobody, signed  string // Cache-Control, "-" for a refusal
-		ownForSigned    string // with one of the application's own
-		ownWhileCleared string
+		path              string
+		anonymous, signed string // Cache-Control, "-" for a refusal
+		ownForSigned      string // with one of the application's own
+		ownWhileCleared   string
 	}{
 		"private": {
 			{"/x", "-", "private, no-cache", "max-age=60", "-"},
@@ -52,8 +52,8 @@ oidc_rp `+mode+` {
 				}
 				return strings.Join(p.Header["Cache-Control"], ";")
 			}
-			if got := of(r.browser(), nil); got != row.nobody {
-				t.Errorf("%s %s, nobody: Cache-Control is %q, want %q", mode, row.path, got, row.nobody)
+			if got := of(r.browser(), nil); got != row.anonymous {
+				t.Errorf("%s %s, anonymous: Cache-Control is %q, want %q", mode, row.path, got, row.anonymous)
 			}
 			if got := of(b, nil); got != row.signed {
 				t.Errorf("%s %s, signed in: Cache-Control is %q, want %q", mode, row.path, got, row.signed)

@@ -63,7 +63,7 @@ oidc_rp {
 			header, _ := r.upstream.got()
 			got := strings.Join([]string{header.Get("X-A"), header.Get("X-B"), header.Get("X-C"), header.Get("X-D"), header.Get("X-E")}, "|")
 			if got != row.want {
-				t.Errorf("the application is told %q, expected %q", got, row.want)
+				t.Errorf("the application received %q, expected %q", got, row.want)
 			}
 			// Report F13.
 			hints := strings.Count(r.logs(), "does not count as the user's address")
@@ -195,7 +195,7 @@ oidc_rp {
 	}
 }
 
-// Fault D4: what the configuration names and the provider never sends is told once.
+// Fault D4: what the configuration names and the provider never sends is logged once.
 func TestAbsentClaimsAndScopesAreToldOnce(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -257,7 +257,7 @@ oidc_rp {
 `)
 		signedIn(t, r)
 		if header, _ := r.upstream.got(); header.Get("X-Groups") != "" || header.Get("X-All") != "" {
-			t.Errorf("the application was told %q and %q", header.Get("X-Groups"), header.Get("X-All"))
+			t.Errorf("the application received %q and %q", header.Get("X-Groups"), header.Get("X-All"))
 		}
 	}
 }

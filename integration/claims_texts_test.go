@@ -134,7 +134,7 @@ oidc_rp {
 }
 
 // What one request puts over a placeholder of ours is not what the next one's
-// application is told.
+// application received.
 func TestAHeaderIsNotWhatAnotherRequestMadeOfIt(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -154,7 +154,7 @@ oidc_rp {
 		}
 		header, _ := r.upstream.got()
 		if header.Get("X-Id") != "alice" || header.Get("X-Path") != path {
-			t.Errorf("%s: the application is told %q of %q", path, header.Get("X-Id"), header.Get("X-Path"))
+			t.Errorf("%s: the application received %q of %q", path, header.Get("X-Id"), header.Get("X-Path"))
 		}
 	}
 }

@@ -153,7 +153,7 @@ oidc_rp {
 		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
 	}
 	if header, _ := r.upstream.got(); header.Get("X-Said") != "" {
-		t.Errorf("the application is told %q, expected nothing", header.Get("X-Said"))
+		t.Errorf("the application received %q, expected nothing", header.Get("X-Said"))
 	}
 }
 
@@ -219,7 +219,7 @@ http://rp.test {
 			}
 			header, _ := r.upstream.got()
 			if got := header.Get("X-Groups") + "|" + header.Get("X-Family") + "|" + header.Get("X-Mail"); got != row.want {
-				t.Errorf("the application is told %q, expected %q\n%s", got, row.want, r.logs())
+				t.Errorf("the application received %q, expected %q\n%s", got, row.want, r.logs())
 			}
 			if header.Get("Authorization") != "Bearer "+op.Issued().AccessToken {
 				t.Error("the new access token is lost")

@@ -222,7 +222,7 @@ func TestPagesAreReadAgain(t *testing.T) {
 	shows("another layout", "ours: ", true)
 }
 
-// A file that everybody can write to is told once.
+// A file that everybody can write to is logged once.
 func TestFileThatAnybodyCanWriteIsInTheLog(t *testing.T) {
 	t.Parallel()
 	clock := new(movedClock)

@@ -219,7 +219,7 @@ oidc_rp {
 		t.Errorf("status %d", p.StatusCode)
 	}
 	if header, _ := r.upstream.got(); header.Get("X-Remote-User") != "" {
-		t.Errorf("the application was told %q", header.Get("X-Remote-User"))
+		t.Errorf("the application received %q", header.Get("X-Remote-User"))
 	}
 	delete(preflight, "Access-Control-Request-Method")
 	if p := r.browser().send("OPTIONS", "/api", preflight); p.StatusCode != http.StatusUnauthorized {

@@ -154,7 +154,7 @@ func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) 
 		s.t.Errorf("the home page has status %d, the application got %s", home.StatusCode, at)
 	}
 	if header.Get("X-Error") != string(c) || header.Get("X-Message") != c.Message() {
-		s.t.Errorf("the application is told %q, %q", header.Get("X-Error"), header.Get("X-Message"))
+		s.t.Errorf("the application received %q, %q", header.Get("X-Error"), header.Get("X-Message"))
 	}
 }
 

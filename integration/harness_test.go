@@ -215,7 +215,7 @@ func (r *harness) cleanUp() {
 // at sets the time that the rig believes in.
 func (r *harness) at(now func() time.Time) { r.clock.Set(now) }
 
-// work has background work done now, which is otherwise done now and then.
+// work has background work done now, which is otherwise done at intervals.
 func (r *harness) work(name string) {
 	r.t.Helper()
 	if r.clock.Run(r.t.Context(), name) == 0 {

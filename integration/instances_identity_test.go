@@ -116,7 +116,7 @@ http://rp.test {
 	}
 	header, _ := r.upstream.got()
 	if header.Get("X-Remote-User") != "bob" || header.Get("X-Groups") != "" {
-		t.Errorf("the application was told %q of %q", header.Get("X-Groups"), header.Get("X-Remote-User"))
+		t.Errorf("the application received %q of %q", header.Get("X-Groups"), header.Get("X-Remote-User"))
 	}
 }
 

@@ -147,7 +147,7 @@ func TestAReloadThatDemandsMoreAsksAgain(t *testing.T) {
 	}
 }
 
-// Fault A2: on a public route a session that proves too little is nobody's.
+// Fault A2: on a public route a session that proves too little is anonymous.
 func TestOnPublicRoutesAWeakSessionIsAnonymous(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -157,7 +157,7 @@ func TestOnPublicRoutesAWeakSessionIsAnonymous(t *testing.T) {
 	b.open("/")
 	moveTo(b, there)
 	if p := b.get("/open"); p.StatusCode != http.StatusOK || p.body != "application sees " {
-		t.Errorf("status %d: %s, expected the page as for nobody", p.StatusCode, p.body)
+		t.Errorf("status %d: %s, expected the page as for an anonymous user", p.StatusCode, p.body)
 	}
 }
 

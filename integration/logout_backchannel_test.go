@@ -55,7 +55,7 @@ func (r *harness) tell(token string, more ...string) *visited {
 	return r.browser().post(backchannelPath, form, map[string]string{"Accept": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""})
 }
 
-// lives says whether a browser's session does. It looks without cookies being
+// lives reports whether a browser's session does. It looks without cookies being
 // changed by the answer.
 func (b *browser) lives(r *harness) bool {
 	b.t.Helper()

@@ -193,7 +193,7 @@ oidc_rp {
 			t.Errorf("%s: status %d, got %q", option, p.StatusCode, p.Header["Clear-Site-Data"])
 		}
 		if p := b.get("/Special:UserLogout"); p.Header.Get("Clear-Site-Data") != "" {
-			t.Errorf("%s: nobody's logout has %s", option, p.Header.Get("Clear-Site-Data"))
+			t.Errorf("%s: an anonymous logout has %s", option, p.Header.Get("Clear-Site-Data"))
 		}
 	}
 }

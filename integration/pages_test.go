@@ -258,7 +258,7 @@ oidc_rp {
 `
 	op.Register(rpURL + "/@app/auth/corp/code")
 	r := newHarness(t, site)
-	b, nobody := signedIn(t, r), r.browser()
+	b, anonymous := signedIn(t, r), r.browser()
 	for _, row := range []struct {
 		method, path string
 		status       int
@@ -275,9 +275,9 @@ oidc_rp {
 		if p.StatusCode != row.status || strings.Contains(p.body, ">Sign in<") || !strings.Contains(p.body, "alice") || !strings.Contains(p.body, `href="/Special:UserLogout"`) {
 			t.Errorf("%s %s for alice: status %d: %s", row.method, row.path, p.StatusCode, p.body)
 		}
-		p = nobody.send(row.method, row.path, nil)
+		p = anonymous.send(row.method, row.path, nil)
 		if p.StatusCode != row.status || strings.Contains(p.body, ">Sign in<") != row.signIn || strings.Contains(p.body, "UserLogout") {
-			t.Errorf("%s %s for nobody: status %d: %s", row.method, row.path, p.StatusCode, p.body)
+			t.Errorf("%s %s for anonymous: status %d: %s", row.method, row.path, p.StatusCode, p.body)
 		}
 	}
 }

@@ -70,7 +70,7 @@ oidc_rp {
 `, op.Issuer(), lines))
 }
 
-// inForm says whether a request carries each of the parameters.
+// inForm reports whether a request carries each of the parameters.
 func inForm(r oidctest.Request, names ...string) (there []bool) {
 	for _, name := range names {
 		there = append(there, r.Form.Has(name))

@@ -141,7 +141,7 @@ func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 }
 
 // TestWhatWasLearnedServesWhileDiscoveryIsDown: metadata and keys are looked at
-// anew when they are old, and go on serving where that fails (X09).
+// again when they are old, and go on serving where that fails (X09).
 func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 	t.Parallel()
 	clock := stop()
@@ -156,7 +156,7 @@ func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 	clock.advance(2 * time.Hour)
 	r.signsIn()
 	if op.Hits(oidctest.Discovery) < 2 || op.Hits(oidctest.JWKS) < 2 {
-		t.Error("old metadata and keys were not looked at anew")
+		t.Error("old metadata and keys were not looked at again")
 	}
 	op.Stop()
 	clock.advance(2 * time.Hour)

@@ -110,7 +110,7 @@ func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {
 			r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
 			cookies := signedIn(t, r).cookieHeader()
 			op.at(due, r)
-			if store == "memory" { // a ticket that an older key has sealed, and would be sealed anew
+			if store == "memory" { // a ticket that an older key has sealed, and would be sealed again
 				oneRing(r, "POST", "/oidc_rp/keys/rotate", "")
 				op.at(due+4*time.Minute, r)
 				r.work("keys")

@@ -13,7 +13,7 @@ import (
 )
 
 // TestWhatIsRememberedIsNoLeave: a session that was opened a moment ago is
-// judged anew at every request.
+// judged again at every request.
 func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 	t.Parallel()
 	revoke := func(body func(issued oidctest.Issued) string) func(*cluster, *browser, oidctest.Issued) {
@@ -62,7 +62,7 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 }
 
 // TestWhatIsRememberedIsOfOneInstance: with another configuration, other keys
-// or at another place the same value is looked at anew.
+// or at another place the same value is looked at again.
 func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

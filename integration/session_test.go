@@ -210,7 +210,7 @@ func essay(size int) string {
 }
 
 // Report A4: what Entra ID sends for 250 groups fits two cookies, and what does
-// not fit is told with its size.
+// not fit is logged with its size.
 func TestManyGroupsFit(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -268,7 +268,7 @@ http://rp.test {
 	both := newHarnessAt(t, storage, site(fresh+" "+old))
 	moveTo(b, both)
 	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 1 {
-		t.Fatalf("status %d, cookies %q: a session of the old secret is sealed anew", p.StatusCode, p.Header["Set-Cookie"])
+		t.Fatalf("status %d, cookies %q: a session of the old secret is sealed again", p.StatusCode, p.Header["Set-Cookie"])
 	}
 	only := newHarnessAt(t, storage, site(fresh))
 	moveTo(b, only)

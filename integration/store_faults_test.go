@@ -181,7 +181,7 @@ func TestAStoreThatHangsCostsNobodyMuchTime(t *testing.T) {
 			t.Errorf("three requests took %s", took)
 		}
 	}
-	// Three wait, and then one now and then.
+	// Three wait, and then one at a time.
 	took := time.Since(began)
 	if asked := s.records().calls("load") - before; asked > 5+int(took/(250*time.Millisecond)) {
 		t.Errorf("the store was asked %d times in %s", asked, took)

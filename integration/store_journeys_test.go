@@ -279,7 +279,7 @@ func journeySecrets(t *testing.T, k backend) {
 	both := s.another()
 	moveTo(b, both)
 	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 1 || p.Header.Get("Cache-Control") != "no-store" {
-		t.Fatalf("status %d, %v: what the old secret sealed is sealed anew", p.StatusCode, p.Header)
+		t.Fatalf("status %d, %v: what the old secret sealed is sealed again", p.StatusCode, p.Header)
 	}
 	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
 		t.Errorf("status %d, %v", p.StatusCode, p.Header)

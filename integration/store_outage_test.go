@@ -53,6 +53,6 @@ func TestAnOutageBehindPublicPagesIsLogged(t *testing.T) {
 		}
 	}
 	if told != 1 {
-		t.Errorf("it is told %d times", told)
+		t.Errorf("it is logged %d times", told)
 	}
 }

@@ -32,7 +32,7 @@ func (k *index) longestBucket() (longest int) {
 	return longest
 }
 
-// Fault B4. Nobody can choose sessions that share a bucket.
+// Fault B4. An attacker cannot choose sessions that share a bucket.
 func TestChosenKeysAreSpread(t *testing.T) {
 	t.Parallel()
 	events := chosenEvents(20_000)

@@ -85,7 +85,7 @@ func FuzzIndex(f *testing.F) {
 			}
 			if absent := (eventKey{15: 200}); model[absent] == (moment{}) {
 				if _, ok := k.find(absent, false); ok {
-					t.Fatal("what nobody added is there")
+					t.Fatal("what was not added is there")
 				}
 			}
 		}
@@ -117,7 +117,7 @@ func TestManyEvents(t *testing.T) {
 		agree(t, &k, model)
 		for range 1000 {
 			if _, ok := k.find(randomEvent(r).key, false); ok {
-				t.Fatal("what nobody added is there")
+				t.Fatal("what was not added is there")
 			}
 		}
 	}

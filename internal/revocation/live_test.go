@@ -9,7 +9,7 @@ func TestLiveRemembersTheNewest(t *testing.T) {
 	t.Parallel()
 	var l Live
 	if l.Has(issuer, "a") {
-		t.Error("it has what nobody saw")
+		t.Error("it has what was not seen")
 	}
 	l.See(issuer, "a")
 	if !l.Has(issuer, "a") || l.Has(issuer, "b") || l.Has(issuer+"a", "") || l.Has("other", "a") {

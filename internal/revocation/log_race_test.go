@@ -120,7 +120,7 @@ func TestWhoHasJustComeDoesNotPack(t *testing.T) {
 		poll(t, j)
 		storage.With(func(m *clustertest.Memory) { m.Down = errDown })
 		time.Sleep(trusted)
-		packAll(t, j) // does not know the events any more, and asks nobody
+		packAll(t, j) // does not know the events any more, and does not ask
 		storage.With(func(m *clustertest.Memory) { m.Down = nil })
 		poll(t, j)
 		began := time.Now()

@@ -31,7 +31,7 @@ func TestNodesLearnOfEachOthersLogouts(t *testing.T) {
 			t.Errorf("b knows %d, a knows %d", knows(b, s), knows(a, other))
 		}
 		if knows(a, living()) != 0 || knows(b, living()) != 0 {
-			t.Error("a session that nobody ended has ended")
+			t.Error("a session has ended that no event ends")
 		}
 		// A node that begins later reads all.
 		late := storage.node(time.Now)
@@ -151,7 +151,7 @@ func TestALogoutIsWrittenThoughWhoAskedHasGone(t *testing.T) {
 }
 
 // TestAFileThatWasCutShort reads what a storage shows that does not write in
-// one piece: no panic, no event that nobody wrote, and all once it is whole.
+// one piece: no panic, no event that was not written, and all once it is whole.
 func TestAFileThatWasCutShort(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()

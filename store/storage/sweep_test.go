@@ -162,7 +162,7 @@ func TestSweepDuringOutage(t *testing.T) {
 		d.with(func(d *disk) { d.down = errNoNetwork })
 		time.Sleep(soonSwept + sweepEvery)
 		if n := logs.FilterLevelExact(zapcore.WarnLevel).Len(); n < 1 || n > 2 {
-			t.Errorf("an outage was told %d times in an hour", n)
+			t.Errorf("an outage was logged %d times in an hour", n)
 		}
 		d.with(func(d *disk) { d.down = nil })
 		time.Sleep(2 * (sweepEvery + sweepJitter))
