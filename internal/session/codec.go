@@ -176,7 +176,7 @@ func (s *Session) decodeTagged(r *wire.Reader, epoch int64) {
 // error is ErrNone.
 func (s *Session) Decode(encoded []byte) error { return s.DecodeText(string(encoded)) }
 
-// DecodeText is Decode without a copy: the texts share the memory of encoded.
+// DecodeText is Decode without a copy: texts may share the memory of encoded.
 func (s *Session) DecodeText(encoded string) error {
 	*s = Session{}
 	r := wire.Reader{S: encoded}

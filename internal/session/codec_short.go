@@ -1,6 +1,8 @@
 package session
 
 import (
+	"strings"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/compact"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
@@ -61,8 +63,12 @@ func (s *Session) decodeShort(r *wire.Reader) {
 	if s.Requested == "" {
 		s.Requested = always
 	} else {
-		s.Requested = s.Requested.And(always)
+		s.Requested = s.Requested.And(always).interned()
 	}
+	// What is left of the encoded bytes is compressed. If there are no tokens, no text
+	// keeps them in memory.
+	s.FromUserinfo = s.FromUserinfo.interned()
+	s.ACR, s.Return = strings.Clone(s.ACR), strings.Clone(s.Return)
 	if r.S != "" && r.S[0] == claimsPlain {
 		r.Byte()
 	} else {

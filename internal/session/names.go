@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"unique"
 )
 
 // Names is a set of names, such as those of claims, in few bytes: a sorted list
@@ -30,6 +31,14 @@ func namesOf(hashes []uint32) Names {
 		encoded = binary.BigEndian.AppendUint32(encoded, hash)
 	}
 	return Names(encoded)
+}
+
+// interned returns the set in memory that all sessions with an equal set share.
+func (n Names) interned() Names {
+	if n == "" {
+		return ""
+	}
+	return unique.Make(n).Value()
 }
 
 func hashName(name string) uint32 {

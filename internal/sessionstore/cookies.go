@@ -50,17 +50,11 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		if err != nil {
 			return nil, unlessUnknownKey(err)
 		}
-		// One string for what is cached: the value, without the header that it is
-		// part of, and its content.
-		var text strings.Builder
-		text.Grow(len(value) + len(plain))
-		text.WriteString(value)
-		text.Write(plain)
 		l = &Loaded{Stale: stale}
-		if l.Session.DecodeText(text.String()[len(value):]) != nil {
+		if l.Session.DecodeText(string(plain)) != nil {
 			return nil, nil
 		}
-		k.value = text.String()[:len(value)]
+		k.value = strings.Clone(value) // without the header that it is part of
 		m.Cache.set(k, l)
 		m.Opened(&l.Session)
 	}
