@@ -106,7 +106,7 @@ oidc_rp {
 		"an ID token signed by another key": func(l *oidctest.Faults) {
 			l.IDToken = oidctest.JWTLies{Compact: encrypt, Signature: oidctest.SignWithWrongKey}
 		},
-		"an ID token that nobody signed": func(l *oidctest.Faults) { l.IDToken = oidctest.JWTLies{Compact: encrypt, Alg: "none"} },
+		"an unsigned ID token": func(l *oidctest.Faults) { l.IDToken = oidctest.JWTLies{Compact: encrypt, Alg: "none"} },
 		"an ID token of another issuer": func(l *oidctest.Faults) {
 			l.IDToken = oidctest.JWTLies{Compact: encrypt, Claims: func(c map[string]any) { c["iss"] = "https://evil.test" }}
 		},
@@ -119,7 +119,7 @@ oidc_rp {
 		"userinfo for another client": func(l *oidctest.Faults) {
 			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Compact: encrypt, Claims: func(c map[string]any) { c["aud"] = "another" }}}
 		},
-		"userinfo that nobody signed": func(l *oidctest.Faults) {
+		"unsigned userinfo": func(l *oidctest.Faults) {
 			l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Compact: func(string) string { return encrypt(`{"sub":"u-1001"}`) }}}
 		},
 		"userinfo of another time": func(l *oidctest.Faults) {

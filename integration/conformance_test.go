@@ -259,5 +259,5 @@ var authorizationCodes = map[string]errorcode.Code{
 	"S07 a description that is HTML":                 errorcode.AccessDenied,
 	"S07 the provider has failed":                    errorcode.ProviderError,
 	"S07 the user must sign in":                      errorcode.ProviderError,
-	"S07 an error that nobody knows":                 errorcode.ProviderError,
+	"S07 an unknown error":                           errorcode.ProviderError,
 }

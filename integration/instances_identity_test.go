@@ -207,7 +207,7 @@ http://rp.test {
 		t.Errorf("the application got %q", header["Cookie"])
 	}
 	if p := b.get("/@app/auth/three/login"); p.StatusCode != http.StatusNotFound {
-		t.Errorf("an id that nobody has: status %d", p.StatusCode)
+		t.Errorf("an unknown id: status %d", p.StatusCode)
 	}
 }
 

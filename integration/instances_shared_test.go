@@ -290,7 +290,7 @@ route /two/* {
 }
 `)
 			if got := strings.Contains(r.logs(), "two instances on this site have cookies of the same name"); got != tc.want {
-				t.Errorf("it is told: %v", got)
+				t.Errorf("it received: %v", got)
 			}
 		})
 	}
