@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
@@ -121,7 +123,7 @@ func adapted(text string) (string, error) {
 // are, so that no new one is forgotten.
 func TestEveryOptionRefusesTheWrongArguments(t *testing.T) {
 	t.Parallel()
-	provider, session := slices.Sorted(maps.Keys(providerOptions)), slices.Sorted(maps.Keys(sessionOptions))
+	provider, session := slices.Sorted(maps.Keys(oidcrp.ProviderOptions)), slices.Sorted(maps.Keys(oidcrp.SessionOptions))
 	for _, place := range []struct {
 		name, before, after string
 		words               []string

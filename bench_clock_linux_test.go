@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"syscall"

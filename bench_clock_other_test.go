@@ -1,6 +1,6 @@
 //go:build !linux
 
-package oidcrp
+package oidcrp_test
 
 import "time"
 

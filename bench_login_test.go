@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"bufio"
@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -34,7 +36,7 @@ func BenchmarkLogin(b *testing.B) {
 	if err := os.WriteFile(keys, op.KeySet(), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	h := benchHandler(b, modePrivate, fmt.Sprintf("issuer %s\nclient_id rp\nclient_secret a-secret-of-the-test-client\nauthorization_endpoint %s\ntoken_endpoint %s\njwks {file.%s}\n",
+	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf("issuer %s\nclient_id rp\nclient_secret a-secret-of-the-test-client\nauthorization_endpoint %s\ntoken_endpoint %s\njwks {file.%s}\n",
 		op.Issuer(), op.URL(oidctest.Authorize), endpoint.address, keys))
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 	const batch = 32
@@ -65,7 +67,7 @@ func BenchmarkLogin(b *testing.B) {
 			endpoint.answers <- benchTokens(b, op, asked.Query().Get("nonce"))
 			answer := url.Values{"code": {"the-code"}, "state": {asked.Query().Get("state")}, "iss": {op.Issuer()}}
 			transaction, _, _ := strings.Cut(writers[i].Header().Get("Set-Cookie"), ";")
-			writers[i], requests[i] = benchRequest(benchPage(defaultEndpoints+"/default/code?"+answer.Encode()), "theme=dark; lang=en; "+transaction)
+			writers[i], requests[i] = benchRequest(benchPage(oidcrp.DefaultEndpoints+"/default/code?"+answer.Encode()), "theme=dark; lang=en; "+transaction)
 		}
 		serve(count, http.StatusSeeOther)
 		for i := range count {

@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"encoding/base64"
@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -48,15 +50,15 @@ type benchmark struct {
 // many times that of the handler, of which the bytes per request tell.
 func BenchmarkRequest(b *testing.B) {
 	for _, c := range []benchmark{
-		{"next handler alone", 1024, oneUser, false, modePrivate, "", http.StatusOK},
-		{"one user, 1 KiB", 1024, oneUser, true, modePrivate, "", http.StatusOK},
-		{"one user, 4 KiB", 4096, oneUser, true, modePrivate, "", http.StatusOK},
-		{"10,000 users in turn, 1 KiB", 1024, manyUsers, true, modePrivate, "", http.StatusOK},
-		{"first time, 1 KiB", 1024, newUsers, true, modePrivate, "", http.StatusOK},
-		{"first time, 4 KiB", 4096, newUsers, true, modePrivate, "", http.StatusOK},
-		{"anonymous, public site", 0, anonymous, true, modePublic, "", http.StatusOK},
-		{"anonymous, public route", 0, anonymous, true, modePrivate, "public /open/* /reports/*", http.StatusOK},
-		{"redirect to the login", 0, anonymous, true, modePrivate, "", http.StatusFound},
+		{"next handler alone", 1024, oneUser, false, oidcrp.ModePrivate, "", http.StatusOK},
+		{"one user, 1 KiB", 1024, oneUser, true, oidcrp.ModePrivate, "", http.StatusOK},
+		{"one user, 4 KiB", 4096, oneUser, true, oidcrp.ModePrivate, "", http.StatusOK},
+		{"10,000 users in turn, 1 KiB", 1024, manyUsers, true, oidcrp.ModePrivate, "", http.StatusOK},
+		{"first time, 1 KiB", 1024, newUsers, true, oidcrp.ModePrivate, "", http.StatusOK},
+		{"first time, 4 KiB", 4096, newUsers, true, oidcrp.ModePrivate, "", http.StatusOK},
+		{"anonymous, public site", 0, anonymous, true, oidcrp.ModePublic, "", http.StatusOK},
+		{"anonymous, public route", 0, anonymous, true, oidcrp.ModePrivate, "public /open/* /reports/*", http.StatusOK},
+		{"redirect to the login", 0, anonymous, true, oidcrp.ModePrivate, "", http.StatusFound},
 	} {
 		b.Run(c.name, func(b *testing.B) { benchmarkRequest(b, c) })
 	}
@@ -133,7 +135,7 @@ func (c *benchClock) report() {
 
 // benchCookies returns what the next request's Cookie header is: a string of
 // its own each time, as a server reads it, and none for anonymous requests.
-func benchCookies(b *testing.B, h *Handler, c benchmark) func() string {
+func benchCookies(b *testing.B, h *oidcrp.Handler, c benchmark) func() string {
 	b.Helper()
 	if c.users == anonymous {
 		return func() string { return "" }
@@ -180,7 +182,7 @@ func benchRequest(page *http.Request, cookies string) (*httptest.ResponseRecorde
 
 // benchHandler is a provisioned handler with keys of its own; options are lines
 // of its block.
-func benchHandler(b *testing.B, mode, options string) *Handler {
+func benchHandler(b *testing.B, mode, options string) *oidcrp.Handler {
 	b.Helper()
 	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\nlog {\noutput discard\n}\n}\nhttp://rp.test {\noidc_rp %s {\n%s\nsession {\nsecret %s\n}\n}\n}",
 		b.TempDir(), mode, options, strings.Repeat("k", 32)))
@@ -198,22 +200,22 @@ func benchHandler(b *testing.B, mode, options string) *Handler {
 	if _, err := ctx.App("http"); err != nil {
 		b.Fatal(err)
 	}
-	return app.(*App).handlers[0]
+	return app.(*oidcrp.App).Handlers()[0]
 }
 
 // benchSessions returns what makes Cookie headers of sessions, each time a new
 // one, whose cookies' values have the given size.
-func benchSessions(b *testing.B, h *Handler, size int) func() string {
+func benchSessions(b *testing.B, h *oidcrp.Handler, size int) func() string {
 	b.Helper()
 	r := httptest.NewRequest(http.MethodGet, rpURL+"/", nil)
-	s := h.instance.Scopes.Of(r)
-	ring, err := h.instance.Keys.Ring(r.Context())
+	s := h.Instance().Scopes.Of(r)
+	ring, err := h.Instance().Keys.Ring(r.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
-	now := h.now()
+	now := h.Now()
 	user := session.Session{
-		Binding: h.instance.Default.Binding, Provider: h.instance.Default.ID, Subject: "248289761001", Username: "alice",
+		Binding: h.Instance().Default.Binding, Provider: h.Instance().Default.ID, Subject: "248289761001", Username: "alice",
 		SignedIn: now, Seen: now, Expires: now.Add(12 * 3600e9),
 	}
 	sealed := func() string {

@@ -51,7 +51,7 @@ func TestUnknownWordsGetAHint(t *testing.T) {
 		{"a.example {\n", "oidc_rp publick {\n" + provider + "}", "}", "did you mean 'public'?"},
 		{"{\noidc_rp {\nprovider corp {\n" + provider + "}\n}\n}\na.example {\noidc_rp {\n", "provider copr", "}\n}", "did you mean 'corp'?"},
 	} {
-		_, err := oidcrp.Adapt(tc.before + tc.text + "\n" + tc.after)
+		_, err := adapt(tc.before + tc.text + "\n" + tc.after)
 		if err == nil {
 			t.Errorf("%s is accepted", tc.text)
 			continue
@@ -66,7 +66,7 @@ func TestUnknownWordsGetAHint(t *testing.T) {
 // holdLine holds that an error names a line of the Caddyfile.
 func holdLine(t *testing.T, err error, line int) {
 	t.Helper()
-	if m := oidcrp.FilePlace.FindString(err.Error()); !strings.HasSuffix(m, ":"+strconv.Itoa(line)) {
+	if m := filePlace.FindString(err.Error()); !strings.HasSuffix(m, ":"+strconv.Itoa(line)) {
 		t.Errorf("got %q, want line %d", err, line)
 	}
 }
@@ -93,7 +93,7 @@ func TestErrorsNameTheLineThatIsWrong(t *testing.T) {
 		"a.example {\noidc_rp endpoints {\nissuer https://login.example.com\npreflight pass\nclient_id rp\n}\n}":                                                              4,
 		"a.example {\noidc_rp {\nissuer https://login.example.com\nclient_id rp\nupstream {\nheader X-A a\nheader Host b\nheader X-C c\n}\n}\n}":                              7,
 	} {
-		_, err := oidcrp.Adapt(text)
+		_, err := adapt(text)
 		if err == nil {
 			t.Errorf("accepted:\n%s", text)
 			continue

@@ -14,8 +14,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-
-	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 )
 
 // inOwnProcess runs a test in a process of its own, where Caddy can be one.
@@ -52,7 +50,7 @@ func takenPort(t *testing.T) string {
 
 func loadWithAdmin(t *testing.T, address, globals, sites string) error {
 	t.Helper()
-	config, err := oidcrp.Adapt(fmt.Sprintf(`
+	config, err := adapt(fmt.Sprintf(`
 {
 	admin %s
 	auto_https off
@@ -116,7 +114,7 @@ func TestCommandHelper(t *testing.T) {
 	}
 	address := adminSocket(t)
 	globals := `
-	storage file_system ` + oidcrp.StorageDir(t) + `
+	storage file_system ` + storageDir(t) + `
 	oidc_rp {
 		provider corp {
 			issuer http://127.0.0.1:1/corp

@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ http://rp.test {
 		client_id rp
 	}
 }
-`).handlers[0]
+`).Handlers()[0]
 	for _, wrong := range []bool{true, false} {
 		cause := errors.New("no such host")
 		if wrong {
@@ -31,7 +31,7 @@ http://rp.test {
 		recorder := httptest.NewRecorder()
 		request := httptest.NewRequest(http.MethodGet, rpURL+"/x", nil)
 		request.Header.Set("Accept", "text/html")
-		exchange := h.instance.At(recorder, request, new(flow.State))
+		exchange := h.Instance().At(recorder, request, new(flow.State))
 		f := &flow.Failure{Code: errorcode.ProviderUnavailable, Cause: &op.UnavailableError{Err: cause}}
 		if err := exchange.RespondUnavailable(f); err != nil {
 			t.Fatal(err)

@@ -17,7 +17,7 @@ func loaded(t *testing.T, text string, globals ...string) (log string, err error
 	logFile := filepath.Join(t.TempDir(), "log")
 	storage := filepath.Join(t.TempDir(), "absent")
 	text = fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\nstorage file_system %s\nlog {\noutput file %s\n}\n%s\n}\n%s", storage, logFile, strings.Join(globals, "\n"), text)
-	config, err := oidcrp.Adapt(text)
+	config, err := adapt(text)
 	if err != nil {
 		t.Fatalf("adapt: %v\n%s", err, text)
 	}
@@ -26,14 +26,14 @@ func loaded(t *testing.T, text string, globals ...string) (log string, err error
 
 func loadedJSON(t *testing.T, config []byte, logFile, storage string) (log string, err error) {
 	t.Helper()
-	ctx, err := oidcrp.Provision(config)
+	ctx, err := provision(config)
 	if err == nil {
 		t.Cleanup(func() {
 			module, err := ctx.App("oidc_rp")
 			if err != nil {
 				t.Fatal(err)
 			}
-			oidcrp.CleanUp(t, module.(*oidcrp.App))
+			cleanUp(t, module.(*oidcrp.App))
 		})
 	}
 	if _, statErr := os.Stat(storage); !os.IsNotExist(statErr) {
@@ -121,7 +121,7 @@ func holdLoaded(t *testing.T, config, refused, warned string, globals ...string)
 // holdWarnings holds that there is one warning, or none.
 func holdWarnings(t *testing.T, log, warned string) {
 	t.Helper()
-	warnings := oidcrp.WarningsIn(t, log)
+	warnings := warningsIn(t, log)
 	if warned == "" && len(warnings) > 0 || warned != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], warned) || !strings.Contains(warnings[0], `"site":`)) {
 		t.Errorf("the warnings are %q, want %q", warnings, warned)
 	}
@@ -280,7 +280,7 @@ func TestTheExampleIsNotWarnedAbout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	oidcrp.CheckCaddyfile(t, "example.Caddyfile", string(text))
+	checkCaddyfile(t, "example.Caddyfile", string(text))
 }
 
 // The sites are read once for all of them.
@@ -303,7 +303,7 @@ http://s%d.example.com {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if warnings := oidcrp.WarningsIn(t, log); len(warnings) > 0 {
+	if warnings := warningsIn(t, log); len(warnings) > 0 {
 		t.Errorf("the warnings are %q", warnings)
 	}
 }
@@ -345,7 +345,7 @@ app.example.com {
 	if err != nil {
 		t.Fatal(err)
 	}
-	warnings := strings.Join(oidcrp.WarningsIn(t, log), "")
+	warnings := strings.Join(warningsIn(t, log), "")
 	for _, want := range []string{
 		"two instances on this site have cookies of the same name, of which each clears what the other has set",
 		"a session cookie cannot be split further, since another instance has a cookie of that name",

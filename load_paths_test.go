@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
@@ -34,7 +33,7 @@ func TestPrivateFoldersAtLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			warnings := oidcrp.WarningsIn(t, log)
+			warnings := warningsIn(t, log)
 			if (tc.warned == "") != (len(warnings) == 0) || len(warnings) > 0 && (!strings.Contains(warnings[0], tc.warned) || !strings.Contains(warnings[0], `"not_matched":"/account`)) {
 				t.Errorf("the warnings are %q, want %q", warnings, tc.warned)
 			}
@@ -84,7 +83,7 @@ oidc_rp {
 					t.Fatal(err)
 				}
 				found := false
-				for _, warning := range oidcrp.WarningsIn(t, log) {
+				for _, warning := range warningsIn(t, log) {
 					if strings.Contains(warning, "answers to any host name") {
 						continue
 					}

@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -172,7 +174,7 @@ oidc_rp {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	counts.Heap = memory.HeapAlloc
-	discoveries.Range(func(any, any) bool { counts.Remotes++; return true })
+	oidcrp.Discoveries.Range(func(any, any) bool { counts.Remotes++; return true })
 	text, err := json.Marshal(counts)
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"encoding/json"
@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -59,7 +61,7 @@ func storageDir(t testing.TB) string {
 
 // started is the app of a Caddyfile with these sites, started as Caddy does it,
 // but without any listener.
-func started(t *testing.T, sites string, globals ...string) *App {
+func started(t *testing.T, sites string, globals ...string) *oidcrp.App {
 	t.Helper()
 	config, err := adapt(fmt.Sprintf(`{
 	admin off
@@ -84,7 +86,7 @@ func started(t *testing.T, sites string, globals ...string) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := module.(*App)
+	app := module.(*oidcrp.App)
 	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -93,9 +95,9 @@ func started(t *testing.T, sites string, globals ...string) *App {
 }
 
 // cleanUp gives back what an app and its handlers took.
-func cleanUp(t *testing.T, app *App) {
+func cleanUp(t *testing.T, app *oidcrp.App) {
 	t.Helper()
-	for _, h := range app.handlers {
+	for _, h := range app.Handlers() {
 		if err := h.Cleanup(); err != nil {
 			t.Error(err)
 		}

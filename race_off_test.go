@@ -1,5 +1,5 @@
 //go:build !race
 
-package oidcrp
+package oidcrp_test
 
 const underRace = false

@@ -1,6 +1,6 @@
 //go:build race
 
-package oidcrp
+package oidcrp_test
 
 // underRace says that tests run many times slower.
 const underRace = true

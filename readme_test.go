@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -264,7 +266,7 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 		examples.WriteString(block[1])
 	}
 	options := slices.Clone(storeOptions)
-	for _, b := range blocks {
+	for _, b := range oidcrp.Blocks {
 		options = append(options, b.Options...)
 	}
 	for _, name := range options {
@@ -284,12 +286,12 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 			t.Errorf("docs/caddyfile.md: the endpoint %s is missing", name)
 		}
 	}
-	for path, endpoint := range adminEndpoints {
-		if !strings.Contains(all[filepath.Join("docs", "operations.md")], "| `"+endpoint.method+" "+path+"` |") {
+	for path, method := range oidcrp.AdminMethods() {
+		if !strings.Contains(all[filepath.Join("docs", "operations.md")], "| `"+method+" "+path+"` |") {
 			t.Errorf("docs/operations.md: the address %s of the admin API is missing", path)
 		}
 	}
-	for _, config := range []any{App{}, Handler{}, ProviderConfig{}, ProviderTLSConfig{}, SessionConfig{}, CookieConfig{}, Route{}, UpstreamConfig{}} {
+	for _, config := range []any{oidcrp.App{}, oidcrp.Handler{}, oidcrp.ProviderConfig{}, oidcrp.ProviderTLSConfig{}, oidcrp.SessionConfig{}, oidcrp.CookieConfig{}, oidcrp.Route{}, oidcrp.UpstreamConfig{}} {
 		of := reflect.TypeOf(config)
 		for i := range of.NumField() {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")

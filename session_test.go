@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -30,21 +32,21 @@ http://rp.test {
 		}
 	}
 }
-`).handlers[0]
+`).Handlers()[0]
 	request := httptest.NewRequest("GET", "https://rp.test/", nil)
-	s := h.instance.Scopes.Of(request)
-	ring, err := h.instance.Keys.Ring(t.Context())
+	s := h.Instance().Scopes.Of(request)
+	ring, err := h.Instance().Keys.Ring(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	said := usualClaims(t)
 	before := liveHeap()
 	for i := range people {
-		chunks, err := h.instance.Sessions.Create(t.Context(), ring, s.SessionAAD, usualSession(h, said, i))
+		chunks, err := h.Instance().Sessions.Create(t.Context(), ring, s.SessionAAD, usualSession(h, said, i))
 		if err != nil || len(chunks) != 1 {
 			t.Fatal(err, len(chunks))
 		}
-		if k, err := h.instance.Sessions.Load(t.Context(), ring, s.SessionAAD, chunks[0][1:], h.now()); err != nil || k == nil {
+		if k, err := h.Instance().Sessions.Load(t.Context(), ring, s.SessionAAD, chunks[0][1:], h.Now()); err != nil || k == nil {
 			t.Fatalf("the session of visitor %d: %v, %v", i, k, err)
 		}
 	}
@@ -79,10 +81,10 @@ func usualClaims(t *testing.T) claims.Set {
 	return set
 }
 
-func usualSession(h *Handler, said claims.Set, i int) *session.Session {
-	now := h.now()
+func usualSession(h *oidcrp.Handler, said claims.Set, i int) *session.Session {
+	now := h.Now()
 	return &session.Session{
-		ID: session.NewID(), Binding: h.instance.Default.Binding, Provider: h.instance.Default.ID,
+		ID: session.NewID(), Binding: h.Instance().Default.Binding, Provider: h.Instance().Default.ID,
 		Subject: fmt.Sprintf("248289761%06d", i), Username: fmt.Sprintf("user%06d", i), SID: fmt.Sprintf("sid-%032d", i),
 		SignedIn: now, Seen: now, Expires: now.Add(12 * time.Hour), Claims: said,
 	}
@@ -120,11 +122,11 @@ http://rp.test {
 		}
 	}
 `)
-	one, two := app.handlers[0], app.handlers[1]
+	one, two := app.Handlers()[0], app.Handlers()[1]
 	if one.Endpoints != "/a/auth" {
 		one, two = two, one
 	}
-	if one.instance.NeedsOf(one.instance.Default, "").AccessToken || !two.instance.NeedsOf(two.instance.Default, "").AccessToken {
+	if one.Instance().NeedsOf(one.Instance().Default, "").AccessToken || !two.Instance().NeedsOf(two.Instance().Default, "").AccessToken {
 		t.Error("the access token is kept in sessions of the instance that does not need it, expected only in the other's")
 	}
 }
@@ -141,7 +143,7 @@ http://rp.test {
 	}
 }
 `, lines))
-	return app.handlers[0].instance.Default.Binding
+	return app.Handlers()[0].Instance().Default.Binding
 }
 
 // Fault A14: sessions of earlier releases go on where nothing differs from the

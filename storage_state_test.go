@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 )
 
@@ -31,7 +32,7 @@ func TestAStorageIsRequiredForWhatIsKeptThere(t *testing.T) {
 		if tc.session != "" {
 			lines = "session {\n" + tc.session + "}\n"
 		}
-		s := started(t, fmt.Sprintf(`
+		keys, revocations := started(t, fmt.Sprintf(`
 http://rp.test {
 	oidc_rp {
 		issuer https://op.test
@@ -39,12 +40,9 @@ http://rp.test {
 		%s
 	}
 }
-`, lines)).storageState
-		s.mu.Lock()
-		d := s.required()
-		s.mu.Unlock()
-		if d.rotate > 0 != tc.keys || d.revocations != tc.revocations {
-			t.Errorf("%q: expected keys %v and revocations %v, seen %+v", tc.session, tc.keys, tc.revocations, d)
+`, lines)).RequiredOfStorage()
+		if keys != tc.keys || revocations != tc.revocations {
+			t.Errorf("%q: expected keys %v and revocations %v, seen %v and %v", tc.session, tc.keys, tc.revocations, keys, revocations)
 		}
 	}
 }
@@ -63,8 +61,9 @@ http://rp.test {
 }
 `
 	app := started(t, fmt.Sprintf(site, ""))
-	key := storagekey.Key(app.storageState.storage())
-	folder := app.ctx.Storage().(*certmagic.FileStorage).Path
+	storage := app.Storage()
+	key := storagekey.Key(storage)
+	folder := storage.(*certmagic.FileStorage).Path
 	config, err := adapt(fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tstorage file_system %s\n}\n", folder) + fmt.Sprintf(site, "pages not/there"))
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +78,7 @@ http://rp.test {
 	if err == nil || !strings.Contains(err.Error(), "pages") {
 		t.Fatalf("a folder that does not exist: expected an error about pages, seen %v", err)
 	}
-	if references, ok := storageStates.References(key); !ok || references != 1 {
+	if references, ok := oidcrp.StorageStates.References(key); !ok || references != 1 {
 		t.Errorf("expected one reference to the storage, seen %d", references)
 	}
 }

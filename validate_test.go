@@ -1,4 +1,4 @@
-package oidcrp
+package oidcrp_test
 
 import (
 	"bytes"
@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/go-jose/go-jose/v4"
@@ -30,7 +32,7 @@ import (
 // poolReferences is how often each shared value is in use.
 func poolReferences() map[any]int {
 	held := make(map[any]int)
-	for _, pool := range []*caddy.UsagePool{discoveries, storageStates} {
+	for _, pool := range []*caddy.UsagePool{oidcrp.Discoveries, oidcrp.StorageStates} {
 		var keys []any
 		pool.Range(func(key, _ any) bool {
 			keys = append(keys, key)
@@ -74,7 +76,7 @@ func isolated(t *testing.T, config, storage string) []byte {
 }
 
 // provisioned provisions a configuration and gives everything back at the end.
-func provisioned(t *testing.T, config, storage string) *App {
+func provisioned(t *testing.T, config, storage string) *oidcrp.App {
 	t.Helper()
 	ctx, err := provision(isolated(t, config, storage))
 	if err != nil {
@@ -84,7 +86,7 @@ func provisioned(t *testing.T, config, storage string) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := module.(*App)
+	app := module.(*oidcrp.App)
 	t.Cleanup(func() { cleanUp(t, app) })
 	return app
 }
@@ -180,8 +182,8 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if app := provisioned(t, config, filepath.Join(t.TempDir(), "absent")); len(app.handlers) != 5 || len(app.providers) != 2 {
-		t.Errorf("%d instances and %d providers", len(app.handlers), len(app.providers))
+	if app := provisioned(t, config, filepath.Join(t.TempDir(), "absent")); len(app.Handlers()) != 5 || len(app.ResolvedProviders()) != 2 {
+		t.Errorf("%d instances and %d providers", len(app.Handlers()), len(app.ResolvedProviders()))
 	}
 }
 
@@ -222,8 +224,8 @@ func TestProvisioningAsksNobodyAndWritesNothing(t *testing.T) {
 	provider := over(t, soundProvider, fmt.Sprintf(`{"issuer": %q}`, issuer))
 	byHand := over(t, provider, fmt.Sprintf(`{"authorization_endpoint": "%[1]s/a", "token_endpoint": "%[1]s/t", "jwks_uri": "%[1]s/k", "userinfo_endpoint": "%[1]s/u"}`, issuer))
 	app := provisioned(t, configOf(`{"providers": {"corp": `+provider+`, "hand": `+byHand+`}}`, `{"handler": "oidc_rp", "providers": ["corp", "hand"], "default_provider": "corp"}`), storage)
-	if len(app.handlers) != 1 {
-		t.Errorf("%d instances", len(app.handlers))
+	if len(app.Handlers()) != 1 {
+		t.Errorf("%d instances", len(app.Handlers()))
 	}
 	time.Sleep(50 * time.Millisecond) // for what might go on in the background
 	listener.Close()
@@ -245,7 +247,7 @@ func TestModulesInALogShowNoSecret(t *testing.T) {
 	app := provisioned(t, configOf(
 		`{"providers": {"corp": `+shared+`}, "session": {"secret": ["`+secrets+`"]}}`,
 		over(t, soundSite(provider), `{"session": {"secret": ["`+secrets+`"]}}`)), t.TempDir())
-	h := app.handlers[0]
+	h := app.Handlers()[0]
 	for name, encoder := range map[string]zapcore.Encoder{
 		"json":    zapcore.NewJSONEncoder(zap.NewDevelopmentEncoderConfig()),
 		"console": zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig()),
