@@ -137,7 +137,7 @@ oidc_rp public {
 		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
 	}
 	for _, who := range []struct{ name, cookie, path, user, groups string }{
-		{"nobody on a public page", "", "/page", "", ""},
+		{"an anonymous user on a public page", "", "/page", "", ""},
 		{"alice on a public page", b.cookieHeader(), "/page", "alice", "admins,staff"},
 		{"alice on a private page", b.cookieHeader(), "/private/x", "alice", "admins,staff"},
 		{"somebody with a broken cookie", "__Host-oidc_rp=1broken", "/page", "", ""},

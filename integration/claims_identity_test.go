@@ -97,7 +97,7 @@ oidc_rp {
 	}
 }
 
-// Fault C10, report F13: claims that name nobody give user_unknown, and the log
+// Fault C10, report F13: claims that name no user give user_unknown, and the log
 // says what was there.
 func TestClaimsThatNameNobody(t *testing.T) {
 	t.Parallel()

@@ -71,7 +71,7 @@ reverse_proxy {upstream} {
 	}
 }
 
-// Fault E7. Servers cut spaces off the ends of a header's value: nobody may become
+// Fault E7. Servers cut spaces off the ends of a header's value: no user may become
 // another user by that.
 func TestSpacesAtTheEndsArriveEncoded(t *testing.T) {
 	t.Parallel()

@@ -74,7 +74,7 @@ oidc_rp {
 					t.Errorf("%d warnings, expected one that names userinfo never:\n%s", n, logs)
 				}
 				if strings.Contains(logs, "the configuration names a claim") {
-					t.Errorf("the log blames the provider for claims that nobody could ask for:\n%s", logs)
+					t.Errorf("the log blames the provider for claims that no login could request:\n%s", logs)
 				}
 				// The name is only in userinfo.
 				op.Honest()

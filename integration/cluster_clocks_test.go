@@ -171,7 +171,7 @@ func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
 		c.at(at + idle + apart)
 		time.Sleep(copiesAge)
 		if b.lives(here) || b.lives(there) {
-			t.Error("a session that nobody used lives")
+			t.Error("an unused session lives")
 		}
 	})
 }

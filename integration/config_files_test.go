@@ -151,7 +151,7 @@ oidc_rp {
 }
 `, options(op), stranger))
 	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("a provider by a certificate that nobody here knows: status %d", p.StatusCode)
+		t.Errorf("a provider by an unknown certificate: status %d", p.StatusCode)
 	}
 	rewrite(t, stranger, string(oidctest.CAPEM()))
 	clock.advance(time.Minute) // the pause after the failure

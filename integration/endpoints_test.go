@@ -237,7 +237,7 @@ func TestPlaceholdersAreEmptyForNobodyAndTypedForExpressions(t *testing.T) {
 	b := r.browser()
 	want := "||||||false||||/@app/auth/default/login?returnto=%2Fpage|/Special:UserLogout|||"
 	if p := b.get("/page"); p.body != want {
-		t.Errorf("nobody is %q\nnot %q", p.body, want)
+		t.Errorf("an anonymous user is %q\nnot %q", p.body, want)
 	}
 	if p := b.open("/@app/auth/default/login"); p.body != "admin Alice Müller" {
 		t.Errorf("alice is %q", p.body)

@@ -108,7 +108,7 @@ func TestTheAuthorizationEndpointsWordsAreInTheLog(t *testing.T) {
 			b.open("/page")
 		}},
 		"without state": {errorcode.BadRequest, func(b *browser, _ *oidctest.Provider) { b.get("/@app/auth/default/code?" + query) }},
-		"with a state of nobody's": {errorcode.LoginExpired, func(b *browser, _ *oidctest.Provider) {
+		"with an unknown state": {errorcode.LoginExpired, func(b *browser, _ *oidctest.Provider) {
 			b.get("/@app/auth/default/code?state=AAAAAAAAAAAAAAAAAAAAAA&" + query)
 		}},
 		"with a code beside it": {errorcode.BadRequest, func(b *browser, _ *oidctest.Provider) { b.get("/@app/auth/default/code?state=AAAA&code=x&" + query) }},

@@ -71,7 +71,7 @@ oidc_rp {
 		{"a link in an old browser", "GET", map[string]string{"Sec-Fetch-Site": "", "Referer": "https://evil.test/"}, 200},
 		{"a form on another site", "POST", map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"}, 403},
 		{"a form in an old browser", "POST", map[string]string{"Sec-Fetch-Site": "", "Origin": "https://evil.test"}, 403},
-		{"a form of nobody", "POST", map[string]string{"Sec-Fetch-Site": "", "Origin": "null"}, 403},
+		{"an anonymous form", "POST", map[string]string{"Sec-Fetch-Site": "", "Origin": "null"}, 403},
 	} {
 		p := b.send(row.method, "/Special:UserLogout", row.header)
 		if p.StatusCode != row.confirms || !strings.Contains(p.body, `<form method="post" action="/Special:UserLogout"><input type="hidden" name="confirmation"`) || !strings.Contains(p.body, "alice") {

@@ -29,7 +29,7 @@ func TestEveryPageInEveryState(t *testing.T) {
 		r       *harness
 		cookies string
 	}{
-		"nobody":                            {r, ""},
+		"anonymous":                         {r, ""},
 		"a session":                         {before, session},
 		"a session of a disabled provider":  {r, session},
 		"a forged cookie":                   {r, "__Host-oidc_rp=1forged"},

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault E4, report F10: members that nobody needs never fail a login.
+// Fault E4, report F10: members that are not needed never fail a login.
 func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ member, value, warned string }{
@@ -108,7 +108,7 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 	}
 }
 
-// A token that cannot be replaced is not withheld for a life that nobody named.
+// A token that cannot be replaced is not withheld for a life that was not named.
 func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -76,7 +76,7 @@ func TestGroupsThatAreNotKnownAreNotNone(t *testing.T) {
 		{"in userinfo", "userinfo always\n", nil, elsewhere, nil, 1, ""},
 		{"userinfo has them", "userinfo always\n", elsewhere, nil, []string{"a", "b"}, 0, "a,b"},
 		{"roles are used", "userinfo never\ngroups_claim roles\n", func(c map[string]any) { elsewhere(c); c["roles"] = []string{"editor"} }, nil, nil, 0, "editor"},
-		{"nobody has groups", "userinfo always\n", nil, nil, nil, 0, ""},
+		{"no user has groups", "userinfo always\n", nil, nil, nil, 0, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

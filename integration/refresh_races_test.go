@@ -140,7 +140,7 @@ func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {
 	}
 }
 
-// The tokens of a refresh are kept though nobody waits for them any more.
+// The tokens of a refresh are kept after the last request that waited for them has gone.
 func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{"memory", "storage"} {

@@ -26,7 +26,7 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 		happen func(s *cluster, b *browser, issued oidctest.Issued)
 	}{
 		{"its lifetime is over", func(s *cluster, _ *browser, _ oidctest.Issued) { s.at(2*time.Hour + time.Second) }},
-		{"nobody has used it for long", func(s *cluster, _ *browser, _ oidctest.Issued) { s.at(31 * time.Minute) }},
+		{"it was not used for long", func(s *cluster, _ *browser, _ oidctest.Issued) { s.at(31 * time.Minute) }},
 		{"it is ended", func(s *cluster, b *browser, _ oidctest.Issued) {
 			if p := b.twin(s.nodes[0]).get("/Special:UserLogout"); p.StatusCode != http.StatusFound && p.StatusCode != http.StatusSeeOther {
 				s.t.Errorf("the logout has status %d", p.StatusCode)

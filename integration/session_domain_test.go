@@ -73,7 +73,7 @@ func TestALoginInFlightIsItsHostsAlone(t *testing.T) {
 }
 
 // Fault A10: an attacker's login, begun at a sibling and planted for the whole
-// domain, signs nobody in.
+// domain, signs no user in.
 func TestASiblingsTransactionDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	for _, more := range []string{"", "insecure\n"} {

@@ -13,7 +13,7 @@ import (
 const loginPath = "/@app/auth/default/login?returnto=/private/page"
 
 // unavailable says that a private page is not open now, neither to people nor,
-// with a session, to programs; and that nobody is sent to a login or loses a
+// with a session, to programs; and that no user is sent to a login or loses a
 // cookie.
 func (s *cluster) unavailable(what string, b *browser, path string) {
 	s.t.Helper()
@@ -23,7 +23,7 @@ func (s *cluster) unavailable(what string, b *browser, path string) {
 		s.t.Errorf("%s: a page gets %d, %v: %s", what, p.StatusCode, p.Header, p.body)
 	}
 	if b.cookies()["__Host-oidc_rp"] == "" {
-		return // of whom it is certain that it is nobody
+		return // who is certainly anonymous
 	}
 	p = b.send(http.MethodGet, path, map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "application/json"})
 	var problem struct {
@@ -52,7 +52,7 @@ func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 	cookies := "__Host-oidc_rp=1" + strings.Repeat("A", 90)
 	b := r.browser()
 	for range 20 {
-		s.unavailable("nobody", b, "/private/page")
+		s.unavailable("anonymous", b, "/private/page")
 		s.unavailable("a session", known, "/private/page")
 		if p := b.get("/public/page"); p.StatusCode != http.StatusOK || p.body != "application sees " || len(p.Header["Set-Cookie"]) != 0 {
 			t.Errorf("a public page gets %d: %s", p.StatusCode, p.body)
@@ -61,7 +61,7 @@ func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 		if p.StatusCode != http.StatusForbidden || p.location() != "" || len(p.Header["Set-Cookie"]) != 0 || !strings.Contains(p.body, "cannot check sign-ins at the moment") {
 			t.Errorf("the login gets %d, %v: %s", p.StatusCode, p.Header, p.body)
 		}
-		if got := s.use(r, cookies); got != http.StatusUnauthorized { // nobody's in any case
+		if got := s.use(r, cookies); got != http.StatusUnauthorized { // anonymous in any case
 			t.Errorf("junk gets %d", got)
 		}
 	}
@@ -99,8 +99,8 @@ func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 	}
 }
 
-// TestAStoreThatFailsWhileThereAreSessions: nobody is let in on its silence,
-// not even who was just known; nobody loses a cookie; and the first request
+// TestAStoreThatFailsWhileThereAreSessions: no user is let in on its silence,
+// not even who was just known; no browser loses a cookie; and the first request
 // after its return is served.
 func TestAStoreThatFailsWhileThereAreSessions(t *testing.T) {
 	t.Parallel()

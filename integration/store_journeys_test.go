@@ -268,7 +268,7 @@ func journeyTokens(t *testing.T, k backend) {
 	}
 }
 
-// journeySecrets: a new secret before the old one costs nobody a login, and its
+// journeySecrets: a new secret before the old one costs no user a login, and its
 // removal one at most.
 func journeySecrets(t *testing.T, k backend) {
 	old, fresh := strings.Repeat("o", 40), strings.Repeat("n", 40)

@@ -32,7 +32,7 @@ http://rp.test {
 	}
 }
 
-// On a public page nobody sees that the store fails, so that the log must say
+// On a public page no user sees that the store fails, so that the log must say
 // it: once, not for each visitor.
 func TestAnOutageBehindPublicPagesIsLogged(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ func journeyRefresh(t *testing.T, k backend, nodes int) {
 	b := s.signIn(s.nodes[0], "alice")
 	cookies := b.cookieHeader()
 	s.holds("before the expiry", cookies)
-	s.op.at(tokenGone) // nobody goes on with the old one
+	s.op.at(tokenGone) // no session goes on with the old one
 	var seen []func() map[string]int
 	for i, r := range s.nodes {
 		r.at(after(tokenGone + time.Duration(i)*2*time.Second)) // their clocks differ
@@ -189,7 +189,7 @@ func TestARefreshThatCannotBeSavedIsTriedAgain(t *testing.T) {
 	}
 	s.records().mend()
 	s.holds("when there is room again", cookies)
-	s.at(due + 2*time.Minute) // nobody remembers it any more
+	s.at(due + 2*time.Minute) // no node remembers it any more
 	if got := s.use(r, cookies); got != http.StatusOK || calls(s.op) != 1 || r.bearer() != s.op.Issued().AccessToken {
 		t.Errorf("status %d, %d calls: the tokens were not kept", got, calls(s.op))
 	}

@@ -65,7 +65,7 @@ func (r *harness) ticketOf(b *browser) *ticket {
 	return t
 }
 
-// nothing says that a browser with such a cookie is nobody: it is cleared, and
+// nothing says that a browser with such a cookie is anonymous: it is cleared, and
 // one login heals all.
 func (s *cluster) nothing(what string, r *harness, value string) {
 	s.t.Helper()
@@ -94,7 +94,7 @@ func (b *browser) set(name, value string) {
 }
 
 // TestWhatIsNoTicketIsNothing: what was sealed for another purpose, another
-// place or with other keys, and what nobody has sealed.
+// place or with other keys, and what was never sealed.
 func TestWhatIsNoTicketIsNothing(t *testing.T) {
 	t.Parallel()
 	forBackends(t, storeBackends(), func(t *testing.T, k backend) {
