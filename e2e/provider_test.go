@@ -67,6 +67,24 @@ func newProvider(t testing.TB, kind string, rpBases ...string) *provider {
 // new signing keys and knows no sessions.
 func (p *provider) start(t testing.TB) {
 	t.Helper()
+	for attempt := 1; ; attempt++ {
+		p.process = p.spawn(t)
+		if p.answers(t, 45*time.Second) {
+			break
+		}
+		if attempt == 3 {
+			t.Fatalf("%s did not answer, in %d attempts:\n%s", p.kind, attempt, p.process.log.tail(20))
+		}
+		t.Logf("%s does not answer; starting it again. Its output was:\n%s", p.kind, p.process.log.tail(20))
+		p.process.stop(t, syscall.SIGKILL)
+		p.witness.close()
+	}
+	p.process.last = func() { p.tokens = p.handedOut(t) }
+}
+
+// spawn starts the provider's process.
+func (p *provider) spawn(t testing.TB) *process {
+	t.Helper()
 	env := append([]string{fmt.Sprintf("PORT=%d", p.port), "RP_BASES=" + strings.Join(p.rpBases, " ")}, p.env...)
 	switch p.kind {
 	case oidcProvider:
@@ -75,24 +93,31 @@ func (p *provider) start(t testing.TB) {
 			t.Fatalf("the provider needs node: %v", err)
 		}
 		needFile(t, "idps/oidc-provider/node_modules/oidc-provider/package.json")
-		p.process = spawn(t, p.kind, env, node, "idps/oidc-provider/provider.mjs")
+		return spawn(t, p.kind, env, node, "idps/oidc-provider/provider.mjs")
 	case zitadel:
-		p.process = spawn(t, p.kind, env, zitadelProgram.path(t))
+		return spawn(t, p.kind, env, zitadelProgram.path(t))
 	default:
-		p.process = p.startBehindWitness(t)
+		return p.startBehindWitness(t)
 	}
-	p.process.last = func() { p.tokens = p.handedOut(t) }
-	eventually(t, 30*time.Second, p.kind+" answers", func() bool {
+}
+
+// answers reports whether the provider serves its metadata within the limit.
+func (p *provider) answers(t testing.TB, limit time.Duration) bool {
+	t.Helper()
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(25 * time.Millisecond) {
 		if !p.process.running() {
 			t.Fatalf("%s has ended:\n%s", p.kind, p.process.log.tail(20))
 		}
 		r, err := p.client().Get(p.issuer + "/.well-known/openid-configuration")
 		if err != nil {
-			return false
+			continue
 		}
 		_ = r.Body.Close()
-		return r.StatusCode == http.StatusOK
-	})
+		if r.StatusCode == http.StatusOK {
+			return true
+		}
+	}
+	return false
 }
 
 // client asks the provider for what tests may know.
