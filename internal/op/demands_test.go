@@ -41,8 +41,11 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = (&idTokenCheck{now: now, skew: time.Minute, demands: tc.demands}).checkRequested(claims)
-		if (err == nil) != (tc.cause == "") || err != nil && !strings.Contains(err.Error(), tc.cause) {
-			t.Errorf("%s: %v", name, err)
+		if (err == nil) != (tc.cause == "") {
+			t.Errorf("%s: expected the error %q, seen %v", name, tc.cause, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), tc.cause) {
+			t.Errorf("%s: expected the error %q, seen %v", name, tc.cause, err)
 		}
 		// Fault A2: what a transaction carries means the same.
 		carried, err := DecodeDemands(tc.demands.Encode())
@@ -51,8 +54,11 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 			continue
 		}
 		err = (&idTokenCheck{now: now, skew: time.Minute, demands: carried}).checkRequested(claims)
-		if (err == nil) != (tc.cause == "") || err != nil && !strings.Contains(err.Error(), tc.cause) {
-			t.Errorf("%s, carried by a transaction: %v", name, err)
+		if (err == nil) != (tc.cause == "") {
+			t.Errorf("%s, carried by a transaction: expected the error %q, seen %v", name, tc.cause, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), tc.cause) {
+			t.Errorf("%s, carried by a transaction: expected the error %q, seen %v", name, tc.cause, err)
 		}
 	}
 }
