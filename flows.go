@@ -35,7 +35,7 @@ func (h *Handler) resolveFlows() {
 	h.instance.Scopes = cookiescope.New(cookiescope.Config{
 		Name: c.Name, Domain: c.Domain, SameSiteNone: c.SameSite == "none", Partitioned: c.Partitioned, Insecure: c.Insecure,
 		Transient: c.Transient,
-		Base: h.base, Trusted: isFromTrustedProxy,
+		Base:      h.base, Trusted: isFromTrustedProxy,
 	})
 	h.instance.Templates = h.pages.Get
 }
