@@ -14,6 +14,7 @@ type SignIn struct {
 	Transaction *session.Transaction
 	Tokens      op.Tokens
 	Sources     Sources
+	Scopes      []string // that the login requested
 
 	Binding  session.Binding // what the session is bound to
 	Now      time.Time
@@ -53,7 +54,7 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 	if fresh.Username, err = m.Username(in.Sources); err != nil {
 		return nil, nil, err
 	}
-	selected, err := m.selectClaims(n, in.Sources)
+	selected, err := m.selectClaims(n, in.Sources, func(kept map[string]json.RawMessage) { m.putFacts(n, kept, &in) })
 	if err != nil {
 		return nil, selected.findings, err
 	}
