@@ -127,6 +127,29 @@ func TestAnotherInstancesCookieIsNoChunk(t *testing.T) {
 	}
 }
 
+func TestTransientCookies(t *testing.T) {
+	t.Parallel()
+	s := New(Config{Name: "c", Transient: true}).At(origin(t, "https://a.example.com"))
+	for _, row := range []struct {
+		name   string
+		maxAge int
+		want   string
+	}{
+		{s.Session, 60, "__Host-c=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{s.Session + "_3", 60, "__Host-c_3=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{s.IDTokenHint, 60, "__Secure-c_hint=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{s.Session, -1, "__Host-c=v; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
+		{s.IDTokenHint, -1, "__Secure-c_hint=v; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
+		{s.TransactionPrefix + "x", 60, "__Host-c_tx_x=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
+		{s.Mark, 60, "__Host-c_mark=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
+		{s.Repeats, 60, "__Host-c_again=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
+	} {
+		if got := s.Cookie(row.name, "v", "/", row.maxAge).String(); got != row.want {
+			t.Errorf("expected %s, seen %s", row.want, got)
+		}
+	}
+}
+
 func TestAttributes(t *testing.T) {
 	t.Parallel()
 	s := New(Config{Name: "c", Domain: "example.com", SameSiteNone: true, Partitioned: true}).At(origin(t, "https://a.example.com"))

@@ -52,6 +52,9 @@ func (in *Instance) logFindings(p *Provider, findings []identity.Finding) {
 		case identity.GroupsWithheld:
 			in.warn("the groups of a user are not known: the provider left them out because they are too many; assign groups to the application there and have it send only those, or use app roles (groups_claim roles)",
 				slog.String("provider", p.ID), slog.String("issuer", p.Mapping.Issuer), slog.String("claim", f.Name))
+		case identity.SessionExpiryUnreadable:
+			in.warnOnce(p, "session_expiry", "", "the provider's session_expiry cannot be read and counts as absent, so that sessions last for their lifetime",
+				slog.String("claim", f.Name), slog.String("found", f.Detail))
 		case identity.ScopeNotGranted:
 			in.warnOnce(p, "scope", f.Name, "the provider did not grant a scope that was asked for; see whether this client may have it",
 				slog.String("scope", f.Name))

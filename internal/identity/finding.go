@@ -13,7 +13,7 @@ import (
 type Finding struct {
 	Kind FindingKind
 	Name string // of the claim or scope, or the path of the groups
-	// Detail is what was there instead, for GroupsUnreadable and EmailUnverified.
+	// Detail is what was there instead, for the kinds that say so.
 	Detail string
 }
 
@@ -35,6 +35,9 @@ const (
 	GroupsWithheld
 	// ScopeNotGranted: the provider did not grant a scope that was requested.
 	ScopeNotGranted
+	// SessionExpiryUnreadable: session_expiry is not a number of seconds. Detail
+	// says so.
+	SessionExpiryUnreadable
 )
 
 // Missing returns what a login did not bring although the configuration names it:

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file puts what a token refresh brought into a session. Whose session it is,
-// and until when it lasts, never changes.
+// This file puts what a token refresh brought into a session. Whose session it is
+// never changes, and it never lasts longer than before.
 
 // ApplyTokens puts checked tokens into a session, and what the ID token says about
 // the sign-in. idToken is nil if the refresh brought none, which is allowed (Core
