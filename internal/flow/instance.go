@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -65,6 +66,9 @@ type Instance struct {
 	Sessions  sessionstore.Manager
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
+
+	// KnownUsers are the directories of the users who may be signed in.
+	KnownUsers knownusers.Directories
 
 	Shared *Shared
 	// Siblings are the other instances on the same site.

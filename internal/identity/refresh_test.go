@@ -104,8 +104,11 @@ func TestReplace(t *testing.T) {
 	if s.Username != "alicia" {
 		t.Errorf("expected the user's new name alicia, seen %s", s.Username)
 	}
-	if len(findings) != 1 || findings[0].Kind != GroupsUnreadable {
-		t.Errorf("expected that the groups are unreadable, seen %v", findings)
+	if len(findings) != 1 {
+		t.Fatalf("expected one finding, seen %v", findings)
+	}
+	if findings[0].Kind != GroupsUnreadable {
+		t.Errorf("expected that the groups are unreadable, seen %v", findings[0])
 	}
 	if _, err := aliceMapping.Replace(Union(), s, Sources{IDToken: members(t, `{}`)}); err != nil || s.Username != "alicia" {
 		t.Errorf("without a name: expected alicia to stay, seen %s, %v", s.Username, err)
