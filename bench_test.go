@@ -47,7 +47,7 @@ type benchmark struct {
 // that every case calls: compare the cases with «next handler alone». What
 // Caddy itself does for a request is not counted, and neither is the sealing of
 // the sessions. The garbage of both is collected off the clock, since it is
-// many times that of the handler, of which the bytes per request tell.
+// many times that of the handler, which the bytes per request show.
 func BenchmarkRequest(b *testing.B) {
 	for _, c := range []benchmark{
 		{"next handler alone", 1024, oneUser, false, oidcrp.ModePrivate, "", http.StatusOK},

@@ -310,7 +310,7 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 // storeOptions are those of the session stores.
 var storeOptions = []string{"max_records", "timeout", "address", "cluster", "sentinel", "username", "password", "database", "prefix"}
 
-// TestReadmeAndDocumentsNameFilesThatExist: who moves a file that contributors
+// TestReadmeAndDocumentsNameFilesThatExist: whoever moves a file that contributors
 // are sent to mends docs/contributing.md.
 func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	t.Parallel()
