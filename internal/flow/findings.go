@@ -45,7 +45,7 @@ func (in *Instance) logFindings(p *Provider, findings []identity.Finding) {
 			in.warnOnce(p, "claim", f.Name, "the configuration names a claim that the provider did not send with a sign-in; see whether it needs another scope, or has to be released for this client there",
 				slog.String("claim", f.Name), slog.Any("scopes", append([]string{"openid"}, p.Client.Scopes...)))
 		case identity.EmailUnverified:
-			in.warnOnce(p, "unverified", f.Name, "the claim email is there, but does not count as the user's address: email_verified is "+f.Detail+"; claims.email names the claim as it is, which proves nothing")
+			in.warnOnce(p, "unverified", f.Name, "the claim email is there, but does not count as the user's address: "+f.Detail+"; claims.email names the claim as it is, which proves nothing")
 		case identity.GroupsUnreadable:
 			in.warnOnce(p, "groups", f.Name, "the groups claim is there but is not a list of names; of a list of objects groups_claim can name a member, such as groups.name",
 				slog.String("claim", f.Name), slog.String("form", f.Detail))

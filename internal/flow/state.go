@@ -135,7 +135,7 @@ func (st *State) User() identity.User {
 	if !st.SignedIn() {
 		return identity.User{}
 	}
-	u := identity.User{Mapping: &st.provider.Mapping, Session: st.session, Prefixed: st.at.prefixes(st.provider)}
+	u := st.at.userOf(st.provider, st.session)
 	if st.isAsLoaded() {
 		u.GroupsCache = &st.loaded.Groups
 	}

@@ -14,6 +14,7 @@ type SignIn struct {
 	Transaction *session.Transaction
 	Tokens      op.Tokens
 	Sources     Sources
+	Scopes      []string // that the login requested
 
 	Binding  session.Binding // what the session is bound to
 	Now      time.Time
@@ -57,7 +58,7 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 	if fresh.Username, err = m.Username(in.Sources); err != nil {
 		return nil, findings, err
 	}
-	selected, err := m.selectClaims(n, in.Sources)
+	selected, err := m.selectClaims(n, in.Sources, func(kept map[string]json.RawMessage) { m.putFacts(n, kept, &in) })
 	findings = append(findings, selected.findings...)
 	if err != nil {
 		return nil, findings, err
