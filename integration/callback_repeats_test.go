@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,8 +62,7 @@ func (s *repeat) bringAt(r *harness, address string) *visited {
 // signsIn holds that an answer has led to the page with a session.
 func (s *repeat) signsIn(what string, r *harness, p *visited) {
 	s.t.Helper()
-	if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?q=1" {
-		s.t.Errorf("%s: status %d to %q: %s\n%s", what, p.StatusCode, p.Header.Get("Location"), p.body, r.logs())
+	if !check(s.t, p, what).status(http.StatusSeeOther).leadsTo("/page?q=1").holds() {
 		return
 	}
 	b := r.browser()
@@ -176,14 +174,10 @@ oidc_rp {
 			s.cookies += "; " + c.Name + "=" + c.Value
 		}
 	}
-	if p := s.bring(s.there); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?q=1" {
-		t.Errorf("with the session: status %d to %q", p.StatusCode, p.Header.Get("Location"))
-	}
+	check(t, s.bring(s.there), "with the session").status(http.StatusSeeOther).leadsTo("/page?q=1")
 	s.once()
 	s.cookies = before
-	if p := s.bring(s.there); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.TokenExchangeFailed {
-		t.Errorf("without the session: status %d, code %s", p.StatusCode, shownCode(p))
-	}
+	check(t, s.bring(s.there), "without the session").status(http.StatusForbidden).code(errorcode.TokenExchangeFailed)
 	op.TakeViolations() // it saw the code twice
 }
 
@@ -237,9 +231,9 @@ func TestAnAnswerThatComesAgainAfterTheLogoutOpensNothing(t *testing.T) {
 		u, _ := url.Parse(rpURL)
 		b.jar.SetCookies(u, p.Cookies())
 		b.get("/Special:UserLogout")
-		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired || strings.Contains(strings.Join(p.Header["Set-Cookie"], "\n"), "__Host-oidc_rp=") {
-			t.Errorf("status %d, code %s, cookies %v", p.StatusCode, shownCode(p), p.Header["Set-Cookie"])
-		}
+		p = s.bring(s.here)
+		check(t, p).status(http.StatusForbidden).code(errorcode.LoginExpired)
+		lacks(t, "the cookies", fmt.Sprint(p.Header["Set-Cookie"]), "__Host-oidc_rp=")
 		s.once()
 	})
 }
@@ -250,13 +244,9 @@ func TestAnAnswerCountsAgainForAMinuteAndForItsOwnBrowserAlone(t *testing.T) {
 		clock := new(movedClock)
 		s.here.at(clock.now)
 		s.signsIn("the first", s.here, s.bring(s.here))
-		if p := s.here.browser().get(s.answer); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
-			t.Errorf("without the transaction: status %d, code %s", p.StatusCode, shownCode(p))
-		}
+		check(t, s.here.browser().get(s.answer), "without the transaction").status(http.StatusForbidden).code(errorcode.LoginExpired)
 		clock.advance(61 * time.Second)
-		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
-			t.Errorf("after a minute: status %d, code %s", p.StatusCode, shownCode(p))
-		}
+		check(t, s.bring(s.here), "after a minute").status(http.StatusForbidden).code(errorcode.LoginExpired)
 		s.once()
 	})
 }

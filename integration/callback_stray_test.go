@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"testing"
@@ -16,8 +17,8 @@ var strays = []string{"x=1;2", ";", "x;y", "x=%", "x=100%&y", "%zz=%4", "x=%u00f
 func TestParametersThatNobodyAskedForSpoilNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
-	posting := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op))
+	posting := newHarness(t, protectedBy(op, formPostOptions))
 	s := newLogoutScene(t)
 	for _, stray := range strays {
 		b := r.browser()
@@ -49,9 +50,9 @@ func TestParametersThatNobodyAskedForSpoilNothing(t *testing.T) {
 		}
 		alice, _, issued = s.signIn("alice")
 		token := s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})
-		if p := s.here.browser().post("/@app/auth/default/backchannel-logout", stray+"&logout_token="+token, nil); p.StatusCode != http.StatusOK || alice.lives(s.here) {
-			t.Errorf("a logout token beside %q: status %d", stray, p.StatusCode)
-		}
+		check(t, s.here.browser().post("/@app/auth/default/backchannel-logout", stray+"&logout_token="+token, nil), fmt.Sprintf("a logout token beside %q", stray)).
+			status(http.StatusOK)
+		equal(t, fmt.Sprintf("a logout token beside %q: the session lives", stray), alice.lives(s.here), false)
 	}
 }
 
@@ -59,7 +60,7 @@ func TestParametersThatNobodyAskedForSpoilNothing(t *testing.T) {
 func TestAFormThatCarriesAnAnswerMayHoldAnything(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op, formPostOptions))
 	for _, stray := range strays {
 		login := beginPosted(t, r.browser(), "/page")
 		form := stray + "&" + login.params.Encode()

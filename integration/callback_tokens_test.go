@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,7 +25,7 @@ func TestIDTokensOfEveryAlgorithm(t *testing.T) {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, oidctest.Alg(alg))
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			r := newHarness(t, protectedBy(op))
 			if p := r.browser().open("/page"); p.body != "application sees alice" {
 				t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
 			}
@@ -33,9 +34,9 @@ func TestIDTokensOfEveryAlgorithm(t *testing.T) {
 				"with another at_hash": {Claims: func(c map[string]any) { c["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA" }},
 			} {
 				op.Lie(func(l *oidctest.Faults) { l.IDToken = lies })
-				if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "could not be trusted") {
-					t.Errorf("a signature that is %s: status %d", name, p.StatusCode)
-				}
+				check(t, r.browser().open("/page"), fmt.Sprintf("a signature that is %s", name)).
+					status(http.StatusForbidden).
+					shows("could not be trusted")
 			}
 		})
 	}
@@ -146,10 +147,9 @@ func TestAnEncryptedIDTokenWithoutAKeySaysWhatToDo(t *testing.T) {
 	op := newOP(t)
 	_, encrypt := decryptionKey(t)
 	op.Lie(func(l *oidctest.Faults) { l.IDToken.Compact = encrypt })
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
-	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), "configure decryption_key") {
-		t.Errorf("status %d: %s", p.StatusCode, r.logs())
-	}
+	r := newHarness(t, protectedBy(op))
+	check(t, r.browser().open("/page")).status(http.StatusForbidden)
+	contains(t, "the log", r.logs(), "configure decryption_key")
 }
 
 func TestParametersAreSentAndTokensHeldToThem(t *testing.T) {
@@ -158,9 +158,11 @@ func TestParametersAreSentAndTokensHeldToThem(t *testing.T) {
 	r := newHarness(t, "oidc_rp {\n"+options(op)+"authorization_params {\nmax_age 600\nacr_values \"gold silver\"\nclaims `{\"id_token\": {\"acr\": {\"essential\": true, \"values\": [\"gold\"]}}}`\nresource https://a.example https://b.example/x?y=1\n}\n}")
 	p := r.browser().get("/page")
 	u, _ := url.Parse(p.location())
-	if q := u.Query(); len(q["resource"]) != 2 || q["resource"][1] != "https://b.example/x?y=1" || q.Get("max_age") != "600" || !strings.HasPrefix(q.Get("claims"), `{"id_token"`) {
-		t.Errorf("asked with %v", q)
-	}
+	q := u.Query()
+	equal(required{t}, "the number of resource", len(q["resource"]), 2)
+	equal(t, "resource", q["resource"][1], "https://b.example/x?y=1")
+	equal(t, "max_age", q.Get("max_age"), "600")
+	begins(t, "claims", q.Get("claims"), `{"id_token"`)
 	if p := r.browser().open("/page"); p.body != "application sees alice" {
 		t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
 	}
@@ -171,9 +173,7 @@ func TestParametersAreSentAndTokensHeldToThem(t *testing.T) {
 		"no acr":                 func(c map[string]any) { delete(c, "acr") },
 	} {
 		op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = change })
-		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "could not be trusted") {
-			t.Errorf("%s: status %d: %s", name, p.StatusCode, p.body)
-		}
+		check(t, r.browser().open("/page"), name).status(http.StatusForbidden).shows("could not be trusted")
 	}
 }
 

@@ -64,9 +64,7 @@ reverse_proxy {upstream} {
 					t.Errorf("%s: %q, want %q", name, got, tc.want)
 				}
 			}
-			if p.StatusCode != http.StatusOK || p.Header.Get("X-Matched") != "yes" {
-				t.Errorf("status %d, the expression %s is not true", p.StatusCode, tc.expression)
-			}
+			check(t, p).status(http.StatusOK).header("X-Matched", "yes")
 		})
 	}
 }
@@ -153,8 +151,7 @@ oidc_rp {
 			t.Fatalf("%s: status %d", path, p.StatusCode)
 		}
 		header, _ := r.upstream.got()
-		if header.Get("X-Id") != "alice" || header.Get("X-Path") != path {
-			t.Errorf("%s: the application received %q of %q", path, header.Get("X-Id"), header.Get("X-Path"))
-		}
+		equal(t, path+": X-Id", header.Get("X-Id"), "alice")
+		equal(t, path+": X-Path", header.Get("X-Path"), path)
 	}
 }

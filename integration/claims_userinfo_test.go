@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -70,18 +71,15 @@ oidc_rp {
 					}
 				}
 				logs := r.logs()
-				if n := strings.Count(logs, "userinfo failed"); n != 1 || !strings.Contains(logs, "userinfo never") {
-					t.Errorf("%d warnings, expected one that names userinfo never:\n%s", n, logs)
-				}
+				equal(t, "the number of warnings", strings.Count(logs, "userinfo failed"), 1)
+				contains(t, "the log", logs, "userinfo never")
 				if strings.Contains(logs, "the configuration names a claim") {
 					t.Errorf("the log blames the provider for claims that no login could request:\n%s", logs)
 				}
 				// The name is only in userinfo.
 				op.Honest()
 				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
-				if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "userinfo_failed") {
-					t.Errorf("where userinfo has the name: status %d: %s, expected userinfo_failed", p.StatusCode, p.body)
-				}
+				check(t, r.browser().open("/page"), "where userinfo has the name").status(http.StatusForbidden).shows("userinfo_failed")
 			})
 		}
 	}
@@ -113,9 +111,7 @@ oidc_rp {
 `)
 			namedInIDToken(op)
 			op.Lie(func(l *oidctest.Faults) { l.UserInfo.Claims = row.lie })
-			if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "userinfo_failed") {
-				t.Errorf("status %d: %s, expected userinfo_failed", p.StatusCode, p.body)
-			}
+			check(t, r.browser().open("/page")).status(http.StatusForbidden).shows("userinfo_failed")
 			if !strings.Contains(r.logs(), row.cause) {
 				t.Errorf("the log does not say %q:\n%s", row.cause, r.logs())
 			}
@@ -214,9 +210,8 @@ http://rp.test {
 				op.Lie(row.lie)
 			}
 			op.at(due, r)
-			if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 {
-				t.Fatalf("status %d, %d refreshes\n%s", p.StatusCode, calls(op), r.logs())
-			}
+			check(required{t}, b.get("/")).status(http.StatusOK)
+			equal(required{t}, "the number of refreshes", calls(op), 1)
 			header, _ := r.upstream.got()
 			if got := header.Get("X-Groups") + "|" + header.Get("X-Family") + "|" + header.Get("X-Mail"); got != row.want {
 				t.Errorf("the application received %q, expected %q\n%s", got, row.want, r.logs())
@@ -239,8 +234,7 @@ func TestARefreshMayBringTheOldIDToken(t *testing.T) {
 	op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { response["id_token"] = first } })
 	for i := 1; i < 3; i++ {
 		op.at(time.Duration(i)*due, r)
-		if p := b.send(http.MethodGet, "/", apiCall); p.StatusCode != http.StatusOK || calls(op) != i {
-			t.Errorf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(op), r.logs())
-		}
+		check(t, b.send(http.MethodGet, "/", apiCall), fmt.Sprintf("refresh %d", i)).status(http.StatusOK)
+		equal(t, fmt.Sprintf("refresh %d: the number of refreshes", i), calls(op), i)
 	}
 }

@@ -92,12 +92,9 @@ func TestClocksDifferWhileALoginGoesFromNodeToNode(t *testing.T) {
 			t.Fatalf("the login led to %s", held.location())
 		}
 		other := b.twin(there)
-		if p := other.open(held.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page?x=1") {
-			t.Fatalf("status %d at %s\n%s", p.StatusCode, p.url, there.logs())
-		}
-		if !b.lives(here) || !b.lives(there) {
-			t.Error("the session does not open on both nodes")
-		}
+		check(required{t}, other.open(held.location())).status(http.StatusOK).endsAt("/page?x=1")
+		equal(t, "the session lives here", b.lives(here), true)
+		equal(t, "the session lives there", b.lives(there), true)
 	})
 }
 
@@ -108,14 +105,14 @@ func TestClocksDifferBetweenALoginAndItsLogout(t *testing.T) {
 		cookies := b.cookieHeader()
 		alive := func(r *harness) bool {
 			status, _, err := r.ask(t.Context(), cookies)
-			if err != nil || status != http.StatusOK && status != http.StatusUnauthorized {
-				t.Fatalf("status %d, %v", status, err)
+			succeeds(required{t}, "a program's request", err)
+			if status != http.StatusOK && status != http.StatusUnauthorized {
+				t.Fatalf("a program's request: expected status 200 or 401, seen %d", status)
 			}
 			return status == http.StatusOK
 		}
-		if !alive(here) || !alive(there) {
-			t.Fatal("the session does not open on both nodes")
-		}
+		equal(required{t}, "the session opens here", alive(here), true)
+		equal(required{t}, "the session opens there", alive(there), true)
 		// At once, where the clock may show a time before the sign-in.
 		if p := b.twin(there).open("/Special:UserLogout"); p.StatusCode != http.StatusOK {
 			t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
@@ -124,9 +121,9 @@ func TestClocksDifferBetweenALoginAndItsLogout(t *testing.T) {
 			t.Error("a copied cookie serves where the logout was")
 		}
 		soon(t, "a copied cookie is nothing on the other node", func() bool { return !alive(here) })
-		if p := copied.open("/"); p.StatusCode != http.StatusOK || !copied.lives(here) || !copied.lives(there) {
-			t.Errorf("status %d: the next sign-in does not live on both nodes", p.StatusCode)
-		}
+		check(t, copied.open("/")).status(http.StatusOK)
+		equal(t, "the next session lives here", copied.lives(here), true)
+		equal(t, "the next session lives there", copied.lives(there), true)
 	})
 }
 
@@ -137,9 +134,8 @@ func TestClocksDifferWhereAProviderTellsOfALogout(t *testing.T) {
 		b := signedIn(t, here)
 		issued := c.op.Issued()
 		c.at(apart + time.Second)
-		if !b.lives(here) || !b.lives(there) {
-			t.Fatal("the session does not open on both nodes")
-		}
+		equal(required{t}, "the session lives here", b.lives(here), true)
+		equal(required{t}, "the session lives there", b.lives(there), true)
 		if p := there.tell(c.op.LogoutToken(issued.Subject, issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
 			t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
 		}
@@ -149,9 +145,8 @@ func TestClocksDifferWhereAProviderTellsOfALogout(t *testing.T) {
 		soon(t, "the session is nothing on the other node", func() bool { return !b.lives(here) })
 		c.at(2 * (apart + time.Second))
 		again := signedIn(t, here)
-		if !again.lives(here) || !again.lives(there) {
-			t.Error("a later sign-in was touched")
-		}
+		equal(t, "the later session lives here", again.lives(here), true)
+		equal(t, "the later session lives there", again.lives(there), true)
 	})
 }
 
@@ -170,9 +165,8 @@ func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
 		}
 		c.at(at + idle + apart)
 		time.Sleep(copiesAge)
-		if b.lives(here) || b.lives(there) {
-			t.Error("an unused session lives")
-		}
+		equal(t, "the session lives here", b.lives(here), false)
+		equal(t, "the session lives there", b.lives(there), false)
 	})
 }
 
@@ -196,13 +190,11 @@ func TestClocksDifferAndManyRequestsRefreshOnce(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if lost != 0 || calls(c.op) != round {
-				t.Fatalf("round %d: %d requests of 60 lost, %d calls\n%s", round, lost, calls(c.op), here.logs())
-			}
+			equal(required{t}, fmt.Sprintf("round %d: the number of lost requests", round), lost, 0)
+			equal(required{t}, fmt.Sprintf("round %d: the number of refreshes", round), calls(c.op), round)
 			// The browser takes the new cookie, where there is one, at the other node.
-			if p := b.twin([]*harness{here, there}[round%2]).get("/"); p.StatusCode != http.StatusOK || calls(c.op) != round {
-				t.Fatalf("round %d: status %d, %d calls", round, p.StatusCode, calls(c.op))
-			}
+			check(required{t}, b.twin([]*harness{here, there}[round%2]).get("/"), fmt.Sprintf("round %d", round)).status(http.StatusOK)
+			equal(required{t}, fmt.Sprintf("round %d: the number of refreshes", round), calls(c.op), round)
 		}
 	})
 }
@@ -215,9 +207,8 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 			t.Fatal("the session does not open on both nodes")
 		}
 		made := ask[keysAnswer](here, "POST", "/oidc_rp/keys/rotate", "")
-		if len(made.Rings) != 1 || !made.Rings[0].Made {
-			t.Fatalf("no key was made: %+v", made)
-		}
+		equal(required{t}, "the number of Rings", len(made.Rings), 1)
+		equal(required{t}, "Made", made.Rings[0].Made, true)
 		// A minute later the other node looks after its keys, as it does by itself.
 		c.at(time.Minute)
 		there.work("keys")
@@ -229,18 +220,17 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 			c.at(at)
 			for _, r := range []*harness{here, there} {
 				b := signedIn(t, r)
-				if !b.lives(here) || !b.lives(there) {
-					t.Errorf("after %s a new session does not open on both nodes", at)
-				}
+				equal(t, "the session lives here", b.lives(here), true)
+				equal(t, "the session lives there", b.lives(there), true)
 			}
-			if !old.lives(here) || !old.lives(there) {
-				t.Errorf("after %s the old session does not open on both nodes", at)
-			}
+			equal(t, "the old session lives here", old.lives(here), true)
+			equal(t, "the old session lives there", old.lives(there), true)
 		}
 		for _, r := range []*harness{here, there} {
-			if keys := ask[keysAnswer](r, "GET", "/oidc_rp/keys", "").Rings[0].Keys; len(keys) != 2 || keys[0].State != "sealing" || keys[0].ID == made.Rings[0].Keys[0].ID {
-				t.Errorf("in the end the keys are %+v", keys)
-			}
+			keys := ask[keysAnswer](r, "GET", "/oidc_rp/keys", "").Rings[0].Keys
+			equal(required{t}, "the number of keys", len(keys), 2)
+			equal(t, "State", keys[0].State, "sealing")
+			differs(t, "ID", keys[0].ID, made.Rings[0].Keys[0].ID)
 		}
 	})
 }
@@ -266,9 +256,8 @@ func TestClocksDifferWhereAnOperatorEndsSessions(t *testing.T) {
 				}
 				soon(t, "the session is nothing on both nodes", func() bool { return !b.lives(here) && !b.lives(there) })
 				for who, later := range map[string]*browser{"there": again, "here": elsewhere} {
-					if !later.lives(here) || !later.lives(there) {
-						t.Errorf("a later sign-in %s was touched", who)
-					}
+					equal(t, "the later session of "+who+" lives here", later.lives(here), true)
+					equal(t, "the later session of "+who+" lives there", later.lives(there), true)
 				}
 			})
 		})

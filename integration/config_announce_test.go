@@ -113,9 +113,9 @@ func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
 	}
 }
 `)
-	if lines := second.registered(); len(lines) != 1 || lines[0]["redirect_uri"] != "https://new.d3.test/@app/auth/default/code" {
-		t.Errorf("after a reload: %v", lines)
-	}
+	lines := second.registered()
+	equal(required{t}, "after a reload: the number of lines", len(lines), 1)
+	equal(t, "after a reload: redirect_uri", lines[0]["redirect_uri"], "https://new.d3.test/@app/auth/default/code")
 	signedIn(t, first)
 	if lines := first.registered(); len(lines) != 1 {
 		t.Errorf("after a login: %v", lines)
@@ -132,7 +132,7 @@ func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
 		t.Errorf("a site for any host, before a login: %v", lines)
 	}
 	signedIn(t, any)
-	if lines := any.registered(); len(lines) != 1 || lines[0]["redirect_uri"] != "https://rp.test/@app/auth/default/code" {
-		t.Errorf("a site for any host, after a login: %v", lines)
-	}
+	lines = any.registered()
+	equal(required{t}, "a site for any host, after a login: the number of lines", len(lines), 1)
+	equal(t, "a site for any host, after a login: redirect_uri", lines[0]["redirect_uri"], "https://rp.test/@app/auth/default/code")
 }

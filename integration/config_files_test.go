@@ -264,9 +264,8 @@ oidc_rp {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provision(config); err == nil || !strings.Contains(err.Error(), "jwks") {
-		t.Errorf("a broken file at load: %v", err)
-	}
+	_, err = provision(config)
+	failsWith(t, "a broken file at load", err, "jwks")
 	clock.advance(livefile.Every)
 	r.signsIn()
 }
@@ -307,8 +306,9 @@ oidc_rp {
 			t.Errorf("client_secret %s, secret %s: %d warnings, want %d", tc.secret, tc.session, n, len(tc.options))
 		}
 		for _, option := range tc.options {
-			if !strings.Contains(logs, `"option":"`+option+`"`) || !strings.Contains(logs, "{file."+file+"}") && !strings.Contains(logs, "{file."+tc.secret+"}") {
-				t.Errorf("the warning does not name %s and the placeholder:\n%s", option, logs)
+			contains(t, "the log", logs, `"option":"`+option+`"`)
+			if !strings.Contains(logs, "{file."+file+"}") && !strings.Contains(logs, "{file."+tc.secret+"}") {
+				t.Errorf("%s: expected a warning that names the placeholder, seen %s", option, logs)
 			}
 		}
 	}
@@ -327,8 +327,6 @@ http://rp.test {
 		if err == nil {
 			_, err = provision(config)
 		}
-		if err == nil || !strings.Contains(err.Error(), "write {file./") {
-			t.Errorf("%s: %v", option, err)
-		}
+		failsWith(t, option, err, "write {file./")
 	}
 }

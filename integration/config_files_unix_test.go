@@ -5,7 +5,6 @@ package integration_test
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -40,9 +39,7 @@ http://rp.test {
 		go func() { _, err := provision(config); done <- err }()
 		select {
 		case err := <-done:
-			if err == nil || !strings.Contains(err.Error(), "is not a regular file") {
-				t.Errorf("%s: %v", option, err)
-			}
+			failsWith(t, option, err, "is not a regular file")
 		case <-time.After(20 * time.Second):
 			t.Fatalf("%s: the load waits for the pipe", option)
 		}

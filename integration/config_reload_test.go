@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -39,9 +38,7 @@ http://rp.test {
 	after := newHarnessAt(t, storage, fmt.Sprintf(site, "home /welcome"))
 	moveTo(b, after)
 	moveTo(other, after)
-	if p := b.open(half.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/half") {
-		t.Errorf("the login in flight ended with %d at %s\n%s", p.StatusCode, p.url, after.logs())
-	}
+	check(t, b.open(half.location())).status(http.StatusOK).endsAt("/half")
 	if p := other.get("/whole"); p.StatusCode != http.StatusOK {
 		t.Errorf("the session ended: %d", p.StatusCode)
 	}
@@ -58,7 +55,7 @@ func moveTo(b *browser, r *harness) { b.client.Transport = r.browser().client.Tr
 func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	b.open("/")
 	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\n}\nhttp://rp.test {\noidc_rp {\n%s\npages not/there\n}\n}", r.storage, options(op)))
@@ -72,9 +69,7 @@ func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	provisioning.Lock()
 	err = caddy.Validate(&c)
 	provisioning.Unlock()
-	if err == nil || !strings.Contains(err.Error(), "pages") {
-		t.Fatalf("a folder that is none was taken: %v", err)
-	}
+	failsWith(required{t}, "the error", err, "pages")
 	if p := b.get("/again"); p.StatusCode != http.StatusOK {
 		t.Errorf("status %d after another configuration was rejected", p.StatusCode)
 	}

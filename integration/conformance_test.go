@@ -148,9 +148,9 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 			op.Honest()
 			clock.advance(longestPause)
 			for _, w := range witnesses {
-				if p := w.walk(loginAtDoor); p.StatusCode != http.StatusOK || p.body != "application sees "+cmp.Or(w.name, "alice") {
-					t.Errorf("an honest login afterwards at %s: status %d, %s", p.url, p.StatusCode, p.body)
-				}
+				check(t, w.walk(loginAtDoor), "an honest login afterwards").
+					status(http.StatusOK).
+					body("application sees " + cmp.Or(w.name, "alice"))
 			}
 			r.holdLogs(op, witnesses...)
 			if t.Failed() {

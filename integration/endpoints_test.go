@@ -54,13 +54,12 @@ http://rp.test {
 		if row.path == "/@APP/auth/corp/login" {
 			continue // another page of the site, which is private: see below
 		}
-		p := r.raw(row.method + " " + row.path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nContent-Length: 0\r\nAccept: text/html\r\n\r\n")
+		p := r.raw(row.method+" "+row.path+" HTTP/1.1", "Host: rp.test", "Connection: close", "Content-Length: 0", "Accept: text/html")
 		if p.StatusCode != row.status {
 			t.Errorf("%s %s has status %d, not %d", row.method, row.path, p.StatusCode, row.status)
 		}
-		if p.Header.Get("Cache-Control") != "no-store" || p.Header.Get("Referrer-Policy") != "no-referrer" {
-			t.Errorf("%s %s: headers %v", row.method, row.path, p.Header)
-		}
+		equal(t, fmt.Sprintf("%s %s: Cache-Control", row.method, row.path), p.Header.Get("Cache-Control"), "no-store")
+		equal(t, fmt.Sprintf("%s %s: Referrer-Policy", row.method, row.path), p.Header.Get("Referrer-Policy"), "no-referrer")
 		if row.status == 302 && !strings.Contains(p.Header.Get("Location"), url.QueryEscape(rpURL+"/@app/auth/corp/code")) {
 			t.Errorf("%s: the redirect URI is in another's name: %s", row.path, p.Header.Get("Location"))
 		}
@@ -68,7 +67,7 @@ http://rp.test {
 			t.Errorf("%s %s: no Allow", row.method, row.path)
 		}
 	}
-	if p := r.raw("GET /@APP/auth/corp/login HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: application/json\r\n\r\n"); p.StatusCode != 401 {
+	if p := r.rawGet("/@APP/auth/corp/login", "Accept: application/json"); p.StatusCode != 401 {
 		t.Errorf("an address in another case is a page of the site, status %d", p.StatusCode)
 	}
 	if r.upstream.count() != 0 {
@@ -135,9 +134,7 @@ oidc_rp {
 	if p := b.get("/"); p.body != "home of " {
 		t.Errorf("home shows %q", p.body)
 	}
-	if p := b.open("/app/page?q=1"); p.body != "application sees alice" || !strings.HasSuffix(p.url, "/app/page?q=1") {
-		t.Errorf("status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, b.open("/app/page?q=1")).body("application sees alice").endsAt("/app/page?q=1")
 	if _, at := r.upstream.got(); at != "/page?q=1" {
 		t.Errorf("the application saw %q", at)
 	}
@@ -167,15 +164,14 @@ http://other.test {
 }
 `)
 	p := r.browser().get("/@app/auth/two/login")
-	if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
-		t.Errorf("status %d, the application was asked %d times", p.StatusCode, r.upstream.count())
-	}
+	differs(t, "the status", p.StatusCode, http.StatusOK)
+	equal(t, "the number of requests at the application", r.upstream.count(), 0)
 }
 
 func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	p := b.open("/page?a=b", rpURL+"/@app/auth/default/code")
 	callback := p.location()
@@ -183,17 +179,13 @@ func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 		t.Fatalf("status %d to %s", p.StatusCode, p.Header.Get("Location"))
 	}
 	exchanges := op.Hits(oidctest.Token)
-	if p = b.get(callback); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?a=b" {
-		t.Errorf("again, signed in: status %d to %s", p.StatusCode, p.Header.Get("Location"))
-	}
+	check(t, b.get(callback), "again, signed in").status(http.StatusSeeOther).leadsTo("/page?a=b")
 	other := r.browser()
-	if p = other.get(callback); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "login_expired") || !strings.Contains(p.body, "/@app/auth/default/login") {
-		t.Errorf("in another browser: status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, other.get(callback), "in another browser").
+		status(http.StatusForbidden).
+		shows("login_expired", "/@app/auth/default/login")
 	other.get("/elsewhere") // begins a login of its own
-	if p = other.get(callback); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "state_mismatch") {
-		t.Errorf("in another browser with a login of its own: status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, other.get(callback), "in another browser with a login of its own").status(http.StatusForbidden).shows("state_mismatch")
 	if op.Hits(oidctest.Token) != exchanges {
 		t.Error("a code was sent again")
 	}
@@ -244,9 +236,7 @@ func TestPlaceholdersAreEmptyForNobodyAndTypedForExpressions(t *testing.T) {
 	}
 	op.SignIn("bob")
 	p := r.browser().open("/@app/auth/default/login?returnto=/page")
-	if !strings.HasPrefix(p.body, "bob|Bob") || !strings.Contains(p.body, "|true|default|u-1002|"+op.Issuer()+"|") {
-		t.Errorf("bob is %q", p.body)
-	}
+	check(t, p).opens("bob|Bob").shows("|true|default|u-1002|" + op.Issuer() + "|")
 	if fields := strings.Split(p.body, "|"); fields[2] != "" {
 		t.Errorf("bob's address is not verified, and shown as %q", fields[2])
 	}
@@ -269,7 +259,6 @@ oidc_rp {
 `)
 	signedIn(t, r)
 	header, _ := r.upstream.got()
-	if header.Get("X-Name") != user.Claims["name"] || header.Get("X-Full") != fmt.Sprintf("<%s>", user.Claims["name"]) {
-		t.Errorf("the application got %v", header)
-	}
+	equal(t, "X-Name", header.Get("X-Name"), fmt.Sprint(user.Claims["name"]))
+	equal(t, "X-Full", header.Get("X-Full"), fmt.Sprintf("<%s>", user.Claims["name"]))
 }

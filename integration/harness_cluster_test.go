@@ -142,11 +142,7 @@ func (s *cluster) signIn(r *harness, who string) *browser {
 // use is what a program gets that has the cookies and nothing else.
 func (s *cluster) use(r *harness, cookies string) int {
 	s.t.Helper()
-	status, _, err := r.ask(s.t.Context(), cookies)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return status
+	return r.use(cookies)
 }
 
 // holds says that the cookies are a session at all nodes.

@@ -120,8 +120,20 @@ func storageDir(t *testing.T) string {
 func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harness {
 	t.Helper()
 	r := &harness{t: t, clock: clock.New(), storage: storage, logFile: filepath.Join(t.TempDir(), "log"), upstream: newEcho(t)}
-	text := fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n\tstorage file_system %s\n\tlog {\n\t\toutput file %s\n\t\tlevel DEBUG\n\t}\n%s\n}\n%s\n",
-		storage, r.logFile, strings.Join(globals, "\n"), strings.ReplaceAll(sites, "{upstream}", r.upstream.Listener.Addr().String()))
+	text := fmt.Sprintf(`
+{
+	admin off
+	auto_https off
+	persist_config off
+	storage file_system %s
+	log {
+		output file %s
+		level DEBUG
+	}
+	%s
+}
+%s
+`, storage, r.logFile, strings.Join(globals, "\n"), strings.ReplaceAll(sites, "{upstream}", r.upstream.Listener.Addr().String()))
 	r.clock.SetTimeouts(func(time.Duration) time.Duration { return patience })
 	config, err := adapt(text)
 	if err != nil {
@@ -151,6 +163,11 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 		handler.ServeHTTP(w, request)
 	}))
 	t.Cleanup(r.end)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the log of this site:\n%s", r.logs())
+		}
+	})
 	return r
 }
 
@@ -250,5 +267,19 @@ func newOP(t *testing.T, options ...oidctest.Option) *oidctest.Provider {
 
 // options are the provider options of a site for a provider of ours.
 func options(p *oidctest.Provider) string {
-	return fmt.Sprintf("issuer %s\nclient_id %s\nclient_secret %q\n", p.Issuer(), p.Client().ID, p.Client().Secret)
+	return fmt.Sprintf(`
+issuer %s
+client_id %s
+client_secret %q
+`, p.Issuer(), p.Client().ID, p.Client().Secret)
+}
+
+// protectedBy is the directive of a site for a provider of ours, with more lines
+// of options.
+func protectedBy(p *oidctest.Provider, more ...string) string {
+	return `
+oidc_rp {
+	` + options(p) + strings.Join(more, "\n") + `
+}
+`
 }

@@ -60,9 +60,8 @@ oidc_rp {
 				}
 			}
 			op.at(due, r)
-			if p := b.get("/app/x"); p.StatusCode != http.StatusOK || op.Hits(oidctest.Token) != 2 {
-				t.Errorf("when tokens are due: status %d after %d token requests, expected a refresh", p.StatusCode, op.Hits(oidctest.Token))
-			}
+			check(t, b.get("/app/x"), "when tokens are due").status(http.StatusOK)
+			equal(t, "when tokens are due: the number of requests to Token", op.Hits(oidctest.Token), 2)
 			if p := b.get("/app/x"); p.StatusCode != http.StatusOK {
 				t.Errorf("the page again gets status %d, expected no further login", p.StatusCode)
 			}
@@ -106,16 +105,10 @@ func TestAReloadThatNeedsMoreReachesSessions(t *testing.T) {
 			b.open("/")
 			moveTo(b, there)
 			p := b.send(http.MethodGet, "/api", apiCall)
-			if p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.body, `"session_outdated"`) {
-				t.Errorf("a call gets status %d: %s, expected 401 session_outdated", p.StatusCode, p.body)
-			}
+			check(t, p).status(http.StatusUnauthorized).shows(`"session_outdated"`)
 			first := b.get("/page")
-			if first.StatusCode != http.StatusFound || !strings.Contains(first.location(), "prompt=none") || !strings.Contains(first.location(), "login_hint=alice") {
-				t.Fatalf("a page load gets status %d to %s, expected a silent login", first.StatusCode, first.location())
-			}
-			if p := b.open(first.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page") {
-				t.Fatalf("status %d at %s: %s\n%s", p.StatusCode, p.url, p.body, there.logs())
-			}
+			check(required{t}, first).status(http.StatusFound).leadsWith("prompt=none", "login_hint=alice")
+			check(required{t}, b.open(first.location())).status(http.StatusOK).endsAt("/page")
 			header, _ := there.upstream.got()
 			if row.want == "ID TOKEN" {
 				row.want = op.Issued().IDToken
@@ -139,9 +132,8 @@ func TestWhatTheProviderDoesNotSendIsAskedForOnce(t *testing.T) {
 	b := here.browser()
 	b.open("/")
 	moveTo(b, there)
-	if p := b.open("/"); p.StatusCode != http.StatusOK || op.Hits(oidctest.Authorize) != 2 {
-		t.Fatalf("status %d after %d logins, expected one more", p.StatusCode, op.Hits(oidctest.Authorize))
-	}
+	check(required{t}, b.open("/")).status(http.StatusOK)
+	equal(required{t}, "the number of requests to Authorize", op.Hits(oidctest.Authorize), 2)
 	for range 3 {
 		if p := b.get("/"); p.StatusCode != http.StatusOK {
 			t.Errorf("the page again gets status %d, expected no login", p.StatusCode)
@@ -185,13 +177,12 @@ func TestASilentLoginThatFailsIsFollowedByAnOrdinaryOne(t *testing.T) {
 			p := b.open("/page", op.URL(oidctest.Authorize)) // the silent one
 			p = b.get(p.location())
 			p = b.get(p.location()) // our callback
-			if p.StatusCode != http.StatusFound || strings.Contains(p.location(), "prompt=none") || !strings.HasPrefix(p.location(), op.URL(oidctest.Authorize)) {
-				t.Fatalf("after %s: status %d to %s, expected an ordinary login", code, p.StatusCode, p.location())
-			}
+			check(required{t}, p, fmt.Sprintf("after %s", code)).
+				status(http.StatusFound).
+				leadsWithout("prompt=none").
+				leadsInto(op.URL(oidctest.Authorize))
 			op.Honest()
-			if p := b.open(p.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page") {
-				t.Errorf("the ordinary login ends with status %d at %s\n%s", p.StatusCode, p.url, there.logs())
-			}
+			check(t, b.open(p.location())).status(http.StatusOK).endsAt("/page")
 		})
 	}
 	t.Run("another user", func(t *testing.T) {
@@ -202,9 +193,8 @@ func TestASilentLoginThatFailsIsFollowedByAnOrdinaryOne(t *testing.T) {
 		b.open("/")
 		moveTo(b, there)
 		op.SignIn("bob")
-		if p := b.open("/page"); p.StatusCode != http.StatusOK || op.Hits(oidctest.Authorize) != 3 {
-			t.Errorf("status %d after %d logins, expected a silent and an ordinary one\n%s", p.StatusCode, op.Hits(oidctest.Authorize), there.logs())
-		}
+		check(t, b.open("/page")).status(http.StatusOK)
+		equal(t, "the number of requests to Authorize", op.Hits(oidctest.Authorize), 3)
 		if header, _ := there.upstream.got(); header.Get("X-Sub") != "u-1002" {
 			t.Errorf("the application sees %q, expected whoever signed in", header.Get("X-Sub"))
 		}
@@ -267,9 +257,8 @@ http://rp.test {
 	p := b.open("/page", op.URL(oidctest.Authorize)) // the second silent login
 	p = b.get(p.location())
 	p = b.get(p.location()) // our callback
-	if p.StatusCode != http.StatusSeeOther || p.location() != rpURL+"/?auth_error=forbidden" {
-		t.Errorf("the callback gets status %d to %q, expected 303 to the home page with auth_error=forbidden", p.StatusCode, p.location())
-	}
+	check(t, p).status(http.StatusSeeOther)
+	equal(t, "the redirect", p.location(), rpURL+"/?auth_error=forbidden")
 }
 
 // Fault C11: another node may serve the callback with a configuration that needs

@@ -68,15 +68,13 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 		b.signsInFrom("/page")
 		b.signsInFrom("/page")
 		p := b.get("/page")
-		if p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.CookiesRejected {
-			t.Fatalf("%s: status %d, code %q\n%s", name, p.StatusCode, shownCode(p), r.logs())
-		}
+		check(required{t}, p, name).status(http.StatusForbidden).code(errorcode.CookiesRejected)
 		if !strings.Contains(p.body, "/@app/auth/default/login?returnto=%2Fpage") {
 			t.Errorf("%s: the page offers no fresh start: %s", name, p.body)
 		}
-		if log := r.logs(); !strings.Contains(log, "no cookie "+row.cookie+" ") || !strings.Contains(log, "cookies_rejected") {
-			t.Errorf("%s: the log does not name the cookie: %s", name, log)
-		}
+		log := r.logs()
+		contains(t, name+": the log", log, "no cookie "+row.cookie+" ")
+		contains(t, name+": the log", log, "cookies_rejected")
 		if p := b.get("/@app/auth/default/login"); p.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: a script may begin a third login: status %d", name, p.StatusCode)
 		}
@@ -94,12 +92,10 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 func TestABrowserWithoutAnyCookiesEndsAtTheCallback(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	b.client.Jar = nil
-	if p := b.open("/page"); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
-		t.Errorf("status %d, code %q", p.StatusCode, shownCode(p))
-	}
+	check(t, b.open("/page")).status(http.StatusForbidden).code(errorcode.LoginExpired)
 }
 
 // Threat D31: honest people are not called that.
@@ -107,7 +103,7 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for _, session := range []string{"", "session {\nstore memory\n}\n"} {
-		r := newHarness(t, "oidc_rp {\n"+options(op)+session+"}")
+		r := newHarness(t, protectedBy(op, session))
 		b := r.browser()
 		for i := range 4 { // sign in, look, sign out
 			if p := b.open("/page"); p.body != "application sees alice" {
@@ -147,7 +143,7 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 func TestAForgedMarkDecidesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	b.refuses("__Host-oidc_rp")
 	b.signsInFrom("/page")

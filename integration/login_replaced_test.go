@@ -54,7 +54,7 @@ func TestANewLoginEndsTheSessionOfAnotherInstanceThatItReplaces(t *testing.T) {
 			r := newHarnessAt(t, storageDir(t), site)
 			b := r.browser()
 			status := func(path, cookies string) int {
-				return r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n").StatusCode
+				return r.rawGet(path, "Cookie: "+cookies).StatusCode
 			}
 			if p := b.open("/one/x"); p.StatusCode != http.StatusOK {
 				t.Fatalf("status %d at the first instance: %s", p.StatusCode, r.logs())
@@ -128,9 +128,8 @@ func TestALogoutWhoseSessionAnotherInstanceCannotReadFails(t *testing.T) {
 		}
 		records.fail(calling, errTestDown)
 		p := b.get("/Special:UserLogout")
-		if location := p.location(); p.StatusCode != http.StatusSeeOther || location != rpURL+"/?auth_error=logout_failed" {
-			t.Errorf("signed in twice: %v: status %d, to %q", at != "", p.StatusCode, location)
-		}
+		check(t, p, "signed in twice").status(http.StatusSeeOther)
+		check(t, p, "signed in twice").leadsTo("/?auth_error=logout_failed")
 		if left := b.cookies(); len(left) != 0 {
 			t.Errorf("signed in twice: %v: cookies are left: %v", at != "", left)
 		}
@@ -186,7 +185,7 @@ http://rp.test {
 				t.Errorf("%v, swapped %v: the browser still has %s", stores, swapped, left)
 			}
 			again := newHarnessAt(t, storage, site(""))
-			if p := again.raw("GET /b/page HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
+			if p := again.rawGet("/b/page", "Cookie: "+copied); p.StatusCode != http.StatusUnauthorized {
 				t.Errorf("%v, swapped %v: a copied cookie gets %d when the provider is back", stores, swapped, p.StatusCode)
 			}
 		}

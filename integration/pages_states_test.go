@@ -63,19 +63,16 @@ func TestEveryPageInEveryState(t *testing.T) {
 				b := state.r.browser()
 				b.client.Jar = nil
 				p := b.send(request.method, request.path, header)
-				if p.StatusCode == http.StatusInternalServerError || p.StatusCode == 0 {
-					t.Errorf("%s: status %d: %s", what, p.StatusCode, p.body)
-				}
-				if strings.Contains(p.body, "<no value>") || strings.Contains(p.body, "signed in as <strong></strong>") {
-					t.Errorf("%s: %s", what, p.body)
-				}
+				differs(t, what+": the status", p.StatusCode, http.StatusInternalServerError)
+				differs(t, what+": the status", p.StatusCode, 0)
+				check(t, p, what).hides("<no value>", "signed in as <strong></strong>")
 			}
 		}
 	}
 	for _, r := range []*harness{before, r, broken} {
-		if log := r.logs(); strings.Contains(log, "panic") || strings.Contains(log, "nil pointer") {
-			t.Errorf("the log has a panic: %s", log)
-		}
+		log := r.logs()
+		lacks(t, "the log", log, "panic")
+		lacks(t, "the log", log, "nil pointer")
 	}
 }
 

@@ -152,9 +152,9 @@ func TestTheSecondKeyDoesNotSign(t *testing.T) {
 	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
 		t.Errorf("status %d", p.StatusCode)
 	}
-	if logs := r.logs(); !strings.Contains(logs, "token_exchange_failed") || !strings.Contains(logs, "authenticated with private_key_jwt") {
-		t.Error("the log does not say what went wrong")
-	}
+	logs := r.logs()
+	contains(t, "the log", logs, "token_exchange_failed")
+	contains(t, "the log", logs, "authenticated with private_key_jwt")
 	op.TakeViolations()
 }
 
@@ -164,17 +164,18 @@ func TestAssertionsForTheTokenEndpoint(t *testing.T) {
 	op := newOP(t, oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}))
 	r := provesAs(t, op, "client_auth private_key_jwt "+keyFile(t, key)+" {\naudience token_endpoint\n}")
 	r.browser().open("/page")
-	if got := op.TakeViolations(); len(got) == 0 || !strings.Contains(got[0], "aud is not the issuer") {
-		t.Fatalf("violations %q", got)
-	}
+	got := op.TakeViolations()
+	atLeast(required{t}, "the number of violations", len(got), 1)
+	contains(required{t}, "the first violation", got[0], "aud is not the issuer")
 	jws, err := jose.ParseSignedCompact(op.Last(oidctest.Token).Form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var claims struct{ Aud string }
-	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil || claims.Aud != op.URL(oidctest.Token) {
-		t.Errorf("aud %q, %v", claims.Aud, err)
+	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil {
+		t.Fatal(err)
 	}
+	equal(t, "Aud", claims.Aud, op.URL(oidctest.Token))
 }
 
 func TestOurKeysArePublished(t *testing.T) {
@@ -185,13 +186,12 @@ func TestOurKeysArePublished(t *testing.T) {
 	jwk := must(json.Marshal(jose.JSONWebKey{Key: ed, KeyID: "next"}))
 	r := provesAs(t, op, "client_auth private_key_jwt "+strings.Join([]string{keyFile(t, rsaKey), keyFile(t, ec), fileOf(t, jwk)}, " "))
 	p := r.browser().send(http.MethodGet, "/@app/auth/default/jwks", map[string]string{"Accept": "application/json"})
-	if p.StatusCode != http.StatusOK || p.Header.Get("Content-Type") != "application/json" || p.Header.Get("Cache-Control") != "no-store" {
-		t.Fatalf("status %d, header %v", p.StatusCode, p.Header)
-	}
+	check(required{t}, p).status(http.StatusOK).header("Content-Type", "application/json").header("Cache-Control", "no-store")
 	var set struct{ Keys []map[string]any }
-	if err := json.Unmarshal([]byte(p.body), &set); err != nil || len(set.Keys) != 3 {
-		t.Fatal(p.body, err)
+	if err := json.Unmarshal([]byte(p.body), &set); err != nil {
+		t.Fatal(err)
 	}
+	equal(required{t}, "the number of Keys", len(set.Keys), 3)
 	public := []string{"kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"}
 	for i, key := range set.Keys {
 		for name := range maps.Keys(key) {
@@ -199,9 +199,8 @@ func TestOurKeysArePublished(t *testing.T) {
 				t.Errorf("key %d has the member %s", i, name)
 			}
 		}
-		if key["use"] != "sig" || key["kid"] == "" {
-			t.Errorf("key %d is %v", i, key)
-		}
+		equal(t, "use", key["use"], "sig")
+		differs(t, "kid", key["kid"], "")
 	}
 	var keys jose.JSONWebKeySet
 	if err := json.Unmarshal([]byte(p.body), &keys); err != nil {
@@ -275,14 +274,16 @@ func TestMutualTLSUsesTheAliases(t *testing.T) {
 				}
 			}
 			var keys jose.JSONWebKeySet
-			if p := r.browser().get("/@app/auth/default/jwks"); json.Unmarshal([]byte(p.body), &keys) != nil || len(keys.Keys) != 1 ||
-				!keys.Keys[0].IsPublic() || !bytes.Equal(keys.Keys[0].Certificates[0].Raw, der) {
-				t.Errorf("published is %s", p.body)
-			}
+			p := r.browser().get("/@app/auth/default/jwks")
+			succeeds(required{t}, "the published keys", json.Unmarshal([]byte(p.body), &keys))
+			equal(required{t}, "the number of Keys", len(keys.Keys), 1)
+			equal(t, "the key is public", keys.Keys[0].IsPublic(), true)
+			equal(t, "the key has the certificate", bytes.Equal(keys.Keys[0].Certificates[0].Raw, der), true)
 			form := op.Last(oidctest.Token).Form
-			if form.Get("client_id") != "rp" || form.Has("client_secret") || form.Has("client_assertion") || op.Last(oidctest.Token).Header.Get("Authorization") != "" {
-				t.Errorf("form %v", form)
-			}
+			equal(t, "client_id", form.Get("client_id"), "rp")
+			equal(t, "the presence of client_secret", form.Has("client_secret"), false)
+			equal(t, "the presence of client_assertion", form.Has("client_assertion"), false)
+			equal(t, "Authorization", op.Last(oidctest.Token).Header.Get("Authorization"), "")
 		})
 	}
 }

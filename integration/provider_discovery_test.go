@@ -25,14 +25,12 @@ func asked(t *testing.T, op *oidctest.Provider, e oidctest.Endpoint, want int) {
 // signsIn holds that a fresh browser gets in.
 func (r *harness) signsIn() {
 	r.t.Helper()
-	if p := r.browser().open("/page"); p.StatusCode != http.StatusOK || p.body != "application sees alice" {
-		r.t.Errorf("the login ends with status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(r.t, r.browser().open("/page")).status(http.StatusOK).body("application sees alice")
 }
 
 // withTwoRoutes is a site with a public page beside its private ones.
 func withTwoRoutes(op *oidctest.Provider) string {
-	return "oidc_rp {\n" + options(op) + "public /open\n}"
+	return protectedBy(op, "public /open")
 }
 
 func TestProviderIsAskedWhenTheFirstLoginNeedsIt(t *testing.T) {
@@ -91,9 +89,12 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 	for range 20 {
 		p := w.walk("/page")
 		seconds, err := strconv.Atoi(p.Header.Get("Retry-After"))
-		if p.StatusCode != http.StatusServiceUnavailable || shownCode(p) != errorcode.ProviderUnavailable || err != nil || seconds < 1 || seconds > 10 {
-			t.Fatalf("status %d, code %q, Retry-After %q", p.StatusCode, shownCode(p), p.Header.Get("Retry-After"))
+		check(required{t}, p).status(http.StatusServiceUnavailable).code(errorcode.ProviderUnavailable)
+		if err != nil {
+			t.Fatal(err)
 		}
+		atLeast(required{t}, "the seconds of Retry-After", seconds, 1)
+		atMost(required{t}, "the seconds of Retry-After", seconds, 10)
 		if p := w.walk("/open"); p.StatusCode != http.StatusOK {
 			t.Fatalf("the public page has status %d", p.StatusCode)
 		}
@@ -104,12 +105,11 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 		w.walk("/page")
 	}
 	// Pauses of at least ½, 1, 2, 4, and then 5 seconds each.
-	if n := op.Hits(oidctest.Discovery); n > 16 || n < 6 {
-		t.Errorf("the provider was asked %d times in a minute", n)
-	}
-	if w.opened || len(w.secrets) > 0 {
-		t.Errorf("cookies were set: %v", w.cookies())
-	}
+	n := op.Hits(oidctest.Discovery)
+	atMost(t, "the number of requests to Discovery in a minute", n, 16)
+	atLeast(t, "the number of requests to Discovery in a minute", n, 6)
+	equal(t, "a session was opened", w.opened, false)
+	equal(t, "the number of cookies", len(w.secrets), 0)
 }
 
 // TestProviderThatComesBackIsFoundWithinOnePause is X03.
@@ -155,9 +155,8 @@ func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 	})
 	clock.advance(2 * time.Hour)
 	r.signsIn()
-	if op.Hits(oidctest.Discovery) < 2 || op.Hits(oidctest.JWKS) < 2 {
-		t.Error("old metadata and keys were not looked at again")
-	}
+	atLeast(t, "the number of requests to Discovery", op.Hits(oidctest.Discovery), 2)
+	atLeast(t, "the number of requests to JWKS", op.Hits(oidctest.JWKS), 2)
 	op.Stop()
 	clock.advance(2 * time.Hour)
 	if location := r.browser().get("/page").location(); !strings.HasPrefix(location, op.URL(oidctest.Authorize)+"?") {

@@ -154,9 +154,8 @@ func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 			r := elsewhere.start()
 			r.signsIn()
 			for i, name := range elsewhere.records(2) {
-				if filepath.Ext(name) != filepath.Ext(names[i]) || filepath.Base(name) == filepath.Base(names[i]) {
-					t.Fatalf("expected another record of the same kind, seen %s and %s", names[i], name)
-				}
+				equal(required{t}, "the kind of the record", filepath.Ext(name), filepath.Ext(names[i]))
+				differs(required{t}, "the name of the record", filepath.Base(name), filepath.Base(names[i]))
 				if err := os.Rename(names[i], filepath.Join(filepath.Dir(names[i]), filepath.Base(name))); err != nil {
 					t.Fatal(err)
 				}

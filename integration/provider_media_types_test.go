@@ -19,7 +19,7 @@ func TestAnswersAreReadUnderEveryLabel(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, mark %t", label, mark != ""), func(t *testing.T) {
 				t.Parallel()
 				op := newOP(t, oidctest.PushedRequests())
-				r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+				r := newHarness(t, protectedBy(op))
 				op.Lie(func(l *oidctest.Faults) {
 					for _, endpoint := range []oidctest.Endpoint{oidctest.Discovery, oidctest.JWKS, oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 						fault := l.At(endpoint)
@@ -45,7 +45,7 @@ func TestSignedUserinfoIsReadUnderEveryLabel(t *testing.T) {
 	for _, label := range []string{"application/jwt", "application/json", "text/plain", ""} {
 		for _, broken := range []bool{false, true} {
 			op := newOP(t)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			r := newHarness(t, protectedBy(op))
 			op.Lie(func(l *oidctest.Faults) {
 				l.UserInfo.Signed = true
 				if broken {

@@ -45,9 +45,9 @@ func TestALogoutInTheProvidersOwnWay(t *testing.T) {
 			site := strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+row.issuer+"\nconfiguration_url "+op.Issuer()+"/.well-known/openid-configuration", 1)
 			b := signedIn(t, newHarness(t, "oidc_rp {\n"+site+"}"))
 			p := b.get("/Special:UserLogout")
-			if want := row.endpoint(op) + "?" + row.query.Encode(); p.StatusCode != http.StatusSeeOther || p.location() != want {
-				t.Errorf("status %d to %s, want %s", p.StatusCode, p.location(), want)
-			}
+			want := row.endpoint(op) + "?" + row.query.Encode()
+			check(t, p).status(http.StatusSeeOther)
+			equal(t, "the redirect", p.location(), want)
 			if left := b.cookies(); len(left) != 0 {
 				t.Errorf("cookies are left: %v", left)
 			}
@@ -101,8 +101,9 @@ oidc_rp {
 			if header, _ := r.upstream.got(); header.Get("X-Groups") != row.want {
 				t.Errorf("the application reads %q", header.Get("X-Groups"))
 			}
-			if logs := r.logs(); strings.Count(logs, "groups of a user are not known") != row.warnings || row.warnings > 0 && !strings.Contains(logs, "app roles") {
-				t.Error(logs)
+			equal(t, "the number of warnings", strings.Count(r.logs(), "groups of a user are not known"), row.warnings)
+			if row.warnings > 0 {
+				contains(t, "the log", r.logs(), "app roles")
 			}
 		})
 	}

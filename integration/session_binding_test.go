@@ -2,7 +2,6 @@ package integration_test
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
@@ -83,9 +82,7 @@ func TestAReloadThatReadsNamesOtherwiseAsksAgain(t *testing.T) {
 	b.open("/")
 	moveTo(b, there)
 	first := b.get("/page")
-	if first.StatusCode != http.StatusFound || !strings.HasPrefix(first.location(), op.URL(oidctest.Authorize)) {
-		t.Fatalf("status %d to %s, expected a login", first.StatusCode, first.location())
-	}
+	check(required{t}, first).status(http.StatusFound).leadsInto(op.URL(oidctest.Authorize))
 	if p := b.open(first.location()); p.body != "application sees u-1001" {
 		t.Errorf("status %d: %s", p.StatusCode, p.body)
 	}

@@ -66,18 +66,16 @@ func journeySignIn(t *testing.T, k backend) {
 	r := s.nodes[0]
 	b := r.browser()
 	p := b.open("/reports?a=b")
-	if p.StatusCode != http.StatusOK || p.body != "application sees alice" || !strings.HasSuffix(p.url, "/reports?a=b") {
-		t.Fatalf("status %d at %s: %s\n%s", p.StatusCode, p.url, p.body, r.logs())
-	}
+	check(required{t}, p).status(http.StatusOK).body("application sees alice").endsAt("/reports?a=b")
 	header, _ := r.upstream.got()
-	if header.Get("X-Sub") != s.op.Issued().Subject || header.Get("Cookie") != "" || p.Header.Get("Cache-Control") != "private, no-cache" {
-		t.Errorf("the application sees %v, the browser %v", header, p.Header)
-	}
-	if p := b.get("/again"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v", p.StatusCode, p.Header)
-	}
-	if size := len(b.cookies()["__Host-oidc_rp"]); size == 0 || k.ticket && size > 100 {
-		t.Errorf("the cookie has %d bytes", size)
+	equal(t, "X-Sub", header.Get("X-Sub"), s.op.Issued().Subject)
+	equal(t, "Cookie", header.Get("Cookie"), "")
+	check(t, p).header("Cache-Control", "private, no-cache")
+	check(t, b.get("/again")).status(http.StatusOK).setsCookies(0)
+	size := len(b.cookies()["__Host-oidc_rp"])
+	atLeast(t, "the size of the session's cookie", size, 1)
+	if k.ticket {
+		atMost(t, "the size of the session's cookie", size, 100)
 	}
 	if s.op.Hits(oidctest.Token) != 1 {
 		t.Errorf("%d token calls", s.op.Hits(oidctest.Token))
@@ -91,9 +89,7 @@ func journeyRestart(t *testing.T, k backend) {
 	s.nodes[0].end()
 	next := s.another()
 	moveTo(b, next)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || p.body != "application sees alice" || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v: %s\n%s", p.StatusCode, p.Header, p.body, next.logs())
-	}
+	check(t, b.get("/")).status(http.StatusOK).body("application sees alice").setsCookies(0)
 }
 
 // journeyReload: the next configuration takes over before the last one ends.
@@ -111,9 +107,7 @@ http://rp.test {
 `)
 	s.nodes[0].end()
 	moveTo(b, next)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v\n%s", p.StatusCode, p.Header, next.logs())
-	}
+	check(t, b.get("/")).status(http.StatusOK).setsCookies(0)
 }
 
 func journeyLogout(t *testing.T, k backend) {
@@ -122,9 +116,7 @@ func journeyLogout(t *testing.T, k backend) {
 	other := s.signIn(s.nodes[0], "alice").cookieHeader()
 	copied := b.cookieHeader()
 	s.holds("before the logout", copied)
-	if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, b.open("/Special:UserLogout")).status(http.StatusOK).shows("Signed out")
 	if left := b.cookies(); len(left) != 0 {
 		t.Errorf("cookies are left: %d", len(left))
 	}
@@ -146,12 +138,8 @@ func journeyLogoutHint(t *testing.T, k backend) {
 	s.op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
 	idToken := s.op.Issued().IDToken
 	p := b.get("/Special:UserLogout")
-	if !strings.HasPrefix(p.location(), s.op.URL(oidctest.EndSession)) || !strings.Contains(p.location(), "id_token_hint="+idToken) {
-		t.Fatalf("status %d, leads to %s", p.StatusCode, p.location())
-	}
-	if p := b.open(p.location()); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
-		t.Errorf("status %d at %s", p.StatusCode, p.url)
-	}
+	check(required{t}, p).leadsInto(s.op.URL(oidctest.EndSession)).leadsWith("id_token_hint=" + idToken)
+	check(t, b.open(p.location())).status(http.StatusOK).shows("Signed out")
 }
 
 // journeyNewLogin: a new login ends the session that it replaces.
@@ -171,9 +159,10 @@ func journeyNewLogin(t *testing.T, k backend) {
 	s.over("the replaced session", old)
 	s.holds("the new session", b.cookieHeader())
 	if k.name == testKind {
-		if now := s.records().sessions(); len(before) != 1 || len(now) != 1 || before[0] == now[0] {
-			t.Errorf("the records of sessions are %d, before %d", len(now), len(before))
-		}
+		now := s.records().sessions()
+		equal(required{t}, "the number of records before", len(before), 1)
+		equal(required{t}, "the number of records", len(now), 1)
+		differs(t, "the record of the session", before[0], now[0])
 	}
 }
 
@@ -263,9 +252,9 @@ func journeyTokens(t *testing.T, k backend) {
 	b := s.signIn(r, "alice")
 	b.get("/")
 	header, _ := r.upstream.got()
-	if issued := s.op.Issued(); r.bearer() != issued.AccessToken || header.Get("X-Id-Token") != issued.IDToken {
-		t.Errorf("the application sees %v", header)
-	}
+	issued := s.op.Issued()
+	equal(t, "the access token at the application", r.bearer(), issued.AccessToken)
+	equal(t, "X-Id-Token", header.Get("X-Id-Token"), issued.IDToken)
 }
 
 // journeySecrets: a new secret before the old one costs no user a login, and its
@@ -278,27 +267,20 @@ func journeySecrets(t *testing.T, k backend) {
 	s.session = "secret " + fresh + " " + old
 	both := s.another()
 	moveTo(b, both)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 1 || p.Header.Get("Cache-Control") != "no-store" {
-		t.Fatalf("status %d, %v: what the old secret sealed is sealed again", p.StatusCode, p.Header)
-	}
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v", p.StatusCode, p.Header)
-	}
+	check(required{t}, b.get("/")).status(http.StatusOK).setsCookies(1).header("Cache-Control", "no-store")
+	check(t, b.get("/")).status(http.StatusOK).setsCookies(0)
 	s.session = "secret " + fresh
 	only := s.another()
 	moveTo(b, only)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v", p.StatusCode, p.Header)
-	}
+	check(t, b.get("/")).status(http.StatusOK).setsCookies(0)
 	if got := s.use(only, first); got != http.StatusUnauthorized {
 		t.Errorf("the old cookie gets %d", got)
 	}
 	late := s.signIn(s.nodes[0], "alice")
 	moveTo(late, only)
 	logins := s.op.Hits(oidctest.Authorize)
-	if p := late.open("/page"); p.StatusCode != http.StatusOK || s.op.Hits(oidctest.Authorize) != logins+1 {
-		t.Errorf("status %d after %d logins", p.StatusCode, s.op.Hits(oidctest.Authorize)-logins)
-	}
+	check(t, late.open("/page")).status(http.StatusOK)
+	equal(t, "the number of requests to Authorize", s.op.Hits(oidctest.Authorize), logins+1)
 }
 
 // journeyManyAtOnce: requests with one cookie do not disturb each other while

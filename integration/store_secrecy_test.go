@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -58,8 +59,11 @@ func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 			b := s.signIn(r, who)
 			ticket, user, issued := r.ticketOf(b), s.op.User(who), s.op.Issued()
 			found, err := r.store().Reload(t.Context(), ticket.name)
-			if err != nil || found[0] == nil {
-				t.Fatalf("expected a record, seen none: %v", err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found[0] == nil {
+				t.Fatal("expected a record, seen none")
 			}
 			opened, err := ticket.session(found[0])
 			if err != nil {
@@ -92,15 +96,13 @@ func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 			}
 			for what, secret := range secrets {
 				for _, spelling := range spellings(secret) {
-					if bytes.Contains(content, []byte(spelling)) || strings.Contains(name, spelling) {
-						t.Errorf("%s holds %s", name, what)
-					}
+					equal(t, fmt.Sprintf("%s holds %s", name, what), bytes.Contains(content, []byte(spelling)), false)
+					equal(t, fmt.Sprintf("the name %s holds %s", name, what), strings.Contains(name, spelling), false)
 				}
 			}
 		}
-		if sessions < 2 || len(all) < 5 {
-			t.Errorf("only %d of %d were of sessions: nothing was looked at", sessions, len(all))
-		}
+		atLeast(t, "the number of records of sessions", sessions, 2)
+		atLeast(t, "the number of records", len(all), 5)
 	})
 }
 
@@ -223,14 +225,12 @@ func TestASessionLargerThanCookiesFitsAStore(t *testing.T) {
 		grow(40 << 10)
 		b := s.signIn(r, "alice")
 		b.get("/again")
-		if header, _ := r.upstream.got(); header.Get("X-Last") != "end" || len(b.cookies()["__Host-oidc_rp"]) > 100 {
-			t.Errorf("the application sees %v, the cookie has %d bytes", header, len(b.cookies()["__Host-oidc_rp"]))
-		}
+		header, _ := r.upstream.got()
+		equal(t, "X-Last", header.Get("X-Last"), "end")
+		atMost(t, "the size of the session's cookie", len(b.cookies()["__Host-oidc_rp"]), 100)
 		grow(300 << 10)
 		p := r.browser().open("/")
-		if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "session_too_large") {
-			t.Errorf("status %d: %s", p.StatusCode, p.body)
-		}
+		check(t, p).status(http.StatusForbidden).shows("session_too_large")
 		if !strings.Contains(r.logs(), "essay (307200 bytes)") {
 			t.Error("the log does not name the largest claim")
 		}
