@@ -38,9 +38,7 @@ oidc_rp `+mode+` {
 }
 `)
 		b := r.browser()
-		if p := b.open("/@app/auth/default/login?returnto=/assets/in"); p.StatusCode != http.StatusOK {
-			t.Fatalf("sign-in: status %d", p.StatusCode)
-		}
+		check(required{t}, b.open("/@app/auth/default/login?returnto=/assets/in"), "sign-in").status(http.StatusOK)
 		for _, row := range rows {
 			r.upstream.mu.Lock()
 			r.upstream.answer = nil
@@ -75,7 +73,11 @@ oidc_rp `+mode+` {
 // only a trusted proxy is believed.
 func TestForwardedProtoAndHost(t *testing.T) {
 	t.Parallel()
-	const trusted = "servers {\ntrusted_proxies static private_ranges\n}"
+	const trusted = `
+servers {
+	trusted_proxies static private_ranges
+}
+`
 	for _, row := range []struct {
 		globals, proto, host, want string
 	}{

@@ -27,9 +27,7 @@ func TestConnectIsRefused(t *testing.T) {
 			a.receivedNone(t, name)
 		}
 	}
-	if p := b.get("/signed-in"); p.StatusCode != http.StatusOK {
-		t.Errorf("afterwards the user has status %d", p.StatusCode)
-	}
+	check(t, b.get("/signed-in"), "afterwards the user").status(http.StatusOK)
 }
 
 // opensWebSocket reports whether an application would take a request for a

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,9 +25,7 @@ oidc_rp public {
 		r.keepsOut(t, r.rawGet(path, "Accept: text/html"))
 	}
 	for _, path := range []string{"/", "/public/x", "/privately", "/a/private", "/caf%C3%A9", "/a%20b"} {
-		if p := r.rawGet(path, "Accept: text/html"); p.StatusCode != http.StatusOK {
-			t.Errorf("the public page %q has status %d", path, p.StatusCode)
-		}
+		check(t, r.rawGet(path, "Accept: text/html"), fmt.Sprintf("the public page %q", path)).status(http.StatusOK)
 	}
 }
 
@@ -47,9 +46,7 @@ oidc_rp {
 		r.keepsOut(t, r.rawGet(path, "Accept: text/html"))
 	}
 	for _, path := range []string{"/assets/app.js", "/robots.txt", "/assets/a/b.css?v=2"} {
-		if p := r.rawGet(path); p.StatusCode != http.StatusOK {
-			t.Errorf("the public page %q has status %d", path, p.StatusCode)
-		}
+		check(t, r.rawGet(path), fmt.Sprintf("the public page %q", path)).status(http.StatusOK)
 	}
 }
 
@@ -72,9 +69,7 @@ http://rp.test {
 			t.Errorf("%s got through", path)
 		}
 	}
-	if p := r.browser().get("/public"); p.StatusCode != http.StatusOK {
-		t.Errorf("the public page has status %d", p.StatusCode)
-	}
+	check(t, r.browser().get("/public"), "the public page").status(http.StatusOK)
 }
 
 func TestNoClientHeaderGrantsAnything(t *testing.T) {
@@ -97,9 +92,7 @@ oidc_rp public {
 		"Authorization: Bearer forged", "X-Id-Token: forged", "Connection: close, X-Remote-User, x_groups",
 	)
 	b := r.browser()
-	if p := b.open("/private/x"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
-	}
+	check(required{t}, b.open("/private/x")).status(http.StatusOK)
 	for _, who := range []struct{ name, cookie, path, user, groups string }{
 		{"an anonymous user on a public page", "", "/page", "", ""},
 		{"alice on a public page", b.cookieHeader(), "/page", "alice", "admins,staff"},
@@ -175,9 +168,7 @@ http://rp.test, http://other.test {
 }
 `)
 	b := r.browser()
-	if p := b.open("/"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/")).status(http.StatusOK)
 	session := b.cookies()["__Host-oidc_rp"]
 	hits := r.upstream.count()
 	for _, row := range []struct{ name, host, cookie string }{
@@ -202,9 +193,7 @@ http://rp.test, http://other.test {
 		{"with a stale chunk", "__Host-oidc_rp=" + session + "; __Host-oidc_rp_1=AAAA"},
 		{"among odd ones", "; ;=;a; \"b\"=c; " + "__Host-oidc_rp=" + session + ";"},
 	} {
-		if p := r.rawGet("/x", "Cookie: "+row.cookie); p.StatusCode != http.StatusOK {
-			t.Errorf("%s: status %d", row.name, p.StatusCode)
-		}
+		check(t, r.rawGet("/x", "Cookie: "+row.cookie), row.name).status(http.StatusOK)
 	}
 }
 
@@ -302,9 +291,7 @@ func TestAnOriginalPathInAnExpressionIsReadInAllWays(t *testing.T) {
 	if p := r.rawGet("/assets/../secret", "Accept: text/html"); p.StatusCode == http.StatusOK {
 		t.Error("a public exception is a way in")
 	}
-	if p := r.rawGet("/assets/x.js"); p.StatusCode != http.StatusOK {
-		t.Errorf("the public page has status %d", p.StatusCode)
-	}
+	check(t, r.rawGet("/assets/x.js"), "the public page").status(http.StatusOK)
 	if _, at := r.upstream.got(); at != "/assets/x.js" {
 		t.Errorf("the application saw %q", at)
 	}

@@ -100,7 +100,7 @@ func TestWhatMayBecomeATunnel(t *testing.T) {
 }
 
 // Threat D34. A browser sends cookies with a WebSocket that a page of another site opens.
-func TestAWebSocketOfAnotherSiteIsNobodys(t *testing.T) {
+func TestAWebSocketOfAnotherSiteHasNoUser(t *testing.T) {
 	t.Parallel()
 	a := newTunnel(t)
 	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
@@ -176,9 +176,7 @@ http://rp.test {
 	reverse_proxy TUNNEL
 }`))
 	b := r.browser()
-	if p := b.open("/page"); p.StatusCode != http.StatusOK {
-		t.Fatalf("sign-in ends with status %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/page"), "sign-in").status(http.StatusOK)
 	for _, connection := range []string{"Upgrade, X-User", "X-User, Upgrade", "Upgrade, x_user", fields("Upgrade", "Connection: X-User")} {
 		name := fmt.Sprintf("Connection: %q", connection)
 		_, tunnelled := upgraded(t, r, "GET /x HTTP/1.1", "Host: rp.test", "Cookie: "+b.cookieHeader(), "Connection: "+connection, "Upgrade: websocket")

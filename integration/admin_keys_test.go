@@ -26,7 +26,11 @@ func states(ring ringStatus) (states []string) {
 
 func TestRotationOnDemandKeepsSessions(t *testing.T) {
 	t.Parallel()
-	s := newLogoutScene(t, "session {\nlifetime 2h\n}")
+	s := newLogoutScene(t, `
+session {
+	lifetime 2h
+}
+`)
 	b, _, _ := s.signIn("alice")
 	before := oneRing(s.here, "GET", "/oidc_rp/keys", "")
 	list(required{t}, "the states of the keys", states(before), "sealing")
@@ -90,7 +94,11 @@ func TestWithdrawalOfCompromisedKeysEndsSessions(t *testing.T) {
 func TestKeysOfTheConfigurationAreItsOwn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	secret := "session {\nsecret first-0123456789abcdef-0123456789 second-0123456789abcdef-0123456789\n}\n"
+	secret := `
+session {
+	secret first-0123456789abcdef-0123456789 second-0123456789abcdef-0123456789
+}
+`
 	guard := func(more string) string {
 		return protectedBy(op, more)
 	}
@@ -151,8 +159,19 @@ func TestASiteThatIsNotFoundHasKeysAsWell(t *testing.T) {
 		client_id rp
 	}`
 	for _, tc := range []struct{ place, site, want string }{
-		{"handle_response", "reverse_proxy {upstream} {\nhandle_response {\n" + guard + "\n}\n}", `"sites":[]`},
-		{"handle_errors", "respond x\nhandle_errors {\n" + guard + "\n}", `"sites":["rp.test"]`},
+		{"handle_response", `
+			reverse_proxy {upstream} {
+				handle_response {
+					` + guard + `
+				}
+			}
+		`, `"sites":[]`},
+		{"handle_errors", `
+			respond x
+			handle_errors {
+				` + guard + `
+			}
+		`, `"sites":["rp.test"]`},
 	} {
 		r := newHarnessAt(t, storageDir(t), `
 http://rp.test {

@@ -84,9 +84,7 @@ oidc_rp {
 	sessions := func() (at [2]*browser) {
 		for i, id := range []string{"one", "two"} {
 			at[i] = r.browser()
-			if p := at[i].open("/@app/auth/" + id + "/login?returnto=/"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d: %s", p.StatusCode, r.logs())
-			}
+			check(required{t}, at[i].open("/@app/auth/"+id+"/login?returnto=/")).status(http.StatusOK)
 		}
 		return at
 	}
@@ -136,7 +134,11 @@ func TestRevocationAtAProviderWithManyTenants(t *testing.T) {
 		l.Discovery = func(m map[string]any) { m["issuer"] = template }
 		l.IDToken.Claims = func(c map[string]any) { c["tid"], c["iss"] = tenant, issuerOf(tenant) }
 	})
-	r := newHarness(t, "oidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+"}")
+	r := newHarness(t, `
+oidc_rp {
+	`+optionsOfIssuer(op, template)+`
+}
+`)
 	one := signedIn(t, r)
 	subject := op.Issued().Subject
 	tenant = anotherTenant

@@ -99,7 +99,8 @@ http://%s {
 `
 	r := newHarnessAt(t, storageDir(t),
 		`
-`+fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+`http:// {
+`+fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+`
+http:// {
 	oidc_rp {
 		provider down
 		base_url https://pinned.test

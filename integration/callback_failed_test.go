@@ -78,9 +78,7 @@ func TestNoRepeatedRequestEndsOnAnErrorPage(t *testing.T) {
 		check(t, p, what).body("application sees alice").at(rpURL + "/page")
 	}
 	for range 2 {
-		if p := r.browser().get("/@app/auth/default/initiate?iss=" + url.QueryEscape(op.Issuer())); p.StatusCode != http.StatusFound {
-			t.Errorf("initiate: status %d", p.StatusCode)
-		}
+		check(t, r.browser().get("/@app/auth/default/initiate?iss="+url.QueryEscape(op.Issuer())), "initiate").status(http.StatusFound)
 	}
 	cookies := b.cookieHeader()
 	logout := func(method string) *visited {
@@ -96,9 +94,7 @@ func TestNoRepeatedRequestEndsOnAnErrorPage(t *testing.T) {
 		check(t, p, method+" logout").leadsWithout("auth_error")
 	}
 	for range 2 {
-		if p := b.get("/@app/auth/default/signedout"); p.StatusCode != http.StatusOK {
-			t.Errorf("signedout: status %d", p.StatusCode)
-		}
+		check(t, b.get("/@app/auth/default/signedout"), "signedout").status(http.StatusOK)
 	}
 	if n := op.Hits(oidctest.Token); n != 1 {
 		t.Errorf("the token endpoint was asked %d times", n)

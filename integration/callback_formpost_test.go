@@ -19,7 +19,7 @@ type posted struct {
 	begun  *http.Cookie // the transaction
 }
 
-const formPostOptions = "response_mode form_post\n"
+const formPostOptions = "response_mode form_post"
 
 func beginPosted(t *testing.T, b *browser, start string) *posted {
 	t.Helper()
@@ -119,12 +119,8 @@ func TestALoginByPostEndsTheSessionThatItReplaces(t *testing.T) {
 	old := b.cookieHeader()
 	op.SignIn("bob")
 	b.open(beginPosted(t, b, "/@app/auth/default/login?returnto=/x").submit().location())
-	if p := b.get("/x"); p.body != "application sees bob" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
-	if p := r.rawGet("/x", "Cookie: "+old); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a copied cookie gets %d", p.StatusCode)
-	}
+	check(t, b.get("/x")).body("application sees bob")
+	check(t, r.rawGet("/x", "Cookie: "+old), "a copied cookie").status(http.StatusUnauthorized)
 }
 
 // C30: the provider answers with an error by POST.
@@ -135,7 +131,8 @@ func TestAnErrorMayComeByPost(t *testing.T) {
 	r := newHarness(t, `
 oidc_rp {
 	`+options(op)+`
-	`+formPostOptions+`forward_params prompt max_age
+	`+formPostOptions+`
+	forward_params prompt max_age
 }
 `)
 	b := r.browser()
@@ -178,24 +175,16 @@ func TestPostsThatAreNoAnswers(t *testing.T) {
 		check(t, r.browser().post(code, tc.form, header), name).status(http.StatusForbidden).shows(errorcode.BadRequest.Message())
 	}
 	// Parameters of the address are none of a posted answer's.
-	if p := r.browser().post(code+"?state=a&code=x", "other=1", nil); p.StatusCode != http.StatusForbidden {
-		t.Errorf("an answer in the address: status %d", p.StatusCode)
-	}
+	check(t, r.browser().post(code+"?state=a&code=x", "other=1", nil), "an answer in the address").status(http.StatusForbidden)
 	// A state alone by GET takes no login away that is in flight.
 	b := r.browser()
 	login := beginPosted(t, b, "/page")
-	if p := b.get(code + "?state=" + login.params.Get("state")); p.StatusCode != http.StatusForbidden {
-		t.Errorf("a state alone: status %d", p.StatusCode)
-	}
-	if p := b.open(login.submit().location()); p.body != "application sees alice" {
-		t.Errorf("afterwards: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, b.get(code+"?state="+login.params.Get("state")), "a state alone").status(http.StatusForbidden)
+	check(t, b.open(login.submit().location()), "afterwards").body("application sees alice")
 	// An answer by query serves as well: some providers report errors so.
 	b = r.browser()
 	login = beginPosted(t, b, "/page")
-	if p := b.open(login.action + "?" + login.params.Encode()); p.body != "application sees alice" {
-		t.Errorf("by query: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, b.open(login.action+"?"+login.params.Encode()), "by query").body("application sees alice")
 }
 
 func TestAnAnswerTooLargeToCarryIsTakenAtOnce(t *testing.T) {
@@ -210,10 +199,10 @@ func TestAnAnswerTooLargeToCarryIsTakenAtOnce(t *testing.T) {
 	equal(t, "the number of requests to Token", op.Hits(oidctest.Token), 1)
 }
 
-func TestOnlyWhoAsksForPostsTakesThem(t *testing.T) {
+func TestPostedAnswersNeedTheirResponseMode(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	for _, mode := range []string{"", "response_mode query\n"} {
+	for _, mode := range []string{"", "response_mode query"} {
 		r := newHarness(t, protectedBy(op, mode))
 		p := r.browser().post("/@app/auth/default/code", "state=a&code=b", nil)
 		check(t, p, fmt.Sprintf("%q", mode)).status(http.StatusMethodNotAllowed).header("Allow", "GET")
@@ -236,7 +225,8 @@ func TestFormPostOverPlainHTTPIsRefused(t *testing.T) {
 http://rp.test {
 	oidc_rp {
 		`+options(op)+`
-		`+formPostOptions+`base_url http://rp.test
+		`+formPostOptions+`
+		base_url http://rp.test
 		session {
 			cookie {
 				insecure

@@ -68,9 +68,7 @@ func (s *repeat) signsIn(what string, r *harness, p *visited) {
 	b := r.browser()
 	u, _ := url.Parse(rpURL)
 	b.jar.SetCookies(u, p.Cookies())
-	if p := b.get("/page?q=1"); p.body != "application sees alice" {
-		s.t.Errorf("%s: the page has status %d: %s", what, p.StatusCode, p.body)
-	}
+	check(s.t, b.get("/page?q=1"), fmt.Sprintf("%s: the page", what)).body("application sees alice")
 }
 
 // once holds that the provider was asked once.
@@ -89,7 +87,11 @@ func eachRepeat(t *testing.T, do func(t *testing.T, s *repeat)) {
 			t.Parallel()
 			lines := ""
 			if kind.session != "" {
-				lines = "session {\n" + kind.session + "}"
+				lines = `
+session {
+	` + kind.session + `
+}
+`
 			}
 			do(t, newRepeat(t, lines))
 		})
@@ -123,7 +125,12 @@ func TestAnswersAtOnceOnTwoNodesLeadToOneSession(t *testing.T) {
 		}
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
-			s := newRepeat(t, "session {\n"+kind.session+"lifetime 12h\n}")
+			s := newRepeat(t, `
+session {
+	`+kind.session+`
+	lifetime 12h
+}
+`)
 			s.op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Delay = 300 * time.Millisecond })
 			s.atOnce(6, func(i int) (*harness, string) { return []*harness{s.here, s.there}[i%2], s.answer })
 			s.signsIn("later on the other node", s.there, s.bring(s.there))

@@ -60,9 +60,7 @@ oidc_rp {
 				namedInIDToken(op)
 				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
 				for range 2 {
-					if p := r.browser().open("/page"); p.body != "application sees alice" {
-						t.Fatalf("status %d: %s, expected a sign-in\n%s", p.StatusCode, p.body, r.logs())
-					}
+					check(required{t}, r.browser().open("/page")).body("application sees alice")
 				}
 				header, _ := r.upstream.got()
 				for _, name := range []string{"X-Email", "X-Groups", "X-Family"} {
@@ -145,9 +143,7 @@ oidc_rp {
 			c["acr"], c["amr"], c["auth_time"], c["tid"] = "urn:mfa", []string{"otp"}, time.Now().Unix(), "t-1"
 		}
 	})
-	if p := r.browser().open("/page"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
-	}
+	check(required{t}, r.browser().open("/page")).status(http.StatusOK)
 	if header, _ := r.upstream.got(); header.Get("X-Said") != "" {
 		t.Errorf("the application received %q, expected nothing", header.Get("X-Said"))
 	}
@@ -164,7 +160,15 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 			}
 		}
 	}
-	said := "upstream {\naccess_token\nheader X-Groups groups\nheader X-Family {http.auth.user.claims.family_name}\nheader X-Mail {http.auth.user.email}\nheader X-Name name\n}\n"
+	said := `
+upstream {
+	access_token
+	header X-Groups groups
+	header X-Family {http.auth.user.claims.family_name}
+	header X-Mail {http.auth.user.email}
+	header X-Name name
+}
+`
 	for _, row := range []struct {
 		name    string
 		options []oidctest.Option
@@ -177,15 +181,25 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 		{"all groups are gone", nil, "", func(c map[string]any) { delete(c, "groups") }, nil, "|Müller|alice@example.com"},
 		{"a claim is gone", nil, "", func(c map[string]any) { delete(c, "family_name") }, nil, "admins,staff||alice@example.com"},
 		{"the address is another one", nil, "", func(c map[string]any) { c["email"], c["email_verified"] = "other@example.com", false }, nil, "admins,staff|Müller|"},
-		{"groups come by a path", nil, "groups_claim realm_access.roles\nsession {\nclaims family_name email\n}\n", func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"viewer"}} }, nil, "viewer|Müller|alice@example.com"},
-		{"groups come by a path and are gone", nil, "groups_claim realm_access.roles\nsession {\nclaims family_name email\n}\n", func(c map[string]any) { delete(c, "realm_access") }, nil, "|Müller|alice@example.com"},
+		{"groups come by a path", nil, `
+			groups_claim realm_access.roles
+			session {
+				claims family_name email
+			}
+		`, func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"viewer"}} }, nil, "viewer|Müller|alice@example.com"},
+		{"groups come by a path and are gone", nil, `
+			groups_claim realm_access.roles
+			session {
+				claims family_name email
+			}
+		`, func(c map[string]any) { delete(c, "realm_access") }, nil, "|Müller|alice@example.com"},
 		{"a group of the ID token is removed", []oidctest.Option{oidctest.ClaimsInIDToken()}, "", func(c map[string]any) { c["groups"] = []string{"staff"} }, nil, "staff|Müller|alice@example.com"},
 		{"a claim of the ID token is not in userinfo", []oidctest.Option{oidctest.ClaimsInIDToken()}, "", func(c map[string]any) { delete(c, "family_name") }, nil, "admins,staff|Müller|alice@example.com"},
 		{"userinfo fails", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 }, "admins,staff|Müller|alice@example.com"},
 		{"userinfo is of another user", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *oidctest.Faults) {
 			l.UserInfo.Claims = func(c map[string]any) { c["sub"] = "u-1002" }
 		}, "admins,staff|Müller|alice@example.com"},
-		{"userinfo is never asked", []oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo never\n", func(c map[string]any) { delete(c, "groups") }, nil, "admins,staff|Müller|alice@example.com"},
+		{"userinfo is never asked", []oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo never", func(c map[string]any) { delete(c, "groups") }, nil, "admins,staff|Müller|alice@example.com"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -196,7 +210,8 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 http://rp.test {
 	oidc_rp {
 		`+options(op.Provider)+`
-		`+said+row.more+`
+		`+said+`
+		`+row.more+`
 	}
 	reverse_proxy {upstream}
 }

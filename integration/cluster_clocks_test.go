@@ -29,8 +29,8 @@ type clocks struct {
 // clockKinds are the ways in which nodes share sessions.
 var clockKinds = []struct{ name, session string }{
 	{"cookie", ""},
-	{"memory", "store memory\n"},
-	{"storage", "store storage\n"},
+	{"memory", "store memory"},
+	{"storage", "store storage"},
 }
 
 // eachClock does the same with both nodes in both parts, wherever sessions are.
@@ -38,15 +38,20 @@ func eachClock(t *testing.T, session string, do func(t *testing.T, c *clocks, he
 	t.Parallel()
 	for _, kind := range clockKinds {
 		for _, slowFirst := range []bool{true, false} {
-			t.Run(kind.name+map[bool]string{true: " from the slow node", false: " from the fast node"}[slowFirst], func(t *testing.T) {
+			t.Run("store "+kind.name+map[bool]string{true: " from the slow node", false: " from the fast node"}[slowFirst], func(t *testing.T) {
 				t.Parallel()
 				op, storage := newRefreshOP(t), storageDir(t)
 				op.Register(rpURL + "/@app/auth/default/code")
 				lines := ""
 				if kind.session+session != "" {
-					lines = "session {\n" + kind.session + session + "}\n"
+					lines = `
+session {
+	` + kind.session + `
+	` + session + `
+}
+`
 				}
-				site := refreshSite(op, "end_session off\n"+lines)
+				site := refreshSite(op, "end_session off"+lines)
 				// Another storage object on the same folder is what another process has.
 				c := &clocks{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
 				c.at(0)
@@ -114,9 +119,7 @@ func TestClocksDifferBetweenALoginAndItsLogout(t *testing.T) {
 		equal(required{t}, "the session opens here", alive(here), true)
 		equal(required{t}, "the session opens there", alive(there), true)
 		// At once, where the clock may show a time before the sign-in.
-		if p := b.twin(there).open("/Special:UserLogout"); p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
-		}
+		check(required{t}, b.twin(there).open("/Special:UserLogout")).status(http.StatusOK)
 		if alive(there) {
 			t.Error("a copied cookie serves where the logout was")
 		}
@@ -136,11 +139,9 @@ func TestClocksDifferWhereAProviderTellsOfALogout(t *testing.T) {
 		c.at(apart + time.Second)
 		equal(required{t}, "the session lives here", b.lives(here), true)
 		equal(required{t}, "the session lives there", b.lives(there), true)
-		if p := there.tell(c.op.LogoutToken(issued.Subject, issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
-		}
+		check(required{t}, there.tell(c.op.LogoutToken(issued.Subject, issued.SID, oidctest.JWTLies{}))).status(http.StatusOK)
 		if b.lives(there) {
-			t.Error("the session lives where the provider told of its end")
+			t.Error("the session lives where the provider ended it")
 		}
 		soon(t, "the session is nothing on the other node", func() bool { return !b.lives(here) })
 		c.at(2 * (apart + time.Second))
@@ -151,7 +152,10 @@ func TestClocksDifferWhereAProviderTellsOfALogout(t *testing.T) {
 }
 
 func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
-	eachClock(t, "idle_timeout 20m\nrefresh off\n", func(t *testing.T, c *clocks, here, there *harness) {
+	eachClock(t, `
+		idle_timeout 20m
+		refresh off
+	`, func(t *testing.T, c *clocks, here, there *harness) {
 		const idle = 20 * time.Minute
 		b := signedIn(t, here)
 		at := time.Duration(0)
@@ -159,9 +163,7 @@ func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
 			at += idle - 30*time.Second // real time passes as well
 			c.at(at)
 			time.Sleep(copiesAge) // which no test's clock shortens
-			if p := other.get("/"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d at use %d", p.StatusCode, i)
-			}
+			check(required{t}, other.get("/"), fmt.Sprintf("at use %d", i)).status(http.StatusOK)
 		}
 		c.at(at + idle + apart)
 		time.Sleep(copiesAge)
@@ -201,7 +203,7 @@ func TestClocksDifferAndManyRequestsRefreshOnce(t *testing.T) {
 
 // A new key seals by one clock a little before it would by the other.
 func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
-	eachClock(t, "refresh off\n", func(t *testing.T, c *clocks, here, there *harness) {
+	eachClock(t, "refresh off", func(t *testing.T, c *clocks, here, there *harness) {
 		old := signedIn(t, here)
 		if !old.lives(there) {
 			t.Fatal("the session does not open on both nodes")
@@ -251,9 +253,7 @@ func TestClocksDifferWhereAnOperatorEndsSessions(t *testing.T) {
 					t.Fatalf("the next sign-in where it was ended: status %d at %s", p.StatusCode, p.url)
 				}
 				elsewhere := here.browser()
-				if p := elsewhere.open("/page"); p.StatusCode != http.StatusOK {
-					t.Fatalf("the next sign-in on the other node: status %d at %s", p.StatusCode, p.url)
-				}
+				check(required{t}, elsewhere.open("/page"), "the next sign-in on the other node").status(http.StatusOK)
 				soon(t, "the session is nothing on both nodes", func() bool { return !b.lives(here) && !b.lives(there) })
 				for who, later := range map[string]*browser{"there": again, "here": elsewhere} {
 					equal(t, "the later session of "+who+" lives here", later.lives(here), true)

@@ -21,7 +21,11 @@ func TestNamedPipesAreNotRead(t *testing.T) {
 	op := newOP(t)
 	for _, option := range []string{
 		"jwks {file." + pipe + "}", "decryption_key " + pipe, "client_auth private_key_jwt " + pipe, "client_auth private_key_jwt {file." + pipe + "}",
-		"tls {\nca " + pipe + "\n}", "client_secret {file." + pipe + "}",
+		`
+			tls {
+				ca ` + pipe + `
+			}
+		`, "client_secret {file." + pipe + "}",
 	} {
 		config, err := adapt(fmt.Sprintf(`
 http://rp.test {

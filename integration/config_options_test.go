@@ -28,7 +28,13 @@ func TestPlainHTTPBeginsNoLoginUnlessItIsSafeOrAllowed(t *testing.T) {
 		{"any host", "rp.test", "", false},
 		{"loopback", "127.0.0.1:8080", "", true},
 		{"localhost", "localhost", "", true},
-		{"allowed", "rp.test", "session {\ncookie {\ninsecure\n}\n}", true},
+		{"allowed", "rp.test", `
+			session {
+				cookie {
+					insecure
+				}
+			}
+		`, true},
 		{"an https base_url", "rp.test", "base_url https://rp.test", true},
 		{"an http base_url", "rp.test", "base_url http://rp.test", false},
 	} {
@@ -87,9 +93,7 @@ oidc_rp {
 	contains(required{t}, "the log", r.logs(), "client_secret_basic")
 	op.TakeViolations()
 	write(op.Client().Secret)
-	if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d after the file was changed", p.StatusCode)
-	}
+	check(t, r.browser().open("/"), "after the file was changed").status(http.StatusOK)
 }
 
 func TestProviderBehindItsOwnAuthorityOrAProxy(t *testing.T) {
@@ -104,9 +108,7 @@ oidc_rp {
 }
 `)
 	p := r.browser().get("/x")
-	if p.StatusCode != http.StatusFound {
-		t.Errorf("with its authority: status %d\n%s", p.StatusCode, r.logs())
-	}
+	check(t, p, "with its authority").status(http.StatusFound)
 	r = newHarness(t, protectedBy(secure))
 	check(t, r.browser().get("/x"), "without").status(http.StatusServiceUnavailable)
 	contains(t, "without: the log", r.logs(), "tls { ca")
@@ -135,7 +137,11 @@ func TestSmallProviderOptions(t *testing.T) {
 	user.Claims["https://example.com/team"], user.Claims["org.unit"] = "red", "sales"
 	user.Claims["deep"] = map[string]any{"a.b": map[string]any{"c": 7}}
 	op.SetUser("alice", user)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+`pkce off
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		pkce off
 		authorization_params {
 			prompt login
 		}
@@ -146,7 +152,8 @@ func TestSmallProviderOptions(t *testing.T) {
 		}
 	}
 	respond "{http.auth.user.claims.team} {http.auth.user.claims.number} {http.auth.user.claims.org.unit} {http.oidc_rp.expires}"
-}`)
+}
+`)
 	b := r.browser()
 	p := b.get("/@app/auth/default/login?login_hint=al&ui_locales=fr&prompt=none&scope=admin&acr_values=1")
 	u, _ := url.Parse(p.location())
@@ -174,14 +181,12 @@ func TestSymmetricSignaturesOnlyWhereTheyAreNamed(t *testing.T) {
 	if p := newHarness(t, protectedBy(op)).browser().open("/"); !strings.Contains(p.body, "token_invalid") {
 		t.Errorf("not named: status %d: %s", p.StatusCode, p.body)
 	}
-	if p := newHarness(t, `
+	check(t, newHarness(t, `
 oidc_rp {
 	`+options(op)+`
 	id_token_algs HS256
 }
-`).browser().open("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("named: status %d: %s", p.StatusCode, p.body)
-	}
+`).browser().open("/"), "named").status(http.StatusOK)
 }
 
 func TestUnauthenticatedWords(t *testing.T) {
@@ -225,8 +230,16 @@ func TestTheGuardIsPartOfWhateverRouteItStandsIn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register(rpURL + "/@app/auth/corp/code")
-	guard := "oidc_rp {\n" + options(op) + "}\n"
-	app := "reverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
+	guard := `
+oidc_rp {
+	` + options(op) + `
+}
+`
+	app := `
+reverse_proxy {upstream} {
+	header_up X-User {http.auth.user.id}
+}
+`
 	global := `
 oidc_rp {
 	provider corp {
@@ -235,12 +248,52 @@ oidc_rp {
 }
 `
 	for name, sites := range map[string]string{
-		"a route": "http://rp.test {\nroute {\n" + guard + app + "}\n}",
+		"a route": `
+			http://rp.test {
+				route {
+					` + guard + `
+					` + app + `
+				}
+			}
+		`,
 		// Of several directives in a named route Caddy 2.11.9 keeps the first alone.
-		"a named route":       "&(guarded) {\noidc_rp\n}\nhttp://rp.test {\ninvoke guarded\n" + app + "}",
-		"a whole named route": "&(guarded) {\nroute {\noidc_rp\n" + app + "}\n}\nhttp://rp.test {\ninvoke guarded\n}",
-		"a snippet":           "(guarded) {\noidc_rp\n" + app + "}\nhttp://rp.test {\nimport guarded\n}",
-		"try_files":           "http://rp.test {\nroot /nowhere\ntry_files {path} /page\noidc_rp\n" + app + "}",
+		"a named route": `
+			&(guarded) {
+				oidc_rp
+			}
+			http://rp.test {
+				invoke guarded
+				` + app + `
+			}
+		`,
+		"a whole named route": `
+			&(guarded) {
+				route {
+					oidc_rp
+					` + app + `
+				}
+			}
+			http://rp.test {
+				invoke guarded
+			}
+		`,
+		"a snippet": `
+			(guarded) {
+				oidc_rp
+				` + app + `
+			}
+			http://rp.test {
+				import guarded
+			}
+		`,
+		"try_files": `
+			http://rp.test {
+				root /nowhere
+				try_files {path} /page
+				oidc_rp
+				` + app + `
+			}
+		`,
 	} {
 		r := newHarnessAt(t, storageDir(t), sites, global)
 		check(t, r.browser().open("/page?a=b"), fmt.Sprintf("in %s", name)).body("application sees alice").endsAt("/page?a=b")
@@ -251,10 +304,38 @@ func TestASiteForAnyHostIsWarnedAbout(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for config, warned := range map[string]bool{
-		":80 {\noidc_rp {\n" + options(op) + "}\n}":                                  true,
-		":80 {\noidc_rp {\n" + options(op) + "base_url https://rp.test\n}\n}":        false,
-		"http://rp.test {\noidc_rp {\n" + options(op) + "}\n}":                       false,
-		":80 {\n@h host rp.test\nhandle @h {\noidc_rp {\n" + options(op) + "}\n}\n}": false,
+		`
+			:80 {
+				oidc_rp {
+					` + options(op) + `
+				}
+			}
+		`: true,
+		`
+			:80 {
+				oidc_rp {
+					` + options(op) + `
+					base_url https://rp.test
+				}
+			}
+		`: false,
+		`
+			http://rp.test {
+				oidc_rp {
+					` + options(op) + `
+				}
+			}
+		`: false,
+		`
+			:80 {
+				@h host rp.test
+				handle @h {
+					oidc_rp {
+						` + options(op) + `
+					}
+				}
+			}
+		`: false,
 	} {
 		r := newHarnessAt(t, storageDir(t), config)
 		if got := strings.Contains(r.logs(), "answers to any host name"); got != warned {

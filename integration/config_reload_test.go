@@ -30,9 +30,7 @@ http://rp.test {
 	b := before.browser()
 	half := b.open("/half", op.Issuer()) // goes to the provider, and stays there
 	other := before.browser()
-	if p := other.open("/whole"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", p.StatusCode)
-	}
+	check(required{t}, other.open("/whole")).status(http.StatusOK)
 	discoveries := op.Hits(oidctest.Discovery)
 
 	after := newHarnessAt(t, storage, fmt.Sprintf(site, "home /welcome"))
@@ -47,7 +45,7 @@ http://rp.test {
 	}
 }
 
-// moveTo lets a browser reach another rig under the same name.
+// moveTo lets a browser reach another harness under the same name.
 func moveTo(b *browser, r *harness) { b.client.Transport = r.browser().client.Transport }
 
 // TestRejectedConfigurationChangesNothing: what a configuration takes before it
@@ -58,7 +56,19 @@ func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	b.open("/")
-	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\n}\nhttp://rp.test {\noidc_rp {\n%s\npages not/there\n}\n}", r.storage, options(op)))
+	config, err := adapt(fmt.Sprintf(`
+{
+	admin off
+	auto_https off
+	storage file_system %s
+}
+http://rp.test {
+	oidc_rp {
+		%s
+		pages not/there
+	}
+}
+`, r.storage, options(op)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +80,5 @@ func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	err = caddy.Validate(&c)
 	provisioning.Unlock()
 	failsWith(required{t}, "the error", err, "pages")
-	if p := b.get("/again"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d after another configuration was rejected", p.StatusCode)
-	}
+	check(t, b.get("/again"), "after another configuration was rejected").status(http.StatusOK)
 }

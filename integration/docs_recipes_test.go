@@ -93,7 +93,5 @@ oidc_rp public {
 	if count := r.upstream.count(); count != 0 {
 		t.Errorf("the application got %d requests", count)
 	}
-	if p := r.browser().get("/other"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d for a public page", p.StatusCode)
-	}
+	check(t, r.browser().get("/other"), "for a public page").status(http.StatusOK)
 }

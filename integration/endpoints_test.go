@@ -55,9 +55,7 @@ http://rp.test {
 			continue // another page of the site, which is private: see below
 		}
 		p := r.raw(row.method+" "+row.path+" HTTP/1.1", "Host: rp.test", "Connection: close", "Content-Length: 0", "Accept: text/html")
-		if p.StatusCode != row.status {
-			t.Errorf("%s %s has status %d, not %d", row.method, row.path, p.StatusCode, row.status)
-		}
+		check(t, p, fmt.Sprintf("%s %s", row.method, row.path)).status(row.status)
 		equal(t, fmt.Sprintf("%s %s: Cache-Control", row.method, row.path), p.Header.Get("Cache-Control"), "no-store")
 		equal(t, fmt.Sprintf("%s %s: Referrer-Policy", row.method, row.path), p.Header.Get("Referrer-Policy"), "no-referrer")
 		if row.status == 302 && !strings.Contains(p.Header.Get("Location"), url.QueryEscape(rpURL+"/@app/auth/corp/code")) {
@@ -79,9 +77,33 @@ func TestEndpointsMatchTheOriginalRequest(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for name, site := range map[string]string{
-		"after a rewrite":                   "rewrite * /index.html\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}",
-		"with a matcher":                    "oidc_rp /private/* {\n" + options(op) + "}\nreverse_proxy {upstream}",
-		"in endpoints mode beside handlers": "oidc_rp endpoints {\nprovider corp\n}\nhandle_path /app/* {\noidc_rp {\nprovider corp\n}\nreverse_proxy {upstream}\n}\nhandle {\nrespond ok\n}",
+		"after a rewrite": `
+			rewrite * /index.html
+			oidc_rp {
+				` + options(op) + `
+			}
+			reverse_proxy {upstream}
+		`,
+		"with a matcher": `
+			oidc_rp /private/* {
+				` + options(op) + `
+			}
+			reverse_proxy {upstream}
+		`,
+		"in endpoints mode beside handlers": `
+			oidc_rp endpoints {
+				provider corp
+			}
+			handle_path /app/* {
+				oidc_rp {
+					provider corp
+				}
+				reverse_proxy {upstream}
+			}
+			handle {
+				respond ok
+			}
+		`,
 	} {
 		global := ""
 		if strings.Contains(site, "provider corp") {
@@ -98,9 +120,7 @@ http://rp.test {
 	`+site+`
 }
 `, global)
-		if p := r.browser().get("/@app/auth/default/login"); p.StatusCode != http.StatusFound {
-			t.Errorf("%s: status %d", name, p.StatusCode)
-		}
+		check(t, r.browser().get("/@app/auth/default/login"), name).status(http.StatusFound)
 	}
 }
 
@@ -175,9 +195,7 @@ func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 	b := r.browser()
 	p := b.open("/page?a=b", rpURL+"/@app/auth/default/code")
 	callback := p.location()
-	if p = b.get(callback); p.Header.Get("Location") != "/page?a=b" {
-		t.Fatalf("status %d to %s", p.StatusCode, p.Header.Get("Location"))
-	}
+	check(required{t}, b.get(callback)).leadsTo("/page?a=b")
 	exchanges := op.Hits(oidctest.Token)
 	check(t, b.get(callback), "again, signed in").status(http.StatusSeeOther).leadsTo("/page?a=b")
 	other := r.browser()
@@ -207,9 +225,7 @@ oidc_rp {
 }
 `)
 	preflight := map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "X-Remote-User": "root", "Sec-Fetch-Mode": "cors"}
-	if p := r.browser().send("OPTIONS", "/api", preflight); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d", p.StatusCode)
-	}
+	check(t, r.browser().send("OPTIONS", "/api", preflight)).status(http.StatusOK)
 	if header, _ := r.upstream.got(); header.Get("X-Remote-User") != "" {
 		t.Errorf("the application received %q", header.Get("X-Remote-User"))
 	}
@@ -219,13 +235,21 @@ oidc_rp {
 	}
 }
 
-func TestPlaceholdersAreEmptyForNobodyAndTypedForExpressions(t *testing.T) {
+func TestPlaceholdersAreEmptyForAnonymousUsersAndTypedForExpressions(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	names := []string{"http.auth.user.id", "http.auth.user.name", "http.auth.user.email", "http.auth.user.groups", "http.auth.user.claims.realm_access.roles", "http.auth.user.claims.nothing",
 		"http.oidc_rp.authenticated", "http.oidc_rp.provider", "http.oidc_rp.subject", "http.oidc_rp.issuer", "http.oidc_rp.login_url", "http.oidc_rp.logout_url", "http.oidc_rp.error.code", "http.oidc_rp.access_token", "http.oidc_rp.made_up"}
-	site := "http://rp.test {\noidc_rp public {\n" + options(op) + "}\n@admin expression `'admins' in {http.auth.user.groups}`\nrespond @admin \"admin {http.auth.user.name}\"\nrespond \"{" + strings.Join(names, "}|{") + "}\"\n}"
-	r := newHarnessAt(t, storageDir(t), site)
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp public {
+		`+options(op)+`
+	}
+	@admin expression "'admins' in {http.auth.user.groups}"
+	respond @admin "admin {http.auth.user.name}"
+	respond "{`+strings.Join(names, "}|{")+`}"
+}
+`)
 	b := r.browser()
 	want := "||||||false||||/@app/auth/default/login?returnto=%2Fpage|/Special:UserLogout|||"
 	if p := b.get("/page"); p.body != want {

@@ -199,7 +199,7 @@ func TestEveryErrorCodeIsDocumentedAndReached(t *testing.T) {
 		errorcode.Forbidden:   true, // by the disabled provider
 		errorcode.UserUnknown: true, // by the known users of a later issue
 
-		errorcode.CookiesRejected: true, // by TestABrowserThatRefusesTheSessionIsToldSo
+		errorcode.CookiesRejected: true, // by TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo
 	}
 	for _, m := range mishaps {
 		reached[m.code] = true
@@ -247,7 +247,11 @@ func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
 			if row.lie != nil {
 				op.Lie(row.lie)
 			}
-			r := newHarness(t, "oidc_rp {\n"+row.options(op)+"}")
+			r := newHarness(t, `
+oidc_rp {
+	`+row.options(op)+`
+}
+`)
 			p := r.browser().open("/page")
 			check(t, p).status(row.status).code(row.code)
 			if !strings.Contains(p.body, "not set up correctly") {

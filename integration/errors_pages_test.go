@@ -33,16 +33,10 @@ http://rp.test {
 	check(t, p, "private").status(http.StatusForbidden).shows("access_denied", "returnto=%2Fpage%3Fx%3D1")
 	check(t, p, "the page is active").headerHas("Content-Security-Policy", "default-src 'none'").hides("<script")
 	// An error that came back begins no login by itself, unless it is none.
-	if p := b.get("/?auth_error=access_denied"); p.StatusCode != http.StatusForbidden {
-		t.Errorf("a known error: status %d", p.StatusCode)
-	}
-	if p := b.get("/?auth_error=made_up"); p.StatusCode != http.StatusFound {
-		t.Errorf("an unknown error: status %d", p.StatusCode)
-	}
+	check(t, b.get("/?auth_error=access_denied"), "a known error").status(http.StatusForbidden)
+	check(t, b.get("/?auth_error=made_up"), "an unknown error").status(http.StatusFound)
 	op.Honest()
-	if p := b.open("/page?x=1"); p.StatusCode != http.StatusOK {
-		t.Errorf("an ordinary login afterwards: status %d", p.StatusCode)
-	}
+	check(t, b.open("/page?x=1"), "an ordinary login afterwards").status(http.StatusOK)
 }
 
 func TestErrorPagesCanBeCaddys(t *testing.T) {

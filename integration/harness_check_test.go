@@ -295,7 +295,7 @@ func (c pageCheck) setsAnyCookie() pageCheck {
 	return c
 }
 
-// code expects the error code that the page tells of.
+// code expects the error code that the page names.
 func (c pageCheck) code(expected errorcode.Code) pageCheck {
 	c.t.Helper()
 	equal(c.t, c.name+": the error code", shownCode(c.page), expected)

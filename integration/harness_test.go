@@ -28,7 +28,7 @@ const rpURL = "https://rp.test"
 const patience = 30 * time.Second
 
 // harness is a real Caddy configuration, provisioned from a Caddyfile, behind a TLS
-// listener of the test's own: no ports, so rigs run in parallel.
+// listener of the test's own: no ports, so harnesses run in parallel.
 type harness struct {
 	t        *testing.T
 	app      *oidcrp.App
@@ -42,7 +42,7 @@ type harness struct {
 	underway atomic.Int64 // requests that the handlers have not returned from
 }
 
-// echo is the application behind the site: it counts, and tells what it got.
+// echo is the application behind the site: it counts requests, and shows what it got.
 type echo struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -116,7 +116,7 @@ func storageDir(t *testing.T) string {
 	return folder
 }
 
-// newHarnessAt provisions whole sites over a storage that rigs can share.
+// newHarnessAt provisions whole sites over a storage that harnesses can share.
 func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harness {
 	t.Helper()
 	r := &harness{t: t, clock: clock.New(), storage: storage, logFile: filepath.Join(t.TempDir(), "log"), upstream: newEcho(t)}
@@ -229,7 +229,7 @@ func (r *harness) cleanUp() {
 	}
 }
 
-// at sets the time that the rig believes in.
+// at sets the time that the harness lives by.
 func (r *harness) at(now func() time.Time) { r.clock.Set(now) }
 
 // work has background work done now, which is otherwise done at intervals.
@@ -272,6 +272,14 @@ issuer %s
 client_id %s
 client_secret %q
 `, p.Issuer(), p.Client().ID, p.Client().Secret)
+}
+
+// optionsOfIssuer are the options for an issuer that is not where the provider's
+// metadata is.
+func optionsOfIssuer(p *oidctest.Provider, issuer string) string {
+	return strings.Replace(options(p), "issuer "+p.Issuer(), `
+issuer `+issuer+`
+configuration_url `+p.URL(oidctest.Discovery), 1)
 }
 
 // protectedBy is the directive of a site for a provider of ours, with more lines

@@ -110,9 +110,9 @@ func upgraded(t *testing.T, r *harness, lines ...string) (status int, tunnelled 
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		return answer.StatusCode, false
 	}
-	fmt.Fprint(conn, "over the tunnel\n")
+	fmt.Fprintln(conn, "over the tunnel")
 	line, _ := reader.ReadString('\n')
-	return answer.StatusCode, line == "over the tunnel\n"
+	return answer.StatusCode, strings.TrimSpace(line) == "over the tunnel"
 }
 
 // upgradeRig is a site with a public route, a private rest, preflights, a part that
@@ -170,8 +170,6 @@ http://rp.test {
 }`
 	r := newHarnessAt(t, storageDir(t), strings.NewReplacer("PROVIDER", options(op), "TUNNEL", a.Addr().String()).Replace(site))
 	b := r.browser()
-	if p := b.open("/signed-in"); p.StatusCode != http.StatusOK {
-		t.Fatalf("sign-in ends with status %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/signed-in"), "sign-in").status(http.StatusOK)
 	return r, a, b
 }

@@ -178,7 +178,7 @@ func (w *witness) holdBody(p *visited) {
 		}
 	}
 	if p.StatusCode < 400 || !strings.Contains(p.Header.Get("Content-Type"), "html") || strings.Contains(p.url, "auth_error=") {
-		return // what an address tells of has an id in the log already
+		return // an error in an address has an id in the log already
 	}
 	id := errorID.FindStringSubmatch(p.body)
 	if id == nil {

@@ -43,7 +43,7 @@ http://rp.test {
 func TestANeighboursEndpointNeverReachesTheApplication(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	for _, own := range []string{"", "endpoints /b/auth\n"} {
+	for _, own := range []string{"", "endpoints /b/auth"} {
 		r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
 	handle /b/* {
@@ -74,7 +74,7 @@ http://rp.test {
 	}
 }
 
-func TestWhatOneInstanceToldIsNotAnothersUser(t *testing.T) {
+func TestAnInstanceRemovesTheIdentityOfAnother(t *testing.T) {
 	t.Parallel()
 	first, second := newOP(t), newOP(t)
 	first.Register(rpURL + "/@app/auth/one/code")
@@ -83,7 +83,12 @@ func TestWhatOneInstanceToldIsNotAnothersUser(t *testing.T) {
 	delete(user.Claims, "groups")
 	second.SetUser("bob", user)
 	second.SignIn("bob")
-	told := "upstream {\nheader X-Remote-User {http.auth.user.id}\nheader X-Groups groups\n}\n"
+	identity := `
+upstream {
+	header X-Remote-User {http.auth.user.id}
+	header X-Groups groups
+}
+`
 	r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
 	route {
@@ -94,7 +99,7 @@ http://rp.test {
 			session {
 				cookie one
 			}
-			`+told+`
+			`+identity+`
 		}
 		oidc_rp {
 			provider two {
@@ -103,7 +108,7 @@ http://rp.test {
 			session {
 				cookie two
 			}
-			`+told+`
+			`+identity+`
 		}
 		reverse_proxy {upstream}
 	}
@@ -111,9 +116,7 @@ http://rp.test {
 `)
 	b := r.browser()
 	b.open("/@app/auth/one/login", second.Issuer())
-	if p := b.open("/x"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/x")).status(http.StatusOK)
 	header, _ := r.upstream.got()
 	equal(t, "X-Remote-User", header.Get("X-Remote-User"), "bob")
 	equal(t, "X-Groups", header.Get("X-Groups"), "")
@@ -158,9 +161,7 @@ http://rp.test {
 			check(t, b.open("/Special:UserLogout"), fmt.Sprintf("%s %s", cookies, pages)).status(http.StatusOK)
 			equal(t, fmt.Sprintf("%s %s: the number of cookies", cookies, pages), len(b.cookies()), 0)
 			for _, page := range []string{"/a/x", "/b/x"} {
-				if p := r.rawGet(page, "Cookie: "+copied); p.StatusCode != http.StatusUnauthorized {
-					t.Errorf("%s %s: %s still has status %d", cookies, pages, page, p.StatusCode)
-				}
+				check(t, r.rawGet(page, "Cookie: "+copied), fmt.Sprintf("%s %s: %s still", cookies, pages, page)).status(http.StatusUnauthorized)
 			}
 		}
 	}
@@ -197,21 +198,17 @@ http://rp.test {
 `)
 	b := r.browser()
 	for path, want := range map[string]string{"/a/x": "application sees alice", "/b/x": "application sees bob", "/c": "application sees "} {
-		if p := b.open(path); p.body != want {
-			t.Errorf("%s: status %d: %q\n%s", path, p.StatusCode, p.body, r.logs())
-		}
+		check(t, b.open(path), path).body(want)
 	}
 	if header, _ := r.upstream.got(); header["Cookie"] != nil {
 		t.Errorf("the application got %q", header["Cookie"])
 	}
-	if p := b.get("/@app/auth/three/login"); p.StatusCode != http.StatusNotFound {
-		t.Errorf("an unknown id: status %d", p.StatusCode)
-	}
+	check(t, b.get("/@app/auth/three/login"), "an unknown id").status(http.StatusNotFound)
 }
 
-// TestWhoIsKnownToOneInstanceIsNobodyToAnother: instances may guard the same
+// TestAUserOfOneInstanceIsAnonymousAtAnother: instances may guard the same
 // page with providers of their own.
-func TestWhoIsKnownToOneInstanceIsNobodyToAnother(t *testing.T) {
+func TestAUserOfOneInstanceIsAnonymousAtAnother(t *testing.T) {
 	t.Parallel()
 	first, second := newOP(t), newOP(t)
 	first.Register(rpURL + "/@app/auth/one/code")
@@ -246,9 +243,7 @@ http://rp.test {
 		b := r.browser()
 		check(t, b.open("/@app/auth/one/login?returnto=/x", second.Issuer()), fmt.Sprintf("%s", cookies)).status(http.StatusFound)
 		equal(t, fmt.Sprintf("%s: the number of requests at the application", cookies), r.upstream.count(), 0)
-		if p := b.open("/x"); p.body != "application sees bob" {
-			t.Errorf("%s: status %d: %s", cookies, p.StatusCode, p.body)
-		}
+		check(t, b.open("/x"), fmt.Sprint(cookies)).body("application sees bob")
 	}
 }
 

@@ -142,9 +142,7 @@ oidc_rp {
 		user.Claims[fmt.Sprintf("claim_%d", i)] = fmt.Sprintf("%x", i*7919)
 	}
 	op.SetUser("alice", user)
-	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, r.browser().open("/")).status(http.StatusForbidden)
 	holdFields(t, r.lastAudited("refused"), alice(op, map[string]any{"code": "session_too_large"}))
 }
 
@@ -159,9 +157,7 @@ oidc_rp {
 	username_claim nowhere
 }
 `)
-	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, r.browser().open("/")).status(http.StatusForbidden)
 	holdFields(t, r.lastAudited("refused"), map[string]any{"user": "", "subject": op.Issued().Subject, "provider": "default", "client_ip": "127.0.0.1"})
 }
 

@@ -72,7 +72,8 @@ func TestTheTokenEndpointsWordsAreInTheLog(t *testing.T) {
 			map[string]string{"provider_error": "invalid_grant", "provider_error_description": "AADSTS54005", "error": "status 200, error \"invalid_grant\""}},
 		{"nested", "application/json", `{"error":{"code":"400","message":"Redirect URI mismatch"}}`, 400, map[string]string{"provider_error": "400", "provider_message": "Redirect URI mismatch"}},
 		{"a list", "application/json", `{"errors":[{"code":"E1","message":"one"},{"message":"two"}]}`, 400, map[string]string{"provider_error": "E1", "provider_message": "one; two"}},
-		{"HTML", "text/html", "<html>\n<title>WAF</title> Support ID 4711", 403, map[string]string{"provider_error": "", "provider_message": "text/html: <html> <title>WAF</title> Support ID 4711"}},
+		{"HTML", "text/html", `<html>
+<title>WAF</title> Support ID 4711`, 403, map[string]string{"provider_error": "", "provider_message": "text/html: <html> <title>WAF</title> Support ID 4711"}},
 		{"HTML in a 200", "text/html", "<html>maintenance", 200, map[string]string{"provider_message": "text/html: <html>maintenance"}},
 		{"a message", "application/json", `{"message":"boom"}`, 500, map[string]string{"provider_message": "boom"}},
 		{"text with an override", "text/plain", "a\u202eb\x00", 502, map[string]string{"provider_message": `text/plain: a\u202eb\u0000`}},
@@ -85,9 +86,7 @@ func TestTheTokenEndpointsWordsAreInTheLog(t *testing.T) {
 				l.At(oidctest.Token).Status = tc.status
 				l.At(oidctest.Token).Replace(tc.label, tc.body)
 			})
-			if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenExchangeFailed {
-				t.Errorf("status %d, %s", p.StatusCode, p.body)
-			}
+			check(t, r.browser().open("/page")).code(errorcode.TokenExchangeFailed)
 			r.holdWords(map[string]string{"code": string(errorcode.TokenExchangeFailed)}, tc.words)
 		})
 	}
@@ -157,7 +156,7 @@ func TestTheWordsOfOtherEndpointsAreInTheLog(t *testing.T) {
 		{oidctest.PushedRequest, errorcode.ProviderError, 400, []oidctest.Option{oidctest.PushedRequests()}},
 		{oidctest.PushedRequest, errorcode.ProviderError, 200, []oidctest.Option{oidctest.PushedRequests()}},
 	} {
-		t.Run(fmt.Sprintf("%s with %d", tc.endpoint, tc.status), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s fails with %d", tc.endpoint, tc.status), func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, tc.options...)
 			r := newHarness(t, protectedBy(op))
@@ -193,7 +192,7 @@ func TestInvalidGrantEndsASessionUnderEveryLabel(t *testing.T) {
 	t.Parallel()
 	for _, label := range []string{"text/plain; charset=utf-8", "text/html", "application/x-www-form-urlencoded", "application/json; charset=odd", "-"} {
 		for _, status := range []int{200, 400, 401, 403} {
-			t.Run(fmt.Sprintf("%s with %d", label, status), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s with status %d", label, status), func(t *testing.T) {
 				t.Parallel()
 				op := newRefreshOP(t)
 				r := newRefreshRig(t, op)
@@ -206,9 +205,7 @@ func TestInvalidGrantEndsASessionUnderEveryLabel(t *testing.T) {
 						l.At(oidctest.Token).Header = func(h http.Header) { h["Content-Type"] = nil }
 					}
 				})
-				if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusUnauthorized {
-					t.Errorf("status %d\n%s", p.StatusCode, r.logs())
-				}
+				check(t, b.send(http.MethodGet, "/x", program)).status(http.StatusUnauthorized)
 				r.holdWords(map[string]string{"event": "signed_out", "via": "refresh"}, map[string]string{"provider_error": "invalid_grant", "provider_error_description": "The user was disabled"})
 			})
 		}
@@ -225,9 +222,7 @@ func TestARefreshThatFailsTellsTheProvidersWords(t *testing.T) {
 		l.At(oidctest.Token).Status = 500
 		l.At(oidctest.Token).Replace("text/plain", `{"message":"the database is locked"}`)
 	})
-	if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d", p.StatusCode)
-	}
+	check(t, b.send(http.MethodGet, "/x", program)).status(http.StatusOK)
 	r.holdWords(map[string]string{"msg": "the provider gave no new tokens; the session goes on for a while"}, map[string]string{"provider_message": "the database is locked"})
 }
 
@@ -236,7 +231,7 @@ func TestARevocationThatFailsTellsTheProvidersWords(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusOK} {
 		op, endpoint := newRefreshOP(t), newEcho(t)
 		endpoint.answer = echoed(status, "unsupported_token_type", "no such kind")
-		r := newHarnessAt(t, t.TempDir(), refreshSite(op, "revocation_endpoint "+endpoint.URL+"\n"))
+		r := newHarnessAt(t, t.TempDir(), refreshSite(op, "revocation_endpoint "+endpoint.URL))
 		signedIn(t, r).get("/Special:UserLogout")
 		for end := time.Now().Add(5 * time.Second); len(r.logLines(map[string]string{"msg": "a token could not be revoked"})) < 2 && time.Now().Before(end); {
 			time.Sleep(20 * time.Millisecond)
@@ -273,14 +268,16 @@ func TestAProviderThatRepeatsEverythingTellsNoSecrets(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 		for _, method := range []string{"client_secret_basic", "client_secret_post", "client_secret_jwt"} {
-			t.Run(fmt.Sprintf("%s, %s", endpoint, method), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s with %s", endpoint, method), func(t *testing.T) {
 				t.Parallel()
 				options := []oidctest.Option{oidctest.WithClient(oidctest.Client{ID: "rp", Secret: longSecret + "/+&", Auth: method})}
 				if endpoint == oidctest.PushedRequest {
 					options = append(options, oidctest.PushedRequests())
 				}
 				op := newOP(t, options...)
-				r := provesAs(t, op, "client_secret \""+longSecret+"/+&\"\nclient_auth "+method)
+				r := provesAs(t, op, `
+client_secret "`+longSecret+`/+&"
+client_auth `+method)
 				op.Lie(func(l *oidctest.Faults) {
 					l.At(endpoint).Instead = http.HandlerFunc(echoed(http.StatusBadRequest, "invalid_request", "you sent"))
 				})

@@ -63,17 +63,18 @@ func TestAnInitiationThatIsNotUnderstoodBeginsNothing(t *testing.T) {
 	op := newOP(t)
 	iss := url.QueryEscape(op.Issuer())
 	private := newHarness(t, protectedBy(op))
-	public := newHarness(t, "oidc_rp public {\n"+options(op)+"}")
+	public := newHarness(t, `
+oidc_rp public {
+	`+options(op)+`
+}
+`)
 	for _, query := range []string{"", "iss=", "iss=" + iss + "/", "iss=https://evil.test", "iss=" + iss + "&iss=" + iss, "iss=" + iss + "&login_hint=a&login_hint=b", "iss=%zz"} {
-		if p := private.browser().send("GET", initiatePath+"?"+query, fromPortal); p.StatusCode != http.StatusForbidden {
-			t.Errorf("%q: status %d", query, p.StatusCode)
-		}
+		check(t, private.browser().send("GET", initiatePath+"?"+query, fromPortal), fmt.Sprintf("%q", query)).status(http.StatusForbidden)
 		check(t, public.browser().send("GET", initiatePath+"?"+query, fromPortal), fmt.Sprintf("%q", query)).
 			status(http.StatusSeeOther).
 			leadsTo("/?auth_error=bad_request")
-		if p := private.browser().post(initiatePath+"?iss="+iss, query+"&x=y", fromPortal); p.StatusCode != http.StatusForbidden {
-			t.Errorf("a form %q: status %d", query, p.StatusCode)
-		}
+		check(t, private.browser().post(initiatePath+"?iss="+iss, query+"&x=y", fromPortal), fmt.Sprintf("a form %q", query)).
+			status(http.StatusForbidden)
 	}
 	plain := newHarnessAt(t, storageDir(t), `
 http://rp.test {
@@ -89,10 +90,6 @@ http://rp.test {
 	reverse_proxy {upstream}
 }
 `)
-	if p := plain.browser().get("/@app/auth/default/login"); p.StatusCode != http.StatusFound {
-		t.Errorf("the login itself gets %d", p.StatusCode)
-	}
-	if p := plain.browser().get(initiatePath + "?iss=" + iss); p.StatusCode != http.StatusForbidden {
-		t.Errorf("on plain HTTP: status %d", p.StatusCode)
-	}
+	check(t, plain.browser().get("/@app/auth/default/login"), "the login itself").status(http.StatusFound)
+	check(t, plain.browser().get(initiatePath+"?iss="+iss), "on plain HTTP").status(http.StatusForbidden)
 }

@@ -46,9 +46,7 @@ oidc_rp {
 		equal(t, "prompt", form.Get("prompt"), "login")
 		equal(t, "client_id", form.Get("client_id"), "rp")
 		equal(t, "code_challenge_method", form.Get("code_challenge_method"), "S256")
-		if p := b.open(sent.location()); p.body != "application sees alice" {
-			t.Errorf("status %d: %s", p.StatusCode, p.body)
-		}
+		check(t, b.open(sent.location())).body("application sees alice")
 	}
 }
 
@@ -77,9 +75,7 @@ oidc_rp {
 	pushed_authorization_request_endpoint `+endpoint+`
 }
 `)
-	if p := r.browser().open("/page"); p.body != "application sees alice" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, r.browser().open("/page")).body("application sees alice")
 }
 
 // That a provider offers it is no reason: it would be one more thing to fail.
@@ -92,13 +88,11 @@ func TestRequestsAreNotPushedWhereTheyNeedNotBe(t *testing.T) {
 			m["require_pushed_authorization_requests"] = false
 		}
 	})
-	if p := newHarness(t, `
+	check(t, newHarness(t, `
 oidc_rp {
 	`+options(op)+`
 }
-`).browser().open("/page"); p.body != "application sees alice" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
+`).browser().open("/page")).body("application sees alice")
 }
 
 func TestPushedRequestsThatFail(t *testing.T) {
@@ -160,9 +154,7 @@ oidc_rp {
 			}
 			op.Honest()
 			clock.advance(longestPause)
-			if p := b.open("/page"); p.body != "application sees alice" {
-				t.Errorf("an honest login afterwards: status %d: %s", p.StatusCode, p.body)
-			}
+			check(t, b.open("/page"), "an honest login afterwards").body("application sees alice")
 		})
 	}
 }

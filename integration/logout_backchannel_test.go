@@ -103,9 +103,8 @@ func TestLogoutTokens(t *testing.T) {
 			succeeds(t, row.Name+": the body", json.Unmarshal([]byte(p.body), &body))
 			equal(t, row.Name+": the error", body.Error, "invalid_request")
 		}
-		if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
-			t.Errorf("after %s, %s: status %d", row.ID, row.Name, p.StatusCode)
-		}
+		check(t, s.here.tell(s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})), fmt.Sprintf("after %s, %s", row.ID, row.Name)).
+			status(http.StatusOK)
 	}
 	for _, canary := range s.op.Canaries() {
 		if strings.Contains(s.here.logs(), canary) {
@@ -141,11 +140,9 @@ func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 			if !kind.sid {
 				sid = ""
 			}
-			if p := s.here.tell(s.op.LogoutToken(sub, sid, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d: %s", p.StatusCode, s.here.logs())
-			}
+			check(required{t}, s.here.tell(s.op.LogoutToken(sub, sid, oidctest.JWTLies{}))).status(http.StatusOK)
 			if b.lives(s.here) {
-				t.Error("the session lives where the provider told of its end")
+				t.Error("the session lives where the provider ended it")
 			}
 			s.soon("the other node knows", func() bool { return !there.lives(s.there) })
 			equal(t, "the other session lives here", other.lives(s.here), !kind.others)
@@ -157,9 +154,7 @@ func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 				t.Error("a later sign-in was touched")
 			}
 			// A session that has gone already is no error (C53).
-			if p := s.there.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
-				t.Errorf("status %d for a session that has gone", p.StatusCode)
-			}
+			check(t, s.there.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})), "for a session that has gone").status(http.StatusOK)
 		})
 	}
 }
@@ -178,9 +173,8 @@ func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 		check(t, s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(d))), fmt.Sprintf("issued %s ago", d)).status(http.StatusOK)
 		equal(t, fmt.Sprintf("issued %s ago: the session lives", d), b.lives(s.here), true)
 	}
-	if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(2*time.Hour))); p.StatusCode != http.StatusBadRequest {
-		t.Errorf("a token of two hours ago gets %d", p.StatusCode)
-	}
+	check(t, s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(2*time.Hour))), "a token of two hours ago").
+		status(http.StatusBadRequest)
 	// Fault B2. The provider's clock decides, however wrong it is.
 	for _, skew := range []time.Duration{-50 * time.Second, 50 * time.Second, -4 * time.Minute} {
 		s := newLogoutScene(t)
@@ -238,13 +232,9 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 	// One that could not be kept comes again.
 	token = s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})
 	breakStorage(t, s.here)
-	if p := s.here.tell(token); p.StatusCode != http.StatusBadRequest {
-		t.Errorf("status %d while the storage fails", p.StatusCode)
-	}
+	check(t, s.here.tell(token), "while the storage fails").status(http.StatusBadRequest)
 	mendStorage(t, s.here)
-	if p := s.here.tell(token); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d when it comes again", p.StatusCode)
-	}
+	check(t, s.here.tell(token), "when it comes again").status(http.StatusOK)
 }
 
 // TestGarbageAtTheBackchannelAsksTheProviderNothing: the endpoint is open to
@@ -282,9 +272,8 @@ oidc_rp {
 			check(t, p, name).status(http.StatusBadRequest).header("Cache-Control", "no-store")
 		}
 	}
-	if p := r.browser().post(backchannelPath+"?logout_token="+token, "x=y", nil); p.StatusCode != http.StatusBadRequest {
-		t.Errorf("a token in the address: status %d", p.StatusCode)
-	}
+	check(t, r.browser().post(backchannelPath+"?logout_token="+token, "x=y", nil), "a token in the address").
+		status(http.StatusBadRequest)
 	for _, method := range []string{"GET", "HEAD", "PUT", "OPTIONS"} {
 		check(t, r.browser().send(method, backchannelPath, nil), method).
 			status(http.StatusMethodNotAllowed).

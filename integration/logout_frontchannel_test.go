@@ -58,9 +58,7 @@ func TestAFrameWithACookieEndsAndClearsThatSession(t *testing.T) {
 		if left := b.cookies(); len(left) != 0 {
 			t.Errorf("%s: cookies are left: %v", path, left)
 		}
-		if p := s.here.rawGet("/x", "Cookie: "+cookies); p.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: a copied cookie gets %d", path, p.StatusCode)
-		}
+		check(t, s.here.rawGet("/x", "Cookie: "+cookies), fmt.Sprintf("%s: a copied cookie", path)).status(http.StatusUnauthorized)
 	}
 	// The cookie of another session of the provider's is left alone.
 	b, _, _ := s.signIn("alice")
@@ -140,7 +138,11 @@ http://rp.test {
 	reverse_proxy {upstream}
 }
 `
-	trusts := "servers {\ntrusted_proxies static 127.0.0.1/32\n}"
+	trusts := `
+servers {
+	trusted_proxies static 127.0.0.1/32
+}
+`
 	s := &logoutScene{t, op, newHarnessAt(t, storage, site, trusts), newHarnessAt(t, storage+"/.", site, trusts)}
 	from := func(address string) map[string]string {
 		header := maps.Clone(framed)

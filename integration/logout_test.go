@@ -32,9 +32,7 @@ func TestLogoutEndsTheSessionHereThenAtTheProvider(t *testing.T) {
 	if left := b.cookies(); len(left) != 0 {
 		t.Errorf("cookies are left: %v", left)
 	}
-	if p := r.rawGet("/x", "Cookie: "+old); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a copied cookie gets %d", p.StatusCode)
-	}
+	check(t, r.rawGet("/x", "Cookie: "+old), "a copied cookie").status(http.StatusUnauthorized)
 	p = b.open(p.location())
 	check(t, p).status(http.StatusOK).shows("Signed out")
 	contains(t, "the address", p.url, "/@app/auth/default/signedout")
@@ -102,7 +100,7 @@ oidc_rp {
 	}
 }
 
-func TestLogoutOfNobodyLeadsOn(t *testing.T) {
+func TestALogoutWithoutASessionLeadsOn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	r := newHarness(t, `
@@ -116,7 +114,7 @@ oidc_rp {
 	}
 }
 
-func TestALogoutThatCannotBeKeptIsToldAndClearsTheCookie(t *testing.T) {
+func TestALogoutThatCannotBeStoredIsReportedAndClearsTheCookie(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	r := newHarness(t, `
@@ -219,7 +217,7 @@ func TestALogoutWhenTheFactsAreUnknownClearsTheCookies(t *testing.T) {
 	mendStorage(t, r)
 }
 
-func TestWhatIsNoPageSignsNobodyOut(t *testing.T) {
+func TestRequestsThatAreNoPageLoadsSignNoUserOut(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, `
 oidc_rp {

@@ -65,9 +65,7 @@ func TestEncryptedLogoutTokens(t *testing.T) {
 	}
 	check(t, s.here.tell(token), "a right token").status(http.StatusOK)
 	equal(t, "a right token: the session lives here", b.lives(s.here), false)
-	if p := s.here.tell(token); p.StatusCode != http.StatusBadRequest {
-		t.Errorf("a right token again: status %d", p.StatusCode)
-	}
+	check(t, s.here.tell(token), "a right token again").status(http.StatusBadRequest)
 	again, _, issued := s.signIn("alice")
 	check(t, s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})), "a token that is only signed").status(http.StatusOK)
 	equal(t, "a token that is only signed: the later session lives here", again.lives(s.here), false)
@@ -91,9 +89,7 @@ func TestLogoutTokensFollowIDTokenAlgs(t *testing.T) {
 			l.Discovery = func(m map[string]any) { m["id_token_signing_alg_values_supported"] = []string{"RS256", "ES256"} }
 		})
 		_, _, issued := s.signIn("alice")
-		if p := s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{Alg: "ES256"})); p.StatusCode != want {
-			t.Errorf("%q: status %d, want %d\n%s", line, p.StatusCode, want, s.here.logs())
-		}
+		check(t, s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{Alg: "ES256"})), fmt.Sprintf("%q", line)).status(want)
 		if want != http.StatusOK && !strings.Contains(s.here.logs(), `it is signed with the algorithm \"ES256\", and accepted are RS256`) {
 			t.Errorf("%q: the log does not say why\n%s", line, s.here.logs())
 		}

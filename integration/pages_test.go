@@ -119,9 +119,7 @@ oidc_rp {
 `)
 	for method, want := range map[string]int{"GET": 302, "HEAD": 302, "POST": 401, "PUT": 401, "DELETE": 401, "PATCH": 401, "OPTIONS": 401, "PROPFIND": 401} {
 		for _, header := range []map[string]string{nil, script} {
-			if p := r.browser().send(method, "/x", header); p.StatusCode != want {
-				t.Errorf("%s: status %d, want %d", method, p.StatusCode, want)
-			}
+			check(t, r.browser().send(method, "/x", header), method).status(want)
 		}
 	}
 }
@@ -202,9 +200,7 @@ func TestOnlyAPageLoadBeginsALoginAtItsEndpoint(t *testing.T) {
 		"a program":       {"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Accept": "*/*"},
 		"the address bar": nil,
 	} {
-		if p := r.browser().send("GET", "/@app/auth/default/login", header); p.StatusCode != http.StatusFound {
-			t.Errorf("%s: status %d", name, p.StatusCode)
-		}
+		check(t, r.browser().send("GET", "/@app/auth/default/login", header), name).status(http.StatusFound)
 	}
 }
 

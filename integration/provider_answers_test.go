@@ -1,8 +1,8 @@
 package integration_test
 
 import (
+	"cmp"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -21,7 +21,7 @@ func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 		{"scope", `["openid"]`, ""}, {"scope", `null`, ""}, {"refresh_expires_in", `"x"`, ""}, {"session_state", `{}`, ""}, {"refresh_token", `[]`, "a list"},
 		{"token_type", `null`, ""}, {"token_type", `"mac"`, ""}, {"token_type", `[]`, ""},
 	} {
-		t.Run(tc.member+strings.Trim(tc.value, "{}"), func(t *testing.T) {
+		t.Run(tc.member+" is "+cmp.Or(strings.Trim(tc.value, "{}"), "an object"), func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, oidctest.ClaimsInIDToken())
 			r := newHarness(t, protectedBy(op))
@@ -29,9 +29,7 @@ func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 				l.Token = func(response map[string]any) { response[tc.member] = json.RawMessage(tc.value) }
 			})
 			for range 2 {
-				if p := r.browser().open("/page"); p.body != "application sees alice" {
-					t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-				}
+				check(required{t}, r.browser().open("/page")).body("application sees alice")
 			}
 			lines := r.logLines(map[string]string{"msg": "a member of the provider's token answer cannot be read and counts as absent", "member": tc.member, "found": tc.warned})
 			if want := tc.warned != ""; want != (len(lines) == 1) {
@@ -50,10 +48,17 @@ func TestATokenTypeCountsWhereTheAccessTokenIsUsed(t *testing.T) {
 		refused bool
 	}{
 		"for userinfo":         {nil, "", true},
-		"for userinfo, always": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo always\n", true},
-		"for the application":  {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "upstream {\naccess_token\n}\n", true},
-		"for nothing":          {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "", false},
-		"for nothing at all":   {nil, "userinfo never\nusername_claim sub\n", false},
+		"for userinfo, always": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo always", true},
+		"for the application": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, `
+			upstream {
+				access_token
+			}
+		`, true},
+		"for nothing": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "", false},
+		"for nothing at all": {nil, `
+			userinfo never
+			username_claim sub
+		`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,9 +89,9 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 		notYet, due, gap time.Duration
 	}{
 		{"", 58 * time.Minute, 59*time.Minute + 30*time.Second, 0},
-		{"access_token_lifetime 10m\n", notYetDue, due, 0},
+		{"access_token_lifetime 10m", notYetDue, due, 0},
 	} {
-		t.Run("with "+tc.line, func(t *testing.T) {
+		t.Run("with "+cmp.Or(tc.line, "nothing about it"), func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
 			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { delete(response, "expires_in") } })
@@ -113,16 +118,20 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 // A token that cannot be replaced is not withheld for a life that was not named.
 func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
+	for name, tc := range map[string]struct {
 		refreshTokens bool
 		session, line string
 		withheld      bool
 	}{
-		{false, "", "", false},
-		{true, "session {\nrefresh off\n}\n", "", false},
-		{false, "", "access_token_lifetime 10m\n", true},
+		"no refresh token": {false, "", "", false},
+		"refresh is off": {true, `
+			session {
+				refresh off
+			}
+		`, "", false},
+		"a lifetime is named": {false, "", "access_token_lifetime 10m", true},
 	} {
-		t.Run(fmt.Sprintf("%+v", tc), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var provider []oidctest.Option
 			if tc.refreshTokens {
@@ -133,7 +142,9 @@ func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 			r := newHarness(t, `
 oidc_rp {
 	`+options(op)+`
-	`+tc.line+tc.session+`upstream {
+	`+tc.line+`
+	`+tc.session+`
+	upstream {
 		access_token
 	}
 }
@@ -176,9 +187,7 @@ oidc_rp {
 	userinfo_method `+method+`
 }
 `)
-		if p := r.browser().open("/page"); p.body != "application sees alice" {
-			t.Errorf("%s: status %d\n%s", method, p.StatusCode, r.logs())
-		}
+		check(t, r.browser().open("/page"), method).body("application sees alice")
 		last := op.Last(oidctest.UserInfo)
 		equal(t, method+": Method", last.Method, strings.ToUpper(method))
 		equal(t, method+": the presence of access_token", last.Form.Has("access_token"), method == "post")
@@ -231,9 +240,7 @@ func TestSkippedKeysAreInTheLogOncePerChange(t *testing.T) {
 		}
 	})
 	for range 3 {
-		if p := r.browser().open("/page"); p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
-		}
+		check(required{t}, r.browser().open("/page")).status(http.StatusOK)
 	}
 	lines := r.logLines(map[string]string{"kid": "flawed", "level": "info", "provider": "default"})
 	equal(required{t}, "the number of lines", len(lines), 1)

@@ -65,9 +65,7 @@ func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
 		b := r.browser()
 		done.Go(func() {
 			ready.Done()
-			if p := b.open("/page"); p.body != "application sees alice" {
-				t.Errorf("status %d: %s", p.StatusCode, p.body)
-			}
+			check(t, b.open("/page")).body("application sees alice")
 		})
 	}
 	done.Wait()
@@ -95,9 +93,7 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 		}
 		atLeast(required{t}, "the seconds of Retry-After", seconds, 1)
 		atMost(required{t}, "the seconds of Retry-After", seconds, 10)
-		if p := w.walk("/open"); p.StatusCode != http.StatusOK {
-			t.Fatalf("the public page has status %d", p.StatusCode)
-		}
+		check(required{t}, w.walk("/open"), "the public page").status(http.StatusOK)
 	}
 	asked(t, op, oidctest.Discovery, 1)
 	for range 60 { // a minute with a page load each second
@@ -124,9 +120,7 @@ func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 	var pause int
 	for range 8 { // the pauses have become as long as they get
 		p := b.get("/page")
-		if p.StatusCode != http.StatusServiceUnavailable {
-			t.Fatalf("status %d", p.StatusCode)
-		}
+		check(required{t}, p).status(http.StatusServiceUnavailable)
 		pause, _ = strconv.Atoi(p.Header.Get("Retry-After"))
 		clock.advance(time.Duration(pause) * time.Second)
 	}
@@ -177,7 +171,7 @@ func TestReloadKeepsWhatWasLearned(t *testing.T) {
 	op := newOP(t)
 	before := newHarness(t, withTwoRoutes(op))
 	before.signsIn()
-	after := newHarness(t, withTwoRoutes(op)+"\nheader X-Config new")
+	after := newHarness(t, withTwoRoutes(op)+"header X-Config new")
 	before.cleanUp()
 	after.signsIn()
 	asked(t, op, oidctest.Discovery, 1)
@@ -200,17 +194,13 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 		l.IDToken.Header = func(h map[string]any) { kid++; h["kid"] = fmt.Sprint("unknown", kid) }
 	})
 	for range 20 {
-		if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenInvalid {
-			t.Fatalf("status %d, code %q", p.StatusCode, shownCode(p))
-		}
+		check(required{t}, r.browser().open("/page")).code(errorcode.TokenInvalid)
 	}
 	asked(t, op, oidctest.JWKS, 1+3)
 	op.Honest()
 	r.signsIn() // a known key needs no look
 	op.RotateKeys()
-	if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenInvalid {
-		t.Errorf("status %d, code %q: a key was looked for beyond the limit", p.StatusCode, shownCode(p))
-	}
+	check(t, r.browser().open("/page")).code(errorcode.TokenInvalid)
 	clock.advance(10 * time.Second)
 	r.signsIn()
 	asked(t, op, oidctest.JWKS, 1+3+1)
@@ -228,9 +218,7 @@ func TestMetadataThatDoesNotFitIsLookedAtAgainSoon(t *testing.T) {
 		l.Discovery = func(m map[string]any) { m["token_endpoint_auth_methods_supported"] = []string{"tls_client_auth"} }
 	})
 	for range 5 {
-		if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
-			t.Fatalf("status %d", p.StatusCode)
-		}
+		check(required{t}, r.browser().get("/page")).status(http.StatusServiceUnavailable)
 		clock.advance(time.Second)
 	}
 	asked(t, op, oidctest.Discovery, 1)
@@ -248,8 +236,12 @@ func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 		return oidctest.WithClient(oidctest.Client{ID: "rp:%+ü", Secret: oidctest.AwkwardSecret, Auth: method})
 	}
 	byHand := func(op *oidctest.Provider) string {
-		return fmt.Sprintf("issuer %s\nauthorization_endpoint %s\ntoken_endpoint %s\nuserinfo_endpoint %s\n",
-			op.Issuer(), op.URL(oidctest.Authorize), op.URL(oidctest.Token), op.URL(oidctest.UserInfo))
+		return fmt.Sprintf(`
+issuer %s
+authorization_endpoint %s
+token_endpoint %s
+userinfo_endpoint %s
+`, op.Issuer(), op.URL(oidctest.Authorize), op.URL(oidctest.Token), op.URL(oidctest.UserInfo))
 	}
 	wellKnown := func(op *oidctest.Provider) string { return "configuration_url " + op.URL(oidctest.Discovery) }
 	for _, c := range []struct {
@@ -276,7 +268,9 @@ func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 			op.Lie(func(l *oidctest.Faults) {
 				l.Discovery = func(m map[string]any) { m["token_endpoint"] = "https://op.example/none" }
 			})
-			return "issuer " + op.Issuer() + "\ntoken_endpoint " + op.URL(oidctest.Token)
+			return `
+issuer ` + op.Issuer() + `
+token_endpoint ` + op.URL(oidctest.Token)
 		}, 1, 1, 200},
 		{"client_secret_basic", []oidctest.Option{secret("client_secret_basic")}, authBy("client_secret_basic"), 1, 1, 200},
 		{"client_secret_post", []oidctest.Option{secret("client_secret_post")}, authBy("client_secret_post"), 1, 1, 200},
@@ -292,9 +286,7 @@ oidc_rp {
 }
 `)
 			p := r.browser().open("/page")
-			if p.StatusCode != c.status {
-				t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-			}
+			check(t, p).status(c.status)
 			asked(t, op, oidctest.Discovery, c.discovery)
 			asked(t, op, oidctest.JWKS, c.keys)
 			r.holdLogs(op)
@@ -312,6 +304,8 @@ func authBy(method string) func(*oidctest.Provider) string {
 				m["token_endpoint_auth_methods_supported"] = []string{cmp.Or(other[method], "client_secret_basic")}
 			}
 		})
-		return "issuer " + op.Issuer() + "\nclient_auth " + method
+		return `
+issuer ` + op.Issuer() + `
+client_auth ` + method
 	}
 }

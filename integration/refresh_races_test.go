@@ -14,7 +14,11 @@ import (
 // The tests of this file were faults once: an old state of a session took the
 // place of a refreshed one in the browser, whose refresh token is spent.
 
-const idleGuard = "session {\nidle_timeout 30m\n}\n"
+const idleGuard = `
+session {
+	idle_timeout 30m
+}
+`
 
 func TestAnInstanceWithoutRefreshDoesNotUndoIt(t *testing.T) {
 	t.Parallel()
@@ -100,10 +104,14 @@ func held(op *refreshOP) (arrived <-chan struct{}, answer func()) {
 func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{"cookie", "memory"} {
-		t.Run(store, func(t *testing.T) {
+		t.Run("store "+store, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, `
+session {
+	store `+store+`
+}
+`))
 			cookies := signedIn(t, r).cookieHeader()
 			op.at(due, r)
 			if store == "memory" { // a ticket that an older key has sealed, and would be sealed again
@@ -140,10 +148,14 @@ func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {
 func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{"memory", "storage"} {
-		t.Run(store, func(t *testing.T) {
+		t.Run("store "+store, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, `
+session {
+	store `+store+`
+}
+`))
 			b := signedIn(t, r)
 			cookies, ticket, records := b.cookieHeader(), r.ticketOf(b), r.store()
 			op.at(due, r)
@@ -246,7 +258,7 @@ func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
 func TestALogoutDuringARefreshWins(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off"))
 	b := signedIn(t, r)
 	cookies := b.cookieHeader()
 	arrived, answer := make(chan struct{}), make(chan struct{})

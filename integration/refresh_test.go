@@ -19,15 +19,29 @@ const (
 	notYetDue  = 8*time.Minute + 50*time.Second
 	due        = 9*time.Minute + 10*time.Second
 	tokenGone  = 11 * time.Minute
-	usualGuard = "upstream {\nheader X-Sub sub\naccess_token\n}\n"
+	usualGuard = `
+upstream {
+	header X-Sub sub
+	access_token
+}
+`
 )
 
 func refreshSite(op *refreshOP, more string) string {
-	return "http://rp.test {\noidc_rp {\n" + options(op.Provider) + usualGuard + more + "}\nreverse_proxy {upstream}\n}"
+	return `
+http://rp.test {
+	oidc_rp {
+		` + options(op.Provider) + `
+		` + usualGuard + `
+		` + more + `
+	}
+	reverse_proxy {upstream}
+}
+`
 }
 
 // refreshOP is a provider that gives refresh tokens, and a clock that moves
-// with those of the rigs.
+// with those of the harnesses.
 type refreshOP struct {
 	*oidctest.Provider
 	ahead *atomic.Int64
@@ -39,7 +53,7 @@ func newRefreshOP(t *testing.T, options ...oidctest.Option) *refreshOP {
 	return &refreshOP{newOP(t, append(options, oidctest.RefreshTokens(), oidctest.Now(now))...), ahead}
 }
 
-// at moves the clocks of provider and rigs.
+// at moves the clocks of provider and harnesses.
 func (op *refreshOP) at(d time.Duration, rigs ...*harness) {
 	op.ahead.Store(int64(d))
 	for _, r := range rigs {
@@ -129,9 +143,7 @@ func TestRefreshIsMadeBeforeTheApplicationIsCalled(t *testing.T) {
 		equal(required{t}, fmt.Sprintf("refresh %d: the number of refreshes", i), calls(op), i)
 	}
 	op.at(12*time.Hour+time.Second, r)
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d after the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "after the lifetime").status(http.StatusFound)
 }
 
 func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
@@ -226,9 +238,7 @@ func TestRefreshRows(t *testing.T) {
 			}
 			equal(t, "the status", r.use(copied), http.StatusUnauthorized)
 			equal(t, "the number of refreshes", calls(op), 1)
-			if p := b.get("/"); p.StatusCode != http.StatusFound {
-				t.Errorf("a page load gets %d", p.StatusCode)
-			}
+			check(t, b.get("/"), "a page load").status(http.StatusFound)
 		})
 	}
 }

@@ -57,7 +57,7 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*"))
 			b := signedIn(t, r)
 			first := op.Issued().AccessToken
 			down(op)
@@ -74,9 +74,7 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 			equal(t, "the access token at the application", r.bearer(), "")
 			op.at(10*time.Minute+time.Hour+time.Second, r)
 			check(t, b.get("/")).status(http.StatusServiceUnavailable).hasHeader("Retry-After").setsCookies(0)
-			if p := b.get("/public/x"); p.StatusCode != http.StatusOK {
-				t.Errorf("status %d on a public page", p.StatusCode)
-			}
+			check(t, b.get("/public/x"), "on a public page").status(http.StatusOK)
 			if header, _ := r.upstream.got(); header.Get("X-Sub") != "" {
 				t.Error("after the grace a public page knows the user")
 			}
@@ -95,7 +93,7 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 func TestInvalidGrantEndsTheSession(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*"))
 	b, other := signedIn(t, r), signedIn(t, r)
 	copied := b.cookieHeader()
 	op.EndGrants()
@@ -118,7 +116,7 @@ func TestInvalidGrantEndsTheSession(t *testing.T) {
 	}
 }
 
-// A node that is killed after its call and before it told of it leaves a
+// A node that is killed after its call and before it wrote of it leaves a
 // refresh token behind that was spent.
 func TestANodeKilledInBetweenCostsOneLogin(t *testing.T) {
 	t.Parallel()
@@ -144,7 +142,7 @@ func TestANodeKilledInBetweenCostsOneLogin(t *testing.T) {
 func TestAnEndedSessionIsNotRefreshed(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off"))
 	b := signedIn(t, r)
 	cookies := b.cookieHeader()
 	b.open("/Special:UserLogout")
@@ -180,10 +178,29 @@ func TestRefreshOnlyWhereTokensAreWanted(t *testing.T) {
 		want          int
 	}{
 		{"nothing wants them", "", 0},
-		{"the access token is wanted", "upstream {\naccess_token\n}\n", 1},
-		{"the ID token is wanted", "upstream {\nid_token\n}\n", 1},
-		{"off", "upstream {\naccess_token\n}\nsession {\nrefresh off\n}\n", 0},
-		{"on", "session {\nrefresh on\n}\n", 1},
+		{"the access token is wanted", `
+			upstream {
+				access_token
+			}
+		`, 1},
+		{"the ID token is wanted", `
+			upstream {
+				id_token
+			}
+		`, 1},
+		{"off", `
+			upstream {
+				access_token
+			}
+			session {
+				refresh off
+			}
+		`, 0},
+		{"on", `
+			session {
+				refresh on
+			}
+		`, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

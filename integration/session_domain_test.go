@@ -77,7 +77,7 @@ func TestALoginInFlightIsItsHostsAlone(t *testing.T) {
 // domain, signs no user in.
 func TestASiblingsTransactionDoesNotOpen(t *testing.T) {
 	t.Parallel()
-	for _, more := range []string{"", "insecure\n"} {
+	for _, more := range []string{"", "insecure"} {
 		op := newOP(t)
 		r := siblings(t, op, more)
 		attacker := r.browser()
@@ -136,28 +136,35 @@ http://a.rp.test, http://b.rp.test {
 }
 `)
 	b := r.browser()
-	if p := b.open("https://a.rp.test/x"); p.body != "application sees alice" {
-		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(required{t}, b.open("https://a.rp.test/x")).body("application sees alice")
 	p := b.get("https://b.rp.test/x")
-	if p.body != "application sees alice" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, p).body("application sees alice")
 	check(t, b.open("https://b.rp.test/Special:UserLogout", op.Issuer())).status(http.StatusSeeOther).leadsWith("id_token_hint=")
-	if p := b.get("https://a.rp.test/x"); p.StatusCode != http.StatusFound {
-		t.Errorf("after the logout at the other site: status %d", p.StatusCode)
-	}
+	check(t, b.get("https://a.rp.test/x"), "after the logout at the other site").status(http.StatusFound)
 }
 
 func TestCookieAttributes(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for config, want := range map[string]string{
-		"":                            "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
-		"cookie mine":                 "__Host-mine=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
-		"cookie {\ndomain rp.test\n}": "__Secure-oidc_rp=; Path=/; Domain=rp.test; Max-Age=; HttpOnly; Secure; SameSite=Lax",
-		"cookie {\nsame_site none\npartitioned\n}": "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=None; Partitioned",
-		"cookie {\ninsecure\n}":                    "oidc_rp=; Path=/; Max-Age=; HttpOnly; SameSite=Lax",
+		"":            "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
+		"cookie mine": "__Host-mine=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
+		`
+			cookie {
+				domain rp.test
+			}
+		`: "__Secure-oidc_rp=; Path=/; Domain=rp.test; Max-Age=; HttpOnly; Secure; SameSite=Lax",
+		`
+			cookie {
+				same_site none
+				partitioned
+			}
+		`: "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=None; Partitioned",
+		`
+			cookie {
+				insecure
+			}
+		`: "oidc_rp=; Path=/; Max-Age=; HttpOnly; SameSite=Lax",
 	} {
 		r := newHarness(t, `
 oidc_rp {

@@ -20,9 +20,7 @@ func after(d time.Duration) func() time.Time {
 func signedIn(t *testing.T, r *harness) *browser {
 	t.Helper()
 	b := r.browser()
-	if p := b.open("/"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d\n%s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(required{t}, b.open("/")).status(http.StatusOK)
 	return b
 }
 
@@ -38,13 +36,9 @@ oidc_rp {
 `)
 	b := signedIn(t, r)
 	r.at(after(59 * time.Minute))
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d within the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "within the lifetime").status(http.StatusOK)
 	r.at(after(61 * time.Minute))
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d after the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "after the lifetime").status(http.StatusFound)
 }
 
 func TestIdleTimeoutCountsFromTheLastUse(t *testing.T) {
@@ -61,15 +55,11 @@ oidc_rp {
 	for _, minutes := range []time.Duration{20, 40, 60} {
 		r.at(after(minutes * time.Minute))
 		p := b.get("/")
-		if p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d after %d minutes of use", p.StatusCode, minutes)
-		}
+		check(required{t}, p, fmt.Sprintf("after %d minutes of use", minutes)).status(http.StatusOK)
 		check(t, p).setsCookies(1).header("Cache-Control", "no-store")
 	}
 	r.at(after(91 * time.Minute))
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d after half an hour without use", p.StatusCode)
-	}
+	check(t, b.get("/"), "after half an hour without use").status(http.StatusFound)
 }
 
 func TestSessionSurvivesARestartWithManagedKeys(t *testing.T) {
@@ -88,9 +78,7 @@ http://rp.test {
 	// Another storage object on the same folder is what another process has.
 	second := newHarnessAt(t, storage+"/.", site)
 	moveTo(b, second)
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d on the second instance", p.StatusCode)
-	}
+	check(t, b.get("/"), "on the second instance").status(http.StatusOK)
 }
 
 func TestLogoutOnOneInstanceEndsACopiedCookieOnAnother(t *testing.T) {
@@ -131,12 +119,8 @@ func TestANewLoginEndsTheSessionThatItReplaces(t *testing.T) {
 	b := signedIn(t, r)
 	old := b.cookieHeader()
 	op.SignIn("bob")
-	if p := b.open("/@app/auth/default/login?returnto=/next"); p.body != "application sees bob" {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
-	if p := r.rawGet("/x", "Cookie: "+old); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("the replaced session gets %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/@app/auth/default/login?returnto=/next")).body("application sees bob")
+	check(t, r.rawGet("/x", "Cookie: "+old), "the replaced session").status(http.StatusUnauthorized)
 }
 
 func TestSessionOfADisabledOrChangedProviderIsNone(t *testing.T) {
@@ -159,9 +143,7 @@ http://rp.test {
 		}
 		r := newHarnessAt(t, storage, text)
 		moveTo(b, r)
-		if p := b.send(http.MethodGet, "/", map[string]string{"Sec-Fetch-Mode": "cors"}); p.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: status %d", name, p.StatusCode)
-		}
+		check(t, b.send(http.MethodGet, "/", map[string]string{"Sec-Fetch-Mode": "cors"}), name).status(http.StatusUnauthorized)
 	}
 }
 
@@ -179,9 +161,7 @@ func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 	if got := b.cookies(); got["__Host-oidc_rp_1"] == "" {
 		t.Fatalf("the session was not split: %d cookies", len(got))
 	}
-	if p := b.get("/x"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d with a split session", p.StatusCode)
-	}
+	check(t, b.get("/x"), "with a split session").status(http.StatusOK)
 	grow(20)
 	b.open("/@app/auth/default/login?returnto=/small")
 	if got := b.cookies(); got["__Host-oidc_rp_1"] != "" {
@@ -274,9 +254,7 @@ oidc_rp public {
 }
 `)
 	b := r.browser()
-	if p := b.open("/private/x"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/private/x")).status(http.StatusOK)
 	breakStorage(t, r)
 	r.at(after(10 * time.Minute)) // what was read last does not hold for ever
 	p := b.get("/private/x")
@@ -284,9 +262,7 @@ oidc_rp public {
 	check(t, b.get("/public")).status(http.StatusOK).body("application sees ")
 	mendStorage(t, r)
 	r.at(after(11 * time.Minute))
-	if p := b.get("/private/x"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d after the storage came back", p.StatusCode)
-	}
+	check(t, b.get("/private/x"), "after the storage came back").status(http.StatusOK)
 }
 
 func TestAShorterLifetimeHoldsForOldSessions(t *testing.T) {
@@ -307,19 +283,15 @@ http://rp.test {
 	r := newHarnessAt(t, storage+"/.", fmt.Sprintf(site, "1h")) // a storage of its own, with a clock of its own
 	moveTo(b, r)
 	r.at(after(2 * time.Hour))
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d", p.StatusCode)
-	}
+	check(t, b.get("/")).status(http.StatusFound)
 }
 
-func TestAnEmptiedStorageSignsNobodyOut(t *testing.T) {
+func TestAnEmptiedStorageSignsNoUserOut(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t)))
 	b := signedIn(t, r)
 	breakStorage(t, r)
 	r.rawGet("/x", "Cookie: __Host-oidc_rp=1AQAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d", p.StatusCode)
-	}
+	check(t, b.get("/")).status(http.StatusOK)
 	mendStorage(t, r)
 }

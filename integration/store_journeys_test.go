@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ var journeys = []struct {
 }
 
 // notInMemory are journeys that say nothing of the store memory: what is in it
-// ends with the process, which a rig cannot; and the tests that run beside
+// ends with the process, which a harness cannot; and the tests that run beside
 // these have their sessions in it as well, so that all of them end in
 // TestEverythingInMemoryEnded.
 var notInMemory = []string{"restart", "everything ended"}
@@ -62,7 +63,11 @@ func TestEveryJourneyWithEveryStore(t *testing.T) {
 }
 
 func journeySignIn(t *testing.T, k backend) {
-	s := newCluster(t, k, 1, "upstream {\nheader X-Sub sub\n}", "")
+	s := newCluster(t, k, 1, `
+upstream {
+	header X-Sub sub
+}
+`, "")
 	r := s.nodes[0]
 	b := r.browser()
 	p := b.open("/reports?a=b")
@@ -153,9 +158,7 @@ func journeyNewLogin(t *testing.T, k backend) {
 		before = s.records().sessions()
 	}
 	s.op.SignIn("bob")
-	if p := b.open("/@app/auth/default/login?returnto=/next"); p.body != "application sees bob" {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, b.open("/@app/auth/default/login?returnto=/next")).body("application sees bob")
 	s.over("the replaced session", old)
 	s.holds("the new session", b.cookieHeader())
 	if k.name == testKind {
@@ -178,9 +181,7 @@ func journeyIdle(t *testing.T, k backend) {
 		s.at(minutes * time.Minute)
 		moveTo(b, s.nodes[(i+1)%2])
 		p := b.get("/")
-		if p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d after %d minutes of use\n%s", p.StatusCode, minutes, s.nodes[(i+1)%2].logs())
-		}
+		check(required{t}, p, fmt.Sprintf("after %d minutes of use", minutes)).status(http.StatusOK)
 		if k.ticket && len(p.Header["Set-Cookie"]) != 0 {
 			t.Errorf("a ticket that stays the same was set again")
 		}
@@ -201,13 +202,9 @@ func journeyLifetime(t *testing.T, k backend) {
 	s := newCluster(t, k, 1, "", "lifetime 1h")
 	b := s.signIn(s.nodes[0], "alice")
 	s.at(59 * time.Minute)
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d within the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "within the lifetime").status(http.StatusOK)
 	s.at(61 * time.Minute)
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d after the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "after the lifetime").status(http.StatusFound)
 	if p := b.open("/"); p.StatusCode != http.StatusOK {
 		t.Errorf("the next login ends with %d", p.StatusCode)
 	}
@@ -247,7 +244,12 @@ func journeyDisabled(t *testing.T, k backend) {
 }
 
 func journeyTokens(t *testing.T, k backend) {
-	s := newCluster(t, k, 1, "upstream {\naccess_token\nid_token\n}", "max_chunks 4")
+	s := newCluster(t, k, 1, `
+upstream {
+	access_token
+	id_token
+}
+`, "max_chunks 4")
 	r := s.nodes[0]
 	b := s.signIn(r, "alice")
 	b.get("/")

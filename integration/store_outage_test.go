@@ -11,7 +11,7 @@ import (
 
 // A storage in which nothing of ours is kept is not asked for anything: each
 // question costs money at some.
-func TestAStorageThatNobodyNeedsIsLeftAlone(t *testing.T) {
+func TestAStorageThatIsNotNeededIsNotUsed(t *testing.T) {
 	t.Parallel()
 	r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
@@ -44,17 +44,15 @@ func TestAnOutageBehindPublicPagesIsLogged(t *testing.T) {
 	s.records().fail(calling, errors.New("it is down"))
 	for range 3 {
 		p := r.rawGet("/open/page", "Cookie: "+cookies)
-		if p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d", p.StatusCode)
-		}
+		check(required{t}, p).status(http.StatusOK)
 	}
-	told := 0
+	lines := 0
 	for line := range strings.Lines(r.logs()) {
 		if strings.Contains(line, "the storage does not answer") && strings.Contains(line, `"level":"error"`) {
-			told++
+			lines++
 		}
 	}
-	if told != 1 {
-		t.Errorf("it is logged %d times", told)
+	if lines != 1 {
+		t.Errorf("it is logged %d times", lines)
 	}
 }

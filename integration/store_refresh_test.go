@@ -11,7 +11,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-const withToken = "upstream {\naccess_token\n}\nend_session off\n"
+const withToken = `
+upstream {
+	access_token
+}
+end_session off
+`
 
 // journeyRefresh: of many requests at the moment of expiry, at any number of
 // nodes, one makes the call, and all have its result.
@@ -75,7 +80,14 @@ func journeyRefreshChain(t *testing.T, k backend) {
 // journeyRefreshClaims: what a refresh says of the user reaches the application
 // at all nodes, also where headers were made before.
 func journeyRefreshClaims(t *testing.T, k backend) {
-	s := newCluster(t, k, 2, "upstream {\nheader X-Name name\nheader X-Groups groups\naccess_token\nid_token\n}", "max_chunks 4")
+	s := newCluster(t, k, 2, `
+upstream {
+	header X-Name name
+	header X-Groups groups
+	access_token
+	id_token
+}
+`, "max_chunks 4")
 	b := s.signIn(s.nodes[0], "alice")
 	for _, r := range s.nodes {
 		moveTo(b, r)
@@ -149,9 +161,7 @@ func journeyLogoutDuringRefresh(t *testing.T, k backend) {
 		status <- got
 	}()
 	<-arrived
-	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther {
-		t.Errorf("the logout gets %d", p.StatusCode)
-	}
+	check(t, b.get("/Special:UserLogout"), "the logout").status(http.StatusSeeOther)
 	close(answer)
 	if got := <-status; got != http.StatusUnauthorized {
 		t.Errorf("the request that refreshed gets %d", got)

@@ -52,7 +52,13 @@ func spellings(value string) []string {
 func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("storage"), backendNamed(testKind)}, func(t *testing.T, k backend) {
-		s := newCluster(t, k, 1, "upstream {\naccess_token\nid_token\n}\nend_session off", "")
+		s := newCluster(t, k, 1, `
+upstream {
+	access_token
+	id_token
+}
+end_session off
+`, "")
 		r := s.nodes[0]
 		secrets := map[string]string{"the sealing secret": strings.Repeat("s", 40), "the client secret": s.op.Client().Secret}
 		for _, who := range []string{"alice", "bob"} {
@@ -77,9 +83,7 @@ func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 				secrets[name+" of "+who] = value
 			}
 			s.at(s.ahead + due)
-			if p := b.get("/"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d", p.StatusCode)
-			}
+			check(required{t}, b.get("/")).status(http.StatusOK)
 			if who == "alice" {
 				r.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{}))
 				r.tell(s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{}))
@@ -106,9 +110,9 @@ func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 	})
 }
 
-// TestWhoWritesTheStoreIsNobody: without a ticket there is no session, whatever
+// TestWritingToTheStoreSignsNoUserIn: without a ticket there is no session, whatever
 // somebody puts into the store; and with one no other's.
-func TestWhoWritesTheStoreIsNobody(t *testing.T) {
+func TestWritingToTheStoreSignsNoUserIn(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
@@ -185,9 +189,7 @@ func TestWhoWritesTheStoreIsNobody(t *testing.T) {
 				r := s.nodes[0]
 				alice, bob := s.signIn(r, "alice"), r.browser()
 				s.op.SignIn("bob")
-				if p := bob.open("/@app/auth/default/login?returnto=/"); p.StatusCode != http.StatusOK {
-					t.Fatalf("status %d", p.StatusCode)
-				}
+				check(required{t}, bob.open("/@app/auth/default/login?returnto=/")).status(http.StatusOK)
 				if !remembered { // another instance has not seen the cookies yet
 					r = s.another()
 				}
@@ -215,7 +217,12 @@ func TestWhoWritesTheStoreIsNobody(t *testing.T) {
 func TestASessionLargerThanCookiesFitsAStore(t *testing.T) {
 	t.Parallel()
 	forBackends(t, storeBackends(), func(t *testing.T, k backend) {
-		s := newCluster(t, k, 1, "upstream {\nheader X-Sub sub\nheader X-Last {http.auth.user.claims.last}\n}", "")
+		s := newCluster(t, k, 1, `
+upstream {
+	header X-Sub sub
+	header X-Last {http.auth.user.claims.last}
+}
+`, "")
 		r := s.nodes[0]
 		grow := func(size int) {
 			user := s.op.User("alice")

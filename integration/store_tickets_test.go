@@ -181,8 +181,6 @@ http://rp.test, http://two.test {
 			s.holds("at its own", cookies)
 		}
 		b := r.browser()
-		if p := b.open("https://two.test/"); p.StatusCode != http.StatusOK {
-			t.Errorf("status %d at the other host", p.StatusCode)
-		}
+		check(t, b.open("https://two.test/"), "at the other host").status(http.StatusOK)
 	})
 }
