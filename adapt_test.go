@@ -137,7 +137,7 @@ func TestEveryOptionRefusesTheWrongArguments(t *testing.T) {
 		{"shared provider", "{\noidc_rp {\nprovider a {\n", "}\n}\n}\n", provider},
 		{"session", "{\noidc_rp {\nsession {\n", "}\n}\n}\n", session},
 		{"session of a site", "a.example {\noidc_rp {\nsession {\n", "}\n}\n}\n", session},
-		{"cookie", "{\noidc_rp {\nsession {\ncookie {\n", "}\n}\n}\n}\n", []string{"domain", "same_site", "partitioned", "insecure"}},
+		{"cookie", "{\noidc_rp {\nsession {\ncookie {\n", "}\n}\n}\n}\n", []string{"domain", "same_site", "partitioned", "insecure", "transient"}},
 	} {
 		first := strings.Count(place.before, "\n") + 1
 		for _, word := range place.words {
@@ -178,7 +178,7 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 		"upstream": "access_token", "session": "lifetime 1h", "tls": "ca a", "claims": "a b", "authorization_params": "a b",
 	}[word]
 	switch {
-	case slices.Contains([]string{"insecure", "disabled", "partitioned"}, word):
+	case slices.Contains([]string{"insecure", "disabled", "partitioned", "transient"}, word):
 		return word, []use{{word + "\n" + word, 1}, {word + " x", 0}}
 	case block != "" && !(word == "claims" && ofSession):
 		block = " {\n" + block + "\n}"

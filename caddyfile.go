@@ -105,6 +105,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		default_provider <id>
 //		public <matcher>...
 //		private <matcher>... { unauthenticated auto|redirect|deny }
+//		known_users list <name>... | file <path> | scim <url> { <options> }
 //		unauthenticated auto|redirect|deny
 //		upstream {
 //			header <Name> <claim or placeholder>

@@ -116,6 +116,7 @@ var cookieOptions = caddyargs.Table[*CookieConfig]{
 	},
 	"partitioned": func(d *caddyfile.Dispenser, c *CookieConfig) error { return caddyargs.FlagArg(d, &c.Partitioned) },
 	"insecure":    func(d *caddyfile.Dispenser, c *CookieConfig) error { return caddyargs.FlagArg(d, &c.Insecure) },
+	"transient":   func(d *caddyfile.Dispenser, c *CookieConfig) error { return caddyargs.FlagArg(d, &c.Transient) },
 }
 
 func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {

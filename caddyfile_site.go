@@ -79,6 +79,7 @@ var siteOptions = map[string]siteOption{
 	"default_provider": {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.DefaultProvider) }, names: true},
 	"public":           {parse: func(s *siteParser) error { return s.route(modePublic) }, repeats: true},
 	"private":          {parse: func(s *siteParser) error { return s.route(modePrivate) }, repeats: true},
+	"known_users":      {parse: func(s *siteParser) error { return parseKnownUsers(s.Dispenser, s.h) }, repeats: true},
 	"unauthenticated":  {parse: func(s *siteParser) error { return unauthenticatedArg(s.Dispenser, &s.h.Unauthenticated) }},
 	"preflight":        {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.Preflight, preflightValues...) }},
 	"upgrades":         {parse: func(s *siteParser) error { return parseUpgrades(s.Dispenser, s.h) }},

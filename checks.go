@@ -140,7 +140,9 @@ func (s *SessionConfig) checkOptions() loadcheck.Session {
 	if kind, err := storeKind(s.StoreRaw); err == nil && kind != cookieStore {
 		_ = json.Compact(&store, s.StoreRaw) // it was just read
 	}
-	return loadcheck.Session{Cookie: loadcheck.Cookie(*s.Cookie), Store: store.String(), Secrets: s.Secret}
+	c := s.Cookie
+	cookie := loadcheck.Cookie{Name: c.Name, Domain: c.Domain, SameSite: c.SameSite, Partitioned: c.Partitioned, Insecure: c.Insecure}
+	return loadcheck.Session{Cookie: cookie, Store: store.String(), Secrets: s.Secret}
 }
 
 // ofSite adds the name of its site to an error of an instance.

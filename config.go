@@ -280,6 +280,10 @@ type CookieConfig struct {
 	// Allows the cookie over plain HTTP. On loopback this is not needed.
 	// Default: false.
 	Insecure bool `json:"insecure,omitempty"`
+
+	// Whether the browser forgets the session when it closes. The lifetime
+	// still ends the session. Default: false.
+	Transient bool `json:"transient,omitempty"`
 }
 
 // Route makes some requests public or private, whatever the mode of the site.

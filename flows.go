@@ -34,7 +34,8 @@ func (h *Handler) resolveFlows() {
 	}
 	h.instance.Scopes = cookiescope.New(cookiescope.Config{
 		Name: c.Name, Domain: c.Domain, SameSiteNone: c.SameSite == "none", Partitioned: c.Partitioned, Insecure: c.Insecure,
-		Base: h.base, Trusted: isFromTrustedProxy,
+		Transient: c.Transient,
+		Base:      h.base, Trusted: isFromTrustedProxy,
 	})
 	h.instance.Templates = h.pages.Get
 }

@@ -48,12 +48,8 @@ var wiring = []string{
 // mayImportCaddy are the packages under internal that read Caddyfiles.
 var mayImportCaddy = []string{"internal/caddyargs"}
 
-// mayImportStore are the packages under internal that know the interface of
-// session stores, which is public.
-var mayImportStore = []string{"internal/sessionstore"}
-
 // forTests are packages that only tests, benchmarks and the demo import.
-var forTests = []string{"internal/oidctest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest"}
+var forTests = []string{"internal/oidctest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest", "directory/directorytest"}
 
 func TestImportLaw(t *testing.T) {
 	t.Parallel()
@@ -67,27 +63,61 @@ func TestImportLaw(t *testing.T) {
 	}
 }
 
+// under reports whether a package is that of a folder, or is in it.
+func under(name, folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
+
+// among reports whether a package is in one of the folders.
+func among(name string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool { return under(name, folder) })
+}
+
+// guests are the packages of guest modules of one kind: the folder has their
+// interface, and a folder in it has one of them.
+type guests struct {
+	folder string
+	// known are the packages under internal that know the interface, which is
+	// public.
+	known []string
+}
+
+var guestPackages = []guests{
+	{"store", []string{"internal/sessionstore"}},
+	{"directory", []string{"internal/knownusers"}},
+}
+
+func (g guests) brokenRule(from, to string) string {
+	isGuest := under(from, g.folder)
+	switch {
+	case isGuest && to == ".":
+		return "only commands import the root"
+	case !under(to, g.folder) || among(from, forTests):
+		return ""
+	case under(from, "internal") && !among(from, g.known):
+		return "packages under internal know nothing of guest modules"
+	case isGuest && to != g.folder && !under(to, from):
+		return "a guest module knows no other"
+	}
+	return ""
+}
+
 // brokenImportRule returns the rule that an import of a package of this module
 // breaks, or nothing. Packages of this module are named by their folder.
 func brokenImportRule(from, to string) string {
-	under := func(name, folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
-	among := func(name string, folders []string) bool {
-		return slices.ContainsFunc(folders, func(folder string) bool { return under(name, folder) })
+	isInternal := under(from, "internal")
+	for _, guests := range guestPackages {
+		if broken := guests.brokenRule(from, to); broken != "" {
+			return broken
+		}
 	}
-	isInternal, isStore := under(from, "internal"), under(from, "store")
 	switch {
-	case to == "." && (isInternal || isStore):
+	case to == "." && isInternal:
 		return "only commands import the root"
 	case among(to, forTests) && !among(from, forTests):
 		return "it is for tests alone"
 	case isInternal && among(to, wiring) && !among(from, mayImportCaddy):
 		return "packages under internal know nothing of Caddy, its logs and its metrics"
-	case isInternal && under(to, "store") && !among(from, mayImportStore) && !among(from, forTests):
-		return "packages under internal know nothing of session stores"
 	case isInternal && among(to, mayImportCaddy):
 		return "packages under internal read no Caddyfiles"
-	case isStore && under(to, "store") && to != "store" && !under(to, from) && !among(from, forTests):
-		return "a store knows no other store"
 	case under(from, "internal/caddyargs") && under(to, "internal") && to != "internal/suggest":
 		return "caddyargs knows options' arguments and nothing else"
 	}
@@ -178,6 +208,11 @@ func TestImportLawRefuses(t *testing.T) {
 		{"store/redis", "store", true},
 		{"store/redis", "store/memory", false},
 		{".", "store/memory", true},
+		{"directory/list", ".", false},
+		{"directory/list", "directory", true},
+		{"directory/list", "directory/file", false},
+		{"internal/flow", "directory", false},
+		{"internal/knownusers", "directory", true},
 		{".", "internal/oidctest", false},
 		{".", "github.com/caddyserver/caddy/v2", true},
 	} {

@@ -83,6 +83,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.instance = &flow.Instance{Shared: h.app.shared, Server: caddyServer{}, Now: h.now, Logger: ctx.Slogger()}
 	for _, resolve := range []func(caddy.Context) error{
 		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
+		func(ctx caddy.Context) error { return resolveKnownUsers(h, ctx) },
 	} {
 		if err := resolve(ctx); err != nil {
 			return ofSite(ctx, err)

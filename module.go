@@ -29,6 +29,7 @@
 package oidcrp
 
 import (
+	"encoding/json"
 	"log/slog"
 	"maps"
 	"slices"
@@ -147,6 +148,12 @@ type Handler struct {
 
 	// Routes that differ from the mode. The first one that matches decides.
 	Routes []*Route `json:"routes,omitempty"`
+
+	// The directories that know the users of this site. Only users whom at least
+	// one of them knows are signed in. Others get the error `user_unknown`, and the
+	// open session of a user who is removed counts as none. Default: every user
+	// whom a provider signs in is known.
+	KnownUsersRaw []json.RawMessage `json:"known_users,omitempty" caddy:"namespace=oidc_rp.directories inline_key=module"`
 
 	// How to respond to unauthenticated requests for private pages: `redirect`
 	// sends GET and HEAD requests to the login and responds to others with 401,

@@ -71,8 +71,14 @@ func TestParseOriginSaysWhatIsWrong(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			got, err := ParseOrigin(tc.raw)
-			if err == nil || !strings.Contains(err.Error(), tc.says) || got != (Origin{}) {
-				t.Errorf("ParseOrigin(%q) = %q, %v; want an error that says %q", tc.raw, got, err, tc.says)
+			if err == nil {
+				t.Fatalf("ParseOrigin(%q): expected an error, seen %q", tc.raw, got)
+			}
+			if !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("ParseOrigin(%q): expected the error %q, seen %v", tc.raw, tc.says, err)
+			}
+			if got != (Origin{}) {
+				t.Errorf("ParseOrigin(%q): expected no origin beside the error, seen %q", tc.raw, got)
 			}
 		})
 	}
@@ -82,8 +88,11 @@ func TestParseOriginKeepsPasswordsToItself(t *testing.T) {
 	t.Parallel()
 	for _, raw := range []string{"https://user:hunter2@app.example.com", "user:hunter2@app.example.com"} {
 		_, err := ParseOrigin(raw)
-		if err == nil || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("ParseOrigin gives %v", err)
+		if err == nil {
+			t.Fatal("expected an error, seen none")
+		}
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("expected an error without the password, seen %v", err)
 		}
 	}
 }
@@ -128,8 +137,14 @@ func TestFromRequest(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			got, ok := FromRequest(tc.scheme, tc.hostport)
-			if ok != (tc.want != "") || ok && got.String() != tc.want || !ok && got != (Origin{}) {
-				t.Errorf("FromRequest(%q, %q) = %q, %v; want %q", tc.scheme, tc.hostport, got, ok, tc.want)
+			if ok != (tc.want != "") {
+				t.Errorf("FromRequest(%q, %q): expected an origin %t, seen %t", tc.scheme, tc.hostport, tc.want != "", ok)
+			}
+			if ok && got.String() != tc.want {
+				t.Errorf("FromRequest(%q, %q): expected %q, seen %q", tc.scheme, tc.hostport, tc.want, got)
+			}
+			if !ok && got != (Origin{}) {
+				t.Errorf("FromRequest(%q, %q): expected no origin, seen %q", tc.scheme, tc.hostport, got)
 			}
 		})
 	}
@@ -158,12 +173,21 @@ func TestHostnameAndLoopback(t *testing.T) {
 		{"[2001:db8::1]", "2001:db8::1", false},
 	} {
 		o, ok := FromRequest("http", tc.hostport)
-		if !ok || o.Hostname() != tc.hostname || o.Loopback() != tc.loopback {
-			t.Errorf("%s: %v, hostname %q, loopback %v", tc.hostport, ok, o.Hostname(), o.Loopback())
+		if !ok {
+			t.Errorf("%s: expected an origin, seen none", tc.hostport)
+		}
+		if got := o.Hostname(); got != tc.hostname {
+			t.Errorf("%s: expected the host name %q, seen %q", tc.hostport, tc.hostname, got)
+		}
+		if got := o.Loopback(); got != tc.loopback {
+			t.Errorf("%s: expected loopback %t, seen %t", tc.hostport, tc.loopback, got)
 		}
 	}
-	if (Origin{}).Loopback() || (Origin{}).Hostname() != "" {
-		t.Error("nobody is somewhere")
+	if (Origin{}).Loopback() {
+		t.Error("no origin: expected it not to be this machine, seen that it is")
+	}
+	if got := (Origin{}).Hostname(); got != "" {
+		t.Errorf("no origin: expected no host name, seen %q", got)
 	}
 }
 
@@ -197,8 +221,10 @@ func TestSameOrigin(t *testing.T) {
 			}
 		})
 	}
-	if (Origin{}).SameOrigin("") || (Origin{}).SameOrigin("://") {
-		t.Error("nobody has an origin")
+	for _, raw := range []string{"", "://"} {
+		if (Origin{}).SameOrigin(raw) {
+			t.Errorf("no origin: expected %q to be of another one, seen that it is the same", raw)
+		}
 	}
 }
 
@@ -232,11 +258,20 @@ func FuzzFromRequest(f *testing.F) {
 		if parsed, err := ParseOrigin(o.String()); err != nil || parsed != o {
 			t.Fatalf("ParseOrigin(%q) = %v, %v", o, parsed, err)
 		}
-		if !o.SameOrigin(o.String()) || !o.SameOrigin(o.String()+"/x") {
-			t.Fatalf("%q is not its own origin", o)
+		for _, raw := range []string{o.String(), o.String() + "/x"} {
+			if !o.SameOrigin(raw) {
+				t.Fatalf("%q: expected %q to be of the same origin, seen that it is not", o, raw)
+			}
 		}
-		if u, err := url.Parse(o.String()); err != nil || u.Host != o.Host || u.Hostname() != o.Hostname() {
-			t.Fatalf("net/url reads %q as %v, %v", o, u, err)
+		u, err := url.Parse(o.String())
+		if err != nil {
+			t.Fatalf("net/url reads %q: %v", o, err)
+		}
+		if u.Host != o.Host {
+			t.Fatalf("%q: expected net/url to read the host %q, seen %q", o, o.Host, u.Host)
+		}
+		if u.Hostname() != o.Hostname() {
+			t.Fatalf("%q: expected net/url to read the host name %q, seen %q", o, o.Hostname(), u.Hostname())
 		}
 		if seen, ok := browserOrigin(o.String(), own); !ok || seen != o {
 			t.Fatalf("a browser reads %q as %q, %v", o, seen, ok)

@@ -212,8 +212,11 @@ func TestReadingsAreAppended(t *testing.T) {
 	for _, raw := range []string{"/a", "/a;b"} {
 		got, ok := Readings([]Reading{first}, sent(t, raw), sent(t, raw))
 		alone, _ := Readings(nil, sent(t, raw), sent(t, raw))
-		if !ok || got[0] != first || !slices.Equal(got[1:], alone) {
-			t.Errorf("%s: %q after %q", raw, got, first)
+		if !ok {
+			t.Errorf("%s: expected that all readings are known, seen that they are not", raw)
+		}
+		if want := append([]Reading{first}, alone...); !slices.Equal(got, want) {
+			t.Errorf("%s: expected %q, seen %q", raw, want, got)
 		}
 	}
 }
@@ -241,11 +244,20 @@ func TestAPlainPathCostsNothing(t *testing.T) {
 	dst := make([]Reading, 0, 2)
 	var plain, ok bool
 	rewritten := Path{Path: "/index.html"}
-	if n := testing.AllocsPerRun(100, func() { _, ok = Readings(dst, p, rewritten) }); n != 0 || !ok {
-		t.Errorf("a plain rewrite: %v allocations, %v", n, ok)
+	if n := testing.AllocsPerRun(100, func() { _, ok = Readings(dst, p, rewritten) }); n != 0 {
+		t.Errorf("a plain rewrite: expected no allocations, seen %v", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { plain = Plain(p.Path); _, ok = Readings(dst, p, p) }); n != 0 || !plain || !ok {
-		t.Errorf("%v allocations, %v, %v", n, plain, ok)
+	if !ok {
+		t.Error("a plain rewrite: expected that all readings are known, seen that they are not")
+	}
+	if n := testing.AllocsPerRun(100, func() { plain = Plain(p.Path); _, ok = Readings(dst, p, p) }); n != 0 {
+		t.Errorf("a plain path: expected no allocations, seen %v", n)
+	}
+	if !plain {
+		t.Errorf("expected %q to be plain, seen that it is not", p.Path)
+	}
+	if !ok {
+		t.Error("a plain path: expected that all readings are known, seen that they are not")
 	}
 }
 
@@ -257,8 +269,11 @@ func checkReadings(t *testing.T, original, current Path) {
 		t.Fatalf("%q, %q: %d readings", original, current, len(readings))
 	}
 	again, okAgain := Readings(nil, original, current)
-	if ok != okAgain || !slices.Equal(readings, again) {
-		t.Fatalf("%q, %q: %q, and then %q", original, current, readings, again)
+	if ok != okAgain {
+		t.Fatalf("%q, %q: expected %t again, seen %t", original, current, ok, okAgain)
+	}
+	if !slices.Equal(readings, again) {
+		t.Fatalf("%q, %q: expected %q again, seen %q", original, current, readings, again)
 	}
 	list := paths(readings)
 	if want := cleaned(rooted(current.Path)); !slices.Contains(list, want) {
@@ -307,8 +322,11 @@ func checkReadings(t *testing.T, original, current Path) {
 		for _, view := range views {
 			slow.addText(view(current.Path))
 		}
-		if !slices.Equal(slow.list, readings) || len(readings) != 1 {
-			t.Fatalf("%q is plain, and has the readings %q", current.Path, slow.list)
+		if !slices.Equal(slow.list, readings) {
+			t.Fatalf("%q is plain: expected the readings %q, seen %q", current.Path, slow.list, readings)
+		}
+		if len(readings) != 1 {
+			t.Fatalf("%q is plain: expected one reading, seen %q", current.Path, readings)
 		}
 	}
 }

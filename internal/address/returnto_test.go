@@ -299,19 +299,37 @@ func checkReturn(t *testing.T, raw string, own Origin, others []Origin) {
 		return
 	}
 	want, _ := browserOrigin(raw, own)
-	if origin, ok := browserOrigin(got, own); !ok || origin != want || origin != own && !slices.Contains(others, origin) {
-		t.Fatalf("Return(%q) = %q, which a browser resolves to %q, and what was asked for to %q", raw, got, origin, want)
+	origin, ok := browserOrigin(got, own)
+	if !ok {
+		t.Fatalf("Return(%q) = %q: expected that a browser resolves it, seen that it does not", raw, got)
 	}
-	if want == own && (got[0] != '/' || !strings.HasSuffix(raw, got) && got != "/") || want != own && got != raw {
-		t.Fatalf("Return(%q) = %q is not byte for byte", raw, got)
+	if origin != want {
+		t.Fatalf("Return(%q) = %q: expected that a browser resolves it to %q as before, seen %q", raw, got, want, origin)
+	}
+	if origin != own && !slices.Contains(others, origin) {
+		t.Fatalf("Return(%q) = %q: expected one of our origins, seen %q", raw, got, origin)
+	}
+	if want != own && got != raw {
+		t.Fatalf("Return(%q): expected it byte for byte, seen %q", raw, got)
+	}
+	if want == own {
+		if got[0] != '/' {
+			t.Fatalf("Return(%q): expected a path, seen %q", raw, got)
+		}
+		if !strings.HasSuffix(raw, got) && got != "/" {
+			t.Fatalf("Return(%q): expected its path byte for byte, seen %q", raw, got)
+		}
 	}
 	if again, ok := Return(got, own, others); !ok || again != got {
 		t.Fatalf("Return(%q) = %q, and of that %q, %v", raw, got, again, ok)
 	}
 	for _, max := range []int{0, 1, 8, len(got) - 1, len(got)} {
 		short := Shorten(got, max)
-		if len(short) > max || !strings.HasPrefix(got, short) {
-			t.Fatalf("Shorten(%q, %d) = %q", got, max, short)
+		if len(short) > max {
+			t.Fatalf("Shorten(%q, %d): expected %d bytes at most, seen %q", got, max, max, short)
+		}
+		if !strings.HasPrefix(got, short) {
+			t.Fatalf("Shorten(%q, %d): expected a beginning of it, seen %q", got, max, short)
 		}
 		if short == "" {
 			continue

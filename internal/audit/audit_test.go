@@ -49,8 +49,12 @@ func TestSecretsAreHashed(t *testing.T) {
 	if got := SessionName(nil) + SessionName(new(session.Session)); got != "" {
 		t.Errorf("a session without an id: expected no name, seen %q", got)
 	}
-	if a, b := NewErrorID(), NewErrorID(); len(a) != 8 || a == b {
-		t.Errorf("expected two ids of 8 digits, seen %q and %q", a, b)
+	a, b := NewErrorID(), NewErrorID()
+	if len(a) != 8 {
+		t.Errorf("expected an id of eight digits, seen %q", a)
+	}
+	if a == b {
+		t.Errorf("expected two ids, seen %q twice", a)
 	}
 }
 

@@ -25,8 +25,11 @@ func TestParse(t *testing.T) {
 		{"state=s&code=c&iss=a&iss=a", "iss is there more than once"},
 	} {
 		_, err := Parse(tc.query)
-		if tc.flaw == "" && err != nil || tc.flaw != "" && (err == nil || !strings.Contains(err.Error(), tc.flaw)) {
-			t.Errorf("%s: the error is %v, want %q", tc.query, err, tc.flaw)
+		if (err == nil) != (tc.flaw == "") {
+			t.Fatalf("%s: expected the error %q, seen %v", tc.query, tc.flaw, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), tc.flaw) {
+			t.Errorf("%s: expected the error %q, seen %v", tc.query, tc.flaw, err)
 		}
 	}
 }
@@ -51,8 +54,14 @@ func TestADescriptionIsBoundedAndInErrorsAlone(t *testing.T) {
 	t.Parallel()
 	a, err := From(url.Values{"error_description": {strings.Repeat("d", 10*maxErrorDescription)}})
 	var words *op.Refusal
-	if !errors.As(err, &words) || len(words.Description) > maxErrorDescription || words.Description == "" {
-		t.Errorf("the error is %v", err)
+	if !errors.As(err, &words) {
+		t.Fatalf("expected a refusal, seen %v", err)
+	}
+	if words.Description == "" {
+		t.Error("expected a description, seen none")
+	}
+	if len(words.Description) > maxErrorDescription {
+		t.Errorf("expected a description of %d bytes at most, seen %d", maxErrorDescription, len(words.Description))
 	}
 	if len(a.errorDescription) != maxErrorDescription {
 		t.Errorf("%d bytes are kept", len(a.errorDescription))

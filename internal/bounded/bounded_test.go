@@ -33,8 +33,11 @@ func TestWorkGoesOnWhenTheWaitEnds(t *testing.T) {
 			return 1, nil
 		})
 		var gaveUp *GaveUpError
-		if !errors.As(err, &gaveUp) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("expected a wait that ended, seen %v", err)
+		if !errors.As(err, &gaveUp) {
+			t.Errorf("expected a GaveUpError, seen %v", err)
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("expected an error of the deadline, seen %v", err)
 		}
 		if waited := time.Since(began); waited != time.Second {
 			t.Errorf("expected a wait of 1s, seen %s", waited)

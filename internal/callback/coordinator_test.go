@@ -67,8 +67,11 @@ func TestOneOfManyCallbacksDoesTheWork(t *testing.T) {
 		for i := range 12 {
 			all.Go(func() {
 				got := do(t, nodes[i%3], a.attempt("login"))
-				if got.Location != "/page" || !slices.Equal(got.Cookies, a.outcome.Cookies) {
-					t.Errorf("number %d gets %v", i, got)
+				if got.Location != "/page" {
+					t.Errorf("number %d: expected the location /page, seen %q", i, got.Location)
+				}
+				if !slices.Equal(got.Cookies, a.outcome.Cookies) {
+					t.Errorf("number %d: expected the cookies %q, seen %q", i, a.outcome.Cookies, got.Cookies)
 				}
 			})
 		}
@@ -90,17 +93,30 @@ func TestACallbackCountsAgainForAMinute(t *testing.T) {
 		here, there := a.node(l), a.node(l)
 		do(t, here, a.attempt("login"))
 		time.Sleep(59 * time.Second)
-		if got := do(t, there, a.attempt("login")); got.Code != "token_invalid" || got.ErrorID != "1234" || a.worked.Load() != 1 {
-			t.Errorf("within the minute: %+v", got)
+		got := do(t, there, a.attempt("login"))
+		if got.Code != "token_invalid" {
+			t.Errorf("within the minute: expected token_invalid, seen %q", got.Code)
+		}
+		if got.ErrorID != "1234" {
+			t.Errorf("within the minute: expected the error id 1234, seen %q", got.ErrorID)
+		}
+		if n := a.worked.Load(); n != 1 {
+			t.Errorf("within the minute: expected the work to be done once, seen %d times", n)
 		}
 		time.Sleep(2 * time.Second)
 		after := a.node(l) // which knows nothing
-		if got := do(t, after, a.attempt("login")); !errors.Is(got.Err, ErrRepeated) || a.worked.Load() != 1 {
-			t.Errorf("after the minute: %+v", got)
+		if got := do(t, after, a.attempt("login")); !errors.Is(got.Err, ErrRepeated) {
+			t.Errorf("after the minute: expected %v, seen %+v", ErrRepeated, got)
+		}
+		if n := a.worked.Load(); n != 1 {
+			t.Errorf("after the minute: expected the work to be done once, seen %d times", n)
 		}
 		time.Sleep(3 * time.Minute)
-		if err := here.Sweep(t.Context()); err != nil || len(l.Keys()) != 0 {
-			t.Errorf("after a sweep: %v, %v", l.Keys(), err)
+		if err := here.Sweep(t.Context()); err != nil {
+			t.Errorf("a sweep: %v", err)
+		}
+		if left := l.Keys(); len(left) != 0 {
+			t.Errorf("after a sweep: expected no files, seen %q", left)
 		}
 	})
 }
@@ -123,8 +139,11 @@ func TestACallbackWorksWithoutTheStorage(t *testing.T) {
 						t.Errorf("%+v", got)
 					}
 				}
-				if a.worked.Load() != 1 || a.lost.Load() != 1 {
-					t.Errorf("the work was done %d times, and %d told", a.worked.Load(), a.lost.Load())
+				if n := a.worked.Load(); n != 1 {
+					t.Errorf("expected the work to be done once, seen %d times", n)
+				}
+				if n := a.lost.Load(); n != 1 {
+					t.Errorf("expected one loss to be reported, seen %d", n)
 				}
 			})
 		})
@@ -299,8 +318,17 @@ func FuzzDecodeOutcome(f *testing.F) {
 			return
 		}
 		var again Outcome
-		if err := again.decode(read.encode()); err != nil || again.Location != read.Location || again.Code != read.Code || !slices.Equal(again.Cookies, read.Cookies) {
-			t.Fatalf("%q comes back as %+v, %v", plain, again, err)
+		if err := again.decode(read.encode()); err != nil {
+			t.Fatalf("%q encoded again: %v", plain, err)
+		}
+		if again.Location != read.Location {
+			t.Fatalf("%q encoded again: expected the location %q, seen %q", plain, read.Location, again.Location)
+		}
+		if again.Code != read.Code {
+			t.Fatalf("%q encoded again: expected the code %q, seen %q", plain, read.Code, again.Code)
+		}
+		if !slices.Equal(again.Cookies, read.Cookies) {
+			t.Fatalf("%q encoded again: expected the cookies %q, seen %q", plain, read.Cookies, again.Cookies)
 		}
 	})
 }

@@ -52,8 +52,15 @@ func FuzzFromJSON(f *testing.F) {
 			t.Errorf("%q comes back as %q, %v", v, again, err)
 		}
 		set, err := Encode(map[string]json.RawMessage{"x": json.RawMessage(raw)})
-		if got, ok := set.Get("x"); err != nil || !ok || got != v {
-			t.Errorf("%q is %q in a set, %v", raw, got, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := set.Get("x")
+		if !ok {
+			t.Fatalf("%q: expected it in the set, seen nothing", raw)
+		}
+		if got != v {
+			t.Errorf("%q: expected %q in the set, seen %q", raw, v, got)
 		}
 		readAll(set, "x.a")
 	})
@@ -61,8 +68,14 @@ func FuzzFromJSON(f *testing.F) {
 
 func checkClean(t *testing.T, text string) {
 	t.Helper()
-	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) || strings.ContainsAny(text, "\u2028\u2029") {
-		t.Errorf("%q is not clean", text)
+	if !utf8.ValidString(text) {
+		t.Errorf("expected UTF-8, seen %q", text)
+	}
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		t.Errorf("expected no control characters, seen %q", text)
+	}
+	if strings.ContainsAny(text, "\u2028\u2029") {
+		t.Errorf("expected no line separators, seen %q", text)
 	}
 	if strings.TrimSpace(text) != text {
 		t.Errorf("%q has spaces at its ends", text)

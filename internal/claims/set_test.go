@@ -71,8 +71,11 @@ func TestTheSameClaimsMakeTheSameSet(t *testing.T) {
 		names = append(names, name)
 		return true
 	})
-	if !slices.IsSorted(names) || len(names) != 10 {
-		t.Errorf("names %q", names)
+	if !slices.IsSorted(names) {
+		t.Errorf("expected sorted names, seen %q", names)
+	}
+	if len(names) != 10 {
+		t.Errorf("expected ten names, seen %q", names)
 	}
 }
 
@@ -156,8 +159,12 @@ func TestLongClaims(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if value, ok := set.Get(want); !ok || value.Plain() != want {
-			t.Errorf("%d bytes do not come back", size)
+		value, ok := set.Get(want)
+		if !ok {
+			t.Errorf("%d bytes: expected them to come back, seen nothing", size)
+		}
+		if value.Plain() != want {
+			t.Errorf("%d bytes: expected them to come back, seen %d others", size, len(value.Plain()))
 		}
 		if _, ok := set.Get("zz"); !ok {
 			t.Errorf("what follows %d bytes is lost", size)

@@ -142,8 +142,14 @@ func TestPlainAndTrueValues(t *testing.T) {
 			t.Errorf("%s: Plain() = %q, True() = %v", tc.raw, v.Plain(), v.True())
 		}
 	}
-	if none := (Value{}); none.Plain() != "" || none.True() || none.Text() != "" || none.Typed() != "" {
-		t.Error("no value is something")
+	none := Value{}
+	for name, got := range map[string]any{"Plain": none.Plain(), "Text": none.Text(), "Typed": none.Typed()} {
+		if got != "" {
+			t.Errorf("no value: expected no text of %s, seen %q", name, got)
+		}
+	}
+	if none.True() {
+		t.Error("no value: expected it not to be true, seen that it is")
 	}
 }
 
@@ -167,8 +173,11 @@ func TestEncodedCharacters(t *testing.T) {
 		got := Clean(string(r))
 		isControl := r < 0x20 || 0x7f <= r && r < 0xa0 || r == 0x2028 || r == 0x2029
 		isEncoded := isControl || unicode.IsSpace(r) || r == 0x180e || r == 0x200b // which is all of it: at its end
-		if isEncoded == (got == string(r)) || isEncoded && !strings.HasPrefix(got, "%") {
-			t.Errorf("Clean(%q) = %q", r, got)
+		if isEncoded == (got == string(r)) {
+			t.Errorf("Clean(%q): expected it to be encoded %t, seen %q", r, isEncoded, got)
+		}
+		if isEncoded && !strings.HasPrefix(got, "%") {
+			t.Errorf("Clean(%q): expected a percent sign, seen %q", r, got)
 		}
 	}
 }

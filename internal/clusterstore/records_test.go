@@ -62,8 +62,11 @@ func TestRecordStorageKeepsFilesAsRecords(t *testing.T) {
 	if _, err := s.Load(t.Context(), file); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("with two records: got %v, want ErrNotExist", err)
 	}
-	if err := s.Delete(t.Context(), file); err != nil || len(f.records) != 0 {
-		t.Errorf("deleting: %v, %d records are left", err, len(f.records))
+	if err := s.Delete(t.Context(), file); err != nil {
+		t.Errorf("deleting: %v", err)
+	}
+	if len(f.records) != 0 {
+		t.Errorf("after deleting: expected no records, seen %d", len(f.records))
 	}
 	if names, err := s.List(t.Context(), "oidc_rp/refresh", true); names != nil || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("listed %v, %v, want ErrNotExist", names, err)
@@ -84,8 +87,11 @@ func TestRecordStorageReleasesLocksInTheirOrder(t *testing.T) {
 		if err := s.Unlock(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
-		if len(f.unlocked) != i+1 || f.unlocked[i] != i+1 {
-			t.Errorf("released %v, want the locks up to %d", f.unlocked, i+1)
+		if len(f.unlocked) != i+1 {
+			t.Fatalf("expected %d released locks, seen %v", i+1, f.unlocked)
+		}
+		if f.unlocked[i] != i+1 {
+			t.Errorf("expected the lock %d to be released last, seen %v", i+1, f.unlocked)
 		}
 	}
 	if err := s.Unlock(t.Context(), "a"); !errors.Is(err, errNotLocked) {

@@ -76,9 +76,12 @@ func TestTextsComeBackByteForByte(t *testing.T) {
 		text = text[:min(len(text), MaxSize-1)]
 		for _, head := range []int{0, 1, len(text) / 2, len(text)} {
 			packed, ok := Append([]byte("before"), text[:head], text[head:])
-			if !ok || string(packed[:6]) != "before" {
-				t.Errorf("%s, of which %d bytes are no claims: is not compressed", name, head)
+			if !ok {
+				t.Errorf("%s, of which %d bytes are no claims: expected it to be compressed, seen that it is not", name, head)
 				continue
+			}
+			if got := string(packed[:6]); got != "before" {
+				t.Fatalf("%s, of which %d bytes are no claims: expected it after what was there, seen %q", name, head, got)
 			}
 			if got, err := Expand(string(packed[6:])); err != nil || got != text {
 				t.Errorf("%s, of which %d bytes are no claims: comes back as %q, %v", name, head, got, err)
@@ -109,8 +112,12 @@ func TestWhatWouldGetNoShorterStaysAsItIs(t *testing.T) {
 		"nothing": "", "a byte": "x", "noise": noise(500), "more than the most": strings.Repeat("x", MaxSize+1), "marks alone": strings.Repeat("\x1c", 10),
 		"more than the most, with what marks need": strings.Repeat("\x1c", MaxSize),
 	} {
-		if packed, ok := Append([]byte("dst"), "", text); ok || string(packed) != "dst" {
-			t.Errorf("%s: %q, %v", name, packed, ok)
+		packed, ok := Append([]byte("dst"), "", text)
+		if ok {
+			t.Errorf("%s: expected it not to be compressed, seen that it is", name)
+		}
+		if string(packed) != "dst" {
+			t.Errorf("%s: expected what was there, dst, seen %q", name, packed)
 		}
 	}
 }
@@ -128,8 +135,11 @@ func TestClaimsAreSmall(t *testing.T) {
 	} {
 		packed, ok := Append(nil, "", tc.text)
 		t.Logf("%s: %d bytes become %d", tc.name, len(tc.text), len(packed))
-		if !ok || len(packed) > tc.most {
-			t.Errorf("%s: %d bytes become %d, want %d at most", tc.name, len(tc.text), len(packed), tc.most)
+		if !ok {
+			t.Errorf("%s: expected it to be compressed, seen that it is not", tc.name)
+		}
+		if len(packed) > tc.most {
+			t.Errorf("%s: expected %d bytes at most of %d, seen %d", tc.name, tc.most, len(tc.text), len(packed))
 		}
 	}
 }
@@ -173,8 +183,11 @@ func TestShortNamesNeverChange(t *testing.T) {
 		t.Errorf("%d names are different, want %d", len(shortByName), len(shortNames))
 	}
 	for i, name := range shortNames {
-		if want := int(name[0]) + 2; len(name) != want || !strings.HasSuffix(name, "s") && !strings.HasSuffix(name, "j") {
-			t.Errorf("number %d is %q", i, name)
+		if want := int(name[0]) + 2; len(name) != want {
+			t.Errorf("number %d: expected %d bytes, seen %q", i, want, name)
+		}
+		if !strings.HasSuffix(name, "s") && !strings.HasSuffix(name, "j") {
+			t.Errorf("number %d: expected a kind at the end, seen %q", i, name)
 		}
 	}
 }

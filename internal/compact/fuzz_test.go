@@ -48,8 +48,15 @@ func FuzzAppend(f *testing.F) {
 			if !ok {
 				continue
 			}
-			if got, err := Expand(string(packed)); err != nil || got != text || len(packed) >= len(text) {
-				t.Errorf("%q comes back as %q, %v, from %d bytes", text, got, err, len(packed))
+			got, err := Expand(string(packed))
+			if err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+			if got != text {
+				t.Errorf("%q: expected it to come back, seen %q", text, got)
+			}
+			if len(packed) >= len(text) {
+				t.Errorf("%q: expected less than %d bytes, seen %d", text, len(text), len(packed))
 			}
 		}
 	})
@@ -64,8 +71,16 @@ func FuzzIdentifier(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, id string) {
 		packed := PackIdentifier(id)
-		if got, ok := UnpackIdentifier(packed); id != "" && (!ok || got != id) || len(packed) > len(id)+1 {
-			t.Errorf("%q comes back as %q, %v, from %d bytes", id, got, ok, len(packed))
+		if got, ok := UnpackIdentifier(packed); id != "" {
+			if !ok {
+				t.Errorf("%q: expected it to come back, seen nothing", id)
+			}
+			if got != id {
+				t.Errorf("%q: expected it to come back, seen %q", id, got)
+			}
+		}
+		if len(packed) > len(id)+1 {
+			t.Errorf("%q: expected %d bytes at most, seen %d", id, len(id)+1, len(packed))
 		}
 		if got, ok := UnpackIdentifier(id); !ok && got != "" {
 			t.Errorf("%q is no identifier, and %q", id, got)

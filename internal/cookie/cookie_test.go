@@ -147,8 +147,12 @@ func TestSplitAndTryAreInverse(t *testing.T) {
 			t.Errorf("%d bytes fit fewer chunks than they need", size)
 		}
 	}
-	if chunks, ok := Split(strings.Repeat("v", 4*ChunkSize), 9); ok || chunks != nil {
-		t.Error("more than the most chunks are made")
+	chunks, ok := Split(strings.Repeat("v", 4*ChunkSize), 9)
+	if ok {
+		t.Error("more than the most chunks: expected a failure, seen none")
+	}
+	if chunks != nil {
+		t.Errorf("more than the most chunks: expected none, seen %d", len(chunks))
 	}
 }
 

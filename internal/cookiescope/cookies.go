@@ -8,7 +8,7 @@ import (
 )
 
 // Cookie returns a cookie of ours with its attributes. A negative maxAge, in
-// seconds, deletes it.
+// seconds, deletes it. Transient cookies are set without any.
 func (s *Scope) Cookie(name, value, path string, maxAge int) *http.Cookie {
 	config := &s.of.config
 	c := &http.Cookie{
@@ -24,6 +24,9 @@ func (s *Scope) Cookie(name, value, path string, maxAge int) *http.Cookie {
 	}
 	if config.Domain != "" && !s.isHostOnly(name) {
 		c.Domain = config.Domain
+	}
+	if config.Transient && maxAge > 0 && (name == s.IDTokenHint || s.IsSession(name)) {
+		c.MaxAge = 0 // which writes no attribute
 	}
 	return c
 }

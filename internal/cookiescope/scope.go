@@ -20,6 +20,7 @@ type Config struct {
 	SameSiteNone bool   // SameSite=None in the place of Lax
 	Partitioned  bool   // CHIPS
 	Insecure     bool   // cookies are also for plain HTTP
+	Transient    bool   // the session's cookies are gone when the browser closes
 	// Base is the site's own origin. Nil: the request's.
 	Base *address.Origin
 	// Trusted reports whether a request comes from a proxy whose X-Forwarded

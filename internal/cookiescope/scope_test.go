@@ -117,13 +117,38 @@ func TestAnotherInstancesCookieIsNoChunk(t *testing.T) {
 	if found := s.FindSession([]string{"c=0x; c_1=1y"}); found.Chunks != 1 {
 		t.Errorf("the chunks are %b, want 1", found.Chunks)
 	}
-	if s.IsSession("c_1") || !s.IsSession("c") || !s.IsSession("c_2") {
-		t.Errorf("c: %t, c_1: %t, c_2: %t", s.IsSession("c"), s.IsSession("c_1"), s.IsSession("c_2"))
+	for name, want := range map[string]bool{"c": true, "c_1": false, "c_2": true} {
+		if got := s.IsSession(name); got != want {
+			t.Errorf("%s: expected a session cookie %t, seen %t", name, want, got)
+		}
 	}
 	header := make(http.Header)
 	s.ClearSession(header, s.AllChunks())
 	if got := len(header["Set-Cookie"]); got != 3 {
 		t.Errorf("%d cookies are expired, want 3: %q", got, header["Set-Cookie"])
+	}
+}
+
+func TestTransientCookies(t *testing.T) {
+	t.Parallel()
+	s := New(Config{Name: "c", Transient: true}).At(origin(t, "https://a.example.com"))
+	for _, row := range []struct {
+		name   string
+		maxAge int
+		want   string
+	}{
+		{s.Session, 60, "__Host-c=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{s.Session + "_3", 60, "__Host-c_3=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{s.IDTokenHint, 60, "__Secure-c_hint=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{s.Session, -1, "__Host-c=v; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
+		{s.IDTokenHint, -1, "__Secure-c_hint=v; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
+		{s.TransactionPrefix + "x", 60, "__Host-c_tx_x=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
+		{s.Mark, 60, "__Host-c_mark=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
+		{s.Repeats, 60, "__Host-c_again=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
+	} {
+		if got := s.Cookie(row.name, "v", "/", row.maxAge).String(); got != row.want {
+			t.Errorf("expected %s, seen %s", row.want, got)
+		}
 	}
 }
 

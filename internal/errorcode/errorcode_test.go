@@ -45,8 +45,11 @@ func TestEachCodeIsAWordWithASentence(t *testing.T) {
 		}
 	}
 	for i, s := range situations {
-		if s.title == "" || !strings.HasSuffix(s.message, ".") {
-			t.Errorf("situation %d: title %q, message %q", i, s.title, s.message)
+		if s.title == "" {
+			t.Errorf("situation %d: expected a title, seen none", i)
+		}
+		if !strings.HasSuffix(s.message, ".") {
+			t.Errorf("situation %d: expected a sentence, seen %q", i, s.message)
 		}
 	}
 }

@@ -89,6 +89,11 @@ var (
 		title:   unavailableTitle,
 		message: "This site cannot check sign-ins at the moment. Please try again soon.",
 	})
+	// ErrDirectory: a directory of known users cannot be asked.
+	ErrDirectory = describe("the directory of known users does not answer", situation{
+		title:   unavailableTitle,
+		message: "This site cannot check your account at the moment. Please try again soon.",
+	})
 	// ErrFormPostPlainHTTP: a login with response_mode form_post on a site that
 	// browsers reach over plain HTTP. No one can sign in.
 	ErrFormPostPlainHTTP = describe("response_mode form_post needs a cookie that browsers keep over HTTPS only: set base_url https://… or trusted_proxies if a proxy in front has TLS, else serve this site over HTTPS", situation{

@@ -20,15 +20,21 @@ func (x *sessions) Authenticate(optional bool) (noStore bool, unavailable *Failu
 		}
 		x.log(f)
 	}
-	if x.State.SignedIn() && x.refreshDue(x.State.session) {
-		sets, f := x.refreshSession()
-		if f != nil && !optional {
-			f.RetryAfter = refreshRetryAfter
-			return noStore, f
+	f := x.dropUnknown()
+	if f == nil && x.State.SignedIn() && x.refreshDue(x.State.session) {
+		sets, failed := x.refreshSession()
+		if failed != nil && !optional {
+			failed.RetryAfter = refreshRetryAfter
+			return noStore, failed
 		}
 		noStore = noStore || sets
+		f = x.dropUnknown() // the user may have another name now
 	}
-	return noStore, nil
+	if f != nil && optional {
+		x.log(f)
+		f = nil
+	}
+	return noStore, f
 }
 
 // identify opens the request's session. noStore reports that the response sets a

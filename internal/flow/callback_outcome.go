@@ -93,6 +93,10 @@ func (c *callbackFlow) finish() *Failure {
 	if f != nil {
 		return f
 	}
+	if f := c.checkKnown(c.R.Context(), c.provider, fresh); f != nil {
+		f.ReturnTo = t.Return
+		return f
+	}
 	c.markSignIn(c.scope, c.ring, t)
 	return c.createSession(c.ring, c.provider, fresh, idToken)
 }

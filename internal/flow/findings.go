@@ -45,13 +45,16 @@ func (in *Instance) logFindings(p *Provider, findings []identity.Finding) {
 			in.warnOnce(p, "claim", f.Name, "the configuration names a claim that the provider did not send with a sign-in; see whether it needs another scope, or has to be released for this client there",
 				slog.String("claim", f.Name), slog.Any("scopes", append([]string{"openid"}, p.Client.Scopes...)))
 		case identity.EmailUnverified:
-			in.warnOnce(p, "unverified", f.Name, "the claim email is there, but does not count as the user's address: email_verified is "+f.Detail+"; claims.email names the claim as it is, which proves nothing")
+			in.warnOnce(p, "unverified", f.Name, "the claim email is there, but does not count as the user's address: "+f.Detail+"; claims.email names the claim as it is, which proves nothing")
 		case identity.GroupsUnreadable:
 			in.warnOnce(p, "groups", f.Name, "the groups claim is there but is not a list of names; of a list of objects groups_claim can name a member, such as groups.name",
 				slog.String("claim", f.Name), slog.String("form", f.Detail))
 		case identity.GroupsWithheld:
 			in.warn("the groups of a user are not known: the provider left them out because they are too many; assign groups to the application there and have it send only those, or use app roles (groups_claim roles)",
 				slog.String("provider", p.ID), slog.String("issuer", p.Mapping.Issuer), slog.String("claim", f.Name))
+		case identity.SessionExpiryUnreadable:
+			in.warnOnce(p, "session_expiry", "", "the provider's session_expiry cannot be read and counts as absent, so that sessions last for their lifetime",
+				slog.String("claim", f.Name), slog.String("found", f.Detail))
 		case identity.ScopeNotGranted:
 			in.warnOnce(p, "scope", f.Name, "the provider did not grant a scope that was asked for; see whether this client may have it",
 				slog.String("scope", f.Name))

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -65,6 +66,9 @@ type Instance struct {
 	Sessions  sessionstore.Manager
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
+
+	// KnownUsers are the directories of the users who may be signed in.
+	KnownUsers knownusers.Directories
 
 	Shared *Shared
 	// Siblings are the other instances on the same site.
@@ -121,8 +125,12 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 	return max(1, int(expires.Sub(in.Now()).Seconds()))
 }
 
-// prefixes reports whether users of a provider have its id before their names.
-func (in *Instance) prefixes(p *Provider) bool { return len(in.Providers) > 1 && p != in.Default }
+// userOf returns the user whom a session of a provider stands for at this instance.
+// Of several providers, all but the default one have their id before names.
+func (in *Instance) userOf(p *Provider, s *session.Session) identity.User {
+	several := len(in.Providers) > 1
+	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
+}
 
 // MarkLive remembers that the provider's session of this one is in use here.
 func (in *Instance) MarkLive(s *session.Session) {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -67,11 +66,6 @@ func (in *Instance) audit(ctx context.Context, e audit.Event, more ...slog.Attr)
 func (in *Instance) auditSession(ctx context.Context, e audit.Event, p *Provider, s *session.Session, more ...slog.Attr) {
 	e.Session, e.Provider, e.User = s, p.ID, in.userOf(p, s).ID()
 	in.audit(ctx, e, more...)
-}
-
-// userOf returns the user of a session that is not the request's.
-func (in *Instance) userOf(p *Provider, s *session.Session) identity.User {
-	return identity.User{Mapping: &p.Mapping, Session: s, Prefixed: in.prefixes(p)}
 }
 
 // auditRefused is the line about a refusal. Its id is what the page shows; it is

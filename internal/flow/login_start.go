@@ -73,6 +73,9 @@ var errTooManyLogins = errors.New("this browser has just signed in twice, and it
 func (x *Exchange) respondTooManyLogins() error { return x.respondForbidden(x.tooManyLogins()) }
 
 func (x *Exchange) tooManyLogins() *Failure {
+	if x.State.unknown {
+		return &Failure{Code: errorcode.UserUnknown, Cause: errUnknownUser}
+	}
 	return &Failure{Code: errorcode.Forbidden, Cause: errTooManyLogins, Provider: x.State.provider}
 }
 

@@ -48,6 +48,11 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 			return f.end(ctx, err), nil
 		}
 	}
+	findings, err := identity.Bound(&fresh, idToken, f.Now())
+	f.logFindings(p, findings)
+	if err != nil {
+		return f.end(ctx, err), nil
+	}
 	if tokens.NotBearer != nil && (old.AccessToken != "" || usesAccessToken(ctx, p, f.NeedsOf(p, old.Requested), idToken)) {
 		return refresh.Result{Session: &fresh}, tokens.NotBearer
 	}

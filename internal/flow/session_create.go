@@ -97,7 +97,7 @@ func createFailure(err error) *Failure {
 // not kept; the logout then sends client_id and logout_hint.
 func (x *sessions) saveIDTokenHint(s *cookiescope.Scope, ring *seal.Ring, fresh *session.Session, idToken string) {
 	value := ring.Seal(seal.ForIDToken, s.IDTokenHintAAD, append(fresh.ID[:], idToken...))
-	maxAge := int(fresh.Expires.Sub(x.Now()).Seconds())
+	maxAge := x.maxAgeUntil(fresh.Expires)
 	if len(value) > cookie.ChunkSize {
 		value, maxAge = "", -1
 	}

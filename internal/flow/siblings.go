@@ -56,7 +56,7 @@ func (x *sessions) siblingHasSession(p *Provider) bool {
 // is unknown. It sets no cookie and changes nothing.
 func (x *sessions) viewer() *State {
 	st := x.State
-	if st.SignedIn() && st.shortfall == authz.Enough {
+	if st.SignedIn() && st.shortfall == authz.Enough && x.knows(st) {
 		return st
 	}
 	if len(st.Cookies) == 0 {
@@ -72,7 +72,7 @@ func (x *sessions) viewer() *State {
 		if !found.Present {
 			continue
 		}
-		if result, err := theirs.open(s, &found, in.Now()); err == nil && result == sessionValid {
+		if result, err := theirs.open(s, &found, in.Now()); err == nil && result == sessionValid && x.knows(theirs.State) {
 			return theirs.State
 		}
 	}

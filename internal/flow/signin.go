@@ -50,7 +50,7 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 	}
 	from := identity.Sources{IDToken: idToken, Userinfo: info}
 	fresh, findings, err := p.Mapping.NewSession(needs, identity.SignIn{
-		Transaction: t, Tokens: tokens, Sources: from,
+		Transaction: t, Tokens: tokens, Sources: from, Scopes: append([]string{"openid"}, p.Client.Scopes...),
 		Binding: p.Binding, Now: c.Now(), Lifetime: c.Lifetime,
 	})
 	c.logFindings(p, findings)

@@ -34,6 +34,9 @@ type State struct {
 	// foreign is a session that opens here and counts as none: only a logout ends it.
 	foreign   *sessionstore.Loaded
 	foreignAt *Instance // that has loaded it
+	// unknown reports whether the session counts as none because no directory knows
+	// its user.
+	unknown bool
 	// The session cookie's value, and the keys that opened it.
 	value string
 	ring  *seal.Ring
@@ -64,7 +67,7 @@ func (st *State) SignedIn() bool { return st.provider != nil }
 // adopt takes a loaded session over as the one that the request comes with.
 func (st *State) adopt(in *Instance, r *http.Request, p *Provider, l *sessionstore.Loaded, updateDue bool) {
 	st.at, st.r, st.provider = in, r, p
-	st.loaded, st.session, st.updateDue = l, &l.Session, updateDue
+	st.loaded, st.session, st.updateDue, st.unknown = l, &l.Session, updateDue, false
 }
 
 // markForeign notes a session that opens at an instance and counts as none there.
@@ -132,7 +135,7 @@ func (st *State) User() identity.User {
 	if !st.SignedIn() {
 		return identity.User{}
 	}
-	u := identity.User{Mapping: &st.provider.Mapping, Session: st.session, Prefixed: st.at.prefixes(st.provider)}
+	u := st.at.userOf(st.provider, st.session)
 	if st.isAsLoaded() {
 		u.GroupsCache = &st.loaded.Groups
 	}

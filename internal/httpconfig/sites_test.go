@@ -52,8 +52,11 @@ func TestSites(t *testing.T) {
 func TestNamedRoutesThatInvokeThemselves(t *testing.T) {
 	t.Parallel()
 	sites := appOf(`[{"handle": [{"handler": "invoke", "name": "loop"}]}]`).Sites("ours")
-	if len(sites) != 1 || len(sites[0].Instances) == 0 {
-		t.Errorf("the sites are %q", described(sites))
+	if len(sites) != 1 {
+		t.Fatalf("expected one site, seen %q", described(sites))
+	}
+	if len(sites[0].Instances) == 0 {
+		t.Errorf("expected instances of the site, seen %q", described(sites))
 	}
 }
 

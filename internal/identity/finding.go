@@ -13,7 +13,7 @@ import (
 type Finding struct {
 	Kind FindingKind
 	Name string // of the claim or scope, or the path of the groups
-	// Detail is what was there instead, for GroupsUnreadable and EmailUnverified.
+	// Detail is what was there instead, for the kinds that say so.
 	Detail string
 }
 
@@ -24,8 +24,7 @@ type FindingKind int
 const (
 	// ClaimAbsent: neither the ID token nor userinfo has a claim.
 	ClaimAbsent FindingKind = iota
-	// EmailUnverified: the e-mail address does not count. Detail is what
-	// email_verified is.
+	// EmailUnverified: the e-mail address does not count as verified. Detail is why.
 	EmailUnverified
 	// GroupsUnreadable: the groups claim is not a list of names. Detail is its form.
 	GroupsUnreadable
@@ -35,6 +34,9 @@ const (
 	GroupsWithheld
 	// ScopeNotGranted: the provider did not grant a scope that was requested.
 	ScopeNotGranted
+	// SessionExpiryUnreadable: session_expiry is not a number of seconds. Detail
+	// says so.
+	SessionExpiryUnreadable
 )
 
 // Missing returns what a login did not bring although the configuration names it:
@@ -56,7 +58,7 @@ func (m *Mapping) Missing(n *Needs, scopes []string, tokens op.Tokens, from Sour
 		case !from.has(path) && !from.has(BareClaim(path)):
 			findings = append(findings, Finding{Kind: ClaimAbsent, Name: BareClaim(path)})
 		case path == "email":
-			findings = append(findings, unverifiedEmail(from)...)
+			findings = append(findings, m.unverifiedEmail(from)...)
 		}
 	}
 	return append(findings, scopesNotGranted(scopes, tokens)...)
@@ -64,15 +66,16 @@ func (m *Mapping) Missing(n *Needs, scopes []string, tokens op.Tokens, from Sour
 
 // unverifiedEmail finds out whether the e-mail address counts. Its source is
 // chosen by whether the address is present, as for the claims that are kept.
-func unverifiedEmail(from Sources) []Finding {
+func (m *Mapping) unverifiedEmail(from Sources) []Finding {
 	source := from.Userinfo
 	if present(from.IDToken, "email") {
 		source = from.IDToken
 	}
-	if isEmailVerified(source) {
+	flaw := m.emailFlaw(source)
+	if flaw == "" {
 		return nil
 	}
-	return []Finding{{Kind: EmailUnverified, Name: "email", Detail: emailVerifiedAs(source)}}
+	return []Finding{{Kind: EmailUnverified, Name: "email", Detail: flaw}}
 }
 
 // groupsForm returns what a value is, in words, if it cannot be read as groups;

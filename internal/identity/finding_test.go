@@ -26,8 +26,10 @@ func TestMissing(t *testing.T) {
 		{name: "groups that are configured", m: Mapping{Groups: "roles", GroupsNamed: true}, want: []Finding{{Kind: ClaimAbsent, Name: "roles"}}},
 		{name: "groups of a list of objects", m: Mapping{Groups: "groups.name", GroupsNamed: true}, idToken: `{"groups": [{"name": "a"}]}`},
 		{name: "a verified address", needs: Needs{Claims: []string{"email"}}, userinfo: `{"email": "a@b.example", "email_verified": true}`},
-		{name: "an address that is not said to be verified", needs: Needs{Claims: []string{"email"}}, idToken: `{"email": "a@b.example"}`, userinfo: `{"email_verified": true}`, want: []Finding{{EmailUnverified, "email", "absent"}}},
-		{name: "an address that is not verified", needs: Needs{Claims: []string{"email"}}, idToken: `{"email": "a@b.example", "email_verified": false}`, want: []Finding{{EmailUnverified, "email", "not true"}}},
+		{name: "an address that is not said to be verified", needs: Needs{Claims: []string{"email"}}, idToken: `{"email": "a@b.example"}`, userinfo: `{"email_verified": true}`, want: []Finding{{EmailUnverified, "email", "email_verified is absent"}}},
+		{name: "an address that is not verified", needs: Needs{Claims: []string{"email"}}, idToken: `{"email": "a@b.example", "email_verified": false}`, want: []Finding{{EmailUnverified, "email", "email_verified is not true"}}},
+		{name: "an address that is trusted", m: Mapping{EmailTrusted: true}, needs: Needs{Claims: []string{"email"}}, idToken: `{"email": "a@b.example", "email_verified": false}`},
+		{name: "an address of another domain", m: Mapping{Domains: []string{"c.example"}}, needs: Needs{Claims: []string{"email"}}, idToken: `{"email": "a@b.example", "email_verified": true}`, want: []Finding{{EmailUnverified, "email", "it is not in one of the provider's domains"}}},
 		{name: "an address as it is", needs: Needs{Claims: []string{"claims.email"}}, idToken: `{"email": "a@b.example"}`},
 	} {
 		t.Run(row.name, func(t *testing.T) {

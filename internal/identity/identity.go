@@ -11,6 +11,7 @@ package identity
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
@@ -42,8 +43,21 @@ type Mapping struct {
 	// Groups is the claim path of the user's groups. It may lead through lists.
 	Groups string
 	// GroupsNamed reports whether the configuration names Groups, so that it is
-	// not the default.
+	// not the default, or says which of them exist here.
 	GroupsNamed bool
+	// GroupList and GroupNames, if there are any, are the groups that exist here: by
+	// the provider's names, and by the provider's names with those here. No name
+	// here is in both.
+	GroupList  []string
+	GroupNames map[string]string
+	// TenantList are the tenants whose users may sign in. Empty for all.
+	TenantList []string
+	// EmailTrusted reports whether e-mail addresses count as verified, whatever the
+	// provider says of them.
+	EmailTrusted bool
+	// Domains are the domains, in lower case, whose addresses the provider is
+	// believed for. Empty for all.
+	Domains []string
 	// Userinfo is the policy: UserinfoAuto, UserinfoAlways or UserinfoNever.
 	Userinfo string
 }
@@ -67,10 +81,6 @@ func (s *Sources) ofEmail() op.Claims {
 	return s.Userinfo
 }
 
-// tenantEntry is the name under which a session's claims hold its tenant, if the
-// provider has several. No claim has such a name.
-const tenantEntry = "\x01tenant"
-
 // tenantOf returns the tenant of a checked ID token; empty if the provider has
 // only one issuer.
 func (m *Mapping) tenantOf(idToken op.Claims) string {
@@ -84,6 +94,14 @@ func (m *Mapping) tenantOf(idToken op.Claims) string {
 // issuerIn returns the issuer of a tenant.
 func (m *Mapping) issuerIn(tenant string) string {
 	return strings.Replace(m.Tenants, op.TenantPart, tenant, 1)
+}
+
+// hasTenant reports whether users of a tenant can sign in.
+func (m *Mapping) hasTenant(tenant string) bool {
+	if len(m.TenantList) > 0 {
+		return slices.Contains(m.TenantList, tenant)
+	}
+	return (&op.Metadata{Issuer: m.Tenants}).IsIssuer(m.issuerIn(tenant))
 }
 
 // TenantOf returns the tenant of a session; empty if the provider has only one

@@ -3,32 +3,47 @@ package identity
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// The names that stand for tokens among those of claims, and one that every login
-// requests: so no set of names is empty, as those of earlier releases are.
+// The names that stand for tokens and facts of the sign-in among those of claims,
+// and one that every login requests: so no set of names is empty, as those of
+// earlier releases are.
 const (
 	needAccessToken  = "\x01access_token"
 	needIDToken      = "\x01id_token"
 	needRefreshToken = "\x01refresh_token"
+	needACR          = "\x01acr"
+	needAMR          = "\x01amr"
+	needAuthTime     = "\x01auth_time"
+	needTenant       = "\x01tenant"
+	needScopes       = "\x01scopes"
 	needSubject      = "sub"
 )
+
+// groupsClaim is the claim groups as the provider sends it. The path groups alone
+// stands for the user's groups.
+const groupsClaim = "claims.groups"
 
 // Needs is what instances need of a session: what logins request and keep. Which
 // instance serves a callback is chance, so logins use the union over all instances
 // that share sessions, which is made by Union.
 type Needs struct {
-	// Claims are the paths that upstream headers and placeholders name.
+	// Claims are the paths that upstream headers, placeholders and rules name. Of
+	// groups and claims.groups, the first are the user's groups and the second the
+	// provider's claim.
 	Claims []string
 	// Kept are the paths of `session { claims … }`; KeepAll is set without it.
 	Kept    []string
 	KeepAll bool
 	// The tokens that applications receive, and that refreshes use.
 	AccessToken, IDToken, RefreshToken bool
+	// The facts of the sign-in that rules name, see the methods of User.
+	ACR, AMR, AuthTime, Tenant, Scopes bool
 
 	names session.Names // of all that
 	// more are names that another instance requested and this one does not know:
@@ -43,9 +58,10 @@ func Union(instances ...Needs) *Needs {
 		n.Claims = append(n.Claims, one.Claims...)
 		n.Kept = append(n.Kept, one.Kept...)
 		n.KeepAll = n.KeepAll || one.KeepAll
-		n.AccessToken = n.AccessToken || one.AccessToken
-		n.IDToken = n.IDToken || one.IDToken
-		n.RefreshToken = n.RefreshToken || one.RefreshToken
+		theirs := one.switches()
+		for i, s := range n.switches() {
+			*s.on = *s.on || *theirs[i].on
+		}
 	}
 	n.names = session.NamesOf(n.list()...)
 	return n
@@ -61,21 +77,48 @@ func (n *Needs) With(before session.Names) *Needs {
 	both := *n
 	both.more = before.Without(n.names)
 	both.names = n.names.And(before)
-	both.AccessToken = n.AccessToken || before.Has(needAccessToken)
-	both.IDToken = n.IDToken || before.Has(needIDToken)
-	both.RefreshToken = n.RefreshToken || before.Has(needRefreshToken)
+	for _, s := range both.switches() {
+		*s.on = *s.on || before.Has(s.name)
+	}
 	return &both
+}
+
+// needSwitch is a part of what is needed that has no name of a claim.
+type needSwitch struct {
+	name string
+	on   *bool
+	// isFact reports whether it is a fact of the sign-in, and not a token.
+	isFact bool
+	// has reports whether a session has it.
+	has func(User) bool
+}
+
+func (n *Needs) switches() []needSwitch {
+	return []needSwitch{
+		{needAccessToken, &n.AccessToken, false, func(u User) bool { return u.Session.AccessToken != "" }},
+		{needIDToken, &n.IDToken, false, func(u User) bool { return u.Session.IDToken != "" }},
+		{needRefreshToken, &n.RefreshToken, false, func(u User) bool { return u.Session.Grant.RefreshToken != "" }},
+		{needACR, &n.ACR, true, func(u User) bool { return len(u.ACR()) > 0 }},
+		{needAMR, &n.AMR, true, func(u User) bool { return len(u.AMR()) > 0 }},
+		{needAuthTime, &n.AuthTime, true, func(u User) bool { return !u.AuthTime().IsZero() }},
+		{needTenant, &n.Tenant, true, func(u User) bool { return u.Tenant() != "" }},
+		{needScopes, &n.Scopes, true, func(u User) bool { return len(u.Scopes()) > 0 }},
+	}
 }
 
 // list returns the names of all that is needed.
 func (n *Needs) list() []string {
 	names := []string{needSubject}
 	for _, path := range n.Claims {
+		if path == groupsClaim {
+			names = append(names, path)
+			path = BareClaim(path)
+		}
 		names = append(names, path, claims.SplitPath(path)[0])
 	}
-	for name, needed := range map[string]bool{needAccessToken: n.AccessToken, needIDToken: n.IDToken, needRefreshToken: n.RefreshToken} {
-		if needed {
-			names = append(names, name)
+	for _, s := range n.switches() {
+		if *s.on {
+			names = append(names, s.name)
 		}
 	}
 	return names
@@ -89,8 +132,19 @@ func (n *Needs) keeps(name string) bool {
 		return true
 	}
 	return slices.ContainsFunc(n.Claims, func(path string) bool {
-		return begins(path) || path == "email" && name == "email_verified"
+		return begins(path) || path == "email" && name == "email_verified" || path == groupsClaim && name == "groups"
 	})
+}
+
+// namesClaim reports whether something names a claim, or a part of it, as the
+// provider sends it.
+func (n *Needs) namesClaim(name string) bool {
+	if name == "groups" {
+		named := func(path string) bool { return path == groupsClaim || strings.HasPrefix(path, "groups.") }
+		return slices.ContainsFunc(n.Claims, named) || slices.ContainsFunc(n.Kept, named) || n.more.Has(groupsClaim)
+	}
+	begins := func(path string) bool { return path == name || claims.SplitPath(path)[0] == name }
+	return slices.ContainsFunc(n.Claims, begins) || slices.ContainsFunc(n.Kept, begins) || n.more.Has(name)
 }
 
 // lacksMore reports whether another instance requested a claim that is not known
@@ -99,7 +153,13 @@ func (n *Needs) lacksMore(idToken op.Claims) bool {
 	if n.more == "" {
 		return false
 	}
-	there := append(slices.Collect(maps.Keys(idToken)), needAccessToken, needIDToken, needRefreshToken)
+	there := slices.Collect(maps.Keys(idToken))
+	for _, s := range n.switches() {
+		there = append(there, s.name)
+	}
+	if idToken["groups"] != nil {
+		there = append(there, groupsClaim)
+	}
 	return n.more.Without(session.NamesOf(there...)) != ""
 }
 
@@ -127,6 +187,9 @@ func (m *Mapping) NeedsUserinfo(n *Needs, idToken op.Claims) bool {
 			}
 			continue
 		}
+		if path == groupsClaim {
+			path = BareClaim(path)
+		}
 		if _, local := m.Claims[path]; !local && lacks(path) {
 			return true
 		}
@@ -137,27 +200,35 @@ func (m *Mapping) NeedsUserinfo(n *Needs, idToken op.Claims) bool {
 // IsOutdated reports whether the login of a session did not request a claim or
 // token that an instance needs. A claim that was requested and that the provider
 // does not send makes no session outdated. Sessions of earlier releases, which do
-// not know what was requested, are not outdated.
+// not know what was requested, are outdated only for facts of the sign-in.
 func (u User) IsOutdated(n *Needs) bool {
-	s := u.Session
-	if s.Requested == "" {
-		return false
-	}
-	lacks := func(name string, has bool) bool { return !has && !s.Requested.Has(name) }
-	for _, path := range n.Claims {
-		if lacks(path, u.hasClaim(path)) {
+	requested := u.Session.Requested
+	for _, s := range n.switches() {
+		if *s.on && !s.has(u) && !requested.Has(s.name) && (s.isFact || requested != "") {
 			return true
 		}
 	}
-	return n.AccessToken && lacks(needAccessToken, s.AccessToken != "") ||
-		n.IDToken && lacks(needIDToken, s.IDToken != "") ||
-		n.RefreshToken && lacks(needRefreshToken, s.Grant.RefreshToken != "")
+	return requested != "" && slices.ContainsFunc(n.Claims, func(path string) bool {
+		return !u.hasClaim(path) && !requested.Has(u.Mapping.requestName(path))
+	})
+}
+
+// requestName returns the name by which a login requested what a path names: one for
+// both groups and the claim groups, if all of the provider's groups exist here.
+func (m *Mapping) requestName(path string) string {
+	if path == groupsClaim && !m.limitsGroups() {
+		return BareClaim(path)
+	}
+	return path
 }
 
 // hasClaim reports whether the session holds what a path names.
 func (u User) hasClaim(path string) bool {
 	if path == "groups" {
 		return u.Groups() != nil
+	}
+	if path == groupsClaim {
+		path = BareClaim(path)
 	}
 	_, ok := u.Session.Claims.Path(path)
 	return ok

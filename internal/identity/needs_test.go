@@ -76,16 +76,21 @@ func TestWithKeepsWhatWasRequestedBefore(t *testing.T) {
 	begun := Union(Needs{Claims: []string{"family_name"}, AccessToken: true, RefreshToken: true}).Names()
 	here := Union(Needs{Claims: []string{"name"}, IDToken: true})
 	n := here.With(begun)
-	if !n.AccessToken || !n.IDToken || !n.RefreshToken {
-		t.Errorf("expected all three tokens to be needed, seen access %v, ID %v, refresh %v", n.AccessToken, n.IDToken, n.RefreshToken)
+	for name, needed := range map[string]bool{"access": n.AccessToken, "ID": n.IDToken, "refresh": n.RefreshToken} {
+		if !needed {
+			t.Errorf("expected the %s token to be needed, seen that it is not", name)
+		}
 	}
 	for _, name := range []string{"name", "family_name"} {
 		if !n.keeps(name) {
 			t.Errorf("expected %s to be kept, seen that it is not", name)
 		}
 	}
-	if here.keeps("family_name") || here.AccessToken {
-		t.Error("expected the union to stay as it is, seen that it changed")
+	if here.keeps("family_name") {
+		t.Error("expected the union to stay without family_name, seen that it has it")
+	}
+	if here.AccessToken {
+		t.Error("expected the union to stay without the access token, seen that it needs it")
 	}
 	if n.Names() != here.Names().And(begun) {
 		t.Errorf("expected the names of both, seen %q", n.Names())

@@ -14,11 +14,12 @@ import (
 // placeholders name claims.
 func BareClaim(path string) string { return strings.TrimPrefix(path, "claims.") }
 
-// valueAt returns the value at a claim path: email alone is the verified address,
-// claims.email the claim.
-func valueAt(set claims.Set, path string) (claims.Value, bool) {
+// valueAt returns the value at a claim path: email alone is the address if it counts
+// as verified, claims.email the claim.
+func (m *Mapping) valueAt(set claims.Set, path string) (claims.Value, bool) {
 	if path == "email" {
-		if verified, _ := set.Get("email_verified"); !verified.True() {
+		address, _ := set.Get("email")
+		if verified, _ := set.Get("email_verified"); !m.believes(address, verified.True()) {
 			return claims.Value{}, false
 		}
 	}

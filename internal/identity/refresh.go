@@ -3,20 +3,22 @@ package identity
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file puts what a token refresh brought into a session. Whose session it is,
-// and until when it lasts, never changes.
+// This file puts what a token refresh brought into a session. Whose session it is
+// never changes, and it never lasts longer than before.
 
-// ApplyTokens puts checked tokens into a session, and what the ID token says about
-// the sign-in. idToken is nil if the refresh brought none, which is allowed (Core
+// ApplyTokens puts checked tokens into a session, and takes away the facts of the
+// sign-in that a new ID token does not repeat. idToken is nil if the refresh brought none, which is allowed (Core
 // 12.2).
 func ApplyTokens(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.Claims) {
 	fresh.AccessTokenExpires = tokens.Expires
+	reduceFacts(fresh, tokens, idToken)
 	// A token that is there must not get old, whoever needs it.
 	if fresh.AccessToken != "" || n.AccessToken {
 		fresh.AccessToken = tokens.AccessToken
@@ -27,28 +29,12 @@ func ApplyTokens(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.
 	if fresh.IDToken != "" || n.IDToken {
 		fresh.IDToken = tokens.IDToken
 	}
-	applyAuth(fresh, idToken)
-}
-
-// applyAuth takes how and when the user signed in from a new ID token. Neither
-// need be in it (Core 12.2), and an older one says nothing new.
-func applyAuth(fresh *session.Session, idToken op.Claims) {
-	authTime, acr := op.AuthOf(idToken)
-	if !authTime.IsZero() && authTime.Before(fresh.AuthTime) {
-		return
-	}
-	if !authTime.IsZero() {
-		fresh.AuthTime = authTime
-	}
-	if acr != "" {
-		fresh.ACR = acr
-	}
 }
 
 // Replace gives a session the claims of a new ID token, and of userinfo with it,
 // as a login does. With an error the session stays as it is.
 func (m *Mapping) Replace(n *Needs, fresh *session.Session, from Sources) ([]Finding, error) {
-	selected, err := m.selectClaims(n, from)
+	selected, err := m.selectClaims(n, from, func(kept map[string]json.RawMessage) { copyFacts(kept, fresh) })
 	if err != nil {
 		return selected.findings, err
 	}
@@ -109,18 +95,20 @@ func (m *Mapping) merge(n *Needs, old map[string]json.RawMessage, wasUserinfo se
 		}
 	}
 	for local, path := range m.Claims {
-		if value, ok := valueAt(set, path); ok && local != path && n.keeps(local) {
+		if value, ok := m.valueAt(set, path); ok && local != path && n.keeps(local) {
 			put(local, value.JSON())
 			if local == "email" {
 				delete(kept, "email_verified")
 			}
 		}
 	}
+	m.cutGroups(n, kept)
 	if value, ok := set.PathEach(m.Groups); ok {
 		delete(kept, groupsEntry)
-		if n.keeps("groups") && !present(kept, m.Groups) {
-			put(groupsEntry, value.JSON())
+		if n.keeps("groups") && (m.limitsGroups() || !present(kept, m.Groups)) {
+			put(groupsEntry, m.keptGroups(value))
 		}
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return kept[name] == nil })
 	return kept, session.NamesOf(names...), nil
 }

@@ -41,6 +41,7 @@ func TestMerge(t *testing.T) {
 		{name: "an address that the configuration makes", m: Mapping{Claims: map[string]string{"email": "upn"}}, needs: all, old: `{"email": "u"}`, userinfo: `{"upn": "v", "email": "a@b.example", "email_verified": true}`, want: `email="v"`, names: []string{"email"}},
 		{name: "groups apart", m: Mapping{Groups: "realm.roles"}, needs: Needs{Claims: []string{"groups"}}, old: `{"\u0001groups": ["a", "b"]}`, was: []string{groupsEntry}, userinfo: `{"realm": {"roles": ["b"]}}`, want: `^groups=["b"]`, names: []string{groupsEntry}},
 		{name: "groups apart are gone", m: Mapping{Groups: "realm.roles"}, needs: Needs{Claims: []string{"groups"}}, old: `{"\u0001groups": ["a"]}`, was: []string{groupsEntry}, userinfo: `{}`, want: ``},
+		{name: "some groups exist here", m: Mapping{GroupNames: map[string]string{"b": "staff"}}, needs: all, old: `{"\u0001groups": []}`, was: []string{groupsEntry}, userinfo: `{"groups": ["a", "b"]}`, want: `^groups=["staff"]`, names: []string{groupsEntry}},
 		{name: "groups in another form", m: Mapping{Groups: "groups.name"}, needs: all, old: `{"groups": [{"name": "a"}], "\u0001groups": ["a"]}`, userinfo: `{"groups": {"name": "b"}}`, want: `groups={"name": "b"}`, names: []string{"groups"}},
 		{name: "groups of a list of objects", m: Mapping{Groups: "groups.name"}, needs: all, old: `{"groups": [{"name": "a"}], "\u0001groups": ["a"]}`, userinfo: `{"groups": [{"name": "b"}]}`, want: `^groups=["b"] groups=[{"name": "b"}]`, names: []string{"groups", groupsEntry}},
 		{name: "the tenant stays", needs: all, old: `{"\u0001tenant": "t"}`, userinfo: `{}`, want: `^tenant="t"`},
@@ -103,8 +104,11 @@ func TestReplace(t *testing.T) {
 	if s.Username != "alicia" {
 		t.Errorf("expected the user's new name alicia, seen %s", s.Username)
 	}
-	if len(findings) != 1 || findings[0].Kind != GroupsUnreadable {
-		t.Errorf("expected that the groups are unreadable, seen %v", findings)
+	if len(findings) != 1 {
+		t.Fatalf("expected one finding, seen %v", findings)
+	}
+	if findings[0].Kind != GroupsUnreadable {
+		t.Errorf("expected that the groups are unreadable, seen %v", findings[0])
 	}
 	if _, err := aliceMapping.Replace(Union(), s, Sources{IDToken: members(t, `{}`)}); err != nil || s.Username != "alicia" {
 		t.Errorf("without a name: expected alicia to stay, seen %s, %v", s.Username, err)
@@ -115,7 +119,6 @@ func TestApplyTokens(t *testing.T) {
 	t.Parallel()
 	expires := time.Unix(1700003600, 0)
 	tokens := op.Tokens{AccessToken: "new", IDToken: "newid", Expires: expires}
-	idToken := `{"auth_time": 1700000100, "acr": "silver"}`
 	signedIn := session.Session{AuthTime: time.Unix(1700000000, 0), ACR: "gold"}
 	for _, row := range []struct {
 		name    string
@@ -128,9 +131,10 @@ func TestApplyTokens(t *testing.T) {
 		{"tokens that are needed", Needs{AccessToken: true, IDToken: true}, session.Session{}, `{}`, session.Session{AccessTokenExpires: expires, AccessToken: "new", IDToken: "newid"}},
 		{"tokens that are there", Needs{}, session.Session{AccessToken: "old", IDToken: "oldid"}, `{}`, session.Session{AccessTokenExpires: expires, AccessToken: "new", IDToken: "newid"}},
 		{"no ID token", Needs{IDToken: true}, session.Session{IDToken: "oldid"}, "", session.Session{AccessTokenExpires: expires, IDToken: "oldid"}},
-		{"a newer sign-in", Needs{}, signedIn, idToken, session.Session{AccessTokenExpires: expires, AuthTime: time.Unix(1700000100, 0), ACR: "silver"}},
-		{"an older sign-in", Needs{}, signedIn, `{"auth_time": 1, "acr": "silver"}`, session.Session{AccessTokenExpires: expires, AuthTime: signedIn.AuthTime, ACR: "gold"}},
-		{"neither auth_time nor acr", Needs{}, signedIn, `{}`, session.Session{AccessTokenExpires: expires, AuthTime: signedIn.AuthTime, ACR: "gold"}},
+		{"a newer sign-in with the same acr", Needs{}, signedIn, `{"auth_time": 1700000100, "acr": "gold"}`, session.Session{AccessTokenExpires: expires, AuthTime: time.Unix(1700000100, 0), ACR: "gold"}},
+		{"a newer sign-in with another acr", Needs{}, signedIn, `{"auth_time": 1700000100, "acr": "silver"}`, session.Session{AccessTokenExpires: expires, AuthTime: time.Unix(1700000100, 0)}},
+		{"an older sign-in", Needs{}, signedIn, `{"auth_time": 1, "acr": "gold"}`, session.Session{AccessTokenExpires: expires, AuthTime: signedIn.AuthTime, ACR: "gold"}},
+		{"neither auth_time nor acr", Needs{}, signedIn, `{}`, session.Session{AccessTokenExpires: expires, AuthTime: signedIn.AuthTime}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

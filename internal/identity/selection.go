@@ -11,10 +11,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// groupsEntry is the name under which a session's claims hold the groups, if the
-// claim that they are part of is not kept. No claim has such a name.
-const groupsEntry = "\x01groups"
-
 // protocolClaims are about the token and not the user. They are not kept.
 var protocolClaims = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash",
@@ -40,8 +36,9 @@ type selection struct {
 }
 
 // selectClaims makes the claims of a session: those of userinfo under those of the
-// ID token, which is signed, then those that the configuration makes.
-func (m *Mapping) selectClaims(n *Needs, from Sources) (selected selection, err error) {
+// ID token, which is signed, then those that the configuration makes. putFacts adds
+// the facts of the sign-in.
+func (m *Mapping) selectClaims(n *Needs, from Sources, putFacts func(kept map[string]json.RawMessage)) (selected selection, err error) {
 	all := make(map[string]json.RawMessage, len(from.IDToken)+len(from.Userinfo))
 	maps.Copy(all, from.Userinfo)
 	maps.Copy(all, from.IDToken)
@@ -60,15 +57,13 @@ func (m *Mapping) selectClaims(n *Needs, from Sources) (selected selection, err 
 		}
 	}
 	for local, path := range m.Claims {
-		setLocal(kept, local, path, set)
+		m.setLocal(kept, local, path, set)
 	}
 	if !n.KeepAll {
 		maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return !n.keeps(name) })
 	}
 	selected.findings = m.selectGroups(n, kept, set, from)
-	if tenant := m.tenantOf(from.IDToken); tenant != "" {
-		kept[tenantEntry], _ = json.Marshal(tenant)
-	}
+	putFacts(kept)
 	if selected.claims, err = claims.Encode(kept); err != nil {
 		return selected, err
 	}
@@ -85,11 +80,11 @@ func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
 // setLocal sets a claim that the configuration makes of another one. If that is
 // absent, so is this one, whatever the provider sends under its name.
-func setLocal(kept map[string]json.RawMessage, local, path string, set claims.Set) {
+func (m *Mapping) setLocal(kept map[string]json.RawMessage, local, path string, set claims.Set) {
 	if local == path {
 		return
 	}
-	if value, ok := valueAt(set, path); ok {
+	if value, ok := m.valueAt(set, path); ok {
 		kept[local] = value.JSON()
 	} else {
 		delete(kept, local)
@@ -104,9 +99,10 @@ func setLocal(kept map[string]json.RawMessage, local, path string, set claims.Se
 func (m *Mapping) selectGroups(n *Needs, kept map[string]json.RawMessage, set claims.Set, from Sources) (findings []Finding) {
 	name := claims.SplitPath(m.Groups)[0]
 	value, ok := set.PathEach(m.Groups)
+	m.cutGroups(n, kept)
 	switch {
-	case ok && n.keeps("groups") && !present(kept, m.Groups):
-		kept[groupsEntry] = value.JSON() // without all that they are part of
+	case ok && n.keeps("groups") && (m.limitsGroups() || !present(kept, m.Groups)):
+		kept[groupsEntry] = m.keptGroups(value) // without all that they are part of
 	case !ok && (n.keeps("groups") || n.keeps(name)) && (from.IDToken.Withholds(name) || from.Userinfo.Withholds(name)):
 		findings = append(findings, Finding{Kind: GroupsWithheld, Name: name})
 	}

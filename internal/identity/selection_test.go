@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,16 +61,23 @@ func TestSelectClaims(t *testing.T) {
 		{name: "groups that are true", needs: all, idToken: `{"groups": true}`, want: `groups=true`, findings: []Finding{{GroupsUnreadable, "groups", "a boolean"}}},
 		{name: "groups that are null", needs: all, idToken: `{"groups": null}`, want: `groups=null`},
 		{name: "groups that are one name", needs: all, idToken: `{"groups": "a"}`, want: `groups="a"`},
-		{name: "the tenant", m: Mapping{Tenants: manyTenants}, needs: Needs{}, idToken: `{"tid": "` + oneTenant + `", "iss": "https://login.example.com/` + oneTenant + `/v2.0"}`, want: `^tenant="` + oneTenant + `"`},
-		{name: "the tenant of another issuer", m: Mapping{Tenants: manyTenants}, needs: Needs{}, idToken: `{"tid": "` + oneTenant + `", "iss": "https://login.example.com/v2.0"}`, want: ``},
-		{name: "a tenant where there is one issuer", needs: Needs{}, idToken: `{"tid": "` + oneTenant + `", "iss": "https://login.example.com/` + oneTenant + `/v2.0"}`, want: ``},
+		{name: "some groups exist here", m: Mapping{GroupList: []string{"a", "c"}, GroupNames: map[string]string{"b": "staff", "d": "staff"}}, needs: all, idToken: `{"groups": ["a", "b", "d", "A", "e"]}`, want: `^groups=["a","staff"]`},
+		{name: "none of the groups exist here", m: Mapping{GroupList: []string{"a"}}, needs: all, idToken: `{"groups": ["e"]}`, want: `^groups=[]`},
+		{name: "groups that are absent where some exist here", m: Mapping{GroupList: []string{"a"}}, needs: all, idToken: `{}`, want: ``},
+		{name: "groups that are no list where some exist here", m: Mapping{GroupList: []string{"a"}}, needs: all, idToken: `{"groups": {"a": 1}}`, want: `^groups=null`, findings: []Finding{{GroupsUnreadable, "groups", "an object"}}},
+		{name: "some groups of userinfo exist here", m: Mapping{Groups: "realm.roles", GroupList: []string{"a"}}, needs: all, userinfo: `{"realm": {"roles": ["a", "b"]}}`, want: `^groups=["a"]`, fromUserinfo: []string{groupsEntry}},
+		{name: "the claim stays where something names it", m: Mapping{GroupList: []string{"a"}}, needs: Needs{Claims: []string{"groups", "claims.groups"}}, idToken: `{"groups": ["a", "b"]}`, want: `^groups=["a"] groups=["a", "b"]`},
+		{name: "the claim stays where something names a part of it", m: Mapping{Groups: "realm.roles", GroupList: []string{"a"}}, needs: Needs{KeepAll: true, Claims: []string{"realm.x"}}, idToken: `{"realm": {"roles": ["a", "b"], "x": 1}}`, want: `^groups=["a"] realm={"roles": ["a", "b"], "x": 1}`},
+		{name: "a claim that the configuration makes of the groups", m: Mapping{GroupList: []string{"a"}, Claims: map[string]string{"raw": "groups"}}, needs: all, idToken: `{"groups": ["a", "b"]}`, want: `^groups=["a"] raw=["a", "b"]`},
+		{name: "a claim made of an address that is trusted", m: Mapping{Claims: map[string]string{"mail": "email"}, EmailTrusted: true}, needs: Needs{Kept: []string{"mail"}}, idToken: `{"email": "a@b.example"}`, want: `mail="a@b.example"`},
+		{name: "a claim made of an address of another domain", m: Mapping{Claims: map[string]string{"mail": "email"}, Domains: []string{"c.example"}}, needs: Needs{Kept: []string{"mail"}}, idToken: `{"email": "a@b.example", "email_verified": true}`, want: ``},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			if row.m.Groups == "" {
 				row.m.Groups = "groups"
 			}
-			got, err := row.m.selectClaims(Union(row.needs), Sources{members(t, row.idToken), members(t, row.userinfo)})
+			got, err := row.m.selectClaims(Union(row.needs), Sources{members(t, row.idToken), members(t, row.userinfo)}, func(map[string]json.RawMessage) {})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,6 +14,7 @@ type SignIn struct {
 	Transaction *session.Transaction
 	Tokens      op.Tokens
 	Sources     Sources
+	Scopes      []string // that the login requested
 
 	Binding  session.Binding // what the session is bound to
 	Now      time.Time
@@ -49,13 +50,18 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("sid is not a string: %w", err)
 	}
-	fresh.AuthTime, fresh.ACR = op.AuthOf(idToken)
-	if fresh.Username, err = m.Username(in.Sources); err != nil {
+	findings, err := Bound(fresh, idToken, in.Now)
+	if err != nil {
 		return nil, nil, err
 	}
-	selected, err := m.selectClaims(n, in.Sources)
+	fresh.AuthTime, fresh.ACR = op.AuthOf(idToken)
+	if fresh.Username, err = m.Username(in.Sources); err != nil {
+		return nil, findings, err
+	}
+	selected, err := m.selectClaims(n, in.Sources, func(kept map[string]json.RawMessage) { m.putFacts(n, kept, &in) })
+	findings = append(findings, selected.findings...)
 	if err != nil {
-		return nil, selected.findings, err
+		return nil, findings, err
 	}
 	fresh.Claims = selected.claims
 	if n.AccessToken {
@@ -65,12 +71,12 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 		fresh.IDToken = in.Tokens.IDToken
 	}
 	if err := saveGrant(n, fresh, in.Tokens, idToken); err != nil {
-		return nil, selected.findings, err
+		return nil, findings, err
 	}
 	if fresh.Grant.RefreshToken != "" {
 		fresh.FromUserinfo = selected.fromUserinfo
 	}
-	return fresh, selected.findings, nil
+	return fresh, findings, nil
 }
 
 // saveGrant keeps in a new session what a refresh will need.

@@ -40,8 +40,11 @@ func TestNewSession(t *testing.T) {
 	if got.ID == (session.ID{}) {
 		t.Error("expected a random id, seen none")
 	}
-	if got.Grant.Nonce == (session.Print{}) || got.Grant.Parties == (session.Print{}) {
-		t.Error("expected hashes of the first ID token, seen none")
+	if got.Grant.Nonce == (session.Print{}) {
+		t.Error("expected a hash of the first ID token's nonce, seen none")
+	}
+	if got.Grant.Parties == (session.Print{}) {
+		t.Error("expected a hash of the first ID token's parties, seen none")
 	}
 	want := session.Session{
 		ID: got.ID, Binding: in.Binding, Provider: "corp",

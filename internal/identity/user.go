@@ -14,8 +14,10 @@ import (
 type User struct {
 	Mapping *Mapping
 	Session *session.Session
-	// Prefixed reports whether the provider's id comes before the user's name: at
-	// sites with several providers, for users of any but the default one.
+	// Several reports whether the site has several providers.
+	Several bool
+	// Prefixed reports whether the provider's id comes before the names of the user
+	// and of groups: where there are several providers, for any but the default one.
 	Prefixed bool
 	// GroupsCache keeps the groups once they are decoded; nil for no cache.
 	GroupsCache *atomic.Pointer[claims.List]
@@ -32,51 +34,19 @@ func (u User) ID() string {
 	if !u.SignedIn() {
 		return ""
 	}
-	name := claims.Encoded(u.Session.Username, "%/")
-	if tenant := u.Mapping.TenantOf(u.Session); tenant != "" {
-		name = tenant + "/" + name
-	}
+	return u.prefix() + claims.Encoded(u.Session.Username, "%/")
+}
+
+// prefix returns what comes before the names of the user and of groups.
+func (u User) prefix() string {
+	prefix := ""
 	if u.Prefixed {
-		return u.Mapping.Provider + "/" + name
+		prefix = u.Mapping.Provider + "/"
 	}
-	return name
-}
-
-// Email returns the e-mail address if the provider says that it is verified;
-// empty otherwise, since users can enter any other.
-func (u User) Email() string {
-	verified, _ := u.Session.Claims.Get("email_verified")
-	if email, ok := u.Session.Claims.Get("email"); ok && verified.True() {
-		return email.Text()
+	if tenant := u.Mapping.TenantOf(u.Session); tenant != "" {
+		prefix += tenant + "/"
 	}
-	return ""
-}
-
-// Groups returns the user's groups: what groups_claim names in the session's
-// claims, or what is kept apart if the session does not keep that claim. It is nil
-// if they are absent or not a list of names.
-func (u User) Groups() claims.List {
-	if u.GroupsCache == nil {
-		return u.readGroups()
-	}
-	if made := u.GroupsCache.Load(); made != nil {
-		return *made
-	}
-	made := u.readGroups()
-	u.GroupsCache.Store(&made)
-	return made
-}
-
-func (u User) readGroups() claims.List {
-	value, ok := u.Session.Claims.Get(groupsEntry)
-	if !ok {
-		value, ok = u.Session.Claims.Path(u.Mapping.Groups)
-	}
-	if !ok {
-		return nil
-	}
-	list, _ := value.List()
-	return list
+	return prefix
 }
 
 // Subject returns sub as text for headers and placeholders.

@@ -22,7 +22,7 @@ func (m *Mapping) Username(from Sources) (string, error) {
 	for _, path := range m.Usernames {
 		reason := "is absent"
 		for _, source := range []op.Claims{from.IDToken, from.Userinfo} {
-			name, flaw, err := nameAt(source, path)
+			name, flaw, err := m.nameAt(source, path)
 			if err != nil {
 				return "", err
 			}
@@ -40,17 +40,19 @@ func (m *Mapping) Username(from Sources) (string, error) {
 
 // nameAt returns the name that one source has at a path, or why what is there
 // does not count.
-func nameAt(source op.Claims, path string) (name, flaw string, err error) {
+func (m *Mapping) nameAt(source op.Claims, path string) (name, flaw string, err error) {
 	set, err := claims.Encode(membersFor(source, path))
 	if err != nil {
 		return "", "", err
 	}
 	value, ok := set.Path(path)
-	switch {
-	case !ok:
+	if !ok {
 		return "", "", nil
-	case path == "email" && !isEmailVerified(source):
-		return "", "is there, but email_verified is " + emailVerifiedAs(source), nil
+	}
+	if path == "email" {
+		if flaw := m.emailFlaw(source); flaw != "" {
+			return "", "is there, but " + flaw, nil
+		}
 	}
 	if name = value.Plain(); name == "" {
 		flaw = "is there, but is empty or neither a text nor a number"
@@ -58,23 +60,9 @@ func nameAt(source op.Claims, path string) (name, flaw string, err error) {
 	return name, flaw, nil
 }
 
-func isEmailVerified(source op.Claims) bool {
-	value, err := claims.FromJSON(source["email_verified"])
-	return err == nil && value.True()
-}
-
-// emailVerifiedAs returns what email_verified is where it is not true, as a word
-// for messages.
-func emailVerifiedAs(source op.Claims) string {
-	if _, ok := source["email_verified"]; !ok {
-		return "absent"
-	}
-	return "not true"
-}
-
 // IsNamedBy reports whether the ID token alone names the user. It does not if the
 // first username claim is absent there, since that may be in userinfo.
 func (m *Mapping) IsNamedBy(idToken op.Claims) bool {
-	name, _, err := nameAt(idToken, m.Usernames[0])
+	name, _, err := m.nameAt(idToken, m.Usernames[0])
 	return err == nil && name != ""
 }

@@ -29,7 +29,10 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.pass()
-	if got := v.Get(); got != "1" || !strings.Contains(b.told(), "is not a regular file") {
-		t.Errorf("the value is %q", got)
+	if got := v.Get(); got != "1" {
+		t.Errorf("expected the value to stay 1, seen %q", got)
+	}
+	if got := b.told(); !strings.Contains(got, "is not a regular file") {
+		t.Errorf("expected a report about a file that is not regular, seen %q", got)
 	}
 }

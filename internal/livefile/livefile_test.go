@@ -155,8 +155,11 @@ func TestBrokenFileKeepsTheLastGoodContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.pass()
-	if v.Get() != "1" || !strings.HasPrefix(b.told(), "broken a: ") {
-		t.Error("a removed file is not told, or takes the value away")
+	if got := v.Get(); got != "1" {
+		t.Errorf("a removed file: expected the value to stay 1, seen %q", got)
+	}
+	if got := b.told(); !strings.HasPrefix(got, "broken a: ") {
+		t.Errorf("a removed file: expected a report that it is broken, seen %q", got)
 	}
 	b.pass()
 	b.expect(v, "1", "")
@@ -299,8 +302,11 @@ func TestManyReadersShareOneLook(t *testing.T) {
 		}
 		wait.Wait()
 	}
-	if v.Get() != "19" || made > 21 {
-		t.Errorf("the value is %q, made %d times", v.Get(), made)
+	if got := v.Get(); got != "19" {
+		t.Errorf("expected the value 19, seen %q", got)
+	}
+	if made > 21 {
+		t.Errorf("expected the value to be made 21 times at most, seen %d", made)
 	}
 }
 

@@ -104,7 +104,7 @@ type Session struct {
 	Secrets []string
 }
 
-// Cookie is the session cookie, with its defaults.
+// Cookie is what distinguishes a session cookie from another, with its defaults.
 type Cookie struct {
 	Name, Domain, SameSite string
 	Partitioned, Insecure  bool

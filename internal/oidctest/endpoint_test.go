@@ -22,12 +22,20 @@ func TestRefresh(t *testing.T) {
 	refresh := rp.refreshOf
 	first := p.Issued()
 	got, err := refresh(first.RefreshToken, "")
-	if err != nil || got["refresh_token"] == first.RefreshToken {
-		t.Fatalf("%v %v", got, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got["refresh_token"] == first.RefreshToken {
+		t.Fatalf("expected a new refresh token, seen %v again", first.RefreshToken)
 	}
 	claims, err := rp.verify(m, got["id_token"].(string))
-	if err != nil || claims["nonce"] != first.Nonce || claims["sub"] != first.Subject {
-		t.Errorf("%v %v", claims, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"nonce": first.Nonce, "sub": first.Subject} {
+		if claims[name] != want {
+			t.Errorf("%s: expected %q, seen %v", name, want, claims[name])
+		}
 	}
 	p.Lie(func(l *Faults) { l.Refreshed.Claims = func(c map[string]any) { c["sub"] = "another" } })
 	if got, err = refresh(got["refresh_token"].(string), "openid"); err != nil {
@@ -107,8 +115,13 @@ func TestFormPost(t *testing.T) {
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
 	action, params := ParseFormPost(body)
-	if action != testRedirect || params.Get("state") != state || params.Get("code") != p.Issued().Code || params.Get("iss") != p.Issuer() {
-		t.Errorf("%s %v", action, params)
+	if action != testRedirect {
+		t.Errorf("expected a form for %s, seen one for %s", testRedirect, action)
+	}
+	for name, want := range map[string]string{"state": state, "code": p.Issued().Code, "iss": p.Issuer()} {
+		if got := params.Get(name); got != want {
+			t.Errorf("%s: expected %q, seen %q", name, want, got)
+		}
 	}
 }
 
@@ -131,12 +144,32 @@ func TestUsers(t *testing.T) {
 	}
 	signedIn := fmt.Sprint(now.Unix())
 	now = now.Add(time.Minute)
-	if c := claims(); fmt.Sprint(c["auth_time"]) != signedIn || c["email"] != "alice@example.com" || c["realm_access"] == nil || c["acr"] != nil {
-		t.Error(c)
+	c := claims()
+	if got := fmt.Sprint(c["auth_time"]); got != signedIn {
+		t.Errorf("auth_time: expected %s, seen %s", signedIn, got)
+	}
+	if c["email"] != "alice@example.com" {
+		t.Errorf("email: expected alice@example.com, seen %v", c["email"])
+	}
+	if c["realm_access"] == nil {
+		t.Error("realm_access: expected the claim, seen none")
+	}
+	if c["acr"] != nil {
+		t.Errorf("acr: expected no claim, seen %v", c["acr"])
 	}
 	rp.params = url.Values{"scope": {"openid"}, "acr_values": {"gold silver"}, "max_age": {"10"}}
-	if c := claims(); fmt.Sprint(c["auth_time"]) == signedIn || c["email"] != nil || c["acr"] != "gold" || c["groups"] == nil {
-		t.Error(c)
+	c = claims()
+	if got := fmt.Sprint(c["auth_time"]); got == signedIn {
+		t.Errorf("auth_time: expected a new sign-in, seen %s again", got)
+	}
+	if c["email"] != nil {
+		t.Errorf("email: expected no claim, seen %v", c["email"])
+	}
+	if c["acr"] != "gold" {
+		t.Errorf("acr: expected gold, seen %v", c["acr"])
+	}
+	if c["groups"] == nil {
+		t.Error("groups: expected the claim, seen none")
 	}
 	rp.params = nil
 	p.SetUser("carol", User{Subject: "u-7"})

@@ -27,8 +27,11 @@ func TestFaults(t *testing.T) {
 	for name, f := range map[string]Fault{"delay": {Delay: Forever}, "drip": {Drip: time.Second}} {
 		p.Lie(func(l *Faults) { *l.At(JWKS) = f })
 		begin := time.Now()
-		if _, err := get(); err == nil || time.Since(begin) > 5*time.Second {
-			t.Errorf("%s: %v", name, err)
+		if _, err := get(); err == nil {
+			t.Errorf("%s: expected an error, seen none", name)
+		}
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("%s: expected the client to give up within five seconds, seen %v", name, took)
 		}
 	}
 	p.Honest()
@@ -51,8 +54,14 @@ func TestFaults(t *testing.T) {
 	p.Honest()
 	p.Lie(func(l *Faults) { l.At(JWKS).GzipBomb = 3<<20 + 7 })
 	b, err := get()
-	if err != nil || len(b) < 3<<20+7 || !bytes.Equal(bytes.TrimSpace(b), p.KeySet()) {
-		t.Errorf("gzip: %d bytes, %v", len(b), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) < 3<<20+7 {
+		t.Errorf("gzip: expected %d bytes at least, seen %d", 3<<20+7, len(b))
+	}
+	if !bytes.Equal(bytes.TrimSpace(b), p.KeySet()) {
+		t.Errorf("gzip: expected the key set and white space, seen %.100q", bytes.TrimSpace(b))
 	}
 	p.Honest()
 	p.Lie(func(l *Faults) { l.At(JWKS).Endless = true })
@@ -73,8 +82,14 @@ func TestBodies(t *testing.T) {
 	honest := []byte(`{"a":1}`)
 	for name, edit := range map[string]func([]byte) []byte{"Nest": Nest(100), "Widen": Widen(1000), "Inflate": Inflate(1000)} {
 		var m map[string]any
-		if err := json.Unmarshal(edit(honest), &m); err != nil || m["a"] != 1.0 || len(m) < 2 {
+		if err := json.Unmarshal(edit(honest), &m); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+		if m["a"] != 1.0 {
+			t.Errorf("%s: expected the member a to stay 1, seen %v", name, m["a"])
+		}
+		if len(m) < 2 {
+			t.Errorf("%s: expected more members, seen %d", name, len(m))
 		}
 	}
 	if got := string(Truncate(3)(honest)); got != `{"a` {

@@ -42,8 +42,13 @@ func TestTransports(t *testing.T) {
 					t.Errorf("%s is %q: %v", user, sub, err)
 				}
 			}
-			if p.Hits(Token) != 2 || p.Hits(Discovery) != 2 || p.Last(Token).Form.Get("grant_type") != "authorization_code" {
-				t.Error("the record is wrong")
+			for _, endpoint := range []Endpoint{Token, Discovery} {
+				if got := p.Hits(endpoint); got != 2 {
+					t.Errorf("%v: expected two hits, seen %d", endpoint, got)
+				}
+			}
+			if got := p.Last(Token).Form.Get("grant_type"); got != "authorization_code" {
+				t.Errorf("expected the grant authorization_code, seen %q", got)
 			}
 			p.Lie(func(l *Faults) { l.At(UserInfo).Reset = true })
 			if _, err := rp.login(); err == nil {
@@ -102,8 +107,12 @@ func TestRotation(t *testing.T) {
 	if _, err := rp.login(); err != nil {
 		t.Error(err)
 	}
-	if kid := string(p.KeySet()); !strings.Contains(kid, "rsa.1") || strings.Contains(kid, "rsa.0") {
-		t.Error(kid)
+	keys := string(p.KeySet())
+	if !strings.Contains(keys, "rsa.1") {
+		t.Errorf("expected the new key rsa.1, seen %s", keys)
+	}
+	if strings.Contains(keys, "rsa.0") {
+		t.Errorf("expected the old key rsa.0 to be gone, seen %s", keys)
 	}
 }
 

@@ -102,9 +102,11 @@ func TestReuse(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if v := strings.Join(p.TakeViolations(), "\n"); !strings.Contains(v, "code_challenge was used before") ||
-		!strings.Contains(v, "code_verifier was used before") {
-		t.Errorf("verifier used twice: %q", v)
+	violations := strings.Join(p.TakeViolations(), "\n")
+	for _, want := range []string{"code_challenge was used before", "code_verifier was used before"} {
+		if !strings.Contains(violations, want) {
+			t.Errorf("expected the violation %q, seen %q", want, violations)
+		}
 	}
 }
 

@@ -126,8 +126,11 @@ func TestAssertionsByEveryKindOfKey(t *testing.T) {
 				t.Error("taken for the name of a file")
 			}
 			parsed, err := ParseClientKeys([]byte(tc.text))
-			if err != nil || len(parsed) != 1 {
-				t.Fatal(parsed, err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(parsed) != 1 {
+				t.Fatalf("expected one key, seen %v", parsed)
 			}
 			form, now := url.Values{}, time.Unix(1_700_000_000, 0)
 			p := &proof{clientID: "client", key: parsed[0], audience: "https://op.test/", algs: tc.taken, now: func() time.Time { return now }}
@@ -139,14 +142,21 @@ func TestAssertionsByEveryKindOfKey(t *testing.T) {
 			if kid == "" {
 				kid = thumbprintOf(t, keys[tc.kind].Public())
 			}
-			if header.KeyID != kid || parsed[0].Public().KeyID != kid {
-				t.Errorf("kid %q, published %q; want %q", header.KeyID, parsed[0].Public().KeyID, kid)
+			if header.KeyID != kid {
+				t.Errorf("kid of the header: expected %q, seen %q", kid, header.KeyID)
 			}
-			if claims["iss"] != "client" || claims["sub"] != "client" || claims["aud"] != "https://op.test/" || claims["iat"] != 1.7e9 || claims["exp"] != 1.7e9+60 {
-				t.Errorf("claims %v", claims)
+			if got := parsed[0].Public().KeyID; got != kid {
+				t.Errorf("published kid: expected %q, seen %q", kid, got)
 			}
-			if form.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" || form.Get("client_id") != "client" {
-				t.Errorf("form %v", form)
+			for name, want := range map[string]any{"iss": "client", "sub": "client", "aud": "https://op.test/", "iat": 1.7e9, "exp": 1.7e9 + 60} {
+				if claims[name] != want {
+					t.Errorf("claim %s: expected %v, seen %v", name, want, claims[name])
+				}
+			}
+			for name, want := range map[string]string{"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_id": "client"} {
+				if got := form.Get(name); got != want {
+					t.Errorf("%s: expected %q, seen %q", name, want, got)
+				}
 			}
 		})
 	}
@@ -179,8 +189,11 @@ func TestACertificateBesideTheKeyIsNamed(t *testing.T) {
 	thumbprint := sha256.Sum256(own)
 	text := slices.Concat(block("CERTIFICATE", certificate(other)), block("CERTIFICATE", own), pemOf(t, key))
 	keys, err := ParseClientKeys(text)
-	if err != nil || len(keys) != 1 {
-		t.Fatal(keys, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(keys) != 1 {
+		t.Fatalf("expected one key, seen %v", keys)
 	}
 	form := url.Values{}
 	if err := privateKeyJWT(&proof{clientID: "client", key: keys[0], now: time.Now}, http.Header{}, form); err != nil {
@@ -190,11 +203,19 @@ func TestACertificateBesideTheKeyIsNamed(t *testing.T) {
 	if got := header.ExtraHeaders["x5t#S256"]; got != base64.RawURLEncoding.EncodeToString(thumbprint[:]) {
 		t.Errorf("x5t#S256 is %v", got)
 	}
-	if public := keys[0].Public(); !public.Valid() || len(public.Certificates) != 1 {
-		t.Error("the published key is without its certificate")
+	public := keys[0].Public()
+	if !public.Valid() {
+		t.Errorf("expected a valid key to publish, seen %+v", public)
 	}
-	if keys, err := ParseClientKeys(append(pemOf(t, key), block("CERTIFICATE", certificate(other))...)); err != nil || keys[0].Public().Certificates != nil {
-		t.Error("another's certificate is taken", err)
+	if got := len(public.Certificates); got != 1 {
+		t.Errorf("published key: expected one certificate, seen %d", got)
+	}
+	keys, err = ParseClientKeys(append(pemOf(t, key), block("CERTIFICATE", certificate(other))...))
+	if err != nil {
+		t.Fatalf("a certificate of another key: %v", err)
+	}
+	if got := keys[0].Public().Certificates; got != nil {
+		t.Errorf("a certificate of another key: expected it to be ignored, seen %d certificates", len(got))
 	}
 }
 
@@ -209,8 +230,12 @@ func TestEveryAssertionIsNew(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, claims := verified(t, form, []byte(secret), jose.HS256)
-		if id, _ := claims["jti"].(string); len(id) < 22 || seen[id] {
-			t.Errorf("jti %q", id)
+		id, _ := claims["jti"].(string)
+		if len(id) < 22 {
+			t.Errorf("jti: expected at least 22 characters, seen %q", id)
+		}
+		if seen[id] {
+			t.Errorf("jti: expected a new one each time, seen %q again", id)
 		}
 		seen[claims["jti"]] = true
 	}
@@ -220,8 +245,14 @@ func TestAShortSecretSignsNothing(t *testing.T) {
 	t.Parallel()
 	form := url.Values{}
 	err := secretJWT(&proof{clientID: "client", secret: "a-secret-that-is-too-short", now: time.Now}, http.Header{}, form)
-	if err == nil || strings.Contains(err.Error(), "a-secret") || form.Has("client_assertion") {
-		t.Error(form, err)
+	if err == nil {
+		t.Fatal("expected an error, seen none")
+	}
+	if strings.Contains(err.Error(), "a-secret") {
+		t.Errorf("expected an error without the secret, seen %v", err)
+	}
+	if form.Has("client_assertion") {
+		t.Errorf("expected a form without an assertion, seen %v", form)
 	}
 }
 
@@ -256,8 +287,17 @@ func TestKeysThatCannotSignAreRefused(t *testing.T) {
 		"a set of public keys":          {`{"keys":[` + jwkOf(t, ec.Public(), "", "", "") + `]}`, "no private key"},
 	} {
 		keys, err := ParseClientKeys([]byte(tc.text))
-		if err == nil || !strings.Contains(err.Error(), tc.cause) || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), secret) {
-			t.Errorf("%s: %v, %v", name, keys, err)
+		if err == nil {
+			t.Errorf("%s: expected an error, seen the keys %v", name, keys)
+			continue
+		}
+		if !strings.Contains(err.Error(), tc.cause) {
+			t.Errorf("%s: expected an error about %q, seen %v", name, tc.cause, err)
+		}
+		for _, secret := range []string{"canary", secret} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: expected an error without the secret, seen %v", name, err)
+			}
 		}
 	}
 }
@@ -274,7 +314,13 @@ func TestAKeyPrintsItsNameAlone(t *testing.T) {
 		}
 	}
 	published, err := json.Marshal(keys[0].Public())
-	if err != nil || strings.Contains(string(published), `"d"`) || !strings.Contains(string(published), `"use":"sig"`) {
-		t.Error(string(published), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(published), `"d"`) {
+		t.Errorf("expected a public key, seen %s", published)
+	}
+	if !strings.Contains(string(published), `"use":"sig"`) {
+		t.Errorf("expected a key for signatures, seen %s", published)
 	}
 }

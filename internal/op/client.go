@@ -57,8 +57,10 @@ type Tokens struct {
 	IDToken   string
 	// RefreshToken is empty where the provider gives none.
 	RefreshToken string
-	// Scope is what was granted; empty where the provider does not say.
-	Scope string
+	// Scope is what was granted, where the provider says so; ScopeSaid reports
+	// whether it does, in whatever form.
+	Scope     string
+	ScopeSaid bool
 	// Odd are members of the answer that count as absent for their form.
 	Odd []Oddity
 }
@@ -164,7 +166,7 @@ const defaultTokenLifetime = time.Hour
 func (c *Client) tokensOf(answer *tokenResponse, before string) Tokens {
 	tokens := Tokens{
 		AccessToken: answer.accessToken, IDToken: answer.idToken, RefreshToken: answer.refreshToken,
-		NotBearer: answer.notBearer, Odd: answer.odd, Scope: answer.scope,
+		NotBearer: answer.notBearer, Odd: answer.odd, Scope: answer.scope, ScopeSaid: answer.scopeSaid,
 	}
 	if tokens.RefreshToken == "" {
 		tokens.RefreshToken = before

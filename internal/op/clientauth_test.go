@@ -37,8 +37,17 @@ func TestClientSecretBasicEncodesItsParts(t *testing.T) {
 			id, secret, _ := strings.Cut(string(got), ":")
 			id, idErr := url.QueryUnescape(id)
 			secret, secretErr := url.QueryUnescape(secret)
-			if idErr != nil || secretErr != nil || id != tc.id || secret != tc.secret {
-				t.Errorf("a provider reads %q and %q", id, secret)
+			if idErr != nil {
+				t.Errorf("client id: %v", idErr)
+			}
+			if id != tc.id {
+				t.Errorf("client id: expected a provider to read %q, seen %q", tc.id, id)
+			}
+			if secretErr != nil {
+				t.Errorf("secret: %v", secretErr)
+			}
+			if secret != tc.secret {
+				t.Errorf("secret: expected a provider to read %q, seen %q", tc.secret, secret)
 			}
 		})
 	}
@@ -63,12 +72,28 @@ func TestOneMethodAtATime(t *testing.T) {
 		if err := clientAuths[method].prove(p, header, form); err != nil {
 			t.Errorf("%s: %v", method, err)
 		}
-		if (header.Get("Authorization") != "") != want.header || form.Has("client_id") != want.id || form.Has("client_secret") != want.secret ||
-			form.Has("client_assertion") != want.assertion || form.Has("client_assertion_type") != want.assertion {
-			t.Errorf("%s: header %v, form %v", method, header, form)
+		for _, part := range []struct {
+			name      string
+			has, want bool
+		}{
+			{"Authorization header", header.Get("Authorization") != "", want.header},
+			{"client_id", form.Has("client_id"), want.id},
+			{"client_secret", form.Has("client_secret"), want.secret},
+			{"client_assertion", form.Has("client_assertion"), want.assertion},
+			{"client_assertion_type", form.Has("client_assertion_type"), want.assertion},
+		} {
+			if part.has != part.want {
+				t.Errorf("%s, %s: expected %t, seen %t", method, part.name, part.want, part.has)
+			}
 		}
-		if form.Get("code") != "c" || form.Get("code_verifier") != "v" || len(header) > 1 {
-			t.Errorf("%s changed the rest: %v, %v", method, header, form)
+		if got := form.Get("code"); got != "c" {
+			t.Errorf("%s: expected the code to stay c, seen %q", method, got)
+		}
+		if got := form.Get("code_verifier"); got != "v" {
+			t.Errorf("%s: expected the verifier to stay v, seen %q", method, got)
+		}
+		if len(header) > 1 {
+			t.Errorf("%s: expected one header at most, seen %v", method, header)
 		}
 	}
 	if got := AuthMethods(); !slices.Equal(got, []string{"client_secret_basic", "client_secret_jwt", "client_secret_post", "none", "private_key_jwt", "tls_client_auth"}) {

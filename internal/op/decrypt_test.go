@@ -155,8 +155,11 @@ func TestDecryptionKeysAreRead(t *testing.T) {
 			continue
 		}
 		for i, kid := range tc.kids {
-			if kid != "" && keys[i].KeyID != kid || kid == "" && len(keys[i].KeyID) != 43 {
-				t.Errorf("%s: kid %q", name, keys[i].KeyID)
+			if kid != "" && keys[i].KeyID != kid {
+				t.Errorf("%s: expected kid %q, seen %q", name, kid, keys[i].KeyID)
+			}
+			if kid == "" && len(keys[i].KeyID) != 43 {
+				t.Errorf("%s: expected a thumbprint of 43 characters as kid, seen %q", name, keys[i].KeyID)
 			}
 		}
 	}
@@ -181,8 +184,13 @@ func TestDecryptionKeysThatCannotServe(t *testing.T) {
 		"one that is damaged": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
 		"JSON that is none":   `{"kty":`,
 	} {
-		if keys, err := ParseDecryptionKeys([]byte(text)); err == nil || strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%s: %d keys, %v", name, len(keys), err)
+		keys, err := ParseDecryptionKeys([]byte(text))
+		if err == nil {
+			t.Errorf("%s: expected an error, seen %d keys", name, len(keys))
+			continue
+		}
+		if strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: expected an error without the secret, seen %v", name, err)
 		}
 	}
 }
@@ -204,8 +212,11 @@ func TestEncryptionKeysArePublic(t *testing.T) {
 				t.Errorf("a key tells its %s", name)
 			}
 		}
-		if key["use"] != "enc" || key["kid"] != c.ownKeys().Decryption[i].KeyID {
-			t.Errorf("use %v, kid %v", key["use"], key["kid"])
+		if key["use"] != "enc" {
+			t.Errorf("use: expected enc, seen %v", key["use"])
+		}
+		if want := c.ownKeys().Decryption[i].KeyID; key["kid"] != want {
+			t.Errorf("kid: expected %s, seen %v", want, key["kid"])
 		}
 	}
 	if alg := fmt.Sprintf("%v %v", set.Keys[0]["alg"], set.Keys[1]["alg"]); alg != "RSA-OAEP-256 <nil>" {

@@ -42,7 +42,7 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 		}
 		err = (&idTokenCheck{now: now, skew: time.Minute, demands: tc.demands}).checkRequested(claims)
 		if (err == nil) != (tc.cause == "") || err != nil && !strings.Contains(err.Error(), tc.cause) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: expected the error %q, seen %v", name, tc.cause, err)
 		}
 		// Fault A2: what a transaction carries means the same.
 		carried, err := DecodeDemands(tc.demands.Encode())
@@ -52,7 +52,7 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 		}
 		err = (&idTokenCheck{now: now, skew: time.Minute, demands: carried}).checkRequested(claims)
 		if (err == nil) != (tc.cause == "") || err != nil && !strings.Contains(err.Error(), tc.cause) {
-			t.Errorf("%s, carried by a transaction: %v", name, err)
+			t.Errorf("%s, carried by a transaction: expected the error %q, seen %v", name, tc.cause, err)
 		}
 	}
 }

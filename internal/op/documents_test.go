@@ -72,13 +72,22 @@ func TestKeptKeysServeWhileTheProviderIsDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, both := new(cupboard), keySetOf(member(t, "p256", ""), member(t, "p256-b", ""))
 		first := newInstance(c, &jwks{document: both})
-		if !first.accepts(t, "p256") || c.stores != 1 {
-			t.Fatalf("the keys are kept %d times, want once", c.stores)
+		if !first.accepts(t, "p256") {
+			t.Fatal("expected the key to be accepted, seen that it is not")
+		}
+		if c.stores != 1 {
+			t.Fatalf("expected the keys to be stored once, seen %d times", c.stores)
 		}
 		time.Sleep(20 * time.Hour)
 		second := newInstance(c, &jwks{err: errDown})
-		if !second.accepts(t, "p256") || len(second.notices) != 1 || second.notices[0].Over {
-			t.Errorf("after a restart with the provider down: %v", second.notices)
+		if !second.accepts(t, "p256") {
+			t.Error("after a restart with the provider down: expected the key to be accepted, seen that it is not")
+		}
+		if len(second.notices) != 1 {
+			t.Fatalf("after a restart with the provider down: expected one notice, seen %v", second.notices)
+		}
+		if second.notices[0].Over {
+			t.Errorf("after a restart with the provider down: expected a notice of an outage, seen %v", second.notices[0])
 		}
 		// In its memory they grow old as well.
 		time.Sleep(4 * time.Hour)
@@ -90,8 +99,11 @@ func TestKeptKeysServeWhileTheProviderIsDown(t *testing.T) {
 		}
 		second.op.set(both, nil)
 		time.Sleep(time.Minute)
-		if !second.accepts(t, "p256") || !second.notices[len(second.notices)-1].Over {
-			t.Errorf("when the provider is back: %v", second.notices)
+		if !second.accepts(t, "p256") {
+			t.Error("when the provider is back: expected the key to be accepted, seen that it is not")
+		}
+		if !second.notices[len(second.notices)-1].Over {
+			t.Errorf("when the provider is back: expected a last notice that the outage is over, seen %v", second.notices)
 		}
 	})
 }
@@ -102,8 +114,10 @@ func TestKeyThatAnotherInstanceSawDropped(t *testing.T) {
 		c, both, one := new(cupboard), keySetOf(member(t, "p256", ""), member(t, "p256-b", "")), keySetOf(member(t, "p256-b", ""))
 		here := newInstance(c, &jwks{document: both})
 		there := newInstance(c, &jwks{document: both})
-		if !here.accepts(t, "p256") || !there.accepts(t, "p256") {
-			t.Fatal("the key is not accepted")
+		for name, i := range map[string]*instance{"here": here, "there": there} {
+			if !i.accepts(t, "p256") {
+				t.Fatalf("%s: expected the key to be accepted, seen that it is not", name)
+			}
 		}
 		here.op.set(nil, errDown)
 		there.op.set(one, nil)
@@ -111,8 +125,11 @@ func TestKeyThatAnotherInstanceSawDropped(t *testing.T) {
 		if there.accepts(t, "p256") {
 			t.Error("the instance that saw it dropped accepts the key")
 		}
-		if here.accepts(t, "p256") || !here.accepts(t, "p256-b") {
-			t.Error("the instance that cannot see it does not go by what the other saw")
+		if here.accepts(t, "p256") {
+			t.Error("the instance that cannot see it: expected the dropped key to be refused, seen that it is accepted")
+		}
+		if !here.accepts(t, "p256-b") {
+			t.Error("the instance that cannot see it: expected the other key to be accepted, seen that it is refused")
 		}
 		// And what is older than memory is never taken.
 		c.parts["keys"] = must(json.Marshal(kept{Fetched: time.Now().Add(-time.Hour).Unix(), Document: both, From: "https://op.example/jwks"}))
@@ -166,7 +183,7 @@ func TestDocumentsAreKeptOnChangeAndNowAndThen(t *testing.T) {
 			time.Sleep(keysAge)
 		}
 		if c.stores < 2 || c.stores > 3 {
-			t.Errorf("kept %d times in six hours without a change, want two or three times", c.stores)
+			t.Errorf("expected two or three stores in six hours without a change, seen %d", c.stores)
 		}
 		before := c.stores
 		i.op.set(keySetOf(member(t, "p256", ""), member(t, "p256-b", "")), nil)
@@ -191,18 +208,27 @@ func TestStorageThatFailsOrHangsChangesNothing(t *testing.T) {
 		}
 		c.err = nil
 		time.Sleep(keysAge)
-		if !i.accepts(t, "p256") || c.stores != 1 {
-			t.Errorf("kept %d times when the storage is back, want once", c.stores)
+		if !i.accepts(t, "p256") {
+			t.Error("when the storage is back: expected the key to be accepted, seen that it is not")
+		}
+		if c.stores != 1 {
+			t.Errorf("when the storage is back: expected one store, seen %d", c.stores)
 		}
 		s := &shelf{part: "keys", now: time.Now}
 		var hanging DocumentStore = slow{}
 		s.keeper.Store(&hanging)
 		began := time.Now()
-		if k := s.load(); k != nil || time.Since(began) > 2*loadWithin {
-			t.Errorf("%v after %s", k, time.Since(began))
+		if k := s.load(); k != nil {
+			t.Errorf("a storage that hangs: expected nothing, seen %v", k)
 		}
-		if k := s.load(); k != nil || time.Since(began) > 2*loadWithin {
-			t.Error("a second load waits as well")
+		if took := time.Since(began); took > 2*loadWithin {
+			t.Errorf("a storage that hangs: expected to wait for %s at most, seen %s", 2*loadWithin, took)
+		}
+		if k := s.load(); k != nil {
+			t.Errorf("a second load: expected nothing, seen %v", k)
+		}
+		if took := time.Since(began); took > 2*loadWithin {
+			t.Errorf("a second load: expected no further wait, seen %s of both", took)
 		}
 		time.Sleep(time.Hour)
 	})

@@ -38,12 +38,21 @@ func FuzzParseKeys(f *testing.F) {
 	f.Add(keySetOf(`{"kty":"RSA","n":"AQAB","e":"AQAB"}`, `{"kty":"EC","crv":"P-256","x":"","y":""}`, `{"kty":"OKP","crv":"Ed25519","x":"AA"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		keys, err := ParseKeys(data)
-		if (err == nil) != (len(keys) > 0) || len(keys) > maxKeys {
-			t.Errorf("%d keys, %v", len(keys), err)
+		if (err == nil) != (len(keys) > 0) {
+			t.Errorf("expected either keys or an error, seen %d keys and %v", len(keys), err)
+		}
+		if len(keys) > maxKeys {
+			t.Errorf("expected %d keys at most, seen %d", maxKeys, len(keys))
 		}
 		for _, key := range keys {
-			if !key.IsPublic() || key.Use != "" && key.Use != "sig" || !usable(key) {
-				t.Errorf("%+v is taken", key)
+			if !key.IsPublic() {
+				t.Errorf("expected public keys only, seen %+v", key)
+			}
+			if key.Use != "" && key.Use != "sig" {
+				t.Errorf("expected keys for signatures only, seen %+v", key)
+			}
+			if !usable(key) {
+				t.Errorf("expected usable keys only, seen %+v", key)
 			}
 		}
 	})

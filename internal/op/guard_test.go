@@ -159,8 +159,14 @@ func TestMetadataMustNotNameThisMachine(t *testing.T) {
 					// insecure allows plain http, and does not allow this.
 					client := guardedClient(t, op, mapped{"idp.example": "192.0.2.1"}, func(rc *DiscoveryConfig) { rc.MTLS, rc.Insecure = alias, true })
 					err := c.call(t.Context(), client)
-					if err == nil || !strings.Contains(err.Error(), c.endpoint) || !strings.Contains(err.Error(), "only if the issuer is there") {
-						t.Errorf("%s %s (alias %v): %v", c.endpoint, address, alias, err)
+					if err == nil {
+						t.Errorf("%s %s (alias %v): expected an error, seen none", c.endpoint, address, alias)
+						continue
+					}
+					for _, words := range []string{c.endpoint, "only if the issuer is there"} {
+						if !strings.Contains(err.Error(), words) {
+							t.Errorf("%s %s (alias %v): expected an error with %q, seen %v", c.endpoint, address, alias, words, err)
+						}
 					}
 				}
 			}
@@ -191,8 +197,14 @@ func TestMetadataMustNotLeadToThisMachineByName(t *testing.T) {
 			client := guardedClient(t, op, mapped{"idp.example": "192.0.2.1", "metadata.evil.example": resolved},
 				func(rc *DiscoveryConfig) { rc.Insecure = true })
 			err := c.call(t.Context(), client)
-			if err == nil || !strings.Contains(err.Error(), c.endpoint+": ") || !strings.Contains(err.Error(), "only if the issuer is there") {
-				t.Errorf("%s by a name for %s: %v", c.endpoint, resolved, err)
+			if err == nil {
+				t.Errorf("%s by a name for %s: expected an error, seen none", c.endpoint, resolved)
+				continue
+			}
+			for _, words := range []string{c.endpoint + ": ", "only if the issuer is there"} {
+				if !strings.Contains(err.Error(), words) {
+					t.Errorf("%s by a name for %s: expected an error with %q, seen %v", c.endpoint, resolved, words, err)
+				}
 			}
 			if strings.Contains(fmt.Sprint(err), "a-secret-of") {
 				t.Errorf("%s: the error holds the secret: %v", c.endpoint, err)
@@ -286,11 +298,17 @@ func TestProxyOnThisMachineIsReached(t *testing.T) {
 	}
 	client := clientOf(&DiscoveryConfig{Issuer: "https://idp.example", Timeout: 10 * time.Second, Proxy: http.ProxyURL(through)})
 	defer client.CloseIdleConnections()
-	if _, err := get(t, client, "http://endpoint.example/a"); err != nil || asked.Load() != "endpoint.example" {
-		t.Errorf("the proxy was asked for %v: %v", asked.Load(), err)
+	if _, err := get(t, client, "http://endpoint.example/a"); err != nil {
+		t.Errorf("through the proxy: %v", err)
 	}
-	if _, err := get(t, client, "http://127.1/a"); err == nil || asked.Load() != "endpoint.example" {
-		t.Errorf("the proxy was asked for %v: %v", asked.Load(), err)
+	if got := asked.Load(); got != "endpoint.example" {
+		t.Errorf("expected a request to the proxy for endpoint.example, seen %v", got)
+	}
+	if _, err := get(t, client, "http://127.1/a"); err == nil {
+		t.Error("this machine, through the proxy: expected an error, seen none")
+	}
+	if got := asked.Load(); got != "endpoint.example" {
+		t.Errorf("expected no request to the proxy for this machine, seen one for %v", got)
 	}
 }
 

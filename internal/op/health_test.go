@@ -47,8 +47,11 @@ func TestHealthOverTime(t *testing.T) {
 				t.Errorf("%s: %s are %+v, want %+v", when, what, h[0], h[1])
 			}
 		}
-		if (known != nil) != !metadata.Read.IsZero() || gotUsable != usable {
-			t.Errorf("%s: metadata %v, %d keys", when, known, gotUsable)
+		if read := !metadata.Read.IsZero(); (known != nil) != read {
+			t.Errorf("%s: expected metadata %t, seen %v", when, read, known)
+		}
+		if gotUsable != usable {
+			t.Errorf("%s: expected %d keys, seen %d", when, usable, gotUsable)
 		}
 	}
 	none := Health{State: Unknown}
@@ -58,8 +61,15 @@ func TestHealthOverTime(t *testing.T) {
 	failed := now
 	_, _ = r.Metadata(t.Context())
 	check("when it is down", Health{State: Failing, Failed: failed}, none, 0)
-	if h, _ := r.Health(); !h.Next.After(now) || h.Next.After(now.Add(firstPause)) || !strings.Contains(h.Err.Error(), "status 502") {
-		t.Errorf("the next attempt is at %v after %v", h.Next, h.Err)
+	h, _ := r.Health()
+	if !h.Next.After(now) {
+		t.Errorf("expected the next attempt after %v, seen %v", now, h.Next)
+	}
+	if latest := now.Add(firstPause); h.Next.After(latest) {
+		t.Errorf("expected the next attempt until %v, seen %v", latest, h.Next)
+	}
+	if !strings.Contains(h.Err.Error(), "status 502") {
+		t.Errorf("expected an error with the status 502, seen %v", h.Err)
 	}
 	now = now.Add(time.Hour)
 	if h, _ := r.Health(); !h.Next.IsZero() {
@@ -97,7 +107,14 @@ func TestHealthOfWhatIsConfigured(t *testing.T) {
 	if _, err := r.Metadata(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if h, m := r.Health(); h.State != OK || m == nil || m.Endpoints.Token != issuer+"/t" {
-		t.Errorf("%+v, %v", h, m)
+	h, m := r.Health()
+	if h.State != OK {
+		t.Errorf("expected the state %v, seen %+v", OK, h)
+	}
+	if m == nil {
+		t.Fatal("expected metadata, seen none")
+	}
+	if m.Endpoints.Token != issuer+"/t" {
+		t.Errorf("token endpoint: expected %s, seen %s", issuer+"/t", m.Endpoints.Token)
 	}
 }

@@ -74,8 +74,11 @@ func TestAnswersHaveALimit(t *testing.T) {
 		"/exactly": nil, "/gzip": nil, "/over": errTooLarge, "/declared": errTooLarge, "/endless": errTooLarge, "/bomb": errTooLarge,
 	} {
 		body, err := get(t, client, server.URL+path)
-		if !errors.Is(err, want) || want == nil && len(body) != maxResponse {
-			t.Errorf("%s: %d bytes, %v", path, len(body), err)
+		if !errors.Is(err, want) {
+			t.Errorf("%s: expected the error %v, seen %v", path, want, err)
+		}
+		if want == nil && len(body) != maxResponse {
+			t.Errorf("%s: expected %d bytes, seen %d", path, maxResponse, len(body))
 		}
 	}
 	if _, err := get(t, client, server.URL+"/headers"); err == nil {
@@ -152,8 +155,15 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	client := clientFor(t, server, 10*time.Second)
 	for _, path := range []string{"/301", "/302", "/303", "/307", "/308"} {
 		_, err := get(t, client, server.URL+path)
-		if err == nil || !strings.Contains(err.Error(), elsewhere.URL+"/there") || strings.Contains(err.Error(), "secret") {
-			t.Errorf("GET %s: %v; want the address, without its query", path, err)
+		if err == nil {
+			t.Errorf("GET %s: expected an error, seen none", path)
+			continue
+		}
+		if want := elsewhere.URL + "/there"; !strings.Contains(err.Error(), want) {
+			t.Errorf("GET %s: expected an error with the address %s, seen %v", path, want, err)
+		}
+		if strings.Contains(err.Error(), "secret") {
+			t.Errorf("GET %s: expected an error without the query, seen %v", path, err)
 		}
 		form := strings.NewReader(url.Values{"code": {"secret"}}.Encode())
 		response, err := client.Post(server.URL+path, "application/x-www-form-urlencoded", form)
@@ -195,8 +205,12 @@ func TestErrorsTellNoSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = getDocument(client, request)
-		if err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v", tc.name, err)
+		if err == nil {
+			t.Errorf("%s: expected an error, seen none", tc.name)
+			continue
+		}
+		if strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: expected an error without the secret, seen %v", tc.name, err)
 		}
 		if err != nil && !strings.Contains(err.Error(), "get http://") {
 			t.Errorf("%s: the error does not tell the address: %v", tc.name, err)

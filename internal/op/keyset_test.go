@@ -137,8 +137,12 @@ func TestUsableKeys(t *testing.T) {
 		t.Errorf("%q, %v", keyIDs(keys), err)
 	}
 	nameless := strings.Replace(member(t, "p256", ""), `"kid":"p256",`, "", 1)
-	if keys, err := ParseKeys(keySetOf(nameless)); err != nil || len(keys) != 1 || keys[0].KeyID != "" {
-		t.Errorf("without a kid: %q, %v", keyIDs(keys), err)
+	keys, err = ParseKeys(keySetOf(nameless))
+	if err != nil {
+		t.Fatalf("without a kid: %v", err)
+	}
+	if got := keyIDs(keys); !slices.Equal(got, []string{""}) {
+		t.Errorf("without a kid: expected one key without a kid, seen %q", got)
 	}
 }
 
@@ -271,8 +275,17 @@ func TestSkippedKeysLeaveTheirReason(t *testing.T) {
 	} {
 		for i, document := range [][]byte{keySetOf(tc.member, member(t, "p384", "")), keySetOf(tc.member)} {
 			_, skipped, err := parseKeys(document)
-			if len(skipped) != 1 || skipped[0].KID != tc.kid || !strings.Contains(skipped[0].Reason, tc.reason) || skipped[0].Ordinary != tc.ordinary {
-				t.Errorf("%.60s: %+v, want %q: %s", tc.member, skipped, tc.kid, tc.reason)
+			if len(skipped) != 1 {
+				t.Fatalf("%.60s: expected one skipped key, seen %+v", tc.member, skipped)
+			}
+			if skipped[0].KID != tc.kid {
+				t.Errorf("%.60s: expected kid %q, seen %q", tc.member, tc.kid, skipped[0].KID)
+			}
+			if !strings.Contains(skipped[0].Reason, tc.reason) {
+				t.Errorf("%.60s: expected the reason %q, seen %q", tc.member, tc.reason, skipped[0].Reason)
+			}
+			if skipped[0].Ordinary != tc.ordinary {
+				t.Errorf("%.60s: expected ordinary %t, seen %t", tc.member, tc.ordinary, skipped[0].Ordinary)
 			}
 			if i == 1 && (err == nil || !strings.Contains(err.Error(), tc.reason)) {
 				t.Errorf("%.60s: where no key is left the error is %v", tc.member, err)

@@ -91,11 +91,23 @@ func TestMetadataIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Issuer != "https://op.example" || m.Endpoints.Authorization != "https://op.example/authorize?tenant=1" ||
-		m.Endpoints.Token != "https://op.example/token" || m.Endpoints.Userinfo != "https://op.example/userinfo" ||
-		m.Endpoints.JWKS != "https://op.example/keys" || m.Endpoints.EndSession != "https://op.example/logout" ||
-		!m.IssParameter || !slices.Equal(m.AuthMethods, []string{"client_secret_post"}) {
-		t.Errorf("%+v", m)
+	for name, tc := range map[string]struct{ got, want string }{
+		"issuer":                 {m.Issuer, "https://op.example"},
+		"authorization_endpoint": {m.Endpoints.Authorization, "https://op.example/authorize?tenant=1"},
+		"token_endpoint":         {m.Endpoints.Token, "https://op.example/token"},
+		"userinfo_endpoint":      {m.Endpoints.Userinfo, "https://op.example/userinfo"},
+		"jwks_uri":               {m.Endpoints.JWKS, "https://op.example/keys"},
+		"end_session_endpoint":   {m.Endpoints.EndSession, "https://op.example/logout"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("%s: expected %s, seen %s", name, tc.want, tc.got)
+		}
+	}
+	if !m.IssParameter {
+		t.Error("expected responses with iss, seen that they are not")
+	}
+	if want := []string{"client_secret_post"}; !slices.Equal(m.AuthMethods, want) {
+		t.Errorf("token_endpoint_auth_methods_supported: expected %q, seen %q", want, m.AuthMethods)
 	}
 	if err := m.check(true, false); err != nil {
 		t.Error(err)
@@ -139,13 +151,14 @@ func TestOverridesCountAlone(t *testing.T) {
 	}
 	before := *m
 	m.override(Endpoints{})
-	if m.Endpoints.Token != before.Endpoints.Token || m.Endpoints.JWKS != before.Endpoints.JWKS {
-		t.Error("nothing overrides something")
+	if m.Endpoints != before.Endpoints {
+		t.Errorf("no overrides: expected %+v, seen %+v", before.Endpoints, m.Endpoints)
 	}
 	m.override(Endpoints{Token: "https://inner.example/token", EndSession: "https://inner.example/out"})
-	if m.Endpoints.Token != "https://inner.example/token" || m.Endpoints.EndSession != "https://inner.example/out" ||
-		m.Endpoints.Authorization != before.Endpoints.Authorization || m.Endpoints.Userinfo != before.Endpoints.Userinfo || m.Endpoints.JWKS != before.Endpoints.JWKS {
-		t.Errorf("%+v", m)
+	want := before.Endpoints
+	want.Token, want.EndSession = "https://inner.example/token", "https://inner.example/out"
+	if m.Endpoints != want {
+		t.Errorf("expected %+v, seen %+v", want, m.Endpoints)
 	}
 	m.override(Endpoints{Token: "http://inner.example/token"})
 	if m.check(true, false) == nil {
@@ -173,8 +186,14 @@ func TestAliasesAreForBackChannels(t *testing.T) {
 	got := func() []string {
 		return []string{m.Endpoints.Authorization, m.Endpoints.JWKS, m.Endpoints.Token, m.Endpoints.Userinfo, m.Endpoints.Revocation, m.Endpoints.Introspection, m.Endpoints.Pushed}
 	}
-	if !slices.Equal(got(), places(m.Issuer)) || !m.Pushed || !slices.Equal(m.AuthAlgs, []string{"PS256"}) {
-		t.Errorf("%+v", m)
+	if want := places(m.Issuer); !slices.Equal(got(), want) {
+		t.Errorf("before: expected %q, seen %q", want, got())
+	}
+	if !m.Pushed {
+		t.Error("expected that the provider requires pushed requests, seen that it does not")
+	}
+	if want := []string{"PS256"}; !slices.Equal(m.AuthAlgs, want) {
+		t.Errorf("token_endpoint_auth_signing_alg_values_supported: expected %q, seen %q", want, m.AuthAlgs)
 	}
 	m.useAliases()
 	if !slices.Equal(got(), places("https://mtls.example")) {
@@ -211,8 +230,14 @@ func TestOverridesCountMoreThanAliases(t *testing.T) {
 		r := NewDiscovery(DiscoveryConfig{Issuer: server.URL, Timeout: time.Minute, Now: time.Now, MTLS: mtls, Endpoints: Endpoints{Userinfo: "https://inner.example/u"}})
 		m, err := r.Metadata(t.Context())
 		r.Close()
-		if err != nil || m.Endpoints.Userinfo != "https://inner.example/u" || (m.Endpoints.Token == "https://mtls.example/t") != mtls {
-			t.Errorf("mutual TLS %v: %+v, %v", mtls, m, err)
+		if err != nil {
+			t.Fatalf("mutual TLS %t: %v", mtls, err)
+		}
+		if want := "https://inner.example/u"; m.Endpoints.Userinfo != want {
+			t.Errorf("mutual TLS %t: expected userinfo at %s, seen %s", mtls, want, m.Endpoints.Userinfo)
+		}
+		if aliased := m.Endpoints.Token == "https://mtls.example/t"; aliased != mtls {
+			t.Errorf("mutual TLS %t: expected the alias of the token endpoint %t, seen %s", mtls, mtls, m.Endpoints.Token)
 		}
 	}
 }
@@ -307,12 +332,20 @@ func TestAlgorithms(t *testing.T) {
 		}
 	}
 	for _, alg := range []string{"none", "", "rs256", "RS1", "ES256K", "RSA-OAEP"} {
-		if KnownAlgorithm(alg) || Symmetric(alg) {
-			t.Errorf("%q is known", alg)
+		if KnownAlgorithm(alg) {
+			t.Errorf("%q: expected it to be unknown, seen that it is known", alg)
+		}
+		if Symmetric(alg) {
+			t.Errorf("%q: expected it not to be symmetric, seen that it is", alg)
 		}
 	}
-	if !KnownAlgorithm("HS256") || !Symmetric("HS256") || Symmetric("RS256") {
-		t.Error("HS256 is not known as symmetric")
+	if !KnownAlgorithm("HS256") {
+		t.Error("HS256: expected it to be known, seen that it is not")
+	}
+	for alg, want := range map[string]bool{"HS256": true, "RS256": false} {
+		if got := Symmetric(alg); got != want {
+			t.Errorf("%s: expected symmetric %t, seen %t", alg, want, got)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package op
 
 import (
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,8 +90,15 @@ func TestTextsOfObjects(t *testing.T) {
 		if got, err := o.text("m"); got != tc.want || (err == nil) != tc.ok {
 			t.Errorf("text of %s = %q, %v", tc.raw, got, err)
 		}
-		if got, err := o.text("M"); got != "" || err != nil || o.has("M") {
-			t.Errorf("another case of the name: %q, %v", got, err)
+		got, err := o.text("M")
+		if err != nil {
+			t.Errorf("another case of the name: %v", err)
+		}
+		if got != "" {
+			t.Errorf("another case of the name: expected no text, seen %q", got)
+		}
+		if o.has("M") {
+			t.Error("another case of the name: expected it to be absent, seen that it is there")
 		}
 	}
 }
@@ -119,8 +125,11 @@ func TestListsOfObjects(t *testing.T) {
 	} {
 		o := object{"m": []byte(tc.raw)}
 		got, err := o.texts("m", tc.single)
-		if (err == nil) != tc.ok || tc.ok && (!slices.Equal(got, tc.want) || (got == nil) != (tc.want == nil)) {
-			t.Errorf("texts of %s (single %v) = %q, %v", tc.raw, tc.single, got, err)
+		if (err == nil) != tc.ok {
+			t.Errorf("texts of %s (single %v): expected success %t, seen the error %v", tc.raw, tc.single, tc.ok, err)
+		}
+		if tc.ok && !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("texts of %s (single %v): expected %#v, seen %#v", tc.raw, tc.single, tc.want, got)
 		}
 	}
 }
@@ -147,8 +156,14 @@ func TestMomentsOfObjects(t *testing.T) {
 		{`[]`, time.Time{}, false, true},
 	} {
 		got, ok, err := object{"m": []byte(tc.raw)}.moment("m")
-		if !got.Equal(tc.want) || ok != tc.ok || (err != nil) != tc.bad {
-			t.Errorf("moment of %s = %v, %v, %v", tc.raw, got, ok, err)
+		if !got.Equal(tc.want) {
+			t.Errorf("moment of %s: expected %v, seen %v", tc.raw, tc.want, got)
+		}
+		if ok != tc.ok {
+			t.Errorf("moment of %s: expected known %t, seen %t", tc.raw, tc.ok, ok)
+		}
+		if (err != nil) != tc.bad {
+			t.Errorf("moment of %s: expected an error %t, seen %v", tc.raw, tc.bad, err)
 		}
 	}
 }

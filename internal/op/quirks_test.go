@@ -3,6 +3,7 @@ package op
 import (
 	"maps"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 )
@@ -68,8 +69,17 @@ func TestLogoutsThatAreNotTheStandards(t *testing.T) {
 			remote.config.Endpoints.EndSession = tc.endSession
 		}
 		got, ok, err := (&Client{Discovery: remote, ClientID: "rp"}).EndSession(t.Context(), "token", "alice", back, "s")
-		if err != nil || ok != (tc.want != "") || got.Endpoint != tc.want || !maps.EqualFunc(got.Parameters, tc.parameters, func(a, b []string) bool { return len(a) == 1 && len(b) == 1 && a[0] == b[0] }) {
-			t.Errorf("%s: %v, %t, %v", tc.name, got, ok, err)
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		if ok != (tc.want != "") {
+			t.Errorf("%s: expected an address %t, seen %t", tc.name, tc.want != "", ok)
+		}
+		if got.Endpoint != tc.want {
+			t.Errorf("%s: expected %q, seen %q", tc.name, tc.want, got.Endpoint)
+		}
+		if !maps.EqualFunc(got.Parameters, tc.parameters, slices.Equal) {
+			t.Errorf("%s: expected the parameters %v, seen %v", tc.name, tc.parameters, got.Parameters)
 		}
 	}
 }
@@ -115,8 +125,14 @@ func TestQuirksAreWhole(t *testing.T) {
 	t.Parallel()
 	for _, q := range quirks {
 		logout := q.is != nil && q.logout != nil && q.returnTo != ""
-		if q.name == "" || logout == (q.withholds != nil) || !logout && (q.is != nil || q.logout != nil || q.returnTo != "") {
-			t.Errorf("%q", q.name)
+		if q.name == "" {
+			t.Errorf("expected a name, seen none of %+v", q)
+		}
+		if withholds := q.withholds != nil; logout == withholds {
+			t.Errorf("%s: expected either a logout or claims that are withheld, seen %t and %t", q.name, logout, withholds)
+		}
+		if partly := q.is != nil || q.logout != nil || q.returnTo != ""; !logout && partly {
+			t.Errorf("%s: expected all of a logout or nothing, seen a part", q.name)
 		}
 	}
 }

@@ -85,8 +85,11 @@ func TestWhatAProviderSaysIsBounded(t *testing.T) {
 	for _, body := range [][]byte{body, []byte("<p>" + long)} {
 		got := (&httpResponse{status: 400, header: http.Header{"Content-Type": {long}, "Www-Authenticate": {`Bearer error="` + long + `"`}}, body: body}).refusal()
 		for _, word := range []string{got.Code, got.Description, got.URI, got.Message} {
-			if len(word) > maxDescription || !utf8.ValidString(word) {
-				t.Errorf("a word has %d bytes: %.40q", len(word), word)
+			if len(word) > maxDescription {
+				t.Errorf("expected %d bytes at most, seen %d: %.40q", maxDescription, len(word), word)
+			}
+			if !utf8.ValidString(word) {
+				t.Errorf("expected UTF-8, seen %.40q", word)
 			}
 		}
 	}
@@ -121,8 +124,11 @@ func TestSecretsDoNotComeBack(t *testing.T) {
 		for _, status := range []int{200, 400} {
 			a := &httpResponse{status, http.Header{"Www-Authenticate": {`Bearer error_description=` + string(quoted)}}, []byte(body), secrets}
 			got := a.refusal()
-			if text := got.Code + got.Description + got.URI + got.Message + got.Error(); strings.Contains(text, "canary") || strings.Contains(text, "0123456789") || strings.Contains(text, "eyJ") {
-				t.Errorf("status %d, %.60q: %+v", status, body, got)
+			text := got.Code + got.Description + got.URI + got.Message + got.Error()
+			for _, secret := range []string{"canary", "0123456789", "eyJ"} {
+				if strings.Contains(text, secret) {
+					t.Errorf("status %d, %.60q: expected nothing of the secret %q, seen %+v", status, body, secret, got)
+				}
 			}
 		}
 	}
@@ -164,8 +170,14 @@ func FuzzReadWords(f *testing.F) {
 			text string
 			max  int
 		}{{got.Code, logtext.MaxName}, {got.Description, maxDescription}, {got.URI, logtext.MaxName}, {got.Message, maxDescription}} {
-			if len(word.text) > word.max || !utf8.ValidString(word.text) || strings.ContainsFunc(word.text, func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }) {
-				t.Errorf("%q is not clean", word.text)
+			if len(word.text) > word.max {
+				t.Errorf("expected %d bytes at most, seen %d: %q", word.max, len(word.text), word.text)
+			}
+			if !utf8.ValidString(word.text) {
+				t.Errorf("expected UTF-8, seen %q", word.text)
+			}
+			if strings.ContainsFunc(word.text, func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }) {
+				t.Errorf("expected printable characters only, seen %q", word.text)
 			}
 			if len(secret) >= 16 && strings.Contains(word.text, secret) && word.text != got.Code {
 				t.Errorf("%q holds %q", word.text, secret)

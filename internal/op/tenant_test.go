@@ -70,8 +70,12 @@ func TestATokenIsOfItsOwnTenant(t *testing.T) {
 			t.Errorf("%s: %v", name, !want)
 		}
 	}
-	if one := (&Metadata{Issuer: microsoft}); !one.IsIssuer(microsoft) || one.IsIssuer(microsoft+tenantA) {
-		t.Error("an issuer without tenants")
+	one := &Metadata{Issuer: microsoft}
+	if !one.IsIssuer(microsoft) {
+		t.Error("an issuer without tenants: expected its own name to be its issuer, seen that it is not")
+	}
+	if one.IsIssuer(microsoft + tenantA) {
+		t.Error("an issuer without tenants: expected a tenant's name not to be its issuer, seen that it is")
 	}
 }
 

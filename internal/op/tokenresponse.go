@@ -37,7 +37,8 @@ type tokenResponse struct {
 	// notBearer says why the access token cannot be used, by its token_type.
 	notBearer error
 	expiresIn time.Duration // zero if it is not said
-	scope     string        // what was granted, where it is said in the usual form
+	scope     string        // what was granted, where it is said as a text or a list
+	scopeSaid bool          // the answer has a scope
 	odd       []Oddity
 }
 
@@ -71,7 +72,8 @@ func readTokens(a *httpResponse) (*tokenResponse, error) {
 	if kind, err := o.text("token_type"); err != nil || !strings.EqualFold(kind, "bearer") {
 		t.notBearer = fmt.Errorf("%w has the token_type %s, not Bearer", errAnswer, oddity(o, "token_type").Found)
 	}
-	t.scope, _ = o.text("scope")
+	granted, _ := o.texts("scope", true)
+	t.scope, t.scopeSaid = strings.Join(granted, " "), o.has("scope")
 	var ok bool
 	if t.expiresIn, ok = readSeconds(o["expires_in"]); !ok {
 		t.odd = append(t.odd, oddity(o, "expires_in"))

@@ -32,8 +32,14 @@ func TestExpiresInOfAnyForm(t *testing.T) {
 		{`"Inf"`, 0, true}, {`"0x10"`, 0, true}, {`"1_000"`, 0, true}, {`"3600s"`, 0, true}, {"[]", 0, true}, {"[3600]", 0, true}, {"{}", 0, true}, {"true", 0, true},
 	} {
 		got, err := readTokens(tokenAnswerOf(200, "application/json", `{"access_token":"a","token_type":"bearer","id_token":"i","expires_in":`+tc.written+`}`))
-		if err != nil || got.expiresIn != tc.want || (len(got.odd) == 1) != tc.odd {
-			t.Errorf("%s: %+v, %v", tc.written, got, err)
+		if err != nil {
+			t.Fatalf("%s: %v", tc.written, err)
+		}
+		if got.expiresIn != tc.want {
+			t.Errorf("%s: expected %v, seen %v", tc.written, tc.want, got.expiresIn)
+		}
+		if odd := len(got.odd) == 1; odd != tc.odd {
+			t.Errorf("%s: expected odd %t, seen %q", tc.written, tc.odd, got.odd)
 		}
 	}
 }
@@ -44,8 +50,14 @@ func TestAdvisoryMembersOfAnyFormFailNothing(t *testing.T) {
 	for _, name := range []string{"scope", "expires_in", "refresh_expires_in", "session_state", "not-before-policy", "refresh_token", "token_type", "ext_expires_in", "issued_token_type"} {
 		for _, value := range []string{`null`, `""`, `"x"`, `1`, `1.5`, `-1`, `1e400`, `true`, `[]`, `["x"]`, `{}`, `{"a":[1]}`} {
 			got, err := readTokens(tokenAnswerOf(200, "application/json", `{"access_token":"a","id_token":"i","`+name+`":`+value+`}`))
-			if err != nil || got.accessToken != "a" || got.idToken != "i" {
-				t.Errorf("%s %s: %+v, %v", name, value, got, err)
+			if err != nil {
+				t.Fatalf("%s %s: %v", name, value, err)
+			}
+			if got.accessToken != "a" {
+				t.Errorf("%s %s: expected the access token a, seen %q", name, value, got.accessToken)
+			}
+			if got.idToken != "i" {
+				t.Errorf("%s %s: expected the ID token i, seen %q", name, value, got.idToken)
 			}
 		}
 	}
@@ -55,8 +67,11 @@ func TestTokenTypeIsToldApart(t *testing.T) {
 	t.Parallel()
 	for written, good := range map[string]bool{`"Bearer"`: true, `"bEARER"`: true, `"mac"`: false, `""`: false, "null": false, "1": false, `["Bearer"]`: false, `"N_A"`: false} {
 		got, err := readTokens(tokenAnswerOf(200, "", `{"access_token":"a","id_token":"i","token_type":`+written+`}`))
-		if err != nil || (got.notBearer == nil) != good {
-			t.Errorf("%s: %+v, %v", written, got, err)
+		if err != nil {
+			t.Fatalf("%s: %v", written, err)
+		}
+		if (got.notBearer == nil) != good {
+			t.Errorf("%s: expected a Bearer token %t, seen %v", written, good, got.notBearer)
 		}
 	}
 }
@@ -75,21 +90,39 @@ func TestTheLabelOfATokenAnswerChangesNothing(t *testing.T) {
 			for _, status := range []int{200, 400, 401, 403} {
 				_, err := readTokens(readAnswer(t, status, label, mark+`{"error":"invalid_grant","error_description":"gone"}`))
 				refused := refusalOf(err)
-				if refused == nil || refused.Code != "invalid_grant" || refused.Description != "gone" || refused.Status != status {
-					t.Errorf("%q with %d: %v", label, status, err)
+				if refused == nil {
+					t.Errorf("%q with %d: expected a refusal, seen %v", label, status, err)
 					continue
 				}
+				if refused.Code != "invalid_grant" {
+					t.Errorf("%q with %d: expected invalid_grant, seen %q", label, status, refused.Code)
+				}
+				if refused.Description != "gone" {
+					t.Errorf("%q with %d: expected the description gone, seen %q", label, status, refused.Description)
+				}
+				if refused.Status != status {
+					t.Errorf("%q with %d: seen the status %d", label, status, refused.Status)
+				}
 				var failed *RefreshError
-				if !errors.As(refreshError(err, "none"), &failed) || !failed.Over {
-					t.Errorf("%q with %d: a refresh is not over: %+v", label, status, failed)
+				if !errors.As(refreshError(err, "none"), &failed) {
+					t.Fatalf("%q with %d: expected an error of a refresh, seen %v", label, status, err)
+				}
+				if !failed.Over {
+					t.Errorf("%q with %d: expected the refresh to be over, seen %+v", label, status, failed)
 				}
 			}
 		}
 	}
 	var failed *RefreshError
 	_, err := readTokens(tokenAnswerOf(503, "application/json", `{"error":"invalid_grant"}`))
-	if !errors.As(refreshError(err, "none"), &failed) || failed.Over || !failed.Down {
-		t.Errorf("a server in trouble: %+v", failed)
+	if !errors.As(refreshError(err, "none"), &failed) {
+		t.Fatalf("a server in trouble: expected an error of a refresh, seen %v", err)
+	}
+	if failed.Over {
+		t.Errorf("a server in trouble: expected the refresh not to be over, seen %+v", failed)
+	}
+	if !failed.Down {
+		t.Errorf("a server in trouble: expected the provider to be down, seen %+v", failed)
 	}
 }
 
@@ -131,8 +164,20 @@ func FuzzReadTokens(f *testing.F) {
 			}
 			return
 		}
-		if status != 200 || got.accessToken == "" || got.expiresIn < 0 || got.expiresIn > maxTokenLife || !json.Valid(got.standard()) {
-			t.Errorf("%q with %d: %+v", body, status, got)
+		if status != 200 {
+			t.Errorf("%q with %d: expected an error, seen none", body, status)
+		}
+		if got.accessToken == "" {
+			t.Errorf("%q: expected an access token, seen none", body)
+		}
+		if got.expiresIn < 0 {
+			t.Errorf("%q: expected no negative lifetime, seen %v", body, got.expiresIn)
+		}
+		if got.expiresIn > maxTokenLife {
+			t.Errorf("%q: expected a lifetime of %v at most, seen %v", body, maxTokenLife, got.expiresIn)
+		}
+		if !json.Valid(got.standard()) {
+			t.Errorf("%q: expected JSON, seen %q", body, got.standard())
 		}
 	})
 }

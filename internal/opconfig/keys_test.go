@@ -63,8 +63,11 @@ func TestKeysAreReadHoweverTheyAreNamed(t *testing.T) {
 		if len(own.Signing) != 1 {
 			t.Errorf("%.20s: %d keys sign, expected 1", written, len(own.Signing))
 		}
-		if len(own.Published.Keys) != 1 || !own.Published.Keys[0].IsPublic() {
-			t.Errorf("%.20s: published is %+v, expected one public key", written, own.Published.Keys)
+		if len(own.Published.Keys) != 1 {
+			t.Fatalf("%.20s: expected one published key, seen %+v", written, own.Published.Keys)
+		}
+		if !own.Published.Keys[0].IsPublic() {
+			t.Errorf("%.20s: expected a public key, seen %+v", written, own.Published.Keys[0])
 		}
 	}
 }

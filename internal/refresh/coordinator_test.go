@@ -59,6 +59,30 @@ func (n *node) do(ctx context.Context, s *session.Session) (Result, error) {
 	})
 }
 
+// wantSession checks that a node returns a newer state of the session.
+func wantSession(t *testing.T, when string, n *node, of *session.Session) *session.Session {
+	t.Helper()
+	got, err := n.do(t.Context(), of)
+	if err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	if got.Session == nil {
+		t.Fatalf("%s: expected a session, seen none", when)
+	}
+	if got.Session.ID != of.ID {
+		t.Errorf("%s: expected the session %x, seen %x", when, of.ID, got.Session.ID)
+	}
+	return got.Session
+}
+
+// wantCalls checks how often the provider was called.
+func wantCalls(t *testing.T, p *provider, want int64) {
+	t.Helper()
+	if got := p.calls.Load(); got != want {
+		t.Errorf("expected %d calls, seen %d", want, got)
+	}
+}
+
 func granted() *session.Session {
 	now := time.UnixMilli(time.Now().UnixMilli())
 	return &session.Session{
@@ -80,26 +104,31 @@ func TestOneCallForAllRequestsOnAllNodes(t *testing.T) {
 		for i := range 300 {
 			all.Go(func() {
 				got, err := nodes[i%3].do(t.Context(), s)
-				if err != nil || got.Session == nil || got.Session.Grant.RefreshToken != "rt+" {
-					t.Errorf("%+v, %v", got, err)
+				switch {
+				case err != nil:
+					t.Errorf("request %d: %v", i, err)
+				case got.Session == nil:
+					t.Errorf("request %d: expected a session, seen none", i)
+				case got.Session.Grant.RefreshToken != "rt+":
+					t.Errorf("request %d: expected the refresh token rt+, seen %q", i, got.Session.Grant.RefreshToken)
 				}
 			})
 		}
 		all.Wait()
 		time.Sleep(50 * time.Second)
 		for _, n := range append(nodes, p.node(l, time.Now)) { // one that was started just now, too
-			if got, err := n.do(t.Context(), s); err != nil || got.Session == nil || got.Session.ID != s.ID {
-				t.Errorf("late: %+v, %v", got, err)
-			}
+			wantSession(t, "late", n, s)
 		}
-		if p.calls.Load() != 1 || len(l.Held) != 0 {
-			t.Errorf("%d calls, %d locks are held", p.calls.Load(), len(l.Held))
+		wantCalls(t, p, 1)
+		if len(l.Held) != 0 {
+			t.Errorf("expected no lock to be held, seen %d", len(l.Held))
 		}
 		// The newer state is refreshed by a call of its own.
 		newer, _ := nodes[0].do(t.Context(), s)
-		if got, err := nodes[1].do(t.Context(), newer.Session); err != nil || got.Session.Grant.RefreshToken != "rt++" || p.calls.Load() != 2 {
-			t.Errorf("%+v, %v, %d calls", got, err, p.calls.Load())
+		if got := wantSession(t, "the newer state", nodes[1], newer.Session); got.Grant.RefreshToken != "rt++" {
+			t.Errorf("expected the refresh token rt++, seen %q", got.Grant.RefreshToken)
 		}
+		wantCalls(t, p, 2)
 		time.Sleep(5 * time.Minute)
 		for _, n := range nodes {
 			if err := n.Sweep(t.Context()); err != nil {
@@ -152,15 +181,17 @@ func TestFailuresDelayAttempts(t *testing.T) {
 		p.answer = newState
 		time.Sleep(longWait)
 		for _, s := range sessions {
-			if got, err := n.do(t.Context(), s); err != nil || got.Session == nil {
-				t.Errorf("%+v, %v when it is over", got, err)
-			}
+			wantSession(t, "when it is over", n, s)
 		}
 		// What is the matter with one session concerns no other one.
 		p.answer = func(context.Context, session.Session) (Result, error) { return Result{}, errors.New("odd") }
 		one, other := granted(), granted()
-		if _, err := n.do(t.Context(), one); err == nil || errors.Is(err, ErrBackoff) {
-			t.Errorf("%v", err)
+		_, err := n.do(t.Context(), one)
+		if err == nil {
+			t.Error("expected an error, seen none")
+		}
+		if errors.Is(err, ErrBackoff) {
+			t.Errorf("expected an error of the first call, seen %v", err)
 		}
 		p.answer = newState
 		if _, err := n.do(t.Context(), one); !errors.Is(err, ErrBackoff) {
@@ -195,9 +226,8 @@ func TestAnAttemptOutlivesWhoWaits(t *testing.T) {
 		if _, err := n.do(ctx, s); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
-		if got, err := n.do(t.Context(), s); err != nil || got.Session == nil || p.calls.Load() != 1 {
-			t.Errorf("%+v, %v, %d calls", got, err, p.calls.Load())
-		}
+		wantSession(t, "afterwards", n, s)
+		wantCalls(t, p, 1)
 	})
 }
 
@@ -213,9 +243,14 @@ func TestStorageTroubleMakesNoCall(t *testing.T) {
 				trouble(l)
 				s := granted()
 				s.ID = session.ID{1}
-				if got, err := p.node(l, time.Now).do(t.Context(), s); err == nil || got.Session != nil || p.calls.Load() != 0 {
-					t.Errorf("%+v, %v, %d calls", got, err, p.calls.Load())
+				got, err := p.node(l, time.Now).do(t.Context(), s)
+				if err == nil {
+					t.Error("expected an error, seen none")
 				}
+				if got.Session != nil {
+					t.Errorf("expected no session, seen %+v", got.Session)
+				}
+				wantCalls(t, p, 0)
 			})
 		})
 	}
@@ -227,9 +262,8 @@ func TestAResultThatCannotBeStoredServesHere(t *testing.T) {
 		l.ReadOnly = errors.New("full")
 		n, s := p.node(l, time.Now), granted()
 		for range 2 {
-			if got, err := n.do(t.Context(), s); err != nil || got.Session == nil || p.calls.Load() != 1 {
-				t.Errorf("%+v, %v, %d calls", got, err, p.calls.Load())
-			}
+			wantSession(t, "a result that cannot be stored", n, s)
+			wantCalls(t, p, 1)
 		}
 	})
 }
@@ -242,9 +276,7 @@ func TestWhatDoesNotOpenIsAbsent(t *testing.T) {
 		stranger.Grant.Issued = time.Now().Add(time.Hour)
 		for _, content := range []string{"", "garbage", "sealed", "sealed\x01", "sealed\x02\x00", "sealed" + string(strange.encode())} {
 			l.Files[fileKey(time.Now().Unix()/60, fileName(s.ID))] = []byte(content)
-			if got, err := p.node(l, time.Now).do(t.Context(), s); err != nil || got.Session == nil || got.Session.ID != s.ID {
-				t.Errorf("%q: %+v, %v", content, got, err)
-			}
+			wantSession(t, fmt.Sprintf("%q", content), p.node(l, time.Now), s)
 		}
 		if p.calls.Load() != 6 {
 			t.Errorf("%d calls", p.calls.Load())
@@ -300,12 +332,18 @@ func TestSweepLeavesWhatIsYoungOrNotOurs(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := l.Keys()
-		if err := n.Sweep(t.Context()); err != nil || !slices.Equal(l.Keys(), before) {
-			t.Errorf("%q became %q, %v", before, l.Keys(), err)
+		if err := n.Sweep(t.Context()); err != nil {
+			t.Errorf("an early sweep: %v", err)
+		}
+		if left := l.Keys(); !slices.Equal(left, before) {
+			t.Errorf("an early sweep: expected %q to stay, seen %q", before, left)
 		}
 		time.Sleep(3 * time.Minute)
-		if err := n.Sweep(t.Context()); err != nil || len(l.Keys()) != 2 {
-			t.Errorf("%q are left, %v", l.Keys(), err)
+		if err := n.Sweep(t.Context()); err != nil {
+			t.Errorf("a later sweep: %v", err)
+		}
+		if left := l.Keys(); len(left) != 2 {
+			t.Errorf("a later sweep: expected two files to stay, seen %q", left)
 		}
 	})
 }

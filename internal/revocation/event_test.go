@@ -70,8 +70,11 @@ func TestASignInAfterALogoutStays(t *testing.T) {
 	k.add(ForSubject(issuer, old.Subject, logout, logout.Add(time.Hour)), ForSID(issuer, old.SID, logout, logout.Add(time.Hour)), ForSession(old.ID, logout, logout.Add(time.Hour)))
 	fresh := old
 	fresh.ID, fresh.SignedIn = session.ID{7}, logout.Add(time.Millisecond)
-	if !k.RevokedSession(&old, issuer) || k.RevokedSession(&fresh, issuer) {
-		t.Errorf("old ended %v, fresh ended %v", k.RevokedSession(&old, issuer), k.RevokedSession(&fresh, issuer))
+	if !k.RevokedSession(&old, issuer) {
+		t.Error("expected the old session to be revoked, seen that it is not")
+	}
+	if k.RevokedSession(&fresh, issuer) {
+		t.Error("expected the new session to live, seen that it is revoked")
 	}
 }
 
@@ -84,12 +87,18 @@ func TestEventsAreForgottenWhenTheyCanEndNothing(t *testing.T) {
 	k.add(ForSubject(issuer, s.Subject, s.SignedIn, until)) // keeps the longer time
 	k.add(ForSession(session.ID{5}, s.SignedIn, until))
 	k.sweep(until)
-	if k.len() != 2 || !k.RevokedSession(&s, issuer) {
-		t.Errorf("%d events left, too early", k.len())
+	if k.len() != 2 {
+		t.Errorf("expected both events to stay until then, seen %d", k.len())
+	}
+	if !k.RevokedSession(&s, issuer) {
+		t.Error("expected the session to be revoked until then, seen that it is not")
 	}
 	k.sweep(until.Add(time.Second))
-	if k.len() != 0 || k.later.Load() != 0 {
-		t.Errorf("%d events left, %d of them later", k.len(), k.later.Load())
+	if k.len() != 0 {
+		t.Errorf("expected no events afterwards, seen %d", k.len())
+	}
+	if n := k.later.Load(); n != 0 {
+		t.Errorf("expected no later events afterwards, seen %d", n)
 	}
 	k.add(ForSID(issuer, s.SID, s.SignedIn, until))
 	if !k.RevokedSession(&s, issuer) {
@@ -108,8 +117,11 @@ func TestEventsOfBothKindsForOneKey(t *testing.T) {
 	for _, events := range [][]Event{{strict, spare}, {spare, strict}, {spare, strict, spare, strict}} {
 		var k index
 		k.add(events...)
-		if !k.RevokedSession(&s, issuer) || k.later.Load() != 0 {
-			t.Errorf("ended %v, counter %d", k.RevokedSession(&s, issuer), k.later.Load())
+		if !k.RevokedSession(&s, issuer) {
+			t.Error("expected the session to be revoked, seen that it is not")
+		}
+		if n := k.later.Load(); n != 0 {
+			t.Errorf("expected no later events, seen %d", n)
 		}
 	}
 }

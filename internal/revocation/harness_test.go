@@ -89,3 +89,11 @@ func knows(j *Log, sessions ...*session.Session) (ended int) {
 	}
 	return ended
 }
+
+// wantEnded checks that a node knows already what ended the sessions.
+func wantEnded(t *testing.T, what string, j *Log, sessions ...*session.Session) {
+	t.Helper()
+	if got := knows(j, sessions...); got != len(sessions) {
+		t.Errorf("%s: expected %d ended sessions, seen %d", what, len(sessions), got)
+	}
+}

@@ -36,8 +36,14 @@ func agree(t *testing.T, k *index, model map[eventKey]moment) {
 			found += len(table.bucket(uint64(number)))
 		}
 	}
-	if k.len() != len(model) || found != len(model) || k.later.Load() != later {
-		t.Fatalf("%d events, %d in buckets, %d later; want %d, %d later", k.len(), found, k.later.Load(), len(model), later)
+	if k.len() != len(model) {
+		t.Fatalf("expected %d events, seen %d", len(model), k.len())
+	}
+	if found != len(model) {
+		t.Fatalf("expected %d events in buckets, seen %d", len(model), found)
+	}
+	if n := k.later.Load(); n != later {
+		t.Fatalf("expected %d later events, seen %d", later, n)
 	}
 }
 

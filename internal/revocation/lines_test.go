@@ -23,8 +23,12 @@ func FuzzParseEvents(f *testing.F) {
 		for _, event := range events {
 			lines = event.appendLine(lines)
 		}
-		if again, all := parseEvents(lines); len(again) != len(events) || !all {
-			t.Errorf("%d events come back as %d, all of the lines: %v", len(events), len(again), all)
+		again, all := parseEvents(lines)
+		if len(again) != len(events) {
+			t.Errorf("expected %d events again, seen %d", len(events), len(again))
+		}
+		if !all {
+			t.Error("expected all lines to be read, seen that some were not")
 		}
 		var k index
 		k.add(events...)

@@ -25,17 +25,30 @@ func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
 		poll(t, a, b)
 		sweep(t, a)
 		poll(t, b)
-		if keys := storage.Keys(); len(keys) != 1 || a.len() != 1 || knows(a, long) != 1 || knows(b, long) != 1 {
-			t.Errorf("files %q, %d events in memory", keys, a.len())
+		if keys := storage.Keys(); len(keys) != 1 {
+			t.Errorf("expected one file, seen %q", keys)
 		}
+		if a.len() != 1 {
+			t.Errorf("expected one event in memory, seen %d", a.len())
+		}
+		wantEnded(t, "the node that swept", a, long)
+		wantEnded(t, "the other node", b, long)
 		sweep(t, b) // what another node has swept
 		poll(t, a, b)
 		time.Sleep(12 * time.Hour)
 		poll(t, a, b)
 		sweep(t, a, b)
 		poll(t, a, b)
-		if keys := storage.Keys(); len(keys) != 0 || a.len()+b.len()+len(a.folders)+len(b.folders) != 0 {
-			t.Errorf("files %q, %d and %d events, %d and %d folders", keys, a.len(), b.len(), len(a.folders), len(b.folders))
+		if keys := storage.Keys(); len(keys) != 0 {
+			t.Errorf("expected no files, seen %q", keys)
+		}
+		for name, j := range map[string]*Log{"a": a, "b": b} {
+			if j.len() != 0 {
+				t.Errorf("%s: expected no events, seen %d", name, j.len())
+			}
+			if len(j.folders) != 0 {
+				t.Errorf("%s: expected no folders, seen %d", name, len(j.folders))
+			}
 		}
 	})
 }
@@ -101,9 +114,10 @@ func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
 		end(t, b, endedNow(s))
 		began := time.Now()
 		poll(t, a)
-		if waited := time.Since(began); knows(a, s) != 1 || waited > 5*time.Second {
-			t.Errorf("known %d after %v", knows(a, s), waited)
+		if waited := time.Since(began); waited > 5*time.Second {
+			t.Errorf("expected to wait for five seconds at most, seen %v", waited)
 		}
+		wantEnded(t, "afterwards", a, s)
 		<-done
 		if waited := time.Since(began); waited > sweepWithin+time.Second {
 			t.Errorf("the sweep took %v", waited)
@@ -131,15 +145,21 @@ func TestWhatPollingCosts(t *testing.T) {
 		if err := reader.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if reader.len() != 3*minutes || storage.Loads != 3*minutes {
-			t.Errorf("%d events by %d loads", reader.len(), storage.Loads)
+		if reader.len() != 3*minutes {
+			t.Errorf("expected %d events, seen %d", 3*minutes, reader.len())
+		}
+		if storage.Loads != 3*minutes {
+			t.Errorf("expected %d loads, seen %d", 3*minutes, storage.Loads)
 		}
 		for range 5 {
 			storage.Loads, storage.Lists = 0, 0
 			poll(t, reader)
 			// Who has just come looks again at what is of the last quarter of an hour.
-			if storage.Loads > 3*16 || storage.Lists > 1+16 {
-				t.Errorf("a poll made %d loads and %d lists", storage.Loads, storage.Lists)
+			if storage.Loads > 3*16 {
+				t.Errorf("a poll: expected %d loads at most, seen %d", 3*16, storage.Loads)
+			}
+			if storage.Lists > 1+16 {
+				t.Errorf("a poll: expected %d lists at most, seen %d", 1+16, storage.Lists)
 			}
 			time.Sleep(2 * time.Second)
 		}
@@ -149,8 +169,11 @@ func TestWhatPollingCosts(t *testing.T) {
 		for range 100 {
 			poll(t, reader)
 		}
-		if storage.Loads != 0 || storage.Lists != 100 {
-			t.Errorf("when all is closed, 100 polls made %d loads and %d lists", storage.Loads, storage.Lists)
+		if storage.Loads != 0 {
+			t.Errorf("100 polls when all is closed: expected no loads, seen %d", storage.Loads)
+		}
+		if storage.Lists != 100 {
+			t.Errorf("100 polls when all is closed: expected 100 lists, seen %d", storage.Lists)
 		}
 	})
 }
@@ -190,8 +213,11 @@ func TestARequestPaysLittle(t *testing.T) {
 	end(t, j, endedNow(living()))
 	s, ctx := living(), t.Context()
 	if n := testing.AllocsPerRun(100, func() {
-		if j.Ready(ctx) != nil || j.RevokedSession(s, issuer) {
-			t.Error("not ready, or ended")
+		if err := j.Ready(ctx); err != nil {
+			t.Errorf("expected the log to be ready, seen %v", err)
+		}
+		if j.RevokedSession(s, issuer) {
+			t.Error("expected the session to live, seen that it is revoked")
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -202,8 +228,11 @@ func TestARequestPaysLittle(t *testing.T) {
 	end(t, j, ForSubject(issuer, "eve", s.SignedIn, s.Expires))
 	target := TargetOf(s, issuer)
 	if n := testing.AllocsPerRun(100, func() {
-		if j.RevokedSession(s, issuer) || j.Revoked(&target) {
-			t.Error("ended")
+		if j.RevokedSession(s, issuer) {
+			t.Error("expected the session to live, seen that it is revoked")
+		}
+		if j.Revoked(&target) {
+			t.Error("expected the target to live, seen that it is revoked")
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations among many events", n)

@@ -132,13 +132,24 @@ func packAll(t *testing.T, nodes ...*Log) {
 	}
 }
 
+// wantKnown checks that a node knows, after another look, what ended the sessions.
 func wantKnown(t *testing.T, what string, j *Log, sessions []*session.Session) {
 	t.Helper()
 	if err := j.Poll(t.Context()); err != nil {
 		t.Errorf("%s: Poll: %v", what, err)
 	}
-	if got := knows(j, sessions...); got != len(sessions) {
-		t.Errorf("%s knows %d of %d", what, got, len(sessions))
+	wantEnded(t, what, j, sessions...)
+}
+
+// wantFiles checks how many open minutes and packs the storage holds.
+func wantFiles(t *testing.T, when string, storage *memory, minutes, packs int) {
+	t.Helper()
+	gotMinutes, gotPacks := storage.root()
+	if len(gotMinutes) != minutes {
+		t.Errorf("%s: expected %d minutes, seen %q", when, minutes, gotMinutes)
+	}
+	if len(gotPacks) != packs {
+		t.Errorf("%s: expected %d packs, seen %q", when, packs, gotPacks)
 	}
 }
 
@@ -149,14 +160,20 @@ func TestMinutesArePacked(t *testing.T) {
 		ready(t, a, b)
 		packAll(t, a)
 		minutes, packs := storage.root()
-		if len(minutes) < 3 || len(minutes) > 6 || len(packs) != 1 {
-			t.Errorf("minutes %q, packs %q", minutes, packs)
+		if len(minutes) < 3 || len(minutes) > 6 {
+			t.Errorf("expected three to six minutes, seen %q", minutes)
+		}
+		if len(packs) != 1 {
+			t.Errorf("expected one pack, seen %q", packs)
 		}
 		wantKnown(t, "the node that packed", a, sessions)
 		wantKnown(t, "the node that was there", b, sessions)
 		wantKnown(t, "a later node", storage.node(time.Now), sessions)
-		if len(b.folders) != len(minutes) || len(b.packs) != 1 {
-			t.Errorf("%d folders and %d packs are remembered", len(b.folders), len(b.packs))
+		if len(b.folders) != len(minutes) {
+			t.Errorf("expected %d folders in memory, seen %d", len(minutes), len(b.folders))
+		}
+		if len(b.packs) != 1 {
+			t.Errorf("expected one pack in memory, seen %d", len(b.packs))
 		}
 		if _, err := fmt.Sscanf(packs[0], "%d", new(int)); err == nil {
 			t.Errorf("an earlier release takes %q for a minute", packs[0])
@@ -170,17 +187,16 @@ func TestMinutesArePacked(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		poll(t, a, b)
 		packAll(t, b, a) // both know of the first pack and of the rest
-		if minutes, packs = storage.root(); len(minutes) != 0 || len(packs) != 1 {
-			t.Errorf("later: minutes %q, packs %q", minutes, packs)
-		}
+		wantFiles(t, "later", storage, 0, 1)
 		wantKnown(t, "the last node", storage.node(time.Now), sessions)
 		wantKnown(t, "the node that was there", a, sessions)
 
 		time.Sleep(61 * 24 * time.Hour)
 		poll(t, a)
 		sweep(t, a)
-		if minutes, packs = storage.root(); len(packs)+len(minutes) != 0 || a.len() != 0 {
-			t.Errorf("when all is over: minutes %q, packs %q, %d events", minutes, packs, a.len())
+		wantFiles(t, "when all is over", storage, 0, 0)
+		if a.len() != 0 {
+			t.Errorf("when all is over: expected no events, seen %d", a.len())
 		}
 	})
 }
@@ -200,16 +216,12 @@ func TestNothingIsPackedInTheFirstDay(t *testing.T) {
 			for elapsed := time.Duration(0); elapsed < rollsWithin; elapsed += time.Hour {
 				poll(t, j)
 				packAll(t, j)
-				if minutes, packs := storage.root(); len(minutes) != 18 || len(packs) != 0 {
-					t.Fatalf("after %v: minutes %q, packs %q", elapsed, minutes, packs)
-				}
+				wantFiles(t, fmt.Sprintf("after %v", elapsed), storage, 18, 0)
 				time.Sleep(time.Hour)
 			}
 			poll(t, j)
 			packAll(t, j)
-			if minutes, packs := storage.root(); len(minutes) != 0 || len(packs) != 1 {
-				t.Errorf("after a day: minutes %q, packs %q", minutes, packs)
-			}
+			wantFiles(t, "after a day", storage, 0, 1)
 			wantKnown(t, "a later node", storage.node(time.Now), sessions)
 		}
 	})
@@ -246,14 +258,20 @@ func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 		for _, name := range packs {
 			size = max(size, len(storage.Files[logRoot+"/"+name]))
 		}
-		if len(packs) > 8 || size > 256<<10 {
-			t.Errorf("%d packs of up to %d bytes", len(packs), size)
+		if len(packs) > 8 {
+			t.Errorf("expected eight packs at most, seen %q", packs)
+		}
+		if size > 256<<10 {
+			t.Errorf("expected packs of %d bytes at most, seen %d", 256<<10, size)
 		}
 		storage.With(func(m *clustertest.Memory) { m.Loads, m.Lists = 0, 0 })
 		fresh := storage.node(time.Now)
 		wantKnown(t, "a later node", fresh, sessions)
-		if storage.Loads > 40 || storage.Lists > 40 {
-			t.Errorf("the first look made %d loads and %d lists", storage.Loads, storage.Lists)
+		if storage.Loads > 40 {
+			t.Errorf("the first look: expected 40 loads at most, seen %d", storage.Loads)
+		}
+		if storage.Lists > 40 {
+			t.Errorf("the first look: expected 40 lists at most, seen %d", storage.Lists)
 		}
 		wantKnown(t, "the node that was there", nodes[0], sessions)
 		time.Sleep(watched + settled)
@@ -266,8 +284,11 @@ func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 		}
 		// One List of the root, and of the open minutes one List and Load each:
 		// five minutes and a bit hold one here.
-		if storage.Lists > 100*2 || storage.Loads > 100 {
-			t.Errorf("100 polls made %d lists and %d loads", storage.Lists, storage.Loads)
+		if storage.Lists > 100*2 {
+			t.Errorf("100 polls: expected 200 lists at most, seen %d", storage.Lists)
+		}
+		if storage.Loads > 100 {
+			t.Errorf("100 polls: expected 100 loads at most, seen %d", storage.Loads)
 		}
 		t.Logf("%d names at most, %d packs of up to %d bytes; 100 polls: %d lists, %d loads", most, len(packs), size, storage.Lists, storage.Loads)
 	})
@@ -300,8 +321,11 @@ func TestMinutesOfAFlood(t *testing.T) {
 			most = max(most, len(minutes)+len(packs))
 		}
 		minutes, packs := storage.root()
-		if most > 135 || len(packs) > 8 {
-			t.Errorf("up to %d names, %d minutes, packs %q", most, len(minutes), packs)
+		if most > 135 {
+			t.Errorf("expected 135 names at most, seen %d, of them %d minutes", most, len(minutes))
+		}
+		if len(packs) > 8 {
+			t.Errorf("expected eight packs at most, seen %q", packs)
 		}
 		t.Logf("%d names at most, packs %q", most, packs)
 		wantKnown(t, "a later node", storage.node(time.Now), sessions)
@@ -341,8 +365,13 @@ func TestAReaderMeetsAPacker(t *testing.T) {
 				if err := reader.poll(t.Context()); err != nil || knows(reader, sessions...) != len(sessions) {
 					t.Errorf("stopped before call %d: %v, %d of %d are known", call, err, knows(reader, sessions...), len(sessions))
 				}
-				if minutes, packs := storage.root(); call <= reached && (len(packs) != 1 || again && len(minutes) != 0) {
-					t.Fatalf("call %d: minutes %q, packs %q", call, minutes, packs)
+				if minutes, packs := storage.root(); call <= reached {
+					if len(packs) != 1 {
+						t.Fatalf("call %d: expected one pack, seen %q", call, packs)
+					}
+					if again && len(minutes) != 0 {
+						t.Fatalf("call %d: expected no minutes, seen %q", call, minutes)
+					}
 				}
 			}
 			if calls < 20 {
@@ -410,8 +439,15 @@ func TestAPackerThatDies(t *testing.T) {
 			next := storage.node(time.Now)
 			ready(t, next)
 			packAll(t, next)
-			if minutes, packs := storage.root(); len(minutes) != 0 || len(packs) == 0 || len(packs) > 3 {
-				t.Errorf("call %d: minutes %q, packs %q", call, minutes, packs)
+			minutes, packs := storage.root()
+			if len(minutes) != 0 {
+				t.Errorf("call %d: expected no minutes, seen %q", call, minutes)
+			}
+			if len(packs) == 0 {
+				t.Errorf("call %d: expected one to three packs, seen none", call)
+			}
+			if len(packs) > 3 {
+				t.Errorf("call %d: expected one to three packs, seen %q", call, packs)
 			}
 			wantKnown(t, fmt.Sprintf("the last node, call %d", call), storage.node(time.Now), sessions)
 		}
@@ -451,8 +487,12 @@ func TestTwoPackersAtOnce(t *testing.T) {
 				t.Errorf("call %d: %v", call, err)
 			}
 			wantKnown(t, fmt.Sprintf("a node after call %d", call), storage.node(time.Now), sessions)
-			if minutes, packs := storage.root(); len(minutes) != 0 || len(packs) > 2 {
-				t.Errorf("call %d: minutes %q, packs %q", call, minutes, packs)
+			minutes, packs := storage.root()
+			if len(minutes) != 0 {
+				t.Errorf("call %d: expected no minutes, seen %q", call, minutes)
+			}
+			if len(packs) > 2 {
+				t.Errorf("call %d: expected two packs at most, seen %q", call, packs)
 			}
 		}
 	})
@@ -470,14 +510,16 @@ func TestNobodyPacksWithoutTheLock(t *testing.T) {
 		if err := j.Pack(t.Context()); err == nil {
 			t.Error("no error")
 		}
-		if minutes, packs := storage.root(); len(minutes) != 18 || len(packs) != 0 {
-			t.Errorf("minutes %q, packs %q", minutes, packs)
-		}
+		wantFiles(t, "after the failure", storage, 18, 0)
 		_ = locks.Unlock(t.Context(), packLock)
 		poll(t, j)
 		packAll(t, j)
-		if _, packs := storage.root(); len(packs) != 1 || len(locks.Held) != 0 {
-			t.Errorf("packs %q, locks %v", packs, locks.Held)
+		_, packs := storage.root()
+		if len(packs) != 1 {
+			t.Errorf("expected one pack, seen %q", packs)
+		}
+		if len(locks.Held) != 0 {
+			t.Errorf("expected no lock to be held, seen %v", locks.Held)
 		}
 		wantKnown(t, "a later node", storage.node(time.Now), sessions)
 	})
@@ -576,8 +618,11 @@ func TestMinutesThatCannotBeReadStay(t *testing.T) {
 		for key, line := range odd {
 			storage.Files[key] = append(slices.Clone(storage.Files[key]), line...)
 		}
-		if path.Dir(keys[1]) == path.Dir(keys[3]) || !isFile(path.Base(keys[1])) {
-			t.Fatalf("files %q", keys)
+		if path.Dir(keys[1]) == path.Dir(keys[3]) {
+			t.Fatalf("expected files of two minutes, seen %q", keys)
+		}
+		if !isFile(path.Base(keys[1])) {
+			t.Fatalf("expected a file of events, seen %q", keys[1])
 		}
 		j := storage.node(time.Now)
 		ready(t, j)
@@ -592,8 +637,11 @@ func TestMinutesThatCannotBeReadStay(t *testing.T) {
 		time.Sleep(time.Minute)
 		poll(t, j)
 		packAll(t, j)
-		if storage.Stores != stores || len(minutes) > 8 {
-			t.Errorf("%d more stores, minutes %q", storage.Stores-stores, minutes)
+		if storage.Stores != stores {
+			t.Errorf("expected no more stores, seen %d", storage.Stores-stores)
+		}
+		if len(minutes) > 8 {
+			t.Errorf("expected eight minutes at most, seen %q", minutes)
 		}
 		wantKnown(t, "a later node", storage.node(time.Now), sessions)
 	})
@@ -617,12 +665,18 @@ func TestTheFirstLookReadsEachPackOnce(t *testing.T) {
 			tries++
 			time.Sleep(lookAgain)
 		}
-		if took := time.Since(began); took > 60*time.Second || tries < 2 {
-			t.Errorf("took %v, %d tries", took, tries)
+		if took := time.Since(began); took > 60*time.Second {
+			t.Errorf("expected it to take a minute at most, seen %v", took)
+		}
+		if tries < 2 {
+			t.Errorf("expected two tries at least, seen %d", tries)
 		}
 		// What was under way when time was up is begun again.
-		if storage.Loads > packs+tries || j.len() != len(events) {
-			t.Errorf("%d loads of %d packs in %d tries, %d events", storage.Loads, packs, tries, j.len())
+		if storage.Loads > packs+tries {
+			t.Errorf("expected %d loads of %d packs in %d tries at most, seen %d", packs+tries, packs, tries, storage.Loads)
+		}
+		if j.len() != len(events) {
+			t.Errorf("expected %d events, seen %d", len(events), j.len())
 		}
 	})
 }

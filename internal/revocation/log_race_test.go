@@ -33,9 +33,7 @@ func TestAReaderMeetsAPackerThatDies(t *testing.T) {
 		write()
 		packAll(t, a)
 		write()
-		if minutes, packs := whole.root(); len(minutes) != 1 || len(packs) != 1 {
-			t.Fatalf("minutes %q, packs %q", minutes, packs)
-		}
+		wantFiles(t, "at first", whole, 1, 1)
 		combinations := 0
 		for stop, stopped := 1, true; stopped; stop++ {
 			stopped = false
@@ -63,8 +61,11 @@ func TestAReaderMeetsAPackerThatDies(t *testing.T) {
 					}
 					return nil
 				})
-				if err := reader.poll(t.Context()); err != nil || knows(reader, sessions...) != len(sessions) {
-					t.Errorf("stopped before call %d, the packer before its call %d: %v, %d of %d are known", stop, death, err, knows(reader, sessions...), len(sessions))
+				if err := reader.poll(t.Context()); err != nil {
+					t.Errorf("stopped before call %d, the packer before its call %d: %v", stop, death, err)
+				}
+				if known := knows(reader, sessions...); known != len(sessions) {
+					t.Errorf("stopped before call %d, the packer before its call %d: expected %d known events, seen %d", stop, death, len(sessions), known)
 				}
 				combinations++
 			}
@@ -113,9 +114,7 @@ func TestWhoHasJustComeDoesNotPack(t *testing.T) {
 		time.Sleep(watched - time.Second)
 		poll(t, j)
 		packAll(t, j)
-		if minutes, packs := storage.root(); len(minutes) != 18 || len(packs) != 0 {
-			t.Errorf("minutes %q, packs %q", minutes, packs)
-		}
+		wantFiles(t, "while it cannot be packed", storage, 18, 0)
 		time.Sleep(2 * time.Second)
 		poll(t, j)
 		storage.With(func(m *clustertest.Memory) { m.Down = errDown })
@@ -125,8 +124,11 @@ func TestWhoHasJustComeDoesNotPack(t *testing.T) {
 		poll(t, j)
 		began := time.Now()
 		packAll(t, j)
-		if _, packs := storage.root(); len(packs) != 1 || time.Since(began) < listWithin {
-			t.Errorf("packs %q after %v", packs, time.Since(began))
+		if _, packs := storage.root(); len(packs) != 1 {
+			t.Errorf("expected one pack, seen %q", packs)
+		}
+		if waited := time.Since(began); waited < listWithin {
+			t.Errorf("expected to wait for %v at least, seen %v", listWithin, waited)
 		}
 	})
 }
@@ -147,11 +149,18 @@ func TestAFileThatComesWhileItsMinuteIsPacked(t *testing.T) {
 		})
 		ready(t, j)
 		packAll(t, j)
-		if !slices.Contains(storage.Keys(), key) || late != nil {
-			t.Error("it is gone")
+		if late != nil {
+			t.Errorf("the late event: %v", late)
 		}
-		if left, _ := storage.root(); len(left) > 8 || !slices.Contains(left, minutes[0]) {
-			t.Errorf("minutes %q", left)
+		if keys := storage.Keys(); !slices.Contains(keys, key) {
+			t.Errorf("expected the late file %s to stay, seen %q", key, keys)
+		}
+		left, _ := storage.root()
+		if len(left) > 8 {
+			t.Errorf("expected eight minutes at most, seen %q", left)
+		}
+		if !slices.Contains(left, minutes[0]) {
+			t.Errorf("expected the minute %s to stay, seen %q", minutes[0], left)
 		}
 		next := storage.node(time.Now)
 		wantKnown(t, "a later node", next, sessions)
@@ -190,8 +199,12 @@ func TestPackingOnStoragesOfOtherKinds(t *testing.T) {
 				j := storage.node(time.Now)
 				ready(t, j)
 				packAll(t, j)
-				if minutes, packs := storage.root(); len(minutes) > 7 || len(packs) != 1 {
-					t.Errorf("minutes %q, packs %q", minutes, packs)
+				minutes, packs := storage.root()
+				if len(minutes) > 7 {
+					t.Errorf("expected seven minutes at most, seen %q", minutes)
+				}
+				if len(packs) != 1 {
+					t.Errorf("expected one pack, seen %q", packs)
 				}
 				wantKnown(t, "the node that packed", j, sessions)
 				wantKnown(t, "a later node", storage.node(time.Now), sessions)

@@ -21,23 +21,29 @@ func TestNodesLearnOfEachOthersLogouts(t *testing.T) {
 		other.Subject, other.SID = "bob", "another"
 		time.Sleep(time.Second)
 		end(t, a, endedNow(s))
-		if knows(a, s) != 1 || knows(b, s) != 0 {
-			t.Errorf("before b looks: a %d, b %d", knows(a, s), knows(b, s))
+		if knows(a, s) != 1 {
+			t.Error("before b looks: expected a to know the event, seen that it does not")
+		}
+		if knows(b, s) != 0 {
+			t.Error("before b looks: expected b not to know the event, seen that it does")
 		}
 		poll(t, b)
 		end(t, b, ForSubject(issuer, other.Subject, time.Now(), other.Expires))
 		poll(t, a)
-		if knows(b, s) != 1 || knows(a, other) != 1 {
-			t.Errorf("b knows %d, a knows %d", knows(b, s), knows(a, other))
+		wantEnded(t, "b", b, s)
+		wantEnded(t, "a", a, other)
+		if knows(a, living()) != 0 {
+			t.Error("a: expected a session without an event to live, seen that it is revoked")
 		}
-		if knows(a, living()) != 0 || knows(b, living()) != 0 {
-			t.Error("a session has ended that no event ends")
+		if knows(b, living()) != 0 {
+			t.Error("b: expected a session without an event to live, seen that it is revoked")
 		}
 		// A node that begins later reads all.
 		late := storage.node(time.Now)
-		if err := late.Ready(t.Context()); err != nil || knows(late, s, other) != 2 {
-			t.Errorf("a fresh node knows %d of 2, %v", knows(late, s, other), err)
+		if err := late.Ready(t.Context()); err != nil {
+			t.Errorf("a later node: %v", err)
 		}
+		wantEnded(t, "a later node", late, s, other)
 	})
 }
 
@@ -54,8 +60,11 @@ func TestEachNodeHasAFileOfItsOwnInEachMinute(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		if keys := storage.Keys(); len(keys) != 6 || len(storage.folders()) != 3 {
-			t.Errorf("files %q", keys)
+		if keys := storage.Keys(); len(keys) != 6 {
+			t.Errorf("expected six files, seen %q", keys)
+		}
+		if folders := storage.folders(); len(folders) != 3 {
+			t.Errorf("expected three folders, seen %q", folders)
 		}
 		fresh := storage.node(time.Now)
 		poll(t, fresh)
@@ -126,8 +135,11 @@ func TestAThousandLogoutsAtOnceShareAFewCalls(t *testing.T) {
 			wg.Go(func() { end(t, j, endedNow(sessions[i])) })
 		}
 		wg.Wait()
-		if storage.Stores > 5 || time.Since(began) > time.Second {
-			t.Errorf("%d stores in %v", storage.Stores, time.Since(began))
+		if storage.Stores > 5 {
+			t.Errorf("expected five stores at most, seen %d", storage.Stores)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("expected them to take a second at most, seen %v", took)
 		}
 		fresh := storage.node(time.Now)
 		poll(t, fresh)
@@ -144,8 +156,11 @@ func TestALogoutIsWrittenThoughWhoAskedHasGone(t *testing.T) {
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		s := living()
-		if err := j.Add(gone, endedNow(s)); err != nil || len(storage.Keys()) != 1 {
-			t.Errorf("End: %v, files %q", err, storage.Keys())
+		if err := j.Add(gone, endedNow(s)); err != nil {
+			t.Errorf("expected the event to be added, seen %v", err)
+		}
+		if keys := storage.Keys(); len(keys) != 1 {
+			t.Errorf("expected one file, seen %q", keys)
 		}
 	})
 }
@@ -166,8 +181,12 @@ func TestAFileThatWasCutShort(t *testing.T) {
 			storage.With(func(m *clustertest.Memory) { m.Files[key] = whole[:length] })
 			reader := storage.node(time.Now)
 			poll(t, reader)
-			if got, want := knows(reader, sessions...), strings.Count(string(whole[:length]), "\n"); got != want || reader.len() != want {
-				t.Errorf("cut to %d bytes: %d known of %d events", length, got, want)
+			want := strings.Count(string(whole[:length]), "\n")
+			if got := knows(reader, sessions...); got != want {
+				t.Errorf("cut to %d bytes: expected %d known events, seen %d", length, want, got)
+			}
+			if got := reader.len(); got != want {
+				t.Errorf("cut to %d bytes: expected %d events, seen %d", length, want, got)
 			}
 			storage.With(func(m *clustertest.Memory) { m.Files[key] = whole })
 			poll(t, reader)
@@ -196,9 +215,10 @@ func TestALargeFileThatWasCutShort(t *testing.T) {
 		poll(t, b)
 		storage.With(func(m *clustertest.Memory) { m.Files[key] = whole })
 		poll(t, b)
-		if got := knows(b, sessions...); len(whole) < 2*fullFile || got != len(sessions) {
-			t.Errorf("%d of %d are known", got, len(sessions))
+		if len(whole) < 2*fullFile {
+			t.Errorf("expected a file of %d bytes at least, seen %d", 2*fullFile, len(whole))
 		}
+		wantEnded(t, "the other node", b, sessions...)
 	})
 }
 
@@ -214,8 +234,17 @@ func TestDamagedLinesAreLeftOut(t *testing.T) {
 			t.Errorf("%q: %+v", damaged, events)
 		}
 		events, all := parseEvents([]byte(line + damaged + "\n" + line))
-		if len(events) != 2 || all || events[0].key != good.key || !events[1].at.Equal(good.at) {
-			t.Errorf("around %q: %+v", damaged, events)
+		if len(events) != 2 {
+			t.Fatalf("around %q: expected two events, seen %+v", damaged, events)
+		}
+		if all {
+			t.Errorf("around %q: expected that a line cannot be read, seen that all are", damaged)
+		}
+		if events[0].key != good.key {
+			t.Errorf("around %q: expected the key %x, seen %x", damaged, good.key, events[0].key)
+		}
+		if !events[1].at.Equal(good.at) {
+			t.Errorf("around %q: expected the time %v, seen %v", damaged, good.at, events[1].at)
 		}
 	}
 }
@@ -234,8 +263,11 @@ func TestALogoutIsSharedByAllWhoAskAtOnce(t *testing.T) {
 			_ = b.Poll(t.Context())
 			_ = b.Sweep(t.Context())
 			_ = b.Pack(t.Context())
-			if knows(a, s) != 1 || knows(b, s) != 1 {
-				t.Errorf("%d: a %d, b %d", i, knows(a, s), knows(b, s))
+			if knows(a, s) != 1 {
+				t.Errorf("%d: expected a to know the event, seen that it does not", i)
+			}
+			if knows(b, s) != 1 {
+				t.Errorf("%d: expected b to know the event, seen that it does not", i)
 			}
 		})
 	}

@@ -86,15 +86,21 @@ func TestReadyReadsAtFirst(t *testing.T) {
 		synctest.Wait()
 		for range 100 {
 			wg.Go(func() {
-				if err := j.Ready(t.Context()); err != nil || knows(j, s) != 1 {
-					t.Errorf("Ready: %v, knows %d", err, knows(j, s))
+				if err := j.Ready(t.Context()); err != nil {
+					t.Errorf("expected the log to be ready, seen %v", err)
+				}
+				if knows(j, s) != 1 {
+					t.Error("expected the event to be known, seen that it is not")
 				}
 			})
 		}
 		gone() // must not take the look from the others
 		wg.Wait()
-		if storage.Lists > 2 || storage.Loads > 1 {
-			t.Errorf("%d lists, %d loads: each request reads for itself", storage.Lists, storage.Loads)
+		if storage.Lists > 2 {
+			t.Errorf("expected the requests to share a look of two lists at most, seen %d", storage.Lists)
+		}
+		if storage.Loads > 1 {
+			t.Errorf("expected the requests to share one load, seen %d", storage.Loads)
 		}
 		lists := storage.Lists
 		for range 1000 {
@@ -173,8 +179,11 @@ func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 		}
 		s := living()
 		within("a request whose events are known", 0, func() {
-			if err := j.Ready(t.Context()); err != nil || knows(j, s) != 0 {
-				t.Errorf("Ready: %v", err)
+			if err := j.Ready(t.Context()); err != nil {
+				t.Errorf("expected the log to be ready, seen %v", err)
+			}
+			if knows(j, s) != 0 {
+				t.Error("expected the session to live, seen that it is revoked")
 			}
 		})
 		within("logouts", storeWithin, func() {

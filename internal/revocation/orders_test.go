@@ -70,8 +70,11 @@ func (a *actor) signIn(sid string) *session.Session {
 	} else {
 		over, err = a.events.Begin(context.Background(), fresh, issuer, fresh.Began, fresh.Expires)
 	}
-	if over || err != nil {
-		a.stage.t.Errorf("a sign-in is over at once: %v, %v", over, err)
+	if err != nil {
+		a.stage.t.Errorf("a sign-in: %v", err)
+	}
+	if over {
+		a.stage.t.Error("expected a new session to live, seen that it is over at once")
 	}
 	var kept session.Session // as it comes back from the browser
 	if err := kept.Decode(fresh.Encode()); err != nil {
@@ -189,8 +192,12 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 						fresh := node().signIn(sid)
 						at := fmt.Sprintf("%s: %s, after %v a sign-in at session %s", name, first.name, delays[k%len(delays)], sid)
 						for _, a := range s.nodes {
-							if a.lives(old) && (first.name != "local" || a.log != nil) || !a.lives(fresh) {
-								s.t.Fatalf("%s: the old one lives: %v, the new one: %v", at, a.lives(old), a.lives(fresh))
+							ends := first.name != "local" || a.log != nil
+							if ends && a.lives(old) {
+								s.t.Fatalf("%s: expected the old session to be over, seen that it lives", at)
+							}
+							if !a.lives(fresh) {
+								s.t.Fatalf("%s: expected the new session to live, seen that it is over", at)
 							}
 						}
 						s.now = s.now.Add(delays[k/len(delays)])
@@ -250,8 +257,11 @@ func TestALogoutTokenThatIsLate(t *testing.T) {
 				a := s.nodes[0]
 				a.addAfter(kind.event(a, old, issued))
 				for _, a := range s.nodes {
-					if want := fresh.IDTokenIssued.After(issued); a.lives(old) || a.lives(fresh) != want {
-						s.t.Fatalf("%s: %s, %v late: the old one lives: %v, the new one: %v, want %v", name, kind.name, late, a.lives(old), a.lives(fresh), want)
+					if a.lives(old) {
+						s.t.Fatalf("%s: %s, %v late: expected the old session to be over, seen that it lives", name, kind.name, late)
+					}
+					if want := fresh.IDTokenIssued.After(issued); a.lives(fresh) != want {
+						s.t.Fatalf("%s: %s, %v late: expected the new session to live %t, seen %t", name, kind.name, late, want, !want)
 					}
 				}
 			}
@@ -283,8 +293,14 @@ func TestALogoutWhileALoginIsUnderWay(t *testing.T) {
 		inLog := fresh
 		over := k.Begin(&inLog, issuer, at.Add(row.login))
 		also, err := NewRecords(kept).Begin(t.Context(), &fresh, issuer, at.Add(row.login), fresh.Expires)
-		if over != row.over || also != row.over || err != nil {
-			t.Errorf("%s: over %v, in records %v, %v", row.name, over, also, err)
+		if err != nil {
+			t.Errorf("%s: %v", row.name, err)
+		}
+		if over != row.over {
+			t.Errorf("%s: expected over %t in the log, seen %t", row.name, row.over, over)
+		}
+		if also != row.over {
+			t.Errorf("%s: expected over %t in the records, seen %t", row.name, row.over, also)
 		}
 		if !over && k.RevokedSession(&inLog, issuer) {
 			t.Errorf("%s: it does not stay", row.name)
@@ -318,8 +334,11 @@ func TestWhatEarlierReleasesKeptGoesByOurClocks(t *testing.T) {
 		}
 		var k index
 		k.add(events...)
-		if k.RevokedSession(&old, issuer) != row.old || k.RevokedSession(&fresh, issuer) != row.fresh {
-			t.Errorf("%s: the old session ended: %v, the new one: %v", row.name, k.RevokedSession(&old, issuer), k.RevokedSession(&fresh, issuer))
+		if got := k.RevokedSession(&old, issuer); got != row.old {
+			t.Errorf("%s: expected the old session to be revoked %t, seen %t", row.name, row.old, got)
+		}
+		if got := k.RevokedSession(&fresh, issuer); got != row.fresh {
+			t.Errorf("%s: expected the new session to be revoked %t, seen %t", row.name, row.fresh, got)
 		}
 	}
 }

@@ -40,12 +40,31 @@ func TestPacksOfEvents(t *testing.T) {
 		for _, pack := range forPacks(slices.Concat(events, events), over) {
 			data := encodePack(pack)
 			parsed, ok := parsePack(data)
-			if !ok || len(parsed) != len(pack) || len(data) > 256<<10 || len(pack) > packFull || left > packFull && len(pack) < packFull/2 {
-				t.Fatalf("%d of %d events in %d bytes, read again: %d, %v", len(pack), count, len(data), len(parsed), ok)
+			if !ok {
+				t.Fatalf("expected a pack of %d events to be read again, seen that it is not", len(pack))
+			}
+			if len(parsed) != len(pack) {
+				t.Fatalf("expected %d events again, seen %d", len(pack), len(parsed))
+			}
+			if len(data) > 256<<10 {
+				t.Fatalf("expected packs of %d bytes at most, seen %d", 256<<10, len(data))
+			}
+			if len(pack) > packFull {
+				t.Fatalf("expected packs of %d events at most, seen %d", packFull, len(pack))
+			}
+			if left > packFull && len(pack) < packFull/2 {
+				t.Fatalf("expected packs of %d events at least, seen %d of %d", packFull/2, len(pack), count)
 			}
 			for i, event := range parsed {
-				if m, ok := k.find(event.key, false); !ok || m != event.moment() || event.until.Unix() < over.Unix() {
-					t.Fatalf("%+v, was %+v, %v", event, m, ok)
+				m, ok := k.find(event.key, false)
+				if !ok {
+					t.Fatalf("expected only events that were packed, seen %+v", event)
+				}
+				if m != event.moment() {
+					t.Fatalf("expected the moment %+v, seen %+v", m, event.moment())
+				}
+				if event.until.Unix() < over.Unix() {
+					t.Fatalf("expected events that last until %v at least, seen %+v", over, event)
 				}
 				if i > 0 && event.until.Before(parsed[i-1].until) {
 					t.Fatal("not in order")

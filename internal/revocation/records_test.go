@@ -150,8 +150,11 @@ func TestRecordsSayWhatTheLogSays(t *testing.T) {
 			target := TargetOf(who, issuer)
 			want := k.RevokedSession(who, issuer)
 			got := kept.end(t, &target, who.SignedIn)
-			if got != want || k.Revoked(&target) != want {
-				t.Errorf("%s: the records say %v, the target %v, the log %v", name, got, k.Revoked(&target), want)
+			if got != want {
+				t.Errorf("%s: expected revoked %t by the records, seen %t", name, want, got)
+			}
+			if got := k.Revoked(&target); got != want {
+				t.Errorf("%s: expected revoked %t by the log for the target, seen %t", name, want, got)
 			}
 		}
 	}
@@ -208,11 +211,25 @@ func TestAnEventInARecordIsOnlyStrengthened(t *testing.T) {
 				found, ok := decodeRecord(record)
 				got := found.all[0]
 				// Each is dated after those that were there.
-				if late := got.at - strongest.at.UnixMilli(); !ok || found.count != 1 || late < 0 || late > 8 {
-					t.Errorf("%+v is %d ms later than %+v", got, late, strongest)
+				if !ok {
+					t.Errorf("expected a record that can be read, seen %x", record)
 				}
-				if int64(got.until) != strongest.until.Unix() || kept.expires[key].Unix() != strongest.until.Unix() {
-					t.Errorf("%+v, expires %v, want %+v", got, kept.expires[key], strongest)
+				if found.count != 1 {
+					t.Errorf("expected one event in a record, seen %d", found.count)
+				}
+				late := got.at - strongest.at.UnixMilli()
+				if late < 0 {
+					t.Errorf("expected an event at %v or later, seen %+v", strongest.at, got)
+				}
+				if late > 8 {
+					t.Errorf("expected an event 8 ms later than the strongest at most, seen %d ms", late)
+				}
+				want := strongest.until.Unix()
+				if int64(got.until) != want {
+					t.Errorf("expected an event until %d, seen %d", want, got.until)
+				}
+				if seen := kept.expires[key].Unix(); seen != want {
+					t.Errorf("expected a record that expires at %d, seen %d", want, seen)
 				}
 			}
 		})
@@ -237,8 +254,17 @@ func TestARecordThatCannotBeReadEndsTheSession(t *testing.T) {
 			}
 		}
 	}
-	if target.RevokedBy([][]byte{nil, good, nil}) || !target.RevokedBy(make([][]byte, 2)) || target.RevokedBy(make([][]byte, 3)) {
-		t.Error("an event from before the sign-in ends it, too few records do not, or none do")
+	for name, tc := range map[string]struct {
+		found [][]byte
+		want  bool
+	}{
+		"an event from before the sign-in": {[][]byte{nil, good, nil}, false},
+		"too few records":                  {make([][]byte, 2), true},
+		"no records":                       {make([][]byte, 3), false},
+	} {
+		if got := target.RevokedBy(tc.found); got != tc.want {
+			t.Errorf("%s: expected revoked %t, seen %t", name, tc.want, got)
+		}
 	}
 }
 
@@ -254,8 +280,11 @@ func TestAStoreThatFails(t *testing.T) {
 	kept.down = nil
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.Add(gone, ForSubject(issuer, s.Subject, time.Now(), s.Expires)); err != nil || len(kept.kept) != 1 {
-		t.Errorf("a logout whose asker has gone: %v, %d records", err, len(kept.kept))
+	if err := r.Add(gone, ForSubject(issuer, s.Subject, time.Now(), s.Expires)); err != nil {
+		t.Errorf("a logout whose caller has gone: %v", err)
+	}
+	if len(kept.kept) != 1 {
+		t.Errorf("a logout whose caller has gone: expected one record, seen %d", len(kept.kept))
 	}
 }
 
@@ -299,8 +328,11 @@ func TestASingleSessionIsNoEventOfAStore(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()
 	kept := newRecords()
-	if err := NewRecords(kept).Add(t.Context(), ForSession(s.ID, s.SignedIn, s.Expires)); !errors.Is(err, errOneSession) || len(kept.kept) != 0 {
-		t.Errorf("%v, %d records", err, len(kept.kept))
+	if err := NewRecords(kept).Add(t.Context(), ForSession(s.ID, s.SignedIn, s.Expires)); !errors.Is(err, errOneSession) {
+		t.Errorf("expected the error %v, seen %v", errOneSession, err)
+	}
+	if len(kept.kept) != 0 {
+		t.Errorf("expected no records, seen %d", len(kept.kept))
 	}
 }
 
@@ -316,8 +348,11 @@ func TestARecordTellsNothing(t *testing.T) {
 		t.Errorf("%d records", len(kept.kept))
 	}
 	for key, record := range kept.kept {
-		if !regexp.MustCompile(`^fact/[0-9a-f]{32}$`).MatchString(key) || !slices.Contains(keys, key) {
-			t.Errorf("key %q is not among %q", key, keys)
+		if !regexp.MustCompile(`^fact/[0-9a-f]{32}$`).MatchString(key) {
+			t.Errorf("expected a key of 32 hexadecimal digits, seen %q", key)
+		}
+		if !slices.Contains(keys, key) {
+			t.Errorf("expected one of the keys %q, seen %q", keys, key)
 		}
 		for _, secret := range []string{s.Subject, s.SID, "issuer", string(s.ID[:]), strings.TrimPrefix(recordKey(eventKey(s.ID)), "fact/")} {
 			if strings.Contains(key+string(record), secret) {

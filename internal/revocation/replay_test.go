@@ -15,11 +15,23 @@ func TestReplay(t *testing.T) {
 		_, ok := r.Take(who, id, at, until)
 		return ok
 	}
-	if !take("a", "1", now) || take("a", "1", now) || take("a", "1", until.Add(-1)) {
-		t.Error("a token counts once")
+	if !take("a", "1", now) {
+		t.Error("a token: expected it to be taken, seen that it is refused")
 	}
-	if !take("b", "1", now) || !take("a", "2", now) || !take("a", "1", until) {
-		t.Error("another token, or one that is over, is none that was taken")
+	if take("a", "1", now) {
+		t.Error("a token again: expected it to be refused, seen that it is taken")
+	}
+	if take("a", "1", until.Add(-1)) {
+		t.Error("a token again, just before it is over: expected it to be refused, seen that it is taken")
+	}
+	if !take("b", "1", now) {
+		t.Error("the same id of another issuer: expected it to be taken, seen that it is refused")
+	}
+	if !take("a", "2", now) {
+		t.Error("another id: expected it to be taken, seen that it is refused")
+	}
+	if !take("a", "1", until) {
+		t.Error("a token that is over: expected it to be taken, seen that it is refused")
 	}
 	forget, _ := r.Take("a", "3", now, until)
 	if forget(); !take("a", "3", now) {

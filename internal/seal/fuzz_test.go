@@ -21,14 +21,16 @@ func FuzzOpen(f *testing.F) {
 		opened, stale, err := ring.Open(ForSession, place, text)
 		switch {
 		case text == sealed:
-			if err != nil || stale || string(opened) != plain {
-				t.Errorf("our own value: %q, %v, %v", opened, stale, err)
-			}
+			wantPlain(t, "our own value", ring, place, text, plain, false)
 		case string(opened) == plain:
 			t.Errorf("%q opens like %q", text, sealed)
 		case err == nil && len(text) == len("AaiY_D7pmSFzXOFxosRMIF41RAnyVvGW6dc1_WtNpnEE"): // the empty one
-		case err != ErrBroken && err != ErrUnknownKey || opened != nil || stale:
-			t.Errorf("Open(%q) = %q, %v, %v", text, opened, stale, err)
+		case err != ErrBroken && err != ErrUnknownKey:
+			t.Errorf("Open(%q): expected %v or %v, seen %v", text, ErrBroken, ErrUnknownKey, err)
+		case opened != nil:
+			t.Errorf("Open(%q): expected nothing beside the error, seen %q", text, opened)
+		case stale:
+			t.Errorf("Open(%q): expected nothing stale beside the error, seen that it is", text)
 		}
 	})
 }

@@ -27,8 +27,14 @@ func TestWhatWasEverSealedOpens(t *testing.T) {
 	for _, row := range rows {
 		purpose, place, plain, text := Purpose(row[0]), row[1], row[2], row[3]
 		opened, stale, err := ring.Open(purpose, place, text)
-		if err != nil || string(opened) != plain || !stale {
-			t.Errorf("%s at %q: Open = %q, %v, %v; want %q", purpose, place, opened, stale, err, plain)
+		if err != nil {
+			t.Errorf("%s at %q: %v", purpose, place, err)
+		}
+		if string(opened) != plain {
+			t.Errorf("%s at %q: expected %q, seen %q", purpose, place, plain, opened)
+		}
+		if !stale {
+			t.Errorf("%s at %q: expected it to be stale, seen that it is not", purpose, place)
 		}
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"strings"
+	"fmt"
+	"regexp"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -39,21 +40,27 @@ func TestRotateOnDemandIsLikeAnyRotation(t *testing.T) {
 		session := sealOn(t, a) // a moment ago: the first key is not published yet, and seals
 		ringOf(t, b)
 		first := keysOf(t, a)[0]
-		if !first.Seals || !first.SealsFrom.Equal(first.Created) || !first.OpensUntil.IsZero() {
-			t.Errorf("the first key: %+v", first)
+		if !first.Seals {
+			t.Errorf("expected the first key to seal, seen %+v", first)
+		}
+		if !first.SealsFrom.Equal(first.Created) {
+			t.Errorf("expected the first key to seal from %v, seen %v", first.Created, first.SealsFrom)
+		}
+		if !first.OpensUntil.IsZero() {
+			t.Errorf("expected the first key to open without an end, seen %v", first.OpensUntil)
 		}
 		if !rotate(t, a, false) {
 			t.Fatal("no key was made")
 		}
-		if rotate(t, a, false) || rotate(t, b, false) {
-			t.Error("another key was made while one waits to seal")
+		for name, m := range map[string]*Managed{"a": a, "b": b} {
+			if rotate(t, m, false) {
+				t.Errorf("%s: expected no further key while one waits to seal, seen that it was made", name)
+			}
 		}
 		made := time.Now()
 		for time.Since(made) < published-time.Second {
 			for _, m := range []*Managed{a, b} {
-				if ok, stale := opens(t, m, session); !ok || stale {
-					t.Fatalf("%v after it was made: opens %v, stale %v", time.Since(made), ok, stale)
-				}
+				wantOpens(t, fmt.Sprintf("%v after it was made", time.Since(made)), m, session, false)
 			}
 			time.Sleep(30 * time.Second)
 			refresh(t, a, b)
@@ -61,24 +68,41 @@ func TestRotateOnDemandIsLikeAnyRotation(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		refresh(t, a, b)
 		for name, m := range map[string]*Managed{"a": a, "b": b} {
-			if ok, stale := opens(t, m, session); !ok || !stale {
-				t.Errorf("on %s after its publication: opens %v, stale %v", name, ok, stale)
-			}
+			wantOpens(t, "on "+name+" after its publication", m, session, true)
 		}
 		keys := keysOf(t, b)
-		if len(keys) != 2 || !keys[0].Seals || keys[1].Seals || keys[1].ID != first.ID {
-			t.Fatalf("the keys: %+v", keys)
+		if len(keys) != 2 {
+			t.Fatalf("expected two keys, seen %+v", keys)
 		}
-		if now := time.Now(); keys[0].SealsFrom.After(now) || now.Sub(keys[0].SealsFrom) > time.Minute || !keys[0].OpensUntil.IsZero() {
-			t.Errorf("the new key: %+v", keys[0])
+		if !keys[0].Seals {
+			t.Fatalf("expected the new key to seal, seen %+v", keys[0])
+		}
+		if keys[1].Seals {
+			t.Fatalf("expected the old key not to seal, seen %+v", keys[1])
+		}
+		if keys[1].ID != first.ID {
+			t.Fatalf("expected the old key %s, seen %s", first.ID, keys[1].ID)
+		}
+		now := time.Now()
+		if keys[0].SealsFrom.After(now) {
+			t.Errorf("expected the new key to seal already at %v, seen from %v", now, keys[0].SealsFrom)
+		}
+		if ago := now.Sub(keys[0].SealsFrom); ago > time.Minute {
+			t.Errorf("expected the new key to seal for a minute at most, seen %v", ago)
+		}
+		if !keys[0].OpensUntil.IsZero() {
+			t.Errorf("expected the new key to open without an end, seen %v", keys[0].OpensUntil)
 		}
 		if until := keys[0].Created.Add(12*time.Hour + 2*published); !keys[1].OpensUntil.Equal(until) {
 			t.Errorf("the old key opens until %v, want %v", keys[1].OpensUntil, until)
 		}
 		time.Sleep(time.Until(keys[1].OpensUntil) + time.Minute)
 		refresh(t, a)
-		if ok, _ := opens(t, a, session); ok || len(keysOf(t, a)) != 1 {
-			t.Error("the old key opens for longer than it said")
+		if ok, _ := opens(t, a, session); ok {
+			t.Error("expected the old key not to open after its time, seen that it does")
+		}
+		if keys := keysOf(t, a); len(keys) != 1 {
+			t.Errorf("expected one key, seen %+v", keys)
 		}
 	})
 }
@@ -130,16 +154,12 @@ func TestCompromisedKeysOpenNoLonger(t *testing.T) {
 			if ok, _ := opens(t, m, session); ok {
 				t.Errorf("%s: the old key opens", name)
 			}
-			if ok, stale := opens(t, m, fresh); !ok || stale {
-				t.Errorf("%s: the new key: opens %v, stale %v", name, ok, stale)
-			}
+			wantOpens(t, name+": the new key", m, fresh, false)
 		}
 		// An ordinary rotation right after it is published like any other.
 		rotate(t, b, false)
 		refresh(t, a)
-		if ok, stale := opens(t, a, sealOn(t, b)); !ok || stale {
-			t.Errorf("a key made a moment later seals already: opens %v, stale %v", ok, stale)
-		}
+		wantOpens(t, "what another instance seals a moment later", a, sealOn(t, b), false)
 	})
 }
 
@@ -223,12 +243,14 @@ func TestARotationThatCannotBeKeptChangesNothing(t *testing.T) {
 		} {
 			storage.with(broken)
 			for _, compromised := range []bool{false, true} {
-				if made, err := m.Rotate(t.Context(), compromised); !errors.Is(err, errDown) || made {
-					t.Errorf("%s, compromised %v: %v, %v", name, compromised, made, err)
+				made, err := m.Rotate(t.Context(), compromised)
+				if !errors.Is(err, errDown) {
+					t.Errorf("%s, compromised %v: expected %v, seen %v", name, compromised, errDown, err)
 				}
-				if ok, stale := opens(t, m, session); !ok || stale {
-					t.Errorf("%s, compromised %v: opens %v, stale %v", name, compromised, ok, stale)
+				if made {
+					t.Errorf("%s, compromised %v: expected no key, seen that one was made", name, compromised)
 				}
+				wantOpens(t, fmt.Sprintf("%s, compromised %v", name, compromised), m, session, false)
 			}
 			storage.with(func(s *memory) { s.err, s.sealed = nil, nil })
 		}
@@ -253,11 +275,25 @@ func TestRotateWaitsForNoStorageThatHangs(t *testing.T) {
 		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		if made, err := m.Rotate(impatient, true); err == nil || made || time.Since(began) > time.Second {
-			t.Errorf("%v, %v after %v", made, err, time.Since(began))
+		made, err := m.Rotate(impatient, true)
+		if err == nil {
+			t.Error("expected an error of Rotate, seen none")
 		}
-		if keys, err := m.Keys(impatient); err == nil || keys != nil || time.Since(began) > time.Second {
-			t.Errorf("%v, %v after %v", keys, err, time.Since(began))
+		if made {
+			t.Error("expected no key, seen that one was made")
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("expected Rotate to wait for a second at most, seen %v", took)
+		}
+		keys, err := m.Keys(impatient)
+		if err == nil {
+			t.Error("expected an error of Keys, seen none")
+		}
+		if keys != nil {
+			t.Errorf("expected no keys, seen %+v", keys)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("expected Keys to wait for a second at most, seen %v", took)
 		}
 		storage.with(func(s *memory) { s.hang = nil })
 		close(hang)
@@ -281,15 +317,17 @@ func TestAKeyIsYoungerThanThoseBefore(t *testing.T) {
 					if !rotate(t, b, false) {
 						t.Fatal("no key was made")
 					}
-					if ok, stale := opens(t, b, session); !ok || stale {
-						t.Errorf("at first: opens %v, stale %v", ok, stale)
-					}
+					wantOpens(t, "at first", b, session, false)
 					time.Sleep(published + time.Minute)
 					refresh(t, a, b)
 					for _, m := range []*Managed{a, b} {
 						keys := keysOf(t, m)
-						if ok, stale := opens(t, m, session); !ok || !stale || !keys[0].OpensUntil.IsZero() || keys[1].OpensUntil.IsZero() {
-							t.Errorf("when it was published: opens %v, stale %v, %+v", ok, stale, keys)
+						wantOpens(t, "when it was published", m, session, true)
+						if !keys[0].OpensUntil.IsZero() {
+							t.Errorf("expected the new key to open without an end, seen %v", keys[0].OpensUntil)
+						}
+						if keys[1].OpensUntil.IsZero() {
+							t.Errorf("expected the old key to open until some time, seen %+v", keys[1])
 						}
 					}
 				}
@@ -318,8 +356,16 @@ func TestIDsAreThoseInSealedValues(t *testing.T) {
 	t.Parallel()
 	ring := newRing(t, secretA, goldenSecret)
 	ids := ring.IDs()
-	if len(ids) != 2 || ids[0] == ids[1] || len(ids[0]) != 8 || strings.Trim(ids[0]+ids[1], "0123456789abcdef") != "" {
-		t.Fatalf("%q", ids)
+	if len(ids) != 2 {
+		t.Fatalf("expected two ids, seen %q", ids)
+	}
+	if ids[0] == ids[1] {
+		t.Errorf("expected two different ids, seen %q", ids)
+	}
+	for _, id := range ids {
+		if !regexp.MustCompile(`^[0-9a-f]{8}$`).MatchString(id) {
+			t.Errorf("expected an id of eight hexadecimal digits, seen %q", id)
+		}
 	}
 	sealed, err := strict.DecodeString(ring.Seal(ForSession, "p", nil))
 	if err != nil {

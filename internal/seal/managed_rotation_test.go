@@ -45,15 +45,16 @@ func TestANewKeyIsKnownEverywhereBeforeItSeals(t *testing.T) {
 				sealedNew = time.Now()
 			}
 		}
-		if rotated.IsZero() || sealedNew.IsZero() {
-			t.Fatalf("rotated %v, sealed with the new key %v", rotated, sealedNew)
+		if rotated.IsZero() {
+			t.Fatal("expected a rotation, seen none")
+		}
+		if sealedNew.IsZero() {
+			t.Fatal("expected that the new key seals, seen that it does not")
 		}
 		if pause := sealedNew.Sub(rotated); pause < published-time.Minute || pause > published+2*time.Minute {
 			t.Errorf("the new key sealed %v after it was made", pause)
 		}
-		if ok, stale := opens(t, b, first); !ok || !stale {
-			t.Error("the old key does not open as stale")
-		}
+		wantOpens(t, "the old key", b, first, true)
 	})
 }
 
@@ -157,9 +158,7 @@ func TestClocksThatAreWrong(t *testing.T) {
 				refresh(t, right, wrong)
 			}
 			for _, m := range []*Managed{right, wrong} {
-				if ok, stale := opens(t, m, session); !ok || stale {
-					t.Errorf("the session of before: opens %v, stale %v", ok, stale)
-				}
+				wantOpens(t, "the session of before", m, session, false)
 			}
 			keys := len(storage.secrets(t))
 			time.Sleep(week)
@@ -170,9 +169,7 @@ func TestClocksThatAreWrong(t *testing.T) {
 			if n := len(storage.secrets(t)); n != keys+1 {
 				t.Errorf("%d keys before a week and %d after it", keys, n)
 			}
-			if ok, stale := opens(t, right, session); !ok || !stale {
-				t.Errorf("after the rotation: opens %v, stale %v", ok, stale)
-			}
+			wantOpens(t, "after the rotation", right, session, true)
 		})
 	})
 	t.Run("a clock that is set back keeps all keys and makes at most one more", func(t *testing.T) {
@@ -194,8 +191,11 @@ func TestClocksThatAreWrong(t *testing.T) {
 			}
 			before := storage.loads
 			offset.Add(-int64(time.Hour))
-			if _, err := m.Renewed(t.Context()); err != nil || storage.loads == before {
-				t.Error("the throttle waits for the clock to come back")
+			if _, err := m.Renewed(t.Context()); err != nil {
+				t.Errorf("Renewed: %v", err)
+			}
+			if storage.loads == before {
+				t.Error("expected another look although the clock went back, seen none")
 			}
 		})
 	})
@@ -211,8 +211,11 @@ func TestKeysInTheStorageAreAsLongAsTheRingDemands(t *testing.T) {
 		storage.files[managedKey] = data
 		ringOf(t, storage.instance(time.Now))
 		for _, secret := range storage.secrets(t) {
-			if len(secret) < MinSecret || bytes.Equal(secret, make([]byte, MinSecret)) {
-				t.Errorf("the secret %x is kept", secret)
+			if len(secret) < MinSecret {
+				t.Errorf("expected secrets of %d bytes at least, seen %d", MinSecret, len(secret))
+			}
+			if bytes.Equal(secret, make([]byte, MinSecret)) {
+				t.Errorf("expected random secrets, seen %x", secret)
 			}
 		}
 	})

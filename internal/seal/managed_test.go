@@ -3,6 +3,7 @@ package seal
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,9 +23,7 @@ func TestFirstUseMakesAKeyAndKeepsIt(t *testing.T) {
 		if storage.stores != 1 {
 			t.Errorf("%d stores", storage.stores)
 		}
-		if ok, stale := opens(t, storage.instance(time.Now), text); !ok || stale {
-			t.Error("another instance does not open it")
-		}
+		wantOpens(t, "another instance", storage.instance(time.Now), text, false)
 		loads := storage.loads
 		for range 1000 {
 			ringOf(t, m)
@@ -52,9 +51,7 @@ func TestInstancesThatBeginAtTheSameMomentAgree(t *testing.T) {
 		}
 		for i, text := range texts {
 			for k, m := range instances {
-				if ok, stale := opens(t, m, text); !ok || stale {
-					t.Errorf("what %d has sealed does not open on %d", i, k)
-				}
+				wantOpens(t, fmt.Sprintf("what %d has sealed, on %d", i, k), m, text, false)
 			}
 		}
 	})
@@ -78,8 +75,12 @@ func TestManyRequestsShareTheFirstLook(t *testing.T) {
 		}
 		gone() // must not take the look from the others
 		wg.Wait()
-		if storage.stores != 1 || storage.loads != 2 { // one more under the lock
-			t.Errorf("%d loads, %d stores", storage.loads, storage.stores)
+		if storage.stores != 1 {
+			t.Errorf("expected one store, seen %d", storage.stores)
+		}
+		// One more load is under the lock.
+		if storage.loads != 2 {
+			t.Errorf("expected two loads, seen %d", storage.loads)
 		}
 	})
 }

@@ -28,8 +28,14 @@ func TestSealedValuesOpenAgain(t *testing.T) {
 			for _, plain := range []string{"", "x", "sub\x00\xff", strings.Repeat("session ", 2000)} {
 				text := ring.Seal(purpose, place, []byte(plain))
 				opened, stale, err := ring.Open(purpose, place, text)
-				if err != nil || stale || string(opened) != plain {
-					t.Errorf("%s at %.20q: Open = %.20q, %v, %v", purpose, place, opened, stale, err)
+				if err != nil {
+					t.Errorf("%s at %.20q: %v", purpose, place, err)
+				}
+				if stale {
+					t.Errorf("%s at %.20q: expected it not to be stale, seen that it is", purpose, place)
+				}
+				if string(opened) != plain {
+					t.Errorf("%s at %.20q: expected %.20q, seen %.20q", purpose, place, plain, opened)
 				}
 			}
 		}
@@ -110,8 +116,11 @@ func TestNoChangedTextOpens(t *testing.T) {
 func neverOpens(t *testing.T, ring *Ring, text string) {
 	t.Helper()
 	plain, _, err := ring.Open(ForSession, "p", text)
-	if err != ErrBroken && err != ErrUnknownKey || plain != nil {
-		t.Errorf("Open(%q) = %q, %v", text, plain, err)
+	if err != ErrBroken && err != ErrUnknownKey {
+		t.Errorf("Open(%q): expected %v or %v, seen %v", text, ErrBroken, ErrUnknownKey, err)
+	}
+	if plain != nil {
+		t.Errorf("Open(%q): expected nothing beside the error, seen %q", text, plain)
 	}
 }
 
@@ -130,9 +139,7 @@ func TestAllKeysOpenAndOnlyTheFirstIsFresh(t *testing.T) {
 	t.Parallel()
 	before, after := newRing(t, secretA), newRing(t, secretB, secretA)
 	old := before.Seal(ForSession, "p", []byte("x"))
-	if plain, stale, err := after.Open(ForSession, "p", old); err != nil || !stale || string(plain) != "x" {
-		t.Errorf("a value of the second key: %q, %v, %v; want it stale", plain, stale, err)
-	}
+	wantPlain(t, "a value of the second key", after, "p", old, "x", true)
 	renewed := after.Seal(ForSession, "p", []byte("x"))
 	if _, stale, err := after.Open(ForSession, "p", renewed); err != nil || stale {
 		t.Errorf("a value of the first key: stale %v, %v", stale, err)
@@ -149,8 +156,11 @@ func TestShortSecretsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, secrets := range [][][]byte{{}, {nil}, {secretA[:MinSecret-1]}, {secretA, []byte("short and secret")}} {
 		ring, err := NewRing(secrets...)
-		if err == nil || ring != nil {
-			t.Errorf("NewRing with %d secrets: no error", len(secrets))
+		if err == nil {
+			t.Errorf("NewRing with %d secrets: expected an error, seen none", len(secrets))
+		}
+		if ring != nil {
+			t.Errorf("NewRing with %d secrets: expected no ring, seen one", len(secrets))
 		}
 		if err != nil && strings.Contains(err.Error(), "short and") {
 			t.Errorf("the error tells the secret: %v", err)

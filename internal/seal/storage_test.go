@@ -161,6 +161,33 @@ func opens(t *testing.T, m *Managed, text string) (ok, stale bool) {
 	return err == nil, stale
 }
 
+// wantOpens checks that a value opens, and whether it is stale.
+func wantOpens(t *testing.T, when string, m *Managed, text string, stale bool) {
+	t.Helper()
+	ok, gotStale := opens(t, m, text)
+	if !ok {
+		t.Errorf("%s: expected it to open, seen that it does not", when)
+	}
+	if gotStale != stale {
+		t.Errorf("%s: expected stale %t, seen %t", when, stale, gotStale)
+	}
+}
+
+// wantPlain checks what a session's value opens to, and whether it is stale.
+func wantPlain(t *testing.T, what string, ring *Ring, place, text, plain string, stale bool) {
+	t.Helper()
+	opened, gotStale, err := ring.Open(ForSession, place, text)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	if string(opened) != plain {
+		t.Errorf("%s: expected %q, seen %q", what, plain, opened)
+	}
+	if gotStale != stale {
+		t.Errorf("%s: expected stale %t, seen %t", what, stale, gotStale)
+	}
+}
+
 func sealOn(t *testing.T, m *Managed) string {
 	t.Helper()
 	return ringOf(t, m).Seal(ForSession, "p", []byte("a session"))

@@ -5,11 +5,19 @@ import "testing"
 func TestNames(t *testing.T) {
 	t.Parallel()
 	both := NamesOf("email", "groups", "email")
-	if len(both) != 2*nameSize || both != NamesOf("groups", "email") {
-		t.Errorf("the set of two names takes %d bytes", len(both))
+	if len(both) != 2*nameSize {
+		t.Errorf("two names: expected %d bytes, seen %d", 2*nameSize, len(both))
 	}
-	if !both.Has("email") || !both.Has("groups") || both.Has("name") || Names("").Has("") {
-		t.Error("Has is wrong")
+	if other := NamesOf("groups", "email"); both != other {
+		t.Errorf("two names: expected %x in any order, seen %x", both, other)
+	}
+	for name, want := range map[string]bool{"email": true, "groups": true, "name": false} {
+		if got := both.Has(name); got != want {
+			t.Errorf("%s: expected %t, seen %t", name, want, got)
+		}
+	}
+	if Names("").Has("") {
+		t.Error("no names: expected nothing to be there, seen that it is")
 	}
 	if got := both.And(NamesOf("name", "email")); got != NamesOf("email", "groups", "name") {
 		t.Errorf("And returns %d bytes, expected the union", len(got))
@@ -17,8 +25,12 @@ func TestNames(t *testing.T) {
 	if got := both.Without(NamesOf("email", "other")); got != NamesOf("groups") {
 		t.Errorf("Without returns %d bytes, expected one name", len(got))
 	}
-	if cut := both[:6]; len(cut.hashes()) != 1 || cut.Has("name") {
-		t.Error("a set that was cut short is not read up to there")
+	cut := both[:6]
+	if n := len(cut.hashes()); n != 1 {
+		t.Errorf("a set that was cut short: expected one name, seen %d", n)
+	}
+	if cut.Has("name") {
+		t.Error("a set that was cut short: expected no other name, seen that it is there")
 	}
 }
 

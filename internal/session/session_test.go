@@ -270,14 +270,33 @@ func TestTransactionsAreOver(t *testing.T) {
 func TestTransactionsHaveSecretsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	a, b := NewTransaction(), NewTransaction()
-	if a.State == b.State || a.Nonce == b.Nonce || a.Verifier == b.Verifier || a.State == a.Nonce || strings.Contains(a.Verifier, a.State) {
-		t.Errorf("%+v and %+v share a secret", a, b)
+	for name, tc := range map[string]struct{ a, b string }{
+		"two states": {a.State, b.State}, "two nonces": {a.Nonce, b.Nonce}, "two verifiers": {a.Verifier, b.Verifier}, "state and nonce": {a.State, a.Nonce},
+	} {
+		if tc.a == tc.b {
+			t.Errorf("%s: expected two values, seen %q twice", name, tc.a)
+		}
 	}
-	if len(a.State) != 22 || len(a.Nonce) != 22 || len(a.Verifier) != 43 { // RFC 7636 4.1: 43 characters at least
-		t.Errorf("lengths %d, %d, %d", len(a.State), len(a.Nonce), len(a.Verifier))
+	if strings.Contains(a.Verifier, a.State) {
+		t.Errorf("expected a verifier without the state %q, seen %q", a.State, a.Verifier)
 	}
-	if suffix := HashState(a.State).CookieSuffix(); len(suffix) != 8 || strings.Contains(a.State, suffix) {
-		t.Errorf("suffix %q", suffix)
+	for name, tc := range map[string]struct {
+		got  string
+		want int
+	}{
+		"state": {a.State, 22}, "nonce": {a.Nonce, 22},
+		"verifier": {a.Verifier, 43}, // RFC 7636 4.1: 43 characters at least
+	} {
+		if len(tc.got) != tc.want {
+			t.Errorf("%s: expected %d characters, seen %d", name, tc.want, len(tc.got))
+		}
+	}
+	suffix := HashState(a.State).CookieSuffix()
+	if len(suffix) != 8 {
+		t.Errorf("expected a suffix of eight characters, seen %q", suffix)
+	}
+	if strings.Contains(a.State, suffix) {
+		t.Errorf("expected a suffix that shows nothing of the state, seen %q", suffix)
 	}
 }
 

@@ -19,15 +19,23 @@ func TestCacheIsBounded(t *testing.T) {
 	for i := range 4 * size / each {
 		of := key{place: "bounded", value: fmt.Sprint(i)}
 		c.set(of, loadedOf(fmt.Sprint(i), each))
-		if l := c.get(of); l == nil || l.Session.Subject != fmt.Sprint(i) {
-			t.Fatalf("%d is cached as %v", i, l)
+		l := c.get(of)
+		if l == nil {
+			t.Fatalf("%d: expected it in the cache, seen nothing", i)
+		}
+		if l.Session.Subject != fmt.Sprint(i) {
+			t.Fatalf("%d: expected its session, seen that of %q", i, l.Session.Subject)
 		}
 		if _, bytes := c.Stats(); bytes > size {
 			t.Fatalf("after %d sessions %d bytes", i, bytes)
 		}
 	}
-	if sessions, bytes := c.Stats(); bytes < size/2 || sessions < size/each/2 {
-		t.Errorf("%d sessions and %d bytes only", sessions, bytes)
+	sessions, bytes := c.Stats()
+	if bytes < size/2 {
+		t.Errorf("expected %d bytes at least, seen %d", size/2, bytes)
+	}
+	if sessions < size/each/2 {
+		t.Errorf("expected %d sessions at least, seen %d", size/each/2, sessions)
 	}
 	c.set(key{value: "huge"}, loadedOf("huge", 2*size))
 	if c.get(key{value: "huge"}) == nil {
@@ -50,13 +58,26 @@ func TestCacheDistinguishesKeys(t *testing.T) {
 		}
 	}
 	c.set(of, second)
-	sessions, bytes := c.Stats()
-	if want := (&entry{of, second}).size(); c.get(of) != second || sessions != 1 || bytes != want {
-		t.Errorf("it holds %d sessions and %d bytes, want one and %d", sessions, bytes, want)
+	if got := c.get(of); got != second {
+		t.Errorf("expected the second session, seen %+v", got)
 	}
+	wantStats(t, c, 1, (&entry{of, second}).size())
 	c.remove(of)
-	if sessions, bytes := c.Stats(); c.get(of) != nil || sessions != 0 || bytes != 0 {
-		t.Errorf("after all is removed: %d sessions, %d bytes", sessions, bytes)
+	if got := c.get(of); got != nil {
+		t.Errorf("after it was removed: expected nothing, seen %+v", got)
+	}
+	wantStats(t, c, 0, 0)
+}
+
+// wantStats checks how many sessions and bytes a cache holds.
+func wantStats(t *testing.T, c *Cache, sessions, bytes int) {
+	t.Helper()
+	gotSessions, gotBytes := c.Stats()
+	if gotSessions != sessions {
+		t.Errorf("expected %d sessions in the cache, seen %d", sessions, gotSessions)
+	}
+	if gotBytes != bytes {
+		t.Errorf("expected %d bytes in the cache, seen %d", bytes, gotBytes)
 	}
 }
 
@@ -68,12 +89,13 @@ func TestCacheKeysOfOneHash(t *testing.T) {
 	there := key{place: "there", value: "cookie"}
 	c.set(here, loadedOf("here", 10))
 	c.set(there, loadedOf("there", 10))
-	if c.get(here) != nil || c.get(there) == nil {
-		t.Error("the one that came last is not the one that is cached")
+	if got := c.get(here); got != nil {
+		t.Errorf("the first of one hash: expected nothing, seen %+v", got)
 	}
-	if sessions, bytes := c.Stats(); sessions != 1 || bytes != (&entry{there, c.get(there)}).size() {
-		t.Errorf("%d sessions, %d bytes", sessions, bytes)
+	if c.get(there) == nil {
+		t.Fatal("the last of one hash: expected it in the cache, seen nothing")
 	}
+	wantStats(t, c, 1, (&entry{there, c.get(there)}).size())
 }
 
 func TestCacheRemovesAnInstance(t *testing.T) {

@@ -92,7 +92,7 @@ func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, place string,
 }
 
 func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
-	return m.Log.Add(ctx, revocationOf(&l.Session, m.Now()))
+	return m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now()))
 }
 
 func (m *cookieManager) Revocations() Revocations { return m.Log }

@@ -52,14 +52,26 @@ func FuzzOpenTicket(f *testing.F) {
 		}
 		// A value that a key of ours has sealed may still be no ticket.
 		got, stale, err := openTicket(ring, here, ring.Seal(seal.ForTicket, here, content))
-		if isTicket := len(content) == 33 && content[0] == ticketVersion; (err == nil) != isTicket || stale {
-			t.Errorf("%d bytes: %v", len(content), err)
-		} else if isTicket && (!bytes.Equal(got.secret[:], content[1:]) || !strings.HasPrefix(got.key, recordFolder)) {
-			t.Error("it opens as another ticket")
-		} else if isTicket {
+		isTicket := len(content) == 33 && content[0] == ticketVersion
+		if (err == nil) != isTicket {
+			t.Errorf("%d bytes: expected a ticket %t, seen %v", len(content), isTicket, err)
+		}
+		if stale {
+			t.Errorf("%d bytes: expected it not to be stale, seen that it is", len(content))
+		}
+		if isTicket && err == nil {
+			if !bytes.Equal(got.secret[:], content[1:]) {
+				t.Errorf("expected the secret %x, seen %x", content[1:], got.secret)
+			}
+			if !strings.HasPrefix(got.key, recordFolder) {
+				t.Errorf("expected a key in %s, seen %q", recordFolder, got.key)
+			}
 			again, _, err := openTicket(ring, here, got.seal(ring, here)[0][1:])
-			if err != nil || *again != *got {
-				t.Errorf("sealed again it does not open: %v", err)
+			if err != nil {
+				t.Fatalf("sealed again: %v", err)
+			}
+			if *again != *got {
+				t.Errorf("sealed again: expected %+v, seen %+v", *got, *again)
 			}
 		}
 	})
@@ -87,8 +99,13 @@ func FuzzReadRecord(f *testing.F) {
 		f.Add(sealed, plain)
 	}
 	f.Fuzz(func(tt *testing.T, record, plain []byte) {
-		if l, err := manager.read(here, &Loaded{ticket: t}, record); err == nil && (l.Session.ID != whole.ID || l.Session.Subject != whole.Subject) {
-			tt.Errorf("a record that was never sealed is the session of %q", l.Session.Subject)
+		if l, err := manager.read(here, &Loaded{ticket: t}, record); err == nil {
+			if l.Session.ID != whole.ID {
+				tt.Errorf("expected no session of a record that was never sealed, seen %x", l.Session.ID)
+			}
+			if l.Session.Subject != whole.Subject {
+				tt.Errorf("expected no session of a record that was never sealed, seen that of %q", l.Session.Subject)
+			}
 		}
 		record, err := t.secret.Seal(here, plain)
 		if err != nil {
@@ -98,8 +115,17 @@ func FuzzReadRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if l.Session.Subject == "" || l.keys[0] != t.key || len(l.keys) < 2 || !bytes.Equal(l.record, record) {
-			tt.Errorf("%q is read as %+v", plain, l)
+		if l.Session.Subject == "" {
+			tt.Errorf("%q: expected a subject, seen none", plain)
+		}
+		if l.keys[0] != t.key {
+			tt.Errorf("%q: expected the key %q first, seen %q", plain, t.key, l.keys)
+		}
+		if len(l.keys) < 2 {
+			tt.Errorf("%q: expected keys of revocations, seen %q", plain, l.keys)
+		}
+		if !bytes.Equal(l.record, record) {
+			tt.Errorf("%q: expected its record %x, seen %x", plain, record, l.record)
 		}
 		if _, err := manager.revoked(context.Background(), l, make([][]byte, len(l.keys))); err != nil {
 			tt.Error(err)

@@ -174,8 +174,18 @@ func (b *base) revokedIn(log *revocation.Log, l *Loaded) bool {
 }
 
 // revocationOf is the revocation of one session, by itself or by its user.
-func revocationOf(s *session.Session, at time.Time) revocation.Event {
-	return revocation.ForSession(s.ID, at, s.Expires.Add(RevocationMargin))
+func (b *base) revocationOf(s *session.Session, at time.Time) revocation.Event {
+	return revocation.ForSession(s.ID, at, b.lastUntil(s))
+}
+
+// lastUntil returns for how long a revocation of a session is kept. A refresh may
+// have shortened the session; copies of its cookie from before last longer.
+func (b *base) lastUntil(s *session.Session) time.Time {
+	longest := s.SignedIn.Add(b.Lifetime)
+	if s.Expires.After(longest) {
+		longest = s.Expires
+	}
+	return longest.Add(RevocationMargin)
 }
 
 // unlessUnknownKey drops what is wrong with a value that a stranger sent. What

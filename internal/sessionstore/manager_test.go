@@ -167,8 +167,11 @@ func (n *node) session() *session.Session {
 func (n *node) create(s *session.Session) string {
 	n.t.Helper()
 	chunks, err := n.Create(n.t.Context(), n.ring, here, s)
-	if err != nil || len(chunks) != 1 {
-		n.t.Fatalf("creating a session: %d cookies, %v", len(chunks), err)
+	if err != nil {
+		n.t.Fatalf("creating a session: %v", err)
+	}
+	if len(chunks) != 1 {
+		n.t.Fatalf("creating a session: expected one cookie, seen %d", len(chunks))
 	}
 	return chunks[0][1:]
 }
@@ -189,14 +192,23 @@ func TestCreatedSessionLoads(t *testing.T) {
 		s := n.session()
 		value := n.create(s)
 		l := n.load(value)
-		if l == nil || l.Session.ID != s.ID || l.Session.Username != "alice" {
-			t.Fatalf("loaded %+v, want the session of alice", l)
+		if l == nil {
+			t.Fatal("expected a session, seen none")
+		}
+		if l.Session.ID != s.ID {
+			t.Fatalf("expected the session %x, seen %x", s.ID, l.Session.ID)
+		}
+		if l.Session.Username != "alice" {
+			t.Fatalf("expected the session of alice, seen that of %q", l.Session.Username)
 		}
 		if l.InCookies() != (n.store == nil) {
 			t.Errorf("InCookies is %v", l.InCookies())
 		}
-		if n.load(value) != l || n.opened != 1 {
-			t.Errorf("it was opened %d times, want once", n.opened)
+		if again := n.load(value); again != l {
+			t.Errorf("expected the session of the cache, seen %+v", again)
+		}
+		if n.opened != 1 {
+			t.Errorf("expected it to be opened once, seen %d times", n.opened)
 		}
 	})
 }
@@ -206,8 +218,12 @@ func TestLoadRefusesWhatIsNoSession(t *testing.T) {
 	eachKind(t, func(t *testing.T, n *node) {
 		value := n.create(n.session())
 		for name, junk := range map[string]string{"nothing": "", "one character": "x", "a shorter value": value[:len(value)-1], "a longer value": value + "A"} {
-			if l, err := n.Load(t.Context(), n.ring, here, junk, n.now); l != nil || err != nil && !errors.Is(err, seal.ErrUnknownKey) {
-				t.Errorf("%s: loaded %v, %v", name, l, err)
+			l, err := n.Load(t.Context(), n.ring, here, junk, n.now)
+			if l != nil {
+				t.Errorf("%s: expected no session, seen %+v", name, l)
+			}
+			if err != nil && !errors.Is(err, seal.ErrUnknownKey) {
+				t.Errorf("%s: expected no error but %v, seen %v", name, seal.ErrUnknownKey, err)
 			}
 		}
 		if l, err := n.Load(t.Context(), n.ring, here+"x", value, n.now); l != nil || err != nil {
@@ -313,8 +329,12 @@ func TestUpdateKeepsTheNewestTokens(t *testing.T) {
 		if _, err := n.Update(t.Context(), n.ring, here, l, &older); err != nil {
 			t.Fatal(err)
 		}
-		if got := n.load(value); got == nil || got.Session.Grant.RefreshToken != "newer" {
-			t.Errorf("loaded %+v, want the newer token", got)
+		got := n.load(value)
+		if got == nil {
+			t.Fatal("expected a session, seen none")
+		}
+		if got.Session.Grant.RefreshToken != "newer" {
+			t.Errorf("expected the newer refresh token, seen %q", got.Session.Grant.RefreshToken)
 		}
 	})
 }
@@ -358,8 +378,11 @@ func TestCreateRefusesLargeSessions(t *testing.T) {
 		s := n.session()
 		s.AccessToken = incompressible(maxRecord)
 		_, err := n.Create(t.Context(), n.ring, here, s)
-		if large := new(*TooLargeError); !errors.As(err, large) || !strings.HasPrefix(err.Error(), errTestTooLarge.Error()) {
-			t.Errorf("got %v, want a TooLargeError with the Config's text", err)
+		if large := new(*TooLargeError); !errors.As(err, large) {
+			t.Fatalf("expected a TooLargeError, seen %v", err)
+		}
+		if !strings.HasPrefix(err.Error(), errTestTooLarge.Error()) {
+			t.Errorf("expected the text of the Config, %q, seen %v", errTestTooLarge, err)
 		}
 		if n.store != nil && len(n.store.records) != 0 {
 			t.Error("a record was saved")
@@ -373,8 +396,14 @@ func TestCookiesDropARefreshTokenThatDoesNotFit(t *testing.T) {
 	s := n.session()
 	s.Grant = session.Grant{RefreshToken: incompressible(5000), Issued: n.now}
 	l := n.load(n.create(s))
-	if l == nil || l.Session.Grant.RefreshToken != "" || n.dropped != 5000 {
-		t.Errorf("loaded %+v, dropped %d bytes, want a session without its token of 5000", l, n.dropped)
+	if l == nil {
+		t.Fatal("expected a session, seen none")
+	}
+	if l.Session.Grant.RefreshToken != "" {
+		t.Errorf("expected a session without its refresh token, seen %d bytes", len(l.Session.Grant.RefreshToken))
+	}
+	if n.dropped != 5000 {
+		t.Errorf("expected that 5000 bytes were dropped, seen %d", n.dropped)
 	}
 }
 

@@ -188,7 +188,7 @@ func (m *recordManager) Create(ctx context.Context, ring *seal.Ring, place strin
 		err = m.begin(ctx, m.Log, fresh)
 	} else {
 		var over bool
-		over, err = m.Revoked.Begin(ctx, fresh, m.IssuerOf(fresh), fresh.Began, fresh.Expires.Add(RevocationMargin))
+		over, err = m.Revoked.Begin(ctx, fresh, m.IssuerOf(fresh), fresh.Began, m.lastUntil(fresh))
 		if err != nil {
 			err = fmt.Errorf("keep the session: %w", err)
 		} else if over {
@@ -262,7 +262,7 @@ func (m *recordManager) Update(ctx context.Context, ring *seal.Ring, place strin
 func (m *recordManager) Revoke(ctx context.Context, l *Loaded) error {
 	var logged error
 	if m.Revoked == nil {
-		logged = m.Log.Add(ctx, revocationOf(&l.Session, m.Now()))
+		logged = m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now()))
 	}
 	if err := m.Store.Delete(context.WithoutCancel(ctx), l.ticket.key); err != nil {
 		return errors.Join(logged, fmt.Errorf("remove the session: %w", err))

@@ -13,8 +13,12 @@ func TestWord(t *testing.T) {
 		"client_secert": "client_secret", "scope": "scopes", "Lax": "lax", "time_out": "timeout", "redirect_uri": "", "oof": "off", "no": "on",
 		"frobnicate": "", "introspection_endpoint": "", "autorization_endpont": "authorization_endpoint", "x": "", "": "", "{": "", "_": "", "issuer": "", "nonce": "none", strings.Repeat("i", 10_000): "",
 	} {
-		if got, ok := Word(word, among); got != want || ok != (want != "") {
-			t.Errorf("%.20q: %q, want %q", word, got, want)
+		got, ok := Word(word, among)
+		if got != want {
+			t.Errorf("%.20q: expected %q, seen %q", word, want, got)
+		}
+		if ok != (want != "") {
+			t.Errorf("%.20q: expected a suggestion %t, seen %t", word, want != "", ok)
 		}
 	}
 }

@@ -1,0 +1,252 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// whoSees is an application that shows who the site says is there.
+const whoSees = `
+http://rp.test {
+	oidc_rp %s {
+		%s
+		%s
+	}
+	reverse_proxy {upstream} {
+		header_up X-User "<{http.auth.user.id}> {http.oidc_rp.authenticated}"
+	}
+}
+`
+
+func TestOnlyKnownUsersSignIn(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	for _, row := range []struct {
+		name, mode, known string
+		status            int
+		body, url         string
+	}{
+		{"private, known", "private", "known_users list bob alice", http.StatusOK, "application sees <alice> true", rpURL + "/page"},
+		{"private, unknown", "private", "known_users list bob Alice alice2", http.StatusForbidden, "Your account is not known here.", "/code"},
+		{"public, known", "public", "known_users list alice", http.StatusOK, "application sees <alice> true", rpURL + "/page"},
+		{"public, unknown", "public", "known_users list bob", http.StatusOK, "application sees <> false", rpURL + "/?auth_error=user_unknown"},
+		{"known to the second list", "private", "known_users list bob\nknown_users list alice", http.StatusOK, "application sees <alice> true", rpURL + "/page"},
+		{"known to a list for another provider", "private", "known_users list alice {\nprovider default\n}", http.StatusOK, "application sees <alice> true", rpURL + "/page"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, row.mode, options(op), row.known))
+			b := r.browser()
+			p := b.open(rpURL + "/@app/auth/default/login?returnto=/page")
+			if p.StatusCode != row.status {
+				t.Errorf("expected status %d, seen %d\n%s", row.status, p.StatusCode, r.logs())
+			}
+			if !strings.Contains(p.body, row.body) {
+				t.Errorf("expected %q, seen %s", row.body, p.body)
+			}
+			if !strings.Contains(p.url, row.url) {
+				t.Errorf("expected to end at %s, seen %s", row.url, p.url)
+			}
+			unknown := strings.HasSuffix(row.name, "unknown")
+			if _, kept := b.cookies()["__Host-oidc_rp"]; kept == unknown {
+				t.Errorf("expected a session %t, seen %t", !unknown, kept)
+			}
+			if refused := strings.Contains(r.logs(), `"code":"user_unknown"`) && strings.Contains(r.logs(), `"event":"refused","user":"alice"`); refused != unknown {
+				t.Errorf("expected a line in the audit log %t, seen %t\n%s", unknown, refused, r.logs())
+			}
+		})
+	}
+}
+
+// withoutAlice signs alice in at a site that knows her, and takes her browser to a
+// reloaded site that does not know her any more.
+func withoutAlice(t *testing.T, op *oidctest.Provider, mode, more string) (*harness, *browser) {
+	t.Helper()
+	storage := storageDir(t)
+	before := newHarnessAt(t, storage, fmt.Sprintf(whoSees, mode, options(op), more+"\nknown_users list alice"))
+	b := before.browser()
+	if p := b.open(rpURL + "/@app/auth/default/login?returnto=/page"); !strings.Contains(p.body, "application sees <alice> true") {
+		t.Fatalf("expected alice to be signed in, seen %d %s", p.StatusCode, p.body)
+	}
+	after := newHarnessAt(t, storage, fmt.Sprintf(whoSees, mode, options(op), more+"\nknown_users list bob"))
+	moveTo(b, after)
+	return after, b
+}
+
+func TestTheSessionOfARemovedUserIsAnonymous(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	t.Run("a public page is served without an identity", func(t *testing.T) {
+		t.Parallel()
+		r, b := withoutAlice(t, op, "public", "")
+		p := b.get("/page")
+		if p.StatusCode != http.StatusOK {
+			t.Errorf("expected status 200, seen %d", p.StatusCode)
+		}
+		if !strings.Contains(p.body, "application sees <> false") {
+			t.Errorf("expected an anonymous request, seen %s\n%s", p.body, r.logs())
+		}
+	})
+	t.Run("a program gets 401 on a private page", func(t *testing.T) {
+		t.Parallel()
+		_, b := withoutAlice(t, op, "private", "")
+		p := b.send(http.MethodGet, "/page", map[string]string{"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"})
+		if p.StatusCode != http.StatusUnauthorized {
+			t.Errorf("expected status 401, seen %d", p.StatusCode)
+		}
+	})
+	t.Run("a private page leads to one login, which ends on a page that says why", func(t *testing.T) {
+		t.Parallel()
+		r, b := withoutAlice(t, op, "private", "")
+		for try := range 4 {
+			p := b.open("/page")
+			if p.StatusCode != http.StatusForbidden {
+				t.Errorf("try %d: expected status 403, seen %d", try, p.StatusCode)
+			}
+			if !strings.Contains(p.body, "Your account is not known here.") {
+				t.Errorf("try %d: expected the reason, seen %s\n%s", try, p.body, r.logs())
+			}
+			if strings.Contains(p.body, "signed in as") {
+				t.Errorf("try %d: the page speaks of a user who is signed in: %s", try, p.body)
+			}
+		}
+		if hits := r.upstream.count(); hits != 0 {
+			t.Errorf("expected no request to reach the application, seen %d", hits)
+		}
+	})
+	t.Run("a logout ends it", func(t *testing.T) {
+		t.Parallel()
+		r, b := withoutAlice(t, op, "private", "end_session off\n")
+		cookies := b.cookieHeader()
+		p := b.open("/Special:UserLogout")
+		if p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
+			t.Errorf("expected the page after a logout, seen %d %s", p.StatusCode, p.body)
+		}
+		if left := b.cookies(); len(left) != 0 {
+			t.Errorf("expected no cookies, seen %v", left)
+		}
+		if !strings.Contains(r.logs(), `"event":"signed_out","user":"alice"`) {
+			t.Errorf("expected a line in the audit log\n%s", r.logs())
+		}
+		known := newHarnessAt(t, r.storage, fmt.Sprintf(whoSees, "public", options(op), "known_users list alice"))
+		known.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n")
+		if header, _ := known.upstream.got(); header.Get("X-User") != "<> false" {
+			t.Errorf("expected a copied cookie to be over, seen %q", header.Get("X-User"))
+		}
+	})
+}
+
+// The neighbour serves the callback of a guard whose directory does not know alice.
+func TestASiblingThatKnowsMoreUsersIsNoLoop(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	handle /closed* {
+		oidc_rp {
+			`+options(op)+`
+			endpoints /closed/auth
+			known_users list bob
+		}
+		reverse_proxy {upstream}
+	}
+	handle {
+		oidc_rp {
+			`+options(op)+`
+		}
+		reverse_proxy {upstream}
+	}
+}
+`)
+	op.Register(rpURL + "/closed/auth/default/code")
+	b := r.browser()
+	if p := b.open("/open"); p.StatusCode != http.StatusOK {
+		t.Fatalf("expected status 200, seen %d\n%s", p.StatusCode, r.logs())
+	}
+	if p := b.open("/closed"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "Your account is not known here.") {
+		t.Errorf("expected 403 with the reason, seen %d %s\n%s", p.StatusCode, p.body, r.logs())
+	}
+	if p := b.get("/open"); p.StatusCode != http.StatusOK {
+		t.Errorf("expected the other guard to serve the page still, seen %d", p.StatusCode)
+	}
+}
+
+// Threat D3: users of several providers share no names.
+func TestKnownUsersOfSeveralProviders(t *testing.T) {
+	t.Parallel()
+	corp, partners := newOP(t), newOP(t)
+	corp.Register(rpURL + "/@app/auth/corp/code")
+	partners.Register(rpURL + "/@app/auth/partners/code")
+	for _, row := range []struct {
+		name, known, provider string
+		ok                    bool
+	}{
+		{"corp's alice", "known_users list alice", "corp", true},
+		{"a partner's alice is not corp's", "known_users list alice", "partners", false},
+		{"a partner's alice by her whole name", "known_users list partners/alice", "partners", true},
+		{"corp's alice is not a partner's", "known_users list partners/alice", "corp", false},
+		{"a list for users of the other provider", "known_users list alice partners/alice {\nprovider corp\n}", "partners", false},
+		{"a list for users of the provider", "known_users list alice partners/alice {\nprovider partners\n}", "partners", true},
+		{"a list for each", "known_users list alice {\nprovider corp\n}\nknown_users list partners/alice {\nprovider partners\n}", "partners", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "private", `
+provider corp {
+	`+options(corp)+`
+}
+provider partners {
+	`+options(partners)+`
+}
+default_provider corp
+`, row.known))
+			p := r.browser().open(rpURL + "/@app/auth/" + row.provider + "/login?returnto=/page")
+			if served := p.StatusCode == http.StatusOK; served != row.ok {
+				t.Errorf("expected the page %t, seen %d %s\n%s", row.ok, p.StatusCode, p.body, r.logs())
+			}
+		})
+	}
+}
+
+func TestAReloadAddsADirectoryUnderOpenSessions(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	storage := storageDir(t)
+	open := newHarnessAt(t, storage, fmt.Sprintf(whoSees, "private", options(op), ""))
+	alice := open.browser()
+	alice.open("/page")
+	for _, row := range []struct {
+		known string
+		ok    bool
+	}{{"known_users list alice", true}, {"known_users list bob", false}, {"", true}} {
+		r := newHarnessAt(t, storage, fmt.Sprintf(whoSees, "private", options(op), row.known))
+		moveTo(alice, r)
+		if p := alice.get("/page"); (p.StatusCode == http.StatusOK) != row.ok {
+			t.Errorf("%q: expected the page %t, seen %d", row.known, row.ok, p.StatusCode)
+		}
+	}
+}
+
+func TestDirectoriesThatCannotBeLoaded(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, known, expected string }{
+		{"a provider that the site does not have", "known_users list alice {\nprovider crop\n}", "known_users list: provider crop: this site has no such provider: did you mean 'corp'?"},
+		{"a name that is an empty placeholder", "known_users list {env.OIDC_RP_ABSENT}", "{env.OIDC_RP_ABSENT}"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			config, err := adapt("{\nadmin off\nauto_https off\n}\n" + strings.ReplaceAll(fmt.Sprintf(whoSees, "private", "provider corp {\nissuer https://a.example\nclient_id a\n}", row.known), "{upstream}", "127.0.0.1:1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = provision(config)
+			if err == nil || !strings.Contains(err.Error(), row.expected) {
+				t.Errorf("expected the error %q, seen %v", row.expected, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,69 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file has only users signed in whom a directory knows.
+
+var errUnknownUser = errors.New("no directory of known_users knows the user")
+
+// directoryRetryAfter is how long to stay away while directories do not say more.
+const directoryRetryAfter = 10 * time.Second
+
+// checkKnown asks the directories about the user of a session. With a failure the
+// user is unknown, or that is unknown now.
+func (in *Instance) checkKnown(ctx context.Context, p *Provider, s *session.Session) *Failure {
+	if len(in.KnownUsers) == 0 {
+		return nil
+	}
+	known, err := in.KnownUsers.Know(ctx, knownusers.User{
+		ID: in.userOf(p, s).ID(), Name: s.Username,
+		Provider: p.ID, Default: p == in.Default, Tenant: p.Mapping.TenantOf(s),
+	})
+	switch {
+	case err != nil:
+		f := &Failure{Code: errorcode.ProviderUnavailable, Provider: p, RetryAfter: directoryRetryAfter}
+		if after := knownusers.RetryAfter(err); after > 0 {
+			f.RetryAfter = after
+		}
+		f.Cause = &refusedUser{fmt.Errorf("%w: %w", errorcode.ErrDirectory, err), s}
+		return f
+	case !known:
+		return &Failure{Code: errorcode.UserUnknown, Provider: p, Cause: &refusedUser{errUnknownUser, s}}
+	}
+	return nil
+}
+
+// dropUnknown makes the request anonymous if no directory knows its user. The
+// session counts as none, but a logout still ends it. With a failure it is unknown
+// which user this is.
+func (x *sessions) dropUnknown() *Failure {
+	st := x.State
+	if len(x.KnownUsers) == 0 || !st.SignedIn() {
+		return nil
+	}
+	f := x.checkKnown(x.R.Context(), st.provider, st.session)
+	if f == nil {
+		return nil
+	}
+	st.SignOut()
+	if f.Code == errorcode.UserUnknown {
+		st.unknown = true
+		st.markForeign(x.Instance, st.loaded)
+		return nil
+	}
+	return f
+}
+
+// knows reports whether directories know the user who is signed in at an instance.
+func (x *sessions) knows(st *State) bool {
+	return st.at.checkKnown(x.R.Context(), st.provider, st.session) == nil
+}

@@ -1,0 +1,110 @@
+package identity
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// This file decides which e-mail addresses count as verified, and for which domains
+// a provider is believed.
+
+// Email returns the e-mail address if it counts as verified; empty otherwise, since
+// users can enter any other.
+func (u User) Email() string {
+	if value, ok := u.verifiedEmail(); ok {
+		return value.Text()
+	}
+	return ""
+}
+
+// EmailDomain returns the domain of the user's e-mail address, in lower case. It is
+// empty without an address that counts as verified, has exactly one @ and has an
+// ASCII domain. believed reports whether the provider can vouch for a domain at
+// this site: of several providers only the default one can, and those whose
+// domains are configured.
+func (u User) EmailDomain() (domain string, believed bool) {
+	if !u.SignedIn() {
+		return "", false
+	}
+	value, ok := u.verifiedEmail()
+	if !ok {
+		return "", false
+	}
+	domain = domainOf(value.Plain())
+	return domain, domain != "" && (!u.Prefixed || len(u.Mapping.Domains) > 0)
+}
+
+// verifiedEmail returns the claim email if it counts as verified. An address that
+// the configuration makes of another claim never does: nothing vouches for it.
+func (u User) verifiedEmail() (claims.Value, bool) {
+	m := u.Mapping
+	value, ok := u.Session.Claims.Get("email")
+	if !ok || m.makes("email") {
+		return claims.Value{}, false
+	}
+	verified, _ := u.Session.Claims.Get("email_verified")
+	return value, m.believes(value, verified.True() && !m.makes("email_verified"))
+}
+
+// believes reports whether an e-mail address of the provider counts as verified.
+// verified is what the source of the address says itself.
+func (m *Mapping) believes(address claims.Value, verified bool) bool {
+	return (verified || m.EmailTrusted) && (len(m.Domains) == 0 || slices.Contains(m.Domains, domainOf(address.Plain())))
+}
+
+// makes reports whether the configuration makes the claim of this name of another
+// one.
+func (m *Mapping) makes(name string) bool {
+	path, local := m.Claims[name]
+	return local && path != name
+}
+
+// domainOf returns the domain of an e-mail address in lower case; empty for what
+// does not have exactly one @ with something on both sides, and for a domain that
+// is not ASCII.
+func domainOf(address string) string {
+	local, domain, ok := strings.Cut(address, "@")
+	if !ok || local == "" || strings.Contains(domain, "@") {
+		return ""
+	}
+	for i := range len(domain) {
+		if domain[i] >= utf8.RuneSelf {
+			return ""
+		}
+	}
+	return strings.ToLower(domain)
+}
+
+// emailFlaw returns why the address of one source does not count as verified; empty
+// if it does.
+func (m *Mapping) emailFlaw(source op.Claims) string {
+	address, err := claims.FromJSON(source["email"])
+	if err != nil {
+		return "is not there"
+	}
+	switch {
+	case m.believes(address, isEmailVerified(source)):
+		return ""
+	case !m.EmailTrusted && !isEmailVerified(source):
+		return "email_verified is " + emailVerifiedAs(source)
+	}
+	return "it is not in one of the provider's domains"
+}
+
+func isEmailVerified(source op.Claims) bool {
+	value, err := claims.FromJSON(source["email_verified"])
+	return err == nil && value.True()
+}
+
+// emailVerifiedAs returns what email_verified is where it is not true, as a word
+// for messages.
+func emailVerifiedAs(source op.Claims) string {
+	if _, ok := source["email_verified"]; !ok {
+		return "absent"
+	}
+	return "not true"
+}

@@ -1,0 +1,198 @@
+package identity
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file is about the facts of a sign-in: how, when and in which tenant the user
+// signed in, by the ID token of the login alone, and which scopes were granted. A
+// refreshed ID token only takes away: what it does not repeat no longer holds.
+
+// The names under which a session's claims hold facts of the sign-in. No claim has
+// such a name. auth_time and acr are fields of the session.
+const (
+	// tenantEntry is there if the provider has several tenants, or if it is needed.
+	tenantEntry = "\x01tenant"
+	acrsEntry   = "\x01acrs"  // Entra ID's: further values of acr
+	amrEntry    = "\x01amr"   // the methods of authentication
+	scopeEntry  = "\x01scope" // the scopes that were granted
+)
+
+// ACR returns the authentication context classes of the sign-in: acr, and Entra
+// ID's acrs.
+func (u User) ACR() []string {
+	if !u.SignedIn() {
+		return nil
+	}
+	values := u.fact(acrsEntry)
+	if acr := u.Session.ACR; acr != "" {
+		return append([]string{acr}, values...)
+	}
+	return values
+}
+
+// AMR returns the methods by which the user was authenticated.
+func (u User) AMR() []string { return u.fact(amrEntry) }
+
+// Scopes returns the scopes that were granted.
+func (u User) Scopes() []string { return u.fact(scopeEntry) }
+
+// AuthTime returns when the user was authenticated; zero if the ID token does not
+// say.
+func (u User) AuthTime() time.Time {
+	if !u.SignedIn() {
+		return time.Time{}
+	}
+	return u.Session.AuthTime
+}
+
+// Tenant returns the tenant in which the user signed in, tid of the ID token; empty
+// if it has none.
+func (u User) Tenant() string {
+	if !u.SignedIn() {
+		return ""
+	}
+	value, _ := u.Session.Claims.Get(tenantEntry)
+	return value.Plain()
+}
+
+// fact returns the values of a fact that the session holds.
+func (u User) fact(entry string) []string {
+	if !u.SignedIn() {
+		return nil
+	}
+	value, ok := u.Session.Claims.Get(entry)
+	if !ok {
+		return nil
+	}
+	list, _ := value.List()
+	return list
+}
+
+// putFacts adds the needed facts of a login to what its session keeps.
+func (m *Mapping) putFacts(n *Needs, kept map[string]json.RawMessage, in *SignIn) {
+	idToken := in.Sources.IDToken
+	putText(kept, tenantEntry, m.tenantOf(idToken))
+	if n.Tenant && m.Tenants == "" {
+		putText(kept, tenantEntry, textOf(idToken["tid"]))
+	}
+	if n.ACR {
+		putList(kept, acrsEntry, listOf(idToken["acrs"]))
+	}
+	if n.AMR {
+		putList(kept, amrEntry, listOf(idToken["amr"]))
+	}
+	if n.Scopes {
+		scopes := in.Scopes
+		if in.Tokens.ScopeSaid {
+			scopes = strings.Fields(in.Tokens.Scope)
+		}
+		putList(kept, scopeEntry, scopes)
+	}
+}
+
+// copyFacts adds the facts of a session to what it keeps from now on.
+func copyFacts(kept map[string]json.RawMessage, s *session.Session) {
+	for _, entry := range []string{tenantEntry, acrsEntry, amrEntry, scopeEntry} {
+		if value, ok := s.Claims.Get(entry); ok {
+			kept[entry] = value.JSON()
+		}
+	}
+}
+
+// reduceFacts takes away from a session what a new ID token does not repeat, and
+// takes the scopes that were granted now. A later auth_time counts. idToken is nil
+// if there is no new one.
+func reduceFacts(s *session.Session, tokens op.Tokens, idToken op.Claims) {
+	facts := make(map[string]json.RawMessage)
+	copyFacts(facts, s)
+	if len(facts) > 0 {
+		defer func() { s.Claims = withFacts(s.Claims, facts) }()
+	}
+	if facts[scopeEntry] != nil && tokens.ScopeSaid {
+		putList(facts, scopeEntry, strings.Fields(tokens.Scope))
+	}
+	if idToken != nil {
+		authTime, acr := op.AuthOf(idToken)
+		if authTime.After(s.AuthTime) {
+			s.AuthTime = authTime
+		}
+		values := append(listOf(idToken["acrs"]), acr)
+		if !slices.Contains(values, s.ACR) {
+			s.ACR = ""
+		}
+		reduce(facts, acrsEntry, values)
+		reduce(facts, amrEntry, listOf(idToken["amr"]))
+		if tenant, ok := facts[tenantEntry]; ok && textOf(tenant) != textOf(idToken["tid"]) {
+			delete(facts, tenantEntry)
+		}
+	}
+}
+
+// reduce takes away those values of a fact that are not among the new ones.
+func reduce(facts map[string]json.RawMessage, entry string, values []string) {
+	if raw, ok := facts[entry]; ok {
+		putList(facts, entry, slices.DeleteFunc(listOf(raw), func(value string) bool { return !slices.Contains(values, value) }))
+	}
+}
+
+// withFacts returns a session's claims with these facts in the place of those that
+// it has. It is the same set if nothing changes.
+func withFacts(set claims.Set, facts map[string]json.RawMessage) claims.Set {
+	all := make(map[string]json.RawMessage)
+	set.Each(func(name string, value claims.Value) bool {
+		all[name] = value.JSON()
+		return true
+	})
+	for _, entry := range []string{tenantEntry, acrsEntry, amrEntry, scopeEntry} {
+		delete(all, entry)
+		if raw, ok := facts[entry]; ok {
+			all[entry] = raw
+		}
+	}
+	changed, err := claims.Encode(all)
+	if err != nil {
+		return set // which was encoded before
+	}
+	return changed
+}
+
+// putText sets a fact that is one text, if it is not empty.
+func putText(facts map[string]json.RawMessage, entry, text string) {
+	if text != "" {
+		facts[entry], _ = json.Marshal(text)
+	}
+}
+
+// putList sets a fact that is a list, or removes it if that is empty.
+func putList(facts map[string]json.RawMessage, entry string, list []string) {
+	delete(facts, entry)
+	if len(list) > 0 {
+		facts[entry], _ = json.Marshal(list)
+	}
+}
+
+// textOf returns a claim that is a text; empty for any other.
+func textOf(raw json.RawMessage) (text string) {
+	if json.Unmarshal(raw, &text) != nil {
+		return ""
+	}
+	return text
+}
+
+// listOf returns a claim that is a list of texts, or one text; nil for any other.
+func listOf(raw json.RawMessage) []string {
+	value, err := claims.FromJSON(raw)
+	if err != nil {
+		return nil
+	}
+	list, _ := value.List()
+	return list
+}

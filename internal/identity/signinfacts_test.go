@@ -1,0 +1,126 @@
+package identity
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// factsOf is the facts of a user's sign-in as text.
+func factsOf(u User) string {
+	return strings.TrimSpace(fmt.Sprintf("acr=%v amr=%v scopes=%v tenant=%s", u.ACR(), u.AMR(), u.Scopes(), u.Tenant()))
+}
+
+var allFacts = Needs{ACR: true, AMR: true, AuthTime: true, Tenant: true, Scopes: true}
+
+func TestFactsOfASignIn(t *testing.T) {
+	t.Parallel()
+	const entra = `{"sub": "1", "tid": "` + oneTenant + `", "iss": "https://login.example.com/` + oneTenant + `/v2.0", "acrs": ["c1", "c2"], "amr": "pwd"}`
+	for _, row := range []struct {
+		name     string
+		m        Mapping
+		needs    Needs
+		idToken  string
+		userinfo string
+		tokens   op.Tokens
+		want     string
+	}{
+		{name: "all", needs: allFacts, idToken: `{"sub": "1", "acr": "gold", "amr": ["pwd", "otp"], "tid": "t"}`, want: "acr=[gold] amr=[pwd otp] scopes=[openid profile] tenant=t"},
+		{name: "nothing that is not needed", needs: Needs{}, idToken: `{"sub": "1", "acr": "gold", "amr": ["pwd"], "tid": "t", "acrs": "c1"}`, want: "acr=[gold] amr=[] scopes=[] tenant="},
+		{name: "acrs, and one method", needs: allFacts, idToken: entra, want: "acr=[c1 c2] amr=[pwd] scopes=[openid profile] tenant=" + oneTenant},
+		{name: "one of acrs beside acr", needs: allFacts, idToken: `{"sub": "1", "acr": "1", "acrs": "c1"}`, want: "acr=[1 c1] amr=[] scopes=[openid profile] tenant="},
+		{name: "several tenants", m: Mapping{Tenants: manyTenants}, needs: Needs{}, idToken: entra, want: "acr=[] amr=[] scopes=[] tenant=" + oneTenant},
+		{name: "nothing of userinfo", needs: allFacts, idToken: `{"sub": "1"}`, userinfo: `{"acr": "gold", "acrs": "c1", "amr": ["otp"], "tid": "t"}`, want: "acr=[] amr=[] scopes=[openid profile] tenant="},
+		{name: "nothing that the configuration makes", m: Mapping{Claims: map[string]string{"amr": "x", "tid": "x"}}, needs: allFacts, idToken: `{"sub": "1", "x": ["otp"]}`, want: "acr=[] amr=[] scopes=[openid profile] tenant="},
+		{name: "odd forms", needs: allFacts, idToken: `{"sub": "1", "acrs": {"a": 1}, "amr": [["otp"]], "tid": 5}`, want: "acr=[] amr=[] scopes=[openid profile] tenant="},
+		{name: "granted scopes", needs: allFacts, idToken: `{"sub": "1"}`, tokens: op.Tokens{Scope: "openid  read", ScopeSaid: true}, want: "acr=[] amr=[] scopes=[openid read] tenant="},
+		{name: "granted scopes in an odd form", needs: allFacts, idToken: `{"sub": "1"}`, tokens: op.Tokens{ScopeSaid: true}, want: "acr=[] amr=[] scopes=[] tenant="},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			row.m.Usernames, row.m.Groups = []string{"sub"}, "groups"
+			in := SignIn{Transaction: new(session.Transaction), Tokens: row.tokens, Sources: Sources{members(t, row.idToken), members(t, row.userinfo)}, Scopes: []string{"openid", "profile"}}
+			s, _, err := row.m.NewSession(Union(row.needs), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := factsOf(User{Mapping: &row.m, Session: s}); got != row.want {
+				t.Errorf("expected %s, seen %s", row.want, got)
+			}
+		})
+	}
+	if got := factsOf(User{}); got != "acr=[] amr=[] scopes=[] tenant=" {
+		t.Errorf("unauthenticated: expected nothing, seen %s", got)
+	}
+	if !(User{}).AuthTime().IsZero() {
+		t.Error("unauthenticated: expected no auth_time, seen one")
+	}
+}
+
+// Threat D6: a refreshed ID token only takes away, and so does one whose claims
+// replace those of the session.
+func TestARefreshTakesFactsAway(t *testing.T) {
+	t.Parallel()
+	const facts = `{"\u0001acrs": ["c1", "c2"], "\u0001amr": ["pwd", "otp"], "\u0001scope": ["openid", "read"], "\u0001tenant": "t", "amr": ["old"]}`
+	for _, row := range []struct {
+		name    string
+		idToken string // empty for none
+		tokens  op.Tokens
+		want    string
+	}{
+		{name: "no ID token", want: "acr=[gold c1 c2] amr=[pwd otp] scopes=[openid read] tenant=t"},
+		{name: "the same", idToken: `{"acr": "gold", "acrs": ["c2", "c1"], "amr": ["otp", "pwd"], "tid": "t"}`, want: "acr=[gold c1 c2] amr=[pwd otp] scopes=[openid read] tenant=t"},
+		{name: "more", idToken: `{"acr": "gold", "acrs": ["c1", "c2", "c3"], "amr": ["otp", "pwd", "hwk"], "tid": "t"}`, want: "acr=[gold c1 c2] amr=[pwd otp] scopes=[openid read] tenant=t"},
+		{name: "less", idToken: `{"acr": "silver", "acrs": "c2", "amr": ["pwd"], "tid": "u"}`, want: "acr=[c2] amr=[pwd] scopes=[openid read] tenant="},
+		{name: "nothing", idToken: `{}`, want: "acr=[] amr=[] scopes=[openid read] tenant="},
+		{name: "other scopes", idToken: `{"acr": "gold"}`, tokens: op.Tokens{Scope: "openid", ScopeSaid: true}, want: "acr=[gold] amr=[] scopes=[openid] tenant="},
+		{name: "no scopes", tokens: op.Tokens{ScopeSaid: true}, want: "acr=[gold c1 c2] amr=[pwd otp] scopes=[] tenant=t"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			n, m := Union(allFacts), aliceMapping
+			s := &session.Session{Username: "alice", ACR: "gold", Claims: set(t, facts)}
+			idToken := members(t, row.idToken)
+			ApplyTokens(n, s, row.tokens, idToken)
+			if got := factsOf(User{Mapping: &m, Session: s}); got != row.want {
+				t.Errorf("expected %s, seen %s", row.want, got)
+			}
+			if idToken == nil {
+				return
+			}
+			if _, err := m.Replace(n, s, Sources{IDToken: idToken}); err != nil {
+				t.Fatal(err)
+			}
+			if got := factsOf(User{Mapping: &m, Session: s}); got != row.want {
+				t.Errorf("with the new claims: expected %s, seen %s", row.want, got)
+			}
+		})
+	}
+}
+
+// Sessions whose sign-in was not asked for a fact that a rule needs are outdated,
+// also those of earlier releases.
+func TestFactsThatASessionLacks(t *testing.T) {
+	t.Parallel()
+	for name, needs := range map[string]Needs{"acr": {ACR: true}, "amr": {AMR: true}, "auth_time": {AuthTime: true}, "tenant": {Tenant: true}, "scopes": {Scopes: true}} {
+		has := session.Session{Requested: Union().Names(), ACR: "gold", AuthTime: time.Unix(1700000000, 0), Claims: set(t, `{"\u0001amr": ["otp"], "\u0001tenant": "t", "\u0001scope": ["openid"]}`)}
+		for _, row := range []struct {
+			of   string
+			s    session.Session
+			want bool
+		}{
+			{"an earlier release", session.Session{}, true},
+			{"a sign-in without the rule", session.Session{Requested: Union().Names()}, true},
+			{"a sign-in with the rule", session.Session{Requested: Union(needs).Names()}, false},
+			{"a sign-in that has it", has, false},
+		} {
+			if got := (User{Mapping: new(Mapping), Session: &row.s}).IsOutdated(&needs); got != row.want {
+				t.Errorf("%s, a session of %s: expected outdated %v, seen %v", name, row.of, row.want, got)
+			}
+		}
+	}
+}

@@ -1,0 +1,63 @@
+// Package knownusers asks the directories of an instance about a user.
+//
+// It knows which of them are for the users of a provider, and what follows from
+// several answers. It does not know what a directory is made of, nor what
+// happens to users whom none of them knows.
+package knownusers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory"
+)
+
+// User is whom directories are asked about.
+type User = directory.User
+
+// Entry is one directory of an instance.
+type Entry struct {
+	// Name is that of the module, for errors.
+	Name      string
+	Directory directory.Directory
+	// Providers are the ids of the providers that it is for; none means all.
+	Providers []string
+}
+
+// Directories are those of an instance. None means that every user is known.
+type Directories []Entry
+
+// Know reports whether at least one directory knows a user. They are asked in
+// their order. An error means that the answer is unknown: one of them could not
+// be asked, and no other knows the user.
+func (d Directories) Know(ctx context.Context, user User) (bool, error) {
+	if len(d) == 0 {
+		return true, nil
+	}
+	var errs []error
+	for _, entry := range d {
+		if len(entry.Providers) > 0 && !slices.Contains(entry.Providers, user.Provider) {
+			continue
+		}
+		known, err := entry.Directory.Knows(ctx, user)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("known_users %s: %w", entry.Name, err))
+		} else if known {
+			return true, nil
+		}
+	}
+	return false, errors.Join(errs...)
+}
+
+// RetryAfter returns when directories can be asked again, as far as an error of
+// Know says so; else zero.
+func RetryAfter(err error) time.Duration {
+	var unavailable *directory.UnavailableError
+	if errors.As(err, &unavailable) {
+		return unavailable.RetryAfter
+	}
+	return 0
+}
