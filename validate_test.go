@@ -129,7 +129,7 @@ func operatorsFiles(t *testing.T) (folder string) {
 	}
 	for name, text := range map[string]string{
 		"ca.pem": inPEM("CERTIFICATE", certificate), "cert.pem": inPEM("CERTIFICATE", certificate), "key.pem": inPEM("PRIVATE KEY", private),
-		"next.jwk": string(next), "more.jwk": string(jwk), "empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
+		"users.csv": "userName,active\nalice,true\n", "users.txt": "alice\n", "next.jwk": string(next), "more.jwk": string(jwk), "empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
 		"unclosed/error.html": `{{define "content"}}{{if .Message}}`, "unknown/confirm.html": `{{define "content"}}{{.Password}}{{end}}`,
 	} {
 		path := filepath.Join(folder, filepath.FromSlash(name))
@@ -182,8 +182,12 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if app := provisioned(t, config, filepath.Join(t.TempDir(), "absent")); len(app.Handlers()) != 5 || len(app.ResolvedProviders()) != 2 {
-		t.Errorf("%d instances and %d providers", len(app.Handlers()), len(app.ResolvedProviders()))
+	app := provisioned(t, config, filepath.Join(t.TempDir(), "absent"))
+	if n := len(app.Handlers()); n != 5 {
+		t.Errorf("expected five instances, seen %d", n)
+	}
+	if n := len(app.ResolvedProviders()); n != 2 {
+		t.Errorf("expected two providers, seen %d", n)
 	}
 }
 
