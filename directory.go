@@ -13,7 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory"
-	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/directory/list" // needs nothing but Caddy
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/directory/file" // needs nothing but Caddy
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/directory/list"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"

@@ -235,6 +235,7 @@ func TestDirectoriesThatCannotBeLoaded(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, known, expected string }{
 		{"a provider that the site does not have", "known_users list alice {\nprovider crop\n}", "known_users list: provider crop: this site has no such provider: did you mean 'corp'?"},
+		{"a file that is missing", "known_users file /absent/users.txt", "known_users: position 0: loading module 'file': provision oidc_rp.directories.file: stat /absent/users.txt: no such file or directory"},
 		{"a name that is an empty placeholder", "known_users list {env.OIDC_RP_ABSENT}", "{env.OIDC_RP_ABSENT}"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -63,8 +63,11 @@ func TestWhatExpiresFirstGoesFirst(t *testing.T) {
 	save(t, s, "a", 3*time.Hour)
 	save(t, s, "b", 1*time.Hour)
 	save(t, s, "c", 4*time.Hour)
-	if have := kept(t, s, "a", "b", "c"); have != "abc" || logs.Len() != 0 {
-		t.Errorf("kept %s with %d log lines", have, logs.Len())
+	if have := kept(t, s, "a", "b", "c"); have != "abc" {
+		t.Errorf("expected the records abc, seen %s", have)
+	}
+	if n := logs.Len(); n != 0 {
+		t.Errorf("expected no log lines, seen %d", n)
 	}
 	save(t, s, "c", 4*time.Hour) // over itself
 	save(t, s, "d", 2*time.Hour)
@@ -82,7 +85,7 @@ func TestWhatExpiresFirstGoesFirst(t *testing.T) {
 	}
 }
 
-func TestFullIsToldOnceAMinute(t *testing.T) {
+func TestFullIsLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, logs := newStore(t, 10)
@@ -91,11 +94,11 @@ func TestFullIsToldOnceAMinute(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		if n := logs.Len(); n != 10 {
-			t.Errorf("told %d times in ten minutes, want 10", n)
+			t.Errorf("expected ten lines in ten minutes, seen %d", n)
 		}
 		for _, entry := range logs.All() {
 			if entry.Level != zapcore.WarnLevel {
-				t.Errorf("told at level %v", entry.Level)
+				t.Errorf("expected a warning, seen the level %v", entry.Level)
 			}
 		}
 	})
@@ -114,8 +117,14 @@ func TestExpiredRecordsAreSwept(t *testing.T) {
 			t.Errorf("%d records before they expire", n)
 		}
 		time.Sleep(sweepEvery)
-		if n := s.memory.count.Load(); n != 1 || kept(t, s, "long") != "long" || logs.Len() != 0 {
-			t.Errorf("%d records are left, and %d log lines; want the living one alone", n, logs.Len())
+		if n := s.memory.count.Load(); n != 1 {
+			t.Errorf("expected one record, seen %d", n)
+		}
+		if have := kept(t, s, "long"); have != "long" {
+			t.Errorf("expected the record long, seen %q", have)
+		}
+		if n := logs.Len(); n != 0 {
+			t.Errorf("expected no log lines, seen %d", n)
 		}
 	})
 }
@@ -167,8 +176,12 @@ func TestCountIsExact(t *testing.T) {
 			t.Errorf("shard %d has %d records and %d ends", i, len(shard.records), len(shard.ends))
 		}
 	}
-	if n := s.memory.count.Load(); int(n) != records || n > 100 {
-		t.Errorf("counted %d of %d records, and at most 100 may be there", n, records)
+	n := s.memory.count.Load()
+	if int(n) != records {
+		t.Errorf("expected a count of %d records, seen %d", records, n)
+	}
+	if n > 100 {
+		t.Errorf("expected 100 records at most, seen %d", n)
 	}
 }
 
@@ -241,16 +254,19 @@ func BenchmarkSaveWhereFull(b *testing.B) {
 	}
 }
 
-// Who goes by the version sees every change, also that a record made room for
-// another.
+// The version shows every change, also that a record made room for another.
 func TestVersionGrowsWithEveryChange(t *testing.T) {
 	t.Parallel()
 	s, _ := newStore(t, 2)
 	last := s.Version()
 	grown := func(what string, want bool) {
 		t.Helper()
-		if now := s.Version(); now > last != want || now == 0 {
-			t.Errorf("%s: the version was %d and is %d", what, last, now)
+		now := s.Version()
+		if now == 0 {
+			t.Errorf("%s: expected a version, seen none", what)
+		}
+		if grew := now > last; grew != want {
+			t.Errorf("%s: expected the version to grow %t, seen %d after %d", what, want, now, last)
 		}
 		last = s.Version()
 	}

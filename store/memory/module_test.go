@@ -15,15 +15,31 @@ func TestCaddyfile(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, input, want string }{
 		{"alone", "memory", `{}`},
-		{"an empty block", "memory {\n}", `{}`},
-		{"a bound", "memory {\n max_records 500\n}", `{"max_records":500}`},
+		{"an empty block", `memory {
+		}`, `{}`},
+		{"a bound", `memory {
+			max_records 500
+		}`, `{"max_records":500}`},
 		{"an argument", "memory 500", "wrong argument count"},
-		{"an unknown word", "memory {\n size 500\n}", "unrecognized option 'size' of memory"},
-		{"twice", "memory {\n max_records 5\n max_records 5\n}", "Testfile:3"},
-		{"no number", "memory {\n max_records many\n}", "'many' is no number"},
-		{"zero", "memory {\n max_records 0\n}", "'0' is no number from 1 on"},
-		{"nothing", "memory {\n max_records\n}", "takes one argument, not 0"},
-		{"too much", "memory {\n max_records 1 2\n}", "takes one argument, not 2"},
+		{"an unknown word", `memory {
+			size 500
+		}`, "unrecognized option 'size' of memory"},
+		{"twice", `memory {
+			max_records 5
+			max_records 5
+		}`, "Testfile:3"},
+		{"no number", `memory {
+			max_records many
+		}`, "'many' is no number"},
+		{"zero", `memory {
+			max_records 0
+		}`, "'0' is no number from 1 on"},
+		{"nothing", `memory {
+			max_records
+		}`, "takes one argument, not 0"},
+		{"too much", `memory {
+			max_records 1 2
+		}`, "takes one argument, not 2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

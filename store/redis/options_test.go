@@ -65,28 +65,84 @@ func TestCaddyfileRefusals(t *testing.T) {
 		{"redis", "Testfile:1 there is no URL"},
 		{"redis redis://:hidden@a redis://:hidden@b", "Testfile:1 redis takes one URL, not 2"},
 		{`redis ""`, "Testfile:1 the URL is empty"},
-		{"redis redis://a {\n address b\n}", "Testfile:1 a URL, address and sentinel exclude each other"},
-		{"redis redis://a {\n adress b\n}", "Testfile:2 unrecognized option 'adress' of redis"},
-		{"redis redis://a {\n prefix b\n prefix c\n}", "Testfile:3 prefix is there twice"},
-		{"redis redis://a {\n prefix\n}", "Testfile:2 prefix takes one argument, not 0"},
-		{"redis redis://a {\n password hidden hidden\n}", "Testfile:2 password takes one argument, not 2"},
-		{"redis redis://a {\n password \"\"\n}", "Testfile:2 password is empty"},
-		{"redis redis://a {\n username b\n}", "Testfile:1 username: the password is missing"},
-		{"redis redis://a {\n cluster yes\n}", "Testfile:2 wrong argument count"},
-		{"redis redis://a {\n database -1\n}", "Testfile:2 database: '-1' is not a number"},
-		{"redis redis://a {\n database one\n}", "Testfile:2 database: 'one' is not a number"},
-		{"redis redis://a {\n timeout 0\n}", "Testfile:2 timeout: '0' is not from 50ms to 10s"},
-		{"redis redis://a {\n timeout 11s\n}", "Testfile:2 timeout: '11s' is not from 50ms to 10s"},
-		{"redis {\n address\n}", "Testfile:2 address takes at least one argument"},
-		{"redis {\n address a a\n}", "Testfile:2 address: argument 2 is empty or there twice"},
-		{"redis {\n sentinel sessions\n}", "Testfile:2 sentinel takes the master's name and at least one address"},
-		{"redis {\n sentinel sessions a {\n  port 1\n }\n}", "Testfile:3 unrecognized option 'port' of sentinel"},
-		{"redis {\n sentinel sessions a {\n  username b\n }\n}", "sentinel: username: the password is missing"},
-		{"redis {\n sentinel sessions a\n cluster\n}", "Testfile:1 sentinel and cluster exclude each other"},
-		{"redis rediss://a {\n tls on\n}", "Testfile:2 wrong argument count"},
-		{"redis rediss://a {\n tls {\n  insecure_skip_verify\n }\n}", "Testfile:3 unrecognized option 'insecure_skip_verify' of tls"},
-		{"redis rediss://a {\n tls {\n  client_certificate b\n }\n}", "Testfile:3 client_certificate takes two files"},
-		{"redis rediss://a {\n tls {\n  ca\n }\n}", "Testfile:3 ca takes at least one argument"},
+		{`redis redis://a {
+			address b
+		}`, "Testfile:1 a URL, address and sentinel exclude each other"},
+		{`redis redis://a {
+			adress b
+		}`, "Testfile:2 unrecognized option 'adress' of redis"},
+		{`redis redis://a {
+			prefix b
+			prefix c
+		}`, "Testfile:3 prefix is there twice"},
+		{`redis redis://a {
+			prefix
+		}`, "Testfile:2 prefix takes one argument, not 0"},
+		{`redis redis://a {
+			password hidden hidden
+		}`, "Testfile:2 password takes one argument, not 2"},
+		{`redis redis://a {
+			password ""
+		}`, "Testfile:2 password is empty"},
+		{`redis redis://a {
+			username b
+		}`, "Testfile:1 username: the password is missing"},
+		{`redis redis://a {
+			cluster yes
+		}`, "Testfile:2 wrong argument count"},
+		{`redis redis://a {
+			database -1
+		}`, "Testfile:2 database: '-1' is not a number"},
+		{`redis redis://a {
+			database one
+		}`, "Testfile:2 database: 'one' is not a number"},
+		{`redis redis://a {
+			timeout 0
+		}`, "Testfile:2 timeout: '0' is not from 50ms to 10s"},
+		{`redis redis://a {
+			timeout 11s
+		}`, "Testfile:2 timeout: '11s' is not from 50ms to 10s"},
+		{`redis {
+			address
+		}`, "Testfile:2 address takes at least one argument"},
+		{`redis {
+			address a a
+		}`, "Testfile:2 address: argument 2 is empty or there twice"},
+		{`redis {
+			sentinel sessions
+		}`, "Testfile:2 sentinel takes the master's name and at least one address"},
+		{`redis {
+			sentinel sessions a {
+				port 1
+			}
+		}`, "Testfile:3 unrecognized option 'port' of sentinel"},
+		{`redis {
+			sentinel sessions a {
+				username b
+			}
+		}`, "sentinel: username: the password is missing"},
+		{`redis {
+			sentinel sessions a
+			cluster
+		}`, "Testfile:1 sentinel and cluster exclude each other"},
+		{`redis rediss://a {
+			tls on
+		}`, "Testfile:2 wrong argument count"},
+		{`redis rediss://a {
+			tls {
+				insecure_skip_verify
+			}
+		}`, "Testfile:3 unrecognized option 'insecure_skip_verify' of tls"},
+		{`redis rediss://a {
+			tls {
+				client_certificate b
+			}
+		}`, "Testfile:3 client_certificate takes two files"},
+		{`redis rediss://a {
+			tls {
+				ca
+			}
+		}`, "Testfile:3 ca takes at least one argument"},
 	} {
 		err := new(Store).UnmarshalCaddyfile(caddyfile.NewTestDispenser(row.text))
 		if err == nil || !matches(err.Error(), row.want) {
@@ -191,10 +247,15 @@ func TestResolveRefusals(t *testing.T) {
 		{Store{URL: "rediss://a", TLS: &TLS{ClientCertificate: certificates.Client, ClientKey: certificates.ServerKey}}, "tls client_certificate: "},
 	} {
 		_, err := row.store.resolve()
-		if err == nil || !strings.Contains(err.Error(), row.want) {
-			t.Errorf("%+v: got %v, want %s", row.store, err, row.want)
-		} else if strings.Contains(err.Error(), "hidden") {
-			t.Errorf("%+v: the error repeats the password", row.store)
+		if err == nil {
+			t.Errorf("%+v: expected the error %q, seen none", row.store, row.want)
+			continue
+		}
+		if !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%+v: expected the error %q, seen %v", row.store, row.want, err)
+		}
+		if strings.Contains(err.Error(), "hidden") {
+			t.Errorf("%+v: expected an error without the password, seen %v", row.store, err)
 		}
 	}
 }
@@ -210,8 +271,11 @@ func TestLogsHoldNoPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(text), "hidden") || !strings.Contains(string(text), "shown") {
-		t.Errorf("logged: %s", text)
+	if strings.Contains(string(text), "hidden") {
+		t.Errorf("expected a log without passwords, seen %s", text)
+	}
+	if !strings.Contains(string(text), "shown") {
+		t.Errorf("expected a log with the prefix, seen %s", text)
 	}
 }
 

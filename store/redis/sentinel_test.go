@@ -12,11 +12,7 @@ import (
 
 // pretendSentinel has an opinion, which may be an error's text.
 func pretendSentinel(t *testing.T, master string, epoch int) (address string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
+	t.Helper()
 	host, port, _ := strings.Cut(master, ":")
 	answers := map[string]string{
 		"HELLO":                   "*2\r\n$4\r\nmode\r\n$8\r\nsentinel\r\n",
@@ -26,21 +22,11 @@ func pretendSentinel(t *testing.T, master string, epoch int) (address string) {
 	if strings.HasPrefix(master, "-") {
 		answers["HELLO"] = master + "\r\n"
 	}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				for lines := bufio.NewScanner(conn); lines.Scan(); {
-					fmt.Fprint(conn, answers[lines.Text()])
-				}
-			}()
+	return listen(t, func(conn net.Conn) {
+		for lines := bufio.NewScanner(conn); lines.Scan(); {
+			fmt.Fprint(conn, answers[lines.Text()])
 		}
-	}()
-	return listener.Addr().String()
+	})
 }
 
 func TestConfirm(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 
 var _ store.Versioned = (*link)(nil)
 
-// looks loads a key as one does who goes by the version: read before the look,
-// and free of the clock's changes.
+// looks loads a key and returns the version from before, which no passing of
+// time has changed.
 func (n node) looks(t *testing.T, key, want string) (version uint64) {
 	t.Helper()
 	version = n.Version()
@@ -48,7 +48,7 @@ func TestVersionMovesWithEveryChange(t *testing.T) {
 				{"deleted", "", func() error { return there.Delete(t.Context(), "a") }},
 				{"made", "4", func() error { return there.Save(t.Context(), "a", []byte("4"), soon()) }},
 			} {
-				here.Load(t.Context(), "a") // so that the server knows who has a copy
+				here.Load(t.Context(), "a") // so that the server knows which nodes have a copy
 				was := here.looks(t, "a", map[string]string{"saved": "1", "replaced": "2", "deleted": "3", "made": ""}[change.name])
 				if err := change.do(); err != nil {
 					t.Fatal(err)
@@ -58,8 +58,11 @@ func TestVersionMovesWithEveryChange(t *testing.T) {
 				here.awaits(t, "a", change.want, back)
 			}
 			was := here.looks(t, "a", "4")
-			if err := here.Save(t.Context(), "a", []byte("5"), soon()); err != nil || here.Version() == was {
-				t.Errorf("after a change of this node's own, %v, the version is the same", err)
+			if err := here.Save(t.Context(), "a", []byte("5"), soon()); err != nil {
+				t.Error(err)
+			}
+			if here.Version() == was {
+				t.Errorf("a change of this node's own: expected another version, seen %d again", was)
 			}
 		})
 	}
@@ -83,12 +86,11 @@ func TestVersionMovesAtOnce(t *testing.T) {
 		}
 	}
 	if quick < 5 {
-		t.Errorf("it was told of %d changes of 10 at once", quick)
+		t.Errorf("expected five of ten changes at least to be seen at once, seen %d", quick)
 	}
 }
 
-// Who goes by the version must ask again, and be told that nobody knows, when
-// the server has gone or is silent.
+// When the server has gone or is silent, the version changes, and becomes unknown.
 func TestVersionOfAServerThatIsGone(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(*redistest.Server){"killed": (*redistest.Server).Kill, "silent": (*redistest.Server).Pause} {
@@ -102,7 +104,7 @@ func TestVersionOfAServerThatIsGone(t *testing.T) {
 			n.moves(t, was, 10*time.Second, name)
 			n.fails(t, "a", 10*time.Second)
 			if got := n.Version(); got != 0 {
-				t.Errorf("the version of what nobody knows is %d", got)
+				t.Errorf("expected no version, seen %d", got)
 			}
 		})
 	}

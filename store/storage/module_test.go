@@ -21,22 +21,50 @@ func TestCaddyfile(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, input, want string }{
 		{"alone", "storage", `{}`},
-		{"an empty block", "storage {\n}", `{}`},
-		{"a timeout", "storage {\n timeout 2s\n}", `{"timeout":2000000000}`},
-		{"another storage", "storage {\n file_system /srv/sessions\n}", `{"storage":{"module":"file_system","root":"/srv/sessions"}}`},
+		{"an empty block", `storage {
+		}`, `{}`},
+		{"a timeout", `storage {
+			timeout 2s
+		}`, `{"timeout":2000000000}`},
+		{"another storage", `storage {
+			file_system /srv/sessions
+		}`, `{"storage":{"module":"file_system","root":"/srv/sessions"}}`},
 		{
-			"another storage with a block", "storage {\n file_system {\n root /srv/sessions\n }\n timeout 1m\n}",
+			"another storage with a block", `storage {
+				file_system {
+					root /srv/sessions
+				}
+				timeout 1m
+			}`,
 			`{"storage":{"module":"file_system","root":"/srv/sessions"},"timeout":60000000000}`,
 		},
 		{"an argument", "storage file_system /srv/sessions", "wrong argument count"},
-		{"an unknown word", "storage {\n timeot 2s\n}", "unrecognized option 'timeot' of storage, and no storage module either"},
-		{"two storages", "storage {\n file_system /a\n file_system /b\n}", "file_system: there is a storage already"},
-		{"a storage that refuses", "storage {\n file_system\n}", "missing root path"},
-		{"twice", "storage {\n timeout 2s\n timeout 2s\n}", "Testfile:3"},
-		{"no duration", "storage {\n timeout soon\n}", "'soon' is no duration"},
-		{"no time", "storage {\n timeout 0s\n}", "'0s' is no duration"},
-		{"nothing", "storage {\n timeout\n}", "timeout takes one argument, not 0"},
-		{"too much", "storage {\n timeout 2s 3s\n}", "timeout takes one argument, not 2"},
+		{"an unknown word", `storage {
+			timeot 2s
+		}`, "unrecognized option 'timeot' of storage, and no storage module either"},
+		{"two storages", `storage {
+			file_system /a
+			file_system /b
+		}`, "file_system: there is a storage already"},
+		{"a storage that refuses", `storage {
+			file_system
+		}`, "missing root path"},
+		{"twice", `storage {
+			timeout 2s
+			timeout 2s
+		}`, "Testfile:3"},
+		{"no duration", `storage {
+			timeout soon
+		}`, "'soon' is no duration"},
+		{"no time", `storage {
+			timeout 0s
+		}`, "'0s' is no duration"},
+		{"nothing", `storage {
+			timeout
+		}`, "timeout takes one argument, not 0"},
+		{"too much", `storage {
+			timeout 2s 3s
+		}`, "timeout takes one argument, not 2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -56,7 +84,13 @@ func TestCaddyfile(t *testing.T) {
 // TestCaddyfileInSession has the options where they are in a configuration.
 func TestCaddyfileInSession(t *testing.T) {
 	t.Parallel()
-	d := caddyfile.NewTestDispenser("session {\n store storage {\n file_system /a\n timeout 2s\n }\n lifetime 1h\n}")
+	d := caddyfile.NewTestDispenser(`session {
+		store storage {
+			file_system /a
+			timeout 2s
+		}
+		lifetime 1h
+	}`)
 	for range 4 { // to the name of the store
 		d.Next()
 	}
@@ -158,8 +192,11 @@ func TestReloads(t *testing.T) {
 	cleanup(t, next)
 	cleanup(t, second)
 	for _, s := range []*Storage{next, second} {
-		if n := references(s); n != 0 || s.node.ended.Err() == nil {
-			t.Errorf("%d references after the last configuration has ended, or its sweeping has not", n)
+		if n := references(s); n != 0 {
+			t.Errorf("after the last configuration has ended: expected no references, seen %d", n)
+		}
+		if s.node.ended.Err() == nil {
+			t.Error("after the last configuration has ended: expected that sweeping ends, seen that it goes on")
 		}
 	}
 	if got := load(t, first, "k") + ", " + load(t, second, "k"); got != "of the first, of the second" {

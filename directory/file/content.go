@@ -1,0 +1,133 @@
+package file
+
+import (
+	"bytes"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+)
+
+const (
+	// keptFor is how long the last content of a file counts that cannot be read.
+	keptFor = time.Hour
+	// settling is the time between two reads that have to agree before users are
+	// gone: a file that is being written seems to have lost some.
+	settling = 200 * time.Millisecond
+	// settlingReads is how often the file is read until two reads agree.
+	settlingReads = 5
+	// loggedLines is how many lines that cannot be read are logged one by one.
+	loggedLines = 10
+)
+
+var errUnsettled = errors.New("its content changes from one moment to the next")
+
+// content is what a file holds, read again when it changes.
+type content struct {
+	path   string
+	now    func() time.Time
+	logger *zap.Logger
+	sleep  func(time.Duration)
+
+	value *livefile.Value[users]
+	last  users // that were read; owned by the look of value
+	// unreadable is since when the file cannot be read, in Unix nanoseconds; zero if
+	// it can. over reports whether its last content has stopped to count.
+	unreadable atomic.Int64
+	over       atomic.Bool
+}
+
+// open reads a file, which has to be there.
+func open(path string, now func() time.Time, logger *zap.Logger, sleep func(time.Duration)) (*content, error) {
+	c := &content{path: path, now: now, logger: logger.With(zap.String("file", path)), sleep: sleep}
+	var err error
+	if c.value, err = livefile.New(now, c.notify, c.read); err == nil && len(c.last) == 0 {
+		c.logger.Warn("a file of known users names no user")
+	}
+	return c, err
+}
+
+// read reads the file, and again if it has lost users.
+func (c *content) read(read livefile.Read) (users, error) {
+	text, err := read(c.path)
+	if err != nil {
+		return nil, err
+	}
+	found, bad := parse(string(text))
+	if c.last.lostSome(found) {
+		if text, err = c.settled(text); err != nil {
+			return nil, err
+		}
+		found, bad = parse(string(text))
+	}
+	c.logBad(bad)
+	c.last = found
+	return found, nil
+}
+
+// lostSome reports whether users of before are gone.
+func (u users) lostSome(now users) bool {
+	for name := range u {
+		if !now[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// settled returns the content once two reads agree.
+func (c *content) settled(text []byte) ([]byte, error) {
+	for range settlingReads {
+		c.sleep(settling)
+		again, err := livefile.ReadFile(c.path)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(again, text) {
+			return text, nil
+		}
+		text = again
+	}
+	return nil, errUnsettled
+}
+
+func (c *content) logBad(bad []badLine) {
+	for i, line := range bad {
+		if i == loggedLines {
+			c.logger.Warn("more lines of a file of known users count as absent", zap.Int("lines", len(bad)-i))
+			return
+		}
+		c.logger.Warn("a line of a file of known users counts as absent", zap.Int("line", line.number), zap.String("reason", line.reason))
+	}
+}
+
+// notify logs what happens to the file, and notes since when it cannot be read.
+func (c *content) notify(e livefile.Event) {
+	switch e.Kind {
+	case livefile.Changed:
+		c.unreadable.Store(0)
+		c.over.Store(false)
+		c.logger.Info("a file of known users has changed and is in use", zap.Int("users", len(c.last)))
+	case livefile.Broken:
+		c.unreadable.CompareAndSwap(0, c.now().UnixNano())
+		c.logger.Error("a file of known users cannot be read; its last content counts for an hour, then no user in it is known", zap.Error(e.Err))
+	case livefile.Writable:
+		c.logger.Warn("every user of this machine can write to a file of known users")
+	}
+}
+
+// users returns the names that count now.
+func (c *content) users() users {
+	all := c.value.Get()
+	since := c.unreadable.Load()
+	if since == 0 || c.now().UnixNano()-since < int64(keptFor) {
+		return all
+	}
+	if !c.over.Swap(true) {
+		c.logger.Error("a file of known users could not be read for an hour; no user in it is known")
+	}
+	return nil
+}

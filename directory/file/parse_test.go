@@ -1,0 +1,89 @@
+package file
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func TestFilesAreParsed(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, text, users string
+		bad               []string
+	}{
+		{"names, one a line", "alice\nbob\n", "alice|bob", nil},
+		{"no line end at the end", "alice\nbob", "alice|bob", nil},
+		{"an empty file", "", "", nil},
+		{"comments and blank lines", "# staff\n\nalice\n   \n  # bob\n", "alice", nil},
+		{"a byte order mark, and line ends of Windows", "\ufeffalice\r\nbob\r\n", "alice|bob", nil},
+		{"doubled lines", "alice\nalice\n", "alice", nil},
+		{"spaces around names and in them", "  alice \nJane Doe\t\n", "Jane Doe|alice", nil},
+		{"commas and quotation marks are part of a name", "Doe, Jane\n\"bob\"\n", "\"bob\"|Doe, Jane", nil},
+		{"a control character", "al\x00ice\nbob\n", "bob", []string{"1: the name has control characters"}},
+		{"no UTF-8", "bob\nal\xffice\n", "bob", []string{"2: the name is not UTF-8"}},
+
+		{"a table", "userName\nalice\nbob\n", "alice|bob", nil},
+		{"a table with a byte order mark, comments and line ends of Windows", "\ufeff# staff\r\nuserName,active\r\nalice,true\r\n", "alice", nil},
+		{"users who are not active", "userName,active\nalice,true\nbob,false\ncarol,False\ndave,TRUE\n", "alice|dave", nil},
+		{"active is empty or absent", "userName,active\nalice,\nbob\n", "alice|bob", nil},
+		{"active is something else", "userName,active\nalice,yes\nbob,true\n", "bob", []string{"2: active is neither true nor false"}},
+		{"a user who is active and is not", "userName,active\nalice,true\nalice,false\nbob,false\nbob,true\n", "", nil},
+		{"other columns", "id,displayName,Active,UserName,mail\n1,\"Doe, Jane\",true,jane,j@a.example\n2,Bob,false,bob,\n", "jane", nil},
+		{"a column of another spelling alone is a name", "username\nalice\n", "alice|username", nil},
+		{"spaces and empty records", "userName , active\n alice , true\n,\n\n", "alice", nil},
+		{"quoted fields", "userName,active\n\"Doe, Jane\",\"true\"\n\"quo\"\"te\",true\n", "Doe, Jane|quo\"te", nil},
+		{"a name is missing", "userName,active\n,true\nbob,true\n", "bob", []string{"2: the name is missing"}},
+		{"a name on two lines", "userName,active\n\"a\nb\",true\nbob,true\n", "bob", []string{"2: the name has control characters"}},
+		{"lines in another column name no one", "userName,note\nalice,\"first\nmallory,true\n\"\nbob,x\n", "alice|bob", nil},
+		{"a quotation mark too many", "userName,active\nal\"ice,true\nbob,true\n", "bob", []string{"2: bare \" in non-quoted-field"}},
+		{"a quotation mark that is never closed", "userName,active\nalice,true\n\"bob,true\ncarol,true\n", "alice|carol", []string{"3: extraneous or missing \" in quoted-field"}},
+		{"two broken lines", "userName,active\n\"a\"b,true\n\"c\"d,true\nbob,true\n", "bob", []string{"2: extraneous or missing \" in quoted-field", "3: extraneous or missing \" in quoted-field"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			found, bad := parse(row.text)
+			if names := strings.Join(slices.Sorted(maps.Keys(found)), "|"); names != row.users {
+				t.Errorf("expected the users %q, seen %q", row.users, names)
+			}
+			var lines []string
+			for _, line := range bad {
+				lines = append(lines, fmt.Sprintf("%d: %s", line.number, line.reason))
+			}
+			if !slices.Equal(lines, row.bad) {
+				t.Errorf("expected the bad lines %q, seen %q", row.bad, lines)
+			}
+		})
+	}
+}
+
+// FuzzParse: whatever a file holds, its names are such that a user can have, bad
+// lines are lines of the file, and each name stands in the file.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{
+		"alice\nbob\n", "# x\n\ufeffalice", "userName,active\nalice,true\n\"b\"\"ob\",False\n", "userName,note\nalice,\"a\nb\"\nbob,\"\n", "id;userName\n1;alice", "a\x00\n\xff\n",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		found, bad := parse(text)
+		unquoted := strings.ReplaceAll(text, `"`, "")
+		for name := range found {
+			if name == "" || name != strings.TrimSpace(name) || strings.ContainsFunc(name, unicode.IsControl) {
+				t.Errorf("no user can have the name %q", name)
+			}
+			if !strings.Contains(unquoted, strings.ReplaceAll(name, `"`, "")) {
+				t.Errorf("the name %q does not stand in the file", name)
+			}
+		}
+		lines := strings.Count(text, "\n") + 1
+		for _, line := range bad {
+			if line.number < 1 || line.number > lines {
+				t.Errorf("there is no line %d of %d", line.number, lines)
+			}
+		}
+	})
+}

@@ -1,0 +1,56 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// A user who leaves the file is anonymous within seconds, and comes back with the
+// same session; without the file, its last content counts for an hour.
+func TestKnownUsersOfAFile(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now))
+	path := filepath.Join(t.TempDir(), "users.csv")
+	write := func(text string) { rewrite(t, path, text) }
+	write("userName,active\r\nalice,true\r\n")
+	r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "public", options(op), "known_users file "+path))
+	b := r.browser()
+	r.at(clock.now)
+	b.open(rpURL + "/@app/auth/default/login")
+	step := func(name string, passed time.Duration, expected string) {
+		t.Helper()
+		clock.advance(passed)
+		if p := b.get("/page"); !strings.Contains(p.body, "application sees "+expected) {
+			t.Errorf("%s: expected %s, seen %s", name, expected, p.body)
+		}
+	}
+	step("in the file", 0, "<alice> true")
+	write("userName,active\nalice,False\n")
+	step("no longer active", 3*time.Second, "<> false")
+	write("userName,active\n\"alice,true\nbob,true\n")
+	step("on a line that cannot be read", 3*time.Second, "<> false")
+	write("bob\nalice\n")
+	step("back in the file", 3*time.Second, "<alice> true")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	step("the file is gone", 3*time.Second, "<alice> true")
+	step("the file is gone for less than an hour", 59*time.Minute, "<alice> true")
+	step("the file is gone for an hour", time.Minute, "<> false")
+	if p := r.browser().open(rpURL + "/@app/auth/default/login"); !strings.HasSuffix(p.url, "/?auth_error=user_unknown") {
+		t.Errorf("expected user_unknown, seen %s", p.url)
+	}
+	write("alice\n")
+	step("the file is back", 3*time.Second, "<alice> true")
+	if p := r.browser().open(rpURL + "/@app/auth/default/login"); p.StatusCode != http.StatusOK || strings.Contains(p.url, "auth_error") {
+		t.Errorf("expected a sign-in, seen %d at %s", p.StatusCode, p.url)
+	}
+}
