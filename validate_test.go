@@ -182,8 +182,12 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if app := provisioned(t, config, filepath.Join(t.TempDir(), "absent")); len(app.Handlers()) != 5 || len(app.ResolvedProviders()) != 2 {
-		t.Errorf("%d instances and %d providers", len(app.Handlers()), len(app.ResolvedProviders()))
+	app := provisioned(t, config, filepath.Join(t.TempDir(), "absent"))
+	if n := len(app.Handlers()); n != 5 {
+		t.Errorf("expected five instances, seen %d", n)
+	}
+	if n := len(app.ResolvedProviders()); n != 2 {
+		t.Errorf("expected two providers, seen %d", n)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestRefresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	if claims, _ = rp.verify(m, got["id_token"].(string)); claims["sub"] != "another" {
-		t.Error("the lie was not told")
+		t.Error("expected the changed subject, seen another one")
 	}
 	if _, err := refresh(first.RefreshToken, ""); err == nil {
 		t.Error("an old token works")

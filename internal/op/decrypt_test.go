@@ -209,7 +209,7 @@ func TestEncryptionKeysArePublic(t *testing.T) {
 	for i, key := range set.Keys {
 		for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
 			if key[name] != nil {
-				t.Errorf("a key tells its %s", name)
+				t.Errorf("expected a key that hides its %s, seen that it prints it", name)
 			}
 		}
 		if key["use"] != "enc" {

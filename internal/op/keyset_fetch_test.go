@@ -204,7 +204,7 @@ func TestAllWhoAskShareOneFetch(t *testing.T) {
 		wg.Go(func() {
 			var unavailable *UnavailableError
 			if _, err := s.verify(first, token); !errors.As(err, &unavailable) {
-				t.Errorf("who has gone: %v", err)
+				t.Errorf("a caller that has gone: %v", err)
 			}
 		})
 		synctest.Wait()

@@ -17,7 +17,7 @@ func tokenAnswerOf(status int, label, body string) *httpResponse {
 	return a
 }
 
-// Fault E4, report F10: odd forms of what nobody needs count as absent.
+// Fault E4, report F10: odd forms of optional members count as absent.
 func TestExpiresInOfAnyForm(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -87,7 +87,7 @@ func TestTheGrantedScope(t *testing.T) {
 	}
 }
 
-func TestTokenTypeIsToldApart(t *testing.T) {
+func TestOtherTokenTypesAreNoticed(t *testing.T) {
 	t.Parallel()
 	for written, good := range map[string]bool{`"Bearer"`: true, `"bEARER"`: true, `"mac"`: false, `""`: false, "null": false, "1": false, `["Bearer"]`: false, `"N_A"`: false} {
 		got, err := readTokens(tokenAnswerOf(200, "", `{"access_token":"a","id_token":"i","token_type":`+written+`}`))

@@ -131,7 +131,7 @@ func TestDemands(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		m := NewManaged(func() clusterstore.Storage { return storage }, time.Now)
-		ringOf(t, m) // before anybody demanded anything
+		ringOf(t, m) // before any requirement
 		retained := func() int64 {
 			var file keyFile
 			if err := json.Unmarshal(storage.file(), &file); err != nil {
