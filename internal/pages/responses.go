@@ -54,6 +54,10 @@ type Problem struct {
 	Rule string
 	// LoginURL begins a fresh sign-in; may be empty.
 	LoginURL string
+	// ACRValues and MaxAge are what that has to prove: values of acr, separated by
+	// spaces, and seconds (RFC 9470 3); may be empty and nil.
+	ACRValues string
+	MaxAge    *int64
 	// ErrorID finds the line in the log; may be empty.
 	ErrorID string
 }
@@ -61,15 +65,17 @@ type Problem struct {
 // Write writes the problem with a status.
 func (p Problem) Write(w http.ResponseWriter, status int) error {
 	text, err := json.Marshal(struct {
-		Detail   string `json:"detail"`
-		ErrorID  string `json:"error_id,omitempty"`
-		LoginURL string `json:"login_url,omitempty"`
-		Reason   string `json:"reason"`
-		Rule     string `json:"rule,omitempty"`
-		Status   int    `json:"status"`
-		Title    string `json:"title"`
-		Type     string `json:"type"`
-	}{p.Detail, p.ErrorID, p.LoginURL, p.Reason, p.Rule, status, http.StatusText(status), "about:blank"})
+		ACRValues string `json:"acr_values,omitempty"`
+		Detail    string `json:"detail"`
+		ErrorID   string `json:"error_id,omitempty"`
+		LoginURL  string `json:"login_url,omitempty"`
+		MaxAge    *int64 `json:"max_age,omitempty"`
+		Reason    string `json:"reason"`
+		Rule      string `json:"rule,omitempty"`
+		Status    int    `json:"status"`
+		Title     string `json:"title"`
+		Type      string `json:"type"`
+	}{p.ACRValues, p.Detail, p.ErrorID, p.LoginURL, p.MaxAge, p.Reason, p.Rule, status, http.StatusText(status), "about:blank"})
 	if err != nil {
 		return err
 	}
