@@ -34,8 +34,11 @@ func (g golden) refused() bool { return !strings.HasPrefix(g.expected, "{") }
 func goldens(t *testing.T) (all []golden) {
 	t.Helper()
 	paths, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
-	if err != nil || len(paths) == 0 {
-		t.Fatal("no golden files", err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(paths) == 0 {
+		t.Fatal("expected golden files, seen none")
 	}
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
@@ -125,32 +128,40 @@ func TestEveryOptionRefusesTheWrongArguments(t *testing.T) {
 	t.Parallel()
 	provider, session := slices.Sorted(maps.Keys(oidcrp.ProviderOptions)), slices.Sorted(maps.Keys(oidcrp.SessionOptions))
 	for _, place := range []struct {
-		name, before, after string
-		words               []string
+		name  string
+		frame frame
+		words []string
 	}{
-		{"site", "a.example {\noidc_rp {\n", "}\n}\n", []string{
+		{"site", inSite, []string{
 			"default_provider", "unauthenticated", "preflight", "error_pages", "upstream", "home", "return_to", "signed_out", "endpoints",
 			"logout_path", "base_url", "pages", "session", "clear_site_data",
 		}},
-		{"shorthand", "a.example {\noidc_rp {\n", "}\n}\n", provider},
-		{"own provider", "a.example {\noidc_rp {\nprovider a {\n", "}\n}\n}\n", provider},
-		{"shared provider", "{\noidc_rp {\nprovider a {\n", "}\n}\n}\n", provider},
-		{"session", "{\noidc_rp {\nsession {\n", "}\n}\n}\n", session},
-		{"session of a site", "a.example {\noidc_rp {\nsession {\n", "}\n}\n}\n", session},
-		{"cookie", "{\noidc_rp {\nsession {\ncookie {\n", "}\n}\n}\n}\n", []string{"domain", "same_site", "partitioned", "insecure", "transient"}},
+		{"shorthand", inSite, provider},
+		{"own provider", inProvider, provider},
+		{"shared provider", inGlobalProvider, provider},
+		{"session", inGlobalSession, session},
+		{"session of a site", inSession, session},
+		{"cookie", inGlobalCookie, []string{"domain", "same_site", "partitioned", "insecure", "transient"}},
 	} {
-		first := strings.Count(place.before, "\n") + 1
 		for _, word := range place.words {
 			right, wrong := uses(word, strings.HasPrefix(place.name, "session"))
 			for _, use := range wrong {
-				_, err := adapt(place.before + use.text + "\n" + place.after)
-				at := fmt.Sprintf(", at Caddyfile:%d", first+use.line)
-				if err == nil || !strings.HasSuffix(err.Error(), at) || strings.Contains(err.Error(), "unrecognized option") {
-					t.Errorf("%s: %q: got the error %v, want one%s", place.name, use.text, err, at)
+				text, first := place.frame.with(use.text)
+				_, err := adapt(text)
+				if err == nil {
+					t.Errorf("%s: %q: expected an error, seen none", place.name, use.text)
+					continue
+				}
+				if at := fmt.Sprintf(", at Caddyfile:%d", first+use.line); !strings.HasSuffix(err.Error(), at) {
+					t.Errorf("%s: %q: expected an error%s, seen %v", place.name, use.text, at, err)
+				}
+				if strings.Contains(err.Error(), "unrecognized option") {
+					t.Errorf("%s: %q: expected the option to be known, seen %v", place.name, use.text, err)
 				}
 			}
 			// What is missing around it is an error of another line.
-			_, err := adapt(place.before + right + "\n" + place.after)
+			text, first := place.frame.with(right)
+			_, err := adapt(text)
 			if at := fmt.Sprintf(", at Caddyfile:%d", first); err != nil && strings.HasSuffix(err.Error(), at) {
 				t.Errorf("%s: %q is refused: %v", place.name, right, err)
 			}
@@ -178,7 +189,7 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 		"upstream": "access_token", "session": "lifetime 1h", "tls": "ca a", "claims": "a b", "authorization_params": "a b",
 	}[word]
 	switch {
-	case slices.Contains([]string{"insecure", "disabled", "partitioned", "transient"}, word):
+	case slices.Contains([]string{"insecure", "disabled", "email_trusted", "login_is_auth_time", "partitioned", "transient"}, word):
 		return word, []use{{word + "\n" + word, 1}, {word + " x", 0}}
 	case block != "" && !(word == "claims" && ofSession):
 		block = " {\n" + block + "\n}"

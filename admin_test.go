@@ -51,8 +51,11 @@ http://127.0.0.1:0 {
 			return err.Error()
 		}
 		var response adminapi.ProvidersResponse
-		if err := json.Unmarshal([]byte(out), &response); err != nil || len(response.Providers) != 1 {
+		if err := json.Unmarshal([]byte(out), &response); err != nil {
 			t.Fatalf("%v: %s", err, out)
+		}
+		if len(response.Providers) != 1 {
+			t.Fatalf("expected one provider, seen %s", out)
 		}
 		return response.Providers[0].Issuer
 	}
@@ -67,8 +70,11 @@ http://127.0.0.1:0 {
 		if err := load(site(want)); err != nil {
 			t.Fatal(err)
 		}
-		if got := issuer(); got != want || oidcrp.RunningApps() != 1 {
-			t.Errorf("load %d: %s, %d apps", i, got, oidcrp.RunningApps())
+		if got := issuer(); got != want {
+			t.Errorf("load %d: expected %s, seen %s", i, want, got)
+		}
+		if n := oidcrp.RunningApps(); n != 1 {
+			t.Errorf("load %d: expected one app, seen %d", i, n)
 		}
 	}
 	// Apps start in any order: some of these fail before ours has begun, others after.
@@ -77,15 +83,21 @@ http://127.0.0.1:0 {
 		if err := load(site("http://127.0.0.1:1/failed") + strings.Replace(siteWithoutApp, "127.0.0.1:0", taken, 1)); err == nil {
 			t.Fatal("a configuration with a port that is taken was loaded")
 		}
-		if got := issuer(); got != "http://127.0.0.1:1/2" || oidcrp.RunningApps() != 1 {
-			t.Errorf("after a load that failed: %s, %d apps", got, oidcrp.RunningApps())
+		if got := issuer(); got != "http://127.0.0.1:1/2" {
+			t.Errorf("after a load that failed: expected http://127.0.0.1:1/2, seen %s", got)
+		}
+		if n := oidcrp.RunningApps(); n != 1 {
+			t.Errorf("after a load that failed: expected one app, seen %d", n)
 		}
 	}
 	if err := load(siteWithoutApp); err != nil {
 		t.Fatal(err)
 	}
-	if got := issuer(); !strings.Contains(got, "503") || oidcrp.RunningApps() != 0 {
-		t.Errorf("without the app again: %s, %d apps", got, oidcrp.RunningApps())
+	if got := issuer(); !strings.Contains(got, "503") {
+		t.Errorf("without the app again: expected status 503, seen %s", got)
+	}
+	if n := oidcrp.RunningApps(); n != 0 {
+		t.Errorf("without the app again: expected no app, seen %d", n)
 	}
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)

@@ -36,7 +36,12 @@ func BenchmarkLogin(b *testing.B) {
 	if err := os.WriteFile(keys, op.KeySet(), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf("issuer %s\nclient_id rp\nclient_secret a-secret-of-the-test-client\nauthorization_endpoint %s\ntoken_endpoint %s\njwks {file.%s}\n",
+	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf(`issuer %s
+		client_id rp
+		client_secret a-secret-of-the-test-client
+		authorization_endpoint %s
+		token_endpoint %s
+		jwks {file.%s}`,
 		op.Issuer(), op.URL(oidctest.Authorize), endpoint.address, keys))
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 	const batch = 32

@@ -47,7 +47,7 @@ type benchmark struct {
 // that every case calls: compare the cases with «next handler alone». What
 // Caddy itself does for a request is not counted, and neither is the sealing of
 // the sessions. The garbage of both is collected off the clock, since it is
-// many times that of the handler, of which the bytes per request tell.
+// many times that of the handler, which the bytes per request show.
 func BenchmarkRequest(b *testing.B) {
 	for _, c := range []benchmark{
 		{"next handler alone", 1024, oneUser, false, oidcrp.ModePrivate, "", http.StatusOK},
@@ -65,8 +65,12 @@ func BenchmarkRequest(b *testing.B) {
 }
 
 func benchmarkRequest(b *testing.B, c benchmark) {
-	h := benchHandler(b, c.mode, c.route+"\nissuer https://op.test\nclient_id rp\n"+
-		"authorization_endpoint https://op.test/authorize\ntoken_endpoint https://op.test/token\njwks_uri https://op.test/keys\n")
+	h := benchHandler(b, c.mode, fmt.Sprintf(`%s
+		issuer https://op.test
+		client_id rp
+		authorization_endpoint https://op.test/authorize
+		token_endpoint https://op.test/token
+		jwks_uri https://op.test/keys`, c.route))
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 	var handler caddyhttp.Handler = next
 	if c.guard {
@@ -184,7 +188,22 @@ func benchRequest(page *http.Request, cookies string) (*httptest.ResponseRecorde
 // of its block.
 func benchHandler(b *testing.B, mode, options string) *oidcrp.Handler {
 	b.Helper()
-	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\nlog {\noutput discard\n}\n}\nhttp://rp.test {\noidc_rp %s {\n%s\nsession {\nsecret %s\n}\n}\n}",
+	config, err := adapt(fmt.Sprintf(`{
+	admin off
+	auto_https off
+	storage file_system %s
+	log {
+		output discard
+	}
+}
+http://rp.test {
+	oidc_rp %s {
+		%s
+		session {
+			secret %s
+		}
+	}
+}`,
 		b.TempDir(), mode, options, strings.Repeat("k", 32)))
 	if err != nil {
 		b.Fatal(err)

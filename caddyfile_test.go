@@ -8,58 +8,164 @@ import (
 	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 )
 
+// frame is a Caddyfile in which a text takes the place of HERE.
+type frame string
+
+// with returns the Caddyfile with the text, and the line where the text begins.
+func (f frame) with(text string) (caddyfile string, line int) {
+	before, after, _ := strings.Cut(string(f), "HERE")
+	return before + text + after, strings.Count(before, "\n") + 1
+}
+
+// The frames of options.
+const (
+	inSite = frame(`a.example {
+	oidc_rp {
+		HERE
+	}
+}`)
+	inProvider = frame(`a.example {
+	oidc_rp {
+		provider corp {
+			HERE
+		}
+	}
+}`)
+	inSession = frame(`a.example {
+	oidc_rp {
+		session {
+			HERE
+		}
+	}
+}`)
+	inGlobal = frame(`{
+	oidc_rp {
+		HERE
+	}
+}`)
+	inGlobalProvider = frame(`{
+	oidc_rp {
+		provider corp {
+			HERE
+		}
+	}
+}`)
+	inGlobalSession = frame(`{
+	oidc_rp {
+		session {
+			HERE
+		}
+	}
+}`)
+	inGlobalCookie = frame(`{
+	oidc_rp {
+		session {
+			cookie {
+				HERE
+			}
+		}
+	}
+}`)
+)
+
 // Fault D6. An unknown word is answered with the one that was meant, and with
 // file and line.
 func TestUnknownWordsGetAHint(t *testing.T) {
 	t.Parallel()
-	const (
-		site     = "a.example {\noidc_rp {\n"
-		shared   = "{\noidc_rp {\nprovider corp {\n"
-		session  = "a.example {\noidc_rp {\nsession {\n"
-		provider = "issuer https://login.example.com\nclient_id rp\n"
-	)
-	for _, tc := range []struct{ before, text, after, hint string }{
-		{site, "isuer https://login.example.com", "}\n}", "did you mean 'issuer'?"},
-		{site, "clientid rp", "}\n}", "did you mean 'client_id'?"},
-		{site, "client-secret x", "}\n}", "did you mean 'client_secret'?"},
-		{site, "scope openid", "}\n}", "did you mean 'scopes'?"},
-		{site, "signedout /", "}\n}", "did you mean 'signed_out'?"},
-		{site, "privat /x", "}\n}", "did you mean 'private'?"},
-		{site, "Public /x", "}\n}", "did you mean 'public'?"},
-		{site, "lifetime 1h", "}\n}", "it is an option of session"},
-		{site, "same_site lax", "}\n}", "it is an option of session { cookie { … } }"},
-		{site, "header X-User email", "}\n}", "it is an option of upstream"},
-		{site, "frobnicate", "}\n}", ""},
-		{site, "unauthenticated redirekt", "}\n}", "did you mean 'redirect'?"},
-		{site, "userinfo alway", "}\n}", "did you mean 'always'?"},
-		{site, "pkce of", "}\n}", "did you mean 'off'?"},
-		{site, "client_auth private_key", "}\n}", "did you mean 'private_key_jwt'?"},
-		{site, "id_token_algs RS265", "}\n}", "did you mean 'RS256'?"},
-		{shared, "token_endpiont https://login.example.com", "}\n}\n}", "did you mean 'token_endpoint'?"},
-		{shared, "public /x", "}\n}\n}", "it is an option of a site"},
-		{"{\noidc_rp {\n", "providers corp", "}\n}", "did you mean 'provider'?"},
-		{"{\noidc_rp {\n", "client_id rp", "}\n}", "it is an option of a provider"},
-		{session, "life_time 1h", "}\n}\n}", "did you mean 'lifetime'?"},
-		{session, "domain a.example", "}\n}\n}", "it is an option of session { cookie { … } }"},
-		{session, "store memroy", "}\n}\n}", "did you mean 'memory'?"},
-		{session + "store memory {\n", "max_record 1", "}\n}\n}\n}", "did you mean 'max_records'?"},
-		{session + "store redis {\n", "adress 127.0.0.1:6379", "}\n}\n}\n}", "did you mean 'address'?"},
-		{session + "cookie {\n", "samesite lax", "}\n}\n}\n}", "did you mean 'same_site'?"},
-		{session + "cookie {\n", "same_site nome", "}\n}\n}\n}", "did you mean 'none'?"},
-		{"a.example {\noidc_rp {\nupstream {\n", "acces_token", "}\n}\n}", "did you mean 'access_token'?"},
-		{"a.example {\noidc_rp {\ntls {\n", "client_cert a b", "}\n}\n}", ""},
-		{"a.example {\n", "oidc_rp publick {\n" + provider + "}", "}", "did you mean 'public'?"},
-		{"{\noidc_rp {\nprovider corp {\n" + provider + "}\n}\n}\na.example {\noidc_rp {\n", "provider copr", "}\n}", "did you mean 'corp'?"},
+	for _, tc := range []struct {
+		place      frame
+		text, hint string
+	}{
+		{inSite, "isuer https://login.example.com", "did you mean 'issuer'?"},
+		{inSite, "clientid rp", "did you mean 'client_id'?"},
+		{inSite, "client-secret x", "did you mean 'client_secret'?"},
+		{inSite, "scope openid", "did you mean 'scopes'?"},
+		{inSite, "signedout /", "did you mean 'signed_out'?"},
+		{inSite, "privat /x", "did you mean 'private'?"},
+		{inSite, "Public /x", "did you mean 'public'?"},
+		{inSite, "lifetime 1h", "it is an option of session"},
+		{inSite, "same_site lax", "it is an option of session { cookie { … } }"},
+		{inSite, "header X-User email", "it is an option of upstream"},
+		{inSite, "frobnicate", ""},
+		{inSite, "unauthenticated redirekt", "did you mean 'redirect'?"},
+		{inSite, "userinfo alway", "did you mean 'always'?"},
+		{inSite, "pkce of", "did you mean 'off'?"},
+		{inSite, "client_auth private_key", "did you mean 'private_key_jwt'?"},
+		{inSite, "id_token_algs RS265", "did you mean 'RS256'?"},
+		{inGlobalProvider, "token_endpiont https://login.example.com", "did you mean 'token_endpoint'?"},
+		{inGlobalProvider, "public /x", "it is an option of a site"},
+		{inGlobal, "providers corp", "did you mean 'provider'?"},
+		{inGlobal, "client_id rp", "it is an option of a provider"},
+		{inSession, "life_time 1h", "did you mean 'lifetime'?"},
+		{inSession, "domain a.example", "it is an option of session { cookie { … } }"},
+		{inSession, "store memroy", "did you mean 'memory'?"},
+		{`a.example {
+			oidc_rp {
+				session {
+					store memory {
+						HERE
+					}
+				}
+			}
+		}`, "max_record 1", "did you mean 'max_records'?"},
+		{`a.example {
+			oidc_rp {
+				session {
+					store redis {
+						HERE
+					}
+				}
+			}
+		}`, "adress 127.0.0.1:6379", "did you mean 'address'?"},
+		{inGlobalCookie, "samesite lax", "did you mean 'same_site'?"},
+		{inGlobalCookie, "same_site nome", "did you mean 'none'?"},
+		{`a.example {
+			oidc_rp {
+				upstream {
+					HERE
+				}
+			}
+		}`, "acces_token", "did you mean 'access_token'?"},
+		{`a.example {
+			oidc_rp {
+				tls {
+					HERE
+				}
+			}
+		}`, "client_cert a b", ""},
+		{`a.example {
+			HERE {
+				issuer https://login.example.com
+				client_id rp
+			}
+		}`, "oidc_rp publick", "did you mean 'public'?"},
+		{`{
+			oidc_rp {
+				provider corp {
+					issuer https://login.example.com
+					client_id rp
+				}
+			}
+		}
+		a.example {
+			oidc_rp {
+				HERE
+			}
+		}`, "provider copr", "did you mean 'corp'?"},
 	} {
-		_, err := adapt(tc.before + tc.text + "\n" + tc.after)
+		text, line := tc.place.with(tc.text)
+		_, err := adapt(text)
 		if err == nil {
-			t.Errorf("%s is accepted", tc.text)
+			t.Errorf("%s: expected an error, seen none", tc.text)
 			continue
 		}
-		if got := strings.Contains(err.Error(), "did you mean") || strings.Contains(err.Error(), "it is an option of"); got != (tc.hint != "") || !strings.Contains(err.Error(), tc.hint) {
-			t.Errorf("%s: the error is %q, want %q", tc.text, err, tc.hint)
+		if hinted := strings.Contains(err.Error(), "did you mean") || strings.Contains(err.Error(), "it is an option of"); hinted != (tc.hint != "") {
+			t.Errorf("%s: expected a hint %t, seen %v", tc.text, tc.hint != "", err)
 		}
-		holdLine(t, err, strings.Count(tc.before, "\n")+1)
+		if !strings.Contains(err.Error(), tc.hint) {
+			t.Errorf("%s: expected the hint %q, seen %v", tc.text, tc.hint, err)
+		}
+		holdLine(t, err, line)
 	}
 }
 
@@ -76,22 +182,168 @@ func holdLine(t *testing.T, err error, line int) {
 func TestErrorsNameTheLineThatIsWrong(t *testing.T) {
 	t.Parallel()
 	for text, line := range map[string]int{
-		"{\noidc_rp {\nprovider corp {\nissuer https://login.example.com\nclient_id rp\n}\n}\n}\na.example {\noidc_rp {\nhome /x\nprovider corp\nscopes openid\n}\n}":         13,
-		"{\noidc_rp {\nprovider corp {\nissuer https://login.example.com\nclient_id rp\n}\n}\n}\na.example {\noidc_rp {\nhome /x\nscopes openid\nprovider corp\n}\n}":         13,
-		"{\noidc_rp {\nprovider corp {\nissuer https://login.example.com\nclient_id rp\n}\n}\n}\na.example {\noidc_rp {\nscopes openid\nhome /x\ndefault_provider corp\n}\n}": 13,
-		"a.example {\noidc_rp {\nclient_id rp\nissuer http://login.example.com\nhome /x\n}\n}":                                                                                4,
-		"a.example {\noidc_rp {\nissuer https://login.example.com\nclient_id rp\ntoken_endpoint /token\nhome /x\n}\n}":                                                        5,
-		"a.example {\noidc_rp {\nissuer https://login.example.com\nclient_id rp\nredirect_path x\nhome /x\n}\n}":                                                              5,
-		"a.example {\noidc_rp {\nissuer https://login.example.com\nclient_id rp\nclient_auth client_secret_post\nhome /x\n}\n}":                                               5,
-		"a.example {\noidc_rp {\nprovider corp {\nissuer https://login.example.com\nclient_id rp\nclock_skew 11m\n}\nhome /x\n}\n}":                                           6,
-		"{\noidc_rp {\nprovider corp {\nissuer https://login.example.com\nclient_id rp\nauthorization_params {\nprompt login\nmax_age x\nb c\n}\nscopes openid\n}\n}\n}":      8,
-		"a.example {\noidc_rp {\nsession {\ncookie {\ninsecure\nsame_site none\n}\nlifetime 1h\n}\n}\n}":                                                                      6,
-		"a.example {\noidc_rp {\nsession {\nlifetime 1s\nrotate 1d\n}\n}\n}":                                                                                                  4,
-		"a.example {\noidc_rp endpoints {\nissuer https://login.example.com\nclient_id rp\nhome /x\nprivate /a\nhome /b\n}\n}":                                                6,
-		"a.example {\noidc_rp endpoints {\nissuer https://login.example.com\nclient_id rp\nupstream {\naccess_token\n}\n}\n}":                                                 5,
-		"a.example {\noidc_rp endpoints {\nissuer https://login.example.com\nunauthenticated deny\nclient_id rp\n}\n}":                                                        4,
-		"a.example {\noidc_rp endpoints {\nissuer https://login.example.com\npreflight pass\nclient_id rp\n}\n}":                                                              4,
-		"a.example {\noidc_rp {\nissuer https://login.example.com\nclient_id rp\nupstream {\nheader X-A a\nheader Host b\nheader X-C c\n}\n}\n}":                              7,
+		`{
+			oidc_rp {
+				provider corp {
+					issuer https://login.example.com
+					client_id rp
+				}
+			}
+		}
+		a.example {
+			oidc_rp {
+				home /x
+				provider corp
+				scopes openid
+			}
+		}`: 13,
+		`{
+			oidc_rp {
+				provider corp {
+					issuer https://login.example.com
+					client_id rp
+				}
+			}
+		}
+		a.example {
+			oidc_rp {
+				home /x
+				scopes openid
+				provider corp
+			}
+		}`: 13,
+		`{
+			oidc_rp {
+				provider corp {
+					issuer https://login.example.com
+					client_id rp
+				}
+			}
+		}
+		a.example {
+			oidc_rp {
+				scopes openid
+				home /x
+				default_provider corp
+			}
+		}`: 13,
+		`a.example {
+			oidc_rp {
+				client_id rp
+				issuer http://login.example.com
+				home /x
+			}
+		}`: 4,
+		`a.example {
+			oidc_rp {
+				issuer https://login.example.com
+				client_id rp
+				token_endpoint /token
+				home /x
+			}
+		}`: 5,
+		`a.example {
+			oidc_rp {
+				issuer https://login.example.com
+				client_id rp
+				redirect_path x
+				home /x
+			}
+		}`: 5,
+		`a.example {
+			oidc_rp {
+				issuer https://login.example.com
+				client_id rp
+				client_auth client_secret_post
+				home /x
+			}
+		}`: 5,
+		`a.example {
+			oidc_rp {
+				provider corp {
+					issuer https://login.example.com
+					client_id rp
+					clock_skew 11m
+				}
+				home /x
+			}
+		}`: 6,
+		`{
+			oidc_rp {
+				provider corp {
+					issuer https://login.example.com
+					client_id rp
+					authorization_params {
+						prompt login
+						max_age x
+						b c
+					}
+					scopes openid
+				}
+			}
+		}`: 8,
+		`a.example {
+			oidc_rp {
+				session {
+					cookie {
+						insecure
+						same_site none
+					}
+					lifetime 1h
+				}
+			}
+		}`: 6,
+		`a.example {
+			oidc_rp {
+				session {
+					lifetime 1s
+					rotate 1d
+				}
+			}
+		}`: 4,
+		`a.example {
+			oidc_rp endpoints {
+				issuer https://login.example.com
+				client_id rp
+				home /x
+				private /a
+				home /b
+			}
+		}`: 6,
+		`a.example {
+			oidc_rp endpoints {
+				issuer https://login.example.com
+				client_id rp
+				upstream {
+					access_token
+				}
+			}
+		}`: 5,
+		`a.example {
+			oidc_rp endpoints {
+				issuer https://login.example.com
+				unauthenticated deny
+				client_id rp
+			}
+		}`: 4,
+		`a.example {
+			oidc_rp endpoints {
+				issuer https://login.example.com
+				preflight pass
+				client_id rp
+			}
+		}`: 4,
+		`a.example {
+			oidc_rp {
+				issuer https://login.example.com
+				client_id rp
+				upstream {
+					header X-A a
+					header Host b
+					header X-C c
+				}
+			}
+		}`: 7,
 	} {
 		_, err := adapt(text)
 		if err == nil {

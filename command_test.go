@@ -178,11 +178,18 @@ http://two.test:0 {
 	}
 
 	file := filepath.Join(t.TempDir(), "Caddyfile")
-	if err := os.WriteFile(file, []byte("{\nadmin "+address+"\n}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, `{
+	admin %s
+}
+`, address), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := command(t, "providers", "--config", file, "--adapter", "caddyfile"); err != nil || !strings.Contains(out, "corp") {
+	out, err := command(t, "providers", "--config", file, "--adapter", "caddyfile")
+	if err != nil {
 		t.Errorf("with a configuration file that has the address: %v\n%s", err, out)
+	}
+	if !strings.Contains(out, "corp") {
+		t.Errorf("with a configuration file that has the address: expected the provider corp, seen\n%s", out)
 	}
 	if _, err := command(t, "providers", "--address", "127.0.0.1:1"); err == nil {
 		t.Error("no Caddy is running there, and there is no error")
@@ -200,7 +207,7 @@ http://two.test:0 {
 		t.Fatal(err)
 	}
 	if _, err := command(t, "keys", "rotate", "--address", address); err == nil || !strings.Contains(err.Error(), "409") {
-		t.Errorf("only keys of the configuration: %v", err)
+		t.Errorf("only keys of the configuration: expected an error with status 409, seen %v", err)
 	}
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)

@@ -37,8 +37,14 @@ http://rp.test {
 			t.Fatal(err)
 		}
 		body := recorder.Body.String()
-		if recorder.Code != http.StatusServiceUnavailable || recorder.Header().Get("Retry-After") == "" || !strings.Contains(body, "provider_unavailable") {
-			t.Errorf("wrong settings %v: status %d: %s", wrong, recorder.Code, body)
+		if recorder.Code != http.StatusServiceUnavailable {
+			t.Errorf("wrong settings %v: expected status 503, seen %d", wrong, recorder.Code)
+		}
+		if recorder.Header().Get("Retry-After") == "" {
+			t.Errorf("wrong settings %v: expected Retry-After, seen none", wrong)
+		}
+		if !strings.Contains(body, "provider_unavailable") {
+			t.Errorf("wrong settings %v: expected provider_unavailable, seen %s", wrong, body)
 		}
 		if got := strings.Contains(body, "not set up correctly"); got != wrong {
 			t.Errorf("wrong settings %v: the page says %s", wrong, body)

@@ -16,7 +16,18 @@ func loaded(t *testing.T, text string, globals ...string) (log string, err error
 	t.Helper()
 	logFile := filepath.Join(t.TempDir(), "log")
 	storage := filepath.Join(t.TempDir(), "absent")
-	text = fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\nstorage file_system %s\nlog {\noutput file %s\n}\n%s\n}\n%s", storage, logFile, strings.Join(globals, "\n"), text)
+	text = fmt.Sprintf(`{
+		admin off
+		persist_config off
+		auto_https off
+		storage file_system %s
+		log {
+			output file %s
+		}
+		%s
+	}
+	%s
+	%s`, storage, logFile, strings.Join(globals, "\n"), snippets, text)
 	config, err := adapt(text)
 	if err != nil {
 		t.Fatalf("adapt: %v\n%s", err, text)
@@ -47,8 +58,35 @@ func loadedJSON(t *testing.T, config []byte, logFile, storage string) (log strin
 }
 
 const (
-	anyProvider = "issuer https://login.example.com\nclient_id rp\n"
-	corpShared  = `
+	// snippets are what Caddyfiles of these tests import.
+	snippets = `
+(any_provider) {
+	issuer https://login.example.com
+	client_id rp
+}
+(other_provider) {
+	issuer https://login.example.org
+	client_id rp
+}
+(guard) {
+	oidc_rp {
+		provider corp
+	}
+}
+(broken) {
+	oidc_rp {
+		import any_provider
+		base_url https://{env.OIDC_NOT_SET}
+	}
+}
+(guard_and_matcher) {
+	oidc_rp {
+		import any_provider
+	}
+	@stranger expression "!('admins' in {http.auth.user.groups})"
+}
+`
+	corpShared = `
 oidc_rp {
 	provider corp {
 		issuer https://login.corp.example
@@ -65,7 +103,17 @@ oidc_rp {
 )
 
 func domainSite(hosts, options, domain string) string {
-	return hosts + " {\noidc_rp {\n" + anyProvider + options + "\nsession {\ncookie {\ndomain " + domain + "\n}\n}\n}\n}"
+	return fmt.Sprintf(`%s {
+		oidc_rp {
+			import any_provider
+			%s
+			session {
+				cookie {
+					domain %s
+				}
+			}
+		}
+	}`, hosts, options, domain)
 }
 
 // Fault C1. Contract 2.4: what can never work is refused, with the site's name.
@@ -91,10 +139,34 @@ func TestCookieDomainsAtLoad(t *testing.T) {
 		{"any host, and base_url elsewhere", domainSite(":8443", "base_url https://app.example.com", "other.example"), "", notCovered},
 		{"any host without base_url", domainSite(":8443", "", "other.example"), "", "answers to any host name"},
 		{"a host from a placeholder", domainSite("http://{env.OIDC_HOST_OF_TEST}", "", "other.example"), "", ""},
-		{"certificates on demand", "app.example.com {\ntls {\non_demand\n}\noidc_rp {\n" + anyProvider + "session {\ncookie {\ndomain other.example\n}\n}\n}\n}", "", notCovered},
+		{"certificates on demand", `app.example.com {
+			tls {
+				on_demand
+			}
+			oidc_rp {
+				import any_provider
+				session {
+					cookie {
+						domain other.example
+					}
+				}
+			}
+		}`, "", notCovered},
 		{"a top-level domain", domainSite("app.example.com", "", "com"), "", "browsers keep no cookie for a top-level domain"},
 		{"a host of one label", domainSite("http://localhost", "", "localhost"), "", ""},
-		{"a host inside a wildcard site", "*.example.com {\n@a host a.example.com\nhandle @a {\noidc_rp {\n" + anyProvider + "session {\ncookie {\ndomain b.example.com\n}\n}\n}\n}\n}", coversNone, ""},
+		{"a host inside a wildcard site", `*.example.com {
+			@a host a.example.com
+			handle @a {
+				oidc_rp {
+					import any_provider
+					session {
+						cookie {
+							domain b.example.com
+						}
+					}
+				}
+			}
+		}`, coversNone, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -107,23 +179,43 @@ func TestCookieDomainsAtLoad(t *testing.T) {
 func holdLoaded(t *testing.T, config, refused, warned string, globals ...string) {
 	t.Helper()
 	log, err := loaded(t, config, globals...)
-	switch {
-	case refused == "" && err != nil:
-		t.Errorf("refused: %v", err)
-	case refused != "" && (err == nil || !strings.Contains(err.Error(), refused)):
-		t.Errorf("got the error %v, want %q", err, refused)
-	case refused != "" && !strings.Contains(err.Error(), "site "):
-		t.Errorf("the error does not name the site: %v", err)
+	holdRefused(t, err, refused, log)
+	if err != nil && !strings.Contains(err.Error(), "site ") {
+		t.Errorf("expected an error that names the site, seen %v", err)
 	}
 	holdWarnings(t, log, warned)
+}
+
+// holdRefused holds the error of a configuration, or that there is none.
+func holdRefused(t *testing.T, err error, refused, log string) {
+	t.Helper()
+	switch {
+	case err == nil && refused != "":
+		t.Errorf("expected the error %q, seen none\n%s", refused, log)
+	case err != nil && refused == "":
+		t.Errorf("expected no error, seen %v\n%s", err, log)
+	case err != nil && !strings.Contains(err.Error(), refused):
+		t.Errorf("expected the error %q, seen %v\n%s", refused, err, log)
+	}
 }
 
 // holdWarnings holds that there is one warning, or none.
 func holdWarnings(t *testing.T, log, warned string) {
 	t.Helper()
 	warnings := warningsIn(t, log)
-	if warned == "" && len(warnings) > 0 || warned != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], warned) || !strings.Contains(warnings[0], `"site":`)) {
-		t.Errorf("the warnings are %q, want %q", warnings, warned)
+	if warned == "" {
+		if len(warnings) > 0 {
+			t.Errorf("expected no warnings, seen %q", warnings)
+		}
+		return
+	}
+	if len(warnings) != 1 {
+		t.Fatalf("expected one warning, %q, seen %q", warned, warnings)
+	}
+	for _, want := range []string{warned, `"site":`} {
+		if !strings.Contains(warnings[0], want) {
+			t.Errorf("expected a warning with %q, seen %s", want, warnings[0])
+		}
 	}
 }
 
@@ -143,10 +235,28 @@ oidc_rp {
 	}
 }
 `
-	holdLoaded(t, "a.corp.example {\noidc_rp\n}\nb.corp.example {\noidc_rp\n}", "", "", shared)
-	log, err := loaded(t, "a.corp.example {\noidc_rp\n}\nwww.example.com {\noidc_rp\n}\nwww.example.org {\noidc_rp\n}", shared)
-	if err == nil || !strings.Contains(err.Error(), "site www.example.com: ") || !strings.Contains(err.Error(), "site www.example.org: ") || strings.Contains(err.Error(), "site a.corp") {
-		t.Errorf("the error is %v\n%s", err, log)
+	holdLoaded(t, `a.corp.example {
+		oidc_rp
+	}
+	b.corp.example {
+		oidc_rp
+	}`, "", "", shared)
+	log, err := loaded(t, `a.corp.example {
+		oidc_rp
+	}
+	www.example.com {
+		oidc_rp
+	}
+	www.example.org {
+		oidc_rp
+	}`, shared)
+	if err == nil {
+		t.Fatalf("expected an error, seen none\n%s", log)
+	}
+	for site, want := range map[string]bool{"site www.example.com: ": true, "site www.example.org: ": true, "site a.corp": false} {
+		if got := strings.Contains(err.Error(), site); got != want {
+			t.Errorf("%q: expected it in the error %t, seen %v", site, want, err)
+		}
 	}
 }
 
@@ -167,7 +277,12 @@ func TestBaseURLsAtLoad(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			holdLoaded(t, tc.hosts+" {\noidc_rp {\n"+anyProvider+"base_url "+tc.base+"\n}\n}", "", tc.warned)
+			holdLoaded(t, fmt.Sprintf(`%s {
+				oidc_rp {
+					import any_provider
+					base_url %s
+				}
+			}`, tc.hosts, tc.base), "", tc.warned)
 		})
 	}
 }
@@ -176,27 +291,68 @@ func TestBaseURLsAtLoad(t *testing.T) {
 func TestEqualProviderIDsOnOneSite(t *testing.T) {
 	t.Parallel()
 	site := func(first, second string) string {
-		return "app.example.com {\nhandle /admin* {\noidc_rp {\nprovider corp {\n" + first + "\n}\n}\n}\nhandle {\noidc_rp {\nprovider corp {\n" + second + "\n}\n}\n}\n}"
+		return fmt.Sprintf(`app.example.com {
+			handle /admin* {
+				oidc_rp {
+					provider corp {
+						%s
+					}
+				}
+			}
+			handle {
+				oidc_rp {
+					provider corp {
+						%s
+					}
+				}
+			}
+		}`, first, second)
 	}
 	for _, tc := range []struct{ name, first, second, refused string }{
-		{"equal", anyProvider, anyProvider, ""},
-		{"defaults that are written down", anyProvider, anyProvider + "username_claim preferred_username sub\ngroups_claim groups\nclaims {\nrole role\n}", ""},
-		{"what does not say who the user is", anyProvider, anyProvider + "scopes openid email\nauthorization_params {\nmax_age 60\n}", ""},
-		{"issuer", anyProvider, "issuer https://login.example.org\nclient_id rp", "issuer (\"https://login.example.com\" and \"https://login.example.org\")"},
-		{"configuration_url for the issuer", anyProvider, "configuration_url https://login.example.com/.well-known/openid-configuration\nclient_id rp", ""},
-		{"client_id", anyProvider, "issuer https://login.example.com\nclient_id other", "client_id ("},
-		{"username_claim", anyProvider, anyProvider + "username_claim nickname", "username_claim ("},
-		{"order of username_claim", anyProvider + "username_claim a b", anyProvider + "username_claim b a", "username_claim ("},
-		{"groups_claim", anyProvider + "groups_claim roles", anyProvider, "groups_claim ("},
-		{"claims", anyProvider + "claims {\nrole a\n}", anyProvider + "claims {\nrole b\n}", "claims role ("},
-		{"claims of one alone", anyProvider + "claims {\nrole a\n}", anyProvider, "claims role ("},
+		{"equal", "import any_provider", "import any_provider", ""},
+		{"defaults that are written down", "import any_provider", `import any_provider
+		username_claim preferred_username sub
+		groups_claim groups
+		claims {
+			role role
+		}`, ""},
+		{"what does not say who the user is", "import any_provider", `import any_provider
+		scopes openid email
+		authorization_params {
+			max_age 60
+		}`, ""},
+		{"issuer", "import any_provider", `issuer https://login.example.org
+		client_id rp`, `issuer ("https://login.example.com" and "https://login.example.org")`},
+		{"configuration_url for the issuer", "import any_provider", `configuration_url https://login.example.com/.well-known/openid-configuration
+		client_id rp`, ""},
+		{"client_id", "import any_provider", `issuer https://login.example.com
+		client_id other`, "client_id ("},
+		{"username_claim", "import any_provider", `import any_provider
+		username_claim nickname`, "username_claim ("},
+		{"order of username_claim", `import any_provider
+		username_claim a b`, `import any_provider
+		username_claim b a`, "username_claim ("},
+		{"groups_claim", `import any_provider
+		groups_claim roles`, "import any_provider", "groups_claim ("},
+		{"claims", `import any_provider
+		claims {
+			role a
+		}`, `import any_provider
+		claims {
+			role b
+		}`, "claims role ("},
+		{"claims of one alone", `import any_provider
+		claims {
+			role a
+		}`, "import any_provider", "claims role ("},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			log, err := loaded(t, site(tc.first, tc.second))
-			if (err == nil) != (tc.refused == "") || err != nil && !strings.Contains(err.Error(), "site app.example.com: provider corp: two instances of this site have different values of "+tc.refused) {
-				t.Errorf("got the error %v, want %q\n%s", err, tc.refused, log)
+			if tc.refused != "" {
+				tc.refused = "site app.example.com: provider corp: two instances of this site have different values of " + tc.refused
 			}
+			holdRefused(t, err, tc.refused, log)
 		})
 	}
 }
@@ -204,23 +360,113 @@ func TestEqualProviderIDsOnOneSite(t *testing.T) {
 // Fault A2. Only instances that one request may come to are held to it.
 func TestEqualProviderIDsElsewhere(t *testing.T) {
 	t.Parallel()
-	other := "issuer https://login.example.org\nclient_id rp\n"
 	for _, tc := range []struct{ name, config, refused string }{
-		{"two sites", "a.example.com {\noidc_rp {\n" + anyProvider + "}\n}\nb.example.com {\noidc_rp {\n" + other + "}\n}", ""},
-		{"a site and the rest", "a.example.com {\noidc_rp {\n" + anyProvider + "}\n}\n:443 {\noidc_rp {\nbase_url https://x.example\n" + other + "}\n}", ""},
-		{"hosts of a wildcard site", "*.example.com {\n@a host a.example.com\nhandle @a {\noidc_rp {\n" + anyProvider + "}\n}\n@b host b.example.com\nhandle @b {\noidc_rp {\n" + other + "}\n}\n}", ""},
-		{"one host of a wildcard site and all of it", "*.example.com {\noidc_rp /x/* {\n" + anyProvider + "}\n@a host a.example.com\nhandle @a {\noidc_rp {\n" + other + "}\n}\n}", "two instances of this site"},
-		{"endpoints and cookies of their own", "a.example.com {\nhandle /a* {\noidc_rp {\nendpoints /a/auth\nlogout_path /a/out\nsession {\ncookie a\n}\n" + anyProvider + "}\n}\nhandle {\noidc_rp {\n" + other + "}\n}\n}", ""},
-		{"any host, in one site", ":443 {\nhandle /a* {\noidc_rp {\nbase_url https://x.example\n" + anyProvider + "}\n}\nhandle {\noidc_rp {\nbase_url https://x.example\n" + other + "}\n}\n}", "two instances of this site"},
-		{"in a named route", "&(inner) {\nroute {\noidc_rp {\n" + other + "}\n}\n}\na.example.com {\noidc_rp {\n" + anyProvider + "}\ninvoke inner\n}", "two instances of this site"},
-		{"in an import", "(inner) {\noidc_rp /x/* {\n" + other + "}\n}\na.example.com {\noidc_rp {\n" + anyProvider + "}\nimport inner\n}", "two instances of this site"},
+		{"two sites", `a.example.com {
+			oidc_rp {
+				import any_provider
+			}
+		}
+		b.example.com {
+			oidc_rp {
+				import other_provider
+			}
+		}`, ""},
+		{"a site and the rest", `a.example.com {
+			oidc_rp {
+				import any_provider
+			}
+		}
+		:443 {
+			oidc_rp {
+				base_url https://x.example
+				import other_provider
+			}
+		}`, ""},
+		{"hosts of a wildcard site", `*.example.com {
+			@a host a.example.com
+			handle @a {
+				oidc_rp {
+					import any_provider
+				}
+			}
+			@b host b.example.com
+			handle @b {
+				oidc_rp {
+					import other_provider
+				}
+			}
+		}`, ""},
+		{"one host of a wildcard site and all of it", `*.example.com {
+			oidc_rp /x/* {
+				import any_provider
+			}
+			@a host a.example.com
+			handle @a {
+				oidc_rp {
+					import other_provider
+				}
+			}
+		}`, "two instances of this site"},
+		{"endpoints and cookies of their own", `a.example.com {
+			handle /a* {
+				oidc_rp {
+					endpoints /a/auth
+					logout_path /a/out
+					session {
+						cookie a
+					}
+					import any_provider
+				}
+			}
+			handle {
+				oidc_rp {
+					import other_provider
+				}
+			}
+		}`, ""},
+		{"any host, in one site", `:443 {
+			handle /a* {
+				oidc_rp {
+					base_url https://x.example
+					import any_provider
+				}
+			}
+			handle {
+				oidc_rp {
+					base_url https://x.example
+					import other_provider
+				}
+			}
+		}`, "two instances of this site"},
+		{"in a named route", `&(inner) {
+			route {
+				oidc_rp {
+					import other_provider
+				}
+			}
+		}
+		a.example.com {
+			oidc_rp {
+				import any_provider
+			}
+			invoke inner
+		}`, "two instances of this site"},
+		{"in an import", `(inner) {
+			oidc_rp /x/* {
+				import other_provider
+			}
+		}
+		a.example.com {
+			oidc_rp {
+				import any_provider
+			}
+			import inner
+		}`, "two instances of this site"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			log, err := loaded(t, tc.config)
-			if (err == nil) != (tc.refused == "") || err != nil && !strings.Contains(err.Error(), tc.refused) {
-				t.Errorf("got the error %v, want %q\n%s", err, tc.refused, log)
-			}
+			holdRefused(t, err, tc.refused, log)
 		})
 	}
 }
@@ -247,9 +493,7 @@ func TestJSONSitesAtLoad(t *testing.T) {
 			config := fmt.Sprintf(`{"admin": {"disabled": true}, "storage": {"module": "file_system", "root": %q}, "logging": {"logs": {"default": {"writer": {"output": "file", "filename": %q}}}},
 				"apps": {"http": {"servers": {"s": {"listen": ["127.0.0.1:0"], "automatic_https": {"disable": true}, "routes": [%s]}}}}}`, storage, logFile, tc.routes)
 			log, err := loadedJSON(t, []byte(config), logFile, storage)
-			if (err == nil) != (tc.refused == "") || err != nil && !strings.Contains(err.Error(), tc.refused) {
-				t.Errorf("got the error %v, want %q", err, tc.refused)
-			}
+			holdRefused(t, err, tc.refused, log)
 			holdWarnings(t, log, tc.warned)
 		})
 	}
@@ -258,17 +502,32 @@ func TestJSONSitesAtLoad(t *testing.T) {
 // Fault D6. Errors of an instance name its site and the option.
 func TestErrorsNameTheSite(t *testing.T) {
 	t.Parallel()
-	broken := "oidc_rp {\n" + anyProvider + "base_url https://{env.OIDC_NOT_SET}\n}"
 	for _, tc := range []struct{ config, want string }{
-		{"app.example.com, www.example.com {\n" + broken + "\n}", "site app.example.com, www.example.com: base_url: "},
-		{":8443 {\n" + broken + "\n}", "site :8443: base_url: "},
-		{"a.example.com {\noidc_rp {\n" + anyProvider + "}\n}\nb.example.com {\nhandle /x* {\n" + broken + "\n}\n}", "site b.example.com: base_url: "},
-		{"*.example.com {\n@a host a.example.com\nhandle @a {\n" + broken + "\n}\n}", "site a.example.com: base_url: "},
+		{`app.example.com, www.example.com {
+			import broken
+		}`, "site app.example.com, www.example.com: base_url: "},
+		{`:8443 {
+			import broken
+		}`, "site :8443: base_url: "},
+		{`a.example.com {
+			oidc_rp {
+				import any_provider
+			}
+		}
+		b.example.com {
+			handle /x* {
+				import broken
+			}
+		}`, "site b.example.com: base_url: "},
+		{`*.example.com {
+			@a host a.example.com
+			handle @a {
+				import broken
+			}
+		}`, "site a.example.com: base_url: "},
 	} {
 		_, err := loaded(t, tc.config)
-		if err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("got the error %v, want %q\n%s", err, tc.want, tc.config)
-		}
+		holdRefused(t, err, tc.want, tc.config)
 	}
 }
 

@@ -1,6 +1,7 @@
 package oidcrp_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -10,32 +11,89 @@ import (
 // Fault A8.
 func TestPrivateFoldersAtLoad(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct{ directive, warned string }{
-		{"oidc_rp public {\nprivate /account/* /admin/*", noFolder},
-		{"oidc_rp public {\nprivate /account /account/*", ""},
-		{"oidc_rp public {\nprivate /account*", ""},
-		{"oidc_rp public {\nprivate /account/*\nprivate /account", ""},
-		{"oidc_rp public {\nprivate /account/*\npublic /account", ""},
-		{"oidc_rp public {\npublic /account\nprivate /account/*", ""},
-		{"oidc_rp public {\nprivate /*", ""},
-		{"oidc_rp public {\nprivate *", ""},
-		{"oidc_rp {\nprivate /account/*", ""},
-		{"oidc_rp public {\nprivate @named", noFolder},
-		{"oidc_rp /account/* {", noFolder},
-		{"oidc_rp @both {", ""},
-		{"oidc_rp /account/* public {", ""},
-		{"oidc_rp @account public {\nprivate /account/deep/*", noFolder},
+	for _, tc := range []struct{ name, directive, warned string }{
+		{"two folders", `oidc_rp public {
+			private /account/* /admin/*
+			import any_provider
+		}`, noFolder},
+		{"the folder itself, too", `oidc_rp public {
+			private /account /account/*
+			import any_provider
+		}`, ""},
+		{"all that begins like it", `oidc_rp public {
+			private /account*
+			import any_provider
+		}`, ""},
+		{"the folder itself on another line", `oidc_rp public {
+			private /account/*
+			private /account
+			import any_provider
+		}`, ""},
+		{"the folder itself is public", `oidc_rp public {
+			private /account/*
+			public /account
+			import any_provider
+		}`, ""},
+		{"the folder itself is public, before", `oidc_rp public {
+			public /account
+			private /account/*
+			import any_provider
+		}`, ""},
+		{"the root", `oidc_rp public {
+			private /*
+			import any_provider
+		}`, ""},
+		{"everything", `oidc_rp public {
+			private *
+			import any_provider
+		}`, ""},
+		{"a folder of a private site", `oidc_rp {
+			private /account/*
+			import any_provider
+		}`, ""},
+		{"a named matcher", `oidc_rp public {
+			private @named
+			import any_provider
+		}`, noFolder},
+		{"the matcher of the directive", `oidc_rp /account/* {
+			import any_provider
+		}`, noFolder},
+		{"a named matcher of the directive with both", `oidc_rp @both {
+			import any_provider
+		}`, ""},
+		{"the matcher of a public directive", `oidc_rp /account/* public {
+			import any_provider
+		}`, ""},
+		{"a folder below the matcher", `oidc_rp @account public {
+			private /account/deep/*
+			import any_provider
+		}`, noFolder},
 	} {
-		t.Run(strings.ReplaceAll(tc.directive, "/", "_"), func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			config := "app.example.com {\n@named path /account/*\n@both path /account /account/*\n@account path /account /account/*\n" + tc.directive + "\n" + anyProvider + "}\n}"
-			log, err := loaded(t, config)
+			log, err := loaded(t, fmt.Sprintf(`app.example.com {
+				@named path /account/*
+				@both path /account /account/*
+				@account path /account /account/*
+				%s
+			}`, tc.directive))
 			if err != nil {
 				t.Fatal(err)
 			}
 			warnings := warningsIn(t, log)
-			if (tc.warned == "") != (len(warnings) == 0) || len(warnings) > 0 && (!strings.Contains(warnings[0], tc.warned) || !strings.Contains(warnings[0], `"not_matched":"/account`)) {
-				t.Errorf("the warnings are %q, want %q", warnings, tc.warned)
+			if tc.warned == "" {
+				if len(warnings) > 0 {
+					t.Errorf("expected no warnings, seen %q", warnings)
+				}
+				return
+			}
+			if len(warnings) == 0 {
+				t.Fatalf("expected the warning %q, seen none", tc.warned)
+			}
+			for _, want := range []string{tc.warned, `"not_matched":"/account`} {
+				if !strings.Contains(warnings[0], want) {
+					t.Errorf("expected a warning with %q, seen %s", want, warnings[0])
+				}
 			}
 		})
 	}
@@ -44,41 +102,110 @@ func TestPrivateFoldersAtLoad(t *testing.T) {
 // Fault C5.
 func TestGuardsInsideHandleAtLoad(t *testing.T) {
 	t.Parallel()
-	guard := `
-oidc_rp {
-	provider corp
-}
-`
 	for _, tc := range []struct{ name, site, warned string }{
-		{"alone", "handle /wiki/* {\n" + guard + "}", noEndpoints},
-		{"handle_path", "handle_path /wiki/* {\n" + guard + "}", noEndpoints},
-		{"route with a path", "route /wiki/* {\n" + guard + "}", noEndpoints},
-		{"a named matcher", "@wiki {\npath /wiki/*\nmethod GET POST\n}\nhandle @wiki {\n" + guard + "}", noEndpoints},
-		{"a regular expression", "@wiki path_regexp ^/wiki/\nhandle @wiki {\n" + guard + "}", noEndpoints},
-		{"an expression", "@wiki expression path('/wiki/*')\nhandle @wiki {\n" + guard + "}", noEndpoints},
-		{"handle in handle", "handle {\nhandle /wiki/* {\n" + guard + "}\n}", noEndpoints},
-		{"a named route", "handle /wiki/* {\ninvoke inner\n}", noEndpoints},
-		{"endpoints in a handle, too", "handle /wiki/* {\n" + guard + "}\nhandle /x/* {\noidc_rp endpoints {\nprovider corp\n}\n}", noEndpoints},
-		{"endpoints under another prefix", "oidc_rp endpoints {\nprovider corp\nendpoints /other\n}\nhandle /wiki/* {\n" + guard + "}", noEndpoints},
-		{"with endpoints", "oidc_rp endpoints {\nprovider corp\n}\nhandle /wiki/* {\n" + guard + "}", ""},
-		{"beside a guard of the rest", "handle /wiki/* {\n" + guard + "}\nhandle {\n" + guard + "}", ""},
-		{"a handle for everything", "handle {\n" + guard + "}", ""},
-		{"endpoints where the handle is", "handle /wiki/* {\noidc_rp {\nprovider corp\nendpoints /wiki/auth\n}\n}", ""},
-		{"a handle that leaves something out", "@rest not path /api/*\nhandle @rest {\n" + guard + "}", ""},
-		{"a handle by other things than the path", "@intern remote_ip 10.0.0.0/8\nhandle @intern {\n" + guard + "}", ""},
-		{"a matcher of its own", "oidc_rp /wiki* {\nprovider corp\n}", ""},
-		{"an expression that names the endpoints", "@w expression path('/wiki/*', '/@app/auth/*')\nhandle @w {\n" + guard + "}", ""},
-		{"an expression that leaves something out", "@w expression `{path}.startsWith('/api/') == false`\nhandle @w {\n" + guard + "}", ""},
+		{"alone", `handle /wiki/* {
+			import guard
+		}`, noEndpoints},
+		{"handle_path", `handle_path /wiki/* {
+			import guard
+		}`, noEndpoints},
+		{"route with a path", `route /wiki/* {
+			import guard
+		}`, noEndpoints},
+		{"a named matcher", `@wiki {
+			path /wiki/*
+			method GET POST
+		}
+		handle @wiki {
+			import guard
+		}`, noEndpoints},
+		{"a regular expression", `@wiki path_regexp ^/wiki/
+		handle @wiki {
+			import guard
+		}`, noEndpoints},
+		{"an expression", `@wiki expression path('/wiki/*')
+		handle @wiki {
+			import guard
+		}`, noEndpoints},
+		{"handle in handle", `handle {
+			handle /wiki/* {
+				import guard
+			}
+		}`, noEndpoints},
+		{"a named route", `handle /wiki/* {
+			invoke inner
+		}`, noEndpoints},
+		{"endpoints in a handle, too", `handle /wiki/* {
+			import guard
+		}
+		handle /x/* {
+			oidc_rp endpoints {
+				provider corp
+			}
+		}`, noEndpoints},
+		{"endpoints under another prefix", `oidc_rp endpoints {
+			provider corp
+			endpoints /other
+		}
+		handle /wiki/* {
+			import guard
+		}`, noEndpoints},
+		{"with endpoints", `oidc_rp endpoints {
+			provider corp
+		}
+		handle /wiki/* {
+			import guard
+		}`, ""},
+		{"beside a guard of the rest", `handle /wiki/* {
+			import guard
+		}
+		handle {
+			import guard
+		}`, ""},
+		{"a handle for everything", `handle {
+			import guard
+		}`, ""},
+		{"endpoints where the handle is", `handle /wiki/* {
+			oidc_rp {
+				provider corp
+				endpoints /wiki/auth
+			}
+		}`, ""},
+		{"a handle that leaves something out", `@rest not path /api/*
+		handle @rest {
+			import guard
+		}`, ""},
+		{"a handle by other things than the path", `@intern remote_ip 10.0.0.0/8
+		handle @intern {
+			import guard
+		}`, ""},
+		{"a matcher of its own", `oidc_rp /wiki* {
+			provider corp
+		}`, ""},
+		{"an expression that names the endpoints", `@w expression path('/wiki/*', '/@app/auth/*')
+		handle @w {
+			import guard
+		}`, ""},
+		{"an expression that leaves something out", `@w expression "{path}.startsWith('/api/') == false"
+		handle @w {
+			import guard
+		}`, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			named := ""
 			if strings.Contains(tc.site, "invoke") {
-				named = "&(inner) {\nroute {\n" + guard + "}\n}\n"
+				named = `&(inner) {
+					route {
+						import guard
+					}
+				}`
 			}
 			for _, address := range []string{"app.example.com", ":8443"} {
-				config := named + address + " {\n" + tc.site + "\n}"
-				log, err := loaded(t, config, corpShared)
+				log, err := loaded(t, fmt.Sprintf(`%s
+				%s {
+					%s
+				}`, named, address, tc.site), corpShared)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -87,8 +214,12 @@ oidc_rp {
 					if strings.Contains(warning, "answers to any host name") {
 						continue
 					}
-					if found = true; tc.warned == "" || !strings.Contains(warning, tc.warned) {
-						t.Errorf("%s: got the warning %s", address, warning)
+					found = true
+					if tc.warned == "" {
+						t.Errorf("%s: expected no warning, seen %s", address, warning)
+					}
+					if !strings.Contains(warning, tc.warned) {
+						t.Errorf("%s: expected the warning %q, seen %s", address, tc.warned, warning)
 					}
 				}
 				if !found && tc.warned != "" {
@@ -102,29 +233,83 @@ oidc_rp {
 // Fault C5, for a provider whose endpoints another instance does not have.
 func TestGuardInsideHandleWithAnotherProvider(t *testing.T) {
 	t.Parallel()
-	config := "app.example.com {\noidc_rp endpoints {\n" + anyProvider + "}\nhandle /wiki/* {\noidc_rp {\nprovider corp\n}\n}\n}"
+	config := `app.example.com {
+		oidc_rp endpoints {
+			import any_provider
+		}
+		handle /wiki/* {
+			oidc_rp {
+				provider corp
+			}
+		}
+	}`
 	holdLoaded(t, config, "", noEndpoints, corpShared)
 }
 
 // Fault A7. Rules made of Caddy's matchers that do not hold.
 func TestGroupRulesThatDoNotHoldAtLoad(t *testing.T) {
 	t.Parallel()
-	guard := "oidc_rp {\n" + anyProvider + "}\n@stranger expression `!('admins' in {http.auth.user.groups})`\n"
 	for _, tc := range []struct{ name, site, warned string }{
-		{"beside handle blocks", guard + "error @stranger 403\nhandle /admin/* {\nrespond admin\n}\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
-		{"respond beside handle blocks", guard + "respond @stranger 403\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
-		{"abort beside handle blocks", guard + "abort @stranger\nhandle {\nrespond rest\n}", loadcheck.RuleBehindHandle},
-		{"for a path", guard + "@both {\npath /admin /admin/*\nexpression `!('admins' in {http.auth.user.groups})`\n}\nerror @both 403", loadcheck.RuleByPath},
-		{"for a path in the expression", guard + "@both expression `path('/admin/*') && !('admins' in {http.auth.user.groups})`\nerror @both 403", loadcheck.RuleByPath},
-		{"beside a handle block for some pages", guard + "error @stranger 403\nhandle /health {\nrespond ok\n}\nreverse_proxy 127.0.0.1:1", "does not hold for what handle and route blocks answer"},
-		{"for a whole site", guard + "error @stranger 403\nreverse_proxy 127.0.0.1:1", ""},
-		{"in a route block", guard + "route {\nerror @stranger 403\nreverse_proxy 127.0.0.1:1\n}", ""},
-		{"in a route block before handle blocks", guard + "route {\nerror @stranger 403\nhandle {\nreverse_proxy 127.0.0.1:1\n}\n}", ""},
-		{"about something else", guard + "@get method GET\nerror @get 403\nhandle {\nrespond rest\n}", ""},
+		{"beside handle blocks", `import guard_and_matcher
+		error @stranger 403
+		handle /admin/* {
+			respond admin
+		}
+		handle {
+			respond rest
+		}`, loadcheck.RuleBehindHandle},
+		{"respond beside handle blocks", `import guard_and_matcher
+		respond @stranger 403
+		handle {
+			respond rest
+		}`, loadcheck.RuleBehindHandle},
+		{"abort beside handle blocks", `import guard_and_matcher
+		abort @stranger
+		handle {
+			respond rest
+		}`, loadcheck.RuleBehindHandle},
+		{"for a path", `import guard_and_matcher
+		@both {
+			path /admin /admin/*
+			expression "!('admins' in {http.auth.user.groups})"
+		}
+		error @both 403`, loadcheck.RuleByPath},
+		{"for a path in the expression", `import guard_and_matcher
+		@both expression "path('/admin/*') && !('admins' in {http.auth.user.groups})"
+		error @both 403`, loadcheck.RuleByPath},
+		{"beside a handle block for some pages", `import guard_and_matcher
+		error @stranger 403
+		handle /health {
+			respond ok
+		}
+		reverse_proxy 127.0.0.1:1`, "does not hold for what handle and route blocks answer"},
+		{"for a whole site", `import guard_and_matcher
+		error @stranger 403
+		reverse_proxy 127.0.0.1:1`, ""},
+		{"in a route block", `import guard_and_matcher
+		route {
+			error @stranger 403
+			reverse_proxy 127.0.0.1:1
+		}`, ""},
+		{"in a route block before handle blocks", `import guard_and_matcher
+		route {
+			error @stranger 403
+			handle {
+				reverse_proxy 127.0.0.1:1
+			}
+		}`, ""},
+		{"about something else", `import guard_and_matcher
+		@get method GET
+		error @get 403
+		handle {
+			respond rest
+		}`, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			holdLoaded(t, "app.example.com {\n"+tc.site+"\n}", "", tc.warned)
+			holdLoaded(t, fmt.Sprintf(`app.example.com {
+				%s
+			}`, tc.site), "", tc.warned)
 		})
 	}
 }
@@ -132,21 +317,56 @@ func TestGroupRulesThatDoNotHoldAtLoad(t *testing.T) {
 func TestWhereALogoutEndsAtLoad(t *testing.T) {
 	t.Parallel()
 	const again = "signed_out leads to a private page"
-	for _, tc := range []struct{ directive, refused, warned string }{
-		{"oidc_rp {\nsigned_out /", "", again},
-		{"oidc_rp {\nsigned_out /bye?x=1", "", again},
-		{"oidc_rp {\nsigned_out /bye\npublic /bye", "", ""},
-		{"oidc_rp public {\nsigned_out /", "", ""},
-		{"oidc_rp {\nsigned_out https://www.example.com/", "", ""},
-		{"oidc_rp {\nsigned_out /Special:UserLogout", "signed_out: is one of our own addresses", ""},
-		{"oidc_rp {\nsigned_out /Special:UserLogout?x=1", "signed_out: is one of our own addresses", ""},
-		{"oidc_rp public {\nsigned_out /@app/auth/default/signedout", "signed_out: is one of our own addresses", ""},
-		{"oidc_rp public {\nlogout_path /out\nsigned_out /out", "signed_out: is one of our own addresses", ""},
-		{"oidc_rp public {\nlogout_path /out\nhome /out", "logout_path: is the home page", ""},
+	for _, tc := range []struct{ name, directive, refused, warned string }{
+		{"a private page", `oidc_rp {
+			signed_out /
+			import any_provider
+		}`, "", again},
+		{"a private page with a query", `oidc_rp {
+			signed_out /bye?x=1
+			import any_provider
+		}`, "", again},
+		{"a public page", `oidc_rp {
+			signed_out /bye
+			public /bye
+			import any_provider
+		}`, "", ""},
+		{"a page of a public site", `oidc_rp public {
+			signed_out /
+			import any_provider
+		}`, "", ""},
+		{"another site", `oidc_rp {
+			signed_out https://www.example.com/
+			import any_provider
+		}`, "", ""},
+		{"the logout itself", `oidc_rp {
+			signed_out /Special:UserLogout
+			import any_provider
+		}`, "signed_out: is one of our own addresses", ""},
+		{"the logout itself with a query", `oidc_rp {
+			signed_out /Special:UserLogout?x=1
+			import any_provider
+		}`, "signed_out: is one of our own addresses", ""},
+		{"an endpoint", `oidc_rp public {
+			signed_out /@app/auth/default/signedout
+			import any_provider
+		}`, "signed_out: is one of our own addresses", ""},
+		{"a configured logout", `oidc_rp public {
+			logout_path /out
+			signed_out /out
+			import any_provider
+		}`, "signed_out: is one of our own addresses", ""},
+		{"a logout at the home page", `oidc_rp public {
+			logout_path /out
+			home /out
+			import any_provider
+		}`, "logout_path: is the home page", ""},
 	} {
-		t.Run(strings.ReplaceAll(tc.directive, "/", "_"), func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			holdLoaded(t, "app.example.com {\n"+tc.directive+"\n"+anyProvider+"}\n}", tc.refused, tc.warned)
+			holdLoaded(t, fmt.Sprintf(`app.example.com {
+				%s
+			}`, tc.directive), tc.refused, tc.warned)
 		})
 	}
 }

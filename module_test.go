@@ -145,7 +145,18 @@ oidc_rp {
 `
 	}
 	load := func(i int) {
-		config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\npersist_config off\nlog {\noutput discard\n}\n}\nhttp://127.0.0.1:0 {\n%s\nrespond %q\n}", guard, fmt.Sprint("load ", i)))
+		config, err := adapt(fmt.Sprintf(`{
+	admin off
+	auto_https off
+	persist_config off
+	log {
+		output discard
+	}
+}
+http://127.0.0.1:0 {
+	%s
+	respond "load %d"
+}`, guard, i))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package oidcrp_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,7 +97,11 @@ func checkCaddyfile(t *testing.T, name, text string) {
 	if formatted := string(caddyfile.Format([]byte(text))); formatted != text {
 		t.Errorf("%s: caddy fmt would change\n%s\nto\n%s", name, text, formatted)
 	}
-	quiet := "{\nadmin off\nstorage file_system " + t.TempDir() + "\n}\n"
+	quiet := fmt.Sprintf(`{
+	admin off
+	storage file_system %s
+}
+`, t.TempDir())
 	if strings.HasPrefix("\n"+text, "\n{\n") || strings.Contains(text, "\n{\n") {
 		quiet = "" // has global options of its own
 	}
@@ -291,7 +296,7 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 			t.Errorf("docs/operations.md: the address %s of the admin API is missing", path)
 		}
 	}
-	for _, config := range []any{oidcrp.App{}, oidcrp.Handler{}, oidcrp.ProviderConfig{}, oidcrp.ProviderTLSConfig{}, oidcrp.SessionConfig{}, oidcrp.CookieConfig{}, oidcrp.Route{}, oidcrp.UpstreamConfig{}} {
+	for _, config := range []any{oidcrp.App{}, oidcrp.Handler{}, oidcrp.ProviderConfig{}, oidcrp.ProviderTLSConfig{}, oidcrp.SessionConfig{}, oidcrp.CookieConfig{}, oidcrp.Route{}, oidcrp.UpstreamConfig{}, oidcrp.Rule{}, oidcrp.ClaimRule{}, oidcrp.Profile{}} {
 		of := reflect.TypeOf(config)
 		for i := range of.NumField() {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
@@ -305,7 +310,7 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 // storeOptions are those of the session stores.
 var storeOptions = []string{"max_records", "timeout", "address", "cluster", "sentinel", "username", "password", "database", "prefix"}
 
-// TestReadmeAndDocumentsNameFilesThatExist: who moves a file that contributors
+// TestReadmeAndDocumentsNameFilesThatExist: whoever moves a file that contributors
 // are sent to mends docs/contributing.md.
 func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	t.Parallel()

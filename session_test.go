@@ -43,8 +43,11 @@ http://rp.test {
 	before := liveHeap()
 	for i := range people {
 		chunks, err := h.Instance().Sessions.Create(t.Context(), ring, s.SessionAAD, usualSession(h, said, i))
-		if err != nil || len(chunks) != 1 {
-			t.Fatal(err, len(chunks))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(chunks) != 1 {
+			t.Fatalf("the session of visitor %d: expected one cookie, seen %d", i, len(chunks))
 		}
 		if k, err := h.Instance().Sessions.Load(t.Context(), ring, s.SessionAAD, chunks[0][1:], h.Now()); err != nil || k == nil {
 			t.Fatalf("the session of visitor %d: %v, %v", i, k, err)
@@ -126,8 +129,11 @@ http://rp.test {
 	if one.Endpoints != "/a/auth" {
 		one, two = two, one
 	}
-	if one.Instance().NeedsOf(one.Instance().Default, "").AccessToken || !two.Instance().NeedsOf(two.Instance().Default, "").AccessToken {
-		t.Error("the access token is kept in sessions of the instance that does not need it, expected only in the other's")
+	if one.Instance().NeedsOf(one.Instance().Default, "").AccessToken {
+		t.Error("expected the first instance not to need the access token, seen that it does")
+	}
+	if !two.Instance().NeedsOf(two.Instance().Default, "").AccessToken {
+		t.Error("expected the second instance to need the access token, seen that it does not")
 	}
 }
 
@@ -158,8 +164,15 @@ func TestOptionsAtTheirDefaultBindNothing(t *testing.T) {
 		"username_claim preferred_username {env.OIDC_TEST_NAME}",
 		"groups_claim groups",
 		"groups_claim {env.OIDC_TEST_GROUPS}",
-		"claims {\nrole role\nemail email\n}",
-		"scopes openid email\nuserinfo always\nauthorization_params {\nmax_age 60\n}",
+		`claims {
+			role role
+			email email
+		}`,
+		`scopes openid email
+		userinfo always
+		authorization_params {
+			max_age 60
+		}`,
 	} {
 		if bound(t, lines) != golden {
 			t.Errorf("%q binds sessions, expected those of earlier releases to go on", lines)
@@ -172,10 +185,19 @@ func TestOptionsAtTheirDefaultBindNothing(t *testing.T) {
 		"username_claim nickname",
 		"groups_claim roles",
 		"groups_claim realm_access.roles",
-		"claims {\nrole realm_access.roles\n}",
-		"claims {\nrole nickname\n}",
-		"claims {\nroles nickname\n}",
-		"claims {\nrole nickname\nother nickname\n}",
+		`claims {
+			role realm_access.roles
+		}`,
+		`claims {
+			role nickname
+		}`,
+		`claims {
+			roles nickname
+		}`,
+		`claims {
+			role nickname
+			other nickname
+		}`,
 	} {
 		b := bound(t, lines)
 		if other, twice := seen[b]; twice {

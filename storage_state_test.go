@@ -17,21 +17,26 @@ import (
 // question costs money at some.
 func TestAStorageIsRequiredForWhatIsKeptThere(t *testing.T) {
 	t.Parallel()
-	secret := "secret " + strings.Repeat("s", 32) + "\n"
 	for _, tc := range []struct {
 		session           string
 		keys, revocations bool
 	}{
 		{"", true, true},
-		{secret, false, true},
-		{"store memory\n", true, false},
-		{"store memory\n" + secret, false, false},
-		{"store storage\n" + secret, false, true},
+		{`session {
+			secret 0123456789abcdef0123456789abcdef
+		}`, false, true},
+		{`session {
+			store memory
+		}`, true, false},
+		{`session {
+			store memory
+			secret 0123456789abcdef0123456789abcdef
+		}`, false, false},
+		{`session {
+			store storage
+			secret 0123456789abcdef0123456789abcdef
+		}`, false, true},
 	} {
-		lines := ""
-		if tc.session != "" {
-			lines = "session {\n" + tc.session + "}\n"
-		}
 		keys, revocations := started(t, fmt.Sprintf(`
 http://rp.test {
 	oidc_rp {
@@ -40,9 +45,12 @@ http://rp.test {
 		%s
 	}
 }
-`, lines)).RequiredOfStorage()
-		if keys != tc.keys || revocations != tc.revocations {
-			t.Errorf("%q: expected keys %v and revocations %v, seen %v and %v", tc.session, tc.keys, tc.revocations, keys, revocations)
+`, tc.session)).RequiredOfStorage()
+		if keys != tc.keys {
+			t.Errorf("%q: expected keys %t, seen %t", tc.session, tc.keys, keys)
+		}
+		if revocations != tc.revocations {
+			t.Errorf("%q: expected revocations %t, seen %t", tc.session, tc.revocations, revocations)
 		}
 	}
 }
@@ -64,7 +72,12 @@ http://rp.test {
 	storage := app.Storage()
 	key := storagekey.Key(storage)
 	folder := storage.(*certmagic.FileStorage).Path
-	config, err := adapt(fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tstorage file_system %s\n}\n", folder) + fmt.Sprintf(site, "pages not/there"))
+	config, err := adapt(fmt.Sprintf(`{
+	admin off
+	auto_https off
+	storage file_system %s
+}
+%s`, folder, fmt.Sprintf(site, "pages not/there")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +91,11 @@ http://rp.test {
 	if err == nil || !strings.Contains(err.Error(), "pages") {
 		t.Fatalf("a folder that does not exist: expected an error about pages, seen %v", err)
 	}
-	if references, ok := oidcrp.StorageStates.References(key); !ok || references != 1 {
+	references, ok := oidcrp.StorageStates.References(key)
+	if !ok {
+		t.Fatal("expected the storage to be known, seen that it is not")
+	}
+	if references != 1 {
 		t.Errorf("expected one reference to the storage, seen %d", references)
 	}
 }

@@ -63,7 +63,7 @@ func mustRefuse(t *testing.T, config, cause string) {
 		t.Errorf("got %q\nwant %q", err, cause)
 	}
 	if strings.Contains(err.Error(), "s3cret") {
-		t.Errorf("the error tells a secret: %v", err)
+		t.Errorf("expected an error without the secret, seen %v", err)
 	}
 }
 
@@ -226,7 +226,7 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		{"a signed-out address from an unset variable", "", `{"signed_out": "https://{env.OIDC_NOT_SET}"}`, "signed_out: {env.OIDC_NOT_SET} is empty"},
 		// words
 		{"an unknown mode", "", `{"mode": "protected"}`, `mode: "protected" is none of private, public, endpoints`},
-		{"an unknown way with nobody", "", `{"unauthenticated": "login"}`, `unauthenticated: "login" is none of`},
+		{"an unknown way with unauthenticated requests", "", `{"unauthenticated": "login"}`, `unauthenticated: "login" is none of`},
 		{"an unknown way with preflights", "", `{"preflight": "allow"}`, `preflight: "allow" is none of`},
 		{"site data of no type", "", `{"clear_site_data": ["everything"]}`, `clear_site_data: "everything" is none of`},
 		{"site data twice", "", `{"clear_site_data": ["cache", "cache"]}`, "clear_site_data: cache is there twice"},
@@ -239,7 +239,7 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		{"a route with a broken matcher", "", `{"routes": [{"mode": "public", "match": [{"path_regexp": {"pattern": "("}}]}]}`, "path_regexp"},
 		{"a route without a mode", "", `{"routes": [{"match": [{"path": ["/a"]}]}]}`, `routes: mode: "" is none of private, public`},
 		{"a route that only serves endpoints", "", `{"routes": [{"mode": "endpoints", "match": [{"path": ["/a"]}]}]}`, "routes: mode: "},
-		{"a route with an unknown way with nobody", "", `{"routes": [{"mode": "private", "unauthenticated": "login", "match": [{"path": ["/a"]}]}]}`, "routes: unauthenticated: "},
+		{"a route with an unknown way with unauthenticated requests", "", `{"routes": [{"mode": "private", "unauthenticated": "login", "match": [{"path": ["/a"]}]}]}`, "routes: unauthenticated: "},
 		{"a public route that demands a login", "", `{"routes": [{"mode": "public", "unauthenticated": "deny", "match": [{"path": ["/a"]}]}]}`, "unauthenticated means nothing on a public route"},
 		{"a route that is null", "", `{"routes": [null]}`, "routes: a route is null"},
 		{"an unknown matcher of the guard", "", `{"match": [{"paths": ["/a"]}]}`, "http.matchers.paths"},
@@ -274,7 +274,7 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		{"an insecure partitioned cookie", "", `{"session": {"cookie": {"insecure": true, "partitioned": true}}}`, "insecure excludes them"},
 		{"a store without a module", "", `{"session": {"store": {"max_records": 5}}}`, "session: store: it is an object that names its module"},
 		{"a store that is a word", `{"session": {"store": "memory"}}`, "", "session: store: it is an object that names its module"},
-		{"a store that nobody has", "", `{"session": {"store": {"module": "shoebox"}}}`, "unknown module: oidc_rp.session_stores.shoebox"},
+		{"a store that does not exist", "", `{"session": {"store": {"module": "shoebox"}}}`, "unknown module: oidc_rp.session_stores.shoebox"},
 		{"cookies with an option", "", `{"session": {"store": {"module": "cookie", "max_records": 5}}}`, `session: store: cookie: json: unknown field "max_records"`},
 		{"a store with an option that it has not", "", `{"session": {"store": {"module": "memory", "shelves": 5}}}`, `unknown field "shelves"`},
 		{"a store that refuses its options", "", `{"session": {"store": {"module": "memory", "max_records": -1}}}`, "max_records: -1 is less than 1"},

@@ -142,7 +142,7 @@ func operatorsFiles(t *testing.T) (folder string) {
 	}
 	for name, value := range map[string]string{
 		"FILES": filepath.ToSlash(folder), "CLIENT_ID": "rp", "CLIENT_SECRET": "s3cret-of-the-client", "PROXY": "http://user:s3cret@proxy.example.com:3128",
-		"OLD_SECRET": strings.Repeat("an older s3cret ", 3), "HOST": "app.example.com", "KEY": inPEM("PRIVATE KEY", private),
+		"GROUP": "auditors", "OLD_SECRET": strings.Repeat("an older s3cret ", 3), "HOST": "app.example.com", "KEY": inPEM("PRIVATE KEY", private),
 	} {
 		t.Setenv("OIDC_"+name, value)
 	}
@@ -182,8 +182,12 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if app := provisioned(t, config, filepath.Join(t.TempDir(), "absent")); len(app.Handlers()) != 5 || len(app.ResolvedProviders()) != 2 {
-		t.Errorf("%d instances and %d providers", len(app.Handlers()), len(app.ResolvedProviders()))
+	app := provisioned(t, config, filepath.Join(t.TempDir(), "absent"))
+	if n := len(app.Handlers()); n != 5 {
+		t.Errorf("expected five instances, seen %d", n)
+	}
+	if n := len(app.ResolvedProviders()); n != 2 {
+		t.Errorf("expected two providers, seen %d", n)
 	}
 }
 

@@ -59,6 +59,6 @@ func TestReturnWhole(t *testing.T) {
 		}
 	}
 	if _, ok := ReturnWhole("://"+"//x", Origin{}); ok {
-		t.Error("nobody has an address")
+		t.Error("no origin: expected no address, seen one")
 	}
 }

@@ -22,7 +22,7 @@ func TestReturnAccepts(t *testing.T) {
 		{"a page", "/page", "/page"},
 		{"a query and a fragment", "/a/b?x=1&y=/..//z#top", "/a/b?x=1&y=/..//z#top"},
 		{"another URL in the query", "/a?next=https://evil.example/", "/a?next=https://evil.example/"},
-		{"an escaped slash after the slash, which nobody decodes there", "/%2f/evil.example", "/%2f/evil.example"},
+		{"an escaped slash after the slash, which browsers do not decode there", "/%2f/evil.example", "/%2f/evil.example"},
 		{"an escaped backslash after the slash", "/%5cevil.example", "/%5cevil.example"},
 		{"an escaped tab after the slash", "/%09/evil.example", "/%09/evil.example"},
 		{"doubled slashes behind a dot segment, still a path", "/.//evil.example", "/.//evil.example"},
@@ -235,7 +235,7 @@ func TestReturnRefuses(t *testing.T) {
 	}
 }
 
-func TestReturnToNobodyKnownIsAPathOnly(t *testing.T) {
+func TestReturnWithoutAnOriginIsAPathOnly(t *testing.T) {
 	t.Parallel()
 	if got, ok := Return("/x", Origin{}, nil); !ok || got != "/x" {
 		t.Errorf("a path: %q, %v", got, ok)

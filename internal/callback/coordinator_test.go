@@ -237,7 +237,7 @@ func TestWhoLeavesDoesNotEndTheWork(t *testing.T) {
 		go func() { _, _ = node.Do(context.Background(), a.attempt("slow")) }()
 		time.Sleep(time.Millisecond)
 		if _, err := node.Do(short, a.attempt("slow")); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("who waits for another's work: %v", err)
+			t.Errorf("a request that waits for another's work: %v", err)
 		}
 		time.Sleep(2 * time.Hour)
 	})

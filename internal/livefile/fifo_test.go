@@ -23,7 +23,7 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// A pipe in the place of a file must not stop who uses the value.
+	// A pipe instead of a file must not stop the users of the value.
 	v := b.value(b.text("a"))
 	if err := os.Rename(fifo, b.path("a")); err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 	if got := v.Get(); got != "1" {
 		t.Errorf("expected the value to stay 1, seen %q", got)
 	}
-	if got := b.told(); !strings.Contains(got, "is not a regular file") {
+	if got := b.reported(); !strings.Contains(got, "is not a regular file") {
 		t.Errorf("expected a report about a file that is not regular, seen %q", got)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// bench is a folder, a clock, and what was told.
+// bench is a folder, a clock, and what was reported.
 type bench struct {
 	t      *testing.T
 	folder string
@@ -41,8 +41,8 @@ func (b *bench) pass() {
 
 func (b *bench) notify(e Event) { b.events = append(b.events, e) }
 
-// told takes what was reported since the last call, in short.
-func (b *bench) told() string {
+// reported takes what was reported since the last call, in short.
+func (b *bench) reported() string {
 	var all []string
 	for _, e := range b.events {
 		text := [...]string{"changed", "broken", "writable"}[e.Kind]
@@ -94,13 +94,13 @@ func (b *bench) value(make func(Read) (string, error)) *Value[string] {
 	return v
 }
 
-func (b *bench) expect(v *Value[string], want, told string) {
+func (b *bench) expect(v *Value[string], want, report string) {
 	b.t.Helper()
 	if got := v.Get(); got != want {
 		b.t.Errorf("the value is %q, want %q", got, want)
 	}
-	if got := b.told(); got != told {
-		b.t.Errorf("told %q, want %q", got, told)
+	if got := b.reported(); got != report {
+		b.t.Errorf("report: expected %q, seen %q", report, got)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestBrokenFileKeepsTheLastGoodContent(t *testing.T) {
 	b.pass()
 	b.expect(v, "1", "broken a: is bad")
 	b.pass()
-	b.expect(v, "1", "") // told once
+	b.expect(v, "1", "") // reported once
 	if err := os.Remove(b.path("a")); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestBrokenFileKeepsTheLastGoodContent(t *testing.T) {
 	if got := v.Get(); got != "1" {
 		t.Errorf("a removed file: expected the value to stay 1, seen %q", got)
 	}
-	if got := b.told(); !strings.HasPrefix(got, "broken a: ") {
+	if got := b.reported(); !strings.HasPrefix(got, "broken a: ") {
 		t.Errorf("a removed file: expected a report that it is broken, seen %q", got)
 	}
 	b.pass()
@@ -250,7 +250,7 @@ func TestFilesHaveALimit(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(text), err)
 	}
 	if _, err := ReadFile(b.path("over")); err == nil || !strings.Contains(err.Error(), "more than") {
-		t.Errorf("a file over the limit: %v", err)
+		t.Errorf("a file over the limit: expected an error about its size, seen %v", err)
 	}
 }
 

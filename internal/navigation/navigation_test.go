@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// kinds are what the package tells of a request.
+// kinds are what the package reports about a request.
 type kinds struct{ pageLoad, navigation, subresource, wantsPage bool }
 
 func TestWhatARequestIsFor(t *testing.T) {

@@ -223,7 +223,7 @@ func TestProbing(t *testing.T) {
 	}
 }
 
-// TestOrder holds C21: who asks userinfo before the key set has verified nothing.
+// TestOrder holds C21: a client that requests userinfo before the key set has verified nothing.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	p := New(t, RandomPaths())
@@ -246,7 +246,7 @@ func mustURL(t *testing.T, s string) *url.URL {
 	return u
 }
 
-// TestStrict holds that a violation which nobody took fails the test, and that
+// TestStrict holds that a violation which no test took fails the test, and that
 // Lenient takes them all.
 func TestStrict(t *testing.T) {
 	t.Parallel()

@@ -173,7 +173,7 @@ func thumbprintOf(t *testing.T, public any) string {
 }
 
 // A PEM file often holds the certificate beside the key, and Entra ID wants to
-// be told which one it is.
+// know which one it is.
 func TestACertificateBesideTheKeyIsNamed(t *testing.T) {
 	t.Parallel()
 	key, other := newKey(t, "RSA"), newKey(t, "P-256")

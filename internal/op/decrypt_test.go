@@ -127,10 +127,10 @@ func TestEncryptedTokensThatAreNotOpened(t *testing.T) {
 		}
 	}
 	if _, err := new(Client).open(good); err == nil || !strings.Contains(err.Error(), "configure decryption_key") {
-		t.Errorf("without a key: %v", err)
+		t.Errorf("without a key: expected an error that names decryption_key, seen %v", err)
 	}
 	if _, err := decrypting(t, "p256").open(good); err == nil || !strings.Contains(err.Error(), "no decryption_key fits its alg") {
-		t.Errorf("without a key that fits: %v", err)
+		t.Errorf("without a key that fits: expected an error about its alg, seen %v", err)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestEncryptionKeysArePublic(t *testing.T) {
 	for i, key := range set.Keys {
 		for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
 			if key[name] != nil {
-				t.Errorf("a key tells its %s", name)
+				t.Errorf("expected a key that hides its %s, seen that it prints it", name)
 			}
 		}
 		if key["use"] != "enc" {

@@ -54,7 +54,7 @@ func (m mapped) dial(control func(network, address string, _ syscall.RawConn) er
 	}
 }
 
-// canary is a server on this machine that nobody may reach: it has the
+// canary is a server on this machine that no request may reach: it has the
 // certificate of any name, and counts.
 type canary struct {
 	*httptest.Server
@@ -76,7 +76,7 @@ func newCanary(t *testing.T, secure bool) *canary {
 }
 
 // guardedClient is a client of a provider at https://idp.example, which names
-// resolve for as told.
+// resolve for as names says.
 func guardedClient(t *testing.T, op *oidctest.Provider, names mapped, change func(*DiscoveryConfig)) *Client {
 	t.Helper()
 	config := oidctest.CAPool()

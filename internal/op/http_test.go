@@ -138,7 +138,7 @@ func TestASlowAnswerIsCutOff(t *testing.T) {
 			t.Errorf("%s: %v after %v", path, err, time.Since(began))
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
-			t.Errorf("the error tells the query: %v", err)
+			t.Errorf("expected an error without the query, seen %v", err)
 		}
 	}
 }
@@ -195,10 +195,10 @@ func TestErrorsTellNoSecret(t *testing.T) {
 	}{
 		{"a status", server.URL + "/status?token=secret#secret", t.Context()},
 		{"no answer", server.URL + "/close?token=secret", t.Context()},
-		{"nobody there", "http://127.0.0.1:1/?token=secret", t.Context()},
+		{"nothing listens there", "http://127.0.0.1:1/?token=secret", t.Context()},
 		{"no such host", "http://op.invalid/?token=secret", t.Context()},
 		{"a user in the address", "http://user:secret@127.0.0.1:1/", t.Context()},
-		{"who asked has gone", server.URL + "/?token=secret", cancelled},
+		{"the caller has gone", server.URL + "/?token=secret", cancelled},
 	} {
 		request, err := http.NewRequestWithContext(tc.ctx, http.MethodGet, tc.address, nil)
 		if err != nil {
@@ -213,7 +213,7 @@ func TestErrorsTellNoSecret(t *testing.T) {
 			t.Errorf("%s: expected an error without the secret, seen %v", tc.name, err)
 		}
 		if err != nil && !strings.Contains(err.Error(), "get http://") {
-			t.Errorf("%s: the error does not tell the address: %v", tc.name, err)
+			t.Errorf("%s: expected an error with the address, seen %v", tc.name, err)
 		}
 	}
 }
@@ -228,6 +228,6 @@ func TestOnlyKnownCertificatesAreTrusted(t *testing.T) {
 	}
 	stranger := clientOf(&DiscoveryConfig{Issuer: server.URL, TLS: always(&tls.Config{MinVersion: tls.VersionTLS12}), Timeout: 10 * time.Second})
 	if _, err := get(t, stranger, server.URL); err == nil {
-		t.Error("a certificate of nobody is trusted")
+		t.Error("expected a certificate of an unknown authority to be refused, seen that it is trusted")
 	}
 }

@@ -239,7 +239,7 @@ func ExampleParseKeys() {
 	// Output: none of the 1 keys in the key set can be used: "k1": crv is "secp256k1", which is not known here
 }
 
-// Fault D9: a flaw in what nobody needs costs no key.
+// Fault D9: a flaw in an unused member costs no key.
 func TestFlawsInMembersThatNobodyNeedsCostNoKey(t *testing.T) {
 	t.Parallel()
 	for _, more := range []string{

@@ -314,7 +314,7 @@ func TestAddressesOfProviders(t *testing.T) {
 			t.Errorf("%q, insecure: %v", tc.address, err)
 		}
 		if err := CheckURL(tc.address, false); err != nil && strings.Contains(err.Error(), "secret") {
-			t.Errorf("the error tells a password: %v", err)
+			t.Errorf("expected an error without the password, seen %v", err)
 		}
 	}
 }

@@ -59,8 +59,8 @@ func TestLogoutsThatAreNotTheStandards(t *testing.T) {
 		{"a tenant with a path", "https://example.auth0.com/evil/", "https://evil.example/authorize", "", false, "", nil},
 		{"a dot that is none", "https://example.auth0xcom/", "https://evil.example/authorize", "", false, "", nil},
 
-		{"anybody without an endpoint", "https://op.example", "https://op.example/authorize", "", false, "", nil},
-		{"anybody with one", "https://op.example", "https://op.example/authorize", "https://op.example/end", false, "https://op.example/end", standard},
+		{"any provider without an endpoint", "https://op.example", "https://op.example/authorize", "", false, "", nil},
+		{"any provider with one", "https://op.example", "https://op.example/authorize", "https://op.example/end", false, "https://op.example/end", standard},
 	} {
 		metadata := &Metadata{Issuer: tc.issuer, Endpoints: Endpoints{Authorization: tc.authorization, EndSession: tc.endSession}}
 		remote := NewDiscovery(DiscoveryConfig{Issuer: tc.issuer, Now: time.Now})

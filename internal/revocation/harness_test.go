@@ -29,7 +29,7 @@ var errDown = clustertest.ErrDown
 // memory is a storage in memory, with what tests of several nodes do with it.
 type memory struct{ *clustertest.Memory }
 
-// unlocked is its locks: anybody gets them at any time.
+// unlocked is its locks: every caller gets them at any time.
 type unlocked = clustertest.Unlocked
 
 func newMemory() *memory { return &memory{clustertest.NewMemory()} }

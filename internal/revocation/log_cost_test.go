@@ -154,7 +154,7 @@ func TestWhatPollingCosts(t *testing.T) {
 		for range 5 {
 			storage.Loads, storage.Lists = 0, 0
 			poll(t, reader)
-			// Who has just come looks again at what is of the last quarter of an hour.
+			// A node that has just started reads the last quarter of an hour again.
 			if storage.Loads > 3*16 {
 				t.Errorf("a poll: expected %d loads at most, seen %d", 3*16, storage.Loads)
 			}

@@ -361,7 +361,7 @@ func TestAReaderMeetsAPacker(t *testing.T) {
 					}
 					return nil
 				})
-				// Without the limits of Poll: time stands still for who is stopped.
+				// Without the limits of Poll: time stands still for a node that is stopped.
 				if err := reader.poll(t.Context()); err != nil || knows(reader, sessions...) != len(sessions) {
 					t.Errorf("stopped before call %d: %v, %d of %d are known", call, err, knows(reader, sessions...), len(sessions))
 				}

@@ -104,7 +104,7 @@ func TestAListThatIsNoMoment(t *testing.T) {
 	})
 }
 
-func TestWhoHasJustComeDoesNotPack(t *testing.T) {
+func TestANodeThatHasJustStartedDoesNotPack(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage, _ := old(t)
 		j := storage.node(time.Now)

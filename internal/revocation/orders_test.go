@@ -110,7 +110,7 @@ func (a *actor) lives(s *session.Session) bool {
 	return !target.RevokedBy(records)
 }
 
-// A logout of each kind, as the endpoints tell of it. The token of a back
+// A logout of each kind, as the endpoints report it. The token of a back
 // channel's is one that was issued then.
 type logoutKind struct {
 	name  string
@@ -180,14 +180,14 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 						node := func() *actor { turn++; return s.nodes[(turn+k)%len(s.nodes)] }
 						old := node().signIn("one")
 						s.now = s.now.Add(delays[(i+k)%len(delays)])
-						told := func(kind logoutKind, of *session.Session) {
+						report := func(kind logoutKind, of *session.Session) {
 							if a := node(); kind.name != "local" {
 								a.addAfter(kind.event(a, of, s.providerNow()))
 							} else if a.log != nil { // a store deletes the record
 								a.addAfter(kind.event(a, of, time.Time{}))
 							}
 						}
-						told(first, old)
+						report(first, old)
 						s.now = s.now.Add(delays[k%len(delays)])
 						fresh := node().signIn(sid)
 						at := fmt.Sprintf("%s: %s, after %v a sign-in at session %s", name, first.name, delays[k%len(delays)], sid)
@@ -205,7 +205,7 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 						if k%2 == 1 && second.name != "local" {
 							of = old // a late logout of the first one
 						}
-						told(second, of)
+						report(second, of)
 						want := !second.fits(fresh, of)
 						for _, a := range s.nodes {
 							if second.name == "local" && a.log == nil {
@@ -275,7 +275,7 @@ func TestALogoutWhileALoginIsUnderWay(t *testing.T) {
 	for _, row := range []struct {
 		name              string
 		login, id, logout time.Duration // when they began and were issued
-		told              time.Duration // when the logout token arrived, with the margin
+		arrived           time.Duration // when the logout token arrived, with the margin
 		over              bool
 	}{
 		{"the ID token is older", -4 * time.Second, -2 * time.Second, -time.Second, 0, true},
@@ -285,7 +285,7 @@ func TestALogoutWhileALoginIsUnderWay(t *testing.T) {
 	} {
 		fresh := wholeSession()
 		fresh.SignedIn, fresh.IDTokenIssued = at, at.Add(row.id).Truncate(time.Second)
-		event := ForSubject(issuer, fresh.Subject, at.Add(row.told), fresh.Expires).Issued(at.Add(row.logout), at)
+		event := ForSubject(issuer, fresh.Subject, at.Add(row.arrived), fresh.Expires).Issued(at.Add(row.logout), at)
 		var k index
 		k.add(event)
 		kept := newRecords()

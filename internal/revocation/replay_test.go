@@ -11,8 +11,8 @@ func TestReplay(t *testing.T) {
 	var r Replay
 	now := time.Now()
 	until := now.Add(time.Minute)
-	take := func(who, id string, at time.Time) bool {
-		_, ok := r.Take(who, id, at, until)
+	take := func(issuer, id string, at time.Time) bool {
+		_, ok := r.Take(issuer, id, at, until)
 		return ok
 	}
 	if !take("a", "1", now) {

@@ -150,7 +150,7 @@ func TestCompromisedKeysOpenNoLonger(t *testing.T) {
 			t.Errorf("b does not open what the new key has sealed: %v", err)
 		}
 		refresh(t, c)
-		for name, m := range map[string]*Managed{"a": a, "b": b, "c": c, "who comes later": storage.instance(time.Now)} {
+		for name, m := range map[string]*Managed{"a": a, "b": b, "c": c, "a later instance": storage.instance(time.Now)} {
 			if ok, _ := opens(t, m, session); ok {
 				t.Errorf("%s: the old key opens", name)
 			}
@@ -211,7 +211,7 @@ func TestWithdrawnKeysDoNotComeBack(t *testing.T) {
 					t.Fatal("the withdrawn key opens where that was known")
 				}
 				refresh(t, ignorant)
-				for name, m := range map[string]*Managed{"who knew": a, "who did not": ignorant, "who comes later": storage.instance(time.Now)} {
+				for name, m := range map[string]*Managed{"one that knew": a, "one that did not": ignorant, "a later instance": storage.instance(time.Now)} {
 					if ok, _ := opens(t, m, session); ok {
 						t.Errorf("%s: the withdrawn key opens", name)
 					}
@@ -260,7 +260,7 @@ func TestARotationThatCannotBeKeptChangesNothing(t *testing.T) {
 			t.Errorf("Keys during an outage: %v, %v", keys, err)
 		}
 		if keys, err := storage.instance(time.Now).Keys(t.Context()); !errors.Is(err, errDown) || keys != nil {
-			t.Errorf("Keys of who has none: %v, %v", keys, err)
+			t.Errorf("Keys of an instance without any: %v, %v", keys, err)
 		}
 	})
 }
@@ -406,7 +406,7 @@ func TestWhoAsksForARotationMayLeave(t *testing.T) {
 	}
 	for end := time.Now().Add(5 * time.Second); m.ring.Load() == before; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("the rotation ended with who asked for it")
+			t.Fatal("expected the rotation to outlive its caller, seen that it ended")
 		}
 	}
 }

@@ -122,7 +122,7 @@ func TestLooksForUnknownKeysAreThrottled(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if looks := storage.loads - before; looks < 9 || looks > 10 {
-			t.Errorf("%d looks in ten seconds for 10,000 values", looks)
+			t.Errorf("10,000 values: expected nine or ten looks in ten seconds, seen %d", looks)
 		}
 	})
 }
@@ -131,7 +131,7 @@ func TestDemands(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		m := NewManaged(func() clusterstore.Storage { return storage }, time.Now)
-		ringOf(t, m) // before anybody demanded anything
+		ringOf(t, m) // before any requirement
 		retained := func() int64 {
 			var file keyFile
 			if err := json.Unmarshal(storage.file(), &file); err != nil {

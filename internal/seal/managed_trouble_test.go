@@ -59,7 +59,7 @@ func TestADeletedKeyFileComesBackWhileSomebodyHasTheKeys(t *testing.T) {
 		storage.with(func(s *memory) { delete(s.files, managedKey) })
 		time.Sleep(time.Minute)
 		refresh(t, m)
-		for name, instance := range map[string]*Managed{"who had the keys": m, "who comes later": storage.instance(time.Now)} {
+		for name, instance := range map[string]*Managed{"one that had the keys": m, "a later instance": storage.instance(time.Now)} {
 			if ok, _ := opens(t, instance, text); !ok {
 				t.Errorf("%s: the session is lost", name)
 			}
@@ -133,7 +133,7 @@ func TestAStorageThatCanOnlyBeRead(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 			if err := m.Refresh(t.Context()); !errors.Is(err, errDown) {
-				t.Errorf("nobody hears of it: %v", err)
+				t.Errorf("expected an error of the damage, seen %v", err)
 			}
 		})
 	})

@@ -163,7 +163,7 @@ func TestShortSecretsAreRefused(t *testing.T) {
 			t.Errorf("NewRing with %d secrets: expected no ring, seen one", len(secrets))
 		}
 		if err != nil && strings.Contains(err.Error(), "short and") {
-			t.Errorf("the error tells the secret: %v", err)
+			t.Errorf("expected an error without the secret, seen %v", err)
 		}
 	}
 	if _, err := NewRing(secretA[:MinSecret]); err != nil {

@@ -128,12 +128,12 @@ func TestUnknownTagsAreSkipped(t *testing.T) {
 
 func TestWhatIsNotOneIsNone(t *testing.T) {
 	t.Parallel()
-	nobody := wholeSession()
-	nobody.Subject = ""
+	subjectless := wholeSession()
+	subjectless.Subject = ""
 	endless := append(wholeHead(), "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"...)
 	huge := append(wholeHead(), "\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01rest"...)
 	for name, encoded := range map[string][]byte{
-		"nothing": nil, "a session of nobody": nobody.Encode(), "another version": append([]byte{2}, wholeHead()[1:]...),
+		"nothing": nil, "a session without a subject": subjectless.Encode(), "another version": append([]byte{2}, wholeHead()[1:]...),
 		"a number without end": endless, "a text without end": huge, "zeros": make([]byte, 500),
 	} {
 		var s Session
@@ -156,7 +156,7 @@ func wholeHead() []byte {
 }
 
 // TestWhatWasEverEncodedIsRead holds the formats: an update of this plugin must
-// not sign out anybody. The files are never changed; a new format is a new
+// not sign out any user. The files are never changed; a new format is a new
 // version with files of its own.
 func TestWhatWasEverEncodedIsRead(t *testing.T) {
 	t.Parallel()
