@@ -33,8 +33,8 @@ func TestSweep(t *testing.T) {
 					d.files[path(name("empty"))] = nil
 					d.files[path(name("newer"))] = newer
 					d.files[path(name("older"))] = older
-					d.files[root+"/00/readme"] = []byte("by somebody else")
-					d.files["acme/key"] = []byte("by somebody else")
+					d.files[root+"/00/readme"] = []byte("by another program")
+					d.files["acme/key"] = []byte("by another program")
 				})
 				_ = load(t, b, "long") // both are in use
 				time.Sleep(soonSwept)
