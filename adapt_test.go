@@ -189,7 +189,7 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 		"upstream": "access_token", "session": "lifetime 1h", "tls": "ca a", "claims": "a b", "authorization_params": "a b",
 	}[word]
 	switch {
-	case slices.Contains([]string{"insecure", "disabled", "partitioned", "transient"}, word):
+	case slices.Contains([]string{"insecure", "disabled", "email_trusted", "login_is_auth_time", "partitioned", "transient"}, word):
 		return word, []use{{word + "\n" + word, 1}, {word + " x", 0}}
 	case block != "" && !(word == "claims" && ofSession):
 		block = " {\n" + block + "\n}"

@@ -35,7 +35,7 @@ func init() {
 // name functions that report errors.
 var (
 	globalBlock   = &caddyargs.Kind{Others: blocks}
-	providerBlock = &caddyargs.Kind{Name: "of a provider", Place: "of a provider"}
+	providerBlock = &caddyargs.Kind{Name: "of a provider", Place: "of a provider", Repeats: []string{"groups"}}
 	tlsBlock      = &caddyargs.Kind{Name: "of tls", Place: "of a provider's tls"}
 	sessionBlock  = &caddyargs.Kind{Name: "of session", Place: "of session"}
 	cookieBlock   = &caddyargs.Kind{Name: "of cookie", Place: "of session { cookie { … } }"}

@@ -31,6 +31,14 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"username_claim": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.UsernameClaim) },
 	"claims":         func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.MapBlock(d, &p.Claims) },
 	"groups_claim":   func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.GroupsClaim) },
+	"groups":         parseGroups,
+	"email_trusted":  func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.FlagArg(d, &p.EmailTrusted) },
+	"domains":        func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.Domains) },
+	"tenants":        func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.Tenants) },
+	"audiences":      func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.Audiences) },
+	"login_is_auth_time": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return caddyargs.FlagArg(d, &p.LoginIsAuthTime)
+	},
 	"userinfo": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.EnumArg(d, &p.Userinfo, opconfig.UserinfoValues...)
 	},
@@ -68,6 +76,26 @@ func withEndpoints(options caddyargs.Table[*ProviderConfig]) caddyargs.Table[*Pr
 		options[name] = func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, field(p)) }
 	}
 	return options
+}
+
+// parseGroups parses the groups that exist here: names, a block of the provider's
+// names with those here, or both, in one line or two.
+func parseGroups(d *caddyfile.Dispenser, p *ProviderConfig) error {
+	var list []string
+	var names map[string]string
+	if err := caddyargs.ListAndMap(d, &list, &names); err != nil {
+		return err
+	}
+	if p.Groups != nil && list != nil || p.GroupNames != nil && names != nil {
+		return d.Err("groups is there twice; name all groups in one line or block")
+	}
+	if list != nil {
+		p.Groups = list
+	}
+	if names != nil {
+		p.GroupNames = names
+	}
+	return nil
 }
 
 func parseAlgs(d *caddyfile.Dispenser, p *ProviderConfig) error {

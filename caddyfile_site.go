@@ -122,7 +122,7 @@ func (s *siteParser) option() error {
 	if !known {
 		return siteBlock.Unrecognized(s.Dispenser)
 	}
-	if err := s.seen.Once(s.Dispenser, word); err != nil {
+	if err := providerBlock.Once(s.Dispenser, word, s.seen); err != nil {
 		return err
 	}
 	if s.describes = true; s.names {

@@ -120,16 +120,24 @@ func (p *ProviderConfig) checkOptions(id string, own bool) loadcheck.Provider {
 		ID: id, Own: own, Disabled: p.Disabled, RedirectPath: p.RedirectPath,
 		PublishesKeys: len(p.ClientKeys)+len(p.DecryptionKey)+len(p.ClientCertificate) > 0,
 		Issuer:        value(p.Issuer), ClientID: value(p.ClientID), GroupsClaim: value(p.GroupsClaim),
-		Claims: make(map[string]string),
+		Claims: make(map[string]string), GroupNames: make(map[string]string), EmailTrusted: p.EmailTrusted,
 	}
 	if o.Issuer == "" {
 		o.Issuer = strings.TrimSuffix(value(p.ConfigurationURL), "/.well-known/openid-configuration")
 	}
-	for _, name := range p.UsernameClaim {
-		o.UsernameClaims = append(o.UsernameClaims, value(name))
+	for _, list := range []struct {
+		from []string
+		to   *[]string
+	}{{p.UsernameClaim, &o.UsernameClaims}, {p.Groups, &o.Groups}, {p.Tenants, &o.Tenants}, {p.Domains, &o.Domains}} {
+		for _, name := range list.from {
+			*list.to = append(*list.to, value(name))
+		}
 	}
 	for name, path := range p.Claims {
 		o.Claims[name] = value(path)
+	}
+	for name, local := range p.GroupNames {
+		o.GroupNames[value(name)] = value(local)
 	}
 	return o
 }

@@ -106,6 +106,41 @@ type ProviderConfig struct {
 	// The path of the claim that holds the user's groups. Default: `groups`.
 	GroupsClaim string `json:"groups_claim,omitempty"`
 
+	// The provider's groups that exist here, by the names that the provider gives
+	// them. If this or `group_names` is set, all other groups of the provider are
+	// dropped at sign-in, and the session keeps no other. Default: all groups.
+	Groups []string `json:"groups,omitempty"`
+
+	// The provider's groups that exist here under names of your own: the
+	// provider's name to the local name. Where there are several providers, these
+	// groups have no prefix.
+	GroupNames map[string]string `json:"group_names,omitempty"`
+
+	// Whether e-mail addresses of this provider count as verified, whatever it
+	// says of them. If the issuer contains `{tenantid}`, `tenants` must be set as
+	// well. Default: false.
+	EmailTrusted bool `json:"email_trusted,omitempty"`
+
+	// The domains whose e-mail addresses this provider is believed for; an address
+	// in any other domain counts as unverified. Of several providers, only the
+	// default one and those with this option are believed by rules about domains.
+	// Default: all domains.
+	Domains []string `json:"domains,omitempty"`
+
+	// The ids of the tenants whose users may sign in, if the issuer contains
+	// `{tenantid}`. ID tokens of other tenants are refused. Default: all tenants.
+	Tenants []string `json:"tenants,omitempty"`
+
+	// Other audiences that an ID token may have besides the client id. An ID token
+	// with any other is then refused. Default: none are known, and an ID token
+	// with several audiences must say in `azp` that it is for this client.
+	Audiences []string `json:"audiences,omitempty"`
+
+	// Whether a login that was made to authenticate the user again counts as
+	// authentication at its own time. Use it for providers that send no
+	// `auth_time`; one that is sent counts. Default: false.
+	LoginIsAuthTime bool `json:"login_is_auth_time,omitempty"`
+
 	// When to fetch userinfo: `always`, `never`, or `auto`, which fetches it if
 	// a claim that the configuration names is not in the ID token. Default:
 	// `auto`.
@@ -181,42 +216,6 @@ type ProviderConfig struct {
 	// Whether the provider is switched off: its endpoints respond with 403, and
 	// its sessions do not count. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
-}
-
-// Parameter is a fixed parameter of authorization requests: one value, or a
-// list of them where the parameter may be repeated.
-type Parameter []string
-
-// MarshalJSON writes a single value as a string.
-func (p Parameter) MarshalJSON() ([]byte, error) {
-	if len(p) == 1 {
-		return json.Marshal(p[0])
-	}
-	return json.Marshal([]string(p))
-}
-
-// UnmarshalJSON reads a string or a list of strings.
-func (p *Parameter) UnmarshalJSON(data []byte) error {
-	var one string
-	if json.Unmarshal(data, &one) == nil {
-		*p = Parameter{one}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]string)(p))
-}
-
-// ProviderTLSConfig configures TLS for connections to a provider.
-type ProviderTLSConfig struct {
-	// PEM files of the certificate authorities to trust. Default: the system's.
-	CA []string `json:"ca,omitempty"`
-
-	// PEM file of a client certificate to present, whatever `client_auth` is.
-	// The provider's `mtls_endpoint_aliases` are then used (RFC 8705, section
-	// 5).
-	ClientCertificate string `json:"client_certificate,omitempty"`
-
-	// PEM file of the client certificate's private key.
-	ClientKey string `json:"client_key,omitempty"`
 }
 
 // SessionConfig configures how long sessions last and where they are kept.

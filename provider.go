@@ -72,14 +72,17 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 			Mapping: identity.Mapping{
 				Provider: id, Issuer: resolved.IssuerName(), Tenants: op.TenantTemplate(resolved.IssuerName()),
 				Usernames: resolved.UsernameClaim, Claims: resolved.Claims,
-				Groups: resolved.GroupsClaim, GroupsNamed: config.GroupsClaim != "", Userinfo: resolved.Userinfo,
+				Groups: resolved.GroupsClaim, GroupsNamed: config.GroupsClaim != "" || resolved.LimitsGroups(), Userinfo: resolved.Userinfo,
+				GroupList: resolved.Groups, GroupNames: resolved.GroupNames, TenantList: resolved.Tenants,
+				EmailTrusted: resolved.EmailTrusted, Domains: resolved.Domains,
 			},
-			Demanding:      client.Demands.Any(),
-			RedirectPath:   resolved.RedirectPath,
-			Forward:        resolved.ForwardParams,
-			SkipEndSession: resolved.EndSession != nil && !*resolved.EndSession,
-			FormPost:       resolved.ResponseMode == "form_post",
-			PublicKeys:     func() jose.JSONWebKeySet { return own.Get().Published },
+			LoginIsAuthTime: resolved.LoginIsAuthTime,
+			Demanding:       client.Demands.Any(),
+			RedirectPath:    resolved.RedirectPath,
+			Forward:         resolved.ForwardParams,
+			SkipEndSession:  resolved.EndSession != nil && !*resolved.EndSession,
+			FormPost:        resolved.ResponseMode == "form_post",
+			PublicKeys:      func() jose.JSONWebKeySet { return own.Get().Published },
 		},
 		own:           own,
 		publishesKeys: resolved.PublishesKeys(),
@@ -125,6 +128,8 @@ func (p *ProviderConfig) options() opconfig.Options {
 		ClientAuth: p.ClientAuth, ClientKeys: p.ClientKeys, ClientAssertionAudience: p.ClientAssertionAudience,
 		ClientCertificate: p.ClientCertificate, ClientCertificateKey: p.ClientCertificateKey,
 		Scopes: p.Scopes, UsernameClaim: p.UsernameClaim, Claims: p.Claims, GroupsClaim: p.GroupsClaim,
+		Groups: p.Groups, GroupNames: p.GroupNames, EmailTrusted: p.EmailTrusted, Domains: p.Domains,
+		Tenants: p.Tenants, Audiences: p.Audiences, LoginIsAuthTime: p.LoginIsAuthTime,
 		Userinfo: p.Userinfo, UserinfoMethod: p.UserinfoMethod, AccessTokenLifetime: time.Duration(p.AccessTokenLifetime),
 		RedirectPath: p.RedirectPath, PKCE: p.PKCE, ResponseMode: p.ResponseMode,
 		AuthorizationParams: parameterValues(p.AuthorizationParams), ForwardParams: p.ForwardParams,
@@ -199,4 +204,40 @@ func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, logger 
 		_, err := discoveries.Delete(key)
 		return err
 	}, nil
+}
+
+// Parameter is a fixed parameter of authorization requests: one value, or a
+// list of them where the parameter may be repeated.
+type Parameter []string
+
+// MarshalJSON writes a single value as a string.
+func (p Parameter) MarshalJSON() ([]byte, error) {
+	if len(p) == 1 {
+		return json.Marshal(p[0])
+	}
+	return json.Marshal([]string(p))
+}
+
+// UnmarshalJSON reads a string or a list of strings.
+func (p *Parameter) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil {
+		*p = Parameter{one}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(p))
+}
+
+// ProviderTLSConfig configures TLS for connections to a provider.
+type ProviderTLSConfig struct {
+	// PEM files of the certificate authorities to trust. Default: the system's.
+	CA []string `json:"ca,omitempty"`
+
+	// PEM file of a client certificate to present, whatever `client_auth` is.
+	// The provider's `mtls_endpoint_aliases` are then used (RFC 8705, section
+	// 5).
+	ClientCertificate string `json:"client_certificate,omitempty"`
+
+	// PEM file of the client certificate's private key.
+	ClientKey string `json:"client_key,omitempty"`
 }

@@ -38,9 +38,7 @@ oidc_rp `+mode+` {
 }
 `)
 		b := r.browser()
-		if p := b.open("/@app/auth/default/login?returnto=/assets/in"); p.StatusCode != http.StatusOK {
-			t.Fatalf("sign-in: status %d", p.StatusCode)
-		}
+		check(required{t}, b.open("/@app/auth/default/login?returnto=/assets/in"), "sign-in").status(http.StatusOK)
 		for _, row := range rows {
 			r.upstream.mu.Lock()
 			r.upstream.answer = nil
@@ -75,7 +73,11 @@ oidc_rp `+mode+` {
 // only a trusted proxy is believed.
 func TestForwardedProtoAndHost(t *testing.T) {
 	t.Parallel()
-	const trusted = "servers {\ntrusted_proxies static private_ranges\n}"
+	const trusted = `
+servers {
+	trusted_proxies static private_ranges
+}
+`
 	for _, row := range []struct {
 		globals, proto, host, want string
 	}{
@@ -148,15 +150,13 @@ oidc_rp {
 }
 `)
 	p := r.browser().send("OPTIONS", "/x", map[string]string{"Origin": "https://rp.test", "Access-Control-Request-Method": "GET", "Cookie": "__Host-oidc_rp=1broken"})
-	if p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) == 0 || p.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("status %d, %v", p.StatusCode, p.Header)
-	}
+	check(t, p).status(http.StatusOK).setsAnyCookie().header("Cache-Control", "no-store")
 }
 
 // Fault A6: a Cache-Control that says nothing allows what an absent one does.
 func TestAnEmptyCacheControlIsNone(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, protectedBy(newOP(t)))
 	b := r.browser()
 	b.open("/x")
 	for _, values := range [][]string{{""}, {" "}, {"", ""}, {","}} {
@@ -185,14 +185,10 @@ http://rp.test {
 }
 `)
 	b := signedIn(t, r)
-	if p := b.get("/missing"); p.StatusCode != http.StatusNotFound || p.Header.Get("Cache-Control") != "private, no-cache" {
-		t.Errorf("status %d, %v", p.StatusCode, p.Header)
-	}
+	check(t, b.get("/missing")).status(http.StatusNotFound).header("Cache-Control", "private, no-cache")
 	r.at(after(10 * time.Minute))
-	if p := b.get("/missing"); len(p.Header["Set-Cookie"]) == 0 || p.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%v", p.Header)
-	}
-	if p := r.raw("GET /missing HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: __Host-oidc_rp=1broken\r\n\r\n"); p.Header.Get("Cache-Control") != "no-store" {
+	check(t, b.get("/missing")).setsAnyCookie().header("Cache-Control", "no-store")
+	if p := r.rawGet("/missing", "Cookie: __Host-oidc_rp=1broken"); p.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%v", p.Header)
 	}
 }

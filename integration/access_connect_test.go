@@ -19,16 +19,15 @@ func TestConnectIsRefused(t *testing.T) {
 	t.Parallel()
 	r, a, b := upgradeRig(t)
 	for _, target := range []string{"/robots.txt", "/x", "/uncovered/x", "/outer/x", "/own-errors/x", "/@app/auth/default/login", "/Special:UserLogout", "rp.test:443"} {
-		for _, header := range []string{"", "Connection: Upgrade\r\nUpgrade: websocket\r\n"} {
-			status, tunnelled := upgraded(t, r, "CONNECT "+target+" HTTP/1.1\r\nHost: rp.test\r\nCookie: "+b.cookieHeader()+"\r\n"+header+"\r\n")
-			if status != http.StatusMethodNotAllowed || tunnelled || a.got() != nil {
-				t.Errorf("CONNECT %s %q: status %d, tunnel %v", target, header, status, tunnelled)
-			}
+		for _, header := range []string{"", fields("Connection: Upgrade", "Upgrade: websocket")} {
+			name := fmt.Sprintf("CONNECT %s %q", target, header)
+			status, tunnelled := upgraded(t, r, "CONNECT "+target+" HTTP/1.1", "Host: rp.test", "Cookie: "+b.cookieHeader(), header)
+			equal(t, name+": the status", status, http.StatusMethodNotAllowed)
+			equal(t, name+": a tunnel", tunnelled, false)
+			a.receivedNone(t, name)
 		}
 	}
-	if p := b.get("/signed-in"); p.StatusCode != http.StatusOK {
-		t.Errorf("afterwards the user has status %d", p.StatusCode)
-	}
+	check(t, b.get("/signed-in"), "afterwards the user").status(http.StatusOK)
 }
 
 // opensWebSocket reports whether an application would take a request for a
@@ -108,16 +107,20 @@ func TestAnExtendedConnectIsJudgedAsAGet(t *testing.T) {
 				header = make(http.Header)
 			}
 			header["X-User"] = []string{"admin"}
+			name := fmt.Sprintf("%s, HTTP/%d", row.name, major)
 			passed := false
 			w, err := connect(h, row.path, major, row.protocol, header, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 				passed = true
-				if r.Method != http.MethodConnect || !opensWebSocket(r) || strings.Join(r.Header["X-User"], ",") != row.user || len(r.Header["Cookie"]) > 0 {
-					t.Errorf("%s, HTTP/%d: the application gets %s %v", row.name, major, r.Method, r.Header)
-				}
+				equal(t, name+": the method", r.Method, http.MethodConnect)
+				equal(t, name+": the request opens a WebSocket", opensWebSocket(r), true)
+				equal(t, name+": X-User", strings.Join(r.Header["X-User"], ","), row.user)
+				list(t, name+": Cookie", r.Header["Cookie"])
 				return nil
 			}))
-			if err != nil || passed != (row.status == 0) || !passed && w.Code != row.status {
-				t.Errorf("%s, HTTP/%d: passed %v, status %d, %v", row.name, major, passed, w.Code, err)
+			succeeds(t, name, err)
+			equal(t, name+": the request passes", passed, row.status == 0)
+			if !passed {
+				equal(t, name+": the status", w.Code, row.status)
 			}
 		}
 	}

@@ -1,41 +1,11 @@
 package integration_test
 
 import (
-	"bufio"
-	"crypto/tls"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 )
-
-// raw sends bytes as they are, which client libraries would tidy up, and
-// returns the answer.
-func (r *harness) raw(request string) *http.Response {
-	r.t.Helper()
-	conn, err := tls.Dial("tcp", r.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := conn.Write([]byte(request)); err != nil {
-		r.t.Fatal(err)
-	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	response.Body.Close()
-	return response
-}
-
-// cookieHeader is what the browser sends to the site.
-func (b *browser) cookieHeader() string {
-	var pairs []string
-	for name, value := range b.cookies() {
-		pairs = append(pairs, name+"="+value)
-	}
-	return strings.Join(pairs, "; ")
-}
 
 func TestNoReadingOfAPathGetsPastTheGuard(t *testing.T) {
 	t.Parallel()
@@ -52,16 +22,10 @@ oidc_rp public {
 		"/a/..%2fprivate/x", "/a/..;/private/x", "/%70rivate/x", "/private%2fx", "/private%252fx", "/private//x", "/private/./x", "/private/../private/x",
 		"/%2fprivate/x", "/private%c0%afx", "/a\\..\\private/x", "/private?x", "/private/x?public=1", "/private/%2e/x", "/private%3bx/y", "/private%2e/x",
 	} {
-		p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
-		if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
-			_, at := r.upstream.got()
-			t.Fatalf("%q got through with status %d, the application saw %q", path, p.StatusCode, at)
-		}
+		r.keepsOut(t, r.rawGet(path, "Accept: text/html"))
 	}
 	for _, path := range []string{"/", "/public/x", "/privately", "/a/private", "/caf%C3%A9", "/a%20b"} {
-		if p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n"); p.StatusCode != http.StatusOK {
-			t.Errorf("the public page %q has status %d", path, p.StatusCode)
-		}
+		check(t, r.rawGet(path, "Accept: text/html"), fmt.Sprintf("the public page %q", path)).status(http.StatusOK)
 	}
 }
 
@@ -79,16 +43,10 @@ oidc_rp {
 		"/assets/%252e%252e/secret", "/assets%2f..%2fsecret", "/assets/..%00/secret", "/robots.txt/../secret", "/secret/assets/x", "/assets/.../../secret",
 		"/assets/..%c0%afsecret", "/assets/x/../../secret", "//assets/../secret", "/secret;/assets/x", "/secret%00/assets/x", "/secret?/assets/x",
 	} {
-		p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
-		if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
-			_, at := r.upstream.got()
-			t.Fatalf("%q got through with status %d, the application saw %q", path, p.StatusCode, at)
-		}
+		r.keepsOut(t, r.rawGet(path, "Accept: text/html"))
 	}
 	for _, path := range []string{"/assets/app.js", "/robots.txt", "/assets/a/b.css?v=2"} {
-		if p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\n\r\n"); p.StatusCode != http.StatusOK {
-			t.Errorf("the public page %q has status %d", path, p.StatusCode)
-		}
+		check(t, r.rawGet(path), fmt.Sprintf("the public page %q", path)).status(http.StatusOK)
 	}
 }
 
@@ -111,9 +69,7 @@ http://rp.test {
 			t.Errorf("%s got through", path)
 		}
 	}
-	if p := r.browser().get("/public"); p.StatusCode != http.StatusOK {
-		t.Errorf("the public page has status %d", p.StatusCode)
-	}
+	check(t, r.browser().get("/public"), "the public page").status(http.StatusOK)
 }
 
 func TestNoClientHeaderGrantsAnything(t *testing.T) {
@@ -131,27 +87,27 @@ oidc_rp public {
 	}
 }
 `)
-	forged := "X-Remote-User: root\r\nx_remote_user: root\r\nX.Remote.User: root\r\nX-Remote_User: root\r\nX-Groups: admins\r\nX_Groups: admins\r\nAuthorization: Bearer forged\r\nX-Id-Token: forged\r\nConnection: close, X-Remote-User, x_groups\r\n"
+	forged := fields(
+		"X-Remote-User: root", "x_remote_user: root", "X.Remote.User: root", "X-Remote_User: root", "X-Groups: admins", "X_Groups: admins",
+		"Authorization: Bearer forged", "X-Id-Token: forged", "Connection: close, X-Remote-User, x_groups",
+	)
 	b := r.browser()
-	if p := b.open("/private/x"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
-	}
+	check(required{t}, b.open("/private/x")).status(http.StatusOK)
 	for _, who := range []struct{ name, cookie, path, user, groups string }{
 		{"an anonymous user on a public page", "", "/page", "", ""},
 		{"alice on a public page", b.cookieHeader(), "/page", "alice", "admins,staff"},
 		{"alice on a private page", b.cookieHeader(), "/private/x", "alice", "admins,staff"},
 		{"somebody with a broken cookie", "__Host-oidc_rp=1broken", "/page", "", ""},
 	} {
-		r.raw("GET " + who.path + " HTTP/1.1\r\nHost: rp.test\r\n" + forged + "Cookie: " + strings.TrimSuffix("theme=dark; "+who.cookie, "; ") + "\r\n\r\n")
+		r.raw("GET "+who.path+" HTTP/1.1", "Host: rp.test", forged, "Cookie: "+strings.TrimSuffix("theme=dark; "+who.cookie, "; "))
 		header, at := r.upstream.got()
 		if at != who.path {
 			t.Fatalf("%s: the application saw %q", who.name, at)
 		}
 		for name, values := range header {
 			text := strings.Join(values, " ")
-			if strings.Contains(text, "root") || strings.Contains(text, "forged") {
-				t.Errorf("%s: %s: %s reached the application", who.name, name, text)
-			}
+			lacks(t, who.name+": "+name, text, "root")
+			lacks(t, who.name+": "+name, text, "forged")
 		}
 		if got := header.Get("X-Remote-User"); got != who.user {
 			t.Errorf("%s: X-Remote-User is %q", who.name, got)
@@ -162,8 +118,9 @@ oidc_rp public {
 		if got := header.Get("Cookie"); got != "theme=dark" {
 			t.Errorf("%s: the application got the cookies %q", who.name, got)
 		}
-		if who.user != "" && (!strings.HasPrefix(header.Get("Authorization"), "Bearer ") || header.Get("X-Id-Token") == "") {
-			t.Errorf("%s: tokens are missing: %v", who.name, header)
+		if who.user != "" {
+			begins(t, who.name+": Authorization", header.Get("Authorization"), "Bearer ")
+			differs(t, who.name+": X-Id-Token", header.Get("X-Id-Token"), "")
 		}
 	}
 }
@@ -171,11 +128,9 @@ oidc_rp public {
 func TestHeadersOfUntrustedClientsDoNotSayWhereWeAre(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	p := r.browser().send(http.MethodGet, "/x", map[string]string{"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "http"})
-	if location := p.Header.Get("Location"); strings.Contains(location, "evil") || !strings.Contains(location, "rp.test") {
-		t.Errorf("the login leads to %s", location)
-	}
+	check(t, p).leadsWithout("evil").leadsWith("rp.test")
 }
 
 func TestTrustedProxySaysWhereWeAre(t *testing.T) {
@@ -213,9 +168,7 @@ http://rp.test, http://other.test {
 }
 `)
 	b := r.browser()
-	if p := b.open("/"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/")).status(http.StatusOK)
 	session := b.cookies()["__Host-oidc_rp"]
 	hits := r.upstream.count()
 	for _, row := range []struct{ name, host, cookie string }{
@@ -230,10 +183,9 @@ http://rp.test, http://other.test {
 		{"as a transaction", "rp.test", "__Host-oidc_rp_tx_AAAAAAAA=" + session[1:]},
 		{"very many", "rp.test", strings.Repeat("__Host-oidc_rp=1AAAA; ", 300) + "a=b"},
 	} {
-		p := r.raw("GET /x HTTP/1.1\r\nHost: " + row.host + "\r\nConnection: close\r\nAccept: application/json\r\nCookie: " + row.cookie + "\r\n\r\n")
-		if p.StatusCode != http.StatusUnauthorized || r.upstream.count() != hits {
-			t.Errorf("%s: status %d", row.name, p.StatusCode)
-		}
+		p := r.raw("GET /x HTTP/1.1", "Host: "+row.host, "Connection: close", "Accept: application/json", "Cookie: "+row.cookie)
+		check(t, p, row.name).status(http.StatusUnauthorized)
+		equal(t, row.name+": the number of requests at the application", r.upstream.count(), hits)
 	}
 	for _, row := range []struct{ name, cookie string }{
 		{"after a planted one", "__Host-oidc_rp=1AAAA; __Host-oidc_rp=" + session},
@@ -241,9 +193,7 @@ http://rp.test, http://other.test {
 		{"with a stale chunk", "__Host-oidc_rp=" + session + "; __Host-oidc_rp_1=AAAA"},
 		{"among odd ones", "; ;=;a; \"b\"=c; " + "__Host-oidc_rp=" + session + ";"},
 	} {
-		if p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + row.cookie + "\r\n\r\n"); p.StatusCode != http.StatusOK {
-			t.Errorf("%s: status %d", row.name, p.StatusCode)
-		}
+		check(t, r.rawGet("/x", "Cookie: "+row.cookie), row.name).status(http.StatusOK)
 	}
 }
 
@@ -257,7 +207,7 @@ func flip(c byte) string {
 func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	none := map[string]string{"Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""}
 	with := func(header map[string]string, more ...string) map[string]string {
 		all := make(map[string]string)
@@ -291,15 +241,17 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 	} {
 		p := r.browser().send(row.method, "/x", row.header)
 		begins := p.StatusCode == http.StatusFound && strings.HasPrefix(p.Header.Get("Location"), op.Issuer())
-		if begins != row.begins || !begins && p.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: status %d, Location %q", row.name, p.StatusCode, p.Header.Get("Location"))
-		}
+		equal(t, row.name+": a login begins", begins, row.begins)
 		kind := "application/problem+json"
 		if row.name == "a form" || row.name == "a frame" { // people see these (fault C3)
 			kind = "text/html; charset=utf-8"
 		}
-		if !begins && (len(p.Header["Set-Cookie"]) > 0 || p.Header.Get("WWW-Authenticate") != "" || p.Header.Get("Content-Type") != kind) {
-			t.Errorf("%s: the 401 has %v", row.name, p.Header)
+		if !begins {
+			check(t, p, row.name).
+				status(http.StatusUnauthorized).
+				setsCookies(0).
+				header("WWW-Authenticate", "").
+				header("Content-Type", kind)
 		}
 	}
 	if r.upstream.count() != 0 {
@@ -310,20 +262,24 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 func TestARequestTargetWithoutAPathIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	for _, site := range []string{"oidc_rp public {\n" + options(op) + "private /private/*\n}", "oidc_rp /private/* {\n" + options(op) + "}", "oidc_rp {\n" + options(op) + "public /\n}"} {
+	for _, site := range []string{
+		`
+oidc_rp public {
+	` + options(op) + `
+	private /private/*
+}
+`, `
+oidc_rp /private/* {
+	` + options(op) + `
+}
+`, protectedBy(op, "public /"),
+	} {
 		r := newHarness(t, site)
 		for _, target := range []string{"foo:http://rp.test/private/x", "x:/private/x", "foo:bar", "http:rp.test/private/x", "mailto:a@b"} {
-			p := r.raw("GET " + target + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
-			if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
-				_, at := r.upstream.got()
-				t.Fatalf("%q got through with status %d, the application saw %q", target, p.StatusCode, at)
-			}
+			r.keepsOut(t, r.rawGet(target, "Accept: text/html"))
 		}
 		for _, target := range []string{"http://rp.test/private/x", "https://rp.test/private/x", "HTTP://rp.test/private/x"} {
-			p := r.raw("GET " + target + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
-			if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
-				t.Fatalf("%q got through with status %d", target, p.StatusCode)
-			}
+			r.keepsOut(t, r.rawGet(target, "Accept: text/html"))
 		}
 	}
 }
@@ -331,13 +287,11 @@ func TestARequestTargetWithoutAPathIsRefused(t *testing.T) {
 func TestAnOriginalPathInAnExpressionIsReadInAllWays(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "@assets expression `{http.request.orig_uri.path}.startsWith('/assets/')`\noidc_rp {\n"+options(op)+"public @assets\n}")
-	if p := r.raw("GET /assets/../secret HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n"); p.StatusCode == http.StatusOK {
+	r := newHarness(t, "@assets expression `{http.request.orig_uri.path}.startsWith('/assets/')`"+protectedBy(op, "public @assets"))
+	if p := r.rawGet("/assets/../secret", "Accept: text/html"); p.StatusCode == http.StatusOK {
 		t.Error("a public exception is a way in")
 	}
-	if p := r.raw("GET /assets/x.js HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\n\r\n"); p.StatusCode != http.StatusOK {
-		t.Errorf("the public page has status %d", p.StatusCode)
-	}
+	check(t, r.rawGet("/assets/x.js"), "the public page").status(http.StatusOK)
 	if _, at := r.upstream.got(); at != "/assets/x.js" {
 		t.Errorf("the application saw %q", at)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,14 +33,15 @@ oidc_rp {
 				return
 			}
 			defer conn.Close()
-			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			fmt.Fprint(conn, rawRequest("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: echo"))
 			line, _ := buffer.ReadString('\n')
 			fmt.Fprint(conn, line)
 			return
 		}
 		w.WriteHeader(http.StatusEarlyHints)
 		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprint(w, "data: 1\n\n")
+		fmt.Fprintln(w, "data: 1")
+		fmt.Fprintln(w)
 		_ = http.NewResponseController(w).Flush()
 		<-release
 	}
@@ -51,7 +53,7 @@ oidc_rp {
 		}
 		t.Cleanup(func() { conn.Close() })
 		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-		fmt.Fprintf(conn, "GET /x HTTP/1.1\r\nHost: rp.test\r\n%sCookie: %s\r\n\r\n", extra, b.cookieHeader())
+		fmt.Fprint(conn, rawRequest("GET /x HTTP/1.1", "Host: rp.test", extra, "Cookie: "+b.cookieHeader()))
 		reader := bufio.NewReader(conn)
 		response, err := http.ReadResponse(reader, nil)
 		if err != nil {
@@ -67,19 +69,22 @@ oidc_rp {
 	_, _, stream := request("")
 	event, err := bufio.NewReader(stream.Body).ReadString('\n')
 	close(release)
-	if err != nil || event != "data: 1\n" || stream.Header.Get("Cache-Control") != "private, no-cache" {
-		t.Errorf("the stream has %q, %v, %v", event, err, stream.Header)
+	if err != nil {
+		t.Fatal(err)
 	}
-	conn, reader, upgraded := request("Connection: Upgrade\r\nUpgrade: echo\r\n")
-	fmt.Fprint(conn, "hello\n")
-	if line, err := reader.ReadString('\n'); upgraded.StatusCode != http.StatusSwitchingProtocols || line != "hello\n" {
-		t.Errorf("status %d, %q, %v", upgraded.StatusCode, line, err)
-	}
+	equal(t, "the event", strings.TrimSuffix(event, "\n"), "data: 1")
+	equal(t, "Cache-Control", stream.Header.Get("Cache-Control"), "private, no-cache")
+	conn, reader, upgraded := request(fields("Connection: Upgrade", "Upgrade: echo"))
+	fmt.Fprintln(conn, "hello")
+	line, err := reader.ReadString('\n')
+	succeeds(t, "reading the line", err)
+	equal(t, "the status", upgraded.StatusCode, http.StatusSwitchingProtocols)
+	equal(t, "the line", strings.TrimSuffix(line, "\n"), "hello")
 }
 
 func TestEarlyDataSpendsNothing(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, protectedBy(newOP(t)))
 	for path, want := range map[string]int{"/@app/auth/default/code?state=x&code=y": http.StatusTooEarly, "/Special:UserLogout": http.StatusTooEarly, "/@app/auth/default/login": http.StatusFound} {
 		w := httptest.NewRecorder()
 		request := httptest.NewRequest(http.MethodGet, rpURL+path, nil)

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,95 +11,96 @@ import (
 func TestOnlyAWebSocketBecomesATunnel(t *testing.T) {
 	t.Parallel()
 	r, a, b := upgradeRig(t)
-	const host = "Host: rp.test\r\n"
-	session := "Cookie: " + b.cookieHeader() + "\r\n"
+	const host = "Host: rp.test"
+	session := "Cookie: " + b.cookieHeader()
 	places := []struct{ name, start string }{
-		{"a public route", "GET /robots.txt HTTP/1.1\r\n" + host},
-		{"a private page of a signed-in user", "GET /x HTTP/1.1\r\n" + host + session},
-		{"what the guard does not cover", "GET /uncovered/x HTTP/1.1\r\n" + host},
-		{"a public site", "GET /outer/x HTTP/1.1\r\n" + host},
-		{"a preflight that passes", "OPTIONS /x HTTP/1.1\r\n" + host + "Origin: https://rp.test\r\nAccess-Control-Request-Method: GET\r\n"},
-		{"an error page of the application's", "GET /own-errors/x HTTP/1.1\r\n" + host},
-		{"a POST", "POST /robots.txt HTTP/1.1\r\nContent-Length: 0\r\n" + host},
+		{"a public route", fields("GET /robots.txt HTTP/1.1", host)},
+		{"a private page of a signed-in user", fields("GET /x HTTP/1.1", host, session)},
+		{"what the guard does not cover", fields("GET /uncovered/x HTTP/1.1", host)},
+		{"a public site", fields("GET /outer/x HTTP/1.1", host)},
+		{"a preflight that passes", fields("OPTIONS /x HTTP/1.1", host, "Origin: https://rp.test", "Access-Control-Request-Method: GET")},
+		{"an error page of the application's", fields("GET /own-errors/x HTTP/1.1", host)},
+		{"a POST", fields("POST /robots.txt HTTP/1.1", "Content-Length: 0", host)},
 	}
 	for _, place := range places {
 		for _, header := range []string{
-			"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
-			"Connection: Upgrade\r\nUpgrade: h2c\r\n",
-			"connection: uPGRADE\r\nuPGRADE: H2C\r\n",
-			"Connection: keep-alive, Upgrade\r\nUpgrade: websocket, h2c\r\n",
-			"Connection: Upgrade\r\nUpgrade: h2c, websocket\r\n",
-			"Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
-			"Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
-			"Connection: Upgrade\r\nConnection: HTTP2-Settings\r\nUpgrade: \t h2c \t\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
-			"Connection: Upgrade\r\nUpgrade: websocket h2c\r\n",
-			"Connection: Upgrade\r\nUpgrade: websocket;h2c\r\n",
-			"Connection: Upgrade\r\nUpgrade: ,websocket\r\n",
-			"Connection: Upgrade\r\nUpgrade: websocket/13\r\n",
-			"Connection: Upgrade\r\nUpgrade: \"websocket\"\r\n",
-			"Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n",
-			"Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n",
-			"Connection: Upgrade\r\nUpgrade: connect-udp\r\n",
-			"Connection: Upgrade\r\nUpgrade:\r\n",
-			"Connection: Upgrade\r\n",
-			"Connection: close, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
-			"Upgrade: websocket\r\n",
-			"Connection: close\r\nUpgrade: websocket\r\n",
+			fields("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+			fields("Connection: Upgrade", "Upgrade: h2c"),
+			fields("connection: uPGRADE", "uPGRADE: H2C"),
+			fields("Connection: keep-alive, Upgrade", "Upgrade: websocket, h2c"),
+			fields("Connection: Upgrade", "Upgrade: h2c, websocket"),
+			fields("Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"),
+			fields("Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket"),
+			fields("Connection: Upgrade", "Connection: HTTP2-Settings", "Upgrade: \t h2c \t", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+			fields("Connection: Upgrade", "Upgrade: websocket h2c"),
+			fields("Connection: Upgrade", "Upgrade: websocket;h2c"),
+			fields("Connection: Upgrade", "Upgrade: ,websocket"),
+			fields("Connection: Upgrade", "Upgrade: websocket/13"),
+			fields("Connection: Upgrade", `Upgrade: "websocket"`),
+			fields("Connection: Upgrade", "Upgrade: TLS/1.0"),
+			fields("Connection: Upgrade", "Upgrade: HTTP/2.0"),
+			fields("Connection: Upgrade", "Upgrade: connect-udp"),
+			fields("Connection: Upgrade", "Upgrade:"),
+			fields("Connection: Upgrade"),
+			fields("Connection: close, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+			fields("Upgrade: websocket"),
+			fields("Connection: close", "Upgrade: websocket"),
 		} {
-			_, tunnelled := upgraded(t, r, place.start+header+"\r\n")
-			got := a.got()
-			if tunnelled || got == nil || got.Header.Get("Upgrade") != "" || got.Header.Get("Http2-Settings") != "" || got.Header.Get("Connection") != "" {
-				t.Errorf("%s, %q: tunnel %v, the application got %v", place.name, header, tunnelled, got)
-			}
+			name := fmt.Sprintf("%s, %q", place.name, header)
+			_, tunnelled := upgraded(t, r, place.start, header)
+			equal(t, name+": a tunnel", tunnelled, false)
+			got := a.received(t, name)
+			equal(t, name+": Upgrade", got.Header.Get("Upgrade"), "")
+			equal(t, name+": HTTP2-Settings", got.Header.Get("HTTP2-Settings"), "")
+			equal(t, name+": Connection", got.Header.Get("Connection"), "")
 		}
-		_, tunnelled := upgraded(t, r, strings.Replace(place.start, "HTTP/1.1", "HTTP/1.0", 1)+"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		if got := a.got(); tunnelled || got == nil || got.Header.Get("Upgrade") != "" {
-			t.Errorf("%s, HTTP/1.0: tunnel %v, the application got %v", place.name, tunnelled, got)
-		}
+		name := place.name + ", HTTP/1.0"
+		_, tunnelled := upgraded(t, r, strings.Replace(place.start, "HTTP/1.1", "HTTP/1.0", 1), "Connection: Upgrade", "Upgrade: websocket")
+		equal(t, name+": a tunnel", tunnelled, false)
+		equal(t, name+": Upgrade", a.received(t, name).Header.Get("Upgrade"), "")
 	}
 }
 
 func TestWhatMayBecomeATunnel(t *testing.T) {
 	t.Parallel()
 	r, a, b := upgradeRig(t)
-	session := "Cookie: " + b.cookieHeader() + "\r\n"
-	const preflight = "Origin: https://rp.test\r\nAccess-Control-Request-Method: GET\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+	session := "Cookie: " + b.cookieHeader()
+	preflight := fields("Origin: https://rp.test", "Access-Control-Request-Method: GET", "Connection: Upgrade", "Upgrade: websocket")
 	for _, path := range []string{"/x", "/robots.txt", "/outer/x", "/uncovered/x"} {
-		if _, tunnelled := upgraded(t, r, "OPTIONS "+path+" HTTP/1.1\r\nHost: rp.test\r\n"+preflight+"\r\n"); tunnelled || a.got() == nil {
-			t.Errorf("a preflight to %s becomes a tunnel, or does not pass", path)
-		}
+		_, tunnelled := upgraded(t, r, "OPTIONS "+path+" HTTP/1.1", "Host: rp.test", preflight)
+		equal(t, "a preflight to "+path+": a tunnel", tunnelled, false)
+		a.received(t, "a preflight to "+path)
 	}
 	for _, row := range []struct {
 		path, header string
 		want         bool
 	}{
-		{"/robots.txt", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true},
-		{"/robots.txt", "Connection: keep-alive, upgrade\r\nUpgrade:  WebSocket \r\n", true},
-		{"/x", session + "Connection: Upgrade\r\nUpgrade: websocket\r\n", true},
-		{"/x", session + "Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: https://rp.test\r\n", true},
-		{"/x", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false},
-		{"/uncovered/x", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true},
+		{"/robots.txt", fields("Connection: Upgrade", "Upgrade: websocket"), true},
+		{"/robots.txt", fields("Connection: keep-alive, upgrade", "Upgrade:  WebSocket "), true},
+		{"/x", fields(session, "Connection: Upgrade", "Upgrade: websocket"), true},
+		{"/x", fields(session, "Connection: Upgrade", "Upgrade: websocket", "Origin: https://rp.test"), true},
+		{"/x", fields("Connection: Upgrade", "Upgrade: websocket"), false},
+		{"/uncovered/x", fields("Connection: Upgrade", "Upgrade: websocket"), true},
 		// Protocols that upgrades names, where they are named.
-		{"/robots.txt", "Connection: Upgrade\r\nUpgrade: spdy/3.1\r\n", true},
-		{"/x", session + "Connection: Upgrade\r\nUpgrade: TCP\r\n", true},
-		{"/x", session + "Connection: Upgrade\r\nUpgrade: SPDY\r\n", false},
-		{"/x", session + "Connection: Upgrade\r\nUpgrade: tcp, SPDY/3.1\r\n", false},
-		{"/outer/x", "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n", false},
-		{"/uncovered/x", "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n", true},
+		{"/robots.txt", fields("Connection: Upgrade", "Upgrade: spdy/3.1"), true},
+		{"/x", fields(session, "Connection: Upgrade", "Upgrade: TCP"), true},
+		{"/x", fields(session, "Connection: Upgrade", "Upgrade: SPDY"), false},
+		{"/x", fields(session, "Connection: Upgrade", "Upgrade: tcp, SPDY/3.1"), false},
+		{"/outer/x", fields("Connection: Upgrade", "Upgrade: SPDY/3.1"), false},
+		{"/uncovered/x", fields("Connection: Upgrade", "Upgrade: SPDY/3.1"), true},
 		// Error pages are no tunnels, whatever the application answers.
-		{"/own-errors/x", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false},
-		{"/own-errors/x", "Connection: Upgrade\r\nUpgrade: tcp\r\n", false},
-		{"/own-errors/x", session + "Connection: Upgrade\r\nUpgrade: tcp\r\n", true},
+		{"/own-errors/x", fields("Connection: Upgrade", "Upgrade: websocket"), false},
+		{"/own-errors/x", fields("Connection: Upgrade", "Upgrade: tcp"), false},
+		{"/own-errors/x", fields(session, "Connection: Upgrade", "Upgrade: tcp"), true},
 	} {
-		_, tunnelled := upgraded(t, r, "GET "+row.path+" HTTP/1.1\r\nHost: rp.test\r\n"+row.header+"\r\n")
-		if got := a.got(); tunnelled != row.want {
-			t.Errorf("%s %q: tunnel %v, want %v; the application got %v", row.path, strings.TrimPrefix(row.header, session), tunnelled, row.want, got)
-		}
+		_, tunnelled := upgraded(t, r, "GET "+row.path+" HTTP/1.1", "Host: rp.test", row.header)
+		a.got()
+		equal(t, fmt.Sprintf("%s %q: a tunnel", row.path, strings.TrimPrefix(row.header, session)), tunnelled, row.want)
 	}
 }
 
 // Threat D34. A browser sends cookies with a WebSocket that a page of another site opens.
-func TestAWebSocketOfAnotherSiteIsNobodys(t *testing.T) {
+func TestAWebSocketOfAnotherSiteHasNoUser(t *testing.T) {
 	t.Parallel()
 	a := newTunnel(t)
 	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
@@ -128,21 +130,27 @@ http://rp.test {
 		{[]string{"https://evil.test"}, true}, {[]string{"http://rp.test"}, true}, {[]string{"https://sub.rp.test"}, true}, {[]string{"https://rp.test:8443"}, true},
 		{[]string{"null"}, true}, {[]string{""}, true}, {[]string{"https://rp.test", "https://evil.test"}, true}, {[]string{"https://rp.test.evil.test"}, true},
 	} {
-		header := "Connection: Upgrade\r\nUpgrade: websocket\r\nX-User: admin\r\nCookie: " + b.cookieHeader() + "\r\n"
+		header := fields("Connection: Upgrade", "Upgrade: websocket", "X-User: admin", "Cookie: "+b.cookieHeader())
 		for _, origin := range row.origins {
-			header += "Origin: " + origin + "\r\n"
+			header = fields(header, "Origin: "+origin)
 		}
-		_, tunnelled := upgraded(t, r, "GET /x HTTP/1.1\r\nHost: rp.test\r\n"+header+"\r\n")
+		name := fmt.Sprintf("public, Origin %q", row.origins)
+		_, tunnelled := upgraded(t, r, "GET /x HTTP/1.1", "Host: rp.test", header)
 		user, known := "alice", "truealice"
 		if row.foreign {
 			user, known = "", "false"
 		}
-		if got := a.got(); !tunnelled || got.Header.Get("X-User") != user || got.Header.Get("X-Known") != known || got.Header.Get("Cookie") != "" {
-			t.Errorf("public, Origin %q: tunnel %v, the application got %v", row.origins, tunnelled, got.Header)
-		}
-		status, tunnelled := upgraded(t, r, "GET /private/x HTTP/1.1\r\nHost: rp.test\r\n"+header+"\r\n")
-		if tunnelled == row.foreign || row.foreign && (status != http.StatusForbidden || a.got() != nil) {
-			t.Errorf("private, Origin %q: status %d, tunnel %v", row.origins, status, tunnelled)
+		equal(t, name+": a tunnel", tunnelled, true)
+		got := a.received(t, name)
+		equal(t, name+": X-User", got.Header.Get("X-User"), user)
+		equal(t, name+": X-Known", got.Header.Get("X-Known"), known)
+		equal(t, name+": Cookie", got.Header.Get("Cookie"), "")
+		name = fmt.Sprintf("private, Origin %q", row.origins)
+		status, tunnelled := upgraded(t, r, "GET /private/x HTTP/1.1", "Host: rp.test", header)
+		equal(t, name+": a tunnel", tunnelled, !row.foreign)
+		if row.foreign {
+			equal(t, name+": the status", status, http.StatusForbidden)
+			a.receivedNone(t, name)
 		}
 		a.got()
 	}
@@ -168,13 +176,11 @@ http://rp.test {
 	reverse_proxy TUNNEL
 }`))
 	b := r.browser()
-	if p := b.open("/page"); p.StatusCode != http.StatusOK {
-		t.Fatalf("sign-in ends with status %d", p.StatusCode)
-	}
-	for _, connection := range []string{"Upgrade, X-User", "X-User, Upgrade", "Upgrade, x_user", "Upgrade\r\nConnection: X-User"} {
-		_, tunnelled := upgraded(t, r, "GET /x HTTP/1.1\r\nHost: rp.test\r\nCookie: "+b.cookieHeader()+"\r\nConnection: "+connection+"\r\nUpgrade: websocket\r\n\r\n")
-		if got := a.got(); !tunnelled || got == nil || got.Header.Get("X-User") != "alice" {
-			t.Errorf("Connection: %q: tunnel %v, the application got %v, expected X-User: alice", connection, tunnelled, got)
-		}
+	check(required{t}, b.open("/page"), "sign-in").status(http.StatusOK)
+	for _, connection := range []string{"Upgrade, X-User", "X-User, Upgrade", "Upgrade, x_user", fields("Upgrade", "Connection: X-User")} {
+		name := fmt.Sprintf("Connection: %q", connection)
+		_, tunnelled := upgraded(t, r, "GET /x HTTP/1.1", "Host: rp.test", "Cookie: "+b.cookieHeader(), "Connection: "+connection, "Upgrade: websocket")
+		equal(t, name+": a tunnel", tunnelled, true)
+		equal(t, name+": X-User", a.received(t, name).Header.Get("X-User"), "alice")
 	}
 }

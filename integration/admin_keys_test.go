@@ -2,7 +2,6 @@ package integration_test
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,9 +11,9 @@ import (
 func oneRing(r *harness, method, path, body string) ringStatus {
 	r.t.Helper()
 	answer := ask[keysAnswer](r, method, path, body)
-	if len(answer.Rings) != 1 || answer.Rings[0].From != "storage" || !slices.Equal(answer.Rings[0].Sites, []string{"rp.test"}) {
-		r.t.Fatalf("%+v", answer)
-	}
+	equal(required{r.t}, "the number of Rings", len(answer.Rings), 1)
+	equal(required{r.t}, "From", answer.Rings[0].From, "storage")
+	list(required{r.t}, "Sites", answer.Rings[0].Sites, "rp.test")
 	return answer.Rings[0]
 }
 
@@ -27,28 +26,35 @@ func states(ring ringStatus) (states []string) {
 
 func TestRotationOnDemandKeepsSessions(t *testing.T) {
 	t.Parallel()
-	s := newLogoutScene(t, "session {\nlifetime 2h\n}")
+	s := newLogoutScene(t, `
+session {
+	lifetime 2h
+}
+`)
 	b, _, _ := s.signIn("alice")
 	before := oneRing(s.here, "GET", "/oidc_rp/keys", "")
-	if !slices.Equal(states(before), []string{"sealing"}) || before.Rotate != "168h0m0s" || before.Made || before.Keys[0].Created.IsZero() {
-		t.Fatalf("%+v", before)
-	}
+	list(required{t}, "the states of the keys", states(before), "sealing")
+	equal(required{t}, "Rotate", before.Rotate, "168h0m0s")
+	equal(required{t}, "Made", before.Made, false)
+	equal(required{t}, "the key has no time of its making", before.Keys[0].Created.IsZero(), false)
 	made := oneRing(s.here, "POST", "/oidc_rp/keys/rotate", "")
-	if !made.Made || !slices.Equal(states(made), []string{"sealing", "waiting"}) || made.Keys[0].ID != before.Keys[0].ID {
-		t.Fatalf("%+v", made)
-	}
+	equal(required{t}, "Made", made.Made, true)
+	list(required{t}, "the states of the keys", states(made), "sealing", "waiting")
+	equal(required{t}, "ID", made.Keys[0].ID, before.Keys[0].ID)
 	fresh := made.Keys[1]
-	if pause := fresh.SealsFrom.Sub(fresh.Created); pause != 3*time.Minute || made.Keys[0].OpensUntil.Sub(fresh.Created) != 2*time.Hour+2*pause || !fresh.OpensUntil.IsZero() {
-		t.Errorf("%+v", made)
-	}
-	if again := oneRing(s.there, "POST", "/oidc_rp/keys/rotate", "{}"); again.Made || again.Note == "" || len(again.Keys) != 2 {
-		t.Errorf("a moment later on another node: %+v", again)
-	}
+	pause := fresh.SealsFrom.Sub(fresh.Created)
+	equal(t, "the pause", pause, 3*time.Minute)
+	equal(t, "how long the old key opens", made.Keys[0].OpensUntil.Sub(fresh.Created), 2*time.Hour+2*pause)
+	equal(t, "the new key opens without an end", fresh.OpensUntil.IsZero(), true)
+	again := oneRing(s.there, "POST", "/oidc_rp/keys/rotate", "{}")
+	equal(t, "a moment later on another node: Made", again.Made, false)
+	differs(t, "a moment later on another node: Note", again.Note, "")
+	equal(t, "a moment later on another node: the number of Keys", len(again.Keys), 2)
 	for _, r := range []*harness{s.here, s.there} {
 		r.at(after(4 * time.Minute))
-		if now := oneRing(r, "GET", "/oidc_rp/keys", ""); !slices.Equal(states(now), []string{"sealing", "opening"}) || now.Keys[0].ID != fresh.ID {
-			t.Errorf("four minutes later: %+v", now)
-		}
+		now := oneRing(r, "GET", "/oidc_rp/keys", "")
+		list(t, "four minutes later: the states of the keys", states(now), "sealing", "opening")
+		equal(t, "four minutes later: ID", now.Keys[0].ID, fresh.ID)
 	}
 	old := b.cookies()["__Host-oidc_rp"]
 	if p := b.get("/"); p.StatusCode != http.StatusOK {
@@ -71,12 +77,10 @@ func TestWithdrawalOfCompromisedKeysEndsSessions(t *testing.T) {
 	}
 	before := oneRing(s.here, "GET", "/oidc_rp/keys", "").Keys[0].ID
 	now := oneRing(s.here, "POST", "/oidc_rp/keys/rotate", `{"compromised": true}`)
-	if !now.Made || !slices.Equal(states(now), []string{"sealing"}) || now.Keys[0].ID == before {
-		t.Fatalf("%+v", now)
-	}
-	if p := b.get("/page"); p.StatusCode != http.StatusFound || !strings.HasPrefix(p.location(), s.op.Issuer()) {
-		t.Errorf("the next page load: status %d", p.StatusCode)
-	}
+	equal(required{t}, "Made", now.Made, true)
+	list(required{t}, "the states of the keys", states(now), "sealing")
+	differs(required{t}, "ID", now.Keys[0].ID, before)
+	check(t, b.get("/page"), "the next page load").status(http.StatusFound).leadsInto(s.op.Issuer())
 	again, againThere, _ := s.signIn("alice")
 	if !again.lives(s.here) {
 		t.Error("a new session does not open")
@@ -90,9 +94,13 @@ func TestWithdrawalOfCompromisedKeysEndsSessions(t *testing.T) {
 func TestKeysOfTheConfigurationAreItsOwn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	secret := "session {\nsecret first-0123456789abcdef-0123456789 second-0123456789abcdef-0123456789\n}\n"
+	secret := `
+session {
+	secret first-0123456789abcdef-0123456789 second-0123456789abcdef-0123456789
+}
+`
 	guard := func(more string) string {
-		return "oidc_rp {\n" + options(op) + more + "}"
+		return protectedBy(op, more)
 	}
 	r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
@@ -109,13 +117,15 @@ http://other.test {
 		t.Fatalf("%+v", answer)
 	}
 	ring := answer.Rings[0]
-	if ring.From != "secret" || ring.Rotate != "" || !slices.Equal(states(ring), []string{"sealing", "opening"}) || !slices.Equal(ring.Sites, []string{"other.test", "rp.test"}) || !ring.Keys[0].Created.IsZero() {
-		t.Errorf("%+v", ring)
-	}
+	equal(t, "From", ring.From, "secret")
+	equal(t, "Rotate", ring.Rotate, "")
+	list(t, "the states of the keys", states(ring), "sealing", "opening")
+	list(t, "Sites", ring.Sites, "other.test", "rp.test")
+	equal(t, "the key has no time of its making", ring.Keys[0].Created.IsZero(), true)
 	for _, body := range []string{"", `{"compromised": true}`} {
-		if status, text, _ := r.admin("POST", "/oidc_rp/keys/rotate", body); status != http.StatusConflict || !strings.Contains(text, "configuration") {
-			t.Errorf("status %d: %s", status, text)
-		}
+		status, text, _ := r.admin("POST", "/oidc_rp/keys/rotate", body)
+		equal(t, "the status", status, http.StatusConflict)
+		contains(t, "the answer", text, "configuration")
 	}
 	if !b.lives(r) {
 		t.Error("the session has ended")
@@ -130,13 +140,14 @@ http://other.test {
 }
 `)
 	answer = ask[keysAnswer](mixed, "POST", "/oidc_rp/keys/rotate", "")
-	if len(answer.Rings) != 2 || !answer.Rings[0].Made || answer.Rings[0].From != "storage" || answer.Rings[1].Made || answer.Rings[1].Note == "" {
-		t.Errorf("%+v", answer)
-	}
+	equal(required{t}, "the number of Rings", len(answer.Rings), 2)
+	equal(t, "Made", answer.Rings[0].Made, true)
+	equal(t, "From", answer.Rings[0].From, "storage")
+	equal(t, "Made", answer.Rings[1].Made, false)
+	differs(t, "Note", answer.Rings[1].Note, "")
 	_, text, _ := mixed.admin("GET", "/oidc_rp/keys", "")
-	if strings.Contains(text, "0123456789abcdef") || strings.Contains(text, "0001-01-01") {
-		t.Errorf("the answer is %s", text)
-	}
+	lacks(t, "the answer", text, "0123456789abcdef")
+	lacks(t, "the answer", text, "0001-01-01")
 }
 
 // An instance inside a handler that is not searched has no known site. Its keys
@@ -148,8 +159,19 @@ func TestASiteThatIsNotFoundHasKeysAsWell(t *testing.T) {
 		client_id rp
 	}`
 	for _, tc := range []struct{ place, site, want string }{
-		{"handle_response", "reverse_proxy {upstream} {\nhandle_response {\n" + guard + "\n}\n}", `"sites":[]`},
-		{"handle_errors", "respond x\nhandle_errors {\n" + guard + "\n}", `"sites":["rp.test"]`},
+		{"handle_response", `
+			reverse_proxy {upstream} {
+				handle_response {
+					` + guard + `
+				}
+			}
+		`, `"sites":[]`},
+		{"handle_errors", `
+			respond x
+			handle_errors {
+				` + guard + `
+			}
+		`, `"sites":["rp.test"]`},
 	} {
 		r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
@@ -166,18 +188,18 @@ http://rp.test {
 
 func TestKeysWhileTheStorageFails(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, protectedBy(newOP(t)))
 	b := signedIn(t, r)
 	breakStorage(t, r)
 	r.at(after(2 * time.Second)) // so that a look is made
 	for _, body := range []string{"", `{"compromised": true}`} {
-		if status, text, _ := r.admin("POST", "/oidc_rp/keys/rotate", body); status != http.StatusServiceUnavailable || !strings.Contains(text, "could not be kept") {
-			t.Errorf("status %d: %s", status, text)
-		}
+		status, text, _ := r.admin("POST", "/oidc_rp/keys/rotate", body)
+		equal(t, "the status", status, http.StatusServiceUnavailable)
+		contains(t, "the answer", text, "could not be kept")
 	}
-	if ring := oneRing(r, "GET", "/oidc_rp/keys", ""); !strings.Contains(ring.Note, "does not answer") || len(ring.Keys) != 1 {
-		t.Errorf("%+v", ring)
-	}
+	ring := oneRing(r, "GET", "/oidc_rp/keys", "")
+	contains(t, "Note", ring.Note, "does not answer")
+	equal(t, "the number of Keys", len(ring.Keys), 1)
 	if !b.lives(r) {
 		t.Error("the session has ended")
 	}

@@ -3,7 +3,6 @@ package integration_test
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,15 +35,13 @@ func TestRevocationEndsSessionsEverywhere(t *testing.T) {
 			}
 			body := kind.body(issued)
 			answer := ask[revocationAnswer](s.here, "POST", "/oidc_rp/revoke", body)
-			if len(answer.Ended) != 1 || answer.Ended[0].Kind != kind.name {
-				t.Fatalf("%+v", answer)
+			equal(required{t}, "the number of Ended", len(answer.Ended), 1)
+			equal(required{t}, "Kind", answer.Ended[0].Kind, kind.name)
+			if kind.name != "all" {
+				equal(t, "the issuer", answer.Ended[0].Issuer, s.op.Issuer())
+				list(t, "the providers", answer.Ended[0].Providers, "default")
 			}
-			if e := answer.Ended[0]; kind.name != "all" && (e.Issuer != s.op.Issuer() || !slices.Equal(e.Providers, []string{"default"})) {
-				t.Errorf("%+v", e)
-			}
-			if p := b.get("/page"); p.StatusCode != http.StatusFound || !strings.HasPrefix(p.location(), s.op.Issuer()) {
-				t.Errorf("the next page load: status %d, to %s", p.StatusCode, p.location())
-			}
+			check(t, b.get("/page"), "the next page load").status(http.StatusFound).leadsInto(s.op.Issuer())
 			if ended := !other.lives(s.here); ended != kind.other {
 				t.Errorf("the user's other session ended: %v", ended)
 			}
@@ -53,16 +50,16 @@ func TestRevocationEndsSessionsEverywhere(t *testing.T) {
 			}
 			s.soon("the other node knows", func() bool { return !there.lives(s.there) })
 			again, againThere, _ := s.signIn("alice")
-			if !again.lives(s.here) || !againThere.lives(s.there) {
-				t.Error("a later sign-in was touched")
-			}
+			equal(t, "the later session lives here", again.lives(s.here), true)
+			equal(t, "the later session lives there", againThere.lives(s.there), true)
 			lines := s.here.audited("revoked")
 			if len(lines) != 1 {
 				t.Fatalf("expected one line about the revocation in the log, seen %d", len(lines))
 			}
 			// Whoever has the sid can end the session, so it is not in the log.
-			if line := fmt.Sprint(lines[0]); lines[0]["kind"] != kind.name || issued.SID != "" && strings.Contains(line, issued.SID) {
-				t.Errorf("the log says %s", line)
+			equal(t, "the kind in the log", lines[0]["kind"], any(kind.name))
+			if issued.SID != "" {
+				lacks(t, "the line in the log", fmt.Sprint(lines[0]), issued.SID)
 			}
 		})
 	}
@@ -87,9 +84,7 @@ oidc_rp {
 	sessions := func() (at [2]*browser) {
 		for i, id := range []string{"one", "two"} {
 			at[i] = r.browser()
-			if p := at[i].open("/@app/auth/" + id + "/login?returnto=/"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d: %s", p.StatusCode, r.logs())
-			}
+			check(required{t}, at[i].open("/@app/auth/"+id+"/login?returnto=/")).status(http.StatusOK)
 		}
 		return at
 	}
@@ -115,12 +110,13 @@ oidc_rp {
 
 func TestARevocationThatCannotBeKeptIsNotDone(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, protectedBy(newOP(t)))
 	signedIn(t, r)
 	breakStorage(t, r)
-	if status, text, _ := r.admin("POST", "/oidc_rp/revoke", `{"subject": "alice"}`); status != http.StatusServiceUnavailable || !strings.Contains(text, "could not be kept") || strings.Contains(text, "alice") {
-		t.Errorf("status %d: %s", status, text)
-	}
+	status, text, _ := r.admin("POST", "/oidc_rp/revoke", `{"subject": "alice"}`)
+	equal(t, "the status", status, http.StatusServiceUnavailable)
+	contains(t, "the answer", text, "could not be kept")
+	lacks(t, "the answer", text, "alice")
 	if len(r.audited("revoked")) > 0 {
 		t.Error("the log says that it was done")
 	}
@@ -138,7 +134,11 @@ func TestRevocationAtAProviderWithManyTenants(t *testing.T) {
 		l.Discovery = func(m map[string]any) { m["issuer"] = template }
 		l.IDToken.Claims = func(c map[string]any) { c["tid"], c["iss"] = tenant, issuerOf(tenant) }
 	})
-	r := newHarness(t, "oidc_rp {\n"+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+"}")
+	r := newHarness(t, `
+oidc_rp {
+	`+optionsOfIssuer(op, template)+`
+}
+`)
 	one := signedIn(t, r)
 	subject := op.Issued().Subject
 	tenant = anotherTenant
@@ -150,20 +150,17 @@ func TestRevocationAtAProviderWithManyTenants(t *testing.T) {
 		fmt.Sprintf(`{"subject": %q, "issuer": %q}`, subject, op.Issuer()),
 		fmt.Sprintf(`{"subject": %q, "issuer": %q}`, subject, issuerOf("common")),
 	} {
-		if status, text, _ := r.admin("POST", "/oidc_rp/revoke", body); status != http.StatusBadRequest || !strings.HasPrefix(text, "issuer: ") {
-			t.Errorf("%s: status %d: %s", body, status, text)
-		}
+		status, text, _ := r.admin("POST", "/oidc_rp/revoke", body)
+		equal(t, body+": the status", status, http.StatusBadRequest)
+		begins(t, body+": the answer", text, "issuer: ")
 	}
-	if !one.lives(r) || !other.lives(r) {
-		t.Fatal("what was refused has ended a session")
-	}
+	equal(required{t}, "the session of one tenant lives", one.lives(r), true)
+	equal(required{t}, "the session of the other tenant lives", other.lives(r), true)
 	answer := ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", fmt.Sprintf(`{"subject": %q, "issuer": %q}`, subject, issuerOf(oneTenant)))
-	if len(answer.Ended) != 1 || answer.Ended[0].Issuer != issuerOf(oneTenant) {
-		t.Errorf("%+v", answer)
-	}
-	if one.lives(r) || !other.lives(r) {
-		t.Error("the wrong tenant's session has ended")
-	}
+	equal(required{t}, "the number of Ended", len(answer.Ended), 1)
+	equal(t, "Issuer", answer.Ended[0].Issuer, issuerOf(oneTenant))
+	equal(t, "the session of one tenant lives", one.lives(r), false)
+	equal(t, "the session of the other tenant lives", other.lives(r), true)
 	ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", `{"all": true}`)
 	if other.lives(r) {
 		t.Error("a session of another tenant outlives all")
@@ -174,12 +171,12 @@ func TestRevocationAtAProviderWithManyTenants(t *testing.T) {
 func TestAnIssuerThatOnlyLooksLikeManyTenants(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.Path("/realms/common/x"))
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := signedIn(t, r)
 	answer := ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", fmt.Sprintf(`{"subject": %q}`, op.Issued().Subject))
-	if len(answer.Ended) != 1 || answer.Ended[0].Issuer != op.Issuer() || b.lives(r) {
-		t.Errorf("%+v, the session lives: %v", answer, b.lives(r))
-	}
+	equal(required{t}, "the number of Ended", len(answer.Ended), 1)
+	equal(t, "Issuer", answer.Ended[0].Issuer, op.Issuer())
+	equal(t, "the session lives", b.lives(r), false)
 }
 
 // What an operator ends stays ended, also where lifetimes were shorter at that

@@ -71,19 +71,24 @@ oidc_rp {
 	} {
 		name := fmt.Sprintf("%s %s %.60s", tc.method, tc.path, tc.body)
 		status, text, header := r.admin(tc.method, tc.path, tc.body)
-		if status != tc.status || !strings.Contains(text, tc.says) {
-			t.Errorf("%s: status %d: %s", name, status, text)
+		equal(t, name+": the status", status, tc.status)
+		contains(t, name+": the answer", text, tc.says)
+		allow := ""
+		if tc.status == 405 {
+			allow = tc.says
 		}
-		if allow := header.Get("Allow"); (status == 405) != (allow != "") || status == 405 && allow != tc.says {
-			t.Errorf("%s: Allow %q", name, allow)
-		}
+		equal(t, name+": Allow", header.Get("Allow"), allow)
 	}
 }
 
 func TestTheStateOfProvidersIsListed(t *testing.T) {
 	t.Parallel()
 	idp := newOP(t)
-	down := "issuer http://127.0.0.1:1\nclient_id rp\nclient_secret \"a secret of the down one\"\n"
+	down := `
+issuer http://127.0.0.1:1
+client_id rp
+client_secret "a secret of the down one"
+`
 	own := `
 http://%s {
 	oidc_rp {
@@ -94,14 +99,27 @@ http://%s {
 `
 	r := newHarnessAt(t, storageDir(t),
 		`
-`+fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+`http:// {
+`+fmt.Sprintf(own, "rp.test")+fmt.Sprintf(own, "b.test, http://a.test")+`
+http:// {
 	oidc_rp {
 		provider down
 		base_url https://pinned.test
 	}
 }
 `,
-		"oidc_rp {\nprovider down {\n"+down+"}\nprovider off {\nissuer https://off.invalid\nclient_id rp\njwks `{\"keys\":["+publicKey+"]}`\ndisabled\n}\n}")
+		`
+oidc_rp {
+	provider down {
+		`+down+`
+	}
+	provider off {
+		issuer https://off.invalid
+		client_id rp
+		jwks "{\"keys\":[`+strings.ReplaceAll(publicKey, `"`, `\"`)+`]}"
+		disabled
+	}
+}
+`)
 	listed := func() (byID map[string]providerStatus) {
 		byID = make(map[string]providerStatus)
 		hits := idp.Hits(oidctest.Discovery) + idp.Hits(oidctest.JWKS)
@@ -109,25 +127,33 @@ http://%s {
 		for _, p := range answer.Providers {
 			byID[p.ID] = p
 		}
-		if len(byID) != 3 || len(answer.Providers) != 3 {
-			t.Fatalf("%+v", answer)
-		}
+		equal(required{t}, "the number of IDs", len(byID), 3)
+		equal(required{t}, "the number of Providers", len(answer.Providers), 3)
 		if now := idp.Hits(oidctest.Discovery) + idp.Hits(oidctest.JWKS); now != hits {
 			t.Error("the provider was asked")
 		}
 		return byID
 	}
 	all := listed()
-	if p := all["default"]; p.Shared || !slices.Equal(p.Sites, []string{"a.test", "b.test", "rp.test"}) || p.Issuer != idp.Issuer() || p.ClientID != idp.Client().ID ||
-		p.Metadata.State != op.Unknown || p.Keys.State != op.Unknown || len(p.Endpoints) != 0 || p.Disabled {
-		t.Errorf("before the first login: %+v", p)
-	}
-	if p := all["down"]; !p.Shared || !slices.Equal(p.Sites, []string{"pinned.test"}) || p.Metadata.State != op.Unknown {
-		t.Errorf("%+v", p)
-	}
-	if p := all["off"]; !p.Disabled || !p.Shared || len(p.Sites) != 0 || p.Keys.State != op.OK || p.Keys.Usable != 1 {
-		t.Errorf("%+v", p)
-	}
+	p := all["default"]
+	equal(t, "before the first login: Shared", p.Shared, false)
+	list(t, "before the first login: Sites", p.Sites, "a.test", "b.test", "rp.test")
+	equal(t, "before the first login: Issuer", p.Issuer, idp.Issuer())
+	equal(t, "before the first login: ClientID", p.ClientID, idp.Client().ID)
+	equal(t, "before the first login: the state of the metadata", p.Metadata.State, op.Unknown)
+	equal(t, "before the first login: the state of the keys", p.Keys.State, op.Unknown)
+	list(t, "before the first login: Endpoints", p.Endpoints)
+	equal(t, "before the first login: Disabled", p.Disabled, false)
+	p = all["down"]
+	equal(t, "the provider that is down: Shared", p.Shared, true)
+	list(t, "the provider that is down: Sites", p.Sites, "pinned.test")
+	equal(t, "the provider that is down: the state of the metadata", p.Metadata.State, op.Unknown)
+	p = all["off"]
+	equal(t, "the disabled provider: Disabled", p.Disabled, true)
+	equal(t, "the disabled provider: Shared", p.Shared, true)
+	list(t, "the disabled provider: Sites", p.Sites)
+	equal(t, "the disabled provider: the state of the keys", p.Keys.State, op.OK)
+	equal(t, "the disabled provider: the number of usable keys", p.Keys.Usable, 1)
 
 	began := time.Now().Truncate(time.Second)
 	signedIn(t, r)
@@ -135,19 +161,24 @@ http://%s {
 		t.Fatalf("at the site whose provider is down: expected status 503, seen %d", p.StatusCode)
 	}
 	all = listed()
-	p := all["default"]
-	if p.Metadata.State != op.OK || p.Metadata.Read.Before(began) || p.Metadata.Error != "" || p.Keys.State != op.OK || p.Keys.Usable == 0 || p.Keys.Read.Before(began) {
-		t.Errorf("after a login: %+v", p)
-	}
+	p = all["default"]
+	equal(t, "after a login: the state of the metadata", p.Metadata.State, op.OK)
+	equal(t, "after a login: the metadata was read before the test", p.Metadata.Read.Before(began), false)
+	equal(t, "after a login: the error of the metadata", p.Metadata.Error, "")
+	equal(t, "after a login: the state of the keys", p.Keys.State, op.OK)
+	differs(t, "after a login: the number of usable keys", p.Keys.Usable, 0)
+	equal(t, "after a login: the keys were read before the test", p.Keys.Read.Before(began), false)
 	for _, name := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint"} {
 		if !slices.Contains(p.Endpoints, name) {
 			t.Errorf("%s is missing in %q", name, p.Endpoints)
 		}
 	}
 	p = all["down"]
-	if p.Metadata.State != op.Failing || p.Metadata.Failed.Before(began) || !p.Metadata.Read.IsZero() || p.Metadata.Next.IsZero() || !strings.Contains(p.Metadata.Error, "refused") {
-		t.Errorf("that is down: %+v", p)
-	}
+	equal(t, "the provider that is down: the state of the metadata", p.Metadata.State, op.Failing)
+	equal(t, "the provider that is down: the metadata failed before the test", p.Metadata.Failed.Before(began), false)
+	equal(t, "the provider that is down: the metadata was never read", p.Metadata.Read.IsZero(), true)
+	equal(t, "the provider that is down: the metadata has no next try", p.Metadata.Next.IsZero(), false)
+	contains(t, "the provider that is down: the error of the metadata", p.Metadata.Error, "refused")
 	_, text, _ := r.admin("GET", "/oidc_rp/providers", "")
 	for _, secret := range append(idp.Canaries(), idp.Client().Secret, "a secret of the down one") {
 		if strings.Contains(text, secret) {

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,14 +19,12 @@ type posted struct {
 	begun  *http.Cookie // the transaction
 }
 
-const formPostOptions = "response_mode form_post\n"
+const formPostOptions = "response_mode form_post"
 
 func beginPosted(t *testing.T, b *browser, start string) *posted {
 	t.Helper()
 	p := b.get(start)
-	if p.StatusCode != http.StatusFound || !strings.Contains(p.location(), "response_mode=form_post") {
-		t.Fatalf("status %d to %s", p.StatusCode, p.location())
-	}
+	check(required{t}, p).status(http.StatusFound).leadsWith("response_mode=form_post")
 	login := &posted{browser: b}
 	for _, c := range p.Cookies() {
 		if strings.Contains(c.Name, "_tx_") && c.MaxAge > 0 {
@@ -61,28 +60,28 @@ func (l *posted) submit() *visited {
 func TestAnAnswerMayComeByPost(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op, formPostOptions))
 	b := r.browser()
 	login := beginPosted(t, b, "/page?q=1")
-	if c := login.begun; c.SameSite != http.SameSiteNoneMode || !c.Secure || !c.HttpOnly || strings.Contains(c.Raw, "Partitioned") {
-		t.Errorf("the transaction is %s", c.Raw)
-	}
+	c := login.begun
+	equal(t, "the transaction: SameSite", c.SameSite, http.SameSiteNoneMode)
+	equal(t, "the transaction: Secure", c.Secure, true)
+	equal(t, "the transaction: HttpOnly", c.HttpOnly, true)
+	lacks(t, "the transaction", c.Raw, "Partitioned")
 	p := login.submit()
-	if p.StatusCode != http.StatusSeeOther || strings.Contains(p.location(), op.Issued().Code) || op.Hits(oidctest.Token) != 0 {
-		t.Errorf("status %d to %s, the token endpoint was asked %d times", p.StatusCode, p.location(), op.Hits(oidctest.Token))
-	}
-	if c := login.begun; c.SameSite != http.SameSiteLaxMode || c.MaxAge != 60 || strings.Contains(c.Value, op.Issued().Code) {
-		t.Errorf("the answer is carried by %s", c.Raw)
-	}
+	check(t, p).status(http.StatusSeeOther).leadsWithout(op.Issued().Code)
+	equal(t, "the number of requests to Token", op.Hits(oidctest.Token), 0)
+	c = login.begun
+	equal(t, "the cookie of the answer: SameSite", c.SameSite, http.SameSiteLaxMode)
+	equal(t, "the cookie of the answer: MaxAge", c.MaxAge, 60)
+	lacks(t, "the cookie of the answer", c.Value, op.Issued().Code)
 	p = b.get(p.location())
 	for _, c := range p.Cookies() {
 		if c.Name == "__Host-oidc_rp" && c.SameSite != http.SameSiteLaxMode {
 			t.Errorf("the session is %s", c.Raw)
 		}
 	}
-	if p = b.open(p.location()); p.body != "application sees alice" || p.url != rpURL+"/page?q=1" {
-		t.Errorf("status %d at %s: %s\n%s", p.StatusCode, p.url, p.body, r.logs())
-	}
+	check(t, b.open(p.location())).body("application sees alice").at(rpURL + "/page?q=1")
 	if strings.Contains(r.logs(), op.Issued().Code) {
 		t.Error("the code is in the log")
 	}
@@ -96,38 +95,32 @@ func TestAnAnswerMayComeByPost(t *testing.T) {
 func TestASecondPostOfAnAnswerLeadsToThePage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op, formPostOptions))
 	b := r.browser()
 	login := beginPosted(t, b, "/page")
 	b.open(login.submit().location())
-	if p := b.open(login.submit().location()); p.body != "application sees alice" || p.url != rpURL+"/page" {
-		t.Errorf("the user: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, b.open(login.submit().location()), "the user").body("application sees alice").at(rpURL + "/page")
 	if n := op.Hits(oidctest.Token); n != 1 {
 		t.Errorf("the token endpoint was asked %d times", n)
 	}
 	// The same answer in a browser that knows nothing of it.
 	stranger := &posted{r.browser(), login.action, login.params, new(http.Cookie)}
-	if p := stranger.open(stranger.submit().location(), "/authorize"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.LoginExpired.Message()) {
-		t.Errorf("a stranger: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, stranger.open(stranger.submit().location(), "/authorize"), "a stranger").
+		status(http.StatusForbidden).
+		shows(errorcode.LoginExpired.Message())
 }
 
 func TestALoginByPostEndsTheSessionThatItReplaces(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op, formPostOptions))
 	b := r.browser()
 	b.open(beginPosted(t, b, "/page").submit().location())
 	old := b.cookieHeader()
 	op.SignIn("bob")
 	b.open(beginPosted(t, b, "/@app/auth/default/login?returnto=/x").submit().location())
-	if p := b.get("/x"); p.body != "application sees bob" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
-	if p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + old + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a copied cookie gets %d", p.StatusCode)
-	}
+	check(t, b.get("/x")).body("application sees bob")
+	check(t, r.rawGet("/x", "Cookie: "+old), "a copied cookie").status(http.StatusUnauthorized)
 }
 
 // C30: the provider answers with an error by POST.
@@ -138,7 +131,8 @@ func TestAnErrorMayComeByPost(t *testing.T) {
 	r := newHarness(t, `
 oidc_rp {
 	`+options(op)+`
-	`+formPostOptions+`forward_params prompt max_age
+	`+formPostOptions+`
+	forward_params prompt max_age
 }
 `)
 	b := r.browser()
@@ -147,9 +141,7 @@ oidc_rp {
 		t.Fatalf("the provider says %v", login.params)
 	}
 	p := b.open(login.submit().location())
-	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.ProviderError.Message()) {
-		t.Errorf("status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, p).status(http.StatusForbidden).shows(errorcode.ProviderError.Message())
 	if n := op.Hits(oidctest.Authorize); n != 1 {
 		t.Errorf("the provider was asked %d times", n)
 	}
@@ -161,7 +153,7 @@ oidc_rp {
 func TestPostsThatAreNoAnswers(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op, formPostOptions))
 	const code = "/@app/auth/default/code"
 	for name, tc := range map[string]struct{ form, kind string }{
 		"a doubled state":         {"state=a&state=b&code=x", ""},
@@ -180,62 +172,49 @@ func TestPostsThatAreNoAnswers(t *testing.T) {
 		if tc.kind != "" {
 			header["Content-Type"] = strings.TrimPrefix(tc.kind, "-")
 		}
-		if p := r.browser().post(code, tc.form, header); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.BadRequest.Message()) {
-			t.Errorf("%s: status %d to %s", name, p.StatusCode, p.location())
-		}
+		check(t, r.browser().post(code, tc.form, header), name).status(http.StatusForbidden).shows(errorcode.BadRequest.Message())
 	}
 	// Parameters of the address are none of a posted answer's.
-	if p := r.browser().post(code+"?state=a&code=x", "other=1", nil); p.StatusCode != http.StatusForbidden {
-		t.Errorf("an answer in the address: status %d", p.StatusCode)
-	}
+	check(t, r.browser().post(code+"?state=a&code=x", "other=1", nil), "an answer in the address").status(http.StatusForbidden)
 	// A state alone by GET takes no login away that is in flight.
 	b := r.browser()
 	login := beginPosted(t, b, "/page")
-	if p := b.get(code + "?state=" + login.params.Get("state")); p.StatusCode != http.StatusForbidden {
-		t.Errorf("a state alone: status %d", p.StatusCode)
-	}
-	if p := b.open(login.submit().location()); p.body != "application sees alice" {
-		t.Errorf("afterwards: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, b.get(code+"?state="+login.params.Get("state")), "a state alone").status(http.StatusForbidden)
+	check(t, b.open(login.submit().location()), "afterwards").body("application sees alice")
 	// An answer by query serves as well: some providers report errors so.
 	b = r.browser()
 	login = beginPosted(t, b, "/page")
-	if p := b.open(login.action + "?" + login.params.Encode()); p.body != "application sees alice" {
-		t.Errorf("by query: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, b.open(login.action+"?"+login.params.Encode()), "by query").body("application sees alice")
 }
 
 func TestAnAnswerTooLargeToCarryIsTakenAtOnce(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op, formPostOptions))
 	login := beginPosted(t, r.browser(), "/page")
 	login.params.Set("code", strings.Repeat("x", 5000))
 	p := login.submit()
 	op.TakeViolations() // the provider never issued such a code
-	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, errorcode.TokenExchangeFailed.Message()) || op.Hits(oidctest.Token) != 1 {
-		t.Errorf("status %d, the token endpoint was asked %d times: %s", p.StatusCode, op.Hits(oidctest.Token), p.body)
-	}
+	check(t, p).status(http.StatusForbidden).shows(errorcode.TokenExchangeFailed.Message())
+	equal(t, "the number of requests to Token", op.Hits(oidctest.Token), 1)
 }
 
-func TestOnlyWhoAsksForPostsTakesThem(t *testing.T) {
+func TestPostedAnswersNeedTheirResponseMode(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	for _, mode := range []string{"", "response_mode query\n"} {
-		r := newHarness(t, "oidc_rp {\n"+options(op)+mode+"}")
+	for _, mode := range []string{"", "response_mode query"} {
+		r := newHarness(t, protectedBy(op, mode))
 		p := r.browser().post("/@app/auth/default/code", "state=a&code=b", nil)
-		if p.StatusCode != http.StatusMethodNotAllowed || p.Header.Get("Allow") != "GET" {
-			t.Errorf("%q: status %d, Allow %q", mode, p.StatusCode, p.Header.Get("Allow"))
-		}
+		check(t, p, fmt.Sprintf("%q", mode)).status(http.StatusMethodNotAllowed).header("Allow", "GET")
 		if p := r.browser().get("/page"); strings.Contains(p.location(), "response_mode=") != (mode != "") {
 			t.Errorf("%q: %s", mode, p.location())
 		}
 	}
-	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op, formPostOptions))
 	beginPosted(t, r.browser(), "/page")
-	if p := r.browser().send(http.MethodPut, "/@app/auth/default/code", nil); p.StatusCode != http.StatusMethodNotAllowed || p.Header.Get("Allow") != "GET, POST" {
-		t.Errorf("status %d, Allow %q", p.StatusCode, p.Header.Get("Allow"))
-	}
+	check(t, r.browser().send(http.MethodPut, "/@app/auth/default/code", nil)).
+		status(http.StatusMethodNotAllowed).
+		header("Allow", "GET, POST")
 }
 
 // Browsers keep no SameSite=None cookie over plain HTTP but on loopback.
@@ -246,7 +225,8 @@ func TestFormPostOverPlainHTTPIsRefused(t *testing.T) {
 http://rp.test {
 	oidc_rp {
 		`+options(op)+`
-		`+formPostOptions+`base_url http://rp.test
+		`+formPostOptions+`
+		base_url http://rp.test
 		session {
 			cookie {
 				insecure
@@ -256,7 +236,6 @@ http://rp.test {
 }
 `)
 	p := r.browser().get("/page")
-	if p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), "response_mode form_post needs a cookie") {
-		t.Errorf("status %d to %s", p.StatusCode, p.location())
-	}
+	check(t, p).status(http.StatusForbidden)
+	contains(t, "the log", r.logs(), "response_mode form_post needs a cookie")
 }

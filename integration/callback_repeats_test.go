@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,16 +62,13 @@ func (s *repeat) bringAt(r *harness, address string) *visited {
 // signsIn holds that an answer has led to the page with a session.
 func (s *repeat) signsIn(what string, r *harness, p *visited) {
 	s.t.Helper()
-	if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?q=1" {
-		s.t.Errorf("%s: status %d to %q: %s\n%s", what, p.StatusCode, p.Header.Get("Location"), p.body, r.logs())
+	if !check(s.t, p, what).status(http.StatusSeeOther).leadsTo("/page?q=1").holds() {
 		return
 	}
 	b := r.browser()
 	u, _ := url.Parse(rpURL)
 	b.jar.SetCookies(u, p.Cookies())
-	if p := b.get("/page?q=1"); p.body != "application sees alice" {
-		s.t.Errorf("%s: the page has status %d: %s", what, p.StatusCode, p.body)
-	}
+	check(s.t, b.get("/page?q=1"), fmt.Sprintf("%s: the page", what)).body("application sees alice")
 }
 
 // once holds that the provider was asked once.
@@ -91,7 +87,11 @@ func eachRepeat(t *testing.T, do func(t *testing.T, s *repeat)) {
 			t.Parallel()
 			lines := ""
 			if kind.session != "" {
-				lines = "session {\n" + kind.session + "}"
+				lines = `
+session {
+	` + kind.session + `
+}
+`
 			}
 			do(t, newRepeat(t, lines))
 		})
@@ -125,7 +125,12 @@ func TestAnswersAtOnceOnTwoNodesLeadToOneSession(t *testing.T) {
 		}
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
-			s := newRepeat(t, "session {\n"+kind.session+"lifetime 12h\n}")
+			s := newRepeat(t, `
+session {
+	`+kind.session+`
+	lifetime 12h
+}
+`)
 			s.op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Delay = 300 * time.Millisecond })
 			s.atOnce(6, func(i int) (*harness, string) { return []*harness{s.here, s.there}[i%2], s.answer })
 			s.signsIn("later on the other node", s.there, s.bring(s.there))
@@ -176,14 +181,10 @@ oidc_rp {
 			s.cookies += "; " + c.Name + "=" + c.Value
 		}
 	}
-	if p := s.bring(s.there); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?q=1" {
-		t.Errorf("with the session: status %d to %q", p.StatusCode, p.Header.Get("Location"))
-	}
+	check(t, s.bring(s.there), "with the session").status(http.StatusSeeOther).leadsTo("/page?q=1")
 	s.once()
 	s.cookies = before
-	if p := s.bring(s.there); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.TokenExchangeFailed {
-		t.Errorf("without the session: status %d, code %s", p.StatusCode, shownCode(p))
-	}
+	check(t, s.bring(s.there), "without the session").status(http.StatusForbidden).code(errorcode.TokenExchangeFailed)
 	op.TakeViolations() // it saw the code twice
 }
 
@@ -237,9 +238,9 @@ func TestAnAnswerThatComesAgainAfterTheLogoutOpensNothing(t *testing.T) {
 		u, _ := url.Parse(rpURL)
 		b.jar.SetCookies(u, p.Cookies())
 		b.get("/Special:UserLogout")
-		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired || strings.Contains(strings.Join(p.Header["Set-Cookie"], "\n"), "__Host-oidc_rp=") {
-			t.Errorf("status %d, code %s, cookies %v", p.StatusCode, shownCode(p), p.Header["Set-Cookie"])
-		}
+		p = s.bring(s.here)
+		check(t, p).status(http.StatusForbidden).code(errorcode.LoginExpired)
+		lacks(t, "the cookies", fmt.Sprint(p.Header["Set-Cookie"]), "__Host-oidc_rp=")
 		s.once()
 	})
 }
@@ -250,13 +251,9 @@ func TestAnAnswerCountsAgainForAMinuteAndForItsOwnBrowserAlone(t *testing.T) {
 		clock := new(movedClock)
 		s.here.at(clock.now)
 		s.signsIn("the first", s.here, s.bring(s.here))
-		if p := s.here.browser().get(s.answer); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
-			t.Errorf("without the transaction: status %d, code %s", p.StatusCode, shownCode(p))
-		}
+		check(t, s.here.browser().get(s.answer), "without the transaction").status(http.StatusForbidden).code(errorcode.LoginExpired)
 		clock.advance(61 * time.Second)
-		if p := s.bring(s.here); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
-			t.Errorf("after a minute: status %d, code %s", p.StatusCode, shownCode(p))
-		}
+		check(t, s.bring(s.here), "after a minute").status(http.StatusForbidden).code(errorcode.LoginExpired)
 		s.once()
 	})
 }

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"testing"
@@ -13,35 +14,26 @@ import (
 var strays = []string{"x=1;2", ";", "x;y", "x=%", "x=100%&y", "%zz=%4", "x=%u00fc", "x=a%00b", "x=\xc3\xbc", "&&"}
 
 // Fault F6.
-func TestParametersThatNobodyAskedForSpoilNothing(t *testing.T) {
+func TestUnexpectedParametersChangeNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
-	posting := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op))
+	posting := newHarness(t, protectedBy(op, formPostOptions))
 	s := newLogoutScene(t)
 	for _, stray := range strays {
 		b := r.browser()
 		answer := b.open("/page", rpURL+"/@app/auth/default/code").location()
-		if p := b.open(answer + "&" + stray); p.body != "application sees alice" {
-			t.Errorf("an answer with %q: status %d: %s", stray, p.StatusCode, p.body)
-		}
+		check(t, b.open(answer+"&"+stray), fmt.Sprintf("an answer with %q", stray)).body("application sees alice")
 		login := beginPosted(t, posting.browser(), "/page")
 		login.action += "?" + stray
-		if p := login.open(login.submit().location()); p.body != "application sees alice" {
-			t.Errorf("an answer posted to an address with %q: status %d: %s", stray, p.StatusCode, p.body)
-		}
+		check(t, login.open(login.submit().location()), fmt.Sprintf("an answer posted to an address with %q", stray)).
+			body("application sees alice")
 		p := r.browser().post(initiatePath, stray+"&iss="+url.QueryEscape(op.Issuer()), fromPortal)
-		if p.StatusCode != http.StatusFound {
-			t.Errorf("a form that initiates, with %q: status %d", stray, p.StatusCode)
-		}
+		check(t, p, fmt.Sprintf("a form that initiates, with %q", stray)).status(http.StatusFound)
 		for _, path := range []string{"login?returnto=/page&", "initiate?iss=" + url.QueryEscape(op.Issuer()) + "&"} {
-			if p := r.browser().get("/@app/auth/default/" + path + stray); p.StatusCode != http.StatusFound {
-				t.Errorf("%s with %q: status %d", path, stray, p.StatusCode)
-			}
+			check(t, r.browser().get("/@app/auth/default/"+path+stray), fmt.Sprintf("%s with %q", path, stray)).status(http.StatusFound)
 		}
-		if p := r.browser().get("/@app/auth/default/signedout?" + stray); p.StatusCode != http.StatusOK {
-			t.Errorf("signedout with %q: status %d", stray, p.StatusCode)
-		}
+		check(t, r.browser().get("/@app/auth/default/signedout?"+stray), fmt.Sprintf("signedout with %q", stray)).status(http.StatusOK)
 		alice, _, issued := s.signIn("alice")
 		holdFrame(t, alice.send("GET", framePath(s.op, issued.SID)+"&"+stray, framed), http.StatusOK)
 		if alice.lives(s.here) {
@@ -49,9 +41,9 @@ func TestParametersThatNobodyAskedForSpoilNothing(t *testing.T) {
 		}
 		alice, _, issued = s.signIn("alice")
 		token := s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})
-		if p := s.here.browser().post("/@app/auth/default/backchannel-logout", stray+"&logout_token="+token, nil); p.StatusCode != http.StatusOK || alice.lives(s.here) {
-			t.Errorf("a logout token beside %q: status %d", stray, p.StatusCode)
-		}
+		check(t, s.here.browser().post("/@app/auth/default/backchannel-logout", stray+"&logout_token="+token, nil), fmt.Sprintf("a logout token beside %q", stray)).
+			status(http.StatusOK)
+		equal(t, fmt.Sprintf("a logout token beside %q: the session lives", stray), alice.lives(s.here), false)
 	}
 }
 
@@ -59,13 +51,11 @@ func TestParametersThatNobodyAskedForSpoilNothing(t *testing.T) {
 func TestAFormThatCarriesAnAnswerMayHoldAnything(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+formPostOptions+"}")
+	r := newHarness(t, protectedBy(op, formPostOptions))
 	for _, stray := range strays {
 		login := beginPosted(t, r.browser(), "/page")
 		form := stray + "&" + login.params.Encode()
 		p := login.post(login.action, form, map[string]string{"Origin": "https://op.test", "Sec-Fetch-Site": "cross-site"})
-		if p = login.open(p.location()); p.body != "application sees alice" {
-			t.Errorf("%q: status %d: %s", stray, p.StatusCode, p.body)
-		}
+		check(t, login.open(p.location()), fmt.Sprintf("%q", stray)).body("application sees alice")
 	}
 }

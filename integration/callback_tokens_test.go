@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,18 +25,16 @@ func TestIDTokensOfEveryAlgorithm(t *testing.T) {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, oidctest.Alg(alg))
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
-			if p := r.browser().open("/page"); p.body != "application sees alice" {
-				t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-			}
+			r := newHarness(t, protectedBy(op))
+			check(t, r.browser().open("/page")).body("application sees alice")
 			for name, lies := range map[string]oidctest.JWTLies{
 				"corrupt": {Signature: oidctest.SignCorruptly}, "another key's": {Signature: oidctest.SignWithWrongKey}, "missing": {Signature: oidctest.SignNot},
 				"with another at_hash": {Claims: func(c map[string]any) { c["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA" }},
 			} {
 				op.Lie(func(l *oidctest.Faults) { l.IDToken = lies })
-				if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "could not be trusted") {
-					t.Errorf("a signature that is %s: status %d", name, p.StatusCode)
-				}
+				check(t, r.browser().open("/page"), fmt.Sprintf("a signature that is %s", name)).
+					status(http.StatusForbidden).
+					shows("could not be trusted")
 			}
 		})
 	}
@@ -91,9 +90,7 @@ oidc_rp {
 		l.UserInfo.Signed, l.UserInfo.JWT.Compact = true, encrypt
 	})
 	b := r.browser()
-	if p := b.open("/page"); p.body != "application sees alice" {
-		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(required{t}, b.open("/page")).body("application sees alice")
 	// The hint is what was inside (Core 3.1.2.1).
 	u, err := url.Parse(b.get("/Special:UserLogout").location())
 	if err != nil {
@@ -131,9 +128,7 @@ oidc_rp {
 	} {
 		op.Honest()
 		op.Lie(lie)
-		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
-			t.Errorf("%s: status %d: %s", name, p.StatusCode, p.body)
-		}
+		check(t, r.browser().open("/page"), name).status(http.StatusForbidden)
 	}
 	op.Honest() // tokens that are only signed are taken as well
 	if p := r.browser().open("/page"); p.body != "application sees alice" {
@@ -146,24 +141,29 @@ func TestAnEncryptedIDTokenWithoutAKeySaysWhatToDo(t *testing.T) {
 	op := newOP(t)
 	_, encrypt := decryptionKey(t)
 	op.Lie(func(l *oidctest.Faults) { l.IDToken.Compact = encrypt })
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
-	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), "configure decryption_key") {
-		t.Errorf("status %d: %s", p.StatusCode, r.logs())
-	}
+	r := newHarness(t, protectedBy(op))
+	check(t, r.browser().open("/page")).status(http.StatusForbidden)
+	contains(t, "the log", r.logs(), "configure decryption_key")
 }
 
 func TestParametersAreSentAndTokensHeldToThem(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"authorization_params {\nmax_age 600\nacr_values \"gold silver\"\nclaims `{\"id_token\": {\"acr\": {\"essential\": true, \"values\": [\"gold\"]}}}`\nresource https://a.example https://b.example/x?y=1\n}\n}")
+	r := newHarness(t, protectedBy(op, `
+	authorization_params {
+		max_age 600
+		acr_values "gold silver"
+		claims "{\"id_token\": {\"acr\": {\"essential\": true, \"values\": [\"gold\"]}}}"
+		resource https://a.example https://b.example/x?y=1
+	}
+`))
 	p := r.browser().get("/page")
 	u, _ := url.Parse(p.location())
-	if q := u.Query(); len(q["resource"]) != 2 || q["resource"][1] != "https://b.example/x?y=1" || q.Get("max_age") != "600" || !strings.HasPrefix(q.Get("claims"), `{"id_token"`) {
-		t.Errorf("asked with %v", q)
-	}
-	if p := r.browser().open("/page"); p.body != "application sees alice" {
-		t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	q := u.Query()
+	list(t, "resource", q["resource"], "https://a.example", "https://b.example/x?y=1")
+	equal(t, "max_age", q.Get("max_age"), "600")
+	begins(t, "claims", q.Get("claims"), `{"id_token"`)
+	check(t, r.browser().open("/page")).body("application sees alice")
 	for name, change := range map[string]func(map[string]any){
 		"signed in too long ago": func(c map[string]any) { c["auth_time"] = time.Now().Add(-time.Hour).Unix() },
 		"no auth_time":           func(c map[string]any) { delete(c, "auth_time") },
@@ -171,9 +171,7 @@ func TestParametersAreSentAndTokensHeldToThem(t *testing.T) {
 		"no acr":                 func(c map[string]any) { delete(c, "acr") },
 	} {
 		op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = change })
-		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "could not be trusted") {
-			t.Errorf("%s: status %d: %s", name, p.StatusCode, p.body)
-		}
+		check(t, r.browser().open("/page"), name).status(http.StatusForbidden).shows("could not be trusted")
 	}
 }
 
@@ -197,7 +195,7 @@ func TestUsersOfTwoTenantsAreTwo(t *testing.T) {
 	r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
 	oidc_rp {
-		`+strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1)+`
+		`+optionsOfIssuer(op, template)+`
 	}
 	reverse_proxy {upstream} {
 		header_up X-User "{http.auth.user.id} of {http.oidc_rp.issuer}"
@@ -206,13 +204,9 @@ http://rp.test {
 `)
 	for _, tenant = range []string{oneTenant, anotherTenant} {
 		want := "application sees " + tenant + "/alice of " + op.Issuer() + "/" + tenant + "/v2.0"
-		if p := r.browser().open("/page"); p.body != want {
-			t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-		}
+		check(t, r.browser().open("/page")).body(want)
 	}
 	for _, issuer = range []string{template, op.Issuer(), op.Issuer() + "/" + oneTenant + "/v2.0"} {
-		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
-			t.Errorf("%s: status %d: %s", issuer, p.StatusCode, p.body)
-		}
+		check(t, r.browser().open("/page"), issuer).status(http.StatusForbidden)
 	}
 }

@@ -48,33 +48,35 @@ func TestAClaimPathMeansTheSameEverywhere(t *testing.T) {
 	for _, tc := range oddPaths {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			r := newHarness(t, "route {\noidc_rp {\n"+options(op)+`
-	groups_claim `+tc.path+`
-	claims {
-		mapped `+tc.path+`
+			r := newHarness(t, `
+route {
+	oidc_rp {
+		`+options(op)+`
+		groups_claim `+tc.path+`
+		claims {
+			mapped `+tc.path+`
+		}
+		session {
+			claims mapped groups
+		}
+		upstream {
+			header X-Claim `+tc.path+`
+			header X-Groups groups
+			header X-Mapped mapped
+			header X-Placeholder {http.auth.user.claims.`+tc.path+`}
+			header X-Text <{http.auth.user.claims.`+tc.path+`}>
+		}
 	}
-	session {
-		claims mapped groups
-	}
-	upstream {
-		header X-Claim `+tc.path+`
-		header X-Groups groups
-		header X-Mapped mapped
-		header X-Placeholder {http.auth.user.claims.`+tc.path+`}
-		header X-Text <{http.auth.user.claims.`+tc.path+`}>
+	@it vars {http.auth.user.claims.`+tc.path+`} t1 PL r1 flat url cg zr bs
+	header @it X-Matched yes
+	reverse_proxy {upstream} {
+		header_up X-Up {http.auth.user.claims.`+tc.path+`}
 	}
 }
-@it vars {http.auth.user.claims.`+tc.path+`} t1 PL r1 flat url cg zr bs
-header @it X-Matched yes
-reverse_proxy {upstream} {
-	header_up X-Up {http.auth.user.claims.`+tc.path+`}
-}
-}`)
+`)
 			b := r.browser()
 			p := b.open("/x")
-			if p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-			}
+			check(required{t}, p).status(http.StatusOK)
 			header, _ := r.upstream.got()
 			for _, name := range []string{"X-Claim", "X-Groups", "X-Mapped", "X-Placeholder", "X-Up"} {
 				if got := header.Get(name); got != tc.want {
@@ -118,9 +120,8 @@ reverse_proxy {upstream} {
 `)
 			signedIn(t, r).get("/x")
 			header, _ := r.upstream.got()
-			if got := header.Get("X-Up"); got != tc.want || header.Get("X-Other") != "" {
-				t.Errorf("the application sees %q, want %q; and %q, which is not kept", got, tc.want, header.Get("X-Other"))
-			}
+			equal(t, "X-Up", header.Get("X-Up"), tc.want)
+			equal(t, "X-Other, which is not kept", header.Get("X-Other"), "")
 		})
 	}
 }

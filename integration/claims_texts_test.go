@@ -43,19 +43,23 @@ func TestAClaimIsTheSameTextByEachWay(t *testing.T) {
 		user.Claims["c"] = json.RawMessage(tc.raw)
 		op.SetUser("alice", user)
 		t.Run(tc.name, func(t *testing.T) {
-			r := newHarness(t, "route {\noidc_rp {\n"+options(op)+`
-	upstream {
-		header X-Claim c
-		header X-Placeholder {http.auth.user.claims.c}
-		header X-Request {http.auth.user.claims.c}{http.request.uri.query.none}
+			r := newHarness(t, `
+route {
+	oidc_rp {
+		`+options(op)+`
+		upstream {
+			header X-Claim c
+			header X-Placeholder {http.auth.user.claims.c}
+			header X-Request {http.auth.user.claims.c}{http.request.uri.query.none}
+		}
+	}
+	@it expression "`+strings.ReplaceAll(tc.expression, "{c}", "{http.auth.user.claims.c}")+`"
+	header @it X-Matched yes
+	reverse_proxy {upstream} {
+		header_up X-Up {http.auth.user.claims.c}
 	}
 }
-@it `+"expression `"+strings.ReplaceAll(tc.expression, "{c}", "{http.auth.user.claims.c}")+"`"+`
-header @it X-Matched yes
-reverse_proxy {upstream} {
-	header_up X-Up {http.auth.user.claims.c}
-}
-}`)
+`)
 			b := signedIn(t, r)
 			p := b.get("/x")
 			header, _ := r.upstream.got()
@@ -64,9 +68,7 @@ reverse_proxy {upstream} {
 					t.Errorf("%s: %q, want %q", name, got, tc.want)
 				}
 			}
-			if p.StatusCode != http.StatusOK || p.Header.Get("X-Matched") != "yes" {
-				t.Errorf("status %d, the expression %s is not true", p.StatusCode, tc.expression)
-			}
+			check(t, p).status(http.StatusOK).header("X-Matched", "yes")
 		})
 	}
 }
@@ -84,7 +86,9 @@ func TestSpacesAtTheEndsArriveEncoded(t *testing.T) {
 		user := op.User("alice")
 		user.Claims["preferred_username"], user.Claims["name"], user.Claims["groups"] = name, name, []string{name}
 		op.SetUser("alice", user)
-		r := newHarness(t, "oidc_rp {\n"+options(op)+`
+		r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
 	upstream {
 		header X-Id {http.auth.user.id}
 		header X-User preferred_username
@@ -149,12 +153,9 @@ oidc_rp {
 }`)
 	b := r.browser()
 	for _, path := range []string{"/odd", "/usual", "/usual2", "/odd", "/usual"} {
-		if p := b.open(path); p.StatusCode != http.StatusOK {
-			t.Fatalf("%s: status %d", path, p.StatusCode)
-		}
+		check(required{t}, b.open(path), path).status(http.StatusOK)
 		header, _ := r.upstream.got()
-		if header.Get("X-Id") != "alice" || header.Get("X-Path") != path {
-			t.Errorf("%s: the application received %q of %q", path, header.Get("X-Id"), header.Get("X-Path"))
-		}
+		equal(t, path+": X-Id", header.Get("X-Id"), "alice")
+		equal(t, path+": X-Path", header.Get("X-Path"), path)
 	}
 }

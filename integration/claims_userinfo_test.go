@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -59,9 +60,7 @@ oidc_rp {
 				namedInIDToken(op)
 				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
 				for range 2 {
-					if p := r.browser().open("/page"); p.body != "application sees alice" {
-						t.Fatalf("status %d: %s, expected a sign-in\n%s", p.StatusCode, p.body, r.logs())
-					}
+					check(required{t}, r.browser().open("/page")).body("application sees alice")
 				}
 				header, _ := r.upstream.got()
 				for _, name := range []string{"X-Email", "X-Groups", "X-Family"} {
@@ -70,18 +69,15 @@ oidc_rp {
 					}
 				}
 				logs := r.logs()
-				if n := strings.Count(logs, "userinfo failed"); n != 1 || !strings.Contains(logs, "userinfo never") {
-					t.Errorf("%d warnings, expected one that names userinfo never:\n%s", n, logs)
-				}
+				equal(t, "the number of warnings", strings.Count(logs, "userinfo failed"), 1)
+				contains(t, "the log", logs, "userinfo never")
 				if strings.Contains(logs, "the configuration names a claim") {
 					t.Errorf("the log blames the provider for claims that no login could request:\n%s", logs)
 				}
 				// The name is only in userinfo.
 				op.Honest()
 				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
-				if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "userinfo_failed") {
-					t.Errorf("where userinfo has the name: status %d: %s, expected userinfo_failed", p.StatusCode, p.body)
-				}
+				check(t, r.browser().open("/page"), "where userinfo has the name").status(http.StatusForbidden).shows("userinfo_failed")
 			})
 		}
 	}
@@ -113,9 +109,7 @@ oidc_rp {
 `)
 			namedInIDToken(op)
 			op.Lie(func(l *oidctest.Faults) { l.UserInfo.Claims = row.lie })
-			if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "userinfo_failed") {
-				t.Errorf("status %d: %s, expected userinfo_failed", p.StatusCode, p.body)
-			}
+			check(t, r.browser().open("/page")).status(http.StatusForbidden).shows("userinfo_failed")
 			if !strings.Contains(r.logs(), row.cause) {
 				t.Errorf("the log does not say %q:\n%s", row.cause, r.logs())
 			}
@@ -149,9 +143,7 @@ oidc_rp {
 			c["acr"], c["amr"], c["auth_time"], c["tid"] = "urn:mfa", []string{"otp"}, time.Now().Unix(), "t-1"
 		}
 	})
-	if p := r.browser().open("/page"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
-	}
+	check(required{t}, r.browser().open("/page")).status(http.StatusOK)
 	if header, _ := r.upstream.got(); header.Get("X-Said") != "" {
 		t.Errorf("the application received %q, expected nothing", header.Get("X-Said"))
 	}
@@ -168,7 +160,15 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 			}
 		}
 	}
-	said := "upstream {\naccess_token\nheader X-Groups groups\nheader X-Family {http.auth.user.claims.family_name}\nheader X-Mail {http.auth.user.email}\nheader X-Name name\n}\n"
+	said := `
+upstream {
+	access_token
+	header X-Groups groups
+	header X-Family {http.auth.user.claims.family_name}
+	header X-Mail {http.auth.user.email}
+	header X-Name name
+}
+`
 	for _, row := range []struct {
 		name    string
 		options []oidctest.Option
@@ -181,15 +181,25 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 		{"all groups are gone", nil, "", func(c map[string]any) { delete(c, "groups") }, nil, "|Müller|alice@example.com"},
 		{"a claim is gone", nil, "", func(c map[string]any) { delete(c, "family_name") }, nil, "admins,staff||alice@example.com"},
 		{"the address is another one", nil, "", func(c map[string]any) { c["email"], c["email_verified"] = "other@example.com", false }, nil, "admins,staff|Müller|"},
-		{"groups come by a path", nil, "groups_claim realm_access.roles\nsession {\nclaims family_name email\n}\n", func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"viewer"}} }, nil, "viewer|Müller|alice@example.com"},
-		{"groups come by a path and are gone", nil, "groups_claim realm_access.roles\nsession {\nclaims family_name email\n}\n", func(c map[string]any) { delete(c, "realm_access") }, nil, "|Müller|alice@example.com"},
+		{"groups come by a path", nil, `
+			groups_claim realm_access.roles
+			session {
+				claims family_name email
+			}
+		`, func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"viewer"}} }, nil, "viewer|Müller|alice@example.com"},
+		{"groups come by a path and are gone", nil, `
+			groups_claim realm_access.roles
+			session {
+				claims family_name email
+			}
+		`, func(c map[string]any) { delete(c, "realm_access") }, nil, "|Müller|alice@example.com"},
 		{"a group of the ID token is removed", []oidctest.Option{oidctest.ClaimsInIDToken()}, "", func(c map[string]any) { c["groups"] = []string{"staff"} }, nil, "staff|Müller|alice@example.com"},
 		{"a claim of the ID token is not in userinfo", []oidctest.Option{oidctest.ClaimsInIDToken()}, "", func(c map[string]any) { delete(c, "family_name") }, nil, "admins,staff|Müller|alice@example.com"},
 		{"userinfo fails", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 }, "admins,staff|Müller|alice@example.com"},
 		{"userinfo is of another user", nil, "", func(c map[string]any) { delete(c, "groups") }, func(l *oidctest.Faults) {
 			l.UserInfo.Claims = func(c map[string]any) { c["sub"] = "u-1002" }
 		}, "admins,staff|Müller|alice@example.com"},
-		{"userinfo is never asked", []oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo never\n", func(c map[string]any) { delete(c, "groups") }, nil, "admins,staff|Müller|alice@example.com"},
+		{"userinfo is never asked", []oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo never", func(c map[string]any) { delete(c, "groups") }, nil, "admins,staff|Müller|alice@example.com"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -200,7 +210,8 @@ func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 http://rp.test {
 	oidc_rp {
 		`+options(op.Provider)+`
-		`+said+row.more+`
+		`+said+`
+		`+row.more+`
 	}
 	reverse_proxy {upstream}
 }
@@ -214,9 +225,8 @@ http://rp.test {
 				op.Lie(row.lie)
 			}
 			op.at(due, r)
-			if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 {
-				t.Fatalf("status %d, %d refreshes\n%s", p.StatusCode, calls(op), r.logs())
-			}
+			check(required{t}, b.get("/")).status(http.StatusOK)
+			equal(required{t}, "the number of refreshes", calls(op), 1)
 			header, _ := r.upstream.got()
 			if got := header.Get("X-Groups") + "|" + header.Get("X-Family") + "|" + header.Get("X-Mail"); got != row.want {
 				t.Errorf("the application received %q, expected %q\n%s", got, row.want, r.logs())
@@ -239,8 +249,7 @@ func TestARefreshMayBringTheOldIDToken(t *testing.T) {
 	op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { response["id_token"] = first } })
 	for i := 1; i < 3; i++ {
 		op.at(time.Duration(i)*due, r)
-		if p := b.send(http.MethodGet, "/", apiCall); p.StatusCode != http.StatusOK || calls(op) != i {
-			t.Errorf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(op), r.logs())
-		}
+		check(t, b.send(http.MethodGet, "/", apiCall), fmt.Sprintf("refresh %d", i)).status(http.StatusOK)
+		equal(t, fmt.Sprintf("refresh %d: the number of refreshes", i), calls(op), i)
 	}
 }

@@ -29,8 +29,8 @@ type clocks struct {
 // clockKinds are the ways in which nodes share sessions.
 var clockKinds = []struct{ name, session string }{
 	{"cookie", ""},
-	{"memory", "store memory\n"},
-	{"storage", "store storage\n"},
+	{"memory", "store memory"},
+	{"storage", "store storage"},
 }
 
 // eachClock does the same with both nodes in both parts, wherever sessions are.
@@ -38,15 +38,20 @@ func eachClock(t *testing.T, session string, do func(t *testing.T, c *clocks, he
 	t.Parallel()
 	for _, kind := range clockKinds {
 		for _, slowFirst := range []bool{true, false} {
-			t.Run(kind.name+map[bool]string{true: " from the slow node", false: " from the fast node"}[slowFirst], func(t *testing.T) {
+			t.Run("store "+kind.name+map[bool]string{true: " from the slow node", false: " from the fast node"}[slowFirst], func(t *testing.T) {
 				t.Parallel()
 				op, storage := newRefreshOP(t), storageDir(t)
 				op.Register(rpURL + "/@app/auth/default/code")
 				lines := ""
 				if kind.session+session != "" {
-					lines = "session {\n" + kind.session + session + "}\n"
+					lines = `
+session {
+	` + kind.session + `
+	` + session + `
+}
+`
 				}
-				site := refreshSite(op, "end_session off\n"+lines)
+				site := refreshSite(op, "end_session off"+lines)
 				// Another storage object on the same folder is what another process has.
 				c := &clocks{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
 				c.at(0)
@@ -92,12 +97,9 @@ func TestClocksDifferWhileALoginGoesFromNodeToNode(t *testing.T) {
 			t.Fatalf("the login led to %s", held.location())
 		}
 		other := b.twin(there)
-		if p := other.open(held.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page?x=1") {
-			t.Fatalf("status %d at %s\n%s", p.StatusCode, p.url, there.logs())
-		}
-		if !b.lives(here) || !b.lives(there) {
-			t.Error("the session does not open on both nodes")
-		}
+		check(required{t}, other.open(held.location())).status(http.StatusOK).endsAt("/page?x=1")
+		equal(t, "the session lives here", b.lives(here), true)
+		equal(t, "the session lives there", b.lives(there), true)
 	})
 }
 
@@ -108,25 +110,23 @@ func TestClocksDifferBetweenALoginAndItsLogout(t *testing.T) {
 		cookies := b.cookieHeader()
 		alive := func(r *harness) bool {
 			status, _, err := r.ask(t.Context(), cookies)
-			if err != nil || status != http.StatusOK && status != http.StatusUnauthorized {
-				t.Fatalf("status %d, %v", status, err)
+			succeeds(required{t}, "a program's request", err)
+			if status != http.StatusOK && status != http.StatusUnauthorized {
+				t.Fatalf("a program's request: expected status 200 or 401, seen %d", status)
 			}
 			return status == http.StatusOK
 		}
-		if !alive(here) || !alive(there) {
-			t.Fatal("the session does not open on both nodes")
-		}
+		equal(required{t}, "the session opens here", alive(here), true)
+		equal(required{t}, "the session opens there", alive(there), true)
 		// At once, where the clock may show a time before the sign-in.
-		if p := b.twin(there).open("/Special:UserLogout"); p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
-		}
+		check(required{t}, b.twin(there).open("/Special:UserLogout")).status(http.StatusOK)
 		if alive(there) {
 			t.Error("a copied cookie serves where the logout was")
 		}
 		soon(t, "a copied cookie is nothing on the other node", func() bool { return !alive(here) })
-		if p := copied.open("/"); p.StatusCode != http.StatusOK || !copied.lives(here) || !copied.lives(there) {
-			t.Errorf("status %d: the next sign-in does not live on both nodes", p.StatusCode)
-		}
+		check(t, copied.open("/")).status(http.StatusOK)
+		equal(t, "the next session lives here", copied.lives(here), true)
+		equal(t, "the next session lives there", copied.lives(there), true)
 	})
 }
 
@@ -137,26 +137,25 @@ func TestClocksDifferWhereAProviderTellsOfALogout(t *testing.T) {
 		b := signedIn(t, here)
 		issued := c.op.Issued()
 		c.at(apart + time.Second)
-		if !b.lives(here) || !b.lives(there) {
-			t.Fatal("the session does not open on both nodes")
-		}
-		if p := there.tell(c.op.LogoutToken(issued.Subject, issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
-		}
+		equal(required{t}, "the session lives here", b.lives(here), true)
+		equal(required{t}, "the session lives there", b.lives(there), true)
+		check(required{t}, there.tell(c.op.LogoutToken(issued.Subject, issued.SID, oidctest.JWTLies{}))).status(http.StatusOK)
 		if b.lives(there) {
-			t.Error("the session lives where the provider told of its end")
+			t.Error("the session lives where the provider ended it")
 		}
 		soon(t, "the session is nothing on the other node", func() bool { return !b.lives(here) })
 		c.at(2 * (apart + time.Second))
 		again := signedIn(t, here)
-		if !again.lives(here) || !again.lives(there) {
-			t.Error("a later sign-in was touched")
-		}
+		equal(t, "the later session lives here", again.lives(here), true)
+		equal(t, "the later session lives there", again.lives(there), true)
 	})
 }
 
 func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
-	eachClock(t, "idle_timeout 20m\nrefresh off\n", func(t *testing.T, c *clocks, here, there *harness) {
+	eachClock(t, `
+		idle_timeout 20m
+		refresh off
+	`, func(t *testing.T, c *clocks, here, there *harness) {
 		const idle = 20 * time.Minute
 		b := signedIn(t, here)
 		at := time.Duration(0)
@@ -164,15 +163,12 @@ func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
 			at += idle - 30*time.Second // real time passes as well
 			c.at(at)
 			time.Sleep(copiesAge) // which no test's clock shortens
-			if p := other.get("/"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d at use %d", p.StatusCode, i)
-			}
+			check(required{t}, other.get("/"), fmt.Sprintf("at use %d", i)).status(http.StatusOK)
 		}
 		c.at(at + idle + apart)
 		time.Sleep(copiesAge)
-		if b.lives(here) || b.lives(there) {
-			t.Error("an unused session lives")
-		}
+		equal(t, "the session lives here", b.lives(here), false)
+		equal(t, "the session lives there", b.lives(there), false)
 	})
 }
 
@@ -196,28 +192,25 @@ func TestClocksDifferAndManyRequestsRefreshOnce(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if lost != 0 || calls(c.op) != round {
-				t.Fatalf("round %d: %d requests of 60 lost, %d calls\n%s", round, lost, calls(c.op), here.logs())
-			}
+			equal(required{t}, fmt.Sprintf("round %d: the number of lost requests", round), lost, 0)
+			equal(required{t}, fmt.Sprintf("round %d: the number of refreshes", round), calls(c.op), round)
 			// The browser takes the new cookie, where there is one, at the other node.
-			if p := b.twin([]*harness{here, there}[round%2]).get("/"); p.StatusCode != http.StatusOK || calls(c.op) != round {
-				t.Fatalf("round %d: status %d, %d calls", round, p.StatusCode, calls(c.op))
-			}
+			check(required{t}, b.twin([]*harness{here, there}[round%2]).get("/"), fmt.Sprintf("round %d", round)).status(http.StatusOK)
+			equal(required{t}, fmt.Sprintf("round %d: the number of refreshes", round), calls(c.op), round)
 		}
 	})
 }
 
 // A new key seals by one clock a little before it would by the other.
 func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
-	eachClock(t, "refresh off\n", func(t *testing.T, c *clocks, here, there *harness) {
+	eachClock(t, "refresh off", func(t *testing.T, c *clocks, here, there *harness) {
 		old := signedIn(t, here)
 		if !old.lives(there) {
 			t.Fatal("the session does not open on both nodes")
 		}
 		made := ask[keysAnswer](here, "POST", "/oidc_rp/keys/rotate", "")
-		if len(made.Rings) != 1 || !made.Rings[0].Made {
-			t.Fatalf("no key was made: %+v", made)
-		}
+		equal(required{t}, "the number of Rings", len(made.Rings), 1)
+		equal(required{t}, "Made", made.Rings[0].Made, true)
 		// A minute later the other node looks after its keys, as it does by itself.
 		c.at(time.Minute)
 		there.work("keys")
@@ -229,18 +222,17 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 			c.at(at)
 			for _, r := range []*harness{here, there} {
 				b := signedIn(t, r)
-				if !b.lives(here) || !b.lives(there) {
-					t.Errorf("after %s a new session does not open on both nodes", at)
-				}
+				equal(t, "the session lives here", b.lives(here), true)
+				equal(t, "the session lives there", b.lives(there), true)
 			}
-			if !old.lives(here) || !old.lives(there) {
-				t.Errorf("after %s the old session does not open on both nodes", at)
-			}
+			equal(t, "the old session lives here", old.lives(here), true)
+			equal(t, "the old session lives there", old.lives(there), true)
 		}
 		for _, r := range []*harness{here, there} {
-			if keys := ask[keysAnswer](r, "GET", "/oidc_rp/keys", "").Rings[0].Keys; len(keys) != 2 || keys[0].State != "sealing" || keys[0].ID == made.Rings[0].Keys[0].ID {
-				t.Errorf("in the end the keys are %+v", keys)
-			}
+			keys := ask[keysAnswer](r, "GET", "/oidc_rp/keys", "").Rings[0].Keys
+			equal(required{t}, "the number of keys", len(keys), 2)
+			equal(t, "State", keys[0].State, "sealing")
+			differs(t, "ID", keys[0].ID, made.Rings[0].Keys[0].ID)
 		}
 	})
 }
@@ -261,14 +253,11 @@ func TestClocksDifferWhereAnOperatorEndsSessions(t *testing.T) {
 					t.Fatalf("the next sign-in where it was ended: status %d at %s", p.StatusCode, p.url)
 				}
 				elsewhere := here.browser()
-				if p := elsewhere.open("/page"); p.StatusCode != http.StatusOK {
-					t.Fatalf("the next sign-in on the other node: status %d at %s", p.StatusCode, p.url)
-				}
+				check(required{t}, elsewhere.open("/page"), "the next sign-in on the other node").status(http.StatusOK)
 				soon(t, "the session is nothing on both nodes", func() bool { return !b.lives(here) && !b.lives(there) })
 				for who, later := range map[string]*browser{"there": again, "here": elsewhere} {
-					if !later.lives(here) || !later.lives(there) {
-						t.Errorf("a later sign-in %s was touched", who)
-					}
+					equal(t, "the later session of "+who+" lives here", later.lives(here), true)
+					equal(t, "the later session of "+who+" lives there", later.lives(there), true)
 				}
 			})
 		})

@@ -38,26 +38,114 @@ oidc_rp {
 	default_provider corp
 }
 `
-	both := "oidc_rp {\nprovider corp off\n}"
+	both := `
+oidc_rp {
+	provider corp off
+}
+`
 	for _, tc := range []struct {
 		name, sites string
 		globals     []string
 		want        []string
 	}{
-		{"https", "https://a.d3.test {\n" + both + "\n}", []string{corp}, []string{"https://a.d3.test/@app/auth/corp/code"}},
-		{"two names", "https://b.d3.test, https://c.d3.test {\n" + both + "\n}", []string{corp}, []string{"https://b.d3.test/@app/auth/corp/code", "https://c.d3.test/@app/auth/corp/code"}},
-		{"another port", "https://d.d3.test:8443 {\n" + both + "\n}", []string{corp}, []string{"https://d.d3.test:8443/@app/auth/corp/code"}},
-		{"the port that Caddy has for https", "https://e.d3.test {\n" + both + "\n}", []string{"https_port 8443", corp}, []string{"https://e.d3.test/@app/auth/corp/code"}},
-		{"behind a proxy with TLS", "http://f.d3.test:8080 {\n" + both + "\n}", []string{corp}, []string{"https://f.d3.test/@app/auth/corp/code"}},
-		{"plain HTTP that is allowed", "http://g.d3.test:8080 {\noidc_rp {\nprovider corp\nsession {\ncookie {\ninsecure\n}\n}\n}\n}", []string{corp}, []string{"http://g.d3.test:8080/@app/auth/corp/code"}},
-		{"loopback", "http://localhost:8080 {\n" + both + "\n}", []string{corp}, []string{"http://localhost:8080/@app/auth/corp/code"}},
-		{"base_url", "http://h.d3.internal {\noidc_rp {\nprovider corp\nbase_url https://h.d3.test\n}\n}", []string{corp}, []string{"https://h.d3.test/@app/auth/corp/code"}},
-		{"base_url of any host", ":8080 {\noidc_rp {\nprovider corp\nbase_url https://i.d3.test\n}\n}", []string{corp}, []string{"https://i.d3.test/@app/auth/corp/code"}},
-		{"any host", ":8080 {\n" + both + "\n}", []string{corp}, nil},
-		{"a wildcard", "https://*.j.d3.test {\n" + both + "\n}", []string{corp}, nil},
-		{"another prefix", "https://k.d3.test {\noidc_rp {\nprovider corp\nendpoints /sso\n}\n}", []string{corp}, []string{"https://k.d3.test/sso/corp/code"}},
-		{"a redirect_path", "https://l.d3.test {\noidc_rp {\nissuer https://login.example.com\nclient_id rp\nredirect_path /callback\n}\n}", nil, []string{"https://l.d3.test/callback"}},
-		{"endpoints beside guards", "https://m.d3.test {\noidc_rp endpoints {\nprovider corp\n}\nhandle /x* {\n" + both + "\n}\nhandle {\n" + both + "\n}\n}", []string{corp}, []string{"https://m.d3.test/@app/auth/corp/code"}},
+		{"https", `
+			https://a.d3.test {
+				` + both + `
+			}
+		`, []string{corp}, []string{"https://a.d3.test/@app/auth/corp/code"}},
+		{"two names", `
+			https://b.d3.test, https://c.d3.test {
+				` + both + `
+			}
+		`, []string{corp}, []string{"https://b.d3.test/@app/auth/corp/code", "https://c.d3.test/@app/auth/corp/code"}},
+		{"another port", `
+			https://d.d3.test:8443 {
+				` + both + `
+			}
+		`, []string{corp}, []string{"https://d.d3.test:8443/@app/auth/corp/code"}},
+		{"the port that Caddy has for https", `
+			https://e.d3.test {
+				` + both + `
+			}
+		`, []string{"https_port 8443", corp}, []string{"https://e.d3.test/@app/auth/corp/code"}},
+		{"behind a proxy with TLS", `
+			http://f.d3.test:8080 {
+				` + both + `
+			}
+		`, []string{corp}, []string{"https://f.d3.test/@app/auth/corp/code"}},
+		{"plain HTTP that is allowed", `
+			http://g.d3.test:8080 {
+				oidc_rp {
+					provider corp
+					session {
+						cookie {
+							insecure
+						}
+					}
+				}
+			}
+		`, []string{corp}, []string{"http://g.d3.test:8080/@app/auth/corp/code"}},
+		{"loopback", `
+			http://localhost:8080 {
+				` + both + `
+			}
+		`, []string{corp}, []string{"http://localhost:8080/@app/auth/corp/code"}},
+		{"base_url", `
+			http://h.d3.internal {
+				oidc_rp {
+					provider corp
+					base_url https://h.d3.test
+				}
+			}
+		`, []string{corp}, []string{"https://h.d3.test/@app/auth/corp/code"}},
+		{"base_url of any host", `
+			:8080 {
+				oidc_rp {
+					provider corp
+					base_url https://i.d3.test
+				}
+			}
+		`, []string{corp}, []string{"https://i.d3.test/@app/auth/corp/code"}},
+		{"any host", `
+			:8080 {
+				` + both + `
+			}
+		`, []string{corp}, nil},
+		{"a wildcard", `
+			https://*.j.d3.test {
+				` + both + `
+			}
+		`, []string{corp}, nil},
+		{"another prefix", `
+			https://k.d3.test {
+				oidc_rp {
+					provider corp
+					endpoints /sso
+				}
+			}
+		`, []string{corp}, []string{"https://k.d3.test/sso/corp/code"}},
+		{"a redirect_path", `
+			https://l.d3.test {
+				oidc_rp {
+					issuer https://login.example.com
+					client_id rp
+					redirect_path /callback
+				}
+			}
+		`, nil, []string{"https://l.d3.test/callback"}},
+		{"endpoints beside guards", `
+			https://m.d3.test {
+				oidc_rp endpoints {
+					provider corp
+				}
+				handle /x* {
+					` + both + `
+				}
+				handle {
+					` + both + `
+				}
+			}
+		`, []string{corp}, []string{"https://m.d3.test/@app/auth/corp/code"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -96,26 +184,34 @@ https://all.d3.test {
 	})
 }
 
-// Fault D3. A reload tells of what is new, and a site for any host at the first
+// Fault D3. A reload announces what is new, and a site for any host at the first
 // login.
 func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
-	site := "https://rp.test {\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}\n}\n"
+	site := `
+https://rp.test {
+	oidc_rp {
+		` + options(op) + `
+	}
+	reverse_proxy {upstream}
+}
+`
 	first := newHarnessAt(t, storage, site)
 	if lines := first.registered(); len(lines) != 1 {
 		t.Fatalf("%d lines: %v", len(lines), lines)
 	}
 	second := newHarnessAt(t, storage, `
-`+site+`https://new.d3.test {
+`+site+`
+https://new.d3.test {
 	oidc_rp {
 		`+options(op)+`
 	}
 }
 `)
-	if lines := second.registered(); len(lines) != 1 || lines[0]["redirect_uri"] != "https://new.d3.test/@app/auth/default/code" {
-		t.Errorf("after a reload: %v", lines)
-	}
+	lines := second.registered()
+	equal(required{t}, "after a reload: the number of lines", len(lines), 1)
+	equal(t, "after a reload: redirect_uri", lines[0]["redirect_uri"], "https://new.d3.test/@app/auth/default/code")
 	signedIn(t, first)
 	if lines := first.registered(); len(lines) != 1 {
 		t.Errorf("after a login: %v", lines)
@@ -132,7 +228,7 @@ func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
 		t.Errorf("a site for any host, before a login: %v", lines)
 	}
 	signedIn(t, any)
-	if lines := any.registered(); len(lines) != 1 || lines[0]["redirect_uri"] != "https://rp.test/@app/auth/default/code" {
-		t.Errorf("a site for any host, after a login: %v", lines)
-	}
+	lines = any.registered()
+	equal(required{t}, "a site for any host, after a login: the number of lines", len(lines), 1)
+	equal(t, "a site for any host, after a login: redirect_uri", lines[0]["redirect_uri"], "https://rp.test/@app/auth/default/code")
 }

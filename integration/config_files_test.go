@@ -24,7 +24,7 @@ func rewrite(t *testing.T, name, content string) {
 	}
 }
 
-// atClock is a rig whose clock a test moves: files are looked at again after a
+// atClock is a harness whose clock a test moves: files are looked at again after a
 // while. The provider has the same clock.
 func atClock(t *testing.T, clock *movedClock, site string) *harness {
 	t.Helper()
@@ -124,9 +124,7 @@ oidc_rp {
 }
 `, options(op), file))
 	op.Lie(func(l *oidctest.Faults) { l.IDToken.Compact = encrypt })
-	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
-		t.Errorf("a token for another key: status %d", p.StatusCode)
-	}
+	check(t, r.browser().open("/page"), "a token for another key").status(http.StatusForbidden)
 	content, err := os.ReadFile(next)
 	if err != nil {
 		t.Fatal(err)
@@ -150,9 +148,7 @@ oidc_rp {
 	}
 }
 `, options(op), stranger))
-	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("a provider by an unknown certificate: status %d", p.StatusCode)
-	}
+	check(t, r.browser().get("/page"), "a provider by an unknown certificate").status(http.StatusServiceUnavailable)
 	rewrite(t, stranger, string(oidctest.CAPEM()))
 	clock.advance(time.Minute) // the pause after the failure
 	r.signsIn()
@@ -170,7 +166,12 @@ func TestClientCertificateFilesAreReadAgain(t *testing.T) {
 	clock := new(movedClock)
 	der, certificate, key := selfSigned(t)
 	op := newOP(t, oidctest.Now(clock.now), oidctest.TLS(), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "tls_client_auth", Certificate: der}))
-	r := provesAs(t, op, fmt.Sprintf("client_auth tls_client_auth %s %s\ntls {\nca %s\n}", certificate, key, op.CAFile()))
+	r := provesAs(t, op, fmt.Sprintf(`
+client_auth tls_client_auth %s %s
+tls {
+	ca %s
+}
+`, certificate, key, op.CAFile()))
 	r.at(clock.now)
 	r.signsIn()
 	before := r.kids()
@@ -199,7 +200,12 @@ func TestPagesAreReadAgain(t *testing.T) {
 	folder := t.TempDir()
 	page := filepath.Join(folder, "signed_out.html")
 	clock := new(movedClock)
-	r := atClock(t, clock, "oidc_rp {\n"+options(newOP(t))+"pages "+folder+"\n}")
+	r := atClock(t, clock, `
+oidc_rp {
+	`+options(newOP(t))+`
+	pages `+folder+`
+}
+`)
 	shows := func(when, text string, want bool) {
 		t.Helper()
 		clock.advance(livefile.Every)
@@ -260,13 +266,16 @@ oidc_rp {
 `, options(op), file)
 	r := atClock(t, clock, site)
 	rewrite(t, file, "{}")
-	config, err := adapt("http://rp.test {\n" + site + "\n}")
+	config, err := adapt(`
+http://rp.test {
+	` + site + `
+}
+`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provision(config); err == nil || !strings.Contains(err.Error(), "jwks") {
-		t.Errorf("a broken file at load: %v", err)
-	}
+	_, err = provision(config)
+	failsWith(t, "a broken file at load", err, "jwks")
 	clock.advance(livefile.Every)
 	r.signsIn()
 }
@@ -307,14 +316,19 @@ oidc_rp {
 			t.Errorf("client_secret %s, secret %s: %d warnings, want %d", tc.secret, tc.session, n, len(tc.options))
 		}
 		for _, option := range tc.options {
-			if !strings.Contains(logs, `"option":"`+option+`"`) || !strings.Contains(logs, "{file."+file+"}") && !strings.Contains(logs, "{file."+tc.secret+"}") {
-				t.Errorf("the warning does not name %s and the placeholder:\n%s", option, logs)
+			contains(t, "the log", logs, `"option":"`+option+`"`)
+			if !strings.Contains(logs, "{file."+file+"}") && !strings.Contains(logs, "{file."+tc.secret+"}") {
+				t.Errorf("%s: expected a warning that names the placeholder, seen %s", option, logs)
 			}
 		}
 	}
 	for option, text := range map[string]string{
-		"jwks":   "jwks " + file,
-		"secret": "session {\nsecret /etc/passwd\n}",
+		"jwks": "jwks " + file,
+		"secret": `
+			session {
+				secret /etc/passwd
+			}
+		`,
 	} {
 		config, err := adapt(fmt.Sprintf(`
 http://rp.test {
@@ -327,8 +341,6 @@ http://rp.test {
 		if err == nil {
 			_, err = provision(config)
 		}
-		if err == nil || !strings.Contains(err.Error(), "write {file./") {
-			t.Errorf("%s: %v", option, err)
-		}
+		failsWith(t, option, err, "write {file./")
 	}
 }

@@ -28,7 +28,13 @@ func TestPlainHTTPBeginsNoLoginUnlessItIsSafeOrAllowed(t *testing.T) {
 		{"any host", "rp.test", "", false},
 		{"loopback", "127.0.0.1:8080", "", true},
 		{"localhost", "localhost", "", true},
-		{"allowed", "rp.test", "session {\ncookie {\ninsecure\n}\n}", true},
+		{"allowed", "rp.test", `
+			session {
+				cookie {
+					insecure
+				}
+			}
+		`, true},
 		{"an https base_url", "rp.test", "base_url https://rp.test", true},
 		{"an http base_url", "rp.test", "base_url http://rp.test", false},
 	} {
@@ -58,8 +64,10 @@ func TestPlainHTTPBeginsNoLoginUnlessItIsSafeOrAllowed(t *testing.T) {
 		if begins := response.StatusCode == http.StatusFound; begins != row.begins {
 			t.Errorf("%s: status %d", row.name, response.StatusCode)
 		}
-		if !row.begins && (response.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "plain HTTP") || !strings.Contains(r.logs(), "set base_url")) {
-			t.Errorf("%s: status %d: %s", row.name, response.StatusCode, body)
+		if !row.begins {
+			equal(t, row.name+": the status", response.StatusCode, http.StatusForbidden)
+			contains(t, row.name+": the page", string(body), "plain HTTP")
+			contains(t, row.name+": the log", r.logs(), "set base_url")
 		}
 	}
 }
@@ -81,14 +89,11 @@ oidc_rp {
 	client_secret {file.%s}
 }
 `, op.Issuer(), file))
-	if p := r.browser().open("/"); !strings.Contains(p.body, "token_exchange_failed") || !strings.Contains(r.logs(), "client_secret_basic") {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, r.browser().open("/")).shows("token_exchange_failed")
+	contains(required{t}, "the log", r.logs(), "client_secret_basic")
 	op.TakeViolations()
 	write(op.Client().Secret)
-	if p := r.browser().open("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d after the file was changed", p.StatusCode)
-	}
+	check(t, r.browser().open("/"), "after the file was changed").status(http.StatusOK)
 }
 
 func TestProviderBehindItsOwnAuthorityOrAProxy(t *testing.T) {
@@ -103,13 +108,10 @@ oidc_rp {
 }
 `)
 	p := r.browser().get("/x")
-	if p.StatusCode != http.StatusFound {
-		t.Errorf("with its authority: status %d\n%s", p.StatusCode, r.logs())
-	}
-	r = newHarness(t, "oidc_rp {\n"+options(secure)+"}")
-	if p := r.browser().get("/x"); p.StatusCode != http.StatusServiceUnavailable || !strings.Contains(r.logs(), "tls { ca") {
-		t.Errorf("without: status %d\n%s", p.StatusCode, r.logs())
-	}
+	check(t, p, "with its authority").status(http.StatusFound)
+	r = newHarness(t, protectedBy(secure))
+	check(t, r.browser().get("/x"), "without").status(http.StatusServiceUnavailable)
+	contains(t, "without: the log", r.logs(), "tls { ca")
 	op := newOP(t)
 	var proxied atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,9 +126,8 @@ oidc_rp {
 	proxy `+proxy.URL+`
 }
 `)
-	if p := r.browser().open("/"); p.StatusCode != http.StatusOK || proxied.Load() < 3 {
-		t.Errorf("by a proxy: status %d, %d requests", p.StatusCode, proxied.Load())
-	}
+	check(t, r.browser().open("/"), "by a proxy").status(http.StatusOK)
+	atLeast(t, "the number of requests by the proxy", int(proxied.Load()), 3)
 }
 
 func TestSmallProviderOptions(t *testing.T) {
@@ -136,7 +137,11 @@ func TestSmallProviderOptions(t *testing.T) {
 	user.Claims["https://example.com/team"], user.Claims["org.unit"] = "red", "sales"
 	user.Claims["deep"] = map[string]any{"a.b": map[string]any{"c": 7}}
 	op.SetUser("alice", user)
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op)+`pkce off
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		pkce off
 		authorization_params {
 			prompt login
 		}
@@ -147,14 +152,18 @@ func TestSmallProviderOptions(t *testing.T) {
 		}
 	}
 	respond "{http.auth.user.claims.team} {http.auth.user.claims.number} {http.auth.user.claims.org.unit} {http.oidc_rp.expires}"
-}`)
+}
+`)
 	b := r.browser()
 	p := b.get("/@app/auth/default/login?login_hint=al&ui_locales=fr&prompt=none&scope=admin&acr_values=1")
 	u, _ := url.Parse(p.location())
 	q := u.Query()
-	if q.Get("login_hint") != "al" || q.Get("ui_locales") != "fr" || q.Get("prompt") != "login" || q.Get("scope") != "openid profile email" || q.Has("acr_values") || q.Has("code_challenge") {
-		t.Errorf("the provider is asked with %v", q)
-	}
+	equal(t, "login_hint", q.Get("login_hint"), "al")
+	equal(t, "ui_locales", q.Get("ui_locales"), "fr")
+	equal(t, "prompt", q.Get("prompt"), "login")
+	equal(t, "scope", q.Get("scope"), "openid profile email")
+	equal(t, "the presence of acr_values", q.Has("acr_values"), false)
+	equal(t, "the presence of code_challenge", q.Has("code_challenge"), false)
 	p = b.open(p.location())
 	if !strings.HasPrefix(p.body, "red 7 sales ") {
 		t.Errorf("the page shows %q", p.body)
@@ -169,17 +178,15 @@ func TestSymmetricSignaturesOnlyWhereTheyAreNamed(t *testing.T) {
 	client := newOP(t).Client()
 	client.Secret = strings.Repeat("a long secret ", 3) // HMAC wants as many bytes as the hash has (RFC 7518 3.2)
 	op := newOP(t, oidctest.Alg("HS256"), oidctest.WithClient(client))
-	if p := newHarness(t, "oidc_rp {\n"+options(op)+"}").browser().open("/"); !strings.Contains(p.body, "token_invalid") {
+	if p := newHarness(t, protectedBy(op)).browser().open("/"); !strings.Contains(p.body, "token_invalid") {
 		t.Errorf("not named: status %d: %s", p.StatusCode, p.body)
 	}
-	if p := newHarness(t, `
+	check(t, newHarness(t, `
 oidc_rp {
 	`+options(op)+`
 	id_token_algs HS256
 }
-`).browser().open("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("named: status %d: %s", p.StatusCode, p.body)
-	}
+`).browser().open("/"), "named").status(http.StatusOK)
 }
 
 func TestUnauthenticatedWords(t *testing.T) {
@@ -199,9 +206,8 @@ oidc_rp public {
 `)
 	script := map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
 	for path, want := range map[string][2]int{"/redirect/x": {302, 302}, "/deny/x": {401, 401}, "/auto/x": {302, 401}} {
-		if page, program := r.browser().get(path).StatusCode, r.browser().send("GET", path, script).StatusCode; page != want[0] || program != want[1] {
-			t.Errorf("%s: a page gets %d, a script %d", path, page, program)
-		}
+		check(t, r.browser().get(path), "a page").status(want[0])
+		check(t, r.browser().send("GET", path, script), "a script").status(want[1])
 	}
 }
 
@@ -217,17 +223,23 @@ oidc_rp {
 	pages `+folder+`
 }
 `)
-	if p := r.browser().get("/Special:UserLogout"); !strings.Contains(p.body, "Good bye from rp.test") || !strings.Contains(p.body, "<style nonce=") {
-		t.Errorf("the page is %s", p.body)
-	}
+	check(t, r.browser().get("/Special:UserLogout")).shows("Good bye from rp.test", "<style nonce=")
 }
 
 func TestTheGuardIsPartOfWhateverRouteItStandsIn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.Register(rpURL + "/@app/auth/corp/code")
-	guard := "oidc_rp {\n" + options(op) + "}\n"
-	app := "reverse_proxy {upstream} {\nheader_up X-User {http.auth.user.id}\n}\n"
+	guard := `
+oidc_rp {
+	` + options(op) + `
+}
+`
+	app := `
+reverse_proxy {upstream} {
+	header_up X-User {http.auth.user.id}
+}
+`
 	global := `
 oidc_rp {
 	provider corp {
@@ -236,17 +248,55 @@ oidc_rp {
 }
 `
 	for name, sites := range map[string]string{
-		"a route": "http://rp.test {\nroute {\n" + guard + app + "}\n}",
+		"a route": `
+			http://rp.test {
+				route {
+					` + guard + `
+					` + app + `
+				}
+			}
+		`,
 		// Of several directives in a named route Caddy 2.11.9 keeps the first alone.
-		"a named route":       "&(guarded) {\noidc_rp\n}\nhttp://rp.test {\ninvoke guarded\n" + app + "}",
-		"a whole named route": "&(guarded) {\nroute {\noidc_rp\n" + app + "}\n}\nhttp://rp.test {\ninvoke guarded\n}",
-		"a snippet":           "(guarded) {\noidc_rp\n" + app + "}\nhttp://rp.test {\nimport guarded\n}",
-		"try_files":           "http://rp.test {\nroot /nowhere\ntry_files {path} /page\noidc_rp\n" + app + "}",
+		"a named route": `
+			&(guarded) {
+				oidc_rp
+			}
+			http://rp.test {
+				invoke guarded
+				` + app + `
+			}
+		`,
+		"a whole named route": `
+			&(guarded) {
+				route {
+					oidc_rp
+					` + app + `
+				}
+			}
+			http://rp.test {
+				invoke guarded
+			}
+		`,
+		"a snippet": `
+			(guarded) {
+				oidc_rp
+				` + app + `
+			}
+			http://rp.test {
+				import guarded
+			}
+		`,
+		"try_files": `
+			http://rp.test {
+				root /nowhere
+				try_files {path} /page
+				oidc_rp
+				` + app + `
+			}
+		`,
 	} {
 		r := newHarnessAt(t, storageDir(t), sites, global)
-		if p := r.browser().open("/page?a=b"); p.body != "application sees alice" || !strings.HasSuffix(p.url, "/page?a=b") {
-			t.Errorf("in %s: status %d at %s: %s", name, p.StatusCode, p.url, p.body)
-		}
+		check(t, r.browser().open("/page?a=b"), fmt.Sprintf("in %s", name)).body("application sees alice").endsAt("/page?a=b")
 	}
 }
 
@@ -254,10 +304,38 @@ func TestASiteForAnyHostIsWarnedAbout(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for config, warned := range map[string]bool{
-		":80 {\noidc_rp {\n" + options(op) + "}\n}":                                  true,
-		":80 {\noidc_rp {\n" + options(op) + "base_url https://rp.test\n}\n}":        false,
-		"http://rp.test {\noidc_rp {\n" + options(op) + "}\n}":                       false,
-		":80 {\n@h host rp.test\nhandle @h {\noidc_rp {\n" + options(op) + "}\n}\n}": false,
+		`
+			:80 {
+				oidc_rp {
+					` + options(op) + `
+				}
+			}
+		`: true,
+		`
+			:80 {
+				oidc_rp {
+					` + options(op) + `
+					base_url https://rp.test
+				}
+			}
+		`: false,
+		`
+			http://rp.test {
+				oidc_rp {
+					` + options(op) + `
+				}
+			}
+		`: false,
+		`
+			:80 {
+				@h host rp.test
+				handle @h {
+					oidc_rp {
+						` + options(op) + `
+					}
+				}
+			}
+		`: false,
 	} {
 		r := newHarnessAt(t, storageDir(t), config)
 		if got := strings.Contains(r.logs(), "answers to any host name"); got != warned {

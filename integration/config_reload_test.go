@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -31,17 +30,13 @@ http://rp.test {
 	b := before.browser()
 	half := b.open("/half", op.Issuer()) // goes to the provider, and stays there
 	other := before.browser()
-	if p := other.open("/whole"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", p.StatusCode)
-	}
+	check(required{t}, other.open("/whole")).status(http.StatusOK)
 	discoveries := op.Hits(oidctest.Discovery)
 
 	after := newHarnessAt(t, storage, fmt.Sprintf(site, "home /welcome"))
 	moveTo(b, after)
 	moveTo(other, after)
-	if p := b.open(half.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/half") {
-		t.Errorf("the login in flight ended with %d at %s\n%s", p.StatusCode, p.url, after.logs())
-	}
+	check(t, b.open(half.location())).status(http.StatusOK).endsAt("/half")
 	if p := other.get("/whole"); p.StatusCode != http.StatusOK {
 		t.Errorf("the session ended: %d", p.StatusCode)
 	}
@@ -50,7 +45,7 @@ http://rp.test {
 	}
 }
 
-// moveTo lets a browser reach another rig under the same name.
+// moveTo lets a browser reach another harness under the same name.
 func moveTo(b *browser, r *harness) { b.client.Transport = r.browser().client.Transport }
 
 // TestRejectedConfigurationChangesNothing: what a configuration takes before it
@@ -58,10 +53,22 @@ func moveTo(b *browser, r *harness) { b.client.Transport = r.browser().client.Tr
 func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	b.open("/")
-	config, err := adapt(fmt.Sprintf("{\nadmin off\nauto_https off\nstorage file_system %s\n}\nhttp://rp.test {\noidc_rp {\n%s\npages not/there\n}\n}", r.storage, options(op)))
+	config, err := adapt(fmt.Sprintf(`
+{
+	admin off
+	auto_https off
+	storage file_system %s
+}
+http://rp.test {
+	oidc_rp {
+		%s
+		pages not/there
+	}
+}
+`, r.storage, options(op)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +79,6 @@ func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	provisioning.Lock()
 	err = caddy.Validate(&c)
 	provisioning.Unlock()
-	if err == nil || !strings.Contains(err.Error(), "pages") {
-		t.Fatalf("a folder that is none was taken: %v", err)
-	}
-	if p := b.get("/again"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d after another configuration was rejected", p.StatusCode)
-	}
+	failsWith(required{t}, "the error", err, "pages")
+	check(t, b.get("/again"), "after another configuration was rejected").status(http.StatusOK)
 }

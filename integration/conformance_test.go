@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// testSite is a site of a harness, and where a login begins there. Both sites of a rig
+// testSite is a site of a harness, and where a login begins there. Both sites of a harness
 // have what they know of the provider to themselves: rows are about a relying
 // party that has cached nothing yet.
 type testSite struct {
@@ -25,20 +25,22 @@ type testSite struct {
 	site   string // its own options
 }
 
-// loginAtDoor is where a login begins at any door, also for who is signed in.
+// loginAtDoor is where a login begins at any door, also for a user who is signed in.
 const loginAtDoor = "/@app/auth/default/login?returnto=/page"
 
 var doors = []testSite{
 	// The suite of the OpenID Foundation wants to see userinfo asked.
-	{"https://public.test", loginAtDoor, true, "userinfo always\ntimeout 9s"},
+	{"https://public.test", loginAtDoor, true, `
+		userinfo always
+		timeout 9s
+	`},
 	{rpURL, "/page", false, ""},
 }
 
-// newRowHarness is a rig with both doors for a provider, and a clock for both sides.
+// newRowHarness is a harness with both doors for a provider, and a clock for both sides.
 func newRowHarness(t *testing.T, clock *movedClock, opts ...oidctest.Option) (*harness, *oidctest.Provider) {
 	t.Helper()
 	op := newOP(t, append(slices.Clone(opts), oidctest.Now(clock.now))...)
-	text := "issuer " + op.Issuer() + "\n" + clientOptions(op)
 	sites := ""
 	for _, d := range doors {
 		mode := "private"
@@ -49,7 +51,9 @@ func newRowHarness(t *testing.T, clock *movedClock, opts ...oidctest.Option) (*h
 		sites += fmt.Sprintf(`
 http://%s {
 	oidc_rp %s {
-		%s%s
+		issuer %s
+		%s
+		%s
 	}
 	reverse_proxy {upstream} {
 		header_up X-User {http.auth.user.id}
@@ -58,7 +62,7 @@ http://%s {
 	}
 }
 `,
-			strings.TrimPrefix(d.origin, "https://"), mode, text, d.site)
+			strings.TrimPrefix(d.origin, "https://"), mode, op.Issuer(), clientOptions(op), d.site)
 	}
 	r := newHarnessAt(t, storageDir(t), sites)
 	r.at(clock.now)
@@ -68,11 +72,13 @@ http://%s {
 // clientOptions are the options for a registration with any characters in it.
 func clientOptions(op *oidctest.Provider) string {
 	client := op.Client()
-	text := fmt.Sprintf("client_id %q\n", client.ID)
-	if client.Secret != "" {
-		text += fmt.Sprintf("client_secret %q\n", client.Secret)
+	if client.Secret == "" {
+		return fmt.Sprintf("client_id %q", client.ID)
 	}
-	return text
+	return fmt.Sprintf(`
+client_id %q
+client_secret %q
+`, client.ID, client.Secret)
 }
 
 // movedClock is the time, and what a test has added to it. A provider and a
@@ -148,9 +154,9 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 			op.Honest()
 			clock.advance(longestPause)
 			for _, w := range witnesses {
-				if p := w.walk(loginAtDoor); p.StatusCode != http.StatusOK || p.body != "application sees "+cmp.Or(w.name, "alice") {
-					t.Errorf("an honest login afterwards at %s: status %d, %s", p.url, p.StatusCode, p.body)
-				}
+				check(t, w.walk(loginAtDoor), "an honest login afterwards").
+					status(http.StatusOK).
+					body("application sees " + cmp.Or(w.name, "alice"))
 			}
 			r.holdLogs(op, witnesses...)
 			if t.Failed() {
@@ -203,12 +209,10 @@ func (w *witness) tryRow(row oidctest.Row, d testSite) {
 			w.t.Errorf("%s: no Retry-After", d.origin)
 		}
 	}
-	if p.StatusCode != status {
-		w.t.Errorf("%s: status %d, not %d", d.origin, p.StatusCode, status)
-	}
+	check(w.t, p, d.origin).status(status)
 }
 
-// shownCode is the error code that a refusal tells: in the address that it
+// shownCode is the error code of a refusal: in the address that it
 // leads to, or on its page.
 func shownCode(p *visited) errorcode.Code {
 	if _, name, found := strings.Cut(p.Header.Get("Location"), "auth_error="); found {

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"regexp"
@@ -22,9 +23,8 @@ func recipe(t *testing.T, after string, n int, op *oidctest.Provider) string {
 	}
 	_, rest, found := strings.Cut(string(recipes), after)
 	blocks := caddyfileBlock.FindAllStringSubmatch(rest, n+1)
-	if !found || len(blocks) <= n {
-		t.Fatalf("docs/recipes.md has no Caddyfile after %q", after)
-	}
+	equal(required{t}, fmt.Sprintf("docs/recipes.md has %q", after), found, true)
+	atLeast(required{t}, fmt.Sprintf("the number of Caddyfiles in docs/recipes.md after %q", after), len(blocks), n+1)
 	text := regexp.MustCompile(`issuer https://\S+\s+client_id \S+\s+client_secret \S+\n`).ReplaceAllLiteralString(blocks[n][1], options(op))
 	text = regexp.MustCompile(`(?m)^[a-z]+\.example\.com \{`).ReplaceAllLiteralString(text, "http://rp.test {")
 	return strings.ReplaceAll(text, "127.0.0.1:3000", "{upstream}")
@@ -58,7 +58,7 @@ func TestGroupRecipesHold(t *testing.T) {
 			bob.open("/", "never")
 			targets := append(odd("admin"), odd("reports")...)
 			for _, target := range append(targets, "/", "/static/x") {
-				p := r.raw("GET " + target + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + bob.cookieHeader() + "\r\n\r\n")
+				p := r.rawGet(target, "Accept: text/html", "Cookie: "+bob.cookieHeader())
 				if p.StatusCode != http.StatusForbidden && p.StatusCode != http.StatusBadRequest {
 					t.Errorf("%s: a user who is not in the group gets %d", target, p.StatusCode)
 				}
@@ -67,9 +67,7 @@ func TestGroupRecipesHold(t *testing.T) {
 				t.Errorf("the application got %d requests", count)
 			}
 			op.SignIn("alice")
-			if p := r.browser().open("/reports/x"); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "application") {
-				t.Errorf("a member gets %d: %s", p.StatusCode, p.body)
-			}
+			check(t, r.browser().open("/reports/x"), "a member").status(http.StatusOK).shows("application")
 		})
 	}
 }
@@ -86,7 +84,7 @@ oidc_rp public {
 `)
 	for _, name := range []string{"account", "admin"} {
 		for _, target := range odd(name) {
-			p := r.raw("GET " + target + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\n\r\n")
+			p := r.rawGet(target, "Accept: text/html")
 			if p.StatusCode == http.StatusOK {
 				t.Errorf("%s is open", target)
 			}
@@ -95,7 +93,5 @@ oidc_rp public {
 	if count := r.upstream.count(); count != 0 {
 		t.Errorf("the application got %d requests", count)
 	}
-	if p := r.browser().get("/other"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d for a public page", p.StatusCode)
-	}
+	check(t, r.browser().get("/other"), "for a public page").status(http.StatusOK)
 }

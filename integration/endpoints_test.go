@@ -54,13 +54,10 @@ http://rp.test {
 		if row.path == "/@APP/auth/corp/login" {
 			continue // another page of the site, which is private: see below
 		}
-		p := r.raw(row.method + " " + row.path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nContent-Length: 0\r\nAccept: text/html\r\n\r\n")
-		if p.StatusCode != row.status {
-			t.Errorf("%s %s has status %d, not %d", row.method, row.path, p.StatusCode, row.status)
-		}
-		if p.Header.Get("Cache-Control") != "no-store" || p.Header.Get("Referrer-Policy") != "no-referrer" {
-			t.Errorf("%s %s: headers %v", row.method, row.path, p.Header)
-		}
+		p := r.raw(row.method+" "+row.path+" HTTP/1.1", "Host: rp.test", "Connection: close", "Content-Length: 0", "Accept: text/html")
+		check(t, p, fmt.Sprintf("%s %s", row.method, row.path)).status(row.status)
+		equal(t, fmt.Sprintf("%s %s: Cache-Control", row.method, row.path), p.Header.Get("Cache-Control"), "no-store")
+		equal(t, fmt.Sprintf("%s %s: Referrer-Policy", row.method, row.path), p.Header.Get("Referrer-Policy"), "no-referrer")
 		if row.status == 302 && !strings.Contains(p.Header.Get("Location"), url.QueryEscape(rpURL+"/@app/auth/corp/code")) {
 			t.Errorf("%s: the redirect URI is in another's name: %s", row.path, p.Header.Get("Location"))
 		}
@@ -68,7 +65,7 @@ http://rp.test {
 			t.Errorf("%s %s: no Allow", row.method, row.path)
 		}
 	}
-	if p := r.raw("GET /@APP/auth/corp/login HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: application/json\r\n\r\n"); p.StatusCode != 401 {
+	if p := r.rawGet("/@APP/auth/corp/login", "Accept: application/json"); p.StatusCode != 401 {
 		t.Errorf("an address in another case is a page of the site, status %d", p.StatusCode)
 	}
 	if r.upstream.count() != 0 {
@@ -80,9 +77,33 @@ func TestEndpointsMatchTheOriginalRequest(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for name, site := range map[string]string{
-		"after a rewrite":                   "rewrite * /index.html\noidc_rp {\n" + options(op) + "}\nreverse_proxy {upstream}",
-		"with a matcher":                    "oidc_rp /private/* {\n" + options(op) + "}\nreverse_proxy {upstream}",
-		"in endpoints mode beside handlers": "oidc_rp endpoints {\nprovider corp\n}\nhandle_path /app/* {\noidc_rp {\nprovider corp\n}\nreverse_proxy {upstream}\n}\nhandle {\nrespond ok\n}",
+		"after a rewrite": `
+			rewrite * /index.html
+			oidc_rp {
+				` + options(op) + `
+			}
+			reverse_proxy {upstream}
+		`,
+		"with a matcher": `
+			oidc_rp /private/* {
+				` + options(op) + `
+			}
+			reverse_proxy {upstream}
+		`,
+		"in endpoints mode beside handlers": `
+			oidc_rp endpoints {
+				provider corp
+			}
+			handle_path /app/* {
+				oidc_rp {
+					provider corp
+				}
+				reverse_proxy {upstream}
+			}
+			handle {
+				respond ok
+			}
+		`,
 	} {
 		global := ""
 		if strings.Contains(site, "provider corp") {
@@ -99,9 +120,7 @@ http://rp.test {
 	`+site+`
 }
 `, global)
-		if p := r.browser().get("/@app/auth/default/login"); p.StatusCode != http.StatusFound {
-			t.Errorf("%s: status %d", name, p.StatusCode)
-		}
+		check(t, r.browser().get("/@app/auth/default/login"), name).status(http.StatusFound)
 	}
 }
 
@@ -135,9 +154,7 @@ oidc_rp {
 	if p := b.get("/"); p.body != "home of " {
 		t.Errorf("home shows %q", p.body)
 	}
-	if p := b.open("/app/page?q=1"); p.body != "application sees alice" || !strings.HasSuffix(p.url, "/app/page?q=1") {
-		t.Errorf("status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, b.open("/app/page?q=1")).body("application sees alice").endsAt("/app/page?q=1")
 	if _, at := r.upstream.got(); at != "/page?q=1" {
 		t.Errorf("the application saw %q", at)
 	}
@@ -167,33 +184,26 @@ http://other.test {
 }
 `)
 	p := r.browser().get("/@app/auth/two/login")
-	if p.StatusCode == http.StatusOK || r.upstream.count() != 0 {
-		t.Errorf("status %d, the application was asked %d times", p.StatusCode, r.upstream.count())
-	}
+	differs(t, "the status", p.StatusCode, http.StatusOK)
+	equal(t, "the number of requests at the application", r.upstream.count(), 0)
 }
 
 func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	p := b.open("/page?a=b", rpURL+"/@app/auth/default/code")
 	callback := p.location()
-	if p = b.get(callback); p.Header.Get("Location") != "/page?a=b" {
-		t.Fatalf("status %d to %s", p.StatusCode, p.Header.Get("Location"))
-	}
+	check(required{t}, b.get(callback)).leadsTo("/page?a=b")
 	exchanges := op.Hits(oidctest.Token)
-	if p = b.get(callback); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/page?a=b" {
-		t.Errorf("again, signed in: status %d to %s", p.StatusCode, p.Header.Get("Location"))
-	}
+	check(t, b.get(callback), "again, signed in").status(http.StatusSeeOther).leadsTo("/page?a=b")
 	other := r.browser()
-	if p = other.get(callback); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "login_expired") || !strings.Contains(p.body, "/@app/auth/default/login") {
-		t.Errorf("in another browser: status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, other.get(callback), "in another browser").
+		status(http.StatusForbidden).
+		shows("login_expired", "/@app/auth/default/login")
 	other.get("/elsewhere") // begins a login of its own
-	if p = other.get(callback); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "state_mismatch") {
-		t.Errorf("in another browser with a login of its own: status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, other.get(callback), "in another browser with a login of its own").status(http.StatusForbidden).shows("state_mismatch")
 	if op.Hits(oidctest.Token) != exchanges {
 		t.Error("a code was sent again")
 	}
@@ -215,9 +225,7 @@ oidc_rp {
 }
 `)
 	preflight := map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "X-Remote-User": "root", "Sec-Fetch-Mode": "cors"}
-	if p := r.browser().send("OPTIONS", "/api", preflight); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d", p.StatusCode)
-	}
+	check(t, r.browser().send("OPTIONS", "/api", preflight)).status(http.StatusOK)
 	if header, _ := r.upstream.got(); header.Get("X-Remote-User") != "" {
 		t.Errorf("the application received %q", header.Get("X-Remote-User"))
 	}
@@ -227,13 +235,21 @@ oidc_rp {
 	}
 }
 
-func TestPlaceholdersAreEmptyForNobodyAndTypedForExpressions(t *testing.T) {
+func TestPlaceholdersAreEmptyForAnonymousUsersAndTypedForExpressions(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	names := []string{"http.auth.user.id", "http.auth.user.name", "http.auth.user.email", "http.auth.user.groups", "http.auth.user.claims.realm_access.roles", "http.auth.user.claims.nothing",
 		"http.oidc_rp.authenticated", "http.oidc_rp.provider", "http.oidc_rp.subject", "http.oidc_rp.issuer", "http.oidc_rp.login_url", "http.oidc_rp.logout_url", "http.oidc_rp.error.code", "http.oidc_rp.access_token", "http.oidc_rp.made_up"}
-	site := "http://rp.test {\noidc_rp public {\n" + options(op) + "}\n@admin expression `'admins' in {http.auth.user.groups}`\nrespond @admin \"admin {http.auth.user.name}\"\nrespond \"{" + strings.Join(names, "}|{") + "}\"\n}"
-	r := newHarnessAt(t, storageDir(t), site)
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp public {
+		`+options(op)+`
+	}
+	@admin expression "'admins' in {http.auth.user.groups}"
+	respond @admin "admin {http.auth.user.name}"
+	respond "{`+strings.Join(names, "}|{")+`}"
+}
+`)
 	b := r.browser()
 	want := "||||||false||||/@app/auth/default/login?returnto=%2Fpage|/Special:UserLogout|||"
 	if p := b.get("/page"); p.body != want {
@@ -244,9 +260,7 @@ func TestPlaceholdersAreEmptyForNobodyAndTypedForExpressions(t *testing.T) {
 	}
 	op.SignIn("bob")
 	p := r.browser().open("/@app/auth/default/login?returnto=/page")
-	if !strings.HasPrefix(p.body, "bob|Bob") || !strings.Contains(p.body, "|true|default|u-1002|"+op.Issuer()+"|") {
-		t.Errorf("bob is %q", p.body)
-	}
+	check(t, p).opens("bob|Bob").shows("|true|default|u-1002|" + op.Issuer() + "|")
 	if fields := strings.Split(p.body, "|"); fields[2] != "" {
 		t.Errorf("bob's address is not verified, and shown as %q", fields[2])
 	}
@@ -269,7 +283,6 @@ oidc_rp {
 `)
 	signedIn(t, r)
 	header, _ := r.upstream.got()
-	if header.Get("X-Name") != user.Claims["name"] || header.Get("X-Full") != fmt.Sprintf("<%s>", user.Claims["name"]) {
-		t.Errorf("the application got %v", header)
-	}
+	equal(t, "X-Name", header.Get("X-Name"), fmt.Sprint(user.Claims["name"]))
+	equal(t, "X-Full", header.Get("X-Full"), fmt.Sprintf("<%s>", user.Claims["name"]))
 }

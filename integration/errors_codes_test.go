@@ -37,9 +37,10 @@ func (s *errorScene) begin() *url.URL {
 	s.t.Helper()
 	atProvider := s.get(s.get(s.absolute(loginAtDoor)).location())
 	u, err := url.Parse(atProvider.location())
-	if err != nil || !strings.HasPrefix(u.Path, "/@app/auth/") {
-		s.t.Fatalf("the provider leads to %q", atProvider.location())
+	if err != nil {
+		s.t.Fatal(err)
 	}
+	begins(required{s.t}, "Path", u.Path, "/@app/auth/")
 	return u
 }
 
@@ -140,9 +141,7 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 // explainedAtHome: the home page gets the code, and shows it if it is public.
 func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) {
 	s.t.Helper()
-	if location := p.Header.Get("Location"); p.StatusCode != http.StatusSeeOther || location != "/?auth_error="+string(c) {
-		s.t.Errorf("status %d leads to %q", p.StatusCode, location)
-	}
+	check(s.t, p).status(http.StatusSeeOther).leadsTo("/?auth_error=" + string(c))
 	home := s.get(p.location())
 	s.hold(home)
 	if !public {
@@ -150,20 +149,16 @@ func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) 
 		return
 	}
 	header, at := s.r.upstream.got()
-	if home.StatusCode != http.StatusOK || at != "/?auth_error="+string(c) {
-		s.t.Errorf("the home page has status %d, the application got %s", home.StatusCode, at)
-	}
-	if header.Get("X-Error") != string(c) || header.Get("X-Message") != c.Message() {
-		s.t.Errorf("the application received %q, %q", header.Get("X-Error"), header.Get("X-Message"))
-	}
+	check(s.t, home).status(http.StatusOK)
+	equal(s.t, "the address at the application", at, "/?auth_error="+string(c))
+	equal(s.t, "X-Error", header.Get("X-Error"), string(c))
+	equal(s.t, "X-Message", header.Get("X-Message"), c.Message())
 }
 
 // explainedOn: a page of ours says what happened, to people.
 func (s *errorScene) explainedOn(p *visited, c errorcode.Code) {
 	s.t.Helper()
-	if p.StatusCode != http.StatusForbidden || shownCode(p) != c || !strings.Contains(p.body, html.EscapeString(c.Message())) {
-		s.t.Errorf("status %d, %s", p.StatusCode, p.body)
-	}
+	check(s.t, p).status(http.StatusForbidden).code(c).shows(html.EscapeString(c.Message()))
 }
 
 // TestDisabledProviderIsForbiddenAtEverySite: it is switched off, so its
@@ -183,9 +178,8 @@ oidc_rp `+mode+` {
 			w := r.witness(op, rpURL)
 			for _, path := range []string{"login", "login?returnto=/page", "code", "code?code=x&state=y", "signedout"} {
 				p := w.walk("/@app/auth/default/" + path)
-				if got := shownCode(p); p.StatusCode != http.StatusForbidden || got != errorcode.Forbidden {
-					t.Errorf("%s: status %d, code %q", path, p.StatusCode, got)
-				}
+				check(t, p, path).status(http.StatusForbidden)
+				check(t, p, path).code(errorcode.Forbidden)
 				if strings.Contains(p.body, "/login") {
 					t.Errorf("%s offers a login: %s", path, p.body)
 				}
@@ -205,7 +199,7 @@ func TestEveryErrorCodeIsDocumentedAndReached(t *testing.T) {
 		errorcode.Forbidden:   true, // by the disabled provider
 		errorcode.UserUnknown: true, // by the known users of a later issue
 
-		errorcode.CookiesRejected: true, // by TestABrowserThatRefusesTheSessionIsToldSo
+		errorcode.CookiesRejected: true, // by TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo
 	}
 	for _, m := range mishaps {
 		reached[m.code] = true
@@ -253,11 +247,13 @@ func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
 			if row.lie != nil {
 				op.Lie(row.lie)
 			}
-			r := newHarness(t, "oidc_rp {\n"+row.options(op)+"}")
+			r := newHarness(t, `
+oidc_rp {
+	`+row.options(op)+`
+}
+`)
 			p := r.browser().open("/page")
-			if p.StatusCode != row.status || shownCode(p) != row.code {
-				t.Errorf("status %d, code %q: %s", p.StatusCode, shownCode(p), p.body)
-			}
+			check(t, p).status(row.status).code(row.code)
 			if !strings.Contains(p.body, "not set up correctly") {
 				t.Errorf("the page says %s\n%s", p.body, r.logs())
 			}
@@ -265,9 +261,7 @@ func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
 		})
 	}
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	op.Stop()
-	if p := r.browser().open("/page"); p.StatusCode != 503 || strings.Contains(p.body, "not set up correctly") {
-		t.Errorf("an outage: status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, r.browser().open("/page"), "an outage").status(503).hides("not set up correctly")
 }

@@ -3,7 +3,6 @@ package integration_test
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
@@ -24,29 +23,20 @@ http://rp.test {
 }
 `)
 	p := public.browser().open("/private/x")
-	if p.StatusCode != http.StatusOK || p.url != rpURL+"/start?lang=en&auth_error=access_denied" || !strings.HasPrefix(p.body, "access_denied: The sign-in was cancelled") {
-		t.Errorf("public: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
-	private := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	check(t, p, "public").
+		status(http.StatusOK).
+		at(rpURL + "/start?lang=en&auth_error=access_denied").
+		opens("access_denied: The sign-in was cancelled")
+	private := newHarness(t, protectedBy(op))
 	b := private.browser()
 	p = b.open("/page?x=1")
-	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "access_denied") || !strings.Contains(p.body, "returnto=%2Fpage%3Fx%3D1") {
-		t.Errorf("private: status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
-	if !strings.Contains(p.Header.Get("Content-Security-Policy"), "default-src 'none'") || strings.Contains(p.body, "<script") {
-		t.Errorf("the page is active: %v", p.Header)
-	}
+	check(t, p, "private").status(http.StatusForbidden).shows("access_denied", "returnto=%2Fpage%3Fx%3D1")
+	check(t, p, "the page is active").headerHas("Content-Security-Policy", "default-src 'none'").hides("<script")
 	// An error that came back begins no login by itself, unless it is none.
-	if p := b.get("/?auth_error=access_denied"); p.StatusCode != http.StatusForbidden {
-		t.Errorf("a known error: status %d", p.StatusCode)
-	}
-	if p := b.get("/?auth_error=made_up"); p.StatusCode != http.StatusFound {
-		t.Errorf("an unknown error: status %d", p.StatusCode)
-	}
+	check(t, b.get("/?auth_error=access_denied"), "a known error").status(http.StatusForbidden)
+	check(t, b.get("/?auth_error=made_up"), "an unknown error").status(http.StatusFound)
 	op.Honest()
-	if p := b.open("/page?x=1"); p.StatusCode != http.StatusOK {
-		t.Errorf("an ordinary login afterwards: status %d", p.StatusCode)
-	}
+	check(t, b.open("/page?x=1"), "an ordinary login afterwards").status(http.StatusOK)
 }
 
 func TestErrorPagesCanBeCaddys(t *testing.T) {
@@ -65,26 +55,28 @@ http://rp.test {
 	}
 }
 `)
-	if p := r.browser().open("/x"); p.StatusCode != http.StatusForbidden || !strings.HasPrefix(p.body, "own page: 403 access_denied") {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
-	if p := r.browser().send("GET", "/x", map[string]string{"Sec-Fetch-Mode": "cors"}); p.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(p.body, "own page: 401") || p.Header.Get("WWW-Authenticate") != "" {
-		t.Errorf("status %d: %s %v", p.StatusCode, p.body, p.Header)
-	}
+	check(t, r.browser().open("/x")).status(http.StatusForbidden).opens("own page: 403 access_denied")
+	check(t, r.browser().send("GET", "/x", map[string]string{"Sec-Fetch-Mode": "cors"})).
+		status(http.StatusUnauthorized).
+		opens("own page: 401").
+		header("WWW-Authenticate", "")
 }
 
 func TestAProgramGetsAProblem(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, protectedBy(newOP(t)))
 	p := r.browser().send("GET", "/api/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "application/json"})
 	var problem struct {
 		Status           int
 		Reason, LoginURL string
 		Login            string `json:"login_url"`
 	}
-	if err := json.Unmarshal([]byte(p.body), &problem); err != nil || problem.Status != 401 || problem.Reason == "" || problem.Login != "/@app/auth/default/login" {
-		t.Errorf("%s: %v", p.body, err)
+	if err := json.Unmarshal([]byte(p.body), &problem); err != nil {
+		t.Fatal(err)
 	}
+	equal(t, p.body+": Status", problem.Status, 401)
+	differs(t, p.body+": Reason", problem.Reason, "")
+	equal(t, p.body+": Login", problem.Login, "/@app/auth/default/login")
 }
 
 func TestALoginDoesNotLeadBackToTheErrorOfAnother(t *testing.T) {

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -31,9 +32,8 @@ func (r *harness) admin(method, path, body string) (status int, text string, hea
 func ask[T any](r *harness, method, path, body string) (answer T) {
 	r.t.Helper()
 	status, text, header := r.admin(method, path, body)
-	if status != http.StatusOK || header.Get("Content-Type") != "application/json" {
-		r.t.Fatalf("%s %s %s: status %d: %s", method, path, body, status, text)
-	}
+	equal(required{r.t}, fmt.Sprintf("%s %s %s: the status", method, path, body), status, http.StatusOK)
+	equal(required{r.t}, fmt.Sprintf("%s %s %s: Content-Type", method, path, body), header.Get("Content-Type"), "application/json")
 	if err := json.Unmarshal([]byte(text), &answer); err != nil {
 		r.t.Fatal(err)
 	}

@@ -153,3 +153,12 @@ func (b *browser) cookies() map[string]string {
 	}
 	return all
 }
+
+// cookieHeader is what the browser sends to the site.
+func (b *browser) cookieHeader() string {
+	var pairs []string
+	for name, value := range b.cookies() {
+		pairs = append(pairs, name+"="+value)
+	}
+	return strings.Join(pairs, "; ")
+}

@@ -31,7 +31,12 @@ func redisOption(t *testing.T) string {
 	if theRedis.server == nil {
 		theRedis.server = redistest.Start(wholePackage{t})
 	}
-	return fmt.Sprintf("store redis %s {\nprefix %s\ntimeout 9{node}00ms\n}", theRedis.server.URL(), rand.Text())
+	return fmt.Sprintf(`
+store redis %s {
+	prefix %s
+	timeout 9{node}00ms
+}
+`, theRedis.server.URL(), rand.Text())
 }
 
 // wholePackage lets what a test starts last as long as the package's tests.

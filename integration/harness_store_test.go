@@ -18,7 +18,7 @@ import (
 
 func init() { caddy.RegisterModule(testStore{}) }
 
-// testStore is a session store whose trouble a test decides. All rigs that name
+// testStore is a session store whose trouble a test decides. All harnesses that name
 // the same one share it, as nodes do.
 //
 //	store test <name> [<timeout>]

@@ -28,7 +28,7 @@ const rpURL = "https://rp.test"
 const patience = 30 * time.Second
 
 // harness is a real Caddy configuration, provisioned from a Caddyfile, behind a TLS
-// listener of the test's own: no ports, so rigs run in parallel.
+// listener of the test's own: no ports, so harnesses run in parallel.
 type harness struct {
 	t        *testing.T
 	app      *oidcrp.App
@@ -42,7 +42,7 @@ type harness struct {
 	underway atomic.Int64 // requests that the handlers have not returned from
 }
 
-// echo is the application behind the site: it counts, and tells what it got.
+// echo is the application behind the site: it counts requests, and shows what it got.
 type echo struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -116,12 +116,24 @@ func storageDir(t *testing.T) string {
 	return folder
 }
 
-// newHarnessAt provisions whole sites over a storage that rigs can share.
+// newHarnessAt provisions whole sites over a storage that harnesses can share.
 func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harness {
 	t.Helper()
 	r := &harness{t: t, clock: clock.New(), storage: storage, logFile: filepath.Join(t.TempDir(), "log"), upstream: newEcho(t)}
-	text := fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n\tstorage file_system %s\n\tlog {\n\t\toutput file %s\n\t\tlevel DEBUG\n\t}\n%s\n}\n%s\n",
-		storage, r.logFile, strings.Join(globals, "\n"), strings.ReplaceAll(sites, "{upstream}", r.upstream.Listener.Addr().String()))
+	text := fmt.Sprintf(`
+{
+	admin off
+	auto_https off
+	persist_config off
+	storage file_system %s
+	log {
+		output file %s
+		level DEBUG
+	}
+	%s
+}
+%s
+`, storage, r.logFile, strings.Join(globals, "\n"), strings.ReplaceAll(sites, "{upstream}", r.upstream.Listener.Addr().String()))
 	r.clock.SetTimeouts(func(time.Duration) time.Duration { return patience })
 	config, err := adapt(text)
 	if err != nil {
@@ -151,6 +163,11 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 		handler.ServeHTTP(w, request)
 	}))
 	t.Cleanup(r.end)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the log of this site:\n%s", r.logs())
+		}
+	})
 	return r
 }
 
@@ -212,7 +229,7 @@ func (r *harness) cleanUp() {
 	}
 }
 
-// at sets the time that the rig believes in.
+// at sets the time that the harness lives by.
 func (r *harness) at(now func() time.Time) { r.clock.Set(now) }
 
 // work has background work done now, which is otherwise done at intervals.
@@ -250,5 +267,27 @@ func newOP(t *testing.T, options ...oidctest.Option) *oidctest.Provider {
 
 // options are the provider options of a site for a provider of ours.
 func options(p *oidctest.Provider) string {
-	return fmt.Sprintf("issuer %s\nclient_id %s\nclient_secret %q\n", p.Issuer(), p.Client().ID, p.Client().Secret)
+	return fmt.Sprintf(`
+issuer %s
+client_id %s
+client_secret %q
+`, p.Issuer(), p.Client().ID, p.Client().Secret)
+}
+
+// optionsOfIssuer are the options for an issuer that is not where the provider's
+// metadata is.
+func optionsOfIssuer(p *oidctest.Provider, issuer string) string {
+	return strings.Replace(options(p), "issuer "+p.Issuer(), `
+issuer `+issuer+`
+configuration_url `+p.URL(oidctest.Discovery), 1)
+}
+
+// protectedBy is the directive of a site for a provider of ours, with more lines
+// of options.
+func protectedBy(p *oidctest.Provider, more ...string) string {
+	return `
+oidc_rp {
+	` + options(p) + strings.Join(more, "\n") + `
+}
+`
 }

@@ -53,7 +53,7 @@ func (a *tunnelApp) serve(conn net.Conn) {
 	if protocol == "" {
 		protocol = "h2c"
 	}
-	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol)
+	fmt.Fprint(conn, rawRequest("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: "+protocol))
 	for {
 		line, err := reader.ReadString('\n')
 		if err != nil {
@@ -72,9 +72,27 @@ func (a *tunnelApp) got() *http.Request {
 	return r
 }
 
-// upgraded sends a request as it is written and reports whether its connection
+// received is got where there has to be a request.
+func (a *tunnelApp) received(t testing.TB, what string) *http.Request {
+	t.Helper()
+	r := a.got()
+	if r == nil {
+		t.Fatalf("%s: expected a request at the application, seen none", what)
+	}
+	return r
+}
+
+// receivedNone expects that no request has come.
+func (a *tunnelApp) receivedNone(t testing.TB, what string) {
+	t.Helper()
+	if r := a.got(); r != nil {
+		t.Errorf("%s: expected no request at the application, seen %s %s", what, r.Method, r.URL)
+	}
+}
+
+// upgraded sends the lines of a request as they are and reports whether its connection
 // became a tunnel to the application.
-func upgraded(t *testing.T, r *harness, request string) (status int, tunnelled bool) {
+func upgraded(t *testing.T, r *harness, lines ...string) (status int, tunnelled bool) {
 	t.Helper()
 	conn, err := tls.Dial("tcp", r.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -82,6 +100,7 @@ func upgraded(t *testing.T, r *harness, request string) (status int, tunnelled b
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	request := rawRequest(lines...)
 	fmt.Fprint(conn, request)
 	reader := bufio.NewReader(conn)
 	answer, err := http.ReadResponse(reader, nil)
@@ -91,9 +110,9 @@ func upgraded(t *testing.T, r *harness, request string) (status int, tunnelled b
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		return answer.StatusCode, false
 	}
-	fmt.Fprint(conn, "over the tunnel\n")
+	fmt.Fprintln(conn, "over the tunnel")
 	line, _ := reader.ReadString('\n')
-	return answer.StatusCode, line == "over the tunnel\n"
+	return answer.StatusCode, strings.TrimSpace(line) == "over the tunnel"
 }
 
 // upgradeRig is a site with a public route, a private rest, preflights, a part that
@@ -151,8 +170,6 @@ http://rp.test {
 }`
 	r := newHarnessAt(t, storageDir(t), strings.NewReplacer("PROVIDER", options(op), "TUNNEL", a.Addr().String()).Replace(site))
 	b := r.browser()
-	if p := b.open("/signed-in"); p.StatusCode != http.StatusOK {
-		t.Fatalf("sign-in ends with status %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/signed-in"), "sign-in").status(http.StatusOK)
 	return r, a, b
 }

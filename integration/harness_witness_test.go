@@ -88,9 +88,8 @@ func (w *witness) holdHeader(p *visited) {
 			w.t.Errorf("%s: the policy %q lacks %s", p.url, policy, want)
 		}
 	}
-	if strings.Contains(policy, "script-src") || strings.Contains(policy, "unsafe") {
-		w.t.Errorf("%s: the policy %q lets scripts in", p.url, policy)
-	}
+	lacks(w.t, p.url+": the policy", policy, "script-src")
+	lacks(w.t, p.url+": the policy", policy, "unsafe")
 }
 
 // within is I3's form of an address on this site: a path of visible ASCII that
@@ -106,8 +105,9 @@ func (w *witness) holdLocation(p *visited) {
 	if len(locations) == 0 {
 		return
 	}
-	if len(locations) > 1 || p.StatusCode != http.StatusFound && p.StatusCode != http.StatusSeeOther {
-		w.t.Errorf("%s: status %d leads to %q", p.url, p.StatusCode, locations)
+	equal(w.t, p.url+": the number of redirects", len(locations), 1)
+	if p.StatusCode != http.StatusFound && p.StatusCode != http.StatusSeeOther {
+		w.t.Errorf("%s: expected status 302 or 303 with a redirect, seen %d", p.url, p.StatusCode)
 	}
 	location := locations[0]
 	for _, e := range []oidctest.Endpoint{oidctest.Authorize, oidctest.EndSession} {
@@ -121,9 +121,11 @@ func (w *witness) holdLocation(p *visited) {
 		}
 	}
 	u, err := url.Parse(p.location())
-	if !within.MatchString(location) || err != nil || u.Scheme+"://"+u.Host != w.origin {
-		w.t.Errorf("%s leads to %q", p.url, location)
+	succeeds(required{w.t}, p.url+": the redirect", err)
+	if !within.MatchString(location) {
+		w.t.Errorf("%s: expected a redirect within the site, seen %q", p.url, location)
 	}
+	equal(w.t, p.url+": the origin of the redirect", u.Scheme+"://"+u.Host, w.origin)
 }
 
 // holdCookies is S25 and S32, and notes whether a session was opened (I2).
@@ -140,13 +142,19 @@ func (w *witness) holdCookies(p *visited) {
 			w.t.Errorf("%s sets the cookie %s twice", p.url, c.Name)
 		}
 		seen[c.Name] = true
-		if !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Domain != "" || len(c.Name)+len(c.Value) > 4096 {
-			w.t.Errorf("%s sets the cookie %q", p.url, line)
+		name := p.url + ": the cookie " + c.Name
+		equal(w.t, name+": HttpOnly", c.HttpOnly, true)
+		equal(w.t, name+": Secure", c.Secure, true)
+		equal(w.t, name+": SameSite", c.SameSite, http.SameSiteLaxMode)
+		equal(w.t, name+": Domain", c.Domain, "")
+		atMost(w.t, name+": the size", len(c.Name)+len(c.Value), 4096)
+		path := "/"
+		if c.Name == "__Secure-oidc_rp_hint" {
+			path = "/Special:UserLogout"
+		} else {
+			begins(w.t, name+": the name", c.Name, "__Host-oidc_rp")
 		}
-		hint := c.Name == "__Secure-oidc_rp_hint"
-		if !hint && (!strings.HasPrefix(c.Name, "__Host-oidc_rp") || c.Path != "/") || hint && c.Path != "/Special:UserLogout" {
-			w.t.Errorf("%s sets the cookie %s for %s", p.url, c.Name, c.Path)
-		}
+		equal(w.t, name+": Path", c.Path, path)
 		if c.Value == "" || c.MaxAge < 0 {
 			continue // it takes one away
 		}
@@ -170,12 +178,13 @@ func (w *witness) holdBody(p *visited) {
 		}
 	}
 	if p.StatusCode < 400 || !strings.Contains(p.Header.Get("Content-Type"), "html") || strings.Contains(p.url, "auth_error=") {
-		return // what an address tells of has an id in the log already
+		return // an error in an address has an id in the log already
 	}
 	id := errorID.FindStringSubmatch(p.body)
-	if id == nil || !strings.Contains(w.r.logs(), id[1]) {
-		w.t.Errorf("%s: the page has no error id that is in the log\n%s", p.url, p.body)
+	if id == nil {
+		w.t.Fatalf("%s: expected an error id on the page, seen none: %s", p.url, p.body)
 	}
+	contains(w.t, p.url+": the log", w.r.logs(), id[1])
 }
 
 // holdLogs is I5: nothing of a login that lets anybody in is in the log.

@@ -60,7 +60,7 @@ func alice(op *oidctest.Provider, more map[string]any) map[string]any {
 func TestAuditNamesWhoSignsInAndOut(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := signedIn(t, r)
 	signedIn := r.lastAudited("signed_in")
 	holdFields(t, signedIn, alice(op, map[string]any{"msg": "signed in", "host": "rp.test"}))
@@ -108,7 +108,7 @@ func TestAuditOfLogoutsByTheProvider(t *testing.T) {
 func TestAuditOfARevocation(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	signedIn(t, r)
 	subject := op.Issued().Subject
 	ask[revocationAnswer](r, "POST", "/oidc_rp/revoke", fmt.Sprintf(`{"subject": %q}`, subject))
@@ -134,17 +134,15 @@ oidc_rp {
 	p := r.browser().get("/@app/auth/default/code?state=x")
 	line := r.lastAudited("refused")
 	holdFields(t, line, map[string]any{"code": "bad_request", "provider": "default", "user": "", "subject": "", "session": "", "client_ip": "127.0.0.1", "host": "rp.test"})
-	if id, _ := line["error_id"].(string); id == "" || !strings.Contains(p.body, id) {
-		t.Errorf("the page does not show the error id %q: %s", id, p.body)
-	}
+	id, _ := line["error_id"].(string)
+	differs(t, "the error id in the log", id, "")
+	check(t, p).shows(id)
 	user := op.User("alice")
 	for i := range 4000 { // of different words, which compression cannot make small
 		user.Claims[fmt.Sprintf("claim_%d", i)] = fmt.Sprintf("%x", i*7919)
 	}
 	op.SetUser("alice", user)
-	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, r.browser().open("/")).status(http.StatusForbidden)
 	holdFields(t, r.lastAudited("refused"), alice(op, map[string]any{"code": "session_too_large"}))
 }
 
@@ -159,9 +157,7 @@ oidc_rp {
 	username_claim nowhere
 }
 `)
-	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, r.browser().open("/")).status(http.StatusForbidden)
 	holdFields(t, r.lastAudited("refused"), map[string]any{"user": "", "subject": op.Issued().Subject, "provider": "default", "client_ip": "127.0.0.1"})
 }
 
@@ -177,9 +173,10 @@ func TestLoggedNames(t *testing.T) {
 		}
 	}
 	for _, piece := range []string{"a", "é", "\n", "\u202e"} {
-		if got := logtext.Clean(strings.Repeat(piece, 10000), logtext.MaxName); len(got) > logtext.MaxName || len(got) < logtext.MaxName-10 || strings.HasSuffix(got, `\u`) {
-			t.Errorf("%q many times is %d bytes: %q", piece, len(got), got)
-		}
+		got := logtext.Clean(strings.Repeat(piece, 10000), logtext.MaxName)
+		atMost(t, fmt.Sprintf("%q many times: the size", piece), len(got), logtext.MaxName)
+		atLeast(t, fmt.Sprintf("%q many times: the size", piece), len(got), logtext.MaxName-10)
+		equal(t, fmt.Sprintf("%q many times: an escape is cut", piece), strings.HasSuffix(got, `\u`), false)
 	}
 }
 
@@ -187,12 +184,12 @@ func TestLoggedNames(t *testing.T) {
 func TestAFloodAtTheRedirectURILeavesFewLines(t *testing.T) {
 	const linesOfOneClient = 60 // in a minute
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, protectedBy(newOP(t)))
 	b := r.browser()
 	for range 3 * linesOfOneClient {
 		b.get("/@app/auth/default/code?state=x&code=y")
 	}
-	if lines := len(r.audited("refused")); lines < 10 || lines > linesOfOneClient+2 {
-		t.Errorf("%d lines", lines)
-	}
+	lines := len(r.audited("refused"))
+	atLeast(t, "the number of lines", lines, 10)
+	atMost(t, "the number of lines", lines, linesOfOneClient+2)
 }

@@ -47,13 +47,14 @@ func (r *harness) holdWords(of, words map[string]string) {
 	}
 	for name, want := range words {
 		got, _ := lines[len(lines)-1][name].(string)
-		if want == "" && got != "" || want != "" && !strings.Contains(got, want) {
-			r.t.Errorf("%s is %q, want %q\n%v", name, got, want, lines[len(lines)-1])
+		if want == "" {
+			equal(r.t, name, got, "")
 		}
+		contains(r.t, name, got, want)
 	}
-	if message, _ := lines[len(lines)-1]["msg"].(string); strings.Contains(message, "AADSTS") || strings.Contains(message, "canary") {
-		r.t.Errorf("the message holds the provider's words: %q", message)
-	}
+	message, _ := lines[len(lines)-1]["msg"].(string)
+	lacks(r.t, "the message", message, "AADSTS")
+	lacks(r.t, "the message", message, "canary")
 }
 
 // Fault D1, report F4: how a token endpoint explains its failure.
@@ -71,7 +72,8 @@ func TestTheTokenEndpointsWordsAreInTheLog(t *testing.T) {
 			map[string]string{"provider_error": "invalid_grant", "provider_error_description": "AADSTS54005", "error": "status 200, error \"invalid_grant\""}},
 		{"nested", "application/json", `{"error":{"code":"400","message":"Redirect URI mismatch"}}`, 400, map[string]string{"provider_error": "400", "provider_message": "Redirect URI mismatch"}},
 		{"a list", "application/json", `{"errors":[{"code":"E1","message":"one"},{"message":"two"}]}`, 400, map[string]string{"provider_error": "E1", "provider_message": "one; two"}},
-		{"HTML", "text/html", "<html>\n<title>WAF</title> Support ID 4711", 403, map[string]string{"provider_error": "", "provider_message": "text/html: <html> <title>WAF</title> Support ID 4711"}},
+		{"HTML", "text/html", `<html>
+<title>WAF</title> Support ID 4711`, 403, map[string]string{"provider_error": "", "provider_message": "text/html: <html> <title>WAF</title> Support ID 4711"}},
 		{"HTML in a 200", "text/html", "<html>maintenance", 200, map[string]string{"provider_message": "text/html: <html>maintenance"}},
 		{"a message", "application/json", `{"message":"boom"}`, 500, map[string]string{"provider_message": "boom"}},
 		{"text with an override", "text/plain", "a\u202eb\x00", 502, map[string]string{"provider_message": `text/plain: a\u202eb\u0000`}},
@@ -79,14 +81,12 @@ func TestTheTokenEndpointsWordsAreInTheLog(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			r := newHarness(t, protectedBy(op))
 			op.Lie(func(l *oidctest.Faults) {
 				l.At(oidctest.Token).Status = tc.status
 				l.At(oidctest.Token).Replace(tc.label, tc.body)
 			})
-			if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenExchangeFailed {
-				t.Errorf("status %d, %s", p.StatusCode, p.body)
-			}
+			check(t, r.browser().open("/page")).code(errorcode.TokenExchangeFailed)
 			r.holdWords(map[string]string{"code": string(errorcode.TokenExchangeFailed)}, tc.words)
 		})
 	}
@@ -116,7 +116,7 @@ func TestTheAuthorizationEndpointsWordsAreInTheLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			r := newHarness(t, protectedBy(op))
 			tc.visit(r.browser(), op)
 			r.holdWords(map[string]string{"code": string(tc.code)}, words)
 		})
@@ -156,10 +156,10 @@ func TestTheWordsOfOtherEndpointsAreInTheLog(t *testing.T) {
 		{oidctest.PushedRequest, errorcode.ProviderError, 400, []oidctest.Option{oidctest.PushedRequests()}},
 		{oidctest.PushedRequest, errorcode.ProviderError, 200, []oidctest.Option{oidctest.PushedRequests()}},
 	} {
-		t.Run(fmt.Sprintf("%s with %d", tc.endpoint, tc.status), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s fails with %d", tc.endpoint, tc.status), func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, tc.options...)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			r := newHarness(t, protectedBy(op))
 			op.Lie(func(l *oidctest.Faults) {
 				l.At(tc.endpoint).Status = tc.status
 				l.At(tc.endpoint).Replace("text/plain", body)
@@ -171,7 +171,7 @@ func TestTheWordsOfOtherEndpointsAreInTheLog(t *testing.T) {
 	t.Run("WWW-Authenticate of userinfo", func(t *testing.T) {
 		t.Parallel()
 		op := newOP(t)
-		r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+		r := newHarness(t, protectedBy(op))
 		op.Lie(func(l *oidctest.Faults) {
 			l.At(oidctest.UserInfo).Status = 401
 			l.At(oidctest.UserInfo).Replace("text/html", "<p>no")
@@ -192,7 +192,7 @@ func TestInvalidGrantEndsASessionUnderEveryLabel(t *testing.T) {
 	t.Parallel()
 	for _, label := range []string{"text/plain; charset=utf-8", "text/html", "application/x-www-form-urlencoded", "application/json; charset=odd", "-"} {
 		for _, status := range []int{200, 400, 401, 403} {
-			t.Run(fmt.Sprintf("%s with %d", label, status), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s with status %d", label, status), func(t *testing.T) {
 				t.Parallel()
 				op := newRefreshOP(t)
 				r := newRefreshRig(t, op)
@@ -205,9 +205,7 @@ func TestInvalidGrantEndsASessionUnderEveryLabel(t *testing.T) {
 						l.At(oidctest.Token).Header = func(h http.Header) { h["Content-Type"] = nil }
 					}
 				})
-				if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusUnauthorized {
-					t.Errorf("status %d\n%s", p.StatusCode, r.logs())
-				}
+				check(t, b.send(http.MethodGet, "/x", program)).status(http.StatusUnauthorized)
 				r.holdWords(map[string]string{"event": "signed_out", "via": "refresh"}, map[string]string{"provider_error": "invalid_grant", "provider_error_description": "The user was disabled"})
 			})
 		}
@@ -224,9 +222,7 @@ func TestARefreshThatFailsTellsTheProvidersWords(t *testing.T) {
 		l.At(oidctest.Token).Status = 500
 		l.At(oidctest.Token).Replace("text/plain", `{"message":"the database is locked"}`)
 	})
-	if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d", p.StatusCode)
-	}
+	check(t, b.send(http.MethodGet, "/x", program)).status(http.StatusOK)
 	r.holdWords(map[string]string{"msg": "the provider gave no new tokens; the session goes on for a while"}, map[string]string{"provider_message": "the database is locked"})
 }
 
@@ -235,7 +231,7 @@ func TestARevocationThatFailsTellsTheProvidersWords(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusOK} {
 		op, endpoint := newRefreshOP(t), newEcho(t)
 		endpoint.answer = echoed(status, "unsupported_token_type", "no such kind")
-		r := newHarnessAt(t, t.TempDir(), refreshSite(op, "revocation_endpoint "+endpoint.URL+"\n"))
+		r := newHarnessAt(t, t.TempDir(), refreshSite(op, "revocation_endpoint "+endpoint.URL))
 		signedIn(t, r).get("/Special:UserLogout")
 		for end := time.Now().Add(5 * time.Second); len(r.logLines(map[string]string{"msg": "a token could not be revoked"})) < 2 && time.Now().Before(end); {
 			time.Sleep(20 * time.Millisecond)
@@ -272,14 +268,16 @@ func TestAProviderThatRepeatsEverythingTellsNoSecrets(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 		for _, method := range []string{"client_secret_basic", "client_secret_post", "client_secret_jwt"} {
-			t.Run(fmt.Sprintf("%s, %s", endpoint, method), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s with %s", endpoint, method), func(t *testing.T) {
 				t.Parallel()
 				options := []oidctest.Option{oidctest.WithClient(oidctest.Client{ID: "rp", Secret: longSecret + "/+&", Auth: method})}
 				if endpoint == oidctest.PushedRequest {
 					options = append(options, oidctest.PushedRequests())
 				}
 				op := newOP(t, options...)
-				r := provesAs(t, op, "client_secret \""+longSecret+"/+&\"\nclient_auth "+method)
+				r := provesAs(t, op, `
+client_secret "`+longSecret+`/+&"
+client_auth `+method)
 				op.Lie(func(l *oidctest.Faults) {
 					l.At(endpoint).Instead = http.HandlerFunc(echoed(http.StatusBadRequest, "invalid_request", "you sent"))
 				})

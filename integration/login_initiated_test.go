@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,7 +16,7 @@ var fromPortal = map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "ht
 func TestAnotherSiteMayBeginALogin(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	ask := func(target string) url.Values {
 		return url.Values{"iss": {op.Issuer()}, "login_hint": {"alice@example.test"}, "target_link_uri": {target}, "scope": {"admin"}, "prompt": {"none"}, "redirect_uri": {"https://evil.test"}}
 	}
@@ -31,16 +32,18 @@ func TestAnotherSiteMayBeginALogin(t *testing.T) {
 			}
 			p := b.do(method, address, form, fromPortal)
 			u, err := url.Parse(p.location())
-			if err != nil || p.StatusCode != http.StatusFound || !strings.HasPrefix(p.location(), op.Issuer()) {
-				t.Fatalf("%s: status %d to %s", method, p.StatusCode, p.location())
+			if err != nil {
+				t.Fatal(err)
 			}
-			if q := u.Query(); q.Get("login_hint") != "alice@example.test" || q.Get("scope") != "openid profile email" || q.Has("prompt") || q.Get("redirect_uri") != rpURL+"/@app/auth/default/code" {
-				t.Errorf("%s: the provider is asked with %v", method, q)
-			}
+			check(required{t}, p, method).status(http.StatusFound).leadsInto(op.Issuer())
+			q := u.Query()
+			equal(t, method+": login_hint", q.Get("login_hint"), "alice@example.test")
+			equal(t, method+": scope", q.Get("scope"), "openid profile email")
+			equal(t, method+": the presence of prompt", q.Has("prompt"), false)
+			equal(t, method+": redirect_uri", q.Get("redirect_uri"), rpURL+"/@app/auth/default/code")
 			p = b.open(p.location())
-			if p.StatusCode != http.StatusOK || strings.TrimPrefix(p.url, rpURL) != row.ends {
-				t.Errorf("%s to %q: ended with %d at %s", method, row.target, p.StatusCode, p.url)
-			}
+			check(t, p, fmt.Sprintf("%s to %q", method, row.target)).status(http.StatusOK)
+			equal(t, fmt.Sprintf("%s to %q: the address", method, row.target), strings.TrimPrefix(p.url, rpURL), row.ends)
 		}
 	}
 }
@@ -48,30 +51,30 @@ func TestAnotherSiteMayBeginALogin(t *testing.T) {
 func TestALoginThatAnotherSiteBeganIsBoundToTheBrowser(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	attacker, victim := r.browser(), r.browser()
 	p := attacker.open(initiatePath+"?iss="+url.QueryEscape(op.Issuer()), rpURL+"/@app/auth/default/code")
-	if p := victim.get(p.location()); p.StatusCode != http.StatusForbidden || victim.lives(r) {
-		t.Errorf("the answer to another browser's login gets %d", p.StatusCode)
-	}
+	check(t, victim.get(p.location())).status(http.StatusForbidden)
+	equal(t, "the victim's session lives", victim.lives(r), false)
 }
 
 func TestAnInitiationThatIsNotUnderstoodBeginsNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	iss := url.QueryEscape(op.Issuer())
-	private := newHarness(t, "oidc_rp {\n"+options(op)+"}")
-	public := newHarness(t, "oidc_rp public {\n"+options(op)+"}")
+	private := newHarness(t, protectedBy(op))
+	public := newHarness(t, `
+oidc_rp public {
+	`+options(op)+`
+}
+`)
 	for _, query := range []string{"", "iss=", "iss=" + iss + "/", "iss=https://evil.test", "iss=" + iss + "&iss=" + iss, "iss=" + iss + "&login_hint=a&login_hint=b", "iss=%zz"} {
-		if p := private.browser().send("GET", initiatePath+"?"+query, fromPortal); p.StatusCode != http.StatusForbidden {
-			t.Errorf("%q: status %d", query, p.StatusCode)
-		}
-		if p := public.browser().send("GET", initiatePath+"?"+query, fromPortal); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=bad_request" {
-			t.Errorf("%q: status %d to %s", query, p.StatusCode, p.Header.Get("Location"))
-		}
-		if p := private.browser().post(initiatePath+"?iss="+iss, query+"&x=y", fromPortal); p.StatusCode != http.StatusForbidden {
-			t.Errorf("a form %q: status %d", query, p.StatusCode)
-		}
+		check(t, private.browser().send("GET", initiatePath+"?"+query, fromPortal), fmt.Sprintf("%q", query)).status(http.StatusForbidden)
+		check(t, public.browser().send("GET", initiatePath+"?"+query, fromPortal), fmt.Sprintf("%q", query)).
+			status(http.StatusSeeOther).
+			leadsTo("/?auth_error=bad_request")
+		check(t, private.browser().post(initiatePath+"?iss="+iss, query+"&x=y", fromPortal), fmt.Sprintf("a form %q", query)).
+			status(http.StatusForbidden)
 	}
 	plain := newHarnessAt(t, storageDir(t), `
 http://rp.test {
@@ -87,10 +90,6 @@ http://rp.test {
 	reverse_proxy {upstream}
 }
 `)
-	if p := plain.browser().get("/@app/auth/default/login"); p.StatusCode != http.StatusFound {
-		t.Errorf("the login itself gets %d", p.StatusCode)
-	}
-	if p := plain.browser().get(initiatePath + "?iss=" + iss); p.StatusCode != http.StatusForbidden {
-		t.Errorf("on plain HTTP: status %d", p.StatusCode)
-	}
+	check(t, plain.browser().get("/@app/auth/default/login"), "the login itself").status(http.StatusFound)
+	check(t, plain.browser().get(initiatePath+"?iss="+iss), "on plain HTTP").status(http.StatusForbidden)
 }

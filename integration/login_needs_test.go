@@ -32,8 +32,29 @@ func TestALoginKeepsWhatEveryInstanceNeeds(t *testing.T) {
 			op.Register(rpURL + "/@app/auth/corp/code")
 			withFamily(op.Provider)
 			parts := map[string]string{
-				"endpoints": "oidc_rp endpoints {\nsession {\nclaims name\n}\n}\n",
-				"guard":     "handle /app* {\noidc_rp {\nsession {\nclaims name\n}\nupstream {\nheader X-Family family_name\nheader X-Groups groups\naccess_token\nid_token X-Id\n}\n}\nreverse_proxy {upstream}\n}\n",
+				"endpoints": `
+					oidc_rp endpoints {
+						session {
+							claims name
+						}
+					}
+				`,
+				"guard": `
+					handle /app* {
+						oidc_rp {
+							session {
+								claims name
+							}
+							upstream {
+								header X-Family family_name
+								header X-Groups groups
+								access_token
+								id_token X-Id
+							}
+						}
+						reverse_proxy {upstream}
+					}
+				`,
 			}
 			r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
@@ -49,9 +70,7 @@ oidc_rp {
 }
 `)
 			b := r.browser()
-			if p := b.open("/app/x"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-			}
+			check(required{t}, b.open("/app/x")).status(http.StatusOK)
 			header, _ := r.upstream.got()
 			want := map[string]string{"X-Family": "Müller", "X-Groups": "admins,staff", "Authorization": "Bearer " + op.Issued().AccessToken, "X-Id": op.Issued().IDToken}
 			for name, value := range want {
@@ -60,12 +79,9 @@ oidc_rp {
 				}
 			}
 			op.at(due, r)
-			if p := b.get("/app/x"); p.StatusCode != http.StatusOK || op.Hits(oidctest.Token) != 2 {
-				t.Errorf("when tokens are due: status %d after %d token requests, expected a refresh", p.StatusCode, op.Hits(oidctest.Token))
-			}
-			if p := b.get("/app/x"); p.StatusCode != http.StatusOK {
-				t.Errorf("the page again gets status %d, expected no further login", p.StatusCode)
-			}
+			check(t, b.get("/app/x"), "when tokens are due").status(http.StatusOK)
+			equal(t, "when tokens are due: the number of requests to Token", op.Hits(oidctest.Token), 2)
+			check(t, b.get("/app/x"), "the page again").status(http.StatusOK)
 		})
 	}
 }
@@ -92,10 +108,29 @@ http://rp.test {
 func TestAReloadThatNeedsMoreReachesSessions(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ before, after, header, want string }{
-		"a claim of userinfo": {"", "upstream {\nheader X-Family family_name\n}", "X-Family", "Müller"},
-		"a claim that was not kept": {"session {\nclaims name\n}", "session {\nclaims name\n}\nupstream {\nheader X-Mail {http.auth.user.claims.email}\n}",
+		"a claim of userinfo": {"", `
+			upstream {
+				header X-Family family_name
+			}
+		`, "X-Family", "Müller"},
+		"a claim that was not kept": {`
+			session {
+				claims name
+			}
+		`, `
+			session {
+				claims name
+			}
+			upstream {
+				header X-Mail {http.auth.user.claims.email}
+			}
+		`,
 			"X-Mail", "alice@example.com"},
-		"a token": {"", "upstream {\nid_token X-Id\n}", "X-Id", "ID TOKEN"},
+		"a token": {"", `
+			upstream {
+				id_token X-Id
+			}
+		`, "X-Id", "ID TOKEN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,16 +141,10 @@ func TestAReloadThatNeedsMoreReachesSessions(t *testing.T) {
 			b.open("/")
 			moveTo(b, there)
 			p := b.send(http.MethodGet, "/api", apiCall)
-			if p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.body, `"session_outdated"`) {
-				t.Errorf("a call gets status %d: %s, expected 401 session_outdated", p.StatusCode, p.body)
-			}
+			check(t, p).status(http.StatusUnauthorized).shows(`"session_outdated"`)
 			first := b.get("/page")
-			if first.StatusCode != http.StatusFound || !strings.Contains(first.location(), "prompt=none") || !strings.Contains(first.location(), "login_hint=alice") {
-				t.Fatalf("a page load gets status %d to %s, expected a silent login", first.StatusCode, first.location())
-			}
-			if p := b.open(first.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page") {
-				t.Fatalf("status %d at %s: %s\n%s", p.StatusCode, p.url, p.body, there.logs())
-			}
+			check(required{t}, first).status(http.StatusFound).leadsWith("prompt=none", "login_hint=alice")
+			check(required{t}, b.open(first.location())).status(http.StatusOK).endsAt("/page")
 			header, _ := there.upstream.got()
 			if row.want == "ID TOKEN" {
 				row.want = op.Issued().IDToken
@@ -123,9 +152,7 @@ func TestAReloadThatNeedsMoreReachesSessions(t *testing.T) {
 			if got := header.Get(row.header); got != row.want {
 				t.Errorf("the application gets %q, expected %q", got, row.want)
 			}
-			if p := b.send(http.MethodGet, "/api", apiCall); p.StatusCode != http.StatusOK {
-				t.Errorf("a call afterwards gets status %d, expected 200", p.StatusCode)
-			}
+			check(t, b.send(http.MethodGet, "/api", apiCall), "a call afterwards").status(http.StatusOK)
 		})
 	}
 }
@@ -135,17 +162,19 @@ func TestAReloadThatNeedsMoreReachesSessions(t *testing.T) {
 func TestWhatTheProviderDoesNotSendIsAskedForOnce(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
-	here, there := reloaded(t, op, "", "upstream {\nheader X-Shoe shoe_size\naccess_token\n}")
+	here, there := reloaded(t, op, "", `
+upstream {
+	header X-Shoe shoe_size
+	access_token
+}
+`)
 	b := here.browser()
 	b.open("/")
 	moveTo(b, there)
-	if p := b.open("/"); p.StatusCode != http.StatusOK || op.Hits(oidctest.Authorize) != 2 {
-		t.Fatalf("status %d after %d logins, expected one more", p.StatusCode, op.Hits(oidctest.Authorize))
-	}
+	check(required{t}, b.open("/")).status(http.StatusOK)
+	equal(required{t}, "the number of requests to Authorize", op.Hits(oidctest.Authorize), 2)
 	for range 3 {
-		if p := b.get("/"); p.StatusCode != http.StatusOK {
-			t.Errorf("the page again gets status %d, expected no login", p.StatusCode)
-		}
+		check(t, b.get("/"), "the page again").status(http.StatusOK)
 	}
 	moveTo(b, here)
 	if p := b.get("/"); p.StatusCode != http.StatusOK {
@@ -157,13 +186,17 @@ func TestWhatTheProviderDoesNotSendIsAskedForOnce(t *testing.T) {
 func TestOnPublicRoutesAnOutdatedSessionGoesOn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
-	here, there := reloaded(t, op, "", "public /open\nupstream {\nheader X-Sub sub\nheader X-Family family_name\n}")
+	here, there := reloaded(t, op, "", `
+public /open
+upstream {
+	header X-Sub sub
+	header X-Family family_name
+}
+`)
 	b := here.browser()
 	b.open("/")
 	moveTo(b, there)
-	if p := b.get("/open"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d, expected 200", p.StatusCode)
-	}
+	check(t, b.get("/open")).status(http.StatusOK)
 	if header, _ := there.upstream.got(); header.Get("X-Sub") != "u-1001" {
 		t.Errorf("the application gets %q, expected the user", header.Get("X-Sub"))
 	}
@@ -177,7 +210,11 @@ func TestASilentLoginThatFailsIsFollowedByAnOrdinaryOne(t *testing.T) {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, oidctest.ClaimsInIDToken())
-			here, there := reloaded(t, op, "", "upstream {\naccess_token\n}")
+			here, there := reloaded(t, op, "", `
+upstream {
+	access_token
+}
+`)
 			b := here.browser()
 			b.open("/")
 			moveTo(b, there)
@@ -185,28 +222,31 @@ func TestASilentLoginThatFailsIsFollowedByAnOrdinaryOne(t *testing.T) {
 			p := b.open("/page", op.URL(oidctest.Authorize)) // the silent one
 			p = b.get(p.location())
 			p = b.get(p.location()) // our callback
-			if p.StatusCode != http.StatusFound || strings.Contains(p.location(), "prompt=none") || !strings.HasPrefix(p.location(), op.URL(oidctest.Authorize)) {
-				t.Fatalf("after %s: status %d to %s, expected an ordinary login", code, p.StatusCode, p.location())
-			}
+			check(required{t}, p, fmt.Sprintf("after %s", code)).
+				status(http.StatusFound).
+				leadsWithout("prompt=none").
+				leadsInto(op.URL(oidctest.Authorize))
 			op.Honest()
-			if p := b.open(p.location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page") {
-				t.Errorf("the ordinary login ends with status %d at %s\n%s", p.StatusCode, p.url, there.logs())
-			}
+			check(t, b.open(p.location())).status(http.StatusOK).endsAt("/page")
 		})
 	}
 	t.Run("another user", func(t *testing.T) {
 		t.Parallel()
 		op := newOP(t, oidctest.ClaimsInIDToken())
-		here, there := reloaded(t, op, "", "upstream {\nheader X-Sub sub\naccess_token\n}")
+		here, there := reloaded(t, op, "", `
+upstream {
+	header X-Sub sub
+	access_token
+}
+`)
 		b := here.browser()
 		b.open("/")
 		moveTo(b, there)
 		op.SignIn("bob")
-		if p := b.open("/page"); p.StatusCode != http.StatusOK || op.Hits(oidctest.Authorize) != 3 {
-			t.Errorf("status %d after %d logins, expected a silent and an ordinary one\n%s", p.StatusCode, op.Hits(oidctest.Authorize), there.logs())
-		}
+		check(t, b.open("/page")).status(http.StatusOK)
+		equal(t, "the number of requests to Authorize", op.Hits(oidctest.Authorize), 3)
 		if header, _ := there.upstream.got(); header.Get("X-Sub") != "u-1002" {
-			t.Errorf("the application sees %q, expected whoever signed in", header.Get("X-Sub"))
+			t.Errorf("the application sees %q, expected the user who signed in", header.Get("X-Sub"))
 		}
 	})
 }
@@ -216,22 +256,20 @@ func TestASilentLoginThatFailsIsFollowedByAnOrdinaryOne(t *testing.T) {
 func TestLoginsBesideASessionAreCounted(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
-	here, there := reloaded(t, op, "", "upstream {\naccess_token\n}")
+	here, there := reloaded(t, op, "", `
+upstream {
+	access_token
+}
+`)
 	b := here.browser()
 	b.open("/")
 	moveTo(b, there)
 	for i, want := range []int{http.StatusFound, http.StatusFound, http.StatusForbidden, http.StatusForbidden} {
-		if p := b.get("/page"); p.StatusCode != want {
-			t.Errorf("page load %d gets status %d, expected %d", i+1, p.StatusCode, want)
-		}
+		check(t, b.get("/page"), fmt.Sprintf("page load %d", i+1)).status(want)
 	}
-	if p := b.send(http.MethodGet, "/page", apiCall); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a call gets status %d, expected 401", p.StatusCode)
-	}
+	check(t, b.send(http.MethodGet, "/page", apiCall), "a call").status(http.StatusUnauthorized)
 	there.at(after(time.Minute + time.Second))
-	if p := b.get("/page"); p.StatusCode != http.StatusFound {
-		t.Errorf("a minute later a page load gets status %d, expected a login", p.StatusCode)
-	}
+	check(t, b.get("/page"), "a minute later a page load").status(http.StatusFound)
 	b.get("/Special:UserLogout")
 	for name := range b.cookies() {
 		if strings.HasSuffix(name, "_again") {
@@ -258,7 +296,11 @@ http://rp.test {
 }
 `)
 	}
-	here, there := site(""), site("upstream {\naccess_token\n}")
+	here, there := site(""), site(`
+upstream {
+	access_token
+}
+`)
 	b := here.browser()
 	b.open("/page")
 	moveTo(b, there)
@@ -267,9 +309,8 @@ http://rp.test {
 	p := b.open("/page", op.URL(oidctest.Authorize)) // the second silent login
 	p = b.get(p.location())
 	p = b.get(p.location()) // our callback
-	if p.StatusCode != http.StatusSeeOther || p.location() != rpURL+"/?auth_error=forbidden" {
-		t.Errorf("the callback gets status %d to %q, expected 303 to the home page with auth_error=forbidden", p.StatusCode, p.location())
-	}
+	check(t, p).status(http.StatusSeeOther)
+	equal(t, "the redirect", p.location(), rpURL+"/?auth_error=forbidden")
 }
 
 // Fault C11: another node may serve the callback with a configuration that needs
@@ -278,18 +319,26 @@ func TestALoginKeepsWhatItWasBegunFor(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
 	withFamily(op)
-	before, after := "session {\nclaims name\n}", "session {\nclaims name\n}\nupstream {\nheader X-Family family_name\naccess_token\n}"
+	before, after := `
+session {
+	claims name
+}
+`, `
+session {
+	claims name
+}
+upstream {
+	header X-Family family_name
+	access_token
+}
+`
 	old, now := reloaded(t, op, before, after)
 	b := now.browser()
 	begun := b.get("/page")
 	moveTo(b, old)
-	if p := b.open(begun.location()); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d\n%s", p.StatusCode, old.logs())
-	}
+	check(required{t}, b.open(begun.location())).status(http.StatusOK)
 	moveTo(b, now)
-	if p := b.get("/page"); p.StatusCode != http.StatusOK {
-		t.Errorf("the page gets status %d, expected no second login", p.StatusCode)
-	}
+	check(t, b.get("/page"), "the page").status(http.StatusOK)
 	header, _ := now.upstream.got()
 	if got := fmt.Sprint(header.Get("X-Family"), header.Get("Authorization") != ""); got != "Müllertrue" {
 		t.Errorf("the application gets %s, expected the name and the token", got)

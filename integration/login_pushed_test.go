@@ -42,12 +42,11 @@ oidc_rp {
 		if got := sortedKeys(u.Query()); !slices.Equal(got, names) {
 			t.Errorf("the browser carries %q", got)
 		}
-		if form := op.Last(oidctest.PushedRequest).Form; form.Get("prompt") != "login" || form.Get("client_id") != "rp" || form.Get("code_challenge_method") != "S256" {
-			t.Errorf("pushed was %v", form)
-		}
-		if p := b.open(sent.location()); p.body != "application sees alice" {
-			t.Errorf("status %d: %s", p.StatusCode, p.body)
-		}
+		form := op.Last(oidctest.PushedRequest).Form
+		equal(t, "prompt", form.Get("prompt"), "login")
+		equal(t, "client_id", form.Get("client_id"), "rp")
+		equal(t, "code_challenge_method", form.Get("code_challenge_method"), "S256")
+		check(t, b.open(sent.location())).body("application sees alice")
 	}
 }
 
@@ -76,9 +75,7 @@ oidc_rp {
 	pushed_authorization_request_endpoint `+endpoint+`
 }
 `)
-	if p := r.browser().open("/page"); p.body != "application sees alice" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, r.browser().open("/page")).body("application sees alice")
 }
 
 // That a provider offers it is no reason: it would be one more thing to fail.
@@ -91,13 +88,11 @@ func TestRequestsAreNotPushedWhereTheyNeedNotBe(t *testing.T) {
 			m["require_pushed_authorization_requests"] = false
 		}
 	})
-	if p := newHarness(t, `
+	check(t, newHarness(t, `
 oidc_rp {
 	`+options(op)+`
 }
-`).browser().open("/page"); p.body != "application sees alice" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
+`).browser().open("/page")).body("application sees alice")
 }
 
 func TestPushedRequestsThatFail(t *testing.T) {
@@ -144,9 +139,9 @@ oidc_rp {
 			r.at(clock.now)
 			b := r.browser()
 			p := b.get("/page")
-			if p.StatusCode != tc.status || op.Hits(oidctest.Authorize) != 0 || len(b.cookies()) != 0 {
-				t.Errorf("status %d, want %d; cookies %v", p.StatusCode, tc.status, b.cookies())
-			}
+			check(t, p).status(tc.status)
+			equal(t, "the number of requests to Authorize", op.Hits(oidctest.Authorize), 0)
+			equal(t, "the number of cookies", len(b.cookies()), 0)
 			if (p.Header.Get("Retry-After") != "") != (tc.status == http.StatusServiceUnavailable) {
 				t.Errorf("Retry-After %q", p.Header.Get("Retry-After"))
 			}
@@ -159,9 +154,7 @@ oidc_rp {
 			}
 			op.Honest()
 			clock.advance(longestPause)
-			if p := b.open("/page"); p.body != "application sees alice" {
-				t.Errorf("an honest login afterwards: status %d: %s", p.StatusCode, p.body)
-			}
+			check(t, b.open("/page"), "an honest login afterwards").body("application sees alice")
 		})
 	}
 }
@@ -178,7 +171,6 @@ oidc_rp {
 	`+options(op)+`
 }
 `)
-	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable || !strings.Contains(r.logs(), "has no pushed_authorization_request_endpoint") {
-		t.Errorf("status %d", p.StatusCode)
-	}
+	check(t, r.browser().get("/page")).status(http.StatusServiceUnavailable)
+	contains(t, "the log", r.logs(), "has no pushed_authorization_request_endpoint")
 }

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,7 +41,7 @@ func (b *browser) signsInFrom(page string) *visited {
 }
 
 // Fault C1, threat D31.
-func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
+func TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	clock := new(movedClock)
@@ -48,8 +49,14 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 		site, session, cookie string
 		refuses               bool
 	}{
-		"the browser refuses it":      {"http://rp.test", "", "__Host-oidc_rp", true},
-		"the domain is another one's": {":80", "session {\ncookie {\ndomain other.example\n}\n}\n", "__Secure-oidc_rp", false},
+		"the browser refuses it": {"http://rp.test", "", "__Host-oidc_rp", true},
+		"the domain is another one's": {":80", `
+			session {
+				cookie {
+					domain other.example
+				}
+			}
+		`, "__Secure-oidc_rp", false},
 	} {
 		r := newHarnessAt(t, storageDir(t), `
 `+row.site+` {
@@ -68,15 +75,13 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 		b.signsInFrom("/page")
 		b.signsInFrom("/page")
 		p := b.get("/page")
-		if p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.CookiesRejected {
-			t.Fatalf("%s: status %d, code %q\n%s", name, p.StatusCode, shownCode(p), r.logs())
-		}
+		check(required{t}, p, name).status(http.StatusForbidden).code(errorcode.CookiesRejected)
 		if !strings.Contains(p.body, "/@app/auth/default/login?returnto=%2Fpage") {
 			t.Errorf("%s: the page offers no fresh start: %s", name, p.body)
 		}
-		if log := r.logs(); !strings.Contains(log, "no cookie "+row.cookie+" ") || !strings.Contains(log, "cookies_rejected") {
-			t.Errorf("%s: the log does not name the cookie: %s", name, log)
-		}
+		log := r.logs()
+		contains(t, name+": the log", log, "no cookie "+row.cookie+" ")
+		contains(t, name+": the log", log, "cookies_rejected")
 		if p := b.get("/@app/auth/default/login"); p.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: a script may begin a third login: status %d", name, p.StatusCode)
 		}
@@ -84,9 +89,7 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 			t.Errorf("%s: a person may not try again: status %d", name, p.StatusCode)
 		}
 		clock.advance(61 * time.Second)
-		if p := b.get("/page"); p.StatusCode != http.StatusFound {
-			t.Errorf("%s: after a minute: status %d", name, p.StatusCode)
-		}
+		check(t, b.get("/page"), fmt.Sprintf("%s: after a minute", name)).status(http.StatusFound)
 	}
 }
 
@@ -94,51 +97,43 @@ func TestABrowserThatRefusesTheSessionIsToldSo(t *testing.T) {
 func TestABrowserWithoutAnyCookiesEndsAtTheCallback(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	b.client.Jar = nil
-	if p := b.open("/page"); p.StatusCode != http.StatusForbidden || shownCode(p) != errorcode.LoginExpired {
-		t.Errorf("status %d, code %q", p.StatusCode, shownCode(p))
-	}
+	check(t, b.open("/page")).status(http.StatusForbidden).code(errorcode.LoginExpired)
 }
 
 // Threat D31: honest people are not called that.
 func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	for _, session := range []string{"", "session {\nstore memory\n}\n"} {
-		r := newHarness(t, "oidc_rp {\n"+options(op)+session+"}")
+	for _, session := range []string{"", `
+		session {
+			store memory
+		}
+	`} {
+		r := newHarness(t, protectedBy(op, session))
 		b := r.browser()
 		for i := range 4 { // sign in, look, sign out
-			if p := b.open("/page"); p.body != "application sees alice" {
-				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
-			}
+			check(required{t}, b.open("/page"), fmt.Sprintf("sign-in %d", i)).body("application sees alice")
 			b.get("/Special:UserLogout")
 		}
 		for i := range 4 { // sign out at once
-			if p := b.signsInFrom("/page"); p.StatusCode != http.StatusSeeOther {
-				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
-			}
+			check(required{t}, b.signsInFrom("/page"), fmt.Sprintf("sign-in %d", i)).status(http.StatusSeeOther)
 			b.get("/Special:UserLogout")
 			if b.cookies()["__Host-oidc_rp_mark"] != "" {
 				t.Fatalf("sign-in %d: the mark is left after the logout", i)
 			}
 		}
 		for i := range 4 { // look, and lose the session's cookie
-			if p := b.open("/page"); p.body != "application sees alice" {
-				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
-			}
+			check(required{t}, b.open("/page"), fmt.Sprintf("sign-in %d", i)).body("application sees alice")
 			u, _ := url.Parse(rpURL)
 			b.jar.SetCookies(u, []*http.Cookie{{Name: "__Host-oidc_rp", Path: "/", MaxAge: -1}})
 		}
 		for i := range 4 { // revoked before the first page
-			if p := b.signsInFrom("/page"); p.StatusCode != http.StatusSeeOther {
-				t.Fatalf("sign-in %d: status %d", i, p.StatusCode)
-			}
+			check(required{t}, b.signsInFrom("/page"), fmt.Sprintf("sign-in %d", i)).status(http.StatusSeeOther)
 			r.tell(op.LogoutToken("", op.Issued().SID, oidctest.JWTLies{}))
-			if p := b.get("/page"); p.StatusCode != http.StatusFound {
-				t.Fatalf("revocation %d: status %d, code %s", i, p.StatusCode, shownCode(p))
-			}
+			check(required{t}, b.get("/page"), fmt.Sprintf("revocation %d", i)).status(http.StatusFound)
 		}
 	}
 }
@@ -147,7 +142,7 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 func TestAForgedMarkDecidesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	b.refuses("__Host-oidc_rp")
 	b.signsInFrom("/page")
@@ -159,12 +154,14 @@ func TestAForgedMarkDecidesNothing(t *testing.T) {
 	for _, planted := range []string{"__Host-oidc_rp_mark=x", "__Secure-oidc_rp_mark=" + mark, "oidc_rp_mark=" + mark, "__Host-oidc_rp_mark=" + mark[1:]} {
 		other := r.browser()
 		other.client.Jar = nil
-		if p := other.send("GET", "/page", map[string]string{"Cookie": planted}); p.StatusCode != http.StatusFound {
-			t.Errorf("%.30s: status %d", planted, p.StatusCode)
-		}
+		check(t, other.send("GET", "/page", map[string]string{"Cookie": planted}), "%.30s").status(http.StatusFound)
 	}
 	header := map[string]string{"Cookie": "__Host-oidc_rp_mark=" + mark + "; theme=dark"}
-	public := newHarness(t, "oidc_rp public {\n"+options(op)+"}")
+	public := newHarness(t, `
+oidc_rp public {
+	`+options(op)+`
+}
+`)
 	other := public.browser()
 	other.client.Jar = nil
 	other.send("GET", "/page", header)

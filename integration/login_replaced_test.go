@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -31,7 +32,8 @@ func TestANewLoginEndsTheSessionOfAnotherInstanceThatItReplaces(t *testing.T) {
 	handle /one/* {
 		oidc_rp {
 			provider one {
-				` + options(one) + `end_session off
+				` + options(one) + `
+				end_session off
 			}
 			session {
 				` + row.one + `
@@ -42,7 +44,8 @@ func TestANewLoginEndsTheSessionOfAnotherInstanceThatItReplaces(t *testing.T) {
 	handle {
 		oidc_rp {
 			provider two {
-				` + options(two) + `end_session off
+				` + options(two) + `
+				end_session off
 			}
 			session {
 				` + row.two + `
@@ -54,18 +57,14 @@ func TestANewLoginEndsTheSessionOfAnotherInstanceThatItReplaces(t *testing.T) {
 			r := newHarnessAt(t, storageDir(t), site)
 			b := r.browser()
 			status := func(path, cookies string) int {
-				return r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n").StatusCode
+				return r.rawGet(path, "Cookie: "+cookies).StatusCode
 			}
-			if p := b.open("/one/x"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d at the first instance: %s", p.StatusCode, r.logs())
-			}
+			check(required{t}, b.open("/one/x"), "at the first instance").status(http.StatusOK)
 			first := b.cookieHeader()
 			if got := status("/one/x", first); got != http.StatusOK {
 				t.Fatalf("the first session gets %d before it is replaced", got)
 			}
-			if p := b.open("/x"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d at the second instance: %s", p.StatusCode, r.logs())
-			}
+			check(required{t}, b.open("/x"), "at the second instance").status(http.StatusOK)
 			second := b.cookieHeader()
 			if got := status("/one/x", first) != http.StatusOK; got != row.replaced {
 				t.Errorf("the first session ended with the second sign-in: %v, want %v", got, row.replaced)
@@ -96,7 +95,8 @@ func TestALogoutWhoseSessionAnotherInstanceCannotReadFails(t *testing.T) {
 	handle /one/* {
 		oidc_rp {
 			provider one {
-				`+options(one)+`end_session off
+				`+options(one)+`
+				end_session off
 			}
 			session {
 				store test "`+t.Name()+at+`"
@@ -108,7 +108,8 @@ func TestALogoutWhoseSessionAnotherInstanceCannotReadFails(t *testing.T) {
 	handle {
 		oidc_rp {
 			provider two {
-				`+options(two)+`end_session off
+				`+options(two)+`
+				end_session off
 			}
 			session {
 				cookie second
@@ -118,19 +119,14 @@ func TestALogoutWhoseSessionAnotherInstanceCannotReadFails(t *testing.T) {
 	}
 }`)
 		b := r.browser()
-		if p := b.open("/one/x"); p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d: %s", p.StatusCode, r.logs())
-		}
+		check(required{t}, b.open("/one/x")).status(http.StatusOK)
 		if at != "" {
-			if p := b.open("/x"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d: %s", p.StatusCode, r.logs())
-			}
+			check(required{t}, b.open("/x")).status(http.StatusOK)
 		}
 		records.fail(calling, errTestDown)
 		p := b.get("/Special:UserLogout")
-		if location := p.location(); p.StatusCode != http.StatusSeeOther || location != rpURL+"/?auth_error=logout_failed" {
-			t.Errorf("signed in twice: %v: status %d, to %q", at != "", p.StatusCode, location)
-		}
+		check(t, p, "signed in twice").status(http.StatusSeeOther)
+		check(t, p, "signed in twice").leadsTo("/?auth_error=logout_failed")
 		if left := b.cookies(); len(left) != 0 {
 			t.Errorf("signed in twice: %v: cookies are left: %v", at != "", left)
 		}
@@ -160,35 +156,43 @@ oidc_rp /a/* {
 	}
 }
 `
-				two := "oidc_rp /b/* {\nprovider two {\n" + options(second) + "end_session off\n" + disabled + "}\nsession {\ncookie two\nstore " + stores[1] + "\n}\n}\n"
+				two := `
+oidc_rp /b/* {
+	provider two {
+		` + options(second) + `
+		end_session off
+		` + disabled + `
+	}
+	session {
+		cookie two
+		store ` + stores[1] + `
+	}
+}
+`
 				if swapped {
 					one, two = two, one
 				}
 				return `
 http://rp.test {
 	route {
-		` + one + two + `reverse_proxy {upstream}
+		` + one + two + `
+		reverse_proxy {upstream}
 	}
 }
 `
 			}
 			b := newHarnessAt(t, storage, site("")).browser()
-			if p := b.open("/b/page"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d", p.StatusCode)
-			}
+			check(required{t}, b.open("/b/page")).status(http.StatusOK)
 			copied := b.cookieHeader()
-			off := newHarnessAt(t, storage, site("disabled\n"))
+			off := newHarnessAt(t, storage, site("disabled"))
 			moveTo(b, off)
-			if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK {
-				t.Errorf("%v, swapped %v: the logout has status %d", stores, swapped, p.StatusCode)
-			}
+			check(t, b.open("/Special:UserLogout"), fmt.Sprintf("%v, swapped %v: the logout", stores, swapped)).status(http.StatusOK)
 			if left := b.cookieHeader(); strings.Contains(left, "two=") {
 				t.Errorf("%v, swapped %v: the browser still has %s", stores, swapped, left)
 			}
 			again := newHarnessAt(t, storage, site(""))
-			if p := again.raw("GET /b/page HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
-				t.Errorf("%v, swapped %v: a copied cookie gets %d when the provider is back", stores, swapped, p.StatusCode)
-			}
+			check(t, again.rawGet("/b/page", "Cookie: "+copied), fmt.Sprintf("%v, swapped %v: a copied cookie", stores, swapped)).
+				status(http.StatusUnauthorized)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 const mfa = "claims `{\"id_token\":{\"acr\":{\"essential\":true,\"values\":[\"urn:mfa\"]}}}`"
 
 // demandingSite has an admin part that demands more than the rest.
-func demandingSite(op *oidctest.Provider, demands string) string {
+func demandingSite(op *oidctest.Provider, demands ...string) string {
 	block := `
 oidc_rp {
 	` + options(op) + `
@@ -25,7 +26,11 @@ reverse_proxy {upstream} {
 	return `
 http://rp.test {
 	handle /admin* {
-		` + strings.Replace(block, "%", "authorization_params {\n"+demands+"\n}", 1) + `
+		` + strings.Replace(block, "%", `
+authorization_params {
+	`+strings.Join(demands, "\n\t")+`
+}
+`, 1) + `
 	}
 	handle {
 		` + strings.Replace(block, "%", "", 1) + `
@@ -51,44 +56,24 @@ func proof(op *oidctest.Provider, acr string, ago time.Duration) {
 func TestASessionIsHeldToWhatAnInstanceDemands(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarnessAt(t, storageDir(t), demandingSite(op, "max_age 60\n"+mfa))
+	r := newHarnessAt(t, storageDir(t), demandingSite(op, "max_age 60", mfa))
 	b := r.browser()
 	proof(op, "1", time.Hour)
-	if p := b.open("/"); p.body != "application sees alice" {
-		t.Fatalf("the part that demands nothing: status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(required{t}, b.open("/"), "the part that demands nothing").body("application sees alice")
 	api := map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
-	if p := b.send(http.MethodGet, "/admin/x", api); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a call with a session that proves nothing gets status %d, expected 401", p.StatusCode)
-	}
+	check(t, b.send(http.MethodGet, "/admin/x", api), "a call with a session that proves nothing").status(http.StatusUnauthorized)
 	first := b.get("/admin/x")
-	if first.StatusCode != http.StatusFound || !strings.Contains(first.location(), "max_age=60") || !strings.Contains(first.location(), "urn%3Amfa") {
-		t.Fatalf("a page load gets status %d to %s, expected a login that asks", first.StatusCode, first.location())
-	}
+	check(required{t}, first).status(http.StatusFound).leadsWith("max_age=60", "urn%3Amfa")
 	proof(op, "urn:mfa", 0)
-	if p := b.open(first.location()); p.body != "application sees alice" {
-		t.Errorf("after the login: status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-	}
-	if p := b.send(http.MethodGet, "/admin/x", api); p.StatusCode != http.StatusOK {
-		t.Errorf("a call with a session that proves it gets status %d, expected 200", p.StatusCode)
-	}
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("the rest gets status %d, expected 200", p.StatusCode)
-	}
+	check(t, b.open(first.location()), "after the login").body("application sees alice")
+	check(t, b.send(http.MethodGet, "/admin/x", api), "a call with a session that proves it").status(http.StatusOK)
+	check(t, b.get("/"), "the rest").status(http.StatusOK)
 	r.at(after(100 * time.Second)) // max_age and clock_skew
-	if p := b.send(http.MethodGet, "/admin/x", api); p.StatusCode != http.StatusOK {
-		t.Errorf("within max_age and clock_skew it gets status %d, expected 200", p.StatusCode)
-	}
+	check(t, b.send(http.MethodGet, "/admin/x", api), "within max_age and clock_skew it").status(http.StatusOK)
 	r.at(after(125 * time.Second))
-	if p := b.send(http.MethodGet, "/admin/x", api); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("after max_age it gets status %d, expected 401", p.StatusCode)
-	}
-	if p := b.get("/admin/x"); p.StatusCode != http.StatusFound {
-		t.Errorf("after max_age a page load gets status %d, expected a login", p.StatusCode)
-	}
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("after max_age the rest gets status %d, expected 200", p.StatusCode)
-	}
+	check(t, b.send(http.MethodGet, "/admin/x", api), "after max_age it").status(http.StatusUnauthorized)
+	check(t, b.get("/admin/x"), "after max_age a page load").status(http.StatusFound)
+	check(t, b.get("/"), "after max_age the rest").status(http.StatusOK)
 }
 
 // Fault A2 (b): the demands of the instance that began the login count, whichever
@@ -104,19 +89,17 @@ func TestALoginIsHeldToWhatItWasBegunWith(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarnessAt(t, storageDir(t), demandingSite(op, "max_age 60\n"+mfa))
+			r := newHarnessAt(t, storageDir(t), demandingSite(op, "max_age 60", mfa))
 			say(op)
 			b := r.browser()
 			p := b.open("/admin/x")
-			if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "token_invalid") && !strings.Contains(p.body, "could not be trusted") {
-				t.Errorf("status %d: %s, expected token_invalid", p.StatusCode, p.body)
+			check(t, p).status(http.StatusForbidden)
+			if !strings.Contains(p.body, "token_invalid") && !strings.Contains(p.body, "could not be trusted") {
+				t.Errorf("expected a page about token_invalid, seen %s", p.body)
 			}
-			if b.cookies()["__Host-oidc_rp"] != "" || r.upstream.count() != 0 {
-				t.Errorf("a session was made, and the application called %d times", r.upstream.count())
-			}
-			if p := b.open("/"); p.StatusCode != http.StatusOK {
-				t.Errorf("the part that demands nothing gets status %d\n%s", p.StatusCode, r.logs())
-			}
+			equal(t, "the session's cookie", b.cookies()["__Host-oidc_rp"], "")
+			equal(t, "the number of requests at the application", r.upstream.count(), 0)
+			check(t, b.open("/"), "the part that demands nothing").status(http.StatusOK)
 		})
 	}
 }
@@ -127,7 +110,11 @@ func TestAReloadThatDemandsMoreAsksAgain(t *testing.T) {
 	t.Parallel()
 	for _, demands := range []string{"max_age 60", mfa} {
 		op := newOP(t)
-		here, there := twoSites(t, op, "", "authorization_params {\n"+demands+"\n}")
+		here, there := twoSites(t, op, "", `
+authorization_params {
+	`+demands+`
+}
+`)
 		b := here.browser()
 		proof(op, "", 2*time.Hour)
 		b.open("/")
@@ -138,12 +125,8 @@ func TestAReloadThatDemandsMoreAsksAgain(t *testing.T) {
 			t.Errorf("%s: status %d, expected a login", demands, first.StatusCode)
 			continue
 		}
-		if p := b.open(first.location()); p.body != "application sees alice" {
-			t.Errorf("%s: status %d: %s", demands, p.StatusCode, p.body)
-		}
-		if p := b.get("/page"); p.StatusCode != http.StatusOK {
-			t.Errorf("%s: the page again gets status %d", demands, p.StatusCode)
-		}
+		check(t, b.open(first.location()), demands).body("application sees alice")
+		check(t, b.get("/page"), fmt.Sprintf("%s: the page again", demands)).status(http.StatusOK)
 	}
 }
 
@@ -151,14 +134,17 @@ func TestAReloadThatDemandsMoreAsksAgain(t *testing.T) {
 func TestOnPublicRoutesAWeakSessionIsAnonymous(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	here, there := twoSites(t, op, "", "authorization_params {\n"+mfa+"\n}\npublic /open")
+	here, there := twoSites(t, op, "", `
+authorization_params {
+	`+mfa+`
+}
+public /open
+`)
 	b := here.browser()
 	proof(op, "1", 0)
 	b.open("/")
 	moveTo(b, there)
-	if p := b.get("/open"); p.StatusCode != http.StatusOK || p.body != "application sees " {
-		t.Errorf("status %d: %s, expected the page as for an anonymous user", p.StatusCode, p.body)
-	}
+	check(t, b.get("/open")).status(http.StatusOK).body("application sees ")
 }
 
 // Fault C1: instances of one site that keep their sessions apart, under one name
@@ -166,11 +152,35 @@ func TestOnPublicRoutesAWeakSessionIsAnonymous(t *testing.T) {
 func TestInstancesThatKeepSessionsApartAreNoLoop(t *testing.T) {
 	t.Parallel()
 	for name, sessions := range map[string][2]string{
-		"another store":                {"", "session {\nstore memory\n}\n"},
-		"another secret":               {"", "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n"},
-		"a domain at the guard":        {"", "session {\ncookie {\ndomain rp.test\n}\n}\n"},
-		"a domain at the endpoints":    {"session {\ncookie {\ndomain rp.test\n}\n}\n", ""},
-		"another name, which is right": {"", "session {\ncookie other\n}\n"},
+		"another store": {"", `
+			session {
+				store memory
+			}
+		`},
+		"another secret": {"", `
+			session {
+				secret 0123456789abcdef0123456789abcdef
+			}
+		`},
+		"a domain at the guard": {"", `
+			session {
+				cookie {
+					domain rp.test
+				}
+			}
+		`},
+		"a domain at the endpoints": {`
+			session {
+				cookie {
+					domain rp.test
+				}
+			}
+		`, ""},
+		"another name, which is right": {"", `
+			session {
+				cookie other
+			}
+		`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -194,18 +204,15 @@ http://rp.test {
 			for range 30 {
 				p := b.get(address)
 				if address = p.location(); address == "" {
-					if p.StatusCode != http.StatusForbidden {
-						t.Errorf("the page has status %d, expected 403", p.StatusCode)
-					}
+					check(t, p, "the page").status(http.StatusForbidden)
 					break
 				}
 				if strings.HasPrefix(address, op.Issuer()) {
 					logins++
 				}
 			}
-			if address != "" || logins > 3 {
-				t.Errorf("the browser is sent to %q after %d logins, expected an error after three at most", address, logins)
-			}
+			equal(t, "the last redirect", address, "")
+			atMost(t, "the number of logins", logins, 3)
 		})
 	}
 }

@@ -27,9 +27,8 @@ oidc_rp {
 		b := r.browser()
 		p := b.open("/@app/auth/default/login?returnto="+escape(row.returnTo), rpURL+"/@app/auth/default/code")
 		p = b.get(p.location())
-		if got := p.Header["Location"]; p.StatusCode != http.StatusSeeOther || len(got) != 1 || got[0] != row.want {
-			t.Errorf("returnto %q leads to %q (status %d), not %q", row.returnTo, got, p.StatusCode, row.want)
-		}
+		check(t, p, row.returnTo).status(http.StatusSeeOther)
+		list(t, fmt.Sprintf("returnto %q: the redirect", row.returnTo), p.Header["Location"], row.want)
 	}
 }
 
@@ -44,25 +43,22 @@ func escape(s string) string {
 func TestADoubleSlashRequestDoesNotLeadElsewhere(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	p := b.open(rpURL+"//evil.test/x", rpURL+"/@app/auth/default/code")
 	p = b.get(p.location())
-	if got := p.Header["Location"]; p.StatusCode != http.StatusSeeOther || got[0] != rpURL+"//evil.test/x" { // report A5
-		t.Errorf("status %d, leads to %q", p.StatusCode, got)
-	}
+	check(t, p).status(http.StatusSeeOther).leadsTo(rpURL + "//evil.test/x") // report A5
 }
 
 // Fault F6.
 func TestASemicolonAndAStrayPercentArePartOfAReturnAddress(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	for _, target := range []string{"/a;b", "/a;b=c;d", "/a?x;y", "/a?100%", "/a?b=%zz"} {
 		b := r.browser()
 		p := b.open("/@app/auth/default/login?returnto=" + target)
-		if p.StatusCode != http.StatusOK || strings.TrimPrefix(p.url, rpURL) != target {
-			t.Errorf("%s: status %d at %s", target, p.StatusCode, p.url)
-		}
+		check(t, p, target).status(http.StatusOK)
+		equal(t, target+": the address", strings.TrimPrefix(p.url, rpURL), target)
 	}
 }

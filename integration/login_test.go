@@ -17,12 +17,10 @@ import (
 func TestPrivatePageLeadsThroughTheLoginBackToItself(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	p := b.open("/reports?year=2026&q=a%20b")
-	if p.StatusCode != http.StatusOK || p.body != "application sees alice" {
-		t.Fatalf("status %d, body %q\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(required{t}, p).status(http.StatusOK).body("application sees alice")
 	if !strings.HasSuffix(p.url, "/reports?year=2026&q=a%20b") {
 		t.Errorf("came back to %s", p.url)
 	}
@@ -42,7 +40,7 @@ func TestPrivatePageLeadsThroughTheLoginBackToItself(t *testing.T) {
 func TestOneBegunLoginIsOneTokenRequest(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	u, err := url.Parse(b.get("/x").location())
 	if err != nil {
@@ -52,7 +50,7 @@ func TestOneBegunLoginIsOneTokenRequest(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() {
-			r.raw(fmt.Sprintf("GET /@app/auth/default/code?state=%s&code=garbage%d&iss=%s HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: %s\r\n\r\n", state, i, url.QueryEscape(op.Issuer()), cookies))
+			r.rawGet(fmt.Sprintf("/@app/auth/default/code?state=%s&code=garbage%d&iss=%s", state, i, url.QueryEscape(op.Issuer())), "Cookie: "+cookies)
 		})
 	}
 	all.Wait()
@@ -65,7 +63,7 @@ func TestOneBegunLoginIsOneTokenRequest(t *testing.T) {
 func TestPlantedTransactionsHideNone(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	p := b.open("/x", rpURL+"/@app/auth/default/code")
 	u, _ := url.Parse(p.location())
@@ -73,17 +71,15 @@ func TestPlantedTransactionsHideNone(t *testing.T) {
 	for i := range 60 {
 		fmt.Fprintf(&planted, "__Host-oidc_rp_tx_junk%04d=x; ", i)
 	}
-	got := r.raw("GET " + u.RequestURI() + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + planted.String() + b.cookieHeader() + "\r\n\r\n")
-	if got.StatusCode != http.StatusSeeOther || got.Header.Get("Location") != "/x" {
-		t.Errorf("status %d to %s", got.StatusCode, got.Header.Get("Location"))
-	}
+	got := r.rawGet(u.RequestURI(), "Cookie: "+planted.String()+b.cookieHeader())
+	check(t, got).status(http.StatusSeeOther).leadsTo("/x")
 }
 
 func TestAtMostFiveLoginsAreInFlight(t *testing.T) {
 	const maxLogins = 5
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	var begun []*visited
 	for i := range 9 {
@@ -94,9 +90,7 @@ func TestAtMostFiveLoginsAreInFlight(t *testing.T) {
 		}
 	}
 	for i := len(begun) - 1; i >= len(begun)-maxLogins; i-- {
-		if p := b.open(begun[i].location()); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, fmt.Sprintf("/tab/%d", i)) {
-			t.Errorf("tab %d ended with %d at %s", i, p.StatusCode, p.url)
-		}
+		check(t, b.open(begun[i].location())).status(http.StatusOK).endsAt(fmt.Sprintf("/tab/%d", i))
 	}
 	for name := range b.cookies() {
 		if strings.Contains(name, "_tx_") {
@@ -108,7 +102,7 @@ func TestAtMostFiveLoginsAreInFlight(t *testing.T) {
 func TestTransactionCookieIsSmallWhateverTheAddress(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	random := func(size int) (text string) {
 		for len(text) < size {
 			text += strconv.FormatUint(rand.Uint64(), 36)

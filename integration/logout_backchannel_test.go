@@ -59,7 +59,7 @@ func (r *harness) tell(token string, more ...string) *visited {
 // changed by the answer.
 func (b *browser) lives(r *harness) bool {
 	b.t.Helper()
-	p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
+	p := r.rawGet("/x", "Cookie: "+b.cookieHeader())
 	return p.StatusCode == http.StatusOK
 }
 
@@ -95,13 +95,16 @@ func TestLogoutTokens(t *testing.T) {
 		if b.lives(s.here) == accepted {
 			t.Errorf("%s, %s: status %d, and the session lives: %t", row.ID, row.Name, p.StatusCode, !accepted)
 		}
-		var body struct{ Error string }
-		if p.Header.Get("Cache-Control") != "no-store" || !accepted && (json.Unmarshal([]byte(p.body), &body) != nil || body.Error != "invalid_request") || accepted && p.body != "" {
-			t.Errorf("%s, %s: %v %q", row.ID, row.Name, p.Header, p.body)
+		check(t, p, row.ID, row.Name).header("Cache-Control", "no-store")
+		if accepted {
+			check(t, p, row.ID, row.Name).body("")
+		} else {
+			var body struct{ Error string }
+			succeeds(t, row.Name+": the body", json.Unmarshal([]byte(p.body), &body))
+			equal(t, row.Name+": the error", body.Error, "invalid_request")
 		}
-		if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
-			t.Errorf("after %s, %s: status %d", row.ID, row.Name, p.StatusCode)
-		}
+		check(t, s.here.tell(s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})), fmt.Sprintf("after %s, %s", row.ID, row.Name)).
+			status(http.StatusOK)
 	}
 	for _, canary := range s.op.Canaries() {
 		if strings.Contains(s.here.logs(), canary) {
@@ -128,9 +131,8 @@ func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 			if before.SID == issued.SID {
 				t.Fatal("the provider has one sid for two logins")
 			}
-			if !there.lives(s.there) || !otherThere.lives(s.there) {
-				t.Fatal("the sessions do not open on the other node")
-			}
+			equal(required{t}, "the session lives there", there.lives(s.there), true)
+			equal(required{t}, "the other session lives there", otherThere.lives(s.there), true)
 			sub, sid := issued.Subject, issued.SID
 			if !kind.sub {
 				sub = ""
@@ -138,27 +140,21 @@ func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 			if !kind.sid {
 				sid = ""
 			}
-			if p := s.here.tell(s.op.LogoutToken(sub, sid, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d: %s", p.StatusCode, s.here.logs())
-			}
+			check(required{t}, s.here.tell(s.op.LogoutToken(sub, sid, oidctest.JWTLies{}))).status(http.StatusOK)
 			if b.lives(s.here) {
-				t.Error("the session lives where the provider told of its end")
+				t.Error("the session lives where the provider ended it")
 			}
 			s.soon("the other node knows", func() bool { return !there.lives(s.there) })
-			if other.lives(s.here) == kind.others || otherThere.lives(s.there) == kind.others {
-				t.Error("the user's other session")
-			}
-			if !bob.lives(s.here) || !bobThere.lives(s.there) {
-				t.Error("another user was signed out")
-			}
+			equal(t, "the other session lives here", other.lives(s.here), !kind.others)
+			equal(t, "the other session lives there", otherThere.lives(s.there), !kind.others)
+			equal(t, "bob's session lives here", bob.lives(s.here), true)
+			equal(t, "bob's session lives there", bobThere.lives(s.there), true)
 			again, _, _ := s.signIn("alice")
 			if !again.lives(s.here) {
 				t.Error("a later sign-in was touched")
 			}
 			// A session that has gone already is no error (C53).
-			if p := s.there.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK {
-				t.Errorf("status %d for a session that has gone", p.StatusCode)
-			}
+			check(t, s.there.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})), "for a session that has gone").status(http.StatusOK)
 		})
 	}
 }
@@ -174,13 +170,11 @@ func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 	}
 	b, _, issued := s.signIn("alice")
 	for _, d := range []time.Duration{62 * time.Second, 30 * time.Minute} {
-		if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(d))); p.StatusCode != http.StatusOK || !b.lives(s.here) {
-			t.Errorf("issued %s ago: status %d, the session lives: %t", d, p.StatusCode, b.lives(s.here))
-		}
+		check(t, s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(d))), fmt.Sprintf("issued %s ago", d)).status(http.StatusOK)
+		equal(t, fmt.Sprintf("issued %s ago: the session lives", d), b.lives(s.here), true)
 	}
-	if p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(2*time.Hour))); p.StatusCode != http.StatusBadRequest {
-		t.Errorf("a token of two hours ago gets %d", p.StatusCode)
-	}
+	check(t, s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(2*time.Hour))), "a token of two hours ago").
+		status(http.StatusBadRequest)
 	// Fault B2. The provider's clock decides, however wrong it is.
 	for _, skew := range []time.Duration{-50 * time.Second, 50 * time.Second, -4 * time.Minute} {
 		s := newLogoutScene(t)
@@ -188,9 +182,9 @@ func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 		b, _, issued := s.signIn("alice")
 		for _, ago := range []time.Duration{5 * time.Second, 0} {
 			p := s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(ago-skew)))
-			if lives := b.lives(s.here); p.StatusCode != http.StatusOK || lives != (ago > 0) {
-				t.Errorf("the provider's clock is off by %s, the token was issued %s ago: status %d, the session lives: %t", skew, ago, p.StatusCode, lives)
-			}
+			name := fmt.Sprintf("the provider's clock is off by %s, the token is of %s ago", skew, ago)
+			check(t, p, name).status(http.StatusOK)
+			equal(t, name+": the session lives", b.lives(s.here), ago > 0)
 		}
 	}
 }
@@ -210,9 +204,8 @@ oidc_rp {
 }
 `, strings.TrimSuffix(op.Issuer(), "/"), c.ID, c.Secret))
 		b := signedIn(t, r)
-		if p := r.tell(op.LogoutToken("", op.Issued().SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK || b.lives(r) {
-			t.Errorf("%s: status %d, the session lives: %t\n%s", path, p.StatusCode, b.lives(r), r.logs())
-		}
+		check(t, r.tell(op.LogoutToken("", op.Issued().SID, oidctest.JWTLies{})), path).status(http.StatusOK)
+		equal(t, path+": the session lives", b.lives(r), false)
 	}
 }
 
@@ -239,13 +232,9 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 	// One that could not be kept comes again.
 	token = s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})
 	breakStorage(t, s.here)
-	if p := s.here.tell(token); p.StatusCode != http.StatusBadRequest {
-		t.Errorf("status %d while the storage fails", p.StatusCode)
-	}
+	check(t, s.here.tell(token), "while the storage fails").status(http.StatusBadRequest)
 	mendStorage(t, s.here)
-	if p := s.here.tell(token); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d when it comes again", p.StatusCode)
-	}
+	check(t, s.here.tell(token), "when it comes again").status(http.StatusOK)
 }
 
 // TestGarbageAtTheBackchannelAsksTheProviderNothing: the endpoint is open to
@@ -253,7 +242,7 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 func TestGarbageAtTheBackchannelAsksTheProviderNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	_, issued := signedIn(t, r), op.Issued()
 	keys, discoveries := op.Hits(oidctest.JWKS), op.Hits(oidctest.Discovery)
 	fresh := newHarness(t, `
@@ -280,22 +269,18 @@ oidc_rp {
 	} {
 		for _, r := range []*harness{r, fresh} {
 			p := r.browser().do(http.MethodPost, backchannelPath, form, nil)
-			if p.StatusCode != http.StatusBadRequest || p.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("%s: status %d", name, p.StatusCode)
-			}
+			check(t, p, name).status(http.StatusBadRequest).header("Cache-Control", "no-store")
 		}
 	}
-	if p := r.browser().post(backchannelPath+"?logout_token="+token, "x=y", nil); p.StatusCode != http.StatusBadRequest {
-		t.Errorf("a token in the address: status %d", p.StatusCode)
-	}
+	check(t, r.browser().post(backchannelPath+"?logout_token="+token, "x=y", nil), "a token in the address").
+		status(http.StatusBadRequest)
 	for _, method := range []string{"GET", "HEAD", "PUT", "OPTIONS"} {
-		if p := r.browser().send(method, backchannelPath, nil); p.StatusCode != http.StatusMethodNotAllowed || p.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: status %d", method, p.StatusCode)
-		}
+		check(t, r.browser().send(method, backchannelPath, nil), method).
+			status(http.StatusMethodNotAllowed).
+			header("Cache-Control", "no-store")
 	}
-	if op.Hits(oidctest.JWKS) != keys || op.Hits(oidctest.Discovery) != discoveries {
-		t.Errorf("the provider was asked for keys %d times and for metadata %d times more", op.Hits(oidctest.JWKS)-keys, op.Hits(oidctest.Discovery)-discoveries)
-	}
+	equal(t, "the number of requests to JWKS", op.Hits(oidctest.JWKS), keys)
+	equal(t, "the number of requests to Discovery", op.Hits(oidctest.Discovery), discoveries)
 	// Tokens that look right cost it three looks for keys at most.
 	for range 10 {
 		r.tell(op.LogoutToken("", "s", oidctest.JWTLies{Signature: oidctest.SignWithWrongKey}))

@@ -21,10 +21,12 @@ func framePath(op *oidctest.Provider, sid string) string {
 
 func holdFrame(t *testing.T, p *visited, status int) {
 	t.Helper()
-	if p.StatusCode != status || p.Header.Get("Cache-Control") != "no-store" || p.Header.Get("X-Frame-Options") != "" ||
-		!strings.Contains(p.Header.Get("Content-Security-Policy"), "frame-ancestors *") || !strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") {
-		t.Errorf("status %d, want %d, %v", p.StatusCode, status, p.Header)
-	}
+	check(t, p).
+		status(status).
+		header("Cache-Control", "no-store").
+		header("X-Frame-Options", "").
+		headerHas("Content-Security-Policy", "frame-ancestors *")
+	begins(t, "Content-Type", p.Header.Get("Content-Type"), "text/html")
 }
 
 func TestAFrameEndsTheSessionThatItNamesWithoutACookie(t *testing.T) {
@@ -56,16 +58,13 @@ func TestAFrameWithACookieEndsAndClearsThatSession(t *testing.T) {
 		if left := b.cookies(); len(left) != 0 {
 			t.Errorf("%s: cookies are left: %v", path, left)
 		}
-		if p := s.here.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: a copied cookie gets %d", path, p.StatusCode)
-		}
+		check(t, s.here.rawGet("/x", "Cookie: "+cookies), fmt.Sprintf("%s: a copied cookie", path)).status(http.StatusUnauthorized)
 	}
 	// The cookie of another session of the provider's is left alone.
 	b, _, _ := s.signIn("alice")
 	holdFrame(t, b.send("GET", framePath(s.op, "another"), framed), http.StatusOK)
-	if !b.lives(s.here) || len(b.cookies()) == 0 {
-		t.Error("a session was ended that the frame did not name")
-	}
+	equal(t, "the session lives here", b.lives(s.here), true)
+	atLeast(t, "the number of cookies", len(b.cookies()), 1)
 }
 
 func TestAFrameThatIsNotUnderstoodEndsNothing(t *testing.T) {
@@ -94,9 +93,8 @@ func TestAFrameThatIsNotUnderstoodEndsNothing(t *testing.T) {
 	if p := b.send("GET", "/@app/auth/default/frontchannel-logout", map[string]string{"Sec-Fetch-Site": "cross-site"}); !strings.Contains(p.body, `name="confirmation"`) {
 		t.Errorf("a link on another site is answered with %d: %s", p.StatusCode, p.body)
 	}
-	if p := b.send("POST", framePath(s.op, issued.SID), framed); p.StatusCode != http.StatusMethodNotAllowed || !b.lives(s.here) {
-		t.Errorf("POST: status %d", p.StatusCode)
-	}
+	check(t, b.send("POST", framePath(s.op, issued.SID), framed), "POST").status(http.StatusMethodNotAllowed)
+	equal(t, "POST: the session lives here", b.lives(s.here), true)
 	b.lives(s.here)
 }
 
@@ -140,7 +138,11 @@ http://rp.test {
 	reverse_proxy {upstream}
 }
 `
-	trusts := "servers {\ntrusted_proxies static 127.0.0.1/32\n}"
+	trusts := `
+servers {
+	trusted_proxies static 127.0.0.1/32
+}
+`
 	s := &logoutScene{t, op, newHarnessAt(t, storage, site, trusts), newHarnessAt(t, storage+"/.", site, trusts)}
 	from := func(address string) map[string]string {
 		header := maps.Clone(framed)

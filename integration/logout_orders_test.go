@@ -106,7 +106,7 @@ var logouts = []struct {
 }
 
 // dead fails unless a session is as dead as it should be, on all nodes that have
-// looked at what others have told.
+// read what others have written.
 func (p *logoutPlay) dead(what string, s played, want bool) {
 	p.t.Helper()
 	for i, r := range p.nodes {
@@ -123,7 +123,7 @@ func TestLogoutsAndSignInsInEveryOrder(t *testing.T) {
 	for _, store := range []string{"cookie", "memory"} {
 		for _, nodes := range []int{1, 3} {
 			for _, skew := range []time.Duration{0, 55 * time.Second, -55 * time.Second} {
-				t.Run(fmt.Sprintf("%s, %d nodes, provider's clock %v", store, nodes, skew), func(t *testing.T) {
+				t.Run(fmt.Sprintf("store %s on %d nodes, the provider's clock off by %v", store, nodes, skew), func(t *testing.T) {
 					t.Parallel()
 					p := newLogoutPlay(t, store, nodes, skew)
 					for i, first := range logouts {

@@ -37,34 +37,28 @@ oidc_rp {
 	b := signedIn(t, r)
 	copied := b.cookieHeader()
 	p := b.get("/Special:UserLogout")
-	if p.StatusCode != http.StatusOK || p.Header.Get("Location") != "" || !strings.Contains(p.body, "Continue") || strings.Contains(p.body, "<script") {
-		t.Fatalf("status %d to %q: %s", p.StatusCode, p.Header.Get("Location"), p.body)
-	}
-	if policy := p.Header.Get("Content-Security-Policy"); strings.Contains(policy, "script") || strings.Contains(policy, "form-action") || p.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%v", p.Header)
-	}
+	check(required{t}, p).status(http.StatusOK).leadsTo("").shows("Continue").hides("<script")
+	check(t, p).headerLacks("Content-Security-Policy", "script", "form-action").header("Cache-Control", "no-store")
 	if len(b.cookies()) != 0 {
 		t.Errorf("cookies are left: %v", b.cookies())
 	}
-	if p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("before the click a copied cookie gets %d", p.StatusCode)
-	}
+	check(t, r.rawGet("/x", "Cookie: "+copied), "before the click a copied cookie").status(http.StatusUnauthorized)
 	_, action, _ := strings.Cut(p.body, `<form method="post" action="`)
 	action, _, _ = strings.Cut(action, `"`)
 	form := make(url.Values)
 	for _, field := range formField.FindAllStringSubmatch(p.body, -1) {
 		form.Add(html.UnescapeString(field[1]), html.UnescapeString(field[2]))
 	}
-	if !op.IssuedIDToken(form.Get("id_token_hint")) || form.Get("client_id") != "rp" || form.Get("state") == "" {
-		t.Errorf("the form has %v", form)
-	}
+	equal(t, "id_token_hint is an issued ID token", op.IssuedIDToken(form.Get("id_token_hint")), true)
+	equal(t, "client_id", form.Get("client_id"), "rp")
+	differs(t, "state", form.Get("state"), "")
 	p = b.post(html.UnescapeString(action), form.Encode(), map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "null"})
-	if got := op.Last(oidctest.EndSession); got.Method != http.MethodPost || got.Query.Get("tenant") != "a" {
-		t.Errorf("%s with the query %v", got.Method, got.Query)
-	}
-	if p = b.open(p.location()); p.StatusCode != http.StatusOK || !strings.Contains(p.url, "/@app/auth/default/signedout") {
-		t.Errorf("ended with %d at %s", p.StatusCode, p.url)
-	}
+	got := op.Last(oidctest.EndSession)
+	equal(t, "Method", got.Method, http.MethodPost)
+	equal(t, "tenant", got.Query.Get("tenant"), "a")
+	p = b.open(p.location())
+	check(t, p).status(http.StatusOK)
+	contains(t, "the address", p.url, "/@app/auth/default/signedout")
 }
 
 // revocations is a revocation endpoint.
@@ -91,28 +85,30 @@ func TestALogoutRevokesTheTokenThatWasKept(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name              string
-		tells             func(*oidctest.Provider, *revocations) string // the options
+		lines             func(*oidctest.Provider, *revocations) string // the options
 		keeps, advertised bool
 	}{
 		{"by discovery", func(op *oidctest.Provider, e *revocations) string {
 			op.Lie(func(l *oidctest.Faults) { l.Discovery = func(m map[string]any) { m["revocation_endpoint"] = e.URL } })
 			return ""
 		}, true, true},
-		{"by configuration", func(_ *oidctest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL + "\n" }, true, true},
-		{"no token is kept", func(_ *oidctest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL + "\n" }, false, true},
+		{"by configuration", func(_ *oidctest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL }, true, true},
+		{"no token is kept", func(_ *oidctest.Provider, e *revocations) string { return "revocation_endpoint " + e.URL }, false, true},
 		{"no endpoint is known", func(*oidctest.Provider, *revocations) string { return "" }, true, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			op, e := newOP(t), newRevocations(t)
-			site := options(op) + row.tells(op, e) + "end_session off\n"
+			upstream := ""
 			if row.keeps {
-				site += "upstream {\naccess_token\n}\n"
+				upstream = `
+upstream {
+	access_token
+}
+`
 			}
-			b := signedIn(t, newHarness(t, "oidc_rp {\n"+site+"}"))
-			if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther {
-				t.Fatalf("status %d", p.StatusCode)
-			}
+			b := signedIn(t, newHarness(t, protectedBy(op, row.lines(op, e), "end_session off", upstream)))
+			check(required{t}, b.get("/Special:UserLogout")).status(http.StatusSeeOther)
 			if !row.keeps || !row.advertised {
 				time.Sleep(100 * time.Millisecond)
 				if len(e.asked) != 0 {
@@ -123,17 +119,19 @@ func TestALogoutRevokesTheTokenThatWasKept(t *testing.T) {
 			select {
 			case r := <-e.asked:
 				id, secret, _ := r.BasicAuth()
-				if r.Method != http.MethodPost || r.PostForm.Get("token") != op.Issued().AccessToken || r.PostForm.Get("token_type_hint") != "access_token" || id != "rp" || secret != op.Client().Secret {
-					t.Errorf("%s of %q with %v", r.Method, id, r.PostForm)
-				}
+				equal(t, "Method", r.Method, http.MethodPost)
+				equal(t, "token", r.PostForm.Get("token"), op.Issued().AccessToken)
+				equal(t, "token_type_hint", r.PostForm.Get("token_type_hint"), "access_token")
+				equal(t, "the client_id of the credentials", id, "rp")
+				equal(t, "the secret of the credentials", secret, op.Client().Secret)
 			case <-time.After(5 * time.Second):
-				t.Error("the provider was not told")
+				t.Error("expected a revocation request within five seconds, seen none")
 			}
 		})
 	}
 }
 
-func TestARevocationThatFailsIsNobodysTrouble(t *testing.T) {
+func TestARevocationThatFailsDelaysNoLogout(t *testing.T) {
 	t.Parallel()
 	op, e := newOP(t), newRevocations(t)
 	held := make(chan struct{})
@@ -158,8 +156,10 @@ oidc_rp {
 `)
 	for range 2 {
 		b, began := signedIn(t, r), time.Now()
-		if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/Special:UserLogout" || len(b.cookies()) != 0 || time.Since(began) > 5*time.Second {
-			t.Errorf("status %d to %s after %s", p.StatusCode, p.Header.Get("Location"), time.Since(began))
+		check(t, b.get("/Special:UserLogout")).status(http.StatusSeeOther).leadsTo("/Special:UserLogout")
+		equal(t, "the number of cookies", len(b.cookies()), 0)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("the logout: expected 5s at most, seen %s", took)
 		}
 		<-e.asked
 	}
@@ -189,9 +189,9 @@ oidc_rp {
 		if p := b.send("GET", "/Special:UserLogout", map[string]string{"Sec-Fetch-Site": "cross-site"}); p.Header.Get("Clear-Site-Data") != "" {
 			t.Errorf("%s: the question has %s", option, p.Header.Get("Clear-Site-Data"))
 		}
-		if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || strings.Join(p.Header["Clear-Site-Data"], ";") != want {
-			t.Errorf("%s: status %d, got %q", option, p.StatusCode, p.Header["Clear-Site-Data"])
-		}
+		p := b.get("/Special:UserLogout")
+		check(t, p, option).status(http.StatusSeeOther)
+		equal(t, option+": Clear-Site-Data", strings.Join(p.Header["Clear-Site-Data"], ";"), want)
 		if p := b.get("/Special:UserLogout"); p.Header.Get("Clear-Site-Data") != "" {
 			t.Errorf("%s: an anonymous logout has %s", option, p.Header.Get("Clear-Site-Data"))
 		}

@@ -15,40 +15,41 @@ func TestLogoutEndsTheSessionHereThenAtTheProvider(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := signedIn(t, r)
 	old := b.cookieHeader()
 	p := b.get("/Special:UserLogout")
 	u, err := url.Parse(p.location())
-	if err != nil || p.StatusCode != http.StatusSeeOther || !strings.HasPrefix(p.location(), op.URL(oidctest.EndSession)) {
-		t.Fatalf("status %d to %s", p.StatusCode, p.location())
+	if err != nil {
+		t.Fatal(err)
 	}
+	check(required{t}, p).status(http.StatusSeeOther).leadsInto(op.URL(oidctest.EndSession))
 	q := u.Query()
-	if !op.IssuedIDToken(q.Get("id_token_hint")) || q.Get("client_id") != "rp" || q.Get("state") == "" || q.Get("post_logout_redirect_uri") != rpURL+"/@app/auth/default/signedout" {
-		t.Errorf("the provider is asked with %v", q)
-	}
+	equal(t, "id_token_hint is an issued ID token", op.IssuedIDToken(q.Get("id_token_hint")), true)
+	equal(t, "client_id", q.Get("client_id"), "rp")
+	differs(t, "state", q.Get("state"), "")
+	equal(t, "post_logout_redirect_uri", q.Get("post_logout_redirect_uri"), rpURL+"/@app/auth/default/signedout")
 	if left := b.cookies(); len(left) != 0 {
 		t.Errorf("cookies are left: %v", left)
 	}
-	if p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + old + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a copied cookie gets %d", p.StatusCode)
-	}
-	if p = b.open(p.location()); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") || !strings.Contains(p.url, "/@app/auth/default/signedout") {
-		t.Errorf("ended with %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, r.rawGet("/x", "Cookie: "+old), "a copied cookie").status(http.StatusUnauthorized)
+	p = b.open(p.location())
+	check(t, p).status(http.StatusOK).shows("Signed out")
+	contains(t, "the address", p.url, "/@app/auth/default/signedout")
 }
 
 func TestLogoutWithoutTheIDTokenSaysWhoIsLeaving(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := signedIn(t, r)
 	cookies := "__Host-oidc_rp=" + b.cookies()["__Host-oidc_rp"]
-	p := r.raw("GET /Special:UserLogout HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n")
+	p := r.rawGet("/Special:UserLogout", "Cookie: "+cookies)
 	u, _ := url.Parse(p.Header.Get("Location"))
-	if q := u.Query(); q.Has("id_token_hint") || q.Get("client_id") != "rp" || q.Get("logout_hint") != "alice" {
-		t.Errorf("the provider is asked with %v", q)
-	}
+	q := u.Query()
+	equal(t, "the presence of id_token_hint", q.Has("id_token_hint"), false)
+	equal(t, "client_id", q.Get("client_id"), "rp")
+	equal(t, "logout_hint", q.Get("logout_hint"), "alice")
 }
 
 func TestALinkOnAnotherSiteEndsNothing(t *testing.T) {
@@ -74,9 +75,9 @@ oidc_rp {
 		{"an anonymous form", "POST", map[string]string{"Sec-Fetch-Site": "", "Origin": "null"}, 403},
 	} {
 		p := b.send(row.method, "/Special:UserLogout", row.header)
-		if p.StatusCode != row.confirms || !strings.Contains(p.body, `<form method="post" action="/Special:UserLogout"><input type="hidden" name="confirmation"`) || !strings.Contains(p.body, "alice") {
-			t.Errorf("%s: status %d: %s", row.name, p.StatusCode, p.body)
-		}
+		check(t, p, row.name).
+			status(row.confirms).
+			shows(`<form method="post" action="/Special:UserLogout"><input type="hidden" name="confirmation"`, "alice")
 		if p := b.get("/"); p.StatusCode != http.StatusOK {
 			t.Fatalf("%s ended the session", row.name)
 		}
@@ -92,13 +93,14 @@ oidc_rp {
 		{"a program", "POST", silent},
 	} {
 		b := signedIn(t, r)
-		if p := b.send(row.method, "/Special:UserLogout", row.header); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/Special:UserLogout" || len(b.cookies()) != 0 {
-			t.Errorf("%s: status %d, cookies %v", row.name, p.StatusCode, b.cookies())
-		}
+		check(t, b.send(row.method, "/Special:UserLogout", row.header), row.name).
+			status(http.StatusSeeOther).
+			leadsTo("/Special:UserLogout")
+		equal(t, row.name+": the number of cookies", len(b.cookies()), 0)
 	}
 }
 
-func TestLogoutOfNobodyLeadsOn(t *testing.T) {
+func TestALogoutWithoutASessionLeadsOn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	r := newHarness(t, `
@@ -108,13 +110,11 @@ oidc_rp {
 }
 `)
 	for _, path := range []string{"/Special:UserLogout", "/@app/auth/default/signedout?state=other"} {
-		if p := r.browser().get(path); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "https://www.example.com/bye" {
-			t.Errorf("%s: status %d to %s", path, p.StatusCode, p.Header.Get("Location"))
-		}
+		check(t, r.browser().get(path), path).status(http.StatusSeeOther).leadsTo("https://www.example.com/bye")
 	}
 }
 
-func TestALogoutThatCannotBeKeptIsToldAndClearsTheCookie(t *testing.T) {
+func TestALogoutThatCannotBeStoredIsReportedAndClearsTheCookie(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	r := newHarness(t, `
@@ -127,9 +127,8 @@ oidc_rp public {
 	b.open("/private")
 	breakStorage(t, r)
 	p := b.get("/Special:UserLogout")
-	if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=logout_failed" || len(b.cookies()) != 0 {
-		t.Errorf("status %d to %s, cookies %v", p.StatusCode, p.Header.Get("Location"), b.cookies())
-	}
+	check(t, p).status(http.StatusSeeOther).leadsTo("/?auth_error=logout_failed")
+	equal(t, "the number of cookies", len(b.cookies()), 0)
 	mendStorage(t, r)
 }
 
@@ -150,9 +149,8 @@ http://rp.test {
 	op.Stop()
 	fresh := newHarnessAt(t, storage, strings.Replace(site, "%s", "timeout 9s", 1)) // knows nothing of the provider yet
 	moveTo(b, fresh)
-	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=logout_failed" || len(b.cookies()) != 0 {
-		t.Errorf("status %d to %s, cookies %v", p.StatusCode, p.Header.Get("Location"), b.cookies())
-	}
+	check(t, b.get("/Special:UserLogout")).status(http.StatusSeeOther).leadsTo("/?auth_error=logout_failed")
+	equal(t, "the number of cookies", len(b.cookies()), 0)
 }
 
 func TestTheConfirmationWorksInABrowserThatSaysNothing(t *testing.T) {
@@ -179,9 +177,8 @@ oidc_rp {
 			t.Errorf("the confirmation %q gets %d", value, got)
 		}
 	}
-	if got := post(confirmation(b)); got != http.StatusSeeOther || len(b.cookies()) != 0 {
-		t.Errorf("status %d, cookies %v", got, b.cookies())
-	}
+	equal(t, "the status", post(confirmation(b)), http.StatusSeeOther)
+	equal(t, "the number of cookies", len(b.cookies()), 0)
 }
 
 func TestALogoutEndsTheSessionOfADisabledProvider(t *testing.T) {
@@ -200,29 +197,27 @@ http://rp.test {
 	copied := b.cookieHeader()
 	off := newHarnessAt(t, storage, fmt.Sprintf(site, "disabled"))
 	moveTo(b, off)
-	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther || len(b.cookies()) != 0 {
-		t.Errorf("status %d, cookies %v", p.StatusCode, b.cookies())
-	}
+	check(t, b.get("/Special:UserLogout")).status(http.StatusSeeOther)
+	equal(t, "the number of cookies", len(b.cookies()), 0)
 	on := newHarnessAt(t, storage, fmt.Sprintf(site, ""))
-	if p := on.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
+	if p := on.rawGet("/x", "Cookie: "+copied); p.StatusCode != http.StatusUnauthorized {
 		t.Errorf("the session lives on: %d", p.StatusCode)
 	}
 }
 
 func TestALogoutWhenTheFactsAreUnknownClearsTheCookies(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, protectedBy(newOP(t)))
 	b := signedIn(t, r)
 	breakStorage(t, r)
 	r.at(after(10 * time.Minute))
 	p := b.get("/Special:UserLogout")
-	if p.StatusCode != http.StatusSeeOther || p.Header.Get("Location") != "/?auth_error=logout_failed" || len(b.cookies()) != 0 {
-		t.Errorf("status %d to %s, cookies %v", p.StatusCode, p.Header.Get("Location"), b.cookies())
-	}
+	check(t, p).status(http.StatusSeeOther).leadsTo("/?auth_error=logout_failed")
+	equal(t, "the number of cookies", len(b.cookies()), 0)
 	mendStorage(t, r)
 }
 
-func TestWhatIsNoPageSignsNobodyOut(t *testing.T) {
+func TestRequestsThatAreNoPageLoadsSignNoUserOut(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, `
 oidc_rp {

@@ -47,9 +47,8 @@ func TestEncryptedLogoutTokens(t *testing.T) {
 		token := s.op.LogoutToken(sub, sid, row.Lies)
 		// At two nodes, since each logs a bounded number of a client's refusals.
 		plain, encrypted := s.there.whyRefused(token), s.here.whyRefused(encrypt(token))
-		if plain == "" || encrypted == "" {
-			t.Errorf("%s, %s: expected a refusal, seen %q signed and %q encrypted", row.ID, row.Name, plain, encrypted)
-		}
+		differs(t, fmt.Sprintf("%s, %s: the reason of the refusal of a signed token", row.ID, row.Name), plain, "")
+		differs(t, fmt.Sprintf("%s, %s: the reason of the refusal of an encrypted token", row.ID, row.Name), encrypted, "")
 		if notSigned := strings.Contains(encrypted, "what is inside is not signed"); plain != encrypted && !notSigned {
 			t.Errorf("%s, %s: signed it is refused since %q, encrypted since %q", row.ID, row.Name, plain, encrypted)
 		}
@@ -61,20 +60,15 @@ func TestEncryptedLogoutTokens(t *testing.T) {
 	for name, sent := range map[string]string{
 		"damaged": token[:len(token)-4] + "AAAA", "cut": token[:len(token)/2], "twice": encrypt(token), "nothing in it": encrypt("x"), "JSON in it": encrypt(`{"iss":"x"}`),
 	} {
-		if p := s.here.tell(sent); p.StatusCode != http.StatusBadRequest || !b.lives(s.here) {
-			t.Errorf("%s: status %d", name, p.StatusCode)
-		}
+		check(t, s.here.tell(sent), name).status(http.StatusBadRequest)
+		equal(t, name+": the session lives here", b.lives(s.here), true)
 	}
-	if p := s.here.tell(token); p.StatusCode != http.StatusOK || b.lives(s.here) {
-		t.Errorf("a right token: status %d\n%s", p.StatusCode, s.here.logs())
-	}
-	if p := s.here.tell(token); p.StatusCode != http.StatusBadRequest {
-		t.Errorf("a right token again: status %d", p.StatusCode)
-	}
+	check(t, s.here.tell(token), "a right token").status(http.StatusOK)
+	equal(t, "a right token: the session lives here", b.lives(s.here), false)
+	check(t, s.here.tell(token), "a right token again").status(http.StatusBadRequest)
 	again, _, issued := s.signIn("alice")
-	if p := s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})); p.StatusCode != http.StatusOK || again.lives(s.here) {
-		t.Errorf("a token that is only signed: status %d", p.StatusCode)
-	}
+	check(t, s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})), "a token that is only signed").status(http.StatusOK)
+	equal(t, "a token that is only signed: the later session lives here", again.lives(s.here), false)
 }
 
 func TestAnEncryptedLogoutTokenNeedsAKey(t *testing.T) {
@@ -82,9 +76,8 @@ func TestAnEncryptedLogoutTokenNeedsAKey(t *testing.T) {
 	_, encrypt := decryptionKey(t)
 	s := newLogoutScene(t)
 	_, _, issued := s.signIn("alice")
-	if p := s.here.tell(encrypt(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{}))); p.StatusCode != http.StatusBadRequest || !strings.Contains(s.here.logs(), "configure decryption_key") {
-		t.Errorf("status %d\n%s", p.StatusCode, s.here.logs())
-	}
+	check(t, s.here.tell(encrypt(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})))).status(http.StatusBadRequest)
+	contains(t, "the log", s.here.logs(), "configure decryption_key")
 }
 
 // Faults B6 and F3: id_token_algs holds logout tokens, too.
@@ -96,9 +89,7 @@ func TestLogoutTokensFollowIDTokenAlgs(t *testing.T) {
 			l.Discovery = func(m map[string]any) { m["id_token_signing_alg_values_supported"] = []string{"RS256", "ES256"} }
 		})
 		_, _, issued := s.signIn("alice")
-		if p := s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{Alg: "ES256"})); p.StatusCode != want {
-			t.Errorf("%q: status %d, want %d\n%s", line, p.StatusCode, want, s.here.logs())
-		}
+		check(t, s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{Alg: "ES256"})), fmt.Sprintf("%q", line)).status(want)
 		if want != http.StatusOK && !strings.Contains(s.here.logs(), `it is signed with the algorithm \"ES256\", and accepted are RS256`) {
 			t.Errorf("%q: the log does not say why\n%s", line, s.here.logs())
 		}
@@ -125,15 +116,13 @@ func TestWhenALogoutTokenCounts(t *testing.T) {
 		b, _, issued := s.signIn("alice")
 		token := s.op.LogoutToken("", issued.SID, oidctest.JWTLies{Claims: func(c map[string]any) { c[tc.claim] = tc.value }})
 		p := s.here.tell(token)
-		if p.StatusCode != tc.want || b.lives(s.here) == (tc.want == http.StatusOK) {
-			t.Errorf("%s: status %d, want %d; the session lives: %t; %s", tc.name, p.StatusCode, tc.want, b.lives(s.here), s.here.logs())
-		}
+		check(t, p, tc.name).status(tc.want)
+		equal(t, tc.name+": the session lives here", b.lives(s.here), tc.want != http.StatusOK)
 	}
 	b, _, issued := s.signIn("alice")
 	p := s.here.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{Claims: func(c map[string]any) { delete(c, "exp") }}))
-	if p.StatusCode != http.StatusOK || b.lives(s.here) {
-		t.Errorf("without exp: status %d", p.StatusCode)
-	}
+	check(t, p, "without exp").status(http.StatusOK)
+	equal(t, "without exp: the session lives here", b.lives(s.here), false)
 }
 
 func jsonOf(value any) string { return string(must(json.Marshal(value))) }

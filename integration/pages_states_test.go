@@ -3,7 +3,6 @@ package integration_test
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 )
 
@@ -13,17 +12,35 @@ func TestEveryPageInEveryState(t *testing.T) {
 	op, other := newOP(t), newOP(t)
 	op.Register(rpURL + "/@app/auth/one/code")
 	storage := storageDir(t)
-	site := func(one string) string {
-		return "http://rp.test {\noidc_rp {\nprovider one {\n" + options(op) + one + "}\nprovider two {\n" + options(other) + "}\ndefault_provider two\nsession {\nsecret 0123456789abcdef0123456789abcdef\n}\n}\nreverse_proxy {upstream}\n}"
+	site := func(one, session string) string {
+		return `
+http://rp.test {
+	oidc_rp {
+		provider one {
+			` + options(op) + `
+			` + one + `
+		}
+		provider two {
+			` + options(other) + `
+		}
+		default_provider two
+		` + session + `
 	}
-	before := newHarnessAt(t, storage, site(""))
+	reverse_proxy {upstream}
+}
+`
+	}
+	const secret = `
+session {
+	secret 0123456789abcdef0123456789abcdef
+}
+`
+	before := newHarnessAt(t, storage, site("", secret))
 	b := before.browser()
-	if p := b.open("/@app/auth/one/login"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/@app/auth/one/login")).status(http.StatusOK)
 	session := b.cookieHeader()
-	r := newHarnessAt(t, storage+"/.", site("disabled\n"))
-	broken := newHarnessAt(t, storageDir(t), strings.Replace(site(""), "session {\nsecret 0123456789abcdef0123456789abcdef\n}\n", "", 1))
+	r := newHarnessAt(t, storage+"/.", site("disabled", secret))
+	broken := newHarnessAt(t, storageDir(t), site("", ""))
 	breakStorageOf(t, broken)
 	states := map[string]struct {
 		r       *harness
@@ -63,19 +80,16 @@ func TestEveryPageInEveryState(t *testing.T) {
 				b := state.r.browser()
 				b.client.Jar = nil
 				p := b.send(request.method, request.path, header)
-				if p.StatusCode == http.StatusInternalServerError || p.StatusCode == 0 {
-					t.Errorf("%s: status %d: %s", what, p.StatusCode, p.body)
-				}
-				if strings.Contains(p.body, "<no value>") || strings.Contains(p.body, "signed in as <strong></strong>") {
-					t.Errorf("%s: %s", what, p.body)
-				}
+				differs(t, what+": the status", p.StatusCode, http.StatusInternalServerError)
+				differs(t, what+": the status", p.StatusCode, 0)
+				check(t, p, what).hides("<no value>", "signed in as <strong></strong>")
 			}
 		}
 	}
 	for _, r := range []*harness{before, r, broken} {
-		if log := r.logs(); strings.Contains(log, "panic") || strings.Contains(log, "nil pointer") {
-			t.Errorf("the log has a panic: %s", log)
-		}
+		log := r.logs()
+		lacks(t, "the log", log, "panic")
+		lacks(t, "the log", log, "nil pointer")
 	}
 }
 

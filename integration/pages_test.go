@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -33,7 +34,7 @@ func with(header map[string]string, more ...string) map[string]string {
 func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	old := map[string]string{"Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": "", "Referer": rpURL + "/form?x=1"}
 	for _, row := range []struct {
 		name, method string
@@ -45,8 +46,7 @@ func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
 		{"a form of an old browser", "POST", old},
 	} {
 		p := r.browser().do(row.method, "/save", "a=b", row.header)
-		if p.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") {
-			t.Errorf("%s: status %d, %s: %s", row.name, p.StatusCode, p.Header.Get("Content-Type"), p.body)
+		if !check(t, p, row.name).status(http.StatusUnauthorized).headerHas("Content-Type", "text/html").holds() {
 			continue
 		}
 		if !strings.Contains(p.body, "Your session has ended") {
@@ -55,12 +55,11 @@ func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
 		if !strings.Contains(p.body, `href="/@app/auth/default/login?returnto=%2Fform%3Fx%3D1" target="_blank" rel="noopener"`) {
 			t.Errorf("%s: the page does not open the sign-in in a new tab: %s", row.name, p.body)
 		}
-		if p.Header.Get("X-Frame-Options") != "" || !strings.Contains(p.Header.Get("Content-Security-Policy"), "frame-ancestors *") {
-			t.Errorf("%s: the page may not be framed: %v", row.name, p.Header)
-		}
-		if len(p.Header["Set-Cookie"]) != 0 || p.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %v", row.name, p.Header)
-		}
+		check(t, p, row.name).
+			header("X-Frame-Options", "").
+			headerHas("Content-Security-Policy", "frame-ancestors *").
+			setsCookies(0).
+			header("Cache-Control", "no-store")
 	}
 	if p := r.browser().get("/@app/auth/default/code"); p.Header.Get("X-Frame-Options") != "DENY" {
 		t.Errorf("another page may be framed: %v", p.Header)
@@ -97,12 +96,13 @@ oidc_rp {
 				Reason string
 				Login  string `json:"login_url"`
 			}
-			if err := json.Unmarshal([]byte(p.body), &problem); err != nil || p.Header.Get("Content-Type") != "application/problem+json" {
-				t.Fatalf("%s: %v: %s", row.name, err, p.body)
+			if err := json.Unmarshal([]byte(p.body), &problem); err != nil {
+				t.Fatal(err)
 			}
-			if problem.Login != "/@app/auth/default/login"+row.want || problem.Reason != "sign_in_required" || problem.Status != 401 {
-				t.Errorf("%s: %s", row.name, p.body)
-			}
+			check(required{t}, p, row.name).header("Content-Type", "application/problem+json")
+			equal(t, row.name+": Login", problem.Login, "/@app/auth/default/login"+row.want)
+			equal(t, row.name+": Reason", problem.Reason, "sign_in_required")
+			equal(t, row.name+": Status", problem.Status, 401)
 		}
 	}
 }
@@ -119,9 +119,7 @@ oidc_rp {
 `)
 	for method, want := range map[string]int{"GET": 302, "HEAD": 302, "POST": 401, "PUT": 401, "DELETE": 401, "PATCH": 401, "OPTIONS": 401, "PROPFIND": 401} {
 		for _, header := range []map[string]string{nil, script} {
-			if p := r.browser().send(method, "/x", header); p.StatusCode != want {
-				t.Errorf("%s: status %d, want %d", method, p.StatusCode, want)
-			}
+			check(t, r.browser().send(method, "/x", header), method).status(want)
 		}
 	}
 }
@@ -164,7 +162,7 @@ http://rp.test {
 func TestOnlyAPageLoadBeginsALoginAtItsEndpoint(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.PushedRequests())
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	answer := b.open("/page", rpURL+"/@app/auth/default/code").location()
 	pushed := op.Hits(oidctest.PushedRequest)
@@ -184,9 +182,7 @@ func TestOnlyAPageLoadBeginsALoginAtItsEndpoint(t *testing.T) {
 		for range 3 {
 			for _, path := range []string{"login?returnto=/x", "initiate?iss=" + url.QueryEscape(op.Issuer())} {
 				p := b.send("GET", "/@app/auth/default/"+path, header)
-				if p.StatusCode != http.StatusUnauthorized || len(p.Header["Set-Cookie"]) != 0 || p.Header.Get("Location") != "" {
-					t.Errorf("%s at %s: status %d, %v", name, path, p.StatusCode, p.Header)
-				}
+				check(t, p, fmt.Sprintf("%s at %s", name, path)).status(http.StatusUnauthorized).setsCookies(0).leadsTo("")
 			}
 		}
 	}
@@ -204,38 +200,33 @@ func TestOnlyAPageLoadBeginsALoginAtItsEndpoint(t *testing.T) {
 		"a program":       {"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Accept": "*/*"},
 		"the address bar": nil,
 	} {
-		if p := r.browser().send("GET", "/@app/auth/default/login", header); p.StatusCode != http.StatusFound {
-			t.Errorf("%s: status %d", name, p.StatusCode)
-		}
+		check(t, r.browser().send("GET", "/@app/auth/default/login", header), name).status(http.StatusFound)
 	}
 }
 
 // Fault F2 of the suite.
 func TestSignedOutKnowsALivingSession(t *testing.T) {
 	t.Parallel()
-	for _, more := range []string{"", "signed_out /bye\n"} {
+	for _, more := range []string{"", "signed_out /bye"} {
 		op := newOP(t)
-		r := newHarness(t, "oidc_rp {\n"+options(op)+more+"}")
+		r := newHarness(t, protectedBy(op, more))
 		b := signedIn(t, r)
 		p := b.send("GET", "/@app/auth/default/signedout", map[string]string{"Sec-Fetch-Site": "cross-site"})
-		if p.StatusCode != http.StatusOK || !strings.Contains(p.body, "You are still signed in here") || !strings.Contains(p.body, "alice") {
-			t.Fatalf("%q: status %d: %s", more, p.StatusCode, p.body)
-		}
+		check(required{t}, p, more).status(http.StatusOK).shows("You are still signed in here", "alice")
 		if strings.Contains(p.body, "/login") {
 			t.Errorf("the page offers to sign in: %s", p.body)
 		}
 		_, rest, _ := strings.Cut(p.body, `name="confirmation" value="`)
 		confirmation, _, _ := strings.Cut(rest, `"`)
-		if !strings.Contains(p.body, `<form method="post" action="/Special:UserLogout">`) || confirmation == "" {
-			t.Fatalf("there is no button that signs out: %s", p.body)
-		}
+		check(required{t}, p).shows(`<form method="post" action="/Special:UserLogout">`)
+		differs(required{t}, "the confirmation", confirmation, "")
 		p = b.post("/Special:UserLogout", "confirmation="+url.QueryEscape(confirmation), map[string]string{"Sec-Fetch-Site": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Origin": "null"})
-		if p.StatusCode != http.StatusSeeOther || b.lives(r) {
-			t.Errorf("the button leads to %d, the session lives: %v", p.StatusCode, b.lives(r))
-		}
+		check(t, p).status(http.StatusSeeOther)
+		equal(t, "the session lives", b.lives(r), false)
 		p = b.get("/@app/auth/default/signedout")
-		if strings.Contains(p.body, "still signed in") || more != "" && p.Header.Get("Location") != "/bye" {
-			t.Errorf("%q: after that: status %d: %s", more, p.StatusCode, p.body)
+		check(t, p, "after that", more).hides("still signed in")
+		if more != "" {
+			check(t, p, "after that", more).leadsTo("/bye")
 		}
 	}
 }
@@ -272,13 +263,13 @@ oidc_rp {
 		{"GET", "/@app/auth/corp/initiate", 403, true},
 	} {
 		p := b.send(row.method, row.path, nil)
-		if p.StatusCode != row.status || strings.Contains(p.body, ">Sign in<") || !strings.Contains(p.body, "alice") || !strings.Contains(p.body, `href="/Special:UserLogout"`) {
-			t.Errorf("%s %s for alice: status %d: %s", row.method, row.path, p.StatusCode, p.body)
-		}
+		check(t, p, fmt.Sprintf("%s %s for alice", row.method, row.path)).
+			status(row.status).
+			hides(">Sign in<").
+			shows("alice", `href="/Special:UserLogout"`)
 		p = anonymous.send(row.method, row.path, nil)
-		if p.StatusCode != row.status || strings.Contains(p.body, ">Sign in<") != row.signIn || strings.Contains(p.body, "UserLogout") {
-			t.Errorf("%s %s for anonymous: status %d: %s", row.method, row.path, p.StatusCode, p.body)
-		}
+		check(t, p, fmt.Sprintf("%s %s for anonymous", row.method, row.path)).status(row.status).hides("UserLogout")
+		equal(t, fmt.Sprintf("%s %s for anonymous: the page offers to sign in", row.method, row.path), strings.Contains(p.body, ">Sign in<"), row.signIn)
 	}
 }
 
@@ -286,28 +277,24 @@ oidc_rp {
 func TestACancelledSignInIsHeadedAsSuch(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "access_denied" })
 	p := r.browser().open("/page")
-	if p.StatusCode != http.StatusForbidden || strings.Contains(p.body, "did not work") || !strings.Contains(p.body, "<h1>Sign-in was cancelled</h1>") {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, p).status(http.StatusForbidden).hides("did not work").shows("<h1>Sign-in was cancelled</h1>")
 }
 
 // Contract 3: a 403 page offers another account.
 func TestAnotherAccountIsAskedForInTheProvidersWay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := signedIn(t, r)
 	p := b.get("/@app/auth/default/code")
 	if !strings.Contains(p.body, `href="/@app/auth/default/login?prompt=select_account">Use another account<`) {
 		t.Fatalf("the page offers no other account: %s", p.body)
 	}
 	p = b.get("/@app/auth/default/login?prompt=select_account")
-	if p.StatusCode != http.StatusFound || !strings.Contains(p.location(), "prompt=login") {
-		t.Errorf("status %d to %s", p.StatusCode, p.location())
-	}
+	check(t, p).status(http.StatusFound).leadsWith("prompt=login")
 	if p := b.get("/@app/auth/default/login?prompt=none"); strings.Contains(p.location(), "prompt=") {
 		t.Errorf("a link sets the prompt: %s", p.location())
 	}

@@ -1,8 +1,8 @@
 package integration_test
 
 import (
+	"cmp"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -21,17 +21,15 @@ func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 		{"scope", `["openid"]`, ""}, {"scope", `null`, ""}, {"refresh_expires_in", `"x"`, ""}, {"session_state", `{}`, ""}, {"refresh_token", `[]`, "a list"},
 		{"token_type", `null`, ""}, {"token_type", `"mac"`, ""}, {"token_type", `[]`, ""},
 	} {
-		t.Run(tc.member+strings.Trim(tc.value, "{}"), func(t *testing.T) {
+		t.Run(tc.member+" is "+cmp.Or(strings.Trim(tc.value, "{}"), "an object"), func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, oidctest.ClaimsInIDToken())
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			r := newHarness(t, protectedBy(op))
 			op.Lie(func(l *oidctest.Faults) {
 				l.Token = func(response map[string]any) { response[tc.member] = json.RawMessage(tc.value) }
 			})
 			for range 2 {
-				if p := r.browser().open("/page"); p.body != "application sees alice" {
-					t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-				}
+				check(required{t}, r.browser().open("/page")).body("application sees alice")
 			}
 			lines := r.logLines(map[string]string{"msg": "a member of the provider's token answer cannot be read and counts as absent", "member": tc.member, "found": tc.warned})
 			if want := tc.warned != ""; want != (len(lines) == 1) {
@@ -50,19 +48,28 @@ func TestATokenTypeCountsWhereTheAccessTokenIsUsed(t *testing.T) {
 		refused bool
 	}{
 		"for userinfo":         {nil, "", true},
-		"for userinfo, always": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo always\n", true},
-		"for the application":  {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "upstream {\naccess_token\n}\n", true},
-		"for nothing":          {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "", false},
-		"for nothing at all":   {nil, "userinfo never\nusername_claim sub\n", false},
+		"for userinfo, always": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "userinfo always", true},
+		"for the application": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, `
+			upstream {
+				access_token
+			}
+		`, true},
+		"for nothing": {[]oidctest.Option{oidctest.ClaimsInIDToken()}, "", false},
+		"for nothing at all": {nil, `
+			userinfo never
+			username_claim sub
+		`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t, tc.options...)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+tc.lines+"}")
+			r := newHarness(t, protectedBy(op, tc.lines))
 			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { response["token_type"] = "DPoP" } })
 			p := r.browser().open("/page")
-			if refused := shownCode(p) == errorcode.TokenExchangeFailed; refused != tc.refused || !refused && p.StatusCode != http.StatusOK {
-				t.Errorf("status %d, %s\n%s", p.StatusCode, p.body, r.logs())
+			if tc.refused {
+				check(t, p).code(errorcode.TokenExchangeFailed)
+			} else {
+				check(t, p).status(http.StatusOK).code("")
 			}
 			if tc.refused && op.Hits(oidctest.UserInfo) != 0 {
 				t.Error("userinfo was asked")
@@ -82,9 +89,9 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 		notYet, due, gap time.Duration
 	}{
 		{"", 58 * time.Minute, 59*time.Minute + 30*time.Second, 0},
-		{"access_token_lifetime 10m\n", notYetDue, due, 0},
+		{"access_token_lifetime 10m", notYetDue, due, 0},
 	} {
-		t.Run("with "+tc.line, func(t *testing.T) {
+		t.Run("with "+cmp.Or(tc.line, "nothing about it"), func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
 			op.Lie(func(l *oidctest.Faults) { l.Token = func(response map[string]any) { delete(response, "expires_in") } })
@@ -92,13 +99,13 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 			b := signedIn(t, r)
 			first := r.bearer()
 			op.at(tc.notYet, r)
-			if b.get("/x"); calls(op) != 0 || r.bearer() != first {
-				t.Errorf("%d refreshes before the time", calls(op))
-			}
+			b.get("/x")
+			equal(t, "the number of refreshes before the time", calls(op), 0)
+			equal(t, "the access token before the time", r.bearer(), first)
 			op.at(tc.due, r)
-			if b.get("/x"); calls(op) != 1 || r.bearer() == first {
-				t.Errorf("%d refreshes, want 1\n%s", calls(op), r.logs())
-			}
+			b.get("/x")
+			equal(t, "the number of refreshes", calls(op), 1)
+			differs(t, "the access token at the application", r.bearer(), first)
 			signedIn(t, r)
 			warnings := r.logLines(map[string]string{"level": "warn", "msg": "the provider does not say when its access tokens expire (expires_in); a lifetime is assumed, see access_token_lifetime"})
 			if len(warnings) != 1 {
@@ -111,16 +118,20 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 // A token that cannot be replaced is not withheld for a life that was not named.
 func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
+	for name, tc := range map[string]struct {
 		refreshTokens bool
 		session, line string
 		withheld      bool
 	}{
-		{false, "", "", false},
-		{true, "session {\nrefresh off\n}\n", "", false},
-		{false, "", "access_token_lifetime 10m\n", true},
+		"no refresh token": {false, "", "", false},
+		"refresh is off": {true, `
+			session {
+				refresh off
+			}
+		`, "", false},
+		"a lifetime is named": {false, "", "access_token_lifetime 10m", true},
 	} {
-		t.Run(fmt.Sprintf("%+v", tc), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var provider []oidctest.Option
 			if tc.refreshTokens {
@@ -131,16 +142,17 @@ func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 			r := newHarness(t, `
 oidc_rp {
 	`+options(op)+`
-	`+tc.line+tc.session+`upstream {
+	`+tc.line+`
+	`+tc.session+`
+	upstream {
 		access_token
 	}
 }
 `)
 			b := signedIn(t, r)
 			r.at(after(2 * time.Hour))
-			if p := b.get("/x"); p.StatusCode != http.StatusOK || (r.bearer() == "") != tc.withheld {
-				t.Errorf("status %d, the application gets %q", p.StatusCode, r.bearer())
-			}
+			check(t, b.get("/x")).status(http.StatusOK)
+			equal(t, "the access token is withheld", r.bearer() == "", tc.withheld)
 		})
 	}
 }
@@ -175,13 +187,11 @@ oidc_rp {
 	userinfo_method `+method+`
 }
 `)
-		if p := r.browser().open("/page"); p.body != "application sees alice" {
-			t.Errorf("%s: status %d\n%s", method, p.StatusCode, r.logs())
-		}
+		check(t, r.browser().open("/page"), method).body("application sees alice")
 		last := op.Last(oidctest.UserInfo)
-		if last.Method != strings.ToUpper(method) || last.Form.Has("access_token") != (method == "post") || (last.Header.Get("Authorization") != "") != (method == "get") {
-			t.Errorf("%s: %s with %v and %q", method, last.Method, last.Form, last.Header.Get("Content-Type"))
-		}
+		equal(t, method+": Method", last.Method, strings.ToUpper(method))
+		equal(t, method+": the presence of access_token", last.Form.Has("access_token"), method == "post")
+		equal(t, method+": the presence of Authorization", last.Header.Get("Authorization") != "", method == "get")
 	}
 }
 
@@ -210,11 +220,10 @@ func TestWhatIsWrongWithASubIsSaid(t *testing.T) {
 		{func(l *oidctest.Faults) { l.IDToken.Alg = "none" }, `it is signed with the algorithm \"none\"`},
 	} {
 		op := newOP(t)
-		r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+		r := newHarness(t, protectedBy(op))
 		op.Lie(tc.lie)
-		if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden || !strings.Contains(r.logs(), tc.want) {
-			t.Errorf("status %d, the log lacks %q\n%s", p.StatusCode, tc.want, r.logs())
-		}
+		check(t, r.browser().open("/page")).status(http.StatusForbidden)
+		contains(t, "the log", r.logs(), tc.want)
 	}
 }
 
@@ -222,7 +231,7 @@ func TestWhatIsWrongWithASubIsSaid(t *testing.T) {
 func TestSkippedKeysAreInTheLogOncePerChange(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	flawed := map[string]any{"kty": "RSA", "kid": "flawed", "use": "SIG", "n": "AQAB", "e": "AQAB"}
 	op.Lie(func(l *oidctest.Faults) {
 		l.Keys.Publish = func(signing map[string]any, others []any) []any {
@@ -231,21 +240,18 @@ func TestSkippedKeysAreInTheLogOncePerChange(t *testing.T) {
 		}
 	})
 	for range 3 {
-		if p := r.browser().open("/page"); p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
-		}
+		check(required{t}, r.browser().open("/page")).status(http.StatusOK)
 	}
 	lines := r.logLines(map[string]string{"kid": "flawed", "level": "info", "provider": "default"})
-	if len(lines) != 1 || lines[0]["reason"] != `use is "SIG", not sig` {
-		t.Errorf("%d lines: %v\n%s", len(lines), lines, r.logs())
-	}
+	equal(required{t}, "the number of lines", len(lines), 1)
+	equal(t, "reason", lines[0]["reason"], `use is "SIG", not sig`)
 }
 
 func TestAKeyThatIsSkippedIsNamedWhereItIsMissed(t *testing.T) {
 	t.Parallel()
 	for name, beside := range map[string]bool{"beside others": true, "alone": false} {
 		op := newOP(t)
-		r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+		r := newHarness(t, protectedBy(op))
 		op.Lie(func(l *oidctest.Faults) {
 			l.Keys.Publish = func(signing map[string]any, others []any) []any {
 				signing["key_ops"] = "verify"

@@ -78,7 +78,7 @@ func inForm(r oidctest.Request, names ...string) (there []bool) {
 	return there
 }
 
-// The judge is the provider: what it is not told rightly is a violation.
+// The judge is the provider: what it does not get as agreed is a violation.
 func TestEveryMethodOfClientAuthentication(t *testing.T) {
 	t.Parallel()
 	ec, rsaKey := ecKey(), must(rsa.GenerateKey(rand.Reader, 2048))
@@ -94,7 +94,10 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 	}{
 		{"client_secret_basic", oidctest.Client{Auth: "client_secret_basic", Secret: longSecret}, "client_secret " + longSecret},
 		{"client_secret_post", oidctest.Client{Auth: "client_secret_post", Secret: longSecret}, "client_secret " + longSecret},
-		{"client_secret_jwt", oidctest.Client{Auth: "client_secret_jwt", Secret: longSecret}, "client_secret " + longSecret + "\nclient_auth client_secret_jwt"},
+		{"client_secret_jwt", oidctest.Client{Auth: "client_secret_jwt", Secret: longSecret}, `
+			client_secret ` + longSecret + `
+			client_auth client_secret_jwt
+		`},
 		{"client_secret_jwt, since nothing else is offered", oidctest.Client{Auth: "client_secret_jwt", Secret: longSecret}, "client_secret " + longSecret},
 		{"private_key_jwt with an EC key", oidctest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt " + keyFile(t, ec)},
 		{"private_key_jwt with an RSA key", oidctest.Client{Auth: "private_key_jwt", Key: rsaKey.Public()}, "client_auth private_key_jwt " + keyFile(t, rsaKey)},
@@ -104,7 +107,7 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 		{"private_key_jwt with another key beside it", oidctest.Client{Auth: "private_key_jwt", Key: ec.Public()}, "client_auth private_key_jwt " + keyFile(t, ec) + " " + keyFile(t, ed)},
 	} {
 		for _, pushed := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, pushed %v", tc.name, pushed), func(t *testing.T) {
+			t.Run(tc.name+map[bool]string{false: " at the token endpoint", true: " at the endpoint for pushed requests"}[pushed], func(t *testing.T) {
 				t.Parallel()
 				client := tc.client // its own: the other subtest of the row runs beside this one
 				client.ID = "rp"
@@ -115,9 +118,7 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 				op := newOP(t, opts...)
 				r := provesAs(t, op, tc.lines)
 				for range 2 { // the second assertion is not the first
-					if p := r.browser().open("/page"); p.body != "application sees alice" {
-						t.Fatalf("status %d: %s", p.StatusCode, p.body)
-					}
+					check(required{t}, r.browser().open("/page")).body("application sees alice")
 				}
 				asserts := strings.HasSuffix(tc.client.Auth, "_jwt")
 				want := []bool{tc.client.Auth == "client_secret_post", asserts, asserts}
@@ -149,12 +150,10 @@ func TestTheSecondKeyDoesNotSign(t *testing.T) {
 	first, second := ecKey(), ecKey()
 	op := newOP(t, oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: second.Public()}))
 	r := provesAs(t, op, "client_auth private_key_jwt "+keyFile(t, first)+" "+keyFile(t, second))
-	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
-		t.Errorf("status %d", p.StatusCode)
-	}
-	if logs := r.logs(); !strings.Contains(logs, "token_exchange_failed") || !strings.Contains(logs, "authenticated with private_key_jwt") {
-		t.Error("the log does not say what went wrong")
-	}
+	check(t, r.browser().open("/page")).status(http.StatusForbidden)
+	logs := r.logs()
+	contains(t, "the log", logs, "token_exchange_failed")
+	contains(t, "the log", logs, "authenticated with private_key_jwt")
 	op.TakeViolations()
 }
 
@@ -162,19 +161,24 @@ func TestAssertionsForTheTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	key := ecKey()
 	op := newOP(t, oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}))
-	r := provesAs(t, op, "client_auth private_key_jwt "+keyFile(t, key)+" {\naudience token_endpoint\n}")
+	r := provesAs(t, op, `
+client_auth private_key_jwt `+keyFile(t, key)+` {
+	audience token_endpoint
+}
+`)
 	r.browser().open("/page")
-	if got := op.TakeViolations(); len(got) == 0 || !strings.Contains(got[0], "aud is not the issuer") {
-		t.Fatalf("violations %q", got)
-	}
+	got := op.TakeViolations()
+	atLeast(required{t}, "the number of violations", len(got), 1)
+	contains(required{t}, "the first violation", got[0], "aud is not the issuer")
 	jws, err := jose.ParseSignedCompact(op.Last(oidctest.Token).Form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var claims struct{ Aud string }
-	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil || claims.Aud != op.URL(oidctest.Token) {
-		t.Errorf("aud %q, %v", claims.Aud, err)
+	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil {
+		t.Fatal(err)
 	}
+	equal(t, "Aud", claims.Aud, op.URL(oidctest.Token))
 }
 
 func TestOurKeysArePublished(t *testing.T) {
@@ -185,13 +189,12 @@ func TestOurKeysArePublished(t *testing.T) {
 	jwk := must(json.Marshal(jose.JSONWebKey{Key: ed, KeyID: "next"}))
 	r := provesAs(t, op, "client_auth private_key_jwt "+strings.Join([]string{keyFile(t, rsaKey), keyFile(t, ec), fileOf(t, jwk)}, " "))
 	p := r.browser().send(http.MethodGet, "/@app/auth/default/jwks", map[string]string{"Accept": "application/json"})
-	if p.StatusCode != http.StatusOK || p.Header.Get("Content-Type") != "application/json" || p.Header.Get("Cache-Control") != "no-store" {
-		t.Fatalf("status %d, header %v", p.StatusCode, p.Header)
-	}
+	check(required{t}, p).status(http.StatusOK).header("Content-Type", "application/json").header("Cache-Control", "no-store")
 	var set struct{ Keys []map[string]any }
-	if err := json.Unmarshal([]byte(p.body), &set); err != nil || len(set.Keys) != 3 {
-		t.Fatal(p.body, err)
+	if err := json.Unmarshal([]byte(p.body), &set); err != nil {
+		t.Fatal(err)
 	}
+	equal(required{t}, "the number of Keys", len(set.Keys), 3)
 	public := []string{"kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"}
 	for i, key := range set.Keys {
 		for name := range maps.Keys(key) {
@@ -199,9 +202,8 @@ func TestOurKeysArePublished(t *testing.T) {
 				t.Errorf("key %d has the member %s", i, name)
 			}
 		}
-		if key["use"] != "sig" || key["kid"] == "" {
-			t.Errorf("key %d is %v", i, key)
-		}
+		equal(t, "use", key["use"], "sig")
+		differs(t, "kid", key["kid"], "")
 	}
 	var keys jose.JSONWebKeySet
 	if err := json.Unmarshal([]byte(p.body), &keys); err != nil {
@@ -215,21 +217,17 @@ func TestOurKeysArePublished(t *testing.T) {
 	if keys.Keys[2].KeyID != "next" {
 		t.Errorf("kid %q", keys.Keys[2].KeyID)
 	}
-	if p := r.browser().send(http.MethodPost, "/@app/auth/default/jwks", nil); p.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("POST: status %d", p.StatusCode)
-	}
+	check(t, r.browser().send(http.MethodPost, "/@app/auth/default/jwks", nil), "POST").status(http.StatusMethodNotAllowed)
 }
 
 func TestNoKeysNoKeySet(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	if p := newHarness(t, `
+	check(t, newHarness(t, `
 oidc_rp {
 	`+options(op)+`
 }
-`).browser().get("/@app/auth/default/jwks"); p.StatusCode != http.StatusNotFound {
-		t.Errorf("status %d", p.StatusCode)
-	}
+`).browser().get("/@app/auth/default/jwks")).status(http.StatusNotFound)
 }
 
 // selfSigned is a client certificate that no authority knows.
@@ -248,8 +246,8 @@ func selfSigned(t *testing.T) (der []byte, certificate, key string) {
 // C19e: with mutual TLS the aliases are the endpoints, for all back channels.
 func TestMutualTLSUsesTheAliases(t *testing.T) {
 	t.Parallel()
-	for _, aliases := range []bool{false, true} {
-		t.Run(fmt.Sprintf("aliases %v", aliases), func(t *testing.T) {
+	for name, aliases := range map[string]bool{"without aliases": false, "with aliases": true} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			der, certificate, key := selfSigned(t)
 			op := newOP(t, oidctest.TLS(), oidctest.PushedRequests(), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "tls_client_auth", Certificate: der}))
@@ -265,24 +263,30 @@ func TestMutualTLSUsesTheAliases(t *testing.T) {
 					}
 				})
 			}
-			r := provesAs(t, op, fmt.Sprintf("client_auth tls_client_auth %s %s\nuserinfo always\ntls {\nca %s\n}", certificate, key, op.CAFile()))
-			if p := r.browser().open("/page"); p.body != "application sees alice" {
-				t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-			}
+			r := provesAs(t, op, fmt.Sprintf(`
+client_auth tls_client_auth %s %s
+userinfo always
+tls {
+	ca %s
+}
+`, certificate, key, op.CAFile()))
+			check(required{t}, r.browser().open("/page")).body("application sees alice")
 			for _, e := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 				if op.Hits(e) != 1 {
 					t.Errorf("%s was asked %d times", e, op.Hits(e))
 				}
 			}
 			var keys jose.JSONWebKeySet
-			if p := r.browser().get("/@app/auth/default/jwks"); json.Unmarshal([]byte(p.body), &keys) != nil || len(keys.Keys) != 1 ||
-				!keys.Keys[0].IsPublic() || !bytes.Equal(keys.Keys[0].Certificates[0].Raw, der) {
-				t.Errorf("published is %s", p.body)
-			}
+			p := r.browser().get("/@app/auth/default/jwks")
+			succeeds(required{t}, "the published keys", json.Unmarshal([]byte(p.body), &keys))
+			equal(required{t}, "the number of Keys", len(keys.Keys), 1)
+			equal(t, "the key is public", keys.Keys[0].IsPublic(), true)
+			equal(t, "the key has the certificate", bytes.Equal(keys.Keys[0].Certificates[0].Raw, der), true)
 			form := op.Last(oidctest.Token).Form
-			if form.Get("client_id") != "rp" || form.Has("client_secret") || form.Has("client_assertion") || op.Last(oidctest.Token).Header.Get("Authorization") != "" {
-				t.Errorf("form %v", form)
-			}
+			equal(t, "client_id", form.Get("client_id"), "rp")
+			equal(t, "the presence of client_secret", form.Has("client_secret"), false)
+			equal(t, "the presence of client_assertion", form.Has("client_assertion"), false)
+			equal(t, "Authorization", op.Last(oidctest.Token).Header.Get("Authorization"), "")
 		})
 	}
 }
@@ -296,11 +300,9 @@ func TestOthersLeaveTheAliasesAlone(t *testing.T) {
 			m["mtls_endpoint_aliases"] = map[string]any{"token_endpoint": op.Issuer() + "/trap"}
 		}
 	})
-	if p := newHarness(t, `
+	check(t, newHarness(t, `
 oidc_rp {
 	`+options(op)+`
 }
-`).browser().open("/page"); p.body != "application sees alice" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
+`).browser().open("/page")).body("application sees alice")
 }

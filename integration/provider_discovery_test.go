@@ -25,14 +25,12 @@ func asked(t *testing.T, op *oidctest.Provider, e oidctest.Endpoint, want int) {
 // signsIn holds that a fresh browser gets in.
 func (r *harness) signsIn() {
 	r.t.Helper()
-	if p := r.browser().open("/page"); p.StatusCode != http.StatusOK || p.body != "application sees alice" {
-		r.t.Errorf("the login ends with status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(r.t, r.browser().open("/page")).status(http.StatusOK).body("application sees alice")
 }
 
 // withTwoRoutes is a site with a public page beside its private ones.
 func withTwoRoutes(op *oidctest.Provider) string {
-	return "oidc_rp {\n" + options(op) + "public /open\n}"
+	return protectedBy(op, "public /open")
 }
 
 func TestProviderIsAskedWhenTheFirstLoginNeedsIt(t *testing.T) {
@@ -67,9 +65,7 @@ func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
 		b := r.browser()
 		done.Go(func() {
 			ready.Done()
-			if p := b.open("/page"); p.body != "application sees alice" {
-				t.Errorf("status %d: %s", p.StatusCode, p.body)
-			}
+			check(t, b.open("/page")).body("application sees alice")
 		})
 	}
 	done.Wait()
@@ -91,12 +87,13 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 	for range 20 {
 		p := w.walk("/page")
 		seconds, err := strconv.Atoi(p.Header.Get("Retry-After"))
-		if p.StatusCode != http.StatusServiceUnavailable || shownCode(p) != errorcode.ProviderUnavailable || err != nil || seconds < 1 || seconds > 10 {
-			t.Fatalf("status %d, code %q, Retry-After %q", p.StatusCode, shownCode(p), p.Header.Get("Retry-After"))
+		check(required{t}, p).status(http.StatusServiceUnavailable).code(errorcode.ProviderUnavailable)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if p := w.walk("/open"); p.StatusCode != http.StatusOK {
-			t.Fatalf("the public page has status %d", p.StatusCode)
-		}
+		atLeast(required{t}, "the seconds of Retry-After", seconds, 1)
+		atMost(required{t}, "the seconds of Retry-After", seconds, 10)
+		check(required{t}, w.walk("/open"), "the public page").status(http.StatusOK)
 	}
 	asked(t, op, oidctest.Discovery, 1)
 	for range 60 { // a minute with a page load each second
@@ -104,12 +101,11 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 		w.walk("/page")
 	}
 	// Pauses of at least ½, 1, 2, 4, and then 5 seconds each.
-	if n := op.Hits(oidctest.Discovery); n > 16 || n < 6 {
-		t.Errorf("the provider was asked %d times in a minute", n)
-	}
-	if w.opened || len(w.secrets) > 0 {
-		t.Errorf("cookies were set: %v", w.cookies())
-	}
+	n := op.Hits(oidctest.Discovery)
+	atMost(t, "the number of requests to Discovery in a minute", n, 16)
+	atLeast(t, "the number of requests to Discovery in a minute", n, 6)
+	equal(t, "a session was opened", w.opened, false)
+	equal(t, "the number of cookies", len(w.secrets), 0)
 }
 
 // TestProviderThatComesBackIsFoundWithinOnePause is X03.
@@ -124,9 +120,7 @@ func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 	var pause int
 	for range 8 { // the pauses have become as long as they get
 		p := b.get("/page")
-		if p.StatusCode != http.StatusServiceUnavailable {
-			t.Fatalf("status %d", p.StatusCode)
-		}
+		check(required{t}, p).status(http.StatusServiceUnavailable)
 		pause, _ = strconv.Atoi(p.Header.Get("Retry-After"))
 		clock.advance(time.Duration(pause) * time.Second)
 	}
@@ -155,9 +149,8 @@ func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 	})
 	clock.advance(2 * time.Hour)
 	r.signsIn()
-	if op.Hits(oidctest.Discovery) < 2 || op.Hits(oidctest.JWKS) < 2 {
-		t.Error("old metadata and keys were not looked at again")
-	}
+	atLeast(t, "the number of requests to Discovery", op.Hits(oidctest.Discovery), 2)
+	atLeast(t, "the number of requests to JWKS", op.Hits(oidctest.JWKS), 2)
 	op.Stop()
 	clock.advance(2 * time.Hour)
 	if location := r.browser().get("/page").location(); !strings.HasPrefix(location, op.URL(oidctest.Authorize)+"?") {
@@ -178,7 +171,7 @@ func TestReloadKeepsWhatWasLearned(t *testing.T) {
 	op := newOP(t)
 	before := newHarness(t, withTwoRoutes(op))
 	before.signsIn()
-	after := newHarness(t, withTwoRoutes(op)+"\nheader X-Config new")
+	after := newHarness(t, withTwoRoutes(op)+"header X-Config new")
 	before.cleanUp()
 	after.signsIn()
 	asked(t, op, oidctest.Discovery, 1)
@@ -201,17 +194,13 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 		l.IDToken.Header = func(h map[string]any) { kid++; h["kid"] = fmt.Sprint("unknown", kid) }
 	})
 	for range 20 {
-		if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenInvalid {
-			t.Fatalf("status %d, code %q", p.StatusCode, shownCode(p))
-		}
+		check(required{t}, r.browser().open("/page")).code(errorcode.TokenInvalid)
 	}
 	asked(t, op, oidctest.JWKS, 1+3)
 	op.Honest()
 	r.signsIn() // a known key needs no look
 	op.RotateKeys()
-	if p := r.browser().open("/page"); shownCode(p) != errorcode.TokenInvalid {
-		t.Errorf("status %d, code %q: a key was looked for beyond the limit", p.StatusCode, shownCode(p))
-	}
+	check(t, r.browser().open("/page")).code(errorcode.TokenInvalid)
 	clock.advance(10 * time.Second)
 	r.signsIn()
 	asked(t, op, oidctest.JWKS, 1+3+1)
@@ -229,9 +218,7 @@ func TestMetadataThatDoesNotFitIsLookedAtAgainSoon(t *testing.T) {
 		l.Discovery = func(m map[string]any) { m["token_endpoint_auth_methods_supported"] = []string{"tls_client_auth"} }
 	})
 	for range 5 {
-		if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
-			t.Fatalf("status %d", p.StatusCode)
-		}
+		check(required{t}, r.browser().get("/page")).status(http.StatusServiceUnavailable)
 		clock.advance(time.Second)
 	}
 	asked(t, op, oidctest.Discovery, 1)
@@ -249,8 +236,12 @@ func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 		return oidctest.WithClient(oidctest.Client{ID: "rp:%+ü", Secret: oidctest.AwkwardSecret, Auth: method})
 	}
 	byHand := func(op *oidctest.Provider) string {
-		return fmt.Sprintf("issuer %s\nauthorization_endpoint %s\ntoken_endpoint %s\nuserinfo_endpoint %s\n",
-			op.Issuer(), op.URL(oidctest.Authorize), op.URL(oidctest.Token), op.URL(oidctest.UserInfo))
+		return fmt.Sprintf(`
+issuer %s
+authorization_endpoint %s
+token_endpoint %s
+userinfo_endpoint %s
+`, op.Issuer(), op.URL(oidctest.Authorize), op.URL(oidctest.Token), op.URL(oidctest.UserInfo))
 	}
 	wellKnown := func(op *oidctest.Provider) string { return "configuration_url " + op.URL(oidctest.Discovery) }
 	for _, c := range []struct {
@@ -277,7 +268,9 @@ func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 			op.Lie(func(l *oidctest.Faults) {
 				l.Discovery = func(m map[string]any) { m["token_endpoint"] = "https://op.example/none" }
 			})
-			return "issuer " + op.Issuer() + "\ntoken_endpoint " + op.URL(oidctest.Token)
+			return `
+issuer ` + op.Issuer() + `
+token_endpoint ` + op.URL(oidctest.Token)
 		}, 1, 1, 200},
 		{"client_secret_basic", []oidctest.Option{secret("client_secret_basic")}, authBy("client_secret_basic"), 1, 1, 200},
 		{"client_secret_post", []oidctest.Option{secret("client_secret_post")}, authBy("client_secret_post"), 1, 1, 200},
@@ -293,9 +286,7 @@ oidc_rp {
 }
 `)
 			p := r.browser().open("/page")
-			if p.StatusCode != c.status {
-				t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-			}
+			check(t, p).status(c.status)
 			asked(t, op, oidctest.Discovery, c.discovery)
 			asked(t, op, oidctest.JWKS, c.keys)
 			r.holdLogs(op)
@@ -313,6 +304,8 @@ func authBy(method string) func(*oidctest.Provider) string {
 				m["token_endpoint_auth_methods_supported"] = []string{cmp.Or(other[method], "client_secret_basic")}
 			}
 		})
-		return "issuer " + op.Issuer() + "\nclient_auth " + method
+		return `
+issuer ` + op.Issuer() + `
+client_auth ` + method
 	}
 }

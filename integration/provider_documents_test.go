@@ -86,7 +86,11 @@ const usesKept = "the provider does not answer; using what was fetched before"
 // verified, by what was fetched before.
 func TestRestartWhileTheProviderIsAway(t *testing.T) {
 	t.Parallel()
-	for name, extra := range map[string]string{"keys of the storage": "", "a secret": "session {\nsecret " + strings.Repeat("s", 32) + "\n}\n"} {
+	for name, extra := range map[string]string{"keys of the storage": "", "a secret": `
+		session {
+			secret ` + strings.Repeat("s", 32) + `
+		}
+	`} {
 		s := learned(t, extra)
 		s.away(true)
 		r := s.start()
@@ -146,7 +150,7 @@ func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 		}},
 		{"the options differ, the record is moved to them", "", func(t *testing.T, s *providerOutage) {
 			names := s.records(2)
-			s.options += "timeout 9s\n"
+			s.options += "timeout 9s"
 			// Where these options have theirs shows another storage.
 			elsewhere := *s
 			elsewhere.storage = storageDir(t)
@@ -154,9 +158,8 @@ func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 			r := elsewhere.start()
 			r.signsIn()
 			for i, name := range elsewhere.records(2) {
-				if filepath.Ext(name) != filepath.Ext(names[i]) || filepath.Base(name) == filepath.Base(names[i]) {
-					t.Fatalf("expected another record of the same kind, seen %s and %s", names[i], name)
-				}
+				equal(required{t}, "the kind of the record", filepath.Ext(name), filepath.Ext(names[i]))
+				differs(required{t}, "the name of the record", filepath.Base(name), filepath.Base(names[i]))
 				if err := os.Rename(names[i], filepath.Join(filepath.Dir(names[i]), filepath.Base(name))); err != nil {
 					t.Fatal(err)
 				}
@@ -164,7 +167,11 @@ func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 			r.end()
 			s.away(true)
 		}},
-		{"the secret differs", "session {\nsecret " + strings.Repeat("a", 32) + "\n}\n", func(_ *testing.T, s *providerOutage) {
+		{"the secret differs", `
+			session {
+				secret ` + strings.Repeat("a", 32) + `
+			}
+		`, func(_ *testing.T, s *providerOutage) {
 			s.options = strings.Replace(s.options, strings.Repeat("a", 32), strings.Repeat("b", 32), 1)
 		}},
 	} {
@@ -224,7 +231,11 @@ func contentsOf(t *testing.T, names []string) (all string) {
 // A storage that does not answer fails no login that needs nothing else of it.
 func TestStorageThatFailsFailsNoLogin(t *testing.T) {
 	t.Parallel()
-	s := newRemembering(t, "session {\nsecret "+strings.Repeat("s", 32)+"\n}\n")
+	s := newRemembering(t, `
+session {
+	secret `+strings.Repeat("s", 32)+`
+}
+`)
 	if err := os.WriteFile(filepath.Join(s.storage, "oidc_rp"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

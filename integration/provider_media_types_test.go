@@ -16,10 +16,10 @@ func TestAnswersAreReadUnderEveryLabel(t *testing.T) {
 		"application/json", "application/json; charset=windows-1252", "text/plain", "text/html; charset=utf-8", "application/x-www-form-urlencoded", "nonsense", "-",
 	} {
 		for _, mark := range []string{"", "\ufeff"} {
-			t.Run(fmt.Sprintf("%s, mark %t", label, mark != ""), func(t *testing.T) {
+			t.Run(label+map[bool]string{false: " without a byte order mark", true: " with a byte order mark"}[mark != ""], func(t *testing.T) {
 				t.Parallel()
 				op := newOP(t, oidctest.PushedRequests())
-				r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+				r := newHarness(t, protectedBy(op))
 				op.Lie(func(l *oidctest.Faults) {
 					for _, endpoint := range []oidctest.Endpoint{oidctest.Discovery, oidctest.JWKS, oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 						fault := l.At(endpoint)
@@ -32,9 +32,7 @@ func TestAnswersAreReadUnderEveryLabel(t *testing.T) {
 						}
 					}
 				})
-				if p := r.browser().open("/page"); p.body != "application sees alice" {
-					t.Errorf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-				}
+				check(t, r.browser().open("/page")).body("application sees alice")
 			})
 		}
 	}
@@ -45,7 +43,7 @@ func TestSignedUserinfoIsReadUnderEveryLabel(t *testing.T) {
 	for _, label := range []string{"application/jwt", "application/json", "text/plain", ""} {
 		for _, broken := range []bool{false, true} {
 			op := newOP(t)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			r := newHarness(t, protectedBy(op))
 			op.Lie(func(l *oidctest.Faults) {
 				l.UserInfo.Signed = true
 				if broken {
@@ -70,12 +68,14 @@ func TestACertificateUsesTheAliasesWithEveryMethod(t *testing.T) {
 		lines  string
 	}{
 		"client_secret_basic": {oidctest.Client{ID: "rp", Secret: longSecret, Auth: "client_secret_basic"}, "client_secret " + longSecret},
-		"client_secret_jwt":   {oidctest.Client{ID: "rp", Secret: longSecret, Auth: "client_secret_jwt"}, "client_auth client_secret_jwt\nclient_secret " + longSecret},
-		"private_key_jwt":     {oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}, "client_auth private_key_jwt " + keyFile(t, key)},
-		"none":                {oidctest.Client{ID: "rp", Auth: "none"}, ""},
+		"client_secret_jwt": {oidctest.Client{ID: "rp", Secret: longSecret, Auth: "client_secret_jwt"}, `
+			client_auth client_secret_jwt
+			client_secret ` + longSecret},
+		"private_key_jwt": {oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public()}, "client_auth private_key_jwt " + keyFile(t, key)},
+		"none":            {oidctest.Client{ID: "rp", Auth: "none"}, ""},
 	} {
 		for _, byHand := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, by hand %t", name, byHand), func(t *testing.T) {
+			t.Run(name+map[bool]string{false: ", all is discovered", true: ", userinfo by hand"}[byHand], func(t *testing.T) {
 				t.Parallel()
 				_, certificate, private := selfSigned(t)
 				op := newOP(t, oidctest.TLS(), oidctest.PushedRequests(), oidctest.WithClient(tc.client))
@@ -93,12 +93,18 @@ func TestACertificateUsesTheAliasesWithEveryMethod(t *testing.T) {
 					}
 				})
 				if byHand {
-					hand = "userinfo_endpoint " + op.Issuer() + "/userinfo\n"
+					hand = "userinfo_endpoint " + op.Issuer() + "/userinfo"
 				}
-				r := provesAs(t, op, fmt.Sprintf("%s\n%suserinfo always\ntls {\nca %s\nclient_certificate %s %s\n}", tc.lines, hand, op.CAFile(), certificate, private))
-				if p := r.browser().open("/page"); p.body != "application sees alice" {
-					t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-				}
+				r := provesAs(t, op, fmt.Sprintf(`
+%s
+%s
+userinfo always
+tls {
+	ca %s
+	client_certificate %s %s
+}
+`, tc.lines, hand, op.CAFile(), certificate, private))
+				check(required{t}, r.browser().open("/page")).body("application sees alice")
 				for _, e := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {
 					if op.Hits(e) != 1 {
 						t.Errorf("%s was asked %d times", e, op.Hits(e))

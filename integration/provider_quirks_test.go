@@ -42,12 +42,15 @@ func TestALogoutInTheProvidersOwnWay(t *testing.T) {
 					}
 				}
 			})
-			site := strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+row.issuer+"\nconfiguration_url "+op.Issuer()+"/.well-known/openid-configuration", 1)
-			b := signedIn(t, newHarness(t, "oidc_rp {\n"+site+"}"))
+			b := signedIn(t, newHarness(t, `
+oidc_rp {
+	`+optionsOfIssuer(op, row.issuer)+`
+}
+`))
 			p := b.get("/Special:UserLogout")
-			if want := row.endpoint(op) + "?" + row.query.Encode(); p.StatusCode != http.StatusSeeOther || p.location() != want {
-				t.Errorf("status %d to %s, want %s", p.StatusCode, p.location(), want)
-			}
+			want := row.endpoint(op) + "?" + row.query.Encode()
+			check(t, p).status(http.StatusSeeOther)
+			equal(t, "the redirect", p.location(), want)
 			if left := b.cookies(); len(left) != 0 {
 				t.Errorf("cookies are left: %v", left)
 			}
@@ -55,7 +58,7 @@ func TestALogoutInTheProvidersOwnWay(t *testing.T) {
 	}
 }
 
-// TestGroupsThatAreNotKnownAreNotNone: who has too many groups to be told gets
+// TestGroupsThatAreNotKnownAreNotNone: a user with too many groups to list gets
 // in by none of them, and the operator reads why.
 func TestGroupsThatAreNotKnownAreNotNone(t *testing.T) {
 	t.Parallel()
@@ -71,12 +74,15 @@ func TestGroupsThatAreNotKnownAreNotNone(t *testing.T) {
 		warnings          int
 		want              string // the application's header
 	}{
-		{"in the ID token", "userinfo never\n", elsewhere, nil, nil, 1, ""},
-		{"too long for a link", "userinfo never\n", func(c map[string]any) { c["hasgroups"] = true }, nil, nil, 1, ""},
-		{"in userinfo", "userinfo always\n", nil, elsewhere, nil, 1, ""},
-		{"userinfo has them", "userinfo always\n", elsewhere, nil, []string{"a", "b"}, 0, "a,b"},
-		{"roles are used", "userinfo never\ngroups_claim roles\n", func(c map[string]any) { elsewhere(c); c["roles"] = []string{"editor"} }, nil, nil, 0, "editor"},
-		{"no user has groups", "userinfo always\n", nil, nil, nil, 0, ""},
+		{"in the ID token", "userinfo never", elsewhere, nil, nil, 1, ""},
+		{"too long for a link", "userinfo never", func(c map[string]any) { c["hasgroups"] = true }, nil, nil, 1, ""},
+		{"in userinfo", "userinfo always", nil, elsewhere, nil, 1, ""},
+		{"userinfo has them", "userinfo always", elsewhere, nil, []string{"a", "b"}, 0, "a,b"},
+		{"roles are used", `
+			userinfo never
+			groups_claim roles
+		`, func(c map[string]any) { elsewhere(c); c["roles"] = []string{"editor"} }, nil, nil, 0, "editor"},
+		{"no user has groups", "userinfo always", nil, nil, nil, 0, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -92,7 +98,8 @@ func TestGroupsThatAreNotKnownAreNotNone(t *testing.T) {
 oidc_rp {
 	`+options(op)+`
 	scopes openid profile email groups
-	`+row.options+`upstream {
+	`+row.options+`
+	upstream {
 		header X-Groups groups
 	}
 }
@@ -101,8 +108,9 @@ oidc_rp {
 			if header, _ := r.upstream.got(); header.Get("X-Groups") != row.want {
 				t.Errorf("the application reads %q", header.Get("X-Groups"))
 			}
-			if logs := r.logs(); strings.Count(logs, "groups of a user are not known") != row.warnings || row.warnings > 0 && !strings.Contains(logs, "app roles") {
-				t.Error(logs)
+			equal(t, "the number of warnings", strings.Count(r.logs(), "groups of a user are not known"), row.warnings)
+			if row.warnings > 0 {
+				contains(t, "the log", r.logs(), "app roles")
 			}
 		})
 	}

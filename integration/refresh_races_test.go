@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,7 +14,11 @@ import (
 // The tests of this file were faults once: an old state of a session took the
 // place of a refreshed one in the browser, whose refresh token is spent.
 
-const idleGuard = "session {\nidle_timeout 30m\n}\n"
+const idleGuard = `
+session {
+	idle_timeout 30m
+}
+`
 
 func TestAnInstanceWithoutRefreshDoesNotUndoIt(t *testing.T) {
 	t.Parallel()
@@ -44,9 +49,8 @@ oidc_rp {
 	b := signedIn(t, r)
 	for i := 1; i <= 4; i++ {
 		op.at(time.Duration(i)*due, r)
-		if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != i {
-			t.Fatalf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(op), r.logs())
-		}
+		check(required{t}, b.get("/"), fmt.Sprintf("refresh %d", i)).status(http.StatusOK)
+		equal(required{t}, fmt.Sprintf("refresh %d: the number of refreshes", i), calls(op), i)
 	}
 }
 
@@ -69,18 +73,14 @@ func TestASlowAnswerDoesNotBringAnOldSessionBack(t *testing.T) {
 	go func() { answered <- b.get("/slow") }()
 	<-arrived
 	op.at(due, r)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 {
-		t.Fatalf("status %d, %d calls", p.StatusCode, calls(op))
-	}
+	check(required{t}, b.get("/")).status(http.StatusOK)
+	equal(required{t}, "the number of refreshes", calls(op), 1)
 	op.at(due+2*time.Minute, r)
 	close(release)
-	if p := <-answered; p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("the slow answer sets %q", p.Header["Set-Cookie"])
-	}
+	check(t, <-answered).status(http.StatusOK).setsCookies(0)
 	op.at(2*due, r)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 2 {
-		t.Errorf("status %d, %d calls\n%s", p.StatusCode, calls(op), r.logs())
-	}
+	check(t, b.get("/")).status(http.StatusOK)
+	equal(t, "the number of refreshes", calls(op), 2)
 }
 
 // held has the token endpoint wait: arrived says that it was asked, and answer
@@ -104,10 +104,14 @@ func held(op *refreshOP) (arrived <-chan struct{}, answer func()) {
 func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{"cookie", "memory"} {
-		t.Run(store, func(t *testing.T) {
+		t.Run("store "+store, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, `
+session {
+	store `+store+`
+}
+`))
 			cookies := signedIn(t, r).cookieHeader()
 			op.at(due, r)
 			if store == "memory" { // a ticket that an older key has sealed, and would be sealed again
@@ -144,10 +148,14 @@ func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {
 func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{"memory", "storage"} {
-		t.Run(store, func(t *testing.T) {
+		t.Run("store "+store, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nstore "+store+"\n}\n"))
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, `
+session {
+	store `+store+`
+}
+`))
 			b := signedIn(t, r)
 			cookies, ticket, records := b.cookieHeader(), r.ticketOf(b), r.store()
 			op.at(due, r)
@@ -164,8 +172,11 @@ func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
 			answer()
 			soon(t, "the record has the new tokens", func() bool {
 				found, err := records.Reload(t.Context(), ticket.name)
-				if err != nil || found[0] == nil {
-					t.Fatalf("expected a record, seen none: %v", err)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if found[0] == nil {
+					t.Fatal("expected a record, seen none")
 				}
 				s, err := ticket.session(found[0])
 				return err == nil && s.Grant.Issued.After(s.SignedIn)
@@ -204,9 +215,13 @@ func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
 		t.Fatal("the visitor has not left")
 	}
 	close(answer)
-	if status, header, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil || len(header["Set-Cookie"]) == 0 || calls(op) != 1 {
-		t.Errorf("status %d, %v, %v, %d calls", status, err, header, calls(op))
+	status, header, err := r.ask(t.Context(), cookies)
+	equal(t, "the status", status, http.StatusOK)
+	if err != nil {
+		t.Fatal(err)
 	}
+	atLeast(required{t}, "the number of Set-Cookie", len(header["Set-Cookie"]), 1)
+	equal(t, "the number of refreshes", calls(op), 1)
 	if r.bearer() != op.Issued().AccessToken {
 		t.Error("the application got the old token")
 	}
@@ -228,27 +243,22 @@ func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
 		}
 		return 100 * time.Millisecond
 	})
-	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
-		t.Errorf("a request during the refresh has status %d, want 200: %v", status, err)
-	}
+	equal(t, "the status", r.use(cookies), http.StatusOK)
 	if r.bearer() != old {
 		t.Error("the application got another token than the old one")
 	}
 	<-arrived
 	answer()
 	r.clock.SetTimeouts(func(time.Duration) time.Duration { return patience })
-	if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil {
-		t.Errorf("a request after the refresh has status %d, want 200: %v", status, err)
-	}
-	if r.bearer() != op.Issued().AccessToken || calls(op) != 1 {
-		t.Errorf("after %d calls, want 1, the application gets the new token: %t", calls(op), r.bearer() == op.Issued().AccessToken)
-	}
+	equal(t, "the status", r.use(cookies), http.StatusOK)
+	equal(t, "the access token at the application", r.bearer(), op.Issued().AccessToken)
+	equal(t, "the number of refreshes", calls(op), 1)
 }
 
 func TestALogoutDuringARefreshWins(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off"))
 	b := signedIn(t, r)
 	cookies := b.cookieHeader()
 	arrived, answer := make(chan struct{}), make(chan struct{})
@@ -272,7 +282,6 @@ func TestALogoutDuringARefreshWins(t *testing.T) {
 	if got := <-status; got != http.StatusUnauthorized {
 		t.Errorf("the request that refreshed gets %d", got)
 	}
-	if got, _, _ := r.ask(t.Context(), cookies); got != http.StatusUnauthorized || calls(op) != 1 {
-		t.Errorf("the old cookie gets %d, %d calls", got, calls(op))
-	}
+	equal(t, "the status", r.use(cookies), http.StatusUnauthorized)
+	equal(t, "the number of refreshes", calls(op), 1)
 }

@@ -19,15 +19,29 @@ const (
 	notYetDue  = 8*time.Minute + 50*time.Second
 	due        = 9*time.Minute + 10*time.Second
 	tokenGone  = 11 * time.Minute
-	usualGuard = "upstream {\nheader X-Sub sub\naccess_token\n}\n"
+	usualGuard = `
+upstream {
+	header X-Sub sub
+	access_token
+}
+`
 )
 
 func refreshSite(op *refreshOP, more string) string {
-	return "http://rp.test {\noidc_rp {\n" + options(op.Provider) + usualGuard + more + "}\nreverse_proxy {upstream}\n}"
+	return `
+http://rp.test {
+	oidc_rp {
+		` + options(op.Provider) + `
+		` + usualGuard + `
+		` + more + `
+	}
+	reverse_proxy {upstream}
+}
+`
 }
 
 // refreshOP is a provider that gives refresh tokens, and a clock that moves
-// with those of the rigs.
+// with those of the harnesses.
 type refreshOP struct {
 	*oidctest.Provider
 	ahead *atomic.Int64
@@ -39,7 +53,7 @@ func newRefreshOP(t *testing.T, options ...oidctest.Option) *refreshOP {
 	return &refreshOP{newOP(t, append(options, oidctest.RefreshTokens(), oidctest.Now(now))...), ahead}
 }
 
-// at moves the clocks of provider and rigs.
+// at moves the clocks of provider and harnesses.
 func (op *refreshOP) at(d time.Duration, rigs ...*harness) {
 	op.ahead.Store(int64(d))
 	for _, r := range rigs {
@@ -71,6 +85,16 @@ func (r *harness) ask(ctx context.Context, cookies string) (status int, header h
 	return response.StatusCode, response.Header, err
 }
 
+// use is what a program gets that has the cookies and nothing else.
+func (r *harness) use(cookies string) int {
+	r.t.Helper()
+	status, _, err := r.ask(r.t.Context(), cookies)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return status
+}
+
 // tokens makes the application remember the access tokens that it gets.
 func (e *echo) tokens() func() map[string]int {
 	var mu sync.Mutex
@@ -97,34 +121,29 @@ func TestRefreshIsMadeBeforeTheApplicationIsCalled(t *testing.T) {
 	first := op.Issued()
 	expires := b.get("/").Header.Get("Set-Cookie")
 	op.at(notYetDue, r)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 0 || expires != "" {
-		t.Fatalf("status %d, %d calls before it is due", p.StatusCode, calls(op))
-	}
+	check(required{t}, b.get("/")).status(http.StatusOK)
+	equal(required{t}, "the number of refreshes", calls(op), 0)
+	equal(required{t}, "the cookies before a refresh is due", expires, "")
 	op.at(due, r)
 	p := b.get("/")
 	header, _ := r.upstream.got()
 	now := op.Issued()
-	if p.StatusCode != http.StatusOK || calls(op) != 1 || header.Get("Authorization") != "Bearer "+now.AccessToken || now.AccessToken == first.AccessToken {
-		t.Fatalf("status %d, %d calls\n%s", p.StatusCode, calls(op), r.logs())
-	}
-	if p.Header.Get("Cache-Control") != "no-store" || len(p.Header["Set-Cookie"]) == 0 {
-		t.Errorf("the renewed session came with %v", p.Header)
-	}
-	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %d calls, %v", p.StatusCode, calls(op), p.Header)
-	}
+	check(required{t}, p).status(http.StatusOK)
+	equal(required{t}, "the number of refreshes", calls(op), 1)
+	equal(required{t}, "Authorization", header.Get("Authorization"), "Bearer "+now.AccessToken)
+	differs(required{t}, "AccessToken", now.AccessToken, first.AccessToken)
+	check(t, p).header("Cache-Control", "no-store").setsAnyCookie()
+	check(t, b.get("/")).status(http.StatusOK).setsCookies(0)
+	equal(t, "the number of refreshes", calls(op), 1)
 	// Rotation: the next one uses the new refresh token. The lifetime is
 	// absolute.
 	for i := 2; i < 70; i++ {
 		op.at(time.Duration(i)*due, r)
-		if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != i {
-			t.Fatalf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(op), r.logs())
-		}
+		check(required{t}, b.get("/"), fmt.Sprintf("refresh %d", i)).status(http.StatusOK)
+		equal(required{t}, fmt.Sprintf("refresh %d: the number of refreshes", i), calls(op), i)
 	}
 	op.at(12*time.Hour+time.Second, r)
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d after the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "after the lifetime").status(http.StatusFound)
 }
 
 func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
@@ -169,20 +188,19 @@ func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
 					})
 				}
 				all.Wait()
-				if lost.Load() != 0 || renewed.Load() != requests || calls(op) != 1 {
-					t.Errorf("%d lost, %d got the new session, %d calls\n%s", lost.Load(), renewed.Load(), calls(op), rigs[0].logs())
-				}
+				equal(t, "the number of lost requests", lost.Load(), 0)
+				equal(t, "the number of renewed sessions", renewed.Load(), requests)
+				equal(t, "the number of refreshes", calls(op), 1)
 				for _, seen := range seen {
-					if tokens := seen(); len(tokens) != 1 || tokens[op.Issued().AccessToken] == 0 {
-						t.Errorf("the application got %d tokens, the new one %d times", len(tokens), tokens[op.Issued().AccessToken])
-					}
+					tokens := seen()
+					equal(required{t}, "the number of tokens", len(tokens), 1)
+					differs(t, "the number of requests with the new token", tokens[op.Issued().AccessToken], 0)
 				}
 				// Half a minute later the old cookie still leads to the new session.
 				for i, r := range rigs {
 					r.at(after(when + 30*time.Second))
-					if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK || err != nil || calls(op) != 1 {
-						t.Errorf("late at node %d: status %d, %v, %d calls", i, status, err, calls(op))
-					}
+					equal(t, fmt.Sprintf("late at node %d: the status", i), r.use(cookies), http.StatusOK)
+					equal(t, fmt.Sprintf("late at node %d: the number of refreshes", i), calls(op), 1)
 				}
 			})
 		}
@@ -208,23 +226,19 @@ func TestRefreshRows(t *testing.T) {
 			header, _ := r.upstream.got()
 			token := strings.TrimPrefix(header.Get("Authorization"), "Bearer ")
 			if row.Want == oidctest.Accept {
-				if p.StatusCode != http.StatusOK || token != op.Issued().AccessToken {
-					t.Errorf("status %d\n%s", p.StatusCode, r.logs())
-				}
+				check(t, p).status(http.StatusOK)
+				equal(t, "the access token at the application", token, op.Issued().AccessToken)
 				return
 			}
-			if p.StatusCode != http.StatusUnauthorized || token != first || op.Hits(oidctest.UserInfo) != userinfo {
-				t.Errorf("status %d\n%s", p.StatusCode, r.logs())
-			}
+			check(t, p).status(http.StatusUnauthorized)
+			equal(t, "the access token at the application", token, first)
+			equal(t, "the number of requests to UserInfo", op.Hits(oidctest.UserInfo), userinfo)
 			if got := b.cookies()["__Host-oidc_rp"]; got != "" {
 				t.Error("the cookie was not cleared")
 			}
-			if status, _, _ := r.ask(t.Context(), copied); status != http.StatusUnauthorized || calls(op) != 1 {
-				t.Errorf("a copied cookie gets %d, %d calls", status, calls(op))
-			}
-			if p := b.get("/"); p.StatusCode != http.StatusFound {
-				t.Errorf("a page load gets %d", p.StatusCode)
-			}
+			equal(t, "the status", r.use(copied), http.StatusUnauthorized)
+			equal(t, "the number of refreshes", calls(op), 1)
+			check(t, b.get("/"), "a page load").status(http.StatusFound)
 		})
 	}
 }

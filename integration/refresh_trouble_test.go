@@ -57,30 +57,24 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*"))
 			b := signedIn(t, r)
 			first := op.Issued().AccessToken
 			down(op)
 			op.at(due, r)
 			for range 20 {
-				if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != first {
-					t.Fatalf("status %d while the old token is good\n%s", p.StatusCode, r.logs())
-				}
+				check(required{t}, b.get("/")).status(http.StatusOK)
+				equal(required{t}, "the access token at the application", r.bearer(), first)
 			}
 			if calls(op) > 3 {
 				t.Errorf("%d calls for twenty requests at once", calls(op))
 			}
 			op.at(tokenGone, r)
-			if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != "" {
-				t.Errorf("status %d with the token %q that expired", p.StatusCode, r.bearer())
-			}
+			check(t, b.get("/")).status(http.StatusOK)
+			equal(t, "the access token at the application", r.bearer(), "")
 			op.at(10*time.Minute+time.Hour+time.Second, r)
-			if p := b.get("/"); p.StatusCode != http.StatusServiceUnavailable || p.Header.Get("Retry-After") == "" || len(p.Header["Set-Cookie"]) != 0 {
-				t.Errorf("status %d after the grace, %v", p.StatusCode, p.Header)
-			}
-			if p := b.get("/public/x"); p.StatusCode != http.StatusOK {
-				t.Errorf("status %d on a public page", p.StatusCode)
-			}
+			check(t, b.get("/")).status(http.StatusServiceUnavailable).hasHeader("Retry-After").setsCookies(0)
+			check(t, b.get("/public/x"), "on a public page").status(http.StatusOK)
 			if header, _ := r.upstream.got(); header.Get("X-Sub") != "" {
 				t.Error("after the grace a public page knows the user")
 			}
@@ -89,9 +83,9 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 			}
 			op.Honest()
 			op.at(2*time.Hour, r)
-			if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != op.Issued().AccessToken || r.bearer() == first {
-				t.Errorf("status %d when the provider is back\n%s", p.StatusCode, r.logs())
-			}
+			check(t, b.get("/")).status(http.StatusOK)
+			equal(t, "the access token at the application", r.bearer(), op.Issued().AccessToken)
+			differs(t, "the access token at the application", r.bearer(), first)
 		})
 	}
 }
@@ -99,20 +93,19 @@ func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 func TestInvalidGrantEndsTheSession(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "public /public/*"))
 	b, other := signedIn(t, r), signedIn(t, r)
 	copied := b.cookieHeader()
 	op.EndGrants()
 	op.at(due, r)
-	if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.body, "session_ended") {
-		t.Errorf("a program gets %d: %s", p.StatusCode, p.body)
-	}
+	check(t, b.send(http.MethodGet, "/x", program), "a program").
+		status(http.StatusUnauthorized).
+		shows("session_ended")
 	if status, _, _ := r.ask(t.Context(), copied); status != http.StatusUnauthorized {
 		t.Errorf("a copied cookie gets %d", status)
 	}
-	if p := other.get("/public/x"); p.StatusCode != http.StatusOK || r.bearer() != "" || p.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("a public page: %d, %v", p.StatusCode, p.Header)
-	}
+	check(t, other.get("/public/x"), "a public page").status(http.StatusOK).header("Cache-Control", "no-store")
+	equal(t, "a public page: the access token at the application", r.bearer(), "")
 	if p := b.open("/"); p.StatusCode != http.StatusOK {
 		t.Errorf("the next page load ends with %d", p.StatusCode)
 	}
@@ -123,7 +116,7 @@ func TestInvalidGrantEndsTheSession(t *testing.T) {
 	}
 }
 
-// A node that is killed after its call and before it told of it leaves a
+// A node that is killed after its call and before it wrote of it leaves a
 // refresh token behind that was spent.
 func TestANodeKilledInBetweenCostsOneLogin(t *testing.T) {
 	t.Parallel()
@@ -139,28 +132,23 @@ func TestANodeKilledInBetweenCostsOneLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	moveTo(b, second)
-	if p := b.get("/page"); p.StatusCode != http.StatusFound || !strings.HasPrefix(p.location(), op.Issuer()) {
-		t.Fatalf("status %d, to %s", p.StatusCode, p.location())
-	}
-	if p := b.open("/page"); p.StatusCode != http.StatusOK || !strings.HasSuffix(p.url, "/page") {
-		t.Errorf("status %d at %s", p.StatusCode, p.url)
-	}
-	if got := op.TakeViolations(); len(got) != 1 || !strings.Contains(got[0], "used twice") {
-		t.Errorf("%q", got)
-	}
+	check(required{t}, b.get("/page")).status(http.StatusFound).leadsInto(op.Issuer())
+	check(t, b.open("/page")).status(http.StatusOK).endsAt("/page")
+	got := op.TakeViolations()
+	equal(required{t}, "the number of violations", len(got), 1)
+	contains(t, "the violation", got[0], "used twice")
 }
 
 func TestAnEndedSessionIsNotRefreshed(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, "end_session off"))
 	b := signedIn(t, r)
 	cookies := b.cookieHeader()
 	b.open("/Special:UserLogout")
 	op.at(due, r)
-	if status, _, _ := r.ask(t.Context(), cookies); status != http.StatusUnauthorized || calls(op) != 0 {
-		t.Errorf("status %d, %d calls", status, calls(op))
-	}
+	equal(t, "the status", r.use(cookies), http.StatusUnauthorized)
+	equal(t, "the number of refreshes", calls(op), 0)
 }
 
 func TestAnAnswerWithoutRefreshTokenKeepsTheOldOne(t *testing.T) {
@@ -173,9 +161,8 @@ func TestAnAnswerWithoutRefreshTokenKeepsTheOldOne(t *testing.T) {
 		l.Token = func(response map[string]any) { delete(response, "refresh_token") }
 	})
 	op.at(due, r)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 {
-		t.Fatalf("status %d, %d calls", p.StatusCode, calls(op))
-	}
+	check(required{t}, b.get("/")).status(http.StatusOK)
+	equal(required{t}, "the number of refreshes", calls(op), 1)
 	op.at(2*due, r)
 	b.get("/")
 	if got := op.Last(oidctest.Token).Form.Get("refresh_token"); got != kept {
@@ -191,20 +178,38 @@ func TestRefreshOnlyWhereTokensAreWanted(t *testing.T) {
 		want          int
 	}{
 		{"nothing wants them", "", 0},
-		{"the access token is wanted", "upstream {\naccess_token\n}\n", 1},
-		{"the ID token is wanted", "upstream {\nid_token\n}\n", 1},
-		{"off", "upstream {\naccess_token\n}\nsession {\nrefresh off\n}\n", 0},
-		{"on", "session {\nrefresh on\n}\n", 1},
+		{"the access token is wanted", `
+			upstream {
+				access_token
+			}
+		`, 1},
+		{"the ID token is wanted", `
+			upstream {
+				id_token
+			}
+		`, 1},
+		{"off", `
+			upstream {
+				access_token
+			}
+			session {
+				refresh off
+			}
+		`, 0},
+		{"on", `
+			session {
+				refresh on
+			}
+		`, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t)
-			r := newHarness(t, "oidc_rp {\n"+options(op.Provider)+row.options+"}")
+			r := newHarness(t, protectedBy(op.Provider, row.options))
 			b := signedIn(t, r)
 			op.at(due, r)
-			if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != row.want {
-				t.Errorf("status %d, %d calls", p.StatusCode, calls(op))
-			}
+			check(t, b.get("/")).status(http.StatusOK)
+			equal(t, "the number of refreshes", calls(op), row.want)
 		})
 	}
 }
@@ -233,16 +238,16 @@ http://rp.test {
 	op.at(due, r)
 	b.get("/")
 	header, _ := r.upstream.got()
-	if header.Get("X-Name") != "Alice Renamed" || header.Get("X-Id") != "alice" || header.Get("X-Id-Token") != op.Issued().IDToken {
-		t.Errorf("the application sees %v", header)
-	}
+	equal(t, "X-Name", header.Get("X-Name"), "Alice Renamed")
+	equal(t, "X-Id", header.Get("X-Id"), "alice")
+	equal(t, "X-Id-Token", header.Get("X-Id-Token"), op.Issued().IDToken)
 	// Userinfo that fails costs no tokens.
 	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 })
 	op.at(2*due, r)
 	b.get("/")
-	if header, _ := r.upstream.got(); header.Get("X-Name") != "Alice Renamed" || r.bearer() != op.Issued().AccessToken {
-		t.Errorf("the application sees %v", header)
-	}
+	header, _ = r.upstream.got()
+	equal(t, "X-Name", header.Get("X-Name"), "Alice Renamed")
+	equal(t, "the access token at the application", r.bearer(), op.Issued().AccessToken)
 }
 
 func TestARefreshTokenThatDoesNotFitIsDropped(t *testing.T) {
@@ -257,9 +262,8 @@ func TestARefreshTokenThatDoesNotFitIsDropped(t *testing.T) {
 		t.Error("the log does not say so, once")
 	}
 	op.at(due, r)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 0 {
-		t.Errorf("status %d, %d calls", p.StatusCode, calls(op))
-	}
+	check(t, b.get("/")).status(http.StatusOK)
+	equal(t, "the number of refreshes", calls(op), 0)
 }
 
 func TestStorageThatFailsKeepsTheSession(t *testing.T) {
@@ -276,16 +280,16 @@ func TestStorageThatFailsKeepsTheSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	op.at(due, r)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 0 || r.bearer() != first {
-		t.Errorf("status %d, %d calls\n%s", p.StatusCode, calls(op), r.logs())
-	}
+	check(t, b.get("/")).status(http.StatusOK)
+	equal(t, "the number of refreshes", calls(op), 0)
+	equal(t, "the access token at the application", r.bearer(), first)
 	if err := os.Remove(locks); err != nil {
 		t.Fatal(err)
 	}
 	op.at(due+10*time.Second, r)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 1 || r.bearer() == first {
-		t.Errorf("status %d, %d calls when the storage is back\n%s", p.StatusCode, calls(op), r.logs())
-	}
+	check(t, b.get("/")).status(http.StatusOK)
+	equal(t, "the number of refreshes", calls(op), 1)
+	differs(t, "the access token at the application", r.bearer(), first)
 }
 
 // Keys that cannot be had say nothing about an ID token: nothing of the answer
@@ -299,12 +303,11 @@ func TestKeysThatCannotBeHadAtARefreshEndNothing(t *testing.T) {
 	op.RotateKeys()
 	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.JWKS).Status = 500 })
 	op.at(due, r)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || r.bearer() != first {
-		t.Fatalf("status %d\n%s", p.StatusCode, r.logs())
-	}
+	check(required{t}, b.get("/")).status(http.StatusOK)
+	equal(required{t}, "the access token at the application", r.bearer(), first)
 	op.Honest()
 	op.at(tokenGone, r)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || calls(op) != 2 || r.bearer() != op.Issued().AccessToken {
-		t.Errorf("status %d, %d calls when the keys are back\n%s", p.StatusCode, calls(op), r.logs())
-	}
+	check(t, b.get("/")).status(http.StatusOK)
+	equal(t, "the number of refreshes", calls(op), 2)
+	equal(t, "the access token at the application", r.bearer(), op.Issued().AccessToken)
 }

@@ -1,8 +1,8 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
@@ -28,7 +28,7 @@ http://rp.test {
 	return site(here), site(there)
 }
 
-// Fault A2 (d): someone whose nickname is another one's sub is not that one on
+// Fault A2 (d): a user whose nickname is the sub of another user is not that user on
 // the second site.
 func TestANameIsOnlyTakenWhereItIsReadTheSameWay(t *testing.T) {
 	t.Parallel()
@@ -37,13 +37,10 @@ func TestANameIsOnlyTakenWhereItIsReadTheSameWay(t *testing.T) {
 	op.SignIn("mallory")
 	here, there := twoSites(t, op, "username_claim nickname", "username_claim sub")
 	b := here.browser()
-	if p := b.open("/"); p.body != "application sees u-1001" {
-		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, here.logs())
-	}
+	check(required{t}, b.open("/")).body("application sees u-1001")
 	moveTo(b, there)
-	if p := b.send(http.MethodGet, "/api", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("the other site's session gets status %d and %q, expected 401", p.StatusCode, p.body)
-	}
+	check(t, b.send(http.MethodGet, "/api", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}), "the other site's session").
+		status(http.StatusUnauthorized)
 	if p := b.open("/"); p.body != "application sees u-666" {
 		t.Errorf("after one login the page says %q, expected u-666", p.body)
 	}
@@ -56,18 +53,18 @@ func TestAClaimIsOnlyTakenWhereItIsMadeTheSameWay(t *testing.T) {
 	user := op.User("alice")
 	user.Claims["role"], user.Claims["wish"] = "guest", "admin"
 	op.SetUser("alice", user)
-	here, there := twoSites(t, op, "claims {\nrole wish\n}", "")
+	here, there := twoSites(t, op, `
+claims {
+	role wish
+}
+`, "")
 	b := here.browser()
-	if p := b.open("/"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d\n%s", p.StatusCode, here.logs())
-	}
+	check(required{t}, b.open("/")).status(http.StatusOK)
 	if header, _ := here.upstream.got(); header.Get("X-Role") != "admin" {
 		t.Fatalf("here the role is %q", header.Get("X-Role"))
 	}
 	moveTo(b, there)
-	if p := b.open("/"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d\n%s", p.StatusCode, there.logs())
-	}
+	check(required{t}, b.open("/")).status(http.StatusOK)
 	if header, _ := there.upstream.got(); header.Get("X-Role") != "guest" {
 		t.Errorf("there the role is %q, expected guest", header.Get("X-Role"))
 	}
@@ -83,18 +80,12 @@ func TestAReloadThatReadsNamesOtherwiseAsksAgain(t *testing.T) {
 	b.open("/")
 	moveTo(b, there)
 	first := b.get("/page")
-	if first.StatusCode != http.StatusFound || !strings.HasPrefix(first.location(), op.URL(oidctest.Authorize)) {
-		t.Fatalf("status %d to %s, expected a login", first.StatusCode, first.location())
-	}
-	if p := b.open(first.location()); p.body != "application sees u-1001" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, first).status(http.StatusFound).leadsInto(op.URL(oidctest.Authorize))
+	check(t, b.open(first.location())).body("application sees u-1001")
 	late := here.browser()
 	begun := late.get("/page")
 	moveTo(late, there)
-	if p := late.open(begun.location()); p.body != "application sees u-1001" {
-		t.Errorf("a login that a reload overtook ends with status %d: %s\n%s", p.StatusCode, p.body, there.logs())
-	}
+	check(t, late.open(begun.location()), "a login that a reload overtook").body("application sees u-1001")
 }
 
 // Fault A2 (c): sites that contradict each other cause no endless logins.
@@ -106,14 +97,10 @@ func TestContradictingSitesDoNotLoop(t *testing.T) {
 	b.open("/")
 	for i, want := range []int{http.StatusOK, http.StatusOK, http.StatusForbidden} {
 		moveTo(b, []*harness{there, here, there}[i])
-		if p := b.open("/"); p.StatusCode != want {
-			t.Errorf("login %d within a minute gets status %d, expected %d", i+1, p.StatusCode, want)
-		}
+		check(t, b.open("/"), fmt.Sprintf("login %d within a minute", i+1)).status(want)
 	}
 	if p := b.open("/Special:UserLogout", "/endsession"); p.StatusCode >= 400 {
 		t.Errorf("the logout gets status %d", p.StatusCode)
 	}
-	if p := b.open("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("after a logout a login gets status %d, expected 200", p.StatusCode)
-	}
+	check(t, b.open("/"), "after a logout a login").status(http.StatusOK)
 }

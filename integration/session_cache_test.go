@@ -43,7 +43,10 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 				some = slices.DeleteFunc(slices.Clone(kinds), func(k backend) bool { return k.name == "memory" })
 			}
 			forBackends(t, some, func(t *testing.T, k backend) {
-				s := newCluster(t, k, 1, "", "lifetime 2h\nidle_timeout 30m")
+				s := newCluster(t, k, 1, "", `
+					lifetime 2h
+					idle_timeout 30m
+				`)
 				r := s.nodes[0]
 				b := s.signIn(r, "alice")
 				cookies, value := b.cookieHeader(), b.cookies()["__Host-oidc_rp"][1:]
@@ -76,7 +79,11 @@ func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
 		{"the secret is another", func(s *cluster) { s.session = strings.ReplaceAll(s.session, "sss", "ttt") }, http.StatusUnauthorized},
 		{"the cookie has another place", func(s *cluster) { s.site = "base_url https://two.test" }, http.StatusUnauthorized},
 		{"the lifetime is shorter", func(s *cluster) { s.session = strings.Replace(s.session, "2h", "1m", 1) }, http.StatusUnauthorized},
-		{"there is an idle timeout", func(s *cluster) { s.session += "\nidle_timeout 1m" }, http.StatusUnauthorized},
+		{"there is an idle timeout", func(s *cluster) {
+			s.session += `
+				idle_timeout 1m
+			`
+		}, http.StatusUnauthorized},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -109,14 +116,20 @@ func TestARemovedProviderTakesItsSessionsWithIt(t *testing.T) {
 		s := newCluster(t, k, 0, "", "")
 		ours := func(id string) string {
 			s.op.Register(rpURL + "/@app/auth/" + id + "/code")
-			return "provider " + id + " {\n" + options(s.op.Provider) + "}\n"
+			return `
+provider ` + id + ` {
+	` + options(s.op.Provider) + `
+}
+`
 		}
 		one, two := ours("one"), ours("two")
 		site := func(providers, rest string) *harness {
 			return newHarnessAt(t, s.storage, `
 http://rp.test {
 	oidc_rp {
-		`+providers+rest+`session {
+		`+providers+`
+		`+rest+`
+		session {
 			`+strings.ReplaceAll(s.store, "{node}", "0")+`
 			`+s.session+`
 		}
@@ -125,11 +138,9 @@ http://rp.test {
 }
 `)
 		}
-		both := site(one+two, "default_provider one\n")
+		both := site(one+two, "default_provider one")
 		b, other := signedIn(t, both), both.browser()
-		if p := other.open("/@app/auth/two/login?returnto=/"); p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d\n%s", p.StatusCode, both.logs())
-		}
+		check(required{t}, other.open("/@app/auth/two/login?returnto=/")).status(http.StatusOK)
 		s.nodes = []*harness{both}
 		s.holds("the first", b.cookieHeader())
 		s.holds("the second", other.cookieHeader())

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -76,7 +77,7 @@ func TestALoginInFlightIsItsHostsAlone(t *testing.T) {
 // domain, signs no user in.
 func TestASiblingsTransactionDoesNotOpen(t *testing.T) {
 	t.Parallel()
-	for _, more := range []string{"", "insecure\n"} {
+	for _, more := range []string{"", "insecure"} {
 		op := newOP(t)
 		r := siblings(t, op, more)
 		attacker := r.browser()
@@ -87,9 +88,8 @@ func TestASiblingsTransactionDoesNotOpen(t *testing.T) {
 				b := r.browser()
 				b.client.Jar = nil
 				p := b.send(http.MethodGet, strings.Replace(answer, "b.rp.test", "rp.test", 1), map[string]string{"Cookie": name + "=" + c.Value})
-				if p.StatusCode != http.StatusForbidden || op.Hits(oidctest.Token) != 0 {
-					t.Errorf("%q under the name %s: status %d, %v", more, name, p.StatusCode, p.Header["Set-Cookie"])
-				}
+				check(t, p, fmt.Sprintf("%q under the name %s", more, name)).status(http.StatusForbidden)
+				equal(t, fmt.Sprintf("%q under the name %s: the number of requests to Token", more, name), op.Hits(oidctest.Token), 0)
 			}
 		}
 	}
@@ -108,15 +108,12 @@ func TestALoginOfTheReleaseBeforeEndsInOneFreshLogin(t *testing.T) {
 	u, _ := url.Parse(rpURL)
 	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Value: r.ring().Seal(seal.ForTransaction, "__Secure-oidc_rp_tx_\x00domain rp.test", began.Encode()), Secure: true, Path: "/"}})
 	again := b.get("/@app/auth/default/code?code=x&state=" + began.State + "&iss=" + url.QueryEscape(op.Issuer()))
-	if again.StatusCode != http.StatusFound || !strings.HasPrefix(again.location(), op.Issuer()) || op.Hits(oidctest.Token) != 0 {
-		t.Fatalf("status %d to %q, the token endpoint was asked %d times", again.StatusCode, again.location(), op.Hits(oidctest.Token))
-	}
+	check(required{t}, again).status(http.StatusFound).leadsInto(op.Issuer())
+	equal(required{t}, "the number of requests to Token", op.Hits(oidctest.Token), 0)
 	if b.cookies()[name] != "" {
 		t.Error("the old transaction is left")
 	}
-	if p := b.open(again.location()); p.body != "application sees alice" || p.url != rpURL+"/page?q=1" {
-		t.Errorf("status %d at %s: %s", p.StatusCode, p.url, p.body)
-	}
+	check(t, b.open(again.location())).body("application sees alice").at(rpURL + "/page?q=1")
 }
 
 func TestACookieDomainSharesTheSessionBetweenItsSites(t *testing.T) {
@@ -139,30 +136,35 @@ http://a.rp.test, http://b.rp.test {
 }
 `)
 	b := r.browser()
-	if p := b.open("https://a.rp.test/x"); p.body != "application sees alice" {
-		t.Fatalf("status %d: %s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(required{t}, b.open("https://a.rp.test/x")).body("application sees alice")
 	p := b.get("https://b.rp.test/x")
-	if p.body != "application sees alice" {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
-	if p := b.open("https://b.rp.test/Special:UserLogout", op.Issuer()); p.StatusCode != http.StatusSeeOther || !strings.Contains(p.location(), "id_token_hint=") {
-		t.Errorf("the logout leads to %s", p.location())
-	}
-	if p := b.get("https://a.rp.test/x"); p.StatusCode != http.StatusFound {
-		t.Errorf("after the logout at the other site: status %d", p.StatusCode)
-	}
+	check(t, p).body("application sees alice")
+	check(t, b.open("https://b.rp.test/Special:UserLogout", op.Issuer())).status(http.StatusSeeOther).leadsWith("id_token_hint=")
+	check(t, b.get("https://a.rp.test/x"), "after the logout at the other site").status(http.StatusFound)
 }
 
 func TestCookieAttributes(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	for config, want := range map[string]string{
-		"":                            "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
-		"cookie mine":                 "__Host-mine=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
-		"cookie {\ndomain rp.test\n}": "__Secure-oidc_rp=; Path=/; Domain=rp.test; Max-Age=; HttpOnly; Secure; SameSite=Lax",
-		"cookie {\nsame_site none\npartitioned\n}": "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=None; Partitioned",
-		"cookie {\ninsecure\n}":                    "oidc_rp=; Path=/; Max-Age=; HttpOnly; SameSite=Lax",
+		"":            "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
+		"cookie mine": "__Host-mine=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=Lax",
+		`
+			cookie {
+				domain rp.test
+			}
+		`: "__Secure-oidc_rp=; Path=/; Domain=rp.test; Max-Age=; HttpOnly; Secure; SameSite=Lax",
+		`
+			cookie {
+				same_site none
+				partitioned
+			}
+		`: "__Host-oidc_rp=; Path=/; Max-Age=; HttpOnly; Secure; SameSite=None; Partitioned",
+		`
+			cookie {
+				insecure
+			}
+		`: "oidc_rp=; Path=/; Max-Age=; HttpOnly; SameSite=Lax",
 	} {
 		r := newHarness(t, `
 oidc_rp {

@@ -20,9 +20,7 @@ func after(d time.Duration) func() time.Time {
 func signedIn(t *testing.T, r *harness) *browser {
 	t.Helper()
 	b := r.browser()
-	if p := b.open("/"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d\n%s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(required{t}, b.open("/")).status(http.StatusOK)
 	return b
 }
 
@@ -38,13 +36,9 @@ oidc_rp {
 `)
 	b := signedIn(t, r)
 	r.at(after(59 * time.Minute))
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d within the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "within the lifetime").status(http.StatusOK)
 	r.at(after(61 * time.Minute))
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d after the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "after the lifetime").status(http.StatusFound)
 }
 
 func TestIdleTimeoutCountsFromTheLastUse(t *testing.T) {
@@ -61,17 +55,11 @@ oidc_rp {
 	for _, minutes := range []time.Duration{20, 40, 60} {
 		r.at(after(minutes * time.Minute))
 		p := b.get("/")
-		if p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d after %d minutes of use", p.StatusCode, minutes)
-		}
-		if len(p.Header["Set-Cookie"]) != 1 || p.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("the renewed session came with %v", p.Header)
-		}
+		check(required{t}, p, fmt.Sprintf("after %d minutes of use", minutes)).status(http.StatusOK)
+		check(t, p).setsCookies(1).header("Cache-Control", "no-store")
 	}
 	r.at(after(91 * time.Minute))
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d after half an hour without use", p.StatusCode)
-	}
+	check(t, b.get("/"), "after half an hour without use").status(http.StatusFound)
 }
 
 func TestSessionSurvivesARestartWithManagedKeys(t *testing.T) {
@@ -90,9 +78,7 @@ http://rp.test {
 	// Another storage object on the same folder is what another process has.
 	second := newHarnessAt(t, storage+"/.", site)
 	moveTo(b, second)
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d on the second instance", p.StatusCode)
-	}
+	check(t, b.get("/"), "on the second instance").status(http.StatusOK)
 }
 
 func TestLogoutOnOneInstanceEndsACopiedCookieOnAnother(t *testing.T) {
@@ -111,14 +97,11 @@ http://rp.test {
 	b := signedIn(t, first)
 	copied := b.cookieHeader()
 	use := func(r *harness) int {
-		return r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + copied + "\r\n\r\n").StatusCode
+		return r.rawGet("/x", "Cookie: "+copied).StatusCode
 	}
-	if first, second := use(first), use(second); first != http.StatusOK || second != http.StatusOK {
-		t.Fatalf("before the logout: %d, %d", first, second)
-	}
-	if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	equal(required{t}, "before the logout: the status at the first node", use(first), http.StatusOK)
+	equal(required{t}, "before the logout: the status at the second node", use(second), http.StatusOK)
+	check(required{t}, b.open("/Special:UserLogout")).status(http.StatusOK).shows("Signed out")
 	if got := use(first); got != http.StatusUnauthorized {
 		t.Errorf("the copied cookie gets %d where the logout was", got)
 	}
@@ -132,16 +115,12 @@ http://rp.test {
 func TestANewLoginEndsTheSessionThatItReplaces(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := signedIn(t, r)
 	old := b.cookieHeader()
 	op.SignIn("bob")
-	if p := b.open("/@app/auth/default/login?returnto=/next"); p.body != "application sees bob" {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
-	if p := r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + old + "\r\n\r\n"); p.StatusCode != http.StatusUnauthorized {
-		t.Errorf("the replaced session gets %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/@app/auth/default/login?returnto=/next")).body("application sees bob")
+	check(t, r.rawGet("/x", "Cookie: "+old), "the replaced session").status(http.StatusUnauthorized)
 }
 
 func TestSessionOfADisabledOrChangedProviderIsNone(t *testing.T) {
@@ -164,9 +143,7 @@ http://rp.test {
 		}
 		r := newHarnessAt(t, storage, text)
 		moveTo(b, r)
-		if p := b.send(http.MethodGet, "/", map[string]string{"Sec-Fetch-Mode": "cors"}); p.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: status %d", name, p.StatusCode)
-		}
+		check(t, b.send(http.MethodGet, "/", map[string]string{"Sec-Fetch-Mode": "cors"}), name).status(http.StatusUnauthorized)
 	}
 }
 
@@ -179,14 +156,12 @@ func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 		op.SetUser("alice", user)
 	}
 	grow(4500)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+	r := newHarness(t, protectedBy(op))
 	b := signedIn(t, r)
 	if got := b.cookies(); got["__Host-oidc_rp_1"] == "" {
 		t.Fatalf("the session was not split: %d cookies", len(got))
 	}
-	if p := b.get("/x"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d with a split session", p.StatusCode)
-	}
+	check(t, b.get("/x"), "with a split session").status(http.StatusOK)
 	grow(20)
 	b.open("/@app/auth/default/login?returnto=/small")
 	if got := b.cookies(); got["__Host-oidc_rp_1"] != "" {
@@ -194,9 +169,7 @@ func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 	}
 	grow(40_000)
 	p := r.browser().open("/")
-	if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "session_too_large") {
-		t.Errorf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, p).status(http.StatusForbidden).shows("session_too_large")
 	if logs := r.logs(); !strings.Contains(logs, "essay (40000 bytes)") {
 		t.Error("the log does not name the largest claim")
 	}
@@ -239,12 +212,10 @@ oidc_rp {
 		t.Errorf("the application sees %d groups, want 250", got+1)
 	}
 	join(600)
-	if p := r.browser().open("/"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "session_too_large") {
-		t.Errorf("status %d with 600 groups: %s", p.StatusCode, p.body)
-	}
-	if logs := r.logs(); !strings.Contains(logs, "7599 fit max_chunks 2; the largest claims, before they are compressed, are groups (") || !strings.Contains(logs, "or raise max_chunks (4 at most)") {
-		t.Error("the log does not say how much fits, what is large, and what to do")
-	}
+	check(t, r.browser().open("/")).status(http.StatusForbidden).shows("session_too_large")
+	logs := r.logs()
+	contains(t, "the log", logs, "7599 fit max_chunks 2; the largest claims, before they are compressed, are groups (")
+	contains(t, "the log", logs, "or raise max_chunks (4 at most)")
 }
 
 func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
@@ -267,14 +238,10 @@ http://rp.test {
 	b := signedIn(t, newHarnessAt(t, storage, site(old)))
 	both := newHarnessAt(t, storage, site(fresh+" "+old))
 	moveTo(b, both)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 1 {
-		t.Fatalf("status %d, cookies %q: a session of the old secret is sealed again", p.StatusCode, p.Header["Set-Cookie"])
-	}
+	check(required{t}, b.get("/")).status(http.StatusOK).setsCookies(1)
 	only := newHarnessAt(t, storage, site(fresh))
 	moveTo(b, only)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, cookies %q", p.StatusCode, p.Header["Set-Cookie"])
-	}
+	check(t, b.get("/")).status(http.StatusOK).setsCookies(0)
 }
 
 func TestUnreadableStorageClosesPrivatePagesAndLeavesPublicOnesOpen(t *testing.T) {
@@ -287,23 +254,15 @@ oidc_rp public {
 }
 `)
 	b := r.browser()
-	if p := b.open("/private/x"); p.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", p.StatusCode)
-	}
+	check(required{t}, b.open("/private/x")).status(http.StatusOK)
 	breakStorage(t, r)
 	r.at(after(10 * time.Minute)) // what was read last does not hold for ever
 	p := b.get("/private/x")
-	if p.StatusCode != http.StatusServiceUnavailable || p.Header.Get("Retry-After") == "" {
-		t.Errorf("status %d on the private page", p.StatusCode)
-	}
-	if p := b.get("/public"); p.StatusCode != http.StatusOK || p.body != "application sees " {
-		t.Errorf("status %d on the public page: %s", p.StatusCode, p.body)
-	}
+	check(t, p).status(http.StatusServiceUnavailable).hasHeader("Retry-After")
+	check(t, b.get("/public")).status(http.StatusOK).body("application sees ")
 	mendStorage(t, r)
 	r.at(after(11 * time.Minute))
-	if p := b.get("/private/x"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d after the storage came back", p.StatusCode)
-	}
+	check(t, b.get("/private/x"), "after the storage came back").status(http.StatusOK)
 }
 
 func TestAShorterLifetimeHoldsForOldSessions(t *testing.T) {
@@ -324,19 +283,15 @@ http://rp.test {
 	r := newHarnessAt(t, storage+"/.", fmt.Sprintf(site, "1h")) // a storage of its own, with a clock of its own
 	moveTo(b, r)
 	r.at(after(2 * time.Hour))
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d", p.StatusCode)
-	}
+	check(t, b.get("/")).status(http.StatusFound)
 }
 
-func TestAnEmptiedStorageSignsNobodyOut(t *testing.T) {
+func TestAnEmptiedStorageSignsNoUserOut(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, "oidc_rp {\n"+options(newOP(t))+"}")
+	r := newHarness(t, protectedBy(newOP(t)))
 	b := signedIn(t, r)
 	breakStorage(t, r)
-	r.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: __Host-oidc_rp=1AQAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n")
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d", p.StatusCode)
-	}
+	r.rawGet("/x", "Cookie: __Host-oidc_rp=1AQAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	check(t, b.get("/")).status(http.StatusOK)
 	mendStorage(t, r)
 }

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ var journeys = []struct {
 }
 
 // notInMemory are journeys that say nothing of the store memory: what is in it
-// ends with the process, which a rig cannot; and the tests that run beside
+// ends with the process, which a harness cannot; and the tests that run beside
 // these have their sessions in it as well, so that all of them end in
 // TestEverythingInMemoryEnded.
 var notInMemory = []string{"restart", "everything ended"}
@@ -62,22 +63,24 @@ func TestEveryJourneyWithEveryStore(t *testing.T) {
 }
 
 func journeySignIn(t *testing.T, k backend) {
-	s := newCluster(t, k, 1, "upstream {\nheader X-Sub sub\n}", "")
+	s := newCluster(t, k, 1, `
+upstream {
+	header X-Sub sub
+}
+`, "")
 	r := s.nodes[0]
 	b := r.browser()
 	p := b.open("/reports?a=b")
-	if p.StatusCode != http.StatusOK || p.body != "application sees alice" || !strings.HasSuffix(p.url, "/reports?a=b") {
-		t.Fatalf("status %d at %s: %s\n%s", p.StatusCode, p.url, p.body, r.logs())
-	}
+	check(required{t}, p).status(http.StatusOK).body("application sees alice").endsAt("/reports?a=b")
 	header, _ := r.upstream.got()
-	if header.Get("X-Sub") != s.op.Issued().Subject || header.Get("Cookie") != "" || p.Header.Get("Cache-Control") != "private, no-cache" {
-		t.Errorf("the application sees %v, the browser %v", header, p.Header)
-	}
-	if p := b.get("/again"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v", p.StatusCode, p.Header)
-	}
-	if size := len(b.cookies()["__Host-oidc_rp"]); size == 0 || k.ticket && size > 100 {
-		t.Errorf("the cookie has %d bytes", size)
+	equal(t, "X-Sub", header.Get("X-Sub"), s.op.Issued().Subject)
+	equal(t, "Cookie", header.Get("Cookie"), "")
+	check(t, p).header("Cache-Control", "private, no-cache")
+	check(t, b.get("/again")).status(http.StatusOK).setsCookies(0)
+	size := len(b.cookies()["__Host-oidc_rp"])
+	atLeast(t, "the size of the session's cookie", size, 1)
+	if k.ticket {
+		atMost(t, "the size of the session's cookie", size, 100)
 	}
 	if s.op.Hits(oidctest.Token) != 1 {
 		t.Errorf("%d token calls", s.op.Hits(oidctest.Token))
@@ -91,9 +94,7 @@ func journeyRestart(t *testing.T, k backend) {
 	s.nodes[0].end()
 	next := s.another()
 	moveTo(b, next)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || p.body != "application sees alice" || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v: %s\n%s", p.StatusCode, p.Header, p.body, next.logs())
-	}
+	check(t, b.get("/")).status(http.StatusOK).body("application sees alice").setsCookies(0)
 }
 
 // journeyReload: the next configuration takes over before the last one ends.
@@ -111,9 +112,7 @@ http://rp.test {
 `)
 	s.nodes[0].end()
 	moveTo(b, next)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v\n%s", p.StatusCode, p.Header, next.logs())
-	}
+	check(t, b.get("/")).status(http.StatusOK).setsCookies(0)
 }
 
 func journeyLogout(t *testing.T, k backend) {
@@ -122,9 +121,7 @@ func journeyLogout(t *testing.T, k backend) {
 	other := s.signIn(s.nodes[0], "alice").cookieHeader()
 	copied := b.cookieHeader()
 	s.holds("before the logout", copied)
-	if p := b.open("/Special:UserLogout"); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, b.open("/Special:UserLogout")).status(http.StatusOK).shows("Signed out")
 	if left := b.cookies(); len(left) != 0 {
 		t.Errorf("cookies are left: %d", len(left))
 	}
@@ -146,12 +143,8 @@ func journeyLogoutHint(t *testing.T, k backend) {
 	s.op.SetClient(func(c *oidctest.Client) { c.PostLogoutURIs = []string{rpURL + "/@app/auth/default/signedout"} })
 	idToken := s.op.Issued().IDToken
 	p := b.get("/Special:UserLogout")
-	if !strings.HasPrefix(p.location(), s.op.URL(oidctest.EndSession)) || !strings.Contains(p.location(), "id_token_hint="+idToken) {
-		t.Fatalf("status %d, leads to %s", p.StatusCode, p.location())
-	}
-	if p := b.open(p.location()); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
-		t.Errorf("status %d at %s", p.StatusCode, p.url)
-	}
+	check(required{t}, p).leadsInto(s.op.URL(oidctest.EndSession)).leadsWith("id_token_hint=" + idToken)
+	check(t, b.open(p.location())).status(http.StatusOK).shows("Signed out")
 }
 
 // journeyNewLogin: a new login ends the session that it replaces.
@@ -165,15 +158,14 @@ func journeyNewLogin(t *testing.T, k backend) {
 		before = s.records().sessions()
 	}
 	s.op.SignIn("bob")
-	if p := b.open("/@app/auth/default/login?returnto=/next"); p.body != "application sees bob" {
-		t.Fatalf("status %d: %s", p.StatusCode, p.body)
-	}
+	check(required{t}, b.open("/@app/auth/default/login?returnto=/next")).body("application sees bob")
 	s.over("the replaced session", old)
 	s.holds("the new session", b.cookieHeader())
 	if k.name == testKind {
-		if now := s.records().sessions(); len(before) != 1 || len(now) != 1 || before[0] == now[0] {
-			t.Errorf("the records of sessions are %d, before %d", len(now), len(before))
-		}
+		now := s.records().sessions()
+		equal(required{t}, "the number of records before", len(before), 1)
+		equal(required{t}, "the number of records", len(now), 1)
+		differs(t, "the record of the session", before[0], now[0])
 	}
 }
 
@@ -189,9 +181,7 @@ func journeyIdle(t *testing.T, k backend) {
 		s.at(minutes * time.Minute)
 		moveTo(b, s.nodes[(i+1)%2])
 		p := b.get("/")
-		if p.StatusCode != http.StatusOK {
-			t.Fatalf("status %d after %d minutes of use\n%s", p.StatusCode, minutes, s.nodes[(i+1)%2].logs())
-		}
+		check(required{t}, p, fmt.Sprintf("after %d minutes of use", minutes)).status(http.StatusOK)
 		if k.ticket && len(p.Header["Set-Cookie"]) != 0 {
 			t.Errorf("a ticket that stays the same was set again")
 		}
@@ -212,13 +202,9 @@ func journeyLifetime(t *testing.T, k backend) {
 	s := newCluster(t, k, 1, "", "lifetime 1h")
 	b := s.signIn(s.nodes[0], "alice")
 	s.at(59 * time.Minute)
-	if p := b.get("/"); p.StatusCode != http.StatusOK {
-		t.Errorf("status %d within the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "within the lifetime").status(http.StatusOK)
 	s.at(61 * time.Minute)
-	if p := b.get("/"); p.StatusCode != http.StatusFound {
-		t.Errorf("status %d after the lifetime", p.StatusCode)
-	}
+	check(t, b.get("/"), "after the lifetime").status(http.StatusFound)
 	if p := b.open("/"); p.StatusCode != http.StatusOK {
 		t.Errorf("the next login ends with %d", p.StatusCode)
 	}
@@ -258,14 +244,19 @@ func journeyDisabled(t *testing.T, k backend) {
 }
 
 func journeyTokens(t *testing.T, k backend) {
-	s := newCluster(t, k, 1, "upstream {\naccess_token\nid_token\n}", "max_chunks 4")
+	s := newCluster(t, k, 1, `
+upstream {
+	access_token
+	id_token
+}
+`, "max_chunks 4")
 	r := s.nodes[0]
 	b := s.signIn(r, "alice")
 	b.get("/")
 	header, _ := r.upstream.got()
-	if issued := s.op.Issued(); r.bearer() != issued.AccessToken || header.Get("X-Id-Token") != issued.IDToken {
-		t.Errorf("the application sees %v", header)
-	}
+	issued := s.op.Issued()
+	equal(t, "the access token at the application", r.bearer(), issued.AccessToken)
+	equal(t, "X-Id-Token", header.Get("X-Id-Token"), issued.IDToken)
 }
 
 // journeySecrets: a new secret before the old one costs no user a login, and its
@@ -278,27 +269,20 @@ func journeySecrets(t *testing.T, k backend) {
 	s.session = "secret " + fresh + " " + old
 	both := s.another()
 	moveTo(b, both)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 1 || p.Header.Get("Cache-Control") != "no-store" {
-		t.Fatalf("status %d, %v: what the old secret sealed is sealed again", p.StatusCode, p.Header)
-	}
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v", p.StatusCode, p.Header)
-	}
+	check(required{t}, b.get("/")).status(http.StatusOK).setsCookies(1).header("Cache-Control", "no-store")
+	check(t, b.get("/")).status(http.StatusOK).setsCookies(0)
 	s.session = "secret " + fresh
 	only := s.another()
 	moveTo(b, only)
-	if p := b.get("/"); p.StatusCode != http.StatusOK || len(p.Header["Set-Cookie"]) != 0 {
-		t.Errorf("status %d, %v", p.StatusCode, p.Header)
-	}
+	check(t, b.get("/")).status(http.StatusOK).setsCookies(0)
 	if got := s.use(only, first); got != http.StatusUnauthorized {
 		t.Errorf("the old cookie gets %d", got)
 	}
 	late := s.signIn(s.nodes[0], "alice")
 	moveTo(late, only)
 	logins := s.op.Hits(oidctest.Authorize)
-	if p := late.open("/page"); p.StatusCode != http.StatusOK || s.op.Hits(oidctest.Authorize) != logins+1 {
-		t.Errorf("status %d after %d logins", p.StatusCode, s.op.Hits(oidctest.Authorize)-logins)
-	}
+	check(t, late.open("/page")).status(http.StatusOK)
+	equal(t, "the number of requests to Authorize", s.op.Hits(oidctest.Authorize), logins+1)
 }
 
 // journeyManyAtOnce: requests with one cookie do not disturb each other while

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,7 +11,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-const withToken = "upstream {\naccess_token\n}\nend_session off\n"
+const withToken = `
+upstream {
+	access_token
+}
+end_session off
+`
 
 // journeyRefresh: of many requests at the moment of expiry, at any number of
 // nodes, one makes the call, and all have its result.
@@ -30,13 +36,13 @@ func journeyRefresh(t *testing.T, k backend, nodes int) {
 		seen = append(seen, r.upstream.tokens())
 	}
 	const requests = 200
-	if counts := s.together(requests, cookies); counts[http.StatusOK] != requests || calls(s.op) != 1 {
-		t.Errorf("answers by status: %v, %d calls\n%s", counts, calls(s.op), s.nodes[0].logs())
-	}
+	counts := s.together(requests, cookies)
+	equal(t, "the number of pages", counts[http.StatusOK], requests)
+	equal(t, "the number of refreshes", calls(s.op), 1)
 	for _, seen := range seen {
-		if tokens := seen(); len(tokens) != 1 || tokens[s.op.Issued().AccessToken] == 0 {
-			t.Errorf("the application got %d tokens, the new one %d times", len(tokens), tokens[s.op.Issued().AccessToken])
-		}
+		tokens := seen()
+		equal(required{t}, "the number of tokens", len(tokens), 1)
+		differs(t, "the number of requests with the new token", tokens[s.op.Issued().AccessToken], 0)
 	}
 	// A ticket leads to the new tokens for good, an old cookie for half a minute.
 	late := 30 * time.Second
@@ -65,16 +71,23 @@ func journeyRefreshChain(t *testing.T, k backend) {
 		s.at(time.Duration(i) * due)
 		r := s.nodes[i%2]
 		moveTo(b, r)
-		if p := b.get("/"); p.StatusCode != http.StatusOK || calls(s.op) != i || r.bearer() != s.op.Issued().AccessToken {
-			t.Fatalf("refresh %d: status %d, %d calls\n%s", i, p.StatusCode, calls(s.op), r.logs())
-		}
+		check(required{t}, b.get("/"), fmt.Sprintf("refresh %d", i)).status(http.StatusOK)
+		equal(required{t}, fmt.Sprintf("refresh %d: the number of refreshes", i), calls(s.op), i)
+		equal(required{t}, fmt.Sprintf("refresh %d: the access token at the application", i), r.bearer(), s.op.Issued().AccessToken)
 	}
 }
 
 // journeyRefreshClaims: what a refresh says of the user reaches the application
 // at all nodes, also where headers were made before.
 func journeyRefreshClaims(t *testing.T, k backend) {
-	s := newCluster(t, k, 2, "upstream {\nheader X-Name name\nheader X-Groups groups\naccess_token\nid_token\n}", "max_chunks 4")
+	s := newCluster(t, k, 2, `
+upstream {
+	header X-Name name
+	header X-Groups groups
+	access_token
+	id_token
+}
+`, "max_chunks 4")
 	b := s.signIn(s.nodes[0], "alice")
 	for _, r := range s.nodes {
 		moveTo(b, r)
@@ -92,9 +105,11 @@ func journeyRefreshClaims(t *testing.T, k backend) {
 		b.get("/")
 		issued := s.op.Issued()
 		header, _ := r.upstream.got()
-		if header.Get("X-Name") != "Alice Renamed" || header.Get("X-Groups") != "staff" || header.Get("X-Id-Token") != issued.IDToken || r.bearer() != issued.AccessToken || calls(s.op) != 1 {
-			t.Errorf("after %d calls the application sees %v", calls(s.op), header)
-		}
+		equal(t, "X-Name", header.Get("X-Name"), "Alice Renamed")
+		equal(t, "X-Groups", header.Get("X-Groups"), "staff")
+		equal(t, "X-Id-Token", header.Get("X-Id-Token"), issued.IDToken)
+		equal(t, "the access token at the application", r.bearer(), issued.AccessToken)
+		equal(t, "the number of refreshes", calls(s.op), 1)
 		k.settle()
 	}
 }
@@ -108,9 +123,9 @@ func journeyRefreshRefused(t *testing.T, k backend) {
 	s.holds("before", copied)
 	s.op.EndGrants()
 	s.at(due)
-	if p := b.send(http.MethodGet, "/x", program); p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.body, "session_ended") {
-		t.Errorf("a program gets %d: %s", p.StatusCode, p.body)
-	}
+	check(t, b.send(http.MethodGet, "/x", program), "a program").
+		status(http.StatusUnauthorized).
+		shows("session_ended")
 	if b.cookies()["__Host-oidc_rp"] != "" {
 		t.Error("the cookie was not cleared")
 	}
@@ -146,9 +161,7 @@ func journeyLogoutDuringRefresh(t *testing.T, k backend) {
 		status <- got
 	}()
 	<-arrived
-	if p := b.get("/Special:UserLogout"); p.StatusCode != http.StatusSeeOther {
-		t.Errorf("the logout gets %d", p.StatusCode)
-	}
+	check(t, b.get("/Special:UserLogout"), "the logout").status(http.StatusSeeOther)
 	close(answer)
 	if got := <-status; got != http.StatusUnauthorized {
 		t.Errorf("the request that refreshed gets %d", got)
@@ -180,9 +193,9 @@ func TestARefreshThatCannotBeSavedIsTriedAgain(t *testing.T) {
 	s.records().fail(writing, errTestFull)
 	s.at(due)
 	for range 3 {
-		if got := s.use(r, cookies); got != http.StatusOK || calls(s.op) != 1 || r.bearer() != s.op.Issued().AccessToken {
-			t.Fatalf("status %d, %d calls\n%s", got, calls(s.op), r.logs())
-		}
+		equal(required{t}, "the status", s.use(r, cookies), http.StatusOK)
+		equal(required{t}, "the number of refreshes", calls(s.op), 1)
+		equal(required{t}, "the access token at the application", r.bearer(), s.op.Issued().AccessToken)
 	}
 	if !strings.Contains(r.logs(), "the session could not be kept with its new tokens") {
 		t.Error("the log does not say so")
@@ -190,9 +203,9 @@ func TestARefreshThatCannotBeSavedIsTriedAgain(t *testing.T) {
 	s.records().mend()
 	s.holds("when there is room again", cookies)
 	s.at(due + 2*time.Minute) // no node remembers it any more
-	if got := s.use(r, cookies); got != http.StatusOK || calls(s.op) != 1 || r.bearer() != s.op.Issued().AccessToken {
-		t.Errorf("status %d, %d calls: the tokens were not kept", got, calls(s.op))
-	}
+	equal(t, "the status", s.use(r, cookies), http.StatusOK)
+	equal(t, "the number of refreshes", calls(s.op), 1)
+	equal(t, "the access token at the application", r.bearer(), s.op.Issued().AccessToken)
 }
 
 // TestANodeThatDiedAfterItsRefreshIsNotMissed: with the record the tokens are
@@ -202,9 +215,8 @@ func TestANodeThatDiedAfterItsRefreshIsNotMissed(t *testing.T) {
 	s := newCluster(t, backendNamed(testKind), 2, withToken, "")
 	cookies := s.signIn(s.nodes[0], "alice").cookieHeader()
 	s.at(due)
-	if got := s.use(s.nodes[0], cookies); got != http.StatusOK || calls(s.op) != 1 {
-		t.Fatalf("status %d, %d calls", got, calls(s.op))
-	}
+	equal(required{t}, "the status", s.use(s.nodes[0], cookies), http.StatusOK)
+	equal(required{t}, "the number of refreshes", calls(s.op), 1)
 	for key := range s.records().content() {
 		if !strings.HasPrefix(key, sessionFolder) {
 			if err := s.records().Delete(t.Context(), key); err != nil {
@@ -213,9 +225,9 @@ func TestANodeThatDiedAfterItsRefreshIsNotMissed(t *testing.T) {
 		}
 	}
 	s.nodes[0].end()
-	if got := s.use(s.nodes[1], cookies); got != http.StatusOK || calls(s.op) != 1 || s.nodes[1].bearer() != s.op.Issued().AccessToken {
-		t.Errorf("status %d, %d calls", got, calls(s.op))
-	}
+	equal(t, "the status", s.use(s.nodes[1], cookies), http.StatusOK)
+	equal(t, "the number of refreshes", calls(s.op), 1)
+	equal(t, "the access token at the application", s.nodes[1].bearer(), s.op.Issued().AccessToken)
 }
 
 // TestASessionThatEndsWhileItsNewStateIsKeptStaysSo: at the last moment, when
@@ -237,9 +249,9 @@ func TestASessionThatEndsWhileItsNewStateIsKeptStaysSo(t *testing.T) {
 			})
 			s.at(row.after)
 			p := b.send(http.MethodGet, "/x", program)
-			if p.StatusCode != http.StatusUnauthorized || b.cookies()["__Host-oidc_rp"] != "" || calls(s.op) != row.calls {
-				t.Errorf("status %d, %d calls", p.StatusCode, calls(s.op))
-			}
+			check(t, p).status(http.StatusUnauthorized)
+			equal(t, "the session's cookie", b.cookies()["__Host-oidc_rp"], "")
+			equal(t, "the number of refreshes", calls(s.op), row.calls)
 			if left := s.records().sessions(); len(left) != 0 {
 				t.Error("the record is there again")
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -51,15 +52,24 @@ func spellings(value string) []string {
 func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("storage"), backendNamed(testKind)}, func(t *testing.T, k backend) {
-		s := newCluster(t, k, 1, "upstream {\naccess_token\nid_token\n}\nend_session off", "")
+		s := newCluster(t, k, 1, `
+upstream {
+	access_token
+	id_token
+}
+end_session off
+`, "")
 		r := s.nodes[0]
 		secrets := map[string]string{"the sealing secret": strings.Repeat("s", 40), "the client secret": s.op.Client().Secret}
 		for _, who := range []string{"alice", "bob"} {
 			b := s.signIn(r, who)
 			ticket, user, issued := r.ticketOf(b), s.op.User(who), s.op.Issued()
 			found, err := r.store().Reload(t.Context(), ticket.name)
-			if err != nil || found[0] == nil {
-				t.Fatalf("expected a record, seen none: %v", err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found[0] == nil {
+				t.Fatal("expected a record, seen none")
 			}
 			opened, err := ticket.session(found[0])
 			if err != nil {
@@ -73,9 +83,7 @@ func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 				secrets[name+" of "+who] = value
 			}
 			s.at(s.ahead + due)
-			if p := b.get("/"); p.StatusCode != http.StatusOK {
-				t.Fatalf("status %d", p.StatusCode)
-			}
+			check(required{t}, b.get("/")).status(http.StatusOK)
 			if who == "alice" {
 				r.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{}))
 				r.tell(s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{}))
@@ -92,21 +100,19 @@ func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 			}
 			for what, secret := range secrets {
 				for _, spelling := range spellings(secret) {
-					if bytes.Contains(content, []byte(spelling)) || strings.Contains(name, spelling) {
-						t.Errorf("%s holds %s", name, what)
-					}
+					equal(t, fmt.Sprintf("%s holds %s", name, what), bytes.Contains(content, []byte(spelling)), false)
+					equal(t, fmt.Sprintf("the name %s holds %s", name, what), strings.Contains(name, spelling), false)
 				}
 			}
 		}
-		if sessions < 2 || len(all) < 5 {
-			t.Errorf("only %d of %d were of sessions: nothing was looked at", sessions, len(all))
-		}
+		atLeast(t, "the number of records of sessions", sessions, 2)
+		atLeast(t, "the number of records", len(all), 5)
 	})
 }
 
-// TestWhoWritesTheStoreIsNobody: without a ticket there is no session, whatever
+// TestWritingToTheStoreSignsNoUserIn: without a ticket there is no session, whatever
 // somebody puts into the store; and with one no other's.
-func TestWhoWritesTheStoreIsNobody(t *testing.T) {
+func TestWritingToTheStoreSignsNoUserIn(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
@@ -183,9 +189,7 @@ func TestWhoWritesTheStoreIsNobody(t *testing.T) {
 				r := s.nodes[0]
 				alice, bob := s.signIn(r, "alice"), r.browser()
 				s.op.SignIn("bob")
-				if p := bob.open("/@app/auth/default/login?returnto=/"); p.StatusCode != http.StatusOK {
-					t.Fatalf("status %d", p.StatusCode)
-				}
+				check(required{t}, bob.open("/@app/auth/default/login?returnto=/")).status(http.StatusOK)
 				if !remembered { // another instance has not seen the cookies yet
 					r = s.another()
 				}
@@ -213,7 +217,12 @@ func TestWhoWritesTheStoreIsNobody(t *testing.T) {
 func TestASessionLargerThanCookiesFitsAStore(t *testing.T) {
 	t.Parallel()
 	forBackends(t, storeBackends(), func(t *testing.T, k backend) {
-		s := newCluster(t, k, 1, "upstream {\nheader X-Sub sub\nheader X-Last {http.auth.user.claims.last}\n}", "")
+		s := newCluster(t, k, 1, `
+upstream {
+	header X-Sub sub
+	header X-Last {http.auth.user.claims.last}
+}
+`, "")
 		r := s.nodes[0]
 		grow := func(size int) {
 			user := s.op.User("alice")
@@ -223,14 +232,12 @@ func TestASessionLargerThanCookiesFitsAStore(t *testing.T) {
 		grow(40 << 10)
 		b := s.signIn(r, "alice")
 		b.get("/again")
-		if header, _ := r.upstream.got(); header.Get("X-Last") != "end" || len(b.cookies()["__Host-oidc_rp"]) > 100 {
-			t.Errorf("the application sees %v, the cookie has %d bytes", header, len(b.cookies()["__Host-oidc_rp"]))
-		}
+		header, _ := r.upstream.got()
+		equal(t, "X-Last", header.Get("X-Last"), "end")
+		atMost(t, "the size of the session's cookie", len(b.cookies()["__Host-oidc_rp"]), 100)
 		grow(300 << 10)
 		p := r.browser().open("/")
-		if p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "session_too_large") {
-			t.Errorf("status %d: %s", p.StatusCode, p.body)
-		}
+		check(t, p).status(http.StatusForbidden).shows("session_too_large")
 		if !strings.Contains(r.logs(), "essay (307200 bytes)") {
 			t.Error("the log does not name the largest claim")
 		}

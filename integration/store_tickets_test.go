@@ -55,9 +55,11 @@ func (t *ticket) session(record []byte) (opened session.Session, err error) {
 func (r *harness) ticketOf(b *browser) *ticket {
 	ring := r.ring()
 	plain, _, err := ring.Open(seal.ForTicket, atRP.sessionAAD, b.cookies()["__Host-oidc_rp"][1:])
-	if err != nil || len(plain) != 33 || plain[0] != ticketVersion {
-		r.t.Fatalf("the cookie is no ticket: %d bytes, %v", len(plain), err)
+	if err != nil {
+		r.t.Fatal(err)
 	}
+	equal(required{r.t}, "the size of the ticket", len(plain), 33)
+	equal(required{r.t}, "the version of the ticket", plain[0], ticketVersion)
 	t, err := newTicket(seal.RecordSecret(plain[1:]))
 	if err != nil {
 		r.t.Fatal(err)
@@ -71,17 +73,14 @@ func (s *cluster) nothing(what string, r *harness, value string) {
 	s.t.Helper()
 	b := r.browser()
 	p := b.send(http.MethodGet, "/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Cookie": "__Host-oidc_rp=" + value})
-	if p.StatusCode != http.StatusUnauthorized || len(p.Header["Set-Cookie"]) != 1 || !strings.HasPrefix(p.Header.Get("Set-Cookie"), "__Host-oidc_rp=; ") {
-		s.t.Errorf("%s: status %d, %v", what, p.StatusCode, p.Header["Set-Cookie"])
-	}
+	check(s.t, p, what).status(http.StatusUnauthorized).setsCookies(1)
+	begins(s.t, what+": Set-Cookie", p.Header.Get("Set-Cookie"), "__Host-oidc_rp=; ")
 	b.set("__Host-oidc_rp", value)
 	logins := s.op.Hits(oidctest.Authorize)
-	if p := b.open("/page"); p.StatusCode != http.StatusOK || s.op.Hits(oidctest.Authorize) != logins+1 {
-		s.t.Errorf("%s: status %d after %d logins", what, p.StatusCode, s.op.Hits(oidctest.Authorize)-logins)
-	}
-	if p := b.open("/page"); p.StatusCode != http.StatusOK || s.op.Hits(oidctest.Authorize) != logins+1 {
-		s.t.Errorf("%s: a loop of logins", what)
-	}
+	check(s.t, b.open("/page"), what).status(http.StatusOK)
+	equal(s.t, what+": the number of requests to Authorize", s.op.Hits(oidctest.Authorize), logins+1)
+	check(s.t, b.open("/page"), what).status(http.StatusOK)
+	equal(s.t, what+": the number of requests to Authorize", s.op.Hits(oidctest.Authorize), logins+1)
 }
 
 // set puts a cookie into the browser.
@@ -173,7 +172,7 @@ http://rp.test, http://two.test {
 		s.nodes = append(s.nodes, r)
 		cookies := s.signIn(r, "alice").cookieHeader()
 		elsewhere := func() int {
-			return r.raw("GET /x HTTP/1.1\r\nHost: two.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n").StatusCode
+			return r.raw("GET /x HTTP/1.1", "Host: two.test", "Connection: close", "Cookie: "+cookies).StatusCode
 		}
 		for range 2 {
 			if got := elsewhere(); got != http.StatusUnauthorized {
@@ -182,8 +181,6 @@ http://rp.test, http://two.test {
 			s.holds("at its own", cookies)
 		}
 		b := r.browser()
-		if p := b.open("https://two.test/"); p.StatusCode != http.StatusOK {
-			t.Errorf("status %d at the other host", p.StatusCode)
-		}
+		check(t, b.open("https://two.test/"), "at the other host").status(http.StatusOK)
 	})
 }

@@ -23,6 +23,8 @@ type parsed struct {
 	Wait    caddy.Duration
 	Maybe   *caddy.Duration
 	Pairs   map[string]string
+	Both    []string
+	Named   map[string]string
 }
 
 func parse(text string) (parsed, error) {
@@ -47,6 +49,7 @@ func parse(text string) (parsed, error) {
 		"wait":    func() error { return PositiveDurationArg(d, &p.Wait) },
 		"maybe":   func() error { return DurationArg(d, &p.Maybe) },
 		"pairs":   func() error { return MapBlock(d, &p.Pairs) },
+		"both":    func() error { return ListAndMap(d, &p.Both, &p.Named) },
 	})
 	return p, err
 }
@@ -68,6 +71,9 @@ func TestArgumentsAreRead(t *testing.T) {
 			a 1
 			b 2
 		}
+		both x y {
+			c 3
+		}
 	}`)
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +82,7 @@ func TestArgumentsAreRead(t *testing.T) {
 	want := parsed{
 		Name: "alice", Word: "never", Checked: "good", Hosts: []string{"a", "b"}, Odd: []string{"one"}, Flag: true, Switch: &on,
 		Count: 4, Wait: caddy.Duration(90e9), Maybe: new(caddy.Duration), Pairs: map[string]string{"a": "1", "b": "2"},
+		Both: []string{"x", "y"}, Named: map[string]string{"c": "3"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("expected %+v, seen %+v", want, got)
@@ -103,6 +110,10 @@ func TestErrorsNameTheLineAndTheRule(t *testing.T) {
 		"pairs {\n}":           "pairs is empty",
 		"pairs {\na 1\na 2\n}": "Testfile:4 pairs: a is there twice",
 		"pairs {\n\"\" 1\n}":   "Testfile:3 pairs: a name is empty",
+		`both`:                 "Testfile:2 both is empty",
+		`both a a`:             "Testfile:2 both: argument 2 is empty or there twice",
+		"both {\na 1\na 2\n}":  "Testfile:4 both: a is there twice",
+		"both x {\na\n}":       "Testfile:3 a takes one argument, not 0",
 		"flag\nflag":           "Testfile:3 flag is there twice",
 		`flga`:                 "unrecognized option 'flga' of block",
 		`nmae`:                 "did you mean 'name'?",

@@ -25,14 +25,14 @@ func (t Table[T]) Read(d *caddyfile.Dispenser, kind *Kind, into T, seen Seen) er
 	if !known {
 		return kind.Unrecognized(d)
 	}
-	if err := seen.Once(d, option); err != nil {
+	if err := kind.Once(d, option, seen); err != nil {
 		return err
 	}
 	return parse(d, into)
 }
 
-// ReadBlock reads a block of options, each at most once, and returns which there
-// were.
+// ReadBlock reads a block of options, each at most once unless it repeats, and
+// returns which there were.
 func (t Table[T]) ReadBlock(d *caddyfile.Dispenser, kind *Kind, into T) (Seen, error) {
 	seen := make(Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -54,9 +54,21 @@ type Kind struct {
 	// Options are the names of the block's options. If there are none, errors
 	// suggest nothing.
 	Options []string
+	// Repeats are the names of those that may be there more than once.
+	Repeats []string
 	// Others are the kinds of blocks where an option may belong that is not one of
 	// these, in the order in which they are searched.
 	Others []*Kind
+}
+
+// Once returns an error if the option was read before in this block and does not
+// repeat. The dispenser is on its name.
+func (k *Kind) Once(d *caddyfile.Dispenser, option string, seen Seen) error {
+	if slices.Contains(k.Repeats, option) {
+		seen[option] = d.Token()
+		return nil
+	}
+	return seen.Once(d, option)
 }
 
 // Unrecognized returns the error about an option that a block does not have: with

@@ -25,6 +25,9 @@ type Provider struct {
 	Mapping identity.Mapping
 	// Demanding reports whether authorization_params demand something of ID tokens.
 	Demanding bool
+	// LoginIsAuthTime reports whether a login that asks the user to authenticate
+	// again counts as authentication at its own time, if auth_time does not come.
+	LoginIsAuthTime bool
 	// RedirectPath is the path of the redirect URI. Default: that of the endpoint.
 	RedirectPath string
 	// Forward are the parameters of login links that the provider receives.

@@ -92,6 +92,10 @@ type Provider struct {
 	UsernameClaims   []string
 	GroupsClaim      string
 	Claims           map[string]string // paths by name
+	GroupNames       map[string]string // local names by the provider's
+	EmailTrusted     bool
+	// The order of these means nothing.
+	Groups, Tenants, Domains []string
 }
 
 // Session is how an instance keeps sessions.

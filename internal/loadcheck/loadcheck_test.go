@@ -15,6 +15,7 @@ type testInstance struct {
 	Base, Domain, Cookie, Store, Endpoints, SignedOut, Client string
 	Public, Insecure                                          bool
 	Private                                                   []string // path patterns
+	Provider                                                  Provider // only what decides who a user is
 }
 
 // sitesOf reads the sites of a server with these routes.
@@ -31,9 +32,11 @@ func sitesOf(t *testing.T, routes string) []*Site {
 		}
 		o = Options{
 			BaseURL: i.Base, Public: i.Public, Endpoints: i.Endpoints, SignedOut: i.SignedOut,
-			Providers: []Provider{{ID: "corp", Own: true, Issuer: "https://login.example", ClientID: i.Client}},
+			Providers: []Provider{i.Provider},
 			Session:   Session{Cookie: Cookie{Name: i.Cookie, Domain: i.Domain, Insecure: i.Insecure}, Store: i.Store},
 		}
+		p := &o.Providers[0]
+		p.ID, p.Own, p.Issuer, p.ClientID = "corp", true, "https://login.example", i.Client
 		if i.Base != "" {
 			base, err := address.ParseOrigin(i.Base)
 			if err != nil {
@@ -89,6 +92,11 @@ func TestChecks(t *testing.T) {
 		{"a private page after a logout", site("a.example", `{"handler": "ours", "signedOut": "/bye?x"}`), slog.LevelWarn, "signed_out leads to a private page", "signed_out=/bye?x site=a.example"},
 		{"a public page after a logout", site("a.example", `{"handler": "ours", "public": true, "signedOut": "/bye"}`), 0, "", ""},
 		{"one id for two clients", site("a.example", ours+`,{"handler": "ours", "client": "other"}`), slog.LevelError, `site a.example: provider corp: two instances of this site have different values of client_id ("rp" and "other")`, ""},
+		{"one id for groups and some of them", site("a.example", ours+`,{"handler": "ours", "provider": {"groups": ["a", "b"]}}`), slog.LevelError, `different values of groups ("" and "a b")`, ""},
+		{"one id for two names of a group", site("a.example", `{"handler": "ours", "provider": {"groupNames": {"a": "b"}}},{"handler": "ours", "provider": {"groupNames": {"a": "c"}}}`), slog.LevelError, `different values of groups a ("b" and "c")`, ""},
+		{"one id for trusted addresses and others", site("a.example", ours+`,{"handler": "ours", "provider": {"emailTrusted": true}}`), slog.LevelError, `different values of email_trusted ("false" and "true")`, ""},
+		{"one id for two tenants", site("a.example", ours+`,{"handler": "ours", "provider": {"tenants": ["t"]}}`), slog.LevelError, `different values of tenants ("" and "t")`, ""},
+		{"one id for the same domains", site("a.example", `{"handler": "ours", "provider": {"domains": ["a", "B"]}},{"handler": "ours", "provider": {"domains": ["b", "A"]}}`), 0, "", ""},
 		{"one id for two clients, apart", site("a.example", ours+`,{"handler": "ours", "client": "other", "endpoints": "/other", "cookie": "other"}`), 0, "", ""},
 		{"one cookie for two stores", site("a.example", ours+`,{"handler": "ours", "store": "{}"}`), slog.LevelWarn, "two instances on this site have cookies of the same name", "cookie=app providers=[corp] other_providers=[corp] site=a.example"},
 		{"two cookies for two stores", site("a.example", ours+`,{"handler": "ours", "store": "{}", "cookie": "other"}`), 0, "", ""},

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -70,6 +71,15 @@ func (p Provider) identity() map[string]string {
 		"issuer": p.Issuer, "client_id": p.ClientID,
 		"username_claim": cmp.Or(strings.Join(p.UsernameClaims, " "), "preferred_username sub"),
 		"groups_claim":   cmp.Or(p.GroupsClaim, "groups"),
+		"email_trusted":  strconv.FormatBool(p.EmailTrusted),
+	}
+	sorted := func(list []string) string { return strings.Join(slices.Sorted(slices.Values(list)), " ") }
+	all["groups"] = sorted(p.Groups)
+	for name, list := range map[string][]string{"tenants": p.Tenants, "domains": p.Domains} { // in any case
+		all[name] = sorted(strings.Fields(strings.ToLower(strings.Join(list, " "))))
+	}
+	for name, local := range p.GroupNames {
+		all["groups "+name] = local
 	}
 	for name, path := range p.Claims {
 		if path != name { // else it is the claim itself

@@ -25,7 +25,12 @@ type Client struct {
 	AssertTokenEndpoint bool
 	Scopes              []string // without openid, which is always there
 	Algs                []string // of ID tokens; empty: see algorithms
-	ClockSkew           time.Duration
+	// Audiences are others that an ID token may have beside the client; empty: those
+	// that azp vouches for.
+	Audiences []string
+	// Tenants are those whose tokens are taken; empty: all of the issuer's.
+	Tenants   []string
+	ClockSkew time.Duration
 	// AccessTokenLifetime is assumed of an access token where the answer does not
 	// say. Zero: an hour where a refresh token can replace it, else unknown.
 	AccessTokenLifetime time.Duration

@@ -64,6 +64,7 @@ func (c *Client) verifyIDToken(ctx context.Context, raw string, check idTokenChe
 		return nil, tokenErrorf("it %w", err)
 	}
 	check.metadata, check.clientID = metadata, c.ClientID
+	check.audiences, check.tenants = c.Audiences, c.Tenants
 	check.now, check.skew, check.header = c.Now(), c.ClockSkew, keys.header
 	if err := check.checkAll(claims); err != nil {
 		return nil, tokenErrorf("%w", err)
@@ -112,12 +113,14 @@ func (k *callKeys) verify(ctx context.Context, raw string) ([]byte, error) {
 type idTokenCheck struct {
 	metadata        *Metadata
 	clientID, nonce string
-	now             time.Time
-	skew            time.Duration
-	header          jose.Header
-	accessToken     string
-	demands         Demands
-	first           *First // of a refresh: the login's
+	// audiences and tenants are those of the Client.
+	audiences, tenants []string
+	now                time.Time
+	skew               time.Duration
+	header             jose.Header
+	accessToken        string
+	demands            Demands
+	first              *First // of a refresh: the login's
 }
 
 func (c *idTokenCheck) checkAll(claims object) error {
@@ -155,6 +158,9 @@ func (c *idTokenCheck) checkIssuerAndSubject(claims object) error {
 	if err := c.metadata.checkIssuerOf(claims); err != nil {
 		return err
 	}
+	if err := c.checkTenant(claims); err != nil {
+		return err
+	}
 	subject, err := claims.text("sub")
 	if err != nil {
 		return err
@@ -168,8 +174,23 @@ func (c *idTokenCheck) checkIssuerAndSubject(claims object) error {
 	return nil
 }
 
-// checkAudience: the token is for this client, and if it names others as well, it
-// was issued to this client (Core 3.1.3.7, 3 to 5).
+// checkTenant: where only some tenants are taken, the token is of one of them.
+func (c *idTokenCheck) checkTenant(claims object) error {
+	if len(c.tenants) == 0 {
+		return nil
+	}
+	tenant, err := claims.text("tid")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(c.tenants, tenant) {
+		return fmt.Errorf("its tenant is %q, which is not one of tenants", clip(tenant))
+	}
+	return nil
+}
+
+// checkAudience: the token is for this client, and if it names others as well, they
+// are known, or it was issued to this client (Core 3.1.3.7, 3 to 5).
 func (c *idTokenCheck) checkAudience(claims object) error {
 	audience, err := claims.texts("aud", true)
 	if err != nil {
@@ -186,8 +207,12 @@ func (c *idTokenCheck) checkAudience(claims object) error {
 		return fmt.Errorf("azp is another client: it is %q, and client_id is %q", clip(party), c.clientID)
 	}
 	for _, member := range audience {
-		if member != c.clientID && party == "" {
-			return fmt.Errorf("aud names other clients, such as %q, and azp does not say that it is for this one", clip(member))
+		switch {
+		case member == c.clientID:
+		case len(c.audiences) > 0 && !slices.Contains(c.audiences, member):
+			return fmt.Errorf("aud names %q, which is not one of audiences", clip(member))
+		case len(c.audiences) == 0 && party == "":
+			return fmt.Errorf("aud names other clients, such as %q, and azp does not say that it is for this one; if they may have it as well, name them with audiences", clip(member))
 		}
 	}
 	return nil

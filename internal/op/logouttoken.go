@@ -68,7 +68,7 @@ func (c *Client) VerifyLogoutToken(ctx context.Context, raw string) (*LogoutToke
 	if err != nil {
 		return nil, logoutTokenError(fmt.Errorf("it %w", err))
 	}
-	check := logoutTokenCheck{idTokenCheck{metadata: metadata, clientID: c.ClientID, now: c.Now(), skew: c.ClockSkew, header: keys.header}}
+	check := logoutTokenCheck{idTokenCheck{metadata: metadata, clientID: c.ClientID, now: c.Now(), skew: c.ClockSkew, header: keys.header, audiences: c.Audiences, tenants: c.Tenants}}
 	token, err := check.checkAll(claims)
 	if err != nil {
 		return nil, logoutTokenError(err)
@@ -170,10 +170,18 @@ func (c *logoutTokenCheck) checkIssuer(claims object, token *LogoutToken) (err e
 	if token.Issuer, err = claims.text("iss"); err != nil {
 		return err
 	}
-	if !c.metadata.IsIssuer(token.Issuer) {
+	if !c.metadata.IsIssuer(token.Issuer) || !c.isOfTenant(token.Issuer) {
 		return notTheIssuer(token.Issuer)
 	}
 	return nil
+}
+
+// isOfTenant reports whether an issuer of the provider is that of a tenant which is
+// taken.
+func (c *logoutTokenCheck) isOfTenant(issuer string) bool {
+	return len(c.tenants) == 0 || slices.ContainsFunc(c.tenants, func(tenant string) bool {
+		return issuer == strings.Replace(c.metadata.Issuer, TenantPart, tenant, 1)
+	})
 }
 
 func (c *logoutTokenCheck) checkOrigin(claims object, token *LogoutToken) error {

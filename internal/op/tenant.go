@@ -17,6 +17,9 @@ const TenantPart = "{tenantid}"
 // tenantID is a UUID as Entra ID writes it: one spelling for one tenant.
 var tenantID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
+// IsTenant reports whether a text can be the id of a tenant.
+func IsTenant(text string) bool { return tenantID.MatchString(text) }
+
 // tenantAliases are what Entra ID puts in the place of the tenant where any
 // tenant's users may sign in.
 var tenantAliases = []string{"common", "organizations"}

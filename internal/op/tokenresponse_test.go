@@ -63,6 +63,30 @@ func TestAdvisoryMembersOfAnyFormFailNothing(t *testing.T) {
 	}
 }
 
+// A provider that says nothing of the scope granted what was requested; one that
+// says it in an odd form granted nothing that is known.
+func TestTheGrantedScope(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		written, scope string
+		said           bool
+	}{
+		{`"x":1`, "", false}, {`"scope":null`, "", false}, {`"scope":"openid read"`, "openid read", true}, {`"scope":["openid","read"]`, "openid read", true},
+		{`"scope":""`, "", true}, {`"scope":[]`, "", true}, {`"scope":5`, "", true}, {`"scope":{"openid":true}`, "", true}, {`"scope":["openid",5]`, "", true},
+	} {
+		got, err := readTokens(tokenAnswerOf(200, "application/json", `{"access_token":"a","id_token":"i",`+tc.written+`}`))
+		if err != nil {
+			t.Fatalf("%s: %v", tc.written, err)
+		}
+		if got.scope != tc.scope {
+			t.Errorf("%s: expected the scope %q, seen %q", tc.written, tc.scope, got.scope)
+		}
+		if got.scopeSaid != tc.said {
+			t.Errorf("%s: expected that the scope is said: %v, seen %v", tc.written, tc.said, got.scopeSaid)
+		}
+	}
+}
+
 func TestOtherTokenTypesAreNoticed(t *testing.T) {
 	t.Parallel()
 	for written, good := range map[string]bool{`"Bearer"`: true, `"bEARER"`: true, `"mac"`: false, `""`: false, "null": false, "1": false, `["Bearer"]`: false, `"N_A"`: false} {

@@ -14,7 +14,7 @@ import (
 // check refuses options that cannot work. Defaults are filled in.
 func (o *Options) check() error {
 	return optioncheck.Each(o.checkAddresses, o.checkIssuer, o.checkKeys, o.checkClientAuth, o.checkAlgs,
-		func() error { return CheckParameters(o.AuthorizationParams) }, o.checkRequests, o.checkConnection, o.checkWords)
+		func() error { return CheckParameters(o.AuthorizationParams) }, o.checkIdentity, o.checkRequests, o.checkConnection, o.checkWords)
 }
 
 func (o *Options) checkAddresses() error {

@@ -2,10 +2,16 @@ package opconfig
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+const (
+	aTenant   = "9188040d-6c67-4c5b-b112-36a304b66dad"
+	anyTenant = "https://login.microsoftonline.com/common/v2.0"
 )
 
 func TestOptionsThatCannotWork(t *testing.T) {
@@ -41,6 +47,29 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		}, `client_assertion_audience: "all" is none of issuer, token_endpoint`},
 		{"an unknown algorithm", func(o *Options) { o.IDTokenAlgs = []string{"none"} }, `id_token_algs: "none" is not known`},
 		{"HS256 without a secret", func(o *Options) { o.IDTokenAlgs = []string{"HS256"} }, "id_token_algs: HS256 needs a client_secret"},
+		{"tenants of a single issuer", func(o *Options) { o.Tenants = []string{aTenant} }, "tenants: the issuer has no {tenantid}, so that there is only one tenant"},
+		{"tenants by an alias", func(o *Options) { o.Issuer, o.Tenants, o.EmailTrusted = anyTenant, []string{aTenant}, true }, ""},
+		{"tenants of an issuer that is not known yet", func(o *Options) { o.Issuer, o.Tenants = "https://{env.HOST}/v2.0", []string{aTenant} }, ""},
+		{"a tenant by name", func(o *Options) { o.Issuer, o.Tenants = anyTenant, []string{"contoso.example"} },
+			`tenants: "contoso.example" is no tenant id, such as 00000000-0000-0000-0000-000000000000`},
+		{"a tenant twice", func(o *Options) {
+			o.Issuer, o.Tenants = anyTenant, []string{aTenant, strings.ToUpper(aTenant)}
+		}, "tenants: item 2 is empty or there twice"},
+		{"addresses of any tenant", func(o *Options) { o.Issuer, o.EmailTrusted = anyTenant, true },
+			"email_trusted: the issuer is that of any tenant ({tenantid}), and each could claim any address; name those that you trust with tenants"},
+		{"groups, domains and audiences", func(o *Options) {
+			o.Groups, o.GroupNames = []string{"a", "{env.A}"}, map[string]string{"b": "c", "d": "c", "a/b": "{env.B}"}
+			o.Domains, o.Audiences = []string{"Corp.Example", "a-1.b", "localhost", "xn--bcher-kva.example", "{env.D}"}, []string{"api"}
+		}, ""},
+		{"an empty group", func(o *Options) { o.Groups = []string{"a", ""} }, "groups: item 2 is empty or there twice"},
+		{"an empty local group", func(o *Options) { o.GroupNames = map[string]string{"a": ""} }, "groups: a name is empty"},
+		{"a group in both forms", func(o *Options) { o.Groups, o.GroupNames = []string{"a"}, map[string]string{"a": "b"} }, "groups: a is there twice"},
+		{"one name for two groups", func(o *Options) { o.Groups, o.GroupNames = []string{"a"}, map[string]string{"b": "a"} }, "groups: a is the name of two groups"},
+		{"an audience twice", func(o *Options) { o.Audiences = []string{"a", "a"} }, "audiences: item 2 is empty or there twice"},
+		{"a domain that is not ASCII", func(o *Options) { o.Domains = []string{"Bücher.example"} }, `domains: "bücher.example" is not ASCII; write xn--bcher-kva.example`},
+		{"an address for a domain", func(o *Options) { o.Domains = []string{"@corp.example"} }, `domains: "@corp.example" is not a domain, such as corp.example`},
+		{"a domain with a dot at the end", func(o *Options) { o.Domains = []string{"corp.example."} }, `domains: "corp.example." is not a domain, such as corp.example`},
+		{"a domain with an empty label", func(o *Options) { o.Domains = []string{"corp..example"} }, `domains: "corp..example" is not a domain, such as corp.example`},
 		{"state from a link", func(o *Options) { o.ForwardParams = []string{"state"} }, "forward_params: state is set by the login itself"},
 		{"a redirect path with a query", func(o *Options) { o.RedirectPath = "/a?b" }, `redirect_path: "/a?b" is not a plain path`},
 		{"a certificate without its key", func(o *Options) { o.TLS = &TLSFiles{ClientCertificate: "c"} },

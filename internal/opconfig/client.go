@@ -95,8 +95,9 @@ func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, no
 	c := &op.Client{
 		Discovery: discovery, ClientID: r.ClientID, AuthMethod: r.ClientAuth,
 		Keys: keys, AssertTokenEndpoint: r.ClientAssertionAudience == AudienceTokenEndpoint,
-		Scopes: slices.DeleteFunc(slices.Clone(r.Scopes), func(s string) bool { return s == "openid" }),
-		Algs:   r.IDTokenAlgs, ClockSkew: *r.ClockSkew,
+		Scopes:    slices.DeleteFunc(slices.Clone(r.Scopes), func(s string) bool { return s == "openid" }),
+		Audiences: r.Audiences, Tenants: r.Tenants,
+		Algs: r.IDTokenAlgs, ClockSkew: *r.ClockSkew,
 		UserinfoByPost: r.UserinfoMethod == "post", AccessTokenLifetime: r.AccessTokenLifetime,
 		NoPKCE:     r.PKCE != nil && !*r.PKCE,
 		Parameters: r.AuthorizationParams, Demands: demands, ResponseMode: r.ResponseMode, Now: now,

@@ -1,8 +1,10 @@
 package opconfig
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -34,5 +36,82 @@ func (r *Resolved) identityOptions() (options [][]string) {
 			options = append(options, []string{"claims", local, path})
 		}
 	}
+	for _, theirs := range slices.Sorted(maps.Keys(r.GroupNames)) {
+		options = append(options, []string{"group_names", theirs, r.GroupNames[theirs]})
+	}
+	if r.EmailTrusted {
+		options = append(options, []string{"email_trusted"})
+	}
+	for _, option := range r.identityLists() {
+		if list := *option.list; len(list) > 0 && option.bound {
+			options = append(options, append([]string{option.name}, slices.Sorted(slices.Values(list))...))
+		}
+	}
 	return options
+}
+
+// list is an option whose order means nothing.
+type list struct {
+	name  string
+	list  *[]string
+	bound bool // sessions are bound to it
+}
+
+// identityLists are the lists that say whom the provider is believed for.
+func (o *Options) identityLists() []list {
+	return []list{{"groups", &o.Groups, true}, {"tenants", &o.Tenants, true}, {"domains", &o.Domains, true}, {"audiences", &o.Audiences, false}}
+}
+
+// expandIdentity resolves the options that identify users.
+func (r *Resolved) expandIdentity() (err error) {
+	lists := append(r.identityLists(), list{name: "username_claim", list: &r.UsernameClaim})
+	for _, option := range lists {
+		all := slices.Clone(*option.list)
+		for i, text := range all {
+			if all[i], err = r.expander.Expand(text); err != nil {
+				return fmt.Errorf("%s: %w", option.name, err)
+			}
+		}
+		*option.list = all
+	}
+	if r.GroupsClaim, err = r.expander.Expand(r.GroupsClaim); err != nil {
+		return fmt.Errorf("groups_claim: %w", err)
+	}
+	r.Claims = maps.Clone(r.Claims)
+	for local, path := range r.Claims {
+		if r.Claims[local], err = r.expander.Expand(path); err != nil {
+			return fmt.Errorf("claims %s: %w", local, err)
+		}
+	}
+	return r.expandGroupNames()
+}
+
+// expandGroupNames resolves both names of a group.
+func (r *Resolved) expandGroupNames() error {
+	names := make(map[string]string, len(r.GroupNames))
+	for written, local := range r.GroupNames {
+		theirs, err := r.expander.Expand(written)
+		if err == nil {
+			local, err = r.expander.Expand(local)
+		}
+		if err != nil {
+			return fmt.Errorf("groups: %w", err)
+		}
+		if _, twice := names[theirs]; twice {
+			return fmt.Errorf("groups: %s is there twice", theirs)
+		}
+		names[theirs] = local
+	}
+	r.GroupNames = names
+	return nil
+}
+
+// dropPlaceholders drops names that are not known before they are resolved.
+func (o *Options) dropPlaceholders() {
+	hasPlaceholder := func(text string) bool { return strings.Contains(text, "{") }
+	for _, option := range o.identityLists() {
+		*option.list = slices.DeleteFunc(slices.Clone(*option.list), hasPlaceholder)
+	}
+	o.GroupNames = maps.Clone(o.GroupNames)
+	maps.DeleteFunc(o.GroupNames, func(theirs, local string) bool { return hasPlaceholder(theirs) || hasPlaceholder(local) })
 }

@@ -82,6 +82,11 @@ func TestSessionsAreBoundToWhatSaysWhoAUserIs(t *testing.T) {
 		{"another user name", func(o *Options) { o.UsernameClaim = []string{"email"} }, false},
 		{"other groups", func(o *Options) { o.GroupsClaim = "roles" }, false},
 		{"a claim by another name", func(o *Options) { o.Claims = map[string]string{"mail": "email"} }, false},
+		{"other audiences, and logins as auth_time", func(o *Options) { o.Audiences, o.LoginIsAuthTime = []string{"api"}, true }, true},
+		{"some groups", func(o *Options) { o.Groups = []string{"a"} }, false},
+		{"a group by another name", func(o *Options) { o.GroupNames = map[string]string{"a": "a"} }, false},
+		{"trusted addresses", func(o *Options) { o.EmailTrusted = true }, false},
+		{"some domains", func(o *Options) { o.Domains = []string{"corp.example"} }, false},
 	} {
 		o := least
 		tc.change(&o)
@@ -92,6 +97,35 @@ func TestSessionsAreBoundToWhatSaysWhoAUserIs(t *testing.T) {
 		if same := r.Binding() == registration; same != tc.same {
 			t.Errorf("%s: sessions go on: %t, expected %t", tc.name, same, tc.same)
 		}
+	}
+}
+
+// What decides who a user is makes another binding, however it is written.
+func TestBindingsDiffer(t *testing.T) {
+	t.Parallel()
+	seen := make(map[session.Binding]string)
+	for name, change := range map[string]func(*Options){
+		"a list":           func(o *Options) { o.Groups = []string{"a", "b"} },
+		"a block":          func(o *Options) { o.GroupNames = map[string]string{"a": "b"} },
+		"the block turned": func(o *Options) { o.GroupNames = map[string]string{"b": "a"} },
+		"a domain":         func(o *Options) { o.Domains = []string{"a"} },
+		"two domains":      func(o *Options) { o.Domains = []string{"a", "b"} },
+		"a tenant":         func(o *Options) { o.Issuer, o.Tenants = anyTenant, []string{aTenant} },
+		"any tenant":       func(o *Options) { o.Issuer = anyTenant },
+	} {
+		o := least
+		change(&o)
+		binding := resolved(t, o).Binding()
+		if other, twice := seen[binding]; twice {
+			t.Errorf("expected another binding for %s than for %s, seen the same", name, other)
+		}
+		seen[binding] = name
+	}
+	o, same := least, least
+	o.Groups, o.Domains = []string{"sub", "a"}, []string{"Corp.Example", "b.example"}
+	same.Groups, same.Domains = []string{"a", "{env.NAME}"}, []string{"b.example", "corp.example"}
+	if resolved(t, o).Binding() != resolved(t, same).Binding() {
+		t.Error("expected one binding for the same names in another order, case or as placeholders, seen two")
 	}
 }
 

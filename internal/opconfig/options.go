@@ -10,6 +10,7 @@ package opconfig
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +68,13 @@ type Options struct {
 	Claims        map[string]string
 	GroupsClaim   string
 
+	Groups           []string
+	GroupNames       map[string]string
+	EmailTrusted     bool
+	Domains, Tenants []string
+	Audiences        []string
+	LoginIsAuthTime  bool
+
 	Userinfo, UserinfoMethod string
 	AccessTokenLifetime      time.Duration
 	RedirectPath             string
@@ -102,6 +110,7 @@ func (o Options) withDefaults() Options {
 	if o.UsernameClaim == nil {
 		o.UsernameClaim = defaultUsernameClaim
 	}
+	o.Domains, o.Tenants = lowered(o.Domains), lowered(o.Tenants)
 	if o.ForwardParams == nil {
 		o.ForwardParams = defaultForwardParams
 	}
@@ -119,6 +128,15 @@ func (o Options) withDefaults() Options {
 		o.ClockSkew = &skew
 	}
 	return o
+}
+
+// lowered returns names whose case means nothing in lower case.
+func lowered(names []string) []string {
+	names = slices.Clone(names)
+	for i, name := range names {
+		names[i] = strings.ToLower(name)
+	}
+	return names
 }
 
 // named is an option and where its value is.
@@ -149,6 +167,9 @@ func (o *Options) withoutDiscovery() bool {
 	e := &o.Endpoints
 	return e.Authorization != "" && e.Token != "" && (e.JWKS != "" || o.JWKS != "")
 }
+
+// LimitsGroups reports whether only some of the provider's groups exist here.
+func (o *Options) LimitsGroups() bool { return len(o.Groups)+len(o.GroupNames) > 0 }
 
 // usesMTLS reports whether a certificate of the client is shown in TLS.
 func (o *Options) usesMTLS() bool {

@@ -2,9 +2,7 @@ package opconfig
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
@@ -96,26 +94,6 @@ func (r *Resolved) expandParameters() error {
 	return nil
 }
 
-// expandIdentity resolves the options that identify users.
-func (r *Resolved) expandIdentity() (err error) {
-	r.UsernameClaim = slices.Clone(r.UsernameClaim)
-	for i, path := range r.UsernameClaim {
-		if r.UsernameClaim[i], err = r.expander.Expand(path); err != nil {
-			return fmt.Errorf("username_claim: %w", err)
-		}
-	}
-	if r.GroupsClaim, err = r.expander.Expand(r.GroupsClaim); err != nil {
-		return fmt.Errorf("groups_claim: %w", err)
-	}
-	r.Claims = maps.Clone(r.Claims)
-	for local, path := range r.Claims {
-		if r.Claims[local], err = r.expander.Expand(path); err != nil {
-			return fmt.Errorf("claims %s: %w", local, err)
-		}
-	}
-	return nil
-}
-
 // CheckWritten checks what can be known while placeholders are not resolved: an
 // address with one counts as a good one.
 func (o Options) CheckWritten() error {
@@ -127,6 +105,7 @@ func (o Options) CheckWritten() error {
 		}
 		if strings.Contains(written, "{") {
 			*option.field = "https://placeholder.invalid"
+			o.Tenants = nil // the issuer may have several, or not
 			if option.name == "configuration_url" {
 				*option.field += op.WellKnown
 			}
@@ -135,5 +114,6 @@ func (o Options) CheckWritten() error {
 	if placeholder.Begins(o.JWKS) {
 		o.JWKS = ""
 	}
+	o.dropPlaceholders()
 	return o.check()
 }

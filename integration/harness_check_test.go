@@ -1,0 +1,309 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+)
+
+// required makes the checks below end a test: for what the rest of it depends
+// on.
+type required struct{ testing.TB }
+
+func (r required) Errorf(format string, args ...any) {
+	r.Helper()
+	r.Fatalf(format, args...)
+}
+
+// shown is a value as messages have it: strings in quotes.
+func shown(value any) string {
+	if reflect.ValueOf(value).Kind() == reflect.String {
+		return fmt.Sprintf("%q", value)
+	}
+	return fmt.Sprint(value)
+}
+
+// equal expects a value. what names it in the message.
+func equal[T comparable](t testing.TB, what string, seen, expected T) {
+	t.Helper()
+	if seen != expected {
+		t.Errorf("%s: expected %s, seen %s", what, shown(expected), shown(seen))
+	}
+}
+
+// list expects some values in this order.
+func list[T comparable](t testing.TB, what string, seen []T, expected ...T) {
+	t.Helper()
+	if !slices.Equal(seen, expected) {
+		t.Errorf("%s: expected %v, seen %v", what, expected, seen)
+	}
+}
+
+// differs expects a value to have changed.
+func differs[T comparable](t testing.TB, what string, seen, unexpected T) {
+	t.Helper()
+	if seen == unexpected {
+		t.Errorf("%s: expected something else than %s", what, shown(unexpected))
+	}
+}
+
+// atLeast expects a number that is not smaller than another one.
+func atLeast(t testing.TB, what string, seen, smallest int) {
+	t.Helper()
+	if seen < smallest {
+		t.Errorf("%s: expected %d or more, seen %d", what, smallest, seen)
+	}
+}
+
+// atMost expects a number that is not larger than another one.
+func atMost(t testing.TB, what string, seen, largest int) {
+	t.Helper()
+	if seen > largest {
+		t.Errorf("%s: expected %d or less, seen %d", what, largest, seen)
+	}
+}
+
+// contains expects a text to hold a part.
+func contains(t testing.TB, what, seen, part string) {
+	t.Helper()
+	if !strings.Contains(seen, part) {
+		t.Errorf("%s: expected a text with %q, seen %q", what, part, seen)
+	}
+}
+
+// lacks expects a text not to hold a part.
+func lacks(t testing.TB, what, seen, part string) {
+	t.Helper()
+	if strings.Contains(seen, part) {
+		t.Errorf("%s: expected a text without %q, seen %q", what, part, seen)
+	}
+}
+
+// begins expects a text to begin with another one.
+func begins(t testing.TB, what, seen, prefix string) {
+	t.Helper()
+	if !strings.HasPrefix(seen, prefix) {
+		t.Errorf("%s: expected a text that begins with %q, seen %q", what, prefix, seen)
+	}
+}
+
+// ends expects a text to end with another one.
+func ends(t testing.TB, what, seen, suffix string) {
+	t.Helper()
+	if !strings.HasSuffix(seen, suffix) {
+		t.Errorf("%s: expected a text that ends with %q, seen %q", what, suffix, seen)
+	}
+}
+
+// succeeds expects no error.
+func succeeds(t testing.TB, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: expected no error, seen %v", what, err)
+	}
+}
+
+// failsWith expects an error whose text has some parts.
+func failsWith(t testing.TB, what string, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("%s: expected an error, seen none", what)
+		return
+	}
+	for _, part := range parts {
+		contains(t, what, err.Error(), part)
+	}
+}
+
+// keepsOut expects that a request has got no page, and that none has reached the
+// application.
+func (r *harness) keepsOut(t testing.TB, p *visited) {
+	t.Helper()
+	differs(required{t}, p.url+": the status", p.StatusCode, http.StatusOK)
+	if _, at := r.upstream.got(); r.upstream.count() != 0 {
+		t.Fatalf("%s: expected no request at the application, seen one for %q", p.url, at)
+	}
+}
+
+// pageCheck is what a test expects of a page that it visited.
+type pageCheck struct {
+	t    *recorder
+	page *visited
+	name string
+}
+
+// recorder knows whether what goes through it has failed.
+type recorder struct {
+	testing.TB
+	failed bool
+}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.Helper()
+	r.failed = true
+	r.TB.Errorf(format, args...)
+}
+
+// check begins the expectations of a page, of which each has a message of its
+// own. about says which page it is, where the name of the test does not.
+func check(t testing.TB, p *visited, about ...string) pageCheck {
+	return pageCheck{&recorder{TB: t}, p, strings.Join(append(about, p.url), ": ")}
+}
+
+// holds reports whether the page was as expected so far.
+func (c pageCheck) holds() bool { return !c.t.failed }
+
+func (c pageCheck) status(expected int) pageCheck {
+	c.t.Helper()
+	if c.page.StatusCode != expected {
+		c.t.Errorf("%s: expected status %d, seen %d to %q: %s", c.name, expected, c.page.StatusCode, c.page.location(), c.page.body)
+	}
+	return c
+}
+
+// at expects the address that the browser ended at.
+func (c pageCheck) at(address string) pageCheck {
+	c.t.Helper()
+	equal(c.t, c.name+": the address", c.page.url, address)
+	return c
+}
+
+// endsAt expects the last part of the address that the browser ended at.
+func (c pageCheck) endsAt(suffix string) pageCheck {
+	c.t.Helper()
+	ends(c.t, c.name+": the address", c.page.url, suffix)
+	return c
+}
+
+// leadsTo expects where the page redirects to, as its header has it.
+func (c pageCheck) leadsTo(location string) pageCheck {
+	c.t.Helper()
+	return c.header("Location", location)
+}
+
+// leadsInto expects where the page redirects to, as a browser resolves it, to
+// begin with an address.
+func (c pageCheck) leadsInto(prefix string) pageCheck {
+	c.t.Helper()
+	begins(c.t, c.name+": the redirect", c.page.location(), prefix)
+	return c
+}
+
+// leadsWith expects parts of the address that the page redirects to.
+func (c pageCheck) leadsWith(parts ...string) pageCheck {
+	c.t.Helper()
+	for _, part := range parts {
+		contains(c.t, c.name+": the redirect", c.page.location(), part)
+	}
+	return c
+}
+
+// leadsWithout expects an address to redirect to that lacks parts.
+func (c pageCheck) leadsWithout(parts ...string) pageCheck {
+	c.t.Helper()
+	for _, part := range parts {
+		lacks(c.t, c.name+": the redirect", c.page.location(), part)
+	}
+	return c
+}
+
+// body expects all that the page has.
+func (c pageCheck) body(expected string) pageCheck {
+	c.t.Helper()
+	equal(c.t, c.name+": the body", c.page.body, expected)
+	return c
+}
+
+// opens expects how the page begins.
+func (c pageCheck) opens(prefix string) pageCheck {
+	c.t.Helper()
+	begins(c.t, c.name+": the body", c.page.body, prefix)
+	return c
+}
+
+// shows expects texts on the page.
+func (c pageCheck) shows(parts ...string) pageCheck {
+	c.t.Helper()
+	for _, part := range parts {
+		contains(c.t, c.name+": the body", c.page.body, part)
+	}
+	return c
+}
+
+// hides expects texts not to be on the page.
+func (c pageCheck) hides(parts ...string) pageCheck {
+	c.t.Helper()
+	for _, part := range parts {
+		lacks(c.t, c.name+": the body", c.page.body, part)
+	}
+	return c
+}
+
+// header expects the first value of a header field; the empty one stands for
+// none.
+func (c pageCheck) header(name, expected string) pageCheck {
+	c.t.Helper()
+	equal(c.t, c.name+": "+name, c.page.Header.Get(name), expected)
+	return c
+}
+
+// hasHeader expects a header field with any value.
+func (c pageCheck) hasHeader(name string) pageCheck {
+	c.t.Helper()
+	differs(c.t, c.name+": "+name, c.page.Header.Get(name), "")
+	return c
+}
+
+// headerHas expects parts of the first value of a header field.
+func (c pageCheck) headerHas(name string, parts ...string) pageCheck {
+	c.t.Helper()
+	for _, part := range parts {
+		contains(c.t, c.name+": "+name, c.page.Header.Get(name), part)
+	}
+	return c
+}
+
+// headerLacks expects the first value of a header field to lack parts.
+func (c pageCheck) headerLacks(name string, parts ...string) pageCheck {
+	c.t.Helper()
+	for _, part := range parts {
+		lacks(c.t, c.name+": "+name, c.page.Header.Get(name), part)
+	}
+	return c
+}
+
+// setsCookies expects a number of cookies to be set or taken away.
+func (c pageCheck) setsCookies(number int) pageCheck {
+	c.t.Helper()
+	if seen := c.page.Header["Set-Cookie"]; len(seen) != number {
+		c.t.Errorf("%s: expected %d cookies to be set, seen %q", c.name, number, seen)
+	}
+	return c
+}
+
+// setsAnyCookie expects a cookie to be set or taken away.
+func (c pageCheck) setsAnyCookie() pageCheck {
+	c.t.Helper()
+	if len(c.page.Header["Set-Cookie"]) == 0 {
+		c.t.Errorf("%s: expected cookies to be set, seen none", c.name)
+	}
+	return c
+}
+
+// code expects the error code that the page names.
+func (c pageCheck) code(expected errorcode.Code) pageCheck {
+	c.t.Helper()
+	equal(c.t, c.name+": the error code", shownCode(c.page), expected)
+	return c
+}
+
+// refused expects a page of ours that refuses a login, with an error code.
+func (c pageCheck) refused(expected errorcode.Code) pageCheck {
+	c.t.Helper()
+	return c.status(http.StatusForbidden).code(expected)
+}
