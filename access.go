@@ -29,7 +29,7 @@ func (h *Handler) policy(r *http.Request, original *url.URL) (authz.Policy, erro
 		address.Path{Path: original.Path, RawPath: original.EscapedPath()},
 		address.Path{Path: r.URL.Path, RawPath: r.URL.EscapedPath()})
 	if !complete {
-		return authz.Policy{Guarded: true, Unauthenticated: authz.Unauthenticated(h.Unauthenticated)}, nil
+		return authz.Policy{Guarded: true, Unauthenticated: authz.Unauthenticated(h.Unauthenticated), Rules: h.rules.everything}, nil
 	}
 	current, sent := *r.URL, *original
 	defer func() {
@@ -53,7 +53,10 @@ func (h *Handler) policy(r *http.Request, original *url.URL) (authz.Policy, erro
 
 // sitePolicy returns the policy for requests that no route names.
 func (h *Handler) sitePolicy() authz.Policy {
-	return authz.Policy{Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Unauthenticated(h.Unauthenticated)}
+	return authz.Policy{
+		Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Unauthenticated(h.Unauthenticated),
+		Rules: h.rules.instance, Explain: explains(h, nil),
+	}
 }
 
 // policyAsRead returns the policy for the path as it stands in the request.
@@ -70,8 +73,20 @@ func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
 		}
 		if matched {
 			public := route.Mode == modePublic
-			return authz.Policy{Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(cmp.Or(route.Unauthenticated, h.Unauthenticated))}, nil
+			return authz.Policy{
+				Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(cmp.Or(route.Unauthenticated, h.Unauthenticated)),
+				Rules: route.rules, Explain: explains(h, route),
+			}, nil
 		}
 	}
 	return h.sitePolicy(), nil
+}
+
+// explains reports whether refused users read which rule they do not satisfy, on a
+// route, or elsewhere if it is nil.
+func explains(h *Handler, route *Route) bool {
+	if route != nil && route.Explain != nil {
+		return *route.Explain
+	}
+	return h.Explain != nil && *h.Explain
 }

@@ -24,6 +24,7 @@ func init() {
 	sessionBlock.Options = sessionOptions.Names()
 	cookieBlock.Options = cookieOptions.Names()
 	upstreamBlock.Options = upstreamOptions.Names()
+	profileBlock.Options = profileOptions.Names()
 	// A site may have the options of a provider itself.
 	siteBlock.Options = slices.Concat(slices.Sorted(maps.Keys(siteOptions)), providerBlock.Options)
 	for _, b := range blocks {
@@ -39,12 +40,13 @@ var (
 	tlsBlock      = &caddyargs.Kind{Name: "of tls", Place: "of a provider's tls"}
 	sessionBlock  = &caddyargs.Kind{Name: "of session", Place: "of session"}
 	cookieBlock   = &caddyargs.Kind{Name: "of cookie", Place: "of session { cookie { … } }"}
+	profileBlock  = &caddyargs.Kind{Name: "of a profile", Place: "of a profile"}
 	upstreamBlock = &caddyargs.Kind{Name: "of upstream", Place: "of upstream"}
 	siteBlock     = &caddyargs.Kind{Place: "of a site"}
 )
 
 // blocks are the kinds of blocks where a misplaced option may belong.
-var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, upstreamBlock, tlsBlock, siteBlock}
+var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, upstreamBlock, tlsBlock, profileBlock, siteBlock}
 
 // globalOptions lists the options of the global option. Unlike in other blocks,
 // provider can be repeated, and several global options are merged.
@@ -56,6 +58,7 @@ var globalOptions = caddyargs.Table[*App]{
 		}
 		return caddyargs.StringArg(d, &app.DefaultProvider)
 	},
+	"profile": parseProfile,
 	"session": func(d *caddyfile.Dispenser, app *App) (err error) {
 		if app.Session != nil {
 			return d.Err("session is there twice")
@@ -70,6 +73,7 @@ var globalOptions = caddyargs.Table[*App]{
 //	oidc_rp {
 //		provider <id> { <provider options> }
 //		default_provider <id>
+//		profile <name> { require <rule>; deny <rule> }
 //		session { <session options> }
 //	}
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -104,7 +108,15 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		provider <id>... | provider <id> { <provider options> } | <provider options>
 //		default_provider <id>
 //		public <matcher>...
-//		private <matcher>... { unauthenticated auto|redirect|deny }
+//		private <matcher>... {
+//			unauthenticated auto|redirect|deny
+//			require <rule>
+//			deny <rule>
+//			explain on|off
+//		}
+//		require <rule>
+//		deny <rule>
+//		explain on|off
 //		known_users list <name>... | file <path> | scim <url> { <options> }
 //		unauthenticated auto|redirect|deny
 //		upstream {

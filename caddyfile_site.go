@@ -79,6 +79,9 @@ var siteOptions = map[string]siteOption{
 	"default_provider": {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.DefaultProvider) }, names: true},
 	"public":           {parse: func(s *siteParser) error { return s.route(modePublic) }, repeats: true},
 	"private":          {parse: func(s *siteParser) error { return s.route(modePrivate) }, repeats: true},
+	"require":          {parse: func(s *siteParser) error { return s.require(&s.h.Require) }, repeats: true},
+	"deny":             {parse: func(s *siteParser) error { return parseDeny(s.Dispenser, &s.h.Deny) }, repeats: true},
+	"explain":          {parse: func(s *siteParser) error { return caddyargs.BoolArg(s.Dispenser, &s.h.Explain) }},
 	"known_users":      {parse: func(s *siteParser) error { return parseKnownUsers(s.Dispenser, s.h) }, repeats: true},
 	"unauthenticated":  {parse: func(s *siteParser) error { return unauthenticatedArg(s.Dispenser, &s.h.Unauthenticated) }},
 	"preflight":        {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.Preflight, preflightValues...) }},
@@ -187,9 +190,20 @@ func parseUpgrades(d *caddyfile.Dispenser, h *Handler) error {
 	return nil
 }
 
+// routeParser parses the block of a route.
+type routeParser struct {
+	site  *siteParser
+	route *Route
+}
+
 // privateOptions lists the options of private routes.
-var privateOptions = caddyargs.Table[*Route]{
-	"unauthenticated": func(d *caddyfile.Dispenser, r *Route) error { return unauthenticatedArg(d, &r.Unauthenticated) },
+var privateOptions = caddyargs.Table[routeParser]{
+	"unauthenticated": func(d *caddyfile.Dispenser, p routeParser) error {
+		return unauthenticatedArg(d, &p.route.Unauthenticated)
+	},
+	"require": func(_ *caddyfile.Dispenser, p routeParser) error { return p.site.require(&p.route.Require) },
+	"deny":    func(d *caddyfile.Dispenser, p routeParser) error { return parseDeny(d, &p.route.Deny) },
+	"explain": func(d *caddyfile.Dispenser, p routeParser) error { return caddyargs.BoolArg(d, &p.route.Explain) },
 }
 
 // route parses a public or private option.
@@ -219,12 +233,17 @@ func (s *siteParser) route(mode string) error {
 	if len(route.MatcherSetsRaw) == 0 {
 		return s.Errf("%s needs at least one matcher", mode)
 	}
-	var options caddyargs.Table[*Route] // none for public routes
+	var options caddyargs.Table[routeParser] // none for public routes
 	if mode == modePrivate {
 		options = privateOptions
 	}
-	if _, err := options.ReadBlock(s.Dispenser, &caddyargs.Kind{Name: "of a " + mode + " route", Options: options.Names(), Others: blocks}, route); err != nil {
-		return err
+	kind, seen := &caddyargs.Kind{Name: "of a " + mode + " route", Options: options.Names(), Others: blocks}, make(caddyargs.Seen)
+	for nesting := s.Nesting(); s.NextBlock(nesting); {
+		if err := options.Read(s.Dispenser, kind, routeParser{s, route}, seen); err != nil {
+			return err
+		}
+		delete(seen, "require") // can be repeated
+		delete(seen, "deny")
 	}
 	s.h.Routes = append(s.h.Routes, route)
 	return nil

@@ -207,7 +207,7 @@ http://two.test:0 {
 		t.Fatal(err)
 	}
 	if _, err := command(t, "keys", "rotate", "--address", address); err == nil || !strings.Contains(err.Error(), "409") {
-		t.Errorf("only keys of the configuration: %v", err)
+		t.Errorf("only keys of the configuration: expected an error with status 409, seen %v", err)
 	}
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 )
 
 // ProviderConfig configures an OpenID Provider at which users can sign in.
@@ -305,11 +307,23 @@ type Route struct {
 	// `public` or `private`.
 	Mode string `json:"mode,omitempty"`
 
+	// Rules for a private route, in addition to those of the handler. All of them
+	// have to hold.
+	Require []*Rule `json:"require,omitempty"`
+
+	// Rules for a private route of which none may hold.
+	Deny []*Rule `json:"deny,omitempty"`
+
+	// Whether users who are refused on a private route read which rule they do not
+	// satisfy. Default: that of the handler.
+	Explain *bool `json:"explain,omitempty"`
+
 	// How to respond to unauthenticated requests on a private route:
 	// `redirect`, `deny` or `auto`. Default: that of the handler.
 	Unauthenticated string `json:"unauthenticated,omitempty"`
 
 	matchers caddyhttp.MatcherSets
+	rules    []*authz.Set // with those of the handler
 }
 
 // UpstreamConfig configures what the application receives about the user.

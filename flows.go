@@ -54,12 +54,13 @@ func warnOfRecheck(h *Handler) {
 
 // ownNeeds returns what this instance alone needs of a session.
 func (h *Handler) ownNeeds() identity.Needs {
-	return identity.Needs{
+	needs := identity.Needs{
 		Claims: h.neededClaims, Kept: h.session.Claims, KeepAll: h.session.Claims == nil,
 		AccessToken:  h.Upstream != nil && h.Upstream.AccessToken != "",
 		IDToken:      h.Upstream != nil && h.Upstream.IDToken != "",
 		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(),
 	}
+	return *identity.Union(append(h.ruleNeeds, needs)...)
 }
 
 // refreshes reports whether the tokens of sessions are refreshed here.

@@ -71,7 +71,8 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	if unavailable != nil {
 		return toHandlerError(x.RespondUnavailable(unavailable))
 	}
-	switch h.decide(&x, policy).Action {
+	decision := h.decide(&x, policy)
+	switch decision.Action {
 	case authz.Serve:
 		h.setIdentityHeaders(st, r)
 		st.upgrade.Restore(r.Header, h.Upgrades)
@@ -81,19 +82,24 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 		st.upgrade.Restore(r.Header, h.Upgrades)
 		return st.callNext(w, r, next, noStore, false)
 	case authz.Login:
-		return toHandlerError(x.BeginLogin())
+		return toHandlerError(x.BeginLogin(authz.DemandsOf(policy.Rules)))
 	case authz.StepUp:
-		return toHandlerError(x.StepUp())
+		return toHandlerError(x.StepUp(authz.DemandsOf(policy.Rules)))
+	case authz.Forbidden:
+		return toHandlerError(x.RespondRefused(decision.Rule, policy.Explain))
 	case authz.ShowError:
 		return toHandlerError(x.RespondKnownError())
 	}
-	return toHandlerError(x.RespondUnauthorized())
+	return toHandlerError(x.RespondUnauthorized(decision.Reason))
 }
 
 // decide gathers the facts about a guarded request, and makes the decision.
 func (h *Handler) decide(x *flow.Exchange, policy authz.Policy) authz.Decision {
 	policy.PassPreflights = h.Preflight == "pass"
 	facts := authz.Facts{User: x.State.User(), Shortfall: x.Shortfall(), Policy: policy}
+	if len(policy.Rules) > 0 && facts.User.SignedIn() {
+		facts.Outcome = x.EvaluateRules(policy.Rules, nil)
+	}
 	if facts.DependsOnRequest() {
 		facts.Request = authz.Request{
 			PageLoad: navigation.IsPageLoad(x.R), Read: navigation.IsRead(x.R), Preflight: navigation.IsPreflight(x.R),

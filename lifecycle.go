@@ -43,7 +43,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.DefaultProvider != "" && a.providers[a.DefaultProvider] == nil {
 		return fmt.Errorf("default_provider %s: there is no such provider", a.DefaultProvider)
 	}
-	return nil
+	a.profiles, err = resolveProfiles(a.Profiles)
+	return err
 }
 
 // Start starts what the sites share, which must not happen for a configuration
@@ -84,6 +85,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	for _, resolve := range []func(caddy.Context) error{
 		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
 		func(ctx caddy.Context) error { return resolveKnownUsers(h, ctx) },
+		func(caddy.Context) error { return resolveRulesOf(h) },
 	} {
 		if err := resolve(ctx); err != nil {
 			return ofSite(ctx, err)

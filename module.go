@@ -43,10 +43,12 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
@@ -72,6 +74,9 @@ type App struct {
 	// Session settings. A site can override each of them.
 	Session *SessionConfig `json:"session,omitempty"`
 
+	// Named sets of rules, for the rule `profile`.
+	Profiles map[string]*Profile `json:"profiles,omitempty"`
+
 	ctx          caddy.Context
 	clock        *clock.Clock
 	logger       *zap.Logger
@@ -81,6 +86,7 @@ type App struct {
 	stores       map[string]*sessionStore // by their configuration
 	handlers     []*Handler
 	shared       *flow.Shared // what flows share
+	profiles     authz.Profiles
 	release      []func() error
 
 	// What is found of the sites as a whole; see checks.go and instances.go.
@@ -148,6 +154,18 @@ type Handler struct {
 
 	// Routes that differ from the mode. The first one that matches decides.
 	Routes []*Route `json:"routes,omitempty"`
+
+	// Rules that all have to hold for users to enter private pages. On public
+	// pages, users who do not satisfy them are anonymous. Default: everyone whom the
+	// providers sign in may enter.
+	Require []*Rule `json:"require,omitempty"`
+
+	// Rules of which none may hold.
+	Deny []*Rule `json:"deny,omitempty"`
+
+	// Whether users who are refused read which rule they do not satisfy. Default:
+	// false.
+	Explain *bool `json:"explain,omitempty"`
 
 	// The directories that know the users of this site. Only users whom at least
 	// one of them knows are signed in. Others get the error `user_unknown`, and the
@@ -226,6 +244,8 @@ type Handler struct {
 	siteHeaders     *headers.Filter // with the other instances on the site
 	upstreamHeaders upstreamHeaders
 	neededClaims    []string
+	rules           accessRules
+	ruleNeeds       []identity.Needs
 	instance        *flow.Instance // what is resolved of all that, for the flows
 	hosts           []string       // that it is for, as linkInstances finds them
 	sharesHost      bool           // another instance may see the same requests; see httpconfig.Links

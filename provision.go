@@ -55,6 +55,9 @@ func (h *Handler) resolveWords(caddy.Context) error {
 		if route.Unauthenticated != "" {
 			errs = append(errs, checkOneOf("routes: unauthenticated", route.Unauthenticated, unauthenticatedValues))
 		}
+		if route.Mode == modePublic && route.Explain != nil {
+			errs = append(errs, errors.New("routes: explain means nothing on a public route"))
+		}
 		if route.Mode == modePublic && route.Unauthenticated != "" {
 			errs = append(errs, errors.New("routes: unauthenticated means nothing on a public route"))
 		}
@@ -77,6 +80,9 @@ func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 		optioncheck.Refuse("", len(h.Routes) > 0 || h.Upstream != nil, "endpoints guards nothing: it takes no public, private or upstream"),
 		optioncheck.Refuse("unauthenticated", h.Unauthenticated != "", "endpoints guards nothing: it takes no unauthenticated"),
 		optioncheck.Refuse("preflight", h.Preflight != "", "endpoints guards nothing: it takes no preflight"),
+		optioncheck.Refuse("require", len(h.Require) > 0, "endpoints guards nothing: it takes no require"),
+		optioncheck.Refuse("deny", len(h.Deny) > 0, "endpoints guards nothing: it takes no deny"),
+		optioncheck.Refuse("explain", h.Explain != nil, "endpoints guards nothing: it takes no explain"),
 		optioncheck.Refuse("upgrades", len(h.Upgrades) > 0, "endpoints guards nothing: it takes no upgrades"),
 	)
 }

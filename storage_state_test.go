@@ -91,7 +91,11 @@ http://rp.test {
 	if err == nil || !strings.Contains(err.Error(), "pages") {
 		t.Fatalf("a folder that does not exist: expected an error about pages, seen %v", err)
 	}
-	if references, ok := oidcrp.StorageStates.References(key); !ok || references != 1 {
+	references, ok := oidcrp.StorageStates.References(key)
+	if !ok {
+		t.Fatal("expected the storage to be known, seen that it is not")
+	}
+	if references != 1 {
 		t.Errorf("expected one reference to the storage, seen %d", references)
 	}
 }

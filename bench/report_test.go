@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -16,8 +17,11 @@ func TestBetween(t *testing.T) {
 		"the wrong way": {"before\n" + endMark + beginMark + "after\n", ""},
 	} {
 		got, err := between(c.text, "new\n")
-		if got != c.want || (err != nil) != (c.want == "") {
-			t.Errorf("%s: %q %v, want %q", name, got, err, c.want)
+		if (err != nil) != (c.want == "") {
+			t.Errorf("%s: expected an error %t, seen %v", name, c.want == "", err)
+		}
+		if got != c.want {
+			t.Errorf("%s: expected %q, seen %q", name, c.want, got)
 		}
 	}
 }
@@ -49,11 +53,27 @@ func TestParseBenchmarks(t *testing.T) {
 		"BenchmarkRequest/next_handler_alone         \t   20000\t         3.100 ns/op\t         2.030 cpu-ns/op\t       0 B/op\t       0 allocs/op\n" +
 		"BenchmarkRequest/one_user,_1_KiB            \t   20000\t      9000 ns/op\t      3468 cpu-ns/op\t    2280 B/op\t       5 allocs/op\n" +
 		"BenchmarkRequest/one_user,_1_KiB            \t   20000\t      9000 ns/op\t      3000 cpu-ns/op\t    2280 B/op\t       5 allocs/op\nPASS\n")
-	if len(all) != 3 || all[alone] == nil || all[alone].nanos[0] != 2.03 {
-		t.Fatalf("%v", all)
+	if len(all) != 3 {
+		t.Fatalf("expected three benchmarks, seen %v", all)
 	}
-	if f := all["Request/one_user,_1_KiB"]; f == nil || len(f.nanos) != 2 || f.nanos[1] != 3000 || f.bytes[0] != 2280 || f.allocs[0] != 5 {
-		t.Errorf("%v", f)
+	if all[alone] == nil {
+		t.Fatalf("expected the benchmark %s, seen %v", alone, all)
+	}
+	if got := all[alone].nanos[0]; got != 2.03 {
+		t.Errorf("%s: expected 2.03 ns, seen %v", alone, got)
+	}
+	f := all["Request/one_user,_1_KiB"]
+	if f == nil {
+		t.Fatalf("expected the benchmark of one user, seen %v", all)
+	}
+	if want := []float64{3468, 3000}; !slices.Equal(f.nanos, want) {
+		t.Errorf("one user: expected %v ns, seen %v", want, f.nanos)
+	}
+	if f.bytes[0] != 2280 {
+		t.Errorf("one user: expected 2280 bytes, seen %v", f.bytes[0])
+	}
+	if f.allocs[0] != 5 {
+		t.Errorf("one user: expected five allocations, seen %v", f.allocs[0])
 	}
 }
 
@@ -70,8 +90,11 @@ func TestRecordedClaims(t *testing.T) {
 			t.Fatal(err)
 		}
 		groups, _ := claims["groups"].([]any)
-		if len(claims) != want.claims || len(groups) != want.groups {
-			t.Errorf("%s has %d claims and %d groups", name, len(claims), len(groups))
+		if len(claims) != want.claims {
+			t.Errorf("%s: expected %d claims, seen %d", name, want.claims, len(claims))
+		}
+		if len(groups) != want.groups {
+			t.Errorf("%s: expected %d groups, seen %d", name, want.groups, len(groups))
 		}
 	}
 }

@@ -72,8 +72,13 @@ func TestLoadSendsWhatItIsToldAndLooksAtEachAnswer(t *testing.T) {
 			if err := l.run(100); (err != nil) != c.fails {
 				t.Errorf("the run ends with %v", err)
 			}
-			if !c.fails && (count.Load() != 100 || cookies.Load() != 100) {
-				t.Errorf("%d requests, %d with the cookie", count.Load(), cookies.Load())
+			if !c.fails {
+				if n := count.Load(); n != 100 {
+					t.Errorf("expected 100 requests, seen %d", n)
+				}
+				if n := cookies.Load(); n != 100 {
+					t.Errorf("expected 100 requests with the cookie, seen %d", n)
+				}
 			}
 		})
 	}
@@ -93,7 +98,9 @@ func TestRedisOfARow(t *testing.T) {
 		}
 	}()
 	w := &world{folder: t.TempDir(), provider: provider, core: firstCore(t), loadCore: firstCore(t)}
-	directive, beside, err := w.guard(t.Context(), row{site: "session {\n store redis redis://{redis}/0\n}"})
+	directive, beside, err := w.guard(t.Context(), row{site: `session {
+		store redis redis://{redis}/0
+	}`})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,8 +26,14 @@ func TestIntervalHoldsTheMedianAndLeavesOutOutliers(t *testing.T) {
 		values = append(values, 1+float64(i%5)/100)
 	}
 	low, high := interval(values)
-	if m := median(values); low > m || high < m || low < 1 || high > 1.04 {
-		t.Errorf("%v to %v around %v", low, high, m)
+	if m := median(values); low > m || high < m {
+		t.Errorf("expected an interval around %v, seen %v to %v", m, low, high)
+	}
+	if low < 1 {
+		t.Errorf("expected an interval from 1 on, seen %v", low)
+	}
+	if high > 1.04 {
+		t.Errorf("expected an interval up to 1.04, seen %v", high)
 	}
 	again, _ := interval(values)
 	if again != low {

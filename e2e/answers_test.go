@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -26,11 +27,18 @@ func (w *world) checkAnswer(p *page) {
 		}
 		attributes := strings.ToLower(c)
 		name, _, _ := strings.Cut(c, "=")
-		if !strings.Contains(attributes, "; httponly") || !strings.Contains(attributes, "; samesite=lax") {
-			wrong("cookie " + name + " without HttpOnly or SameSite=Lax")
+		for _, attribute := range []string{"; httponly", "; samesite=lax"} {
+			if !strings.Contains(attributes, attribute) {
+				wrong(fmt.Sprintf("cookie %s: expected %q, seen %q", name, attribute, attributes))
+			}
 		}
-		if u.Scheme == "https" && (!strings.Contains(attributes, "; secure") || !strings.HasPrefix(name, "__Host-") && !strings.HasPrefix(name, "__Secure-")) {
-			wrong("cookie " + name + " without Secure or a name that demands it")
+		if u.Scheme == "https" {
+			if !strings.Contains(attributes, "; secure") {
+				wrong("cookie " + name + " without Secure")
+			}
+			if !strings.HasPrefix(name, "__Host-") && !strings.HasPrefix(name, "__Secure-") {
+				wrong("cookie " + name + " without a prefix that demands Secure")
+			}
 		}
 	}
 	if location := h.Get("Location"); location != "" && !ownPlace.MatchString(location) {
@@ -49,8 +57,11 @@ func (w *world) checkAnswer(p *page) {
 		}
 	}
 	csp := h.Get("Content-Security-Policy")
-	if !strings.Contains(csp, "-src") || strings.Contains(csp, "script-src 'unsafe-inline'") {
-		wrong("Content-Security-Policy is " + csp)
+	if !strings.Contains(csp, "-src") {
+		wrong("Content-Security-Policy restricts nothing: " + csp)
+	}
+	if strings.Contains(csp, "script-src 'unsafe-inline'") {
+		wrong("Content-Security-Policy allows inline scripts: " + csp)
 	}
 	if p.status == 401 && strings.Contains(csp, "frame-ancestors *") {
 		return // the page that says that the session ended

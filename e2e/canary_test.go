@@ -17,7 +17,7 @@ type canaries struct {
 }
 
 func (c *canaries) add(what, value string) {
-	if len(value) < 8 { // too short to tell from ordinary text
+	if len(value) < 8 { // too short to differ from ordinary text
 		return
 	}
 	c.mu.Lock()

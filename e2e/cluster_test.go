@@ -83,7 +83,9 @@ func newCluster(t testing.TB, kind clusterKind, s site) *cluster {
 	if !kind.tls {
 		s.options += "\nbase_url " + c.base
 	} else {
-		s.global += "servers {\n\ttrusted_proxies static 127.0.0.1/32\n}"
+		s.global += `servers {
+		trusted_proxies static 127.0.0.1/32
+	}`
 	}
 	if kind.redis {
 		c.redis = newRedis(t, "--appendonly", "yes")
@@ -97,7 +99,7 @@ func newCluster(t testing.TB, kind clusterKind, s site) *cluster {
 		}
 		c.nodes = append(c.nodes, n)
 	}
-	// The provider tells one of them of logouts: a word that is not the balancer's.
+	// The provider notifies one of them of logouts, past the balancer.
 	c.op.rpBases = []string{fmt.Sprintf("http://127.0.0.1:%d", c.nodes[0].port), c.base}
 	return c
 }
@@ -128,7 +130,10 @@ func (c *cluster) configOf(n *clusterNode, store string) string {
 	if c.kind.redis {
 		store += "\n\t\tstore redis " + c.redis.url()
 	}
-	s.options += "\n\tsession {\n\t\t" + store + "\n\t}"
+	s.options += fmt.Sprintf(`
+		session {
+			%s
+		}`, store)
 	address := fmt.Sprintf("http://127.0.0.1:%d", n.port)
 	if c.kind.tls {
 		address += fmt.Sprintf(", http://%s:%d", mustParse(c.base).Hostname(), n.port)
@@ -185,7 +190,7 @@ func (c *cluster) askFor(n *clusterNode, path, cookies string) (status int, user
 	}
 	defer answer.Body.Close()
 	if got := answer.Header.Get("X-Node"); got != n.name {
-		c.t.Errorf("%s answered in the place of %s", got, n.name)
+		c.t.Errorf("%s answered instead of %s", got, n.name)
 	}
 	var s seen
 	_ = json.NewDecoder(answer.Body).Decode(&s)
@@ -205,8 +210,12 @@ func (b *browser) cookieHeader() string {
 func (c *cluster) liveEverywhere(user, cookies string) {
 	c.t.Helper()
 	for _, n := range c.nodes {
-		if status, got := c.ask(n, cookies); status != http.StatusOK || got != user {
-			c.t.Errorf("%s answers %d for %q, wanted %q", n.name, status, got, user)
+		status, got := c.ask(n, cookies)
+		if status != http.StatusOK {
+			c.t.Errorf("%s: expected status 200, seen %d", n.name, status)
+		}
+		if got != user {
+			c.t.Errorf("%s: expected the user %q, seen %q", n.name, user, got)
 		}
 	}
 }
@@ -238,7 +247,7 @@ func (c *cluster) deadEverywhere(cookies string, ended time.Time) {
 func (n *clusterNode) kill() { n.process.stop(n.t, syscall.SIGKILL) }
 
 // post posts to the node's admin endpoint, and reads the answer.
-func (n *clusterNode) tell(path, body string, answer any) {
+func (n *clusterNode) post(path, body string, answer any) {
 	n.t.Helper()
 	r, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d%s", n.admin, path), "application/json", strings.NewReader(body))
 	if err != nil {
@@ -246,7 +255,13 @@ func (n *clusterNode) tell(path, body string, answer any) {
 	}
 	defer r.Body.Close()
 	text, err := io.ReadAll(r.Body)
-	if err != nil || r.StatusCode != http.StatusOK || json.Unmarshal(text, answer) != nil {
-		n.t.Fatalf("admin%s answers %d: %s, %v", path, r.StatusCode, text, err)
+	if err != nil {
+		n.t.Fatalf("admin%s: %v", path, err)
+	}
+	if r.StatusCode != http.StatusOK {
+		n.t.Fatalf("admin%s: expected status 200, seen %d: %s", path, r.StatusCode, text)
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		n.t.Fatalf("admin%s: %v: %s", path, err, text)
 	}
 }

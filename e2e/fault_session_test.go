@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// staleLock is how long a lock of Caddy's file storage that nobody keeps fresh
-// counts, and a margin for who waits for it.
+// staleLock is how long a lock of Caddy's file storage counts that no process
+// refreshes, and a margin for requests that wait for it.
 const staleLock = 10*time.Second + 5*time.Second
 
 // Caddy is killed while it gets new tokens for a session, under a lock of all
@@ -31,7 +31,10 @@ func TestARefreshSurvivesAKill(t *testing.T) {
 		} {
 			t.Run(step.name, func(t *testing.T) {
 				t.Parallel()
-				w, g, s := gated(t, kind, site{options: "scopes openid profile email offline_access\nupstream {\naccess_token\n}"}, fmt.Sprintf("AT_TTL=%d", int(life.Seconds())))
+				w, g, s := gated(t, kind, site{options: `scopes openid profile email offline_access
+				upstream {
+					access_token
+				}`}, fmt.Sprintf("AT_TTL=%d", int(life.Seconds())))
 				w.startCaddy(s)
 				b := w.newBrowser()
 				b.signIn("/first", "alice").isFor("alice", "/first")
@@ -81,7 +84,7 @@ func TestARefreshSurvivesAKill(t *testing.T) {
 
 // Caddy is killed in the middle of a logout. One that it had not yet heard of
 // has not happened, and works the second time; one that it had written down
-// has happened, whether or not the browser was told.
+// has happened, whether or not the browser has an answer.
 func TestALogoutSurvivesAKill(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w := start(t, kind, site{})
@@ -117,7 +120,7 @@ func TestALogoutSurvivesAKill(t *testing.T) {
 	})
 }
 
-// Many sign out as Caddy is killed. Who was told that it worked is out, and so
+// Many users sign out as Caddy is killed. A user whose logout was confirmed is out, and so
 // are copies of their cookies.
 func TestALogoutThatWasAnsweredStays(t *testing.T) {
 	const people = 100
@@ -169,7 +172,7 @@ func TestALogoutThatWasAnsweredStays(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("round %d: of %d who signed out %d were told so, %d are still in", round, people, len(out), in)
+		t.Logf("round %d: of %d users who signed out %d got a confirmation, %d are still in", round, people, len(out), in)
 		cut += in
 	}
 	if cut == 0 {
@@ -178,7 +181,7 @@ func TestALogoutThatWasAnsweredStays(t *testing.T) {
 }
 
 // A Caddy that made the first keys was killed as it held their lock. The next
-// one waits for it, tells those who come meanwhile, and then takes it over.
+// one waits for it, refuses those that come meanwhile, and then takes it over.
 func TestALockOfTheKeysThatNobodyHolds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, zitadel, site{})
@@ -208,7 +211,7 @@ func TestALockOfTheKeysThatNobodyHolds(t *testing.T) {
 	})
 	p.asks(w).signIn("alice").isFor("alice", "/first")
 	took := time.Since(now)
-	t.Logf("the first login after %v, %d were told to come later", took.Round(time.Millisecond), refused)
+	t.Logf("the first login after %v, %d were refused meanwhile", took.Round(time.Millisecond), refused)
 	if took < 5*time.Second {
 		t.Error("the lock was none: this test shows nothing")
 	}

@@ -39,7 +39,9 @@ func TestFigures(t *testing.T) {
 	for _, kind := range []struct{ name, session string }{
 		{"cookie", "store cookie"}, {"memory", "store memory"}, {"storage", "store storage"}, {"redis", "store redis " + r.url()},
 	} {
-		s := site{options: "session {\n" + kind.session + "\n}"}
+		s := site{options: fmt.Sprintf(`session {
+			%s
+		}`, kind.session)}
 		if w.caddy.process == nil {
 			w.caddy.start(w.plainSite(s))
 		} else if err := w.caddy.reload(w.plainSite(s)); err != nil {
@@ -47,14 +49,18 @@ func TestFigures(t *testing.T) {
 		}
 		t.Log(kind.name, w.requestCost(t, 500))
 	}
-	if err := w.caddy.reload(w.caddy.caddyfile("", fmt.Sprintf("%s {\n\tbind 127.0.0.1\n\trespond ok\n}\n", w.base))); err != nil {
+	if err := w.caddy.reload(w.caddy.caddyfile("", fmt.Sprintf(`%s {
+	bind 127.0.0.1
+	respond ok
+}
+`, w.base))); err != nil {
 		t.Fatal(err)
 	}
 	client := crowd(8)
 	t.Log("a Caddy that only answers", w.caddy.cpuOf(t, 20_000, func(int) error { return w.get(client, "/", "") }))
 }
 
-// requestCost signs people in, and tells what a request of one of them costs
+// requestCost signs users in, and returns what a request of one of them costs
 // Caddy: when its session was in use a moment ago, and when it was not for
 // longer than any copy is kept.
 func (w *world) requestCost(t *testing.T, people int) string {
@@ -91,7 +97,7 @@ func (w *world) get(client *http.Client, path, cookies string) error {
 	return nil
 }
 
-// cpuOf tells what each of n requests, eight at a time, costs the node's
+// cpuOf returns what each of n requests, eight at a time, costs the node's
 // process.
 func (n *node) cpuOf(t *testing.T, times int, do func(i int) error) string {
 	t.Helper()

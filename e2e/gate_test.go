@@ -143,7 +143,7 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil || !g.pass(r, false) {
 		return
 	}
-	// The provider finishes what it has begun, whether or not anybody waits.
+	// The provider finishes what it has begun, whether or not a client waits.
 	onward, err := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, g.provider.origin()+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
 		w.WriteHeader(http.StatusBadGateway)

@@ -57,16 +57,16 @@ func TestABackchannelLogoutReachesEveryNode(t *testing.T) {
 
 			var events []struct{ Type string }
 			w.op.ask(t, "/_events", &events)
-			told := 0
+			notified := 0
 			for _, event := range events {
 				if event.Type == "backchannel.error" {
 					t.Error("the provider says that its word was not taken")
 				} else if event.Type == "backchannel.success" {
-					told++
+					notified++
 				}
 			}
-			if told != 1 {
-				t.Errorf("the provider told %d times", told)
+			if notified != 1 {
+				t.Errorf("expected one notification of the provider, seen %d", notified)
 			}
 		})
 	}
@@ -74,11 +74,13 @@ func TestABackchannelLogoutReachesEveryNode(t *testing.T) {
 
 func TestALogoutRevokesBothTokens(t *testing.T) {
 	t.Parallel()
-	w := start(t, oidcProvider, site{options: "upstream {\n\taccess_token\n}"})
+	w := start(t, oidcProvider, site{options: `upstream {
+		access_token
+	}`})
 	b := w.newBrowser()
 	b.signIn("/private", "alice").isFor("alice", "/private")
 	b.open(logoutPath).signOut()
-	eventually(t, factDelay, "the provider was told of the refresh token and the access token", func() bool { return w.op.hits(t, "/token/revocation") == 2 })
+	eventually(t, factDelay, "the refresh token and the access token are revoked at the provider", func() bool { return w.op.hits(t, "/token/revocation") == 2 })
 }
 
 func TestAnotherSiteBeginsALogin(t *testing.T) {
@@ -104,8 +106,8 @@ func TestLogoutsAndSignInsWithinAMomentReachEveryNode(t *testing.T) {
 		b.signIn("/private", "alice").isFor("alice", "/private")
 		first := b.cookieHeader()
 		var answer struct{ Ended []struct{ Kind string } }
-		c.nodes[1].tell("/oidc_rp/revoke", `{"subject": "alice"}`, &answer)
-		b.open("/again").isFor("alice", "/again") // the provider asks nobody
+		c.nodes[1].post("/oidc_rp/revoke", `{"subject": "alice"}`, &answer)
+		b.open("/again").isFor("alice", "/again") // the provider asks for no password
 		second := b.cookieHeader()
 		c.liveEverywhere("alice", second)
 		b.leaveProvider()

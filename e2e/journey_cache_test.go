@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// What browser/cache.mjs tells.
+// What browser/cache.mjs reports.
 type cacheSaw struct {
 	Steps []struct {
 		Name, URL, Text string
@@ -52,24 +52,27 @@ func TestChromiumShowsNoPrivatePageAfterALogout(t *testing.T) {
 
 	order, _ := json.Marshal(map[string]string{"site": w.base, "page": "/report.html", "logout": logoutPath, "password": "alice" + habits[w.op.kind].password})
 	script := spawn(t, "chromium cache", nil, node, "browser/cache.mjs", string(order))
-	eventually(t, 2*time.Minute, "the journey is over", func() bool { return !script.running() })
 	var saw cacheSaw
-	for _, line := range strings.Split(script.log.String(), "\n") {
-		if strings.HasPrefix(line, `{"steps"`) {
-			if err := json.Unmarshal([]byte(line), &saw); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if saw.Error != "" || len(saw.Steps) != 4 {
+	awaitSteps(t, script, 2*time.Minute, &saw)
+	if saw.Error != "" {
 		t.Fatalf("the journey ended early: %s\n%s", saw.Error, script.log.tail(10))
+	}
+	if len(saw.Steps) != 4 {
+		t.Fatalf("expected four steps, seen %d\n%s", len(saw.Steps), script.log.tail(10))
 	}
 	for _, step := range saw.Steps[:2] {
 		if step.Text != report {
 			t.Errorf("%s: alice sees %q at %s", step.Name, step.Text, step.URL)
 		}
 	}
-	if last := saw.Steps[3]; strings.Contains(last.Text, report) || last.Form != 1 || !strings.HasPrefix(last.URL, w.op.issuer) {
-		t.Errorf("after the logout the browser shows %q at %s", last.Text, last.URL)
+	last := saw.Steps[3]
+	if strings.Contains(last.Text, report) {
+		t.Errorf("after the logout: expected nothing of the report, seen %q", last.Text)
+	}
+	if last.Form != 1 {
+		t.Errorf("after the logout: expected a login form, seen %q", last.Text)
+	}
+	if !strings.HasPrefix(last.URL, w.op.issuer) {
+		t.Errorf("after the logout: expected a page of the provider, seen %s", last.URL)
 	}
 }

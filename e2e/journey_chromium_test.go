@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What browser/journey.mjs tells.
+// What browser/journey.mjs reports.
 type chromiumSaw struct {
 	Steps []struct {
 		Name, URL, Text string
@@ -69,17 +69,13 @@ func chromiumJourney(t *testing.T, kind string, tls bool, cookieName string) {
 	})
 
 	script := spawn(t, "chromium journey", nil, node, "browser/journey.mjs", string(order))
-	eventually(t, 3*time.Minute, "the journey is over", func() bool { return !script.running() })
 	var saw chromiumSaw
-	for _, line := range strings.Split(script.log.String(), "\n") {
-		if strings.HasPrefix(line, `{"steps"`) {
-			if err := json.Unmarshal([]byte(line), &saw); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if saw.Error != "" || len(saw.Steps) == 0 {
+	awaitSteps(t, script, 3*time.Minute, &saw)
+	if saw.Error != "" {
 		t.Errorf("the journey ended early: %s\n%s", saw.Error, script.log.tail(10))
+	}
+	if len(saw.Steps) == 0 {
+		t.Errorf("expected steps, seen none\n%s", script.log.tail(10))
 	}
 	for _, v := range saw.Violations {
 		t.Errorf("a page of the site broke its own policy: %s", v)
@@ -91,13 +87,22 @@ func chromiumJourney(t *testing.T, kind string, tls bool, cookieName string) {
 		}
 		switch s.Name {
 		case "asked", "asked again":
-			if s.Form != 1 || !strings.HasPrefix(s.URL, w.op.issuer) {
-				wrong("no login form of the provider")
+			if s.Form != 1 {
+				wrong("no login form")
+			}
+			if !strings.HasPrefix(s.URL, w.op.issuer) {
+				wrong("not a page of the provider")
 			}
 		case "back":
 			var was seen
-			if json.Unmarshal([]byte(s.Text), &was) != nil || was.URI != path || was.Headers.Get("X-User") != "alice" {
-				wrong("not alice's page")
+			if err := json.Unmarshal([]byte(s.Text), &was); err != nil {
+				wrong("not the application's page: " + err.Error())
+			}
+			if was.URI != path {
+				wrong("not the requested page: " + was.URI)
+			}
+			if user := was.Headers.Get("X-User"); user != "alice" {
+				wrong("not alice's page: " + user)
 			}
 			var cookies []struct {
 				Name, SameSite, Path string
@@ -122,8 +127,11 @@ func chromiumJourney(t *testing.T, kind string, tls bool, cookieName string) {
 				wrong("no new login")
 			}
 		case "signed out":
-			if !strings.Contains(strings.ToLower(s.Text), "signed out") || strings.Contains(string(s.Cookies), `"`+cookieName+`"`) {
-				wrong("not signed out")
+			if !strings.Contains(strings.ToLower(s.Text), "signed out") {
+				wrong("the page does not say so")
+			}
+			if strings.Contains(string(s.Cookies), `"`+cookieName+`"`) {
+				wrong("the session cookie is still there")
 			}
 		}
 	}
@@ -150,8 +158,14 @@ func checkLooks(t *testing.T, saw chromiumSaw) {
 		if s.Smallest < 12 {
 			t.Errorf("%s: a text of %g pixels", name, s.Smallest)
 		}
-		if s.Lang == "" || s.Title == "" || s.Headings != 1 {
-			t.Errorf("%s: lang %q, title %q, %d headings", name, s.Lang, s.Title, s.Headings)
+		if s.Lang == "" {
+			t.Errorf("%s: expected a language, seen none", name)
+		}
+		if s.Title == "" {
+			t.Errorf("%s: expected a title, seen none", name)
+		}
+		if s.Headings != 1 {
+			t.Errorf("%s: expected one heading, seen %d", name, s.Headings)
 		}
 	}
 }

@@ -3,7 +3,9 @@ package e2e
 import (
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,16 +21,22 @@ func TestAnAssertionOfEveryKindSignsIn(t *testing.T) {
 	for _, secret := range keys.secrets {
 		w.secrets.add("private key", secret)
 	}
-	const secret = "client_secret {env.OIDC_CLIENT_SECRET}\n"
 	running := false
 	for _, tc := range []struct{ client, lines string }{
-		{"rp-post", secret + "client_auth client_secret_post"},
-		{"rp-jwt", secret + "client_auth client_secret_jwt"},
-		{"rp-jwt", secret + "client_auth client_secret_jwt {\naudience token_endpoint\n}"},
+		{"rp-post", `client_secret {env.OIDC_CLIENT_SECRET}
+			client_auth client_secret_post`},
+		{"rp-jwt", `client_secret {env.OIDC_CLIENT_SECRET}
+			client_auth client_secret_jwt`},
+		{"rp-jwt", `client_secret {env.OIDC_CLIENT_SECRET}
+			client_auth client_secret_jwt {
+				audience token_endpoint
+			}`},
 		{"rp-pkjwt", "client_auth private_key_jwt " + keys.pkcs1},
 		{"rp-pkjwt-ps256", "client_auth private_key_jwt " + keys.psJWK},
 		{"rp-pkjwt-es256", "client_auth private_key_jwt {file." + keys.sec1 + "}"},
-		{"rp-pkjwt-es256", "client_auth private_key_jwt " + keys.sec1 + " {\naudience token_endpoint\n}"},
+		{"rp-pkjwt-es256", fmt.Sprintf(`client_auth private_key_jwt %s {
+				audience token_endpoint
+			}`, keys.sec1)},
 		{"rp-pkjwt-eddsa", "client_auth private_key_jwt " + keys.ed25519 + " " + keys.sec1},
 		{"rp-jwks-uri", "client_auth private_key_jwt " + keys.sec1 + " " + keys.psJWK},
 	} {
@@ -60,8 +68,14 @@ func TestAKeyIsRotated(t *testing.T) {
 	}
 	w.newBrowser().signIn("/new", "alice").isFor("alice", "/new")
 	p := w.newBrowser().open("/@app/auth/default/jwks")
-	if p.status != 200 || strings.Count(p.body, `"kid"`) != 2 || strings.Contains(p.body, `"d":`) {
-		t.Errorf("our keys:%s", p)
+	if p.status != 200 {
+		t.Errorf("our keys: expected status 200:%s", p)
+	}
+	if n := strings.Count(p.body, `"kid"`); n != 2 {
+		t.Errorf("our keys: expected two, seen %d:%s", n, p)
+	}
+	if strings.Contains(p.body, `"d":`) {
+		t.Errorf("our keys: expected public ones, seen a private one:%s", p)
 	}
 }
 
@@ -75,8 +89,15 @@ func TestAPushedRequestSignsIn(t *testing.T) {
 	b := w.newBrowser()
 	form := b.open("/x").asks(w)
 	for _, h := range form.hops {
-		if u := mustParse(h.url); strings.HasPrefix(h.url, w.op.issuer+"/auth?") && (len(u.Query()) != 2 || !u.Query().Has("request_uri") || u.Query().Get("client_id") != "rp-par") {
-			t.Errorf("the browser carries %s", u.RawQuery)
+		u := mustParse(h.url)
+		if !strings.HasPrefix(h.url, w.op.issuer+"/auth?") {
+			continue
+		}
+		if got, want := slices.Sorted(maps.Keys(u.Query())), []string{"client_id", "request_uri"}; !slices.Equal(got, want) {
+			t.Errorf("expected the browser to carry %q, seen %q", want, got)
+		}
+		if got := u.Query().Get("client_id"); got != "rp-par" {
+			t.Errorf("client_id: expected rp-par, seen %q", got)
 		}
 	}
 	form.signIn("alice").isFor("alice", "/x")
@@ -104,7 +125,10 @@ func TestACertificateSignsIn(t *testing.T) {
 	w.op.env = []string{"TLS_CERT=" + serverCertificate, "TLS_KEY=" + serverKey, "TLS_CA=" + a.file, "RP_CERT_CN=rp-mtls"}
 	w.op.start(t)
 	config := func(certificate, key string) site {
-		return site{client: "rp-mtls", secret: "-", options: fmt.Sprintf("client_auth tls_client_auth %s %s\ntls {\nca %s\n}", certificate, key, a.file)}
+		return site{client: "rp-mtls", secret: "-", options: fmt.Sprintf(`client_auth tls_client_auth %s %s
+			tls {
+				ca %s
+			}`, certificate, key, a.file)}
 	}
 	w.startCaddy(config(certificate, key))
 	b := w.newBrowser()

@@ -62,8 +62,13 @@ func (c *cluster) loginsEndOnOtherNodes(number int) []person {
 		c.t.FailNow()
 	}
 	c.t.Logf("%d of %d logins ended on another node; begun %v, ended %v", elsewhere, number, begun, ended)
-	if elsewhere < number/3 || len(begun) != 3 || len(ended) != 3 {
-		c.t.Error("the balancer does not give requests to all nodes in turn")
+	if elsewhere < number/3 {
+		c.t.Errorf("expected %d logins at least to end on another node, seen %d", number/3, elsewhere)
+	}
+	for what, nodes := range map[string]map[string]int{"begin": begun, "end": ended} {
+		if len(nodes) != 3 {
+			c.t.Errorf("expected logins to %s on three nodes, seen %v", what, nodes)
+		}
 	}
 	return people
 }
@@ -75,7 +80,7 @@ func nodeOf(p *page, part string) string {
 			return h.header.Get("X-Node")
 		}
 	}
-	return "nobody"
+	return "anonymous"
 }
 
 // everyNodeServes asks each node directly for each session.
@@ -99,7 +104,7 @@ func (c *cluster) logoutsReachAllNodes() {
 	c.liveEverywhere("alice", other.cookieHeader())
 }
 
-// backchannelLogoutsReachAllNodes: the provider tells the first node alone.
+// backchannelLogoutsReachAllNodes: the provider notifies the first node only.
 func (c *cluster) backchannelLogoutsReachAllNodes() {
 	c.t.Helper()
 	b, other := c.newBrowser(), c.newBrowser()
@@ -107,7 +112,7 @@ func (c *cluster) backchannelLogoutsReachAllNodes() {
 	other.signIn("/private", "alice").isFor("alice", "/private")
 	copied := b.cookieHeader()
 	c.liveEverywhere("alice", copied)
-	b.leaveProvider() // it comes back when the site has been told
+	b.leaveProvider() // it comes back when the site has been notified
 	c.deadEverywhere(copied, time.Now())
 	c.liveEverywhere("alice", other.cookieHeader())
 	b.signIn("/again", "alice").isFor("alice", "/again")
@@ -122,9 +127,12 @@ func (c *cluster) revocationsReachAllNodes() {
 	copied := b.cookieHeader()
 	c.liveEverywhere("alice", copied)
 	var answer struct{ Ended []struct{ Kind string } }
-	c.nodes[1].tell("/oidc_rp/revoke", `{"subject": "alice"}`, &answer)
-	if len(answer.Ended) != 1 || answer.Ended[0].Kind != "subject" {
-		c.t.Errorf("the answer is %+v", answer)
+	c.nodes[1].post("/oidc_rp/revoke", `{"subject": "alice"}`, &answer)
+	if len(answer.Ended) != 1 {
+		c.t.Fatalf("expected one revocation, seen %+v", answer)
+	}
+	if got := answer.Ended[0].Kind; got != "subject" {
+		c.t.Errorf("expected a revocation of a subject, seen one of a %s", got)
 	}
 	c.deadEverywhere(copied, time.Now())
 	c.liveEverywhere("bob", bob.cookieHeader())
@@ -132,7 +140,7 @@ func (c *cluster) revocationsReachAllNodes() {
 }
 
 // aNodeDiesUnderLoad: the balancer gives its requests to the others, and
-// nobody notices.
+// no user notices.
 func (c *cluster) aNodeDiesUnderLoad(people []person) {
 	c.t.Helper()
 	l := newRush(c.world, people, 20*time.Millisecond)
@@ -179,7 +187,7 @@ func (c *cluster) secretsRotateUnderLoad(people []person) {
 	}
 }
 
-// redisRestartsUnderLoad: while it is away nobody is let in, nobody is sent to
+// redisRestartsUnderLoad: while it is away no user is let in, and none is sent to
 // the login either, and all are back when it is.
 func (c *cluster) redisRestartsUnderLoad(people []person) {
 	c.t.Helper()
@@ -194,13 +202,13 @@ func (c *cluster) redisRestartsUnderLoad(people []person) {
 	refused := 0
 	for _, o := range l.end() {
 		if o.what != "503" {
-			c.t.Errorf("while Redis was away somebody got %s", o.what)
+			c.t.Errorf("while Redis was away a request got %s", o.what)
 		}
 		refused++
 		last = max(last, o.at.Sub(back))
 	}
 	if refused == 0 {
-		c.t.Error("nobody noticed that Redis was away")
+		c.t.Error("expected requests to fail while Redis was away, seen none")
 	}
 	if last > 1500*time.Millisecond {
 		c.t.Errorf("a request was refused %v after Redis was back", last)
@@ -209,7 +217,7 @@ func (c *cluster) redisRestartsUnderLoad(people []person) {
 	c.everyNodeServes(people)
 }
 
-// redisForgets: one login each, at which the provider asks nobody.
+// redisForgets: one login each, at which the provider asks for no password.
 func (c *cluster) redisForgets(people []person) {
 	c.t.Helper()
 	c.redis.ask("FLUSHALL")
@@ -230,14 +238,17 @@ func (c *cluster) redisForgets(people []person) {
 func TestThreeNodesRefreshOnce(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind clusterKind) {
 		const life = 6 * time.Second
-		c := newCluster(t, kind, site{options: "scopes openid profile email offline_access\nupstream {\naccess_token\n}"})
+		c := newCluster(t, kind, site{options: `scopes openid profile email offline_access
+		upstream {
+			access_token
+		}`})
 		c.op.env = []string{fmt.Sprintf("AT_TTL=%d", int(life.Seconds()))}
 		c.start()
 		c.refreshesOnce(life, few(1, 5))
 	})
 }
 
-// refreshesOnce signs somebody in, and makes many requests at once each time
+// refreshesOnce signs a user in, and makes many requests at once each time
 // when the access token has expired.
 func (c *cluster) refreshesOnce(life time.Duration, rounds int) {
 	c.t.Helper()
@@ -288,9 +299,12 @@ func TestTheStoragesKeysRotateUnderLoad(t *testing.T) {
 			}
 		}
 		var made rings
-		c.nodes[0].tell("/oidc_rp/keys/rotate", "", &made)
-		if len(made.Rings) != 1 || !made.Rings[0].Made {
-			t.Fatalf("no key was made: %+v", made)
+		c.nodes[0].post("/oidc_rp/keys/rotate", "", &made)
+		if len(made.Rings) != 1 {
+			t.Fatalf("expected one ring, seen %+v", made)
+		}
+		if !made.Rings[0].Made {
+			t.Fatalf("expected a new key, seen %+v", made)
 		}
 		fresh := ""
 		for _, key := range made.Rings[0].Keys {
@@ -308,8 +322,14 @@ func TestTheStoragesKeysRotateUnderLoad(t *testing.T) {
 			eventually(t, 6*time.Minute, n.name+" seals with the new key", func() bool {
 				var now rings
 				status, text := n.get("/oidc_rp/keys")
-				if status != http.StatusOK || json.Unmarshal([]byte(text), &now) != nil || len(now.Rings) != 1 {
-					t.Fatalf("the keys of %s: %d %s", n.name, status, text)
+				if status != http.StatusOK {
+					t.Fatalf("the keys of %s: expected status 200, seen %d: %s", n.name, status, text)
+				}
+				if err := json.Unmarshal([]byte(text), &now); err != nil {
+					t.Fatalf("the keys of %s: %v: %s", n.name, err, text)
+				}
+				if len(now.Rings) != 1 {
+					t.Fatalf("the keys of %s: expected one ring, seen %s", n.name, text)
 				}
 				for _, key := range now.Rings[0].Keys {
 					if key.ID == fresh && key.State == "sealing" {

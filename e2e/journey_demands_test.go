@@ -32,7 +32,9 @@ func TestASessionOfOnePartIsHeldToWhatTheOtherDemands(t *testing.T) {
 	handle {
 		%s
 	}
-}`, w.base, guard("authorization_params {\nmax_age 300\n}"), guard(""))))
+}`, w.base, guard(`authorization_params {
+			max_age 300
+		}`), guard(""))))
 
 	b := w.newBrowser()
 	b.signIn("/", "alice").isFor("alice", "/")

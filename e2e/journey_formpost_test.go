@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What browser/form_post.mjs tells.
+// What browser/form_post.mjs reports.
 type formPostSaw struct {
 	Steps []struct {
 		Name, URL, Text string
@@ -58,17 +58,13 @@ func formPostJourney(t *testing.T, tls bool) {
 		"elsewhere": strings.Replace(elsewhere.URL, "127.0.0.1", "elsewhere.localhost", 1),
 	})
 	script := spawn(t, "chromium form_post", nil, node, "browser/form_post.mjs", string(order))
-	eventually(t, 2*time.Minute, "the journey is over", func() bool { return !script.running() })
 	var saw formPostSaw
-	for _, line := range strings.Split(script.log.String(), "\n") {
-		if strings.HasPrefix(line, `{"steps"`) {
-			if err := json.Unmarshal([]byte(line), &saw); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if saw.Error != "" || len(saw.Steps) != 4 {
+	awaitSteps(t, script, 2*time.Minute, &saw)
+	if saw.Error != "" {
 		t.Errorf("the journey ended early: %s\n%s", saw.Error, script.log.tail(10))
+	}
+	if len(saw.Steps) != 4 {
+		t.Errorf("expected four steps, seen %d\n%s", len(saw.Steps), script.log.tail(10))
 	}
 	session, transaction := "oidc_rp", "oidc_rp_tx_"
 	if tls {
@@ -83,16 +79,30 @@ func formPostJourney(t *testing.T, tls bool) {
 		isAlice := json.Unmarshal([]byte(s.Text), &application) == nil && application.URI == path && application.Headers.Get("X-User") == "alice"
 		switch s.Name {
 		case "asked":
-			if len(s.Cookies) != 1 || !strings.HasPrefix(s.Cookies[0].Name, transaction) || s.Cookies[0].SameSite != "None" || !s.Cookies[0].Secure {
-				wrong("the transaction is not for a POST from elsewhere")
+			if len(s.Cookies) != 1 {
+				wrong("not one cookie, of the transaction")
+				break
+			}
+			c := s.Cookies[0]
+			if !strings.HasPrefix(c.Name, transaction) {
+				wrong("not a cookie of the transaction")
+			}
+			if c.SameSite != "None" {
+				wrong("a cookie that a POST from another site does not carry")
+			}
+			if !c.Secure {
+				wrong("a cookie without Secure")
 			}
 		case "back", "again":
 			if !isAlice {
 				wrong("not alice's page")
 			}
 			for _, c := range s.Cookies {
-				if c.Name == session && c.SameSite != "Lax" || strings.HasPrefix(c.Name, transaction) {
-					wrong("a cookie that should be otherwise")
+				if c.Name == session && c.SameSite != "Lax" {
+					wrong("a session cookie that is not Lax")
+				}
+				if strings.HasPrefix(c.Name, transaction) {
+					wrong("a transaction that is not over")
 				}
 			}
 		case "stranger":
@@ -106,14 +116,24 @@ func formPostJourney(t *testing.T, tls bool) {
 		t.Fatalf("%d requests of the redirect URI: %+v", len(saw.Answers), saw.Answers)
 	}
 	for i, a := range saw.Answers {
-		if want := []string{"POST", "GET"}[i%2]; a.Method != want || strings.Contains(a.URL, "code=") || a.From != "cross-site" {
-			t.Errorf("request %d is %s %s from %s", i, a.Method, a.URL, a.From)
+		if want := []string{"POST", "GET"}[i%2]; a.Method != want {
+			t.Errorf("request %d: expected a %s, seen a %s", i, want, a.Method)
+		}
+		if strings.Contains(a.URL, "code=") {
+			t.Errorf("request %d: expected no code in the URL, seen %s", i, a.URL)
+		}
+		if a.From != "cross-site" {
+			t.Errorf("request %d: expected it from another site, seen %s", i, a.From)
 		}
 		if a.Method == "POST" && slices.Contains(a.Cookies, session) {
 			t.Errorf("request %d carries the session", i)
 		}
 	}
-	if first := saw.Answers[0].Cookies; len(first) != 1 || !strings.HasPrefix(first[0], transaction) {
-		t.Errorf("the answer carries the cookies %q", first)
+	first := saw.Answers[0].Cookies
+	if len(first) != 1 {
+		t.Fatalf("the answer: expected one cookie, seen %q", first)
+	}
+	if !strings.HasPrefix(first[0], transaction) {
+		t.Errorf("the answer: expected the cookie of the transaction, seen %q", first[0])
 	}
 }

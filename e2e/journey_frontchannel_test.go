@@ -17,7 +17,7 @@ import (
 
 const frontchannelPath = "/@app/auth/default/frontchannel-logout"
 
-// What browser/frontchannel.mjs tells.
+// What browser/frontchannel.mjs reports.
 type frontchannelSaw struct {
 	Steps []frontchannelStep
 	// The answers of our endpoint in the frame.
@@ -67,16 +67,15 @@ func TestChromiumSignsOutInAFrame(t *testing.T) {
 			for _, s := range saw.Steps {
 				switch s.Name {
 				case "left":
-					if s.User != 401 || s.Thief != 401 {
-						t.Errorf("after the logout the browser gets %d, a copied cookie %d", s.User, s.Thief)
-					}
+					s.check(t, 401, 401)
 					if !row.sid && slices.Contains(s.Cookies, "oidc_rp") {
 						t.Error("a frame with the cookie has not cleared it")
 					}
 				case "again": // the provider's session lives, so it signs in by itself
-					if !s.isAlices() || s.User != 200 || s.Thief != 401 {
-						t.Errorf("the next visit: %+v", s)
+					if !s.isAlices() {
+						t.Errorf("the next visit: expected alice's page, seen %+v", s)
 					}
+					s.check(t, 200, 401)
 				}
 			}
 			if got := w.op.hits(t, "/token"); got != 2 {
@@ -93,11 +92,16 @@ func TestAFrontchannelLogoutOfTheProvidersEndsTheSession(t *testing.T) {
 		saw := w.leaveInAFrame(w.op.issuer+habits[hydra].leave, false)
 		w.checkFrame(saw, true)
 		for _, s := range saw.Steps {
-			if s.Name != "back" && (s.User != 401 || s.Thief != 401) {
-				t.Errorf("%s: the browser gets %d, a copied cookie %d", s.Name, s.User, s.Thief)
+			if s.Name != "back" {
+				s.check(t, 401, 401)
 			}
-			if s.Name == "again" && (s.Form != 1 || !strings.HasPrefix(s.URL, w.op.issuer)) {
-				t.Errorf("no login form of the provider: %+v", s)
+			if s.Name == "again" {
+				if s.Form != 1 {
+					t.Errorf("expected a login form, seen %+v", s)
+				}
+				if !strings.HasPrefix(s.URL, w.op.issuer) {
+					t.Errorf("expected a page of the provider, seen %s", s.URL)
+				}
 			}
 		}
 	})
@@ -121,9 +125,7 @@ func TestAFrontchannelLogoutThatNamesNoSessionEndsNone(t *testing.T) {
 			}
 		}
 		for _, s := range saw.Steps {
-			if s.User != 200 || s.Thief != 200 {
-				t.Errorf("%s: the browser gets %d, a copied cookie %d", s.Name, s.User, s.Thief)
-			}
+			s.check(t, 200, 200)
 		}
 		notOffered(t)
 	})
@@ -176,21 +178,30 @@ func (w *world) leaveInAFrame(leave string, tls bool) (saw frontchannelSaw) {
 		"site": w.base, "page": "/docs/page", "leave": leave, "frame": frontchannelPath, "session": session, "password": "alice" + habits[w.op.kind].password,
 	})
 	script := spawn(t, "chromium frontchannel", nil, node, "browser/frontchannel.mjs", string(order))
-	eventually(t, 2*time.Minute, "the journey is over", func() bool { return !script.running() })
-	for _, line := range strings.Split(script.log.String(), "\n") {
-		if strings.HasPrefix(line, `{"steps"`) {
-			if err := json.Unmarshal([]byte(line), &saw); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if saw.Error != "" || len(saw.Steps) != 3 {
+	awaitSteps(w.t, script, 2*time.Minute, &saw)
+	if saw.Error != "" {
 		t.Fatalf("the journey ended early: %s %q\n%s", saw.Error, saw.Refusals, script.log.tail(10))
 	}
-	if s := saw.Steps[0]; !s.isAlices() || s.User != 200 || s.Thief != 200 {
-		t.Errorf("alice was not signed in: %+v", s)
+	if len(saw.Steps) != 3 {
+		t.Fatalf("expected three steps, seen %d %q\n%s", len(saw.Steps), saw.Refusals, script.log.tail(10))
 	}
+	first := saw.Steps[0]
+	if !first.isAlices() {
+		t.Errorf("expected alice's page at first, seen %+v", first)
+	}
+	first.check(t, 200, 200)
 	return saw
+}
+
+// check checks the statuses for the browser and for a copied cookie.
+func (s frontchannelStep) check(t testing.TB, user, thief int) {
+	t.Helper()
+	if s.User != user {
+		t.Errorf("%s: expected status %d for the browser, seen %d", s.Name, user, s.User)
+	}
+	if s.Thief != thief {
+		t.Errorf("%s: expected status %d for a copied cookie, seen %d", s.Name, thief, s.Thief)
+	}
 }
 
 func (s frontchannelStep) isAlices() bool {
@@ -212,8 +223,17 @@ func (w *world) checkFrame(saw frontchannelSaw, crossSite bool) {
 	if crossSite {
 		from = "cross-site"
 	}
-	if frame.Status != 200 || frame.Dest != "iframe" || frame.From != from || (len(frame.Cookies) == 0) != crossSite {
-		w.t.Errorf("the frame: %+v", frame)
+	if frame.Status != 200 {
+		w.t.Errorf("the frame: expected status 200, seen %d", frame.Status)
+	}
+	if frame.Dest != "iframe" {
+		w.t.Errorf("the frame: expected the destination iframe, seen %q", frame.Dest)
+	}
+	if frame.From != from {
+		w.t.Errorf("the frame: expected it to be %s, seen %s", from, frame.From)
+	}
+	if without := len(frame.Cookies) == 0; without != crossSite {
+		w.t.Errorf("the frame: expected no cookies %t, seen %q", crossSite, frame.Cookies)
 	}
 	w.caddy.awaitLine("the access log has the frame", func(line string) bool {
 		var entry struct {

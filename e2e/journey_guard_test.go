@@ -34,8 +34,11 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 			continue
 		}
 		if name == "frame" || name == "form" { // people see these
-			if !strings.HasPrefix(p.header.Get("Content-Type"), "text/html") || !strings.Contains(p.body, "/@app/auth/default/login") {
-				t.Errorf("%s: the page is %q", name, p.body)
+			if got := p.header.Get("Content-Type"); !strings.HasPrefix(got, "text/html") {
+				t.Errorf("%s: expected a page, seen %q", name, got)
+			}
+			if !strings.Contains(p.body, "/@app/auth/default/login") {
+				t.Errorf("%s: expected a link to the login, seen %q", name, p.body)
 			}
 			continue
 		}
@@ -44,8 +47,14 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 			LoginURL string `json:"login_url"`
 			Reason   string
 		}
-		if err := json.Unmarshal([]byte(p.body), &problem); err != nil || !strings.HasPrefix(problem.LoginURL, "/@app/auth/default/login") || problem.Reason == "" {
-			t.Errorf("%s: the body is %q", name, p.body)
+		if err := json.Unmarshal([]byte(p.body), &problem); err != nil {
+			t.Errorf("%s: %v: %q", name, err, p.body)
+		}
+		if !strings.HasPrefix(problem.LoginURL, "/@app/auth/default/login") {
+			t.Errorf("%s: expected the address of the login, seen %q", name, problem.LoginURL)
+		}
+		if problem.Reason == "" {
+			t.Errorf("%s: expected a reason, seen %q", name, p.body)
 		}
 		if ct := p.header.Get("Content-Type"); !strings.HasPrefix(ct, "application/problem+json") {
 			t.Errorf("%s: Content-Type is %q", name, ct)
@@ -68,8 +77,11 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			p := w.newBrowser().fetch(method, "/private", headers...)
-			if to := p.header.Get("Location"); p.status/100 != 3 || !strings.HasPrefix(to, w.op.issuer) && !strings.HasPrefix(to, "/@app/auth/") {
-				t.Errorf("%s %s: status %d to %q", method, name, p.status, to)
+			if p.status/100 != 3 {
+				t.Errorf("%s %s: expected a redirect, seen status %d", method, name, p.status)
+			}
+			if to := p.header.Get("Location"); !strings.HasPrefix(to, w.op.issuer) && !strings.HasPrefix(to, "/@app/auth/") {
+				t.Errorf("%s %s: expected a redirect to a login, seen one to %q", method, name, to)
 			}
 		}
 	}

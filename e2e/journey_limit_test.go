@@ -10,7 +10,11 @@ import (
 
 func TestAWideSessionIsSpreadOverCookies(t *testing.T) {
 	t.Parallel()
-	w := start(t, oidcProvider, site{options: "scopes openid profile email groups\n\t\tusername_claim preferred_username\n\t\tupstream {\nheader X-Groups groups\n}"})
+	w := start(t, oidcProvider, site{options: `scopes openid profile email groups
+	username_claim preferred_username
+	upstream {
+		header X-Groups groups
+	}`})
 	b := w.newBrowser()
 	p := b.signIn("/wide", "wide")
 	groups := p.isFor("wide", "/wide").Headers.Get("X-Groups")
@@ -45,18 +49,25 @@ func TestAWideSessionIsSpreadOverCookies(t *testing.T) {
 
 func TestATooLargeSessionIsAClearError(t *testing.T) {
 	t.Parallel()
-	w := start(t, oidcProvider, site{options: "scopes openid profile email groups\nuserinfo always"})
+	w := start(t, oidcProvider, site{options: `scopes openid profile email groups
+	userinfo always`})
 	b := w.newBrowser()
 	b.signIn("/huge", "huge").is(403, "session_too_large")
-	if w.app.hits() != 0 || b.cookie("oidc_rp") != "" {
-		t.Error("a session was opened")
+	if n := w.app.hits(); n != 0 {
+		t.Errorf("expected no request to the application, seen %d", n)
+	}
+	if got := b.cookie("oidc_rp"); got != "" {
+		t.Errorf("expected no session, seen %q", got)
 	}
 	w.caddy.awaitLine("a log line that names the largest claims", func(line string) bool {
 		return strings.Contains(line, "session_too_large") && strings.Contains(line, "groups")
 	})
 
 	// It fits when only what is needed is kept.
-	if err := w.caddy.reload(w.config(site{options: "scopes openid profile email groups\nsession {\nclaims preferred_username\n}"})); err != nil {
+	if err := w.caddy.reload(w.config(site{options: `scopes openid profile email groups
+	session {
+		claims preferred_username
+	}`})); err != nil {
 		t.Fatal(err)
 	}
 	w.newBrowser().signIn("/huge", "huge").isFor("huge", "/huge")
@@ -101,7 +112,7 @@ func TestNodesThatStartTogetherShareTheirSessions(t *testing.T) {
 	}
 }
 
-// When the logout cannot be written down, people are told, and are out here.
+// When the logout cannot be written down, users see an error, and are out here.
 func TestALogoutThatCannotBeKeptSaysSo(t *testing.T) {
 	t.Parallel()
 	w := start(t, zitadel, site{mode: "public", options: "private /in"})
@@ -114,7 +125,7 @@ func TestALogoutThatCannotBeKeptSaysSo(t *testing.T) {
 	if err := os.WriteFile(w.storage, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.open("/in").isFor("alice", "/in") // who is signed in stays so
+	b.open("/in").isFor("alice", "/in") // a user who is signed in stays so
 	b.open(logoutPath).isFor("", "/?auth_error=logout_failed")
 	if b.cookie("oidc_rp") != "" {
 		t.Error("the cookie is still there")
@@ -131,14 +142,24 @@ func TestAPlainSiteElsewhereBeginsNoLogin(t *testing.T) {
 	w.op.start(t)
 	w.startCaddy(site{})
 	p := w.newBrowser().open("/private")
-	if !w.isSite(p.url) || p.status < 400 || len(p.b.cookies) != 0 {
-		t.Errorf("a login began over plain HTTP:%s", p)
+	if !w.isSite(p.url) {
+		t.Errorf("plain HTTP: expected no redirect to the provider:%s", p)
+	}
+	if p.status < 400 {
+		t.Errorf("plain HTTP: expected an error, seen status %d", p.status)
+	}
+	if len(p.b.cookies) != 0 {
+		t.Errorf("plain HTTP: expected no cookies, seen %v", p.b.cookies)
 	}
 	if w.app.hits() != 0 {
 		t.Error("the application was reached")
 	}
 
-	if err := w.caddy.reload(w.config(site{options: "session {\ncookie {\ninsecure\n}\n}"})); err != nil {
+	if err := w.caddy.reload(w.config(site{options: `session {
+		cookie {
+			insecure
+		}
+	}`})); err != nil {
 		t.Fatal(err)
 	}
 	w.newBrowser().signIn("/private", "alice").isFor("alice", "/private")

@@ -18,7 +18,7 @@ func TestAPrivatePageComesBackAfterLoginByteForByte(t *testing.T) {
 				b := w.newBrowser()
 				login := b.open(oddPath).asks(w)
 				if w.app.hits() != 0 {
-					t.Errorf("the application was asked %d times by nobody", w.app.hits())
+					t.Errorf("expected no anonymous request to the application, seen %d", w.app.hits())
 				}
 				checkAuthorizationRequest(t, w, login)
 
@@ -54,8 +54,12 @@ func checkAuthorizationRequest(t *testing.T, w *world, login *page) {
 			t.Errorf("%s is %q, wanted %q", name, q.Get(name), want)
 		}
 	}
-	if scopes := strings.Fields(q.Get("scope")); len(scopes) != 3 || scopes[0] != "openid" {
-		t.Errorf("scope is %q", q.Get("scope"))
+	scopes := strings.Fields(q.Get("scope"))
+	if len(scopes) != 3 {
+		t.Fatalf("expected three scopes, seen %q", scopes)
+	}
+	if scopes[0] != "openid" {
+		t.Errorf("expected openid first, seen %q", scopes)
 	}
 	for _, name := range []string{"state", "nonce", "code_challenge"} {
 		if len(q.Get(name)) < 22 { // 128 bits
@@ -74,8 +78,17 @@ func checkSessionCookie(t *testing.T, b *browser, tls bool) {
 	if c == nil {
 		t.Fatalf("no cookie %s among %v", name, b.cookies)
 	}
-	if c.Path != "/" || c.Domain != "" || !c.HttpOnly || c.Secure != tls || c.SameSite != http.SameSiteLaxMode || c.MaxAge < 11*3600 || c.MaxAge > 12*3600 {
-		t.Errorf("the session cookie is not as promised: %+v", *c)
+	type attributes struct {
+		Path, Domain     string
+		HTTPOnly, Secure bool
+		SameSite         http.SameSite
+	}
+	want := attributes{"/", "", true, tls, http.SameSiteLaxMode}
+	if got := (attributes{c.Path, c.Domain, c.HttpOnly, c.Secure, c.SameSite}); got != want {
+		t.Errorf("session cookie: expected %+v, seen %+v", want, got)
+	}
+	if c.MaxAge < 11*3600 || c.MaxAge > 12*3600 {
+		t.Errorf("session cookie: expected it to last for 11 to 12 hours, seen %d seconds", c.MaxAge)
 	}
 	if len(c.Value) > 1024 {
 		t.Errorf("the session cookie of a usual user has %d bytes", len(c.Value))
@@ -93,7 +106,7 @@ func TestAPublicPageKnowsTheUserOnceSignedIn(t *testing.T) {
 		b := w.newBrowser()
 		stranger := b.open("/welcome?a=1").isFor("", "/welcome?a=1")
 		if got := stranger.Headers.Get("X-Authenticated"); got != "false" {
-			t.Errorf("authenticated is %q for nobody", got)
+			t.Errorf("authenticated: expected nothing for anonymous requests, seen %q", got)
 		}
 		if len(b.cookies) != 0 {
 			t.Errorf("a stranger was given cookies: %v", b.cookies)
@@ -168,7 +181,8 @@ func TestTheNameComesFromUserinfoWhereTheIDTokenHasNone(t *testing.T) {
 		}{
 			{"auto", "", 1, map[string]string{oidcProvider: "alice", zitadel: "alice"}},
 			{"auto, not needed", "username_claim sub", 0, map[string]string{oidcProvider: "alice", zitadel: "id-alice"}},
-			{"always", "username_claim sub\nuserinfo always", 1, map[string]string{oidcProvider: "alice", zitadel: "id-alice"}},
+			{"always", `username_claim sub
+			userinfo always`, 1, map[string]string{oidcProvider: "alice", zitadel: "id-alice"}},
 			{"never", "userinfo never", 0, map[string]string{oidcProvider: "alice", zitadel: "id-alice"}},
 			{"by another claim", "username_claim email", 1, map[string]string{oidcProvider: "alice@example.test", zitadel: "alice@example.test"}},
 		}

@@ -57,8 +57,13 @@ func TestLogoutEndsTheSessionHereAndAtTheProvider(t *testing.T) {
 			return
 		}
 		asked := left.endSession()
-		if asked.Get("id_token_hint") == "" || asked.Get("state") == "" || asked.Get("post_logout_redirect_uri") != w.base+"/@app/auth/default/signedout" {
-			t.Errorf("the provider was asked with %v", asked)
+		for _, name := range []string{"id_token_hint", "state"} {
+			if asked.Get(name) == "" {
+				t.Errorf("%s: expected a value, seen %v", name, asked)
+			}
+		}
+		if got, want := asked.Get("post_logout_redirect_uri"), w.base+"/@app/auth/default/signedout"; got != want {
+			t.Errorf("post_logout_redirect_uri: expected %s, seen %s", want, got)
 		}
 		left.signOut()
 		if b.cookie("oidc_rp") != "" {
@@ -158,7 +163,8 @@ func TestLogoutOfNobodyIsHarmless(t *testing.T) {
 
 func TestAfterLogoutABrowserEndsWhereTheSiteSays(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
-		s := site{options: "signed_out /bye?all=done\n\t\tpublic /bye"}
+		s := site{options: `signed_out /bye?all=done
+		public /bye`}
 		w := start(t, kind, s)
 		b := w.newBrowser()
 		b.signIn("/private", "alice").isFor("alice", "/private")
@@ -178,7 +184,7 @@ func TestLogoutWithTheProviderDownStillEndsTheSessionHere(t *testing.T) {
 	thief := w.newBrowser()
 	thief.copyCookies(b)
 	w.op.stop(t)
-	b.holdAt = func(u *url.URL) bool { return !w.isSite(u) } // nobody answers there
+	b.holdAt = func(u *url.URL) bool { return !w.isSite(u) } // nothing listens there
 	b.open(logoutPath)
 	if got := b.script("/private").status; got != 401 {
 		t.Errorf("the user got %d after his logout", got)

@@ -78,8 +78,11 @@ func TestMetadataCannotAimCaddyAtItself(t *testing.T) {
 			}
 			_ = answer.Body.Close()
 			if tc.endpoint == "" {
-				if to := answer.Header.Get("Location"); answer.StatusCode != 302 || mustParse(to).Host != "idp.example" {
-					t.Errorf("honest metadata gives status %d to %q, want a login", answer.StatusCode, to)
+				if answer.StatusCode != 302 {
+					t.Errorf("honest metadata: expected a login with status 302, seen %d", answer.StatusCode)
+				}
+				if to := answer.Header.Get("Location"); mustParse(to).Host != "idp.example" {
+					t.Errorf("honest metadata: expected a login at idp.example, seen %q", to)
 				}
 				return
 			}
@@ -89,8 +92,11 @@ func TestMetadataCannotAimCaddyAtItself(t *testing.T) {
 			if n := astray.Load(); n > 0 {
 				t.Errorf("the proxy was asked for the admin API %d times", n)
 			}
-			if status, _ := w.caddy.config(); status != http.StatusOK || !w.caddy.process.running() {
-				t.Errorf("Caddy's admin API answers %d, want 200 of a Caddy that still runs", status)
+			if status, _ := w.caddy.config(); status != http.StatusOK {
+				t.Errorf("Caddy's admin API: expected status 200, seen %d", status)
+			}
+			if !w.caddy.process.running() {
+				t.Error("expected Caddy to run, seen that it has ended")
 			}
 			if w.caddy.count(tc.endpoint) == 0 {
 				t.Errorf("the log does not name %s", tc.endpoint)

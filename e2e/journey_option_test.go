@@ -32,7 +32,9 @@ func TestHandleBlocksShareTheirEndpoints(t *testing.T) {
 			client_secret {env.OIDC_CLIENT_SECRET}
 		}
 	}`, w.op.issuer)
-	up := "reverse_proxy " + w.app.addr() + " {\n\t\theader_up X-User {http.auth.user.id}\n\t}"
+	up := fmt.Sprintf(`reverse_proxy %s {
+		header_up X-User {http.auth.user.id}
+	}`, w.app.addr())
 	w.caddy.start(w.caddy.caddyfile(shared, fmt.Sprintf(`
 %s {
 	bind 127.0.0.1
@@ -126,14 +128,20 @@ func TestAConfigurationURLIsEnough(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, zitadel, site{})
 	w.op.start(t)
-	w.startCaddy(site{client: "-", secret: "-", options: "configuration_url " + w.op.issuer + "/.well-known/openid-configuration\nclient_id rp\nclient_secret {env.OIDC_CLIENT_SECRET}"})
+	w.startCaddy(site{client: "-", secret: "-", options: fmt.Sprintf(`configuration_url %s/.well-known/openid-configuration
+		client_id rp
+		client_secret {env.OIDC_CLIENT_SECRET}`, w.op.issuer)})
 	w.newBrowser().signIn("/x", "alice").isFor("alice", "/x")
 }
 
 func TestASecretOpensWhatItSealedAlsoAsTheSecondOne(t *testing.T) {
 	t.Parallel()
 	old, fresh := strings.Repeat("old-secret-", 4), strings.Repeat("new-secret-", 4)
-	secret := func(keys string) site { return site{options: "session {\nsecret " + keys + "\n}"} }
+	secret := func(keys string) site {
+		return site{options: fmt.Sprintf(`session {
+			secret %s
+		}`, keys)}
+	}
 	w := start(t, zitadel, secret(old))
 	b, away := w.newBrowser(), w.newBrowser()
 	b.signIn("/x", "alice").isFor("alice", "/x")
@@ -151,7 +159,10 @@ func TestASecretOpensWhatItSealedAlsoAsTheSecondOne(t *testing.T) {
 
 func TestALoginPassesOnOnlyTheParametersItShould(t *testing.T) {
 	t.Parallel()
-	w := start(t, oidcProvider, site{options: "forward_params ui_locales login_hint\nauthorization_params {\nprompt login\n}"})
+	w := start(t, oidcProvider, site{options: `forward_params ui_locales login_hint
+	authorization_params {
+		prompt login
+	}`})
 	q := w.newBrowser().open("/@app/auth/default/login?login_hint=bob&ui_locales=fr&scope=openid+admin&client_id=other&prompt=none").asks(w).authorization()
 	for name, want := range map[string]string{"login_hint": "bob", "ui_locales": "fr", "prompt": "login", "client_id": "rp", "scope": "openid profile email"} {
 		if got := q[name]; len(got) != 1 || got[0] != want {
@@ -173,12 +184,17 @@ func TestARedirectPathOfOnesOwnIsServed(t *testing.T) {
 
 func TestErrorsMayGoToCaddysOwnErrorPages(t *testing.T) {
 	t.Parallel()
-	w := start(t, oidcProvider, site{options: "error_pages caddy", before: "\thandle_errors {\n\t\trespond \"ours: {err.status_code}\" {err.status_code}\n\t}"})
+	w := start(t, oidcProvider, site{options: "error_pages caddy", before: `handle_errors {
+		respond "ours: {err.status_code}" {err.status_code}
+	}`})
 	b := w.newBrowser()
 	form := b.open("/wanted").asks(w)
 	p := form.follow(form.links("cancel")[0])
-	if p.status != 403 || p.body != "ours: 403" {
-		t.Errorf("the error page is not the site's:%s", p)
+	if p.status != 403 {
+		t.Errorf("expected status 403, seen %d:%s", p.status, p)
+	}
+	if p.body != "ours: 403" {
+		t.Errorf("expected the site's own error page, seen:%s", p)
 	}
 }
 
@@ -191,8 +207,11 @@ func TestAReturnAddressElsewhereCountsAsNone(t *testing.T) {
 		"http://127.0.0.1@evil.test/", w.base + "@evil.test/", "/%0d%0aSet-Cookie:%20a=b", "/x\r\nSet-Cookie: a=b", "http://localhost/", " //evil.test", "/\x00/evil.test",
 	} {
 		p := w.newBrowser().signIn("/@app/auth/default/login?returnto="+url.QueryEscape(address), "alice")
-		if !w.isSite(p.url) || p.header.Get("Set-Cookie") != "" {
-			t.Errorf("returnto=%q led to %s", address, p.url)
+		if !w.isSite(p.url) {
+			t.Errorf("returnto=%q: expected a page of the site, seen %s", address, p.url)
+		}
+		if got := p.header.Get("Set-Cookie"); got != "" {
+			t.Errorf("returnto=%q: expected no cookie of the address, seen %q", address, got)
 		}
 		p.isFor("alice", p.url.RequestURI())
 	}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -26,16 +27,20 @@ func TestUserinfoClaimsReachTheApplication(t *testing.T) {
 		if kind == zitadel { // knows no such scope
 			scopes = "openid profile email"
 		}
-		w := start(t, kind, site{options: "userinfo always\n\t\tscopes " + scopes + "\n\t\tupstream {\n\t\t\theader X-Groups {http.auth.user.groups}\n\t\t}"})
-		told := w.newBrowser().signIn("/in", "alice").isFor("alice", "/in")
+		w := start(t, kind, site{options: fmt.Sprintf(`userinfo always
+		scopes %s
+		upstream {
+			header X-Groups {http.auth.user.groups}
+		}`, scopes)})
+		request := w.newBrowser().signIn("/in", "alice").isFor("alice", "/in")
 		for name, value := range want[kind] {
-			got := strings.Split(told.Headers.Get(name), ",")
+			got := strings.Split(request.Headers.Get(name), ",")
 			slices.Sort(got) // groups have no order
 			if got := strings.Join(got, ","); got != value {
 				t.Errorf("%s is %q, wanted %q", name, got, value)
 			}
 		}
-		if got := told.Headers.Get("X-Email"); got != "alice@example.test" {
+		if got := request.Headers.Get("X-Email"); got != "alice@example.test" {
 			t.Errorf("X-Email is %q", got)
 		}
 		if calls := w.op.hits(t, w.op.userinfoPath()); calls != 1 {
@@ -63,8 +68,8 @@ func TestClientAuthenticationOfOtherProviders(t *testing.T) {
 	})
 }
 
-// Dex changes its keys while it runs: nobody who is signed in notices, and
-// neither do those who sign in.
+// Dex changes its keys while it runs: no signed-in user notices, and
+// no user who signs in.
 func TestKeysThatChangeWhileTheProviderRuns(t *testing.T) {
 	if !slices.Contains(alsoAsked(), dex) {
 		return
@@ -109,7 +114,9 @@ func TestAnIssuerWithAPathIsTakenExactly(t *testing.T) {
 	w := start(t, dex, site{})
 	w.newBrowser().signIn("/in", "alice").isFor("alice", "/in")
 	for _, issuer := range []string{w.op.issuer + "/", w.op.origin()} {
-		s := site{client: "-", secret: "-", options: "issuer " + issuer + "\nclient_id rp\nclient_secret {env.OIDC_CLIENT_SECRET}"}
+		s := site{client: "-", secret: "-", options: fmt.Sprintf(`issuer %s
+		client_id rp
+		client_secret {env.OIDC_CLIENT_SECRET}`, issuer)}
 		if err := w.caddy.reload(w.config(s)); err != nil {
 			t.Fatal(err)
 		}

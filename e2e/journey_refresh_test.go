@@ -16,7 +16,10 @@ func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
 	// Those that let a test say how long an access token lives.
 	eachOf(t, []string{oidcProvider, zitadel}, func(t *testing.T, kind string) {
 		const life = 10 * time.Second // so it is due after nine
-		s := site{options: "scopes openid profile email offline_access\nupstream {\naccess_token\n}"}
+		s := site{options: `scopes openid profile email offline_access
+		upstream {
+			access_token
+		}`}
 		w := newWorld(t, kind, s)
 		w.op.env = []string{fmt.Sprintf("AT_TTL=%d", int(life.Seconds()))}
 		w.op.start(t)
@@ -56,16 +59,26 @@ func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
 			}
 			calls++
 			for answer, times := range seen {
-				if times != 60 || !strings.HasPrefix(answer, "200 Bearer ") || strings.HasSuffix(answer, old) {
-					t.Errorf("round %d: %d requests of 60 got %.20s…", round, times, answer)
+				if times != 60 {
+					t.Errorf("round %d: expected 60 equal responses, seen %d", round, times)
+				}
+				if !strings.HasPrefix(answer, "200 Bearer ") {
+					t.Errorf("round %d: expected a token, seen %.20s…", round, answer)
+				}
+				if strings.HasSuffix(answer, old) {
+					t.Errorf("round %d: expected a new token, seen the old one", round)
 				}
 				old = strings.TrimPrefix(answer, "200 ")
 			}
 			// Late, with the old cookie, on each node.
 			time.Sleep(2 * time.Second)
 			for _, node := range nodes {
-				if status, token := bearerAt(node, session); status != 200 || token != old {
-					t.Errorf("round %d: late, status %d with another token", round, status)
+				status, token := bearerAt(node, session)
+				if status != 200 {
+					t.Errorf("round %d: late: expected status 200, seen %d", round, status)
+				}
+				if token != old {
+					t.Errorf("round %d: late: expected the same token, seen another one", round)
 				}
 			}
 			b.script("/again").isFor("alice", "/again") // takes the new cookie

@@ -62,8 +62,16 @@ func TestAnAnswerThatComesToAllNodesSignsInOnce(t *testing.T) {
 			answers = append(answers, c.bring(n, callback, cookies))
 		}
 		for i, a := range answers {
-			if a.status != http.StatusSeeOther || a.location != "/wanted?x=1" || a.cookies == "" {
-				t.Errorf("answer %d, at %s: status %d to %q", i, a.node, a.status, a.location)
+			for what, got := range map[string][2]any{
+				"status":   {a.status, http.StatusSeeOther},
+				"location": {a.location, "/wanted?x=1"},
+			} {
+				if got[0] != got[1] {
+					t.Errorf("answer %d, at %s: expected the %s %v, seen %v", i, a.node, what, got[1], got[0])
+				}
+			}
+			if a.cookies == "" {
+				t.Errorf("answer %d, at %s: expected a session, seen none", i, a.node)
 				continue
 			}
 			c.liveEverywhere("alice", a.cookies)
@@ -111,9 +119,13 @@ func TestAFormAfterTheSessionGetsAPage(t *testing.T) {
 	hits := w.app.hits()
 	for name, row := range map[string]struct{ method, dest string }{"a form": {"POST", "document"}, "a frame": {"GET", "iframe"}} {
 		p := b.fetch(row.method, "/save", "Accept", "text/html,*/*;q=0.8", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", row.dest, "Sec-Fetch-Site", "same-origin", "Referer", w.base+"/form?x=1")
-		if p.status != 401 || !strings.Contains(p.body, "Your session has ended") || !strings.Contains(p.body, `target="_blank"`) {
-			t.Errorf("%s: status %d: %s", name, p.status, p.body)
-			continue
+		if p.status != 401 {
+			t.Fatalf("%s: expected status 401, seen %d: %s", name, p.status, p.body)
+		}
+		for _, part := range []string{"Your session has ended", `target="_blank"`} {
+			if !strings.Contains(p.body, part) {
+				t.Errorf("%s: expected %q, seen %s", name, part, p.body)
+			}
 		}
 		p.url = mustParse(w.base + "/save")
 		p.freshStart().isFor("alice", "/form?x=1")

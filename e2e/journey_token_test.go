@@ -67,7 +67,7 @@ func TestTokensOfAllKinds(t *testing.T) {
 		"rp-rs512": "", "rp-ps256": "", "rp-es256": "", "rp-es384": "", "rp-es512": "", "rp-eddsa": "", "rp-ed25519": "",
 		"rp-hs256": "id_token_algs HS256",
 		"rp-enc":   keys, "rp-enc-cbc": keys, "rp-enc-ecdh": keys, "rp-uijwt-enc": keys, "rp-uijwt": "",
-		"rp":        keys, // who can decrypt takes what is not encrypted as well
+		"rp":        keys, // a client that can decrypt also takes what is not encrypted
 		"rp-closed": "",   // of rp-enc, without a key
 	}
 	w := newWorld(t, oidcProvider, site{})
@@ -78,11 +78,25 @@ func TestTokensOfAllKinds(t *testing.T) {
 			client = "rp-enc"
 		}
 		ids = append(ids, id)
-		instances = append(instances, fmt.Sprintf("oidc_rp /%s/* {\nprovider %s {\nissuer %s\nclient_id %s\nclient_secret {env.OIDC_CLIENT_SECRET}\nuserinfo always\n%s\n}\n}", id, id, w.op.issuer, client, options))
+		instances = append(instances, fmt.Sprintf(`oidc_rp /%s/* {
+			provider %s {
+				issuer %s
+				client_id %s
+				client_secret {env.OIDC_CLIENT_SECRET}
+				userinfo always
+				%s
+			}
+		}`, id, id, w.op.issuer, client, options))
 	}
 	w.op.env = []string{"RP_IDS=" + strings.Join(ids, " "), "RP_ENC_JWKS=" + jwks}
 	w.op.start(t)
-	w.caddy.start(w.caddy.caddyfile("", fmt.Sprintf("%s {\nbind 127.0.0.1\n%s\nreverse_proxy %s {\nheader_up X-User {http.auth.user.id}\n}\n}", w.base, strings.Join(instances, "\n"), w.app.addr())))
+	w.caddy.start(w.caddy.caddyfile("", fmt.Sprintf(`%s {
+		bind 127.0.0.1
+		%s
+		reverse_proxy %s {
+			header_up X-User {http.auth.user.id}
+		}
+	}`, w.base, strings.Join(instances, "\n"), w.app.addr())))
 	for id := range clients {
 		path := "/" + id + "/x"
 		p := w.newBrowser().signIn(path, "alice")
@@ -99,11 +113,17 @@ func TestTokensOfAllKinds(t *testing.T) {
 
 func TestWhatIsAskedOfAnIDTokenIsThere(t *testing.T) {
 	t.Parallel()
-	w := start(t, oidcProvider, site{options: "authorization_params {\nmax_age 600\nclaims `{\"id_token\": {\"auth_time\": {\"essential\": true}}}`\n}"})
+	w := start(t, oidcProvider, site{options: `authorization_params {
+		max_age 600
+		claims "{\"id_token\": {\"auth_time\": {\"essential\": true}}}"
+	}`})
 	form := w.newBrowser().open("/x").asks(w)
 	form.signIn("alice").isFor("alice", "/x")
 	q := form.authorization()
-	if q.Get("max_age") != "600" || !strings.Contains(q.Get("claims"), "auth_time") {
-		t.Errorf("the provider is asked with %v", q)
+	if got := q.Get("max_age"); got != "600" {
+		t.Errorf("max_age: expected 600, seen %q", got)
+	}
+	if got := q.Get("claims"); !strings.Contains(got, "auth_time") {
+		t.Errorf("claims: expected a request of auth_time, seen %q", got)
 	}
 }

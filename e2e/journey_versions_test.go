@@ -66,7 +66,7 @@ func TestAnEarlierVersionServesBesideThisOne(t *testing.T) {
 	}
 	copied := people[2].cookieHeader()
 	c.liveEverywhere("alice", copied)
-	people[2].leaveProvider() // which tells one of the later ones
+	people[2].leaveProvider() // which notifies one of the later ones
 	c.deadEverywhere(copied, time.Now())
 
 	earlier.kill()
@@ -74,8 +74,12 @@ func TestAnEarlierVersionServesBesideThisOne(t *testing.T) {
 	b.signIn("/private", "alice").isFor("alice", "/private")
 	start(earlier)
 	for _, n := range later {
-		if status, user := c.ask(n, b.cookieHeader()); status != http.StatusOK || user != "alice" {
-			t.Errorf("%s answers %d for %q", n.name, status, user)
+		status, user := c.ask(n, b.cookieHeader())
+		if status != http.StatusOK {
+			t.Errorf("%s: expected status 200, seen %d", n.name, status)
+		}
+		if user != "alice" {
+			t.Errorf("%s: expected the user alice, seen %q", n.name, user)
 		}
 	}
 	if status, _ := c.ask(earlier, b.cookieHeader()); status != http.StatusUnauthorized {

@@ -18,7 +18,10 @@ func keyed(s site, keys ...string) site {
 	if strings.Contains(s.options, "session {\n") {
 		s.options = strings.Replace(s.options, "session {\n", "session {\n"+line+"\n", 1)
 	} else {
-		s.options += "\nsession {\n" + line + "\n}"
+		s.options += fmt.Sprintf(`
+		session {
+			%s
+		}`, line)
 	}
 	return s
 }
@@ -79,7 +82,7 @@ func TestKeysChangeUnderTraffic(t *testing.T) {
 				t.Fatal(err)
 			}
 			reload(newest, old)
-			eventually(t, 10*time.Second, "those who use the site got new cookies", func() bool {
+			eventually(t, 10*time.Second, "active users have new cookies", func() bool {
 				return alice.header() != before[0] && bob.header() != before[1]
 			})
 			resealed += 2
@@ -98,10 +101,16 @@ func TestKeysChangeUnderTraffic(t *testing.T) {
 		running.end(t, fmt.Sprintf("%d keys later", changes))
 		t.Logf("%d sessions sealed again", resealed)
 
-		// Who was away finds the key gone: one clean login.
+		// A user who was away finds the key gone: one clean login.
 		status, body, err := away.load(client, http.MethodGet, "/x", nil)
-		if err != nil || status != http.StatusOK || body != "user=" {
-			t.Errorf("with the key gone, a public page: status %d, %q, %v", status, body, err)
+		if err != nil {
+			t.Errorf("with the key gone, a public page: %v", err)
+		}
+		if status != http.StatusOK {
+			t.Errorf("with the key gone, a public page: expected status 200, seen %d", status)
+		}
+		if body != "user=" {
+			t.Errorf("with the key gone, a public page: expected no user, seen %q", body)
 		}
 		if away.header() != "" {
 			t.Error("the cookie that opens no more is still there")
@@ -130,8 +139,11 @@ func TestAKeyThatIsGoneCostsOneCleanLogin(t *testing.T) {
 		old := stays.cookie("oidc_rp")
 		page := stays.open("/stays")
 		page.isFor("alice", "/stays")
-		if len(page.hops) != 1 || stays.cookie("oidc_rp") == old {
-			t.Errorf("not sealed again in silence:%s", page)
+		if len(page.hops) != 1 {
+			t.Errorf("expected one request, seen %d:%s", len(page.hops), page)
+		}
+		if stays.cookie("oidc_rp") == old {
+			t.Error("expected the session to be sealed again, seen the same cookie")
 		}
 		if err := w.caddy.reload(w.config(keyed(site{}, two))); err != nil {
 			t.Fatal(err)
@@ -147,8 +159,11 @@ func TestAKeyThatIsGoneCostsOneCleanLogin(t *testing.T) {
 		}
 		page.isFor("bob", "/stays?x=1")
 		for _, h := range page.hops {
-			if h.status >= 400 || strings.Contains(h.url, "auth_error") {
-				t.Errorf("an error on the way:%s", page)
+			if h.status >= 400 {
+				t.Errorf("expected no error on the way, seen status %d:%s", h.status, page)
+			}
+			if strings.Contains(h.url, "auth_error") {
+				t.Errorf("expected no error on the way, seen %s:%s", h.url, page)
 			}
 		}
 		away.script("/stays").isFor("bob", "/stays")

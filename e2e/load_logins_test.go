@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// patience is what nobody on the site may wait longer than while others wait
+// patience is how long no user of the site may wait while others wait
 // for a slow provider: far more than it takes, on a machine that has much else
 // to do.
 const patience = 250 * time.Millisecond
@@ -153,7 +153,7 @@ func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 		}
 		real, unknown := alice.header(), foreign(alice).header()
 		kinds := []func(i int) error{
-			func(i int) error { // where anybody may be
+			func(i int) error { // on a public page
 				v := &visitor{w: w, cookies: junk(real, unknown)}
 				return v.isFor(client, fmt.Sprintf("/page/%d", i), "")
 			},
@@ -161,7 +161,7 @@ func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 				v := &visitor{w: w, cookies: junk(real, unknown)}
 				return v.begin(client, fmt.Sprintf("/in/%d", i))
 			},
-			func(i int) error { // an answer to a login that nobody began
+			func(i int) error { // a response to a login that was never begun
 				v := &visitor{w: w, cookies: junk(real, unknown)}
 				status, body, err := v.load(client, "GET", "/@app/auth/default/code?code="+rand.Text()+"&state="+rand.Text(), nil)
 				if err == nil && (status != 303 || !strings.Contains(v.at, "auth_error=")) {
@@ -169,7 +169,7 @@ func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 				}
 				return err
 			},
-			func(int) error { // a logout of nobody
+			func(int) error { // a logout without a session
 				v := &visitor{w: w, cookies: junk(real, unknown)}
 				status, body, err := v.load(client, "GET", logoutPath, nil)
 				if err == nil && (status != 200 || !strings.Contains(body, "igned out")) {

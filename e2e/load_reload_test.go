@@ -61,7 +61,17 @@ func (w *world) spoilt(t testing.TB, s site) (all []spoiltConfig) {
 		all = append(all, spoiltConfig{name, "application/json", config, word})
 	}
 	twice := s
-	twice.global += "\noidc_rp {\nprovider one {\nissuer https://one.test\nclient_id a\n}\nprovider one {\nissuer https://one.test\nclient_id b\n}\n}"
+	twice.global += `
+	oidc_rp {
+		provider one {
+			issuer https://one.test
+			client_id a
+		}
+		provider one {
+			issuer https://one.test
+			client_id b
+		}
+	}`
 	all = append(all, spoiltConfig{"a provider's id twice", "text/caddyfile", w.plainSite(twice), "twice"})
 	swap("a secret of the wrong type", "client_secret", `"client_secret":"{env.OIDC_CLIENT_SECRET}"`, `"client_secret":7`)
 	swap("an address that is no path", "home", `"handler":"oidc_rp"`, `"handler":"oidc_rp","home":"//elsewhere.test"`)
@@ -74,7 +84,7 @@ func (w *world) spoilt(t testing.TB, s site) (all []spoiltConfig) {
 type spoiltConfig struct{ name, contentType, config, word string }
 
 // Many reloads, some of which fail, while people are signed in, sign in and
-// pass by. A site without the guard beside it tells what Caddy alone does.
+// pass by. A site without the guard beside it shows what Caddy alone does.
 func TestAStormOfReloadsLosesNothing(t *testing.T) {
 	reloads, every, rate := few(30, 100), 100*time.Millisecond, few(300, 1000)
 	eachStore(t, func(t *testing.T, w *world, s site) {
@@ -83,14 +93,18 @@ func TestAStormOfReloadsLosesNothing(t *testing.T) {
 		config := func(number int) string {
 			other := s
 			other.before = fmt.Sprintf("header X-Config %d", number)
-			return w.plainSite(other) + bare.base + " {\nbind 127.0.0.1\nrespond \"user=\"\n}\n"
+			return w.plainSite(other) + fmt.Sprintf(`%s {
+	bind 127.0.0.1
+	respond "user="
+}
+`, bare.base)
 		}
 		w.caddy.start(config(0))
 		spoilt := w.spoilt(t, s)
 
 		client := crowd(4)
 		defer client.CloseIdleConnections()
-		alice, nobody, middle := &visitor{w: w}, &visitor{w: w}, &visitor{w: w}
+		alice, anonymous, middle := &visitor{w: w}, &visitor{w: w}, &visitor{w: w}
 		if err := alice.signIn(client, "/in/first", "alice"); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +112,7 @@ func TestAStormOfReloadsLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		begin := func(most int) (guarded, unguarded *traffic) {
-			return startTraffic(t, rate/2, most/2, call{alice, "/in/x", "user=alice"}, call{nobody, "/x", "user="}, call{alice, "/x", "user=alice"}),
+			return startTraffic(t, rate/2, most/2, call{alice, "/in/x", "user=alice"}, call{anonymous, "/x", "user="}, call{alice, "/x", "user=alice"}),
 				startTraffic(t, rate/2, most/2, call{&visitor{w: &bare}, "/x", "user="})
 		}
 		// What is made once is there before: one reload, and some traffic.
@@ -139,8 +153,11 @@ func TestAStormOfReloadsLosesNothing(t *testing.T) {
 				bad := spoilt[i/5%len(spoilt)]
 				again, err := w.caddy.load(bad.contentType, bad.config)
 				var no *refused
-				if !errors.As(err, &no) || !strings.Contains(no.text, bad.word) {
-					t.Errorf("%s: %v", bad.name, err)
+				if !errors.As(err, &no) {
+					t.Fatalf("%s: expected a refusal, seen %v", bad.name, err)
+				}
+				if !strings.Contains(no.text, bad.word) {
+					t.Errorf("%s: expected a refusal with %q, seen %v", bad.name, bad.word, err)
 				}
 				refusals++
 				if again {
@@ -200,8 +217,14 @@ func TestASpoiltConfigurationLeavesTheRunningOne(t *testing.T) {
 		for _, bad := range w.spoilt(t, s) {
 			_, err := w.caddy.load(bad.contentType, bad.config)
 			var no *refused
-			if !errors.As(err, &no) || no.status < 400 || !strings.Contains(no.text, bad.word) {
-				t.Errorf("%s: %v", bad.name, err)
+			if !errors.As(err, &no) {
+				t.Fatalf("%s: expected a refusal, seen %v", bad.name, err)
+			}
+			if no.status < 400 {
+				t.Errorf("%s: expected an error, seen status %d", bad.name, no.status)
+			}
+			if !strings.Contains(no.text, bad.word) {
+				t.Errorf("%s: expected a refusal with %q, seen %v", bad.name, bad.word, err)
 			}
 			if _, after := w.caddy.config(); !bytes.Equal([]byte(after), []byte(before)) {
 				t.Errorf("%s: the configuration is another one now: %s", bad.name, after)

@@ -84,7 +84,9 @@ func eachStore(t *testing.T, load func(t *testing.T, w *world, s site)) {
 			w.op.start(t)
 			s := site{global: block.global}
 			if block.session != "" {
-				s.options = "session {\n" + block.session + "\n}"
+				s.options = fmt.Sprintf(`session {
+					%s
+				}`, block.session)
 			}
 			load(t, w, s)
 		})

@@ -36,8 +36,11 @@ func (b *browser) signIn(path, user string) *page {
 // asks fails unless the page is the provider's login form.
 func (p *page) asks(w *world) *page {
 	p.b.t.Helper()
-	if !p.asksPassword() || !strings.HasPrefix(p.url.String(), w.op.issuer) {
-		p.b.t.Fatalf("not the provider's login form:%s", p)
+	if !p.asksPassword() {
+		p.b.t.Fatalf("expected a login form, seen:%s", p)
+	}
+	if !strings.HasPrefix(p.url.String(), w.op.issuer) {
+		p.b.t.Fatalf("expected a page of the provider, seen:%s", p)
 	}
 	return p
 }
@@ -62,14 +65,20 @@ func (p *page) signIn(user string) *page {
 func (p *page) upstreamSaw() seen {
 	p.b.t.Helper()
 	var s seen
-	if p.status != 200 || json.Unmarshal([]byte(p.body), &s) != nil || s.URI == "" {
-		p.b.t.Fatalf("not the application's answer:%s", p)
+	if p.status != 200 {
+		p.b.t.Fatalf("expected the application's page, seen status %d:%s", p.status, p)
+	}
+	if err := json.Unmarshal([]byte(p.body), &s); err != nil {
+		p.b.t.Fatalf("expected the application's page: %v:%s", err, p)
+	}
+	if s.URI == "" {
+		p.b.t.Fatalf("expected the application's page, seen none:%s", p)
 	}
 	return s
 }
 
-// isFor fails unless the application answered, to this request line, and was
-// told this user ("" for nobody).
+// isFor fails unless the application answered, to this request line, and got
+// this user ("" for anonymous requests).
 func (p *page) isFor(user, uri string) seen {
 	p.b.t.Helper()
 	s := p.upstreamSaw()
@@ -86,8 +95,11 @@ func (p *page) isFor(user, uri string) seen {
 // about the words.
 func (p *page) is(status int, words ...string) *page {
 	p.b.t.Helper()
-	if p.status != status || !p.b.w.isSite(p.url) {
-		p.b.t.Fatalf("status %d, wanted %d of the site:%s", p.status, status, p)
+	if p.status != status {
+		p.b.t.Fatalf("expected status %d, seen %d:%s", status, p.status, p)
+	}
+	if !p.b.w.isSite(p.url) {
+		p.b.t.Fatalf("expected a page of the site, seen:%s", p)
 	}
 	for _, word := range words {
 		if !strings.Contains(strings.ToLower(p.body), strings.ToLower(word)) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -127,7 +128,7 @@ var ports struct {
 	given map[int]bool
 }
 
-// freePort gives a loopback port that nobody listens on, and each only once.
+// freePort returns a loopback port that is free, and each only once.
 // It stays below the range from which outgoing connections take theirs, so
 // that it is still free when the child comes to use it, and again after a
 // restart.
@@ -166,5 +167,18 @@ func eventually(t testing.TB, limit time.Duration, what string, condition func()
 			t.Fatalf("not within %v: %s", limit, what)
 		}
 		time.Sleep(25 * time.Millisecond)
+	}
+}
+
+// awaitSteps waits until a script in Chromium has ended, and reads its report.
+func awaitSteps(t testing.TB, script *process, limit time.Duration, report any) {
+	t.Helper()
+	eventually(t, limit, "the journey is over", func() bool { return !script.running() })
+	for line := range strings.SplitSeq(script.log.String(), "\n") {
+		if strings.HasPrefix(line, `{"steps"`) {
+			if err := json.Unmarshal([]byte(line), report); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

@@ -21,7 +21,7 @@ type rush struct {
 
 	mu      sync.Mutex
 	good    int
-	nodes   map[string]int // who answered
+	nodes   map[string]int // which answered
 	slowest time.Duration
 	odd     []oddity
 }
@@ -123,7 +123,7 @@ func (l *rush) end() []oddity {
 	return l.odd
 }
 
-// endsWell fails when anybody got anything but the page.
+// endsWell fails when any request got anything but the page.
 func (l *rush) endsWell() {
 	l.t.Helper()
 	odd := map[string]int{}

@@ -28,7 +28,7 @@ type traffic struct {
 	latency []time.Duration
 }
 
-// A call is what one visitor asks for, and is to be told.
+// A call is what one visitor requests, and the response that it expects.
 type call struct {
 	v    *visitor
 	path string

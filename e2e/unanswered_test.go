@@ -10,7 +10,7 @@ import (
 // Requests whose answers never reach the browser.
 
 // send asks for an address as a page load does, and does not wait. The channel
-// tells what became of it.
+// reports what became of it.
 func (b *browser) send(method, target string, fields url.Values) <-chan error {
 	b.t.Helper()
 	r, err := http.NewRequest(method, target, strings.NewReader(fields.Encode()))

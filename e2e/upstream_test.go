@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// An upstream is the application behind the guard: it tells what it was sent.
+// An upstream is the application behind the guard: it answers with what it was sent.
 type upstream struct {
 	server *httptest.Server
 	mu     sync.Mutex

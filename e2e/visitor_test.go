@@ -138,8 +138,14 @@ func (v *visitor) finish(client *http.Client, user string) error {
 	if err != nil {
 		return err
 	}
-	if status != http.StatusSeeOther || !v.w.isSite(mustParse(v.at)) || strings.Contains(v.at, "auth_error") {
-		return fmt.Errorf("the callback got %d, to %q: %.200s", status, v.at, body)
+	if status != http.StatusSeeOther {
+		return fmt.Errorf("the callback: expected status 303, seen %d: %.200s", status, body)
+	}
+	if !v.w.isSite(mustParse(v.at)) {
+		return fmt.Errorf("the callback: expected an address of the site, seen %q", v.at)
+	}
+	if strings.Contains(v.at, "auth_error") {
+		return fmt.Errorf("the callback: expected no error, seen %q", v.at)
 	}
 	return v.isFor(client, v.at, user)
 }

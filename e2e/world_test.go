@@ -125,7 +125,9 @@ func (w *world) site(address string, s site) string {
 	if s.tls {
 		certificate = "tls internal"
 	}
-	shorthand := fmt.Sprintf("issuer %s\n\t\tclient_id %s\n\t\t%s", w.op.issuer, client, secret)
+	shorthand := fmt.Sprintf(`issuer %s
+		client_id %s
+		%s`, w.op.issuer, client, secret)
 	if !strings.Contains(s.options, "username_claim") {
 		shorthand += "\n\t\t" + habits[w.op.kind].options
 	}

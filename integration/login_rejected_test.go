@@ -75,7 +75,7 @@ func TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo(t *testing.T) {
 		b.signsInFrom("/page")
 		b.signsInFrom("/page")
 		p := b.get("/page")
-		check(required{t}, p, name).status(http.StatusForbidden).code(errorcode.CookiesRejected)
+		check(required{t}, p, name).refused(errorcode.CookiesRejected)
 		if !strings.Contains(p.body, "/@app/auth/default/login?returnto=%2Fpage") {
 			t.Errorf("%s: the page offers no fresh start: %s", name, p.body)
 		}
@@ -100,7 +100,7 @@ func TestABrowserWithoutAnyCookiesEndsAtTheCallback(t *testing.T) {
 	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	b.client.Jar = nil
-	check(t, b.open("/page")).status(http.StatusForbidden).code(errorcode.LoginExpired)
+	check(t, b.open("/page")).refused(errorcode.LoginExpired)
 }
 
 // Threat D31: honest people are not called that.

@@ -99,8 +99,11 @@ func (b *browser) link(from page, label string) string {
 // all these texts.
 func (p page) check(t *testing.T, address string, status int, texts ...string) {
 	t.Helper()
-	if p.url.String() != address || p.status != status {
-		t.Errorf("at %s (%d), want %s (%d)", p.url, p.status, address, status)
+	if p.url.String() != address {
+		t.Errorf("expected the address %s, seen %s", address, p.url)
+	}
+	if p.status != status {
+		t.Errorf("%s: expected status %d, seen %d", p.url, status, p.status)
 	}
 	for _, text := range texts {
 		if !strings.Contains(p.text, text) {
@@ -182,8 +185,11 @@ func TestDemo(t *testing.T) {
 
 	t.Run("sign out", func(t *testing.T) {
 		p := b.open(b.link(b.open(home), "Sign out"))
-		if p.status != http.StatusOK || p.url.Host != strings.TrimPrefix(d.URL, "http://") {
-			t.Errorf("signing out ended at %s (%d)", p.url, p.status)
+		if p.status != http.StatusOK {
+			t.Errorf("signing out: expected status 200, seen %d at %s", p.status, p.url)
+		}
+		if want := strings.TrimPrefix(d.URL, "http://"); p.url.Host != want {
+			t.Errorf("signing out: expected to end at %s, seen %s", want, p.url)
 		}
 		b.open(home).check(t, home, http.StatusOK, "Hello, whoever you are")
 		b.open(d.ProviderURL).check(t, d.ProviderURL, http.StatusOK, "Nobody is signed in here")
@@ -293,8 +299,14 @@ func TestSiteAddress(t *testing.T) {
 	}
 	for _, addr := range []string{"127.0.0.1:0", "localhost:0", "127.0.0.2:0"} {
 		host, port, err := siteAddress(addr)
-		if err != nil || port == "0" || host+":0" != addr {
-			t.Errorf("%s: %s %s %v", addr, host, port, err)
+		if err != nil {
+			t.Errorf("%s: %v", addr, err)
+		}
+		if port == "0" {
+			t.Errorf("%s: expected a port, seen %s", addr, port)
+		}
+		if host+":0" != addr {
+			t.Errorf("%s: expected its host, seen %s", addr, host)
 		}
 	}
 }

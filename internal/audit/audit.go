@@ -46,6 +46,7 @@ type Event struct {
 	Issuer   string // with SID: whose session at the provider is meant
 	SID      string // default: the session's
 	Code     errorcode.Code
+	Rule     string // that refused the user, as it is written
 
 	Host   string
 	Client string // the client's IP address
@@ -69,6 +70,7 @@ func (e Event) Attrs() []slog.Attr {
 	}
 	for _, optional := range []slog.Attr{
 		slog.String("code", string(e.Code)),
+		slog.String("rule", logtext.Clean(e.Rule, logtext.MaxName)),
 		slog.String("host", logtext.Clean(e.Host, logtext.MaxName)),
 		slog.String("via", e.Via),
 		slog.String("issuer", logtext.Clean(e.Issuer, logtext.MaxName)),

@@ -1,13 +1,18 @@
 // Package authz decides what happens to a request that the guard covers: it is
-// served, becomes a login, or is refused. Decide takes one struct of facts and
-// returns a decision with its reason.
+// served, becomes a login, or is refused. Evaluate says what the rules of a
+// configuration, require and deny, make of a user. Decide takes one struct of facts
+// and returns a decision with its reason.
 //
 // It is pure: the facts are gathered by the caller, and the decision is carried
 // out by the caller. It does not know matchers, handlers, cookies, providers or
 // responses. Who a user is comes from package identity.
 package authz
 
-import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+import (
+	"slices"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+)
 
 // Facts are all that a decision depends on.
 type Facts struct {
@@ -16,6 +21,8 @@ type Facts struct {
 	User identity.User
 	// Shortfall is what the session of a signed-in user lacks.
 	Shortfall Shortfall
+	// Outcome is what the rules of the policy say about a signed-in user.
+	Outcome Outcome
 	// Request is what the request itself shows. It may be left empty if
 	// DependsOnRequest reports false.
 	Request Request
@@ -62,6 +69,11 @@ type Policy struct {
 	Unauthenticated Unauthenticated
 	// PassPreflights reports whether CORS preflights need no session.
 	PassPreflights bool
+	// Rules are the sets of rules that users have to satisfy. Those of a public
+	// address refuse no request: users who do not satisfy them are anonymous there.
+	Rules []*Set
+	// Explain reports whether refused users read which rule they do not satisfy.
+	Explain bool
 }
 
 // Unauthenticated is how to respond to unauthenticated requests, as a configuration
@@ -83,12 +95,28 @@ func (p *Policy) Restrict(other Policy) {
 	p.Guarded = true
 	p.Named = p.Named && other.Named
 	if other.Public {
+		if p.Public {
+			p.addRules(other.Rules)
+		}
 		return
 	}
+	if p.Public { // the rules of a route include those of its instance
+		p.Rules = nil
+	}
+	p.addRules(other.Rules)
+	p.Explain = other.Explain && (p.Public || p.Explain)
 	if p.Public || other.Unauthenticated == UnauthenticatedDeny {
 		p.Unauthenticated = other.Unauthenticated
 	}
 	p.Public = false
+}
+
+func (p *Policy) addRules(sets []*Set) {
+	for _, set := range sets {
+		if !slices.Contains(p.Rules, set) {
+			p.Rules = append(p.Rules[:len(p.Rules):len(p.Rules)], set)
+		}
+	}
 }
 
 // Action is what happens to a request.
@@ -104,6 +132,8 @@ const (
 	// StepUp: a signed-in user goes to the login again, since the session is not
 	// enough.
 	StepUp
+	// Forbidden: a signed-in user is refused with 403.
+	Forbidden
 	// Unauthorized: the response is 401.
 	Unauthorized
 	// ShowError: the response is the page for the error that the query names.
@@ -121,10 +151,15 @@ const (
 	ReasonUnauthenticated Reason = "unauthenticated"
 	ReasonShortOfProof    Reason = "short_of_proof"
 	ReasonShortOfClaims   Reason = "short_of_claims"
+	ReasonRefused         Reason = "refused"
+	ReasonUnproved        Reason = "unproved"
 )
 
 // Decision is what happens to a request, and why.
 type Decision struct {
 	Action Action
 	Reason Reason
+	// Rule is the rule that is not satisfied, if the reason is ReasonRefused or
+	// ReasonUnproved.
+	Rule *Line
 }

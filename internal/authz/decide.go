@@ -6,45 +6,74 @@ func (f *Facts) DependsOnRequest() bool {
 	return !f.Policy.Public && !f.isEnough()
 }
 
-// isEnough reports whether the user is signed in with a session that is enough.
-func (f *Facts) isEnough() bool { return f.User.SignedIn() && f.Shortfall == Enough }
+// isEnough reports whether the user is signed in with a session that is enough,
+// and satisfies all rules.
+func (f *Facts) isEnough() bool {
+	return f.User.SignedIn() && f.Shortfall == Enough && f.Outcome.Allowed()
+}
+
+// isRefused reports whether a rule refuses the user. An outdated session is
+// updated first, since it may lack what the rule is about.
+func (f *Facts) isRefused() bool {
+	return f.User.SignedIn() && f.Shortfall == Enough && f.Outcome.Refused != nil
+}
 
 // Decide makes the whole decision about a request that the guard covers, from the
 // facts alone.
 func Decide(f *Facts) Decision {
 	switch {
-	case f.Policy.Public && f.User.SignedIn() && f.Shortfall == ShortOfProof:
-		return Decision{PassAnonymous, ReasonShortOfProof}
 	case f.Policy.Public:
-		return Decision{Serve, ReasonPublic}
+		return f.decidePublic()
 	case f.isEnough():
-		return Decision{Serve, ReasonSignedIn}
+		return Decision{Action: Serve, Reason: ReasonSignedIn}
 	case f.Request.Preflight && f.Policy.PassPreflights:
-		return Decision{PassAnonymous, ReasonPreflight}
+		return Decision{Action: PassAnonymous, Reason: ReasonPreflight}
+	case f.isRefused():
+		return Decision{Forbidden, ReasonRefused, f.Outcome.Refused}
 	case f.Request.KnownError && f.Request.PageLoad:
-		return Decision{ShowError, ReasonKnownError} // a login that just failed does not begin again by itself
+		return Decision{Action: ShowError, Reason: ReasonKnownError} // a login that just failed does not begin again by itself
 	}
-	reason := f.missing()
+	d := f.missing()
 	switch {
 	case f.Policy.Unauthenticated == UnauthenticatedDeny:
-		return Decision{Unauthorized, reason}
+		d.Action = Unauthorized
 	case f.User.SignedIn() && f.Request.PageLoad:
-		return Decision{StepUp, reason}
+		d.Action = StepUp
 	case f.User.SignedIn():
-		return Decision{Unauthorized, reason}
+		d.Action = Unauthorized
 	case f.Request.PageLoad, f.Policy.Unauthenticated == UnauthenticatedRedirect && f.Request.Read && !f.Request.KnownError:
-		return Decision{Login, reason}
+		d.Action = Login
+	default:
+		d.Action = Unauthorized
 	}
-	return Decision{Unauthorized, reason}
+	return d
+}
+
+// decidePublic makes the decision about a public address. It refuses no request,
+// but users whose sign-in is not enough are anonymous there.
+func (f *Facts) decidePublic() Decision {
+	switch {
+	case f.User.SignedIn() && f.Shortfall == ShortOfProof:
+		return Decision{Action: PassAnonymous, Reason: ReasonShortOfProof}
+	case f.User.SignedIn() && f.Shortfall == ShortOfClaims && len(f.Policy.Rules) > 0:
+		return Decision{Action: PassAnonymous, Reason: ReasonShortOfClaims} // which rules may be about
+	case f.User.SignedIn() && f.Outcome.Refused != nil:
+		return Decision{PassAnonymous, ReasonRefused, f.Outcome.Refused}
+	case f.User.SignedIn() && f.Outcome.Unproved != nil:
+		return Decision{PassAnonymous, ReasonUnproved, f.Outcome.Unproved}
+	}
+	return Decision{Action: Serve, Reason: ReasonPublic}
 }
 
 // missing returns what the request lacks: a session, or enough of one.
-func (f *Facts) missing() Reason {
+func (f *Facts) missing() Decision {
 	switch {
 	case !f.User.SignedIn():
-		return ReasonUnauthenticated
+		return Decision{Reason: ReasonUnauthenticated}
 	case f.Shortfall == ShortOfProof:
-		return ReasonShortOfProof
+		return Decision{Reason: ReasonShortOfProof}
+	case f.Shortfall == ShortOfClaims:
+		return Decision{Reason: ReasonShortOfClaims}
 	}
-	return ReasonShortOfClaims
+	return Decision{Reason: ReasonUnproved, Rule: f.Outcome.Unproved}
 }

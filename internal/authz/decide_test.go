@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -40,16 +41,29 @@ short of claims  failed page load   show error    show error    show error
 short of claims  read               unauthorized  unauthorized  unauthorized
 short of claims  failed read        unauthorized  unauthorized  unauthorized
 short of claims  other              unauthorized  unauthorized  unauthorized
+refused          preflight          pass          pass          pass
+refused          page load          forbidden     forbidden     forbidden
+refused          failed page load   forbidden     forbidden     forbidden
+refused          read               forbidden     forbidden     forbidden
+refused          failed read        forbidden     forbidden     forbidden
+refused          other              forbidden     forbidden     forbidden
+unproved         preflight          pass          pass          pass
+unproved         page load          step-up       step-up       unauthorized
+unproved         failed page load   show error    show error    show error
+unproved         read               unauthorized  unauthorized  unauthorized
+unproved         failed read        unauthorized  unauthorized  unauthorized
+unproved         other              unauthorized  unauthorized  unauthorized
 `
 
 // publicDecisions is the table for public addresses. The request makes no
 // difference there.
 var publicDecisions = map[string]string{
 	"anonymous": "serve", "signed in": "serve", "short of proof": "pass", "short of claims": "serve",
+	"refused": "pass", "unproved": "pass",
 }
 
 var actionNames = map[Action]string{
-	Serve: "serve", PassAnonymous: "pass", Login: "login", StepUp: "step-up", Unauthorized: "unauthorized", ShowError: "show error",
+	Serve: "serve", PassAnonymous: "pass", Login: "login", StepUp: "step-up", Unauthorized: "unauthorized", ShowError: "show error", Forbidden: "forbidden",
 }
 
 // who names the user of the facts as the tables do.
@@ -59,14 +73,18 @@ func who(f *Facts) string {
 		return "anonymous"
 	case f.Shortfall == ShortOfProof:
 		return "short of proof"
-	case f.Shortfall == ShortOfClaims:
+	case f.Shortfall == ShortOfClaims && !(f.Policy.Public && !f.Outcome.Allowed()):
 		return "short of claims"
+	case f.Outcome.Refused != nil:
+		return "refused"
+	case f.Outcome.Unproved != nil:
+		return "unproved"
 	}
 	return "signed in"
 }
 
-// kind names the request of the facts as the tables do.
-func kind(f *Facts) string {
+// requestOf names the request of the facts as the tables do.
+func requestOf(f *Facts) string {
 	failed := ""
 	if f.Request.KnownError {
 		failed = "failed "
@@ -82,15 +100,30 @@ func kind(f *Facts) string {
 	return "other"
 }
 
+// rule stands for any rule.
+var rule = new(Line)
+
+// shortfalls are what a session can lack together with what rules say. A session that
+// is outdated may lack what the rules are about.
+var shortfalls = []struct {
+	shortfall Shortfall
+	outcome   Outcome
+}{
+	{Enough, Outcome{}}, {ShortOfProof, Outcome{}}, {ShortOfClaims, Outcome{}},
+	{Enough, Outcome{Refused: rule}}, {Enough, Outcome{Unproved: rule}}, {Enough, Outcome{Refused: rule, Unproved: rule}},
+	{ShortOfProof, Outcome{Refused: rule}}, {ShortOfClaims, Outcome{Refused: rule}}, {ShortOfClaims, Outcome{Unproved: rule}},
+}
+
 // allFacts calls check with all combinations of facts, also of those that no
 // request shows together.
 func allFacts(check func(f Facts)) {
 	for bits := range 1 << 7 {
 		bit := func(i int) bool { return bits&(1<<i) != 0 }
 		for _, response := range []Unauthenticated{"", UnauthenticatedAuto, UnauthenticatedRedirect, UnauthenticatedDeny} {
-			for _, shortfall := range []Shortfall{Enough, ShortOfProof, ShortOfClaims} {
+			for _, row := range shortfalls {
 				f := Facts{
-					Shortfall: shortfall,
+					Shortfall: row.shortfall,
+					Outcome:   row.outcome,
 					Request:   Request{PageLoad: bit(0), Read: bit(1), Preflight: bit(2), KnownError: bit(3)},
 					Policy:    Policy{Guarded: true, Public: bit(4), Unauthenticated: response, PassPreflights: bit(5)},
 				}
@@ -132,7 +165,7 @@ func TestDecide(t *testing.T) {
 		if response == "" {
 			response = "auto"
 		}
-		cell := [3]string{who(&f), kind(&f), response}
+		cell := [3]string{who(&f), requestOf(&f), response}
 		want := cells[cell]
 		if f.Policy.Public {
 			want = publicDecisions[cell[0]]
@@ -156,16 +189,22 @@ func TestReasons(t *testing.T) {
 		f    Facts
 		want Decision
 	}{
-		{"a public address", Facts{Policy: Policy{Public: true}}, Decision{Serve, ReasonPublic}},
-		{"a public address, with too little proof", Facts{User: user, Shortfall: ShortOfProof, Policy: Policy{Public: true}}, Decision{PassAnonymous, ReasonShortOfProof}},
-		{"signed in", Facts{User: user}, Decision{Serve, ReasonSignedIn}},
-		{"a preflight", Facts{Request: Request{Preflight: true}, Policy: Policy{PassPreflights: true}}, Decision{PassAnonymous, ReasonPreflight}},
-		{"a login that failed", Facts{Request: Request{PageLoad: true, Read: true, KnownError: true}}, Decision{ShowError, ReasonKnownError}},
-		{"an unauthenticated page load", Facts{Request: Request{PageLoad: true, Read: true}}, Decision{Login, ReasonUnauthenticated}},
-		{"an unauthenticated call", Facts{}, Decision{Unauthorized, ReasonUnauthenticated}},
-		{"a page load with too little proof", Facts{User: user, Shortfall: ShortOfProof, Request: Request{PageLoad: true, Read: true}}, Decision{StepUp, ReasonShortOfProof}},
-		{"a page load with an outdated session", Facts{User: user, Shortfall: ShortOfClaims, Request: Request{PageLoad: true, Read: true}}, Decision{StepUp, ReasonShortOfClaims}},
-		{"a call with an outdated session", Facts{User: user, Shortfall: ShortOfClaims}, Decision{Unauthorized, ReasonShortOfClaims}},
+		{"a public address", Facts{Policy: Policy{Public: true}}, Decision{Action: Serve, Reason: ReasonPublic}},
+		{"a public address, with too little proof", Facts{User: user, Shortfall: ShortOfProof, Policy: Policy{Public: true}}, Decision{Action: PassAnonymous, Reason: ReasonShortOfProof}},
+		{"signed in", Facts{User: user}, Decision{Action: Serve, Reason: ReasonSignedIn}},
+		{"a preflight", Facts{Request: Request{Preflight: true}, Policy: Policy{PassPreflights: true}}, Decision{Action: PassAnonymous, Reason: ReasonPreflight}},
+		{"a login that failed", Facts{Request: Request{PageLoad: true, Read: true, KnownError: true}}, Decision{Action: ShowError, Reason: ReasonKnownError}},
+		{"an unauthenticated page load", Facts{Request: Request{PageLoad: true, Read: true}}, Decision{Action: Login, Reason: ReasonUnauthenticated}},
+		{"an unauthenticated call", Facts{}, Decision{Action: Unauthorized, Reason: ReasonUnauthenticated}},
+		{"a page load with too little proof", Facts{User: user, Shortfall: ShortOfProof, Request: Request{PageLoad: true, Read: true}}, Decision{Action: StepUp, Reason: ReasonShortOfProof}},
+		{"a page load with an outdated session", Facts{User: user, Shortfall: ShortOfClaims, Request: Request{PageLoad: true, Read: true}}, Decision{Action: StepUp, Reason: ReasonShortOfClaims}},
+		{"a user whom a rule refuses", Facts{User: user, Outcome: Outcome{Refused: rule}}, Decision{Forbidden, ReasonRefused, rule}},
+		{"a page load of a user whose sign-in a rule is not content with", Facts{User: user, Outcome: Outcome{Unproved: rule}, Request: Request{PageLoad: true, Read: true}}, Decision{StepUp, ReasonUnproved, rule}},
+		{"a call of such a user", Facts{User: user, Outcome: Outcome{Unproved: rule}}, Decision{Unauthorized, ReasonUnproved, rule}},
+		{"a public address with rules, with an outdated session", Facts{User: user, Shortfall: ShortOfClaims, Policy: Policy{Public: true, Rules: []*Set{new(Set)}}}, Decision{Action: PassAnonymous, Reason: ReasonShortOfClaims}},
+		{"a public address, with a user whom a rule refuses", Facts{User: user, Outcome: Outcome{Refused: rule}, Policy: Policy{Public: true}}, Decision{PassAnonymous, ReasonRefused, rule}},
+		{"an outdated session of a user whom a rule refuses", Facts{User: user, Outcome: Outcome{Refused: rule}, Shortfall: ShortOfClaims, Request: Request{PageLoad: true, Read: true}}, Decision{Action: StepUp, Reason: ReasonShortOfClaims}},
+		{"a call with an outdated session", Facts{User: user, Shortfall: ShortOfClaims}, Decision{Action: Unauthorized, Reason: ReasonShortOfClaims}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -194,6 +233,9 @@ func TestRestrict(t *testing.T) {
 	named := Policy{Guarded: true, Public: true, Named: true, Unauthenticated: UnauthenticatedAuto}
 	redirect := Policy{Guarded: true, Unauthenticated: UnauthenticatedRedirect}
 	deny := Policy{Guarded: true, Unauthenticated: UnauthenticatedDeny}
+	instance, admins, staff := new(Set), new(Set), new(Set)
+	ruled := func(sets ...*Set) Policy { return Policy{Guarded: true, Rules: sets} }
+	publicRuled := Policy{Guarded: true, Public: true, Rules: []*Set{instance}}
 	for _, row := range []struct {
 		name     string
 		readings []Policy
@@ -209,6 +251,12 @@ func TestRestrict(t *testing.T) {
 		{"the first private one counts", []Policy{redirect, {Guarded: true, Unauthenticated: UnauthenticatedAuto}}, redirect},
 		{"deny counts most", []Policy{redirect, deny}, deny},
 		{"deny counts most, and comes first", []Policy{deny, redirect}, deny},
+		{"rules add up", []Policy{ruled(instance, admins), ruled(instance, staff)}, ruled(instance, admins, staff)},
+		{"rules that are the same count once", []Policy{ruled(admins), ruled(admins)}, ruled(admins)},
+		{"private rules come after those of a public address", []Policy{publicRuled, ruled(admins)}, ruled(admins)},
+		{"private rules come before those of a public address", []Policy{ruled(admins), publicRuled}, ruled(admins)},
+		{"public addresses keep the rules of the instance", []Policy{publicRuled, publicRuled}, publicRuled},
+		{"no rules add nothing", []Policy{ruled(admins), ruled()}, ruled(admins)},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +264,7 @@ func TestRestrict(t *testing.T) {
 			for _, reading := range row.readings {
 				got.Restrict(reading)
 			}
-			if got != row.want {
+			if !reflect.DeepEqual(got, row.want) {
 				t.Errorf("expected %+v, seen %+v", row.want, got)
 			}
 		})

@@ -24,6 +24,15 @@ func (l List) String() string {
 	return b.String()
 }
 
+// Value returns the list as the value of a claim.
+func (l List) Value() Value {
+	text, err := json.Marshal([]string(l))
+	if err != nil {
+		return Value{kindJSON, "[]"} // strings always marshal
+	}
+	return Value{kindJSON, string(text)}
+}
+
 // Text is the value for people and headers: texts as Clean makes them, lists
 // joined, numbers as they were sent, null empty, and all else JSON.
 func (v Value) Text() string {

@@ -94,4 +94,9 @@ var (
 		message: "Please sign in once more: this address needs more than your session knows.",
 		reason:  true,
 	})
+	InsufficientAuthentication = define("insufficient_user_authentication", row{
+		title:   "Please confirm who you are",
+		message: "This address needs a more recent or a stronger sign-in than yours.",
+		reason:  true,
+	})
 )

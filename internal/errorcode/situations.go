@@ -52,6 +52,12 @@ const (
 
 // The causes that users read other words about.
 var (
+	// ErrRule: a rule of the site does not let the user in.
+	ErrRule = describe("a rule is not satisfied", situation{
+		title:   "You may not see this page",
+		message: "Your account may not see this page.",
+		hint:    "If you have another account that may, sign in with it. Otherwise ask the operator of this site.",
+	})
 	// ErrDisabled: the option disabled is set for the provider.
 	ErrDisabled = describe("this identity provider is disabled", situation{
 		title:   "Sign-in is switched off",

@@ -76,7 +76,7 @@ func (x *request) auditRefused(f *Failure, level slog.Level, more ...slog.Attr) 
 	if !x.Logger.Enabled(ctx, level) {
 		return ""
 	}
-	e := audit.Event{Kind: audit.Refused, Message: "refused", Level: level, Code: f.Code, Host: x.R.Host}
+	e := audit.Event{Kind: audit.Refused, Message: "refused", Level: level, Code: f.Code, Rule: ruleOf(f), Host: x.R.Host}
 	if f.Provider != nil {
 		e.Provider = f.Provider.ID
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
@@ -19,9 +20,10 @@ import (
 type login struct {
 	Exchange
 	provider *Provider
-	returnTo string     // where it leads; empty: home
-	extra    url.Values // further parameters of the authorization request
-	silent   string     // the subject that a login without questions is to be for
+	returnTo string        // where it leads; empty: home
+	demands  authz.Demands // of rules
+	extra    url.Values    // further parameters of the authorization request
+	silent   string        // the subject that a login without questions is to be for
 }
 
 // refuse returns the failure of the login.

@@ -36,8 +36,9 @@ func serveLogin(x *Exchange, p *Provider) error {
 }
 
 // BeginLogin sends a user who opens a private page to the login, to come back to
-// that page. If that cannot be, the page is not available.
-func (x *Exchange) BeginLogin() error {
+// that page. If that cannot be, the page is not available. The login asks for what
+// rules demand there.
+func (x *Exchange) BeginLogin(demands authz.Demands) error {
 	pages.BaseSecurityHeaders(x.header())
 	if x.Scope() == nil {
 		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
@@ -49,18 +50,18 @@ func (x *Exchange) BeginLogin() error {
 	if (x.isForeignToProvider(x.State.foreign) || x.siblingHasSession(p)) && !x.countLogin() {
 		return x.respondTooManyLogins()
 	}
-	l := login{Exchange: *x, provider: p}
+	l := login{Exchange: *x, provider: p, demands: demands}
 	return l.beginForPage()
 }
 
 // StepUp begins a login for a page load of a signed-in user whose session is not
-// enough.
-func (x *Exchange) StepUp() error {
+// enough. It asks for what rules demand there.
+func (x *Exchange) StepUp(demands authz.Demands) error {
 	pages.BaseSecurityHeaders(x.header())
 	if !x.countLogin() {
 		return x.respondTooManyLogins()
 	}
-	l := login{Exchange: *x, provider: x.State.provider}
+	l := login{Exchange: *x, provider: x.State.provider, demands: demands}
 	if x.State.shortfall == authz.ShortOfClaims && l.provider.canBeSilent() {
 		l.silent = x.State.session.Subject
 		l.extra = url.Values{"prompt": {"none"}, "login_hint": {x.State.session.Username}}

@@ -91,11 +91,12 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, shown.Message)}
 	}
 	if !navigation.WantsPage(x.R) {
-		problem := pages.Problem{Detail: shown.Message, Reason: string(f.Code), LoginURL: shown.LoginURL, ErrorID: errorID}
+		problem := pages.Problem{Detail: shown.Message, Reason: string(f.Code), Rule: shownRule(f), LoginURL: shown.LoginURL, ErrorID: errorID}
 		return problem.Write(x.W, status)
 	}
 	if viewer := x.viewer(); viewer != nil {
 		shown.User = viewer.User().ID()
+		shown.Rule = shownRule(f)
 		shown.LoginURL = linkFor(status, shown.LoginURL, f)
 	}
 	return x.render(pages.Error, status, shown)
@@ -128,12 +129,14 @@ func withAnotherAccount(loginURL string) string {
 var errUnauthenticated = errors.New("the request is not authenticated")
 
 // RespondUnauthorized responds to a request for a private address that begins no
-// login, since a redirect to the provider would serve nothing.
-func (x *Exchange) RespondUnauthorized() error {
+// login, since a redirect to the provider would serve nothing. decided is why.
+func (x *Exchange) RespondUnauthorized(decided authz.Reason) error {
 	reason := errorcode.SignInRequired
 	switch {
-	case x.State.shortfall == authz.ShortOfClaims:
+	case decided == authz.ReasonShortOfClaims:
 		reason = errorcode.SessionOutdated
+	case decided == authz.ReasonUnproved:
+		reason = errorcode.InsufficientAuthentication
 	case len(x.header()["Set-Cookie"]) > 0: // what did not open was cleared
 		reason = errorcode.SessionEnded
 	}

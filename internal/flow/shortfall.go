@@ -2,7 +2,30 @@ package flow
 
 import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 
-// This file finds out what a session lacks at an instance.
+// This file finds out what a session lacks at an instance, and what rules make of
+// its user.
+
+// EvaluateRules returns what rules say about the user, who is signed in. request is
+// what their expressions get.
+func (x *sessions) EvaluateRules(sets []*authz.Set, request any) authz.Outcome {
+	st := x.State
+	subject := authz.Subject{User: st.User(), Now: x.Now(), Skew: st.provider.Client.ClockSkew, Request: request}
+	return authz.Evaluate(sets, &subject, st.rulesMemory())
+}
+
+// rulesMemory remembers what rules say about the user, for as long as the session is
+// remembered as loaded; nil for a session that is not.
+func (st *State) rulesMemory() *authz.Memory {
+	if !st.isAsLoaded() {
+		return nil
+	}
+	memory, ok := st.loaded.Rules.Load().(*authz.Memory)
+	if !ok {
+		st.loaded.Rules.CompareAndSwap(nil, new(authz.Memory))
+		memory, _ = st.loaded.Rules.Load().(*authz.Memory)
+	}
+	return memory
+}
 
 // Shortfall returns why the session of the request is not enough at this instance.
 func (x *sessions) Shortfall() authz.Shortfall {

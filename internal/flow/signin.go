@@ -48,7 +48,7 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 	if err != nil {
 		return refuse(errorcode.Of(err), ofSubject(err, idToken))
 	}
-	from := identity.Sources{IDToken: idToken, Userinfo: info}
+	from := identity.Sources{IDToken: idToken, Userinfo: info, Lost: lost}
 	fresh, findings, err := p.Mapping.NewSession(needs, identity.SignIn{
 		Transaction: t, Tokens: tokens, Sources: from, Scopes: append([]string{"openid"}, p.Client.Scopes...),
 		Binding: p.Binding, Now: c.Now(), Lifetime: c.Lifetime,

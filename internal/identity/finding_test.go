@@ -34,7 +34,7 @@ func TestMissing(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			got := row.m.Missing(&row.needs, nil, op.Tokens{}, Sources{members(t, row.idToken), members(t, row.userinfo)})
+			got := row.m.Missing(&row.needs, nil, op.Tokens{}, Sources{IDToken: members(t, row.idToken), Userinfo: members(t, row.userinfo)})
 			if !slices.Equal(got, row.want) {
 				t.Errorf("expected %v, seen %v", row.want, got)
 			}

@@ -64,7 +64,11 @@ type Mapping struct {
 
 // Sources are the checked claims about one user: those of the ID token, and those
 // of userinfo, which are nil if it was not called.
-type Sources struct{ IDToken, Userinfo op.Claims }
+type Sources struct {
+	IDToken, Userinfo op.Claims
+	// Lost reports whether userinfo was called and did not answer.
+	Lost bool
+}
 
 // has reports whether either source has a value at a path, which may lead through
 // lists.

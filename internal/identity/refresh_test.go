@@ -90,7 +90,7 @@ func TestAFailedMergeChangesNothing(t *testing.T) {
 func TestReplace(t *testing.T) {
 	t.Parallel()
 	s := &session.Session{Username: "alice", Claims: set(t, `{"a": 1}`), FromUserinfo: session.NamesOf("a")}
-	from := Sources{members(t, `{"preferred_username": "alicia", "groups": true}`), members(t, `{"b": 2}`)}
+	from := Sources{IDToken: members(t, `{"preferred_username": "alicia", "groups": true}`), Userinfo: members(t, `{"b": 2}`)}
 	findings, err := aliceMapping.Replace(Union(Needs{KeepAll: true}), s, from)
 	if err != nil {
 		t.Fatal(err)

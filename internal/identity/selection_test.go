@@ -77,7 +77,7 @@ func TestSelectClaims(t *testing.T) {
 			if row.m.Groups == "" {
 				row.m.Groups = "groups"
 			}
-			got, err := row.m.selectClaims(Union(row.needs), Sources{members(t, row.idToken), members(t, row.userinfo)}, func(map[string]json.RawMessage) {})
+			got, err := row.m.selectClaims(Union(row.needs), Sources{IDToken: members(t, row.idToken), Userinfo: members(t, row.userinfo)}, func(map[string]json.RawMessage) {})
 			if err != nil {
 				t.Fatal(err)
 			}

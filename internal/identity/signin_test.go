@@ -19,7 +19,7 @@ func alice(t *testing.T) SignIn {
 	return SignIn{
 		Transaction: &session.Transaction{State: "state", Return: "/page", Began: signInTime.Add(-time.Minute)},
 		Tokens:      op.Tokens{AccessToken: "at", IDToken: "it", RefreshToken: "rt", Expires: signInTime.Add(time.Hour)},
-		Sources:     Sources{members(t, aliceIDToken), members(t, `{"family_name": "Müller"}`)},
+		Sources:     Sources{IDToken: members(t, aliceIDToken), Userinfo: members(t, `{"family_name": "Müller"}`)},
 		Binding:     session.Bind("https://op.example", "rp"), Now: signInTime, Lifetime: 8 * time.Hour,
 	}
 }

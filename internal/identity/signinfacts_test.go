@@ -43,7 +43,7 @@ func TestFactsOfASignIn(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			row.m.Usernames, row.m.Groups = []string{"sub"}, "groups"
-			in := SignIn{Transaction: new(session.Transaction), Tokens: row.tokens, Sources: Sources{members(t, row.idToken), members(t, row.userinfo)}, Scopes: []string{"openid", "profile"}}
+			in := SignIn{Transaction: new(session.Transaction), Tokens: row.tokens, Sources: Sources{IDToken: members(t, row.idToken), Userinfo: members(t, row.userinfo)}, Scopes: []string{"openid", "profile"}}
 			s, _, err := row.m.NewSession(Union(row.needs), in)
 			if err != nil {
 				t.Fatal(err)

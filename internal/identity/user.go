@@ -76,9 +76,21 @@ func (u User) ClaimText(path string) string {
 	if BareClaim(path) == "sub" {
 		return u.Subject()
 	}
-	claim, ok := u.Session.Claims.Path(path)
-	if !ok {
-		claim, _ = u.Session.Claims.Path(BareClaim(path))
-	}
+	claim, _ := u.Claim(path)
 	return claim.Text()
+}
+
+// Claim returns the claim at a path, of a signed-in user. claims. may come before
+// it. groups alone are the user's groups, and email alone is the verified address.
+func (u User) Claim(path string) (claims.Value, bool) {
+	if path == "groups" {
+		if groups := u.Groups(); groups != nil {
+			return groups.Value(), true
+		}
+		return claims.Value{}, false
+	}
+	if BareClaim(path) == "sub" {
+		return claims.FromString(u.Session.Subject), true
+	}
+	return u.Mapping.valueAt(u.Session.Claims, path)
 }

@@ -32,7 +32,7 @@ func TestUsername(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			m := Mapping{Usernames: strings.Fields(row.claims)}
-			got, err := m.Username(Sources{members(t, row.idToken), members(t, row.userinfo)})
+			got, err := m.Username(Sources{IDToken: members(t, row.idToken), Userinfo: members(t, row.userinfo)})
 			if err != nil {
 				got = err.Error()
 				if !errors.Is(err, ErrNoUsername) {

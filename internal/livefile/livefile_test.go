@@ -250,7 +250,7 @@ func TestFilesHaveALimit(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(text), err)
 	}
 	if _, err := ReadFile(b.path("over")); err == nil || !strings.Contains(err.Error(), "more than") {
-		t.Errorf("a file over the limit: %v", err)
+		t.Errorf("a file over the limit: expected an error about its size, seen %v", err)
 	}
 }
 

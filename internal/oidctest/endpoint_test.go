@@ -105,7 +105,7 @@ func TestFormPost(t *testing.T) {
 	state := rand.Text()
 	_, err := rp.authorize(map[string]any{"authorization_endpoint": p.URL(Authorize)}, state, rand.Text(), rand.Text())
 	if err == nil || err.Error() != "status 200" {
-		t.Fatal(err)
+		t.Fatalf("expected a page with status 200, seen %v", err)
 	}
 	q := p.Last(Authorize).Query
 	resp, err := rp.http.Get(p.URL(Authorize) + "?" + q.Encode())
@@ -179,11 +179,11 @@ func TestUsers(t *testing.T) {
 	}
 	p.SignOut()
 	if _, err := rp.login(); err == nil || err.Error() != "authorization: status 200" {
-		t.Error(err)
+		t.Errorf("expected a login form with status 200, seen %v", err)
 	}
 	rp.params = url.Values{"prompt": {"none"}}
 	if _, err := rp.login(); err == nil || err.Error() != "callback: login_required" {
-		t.Error(err)
+		t.Errorf("expected login_required, seen %v", err)
 	}
 }
 

@@ -73,7 +73,7 @@ func TestFaults(t *testing.T) {
 	_ = resp.Body.Close()
 	p.Stop() // waits for the request, so that its bytes are counted
 	if n := p.SentBytes(JWKS); n < 1<<20 || n > endlessLimit/2 {
-		t.Errorf("sent %d bytes", n)
+		t.Errorf("expected %d to %d sent bytes, seen %d", 1<<20, endlessLimit/2, n)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestCertificate(t *testing.T) {
 		bad()
 		rp.http.CloseIdleConnections()
 		if _, err := rp.login(); err == nil || !strings.Contains(err.Error(), "certificate") {
-			t.Error(err)
+			t.Errorf("expected an error about the certificate, seen %v", err)
 		}
 	}
 	p.SetCertificate(time.Now().Add(-time.Hour), time.Now().Add(time.Hour))

@@ -127,10 +127,10 @@ func TestEncryptedTokensThatAreNotOpened(t *testing.T) {
 		}
 	}
 	if _, err := new(Client).open(good); err == nil || !strings.Contains(err.Error(), "configure decryption_key") {
-		t.Errorf("without a key: %v", err)
+		t.Errorf("without a key: expected an error that names decryption_key, seen %v", err)
 	}
 	if _, err := decrypting(t, "p256").open(good); err == nil || !strings.Contains(err.Error(), "no decryption_key fits its alg") {
-		t.Errorf("without a key that fits: %v", err)
+		t.Errorf("without a key that fits: expected an error about its alg, seen %v", err)
 	}
 }
 

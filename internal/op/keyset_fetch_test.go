@@ -131,7 +131,7 @@ func TestStrangersCannotMakeUsFetch(t *testing.T) {
 		forged := signed(t, "p384", "unknown", jose.ES384)
 		for range 100 {
 			if err := verifies(t, s, forged); err == nil || !strings.Contains(err.Error(), "no key") {
-				t.Fatal(err)
+				t.Fatalf("a forged token: expected an error about no key, seen %v", err)
 			}
 		}
 		if op.fetches != 1+looks {
@@ -167,8 +167,12 @@ func TestAProviderThatIsDown(t *testing.T) {
 		token := signed(t, "p256", "p256", jose.ES256)
 		var unavailable *UnavailableError
 		for range 50 {
-			if err := verifies(t, s, token); !errors.As(err, &unavailable) || !errors.Is(err, down) {
-				t.Fatal(err)
+			err := verifies(t, s, token)
+			if !errors.As(err, &unavailable) {
+				t.Fatalf("expected an UnavailableError, seen %v", err)
+			}
+			if !errors.Is(err, down) {
+				t.Fatalf("expected %v as its cause, seen %v", down, err)
 			}
 		}
 		if op.fetches != 1 {

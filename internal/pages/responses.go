@@ -50,6 +50,8 @@ type Problem struct {
 	Detail string
 	// Reason is the error code, or the reason of a 401.
 	Reason string
+	// Rule is the rule that refuses the user; may be empty.
+	Rule string
 	// LoginURL begins a fresh sign-in; may be empty.
 	LoginURL string
 	// ErrorID finds the line in the log; may be empty.
@@ -63,10 +65,11 @@ func (p Problem) Write(w http.ResponseWriter, status int) error {
 		ErrorID  string `json:"error_id,omitempty"`
 		LoginURL string `json:"login_url,omitempty"`
 		Reason   string `json:"reason"`
+		Rule     string `json:"rule,omitempty"`
 		Status   int    `json:"status"`
 		Title    string `json:"title"`
 		Type     string `json:"type"`
-	}{p.Detail, p.ErrorID, p.LoginURL, p.Reason, status, http.StatusText(status), "about:blank"})
+	}{p.Detail, p.ErrorID, p.LoginURL, p.Reason, p.Rule, status, http.StatusText(status), "about:blank"})
 	if err != nil {
 		return err
 	}

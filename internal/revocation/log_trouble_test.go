@@ -117,8 +117,12 @@ func TestEventsAreUnknownAfterFiveMinutesWithoutTheStorage(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		storage.Down = errDown
-		if err := j.Ready(t.Context()); !errors.Is(err, ErrUnknown) || !errors.Is(err, errDown) {
-			t.Fatalf("at the start: %v", err)
+		err := j.Ready(t.Context())
+		if !errors.Is(err, ErrUnknown) {
+			t.Fatalf("at the start: expected %v, seen %v", ErrUnknown, err)
+		}
+		if !errors.Is(err, errDown) {
+			t.Fatalf("at the start: expected %v as its cause, seen %v", errDown, err)
 		}
 		lists := storage.Lists
 		for range 100 {
@@ -313,8 +317,11 @@ func TestAClockThatIsSetBack(t *testing.T) {
 		offset.Store(0)
 		other := living()
 		end(t, j, endedNow(other))
-		if len(storage.Keys()) != 3 || len(storage.Files[before]) == 0 {
-			t.Errorf("files %q", storage.Keys())
+		if keys := storage.Keys(); len(keys) != 3 {
+			t.Errorf("expected three files, seen %q", keys)
+		}
+		if len(storage.Files[before]) == 0 {
+			t.Errorf("expected the file %s to keep its events, seen none", before)
 		}
 
 		poll(t, j)

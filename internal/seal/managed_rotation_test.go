@@ -52,7 +52,7 @@ func TestANewKeyIsKnownEverywhereBeforeItSeals(t *testing.T) {
 			t.Fatal("expected that the new key seals, seen that it does not")
 		}
 		if pause := sealedNew.Sub(rotated); pause < published-time.Minute || pause > published+2*time.Minute {
-			t.Errorf("the new key sealed %v after it was made", pause)
+			t.Errorf("expected the new key to seal about %v after it was made, seen %v", published, pause)
 		}
 		wantOpens(t, "the old key", b, first, true)
 	})
@@ -108,7 +108,7 @@ func TestOldKeysDoNotPileUp(t *testing.T) {
 			refresh(t, a, b)
 		}
 		if n := len(storage.secrets(t)); n < 6 || n > 8 {
-			t.Errorf("%d keys for a daily rotation and sessions of five days", n)
+			t.Errorf("a daily rotation and sessions of five days: expected six to eight keys, seen %d", n)
 		}
 	})
 }

@@ -21,6 +21,7 @@ type Loaded struct {
 	Headers   atomic.Pointer[[]string]
 	Groups    atomic.Pointer[claims.List]
 	Outdated  atomic.Int32
+	Rules     atomic.Value // what rules say about the user, as package flow keeps it
 
 	target atomic.Pointer[revocation.Target] // see base.target
 

@@ -23,7 +23,7 @@ func TestDownAtStart(t *testing.T) {
 		began := time.Now()
 		_, err := n.Load(t.Context(), "a")
 		if err == nil || !strings.HasPrefix(err.Error(), "session store redis: load: ") {
-			t.Fatalf("got %v", err)
+			t.Fatalf("expected an error of the store and its call, seen %v", err)
 		}
 		if took := time.Since(began); took > atOnce {
 			t.Errorf("Load failed after %v", took)
@@ -169,7 +169,7 @@ func TestFull(t *testing.T) {
 	for range 5 {
 		err := n.Save(t.Context(), "b", []byte("2"), soon())
 		if err == nil || !strings.Contains(err.Error(), "session store redis: save: the server's memory is full: OOM") {
-			t.Errorf("got %v", err)
+			t.Errorf("expected an error about the server's memory, seen %v", err)
 		}
 		n.loads(t, "a", "1")
 	}

@@ -17,8 +17,8 @@ func TestLockEndsWithItsHolder(t *testing.T) {
 	}
 	time.Sleep(renewLock + time.Second) // it has been renewed once
 	left := atoi(t, server.Do("PTTL", "oidc_rp:lock:a"))
-	if left < lockFor-renewLock-2*time.Second || left > lockFor {
-		t.Errorf("%v are left of the lock", left)
+	if least := lockFor - renewLock - 2*time.Second; left < least || left > lockFor {
+		t.Errorf("expected %v to %v of the lock to be left, seen %v", least, lockFor, left)
 	}
 	dead.end() // nothing renews it any more
 	began := time.Now()
@@ -27,8 +27,9 @@ func TestLockEndsWithItsHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	if took := time.Since(began); took > lockFor+5*time.Second || took < lockFor-renewLock-3*time.Second {
-		t.Errorf("the lock ended %v after its holder", took)
+	took, least, most := time.Since(began), lockFor-renewLock-3*time.Second, lockFor+5*time.Second
+	if took < least || took > most {
+		t.Errorf("expected the lock to end %v to %v after its holder, seen %v", least, most, took)
 	}
 }
 

@@ -120,7 +120,7 @@ func TestPool(t *testing.T) {
 		}
 	}
 	if _, err := all[0].Load(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), errClosed.Error()) {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("after the end: expected the error %q, seen %v", errClosed, err)
 	}
 }
 

@@ -65,7 +65,7 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 			if err == nil || !strings.Contains(err.Error(), row.want) {
-				t.Fatalf("got %v", err)
+				t.Fatalf("expected the error %q, seen %v", row.want, err)
 			}
 			time.Sleep(3 * probeEvery)
 			logged := n.logged(zap.ErrorLevel)

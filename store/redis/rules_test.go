@@ -52,7 +52,7 @@ func TestRules(t *testing.T) {
 				return
 			}
 			if err == nil || !strings.Contains(err.Error(), "permissions") && !strings.Contains(err.Error(), "lacks a rule") {
-				t.Errorf("without this rule: %v", err)
+				t.Errorf("without this rule: expected an error about permissions, seen %v", err)
 			}
 			time.Sleep(3 * probeEvery)
 			if logged := n.logged(zap.ErrorLevel); len(logged) != 1 {
@@ -90,7 +90,7 @@ func TestRules(t *testing.T) {
 		_, n := serve(t, append(rules[:len(rules):len(rules)], "resetkeys", "~other:*")...)
 		err := n.Save(t.Context(), "a", []byte("1"), soon())
 		if err == nil || !strings.Contains(err.Error(), "the user lacks a rule: NOPERM") {
-			t.Errorf("got %v", err)
+			t.Errorf("expected an error about a rule, seen %v", err)
 		}
 	})
 }

@@ -53,7 +53,7 @@ func TestBusySessionCostsOneLookInTwoSeconds(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				if looks := d.loads.Load() - before; looks < 4 || looks > 6 {
-					t.Errorf("%d looks in ten seconds, want one in two", looks)
+					t.Errorf("expected four to six looks in ten seconds, seen %d", looks)
 				}
 			})
 		})

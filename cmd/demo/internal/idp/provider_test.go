@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -158,8 +159,11 @@ func TestSignIn(t *testing.T) {
 		}
 	}
 	resp, page := w.submit(page, "username", "alice", "password", "wrong")
-	if resp.StatusCode != http.StatusUnauthorized || !strings.Contains(page, `role="alert"`) {
-		t.Errorf("a wrong password: status %d", resp.StatusCode)
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a wrong password: expected status 401, seen %d", resp.StatusCode)
+	}
+	if !strings.Contains(page, `role="alert"`) {
+		t.Errorf("a wrong password: expected an alert, seen %s", page)
 	}
 	resp, _ = w.submit(page, "username", "alice", "password", "a")
 	code := w.back(resp).Get("code")
@@ -178,8 +182,13 @@ func TestSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	claims := w.object(string(decoded))
-	if claims["iss"] != w.server.URL || claims["sub"] != "1" || claims["nonce"] != "n" || claims["groups"] == nil {
-		t.Errorf("ID token = %v", claims)
+	for claim, want := range map[string]any{"iss": w.server.URL, "sub": "1", "nonce": "n"} {
+		if claims[claim] != want {
+			t.Errorf("ID token: expected %s %v, seen %v", claim, want, claims[claim])
+		}
+	}
+	if claims["groups"] == nil {
+		t.Errorf("ID token: expected groups, seen %v", claims)
 	}
 
 	req, err := http.NewRequest(http.MethodGet, w.server.URL+"/userinfo", nil)
@@ -196,8 +205,8 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("userinfo: %s = %v, want %v", claim, info[claim], want)
 		}
 	}
-	if groups, _ := info["groups"].([]any); len(groups) != 2 || groups[0] != "admins" || groups[1] != "staff" {
-		t.Errorf("userinfo: groups = %v", info["groups"])
+	if want := []any{"admins", "staff"}; !reflect.DeepEqual(info["groups"], want) {
+		t.Errorf("userinfo: expected the groups %v, seen %v", want, info["groups"])
 	}
 }
 
@@ -208,8 +217,12 @@ func TestCancel(t *testing.T) {
 	if got := w.back(resp).Get("error"); got != "access_denied" {
 		t.Errorf("error = %q", got)
 	}
-	if resp, page := w.submit(page, "username", "alice", "password", "a"); resp.StatusCode != http.StatusBadRequest || !strings.Contains(page, w.config.Home) {
-		t.Errorf("signing in after cancelling: status %d", resp.StatusCode)
+	resp, page = w.submit(page, "username", "alice", "password", "a")
+	if resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("signing in after cancelling: expected status 400, seen %d", resp.StatusCode)
+	}
+	if !strings.Contains(page, w.config.Home) {
+		t.Errorf("signing in after cancelling: expected a link to %s, seen %s", w.config.Home, page)
 	}
 }
 
@@ -221,8 +234,10 @@ func TestFillIn(t *testing.T) {
 		t.Fatal("no link that fills in bob")
 	}
 	_, page = w.get(strings.ReplaceAll(link[1], "&amp;", "&"))
-	if !strings.Contains(page, `name="username" value="bob"`) || !strings.Contains(page, `type="password" value="b"`) {
-		t.Error("the fields are not filled in")
+	for _, field := range []string{`name="username" value="bob"`, `type="password" value="b"`} {
+		if !strings.Contains(page, field) {
+			t.Errorf("expected the field %s, seen %s", field, page)
+		}
 	}
 }
 

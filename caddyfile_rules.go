@@ -1,0 +1,189 @@
+package oidcrp
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+)
+
+// ruleArgs lists the kinds of rules: for each, the function that reads its values.
+// The dispenser is on the name of the kind.
+var ruleArgs = caddyargs.Table[*Rule]{
+	authz.KindAnyUser:     func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.FlagArg(d, &r.AnyUser) },
+	authz.KindGroup:       func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.Group) },
+	authz.KindClaim:       parseClaimRule,
+	authz.KindUser:        func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.User) },
+	authz.KindEmailDomain: func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.EmailDomain) },
+	authz.KindProvider:    func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.Provider) },
+	authz.KindTenant:      func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.Tenant) },
+	authz.KindACR:         func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.ACR) },
+	authz.KindAMR:         func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.AMR) },
+	authz.KindMaxAge:      func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.PositiveDurationArg(d, &r.MaxAge) },
+	authz.KindScope:       func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.Scope) },
+	authz.KindProfile:     func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.StringArg(d, &r.Profile) },
+}
+
+// parseClaimRule parses a claim path and the values that the claim may have.
+func parseClaimRule(d *caddyfile.Dispenser, r *Rule) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 || args[0] == "" {
+		return d.Err("claim takes the path of a claim, and the values that it may have")
+	}
+	for i, value := range args[1:] {
+		if slices.Contains(args[1:i+1], value) {
+			return d.Errf("claim: the value %q is there twice", value)
+		}
+	}
+	r.Claim = &ClaimRule{Path: args[0], Values: args[1:]}
+	if len(args) == 1 {
+		r.Claim.Values = nil
+	}
+	return nil
+}
+
+// parseRequire parses a rule that has to hold. Syntax:
+//
+//	require <kind> <values...>
+//	require any { <rules without require> }
+func parseRequire(d *caddyfile.Dispenser, rules *[]*Rule) error {
+	if !d.NextArg() {
+		return d.Errf("require takes a rule: %s", ruleNames(false))
+	}
+	if d.Val() == authz.KindAny {
+		return parseAny(d, rules)
+	}
+	return parseRule(d, rules, false)
+}
+
+// parseDeny parses a rule that must not hold. Syntax:
+//
+//	deny <kind> <values...>
+func parseDeny(d *caddyfile.Dispenser, rules *[]*Rule) error {
+	if !d.NextArg() {
+		return d.Errf("deny takes a rule: %s", ruleNames(true))
+	}
+	return parseRule(d, rules, true)
+}
+
+// ruleNames lists the kinds of rules that require takes, or deny.
+func ruleNames(deny bool) string { return strings.Join(authz.Kinds(deny), ", ") }
+
+// parseRule parses one rule. The dispenser is on the name of its kind.
+func parseRule(d *caddyfile.Dispenser, rules *[]*Rule, deny bool) error {
+	kind, place := d.Val(), caddyargs.At(d.Token())
+	if deny && slices.Contains(authz.Kinds(false), kind) && !slices.Contains(authz.Kinds(true), kind) {
+		return d.Errf("deny does not take %s; it takes %s", kind, ruleNames(true))
+	}
+	parse, known := ruleArgs[kind]
+	if !known {
+		return suggest.Hint(d.Errf("unrecognized rule '%s'", kind), kind, authz.Kinds(deny)...)
+	}
+	rule := new(Rule)
+	if err := parse(d, rule); err != nil {
+		return err
+	}
+	if err := rule.check(deny); err != nil {
+		return place.WrapErr(err)
+	}
+	*rules = append(*rules, rule)
+	return nil
+}
+
+// check returns an error about a rule that can be found without the rest of the
+// configuration, so that it names the line. A value with a placeholder is checked
+// when the configuration is loaded.
+func (r *Rule) check(deny bool) error {
+	hasPlaceholder := false
+	rule, err := r.resolve(func(value string) (string, error) {
+		hasPlaceholder = hasPlaceholder || strings.Contains(value, "{")
+		return value, checkRuleValue(value)
+	})
+	if err != nil || hasPlaceholder || rule.Kind == authz.KindProfile {
+		return err
+	}
+	return authz.CheckRule(rule, deny)
+}
+
+// parseAny parses a block of rules of which at least one has to hold.
+func parseAny(d *caddyfile.Dispenser, rules *[]*Rule) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	any, place := &Rule{Any: []*Rule{}}, caddyargs.At(d.Token())
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch d.Val() {
+		case authz.KindAny:
+			return d.Err("any cannot be inside of any")
+		case "require", "deny":
+			return d.Errf("any takes rules without the word %s in front; deny cannot be inside of any", d.Val())
+		}
+		if err := parseRule(d, &any.Any, false); err != nil {
+			return err
+		}
+	}
+	if len(any.Any) == 0 {
+		return place.Err("any is empty")
+	}
+	*rules = append(*rules, any)
+	return nil
+}
+
+// require parses a rule of a site that has to hold. Profiles of the global option
+// are known by now.
+func (s *siteParser) require(rules *[]*Rule) error {
+	place, before := caddyargs.At(s.Token()), len(*rules)
+	if err := parseRequire(s.Dispenser, rules); err != nil {
+		return err
+	}
+	profiles := slices.Collect(maps.Keys(s.global().Profiles))
+	for _, rule := range (*rules)[before:] {
+		for _, named := range append(rule.Any, rule) {
+			if name := named.Profile; name != "" && !slices.Contains(profiles, name) {
+				return suggest.Hint(place.Errf("there is no profile '%s'", name), name, profiles...)
+			}
+		}
+	}
+	return nil
+}
+
+// profileOptions lists the options of a profile.
+var profileOptions = caddyargs.Table[*Profile]{
+	"require": func(d *caddyfile.Dispenser, p *Profile) error { return parseRequire(d, &p.Require) },
+	"deny":    func(d *caddyfile.Dispenser, p *Profile) error { return parseDeny(d, &p.Deny) },
+}
+
+// parseProfile parses a named set of rules of the global option. Syntax:
+//
+//	profile <name> {
+//		require <rule>
+//		deny <rule>
+//	}
+func parseProfile(d *caddyfile.Dispenser, app *App) error {
+	var name string
+	if err := caddyargs.StringArg(d, &name); err != nil {
+		return err
+	}
+	if app.Profiles[name] != nil {
+		return d.Errf("profile %s is there twice", name)
+	}
+	profile := new(Profile)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := profileOptions.Read(d, profileBlock, profile, make(caddyargs.Seen)); err != nil {
+			return err
+		}
+	}
+	if len(profile.Require)+len(profile.Deny) == 0 {
+		return d.Errf("profile %s is empty", name)
+	}
+	if app.Profiles == nil {
+		app.Profiles = make(map[string]*Profile)
+	}
+	app.Profiles[name] = profile
+	return nil
+}

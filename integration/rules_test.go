@@ -1,0 +1,225 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// says makes a provider's ID tokens have these claims, as JSON.
+func says(t *testing.T, op *oidctest.Provider, claims string) {
+	t.Helper()
+	var said map[string]any
+	if err := json.Unmarshal([]byte(claims), &said); err != nil {
+		t.Fatal(err)
+	}
+	claimsOf(op, said)
+}
+
+// statusOf signs a new browser in at a page and returns the status that it ends with.
+func (r *harness) statusOf(path string) int {
+	r.t.Helper()
+	return r.browser().open(rpURL + path).StatusCode
+}
+
+func TestRulesOfASiteAndOfARouteAddUp(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	require group staff
+	private /admin /admin/* {
+		require group admins
+		deny claim on_leave true
+	}
+	public /assets/*
+}
+`)
+	for _, row := range []struct {
+		name, claims  string
+		page, private int
+	}{
+		{"in no group", `{"groups": []}`, http.StatusForbidden, http.StatusForbidden},
+		{"staff", `{"groups": ["staff"]}`, http.StatusOK, http.StatusForbidden},
+		{"an admin who is no staff", `{"groups": ["admins"]}`, http.StatusForbidden, http.StatusForbidden},
+		{"an admin", `{"groups": ["staff", "admins"]}`, http.StatusOK, http.StatusOK},
+		{"an admin on leave", `{"groups": ["staff", "admins"], "on_leave": true}`, http.StatusOK, http.StatusForbidden},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			says(t, op, row.claims)
+			if got := r.statusOf("/"); got != row.page {
+				t.Errorf("expected status %d for the site, seen %d\n%s", row.page, got, r.logs())
+			}
+			if got := r.statusOf("/admin/users"); got != row.private {
+				t.Errorf("expected status %d for the route, seen %d\n%s", row.private, got, r.logs())
+			}
+		})
+	}
+}
+
+// Rules of a route hold for each way in which an application could read a path.
+func TestRulesHoldInEveryReadingOfAPath(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	private /admin /admin/* {
+		require group owners
+	}
+}
+`)
+	b := r.browser()
+	if p := b.open("/"); p.StatusCode != http.StatusOK {
+		t.Fatalf("expected the user to be let in elsewhere, seen status %d\n%s", p.StatusCode, r.logs())
+	}
+	before := r.upstream.count()
+	for _, path := range []string{
+		"/admin", "/admin/x", "/ADMIN/x", "/admin;x/y", "/admin;a=b", "/%2561dmin/x", "/x/..%5cadmin/y", "/admin./x", "/admin%20/x", "/admin%00", "/admin%00/x",
+		"//admin/x", "/./admin/x", "/a/../admin/x", "/a/%2e%2e/admin/x", "/a/..%2fadmin/x", "/a/..;/admin/x", "/%61dmin/x", "/admin%2fx", "/admin%252fx",
+		`/admin\x`, "/admin%5cx", "/admin.../x", "/admin/../admin/x", "/%2fadmin/x", "/admin%3bx/y", "/admin%2e/x", "/admin?x",
+	} {
+		p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
+		if p.StatusCode != http.StatusForbidden && p.StatusCode != http.StatusBadRequest {
+			t.Errorf("%q: expected status 403, seen %d", path, p.StatusCode)
+		}
+	}
+	if got := r.upstream.count(); got != before {
+		_, at := r.upstream.got()
+		t.Errorf("expected the application to see none of these requests, seen %d of them, the last for %q", got-before, at)
+	}
+}
+
+// Where readings of one path belong to several routes, the rules of all of them
+// apply.
+func TestRulesOfSeveralReadingsAddUp(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	private /a/* {
+		require group a
+	}
+	private /b/* {
+		require group b
+	}
+}
+`)
+	for claims, want := range map[string]int{
+		`{"groups": ["a"]}`: http.StatusForbidden, `{"groups": ["b"]}`: http.StatusForbidden, `{"groups": ["a", "b"]}`: http.StatusOK,
+	} {
+		says(t, op, claims)
+		b := r.browser()
+		b.open("/")
+		p := r.raw("GET /a/..%2fb/x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
+		if p.StatusCode != want {
+			t.Errorf("%s: expected status %d, seen %d", claims, want, p.StatusCode)
+		}
+	}
+}
+
+// Public routes refuse no one, but users whom a rule refuses are anonymous there.
+func TestRefusedUsersAreAnonymousOnPublicRoutes(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.ClaimsInIDToken())
+	r := newHarness(t, `
+oidc_rp public {
+	`+options(op)+`
+	require group staff
+	private /members/* {
+		require group members
+	}
+	public /about
+}
+`)
+	for claims, want := range map[string]string{
+		`{"groups": ["staff"]}`:   "application sees alice",
+		`{"groups": ["members"]}`: "application sees ",
+	} {
+		says(t, op, claims)
+		b := r.browser()
+		b.open(rpURL + "/members/x")
+		for _, path := range []string{"/", "/about"} {
+			p := b.get(rpURL + path)
+			if p.StatusCode != http.StatusOK {
+				t.Errorf("%s, %s: expected status 200, seen %d", claims, path, p.StatusCode)
+			}
+			if p.body != want {
+				t.Errorf("%s, %s: expected %q, seen %q", claims, path, want, p.body)
+			}
+		}
+	}
+}
+
+func TestRefusalSaysWhoWasRefused(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	private /quiet {
+		require group "<b>owners</b>"
+	}
+	private /loud {
+		require group "<b>owners</b>"
+		explain on
+	}
+}
+`)
+	b := r.browser()
+	b.open("/")
+	quiet, loud := b.get(rpURL+"/quiet"), b.get(rpURL+"/loud")
+	for _, p := range []*visited{quiet, loud} {
+		if p.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: expected status 403, seen %d", p.url, p.StatusCode)
+		}
+		for _, text := range []string{"You are signed in as <strong>alice</strong>", "Use another account", "prompt=select_account", "Sign out", "/Special:UserLogout"} {
+			if !strings.Contains(p.body, text) {
+				t.Errorf("%s: expected the page to have %q, seen\n%s", p.url, text, p.body)
+			}
+		}
+	}
+	if strings.Contains(quiet.body, "owners") {
+		t.Errorf("expected a page that does not explain, seen\n%s", quiet.body)
+	}
+	if text := "<code>require group &lt;b&gt;owners&lt;/b&gt;</code>"; !strings.Contains(loud.body, text) {
+		t.Errorf("expected a page that explains with %q, seen\n%s", text, loud.body)
+	}
+	holdFields(t, r.lastAudited("refused"), alice(op, map[string]any{"code": "forbidden", "rule": "require group <b>owners</b>"}))
+}
+
+func TestRefusalOfAProgramIsAProblem(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	require group staff
+	private /api {
+		require group owners
+		explain on
+	}
+}
+`)
+	b := r.browser()
+	b.open("/")
+	p := b.send(http.MethodPost, rpURL+"/api", map[string]string{"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"})
+	var problem struct{ Reason, Rule string }
+	if err := json.Unmarshal([]byte(p.body), &problem); err != nil {
+		t.Fatalf("expected a problem document, seen %s", p.body)
+	}
+	if p.StatusCode != http.StatusForbidden {
+		t.Errorf("expected status 403, seen %d", p.StatusCode)
+	}
+	if problem.Reason != "forbidden" {
+		t.Errorf("expected the reason forbidden, seen %q", problem.Reason)
+	}
+	if problem.Rule != "require group owners" {
+		t.Errorf("expected the rule, seen %q", problem.Rule)
+	}
+}

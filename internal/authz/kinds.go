@@ -1,0 +1,144 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+)
+
+// This file has one function for each kind of rule. All are only called for users
+// who are signed in.
+
+func anyUser(*condition, *Subject) verdict { return yes }
+
+func inGroup(c *condition, s *Subject) verdict {
+	groups := s.User.Groups()
+	for _, value := range c.Values {
+		if slices.Contains(groups, value) {
+			return yes
+		}
+	}
+	if s.User.Withholds("groups") {
+		return unknown
+	}
+	return no
+}
+
+func needsGroups(_ *Rule, n *identity.Needs) { n.Claims = append(n.Claims, "groups") }
+
+func hasClaim(c *condition, s *Subject) verdict {
+	value, ok := s.User.Claim(c.Path)
+	switch {
+	case !ok && s.User.Withholds(c.Path):
+		return unknown
+	case !ok:
+		return no
+	case len(c.operands) == 0:
+		return holds(value.IsSet())
+	}
+	return holds(value.Matches(c.operands))
+}
+
+func isUser(c *condition, s *Subject) verdict { return holds(slices.Contains(c.Values, s.User.ID())) }
+
+func inEmailDomain(c *condition, s *Subject) verdict {
+	domain, ok := s.User.EmailDomain()
+	switch {
+	case ok:
+		return holds(slices.Contains(c.Values, domain))
+	case s.User.Withholds("email"):
+		return unknown
+	}
+	return no
+}
+
+// checkDomain returns a domain in the form in which domains are compared.
+func checkDomain(value string) (string, error) {
+	domain := strings.ToLower(value)
+	if strings.Trim(domain, "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || strings.HasPrefix(domain, ".") || strings.HasSuffix(domain, ".") || strings.Contains(domain, "..") {
+		return "", fmt.Errorf("%q is not a domain in ASCII, such as example.com; write an international one as xn--…", value)
+	}
+	return domain, nil
+}
+
+func fromProvider(c *condition, s *Subject) verdict {
+	return holds(slices.Contains(c.Values, s.User.Mapping.Provider))
+}
+
+func fromTenant(c *condition, s *Subject) verdict {
+	return holds(slices.Contains(c.Values, s.User.Tenant()))
+}
+
+func hasACR(c *condition, s *Subject) verdict { return holds(haveCommon(c.Values, s.User.ACR())) }
+
+func hasAMR(c *condition, s *Subject) verdict { return holds(haveCommon(c.Values, s.User.AMR())) }
+
+// isRecent reports whether the user has signed in at the provider within the
+// duration, by the provider's own word.
+func isRecent(c *condition, s *Subject) verdict {
+	signedIn := s.User.AuthTime()
+	if signedIn.IsZero() {
+		return no
+	}
+	ago := s.Now.Sub(signedIn)
+	return holds(ago <= c.MaxAge+s.Skew && ago >= -s.Skew)
+}
+
+func hasScope(c *condition, s *Subject) verdict { return holds(haveCommon(c.Values, s.User.Scopes())) }
+
+// evaluates evaluates an expression. To refuse, it has to hold for one reading of
+// the path alone.
+func evaluates(c *condition, s *Subject) verdict {
+	is, err := c.Program.Eval(s.Request, !c.deny)
+	if err != nil {
+		return unknown
+	}
+	return holds(is)
+}
+
+func haveCommon(values, has []string) bool {
+	return slices.ContainsFunc(values, func(value string) bool { return slices.Contains(has, value) })
+}
+
+// test evaluates a condition of any kind.
+func (c *condition) test(s *Subject) verdict {
+	switch {
+	case c.any != nil:
+		return anyOf(c.any, s)
+	case c.all != nil:
+		return allOf(c.all, s)
+	}
+	return c.kind.test(c, s)
+}
+
+// anyOf reports whether one of the conditions holds. One that is unknown does not,
+// and the others still count.
+func anyOf(conditions []condition, s *Subject) verdict {
+	for i := range conditions {
+		if conditions[i].test(s) == yes {
+			return yes
+		}
+	}
+	return no
+}
+
+// allOf reports whether all conditions of a profile are satisfied.
+func allOf(conditions []condition, s *Subject) verdict {
+	for i := range conditions {
+		if !conditions[i].satisfied(s) {
+			return no
+		}
+	}
+	return yes
+}
+
+// satisfied reports whether a condition lets the user in: one that is required
+// holds, and one of deny does not. In doubt it is not satisfied.
+func (c *condition) satisfied(s *Subject) bool {
+	if c.deny {
+		return c.test(s) == no
+	}
+	return c.test(s) == yes
+}

@@ -1,0 +1,213 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+)
+
+// Rule is one condition on the signed-in user, as a configuration writes it, with
+// its placeholders resolved.
+type Rule struct {
+	// Kind is the name of the condition, as in `require group admins`.
+	Kind string
+	// Values are alternatives: one of them is enough. The value of a profile is its
+	// name, and that of an expression its text.
+	Values []string
+	// Path is the claim path of the kind claim.
+	Path string
+	// MaxAge is the duration of the kind max_age.
+	MaxAge time.Duration
+	// Any are the alternatives of the kind any.
+	Any []Rule
+	// Program evaluates an expression.
+	Program Program
+}
+
+// Program is a compiled expression over a request and its user. Package authz does
+// not know requests: it passes on what Subject has.
+type Program interface {
+	// Eval reports whether the expression holds for a request. What reads the path
+	// is evaluated for each reading: with all it has to hold for every one, otherwise
+	// for at least one.
+	Eval(request any, all bool) (bool, error)
+	// Claims returns the paths of the claims that the expression names, as
+	// identity.Needs has them.
+	Claims() []string
+	// Lasting reports whether the result depends on the session alone.
+	Lasting() bool
+}
+
+// String returns the rule as it is written, without require or deny.
+func (r *Rule) String() string {
+	words := []string{r.Kind}
+	switch r.Kind {
+	case KindClaim:
+		words = append(words, quote(r.Path))
+	case KindMaxAge:
+		words = append(words, r.MaxAge.String())
+	case KindAny:
+		lines := make([]string, len(r.Any))
+		for i := range r.Any {
+			lines[i] = r.Any[i].String()
+		}
+		return "any { " + strings.Join(lines, "; ") + " }"
+	}
+	for _, value := range r.Values {
+		words = append(words, quote(value))
+	}
+	return strings.Join(words, " ")
+}
+
+// quote writes a word as a Caddyfile has it.
+func quote(word string) string {
+	if word == "" || strings.ContainsAny(word, " \t\"`{}#") {
+		return "`" + strings.ReplaceAll(word, "`", `\x60`) + "`"
+	}
+	return word
+}
+
+// The kinds of rules.
+const (
+	KindAnyUser     = "any_user"
+	KindGroup       = "group"
+	KindClaim       = "claim"
+	KindUser        = "user"
+	KindEmailDomain = "email_domain"
+	KindProvider    = "provider"
+	KindTenant      = "tenant"
+	KindACR         = "acr"
+	KindAMR         = "amr"
+	KindMaxAge      = "max_age"
+	KindScope       = "scope"
+	KindExpression  = "expression"
+	KindProfile     = "profile"
+	KindAny         = "any"
+)
+
+// verdict is whether a condition holds.
+type verdict int8
+
+const (
+	no verdict = iota
+	yes
+	// unknown: what the condition is about could not be had. It satisfies no
+	// require, and no deny lets it pass.
+	unknown
+)
+
+func holds(is bool) verdict {
+	if is {
+		return yes
+	}
+	return no
+}
+
+// kind is what all rules of one name have in common.
+type kind struct {
+	// test evaluates the condition.
+	test func(*condition, *Subject) verdict
+	// valueless kinds have no values; the values of optional ones may be absent.
+	valueless, optional bool
+	// check refuses a value when a configuration is loaded, and returns it as it is
+	// compared.
+	check func(value string) (string, error)
+	// deny reports whether deny takes the kind.
+	deny bool
+	// limits reports whether the kind tells some users of a provider from others.
+	limits bool
+	// asked reports whether a new sign-in can ask for it.
+	asked bool
+	// passing reports whether the result changes although the session does not.
+	passing bool
+	// needs adds what the kind needs of sessions.
+	needs func(*Rule, *identity.Needs)
+}
+
+// kinds lists the kinds of rules, except profile and any, which are made of others.
+var kinds = map[string]*kind{
+	KindAnyUser:     {test: anyUser, valueless: true},
+	KindGroup:       {test: inGroup, deny: true, limits: true, needs: needsGroups},
+	KindClaim:       {test: hasClaim, optional: true, deny: true, limits: true, needs: func(r *Rule, n *identity.Needs) { n.Claims = append(n.Claims, r.Path) }},
+	KindUser:        {test: isUser, deny: true, limits: true},
+	KindEmailDomain: {test: inEmailDomain, check: checkDomain, deny: true, limits: true, needs: func(_ *Rule, n *identity.Needs) { n.Claims = append(n.Claims, "email") }},
+	KindProvider:    {test: fromProvider, deny: true},
+	KindTenant:      {test: fromTenant, deny: true, limits: true, needs: func(_ *Rule, n *identity.Needs) { n.Tenant = true }},
+	KindACR:         {test: hasACR, asked: true, needs: func(_ *Rule, n *identity.Needs) { n.ACR = true }},
+	KindAMR:         {test: hasAMR, needs: func(_ *Rule, n *identity.Needs) { n.AMR = true }},
+	KindMaxAge:      {test: isRecent, valueless: true, asked: true, passing: true, needs: func(_ *Rule, n *identity.Needs) { n.AuthTime = true }},
+	KindScope:       {test: hasScope, needs: func(_ *Rule, n *identity.Needs) { n.Scopes = true }},
+	KindExpression:  {test: evaluates, optional: true, deny: true, limits: true, needs: func(r *Rule, n *identity.Needs) { n.Claims = append(n.Claims, r.Program.Claims()...) }},
+}
+
+// Kinds returns the names of all kinds of rules that require takes, or deny.
+func Kinds(deny bool) (names []string) {
+	for name, kind := range kinds {
+		if !deny || kind.deny {
+			names = append(names, name)
+		}
+	}
+	if !deny {
+		names = append(names, KindProfile, KindAny)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// condition is a rule that is ready to be evaluated.
+type condition struct {
+	Rule
+	kind     *kind
+	operands []claims.Operand // of the kind claim
+	any      []condition      // of the kind any
+	all      []condition      // of a profile inside of any
+	deny     bool
+}
+
+// newCondition prepares a rule of a simple kind.
+func newCondition(r Rule, deny bool) (c condition, err error) {
+	kind := kinds[r.Kind]
+	switch {
+	case kind == nil:
+		return c, fmt.Errorf("unrecognized rule %q", r.Kind)
+	case deny && !kind.deny:
+		return c, fmt.Errorf("deny does not take %s", r.Kind)
+	case kind.valueless && len(r.Values) > 0:
+		return c, fmt.Errorf("%s takes no values", r.Kind)
+	case !kind.valueless && !kind.optional && len(r.Values) == 0:
+		return c, fmt.Errorf("%s needs at least one value", r.Kind)
+	case r.Kind == KindClaim && r.Path == "":
+		return c, errors.New("claim needs a claim path")
+	case r.Kind == KindMaxAge && r.MaxAge <= 0:
+		return c, errors.New("max_age needs a duration above zero")
+	case r.Kind == KindExpression && r.Program == nil:
+		return c, errors.New("expression is empty")
+	}
+	values := make([]string, len(r.Values))
+	for i, value := range r.Values {
+		if value == "" && r.Kind != KindClaim {
+			return c, fmt.Errorf("%s: a value is empty", r.Kind)
+		}
+		if slices.Contains(r.Values[:i], value) {
+			return c, fmt.Errorf("%s: %q is there twice", r.Kind, value)
+		}
+		if values[i] = value; kind.check != nil {
+			if values[i], err = kind.check(value); err != nil {
+				return c, fmt.Errorf("%s: %w", r.Kind, err)
+			}
+		}
+	}
+	r.Values = values
+	c = condition{Rule: r, kind: kind, deny: deny}
+	if r.Kind == KindClaim {
+		for _, value := range values {
+			c.operands = append(c.operands, claims.NewOperand(value))
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,297 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+)
+
+// Subject is what rules are evaluated for.
+type Subject struct {
+	User identity.User // who is signed in
+	Now  time.Time
+	Skew time.Duration // how far the provider's clock may differ
+	// Request is what a Program gets.
+	Request any
+}
+
+// Lines are the rules of one place in a configuration, which must all be
+// satisfied: those of Require hold, and those of Deny do not.
+type Lines struct{ Require, Deny []Rule }
+
+// Profiles are named sets of rules.
+type Profiles map[string]Lines
+
+// Line is a rule of a set.
+type Line struct{ condition }
+
+// String returns the line as it is written.
+func (l *Line) String() string {
+	if l.deny {
+		return "deny " + l.Rule.String()
+	}
+	return "require " + l.Rule.String()
+}
+
+// Set is a set of rules that is ready to be evaluated: those of an instance, or of
+// a route together with those of its instance. It is not changed once it is made.
+type Set struct {
+	lasting []*Line // those whose results depend on the session alone
+	passing []*Line
+	demands Demands
+}
+
+// Compile makes a set of the lines of several places.
+func Compile(profiles Profiles, places ...Lines) (*Set, error) {
+	s := new(Set)
+	for _, lines := range places {
+		if err := s.add(profiles, lines, nil); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// CheckRule returns an error about a rule that can be found without profiles.
+func CheckRule(rule Rule, deny bool) error {
+	if rule.Kind == KindAny {
+		return nil
+	}
+	_, err := newCondition(rule, deny)
+	return err
+}
+
+// add adds lines. Those of a profile are added in its place; within are the names
+// of the profiles that the lines belong to.
+func (s *Set) add(profiles Profiles, lines Lines, within []string) error {
+	for _, rule := range lines.Require {
+		if rule.Kind == KindProfile {
+			profile, err := profiles.find(rule, within)
+			if err != nil {
+				return err
+			}
+			if err := s.add(profiles, profile, append(slices.Clone(within), rule.Values[0])); err != nil {
+				return fmt.Errorf("profile %s: %w", rule.Values[0], err)
+			}
+			continue
+		}
+		c, err := profiles.condition(rule, within)
+		if err != nil {
+			return err
+		}
+		s.append(&Line{c})
+	}
+	for _, rule := range lines.Deny {
+		c, err := newCondition(rule, true)
+		if err != nil {
+			return err
+		}
+		s.append(&Line{c})
+	}
+	return nil
+}
+
+func (s *Set) append(l *Line) {
+	if l.isPassing() {
+		s.passing = append(s.passing, l)
+	} else {
+		s.lasting = append(s.lasting, l)
+	}
+	s.demands.add(&l.condition)
+}
+
+// isPassing reports whether the result can change although the session does not.
+func (c *condition) isPassing() bool {
+	inside := func(c condition) bool { return c.isPassing() }
+	switch {
+	case c.kind == nil:
+		return slices.ContainsFunc(c.any, inside) || slices.ContainsFunc(c.all, inside)
+	case c.Program != nil:
+		return !c.Program.Lasting()
+	}
+	return c.kind.passing
+}
+
+// find returns the profile that a rule names.
+func (p Profiles) find(rule Rule, within []string) (Lines, error) {
+	if len(rule.Values) != 1 {
+		return Lines{}, errors.New("profile takes one name")
+	}
+	name := rule.Values[0]
+	lines, ok := p[name]
+	switch {
+	case !ok:
+		return Lines{}, &UnknownProfileError{name}
+	case slices.Contains(within, name):
+		return Lines{}, fmt.Errorf("profile %s requires itself", name)
+	case len(lines.Require)+len(lines.Deny) == 0:
+		return Lines{}, fmt.Errorf("profile %s has no rules", name)
+	}
+	return lines, nil
+}
+
+// UnknownProfileError is returned for a rule that names a profile that is not
+// there.
+type UnknownProfileError struct{ Name string }
+
+func (e *UnknownProfileError) Error() string { return fmt.Sprintf("there is no profile %q", e.Name) }
+
+// condition prepares a rule that is required, of any kind but profile.
+func (p Profiles) condition(rule Rule, within []string) (c condition, err error) {
+	if rule.Kind != KindAny {
+		return newCondition(rule, false)
+	}
+	if len(rule.Any) == 0 {
+		return c, errors.New("any is empty")
+	}
+	c.Rule = rule
+	for _, inner := range rule.Any {
+		alternative, err := p.alternative(inner, within)
+		if err != nil {
+			return c, fmt.Errorf("any: %w", err)
+		}
+		c.any = append(c.any, alternative)
+	}
+	return c, nil
+}
+
+// alternative prepares a rule inside of any.
+func (p Profiles) alternative(rule Rule, within []string) (c condition, err error) {
+	switch rule.Kind {
+	case KindAny:
+		return c, errors.New("any cannot be inside of any")
+	case KindProfile:
+		return p.alternativeProfile(rule, within)
+	}
+	return newCondition(rule, false)
+}
+
+// alternativeProfile prepares a profile inside of any: all its lines must hold.
+func (p Profiles) alternativeProfile(rule Rule, within []string) (c condition, err error) {
+	lines, err := p.find(rule, within)
+	if err != nil {
+		return c, err
+	}
+	name := rule.Values[0]
+	c.Rule = rule
+	for _, inner := range lines.Require {
+		var one condition
+		if inner.Kind == KindProfile {
+			one, err = p.alternativeProfile(inner, append(slices.Clone(within), name))
+		} else {
+			one, err = p.condition(inner, append(slices.Clone(within), name))
+		}
+		if err != nil {
+			return c, fmt.Errorf("profile %s: %w", name, err)
+		}
+		c.all = append(c.all, one)
+	}
+	for _, inner := range lines.Deny {
+		one, err := newCondition(inner, true)
+		if err != nil {
+			return c, fmt.Errorf("profile %s: %w", name, err)
+		}
+		c.all = append(c.all, one)
+	}
+	return c, nil
+}
+
+// Outcome is what rules say about a signed-in user.
+type Outcome struct {
+	// Refused is a line that refuses the user; nil if none does. No new sign-in of
+	// the same user can change that.
+	Refused *Line
+	// Unproved is a line that a new sign-in may satisfy; nil if there is none.
+	Unproved *Line
+}
+
+// Allowed reports whether all rules are satisfied.
+func (o Outcome) Allowed() bool { return o.Refused == nil && o.Unproved == nil }
+
+// take notes that a line refuses.
+func (o *Outcome) take(l *Line) {
+	if l.kind != nil && l.kind.asked {
+		if o.Unproved == nil {
+			o.Unproved = l
+		}
+	} else if o.Refused == nil {
+		o.Refused = l
+	}
+}
+
+// Evaluate evaluates sets of rules, which must all be satisfied. Results that
+// depend on the session alone are kept in the memory, which may be nil.
+func Evaluate(sets []*Set, s *Subject, memory *Memory) (o Outcome) {
+	for _, set := range sets {
+		lasting, known := memory.find(set)
+		if !known {
+			lasting = evaluate(set.lasting, s)
+			memory.keep(set, lasting)
+		}
+		o.join(lasting)
+		if o.Refused == nil && len(set.passing) > 0 {
+			o.join(evaluate(set.passing, s))
+		}
+	}
+	return o
+}
+
+func (o *Outcome) join(other Outcome) {
+	if o.Refused == nil {
+		o.Refused = other.Refused
+	}
+	if o.Unproved == nil {
+		o.Unproved = other.Unproved
+	}
+}
+
+func evaluate(lines []*Line, s *Subject) (o Outcome) {
+	for _, line := range lines {
+		if o.Refused == nil && !line.satisfied(s) {
+			o.take(line)
+		}
+	}
+	return o
+}
+
+// IsEmpty reports whether there are no rules.
+func (s *Set) IsEmpty() bool { return len(s.lasting)+len(s.passing) == 0 }
+
+// Needs returns what the rules need of sessions.
+func (s *Set) Needs() (n identity.Needs) {
+	for _, l := range slices.Concat(s.lasting, s.passing) {
+		l.addNeeds(&n)
+	}
+	return n
+}
+
+func (c *condition) addNeeds(n *identity.Needs) {
+	if c.kind != nil && c.kind.needs != nil {
+		c.kind.needs(&c.Rule, n)
+	}
+	for _, inner := range slices.Concat(c.any, c.all) {
+		inner.addNeeds(n)
+	}
+}
+
+// LimitsUsers reports whether the rules let only some users of a provider in, or
+// say aloud that any of them may enter.
+func (s *Set) LimitsUsers() bool {
+	return slices.ContainsFunc(slices.Concat(s.lasting, s.passing), func(l *Line) bool { return l.limitsUsers() })
+}
+
+func (c *condition) limitsUsers() bool {
+	limits := func(c condition) bool { return c.limitsUsers() }
+	switch {
+	case c.deny:
+		return false
+	case c.any != nil:
+		return !slices.ContainsFunc(c.any, func(c condition) bool { return !c.limitsUsers() })
+	case c.all != nil:
+		return slices.ContainsFunc(c.all, limits)
+	}
+	return c.kind.limits || c.Kind == KindAnyUser
+}

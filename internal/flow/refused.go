@@ -1,0 +1,49 @@
+package flow
+
+import (
+	"errors"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+)
+
+// ruleError is the reason to refuse a user whom a rule does not let in.
+type ruleError struct {
+	rule *authz.Line
+	// explain reports whether the user reads which rule it is.
+	explain bool
+}
+
+func (e *ruleError) Error() string { return "the rule is not satisfied: " + e.rule.String() }
+
+func (e *ruleError) Unwrap() error { return errorcode.ErrRule }
+
+// RespondRefused responds with 403 to a signed-in user whom a rule does not let in.
+func (x *Exchange) RespondRefused(rule *authz.Line, explain bool) error {
+	pages.BaseSecurityHeaders(x.header())
+	f := &Failure{Code: errorcode.Forbidden, Cause: &ruleError{rule, explain}, Provider: x.State.provider}
+	if s := x.Scope(); s != nil {
+		f.ReturnTo = x.returnToPage(s)
+	}
+	return x.respondForbidden(f)
+}
+
+// ruleOf returns the rule that a failure is about, as it is written; empty if there
+// is none.
+func ruleOf(f *Failure) string {
+	var refused *ruleError
+	if errors.As(f.Cause, &refused) {
+		return refused.rule.String()
+	}
+	return ""
+}
+
+// shownRule is ruleOf for what users read, if they may.
+func shownRule(f *Failure) string {
+	var refused *ruleError
+	if errors.As(f.Cause, &refused) && refused.explain {
+		return refused.rule.String()
+	}
+	return ""
+}

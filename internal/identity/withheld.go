@@ -1,0 +1,55 @@
+package identity
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// withheldEntry is the name under which a session's claims hold the paths of the
+// claims that could not be had. No claim has such a name.
+const withheldEntry = "\x01withheld"
+
+// withheld returns the needed claims that could not be had, which is not the same
+// as absent: userinfo failed, or the provider marks them as distributed or as too
+// many (Core 5.6.2).
+func (m *Mapping) withheld(n *Needs, from Sources) (paths []string) {
+	for _, path := range n.Claims {
+		source := path
+		if local, ok := m.Claims[path]; ok {
+			source = BareClaim(local)
+		}
+		if path == "groups" {
+			source = m.Groups
+		}
+		name := claims.SplitPath(source)[0]
+		isHad := from.has(source) || from.has(BareClaim(source))
+		if !isHad && (from.Lost || from.IDToken.Withholds(name) || from.Userinfo.Withholds(name)) && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// keepWithheld notes which of the needed claims could not be had.
+func (m *Mapping) keepWithheld(n *Needs, kept map[string]json.RawMessage, from Sources) {
+	if paths := m.withheld(n, from); len(paths) > 0 {
+		kept[withheldEntry], _ = json.Marshal(paths) // strings always marshal
+	}
+}
+
+// Withholds reports whether what a session does not have at a path could not be
+// had when it was needed, so that it is unknown and not absent. It is for
+// signed-in users.
+func (u User) Withholds(path string) bool { return withholds(u.Session, path) }
+
+func withholds(s *session.Session, path string) bool {
+	value, ok := s.Claims.Get(withheldEntry)
+	if !ok {
+		return false
+	}
+	paths, _ := value.List()
+	return slices.Contains(paths, path)
+}

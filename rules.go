@@ -1,0 +1,298 @@
+package oidcrp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+)
+
+// Rule is one condition on the signed-in user: an object with exactly one member.
+// The values of a rule are alternatives, which are compared byte for byte. They may
+// contain the placeholders `{env.NAME}` and `{file./path}`, which are resolved when
+// the configuration is loaded.
+type Rule struct {
+	// Holds for every signed-in user. It says aloud that everyone at the provider
+	// may enter.
+	AnyUser bool `json:"any_user,omitempty"`
+
+	// Holds if the user is in one of these groups, as `{http.auth.user.groups}` has
+	// them.
+	Group []string `json:"group,omitempty"`
+
+	// Holds if a claim has one of some values.
+	Claim *ClaimRule `json:"claim,omitempty"`
+
+	// Holds if `{http.auth.user.id}` is one of these names.
+	User []string `json:"user,omitempty"`
+
+	// Holds if the verified e-mail address is in one of these domains. A provider
+	// with `domains` is believed for these alone. Of several providers only those
+	// with `domains`, and the default one, are believed at all.
+	EmailDomain []string `json:"email_domain,omitempty"`
+
+	// Holds if the user signed in at one of these providers, by their ids.
+	Provider []string `json:"provider,omitempty"`
+
+	// Holds if the ID token is of one of these tenants (its claim `tid`).
+	Tenant []string `json:"tenant,omitempty"`
+
+	// Holds if the user signed in with one of these authentication context class
+	// references (the claim `acr` of the ID token, or `acrs` of Microsoft Entra ID).
+	// Users who did not are sent to a new login that asks for them.
+	ACR []string `json:"acr,omitempty"`
+
+	// Holds if the user signed in with one of these authentication methods (the
+	// claim `amr` of the ID token, RFC 8176).
+	AMR []string `json:"amr,omitempty"`
+
+	// Holds if the user signed in at the provider at most this long ago, by the claim
+	// `auth_time` of the ID token. Users who did not are sent to a new login that asks
+	// for it.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
+	// Holds if one of these scopes was granted to the login.
+	Scope []string `json:"scope,omitempty"`
+
+	// Holds if all rules of the profile of this name do.
+	Profile string `json:"profile,omitempty"`
+
+	// Holds if at least one of these rules does.
+	Any []*Rule `json:"any,omitempty"`
+}
+
+// ClaimRule is a condition on a claim.
+type ClaimRule struct {
+	// The path of the claim. Dots reach into objects; `\.` is a literal dot.
+	Path string `json:"path"`
+
+	// The claim, or one element of a list, has to equal one of these: strings as they
+	// are, numbers by value, booleans as `true` and `false`. Default: the claim has to
+	// be there, and not be null, false, 0, empty, the string `false` or `0`, nor a list
+	// of nothing but these.
+	Values []string `json:"values,omitempty"`
+}
+
+// Profile is a named set of rules.
+type Profile struct {
+	// The rules that have to hold.
+	Require []*Rule `json:"require,omitempty"`
+
+	// The rules that must not hold.
+	Deny []*Rule `json:"deny,omitempty"`
+}
+
+// UnmarshalJSON reads an object with exactly one member.
+func (r *Rule) UnmarshalJSON(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil || len(members) != 1 {
+		return errors.New("a rule is an object with exactly one member, such as {\"group\": [\"admins\"]}")
+	}
+	for name := range members {
+		if _, known := ruleMembers[name]; !known {
+			return suggest.Hint(fmt.Errorf("unrecognized rule %q", name), name, slices.Collect(maps.Keys(ruleMembers))...)
+		}
+	}
+	type plain Rule // without this method
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode((*plain)(r))
+}
+
+// ruleMembers returns what each kind of rule has, by its name: nil if it is another
+// kind.
+var ruleMembers = map[string]func(*Rule) *authz.Rule{
+	authz.KindAnyUser:     func(r *Rule) *authz.Rule { return ruleIf(r.AnyUser, authz.Rule{}) },
+	authz.KindGroup:       func(r *Rule) *authz.Rule { return ruleOf(r.Group) },
+	authz.KindUser:        func(r *Rule) *authz.Rule { return ruleOf(r.User) },
+	authz.KindEmailDomain: func(r *Rule) *authz.Rule { return ruleOf(r.EmailDomain) },
+	authz.KindProvider:    func(r *Rule) *authz.Rule { return ruleOf(r.Provider) },
+	authz.KindTenant:      func(r *Rule) *authz.Rule { return ruleOf(r.Tenant) },
+	authz.KindACR:         func(r *Rule) *authz.Rule { return ruleOf(r.ACR) },
+	authz.KindAMR:         func(r *Rule) *authz.Rule { return ruleOf(r.AMR) },
+	authz.KindScope:       func(r *Rule) *authz.Rule { return ruleOf(r.Scope) },
+	authz.KindMaxAge: func(r *Rule) *authz.Rule {
+		return ruleIf(r.MaxAge != 0, authz.Rule{MaxAge: time.Duration(r.MaxAge)})
+	},
+	authz.KindProfile: func(r *Rule) *authz.Rule { return ruleIf(r.Profile != "", authz.Rule{Values: []string{r.Profile}}) },
+	authz.KindClaim: func(r *Rule) *authz.Rule {
+		if r.Claim == nil {
+			return nil
+		}
+		return &authz.Rule{Path: r.Claim.Path, Values: r.Claim.Values}
+	},
+	authz.KindAny: func(r *Rule) *authz.Rule { return ruleIf(r.Any != nil, authz.Rule{}) },
+}
+
+func ruleIf(is bool, rule authz.Rule) *authz.Rule {
+	if !is {
+		return nil
+	}
+	return &rule
+}
+
+func ruleOf(values []string) *authz.Rule {
+	return ruleIf(values != nil, authz.Rule{Values: values})
+}
+
+// resolve returns a rule with its placeholders resolved by expand.
+func (r *Rule) resolve(expand func(string) (string, error)) (rule authz.Rule, err error) {
+	if r == nil {
+		return rule, errors.New("a rule is null")
+	}
+	for kind, member := range ruleMembers {
+		if found := member(r); found != nil {
+			if rule.Kind != "" {
+				return rule, errors.New("a rule has two conditions; write two rules")
+			}
+			rule = *found
+			rule.Kind = kind
+		}
+	}
+	if rule.Kind == "" {
+		return rule, errors.New("a rule is empty")
+	}
+	rule.Values = slices.Clone(rule.Values)
+	for i, value := range rule.Values {
+		if rule.Values[i], err = expand(value); err != nil {
+			return rule, fmt.Errorf("%s: %w", rule.Kind, err)
+		}
+	}
+	if rule.Path, err = expand(rule.Path); err != nil {
+		return rule, fmt.Errorf("%s: %w", rule.Kind, err)
+	}
+	for _, inner := range r.Any {
+		alternative, err := inner.resolve(expand)
+		if err != nil {
+			return rule, fmt.Errorf("any: %w", err)
+		}
+		rule.Any = append(rule.Any, alternative)
+	}
+	return rule, nil
+}
+
+// expandRuleValue resolves the placeholders of a value.
+func expandRuleValue(value string) (string, error) {
+	if err := checkRuleValue(value); err != nil {
+		return "", err
+	}
+	return expand(value)
+}
+
+// checkRuleValue refuses placeholders that do not mean the same for every request.
+func checkRuleValue(value string) error {
+	for rest := value; ; rest = rest[1:] {
+		i := strings.IndexByte(rest, '{')
+		if i < 0 {
+			return nil
+		}
+		escaped := i > 0 && rest[i-1] == '\\'
+		if rest = rest[i:]; !escaped && !placeholder.Begins(rest) {
+			return fmt.Errorf("%q: a value may contain the placeholders {env.NAME} and {file./path} alone; a brace that is meant is written \\{", value)
+		}
+	}
+}
+
+func resolveRules(rules []*Rule) (resolved []authz.Rule, err error) {
+	for _, r := range rules {
+		rule, err := r.resolve(expandRuleValue)
+		if err != nil {
+			return nil, err
+		}
+		resolved = append(resolved, rule)
+	}
+	return resolved, nil
+}
+
+// resolveLines resolves the rules of one place of the configuration.
+func resolveLines(require, deny []*Rule) (lines authz.Lines, err error) {
+	if lines.Require, err = resolveRules(require); err != nil {
+		return lines, fmt.Errorf("require: %w", err)
+	}
+	if lines.Deny, err = resolveRules(deny); err != nil {
+		return lines, fmt.Errorf("deny: %w", err)
+	}
+	return lines, nil
+}
+
+// resolveProfiles resolves the profiles of the app, and checks those that no site
+// uses as well.
+func resolveProfiles(profiles map[string]*Profile) (authz.Profiles, error) {
+	resolved := make(authz.Profiles, len(profiles))
+	for name, profile := range profiles {
+		if profile == nil || len(profile.Require)+len(profile.Deny) == 0 {
+			return nil, fmt.Errorf("profile %s is empty", name)
+		}
+		lines, err := resolveLines(profile.Require, profile.Deny)
+		if err != nil {
+			return nil, fmt.Errorf("profile %s: %w", name, err)
+		}
+		resolved[name] = lines
+	}
+	for name := range resolved {
+		if _, err := authz.Compile(resolved, authz.Lines{Require: []authz.Rule{{Kind: authz.KindProfile, Values: []string{name}}}}); err != nil {
+			return nil, err
+		}
+	}
+	return resolved, nil
+}
+
+// accessRules are the rules of an instance, compiled.
+type accessRules struct {
+	instance []*authz.Set // of requests that no route names
+	// everything has the rules of all routes, for requests whose path can be read in
+	// too many ways.
+	everything []*authz.Set
+}
+
+// resolveRulesOf compiles the rules of an instance and of its routes, and adds what
+// they need of sessions to its needs.
+func resolveRulesOf(h *Handler) error {
+	own, err := resolveLines(h.Require, h.Deny)
+	if err != nil {
+		return err
+	}
+	add := func(places ...authz.Lines) ([]*authz.Set, error) {
+		set, err := authz.Compile(h.app.profiles, places...)
+		if err != nil {
+			return nil, err
+		}
+		if set.IsEmpty() {
+			return nil, nil
+		}
+		h.ruleNeeds = append(h.ruleNeeds, set.Needs())
+		return []*authz.Set{set}, nil
+	}
+	if h.rules.instance, err = add(own); err != nil {
+		return err
+	}
+	h.rules.everything = h.rules.instance
+	for _, route := range h.Routes {
+		if route.Mode == modePublic {
+			if len(route.Require)+len(route.Deny) > 0 {
+				return errors.New("routes: require and deny mean nothing on a public route")
+			}
+			route.rules = h.rules.instance
+			continue
+		}
+		lines, err := resolveLines(route.Require, route.Deny)
+		if err == nil {
+			route.rules, err = add(own, lines)
+		}
+		if err != nil {
+			return fmt.Errorf("routes: %w", err)
+		}
+		h.rules.everything = slices.Concat(h.rules.everything, route.rules)
+	}
+	return nil
+}
