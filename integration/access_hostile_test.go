@@ -209,16 +209,6 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 	op := newOP(t)
 	r := newHarness(t, protectedBy(op))
 	none := map[string]string{"Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""}
-	with := func(header map[string]string, more ...string) map[string]string {
-		all := make(map[string]string)
-		for k, v := range header {
-			all[k] = v
-		}
-		for i := 0; i < len(more); i += 2 {
-			all[more[i]] = more[i+1]
-		}
-		return all
-	}
 	for _, row := range []struct {
 		name, method string
 		header       map[string]string

@@ -48,7 +48,7 @@ func TestRevocationEndsSessionsEverywhere(t *testing.T) {
 			if ended := !bob.lives(s.here); ended != kind.bobs {
 				t.Errorf("another user's session ended: %v", ended)
 			}
-			s.soon("the other node knows", func() bool { return !there.lives(s.there) })
+			soon(t, "the other node knows", func() bool { return !there.lives(s.there) })
 			again, againThere, _ := s.signIn("alice")
 			equal(t, "the later session lives here", again.lives(s.here), true)
 			equal(t, "the later session lives there", againThere.lives(s.there), true)

@@ -158,7 +158,7 @@ func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) 
 // explainedOn: a page of ours says what happened, to people.
 func (s *errorScene) explainedOn(p *visited, c errorcode.Code) {
 	s.t.Helper()
-	check(s.t, p).status(http.StatusForbidden).code(c).shows(html.EscapeString(c.Message()))
+	check(s.t, p).refused(c).shows(html.EscapeString(c.Message()))
 }
 
 // TestDisabledProviderIsForbiddenAtEverySite: it is switched off, so its

@@ -29,6 +29,15 @@ const (
 // stands for the user's groups.
 const groupsClaim = "claims.groups"
 
+// NeedOf returns a claim path as Needs has it: without `claims.` in front, except
+// for the claim groups.
+func NeedOf(path string) string {
+	if path == groupsClaim {
+		return path
+	}
+	return BareClaim(path)
+}
+
 // Needs is what instances need of a session: what logins request and keep. Which
 // instance serves a callback is chance, so logins use the union over all instances
 // that share sessions, which is made by Union.
