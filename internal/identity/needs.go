@@ -102,8 +102,9 @@ type needSwitch struct {
 	has func(User) bool
 }
 
-func (n *Needs) switches() []needSwitch {
-	return []needSwitch{
+// switches returns the parts of n that have no name of a claim.
+func (n *Needs) switches() [8]needSwitch {
+	return [8]needSwitch{
 		{needAccessToken, &n.AccessToken, false, func(u User) bool { return u.Session.AccessToken != "" }},
 		{needIDToken, &n.IDToken, false, func(u User) bool { return u.Session.IDToken != "" }},
 		{needRefreshToken, &n.RefreshToken, false, func(u User) bool { return u.Session.Grant.RefreshToken != "" }},
