@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -111,7 +110,7 @@ func (s *repeat) signsIn(what string, r *harness, p *visited) {
 	b := r.browser()
 	u, _ := url.Parse(rpURL)
 	b.jar.SetCookies(u, p.Cookies())
-	check(s.t, b.get("/page?q=1"), fmt.Sprintf("%s: the page", what)).body("application sees alice")
+	check(s.t, b.get("/page?q=1"), what+": the page").body("application sees alice")
 }
 
 // once holds that the provider was asked once.

@@ -210,7 +210,7 @@ upstream {
 			p := b.open("/page", op.URL(oidctest.Authorize)) // the silent one
 			p = b.get(p.location())
 			p = b.get(p.location()) // our callback
-			check(required{t}, p, fmt.Sprintf("after %s", code)).
+			check(required{t}, p, "after "+string(code)).
 				status(http.StatusFound).
 				leadsWithout("prompt=none").
 				leadsInto(op.URL(oidctest.Authorize))

@@ -89,7 +89,7 @@ func TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo(t *testing.T) {
 			t.Errorf("%s: a person may not try again: status %d", name, p.StatusCode)
 		}
 		clock.advance(61 * time.Second)
-		check(t, b.get("/page"), fmt.Sprintf("%s: after a minute", name)).status(http.StatusFound)
+		check(t, b.get("/page"), name+": after a minute").status(http.StatusFound)
 	}
 }
 

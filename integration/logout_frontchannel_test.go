@@ -41,7 +41,7 @@ func TestAFrameWithACookieEndsAndClearsThatSession(t *testing.T) {
 		if left := b.cookies(); len(left) != 0 {
 			t.Errorf("%s: cookies are left: %v", path, left)
 		}
-		check(t, s.here.rawGet("/x", "Cookie: "+cookies), fmt.Sprintf("%s: a copied cookie", path)).status(http.StatusUnauthorized)
+		check(t, s.here.rawGet("/x", "Cookie: "+cookies), path+": a copied cookie").status(http.StatusUnauthorized)
 	}
 	// The cookie of another session of the provider's is left alone.
 	b, _, _ := s.signIn("alice")
