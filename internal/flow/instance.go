@@ -43,6 +43,10 @@ type Options struct {
 	// Refresh reports whether the tokens of sessions are refreshed, and
 	// ExpectRefresh whether the configuration says so itself.
 	Refresh, ExpectRefresh bool
+	// Recheck is how old the claims of sessions may be, and RecheckGrace for how
+	// much longer they may be used while the provider is down. Zero: as old as the
+	// session.
+	Recheck, RecheckGrace time.Duration
 	// Needs is what this instance alone needs of a session. The tokens in it are
 	// those that the application receives.
 	Needs identity.Needs

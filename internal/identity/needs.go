@@ -17,6 +17,7 @@ const (
 	needAccessToken  = "\x01access_token"
 	needIDToken      = "\x01id_token"
 	needRefreshToken = "\x01refresh_token"
+	needRecheck      = "\x01recheck"
 	needACR          = "\x01acr"
 	needAMR          = "\x01amr"
 	needAuthTime     = "\x01auth_time"
@@ -51,6 +52,9 @@ type Needs struct {
 	KeepAll bool
 	// The tokens that applications receive, and that refreshes use.
 	AccessToken, IDToken, RefreshToken bool
+	// Recheck reports whether claims are refreshed when they are old: with the
+	// access token if there is no refresh token.
+	Recheck bool
 	// The facts of the sign-in that rules name, see the methods of User.
 	ACR, AMR, AuthTime, Tenant, Scopes bool
 
@@ -108,6 +112,7 @@ func (n *Needs) switches() [8]needSwitch {
 		{needAccessToken, &n.AccessToken, false, func(u User) bool { return u.Session.AccessToken != "" }},
 		{needIDToken, &n.IDToken, false, func(u User) bool { return u.Session.IDToken != "" }},
 		{needRefreshToken, &n.RefreshToken, false, func(u User) bool { return u.Session.Grant.RefreshToken != "" }},
+		{needRecheck, &n.Recheck, false, func(User) bool { return true }}, // what is missing is noticed when it is due
 		{needACR, &n.ACR, true, func(u User) bool { return len(u.ACR()) > 0 }},
 		{needAMR, &n.AMR, true, func(u User) bool { return len(u.AMR()) > 0 }},
 		{needAuthTime, &n.AuthTime, true, func(u User) bool { return !u.AuthTime().IsZero() }},
