@@ -109,15 +109,9 @@ oidc_rp public {
 			lacks(t, who.name+": "+name, text, "root")
 			lacks(t, who.name+": "+name, text, "forged")
 		}
-		if got := header.Get("X-Remote-User"); got != who.user {
-			t.Errorf("%s: X-Remote-User is %q", who.name, got)
-		}
-		if got := header.Get("X-Groups"); got != who.groups {
-			t.Errorf("%s: X-Groups is %q", who.name, got)
-		}
-		if got := header.Get("Cookie"); got != "theme=dark" {
-			t.Errorf("%s: the application got the cookies %q", who.name, got)
-		}
+		equal(t, who.name+": X-Remote-User", header.Get("X-Remote-User"), who.user)
+		equal(t, who.name+": X-Groups", header.Get("X-Groups"), who.groups)
+		equal(t, who.name+": the cookies at the application", header.Get("Cookie"), "theme=dark")
 		if who.user != "" {
 			begins(t, who.name+": Authorization", header.Get("Authorization"), "Bearer ")
 			differs(t, who.name+": X-Id-Token", header.Get("X-Id-Token"), "")

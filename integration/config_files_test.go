@@ -239,9 +239,7 @@ oidc_rp {
 		clock.advance(livefile.Every)
 		r.signsIn()
 	}
-	if n := strings.Count(r.logs(), "every user of this machine can write"); n != 1 {
-		t.Errorf("the log has %d warnings, want one", n)
-	}
+	equal(t, "the number of warnings", strings.Count(r.logs(), "every user of this machine can write"), 1)
 }
 
 // A reload that changes nothing, or is refused, leaves the present content alone.

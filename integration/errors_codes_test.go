@@ -121,9 +121,7 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 				} else {
 					p = s.walk(loginAtDoor)
 				}
-				if got := shownCode(p); got != m.code {
-					t.Fatalf("the code is %q: status %d, %s\n%s", got, p.StatusCode, p.body, r.logs())
-				}
+				equal(required{t}, "the code", shownCode(p), m.code)
 				if d.public || m.code == errorcode.LogoutFailed {
 					s.explainedAtHome(p, m.code, d.public)
 				} else {

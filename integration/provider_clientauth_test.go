@@ -80,9 +80,7 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 					if got := inForm(last, "client_secret", "client_assertion", "client_assertion_type"); !slices.Equal(got, want) {
 						t.Errorf("%s: secret and assertion %v, want %v", e, got, want)
 					}
-					if got := last.Header.Get("Authorization") != ""; got != (tc.client.Auth == "client_secret_basic") {
-						t.Errorf("%s: Authorization there: %v", e, got)
-					}
+					equal(t, fmt.Sprintf("%s: Authorization there", e), last.Header.Get("Authorization") != "", tc.client.Auth == "client_secret_basic")
 				}
 				for _, canary := range op.Canaries() {
 					if strings.Contains(r.logs(), canary) {

@@ -203,9 +203,7 @@ func TestWritingToTheStoreSignsNoUserIn(t *testing.T) {
 					cookies = "__Host-oidc_rp=" + value
 				}
 				before := r.upstream.count()
-				if got := s.use(r, cookies); got != row.want {
-					t.Errorf("remembered %t: status %d, want %d", remembered, got, row.want)
-				}
+				equal(t, fmt.Sprintf("remembered %t: the status", remembered), s.use(r, cookies), row.want)
 				if row.want != http.StatusOK && r.upstream.count() != before {
 					t.Error("the application was asked")
 				}
