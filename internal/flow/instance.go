@@ -129,9 +129,9 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 	return max(1, int(expires.Sub(in.Now()).Seconds()))
 }
 
-// userOf returns the user whom a session of a provider stands for at this instance.
+// UserOf returns the user whom a session of a provider stands for at this instance.
 // Of several providers, all but the default one have their id before names.
-func (in *Instance) userOf(p *Provider, s *session.Session) identity.User {
+func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
 	several := len(in.Providers) > 1
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
 }

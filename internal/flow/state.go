@@ -139,7 +139,7 @@ func (st *State) User() identity.User {
 	if !st.SignedIn() {
 		return identity.User{}
 	}
-	u := st.at.userOf(st.provider, st.session)
+	u := st.at.UserOf(st.provider, st.session)
 	if st.isAsLoaded() {
 		u.GroupsCache = &st.loaded.Groups
 	}
