@@ -256,8 +256,18 @@ type SessionConfig struct {
 
 	// Whether to get new tokens before the access token expires. The refresh
 	// token is then kept in the session. Default: true if `upstream` passes a
-	// token on.
+	// token on, or with `recheck`.
 	Refresh *bool `json:"refresh,omitempty"`
+
+	// How old the claims of a session may be, at least ten seconds. Older ones
+	// are refreshed with the refresh token, or else from userinfo, before the
+	// application is called; what the provider no longer sends is gone. `0`
+	// means as old as the session. Default: `0`.
+	Recheck *caddy.Duration `json:"recheck,omitempty"`
+
+	// For how long claims that are due may still be used while the provider is
+	// down. After that, requests get a 503. Default: `1h`.
+	RecheckGrace *caddy.Duration `json:"recheck_grace,omitempty"`
 }
 
 // CookieConfig configures the name and attributes of the session cookie.

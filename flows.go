@@ -30,6 +30,7 @@ func (h *Handler) resolveFlows() {
 		ReturnTo: h.instance.ReturnTo, ClearSiteData: h.ClearSiteData,
 		CookieName: c.Name, CookieDomain: c.Domain, MaxChunks: h.session.MaxChunks, Lifetime: time.Duration(h.session.Lifetime),
 		Refresh: needs.RefreshToken, ExpectRefresh: h.session.Refresh != nil && *h.session.Refresh,
+		Recheck: duration(h.session.Recheck), RecheckGrace: duration(h.session.RecheckGrace),
 		Needs: needs, OwnsHeader: h.ownsHeader,
 	}
 	h.instance.Scopes = cookiescope.New(cookiescope.Config{
@@ -38,6 +39,17 @@ func (h *Handler) resolveFlows() {
 		Base:      h.base, Trusted: isFromTrustedProxy,
 	})
 	h.instance.Templates = h.pages.Get
+	warnOfRecheck(h)
+}
+
+// warnOfRecheck logs the providers at which a recheck may need a login each time.
+func warnOfRecheck(h *Handler) {
+	for _, p := range h.instance.Providers {
+		if h.session.rechecks() && p.Mapping.Userinfo == identity.UserinfoNever && !slices.Contains(p.Client.Scopes, "offline_access") {
+			h.logger.Warn("recheck can confirm claims by a refresh token alone, since userinfo is never called; if the provider gives none without the scope offline_access, each recheck is a login",
+				zap.String("provider", p.ID))
+		}
+	}
 }
 
 // ownNeeds returns what this instance alone needs of a session.
@@ -46,7 +58,7 @@ func (h *Handler) ownNeeds() identity.Needs {
 		Claims: h.neededClaims, Kept: h.session.Claims, KeepAll: h.session.Claims == nil,
 		AccessToken:  h.Upstream != nil && h.Upstream.AccessToken != "",
 		IDToken:      h.Upstream != nil && h.Upstream.IDToken != "",
-		RefreshToken: h.refreshes(),
+		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(),
 	}
 	return *identity.Union(append(h.ruleNeeds, needs)...)
 }
@@ -56,7 +68,7 @@ func (h *Handler) refreshes() bool {
 	if h.session.Refresh != nil {
 		return *h.session.Refresh
 	}
-	return h.Upstream != nil && (h.Upstream.AccessToken != "" || h.Upstream.IDToken != "")
+	return h.session.rechecks() || h.Upstream != nil && (h.Upstream.AccessToken != "" || h.Upstream.IDToken != "")
 }
 
 // ownsHeader reports whether a header tells the application about the user at this

@@ -63,9 +63,7 @@ func TestGroupRecipesHold(t *testing.T) {
 					t.Errorf("%s: a user who is not in the group gets %d", target, p.StatusCode)
 				}
 			}
-			if count := r.upstream.count(); count != 0 {
-				t.Errorf("the application got %d requests", count)
-			}
+			equal(t, "the number of requests at the application", r.upstream.count(), 0)
 			op.SignIn("alice")
 			check(t, r.browser().open("/reports/x"), "a member").status(http.StatusOK).shows("application")
 		})
@@ -90,8 +88,6 @@ oidc_rp public {
 			}
 		}
 	}
-	if count := r.upstream.count(); count != 0 {
-		t.Errorf("the application got %d requests", count)
-	}
+	equal(t, "the number of requests at the application", r.upstream.count(), 0)
 	check(t, r.browser().get("/other"), "for a public page").status(http.StatusOK)
 }

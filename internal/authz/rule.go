@@ -134,7 +134,7 @@ type kind struct {
 var kinds = map[string]*kind{
 	KindAnyUser:     {test: anyUser, valueless: true},
 	KindGroup:       {test: inGroup, deny: true, limits: true, needs: needsGroups},
-	KindClaim:       {test: hasClaim, optional: true, deny: true, limits: true, needs: func(r *Rule, n *identity.Needs) { n.Claims = append(n.Claims, r.Path) }},
+	KindClaim:       {test: hasClaim, optional: true, deny: true, limits: true, needs: func(r *Rule, n *identity.Needs) { n.Claims = append(n.Claims, identity.NeedOf(r.Path)) }},
 	KindUser:        {test: isUser, deny: true, limits: true},
 	KindEmailDomain: {test: inEmailDomain, check: checkDomain, deny: true, limits: true, needs: func(_ *Rule, n *identity.Needs) { n.Claims = append(n.Claims, "email") }},
 	KindProvider:    {test: fromProvider, deny: true},

@@ -259,39 +259,3 @@ func evaluate(lines []*Line, s *Subject) (o Outcome) {
 
 // IsEmpty reports whether there are no rules.
 func (s *Set) IsEmpty() bool { return len(s.lasting)+len(s.passing) == 0 }
-
-// Needs returns what the rules need of sessions.
-func (s *Set) Needs() (n identity.Needs) {
-	for _, l := range slices.Concat(s.lasting, s.passing) {
-		l.addNeeds(&n)
-	}
-	return n
-}
-
-func (c *condition) addNeeds(n *identity.Needs) {
-	if c.kind != nil && c.kind.needs != nil {
-		c.kind.needs(&c.Rule, n)
-	}
-	for _, inner := range slices.Concat(c.any, c.all) {
-		inner.addNeeds(n)
-	}
-}
-
-// LimitsUsers reports whether the rules let only some users of a provider in, or
-// say aloud that any of them may enter.
-func (s *Set) LimitsUsers() bool {
-	return slices.ContainsFunc(slices.Concat(s.lasting, s.passing), func(l *Line) bool { return l.limitsUsers() })
-}
-
-func (c *condition) limitsUsers() bool {
-	limits := func(c condition) bool { return c.limitsUsers() }
-	switch {
-	case c.deny:
-		return false
-	case c.any != nil:
-		return !slices.ContainsFunc(c.any, func(c condition) bool { return !c.limitsUsers() })
-	case c.all != nil:
-		return slices.ContainsFunc(c.all, limits)
-	}
-	return c.kind.limits || c.Kind == KindAnyUser
-}

@@ -45,6 +45,10 @@ type Options struct {
 	// Refresh reports whether the tokens of sessions are refreshed, and
 	// ExpectRefresh whether the configuration says so itself.
 	Refresh, ExpectRefresh bool
+	// Recheck is how old the claims of sessions may be, and RecheckGrace for how
+	// much longer they may be used while the provider is down. Zero: as old as the
+	// session.
+	Recheck, RecheckGrace time.Duration
 	// Needs is what this instance alone needs of a session. The tokens in it are
 	// those that the application receives.
 	Needs identity.Needs
@@ -132,9 +136,9 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 	return max(1, int(expires.Sub(in.Now()).Seconds()))
 }
 
-// userOf returns the user whom a session of a provider stands for at this instance.
+// UserOf returns the user whom a session of a provider stands for at this instance.
 // Of several providers, all but the default one have their id before names.
-func (in *Instance) userOf(p *Provider, s *session.Session) identity.User {
+func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
 	several := len(in.Providers) > 1
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
 }

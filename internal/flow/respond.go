@@ -91,14 +91,19 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	if x.LeaveErrors {
 		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, shown.Message)}
 	}
-	if !navigation.WantsPage(x.R) {
-		problem := pages.Problem{Detail: shown.Message, Reason: string(f.Code), Rule: shownRule(f), LoginURL: shown.LoginURL, ErrorID: errorID}
-		return problem.Write(x.W, status)
-	}
+	problem := pages.Problem{Detail: shown.Message, Reason: string(f.Code), Rule: shownRule(f), ErrorID: errorID}
 	if viewer := x.viewer(); viewer != nil {
-		shown.User = viewer.User().ID()
-		shown.Rule = shownRule(f)
+		user := viewer.User()
+		shown.User, shown.Rule = user.ID(), problem.Rule
+		if user.Several {
+			shown.Provider = user.Mapping.Provider
+		}
 		shown.LoginURL = linkFor(status, shown.LoginURL, f)
+		problem.User, problem.Provider, problem.LogoutURL = shown.User, user.Mapping.Provider, x.LogoutPath
+	}
+	if !navigation.WantsPage(x.R) {
+		problem.LoginURL = shown.LoginURL
+		return problem.Write(x.W, status)
 	}
 	if errors.Is(f.Cause, errorcode.ErrUnproved) {
 		shown.RetryURL = x.retryURL(p, f)

@@ -49,7 +49,7 @@ func (x *sessions) endReplaced(s *cookiescope.Scope, fresh *session.Session) (fi
 		if len(ended) == 0 {
 			fields = append(fields, slog.String("replaces", audit.SessionName(&l.Session)))
 			if p := of.Providers[l.Session.Provider]; p != nil && (l.Session.Provider != fresh.Provider || l.Session.Subject != fresh.Subject) {
-				fields = append(fields, slog.String("replaces_user", of.userOf(p, &l.Session).ID()))
+				fields = append(fields, slog.String("replaces_user", of.UserOf(p, &l.Session).ID()))
 			}
 		}
 		ended[l.Session.ID] = true

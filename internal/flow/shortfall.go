@@ -47,10 +47,14 @@ func (x *sessions) findShortfall() authz.Shortfall {
 	return authz.Enough
 }
 
-// isOutdated reports whether the login of a session did not request a claim or
-// token that this instance needs. It is found out once for a loaded session.
+// isOutdated reports whether only another login brings what this instance needs: the
+// login of the session did not request a claim or token, which is found out once for
+// a loaded session, or its claims are too old.
 func (x *sessions) isOutdated() bool {
 	st := x.State
+	if st.unconfirmed {
+		return true
+	}
 	if !st.isAsLoaded() {
 		return st.User().IsOutdated(&x.Needs)
 	}

@@ -21,8 +21,11 @@ func (m *Mapping) withheld(n *Needs, from Sources) (paths []string) {
 		if local, ok := m.Claims[path]; ok {
 			source = BareClaim(local)
 		}
-		if path == "groups" {
+		switch path {
+		case "groups":
 			source = m.Groups
+		case groupsClaim:
+			source = "groups"
 		}
 		name := claims.SplitPath(source)[0]
 		isHad := from.has(source) || from.has(BareClaim(source))
@@ -51,5 +54,5 @@ func withholds(s *session.Session, path string) bool {
 		return false
 	}
 	paths, _ := value.List()
-	return slices.Contains(paths, path)
+	return slices.Contains(paths, NeedOf(path))
 }
