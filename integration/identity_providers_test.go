@@ -9,7 +9,8 @@ import (
 )
 
 // corpAndPartners is a site with the default provider corp and the provider partners,
-// each with more options, whose application receives who the user is.
+// whose application receives who the user is. more are options of either provider by
+// its id, and of the site.
 func corpAndPartners(t *testing.T, more map[string]string) (r *harness, ops map[string]*oidctest.Provider) {
 	t.Helper()
 	ops = make(map[string]*oidctest.Provider)
@@ -24,6 +25,7 @@ http://rp.test {
 	oidc_rp {
 		`+providers.String()+`
 		default_provider corp
+		`+more["site"]+`
 		upstream {
 			header X-User {http.auth.user.id}
 			header X-Groups groups
@@ -131,5 +133,54 @@ func TestAddressesThatAProviderIsBelievedFor(t *testing.T) {
 	}
 	if logs := r.logs(); !strings.Contains(logs, "it is not in one of the provider's domains") {
 		t.Errorf("expected the log to say why an address does not count, seen\n%s", logs)
+	}
+}
+
+// Issue 9: what one provider sends never satisfies a rule that names a user, group,
+// domain or tenant of another, however it is spelled.
+func TestRulesTellProvidersApart(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, rule, corp, partners string
+		claims                     string // of the ID tokens of both
+		ofCorp, ofPartners         bool   // whose user enters
+	}{
+		{name: "a group", rule: "require group admins", claims: `{"groups": ["admins"]}`, ofCorp: true},
+		{name: "a group of the other provider", rule: "require group partners/admins", claims: `{"groups": ["admins"]}`, ofPartners: true},
+		{name: "a group of the other provider by a hostile name", rule: "require group partners/admins", claims: `{"groups": ["partners/admins"]}`},
+		{name: "a group by an encoded name", rule: "require group partners%2Fadmins", claims: `{"groups": ["partners/admins"]}`, ofCorp: true},
+		{name: "a group whose name looks encoded", rule: "require group a/b %2F", claims: `{"groups": ["a%2Fb", "/"]}`, ofCorp: true},
+		{name: "a name with a comma is one group", rule: "require group admins", claims: `{"groups": ["a,admins", "a%2Cadmins"]}`},
+		{name: "a name in another case", rule: "require group admins partners/admins", claims: `{"groups": ["Admins", "ADMINS", "adm\u0131ns"]}`},
+		{name: "a local name", rule: "require group admins", partners: "groups {\nops admins\n}", claims: `{"groups": ["ops"]}`, ofPartners: true},
+		{name: "a listed name", rule: "require group partners/ops", partners: "groups ops", claims: `{"groups": ["ops"]}`, ofPartners: true},
+		{name: "a user", rule: "require user alice", claims: `{"preferred_username": "alice"}`, ofCorp: true},
+		{name: "a user of the other provider", rule: "require user partners/alice", claims: `{"preferred_username": "alice"}`, ofPartners: true},
+		{name: "a user of the other provider by a hostile name", rule: "require user partners/alice", claims: `{"preferred_username": "partners/alice"}`},
+		{name: "a user in another case", rule: "require user alice partners/alice", claims: `{"preferred_username": "Alice"}`},
+		{name: "a domain", rule: "require email_domain corp.example", claims: `{"email": "a@Corp.Example"}`, ofCorp: true},
+		{name: "a domain of the other provider", rule: "require email_domain partners.example", partners: "domains partners.example", corp: "domains corp.example", claims: `{"email": "a@partners.example"}`, ofPartners: true},
+		{name: "a domain that both are believed for", rule: "require email_domain x.example", partners: "domains x.example", claims: `{"email": "a@x.example"}`, ofCorp: true, ofPartners: true},
+		{name: "a domain behind another one", rule: "require email_domain corp.example", partners: "domains corp.example", claims: `{"email": "a@evil.example@corp.example"}`},
+		{name: "a domain that is not ASCII", rule: "require email_domain k.example", claims: `{"email": "a@\u212a.example"}`},
+		{name: "a domain with a dot at the end", rule: "require email_domain corp.example", claims: `{"email": "a@corp.example."}`},
+		{name: "a trusted address of the other provider", rule: "require email_domain corp.example", partners: "email_trusted", claims: `{"email": "a@corp.example", "email_verified": false}`},
+		{name: "a tenant", rule: "require tenant t-1", claims: `{"tid": "T-1"}`},
+		{name: "a provider", rule: "require provider partners", claims: `{"tid": "corp"}`, ofPartners: true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r, ops := corpAndPartners(t, map[string]string{"corp": row.corp, "partners": row.partners, "site": row.rule})
+			for id, enters := range map[string]bool{"corp": row.ofCorp, "partners": row.ofPartners} {
+				says(t, ops[id], row.claims)
+				want := http.StatusForbidden
+				if enters {
+					want = http.StatusOK
+				}
+				if p := r.browser().open("/@app/auth/" + id + "/login?returnto=/page"); p.StatusCode != want {
+					t.Errorf("a user of %s: expected status %d, seen %d\n%s", id, want, p.StatusCode, r.logs())
+				}
+			}
+		})
 	}
 }

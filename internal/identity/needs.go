@@ -106,8 +106,12 @@ type needSwitch struct {
 	has func(User) bool
 }
 
-func (n *Needs) switches() []needSwitch {
-	return []needSwitch{
+// needSwitches are all of them: an array, since each new session is looked at.
+type needSwitches [9]needSwitch
+
+// switches returns the parts of n that have no name of a claim.
+func (n *Needs) switches() needSwitches {
+	return needSwitches{
 		{needAccessToken, &n.AccessToken, false, func(u User) bool { return u.Session.AccessToken != "" }},
 		{needIDToken, &n.IDToken, false, func(u User) bool { return u.Session.IDToken != "" }},
 		{needRefreshToken, &n.RefreshToken, false, func(u User) bool { return u.Session.Grant.RefreshToken != "" }},
