@@ -251,3 +251,48 @@ func TestDirectoriesThatCannotBeLoaded(t *testing.T) {
 		})
 	}
 }
+
+// A refresh can bring another name: it counts for the request that waited for it.
+func TestANameThatARefreshBringsIsLookedUp(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, known, body string
+	}{
+		{"another name, which is unknown", "known_users list alice", "application sees <> false"},
+		{"another name, which is known", "known_users list alice mallory", "application sees <mallory> true"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t, oidctest.ClaimsInIDToken())
+			r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "public", options(op.Provider), "session {\nrefresh on\n}\n"+row.known))
+			b := r.browser()
+			if p := b.open(rpURL + "/@app/auth/default/login?returnto=/page"); !strings.Contains(p.body, "<alice> true") {
+				t.Fatalf("expected alice to be signed in, seen %s", p.body)
+			}
+			op.Lie(func(l *oidctest.Faults) {
+				l.Refreshed.Claims = func(c map[string]any) { c["preferred_username"] = "mallory" }
+			})
+			op.at(due, r)
+			p := b.get("/page")
+			if calls(op) != 1 {
+				t.Errorf("expected one refresh, seen %d", calls(op))
+			}
+			if !strings.Contains(p.body, row.body) {
+				t.Errorf("expected %q, seen %s", row.body, p.body)
+			}
+		})
+	}
+}
+
+func TestNoTokensAreRefreshedForARemovedUser(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r, b := withoutAlice(t, op.Provider, "public", "session {\nrefresh on\n}")
+	op.at(due, r)
+	if p := b.get("/page"); !strings.Contains(p.body, "application sees <> false") {
+		t.Errorf("expected an anonymous request, seen %s", p.body)
+	}
+	if calls(op) != 0 {
+		t.Errorf("expected no refresh, seen %d", calls(op))
+	}
+}
