@@ -147,8 +147,8 @@ func isProviderPage(name string) int {
 	return 0
 }
 
-// TestProviderPages: each is in the index, names what to register, and only
-// error codes that exist.
+// TestProviderPages: each is in the index, names what to register, says what rules
+// can be about, and names only error codes that exist.
 func TestProviderPages(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
@@ -162,6 +162,11 @@ func TestProviderPages(t *testing.T) {
 		}
 		if !strings.Contains(text, "| `https://app.example.com/@app/auth/default/code` |") {
 			t.Errorf("%s does not name the redirect URI", name)
+		}
+		for _, rule := range []string{"group", "email_domain", "acr", "amr", "max_age"} {
+			if _, rules, _ := strings.Cut(text, "\n## For rules\n"); !strings.Contains(rules, "\n| `"+rule+"` | ") {
+				t.Errorf("%s does not say what the rule %s needs there", name, rule)
+			}
 		}
 		_, trouble, _ := strings.Cut(text, "| error code |")
 		rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(trouble, -1)
