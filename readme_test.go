@@ -327,6 +327,33 @@ func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	}
 }
 
+// TestDocumentsNameTestsThatExist: docs/security.md says which tests hold what it
+// promises.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	var tests strings.Builder
+	err := filepath.WalkDir(".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		tests.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Z][A-Za-z]+)`").FindAllStringSubmatch(documents(t)[filepath.Join("docs", "security.md")], -1)
+	if len(named) == 0 {
+		t.Error("docs/security.md names no test")
+	}
+	for _, m := range named {
+		if !strings.Contains(tests.String(), "\nfunc "+m[1]+"(") {
+			t.Errorf("docs/security.md names %s, which does not exist (any more)", m[1])
+		}
+	}
+}
+
 // TestReadmeAndDocumentsInPlainEnglish: words that read as translated.
 func TestReadmeAndDocumentsInPlainEnglish(t *testing.T) {
 	t.Parallel()
