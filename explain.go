@@ -167,6 +167,7 @@ func (a *App) instanceAt(host string) (h *Handler, site string, err error) {
 			sites = append(sites, name)
 		}
 	}
+	slices.Sort(sites)
 	switch {
 	case len(found) == 1 && host != "":
 		return found[0], host, nil

@@ -20,6 +20,7 @@ func (x *sessions) EvaluateRules(sets []*authz.Set, request any) authz.Outcome {
 // what their expressions get.
 func (st *State) Subject(request any) authz.Subject {
 	return authz.Subject{User: st.User(), Now: st.at.Now(), Skew: st.provider.Client.ClockSkew, Request: request}
+}
 
 // rulesMemory remembers what rules say about the user, for as long as the session is
 // remembered as loaded; nil for a session that is not.
