@@ -361,7 +361,9 @@ func TestAPushedStepUpMayBeRefused(t *testing.T) {
 	b := signedIn(t, r)
 	op.Honest()
 	op.Lie(func(l *oidctest.Faults) {
-		*l.At(oidctest.PushedRequest) = oidctest.Fault{Status: http.StatusBadRequest, Body: func([]byte) []byte { return []byte(`{"error":"invalid_request","error_description":"unknown acr_values"}`) }}
+		*l.At(oidctest.PushedRequest) = oidctest.Fault{Status: http.StatusBadRequest, Body: func([]byte) []byte {
+			return []byte(`{"error":"invalid_request","error_description":"unknown acr_values"}`)
+		}}
 	})
 	check(t, b.get("/admin"), "the page").refused("provider_error")
 	check(t, b.get("/@app/auth/default/login?prompt=select_account&returnto=%2Fadmin"), "another account").refused("provider_error")
