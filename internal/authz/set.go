@@ -277,6 +277,27 @@ func (c *condition) addNeeds(n *identity.Needs) {
 	}
 }
 
+// Programs returns the programs of all expressions.
+func (s *Set) Programs() (all []Program) {
+	for _, l := range slices.Concat(s.lasting, s.passing) {
+		all = l.addPrograms(all)
+	}
+	return all
+}
+
+func (c *condition) addPrograms(all []Program) []Program {
+	if c.Program != nil {
+		all = append(all, c.Program)
+	}
+	for i := range c.any {
+		all = c.any[i].addPrograms(all)
+	}
+	for i := range c.all {
+		all = c.all[i].addPrograms(all)
+	}
+	return all
+}
+
 // LimitsUsers reports whether the rules let only some users of a provider in, or
 // say aloud that any of them may enter.
 func (s *Set) LimitsUsers() bool {

@@ -8,9 +8,14 @@ import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 // EvaluateRules returns what rules say about the user, who is signed in. request is
 // what their expressions get.
 func (x *sessions) EvaluateRules(sets []*authz.Set, request any) authz.Outcome {
-	st := x.State
-	subject := authz.Subject{User: st.User(), Now: x.Now(), Skew: st.provider.Client.ClockSkew, Request: request}
-	return authz.Evaluate(sets, &subject, st.rulesMemory())
+	subject := x.State.Subject(request)
+	return authz.Evaluate(sets, &subject, x.State.rulesMemory())
+}
+
+// Subject returns what rules are evaluated for, where a user is signed in. request is
+// what their expressions get.
+func (st *State) Subject(request any) authz.Subject {
+	return authz.Subject{User: st.User(), Now: st.at.Now(), Skew: st.provider.Client.ClockSkew, Request: request}
 }
 
 // rulesMemory remembers what rules say about the user, for as long as the session is

@@ -44,7 +44,7 @@ func ClaimsIn(value string) []string {
 		}
 		if path, ok := strings.CutPrefix(name, "claims."); ok {
 			found = append(found, claimPath(path, true))
-		} else if name != "id" {
+		} else if name != "id" && name != "claims" { // all that are kept
 			found = append(found, name)
 		}
 	}
