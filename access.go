@@ -95,25 +95,38 @@ func (h *Handler) sitePolicy() authz.Policy {
 
 // policyAsRead returns the policy for the path as it stands in the request.
 func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
+	covered, route, err := routeAsRead(h, r)
+	switch {
+	case err != nil || !covered:
+		return authz.Policy{}, err
+	case route == nil:
+		return h.sitePolicy(), nil
+	}
+	public := route.Mode == modePublic
+	return authz.Policy{
+		Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(cmp.Or(route.Unauthenticated, h.Unauthenticated)),
+		Rules: route.rules, Explain: explains(h, route),
+	}, nil
+}
+
+// routeAsRead returns whether the guard covers the path as it stands in the request,
+// and the first route that matches it, or nil.
+func routeAsRead(h *Handler, r *http.Request) (covered bool, first *Route, err error) {
 	if len(h.guard) > 0 {
 		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
-			return authz.Policy{}, err
+			return false, nil, err
 		}
 	}
 	for _, route := range h.Routes {
 		matched, err := route.matchers.AnyMatchWithError(r)
 		if err != nil {
-			return authz.Policy{}, err
+			return false, nil, err
 		}
 		if matched {
-			public := route.Mode == modePublic
-			return authz.Policy{
-				Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(cmp.Or(route.Unauthenticated, h.Unauthenticated)),
-				Rules: route.rules, Explain: explains(h, route),
-			}, nil
+			return true, route, nil
 		}
 	}
-	return h.sitePolicy(), nil
+	return true, nil, nil
 }
 
 // explains reports whether refused users read which rule they do not satisfy, on a
@@ -289,8 +302,8 @@ func checkKept(set *authz.Set, kept []string) error {
 	if kept == nil {
 		return nil
 	}
-	for _, program := range set.Programs() {
-		if e, ok := program.(*expressionRule); ok && e.AllClaims {
+	for rule := range set.Each {
+		if e, ok := rule.Program.(*expressionRule); ok && e.AllClaims {
 			return fmt.Errorf("expression %q: it is not known which claims it reads, and session { claims } keeps some alone; write the name of each, as in claims.department", e.String())
 		}
 	}

@@ -32,6 +32,7 @@ var sessionOptions = caddyargs.Table[*SessionConfig]{
 		return caddyargs.IntArg(d, &s.MaxChunks, 1, cookie.MaxChunks, fmt.Sprintf("is not from 1 to %d", cookie.MaxChunks))
 	},
 	"refresh": func(d *caddyfile.Dispenser, s *SessionConfig) error { return caddyargs.BoolArg(d, &s.Refresh) },
+	"recheck": parseRecheck,
 }
 
 func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
@@ -100,6 +101,26 @@ func parseIdle(d *caddyfile.Dispenser, s *SessionConfig) error {
 		d.Prev()
 	}
 	return caddyargs.DurationArg(d, &s.IdleTimeout)
+}
+
+// parseRecheck parses how old claims may be, and the grace after that.
+func parseRecheck(d *caddyfile.Dispenser, s *SessionConfig) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 || len(args) > 2 {
+		return d.Errf("recheck takes a duration and may take a grace, as in recheck 15m 1h, or it is off")
+	}
+	if args[0] == "off" && len(args) == 1 {
+		s.Recheck = new(caddy.Duration)
+		return nil
+	}
+	for i, field := range []**caddy.Duration{&s.Recheck, &s.RecheckGrace}[:len(args)] {
+		length, err := caddy.ParseDuration(args[i])
+		if err != nil || length < 0 {
+			return d.Errf("recheck: '%s' is no duration, like 90s or 12h", args[i])
+		}
+		*field = (*caddy.Duration)(&length)
+	}
+	return nil
 }
 
 // cookieOptions lists the options of a session's cookie.

@@ -16,8 +16,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/rulecheck"
 )
 
 // This file has package loadcheck check the configuration, logs or returns what
@@ -216,4 +218,51 @@ func (h *Handler) logRegistration(id, origin, redirectURI string) {
 	if p.announced.CompareAndSwap(false, true) {
 		h.logger.Info(registerMessage, zapFields(r.Attrs())...)
 	}
+}
+
+// checkRules refuses rules of an instance that can never do what they say, and warns
+// about those that may be a mistake.
+func checkRules(h *Handler) error {
+	in := rulecheck.Instance{ProviderIDs: slices.Sorted(maps.Keys(h.app.providers)), KnowsUsers: len(h.instance.KnownUsers) > 0}
+	for id, p := range h.providers {
+		if h.app.providers[id] == nil {
+			in.ProviderIDs = append(in.ProviderIDs, id)
+		}
+		if !p.Disabled {
+			user := h.instance.UserOf(&p.Provider, nil)
+			in.Providers = append(in.Providers, rulecheck.Provider{ID: id, Issuer: p.Mapping.Issuer, Tenants: p.Mapping.TenantList, CanHaveGroup: user.CanHaveGroup})
+		}
+	}
+	place := func(name string, sets []*authz.Set) {
+		p := rulecheck.Place{Name: name}
+		if len(sets) > 0 {
+			p.Rules = sets[0]
+		}
+		in.Places = append(in.Places, p)
+	}
+	if h.Mode == modePrivate {
+		place("", h.rules.instance)
+	}
+	for n, route := range h.Routes {
+		if route.Mode == modePrivate {
+			place(route.name(n), route.rules)
+		}
+	}
+	warnings, err := rulecheck.Check(&in)
+	for _, warning := range warnings {
+		h.logger.Warn(warning)
+	}
+	return err
+}
+
+// name returns how messages name a route, the one at an index.
+func (r *Route) name(index int) string {
+	for _, set := range r.matchers {
+		for _, matcher := range set {
+			if paths, ok := matcher.(*caddyhttp.MatchPath); ok {
+				return strings.Join(*paths, " ")
+			}
+		}
+	}
+	return fmt.Sprintf("route %d", index+1)
 }

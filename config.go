@@ -256,8 +256,18 @@ type SessionConfig struct {
 
 	// Whether to get new tokens before the access token expires. The refresh
 	// token is then kept in the session. Default: true if `upstream` passes a
-	// token on.
+	// token on, or with `recheck`.
 	Refresh *bool `json:"refresh,omitempty"`
+
+	// How old the claims of a session may be, at least ten seconds. Older ones
+	// are refreshed with the refresh token, or else from userinfo, before the
+	// application is called; what the provider no longer sends is gone. `0`
+	// means as old as the session. Default: `0`.
+	Recheck *caddy.Duration `json:"recheck,omitempty"`
+
+	// For how long claims that are due may still be used while the provider is
+	// down. After that, requests get a 503. Default: `1h`.
+	RecheckGrace *caddy.Duration `json:"recheck_grace,omitempty"`
 }
 
 // CookieConfig configures the name and attributes of the session cookie.
@@ -314,25 +324,6 @@ type Route struct {
 
 	matchers caddyhttp.MatcherSets
 	rules    []*authz.Set // with those of the handler
-}
-
-// UpstreamConfig configures what the application receives about the user.
-type UpstreamConfig struct {
-	// The request headers to set: header name to claim path, or to text with
-	// placeholders. Whatever a client sent under these names, in any spelling,
-	// is deleted first, by all instances on the site. Headers that frame or
-	// route a request cannot be set: hop-by-hop headers, `Cookie`, `Host`,
-	// `Content-*`, `Sec-*`, `Forwarded`, `X-Forwarded-For` and the like.
-	Headers map[string]string `json:"headers,omitempty"`
-
-	// The header for the access token, as a `Bearer` token if it is
-	// `Authorization`, else bare. The token is then kept in the session.
-	// Default: the token is not passed on.
-	AccessToken string `json:"access_token,omitempty"`
-
-	// The header for the ID token. The token is then kept in the session.
-	// Default: the token is not passed on.
-	IDToken string `json:"id_token,omitempty"`
 }
 
 // The values of mode.

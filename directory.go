@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory"
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/directory/file" // needs nothing but Caddy
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/directory/list"
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/directory/scim"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"

@@ -1,14 +1,19 @@
 package oidcrp
 
 import (
+	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
@@ -30,6 +35,7 @@ func (h *Handler) resolveFlows() {
 		ReturnTo: h.instance.ReturnTo, ClearSiteData: h.ClearSiteData,
 		CookieName: c.Name, CookieDomain: c.Domain, MaxChunks: h.session.MaxChunks, Lifetime: time.Duration(h.session.Lifetime),
 		Refresh: needs.RefreshToken, ExpectRefresh: h.session.Refresh != nil && *h.session.Refresh,
+		Recheck: duration(h.session.Recheck), RecheckGrace: duration(h.session.RecheckGrace),
 		Needs: needs, OwnsHeader: h.ownsHeader,
 	}
 	h.instance.Scopes = cookiescope.New(cookiescope.Config{
@@ -38,6 +44,17 @@ func (h *Handler) resolveFlows() {
 		Base:      h.base, Trusted: isFromTrustedProxy,
 	})
 	h.instance.Templates = h.pages.Get
+	warnOfRecheck(h)
+}
+
+// warnOfRecheck logs the providers at which a recheck may need a login each time.
+func warnOfRecheck(h *Handler) {
+	for _, p := range h.instance.Providers {
+		if h.session.rechecks() && p.Mapping.Userinfo == identity.UserinfoNever && !slices.Contains(p.Client.Scopes, "offline_access") {
+			h.logger.Warn("recheck can confirm claims by a refresh token alone, since userinfo is never called; if the provider gives none without the scope offline_access, each recheck is a login",
+				zap.String("provider", p.ID))
+		}
+	}
 }
 
 // ownNeeds returns what this instance alone needs of a session.
@@ -46,7 +63,7 @@ func (h *Handler) ownNeeds() identity.Needs {
 		Claims: h.neededClaims, Kept: h.session.Claims, KeepAll: h.session.Claims == nil,
 		AccessToken:  h.Upstream != nil && h.Upstream.AccessToken != "",
 		IDToken:      h.Upstream != nil && h.Upstream.IDToken != "",
-		RefreshToken: h.refreshes(),
+		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(),
 	}
 	return *identity.Union(append(h.ruleNeeds, needs)...)
 }
@@ -56,7 +73,7 @@ func (h *Handler) refreshes() bool {
 	if h.session.Refresh != nil {
 		return *h.session.Refresh
 	}
-	return h.Upstream != nil && (h.Upstream.AccessToken != "" || h.Upstream.IDToken != "")
+	return h.session.rechecks() || h.Upstream != nil && (h.Upstream.AccessToken != "" || h.Upstream.IDToken != "")
 }
 
 // ownsHeader reports whether a header tells the application about the user at this
@@ -92,4 +109,55 @@ func (h *Handler) resolvePages(caddy.Context) error {
 		return fmt.Errorf("pages: %w", err)
 	}
 	return nil
+}
+
+// caddyServer is what flows need to know of Caddy's HTTP server.
+type caddyServer struct{}
+
+// Original implements flow.Server.
+func (caddyServer) Original(r *http.Request) *http.Request {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return &original
+	}
+	return r
+}
+
+// OriginalURL implements flow.Server.
+func (caddyServer) OriginalURL(r *http.Request) *url.URL { return originalURL(r) }
+
+// ClientIP implements flow.Server.
+func (caddyServer) ClientIP(ctx context.Context) string {
+	client, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	return client
+}
+
+// originalURL is the address as the client sent it, before any rewrite.
+func originalURL(r *http.Request) *url.URL {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		return original.URL
+	}
+	return r.URL
+}
+
+// isFromTrustedProxy reports whether a request comes from a proxy whose
+// X-Forwarded headers count.
+func isFromTrustedProxy(r *http.Request) bool {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted
+}
+
+// toHandlerError makes an error that a flow leaves to handle_errors one of Caddy's.
+func toHandlerError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var left *flow.Error
+	if !errors.As(err, &left) {
+		return err
+	}
+	handlerError := caddyhttp.Error(left.Status, left.Err)
+	if left.ID != "" {
+		handlerError.ID = left.ID // as in our log line
+	}
+	return handlerError
 }

@@ -614,3 +614,58 @@ app.example.com {
 		}
 	}
 }
+
+// A private page where everyone in the world can sign in needs a rule, at the site or
+// on each route.
+func TestProvidersForTheWholeWorldNeedARule(t *testing.T) {
+	t.Parallel()
+	const missing = "signs in everyone in the world"
+	for _, row := range []struct{ name, directive, err string }{
+		{"a private site", `oidc_rp {
+			issuer https://accounts.google.com
+			client_id c
+		}`, missing},
+		{"a private site with a rule", `oidc_rp {
+			issuer https://accounts.google.com
+			client_id c
+			require email_domain corp.example
+		}`, ""},
+		{"a public site", `oidc_rp public {
+			issuer https://accounts.google.com
+			client_id c
+		}`, ""},
+		{"a private route of a public site", `oidc_rp public {
+			issuer https://accounts.google.com
+			client_id c
+			private /a /a/* {
+				require any_user
+			}
+			private /b /b/*
+		}`, "private /b /b/*: provider default (https://accounts.google.com) " + missing},
+		{"a metadata address alone", `oidc_rp {
+			configuration_url https://accounts.google.com/.well-known/openid-configuration
+			client_id c
+		}`, missing},
+		{"known users", `oidc_rp {
+			issuer https://accounts.google.com
+			client_id c
+			known_users list alice@gmail.com
+		}`, ""},
+		{"a disabled provider", `oidc_rp {
+			issuer https://accounts.google.com
+			client_id c
+			disabled
+		}`, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := loaded(t, "http://app.test {\n"+row.directive+"\n}")
+			if row.err == "" && err != nil {
+				t.Errorf("expected no error, seen %v", err)
+			}
+			if row.err != "" && (err == nil || !strings.Contains(err.Error(), row.err) || !strings.HasSuffix(err.Error(), "require any_user")) {
+				t.Errorf("expected an error with %q that ends with the line to add, seen %v", row.err, err)
+			}
+		})
+	}
+}

@@ -317,5 +317,5 @@ func resolveRulesOf(h *Handler) error {
 		}
 		h.rules.everything = slices.Concat(h.rules.everything, route.rules)
 	}
-	return nil
+	return checkRules(h)
 }

@@ -22,6 +22,8 @@ const (
 	defaultLifetime  = 12 * time.Hour
 	defaultRotate    = 7 * 24 * time.Hour
 	defaultMaxChunks = 2
+	defaultGrace     = time.Hour
+	minRecheck       = 10 * time.Second
 	maxLifetime      = 400 * 24 * time.Hour
 	defaultCookie    = "oidc_rp"
 )
@@ -83,6 +85,12 @@ func (s *SessionConfig) over(base *SessionConfig) SessionConfig {
 		if c.Refresh != nil {
 			merged.Refresh = c.Refresh
 		}
+		if c.Recheck != nil { // with its grace
+			merged.Recheck, merged.RecheckGrace = c.Recheck, nil
+		}
+		if c.RecheckGrace != nil {
+			merged.RecheckGrace = c.RecheckGrace
+		}
 	}
 	return merged
 }
@@ -98,6 +106,10 @@ func (s SessionConfig) withDefaults() SessionConfig {
 	if s.MaxChunks == 0 {
 		s.MaxChunks = defaultMaxChunks
 	}
+	if s.RecheckGrace == nil && s.rechecks() {
+		grace := caddy.Duration(defaultGrace)
+		s.RecheckGrace = &grace
+	}
 	c := CookieConfig{}
 	if s.Cookie != nil {
 		c = *s.Cookie
@@ -107,6 +119,17 @@ func (s SessionConfig) withDefaults() SessionConfig {
 	c.Domain = strings.ToLower(strings.TrimPrefix(c.Domain, "."))
 	s.Cookie = &c
 	return s
+}
+
+// rechecks reports whether claims are refreshed when they are old.
+func (s SessionConfig) rechecks() bool { return duration(s.Recheck) != 0 }
+
+// duration returns a duration that may not be set.
+func duration(d *caddy.Duration) time.Duration {
+	if d == nil {
+		return 0
+	}
+	return time.Duration(*d)
 }
 
 // checkSecret looks at a secret that is not a placeholder.
@@ -129,10 +152,28 @@ func (s SessionConfig) check() error {
 		optioncheck.Refuse("rotate", s.Rotate < caddy.Duration(time.Hour), "rotate is at least one hour"),
 		optioncheck.Refuse("max_chunks", s.MaxChunks < 1 || s.MaxChunks > cookie.MaxChunks, "max_chunks is from 1 to %d", cookie.MaxChunks),
 	)
+	if err == nil {
+		err = s.checkRecheck()
+	}
 	if err != nil {
 		return err
 	}
 	return s.Cookie.check()
+}
+
+// checkRecheck refuses a recheck that cannot work.
+func (s SessionConfig) checkRecheck() error {
+	if s.Recheck == nil && s.RecheckGrace == nil {
+		return nil
+	}
+	on, recheck := s.rechecks(), duration(s.Recheck)
+	return optioncheck.First(
+		optioncheck.Refuse("recheck", on && recheck < minRecheck, "recheck is off or at least ten seconds"),
+		optioncheck.Refuse("recheck", on && recheck > time.Duration(s.Lifetime), "recheck is at most the lifetime, after which a login brings new claims"),
+		optioncheck.Refuse("recheck", s.RecheckGrace != nil && !on, "the grace of recheck means nothing without recheck"),
+		optioncheck.Refuse("recheck", duration(s.RecheckGrace) < 0, "the grace of recheck must not be negative"),
+		optioncheck.Refuse("recheck", on && s.Refresh != nil && !*s.Refresh, "recheck needs refresh: remove refresh off, or set recheck off"),
+	)
 }
 
 // sameSiteValues are the values of same_site, the default first.

@@ -165,10 +165,10 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 		{"an option that does not exist", `{"isuer": "https://login.example.com"}`, "isuer"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			t.Run("at a site", func(t *testing.T) {
+			t.Run("as a provider of a site", func(t *testing.T) {
 				mustRefuse(t, configOf(soundApp, soundSite(over(t, soundProvider, tc.patch))), tc.cause)
 			})
-			t.Run("shared", func(t *testing.T) {
+			t.Run("as a shared provider", func(t *testing.T) {
 				app := `{"providers": {"a": ` + soundProvider + `, "z": ` + over(t, soundProvider, tc.patch) + `}}`
 				mustRefuse(t, configOf(app, `{"handler": "oidc_rp", "providers": ["a"]}`), tc.cause)
 			})

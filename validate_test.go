@@ -142,7 +142,7 @@ func operatorsFiles(t *testing.T) (folder string) {
 	}
 	for name, value := range map[string]string{
 		"FILES": filepath.ToSlash(folder), "CLIENT_ID": "rp", "CLIENT_SECRET": "s3cret-of-the-client", "PROXY": "http://user:s3cret@proxy.example.com:3128",
-		"GROUP": "auditors", "OLD_SECRET": strings.Repeat("an older s3cret ", 3), "HOST": "app.example.com", "KEY": inPEM("PRIVATE KEY", private),
+		"GROUP": "auditors", "TENANT": "11111111-2222-3333-4444-555555555555", "OLD_SECRET": strings.Repeat("an older s3cret ", 3), "HOST": "app.example.com", "KEY": inPEM("PRIVATE KEY", private),
 	} {
 		t.Setenv("OIDC_"+name, value)
 	}

@@ -182,7 +182,7 @@ func TestALogoutThatWasAnsweredStays(t *testing.T) {
 
 // A Caddy that made the first keys was killed as it held their lock. The next
 // one waits for it, refuses those that come meanwhile, and then takes it over.
-func TestALockOfTheKeysThatNobodyHolds(t *testing.T) {
+func TestAStaleLockOfTheKeysIsTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, zitadel, site{})
 	w.op.start(t)

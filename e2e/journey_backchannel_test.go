@@ -8,7 +8,7 @@ import (
 )
 
 // leaveProvider signs a browser out at oidc-provider itself: the site is not
-// visited, so what it knows of it it was told.
+// visited, so it learns of the logout from the provider alone.
 func (b *browser) leaveProvider() {
 	b.t.Helper()
 	p := b.open(b.w.op.issuer + "/session/end")

@@ -14,7 +14,7 @@ import (
 )
 
 // What may happen to Caddy while people are signed in and signing in.
-func TestReloadsAndRestartsLoseNobody(t *testing.T) {
+func TestReloadsAndRestartsLoseNoSession(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w := start(t, kind, site{})
 		signedIn := w.newBrowser()

@@ -153,7 +153,7 @@ func TestALogoutFromAnotherSiteIsAskedAbout(t *testing.T) {
 	})
 }
 
-func TestLogoutOfNobodyIsHarmless(t *testing.T) {
+func TestALogoutWithoutASessionIsHarmless(t *testing.T) {
 	t.Parallel()
 	w := start(t, zitadel, site{})
 	b := w.newBrowser()

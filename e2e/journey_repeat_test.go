@@ -87,7 +87,7 @@ func TestAnAnswerThatComesToAllNodesSignsInOnce(t *testing.T) {
 }
 
 // A browser that does not keep the session's cookie (fault C1).
-func TestABrowserThatDropsTheSessionIsToldSo(t *testing.T) {
+func TestABrowserThatDropsTheSessionGetsAnError(t *testing.T) {
 	t.Parallel()
 	w := start(t, zitadel, site{}) // which asks at every login
 	b := w.newBrowser()

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -50,21 +51,13 @@ oidc_rp `+mode+` {
 				}
 				return strings.Join(p.Header["Cache-Control"], ";")
 			}
-			if got := of(r.browser(), nil); got != row.anonymous {
-				t.Errorf("%s %s, anonymous: Cache-Control is %q, want %q", mode, row.path, got, row.anonymous)
-			}
-			if got := of(b, nil); got != row.signed {
-				t.Errorf("%s %s, signed in: Cache-Control is %q, want %q", mode, row.path, got, row.signed)
-			}
+			equal(t, fmt.Sprintf("%s %s, anonymous: Cache-Control", mode, row.path), of(r.browser(), nil), row.anonymous)
+			equal(t, fmt.Sprintf("%s %s, signed in: Cache-Control", mode, row.path), of(b, nil), row.signed)
 			r.upstream.mu.Lock()
 			r.upstream.answer = func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "max-age=60") }
 			r.upstream.mu.Unlock()
-			if got := of(b, nil); got != row.ownForSigned {
-				t.Errorf("%s %s, the application's own: Cache-Control is %q, want %q", mode, row.path, got, row.ownForSigned)
-			}
-			if got := of(r.browser(), map[string]string{"Cookie": "__Host-oidc_rp=1broken"}); got != row.ownWhileCleared {
-				t.Errorf("%s %s, a broken cookie: Cache-Control is %q, want %q", mode, row.path, got, row.ownWhileCleared)
-			}
+			equal(t, fmt.Sprintf("%s %s, the application's own: Cache-Control", mode, row.path), of(b, nil), row.ownForSigned)
+			equal(t, fmt.Sprintf("%s %s, a broken cookie: Cache-Control", mode, row.path), of(r.browser(), map[string]string{"Cookie": "__Host-oidc_rp=1broken"}), row.ownWhileCleared)
 		}
 	}
 }
@@ -163,9 +156,7 @@ func TestAnEmptyCacheControlIsNone(t *testing.T) {
 		r.upstream.mu.Lock()
 		r.upstream.answer = func(w http.ResponseWriter, _ *http.Request) { w.Header()["Cache-Control"] = values }
 		r.upstream.mu.Unlock()
-		if got := strings.Join(b.get("/x").Header["Cache-Control"], ";"); got != "private, no-cache" {
-			t.Errorf("the application's %q: Cache-Control is %q, expected private, no-cache", values, got)
-		}
+		equal(t, fmt.Sprintf("the application's %q: Cache-Control", values), strings.Join(b.get("/x").Header["Cache-Control"], ";"), "private, no-cache")
 	}
 }
 

@@ -27,7 +27,7 @@ func TestConnectIsRefused(t *testing.T) {
 			a.receivedNone(t, name)
 		}
 	}
-	check(t, b.get("/signed-in"), "afterwards the user").status(http.StatusOK)
+	check(t, b.get("/signed-in"), "a page of the user afterwards").status(http.StatusOK)
 }
 
 // opensWebSocket reports whether an application would take a request for a

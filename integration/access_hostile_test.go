@@ -109,15 +109,9 @@ oidc_rp public {
 			lacks(t, who.name+": "+name, text, "root")
 			lacks(t, who.name+": "+name, text, "forged")
 		}
-		if got := header.Get("X-Remote-User"); got != who.user {
-			t.Errorf("%s: X-Remote-User is %q", who.name, got)
-		}
-		if got := header.Get("X-Groups"); got != who.groups {
-			t.Errorf("%s: X-Groups is %q", who.name, got)
-		}
-		if got := header.Get("Cookie"); got != "theme=dark" {
-			t.Errorf("%s: the application got the cookies %q", who.name, got)
-		}
+		equal(t, who.name+": X-Remote-User", header.Get("X-Remote-User"), who.user)
+		equal(t, who.name+": X-Groups", header.Get("X-Groups"), who.groups)
+		equal(t, who.name+": the cookies at the application", header.Get("Cookie"), "theme=dark")
 		if who.user != "" {
 			begins(t, who.name+": Authorization", header.Get("Authorization"), "Bearer ")
 			differs(t, who.name+": X-Id-Token", header.Get("X-Id-Token"), "")
@@ -209,16 +203,6 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 	op := newOP(t)
 	r := newHarness(t, protectedBy(op))
 	none := map[string]string{"Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""}
-	with := func(header map[string]string, more ...string) map[string]string {
-		all := make(map[string]string)
-		for k, v := range header {
-			all[k] = v
-		}
-		for i := 0; i < len(more); i += 2 {
-			all[more[i]] = more[i+1]
-		}
-		return all
-	}
 	for _, row := range []struct {
 		name, method string
 		header       map[string]string

@@ -64,9 +64,7 @@ func TestTrailersBringNoIdentity(t *testing.T) {
 	const harmless = "[Content-Digest Grpc-Status X-Sum]"
 	for _, announced := range []string{"Trailer: X-Sum", "Trailer: X-User, X-Sum, Authorization, Cookie, X-Forwarded-For", fields("Trailer: X-User", "Trailer: x_user")} {
 		for _, path := range []string{"/x", "/private"} {
-			if got := send(path, announced, forged); got != harmless {
-				t.Errorf("%s %q: the application gets the trailers %s, want %s", path, announced, got, harmless)
-			}
+			equal(t, fmt.Sprintf("%s %q: the trailers at the application", path, announced), send(path, announced, forged), harmless)
 		}
 	}
 	if got := send("/x", "", forged); got != "[]" && got != harmless {

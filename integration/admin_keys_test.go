@@ -7,23 +7,6 @@ import (
 	"time"
 )
 
-// oneRing returns the keys of a harness whose sites share them.
-func oneRing(r *harness, method, path, body string) ringStatus {
-	r.t.Helper()
-	answer := ask[keysAnswer](r, method, path, body)
-	equal(required{r.t}, "the number of Rings", len(answer.Rings), 1)
-	equal(required{r.t}, "From", answer.Rings[0].From, "storage")
-	list(required{r.t}, "Sites", answer.Rings[0].Sites, "rp.test")
-	return answer.Rings[0]
-}
-
-func states(ring ringStatus) (states []string) {
-	for _, key := range ring.Keys {
-		states = append(states, key.State)
-	}
-	return states
-}
-
 func TestRotationOnDemandKeepsSessions(t *testing.T) {
 	t.Parallel()
 	s := newLogoutScene(t, `
@@ -85,7 +68,7 @@ func TestWithdrawalOfCompromisedKeysEndsSessions(t *testing.T) {
 	if !again.lives(s.here) {
 		t.Error("a new session does not open")
 	}
-	s.soon("the other node meets the new key", func() bool { return againThere.lives(s.there) })
+	soon(t, "the other node meets the new key", func() bool { return againThere.lives(s.there) })
 	if there.lives(s.there) {
 		t.Error("the old session lives on the other node")
 	}

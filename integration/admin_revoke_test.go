@@ -42,13 +42,9 @@ func TestRevocationEndsSessionsEverywhere(t *testing.T) {
 				list(t, "the providers", answer.Ended[0].Providers, "default")
 			}
 			check(t, b.get("/page"), "the next page load").status(http.StatusFound).leadsInto(s.op.Issuer())
-			if ended := !other.lives(s.here); ended != kind.other {
-				t.Errorf("the user's other session ended: %v", ended)
-			}
-			if ended := !bob.lives(s.here); ended != kind.bobs {
-				t.Errorf("another user's session ended: %v", ended)
-			}
-			s.soon("the other node knows", func() bool { return !there.lives(s.there) })
+			equal(t, "the user's other session ended", !other.lives(s.here), kind.other)
+			equal(t, "another user's session ended", !bob.lives(s.here), kind.bobs)
+			soon(t, "the other node knows", func() bool { return !there.lives(s.there) })
 			again, againThere, _ := s.signIn("alice")
 			equal(t, "the later session lives here", again.lives(s.here), true)
 			equal(t, "the later session lives there", againThere.lives(s.there), true)

@@ -18,7 +18,7 @@ func TestAnAnswerThatFailedFailsAgainAlike(t *testing.T) {
 		})
 		first := s.bring(s.here)
 		p := s.bring(s.here)
-		check(t, p).status(http.StatusForbidden).code(errorcode.TokenInvalid)
+		check(t, p).refused(errorcode.TokenInvalid)
 		check(t, first).code(errorcode.TokenInvalid)
 		s.once()
 	})

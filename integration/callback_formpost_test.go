@@ -3,59 +3,12 @@ package integration_test
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
-
-// posted is a login up to the provider's form, as a browser would send it.
-type posted struct {
-	*browser
-	action string
-	params url.Values
-	begun  *http.Cookie // the transaction
-}
-
-const formPostOptions = "response_mode form_post"
-
-func beginPosted(t *testing.T, b *browser, start string) *posted {
-	t.Helper()
-	p := b.get(start)
-	check(required{t}, p).status(http.StatusFound).leadsWith("response_mode=form_post")
-	login := &posted{browser: b}
-	for _, c := range p.Cookies() {
-		if strings.Contains(c.Name, "_tx_") && c.MaxAge > 0 {
-			login.begun = c
-		}
-	}
-	login.action, login.params = oidctest.ParseFormPost([]byte(b.get(p.location()).body))
-	return login
-}
-
-// submit sends the form as a browser does from another site: no cookie goes
-// along but those that are SameSite=None.
-func (l *posted) submit() *visited {
-	l.t.Helper()
-	jar := l.client.Jar
-	defer func() { l.client.Jar = jar }()
-	l.client.Jar = nil
-	header := map[string]string{"Origin": "https://op.test", "Sec-Fetch-Site": "cross-site"}
-	if l.begun.SameSite == http.SameSiteNoneMode && l.begun.Secure {
-		header["Cookie"] = l.begun.Name + "=" + l.begun.Value
-	}
-	p := l.post(l.action, l.params.Encode(), header)
-	u, _ := url.Parse(l.action)
-	jar.SetCookies(u, p.Cookies())
-	for _, c := range p.Cookies() {
-		if c.Name == l.begun.Name {
-			l.begun = c // a browser has one of a name
-		}
-	}
-	return p
-}
 
 func TestAnAnswerMayComeByPost(t *testing.T) {
 	t.Parallel()

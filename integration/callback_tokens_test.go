@@ -2,19 +2,12 @@ package integration_test
 
 import (
 	"cmp"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
@@ -37,39 +30,6 @@ func TestIDTokensOfEveryAlgorithm(t *testing.T) {
 					shows("could not be trusted")
 			}
 		})
-	}
-}
-
-// decryptionKey is a key in a file, and a function that encrypts with it.
-func decryptionKey(t *testing.T) (file string, encrypt func(string) string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	jwk, err := jose.JSONWebKey{Key: key, KeyID: "ours"}.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file = filepath.ToSlash(filepath.Join(t.TempDir(), "key.jwk"))
-	if err := os.WriteFile(file, jwk, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	encrypter, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.ECDH_ES, Key: key.Public()}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file, func(plain string) string {
-		jwe, err := encrypter.Encrypt([]byte(plain))
-		if err != nil {
-			t.Error(err)
-			return ""
-		}
-		text, err := jwe.CompactSerialize()
-		if err != nil {
-			t.Error(err)
-		}
-		return text
 	}
 }
 

@@ -79,13 +79,9 @@ route {
 			check(required{t}, p).status(http.StatusOK)
 			header, _ := r.upstream.got()
 			for _, name := range []string{"X-Claim", "X-Groups", "X-Mapped", "X-Placeholder", "X-Up"} {
-				if got := header.Get(name); got != tc.want {
-					t.Errorf("%s: %q, want %q", name, got, tc.want)
-				}
+				equal(t, name, header.Get(name), tc.want)
 			}
-			if got := header.Get("X-Text"); got != "<"+tc.want+">" {
-				t.Errorf("X-Text: %q", got)
-			}
+			equal(t, "X-Text", header.Get("X-Text"), "<"+tc.want+">")
 			if _, sent := header["X-Claim"]; sent && tc.want == "" {
 				t.Error("a header is sent for what is not there")
 			}

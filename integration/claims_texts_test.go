@@ -64,9 +64,7 @@ route {
 			p := b.get("/x")
 			header, _ := r.upstream.got()
 			for _, name := range []string{"X-Claim", "X-Placeholder", "X-Request", "X-Up"} {
-				if got := header.Get(name); got != tc.want {
-					t.Errorf("%s: %q, want %q", name, got, tc.want)
-				}
+				equal(t, name, header.Get(name), tc.want)
 			}
 			check(t, p).status(http.StatusOK).header("X-Matched", "yes")
 		})

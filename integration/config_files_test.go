@@ -16,14 +16,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// rewrite gives a file another content.
-func rewrite(t *testing.T, name, content string) {
-	t.Helper()
-	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // atClock is a harness whose clock a test moves: files are looked at again after a
 // while. The provider has the same clock.
 func atClock(t *testing.T, clock *movedClock, site string) *harness {
@@ -247,9 +239,7 @@ oidc_rp {
 		clock.advance(livefile.Every)
 		r.signsIn()
 	}
-	if n := strings.Count(r.logs(), "every user of this machine can write"); n != 1 {
-		t.Errorf("the log has %d warnings, want one", n)
-	}
+	equal(t, "the number of warnings", strings.Count(r.logs(), "every user of this machine can write"), 1)
 }
 
 // A reload that changes nothing, or is refused, leaves the present content alone.

@@ -296,7 +296,7 @@ oidc_rp {
 		`,
 	} {
 		r := newHarnessAt(t, storageDir(t), sites, global)
-		check(t, r.browser().open("/page?a=b"), fmt.Sprintf("in %s", name)).body("application sees alice").endsAt("/page?a=b")
+		check(t, r.browser().open("/page?a=b"), "in "+name).body("application sees alice").endsAt("/page?a=b")
 	}
 }
 

@@ -45,9 +45,6 @@ http://rp.test {
 	}
 }
 
-// moveTo lets a browser reach another harness under the same name.
-func moveTo(b *browser, r *harness) { b.client.Transport = r.browser().client.Transport }
-
 // TestRejectedConfigurationChangesNothing: what a configuration takes before it
 // fails is given back, and nothing else is.
 func TestRejectedConfigurationChangesNothing(t *testing.T) {

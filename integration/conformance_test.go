@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
@@ -68,36 +65,6 @@ http://%s {
 	r.at(clock.now)
 	return r, op
 }
-
-// clientOptions are the options for a registration with any characters in it.
-func clientOptions(op *oidctest.Provider) string {
-	client := op.Client()
-	if client.Secret == "" {
-		return fmt.Sprintf("client_id %q", client.ID)
-	}
-	return fmt.Sprintf(`
-client_id %q
-client_secret %q
-`, client.ID, client.Secret)
-}
-
-// movedClock is the time, and what a test has added to it. A provider and a
-// relying party that share one agree on what is past.
-type movedClock struct{ by atomic.Int64 }
-
-func (c *movedClock) now() time.Time          { return time.Now().Add(time.Duration(c.by.Load())) }
-func (c *movedClock) advance(d time.Duration) { c.by.Add(int64(d)) }
-
-// stopped is a clock that goes on only when a test says so: what is counted
-// within a pause does not depend on how fast the machine is.
-type stopped struct {
-	movedClock
-	begin time.Time
-}
-
-func stop() *stopped { return &stopped{begin: time.Now()} }
-
-func (c *stopped) now() time.Time { return c.begin.Add(time.Duration(c.by.Load())) }
 
 // verdict is what a row demands of us.
 func verdict(row oidctest.Row) oidctest.Verdict {
@@ -166,9 +133,6 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 	}
 }
 
-// longestPause is longer than any pause after a failure.
-const longestPause = 11 * time.Second
-
 // tryRow makes one login at one door, and judges how it ends.
 func (w *witness) tryRow(row oidctest.Row, d testSite) {
 	w.t.Helper()
@@ -210,18 +174,6 @@ func (w *witness) tryRow(row oidctest.Row, d testSite) {
 		}
 	}
 	check(w.t, p, d.origin).status(status)
-}
-
-// shownCode is the error code of a refusal: in the address that it
-// leads to, or on its page.
-func shownCode(p *visited) errorcode.Code {
-	if _, name, found := strings.Cut(p.Header.Get("Location"), "auth_error="); found {
-		return errorcode.Code(name)
-	}
-	if _, rest, found := strings.Cut(p.body, `<p class="detail">`); found {
-		return errorcode.Code(regexp.MustCompile(`^[a-z_]*`).FindString(rest))
-	}
-	return ""
 }
 
 // codesFor are the codes that may explain the refusal of a row. What is wrong

@@ -121,9 +121,7 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 				} else {
 					p = s.walk(loginAtDoor)
 				}
-				if got := shownCode(p); got != m.code {
-					t.Fatalf("the code is %q: status %d, %s\n%s", got, p.StatusCode, p.body, r.logs())
-				}
+				equal(required{t}, "the code", shownCode(p), m.code)
 				if d.public || m.code == errorcode.LogoutFailed {
 					s.explainedAtHome(p, m.code, d.public)
 				} else {
@@ -158,7 +156,7 @@ func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) 
 // explainedOn: a page of ours says what happened, to people.
 func (s *errorScene) explainedOn(p *visited, c errorcode.Code) {
 	s.t.Helper()
-	check(s.t, p).status(http.StatusForbidden).code(c).shows(html.EscapeString(c.Message()))
+	check(s.t, p).refused(c).shows(html.EscapeString(c.Message()))
 }
 
 // TestDisabledProviderIsForbiddenAtEverySite: it is switched off, so its

@@ -81,3 +81,20 @@ type (
 		Usable       int
 	}
 )
+
+// oneRing returns the keys of a harness whose sites share them.
+func oneRing(r *harness, method, path, body string) ringStatus {
+	r.t.Helper()
+	answer := ask[keysAnswer](r, method, path, body)
+	equal(required{r.t}, "the number of Rings", len(answer.Rings), 1)
+	equal(required{r.t}, "From", answer.Rings[0].From, "storage")
+	list(required{r.t}, "Sites", answer.Rings[0].Sites, "rp.test")
+	return answer.Rings[0]
+}
+
+func states(ring ringStatus) (states []string) {
+	for _, key := range ring.Keys {
+		states = append(states, key.State)
+	}
+	return states
+}

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -23,6 +24,7 @@ type browser struct {
 	jar    *cookiejar.Jar
 }
 
+// visited is an answer that was read, and the address that it came from.
 type visited struct {
 	*http.Response
 	body string
@@ -162,3 +164,27 @@ func (b *browser) cookieHeader() string {
 	}
 	return strings.Join(pairs, "; ")
 }
+
+func with(header map[string]string, more ...string) map[string]string {
+	all := make(map[string]string)
+	for name, value := range header {
+		all[name] = value
+	}
+	for i := 0; i < len(more); i += 2 {
+		all[more[i]] = more[i+1]
+	}
+	return all
+}
+
+func escape(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
+}
+
+const initiatePath = "/@app/auth/default/initiate"
+
+// fromPortal is what a browser says when a page of another site leads it here.
+var fromPortal = map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://portal.test"}

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 	"slices"
@@ -306,4 +307,71 @@ func (c pageCheck) code(expected errorcode.Code) pageCheck {
 func (c pageCheck) refused(expected errorcode.Code) pageCheck {
 	c.t.Helper()
 	return c.status(http.StatusForbidden).code(expected)
+}
+
+// probe notes the messages of failures.
+type probe struct {
+	testing.TB
+	messages []string
+}
+
+func (p *probe) Helper() {}
+
+func (p *probe) Errorf(format string, args ...any) {
+	p.messages = append(p.messages, fmt.Sprintf(format, args...))
+}
+
+// TestChecks holds that each check fails where it should: checks that let
+// everything pass would prove nothing.
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	page := &visited{&http.Response{StatusCode: 303, Header: http.Header{
+		"Location": {"/next?x=1"}, "Set-Cookie": {"a=b"}, "Retry-After": {"5"},
+	}}, `the page <p class="detail">forbidden`, rpURL + "/page"}
+	bare := &visited{&http.Response{StatusCode: 200}, "", rpURL + "/"}
+	for name, row := range map[string]struct{ passes, fails func(t testing.TB) }{
+		"equal":            {func(t testing.TB) { equal(t, "it", 1, 1) }, func(t testing.TB) { equal(t, "it", 1, 2) }},
+		"list":             {func(t testing.TB) { list(t, "it", []int{1, 2}, 1, 2) }, func(t testing.TB) { list(t, "it", []int{1, 2}, 2, 1) }},
+		"an empty list":    {func(t testing.TB) { list(t, "it", []int(nil)) }, func(t testing.TB) { list(t, "it", []int{1}) }},
+		"differs":          {func(t testing.TB) { differs(t, "it", "a", "b") }, func(t testing.TB) { differs(t, "it", "a", "a") }},
+		"atLeast":          {func(t testing.TB) { atLeast(t, "it", 2, 2) }, func(t testing.TB) { atLeast(t, "it", 1, 2) }},
+		"atMost":           {func(t testing.TB) { atMost(t, "it", 2, 2) }, func(t testing.TB) { atMost(t, "it", 3, 2) }},
+		"contains":         {func(t testing.TB) { contains(t, "it", "abc", "b") }, func(t testing.TB) { contains(t, "it", "abc", "x") }},
+		"lacks":            {func(t testing.TB) { lacks(t, "it", "abc", "x") }, func(t testing.TB) { lacks(t, "it", "abc", "b") }},
+		"begins":           {func(t testing.TB) { begins(t, "it", "abc", "a") }, func(t testing.TB) { begins(t, "it", "abc", "b") }},
+		"ends":             {func(t testing.TB) { ends(t, "it", "abc", "c") }, func(t testing.TB) { ends(t, "it", "abc", "b") }},
+		"succeeds":         {func(t testing.TB) { succeeds(t, "it", nil) }, func(t testing.TB) { succeeds(t, "it", io.EOF) }},
+		"failsWith":        {func(t testing.TB) { failsWith(t, "it", io.EOF, "EOF") }, func(t testing.TB) { failsWith(t, "it", nil, "EOF") }},
+		"failsWith a text": {func(t testing.TB) { failsWith(t, "it", io.EOF) }, func(t testing.TB) { failsWith(t, "it", io.EOF, "other") }},
+		"status":           {func(t testing.TB) { check(t, page).status(303) }, func(t testing.TB) { check(t, page).status(200) }},
+		"at":               {func(t testing.TB) { check(t, page).at(rpURL + "/page") }, func(t testing.TB) { check(t, page).at(rpURL) }},
+		"endsAt":           {func(t testing.TB) { check(t, page).endsAt("/page") }, func(t testing.TB) { check(t, page).endsAt("/other") }},
+		"leadsTo":          {func(t testing.TB) { check(t, page).leadsTo("/next?x=1") }, func(t testing.TB) { check(t, page).leadsTo("/next") }},
+		"leadsTo nothing":  {func(t testing.TB) { check(t, bare).leadsTo("") }, func(t testing.TB) { check(t, page).leadsTo("") }},
+		"leadsInto":        {func(t testing.TB) { check(t, page).leadsInto(rpURL + "/next") }, func(t testing.TB) { check(t, page).leadsInto("/next") }},
+		"leadsWith":        {func(t testing.TB) { check(t, page).leadsWith("next", "x=1") }, func(t testing.TB) { check(t, page).leadsWith("next", "x=2") }},
+		"leadsWithout":     {func(t testing.TB) { check(t, page).leadsWithout("y=") }, func(t testing.TB) { check(t, page).leadsWithout("y=", "x=") }},
+		"body":             {func(t testing.TB) { check(t, bare).body("") }, func(t testing.TB) { check(t, page).body("the page") }},
+		"opens":            {func(t testing.TB) { check(t, page).opens("the") }, func(t testing.TB) { check(t, page).opens("page") }},
+		"shows":            {func(t testing.TB) { check(t, page).shows("the", "page") }, func(t testing.TB) { check(t, page).shows("the", "other") }},
+		"hides":            {func(t testing.TB) { check(t, page).hides("other") }, func(t testing.TB) { check(t, page).hides("other", "page") }},
+		"header":           {func(t testing.TB) { check(t, page).header("Retry-After", "5") }, func(t testing.TB) { check(t, page).header("Retry-After", "") }},
+		"hasHeader":        {func(t testing.TB) { check(t, page).hasHeader("Retry-After") }, func(t testing.TB) { check(t, bare).hasHeader("Retry-After") }},
+		"headerHas":        {func(t testing.TB) { check(t, page).headerHas("Location", "next") }, func(t testing.TB) { check(t, page).headerHas("Location", "y") }},
+		"headerLacks":      {func(t testing.TB) { check(t, page).headerLacks("Location", "y") }, func(t testing.TB) { check(t, page).headerLacks("Location", "next") }},
+		"setsCookies":      {func(t testing.TB) { check(t, page).setsCookies(1) }, func(t testing.TB) { check(t, page).setsCookies(0) }},
+		"setsAnyCookie":    {func(t testing.TB) { check(t, page).setsAnyCookie() }, func(t testing.TB) { check(t, bare).setsAnyCookie() }},
+		"code":             {func(t testing.TB) { check(t, page).code(errorcode.Forbidden) }, func(t testing.TB) { check(t, bare).code(errorcode.Forbidden) }},
+	} {
+		var p probe
+		row.passes(&p)
+		list(t, name+" where it holds", p.messages)
+		row.fails(&p)
+		if len(p.messages) != 1 {
+			t.Errorf("%s where it does not hold: expected one message, seen %q", name, p.messages)
+		}
+	}
+	var p probe
+	equal(t, "a check that holds", check(&p, page).status(303).holds(), true)
+	equal(t, "a check that fails", check(&p, page).status(200).leadsTo("/next?x=1").holds(), false)
 }

@@ -254,8 +254,6 @@ func (r *harness) logs() string {
 	return string(text)
 }
 
-// visited is an answer that was read, and the address that it came from.
-
 // newOP is an honest provider that signs in alice and knows the site's
 // redirect URI.
 func newOP(t *testing.T, options ...oidctest.Option) *oidctest.Provider {

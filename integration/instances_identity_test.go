@@ -161,7 +161,7 @@ http://rp.test {
 			check(t, b.open("/Special:UserLogout"), fmt.Sprintf("%s %s", cookies, pages)).status(http.StatusOK)
 			equal(t, fmt.Sprintf("%s %s: the number of cookies", cookies, pages), len(b.cookies()), 0)
 			for _, page := range []string{"/a/x", "/b/x"} {
-				check(t, r.rawGet(page, "Cookie: "+copied), fmt.Sprintf("%s %s: %s still", cookies, pages, page)).status(http.StatusUnauthorized)
+				check(t, r.rawGet(page, "Cookie: "+copied), fmt.Sprintf("%s %s: %s with a copied cookie", cookies, pages, page)).status(http.StatusUnauthorized)
 			}
 		}
 	}

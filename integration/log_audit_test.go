@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -12,49 +11,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
-
-// audited are the audit lines of an event in the log.
-func (r *harness) audited(event string) (lines []map[string]any) {
-	r.t.Helper()
-	for text := range strings.Lines(r.logs()) {
-		var line map[string]any
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			r.t.Fatalf("%v: %s", err, text)
-		}
-		if line["event"] == event {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// lastAudited is the last audit line of an event, which must be there.
-func (r *harness) lastAudited(event string) map[string]any {
-	r.t.Helper()
-	lines := r.audited(event)
-	if len(lines) == 0 {
-		r.t.Fatalf("the log has no line with the event %s:\n%s", event, r.logs())
-	}
-	return lines[len(lines)-1]
-}
-
-func holdFields(t *testing.T, line map[string]any, want map[string]any) {
-	t.Helper()
-	for name, value := range want {
-		if fmt.Sprint(line[name]) != fmt.Sprint(value) {
-			t.Errorf("field %s is %v, want %v, in %v", name, line[name], value, line)
-		}
-	}
-}
-
-// alice is what an audit line says of the user of these tests.
-func alice(op *oidctest.Provider, more map[string]any) map[string]any {
-	fields := map[string]any{"user": "alice", "subject": op.Issued().Subject, "provider": "default", "client_ip": "127.0.0.1"}
-	for name, value := range more {
-		fields[name] = value
-	}
-	return fields
-}
 
 // Fault D2.
 func TestAuditNamesWhoSignsInAndOut(t *testing.T) {

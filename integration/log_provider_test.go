@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,29 +13,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
-
-// logLines are the lines of the log whose fields have these values.
-func (r *harness) logLines(fields map[string]string) (found []map[string]any) {
-	r.t.Helper()
-	lines := bufio.NewScanner(strings.NewReader(r.logs()))
-	lines.Buffer(nil, 1<<22)
-	for lines.Scan() {
-		var line map[string]any
-		if json.Unmarshal(lines.Bytes(), &line) != nil {
-			r.t.Fatalf("a line of the log is not JSON: %s", lines.Bytes())
-		}
-		matches := true
-		for name, want := range fields {
-			if got, _ := line[name].(string); got != want {
-				matches = false
-			}
-		}
-		if matches {
-			found = append(found, line)
-		}
-	}
-	return found
-}
 
 // holdWords holds one line of the log to the provider's words.
 func (r *harness) holdWords(of, words map[string]string) {

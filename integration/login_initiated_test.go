@@ -8,11 +8,6 @@ import (
 	"testing"
 )
 
-const initiatePath = "/@app/auth/default/initiate"
-
-// fromPortal is what a browser says when a page of another site leads it here.
-var fromPortal = map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://portal.test"}
-
 func TestAnotherSiteMayBeginALogin(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

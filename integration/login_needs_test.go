@@ -10,18 +10,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-var apiCall = map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
-
-// withFamily gives alice a family name, which the ID token leaves out.
-func withFamily(op *oidctest.Provider) {
-	user := op.User("alice")
-	user.Claims["family_name"] = "Müller"
-	op.SetUser("alice", user)
-	op.Lie(func(l *oidctest.Faults) {
-		l.IDToken.Claims = func(c map[string]any) { delete(c, "family_name") }
-	})
-}
-
 // Fault C11: what a login asks for and keeps is the union over the instances.
 func TestALoginKeepsWhatEveryInstanceNeeds(t *testing.T) {
 	t.Parallel()
@@ -222,7 +210,7 @@ upstream {
 			p := b.open("/page", op.URL(oidctest.Authorize)) // the silent one
 			p = b.get(p.location())
 			p = b.get(p.location()) // our callback
-			check(required{t}, p, fmt.Sprintf("after %s", code)).
+			check(required{t}, p, "after "+string(code)).
 				status(http.StatusFound).
 				leadsWithout("prompt=none").
 				leadsInto(op.URL(oidctest.Authorize))

@@ -75,7 +75,7 @@ func TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo(t *testing.T) {
 		b.signsInFrom("/page")
 		b.signsInFrom("/page")
 		p := b.get("/page")
-		check(required{t}, p, name).status(http.StatusForbidden).code(errorcode.CookiesRejected)
+		check(required{t}, p, name).refused(errorcode.CookiesRejected)
 		if !strings.Contains(p.body, "/@app/auth/default/login?returnto=%2Fpage") {
 			t.Errorf("%s: the page offers no fresh start: %s", name, p.body)
 		}
@@ -89,7 +89,7 @@ func TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo(t *testing.T) {
 			t.Errorf("%s: a person may not try again: status %d", name, p.StatusCode)
 		}
 		clock.advance(61 * time.Second)
-		check(t, b.get("/page"), fmt.Sprintf("%s: after a minute", name)).status(http.StatusFound)
+		check(t, b.get("/page"), name+": after a minute").status(http.StatusFound)
 	}
 }
 
@@ -100,7 +100,7 @@ func TestABrowserWithoutAnyCookiesEndsAtTheCallback(t *testing.T) {
 	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	b.client.Jar = nil
-	check(t, b.open("/page")).status(http.StatusForbidden).code(errorcode.LoginExpired)
+	check(t, b.open("/page")).refused(errorcode.LoginExpired)
 }
 
 // Threat D31: honest people are not called that.

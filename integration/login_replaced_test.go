@@ -66,9 +66,7 @@ func TestANewLoginEndsTheSessionOfAnotherInstanceThatItReplaces(t *testing.T) {
 			}
 			check(required{t}, b.open("/x"), "at the second instance").status(http.StatusOK)
 			second := b.cookieHeader()
-			if got := status("/one/x", first) != http.StatusOK; got != row.replaced {
-				t.Errorf("the first session ended with the second sign-in: %v, want %v", got, row.replaced)
-			}
+			equal(t, "the first session ended with the second sign-in", status("/one/x", first) != http.StatusOK, row.replaced)
 			if got := status("/x", second); got != http.StatusOK {
 				t.Errorf("the second session gets %d", got)
 			}

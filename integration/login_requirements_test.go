@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -69,11 +68,11 @@ func TestASessionIsHeldToWhatAnInstanceDemands(t *testing.T) {
 	check(t, b.send(http.MethodGet, "/admin/x", api), "a call with a session that proves it").status(http.StatusOK)
 	check(t, b.get("/"), "the rest").status(http.StatusOK)
 	r.at(after(100 * time.Second)) // max_age and clock_skew
-	check(t, b.send(http.MethodGet, "/admin/x", api), "within max_age and clock_skew it").status(http.StatusOK)
+	check(t, b.send(http.MethodGet, "/admin/x", api), "a call within max_age and clock_skew").status(http.StatusOK)
 	r.at(after(125 * time.Second))
-	check(t, b.send(http.MethodGet, "/admin/x", api), "after max_age it").status(http.StatusUnauthorized)
-	check(t, b.get("/admin/x"), "after max_age a page load").status(http.StatusFound)
-	check(t, b.get("/"), "after max_age the rest").status(http.StatusOK)
+	check(t, b.send(http.MethodGet, "/admin/x", api), "a call after max_age").status(http.StatusUnauthorized)
+	check(t, b.get("/admin/x"), "a page load after max_age").status(http.StatusFound)
+	check(t, b.get("/"), "the rest after max_age").status(http.StatusOK)
 }
 
 // Fault A2 (b): the demands of the instance that began the login count, whichever
@@ -126,7 +125,7 @@ authorization_params {
 			continue
 		}
 		check(t, b.open(first.location()), demands).body("application sees alice")
-		check(t, b.get("/page"), fmt.Sprintf("%s: the page again", demands)).status(http.StatusOK)
+		check(t, b.get("/page"), demands+": the page again").status(http.StatusOK)
 	}
 }
 

@@ -32,14 +32,6 @@ oidc_rp {
 	}
 }
 
-func escape(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		fmt.Fprintf(&b, "%%%02X", c)
-	}
-	return b.String()
-}
-
 func TestADoubleSlashRequestDoesNotLeadElsewhere(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -28,9 +28,7 @@ func TestPrivatePageLeadsThroughTheLoginBackToItself(t *testing.T) {
 	if got := header["Cookie"]; got != nil {
 		t.Errorf("our cookies reached the application: %q", got)
 	}
-	if got := p.Header.Get("Cache-Control"); got != "private, no-cache" {
-		t.Errorf("Cache-Control is %q", got)
-	}
+	equal(t, "Cache-Control", p.Header.Get("Cache-Control"), "private, no-cache")
 	if r.upstream.count() != 1 {
 		t.Errorf("the application was asked %d times", r.upstream.count())
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -12,65 +11,6 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
-
-const backchannelPath = "/@app/auth/default/backchannel-logout"
-
-// logoutScene is a provider, a Caddy, and one more on the same storage that
-// has only that in common with it.
-type logoutScene struct {
-	t           *testing.T
-	op          *oidctest.Provider
-	here, there *harness
-}
-
-func newLogoutScene(t *testing.T, lines ...string) *logoutScene {
-	t.Helper()
-	op, storage := newOP(t), storageDir(t)
-	site := `
-http://rp.test {
-	oidc_rp {
-		` + options(op) + `
-		` + strings.Join(lines, "\n") + `
-	}
-	reverse_proxy {upstream}
-}
-`
-	return &logoutScene{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
-}
-
-// signIn signs somebody in here and returns a browser for each Caddy, and what
-// the provider knows of it.
-func (s *logoutScene) signIn(who string) (here, there *browser, issued oidctest.Issued) {
-	s.t.Helper()
-	s.op.SignIn(who)
-	here, there = signedIn(s.t, s.here), s.there.browser()
-	there.jar = here.jar
-	there.client.Jar = here.jar
-	return here, there, s.op.Issued()
-}
-
-// tell posts a logout token as a provider does: without cookies.
-func (r *harness) tell(token string, more ...string) *visited {
-	form := "logout_token=" + url.QueryEscape(token) + strings.Join(more, "")
-	return r.browser().post(backchannelPath, form, map[string]string{"Accept": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""})
-}
-
-// lives reports whether a browser's session does. It looks without cookies being
-// changed by the answer.
-func (b *browser) lives(r *harness) bool {
-	b.t.Helper()
-	p := r.rawGet("/x", "Cookie: "+b.cookieHeader())
-	return p.StatusCode == http.StatusOK
-}
-
-func (s *logoutScene) soon(what string, done func() bool) {
-	s.t.Helper()
-	for end := time.Now().Add(5 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatalf("not within five seconds: %s", what)
-		}
-	}
-}
 
 func TestLogoutTokens(t *testing.T) {
 	t.Parallel()
@@ -144,7 +84,7 @@ func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 			if b.lives(s.here) {
 				t.Error("the session lives where the provider ended it")
 			}
-			s.soon("the other node knows", func() bool { return !there.lives(s.there) })
+			soon(t, "the other node knows", func() bool { return !there.lives(s.there) })
 			equal(t, "the other session lives here", other.lives(s.here), !kind.others)
 			equal(t, "the other session lives there", otherThere.lives(s.there), !kind.others)
 			equal(t, "bob's session lives here", bob.lives(s.here), true)

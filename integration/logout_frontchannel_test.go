@@ -12,23 +12,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// framed is what a browser says when it loads a frame of another site's page.
-var framed = map[string]string{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "cross-site"}
-
-func framePath(op *oidctest.Provider, sid string) string {
-	return "/@app/auth/default/frontchannel-logout?" + url.Values{"iss": {op.Issuer()}, "sid": {sid}}.Encode()
-}
-
-func holdFrame(t *testing.T, p *visited, status int) {
-	t.Helper()
-	check(t, p).
-		status(status).
-		header("Cache-Control", "no-store").
-		header("X-Frame-Options", "").
-		headerHas("Content-Security-Policy", "frame-ancestors *")
-	begins(t, "Content-Type", p.Header.Get("Content-Type"), "text/html")
-}
-
 func TestAFrameEndsTheSessionThatItNamesWithoutACookie(t *testing.T) {
 	t.Parallel()
 	s := newLogoutScene(t)
@@ -38,7 +21,7 @@ func TestAFrameEndsTheSessionThatItNamesWithoutACookie(t *testing.T) {
 	if there.lives(s.there) {
 		t.Error("the session lives where the frame was loaded")
 	}
-	s.soon("the other node knows", func() bool { return !b.lives(s.here) })
+	soon(t, "the other node knows", func() bool { return !b.lives(s.here) })
 	if !bob.lives(s.here) {
 		t.Error("another user was signed out")
 	}
@@ -58,7 +41,7 @@ func TestAFrameWithACookieEndsAndClearsThatSession(t *testing.T) {
 		if left := b.cookies(); len(left) != 0 {
 			t.Errorf("%s: cookies are left: %v", path, left)
 		}
-		check(t, s.here.rawGet("/x", "Cookie: "+cookies), fmt.Sprintf("%s: a copied cookie", path)).status(http.StatusUnauthorized)
+		check(t, s.here.rawGet("/x", "Cookie: "+cookies), path+": a copied cookie").status(http.StatusUnauthorized)
 	}
 	// The cookie of another session of the provider's is left alone.
 	b, _, _ := s.signIn("alice")
@@ -184,7 +167,7 @@ servers {
 	s.here.at(time.Now)
 	s.there.at(time.Now)
 	for i, b := range people {
-		s.soon(fmt.Sprintf("session %d is over on both nodes", i), func() bool { return !b.lives(s.here) && !b.lives(s.there) })
+		soon(t, fmt.Sprintf("session %d is over on both nodes", i), func() bool { return !b.lives(s.here) && !b.lives(s.there) })
 	}
 }
 
@@ -203,7 +186,7 @@ func TestTheSameFrameAgainEndsALaterSession(t *testing.T) {
 		if there.lives(s.there) {
 			t.Error("the session lives where the frame was loaded")
 		}
-		s.soon("the other node knows", func() bool { return !b.lives(s.here) })
+		soon(t, "the other node knows", func() bool { return !b.lives(s.here) })
 	}
 }
 

@@ -111,9 +111,7 @@ func (p *logoutPlay) dead(what string, s played, want bool) {
 	p.t.Helper()
 	for i, r := range p.nodes {
 		r.work("logouts")
-		if got := !s.lives(r); got != want {
-			p.t.Errorf("%s: ended at node %d: %v, want %v", what, i, got, want)
-		}
+		equal(p.t, fmt.Sprintf("%s: ended at node %d", what, i), !s.lives(r), want)
 	}
 }
 

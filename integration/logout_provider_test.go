@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -59,26 +58,6 @@ oidc_rp {
 	p = b.open(p.location())
 	check(t, p).status(http.StatusOK)
 	contains(t, "the address", p.url, "/@app/auth/default/signedout")
-}
-
-// revocations is a revocation endpoint.
-type revocations struct {
-	*httptest.Server
-	asked  chan *http.Request
-	answer func(http.ResponseWriter)
-}
-
-func newRevocations(t *testing.T) *revocations {
-	e := &revocations{asked: make(chan *http.Request, 8)}
-	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = r.ParseForm()
-		e.asked <- r
-		if e.answer != nil {
-			e.answer(w)
-		}
-	}))
-	t.Cleanup(e.Close)
-	return e
 }
 
 func TestALogoutRevokesTheTokenThatWasKept(t *testing.T) {

@@ -19,17 +19,6 @@ var (
 	script   = map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "*/*"}
 )
 
-func with(header map[string]string, more ...string) map[string]string {
-	all := make(map[string]string)
-	for name, value := range header {
-		all[name] = value
-	}
-	for i := 0; i < len(more); i += 2 {
-		all[more[i]] = more[i+1]
-	}
-	return all
-}
-
 // Fault C3.
 func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
 	t.Parallel()

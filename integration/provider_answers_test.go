@@ -32,9 +32,7 @@ func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 				check(required{t}, r.browser().open("/page")).body("application sees alice")
 			}
 			lines := r.logLines(map[string]string{"msg": "a member of the provider's token answer cannot be read and counts as absent", "member": tc.member, "found": tc.warned})
-			if want := tc.warned != ""; want != (len(lines) == 1) {
-				t.Errorf("%d warnings, want one: %t\n%s", len(lines), want, r.logs())
-			}
+			equal(t, "a warning is logged", len(lines) == 1, tc.warned != "")
 		})
 	}
 }
@@ -171,9 +169,7 @@ oidc_rp {
 `)
 	signedIn(t, r)
 	signedIn(t, r)
-	if n := strings.Count(r.logs(), "the provider gave no refresh token"); n != 1 {
-		t.Errorf("it is said %d times, want once", n)
-	}
+	equal(t, "the number of warnings", strings.Count(r.logs(), "the provider gave no refresh token"), 1)
 }
 
 // Fault E10: userinfo that takes the token in a form alone.

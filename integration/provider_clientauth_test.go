@@ -5,70 +5,20 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"maps"
-	"math/big"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
-
-const longSecret = "a-long-secret-of-the-test-client-0123456789"
-
-// keyFile writes a private key where a configuration can name it.
-func keyFile(t *testing.T, key crypto.Signer) string {
-	t.Helper()
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fileOf(t, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-}
-
-func fileOf(t *testing.T, content []byte) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(name, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.ToSlash(name)
-}
-
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
-
-func ecKey() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
-
-// provesAs is a site whose client authenticates as the lines say.
-func provesAs(t *testing.T, op *oidctest.Provider, lines string) *harness {
-	t.Helper()
-	return newHarness(t, fmt.Sprintf(`
-oidc_rp {
-	issuer %s
-	client_id rp
-	%s
-}
-`, op.Issuer(), lines))
-}
 
 // inForm reports whether a request carries each of the parameters.
 func inForm(r oidctest.Request, names ...string) (there []bool) {
@@ -130,9 +80,7 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 					if got := inForm(last, "client_secret", "client_assertion", "client_assertion_type"); !slices.Equal(got, want) {
 						t.Errorf("%s: secret and assertion %v, want %v", e, got, want)
 					}
-					if got := last.Header.Get("Authorization") != ""; got != (tc.client.Auth == "client_secret_basic") {
-						t.Errorf("%s: Authorization there: %v", e, got)
-					}
+					equal(t, fmt.Sprintf("%s: Authorization there", e), last.Header.Get("Authorization") != "", tc.client.Auth == "client_secret_basic")
 				}
 				for _, canary := range op.Canaries() {
 					if strings.Contains(r.logs(), canary) {
@@ -228,19 +176,6 @@ oidc_rp {
 	`+options(op)+`
 }
 `).browser().get("/@app/auth/default/jwks")).status(http.StatusNotFound)
-}
-
-// selfSigned is a client certificate that no authority knows.
-func selfSigned(t *testing.T) (der []byte, certificate, key string) {
-	t.Helper()
-	private := ecKey()
-	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "rp"}, NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der, fileOf(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), keyFile(t, private)
 }
 
 // C19e: with mutual TLS the aliases are the endpoints, for all back channels.

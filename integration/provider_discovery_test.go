@@ -14,20 +14,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// asked holds how often an endpoint was asked so far.
-func asked(t *testing.T, op *oidctest.Provider, e oidctest.Endpoint, want int) {
-	t.Helper()
-	if got := op.Hits(e); got != want {
-		t.Errorf("%s was asked %d times, not %d", e, got, want)
-	}
-}
-
-// signsIn holds that a fresh browser gets in.
-func (r *harness) signsIn() {
-	r.t.Helper()
-	check(r.t, r.browser().open("/page")).status(http.StatusOK).body("application sees alice")
-}
-
 // withTwoRoutes is a site with a public page beside its private ones.
 func withTwoRoutes(op *oidctest.Provider) string {
 	return protectedBy(op, "public /open")

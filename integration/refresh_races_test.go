@@ -83,22 +83,6 @@ func TestASlowAnswerDoesNotBringAnOldSessionBack(t *testing.T) {
 	equal(t, "the number of refreshes", calls(op), 2)
 }
 
-// held has the token endpoint wait: arrived says that it was asked, and answer
-// lets it go on.
-func held(op *refreshOP) (arrived <-chan struct{}, answer func()) {
-	asked, may := make(chan struct{}), make(chan struct{})
-	op.Lie(func(l *oidctest.Faults) {
-		l.At(oidctest.Token).Hold = func(*http.Request) {
-			close(asked)
-			<-may
-		}
-	})
-	return asked, func() {
-		op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Hold = nil })
-		close(may)
-	}
-}
-
 // A session that is being refreshed while the keys are withdrawn must not come
 // out sealed with the new key.
 func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {

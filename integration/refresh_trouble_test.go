@@ -11,14 +11,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// program is what makes a navigation a program's request.
-var program = map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
-
-func (r *harness) bearer() string {
-	header, _ := r.upstream.got()
-	return strings.TrimPrefix(header.Get("Authorization"), "Bearer ")
-}
-
 func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 	t.Parallel()
 	for name, down := range map[string]func(*refreshOP){

@@ -209,17 +209,54 @@ oidc_rp {
 	b := r.browser()
 	b.open("/")
 	p := b.send(http.MethodPost, rpURL+"/api", map[string]string{"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"})
-	var problem struct{ Reason, Rule string }
+	var problem struct {
+		Reason, Rule, User, Provider string
+		LoginURL                     string `json:"login_url"`
+		LogoutURL                    string `json:"logout_url"`
+	}
 	if err := json.Unmarshal([]byte(p.body), &problem); err != nil {
 		t.Fatalf("expected a problem document, seen %s", p.body)
 	}
 	if p.StatusCode != http.StatusForbidden {
 		t.Errorf("expected status 403, seen %d", p.StatusCode)
 	}
-	if problem.Reason != "forbidden" {
-		t.Errorf("expected the reason forbidden, seen %q", problem.Reason)
+	for name, row := range map[string][2]string{
+		"reason": {problem.Reason, "forbidden"}, "rule": {problem.Rule, "require group owners"}, "user": {problem.User, "alice"}, "provider": {problem.Provider, "default"},
+		"login_url": {problem.LoginURL, "/@app/auth/default/login?returnto=%2Fapi&prompt=select_account"}, "logout_url": {problem.LogoutURL, "/Special:UserLogout"},
+	} {
+		if seen, want := row[0], row[1]; seen != want {
+			t.Errorf("%s: expected %q, seen %q", name, want, seen)
+		}
 	}
-	if problem.Rule != "require group owners" {
-		t.Errorf("expected the rule, seen %q", problem.Rule)
+}
+
+// The rules of a site are about all its providers, and a page says at which of them a
+// refused user has signed in.
+func TestRefusalNamesTheProvider(t *testing.T) {
+	t.Parallel()
+	corp, partner := newOP(t), newOP(t)
+	corp.Register(rpURL + "/@app/auth/corp/code")
+	partner.Register(rpURL + "/@app/auth/partner/code")
+	r := newHarness(t, `
+oidc_rp {
+	provider corp {
+		`+options(corp)+`
+	}
+	provider partner {
+		`+options(partner)+`
+	}
+	default_provider corp
+	require group admins
+}
+`)
+	if p := r.browser().open(rpURL + "/"); p.StatusCode != http.StatusOK {
+		t.Errorf("expected an admin of the default provider to be let in, seen status %d", p.StatusCode)
+	}
+	p := r.browser().open(rpURL + "/@app/auth/partner/login")
+	if p.StatusCode != http.StatusForbidden {
+		t.Errorf("expected an admin of another provider to be refused, seen status %d", p.StatusCode)
+	}
+	if want := "You are signed in as <strong>partner/alice</strong> at <strong>partner</strong>"; !strings.Contains(p.body, want) {
+		t.Errorf("expected a page with %q, seen\n%s", want, p.body)
 	}
 }

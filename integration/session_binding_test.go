@@ -8,26 +8,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// twoSites are two servers of one host, which share a storage and cookies.
-func twoSites(t *testing.T, op *oidctest.Provider, here, there string) (*harness, *harness) {
-	storage := storageDir(t)
-	site := func(lines string) *harness {
-		return newHarnessAt(t, storage, `
-http://rp.test {
-	oidc_rp {
-		`+options(op)+`
-		`+lines+`
-	}
-	reverse_proxy {upstream} {
-		header_up X-User {http.auth.user.id}
-		header_up X-Role {http.auth.user.claims.role}
-	}
-}
-`)
-	}
-	return site(here), site(there)
-}
-
 // Fault A2 (d): a user whose nickname is the sub of another user is not that user on
 // the second site.
 func TestANameIsOnlyTakenWhereItIsReadTheSameWay(t *testing.T) {

@@ -12,18 +12,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// after returns a clock that is ahead of the real one.
-func after(d time.Duration) func() time.Time {
-	return func() time.Time { return time.Now().Add(d) }
-}
-
-func signedIn(t *testing.T, r *harness) *browser {
-	t.Helper()
-	b := r.browser()
-	check(required{t}, b.open("/")).status(http.StatusOK)
-	return b
-}
-
 func TestSessionEndsWithItsLifetime(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, `

@@ -304,9 +304,7 @@ func TestAStoreThatLosesEverything(t *testing.T) {
 				check(t, b.open("/private/page"), fmt.Sprintf("user %d", i)).status(http.StatusOK)
 			}
 		}
-		if got := s.op.Hits(oidctest.Authorize) - logins; got != 1 {
-			t.Errorf("user %d had %d logins", i, got)
-		}
+		equal(t, fmt.Sprintf("user %d: the number of logins", i), s.op.Hits(oidctest.Authorize)-logins, 1)
 		s.over("the lost session, after the new login", copied)
 	}
 }

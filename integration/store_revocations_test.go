@@ -61,17 +61,13 @@ http://%s {
 				b := r.browser()
 				check(required{t}, b.open("https://"+site+"/"), site).status(http.StatusOK)
 				users[site], issued[site] = b, s.op.Issued()
-				if got := use(site, b); got != http.StatusOK {
-					t.Fatalf("%s: status %d before", site, got)
-				}
+				equal(required{t}, site+": the status", use(site, b), http.StatusOK)
 			}
 			what, p := row.end(s, issued)
 			check(required{t}, p, what).status(http.StatusOK)
 			for site, b := range users {
 				want := map[bool]int{true: http.StatusUnauthorized, false: http.StatusOK}[row.ended(site)]
-				if got := use(site, b); got != want {
-					t.Errorf("%s, whose store is %s: status %d, want %d", site, stores[site], got, want)
-				}
+				equal(t, fmt.Sprintf("%s, whose store is %s: the status", site, stores[site]), use(site, b), want)
 			}
 		})
 	}

@@ -221,7 +221,7 @@ func TestLinksOfTheHomePage(t *testing.T) {
 		})
 	}
 
-	t.Run("elsewhere", func(t *testing.T) {
+	t.Run("a sign-in that tries to lead elsewhere ends at home", func(t *testing.T) {
 		b := newBrowser(t)
 		login := b.open(b.link(b.open(home), "A sign-in that tries to lead elsewhere"))
 		b.submit(login, credentials("bob", "builder")).check(t, home, http.StatusOK, "Hello, Bob Brown")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // Rule is one condition on the signed-in user, as a configuration writes it, with
@@ -133,7 +134,7 @@ type kind struct {
 var kinds = map[string]*kind{
 	KindAnyUser:     {test: anyUser, valueless: true},
 	KindGroup:       {test: inGroup, deny: true, limits: true, needs: needsGroups},
-	KindClaim:       {test: hasClaim, optional: true, deny: true, limits: true, needs: func(r *Rule, n *identity.Needs) { n.Claims = append(n.Claims, r.Path) }},
+	KindClaim:       {test: hasClaim, optional: true, deny: true, limits: true, needs: func(r *Rule, n *identity.Needs) { n.Claims = append(n.Claims, identity.NeedOf(r.Path)) }},
 	KindUser:        {test: isUser, deny: true, limits: true},
 	KindEmailDomain: {test: inEmailDomain, check: checkDomain, deny: true, limits: true, needs: func(_ *Rule, n *identity.Needs) { n.Claims = append(n.Claims, "email") }},
 	KindProvider:    {test: fromProvider, deny: true},
@@ -181,6 +182,8 @@ func newCondition(r Rule, deny bool) (c condition, err error) {
 		return c, fmt.Errorf("%s takes no values", r.Kind)
 	case !kind.valueless && !kind.optional && len(r.Values) == 0:
 		return c, fmt.Errorf("%s needs at least one value", r.Kind)
+	case r.Kind == KindACR && len(r.Values) > op.MaxACRs:
+		return c, fmt.Errorf("acr takes at most %d values", op.MaxACRs)
 	case r.Kind == KindClaim && r.Path == "":
 		return c, errors.New("claim needs a claim path")
 	case r.Kind == KindMaxAge && r.MaxAge <= 0:

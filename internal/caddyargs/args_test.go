@@ -2,6 +2,7 @@ package caddyargs
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -92,33 +93,47 @@ func TestArgumentsAreRead(t *testing.T) {
 func TestErrorsNameTheLineAndTheRule(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		`name`:                 "Testfile:2 name takes one argument, not 0",
-		`name hidden hidden`:   "Testfile:2 name takes one argument, not 2",
-		`name ""`:              "Testfile:2 name is empty",
-		`word nevr`:            "Testfile:2 word: unrecognized value 'nevr'; it is auto or never",
-		`checked bad`:          "Testfile:2 checked: bad is refused",
-		`hosts`:                "Testfile:2 hosts takes at least one argument",
-		`hosts a a`:            "Testfile:2 hosts: argument 2 is empty or there twice",
-		`odd good bad`:         "Testfile:2 odd: bad is refused",
-		`flag on`:              "Testfile:2 wrong argument count or unexpected line ending after 'on'",
-		`switch yes`:           "Testfile:2 switch: unrecognized value 'yes'; it is on or off",
-		`count 5`:              "Testfile:2 count: '5' is not from 1 to 4",
-		`count x`:              "Testfile:2 count: 'x' is not from 1 to 4",
-		`wait 0`:               "Testfile:2 wait cannot be zero",
-		`wait soon`:            "Testfile:2 wait: 'soon' is no duration",
-		`maybe -1s`:            "Testfile:2 maybe: '-1s' is no duration",
-		"pairs {\n}":           "pairs is empty",
-		"pairs {\na 1\na 2\n}": "Testfile:4 pairs: a is there twice",
-		"pairs {\n\"\" 1\n}":   "Testfile:3 pairs: a name is empty",
-		`both`:                 "Testfile:2 both is empty",
-		`both a a`:             "Testfile:2 both: argument 2 is empty or there twice",
-		"both {\na 1\na 2\n}":  "Testfile:4 both: a is there twice",
-		"both x {\na\n}":       "Testfile:3 a takes one argument, not 0",
-		"flag\nflag":           "Testfile:3 flag is there twice",
-		`flga`:                 "unrecognized option 'flga' of block",
-		`nmae`:                 "did you mean 'name'?",
+		`name`:               "Testfile:2 name takes one argument, not 0",
+		`name hidden hidden`: "Testfile:2 name takes one argument, not 2",
+		`name ""`:            "Testfile:2 name is empty",
+		`word nevr`:          "Testfile:2 word: unrecognized value 'nevr'; it is auto or never",
+		`checked bad`:        "Testfile:2 checked: bad is refused",
+		`hosts`:              "Testfile:2 hosts takes at least one argument",
+		`hosts a a`:          "Testfile:2 hosts: argument 2 is empty or there twice",
+		`odd good bad`:       "Testfile:2 odd: bad is refused",
+		`flag on`:            "Testfile:2 wrong argument count or unexpected line ending after 'on'",
+		`switch yes`:         "Testfile:2 switch: unrecognized value 'yes'; it is on or off",
+		`count 5`:            "Testfile:2 count: '5' is not from 1 to 4",
+		`count x`:            "Testfile:2 count: 'x' is not from 1 to 4",
+		`wait 0`:             "Testfile:2 wait cannot be zero",
+		`wait soon`:          "Testfile:2 wait: 'soon' is no duration",
+		`maybe -1s`:          "Testfile:2 maybe: '-1s' is no duration",
+		`pairs {
+		}`: "pairs is empty",
+		`pairs {
+			a 1
+			a 2
+		}`: "Testfile:4 pairs: a is there twice",
+		`pairs {
+			"" 1
+		}`: "Testfile:3 pairs: a name is empty",
+		`both`:     "Testfile:2 both is empty",
+		`both a a`: "Testfile:2 both: argument 2 is empty or there twice",
+		`both {
+			a 1
+			a 2
+		}`: "Testfile:4 both: a is there twice",
+		`both x {
+			a
+		}`: "Testfile:3 a takes one argument, not 0",
+		`flag
+		flag`: "Testfile:3 flag is there twice",
+		`flga`: "unrecognized option 'flga' of block",
+		`nmae`: "did you mean 'name'?",
 	} {
-		_, err := parse("block {\n" + line + "\n}")
+		_, err := parse(fmt.Sprintf(`block {
+			%s
+		}`, line))
 		if err == nil {
 			t.Errorf("%q was accepted", line)
 			continue

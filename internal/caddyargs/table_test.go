@@ -1,6 +1,7 @@
 package caddyargs
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -52,7 +53,8 @@ func TestErrorsAboutTheOptionsOfABlock(t *testing.T) {
 		name, option, expected string
 		kind                   Kind
 	}{
-		{"twice", "name a\nname b", "name is there twice, at Testfile:3", Kind{}},
+		{"twice", `name a
+		name b`, "name is there twice, at Testfile:3", Kind{}},
 		{"a typing error", "nmae a", "unrecognized option 'nmae' of settings, at Testfile:2: did you mean 'name'?",
 			Kind{Name: "of settings", Options: settingsTable.Names()}},
 		{"of the first other block that has it", "lifetime 1h", "unrecognized option 'lifetime', at Testfile:2: it is an option of session",
@@ -62,7 +64,9 @@ func TestErrorsAboutTheOptionsOfABlock(t *testing.T) {
 		{"in a block without options", "lifetime 1h", "unrecognized option 'lifetime' of nothing, at Testfile:2",
 			Kind{Name: "of nothing", Others: others}},
 	} {
-		_, _, err := readSettings("settings {\n"+row.option+"\n}", &row.kind)
+		_, _, err := readSettings(fmt.Sprintf(`settings {
+			%s
+		}`, row.option), &row.kind)
 		if err == nil {
 			t.Errorf("%s: expected an error", row.name)
 			continue

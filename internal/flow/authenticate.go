@@ -7,10 +7,11 @@ import (
 )
 
 // Authenticate finds out which user the request comes from: it opens the session,
-// and refreshes its tokens where that is due. noStore reports that the response
-// sets a cookie. With a failure that is unknown now, since keys, revocations or
-// the provider cannot be reached: the request is anonymous, but should not begin
-// a login. optional says that an anonymous request is served all the same.
+// looks the user up in the directories, and refreshes tokens and claims where that
+// is due. noStore reports that the response sets a cookie. With a failure that is
+// unknown now, since keys, revocations, directories or the provider cannot be
+// reached: the request is anonymous, but should not begin a login. optional says
+// that an anonymous request is served all the same.
 func (x *sessions) Authenticate(optional bool) (noStore bool, unavailable *Failure) {
 	noStore, err := x.identify()
 	if err != nil {
@@ -29,6 +30,9 @@ func (x *sessions) Authenticate(optional bool) (noStore bool, unavailable *Failu
 		}
 		noStore = noStore || sets
 		f = x.dropUnknown() // the user may have another name now
+		if x.State.unconfirmed && optional {
+			x.State.SignOut() // an application sees no claims that are too old
+		}
 	}
 	if f != nil && optional {
 		x.log(f)

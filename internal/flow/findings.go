@@ -52,6 +52,9 @@ func (in *Instance) logFindings(p *Provider, findings []identity.Finding) {
 		case identity.GroupsWithheld:
 			in.warn("the groups of a user are not known: the provider left them out because they are too many; assign groups to the application there and have it send only those, or use app roles (groups_claim roles)",
 				slog.String("provider", p.ID), slog.String("issuer", p.Mapping.Issuer), slog.String("claim", f.Name))
+		case identity.ClaimGone:
+			in.warnOnce(p, "claim_gone", f.Name, "a claim of the sign-in is not in userinfo, and is gone after a recheck; release it there, or have the provider give refresh tokens, which many do for the scope offline_access",
+				slog.String("claim", f.Name))
 		case identity.SessionExpiryUnreadable:
 			in.warnOnce(p, "session_expiry", "", "the provider's session_expiry cannot be read and counts as absent, so that sessions last for their lifetime",
 				slog.String("claim", f.Name), slog.String("found", f.Detail))

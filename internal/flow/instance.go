@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -43,6 +45,10 @@ type Options struct {
 	// Refresh reports whether the tokens of sessions are refreshed, and
 	// ExpectRefresh whether the configuration says so itself.
 	Refresh, ExpectRefresh bool
+	// Recheck is how old the claims of sessions may be, and RecheckGrace for how
+	// much longer they may be used while the provider is down. Zero: as old as the
+	// session.
+	Recheck, RecheckGrace time.Duration
 	// Needs is what this instance alone needs of a session. The tokens in it are
 	// those that the application receives.
 	Needs identity.Needs
@@ -100,12 +106,17 @@ type Server interface {
 	ClientIP(context.Context) string
 }
 
-// loginURL returns the address that begins a login at a provider and then leads
-// back.
-func (in *Instance) loginURL(p *Provider, returnTo string) string {
-	address := in.Endpoints + "/" + p.ID + "/login"
+// loginURL returns the address that begins a login at a provider, which demands what
+// is to be proved and then leads back.
+func (in *Instance) loginURL(p *Provider, returnTo string, proof op.Proof) string {
+	var parameters []string
 	if returnTo != "" && returnTo != in.Home {
-		address += "?returnto=" + url.QueryEscape(returnTo)
+		parameters = append(parameters, "returnto="+url.QueryEscape(returnTo))
+	}
+	parameters = append(parameters, linkOfProof(proof)...)
+	address := in.Endpoints + "/" + p.ID + "/login"
+	if len(parameters) > 0 {
+		address += "?" + strings.Join(parameters, "&")
 	}
 	return address
 }
@@ -125,9 +136,9 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 	return max(1, int(expires.Sub(in.Now()).Seconds()))
 }
 
-// userOf returns the user whom a session of a provider stands for at this instance.
+// UserOf returns the user whom a session of a provider stands for at this instance.
 // Of several providers, all but the default one have their id before names.
-func (in *Instance) userOf(p *Provider, s *session.Session) identity.User {
+func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
 	several := len(in.Providers) > 1
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
 }

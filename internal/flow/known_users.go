@@ -25,7 +25,7 @@ func (in *Instance) checkKnown(ctx context.Context, p *Provider, s *session.Sess
 		return nil
 	}
 	known, err := in.KnownUsers.Know(ctx, knownusers.User{
-		ID: in.userOf(p, s).ID(), Name: s.Username,
+		ID: in.UserOf(p, s).ID(), Name: s.Username,
 		Provider: p.ID, Default: p == in.Default, Tenant: p.Mapping.TenantOf(s),
 	})
 	switch {

@@ -64,7 +64,7 @@ func (in *Instance) audit(ctx context.Context, e audit.Event, more ...slog.Attr)
 
 // auditSession is an event about a session of this instance.
 func (in *Instance) auditSession(ctx context.Context, e audit.Event, p *Provider, s *session.Session, more ...slog.Attr) {
-	e.Session, e.Provider, e.User = s, p.ID, in.userOf(p, s).ID()
+	e.Session, e.Provider, e.User = s, p.ID, in.UserOf(p, s).ID()
 	in.audit(ctx, e, more...)
 }
 
@@ -101,7 +101,7 @@ func (x *request) identifyRefused(e *audit.Event, f *Failure) {
 	var known *refusedUser
 	if errors.As(f.Cause, &known) && f.Provider != nil {
 		if e.Session = known.session; known.session.Username != "" {
-			e.User = x.userOf(f.Provider, known.session).ID()
+			e.User = x.UserOf(f.Provider, known.session).ID()
 		}
 		return
 	}

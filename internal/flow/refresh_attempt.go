@@ -16,7 +16,7 @@ func (f *refreshFlow) attempt(old session.Session) refresh.Attempt {
 	place := "refresh\x00" + f.scope.SessionAAD + "\x00" + string(old.ID[:])
 	return refresh.Attempt{
 		Session: old, Provider: string(f.provider.Registration[:]),
-		Call: f.refreshTokens,
+		Call: f.call,
 		Seal: func(ctx context.Context, plain []byte) (string, error) {
 			ring, err := f.Keys.Ring(ctx)
 			if err != nil {

@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
@@ -14,15 +15,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// refreshTokens is the one call at the provider, and the checks of what it
-// responds.
+// refreshTokens redeems the refresh token, and checks what the provider responds.
 func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (refresh.Result, error) {
 	p := f.provider
-	if alive, err := f.Sessions.Valid(ctx, f.loaded); err != nil {
-		return refresh.Result{}, err
-	} else if !alive {
-		return refresh.Result{Ended: true}, nil
-	}
 	tokens, err := p.Client.Refresh(ctx, old.Grant.RefreshToken)
 	if err != nil {
 		return f.refused(ctx, err)
@@ -56,7 +51,15 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 	if tokens.NotBearer != nil && (old.AccessToken != "" || usesAccessToken(ctx, p, f.NeedsOf(p, old.Requested), idToken)) {
 		return refresh.Result{Session: &fresh}, tokens.NotBearer
 	}
-	f.applyTokens(ctx, &fresh, tokens, idToken)
+	needs := f.NeedsOf(p, old.Requested)
+	err = f.applyTokens(ctx, needs, &fresh, tokens, idToken)
+	if needs.Recheck {
+		return f.confirm(ctx, &old, &fresh, err)
+	}
+	if err != nil {
+		f.warn("could not update claims after a token refresh; keeping the old ones",
+			append(providerWords(err), slog.String("provider", p.ID), errAttr(err))...)
+	}
 	return refresh.Result{Session: &fresh}, nil
 }
 
@@ -95,27 +98,31 @@ func (f *refreshFlow) end(ctx context.Context, cause error) refresh.Result {
 }
 
 // applyTokens puts the checked tokens of a refresh into a session, and the claims
-// that come with them. If claims cannot be updated now, they stay what they were:
-// the tokens must not be lost for that.
-func (f *refreshFlow) applyTokens(ctx context.Context, fresh *session.Session, tokens op.Tokens, idToken op.Claims) {
-	needs := f.NeedsOf(f.provider, fresh.Requested)
+// that come with them. With an error the claims stay what they were: the tokens
+// must not be lost for that.
+func (f *refreshFlow) applyTokens(ctx context.Context, needs *identity.Needs, fresh *session.Session, tokens op.Tokens, idToken op.Claims) error {
 	identity.ApplyTokens(needs, fresh, tokens, idToken)
-	var err error
 	switch {
 	case idToken != nil:
-		err = f.replaceClaims(ctx, needs, fresh, tokens.AccessToken, idToken)
+		return f.replaceClaims(ctx, needs, fresh, tokens.AccessToken, idToken)
+	case needs.Recheck && tokens.NotBearer != nil:
+		return fmt.Errorf("%w: there is no new ID token, and %w", errUnconfirmed, tokens.NotBearer)
+	case needs.Recheck:
+		return f.replaceByUserinfo(ctx, needs, fresh, tokens.AccessToken)
 	case tokens.NotBearer == nil:
-		err = f.mergeUserinfo(ctx, needs, fresh, tokens.AccessToken)
+		return f.mergeUserinfo(ctx, needs, fresh, tokens.AccessToken)
 	}
-	if err != nil {
-		f.warn("could not update claims after a token refresh; keeping the old ones",
-			append(providerWords(err), slog.String("provider", f.provider.ID), errAttr(err))...)
-	}
+	return nil
 }
+
+var errUserinfoLost = errors.New("userinfo did not answer, and has claims that the ID token does not have")
 
 // replaceClaims gives a session the claims of a new ID token, as a login does.
 func (f *refreshFlow) replaceClaims(ctx context.Context, needs *identity.Needs, fresh *session.Session, accessToken string, idToken op.Claims) error {
 	info, lost, err := f.userinfo(ctx, f.provider, needs, idToken, accessToken)
+	if lost && needs.Recheck {
+		return errUserinfoLost
+	}
 	if err != nil || lost {
 		return err
 	}

@@ -38,9 +38,9 @@ func (x *sessions) updateSession(s *cookiescope.Scope, present uint8) (sets bool
 		return false, err
 	}
 	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(renewed.Expires))
-	if renewed.Grant.RefreshToken != "" {
+	if renewed.Grant.RefreshToken != "" || x.Recheck > 0 {
 		// The response leaves when the application is done with it. Until then
-		// another request may have got newer tokens.
+		// another request may have got newer tokens or claims.
 		sessions := x.Sessions
 		st.BeforeResponse = func(header http.Header) {
 			if sessions.Superseded(&renewed) {

@@ -8,8 +8,12 @@ import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 // EvaluateRules returns what rules say about the user, who is signed in. request is
 // what their expressions get.
 func (x *sessions) EvaluateRules(sets []*authz.Set, request any) authz.Outcome {
-	subject := x.State.Subject(request)
-	return authz.Evaluate(sets, &subject, x.State.rulesMemory())
+	st := x.State
+	if outcome, known := st.rulesMemory().Recall(sets); known {
+		return outcome
+	}
+	subject := st.Subject(request)
+	return authz.Evaluate(sets, &subject, st.rulesMemory())
 }
 
 // Subject returns what rules are evaluated for, where a user is signed in. request is
@@ -52,10 +56,14 @@ func (x *sessions) findShortfall() authz.Shortfall {
 	return authz.Enough
 }
 
-// isOutdated reports whether the login of a session did not request a claim or
-// token that this instance needs. It is found out once for a loaded session.
+// isOutdated reports whether only another login brings what this instance needs: the
+// login of the session did not request a claim or token, which is found out once for
+// a loaded session, or its claims are too old.
 func (x *sessions) isOutdated() bool {
 	st := x.State
+	if st.unconfirmed {
+		return true
+	}
 	if !st.isAsLoaded() {
 		return st.User().IsOutdated(&x.Needs)
 	}

@@ -43,6 +43,9 @@ type State struct {
 
 	// shortfall is why the session is not enough at this instance.
 	shortfall authz.Shortfall
+	// unconfirmed reports whether the claims are older than they may be, and only a
+	// login can confirm them.
+	unconfirmed bool
 	// updateDue reports whether the session is to be sealed again.
 	updateDue bool
 	// failed is what did not work, for placeholders on the server's error pages,
@@ -67,7 +70,8 @@ func (st *State) SignedIn() bool { return st.provider != nil }
 // adopt takes a loaded session over as the one that the request comes with.
 func (st *State) adopt(in *Instance, r *http.Request, p *Provider, l *sessionstore.Loaded, updateDue bool) {
 	st.at, st.r, st.provider = in, r, p
-	st.loaded, st.session, st.updateDue, st.unknown = l, &l.Session, updateDue, false
+	st.loaded, st.session, st.updateDue = l, &l.Session, updateDue
+	st.unknown, st.unconfirmed = false, false
 }
 
 // markForeign notes a session that opens at an instance and counts as none there.
@@ -135,7 +139,7 @@ func (st *State) User() identity.User {
 	if !st.SignedIn() {
 		return identity.User{}
 	}
-	u := st.at.userOf(st.provider, st.session)
+	u := st.at.UserOf(st.provider, st.session)
 	if st.isAsLoaded() {
 		u.GroupsCache = &st.loaded.Groups
 	}

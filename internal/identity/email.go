@@ -47,7 +47,10 @@ func (u User) verifiedEmail() (claims.Value, bool) {
 		return claims.Value{}, false
 	}
 	verified, _ := u.Session.Claims.Get("email_verified")
-	return value, m.believes(value, verified.True() && !m.makes("email_verified"))
+	if !m.believes(value, verified.True() && !m.makes("email_verified")) {
+		return claims.Value{}, false
+	}
+	return value, true
 }
 
 // believes reports whether an e-mail address of the provider counts as verified.

@@ -52,6 +52,9 @@ func TestEmail(t *testing.T) {
 			if got := row.u.Email(); got != row.email {
 				t.Errorf("expected the address %q, seen %q", row.email, got)
 			}
+			if value, _ := row.u.Claim("email"); value.Text() != row.email {
+				t.Errorf("expected the path email to name %q, seen %q", row.email, value.Text())
+			}
 			domain, believed := row.u.EmailDomain()
 			if domain != row.domain {
 				t.Errorf("expected the domain %q, seen %q", row.domain, domain)

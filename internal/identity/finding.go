@@ -34,6 +34,8 @@ const (
 	GroupsWithheld
 	// ScopeNotGranted: the provider did not grant a scope that was requested.
 	ScopeNotGranted
+	// ClaimGone: a recheck by userinfo does not find a claim that the session had.
+	ClaimGone
 	// SessionExpiryUnreadable: session_expiry is not a number of seconds. Detail
 	// says so.
 	SessionExpiryUnreadable

@@ -17,6 +17,7 @@ const (
 	needAccessToken  = "\x01access_token"
 	needIDToken      = "\x01id_token"
 	needRefreshToken = "\x01refresh_token"
+	needRecheck      = "\x01recheck"
 	needACR          = "\x01acr"
 	needAMR          = "\x01amr"
 	needAuthTime     = "\x01auth_time"
@@ -28,6 +29,15 @@ const (
 // groupsClaim is the claim groups as the provider sends it. The path groups alone
 // stands for the user's groups.
 const groupsClaim = "claims.groups"
+
+// NeedOf returns a claim path as Needs has it: without `claims.` in front, except
+// for the claim groups.
+func NeedOf(path string) string {
+	if path == groupsClaim {
+		return path
+	}
+	return BareClaim(path)
+}
 
 // Needs is what instances need of a session: what logins request and keep. Which
 // instance serves a callback is chance, so logins use the union over all instances
@@ -42,6 +52,9 @@ type Needs struct {
 	KeepAll bool
 	// The tokens that applications receive, and that refreshes use.
 	AccessToken, IDToken, RefreshToken bool
+	// Recheck reports whether claims are refreshed when they are old: with the
+	// access token if there is no refresh token.
+	Recheck bool
 	// The facts of the sign-in that rules name, see the methods of User.
 	ACR, AMR, AuthTime, Tenant, Scopes bool
 
@@ -93,11 +106,16 @@ type needSwitch struct {
 	has func(User) bool
 }
 
-func (n *Needs) switches() []needSwitch {
-	return []needSwitch{
+// needSwitches are all of them: an array, since each new session is looked at.
+type needSwitches [9]needSwitch
+
+// switches returns the parts of n that have no name of a claim.
+func (n *Needs) switches() needSwitches {
+	return needSwitches{
 		{needAccessToken, &n.AccessToken, false, func(u User) bool { return u.Session.AccessToken != "" }},
 		{needIDToken, &n.IDToken, false, func(u User) bool { return u.Session.IDToken != "" }},
 		{needRefreshToken, &n.RefreshToken, false, func(u User) bool { return u.Session.Grant.RefreshToken != "" }},
+		{needRecheck, &n.Recheck, false, func(User) bool { return true }}, // what is missing is noticed when it is due
 		{needACR, &n.ACR, true, func(u User) bool { return len(u.ACR()) > 0 }},
 		{needAMR, &n.AMR, true, func(u User) bool { return len(u.AMR()) > 0 }},
 		{needAuthTime, &n.AuthTime, true, func(u User) bool { return !u.AuthTime().IsZero() }},

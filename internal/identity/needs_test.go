@@ -26,6 +26,9 @@ func TestIsOutdated(t *testing.T) {
 		{"a claim of a session of an earlier release", claim, session.Session{}, false},
 		{"groups that are there", groups, session.Session{Requested: nothing, Claims: set(t, `{"roles": ["a"]}`)}, false},
 		{"groups that were not requested", groups, session.Session{Requested: nothing, Claims: set(t, `{"groups": ["a"]}`)}, true},
+		{"the claim groups that was requested as groups", Needs{Claims: []string{groupsClaim}}, session.Session{Requested: Union(groups).Names()}, false},
+		{"the claim groups that is there", Needs{Claims: []string{groupsClaim}}, session.Session{Requested: nothing, Claims: set(t, `{"groups": []}`)}, false},
+		{"the claim groups that was not requested", Needs{Claims: []string{groupsClaim}}, session.Session{Requested: nothing}, true},
 		{"an access token that is there", access, session.Session{Requested: nothing, AccessToken: "t"}, false},
 		{"an access token that was requested", access, session.Session{Requested: Union(access).Names()}, false},
 		{"an access token that was not requested", access, session.Session{Requested: nothing}, true},
@@ -42,6 +45,21 @@ func TestIsOutdated(t *testing.T) {
 				t.Errorf("expected outdated %v, seen %v", row.want, got)
 			}
 		})
+	}
+}
+
+// Where only some groups exist, a session that was asked for them lacks the claim.
+func TestIsOutdatedForTheClaimGroups(t *testing.T) {
+	t.Parallel()
+	m, claim := &Mapping{Groups: "groups", GroupList: []string{"a"}}, Needs{Claims: []string{groupsClaim}}
+	for _, row := range []struct {
+		requested session.Names
+		want      bool
+	}{{Union(Needs{Claims: []string{"groups"}}).Names(), true}, {Union(claim).Names(), false}} {
+		u := User{Mapping: m, Session: &session.Session{Requested: row.requested}}
+		if got := u.IsOutdated(&claim); got != row.want {
+			t.Errorf("expected outdated %v, seen %v", row.want, got)
+		}
 	}
 }
 
@@ -117,6 +135,10 @@ func TestNeedsUserinfo(t *testing.T) {
 		{name: "a claim that the configuration makes is absent", change: func(m *Mapping) { m.Claims = map[string]string{"city": "place.city"} }, idToken: named, want: true},
 		{name: "groups are absent and not needed", idToken: `{"preferred_username": "alice"}`},
 		{name: "groups are absent and needed", needs: Needs{Claims: []string{"groups"}}, idToken: `{"preferred_username": "alice"}`, want: true},
+		{name: "the claim groups is there", needs: Needs{Claims: []string{groupsClaim}}, idToken: named},
+		{name: "the claim groups is absent", needs: Needs{Claims: []string{groupsClaim}}, idToken: `{"preferred_username": "alice"}`, want: true},
+		{name: "another instance requested the claim groups that is there", before: session.NamesOf("groups", groupsClaim), idToken: named},
+		{name: "another instance requested facts of the sign-in", before: Union(allFacts).Names(), idToken: named},
 		{name: "groups are absent and configured", change: func(m *Mapping) { m.GroupsNamed = true }, idToken: `{"preferred_username": "alice"}`, want: true},
 		{name: "groups are in a list", change: func(m *Mapping) { m.Groups, m.GroupsNamed = "memberships.name", true }, needs: Needs{Claims: []string{"memberships.name"}}, idToken: named},
 		{name: "another instance requested a claim that is there", before: session.NamesOf("groups", needAccessToken), idToken: named},

@@ -45,6 +45,63 @@ func (m *Mapping) Replace(n *Needs, fresh *session.Session, from Sources) ([]Fin
 	return selected.findings, nil
 }
 
+// ReplaceByUserinfo gives a session the claims of userinfo, for a recheck that
+// brought no ID token. What userinfo does not say is gone, whichever source said it
+// before, except for what is about the sign-in, which only an ID token can say.
+// The user's name changes only with the claim that comes first among those that
+// can name users. With an error the session stays as it is.
+func (m *Mapping) ReplaceByUserinfo(n *Needs, fresh *session.Session, info op.Claims) ([]Finding, error) {
+	from := Sources{Userinfo: info}
+	selected, err := m.selectClaims(n, from, func(kept map[string]json.RawMessage) {
+		copyFacts(kept, fresh)
+		fresh.Claims.Each(func(name string, value claims.Value) bool {
+			if m.isOfSignIn(name) {
+				kept[name] = value.JSON()
+			}
+			return true
+		})
+	})
+	if err != nil {
+		return selected.findings, err
+	}
+	findings := append(selected.findings, m.gone(n, fresh, from)...)
+	fresh.Claims = selected.claims
+	if fresh.Grant.RefreshToken != "" {
+		fresh.FromUserinfo = selected.fromUserinfo
+	}
+	if m.IsNamedBy(info) {
+		if name, err := m.Username(from); err == nil {
+			fresh.Username = name
+		}
+	}
+	return findings, nil
+}
+
+// isOfSignIn reports whether a kept claim is about the sign-in, under its own name or
+// under a local one.
+func (m *Mapping) isOfSignIn(name string) bool {
+	if path, local := m.Claims[name]; local {
+		name = claims.SplitPath(BareClaim(path))[0]
+	}
+	return slices.Contains(signInClaims, name)
+}
+
+// gone returns those claims that the configuration names, that a session has and
+// that its next claims do not have.
+func (m *Mapping) gone(n *Needs, old *session.Session, next Sources) (findings []Finding) {
+	u := User{Mapping: m, Session: old}
+	for _, f := range m.Missing(n, nil, op.Tokens{}, next) {
+		name := f.Name
+		if name == m.Groups {
+			name = "groups"
+		}
+		if f.Kind == ClaimAbsent && u.hasClaim(name) && !m.isOfSignIn(name) {
+			findings = append(findings, Finding{Kind: ClaimGone, Name: f.Name})
+		}
+	}
+	return findings
+}
+
 // Merge puts new userinfo over the claims of a session, for a refresh that brought
 // no ID token. What userinfo says is newer than what is kept. Of the claims that
 // it does not have, those that came from userinfo are gone; those of the ID token
@@ -109,6 +166,8 @@ func (m *Mapping) merge(n *Needs, old map[string]json.RawMessage, wasUserinfo se
 			put(groupsEntry, m.keptGroups(value))
 		}
 	}
+	delete(kept, withheldEntry)
+	m.keepWithheld(n, kept, set, Sources{Userinfo: info})
 	names = slices.DeleteFunc(names, func(name string) bool { return kept[name] == nil })
 	return kept, session.NamesOf(names...), nil
 }

@@ -56,6 +56,7 @@ func TestSelectClaims(t *testing.T) {
 		{name: "groups of a list of objects", m: Mapping{Groups: "groups.name"}, needs: all, userinfo: `{"groups": [{"name": "a"}]}`, want: `^groups=["a"] groups=[{"name": "a"}]`, fromUserinfo: []string{groupsEntry, "groups"}},
 		{name: "groups that nothing needs", m: Mapping{Groups: "roles"}, needs: Needs{}, idToken: `{"roles": {"a": 1}}`, want: ``, findings: []Finding{{GroupsUnreadable, "roles", "an object"}}},
 		{name: "groups that are withheld", needs: all, idToken: `{"_claim_names": {"groups": "src1"}}`, want: ``, findings: []Finding{{GroupsWithheld, "groups", ""}}},
+		{name: "groups and their claim that are withheld where some exist here", m: Mapping{GroupList: []string{"a"}}, needs: Needs{Claims: []string{"groups", "claims.groups"}}, idToken: `{"_claim_names": {"groups": "src1"}}`, want: `^withheld=["groups","claims.groups"]`, findings: []Finding{{GroupsWithheld, "groups", ""}}},
 		{name: "groups that are withheld and not needed", needs: Needs{}, idToken: `{"_claim_names": {"groups": "src1"}}`, want: ``},
 		{name: "groups of a mixed list", needs: all, idToken: `{"groups": ["a", {}]}`, want: `groups=["a", {}]`, findings: []Finding{{GroupsUnreadable, "groups", "a list with other members than names"}}},
 		{name: "groups that are true", needs: all, idToken: `{"groups": true}`, want: `groups=true`, findings: []Finding{{GroupsUnreadable, "groups", "a boolean"}}},

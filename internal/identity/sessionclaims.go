@@ -57,5 +57,5 @@ func PathOf(steps []string) string {
 	for i, step := range steps {
 		escaped[i] = strings.NewReplacer(`\`, `\\`, `.`, `\.`).Replace(step)
 	}
-	return claimPath(strings.Join(escaped, "."), true)
+	return NeedOf("claims." + strings.Join(escaped, "."))
 }

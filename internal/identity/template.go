@@ -33,7 +33,7 @@ func FollowsFromSession(value string) bool {
 // or by its placeholders.
 func ClaimsIn(value string) []string {
 	if !HasPlaceholders(value) {
-		return []string{claimPath(BareClaim(value), value != BareClaim(value))}
+		return []string{NeedOf(value)}
 	}
 	var found []string
 	for _, part := range strings.Split(value, "{")[1:] {
@@ -43,19 +43,10 @@ func ClaimsIn(value string) []string {
 			continue
 		}
 		if path, ok := strings.CutPrefix(name, "claims."); ok {
-			found = append(found, claimPath(path, true))
-		} else if name != "id" && name != "claims" { // all that are kept
+			found = append(found, NeedOf("claims."+path))
+		} else if name != "id" && name != "claims" { // which are all that are kept
 			found = append(found, name)
 		}
 	}
 	return found
-}
-
-// claimPath returns a path for Needs.Claims. isClaim reports whether it was written
-// as that of a claim, with `claims.` in front.
-func claimPath(path string, isClaim bool) string {
-	if isClaim && path == "groups" {
-		return groupsClaim
-	}
-	return path
 }

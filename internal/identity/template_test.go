@@ -36,15 +36,19 @@ func TestFollowsFromSession(t *testing.T) {
 func TestClaimsIn(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]string{
-		"email":                       "email",
-		"claims.email":                "email",
-		"place.country":               "place.country",
-		"{http.auth.user.id}":         "",
-		"{http.auth.user.email}":      "email",
-		"{http.auth.user.groups}":     "groups",
-		"{http.auth.user.claims.a.b}": "a.b",
-		"{http.oidc_rp.subject}":      "",
-		"{http.request.uri.path}":     "",
+		"groups":                           "groups",
+		"claims.groups":                    "claims.groups",
+		"{http.auth.user.claims.groups}":   "claims.groups",
+		"{http.auth.user.claims.claims.x}": "claims.x",
+		"email":                            "email",
+		"claims.email":                     "email",
+		"place.country":                    "place.country",
+		"{http.auth.user.id}":              "",
+		"{http.auth.user.email}":           "email",
+		"{http.auth.user.groups}":          "groups",
+		"{http.auth.user.claims.a.b}":      "a.b",
+		"{http.oidc_rp.subject}":           "",
+		"{http.request.uri.path}":          "",
 		"<{http.auth.user.name}> {http.auth.user.claims.x} {http.vars.y}": "name x",
 	} {
 		if got := strings.Join(ClaimsIn(value), " "); got != want {

@@ -89,6 +89,9 @@ func (u User) Claim(path string) (claims.Value, bool) {
 		}
 		return claims.Value{}, false
 	}
+	if path == "email" {
+		return u.verifiedEmail()
+	}
 	if BareClaim(path) == "sub" {
 		return claims.FromString(u.Session.Subject), true
 	}

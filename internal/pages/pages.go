@@ -48,7 +48,10 @@ type Data struct {
 	ErrorID string // error.html: finds the line in the log; may be empty
 	Status  int    // error.html: the HTTP status
 	User    string // who is signed in; empty for anonymous users
-	Rule    string // error.html: the rule that refuses the user; may be empty
+	// Provider is the id of the provider where the user has signed in, in error.html;
+	// empty at sites with one provider.
+	Provider string
+	Rule     string // error.html: the rule that refuses the user; may be empty
 	// Confirmation is the value of the form's hidden field of that name, in
 	// confirm.html and still_signed_in.html.
 	Confirmation string
@@ -60,6 +63,7 @@ type Data struct {
 	Fields map[string]string
 
 	LoginURL  string // begins a fresh sign-in; may be empty
+	RetryURL  string // error.html: what to try again; may be empty
 	LogoutURL string
 	HomeURL   string
 }
@@ -110,8 +114,8 @@ func try(t *template.Template) error {
 		return errors.New("does not define the template «content»")
 	}
 	full := Data{
-		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Rule: "r",
-		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", LogoutURL: "/o", HomeURL: "/",
+		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
+		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))
 }

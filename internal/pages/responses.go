@@ -50,10 +50,19 @@ type Problem struct {
 	Detail string
 	// Reason is the error code, or the reason of a 401.
 	Reason string
+	// User is who is signed in, and Provider the id of the provider; empty for
+	// unauthenticated requests.
+	User, Provider string
 	// Rule is the rule that refuses the user; may be empty.
 	Rule string
 	// LoginURL begins a fresh sign-in; may be empty.
 	LoginURL string
+	// ACRValues and MaxAge are what that has to prove: values of acr, separated by
+	// spaces, and seconds (RFC 9470 3); may be empty and nil.
+	ACRValues string
+	MaxAge    *int64
+	// LogoutURL signs the user out; may be empty.
+	LogoutURL string
 	// ErrorID finds the line in the log; may be empty.
 	ErrorID string
 }
@@ -61,15 +70,20 @@ type Problem struct {
 // Write writes the problem with a status.
 func (p Problem) Write(w http.ResponseWriter, status int) error {
 	text, err := json.Marshal(struct {
-		Detail   string `json:"detail"`
-		ErrorID  string `json:"error_id,omitempty"`
-		LoginURL string `json:"login_url,omitempty"`
-		Reason   string `json:"reason"`
-		Rule     string `json:"rule,omitempty"`
-		Status   int    `json:"status"`
-		Title    string `json:"title"`
-		Type     string `json:"type"`
-	}{p.Detail, p.ErrorID, p.LoginURL, p.Reason, p.Rule, status, http.StatusText(status), "about:blank"})
+		ACRValues string `json:"acr_values,omitempty"`
+		Detail    string `json:"detail"`
+		ErrorID   string `json:"error_id,omitempty"`
+		LoginURL  string `json:"login_url,omitempty"`
+		LogoutURL string `json:"logout_url,omitempty"`
+		MaxAge    *int64 `json:"max_age,omitempty"`
+		Provider  string `json:"provider,omitempty"`
+		Reason    string `json:"reason"`
+		Rule      string `json:"rule,omitempty"`
+		Status    int    `json:"status"`
+		Title     string `json:"title"`
+		Type      string `json:"type"`
+		User      string `json:"user,omitempty"`
+	}{p.ACRValues, p.Detail, p.ErrorID, p.LoginURL, p.LogoutURL, p.MaxAge, p.Provider, p.Reason, p.Rule, status, http.StatusText(status), "about:blank", p.User})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 // Package refresh gets a newer state of a session once, however many requests
-// need it: of all requests with one session, on all nodes that share a storage,
-// one makes the call, and all get its result. After failures it backs off.
+// need it, be it for new tokens or for new claims: of all requests with one
+// session, on all nodes that share a storage, one makes the call, and all get its
+// result. After failures it backs off.
 //
 // It knows nothing of tokens, of how a provider is called or of keys: an Attempt
 // brings the call and the sealing.
@@ -41,7 +42,7 @@ type Result struct {
 	Session *session.Session // immutable
 	Ended   bool
 
-	tried time.Time // when the state that it replaces was issued, at the latest
+	tried time.Time // when the state that it replaces was made, at the latest
 	at    time.Time
 }
 
@@ -89,7 +90,7 @@ type Coordinator struct {
 
 	mu      sync.Mutex
 	results expiring.Map[session.ID, Result]
-	// newest is when the latest known state of a session was issued. It is kept
+	// newest is when the latest known state of a session was made. It is kept
 	// longer than the states themselves: see Superseded.
 	newest expiring.Map[session.ID, time.Time]
 }
@@ -110,7 +111,7 @@ func (c *Coordinator) Do(ctx context.Context, a Attempt) (Result, error) {
 	if got, ok := c.recall(&a.Session); ok {
 		return got, nil
 	}
-	key := string(a.Session.ID[:]) + strconv.FormatInt(a.Session.Grant.Issued.UnixMilli(), 36)
+	key := string(a.Session.ID[:]) + strconv.FormatInt(a.Session.Updated().UnixMilli(), 36)
 	landing := c.flight.DoChan(key, func() (any, error) {
 		if got, ok := c.recall(&a.Session); ok {
 			return got, nil // another flight has just landed
@@ -154,11 +155,10 @@ func (c *Coordinator) refresh(ctx context.Context, a *Attempt) (Result, error) {
 	if got.Session == nil && !got.Ended {
 		return got, err
 	}
-	got.tried, got.at = a.Session.Grant.Issued, c.now()
-	if s := got.Session; s != nil && !s.Grant.Issued.After(got.tried) {
-		// Clocks differ, and yet the order of states is certain.
-		later := *s
-		later.Grant.Issued = got.tried.Add(time.Millisecond)
+	got.tried, got.at = a.Session.Updated(), c.now()
+	if got.Session != nil {
+		later := *got.Session
+		later.DateAfter(got.tried)
 		got.Session = &later
 	}
 	c.remember(a.Session.ID, got)
@@ -182,9 +182,9 @@ func (got *Result) fits(s *session.Session, now time.Time) bool {
 		return false
 	}
 	if got.Ended {
-		return !s.Grant.Issued.After(got.tried)
+		return !s.Updated().After(got.tried)
 	}
-	return got.Session.Grant.Issued.After(s.Grant.Issued)
+	return got.Session.Updated().After(s.Updated())
 }
 
 // over reports whether a result is too old to be one for any state.
@@ -214,18 +214,16 @@ func (c *Coordinator) remember(id session.ID, got Result) {
 	defer c.mu.Unlock()
 	c.results.Put(id, got, now)
 	if got.Session != nil {
-		c.newest.Put(id, got.Session.Grant.Issued, now)
+		c.newest.Put(id, got.Session.Updated(), now)
 	}
 }
 
-// Superseded reports whether a newer state of the session is known here. Its
-// refresh token is spent then, so this state must not go to the browser again.
+// Superseded reports whether a newer state of the session is known here. The
+// refresh token of this one is spent then, or its claims are old, so that it must
+// not go to the browser again.
 func (c *Coordinator) Superseded(s *session.Session) bool {
-	if s.Grant.RefreshToken == "" {
-		return false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	issued, ok := c.newest.Get(s.ID)
-	return ok && issued.After(s.Grant.Issued)
+	updated, ok := c.newest.Get(s.ID)
+	return ok && updated.After(s.Updated())
 }

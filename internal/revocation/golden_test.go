@@ -26,12 +26,14 @@ func TestStoredBytesStayTheSame(t *testing.T) {
 	for _, event := range all {
 		lines = event.appendLine(lines)
 	}
-	if want := "AQIDAAAAAAAAAAAAAAAA_w at 1790000000123 1790043200\n" +
-		"3Qmc_heXug2LvtGAmNGT6w by 1790000001123 1790043260\n" +
-		"XmeOuV33uTIbzMgrOS2aUg by 1790000000123 1790046800\n" +
-		"8xgXaJOjcydbG8eKHvjobw iat 1790000000123 1790043200 1789999995\n" +
-		"8xgXaJOjcydbG8eKHvjobw by +1789999997123 1790043200\n"; string(lines) != want {
-		t.Errorf("the lines are\n%swant\n%s", lines, want)
+	wantLines := `AQIDAAAAAAAAAAAAAAAA_w at 1790000000123 1790043200
+3Qmc_heXug2LvtGAmNGT6w by 1790000001123 1790043260
+XmeOuV33uTIbzMgrOS2aUg by 1790000000123 1790046800
+8xgXaJOjcydbG8eKHvjobw iat 1790000000123 1790043200 1789999995
+8xgXaJOjcydbG8eKHvjobw by +1789999997123 1790043200
+`
+	if string(lines) != wantLines {
+		t.Errorf("expected the lines\n%sseen\n%s", wantLines, lines)
 	}
 
 	var plain, both record

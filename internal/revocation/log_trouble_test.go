@@ -265,7 +265,7 @@ func TestAStoreThatTakesMinutesIsRepeated(t *testing.T) {
 func TestClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	for _, skew := range []time.Duration{-2 * time.Minute, 2 * time.Minute} {
-		t.Run(fmt.Sprint(skew), func(t *testing.T) {
+		t.Run(fmt.Sprintf("a clock that is %v ahead", skew), func(t *testing.T) {
 			clustertest.InBubble(t, func(t *testing.T) {
 				storage := newMemory()
 				right := storage.node(time.Now)

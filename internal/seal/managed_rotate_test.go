@@ -306,7 +306,7 @@ func TestRotateWaitsForNoStorageThatHangs(t *testing.T) {
 // is behind.
 func TestAKeyIsYoungerThanThoseBefore(t *testing.T) {
 	for _, behind := range []time.Duration{0, 20 * time.Second} {
-		t.Run(behind.String(), func(t *testing.T) {
+		t.Run(fmt.Sprintf("a clock that is %v behind", behind), func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				for range 8 { // which of two is the newer one was a matter of chance
 					storage := newMemory()

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"time"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/compact"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
@@ -34,6 +36,9 @@ const (
 	tagIDToken            = 19
 	tagSID                = 20 // packed by compact.PackIdentifier
 	tagReturn             = 21
+
+	// Since both, in milliseconds.
+	tagConfirmed = 22
 )
 
 // The forms of the claims since version 3. In version 3, if they are compressed, the
@@ -87,7 +92,7 @@ func (s *Session) Encode() []byte {
 // version returns the earliest version before 4 that can hold the session.
 func (s *Session) version() byte {
 	switch {
-	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}:
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}, !s.Confirmed.IsZero():
 		return sessionTaggedVersion
 	case s.Grant.RefreshToken != "":
 		return sessionGrantVersion
@@ -131,6 +136,11 @@ func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
 		}
 		w.Tagged(tagSpared, string(spared.B))
 	}
+	if !s.Confirmed.IsZero() {
+		var confirmed wire.Writer
+		confirmed.Varint(s.Confirmed.UnixMilli() - epoch*1000)
+		w.Tagged(tagConfirmed, string(confirmed.B))
+	}
 }
 
 // decodeTagged reads the tagged fields up to their end, with times in seconds after an
@@ -156,6 +166,8 @@ func (s *Session) decodeTagged(r *wire.Reader, epoch int64) {
 			for i := range s.Spared {
 				s.Spared[i] = field.Varint()
 			}
+		case tagConfirmed:
+			s.Confirmed = time.UnixMilli(field.Varint() + epoch*1000)
 		case tagAccessToken:
 			s.AccessToken = field.Raw(len(field.S))
 		case tagAccessTokenExpires:

@@ -126,14 +126,17 @@ type Session struct {
 	// Grant is what a refresh needs; empty if there is none to make.
 	Grant Grant
 
+	// Confirmed is when the provider last said what Claims are, to the millisecond,
+	// where that is not when the tokens were received; see ClaimsAsOf.
+	Confirmed time.Time
+
 	Claims claims.Set
 }
 
 // Grant is what a session needs to get new tokens.
 type Grant struct {
 	RefreshToken string
-	// Issued is when the tokens were received: of two states of one session the
-	// later one counts.
+	// Issued is when the tokens were received.
 	Issued time.Time
 	// What a new ID token is compared with (Core 12.2): hashes of the first
 	// one's nonce, and of its iss, aud and azp together, and its auth_time,

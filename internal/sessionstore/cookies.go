@@ -109,7 +109,7 @@ func (m *cookieManager) split(ring *seal.Ring, place string, fresh *session.Sess
 	chunks, ok := cookie.Split(value, most)
 	if !ok && fresh.Grant.RefreshToken != "" {
 		token := len(fresh.Grant.RefreshToken)
-		fresh.Grant = session.Grant{}
+		fresh.DropGrant()
 		value = ring.Seal(seal.ForSession, place, fresh.Encode())
 		if chunks, ok = cookie.Split(value, most); ok {
 			m.TokenDropped(fresh, token)

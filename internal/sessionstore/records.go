@@ -222,7 +222,7 @@ func (m *recordManager) Update(ctx context.Context, ring *seal.Ring, place strin
 	if l.Stale {
 		chunks = l.ticket.seal(ring, place)
 	}
-	if !newer.Grant.Issued.After(l.Session.Grant.Issued) && !m.UpdateDue(&l.Session, newer.Seen) {
+	if !newer.Updated().After(l.Session.Updated()) && !m.UpdateDue(&l.Session, newer.Seen) {
 		return chunks, nil // only the ticket has to be sealed again
 	}
 	record, err := m.seal(place, l.ticket, newer)
@@ -249,7 +249,7 @@ func (m *recordManager) Update(ctx context.Context, ring *seal.Ring, place strin
 		if err != nil {
 			return nil, ErrRevoked
 		}
-		if !newer.Grant.Issued.After(current.Session.Grant.Issued) {
+		if !newer.Updated().After(current.Session.Updated()) {
 			return chunks, nil // another node has kept this state, or a later one
 		}
 		old = records[0]

@@ -27,7 +27,7 @@ func TestRules(t *testing.T) {
 		server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">secret"}, rules...)...)
 		return server, open(t, &Store{URL: server.URL(), Username: "sessions", Password: "secret", Database: 1})
 	}
-	t.Run("all", func(t *testing.T) {
+	t.Run("all rules allow all calls", func(t *testing.T) {
 		t.Parallel()
 		server, n := serve(t, append(rules[:len(rules):len(rules)], "+info")...)
 		if err := n.useAll(t); err != nil {
@@ -41,7 +41,7 @@ func TestRules(t *testing.T) {
 		if !strings.HasPrefix(rule, "+") {
 			continue
 		}
-		t.Run(rule, func(t *testing.T) {
+		t.Run("without "+rule, func(t *testing.T) {
 			t.Parallel()
 			server, n := serve(t, append(rules[:i:i], rules[i+1:]...)...)
 			err := n.useAll(t)
@@ -63,7 +63,7 @@ func TestRules(t *testing.T) {
 			}
 		})
 	}
-	t.Run("sentinels", func(t *testing.T) {
+	t.Run("the rules for Sentinels allow all calls", func(t *testing.T) {
 		t.Parallel()
 		_, text, _ := strings.Cut(string(source), "ACL SETUSER watcher on >password ")
 		text, _, _ = strings.Cut(text, "\n//\n")
@@ -85,7 +85,7 @@ func TestRules(t *testing.T) {
 			}
 		}
 	})
-	t.Run("another prefix", func(t *testing.T) {
+	t.Run("another prefix is refused", func(t *testing.T) {
 		t.Parallel()
 		_, n := serve(t, append(rules[:len(rules):len(rules)], "resetkeys", "~other:*")...)
 		err := n.Save(t.Context(), "a", []byte("1"), soon())

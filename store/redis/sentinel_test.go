@@ -56,7 +56,7 @@ func TestConfirm(t *testing.T) {
 			}
 		})
 	}
-	t.Run("none is there", func(t *testing.T) {
+	t.Run("no Sentinel answers", func(t *testing.T) {
 		t.Parallel()
 		silent, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -38,7 +38,7 @@ func TestSlowLookPutsNothingBack(t *testing.T) {
 	}
 	for lookName, look := range looks {
 		for changeName, change := range changes {
-			t.Run(lookName+" and "+changeName, func(t *testing.T) {
+			t.Run(changeName+" during a slow "+lookName, func(t *testing.T) {
 				inBubble(t, func(t *testing.T, d *disk, a, _ *Storage) {
 					save(t, a, "k", "old", time.Hour)
 					time.Sleep(trusted)

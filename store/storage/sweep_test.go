@@ -23,7 +23,7 @@ func TestSweep(t *testing.T) {
 	older := seal([]byte("of an older version"), time.Unix(1, 0))
 	older[len(kind)] = version - 1
 	for _, relative := range []bool{false, true} {
-		t.Run(fmt.Sprint("relative ", relative), func(t *testing.T) {
+		t.Run(fmt.Sprintf("List returns relative keys: %t", relative), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, d *disk, a, b *Storage) {
 				d.relative = relative
 				save(t, a, "short", "r", time.Minute)
@@ -33,8 +33,8 @@ func TestSweep(t *testing.T) {
 					d.files[path(name("empty"))] = nil
 					d.files[path(name("newer"))] = newer
 					d.files[path(name("older"))] = older
-					d.files[root+"/00/readme"] = []byte("by somebody else")
-					d.files["acme/key"] = []byte("by somebody else")
+					d.files[root+"/00/readme"] = []byte("by another program")
+					d.files["acme/key"] = []byte("by another program")
 				})
 				_ = load(t, b, "long") // both are in use
 				time.Sleep(soonSwept)

@@ -69,7 +69,7 @@ func TestLoginIsBoundToItsBrowser(t *testing.T) {
 	})
 	resp, _ := w.get("/authorize/callback?id=" + id)
 	if code := locationQuery(resp).Get("code"); code != "" {
-		t.Error("A gets a code although nobody signed in here")
+		t.Error("expected no code for A before a sign-in, seen one")
 	}
 
 	// A signs in; B, which knows the id, gets no code.

@@ -1,0 +1,261 @@
+package scim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory"
+)
+
+const (
+	// maxAnswers bounds how many users are remembered.
+	maxAnswers = 10000
+	// maxNegative is how long a negative answer counts at most.
+	maxNegative = 30 * time.Second
+	// failuresToPause is how many requests in a row have to fail before the server is
+	// left alone for a while, except for one trial after each pause. A pause doubles
+	// from the shortest to the longest.
+	failuresToPause = 3
+	shortestPause   = time.Second
+	longestPause    = 30 * time.Second
+	// failedFor is how long the server is not asked again about a user of whom there
+	// was no answer.
+	failedFor = 5 * time.Second
+	// maxFlights is how many requests are under way at once.
+	maxFlights = 32
+)
+
+var (
+	errPaused = errors.New("not asked so soon after failures")
+	errSlow   = errors.New("it answers too slowly")
+)
+
+// who is whom an answer is about.
+type who struct{ provider, name string }
+
+// answer is what is remembered about a user.
+type answer struct {
+	known bool
+	at    time.Time // when it was asked for; zero if there was no answer yet
+	// The last failure since then.
+	failed time.Time
+	err    error
+}
+
+// flight is a request that all who want its answer wait for.
+type flight struct {
+	done  chan struct{}
+	known bool
+	err   error
+}
+
+// answers is what a server has said. There is one flight for a user at a time, so
+// that an answer never replaces a newer one. It is safe for concurrent use.
+type answers struct {
+	slots chan struct{} // of requests that are under way
+
+	mu       sync.Mutex
+	users    *simplelru.LRU[who, answer]
+	flights  map[who]*flight
+	failures int // in a row
+	until    time.Time
+	trial    bool // one request finds out whether the server is back
+	last     error
+}
+
+func newAnswers() *answers {
+	users, err := simplelru.NewLRU[who, answer](maxAnswers, nil)
+	if err != nil {
+		panic(err) // the size is a constant above zero
+	}
+	return &answers{slots: make(chan struct{}, maxFlights), users: users, flights: make(map[who]*flight)}
+}
+
+// Destruct does nothing: answers hold no connection.
+func (a *answers) Destruct() error { return nil }
+
+// terms are how long answers count in a configuration, and how it asks.
+type terms struct {
+	cache, grace time.Duration
+	now          func() time.Time
+	patience     func() time.Duration
+	ask          func(ctx context.Context, name string) (bool, error)
+	notify       func(event, error)
+}
+
+// event is what an operator wants to know of.
+type event int
+
+const (
+	failed event = iota // a request
+	down                // the server is left alone
+	back                // the server answers again
+)
+
+// knows reports whether the server knows a user: from memory while an answer
+// counts, else by asking. While the server gives no answer, the last one counts
+// for the grace if it was positive.
+func (a *answers) knows(ctx context.Context, user who, t *terms) (bool, error) {
+	now := t.now()
+	a.mu.Lock()
+	remembered, _ := a.users.Get(user)
+	age := remembered.age(now)
+	if remembered.counts(age, t) {
+		if remembered.known && age >= t.cache/4*3 {
+			_, _ = a.begin(user, now, t) // so that the next answer is there in time
+		}
+		a.mu.Unlock()
+		return remembered.known, nil
+	}
+	f, err := a.begin(user, now, t)
+	wait := !a.isDown() || !remembered.excused(age, t)
+	a.mu.Unlock()
+	if err == nil && wait {
+		err = f.wait(ctx, t.patience())
+		if err == nil {
+			return f.known, nil
+		}
+	}
+	if remembered.excused(age, t) && a.isLast(user, remembered) {
+		return true, nil
+	}
+	return false, a.unavailable(err, now)
+}
+
+// age returns how old an answer is; an hour too much if there is none, or if the
+// clock was set back.
+func (r answer) age(now time.Time) time.Duration {
+	age := now.Sub(r.at)
+	if r.at.IsZero() || age < 0 {
+		return 1<<63 - 1
+	}
+	return age
+}
+
+// counts reports whether an answer of an age still counts.
+func (r answer) counts(age time.Duration, t *terms) bool {
+	if r.known {
+		return age < t.cache
+	}
+	return age < min(t.cache, maxNegative)
+}
+
+// excused reports whether an answer counts while the server gives none.
+func (r answer) excused(age time.Duration, t *terms) bool { return r.known && age < t.grace }
+
+// isLast reports whether there was no other answer since one.
+func (a *answers) isLast(user who, remembered answer) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	last, ok := a.users.Peek(user)
+	return ok && last.known && !last.at.Before(remembered.at)
+}
+
+// isDown reports whether the server is left alone. The caller holds the mutex.
+func (a *answers) isDown() bool { return a.failures >= failuresToPause }
+
+// begin returns the flight for a user, and begins it if there is none. It returns
+// the last error if the server is not to be asked now. The caller holds the mutex.
+func (a *answers) begin(user who, now time.Time, t *terms) (*flight, error) {
+	if f := a.flights[user]; f != nil {
+		return f, nil
+	}
+	if remembered, ok := a.users.Peek(user); ok && remembered.err != nil && recent(now, remembered.failed, failedFor) {
+		return nil, remembered.err
+	}
+	trial := false
+	if a.isDown() || now.Before(a.until) {
+		if a.trial || now.Before(a.until) && a.until.Sub(now) <= maxRetryAfter {
+			return nil, fmt.Errorf("%w: %w", errPaused, a.last)
+		}
+		trial, a.trial = true, true
+	}
+	f := &flight{done: make(chan struct{})}
+	a.flights[user] = f
+	go a.fly(user, f, trial, t)
+	return f, nil
+}
+
+// recent reports whether a time is at most so long ago.
+func recent(now, at time.Time, within time.Duration) bool {
+	age := now.Sub(at)
+	return 0 <= age && age < within
+}
+
+// fly makes a request, which goes on when those who wait for it have gone.
+func (a *answers) fly(user who, f *flight, trial bool, t *terms) {
+	a.slots <- struct{}{}
+	began := t.now()
+	ctx, cancel := context.WithTimeout(context.Background(), t.patience())
+	known, err := t.ask(ctx, user.name)
+	cancel()
+	<-a.slots
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.record(user, answer{known: known, at: began}, err, t)
+	if trial {
+		a.trial = false
+	}
+	delete(a.flights, user)
+	f.known, f.err = known, err
+	close(f.done)
+}
+
+// record keeps the result of a request. The caller holds the mutex.
+func (a *answers) record(user who, got answer, err error, t *terms) {
+	if err == nil {
+		a.users.Add(user, got)
+		if a.isDown() {
+			t.notify(back, nil)
+		}
+		a.failures, a.until, a.last = 0, time.Time{}, nil
+		return
+	}
+	now := t.now()
+	remembered, _ := a.users.Peek(user)
+	remembered.failed, remembered.err = now, err
+	a.users.Add(user, remembered)
+	t.notify(failed, err)
+	var failure *answerError
+	if !errors.As(err, &failure) || !failure.down {
+		return // others may get an answer
+	}
+	a.failures++
+	a.last = err
+	if a.failures == failuresToPause {
+		t.notify(down, err)
+	}
+	pause := time.Duration(0)
+	if a.isDown() {
+		pause = min(shortestPause<<min(a.failures-failuresToPause, 10), longestPause)
+	}
+	if pause = max(pause, failure.retryAfter); pause > 0 {
+		a.until = now.Add(pause)
+	}
+}
+
+// wait waits for the answer.
+func (f *flight) wait(ctx context.Context, patience time.Duration) error {
+	timer := time.NewTimer(2 * patience) // in case that many requests are under way
+	defer timer.Stop()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return errSlow
+	}
+}
+
+// unavailable returns the error of a user about whom there is no answer.
+func (a *answers) unavailable(err error, now time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return &directory.UnavailableError{Err: err, RetryAfter: max(a.until.Sub(now), failedFor)}
+}

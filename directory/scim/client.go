@@ -1,0 +1,237 @@
+package scim
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+)
+
+const (
+	// maxAnswer is the most that an answer may hold, in bytes.
+	maxAnswer = 1 << 20
+	// maxRetryAfter bounds how long a server may have us stay away.
+	maxRetryAfter = 10 * time.Minute
+)
+
+// parseURL reads the base URL of a server.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return nil, errors.New("it is not a URL such as https://directory.example.com/scim/v2")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("it has a user, a query or a fragment; it ends before /Users")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("its scheme is not https")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return nil, errors.New("plain http is for loopback only; it is https")
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	return u, nil
+}
+
+// isLoopback reports whether a host is this machine by its name.
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
+}
+
+// client sends the requests for one configuration.
+type client struct {
+	base       *url.URL
+	token      func() (string, error) // empty: none is sent
+	http       http.RoundTripper
+	ignoreCase bool
+	// odd is called with why an answer is negative, if an operator wants to know.
+	odd func(reason string)
+}
+
+// answerError is an error of one request.
+type answerError struct {
+	error
+	// down reports whether requests for other users would fail as well.
+	down bool
+	// retryAfter is how long the server has us stay away; zero if it does not say.
+	retryAfter time.Duration
+}
+
+func (e *answerError) Unwrap() error { return e.error }
+
+func downErrorf(format string, args ...any) error {
+	return &answerError{error: fmt.Errorf(format, args...), down: true}
+}
+
+func noAnswerErrorf(format string, args ...any) error {
+	return &answerError{error: fmt.Errorf(format, args...)}
+}
+
+// ask asks the server whether it knows a user. Errors do not contain the name.
+func (c *client) ask(ctx context.Context, name string, now time.Time) (bool, error) {
+	request, err := c.request(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	response, err := c.http.RoundTrip(request) // which follows no redirect
+	if err != nil {
+		return false, downErrorf("%w", bare(err))
+	}
+	defer response.Body.Close()
+	if known, err := checkStatus(response, now); err != nil || !known {
+		return false, err
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return false, downErrorf("read the answer: %w", err)
+	}
+	if len(body) > maxAnswer {
+		return false, noAnswerErrorf("the answer is larger than %d bytes", maxAnswer)
+	}
+	known, odd, err := readAnswer(body, name, c.ignoreCase)
+	if err != nil {
+		return false, noAnswerErrorf("the answer: %w", err)
+	}
+	if odd != "" {
+		c.odd(odd)
+	}
+	return known, nil
+}
+
+func (c *client) request(ctx context.Context, name string) (*http.Request, error) {
+	address := *c.base
+	address.Path += "/Users"
+	if address.RawPath != "" {
+		address.RawPath += "/Users"
+	}
+	address.RawQuery = filterQuery(name)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
+	if err != nil {
+		return nil, errors.New("the request cannot be made")
+	}
+	request.Header.Set("Accept", "application/scim+json")
+	request.Header.Set("User-Agent", "caddy-oidc-rp")
+	token, err := c.token()
+	if err != nil {
+		return nil, downErrorf("token: %w", err)
+	}
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, downErrorf("token: it has characters that no bearer token has")
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	return request, nil
+}
+
+// checkStatus reports whether the status is that of an answer. Without an error
+// and an answer there is no such user.
+func checkStatus(response *http.Response, now time.Time) (answered bool, err error) {
+	switch status := response.StatusCode; {
+	case status == http.StatusOK:
+		return true, nil
+	case status == http.StatusNotFound:
+		return false, nil
+	case status/100 == 3:
+		return false, downErrorf("it answers with a redirect, which is not followed; configure the address that it leads to")
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return false, downErrorf("status %d: the server does not accept the token", status)
+	case status == http.StatusTooManyRequests || status/100 == 5:
+		return false, &answerError{fmt.Errorf("status %d", status), true, retryAfter(response.Header.Get("Retry-After"), now)}
+	default:
+		return false, noAnswerErrorf("status %d", status)
+	}
+}
+
+// retryAfter reads the header of this name: seconds or a date.
+func retryAfter(value string, now time.Time) time.Duration {
+	after := time.Duration(0)
+	if seconds, err := strconv.Atoi(value); err == nil {
+		after = time.Duration(min(seconds, int(maxRetryAfter.Seconds()))) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		after = at.Sub(now)
+	}
+	return min(max(after, 0), maxRetryAfter)
+}
+
+// bare takes the address off an error: it has the user's name.
+func bare(err error) error {
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("%w (name its authority with ca <file>)", unknown)
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// transport sends requests with the present authorities.
+type transport struct {
+	current *livefile.Value[*http.Transport]
+}
+
+func (t transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	return t.current.Get().RoundTrip(request)
+}
+
+// newTransport returns a transport that trusts the authorities in some files, which
+// are read again when they change; without files, those of the system.
+func newTransport(base *url.URL, files []string, now func() time.Time, notify func(livefile.Event)) (transport, error) {
+	var previous *http.Transport
+	current, err := livefile.New(now, notify, func(read livefile.Read) (*http.Transport, error) {
+		config := &tls.Config{MinVersion: tls.VersionTLS12}
+		for _, file := range files {
+			pem, err := read(file)
+			if err != nil {
+				return nil, fmt.Errorf("ca: %w", err)
+			}
+			if config.RootCAs == nil {
+				config.RootCAs = x509.NewCertPool()
+			}
+			if !config.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("ca: %s holds no certificate", file)
+			}
+		}
+		if previous != nil {
+			previous.CloseIdleConnections()
+		}
+		previous = connect(base, config)
+		return previous, nil
+	})
+	return transport{current}, err
+}
+
+func connect(base *url.URL, config *tls.Config) *http.Transport {
+	dialer := &net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}
+	t := &http.Transport{
+		DialContext: dialer.DialContext, Proxy: http.ProxyFromEnvironment,
+		TLSClientConfig: config, TLSHandshakeTimeout: timeout, ForceAttemptHTTP2: true,
+		MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
+	}
+	if base.Scheme == "http" {
+		t.Proxy, dialer.Control = nil, requireLoopback
+	}
+	return t
+}
+
+// requireLoopback refuses connections to other machines, wherever a name leads.
+func requireLoopback(_, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil || !to.Addr().Unmap().IsLoopback() {
+		return errors.New("plain http is for loopback only")
+	}
+	return nil
+}

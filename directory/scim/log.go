@@ -1,0 +1,63 @@
+package scim
+
+import (
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+)
+
+// logEvery is how often the same kind of trouble is logged at most: every request
+// can meet it.
+const logEvery = 10 * time.Second
+
+// throttle says when something is due to be logged again. The zero value is
+// ready, and safe for concurrent use.
+type throttle struct{ last atomic.Int64 }
+
+func (t *throttle) due(now time.Time) bool {
+	last := t.last.Load()
+	age := now.UnixNano() - last
+	return (age >= int64(logEvery) || age < 0) && t.last.CompareAndSwap(last, now.UnixNano())
+}
+
+// logOdd returns what logs why an answer is negative although it has something.
+func (s *SCIM) logOdd(now func() time.Time) func(reason string) {
+	logged := new(throttle)
+	return func(reason string) {
+		if logged.due(now()) {
+			s.logger.Warn("an answer of the directory does not show that the user is known", zap.String("url", s.URL), zap.String("reason", reason))
+		}
+	}
+}
+
+// logEvent returns what logs failed requests, and the begin and end of an outage.
+func (s *SCIM) logEvent(now func() time.Time) func(event, error) {
+	logged := new(throttle)
+	return func(e event, err error) {
+		fields := []zap.Field{zap.String("url", s.URL), zap.Error(err)}
+		switch {
+		case e == down:
+			s.logger.Error("the directory does not answer; users whom it has known go on for a while", append(fields, zap.Duration("grace", s.terms.grace))...)
+		case e == back:
+			s.logger.Info("the directory answers again", zap.String("url", s.URL))
+		case logged.due(now()):
+			s.logger.Warn("a request to the directory has failed", fields...)
+		}
+	}
+}
+
+// logFile logs what happens to the files of ca.
+func (s *SCIM) logFile(e livefile.Event) {
+	fields := []zap.Field{zap.String("option", "known_users scim: ca"), zap.Strings("files", e.Files)}
+	switch e.Kind {
+	case livefile.Changed:
+		s.logger.Info("a file of the configuration has changed and is in use", fields...)
+	case livefile.Broken:
+		s.logger.Error("a file of the configuration has changed and cannot be used; keeping the last good content", append(fields, zap.Error(e.Err))...)
+	case livefile.Writable:
+		s.logger.Warn("every user of this machine can write to a file of the configuration", fields...)
+	}
+}

@@ -1,0 +1,141 @@
+package integration_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// posted is a login up to the provider's form, as a browser would send it.
+type posted struct {
+	*browser
+	action string
+	params url.Values
+	begun  *http.Cookie // the transaction
+}
+
+const formPostOptions = "response_mode form_post"
+
+func beginPosted(t *testing.T, b *browser, start string) *posted {
+	t.Helper()
+	p := b.get(start)
+	check(required{t}, p).status(http.StatusFound).leadsWith("response_mode=form_post")
+	login := &posted{browser: b}
+	for _, c := range p.Cookies() {
+		if strings.Contains(c.Name, "_tx_") && c.MaxAge > 0 {
+			login.begun = c
+		}
+	}
+	login.action, login.params = oidctest.ParseFormPost([]byte(b.get(p.location()).body))
+	return login
+}
+
+// submit sends the form as a browser does from another site: no cookie goes
+// along but those that are SameSite=None.
+func (l *posted) submit() *visited {
+	l.t.Helper()
+	jar := l.client.Jar
+	defer func() { l.client.Jar = jar }()
+	l.client.Jar = nil
+	header := map[string]string{"Origin": "https://op.test", "Sec-Fetch-Site": "cross-site"}
+	if l.begun.SameSite == http.SameSiteNoneMode && l.begun.Secure {
+		header["Cookie"] = l.begun.Name + "=" + l.begun.Value
+	}
+	p := l.post(l.action, l.params.Encode(), header)
+	u, _ := url.Parse(l.action)
+	jar.SetCookies(u, p.Cookies())
+	for _, c := range p.Cookies() {
+		if c.Name == l.begun.Name {
+			l.begun = c // a browser has one of a name
+		}
+	}
+	return p
+}
+
+// repeat is a login up to its answer, which several requests then bring: each
+// with the cookies that the browser had before the first.
+type repeat struct {
+	t       *testing.T
+	op      *oidctest.Provider
+	here    *harness
+	there   *harness // another node with the same storage
+	answer  string
+	cookies string
+}
+
+func newRepeat(t *testing.T, session string) *repeat {
+	t.Helper()
+	op, storage := newOP(t), storageDir(t)
+	site := `
+http://rp.test {
+	oidc_rp {
+		` + options(op) + `
+		` + session + `
+	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
+`
+	s := &repeat{t: t, op: op, here: newHarnessAt(t, storage, site), there: newHarnessAt(t, storage+"/.", site)}
+	s.begin()
+	return s
+}
+
+func (s *repeat) begin() {
+	s.t.Helper()
+	b := s.here.browser()
+	s.answer = b.open("/page?q=1", rpURL+"/@app/auth/default/code").location()
+	s.cookies = b.cookieHeader()
+}
+
+// bring sends the answer once more, with the cookies from before.
+func (s *repeat) bring(r *harness) *visited { return s.bringAt(r, s.answer) }
+
+func (s *repeat) bringAt(r *harness, address string) *visited {
+	b := r.browser()
+	b.client.Jar = nil
+	return b.send(http.MethodGet, address, map[string]string{"Cookie": s.cookies})
+}
+
+// signsIn holds that an answer has led to the page with a session.
+func (s *repeat) signsIn(what string, r *harness, p *visited) {
+	s.t.Helper()
+	if !check(s.t, p, what).status(http.StatusSeeOther).leadsTo("/page?q=1").holds() {
+		return
+	}
+	b := r.browser()
+	u, _ := url.Parse(rpURL)
+	b.jar.SetCookies(u, p.Cookies())
+	check(s.t, b.get("/page?q=1"), what+": the page").body("application sees alice")
+}
+
+// once holds that the provider was asked once.
+func (s *repeat) once() {
+	s.t.Helper()
+	if n := s.op.Hits(oidctest.Token); n != 1 {
+		s.t.Errorf("the token endpoint was asked %d times", n)
+	}
+}
+
+// eachRepeat does the same wherever sessions are kept.
+func eachRepeat(t *testing.T, do func(t *testing.T, s *repeat)) {
+	t.Parallel()
+	for _, kind := range clockKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			lines := ""
+			if kind.session != "" {
+				lines = `
+session {
+	` + kind.session + `
+}
+`
+			}
+			do(t, newRepeat(t, lines))
+		})
+	}
+}

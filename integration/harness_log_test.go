@@ -1,0 +1,66 @@
+package integration_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// audited are the audit lines of an event in the log.
+func (r *harness) audited(event string) (lines []map[string]any) {
+	r.t.Helper()
+	for text := range strings.Lines(r.logs()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			r.t.Fatalf("%v: %s", err, text)
+		}
+		if line["event"] == event {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// lastAudited is the last audit line of an event, which must be there.
+func (r *harness) lastAudited(event string) map[string]any {
+	r.t.Helper()
+	lines := r.audited(event)
+	if len(lines) == 0 {
+		r.t.Fatalf("the log has no line with the event %s:\n%s", event, r.logs())
+	}
+	return lines[len(lines)-1]
+}
+
+func holdFields(t *testing.T, line map[string]any, want map[string]any) {
+	t.Helper()
+	for name, value := range want {
+		if fmt.Sprint(line[name]) != fmt.Sprint(value) {
+			t.Errorf("field %s is %v, want %v, in %v", name, line[name], value, line)
+		}
+	}
+}
+
+// logLines are the lines of the log whose fields have these values.
+func (r *harness) logLines(fields map[string]string) (found []map[string]any) {
+	r.t.Helper()
+	lines := bufio.NewScanner(strings.NewReader(r.logs()))
+	lines.Buffer(nil, 1<<22)
+	for lines.Scan() {
+		var line map[string]any
+		if json.Unmarshal(lines.Bytes(), &line) != nil {
+			r.t.Fatalf("a line of the log is not JSON: %s", lines.Bytes())
+		}
+		matches := true
+		for name, want := range fields {
+			if got, _ := line[name].(string); got != want {
+				matches = false
+			}
+		}
+		if matches {
+			found = append(found, line)
+		}
+	}
+	return found
+}

@@ -1,0 +1,59 @@
+package integration_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// after returns a clock that is ahead of the real one.
+func after(d time.Duration) func() time.Time {
+	return func() time.Time { return time.Now().Add(d) }
+}
+
+func signedIn(t *testing.T, r *harness) *browser {
+	t.Helper()
+	b := r.browser()
+	check(required{t}, b.open("/")).status(http.StatusOK)
+	return b
+}
+
+// twin is a browser at another node that has the same cookies.
+func (b *browser) twin(r *harness) *browser {
+	other := r.browser()
+	other.jar, other.client.Jar = b.jar, b.jar
+	return other
+}
+
+// moveTo lets a browser reach another harness under the same name.
+func moveTo(b *browser, r *harness) { b.client.Transport = r.browser().client.Transport }
+
+// lives reports whether a browser's session does. It looks without cookies being
+// changed by the answer.
+func (b *browser) lives(r *harness) bool {
+	b.t.Helper()
+	p := r.rawGet("/x", "Cookie: "+b.cookieHeader())
+	return p.StatusCode == http.StatusOK
+}
+
+// twoSites are two servers of one host, which share a storage and cookies.
+func twoSites(t *testing.T, op *oidctest.Provider, here, there string) (*harness, *harness) {
+	storage := storageDir(t)
+	site := func(lines string) *harness {
+		return newHarnessAt(t, storage, `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		`+lines+`
+	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+		header_up X-Role {http.auth.user.claims.role}
+	}
+}
+`)
+	}
+	return site(here), site(there)
+}

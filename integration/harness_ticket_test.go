@@ -1,0 +1,61 @@
+package integration_test
+
+import (
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// What a ticket consists of, as released versions write it.
+const (
+	ticketVersion = 1
+	sessionFolder = "session/"
+)
+
+// ticket is what a cookie holds for a session in a store, read and written by
+// the tests themselves.
+type ticket struct {
+	secret seal.RecordSecret
+	name   string // of the record
+}
+
+func newTicket(secret seal.RecordSecret) (*ticket, error) {
+	name, err := secret.Name()
+	return &ticket{secret, sessionFolder + name}, err
+}
+
+// seal returns the ticket as a cookie.
+func (t *ticket) seal(ring *seal.Ring) string {
+	return chunk(ring.Seal(seal.ForTicket, atRP.sessionAAD, append([]byte{ticketVersion}, t.secret[:]...)))
+}
+
+// session returns the session of a record.
+func (t *ticket) session(record []byte) (opened session.Session, err error) {
+	plain, err := t.secret.Open(atRP.sessionAAD, record)
+	if err == nil {
+		err = opened.Decode(plain)
+	}
+	return opened, err
+}
+
+// ticketOf is the ticket that a browser's cookie is.
+func (r *harness) ticketOf(b *browser) *ticket {
+	ring := r.ring()
+	plain, _, err := ring.Open(seal.ForTicket, atRP.sessionAAD, b.cookies()["__Host-oidc_rp"][1:])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	equal(required{r.t}, "the size of the ticket", len(plain), 33)
+	equal(required{r.t}, "the version of the ticket", plain[0], ticketVersion)
+	t, err := newTicket(seal.RecordSecret(plain[1:]))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return t
+}
+
+// chunk is a value as a cookie of one chunk.
+func chunk(value string) string {
+	chunks, _ := cookie.Split(value, 1)
+	return chunks[0]
+}

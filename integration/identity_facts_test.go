@@ -1,0 +1,114 @@
+package integration_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// Rules about the sign-in hold by the ID token of the login, and a session from
+// before the rule leads to one quiet login, since its own was not asked for it.
+func TestFactsOfTheSignIn(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, rule, options string
+		claims              string // of the ID token
+		token               map[string]any
+		want                int
+		quiet               bool // a session from before the rule is outdated
+	}{
+		{name: "a method", rule: "amr otp", claims: `{"amr": ["pwd", "otp"]}`, want: http.StatusOK, quiet: true},
+		{name: "one method as a text", rule: "amr otp", claims: `{"amr": "otp"}`, want: http.StatusOK, quiet: true},
+		{name: "another method", rule: "amr otp", claims: `{"amr": ["pwd"]}`, want: http.StatusForbidden, quiet: true},
+		{name: "a tenant of a single issuer", rule: "tenant t-1", claims: `{"tid": "t-1"}`, want: http.StatusOK, quiet: true},
+		{name: "another tenant", rule: "tenant t-1", claims: `{"tid": "t-2"}`, want: http.StatusForbidden, quiet: true},
+		{name: "the scopes that were requested", rule: "scope email", claims: `{}`, want: http.StatusOK, quiet: true},
+		{name: "a scope that was not requested", rule: "scope read", claims: `{}`, want: http.StatusForbidden, quiet: true},
+		{name: "a scope that was granted", rule: "scope read", claims: `{}`, token: map[string]any{"scope": "openid read"}, want: http.StatusOK, quiet: true},
+		{name: "a scope that was not granted", rule: "scope email", claims: `{}`, token: map[string]any{"scope": "openid"}, want: http.StatusForbidden, quiet: true},
+		{name: "granted scopes as a list", rule: "scope read", claims: `{}`, token: map[string]any{"scope": []string{"openid", "read"}}, want: http.StatusOK, quiet: true},
+		{name: "granted scopes in an odd form", rule: "scope email", claims: `{}`, token: map[string]any{"scope": 5}, want: http.StatusForbidden, quiet: true},
+		{name: "an authentication context of Entra ID", rule: "acr c1", claims: `{"acr": null, "acrs": ["c1", "c2"]}`, want: http.StatusOK, quiet: true},
+		{name: "acr, which every session has", rule: "acr gold", claims: `{"acr": "gold"}`, want: http.StatusOK},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op, storage := newOP(t), storageDir(t)
+			says(t, op, row.claims)
+			op.Lie(func(l *oidctest.Faults) {
+				l.Token = func(response map[string]any) {
+					for name, value := range row.token {
+						response[name] = value
+					}
+				}
+				// Userinfo cannot vouch for any of it.
+				l.UserInfo.Claims = func(c map[string]any) {
+					c["amr"], c["acr"], c["acrs"], c["tid"], c["scope"] = []string{"otp"}, "gold", "c1", "t-1", "read"
+				}
+			})
+			site := func(rules string) *harness {
+				return newHarnessAt(t, storage, `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+rules+`
+		userinfo always
+	}
+	reverse_proxy {upstream}
+}
+`)
+			}
+			r := site("require " + row.rule)
+			if got := r.statusOf("/"); got != row.want {
+				t.Errorf("expected status %d, seen %d\n%s", row.want, got, r.logs())
+			}
+			b := signedIn(t, site(""))
+			moveTo(b, r)
+			p := b.get("/page")
+			if quiet := strings.Contains(p.location(), "prompt=none"); quiet != row.quiet {
+				t.Errorf("a session from before: expected a quiet login: %v, seen status %d to %s\n%s", row.quiet, p.StatusCode, p.location(), r.logs())
+			}
+			if p := b.open("/page"); p.StatusCode != row.want {
+				t.Errorf("a session from before: expected to end with status %d, seen %d\n%s", row.want, p.StatusCode, r.logs())
+			}
+		})
+	}
+}
+
+// Threat D6: a refreshed ID token takes away what it does not repeat, and gives
+// nothing.
+func TestARefreshTakesFactsOfTheSignInAway(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, rule, first, second string
+		want                      int // after the refresh
+	}{
+		{"the same", "acr gold", `{"acr": "gold"}`, `{"acr": "gold"}`, http.StatusOK},
+		{"acr is gone", "acr gold", `{"acr": "gold"}`, `{"acr": null}`, http.StatusUnauthorized},
+		{"another acr", "acr gold", `{"acr": "gold"}`, `{"acr": "silver"}`, http.StatusUnauthorized},
+		{"another acr that would do", "acr gold silver", `{"acr": "gold"}`, `{"acr": "silver"}`, http.StatusUnauthorized},
+		{"a method is gone", "amr otp", `{"amr": ["pwd", "otp"]}`, `{"amr": ["pwd"]}`, http.StatusForbidden},
+		{"a method is added", "amr pwd", `{"amr": ["pwd"]}`, `{"amr": ["otp", "pwd"]}`, http.StatusOK},
+		{"the tenant is gone", "tenant t-1", `{"tid": "t-1"}`, `{"tid": null}`, http.StatusForbidden},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t)
+			says(t, op.Provider, row.first)
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, "require "+row.rule))
+			b := signedIn(t, r)
+			says(t, op.Provider, row.second)
+			op.Lie(func(l *oidctest.Faults) { l.Refreshed.Claims = l.IDToken.Claims })
+			op.at(due, r)
+			b.get("/")
+			p := b.send(http.MethodGet, "/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"})
+			if p.StatusCode != row.want {
+				t.Errorf("expected status %d, seen %d: %s\n%s", row.want, p.StatusCode, p.body, r.logs())
+			}
+			if calls(op) == 0 {
+				t.Error("expected a refresh, seen none")
+			}
+		})
+	}
+}

@@ -1,0 +1,96 @@
+package authz
+
+import (
+	"slices"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+)
+
+// This file says what rules are about, for those who load a configuration.
+
+// Use is how a rule is used in a set.
+type Use int
+
+const (
+	Required    Use = iota // it has to hold
+	Denied                 // it must not hold
+	Alternative            // it is one of several, inside of any
+)
+
+// Each calls yield with each rule that stands for itself, also those of profiles and
+// inside of any, until yield returns false. A nil set has none.
+func (s *Set) Each(yield func(rule *Rule, use Use) bool) {
+	for _, l := range s.lines() {
+		if !l.each(Required, yield) {
+			return
+		}
+	}
+}
+
+// lines returns the lines of a set, which may be nil.
+func (s *Set) lines() []*Line {
+	if s == nil {
+		return nil
+	}
+	return slices.Concat(s.lasting, s.passing)
+}
+
+func (c *condition) each(use Use, yield func(rule *Rule, use Use) bool) bool {
+	if c.kind != nil {
+		if c.deny {
+			use = Denied
+		}
+		return yield(&c.Rule, use)
+	}
+	for _, inner := range slices.Concat(c.any, c.all) {
+		if !inner.each(Alternative, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// Needs returns what the rules need of sessions.
+func (s *Set) Needs() (n identity.Needs) {
+	s.Each(func(rule *Rule, _ Use) bool {
+		if needs := kinds[rule.Kind].needs; needs != nil {
+			needs(rule, &n)
+		}
+		return true
+	})
+	return n
+}
+
+// LimitsUsers reports whether the rules let only some users of a provider in, or
+// say aloud that all of them may enter. A nil set does not.
+func (s *Set) LimitsUsers() bool {
+	return slices.ContainsFunc(s.lines(), func(l *Line) bool { return l.limitsUsers() })
+}
+
+func (c *condition) limitsUsers() bool {
+	switch {
+	case c.deny:
+		return false
+	case c.any != nil:
+		return !slices.ContainsFunc(c.any, func(c condition) bool { return !c.limitsUsers() })
+	case c.all != nil:
+		return slices.ContainsFunc(c.all, func(c condition) bool { return c.limitsUsers() })
+	}
+	return c.kind.limits || c.Kind == KindAnyUser
+}
+
+// Result is what one line makes of a user.
+type Result struct {
+	Line      string // as it is written
+	Satisfied bool
+	// Asks reports whether a new sign-in may satisfy the line.
+	Asks bool
+}
+
+// Results evaluates all lines of a set, which may be nil, one by one.
+func (s *Set) Results(subject *Subject) (results []Result) {
+	for _, l := range s.lines() {
+		results = append(results, Result{Line: l.String(), Satisfied: l.satisfied(subject), Asks: l.kind != nil && l.kind.asked})
+	}
+	return results
+}

@@ -1,0 +1,115 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file keeps the claims of a session fresh, where the configuration says how
+// old they may be. The refresh token brings new ones, or, without one, userinfo.
+
+// errUnconfirmed is the error about claims that only a login can confirm. It makes
+// a session outdated.
+var errUnconfirmed = errors.New("the claims of the session can be confirmed by a login alone")
+
+// recheckDue reports whether the claims of a session are as old as they may be.
+func (in *Instance) recheckDue(s *session.Session) bool {
+	return in.Recheck > 0 && !in.Now().Before(s.ClaimsAsOf().Add(in.Recheck))
+}
+
+// endOfGrace returns until when a session goes on while the provider gives nothing
+// new. Then it is unknown whether the user is still welcome.
+func (in *Instance) endOfGrace(s *session.Session) time.Time {
+	if in.Recheck > 0 {
+		return s.ClaimsAsOf().Add(in.Recheck + in.RecheckGrace)
+	}
+	return s.AccessTokenExpires.Add(refreshGrace)
+}
+
+// call makes the one call at the provider that brings a session up to date.
+func (f *refreshFlow) call(ctx context.Context, old session.Session) (refresh.Result, error) {
+	if alive, err := f.Sessions.Valid(ctx, f.loaded); err != nil {
+		return refresh.Result{}, err
+	} else if !alive {
+		return refresh.Result{Ended: true}, nil
+	}
+	if old.Grant.RefreshToken != "" {
+		return f.refreshTokens(ctx, old)
+	}
+	return f.recheck(ctx, old)
+}
+
+// recheck has userinfo confirm the claims of a session that has no refresh token.
+func (f *refreshFlow) recheck(ctx context.Context, old session.Session) (refresh.Result, error) {
+	fresh := old
+	err := f.replaceByUserinfo(ctx, f.NeedsOf(f.provider, old.Requested), &fresh, old.AccessToken)
+	if op.IsTokenRefused(err) {
+		err = fmt.Errorf("%w: the access token is over, and there is no refresh token: %w", errUnconfirmed, err)
+	}
+	switch {
+	case op.IsUserinfoUntrusted(err):
+		return f.end(ctx, err), nil
+	case err != nil:
+		return refresh.Result{}, f.notConfirmed(err)
+	}
+	fresh.Confirmed = f.Now()
+	return refresh.Result{Session: &fresh}, nil
+}
+
+// confirm is what follows from a refresh for a session whose claims are rechecked:
+// err is why they could not be replaced.
+func (f *refreshFlow) confirm(ctx context.Context, old, fresh *session.Session, err error) (refresh.Result, error) {
+	switch {
+	case err == nil:
+		fresh.Confirmed = time.Time{} // they are as new as the tokens
+		return refresh.Result{Session: fresh}, nil
+	case op.IsUserinfoUntrusted(err):
+		return f.end(ctx, err), nil
+	}
+	fresh.Confirmed = old.ClaimsAsOf()
+	return refresh.Result{Session: fresh}, f.notConfirmed(err)
+}
+
+// notConfirmed logs why claims were not confirmed, and returns the error for the
+// coordinator: everything is an outage but what a login can change.
+func (f *refreshFlow) notConfirmed(err error) error {
+	fields := append(providerWords(err), slog.String("provider", f.provider.ID), errAttr(err))
+	if errors.Is(err, errUnconfirmed) {
+		f.info("the claims of a session are too old, and only a login can confirm them", fields...)
+		return err
+	}
+	f.warn("the provider did not confirm the claims of a session, which goes on for a while", fields...)
+	return &refresh.OutageError{Err: err, After: op.RetryAfter(err)}
+}
+
+// replaceByUserinfo gives a session the claims that userinfo has now, and no
+// others.
+func (f *refreshFlow) replaceByUserinfo(ctx context.Context, needs *identity.Needs, fresh *session.Session, accessToken string) error {
+	p := f.provider
+	switch {
+	case p.Mapping.Userinfo == identity.UserinfoNever:
+		return fmt.Errorf("%w: there is no new ID token, and userinfo is never called", errUnconfirmed)
+	case accessToken == "":
+		return fmt.Errorf("%w: the session has neither a refresh token nor an access token", errUnconfirmed)
+	}
+	if has, err := p.Client.HasUserinfo(ctx); err != nil {
+		return err
+	} else if !has {
+		return fmt.Errorf("%w: there is no new ID token, and the provider has no userinfo endpoint", errUnconfirmed)
+	}
+	info, err := p.fetchUserinfo(ctx, accessToken, fresh.Subject)
+	if err != nil {
+		return err
+	}
+	findings, err := p.Mapping.ReplaceByUserinfo(needs, fresh, info)
+	f.logFindings(p, findings)
+	return err
+}
