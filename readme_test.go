@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
@@ -323,6 +324,23 @@ func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	for _, m := range regexp.MustCompile("`((?:internal|store|directory|cmd|pages|bench|e2e|docs|testdata|integration)(?:/[a-z_/.]+)?|[a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
 		if _, err := os.Stat(filepath.FromSlash(m[1])); err != nil {
 			t.Errorf("docs/contributing.md names %s, which does not exist (any more)", m[1])
+		}
+	}
+}
+
+// TestDocumentsShowEveryRule: docs/access.md has an example of each kind of rule.
+func TestDocumentsShowEveryRule(t *testing.T) {
+	t.Parallel()
+	var examples strings.Builder
+	for _, block := range caddyfileBlock.FindAllStringSubmatch(documents(t)[filepath.Join("docs", "access.md")], -1) {
+		examples.WriteString(block[1])
+	}
+	for _, kind := range authz.Kinds(false) {
+		if kind == authz.KindExpression {
+			continue // which the Caddyfile does not have yet
+		}
+		if !regexp.MustCompile(`(?m)^\t+require ` + kind + `\b`).MatchString(examples.String()) {
+			t.Errorf("docs/access.md has no example of the rule %s", kind)
 		}
 	}
 }
