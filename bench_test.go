@@ -39,9 +39,14 @@ type benchmark struct {
 	users int // who take turns
 	guard bool
 	mode  string
-	route string // a line of the site's block
+	route string // lines of the site's block
 	want  int    // the status
 }
+
+// threeRules depend on the session alone.
+const threeRules = `require group staff
+		require email_domain example.com
+		require claim level 3`
 
 // BenchmarkRequest is what the guard adds to a request, over the next handler
 // that every case calls: compare the cases with «next handler alone». What
@@ -52,6 +57,7 @@ func BenchmarkRequest(b *testing.B) {
 	for _, c := range []benchmark{
 		{"next handler alone", 1024, oneUser, false, oidcrp.ModePrivate, "", http.StatusOK},
 		{"one user, 1 KiB", 1024, oneUser, true, oidcrp.ModePrivate, "", http.StatusOK},
+		{"one user, 1 KiB, three rules", 1024, oneUser, true, oidcrp.ModePrivate, threeRules, http.StatusOK},
 		{"one user, 4 KiB", 4096, oneUser, true, oidcrp.ModePrivate, "", http.StatusOK},
 		{"10,000 users in turn, 1 KiB", 1024, manyUsers, true, oidcrp.ModePrivate, "", http.StatusOK},
 		{"first time, 1 KiB", 1024, newUsers, true, oidcrp.ModePrivate, "", http.StatusOK},
@@ -267,6 +273,7 @@ func benchClaims() map[string]json.RawMessage {
 	return map[string]json.RawMessage{
 		"name": json.RawMessage(`"Alice Example"`), "email": json.RawMessage(`"alice@example.com"`), "email_verified": json.RawMessage(`true`),
 		"preferred_username": json.RawMessage(`"alice"`), "groups": json.RawMessage(`["admins","staff","engineering","on-call"]`),
+		"level": json.RawMessage(`3`),
 	}
 }
 

@@ -90,7 +90,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	case authz.ShowError:
 		return toHandlerError(x.RespondKnownError())
 	}
-	return toHandlerError(x.RespondUnauthorized(decision.Reason))
+	return toHandlerError(x.RespondUnauthorized(decision.Reason, authz.DemandsOf(policy.Rules)))
 }
 
 // decide gathers the facts about a guarded request, and makes the decision.

@@ -27,6 +27,7 @@ var rows = []row{
 	{"usual user", "usual.json", "", "/reports/2026", http.StatusOK, 1.06, 1.15},
 	{"usual user, three headers for the application", "usual.json",
 		"upstream {\n header X-User {http.auth.user.id}\n header X-Email email\n header X-Groups groups\n}", "/reports/2026", http.StatusOK, 0, 0},
+	{"usual user, three rules", "usual.json", "require group staff\n require email_domain example.com\n require claim preferred_username alice", "/reports/2026", http.StatusOK, 0, 0},
 	{"usual user, store memory", "usual.json", "session {\n store memory\n}", "/reports/2026", http.StatusOK, 0, 0},
 	{"usual user, store storage", "usual.json", "session {\n store storage\n}", "/reports/2026", http.StatusOK, 0, 0},
 	{"usual user, store redis", "usual.json", "session {\n store redis redis://{redis}/0\n}", "/reports/2026", http.StatusOK, 1.2, 0},
@@ -47,6 +48,7 @@ const alone = "Request/next_handler_alone"
 
 var inProcesses = []inProcess{
 	{"Request/one_user,_1_KiB", "≤ 800 ns, ≤ 4"},
+	{"Request/one_user,_1_KiB,_three_rules", ""},
 	{"Request/one_user,_4_KiB", ""},
 	{"Request/10,000_users_in_turn,_1_KiB", "≤ 1.5 µs, ≤ 4"},
 	{"Request/first_time,_1_KiB", "≤ 10 µs, ≤ 8"},

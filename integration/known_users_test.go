@@ -296,3 +296,45 @@ func TestNoTokensAreRefreshedForARemovedUser(t *testing.T) {
 		t.Errorf("expected no refresh, seen %d", calls(op))
 	}
 }
+
+func TestDirectoriesInJSONThatCannotBeLoaded(t *testing.T) {
+	t.Parallel()
+	config, err := adapt("{\nadmin off\nauto_https off\n}\nhttp://rp.test {\noidc_rp {\nissuer https://a.example\nclient_id a\nknown_users list alice\n}\n}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := `"known_users":[{"module":"list","names":["alice"]}]`
+	if !strings.Contains(string(config), known) {
+		t.Fatalf("expected %s, seen %s", known, config)
+	}
+	for _, row := range []struct{ name, known, expected string }{
+		{"an empty list", `[]`, "known_users: the list is empty, so no user would be known"},
+		{"null in the list", `[null]`, `known_users: a directory is an object that names its module, as {"module": "list"}`},
+		{"a directory without a module", `[{"names":["alice"]}]`, `known_users: a directory is an object that names its module, as {"module": "list"}`},
+		{"an unknown module", `[{"module":"lits"}]`, "unknown module: oidc_rp.directories.lits"},
+		{"no names", `[{"module":"list"}]`, "names: the list is empty"},
+		{"an unknown field", `[{"module":"list","names":["alice"],"active":true}]`, `unknown field "active"`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := provision([]byte(strings.Replace(string(config), known, `"known_users":`+row.known, 1)))
+			if err == nil || !strings.Contains(err.Error(), row.expected) {
+				t.Errorf("expected the error %q, seen %v", row.expected, err)
+			}
+		})
+	}
+}
+
+// At a provider where everyone has an account, known_users says who may enter.
+func TestKnownUsersLimitAProviderForTheWholeWorld(t *testing.T) {
+	t.Parallel()
+	for known, ok := range map[string]bool{"": false, "known_users list alice@example.com": true} {
+		config, err := adapt("{\nadmin off\nauto_https off\n}\nhttp://rp.test {\noidc_rp {\nissuer https://accounts.google.com\nclient_id a\n" + known + "\n}\n}\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := provision(config); (err == nil) != ok {
+			t.Errorf("%q: expected the configuration to load %t, seen %v", known, ok, err)
+		}
+	}
+}

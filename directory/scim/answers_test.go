@@ -382,3 +382,19 @@ func TestABrowserThatLeavesEndsNoRequest(t *testing.T) {
 		b.expectRequests("afterwards", "alice", 1)
 	})
 }
+
+// BenchmarkKnows is what a request of a signed-in user costs while an answer counts.
+func BenchmarkKnows(b *testing.B) {
+	a := newAnswers()
+	t := &terms{
+		cache: time.Hour, grace: time.Hour, now: time.Now, patience: func() time.Duration { return timeout },
+		ask: func(context.Context, string) (bool, error) { return true, nil }, notify: func(event, error) {},
+	}
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		if known, err := a.knows(ctx, who{"corp", "alice"}, t); !known || err != nil {
+			b.Fatal(known, err)
+		}
+	}
+}

@@ -120,7 +120,7 @@ func (c *client) request(ctx context.Context, name string) (*http.Request, error
 	if err != nil {
 		return nil, errors.New("the request cannot be made")
 	}
-	request.Header.Set("Accept", "application/scim+json, application/json;q=0.9")
+	request.Header.Set("Accept", "application/scim+json")
 	request.Header.Set("User-Agent", "caddy-oidc-rp")
 	token, err := c.token()
 	if err != nil {

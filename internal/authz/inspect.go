@@ -78,3 +78,19 @@ func (c *condition) limitsUsers() bool {
 	}
 	return c.kind.limits || c.Kind == KindAnyUser
 }
+
+// Result is what one line makes of a user.
+type Result struct {
+	Line      string // as it is written
+	Satisfied bool
+	// Asks reports whether a new sign-in may satisfy the line.
+	Asks bool
+}
+
+// Results evaluates all lines of a set, which may be nil, one by one.
+func (s *Set) Results(subject *Subject) (results []Result) {
+	for _, l := range s.lines() {
+		results = append(results, Result{Line: l.String(), Satisfied: l.satisfied(subject), Asks: l.kind != nil && l.kind.asked})
+	}
+	return results
+}

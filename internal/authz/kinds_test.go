@@ -26,8 +26,10 @@ group admins                 {"groups": ["admins "]}                            
 group admins                 {"groups": ["аdmins"]}                               out   in
 group admins                 {"groups": []}                                       out   in
 group admins                 {"groups": null}                                     out   in
-group admins                 {"groups": {"admins": true}}                         out   in
-group admins                 {"groups": [["admins"]]}                             out   in
+group admins                 {"groups": {"admins": true}}                         out   out
+group admins                 {"groups": [["admins"]]}                             out   out
+group admins                 {"groups": 7}                                        out   out
+group admins                 {"groups": [{"name": "admins"}]}                     out   out
 group admins                 {}                                                   out   in
 group 7                      {"groups": [7]}                                      in    out
 group admins                 {"_claim_names": {"groups": "src1"}}                 out   out

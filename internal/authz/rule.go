@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // Rule is one condition on the signed-in user, as a configuration writes it, with
@@ -181,6 +182,8 @@ func newCondition(r Rule, deny bool) (c condition, err error) {
 		return c, fmt.Errorf("%s takes no values", r.Kind)
 	case !kind.valueless && !kind.optional && len(r.Values) == 0:
 		return c, fmt.Errorf("%s needs at least one value", r.Kind)
+	case r.Kind == KindACR && len(r.Values) > op.MaxACRs:
+		return c, fmt.Errorf("acr takes at most %d values", op.MaxACRs)
 	case r.Kind == KindClaim && r.Path == "":
 		return c, errors.New("claim needs a claim path")
 	case r.Kind == KindMaxAge && r.MaxAge <= 0:

@@ -155,6 +155,28 @@ func TestResultsOfTheSessionAreRemembered(t *testing.T) {
 	}
 }
 
+func TestRecall(t *testing.T) {
+	t.Parallel()
+	user, memory := userOf(t, `{"groups": ["a"]}`), new(Memory)
+	holds, refuses, passing := setOf(t, "require group a"), setOf(t, "require group b"), setOf(t, "require group a\nrequire max_age 1h")
+	if _, known := memory.Recall([]*Set{holds}); known {
+		t.Error("expected nothing to be known before rules are evaluated, seen that it is")
+	}
+	Evaluate([]*Set{holds, refuses, passing}, &Subject{User: user, Now: now}, memory)
+	if outcome, known := memory.Recall([]*Set{holds}); !known || !outcome.Allowed() {
+		t.Errorf("expected to recall that the user is allowed in, seen known %v, %+v", known, outcome)
+	}
+	if outcome, known := memory.Recall([]*Set{holds, refuses}); !known || outcome.Refused == nil {
+		t.Errorf("expected to recall that the user is refused, seen known %v, %+v", known, outcome)
+	}
+	if _, known := memory.Recall([]*Set{passing}); known {
+		t.Error("expected rules about time not to be recalled, seen that they are")
+	}
+	if _, known := (*Memory)(nil).Recall([]*Set{holds}); known {
+		t.Error("expected no memory to know nothing, seen that it does")
+	}
+}
+
 // A rule about time must not be remembered.
 func TestMaxAgePasses(t *testing.T) {
 	t.Parallel()
@@ -264,10 +286,11 @@ func BenchmarkThreeRulesOfAHotSession(b *testing.B) {
 	sets := []*Set{setOf(t, "require group a\nrequire email_domain corp.example\nrequire claim level 3")}
 	s := &Subject{User: userOf(t, `{"groups": ["a"], "email": "a@corp.example", "email_verified": true, "level": 3}`), Now: now}
 	memory := new(Memory)
+	Evaluate(sets, s, memory)
 	b.ReportAllocs()
 	for b.Loop() {
-		if !Evaluate(sets, s, memory).Allowed() {
-			b.Fatal("expected the user to be allowed in, seen that they are refused")
+		if outcome, known := memory.Recall(sets); !known || !outcome.Allowed() {
+			b.Fatal("expected to recall that the user is allowed in, seen that it is not")
 		}
 	}
 }

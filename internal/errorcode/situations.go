@@ -58,6 +58,13 @@ var (
 		message: "Your account may not see this page.",
 		hint:    "If you have another account that may, sign in with it. Otherwise ask the operator of this site.",
 	})
+	// ErrUnproved: the user did not sign in as strongly, or as recently, as the page
+	// demands.
+	ErrUnproved = describe("the sign-in does not prove what was demanded", situation{
+		title:   "A stronger sign-in is needed",
+		message: "This page needs a stronger or a more recent sign-in than yours.",
+		hint:    "Try again, and confirm who you are in the way that your identity provider asks for. If that does not help, ask the operator of this site.",
+	})
 	// ErrDisabled: the option disabled is set for the provider.
 	ErrDisabled = describe("this identity provider is disabled", situation{
 		title:   "Sign-in is switched off",

@@ -121,6 +121,8 @@ func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
 	case outcome.Code == loginVisibly:
 		return c.loginTo(c.transaction.Return).beginVisibly()
 	case errors.As(outcome.Err, &f):
+	case outcome.Code == string(errorcode.Forbidden):
+		f = c.refuse(errorcode.Forbidden, fmt.Errorf("the answer to this login was refused before: %w", errorcode.ErrUnproved))
 	case outcome.Code != "":
 		f = c.refuse(errorcode.Code(outcome.Code), errors.New("the answer to this login was refused before"))
 	case outcome.Err != nil:

@@ -38,6 +38,7 @@
 //	callback_flow.go     takeTransaction finds the login in flight by its state
 //	callback_outcome.go  outcome has the response count once, on all nodes
 //	signin.go            signIn redeems the code, checks the tokens, fetches userinfo
+//	known_users.go       checkKnown looks the user up in the directories
 //	signin_mark.go       markSignIn notices browsers that keep no cookies
 //	session_create.go    createSession keeps the session and ends the one before
 //	callback_outcome.go  respondOutcome leads to the page, or to

@@ -29,6 +29,8 @@ type Failure struct {
 	Provider *Provider
 	// ReturnTo is where a fresh start is to lead.
 	ReturnTo string
+	// Proof is what a fresh start is to demand, if that is known.
+	Proof op.Proof
 	// RetryAfter is when another attempt can work, if this one failed for an
 	// outage.
 	RetryAfter time.Duration

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 var errInitiatePlain = errors.New("another site may begin a login only over HTTPS")
@@ -18,7 +19,7 @@ var errInitiatePlain = errors.New("another site may begin a login only over HTTP
 // that no one can be signed in as another user by it.
 func serveInitiate(x *Exchange, p *Provider) error {
 	if navigation.IsSubresource(x.R) {
-		return x.unauthorized(errorcode.SignInRequired, p, "")
+		return x.unauthorized(errorcode.SignInRequired, p, "", op.Proof{})
 	}
 	s := x.Scope()
 	parameters, err := x.initiation()

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -104,12 +106,17 @@ type Server interface {
 	ClientIP(context.Context) string
 }
 
-// loginURL returns the address that begins a login at a provider and then leads
-// back.
-func (in *Instance) loginURL(p *Provider, returnTo string) string {
-	address := in.Endpoints + "/" + p.ID + "/login"
+// loginURL returns the address that begins a login at a provider, which demands what
+// is to be proved and then leads back.
+func (in *Instance) loginURL(p *Provider, returnTo string, proof op.Proof) string {
+	var parameters []string
 	if returnTo != "" && returnTo != in.Home {
-		address += "?returnto=" + url.QueryEscape(returnTo)
+		parameters = append(parameters, "returnto="+url.QueryEscape(returnTo))
+	}
+	parameters = append(parameters, linkOfProof(proof)...)
+	address := in.Endpoints + "/" + p.ID + "/login"
+	if len(parameters) > 0 {
+		address += "?" + strings.Join(parameters, "&")
 	}
 	return address
 }

@@ -8,9 +8,9 @@ import (
 	"net/url"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -20,10 +20,10 @@ import (
 type login struct {
 	Exchange
 	provider *Provider
-	returnTo string        // where it leads; empty: home
-	demands  authz.Demands // of rules
-	extra    url.Values    // further parameters of the authorization request
-	silent   string        // the subject that a login without questions is to be for
+	returnTo string     // where it leads; empty: home
+	proof    op.Proof   // what rules and the login link demand
+	extra    url.Values // further parameters of the authorization request
+	silent   string     // the subject that a login without questions is to be for
 }
 
 // refuse returns the failure of the login.
@@ -52,9 +52,12 @@ func (l *login) begin() *Failure {
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Began = p.Registration, p.ID, l.Now()
 	t.RedirectURI, t.Silent = l.redirectURI(s, p), l.silent
-	t.Demands, t.Requested = p.Client.Demands.Encode(), l.NeedsOf(p, "").Names()
+	demands := l.demands()
+	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, "").Names()
 	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
-	location, err := p.Client.AuthorizationURL(ctx, loginOf(&t), l.extra)
+	request := loginOf(&t)
+	request.Demands = demands
+	location, err := p.Client.AuthorizationURL(ctx, request, l.extra)
 	if err != nil {
 		return l.refuse(errorcode.Of(err), err)
 	}

@@ -15,15 +15,22 @@ import (
 // serveLogin begins a login that a link asked for.
 func serveLogin(x *Exchange, p *Provider) error {
 	if navigation.IsSubresource(x.R) {
-		return x.unauthorized(errorcode.SignInRequired, p, "")
+		return x.unauthorized(errorcode.SignInRequired, p, "", op.Proof{})
 	}
-	query := x.query(append([]string{"returnto", "prompt"}, p.Forward...)...)
+	query := x.query(append([]string{"returnto", "prompt", "acr_values", "max_age"}, p.Forward...)...)
 	returnTo, ok := x.checkReturn(x.Scope(), query.Get("returnto"))
 	if !ok {
 		returnTo = ""
 	}
+	proof, err := proofOfLink(query)
+	if err != nil {
+		return x.respondError(&Failure{Code: errorcode.BadRequest, Cause: err, Provider: p, ReturnTo: returnTo})
+	}
 	extra := make(url.Values)
 	for _, name := range p.Forward {
+		if name == "acr_values" || name == "max_age" {
+			continue // they are demands, whoever else wants them
+		}
 		if value := query.Get(name); value != "" && len(value) <= 500 {
 			extra.Set(name, value)
 		}
@@ -31,7 +38,7 @@ func serveLogin(x *Exchange, p *Provider) error {
 	if query.Get("prompt") == selectAccount && !extra.Has("prompt") {
 		extra.Set("prompt", p.otherAccount(x.R.Context()))
 	}
-	l := login{Exchange: *x, provider: p, returnTo: returnTo, extra: extra}
+	l := login{Exchange: *x, provider: p, returnTo: returnTo, proof: proof, extra: extra}
 	return l.beginRequested()
 }
 
@@ -50,7 +57,7 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 	if (x.isForeignToProvider(x.State.foreign) || x.siblingHasSession(p)) && !x.countLogin() {
 		return x.respondTooManyLogins()
 	}
-	l := login{Exchange: *x, provider: p, demands: demands}
+	l := login{Exchange: *x, provider: p, proof: proofOfRules(demands)}
 	return l.beginForPage()
 }
 
@@ -58,11 +65,14 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 // enough. It asks for what rules demand there.
 func (x *Exchange) StepUp(demands authz.Demands) error {
 	pages.BaseSecurityHeaders(x.header())
+	l := login{Exchange: *x, provider: x.State.provider, proof: proofOfRules(demands)}
+	if x.State.shortfall != authz.ShortOfClaims && l.wasInVain() {
+		return x.respondUnproved(l.proof)
+	}
 	if !x.countLogin() {
 		return x.respondTooManyLogins()
 	}
-	l := login{Exchange: *x, provider: x.State.provider, demands: demands}
-	if x.State.shortfall == authz.ShortOfClaims && l.provider.canBeSilent() {
+	if x.State.shortfall == authz.ShortOfClaims && l.proof.IsZero() && l.provider.canBeSilent() {
 		l.silent = x.State.session.Subject
 		l.extra = url.Values{"prompt": {"none"}, "login_hint": {x.State.session.Username}}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // Placeholder returns the value of a placeholder in one of our two name spaces:
@@ -45,9 +46,9 @@ func (st *State) own(name string) (value string, ok bool) {
 // loginURL signs in with the default provider and leads back to this page.
 func (st *State) loginURL() string {
 	if st.failed != nil { // on a page of the server: start again
-		return st.at.loginURL(st.at.Default, st.failed.ReturnTo)
+		return st.at.loginURL(st.at.Default, st.failed.ReturnTo, st.failed.Proof)
 	}
-	return st.at.loginURL(st.at.Default, withoutError(st.at.requestedURL(st.r)))
+	return st.at.loginURL(st.at.Default, withoutError(st.at.requestedURL(st.r)), op.Proof{})
 }
 
 // errorCode is what did not work, or what auth_error in the query names, if that is

@@ -59,17 +59,19 @@ func (p *Provider) otherAccount(ctx context.Context) string {
 // canBeSilent reports whether a login can ask the provider to show nothing.
 func (p *Provider) canBeSilent() bool {
 	maxAge := p.Client.Demands.MaxAge
-	return !p.Client.Parameters.Has("prompt") && (maxAge == nil || *maxAge > 0)
+	return !p.Client.Parameters.Has("prompt") && (maxAge == nil || *maxAge > 0 && !p.LoginIsAuthTime)
 }
 
 // demandsIn returns what a login was begun with, whichever instance that was. A
 // transaction of an earlier release does not say; then it is what this instance
 // demands.
 func (p *Provider) demandsIn(t *session.Transaction) op.Demands {
-	if demands, err := op.DecodeDemands(t.Demands); err == nil {
-		return demands
+	demands, err := op.DecodeDemands(t.Demands)
+	if err != nil {
+		return p.Client.Demands
 	}
-	return p.Client.Demands
+	demands.Began = t.Began
+	return demands
 }
 
 // began reports whether a login was begun with this provider and client id.

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
@@ -84,7 +85,7 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 		p = x.Default
 	}
 	if text.Retry && !p.Disabled {
-		shown.LoginURL = x.loginURL(p, f.ReturnTo)
+		shown.LoginURL = x.loginURL(p, f.ReturnTo, f.Proof)
 	}
 	st.shown = shown.Message
 	if x.LeaveErrors {
@@ -104,7 +105,22 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 		problem.LoginURL = shown.LoginURL
 		return problem.Write(x.W, status)
 	}
+	if errors.Is(f.Cause, errorcode.ErrUnproved) {
+		shown.RetryURL = x.retryURL(p, f)
+		if shown.User == "" {
+			shown.LoginURL = ""
+		}
+	}
 	return x.render(pages.Error, status, shown)
+}
+
+// retryURL returns where users try again who did not prove enough: on the page itself,
+// which demands the same again; if it has just done so, by a new login.
+func (x *Exchange) retryURL(p *Provider, f *Failure) string {
+	if f.ReturnTo == "" || errors.Is(f.Cause, errInVain) {
+		return x.loginURL(p, f.ReturnTo, f.Proof)
+	}
+	return f.ReturnTo
 }
 
 // linkFor returns what an error page offers to a user who is signed in: another
@@ -134,34 +150,43 @@ func withAnotherAccount(loginURL string) string {
 var errUnauthenticated = errors.New("the request is not authenticated")
 
 // RespondUnauthorized responds to a request for a private address that begins no
-// login, since a redirect to the provider would serve nothing. decided is why.
-func (x *Exchange) RespondUnauthorized(decided authz.Reason) error {
-	reason := errorcode.SignInRequired
+// login, since a redirect to the provider would serve nothing. decided is why, and
+// demands are those of rules.
+func (x *Exchange) RespondUnauthorized(decided authz.Reason, demands authz.Demands) error {
+	reason, p, proof := errorcode.SignInRequired, x.Default, proofOfRules(demands)
+	if x.State.SignedIn() {
+		p = x.State.provider
+	}
 	switch {
 	case decided == authz.ReasonShortOfClaims:
 		reason = errorcode.SessionOutdated
+	case decided == authz.ReasonShortOfProof:
+		reason = errorcode.InsufficientAuthentication
+		proof.Add(proofOfProvider(p))
 	case decided == authz.ReasonUnproved:
 		reason = errorcode.InsufficientAuthentication
 	case len(x.header()["Set-Cookie"]) > 0: // what did not open was cleared
 		reason = errorcode.SessionEnded
 	}
-	return x.unauthorized(reason, x.Default, x.pageBefore())
+	return x.unauthorized(reason, p, x.pageBefore(), proof)
 }
 
-// unauthorized responds with 401. It names no authentication scheme, since no
-// credentials are accepted here (fault D7).
-func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo string) error {
+// unauthorized responds with 401, and says what a login has to prove. It names no
+// authentication scheme, since no credentials are accepted here (fault D7): the
+// challenge of RFC 9470 would have the same acr_values and max_age.
+func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo string, proof op.Proof) error {
 	pages.BaseSecurityHeaders(x.header())
 	st := x.State
-	st.failed = &Failure{Code: reason, Cause: errUnauthenticated, Provider: p, ReturnTo: returnTo}
+	st.failed = &Failure{Code: reason, Cause: errUnauthenticated, Provider: p, ReturnTo: returnTo, Proof: proof}
 	st.shown = reason.Message()
 	switch {
 	case x.LeaveErrors:
 		return &Error{Status: http.StatusUnauthorized, Err: errors.New("sign-in needed")}
 	case navigation.IsNavigation(x.R):
-		return x.signInPage(reason, p, returnTo)
+		return x.signInPage(st.failed)
 	}
-	problem := pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: x.loginURL(p, returnTo)}
+	problem := pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: x.loginURL(p, returnTo, proof)}
+	problem.ACRValues, problem.MaxAge = strings.Join(proof.Acceptable(), " "), secondsOf(proof.MaxAge)
 	return problem.Write(x.W, http.StatusUnauthorized)
 }
 
@@ -190,13 +215,13 @@ func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
 
 // signInPage asks users in a frame, or who have sent a form, to sign in in another
 // tab. It may be framed, and holds nothing that is theirs.
-func (x *Exchange) signInPage(reason errorcode.Code, p *Provider, returnTo string) error {
-	text := errorcode.Explain(reason, errUnauthenticated, false)
+func (x *Exchange) signInPage(f *Failure) error {
+	text := errorcode.Explain(f.Code, f.Cause, false)
 	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(x.R)}
 	if viewer := x.viewer(); viewer != nil {
 		shown.Title, shown.User = "This page opens in its own tab", viewer.User().ID()
-	} else if !p.Disabled {
-		shown.LoginURL = x.loginURL(p, returnTo)
+	} else if !f.Provider.Disabled {
+		shown.LoginURL = x.loginURL(f.Provider, f.ReturnTo, f.Proof)
 	}
 	page, err := x.page(pages.SessionEnded, shown)
 	if err != nil {

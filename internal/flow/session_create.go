@@ -25,7 +25,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 		return f
 	}
 	x.MarkLive(fresh)
-	replaced := x.endReplaced(s)
+	replaced := x.endReplaced(s, fresh)
 	present := s.FindSession(x.State.Cookies).Chunks
 	if x.R.Method == http.MethodPost {
 		present = s.AllChunks() // which ones there are, a cross-site POST does not show
@@ -39,8 +39,8 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 
 // endReplaced ends the sessions whose cookie a new sign-in overwrites, also those
 // that only another instance on this site can open. It returns what the log is to
-// say of them.
-func (x *sessions) endReplaced(s *cookiescope.Scope) (fields []slog.Attr) {
+// say of them: which session it was, and whose if it was another user's.
+func (x *sessions) endReplaced(s *cookiescope.Scope, fresh *session.Session) (fields []slog.Attr) {
 	st, ended := x.State, make(map[session.ID]bool)
 	end := func(of *Instance, l *sessionstore.Loaded) {
 		if l == nil || ended[l.Session.ID] {
@@ -48,6 +48,9 @@ func (x *sessions) endReplaced(s *cookiescope.Scope) (fields []slog.Attr) {
 		}
 		if len(ended) == 0 {
 			fields = append(fields, slog.String("replaces", audit.SessionName(&l.Session)))
+			if p := of.Providers[l.Session.Provider]; p != nil && (l.Session.Provider != fresh.Provider || l.Session.Subject != fresh.Subject) {
+				fields = append(fields, slog.String("replaces_user", of.UserOf(p, &l.Session).ID()))
+			}
 		}
 		ended[l.Session.ID] = true
 		if err := of.Sessions.Revoke(x.R.Context(), l); err != nil {

@@ -9,6 +9,9 @@ import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 // what their expressions get.
 func (x *sessions) EvaluateRules(sets []*authz.Set, request any) authz.Outcome {
 	st := x.State
+	if outcome, known := st.rulesMemory().Recall(sets); known {
+		return outcome
+	}
 	subject := authz.Subject{User: st.User(), Now: x.Now(), Skew: st.provider.Client.ClockSkew, Request: request}
 	return authz.Evaluate(sets, &subject, st.rulesMemory())
 }

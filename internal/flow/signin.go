@@ -3,6 +3,8 @@ package flow
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
@@ -13,6 +15,7 @@ import (
 // also returns the ID token.
 func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *Failure) {
 	p, t := c.provider, &c.transaction
+	demands := p.demandsIn(t)
 	refuse := func(code errorcode.Code, err error) (*session.Session, string, *Failure) {
 		return nil, "", c.refuse(code, err)
 	}
@@ -25,8 +28,11 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 	}
 	if c.response.ErrorCode != "" {
 		err := c.response.Refused(t.Nonce, t.Verifier)
-		if c.response.ErrorCode == "access_denied" {
+		switch {
+		case c.response.ErrorCode == "access_denied":
 			return refuse(errorcode.AccessDenied, err)
+		case c.response.ErrorCode == unmetAuthentication && !demands.Proof.IsZero():
+			return refuse(errorcode.Forbidden, fmt.Errorf("%w: %w", errorcode.ErrUnproved, err))
 		}
 		return refuse(errorcode.ProviderError, err)
 	}
@@ -35,10 +41,13 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 		return refuse(errorcode.Of(err), err)
 	}
 	tokens = c.checkTokenResponse(p, tokens)
-	idToken, err := p.Client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken, p.demandsIn(t))
+	idToken, err := p.Client.VerifyIDToken(context.WithoutCancel(ctx), tokens.IDToken, t.Nonce, tokens.AccessToken, demands)
 	c.logSkippedKeys(p)
 	if err != nil {
 		return refuse(errorcode.Of(err), err)
+	}
+	if err := c.checkProof(&demands, idToken); err != nil {
+		return refuse(errorcode.Forbidden, ofSubject(err, idToken))
 	}
 	needs := c.NeedsOf(p, t.Requested)
 	if tokens.NotBearer != nil && usesAccessToken(ctx, p, needs, idToken) {
@@ -51,6 +60,7 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 	from := identity.Sources{IDToken: idToken, Userinfo: info, Lost: lost}
 	fresh, findings, err := p.Mapping.NewSession(needs, identity.SignIn{
 		Transaction: t, Tokens: tokens, Sources: from, Scopes: append([]string{"openid"}, p.Client.Scopes...),
+		AuthTime: demands.AuthTime(time.Time{}), Asked: markOf(&demands, t.Demands),
 		Binding: p.Binding, Now: c.Now(), Lifetime: c.Lifetime,
 	})
 	c.logFindings(p, findings)

@@ -166,6 +166,8 @@ func (m *Mapping) merge(n *Needs, old map[string]json.RawMessage, wasUserinfo se
 			put(groupsEntry, m.keptGroups(value))
 		}
 	}
+	delete(kept, withheldEntry)
+	m.keepWithheld(n, kept, set, Sources{Userinfo: info})
 	names = slices.DeleteFunc(names, func(name string) bool { return kept[name] == nil })
 	return kept, session.NamesOf(names...), nil
 }

@@ -44,6 +44,9 @@ func TestMerge(t *testing.T) {
 		{name: "some groups exist here", m: Mapping{GroupNames: map[string]string{"b": "staff"}}, needs: all, old: `{"\u0001groups": []}`, was: []string{groupsEntry}, userinfo: `{"groups": ["a", "b"]}`, want: `^groups=["staff"]`, names: []string{groupsEntry}},
 		{name: "groups in another form", m: Mapping{Groups: "groups.name"}, needs: all, old: `{"groups": [{"name": "a"}], "\u0001groups": ["a"]}`, userinfo: `{"groups": {"name": "b"}}`, want: `groups={"name": "b"}`, names: []string{"groups"}},
 		{name: "groups of a list of objects", m: Mapping{Groups: "groups.name"}, needs: all, old: `{"groups": [{"name": "a"}], "\u0001groups": ["a"]}`, userinfo: `{"groups": [{"name": "b"}]}`, want: `^groups=["b"] groups=[{"name": "b"}]`, names: []string{"groups", groupsEntry}},
+		{name: "a claim that could not be had is there", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"\u0001withheld": ["a"]}`, userinfo: `{"a": 1}`, want: `a=1`, names: []string{"a"}},
+		{name: "a claim that could not be had is absent", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"\u0001withheld": ["a"]}`, userinfo: `{}`, want: ``},
+		{name: "groups are too many now", needs: Needs{KeepAll: true, Claims: []string{"groups"}}, old: `{"groups": ["a"]}`, was: []string{"groups"}, userinfo: `{"hasgroups": true}`, want: `^withheld=["groups"] hasgroups=true`, names: []string{"hasgroups"}},
 		{name: "the tenant stays", needs: all, old: `{"\u0001tenant": "t"}`, userinfo: `{}`, want: `^tenant="t"`},
 	} {
 		t.Run(row.name, func(t *testing.T) {

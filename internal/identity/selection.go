@@ -63,7 +63,7 @@ func (m *Mapping) selectClaims(n *Needs, from Sources, putFacts func(kept map[st
 		maps.DeleteFunc(kept, func(name string, _ json.RawMessage) bool { return !n.keeps(name) })
 	}
 	selected.findings = m.selectGroups(n, kept, set, from)
-	m.keepWithheld(n, kept, from)
+	m.keepWithheld(n, kept, set, from)
 	putFacts(kept)
 	if selected.claims, err = claims.Encode(kept); err != nil {
 		return selected, err

@@ -15,6 +15,10 @@ type SignIn struct {
 	Tokens      op.Tokens
 	Sources     Sources
 	Scopes      []string // that the login requested
+	// AuthTime counts as auth_time if the ID token has none; may be zero.
+	AuthTime time.Time
+	// Asked is the mark of what the login demanded, see User.Asked.
+	Asked string
 
 	Binding  session.Binding // what the session is bound to
 	Now      time.Time
@@ -54,7 +58,9 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 	if err != nil {
 		return nil, nil, err
 	}
-	fresh.AuthTime, fresh.ACR = op.AuthOf(idToken)
+	if fresh.AuthTime, fresh.ACR = op.AuthOf(idToken); fresh.AuthTime.IsZero() {
+		fresh.AuthTime = in.AuthTime
+	}
 	if fresh.Username, err = m.Username(in.Sources); err != nil {
 		return nil, findings, err
 	}

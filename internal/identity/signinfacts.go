@@ -23,7 +23,11 @@ const (
 	acrsEntry   = "\x01acrs"  // Entra ID's: further values of acr
 	amrEntry    = "\x01amr"   // the methods of authentication
 	scopeEntry  = "\x01scope" // the scopes that were granted
+	askedEntry  = "\x01asked" // what the login demanded of how and when the user signs in
 )
+
+// factEntries lists those of them that a session keeps when its claims change.
+var factEntries = []string{tenantEntry, acrsEntry, amrEntry, scopeEntry, askedEntry}
 
 // ACR returns the authentication context classes of the sign-in: acr, and Entra
 // ID's acrs.
@@ -36,6 +40,15 @@ func (u User) ACR() []string {
 		return append([]string{acr}, values...)
 	}
 	return values
+}
+
+// ACRs returns all authentication context classes of an ID token: acr, and Entra ID's
+// acrs.
+func ACRs(idToken op.Claims) []string {
+	if _, acr := op.AuthOf(idToken); acr != "" {
+		return append([]string{acr}, listOf(idToken["acrs"])...)
+	}
+	return listOf(idToken["acrs"])
 }
 
 // AMR returns the methods by which the user was authenticated.
@@ -51,6 +64,16 @@ func (u User) AuthTime() time.Time {
 		return time.Time{}
 	}
 	return u.Session.AuthTime
+}
+
+// Asked returns the mark of what the login of the session demanded of how and when
+// the user signs in; empty if that was nothing.
+func (u User) Asked() string {
+	if !u.SignedIn() {
+		return ""
+	}
+	value, _ := u.Session.Claims.Get(askedEntry)
+	return value.Plain()
 }
 
 // Tenant returns the tenant in which the user signed in, tid of the ID token; empty
@@ -83,6 +106,7 @@ func (m *Mapping) putFacts(n *Needs, kept map[string]json.RawMessage, in *SignIn
 	if n.Tenant && m.Tenants == "" {
 		putText(kept, tenantEntry, textOf(idToken["tid"]))
 	}
+	putText(kept, askedEntry, in.Asked)
 	if n.ACR {
 		putList(kept, acrsEntry, listOf(idToken["acrs"]))
 	}
@@ -100,7 +124,7 @@ func (m *Mapping) putFacts(n *Needs, kept map[string]json.RawMessage, in *SignIn
 
 // copyFacts adds the facts of a session to what it keeps from now on.
 func copyFacts(kept map[string]json.RawMessage, s *session.Session) {
-	for _, entry := range []string{tenantEntry, acrsEntry, amrEntry, scopeEntry} {
+	for _, entry := range factEntries {
 		if value, ok := s.Claims.Get(entry); ok {
 			kept[entry] = value.JSON()
 		}
@@ -108,8 +132,8 @@ func copyFacts(kept map[string]json.RawMessage, s *session.Session) {
 }
 
 // reduceFacts takes away from a session what a new ID token does not repeat, and
-// takes the scopes that were granted now. A later auth_time counts. idToken is nil
-// if there is no new one.
+// takes the scopes that were granted now. A later auth_time counts, and any if the
+// login stands for it. idToken is nil if there is no new one.
 func reduceFacts(s *session.Session, tokens op.Tokens, idToken op.Claims) {
 	facts := make(map[string]json.RawMessage)
 	copyFacts(facts, s)
@@ -121,7 +145,7 @@ func reduceFacts(s *session.Session, tokens op.Tokens, idToken op.Claims) {
 	}
 	if idToken != nil {
 		authTime, acr := op.AuthOf(idToken)
-		if authTime.After(s.AuthTime) {
+		if isAssumed := s.Grant.RefreshToken != "" && s.Grant.AuthTime == 0; authTime.After(s.AuthTime) || isAssumed && !authTime.IsZero() {
 			s.AuthTime = authTime
 		}
 		values := append(listOf(idToken["acrs"]), acr)
@@ -151,7 +175,7 @@ func withFacts(set claims.Set, facts map[string]json.RawMessage) claims.Set {
 		all[name] = value.JSON()
 		return true
 	})
-	for _, entry := range []string{tenantEntry, acrsEntry, amrEntry, scopeEntry} {
+	for _, entry := range factEntries {
 		delete(all, entry)
 		if raw, ok := facts[entry]; ok {
 			all[entry] = raw

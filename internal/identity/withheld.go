@@ -13,10 +13,14 @@ import (
 const withheldEntry = "\x01withheld"
 
 // withheld returns the needed claims that could not be had, which is not the same
-// as absent: userinfo failed, or the provider marks them as distributed or as too
-// many (Core 5.6.2).
-func (m *Mapping) withheld(n *Needs, from Sources) (paths []string) {
+// as absent: userinfo failed, the provider marks them as distributed or as too many
+// (Core 5.6.2), or the groups are in a form that cannot be read. set are all claims
+// of the sources.
+func (m *Mapping) withheld(n *Needs, set claims.Set, from Sources) (paths []string) {
 	for _, path := range n.Claims {
+		if slices.Contains(paths, path) {
+			continue
+		}
 		source := path
 		if local, ok := m.Claims[path]; ok {
 			source = BareClaim(local)
@@ -29,16 +33,24 @@ func (m *Mapping) withheld(n *Needs, from Sources) (paths []string) {
 		}
 		name := claims.SplitPath(source)[0]
 		isHad := from.has(source) || from.has(BareClaim(source))
-		if !isHad && (from.Lost || from.IDToken.Withholds(name) || from.Userinfo.Withholds(name)) && !slices.Contains(paths, path) {
+		isWithheld := from.Lost || from.IDToken.Withholds(name) || from.Userinfo.Withholds(name)
+		if !isHad && isWithheld || path == "groups" && m.hasUnreadableGroups(set) {
 			paths = append(paths, path)
 		}
 	}
 	return paths
 }
 
+// hasUnreadableGroups reports whether the groups claim is there and is not a list of
+// names.
+func (m *Mapping) hasUnreadableGroups(set claims.Set) bool {
+	value, ok := set.PathEach(m.Groups)
+	return ok && groupsForm(value) != ""
+}
+
 // keepWithheld notes which of the needed claims could not be had.
-func (m *Mapping) keepWithheld(n *Needs, kept map[string]json.RawMessage, from Sources) {
-	if paths := m.withheld(n, from); len(paths) > 0 {
+func (m *Mapping) keepWithheld(n *Needs, kept map[string]json.RawMessage, set claims.Set, from Sources) {
+	if paths := m.withheld(n, set, from); len(paths) > 0 {
 		kept[withheldEntry], _ = json.Marshal(paths) // strings always marshal
 	}
 }

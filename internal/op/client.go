@@ -49,6 +49,8 @@ type Client struct {
 type Login struct {
 	State, Nonce, Verifier string
 	RedirectURI            string
+	// Demands are what the request asks for, as DemandsOf has them.
+	Demands Demands
 }
 
 // Tokens are what a code was traded for.
@@ -95,12 +97,8 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	if c.ResponseMode != "" {
 		options = append(options, oauth2.SetAuthURLParam("response_mode", c.ResponseMode))
 	}
-	for _, parameters := range []url.Values{extra, c.Parameters} { // what is fixed wins
-		for name, values := range parameters {
-			if len(values) > 0 {
-				options = append(options, oauth2.SetAuthURLParam(name, values[0]))
-			}
-		}
+	for name, values := range c.parameters(extra, &login.Demands) {
+		options = append(options, oauth2.SetAuthURLParam(name, values[0]))
 	}
 	if metadata.Pushed {
 		return c.push(ctx, metadata, config, login.State, options)

@@ -1,7 +1,6 @@
 package op
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,32 +17,61 @@ type Demands struct {
 	// ACR: acr must be there, and be one of ACRs if there are any.
 	ACR  bool
 	ACRs []string
+	// Proof is what one login has to prove beyond that.
+	Proof Proof
+	// LoginIsAuthTime reports whether the login asks the user to sign in again, so that
+	// it counts as auth_time if the ID token has none.
+	LoginIsAuthTime bool
+	// Began is when a login with LoginIsAuthTime began. It is not encoded.
+	Began time.Time
 
 	hashes [][8]byte // stand for ACRs in decoded demands
 }
 
-// maxACRs bounds the values of acr, which a transaction carries.
-const maxACRs = 32
+const (
+	// MaxACRs bounds the values of acr that one list has, which a transaction carries.
+	MaxACRs = 32
+	// maxProofACRs bounds those of all lists of a proof. Further lists are not checked
+	// when the user comes back, but by the rules themselves.
+	maxProofACRs = 64
+)
 
-// Any reports whether anything is demanded.
+// Any reports whether anything is demanded of ID tokens.
 func (d *Demands) Any() bool { return d.MaxAge != nil || d.ACR }
+
+// AuthTime returns when the user signed in at the provider, by the auth_time of an ID
+// token or what counts as that; zero if it is unknown.
+func (d *Demands) AuthTime(said time.Time) time.Time {
+	if said.IsZero() && d.LoginIsAuthTime {
+		return d.Began
+	}
+	return said
+}
 
 // Check holds a sign-in to the demands. authTime is zero and acr is empty where
 // the ID token had none.
 func (d *Demands) Check(authTime time.Time, acr string, now time.Time, skew time.Duration) error {
 	if d.MaxAge != nil {
-		ago := now.Sub(authTime)
-		switch {
-		case authTime.IsZero():
-			return errors.New("auth_time is missing, which max_age asks for")
-		case ago > *d.MaxAge+skew:
-			return fmt.Errorf("auth_time is %s ago, which is more than max_age (clock_skew is %s)", ago.Round(time.Second), skew)
-		case ago < -skew:
-			return fmt.Errorf("auth_time is %s in the future (clock_skew is %s); check the clocks here and at the provider", -ago.Round(time.Second), skew)
+		if err := checkAge(*d.MaxAge, authTime, now, skew); err != nil {
+			return err
 		}
 	}
 	if d.ACR && !d.allows(acr) {
 		return errors.New("acr is not one that claims asks for as essential")
+	}
+	return nil
+}
+
+// checkAge holds the time of a sign-in, zero if it is unknown, to a max_age.
+func checkAge(maxAge time.Duration, authTime, now time.Time, skew time.Duration) error {
+	ago := now.Sub(authTime)
+	switch {
+	case authTime.IsZero():
+		return errors.New("auth_time is missing, which max_age asks for")
+	case ago > maxAge+skew:
+		return fmt.Errorf("auth_time is %s ago, which is more than max_age (clock_skew is %s)", ago.Round(time.Second), skew)
+	case ago < -skew:
+		return fmt.Errorf("auth_time is %s in the future (clock_skew is %s); check the clocks here and at the provider", -ago.Round(time.Second), skew)
 	}
 	return nil
 }
@@ -58,59 +86,6 @@ func (d *Demands) allows(acr string) bool {
 	return slices.Contains(d.ACRs, acr) || len(d.hashes) > 0 && slices.Contains(d.hashes, hashTexts(acr))
 }
 
-// The parts of encoded demands.
-const (
-	demandsNone   = 0
-	demandsMaxAge = 1 << 0
-	demandsACR    = 1 << 1
-)
-
-// Encode makes a short text of the demands, which is never empty. Values of acr
-// become hashes.
-func (d *Demands) Encode() string {
-	encoded := []byte{demandsNone}
-	if d.MaxAge != nil {
-		encoded[0] |= demandsMaxAge
-		encoded = binary.AppendUvarint(encoded, uint64(*d.MaxAge/time.Second))
-	}
-	if d.ACR {
-		encoded[0] |= demandsACR
-		for _, acr := range d.ACRs {
-			hash := hashTexts(acr)
-			encoded = append(encoded, hash[:]...)
-		}
-	}
-	return string(encoded)
-}
-
-// DecodeDemands reads what Encode made.
-func DecodeDemands(text string) (d Demands, err error) {
-	rest := []byte(text)
-	if len(rest) == 0 || rest[0] > demandsMaxAge|demandsACR {
-		return d, errNoDemands
-	}
-	parts := rest[0]
-	rest = rest[1:]
-	if parts&demandsMaxAge != 0 {
-		seconds, size := binary.Uvarint(rest)
-		if size <= 0 || seconds > 1<<31 {
-			return d, errNoDemands
-		}
-		maxAge := time.Duration(seconds) * time.Second
-		d.MaxAge, rest = &maxAge, rest[size:]
-	}
-	d.ACR = parts&demandsACR != 0
-	for ; d.ACR && len(rest) >= 8; rest = rest[8:] {
-		d.hashes = append(d.hashes, [8]byte(rest))
-	}
-	if len(rest) > 0 {
-		return Demands{}, errNoDemands
-	}
-	return d, nil
-}
-
-var errNoDemands = errors.New("these are no demands")
-
 // checkRequested holds the token to the request: auth_time and acr are what was asked for.
 func (c *idTokenCheck) checkRequested(claims object) error {
 	if !c.demands.Any() {
@@ -120,7 +95,7 @@ func (c *idTokenCheck) checkRequested(claims object) error {
 	if err != nil {
 		return err
 	}
-	return c.demands.Check(authTime, acr, c.now, c.skew)
+	return c.demands.Check(c.demands.AuthTime(authTime), acr, c.now, c.skew)
 }
 
 // authOf returns auth_time and acr, zero and empty where they are absent.
@@ -167,8 +142,8 @@ func ParseClaimsRequest(text string) (d Demands, err error) {
 				return d, fmt.Errorf("asks for %q in a way that is none: %w", clip(name), err)
 			}
 			if place == "id_token" && name == "acr" && wish.essential {
-				if len(wish.values) > maxACRs {
-					return d, fmt.Errorf("asks for more than %d values of acr", maxACRs)
+				if len(wish.values) > MaxACRs {
+					return d, fmt.Errorf("asks for more than %d values of acr", MaxACRs)
 				}
 				d.ACR, d.ACRs = true, wish.values
 			}

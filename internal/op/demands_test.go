@@ -59,7 +59,8 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 
 func FuzzDecodeDemands(f *testing.F) {
 	minute := time.Minute
-	for _, d := range []Demands{{}, {MaxAge: &minute}, {ACR: true}, {MaxAge: &minute, ACR: true, ACRs: []string{"a", "b"}}} {
+	for _, d := range []Demands{{}, {MaxAge: &minute}, {ACR: true}, {MaxAge: &minute, ACR: true, ACRs: []string{"a", "b"}},
+		{Proof: Proof{MaxAge: &minute, ACR: [][]string{{"a", "b"}, {"c"}}}}, {ACR: true, ACRs: []string{"a"}, LoginIsAuthTime: true, Proof: Proof{MaxAge: &minute}}} {
 		f.Add(d.Encode())
 		f.Add(d.Encode() + "x")
 	}
@@ -69,16 +70,19 @@ func FuzzDecodeDemands(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		d, err := DecodeDemands(text)
 		if err != nil {
-			if d.Any() {
+			if d.Any() || !d.Proof.IsZero() {
 				t.Errorf("%q is refused and demands %+v", text, d)
 			}
 			return
 		}
-		if d.Any() != (text[0] != 0) {
+		if any := d.Any() || !d.Proof.IsZero(); any != (text[0] != 0) {
 			t.Errorf("%q demands %+v", text, d)
 		}
 		if d.Any() && d.Check(time.Time{}, "", time.Unix(1_700_000_000, 0), time.Minute) == nil {
 			t.Errorf("%q is satisfied by nothing", text)
+		}
+		if !d.Proof.IsZero() && d.Proof.Check(time.Time{}, nil, time.Unix(1_700_000_000, 0), time.Minute) == nil {
+			t.Errorf("%q is proved by nothing", text)
 		}
 	})
 }

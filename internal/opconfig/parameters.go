@@ -6,9 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
@@ -67,12 +65,9 @@ func demandsOf(all url.Values) (d op.Demands, err error) {
 		}
 	}
 	if text := all.Get("max_age"); text != "" && !strings.Contains(text, "{") {
-		seconds, err := strconv.ParseUint(text, 10, 31)
-		if err != nil {
-			return d, errors.New("authorization_params: max_age is not a number of seconds")
+		if d.MaxAge, err = op.ParseMaxAge(text); err != nil {
+			return d, fmt.Errorf("authorization_params: %w", err)
 		}
-		maxAge := time.Duration(seconds) * time.Second
-		d.MaxAge = &maxAge
 	}
 	return d, nil
 }

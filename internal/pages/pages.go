@@ -63,6 +63,7 @@ type Data struct {
 	Fields map[string]string
 
 	LoginURL  string // begins a fresh sign-in; may be empty
+	RetryURL  string // error.html: what to try again; may be empty
 	LogoutURL string
 	HomeURL   string
 }
@@ -114,7 +115,7 @@ func try(t *template.Template) error {
 	}
 	full := Data{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
-		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", LogoutURL: "/o", HomeURL: "/",
+		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))
 }

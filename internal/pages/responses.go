@@ -57,6 +57,10 @@ type Problem struct {
 	Rule string
 	// LoginURL begins a fresh sign-in; may be empty.
 	LoginURL string
+	// ACRValues and MaxAge are what that has to prove: values of acr, separated by
+	// spaces, and seconds (RFC 9470 3); may be empty and nil.
+	ACRValues string
+	MaxAge    *int64
 	// LogoutURL signs the user out; may be empty.
 	LogoutURL string
 	// ErrorID finds the line in the log; may be empty.
@@ -66,10 +70,12 @@ type Problem struct {
 // Write writes the problem with a status.
 func (p Problem) Write(w http.ResponseWriter, status int) error {
 	text, err := json.Marshal(struct {
+		ACRValues string `json:"acr_values,omitempty"`
 		Detail    string `json:"detail"`
 		ErrorID   string `json:"error_id,omitempty"`
 		LoginURL  string `json:"login_url,omitempty"`
 		LogoutURL string `json:"logout_url,omitempty"`
+		MaxAge    *int64 `json:"max_age,omitempty"`
 		Provider  string `json:"provider,omitempty"`
 		Reason    string `json:"reason"`
 		Rule      string `json:"rule,omitempty"`
@@ -77,7 +83,7 @@ func (p Problem) Write(w http.ResponseWriter, status int) error {
 		Title     string `json:"title"`
 		Type      string `json:"type"`
 		User      string `json:"user,omitempty"`
-	}{p.Detail, p.ErrorID, p.LoginURL, p.LogoutURL, p.Provider, p.Reason, p.Rule, status, http.StatusText(status), "about:blank", p.User})
+	}{p.ACRValues, p.Detail, p.ErrorID, p.LoginURL, p.LogoutURL, p.MaxAge, p.Provider, p.Reason, p.Rule, status, http.StatusText(status), "about:blank", p.User})
 	if err != nil {
 		return err
 	}

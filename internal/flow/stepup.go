@@ -1,0 +1,147 @@
+package flow
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// This file is about what a login has to prove: where that comes from, who reads it,
+// and what follows if the login does not prove it.
+
+// maxLinkACRs bounds acr_values in a login link, in bytes.
+const maxLinkACRs = 2000
+
+// unmetAuthentication is how a provider says that the user did not sign in as it was
+// asked (OpenID Connect Core Error Code unmet_authentication_requirements 1.0).
+const unmetAuthentication = "unmet_authentication_requirements"
+
+// proofOfRules returns the proof that rules demand.
+func proofOfRules(demands authz.Demands) op.Proof {
+	proof := op.Proof{ACR: demands.ACR}
+	if demands.MaxAge > 0 {
+		proof.MaxAge = &demands.MaxAge
+	}
+	return proof
+}
+
+// proofOfProvider returns the proof that the fixed parameters of a provider amount to.
+func proofOfProvider(p *Provider) op.Proof {
+	proof := op.Proof{MaxAge: p.Client.Demands.MaxAge}
+	if values := p.Client.Demands.ACRs; len(values) > 0 {
+		proof.ACR = [][]string{values}
+	}
+	return proof
+}
+
+// proofOfLink returns the proof that a login link demands. What cannot be a demand is
+// an error: to ignore it would let in a user who proves less than was meant.
+func proofOfLink(query url.Values) (proof op.Proof, err error) {
+	for _, name := range []string{"acr_values", "max_age"} {
+		if len(query[name]) > 1 {
+			return proof, fmt.Errorf("the parameter %s is there more than once", name)
+		}
+	}
+	text := query.Get("acr_values")
+	values := strings.Fields(text)
+	switch {
+	case len(text) > maxLinkACRs || len(values) > op.MaxACRs:
+		return proof, fmt.Errorf("acr_values has more than %d values or %d bytes", op.MaxACRs, maxLinkACRs)
+	case strings.ContainsFunc(text, isUnprintable):
+		return proof, errors.New("acr_values has characters that do not print")
+	case len(values) > 0:
+		proof.ACR = [][]string{values}
+	}
+	if text := query.Get("max_age"); text != "" {
+		proof.MaxAge, err = op.ParseMaxAge(text)
+	}
+	return proof, err
+}
+
+func isUnprintable(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
+
+// linkOfProof returns the parameters of a login link that demand a proof.
+func linkOfProof(proof op.Proof) (parameters []string) {
+	if values := strings.Join(proof.Acceptable(), " "); values != "" && len(values) <= maxLinkACRs {
+		parameters = append(parameters, "acr_values="+url.QueryEscape(values))
+	}
+	if seconds := secondsOf(proof.MaxAge); seconds != nil {
+		parameters = append(parameters, "max_age="+strconv.FormatInt(*seconds, 10))
+	}
+	return parameters
+}
+
+// secondsOf returns a duration in whole seconds; nil is none.
+func secondsOf(d *time.Duration) *int64 {
+	if d == nil {
+		return nil
+	}
+	seconds := int64(*d / time.Second)
+	return &seconds
+}
+
+// demands returns all that the login demands. A login without questions cannot ask the
+// user to sign in again.
+func (l *login) demands() op.Demands {
+	return l.provider.Client.DemandsOf(l.proof, l.provider.LoginIsAuthTime && l.silent == "")
+}
+
+// checkProof holds an ID token to what rules or a login link demanded of this login,
+// at whichever instance it began.
+func (c *callbackFlow) checkProof(demands *op.Demands, idToken op.Claims) error {
+	if demands.Proof.IsZero() {
+		return nil
+	}
+	authTime, _ := op.AuthOf(idToken)
+	err := demands.Proof.Check(demands.AuthTime(authTime), identity.ACRs(idToken), c.Now(), c.provider.Client.ClockSkew)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errorcode.ErrUnproved, err)
+	}
+	return nil
+}
+
+// markOf returns what a session keeps of what its login demanded, encoded: enough to
+// know the same demands again. It is empty if nothing was demanded.
+func markOf(demands *op.Demands, encoded string) string {
+	if !demands.Any() && demands.Proof.IsZero() {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(encoded))
+	return base64.RawURLEncoding.EncodeToString(sum[:6])
+}
+
+// wasInVain reports whether the session comes from a login with the same demands, a
+// moment ago, and something else than time is the reason that it does not satisfy
+// them: another such login would lead to the same.
+func (l *login) wasInVain() bool {
+	s, user, demands := l.State.session, l.State.User(), l.demands()
+	if l.Now().Sub(s.SignedIn) >= repeatWindow || user.Asked() != markOf(&demands, demands.Encode()) {
+		return false
+	}
+	skew := l.provider.Client.ClockSkew
+	return demands.Check(s.AuthTime, s.ACR, s.SignedIn, skew) != nil || demands.Proof.Check(s.AuthTime, user.ACR(), s.SignedIn, skew) != nil
+}
+
+var errInVain = fmt.Errorf("%w, although the user has just signed in for this page: does the provider take acr away from refreshed ID tokens", errorcode.ErrUnproved)
+
+// respondUnproved responds with 403 to a signed-in user who has just signed in again
+// for this page, and does not satisfy its rules.
+func (x *Exchange) respondUnproved(proof op.Proof) error {
+	f := &Failure{Code: errorcode.Forbidden, Cause: errInVain, Provider: x.State.provider, Proof: proof}
+	if s := x.Scope(); s != nil {
+		f.ReturnTo = x.returnToPage(s)
+	}
+	return x.errorPage(http.StatusForbidden, f, x.log(f))
+}
