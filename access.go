@@ -21,34 +21,55 @@ func (h *Handler) policy(r *http.Request, original *url.URL) (authz.Policy, erro
 	if len(h.guard) == 0 && len(h.Routes) == 0 {
 		return h.sitePolicy(), nil
 	}
-	if original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path) {
+	if isPlain(r, original) {
 		return h.policyAsRead(r)
 	}
+	all := authz.Policy{Public: true, Named: true}
+	var failed error
+	complete := eachReading(r, original, func() bool {
+		one, err := h.policyAsRead(r)
+		if failed = err; err == nil {
+			all.Restrict(one)
+		}
+		return err == nil
+	})
+	if !complete && failed == nil {
+		return authz.Policy{Guarded: true, Unauthenticated: authz.Unauthenticated(h.Unauthenticated), Rules: h.rules.everything}, nil
+	}
+	return all, failed
+}
+
+// eachReading puts every reading of the path into a request, one after the other,
+// until visit returns false. It returns false if there are too many readings, or one
+// was not visited.
+func eachReading(r *http.Request, original *url.URL, visit func() bool) bool {
 	var buffer [8]address.Reading
 	readings, complete := address.Readings(buffer[:0],
 		address.Path{Path: original.Path, RawPath: original.EscapedPath()},
 		address.Path{Path: r.URL.Path, RawPath: r.URL.EscapedPath()})
 	if !complete {
-		return authz.Policy{Guarded: true, Unauthenticated: authz.Unauthenticated(h.Unauthenticated), Rules: h.rules.everything}, nil
+		return false
 	}
 	current, sent := *r.URL, *original
 	defer func() {
 		original.Path, original.RawPath = sent.Path, sent.RawPath
 		r.URL.Path, r.URL.RawPath = current.Path, current.RawPath
 	}()
-	all := authz.Policy{Public: true, Named: true}
 	// The current path is the first reading, and looked at last: what matchers
 	// leave behind for placeholders is of that.
 	for _, reading := range slices.Backward(readings) {
 		original.Path, original.RawPath = reading.Path, reading.RawPath
 		r.URL.Path, r.URL.RawPath = reading.Path, reading.RawPath
-		one, err := h.policyAsRead(r)
-		if err != nil {
-			return all, err
+		if !visit() {
+			return false
 		}
-		all.Restrict(one)
 	}
-	return all, nil
+	return true
+}
+
+// isPlain reports whether the path of a request has one reading.
+func isPlain(r *http.Request, original *url.URL) bool {
+	return original.Path == r.URL.Path && original.RawPath == r.URL.RawPath && r.URL.RawPath == "" && address.Plain(r.URL.Path)
 }
 
 // sitePolicy returns the policy for requests that no route names.
@@ -61,25 +82,38 @@ func (h *Handler) sitePolicy() authz.Policy {
 
 // policyAsRead returns the policy for the path as it stands in the request.
 func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
+	covered, route, err := routeAsRead(h, r)
+	switch {
+	case err != nil || !covered:
+		return authz.Policy{}, err
+	case route == nil:
+		return h.sitePolicy(), nil
+	}
+	public := route.Mode == modePublic
+	return authz.Policy{
+		Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(cmp.Or(route.Unauthenticated, h.Unauthenticated)),
+		Rules: route.rules, Explain: explains(h, route),
+	}, nil
+}
+
+// routeAsRead returns whether the guard covers the path as it stands in the request,
+// and the first route that matches it, or nil.
+func routeAsRead(h *Handler, r *http.Request) (covered bool, first *Route, err error) {
 	if len(h.guard) > 0 {
 		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
-			return authz.Policy{}, err
+			return false, nil, err
 		}
 	}
 	for _, route := range h.Routes {
 		matched, err := route.matchers.AnyMatchWithError(r)
 		if err != nil {
-			return authz.Policy{}, err
+			return false, nil, err
 		}
 		if matched {
-			public := route.Mode == modePublic
-			return authz.Policy{
-				Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(cmp.Or(route.Unauthenticated, h.Unauthenticated)),
-				Rules: route.rules, Explain: explains(h, route),
-			}, nil
+			return true, route, nil
 		}
 	}
-	return h.sitePolicy(), nil
+	return true, nil, nil
 }
 
 // explains reports whether refused users read which rule they do not satisfy, on a

@@ -17,15 +17,16 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "oidc-rp",
-		Short: "Inspect and manage OpenID Connect logins of a running Caddy",
+		Short: "Inspect and manage OpenID Connect logins",
 		Long: `
 Shows the state of identity providers, ends sessions, and rotates the keys that
-sessions are sealed with, through the admin API of a running Caddy.
+sessions are sealed with, through the admin API of a running Caddy. Explains what
+the rules of a configuration make of a user, without a running Caddy.
 
 The default address of the admin API is '` + caddy.DefaultAdminListen + `'; use --address or
 --config for another one.
 
-Exits 0 on success, 1 on error.`,
+Exits 0 on success, 1 on error; see also explain --help.`,
 		CobraFunc: addSubcommands,
 	})
 }
@@ -51,7 +52,7 @@ Makes no request to providers.`,
 		return adminCall{path: adminapi.ProvidersPath, print: adminapi.PrintProviders}
 	})
 
-	root.AddCommand(providers, revokeCommand(), keysCommand())
+	root.AddCommand(providers, revokeCommand(), keysCommand(), explainCommand())
 }
 
 func revokeCommand() *cobra.Command {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
@@ -147,8 +148,8 @@ func isProviderPage(name string) int {
 	return 0
 }
 
-// TestProviderPages: each is in the index, names what to register, and only
-// error codes that exist.
+// TestProviderPages: each is in the index, names what to register, says what rules
+// can be about, and names only error codes that exist.
 func TestProviderPages(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
@@ -162,6 +163,11 @@ func TestProviderPages(t *testing.T) {
 		}
 		if !strings.Contains(text, "| `https://app.example.com/@app/auth/default/code` |") {
 			t.Errorf("%s does not name the redirect URI", name)
+		}
+		for _, rule := range []string{"group", "email_domain", "acr", "amr", "max_age"} {
+			if _, rules, _ := strings.Cut(text, "\n## For rules\n"); !strings.Contains(rules, "\n| `"+rule+"` | ") {
+				t.Errorf("%s does not say what the rule %s needs there", name, rule)
+			}
 		}
 		_, trouble, _ := strings.Cut(text, "| error code |")
 		rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(trouble, -1)
@@ -318,6 +324,50 @@ func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	for _, m := range regexp.MustCompile("`((?:internal|store|directory|cmd|pages|bench|e2e|docs|testdata|integration)(?:/[a-z_/.]+)?|[a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
 		if _, err := os.Stat(filepath.FromSlash(m[1])); err != nil {
 			t.Errorf("docs/contributing.md names %s, which does not exist (any more)", m[1])
+		}
+	}
+}
+
+// TestDocumentsShowEveryRule: docs/access.md has an example of each kind of rule.
+func TestDocumentsShowEveryRule(t *testing.T) {
+	t.Parallel()
+	var examples strings.Builder
+	for _, block := range caddyfileBlock.FindAllStringSubmatch(documents(t)[filepath.Join("docs", "access.md")], -1) {
+		examples.WriteString(block[1])
+	}
+	for _, kind := range authz.Kinds(false) {
+		if kind == authz.KindExpression {
+			continue // which the Caddyfile does not have yet
+		}
+		if !regexp.MustCompile(`(?m)^\t+require ` + kind + `\b`).MatchString(examples.String()) {
+			t.Errorf("docs/access.md has no example of the rule %s", kind)
+		}
+	}
+}
+
+// TestDocumentsNameTestsThatExist: docs/security.md says which tests hold what it
+// promises.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	var tests strings.Builder
+	err := filepath.WalkDir(".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		tests.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Z][A-Za-z]+)`").FindAllStringSubmatch(documents(t)[filepath.Join("docs", "security.md")], -1)
+	if len(named) == 0 {
+		t.Error("docs/security.md names no test")
+	}
+	for _, m := range named {
+		if !strings.Contains(tests.String(), "\nfunc "+m[1]+"(") {
+			t.Errorf("docs/security.md names %s, which does not exist (any more)", m[1])
 		}
 	}
 }

@@ -13,21 +13,29 @@ import (
 
 var caddyfileBlock = regexp.MustCompile("(?s)```caddyfile\n(.*?)```")
 
-// recipe is the n-th Caddyfile of docs/recipes.md after a headline, as a site of
-// these tests.
-func recipe(t *testing.T, after string, n int, op *oidctest.Provider) string {
+// example is the Caddyfile of a page in docs after a headline, as a site of these
+// tests: what its global option says of oidc_rp, and the site.
+func example(t *testing.T, page, after string, op *oidctest.Provider) (global, site string) {
 	t.Helper()
-	recipes, err := os.ReadFile("../docs/recipes.md")
-	if err != nil {
-		t.Fatal(err)
+	text, err := os.ReadFile("../docs/" + page)
+	succeeds(required{t}, "reading "+page, err)
+	_, rest, found := strings.Cut(string(text), after)
+	equal(required{t}, fmt.Sprintf("docs/%s has %q", page, after), found, true)
+	block := caddyfileBlock.FindStringSubmatch(rest)
+	atLeast(required{t}, fmt.Sprintf("the number of Caddyfiles in docs/%s after %q", page, after), len(block), 1)
+	site = regexp.MustCompile(`issuer https://\S+\s+client_id \S+\s+client_secret \S+\n`).ReplaceAllLiteralString(block[1], options(op))
+	if strings.HasPrefix(site, "{\n") {
+		global, site, _ = strings.Cut(site[2:], "\n}\n")
 	}
-	_, rest, found := strings.Cut(string(recipes), after)
-	blocks := caddyfileBlock.FindAllStringSubmatch(rest, n+1)
-	equal(required{t}, fmt.Sprintf("docs/recipes.md has %q", after), found, true)
-	atLeast(required{t}, fmt.Sprintf("the number of Caddyfiles in docs/recipes.md after %q", after), len(blocks), n+1)
-	text := regexp.MustCompile(`issuer https://\S+\s+client_id \S+\s+client_secret \S+\n`).ReplaceAllLiteralString(blocks[n][1], options(op))
-	text = regexp.MustCompile(`(?m)^[a-z]+\.example\.com \{`).ReplaceAllLiteralString(text, "http://rp.test {")
-	return strings.ReplaceAll(text, "127.0.0.1:3000", "{upstream}")
+	site = regexp.MustCompile(`(?m)^[a-z]+\.example\.com \{`).ReplaceAllLiteralString(site, "http://rp.test {")
+	return global, regexp.MustCompile(`127\.0\.0\.1:[34]000`).ReplaceAllLiteralString(site, "{upstream}")
+}
+
+// newExample is a harness of an example.
+func newExample(t *testing.T, page, after string, op *oidctest.Provider) *harness {
+	t.Helper()
+	global, site := example(t, page, after, op)
+	return newHarnessAt(t, storageDir(t), site, global)
 }
 
 // odd are spellings of a folder and what is in it that some applications read
@@ -48,26 +56,21 @@ func hexOf(letter string) string {
 // Fault A7. A user who is not in the group gets no page, by whatever address.
 func TestGroupRecipesHold(t *testing.T) {
 	t.Parallel()
-	for n, name := range []string{"a whole site", "handle blocks"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			op := newOP(t)
-			r := newHarnessAt(t, storageDir(t), recipe(t, "\n## Members of a group only\n", n, op))
-			op.SignIn("bob")
-			bob := r.browser()
-			bob.open("/", "never")
-			targets := append(odd("admin"), odd("reports")...)
-			for _, target := range append(targets, "/", "/static/x") {
-				p := r.rawGet(target, "Accept: text/html", "Cookie: "+bob.cookieHeader())
-				if p.StatusCode != http.StatusForbidden && p.StatusCode != http.StatusBadRequest {
-					t.Errorf("%s: a user who is not in the group gets %d", target, p.StatusCode)
-				}
-			}
-			equal(t, "the number of requests at the application", r.upstream.count(), 0)
-			op.SignIn("alice")
-			check(t, r.browser().open("/reports/x"), "a member").status(http.StatusOK).shows("application")
-		})
+	op := newOP(t)
+	r := newExample(t, "recipes.md", "\n## Members of a group only\n", op)
+	op.SignIn("bob")
+	bob := r.browser()
+	bob.open("/", "never")
+	targets := append(odd("static"), odd("reports")...)
+	for _, target := range append(targets, "/", "/static/x") {
+		p := r.rawGet(target, "Accept: text/html", "Cookie: "+bob.cookieHeader())
+		if p.StatusCode != http.StatusForbidden && p.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: a user who is not in the group gets %d", target, p.StatusCode)
+		}
 	}
+	equal(t, "the number of requests at the application", r.upstream.count(), 0)
+	op.SignIn("alice")
+	check(t, r.browser().open("/reports/x"), "a member").status(http.StatusOK).shows("application")
 }
 
 // Fault A8. The example of docs/caddyfile.md leaves no private folder open.

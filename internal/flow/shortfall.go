@@ -12,8 +12,14 @@ func (x *sessions) EvaluateRules(sets []*authz.Set, request any) authz.Outcome {
 	if outcome, known := st.rulesMemory().Recall(sets); known {
 		return outcome
 	}
-	subject := authz.Subject{User: st.User(), Now: x.Now(), Skew: st.provider.Client.ClockSkew, Request: request}
+	subject := st.Subject(request)
 	return authz.Evaluate(sets, &subject, st.rulesMemory())
+}
+
+// Subject returns what rules are evaluated for, where a user is signed in. request is
+// what their expressions get.
+func (st *State) Subject(request any) authz.Subject {
+	return authz.Subject{User: st.User(), Now: st.at.Now(), Skew: st.provider.Client.ClockSkew, Request: request}
 }
 
 // rulesMemory remembers what rules say about the user, for as long as the session is
