@@ -160,7 +160,7 @@ const provider = new Provider(issuer, {
   jwks: { keys },
   cookies: { keys: [randomBytes(32).toString('hex')] },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...(users[id] || { preferred_username: id }) }) }),
-  claims: { openid: ['sub'], profile: ['name', 'given_name', 'family_name', 'preferred_username'], email: ['email', 'email_verified'], groups: ['groups'], acr: null, amr: null, auth_time: null, iss: null, sid: null },
+  claims: { openid: ['sub', 'amr'], profile: ['name', 'given_name', 'family_name', 'preferred_username'], email: ['email', 'email_verified'], groups: ['groups'], acr: null, auth_time: null, iss: null, sid: null },
   scopes,
   acrValues,
   interactions: { policy },
