@@ -384,3 +384,71 @@ func TestAnotherUserMaySignInToStepUp(t *testing.T) {
 		t.Errorf("expected no replaced user, seen %v", user)
 	}
 }
+
+// A user who sends a form reads what it needs, and signs in in another tab.
+func TestAFormThatNeedsMoreSaysSo(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newHarness(t, stepUpSite(op.Provider))
+	b := signedIn(t, r)
+	op.at(10*time.Minute, r)
+	p := b.post("/pay/now", "amount=1", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": rpURL, "Referer": rpURL + "/pay"})
+	check(t, p).status(http.StatusUnauthorized).
+		shows("Please confirm who you are", "more recent or a stronger sign-in", "What you sent did not arrive", "login?returnto=%2Fpay&amp;max_age=300", `target="_blank"`).
+		hides("alice", "own tab")
+	equal(t, "the number of requests at the application", r.upstream.count(), 1)
+	check(t, b.open("/@app/auth/default/login?returnto=%2Fpay&max_age=300"), "the sign-in").status(http.StatusOK)
+	check(t, b.post("/pay/now", "amount=1", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": rpURL}), "the form again").status(http.StatusOK)
+}
+
+// Users who reload the page over and over read why it is not shown, and a link begins a
+// login all the same.
+func TestTheLastResortAgainstLoopsSaysWhatIsNeeded(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, stepUpSite(op))
+	proof(op, "1", time.Hour)
+	b := r.browser()
+	b.open("/")
+	for range 2 {
+		check(t, b.get("/both"), "a login").status(http.StatusFound)
+	}
+	check(t, b.get("/both"), "the third login within a minute").refused("forbidden").
+		shows("A stronger sign-in is needed", `href="/@app/auth/default/login?returnto=%2Fboth&amp;acr_values=mfa&amp;max_age=300">Try again`)
+	check(t, b.get("/@app/auth/default/login?returnto=%2Fboth&acr_values=mfa&max_age=300"), "the link").status(http.StatusFound)
+}
+
+// Rules and fixed parameters alike: users whom another rule refuses are not asked to
+// sign in again first.
+func TestNoLoginIsBegunForFixedParametersEither(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	const demands = "authorization_params {\nmax_age 60\n}"
+	here, there := twoSites(t, op, "", demands+"\nrequire group owners")
+	b := here.browser()
+	proof(op, "1", time.Hour)
+	b.open("/")
+	moveTo(b, there)
+	check(t, b.get("/")).refused("forbidden").shows("You may not see this page")
+	equal(t, "the number of logins", op.Hits(oidctest.Authorize), 1)
+}
+
+// The server's own error pages have the login that the page demands.
+func TestOwnErrorPagesHaveTheStricterLogin(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	`+stepUpSite(op, "error_pages caddy")+`
+	reverse_proxy {upstream}
+	handle_errors {
+		respond "{err.status_code} {http.oidc_rp.error.code} {http.oidc_rp.login_url}"
+	}
+}
+`)
+	b := r.browser()
+	proof(op, "1", time.Hour)
+	b.open("/")
+	check(t, b.send(http.MethodGet, "/both", apiCall), "a call").body("401 insufficient_user_authentication /@app/auth/default/login?acr_values=mfa&max_age=300")
+	check(t, b.open("/admin"), "a page").body("403 forbidden /@app/auth/default/login?returnto=%2Fadmin")
+}

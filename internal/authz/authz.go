@@ -41,6 +41,8 @@ const (
 	// ShortOfClaims: the session is outdated. Its login did not request all that
 	// is needed.
 	ShortOfClaims
+	// ShortOfBoth: of proof and of claims.
+	ShortOfBoth
 )
 
 // Request is what a request shows about itself. A browser can be made to send any

@@ -12,10 +12,15 @@ func (f *Facts) isEnough() bool {
 	return f.User.SignedIn() && f.Shortfall == Enough && f.Outcome.Allowed()
 }
 
-// isRefused reports whether a rule refuses the user. An outdated session is
-// updated first, since it may lack what the rule is about.
+// isRefused reports whether a rule refuses the user, whom no proof would help. An
+// outdated session is updated first, since it may lack what the rule is about.
 func (f *Facts) isRefused() bool {
-	return f.User.SignedIn() && f.Shortfall == Enough && f.Outcome.Refused != nil
+	return f.User.SignedIn() && (f.Shortfall == Enough || f.Shortfall == ShortOfProof) && f.Outcome.Refused != nil
+}
+
+// isShortOfProof reports whether authorization_params demand more than the session has.
+func (f *Facts) isShortOfProof() bool {
+	return f.Shortfall == ShortOfProof || f.Shortfall == ShortOfBoth
 }
 
 // Decide makes the whole decision about a request that the guard covers, from the
@@ -53,7 +58,7 @@ func Decide(f *Facts) Decision {
 // but users whose sign-in is not enough are anonymous there.
 func (f *Facts) decidePublic() Decision {
 	switch {
-	case f.User.SignedIn() && f.Shortfall == ShortOfProof:
+	case f.User.SignedIn() && f.isShortOfProof():
 		return Decision{Action: PassAnonymous, Reason: ReasonShortOfProof}
 	case f.User.SignedIn() && f.Shortfall == ShortOfClaims && (len(f.Policy.Rules) > 0 || f.Policy.Matchers):
 		return Decision{Action: PassAnonymous, Reason: ReasonShortOfClaims} // which rules and matchers may be about
@@ -70,7 +75,7 @@ func (f *Facts) missing() Decision {
 	switch {
 	case !f.User.SignedIn():
 		return Decision{Reason: ReasonUnauthenticated}
-	case f.Shortfall == ShortOfProof:
+	case f.isShortOfProof():
 		return Decision{Reason: ReasonShortOfProof}
 	case f.Shortfall == ShortOfClaims:
 		return Decision{Reason: ReasonShortOfClaims}

@@ -71,7 +71,7 @@ func who(f *Facts) string {
 	switch {
 	case !f.User.SignedIn():
 		return "anonymous"
-	case f.Shortfall == ShortOfProof:
+	case f.Shortfall == ShortOfProof && f.Outcome.Refused == nil, f.Shortfall == ShortOfBoth:
 		return "short of proof"
 	case f.Shortfall == ShortOfClaims && !(f.Policy.Public && !f.Outcome.Allowed()):
 		return "short of claims"
@@ -104,7 +104,8 @@ func requestOf(f *Facts) string {
 var rule = new(Line)
 
 // shortfalls are what a session can lack together with what rules say. A session that
-// is outdated may lack what the rules are about.
+// is outdated may lack what the rules are about; one that only proves too little does
+// not.
 var shortfalls = []struct {
 	shortfall Shortfall
 	outcome   Outcome
@@ -112,6 +113,7 @@ var shortfalls = []struct {
 	{Enough, Outcome{}}, {ShortOfProof, Outcome{}}, {ShortOfClaims, Outcome{}},
 	{Enough, Outcome{Refused: rule}}, {Enough, Outcome{Unproved: rule}}, {Enough, Outcome{Refused: rule, Unproved: rule}},
 	{ShortOfProof, Outcome{Refused: rule}}, {ShortOfClaims, Outcome{Refused: rule}}, {ShortOfClaims, Outcome{Unproved: rule}},
+	{ShortOfBoth, Outcome{}}, {ShortOfBoth, Outcome{Refused: rule}}, {ShortOfProof, Outcome{Unproved: rule}},
 }
 
 // allFacts calls check with all combinations of facts, also of those that no
@@ -197,6 +199,9 @@ func TestReasons(t *testing.T) {
 		{"an unauthenticated page load", Facts{Request: Request{PageLoad: true, Read: true}}, Decision{Action: Login, Reason: ReasonUnauthenticated}},
 		{"an unauthenticated call", Facts{}, Decision{Action: Unauthorized, Reason: ReasonUnauthenticated}},
 		{"a page load with too little proof", Facts{User: user, Shortfall: ShortOfProof, Request: Request{PageLoad: true, Read: true}}, Decision{Action: StepUp, Reason: ReasonShortOfProof}},
+		{"a page load with too little proof of a user whom a rule refuses", Facts{User: user, Outcome: Outcome{Refused: rule}, Shortfall: ShortOfProof, Request: Request{PageLoad: true, Read: true}}, Decision{Forbidden, ReasonRefused, rule}},
+		{"a page load with an outdated session that has too little proof", Facts{User: user, Outcome: Outcome{Refused: rule}, Shortfall: ShortOfBoth, Request: Request{PageLoad: true, Read: true}}, Decision{Action: StepUp, Reason: ReasonShortOfProof}},
+		{"a public address, with an outdated session that has too little proof", Facts{User: user, Shortfall: ShortOfBoth, Policy: Policy{Public: true}}, Decision{Action: PassAnonymous, Reason: ReasonShortOfProof}},
 		{"a page load with an outdated session", Facts{User: user, Shortfall: ShortOfClaims, Request: Request{PageLoad: true, Read: true}}, Decision{Action: StepUp, Reason: ReasonShortOfClaims}},
 		{"a user whom a rule refuses", Facts{User: user, Outcome: Outcome{Refused: rule}}, Decision{Forbidden, ReasonRefused, rule}},
 		{"a page load of a user whose sign-in a rule is not content with", Facts{User: user, Outcome: Outcome{Unproved: rule}, Request: Request{PageLoad: true, Read: true}}, Decision{StepUp, ReasonUnproved, rule}},

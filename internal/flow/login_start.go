@@ -66,11 +66,15 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 func (x *Exchange) StepUp(demands authz.Demands) error {
 	pages.BaseSecurityHeaders(x.header())
 	l := login{Exchange: *x, provider: x.State.provider, proof: proofOfRules(demands)}
-	if x.State.shortfall != authz.ShortOfClaims && l.wasInVain() {
-		return x.respondUnproved(l.proof)
+	isOutdated := x.State.shortfall == authz.ShortOfClaims || x.State.shortfall == authz.ShortOfBoth
+	if !isOutdated && l.wasInVain() {
+		return x.respondUnproved(errInVain, l.proof)
 	}
 	if !x.countLogin() {
-		return x.respondTooManyLogins()
+		if isOutdated {
+			return x.respondTooManyLogins()
+		}
+		return x.respondUnproved(errTooManyStepUps, l.proof)
 	}
 	if x.State.shortfall == authz.ShortOfClaims && l.proof.IsZero() && l.provider.canBeSilent() {
 		l.silent = x.State.session.Subject

@@ -115,9 +115,9 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 }
 
 // retryURL returns where users try again who did not prove enough: on the page itself,
-// which demands the same again; if it has just done so, by a new login.
+// which demands the same again; if that begins no login, by a link that does.
 func (x *Exchange) retryURL(p *Provider, f *Failure) string {
-	if f.ReturnTo == "" || errors.Is(f.Cause, errInVain) {
+	if f.ReturnTo == "" || errors.Is(f.Cause, errNoStepUp) {
 		return x.loginURL(p, f.ReturnTo, f.Proof)
 	}
 	return f.ReturnTo
@@ -214,14 +214,18 @@ func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
 }
 
 // signInPage asks users in a frame, or who have sent a form, to sign in in another
-// tab. It may be framed, and holds nothing that is theirs.
+// tab, once more if their session is not enough. It may be framed, and holds nothing
+// that is theirs.
 func (x *Exchange) signInPage(f *Failure) error {
 	text := errorcode.Explain(f.Code, f.Cause, false)
 	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(x.R)}
-	if viewer := x.viewer(); viewer != nil {
-		shown.Title, shown.User = "This page opens in its own tab", viewer.User().ID()
-	} else if !f.Provider.Disabled {
+	if !f.Provider.Disabled {
 		shown.LoginURL = x.loginURL(f.Provider, f.ReturnTo, f.Proof)
+	}
+	if f.Code == errorcode.InsufficientAuthentication || f.Code == errorcode.SessionOutdated {
+		shown.Message = text.Message
+	} else if viewer := x.viewer(); viewer != nil {
+		shown.Title, shown.User, shown.LoginURL = "This page opens in its own tab", viewer.User().ID(), ""
 	}
 	page, err := x.page(pages.SessionEnded, shown)
 	if err != nil {

@@ -47,10 +47,13 @@ func (x *sessions) Shortfall() authz.Shortfall {
 
 func (x *sessions) findShortfall() authz.Shortfall {
 	p, s := x.State.provider, x.State.session
-	if p.Demanding && p.Client.Demands.Check(s.AuthTime, s.ACR, x.Now(), p.Client.ClockSkew) != nil {
+	unproved := p.Demanding && p.Client.Demands.Check(s.AuthTime, s.ACR, x.Now(), p.Client.ClockSkew) != nil
+	switch outdated := x.isOutdated(); {
+	case unproved && outdated:
+		return authz.ShortOfBoth
+	case unproved:
 		return authz.ShortOfProof
-	}
-	if x.isOutdated() {
+	case outdated:
 		return authz.ShortOfClaims
 	}
 	return authz.Enough

@@ -134,12 +134,18 @@ func (l *login) wasInVain() bool {
 	return demands.Check(s.AuthTime, s.ACR, s.SignedIn, skew) != nil || demands.Proof.Check(s.AuthTime, user.ACR(), s.SignedIn, skew) != nil
 }
 
-var errInVain = fmt.Errorf("%w, although the user has just signed in for this page: does the provider take acr away from refreshed ID tokens", errorcode.ErrUnproved)
+// The causes of a 403 to a user whom no further login is begun for. A link begins one
+// all the same.
+var (
+	errNoStepUp       = fmt.Errorf("%w, and no login is begun", errorcode.ErrUnproved)
+	errInVain         = fmt.Errorf("%w: the user has just signed in for this page; does the provider take acr away from refreshed ID tokens", errNoStepUp)
+	errTooManyStepUps = fmt.Errorf("%w: this browser has begun two within a minute", errNoStepUp)
+)
 
-// respondUnproved responds with 403 to a signed-in user who has just signed in again
-// for this page, and does not satisfy its rules.
-func (x *Exchange) respondUnproved(proof op.Proof) error {
-	f := &Failure{Code: errorcode.Forbidden, Cause: errInVain, Provider: x.State.provider, Proof: proof}
+// respondUnproved responds with 403 to a signed-in user who does not prove what the
+// page demands, in the place of another login.
+func (x *Exchange) respondUnproved(cause error, proof op.Proof) error {
+	f := &Failure{Code: errorcode.Forbidden, Cause: cause, Provider: x.State.provider, Proof: proof}
 	if s := x.Scope(); s != nil {
 		f.ReturnTo = x.returnToPage(s)
 	}

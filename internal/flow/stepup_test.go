@@ -106,3 +106,35 @@ func TestALoginLinkOfRulesDemandsWhatTheyDo(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a link says is refused, or becomes a demand that a link can say again.
+func FuzzWhatALoginLinkDemands(f *testing.F) {
+	f.Add("mfa hwk", "300")
+	f.Add(" urn:a  b&c=%00 ", "0")
+	f.Add(words(op.MaxACRs), "-1")
+	f.Add("a\u202eb", "9999999999")
+	f.Fuzz(func(t *testing.T, acrValues, maxAge string) {
+		proof, err := proofOfLink(url.Values{"acr_values": {acrValues}, "max_age": {maxAge}})
+		if err != nil {
+			return
+		}
+		again, err := url.ParseQuery(strings.Join(linkOfProof(proof), "&"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := proofOfLink(again)
+		if err != nil {
+			t.Fatalf("%q, %q: expected a link that works, seen %v of %v", acrValues, maxAge, err, again)
+		}
+		if got, want := second.Acceptable(), proof.Acceptable(); !slices.Equal(got, want) {
+			t.Errorf("expected the values %q, seen %q", want, got)
+		}
+		if got, want := second.MaxAge, proof.MaxAge; (got == nil) != (want == nil) || got != nil && *got != *want {
+			t.Errorf("expected the max_age %v, seen %v", want, got)
+		}
+		demands := op.Demands{Proof: proof}
+		if _, err := op.DecodeDemands(demands.Encode()); err != nil {
+			t.Errorf("expected a transaction to carry %q, %q, seen %v", acrValues, maxAge, err)
+		}
+	})
+}

@@ -124,3 +124,60 @@ func TestFactsThatASessionLacks(t *testing.T) {
 		}
 	}
 }
+
+// A later auth_time counts. Where the login stands for it, since the ID token had none,
+// any that comes counts.
+func TestWhichAuthTimeARefreshLeaves(t *testing.T) {
+	t.Parallel()
+	const login = 1_700_000_000
+	said, none := session.Grant{RefreshToken: "r", AuthTime: login}, session.Grant{RefreshToken: "r"}
+	for _, row := range []struct {
+		name    string
+		grant   session.Grant
+		idToken string
+		want    int64
+	}{
+		{"a later one", said, `{"auth_time": 1700000100}`, 1_700_000_100},
+		{"an earlier one", said, `{"auth_time": 1600000000}`, login},
+		{"none", said, `{}`, login},
+		{"a later one, where the login stands for it", none, `{"auth_time": 1700000100}`, 1_700_000_100},
+		{"an earlier one, where the login stands for it", none, `{"auth_time": 1600000000}`, 1_600_000_000},
+		{"none, where the login stands for it", none, `{}`, login},
+	} {
+		s := &session.Session{AuthTime: time.Unix(login, 0), Grant: row.grant}
+		ApplyTokens(Union(allFacts), s, op.Tokens{}, members(t, row.idToken))
+		if got := s.AuthTime.Unix(); got != row.want {
+			t.Errorf("%s: expected %d, seen %d", row.name, row.want, got)
+		}
+	}
+}
+
+// The mark of what a login demanded stays with its session, and is no claim.
+func TestASessionKnowsWhatItsLoginDemanded(t *testing.T) {
+	t.Parallel()
+	m := aliceMapping
+	n := Union(Needs{KeepAll: true})
+	s, _, err := m.NewSession(n, SignIn{
+		Transaction: new(session.Transaction), Sources: Sources{IDToken: members(t, `{"sub": "1", "preferred_username": "alice"}`)},
+		Asked: "mark", AuthTime: time.Unix(5, 0),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Replace(n, s, Sources{IDToken: members(t, `{"sub": "1", "preferred_username": "alice"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	u := User{Mapping: &m, Session: s}
+	if got := u.Asked(); got != "mark" {
+		t.Errorf("expected the mark, seen %q", got)
+	}
+	if got := u.AuthTime().Unix(); got != 5 {
+		t.Errorf("expected the auth_time that counts, seen %d", got)
+	}
+	if got := (User{}).Asked(); got != "" {
+		t.Errorf("unauthenticated: expected no mark, seen %q", got)
+	}
+	if got, _ := u.Placeholder("http.auth.user.claims"); strings.Contains(fmt.Sprint(got), "mark") {
+		t.Errorf("expected no claim, seen %v", got)
+	}
+}

@@ -42,7 +42,7 @@ type Data struct {
 	Title   string // what happened, as a headline
 	Host    string // the site's name
 	Nonce   string // for inline style elements; set by Render
-	Message string // error.html: what happened, for users
+	Message string // error.html: what happened, for users; session_ended.html: why the session is not enough, if there is one
 	Hint    string // error.html: what to do about it; may be empty
 	Code    string // error.html: the error code
 	ErrorID string // error.html: finds the line in the log; may be empty
