@@ -70,7 +70,10 @@ func answers(routes []httpconfig.Route) bool {
 // aboutUsers reports whether a matcher reads what we say about the user.
 func aboutUsers(sets []httpconfig.MatcherSet) bool {
 	for _, set := range sets {
-		for _, raw := range set {
+		for name, raw := range set {
+			if name == "oidc_rp" || name == "oidc_rp_claim" || strings.Contains(string(raw), "oidc_rp(") || strings.Contains(string(raw), "oidc_rp_claim") {
+				return true
+			}
 			if strings.Contains(string(raw), "http.auth.user.") || strings.Contains(string(raw), "http.oidc_rp.") {
 				return true
 			}
