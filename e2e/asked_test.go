@@ -51,6 +51,7 @@ var habits = map[string]struct {
 	dex:          {field: "login", password: "-pw", userinfo: "/userinfo", forgets: true, path: "/dex", domain: "@example.test", options: "username_claim name"},
 	hydra:        {field: "username", password: "-pw", userinfo: "/userinfo", oneLogin: true, leave: "/oauth2/sessions/logout"},
 	lemonldap:    {field: "user", userinfo: "/oauth2/userinfo", oneLogin: true, leave: "/?logout=1"},
+	keycloak:     {field: "username", password: "-pw", userinfo: "/protocol/openid-connect/userinfo"},
 }
 
 var (
@@ -72,6 +73,8 @@ func (p *provider) startBehindWitness(t testing.TB) *process {
 		child = p.startHydra(t, inner, pages)
 	case lemonldap:
 		child = p.startLemonLDAP(t, inner, pages)
+	case keycloak:
+		child, inner = p.startKeycloak(t)
 	default:
 		t.Fatalf("unknown provider %q", p.kind)
 	}

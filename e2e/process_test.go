@@ -19,11 +19,12 @@ import (
 
 // A process is a child that cannot outlive the test binary.
 type process struct {
-	name string
-	cmd  *exec.Cmd
-	log  *logBuffer
-	done chan struct{} // closed when it has ended
-	last func()        // what to ask it before the test ends it
+	name  string
+	cmd   *exec.Cmd
+	log   *logBuffer
+	done  chan struct{} // closed when it has ended
+	last  func()        // what to ask it before the test ends it
+	whole *process      // that this one is a part of, and that goes on when it ends
 }
 
 // forks starts children on one thread that lives as long as the test binary:
@@ -43,6 +44,16 @@ func init() {
 // prints. It is killed when the test ends.
 func spawn(t testing.TB, name string, env []string, path string, args ...string) *process {
 	t.Helper()
+	p, err := launch(name, env, path, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.endsWith(t)
+	return p
+}
+
+// launch starts a child that lives as long as the test binary.
+func launch(name string, env []string, path string, args ...string) (*process, error) {
 	p := &process{name: name, cmd: exec.Command(path, args...), log: &logBuffer{}, done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
@@ -50,25 +61,38 @@ func spawn(t testing.TB, name string, env []string, path string, args ...string)
 	started := make(chan error)
 	forks <- func() { started <- p.cmd.Start() }
 	if err := <-started; err != nil {
-		t.Fatalf("%s does not start: %v", name, err)
+		return nil, fmt.Errorf("%s does not start: %w", name, err)
 	}
 	go func() {
 		_ = p.cmd.Wait()
 		close(p.done)
 	}()
+	return p, nil
+}
+
+// partOf is a process to a test, and a part of one that others use as well.
+func partOf(t testing.TB, whole *process) *process {
+	p := &process{name: whole.name, log: whole.log, done: make(chan struct{}), whole: whole}
+	p.endsWith(t)
+	return p
+}
+
+func (p *process) endsWith(t testing.TB) {
 	t.Cleanup(func() {
 		if p.last != nil && p.running() {
 			p.last()
 		}
 		p.stop(t, syscall.SIGKILL)
 		if t.Failed() {
-			t.Logf("the last lines of %s:\n%s", name, p.log.tail(40))
+			t.Logf("the last lines of %s:\n%s", p.name, p.log.tail(40))
 		}
 	})
-	return p
 }
 
 func (p *process) running() bool {
+	if p.whole != nil && !p.whole.running() {
+		return false
+	}
 	select {
 	case <-p.done:
 		return false
@@ -81,6 +105,10 @@ func (p *process) running() bool {
 func (p *process) stop(t testing.TB, signal syscall.Signal) {
 	t.Helper()
 	if !p.running() {
+		return
+	}
+	if p.whole != nil {
+		close(p.done)
 		return
 	}
 	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -59,8 +59,12 @@ type token struct{ Name, Value string }
 func newProvider(t testing.TB, kind string, rpBases ...string) *provider {
 	t.Helper()
 	port := freePort(t)
-	issuer := fmt.Sprintf("http://localhost:%d%s", port, habits[kind].path)
-	return &provider{kind: kind, port: port, issuer: issuer, rpBases: rpBases}
+	p := &provider{kind: kind, port: port, rpBases: rpBases}
+	p.issuer = p.origin() + habits[kind].path
+	if kind == keycloak {
+		p.issuer = p.origin() + "/realms/" + p.realm()
+	}
+	return p
 }
 
 // start runs the provider until stop or the end of the test. Each start has

@@ -62,6 +62,7 @@ func TestAStepUpNeverLoops(t *testing.T) {
 		{name: "says unmet_authentication_requirements", lie: refusesWith("unmet_authentication_requirements"), code: "forbidden"},
 		{name: "says invalid_request", lie: refusesWith("invalid_request"), code: "provider_error"},
 		{name: "says login_required", lie: refusesWith("login_required"), code: "provider_error"},
+		{name: "says account_selection_required", lie: refusesWith("account_selection_required"), code: "provider_error"},
 		{name: "says access_denied", lie: refusesWith("access_denied"), code: "access_denied"},
 		{name: "sends an auth_time older than max_age", lie: signsInWith(map[string]any{"auth_time": now.Add(-time.Hour).Unix()}), acr: true, code: "forbidden"},
 		{name: "sends an auth_time in the future", lie: signsInWith(map[string]any{"auth_time": now.Add(time.Hour).Unix()}), acr: true, code: "forbidden"},
@@ -348,4 +349,27 @@ func TestALoginCountsForAFixedMaxAge(t *testing.T) {
 			check(t, b.get("/"), "an hour later").status(http.StatusFound)
 		}
 	}
+}
+
+// A provider that refuses the pushed request, for acr_values that it does not know or a
+// prompt that it does not take, is no loop either: no login begins.
+func TestAPushedStepUpMayBeRefused(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.PushedRequests(), oidctest.Lenient())
+	r := newHarness(t, stepUpSite(op))
+	op.Lie(signsInWith(map[string]any{"acr": "1"}))
+	b := signedIn(t, r)
+	op.Honest()
+	op.Lie(func(l *oidctest.Faults) {
+		*l.At(oidctest.PushedRequest) = oidctest.Fault{Status: http.StatusBadRequest, Body: func([]byte) []byte {
+			return []byte(`{"error":"invalid_request","error_description":"unknown acr_values"}`)
+		}}
+	})
+	check(t, b.get("/admin"), "the page").refused("provider_error")
+	check(t, b.get("/@app/auth/default/login?prompt=select_account&returnto=%2Fadmin"), "another account").refused("provider_error")
+	contains(t, "the log", r.logs(), "unknown acr_values")
+	check(t, b.get("/"), "the rest of the site").status(http.StatusOK)
+	equal(t, "the number of logins", op.Hits(oidctest.Authorize), 1)
+	op.Honest()
+	check(t, b.open("/admin"), "the page, when the provider takes it").status(http.StatusOK)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // This file has one function for each kind of rule. All are only called for users
@@ -85,8 +86,8 @@ func isRecent(c *condition, s *Subject) verdict {
 	if signedIn.IsZero() {
 		return no
 	}
-	ago := s.Now.Sub(signedIn)
-	return holds(ago <= c.MaxAge+s.Skew && ago >= -s.Skew)
+	isFuture := signedIn.Sub(s.Now) > s.Skew
+	return holds(!isFuture && !op.IsTooOld(c.MaxAge, signedIn, s.Now, s.Skew))
 }
 
 func hasScope(c *condition, s *Subject) verdict { return holds(haveCommon(c.Values, s.User.Scopes())) }

@@ -115,6 +115,7 @@ amr mfa                      {}                                                 
 max_age 15m                  {"auth_time": NOW-0}                                 in    -
 max_age 15m                  {"auth_time": NOW-900}                               in    -
 max_age 15m                  {"auth_time": NOW-959}                               in    -
+max_age 15m                  {"auth_time": NOW-960}                               in    -
 max_age 15m                  {"auth_time": NOW-961}                               out   -
 max_age 15m                  {"auth_time": NOW+59}                                in    -
 max_age 15m                  {"auth_time": NOW+61}                                out   -

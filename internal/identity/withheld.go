@@ -114,3 +114,14 @@ func withheldPaths(s *session.Session) []string {
 	paths, _ := value.List()
 	return paths
 }
+
+// WithholdsPartOf reports whether a claim of this name, or a part of it, could not
+// be had when it was needed.
+func (u User) WithholdsPartOf(name string) bool {
+	return slices.ContainsFunc(withheldPaths(u.Session), func(path string) bool {
+		return path == name || claims.SplitPath(BareClaim(path))[0] == name
+	})
+}
+
+// WithholdsAny reports whether any claim could not be had when it was needed.
+func (u User) WithholdsAny() bool { return len(withheldPaths(u.Session)) > 0 }

@@ -68,12 +68,20 @@ func checkAge(maxAge time.Duration, authTime, now time.Time, skew time.Duration)
 	switch {
 	case authTime.IsZero():
 		return errors.New("auth_time is missing, which max_age asks for")
-	case ago > maxAge+skew:
+	case IsTooOld(maxAge, authTime, now, skew):
 		return fmt.Errorf("auth_time is %s ago, which is more than max_age (clock_skew is %s)", ago.Round(time.Second), skew)
 	case ago < -skew:
 		return fmt.Errorf("auth_time is %s in the future (clock_skew is %s); check the clocks here and at the provider", -ago.Round(time.Second), skew)
 	}
 	return nil
+}
+
+// IsTooOld reports whether a sign-in is longer ago than max_age. It counts whole
+// seconds, as auth_time and providers do. Otherwise a sign-in would be too old here for
+// up to a second in which it is recent enough for the provider, which would answer
+// without asking the user.
+func IsTooOld(maxAge time.Duration, authTime, now time.Time, skew time.Duration) bool {
+	return now.Truncate(time.Second).Sub(authTime) > maxAge+skew
 }
 
 func (d *Demands) allows(acr string) bool {

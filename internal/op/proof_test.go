@@ -7,6 +7,33 @@ import (
 	"time"
 )
 
+// Providers count whole seconds: what is recent to them is recent here.
+func TestAFractionOfASecondIsNotTooOld(t *testing.T) {
+	t.Parallel()
+	authTime := time.Unix(1_700_000_000, 0)
+	for _, row := range []struct {
+		ago    time.Duration
+		recent bool
+	}{
+		{20 * time.Second, true},
+		{20*time.Second + 999*time.Millisecond, true},
+		{21 * time.Second, false},
+		{21*time.Second + time.Millisecond, false},
+	} {
+		maxAge := 20 * time.Second
+		proof := Proof{MaxAge: &maxAge}
+		if err := proof.Check(authTime, nil, authTime.Add(row.ago), 0); (err == nil) != row.recent {
+			t.Errorf("after %v: expected recent %v, seen %v", row.ago, row.recent, err)
+		}
+	}
+	after := time.Unix(1_700_000_000, 500_000_000)
+	maxAge := 20 * time.Second
+	proof := Proof{MaxAge: &maxAge}
+	if err := proof.Check(after, nil, after, 0); err != nil {
+		t.Errorf("an auth_time with a fraction, at once: expected it to be recent, seen %v", err)
+	}
+}
+
 // minutes returns a max_age.
 func minutes(n int) *time.Duration {
 	d := time.Duration(n) * time.Minute

@@ -6,15 +6,18 @@
 // TLS_CA: files, serve HTTPS and ask for certificates.
 // RP_ENC_JWKS (the relying party's public keys, for the clients that get encrypted tokens).
 // AT_TTL: life of access tokens in seconds, default 3600.
+// Users have one password each, and any code that is 123456 as a second factor. acr_values=mfa asks for it, and who does not
+// know the code is signed in without: acr_values only asks.
 // It listens on 127.0.0.1 only and keeps everything in memory, so a restart forgets sessions and has new keys.
 //
 // Besides the protocol: GET /_stats counts requests by path, GET /_events tells what happened,
 // GET /_tokens lists every token and code handed out, so that a test can look for them in logs.
+// GET /_groups?user=bob&groups=a+b says in which groups a user is from now on.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import Provider from 'oidc-provider';
+import Provider, { interactionPolicy } from 'oidc-provider';
 
 const E = process.env;
 const port = Number(E.PORT);
@@ -100,6 +103,50 @@ async function loadExistingGrant({ oidc: { client, session, result } }) {
   return grant;
 }
 
+// --- how users sign in: a password on the library's own page; a second factor, and another account, on ours ---------
+
+const { Check, Prompt, base: policyOf } = interactionPolicy;
+const acrValues = ['pwd', 'mfa'];
+const promptValues = ['none', 'login', 'consent', 'select_account'];
+const policy = policyOf();
+policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
+policy.get('login').checks.add(new Check('acr_values', 'a stronger sign-in was asked for', ({ oidc }) => {
+  const asked = list(oidc.params.acr_values).filter((value) => acrValues.includes(value));
+  return asked.length > 0 && !asked.includes(oidc.acr) && !oidc.result?.login; // once
+}));
+
+const escaped = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+const html = (title, body) => `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><h1>${title}</h1>${body}`;
+
+async function body(req) {
+  let text = '';
+  for await (const part of req) text += part;
+  return new URLSearchParams(text);
+}
+
+// ourPage serves the page for a second factor or for another account; it is false if the library's own page is right.
+async function ourPage(ctx) {
+  if (!/^\/interaction\/[^/]+$/.test(ctx.path)) return false;
+  const { prompt, session } = await provider.interactionDetails(ctx.req, ctx.res);
+  const user = session?.accountId, selects = prompt.name === 'select_account';
+  if (!selects && !prompt.reasons.includes('acr_values')) return false;
+  if (ctx.method === 'POST') {
+    const form = await body(ctx.req);
+    const proved = form.get('code') === '123456';
+    const login = { accountId: form.get('login') || user, ...(!selects && { acr: proved ? 'mfa' : 'pwd', amr: proved ? ['pwd', 'otp'] : ['pwd'] }) };
+    await provider.interactionFinished(ctx.req, ctx.res, { login, ...(selects && { select_account: {} }) }, { mergeWithLastSubmission: false });
+    ctx.respond = false;
+    return true;
+  }
+  const password = '<input name="login" required> <input name="password" type="password" required>';
+  const code = '<input name="code" inputmode="numeric" required>';
+  ctx.type = 'html';
+  ctx.body = selects
+    ? html('Choose an account', `<p>${escaped(user || 'no one')} is signed in.</p><form method="post">${password}<button type="submit">Sign in</button></form>`)
+    : html('A second factor', `<form method="post">${user ? `<p>${escaped(user)}</p>` : password}${code}<button type="submit">Sign in</button></form>`);
+  return true;
+}
+
 // Client certificates are those of an authority that we know (RFC 8705 2.1).
 const mTLS = {
   enabled: true, certificateBoundAccessTokens: true, tlsClientAuth: true, selfSignedTlsClientAuth: true,
@@ -113,8 +160,11 @@ const provider = new Provider(issuer, {
   jwks: { keys },
   cookies: { keys: [randomBytes(32).toString('hex')] },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...(users[id] || { preferred_username: id }) }) }),
-  claims: { openid: ['sub'], profile: ['name', 'given_name', 'family_name', 'preferred_username'], email: ['email', 'email_verified'], groups: ['groups'], acr: null, auth_time: null, iss: null, sid: null },
+  claims: { openid: ['sub', 'amr'], profile: ['name', 'given_name', 'family_name', 'preferred_username'], email: ['email', 'email_verified'], groups: ['groups'], acr: null, auth_time: null, iss: null, sid: null },
   scopes,
+  acrValues,
+  interactions: { policy },
+  discovery: { prompt_values_supported: promptValues },
   conformIdTokenClaims: true, // the claims of a scope are in userinfo only
   pkce: { required: () => true },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none', ...(tls ? ['tls_client_auth', 'self_signed_tls_client_auth'] : [])],
@@ -142,11 +192,13 @@ for (const name of ['authorization.success', 'authorization.error', 'grant.succe
     note(name, defined({ client: ctx?.oidc?.client?.clientId, account: ctx?.oidc?.account?.accountId, error: error && (error.error || error.message), detail: error && (error.error_detail || error.error_description) }));
   });
 }
-const control = { '/_stats': () => hits, '/_events': () => events, '/_tokens': () => tokens };
+function setGroups({ user, groups }) { return (users[user].groups = list(groups)); }
+const control = { '/_stats': () => hits, '/_events': () => events, '/_tokens': () => tokens, '/_groups': setGroups };
 provider.use(async (ctx, next) => {
-  if (control[ctx.path]) { ctx.body = control[ctx.path](); return; }
+  if (control[ctx.path]) { ctx.body = control[ctx.path](ctx.query); return; }
   const key = ctx.path.replace(/^(\/interaction|\/auth)\/.*/, '$1/*');
   hits[key] = (hits[key] || 0) + 1;
+  if (await ourPage(ctx)) return;
   await next();
   if (ctx.path === '/token' && ctx.body && typeof ctx.body === 'object') {
     for (const name of ['access_token', 'refresh_token', 'id_token']) if (ctx.body[name]) tokens.push({ name, value: ctx.body[name] });

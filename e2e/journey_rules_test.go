@@ -1,0 +1,165 @@
+package e2e
+
+import (
+	"encoding/json"
+	"html"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The providers whose users have groups, and that know a second factor.
+var withGroups = []string{oidcProvider, keycloak}
+
+const scopeGroups = "scopes openid profile email groups\n"
+
+// Rules let in whom the provider says they should, and no one else. alice is in two
+// groups and has a verified address; bob is in one, and has none.
+func TestRulesLetInWhomTheyName(t *testing.T) {
+	eachOf(t, withGroups, func(t *testing.T, kind string) {
+		w := start(t, kind, site{options: scopeGroups + `
+		private /group/* {
+			require group admins directors
+		}
+		private /domain/* {
+			require email_domain example.test
+		}
+		private /claim/* {
+			require claim given_name Alice
+		}
+		private /user/* {
+			require user bob
+		}
+		private /deny/* {
+			deny group admins
+		}
+		private /any/* {
+			require any {
+				group admins
+				claim given_name Bob
+			}
+		}
+		private /both/* {
+			require group staff
+			require claim given_name Bob
+		}`})
+		for _, user := range []string{"alice", "bob"} {
+			b := w.newBrowser()
+			b.signIn("/", user).isFor(user, "/")
+			for _, row := range []struct {
+				path       string
+				alice, bob bool
+			}{
+				{"/group/x", true, false},
+				{"/group/..%5cuser/x", false, false}, // the rules of both readings
+				{"/domain/x", true, false},
+				{"/claim/x", true, false},
+				{"/user/x", false, true},
+				{"/deny/x", false, true},
+				{"/any/x", true, true},
+				{"/both/x", false, true},
+				{"/group;v=1/x", true, false},
+				{"/%2567roup/x", true, false},
+				{"/elsewhere", true, true},
+			} {
+				in := map[string]bool{"alice": row.alice, "bob": row.bob}[user]
+				hits := w.app.hits()
+				want, reached := 403, 0
+				if in {
+					want, reached = 200, 1
+				}
+				if p := b.script(row.path); p.status != want {
+					t.Errorf("%s of %s: expected status %d, seen %d:%s", row.path, user, want, p.status, p)
+				}
+				if got := w.app.hits() - hits; got != reached {
+					t.Errorf("%s of %s: expected %d requests at the application, seen %d", row.path, user, reached, got)
+				}
+			}
+		}
+	})
+}
+
+// A user who is refused reads who that is and why, and can use another account: what
+// was asked for is open then.
+func TestARefusedUserUsesAnotherAccount(t *testing.T) {
+	eachOf(t, withGroups, func(t *testing.T, kind string) {
+		w := start(t, kind, site{options: scopeGroups + `
+		explain on
+		private /admin/* {
+			require group admins
+		}`})
+		b := w.newBrowser()
+		p := b.signIn("/admin/x?y=1", "bob").is(403, "signed in as <strong>bob", "require group admins")
+		if got := w.app.hits(); got != 0 {
+			t.Errorf("expected no request at the application, seen %d", got)
+		}
+		b.open("/").isFor("bob", "/")
+
+		// Keycloak has no page to choose from. Its login page names bob, with a link to
+		// begin again.
+		links := p.links("another account")
+		if len(links) != 1 {
+			t.Fatalf("expected one link to another account, seen %q", links)
+		}
+		form := p.follow(links[0])
+		want := map[string]string{oidcProvider: "select_account", keycloak: "login"}[kind]
+		if got := form.authorization().Get("prompt"); got != want {
+			t.Errorf("expected prompt %q, seen %q", want, got)
+		}
+		if kind == keycloak {
+			form = form.restartLogin()
+		}
+		form.asks(w).signIn("alice").isFor("alice", "/admin/x?y=1")
+		b.open("/").isFor("alice", "/")
+		if got := w.lastAudited("refused"); got.User != "bob" || got.Rule != "require group admins" {
+			t.Errorf("expected an audit line about bob and the rule, seen %+v", got)
+		}
+	})
+}
+
+// A user who is refused can sign out, and someone else can sign in.
+func TestARefusedUserSignsOut(t *testing.T) {
+	eachOf(t, withGroups, func(t *testing.T, kind string) {
+		w := start(t, kind, site{options: scopeGroups + "require group admins"})
+		b := w.newBrowser()
+		p := b.signIn("/x", "bob").is(403, "bob")
+		if strings.Contains(p.body, "group admins") {
+			t.Errorf("expected no word on the rule, seen:%s", p)
+		}
+		links := p.links("sign out")
+		if len(links) != 1 {
+			t.Fatalf("expected one link to sign out, seen %q", links)
+		}
+		p.follow(links[0]).signOut()
+		b.signIn("/x", "alice").isFor("alice", "/x")
+	})
+}
+
+// restartLogin clicks the button of Keycloak's login page that leaves the session
+// there.
+func (p *page) restartLogin() *page {
+	p.b.t.Helper()
+	link := regexp.MustCompile(`id="reset-login"[^>]*onclick="location\.href='([^']+)'`).FindStringSubmatch(p.body)
+	if link == nil {
+		p.b.t.Fatalf("expected a button that restarts the login, seen:%s", p)
+	}
+	return p.follow(html.UnescapeString(link[1]))
+}
+
+// An audited is what an audit line says of an event.
+type audited struct {
+	Event, User, Provider, Code, Rule string
+	ReplacesUser                      string `json:"replaces_user"`
+}
+
+// lastAudited is the last audit line of an event.
+func (w *world) lastAudited(event string) (last audited) {
+	w.t.Helper()
+	for _, line := range w.caddy.lines() {
+		var one audited
+		if json.Unmarshal([]byte(line), &one) == nil && one.Event == event {
+			last = one
+		}
+	}
+	return last
+}

@@ -1,0 +1,180 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A page that requires more of a sign-in asks for it once, and is open then. What is
+// not enough is refused, and the session at hand stays.
+func TestAPageThatRequiresASecondFactorAsksOnce(t *testing.T) {
+	eachOf(t, withGroups, func(t *testing.T, kind string) {
+		w := start(t, kind, site{options: scopeGroups + `
+		private /admin/* {
+			require acr mfa
+		}
+		private /otp/* {
+			require amr otp
+		}
+		private /gold/* {
+			require acr gold
+		}`})
+		b := w.newBrowser()
+		b.signIn("/", "alice").isFor("alice", "/")
+		hits := w.app.hits()
+		b.script("/otp/x").is(403)
+		var problem struct {
+			Reason    string
+			ACRValues string `json:"acr_values"`
+		}
+		p := b.script("/admin/x").is(401)
+		if err := json.Unmarshal([]byte(p.body), &problem); err != nil {
+			t.Fatalf("expected a problem document: %v%s", err, p)
+		}
+		if problem.ACRValues != "mfa" {
+			t.Errorf("expected acr_values mfa, seen %+v", problem)
+		}
+		if got := w.app.hits() - hits; got != 0 {
+			t.Errorf("expected no request at the application, seen %d", got)
+		}
+
+		p = b.open("/admin/x?y=1")
+		if got := p.authorization().Get("acr_values"); got != "mfa" {
+			t.Errorf("expected a login with acr_values mfa, seen %q", got)
+		}
+		if !p.asksCode() {
+			t.Fatalf("expected a form for a second factor, seen:%s", p)
+		}
+		b.open("/").isFor("alice", "/") // the session of before, in another tab
+		p.proves("alice").isFor("alice", "/admin/x?y=1")
+		for _, path := range []string{"/admin/y", "/otp/x", "/"} {
+			p := b.open(path)
+			p.isFor("alice", path)
+			if len(p.hops) != 1 {
+				t.Errorf("%s: expected one request, seen:%s", path, p)
+			}
+		}
+
+		// The provider knows no gold, and signs her in as before.
+		session := b.cookie("oidc_rp")
+		p = b.open("/gold/x").is(403, "stronger sign-in")
+		if got := strings.Count(p.String(), "/auth?"); got != 1 {
+			t.Errorf("expected one login, seen %d:%s", got, p)
+		}
+		if got := b.cookie("oidc_rp"); got != session {
+			t.Error("expected the session of before, seen another cookie")
+		}
+		b.open("/admin/z").isFor("alice", "/admin/z")
+
+		// A login that such a page begins asks at once.
+		fresh := w.newBrowser()
+		p = fresh.open("/admin/first")
+		if got := p.authorization().Get("acr_values"); got != "mfa" {
+			t.Errorf("expected the first login with acr_values mfa, seen %q", got)
+		}
+		p.proves("bob").isFor("bob", "/admin/first")
+	})
+}
+
+// oidc-provider signs in who has no second factor, as acr_values only asks for one.
+func TestASignInWithoutTheSecondFactorIsRefused(t *testing.T) {
+	t.Parallel()
+	w := start(t, oidcProvider, site{options: `
+		private /admin/* {
+			require acr mfa
+		}`})
+	b := w.newBrowser()
+	b.signIn("/", "alice").isFor("alice", "/")
+	session := b.cookie("oidc_rp")
+	hits := w.app.hits()
+	form := b.open("/admin/x")
+	p := form.send(form.form(), "code", "000000").is(403, "stronger sign-in")
+	if got := b.cookie("oidc_rp"); got != session {
+		t.Error("expected the session of before, seen another cookie")
+	}
+	if got := w.app.hits() - hits; got != 0 {
+		t.Errorf("expected no request at the application, seen %d", got)
+	}
+	b.open("/").isFor("alice", "/")
+	links := p.links("try again")
+	if len(links) != 1 {
+		t.Fatalf("expected one link to try again, seen %q", links)
+	}
+	p.follow(links[0]).proves("alice").isFor("alice", "/admin/x")
+}
+
+// A page that requires a recent sign-in asks again once the last one is old.
+func TestAPageThatRequiresARecentSignInAsksOnce(t *testing.T) {
+	eachOf(t, withGroups, func(t *testing.T, kind string) {
+		const age = 20 * time.Second // which a sign-in on a busy machine stays within
+		w := start(t, kind, site{options: fmt.Sprintf(`clock_skew 0s
+		private /pay/* {
+			require max_age %v
+		}`, age)})
+		b := w.newBrowser()
+		b.signIn("/", "alice").isFor("alice", "/")
+		b.open("/pay/now").isFor("alice", "/pay/now")
+		signedIn := time.Now()
+		for b.script("/pay/x").status == 200 {
+			if time.Since(signedIn) > 2*age {
+				t.Fatalf("expected the sign-in to be too old after %v, seen that it is not after %v", age, time.Since(signedIn))
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		b.open("/").isFor("alice", "/")
+
+		p := b.open("/pay/x?y=1").asks(w)
+		if got := p.authorization().Get("max_age"); got != "20" {
+			t.Errorf("expected a login with max_age 20, seen %q", got)
+		}
+		p.proves("alice").isFor("alice", "/pay/x?y=1")
+		if p := b.open("/pay/y"); len(p.hops) != 1 {
+			t.Errorf("expected no other login, seen:%s", p)
+		}
+		b.open("/").isFor("alice", "/")
+	})
+}
+
+// On three nodes: the transaction says what a login has to prove, and every node
+// holds it to that.
+func TestAStepUpEndsOnAnotherNode(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind clusterKind) {
+		c := startCluster(t, kind, site{options: `
+		private /admin/* {
+			require acr mfa
+		}`})
+		elsewhere := 0
+		for i := range 6 {
+			user, path := fmt.Sprintf("user%d", i), fmt.Sprintf("/admin/%d", i)
+			b := c.newBrowser()
+			b.signIn("/", user).isFor(user, "/")
+			form := b.open(path)
+			if !form.asksCode() {
+				t.Fatalf("expected a form for a second factor, seen:%s", form)
+			}
+			before := b.cookieHeader()
+			var home *page
+			if i%3 == 2 {
+				home = form.send(form.form(), "code", "000000").is(403, "stronger sign-in")
+				c.liveEverywhere(user, before)
+			} else {
+				home = form.proves(user)
+				home.isFor(user, path)
+				for _, n := range c.nodes {
+					if status, _ := c.askFor(n, path, b.cookieHeader()); status != 200 {
+						t.Errorf("%s: expected status 200, seen %d", n.name, status)
+					}
+				}
+			}
+			if nodeOf(form, path) != nodeOf(home, "/code?") {
+				elsewhere++
+			}
+		}
+		if elsewhere == 0 {
+			t.Error("expected step-ups to end on other nodes, seen none")
+		}
+	})
+}
