@@ -222,7 +222,10 @@ var errReadings = errors.New("the path can be read in too many ways")
 
 // Eval implements authz.Program. request is a *requestState.
 func (e *expressionRule) Eval(request any, all bool) (bool, error) {
-	st := request.(*requestState)
+	st, ok := request.(*requestState)
+	if !ok {
+		return false, errors.New("there is no request")
+	}
 	source := &ruleSource{requestState: st, requests: e.requests, matchers: e.Matchers}
 	if !e.Path || isPlain(st.r, st.original) {
 		return e.evaluate(source)
@@ -294,6 +297,18 @@ func (s *ruleSource) Value() (ref.Val, error) {
 	var err error
 	s.value, err = s.requests.Value(s.r)
 	return s.value, err
+}
+
+// readsPath reports whether an expression of some sets of rules reads the path.
+func readsPath(sets []*authz.Set) bool {
+	for _, set := range sets {
+		for rule := range set.Each {
+			if e, ok := rule.Program.(*expressionRule); ok && e.Path {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // checkKept returns an error if an expression reads claims without their names, and

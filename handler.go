@@ -99,12 +99,11 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 
 // decide gathers the facts about a guarded request, and makes the decision.
 func (h *Handler) decide(x *flow.Exchange, st *requestState, policy authz.Policy) authz.Decision {
-	st.guarded = true
+	st.guarded, st.tooEarly = true, nil
 	policy.PassPreflights = h.Preflight == "pass"
 	policy.Matchers = len(h.app.matcherNeeds) > 0
 	facts := authz.Facts{User: x.State.User(), Shortfall: x.Shortfall(), Policy: policy}
 	if len(policy.Rules) > 0 && facts.User.SignedIn() {
-		st.tooEarly = nil
 		if facts.Outcome = x.EvaluateRules(policy.Rules, st); facts.Outcome.Allowed() {
 			st.tooEarly = nil
 		}
