@@ -26,6 +26,7 @@ var ruleArgs = caddyargs.Table[*Rule]{
 	authz.KindAMR:         func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.AMR) },
 	authz.KindMaxAge:      func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.PositiveDurationArg(d, &r.MaxAge) },
 	authz.KindScope:       func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.Scope) },
+	authz.KindExpression:  parseExpressionRule,
 	authz.KindProfile:     func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.StringArg(d, &r.Profile) },
 }
 
@@ -43,6 +44,24 @@ func parseClaimRule(d *caddyfile.Dispenser, r *Rule) error {
 	r.Claim = &ClaimRule{Path: args[0], Values: args[1:]}
 	if len(args) == 1 {
 		r.Claim.Values = nil
+	}
+	return nil
+}
+
+// parseExpressionRule parses an expression as Caddy's matcher does: several words
+// are taken with their quotes, and one word without.
+func parseExpressionRule(d *caddyfile.Dispenser, r *Rule) error {
+	switch d.CountRemainingArgs() {
+	case 0:
+		return d.Err("expression takes an expression")
+	case 1:
+		d.NextArg()
+		r.Expression = d.Val()
+	default:
+		r.Expression = strings.Join(d.RemainingArgsRaw(), " ")
+	}
+	if strings.TrimSpace(r.Expression) == "" {
+		return d.Err("expression is empty")
 	}
 	return nil
 }
@@ -100,9 +119,12 @@ func parseRule(d *caddyfile.Dispenser, rules *[]*Rule, deny bool) error {
 // when the configuration is loaded.
 func (r *Rule) check(deny bool) error {
 	hasPlaceholder := false
-	rule, err := r.resolve(func(value string) (string, error) {
-		hasPlaceholder = hasPlaceholder || strings.Contains(value, "{")
-		return value, checkRuleValue(value)
+	rule, err := r.resolve(ruleResolver{
+		expand: func(value string) (string, error) {
+			hasPlaceholder = hasPlaceholder || strings.Contains(value, "{")
+			return value, checkRuleValue(value)
+		},
+		compile: checkExpression,
 	})
 	if err != nil || hasPlaceholder || rule.Kind == authz.KindProfile {
 		return err

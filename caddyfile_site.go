@@ -34,7 +34,7 @@ type siteParser struct {
 func (s *siteParser) arguments() error {
 	h, hasMatcher := s.h, false
 	if s.CountRemainingArgs() > 0 {
-		set, found, err := s.MatcherToken()
+		set, found, err := s.guardMatcher()
 		if err != nil {
 			return s.WrapErr(err)
 		}
@@ -212,7 +212,7 @@ func (s *siteParser) route(mode string) error {
 	paths := caddyhttp.MatchPath{}
 	var others []caddy.ModuleMap
 	for s.CountRemainingArgs() > 0 {
-		set, found, err := s.MatcherToken()
+		set, found, err := s.guardMatcher()
 		if err != nil {
 			return s.WrapErr(err)
 		}

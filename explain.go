@@ -215,9 +215,10 @@ func (e *explanation) explain(target *url.URL, site string) error {
 		return nil
 	}
 	e.report.User = user.ID()
-	subject := st.Subject(nil)
+	st.r, st.original = r, originalURL(r)
+	subject := st.Subject(st)
 	e.rules(policy, &subject)
-	e.verdict(policy, e.h.decide(&x, policy))
+	e.verdict(policy, e.h.decide(&x, st, policy))
 	return nil
 }
 

@@ -32,6 +32,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // serve does that. connect says that the request was a CONNECT for a WebSocket.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, connect bool) error {
 	st := h.stateOf(r)
+	st.r, st.original = r, original
 	h.clean(st, r)
 	if call, found := h.endpoint(original.Path); found {
 		return toHandlerError(call.Serve(w, r, &st.State))
@@ -71,7 +72,10 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	if unavailable != nil {
 		return toHandlerError(x.RespondUnavailable(unavailable))
 	}
-	decision := h.decide(&x, policy)
+	decision := h.decide(&x, st, policy)
+	if st.tooEarly != nil {
+		return st.tooEarly
+	}
 	switch decision.Action {
 	case authz.Serve:
 		h.setIdentityHeaders(st, r)
@@ -94,11 +98,15 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 }
 
 // decide gathers the facts about a guarded request, and makes the decision.
-func (h *Handler) decide(x *flow.Exchange, policy authz.Policy) authz.Decision {
+func (h *Handler) decide(x *flow.Exchange, st *requestState, policy authz.Policy) authz.Decision {
+	st.guarded, st.tooEarly = true, nil
 	policy.PassPreflights = h.Preflight == "pass"
+	policy.Matchers = len(h.app.matcherNeeds) > 0
 	facts := authz.Facts{User: x.State.User(), Shortfall: x.Shortfall(), Policy: policy}
 	if len(policy.Rules) > 0 && facts.User.SignedIn() {
-		facts.Outcome = x.EvaluateRules(policy.Rules, nil)
+		if facts.Outcome = x.EvaluateRules(policy.Rules, st); facts.Outcome.Allowed() {
+			st.tooEarly = nil
+		}
 	}
 	if facts.DependsOnRequest() {
 		facts.Request = authz.Request{

@@ -24,6 +24,7 @@ const thisModule = "github.com/caddy-oidc-rp/caddy-oidc-rp"
 // directly. What the plugin requires, everyone who builds it gets: think twice
 // before this list grows.
 var directRequirements = []string{
+	"cel.dev/cel-go",
 	"github.com/caddyserver/caddy/v2",
 	"github.com/caddyserver/certmagic",
 	"github.com/coreos/go-oidc/v3",
@@ -45,8 +46,9 @@ var wiring = []string{
 	"github.com/caddyserver", "go.uber.org", "github.com/prometheus", "go.opentelemetry.io", "github.com/spf13",
 }
 
-// mayImportCaddy are the packages under internal that read Caddyfiles.
-var mayImportCaddy = []string{"internal/caddyargs"}
+// mayImportCaddy are the packages under internal that read Caddyfiles, and the one
+// that has Caddy's functions for expressions, so that package expression needs none.
+var mayImportCaddy = []string{"internal/caddyargs", "internal/caddycel"}
 
 // forTests are packages that only tests, benchmarks and the demo import.
 var forTests = []string{"internal/oidctest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest", "directory/directorytest"}

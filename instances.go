@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
@@ -26,6 +27,7 @@ import (
 // costs an atomic load.
 func (a *App) linkInstances() {
 	a.linked.Do(func() {
+		a.addMatcherNeeds()
 		module, err := a.ctx.AppIfConfigured("http")
 		if err != nil {
 			return
@@ -50,6 +52,18 @@ func (a *App) linkInstances() {
 			shareSiteHeaders(site, instances)
 		}
 	})
+}
+
+// addMatcherNeeds adds what matchers need of sessions to what instances need. Which
+// instance guards the requests that a matcher sees is not known, and some matchers
+// are provisioned after some instances.
+func (a *App) addMatcherNeeds() {
+	if len(a.matcherNeeds) == 0 {
+		return
+	}
+	for _, h := range a.handlers {
+		h.instance.Needs = *identity.Union(append(a.matcherNeeds, h.instance.Needs)...)
+	}
 }
 
 // homeOf returns the host that an instance is for in a route for any host.

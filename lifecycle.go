@@ -43,7 +43,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.DefaultProvider != "" && a.providers[a.DefaultProvider] == nil {
 		return fmt.Errorf("default_provider %s: there is no such provider", a.DefaultProvider)
 	}
-	a.profiles, err = resolveProfiles(a.Profiles)
+	a.profiles, err = a.ruleResolver().profiles(a.Profiles)
 	return err
 }
 

@@ -87,6 +87,8 @@ type App struct {
 	handlers     []*Handler
 	shared       *flow.Shared // what flows share
 	profiles     authz.Profiles
+	expressions  expressions
+	matcherNeeds []identity.Needs // what matchers need of sessions, of whichever instance
 	release      []func() error
 
 	// What is found of the sites as a whole; see checks.go and instances.go.
@@ -118,6 +120,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 //	{http.auth.user.email}            the claim email, if it is verified
 //	{http.auth.user.groups}           the user's groups, comma-separated
 //	{http.auth.user.claims.<name>}    any claim; dots reach into objects
+//	{http.auth.user.claims}           all claims that the session keeps, as JSON
 //	{http.oidc_rp.authenticated}      true or false
 //	{http.oidc_rp.provider}           the provider's id
 //	{http.oidc_rp.subject}            the user's sub at the provider

@@ -88,6 +88,7 @@ func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 }
 
 func (h *Handler) resolveMatchers(ctx caddy.Context) error {
+	ctx = withoutUserMatchers(ctx)
 	load := func(module any, raw caddyhttp.RawMatcherSets, into *caddyhttp.MatcherSets) error {
 		if len(raw) == 0 {
 			return nil

@@ -317,13 +317,22 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 var storeOptions = []string{"max_records", "timeout", "address", "cluster", "sentinel", "username", "password", "database", "prefix"}
 
 // TestReadmeAndDocumentsNameFilesThatExist: whoever moves a file that contributors
-// are sent to mends docs/contributing.md.
+// are sent to, or adds a package, mends docs/contributing.md.
 func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	t.Parallel()
 	text := documents(t)[filepath.Join("docs", "contributing.md")]
 	for _, m := range regexp.MustCompile("`((?:internal|store|directory|cmd|pages|bench|e2e|docs|testdata|integration)(?:/[a-z_/.]+)?|[a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
 		if _, err := os.Stat(filepath.FromSlash(m[1])); err != nil {
 			t.Errorf("docs/contributing.md names %s, which does not exist (any more)", m[1])
+		}
+	}
+	packages, err := os.ReadDir("internal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages {
+		if !strings.Contains(text, "`internal/"+p.Name()+"`") {
+			t.Errorf("docs/contributing.md does not say what is in internal/%s", p.Name())
 		}
 	}
 }

@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -22,6 +23,16 @@ type requestState struct {
 	flow.State
 	// upgrade is what the connection was to become, if anything.
 	upgrade *headers.Upgrade
+
+	// guarded reports whether an instance has decided about the request, so that it is
+	// known which user it comes from.
+	guarded bool
+	// r is the request at the instance that decides about it, original the address as
+	// it was sent, and tooEarly the error of a rule about the client's address, before
+	// that is certain.
+	r        *http.Request
+	original *url.URL
+	tooEarly error
 
 	lines  [1]string // room for the Cookie header that the application receives
 	writer headers.ResponseWriter

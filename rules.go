@@ -64,6 +64,12 @@ type Rule struct {
 	// Holds if one of these scopes was granted to the login.
 	Scope []string `json:"scope,omitempty"`
 
+	// Holds if this expression is true: one in the Common Expression Language (CEL), as
+	// Caddy's `expression` matcher has them, with the variables `claims`, `groups`,
+	// `user`, `provider` and `request` beside. What reads the path has to be true for
+	// every reading of it.
+	Expression string `json:"expression,omitempty"`
+
 	// Holds if all rules of the profile of this name do.
 	Profile string `json:"profile,omitempty"`
 
@@ -124,6 +130,9 @@ var ruleMembers = map[string]func(*Rule) *authz.Rule{
 	authz.KindMaxAge: func(r *Rule) *authz.Rule {
 		return ruleIf(r.MaxAge != 0, authz.Rule{MaxAge: time.Duration(r.MaxAge)})
 	},
+	authz.KindExpression: func(r *Rule) *authz.Rule {
+		return ruleIf(r.Expression != "", authz.Rule{Values: []string{r.Expression}})
+	},
 	authz.KindProfile: func(r *Rule) *authz.Rule { return ruleIf(r.Profile != "", authz.Rule{Values: []string{r.Profile}}) },
 	authz.KindClaim: func(r *Rule) *authz.Rule {
 		if r.Claim == nil {
@@ -145,8 +154,14 @@ func ruleOf(values []string) *authz.Rule {
 	return ruleIf(values != nil, authz.Rule{Values: values})
 }
 
-// resolve returns a rule with its placeholders resolved by expand.
-func (r *Rule) resolve(expand func(string) (string, error)) (rule authz.Rule, err error) {
+// ruleResolver makes rules of what a configuration says.
+type ruleResolver struct {
+	expand  func(value string) (string, error) // resolves placeholders
+	compile func(expression string) (authz.Program, error)
+}
+
+// resolve returns a rule with its placeholders resolved and its expression compiled.
+func (r *Rule) resolve(with ruleResolver) (rule authz.Rule, err error) {
 	if r == nil {
 		return rule, errors.New("a rule is null")
 	}
@@ -162,17 +177,21 @@ func (r *Rule) resolve(expand func(string) (string, error)) (rule authz.Rule, er
 	if rule.Kind == "" {
 		return rule, errors.New("a rule is empty")
 	}
+	if rule.Kind == authz.KindExpression {
+		rule.Program, err = with.compile(r.Expression)
+		return rule, err
+	}
 	rule.Values = slices.Clone(rule.Values)
 	for i, value := range rule.Values {
-		if rule.Values[i], err = expand(value); err != nil {
+		if rule.Values[i], err = with.expand(value); err != nil {
 			return rule, fmt.Errorf("%s: %w", rule.Kind, err)
 		}
 	}
-	if rule.Path, err = expand(rule.Path); err != nil {
+	if rule.Path, err = with.expand(rule.Path); err != nil {
 		return rule, fmt.Errorf("%s: %w", rule.Kind, err)
 	}
 	for _, inner := range r.Any {
-		alternative, err := inner.resolve(expand)
+		alternative, err := inner.resolve(with)
 		if err != nil {
 			return rule, fmt.Errorf("any: %w", err)
 		}
@@ -203,9 +222,9 @@ func checkRuleValue(value string) error {
 	}
 }
 
-func resolveRules(rules []*Rule) (resolved []authz.Rule, err error) {
+func (with ruleResolver) rules(rules []*Rule) (resolved []authz.Rule, err error) {
 	for _, r := range rules {
-		rule, err := r.resolve(expandRuleValue)
+		rule, err := r.resolve(with)
 		if err != nil {
 			return nil, err
 		}
@@ -214,26 +233,26 @@ func resolveRules(rules []*Rule) (resolved []authz.Rule, err error) {
 	return resolved, nil
 }
 
-// resolveLines resolves the rules of one place of the configuration.
-func resolveLines(require, deny []*Rule) (lines authz.Lines, err error) {
-	if lines.Require, err = resolveRules(require); err != nil {
+// lines resolves the rules of one place of the configuration.
+func (with ruleResolver) lines(require, deny []*Rule) (lines authz.Lines, err error) {
+	if lines.Require, err = with.rules(require); err != nil {
 		return lines, fmt.Errorf("require: %w", err)
 	}
-	if lines.Deny, err = resolveRules(deny); err != nil {
+	if lines.Deny, err = with.rules(deny); err != nil {
 		return lines, fmt.Errorf("deny: %w", err)
 	}
 	return lines, nil
 }
 
-// resolveProfiles resolves the profiles of the app, and checks those that no site
-// uses as well.
-func resolveProfiles(profiles map[string]*Profile) (authz.Profiles, error) {
+// profiles resolves the profiles of the app, and checks those that no site uses as
+// well.
+func (with ruleResolver) profiles(profiles map[string]*Profile) (authz.Profiles, error) {
 	resolved := make(authz.Profiles, len(profiles))
 	for name, profile := range profiles {
 		if profile == nil || len(profile.Require)+len(profile.Deny) == 0 {
 			return nil, fmt.Errorf("profile %s is empty", name)
 		}
-		lines, err := resolveLines(profile.Require, profile.Deny)
+		lines, err := with.lines(profile.Require, profile.Deny)
 		if err != nil {
 			return nil, fmt.Errorf("profile %s: %w", name, err)
 		}
@@ -258,7 +277,8 @@ type accessRules struct {
 // resolveRulesOf compiles the rules of an instance and of its routes, and adds what
 // they need of sessions to its needs.
 func resolveRulesOf(h *Handler) error {
-	own, err := resolveLines(h.Require, h.Deny)
+	with := h.app.ruleResolver()
+	own, err := with.lines(h.Require, h.Deny)
 	if err != nil {
 		return err
 	}
@@ -269,6 +289,9 @@ func resolveRulesOf(h *Handler) error {
 		}
 		if set.IsEmpty() {
 			return nil, nil
+		}
+		if err := checkKept(set, h.session.Claims); err != nil {
+			return nil, err
 		}
 		h.ruleNeeds = append(h.ruleNeeds, set.Needs())
 		return []*authz.Set{set}, nil
@@ -285,7 +308,7 @@ func resolveRulesOf(h *Handler) error {
 			route.rules = h.rules.instance
 			continue
 		}
-		lines, err := resolveLines(route.Require, route.Deny)
+		lines, err := with.lines(route.Require, route.Deny)
 		if err == nil {
 			route.rules, err = add(own, lines)
 		}

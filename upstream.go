@@ -113,8 +113,8 @@ func (h *Handler) ownSiteHeaders() *headers.Filter {
 }
 
 // decidesByAddress reports whether requests to one site are treated
-// differently by their address: by routes, by the directive's matcher, or by
-// several instances, as inside handle blocks.
+// differently by their address: by routes, by the directive's matcher, by
+// expressions, or by several instances, as inside handle blocks.
 func (h *Handler) decidesByAddress() bool {
-	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints || h.sharesHost
+	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints || h.sharesHost || readsPath(h.rules.everything)
 }

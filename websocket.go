@@ -59,6 +59,7 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 // opened, or refuses it on private routes.
 func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	st.DropIdentity(r.Header)
+	st.guarded = true
 	if !policy.Public {
 		x := h.instance.At(w, r, &st.State)
 		return toHandlerError(x.RefuseForeignWebSocket())

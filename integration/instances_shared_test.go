@@ -250,6 +250,18 @@ func TestHeadersThatNameAnotherAddressAreRemoved(t *testing.T) {
 				reverse_proxy {upstream}
 			}
 		`, false},
+		"an expression about the path": {`
+			oidc_rp public {
+				PROVIDER
+				deny expression path('/admin/*')
+			}
+		`, true},
+		"an expression about the session": {`
+			oidc_rp public {
+				PROVIDER
+				deny expression user == "mallory"
+			}
+		`, false},
 		"no routes": {`
 			oidc_rp public {
 				PROVIDER

@@ -74,6 +74,9 @@ type Policy struct {
 	// Rules are the sets of rules that users have to satisfy. Those of a public
 	// address refuse no request: users who do not satisfy them are anonymous there.
 	Rules []*Set
+	// Matchers reports whether matchers behind the guard are about users. They must
+	// not see one whose session lacks what they are about.
+	Matchers bool
 	// Explain reports whether refused users read which rule they do not satisfy.
 	Explain bool
 }

@@ -60,8 +60,8 @@ func (f *Facts) decidePublic() Decision {
 	switch {
 	case f.User.SignedIn() && f.isShortOfProof():
 		return Decision{Action: PassAnonymous, Reason: ReasonShortOfProof}
-	case f.User.SignedIn() && f.Shortfall == ShortOfClaims && len(f.Policy.Rules) > 0:
-		return Decision{Action: PassAnonymous, Reason: ReasonShortOfClaims} // which rules may be about
+	case f.User.SignedIn() && f.Shortfall == ShortOfClaims && (len(f.Policy.Rules) > 0 || f.Policy.Matchers):
+		return Decision{Action: PassAnonymous, Reason: ReasonShortOfClaims} // which rules and matchers may be about
 	case f.User.SignedIn() && f.Outcome.Refused != nil:
 		return Decision{PassAnonymous, ReasonRefused, f.Outcome.Refused}
 	case f.User.SignedIn() && f.Outcome.Unproved != nil:

@@ -208,6 +208,7 @@ func TestReasons(t *testing.T) {
 		{"a call of such a user", Facts{User: user, Outcome: Outcome{Unproved: rule}}, Decision{Unauthorized, ReasonUnproved, rule}},
 		{"a public address with rules, with an outdated session", Facts{User: user, Shortfall: ShortOfClaims, Policy: Policy{Public: true, Rules: []*Set{new(Set)}}}, Decision{Action: PassAnonymous, Reason: ReasonShortOfClaims}},
 		{"a public address, with a user whom a rule refuses", Facts{User: user, Outcome: Outcome{Refused: rule}, Policy: Policy{Public: true}}, Decision{PassAnonymous, ReasonRefused, rule}},
+		{"a public address with matchers behind, with an outdated session", Facts{User: user, Shortfall: ShortOfClaims, Policy: Policy{Public: true, Matchers: true}}, Decision{Action: PassAnonymous, Reason: ReasonShortOfClaims}},
 		{"an outdated session of a user whom a rule refuses", Facts{User: user, Outcome: Outcome{Refused: rule}, Shortfall: ShortOfClaims, Request: Request{PageLoad: true, Read: true}}, Decision{Action: StepUp, Reason: ReasonShortOfClaims}},
 		{"a call with an outdated session", Facts{User: user, Shortfall: ShortOfClaims}, Decision{Action: Unauthorized, Reason: ReasonShortOfClaims}},
 	} {

@@ -174,6 +174,37 @@ func typed(decoded any) any {
 	return decoded
 }
 
+// Native returns the value as it was sent: a string, bool, int64, float64, slice or
+// map, or nil for null. A number that is neither int64 nor float64 is a string.
+func (v Value) Native() any {
+	if v.kind == kindString {
+		return v.data
+	}
+	var decoded any
+	decoder := json.NewDecoder(strings.NewReader(v.data))
+	decoder.UseNumber()
+	if decoder.Decode(&decoded) != nil {
+		return nil
+	}
+	return native(decoded)
+}
+
+func native(decoded any) any {
+	switch d := decoded.(type) {
+	case json.Number:
+		return typed(d)
+	case []any:
+		for i := range d {
+			d[i] = native(d[i])
+		}
+	case map[string]any:
+		for name := range d {
+			d[name] = native(d[name])
+		}
+	}
+	return decoded
+}
+
 func has(members map[string]any, name string) bool {
 	_, ok := members[name]
 	return ok

@@ -215,3 +215,19 @@ func TestTextsThatWereEncodedManyTimesAreCleanedSoon(t *testing.T) {
 		t.Errorf("%d bytes", len(got))
 	}
 }
+
+func TestNative(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]any{
+		`"a "`: "a ", `"\u0007"`: "\a", `3`: int64(3), `9007199254740993`: int64(9007199254740993), `1.5`: 1.5, `1e400`: "1e400", `true`: true, `null`: nil,
+		`["a", 1, null]`: []any{"a", int64(1), nil}, `{"a": {"b": [2]}, "c ": null}`: map[string]any{"a": map[string]any{"b": []any{int64(2)}}, "c ": nil},
+	} {
+		value, err := FromJSON(json.RawMessage(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := value.Native(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: expected %#v, seen %#v", text, want, got)
+		}
+	}
+}

@@ -51,6 +51,8 @@ func (u User) userValue(name string) any {
 		return u.Email()
 	case "groups":
 		return u.Groups()
+	case "claims":
+		return typedValue(u.allClaims())
 	}
 	if path, ok := strings.CutPrefix(name, "claims."); ok {
 		if path == "sub" {

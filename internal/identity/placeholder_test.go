@@ -32,6 +32,7 @@ func TestPlaceholders(t *testing.T) {
 		{"http.auth.user.claims.sub", "u-1", ""},
 		{"http.auth.user.claims.place.country", "PL", ""},
 		{"http.auth.user.claims.nothing", "", ""},
+		{"http.auth.user.claims", typedValue(u.allClaims()), ""},
 		{"http.auth.user.nothing", "", ""},
 		{"http.oidc_rp.authenticated", true, false},
 		{"http.oidc_rp.provider", "corp", ""},
@@ -55,6 +56,10 @@ func TestPlaceholders(t *testing.T) {
 				t.Errorf("%s, %s: expected %s, seen %s", row.name, by.who, expected, seen)
 			}
 		}
+	}
+	all, _ := u.Placeholder("http.auth.user.claims")
+	if got, want := fmt.Sprint(all), `{"email":"a@b.example","email_verified":true,"name":"Alice","place":{"country":"PL"},"roles":["a"],"sub":"u-1"}`; got != want {
+		t.Errorf("all claims: expected %s, seen %s", want, got)
 	}
 	if value, known := u.Placeholder("http.request.uri"); known || value != nil {
 		t.Errorf("a name of another module: expected it to be unknown, seen %v", value)

@@ -44,7 +44,7 @@ func ClaimsIn(value string) []string {
 		}
 		if path, ok := strings.CutPrefix(name, "claims."); ok {
 			found = append(found, NeedOf("claims."+path))
-		} else if name != "id" {
+		} else if name != "id" && name != "claims" { // which are all that are kept
 			found = append(found, name)
 		}
 	}

@@ -61,10 +61,25 @@ func (m *Mapping) keepWithheld(n *Needs, kept map[string]json.RawMessage, set cl
 func (u User) Withholds(path string) bool { return withholds(u.Session, path) }
 
 func withholds(s *session.Session, path string) bool {
+	return slices.Contains(withheldPaths(s), NeedOf(path))
+}
+
+func withheldPaths(s *session.Session) []string {
 	value, ok := s.Claims.Get(withheldEntry)
 	if !ok {
-		return false
+		return nil
 	}
 	paths, _ := value.List()
-	return slices.Contains(paths, NeedOf(path))
+	return paths
 }
+
+// WithholdsPartOf reports whether a claim of this name, or a part of it, could not
+// be had when it was needed.
+func (u User) WithholdsPartOf(name string) bool {
+	return slices.ContainsFunc(withheldPaths(u.Session), func(path string) bool {
+		return path == name || claims.SplitPath(BareClaim(path))[0] == name
+	})
+}
+
+// WithholdsAny reports whether any claim could not be had when it was needed.
+func (u User) WithholdsAny() bool { return len(withheldPaths(u.Session)) > 0 }

@@ -105,6 +105,13 @@ func TestChecks(t *testing.T) {
 			{"match": [{"expression": "{http.auth.user.id} == 'x'"}], "handle": [{"handler": "error"}]}]}`), slog.LevelWarn, RuleBehindHandle, "site=a.example"},
 		{"a rule for a path", site("a.example", ours+`,{"handler": "subroute", "routes": [
 			{"match": [{"path": ["/x"], "expression": "{http.auth.user.id} == 'x'"}], "handle": [{"handler": "static_response", "status_code": 403}]}]}`), slog.LevelWarn, RuleByPath, "site=a.example"},
+		{"a matcher of users behind a block", site("a.example", ours+`,{"handler": "subroute", "routes": [
+			{"handle": [{"handler": "subroute", "routes": [{"handle": [{"handler": "file_server"}]}]}]},
+			{"match": [{"oidc_rp": {}}], "handle": [{"handler": "error"}]}]}`), slog.LevelWarn, RuleBehindHandle, "site=a.example"},
+		{"a matcher of claims for a path", site("a.example", ours+`,{"handler": "subroute", "routes": [
+			{"match": [{"path": ["/x"], "not": [{"oidc_rp_claim": {"a": null}}]}], "handle": [{"handler": "static_response", "status_code": 403}]}]}`), slog.LevelWarn, RuleByPath, "site=a.example"},
+		{"a matcher of users for a path, as a function", site("a.example", ours+`,{"handler": "subroute", "routes": [
+			{"match": [{"expression": "path('/x') && !oidc_rp('group', 'a')"}], "handle": [{"handler": "static_response", "status_code": 403}]}]}`), slog.LevelWarn, RuleByPath, "site=a.example"},
 		{"a rule for a whole site", site("a.example", ours+`,{"handler": "subroute", "routes": [
 			{"match": [{"expression": "{http.auth.user.id} == 'x'"}], "handle": [{"handler": "static_response", "status_code": "403"}]}]}`), 0, "", ""},
 		{"a response to some users", site("a.example", ours+`,{"handler": "subroute", "routes": [

@@ -69,9 +69,13 @@ func answers(routes []httpconfig.Route) bool {
 
 // aboutUsers reports whether a matcher reads what we say about the user.
 func aboutUsers(sets []httpconfig.MatcherSet) bool {
+	signs := []string{"http.auth.user.", "http.oidc_rp.", "oidc_rp(", "oidc_rp_claim(", `"oidc_rp"`, `"oidc_rp_claim"`}
 	for _, set := range sets {
-		for _, raw := range set {
-			if strings.Contains(string(raw), "http.auth.user.") || strings.Contains(string(raw), "http.oidc_rp.") {
+		for name, raw := range set {
+			if name == "oidc_rp" || name == "oidc_rp_claim" {
+				return true
+			}
+			if slices.ContainsFunc(signs, func(sign string) bool { return strings.Contains(string(raw), sign) }) {
 				return true
 			}
 		}

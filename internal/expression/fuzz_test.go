@@ -1,0 +1,53 @@
+package expression
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Whatever is written, checking it ends, and the places of errors are in the text.
+func FuzzCheck(f *testing.F) {
+	for _, text := range []string{
+		`claims.a.b == 1 && has(claims["c"]) || "x" in groups`, `claims[user][claims.a] == request.header["x"][0]`, `{a.b}{c.d} == \{e.f}`, "user ==\n\"é\" || {x.y} > ",
+		`[1].exists(claims, .claims.a == claims)`, `cel.bind(c, claims, c.a) == 1`, `.request.path == ""`, `has(request.path)`, `ph(req, "http.auth.user.claims.x") == ""`, `is_path(req, "\{http.auth.user.claims}")`,
+	} {
+		f.Add(text)
+	}
+	e := environment(f)
+	place := regexp.MustCompile(`^expression: (\d+):(\d+): `)
+	f.Fuzz(func(t *testing.T, text string) {
+		checked, err := e.Check(text)
+		if err == nil {
+			if checked.AllClaims || len(checked.Claims) > 0 {
+				if !strings.Contains(text, "claims") && !strings.Contains(text, "groups") && !strings.Contains(text, "ph") && !strings.Contains(text, "http.auth.user.") {
+					t.Errorf("%q: expected no claims, seen %q", text, checked.Claims)
+				}
+			}
+			p, err := e.Compile(text)
+			if err != nil {
+				return // a regular expression that is none
+			}
+			if _, err := p.Eval(worldWith(t, evalClaims)); err != nil && p.Describe(err) == "" {
+				t.Errorf("%q: expected the log to say something of %v", text, errors.Unwrap(err))
+			}
+			return
+		}
+		if found := place.FindStringSubmatch(err.Error()); found != nil {
+			lines := strings.Split(text, "\n")
+			if line := atoi(found[1]); line < 1 || line > len(lines) {
+				t.Errorf("%q: expected a line of the text, seen %v", text, err)
+			} else if column := atoi(found[2]); column < 1 || column > len([]rune(lines[line-1]))+1 {
+				t.Errorf("%q: expected a column of line %d, seen %v", text, line, err)
+			}
+		}
+	})
+}
+
+func atoi(digits string) (n int) {
+	for _, digit := range digits {
+		n = 10*n + int(digit-'0')
+	}
+	return n
+}

@@ -1,0 +1,322 @@
+package oidcrp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/parser"
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddycel"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+)
+
+func init() {
+	caddy.RegisterModule(MatchUser{})
+	caddy.RegisterModule(MatchClaim{})
+}
+
+// MatchUser matches requests of signed-in users, by the rules that `require` takes.
+// It is for routes behind the handler `oidc_rp`: a request that no such handler has
+// guarded is answered with an error, and so is one whose rules are about something
+// that could not be had.
+type MatchUser struct {
+	// The rules that all have to hold. Default: every signed-in user matches.
+	Require []*Rule `json:"require,omitempty"`
+
+	userMatcher
+}
+
+// MatchClaim matches requests of signed-in users by their claims: the paths of
+// claims, each with the values that it may have, as in the rule `claim`. Without
+// values the claim has to be there, and say anything. All claims of the matcher have
+// to match. It is for routes behind the handler `oidc_rp`, like the matcher
+// `oidc_rp`.
+type MatchClaim struct {
+	// The values that claims may have, by the paths of the claims.
+	Claims map[string][]string `json:"-"`
+
+	userMatcher
+}
+
+// CaddyModule returns the module's registration.
+func (MatchUser) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.matchers.oidc_rp", New: func() caddy.Module { return new(MatchUser) }}
+}
+
+// CaddyModule returns the module's registration.
+func (MatchClaim) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.matchers.oidc_rp_claim", New: func() caddy.Module { return new(MatchClaim) }}
+}
+
+var (
+	_ caddy.Provisioner                 = (*MatchUser)(nil)
+	_ caddyhttp.RequestMatcherWithError = (*MatchUser)(nil)
+	_ caddyhttp.CELLibraryProducer      = (*MatchUser)(nil)
+	_ caddyfile.Unmarshaler             = (*MatchUser)(nil)
+	_ caddy.Provisioner                 = (*MatchClaim)(nil)
+	_ caddyhttp.RequestMatcherWithError = (*MatchClaim)(nil)
+	_ caddyhttp.CELLibraryProducer      = (*MatchClaim)(nil)
+	_ caddyfile.Unmarshaler             = (*MatchClaim)(nil)
+	_ json.Marshaler                    = (*MatchClaim)(nil)
+	_ json.Unmarshaler                  = (*MatchClaim)(nil)
+)
+
+// MarshalJSON writes the object of claims.
+func (m MatchClaim) MarshalJSON() ([]byte, error) { return json.Marshal(m.Claims) }
+
+// UnmarshalJSON reads the object of claims.
+func (m *MatchClaim) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &m.Claims) }
+
+// Provision compiles the rules.
+func (m *MatchUser) Provision(ctx caddy.Context) error { return m.provision(ctx, "oidc_rp", m.Require) }
+
+// Provision compiles the conditions.
+func (m *MatchClaim) Provision(ctx caddy.Context) error {
+	if len(m.Claims) == 0 {
+		return errors.New("oidc_rp_claim needs the path of a claim")
+	}
+	return m.provision(ctx, "oidc_rp_claim", m.rules())
+}
+
+func (m *MatchClaim) rules() (rules []*Rule) {
+	for _, path := range slices.Sorted(maps.Keys(m.Claims)) {
+		rules = append(rules, &Rule{Claim: &ClaimRule{Path: path, Values: m.Claims[path]}})
+	}
+	return rules
+}
+
+// userMatcher is what both matchers have in common.
+type userMatcher struct {
+	rules *authz.Set
+	needs identity.Needs
+}
+
+// noUserMatchers is the key of a context in which no user is known yet.
+type noUserMatchers struct{}
+
+// withoutUserMatchers returns a context for modules that look at a request before it
+// is known which user it comes from.
+func withoutUserMatchers(ctx caddy.Context) caddy.Context {
+	return ctx.WithValue(noUserMatchers{}, true)
+}
+
+// errBehindGuard is the error about a matcher that is where no user is known yet.
+func errBehindGuard(name string) error {
+	return fmt.Errorf("the matcher %s is for routes behind the guard: it cannot say which requests the guard is for, nor be part of a rule", name)
+}
+
+// guardMatcher parses a matcher of what the guard is for. Those inside of expressions
+// are found when the configuration is loaded.
+func (s *siteParser) guardMatcher() (set caddy.ModuleMap, found bool, err error) {
+	if set, found, err = s.MatcherToken(); err == nil {
+		err = refuseUserMatchers(set)
+	}
+	return set, found, err
+}
+
+func refuseUserMatchers(set caddy.ModuleMap) error {
+	for name, raw := range set {
+		var inside []caddy.ModuleMap
+		switch name {
+		case "oidc_rp", "oidc_rp_claim":
+			return errBehindGuard(name)
+		case "not":
+			_ = json.Unmarshal(raw, &inside) // what it cannot read, the module refuses
+		}
+		for _, set := range inside {
+			if err := refuseUserMatchers(set); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *userMatcher) provision(ctx caddy.Context, name string, rules []*Rule) error {
+	if ctx.Value(noUserMatchers{}) != nil {
+		return errBehindGuard(name)
+	}
+	module, err := ctx.App("oidc_rp")
+	if err != nil {
+		return err
+	}
+	app := module.(*App)
+	lines, err := app.ruleResolver().lines(rules, nil)
+	if err == nil {
+		m.rules, err = authz.Compile(app.profiles, lines)
+	}
+	if err != nil {
+		return fmt.Errorf("the matcher %s: %w", name, err)
+	}
+	m.needs = *identity.Union(m.rules.Needs())
+	app.matcherNeeds = append(app.matcherNeeds, m.needs)
+	return nil
+}
+
+// Match implements caddyhttp.RequestMatcher, for what cannot handle errors.
+func (m *userMatcher) Match(r *http.Request) bool {
+	matched, err := m.MatchWithError(r)
+	if err != nil {
+		caddyhttp.SetVar(r.Context(), caddyhttp.MatcherErrorVarKey, err)
+	}
+	return matched
+}
+
+// MatchWithError implements caddyhttp.RequestMatcherWithError. The user is whom the
+// last instance that guarded the request has found.
+func (m *userMatcher) MatchWithError(r *http.Request) (bool, error) {
+	st, ok := caddyhttp.GetVar(r.Context(), stateVar).(*requestState)
+	switch {
+	case !ok || !st.guarded:
+		return false, caddyhttp.Error(http.StatusInternalServerError, errors.New("a matcher is about the signed-in user, and no oidc_rp has guarded the request"))
+	case !st.SignedIn():
+		return false, nil
+	case m.rules.IsEmpty():
+		return true, nil
+	case st.User().IsOutdated(&m.needs):
+		return false, caddyhttp.Error(http.StatusInternalServerError, errors.New("a matcher is about something that the user's session does not know"))
+	}
+	st.r, st.original, st.tooEarly = r, originalURL(r), nil
+	subject := st.Subject(st)
+	matched, err := m.rules.Match(&subject)
+	switch {
+	case err != nil && st.tooEarly != nil:
+		return false, st.tooEarly
+	case err != nil:
+		return false, caddyhttp.Error(http.StatusInternalServerError, err)
+	}
+	return matched, nil
+}
+
+// UnmarshalCaddyfile parses the matcher. Syntax:
+//
+//	oidc_rp [<rule>]
+//	oidc_rp {
+//		<rule>
+//		...
+//	}
+func (m *MatchUser) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	for d.Next() {
+		if d.NextArg() {
+			if err := m.parseRule(d); err != nil {
+				return err
+			}
+			continue
+		}
+		for nesting := d.Nesting(); d.NextBlock(nesting); {
+			if err := m.parseRule(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// parseRule parses one rule. The dispenser is on the name of its kind.
+func (m *MatchUser) parseRule(d *caddyfile.Dispenser) error {
+	switch d.Val() {
+	case authz.KindAny:
+		return parseAny(d, &m.Require)
+	case "require", "deny":
+		return d.Errf("oidc_rp takes rules without the word %s in front; for the opposite write: not oidc_rp", d.Val())
+	}
+	return parseRule(d, &m.Require, false)
+}
+
+// UnmarshalCaddyfile parses the matcher. Syntax:
+//
+//	oidc_rp_claim <path> [<value>...]
+func (m *MatchClaim) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	for d.Next() {
+		rule := new(Rule)
+		if err := parseClaimRule(d, rule); err != nil {
+			return err
+		}
+		if err := rule.check(false); err != nil {
+			return d.WrapErr(err)
+		}
+		path := rule.Claim.Path
+		if _, twice := m.Claims[path]; twice {
+			return d.Errf("oidc_rp_claim: the claim %q is there twice", path)
+		}
+		if m.Claims == nil {
+			m.Claims = make(map[string][]string)
+		}
+		m.Claims[path] = rule.Claim.Values
+	}
+	return nil
+}
+
+// CELLibrary makes the function oidc_rp of expressions, as in
+// oidc_rp('group', 'admins').
+func (MatchUser) CELLibrary(ctx caddy.Context) (cel.Library, error) {
+	return userLibrary("oidc_rp", caddycel.Library(), func(d *caddyfile.Dispenser) (caddyhttp.RequestMatcherWithError, error) {
+		m := new(MatchUser)
+		if err := m.UnmarshalCaddyfile(d); err != nil {
+			return nil, err
+		}
+		return m, m.Provision(ctx)
+	}), nil
+}
+
+// CELLibrary makes the function oidc_rp_claim of expressions, as in
+// oidc_rp_claim('department', 'sales').
+func (MatchClaim) CELLibrary(ctx caddy.Context) (cel.Library, error) {
+	return userLibrary("oidc_rp_claim", nil, func(d *caddyfile.Dispenser) (caddyhttp.RequestMatcherWithError, error) {
+		m := new(MatchClaim)
+		if err := m.UnmarshalCaddyfile(d); err != nil {
+			return nil, err
+		}
+		return m, m.Provision(ctx)
+	}), nil
+}
+
+// userLibrary makes a function of expressions that has the words of a matcher as
+// arguments. They are fixed: what claims they name has to be known when a user signs
+// in.
+func userLibrary(name string, more cel.EnvOption, parse func(*caddyfile.Dispenser) (caddyhttp.RequestMatcherWithError, error)) cel.Library {
+	function := name + "_match_request_list"
+	macro := parser.NewGlobalVarArgMacro(name, func(eh parser.ExprHelper, _ ast.Expr, args []ast.Expr) (ast.Expr, *common.Error) {
+		for _, arg := range args {
+			if arg.Kind() != ast.LiteralKind || arg.AsLiteral().Type() != types.StringType {
+				return nil, eh.NewError(arg.ID(), name+" takes texts in quotes")
+			}
+		}
+		return eh.NewCall(function, eh.NewIdent(caddyhttp.CELRequestVarName), eh.NewList(args...)), nil
+	})
+	matcher := func(data ref.Val) (caddyhttp.RequestMatcherWithError, error) {
+		tokens := []caddyfile.Token{{File: "an expression", Line: 1, Text: name}}
+		words, err := data.ConvertToNative(reflect.TypeFor[[]string]())
+		if err != nil {
+			return nil, err
+		}
+		for _, word := range words.([]string) {
+			tokens = append(tokens, caddyfile.Token{File: "an expression", Line: 1, Text: word})
+		}
+		return parse(caddyfile.NewDispenser(tokens))
+	}
+	options := []cel.EnvOption{
+		cel.Macros(macro),
+		cel.Function(function,
+			cel.Overload(function, []*cel.Type{cel.ObjectType("http.Request"), cel.ListType(cel.StringType)}, cel.BoolType),
+			cel.SingletonBinaryBinding(caddyhttp.CELMatcherRuntimeFunction(function, matcher))),
+	}
+	if more != nil {
+		options = append(options, more)
+	}
+	return caddyhttp.NewMatcherCELLibrary(options, []cel.ProgramOption{cel.CustomDecorator(caddyhttp.CELMatcherDecorator(function, matcher))})
+}
