@@ -345,9 +345,6 @@ func TestDocumentsShowEveryRule(t *testing.T) {
 		examples.WriteString(block[1])
 	}
 	for _, kind := range authz.Kinds(false) {
-		if kind == authz.KindExpression {
-			continue // which the Caddyfile does not have yet
-		}
 		if !regexp.MustCompile(`(?m)^\t+require ` + kind + `\b`).MatchString(examples.String()) {
 			t.Errorf("docs/access.md has no example of the rule %s", kind)
 		}
