@@ -18,6 +18,7 @@ type chromiumSaw struct {
 		Name, URL, Text string
 		Form, Status    int
 		Cookies         json.RawMessage
+		Stops           []tabStop
 	}
 	Violations []string
 	Shots      []struct {
@@ -27,6 +28,12 @@ type chromiumSaw struct {
 		Headings                               int
 	}
 	Error string
+}
+
+// A tabStop is where Tab led, and whether the page shows it.
+type tabStop struct {
+	Text    string
+	Visible bool
 }
 
 // The same journey in a real browser: it knows what the tests' own client only
@@ -45,41 +52,16 @@ func TestChromiumSignsInAndOut(t *testing.T) {
 
 func chromiumJourney(t *testing.T, kind string, tls bool, cookieName string) {
 	w := start(t, kind, site{tls: tls})
-	needFile(t, "/usr/bin/chromium")
-	needFile(t, "browser/node_modules/playwright-core/package.json")
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Fatal(err)
-	}
-	shots := os.Getenv("E2E_SHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	} else if shots += "/" + kind; os.MkdirAll(shots, 0o755) != nil {
-		t.Fatalf("no folder %s", shots)
-	}
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html")
 		fmt.Fprintf(rw, `<!doctype html><title>Another site</title><a href="%s%s">Sign out there</a>`, w.base, logoutPath)
 	}))
 	t.Cleanup(elsewhere.Close)
 	const path = "/docs/page?x=1&y=%20z"
-	order, _ := json.Marshal(map[string]any{
-		"site": w.base, "page": path, "question": kind == oidcProvider, "shots": shots,
+	saw := inChromium(t, "journey", map[string]any{
+		"site": w.base, "page": path, "question": kind == oidcProvider, "shots": shotsOf(t, kind),
 		"elsewhere": strings.Replace(elsewhere.URL, "127.0.0.1", "elsewhere.localhost", 1),
 	})
-
-	script := spawn(t, "chromium journey", nil, node, "browser/journey.mjs", string(order))
-	var saw chromiumSaw
-	awaitSteps(t, script, 3*time.Minute, &saw)
-	if saw.Error != "" {
-		t.Errorf("the journey ended early: %s\n%s", saw.Error, script.log.tail(10))
-	}
-	if len(saw.Steps) == 0 {
-		t.Errorf("expected steps, seen none\n%s", script.log.tail(10))
-	}
-	for _, v := range saw.Violations {
-		t.Errorf("a page of the site broke its own policy: %s", v)
-	}
 	for _, s := range saw.Steps {
 		wrong := func(what string) {
 			t.Helper()
@@ -135,14 +117,51 @@ func chromiumJourney(t *testing.T, kind string, tls bool, cookieName string) {
 			}
 		}
 	}
-	checkLooks(t, saw)
+	checkLooks(t, saw, 3)
 }
 
-// checkLooks judges what can be measured of our pages.
-func checkLooks(t *testing.T, saw chromiumSaw) {
+// shotsOf is the folder for the screenshots of a journey.
+func shotsOf(t *testing.T, journey string) string {
 	t.Helper()
-	if len(saw.Shots) != 3*2*2 {
-		t.Errorf("%d screenshots, wanted three pages in two schemes and two widths", len(saw.Shots))
+	shots := os.Getenv("E2E_SHOTS")
+	if shots == "" {
+		return t.TempDir()
+	}
+	shots += "/" + journey
+	if err := os.MkdirAll(shots, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return shots
+}
+
+// inChromium runs a script of the folder browser, and reads what it saw.
+func inChromium(t *testing.T, name string, order map[string]any) (saw chromiumSaw) {
+	t.Helper()
+	needFile(t, "/usr/bin/chromium")
+	needFile(t, "browser/node_modules/playwright-core/package.json")
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := spawn(t, "chromium "+name, nil, node, "browser/"+name+".mjs", string(must(json.Marshal(order))))
+	awaitSteps(t, script, 3*time.Minute, &saw)
+	if saw.Error != "" {
+		t.Errorf("the journey ended early: %s\n%s", saw.Error, script.log.tail(10))
+	}
+	if len(saw.Steps) == 0 {
+		t.Errorf("expected steps, seen none\n%s", script.log.tail(10))
+	}
+	for _, v := range saw.Violations {
+		t.Errorf("a page of the site broke its own policy: %s", v)
+	}
+	return saw
+}
+
+// checkLooks judges what can be measured of so many of our pages.
+func checkLooks(t *testing.T, saw chromiumSaw, pages int) {
+	t.Helper()
+	if len(saw.Shots) != pages*2*2 {
+		t.Errorf("expected screenshots of %d pages in two schemes and two widths, seen %d", pages, len(saw.Shots))
 	}
 	for _, s := range saw.Shots {
 		name := fmt.Sprintf("%s in %s on a %s", s.Name, s.Scheme, s.Width)

@@ -2,16 +2,11 @@
 //   node cache.mjs '{"site": …, "page": …, "logout": …, "password": …}'
 // site: the relying party's origin; page: a private path; logout: the path that signs out; password: alice's.
 // Prints one JSON object of what was seen; the Go test judges it.
-import { chromium } from 'playwright-core';
+import { launch } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
 const seen = { steps: [] };
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium', headless: true, timeout: 60000,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    // nothing but this machine is ever asked for
-    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost'],
-});
+const browser = await launch();
 const page = await (await browser.newContext()).newPage();
 page.setDefaultTimeout(15000);
 const step = async (name) => seen.steps.push({ name, url: page.url(), text: await page.locator('body').innerText(), form: await page.locator('input[name=password]').count() });

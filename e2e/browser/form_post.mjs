@@ -2,16 +2,11 @@
 //   node form_post.mjs '{"site": …, "elsewhere": …, "page": …, "code": …}'
 // site: the relying party's origin; elsewhere: an empty page of another site; page: a private path; code: the
 // redirect URI's path. Prints one JSON object of what was seen; the Go test judges it.
-import { chromium } from 'playwright-core';
+import { launch } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
 const seen = { steps: [], answers: [] };
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium', headless: true, timeout: 60000,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    // nothing but this machine is ever asked for
-    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost'],
-});
+const browser = await launch();
 let form; // what the provider posted last
 
 async function open() {

@@ -5,16 +5,11 @@
 // Prints one JSON object of what was seen; the Go test judges it.
 import http from 'node:http';
 import https from 'node:https';
-import { chromium } from 'playwright-core';
+import { launch } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
 const seen = { steps: [], frames: [], refusals: [] };
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium', headless: true, timeout: 60000,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    // nothing but this machine is ever asked for
-    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost'],
-});
+const browser = await launch();
 const context = await browser.newContext({ ignoreHTTPSErrors: true }); // the site's authority is Caddy's own
 const page = await context.newPage();
 page.setDefaultTimeout(15000);

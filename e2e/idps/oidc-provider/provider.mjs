@@ -6,8 +6,8 @@
 // TLS_CA: files, serve HTTPS and ask for certificates.
 // RP_ENC_JWKS (the relying party's public keys, for the clients that get encrypted tokens).
 // AT_TTL: life of access tokens in seconds, default 3600.
-// Users have one password each, and any code that is 123456 as a second factor. acr_values=mfa asks for it, and who does not
-// know the code is signed in without: acr_values only asks.
+// Any password is right. The code of every user's second factor is 123456: acr_values=mfa asks for it, and a user who enters another one
+// is signed in without it, since acr_values is only a wish.
 // It listens on 127.0.0.1 only and keeps everything in memory, so a restart forgets sessions and has new keys.
 //
 // Besides the protocol: GET /_stats counts requests by path, GET /_events tells what happened,
@@ -160,7 +160,7 @@ const provider = new Provider(issuer, {
   jwks: { keys },
   cookies: { keys: [randomBytes(32).toString('hex')] },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...(users[id] || { preferred_username: id }) }) }),
-  claims: { openid: ['sub', 'amr'], profile: ['name', 'given_name', 'family_name', 'preferred_username'], email: ['email', 'email_verified'], groups: ['groups'], acr: null, auth_time: null, iss: null, sid: null },
+  claims: { openid: ['sub', 'amr'], profile: ['name', 'given_name', 'family_name', 'nickname', 'preferred_username'], email: ['email', 'email_verified'], groups: ['groups'], acr: null, auth_time: null, iss: null, sid: null },
   scopes,
   acrValues,
   interactions: { policy },
@@ -192,7 +192,7 @@ for (const name of ['authorization.success', 'authorization.error', 'grant.succe
     note(name, defined({ client: ctx?.oidc?.client?.clientId, account: ctx?.oidc?.account?.accountId, error: error && (error.error || error.message), detail: error && (error.error_detail || error.error_description) }));
   });
 }
-function setGroups({ user, groups }) { return (users[user].groups = list(groups)); }
+function setGroups({ user, groups }) { return (users[user] = { preferred_username: user, nickname: groups, ...users[user], groups: list(groups) }).groups; }
 const control = { '/_stats': () => hits, '/_events': () => events, '/_tokens': () => tokens, '/_groups': setGroups };
 provider.use(async (ctx, next) => {
   if (control[ctx.path]) { ctx.body = control[ctx.path](ctx.query); return; }

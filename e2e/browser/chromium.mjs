@@ -1,0 +1,58 @@
+// What the journeys in Chromium have in common: the browser, a tab that reports broken policies, the form of the
+// provider, and screenshots with their measures.
+import { chromium } from 'playwright-core';
+
+export const launch = () => chromium.launch({
+  executablePath: '/usr/bin/chromium', headless: true, timeout: 60000,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--no-default-browser-check', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync', '--disable-extensions', '--disable-features=OptimizationHints,MediaRouter,AutofillServerCommunication,Translate',
+    // nothing but this machine is ever asked for
+    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost'],
+});
+
+// open is a tab of a browser that knows nothing yet. What pages of the site do against their own policy goes into
+// seen.violations.
+export async function open(browser, site, seen) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true }); // the site's authority is Caddy's own
+  const page = await context.newPage();
+  page.setDefaultTimeout(15000);
+  const ours = (url) => (url || page.url()).startsWith(site);
+  await context.exposeBinding('e2eViolation', ({ frame }, v) => { if (ours(frame.url())) seen.violations.push(v); });
+  await context.addInitScript(() => document.addEventListener('securitypolicyviolation', (e) => window.e2eViolation(`${e.violatedDirective} ${e.blockedURI}`)));
+  page.on('console', (m) => { if (/content security policy|refused to/i.test(m.text()) && ours(m.location().url)) seen.violations.push(m.text()); });
+  page.on('pageerror', (e) => { if (ours()) seen.violations.push(`script error: ${e.message}`); });
+  return { context, page };
+}
+
+export const password = 'input[name=password]';
+
+export async function signIn(page, user) {
+  await page.locator('input[name=login], input[name=username]').fill(user);
+  await page.locator(password).fill(`${user}-pw`);
+  await page.locator('button[type=submit]').click();
+}
+
+// shoot takes the page in light and dark, wide and narrow, and measures it. folder is for the screenshots.
+export async function shoot(page, name, folder, seen) {
+  for (const scheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const [width, size] of [['desktop', { width: 1280, height: 800 }], ['phone', { width: 360, height: 740 }]]) {
+      await page.setViewportSize(size);
+      const file = `${folder}/${name}-${scheme}-${width}.png`;
+      await page.screenshot({ path: file, fullPage: true });
+      seen.shots.push({ file, name, scheme, width, ...await page.evaluate(() => {
+        const light = (c) => { const [r, g, b, a = 1] = c.match(/[\d.]+/g).map(Number); return a === 0 ? null : (0.299 * r + 0.587 * g + 0.114 * b) / 255; };
+        const background = (e) => { for (; e; e = e.parentElement) { const l = light(getComputedStyle(e).backgroundColor); if (l !== null) return l; } return matchMedia('(prefers-color-scheme: dark)').matches && getComputedStyle(document.documentElement).colorScheme.includes('dark') ? 0.07 : 1; };
+        const text = document.querySelector('main p, p, h1');
+        return {
+          overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+          background: background(text), text: light(getComputedStyle(text).color),
+          smallest: Math.min(...[...document.querySelectorAll('p, a, button, h1')].filter((e) => e.textContent.trim()).map((e) => parseFloat(getComputedStyle(e).fontSize))),
+          lang: document.documentElement.lang, title: document.title, headings: document.querySelectorAll('h1').length,
+        };
+      }) });
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize({ width: 1280, height: 800 });
+}
