@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -122,7 +123,7 @@ func (r *Rule) check(deny bool) error {
 	rule, err := r.resolve(ruleResolver{
 		expand: func(value string) (string, error) {
 			hasPlaceholder = hasPlaceholder || strings.Contains(value, "{")
-			return value, checkRuleValue(value)
+			return value, placeholder.CheckFixed(value)
 		},
 		compile: checkExpression,
 	})
