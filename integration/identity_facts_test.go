@@ -30,7 +30,7 @@ func TestFactsOfTheSignIn(t *testing.T) {
 		{name: "a scope that was not granted", rule: "scope email", claims: `{}`, token: map[string]any{"scope": "openid"}, want: http.StatusForbidden, quiet: true},
 		{name: "granted scopes as a list", rule: "scope read", claims: `{}`, token: map[string]any{"scope": []string{"openid", "read"}}, want: http.StatusOK, quiet: true},
 		{name: "granted scopes in an odd form", rule: "scope email", claims: `{}`, token: map[string]any{"scope": 5}, want: http.StatusForbidden, quiet: true},
-		{name: "an authentication context of Entra ID", rule: "acr c1", claims: `{"acr": null, "acrs": ["c1", "c2"]}`, want: http.StatusOK, quiet: true},
+		{name: "an authentication context of Entra ID", rule: "acr c1", claims: `{"acr": null, "acrs": ["c1", "c2"]}`, want: http.StatusOK}, // a step-up
 		{name: "acr, which every session has", rule: "acr gold", claims: `{"acr": "gold"}`, want: http.StatusOK},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -105,6 +105,47 @@ func TestARefreshTakesFactsOfTheSignInAway(t *testing.T) {
 			p := b.send(http.MethodGet, "/x", map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"})
 			if p.StatusCode != row.want {
 				t.Errorf("expected status %d, seen %d: %s\n%s", row.want, p.StatusCode, p.body, r.logs())
+			}
+			if calls(op) == 0 {
+				t.Error("expected a refresh, seen none")
+			}
+		})
+	}
+}
+
+// Threat D8: what a refreshed ID token leaves out pardons no one.
+func TestARefreshPardonsNoOne(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, rule, first, second string
+		want                      int // after the refresh
+	}{
+		{"groups are not repeated", "deny group contractors", `{"groups": ["contractors"]}`, `{"groups": null}`, http.StatusForbidden},
+		{"groups are too many now", "deny group contractors", `{"groups": ["contractors"]}`, `{"groups": null, "hasgroups": true}`, http.StatusForbidden},
+		{"other groups", "deny group contractors", `{"groups": ["contractors"]}`, `{"groups": ["staff"]}`, http.StatusOK},
+		{"a claim is not repeated", "deny claim suspended true", `{"suspended": true}`, `{"suspended": null}`, http.StatusForbidden},
+		{"a claim that never was there", "deny claim suspended true", `{}`, `{}`, http.StatusOK},
+		{"a verified address is not repeated", "deny email_domain corp.example", `{"email": "a@corp.example", "email_verified": true}`, `{"email": null, "email_verified": null}`, http.StatusForbidden},
+		{"the tenant is not repeated", "deny tenant t-1", `{"tid": "t-1"}`, `{"tid": null}`, http.StatusForbidden},
+		{"another tenant", "deny tenant t-1", `{"tid": "t-2"}`, `{"tid": "t-2"}`, http.StatusOK},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t)
+			says(t, op.Provider, row.first)
+			r := newHarnessAt(t, storageDir(t), refreshSite(op, `
+		userinfo never
+		private /x {
+			`+row.rule+`
+		}
+`))
+			b := signedIn(t, r)
+			says(t, op.Provider, row.second)
+			op.Lie(func(l *oidctest.Faults) { l.Refreshed.Claims = l.IDToken.Claims })
+			op.at(due, r)
+			b.get("/")
+			if p := b.get("/x"); p.StatusCode != row.want {
+				t.Errorf("expected status %d, seen %d\n%s", row.want, p.StatusCode, r.logs())
 			}
 			if calls(op) == 0 {
 				t.Error("expected a refresh, seen none")

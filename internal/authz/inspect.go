@@ -58,6 +58,7 @@ func (s *Set) Needs() (n identity.Needs) {
 		}
 		return true
 	})
+	n.Ruled = n.Claims
 	return n
 }
 

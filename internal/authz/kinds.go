@@ -69,6 +69,9 @@ func fromProvider(c *condition, s *Subject) verdict {
 }
 
 func fromTenant(c *condition, s *Subject) verdict {
+	if s.User.LostTenant() {
+		return unknown
+	}
 	return holds(slices.Contains(c.Values, s.User.Tenant()))
 }
 

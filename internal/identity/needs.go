@@ -47,6 +47,9 @@ type Needs struct {
 	// groups and claims.groups, the first are the user's groups and the second the
 	// provider's claim.
 	Claims []string
+	// Ruled are those of Claims that rules name. A session that may lack one of them
+	// must not decide.
+	Ruled []string
 	// Kept are the paths of `session { claims … }`; KeepAll is set without it.
 	Kept    []string
 	KeepAll bool
@@ -69,6 +72,7 @@ func Union(instances ...Needs) *Needs {
 	n := new(Needs)
 	for _, one := range instances {
 		n.Claims = append(n.Claims, one.Claims...)
+		n.Ruled = append(n.Ruled, one.Ruled...)
 		n.Kept = append(n.Kept, one.Kept...)
 		n.KeepAll = n.KeepAll || one.KeepAll
 		theirs := one.switches()
@@ -145,13 +149,13 @@ func (n *Needs) list() []string {
 // keeps reports whether a session keeps a claim: all are kept, or it is in the
 // list of claims to keep, or something names it.
 func (n *Needs) keeps(name string) bool {
-	begins := func(path string) bool { return path == name || claims.SplitPath(path)[0] == name }
+	begins := func(path string) bool {
+		return path == name || claims.SplitPath(path)[0] == name || path == "email" && name == "email_verified"
+	}
 	if n.KeepAll || slices.ContainsFunc(n.Kept, begins) || n.more.Has(name) {
 		return true
 	}
-	return slices.ContainsFunc(n.Claims, func(path string) bool {
-		return begins(path) || path == "email" && name == "email_verified" || path == groupsClaim && name == "groups"
-	})
+	return slices.ContainsFunc(n.Claims, func(path string) bool { return begins(path) || path == groupsClaim && name == "groups" })
 }
 
 // namesClaim reports whether something names a claim, or a part of it, as the
@@ -218,15 +222,19 @@ func (m *Mapping) NeedsUserinfo(n *Needs, idToken op.Claims) bool {
 // IsOutdated reports whether the login of a session did not request a claim or
 // token that an instance needs. A claim that was requested and that the provider
 // does not send makes no session outdated. Sessions of earlier releases, which do
-// not know what was requested, are outdated only for facts of the sign-in.
+// not know what was requested, are outdated only for facts of the sign-in and for
+// claims that rules name.
 func (u User) IsOutdated(n *Needs) bool {
-	requested := u.Session.Requested
+	requested, needed := u.Session.Requested, n.Claims
+	if requested == "" {
+		needed = n.Ruled
+	}
 	for _, s := range n.switches() {
 		if *s.on && !s.has(u) && !requested.Has(s.name) && (s.isFact || requested != "") {
 			return true
 		}
 	}
-	return requested != "" && slices.ContainsFunc(n.Claims, func(path string) bool {
+	return slices.ContainsFunc(needed, func(path string) bool {
 		return !u.hasClaim(path) && !requested.Has(u.Mapping.requestName(path))
 	})
 }
@@ -240,12 +248,17 @@ func (m *Mapping) requestName(path string) string {
 	return path
 }
 
-// hasClaim reports whether the session holds what a path names.
+// hasClaim reports whether the session holds what a path names; for an address, also
+// whether it is verified.
 func (u User) hasClaim(path string) bool {
-	if path == "groups" {
+	switch path {
+	case "groups":
 		return u.Groups() != nil
-	}
-	if path == groupsClaim {
+	case "email":
+		if _, known := u.Session.Claims.Get("email_verified"); !known && !u.Mapping.EmailTrusted {
+			return false
+		}
+	case groupsClaim:
 		path = BareClaim(path)
 	}
 	_, ok := u.Session.Claims.Path(path)

@@ -10,7 +10,7 @@ import (
 // requested.
 func TestIsOutdated(t *testing.T) {
 	t.Parallel()
-	claim, groups := Needs{Claims: []string{"shoe_size"}}, Needs{Claims: []string{"groups"}}
+	claim, groups, email := Needs{Claims: []string{"shoe_size"}}, Needs{Claims: []string{"groups"}}, Needs{Claims: []string{"email"}}
 	access, id, refresh := Needs{AccessToken: true}, Needs{IDToken: true}, Needs{RefreshToken: true}
 	nothing := Union().Names()
 	for _, row := range []struct {
@@ -24,6 +24,11 @@ func TestIsOutdated(t *testing.T) {
 		{"a claim that was requested and is absent", claim, session.Session{Requested: Union(claim).Names()}, false},
 		{"a claim that was not requested", claim, session.Session{Requested: nothing}, true},
 		{"a claim of a session of an earlier release", claim, session.Session{}, false},
+		{"a claim of a rule and a session of an earlier release", Needs{Claims: []string{"shoe_size"}, Ruled: []string{"shoe_size"}}, session.Session{}, true},
+		{"a claim of a rule that a session of an earlier release has", Needs{Claims: []string{"shoe_size"}, Ruled: []string{"shoe_size"}}, session.Session{Claims: set(t, `{"shoe_size": 42}`)}, false},
+		{"an address without what vouches for it", email, session.Session{Requested: nothing, Claims: set(t, `{"email": "a@b.example"}`)}, true},
+		{"an address with what vouches for it", email, session.Session{Requested: nothing, Claims: set(t, `{"email": "a@b.example", "email_verified": false}`)}, false},
+		{"an address that was requested, and nothing vouches for it", email, session.Session{Requested: Union(email).Names(), Claims: set(t, `{"email": "a@b.example"}`)}, false},
 		{"groups that are there", groups, session.Session{Requested: nothing, Claims: set(t, `{"roles": ["a"]}`)}, false},
 		{"groups that were not requested", groups, session.Session{Requested: nothing, Claims: set(t, `{"groups": ["a"]}`)}, true},
 		{"the claim groups that was requested as groups", Needs{Claims: []string{groupsClaim}}, session.Session{Requested: Union(groups).Names()}, false},
@@ -82,8 +87,10 @@ func TestUnionNeedsWhatEachInstanceNeeds(t *testing.T) {
 	if !Union(Needs{}, Needs{KeepAll: true}).keeps("other") {
 		t.Error("expected all claims to be kept if one instance keeps all, seen that one is not")
 	}
-	if !Union(Needs{Claims: []string{"email"}}).keeps("email_verified") {
-		t.Error("expected email_verified to be kept with email, seen that it is not")
+	for _, n := range []Needs{{Claims: []string{"email"}}, {Kept: []string{"email"}}} {
+		if !Union(n).keeps("email_verified") {
+			t.Errorf("%+v: expected email_verified to be kept with email, seen that it is not", n)
+		}
 	}
 }
 

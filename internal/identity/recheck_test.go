@@ -18,6 +18,7 @@ func TestReplaceByUserinfo(t *testing.T) {
 		m        Mapping
 		needs    Needs
 		old      string
+		was      []string // the names from userinfo of before
 		userinfo string
 		want     string
 		user     string
@@ -28,9 +29,12 @@ func TestReplaceByUserinfo(t *testing.T) {
 		{name: "all claims are gone", needs: all, old: `{"a": 1, "groups": ["x"]}`, userinfo: `{"sub": "1"}`, want: ``},
 		{name: "a claim is new", needs: all, old: `{"a": 1}`, userinfo: `{"a": 1, "b": 2}`, want: `a=1 b=2`},
 		{name: "a claim that is not kept", needs: Needs{Kept: []string{"a"}}, old: `{"a": 1}`, userinfo: `{"a": 1, "b": 2}`, want: `a=1`},
-		{name: "groups are gone", needs: Needs{KeepAll: true, Claims: []string{"groups"}}, old: `{"groups": ["x"]}`, userinfo: `{}`, want: ``, gone: []string{"groups"}},
-		{name: "groups apart are gone", m: Mapping{Groups: "realm.roles"}, needs: Needs{Claims: []string{"groups"}}, old: `{"\u0001groups": ["a"]}`, userinfo: `{"realm": {}}`, want: ``, gone: []string{"realm.roles"}},
-		{name: "a named claim is gone", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"a": 1}`, userinfo: `{}`, want: ``, gone: []string{"a"}},
+		{name: "groups are gone", needs: Needs{KeepAll: true, Claims: []string{"groups"}}, old: `{"groups": ["x"]}`, was: []string{"groups"}, userinfo: `{}`, want: ``, gone: []string{"groups"}},
+		{name: "groups apart are gone", m: Mapping{Groups: "realm.roles"}, needs: Needs{Claims: []string{"groups"}}, old: `{"\u0001groups": ["a"]}`, was: []string{groupsEntry}, userinfo: `{"realm": {}}`, want: ``, gone: []string{"realm.roles"}},
+		{name: "a named claim is gone", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"a": 1}`, was: []string{"a"}, userinfo: `{}`, want: ``, gone: []string{"a"}},
+		{name: "a named claim of the ID token is gone, and unknown", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"a": 1}`, userinfo: `{}`, want: `^withheld=["a"]`, gone: []string{"a"}},
+		{name: "a named claim that the ID token withholds is unknown", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"\u0001withheld": ["a"]}`, userinfo: `{}`, want: `^withheld=["a"]`},
+		{name: "a named claim that userinfo did not give is absent", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"\u0001withheld": ["a"]}`, was: []string{"a"}, userinfo: `{}`, want: ``},
 		{name: "a named claim was never there", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"b": 1}`, userinfo: `{}`, want: ``},
 		{name: "facts of the sign-in stay", needs: all, old: `{"acr": "gold", "amr": ["otp"], "auth_time": 5, "tid": "t", "\u0001tenant": "t", "\u0001amr": ["otp"]}`, userinfo: `{"a": 1}`,
 			want: `^amr=["otp"] ^tenant="t" a=1 acr="gold" amr=["otp"] auth_time=5 tid="t"`},
@@ -47,7 +51,7 @@ func TestReplaceByUserinfo(t *testing.T) {
 				row.m.Groups = "groups"
 			}
 			row.m.Usernames = []string{"preferred_username", "sub"}
-			s := &session.Session{Username: "alice", Claims: set(t, row.old)}
+			s := &session.Session{Username: "alice", Claims: set(t, row.old), FromUserinfo: session.NamesOf(row.was...)}
 			findings, err := row.m.ReplaceByUserinfo(Union(row.needs), s, members(t, row.userinfo))
 			if err != nil {
 				t.Fatal(err)

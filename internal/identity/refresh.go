@@ -38,7 +38,7 @@ func (m *Mapping) Replace(n *Needs, fresh *session.Session, from Sources) ([]Fin
 	if err != nil {
 		return selected.findings, err
 	}
-	fresh.Claims, fresh.FromUserinfo = selected.claims, selected.fromUserinfo
+	fresh.Claims, fresh.FromUserinfo = m.keepUnknown(n, fresh, selected.claims, from), selected.fromUserinfo
 	if name, err := m.Username(from); err == nil {
 		fresh.Username = name
 	}
@@ -65,10 +65,7 @@ func (m *Mapping) ReplaceByUserinfo(n *Needs, fresh *session.Session, info op.Cl
 		return selected.findings, err
 	}
 	findings := append(selected.findings, m.gone(n, fresh, from)...)
-	fresh.Claims = selected.claims
-	if fresh.Grant.RefreshToken != "" {
-		fresh.FromUserinfo = selected.fromUserinfo
-	}
+	fresh.Claims, fresh.FromUserinfo = m.keepUnknown(n, fresh, selected.claims, from), selected.fromUserinfo
 	if m.IsNamedBy(info) {
 		if name, err := m.Username(from); err == nil {
 			fresh.Username = name
@@ -120,7 +117,7 @@ func (m *Mapping) Merge(n *Needs, fresh *session.Session, info op.Claims) error 
 	if err != nil {
 		return err
 	}
-	fresh.Claims, fresh.FromUserinfo = set, fromUserinfo
+	fresh.Claims, fresh.FromUserinfo = m.keepUnknown(n, fresh, set, Sources{Userinfo: info}), fromUserinfo
 	return nil
 }
 

@@ -45,7 +45,9 @@ func TestMerge(t *testing.T) {
 		{name: "groups in another form", m: Mapping{Groups: "groups.name"}, needs: all, old: `{"groups": [{"name": "a"}], "\u0001groups": ["a"]}`, userinfo: `{"groups": {"name": "b"}}`, want: `groups={"name": "b"}`, names: []string{"groups"}},
 		{name: "groups of a list of objects", m: Mapping{Groups: "groups.name"}, needs: all, old: `{"groups": [{"name": "a"}], "\u0001groups": ["a"]}`, userinfo: `{"groups": [{"name": "b"}]}`, want: `^groups=["b"] groups=[{"name": "b"}]`, names: []string{"groups", groupsEntry}},
 		{name: "a claim that could not be had is there", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"\u0001withheld": ["a"]}`, userinfo: `{"a": 1}`, want: `a=1`, names: []string{"a"}},
-		{name: "a claim that could not be had is absent", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"\u0001withheld": ["a"]}`, userinfo: `{}`, want: ``},
+		{name: "a claim that userinfo did not give is absent", needs: Needs{KeepAll: true, Claims: []string{"a"}}, old: `{"\u0001withheld": ["a"]}`, was: []string{"a"}, userinfo: `{}`, want: ``},
+		{name: "a claim that the ID token withholds stays unknown", needs: Needs{KeepAll: true, Claims: []string{"groups"}}, old: `{"\u0001withheld": ["groups"]}`, userinfo: `{"a": 1}`, want: `^withheld=["groups"]`},
+		{name: "what vouched for an address is gone", needs: Needs{KeepAll: true, Claims: []string{"email"}}, old: `{"email": "a@b.example", "email_verified": true}`, userinfo: `{"email": "x@b.example"}`, want: `^withheld=["email"] email="x@b.example"`, names: []string{"email"}},
 		{name: "groups are too many now", needs: Needs{KeepAll: true, Claims: []string{"groups"}}, old: `{"groups": ["a"]}`, was: []string{"groups"}, userinfo: `{"hasgroups": true}`, want: `^withheld=["groups"] hasgroups=true`, names: []string{"hasgroups"}},
 		{name: "the tenant stays", needs: all, old: `{"\u0001tenant": "t"}`, userinfo: `{}`, want: `^tenant="t"`},
 	} {
@@ -115,6 +117,40 @@ func TestReplace(t *testing.T) {
 	}
 	if _, err := aliceMapping.Replace(Union(), s, Sources{IDToken: members(t, `{}`)}); err != nil || s.Username != "alicia" {
 		t.Errorf("without a name: expected alicia to stay, seen %s, %v", s.Username, err)
+	}
+}
+
+// Threat D8: a claim that rules name and that a new ID token does not repeat is
+// unknown, and not absent, unless userinfo had it and has it no more.
+func TestWhatANewIDTokenDoesNotRepeatIsUnknown(t *testing.T) {
+	t.Parallel()
+	needs := Needs{KeepAll: true, Claims: []string{"groups", "org.unit"}}
+	for _, row := range []struct {
+		name, old         string
+		was               []string
+		idToken, userinfo string
+		want              string
+	}{
+		{name: "all is there", old: `{"groups": ["a"], "org": {"unit": "x"}}`, idToken: `{"groups": [], "org": {"unit": "y"}}`, want: `groups=[] org={"unit": "y"}`},
+		{name: "groups are gone", old: `{"groups": ["a"]}`, idToken: `{}`, want: `^withheld=["groups"]`},
+		{name: "groups are null", old: `{"groups": ["a"]}`, idToken: `{"groups": null}`, want: `groups=null`},
+		{name: "a member is gone", old: `{"org": {"unit": "x"}}`, idToken: `{"org": {}}`, want: `^withheld=["org.unit"] org={}`},
+		{name: "neither source has them now", old: `{"groups": ["a"]}`, idToken: `{}`, userinfo: `{"b": 1}`, want: `^withheld=["groups"] b=1`},
+		{name: "they are still unknown", old: `{"\u0001withheld": ["groups"]}`, idToken: `{}`, userinfo: `{"b": 1}`, want: `^withheld=["groups"] b=1`},
+		{name: "userinfo had them, and does not say now", old: `{"groups": ["a"]}`, was: []string{"groups"}, idToken: `{}`, want: `^withheld=["groups"]`},
+		{name: "userinfo had them, and has them no more", old: `{"groups": ["a"]}`, was: []string{"groups"}, idToken: `{}`, userinfo: `{"b": 1}`, want: `b=1`},
+		{name: "they were never there", old: `{"b": 1}`, idToken: `{}`, want: ``},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := &session.Session{Username: "alice", Claims: set(t, row.old), FromUserinfo: session.NamesOf(row.was...)}
+			if _, err := aliceMapping.Replace(Union(needs), s, Sources{IDToken: members(t, row.idToken), Userinfo: members(t, row.userinfo)}); err != nil {
+				t.Fatal(err)
+			}
+			if got := written(s.Claims); got != row.want {
+				t.Errorf("expected the claims %s, seen %s", row.want, got)
+			}
+		})
 	}
 }
 

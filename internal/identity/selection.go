@@ -68,7 +68,7 @@ func (m *Mapping) selectClaims(n *Needs, from Sources, putFacts func(kept map[st
 	if selected.claims, err = claims.Encode(kept); err != nil {
 		return selected, err
 	}
-	selected.fromUserinfo = m.namesFromUserinfo(kept, from)
+	selected.fromUserinfo = m.namesFromUserinfo(n, kept, from)
 	return selected, nil
 }
 
@@ -116,12 +116,20 @@ func (m *Mapping) selectGroups(n *Needs, kept map[string]json.RawMessage, set cl
 }
 
 // namesFromUserinfo returns the names of those kept claims whose values come from
-// userinfo.
-func (m *Mapping) namesFromUserinfo(kept map[string]json.RawMessage, from Sources) session.Names {
+// userinfo. If that did not respond, these are the needed ones that only it could have.
+func (m *Mapping) namesFromUserinfo(n *Needs, kept map[string]json.RawMessage, from Sources) session.Names {
+	var names []string
+	if from.Lost {
+		for _, path := range n.Claims {
+			if name := claims.SplitPath(m.sourceOf(path))[0]; !m.isSaid(path, from) && !from.IDToken.Withholds(name) {
+				names = append(names, path)
+			}
+		}
+		return session.NamesOf(names...)
+	}
 	if len(from.Userinfo) == 0 {
 		return ""
 	}
-	var names []string
 	for name := range kept {
 		source := name
 		if path, local := m.Claims[name]; local {

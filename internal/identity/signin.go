@@ -79,10 +79,10 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 	if err := saveGrant(n, fresh, in.Tokens, idToken); err != nil {
 		return nil, findings, err
 	}
-	switch {
-	case fresh.Grant.RefreshToken != "":
+	if fresh.Grant.RefreshToken != "" || n.Recheck {
 		fresh.FromUserinfo = selected.fromUserinfo
-	case n.Recheck && in.Tokens.NotBearer == nil: // what userinfo can be called with again
+	}
+	if fresh.Grant.RefreshToken == "" && n.Recheck && in.Tokens.NotBearer == nil { // what userinfo can be called with again
 		fresh.AccessToken, fresh.AccessTokenExpires = in.Tokens.AccessToken, in.Tokens.Expires
 	}
 	return fresh, findings, nil

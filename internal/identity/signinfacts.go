@@ -86,6 +86,16 @@ func (u User) Tenant() string {
 	return value.Plain()
 }
 
+// LostTenant reports whether the user signed in in a tenant that a later ID token did
+// not repeat, so that it is unknown.
+func (u User) LostTenant() bool {
+	if !u.SignedIn() {
+		return false
+	}
+	_, ok := u.Session.Claims.Get(tenantEntry)
+	return ok && u.Tenant() == ""
+}
+
 // fact returns the values of a fact that the session holds.
 func (u User) fact(entry string) []string {
 	if !u.SignedIn() {
@@ -138,7 +148,7 @@ func reduceFacts(s *session.Session, tokens op.Tokens, idToken op.Claims) {
 	facts := make(map[string]json.RawMessage)
 	copyFacts(facts, s)
 	if len(facts) > 0 {
-		defer func() { s.Claims = withFacts(s.Claims, facts) }()
+		defer func() { s.Claims = withEntries(s.Claims, factEntries, facts) }()
 	}
 	if facts[scopeEntry] != nil && tokens.ScopeSaid {
 		putList(facts, scopeEntry, strings.Fields(tokens.Scope))
@@ -155,7 +165,7 @@ func reduceFacts(s *session.Session, tokens op.Tokens, idToken op.Claims) {
 		reduce(facts, acrsEntry, values)
 		reduce(facts, amrEntry, listOf(idToken["amr"]))
 		if tenant, ok := facts[tenantEntry]; ok && textOf(tenant) != textOf(idToken["tid"]) {
-			delete(facts, tenantEntry)
+			facts[tenantEntry] = json.RawMessage("null") // unknown, and not absent
 		}
 	}
 }
@@ -167,17 +177,17 @@ func reduce(facts map[string]json.RawMessage, entry string, values []string) {
 	}
 }
 
-// withFacts returns a session's claims with these facts in the place of those that
-// it has. It is the same set if nothing changes.
-func withFacts(set claims.Set, facts map[string]json.RawMessage) claims.Set {
+// withEntries returns a session's claims with these values of entries in the place of
+// those that it has. It is the same set if nothing changes.
+func withEntries(set claims.Set, entries []string, values map[string]json.RawMessage) claims.Set {
 	all := make(map[string]json.RawMessage)
 	set.Each(func(name string, value claims.Value) bool {
 		all[name] = value.JSON()
 		return true
 	})
-	for _, entry := range factEntries {
+	for _, entry := range entries {
 		delete(all, entry)
-		if raw, ok := facts[entry]; ok {
+		if raw, ok := values[entry]; ok {
 			all[entry] = raw
 		}
 	}

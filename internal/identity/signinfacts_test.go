@@ -102,6 +102,32 @@ func TestARefreshTakesFactsAway(t *testing.T) {
 	}
 }
 
+// Threat D8: a tenant that a refreshed ID token does not repeat is unknown.
+func TestATenantThatIsLostIsUnknown(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, facts, idToken string
+		want                 bool
+	}{
+		{"the same tenant", `{"\u0001tenant": "t"}`, `{"tid": "t"}`, false},
+		{"another tenant", `{"\u0001tenant": "t"}`, `{"tid": "u"}`, true},
+		{"no tenant", `{"\u0001tenant": "t"}`, `{}`, true},
+		{"no tenant from the start", `{"\u0001amr": ["otp"]}`, `{}`, false},
+		{"no new ID token", `{"\u0001tenant": "t"}`, ``, false},
+	} {
+		s := &session.Session{Claims: set(t, row.facts)}
+		for range 2 {
+			ApplyTokens(Union(allFacts), s, op.Tokens{}, members(t, row.idToken))
+		}
+		if got := (User{Mapping: new(Mapping), Session: s}).LostTenant(); got != row.want {
+			t.Errorf("%s: expected a lost tenant %v, seen %v", row.name, row.want, got)
+		}
+	}
+	if (User{}).LostTenant() {
+		t.Error("unauthenticated: expected no lost tenant, seen one")
+	}
+}
+
 // Sessions whose sign-in was not asked for a fact that a rule needs are outdated,
 // also those of earlier releases.
 func TestFactsThatASessionLacks(t *testing.T) {

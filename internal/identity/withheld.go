@@ -21,24 +21,33 @@ func (m *Mapping) withheld(n *Needs, set claims.Set, from Sources) (paths []stri
 		if slices.Contains(paths, path) {
 			continue
 		}
-		source := path
-		if local, ok := m.Claims[path]; ok {
-			source = BareClaim(local)
-		}
-		switch path {
-		case "groups":
-			source = m.Groups
-		case groupsClaim:
-			source = "groups"
-		}
-		name := claims.SplitPath(source)[0]
-		isHad := from.has(source) || from.has(BareClaim(source))
+		name := claims.SplitPath(m.sourceOf(path))[0]
 		isWithheld := from.Lost || from.IDToken.Withholds(name) || from.Userinfo.Withholds(name)
-		if !isHad && isWithheld || path == "groups" && m.hasUnreadableGroups(set) {
+		if isWithheld && !m.isSaid(path, from) || path == "groups" && m.hasUnreadableGroups(set) {
 			paths = append(paths, path)
 		}
 	}
 	return paths
+}
+
+// sourceOf returns the path of the provider's claim that a path is about.
+func (m *Mapping) sourceOf(path string) string {
+	switch path {
+	case "groups":
+		path = m.Groups
+	case groupsClaim:
+		return "groups"
+	}
+	if local, ok := m.Claims[path]; ok {
+		return BareClaim(local)
+	}
+	return path
+}
+
+// isSaid reports whether a source says anything at a path, also that there is nothing.
+func (m *Mapping) isSaid(path string, from Sources) bool {
+	source := m.sourceOf(path)
+	return from.has(source) || from.has(BareClaim(source))
 }
 
 // hasUnreadableGroups reports whether the groups claim is there and is not a list of
@@ -53,6 +62,39 @@ func (m *Mapping) keepWithheld(n *Needs, kept map[string]json.RawMessage, set cl
 	if paths := m.withheld(n, set, from); len(paths) > 0 {
 		kept[withheldEntry], _ = json.Marshal(paths) // strings always marshal
 	}
+}
+
+// keepUnknown notes which of the needed claims are unknown after a refresh, since the
+// session had them, or did not know them, and no source says anything of them now: new
+// tokens may say less than those of the login (Core 12.2). Claims of userinfo are gone
+// if that has responded. old is the session of before, and next its new claims.
+func (m *Mapping) keepUnknown(n *Needs, old *session.Session, next claims.Set, from Sources) claims.Set {
+	before, after := User{Mapping: m, Session: old}, User{Mapping: m, Session: &session.Session{Claims: next}}
+	paths := withheldPaths(after.Session)
+	count := len(paths)
+	for _, path := range n.Claims {
+		switch {
+		case slices.Contains(paths, path), after.hasClaim(path), !before.hasClaim(path) && !before.Withholds(path):
+		case path != "email" && m.isSaid(path, from), from.Userinfo != nil && m.isOfUserinfo(old, path):
+		default:
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) == count {
+		return next
+	}
+	unknown, _ := json.Marshal(paths) // strings always marshal
+	return withEntries(next, []string{withheldEntry}, map[string]json.RawMessage{withheldEntry: unknown})
+}
+
+// isOfUserinfo reports whether userinfo had what a path names when the session got its
+// claims, or did not respond.
+func (m *Mapping) isOfUserinfo(s *session.Session, path string) bool {
+	names := []string{path, claims.SplitPath(BareClaim(path))[0]}
+	if path == "groups" {
+		names = append(names, groupsEntry, claims.SplitPath(m.Groups)[0])
+	}
+	return slices.ContainsFunc(names, s.FromUserinfo.Has)
 }
 
 // Withholds reports whether what a session does not have at a path could not be
