@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
 func init() {
@@ -24,7 +25,7 @@ func init() {
 	sessionBlock.Options = sessionOptions.Names()
 	cookieBlock.Options = cookieOptions.Names()
 	upstreamBlock.Options = upstreamOptions.Names()
-	profileBlock.Options = profileOptions.Names()
+	profileBlock.Options = ruleconfig.ProfileOptions.Names()
 	// A site may have the options of a provider itself.
 	siteBlock.Options = slices.Concat(slices.Sorted(maps.Keys(siteOptions)), providerBlock.Options)
 	for _, b := range blocks {
@@ -100,6 +101,36 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, suggest.Hint(caddyargs.At(defaultAt).Errf("default_provider %s: there is no such provider", app.DefaultProvider), app.DefaultProvider, slices.Collect(maps.Keys(app.Providers))...)
 	}
 	return httpcaddyfile.App{Name: "oidc_rp", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// parseProfile parses a named set of rules of the global option. Syntax:
+//
+//	profile <name> {
+//		require <rule>
+//		deny <rule>
+//	}
+func parseProfile(d *caddyfile.Dispenser, app *App) error {
+	var name string
+	if err := caddyargs.StringArg(d, &name); err != nil {
+		return err
+	}
+	if app.Profiles[name] != nil {
+		return d.Errf("profile %s is there twice", name)
+	}
+	profile := new(ruleconfig.Profile)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := ruleconfig.ProfileOptions.Read(d, profileBlock, profile, make(caddyargs.Seen)); err != nil {
+			return err
+		}
+	}
+	if len(profile.Require)+len(profile.Deny) == 0 {
+		return d.Errf("profile %s is empty", name)
+	}
+	if app.Profiles == nil {
+		app.Profiles = make(map[string]*ruleconfig.Profile)
+	}
+	app.Profiles[name] = profile
+	return nil
 }
 
 // parseDirective parses the directive. Syntax:

@@ -2,7 +2,9 @@ package oidcrp
 
 import (
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -14,9 +16,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
 // siteParser parses one directive.
@@ -80,7 +82,7 @@ var siteOptions = map[string]siteOption{
 	"public":           {parse: func(s *siteParser) error { return s.route(modePublic) }, repeats: true},
 	"private":          {parse: func(s *siteParser) error { return s.route(modePrivate) }, repeats: true},
 	"require":          {parse: func(s *siteParser) error { return s.require(&s.h.Require) }, repeats: true},
-	"deny":             {parse: func(s *siteParser) error { return parseDeny(s.Dispenser, &s.h.Deny) }, repeats: true},
+	"deny":             {parse: func(s *siteParser) error { return ruleconfig.ParseDeny(s.Dispenser, &s.h.Deny) }, repeats: true},
 	"explain":          {parse: func(s *siteParser) error { return caddyargs.BoolArg(s.Dispenser, &s.h.Explain) }},
 	"known_users":      {parse: func(s *siteParser) error { return parseKnownUsers(s.Dispenser, s.h) }, repeats: true},
 	"unauthenticated":  {parse: func(s *siteParser) error { return unauthenticatedArg(s.Dispenser, &s.h.Unauthenticated) }},
@@ -95,7 +97,9 @@ var siteOptions = map[string]siteOption{
 	"signed_out": {parse: func(s *siteParser) error {
 		return caddyargs.CheckedArg(s.Dispenser, &s.h.SignedOut, address.CheckTarget)
 	}},
-	"clear_site_data": {parse: func(s *siteParser) error { return parseSiteData(s.Dispenser, s.h) }},
+	"clear_site_data": {parse: func(s *siteParser) error {
+		return caddyargs.WholeListArg(s.Dispenser, &s.h.ClearSiteData, checkSiteData)
+	}},
 	"endpoints": {parse: func(s *siteParser) error {
 		return caddyargs.CheckedArg(s.Dispenser, &s.h.Endpoints, address.CheckEndpointPath)
 	}},
@@ -163,33 +167,6 @@ func (s *siteParser) siteOption(word string, option siteOption) error {
 // itself and names providers as well. Its line is that of what comes second.
 const describesAndNames = "options of a provider at the site itself exclude provider and default_provider"
 
-func parseSiteData(d *caddyfile.Dispenser, h *Handler) error {
-	if err := caddyargs.ListArg(d, &h.ClearSiteData); err != nil {
-		return err
-	}
-	if err := checkSiteData(h.ClearSiteData); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
-}
-
-// parseUpgrades parses the protocols that requests may upgrade to.
-func parseUpgrades(d *caddyfile.Dispenser, h *Handler) error {
-	protocols := d.RemainingArgs()
-	if len(protocols) == 0 {
-		return d.Err("upgrades takes at least one argument")
-	}
-	if err := headers.CheckUpgrades(protocols); err != nil {
-		return d.WrapErr(err)
-	}
-	for _, protocol := range protocols {
-		if !headers.NamesProtocol(h.Upgrades, protocol) {
-			h.Upgrades = append(h.Upgrades, protocol)
-		}
-	}
-	return nil
-}
-
 // routeParser parses the block of a route.
 type routeParser struct {
 	site  *siteParser
@@ -202,8 +179,35 @@ var privateOptions = caddyargs.Table[routeParser]{
 		return unauthenticatedArg(d, &p.route.Unauthenticated)
 	},
 	"require": func(_ *caddyfile.Dispenser, p routeParser) error { return p.site.require(&p.route.Require) },
-	"deny":    func(d *caddyfile.Dispenser, p routeParser) error { return parseDeny(d, &p.route.Deny) },
+	"deny":    func(d *caddyfile.Dispenser, p routeParser) error { return ruleconfig.ParseDeny(d, &p.route.Deny) },
 	"explain": func(d *caddyfile.Dispenser, p routeParser) error { return caddyargs.BoolArg(d, &p.route.Explain) },
+}
+
+// require parses a rule of a site that has to hold. Profiles of the global option
+// are known by now.
+func (s *siteParser) require(rules *[]*ruleconfig.Rule) error {
+	place, before := caddyargs.At(s.Token()), len(*rules)
+	if err := ruleconfig.ParseRequire(s.Dispenser, rules); err != nil {
+		return err
+	}
+	profiles := slices.Collect(maps.Keys(s.global().Profiles))
+	for _, rule := range (*rules)[before:] {
+		for _, named := range append(rule.Any, rule) {
+			if name := named.Profile; name != "" && !slices.Contains(profiles, name) {
+				return suggest.Hint(place.Errf("there is no profile '%s'", name), name, profiles...)
+			}
+		}
+	}
+	return nil
+}
+
+// guardMatcher parses a matcher of what the guard is for. Those inside of expressions
+// are found when the configuration is loaded.
+func (s *siteParser) guardMatcher() (set caddy.ModuleMap, found bool, err error) {
+	if set, found, err = s.MatcherToken(); err == nil {
+		err = ruleconfig.RefuseUserMatchers(set)
+	}
+	return set, found, err
 }
 
 // route parses a public or private option.

@@ -241,7 +241,7 @@ func checkRules(h *Handler) error {
 		in.Places = append(in.Places, p)
 	}
 	if h.Mode == modePrivate {
-		place("", h.rules.instance)
+		place("", h.rules)
 	}
 	for n, route := range h.Routes {
 		if route.Mode == modePrivate {
@@ -253,16 +253,4 @@ func checkRules(h *Handler) error {
 		h.logger.Warn(warning)
 	}
 	return err
-}
-
-// name returns how messages name a route, the one at an index.
-func (r *Route) name(index int) string {
-	for _, set := range r.matchers {
-		for _, matcher := range set {
-			if paths, ok := matcher.(*caddyhttp.MatchPath); ok {
-				return strings.Join(*paths, " ")
-			}
-		}
-	}
-	return fmt.Sprintf("route %d", index+1)
 }

@@ -2,11 +2,14 @@ package oidcrp
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
 // ProviderConfig configures an OpenID Provider at which users can sign in.
@@ -309,10 +312,10 @@ type Route struct {
 
 	// Rules for a private route, in addition to those of the handler. All of them
 	// have to hold.
-	Require []*Rule `json:"require,omitempty"`
+	Require []*ruleconfig.Rule `json:"require,omitempty"`
 
 	// Rules for a private route of which none may hold.
-	Deny []*Rule `json:"deny,omitempty"`
+	Deny []*ruleconfig.Rule `json:"deny,omitempty"`
 
 	// Whether users who are refused on a private route read which rule they do not
 	// satisfy. Default: that of the handler.
@@ -326,9 +329,22 @@ type Route struct {
 	rules    []*authz.Set // with those of the handler
 }
 
-// The values of mode.
+// name returns how messages name a route, the one at an index.
+func (r *Route) name(index int) string {
+	for _, set := range r.matchers {
+		for _, matcher := range set {
+			if paths, ok := matcher.(*caddyhttp.MatchPath); ok {
+				return strings.Join(*paths, " ")
+			}
+		}
+	}
+	return fmt.Sprintf("route %d", index+1)
+}
+
+// The values of mode, and a default.
 const (
-	modePrivate   = "private"
-	modePublic    = "public"
-	modeEndpoints = "endpoints"
+	modePrivate      = "private"
+	modePublic       = "public"
+	modeEndpoints    = "endpoints"
+	defaultEndpoints = "/@app/auth" // of endpoints
 )

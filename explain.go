@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/explain"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
@@ -98,10 +99,10 @@ func explainAccess(fl caddycmd.Flags) (*explain.Report, error) {
 	if id == "" {
 		id = h.instance.Default.ID
 	}
-	if h.providers[id] == nil {
-		return nil, suggest.Hint(fmt.Errorf("the site has no provider %q", id), id, slices.Collect(maps.Keys(h.providers))...)
+	if h.instance.Providers[id] == nil {
+		return nil, suggest.Hint(fmt.Errorf("the site has no provider %q", id), id, slices.Collect(maps.Keys(h.instance.Providers))...)
 	}
-	e := &explanation{h: h, provider: h.providers[id], claims: claims}
+	e := &explanation{h: h, provider: h.instance.Providers[id], claims: claims}
 	e.report = explain.Report{Site: site, Path: fl.String("path"), Provider: id, Rules: []explain.Rule{}}
 	return &e.report, e.explain(target, site)
 }
@@ -184,7 +185,7 @@ func (a *App) instanceAt(host string) (h *Handler, site string, err error) {
 // explanation is the work on one report.
 type explanation struct {
 	h        *Handler
-	provider *provider
+	provider *flow.Provider
 	claims   op.Claims
 	report   explain.Report
 }
@@ -197,13 +198,13 @@ func (e *explanation) explain(target *url.URL, site string) error {
 	r.Header.Set("Accept", "text/html")
 	w := httptest.NewRecorder()
 	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, new(caddyhttp.Server))
-	st := e.h.stateOf(r)
-	x := e.h.instance.At(w, r, &st.State)
+	x, st := exchangeOf(e.h, w, r)
+	original := e.h.instance.Server.OriginalURL(r)
 	user, unknown, err := e.signIn(&x)
 	if err != nil {
 		return err
 	}
-	policy, err := e.h.policy(r, originalURL(r))
+	policy, err := e.h.policy(r, original)
 	if err != nil {
 		return err
 	}
@@ -215,7 +216,6 @@ func (e *explanation) explain(target *url.URL, site string) error {
 		return nil
 	}
 	e.report.User = user.ID()
-	st.r, st.original = r, originalURL(r)
 	subject := st.Subject(st)
 	e.rules(policy, &subject)
 	e.verdict(policy, e.h.decide(&x, st, policy))
@@ -234,7 +234,7 @@ func cmpHost(site string) string {
 // signIn makes the request come from the user of the claims. unknown says why there
 // would be no such user.
 func (e *explanation) signIn(x *flow.Exchange) (user identity.User, unknown string, err error) {
-	p := &e.provider.Provider
+	p := e.provider
 	if p.Disabled {
 		return user, "the provider is disabled", nil
 	}
@@ -256,7 +256,7 @@ func (e *explanation) signIn(x *flow.Exchange) (user identity.User, unknown stri
 
 // readings lists the readings of the path with their routes.
 func (e *explanation) readings(r *http.Request) (err error) {
-	original := originalURL(r)
+	original := e.h.instance.Server.OriginalURL(r)
 	visit := func() bool {
 		covered, route, failed := routeAsRead(e.h, r)
 		reading := explain.Reading{Path: r.URL.Path, Route: e.h.Mode}
@@ -270,9 +270,9 @@ func (e *explanation) readings(r *http.Request) (err error) {
 		err = failed
 		return err == nil
 	}
-	if isPlain(r, original) {
+	if address.HasOneReading(original, r.URL) {
 		visit()
-	} else if !eachReading(r, original, visit) && err == nil {
+	} else if !address.EachReading(original, r.URL, visit) && err == nil {
 		e.report.Readings = []explain.Reading{{Path: r.URL.Path, Route: "too many readings: the rules of all routes apply"}}
 	}
 	slices.Reverse(e.report.Readings) // the current path is looked at last
@@ -287,7 +287,7 @@ func (e *explanation) nameOf(route *Route) string {
 // rules lists the rules that apply, with what they make of the user.
 func (e *explanation) rules(policy authz.Policy, subject *authz.Subject) {
 	own := make(map[string]bool)
-	for _, set := range e.h.rules.instance {
+	for _, set := range e.h.rules {
 		for _, result := range set.Results(subject) {
 			own[result.Line] = true
 		}

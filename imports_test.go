@@ -16,7 +16,7 @@ import (
 
 // The import law: which packages of this module may import what. Packages
 // under internal hold the knowledge and are testable without Caddy; only the
-// root and the stores are wired into Caddy.
+// root, the rules of a configuration, stores and directories are wired into Caddy.
 
 const thisModule = "github.com/caddy-oidc-rp/caddy-oidc-rp"
 

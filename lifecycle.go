@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
 // This file is what Caddy does with the modules: it provisions, starts and cleans
@@ -43,7 +44,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.DefaultProvider != "" && a.providers[a.DefaultProvider] == nil {
 		return fmt.Errorf("default_provider %s: there is no such provider", a.DefaultProvider)
 	}
-	a.profiles, err = a.ruleResolver().profiles(a.Profiles)
+	a.rules = ruleconfig.NewResolver(expand, ruleconfig.NewExpressions(ctx, a.clock.Now, a.logger))
+	a.profiles, err = a.rules.Profiles(a.Profiles)
 	return err
 }
 

@@ -5,29 +5,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file logs what happens to what a configuration names and shares: files and
-// providers. And it keeps secrets out of logs that print whole modules.
-
-// logFiles returns what logs what happens to the files of an option.
-func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
-	return func(e livefile.Event) {
-		fields := []zap.Field{zap.String("option", option), zap.Strings("files", e.Files)}
-		switch e.Kind {
-		case livefile.Changed:
-			logger().Info("a file of the configuration has changed and is in use", fields...)
-		case livefile.Broken:
-			logger().Error("a file of the configuration has changed and cannot be used; keeping the last good content", append(fields, zap.Error(e.Err))...)
-		case livefile.Writable:
-			logger().Warn("every user of this machine can write to a file of the configuration", fields...)
-		}
-	}
-}
+// This file logs what happens to providers, which outlive a configuration.
 
 // logs are the loggers of the configurations that use something which outlives
 // them. The newest one counts.
@@ -73,19 +55,4 @@ func logProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 		}
 		logger().Error("the provider does not answer; using what was fetched before, for at most 24 hours", part, zap.Time("fetched", n.Fetched), zap.Error(n.Err))
 	}
-}
-
-// MarshalLogObject keeps the client secret out of logs.
-func (p *ProviderConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("issuer", p.Issuer)
-	enc.AddString("client_id", p.ClientID)
-	return nil
-}
-
-// MarshalLogObject keeps the secrets out of logs.
-func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	kind, _ := storeKind(s.StoreRaw)
-	enc.AddString("store", kind)
-	enc.AddInt("secrets", len(s.Secret))
-	return nil
 }

@@ -3,12 +3,10 @@ package oidcrp
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
 // This file checks the options of logouts. The logouts themselves, the user's and
@@ -35,23 +33,6 @@ func checkSignedOut(in *flow.Instance, target string) error {
 	}
 	if path, _, _ := strings.Cut(target, "?"); strings.HasPrefix(path, "/") && in.IsOwnPath(path) {
 		return errors.New("signed_out: is one of our own addresses, which would lead to itself")
-	}
-	return nil
-}
-
-// checkSiteData refuses unknown types of the header Clear-Site-Data (W3C Clear
-// Site Data, section 3.1), duplicates, and a wildcard beside others.
-func checkSiteData(types []string) error {
-	for i, name := range types {
-		if err := optioncheck.First(optioncheck.OneOf("clear_site_data", name, "cache", "cookies", "storage", "executionContexts", "*")); err != nil {
-			return err
-		}
-		if slices.Contains(types[:i], name) {
-			return fmt.Errorf("clear_site_data: %s is there twice", name)
-		}
-	}
-	if len(types) > 1 && slices.Contains(types, "*") {
-		return errors.New("clear_site_data: * is all of them and stands alone")
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddycel"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
 func init() {
@@ -35,7 +36,7 @@ func init() {
 // that could not be had.
 type MatchUser struct {
 	// The rules that all have to hold. Default: every signed-in user matches.
-	Require []*Rule `json:"require,omitempty"`
+	Require []*ruleconfig.Rule `json:"require,omitempty"`
 
 	userMatcher
 }
@@ -92,9 +93,9 @@ func (m *MatchClaim) Provision(ctx caddy.Context) error {
 	return m.provision(ctx, "oidc_rp_claim", m.rules())
 }
 
-func (m *MatchClaim) rules() (rules []*Rule) {
+func (m *MatchClaim) rules() (rules []*ruleconfig.Rule) {
 	for _, path := range slices.Sorted(maps.Keys(m.Claims)) {
-		rules = append(rules, &Rule{Claim: &ClaimRule{Path: path, Values: m.Claims[path]}})
+		rules = append(rules, &ruleconfig.Rule{Claim: &ruleconfig.ClaimRule{Path: path, Values: m.Claims[path]}})
 	}
 	return rules
 }
@@ -105,57 +106,16 @@ type userMatcher struct {
 	needs identity.Needs
 }
 
-// noUserMatchers is the key of a context in which no user is known yet.
-type noUserMatchers struct{}
-
-// withoutUserMatchers returns a context for modules that look at a request before it
-// is known which user it comes from.
-func withoutUserMatchers(ctx caddy.Context) caddy.Context {
-	return ctx.WithValue(noUserMatchers{}, true)
-}
-
-// errBehindGuard is the error about a matcher that is where no user is known yet.
-func errBehindGuard(name string) error {
-	return fmt.Errorf("the matcher %s is for routes behind the guard: it cannot say which requests the guard is for, nor be part of a rule", name)
-}
-
-// guardMatcher parses a matcher of what the guard is for. Those inside of expressions
-// are found when the configuration is loaded.
-func (s *siteParser) guardMatcher() (set caddy.ModuleMap, found bool, err error) {
-	if set, found, err = s.MatcherToken(); err == nil {
-		err = refuseUserMatchers(set)
-	}
-	return set, found, err
-}
-
-func refuseUserMatchers(set caddy.ModuleMap) error {
-	for name, raw := range set {
-		var inside []caddy.ModuleMap
-		switch name {
-		case "oidc_rp", "oidc_rp_claim":
-			return errBehindGuard(name)
-		case "not":
-			_ = json.Unmarshal(raw, &inside) // what it cannot read, the module refuses
-		}
-		for _, set := range inside {
-			if err := refuseUserMatchers(set); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *userMatcher) provision(ctx caddy.Context, name string, rules []*Rule) error {
-	if ctx.Value(noUserMatchers{}) != nil {
-		return errBehindGuard(name)
+func (m *userMatcher) provision(ctx caddy.Context, name string, rules []*ruleconfig.Rule) error {
+	if err := ruleconfig.CheckUserMatcher(ctx, name); err != nil {
+		return err
 	}
 	module, err := ctx.App("oidc_rp")
 	if err != nil {
 		return err
 	}
 	app := module.(*App)
-	lines, err := app.ruleResolver().lines(rules, nil)
+	lines, err := app.rules.Lines(rules, nil)
 	if err == nil {
 		m.rules, err = authz.Compile(app.profiles, lines)
 	}
@@ -190,7 +150,7 @@ func (m *userMatcher) MatchWithError(r *http.Request) (bool, error) {
 	case st.User().IsOutdated(&m.needs):
 		return false, caddyhttp.Error(http.StatusInternalServerError, errors.New("a matcher is about something that the user's session does not know"))
 	}
-	st.r, st.original, st.tooEarly = r, originalURL(r), nil
+	st.r, st.tooEarly = r, nil
 	subject := st.Subject(st)
 	matched, err := m.rules.Match(&subject)
 	switch {
@@ -230,11 +190,11 @@ func (m *MatchUser) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (m *MatchUser) parseRule(d *caddyfile.Dispenser) error {
 	switch d.Val() {
 	case authz.KindAny:
-		return parseAny(d, &m.Require)
+		return ruleconfig.ParseAny(d, &m.Require)
 	case "require", "deny":
 		return d.Errf("oidc_rp takes rules without the word %s in front; for the opposite write: not oidc_rp", d.Val())
 	}
-	return parseRule(d, &m.Require, false)
+	return ruleconfig.ParseRule(d, &m.Require, false)
 }
 
 // UnmarshalCaddyfile parses the matcher. Syntax:
@@ -242,11 +202,11 @@ func (m *MatchUser) parseRule(d *caddyfile.Dispenser) error {
 //	oidc_rp_claim <path> [<value>...]
 func (m *MatchClaim) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	for d.Next() {
-		rule := new(Rule)
-		if err := parseClaimRule(d, rule); err != nil {
+		rule := new(ruleconfig.Rule)
+		if err := ruleconfig.ParseClaim(d, rule); err != nil {
 			return err
 		}
-		if err := rule.check(false); err != nil {
+		if err := rule.Check(false); err != nil {
 			return d.WrapErr(err)
 		}
 		path := rule.Claim.Path

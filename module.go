@@ -53,6 +53,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/running"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
 func init() {
@@ -75,7 +76,7 @@ type App struct {
 	Session *SessionConfig `json:"session,omitempty"`
 
 	// Named sets of rules, for the rule `profile`.
-	Profiles map[string]*Profile `json:"profiles,omitempty"`
+	Profiles map[string]*ruleconfig.Profile `json:"profiles,omitempty"`
 
 	ctx          caddy.Context
 	clock        *clock.Clock
@@ -87,7 +88,7 @@ type App struct {
 	handlers     []*Handler
 	shared       *flow.Shared // what flows share
 	profiles     authz.Profiles
-	expressions  expressions
+	rules        *ruleconfig.Resolver
 	matcherNeeds []identity.Needs // what matchers need of sessions, of whichever instance
 	release      []func() error
 
@@ -161,10 +162,10 @@ type Handler struct {
 	// Rules that all have to hold for users to enter private pages. On public
 	// pages, users who do not satisfy them are anonymous. Default: everyone whom the
 	// providers sign in may enter.
-	Require []*Rule `json:"require,omitempty"`
+	Require []*ruleconfig.Rule `json:"require,omitempty"`
 
 	// Rules of which none may hold.
-	Deny []*Rule `json:"deny,omitempty"`
+	Deny []*ruleconfig.Rule `json:"deny,omitempty"`
 
 	// Whether users who are refused read which rule they do not satisfy. Default:
 	// false.
@@ -247,7 +248,8 @@ type Handler struct {
 	siteHeaders     *headers.Filter // with the other instances on the site
 	upstreamHeaders upstreamHeaders
 	neededClaims    []string
-	rules           accessRules
+	rules           []*authz.Set // of requests that no route names
+	allRules        []*authz.Set // of these and all routes, for a path with too many readings
 	ruleNeeds       []identity.Needs
 	instance        *flow.Instance // what is resolved of all that, for the flows
 	hosts           []string       // that it is for, as linkInstances finds them

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
@@ -240,4 +241,26 @@ type ProviderTLSConfig struct {
 
 	// PEM file of the client certificate's private key.
 	ClientKey string `json:"client_key,omitempty"`
+}
+
+// logFiles returns what logs what happens to the files of an option.
+func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
+	return func(e livefile.Event) {
+		fields := []zap.Field{zap.String("option", option), zap.Strings("files", e.Files)}
+		switch e.Kind {
+		case livefile.Changed:
+			logger().Info("a file of the configuration has changed and is in use", fields...)
+		case livefile.Broken:
+			logger().Error("a file of the configuration has changed and cannot be used; keeping the last good content", append(fields, zap.Error(e.Err))...)
+		case livefile.Writable:
+			logger().Warn("every user of this machine can write to a file of the configuration", fields...)
+		}
+	}
+}
+
+// MarshalLogObject keeps the client secret out of logs.
+func (p *ProviderConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("issuer", p.Issuer)
+	enc.AddString("client_id", p.ClientID)
+	return nil
 }

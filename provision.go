@@ -16,9 +16,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
-
-const defaultEndpoints = "/@app/auth"
 
 // The values of options that have one of a few.
 var (
@@ -88,7 +87,7 @@ func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 }
 
 func (h *Handler) resolveMatchers(ctx caddy.Context) error {
-	ctx = withoutUserMatchers(ctx)
+	ctx = ruleconfig.WithoutUserMatchers(ctx)
 	load := func(module any, raw caddyhttp.RawMatcherSets, into *caddyhttp.MatcherSets) error {
 		if len(raw) == 0 {
 			return nil
@@ -225,4 +224,21 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		return fmt.Errorf("signed_out: %w", err)
 	}
 	return checkSignedOut(h.instance, h.SignedOut)
+}
+
+// checkSiteData refuses unknown types of the header Clear-Site-Data (W3C Clear
+// Site Data, section 3.1), duplicates, and a wildcard beside others.
+func checkSiteData(types []string) error {
+	for i, name := range types {
+		if err := optioncheck.First(optioncheck.OneOf("clear_site_data", name, "cache", "cookies", "storage", "executionContexts", "*")); err != nil {
+			return err
+		}
+		if slices.Contains(types[:i], name) {
+			return fmt.Errorf("clear_site_data: %s is there twice", name)
+		}
+	}
+	if len(types) > 1 && slices.Contains(types, "*") {
+		return errors.New("clear_site_data: * is all of them and stands alone")
+	}
+	return nil
 }

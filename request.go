@@ -4,14 +4,11 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
 const stateVar = "oidc_rp.visit"
@@ -38,6 +35,18 @@ type requestState struct {
 	writer headers.ResponseWriter
 }
 
+// HTTP implements ruleconfig.Request.
+func (st *requestState) HTTP() *http.Request { return st.r }
+
+// OriginalURL implements ruleconfig.Request.
+func (st *requestState) OriginalURL() *url.URL { return st.original }
+
+// ClientIP implements ruleconfig.Request.
+func (st *requestState) ClientIP() string { return caddyServer{}.ClientIP(st.r.Context()) }
+
+// RefuseEarly implements ruleconfig.Request.
+func (st *requestState) RefuseEarly(err error) { st.tooEarly = err }
+
 // callNext calls the next handler. noStore says that the response sets a cookie of
 // ours, private that it is for one user.
 func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
@@ -58,55 +67,4 @@ func (st *requestState) set(header http.Header, name string, value []string) {
 		return
 	}
 	st.SetIdentityHeader(header, name, value)
-}
-
-// upstreamHeader is a header with what the application receives about the user.
-type upstreamHeader struct {
-	name, value string
-	lasting     bool // what it says follows from the session alone
-}
-
-// upstreamHeaders are those of an instance.
-type upstreamHeaders []upstreamHeader
-
-// lastingValues are the values of those headers that say the same on every
-// request, made once for an opened session: to read a list of groups takes
-// longer than all else that is done for a request.
-func (u upstreamHeaders) lastingValues(st *requestState) []string {
-	cache := st.HeaderCache()
-	if cache == nil {
-		return u.makeLasting(st)
-	}
-	if made := cache.Load(); made != nil {
-		return *made
-	}
-	made := u.makeLasting(st)
-	cache.Store(&made)
-	return made
-}
-
-func (u upstreamHeaders) makeLasting(st *requestState) []string {
-	values := make([]string, len(u))
-	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
-	repl.Map(st.Placeholder)
-	for i, header := range u {
-		switch {
-		case !header.lasting:
-		case identity.HasPlaceholders(header.value):
-			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
-		default:
-			values[i] = st.User().ClaimText(header.value)
-		}
-	}
-	return values
-}
-
-// headerValue is a text with placeholders, expanded once. What a claim says is
-// never expanded.
-func headerValue(r *http.Request, value string) string {
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return ""
-	}
-	return claims.Printable(repl.ReplaceAll(value, ""))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
@@ -200,4 +201,12 @@ func isCookieName(name string) bool {
 	return name != "" && len(name) <= 64 && !strings.ContainsFunc(name, func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-')
 	})
+}
+
+// MarshalLogObject keeps the secrets out of logs.
+func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	kind, _ := storeKind(s.StoreRaw)
+	enc.AddString("store", kind)
+	enc.AddInt("secrets", len(s.Secret))
+	return nil
 }

@@ -7,10 +7,13 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
 // UpstreamConfig configures what the application receives about the user.
@@ -103,6 +106,23 @@ func (u *UpstreamConfig) headers() ([]string, error) {
 	return names, nil
 }
 
+// parseUpgrades parses the protocols that requests may upgrade to.
+func parseUpgrades(d *caddyfile.Dispenser, h *Handler) error {
+	protocols := d.RemainingArgs()
+	if len(protocols) == 0 {
+		return d.Err("upgrades takes at least one argument")
+	}
+	if err := headers.CheckUpgrades(protocols); err != nil {
+		return d.WrapErr(err)
+	}
+	for _, protocol := range protocols {
+		if !headers.NamesProtocol(h.Upgrades, protocol) {
+			h.Upgrades = append(h.Upgrades, protocol)
+		}
+	}
+	return nil
+}
+
 // ownSiteHeaders is the filter of one instance: what it adds to that of its site.
 func (h *Handler) ownSiteHeaders() *headers.Filter {
 	removed := slices.Clone(h.identityHeaders)
@@ -116,5 +136,56 @@ func (h *Handler) ownSiteHeaders() *headers.Filter {
 // differently by their address: by routes, by the directive's matcher, by
 // expressions, or by several instances, as inside handle blocks.
 func (h *Handler) decidesByAddress() bool {
-	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints || h.sharesHost || readsPath(h.rules.everything)
+	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints || h.sharesHost || ruleconfig.ReadsPath(h.allRules)
+}
+
+// upstreamHeader is a header with what the application receives about the user.
+type upstreamHeader struct {
+	name, value string
+	lasting     bool // what it says follows from the session alone
+}
+
+// upstreamHeaders are those of an instance.
+type upstreamHeaders []upstreamHeader
+
+// lastingValues are the values of those headers that say the same on every
+// request, made once for an opened session: to read a list of groups takes
+// longer than all else that is done for a request.
+func (u upstreamHeaders) lastingValues(st *requestState) []string {
+	cache := st.HeaderCache()
+	if cache == nil {
+		return u.makeLasting(st)
+	}
+	if made := cache.Load(); made != nil {
+		return *made
+	}
+	made := u.makeLasting(st)
+	cache.Store(&made)
+	return made
+}
+
+func (u upstreamHeaders) makeLasting(st *requestState) []string {
+	values := make([]string, len(u))
+	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
+	repl.Map(st.Placeholder)
+	for i, header := range u {
+		switch {
+		case !header.lasting:
+		case identity.HasPlaceholders(header.value):
+			values[i] = claims.Printable(repl.ReplaceAll(header.value, ""))
+		default:
+			values[i] = st.User().ClaimText(header.value)
+		}
+	}
+	return values
+}
+
+// headerValue is a text with placeholders, expanded once. What a claim says is
+// never expanded.
+func headerValue(r *http.Request, value string) string {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return ""
+	}
+	return claims.Printable(repl.ReplaceAll(value, ""))
 }

@@ -89,6 +89,17 @@ func CheckedListArg(d *caddyfile.Dispenser, field *[]string, check func(string) 
 	return nil
 }
 
+// WholeListArg reads one or more arguments, which check accepts together.
+func WholeListArg(d *caddyfile.Dispenser, field *[]string, check func([]string) error) error {
+	if err := ListArg(d, field); err != nil {
+		return err
+	}
+	if err := check(*field); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
 // FlagArg reads an option without arguments, which sets the field to true.
 func FlagArg(d *caddyfile.Dispenser, field *bool) error {
 	if d.NextArg() {

@@ -1,23 +1,21 @@
-package oidcrp
+package ruleconfig
 
 import (
-	"maps"
 	"slices"
 	"strings"
-
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// ruleArgs lists the kinds of rules: for each, the function that reads its values.
+// args lists the kinds of rules: for each, the function that reads its values.
 // The dispenser is on the name of the kind.
-var ruleArgs = caddyargs.Table[*Rule]{
+var args = caddyargs.Table[*Rule]{
 	authz.KindAnyUser:     func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.FlagArg(d, &r.AnyUser) },
 	authz.KindGroup:       func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.Group) },
-	authz.KindClaim:       parseClaimRule,
+	authz.KindClaim:       ParseClaim,
 	authz.KindUser:        func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.User) },
 	authz.KindEmailDomain: func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.EmailDomain) },
 	authz.KindProvider:    func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.Provider) },
@@ -30,8 +28,8 @@ var ruleArgs = caddyargs.Table[*Rule]{
 	authz.KindProfile:     func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.StringArg(d, &r.Profile) },
 }
 
-// parseClaimRule parses a claim path and the values that the claim may have.
-func parseClaimRule(d *caddyfile.Dispenser, r *Rule) error {
+// ParseClaim parses a claim path and the values that the claim may have.
+func ParseClaim(d *caddyfile.Dispenser, r *Rule) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 || args[0] == "" {
 		return d.Err("claim takes the path of a claim, and the values that it may have")
@@ -66,40 +64,40 @@ func parseExpressionRule(d *caddyfile.Dispenser, r *Rule) error {
 	return nil
 }
 
-// parseRequire parses a rule that has to hold. Syntax:
+// ParseRequire parses a rule that has to hold. Syntax:
 //
 //	require <kind> <values...>
 //	require any { <rules without require> }
-func parseRequire(d *caddyfile.Dispenser, rules *[]*Rule) error {
+func ParseRequire(d *caddyfile.Dispenser, rules *[]*Rule) error {
 	if !d.NextArg() {
 		return d.Errf("require takes a rule: %s", ruleNames(false))
 	}
 	if d.Val() == authz.KindAny {
-		return parseAny(d, rules)
+		return ParseAny(d, rules)
 	}
-	return parseRule(d, rules, false)
+	return ParseRule(d, rules, false)
 }
 
-// parseDeny parses a rule that must not hold. Syntax:
+// ParseDeny parses a rule that must not hold. Syntax:
 //
 //	deny <kind> <values...>
-func parseDeny(d *caddyfile.Dispenser, rules *[]*Rule) error {
+func ParseDeny(d *caddyfile.Dispenser, rules *[]*Rule) error {
 	if !d.NextArg() {
 		return d.Errf("deny takes a rule: %s", ruleNames(true))
 	}
-	return parseRule(d, rules, true)
+	return ParseRule(d, rules, true)
 }
 
 // ruleNames lists the kinds of rules that require takes, or deny.
 func ruleNames(deny bool) string { return strings.Join(authz.Kinds(deny), ", ") }
 
-// parseRule parses one rule. The dispenser is on the name of its kind.
-func parseRule(d *caddyfile.Dispenser, rules *[]*Rule, deny bool) error {
+// ParseRule parses one rule. The dispenser is on the name of its kind.
+func ParseRule(d *caddyfile.Dispenser, rules *[]*Rule, deny bool) error {
 	kind, place := d.Val(), caddyargs.At(d.Token())
 	if deny && slices.Contains(authz.Kinds(false), kind) && !slices.Contains(authz.Kinds(true), kind) {
 		return d.Errf("deny does not take %s; it takes %s", kind, ruleNames(true))
 	}
-	parse, known := ruleArgs[kind]
+	parse, known := args[kind]
 	if !known {
 		return suggest.Hint(d.Errf("unrecognized rule '%s'", kind), kind, authz.Kinds(deny)...)
 	}
@@ -107,24 +105,24 @@ func parseRule(d *caddyfile.Dispenser, rules *[]*Rule, deny bool) error {
 	if err := parse(d, rule); err != nil {
 		return err
 	}
-	if err := rule.check(deny); err != nil {
+	if err := rule.Check(deny); err != nil {
 		return place.WrapErr(err)
 	}
 	*rules = append(*rules, rule)
 	return nil
 }
 
-// check returns an error about a rule that can be found without the rest of the
+// Check returns an error about a rule that can be found without the rest of the
 // configuration, so that it names the line. A value with a placeholder is checked
 // when the configuration is loaded.
-func (r *Rule) check(deny bool) error {
+func (r *Rule) Check(deny bool) error {
 	hasPlaceholder := false
-	rule, err := r.resolve(ruleResolver{
-		expand: func(value string) (string, error) {
+	rule, err := r.resolve(&Resolver{
+		Expand: func(value string) (string, error) {
 			hasPlaceholder = hasPlaceholder || strings.Contains(value, "{")
-			return value, checkRuleValue(value)
+			return value, checkValue(value)
 		},
-		compile: checkExpression,
+		Compile: checkExpression,
 	})
 	if err != nil || hasPlaceholder || rule.Kind == authz.KindProfile {
 		return err
@@ -132,8 +130,8 @@ func (r *Rule) check(deny bool) error {
 	return authz.CheckRule(rule, deny)
 }
 
-// parseAny parses a block of rules of which at least one has to hold.
-func parseAny(d *caddyfile.Dispenser, rules *[]*Rule) error {
+// ParseAny parses a block of rules of which at least one has to hold.
+func ParseAny(d *caddyfile.Dispenser, rules *[]*Rule) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
@@ -145,7 +143,7 @@ func parseAny(d *caddyfile.Dispenser, rules *[]*Rule) error {
 		case "require", "deny":
 			return d.Errf("any takes rules without the word %s in front; deny cannot be inside of any", d.Val())
 		}
-		if err := parseRule(d, &any.Any, false); err != nil {
+		if err := ParseRule(d, &any.Any, false); err != nil {
 			return err
 		}
 	}
@@ -156,56 +154,8 @@ func parseAny(d *caddyfile.Dispenser, rules *[]*Rule) error {
 	return nil
 }
 
-// require parses a rule of a site that has to hold. Profiles of the global option
-// are known by now.
-func (s *siteParser) require(rules *[]*Rule) error {
-	place, before := caddyargs.At(s.Token()), len(*rules)
-	if err := parseRequire(s.Dispenser, rules); err != nil {
-		return err
-	}
-	profiles := slices.Collect(maps.Keys(s.global().Profiles))
-	for _, rule := range (*rules)[before:] {
-		for _, named := range append(rule.Any, rule) {
-			if name := named.Profile; name != "" && !slices.Contains(profiles, name) {
-				return suggest.Hint(place.Errf("there is no profile '%s'", name), name, profiles...)
-			}
-		}
-	}
-	return nil
-}
-
-// profileOptions lists the options of a profile.
-var profileOptions = caddyargs.Table[*Profile]{
-	"require": func(d *caddyfile.Dispenser, p *Profile) error { return parseRequire(d, &p.Require) },
-	"deny":    func(d *caddyfile.Dispenser, p *Profile) error { return parseDeny(d, &p.Deny) },
-}
-
-// parseProfile parses a named set of rules of the global option. Syntax:
-//
-//	profile <name> {
-//		require <rule>
-//		deny <rule>
-//	}
-func parseProfile(d *caddyfile.Dispenser, app *App) error {
-	var name string
-	if err := caddyargs.StringArg(d, &name); err != nil {
-		return err
-	}
-	if app.Profiles[name] != nil {
-		return d.Errf("profile %s is there twice", name)
-	}
-	profile := new(Profile)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := profileOptions.Read(d, profileBlock, profile, make(caddyargs.Seen)); err != nil {
-			return err
-		}
-	}
-	if len(profile.Require)+len(profile.Deny) == 0 {
-		return d.Errf("profile %s is empty", name)
-	}
-	if app.Profiles == nil {
-		app.Profiles = make(map[string]*Profile)
-	}
-	app.Profiles[name] = profile
-	return nil
+// ProfileOptions lists the options of a profile.
+var ProfileOptions = caddyargs.Table[*Profile]{
+	"require": func(d *caddyfile.Dispenser, p *Profile) error { return ParseRequire(d, &p.Require) },
+	"deny":    func(d *caddyfile.Dispenser, p *Profile) error { return ParseDeny(d, &p.Deny) },
 }

@@ -1,4 +1,11 @@
-package oidcrp
+// Package ruleconfig reads the rules of a configuration, require and deny: from a
+// Caddyfile, from JSON, and with their placeholders and expressions into what package
+// authz evaluates.
+//
+// It knows how rules are written. What they mean is up to package authz, and which
+// requests they are for to its callers. It imports Caddy, for Caddyfiles and for
+// expressions.
+package ruleconfig
 
 import (
 	"bytes"
@@ -7,14 +14,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+	"github.com/caddyserver/caddy/v2"
 )
 
 // Rule is one condition on the signed-in user: an object with exactly one member.
@@ -105,8 +109,8 @@ func (r *Rule) UnmarshalJSON(data []byte) error {
 		return errors.New("a rule is an object with exactly one member, such as {\"group\": [\"admins\"]}")
 	}
 	for name := range members {
-		if _, known := ruleMembers[name]; !known {
-			return suggest.Hint(fmt.Errorf("unrecognized rule %q", name), name, slices.Collect(maps.Keys(ruleMembers))...)
+		if _, known := members[name]; !known {
+			return suggest.Hint(fmt.Errorf("unrecognized rule %q", name), name, slices.Collect(maps.Keys(members))...)
 		}
 	}
 	type plain Rule // without this method
@@ -115,9 +119,9 @@ func (r *Rule) UnmarshalJSON(data []byte) error {
 	return decoder.Decode((*plain)(r))
 }
 
-// ruleMembers returns what each kind of rule has, by its name: nil if it is another
+// members returns what each kind of rule has, by its name: nil if it is another
 // kind.
-var ruleMembers = map[string]func(*Rule) *authz.Rule{
+var members = map[string]func(*Rule) *authz.Rule{
 	authz.KindAnyUser:     func(r *Rule) *authz.Rule { return ruleIf(r.AnyUser, authz.Rule{}) },
 	authz.KindGroup:       func(r *Rule) *authz.Rule { return ruleOf(r.Group) },
 	authz.KindUser:        func(r *Rule) *authz.Rule { return ruleOf(r.User) },
@@ -152,170 +156,4 @@ func ruleIf(is bool, rule authz.Rule) *authz.Rule {
 
 func ruleOf(values []string) *authz.Rule {
 	return ruleIf(values != nil, authz.Rule{Values: values})
-}
-
-// ruleResolver makes rules of what a configuration says.
-type ruleResolver struct {
-	expand  func(value string) (string, error) // resolves placeholders
-	compile func(expression string) (authz.Program, error)
-}
-
-// resolve returns a rule with its placeholders resolved and its expression compiled.
-func (r *Rule) resolve(with ruleResolver) (rule authz.Rule, err error) {
-	if r == nil {
-		return rule, errors.New("a rule is null")
-	}
-	for kind, member := range ruleMembers {
-		if found := member(r); found != nil {
-			if rule.Kind != "" {
-				return rule, errors.New("a rule has two conditions; write two rules")
-			}
-			rule = *found
-			rule.Kind = kind
-		}
-	}
-	if rule.Kind == "" {
-		return rule, errors.New("a rule is empty")
-	}
-	if rule.Kind == authz.KindExpression {
-		rule.Program, err = with.compile(r.Expression)
-		return rule, err
-	}
-	rule.Values = slices.Clone(rule.Values)
-	for i, value := range rule.Values {
-		if rule.Values[i], err = with.expand(value); err != nil {
-			return rule, fmt.Errorf("%s: %w", rule.Kind, err)
-		}
-	}
-	if rule.Path, err = with.expand(rule.Path); err != nil {
-		return rule, fmt.Errorf("%s: %w", rule.Kind, err)
-	}
-	for _, inner := range r.Any {
-		alternative, err := inner.resolve(with)
-		if err != nil {
-			return rule, fmt.Errorf("any: %w", err)
-		}
-		rule.Any = append(rule.Any, alternative)
-	}
-	return rule, nil
-}
-
-// expandRuleValue resolves the placeholders of a value.
-func expandRuleValue(value string) (string, error) {
-	if err := checkRuleValue(value); err != nil {
-		return "", err
-	}
-	return expand(value)
-}
-
-// checkRuleValue refuses placeholders that do not mean the same for every request.
-func checkRuleValue(value string) error {
-	for rest := value; ; rest = rest[1:] {
-		i := strings.IndexByte(rest, '{')
-		if i < 0 {
-			return nil
-		}
-		escaped := i > 0 && rest[i-1] == '\\'
-		if rest = rest[i:]; !escaped && !placeholder.Begins(rest) {
-			return fmt.Errorf("%q: a value may contain the placeholders {env.NAME} and {file./path} alone; a brace that is meant is written \\{", value)
-		}
-	}
-}
-
-func (with ruleResolver) rules(rules []*Rule) (resolved []authz.Rule, err error) {
-	for _, r := range rules {
-		rule, err := r.resolve(with)
-		if err != nil {
-			return nil, err
-		}
-		resolved = append(resolved, rule)
-	}
-	return resolved, nil
-}
-
-// lines resolves the rules of one place of the configuration.
-func (with ruleResolver) lines(require, deny []*Rule) (lines authz.Lines, err error) {
-	if lines.Require, err = with.rules(require); err != nil {
-		return lines, fmt.Errorf("require: %w", err)
-	}
-	if lines.Deny, err = with.rules(deny); err != nil {
-		return lines, fmt.Errorf("deny: %w", err)
-	}
-	return lines, nil
-}
-
-// profiles resolves the profiles of the app, and checks those that no site uses as
-// well.
-func (with ruleResolver) profiles(profiles map[string]*Profile) (authz.Profiles, error) {
-	resolved := make(authz.Profiles, len(profiles))
-	for name, profile := range profiles {
-		if profile == nil || len(profile.Require)+len(profile.Deny) == 0 {
-			return nil, fmt.Errorf("profile %s is empty", name)
-		}
-		lines, err := with.lines(profile.Require, profile.Deny)
-		if err != nil {
-			return nil, fmt.Errorf("profile %s: %w", name, err)
-		}
-		resolved[name] = lines
-	}
-	for name := range resolved {
-		if _, err := authz.Compile(resolved, authz.Lines{Require: []authz.Rule{{Kind: authz.KindProfile, Values: []string{name}}}}); err != nil {
-			return nil, err
-		}
-	}
-	return resolved, nil
-}
-
-// accessRules are the rules of an instance, compiled.
-type accessRules struct {
-	instance []*authz.Set // of requests that no route names
-	// everything has the rules of all routes, for requests whose path can be read in
-	// too many ways.
-	everything []*authz.Set
-}
-
-// resolveRulesOf compiles the rules of an instance and of its routes, and adds what
-// they need of sessions to its needs.
-func resolveRulesOf(h *Handler) error {
-	with := h.app.ruleResolver()
-	own, err := with.lines(h.Require, h.Deny)
-	if err != nil {
-		return err
-	}
-	add := func(places ...authz.Lines) ([]*authz.Set, error) {
-		set, err := authz.Compile(h.app.profiles, places...)
-		if err != nil {
-			return nil, err
-		}
-		if set.IsEmpty() {
-			return nil, nil
-		}
-		if err := checkKept(set, h.session.Claims); err != nil {
-			return nil, err
-		}
-		h.ruleNeeds = append(h.ruleNeeds, set.Needs())
-		return []*authz.Set{set}, nil
-	}
-	if h.rules.instance, err = add(own); err != nil {
-		return err
-	}
-	h.rules.everything = h.rules.instance
-	for _, route := range h.Routes {
-		if route.Mode == modePublic {
-			if len(route.Require)+len(route.Deny) > 0 {
-				return errors.New("routes: require and deny mean nothing on a public route")
-			}
-			route.rules = h.rules.instance
-			continue
-		}
-		lines, err := with.lines(route.Require, route.Deny)
-		if err == nil {
-			route.rules, err = add(own, lines)
-		}
-		if err != nil {
-			return fmt.Errorf("routes: %w", err)
-		}
-		h.rules.everything = slices.Concat(h.rules.everything, route.rules)
-	}
-	return checkRules(h)
 }

@@ -1,0 +1,131 @@
+package ruleconfig
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
+)
+
+// Resolver makes rules of what a configuration says.
+type Resolver struct {
+	// Expand resolves the placeholders of a value.
+	Expand func(value string) (string, error)
+	// Compile makes a program of an expression.
+	Compile func(expression string) (authz.Program, error)
+}
+
+// NewResolver returns a Resolver for a configuration that is being loaded. expand
+// resolves the operator's placeholders.
+func NewResolver(expand func(string) (string, error), expressions *Expressions) *Resolver {
+	return &Resolver{
+		Expand: func(value string) (string, error) {
+			if err := checkValue(value); err != nil {
+				return "", err
+			}
+			return expand(value)
+		},
+		Compile: expressions.compile,
+	}
+}
+
+// resolve returns a rule with its placeholders resolved and its expression compiled.
+func (r *Rule) resolve(with *Resolver) (rule authz.Rule, err error) {
+	if r == nil {
+		return rule, errors.New("a rule is null")
+	}
+	for kind, member := range members {
+		if found := member(r); found != nil {
+			if rule.Kind != "" {
+				return rule, errors.New("a rule has two conditions; write two rules")
+			}
+			rule = *found
+			rule.Kind = kind
+		}
+	}
+	if rule.Kind == "" {
+		return rule, errors.New("a rule is empty")
+	}
+	if rule.Kind == authz.KindExpression {
+		rule.Program, err = with.Compile(r.Expression)
+		return rule, err
+	}
+	rule.Values = slices.Clone(rule.Values)
+	for i, value := range rule.Values {
+		if rule.Values[i], err = with.Expand(value); err != nil {
+			return rule, fmt.Errorf("%s: %w", rule.Kind, err)
+		}
+	}
+	if rule.Path, err = with.Expand(rule.Path); err != nil {
+		return rule, fmt.Errorf("%s: %w", rule.Kind, err)
+	}
+	for _, inner := range r.Any {
+		alternative, err := inner.resolve(with)
+		if err != nil {
+			return rule, fmt.Errorf("any: %w", err)
+		}
+		rule.Any = append(rule.Any, alternative)
+	}
+	return rule, nil
+}
+
+// checkValue refuses placeholders that do not mean the same for every request.
+func checkValue(value string) error {
+	for rest := value; ; rest = rest[1:] {
+		i := strings.IndexByte(rest, '{')
+		if i < 0 {
+			return nil
+		}
+		escaped := i > 0 && rest[i-1] == '\\'
+		if rest = rest[i:]; !escaped && !placeholder.Begins(rest) {
+			return fmt.Errorf("%q: a value may contain the placeholders {env.NAME} and {file./path} alone; a brace that is meant is written \\{", value)
+		}
+	}
+}
+
+func (with *Resolver) rules(rules []*Rule) (resolved []authz.Rule, err error) {
+	for _, r := range rules {
+		rule, err := r.resolve(with)
+		if err != nil {
+			return nil, err
+		}
+		resolved = append(resolved, rule)
+	}
+	return resolved, nil
+}
+
+// Lines resolves the rules of one place of the configuration.
+func (with *Resolver) Lines(require, deny []*Rule) (lines authz.Lines, err error) {
+	if lines.Require, err = with.rules(require); err != nil {
+		return lines, fmt.Errorf("require: %w", err)
+	}
+	if lines.Deny, err = with.rules(deny); err != nil {
+		return lines, fmt.Errorf("deny: %w", err)
+	}
+	return lines, nil
+}
+
+// Profiles resolves the profiles of the app, and checks those that no site uses as
+// well.
+func (with *Resolver) Profiles(profiles map[string]*Profile) (authz.Profiles, error) {
+	resolved := make(authz.Profiles, len(profiles))
+	for name, profile := range profiles {
+		if profile == nil || len(profile.Require)+len(profile.Deny) == 0 {
+			return nil, fmt.Errorf("profile %s is empty", name)
+		}
+		lines, err := with.Lines(profile.Require, profile.Deny)
+		if err != nil {
+			return nil, fmt.Errorf("profile %s: %w", name, err)
+		}
+		resolved[name] = lines
+	}
+	for name := range resolved {
+		if _, err := authz.Compile(resolved, authz.Lines{Require: []authz.Rule{{Kind: authz.KindProfile, Values: []string{name}}}}); err != nil {
+			return nil, err
+		}
+	}
+	return resolved, nil
+}
