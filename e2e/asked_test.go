@@ -25,7 +25,7 @@ import (
 
 // The providers that take minutes to build or packages of Debian's: they run
 // only where E2E_IDPS names them, as run-all does. What cannot be started then
-// is a failure.
+// is a failure. Keycloak runs more journeys then.
 const (
 	dex       = "dex"
 	hydra     = "hydra"

@@ -72,6 +72,19 @@ func TestABackchannelLogoutReachesEveryNode(t *testing.T) {
 	}
 }
 
+// Keycloak tells the site when an administrator ends a user's sessions there.
+func TestALogoutByAnAdministratorEndsTheSession(t *testing.T) {
+	t.Parallel()
+	w := start(t, keycloak, site{client: "rp-bcl"})
+	alice, bob := w.newBrowser(), w.newBrowser()
+	alice.signIn("/private", "alice").isFor("alice", "/private")
+	bob.signIn("/private", "bob").isFor("bob", "/private")
+	w.op.endKeycloakSessions(t, "alice")
+	eventually(t, factDelay, "alice's session has ended", func() bool { return alice.script("/x").status == 401 })
+	bob.script("/x").isFor("bob", "/x")
+	alice.signIn("/again", "alice").isFor("alice", "/again")
+}
+
 func TestALogoutRevokesBothTokens(t *testing.T) {
 	t.Parallel()
 	w := start(t, oidcProvider, site{options: `upstream {

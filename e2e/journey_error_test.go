@@ -40,7 +40,7 @@ func TestCancellingAtTheProviderEndsOnOnePage(t *testing.T) {
 				end = form.follow(links[0])
 			} else { // a provider without such a link: what it would send
 				to := form.authorization()
-				end = form.follow(to.Get("redirect_uri") + "?error=access_denied&state=" + url.QueryEscape(to.Get("state")))
+				end = form.follow(to.Get("redirect_uri") + "?error=access_denied&state=" + url.QueryEscape(to.Get("state")) + w.op.issParameter(t))
 			}
 			if mode == "public" {
 				end.errorHop("access_denied")
@@ -143,11 +143,7 @@ func TestOddCallbacksAreRefusedWithTheirCode(t *testing.T) {
 		} {
 			b := w.newBrowser()
 			form := b.open("/@app/auth/default/login").asks(w)
-			iss := ""
-			if kind == oidcProvider { // promises iss in its answers
-				iss = "&iss=" + url.QueryEscape(w.op.issuer)
-			}
-			query := strings.NewReplacer("{state}", url.QueryEscape(form.authorization().Get("state")), "{iss}", iss).Replace(c.query)
+			query := strings.NewReplacer("{state}", url.QueryEscape(form.authorization().Get("state")), "{iss}", w.op.issParameter(t)).Replace(c.query)
 			p := b.open("/@app/auth/default/code?" + query)
 			t.Log(kind, c.query)
 			p.errorHop(c.code)

@@ -21,6 +21,7 @@ func TestUserinfoClaimsReachTheApplication(t *testing.T) {
 		dex:          {"X-Groups": "", "X-Name": "alice"},
 		hydra:        {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
 		lemonldap:    {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
+		keycloak:     {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
 	}
 	eachProvider(t, func(t *testing.T, kind string) {
 		scopes := "openid profile email groups"

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"regexp"
 	"strings"
@@ -17,7 +18,23 @@ const scopeGroups = "scopes openid profile email groups\n"
 // groups and has a verified address; bob is in one, and has none.
 func TestRulesLetInWhomTheyName(t *testing.T) {
 	eachOf(t, withGroups, func(t *testing.T, kind string) {
-		w := start(t, kind, site{options: scopeGroups + `
+		w := start(t, kind, site{before: `
+	@admins {
+		path /which
+		oidc_rp group admins
+	}
+	respond @admins "for admins"
+	@bobs {
+		path /which
+		oidc_rp_claim given_name Bob
+	}
+	respond @bobs "for bobs"`, options: scopeGroups + `
+		private /users/* {
+			require expression ` + "`request.path.startsWith(\"/users/\" + user + \"/\")`" + `
+		}
+		private /expression/* {
+			require expression "admins" in groups && claims.given_name == "Alice"
+		}
 		private /group/* {
 			require group admins directors
 		}
@@ -52,6 +69,10 @@ func TestRulesLetInWhomTheyName(t *testing.T) {
 			}{
 				{"/group/x", true, false},
 				{"/group/..%5cuser/x", false, false}, // the rules of both readings
+				{"/users/alice/x", true, false},
+				{"/users/bob/x", false, true},
+				{"/users/bob/..%5calice/x", false, false},
+				{"/expression/x", true, false},
 				{"/domain/x", true, false},
 				{"/claim/x", true, false},
 				{"/user/x", false, true},
@@ -75,8 +96,96 @@ func TestRulesLetInWhomTheyName(t *testing.T) {
 					t.Errorf("%s of %s: expected %d requests at the application, seen %d", row.path, user, reached, got)
 				}
 			}
+			want := map[string]string{"alice": "for admins", "bob": "for bobs"}[user]
+			if p := b.open("/which"); p.body != want {
+				t.Errorf("/which of %s: expected %q by Caddy's own matchers, seen:%s", user, want, p)
+			}
 		}
 	})
+}
+
+// Two providers at one site have users and groups of the same names. Those of the one
+// are not those of the other.
+func TestRulesTellProvidersApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, oidcProvider, site{})
+	partners := *w
+	partners.op = newProvider(t, keycloak, w.base)
+	w.op.start(t)
+	partners.op.start(t)
+	t.Cleanup(func() { // while the provider runs
+		for _, token := range partners.op.handedOut(t) {
+			w.secrets.add(token.Name, token.Value)
+		}
+	})
+	w.startCaddy(site{client: "-", secret: "-", options: fmt.Sprintf(`
+		provider a {
+			issuer %s
+			client_id rp
+			client_secret {env.OIDC_CLIENT_SECRET}
+			%s
+		}
+		provider b {
+			issuer %s
+			client_id rp
+			client_secret {env.OIDC_CLIENT_SECRET}
+			%s
+			groups {
+				staff members
+			}
+		}
+		default_provider a
+		private /group/* {
+			require group admins
+		}
+		private /theirs/* {
+			require group b/admins
+		}
+		private /members/* {
+			require group members
+		}
+		private /staff/* {
+			require group staff b/staff
+		}
+		private /user/* {
+			require user alice
+		}
+		private /domain/* {
+			require email_domain example.test
+		}
+		private /claim/* {
+			require provider b
+			require claim given_name Alice
+		}
+		private /deny/* {
+			deny provider b
+		}`, w.op.issuer, scopeGroups, partners.op.issuer, scopeGroups)})
+
+	ours, theirs := w.newBrowser(), partners.newBrowser()
+	ours.signIn("/", "alice").isFor("alice", "/")
+	theirs.open("/@app/auth/b/login?returnto=/").asks(&partners).signIn("alice").isFor("b/alice", "/")
+	for _, row := range []struct {
+		path         string
+		ours, theirs int
+	}{
+		{"/", 200, 200},
+		{"/group/x", 200, 403},
+		{"/theirs/x", 403, 403}, // the map of b has no such group
+		{"/members/x", 403, 200},
+		{"/staff/x", 200, 403},
+		{"/user/x", 200, 403},
+		{"/domain/x", 200, 403},
+		{"/claim/x", 403, 200},
+		{"/deny/x", 200, 403},
+	} {
+		for name, seen := range map[string][2]int{
+			"alice": {row.ours, ours.script(row.path).status}, "b/alice": {row.theirs, theirs.script(row.path).status},
+		} {
+			if seen[0] != seen[1] {
+				t.Errorf("%s of %s: expected status %d, seen %d", row.path, name, seen[0], seen[1])
+			}
+		}
+	}
 }
 
 // A user who is refused reads who that is and why, and can use another account: what

@@ -247,35 +247,52 @@ func keycloakKeys(t testing.TB) []object {
 	}
 }
 
+// A named thing of a realm.
+type named struct{ ID, Name string }
+
+// keycloakList reads a list of the realm's.
+func (p *provider) keycloakList(t testing.TB, path string) (all []named) {
+	t.Helper()
+	answer, err := theKeycloak.ask(http.MethodGet, "/realms/"+p.realm()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(answer, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// keycloakUser is the path of a user in the admin API.
+func (p *provider) keycloakUser(t testing.TB, name string) string {
+	t.Helper()
+	users := p.keycloakList(t, "/users?exact=true&username="+name)
+	if len(users) != 1 {
+		t.Fatalf("expected one user %s, seen %d", name, len(users))
+	}
+	return "/realms/" + p.realm() + "/users/" + users[0].ID
+}
+
 // keycloakGroups says in which groups a user is from now on.
 func (p *provider) keycloakGroups(t testing.TB, user string, groups ...string) {
 	t.Helper()
-	var named []struct{ ID, Name string }
-	read := func(path string) {
-		t.Helper()
-		named = nil
-		answer, err := theKeycloak.ask(http.MethodGet, "/realms/"+p.realm()+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(answer, &named); err != nil {
-			t.Fatal(err)
-		}
-	}
-	read("/users?exact=true&username=" + user)
-	if len(named) != 1 {
-		t.Fatalf("expected one user %s, seen %d", user, len(named))
-	}
-	id := named[0].ID
-	read("/groups")
-	for _, group := range named {
+	path := p.keycloakUser(t, user)
+	for _, group := range p.keycloakList(t, "/groups") {
 		method := http.MethodDelete
 		if slices.Contains(groups, group.Name) {
 			method = http.MethodPut
 		}
-		if _, err := theKeycloak.ask(method, "/realms/"+p.realm()+"/users/"+id+"/groups/"+group.ID, nil); err != nil {
+		if _, err := theKeycloak.ask(method, path+"/groups/"+group.ID, nil); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// endKeycloakSessions signs a user out everywhere, as an administrator can.
+func (p *provider) endKeycloakSessions(t testing.TB, user string) {
+	t.Helper()
+	if _, err := theKeycloak.ask(http.MethodPost, p.keycloakUser(t, user)+"/logout", nil); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"slices"
 	"strings"
@@ -192,4 +193,18 @@ func (p *provider) offers(t testing.TB, endpoint string) bool {
 	var metadata map[string]any
 	p.ask(t, "/.well-known/openid-configuration", &metadata)
 	return metadata[endpoint] != nil
+}
+
+// issParameter is what the provider's answers have in the end, if its metadata
+// promises iss there (RFC 9207).
+func (p *provider) issParameter(t testing.TB) string {
+	t.Helper()
+	var metadata struct {
+		Promised bool `json:"authorization_response_iss_parameter_supported"`
+	}
+	p.ask(t, "/.well-known/openid-configuration", &metadata)
+	if !metadata.Promised {
+		return ""
+	}
+	return "&iss=" + url.QueryEscape(p.issuer)
 }
