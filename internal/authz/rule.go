@@ -217,29 +217,56 @@ func newCondition(r Rule, deny bool) (c condition, err error) {
 	case r.Kind == KindExpression && r.Program == nil:
 		return c, errors.New("expression is empty")
 	}
-	written := r
-	values := make([]string, len(r.Values))
-	for i, value := range r.Values {
-		if value == "" && r.Kind != KindClaim {
-			return c, fmt.Errorf("%s: a value is empty", r.Kind)
-		}
-		if slices.Contains(r.Values[:i], value) {
-			return c, fmt.Errorf("%s: %q is there twice", r.Kind, r.ValueAsWritten(i))
-		}
-		if values[i] = value; kind.check != nil {
-			if values[i], err = kind.check(value); err != nil {
-				return c, fmt.Errorf("%s: %q %w", r.Kind, r.ValueAsWritten(i), err)
-			}
-		}
+	if err := checkPaths(kind, &r); err != nil {
+		return c, err
 	}
-	if r.Values = values; r.Written == nil {
+	written := r
+	if r.Values, err = checkedValues(kind, &r); err != nil {
+		return c, err
+	}
+	if r.Written == nil {
 		r.Written = &written
 	}
 	c = condition{Rule: r, kind: kind, deny: deny}
 	if r.Kind == KindClaim {
-		for _, value := range values {
+		for _, value := range r.Values {
 			c.operands = append(c.operands, claims.NewOperand(value))
 		}
 	}
 	return c, nil
+}
+
+// checkedValues returns the values of a rule as they are compared.
+func checkedValues(kind *kind, r *Rule) (values []string, err error) {
+	values = make([]string, len(r.Values))
+	for i, value := range r.Values {
+		if value == "" && r.Kind != KindClaim {
+			return nil, fmt.Errorf("%s: a value is empty", r.Kind)
+		}
+		if slices.Contains(r.Values[:i], value) {
+			return nil, fmt.Errorf("%s: %q is there twice", r.Kind, r.ValueAsWritten(i))
+		}
+		if values[i] = value; kind.check != nil {
+			if values[i], err = kind.check(value); err != nil {
+				return nil, fmt.Errorf("%s: %q %w", r.Kind, r.ValueAsWritten(i), err)
+			}
+		}
+	}
+	return values, nil
+}
+
+// checkPaths refuses claims that no session has: a require about them would let no one
+// in, and a deny everyone.
+func checkPaths(kind *kind, r *Rule) error {
+	if r.Kind != KindClaim && r.Kind != KindExpression {
+		return nil
+	}
+	var needs identity.Needs
+	kind.needs(r, &needs)
+	for _, path := range needs.Claims {
+		if flaw := identity.PathFlaw(path); flaw != "" {
+			return fmt.Errorf("%s: %s", r.Kind, flaw)
+		}
+	}
+	return nil
 }
