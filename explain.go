@@ -239,7 +239,7 @@ func (e *explanation) signIn(x *flow.Exchange) (user identity.User, unknown stri
 		return user, "the provider is disabled", nil
 	}
 	s, _, err := p.Mapping.NewSession(identity.Union(e.h.instance.Needs), identity.SignIn{
-		Transaction: new(session.Transaction), Sources: identity.Sources{IDToken: e.claims}, Scopes: p.Client.Scopes,
+		Transaction: new(session.Transaction), Sources: identity.Sources{IDToken: e.claims}, Scopes: append([]string{"openid"}, p.Client.Scopes...),
 		Binding: p.Binding, Now: e.h.now(), Lifetime: e.h.instance.Lifetime,
 	})
 	if errors.Is(err, identity.ErrNoUsername) {

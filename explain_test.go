@@ -46,6 +46,10 @@ http://app.test {
 			require group admins
 			require max_age 15m
 		}
+		private /mail {
+			require scope openid
+			require scope email
+		}
 		public /assets/*
 	}
 }
@@ -88,7 +92,9 @@ func TestExplainHelper(t *testing.T) {
 		{"a path that is encoded twice", `{"preferred_username": "alice", "groups": ["staff"]}`, "--site app.test --path /%2561dmin/x", 3,
 			[]string{"/admin/x", "✘ require group admins"}},
 		{"a sign-in that is too old", `{"preferred_username": "alice", "groups": ["staff", "admins"]}`, "--site app.test --path /admin", 3,
-			[]string{"! require max_age 15m0s", "verdict   sign_in: require max_age 15m0s"}},
+			[]string{"! require max_age 15m", "verdict   sign_in: require max_age 15m"}},
+		{"scopes that are requested", `{"preferred_username": "alice", "groups": ["staff"]}`, "--site app.test --path /mail", 0,
+			[]string{"✔ require scope openid", "✔ require scope email"}},
 		{"a public path", `{"preferred_username": "alice", "groups": ["staff"]}`, "--site app.test --path /assets/a.png", 0,
 			[]string{"public /assets/*", "verdict   allowed: the page is public"}},
 		{"a public path, with a user whom a rule refuses", `{"preferred_username": "alice"}`, "--site app.test --path /assets/a.png", 0,

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
 )
 
 // The measures of the layout. What grows past one of them wants to be a package of

@@ -304,3 +304,49 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		})
 	}
 }
+
+// The JSON of rules, which no Caddyfile wrote.
+func TestRulesThatCannotWorkAreRefused(t *testing.T) {
+	folder := operatorsFiles(t)
+	for name, content := range map[string]string{"banned": "mallory-s3cret\neve\n", "domain": "not a s3cret domain\n"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct{ name, rules, cause string }{
+		{"no values", `"require": [{"group": []}]`, "group needs at least one value"},
+		{"null for values", `"require": [{"group": null}]`, "require: a rule is empty"},
+		{"null", `"require": [null]`, "require: a rule is null"},
+		{"an empty object", `"require": [{}]`, "a rule is an object with exactly one member"},
+		{"two members", `"require": [{"group": ["a"], "user": ["b"]}]`, "a rule is an object with exactly one member"},
+		{"a text", `"require": ["group a"]`, "a rule is an object with exactly one member"},
+		{"an unknown member", `"require": [{"gruop": ["a"]}]`, "unrecognized rule"},
+		{"a member in other letters", `"require": [{"Group": ["a"]}]`, "unrecognized rule"},
+		{"a number", `"require": [{"group": [1]}]`, "cannot unmarshal number"},
+		{"an empty value", `"require": [{"group": [""]}]`, "group: a value is empty"},
+		{"a value twice", `"require": [{"group": ["a", "a"]}]`, `group: "a" is there twice`},
+		{"any_user that is false", `"require": [{"any_user": false}]`, "a rule is empty"},
+		{"a claim without a path", `"require": [{"claim": {"values": ["a"]}}]`, "claim needs a claim path"},
+		{"a claim with an unknown member", `"require": [{"claim": {"path": "a", "value": "b"}}]`, "value"},
+		{"a claim with no values in a list", `"require": [{"claim": {"path": "a", "values": []}}]`, "the list of values is empty"},
+		{"max_age that is no duration", `"require": [{"max_age": "soon"}]`, "soon"},
+		{"max_age that is negative", `"require": [{"max_age": "-5m"}]`, "max_age needs a duration above zero"},
+		{"any without rules", `"require": [{"any": []}]`, "any is empty"},
+		{"any inside of any", `"require": [{"any": [{"any": [{"group": ["a"]}]}]}]`, "any cannot be inside of any"},
+		{"null inside of any", `"require": [{"any": [null]}]`, "any: a rule is null"},
+		{"deny of any", `"deny": [{"any": [{"group": ["a"]}]}]`, "unrecognized rule"},
+		{"deny of acr", `"deny": [{"acr": ["a"]}]`, "deny does not take acr"},
+		{"deny of max_age", `"deny": [{"max_age": "5m"}]`, "deny does not take max_age"},
+		{"a profile that is none", `"require": [{"profile": "staff"}]`, `there is no profile "staff"`},
+		{"an expression that is empty", `"require": [{"expression": ""}]`, "a rule is empty"},
+		{"a placeholder of the request", `"require": [{"user": ["{http.request.header.X-User}"]}]`, "{env.NAME} and {file./path} alone"},
+		{"a placeholder without an end", `"deny": [{"user": ["{env.OIDC_FILES"]}]`, "{env.NAME} and {file./path} alone"},
+		{"a variable that is not set", `"deny": [{"user": ["{env.OIDC_NOT_SET}"]}]`, "{env.OIDC_NOT_SET} is empty"},
+		{"a file with several lines", `"deny": [{"user": ["{file.` + folder + `/banned}"]}]`, "stands for several lines"},
+		{"a file with something else", `"require": [{"email_domain": ["{file.` + folder + `/domain}"]}]`, "is not a domain in ASCII"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			mustRefuse(t, configOf(soundApp, over(t, soundSite(soundProvider), "{"+tc.rules+"}")), tc.cause)
+		})
+	}
+}

@@ -3,6 +3,8 @@ package integration_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -191,6 +193,43 @@ oidc_rp {
 		t.Errorf("expected a page that explains with %q, seen\n%s", text, loud.body)
 	}
 	holdFields(t, r.lastAudited("refused"), alice(op, map[string]any{"code": "forbidden", "rule": "require group <b>owners</b>"}))
+}
+
+// Threat D13: a rule is shown as it is written. What a placeholder stands for is for
+// the server alone.
+func TestRefusalShowsTheRuleAsItIsWritten(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	file := filepath.Join(t.TempDir(), "group")
+	if err := os.WriteFile(file, []byte("owners-of-everything\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	explain on
+	private /one {
+		require group {file.`+file+`}
+	}
+	private /any {
+		require any {
+			group {file.`+file+`}
+			user mallory
+		}
+	}
+}
+`)
+	b := r.browser()
+	b.open("/")
+	for path, rule := range map[string]string{"/one": "require group {file." + file + "}", "/any": "require any { group {file." + file + "}; user mallory }"} {
+		if p := b.get(rpURL + path); !strings.Contains(p.body, "<code>"+rule+"</code>") {
+			t.Errorf("%s: expected a page with %q, seen\n%s", path, rule, p.body)
+		}
+		holdFields(t, r.lastAudited("refused"), alice(op, map[string]any{"code": "forbidden", "rule": rule}))
+	}
+	if strings.Contains(r.logs(), "owners-of-everything") {
+		t.Errorf("expected a log without what the placeholder stands for, seen\n%s", r.logs())
+	}
 }
 
 func TestRefusalOfAProgramIsAProblem(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
@@ -120,7 +121,7 @@ func (r *Rule) Check(deny bool) error {
 	rule, err := r.resolve(&Resolver{
 		Expand: func(value string) (string, error) {
 			hasPlaceholder = hasPlaceholder || strings.Contains(value, "{")
-			return value, checkValue(value)
+			return value, placeholder.CheckFixed(value)
 		},
 		Compile: checkExpression,
 	})

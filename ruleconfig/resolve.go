@@ -23,7 +23,7 @@ type Resolver struct {
 func NewResolver(expand func(string) (string, error), expressions *Expressions) *Resolver {
 	return &Resolver{
 		Expand: func(value string) (string, error) {
-			if err := checkValue(value); err != nil {
+			if err := placeholder.CheckFixed(value); err != nil {
 				return "", err
 			}
 			return expand(value)
@@ -46,21 +46,28 @@ func (r *Rule) resolve(with *Resolver) (rule authz.Rule, err error) {
 			rule.Kind = kind
 		}
 	}
-	if rule.Kind == "" {
+	switch {
+	case rule.Kind == "":
 		return rule, errors.New("a rule is empty")
+	case r.Claim != nil && r.Claim.Values != nil && len(r.Claim.Values) == 0:
+		return rule, errors.New("claim: the list of values is empty; leave it out if any value will do")
 	}
 	if rule.Kind == authz.KindExpression {
 		rule.Program, err = with.Compile(r.Expression)
 		return rule, err
 	}
+	written := rule
 	rule.Values = slices.Clone(rule.Values)
 	for i, value := range rule.Values {
-		if rule.Values[i], err = with.Expand(value); err != nil {
+		if rule.Values[i], err = with.value(value); err != nil {
 			return rule, fmt.Errorf("%s: %w", rule.Kind, err)
 		}
 	}
-	if rule.Path, err = with.Expand(rule.Path); err != nil {
+	if rule.Path, err = with.value(rule.Path); err != nil {
 		return rule, fmt.Errorf("%s: %w", rule.Kind, err)
+	}
+	if rule.Kind != authz.KindAny {
+		rule.Written = &written
 	}
 	for _, inner := range r.Any {
 		alternative, err := inner.resolve(with)
@@ -72,18 +79,14 @@ func (r *Rule) resolve(with *Resolver) (rule authz.Rule, err error) {
 	return rule, nil
 }
 
-// checkValue refuses placeholders that do not mean the same for every request.
-func checkValue(value string) error {
-	for rest := value; ; rest = rest[1:] {
-		i := strings.IndexByte(rest, '{')
-		if i < 0 {
-			return nil
-		}
-		escaped := i > 0 && rest[i-1] == '\\'
-		if rest = rest[i:]; !escaped && !placeholder.Begins(rest) {
-			return fmt.Errorf("%q: a value may contain the placeholders {env.NAME} and {file./path} alone; a brace that is meant is written \\{", value)
-		}
+// value resolves a text of a rule. A file with a value on each line would be one
+// that nothing equals, so that a deny would let everyone pass.
+func (with *Resolver) value(text string) (string, error) {
+	value, err := with.Expand(text)
+	if err == nil && strings.ContainsAny(value, "\r\n") {
+		return "", fmt.Errorf("%q stands for several lines, and a value is one", text)
 	}
+	return value, err
 }
 
 func (with *Resolver) rules(rules []*Rule) (resolved []authz.Rule, err error) {

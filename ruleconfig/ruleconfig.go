@@ -104,11 +104,11 @@ type Profile struct {
 
 // UnmarshalJSON reads an object with exactly one member.
 func (r *Rule) UnmarshalJSON(data []byte) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil || len(members) != 1 {
+	var sent map[string]json.RawMessage
+	if err := json.Unmarshal(data, &sent); err != nil || len(sent) != 1 {
 		return errors.New("a rule is an object with exactly one member, such as {\"group\": [\"admins\"]}")
 	}
-	for name := range members {
+	for name := range sent {
 		if _, known := members[name]; !known {
 			return suggest.Hint(fmt.Errorf("unrecognized rule %q", name), name, slices.Collect(maps.Keys(members))...)
 		}

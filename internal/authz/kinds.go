@@ -1,7 +1,7 @@
 package authz
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -59,7 +59,7 @@ func inEmailDomain(c *condition, s *Subject) verdict {
 func checkDomain(value string) (string, error) {
 	domain := strings.ToLower(value)
 	if strings.Trim(domain, "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || strings.HasPrefix(domain, ".") || strings.HasSuffix(domain, ".") || strings.Contains(domain, "..") {
-		return "", fmt.Errorf("%q is not a domain in ASCII, such as example.com; write an international one as xn--…", value)
+		return "", errors.New("is not a domain in ASCII, such as example.com; write an international one as xn--…")
 	}
 	return domain, nil
 }

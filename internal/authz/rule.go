@@ -12,8 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// Rule is one condition on the signed-in user, as a configuration writes it, with
-// its placeholders resolved.
+// Rule is one condition on the signed-in user, with its placeholders resolved.
 type Rule struct {
 	// Kind is the name of the condition, as in `require group admins`.
 	Kind string
@@ -28,6 +27,10 @@ type Rule struct {
 	Any []Rule
 	// Program evaluates an expression.
 	Program Program
+	// Written is the rule as a configuration has it, which messages show: what
+	// placeholders stand for may be for the server alone. It is nil for a rule without
+	// any.
+	Written *Rule
 }
 
 // Program is a compiled expression over a request and its user. Package authz does
@@ -46,12 +49,15 @@ type Program interface {
 
 // String returns the rule as it is written, without require or deny.
 func (r *Rule) String() string {
+	if r.Written != nil {
+		r = r.Written
+	}
 	words := []string{r.Kind}
 	switch r.Kind {
 	case KindClaim:
 		words = append(words, quote(r.Path))
 	case KindMaxAge:
-		words = append(words, r.MaxAge.String())
+		words = append(words, durationText(r.MaxAge))
 	case KindAny:
 		lines := make([]string, len(r.Any))
 		for i := range r.Any {
@@ -65,9 +71,29 @@ func (r *Rule) String() string {
 	return strings.Join(words, " ")
 }
 
+// ValueAsWritten returns a value before its placeholders were resolved.
+func (r *Rule) ValueAsWritten(i int) string {
+	if r.Written != nil {
+		return r.Written.Values[i]
+	}
+	return r.Values[i]
+}
+
+// durationText returns a duration without units that are zero at its end.
+func durationText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // quote writes a word as a Caddyfile has it.
 func quote(word string) string {
-	if word == "" || strings.ContainsAny(word, " \t\"`{}#") {
+	if word == "" || word == "{" || word == "}" || strings.ContainsAny(word, " \t\"`#") {
 		return "`" + strings.ReplaceAll(word, "`", `\x60`) + "`"
 	}
 	return word
@@ -191,21 +217,24 @@ func newCondition(r Rule, deny bool) (c condition, err error) {
 	case r.Kind == KindExpression && r.Program == nil:
 		return c, errors.New("expression is empty")
 	}
+	written := r
 	values := make([]string, len(r.Values))
 	for i, value := range r.Values {
 		if value == "" && r.Kind != KindClaim {
 			return c, fmt.Errorf("%s: a value is empty", r.Kind)
 		}
 		if slices.Contains(r.Values[:i], value) {
-			return c, fmt.Errorf("%s: %q is there twice", r.Kind, value)
+			return c, fmt.Errorf("%s: %q is there twice", r.Kind, r.ValueAsWritten(i))
 		}
 		if values[i] = value; kind.check != nil {
 			if values[i], err = kind.check(value); err != nil {
-				return c, fmt.Errorf("%s: %w", r.Kind, err)
+				return c, fmt.Errorf("%s: %q %w", r.Kind, r.ValueAsWritten(i), err)
 			}
 		}
 	}
-	r.Values = values
+	if r.Values = values; r.Written == nil {
+		r.Written = &written
+	}
 	c = condition{Rule: r, kind: kind, deny: deny}
 	if r.Kind == KindClaim {
 		for _, value := range values {

@@ -58,6 +58,26 @@ func Begins(text string) bool {
 	return strings.HasPrefix(text, "{env.") || strings.HasPrefix(text, "{file.")
 }
 
+// CheckFixed refuses a text with placeholders that do not mean the same for every
+// request: with others than {env.NAME} and {file./path}, or with one that has no end.
+func CheckFixed(text string) error {
+	for rest := text; ; {
+		i := strings.IndexByte(rest, '{')
+		if i < 0 {
+			return nil
+		}
+		if i > 0 && rest[i-1] == '\\' {
+			rest = rest[i+1:]
+			continue
+		}
+		inside, after, closed := strings.Cut(rest[i+1:], "}")
+		if !closed || strings.Contains(inside, "{") || !Begins(rest[i:]) {
+			return fmt.Errorf("%q: a value may contain the placeholders {env.NAME} and {file./path} alone; a brace that is meant is written \\{", text)
+		}
+		rest = after
+	}
+}
+
 // File returns the name of the file that a text is a placeholder for, as
 // {file./path} is. A text with more than that placeholder is none.
 func File(text string) (name string, ok bool) {

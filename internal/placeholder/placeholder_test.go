@@ -81,3 +81,15 @@ func TestNamesOfFiles(t *testing.T) {
 		}
 	}
 }
+
+func TestFixedPlaceholders(t *testing.T) {
+	t.Parallel()
+	for text, ok := range map[string]bool{
+		"": true, "admins": true, "{env.A}": true, "a{env.A}b{file./c}": true, `\{a`: true, `\{env.A`: true, `{env.A}\{`: true, `a}`: true, "{env.A}}": true,
+		"{a}": false, "{http.request.uri}": false, "{env.A": false, "{file./a": false, "{env.A {env.B}": false, "{env.A}{": false, "{": false, `\{{a}`: false, "{}": false,
+	} {
+		if err := CheckFixed(text); (err == nil) != ok {
+			t.Errorf("%s: expected to be accepted: %v, seen %v", text, ok, err)
+		}
+	}
+}

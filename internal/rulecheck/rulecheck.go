@@ -92,9 +92,10 @@ func checkProviders(in *Instance, place *Place) (err error) {
 		if rule.Kind != authz.KindProvider {
 			return true
 		}
-		for _, id := range rule.Values {
+		for i, id := range rule.Values {
 			if !slices.Contains(in.ProviderIDs, id) {
-				err = suggest.Hint(fmt.Errorf("%s: there is no provider %s", rule, id), id, in.ProviderIDs...)
+				written := rule.ValueAsWritten(i)
+				err = suggest.Hint(fmt.Errorf("%s: there is no provider %s", rule, written), written, in.ProviderIDs...)
 				return false
 			}
 		}
@@ -113,10 +114,10 @@ func checkGroups(in *Instance, place *Place) (err error) {
 		if rule.Kind != authz.KindGroup {
 			return true
 		}
-		for _, name := range rule.Values {
+		for i, name := range rule.Values {
 			can := func(p Provider) bool { return p.CanHaveGroup(name) }
 			if len(in.Providers) > 0 && !slices.ContainsFunc(in.Providers, can) {
-				err = fmt.Errorf("%s: no user can be in the group %q, since the option groups of the provider does not name it", rule, name)
+				err = fmt.Errorf("%s: no user can be in the group %q, since the option groups of the provider does not name it", rule, rule.ValueAsWritten(i))
 				return false
 			}
 		}
