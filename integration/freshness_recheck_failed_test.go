@@ -190,7 +190,16 @@ func TestWhereOnlyALoginConfirmsClaims(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t, oidctest.ClaimsInIDToken())
 			op.Lie(row.lie)
-			r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+recheckSite+"\n"+row.site+"\nsession {\nrecheck 5m\n}\n}\nreverse_proxy {upstream}\n}")
+			r := newHarnessAt(t, storageDir(t), `http://rp.test {
+				oidc_rp {
+					`+options(op.Provider)+recheckSite+`
+					`+row.site+`
+					session {
+						recheck 5m
+					}
+				}
+				reverse_proxy {upstream}
+			}`)
 			b := signedIn(t, r)
 			demote(op.Provider)
 			for i := 1; i <= 3; i++ {

@@ -30,11 +30,17 @@ var confirmations = []confirmation{
 	{"by userinfo, after an ID token with all claims", []oidctest.Option{oidctest.ClaimsInIDToken()}, func(l *oidctest.Faults) { l.Token = withoutRefreshToken }, oidctest.UserInfo},
 }
 
-const recheckSite = "public /open\nupstream {\nheader X-Sub sub\nheader X-Groups groups\nheader X-Name name\n}"
+const recheckSite = `public /open
+upstream {
+	header X-Sub sub
+	header X-Groups groups
+	header X-Name name
+}`
 
 // recheckCluster is a cluster whose sessions have a recheck.
 func recheckCluster(t *testing.T, k backend, c confirmation, nodes int, session string) *cluster {
-	s := newCluster(t, k, nodes, recheckSite, "lifetime 8h\n"+session, c.options...)
+	s := newCluster(t, k, nodes, recheckSite, `lifetime 8h
+	`+session, c.options...)
 	s.op.Lie(c.lie)
 	return s
 }
@@ -158,7 +164,15 @@ func TestWhatNoSourceRepeatsIsGone(t *testing.T) {
 				}
 				l.UserInfo.Claims = func(c map[string]any) { delete(c, "groups") }
 			})
-			r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+recheckSite+"\nsession {\nrecheck 5m\n}\n}\nreverse_proxy {upstream}\n}")
+			r := newHarnessAt(t, storageDir(t), `http://rp.test {
+				oidc_rp {
+					`+options(op.Provider)+recheckSite+`
+					session {
+						recheck 5m
+					}
+				}
+				reverse_proxy {upstream}
+			}`)
 			b := signedIn(t, r)
 			if got := r.sees(); got != "admins,staff/Alice Müller" {
 				t.Fatalf("expected all claims after the sign-in, seen %s", got)
@@ -181,7 +195,15 @@ func TestSessionsOfBeforeARecheckGoOn(t *testing.T) {
 	op := newRefreshOP(t)
 	storage := storageDir(t)
 	site := func(session string) *harness {
-		return newHarnessAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op.Provider)+recheckSite+"\nsession {\n"+session+"\n}\n}\nreverse_proxy {upstream}\n}")
+		return newHarnessAt(t, storage, `http://rp.test {
+			oidc_rp {
+				`+options(op.Provider)+recheckSite+`
+				session {
+					`+session+`
+				}
+			}
+			reverse_proxy {upstream}
+		}`)
 	}
 	here, there := site("refresh on"), site("recheck 5m")
 	b := signedIn(t, here)
@@ -233,7 +255,17 @@ func TestARecheckTellsNoTokenToTheApplication(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
 	op.Lie(func(l *oidctest.Faults) { l.Token = withoutRefreshToken })
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+"session {\nrecheck 5m\n}\n}\nreverse_proxy {upstream} {\nheader_up X-Token \"{http.oidc_rp.access_token}\"\n}\n}")
+	r := newHarnessAt(t, storageDir(t), `http://rp.test {
+		oidc_rp {
+			`+options(op.Provider)+`
+			session {
+				recheck 5m
+			}
+		}
+		reverse_proxy {upstream} {
+			header_up X-Token "{http.oidc_rp.access_token}"
+		}
+	}`)
 	signedIn(t, r)
 	header, _ := r.upstream.got()
 	for name, values := range header {
@@ -248,7 +280,9 @@ func TestARecheckTellsNoTokenToTheApplication(t *testing.T) {
 func TestARefreshIsARecheck(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t, oidctest.ClaimsInIDToken())
-	r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nrecheck 12m\n}\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, `session {
+		recheck 12m
+	}`))
 	b := signedIn(t, r)
 	for i, want := range []int{1, 1, 2} { // at 9:10, 13:00 and 18:20
 		op.at([]time.Duration{due, 13 * time.Minute, 2 * due}[i], r)
@@ -265,10 +299,26 @@ func TestARecheckCanBeSwitchedOffForASite(t *testing.T) {
 	op.Register("https://a.test/@app/auth/corp/code")
 	op.Register("https://b.test/@app/auth/corp/code")
 	site := func(host, session string) string {
-		return "http://" + host + " {\noidc_rp {\n" + recheckSite + "\n" + session + "\n}\nreverse_proxy {upstream}\n}\n"
+		return `http://` + host + ` {
+			oidc_rp {
+				` + recheckSite + `
+				` + session + `
+			}
+			reverse_proxy {upstream}
+		}
+		`
 	}
-	r := newHarnessAt(t, storageDir(t), site("a.test", "")+site("b.test", "session {\nrecheck off\n}"),
-		"oidc_rp {\nprovider corp {\n"+options(op.Provider)+"}\nsession {\nrecheck 5m 10m\n}\n}")
+	r := newHarnessAt(t, storageDir(t), site("a.test", "")+site("b.test", `session {
+		recheck off
+	}`),
+		`oidc_rp {
+			provider corp {
+				`+options(op.Provider)+`
+			}
+			session {
+				recheck 5m 10m
+			}
+		}`)
 	b := r.browser()
 	b.open("https://a.test/")
 	b.open("https://b.test/")

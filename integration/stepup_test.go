@@ -113,7 +113,9 @@ func TestASignInThatIsStillNotEnoughIsRefusedAtTheCallback(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarness(t, stepUpSite(op, "session {\n"+k.option(t)+"\n}"))
+			r := newHarness(t, stepUpSite(op, `session {
+				`+k.option(t)+`
+			}`))
 			b := r.browser()
 			proof(op, "1", time.Hour)
 			b.open("/")
@@ -222,7 +224,9 @@ private /denied {
 func TestProgramsReadWhatASignInHasToProve(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, stepUpSite(op, "authorization_params {\nui_locales de\n}"))
+	r := newHarness(t, stepUpSite(op, `authorization_params {
+		ui_locales de
+	}`))
 	b := r.browser()
 	for _, signedIn := range []bool{false, true} {
 		reason := "sign_in_required"
@@ -292,7 +296,9 @@ private /pay {
 func TestAnotherUserMaySignInToStepUp(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, stepUpSite(op, "session {\nstore memory\n}"))
+	r := newHarness(t, stepUpSite(op, `session {
+		store memory
+	}`))
 	b := signedIn(t, r)
 	old := b.cookieHeader()
 	op.SignIn("bob")
@@ -347,8 +353,11 @@ func TestTheLastResortAgainstLoopsSaysWhatIsNeeded(t *testing.T) {
 func TestNoLoginIsBegunForFixedParametersEither(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	const demands = "authorization_params {\nmax_age 60\n}"
-	here, there := twoSites(t, op, "", demands+"\nrequire group owners")
+	const demands = `authorization_params {
+		max_age 60
+	}`
+	here, there := twoSites(t, op, "", demands+`
+	require group owners`)
 	b := here.browser()
 	proof(op, "1", time.Hour)
 	b.open("/")

@@ -309,7 +309,14 @@ func TestCaddyfile(t *testing.T) {
 	grace := caddy.Duration(2 * time.Hour)
 	for text, expected := range map[string]string{
 		"scim https://directory.example/scim": `{"url":"https://directory.example/scim"}`,
-		"scim {env.DIRECTORY} {\ntoken {file./run/token}\ncache 1m\ngrace 2h\nignore_case\nca a.pem b.pem\nprovider corp\n}": mustJSON(t, SCIM{
+		`scim {env.DIRECTORY} {
+			token {file./run/token}
+			cache 1m
+			grace 2h
+			ignore_case
+			ca a.pem b.pem
+			provider corp
+		}`: mustJSON(t, SCIM{
 			URL: "{env.DIRECTORY}", Token: "{file./run/token}", Cache: caddy.Duration(time.Minute), Grace: &grace, IgnoreCase: true, CA: []string{"a.pem", "b.pem"}, ProviderIDs: []string{"corp"},
 		}),
 	} {
