@@ -192,13 +192,22 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 	case slices.Contains([]string{"insecure", "disabled", "email_trusted", "login_is_auth_time", "partitioned", "transient"}, word):
 		return word, []use{{word + "\n" + word, 1}, {word + " x", 0}}
 	case word == "recheck":
-		return "recheck 15m 1h", []use{{"recheck 15m\nrecheck 15m", 1}, {"recheck", 0}, {"recheck 15m 1h 1h", 0}, {"recheck often", 0}, {"recheck 15m off", 0}, {"recheck off 1h", 0}, {`recheck ""`, 0}}
+		return "recheck 15m 1h", []use{{`recheck 15m
+		recheck 15m`, 1}, {"recheck", 0}, {"recheck 15m 1h 1h", 0}, {"recheck often", 0}, {"recheck 15m off", 0}, {"recheck off 1h", 0}, {`recheck ""`, 0}}
 	case block != "" && !(word == "claims" && ofSession):
-		block = " {\n" + block + "\n}"
-		return word + block, []use{{word + block + "\n" + word + block, 3}, {word + " x" + block, 0}, {word, 0}, {word + " {\n}", 1}}
+		block = ` {
+			` + block + `
+		}`
+		return word + block, []use{{word + block + `
+		` + word + block, 3}, {word + " x" + block, 0}, {word, 0}, {word + ` {
+		}`, 1}}
 	}
 	if word == "client_auth" { // some methods have a block
-		wrong = append(wrong, use{word + " client_secret_jwt {\naudience x\n}", 1}, use{word + " none {\naudience issuer\n}", 1})
+		wrong = append(wrong, use{word + ` client_secret_jwt {
+			audience x
+		}`, 1}, use{word + ` none {
+			audience issuer
+		}`, 1})
 	}
 	right = word + " " + value
 	wrong = append(wrong, []use{{right + "\n" + right, 1}, {right + " " + value, 0}, {word + ` ""`, 0}}...)

@@ -54,3 +54,35 @@ http://rp.test {
 		}
 	}
 }
+
+// Fault D6. Errors of an instance name its site and the option.
+func TestErrorsNameTheSite(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ config, want string }{
+		{`app.example.com, www.example.com {
+			import broken
+		}`, "site app.example.com, www.example.com: base_url: "},
+		{`:8443 {
+			import broken
+		}`, "site :8443: base_url: "},
+		{`a.example.com {
+			oidc_rp {
+				import any_provider
+			}
+		}
+		b.example.com {
+			handle /x* {
+				import broken
+			}
+		}`, "site b.example.com: base_url: "},
+		{`*.example.com {
+			@a host a.example.com
+			handle @a {
+				import broken
+			}
+		}`, "site a.example.com: base_url: "},
+	} {
+		_, err := loaded(t, tc.config)
+		holdRefused(t, err, tc.want, tc.config)
+	}
+}

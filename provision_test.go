@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
-
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 )
 
 // The tests of this package need the code behind the modules. Those that need
@@ -134,4 +134,29 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// The sites are read once for all of them.
+func TestManySitesAreReadQuickly(t *testing.T) {
+	t.Parallel()
+	var sites strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&sites, `
+http://s%d.example.com {
+	oidc_rp {
+		provider corp
+	}
+	handle /x* {
+		respond x
+	}
+}
+`, i)
+	}
+	log, err := loaded(t, sites.String(), corpShared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if warnings := warningsIn(t, log); len(warnings) > 0 {
+		t.Errorf("the warnings are %q", warnings)
+	}
 }

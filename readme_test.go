@@ -12,10 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
@@ -317,27 +316,6 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 // storeOptions are those of the session stores.
 var storeOptions = []string{"max_records", "timeout", "address", "cluster", "sentinel", "username", "password", "database", "prefix"}
 
-// TestReadmeAndDocumentsNameFilesThatExist: whoever moves a file that contributors
-// are sent to, or adds a package, mends docs/contributing.md.
-func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
-	t.Parallel()
-	text := documents(t)[filepath.Join("docs", "contributing.md")]
-	for _, m := range regexp.MustCompile("`((?:internal|store|directory|cmd|pages|bench|e2e|docs|testdata|integration)(?:/[a-z_/.]+)?|[a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
-		if _, err := os.Stat(filepath.FromSlash(m[1])); err != nil {
-			t.Errorf("docs/contributing.md names %s, which does not exist (any more)", m[1])
-		}
-	}
-	packages, err := os.ReadDir("internal")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range packages {
-		if !strings.Contains(text, "`internal/"+p.Name()+"`") {
-			t.Errorf("docs/contributing.md does not say what is in internal/%s", p.Name())
-		}
-	}
-}
-
 // TestDocumentsShowEveryRule: docs/access.md has an example of each kind of rule.
 func TestDocumentsShowEveryRule(t *testing.T) {
 	t.Parallel()
@@ -348,33 +326,6 @@ func TestDocumentsShowEveryRule(t *testing.T) {
 	for _, kind := range authz.Kinds(false) {
 		if !regexp.MustCompile(`(?m)^\t+require ` + kind + `\b`).MatchString(examples.String()) {
 			t.Errorf("docs/access.md has no example of the rule %s", kind)
-		}
-	}
-}
-
-// TestDocumentsNameTestsThatExist: docs/security.md says which tests hold what it
-// promises.
-func TestDocumentsNameTestsThatExist(t *testing.T) {
-	t.Parallel()
-	var tests strings.Builder
-	err := filepath.WalkDir(".", func(name string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(name, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(name)
-		tests.Write(text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	named := regexp.MustCompile("`(Test[A-Z][A-Za-z]+)`").FindAllStringSubmatch(documents(t)[filepath.Join("docs", "security.md")], -1)
-	if len(named) == 0 {
-		t.Error("docs/security.md names no test")
-	}
-	for _, m := range named {
-		if !strings.Contains(tests.String(), "\nfunc "+m[1]+"(") {
-			t.Errorf("docs/security.md names %s, which does not exist (any more)", m[1])
 		}
 	}
 }

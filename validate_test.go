@@ -129,7 +129,9 @@ func operatorsFiles(t *testing.T) (folder string) {
 	}
 	for name, text := range map[string]string{
 		"ca.pem": inPEM("CERTIFICATE", certificate), "cert.pem": inPEM("CERTIFICATE", certificate), "key.pem": inPEM("PRIVATE KEY", private),
-		"users.csv": "userName,active\nalice,true\n", "users.txt": "alice\n", "next.jwk": string(next), "more.jwk": string(jwk), "empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
+		"users.csv": `userName,active
+alice,true
+`, "users.txt": "alice", "next.jwk": string(next), "more.jwk": string(jwk), "empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
 		"unclosed/error.html": `{{define "content"}}{{if .Message}}`, "unknown/confirm.html": `{{define "content"}}{{.Password}}{{end}}`,
 	} {
 		path := filepath.Join(folder, filepath.FromSlash(name))

@@ -74,23 +74,23 @@ func TestALeftGroupIsGoneWithinTheRecheck(t *testing.T) {
 func TestAUserWhoIsRemovedFromTheFileIsGone(t *testing.T) {
 	t.Parallel()
 	people := filepath.Join(t.TempDir(), "users.txt")
-	write := func(names string) {
+	write := func(names ...string) {
 		t.Helper()
-		if err := os.WriteFile(people+".new", []byte(names), 0o600); err != nil {
+		if err := os.WriteFile(people+".new", []byte(strings.Join(names, "\n")+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(people+".new", people); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write("alice\nbob\n")
+	write("alice", "bob")
 	w := start(t, oidcProvider, site{options: "known_users file " + people})
 	alice, bob := w.newBrowser(), w.newBrowser()
 	alice.signIn("/x", "alice").isFor("alice", "/x")
 	bob.signIn("/x", "bob").isFor("bob", "/x")
 	w.newBrowser().signIn("/x", "carol").is(403, "not known here")
 
-	write("bob\n")
+	write("bob")
 	eventually(t, 10*time.Second, "alice is not known", func() bool { return alice.script("/x").status == 401 })
 	bob.open("/x").isFor("bob", "/x")
 	alice.open("/x").is(403, "not known here") // the provider signs her in without questions
@@ -99,7 +99,7 @@ func TestAUserWhoIsRemovedFromTheFileIsGone(t *testing.T) {
 		t.Errorf("alice, afterwards: expected status 401, seen %d", p.status)
 	}
 
-	write("bob\nalice\n")
+	write("bob", "alice")
 	eventually(t, 10*time.Second, "alice is known again", func() bool { return w.newBrowser().signIn("/x", "alice").status == 200 })
 	bob.open("/x").isFor("bob", "/x")
 }
@@ -117,7 +117,10 @@ func TestARuleThatAReloadAddsHoldsForEverySession(t *testing.T) {
 		quietly bool
 	}{
 		{"a group", "", "require group insiders", false},
-		{"a claim that sessions do not keep", "session {\nclaims email\n}\n", "require claim nickname insiders", true},
+		{"a claim that sessions do not keep", `session {
+			claims email
+		}
+		`, "require claim nickname insiders", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

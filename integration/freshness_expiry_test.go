@@ -19,7 +19,9 @@ func expiring(op *oidctest.Provider, expiry any) {
 func TestSessionExpiryShortensASession(t *testing.T) {
 	t.Parallel()
 	forBackends(t, kinds, func(t *testing.T, k backend) {
-		s := newCluster(t, k, 2, "upstream {\nheader X-Expires {http.oidc_rp.expires}\n}", "lifetime 4h")
+		s := newCluster(t, k, 2, `upstream {
+			header X-Expires {http.oidc_rp.expires}
+		}`, "lifetime 4h")
 		ends := time.Now().Add(30 * time.Minute).Truncate(time.Second)
 		expiring(s.op.Provider, ends.Unix())
 		b := s.nodes[0].browser()
@@ -68,7 +70,9 @@ func TestFormsOfSessionExpiry(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarness(t, "oidc_rp {\n"+options(op)+"}")
+			r := newHarness(t, `oidc_rp {
+				`+options(op)+`
+			}`)
 			expiring(op, row.expiry)
 			b := r.browser()
 			p := b.open("/x")
@@ -92,7 +96,10 @@ func TestFormsOfSessionExpiry(t *testing.T) {
 func TestSessionExpiryOfUserinfoCountsForNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, "oidc_rp {\n"+options(op)+"userinfo always\n}")
+	r := newHarness(t, `oidc_rp {
+		`+options(op)+`
+		userinfo always
+	}`)
 	op.Lie(func(l *oidctest.Faults) {
 		l.UserInfo.Claims = func(c map[string]any) { c["session_expiry"] = 1 }
 	})

@@ -49,7 +49,11 @@ func (b *browser) travel(address string) *visited {
 // outdated signs alice in and returns her browser at a configuration that needs
 // an access token, which her session lacks.
 func outdated(t *testing.T, op *oidctest.Provider, more string) (*browser, *harness) {
-	here, there := reloaded(t, op, more, more+"\nupstream {\nheader X-Sub sub\naccess_token\n}")
+	here, there := reloaded(t, op, more, more+`
+	upstream {
+		header X-Sub sub
+		access_token
+	}`)
 	b := here.browser()
 	b.open("/@app/auth/default/login")
 	moveTo(b, there)
@@ -118,10 +122,19 @@ func TestAnOutdatedSessionNeverLoops(t *testing.T) {
 					more = "private /page"
 				}
 				site := func(lines, storage string) *harness {
-					return newHarnessAt(t, storage, "http://rp.test {\noidc_rp "+mode+" {\n"+options(op)+more+"\n"+lines+"\n}\nreverse_proxy {upstream}\n}")
+					return newHarnessAt(t, storage, `http://rp.test {
+						oidc_rp `+mode+` {
+							`+options(op)+more+`
+							`+lines+`
+						}
+						reverse_proxy {upstream}
+					}`)
 				}
 				storage := storageDir(t)
-				here, there := site("", storage), site("upstream {\nheader X-Sub sub\naccess_token\n}", storage)
+				here, there := site("", storage), site(`upstream {
+					header X-Sub sub
+					access_token
+				}`, storage)
 				b := here.browser()
 				b.open("/page")
 				moveTo(b, there)
@@ -219,10 +232,27 @@ func TestAnOutdatedSessionIsRenewedAtItsProvider(t *testing.T) {
 	partners.Register(rpURL + "/@app/auth/partners/code")
 	storage := storageDir(t)
 	site := func(more string) *harness {
-		return newHarnessAt(t, storage, "http://rp.test {\noidc_rp {\nprovider corp partners\ndefault_provider corp\n"+more+"\n}\nreverse_proxy {upstream}\n}",
-			"oidc_rp {\nprovider corp {\n"+options(corp)+"}\nprovider partners {\n"+options(partners)+"}\n}")
+		return newHarnessAt(t, storage, `http://rp.test {
+			oidc_rp {
+				provider corp partners
+				default_provider corp
+				`+more+`
+			}
+			reverse_proxy {upstream}
+		}`,
+			`oidc_rp {
+				provider corp {
+					`+options(corp)+`
+				}
+				provider partners {
+					`+options(partners)+`
+				}
+			}`)
 	}
-	here, there := site(""), site("upstream {\nheader X-User {http.auth.user.id}\naccess_token\n}")
+	here, there := site(""), site(`upstream {
+		header X-User {http.auth.user.id}
+		access_token
+	}`)
 	b := here.browser()
 	if p := b.open("/@app/auth/partners/login"); p.StatusCode != http.StatusOK {
 		t.Fatalf("expected a login, seen status %d\n%s", p.StatusCode, here.logs())
@@ -242,7 +272,10 @@ func TestAnOutdatedSessionIsRenewedAtItsProvider(t *testing.T) {
 func TestALogoutClearsTheCountOfLogins(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
-	here, there := reloaded(t, op, "end_session off", "end_session off\nupstream {\naccess_token\n}")
+	here, there := reloaded(t, op, "end_session off", `end_session off
+	upstream {
+		access_token
+	}`)
 	b := here.browser()
 	for range 2 {
 		moveTo(b, here)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,11 +30,17 @@ var confirmations = []confirmation{
 	{"by userinfo, after an ID token with all claims", []oidctest.Option{oidctest.ClaimsInIDToken()}, func(l *oidctest.Faults) { l.Token = withoutRefreshToken }, oidctest.UserInfo},
 }
 
-const recheckSite = "public /open\nupstream {\nheader X-Sub sub\nheader X-Groups groups\nheader X-Name name\n}"
+const recheckSite = `public /open
+upstream {
+	header X-Sub sub
+	header X-Groups groups
+	header X-Name name
+}`
 
 // recheckCluster is a cluster whose sessions have a recheck.
 func recheckCluster(t *testing.T, k backend, c confirmation, nodes int, session string) *cluster {
-	s := newCluster(t, k, nodes, recheckSite, "lifetime 8h\n"+session, c.options...)
+	s := newCluster(t, k, nodes, recheckSite, `lifetime 8h
+	`+session, c.options...)
 	s.op.Lie(c.lie)
 	return s
 }
@@ -136,206 +141,6 @@ func TestOneRecheckAtATime(t *testing.T) {
 	})
 }
 
-// An outage is tolerated for the grace, then the page is not available; on public
-// routes the user is anonymous then. When the provider is back, all goes on.
-func TestAnOutageIsToleratedForTheGrace(t *testing.T) {
-	t.Parallel()
-	status := func(code int) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
-	}
-	outages := map[string]http.HandlerFunc{ // which spend no refresh token
-		"is in trouble":     status(http.StatusServiceUnavailable),
-		"forbids it":        status(http.StatusForbidden),
-		"does not know it":  status(http.StatusNotFound),
-		"asks for patience": status(http.StatusTooManyRequests),
-		"does not answer":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"answers with no JSON": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/html")
-			w.Write([]byte("<p>sorry"))
-		},
-	}
-	for name, instead := range outages {
-		t.Run("a provider that "+name, func(t *testing.T) {
-			t.Parallel()
-			forConfirmations(t, []backend{backendNamed("cookie"), backendNamed("memory")}, func(t *testing.T, k backend, c confirmation) {
-				s := recheckCluster(t, k, c, 1, "recheck 5m 20m")
-				r := s.nodes[0]
-				b := s.signIn(r, "alice")
-				demote(s.op.Provider)
-				s.op.Lie(func(l *oidctest.Faults) { l.At(c.asks).Instead = instead })
-				for _, at := range []time.Duration{6 * time.Minute, 15 * time.Minute, 24 * time.Minute} {
-					s.at(at)
-					if p := b.get("/x"); p.StatusCode != http.StatusOK {
-						t.Fatalf("after %v: expected 200, seen %d\n%s", at, p.StatusCode, r.logs())
-					}
-					if got := r.sees(); got != "admins,staff/Alice Müller" {
-						t.Errorf("after %v: expected the old claims, seen %s", at, got)
-					}
-				}
-				s.at(26 * time.Minute)
-				hits := r.upstream.count()
-				for _, header := range []map[string]string{nil, apiCall} {
-					p := b.send(http.MethodGet, "/x", header)
-					if p.StatusCode != http.StatusServiceUnavailable {
-						t.Errorf("after the grace: expected 503, seen %d", p.StatusCode)
-					}
-					if seconds, err := strconv.Atoi(p.Header.Get("Retry-After")); err != nil || seconds < 1 {
-						t.Errorf("expected Retry-After, seen %q", p.Header.Get("Retry-After"))
-					}
-				}
-				if got := r.upstream.count(); got != hits {
-					t.Error("expected the application not to be called")
-				}
-				if p := b.get("/open"); p.StatusCode != http.StatusOK {
-					t.Errorf("a public page: expected 200, seen %d", p.StatusCode)
-				}
-				if header, _ := r.upstream.got(); header.Get("X-Sub") != "" {
-					t.Errorf("a public page: expected no user, seen %q", header.Get("X-Sub"))
-				}
-				s.op.Honest()
-				s.op.Lie(c.lie)
-				s.at(27 * time.Minute)
-				if p := b.get("/x"); p.StatusCode != http.StatusOK || r.sees() != "staff/" {
-					t.Errorf("when the provider is back: expected 200 and the new claims, seen %d and %s\n%s", p.StatusCode, r.sees(), r.logs())
-				}
-				if got := s.op.Hits(oidctest.Authorize); got != 1 {
-					t.Errorf("expected no further login, seen %d", got-1)
-				}
-			})
-		})
-	}
-}
-
-// Who is told to be someone else, or no one any more, is signed out.
-func TestARecheckEndsASession(t *testing.T) {
-	t.Parallel()
-	another := func(c map[string]any) { c["sub"] = "u-1002" }
-	for _, row := range []struct {
-		name string
-		by   confirmation
-		lie  func(*cluster)
-	}{
-		{"the grant is over", confirmations[0], func(s *cluster) { s.op.EndGrants() }},
-		{"the ID token is another user's", confirmations[0], func(s *cluster) { s.op.Lie(func(l *oidctest.Faults) { l.Refreshed.Claims = another }) }},
-		{"userinfo after a refresh is another user's", confirmations[1], func(s *cluster) { s.op.Lie(func(l *oidctest.Faults) { l.UserInfo.Claims = another }) }},
-		{"userinfo is another user's", confirmations[2], func(s *cluster) { s.op.Lie(func(l *oidctest.Faults) { l.UserInfo.Claims = another }) }},
-		{"userinfo has no sub", confirmations[2], func(s *cluster) {
-			s.op.Lie(func(l *oidctest.Faults) { l.UserInfo.Claims = func(c map[string]any) { delete(c, "sub") } })
-		}},
-		{"the signature of userinfo is broken", confirmations[2], func(s *cluster) {
-			s.op.Lie(func(l *oidctest.Faults) {
-				l.UserInfo = oidctest.UserInfoLies{Signed: true, JWT: oidctest.JWTLies{Signature: oidctest.SignCorruptly}}
-			})
-		}},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			forBackends(t, []backend{backendNamed("cookie"), backendNamed("storage"), backendNamed("redis")}, func(t *testing.T, k backend) {
-				s := recheckCluster(t, k, row.by, 3, "recheck 5m")
-				cookies := s.signIn(s.nodes[0], "alice").cookieHeader()
-				k.settle()
-				row.lie(s)
-				s.at(6 * time.Minute)
-				hits := s.nodes[0].upstream.count()
-				s.over(row.name, cookies)
-				if got := s.nodes[0].upstream.count(); got != hits {
-					t.Error("expected the application not to be called")
-				}
-			})
-		})
-	}
-}
-
-// An access token that ran out, without a refresh token, makes the session
-// outdated: one login that shows nothing, and no loop.
-func TestAnAccessTokenThatRanOutMakesASessionOutdated(t *testing.T) {
-	t.Parallel()
-	forBackends(t, kinds, func(t *testing.T, k backend) {
-		s := recheckCluster(t, k, confirmations[2], 1, "recheck 5m")
-		r := s.nodes[0]
-		b := s.signIn(r, "alice")
-		demote(s.op.Provider)
-		s.op.EndGrants()
-		s.at(6 * time.Minute)
-		hits := r.upstream.count()
-		for range 3 {
-			if p := b.send(http.MethodGet, "/api", apiCall); p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.body, `"session_outdated"`) {
-				t.Errorf("a call: expected 401 session_outdated, seen %d: %s", p.StatusCode, p.body)
-			}
-		}
-		if got := r.upstream.count(); got != hits {
-			t.Error("expected the application not to be called")
-		}
-		if p := b.get("/open"); p.StatusCode != http.StatusOK {
-			t.Errorf("a public page: expected 200, seen %d", p.StatusCode)
-		}
-		if header, _ := r.upstream.got(); header.Get("X-Sub") != "" {
-			t.Errorf("a public page: expected no user, seen %q", header.Get("X-Sub"))
-		}
-		p := b.get("/x")
-		if !strings.Contains(p.location(), "prompt=none") || !strings.Contains(p.location(), "login_hint=alice") {
-			t.Fatalf("expected a silent login, seen %d to %q\n%s", p.StatusCode, p.location(), r.logs())
-		}
-		if p := b.open(p.location()); p.StatusCode != http.StatusOK || r.sees() != "staff/" {
-			t.Errorf("expected the page with new claims, seen %d and %s", p.StatusCode, r.sees())
-		}
-		for range 3 {
-			if p := b.get("/x"); p.StatusCode != http.StatusOK {
-				t.Errorf("expected no further login, seen %d", p.StatusCode)
-			}
-		}
-		if got := s.op.Hits(oidctest.Authorize); got != 2 {
-			t.Errorf("expected one further login, seen %d", got-1)
-		}
-	})
-}
-
-// A provider at which nothing but a login confirms claims gets one login for each
-// recheck.
-func TestWhereOnlyALoginConfirmsClaims(t *testing.T) {
-	t.Parallel()
-	for name, row := range map[string]struct {
-		site string
-		lie  func(*oidctest.Faults)
-	}{
-		"userinfo is never called": {"userinfo never", func(l *oidctest.Faults) { l.Token = withoutRefreshToken }},
-		"there is no userinfo endpoint": {"", func(l *oidctest.Faults) {
-			l.Token = withoutRefreshToken
-			l.Discovery = func(m map[string]any) { delete(m, "userinfo_endpoint") }
-		}},
-		"userinfo refuses every token": {"", func(l *oidctest.Faults) {
-			l.Token = withoutRefreshToken
-			l.At(oidctest.UserInfo).Status = http.StatusUnauthorized
-		}},
-		"a refresh brings nothing to go by": {"userinfo never", func(l *oidctest.Faults) {
-			l.At(oidctest.Token).When = func(hit int) bool { return hit%2 == 0 }
-			l.At(oidctest.Token).Body = func(b []byte) []byte { return []byte(strings.Replace(string(b), `"id_token"`, `"no_token"`, 1)) }
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			op := newRefreshOP(t, oidctest.ClaimsInIDToken())
-			op.Lie(row.lie)
-			r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+recheckSite+"\n"+row.site+"\nsession {\nrecheck 5m\n}\n}\nreverse_proxy {upstream}\n}")
-			b := signedIn(t, r)
-			demote(op.Provider)
-			for i := 1; i <= 3; i++ {
-				op.at(time.Duration(i)*6*time.Minute, r)
-				p := b.get("/x")
-				if !strings.Contains(p.location(), "prompt=none") {
-					t.Fatalf("recheck %d: expected a silent login, seen %d\n%s", i, p.StatusCode, r.logs())
-				}
-				if p := b.open(p.location()); p.StatusCode != http.StatusOK || r.sees() != "staff/" {
-					t.Errorf("recheck %d: expected the page with new claims, seen %d and %s\n%s", i, p.StatusCode, r.sees(), r.logs())
-				}
-				if p := b.get("/x"); p.StatusCode != http.StatusOK {
-					t.Errorf("recheck %d: expected no further login, seen %d", i, p.StatusCode)
-				}
-			}
-		})
-	}
-}
-
 // A claim that only the ID token of the sign-in had is gone when userinfo confirms
 // the claims, be it after a refresh without an ID token or without any refresh.
 func TestWhatNoSourceRepeatsIsGone(t *testing.T) {
@@ -359,7 +164,15 @@ func TestWhatNoSourceRepeatsIsGone(t *testing.T) {
 				}
 				l.UserInfo.Claims = func(c map[string]any) { delete(c, "groups") }
 			})
-			r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+recheckSite+"\nsession {\nrecheck 5m\n}\n}\nreverse_proxy {upstream}\n}")
+			r := newHarnessAt(t, storageDir(t), `http://rp.test {
+				oidc_rp {
+					`+options(op.Provider)+recheckSite+`
+					session {
+						recheck 5m
+					}
+				}
+				reverse_proxy {upstream}
+			}`)
 			b := signedIn(t, r)
 			if got := r.sees(); got != "admins,staff/Alice Müller" {
 				t.Fatalf("expected all claims after the sign-in, seen %s", got)
@@ -382,7 +195,15 @@ func TestSessionsOfBeforeARecheckGoOn(t *testing.T) {
 	op := newRefreshOP(t)
 	storage := storageDir(t)
 	site := func(session string) *harness {
-		return newHarnessAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op.Provider)+recheckSite+"\nsession {\n"+session+"\n}\n}\nreverse_proxy {upstream}\n}")
+		return newHarnessAt(t, storage, `http://rp.test {
+			oidc_rp {
+				`+options(op.Provider)+recheckSite+`
+				session {
+					`+session+`
+				}
+			}
+			reverse_proxy {upstream}
+		}`)
 	}
 	here, there := site("refresh on"), site("recheck 5m")
 	b := signedIn(t, here)
@@ -434,7 +255,17 @@ func TestARecheckTellsNoTokenToTheApplication(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
 	op.Lie(func(l *oidctest.Faults) { l.Token = withoutRefreshToken })
-	r := newHarnessAt(t, storageDir(t), "http://rp.test {\noidc_rp {\n"+options(op.Provider)+"session {\nrecheck 5m\n}\n}\nreverse_proxy {upstream} {\nheader_up X-Token \"{http.oidc_rp.access_token}\"\n}\n}")
+	r := newHarnessAt(t, storageDir(t), `http://rp.test {
+		oidc_rp {
+			`+options(op.Provider)+`
+			session {
+				recheck 5m
+			}
+		}
+		reverse_proxy {upstream} {
+			header_up X-Token "{http.oidc_rp.access_token}"
+		}
+	}`)
 	signedIn(t, r)
 	header, _ := r.upstream.got()
 	for name, values := range header {
@@ -449,7 +280,9 @@ func TestARecheckTellsNoTokenToTheApplication(t *testing.T) {
 func TestARefreshIsARecheck(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t, oidctest.ClaimsInIDToken())
-	r := newHarnessAt(t, storageDir(t), refreshSite(op, "session {\nrecheck 12m\n}\n"))
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, `session {
+		recheck 12m
+	}`))
 	b := signedIn(t, r)
 	for i, want := range []int{1, 1, 2} { // at 9:10, 13:00 and 18:20
 		op.at([]time.Duration{due, 13 * time.Minute, 2 * due}[i], r)
@@ -466,10 +299,26 @@ func TestARecheckCanBeSwitchedOffForASite(t *testing.T) {
 	op.Register("https://a.test/@app/auth/corp/code")
 	op.Register("https://b.test/@app/auth/corp/code")
 	site := func(host, session string) string {
-		return "http://" + host + " {\noidc_rp {\n" + recheckSite + "\n" + session + "\n}\nreverse_proxy {upstream}\n}\n"
+		return `http://` + host + ` {
+			oidc_rp {
+				` + recheckSite + `
+				` + session + `
+			}
+			reverse_proxy {upstream}
+		}
+		`
 	}
-	r := newHarnessAt(t, storageDir(t), site("a.test", "")+site("b.test", "session {\nrecheck off\n}"),
-		"oidc_rp {\nprovider corp {\n"+options(op.Provider)+"}\nsession {\nrecheck 5m 10m\n}\n}")
+	r := newHarnessAt(t, storageDir(t), site("a.test", "")+site("b.test", `session {
+		recheck off
+	}`),
+		`oidc_rp {
+			provider corp {
+				`+options(op.Provider)+`
+			}
+			session {
+				recheck 5m 10m
+			}
+		}`)
 	b := r.browser()
 	b.open("https://a.test/")
 	b.open("https://b.test/")

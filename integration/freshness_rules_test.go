@@ -11,7 +11,8 @@ import (
 func TestRulesSeeTheClaimsOfARecheck(t *testing.T) {
 	t.Parallel()
 	forConfirmations(t, []backend{backendNamed("cookie"), backendNamed("memory"), backendNamed("storage")}, func(t *testing.T, k backend, c confirmation) {
-		s := newCluster(t, k, 1, "require group admins", "lifetime 8h\nrecheck 5m", c.options...)
+		s := newCluster(t, k, 1, "require group admins", `lifetime 8h
+		recheck 5m`, c.options...)
 		s.op.Lie(c.lie)
 		r := s.nodes[0]
 		b := s.signIn(r, "alice")

@@ -37,8 +37,8 @@ func TestATransientSessionHasNoLifetimeInTheBrowser(t *testing.T) {
 		want          []string
 	}{
 		{"in one cookie", "", 0, []string{"__Host-oidc_rp", "__Secure-oidc_rp_hint"}},
-		{"in chunks", "max_chunks 4\n", 1000, []string{"__Host-oidc_rp", "__Host-oidc_rp_1"}}, // with an ID token that fits no cookie
-		{"in a store", "store memory\n", 0, []string{"__Host-oidc_rp", "__Secure-oidc_rp_hint"}},
+		{"in chunks", "max_chunks 4", 1000, []string{"__Host-oidc_rp", "__Host-oidc_rp_1"}}, // with an ID token that fits no cookie
+		{"in a store", "store memory", 0, []string{"__Host-oidc_rp", "__Secure-oidc_rp_hint"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

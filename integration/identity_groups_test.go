@@ -25,13 +25,22 @@ func TestOnlySomeGroupsExistHere(t *testing.T) {
 		want                 string
 	}{
 		{"a list", "groups admins guests", "groups", many, "admins"},
-		{"a block", "groups {\n\"Staff Members\" staff\n}", "groups", many, "staff"},
-		{"both", "groups {\n\"Staff Members\" staff\n}\ngroups admins", "groups", many, "admins,staff"},
-		{"a part of an object", "groups_claim realm.roles\ngroups admins", "groups", nil, "admins"},
+		{"a block", `groups {
+			"Staff Members" staff
+		}`, "groups", many, "staff"},
+		{"both", `groups {
+			"Staff Members" staff
+		}
+		groups admins`, "groups", many, "admins,staff"},
+		{"a part of an object", `groups_claim realm.roles
+		groups admins`, "groups", nil, "admins"},
 		{"the claim as it is, which nothing names", "groups admins", "{http.auth.user.claims.realm.roles}", []any{"a", "admins"}, "a"},
 		{"the claim groups that something names", "groups admins", "claims.groups", []any{"admins", "other"}, "admins,other"},
 		{"the claim groups in a placeholder", "groups admins", "{http.auth.user.claims.groups}", []any{"admins", "other"}, "admins,other"},
-		{"a claim that the configuration makes of it", "groups admins\nclaims {\nall groups\n}", "all", []any{"admins", "other"}, "admins,other"},
+		{"a claim that the configuration makes of it", `groups admins
+		claims {
+			all groups
+		}`, "all", []any{"admins", "other"}, "admins,other"},
 		{"a single name", "groups admins", "groups", "admins", "admins"},
 		{"names in another case", "groups Admins", "groups", many, ""},
 		{"no list", "groups admins", "groups", map[string]any{"admins": true}, ""},
@@ -132,7 +141,15 @@ func TestAReloadThatReadsUsersOtherwiseAsksAgain(t *testing.T) {
 	op := newOP(t, oidctest.ClaimsInIDToken())
 	storage := storageDir(t)
 	site := func(more string) *harness {
-		return newHarnessAt(t, storage, "http://rp.test {\noidc_rp {\n"+options(op)+more+"\nupstream {\nheader X-Groups groups\n}\n}\nreverse_proxy {upstream}\n}")
+		return newHarnessAt(t, storage, `http://rp.test {
+			oidc_rp {
+				`+options(op)+more+`
+				upstream {
+					header X-Groups groups
+				}
+			}
+			reverse_proxy {upstream}
+		}`)
 	}
 	for _, row := range []struct {
 		before, after string
@@ -142,11 +159,14 @@ func TestAReloadThatReadsUsersOtherwiseAsksAgain(t *testing.T) {
 		{"groups admins", "", false},
 		{"groups admins", "groups staff admins", false},
 		{"groups staff admins", "groups admins staff", true},
-		{"groups admins staff", "groups {\nadmins staff\n}", false},
+		{"groups admins staff", `groups {
+			admins staff
+		}`, false},
 		{"", "email_trusted", false},
 		{"", "domains corp.example", false},
 		{"domains corp.example a.example", "domains a.example CORP.example", true},
-		{"", "login_is_auth_time\naudiences api", true},
+		{"", `login_is_auth_time
+		audiences api`, true},
 	} {
 		r := site(row.after)
 		b := signedIn(t, site(row.before))

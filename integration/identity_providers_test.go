@@ -18,7 +18,10 @@ func corpAndPartners(t *testing.T, more map[string]string) (r *harness, ops map[
 	for _, id := range []string{"corp", "partners"} {
 		ops[id] = newOP(t, oidctest.ClaimsInIDToken())
 		ops[id].Register(rpURL + "/@app/auth/" + id + "/code")
-		providers.WriteString("provider " + id + " {\n" + options(ops[id]) + more[id] + "\n}\n")
+		providers.WriteString(`provider ` + id + ` {
+			` + options(ops[id]) + more[id] + `
+		}
+		`)
 	}
 	return newHarnessAt(t, storageDir(t), `
 http://rp.test {
@@ -60,10 +63,17 @@ func TestNoProviderCanNameWhatIsAnothers(t *testing.T) {
 			ofCorp:     "admins,corp%252Fadmins,partners%252Fadmins,%25252F,a%2Cb,Admins,admins%2520",
 			ofPartners: "partners/admins,partners/corp%252Fadmins,partners/partners%252Fadmins,partners/%25252F,partners/a%2Cb,partners/Admins,partners/admins%2520",
 		},
-		{name: "a local name", partners: "groups {\n\"Grp 7\" admins\n}", groups: []any{"Grp 7"}, ofCorp: "Grp 7", ofPartners: "admins", partnerIsAdmin: true},
-		{name: "a local name is not the provider's", partners: "groups {\n\"Grp 7\" admins\n}", groups: hostile, ofPartners: "", ofCorp: "admins,corp%252Fadmins,partners%252Fadmins,%25252F,a%2Cb,Admins,admins%2520", corpIsAdmin: true},
+		{name: "a local name", partners: `groups {
+			"Grp 7" admins
+		}`, groups: []any{"Grp 7"}, ofCorp: "Grp 7", ofPartners: "admins", partnerIsAdmin: true},
+		{name: "a local name is not the provider's", partners: `groups {
+			"Grp 7" admins
+		}`, groups: hostile, ofPartners: "", ofCorp: "admins,corp%252Fadmins,partners%252Fadmins,%25252F,a%2Cb,Admins,admins%2520", corpIsAdmin: true},
 		{name: "a list keeps the prefix", partners: "groups admins", corp: "groups Admins", groups: hostile, ofCorp: "Admins", ofPartners: "partners/admins"},
-		{name: "both forms", partners: "groups Admins a,b\ngroups {\nadmins staff/1\n}", groups: hostile, ofCorp: "admins,corp%252Fadmins,partners%252Fadmins,%25252F,a%2Cb,Admins,admins%2520", ofPartners: "staff%252F1,partners/a%2Cb,partners/Admins", corpIsAdmin: true},
+		{name: "both forms", partners: `groups Admins a,b
+		groups {
+			admins staff/1
+		}`, groups: hostile, ofCorp: "admins,corp%252Fadmins,partners%252Fadmins,%25252F,a%2Cb,Admins,admins%2520", ofPartners: "staff%252F1,partners/a%2Cb,partners/Admins", corpIsAdmin: true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -101,8 +111,10 @@ func TestNoProviderCanNameWhatIsAnothers(t *testing.T) {
 func TestAddressesThatAProviderIsBelievedFor(t *testing.T) {
 	t.Parallel()
 	r, ops := corpAndPartners(t, map[string]string{
-		"corp":     "email_trusted\nusername_claim email sub",
-		"partners": "domains partners.example Third.Example\nusername_claim email sub",
+		"corp": `email_trusted
+		username_claim email sub`,
+		"partners": `domains partners.example Third.Example
+		username_claim email sub`,
 	})
 	for _, row := range []struct {
 		name, provider string
@@ -152,7 +164,9 @@ func TestRulesTellProvidersApart(t *testing.T) {
 		{name: "a group whose name looks encoded", rule: "require group a/b %2F", claims: `{"groups": ["a%2Fb", "/"]}`, ofCorp: true},
 		{name: "a name with a comma is one group", rule: "require group admins", claims: `{"groups": ["a,admins", "a%2Cadmins"]}`},
 		{name: "a name in another case", rule: "require group admins partners/admins", claims: `{"groups": ["Admins", "ADMINS", "adm\u0131ns"]}`},
-		{name: "a local name", rule: "require group admins", partners: "groups {\nops admins\n}", claims: `{"groups": ["ops"]}`, ofPartners: true},
+		{name: "a local name", rule: "require group admins", partners: `groups {
+			ops admins
+		}`, claims: `{"groups": ["ops"]}`, ofPartners: true},
 		{name: "a listed name", rule: "require group partners/ops", partners: "groups ops", claims: `{"groups": ["ops"]}`, ofPartners: true},
 		{name: "a user", rule: "require user alice", claims: `{"preferred_username": "alice"}`, ofCorp: true},
 		{name: "a user of the other provider", rule: "require user partners/alice", claims: `{"preferred_username": "alice"}`, ofPartners: true},

@@ -23,7 +23,8 @@ func tenantOP(t *testing.T) (op *oidctest.Provider, lines string, in func(tenant
 			}
 		})
 	}
-	return op, strings.Replace(options(op), "issuer "+op.Issuer(), "issuer "+template+"\nconfiguration_url "+op.URL(oidctest.Discovery), 1), in
+	return op, strings.Replace(options(op), "issuer "+op.Issuer(), `issuer `+template+`
+	configuration_url `+op.URL(oidctest.Discovery), 1), in
 }
 
 // Only users of the tenants that the configuration names sign in, and no tenant

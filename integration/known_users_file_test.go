@@ -33,11 +33,18 @@ func TestKnownUsersOfAFile(t *testing.T) {
 		}
 	}
 	step("in the file", 0, "<alice> true")
-	write("userName,active\nalice,False\n")
+	write(`userName,active
+alice,False
+`)
 	step("no longer active", 3*time.Second, "<> false")
-	write("userName,active\n\"alice,true\nbob,true\n")
+	write(`userName,active
+"alice,true
+bob,true
+`)
 	step("on a line that cannot be read", 3*time.Second, "<> false")
-	write("bob\nalice\n")
+	write(`bob
+alice
+`)
 	step("back in the file", 3*time.Second, "<alice> true")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -48,7 +55,7 @@ func TestKnownUsersOfAFile(t *testing.T) {
 	if p := r.browser().open(rpURL + "/@app/auth/default/login"); !strings.HasSuffix(p.url, "/?auth_error=user_unknown") {
 		t.Errorf("expected user_unknown, seen %s", p.url)
 	}
-	write("alice\n")
+	write("alice")
 	step("the file is back", 3*time.Second, "<alice> true")
 	if p := r.browser().open(rpURL + "/@app/auth/default/login"); p.StatusCode != http.StatusOK || strings.Contains(p.url, "auth_error") {
 		t.Errorf("expected a sign-in, seen %d at %s", p.StatusCode, p.url)

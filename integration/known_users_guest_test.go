@@ -77,7 +77,8 @@ func TestADirectoryOfAGuest(t *testing.T) {
 	if after := p.Header.Get("Retry-After"); after != "60" {
 		t.Errorf("closed: expected Retry-After 60, seen %q", after)
 	}
-	moveTo(b, site("known_users guestbook\nknown_users list alice"))
+	moveTo(b, site(`known_users guestbook
+	known_users list alice`))
 	if p := b.get("/page"); p.StatusCode != http.StatusOK {
 		t.Errorf("closed, and known to another directory: expected status 200, seen %d", p.StatusCode)
 	}

@@ -69,7 +69,10 @@ func (p *people) requests(name string) int {
 }
 
 func (p *people) option(more string) string {
-	return "known_users scim " + p.URL + "/scim {\ntoken the-token\n" + more + "}"
+	return `known_users scim ` + p.URL + `/scim {
+		token the-token
+		` + more + `
+	}`
 }
 
 func TestASCIMServerSaysWhoSignsIn(t *testing.T) {
@@ -123,7 +126,7 @@ func TestAUserWhoLeavesTheSCIMServer(t *testing.T) {
 	clock := stop()
 	op := newOP(t, oidctest.Now(clock.now))
 	server := newPeople(t, "alice")
-	r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "public", options(op), server.option("cache 2m\n")))
+	r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "public", options(op), server.option("cache 2m")))
 	r.at(clock.now)
 	b := r.browser()
 	b.open(rpURL + "/@app/auth/default/login")
@@ -160,7 +163,11 @@ func TestASCIMServerThatIsDown(t *testing.T) {
 	clock := stop()
 	op := newOP(t, oidctest.Now(clock.now))
 	server := newPeople(t, "alice")
-	r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "private", options(op), "public /open\nsession {\nlifetime 1d\n}\n"+server.option("grace 2h\n")))
+	r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "private", options(op), `public /open
+	session {
+		lifetime 1d
+	}
+	`+server.option("grace 2h")))
 	r.at(clock.now)
 	b := r.browser()
 	if p := b.open("/page"); p.StatusCode != http.StatusOK {
@@ -217,7 +224,8 @@ func TestAReloadKeepsTheAnswersOfASCIMServer(t *testing.T) {
 	b := before.browser()
 	b.open("/page")
 	server.set("alice", true, http.StatusInternalServerError)
-	after := newHarnessAt(t, storage, fmt.Sprintf(whoSees, "private", options(op), "home /start\n"+server.option("cache 1m\n")))
+	after := newHarnessAt(t, storage, fmt.Sprintf(whoSees, "private", options(op), `home /start
+	`+server.option("cache 1m")))
 	moveTo(b, after)
 	if p := b.get("/page"); p.StatusCode != http.StatusOK {
 		t.Errorf("expected status 200, seen %d\n%s", p.StatusCode, after.logs())
@@ -238,8 +246,8 @@ func TestASCIMServerIsForOneProvider(t *testing.T) {
 	}{
 		{"a user of the default provider", "", "corp", true, 1},
 		{"a user of another provider", "", "partners", false, 0},
-		{"a user of a provider that is named", "provider partners\n", "partners", true, 1},
-		{"a user of the default provider, which is not named", "provider partners\n", "corp", false, 0},
+		{"a user of a provider that is named", "provider partners", "partners", true, 1},
+		{"a user of the default provider, which is not named", "provider partners", "corp", false, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

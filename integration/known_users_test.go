@@ -34,8 +34,11 @@ func TestOnlyKnownUsersSignIn(t *testing.T) {
 		{"private, unknown", "private", "known_users list bob Alice alice2", http.StatusForbidden, "Your account is not known here.", "/code"},
 		{"public, known", "public", "known_users list alice", http.StatusOK, "application sees <alice> true", rpURL + "/page"},
 		{"public, unknown", "public", "known_users list bob", http.StatusOK, "application sees <> false", rpURL + "/?auth_error=user_unknown"},
-		{"known to the second list", "private", "known_users list bob\nknown_users list alice", http.StatusOK, "application sees <alice> true", rpURL + "/page"},
-		{"known to a list for another provider", "private", "known_users list alice {\nprovider default\n}", http.StatusOK, "application sees <alice> true", rpURL + "/page"},
+		{"known to the second list", "private", `known_users list bob
+		known_users list alice`, http.StatusOK, "application sees <alice> true", rpURL + "/page"},
+		{"known to a list for another provider", "private", `known_users list alice {
+			provider default
+		}`, http.StatusOK, "application sees <alice> true", rpURL + "/page"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -67,12 +70,14 @@ func TestOnlyKnownUsersSignIn(t *testing.T) {
 func withoutAlice(t *testing.T, op *oidctest.Provider, mode, more string) (*harness, *browser) {
 	t.Helper()
 	storage := storageDir(t)
-	before := newHarnessAt(t, storage, fmt.Sprintf(whoSees, mode, options(op), more+"\nknown_users list alice"))
+	before := newHarnessAt(t, storage, fmt.Sprintf(whoSees, mode, options(op), more+`
+	known_users list alice`))
 	b := before.browser()
 	if p := b.open(rpURL + "/@app/auth/default/login?returnto=/page"); !strings.Contains(p.body, "application sees <alice> true") {
 		t.Fatalf("expected alice to be signed in, seen %d %s", p.StatusCode, p.body)
 	}
-	after := newHarnessAt(t, storage, fmt.Sprintf(whoSees, mode, options(op), more+"\nknown_users list bob"))
+	after := newHarnessAt(t, storage, fmt.Sprintf(whoSees, mode, options(op), more+`
+	known_users list bob`))
 	moveTo(b, after)
 	return after, b
 }
@@ -120,7 +125,7 @@ func TestTheSessionOfARemovedUserIsAnonymous(t *testing.T) {
 	})
 	t.Run("a logout ends it", func(t *testing.T) {
 		t.Parallel()
-		r, b := withoutAlice(t, op, "private", "end_session off\n")
+		r, b := withoutAlice(t, op, "private", "end_session off")
 		cookies := b.cookieHeader()
 		p := b.open("/Special:UserLogout")
 		if p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
@@ -189,9 +194,18 @@ func TestKnownUsersOfSeveralProviders(t *testing.T) {
 		{"a partner's alice is not corp's", "known_users list alice", "partners", false},
 		{"a partner's alice by her whole name", "known_users list partners/alice", "partners", true},
 		{"corp's alice is not a partner's", "known_users list partners/alice", "corp", false},
-		{"a list for users of the other provider", "known_users list alice partners/alice {\nprovider corp\n}", "partners", false},
-		{"a list for users of the provider", "known_users list alice partners/alice {\nprovider partners\n}", "partners", true},
-		{"a list for each", "known_users list alice {\nprovider corp\n}\nknown_users list partners/alice {\nprovider partners\n}", "partners", true},
+		{"a list for users of the other provider", `known_users list alice partners/alice {
+			provider corp
+		}`, "partners", false},
+		{"a list for users of the provider", `known_users list alice partners/alice {
+			provider partners
+		}`, "partners", true},
+		{"a list for each", `known_users list alice {
+			provider corp
+		}
+		known_users list partners/alice {
+			provider partners
+		}`, "partners", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -234,13 +248,22 @@ func TestAReloadAddsADirectoryUnderOpenSessions(t *testing.T) {
 func TestDirectoriesThatCannotBeLoaded(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, known, expected string }{
-		{"a provider that the site does not have", "known_users list alice {\nprovider crop\n}", "known_users list: provider crop: this site has no such provider: did you mean 'corp'?"},
+		{"a provider that the site does not have", `known_users list alice {
+			provider crop
+		}`, "known_users list: provider crop: this site has no such provider: did you mean 'corp'?"},
 		{"a file that is missing", "known_users file /absent/users.txt", "known_users: position 0: loading module 'file': provision oidc_rp.directories.file: stat /absent/users.txt: no such file or directory"},
 		{"a name that is an empty placeholder", "known_users list {env.OIDC_RP_ABSENT}", "{env.OIDC_RP_ABSENT}"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			config, err := adapt("{\nadmin off\nauto_https off\n}\n" + strings.ReplaceAll(fmt.Sprintf(whoSees, "private", "provider corp {\nissuer https://a.example\nclient_id a\n}", row.known), "{upstream}", "127.0.0.1:1"))
+			config, err := adapt(`{
+				admin off
+				auto_https off
+			}
+			` + strings.ReplaceAll(fmt.Sprintf(whoSees, "private", `provider corp {
+				issuer https://a.example
+				client_id a
+			}`, row.known), "{upstream}", "127.0.0.1:1"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -264,7 +287,10 @@ func TestANameThatARefreshBringsIsLookedUp(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			op := newRefreshOP(t, oidctest.ClaimsInIDToken())
-			r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "public", options(op.Provider), "session {\nrefresh on\n}\n"+row.known))
+			r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "public", options(op.Provider), `session {
+				refresh on
+			}
+			`+row.known))
 			b := r.browser()
 			if p := b.open(rpURL + "/@app/auth/default/login?returnto=/page"); !strings.Contains(p.body, "<alice> true") {
 				t.Fatalf("expected alice to be signed in, seen %s", p.body)
@@ -287,7 +313,9 @@ func TestANameThatARefreshBringsIsLookedUp(t *testing.T) {
 func TestNoTokensAreRefreshedForARemovedUser(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
-	r, b := withoutAlice(t, op.Provider, "public", "session {\nrefresh on\n}")
+	r, b := withoutAlice(t, op.Provider, "public", `session {
+		refresh on
+	}`)
 	op.at(due, r)
 	if p := b.get("/page"); !strings.Contains(p.body, "application sees <> false") {
 		t.Errorf("expected an anonymous request, seen %s", p.body)
@@ -299,7 +327,18 @@ func TestNoTokensAreRefreshedForARemovedUser(t *testing.T) {
 
 func TestDirectoriesInJSONThatCannotBeLoaded(t *testing.T) {
 	t.Parallel()
-	config, err := adapt("{\nadmin off\nauto_https off\n}\nhttp://rp.test {\noidc_rp {\nissuer https://a.example\nclient_id a\nknown_users list alice\n}\n}\n")
+	config, err := adapt(`{
+		admin off
+		auto_https off
+	}
+	http://rp.test {
+		oidc_rp {
+			issuer https://a.example
+			client_id a
+			known_users list alice
+		}
+	}
+	`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,7 +368,18 @@ func TestDirectoriesInJSONThatCannotBeLoaded(t *testing.T) {
 func TestKnownUsersLimitAProviderForTheWholeWorld(t *testing.T) {
 	t.Parallel()
 	for known, ok := range map[string]bool{"": false, "known_users list alice@example.com": true} {
-		config, err := adapt("{\nadmin off\nauto_https off\n}\nhttp://rp.test {\noidc_rp {\nissuer https://accounts.google.com\nclient_id a\n" + known + "\n}\n}\n")
+		config, err := adapt(`{
+			admin off
+			auto_https off
+		}
+		http://rp.test {
+			oidc_rp {
+				issuer https://accounts.google.com
+				client_id a
+				` + known + `
+			}
+		}
+		`)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -118,10 +118,18 @@ oidc_rp public {
 func TestMatchersWithoutAGuardAreErrors(t *testing.T) {
 	t.Parallel()
 	for name, guard := range map[string]string{
-		"no guard at all":           "",
-		"a guard for other paths":   "oidc_rp /private/* {\nOPTIONS\n}",
-		"the endpoints alone":       "oidc_rp endpoints {\nOPTIONS\n}",
-		"a guard in another handle": "handle /x/* {\n oidc_rp {\nOPTIONS\n}\n}",
+		"no guard at all": "",
+		"a guard for other paths": `oidc_rp /private/* {
+			OPTIONS
+		}`,
+		"the endpoints alone": `oidc_rp endpoints {
+			OPTIONS
+		}`,
+		"a guard in another handle": `handle /x/* {
+			oidc_rp {
+				OPTIONS
+			}
+		}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -140,17 +148,30 @@ func TestMatchersWithoutAGuardAreErrors(t *testing.T) {
 func TestMatchersOfClaimsThatCouldNotBeHadAreErrors(t *testing.T) {
 	t.Parallel()
 	for matcher, want := range map[string]int{
-		"oidc_rp":                                                        http.StatusOK,
-		"oidc_rp_claim level 3":                                          http.StatusOK,
-		"oidc_rp_claim suspended true":                                   http.StatusInternalServerError,
-		"not oidc_rp_claim suspended true":                               http.StatusInternalServerError,
-		"oidc_rp profile known":                                          http.StatusInternalServerError,
-		"expression !oidc_rp_claim('suspended', 'true')":                 http.StatusInternalServerError,
-		"expression oidc_rp() || oidc_rp_claim('suspended', 'true')":     http.StatusOK,
-		"oidc_rp {\n any {\n group staff\n claim suspended true\n }\n }": http.StatusOK,
-		"oidc_rp {\n any {\n group none\n claim suspended true\n }\n }":  http.StatusInternalServerError,
-		"oidc_rp {\n group none\n claim suspended true\n }":              http.StatusOK,
-		"oidc_rp expression claims.suspended == true":                    http.StatusInternalServerError,
+		"oidc_rp":                                                    http.StatusOK,
+		"oidc_rp_claim level 3":                                      http.StatusOK,
+		"oidc_rp_claim suspended true":                               http.StatusInternalServerError,
+		"not oidc_rp_claim suspended true":                           http.StatusInternalServerError,
+		"oidc_rp profile known":                                      http.StatusInternalServerError,
+		"expression !oidc_rp_claim('suspended', 'true')":             http.StatusInternalServerError,
+		"expression oidc_rp() || oidc_rp_claim('suspended', 'true')": http.StatusOK,
+		`oidc_rp {
+			any {
+				group staff
+				claim suspended true
+			}
+		}`: http.StatusOK,
+		`oidc_rp {
+			any {
+				group none
+				claim suspended true
+			}
+		}`: http.StatusInternalServerError,
+		`oidc_rp {
+			group none
+			claim suspended true
+		}`: http.StatusOK,
+		"oidc_rp expression claims.suspended == true": http.StatusInternalServerError,
 	} {
 		t.Run(matcher, func(t *testing.T) {
 			t.Parallel()
@@ -270,15 +291,49 @@ func TestMatchersAreRefusedBeforeTheGuard(t *testing.T) {
 	t.Parallel()
 	const refused = "is for routes behind the guard"
 	for name, site := range map[string]string{
-		"a private route":             "@m oidc_rp group a\noidc_rp {\nOPTIONS\nprivate @m\n}",
-		"a public route":              "@m oidc_rp_claim a b\noidc_rp {\nOPTIONS\npublic @m\n}",
-		"the guard's own matcher":     "@m not oidc_rp\noidc_rp @m {\nOPTIONS\n}",
-		"an expression":               "@m expression oidc_rp('group', 'a')\noidc_rp {\nOPTIONS\npublic @m\n}",
-		"an expression inside of not": "@m {\nnot {\nexpression !oidc_rp_claim('a', 'b')\n}\n}\noidc_rp {\nOPTIONS\nprivate @m\n}",
-		"a rule":                      "oidc_rp {\nOPTIONS\nrequire expression oidc_rp('group', 'a')\n}",
+		"a private route": `@m oidc_rp group a
+		oidc_rp {
+			OPTIONS
+			private @m
+		}`,
+		"a public route": `@m oidc_rp_claim a b
+		oidc_rp {
+			OPTIONS
+			public @m
+		}`,
+		"the guard's own matcher": `@m not oidc_rp
+		oidc_rp @m {
+			OPTIONS
+		}`,
+		"an expression": `@m expression oidc_rp('group', 'a')
+		oidc_rp {
+			OPTIONS
+			public @m
+		}`,
+		"an expression inside of not": `@m {
+			not {
+				expression !oidc_rp_claim('a', 'b')
+			}
+		}
+		oidc_rp {
+			OPTIONS
+			private @m
+		}`,
+		"a rule": `oidc_rp {
+			OPTIONS
+			require expression oidc_rp('group', 'a')
+		}`,
 	} {
 		op := newOP(t)
-		config, err := adapt("{\nadmin off\nauto_https off\nstorage file_system " + t.TempDir() + "\n}\nhttp://rp.test {\n" + strings.ReplaceAll(site, "OPTIONS", options(op)) + "\n}\n")
+		config, err := adapt(`{
+			admin off
+			auto_https off
+			storage file_system ` + t.TempDir() + `
+		}
+		http://rp.test {
+			` + strings.ReplaceAll(site, "OPTIONS", options(op)) + `
+		}
+		`)
 		if err == nil {
 			_, err = provision(config)
 		}
@@ -289,7 +344,19 @@ func TestMatchersAreRefusedBeforeTheGuard(t *testing.T) {
 		"claim takes the path": "oidc_rp_claim()", "there is no profile": "oidc_rp('profile', 'none')",
 	} {
 		op := newOP(t)
-		config, err := adapt("{\nadmin off\nauto_https off\nstorage file_system " + t.TempDir() + "\n}\nhttp://rp.test {\noidc_rp {\n" + options(op) + "\n}\n@m expression " + expression + "\nrespond @m x\n}\n")
+		config, err := adapt(`{
+			admin off
+			auto_https off
+			storage file_system ` + t.TempDir() + `
+		}
+		http://rp.test {
+			oidc_rp {
+				` + options(op) + `
+			}
+			@m expression ` + expression + `
+			respond @m x
+		}
+		`)
 		if err == nil {
 			_, err = provision(config)
 		}

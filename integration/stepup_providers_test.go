@@ -275,7 +275,10 @@ func TestAnEssentialClaimIsAskedForWhereTheParametersSaySo(t *testing.T) {
 func TestAFixedPromptNoneIsKept(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, stepUpSite(op, "login_is_auth_time\nauthorization_params {\nprompt none\n}"))
+	r := newHarness(t, stepUpSite(op, `login_is_auth_time
+	authorization_params {
+		prompt none
+	}`))
 	b := signedIn(t, r)
 	for path, lie := range map[string]func(*oidctest.Faults){"/admin": refusesWith("login_required"), "/pay": signsInWith(map[string]any{"auth_time": nil})} {
 		op.Honest()
@@ -337,7 +340,9 @@ func TestALoginCountsForAFixedMaxAge(t *testing.T) {
 	t.Parallel()
 	for option, status := range map[string]int{"": http.StatusForbidden, "login_is_auth_time": http.StatusOK} {
 		op := newOP(t)
-		r := newHarness(t, protectedBy(op, option, "authorization_params {\nmax_age 3600\n}"))
+		r := newHarness(t, protectedBy(op, option, `authorization_params {
+			max_age 3600
+		}`))
 		op.Lie(signsInWith(map[string]any{"auth_time": nil}))
 		b := r.browser()
 		begun := b.get("/")

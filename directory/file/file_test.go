@@ -27,8 +27,8 @@ func TestFile(t *testing.T) {
 		name, header string
 		line         func(id string) string
 	}{
-		{"lines", "# known users\n", func(id string) string { return id }},
-		{"table", "userName,active\nmallory,false\n", func(id string) string { return `"` + strings.ReplaceAll(id, `"`, `""`) + `",true` }},
+		{"lines", fileOf("# known users"), func(id string) string { return id }},
+		{"table", fileOf("userName,active", "mallory,false"), func(id string) string { return `"` + strings.ReplaceAll(id, `"`, `""`) + `",true` }},
 	} {
 		t.Run(form.name, func(t *testing.T) {
 			t.Parallel()
@@ -50,6 +50,9 @@ func TestFile(t *testing.T) {
 		})
 	}
 }
+
+// fileOf is the text of a file with some lines.
+func fileOf(lines ...string) string { return strings.Join(lines, "\n") + "\n" }
 
 func write(t *testing.T, path, text string) {
 	t.Helper()
@@ -113,8 +116,8 @@ func (b *bench) logged(message string) int { return b.logs.FilterMessageSnippet(
 
 func TestAFileIsReadAgainWhenItChanges(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "alice\n")
-	write(t, b.path, "alice\nbob\n")
+	b := newBench(t, fileOf("alice"))
+	write(t, b.path, fileOf("alice", "bob"))
 	b.expect("bob", false)
 	b.pass(3 * time.Second)
 	b.expect("bob", true)
@@ -122,7 +125,7 @@ func TestAFileIsReadAgainWhenItChanges(t *testing.T) {
 	if b.slept != 0 {
 		t.Error("expected a file that has grown to count at once")
 	}
-	write(t, b.path, "bob\n")
+	write(t, b.path, fileOf("bob"))
 	b.pass(3 * time.Second)
 	b.expect("alice", false)
 	b.expect("bob", true)
@@ -134,9 +137,9 @@ func TestAFileIsReadAgainWhenItChanges(t *testing.T) {
 // Threat D37: a file that is being written seems to have lost users.
 func TestAFileThatIsBeingWrittenLosesNoUsers(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "alice\nbob\n")
+	b := newBench(t, fileOf("alice", "bob"))
 	write(t, b.path, "")
-	steps := []string{"ali", "alice\nbob\ncarol\n", "alice\nbob\ncarol\n"}
+	steps := []string{"ali", fileOf("alice", "bob", "carol"), fileOf("alice", "bob", "carol")}
 	b.asleep = func() { write(t, b.path, steps[0]); steps = steps[1:] }
 	b.pass(3 * time.Second)
 	b.expect("bob", true)
@@ -152,7 +155,7 @@ func TestAFileThatIsBeingWrittenLosesNoUsers(t *testing.T) {
 		t.Error("expected an error about a file that changes all the time")
 	}
 	b.asleep = func() {}
-	write(t, b.path, "carol\n")
+	write(t, b.path, fileOf("carol"))
 	b.pass(3 * time.Second)
 	b.expect("carol", true)
 	b.expect("alice", false)
@@ -161,7 +164,7 @@ func TestAFileThatIsBeingWrittenLosesNoUsers(t *testing.T) {
 // Threat D17.
 func TestAFileThatCannotBeReadCountsForAnHour(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "alice\n")
+	b := newBench(t, fileOf("alice"))
 	if err := os.Remove(b.path); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +181,7 @@ func TestAFileThatCannotBeReadCountsForAnHour(t *testing.T) {
 	if n := b.logged("for an hour; no user in it is known"); n != 1 {
 		t.Errorf("expected one error about the end of the hour, seen %d", n)
 	}
-	write(t, b.path, "alice\n")
+	write(t, b.path, fileOf("alice"))
 	b.pass(3 * time.Second)
 	b.expect("alice", true)
 	if err := os.Remove(b.path); err != nil {
@@ -192,7 +195,7 @@ func TestAFileThatCannotBeReadCountsForAnHour(t *testing.T) {
 
 func TestBadLinesAreLoggedByNumber(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "userName,active\nalice,true\nbob,secret\n"+strings.Repeat("carol,maybe\n", 20))
+	b := newBench(t, fileOf("userName,active", "alice,true", "bob,secret")+strings.Repeat(fileOf("carol,maybe"), 20))
 	lines := b.logs.FilterMessageSnippet("a line of a file").All()
 	if len(lines) != loggedLines {
 		t.Errorf("expected %d lines in the log, seen %d", loggedLines, len(lines))
@@ -233,7 +236,7 @@ func TestAFileThatEveryUserCanWriteToCausesAWarning(t *testing.T) {
 		t.Skip("modes say nothing there")
 	}
 	path := filepath.Join(t.TempDir(), "users")
-	write(t, path, "alice\n")
+	write(t, path, fileOf("alice"))
 	if err := os.Chmod(path, 0o666); err != nil {
 		t.Fatal(err)
 	}

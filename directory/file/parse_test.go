@@ -15,33 +15,94 @@ func TestFilesAreParsed(t *testing.T) {
 		name, text, users string
 		bad               []string
 	}{
-		{"names, one a line", "alice\nbob\n", "alice|bob", nil},
-		{"no line end at the end", "alice\nbob", "alice|bob", nil},
+		{"names, one a line", `alice
+bob
+`, "alice|bob", nil},
+		{"no line end at the end", `alice
+bob`, "alice|bob", nil},
 		{"an empty file", "", "", nil},
 		{"comments and blank lines", "# staff\n\nalice\n   \n  # bob\n", "alice", nil},
 		{"a byte order mark, and line ends of Windows", "\ufeffalice\r\nbob\r\n", "alice|bob", nil},
-		{"doubled lines", "alice\nalice\n", "alice", nil},
+		{"doubled lines", `alice
+alice
+`, "alice", nil},
 		{"spaces around names and in them", "  alice \nJane Doe\t\n", "Jane Doe|alice", nil},
-		{"commas and quotation marks are part of a name", "Doe, Jane\n\"bob\"\n", "\"bob\"|Doe, Jane", nil},
+		{"commas and quotation marks are part of a name", `Doe, Jane
+"bob"
+`, "\"bob\"|Doe, Jane", nil},
 		{"a control character", "al\x00ice\nbob\n", "bob", []string{"1: the name has control characters"}},
 		{"no UTF-8", "bob\nal\xffice\n", "bob", []string{"2: the name is not UTF-8"}},
 
-		{"a table", "userName\nalice\nbob\n", "alice|bob", nil},
+		{"a table", `userName
+alice
+bob
+`, "alice|bob", nil},
 		{"a table with a byte order mark, comments and line ends of Windows", "\ufeff# staff\r\nuserName,active\r\nalice,true\r\n", "alice", nil},
-		{"users who are not active", "userName,active\nalice,true\nbob,false\ncarol,False\ndave,TRUE\n", "alice|dave", nil},
-		{"active is empty or absent", "userName,active\nalice,\nbob\n", "alice|bob", nil},
-		{"active is something else", "userName,active\nalice,yes\nbob,true\n", "bob", []string{"2: active is neither true nor false"}},
-		{"a user who is active and is not", "userName,active\nalice,true\nalice,false\nbob,false\nbob,true\n", "", nil},
-		{"other columns", "id,displayName,Active,UserName,mail\n1,\"Doe, Jane\",true,jane,j@a.example\n2,Bob,false,bob,\n", "jane", nil},
-		{"a column of another spelling alone is a name", "username\nalice\n", "alice|username", nil},
-		{"spaces and empty records", "userName , active\n alice , true\n,\n\n", "alice", nil},
-		{"quoted fields", "userName,active\n\"Doe, Jane\",\"true\"\n\"quo\"\"te\",true\n", "Doe, Jane|quo\"te", nil},
-		{"a name is missing", "userName,active\n,true\nbob,true\n", "bob", []string{"2: the name is missing"}},
-		{"a name on two lines", "userName,active\n\"a\nb\",true\nbob,true\n", "bob", []string{"2: the name has control characters"}},
-		{"lines in another column name no one", "userName,note\nalice,\"first\nmallory,true\n\"\nbob,x\n", "alice|bob", nil},
-		{"a quotation mark too many", "userName,active\nal\"ice,true\nbob,true\n", "bob", []string{"2: bare \" in non-quoted-field"}},
-		{"a quotation mark that is never closed", "userName,active\nalice,true\n\"bob,true\ncarol,true\n", "alice|carol", []string{"3: extraneous or missing \" in quoted-field"}},
-		{"two broken lines", "userName,active\n\"a\"b,true\n\"c\"d,true\nbob,true\n", "bob", []string{"2: extraneous or missing \" in quoted-field", "3: extraneous or missing \" in quoted-field"}},
+		{"users who are not active", `userName,active
+alice,true
+bob,false
+carol,False
+dave,TRUE
+`, "alice|dave", nil},
+		{"active is empty or absent", `userName,active
+alice,
+bob
+`, "alice|bob", nil},
+		{"active is something else", `userName,active
+alice,yes
+bob,true
+`, "bob", []string{"2: active is neither true nor false"}},
+		{"a user who is active and is not", `userName,active
+alice,true
+alice,false
+bob,false
+bob,true
+`, "", nil},
+		{"other columns", `id,displayName,Active,UserName,mail
+1,"Doe, Jane",true,jane,j@a.example
+2,Bob,false,bob,
+`, "jane", nil},
+		{"a column of another spelling alone is a name", `username
+alice
+`, "alice|username", nil},
+		{"spaces and empty records", `userName , active
+ alice , true
+,
+
+`, "alice", nil},
+		{"quoted fields", `userName,active
+"Doe, Jane","true"
+"quo""te",true
+`, "Doe, Jane|quo\"te", nil},
+		{"a name is missing", `userName,active
+,true
+bob,true
+`, "bob", []string{"2: the name is missing"}},
+		{"a name on two lines", `userName,active
+"a
+b",true
+bob,true
+`, "bob", []string{"2: the name has control characters"}},
+		{"lines in another column name no one", `userName,note
+alice,"first
+mallory,true
+"
+bob,x
+`, "alice|bob", nil},
+		{"a quotation mark too many", `userName,active
+al"ice,true
+bob,true
+`, "bob", []string{"2: bare \" in non-quoted-field"}},
+		{"a quotation mark that is never closed", `userName,active
+alice,true
+"bob,true
+carol,true
+`, "alice|carol", []string{"3: extraneous or missing \" in quoted-field"}},
+		{"two broken lines", `userName,active
+"a"b,true
+"c"d,true
+bob,true
+`, "bob", []string{"2: extraneous or missing \" in quoted-field", "3: extraneous or missing \" in quoted-field"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -200,7 +200,11 @@ func TestDenyRefusesIfUserinfoFailed(t *testing.T) {
 	t.Parallel()
 	m := identity.Mapping{Provider: "corp", Usernames: []string{"sub"}, Groups: "groups"}
 	for _, lost := range []bool{false, true} {
-		needs := setOf(t, "deny claim contractor\ndeny group externals\ndeny email_domain partner.example").Needs()
+		needs := setOf(t, `
+			deny claim contractor
+			deny group externals
+			deny email_domain partner.example
+		`).Needs()
 		user := lostUser(t, &m, needs, lost)
 		for _, rule := range []string{"deny claim contractor", "deny group externals", "deny email_domain partner.example"} {
 			got := Evaluate([]*Set{setOf(t, rule)}, &Subject{User: user, Now: now}, nil).Allowed()

@@ -11,12 +11,21 @@ import (
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	profiles := Profiles{
-		"lost":     linesOf(t, "require claim lost"),
-		"not-lost": linesOf(t, "require group a\ndeny claim lost"),
-		"not-a":    linesOf(t, "require any_user\ndeny group a"),
+		"lost": linesOf(t, "require claim lost"),
+		"not-lost": linesOf(t, `
+			require group a
+			deny claim lost
+		`),
+		"not-a": linesOf(t, `
+			require any_user
+			deny group a
+		`),
 	}
 	m := identity.Mapping{Provider: "corp", Usernames: []string{"sub"}, Groups: "groups"}
-	needs := setOf(t, "require group a\nrequire claim lost").Needs()
+	needs := setOf(t, `
+		require group a
+		require claim lost
+	`).Needs()
 	known := userOf(t, `{"groups": ["a"]}`)
 	unread := lostUser(t, &m, needs, true)
 	for _, row := range []struct {
@@ -31,9 +40,18 @@ func TestMatch(t *testing.T) {
 		{"deny group a", "no", "deny group a"},
 		{"require claim lost", "no", "require claim lost"},
 		{"deny claim lost", "yes", "deny claim lost"},
-		{"require claim lost\nrequire provider other", "no", "no"},
-		{"require provider other\nrequire claim lost", "no", "no"},
-		{"require any_user\nrequire claim lost", "no", "require claim lost"},
+		{`
+			require claim lost
+			require provider other
+		`, "no", "no"},
+		{`
+			require provider other
+			require claim lost
+		`, "no", "no"},
+		{`
+			require any_user
+			require claim lost
+		`, "no", "require claim lost"},
 		{"require expression error", "require expression", "require expression"},
 		{"deny expression error", "deny expression", "deny expression"},
 		{"require any { claim lost; any_user }", "yes", "yes"},

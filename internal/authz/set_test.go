@@ -28,12 +28,25 @@ func TestWhichRuleRefuses(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, rules, claims, refused, unproved string }{
 		{"no rules", "", `{}`, "", ""},
-		{"all hold", "require group a\nrequire claim level 3\ndeny user bob", `{"groups": ["a"], "level": 3}`, "", ""},
-		{"the first that refuses counts", "require group a\nrequire group b", `{}`, "require group a", ""},
-		{"deny refuses", "require group a\ndeny claim level 3", `{"groups": ["a"], "level": 3}`, "deny claim level 3", ""},
+		{"all hold", `
+			require group a
+			require claim level 3
+			deny user bob
+		`, `{"groups": ["a"], "level": 3}`, "", ""},
+		{"the first that refuses counts", `
+			require group a
+			require group b
+		`, `{}`, "require group a", ""},
+		{"deny refuses", `
+			require group a
+			deny claim level 3
+		`, `{"groups": ["a"], "level": 3}`, "deny claim level 3", ""},
 		{"a sign-in can help", "require acr gold", `{}`, "", "require acr gold"},
 		{"a sign-in can help, with a time", "require max_age 5m", `{}`, "", "require max_age 5m"},
-		{"a sign-in cannot help with another rule", "require acr gold\nrequire group a", `{}`, "require group a", "require acr gold"},
+		{"a sign-in cannot help with another rule", `
+			require acr gold
+			require group a
+		`, `{}`, "require group a", "require acr gold"},
 		{"amr cannot be asked for", "require amr mfa", `{}`, "require amr mfa", ""},
 		{"any never steps up", "require any { acr gold; max_age 5m }", `{}`, "require any { acr gold; max_age 5m }", ""},
 	} {
@@ -60,9 +73,18 @@ func textOf(l *Line) string {
 func TestProfilesStandForTheirRules(t *testing.T) {
 	t.Parallel()
 	profiles := Profiles{
-		"staff":  linesOf(t, "require group employees\ndeny group externals"),
-		"admins": linesOf(t, "require profile staff\nrequire group admins"),
-		"gold":   linesOf(t, "require acr gold\nrequire group vip"),
+		"staff": linesOf(t, `
+			require group employees
+			deny group externals
+		`),
+		"admins": linesOf(t, `
+			require profile staff
+			require group admins
+		`),
+		"gold": linesOf(t, `
+			require acr gold
+			require group vip
+		`),
 	}
 	for _, row := range []struct{ rules, claims, want string }{
 		{"require profile staff", `{"groups": ["employees"]}`, "in"},
@@ -166,7 +188,10 @@ func TestResultsOfTheSessionAreRemembered(t *testing.T) {
 func TestRecall(t *testing.T) {
 	t.Parallel()
 	user, memory := userOf(t, `{"groups": ["a"]}`), new(Memory)
-	holds, refuses, passing := setOf(t, "require group a"), setOf(t, "require group b"), setOf(t, "require group a\nrequire max_age 1h")
+	holds, refuses, passing := setOf(t, "require group a"), setOf(t, "require group b"), setOf(t, `
+		require group a
+		require max_age 1h
+	`)
 	if _, known := memory.Recall([]*Set{holds}); known {
 		t.Error("expected nothing to be known before rules are evaluated, seen that it is")
 	}
@@ -189,7 +214,10 @@ func TestRecall(t *testing.T) {
 func TestMaxAgePasses(t *testing.T) {
 	t.Parallel()
 	user, memory := userOf(t, timesIn(`{"auth_time": NOW-0}`)), new(Memory)
-	set := setOf(t, "require max_age 5m\nrequire any { max_age 5m; group a }")
+	set := setOf(t, `
+		require max_age 5m
+		require any { max_age 5m; group a }
+	`)
 	for after, want := range map[time.Duration]bool{0: true, 4 * time.Minute: true, 6 * time.Minute: false} {
 		if got := Evaluate([]*Set{set}, &Subject{User: user, Now: now.Add(after)}, memory).Allowed(); got != want {
 			t.Errorf("after %v: expected allowed %v, seen %v", after, want, got)
@@ -210,8 +238,16 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestWhatLoginsAskFor(t *testing.T) {
 	t.Parallel()
-	instance := setOf(t, "require acr silver gold\nrequire max_age 1h\nrequire group a")
-	route := setOf(t, "require max_age 15m\nrequire acr gold\nrequire any { acr diamond; max_age 1m }")
+	instance := setOf(t, `
+		require acr silver gold
+		require max_age 1h
+		require group a
+	`)
+	route := setOf(t, `
+		require max_age 15m
+		require acr gold
+		require any { acr diamond; max_age 1m }
+	`)
 	got := DemandsOf([]*Set{instance, route})
 	if got.MaxAge != 15*time.Minute {
 		t.Errorf("expected max_age 15m, seen %v", got.MaxAge)
@@ -227,7 +263,16 @@ func TestWhatLoginsAskFor(t *testing.T) {
 
 func TestWhatRulesNeedOfSessions(t *testing.T) {
 	t.Parallel()
-	set := setOf(t, "require any { claim a.b 1; claim c; expression true }\nrequire tenant t\nrequire amr mfa\nrequire scope s\nrequire acr x\nrequire max_age 1m\ndeny group g\ndeny email_domain corp.example")
+	set := setOf(t, `
+		require any { claim a.b 1; claim c; expression true }
+		require tenant t
+		require amr mfa
+		require scope s
+		require acr x
+		require max_age 1m
+		deny group g
+		deny email_domain corp.example
+	`)
 	needs := set.Needs()
 	if want := []string{"a.b", "c", "level", "groups", "email"}; !sameElements(needs.Claims, want) {
 		t.Errorf("expected the claims %v, seen %v", want, needs.Claims)
@@ -291,7 +336,11 @@ func TestRulesAsText(t *testing.T) {
 
 func BenchmarkThreeRulesOfAHotSession(b *testing.B) {
 	t := new(testing.T)
-	sets := []*Set{setOf(t, "require group a\nrequire email_domain corp.example\nrequire claim level 3")}
+	sets := []*Set{setOf(t, `
+		require group a
+		require email_domain corp.example
+		require claim level 3
+	`)}
 	s := &Subject{User: userOf(t, `{"groups": ["a"], "email": "a@corp.example", "email_verified": true, "level": 3}`), Now: now}
 	memory := new(Memory)
 	Evaluate(sets, s, memory)

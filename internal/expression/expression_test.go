@@ -157,14 +157,16 @@ func TestCheckNamesThePlace(t *testing.T) {
 	t.Parallel()
 	e := environment(t)
 	for text, want := range map[string]string{
-		``:                                   "expression is empty",
-		"  \n":                               "expression is empty",
-		`claims.level >`:                     "expression: 1:15: Syntax error",
-		`foo == 1`:                           "expression: 1:1: undeclared reference to 'foo'",
-		`{http.request.host} == foo`:         "expression: 1:24: undeclared reference to 'foo'",
-		`{a.b} == "é" || {c.d} == foo`:       "expression: 1:26: undeclared reference to 'foo'",
-		"{a.b} == 'x' ||\n  \\{c.d} || foo":  "expression: 2:",
-		"user == 'x' ||\n  {a.b} == foo":     "expression: 2:12: undeclared reference to 'foo'",
+		``:                             "expression is empty",
+		"  \n":                         "expression is empty",
+		`claims.level >`:               "expression: 1:15: Syntax error",
+		`foo == 1`:                     "expression: 1:1: undeclared reference to 'foo'",
+		`{http.request.host} == foo`:   "expression: 1:24: undeclared reference to 'foo'",
+		`{a.b} == "é" || {c.d} == foo`: "expression: 1:26: undeclared reference to 'foo'",
+		`{a.b} == 'x' ||
+  \{c.d} || foo`: "expression: 2:",
+		`user == 'x' ||
+  {a.b} == foo`: "expression: 2:12: undeclared reference to 'foo'",
 		`user == 5`:                          "expression: 1:6: found no matching overload for '_==_' applied to '(string, int)'",
 		`request.pth == "/x"`:                "expression: 1:1: undeclared reference to 'request'",
 		`request["path"] == "/x"`:            "expression: 1:1: undeclared reference to 'request'",

@@ -266,12 +266,13 @@ func TestKeysThatCannotSignAreRefused(t *testing.T) {
 	encrypted := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: []byte("canary")})
 	secret := `"d":"` + strings.Split(strings.Split(jwkOf(t, ec, "", "", ""), `"d":"`)[1], `"`)[0]
 	for name, tc := range map[string]struct{ text, cause string }{
-		"nothing":                       {"", "neither PEM nor"},
-		"no key at all":                 {"canary canary", "neither PEM nor"},
-		"a public key":                  {string(block("PUBLIC KEY", public)), "no private key"},
-		"a certificate":                 {string(block("CERTIFICATE", []byte("canary"))), "no private key"},
-		"a damaged key":                 {string(block("PRIVATE KEY", []byte("canary"))), "cannot be read"},
-		"half a PEM file":               {"-----BEGIN PRIVATE KEY-----\ncanary", "no private key"},
+		"nothing":       {"", "neither PEM nor"},
+		"no key at all": {"canary canary", "neither PEM nor"},
+		"a public key":  {string(block("PUBLIC KEY", public)), "no private key"},
+		"a certificate": {string(block("CERTIFICATE", []byte("canary"))), "no private key"},
+		"a damaged key": {string(block("PRIVATE KEY", []byte("canary"))), "cannot be read"},
+		"half a PEM file": {`-----BEGIN PRIVATE KEY-----
+canary`, "no private key"},
 		"an encrypted key":              {string(block("ENCRYPTED PRIVATE KEY", []byte("canary"))), "password"},
 		"an encrypted key, old style":   {string(encrypted), "password"},
 		"a weak RSA key":                {string(pemOf(t, newKey(t, "weak RSA"))), "RSA from 2048 bits"},

@@ -140,14 +140,18 @@ func TestDecryptionKeysAreRead(t *testing.T) {
 		text string
 		kids []string // "" for a thumbprint
 	}{
-		"PKCS #8, RSA":    {keyPEM(t, "rsa", "PRIVATE KEY"), []string{""}},
-		"PKCS #1":         {keyPEM(t, "rsa", "RSA PRIVATE KEY"), []string{""}},
-		"SEC 1":           {keyPEM(t, "p521", "EC PRIVATE KEY"), []string{""}},
-		"several, beside": {"old:\n" + keyPEM(t, "p256", "PRIVATE KEY") + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + keyPEM(t, "p384", "EC PRIVATE KEY"), []string{"", ""}},
-		"a JWK":           {privateMember(t, "p256"), []string{"p256"}},
-		"a JWK set":       {string(keySetOf(privateMember(t, "rsa"), privateMember(t, "p384"))), []string{"rsa", "p384"}},
-		"with use":        {`{"use":"enc","key_ops":["unwrapKey"],` + privateMember(t, "rsa")[1:], []string{"rsa"}},
-		"with alg":        {`{"alg":"ECDH-ES+A256KW",` + privateMember(t, "p256")[1:], []string{"p256"}},
+		"PKCS #8, RSA": {keyPEM(t, "rsa", "PRIVATE KEY"), []string{""}},
+		"PKCS #1":      {keyPEM(t, "rsa", "RSA PRIVATE KEY"), []string{""}},
+		"SEC 1":        {keyPEM(t, "p521", "EC PRIVATE KEY"), []string{""}},
+		"several, beside": {`old:
+` + keyPEM(t, "p256", "PRIVATE KEY") + `-----BEGIN CERTIFICATE-----
+AAAA
+-----END CERTIFICATE-----
+` + keyPEM(t, "p384", "EC PRIVATE KEY"), []string{"", ""}},
+		"a JWK":     {privateMember(t, "p256"), []string{"p256"}},
+		"a JWK set": {string(keySetOf(privateMember(t, "rsa"), privateMember(t, "p384"))), []string{"rsa", "p384"}},
+		"with use":  {`{"use":"enc","key_ops":["unwrapKey"],` + privateMember(t, "rsa")[1:], []string{"rsa"}},
+		"with alg":  {`{"alg":"ECDH-ES+A256KW",` + privateMember(t, "p256")[1:], []string{"p256"}},
 	} {
 		keys, err := ParseDecryptionKeys([]byte(tc.text))
 		if err != nil || len(keys) != len(tc.kids) {
@@ -180,9 +184,15 @@ func TestDecryptionKeysThatCannotServe(t *testing.T) {
 		"one for another alg": `{"alg":"RSA-OAEP-256",` + privateMember(t, "p256")[1:],
 		"an empty set":        `{"keys":[]}`,
 		"too many":            string(keySetOf(slices.Repeat([]string{privateMember(t, "p256")}, maxDecryptionKeys+1)...)),
-		"one with passphrase": "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
-		"one that is damaged": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-		"JSON that is none":   `{"kty":`,
+		"one with passphrase": `-----BEGIN ENCRYPTED PRIVATE KEY-----
+AAAA
+-----END ENCRYPTED PRIVATE KEY-----
+`,
+		"one that is damaged": `-----BEGIN PRIVATE KEY-----
+AAAA
+-----END PRIVATE KEY-----
+`,
+		"JSON that is none": `{"kty":`,
 	} {
 		keys, err := ParseDecryptionKeys([]byte(text))
 		if err == nil {

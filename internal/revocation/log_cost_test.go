@@ -238,3 +238,70 @@ func TestARequestPaysLittle(t *testing.T) {
 		t.Errorf("%v allocations among many events", n)
 	}
 }
+
+// TestWhatAMonthOfLogoutsCosts counts what 10,000 logouts on three nodes in 30
+// days leave behind.
+func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		storage := newMemory()
+		nodes := []*Log{storage.node(time.Now), storage.node(time.Now), storage.node(time.Now)}
+		const logouts = 10_000
+		var sessions []*session.Session
+		most := 0
+		for i := range logouts / 2 {
+			sessions = append(sessions, month(), month())
+			end(t, nodes[i%3], endedNow(sessions[2*i]), endedNow(sessions[2*i+1]))
+			time.Sleep(30 * 24 * time.Hour / logouts * 2)
+			poll(t, nodes[i%3])
+			packAll(t, nodes[i%3])
+			if i%50 == 0 {
+				sweep(t, nodes[0])
+			}
+			if minutes, packs := storage.root(); i > logouts/10 {
+				most = max(most, len(minutes)+len(packs))
+			}
+		}
+		// Two logouts in 8.6 minutes: up to two hours of them, and the packs.
+		if most > 25 {
+			t.Errorf("the root listed %d names", most)
+		}
+		_, packs := storage.root()
+		size := 0
+		for _, name := range packs {
+			size = max(size, len(storage.Files[logRoot+"/"+name]))
+		}
+		if len(packs) > 8 {
+			t.Errorf("expected eight packs at most, seen %q", packs)
+		}
+		if size > 256<<10 {
+			t.Errorf("expected packs of %d bytes at most, seen %d", 256<<10, size)
+		}
+		storage.With(func(m *clustertest.Memory) { m.Loads, m.Lists = 0, 0 })
+		fresh := storage.node(time.Now)
+		wantKnown(t, "a later node", fresh, sessions)
+		if storage.Loads > 40 {
+			t.Errorf("the first look: expected 40 loads at most, seen %d", storage.Loads)
+		}
+		if storage.Lists > 40 {
+			t.Errorf("the first look: expected 40 lists at most, seen %d", storage.Lists)
+		}
+		wantKnown(t, "the node that was there", nodes[0], sessions)
+		time.Sleep(watched + settled)
+		poll(t, nodes[0])
+		end(t, nodes[1], endedNow(month()))
+		storage.With(func(m *clustertest.Memory) { m.Loads, m.Lists = 0, 0 })
+		for range 100 {
+			time.Sleep(2 * time.Second)
+			poll(t, nodes[0])
+		}
+		// One List of the root, and of the open minutes one List and Load each:
+		// five minutes and a bit hold one here.
+		if storage.Lists > 100*2 {
+			t.Errorf("100 polls: expected 200 lists at most, seen %d", storage.Lists)
+		}
+		if storage.Loads > 100 {
+			t.Errorf("100 polls: expected 100 loads at most, seen %d", storage.Loads)
+		}
+		t.Logf("%d names at most, %d packs of up to %d bytes; 100 polls: %d lists, %d loads", most, len(packs), size, storage.Lists, storage.Loads)
+	})
+}

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
 func rotate(t *testing.T, m *Managed, compromised bool) (made bool) {
@@ -373,40 +371,5 @@ func TestIDsAreThoseInSealedValues(t *testing.T) {
 	}
 	if got := sealed[1:headerSize]; ids[0] != hex.EncodeToString(got) {
 		t.Errorf("%x in the value, %s by name", got, ids[0])
-	}
-}
-
-// leaving is a storage during whose lock whoever asked goes away.
-type leaving struct {
-	clusterstore.Storage
-	locking chan struct{}
-}
-
-func (s *leaving) Lock(ctx context.Context, key string) error {
-	close(s.locking)
-	time.Sleep(20 * time.Millisecond)
-	return s.Storage.Lock(ctx, key)
-}
-
-func TestWhoAsksForARotationMayLeave(t *testing.T) {
-	t.Parallel()
-	var storage clusterstore.Storage = newMemory()
-	m := NewManaged(func() clusterstore.Storage { return storage }, time.Now)
-	m.Demand(time.Hour, time.Hour)
-	if _, err := m.Ring(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	before := m.ring.Load()
-	slow := &leaving{storage, make(chan struct{})}
-	storage = slow
-	ctx, leave := context.WithCancel(t.Context())
-	go func() { <-slow.locking; leave() }()
-	if made, err := m.Rotate(ctx, true); made || !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, %v", made, err)
-	}
-	for end := time.Now().Add(5 * time.Second); m.ring.Load() == before; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("expected the rotation to outlive its caller, seen that it ended")
-		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
 var errDown = errors.New("the storage is down")
@@ -221,4 +223,39 @@ func TestAHundredAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// leaving is a storage during whose lock whoever asked goes away.
+type leaving struct {
+	clusterstore.Storage
+	locking chan struct{}
+}
+
+func (s *leaving) Lock(ctx context.Context, key string) error {
+	close(s.locking)
+	time.Sleep(20 * time.Millisecond)
+	return s.Storage.Lock(ctx, key)
+}
+
+func TestACallerOfRotateMayLeave(t *testing.T) {
+	t.Parallel()
+	var storage clusterstore.Storage = newMemory()
+	m := NewManaged(func() clusterstore.Storage { return storage }, time.Now)
+	m.Demand(time.Hour, time.Hour)
+	if _, err := m.Ring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := m.ring.Load()
+	slow := &leaving{storage, make(chan struct{})}
+	storage = slow
+	ctx, leave := context.WithCancel(t.Context())
+	go func() { <-slow.locking; leave() }()
+	if made, err := m.Rotate(ctx, true); made || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, %v", made, err)
+	}
+	for end := time.Now().Add(5 * time.Second); m.ring.Load() == before; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("expected the rotation to outlive its caller, seen that it ended")
+		}
+	}
 }

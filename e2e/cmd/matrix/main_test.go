@@ -15,7 +15,11 @@ func TestTheTableIsTheSameInAnyOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "| | a | b |\n|---|:-:|:-:|\n| A copied cookie is dead | – | **fails** |\n| client authentication: none |  | ✓ |\n"
+	want := `| | a | b |
+|---|:-:|:-:|
+| A copied cookie is dead | – | **fails** |
+| client authentication: none |  | ✓ |
+`
 	if got := table(records); got != want {
 		t.Errorf("the table is\n%s", got)
 	}
