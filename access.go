@@ -51,20 +51,48 @@ func (h *Handler) sitePolicy() authz.Policy {
 	}
 }
 
-// policyAsRead returns the policy for the path as it stands in the request.
+// policyAsRead returns the policy for the path as it stands in the request. HEAD is
+// judged as GET, which it asks for the same as. A matcher may name either: if only one
+// of them has a route, that applies to both.
 func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
+	if r.Method != http.MethodHead {
+		policy, _, err := routePolicy(h, r)
+		return policy, err
+	}
+	r.Method = http.MethodGet
+	asGet, getNamed, err := routePolicy(h, r)
+	r.Method = http.MethodHead
+	if err != nil {
+		return asGet, err
+	}
+	asHead, headNamed, err := routePolicy(h, r)
+	switch {
+	case err != nil || headNamed && !getNamed:
+		return asHead, err
+	case getNamed && !headNamed:
+		return asGet, nil
+	}
+	both := authz.Policy{Public: true, Named: true}
+	both.Restrict(asGet)
+	both.Restrict(asHead)
+	return both, nil
+}
+
+// routePolicy returns the policy for a request as it stands, and whether a route names
+// it.
+func routePolicy(h *Handler, r *http.Request) (policy authz.Policy, named bool, err error) {
 	covered, route, err := routeAsRead(h, r)
 	switch {
 	case err != nil || !covered:
-		return authz.Policy{}, err
+		return authz.Policy{}, false, err
 	case route == nil:
-		return h.sitePolicy(), nil
+		return h.sitePolicy(), false, nil
 	}
 	public := route.Mode == modePublic
 	return authz.Policy{
 		Guarded: true, Public: public, Named: public, Unauthenticated: authz.Unauthenticated(cmp.Or(route.Unauthenticated, h.Unauthenticated)),
 		Rules: route.rules, Explain: explains(h, route),
-	}, nil
+	}, true, nil
 }
 
 // routeAsRead returns whether the guard covers the path as it stands in the request,

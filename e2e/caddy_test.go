@@ -73,15 +73,21 @@ func (n *node) start(caddyfile string) {
 	})
 }
 
-// restart ends Caddy with the signal and starts it again as it was.
-func (n *node) restart(signal syscall.Signal) {
+// running is the Caddyfile that Caddy was given last.
+func (n *node) running() string {
 	n.t.Helper()
-	n.process.stop(n.t, signal)
 	caddyfile, err := os.ReadFile(n.file)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.start(string(caddyfile))
+	return string(caddyfile)
+}
+
+// restart ends Caddy with the signal and starts it again as it was.
+func (n *node) restart(signal syscall.Signal) {
+	n.t.Helper()
+	n.process.stop(n.t, signal)
+	n.start(n.running())
 }
 
 // reload gives the running Caddy another configuration and reports whether it

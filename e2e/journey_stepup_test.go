@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,4 +178,79 @@ func TestAStepUpEndsOnAnotherNode(t *testing.T) {
 			t.Error("expected step-ups to end on other nodes, seen none")
 		}
 	})
+}
+
+// With a claims parameter that calls acr essential, a rule is asked for as such. A
+// value that the parameter excludes is only asked for by acr_values.
+func TestAnEssentialACRIsAskedForAsSuch(t *testing.T) {
+	t.Parallel()
+	w := start(t, keycloak, site{options: `
+		authorization_params {
+			claims ` + "`{\"id_token\": {\"acr\": {\"essential\": true, \"values\": [\"pwd\", \"mfa\"]}}}`" + `
+		}
+		private /admin/* {
+			require acr mfa
+		}
+		private /gold/* {
+			require acr gold
+		}`})
+	wants := func(p *page) []string {
+		t.Helper()
+		var claims struct {
+			IDToken struct {
+				ACR struct {
+					Essential     bool
+					Value, Values any
+				}
+			} `json:"id_token"`
+		}
+		text := p.authorization().Get("claims")
+		if err := json.Unmarshal([]byte(text), &claims); err != nil {
+			t.Fatalf("claims %q: %v", text, err)
+		}
+		acr := claims.IDToken.ACR
+		if !acr.Essential {
+			t.Errorf("expected acr to be essential, seen %s", text)
+		}
+		if acr.Value != nil {
+			return []string{fmt.Sprint(acr.Value)}
+		}
+		return strings.Fields(strings.Trim(fmt.Sprint(acr.Values), "[]"))
+	}
+	b := w.newBrowser()
+	p := b.open("/")
+	if got := wants(p); !slices.Equal(got, []string{"pwd", "mfa"}) {
+		t.Errorf("expected the first login to ask for pwd or mfa, seen %q", got)
+	}
+	p.signIn("alice").isFor("alice", "/") // without a second factor
+	p = b.open("/admin/x")
+	if got := wants(p); !slices.Equal(got, []string{"mfa"}) {
+		t.Errorf("expected the login for /admin to ask for mfa, seen %q", got)
+	}
+	if !p.asksCode() {
+		t.Fatalf("expected a form for a second factor, seen:%s", p)
+	}
+	p.proves("alice").isFor("alice", "/admin/x")
+
+	p = b.open("/gold/x").is(403, "stronger sign-in")
+	if got := p.authorization().Get("acr_values"); got != "gold" {
+		t.Errorf("expected a login with acr_values gold, seen %q", got)
+	}
+	if got := wants(p); !slices.Equal(got, []string{"pwd", "mfa"}) {
+		t.Errorf("expected the login for /gold to ask for pwd or mfa as well, seen %q", got)
+	}
+	b.open("/admin/y").isFor("alice", "/admin/y")
+
+	// Keycloak answers with a page of its own if it does not know an essential value:
+	// the browser never comes back, and the session at hand goes on.
+	bob := w.newBrowser()
+	bob.signIn("/", "bob").isFor("bob", "/")
+	if err := w.caddy.reload(strings.Replace(w.caddy.running(), `["pwd", "mfa"]`, `["pwd", "gold"]`, 1)); err != nil {
+		t.Fatal(err)
+	}
+	p = bob.open("/gold/x")
+	if p.status != 400 || w.isSite(p.url) {
+		t.Errorf("expected an error page of the provider, seen:%s", p)
+	}
+	bob.open("/").isFor("bob", "/")
 }

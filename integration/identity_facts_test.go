@@ -153,3 +153,44 @@ func TestARefreshPardonsNoOne(t *testing.T) {
 		})
 	}
 }
+
+// A session from before a rule, which keeps less than the rule needs, leads to one
+// quiet login.
+func TestARuleAboutAClaimThatSessionsDoNotKeep(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, keeps, rule string }{
+		{"an address", "email", "require email_domain example.com"},
+		{"an address, by a claim", "email", "require claim email alice@example.com"},
+		{"nothing", "name", "require email_domain example.com"},
+		{"groups", "name", "require group staff"},
+		{"a denied group", "name", "deny group contractors"},
+		{"an expression", "name", `require expression "claims.email_verified == true"`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			op, storage := newOP(t, oidctest.ClaimsInIDToken()), storageDir(t)
+			says(t, op, `{"groups": ["staff"]}`)
+			site := func(rules string) *harness {
+				return newHarnessAt(t, storage, `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+rules+`
+		session {
+			claims `+row.keeps+`
+		}
+	}
+	reverse_proxy {upstream}
+}
+`)
+			}
+			b, r := signedIn(t, site("")), site(row.rule)
+			moveTo(b, r)
+			if p := b.get("/page"); !strings.Contains(p.location(), "prompt=none") && p.StatusCode != http.StatusOK {
+				t.Errorf("expected a quiet login, seen status %d to %s\n%s", p.StatusCode, p.location(), r.logs())
+			}
+			if p := b.open("/page"); p.StatusCode != http.StatusOK {
+				t.Errorf("expected the user to be let in, seen status %d\n%s", p.StatusCode, r.logs())
+			}
+		})
+	}
+}

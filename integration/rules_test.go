@@ -96,6 +96,72 @@ oidc_rp {
 	}
 }
 
+// Threat D14: HEAD asks for what GET does, whichever of them a matcher names. All other
+// methods are what they are.
+func TestRulesJudgeHEADAsGET(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, `
+@reports {
+	path /reports/*
+	method GET
+}
+@open {
+	path /open/*
+	method GET
+}
+@probe {
+	path /probe
+	method HEAD
+}
+@both {
+	path /reports/both
+	method HEAD
+}
+@partly {
+	path /reports/open/*
+	method HEAD
+}
+oidc_rp {
+	`+options(op)+`
+	public @partly
+	private @reports {
+		require group auditors
+	}
+	private @both {
+		require group staff
+	}
+	public @open @probe
+}
+`)
+	b := r.browser()
+	b.open("/")
+	for _, row := range []struct {
+		method, path      string
+		signedIn, unknown int
+	}{
+		{"GET", "/reports/x", http.StatusForbidden, http.StatusUnauthorized},
+		{"HEAD", "/reports/x", http.StatusForbidden, http.StatusUnauthorized},
+		{"HEAD", "/reports/both", http.StatusForbidden, http.StatusUnauthorized},
+		{"HEAD", "/reports/open/x", http.StatusForbidden, http.StatusUnauthorized},
+		{"OPTIONS", "/reports/x", http.StatusOK, http.StatusUnauthorized},
+		{"POST", "/reports/x", http.StatusOK, http.StatusUnauthorized},
+		{"GET", "/open/x", http.StatusOK, http.StatusOK},
+		{"HEAD", "/open/x", http.StatusOK, http.StatusOK},
+		{"OPTIONS", "/open/x", http.StatusOK, http.StatusUnauthorized},
+		{"HEAD", "/probe", http.StatusOK, http.StatusOK},
+		{"GET", "/probe", http.StatusOK, http.StatusUnauthorized},
+	} {
+		program := map[string]string{"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+		if p := b.send(row.method, rpURL+row.path, program); p.StatusCode != row.signedIn {
+			t.Errorf("%s %s: expected status %d, seen %d", row.method, row.path, row.signedIn, p.StatusCode)
+		}
+		if p := r.browser().send(row.method, rpURL+row.path, program); p.StatusCode != row.unknown {
+			t.Errorf("%s %s, unauthenticated: expected status %d, seen %d", row.method, row.path, row.unknown, p.StatusCode)
+		}
+	}
+}
+
 // Where readings of one path belong to several routes, the rules of all of them
 // apply.
 func TestRulesOfSeveralReadingsAddUp(t *testing.T) {
