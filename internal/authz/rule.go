@@ -205,6 +205,9 @@ func newCondition(r Rule, deny bool) (c condition, err error) {
 	if err := kind.checkForm(&r, deny); err != nil {
 		return c, err
 	}
+	if err := kind.checkPaths(&r); err != nil {
+		return c, err
+	}
 	values, err := kind.checkValues(&r)
 	if err != nil {
 		return c, err
@@ -260,4 +263,20 @@ func (k *kind) checkValues(r *Rule) (values []string, err error) {
 		}
 	}
 	return values, nil
+}
+
+// checkPaths refuses claims that no session has: a require about them would let no one
+// in, and a deny everyone.
+func (k *kind) checkPaths(r *Rule) error {
+	if r.Kind != KindClaim && r.Kind != KindExpression {
+		return nil
+	}
+	var needs identity.Needs
+	k.needs(r, &needs)
+	for _, path := range needs.Claims {
+		if flaw := identity.PathFlaw(path); flaw != "" {
+			return fmt.Errorf("%s: %s", r.Kind, flaw)
+		}
+	}
+	return nil
 }
