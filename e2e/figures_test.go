@@ -119,8 +119,11 @@ func (n *node) cpuOf(t *testing.T, times int, do func(i int) error) string {
 func (n *node) cpu(t *testing.T) (all time.Duration) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", n.process.cmd.Process.Pid))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("the process's threads cannot be seen: %v", err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Fatal("expected threads of the process, seen none")
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)

@@ -252,8 +252,12 @@ func (p *provider) idTokenClaim(t testing.TB, name string) string {
 	for _, issued := range slices.Backward(p.handedOut(t)) {
 		if parts := strings.Split(issued.Value, "."); issued.Name == "id_token" && len(parts) == 3 {
 			var claims object
-			if text, err := base64.RawURLEncoding.DecodeString(parts[1]); err != nil || json.Unmarshal(text, &claims) != nil {
-				t.Errorf("the ID token cannot be read: %v", err)
+			text, err := base64.RawURLEncoding.DecodeString(parts[1])
+			if err != nil {
+				t.Errorf("the claims of the ID token are not base64url: %v", err)
+			}
+			if err := json.Unmarshal(text, &claims); err != nil {
+				t.Errorf("the claims of the ID token are not JSON: %v", err)
 			}
 			value, _ := claims[name].(string)
 			return value

@@ -14,7 +14,7 @@ import (
 // to do.
 const patience = 250 * time.Millisecond
 
-// Many logins wait at once for a token endpoint that does not answer. Nobody
+// Many logins wait at once for a token endpoint that does not answer. No one
 // else notices, and then all of them end well.
 func TestASlowProviderHoldsUpOnlyItsLogins(t *testing.T) {
 	const people, rate = 500, 300

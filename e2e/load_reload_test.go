@@ -55,8 +55,11 @@ func (w *world) spoilt(t testing.TB, s site) (all []spoiltConfig) {
 	_, running := w.caddy.config()
 	swap := func(name, word, old, with string) {
 		config := strings.Replace(running, old, with, 1)
-		if config == running || !json.Valid([]byte(config)) {
-			t.Fatalf("%s: the running configuration has no %q", name, old)
+		if config == running {
+			t.Fatalf("%s: expected %q in the running configuration, seen none", name, old)
+		}
+		if !json.Valid([]byte(config)) {
+			t.Fatalf("%s: expected a configuration in JSON, seen another one", name)
 		}
 		all = append(all, spoiltConfig{name, "application/json", config, word})
 	}

@@ -30,16 +30,17 @@ func TestSessionExpiryShortensASession(t *testing.T) {
 			if !strings.HasSuffix(name, "oidc_rp") && !strings.HasSuffix(name, "_hint") {
 				continue
 			}
-			if c.MaxAge > 30*60 || c.MaxAge < 29*60 {
-				t.Errorf("%s: expected a Max-Age of half an hour, seen %d", name, c.MaxAge)
-			}
+			atMost(t, name+": Max-Age", c.MaxAge, 30*60)
+			atLeast(t, name+": Max-Age", c.MaxAge, 29*60)
 		}
 		if p := b.get("/x"); p.StatusCode != http.StatusOK {
 			t.Fatalf("expected 200, seen %d\n%s", p.StatusCode, s.nodes[0].logs())
 		}
 		header, _ := s.nodes[0].upstream.got()
-		if got, err := time.Parse(time.RFC3339, header.Get("X-Expires")); err != nil || !got.Equal(ends) {
-			t.Errorf("expected the application to see %v, seen %q", ends, header.Get("X-Expires"))
+		got, err := time.Parse(time.RFC3339, header.Get("X-Expires"))
+		succeeds(t, "X-Expires", err)
+		if !got.Equal(ends) {
+			t.Errorf("X-Expires: expected %v, seen %v", ends, got)
 		}
 		cookies := b.cookieHeader()
 		k.settle()
@@ -123,15 +124,13 @@ func TestARefreshedIDTokenShortensASession(t *testing.T) {
 		}
 		refreshed(time.Hour)
 		s.at(due)
-		if p := b.get("/x"); p.StatusCode != http.StatusOK || calls(s.op) != 1 {
-			t.Fatalf("expected a refresh, seen status %d and %d calls\n%s", p.StatusCode, calls(s.op), first.logs())
-		}
+		check(required{t}, b.get("/x")).status(http.StatusOK)
+		equal(required{t}, "calls for a refresh", calls(s.op), 1)
 		refreshed(3 * time.Hour) // which makes nothing longer
 		s.at(2 * due)
 		moveTo(b, second)
-		if p := b.get("/x"); p.StatusCode != http.StatusOK || calls(s.op) != 2 {
-			t.Fatalf("expected another refresh, seen status %d and %d calls\n%s", p.StatusCode, calls(s.op), second.logs())
-		}
+		check(required{t}, b.get("/x")).status(http.StatusOK)
+		equal(required{t}, "calls for two refreshes", calls(s.op), 2)
 		k.settle()
 		cookies := b.cookieHeader()
 		s.at(61 * time.Minute)

@@ -97,7 +97,7 @@ func TestAnOutdatedSessionNeverLoops(t *testing.T) {
 				return who
 			})
 		}, ends: true, logins: 2},
-		{name: "has nobody signed in and shows its page", who: func(p *oidctest.Provider) { p.SignOut() }, logins: 2},
+		{name: "has no user signed in and shows its page", who: func(p *oidctest.Provider) { p.SignOut() }, logins: 2},
 		{name: "shows an error page", lie: at(oidctest.Authorize, oidctest.Fault{Status: http.StatusInternalServerError, Body: func([]byte) []byte { return []byte("sorry") },
 			Header: func(h http.Header) { h.Del("Location") }}), logins: 2},
 		{name: "does not answer", lie: at(oidctest.Authorize, oidctest.Fault{Drop: true}), logins: 2},
@@ -194,12 +194,9 @@ func TestAnythingElseWithAnOutdatedSessionIs401(t *testing.T) {
 			b, there := outdated(t, op, row.site)
 			before := op.Hits(oidctest.Authorize)
 			p := b.send(row.method, "/api", row.header)
-			if p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.body, `"session_outdated"`) {
-				t.Errorf("expected 401 session_outdated, seen %d: %s", p.StatusCode, p.body)
-			}
-			if there.upstream.count() != 0 || op.Hits(oidctest.Authorize) != before {
-				t.Error("expected neither a login nor a call of the application")
-			}
+			check(t, p).status(http.StatusUnauthorized).shows(`"session_outdated"`)
+			equal(t, "requests at the application", there.upstream.count(), 0)
+			equal(t, "logins at the provider", op.Hits(oidctest.Authorize), before)
 			if c := b.cookies()["__Host-oidc_rp"]; c == "" {
 				t.Error("expected the session to stay, seen no cookie")
 			}
@@ -259,9 +256,7 @@ func TestAnOutdatedSessionIsRenewedAtItsProvider(t *testing.T) {
 	}
 	moveTo(b, there)
 	p := b.get("/page")
-	if !strings.HasPrefix(p.location(), partners.URL(oidctest.Authorize)) || !strings.Contains(p.location(), "prompt=none") || !strings.Contains(p.location(), "login_hint=alice&") {
-		t.Fatalf("expected a silent login with the hint alice at the session's provider, seen %s", p.location())
-	}
+	check(required{t}, p).leadsInto(partners.URL(oidctest.Authorize)).leadsWith("prompt=none", "login_hint=alice&")
 	b.open(p.location())
 	if header, _ := there.upstream.got(); header.Get("X-User") != "partners/alice" {
 		t.Errorf("expected the user partners/alice, seen %q", header.Get("X-User"))

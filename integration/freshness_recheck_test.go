@@ -178,12 +178,10 @@ func TestWhatNoSourceRepeatsIsGone(t *testing.T) {
 				t.Fatalf("expected all claims after the sign-in, seen %s", got)
 			}
 			op.at(6*time.Minute, r)
-			if p := b.get("/x"); p.StatusCode != http.StatusOK || r.sees() != "/Alice Müller" {
-				t.Errorf("expected the groups to be gone, seen %d and %s", p.StatusCode, r.sees())
-			}
-			if want := `"claim":"groups"`; !strings.Contains(r.logs(), want) || !strings.Contains(r.logs(), "is gone after a recheck") {
-				t.Errorf("expected the log to say that groups are gone, seen\n%s", r.logs())
-			}
+			check(t, b.get("/x")).status(http.StatusOK)
+			equal(t, "the claims without groups", r.sees(), "/Alice Müller")
+			contains(t, "the log", r.logs(), `"claim":"groups"`)
+			contains(t, "the log", r.logs(), "is gone after a recheck")
 		})
 	}
 }
@@ -210,17 +208,15 @@ func TestSessionsOfBeforeARecheckGoOn(t *testing.T) {
 	demote(op.Provider)
 	moveTo(b, there)
 	op.at(4*time.Minute, here, there)
-	if p := b.get("/x"); p.StatusCode != http.StatusOK || calls(op) != 0 {
-		t.Errorf("before it is due: expected 200 and no call, seen %d and %d\n%s", p.StatusCode, calls(op), there.logs())
-	}
+	check(t, b.get("/x"), "before it is due").status(http.StatusOK)
+	equal(t, "calls before it is due", calls(op), 0)
 	op.at(6*time.Minute, here, there)
-	if p := b.get("/x"); p.StatusCode != http.StatusOK || calls(op) != 1 || there.sees() != "staff/" {
-		t.Errorf("when it is due: expected new claims by one call, seen %d, %d and %s\n%s", p.StatusCode, calls(op), there.sees(), there.logs())
-	}
+	check(t, b.get("/x"), "when it is due").status(http.StatusOK)
+	equal(t, "calls when it is due", calls(op), 1)
+	equal(t, "the claims when it is due", there.sees(), "staff/")
 	moveTo(b, here)
-	if p := b.get("/x"); p.StatusCode != http.StatusOK || here.sees() != "staff/" {
-		t.Errorf("without recheck: expected the session to go on, seen %d and %s", p.StatusCode, here.sees())
-	}
+	check(t, b.get("/x"), "without recheck").status(http.StatusOK)
+	equal(t, "the claims without recheck", here.sees(), "staff/")
 }
 
 // A WebSocket and a call of a program have fresh claims as well.
@@ -238,9 +234,8 @@ func TestARecheckIsMadeBeforeAnUpgrade(t *testing.T) {
 			b := s.signIn(r, "alice")
 			demote(s.op.Provider)
 			s.at(6 * time.Minute)
-			if p := b.send(http.MethodGet, "/socket", header); p.StatusCode != http.StatusOK || r.sees() != "staff/" {
-				t.Errorf("expected the application to see new claims, seen %d and %s", p.StatusCode, r.sees())
-			}
+			check(t, b.send(http.MethodGet, "/socket", header)).status(http.StatusOK)
+			equal(t, "the claims", r.sees(), "staff/")
 			s.op.EndGrants()
 			s.at(12 * time.Minute)
 			if p := b.send(http.MethodGet, "/socket", header); p.StatusCode != http.StatusUnauthorized {
@@ -286,9 +281,8 @@ func TestARefreshIsARecheck(t *testing.T) {
 	b := signedIn(t, r)
 	for i, want := range []int{1, 1, 2} { // at 9:10, 13:00 and 18:20
 		op.at([]time.Duration{due, 13 * time.Minute, 2 * due}[i], r)
-		if p := b.get("/x"); p.StatusCode != http.StatusOK || calls(op) != want {
-			t.Errorf("step %d: expected 200 after %d calls, seen %d after %d", i, want, p.StatusCode, calls(op))
-		}
+		check(t, b.get("/x"), fmt.Sprintf("step %d", i)).status(http.StatusOK)
+		equal(t, fmt.Sprintf("calls until step %d", i), calls(op), want)
 	}
 }
 
@@ -325,8 +319,7 @@ func TestARecheckCanBeSwitchedOffForASite(t *testing.T) {
 	demote(op.Provider)
 	op.at(6*time.Minute, r)
 	for host, want := range map[string]string{"a.test": "staff/", "b.test": "admins,staff/Alice Müller"} {
-		if p := b.get("https://" + host + "/x"); p.StatusCode != http.StatusOK || r.sees() != want {
-			t.Errorf("%s: expected 200 and %s, seen %d and %s", host, want, p.StatusCode, r.sees())
-		}
+		check(t, b.get("https://"+host+"/x")).status(http.StatusOK)
+		equal(t, host+": the claims", r.sees(), want)
 	}
 }

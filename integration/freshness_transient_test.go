@@ -72,8 +72,9 @@ session {
 					}
 				default:
 					kept = append(kept, name)
-					if c.MaxAge != 0 || !c.Expires.IsZero() {
-						t.Errorf("expected a cookie without a lifetime, seen %q", c.Raw[len(c.Raw)-80:])
+					equal(t, c.Name+": Max-Age", c.MaxAge, 0)
+					if !c.Expires.IsZero() {
+						t.Errorf("%s: expected no Expires, seen %v", c.Name, c.Expires)
 					}
 				}
 			}

@@ -60,9 +60,7 @@ http://rp.test {
 	}
 	in(anotherTenant)
 	stranger := r.browser()
-	if p := stranger.open("/"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "token_invalid") {
-		t.Errorf("a user of another tenant: expected token_invalid, seen status %d: %s", p.StatusCode, p.body)
-	}
+	check(t, stranger.open("/"), "a user of another tenant").status(http.StatusForbidden).shows("token_invalid")
 	if logs := r.logs(); !strings.Contains(logs, `its tenant is \"`+anotherTenant+`\", which is not one of tenants`) {
 		t.Errorf("expected the log to name the tenant, seen\n%s", logs)
 	}

@@ -57,7 +57,7 @@ alice
 	}
 	write("alice")
 	step("the file is back", 3*time.Second, "<alice> true")
-	if p := r.browser().open(rpURL + "/@app/auth/default/login"); p.StatusCode != http.StatusOK || strings.Contains(p.url, "auth_error") {
-		t.Errorf("expected a sign-in, seen %d at %s", p.StatusCode, p.url)
-	}
+	again := r.browser().open(rpURL + "/@app/auth/default/login")
+	check(t, again).status(http.StatusOK)
+	lacks(t, "the address after a sign-in", again.url, "auth_error")
 }

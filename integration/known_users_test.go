@@ -128,9 +128,7 @@ func TestTheSessionOfARemovedUserIsAnonymous(t *testing.T) {
 		r, b := withoutAlice(t, op, "private", "end_session off")
 		cookies := b.cookieHeader()
 		p := b.open("/Special:UserLogout")
-		if p.StatusCode != http.StatusOK || !strings.Contains(p.body, "Signed out") {
-			t.Errorf("expected the page after a logout, seen %d %s", p.StatusCode, p.body)
-		}
+		check(t, p).status(http.StatusOK).shows("Signed out")
 		if left := b.cookies(); len(left) != 0 {
 			t.Errorf("expected no cookies, seen %v", left)
 		}
@@ -172,9 +170,7 @@ http://rp.test {
 	if p := b.open("/open"); p.StatusCode != http.StatusOK {
 		t.Fatalf("expected status 200, seen %d\n%s", p.StatusCode, r.logs())
 	}
-	if p := b.open("/closed"); p.StatusCode != http.StatusForbidden || !strings.Contains(p.body, "Your account is not known here.") {
-		t.Errorf("expected 403 with the reason, seen %d %s\n%s", p.StatusCode, p.body, r.logs())
-	}
+	check(t, b.open("/closed")).status(http.StatusForbidden).shows("Your account is not known here.")
 	if p := b.get("/open"); p.StatusCode != http.StatusOK {
 		t.Errorf("expected the other guard to serve the page still, seen %d", p.StatusCode)
 	}
@@ -268,9 +264,7 @@ func TestDirectoriesThatCannotBeLoaded(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = provision(config)
-			if err == nil || !strings.Contains(err.Error(), row.expected) {
-				t.Errorf("expected the error %q, seen %v", row.expected, err)
-			}
+			failsWith(t, "the configuration", err, row.expected)
 		})
 	}
 }
@@ -357,9 +351,7 @@ func TestDirectoriesInJSONThatCannotBeLoaded(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := provision([]byte(strings.Replace(string(config), known, `"known_users":`+row.known, 1)))
-			if err == nil || !strings.Contains(err.Error(), row.expected) {
-				t.Errorf("expected the error %q, seen %v", row.expected, err)
-			}
+			failsWith(t, "the configuration", err, row.expected)
 		})
 	}
 }

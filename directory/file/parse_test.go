@@ -133,8 +133,14 @@ func FuzzParse(f *testing.F) {
 		found, bad := parse(text)
 		unquoted := strings.ReplaceAll(text, `"`, "")
 		for name := range found {
-			if name == "" || name != strings.TrimSpace(name) || strings.ContainsFunc(name, unicode.IsControl) {
-				t.Errorf("no user can have the name %q", name)
+			if name == "" {
+				t.Error("expected names only, seen an empty one")
+			}
+			if trimmed := strings.TrimSpace(name); name != trimmed {
+				t.Errorf("expected the name %q without spaces around it, seen %q", trimmed, name)
+			}
+			if strings.ContainsFunc(name, unicode.IsControl) {
+				t.Errorf("expected names without control characters, seen %q", name)
 			}
 			if !strings.Contains(unquoted, strings.ReplaceAll(name, `"`, "")) {
 				t.Errorf("the name %q does not stand in the file", name)

@@ -122,8 +122,11 @@ func FuzzReadAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, ignoreCase bool) {
 		known, odd, err := readAnswer(body, "alice", ignoreCase)
-		if err != nil && (known || odd != "") {
-			t.Errorf("an answer beside the error %v", err)
+		if err != nil && known {
+			t.Errorf("expected no known user beside the error %v, seen one", err)
+		}
+		if err != nil && odd != "" {
+			t.Errorf("expected nothing odd beside the error %v, seen %q", err, odd)
 		}
 		if !known {
 			return

@@ -48,14 +48,21 @@ func TestReturnWhole(t *testing.T) {
 		"":                                    false,
 	} {
 		got, ok := ReturnWhole(raw, own)
-		if ok != want || ok && got != raw {
-			t.Errorf("ReturnWhole(%q) = %q, %v", raw, got, ok)
+		if ok != want {
+			t.Errorf("ReturnWhole(%q): expected that it is accepted: %v, seen %v", raw, want, ok)
 		}
 		if !ok {
 			continue
 		}
-		if origin, ok := browserOrigin(got, own); !ok || origin != own {
-			t.Errorf("a browser resolves %q to %q", got, origin)
+		if got != raw {
+			t.Errorf("ReturnWhole(%q): expected the same, seen %q", raw, got)
+		}
+		origin, ok := browserOrigin(got, own)
+		if !ok {
+			t.Errorf("expected a browser to resolve %q, seen that it does not", got)
+		}
+		if origin != own {
+			t.Errorf("expected a browser to resolve %q to %q, seen %q", got, own, origin)
 		}
 	}
 	if _, ok := ReturnWhole("://"+"//x", Origin{}); ok {

@@ -334,8 +334,12 @@ func checkReturn(t *testing.T, raw string, own Origin, others []Origin) {
 		if short == "" {
 			continue
 		}
-		if again, ok := Return(short, own, others); !ok || again != short {
-			t.Fatalf("Shorten(%q, %d) = %q, which Return does not accept", got, max, short)
+		again, ok := Return(short, own, others)
+		if !ok {
+			t.Fatalf("Shorten(%q, %d): expected an address that Return accepts, seen %q", got, max, short)
+		}
+		if again != short {
+			t.Fatalf("Shorten(%q, %d): expected Return to keep %q, seen %q", got, max, short, again)
 		}
 	}
 }

@@ -29,9 +29,12 @@ func TestReadBody(t *testing.T) {
 			continue
 		}
 		var failed Error
-		if !errors.As(err, &failed) || failed.Status != 400 {
-			t.Errorf("%.40s: expected an error with status 400, seen %#v", row.body, err)
+		if !errors.As(err, &failed) {
+			t.Errorf("%.40s: expected an error with a status, seen %#v", row.body, err)
 			continue
+		}
+		if failed.Status != 400 {
+			t.Errorf("%.40s: expected status 400, seen %d", row.body, failed.Status)
 		}
 		if failed.Error() != row.want {
 			t.Errorf("%.40s: expected %q, seen %q", row.body, row.want, failed)

@@ -66,8 +66,11 @@ func TestCheckOfARevokeRequest(t *testing.T) {
 		revoked, err := request.Check(row.providers)
 		if err != nil {
 			var failed Error
-			if !errors.As(err, &failed) || failed.Status != 400 {
-				t.Errorf("%s: expected status 400, seen %#v", row.request, err)
+			if !errors.As(err, &failed) {
+				t.Errorf("%s: expected an error with a status, seen %#v", row.request, err)
+			}
+			if failed.Status != 400 {
+				t.Errorf("%s: expected status 400, seen %d", row.request, failed.Status)
 			}
 			if err.Error() != row.expected {
 				t.Errorf("%s: expected %q, seen the error %q", row.request, row.expected, err)

@@ -21,8 +21,11 @@ func TestPathsThroughLists(t *testing.T) {
 		"groups.other": "", "empty.name": "", "realm.roles.name": "", "absent.name": "",
 	} {
 		value, ok := set.PathEach(path)
-		if ok != (want != "") || ok && string(value.JSON()) != want {
-			t.Errorf("PathEach(%q) = %s, %v; want %s", path, value.JSON(), ok, want)
+		if ok != (want != "") {
+			t.Errorf("PathEach(%q): expected a value %v, seen %v", path, want != "", ok)
+		}
+		if ok && string(value.JSON()) != want {
+			t.Errorf("PathEach(%q): expected %s, seen %s", path, want, value.JSON())
 		}
 	}
 	if _, ok := set.Path("groups.name"); ok {

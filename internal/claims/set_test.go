@@ -112,8 +112,11 @@ func TestPaths(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			value, ok := set.Path(tc.path)
-			if got := string(value.JSON()); ok != (tc.want != "") || ok && got != tc.want {
-				t.Errorf("Path(%q) = %s, %v; want %s", tc.path, got, ok, tc.want)
+			if ok != (tc.want != "") {
+				t.Errorf("Path(%q): expected a value %v, seen %v", tc.path, tc.want != "", ok)
+			}
+			if ok && string(value.JSON()) != tc.want {
+				t.Errorf("Path(%q): expected %s, seen %s", tc.path, tc.want, value.JSON())
 			}
 		})
 	}
@@ -205,8 +208,12 @@ func TestASetThatWasCutShortReadsAsAShorterOne(t *testing.T) {
 		cut := whole[:length]
 		readAll(cut, "a.b")
 		cut.Each(func(name string, value Value) bool {
-			if want, ok := whole.Get(name); !ok || want != value {
-				t.Errorf("cut to %d bytes: %q is %q", length, name, value.data)
+			want, ok := whole.Get(name)
+			if !ok {
+				t.Errorf("cut to %d bytes: expected names of the whole set, seen %q", length, name)
+			}
+			if want != value {
+				t.Errorf("cut to %d bytes: %q: expected %q, seen %q", length, name, want.data, value.data)
 			}
 			return true
 		})

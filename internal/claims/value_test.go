@@ -92,8 +92,11 @@ func TestAListIsTheSameTextByAnyWay(t *testing.T) {
 	t.Parallel()
 	v := value(t, `["a\nb,c%","d"]`)
 	list, ok := v.Typed().(List)
-	if !ok || list.String() != v.Text() {
-		t.Errorf("typed it prints %q, as text it is %q", list, v.Text())
+	if !ok {
+		t.Fatalf("expected a list, seen %#v", v.Typed())
+	}
+	if list.String() != v.Text() {
+		t.Errorf("expected to be printed as %q, seen %q", v.Text(), list)
 	}
 }
 

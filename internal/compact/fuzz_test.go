@@ -21,8 +21,11 @@ func FuzzExpand(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, packed string) {
 		text, err := Expand(packed)
-		if err != nil && (err != ErrMalformed || text != "") {
-			t.Errorf("%q, %v", text, err)
+		if err != nil && err != ErrMalformed {
+			t.Errorf("expected the error %v, seen %v", ErrMalformed, err)
+		}
+		if err != nil && text != "" {
+			t.Errorf("expected no text beside the error %v, seen %q", err, text)
 		}
 		if len(text) > MaxSize {
 			t.Errorf("%d bytes were made", len(text))
@@ -37,11 +40,19 @@ func FuzzAppend(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		left, lifted := lift(nil, nil, text)
-		if restored, ok := restore(nil, left, string(lifted), markTime, len(text)); !ok || string(restored) != text {
-			t.Errorf("%q is restored as %q", text, restored)
+		restored, ok := restore(nil, left, string(lifted), markTime, len(text))
+		if !ok {
+			t.Errorf("expected %q to be restored, seen an error", text)
 		}
-		if long, ok := lengthen(nil, shorten(nil, text), len(text)); !ok || string(long) != text {
-			t.Errorf("%q is made %q again", text, long)
+		if string(restored) != text {
+			t.Errorf("expected %q to be restored, seen %q", text, restored)
+		}
+		long, ok := lengthen(nil, shorten(nil, text), len(text))
+		if !ok {
+			t.Errorf("expected %q to be lengthened again, seen an error", text)
+		}
+		if string(long) != text {
+			t.Errorf("expected %q to be lengthened again, seen %q", text, long)
 		}
 		for _, head := range []int{0, len(text) / 2} {
 			packed, ok := Append(nil, text[:head], text[head:])

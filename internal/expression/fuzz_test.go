@@ -36,10 +36,12 @@ func FuzzCheck(f *testing.F) {
 		}
 		if found := place.FindStringSubmatch(err.Error()); found != nil {
 			lines := strings.Split(text, "\n")
-			if line := atoi(found[1]); line < 1 || line > len(lines) {
-				t.Errorf("%q: expected a line of the text, seen %v", text, err)
-			} else if column := atoi(found[2]); column < 1 || column > len([]rune(lines[line-1]))+1 {
-				t.Errorf("%q: expected a column of line %d, seen %v", text, line, err)
+			line, column := atoi(found[1]), atoi(found[2])
+			if line < 1 || line > len(lines) {
+				t.Fatalf("%q: expected a line from 1 to %d, seen %v", text, len(lines), err)
+			}
+			if last := len([]rune(lines[line-1])) + 1; column < 1 || column > last {
+				t.Errorf("%q: expected a column from 1 to %d, seen %v", text, last, err)
 			}
 		}
 	})

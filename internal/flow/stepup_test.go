@@ -3,6 +3,7 @@ package flow
 import (
 	"fmt"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -129,8 +130,8 @@ func FuzzWhatALoginLinkDemands(f *testing.F) {
 		if got, want := second.Acceptable(), proof.Acceptable(); !slices.Equal(got, want) {
 			t.Errorf("expected the values %q, seen %q", want, got)
 		}
-		if got, want := second.MaxAge, proof.MaxAge; (got == nil) != (want == nil) || got != nil && *got != *want {
-			t.Errorf("expected the max_age %v, seen %v", want, got)
+		if !reflect.DeepEqual(second.MaxAge, proof.MaxAge) {
+			t.Errorf("expected the same max_age, seen another after %v", again)
 		}
 		demands := op.Demands{Proof: proof}
 		if _, err := op.DecodeDemands(demands.Encode()); err != nil {

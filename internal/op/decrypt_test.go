@@ -213,8 +213,11 @@ func TestEncryptionKeysArePublic(t *testing.T) {
 		t.Fatal(err)
 	}
 	var set struct{ Keys []map[string]any }
-	if err := json.Unmarshal(text, &set); err != nil || len(set.Keys) != 2 {
-		t.Fatalf("%s, %v", text, err)
+	if err := json.Unmarshal(text, &set); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	if len(set.Keys) != 2 {
+		t.Fatalf("expected two keys, seen %s", text)
 	}
 	for i, key := range set.Keys {
 		for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {

@@ -53,8 +53,12 @@ func FuzzUnpackReturn(f *testing.F) {
 		if len(location) > MaxReturn {
 			t.Fatalf("%d bytes", len(location))
 		}
-		if again, ok := unpackReturn(packReturn(location)); !ok || again != location {
-			t.Fatalf("%q comes back as %q", location, again)
+		again, ok := unpackReturn(packReturn(location))
+		if !ok {
+			t.Fatalf("expected %q to come back, seen an error", location)
+		}
+		if again != location {
+			t.Fatalf("expected %q to come back, seen %q", location, again)
 		}
 	})
 }

@@ -71,11 +71,11 @@ func TestCaddyfile(t *testing.T) {
 			s := new(Storage)
 			err := s.UnmarshalCaddyfile(caddyfile.NewTestDispenser(test.input))
 			got, _ := json.Marshal(s)
-			if err != nil {
-				got = []byte(err.Error())
+			if err == nil && string(got) != test.want {
+				t.Errorf("expected %s, seen %s", test.want, got)
 			}
-			if string(got) != test.want && (err == nil || !strings.Contains(err.Error(), test.want)) {
-				t.Errorf("got %s, want %s", got, test.want)
+			if err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("expected %s, seen the error %v", test.want, err)
 			}
 		})
 	}
