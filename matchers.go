@@ -127,15 +127,6 @@ func (m *userMatcher) provision(ctx caddy.Context, name string, rules []*rulecon
 	return nil
 }
 
-// Match implements caddyhttp.RequestMatcher, for what cannot handle errors.
-func (m *userMatcher) Match(r *http.Request) bool {
-	matched, err := m.MatchWithError(r)
-	if err != nil {
-		caddyhttp.SetVar(r.Context(), caddyhttp.MatcherErrorVarKey, err)
-	}
-	return matched
-}
-
 // MatchWithError implements caddyhttp.RequestMatcherWithError. The user is whom the
 // last instance that guarded the request has found.
 func (m *userMatcher) MatchWithError(r *http.Request) (bool, error) {

@@ -50,6 +50,7 @@ const keycloakAdmin = "admin-of-the-tests"
 // start starts the process, or waits until it has started.
 func (k *keycloakServer) start(t testing.TB) {
 	t.Helper()
+	needFile(t, "idps/keycloak/.dist/installed")
 	k.once.Do(func() { k.err = k.launch(t) })
 	if k.err != nil {
 		t.Fatalf("Keycloak: %v", k.err)
@@ -67,7 +68,6 @@ func (k *keycloakServer) launch(t testing.TB) (err error) {
 	if err != nil {
 		return err
 	}
-	needFile(t, "idps/keycloak/.dist/installed")
 	installed, err := filepath.Abs("idps/keycloak/.dist/home")
 	if err != nil {
 		return err

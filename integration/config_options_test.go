@@ -155,14 +155,14 @@ http://rp.test {
 }
 `)
 	b := r.browser()
-	p := b.get("/@app/auth/default/login?login_hint=al&ui_locales=fr&prompt=none&scope=admin&acr_values=1")
+	p := b.get("/@app/auth/default/login?login_hint=al&ui_locales=fr&prompt=none&scope=admin&display=popup")
 	u, _ := url.Parse(p.location())
 	q := u.Query()
 	equal(t, "login_hint", q.Get("login_hint"), "al")
 	equal(t, "ui_locales", q.Get("ui_locales"), "fr")
 	equal(t, "prompt", q.Get("prompt"), "login")
 	equal(t, "scope", q.Get("scope"), "openid profile email")
-	equal(t, "the presence of acr_values", q.Has("acr_values"), false)
+	equal(t, "the presence of display", q.Has("display"), false)
 	equal(t, "the presence of code_challenge", q.Has("code_challenge"), false)
 	p = b.open(p.location())
 	if !strings.HasPrefix(p.body, "red 7 sales ") {

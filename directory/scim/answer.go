@@ -65,7 +65,7 @@ func readList(body []byte) (resources []json.RawMessage, total int, err error) {
 	}
 	if hasResources {
 		if err := json.Unmarshal(rawResources, &resources); err != nil {
-			return nil, 0, errors.New("Resources is not a list")
+			return nil, 0, errors.New("its member Resources is not a list")
 		}
 	}
 	total = len(resources)

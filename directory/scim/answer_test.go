@@ -75,7 +75,7 @@ func TestAnswersAreRead(t *testing.T) {
 		{"active twice", list("1", `{"userName":"alice","active":false,"active":true}`), false, false, "", "the resource: a member of the object is there twice"},
 		{"two lists", `{"Resources":[],"Resources":[{"userName":"alice"}]}`, false, false, "", "a member of the object is there twice"},
 		{"a resource that is text", list("1", `"alice"`), false, false, "", "the resource: it is not a JSON object"},
-		{"resources that are an object", `{"totalResults":1,"Resources":{"userName":"alice"}}`, false, false, "", "Resources is not a list"},
+		{"resources that are an object", `{"totalResults":1,"Resources":{"userName":"alice"}}`, false, false, "", "its member Resources is not a list"},
 		{"a total that is text", list(`"1"`, `{"userName":"alice"}`), false, false, "", "totalResults is not a number"},
 		{"a total that is a fraction", list(`1.0`, `{"userName":"alice"}`), false, false, "", "totalResults is not a number"},
 		{"a user that is no list", `{"userName":"alice","active":true}`, false, false, "", "the answer is no list of resources"},

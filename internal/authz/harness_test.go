@@ -97,6 +97,7 @@ func setOf(t *testing.T, text string) *Set {
 type program struct {
 	text    string
 	lasting bool
+	claims  []string // level, if there are none
 }
 
 func (p program) Eval(request any, all bool) (bool, error) {
@@ -113,6 +114,11 @@ func (p program) Eval(request any, all bool) (bool, error) {
 	return result, nil
 }
 
-func (p program) Claims() []string { return []string{"level"} }
+func (p program) Claims() []string {
+	if p.claims == nil {
+		return []string{"level"}
+	}
+	return p.claims
+}
 
 func (p program) Lasting() bool { return p.lasting }

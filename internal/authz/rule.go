@@ -199,39 +199,20 @@ type condition struct {
 // newCondition prepares a rule of a simple kind.
 func newCondition(r Rule, deny bool) (c condition, err error) {
 	kind := kinds[r.Kind]
-	switch {
-	case kind == nil:
+	if kind == nil {
 		return c, fmt.Errorf("unrecognized rule %q", r.Kind)
-	case deny && !kind.deny:
-		return c, fmt.Errorf("deny does not take %s", r.Kind)
-	case kind.valueless && len(r.Values) > 0:
-		return c, fmt.Errorf("%s takes no values", r.Kind)
-	case !kind.valueless && !kind.optional && len(r.Values) == 0:
-		return c, fmt.Errorf("%s needs at least one value", r.Kind)
-	case r.Kind == KindACR && len(r.Values) > op.MaxACRs:
-		return c, fmt.Errorf("acr takes at most %d values", op.MaxACRs)
-	case r.Kind == KindClaim && r.Path == "":
-		return c, errors.New("claim needs a claim path")
-	case r.Kind == KindMaxAge && r.MaxAge <= 0:
-		return c, errors.New("max_age needs a duration above zero")
-	case r.Kind == KindExpression && r.Program == nil:
-		return c, errors.New("expression is empty")
+	}
+	if err := kind.checkForm(&r, deny); err != nil {
+		return c, err
+	}
+	if err := kind.checkPaths(&r); err != nil {
+		return c, err
+	}
+	values, err := kind.checkValues(&r)
+	if err != nil {
+		return c, err
 	}
 	written := r
-	values := make([]string, len(r.Values))
-	for i, value := range r.Values {
-		if value == "" && r.Kind != KindClaim {
-			return c, fmt.Errorf("%s: a value is empty", r.Kind)
-		}
-		if slices.Contains(r.Values[:i], value) {
-			return c, fmt.Errorf("%s: %q is there twice", r.Kind, r.ValueAsWritten(i))
-		}
-		if values[i] = value; kind.check != nil {
-			if values[i], err = kind.check(value); err != nil {
-				return c, fmt.Errorf("%s: %q %w", r.Kind, r.ValueAsWritten(i), err)
-			}
-		}
-	}
 	if r.Values = values; r.Written == nil {
 		r.Written = &written
 	}
@@ -242,4 +223,60 @@ func newCondition(r Rule, deny bool) (c condition, err error) {
 		}
 	}
 	return c, nil
+}
+
+// checkForm returns an error about a rule that does not have what its kind needs.
+func (k *kind) checkForm(r *Rule, deny bool) error {
+	switch {
+	case deny && !k.deny:
+		return fmt.Errorf("deny does not take %s", r.Kind)
+	case k.valueless && len(r.Values) > 0:
+		return fmt.Errorf("%s takes no values", r.Kind)
+	case !k.valueless && !k.optional && len(r.Values) == 0:
+		return fmt.Errorf("%s needs at least one value", r.Kind)
+	case r.Kind == KindACR && len(r.Values) > op.MaxACRs:
+		return fmt.Errorf("acr takes at most %d values", op.MaxACRs)
+	case r.Kind == KindClaim && r.Path == "":
+		return errors.New("claim needs a claim path")
+	case r.Kind == KindMaxAge && r.MaxAge <= 0:
+		return errors.New("max_age needs a duration above zero")
+	case r.Kind == KindExpression && r.Program == nil:
+		return errors.New("expression is empty")
+	}
+	return nil
+}
+
+// checkValues returns the values of a rule as they are compared.
+func (k *kind) checkValues(r *Rule) (values []string, err error) {
+	values = make([]string, len(r.Values))
+	for i, value := range r.Values {
+		if value == "" && r.Kind != KindClaim {
+			return nil, fmt.Errorf("%s: a value is empty", r.Kind)
+		}
+		if slices.Contains(r.Values[:i], value) {
+			return nil, fmt.Errorf("%s: %q is there twice", r.Kind, r.ValueAsWritten(i))
+		}
+		if values[i] = value; k.check != nil {
+			if values[i], err = k.check(value); err != nil {
+				return nil, fmt.Errorf("%s: %q %w", r.Kind, r.ValueAsWritten(i), err)
+			}
+		}
+	}
+	return values, nil
+}
+
+// checkPaths refuses claims that no session has: a require about them would let no one
+// in, and a deny everyone.
+func (k *kind) checkPaths(r *Rule) error {
+	if r.Kind != KindClaim && r.Kind != KindExpression {
+		return nil
+	}
+	var needs identity.Needs
+	k.needs(r, &needs)
+	for _, path := range needs.Claims {
+		if flaw := identity.PathFlaw(path); flaw != "" {
+			return fmt.Errorf("%s: %s", r.Kind, flaw)
+		}
+	}
+	return nil
 }

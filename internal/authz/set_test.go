@@ -135,6 +135,13 @@ func TestRulesThatCannotStand(t *testing.T) {
 		"require email_domain *.a.b":  `"*.a.b" is not a domain in ASCII`,
 		"require email_domain bücher": `"bücher" is not a domain in ASCII`,
 		"require email_domain .a":     `".a" is not a domain in ASCII`,
+		"deny claim azp x":            "azp is about the token, and sessions do not keep it",
+		"require claim claims.iss x":  "iss is about the token, and sessions do not keep it",
+		"require claim aud":           "aud is about the token, and sessions do not keep it",
+		"deny claim a..b x":           "the claim path has an empty part",
+		"deny claim .a x":             "the claim path has an empty part",
+		"deny claim a. x":             "the claim path has an empty part",
+		"require claim claims.":       "the claim path has an empty part",
 	} {
 		_, err := Compile(profiles, linesOf(t, rules))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -142,7 +149,8 @@ func TestRulesThatCannotStand(t *testing.T) {
 		}
 	}
 	for name, rule := range map[string]Rule{
-		"any is empty":                     {Kind: KindAny},
+		"any is empty": {Kind: KindAny},
+		"expression: azp is about the token, and sessions do not keep it; the provider option claims can give it another name, under which they do": {Kind: KindExpression, Program: program{claims: []string{"azp"}}},
 		"any: any cannot be inside of any": {Kind: KindAny, Any: []Rule{{Kind: KindAny, Any: []Rule{{Kind: KindAnyUser}}}}},
 		"claim needs a claim path":         {Kind: KindClaim, Values: []string{"a"}},
 		"expression is empty":              {Kind: KindExpression},

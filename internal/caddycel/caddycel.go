@@ -187,7 +187,7 @@ func NewRequests(ctx caddy.Context) (*Requests, error) {
 func (q *Requests) Value(r *http.Request) (value ref.Val, err error) {
 	_, err = q.matcher.MatchWithError(r.WithContext(context.WithValue(r.Context(), waitingKey{}, &value)))
 	if err == nil && value == nil {
-		err = errors.New("Caddy handed no request over")
+		err = errors.New("no request was handed over by Caddy")
 	}
 	return value, err
 }

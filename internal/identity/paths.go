@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
@@ -13,6 +14,18 @@ import (
 // BareClaim returns a claim path without `claims.` in front, which is how
 // placeholders name claims.
 func BareClaim(path string) string { return strings.TrimPrefix(path, "claims.") }
+
+// PathFlaw returns why no session has anything at a claim path; empty if one can.
+func PathFlaw(path string) string {
+	steps := claims.SplitPath(BareClaim(path))
+	switch {
+	case slices.Contains(steps, ""):
+		return "the claim path has an empty part"
+	case steps[0] != "sub" && slices.Contains(protocolClaims, steps[0]):
+		return steps[0] + " is about the token, and sessions do not keep it; the provider option claims can give it another name, under which they do"
+	}
+	return ""
+}
 
 // valueAt returns the value at a claim path: email alone is the address if it counts
 // as verified, claims.email the claim.
