@@ -41,7 +41,7 @@ func TestNanos(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[float64]string{7.6: "8 ns", 999: "999 ns", 3468: "3.47 µs", 13799: "13.8 µs", 250690: "250.7 µs", 1.5e6: "1.50 ms"} {
 		if got := nanos(value); got != want {
-			t.Errorf("%v: %s, want %s", value, got, want)
+			t.Errorf("%v: expected %s, seen %s", value, want, got)
 		}
 	}
 }

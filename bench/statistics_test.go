@@ -14,7 +14,7 @@ func TestMedian(t *testing.T) {
 		"even": {[]float64{4, 1, 2, 100}, 3},
 	} {
 		if got := median(c.values); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
+			t.Errorf("%s: expected %v, seen %v", name, c.want, got)
 		}
 	}
 }

@@ -113,7 +113,7 @@ func TestNoHeaderOfTheClientNamesAUser(t *testing.T) {
 			}
 		}
 		if got := strings.Join(p.upstreamSaw().Headers.Values("X-Remote-User"), ","); got != user {
-			t.Errorf("X-Remote-User is %q, wanted %q", got, user)
+			t.Errorf("X-Remote-User: expected %q, seen %q", user, got)
 		}
 	}
 	check(b.fetch("GET", "/out", lies...), "")

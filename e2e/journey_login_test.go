@@ -51,7 +51,7 @@ func checkAuthorizationRequest(t *testing.T, w *world, login *page) {
 		"redirect_uri": w.base + "/@app/auth/default/code",
 	} {
 		if q.Get(name) != want {
-			t.Errorf("%s is %q, wanted %q", name, q.Get(name), want)
+			t.Errorf("%s: expected %q, seen %q", name, want, q.Get(name))
 		}
 	}
 	scopes := strings.Fields(q.Get("scope"))
@@ -115,7 +115,7 @@ func TestAPublicPageKnowsTheUserOnceSignedIn(t *testing.T) {
 		known := b.signIn("/@app/auth/default/login?returnto="+url.QueryEscape("/welcome?a=1"), "alice").isFor("alice", "/welcome?a=1")
 		for name, want := range map[string]string{"X-Authenticated": "true", "X-Provider": "default", "X-Email": "alice@example.test"} {
 			if got := known.Headers.Get(name); got != want {
-				t.Errorf("%s is %q, wanted %q", name, got, want)
+				t.Errorf("%s: expected %q, seen %q", name, want, got)
 			}
 		}
 	})

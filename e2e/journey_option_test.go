@@ -166,7 +166,7 @@ func TestALoginPassesOnOnlyTheParametersItShould(t *testing.T) {
 	q := w.newBrowser().open("/@app/auth/default/login?login_hint=bob&ui_locales=fr&scope=openid+admin&client_id=other&prompt=none").asks(w).authorization()
 	for name, want := range map[string]string{"login_hint": "bob", "ui_locales": "fr", "prompt": "login", "client_id": "rp", "scope": "openid profile email"} {
 		if got := q[name]; len(got) != 1 || got[0] != want {
-			t.Errorf("%s is %q, wanted %q", name, got, want)
+			t.Errorf("%s: expected %q, seen %q", name, want, got)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestUserinfoClaimsReachTheApplication(t *testing.T) {
 			got := strings.Split(request.Headers.Get(name), ",")
 			slices.Sort(got) // groups have no order
 			if got := strings.Join(got, ","); got != value {
-				t.Errorf("%s is %q, wanted %q", name, got, value)
+				t.Errorf("%s: expected %q, seen %q", name, value, got)
 			}
 		}
 		if got := request.Headers.Get("X-Email"); got != "alice@example.test" {

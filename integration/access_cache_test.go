@@ -99,9 +99,7 @@ http://rp.test {
 }
 `, row.globals)
 		got := plainSite(t, r, map[string]string{"X-Forwarded-Proto": row.proto, "X-Forwarded-Host": row.host})
-		if got != row.want {
-			t.Errorf("%q, %q: the site is %s, want %s", row.proto, row.host, got, row.want)
-		}
+		equal(t, fmt.Sprintf("%q, %q: the site", row.proto, row.host), got, row.want)
 	}
 }
 

@@ -162,9 +162,8 @@ http://rp.test {
 }
 `)
 		for _, path := range []string{"/oidc_rp/keys", "/oidc_rp/providers"} {
-			if _, text, _ := r.admin("GET", path, ""); !strings.Contains(text, tc.want) {
-				t.Errorf("%s: %s answers %s, want %s", tc.place, path, text, tc.want)
-			}
+			_, text, _ := r.admin("GET", path, "")
+			contains(t, tc.place+": "+path, text, tc.want)
 		}
 	}
 }

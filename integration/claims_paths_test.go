@@ -143,8 +143,7 @@ oidc_rp {
 }
 `)
 		signedIn(t, r).get("/x")
-		if header, _ := r.upstream.got(); strings.ReplaceAll(header.Get("X-User"), "%2F", "/") != want {
-			t.Errorf("%s: the user is %q, want %q", path, header.Get("X-User"), want)
-		}
+		header, _ := r.upstream.got()
+		equal(t, path+": the user", strings.ReplaceAll(header.Get("X-User"), "%2F", "/"), want)
 	}
 }

@@ -101,9 +101,7 @@ reverse_proxy {upstream} {
 		header, _ := r.upstream.got()
 		for _, field := range []string{"X-Id", "X-User", "X-Name", "X-Groups", "X-Up"} {
 			got := header.Get(field)
-			if got != want {
-				t.Errorf("%q arrives as %s: %q, want %q", name, field, got, want)
-			}
+			equal(t, fmt.Sprintf("%q in %s", name, field), got, want)
 			if other, ok := seen[field+got]; ok && other != name {
 				t.Errorf("%q and %q arrive as the same %s", name, other, field)
 			}

@@ -155,9 +155,7 @@ oidc_rp {
 			for _, line := range lines {
 				got = append(got, line["redirect_uri"].(string))
 			}
-			if strings.Join(got, " ") != strings.Join(tc.want, " ") {
-				t.Errorf("got %v, want %v", got, tc.want)
-			}
+			list(t, "the announced addresses", got, tc.want...)
 		})
 	}
 }

@@ -58,9 +58,7 @@ func TestKeySetFileIsReadAgain(t *testing.T) {
 	r.signsIn()
 	clock.advance(livefile.Every)
 	r.signsIn()
-	if n := strings.Count(r.logs(), "cannot be used; keeping the last good content"); n != 1 {
-		t.Errorf("the log says %d times that the file is broken, want once\n%s", n, r.logs())
-	}
+	equal(t, "log lines about the broken file", strings.Count(r.logs(), "cannot be used; keeping the last good content"), 1)
 	op.SetKeys(1, 1)
 	if p := r.browser().open("/page"); p.StatusCode != http.StatusForbidden {
 		t.Errorf("a token by a key that is not in the file: status %d", p.StatusCode)
@@ -302,9 +300,7 @@ oidc_rp {
 		{"main_test.go", strings.Repeat("s", 32), nil}, // may be a word
 	} {
 		logs := newHarness(t, site(tc.secret, tc.session)).logs()
-		if n := strings.Count(logs, "is the name of a file"); n != len(tc.options) {
-			t.Errorf("client_secret %s, secret %s: %d warnings, want %d", tc.secret, tc.session, n, len(tc.options))
-		}
+		equal(t, "warnings about client_secret "+tc.secret+", secret "+tc.session, strings.Count(logs, "is the name of a file"), len(tc.options))
 		for _, option := range tc.options {
 			contains(t, "the log", logs, `"option":"`+option+`"`)
 			if !strings.Contains(logs, "{file."+file+"}") && !strings.Contains(logs, "{file."+tc.secret+"}") {

@@ -82,7 +82,10 @@ func TestExpressionsSeeEveryReadingOfAPath(t *testing.T) {
 		"deny with a matcher":         "deny expression `path('/admin', '/admin/*')`",
 		"deny with a regexp":          "deny expression `path_regexp('^/admin')`",
 		"deny in a profile":           "require profile no_admin",
-		"require among alternatives":  "require any {\n expression `!request.path.startsWith(\"/admin\")`\n group owners\n }",
+		"require among alternatives": `require any {
+			expression ` + "`!request.path.startsWith(\"/admin\")`" + `
+			group owners
+		}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

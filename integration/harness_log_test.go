@@ -37,7 +37,7 @@ func holdFields(t *testing.T, line map[string]any, want map[string]any) {
 	t.Helper()
 	for name, value := range want {
 		if fmt.Sprint(line[name]) != fmt.Sprint(value) {
-			t.Errorf("field %s is %v, want %v, in %v", name, line[name], value, line)
+			t.Errorf("field %s: expected %v, seen %v in %v", name, value, line[name], line)
 		}
 	}
 }

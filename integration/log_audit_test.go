@@ -21,7 +21,7 @@ func TestAuditNamesWhoSignsInAndOut(t *testing.T) {
 	signedIn := r.lastAudited("signed_in")
 	holdFields(t, signedIn, alice(op, map[string]any{"msg": "signed in", "host": "rp.test"}))
 	if id, _ := signedIn["session"].(string); len(id) != 16 {
-		t.Errorf("the session is %q, want 16 hexadecimal digits", id)
+		t.Errorf("the session: expected 16 hexadecimal digits, seen %q", id)
 	}
 	b.get("/Special:UserLogout")
 	holdFields(t, r.lastAudited("signed_out"), alice(op, map[string]any{"msg": "signed out", "session": signedIn["session"], "via": "logout"}))
@@ -124,9 +124,7 @@ func TestLoggedNames(t *testing.T) {
 		"alice": "alice", "Zoë 李": "Zoë 李", "a\nb": `a\u000ab`, "a\x1b[2J": `a\u001b[2J`, "\u202eecila": `\u202eecila`, "a\u2066b\u2069": `a\u2066b\u2069`,
 		"a\u2028b\u2029": `a\u2028b\u2029`, "\xff": `\xff`, "\u0085": `\u0085`, "\u200b": `\u200b`,
 	} {
-		if got := logtext.Clean(text, logtext.MaxName); got != want {
-			t.Errorf("%q becomes %q, want %q", text, got, want)
-		}
+		equal(t, fmt.Sprintf("%q in the log", text), logtext.Clean(text, logtext.MaxName), want)
 	}
 	for _, piece := range []string{"a", "é", "\n", "\u202e"} {
 		got := logtext.Clean(strings.Repeat(piece, 10000), logtext.MaxName)

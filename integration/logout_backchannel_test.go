@@ -30,7 +30,7 @@ func TestLogoutTokens(t *testing.T) {
 		case !accepted && p.StatusCode != http.StatusBadRequest:
 			t.Errorf("%s, %s: status %d", row.ID, row.Name, p.StatusCode)
 		case row.Want == oidctest.Accept && !accepted || row.Want == oidctest.Refuse && accepted:
-			t.Errorf("%s, %s: status %d, want to %s\n%s", row.ID, row.Name, p.StatusCode, row.Want, s.here.logs())
+			t.Errorf("%s, %s: expected to %s, seen status %d\n%s", row.ID, row.Name, row.Want, p.StatusCode, s.here.logs())
 		}
 		if b.lives(s.here) == accepted {
 			t.Errorf("%s, %s: status %d, and the session lives: %t", row.ID, row.Name, p.StatusCode, !accepted)

@@ -106,9 +106,7 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 			differs(t, "the access token at the application", r.bearer(), first)
 			signedIn(t, r)
 			warnings := r.logLines(map[string]string{"level": "warn", "msg": "the provider does not say when its access tokens expire (expires_in); a lifetime is assumed, see access_token_lifetime"})
-			if len(warnings) != 1 {
-				t.Errorf("%d warnings, want 1", len(warnings))
-			}
+			equal(t, "the number of warnings", len(warnings), 1)
 		})
 	}
 }

@@ -49,7 +49,7 @@ func (s *providerOutage) records(want int) []string {
 	for end := time.Now().Add(10 * time.Second); len(found) != want; time.Sleep(20 * time.Millisecond) {
 		found, _ = filepath.Glob(filepath.Join(s.storage, "oidc_rp", "providers", "*.*"))
 		if time.Now().After(end) {
-			s.t.Fatalf("%d records are kept, want %d: %q", len(found), want, found)
+			s.t.Fatalf("expected %d records, seen %q", want, found)
 		}
 	}
 	return found
@@ -98,20 +98,18 @@ func TestRestartWhileTheProviderIsAway(t *testing.T) {
 		r.signsIn()
 		for _, part := range []string{"metadata", "keys"} {
 			if n := strings.Count(r.logs(), usesKept+`, for at most 24 hours","of":"`+part) + strings.Count(r.logs(), usesKept+`, for at most 24 hours","provider":"default","of":"`+part); n != 1 {
-				t.Errorf("%s: the log says %d times that kept %s are in use, want once\n%s", name, n, part, r.logs())
+				t.Errorf("%s: expected one log line that kept %s are in use, seen %d\n%s", name, part, n, r.logs())
 			}
 		}
 		s.clock.advance(11 * time.Minute)
 		r.signsIn()
 		if n := strings.Count(r.logs(), usesKept); n < 4 {
-			t.Errorf("%s: the log says %d times that something kept is in use, want it again after a while", name, n)
+			t.Errorf("%s: expected four log lines or more that something kept is in use, seen %d", name, n)
 		}
 		s.away(false)
 		s.clock.advance(time.Minute)
 		r.signsIn()
-		if n := strings.Count(r.logs(), "the provider answers again"); n != 2 {
-			t.Errorf("%s: the log says %d times that the provider answers again, want twice", name, n)
-		}
+		equal(t, name+": log lines that the provider answers again", strings.Count(r.logs(), "the provider answers again"), 2)
 	}
 }
 
@@ -181,9 +179,7 @@ func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 			s.away(true)
 			tc.change(t, s)
 			r := s.start()
-			if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
-				t.Errorf("the page answers %d %s, want 503", p.StatusCode, p.location())
-			}
+			check(t, r.browser().get("/page")).status(http.StatusServiceUnavailable)
 			if strings.Contains(r.logs(), usesKept) {
 				t.Error("the log says that something kept is used")
 			}
@@ -241,12 +237,10 @@ session {
 	}
 	r := s.start()
 	s.away(true)
-	if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("the page answers %d, want 503", p.StatusCode)
-	}
+	check(t, r.browser().get("/page")).status(http.StatusServiceUnavailable)
 	s.away(false)
 	s.clock.advance(time.Minute)
 	if p := r.browser().get("/page"); p.StatusCode != http.StatusSeeOther && p.StatusCode != http.StatusFound {
-		t.Errorf("the page answers %d, want a redirect to the provider", p.StatusCode)
+		t.Errorf("expected a redirect to the provider, seen status %d", p.StatusCode)
 	}
 }

@@ -86,9 +86,7 @@ func TestDiscoveryCannotAimUsAtThisMachine(t *testing.T) {
 				if p := b.get(answer.Header.Get("Location")); p.StatusCode == http.StatusSeeOther {
 					t.Errorf("the login ends with %d %s", p.StatusCode, p.location())
 				}
-				if p := r.browser().get("/page"); p.StatusCode != http.StatusServiceUnavailable {
-					t.Errorf("the page answers %d %s, want 503", p.StatusCode, p.location())
-				}
+				check(t, r.browser().get("/page")).status(http.StatusServiceUnavailable)
 				if n := reached.Load(); n > 0 {
 					t.Errorf("the service on this machine was reached %d times", n)
 				}

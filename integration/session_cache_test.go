@@ -96,9 +96,7 @@ func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
 				row.change(s)
 				next := s.another()
 				for range 2 {
-					if got := s.use(next, cookies); got != row.want {
-						t.Errorf("status %d, want %d", got, row.want)
-					}
+					equal(t, "the status", s.use(next, cookies), row.want)
 				}
 				if got := s.use(s.nodes[0], cookies); got != http.StatusOK {
 					t.Errorf("status %d where nothing has changed", got)

@@ -64,9 +64,7 @@ func TestALoginInFlightIsItsHostsAlone(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{"__Secure-oidc_rp": "rp.test/", "__Secure-oidc_rp_hint": "rp.test/Special:UserLogout", "__Host-oidc_rp_mark": "/"} {
-		if domains[name] != want {
-			t.Errorf("%s is for %q, want %q", name, domains[name], want)
-		}
+		equal(t, name+": domain and path", domains[name], want)
 	}
 	if p := b.open("https://b.rp.test/x"); p.body != "application sees alice" {
 		t.Errorf("the sibling does not see the session: status %d", p.StatusCode)

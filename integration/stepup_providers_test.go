@@ -259,7 +259,14 @@ private /now {
 func TestAnEssentialClaimIsAskedForWhereTheParametersSaySo(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newHarness(t, stepUpSite(op, "authorization_params {\nacr_values hwk\nclaims `{\"id_token\":{\"acr\":{\"essential\":true},\"email\":null}}`\n}"))
+	r := newHarness(t, stepUpSite(op, `
+	authorization_params {
+		acr_values hwk
+		claims <<JSON
+			{"id_token":{"acr":{"essential":true},"email":null}}
+			JSON
+	}
+	`))
 	op.Lie(signsInWith(map[string]any{"acr": "1"}))
 	b := signedIn(t, r)
 	op.Honest()

@@ -19,10 +19,10 @@ func TestEscape(t *testing.T) {
 		{"/x?next=https://\u00fc", "/x?next=https://%C3%BC", "/x?next=https://%C3%BC"},
 	} {
 		if got := Escape(tc.raw); got != tc.escaped {
-			t.Errorf("Escape(%q) = %q, want %q", tc.raw, got, tc.escaped)
+			t.Errorf("Escape(%q): expected %q, seen %q", tc.raw, tc.escaped, got)
 		}
 		if got := EscapeTarget(tc.raw); got != tc.target {
-			t.Errorf("EscapeTarget(%q) = %q, want %q", tc.raw, got, tc.target)
+			t.Errorf("EscapeTarget(%q): expected %q, seen %q", tc.raw, tc.target, got)
 		}
 	}
 }

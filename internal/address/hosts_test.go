@@ -29,7 +29,7 @@ func TestCookieDomainCovers(t *testing.T) {
 		{"app.localhost", "localhost", CoversAll},
 	} {
 		if got := CookieDomainCovers(tc.pattern, tc.domain); got != tc.want {
-			t.Errorf("domain %s at %s: %d, want %d", tc.domain, tc.pattern, got, tc.want)
+			t.Errorf("domain %s at %s: expected %d, seen %d", tc.domain, tc.pattern, tc.want, got)
 		}
 	}
 }

@@ -382,7 +382,7 @@ func TestShorten(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			if got := Shorten(tc.location, tc.max); got != tc.want {
-				t.Errorf("Shorten(%q, %d) = %q, want %q", tc.location, tc.max, got, tc.want)
+				t.Errorf("Shorten(%q, %d): expected %q, seen %q", tc.location, tc.max, tc.want, got)
 			}
 		})
 	}

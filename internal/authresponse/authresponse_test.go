@@ -97,7 +97,7 @@ func TestStateAlone(t *testing.T) {
 		"state=s": true, "state=s&x=y": true, "state=": false, "state=s&state=s": false, "state=s&code=c": false, "": false,
 	} {
 		if _, alone := StateAlone(text); alone != want {
-			t.Errorf("%q: %t, want %t", text, alone, want)
+			t.Errorf("%q: expected %t, seen %t", text, want, alone)
 		}
 	}
 }

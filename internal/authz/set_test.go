@@ -346,8 +346,12 @@ func BenchmarkThreeRulesOfAHotSession(b *testing.B) {
 	Evaluate(sets, s, memory)
 	b.ReportAllocs()
 	for b.Loop() {
-		if outcome, known := memory.Recall(sets); !known || !outcome.Allowed() {
-			b.Fatal("expected to recall that the user is allowed in, seen that it is not")
+		outcome, known := memory.Recall(sets)
+		if !known {
+			b.Fatal("expected to recall an outcome, seen none")
+		}
+		if !outcome.Allowed() {
+			b.Fatalf("expected to recall that the user is allowed in, seen %+v", outcome)
 		}
 	}
 }

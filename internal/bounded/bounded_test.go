@@ -81,11 +81,11 @@ func TestHoldGoesOnWithoutTheCaller(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := turn.Hold(ctx, time.Minute, slow); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a caller that leaves: %v, want %v", err, context.DeadlineExceeded)
+			t.Errorf("a caller that leaves: expected %v, seen %v", context.DeadlineExceeded, err)
 		}
 		failed := errors.New("failed")
 		if err := turn.Hold(t.Context(), time.Minute, func(context.Context) error { return failed }); err != failed {
-			t.Errorf("the next one: %v, want %v", err, failed)
+			t.Errorf("the next one: expected %v, seen %v", failed, err)
 		}
 		if !done {
 			t.Error("the next one did not wait for its turn")

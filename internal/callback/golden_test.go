@@ -20,10 +20,10 @@ func TestStoredBytesStayTheSame(t *testing.T) {
 		{"an error", Outcome{Code: "token_invalid", ErrorID: "1234", at: at}, "01f6b183c59868000d746f6b656e5f696e76616c69640431323334"},
 	} {
 		if got := hex.EncodeToString(tc.outcome.encode()); got != tc.want {
-			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+			t.Errorf("%s: expected %s, seen %s", tc.name, tc.want, got)
 		}
 	}
 	if got, want := fileKey(29833333, "name"), "oidc_rp/callback/29833333/name"; got != want {
-		t.Errorf("the key: %s, want %s", got, want)
+		t.Errorf("the key: expected %s, seen %s", want, got)
 	}
 }

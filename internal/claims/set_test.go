@@ -137,7 +137,7 @@ func TestSplitPath(t *testing.T) {
 		"a:b/c_d": {"a:b/c_d"},
 	} {
 		if got := SplitPath(path); !slices.Equal(got, want) {
-			t.Errorf("SplitPath(%q) = %q, want %q", path, got, want)
+			t.Errorf("SplitPath(%q): expected %q, seen %q", path, want, got)
 		}
 	}
 }
@@ -179,7 +179,7 @@ func TestLargest(t *testing.T) {
 	t.Parallel()
 	set := encode(t, `{"a":"1","groups":["x","y"],"photo":"`+strings.Repeat("x", 100)+`"}`)
 	if got, want := set.Largest(2), []string{"photo (100 bytes)", "groups (9 bytes)"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("expected %q, seen %q", want, got)
 	}
 	if got := set.Largest(9); len(got) != 3 {
 		t.Errorf("got %q", got)

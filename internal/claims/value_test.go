@@ -79,10 +79,10 @@ func TestTextAndTypedValues(t *testing.T) {
 			t.Parallel()
 			v := value(t, tc.raw)
 			if got := v.Text(); got != tc.text {
-				t.Errorf("Text() = %q, want %q", got, tc.text)
+				t.Errorf("Text(): expected %q, seen %q", tc.text, got)
 			}
 			if got := v.Typed(); !reflect.DeepEqual(got, tc.typed) {
-				t.Errorf("Typed() = %#v, want %#v", got, tc.typed)
+				t.Errorf("Typed(): expected %#v, seen %#v", tc.typed, got)
 			}
 		})
 	}
@@ -169,7 +169,7 @@ func TestEncodedCharacters(t *testing.T) {
 		{"\ufffd", "", "\ufffd"},
 	} {
 		if got := Encoded(tc.text, tc.set); got != tc.want {
-			t.Errorf("Encoded(%q, %q) = %q, want %q", tc.text, tc.set, got, tc.want)
+			t.Errorf("Encoded(%q, %q): expected %q, seen %q", tc.text, tc.set, tc.want, got)
 		}
 	}
 	for r := range rune(0x3000) {

@@ -107,7 +107,7 @@ func TestSweepMinutesDeletesWhatIsOldAlone(t *testing.T) {
 	}
 	want := []string{root + "/100/a", root + "/98/a", root + "/99/a", root + "/README"}
 	if got := storage.Keys(); !slices.Equal(got, want) {
-		t.Errorf("left: %q, want %q", got, want)
+		t.Errorf("left: expected %q, seen %q", want, got)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestLockGivesUpOnAStorageThatHangs(t *testing.T) {
 		}
 		began := time.Now()
 		if _, err := clusterstore.Lock(t.Context(), storage, "name"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a lock that is held: %v, want %v", err, context.DeadlineExceeded)
+			t.Errorf("a lock that is held: expected %v, seen %v", context.DeadlineExceeded, err)
 		}
 		if waited := time.Since(began); waited != 25*time.Second {
 			t.Errorf("waited %v, want 25s", waited)

@@ -50,7 +50,7 @@ func TestRecordStorageKeepsFilesAsRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(f.records[record]) != "v" {
-		t.Errorf("the records are %q, want %s", f.records, record)
+		t.Errorf("the records: expected %s, seen %q", record, f.records)
 	}
 	if got := f.expires.Sub(now); got != 3*time.Minute {
 		t.Errorf("it expires after %s, want 3m", got)
@@ -95,6 +95,6 @@ func TestRecordStorageReleasesLocksInTheirOrder(t *testing.T) {
 		}
 	}
 	if err := s.Unlock(t.Context(), "a"); !errors.Is(err, errNotLocked) {
-		t.Errorf("got %v, want %v", err, errNotLocked)
+		t.Errorf("expected %v, seen %v", errNotLocked, err)
 	}
 }

@@ -156,7 +156,7 @@ func TestWhatWasEverCompressedIsExpanded(t *testing.T) {
 	} {
 		sum := sha256.Sum256(tc.dictionary)
 		if got := hex.EncodeToString(sum[:]); got != tc.sum {
-			t.Errorf("dictionary %s has changed: its SHA-256 is %s, want %s", tc.form, got, tc.sum)
+			t.Errorf("dictionary %s has changed: its SHA-256: expected %s, seen %s", tc.form, tc.sum, got)
 		}
 		golden, err := os.ReadFile("testdata/compact-" + tc.form + ".hex")
 		if err != nil {
@@ -177,7 +177,7 @@ func TestShortNamesNeverChange(t *testing.T) {
 	t.Parallel()
 	sum := sha256.Sum256([]byte(strings.Join(shortNames[:], "\n")))
 	if got, want := hex.EncodeToString(sum[:]), "095e96cddabd1ef6e882b135f520113edea59af362f56e74df9e8b01f4c84e06"; got != want {
-		t.Errorf("the short names have changed: their SHA-256 is %s, want %s", got, want)
+		t.Errorf("the short names have changed: their SHA-256: expected %s, seen %s", want, got)
 	}
 	if len(shortByName) != len(shortNames) {
 		t.Errorf("%d names are different, want %d", len(shortByName), len(shortNames))

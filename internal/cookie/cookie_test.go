@@ -70,7 +70,7 @@ func TestFindAndTry(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			if got := joined(tc.headers, 3); !slices.Equal(got, tc.want) {
-				t.Errorf("got %q, want %q", got, tc.want)
+				t.Errorf("expected %q, seen %q", tc.want, got)
 			}
 		})
 	}
@@ -177,7 +177,7 @@ func TestSetLeavesOneCookieOfAName(t *testing.T) {
 	Set(header, &http.Cookie{Name: "ab", Value: "2"})
 	Set(header, &http.Cookie{Name: "a", Value: "3", Path: "/"})
 	if got, want := header["Set-Cookie"], []string{"a=3; Path=/", "ab=2"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("expected %q, seen %q", want, got)
 	}
 }
 

@@ -45,7 +45,7 @@ func TestStrip(t *testing.T) {
 			var room [1]string
 			Strip(header, room[:], isOurs)
 			if got := header["Cookie"]; !slices.Equal(got, tc.want) {
-				t.Errorf("got %q, want %q", got, tc.want)
+				t.Errorf("expected %q, seen %q", tc.want, got)
 			}
 			if _, there := header["Cookie"]; there && tc.want == nil {
 				t.Error("an empty header is left")
@@ -64,6 +64,6 @@ func TestStripASecondTimeWithTheSameRoom(t *testing.T) {
 	Strip(header, room[:], isOurs)
 	Strip(header, room[:], func(n string) bool { return n == "other" || n == "a" })
 	if got, want := header["Cookie"], []string{"b=2"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("expected %q, seen %q", want, got)
 	}
 }

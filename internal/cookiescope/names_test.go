@@ -20,7 +20,7 @@ func TestOurs(t *testing.T) {
 		"__Host-": false, "__Host-__Secure-app": false, "App": false,
 	} {
 		if got := names.Ours(name); got != want {
-			t.Errorf("Ours(%q) = %t, want %t", name, got, want)
+			t.Errorf("Ours(%q): expected %t, seen %t", name, want, got)
 		}
 	}
 	if new(Names).Ours("app") {
@@ -50,7 +50,7 @@ func TestChunkIndex(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]int{"app": 0, "app_0": 0, "app_1": 1, "app_3": 3, "app_4": 0, "app_12": 0, "app_x": 0, "apps_1": 0, "wiki_1": 0} {
 		if got := ChunkIndex("app", name); got != want {
-			t.Errorf("ChunkIndex(app, %s) = %d, want %d", name, got, want)
+			t.Errorf("ChunkIndex(app, %s): expected %d, seen %d", name, want, got)
 		}
 	}
 }

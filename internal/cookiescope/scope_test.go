@@ -93,7 +93,7 @@ func TestTheOriginOfARequest(t *testing.T) {
 			scopes := New(Config{Name: "c", Trusted: func(*http.Request) bool { return tc.proxied }})
 			for range 2 { // the second time it is remembered
 				if got := scopes.Of(r).Origin.String(); got != tc.want {
-					t.Errorf("got %s, want %s", got, tc.want)
+					t.Errorf("expected %s, seen %s", tc.want, got)
 				}
 			}
 		})
@@ -162,7 +162,7 @@ func TestAttributes(t *testing.T) {
 		s.Repeats:                 "__Host-c_again=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
 	} {
 		if got := s.Cookie(name, "v", "/", 60).String(); got != want {
-			t.Errorf("got %s, want %s", got, want)
+			t.Errorf("expected %s, seen %s", want, got)
 		}
 	}
 }

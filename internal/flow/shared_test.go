@@ -24,7 +24,7 @@ func TestNeedsOfInstancesThatShareSessions(t *testing.T) {
 			t.Errorf("beside the cookie %s: the access token is not kept for the instance that needs it", cookie)
 		}
 		if got := other.NeedsOf(p, "").AccessToken; got != want {
-			t.Errorf("cookie %s: the access token is kept for an instance that does not need it: %t, want %t", cookie, got, want)
+			t.Errorf("cookie %s: the access token is kept for an instance that does not need it: expected %t, seen %t", cookie, want, got)
 		}
 	}
 }

@@ -15,7 +15,7 @@ func TestHosts(t *testing.T) {
 		{`[{}]`, "[]"},
 	} {
 		if got := fmt.Sprint(Hosts(routesOf([]byte(tc.routes))[0].Match)); got != tc.want {
-			t.Errorf("%s: got %s, want %s", tc.routes, got, tc.want)
+			t.Errorf("%s: expected %s, seen %s", tc.routes, tc.want, got)
 		}
 	}
 }
@@ -41,7 +41,7 @@ func TestScheme(t *testing.T) {
 		site := Site{App: &tc.app, Server: &tc.server}
 		scheme, port := site.Scheme()
 		if got := scheme + " " + port; got != tc.want {
-			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+			t.Errorf("%s: expected %q, seen %q", tc.name, tc.want, got)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func TestJoinPort(t *testing.T) {
 		{"[::1]", "8443", "[::1]:8443"},
 	} {
 		if got := JoinPort(tc.host, tc.port); got != tc.want {
-			t.Errorf("JoinPort(%q, %q) = %q, want %q", tc.host, tc.port, got, tc.want)
+			t.Errorf("JoinPort(%q, %q): expected %q, seen %q", tc.host, tc.port, tc.want, got)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func TestMarkSharedHosts(t *testing.T) {
 		shared := make([]bool, len(tc.hosts))
 		markSharedHosts(tc.groups, tc.hosts, shared)
 		if got := fmt.Sprint(shared); got != tc.want {
-			t.Errorf("%s: got %s, want %s", tc.name, got, tc.want)
+			t.Errorf("%s: expected %s, seen %s", tc.name, tc.want, got)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestMergeByHost(t *testing.T) {
 		{"found twice", [][]int{{0, 0}}, [][]string{{"a"}}, "[[0]]"},
 	} {
 		if got := fmt.Sprint(mergeByHost(tc.groups, tc.hosts)); got != tc.want {
-			t.Errorf("%s: got %s, want %s", tc.name, got, tc.want)
+			t.Errorf("%s: expected %s, seen %s", tc.name, tc.want, got)
 		}
 	}
 }
@@ -87,7 +87,7 @@ func TestLinks(t *testing.T) {
 		app := appOf(tc.routes)
 		app.Servers["s"].Errors = routesOf([]byte(tc.errors))
 		if got := linked(app.Links("ours", func(*Handler) string { return "home" })); got != tc.want {
-			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+			t.Errorf("%s: expected %q, seen %q", tc.name, tc.want, got)
 		}
 	}
 }
@@ -97,6 +97,6 @@ func TestHandlersForAnyHostHaveNoCommonSite(t *testing.T) {
 	const route = `{"handle": [{"handler": "ours"}]}`
 	want := "0[*][] 1[*][] [[0] [1]]"
 	if got := linked(appOf("["+route+","+route+"]").Links("ours", func(*Handler) string { return AnyHost })); got != want {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("expected %q, seen %q", want, got)
 	}
 }

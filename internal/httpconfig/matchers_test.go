@@ -27,7 +27,7 @@ func TestMatchPath(t *testing.T) {
 		{"/a%2Fb", "/a/b", Unknown},
 	} {
 		if got := MatchPath([]string{tc.pattern}, tc.path); got != tc.want {
-			t.Errorf("pattern %s, path %s: got %d, want %d", tc.pattern, tc.path, got, tc.want)
+			t.Errorf("pattern %s, path %s: expected %d, seen %d", tc.pattern, tc.path, tc.want, got)
 		}
 	}
 	if got := MatchPath([]string{"/x", "/a/*/b", "/y"}, "/y"); got != Yes {
@@ -71,7 +71,7 @@ func TestMatchersAnswerByPath(t *testing.T) {
 			t.Fatalf("%s: %v", tc.set, err)
 		}
 		if got := set.matches("/wiki/x"); got != tc.want {
-			t.Errorf("%s: got %d, want %d", tc.set, got, tc.want)
+			t.Errorf("%s: expected %d, seen %d", tc.set, tc.want, got)
 		}
 	}
 }
@@ -83,10 +83,10 @@ func TestFolder(t *testing.T) {
 	} {
 		folder, ok := Folder(pattern)
 		if ok != (want != "") {
-			t.Errorf("Folder(%q) is found: %t, want %t", pattern, ok, want != "")
+			t.Errorf("Folder(%q) is found: expected %t, seen %t", pattern, want != "", ok)
 		}
 		if ok && folder != want {
-			t.Errorf("Folder(%q) = %q, want %q", pattern, folder, want)
+			t.Errorf("Folder(%q): expected %q, seen %q", pattern, want, folder)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestSites(t *testing.T) {
 		{"beside what cannot be read", `[{"handle": [1, {"handler": 2}, {"handler": "subroute", "routes": 3}, ` + ours + `]}]`, ":443: @0=2"},
 	} {
 		if got := described(appOf(tc.routes).Sites("ours")); got != tc.want {
-			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+			t.Errorf("%s: expected %q, seen %q", tc.name, tc.want, got)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func TestSiteName(t *testing.T) {
 		{nil, nil, ""},
 	} {
 		if got := SiteName(tc.hosts, tc.listen); got != tc.want {
-			t.Errorf("SiteName(%q, %q) = %q, want %q", tc.hosts, tc.listen, got, tc.want)
+			t.Errorf("SiteName(%q, %q): expected %q, seen %q", tc.hosts, tc.listen, tc.want, got)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestSharesRequests(t *testing.T) {
 		{"one host of two servers", Instance{Site: site, Hosts: []string{"a"}}, Instance{Site: elsewhere, Hosts: []string{"a"}}, false},
 	} {
 		if got := tc.a.SharesRequests(&tc.b); got != tc.want {
-			t.Errorf("%s: got %t, want %t", tc.name, got, tc.want)
+			t.Errorf("%s: expected %t, seen %t", tc.name, tc.want, got)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func (b *bench) value(make func(Read) (string, error)) *Value[string] {
 func (b *bench) expect(v *Value[string], want, report string) {
 	b.t.Helper()
 	if got := v.Get(); got != want {
-		b.t.Errorf("the value is %q, want %q", got, want)
+		b.t.Errorf("the value: expected %q, seen %q", want, got)
 	}
 	if got := b.reported(); got != report {
 		b.t.Errorf("report: expected %q, seen %q", report, got)

@@ -130,17 +130,17 @@ func TestChecks(t *testing.T) {
 		}
 		f := findings[0]
 		if f.Level != tc.level {
-			t.Errorf("%s: the level is %v, want %v", tc.name, f.Level, tc.level)
+			t.Errorf("%s: the level: expected %v, seen %v", tc.name, tc.level, f.Level)
 		}
 		if !strings.Contains(f.Message, tc.message) {
-			t.Errorf("%s: the message is %q, want %q", tc.name, f.Message, tc.message)
+			t.Errorf("%s: the message: expected %q, seen %q", tc.name, tc.message, f.Message)
 		}
 		var attrs []string
 		for _, attr := range f.Attrs {
 			attrs = append(attrs, attr.String())
 		}
 		if got := strings.Join(attrs, " "); got != tc.attrs {
-			t.Errorf("%s: the attributes are %q, want %q", tc.name, got, tc.attrs)
+			t.Errorf("%s: the attributes: expected %q, seen %q", tc.name, tc.attrs, got)
 		}
 		if isError := tc.level == slog.LevelError; (f.Err != nil) != isError {
 			t.Errorf("%s: the error is %v, want one: %t", tc.name, f.Err, isError)
@@ -194,7 +194,7 @@ func TestRegistrations(t *testing.T) {
 			got = append(got, r.RedirectURI)
 		}
 		if strings.Join(got, " ") != tc.want {
-			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+			t.Errorf("%s: expected %q, seen %q", tc.name, tc.want, got)
 		}
 	}
 }

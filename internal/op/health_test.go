@@ -44,7 +44,7 @@ func TestHealthOverTime(t *testing.T) {
 			}
 			h[0].Err, h[0].Next = nil, time.Time{}
 			if h[0] != h[1] {
-				t.Errorf("%s: %s are %+v, want %+v", when, what, h[0], h[1])
+				t.Errorf("%s: %s: expected %+v, seen %+v", when, what, h[1], h[0])
 			}
 		}
 		if read := !metadata.Read.IsZero(); (known != nil) != read {

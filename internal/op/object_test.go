@@ -18,7 +18,7 @@ func TestObjectsAreReadAsTheyWereSent(t *testing.T) {
 		got[name] = string(raw)
 	}
 	if want := map[string]string{"sub": `"u"`, "SUB": `"admin"`, "a": "[ 1 ]", "": "null", "n": "1e2"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("expected %q, seen %q", want, got)
 	}
 }
 

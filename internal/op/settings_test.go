@@ -54,7 +54,7 @@ func TestWrongSettingsAreNoOutage(t *testing.T) {
 		}
 		var settings *SettingsError
 		if err == nil || errors.As(err, &settings) != tc.settings {
-			t.Errorf("%s: %v; wrong settings: %t, want %t", name, err, settings != nil, tc.settings)
+			t.Errorf("%s: %v; wrong settings: expected %t, seen %t", name, err, tc.settings, settings != nil)
 		}
 	}
 	for code, want := range map[string]bool{"unauthorized_client": true, "invalid_scope": true, "server_error": false, "access_denied": false} {

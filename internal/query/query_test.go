@@ -43,7 +43,7 @@ func TestAll(t *testing.T) {
 		{"a=1&a=2", []pair{{"a", "1"}, {"a", "2"}}},
 	} {
 		if got := pairsOf(tc.text); !slices.Equal(got, tc.want) {
-			t.Errorf("%q: got %q, want %q", tc.text, got, tc.want)
+			t.Errorf("%q: expected %q, seen %q", tc.text, tc.want, got)
 		}
 	}
 }
@@ -53,7 +53,7 @@ func TestOnlySkipsWhatNobodyAskedFor(t *testing.T) {
 	got := Only("x=%&state=1;2&y;&state=3&code=%zz&z=%u1234", "state", "code", "iss")
 	want := url.Values{"state": {"1;2", "3"}, "code": {"%zz"}}
 	if !maps.EqualFunc(got, want, slices.Equal) {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("expected %q, seen %q", want, got)
 	}
 }
 

@@ -27,10 +27,10 @@ func TestStoredBytesStayTheSame(t *testing.T) {
 		{"a newer state", Result{Session: newer, at: at, tried: at.Add(-time.Minute)}, "0100f6b183c59868b688fcc4986802010203000000000000000000000000ff0000000000000000000000000000000000000000f6b183c5986880918fab0d000000036164610000000000027274f6b183c598680000000000000000000000000000000000"},
 	} {
 		if got := hex.EncodeToString(tc.result.encode()); got != tc.want {
-			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+			t.Errorf("%s: expected %s, seen %s", tc.name, tc.want, got)
 		}
 	}
 	if got, want := fileKey(29833333, fileName(id)), "oidc_rp/refresh/29833333/2831dba736fe6d7f033b502fa1ae2d0f"; got != want {
-		t.Errorf("the key: %s, want %s", got, want)
+		t.Errorf("the key: expected %s, seen %s", want, got)
 	}
 }

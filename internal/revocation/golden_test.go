@@ -51,7 +51,7 @@ XmeOuV33uTIbzMgrOS2aUg by 1790000000123 1790046800
 		{"a record with an event that the provider dated", both.encode(), "0201c6c183c59868f8918fab0d0001f6b183c5986880918fab0df6ed89ab0d"},
 	} {
 		if got := hex.EncodeToString(tc.got); got != tc.want {
-			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+			t.Errorf("%s: expected %s, seen %s", tc.name, tc.want, got)
 		}
 	}
 
@@ -60,6 +60,6 @@ XmeOuV33uTIbzMgrOS2aUg by 1790000000123 1790046800
 	target := TargetOf(&s, issuer)
 	want := []string{"fact/5e678eb95df7b9321bccc82b392d9a52", "fact/d0b20a8338f61f34970df4ed77eb84f7", "fact/dd099cfe1797ba0d8bbed18098d193eb"}
 	if got := target.Keys(); !slices.Equal(got, want) {
-		t.Errorf("the keys of records: %q, want %q", got, want)
+		t.Errorf("the keys of records: expected %q, seen %q", want, got)
 	}
 }

@@ -84,7 +84,7 @@ func TestLoadKnowsWhenSessionsExpire(t *testing.T) {
 				value := n.create(s)
 				n.now = n.now.Add(tc.after)
 				if got := n.load(value) != nil; got != tc.want {
-					t.Errorf("it loads: %v, want %v", got, tc.want)
+					t.Errorf("it loads: expected %v, seen %v", tc.want, got)
 				}
 			})
 		})
@@ -189,7 +189,7 @@ func TestUpdateIsDueAfterATenthOfTheIdleTimeout(t *testing.T) {
 	s := n.session()
 	for after, want := range map[time.Duration]bool{0: false, testIdle/10 - time.Second: false, testIdle / 10: true} {
 		if got := n.UpdateDue(s, n.now.Add(after)); got != want {
-			t.Errorf("after %s: got %v, want %v", after, got, want)
+			t.Errorf("after %s: expected %v, seen %v", after, want, got)
 		}
 	}
 	never := cookieManager{base: newBase(Config{})}
@@ -271,10 +271,10 @@ func TestMiscountingStoreIsAnError(t *testing.T) {
 	l := n.load(value)
 	n.store.extra = 1
 	if _, err := n.Load(t.Context(), n.ring, here, value, n.now); !errors.Is(err, errRecords) {
-		t.Errorf("Load: got %v, want %v", err, errRecords)
+		t.Errorf("Load: expected %v, seen %v", errRecords, err)
 	}
 	if _, err := n.Valid(t.Context(), l); !errors.Is(err, errRecords) {
-		t.Errorf("Valid: got %v, want %v", err, errRecords)
+		t.Errorf("Valid: expected %v, seen %v", errRecords, err)
 	}
 }
 

@@ -35,10 +35,10 @@ func TestFieldsComeBack(t *testing.T) {
 		t.Errorf("Uvarint: %d, want 300", got)
 	}
 	if got := r.Millis(); !got.Equal(at) {
-		t.Errorf("Millis: %v, want %v", got, at)
+		t.Errorf("Millis: expected %v, seen %v", at, got)
 	}
 	if got := r.Seconds(); !got.Equal(at.Truncate(time.Second)) {
-		t.Errorf("Seconds: %v, want %v", got, at.Truncate(time.Second))
+		t.Errorf("Seconds: expected %v, seen %v", at.Truncate(time.Second), got)
 	}
 	if got := r.Seconds(); !got.IsZero() {
 		t.Errorf("Seconds: %v, want the zero time", got)

@@ -320,7 +320,7 @@ func TestExplain(t *testing.T) {
 		{fmt.Errorf("dial: %w", io.EOF), "dial: EOF"},
 	} {
 		if got := l.explain(row.err).Error(); got != row.want {
-			t.Errorf("got %q, want %q", got, row.want)
+			t.Errorf("expected %q, seen %q", row.want, got)
 		}
 	}
 }

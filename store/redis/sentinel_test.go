@@ -52,7 +52,7 @@ func TestConfirm(t *testing.T) {
 				c.Addresses = append(c.Addresses, pretendSentinel(t, o.master, o.epoch))
 			}
 			if err := newLink(c).confirm(t.Context(), here); !errors.Is(err, row.want) {
-				t.Errorf("got %v, want %v", err, row.want)
+				t.Errorf("expected %v, seen %v", row.want, err)
 			}
 		})
 	}

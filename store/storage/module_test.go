@@ -100,7 +100,7 @@ func TestCaddyfileInSession(t *testing.T) {
 	}
 	got, _ := json.Marshal(module)
 	if want := `{"storage":{"module":"file_system","root":"/a"},"timeout":2000000000}`; string(got) != want {
-		t.Errorf("got %s, want %s", got, want)
+		t.Errorf("expected %s, seen %s", want, got)
 	}
 	if d.Next(); d.Val() != "lifetime" {
 		t.Errorf("the next word is %s", d.Val())

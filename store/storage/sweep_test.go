@@ -45,7 +45,7 @@ func TestSweep(t *testing.T) {
 				want := []string{"acme/key", root + "/00/readme", path(name("long")), path(name("newer"))}
 				slices.Sort(want)
 				if got := d.keys(); !slices.Equal(got, want) {
-					t.Errorf("there are %v, want %v", got, want)
+					t.Errorf("what is there: expected %v, seen %v", want, got)
 				}
 				time.Sleep(11 * time.Hour)
 				if got := d.keys(); slices.Contains(got, path(name("long"))) {

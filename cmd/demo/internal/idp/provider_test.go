@@ -202,7 +202,7 @@ func TestSignIn(t *testing.T) {
 		"sub": "1", "preferred_username": "alice", "name": "Alice Adams", "email": "alice@example.com", "email_verified": true,
 	} {
 		if info[claim] != want {
-			t.Errorf("userinfo: %s = %v, want %v", claim, info[claim], want)
+			t.Errorf("userinfo: %s: expected %v, seen %v", claim, want, info[claim])
 		}
 	}
 	if want := []any{"admins", "staff"}; !reflect.DeepEqual(info["groups"], want) {
