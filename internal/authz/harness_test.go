@@ -26,19 +26,25 @@ func userOf(t *testing.T, claims string) identity.User {
 
 func userOfProvider(t *testing.T, m identity.Mapping, claims string) identity.User {
 	t.Helper()
+	user, err := newUser(m, claims)
+	if err != nil {
+		t.Fatalf("%s: %v", claims, err)
+	}
+	return user
+}
+
+// newUser returns an error if no session can be made of the claims.
+func newUser(m identity.Mapping, claims string) (user identity.User, err error) {
 	idToken := op.Claims{"sub": json.RawMessage(`"u-1"`), "preferred_username": json.RawMessage(`"alice"`)}
 	if err := json.Unmarshal([]byte(claims), &idToken); err != nil {
-		t.Fatalf("%s: %v", claims, err)
+		return user, err
 	}
 	m.Usernames, m.Groups = []string{"preferred_username", "sub"}, "groups"
 	s, _, err := m.NewSession(identity.Union(everything), identity.SignIn{
 		Transaction: new(session.Transaction), Sources: identity.Sources{IDToken: idToken},
 		Scopes: []string{"openid", "profile"}, Now: now, Lifetime: time.Hour,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return identity.User{Mapping: &m, Session: s}
+	return identity.User{Mapping: &m, Session: s}, err
 }
 
 // ruleOf reads a rule as a Caddyfile has it, with words and no quotes.
