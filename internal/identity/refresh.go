@@ -157,7 +157,7 @@ func (m *Mapping) merge(n *Needs, old map[string]json.RawMessage, wasUserinfo se
 		}
 	}
 	m.cutGroups(n, kept)
-	if value, ok := set.PathEach(m.Groups); ok {
+	if value, ok := set.PathEach(m.sourceOf("groups")); ok {
 		delete(kept, groupsEntry)
 		if n.keeps("groups") && (m.limitsGroups() || !present(kept, m.Groups)) {
 			put(groupsEntry, m.keptGroups(value))

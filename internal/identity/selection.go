@@ -98,8 +98,9 @@ func (m *Mapping) setLocal(kept map[string]json.RawMessage, local, path string, 
 // selectGroups keeps the user's groups apart if the claim that they are part of is
 // not kept, and finds out whether they are known and can be read.
 func (m *Mapping) selectGroups(n *Needs, kept map[string]json.RawMessage, set claims.Set, from Sources) (findings []Finding) {
-	name := claims.SplitPath(m.Groups)[0]
-	value, ok := set.PathEach(m.Groups)
+	source := m.sourceOf("groups")
+	name := claims.SplitPath(source)[0]
+	value, ok := set.PathEach(source)
 	m.cutGroups(n, kept)
 	switch {
 	case ok && n.keeps("groups") && (m.limitsGroups() || !present(kept, m.Groups)):
@@ -109,7 +110,7 @@ func (m *Mapping) selectGroups(n *Needs, kept map[string]json.RawMessage, set cl
 	}
 	if ok {
 		if form := groupsForm(value); form != "" {
-			findings = append(findings, Finding{Kind: GroupsUnreadable, Name: m.Groups, Detail: form})
+			findings = append(findings, Finding{Kind: GroupsUnreadable, Name: source, Detail: form})
 		}
 	}
 	return findings

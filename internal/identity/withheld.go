@@ -53,7 +53,7 @@ func (m *Mapping) isSaid(path string, from Sources) bool {
 // hasUnreadableGroups reports whether the groups claim is there and is not a list of
 // names.
 func (m *Mapping) hasUnreadableGroups(set claims.Set) bool {
-	value, ok := set.PathEach(m.Groups)
+	value, ok := set.PathEach(m.sourceOf("groups"))
 	return ok && groupsForm(value) != ""
 }
 

@@ -138,7 +138,7 @@ func anyProviders(in *Instance, place *Place) (found string) {
 		case use == authz.Denied:
 		case rule.Kind == authz.KindProvider && use == authz.Required:
 			limited = true
-		case found == "" && (rule.Kind == authz.KindClaim || rule.Kind == authz.KindACR || rule.Kind == authz.KindAMR):
+		case found == "" && slices.Contains(saidByAny, rule.Kind):
 			found = rule.String()
 		}
 		return true
@@ -148,6 +148,9 @@ func anyProviders(in *Instance, place *Place) (found string) {
 	}
 	return found
 }
+
+// saidByAny are the kinds of rules about what each provider says as it likes.
+var saidByAny = []string{authz.KindClaim, authz.KindTenant, authz.KindACR, authz.KindAMR, authz.KindScope}
 
 // worldwide are the hosts of issuers at which everyone can have an account.
 var worldwide = []string{

@@ -128,6 +128,9 @@ func TestRulesThatCannotWork(t *testing.T) {
 		{name: "a claim of one provider", providers: []Provider{corp}, rules: "require claim level 3"},
 		{name: "a claim of any of two providers", providers: []Provider{corp, some}, rules: "require claim level 3", warn: "claim level 3"},
 		{name: "an acr of any of two providers", providers: []Provider{corp, some}, rules: "require acr gold", warn: "acr gold"},
+		{name: "a tenant of any of two providers", providers: []Provider{corp, some}, rules: "require tenant t-1", warn: "tenant t-1"},
+		{name: "a scope of any of two providers", providers: []Provider{corp, some}, rules: "require scope read", warn: "scope read"},
+		{name: "a tenant of one of two providers", providers: []Provider{corp, some}, rules: "require tenant t-1; require provider corp"},
 		{name: "a claim of one of two providers", providers: []Provider{corp, some}, rules: "require claim level 3; require provider corp"},
 		{name: "a denied claim of two providers", providers: []Provider{corp, some}, rules: "deny claim level 3"},
 	} {
