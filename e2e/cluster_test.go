@@ -79,9 +79,11 @@ func newCluster(t testing.TB, kind clusterKind, s site) *cluster {
 	t.Helper()
 	c := &cluster{world: newWorld(t, oidcProvider, site{tls: kind.tls}), kind: kind}
 	c.caddy.program, c.caddy.balances = storesProgram, true
-	s.before = "header X-Node %s\n" + s.before
+	s.before = `header X-Node %s
+	` + s.before
 	if !kind.tls {
-		s.options += "\nbase_url " + c.base
+		s.options += `
+		base_url ` + c.base
 	} else {
 		s.global += `servers {
 		trusted_proxies static 127.0.0.1/32
@@ -128,7 +130,8 @@ func (c *cluster) configOf(n *clusterNode, store string) string {
 	s := n.site
 	s.before = fmt.Sprintf(s.before, n.name)
 	if c.kind.redis {
-		store += "\n\t\tstore redis " + c.redis.url()
+		store += `
+		store redis ` + c.redis.url()
 	}
 	s.options += fmt.Sprintf(`
 		session {

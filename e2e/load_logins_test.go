@@ -20,7 +20,8 @@ func TestASlowProviderHoldsUpOnlyItsLogins(t *testing.T) {
 	const people, rate = 500, 300
 	eachStore(t, func(t *testing.T, w *world, s site) {
 		g := newGate(t, w.op)
-		s.options += g.options() + "\ntimeout 1m"
+		s.options += g.options() + `
+		timeout 1m`
 		w.caddy.start(w.plainSite(s))
 		client := crowd(people + 8)
 		defer client.CloseIdleConnections()

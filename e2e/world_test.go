@@ -129,7 +129,8 @@ func (w *world) site(address string, s site) string {
 		client_id %s
 		%s`, w.op.issuer, client, secret)
 	if !strings.Contains(s.options, "username_claim") {
-		shorthand += "\n\t\t" + habits[w.op.kind].options
+		shorthand += `
+		` + habits[w.op.kind].options
 	}
 	if s.client == "-" { // the options name providers themselves
 		shorthand = ""

@@ -106,20 +106,20 @@ oidc_rp {
 			}
 			before := r.upstream.count()
 			for _, path := range adminPaths {
-				p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
+				p := r.rawGet(path, "Accept: text/html", "Cookie: "+b.cookieHeader())
 				if p.StatusCode != http.StatusForbidden {
 					t.Errorf("%q: expected status 403, seen %d", path, p.StatusCode)
 				}
 			}
 			long := "/" + strings.Repeat("a/", 5000) + ";b" // too long to be read in every way
-			if p := r.raw("GET " + long + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + b.cookieHeader() + "\r\n\r\n"); p.StatusCode != http.StatusForbidden {
+			if p := r.rawGet(long, "Accept: text/html", "Cookie: "+b.cookieHeader()); p.StatusCode != http.StatusForbidden {
 				t.Errorf("expected status 403 for a path that is too long to read, seen %d", p.StatusCode)
 			}
 			if got := r.upstream.count(); got != before {
 				_, at := r.upstream.got()
 				t.Errorf("expected the application to see none of these requests, seen %d of them, the last for %q", got-before, at)
 			}
-			if p := r.raw("GET /app/..;/other HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + b.cookieHeader() + "\r\n\r\n"); p.StatusCode != http.StatusOK {
+			if p := r.rawGet("/app/..;/other", "Accept: text/html", "Cookie: "+b.cookieHeader()); p.StatusCode != http.StatusOK {
 				t.Errorf("expected an odd path elsewhere to be served, seen status %d", p.StatusCode)
 			}
 			if _, at := r.upstream.got(); at != "/app/..;/other" {
@@ -183,7 +183,7 @@ oidc_rp {
 			t.Errorf("%s: expected status %d, seen %d\n%s", row.name, row.want, p.StatusCode, r.logs())
 		}
 	}
-	p := r.raw("GET /x HTTP/1.1\r\nHost: RP.test.:443\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
+	p := r.raw("GET /x HTTP/1.1", "Host: RP.test.:443", "Connection: close", "Accept: text/html", "Cookie: "+b.cookieHeader())
 	if p.StatusCode >= 500 {
 		t.Errorf("expected no error for another spelling of the host, seen status %d", p.StatusCode)
 	}

@@ -136,7 +136,7 @@ func TestTheSessionOfARemovedUserIsAnonymous(t *testing.T) {
 			t.Errorf("expected a line in the audit log\n%s", r.logs())
 		}
 		known := newHarnessAt(t, r.storage, fmt.Sprintf(whoSees, "public", options(op), "known_users list alice"))
-		known.raw("GET /x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nCookie: " + cookies + "\r\n\r\n")
+		known.rawGet("/x", "Cookie: "+cookies)
 		if header, _ := known.upstream.got(); header.Get("X-User") != "<> false" {
 			t.Errorf("expected a copied cookie to be over, seen %q", header.Get("X-User"))
 		}

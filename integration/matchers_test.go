@@ -273,7 +273,7 @@ respond @elsewhere elsewhere
 	b.open("/")
 	before := r.upstream.count()
 	for _, path := range adminPaths {
-		p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
+		p := r.rawGet(path, "Accept: text/html", "Cookie: "+b.cookieHeader())
 		if p.body == "elsewhere" {
 			t.Errorf("%q: expected no match, seen one", path)
 		}

@@ -85,7 +85,7 @@ oidc_rp {
 		"//admin/x", "/./admin/x", "/a/../admin/x", "/a/%2e%2e/admin/x", "/a/..%2fadmin/x", "/a/..;/admin/x", "/%61dmin/x", "/admin%2fx", "/admin%252fx",
 		`/admin\x`, "/admin%5cx", "/admin.../x", "/admin/../admin/x", "/%2fadmin/x", "/admin%3bx/y", "/admin%2e/x", "/admin?x",
 	} {
-		p := r.raw("GET " + path + " HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
+		p := r.rawGet(path, "Accept: text/html", "Cookie: "+b.cookieHeader())
 		if p.StatusCode != http.StatusForbidden && p.StatusCode != http.StatusBadRequest {
 			t.Errorf("%q: expected status 403, seen %d", path, p.StatusCode)
 		}
@@ -184,7 +184,7 @@ oidc_rp {
 		says(t, op, claims)
 		b := r.browser()
 		b.open("/")
-		p := r.raw("GET /a/..%2fb/x HTTP/1.1\r\nHost: rp.test\r\nConnection: close\r\nAccept: text/html\r\nCookie: " + b.cookieHeader() + "\r\n\r\n")
+		p := r.rawGet("/a/..%2fb/x", "Accept: text/html", "Cookie: "+b.cookieHeader())
 		if p.StatusCode != want {
 			t.Errorf("%s: expected status %d, seen %d", claims, want, p.StatusCode)
 		}
