@@ -109,6 +109,7 @@ func (m *Mapping) Merge(n *Needs, fresh *session.Session, info op.Claims) error 
 		old[name] = value.JSON()
 		return true
 	})
+	info = withoutMarked(info)
 	kept, fromUserinfo, err := m.merge(n, old, fresh.FromUserinfo, info)
 	if err != nil {
 		return err

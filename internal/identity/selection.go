@@ -39,6 +39,7 @@ type selection struct {
 // ID token, which is signed, then those that the configuration makes. putFacts adds
 // the facts of the sign-in.
 func (m *Mapping) selectClaims(n *Needs, from Sources, putFacts func(kept map[string]json.RawMessage)) (selected selection, err error) {
+	from.IDToken, from.Userinfo = withoutMarked(from.IDToken), withoutMarked(from.Userinfo)
 	all := make(map[string]json.RawMessage, len(from.IDToken)+len(from.Userinfo))
 	maps.Copy(all, from.Userinfo)
 	maps.Copy(all, from.IDToken)

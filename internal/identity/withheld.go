@@ -2,9 +2,11 @@ package identity
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -28,6 +30,22 @@ func (m *Mapping) withheld(n *Needs, set claims.Set, from Sources) (paths []stri
 		}
 	}
 	return paths
+}
+
+// withoutMarked returns the claims of a source without those that are null although
+// the provider says that they are elsewhere.
+func withoutMarked(all op.Claims) op.Claims {
+	known := all
+	for name, raw := range all {
+		if string(raw) != "null" || !all.Withholds(name) {
+			continue
+		}
+		if len(known) == len(all) {
+			known = maps.Clone(all)
+		}
+		delete(known, name)
+	}
+	return known
 }
 
 // sourceOf returns the path of the provider's claim that a path is about.
