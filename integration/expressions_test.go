@@ -190,6 +190,42 @@ oidc_rp {
 }
 
 // Before the TLS handshake is complete, the client's address is easily forged.
+// Threat D14: HEAD is judged as GET, whatever an expression asks for the method.
+func TestExpressionsJudgeHEADAsGET(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, `
+oidc_rp {
+	`+options(op)+`
+	private /variable {
+		deny expression `+"`request.method == \"GET\"`"+`
+	}
+	private /matcher {
+		deny expression `+"`method(\"GET\")`"+`
+	}
+	private /placeholder {
+		deny expression `+"`{http.request.method} == \"GET\"`"+`
+	}
+	private /ok {
+		require expression `+"`method(\"GET\")`"+`
+	}
+}
+`)
+	b := r.browser()
+	b.open("/")
+	program := map[string]string{"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+	for _, path := range []string{"/variable", "/matcher", "/placeholder"} {
+		for method, want := range map[string]int{"GET": http.StatusForbidden, "HEAD": http.StatusForbidden, "POST": http.StatusOK} {
+			if p := b.send(method, rpURL+path, program); p.StatusCode != want {
+				t.Errorf("%s %s: expected status %d, seen %d\n%s", method, path, want, p.StatusCode, r.logs())
+			}
+		}
+	}
+	if p := b.send("HEAD", rpURL+"/ok", program); p.StatusCode != http.StatusOK {
+		t.Errorf("HEAD /ok: expected status 200, seen %d\n%s", p.StatusCode, r.logs())
+	}
+}
+
 func TestExpressionsAboutTheClientWaitForTheHandshake(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -128,6 +128,10 @@ func (e *rule) Eval(request any, all bool) (bool, error) {
 	if !ok {
 		return false, errors.New("there is no request")
 	}
+	if sent := r.HTTP(); e.Request && sent.Method == http.MethodHead {
+		sent.Method = http.MethodGet // as which it is judged
+		defer func() { sent.Method = http.MethodHead }()
+	}
 	source := &source{Request: r, requests: e.requests, matchers: e.Matchers}
 	original, current := r.OriginalURL(), r.HTTP().URL
 	if !e.Path || address.HasOneReading(original, current) {
