@@ -36,7 +36,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // serve does that. connect says that the request was a CONNECT for a WebSocket.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, connect bool) error {
-	st := h.stateOf(r)
+	st := h.stateOf(r, original)
 	h.clean(st, r)
 	if call, found := h.endpoint(original.Path); found {
 		return toHandlerError(call.Serve(w, r, &st.State))
@@ -137,7 +137,7 @@ func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) boo
 
 // stateOf returns the request's state, and makes it where this is the first
 // instance to see the request.
-func (h *Handler) stateOf(r *http.Request) *requestState {
+func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	st, ok := vars[stateVar].(*requestState)
 	if !ok {
@@ -150,14 +150,14 @@ func (h *Handler) stateOf(r *http.Request) *requestState {
 		}
 	}
 	st.Enter(h.instance, r)
-	st.r, st.original = r, originalURL(r)
+	st.r, st.original = r, original
 	return st
 }
 
 // exchangeOf returns the exchange for a request that does not come from a client, and
 // its state.
 func exchangeOf(h *Handler, w http.ResponseWriter, r *http.Request) (flow.Exchange, *requestState) {
-	st := h.stateOf(r)
+	st := h.stateOf(r, originalURL(r))
 	return h.instance.At(w, r, &st.State), st
 }
 

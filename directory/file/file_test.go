@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -227,24 +226,5 @@ func TestAMissingFileIsAnError(t *testing.T) {
 	}
 	if err := new(File).Provision(ctx); err == nil || !strings.Contains(err.Error(), "path is missing") {
 		t.Errorf("expected an error about no path, seen %v", err)
-	}
-}
-
-func TestAFileThatEveryUserCanWriteToCausesAWarning(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("modes say nothing there")
-	}
-	path := filepath.Join(t.TempDir(), "users")
-	write(t, path, fileOf("alice"))
-	if err := os.Chmod(path, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	core, logs := observer.New(zapcore.DebugLevel)
-	if _, err := open(path, time.Now, zap.New(core), time.Sleep); err != nil {
-		t.Fatal(err)
-	}
-	if n := logs.FilterMessageSnippet("every user of this machine can write").Len(); n != 1 {
-		t.Errorf("expected one warning, seen %d", n)
 	}
 }

@@ -31,6 +31,8 @@ const (
 	oddName     = "the returned resource has another userName"
 	oddNameCase = "the returned resource has the name in other letters; see ignore_case"
 	oddActive   = "active is neither true nor false"
+	// RFC 7644, section 3.4.2: a server that has no such user answers with an empty list.
+	oddNotFound = "status 404, which is no answer to a filter; check that the URL is that of the SCIM service, without /Users"
 )
 
 // readAnswer reads a list of resources (RFC 7644 3.4.2) that a filter returned.

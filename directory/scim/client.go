@@ -89,8 +89,13 @@ func (c *client) ask(ctx context.Context, name string, now time.Time) (bool, err
 		return false, downErrorf("%w", bare(err))
 	}
 	defer response.Body.Close()
-	if known, err := checkStatus(response, now); err != nil || !known {
+	answered, err := checkStatus(response, now)
+	if err != nil {
 		return false, err
+	}
+	if !answered {
+		c.odd(oddNotFound)
+		return false, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {

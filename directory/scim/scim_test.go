@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,6 +93,29 @@ func TestServersThatLie(t *testing.T) {
 				t.Errorf("expected one request, seen %d", n)
 			}
 		})
+	}
+}
+
+// A wrong URL would lock all users out without a word.
+func TestNotFoundIsReported(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, httptest.NewServer, "alice")
+	server.says(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	base, err := url.Parse(server.base())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reasons []string
+	c := client{base: base, token: func() (string, error) { return "", nil }, http: http.DefaultTransport, odd: func(reason string) { reasons = append(reasons, reason) }}
+	known, err := c.ask(t.Context(), "alice", time.Now())
+	if err != nil {
+		t.Errorf("expected no error, seen %v", err)
+	}
+	if known {
+		t.Error("expected the user not to be known, seen that they are")
+	}
+	if fmt.Sprint(reasons) != fmt.Sprint([]string{oddNotFound}) {
+		t.Errorf("expected the reason %q, seen %q", oddNotFound, reasons)
 	}
 }
 

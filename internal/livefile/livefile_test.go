@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -252,23 +251,6 @@ func TestFilesHaveALimit(t *testing.T) {
 	if _, err := ReadFile(b.path("over")); err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("a file over the limit: expected an error about its size, seen %v", err)
 	}
-}
-
-func TestFileThatAnybodyCanWriteIsToldOnce(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("modes say nothing there")
-	}
-	b := newBench(t)
-	b.write("a", "1")
-	if err := os.Chmod(b.path("a"), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	v := b.value(b.text("a"))
-	b.expect(v, "1", "writable a")
-	b.write("a", "2")
-	b.pass()
-	b.expect(v, "2", "changed a")
 }
 
 func TestFirstContentMustBeGood(t *testing.T) {
