@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
 const (
@@ -86,7 +87,7 @@ func (c *client) ask(ctx context.Context, name string, now time.Time) (bool, err
 	}
 	response, err := c.http.RoundTrip(request) // which follows no redirect
 	if err != nil {
-		return false, downErrorf("%w", bare(err))
+		return false, downErrorf("%w", logtext.WithoutAddress(err, "ca <file>"))
 	}
 	defer response.Body.Close()
 	answered, err := checkStatus(response, now)
@@ -168,19 +169,6 @@ func retryAfter(value string, now time.Time) time.Duration {
 		after = at.Sub(now)
 	}
 	return min(max(after, 0), maxRetryAfter)
-}
-
-// bare takes the address off an error: it has the user's name.
-func bare(err error) error {
-	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &unknown) {
-		return fmt.Errorf("%w (name its authority with ca <file>)", unknown)
-	}
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
-	return err
 }
 
 // transport sends requests with the present authorities.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
 // maxResponse is the most that any answer of a provider may hold.
@@ -217,14 +218,4 @@ func read(response *http.Response, secrets []string) (*httpResponse, error) {
 func withoutBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }
 
 // bare takes the address off an HTTP client's error: it may have a query.
-func bare(err error) error {
-	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &unknown) {
-		return fmt.Errorf("%w (name its authority with tls { ca <file> })", unknown)
-	}
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
-	return err
-}
+func bare(err error) error { return logtext.WithoutAddress(err, "tls { ca <file> }") }
