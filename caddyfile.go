@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 func init() {
@@ -24,7 +25,6 @@ func init() {
 	tlsBlock.Options = tlsOptions.Names()
 	sessionBlock.Options = sessionOptions.Names()
 	cookieBlock.Options = cookieOptions.Names()
-	upstreamBlock.Options = upstreamOptions.Names()
 	profileBlock.Options = ruleconfig.ProfileOptions.Names()
 	// A site may have the options of a provider itself.
 	siteBlock.Options = slices.Concat(slices.Sorted(maps.Keys(siteOptions)), providerBlock.Options)
@@ -42,12 +42,11 @@ var (
 	sessionBlock  = &caddyargs.Kind{Name: "of session", Place: "of session"}
 	cookieBlock   = &caddyargs.Kind{Name: "of cookie", Place: "of session { cookie { … } }"}
 	profileBlock  = &caddyargs.Kind{Name: "of a profile", Place: "of a profile"}
-	upstreamBlock = &caddyargs.Kind{Name: "of upstream", Place: "of upstream"}
 	siteBlock     = &caddyargs.Kind{Place: "of a site"}
 )
 
 // blocks are the kinds of blocks where a misplaced option may belong.
-var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, upstreamBlock, tlsBlock, profileBlock, siteBlock}
+var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, siteconfig.UpstreamBlock, tlsBlock, profileBlock, siteBlock}
 
 // globalOptions lists the options of the global option. Unlike in other blocks,
 // provider can be repeated, and several global options are merged.

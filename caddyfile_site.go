@@ -3,7 +3,6 @@ package oidcrp
 import (
 	"errors"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // siteParser parses one directive.
@@ -88,7 +88,7 @@ var siteOptions = map[string]siteOption{
 	"unauthenticated":  {parse: func(s *siteParser) error { return unauthenticatedArg(s.Dispenser, &s.h.Unauthenticated) }},
 	"preflight":        {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.Preflight, preflightValues...) }},
 	"upgrades":         {parse: func(s *siteParser) error { return parseUpgrades(s.Dispenser, s.h) }},
-	"upstream":         {parse: func(s *siteParser) error { return parseUpstream(s.Dispenser, s.h) }},
+	"upstream":         {parse: func(s *siteParser) error { return siteconfig.ParseUpstream(s.Dispenser, &s.h.Upstream) }},
 	"error_pages":      {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, errorPagesValues...) }},
 	"home":             {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, address.CheckPath) }},
 	"return_to": {parse: func(s *siteParser) error {
@@ -275,74 +275,6 @@ func (s *siteParser) check() error {
 	}
 	if err != nil {
 		return place.WrapErr(err)
-	}
-	return nil
-}
-
-// upstreamOptions lists the options of upstream.
-var upstreamOptions = caddyargs.Table[*UpstreamConfig]{
-	"header": parseUpstreamHeader,
-	"access_token": func(d *caddyfile.Dispenser, u *UpstreamConfig) error {
-		return optionalHeader(d, &u.AccessToken, "Authorization")
-	},
-	"id_token": func(d *caddyfile.Dispenser, u *UpstreamConfig) error {
-		return optionalHeader(d, &u.IDToken, "X-Id-Token")
-	},
-}
-
-// parseUpstream parses the upstream block.
-func parseUpstream(d *caddyfile.Dispenser, h *Handler) error {
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	h.Upstream = new(UpstreamConfig)
-	seen := make(caddyargs.Seen)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := upstreamOptions.Read(d, upstreamBlock, h.Upstream, seen); err != nil {
-			return err
-		}
-		delete(seen, "header") // can be repeated
-		if _, err := h.Upstream.headers(); err != nil {
-			return d.WrapErr(err)
-		}
-	}
-	if len(h.Upstream.Headers) == 0 && len(seen) == 0 {
-		return d.Err("upstream is empty")
-	}
-	return nil
-}
-
-func parseUpstreamHeader(d *caddyfile.Dispenser, u *UpstreamConfig) error {
-	args := d.RemainingArgs()
-	if len(args) != 2 {
-		return d.Err("header takes a name and a value, in quotes if there are spaces in it")
-	}
-	name := http.CanonicalHeaderKey(args[0])
-	if u.Headers[name] != "" {
-		return d.Errf("the header %s is there twice", name)
-	}
-	if args[1] == "" {
-		return d.Errf("the header %s has no value", name)
-	}
-	if u.Headers == nil {
-		u.Headers = make(map[string]string)
-	}
-	u.Headers[name] = args[1]
-	return nil
-}
-
-// optionalHeader parses the name of a header, which has a default.
-func optionalHeader(d *caddyfile.Dispenser, field *string, otherwise string) error {
-	args := d.RemainingArgs()
-	if len(args) > 1 {
-		return d.ArgErr()
-	}
-	*field = otherwise
-	if len(args) == 1 {
-		if args[0] == "" {
-			return d.Err("the header's name is empty")
-		}
-		*field = http.CanonicalHeaderKey(args[0])
 	}
 	return nil
 }

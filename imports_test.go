@@ -50,6 +50,9 @@ var wiring = []string{
 // that has Caddy's functions for expressions, so that package expression needs none.
 var mayImportCaddy = []string{"internal/caddyargs", "internal/caddycel"}
 
+// configPackages are the packages with parts of the configuration.
+var configPackages = []string{"ruleconfig", "siteconfig"}
+
 // forTests are packages that only tests, benchmarks and the demo import.
 var forTests = []string{"internal/oidctest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest", "directory/directorytest"}
 
@@ -118,6 +121,10 @@ func brokenImportRule(from, to string) string {
 		return "it is for tests alone"
 	case isInternal && among(to, wiring) && !among(from, mayImportCaddy):
 		return "packages under internal know nothing of Caddy, its logs and its metrics"
+	case isInternal && among(to, configPackages):
+		return "packages under internal know nothing of how a configuration is written"
+	case among(from, configPackages) && to == ".":
+		return "only commands import the root"
 	case isInternal && among(to, mayImportCaddy):
 		return "packages under internal read no Caddyfiles"
 	case under(from, "internal/caddyargs") && under(to, "internal") && to != "internal/suggest":

@@ -54,6 +54,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/running"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 func init() {
@@ -184,7 +185,7 @@ type Handler struct {
 	Unauthenticated string `json:"unauthenticated,omitempty"`
 
 	// What the application receives about the user. Default: nothing.
-	Upstream *UpstreamConfig `json:"upstream,omitempty"`
+	Upstream *siteconfig.Upstream `json:"upstream,omitempty"`
 
 	// How to handle a CORS preflight without a body on a private route: `pass`
 	// forwards it without any identity and without `Upgrade`, `deny` does not.

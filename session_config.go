@@ -29,6 +29,83 @@ const (
 	defaultCookie    = "oidc_rp"
 )
 
+// SessionConfig configures how long sessions last and where they are kept.
+type SessionConfig struct {
+	// Where sessions are kept: a module of the namespace
+	// `oidc_rp.session_stores`, or `{"module": "cookie"}`. With a store, the
+	// browser only holds a ticket, and the records in the store cannot be read
+	// without it. Default: in encrypted cookies.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=oidc_rp.session_stores inline_key=module"`
+
+	// How long a session lasts, from one minute to 400 days. Default: `12h`.
+	Lifetime caddy.Duration `json:"lifetime,omitempty"`
+
+	// Ends sessions that have not been used for this long, at least one minute;
+	// `0` means never. Default: `0`.
+	IdleTimeout *caddy.Duration `json:"idle_timeout,omitempty"`
+
+	// The session cookie.
+	Cookie *CookieConfig `json:"cookie,omitempty"`
+
+	// Secrets of at least 32 bytes each that seal the cookies: the first one
+	// seals, all of them open. Default: keys that are created, shared and
+	// rotated in Caddy's storage.
+	Secret []string `json:"secret,omitempty"`
+
+	// How often to rotate the keys in Caddy's storage, at least one hour. Old
+	// keys open sessions for as long as these last. Default: `7d`.
+	Rotate caddy.Duration `json:"rotate,omitempty"`
+
+	// The claims to keep in the session, in addition to those that `upstream`
+	// names. Default: all claims except the protocol's own.
+	Claims []string `json:"claims,omitempty"`
+
+	// How many cookies a session may be split into, at most 4. Default: 2.
+	MaxChunks int `json:"max_chunks,omitempty"`
+
+	// Whether to get new tokens before the access token expires. The refresh
+	// token is then kept in the session. Default: true if `upstream` passes a
+	// token on, or with `recheck`.
+	Refresh *bool `json:"refresh,omitempty"`
+
+	// How old the claims of a session may be, at least ten seconds. Older ones
+	// are refreshed with the refresh token, or else from userinfo, before the
+	// application is called; what the provider no longer sends is gone. `0`
+	// means as old as the session. Default: `0`.
+	Recheck *caddy.Duration `json:"recheck,omitempty"`
+
+	// For how long claims that are due may still be used while the provider is
+	// down. After that, requests get a 503. Default: `1h`.
+	RecheckGrace *caddy.Duration `json:"recheck_grace,omitempty"`
+}
+
+// CookieConfig configures the name and attributes of the session cookie.
+type CookieConfig struct {
+	// The name of the cookie. It gets the prefix `__Host-`, `__Secure-` with a
+	// domain, or none with `insecure`. Default: `oidc_rp`.
+	Name string `json:"name,omitempty"`
+
+	// Shares the session with all sites under this domain that use the same
+	// provider and client. Default: this host only.
+	Domain string `json:"domain,omitempty"`
+
+	// The SameSite attribute: `lax` or `none`. `strict` is not offered, because
+	// a login returns from another site and would loop. Default: `lax`.
+	SameSite string `json:"same_site,omitempty"`
+
+	// Keeps the cookie separate for each top-level site (CHIPS). Use it for
+	// applications in frames, with `same_site` `none`. Default: false.
+	Partitioned bool `json:"partitioned,omitempty"`
+
+	// Allows the cookie over plain HTTP. On loopback this is not needed.
+	// Default: false.
+	Insecure bool `json:"insecure,omitempty"`
+
+	// Whether the browser forgets the session when it closes. The lifetime
+	// still ends the session. Default: false.
+	Transient bool `json:"transient,omitempty"`
+}
+
 // cookieStore is the word for sessions in cookies, which is no module.
 const cookieStore = "cookie"
 

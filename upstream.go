@@ -1,39 +1,18 @@
 package oidcrp
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
-
-// UpstreamConfig configures what the application receives about the user.
-type UpstreamConfig struct {
-	// The request headers to set: header name to claim path, or to text with
-	// placeholders. Whatever a client sent under these names, in any spelling,
-	// is deleted first, by all instances on the site. Headers that frame or
-	// route a request cannot be set: hop-by-hop headers, `Cookie`, `Host`,
-	// `Content-*`, `Sec-*`, `Forwarded`, `X-Forwarded-For` and the like.
-	Headers map[string]string `json:"headers,omitempty"`
-
-	// The header for the access token, as a `Bearer` token if it is
-	// `Authorization`, else bare. The token is then kept in the session.
-	// Default: the token is not passed on.
-	AccessToken string `json:"access_token,omitempty"`
-
-	// The header for the ID token. The token is then kept in the session.
-	// Default: the token is not passed on.
-	IDToken string `json:"id_token,omitempty"`
-}
 
 // setIdentityHeaders puts what the application is to know into the request's header. What a
 // client said under these names has been taken out before.
@@ -73,37 +52,8 @@ func (h *Handler) resolveUpstream(caddy.Context) (err error) {
 		h.neededClaims = append(h.neededClaims, identity.ClaimsIn(value)...)
 		h.upstreamHeaders = append(h.upstreamHeaders, upstreamHeader{name, value, identity.FollowsFromSession(value)})
 	}
-	h.identityHeaders, err = h.Upstream.headers()
+	h.identityHeaders, err = h.Upstream.Names()
 	return err
-}
-
-// headers are those that only we may set, if all of them can be.
-func (u *UpstreamConfig) headers() ([]string, error) {
-	names := slices.Sorted(maps.Keys(u.Headers))
-	for _, name := range names {
-		if u.Headers[name] == "" {
-			return nil, fmt.Errorf("upstream: the header %s has no value", name)
-		}
-	}
-	for _, name := range []string{u.AccessToken, u.IDToken} {
-		if name != "" {
-			names = append(names, name)
-		}
-	}
-	for i, name := range names {
-		canonical := http.CanonicalHeaderKey(name)
-		switch {
-		case !httpguts.ValidHeaderFieldName(name):
-			return nil, fmt.Errorf("upstream: %q is no header's name", name)
-		case canonical != name:
-			return nil, fmt.Errorf("upstream: header %s is written %s", name, canonical)
-		case !headers.MayIdentify(name):
-			return nil, fmt.Errorf("upstream: the header %s is not ours to set", name)
-		case slices.ContainsFunc(names[:i], func(other string) bool { return headers.SameName(name, other) }):
-			return nil, fmt.Errorf("upstream: the header %s is set twice", name)
-		}
-	}
-	return names, nil
 }
 
 // parseUpgrades parses the protocols that requests may upgrade to.

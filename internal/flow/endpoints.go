@@ -39,6 +39,18 @@ var endpoints = map[string]endpoint{
 	"frontchannel-logout": {serve: serveFrontchannelLogout, methods: []string{http.MethodGet}},
 }
 
+// siteEndpoint is one of our addresses that belongs to no provider.
+type siteEndpoint struct {
+	endpoint
+	// offered reports whether an instance has the endpoint. Of the instances on a
+	// site, the first one that has it serves it.
+	offered func(*Instance) bool
+}
+
+// siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
+// of the path. Their serve functions get no provider.
+var siteEndpoints = map[string]siteEndpoint{}
+
 // logoutEndpoint is at a path of its own, for all providers.
 var logoutEndpoint = endpoint{serve: serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}
 
@@ -74,6 +86,14 @@ func (in *Instance) Endpoint(path string) (call Call, found bool) {
 	id, name, found := in.CutEndpoint(path)
 	if !found {
 		return Call{}, false
+	}
+	rest, slash := strings.CutPrefix(path[len(in.Endpoints):], "/")
+	if e, known := siteEndpoints[rest]; known && slash {
+		offered := e.offered(in)
+		if !offered && slices.ContainsFunc(in.Siblings, func(n *Instance) bool { return n.Endpoints == in.Endpoints && e.offered(n) }) {
+			return Call{}, false
+		}
+		return Call{endpoint: e.endpoint, at: in, known: offered}, true
 	}
 	p := in.providerByID(id)
 	if p == nil && in.isSiblings(id) {
