@@ -14,6 +14,7 @@ import (
 // Provider is an OpenID Provider as the instances of a site use it.
 type Provider struct {
 	ID     string
+	Name   string // as users read it
 	Client *op.Client
 	// Disabled reports whether its endpoints answer 403, and its sessions count
 	// as none.

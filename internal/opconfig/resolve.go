@@ -56,7 +56,7 @@ func (r *Resolved) Secret() (string, error) { return r.expander.Expand(r.ClientS
 func (r *Resolved) IssuerName() string { return r.issuer() }
 
 func (r *Resolved) expandAddresses() (err error) {
-	for _, option := range append(r.addresses(), named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy}) {
+	for _, option := range append(r.addresses(), named{"name", &r.Name}, named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy}) {
 		// The issuer's {tenantid} is its own, and no placeholder of Caddy's.
 		parts := []string{*option.field}
 		if option.name == "issuer" {
