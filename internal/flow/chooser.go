@@ -156,10 +156,19 @@ func (c *choice) show(sought bool) error {
 	all := c.choices()
 	shown := pages.Data{
 		Title: "Choose how to sign in", Sought: sought, Action: c.Endpoints + "/", MaxLength: maxIdentifier,
-		Field: identifierField, Fields: make(map[string]string),
+		Fields: make(map[string]string),
 	}
+	if len(all) > 1 {
+		shown.Field = identifierField
+	}
+	remembered := c.rememberedChoice(c.Scope())
 	for _, p := range all {
-		shown.Choices = append(shown.Choices, pages.Choice{ID: p.ID, Name: p.Name, URL: c.loginURL(p)})
+		choice := pages.Choice{ID: p.ID, Name: p.Name, URL: c.loginURL(p), Remembered: p.ID == remembered && len(all) > 1}
+		if choice.Remembered {
+			shown.Choices = slices.Insert(shown.Choices, 0, choice)
+		} else {
+			shown.Choices = append(shown.Choices, choice)
+		}
 		for name, values := range c.parametersFor(p.Forward) {
 			shown.Fields[name] = values[0]
 		}
@@ -174,7 +183,7 @@ func (c *choice) show(sought bool) error {
 		user := viewer.User()
 		shown.Title, shown.User = "Use another account", user.ID()
 		if user.Several {
-			shown.Provider = nameOf(viewer.provider)
+			shown.Provider = viewer.provider.Name
 		}
 	}
 	page, err := c.page(pages.Chooser, shown)
@@ -183,9 +192,6 @@ func (c *choice) show(sought bool) error {
 	}
 	return page.WriteForm(c.W, c.R, http.StatusOK, originsOf(c.R.Context(), all))
 }
-
-// nameOf returns what pages call a provider.
-func nameOf(p *Provider) string { return p.Name }
 
 // originsOf returns the origins that a login at one of the providers leads to.
 func originsOf(ctx context.Context, all []*Provider) []string {

@@ -50,7 +50,10 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 	if x.Scope() == nil {
 		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
 	}
-	p := x.Default
+	p, name := x.resumed(x.Scope())
+	if p == nil {
+		p = x.Default
+	}
 	if p == nil {
 		return x.choose(proofOfRules(demands))
 	}
@@ -61,6 +64,9 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 		return x.respondTooManyLogins()
 	}
 	l := login{Exchange: *x, provider: p, proof: proofOfRules(demands)}
+	if name != "" {
+		l.extra = url.Values{"login_hint": {name}}
+	}
 	return l.beginForPage()
 }
 

@@ -33,9 +33,11 @@ const (
 	ForTicket      Purpose = "session ticket"
 	ForProvider    Purpose = "provider documents"
 	ForMark        Purpose = "sign-in mark"
+	ForChoice      Purpose = "chosen provider"
+	ForLast        Purpose = "last session"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark, ForChoice, ForLast}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32
