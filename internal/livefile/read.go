@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// MaxSize is the most that a file may hold, in bytes.
+// MaxSize is the most that a file may hold, in bytes, where nothing else is said.
 const MaxSize = 1 << 20
 
 // ErrNotRegular is returned for a directory, a named pipe, a device or a socket.
@@ -18,12 +18,12 @@ var ErrNotRegular = errors.New("is not a regular file")
 // ReadFile returns what a regular file holds. It never waits for a writer, as
 // reading a named pipe would.
 func ReadFile(name string) ([]byte, error) {
-	text, _, err := readFile(name)
+	text, _, err := readFile(name, MaxSize)
 	return text, err
 }
 
 // readFile also reports whether anybody can write to the file.
-func readFile(name string) (text []byte, loose bool, err error) {
+func readFile(name string, limit int64) (text []byte, loose bool, err error) {
 	// Looked at first: opening a device can do something.
 	if info, err := os.Stat(name); err != nil {
 		return nil, false, err
@@ -42,9 +42,9 @@ func readFile(name string) (text []byte, loose bool, err error) {
 	if !info.Mode().IsRegular() { // it was swapped meanwhile
 		return nil, false, &os.PathError{Op: "read", Path: name, Err: ErrNotRegular}
 	}
-	text, err = io.ReadAll(io.LimitReader(file, MaxSize+1))
-	if err == nil && len(text) > MaxSize {
-		err = &os.PathError{Op: "read", Path: name, Err: fmt.Errorf("holds more than %d bytes", MaxSize)}
+	text, err = io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = &os.PathError{Op: "read", Path: name, Err: fmt.Errorf("holds more than %d bytes", limit)}
 	}
 	if err != nil {
 		return nil, false, err
