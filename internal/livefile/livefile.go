@@ -44,7 +44,7 @@ const (
 // Value is made of files, and made again when they change. It is safe for
 // concurrent use.
 type Value[T any] struct {
-	limit  int64 // of a file's size
+	limit  int // of a file's size
 	make   func(Read) (T, error)
 	now    func() time.Time
 	notify func(Event)
@@ -69,7 +69,7 @@ func New[T any](now func() time.Time, notify func(Event), make func(Read) (T, er
 }
 
 // NewLimited is New for files of at most limit bytes each.
-func NewLimited[T any](limit int64, now func() time.Time, notify func(Event), make func(Read) (T, error)) (*Value[T], error) {
+func NewLimited[T any](limit int, now func() time.Time, notify func(Event), make func(Read) (T, error)) (*Value[T], error) {
 	v := &Value[T]{limit: limit, make: make, now: now, notify: notify, warned: map[string]bool{}}
 	r := newReader(nil, limit)
 	value, err := make(r.read)
@@ -156,14 +156,14 @@ func (v *Value[T]) tell(e Event) {
 // reader reads each file once, and notes what it held.
 type reader struct {
 	before *reader // has read some already
-	limit  int64
+	limit  int
 	texts  map[string][]byte
 	errs   map[string]error
 	seen   map[string]content
 	loose  map[string]bool
 }
 
-func newReader(before *reader, limit int64) *reader {
+func newReader(before *reader, limit int) *reader {
 	return &reader{before, limit, map[string][]byte{}, map[string]error{}, map[string]content{}, map[string]bool{}}
 }
 
@@ -177,7 +177,7 @@ func (r *reader) read(name string) ([]byte, error) {
 	if sum, known := r.knownBefore(name); known {
 		text, err, loose = r.before.texts[name], r.before.errs[name], r.before.loose[name]
 		r.seen[name] = sum
-	} else if text, loose, err = readFile(name, r.limit); err != nil {
+	} else if text, loose, err = readUpTo(name, r.limit); err != nil {
 		r.seen[name] = sha256.Sum256([]byte("cannot be read: " + err.Error()))
 	} else {
 		r.seen[name] = sha256.Sum256(append([]byte("holds: "), text...))
