@@ -34,6 +34,8 @@ var endpoints = map[string]endpoint{
 	"signedout": {serve: serveSignedOut, methods: []string{http.MethodGet}},
 	"jwks":      {serve: serveKeys, methods: []string{http.MethodGet}},
 
+	handoverRest: {serve: serveTicket, methods: []string{http.MethodGet}, spends: true},
+
 	"initiate":            {serve: serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
 	"backchannel-logout":  {serve: serveBackchannelLogout, methods: []string{http.MethodPost}},
 	"frontchannel-logout": {serve: serveFrontchannelLogout, methods: []string{http.MethodGet}},
@@ -49,7 +51,9 @@ type siteEndpoint struct {
 
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
-var siteEndpoints = map[string]siteEndpoint{}
+var siteEndpoints = map[string]siteEndpoint{
+	handoverRest: {endpoint{serve: serveLoginHost, methods: []string{http.MethodGet, http.MethodPost}, spends: true}, servesLogins},
+}
 
 // logoutEndpoint is at a path of its own, for all providers.
 var logoutEndpoint = endpoint{serve: serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}

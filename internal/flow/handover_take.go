@@ -216,4 +216,3 @@ func (k *ticketFlow) checkTenant(idToken op.Claims) error {
 	}
 	return k.provider.Client.CheckTenant(idToken)
 }
-

@@ -73,6 +73,9 @@ type Instance struct {
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
 
+	// LoginHost is where logins are served, or whose are served here.
+	LoginHost LoginHost
+
 	// KnownUsers are the directories of the users who may be signed in.
 	KnownUsers knownusers.Directories
 

@@ -22,7 +22,9 @@ type Record struct {
 	// IDToken and Userinfo are the claims as the provider sent them, as JSON objects.
 	// Userinfo is empty if it was not called.
 	IDToken, Userinfo string
-	Scopes            []string // that were granted
+	// Lost reports whether userinfo was called and did not answer.
+	Lost   bool
+	Scopes []string // that were granted
 	// AuthTime is when the user was authenticated, zero if that is unknown, and Issued
 	// when the ID token was issued.
 	AuthTime, Issued time.Time
@@ -49,6 +51,11 @@ func (r *Record) Encode() []byte {
 	w.Raw(r.Binding[:])
 	w.Text(r.IDToken)
 	w.Text(r.Userinfo)
+	lost := byte(0)
+	if r.Lost {
+		lost = 1
+	}
+	w.Byte(lost)
 	w.Text(strings.Join(r.Scopes, " "))
 	w.Seconds(r.AuthTime)
 	w.Seconds(r.Issued)
@@ -72,13 +79,15 @@ func (r *Record) Decode(encoded []byte) error {
 	r.Provider = reader.Text()
 	copy(r.Binding[:], reader.Raw(len(r.Binding)))
 	r.IDToken, r.Userinfo = reader.Text(), reader.Text()
+	lost := reader.Byte()
+	r.Lost = lost == 1
 	r.Scopes = strings.Fields(reader.Text())
 	r.AuthTime, r.Issued = reader.Seconds(), reader.Seconds()
 	err := r.Parent.Decode(reader.Text())
 	for i := range r.Spared {
 		r.Spared[i] = reader.Varint()
 	}
-	if err != nil || reader.Bad || reader.S != "" || r.Origin == "" || r.Provider == "" || r.IDToken == "" {
+	if err != nil || lost > 1 || reader.Bad || reader.S != "" || r.Origin == "" || r.Provider == "" || r.IDToken == "" {
 		return ErrNone
 	}
 	return nil

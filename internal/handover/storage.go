@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
@@ -47,6 +48,7 @@ func siteName(origin string) string {
 // Files is a Storage in the storage that nodes share, for sessions in cookies or on
 // such a storage. It is safe for concurrent use.
 type Files struct {
+	used    atomic.Bool // a handover was seen here
 	storage func() clusterstore.Storage
 	now     func() time.Time
 }
@@ -54,7 +56,7 @@ type Files struct {
 // NewFiles returns a Storage in another one. It calls storage at each use, since the
 // storage may change with the configuration.
 func NewFiles(storage func() clusterstore.Storage, now func() time.Time) *Files {
-	return &Files{storage, now}
+	return &Files{storage: storage, now: now}
 }
 
 func fileKey(minute int64, name string) string { return fmt.Sprintf("%s/%d/%s", root, minute, name) }
@@ -71,6 +73,7 @@ func within[T any](ctx context.Context, what string, work func(context.Context) 
 
 // Put implements Storage.
 func (f *Files) Put(ctx context.Context, name string, record []byte) error {
+	f.used.Store(true)
 	_, err := within(ctx, "store a handover", func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, f.storage().Store(ctx, fileKey(f.now().Unix()/60, name), record)
 	})
@@ -80,6 +83,7 @@ func (f *Files) Put(ctx context.Context, name string, record []byte) error {
 // Take implements Storage. The lock of all nodes is held, and the first one that writes
 // the marker gets the record: a storage need not say whether a delete removed anything.
 func (f *Files) Take(ctx context.Context, name string) ([]byte, error) {
+	f.used.Store(true)
 	storage := f.storage()
 	unlock, err := clusterstore.LockWithin(context.WithoutCancel(ctx), storage, root+"/"+name, lockWithin)
 	if err != nil {
@@ -134,8 +138,12 @@ func (f *Files) Note(ctx context.Context, origin string) error {
 	return err
 }
 
-// Sweep deletes records that are over. Call it every minute.
+// Sweep deletes records that are over. Call it every minute. It does nothing on a node
+// that has seen no handover.
 func (f *Files) Sweep(ctx context.Context) error {
+	if !f.used.Load() {
+		return nil
+	}
 	return clusterstore.SweepMinutes(ctx, f.storage(), root, f.now(), 2*TicketLifetime)
 }
 
