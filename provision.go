@@ -77,6 +77,7 @@ func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 	return optioncheck.First(
 		optioncheck.Refuse("", hasMatcher, "endpoints guards nothing and takes no matcher"),
 		optioncheck.Refuse("", len(h.Routes) > 0 || h.Upstream != nil, "endpoints guards nothing: it takes no public, private or upstream"),
+		optioncheck.Refuse("application", h.Application != nil, "endpoints guards nothing: it takes no application"),
 		optioncheck.Refuse("unauthenticated", h.Unauthenticated != "", "endpoints guards nothing: it takes no unauthenticated"),
 		optioncheck.Refuse("preflight", h.Preflight != "", "endpoints guards nothing: it takes no preflight"),
 		optioncheck.Refuse("require", len(h.Require) > 0, "endpoints guards nothing: it takes no require"),
@@ -112,7 +113,7 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 	return nil
 }
 
-// resolveProviders finds the providers of this site, and which one is default.
+// resolveProviders finds the providers of this site, and which one is default, if any.
 func (h *Handler) resolveProviders(caddy.Context) error {
 	h.providers = make(map[string]*provider)
 	h.instance.Providers, h.instance.ByRedirectPath = make(map[string]*flow.Provider), make(map[string]*flow.Provider)
@@ -127,6 +128,7 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
 		h.providers[id], h.instance.Providers[id] = p, &p.Provider
+		h.instance.InOrder = append(h.instance.InOrder, &p.Provider)
 		if p.RedirectPath == "" {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
@@ -45,6 +46,9 @@ func serveLoginHost(x *Exchange, _ *Provider) error {
 	if _, unavailable := h.Authenticate(false); unavailable != nil {
 		return h.RespondUnavailable(unavailable)
 	}
+	if f := h.takeChoice(); f != nil {
+		return h.respondError(f)
+	}
 	missing := h.missing()
 	switch {
 	case missing == nil && x.R.Method == http.MethodPost:
@@ -60,7 +64,7 @@ var errNotPageLoad = errors.New("sites send page loads here, and nothing else")
 
 // receive reads the sealed request, and what the user's answer to a question proves.
 func (h *handoverFlow) receive() (sealed, confirmation string, f *Failure) {
-	values := h.query("request")
+	values := h.query("request", "provider", identifierField)
 	if h.R.Method == http.MethodPost {
 		if isCrossSite(h.R, h.Scope()) {
 			return "", "", h.refuse(errorcode.BadRequest, errors.New("another site has sent the answer"))
@@ -155,22 +159,24 @@ func (h *handoverFlow) missing() error {
 // default, else the only one that the site accepts. Without any, users choose, or there
 // is none.
 func (h *handoverFlow) choose() (p *Provider, several bool) {
-	r := &h.request
-	var found []*Provider
-	for _, a := range r.Providers {
-		p := h.registered(a.Binding)
-		if _, ok := r.Accepts(a.Binding); p == nil || !ok {
-			continue
-		}
-		if p == h.Default {
-			return p, false
-		}
-		found = append(found, p)
-	}
-	if len(found) == 0 {
+	found := h.common()
+	switch {
+	case len(found) == 0:
 		return nil, false
+	case slices.Contains(found, h.Default):
+		return h.Default, false
 	}
 	return found[0], len(found) > 1
+}
+
+// common returns the providers of the login host that the site accepts.
+func (h *handoverFlow) common() (found []*Provider) {
+	for _, p := range h.InOrder {
+		if _, ok := h.request.Accepts(p.Registration); ok && !p.Disabled {
+			found = append(found, p)
+		}
+	}
+	return found
 }
 
 // login signs the user in at the login host, for a site. It leads back to the request,
@@ -219,10 +225,4 @@ func (h *handoverFlow) loginFor(p *Provider) (*login, *Failure) {
 	}
 	proof := proofOfRequest(&h.request)
 	return &login{Exchange: h.Exchange, provider: p, returnTo: h.handoverURL(sealed), proof: proof, extra: extra, requested: r.Requested, forSite: true}, nil
-}
-
-// chooser has the user choose among the providers.
-func (h *handoverFlow) chooser() error {
-	p, _ := h.choose()
-	return h.loginWith(p, errNoSession)
 }

@@ -51,10 +51,13 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
 	}
 	p := x.Default
-	if p.Disabled {
+	if p == nil && x.LoginHost.At == nil {
+		return x.choose(proofOfRules(demands))
+	}
+	if p != nil && p.Disabled {
 		return x.respondDisabled(p)
 	}
-	if (x.isForeignToProvider(x.State.foreign) || x.siblingHasSession(p) || x.LoginHost.At != nil && x.State.foreign != nil) && !x.countLogin() {
+	if (x.isForeignToProvider(x.State.foreign) || p != nil && x.siblingHasSession(p) || x.LoginHost.At != nil && x.State.foreign != nil) && !x.countLogin() {
 		return x.respondTooManyLogins()
 	}
 	l := login{Exchange: *x, provider: p, proof: proofOfRules(demands)}

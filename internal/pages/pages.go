@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 )
@@ -31,9 +32,10 @@ const (
 	Continue      = "continue.html"
 	SessionEnded  = "session_ended.html"
 	Handover      = "handover.html"
+	Chooser       = "chooser.html"
 )
 
-var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, Handover}
+var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, Chooser, Handover}
 
 const layout = "layout.html"
 
@@ -61,14 +63,29 @@ type Data struct {
 	Sent bool
 	// Site is the host that the user is about to sign in to, in handover.html.
 	Site string
-	// Action and Fields are the form of continue.html and handover.html.
+	// Action and Fields are the form of continue.html, handover.html and chooser.html.
 	Action string
 	Fields map[string]string
+	// Choices are the providers of chooser.html, the remembered one first. Field is the
+	// name of its form's field for a user name or an e-mail address, of at most
+	// MaxLength characters. Sought reports whether what a user has entered there does
+	// not say which provider it is.
+	Choices   []Choice
+	Field     string
+	MaxLength int
+	Sought    bool
 
 	LoginURL  string // begins a fresh sign-in; may be empty
 	RetryURL  string // error.html: what to try again; may be empty
 	LogoutURL string
 	HomeURL   string
+}
+
+// Choice is a provider that users can choose.
+type Choice struct {
+	ID, Name   string
+	URL        string // begins a login there
+	Remembered bool   // the user's last choice
 }
 
 // Templates are the templates of all pages.
@@ -119,6 +136,7 @@ func try(t *template.Template) error {
 	full := Data{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
 		Confirmation: "c", Sent: true, Site: "s", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
+		Choices: []Choice{{"i", "n", "/c", true}, {"j", "o", "/d", false}}, Field: "f", MaxLength: 1, Sought: true,
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))
 }
@@ -142,6 +160,15 @@ func (t *Templates) Render(name string, data Data) (*Page, error) {
 // Write writes the page, which no other page may show in a frame.
 func (p *Page) Write(w http.ResponseWriter, r *http.Request, status int) error {
 	pageSecurityHeaders(w.Header(), p.nonce, "'none'")
+	return p.write(w, r, status)
+}
+
+// WriteForm is Write for a page whose forms lead to this site, and on from here to
+// the given origins alone.
+func (p *Page) WriteForm(w http.ResponseWriter, r *http.Request, status int, origins []string) error {
+	pageSecurityHeaders(w.Header(), p.nonce, "'none'")
+	policy := w.Header().Get("Content-Security-Policy")
+	w.Header().Set("Content-Security-Policy", policy+"; form-action "+strings.Join(append([]string{"'self'"}, origins...), " "))
 	return p.write(w, r, status)
 }
 
