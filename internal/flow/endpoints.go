@@ -49,7 +49,12 @@ type siteEndpoint struct {
 
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
-var siteEndpoints = map[string]siteEndpoint{}
+var siteEndpoints = map[string]siteEndpoint{
+	"session": {
+		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
+		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },
+	},
+}
 
 // logoutEndpoint is at a path of its own, for all providers.
 var logoutEndpoint = endpoint{serve: serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}
