@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 )
 
 // provider is one provider as a site uses it: what its configuration resolves
@@ -96,6 +97,9 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 func checkID(id string) error {
 	if id == "" || len(id) > 64 {
 		return errors.New("an id has 1 to 64 characters")
+	}
+	if id == program.KeyProvider || id == program.ClientProvider {
+		return fmt.Errorf("the provider id '%s' is reserved for programs", id)
 	}
 	for _, c := range []byte(id) {
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
