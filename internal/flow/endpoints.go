@@ -53,7 +53,11 @@ type siteEndpoint struct {
 // of the path. Their serve functions get no provider.
 var siteEndpoints = map[string]siteEndpoint{
 	handoverRest: {endpoint{serve: serveLoginHost, methods: []string{http.MethodGet, http.MethodPost}, spends: true}, servesLogins},
-	"":           {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"session": {
+		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
+		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },
+	},
+	"": {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.
