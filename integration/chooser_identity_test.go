@@ -74,6 +74,7 @@ func TestAnotherProvidersUserReplacesTheSession(t *testing.T) {
 	r, _ := newChooser(t, nil)
 	b := r.signedInAt("corp")
 	before := b.cookies()["__Host-oidc_rp"]
+	check(t, b.get("/@app/auth/")).shows(`/@app/auth/corp/login?prompt=select_account">corp<`, `/@app/auth/partners/login">partners<`)
 	p := b.get("/@app/auth/?prompt=select_account")
 	check(t, p).status(http.StatusOK).shows("<strong>corp/alice</strong> at <strong>corp</strong>", "Use another account", `/@app/auth/partners/login?prompt=select_account"`)
 	check(t, b.open("/@app/auth/partners/login?returnto=/page")).status(http.StatusOK)

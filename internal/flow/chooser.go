@@ -161,9 +161,21 @@ func (c *choice) show(sought bool) error {
 	if len(all) > 1 {
 		shown.Field = identifierField
 	}
-	remembered := c.rememberedChoice(c.Scope())
+	remembered, viewer := "", c.viewer()
+	if viewer != nil {
+		user := viewer.User()
+		shown.Title, shown.User = "Use another account", user.ID()
+		if user.Several {
+			shown.Provider = viewer.provider.Name
+		}
+	} else if len(all) > 1 {
+		remembered = c.rememberedChoice(c.Scope())
+	}
 	for _, p := range all {
-		choice := pages.Choice{ID: p.ID, Name: p.Name, URL: c.loginURL(p), Remembered: p.ID == remembered && len(all) > 1}
+		choice := pages.Choice{ID: p.ID, Name: p.Name, URL: c.loginURL(p), Remembered: p.ID == remembered}
+		if viewer != nil && viewer.provider.ID == p.ID && !c.asked.Has("prompt") {
+			choice.URL = withAnotherAccount(choice.URL)
+		}
 		if choice.Remembered {
 			shown.Choices = slices.Insert(shown.Choices, 0, choice)
 		} else {
@@ -179,18 +191,15 @@ func (c *choice) show(sought bool) error {
 	for name, values := range parametersOfProof(c.proof) {
 		shown.Fields[name] = values[0]
 	}
-	if viewer := c.viewer(); viewer != nil {
-		user := viewer.User()
-		shown.Title, shown.User = "Use another account", user.ID()
-		if user.Several {
-			shown.Provider = viewer.provider.Name
-		}
-	}
 	page, err := c.page(pages.Chooser, shown)
 	if err != nil {
 		return err
 	}
-	return page.WriteForm(c.W, c.R, http.StatusOK, originsOf(c.R.Context(), all))
+	origins := originsOf(c.R.Context(), all)
+	if c.LoginHost.At != nil {
+		origins = append(origins, c.LoginHost.At.String())
+	}
+	return page.WriteForm(c.W, c.R, http.StatusOK, origins)
 }
 
 // originsOf returns the origins that a login at one of the providers leads to.

@@ -98,8 +98,10 @@ func (x *sessions) resumed(s *cookiescope.Scope) (p *Provider, name string) {
 	if p == nil || p.Disabled || p.Binding != last.Binding {
 		return nil, ""
 	}
-	if _, err := p.Client.Discovery.Metadata(x.R.Context()); err != nil {
-		return nil, "" // another provider may be there
+	if x.LoginHost.At == nil {
+		if _, err := p.Client.Discovery.Metadata(x.R.Context()); err != nil {
+			return nil, "" // another provider may be there
+		}
 	}
 	s.Set(x.header(), s.Last, value, int(lastUsable.Seconds()))
 	return p, last.Username

@@ -35,9 +35,10 @@ const (
 	ForMark        Purpose = "sign-in mark"
 	ForChoice      Purpose = "chosen provider"
 	ForLast        Purpose = "last session"
+	ForHandover    Purpose = "handover"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark, ForChoice, ForLast}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark, ForChoice, ForLast, ForHandover}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32

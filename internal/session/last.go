@@ -10,6 +10,6 @@ const LastLifetime = 72 * time.Hour
 func (s *Session) AfterItsEnd() Session {
 	return Session{
 		ID: s.ID, Binding: s.Binding, Provider: s.Provider, SignedIn: s.SignedIn, Expires: s.Expires, Seen: s.SignedIn,
-		Subject: s.Subject, Username: s.Username, SID: s.SID, IDTokenIssued: s.IDTokenIssued, Spared: s.Spared,
+		Subject: s.Subject, Username: s.Username, SID: s.SID, IDTokenIssued: s.IDTokenIssued, Spared: s.Spared, Parent: s.Parent,
 	}
 }
