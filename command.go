@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/adminapi"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/keycommand"
 )
 
 func init() {
@@ -21,7 +23,8 @@ func init() {
 		Long: `
 Shows the state of identity providers, ends sessions, and rotates the keys that
 sessions are sealed with, through the admin API of a running Caddy. Explains what
-the rules of a configuration make of a user, without a running Caddy.
+the rules of a configuration make of a user, and makes access keys for programs,
+without a running Caddy.
 
 The default address of the admin API is '` + caddy.DefaultAdminListen + `'; use --address or
 --config for another one.
@@ -37,7 +40,7 @@ func addSubcommands(root *cobra.Command) {
 	flags.String("address", "", "Address of the admin API (if --config is not used)")
 	flags.StringP("config", "c", "", "Configuration file that has the address (if --address is not used)")
 	flags.StringP("adapter", "a", "", "Name of config adapter to apply (if --config is used)")
-	flags.Bool("json", false, "Print the JSON response of the admin API")
+	flags.Bool("json", false, "Print JSON: the response of the admin API, or what a command found")
 	group(root)
 
 	providers := &cobra.Command{
@@ -52,7 +55,7 @@ Makes no request to providers.`,
 		return adminCall{path: adminapi.ProvidersPath, print: adminapi.PrintProviders}
 	})
 
-	root.AddCommand(providers, revokeCommand(), keysCommand(), explainCommand())
+	root.AddCommand(providers, revokeCommand(), keysCommand(), keycommand.New(time.Now, caddy.ParseDuration), explainCommand())
 }
 
 func revokeCommand() *cobra.Command {
