@@ -11,31 +11,38 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/accesskey"
 )
 
 var now = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // run runs the command. A day is the one duration that it knows.
-func run(input string, args ...string) (out string, err error) {
-	root := &cobra.Command{Use: "oidc-rp", SilenceUsage: true, SilenceErrors: true}
-	root.PersistentFlags().Bool("json", false, "")
-	root.AddCommand(New(func() time.Time { return now }, func(text string) (time.Duration, error) {
-		if text == "1d" {
-			return 24 * time.Hour, nil
-		}
-		return 0, fmt.Errorf("%q is no duration", text)
-	}))
+func run(input string, do func(*Command) error) (out string, err error) {
+	return runAs(input, false, do)
+}
+
+func runAs(input string, asJSON bool, do func(*Command) error) (out string, err error) {
 	var written bytes.Buffer
-	root.SetOut(&written)
-	root.SetErr(&written)
-	root.SetIn(strings.NewReader(input))
-	root.SetArgs(append([]string{"key"}, args...))
-	err = root.Execute()
+	err = do(&Command{
+		Now: func() time.Time { return now },
+		ParseDuration: func(text string) (time.Duration, error) {
+			if text == "1d" {
+				return 24 * time.Hour, nil
+			}
+			return 0, fmt.Errorf("%q is no duration", text)
+		},
+		In: strings.NewReader(input), Out: &written, JSON: asJSON,
+	})
 	return written.String(), err
 }
+
+func creates(name, groups, expires string) func(*Command) error {
+	return func(c *Command) error { return c.New(name, groups, expires) }
+}
+
+func lists(path string) func(*Command) error { return func(c *Command) error { return c.List(path) } }
+
+func checks(path string) func(*Command) error { return func(c *Command) error { return c.Check(path) } }
 
 func file(t *testing.T, lines ...string) string {
 	t.Helper()
@@ -47,11 +54,11 @@ func file(t *testing.T, lines ...string) string {
 }
 
 // made makes a key by the command.
-func made(t *testing.T, args ...string) (key, line string) {
+func made(t *testing.T, name, groups, expires string) (key, line string) {
 	t.Helper()
-	out, err := run("", append([]string{"new", "--json"}, args...)...)
+	out, err := runAs("", true, creates(name, groups, expires))
 	if err != nil {
-		t.Fatalf("%q: %v", args, err)
+		t.Fatalf("%s: %v", name, err)
 	}
 	var said struct{ Key, Line string }
 	if err := json.Unmarshal([]byte(out), &said); err != nil {
@@ -62,7 +69,7 @@ func made(t *testing.T, args ...string) (key, line string) {
 
 func TestNewPrintsAKeyAndItsLine(t *testing.T) {
 	t.Parallel()
-	out, err := run("", "new", "ci", "--groups", "deploy,ops", "--expires", "2030-02-01T00:00:00+01:00")
+	out, err := run("", creates("ci", "deploy,ops", "2030-02-01T00:00:00+01:00"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,29 +85,35 @@ func TestNewPrintsAKeyAndItsLine(t *testing.T) {
 	if lines[0].Hash != accesskey.HashOf(found[1]) {
 		t.Error("expected the line to have the hash of the key")
 	}
-	for args, end := range map[string]string{"": "", "--groups a": ":a", "--expires 1d": "::2030-01-02T00:00:00Z"} {
-		_, line := made(t, append([]string{"ci"}, strings.Fields(args)...)...)
-		if seen := line[len("ci:")+64:]; seen != end {
-			t.Errorf("%q: expected a line that ends in %q, seen %q", args, end, seen)
+	for _, row := range []struct{ groups, expires, end string }{{"", "", ""}, {"a", "", ":a"}, {"", "1d", "::2030-01-02T00:00:00Z"}} {
+		_, line := made(t, "ci", row.groups, row.expires)
+		if seen := line[len("ci:")+64:]; seen != row.end {
+			t.Errorf("%q, %q: expected a line that ends in %q, seen %q", row.groups, row.expires, row.end, seen)
 		}
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"new", "new a b", "new a:b", "new a --groups a,", "new a --groups a:b", "new a --expires soon", "new a --expires 2029-12-31T23:59:59Z", "new a --expires 2030-01-01T00:00:00Z", "make a", "new a --unknown"} {
-		if out, err := run("", strings.Fields(args)...); err == nil || strings.Contains(out, "orp_a_") {
-			t.Errorf("%q: expected an error and no key, seen %v and %q", args, err, out)
+	for _, row := range []struct{ name, groups, expires string }{
+		{"", "", ""}, {"a b", "", ""}, {"a:b", "", ""}, {"a", "a,", ""}, {"a", "a:b", ""}, {"a", "", "soon"}, {"a", "", "2029-12-31T23:59:59Z"}, {"a", "", "2030-01-01T00:00:00Z"},
+	} {
+		out, err := run("", creates(row.name, row.groups, row.expires))
+		if err == nil {
+			t.Errorf("%q: expected an error", row)
+		}
+		if out != "" {
+			t.Errorf("%q: expected no output, seen %q", row, out)
 		}
 	}
 }
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	ci, ciLine := made(t, "ci", "--groups", "deploy", "--expires", "1d")
-	old, oldLine := made(t, "old")
-	renamed, renamedLine := made(t, "before")
-	unlisted, _ := made(t, "ci")
+	ci, ciLine := made(t, "ci", "deploy", "1d")
+	old, oldLine := made(t, "old", "", "")
+	renamed, renamedLine := made(t, "before", "", "")
+	unlisted, _ := made(t, "ci", "", "")
 	path := file(t, "# keys", ciLine, oldLine+"::2029-12-31T00:00:00Z", strings.Replace(renamedLine, "before", "after", 1))
 	for _, row := range []struct {
 		name, input, out, err string
@@ -115,7 +128,7 @@ func TestCheck(t *testing.T) {
 		{"nothing", "\n", "", "no key on standard input"},
 		{"too much", strings.Repeat(ci, 1000), "", "form"},
 	} {
-		out, err := run(row.input, "check", path)
+		out, err := run(row.input, checks(path))
 		if !strings.Contains(out, row.out) {
 			t.Errorf("%s: expected %q, seen %q", row.name, row.out, out)
 		}
@@ -126,19 +139,16 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: expected nothing of the key, seen %q and %v", row.name, out, err)
 		}
 	}
-	if _, err := run(ci, "check", path, ci); err == nil {
-		t.Error("expected no key among the arguments")
-	}
-	if _, err := run(ci, "check", filepath.Join(t.TempDir(), "none")); err == nil {
+	if _, err := run(ci, checks(filepath.Join(t.TempDir(), "none"))); err == nil {
 		t.Error("expected an error without a file")
 	}
 }
 
 func TestList(t *testing.T) {
 	t.Parallel()
-	_, ci := made(t, "ci", "--groups", "deploy,ops")
-	_, old := made(t, "old")
-	out, err := run("", "list", file(t, ci, "", old+"::2029-12-31T00:00:00Z"))
+	_, ci := made(t, "ci", "deploy,ops", "")
+	_, old := made(t, "old", "", "")
+	out, err := run("", lists(file(t, ci, "", old+"::2029-12-31T00:00:00Z")))
 	if err != nil {
 		t.Errorf("expected no error, seen %v", err)
 	}
@@ -150,7 +160,7 @@ func TestList(t *testing.T) {
 		t.Errorf("expected\n%s\nseen\n%s", expected, out)
 	}
 	path := file(t, ci, "hunter2", old)
-	out, err = run("", "list", path)
+	out, err = run("", lists(path))
 	if err == nil || !strings.Contains(err.Error(), "1 of the lines count as absent") {
 		t.Errorf("expected an error about one line, seen %v", err)
 	}
@@ -160,12 +170,12 @@ func TestList(t *testing.T) {
 	if strings.Contains(out, "hunter2") {
 		t.Errorf("expected nothing of the bad line, seen\n%s", out)
 	}
-	out, _ = run("", "list", path, "--json")
+	out, _ = runAs("", true, lists(path))
 	var entries []entry
 	if err := json.Unmarshal([]byte(out), &entries); err != nil || len(entries) != 3 {
 		t.Errorf("expected three entries in JSON, seen %q", out)
 	}
-	if out, err := run("", "list", file(t)); err != nil || !strings.HasPrefix(out, "LINE") {
+	if out, err := run("", lists(file(t))); err != nil || !strings.HasPrefix(out, "LINE") {
 		t.Errorf("expected the head of a table, seen %q and %v", out, err)
 	}
 }
