@@ -141,7 +141,7 @@ func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	st, ok := vars[stateVar].(*requestState)
 	if !ok {
-		st = &requestState{State: flow.State{Cookies: r.Header["Cookie"]}}
+		st = new(requestState)
 		if vars != nil {
 			vars[stateVar] = st
 		}
@@ -169,8 +169,11 @@ func (h *Handler) clean(st *requestState, r *http.Request) {
 	if h.siteHeaders == nil {
 		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
 	}
-	if len(st.Cookies) > 0 {
-		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
+	if ours := h.app.cookieNames.Ours; !st.stripped {
+		st.stripped = true
+		st.Cookies = cookie.Strip(r.Header, st.lines[:], st.cookies[:0], ours)
+	} else {
+		cookie.Strip(r.Header, st.lines[:], nil, ours) // what was added since is not the browser's
 	}
 	st.upgrade = h.siteHeaders.Clean(r, st.IdentityHeaders())
 }
