@@ -48,6 +48,10 @@ type ProviderConfig struct {
 	// tokens of the session (RFC 7009).
 	RevocationEndpoint string `json:"revocation_endpoint,omitempty"`
 
+	// Replaces the discovered introspection endpoint (RFC 7662), which is asked
+	// about the bearer tokens of programs where a site has `introspect`.
+	IntrospectionEndpoint string `json:"introspection_endpoint,omitempty"`
+
 	// Replaces the discovered endpoint for pushed authorization requests (RFC
 	// 9126). Requests are pushed if this is set, or if the metadata requires
 	// it.
@@ -142,6 +146,9 @@ type ProviderConfig struct {
 	// The ids of the tenants whose users may sign in, if the issuer contains
 	// `{tenantid}`. ID tokens of other tenants are refused. Default: all tenants.
 	Tenants []string `json:"tenants,omitempty"`
+
+	// How pages call this provider, where users choose one. Default: its id.
+	Name string `json:"name,omitempty"`
 
 	// Other audiences that an ID token may have besides the client id. An ID token
 	// with any other is then refused. Default: none are known, and an ID token

@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 )
 
 // provider is one provider as a site uses it: what its configuration resolves
@@ -68,7 +70,7 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	}
 	return &provider{
 		Provider: flow.Provider{
-			ID: id, Client: client, Disabled: config.Disabled,
+			ID: id, Name: cmp.Or(resolved.Name, id), Client: client, Disabled: config.Disabled,
 			Registration: resolved.Registration(), Binding: resolved.Binding(),
 			Mapping: identity.Mapping{
 				Provider: id, Issuer: resolved.IssuerName(), Tenants: op.TenantTemplate(resolved.IssuerName()),
@@ -96,6 +98,9 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 func checkID(id string) error {
 	if id == "" || len(id) > 64 {
 		return errors.New("an id has 1 to 64 characters")
+	}
+	if id == program.KeyProvider || id == program.ClientProvider {
+		return fmt.Errorf("the provider id '%s' is reserved for programs", id)
 	}
 	for _, c := range []byte(id) {
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
@@ -125,7 +130,7 @@ func warnOfFileName(logger *zap.Logger, option, value string) {
 func (p *ProviderConfig) options() opconfig.Options {
 	o := opconfig.Options{
 		Issuer: p.Issuer, ConfigurationURL: p.ConfigurationURL, JWKS: p.JWKS,
-		ClientID: p.ClientID, ClientSecret: p.ClientSecret,
+		Name: p.Name, ClientID: p.ClientID, ClientSecret: p.ClientSecret,
 		ClientAuth: p.ClientAuth, ClientKeys: p.ClientKeys, ClientAssertionAudience: p.ClientAssertionAudience,
 		ClientCertificate: p.ClientCertificate, ClientCertificateKey: p.ClientCertificateKey, ClientAssertionFile: p.ClientAssertionFile,
 		Scopes: p.Scopes, UsernameClaim: p.UsernameClaim, Claims: p.Claims, GroupsClaim: p.GroupsClaim,
@@ -155,6 +160,7 @@ var providerEndpoints = map[string]func(*ProviderConfig) *string{
 	"jwks_uri":                              func(p *ProviderConfig) *string { return &p.JWKSURI },
 	"end_session_endpoint":                  func(p *ProviderConfig) *string { return &p.EndSessionEndpoint },
 	"revocation_endpoint":                   func(p *ProviderConfig) *string { return &p.RevocationEndpoint },
+	"introspection_endpoint":                func(p *ProviderConfig) *string { return &p.IntrospectionEndpoint },
 	"pushed_authorization_request_endpoint": func(p *ProviderConfig) *string { return &p.PushedAuthorizationRequestEndpoint },
 }
 

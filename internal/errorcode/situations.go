@@ -71,6 +71,13 @@ var (
 		message: "This identity provider is switched off here.",
 		final:   true,
 	})
+	// ErrAllDisabled: the option disabled is set for all providers that users could
+	// choose from.
+	ErrAllDisabled = describe("all identity providers are disabled", situation{
+		title:   "Sign-in is switched off",
+		message: "All identity providers of this site are switched off.",
+		final:   true,
+	})
 	// ErrNoEndpoint: there is no such endpoint, or no such provider.
 	ErrNoEndpoint = describe("no such endpoint", situation{
 		title:   "There is no such page",
@@ -89,6 +96,18 @@ var (
 		title:   "Not from this page",
 		message: "A page of another site may not open a WebSocket here.",
 		final:   true,
+	})
+	// ErrBasicInBrowser: HTTP Basic in a request of a browser, which adds it to
+	// requests that pages of other sites make.
+	ErrBasicInBrowser = describe("HTTP Basic in a request of a browser", situation{
+		title:   "Not in a browser",
+		message: "This way to sign in is for programs, not for browsers.",
+		final:   true,
+	})
+	// ErrCredentialUnchecked: the credentials of a program cannot be judged.
+	ErrCredentialUnchecked = describe("the credentials cannot be checked", situation{
+		title:   unavailableTitle,
+		message: "This site cannot check credentials at the moment. Please try again soon.",
 	})
 	// Every op.SettingsError: settings are wrong, here or at the provider.
 	_ = describe("the settings are wrong", situation{

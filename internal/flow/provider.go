@@ -14,7 +14,11 @@ import (
 // Provider is an OpenID Provider as the instances of a site use it.
 type Provider struct {
 	ID     string
+	Name   string // as users read it
 	Client *op.Client
+	// ForPrograms reports whether no login leads there: it vouches for programs
+	// alone, and its id comes before all names. Client has nothing but the clock skew.
+	ForPrograms bool
 	// Disabled reports whether its endpoints answer 403, and its sessions count
 	// as none.
 	Disabled bool
