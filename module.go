@@ -187,6 +187,10 @@ type Handler struct {
 	// What the application receives about the user. Default: nothing.
 	Upstream *siteconfig.Upstream `json:"upstream,omitempty"`
 
+	// Serves the endpoint `check` for other proxies, which ask it whether requests
+	// may pass. Default: it is not served.
+	Check *siteconfig.Check `json:"check,omitempty"`
+
 	// How to handle a CORS preflight without a body on a private route: `pass`
 	// forwards it without any identity and without `Upgrade`, `deny` does not.
 	// Default: `deny`.

@@ -24,6 +24,9 @@ type endpoint struct {
 	spends bool
 	// formPost: takes POST as well, from providers that are asked to respond so.
 	formPost bool
+	// describes: what is sent describes another request. Every method is allowed,
+	// and no response is left to the server's own error pages.
+	describes bool
 }
 
 // endpoints is the one list of what a provider's id serves, under
@@ -49,7 +52,9 @@ type siteEndpoint struct {
 
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
-var siteEndpoints = map[string]siteEndpoint{}
+var siteEndpoints = map[string]siteEndpoint{
+	"check": {endpoint{serve: serveCheck, describes: true}, func(in *Instance) bool { return in.Check != nil }},
+}
 
 // logoutEndpoint is at a path of its own, for all providers.
 var logoutEndpoint = endpoint{serve: serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}
@@ -135,10 +140,14 @@ func (c *Call) Serve(w http.ResponseWriter, r *http.Request, st *State) error {
 	st.Enter(c.at, r)
 	x := c.at.At(w, r, st)
 	pages.BaseSecurityHeaders(x.header())
+	if st.Described { // the proxy must send it here, and ask nothing
+		return x.errorPage(http.StatusForbidden, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrEndpointDescribed}, "")
+	}
+	st.Described = c.describes
 	switch {
 	case !c.known:
 		return x.errorPage(http.StatusNotFound, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrNoEndpoint}, "")
-	case !slices.Contains(c.allowed(), x.R.Method):
+	case !c.describes && !slices.Contains(c.allowed(), x.R.Method):
 		x.header().Set("Allow", strings.Join(c.allowed(), ", "))
 		return x.errorPage(http.StatusMethodNotAllowed, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrWrongMethod}, "")
 	case c.provider != nil && c.provider.Disabled:

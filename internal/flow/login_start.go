@@ -54,6 +54,9 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 	if p.Disabled {
 		return x.respondDisabled(p)
 	}
+	if x.State.Described {
+		return x.leadToLogin(p, proofOfRules(demands))
+	}
 	if (x.isForeignToProvider(x.State.foreign) || x.siblingHasSession(p)) && !x.countLogin() {
 		return x.respondTooManyLogins()
 	}
@@ -69,6 +72,9 @@ func (x *Exchange) StepUp(demands authz.Demands) error {
 	isOutdated := x.State.shortfall == authz.ShortOfClaims || x.State.shortfall == authz.ShortOfBoth
 	if !isOutdated && l.wasInVain() {
 		return x.respondUnproved(errInVain, l.proof)
+	}
+	if x.State.Described {
+		return x.leadToLogin(l.provider, l.proof)
 	}
 	if !x.countLogin() {
 		if isOutdated {

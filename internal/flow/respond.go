@@ -72,6 +72,10 @@ func (x *Exchange) RespondKnownError() error {
 	return x.errorPage(http.StatusForbidden, &Failure{Code: code, Cause: errors.New("shown on a private page")}, "")
 }
 
+// leavesErrors reports whether an error is left to the server. A proxy could take the
+// server's response for a yes.
+func (x *Exchange) leavesErrors() bool { return x.LeaveErrors && !x.State.Described }
+
 // errorPage tells what went wrong, to users as a page and to programs as a
 // problem, or leaves that to the server.
 func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
@@ -88,7 +92,7 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 		shown.LoginURL = x.loginURL(p, f.ReturnTo, f.Proof)
 	}
 	st.shown = shown.Message
-	if x.LeaveErrors {
+	if x.leavesErrors() {
 		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, shown.Message)}
 	}
 	problem := pages.Problem{Detail: shown.Message, Reason: string(f.Code), Rule: shownRule(f), ErrorID: errorID}
@@ -180,7 +184,7 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 	st.failed = &Failure{Code: reason, Cause: errUnauthenticated, Provider: p, ReturnTo: returnTo, Proof: proof}
 	st.shown = reason.Message()
 	switch {
-	case x.LeaveErrors:
+	case x.leavesErrors():
 		return &Error{Status: http.StatusUnauthorized, Err: errors.New("sign-in needed")}
 	case navigation.IsNavigation(x.R):
 		return x.signInPage(st.failed)

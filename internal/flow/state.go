@@ -20,6 +20,10 @@ type State struct {
 	// Cookies are the Cookie lines that the browser sent, before ours were taken
 	// out.
 	Cookies []string
+	// Described reports whether another proxy describes the request, and gets the
+	// response. Sent is the header of such a proxy's request, as it came.
+	Described bool
+	Sent      http.Header
 	// BeforeResponse, if set, has a last look at the header of the application's
 	// response.
 	BeforeResponse func(http.Header)
