@@ -186,7 +186,7 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 		"secret": "0123456789-0123456789-0123456789", "clear_site_data": "cache",
 	}[word], "x")
 	block := map[string]string{
-		"upstream": "access_token", "session": "lifetime 1h", "tls": "ca a", "claims": "a b", "authorization_params": "a b",
+		"upstream": "access_token", "session": "lifetime 1h", "tls": "ca a", "claims": "a b", "authorization_params": "a b", "token_params": "a b",
 	}[word]
 	switch {
 	case slices.Contains([]string{"insecure", "disabled", "email_trusted", "login_is_auth_time", "partitioned", "transient"}, word):

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -54,7 +55,10 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 		return caddyargs.EnumArg(d, &p.ResponseMode, opconfig.ResponseModes...)
 	},
 	"authorization_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return parseParameters(d, &p.AuthorizationParams)
+		return parseParameters(d, &p.AuthorizationParams, opconfig.CheckParameters)
+	},
+	"token_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return parseParameters(d, &p.TokenParams, opconfig.CheckTokenParameters)
 	},
 	"forward_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.ForwardParams) },
 	"id_token_algs":  parseAlgs,
@@ -166,6 +170,11 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 			return d.Errf("client_auth %s takes two arguments, a certificate and its key", p.ClientAuth)
 		}
 		p.ClientCertificate, p.ClientCertificateKey = args[0], args[1]
+	case needs == op.NeedsFile:
+		if len(args) != 1 {
+			return d.Errf("client_auth %s takes one argument, the file of the assertion", p.ClientAuth)
+		}
+		p.ClientAssertionFile = args[0]
 	case len(args) > 0:
 		return d.Errf("client_auth %s takes no argument", p.ClientAuth)
 	}
@@ -180,12 +189,15 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 // send an assertion.
 var assertionOptions = caddyargs.Table[*ProviderConfig]{
 	"audience": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		if p.ClientAuth == op.AssertionFile {
+			return caddyargs.StringArg(d, &p.ClientAssertionAudience)
+		}
 		return caddyargs.EnumArg(d, &p.ClientAssertionAudience, opconfig.AssertionAudiences...)
 	},
 }
 
 // parseParameters parses a block of names, each with its value or values.
-func parseParameters(d *caddyfile.Dispenser, field *map[string]Parameter) error {
+func parseParameters(d *caddyfile.Dispenser, field *map[string]Parameter, check func(url.Values) error) error {
 	*field = make(map[string]Parameter)
 	return caddyargs.EachName(d, func(name string) (err error) {
 		values := make([]string, 1)
@@ -198,7 +210,7 @@ func parseParameters(d *caddyfile.Dispenser, field *map[string]Parameter) error 
 			return err
 		}
 		(*field)[name] = values
-		if err := opconfig.CheckParameters(parameterValues(*field)); err != nil {
+		if err := check(parameterValues(*field)); err != nil {
 			return d.WrapErr(err)
 		}
 		return nil

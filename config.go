@@ -68,7 +68,8 @@ type ProviderConfig struct {
 
 	// How the client authenticates at the provider: `client_secret_basic`,
 	// `client_secret_post`, `client_secret_jwt`, `private_key_jwt`,
-	// `tls_client_auth` (also with a self-signed certificate) or `none`.
+	// `tls_client_auth` (also with a self-signed certificate), `assertion_file`
+	// or `none`.
 	// Default: with a secret, a method that discovery offers, preferably
 	// `client_secret_basic`; without a secret, `none`.
 	ClientAuth string `json:"client_auth,omitempty"`
@@ -82,8 +83,15 @@ type ProviderConfig struct {
 	ClientKeys []string `json:"client_keys,omitempty"`
 
 	// The audience of the assertions of `client_secret_jwt` and
-	// `private_key_jwt`: `issuer` or `token_endpoint`. Default: `issuer`.
+	// `private_key_jwt`: `issuer` or `token_endpoint`. Default: `issuer`. For
+	// `assertion_file`, the audience that the assertion must have. Default: any
+	// but that of a Kubernetes API server.
 	ClientAssertionAudience string `json:"client_assertion_audience,omitempty"`
+
+	// The file for `assertion_file`, in which the platform keeps a signed JWT
+	// for this client (RFC 7523), as Kubernetes and SPIFFE do. It is read at
+	// each use and sent to the token endpoint alone, over TLS or on loopback.
+	ClientAssertionFile string `json:"client_assertion_file,omitempty"`
 
 	// The certificate for `tls_client_auth`: a PEM file, or the text itself.
 	// The provider's `mtls_endpoint_aliases` are then used. The public key is
@@ -176,6 +184,10 @@ type ProviderConfig struct {
 	// may have several values. ID tokens must satisfy `max_age`, and an `acr`
 	// that `claims` requests as essential.
 	AuthorizationParams map[string]Parameter `json:"authorization_params,omitempty"`
+
+	// Further parameters of requests to the token endpoint, such as `audience` or
+	// `resource`, the only one that may have several values.
+	TokenParams map[string]Parameter `json:"token_params,omitempty"`
 
 	// The query parameters of a login link that are passed on to the provider.
 	// Default: `ui_locales`.

@@ -127,13 +127,13 @@ func (p *ProviderConfig) options() opconfig.Options {
 		Issuer: p.Issuer, ConfigurationURL: p.ConfigurationURL, JWKS: p.JWKS,
 		ClientID: p.ClientID, ClientSecret: p.ClientSecret,
 		ClientAuth: p.ClientAuth, ClientKeys: p.ClientKeys, ClientAssertionAudience: p.ClientAssertionAudience,
-		ClientCertificate: p.ClientCertificate, ClientCertificateKey: p.ClientCertificateKey,
+		ClientCertificate: p.ClientCertificate, ClientCertificateKey: p.ClientCertificateKey, ClientAssertionFile: p.ClientAssertionFile,
 		Scopes: p.Scopes, UsernameClaim: p.UsernameClaim, Claims: p.Claims, GroupsClaim: p.GroupsClaim,
 		Groups: p.Groups, GroupNames: p.GroupNames, EmailTrusted: p.EmailTrusted, Domains: p.Domains,
 		Tenants: p.Tenants, Audiences: p.Audiences, LoginIsAuthTime: p.LoginIsAuthTime,
 		Userinfo: p.Userinfo, UserinfoMethod: p.UserinfoMethod, AccessTokenLifetime: time.Duration(p.AccessTokenLifetime),
 		RedirectPath: p.RedirectPath, PKCE: p.PKCE, ResponseMode: p.ResponseMode,
-		AuthorizationParams: parameterValues(p.AuthorizationParams), ForwardParams: p.ForwardParams,
+		AuthorizationParams: parameterValues(p.AuthorizationParams), TokenParams: parameterValues(p.TokenParams), ForwardParams: p.ForwardParams,
 		IDTokenAlgs: p.IDTokenAlgs, DecryptionKey: p.DecryptionKey,
 		ClockSkew: (*time.Duration)(p.ClockSkew), Timeout: time.Duration(p.Timeout),
 		TLS: (*opconfig.TLSFiles)(p.TLS), Proxy: p.Proxy, Insecure: p.Insecure, EndSession: p.EndSession,
@@ -207,7 +207,7 @@ func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, logger 
 	}, nil
 }
 
-// Parameter is a fixed parameter of authorization requests: one value, or a
+// Parameter is a fixed parameter of requests to the provider: one value, or a
 // list of them where the parameter may be repeated.
 type Parameter []string
 

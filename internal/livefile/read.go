@@ -17,13 +17,18 @@ var ErrNotRegular = errors.New("is not a regular file")
 
 // ReadFile returns what a regular file holds. It never waits for a writer, as
 // reading a named pipe would.
-func ReadFile(name string) ([]byte, error) {
-	text, _, err := readFile(name)
+func ReadFile(name string) ([]byte, error) { return ReadUpTo(name, MaxSize) }
+
+// ReadUpTo is ReadFile with a limit of its own, in bytes.
+func ReadUpTo(name string, limit int) ([]byte, error) {
+	text, _, err := readUpTo(name, limit)
 	return text, err
 }
 
 // readFile also reports whether anybody can write to the file.
-func readFile(name string) (text []byte, loose bool, err error) {
+func readFile(name string) (text []byte, loose bool, err error) { return readUpTo(name, MaxSize) }
+
+func readUpTo(name string, limit int) (text []byte, loose bool, err error) {
 	// Looked at first: opening a device can do something.
 	if info, err := os.Stat(name); err != nil {
 		return nil, false, err
@@ -42,9 +47,9 @@ func readFile(name string) (text []byte, loose bool, err error) {
 	if !info.Mode().IsRegular() { // it was swapped meanwhile
 		return nil, false, &os.PathError{Op: "read", Path: name, Err: ErrNotRegular}
 	}
-	text, err = io.ReadAll(io.LimitReader(file, MaxSize+1))
-	if err == nil && len(text) > MaxSize {
-		err = &os.PathError{Op: "read", Path: name, Err: fmt.Errorf("holds more than %d bytes", MaxSize)}
+	text, err = io.ReadAll(io.LimitReader(file, int64(limit)+1))
+	if err == nil && len(text) > limit {
+		err = &os.PathError{Op: "read", Path: name, Err: fmt.Errorf("holds more than %d bytes", limit)}
 	}
 	if err != nil {
 		return nil, false, err

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 )
 
 // checkAssertion is RFC 7523 section 3 with the stricter audience that came
@@ -28,6 +29,9 @@ func (p *Provider) checkAssertion(c Client, form url.Values) string {
 	if err != nil {
 		return "client_assertion: the signature is wrong"
 	}
+	if c.Workload != "" {
+		return p.checkWorkload(c, payload, form.Get("client_assertion"))
+	}
 	var claims struct {
 		Issuer   string `json:"iss"`
 		Subject  string `json:"sub"`
@@ -50,5 +54,18 @@ func (p *Provider) checkAssertion(c Client, form url.Values) string {
 		return "client_assertion: exp is past or more than 60 s ahead"
 	}
 	p.secret(form.Get("client_assertion"))
+	return ""
+}
+
+// checkWorkload judges the claims of an assertion that a platform issued.
+func (p *Provider) checkWorkload(c Client, payload []byte, assertion string) string {
+	var claims jwt.Claims
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return "client_assertion: " + err.Error()
+	}
+	if err := claims.ValidateWithLeeway(jwt.Expected{Subject: c.Workload, AnyAudience: jwt.Audience{p.issuer}, Time: p.Now()}, 0); err != nil {
+		return "client_assertion: " + err.Error()
+	}
+	p.secret(assertion)
 	return ""
 }

@@ -28,6 +28,10 @@ type Client struct {
 	Certificate []byte
 	// Key is the public key of private_key_jwt, anything that go-jose verifies with.
 	Key any
+	// Workload is the subject of the assertions that a platform issues for the
+	// client (RFC 7523 with private_key_jwt's key): they have an issuer of their own,
+	// are used more than once, and may have other audiences beside the issuer.
+	Workload string
 	// RedirectURIs and PostLogoutURIs are compared byte for byte.
 	RedirectURIs, PostLogoutURIs []string
 }

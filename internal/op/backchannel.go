@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,6 +22,8 @@ type backChannel struct {
 	proof proof
 	// tokens: it is the token endpoint that is asked, by x/oauth2.
 	tokens bool
+	// parameters are further ones of requests to the token endpoint.
+	parameters url.Values
 	// got is what the token endpoint answered.
 	got *tokenResponse
 	// secrets are those of the last request.
@@ -40,7 +43,9 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 	request = request.Clone(request.Context())
 	if b.tokens {
 		form.Del("client_id") // x/oauth2 adds it always; the method knows better
+		maps.Copy(form, b.parameters)
 	}
+	b.proof.endpoint, b.proof.tokens = request.URL, b.tokens
 	if err := b.prove(&b.proof, request.Header, form); err != nil {
 		return nil, err
 	}
@@ -116,15 +121,17 @@ func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, 
 	if method, err = chooseAuth(c.AuthMethod, secret != "", metadata.AuthMethods); err != nil {
 		return nil, nil, "", err
 	}
-	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now}
-	if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is no audience
+	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now, platform: c.Assertion}
+	if c.AuthMethod == AssertionFile {
+		p.audience = c.AssertionAudience
+	} else if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is no audience
 		p.audience = metadata.Endpoints.Token
 	}
 	if keys := c.ownKeys(); len(keys.Signing) > 0 {
 		p.key = keys.Signing[0]
 	}
 	own := *c.Discovery.client
-	channel = &backChannel{base: own.Transport, prove: clientAuths[method].prove, proof: p, tokens: tokens}
+	channel = &backChannel{base: own.Transport, prove: clientAuths[method].prove, proof: p, tokens: tokens, parameters: c.TokenParameters}
 	own.Transport = channel
 	return &own, channel, method, nil
 }

@@ -23,8 +23,13 @@ type Client struct {
 	// AssertTokenEndpoint: assertions are addressed to the token endpoint, as
 	// RFC 7523 3 has it, and not to the issuer, as what came after it.
 	AssertTokenEndpoint bool
-	Scopes              []string // without openid, which is always there
-	Algs                []string // of ID tokens; empty: see algorithms
+	// Assertion returns the assertion that the platform keeps for AssertionFile, asked
+	// at each use, and AssertionAudience is what it is to be addressed to; empty: to
+	// anyone but the API server of a Kubernetes cluster.
+	Assertion         func() (string, error)
+	AssertionAudience string
+	Scopes            []string // without openid, which is always there
+	Algs              []string // of ID tokens; empty: see algorithms
 	// Audiences are others that an ID token may have beside the client; empty: those
 	// that azp vouches for.
 	Audiences []string
@@ -38,6 +43,8 @@ type Client struct {
 	UserinfoByPost bool
 	NoPKCE         bool
 	Parameters     url.Values // fixed ones for authorization requests
+	// TokenParameters are further ones of requests to the token endpoint.
+	TokenParameters url.Values
 	// Demands are what the fixed parameters make of ID tokens.
 	Demands Demands
 	// ResponseMode is asked for where it is not empty.
@@ -84,6 +91,10 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 		c.Discovery.Invalidate()
 		return "", &UnavailableError{err, longPause}
 	}
+	if metadata.Pushed && c.AuthMethod == AssertionFile {
+		c.Discovery.Invalidate()
+		return "", &UnavailableError{settingsErrorf("the provider requires pushed authorization requests, where %w", errTokenEndpointOnly), longPause}
+	}
 	config := oauth2.Config{
 		ClientID:    c.ClientID,
 		Endpoint:    oauth2.Endpoint{AuthURL: metadata.Endpoints.Authorization},
@@ -121,6 +132,17 @@ func Reserved(name string) bool {
 	switch name {
 	case "client_id", "response_type", "redirect_uri", "scope", "state", "nonce", "response_mode",
 		"code_challenge", "code_challenge_method", "request", "request_uri", "client_secret", "code":
+		return true
+	}
+	return false
+}
+
+// ReservedAtTokenEndpoint reports whether a parameter of token requests is ours
+// alone. The scope is what the authorization request asked for.
+func ReservedAtTokenEndpoint(name string) bool {
+	switch name {
+	case "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope",
+		"client_id", "client_secret", "client_assertion", "client_assertion_type":
 		return true
 	}
 	return false

@@ -17,6 +17,7 @@ const (
 	NeedsSecret
 	NeedsKey         // a private key of ours, see ParseClientKeys
 	NeedsCertificate // in the TLS configuration of the Remote
+	NeedsFile        // with an assertion that the platform keeps
 )
 
 // proof is what a method has to prove with. Each takes what it needs.
@@ -26,6 +27,11 @@ type proof struct {
 	audience         string   // of assertions
 	algs             []string // which the provider takes for them; empty: unknown
 	now              func() time.Time
+	// platform returns the assertion that the platform keeps.
+	platform func() (string, error)
+	// endpoint is what the request goes to; tokens, whether it is the token endpoint.
+	endpoint *url.URL
+	tokens   bool
 }
 
 // clientAuth proves to the provider that a request on a back channel is ours
@@ -45,6 +51,7 @@ var clientAuths = map[string]struct {
 	"client_secret_jwt":   {prove: secretJWT, needs: NeedsSecret, asserts: true},
 	"private_key_jwt":     {prove: privateKeyJWT, needs: NeedsKey, asserts: true},
 	MTLS:                  {prove: none, needs: NeedsCertificate},
+	AssertionFile:         {prove: assertionFile, needs: NeedsFile, asserts: true},
 	"none":                {prove: none},
 }
 

@@ -65,10 +65,13 @@ func TestOneMethodAtATime(t *testing.T) {
 		"client_secret_jwt":   {id: true, assertion: true},
 		"private_key_jwt":     {id: true, assertion: true},
 		"tls_client_auth":     {id: true},
+		AssertionFile:         {id: true, assertion: true},
 		"none":                {id: true},
 	} {
 		header, form := http.Header{}, url.Values{"code": {"c"}, "code_verifier": {"v"}}
-		p := &proof{clientID: "client", secret: strings.Repeat("secret", 6), key: keys[0], audience: "https://op.test", now: time.Now}
+		p := &proof{clientID: "client", secret: strings.Repeat("secret", 6), key: keys[0], audience: "https://op.test", now: time.Now,
+			platform: func() (string, error) { return platformToken(`{"aud":["https://op.test"],"exp":9000000000}`), nil },
+			endpoint: &url.URL{Scheme: "https", Host: "op.test"}, tokens: true}
 		if err := clientAuths[method].prove(p, header, form); err != nil {
 			t.Errorf("%s: %v", method, err)
 		}
@@ -96,7 +99,7 @@ func TestOneMethodAtATime(t *testing.T) {
 			t.Errorf("%s: expected one header at most, seen %v", method, header)
 		}
 	}
-	if got := AuthMethods(); !slices.Equal(got, []string{"client_secret_basic", "client_secret_jwt", "client_secret_post", "none", "private_key_jwt", "tls_client_auth"}) {
+	if got := AuthMethods(); !slices.Equal(got, []string{"assertion_file", "client_secret_basic", "client_secret_jwt", "client_secret_post", "none", "private_key_jwt", "tls_client_auth"}) {
 		t.Errorf("methods %q, of which this test knows less", got)
 	}
 }
@@ -144,7 +147,7 @@ func TestWhatMethodsNeed(t *testing.T) {
 	}
 	for name, want := range map[string]answer{
 		"client_secret_basic": {NeedsSecret, false, true}, "client_secret_post": {NeedsSecret, false, true}, "none": {NeedsNothing, false, true},
-		"client_secret_jwt": {NeedsSecret, true, true}, "private_key_jwt": {NeedsKey, true, true}, "tls_client_auth": {NeedsCertificate, false, true},
+		"assertion_file": {NeedsFile, true, true}, "client_secret_jwt": {NeedsSecret, true, true}, "private_key_jwt": {NeedsKey, true, true}, "tls_client_auth": {NeedsCertificate, false, true},
 		"private_key": {}, "": {},
 	} {
 		if needs, asserts, ok := AuthMethod(name); (answer{needs, asserts, ok}) != want {

@@ -8,14 +8,15 @@ import (
 )
 
 // Revoke revokes a token at the provider (RFC 7009). A
-// provider that advertises no such endpoint is not asked: offered is false.
+// provider that advertises no such endpoint, or at which we could not authenticate
+// there, is not asked: offered is false.
 // kind is access_token or refresh_token.
 func (c *Client) Revoke(ctx context.Context, token, kind string) (offered bool, err error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
 		return false, err
 	}
-	if metadata.Endpoints.Revocation == "" {
+	if metadata.Endpoints.Revocation == "" || c.AuthMethod == AssertionFile { // which goes to the token endpoint alone
 		return false, nil
 	}
 	answer, err := c.post(ctx, metadata.Endpoints.Revocation, url.Values{"token": {token}, "token_type_hint": {kind}})

@@ -14,7 +14,8 @@ import (
 // check refuses options that cannot work. Defaults are filled in.
 func (o *Options) check() error {
 	return optioncheck.Each(o.checkAddresses, o.checkIssuer, o.checkKeys, o.checkClientAuth, o.checkAlgs,
-		func() error { return CheckParameters(o.AuthorizationParams) }, o.checkIdentity, o.checkRequests, o.checkConnection, o.checkWords)
+		func() error { return CheckParameters(o.AuthorizationParams) }, func() error { return CheckTokenParameters(o.TokenParams) },
+		o.checkIdentity, o.checkRequests, o.checkConnection, o.checkWords)
 }
 
 func (o *Options) checkAddresses() error {
@@ -67,32 +68,6 @@ func (o *Options) checkKeys() error {
 		return fmt.Errorf("jwks: %w", err)
 	}
 	return nil
-}
-
-// checkClientAuth refuses a method without what it needs, and what no method
-// needs: it would be taken for protection that is not there.
-func (o *Options) checkClientAuth() error {
-	needs, asserts, known := op.AuthMethod(o.ClientAuth)
-	hasCertificate := o.ClientCertificate != "" && o.ClientCertificateKey != ""
-	return optioncheck.First(
-		optioncheck.Refuse("client_auth", o.ClientAuth != "" && !known,
-			"client_auth: %q is none of %s", o.ClientAuth, strings.Join(op.AuthMethods(), ", ")),
-		optioncheck.Refuse("client_auth", needs == op.NeedsSecret && o.ClientSecret == "",
-			"client_auth %s needs a client_secret", o.ClientAuth),
-		optioncheck.Refuse("client_auth", needs == op.NeedsKey && len(o.ClientKeys) == 0,
-			"client_auth %s needs a key", o.ClientAuth),
-		optioncheck.Refuse("client_auth", needs == op.NeedsCertificate && !hasCertificate,
-			"client_auth %s needs a certificate and its key", o.ClientAuth),
-		optioncheck.Refuse("client_keys", needs != op.NeedsKey && len(o.ClientKeys) > 0,
-			"client_keys: are for client_auth private_key_jwt"),
-		optioncheck.Refuse("client_certificate", needs != op.NeedsCertificate && o.ClientCertificate+o.ClientCertificateKey != "",
-			"client_certificate: is for client_auth %s", op.MTLS),
-		optioncheck.Refuse("client_auth", hasCertificate && o.TLS != nil && o.TLS.ClientCertificate != "",
-			"client_auth %s and tls client_certificate exclude each other", op.MTLS),
-		optioncheck.Refuse("client_assertion_audience", o.ClientAssertionAudience != "" && !asserts,
-			"client_assertion_audience: is for client_auth client_secret_jwt and private_key_jwt"),
-		optioncheck.EmptyOrOneOf("client_assertion_audience", o.ClientAssertionAudience, AssertionAudiences...),
-	)
 }
 
 func (o *Options) checkAlgs() error {

@@ -30,7 +30,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 			"issuer: {tenantid} stands for any tenant, so configuration_url must be named as well"},
 		{"keys twice", func(o *Options) { o.JWKS, o.Endpoints.JWKS = "{}", "https://login.example.com/keys" }, "jwks and jwks_uri exclude each other"},
 		{"an unknown method", func(o *Options) { o.ClientAuth = "key" },
-			`client_auth: "key" is none of client_secret_basic, client_secret_jwt, client_secret_post, none, private_key_jwt, tls_client_auth`},
+			`client_auth: "key" is none of assertion_file, client_secret_basic, client_secret_jwt, client_secret_post, none, private_key_jwt, tls_client_auth`},
 		{"a method without its secret", func(o *Options) { o.ClientAuth = "client_secret_post" }, "client_auth client_secret_post needs a client_secret"},
 		{"a method without its key", func(o *Options) { o.ClientAuth = "private_key_jwt" }, "client_auth private_key_jwt needs a key"},
 		{"a method without its certificate", func(o *Options) { o.ClientAuth = op.MTLS }, "client_auth tls_client_auth needs a certificate and its key"},
@@ -41,10 +41,24 @@ func TestOptionsThatCannotWork(t *testing.T) {
 			o.TLS = &TLSFiles{ClientCertificate: "c", ClientKey: "k"}
 		}, "client_auth tls_client_auth and tls client_certificate exclude each other"},
 		{"an audience without an assertion", func(o *Options) { o.ClientAssertionAudience = "issuer" },
-			"client_assertion_audience: is for client_auth client_secret_jwt and private_key_jwt"},
+			"client_assertion_audience: is for client_auth client_secret_jwt, private_key_jwt and assertion_file"},
 		{"an unknown audience", func(o *Options) {
 			o.ClientAuth, o.ClientKeys, o.ClientAssertionAudience = "private_key_jwt", []string{"k"}, "all"
 		}, `client_assertion_audience: "all" is none of issuer, token_endpoint`},
+		{"an assertion without its file", func(o *Options) { o.ClientAuth = op.AssertionFile }, "client_auth assertion_file needs a file"},
+		{"a file without a method", func(o *Options) { o.ClientAssertionFile = "f" }, "client_assertion_file: is for client_auth assertion_file"},
+		{"any audience of a file", func(o *Options) {
+			o.ClientAuth, o.ClientAssertionFile, o.ClientAssertionAudience = op.AssertionFile, "f", "api://exchange"
+		}, ""},
+		{"a file for pushed requests", func(o *Options) {
+			o.ClientAuth, o.ClientAssertionFile, o.Endpoints.Pushed = op.AssertionFile, "f", "https://login.example.com/par"
+		}, "client_auth assertion_file: the assertion is sent to the token endpoint alone, so pushed_authorization_request_endpoint cannot be used"},
+		{"a file in clear text", func(o *Options) {
+			o.ClientAuth, o.ClientAssertionFile, o.Insecure, o.Endpoints.Token = op.AssertionFile, "f", true, "http://login.example.com/token"
+		}, "client_auth assertion_file: the assertion is not sent over plain http, also where insecure is set"},
+		{"a file on loopback", func(o *Options) {
+			o.ClientAuth, o.ClientAssertionFile, o.Endpoints.Token = op.AssertionFile, "f", "http://127.0.0.1/token"
+		}, ""},
 		{"an unknown algorithm", func(o *Options) { o.IDTokenAlgs = []string{"none"} }, `id_token_algs: "none" is not known`},
 		{"HS256 without a secret", func(o *Options) { o.IDTokenAlgs = []string{"HS256"} }, "id_token_algs: HS256 needs a client_secret"},
 		{"tenants of a single issuer", func(o *Options) { o.Tenants = []string{aTenant} }, "tenants: the issuer has no {tenantid}, so that there is only one tenant"},

@@ -100,10 +100,13 @@ func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, no
 		Algs: r.IDTokenAlgs, ClockSkew: *r.ClockSkew,
 		UserinfoByPost: r.UserinfoMethod == "post", AccessTokenLifetime: r.AccessTokenLifetime,
 		NoPKCE:     r.PKCE != nil && !*r.PKCE,
-		Parameters: r.AuthorizationParams, Demands: demands, ResponseMode: r.ResponseMode, Now: now,
+		Parameters: r.AuthorizationParams, TokenParameters: r.TokenParams, Demands: demands, ResponseMode: r.ResponseMode, Now: now,
 	}
 	if r.ClientSecret != "" {
 		c.Secret = r.Secret
+	}
+	if r.ClientAssertionFile != "" {
+		c.Assertion, c.AssertionAudience = r.Assertion, r.ClientAssertionAudience
 	}
 	return c, nil
 }

@@ -24,6 +24,8 @@ const (
 
 	// maxClockSkew keeps the skew from switching the expiry of tokens off.
 	maxClockSkew = 10 * time.Minute
+	// maxAssertionFile bounds an assertion that the platform keeps, in bytes.
+	maxAssertionFile = 16 << 10
 	// maxAccessTokenLifetime is that of a session.
 	maxAccessTokenLifetime = 400 * 24 * time.Hour
 )
@@ -61,6 +63,7 @@ type Options struct {
 	ClientAuth                              string
 	ClientKeys                              []string
 	ClientAssertionAudience                 string
+	ClientAssertionFile                     string
 	ClientCertificate, ClientCertificateKey string
 
 	Scopes        []string
@@ -81,6 +84,7 @@ type Options struct {
 	PKCE                     *bool
 	ResponseMode             string
 	AuthorizationParams      url.Values
+	TokenParams              url.Values
 	ForwardParams            []string
 	IDTokenAlgs              []string
 	DecryptionKey            []string

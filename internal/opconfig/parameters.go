@@ -12,29 +12,51 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// This file is about authorization_params, the fixed parameters of authorization
-// requests.
+// This file is about authorization_params and token_params, the fixed parameters of
+// authorization requests and of token requests.
 
-// CheckParameters refuses parameters that cannot be right. A value with a
-// placeholder, which is not resolved yet, counts as a good one.
-func CheckParameters(all url.Values) error {
+// parameters is one of the two options.
+type parameters struct {
+	option, setBy string
+	reserved      func(name string) bool
+}
+
+var (
+	authorizationParams = parameters{"authorization_params", "login", op.Reserved}
+	tokenParams         = parameters{"token_params", "request", op.ReservedAtTokenEndpoint}
+)
+
+// check refuses parameters that cannot be right. A value with a placeholder, which
+// is not resolved yet, counts as a good one.
+func (p *parameters) check(all url.Values) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		values := all[name]
 		switch {
-		case op.Reserved(name):
-			return fmt.Errorf("authorization_params: %s is set by the login itself", name)
+		case p.reserved(name):
+			return fmt.Errorf("%s: %s is set by the %s itself", p.option, name, p.setBy)
 		case len(values) == 0 || slices.Contains(values, ""):
-			return fmt.Errorf("authorization_params: %s is empty", name)
+			return fmt.Errorf("%s: %s is empty", p.option, name)
 		case len(values) > 1 && name != "resource":
-			return fmt.Errorf("authorization_params: %s has several values, which only resource can have", name)
+			return fmt.Errorf("%s: %s has several values, which only resource can have", p.option, name)
 		}
 		if name == "resource" {
 			for _, value := range values {
 				if err := checkResource(value); err != nil {
-					return fmt.Errorf("authorization_params: resource %w", err)
+					return fmt.Errorf("%s: resource %w", p.option, err)
 				}
 			}
 		}
+	}
+	return nil
+}
+
+// CheckTokenParameters refuses parameters of token requests that cannot be right.
+func CheckTokenParameters(all url.Values) error { return tokenParams.check(all) }
+
+// CheckParameters refuses parameters of authorization requests that cannot be right.
+func CheckParameters(all url.Values) error {
+	if err := authorizationParams.check(all); err != nil {
+		return err
 	}
 	if _, err := demandsOf(all); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
@@ -38,7 +39,10 @@ func (o Options) Resolve(expander placeholder.Expander) (*Resolved, error) {
 	if r.ClientAuth == "client_secret_jwt" && len(secret) < op.MinSecret {
 		return nil, fmt.Errorf("client_auth client_secret_jwt needs a client_secret of at least %d bytes", op.MinSecret)
 	}
-	if err = r.expandParameters(); err != nil {
+	if r.AuthorizationParams, err = r.expandParameters(authorizationParams.option, r.AuthorizationParams); err != nil {
+		return nil, err
+	}
+	if r.TokenParams, err = r.expandParameters(tokenParams.option, r.TokenParams); err != nil {
 		return nil, err
 	}
 	if err = r.expandIdentity(); err != nil {
@@ -52,11 +56,22 @@ func (o Options) Resolve(expander placeholder.Expander) (*Resolved, error) {
 // read each time.
 func (r *Resolved) Secret() (string, error) { return r.expander.Expand(r.ClientSecret) }
 
+// Assertion returns what the file of client_auth assertion_file holds, read each
+// time.
+func (r *Resolved) Assertion() (string, error) {
+	text, err := livefile.ReadUpTo(r.ClientAssertionFile, maxAssertionFile)
+	if err != nil {
+		return "", placeholder.WithoutPath(err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
 // IssuerName returns what names the provider, also before its metadata is known.
 func (r *Resolved) IssuerName() string { return r.issuer() }
 
 func (r *Resolved) expandAddresses() (err error) {
-	for _, option := range append(r.addresses(), named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy}) {
+	for _, option := range append(r.addresses(), named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy},
+		named{"client_auth " + op.AssertionFile, &r.ClientAssertionFile}, named{"client_assertion_audience", &r.ClientAssertionAudience}) {
 		// The issuer's {tenantid} is its own, and no placeholder of Caddy's.
 		parts := []string{*option.field}
 		if option.name == "issuer" {
@@ -72,26 +87,24 @@ func (r *Resolved) expandAddresses() (err error) {
 	return nil
 }
 
-// expandParameters resolves the values of authorization_params. That of claims is
-// JSON, which has braces of its own: only one that is a placeholder as a whole is
-// resolved.
-func (r *Resolved) expandParameters() error {
-	all := make(url.Values, len(r.AuthorizationParams))
-	for name, values := range r.AuthorizationParams {
+// expandParameters resolves the values of parameters. That of claims is JSON, which
+// has braces of its own: only one that is a placeholder as a whole is resolved.
+func (r *Resolved) expandParameters(option string, written url.Values) (url.Values, error) {
+	all := make(url.Values, len(written))
+	for name, values := range written {
 		all[name] = make([]string, 0, len(values))
 		for _, value := range values {
 			if name != "claims" || placeholder.Begins(value) {
 				expanded, err := r.expander.Expand(value)
 				if err != nil {
-					return fmt.Errorf("authorization_params %s: %w", name, err)
+					return nil, fmt.Errorf("%s %s: %w", option, name, err)
 				}
 				value = expanded
 			}
 			all[name] = append(all[name], value)
 		}
 	}
-	r.AuthorizationParams = all
-	return nil
+	return all, nil
 }
 
 // CheckWritten checks what can be known while placeholders are not resolved: an
