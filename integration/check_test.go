@@ -27,7 +27,7 @@ type checked struct {
 func newChecked(t *testing.T, p *oidctest.Provider, family string, more ...string) *checked {
 	t.Helper()
 	r := newHarness(t, protectedBy(p, append([]string{`
-check `+family+` {
+check ` + family + ` {
 	hosts rp.test
 }
 `}, more...)...), trustsLoopback)
