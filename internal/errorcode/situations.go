@@ -105,6 +105,18 @@ var (
 		hint:    "Tell the operator of this site: the proxy in front of it has to send the addresses of the sign-in to the server that checks them.",
 		final:   true,
 	})
+	// ErrBasicInBrowser: HTTP Basic in a request of a browser, which adds it to
+	// requests that pages of other sites make.
+	ErrBasicInBrowser = describe("HTTP Basic in a request of a browser", situation{
+		title:   "Not in a browser",
+		message: "This way to sign in is for programs, not for browsers.",
+		final:   true,
+	})
+	// ErrCredentialUnchecked: the credentials of a program cannot be judged.
+	ErrCredentialUnchecked = describe("the credentials cannot be checked", situation{
+		title:   unavailableTitle,
+		message: "This site cannot check credentials at the moment. Please try again soon.",
+	})
 	// Every op.SettingsError: settings are wrong, here or at the provider.
 	_ = describe("the settings are wrong", situation{
 		title:   "Sign-in is not set up correctly",
