@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/subrequest"
 )
 
@@ -121,14 +123,19 @@ func (x *Exchange) relay(guard *guardResponse) error {
 	return nil
 }
 
-// leadToLogin has the browser go to the login on the site's own origin, where the
-// login can set cookies.
+// leadToLogin has the browser go to the login on the site's own origin, which can set
+// cookies there: at a provider, or without one at the chooser.
 func (x *Exchange) leadToLogin(p *Provider, proof op.Proof) error {
 	s := x.Scope()
 	if !s.Ready {
 		return x.respondForbidden(&Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrPlainHTTP, Provider: p})
 	}
-	return pages.Redirect(x.W, http.StatusSeeOther, s.Origin.String()+x.loginURL(p, x.returnToPage(s), proof))
+	l := login{Exchange: *x, provider: p}
+	l.returnTo = address.Shorten(x.returnToPage(s), session.MaxReturn)
+	if f := l.rejectsCookies(); f != nil {
+		return l.respondForbidden(f)
+	}
+	return pages.Redirect(x.W, http.StatusSeeOther, s.Origin.String()+x.loginURL(p, l.returnTo, proof))
 }
 
 // guardResponse is what the guard responds to a request that another proxy has

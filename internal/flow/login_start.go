@@ -51,11 +51,14 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
 	}
 	p := x.Default
+	if x.State.Described && x.offersLogin(p) {
+		return x.leadToLogin(p, proofOfRules(demands))
+	}
+	if p == nil {
+		return x.choose(proofOfRules(demands))
+	}
 	if p.Disabled {
 		return x.respondDisabled(p)
-	}
-	if x.State.Described {
-		return x.leadToLogin(p, proofOfRules(demands))
 	}
 	if (x.isForeignToProvider(x.State.foreign) || x.siblingHasSession(p)) && !x.countLogin() {
 		return x.respondTooManyLogins()
