@@ -54,7 +54,7 @@ type siteEndpoint struct {
 // of the path. Their serve functions get no provider.
 var siteEndpoints = map[string]siteEndpoint{
 	"check": {endpoint{serve: serveCheck, describes: true}, func(in *Instance) bool { return in.Check != nil }},
-	"": {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"":      {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.
