@@ -89,10 +89,12 @@ var siteOptions = map[string]siteOption{
 	"preflight":        {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.Preflight, preflightValues...) }},
 	"upgrades":         {parse: func(s *siteParser) error { return parseUpgrades(s.Dispenser, s.h) }},
 	"upstream":         {parse: func(s *siteParser) error { return siteconfig.ParseUpstream(s.Dispenser, &s.h.Upstream) }},
-	"check":            {parse: func(s *siteParser) error { return siteconfig.ParseCheck(s.Dispenser, &s.h.Check) }},
-	"application":      {parse: func(s *siteParser) error { return siteconfig.ParseApplication(s.Dispenser, &s.h.Application) }},
-	"error_pages":      {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, errorPagesValues...) }},
-	"home":             {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, address.CheckPath) }},
+	"session_endpoint": {parse: func(s *siteParser) error {
+		return siteconfig.ParseSessionEndpoint(s.Dispenser, &s.h.SessionEndpoint)
+	}},
+	"application": {parse: func(s *siteParser) error { return siteconfig.ParseApplication(s.Dispenser, &s.h.Application) }},
+	"error_pages": {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, errorPagesValues...) }},
+	"home":        {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, address.CheckPath) }},
 	"return_to": {parse: func(s *siteParser) error {
 		return caddyargs.CheckedListArg(s.Dispenser, &s.h.ReturnTo, address.CheckOrigin)
 	}},
@@ -109,6 +111,9 @@ var siteOptions = map[string]siteOption{
 		return caddyargs.CheckedArg(s.Dispenser, &s.h.LogoutPath, address.CheckEndpointPath)
 	}},
 	"base_url": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.BaseURL, address.CheckOrigin) }},
+	"check": {parse: func(s *siteParser) error {
+		return siteconfig.ParseCheck(s.Dispenser, &s.h.Check)
+	}},
 	"pages":    {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.Pages) }},
 	"session": {parse: func(s *siteParser) (err error) {
 		s.h.Session, err = parseSession(s.Dispenser)

@@ -53,8 +53,15 @@ type siteEndpoint struct {
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
 var siteEndpoints = map[string]siteEndpoint{
-	"check": {endpoint{serve: serveCheck, describes: true}, func(in *Instance) bool { return in.Check != nil }},
-	"":      {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"check": {
+		endpoint: endpoint{serve: serveCheck, describes: true},
+		offered:  func(in *Instance) bool { return in.Check != nil },
+	},
+	"session": {
+		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
+		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },
+	},
+	"": {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.
