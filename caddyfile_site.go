@@ -114,7 +114,7 @@ var siteOptions = map[string]siteOption{
 	"check": {parse: func(s *siteParser) error {
 		return siteconfig.ParseCheck(s.Dispenser, &s.h.Check)
 	}},
-	"pages":    {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.Pages) }},
+	"pages": {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.Pages) }},
 	"session": {parse: func(s *siteParser) (err error) {
 		s.h.Session, err = parseSession(s.Dispenser)
 		return err
