@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
@@ -113,6 +114,10 @@ var siteOptions = map[string]siteOption{
 	"base_url": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.BaseURL, address.CheckOrigin) }},
 	"check": {parse: func(s *siteParser) error {
 		return siteconfig.ParseCheck(s.Dispenser, &s.h.Check)
+	}},
+	"login_at": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.LoginAt, address.CheckOrigin) }},
+	"login_for": {parse: func(s *siteParser) error {
+		return caddyargs.CheckedListArg(s.Dispenser, &s.h.LoginFor, handover.CheckPattern)
 	}},
 	"pages": {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.Pages) }},
 	"session": {parse: func(s *siteParser) (err error) {

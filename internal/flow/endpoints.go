@@ -37,6 +37,8 @@ var endpoints = map[string]endpoint{
 	"signedout": {serve: serveSignedOut, methods: []string{http.MethodGet}},
 	"jwks":      {serve: serveKeys, methods: []string{http.MethodGet}},
 
+	handoverRest: {serve: serveTicket, methods: []string{http.MethodGet}, spends: true},
+
 	"initiate":            {serve: serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
 	"backchannel-logout":  {serve: serveBackchannelLogout, methods: []string{http.MethodPost}},
 	"frontchannel-logout": {serve: serveFrontchannelLogout, methods: []string{http.MethodGet}},
@@ -57,6 +59,7 @@ var siteEndpoints = map[string]siteEndpoint{
 		endpoint: endpoint{serve: serveCheck, describes: true},
 		offered:  func(in *Instance) bool { return in.Check != nil },
 	},
+	handoverRest: {endpoint{serve: serveLoginHost, methods: []string{http.MethodGet, http.MethodPost}, spends: true}, servesLogins},
 	"session": {
 		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
 		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },

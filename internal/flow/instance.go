@@ -80,6 +80,8 @@ type Instance struct {
 
 	// Check is how other proxies are answered; nil if they are not.
 	Check *Check
+	// LoginHost is where logins are served, or whose are served here.
+	LoginHost LoginHost
 
 	// Programs is how programs are let in; nil for not at all.
 	Programs *Programs
