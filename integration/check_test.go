@@ -26,7 +26,13 @@ type checked struct {
 // further options.
 func newChecked(t *testing.T, p *oidctest.Provider, family string, more ...string) *checked {
 	t.Helper()
-	r := newHarness(t, protectedBy(p, append([]string{`
+	return newCheckedSite(t, "", p, family, more...)
+}
+
+// newCheckedSite does that with lines of the site before the directive.
+func newCheckedSite(t *testing.T, site string, p *oidctest.Provider, family string, more ...string) *checked {
+	t.Helper()
+	r := newHarness(t, site+protectedBy(p, append([]string{`
 check ` + family + ` {
 	hosts rp.test
 }

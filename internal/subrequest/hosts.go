@@ -39,6 +39,7 @@ func parseHostPattern(text string) (hostPattern, error) {
 	}
 	// As the origin of the scheme whose default port it does not have, it keeps its port.
 	origin, ok := address.FromRequest("https", named)
+	ok = ok && named != "any."
 	if ok && strings.HasSuffix(named, ":443") {
 		origin, ok = address.FromRequest("http", named)
 	}
