@@ -50,9 +50,13 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 	if x.Scope() == nil {
 		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
 	}
-	p, name := x.resumed(x.Scope())
-	if p == nil {
-		p = x.Default
+	p := x.Default
+	if x.State.Described && x.offersLogin(p) {
+		return x.leadToLogin(p, proofOfRules(demands))
+	}
+	resumed, name := x.resumed(x.Scope())
+	if resumed != nil {
+		p = resumed
 	}
 	if p == nil && x.LoginHost.At == nil {
 		return x.choose(proofOfRules(demands))
@@ -78,6 +82,9 @@ func (x *Exchange) StepUp(demands authz.Demands) error {
 	isOutdated := x.State.shortfall == authz.ShortOfClaims || x.State.shortfall == authz.ShortOfBoth
 	if !isOutdated && l.wasInVain() {
 		return x.respondUnproved(errInVain, l.proof)
+	}
+	if x.State.Described {
+		return x.leadToLogin(l.provider, l.proof)
 	}
 	if !x.countLogin() {
 		if isOutdated {
