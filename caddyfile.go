@@ -154,6 +154,7 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //			access_token [<Header>]
 //			id_token [<Header>]
 //		}
+//		close_streams on|off
 //		preflight pass|deny
 //		home <path>
 //		return_to <origin>...

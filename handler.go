@@ -37,6 +37,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // serve does that. connect says that the request was a CONNECT for a WebSocket.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, connect bool) error {
 	st := h.stateOf(r, original)
+	st.connect = connect
 	h.clean(st, r)
 	if call, found := h.endpoint(original.Path); found {
 		return toHandlerError(call.Serve(w, r, &st.State))
@@ -84,6 +85,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	case authz.Serve:
 		h.setIdentityHeaders(st, r)
 		st.upgrade.Restore(r.Header, h.Upgrades)
+		st.follow(h, &policy)
 		return st.callNext(w, r, next, noStore, !policy.Public || st.SignedIn() && !policy.Named)
 	case authz.PassAnonymous:
 		st.SignOut()
