@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -47,12 +48,15 @@ func (g *Guard) Pass(in *Instance, st *State, policy *authz.Policy) {
 	g.instance, g.rules, g.public = in, policy.Rules, policy.Public
 }
 
-// Watch is what is kept of a request that became a stream: its session, and who let
-// it pass.
+// Watch is what is kept of a request that became a stream: what it came with, and who
+// let it pass.
 type Watch struct {
-	guard  Guard
-	at     *Instance // that has opened the session
-	cookie *liveCookie
+	guard Guard
+	at    *Instance // that has opened the session
+	// cookie is that of the session, or nil for a program, which has a credential.
+	cookie     *liveCookie
+	credential program.Credential
+	session    session.ID
 }
 
 // Watch has a response that becomes a stream judged by the session of its request.
@@ -60,10 +64,14 @@ func (st *State) Watch(guard Guard, response *streams.Response) {
 	if response.Check != nil {
 		return
 	}
+	w := &Watch{guard: guard, at: st.at, session: st.session.ID}
+	response.Check, response.Ended, response.Released = w.Check, w.logEnded, func() {}
+	if st.IsProgram() {
+		w.credential, _ = st.at.Programs.Find(&st.Credentials) // which did let the request in
+		return
+	}
 	cookies := &st.at.Shared.Memory.liveCookies
-	w := &Watch{guard, st.at, cookies.acquire(st.session, st.place(), st.value)}
-	response.Check = w.Check
-	response.Ended = w.logEnded
+	w.cookie = cookies.acquire(st.session, st.place(), st.value)
 	response.Released = func() { cookies.release(w.cookie) }
 }
 
@@ -83,36 +91,62 @@ func (st *State) place() (place string) {
 	return place
 }
 
-// Check judges the stream as a request with the session's cookie would be judged.
-// It changes nothing: a session is not used by a stream.
+// Check judges the stream as a request with the same cookie or credential would be
+// judged. It changes nothing: a session is not used by a stream.
 func (w *Watch) Check(ctx context.Context) streams.Verdict {
-	in := w.at
-	l, err := in.loadAgain(ctx, w.cookie.place, w.cookie.value(), in.Now())
-	switch {
-	case err != nil:
-		return streams.Unknown
-	case l == nil || l.Session.ID != w.cookie.id:
-		return streams.Over
+	load := w.loadSession
+	if w.cookie == nil {
+		load = w.loadProgram
 	}
-	p := in.Providers[l.Session.Provider]
-	if p == nil || p.Binding != l.Session.Binding || p.Disabled || in.recheckDue(&l.Session) {
-		return streams.Over
+	l, p, verdict := load(ctx)
+	if verdict != streams.Allowed {
+		return verdict
 	}
-	if f := in.checkKnown(ctx, p, &l.Session); f != nil {
+	if f := w.at.checkKnown(ctx, p, &l.Session); f != nil {
 		if f.Code == errorcode.UserUnknown {
 			return streams.Over
 		}
 		return streams.Unknown
 	}
-	st := State{at: in, provider: p, loaded: l, session: &l.Session}
+	st := State{at: w.at, provider: p, loaded: l, session: &l.Session, scheme: w.credential.Scheme}
 	for guard := &w.guard; ; guard = &guard.next.Guard {
 		if !guard.stillServes(&st) {
 			return streams.Over
 		}
-		if guard.next == nil || guard.next.at != in { // which had another session
+		if guard.next == nil || guard.next.at != w.at { // which had another session
 			return streams.Allowed
 		}
 	}
+}
+
+// loadSession loads the session as the newest cookie has it.
+func (w *Watch) loadSession(ctx context.Context) (*sessionstore.Loaded, *Provider, streams.Verdict) {
+	in := w.at
+	l, err := in.loadAgain(ctx, w.cookie.place, w.cookie.value(), in.Now())
+	switch {
+	case err != nil:
+		return nil, nil, streams.Unknown
+	case l == nil || l.Session.ID != w.session || in.recheckDue(&l.Session):
+		return nil, nil, streams.Over
+	}
+	p := in.Providers[l.Session.Provider]
+	if p == nil || p.Binding != l.Session.Binding || p.Disabled {
+		return nil, nil, streams.Over
+	}
+	return l, p, streams.Allowed
+}
+
+// loadProgram verifies the credential again.
+func (w *Watch) loadProgram(ctx context.Context) (*sessionstore.Loaded, *Provider, streams.Verdict) {
+	l, p, err := w.at.verifyProgram(ctx, &w.credential)
+	var unavailable *program.UnavailableError
+	switch {
+	case errors.As(err, &unavailable):
+		return nil, nil, streams.Unknown
+	case err != nil:
+		return nil, nil, streams.Over
+	}
+	return l, p, streams.Allowed
 }
 
 // stillServes reports whether the instance would serve a request with the session.
@@ -147,7 +181,7 @@ func (in *Instance) loadAgain(ctx context.Context, place, value string, now time
 // logEnded logs that the stream is ended.
 func (w *Watch) logEnded() {
 	w.at.Logger.LogAttrs(context.Background(), slog.LevelInfo, "a stream ends, since its user must not have it any more",
-		slog.String("session", audit.SessionName(&session.Session{ID: w.cookie.id})))
+		slog.String("session", audit.SessionName(&session.Session{ID: w.session})))
 }
 
 // liveCookies knows the newest session cookie of each session that has a stream, as
