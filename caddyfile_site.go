@@ -90,9 +90,12 @@ var siteOptions = map[string]siteOption{
 	"upgrades":         {parse: func(s *siteParser) error { return parseUpgrades(s.Dispenser, s.h) }},
 	"upstream":         {parse: func(s *siteParser) error { return siteconfig.ParseUpstream(s.Dispenser, &s.h.Upstream) }},
 	"close_streams":    {parse: func(s *siteParser) error { return caddyargs.BoolArg(s.Dispenser, &s.h.CloseStreams) }},
-	"application":      {parse: func(s *siteParser) error { return siteconfig.ParseApplication(s.Dispenser, &s.h.Application) }},
-	"error_pages":      {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, errorPagesValues...) }},
-	"home":             {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, address.CheckPath) }},
+	"session_endpoint": {parse: func(s *siteParser) error {
+		return siteconfig.ParseSessionEndpoint(s.Dispenser, &s.h.SessionEndpoint)
+	}},
+	"application": {parse: func(s *siteParser) error { return siteconfig.ParseApplication(s.Dispenser, &s.h.Application) }},
+	"error_pages": {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, errorPagesValues...) }},
+	"home":        {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, address.CheckPath) }},
 	"return_to": {parse: func(s *siteParser) error {
 		return caddyargs.CheckedListArg(s.Dispenser, &s.h.ReturnTo, address.CheckOrigin)
 	}},

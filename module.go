@@ -199,6 +199,9 @@ type Handler struct {
 	// not.
 	Application *siteconfig.Application `json:"application,omitempty"`
 
+	// Serves a JSON document about the session to scripts. Default: there is none.
+	SessionEndpoint *siteconfig.SessionEndpoint `json:"session_endpoint,omitempty"`
+
 	// How to handle a CORS preflight without a body on a private route: `pass`
 	// forwards it without any identity and without `Upgrade`, `deny` does not.
 	// Default: `deny`.
