@@ -50,7 +50,8 @@ type siteEndpoint struct {
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
 var siteEndpoints = map[string]siteEndpoint{
-	"": {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"":               {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"assertion-keys": {endpoint{serve: serveAssertionKeys, methods: []string{http.MethodGet}}, func(in *Instance) bool { return in.Assertions != nil }},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.
