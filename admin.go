@@ -147,7 +147,7 @@ func withdrawAssertionKeys(ctx context.Context, a *App, err error) error {
 		return adminapi.Errorf(http.StatusServiceUnavailable, "the keys of assertions could not be replaced; try again: %w", errors.Join(failed, err))
 	}
 	a.logger.Info("the keys of assertions were replaced by the admin API")
-	var none *adminapi.Error
+	var none adminapi.Error
 	if errors.As(err, &none) && none.Status == http.StatusConflict {
 		return nil
 	}

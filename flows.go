@@ -37,6 +37,7 @@ func (h *Handler) resolveFlows() {
 		Refresh: needs.RefreshToken, ExpectRefresh: h.session.Refresh != nil && *h.session.Refresh,
 		Recheck: duration(h.session.Recheck), RecheckGrace: duration(h.session.RecheckGrace),
 		Needs: needs, OwnsHeader: h.ownsHeader,
+		SessionEndpoint: h.instance.SessionEndpoint, IdleTimeout: duration(h.session.IdleTimeout),
 	}
 	h.instance.Scopes = cookiescope.New(cookiescope.Config{
 		Name: c.Name, Domain: c.Domain, SameSiteNone: c.SameSite == "none", Partitioned: c.Partitioned, Insecure: c.Insecure,
@@ -63,7 +64,7 @@ func (h *Handler) ownNeeds() identity.Needs {
 		Claims: h.neededClaims, Kept: h.session.Claims, KeepAll: h.session.Claims == nil,
 		AccessToken:  h.Upstream != nil && h.Upstream.AccessToken != "",
 		IDToken:      h.Upstream != nil && h.Upstream.IDToken != "",
-		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(),
+		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(), Sources: len(h.LoginFor) > 0,
 	}
 	return *identity.Union(append(h.ruleNeeds, needs)...)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // The values of options that have one of a few.
@@ -219,14 +220,39 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 		h.instance.ReturnTo = append(h.instance.ReturnTo, origin)
 	}
-	if h.SignedOut == "" {
-		return nil
+	err := resolveSessionEndpoint(h)
+	if err != nil || h.SignedOut == "" {
+		return err
 	}
-	var err error
 	if h.SignedOut, err = expand(h.SignedOut); err != nil {
 		return fmt.Errorf("signed_out: %w", err)
 	}
 	return checkSignedOut(h.instance, h.SignedOut)
+}
+
+// resolveSessionEndpoint finds what scripts learn about the session.
+func resolveSessionEndpoint(h *Handler) error {
+	e := h.SessionEndpoint
+	if e == nil {
+		return nil
+	}
+	if err := e.Check(); err != nil {
+		return err
+	}
+	h.instance.SessionEndpoint = &flow.SessionEndpoint{Claims: e.Claims}
+	for _, text := range e.Origins {
+		text, err := expand(text)
+		if err != nil {
+			return fmt.Errorf("session_endpoint: origin: %w", err)
+		}
+		origin, err := siteconfig.ParseReader(text)
+		if err != nil {
+			return err
+		}
+		h.instance.SessionEndpoint.Origins = append(h.instance.SessionEndpoint.Origins, origin)
+	}
+	h.neededClaims = append(h.neededClaims, e.Needs()...)
+	return nil
 }
 
 // checkSiteData refuses unknown types of the header Clear-Site-Data (W3C Clear

@@ -70,7 +70,7 @@ func (x *Exchange) Assertion() string {
 func (x *Exchange) state(issuer string, now time.Time) (*stated, error) {
 	a, u := x.Assertions, x.State.User()
 	expires := now.Add(a.Lifetime)
-	if end := x.endOf(x.State); !end.IsZero() && end.Before(expires) {
+	if end := x.statedUntil(x.State); !end.IsZero() && end.Before(expires) {
 		expires = end
 	}
 	if expires.Unix() <= now.Unix() {
@@ -97,18 +97,15 @@ func (x *Exchange) state(issuer string, now time.Time) (*stated, error) {
 	return made, nil
 }
 
-// endOf returns when the session ends by itself; zero if it does not.
-func (in *Instance) endOf(st *State) time.Time {
+// statedUntil returns when the session ends by itself; zero if it does not.
+func (in *Instance) statedUntil(st *State) time.Time {
 	s := st.session
-	end := s.Expires
-	if st.IsProgram() {
-		if token := s.AccessTokenExpires; !token.IsZero() && (end.IsZero() || token.Before(end)) {
-			end = token
-		}
-		return end
+	if !st.IsProgram() {
+		return in.endOf(s.SignedIn, s.Expires)
 	}
-	if longest := s.SignedIn.Add(in.Lifetime); longest.Before(end) {
-		end = longest
+	end := s.Expires
+	if token := s.AccessTokenExpires; !token.IsZero() && (end.IsZero() || token.Before(end)) {
+		end = token
 	}
 	return end
 }

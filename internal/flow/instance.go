@@ -42,6 +42,7 @@ type Options struct {
 	CookieDomain string        // empty for cookies of the host alone
 	MaxChunks    int           // how many cookies a session may take
 	Lifetime     time.Duration // of a session
+	IdleTimeout  time.Duration // of a session that is not used; zero for none
 	// Refresh reports whether the tokens of sessions are refreshed, and
 	// ExpectRefresh whether the configuration says so itself.
 	Refresh, ExpectRefresh bool
@@ -52,6 +53,8 @@ type Options struct {
 	// Needs is what this instance alone needs of a session. The tokens in it are
 	// those that the application receives.
 	Needs identity.Needs
+	// SessionEndpoint is what scripts learn about the session; nil for nothing.
+	SessionEndpoint *SessionEndpoint
 	// OwnsHeader reports whether a header of a name tells the application who the
 	// user is at this instance.
 	OwnsHeader func(name string) bool
@@ -75,6 +78,9 @@ type Instance struct {
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
 
+	// LoginHost is where logins are served, or whose are served here.
+	LoginHost LoginHost
+
 	// Programs is how programs are let in; nil for not at all.
 	Programs *Programs
 	// Assertions is what applications receive in signed statements; nil for none.
@@ -92,6 +98,9 @@ type Instance struct {
 
 	Server    Server
 	Templates func() *pages.Templates
+	// Admits reports whether the user of a request, who is signed in, satisfies the
+	// rules of the instance itself, which apply on public pages as well.
+	Admits func(*Exchange) (bool, error)
 	// OnLogin is called when a login begins, with the provider's id, the site's
 	// origin and the redirect URI.
 	OnLogin func(provider, origin, redirectURI string)

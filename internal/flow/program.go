@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -80,7 +81,7 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	loaded, p, err := x.verifyProgram(x.R.Context(), c)
 	if err != nil {
-		return verifyFailure(err)
+		return x.verifyFailure(err)
 	}
 	if f := x.checkKnown(x.R.Context(), p, &loaded.Session); f != nil {
 		if f.Code == errorcode.UserUnknown {
@@ -101,14 +102,20 @@ func (in *Instance) verifyProgram(ctx context.Context, c *program.Credential) (*
 		return nil, nil, err
 	}
 	s := &loaded.Session
-	p := in.Programs.Providers[s.Provider]
-	if p == nil {
-		p = in.Providers[s.Provider]
-	}
+	p := in.programProvider(s)
 	if p == nil || p.Disabled {
 		return nil, nil, &program.Refusal{Reason: "its provider is not in use here", Session: s}
 	}
 	return loaded, p, nil
+}
+
+// programProvider returns who vouches for what a credential stands for; nil if that is
+// unknown here.
+func (in *Instance) programProvider(s *session.Session) *Provider {
+	if p := in.Programs.Providers[s.Provider]; p != nil {
+		return p
+	}
+	return in.Providers[s.Provider]
 }
 
 // credentialRetryAfter is how long to stay away while a credential cannot be judged
@@ -116,7 +123,7 @@ func (in *Instance) verifyProgram(ctx context.Context, c *program.Credential) (*
 const credentialRetryAfter = 5 * time.Second
 
 // verifyFailure is the response to what a verifier found out.
-func verifyFailure(err error) *Failure {
+func (in *Instance) verifyFailure(err error) *Failure {
 	var unavailable *program.UnavailableError
 	if errors.As(err, &unavailable) {
 		f := &Failure{Code: errorcode.ProviderUnavailable, Cause: fmt.Errorf("%w: %w", errorcode.ErrCredentialUnchecked, err), RetryAfter: unavailable.RetryAfter}
@@ -125,12 +132,12 @@ func verifyFailure(err error) *Failure {
 		}
 		return f
 	}
-	var cause error = &credentialError{err, http.StatusUnauthorized, string(errorcode.InvalidToken)}
+	f := &Failure{Code: errorcode.InvalidToken, Cause: &credentialError{err, http.StatusUnauthorized, string(errorcode.InvalidToken)}}
 	var refused *program.Refusal
 	if errors.As(err, &refused) && refused.Session != nil {
-		cause = &refusedUser{cause, refused.Session}
+		f.Cause, f.Provider = &refusedUser{f.Cause, refused.Session}, in.programProvider(refused.Session)
 	}
-	return &Failure{Code: errorcode.InvalidToken, Cause: cause}
+	return f
 }
 
 // isFromBrowser reports whether a browser may have added HTTP Basic to a request by

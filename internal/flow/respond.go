@@ -86,6 +86,9 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	}
 	if text.Retry && x.offersLogin(p) {
 		shown.LoginURL = x.loginURL(p, f.ReturnTo, f.Proof)
+		if x.isHandoverURL(f.ReturnTo) {
+			shown.LoginURL = f.ReturnTo // goes on for the site that the login is for
+		}
 	}
 	st.shown = shown.Message
 	if x.LeaveErrors {
@@ -187,6 +190,13 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 	st := x.State
 	st.failed = &Failure{Code: reason, Cause: errUnauthenticated, Provider: p, ReturnTo: returnTo, Proof: proof}
 	st.shown = reason.Message()
+	if len(x.ReturnTo) > 0 {
+		x.header().Add("Vary", "Origin")
+	}
+	if x.R.Header.Get("HX-Request") == "true" {
+		// HTMX looks at it before the status, unless that is a redirect.
+		x.header().Set("HX-Redirect", x.loginURL(p, returnTo, proof))
+	}
 	switch {
 	case x.LeaveErrors:
 		return &Error{Status: http.StatusUnauthorized, Err: errors.New("sign-in needed")}
@@ -194,6 +204,9 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 		return x.programProblem(http.StatusUnauthorized, st.failed, errorcode.Explain(reason, errUnauthenticated, false), "")
 	case navigation.IsNavigation(x.R):
 		return x.signInPage(st.failed)
+	}
+	if origin := listedOrigin(x.R, x.ReturnTo); origin != "" && x.Scope() != nil {
+		return x.unauthorizedElsewhere(origin, reason, x.loginURL(p, returnTo, proof))
 	}
 	problem := pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: x.loginURL(p, returnTo, proof)}
 	problem.ACRValues, problem.MaxAge = acceptableOf(proof), secondsOf(proof.MaxAge)

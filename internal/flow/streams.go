@@ -19,7 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/streams"
 )
 
-// This file says whether a stream may go on that began with a request: whether a
+// This file reports whether a stream may go on that began with a request: whether a
 // request like it would still be served.
 
 // Guard is an instance that has let the request of a signed-in user pass.

@@ -39,7 +39,7 @@ const eventStream = "text/event-stream"
 
 // Response is an HTTP response that is a stream, or may become one.
 type Response struct {
-	// Check says whether the stream may go on.
+	// Check reports whether the stream may go on.
 	Check func(context.Context) Verdict
 	// Ended is called before the stream is ended, and Released when it is over, by
 	// itself or so.
@@ -51,7 +51,7 @@ type Response struct {
 	mu       sync.Mutex
 	stream   *Stream
 	hijacked bool
-	returned chan struct{} // closed when the handler has; nil if nobody waits for it
+	returned chan struct{} // closed when the handler has; nil before Begin
 	over     bool          // the handler has returned
 }
 

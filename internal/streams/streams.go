@@ -59,7 +59,7 @@ type Stream struct {
 	once     sync.Once
 }
 
-// Add adds a stream. check says whether it may go on. end ends it, and may wait for
+// Add adds a stream. check reports whether it may go on. end ends it, and may wait for
 // that; it is called once at most, after which the stream is judged no more. gone is
 // called once when the stream is removed.
 func (r *Registry) Add(check func(context.Context) Verdict, end, gone func()) *Stream {
