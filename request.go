@@ -30,6 +30,8 @@ type requestState struct {
 	// guarded reports whether an instance has decided about the request, so that it is
 	// known which user it comes from.
 	guarded bool
+	// stripped reports whether an instance has taken our cookies out of the header.
+	stripped bool
 	// r is the request at the instance that decides about it, original the address as
 	// it was sent, and tooEarly the error of a rule about the client's address, before
 	// that is certain.
@@ -37,13 +39,14 @@ type requestState struct {
 	original *url.URL
 	tooEarly error
 
-	lines  [1]string // room for the Cookie header that the application receives
-	writer headers.ResponseWriter
-
 	// guard is the instance that lets the request pass, where its response may become
 	// a stream that must end with the session, and stream that response.
 	guard  flow.Guard
 	stream *streams.Response
+
+	lines   [1]string // room for the Cookie header that the application receives
+	cookies [2]string // room for our cookies
+	writer  headers.ResponseWriter
 }
 
 // HTTP implements ruleconfig.Request.

@@ -24,6 +24,8 @@ type Loaded struct {
 	Rules     atomic.Value // what rules say about the user, as package flow keeps it
 	Stated    atomic.Value // the assertion that was made last, likewise
 
+	used bool // lately, for the cache, whose lock guards it
+
 	target atomic.Pointer[revocation.Target] // see base.target
 
 	// Only for a session in a store: what it is found and opened with, the
