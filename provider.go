@@ -159,6 +159,7 @@ var providerEndpoints = map[string]func(*ProviderConfig) *string{
 	"jwks_uri":                              func(p *ProviderConfig) *string { return &p.JWKSURI },
 	"end_session_endpoint":                  func(p *ProviderConfig) *string { return &p.EndSessionEndpoint },
 	"revocation_endpoint":                   func(p *ProviderConfig) *string { return &p.RevocationEndpoint },
+	"introspection_endpoint":                func(p *ProviderConfig) *string { return &p.IntrospectionEndpoint },
 	"pushed_authorization_request_endpoint": func(p *ProviderConfig) *string { return &p.PushedAuthorizationRequestEndpoint },
 }
 
