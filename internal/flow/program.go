@@ -22,6 +22,9 @@ type Programs struct {
 	// Providers are those that vouch for programs alone, by id: access keys, and the
 	// further issuers of tokens.
 	Providers map[string]*Provider
+	// Issuers reports whether there are further issuers among them, so that no name of
+	// a provider's may look like one of theirs.
+	Issuers bool
 }
 
 // NewKeyProvider returns what vouches for access keys. groups is the claim that has
@@ -87,6 +90,9 @@ func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	}
 	if p == nil || p.Disabled {
 		return verifyFailure(&program.Refusal{Reason: "its provider is not in use here", Session: s})
+	}
+	if len(loaded.Resources) > 0 && !x.isForResource(loaded.Resources) {
+		return verifyFailure(&program.Refusal{Reason: "audience: the token is for another part of the site", Session: s})
 	}
 	if f := x.checkKnown(x.R.Context(), p, s); f != nil {
 		if f.Code == errorcode.UserUnknown {

@@ -21,7 +21,7 @@ func (o *Options) check() error {
 func (o *Options) checkAddresses() error {
 	err := optioncheck.First(
 		optioncheck.Refuse("issuer", o.Issuer == "" && o.ConfigurationURL == "", "issuer is missing"),
-		optioncheck.Refuse("client_id", o.ClientID == "", "client_id is missing"),
+		optioncheck.Refuse("client_id", o.ClientID == "" && !o.KeysOnly, "client_id is missing"),
 	)
 	if err != nil {
 		return err
