@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
@@ -127,6 +128,7 @@ func explains(h *Handler, route *Route) bool {
 // resolveRulesOf compiles the rules of an instance and of its routes, and adds what
 // they need of sessions to its needs.
 func resolveRulesOf(h *Handler) error {
+	h.instance.Admits = func(x *flow.Exchange) (bool, error) { return admits(h, x) }
 	with := h.app.rules
 	own, err := with.Lines(h.Require, h.Deny)
 	if err != nil {
@@ -168,4 +170,15 @@ func resolveRulesOf(h *Handler) error {
 		h.allRules = slices.Concat(h.allRules, route.rules)
 	}
 	return checkRules(h)
+}
+
+// admits reports whether the user of a request, who is signed in, satisfies the rules
+// of the instance itself: whom it takes for anonymous on its public pages it does not
+// know elsewhere either.
+func admits(h *Handler, x *flow.Exchange) (bool, error) {
+	st := h.stateOf(x.R, originalURL(x.R))
+	policy := h.sitePolicy()
+	policy.Public = true
+	decision := h.decide(x, st, policy)
+	return decision.Action == authz.Serve, st.tooEarly
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // The values of options that have one of a few.
@@ -113,7 +114,7 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 	return nil
 }
 
-// resolveProviders finds the providers of this site, and which one is default.
+// resolveProviders finds the providers of this site, and which one is default, if any.
 func (h *Handler) resolveProviders(caddy.Context) error {
 	h.providers = make(map[string]*provider)
 	h.instance.Providers, h.instance.ByRedirectPath = make(map[string]*flow.Provider), make(map[string]*flow.Provider)
@@ -128,6 +129,7 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
 		h.providers[id], h.instance.Providers[id] = p, &p.Provider
+		h.instance.InOrder = append(h.instance.InOrder, &p.Provider)
 		if p.RedirectPath == "" {
 			continue
 		}
@@ -217,14 +219,39 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 		h.instance.ReturnTo = append(h.instance.ReturnTo, origin)
 	}
-	if h.SignedOut == "" {
-		return nil
+	err := resolveSessionEndpoint(h)
+	if err != nil || h.SignedOut == "" {
+		return err
 	}
-	var err error
 	if h.SignedOut, err = expand(h.SignedOut); err != nil {
 		return fmt.Errorf("signed_out: %w", err)
 	}
 	return checkSignedOut(h.instance, h.SignedOut)
+}
+
+// resolveSessionEndpoint finds what scripts learn about the session.
+func resolveSessionEndpoint(h *Handler) error {
+	e := h.SessionEndpoint
+	if e == nil {
+		return nil
+	}
+	if err := e.Check(); err != nil {
+		return err
+	}
+	h.instance.SessionEndpoint = &flow.SessionEndpoint{Claims: e.Claims}
+	for _, text := range e.Origins {
+		text, err := expand(text)
+		if err != nil {
+			return fmt.Errorf("session_endpoint: origin: %w", err)
+		}
+		origin, err := siteconfig.ParseReader(text)
+		if err != nil {
+			return err
+		}
+		h.instance.SessionEndpoint.Origins = append(h.instance.SessionEndpoint.Origins, origin)
+	}
+	h.neededClaims = append(h.neededClaims, e.Needs()...)
+	return nil
 }
 
 // checkSiteData refuses unknown types of the header Clear-Site-Data (W3C Clear

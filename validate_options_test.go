@@ -178,7 +178,6 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 
 func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 	operatorsFiles(t)
-	two := `{"own_providers": {"one": ` + soundProvider + `, "two": ` + soundProvider + `}}`
 	withPath := func(id, path string) string {
 		return `"` + id + `": ` + strings.Replace(soundProvider, "{", `{"redirect_path": "`+path+`", `, 1)
 	}
@@ -186,7 +185,6 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 	for _, tc := range []struct{ name, app, patch, cause string }{
 		// providers
 		{"no provider", `{"providers": null}`, `{"own_providers": null}`, "no provider is configured"},
-		{"several providers and no default", "", two, "there are several providers (one, two): say which is meant by default"},
 		{"several shared providers and none named", `{"providers": {"a": ` + soundProvider + `, "b": ` + soundProvider + `}}`, `{"own_providers": null}`, "there are several shared providers (a, b): name those of this site"},
 		{"a default provider of another site", "", `{"default_provider": "corp"}`, "default_provider corp: is not a provider of this site"},
 		{"a default provider that is not shared", `{"default_provider": "crop"}`, "", "default_provider crop: there is no such provider"},
@@ -219,6 +217,10 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		{"a base URL from an unset variable", "", `{"base_url": "https://{env.OIDC_NOT_SET}"}`, "base_url: {env.OIDC_NOT_SET} is empty"},
 		{"a return address with a path", "", `{"return_to": ["https://a.example", "https://b.example/b"]}`, "return_to: "},
 		{"a return address that is a pattern", "", `{"return_to": ["https://*.example"]}`, "return_to: "},
+		{"a reader of the session from an unset variable", "", `{"session_endpoint": {"origins": ["https://{env.OIDC_NOT_SET}"]}}`, "session_endpoint: origin: {env.OIDC_NOT_SET} is empty"},
+		{"a reader of the session over plain HTTP, by a variable", "", `{"session_endpoint": {"origins": ["http://{env.OIDC_HOST}"]}}`, "session_endpoint: origin: only https"},
+		{"a reader of the session that is a pattern", "", `{"session_endpoint": {"origins": ["https://*.example"]}}`, "session_endpoint: origin: "},
+		{"a claim of the session with an empty part", "", `{"session_endpoint": {"claims": ["a..b"]}}`, "session_endpoint: claims: 'a..b': "},
 		{"a return address from an unset variable", "", `{"return_to": ["https://{env.OIDC_NOT_SET}"]}`, "return_to: {env.OIDC_NOT_SET} is empty"},
 		{"a signed-out address that is none", "", `{"signed_out": "www.example.com"}`, "signed_out: "},
 		{"a signed-out address that is script", "", `{"signed_out": "javascript:alert(1)"}`, "signed_out: "},

@@ -42,6 +42,7 @@ type Options struct {
 	CookieDomain string        // empty for cookies of the host alone
 	MaxChunks    int           // how many cookies a session may take
 	Lifetime     time.Duration // of a session
+	IdleTimeout  time.Duration // of a session that is not used; zero for none
 	// Refresh reports whether the tokens of sessions are refreshed, and
 	// ExpectRefresh whether the configuration says so itself.
 	Refresh, ExpectRefresh bool
@@ -52,6 +53,8 @@ type Options struct {
 	// Needs is what this instance alone needs of a session. The tokens in it are
 	// those that the application receives.
 	Needs identity.Needs
+	// SessionEndpoint is what scripts learn about the session; nil for nothing.
+	SessionEndpoint *SessionEndpoint
 	// OwnsHeader reports whether a header of a name tells the application who the
 	// user is at this instance.
 	OwnsHeader func(name string) bool
@@ -63,7 +66,9 @@ type Options struct {
 type Instance struct {
 	Options
 
-	Providers      map[string]*Provider // by id
+	Providers map[string]*Provider // by id
+	InOrder   []*Provider          // the same, as the configuration names them
+	// Default is what ShorthandID means; nil where users choose among several.
 	Default        *Provider
 	ByRedirectPath map[string]*Provider // those with a redirect URI of their own
 
@@ -89,6 +94,9 @@ type Instance struct {
 
 	Server    Server
 	Templates func() *pages.Templates
+	// Admits reports whether the user of a request, who is signed in, satisfies the
+	// rules of the instance itself, which apply on public pages as well.
+	Admits func(*Exchange) (bool, error)
 	// OnLogin is called when a login begins, with the provider's id, the site's
 	// origin and the redirect URI.
 	OnLogin func(provider, origin, redirectURI string)
@@ -111,14 +119,19 @@ type Server interface {
 }
 
 // loginURL returns the address that begins a login at a provider, which demands what
-// is to be proved and then leads back.
+// is to be proved and then leads back. Without a provider it is the chooser's.
 func (in *Instance) loginURL(p *Provider, returnTo string, proof op.Proof) string {
 	var parameters []string
 	if returnTo != "" && returnTo != in.Home {
 		parameters = append(parameters, "returnto="+url.QueryEscape(returnTo))
 	}
-	parameters = append(parameters, linkOfProof(proof)...)
-	address := in.Endpoints + "/" + p.ID + "/login"
+	if demanded := parametersOfProof(proof); len(demanded) > 0 {
+		parameters = append(parameters, demanded.Encode())
+	}
+	address := in.Endpoints + "/"
+	if p != nil {
+		address += p.ID + "/login"
+	}
 	if len(parameters) > 0 {
 		address += "?" + strings.Join(parameters, "&")
 	}
@@ -141,7 +154,8 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 }
 
 // UserOf returns the user whom a session of a provider stands for at this instance.
-// Of several providers, all but the default one have their id before names.
+// Of several providers, all but the default one have their id before names; without
+// a default one, all have.
 func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
 	several := len(in.Providers) > 1 || p.ForPrograms || in.Programs != nil && in.Programs.Issuers
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}

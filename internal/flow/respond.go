@@ -84,7 +84,7 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	if p == nil || p.Disabled || p.ForPrograms {
 		p = x.Default
 	}
-	if text.Retry && !p.Disabled {
+	if text.Retry && x.offersLogin(p) {
 		shown.LoginURL = x.loginURL(p, f.ReturnTo, f.Proof)
 	}
 	st.shown = shown.Message
@@ -187,6 +187,13 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 	st := x.State
 	st.failed = &Failure{Code: reason, Cause: errUnauthenticated, Provider: p, ReturnTo: returnTo, Proof: proof}
 	st.shown = reason.Message()
+	if len(x.ReturnTo) > 0 {
+		x.header().Add("Vary", "Origin")
+	}
+	if x.R.Header.Get("HX-Request") == "true" {
+		// HTMX looks at it before the status, unless that is a redirect.
+		x.header().Set("HX-Redirect", x.loginURL(p, returnTo, proof))
+	}
 	switch {
 	case x.LeaveErrors:
 		return &Error{Status: http.StatusUnauthorized, Err: errors.New("sign-in needed")}
@@ -194,6 +201,9 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 		return x.programProblem(http.StatusUnauthorized, st.failed, errorcode.Explain(reason, errUnauthenticated, false), "")
 	case navigation.IsNavigation(x.R):
 		return x.signInPage(st.failed)
+	}
+	if origin := listedOrigin(x.R, x.ReturnTo); origin != "" && x.Scope() != nil {
+		return x.unauthorizedElsewhere(origin, reason, x.loginURL(p, returnTo, proof))
 	}
 	problem := pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: x.loginURL(p, returnTo, proof)}
 	problem.ACRValues, problem.MaxAge = acceptableOf(proof), secondsOf(proof.MaxAge)
@@ -229,7 +239,7 @@ func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
 func (x *Exchange) signInPage(f *Failure) error {
 	text := errorcode.Explain(f.Code, f.Cause, false)
 	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(x.R)}
-	if !f.Provider.Disabled {
+	if x.offersLogin(f.Provider) {
 		shown.LoginURL = x.loginURL(f.Provider, f.ReturnTo, f.Proof)
 	}
 	if f.Code == errorcode.InsufficientAuthentication || f.Code == errorcode.SessionOutdated {

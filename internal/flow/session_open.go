@@ -7,6 +7,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
@@ -65,8 +66,19 @@ func (x *sessions) classify(l *sessionstore.Loaded, now time.Time) validity {
 		x.State.markForeign(x.Instance, l)
 		return sessionForeign
 	}
-	x.State.adopt(x.Instance, x.R, p, l, l.Stale || x.Sessions.UpdateDue(&l.Session, now))
+	x.State.adopt(x.Instance, x.R, p, l, l.Stale || x.useDue(&l.Session, now))
 	return sessionValid
+}
+
+// useDue reports whether the session is to be updated because the request uses it.
+func (x *sessions) useDue(s *session.Session, now time.Time) bool {
+	switch x.State.use {
+	case usesNothing:
+		return false
+	case usesNow:
+		return x.IdleTimeout > 0
+	}
+	return x.Sessions.UpdateDue(s, now)
 }
 
 // atSibling returns the same request at another instance of the

@@ -32,8 +32,13 @@ func (x *sessions) updateSession(s *cookiescope.Scope, present uint8) (sets bool
 		return false, nil // the browser has a newer one, or is about to get it
 	}
 	renewed := *st.session
-	renewed.Seen = x.Now()
+	if st.use != usesNothing {
+		renewed.Seen = x.Now()
+	}
 	chunks, err := x.Sessions.Update(ctx, ring, s.SessionAAD, st.loaded, &renewed)
+	if err == nil {
+		st.seen = renewed.Seen
+	}
 	if err != nil || len(chunks) == 0 {
 		return false, err
 	}

@@ -48,6 +48,10 @@ type State struct {
 	value string
 	ring  *seal.Ring
 
+	// use is what the request means for the idle timeout, and seen the use that was
+	// kept with the session; zero if none was.
+	use  sessionUse
+	seen time.Time
 	// shortfall is why the session is not enough at this instance.
 	shortfall authz.Shortfall
 	// unconfirmed reports whether the claims are older than they may be, and only a
@@ -63,6 +67,15 @@ type State struct {
 	// identityHeaders are the headers about the user that instances have set.
 	identityHeaders []string
 }
+
+// sessionUse is what a request means for the idle timeout of its session.
+type sessionUse int
+
+const (
+	usesSession sessionUse = iota // it counts, with what is lost by counting seldom
+	usesNothing                   // the session may end in spite of it
+	usesNow                       // it counts at once
+)
 
 // Enter notes that the request reached an instance.
 func (st *State) Enter(in *Instance, r *http.Request) {

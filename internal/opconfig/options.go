@@ -62,6 +62,7 @@ type Options struct {
 	// KeysOnly: it is no provider, but an issuer whose access tokens are verified.
 	KeysOnly bool
 
+	Name                                    string
 	ClientID, ClientSecret                  string
 	ClientAuth                              string
 	ClientKeys                              []string

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 )
@@ -30,9 +31,10 @@ const (
 	Confirm       = "confirm.html"
 	Continue      = "continue.html"
 	SessionEnded  = "session_ended.html"
+	Chooser       = "chooser.html"
 )
 
-var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded}
+var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, Chooser}
 
 const layout = "layout.html"
 
@@ -58,14 +60,29 @@ type Data struct {
 	// Sent reports whether a form was sent and did not arrive, in
 	// session_ended.html.
 	Sent bool
-	// Action and Fields are the form of continue.html.
+	// Action and Fields are the form of continue.html, and of chooser.html.
 	Action string
 	Fields map[string]string
+	// Choices are the providers of chooser.html, the remembered one first. Field is the
+	// name of its form's field for a user name or an e-mail address, of at most
+	// MaxLength characters. Sought reports whether what a user has entered there does
+	// not say which provider it is.
+	Choices   []Choice
+	Field     string
+	MaxLength int
+	Sought    bool
 
 	LoginURL  string // begins a fresh sign-in; may be empty
 	RetryURL  string // error.html: what to try again; may be empty
 	LogoutURL string
 	HomeURL   string
+}
+
+// Choice is a provider that users can choose.
+type Choice struct {
+	ID, Name   string
+	URL        string // begins a login there
+	Remembered bool   // the user's last choice
 }
 
 // Templates are the templates of all pages.
@@ -116,6 +133,7 @@ func try(t *template.Template) error {
 	full := Data{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
 		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
+		Choices: []Choice{{"i", "n", "/c", true}, {"j", "o", "/d", false}}, Field: "f", MaxLength: 1, Sought: true,
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))
 }
@@ -139,6 +157,15 @@ func (t *Templates) Render(name string, data Data) (*Page, error) {
 // Write writes the page, which no other page may show in a frame.
 func (p *Page) Write(w http.ResponseWriter, r *http.Request, status int) error {
 	pageSecurityHeaders(w.Header(), p.nonce, "'none'")
+	return p.write(w, r, status)
+}
+
+// WriteForm is Write for a page whose forms lead to this site, and on from here to
+// the given origins alone.
+func (p *Page) WriteForm(w http.ResponseWriter, r *http.Request, status int, origins []string) error {
+	pageSecurityHeaders(w.Header(), p.nonce, "'none'")
+	policy := w.Header().Get("Content-Security-Policy")
+	w.Header().Set("Content-Security-Policy", policy+"; form-action "+strings.Join(append([]string{"'self'"}, origins...), " "))
 	return p.write(w, r, status)
 }
 
