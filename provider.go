@@ -21,8 +21,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // provider is one provider as a site uses it: what its configuration resolves
