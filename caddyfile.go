@@ -171,6 +171,8 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //		endpoints <prefix>
 //		logout_path <path>
 //		base_url <url>
+//		login_at <origin>
+//		login_for <host pattern>...
 //		error_pages builtin|caddy
 //		pages <dir>
 //		session { <session options> }

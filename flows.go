@@ -64,7 +64,7 @@ func (h *Handler) ownNeeds() identity.Needs {
 		Claims: h.neededClaims, Kept: h.session.Claims, KeepAll: h.session.Claims == nil,
 		AccessToken:  h.Upstream != nil && h.Upstream.AccessToken != "",
 		IDToken:      h.Upstream != nil && h.Upstream.IDToken != "",
-		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(),
+		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(), Sources: len(h.LoginFor) > 0,
 	}
 	return *identity.Union(append(h.ruleNeeds, needs)...)
 }

@@ -34,6 +34,8 @@ var endpoints = map[string]endpoint{
 	"signedout": {serve: serveSignedOut, methods: []string{http.MethodGet}},
 	"jwks":      {serve: serveKeys, methods: []string{http.MethodGet}},
 
+	handoverRest: {serve: serveTicket, methods: []string{http.MethodGet}, spends: true},
+
 	"initiate":            {serve: serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
 	"backchannel-logout":  {serve: serveBackchannelLogout, methods: []string{http.MethodPost}},
 	"frontchannel-logout": {serve: serveFrontchannelLogout, methods: []string{http.MethodGet}},
@@ -50,6 +52,7 @@ type siteEndpoint struct {
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
 var siteEndpoints = map[string]siteEndpoint{
+	handoverRest: {endpoint{serve: serveLoginHost, methods: []string{http.MethodGet, http.MethodPost}, spends: true}, servesLogins},
 	"session": {
 		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
 		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },

@@ -78,6 +78,9 @@ type Instance struct {
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
 
+	// LoginHost is where logins are served, or whose are served here.
+	LoginHost LoginHost
+
 	// Programs is how programs are let in; nil for not at all.
 	Programs *Programs
 	// Resource is what the instance says of itself to programs; nil for nothing.

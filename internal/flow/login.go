@@ -9,7 +9,9 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -24,6 +26,11 @@ type login struct {
 	proof    op.Proof   // what rules and the login link demand
 	extra    url.Values // further parameters of the authorization request
 	silent   string     // the subject that a login without questions is to be for
+
+	// forSite reports whether the login is for another site, which needs the claims of
+	// these names. It has to lead back to the site's request.
+	forSite   bool
+	requested session.Names
 }
 
 // refuse returns the failure of the login.
@@ -46,6 +53,9 @@ func (l *login) begin() *Failure {
 		// A login that cannot end in a session would only be followed by another.
 		return l.refuse(errorcode.ProviderUnavailable, storageFailure(err).Cause)
 	}
+	if l.LoginHost.At != nil {
+		return l.beginAtLoginHost(s, ring)
+	}
 	if p.FormPost && s.Origin.Scheme == "http" && !s.Origin.Loopback() {
 		return l.refuse(errorcode.BadRequest, errorcode.ErrFormPostPlainHTTP)
 	}
@@ -53,7 +63,7 @@ func (l *login) begin() *Failure {
 	t.Binding, t.Provider, t.Began = p.Registration, p.ID, l.Now()
 	t.RedirectURI, t.Silent = l.redirectURI(s, p), l.silent
 	demands := l.demands()
-	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, "").Names()
+	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, l.requested).Names()
 	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
 	request := loginOf(&t)
 	request.Demands = demands
@@ -62,14 +72,9 @@ func (l *login) begin() *Failure {
 		return l.refuse(errorcode.Of(err), err)
 	}
 	name := s.TransactionPrefix + session.HashState(t.State).CookieSuffix()
-	value := ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
-	for max := len(t.Return); len(name)+len(value) > maxTransaction && max > 0; max /= 2 {
-		t.Return = address.Shorten(t.Return, max-1)
-		value = ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
-	}
-	if t.Return != l.returnTo && l.isFirst(p, "shortened", "") {
-		l.info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
-			slog.Int("bytes", len(l.returnTo)), slog.String("host", l.R.Host))
+	value := l.sealTransaction(s, ring, name, &t)
+	if l.forSite && t.Return != l.returnTo {
+		return l.refuse(errorcode.BadRequest, handover.ErrSize)
 	}
 	l.OnLogin(p.ID, s.Origin.String(), t.RedirectURI)
 	l.expireOldest(s, ring)
@@ -81,6 +86,21 @@ func (l *login) begin() *Failure {
 	cookie.Set(l.header(), c)
 	_ = pages.Redirect(l.W, http.StatusFound, location)
 	return nil
+}
+
+// sealTransaction returns the value of the transaction's cookie. A return address that
+// does not fit loses its query.
+func (l *login) sealTransaction(s *cookiescope.Scope, ring *seal.Ring, name string, t *session.Transaction) string {
+	value := ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
+	for max := len(t.Return); len(name)+len(value) > maxTransaction && max > 0; max /= 2 {
+		t.Return = address.Shorten(t.Return, max-1)
+		value = ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
+	}
+	if t.Return != l.returnTo && l.provider != nil && l.isFirst(l.provider, "shortened", "") {
+		l.info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
+			slog.Int("bytes", len(l.returnTo)), slog.String("host", l.R.Host))
+	}
+	return value
 }
 
 // rejectsCookies returns the failure of a login that would be followed by

@@ -86,6 +86,9 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	}
 	if text.Retry && x.offersLogin(p) {
 		shown.LoginURL = x.loginURL(p, f.ReturnTo, f.Proof)
+		if x.isHandoverURL(f.ReturnTo) {
+			shown.LoginURL = f.ReturnTo // goes on for the site that the login is for
+		}
 	}
 	st.shown = shown.Message
 	if x.LeaveErrors {

@@ -99,6 +99,10 @@ func (m *cookieManager) IsRevoked(ctx context.Context, target *revocation.Target
 	return isRevokedIn(ctx, m.Log, target)
 }
 
+func (m *cookieManager) RevokeParent(ctx context.Context, parent *session.Parent) error {
+	return m.Log.Add(ctx, m.revocationOfParent(parent))
+}
+
 func (m *cookieManager) Revocations() Revocations { return m.Log }
 
 func (m *cookieManager) Ready(context.Context) error { return nil }

@@ -36,6 +36,15 @@ type Loaded struct {
 	version atomic.Uint64
 }
 
+// RecordKey returns the key of the session's record in a store; empty for a session
+// in cookies.
+func (l *Loaded) RecordKey() string {
+	if l.ticket == nil {
+		return ""
+	}
+	return l.ticket.key
+}
+
 // InCookies reports whether the browser's cookies hold the session itself, so
 // that only a response can update it.
 func (l *Loaded) InCookies() bool { return l.ticket == nil }
