@@ -43,10 +43,7 @@ type Revocations func(context.Context, *revocation.Target) (bool, error)
 // are being checked.
 const retryAfter = time.Second
 
-var (
-	errRevoked  = &program.Refusal{Reason: string(op.ReasonRevoked) + ": the user was signed out since the token was issued"}
-	errDisabled = &program.Refusal{Reason: "disabled: the provider is switched off"}
-)
+var errDisabled = &program.Refusal{Reason: "disabled: the provider is switched off"}
 
 // accept makes the entry of a token that passed every check.
 func (u *Users) accept(key key, raw string, token *op.AccessToken, now time.Time) (*entry, error) {
@@ -72,7 +69,7 @@ func (revoked Revocations) confirm(ctx context.Context, e *entry) (*sessionstore
 		return nil, &program.UnavailableError{Err: err, RetryAfter: retryAfter}
 	}
 	if is {
-		return nil, errRevoked
+		return nil, &program.Refusal{Reason: string(op.ReasonRevoked) + ": the user was signed out since the token was issued", Session: &e.loaded.Session}
 	}
 	return &e.loaded, nil
 }

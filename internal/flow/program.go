@@ -90,7 +90,7 @@ func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 		return x.verifyFailure(&program.Refusal{Reason: "its provider is not in use here", Session: s})
 	}
 	if len(loaded.Resources) > 0 && !x.isForResource(loaded.Resources) {
-		return verifyFailure(&program.Refusal{Reason: "audience: the token is for another part of the site", Session: s})
+		return x.verifyFailure(&program.Refusal{Reason: "audience: the token is for another part of the site", Session: s})
 	}
 	if f := x.checkKnown(x.R.Context(), p, s); f != nil {
 		if f.Code == errorcode.UserUnknown {
