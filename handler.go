@@ -39,6 +39,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // Upgrade of it says so.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, webSocket bool) error {
 	st := h.stateOf(r, original)
+	st.connect = webSocket
 	call, found := h.endpoint(original.Path)
 	if found && call.Describes() {
 		st.Sent = maps.Clone(r.Header)
@@ -90,6 +91,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	case authz.Serve:
 		h.setIdentityHeaders(st, r)
 		st.upgrade.Restore(r.Header, h.Upgrades)
+		st.follow(h, &policy)
 		return st.callNext(w, r, next, noStore, !policy.Public || st.SignedIn() && !policy.Named)
 	case authz.PassAnonymous:
 		st.SignOut()
@@ -147,7 +149,7 @@ func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	st, ok := vars[stateVar].(*requestState)
 	if !ok {
-		st = &requestState{State: flow.State{Cookies: r.Header["Cookie"]}}
+		st = new(requestState)
 		if site := siteHeadersOf(h); site.TakesCredentials() {
 			st.Credentials.Look(r.Header, site.Credentials())
 		}
@@ -175,8 +177,11 @@ func exchangeOf(h *Handler, w http.ResponseWriter, r *http.Request) (flow.Exchan
 // drop them, and our own cookies. It comes first, on every path: also what is
 // answered with an error may reach an application, by handle_errors.
 func (h *Handler) clean(st *requestState, r *http.Request) {
-	if len(st.Cookies) > 0 {
-		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
+	if ours := h.app.cookieNames.Ours; !st.stripped {
+		st.stripped = true
+		st.Cookies = cookie.Strip(r.Header, st.lines[:], st.cookies[:0], ours)
+	} else {
+		cookie.Strip(r.Header, st.lines[:], nil, ours) // what was added since is not the browser's
 	}
 	st.upgrade = siteHeadersOf(h).Clean(r, st.IdentityHeaders())
 }
