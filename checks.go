@@ -79,6 +79,7 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 		Match:         rawMatcherSets(config.MatcherSetsRaw),
 		Endpoints:     cmp.Or(config.Endpoints, defaultEndpoints),
 		SignedOut:     config.SignedOut,
+		Resource:      config.Application != nil && config.Application.ResourceMetadata != nil,
 		Session:       session.checkOptions(),
 	}
 	if config.Check != nil {
@@ -227,6 +228,7 @@ func (h *Handler) logRegistration(id, origin, redirectURI string) {
 // about those that may be a mistake.
 func checkRules(h *Handler) error {
 	in := rulecheck.Instance{ProviderIDs: slices.Sorted(maps.Keys(h.app.providers)), KnowsUsers: len(h.instance.KnownUsers) > 0}
+	in.Keys = h.instance.Programs != nil && h.instance.Programs.Keys != nil
 	for id, p := range h.providers {
 		if h.app.providers[id] == nil {
 			in.ProviderIDs = append(in.ProviderIDs, id)
@@ -235,6 +237,11 @@ func checkRules(h *Handler) error {
 			user := h.instance.UserOf(&p.Provider, nil)
 			in.Providers = append(in.Providers, rulecheck.Provider{ID: id, Issuer: p.Mapping.Issuer, Tenants: p.Mapping.TenantList, CanHaveGroup: user.CanHaveGroup})
 		}
+	}
+	for id, p := range h.issuers {
+		in.ProviderIDs = append(in.ProviderIDs, id)
+		user := h.instance.UserOf(&p.Provider, nil)
+		in.Providers = append(in.Providers, rulecheck.Provider{ID: id, Issuer: p.Mapping.Issuer, CanHaveGroup: user.CanHaveGroup})
 	}
 	place := func(name string, sets []*authz.Set) {
 		p := rulecheck.Place{Name: name}

@@ -25,6 +25,9 @@ type Programs struct {
 	// Providers are those that vouch for programs alone, by id: access keys, and the
 	// further issuers of tokens.
 	Providers map[string]*Provider
+	// Issuers reports whether there are further issuers among them, so that no name of
+	// a provider's may look like one of theirs.
+	Issuers bool
 }
 
 // NewKeyProvider returns what vouches for access keys. groups is the claim that has
@@ -77,11 +80,25 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	return true, x.adoptProgram(&c)
 }
 
+// WithholdCredential takes a credential of ours out of the header of a request that is
+// not judged by it.
+func (x *Exchange) WithholdCredential() {
+	if x.Programs == nil {
+		return
+	}
+	if c, _ := x.Programs.Find(&x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
+		delete(x.R.Header, "Authorization")
+	}
+}
+
 // adoptProgram takes over what a credential stands for.
 func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	loaded, p, err := x.verifyProgram(x.R.Context(), c)
 	if err != nil {
 		return x.verifyFailure(err)
+	}
+	if len(loaded.Resources) > 0 && !x.isForResource(loaded.Resources) {
+		return x.verifyFailure(&program.Refusal{Reason: "audience: the token is for another part of the site", Session: &loaded.Session})
 	}
 	if f := x.checkKnown(x.R.Context(), p, &loaded.Session); f != nil {
 		if f.Code == errorcode.UserUnknown {

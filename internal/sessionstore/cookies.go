@@ -71,6 +71,13 @@ func (m *cookieManager) Valid(ctx context.Context, l *Loaded) (bool, error) {
 	return m.validAt(ctx, l, m.Now())
 }
 
+func (m *cookieManager) EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error) {
+	if !m.expired(s, now) {
+		return false, nil
+	}
+	return m.validAt(ctx, &Loaded{Session: *s}, now)
+}
+
 func (m *cookieManager) validAt(ctx context.Context, l *Loaded, now time.Time) (bool, error) {
 	if !m.Log.Fresh(now) { // else there is nothing to wait for
 		if err := m.Log.Ready(ctx); err != nil {
@@ -93,6 +100,10 @@ func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, place string,
 
 func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
 	return m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now()))
+}
+
+func (m *cookieManager) IsRevoked(ctx context.Context, target *revocation.Target) (bool, error) {
+	return isRevokedIn(ctx, m.Log, target)
 }
 
 func (m *cookieManager) RevokeParent(ctx context.Context, parent *session.Parent) error {

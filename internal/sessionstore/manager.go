@@ -47,6 +47,11 @@ type Manager interface {
 	// Valid reports whether the session was not revoked since it was loaded.
 	Valid(ctx context.Context, l *Loaded) (bool, error)
 
+	// EndedByTime reports whether a session is over because of its own times, and
+	// was not revoked. Of a store, which forgets sessions that it has deleted, only
+	// revocations of more than one session are known.
+	EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error)
+
 	// Create keeps a new session and returns the values of its cookies.
 	// ErrRevoked means that the provider has ended it already.
 	Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) (chunks []string, err error)
@@ -58,6 +63,10 @@ type Manager interface {
 
 	// Revoke ends a session on all nodes, copies of its cookie included.
 	Revoke(ctx context.Context, l *Loaded) error
+
+	// IsRevoked reports whether a session that is not kept here was revoked: that of a
+	// token.
+	IsRevoked(ctx context.Context, target *revocation.Target) (bool, error)
 
 	// RevokeParent ends the session that a session was handed over from, and with it
 	// all that were handed over from it.
@@ -176,6 +185,14 @@ func (b *base) revokedIn(log *revocation.Log, l *Loaded) bool {
 		return log.RevokedSession(&l.Session, "")
 	}
 	return log.Revoked(b.target(l))
+}
+
+// isRevokedIn reports whether the log has a revocation of a target.
+func isRevokedIn(ctx context.Context, log *revocation.Log, target *revocation.Target) (bool, error) {
+	if err := log.Ready(ctx); err != nil {
+		return false, err
+	}
+	return log.Revoked(target), nil
 }
 
 // revocationOf is the revocation of one session, by itself or by its user.
