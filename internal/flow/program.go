@@ -54,7 +54,7 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 		return false, nil
 	}
 	st := x.State
-	c, err := x.Programs.Find(&st.Credentials)
+	c, err := x.Programs.Find(st.Credentials)
 	if c.Scheme == program.None {
 		return false, nil
 	}
