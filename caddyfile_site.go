@@ -112,6 +112,9 @@ var siteOptions = map[string]siteOption{
 		return caddyargs.CheckedArg(s.Dispenser, &s.h.LogoutPath, address.CheckEndpointPath)
 	}},
 	"base_url": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.BaseURL, address.CheckOrigin) }},
+	"check": {parse: func(s *siteParser) error {
+		return siteconfig.ParseCheck(s.Dispenser, &s.h.Check)
+	}},
 	"login_at": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.LoginAt, address.CheckOrigin) }},
 	"login_for": {parse: func(s *siteParser) error {
 		return caddyargs.CheckedListArg(s.Dispenser, &s.h.LoginFor, handover.CheckPattern)

@@ -3,6 +3,7 @@ package oidcrp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,11 +36,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.serve(w, r, original, next, false)
 }
 
-// serve does that. connect says that the request was a CONNECT for a WebSocket.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, connect bool) error {
+// serve does that. webSocket says that the request opens a WebSocket, although no
+// Upgrade of it says so.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, webSocket bool) error {
 	st := h.stateOf(r, original)
+	call, found := h.endpoint(original.Path)
+	if found && call.Describes() {
+		st.Sent = maps.Clone(r.Header)
+	}
 	h.clean(st, r)
-	if call, found := h.endpoint(original.Path); found {
+	if found {
 		return toHandlerError(call.Serve(w, r, &st.State))
 	}
 	if h.Mode == modeEndpoints {
@@ -54,7 +60,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		st.upgrade.Restore(r.Header, h.siteHeaders.Upgrades())
 		return next.ServeHTTP(w, r)
 	}
-	if (connect || st.upgrade.IsWebSocket()) && h.isFromForeignPage(r) {
+	if (webSocket || st.upgrade.IsWebSocket()) && h.isFromForeignPage(r) {
 		return h.serveForeign(w, r, st, policy, next)
 	}
 	return h.guarded(w, r, st, policy, next)

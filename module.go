@@ -190,6 +190,9 @@ type Handler struct {
 	// What the application receives about the user. Default: nothing.
 	Upstream *siteconfig.Upstream `json:"upstream,omitempty"`
 
+	// Serves the endpoint `check` for other proxies, which ask it whether requests
+	// may pass. Default: it is not served.
+	Check *siteconfig.Check `json:"check,omitempty"`
 	// How programs are let in, which have no browser to sign in with. Default: they are
 	// not.
 	Application *siteconfig.Application `json:"application,omitempty"`

@@ -21,6 +21,10 @@ type State struct {
 	// Cookies are our own cookies that the browser sent, each like a Cookie line of
 	// its own.
 	Cookies []string
+	// Described reports whether another proxy describes the request, and gets the
+	// response. Sent is the header of such a proxy's request, as it came.
+	Described bool
+	Sent      http.Header
 	// Credentials are the lines where the client may have sent a credential of a
 	// program, before ours were taken out; nil if there are none.
 	Credentials *program.Lines
