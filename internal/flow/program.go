@@ -83,7 +83,7 @@ func (x *Exchange) WithholdCredential() {
 	if x.Programs == nil {
 		return
 	}
-	if c, _ := x.Programs.Find(&x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
+	if c, _ := x.Programs.Find(x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
 		delete(x.R.Header, "Authorization")
 	}
 }
