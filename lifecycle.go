@@ -120,7 +120,7 @@ func (a *App) storeProviderDocuments() {
 	known := make(map[*op.Discovery]bool)
 	storage := func() clusterstore.Storage { return a.storageState.storage() }
 	for _, h := range a.handlers {
-		for _, p := range h.providers {
+		for _, p := range slices.AppendSeq(slices.Collect(maps.Values(h.providers)), maps.Values(h.issuers)) {
 			if discovery := p.Client.Discovery; !known[discovery] {
 				known[discovery] = true
 				discovery.KeepIn(&op.SealedStore{Storage: storage, Keys: h.instance.Keys, Options: p.options, Issuer: p.Mapping.Issuer})

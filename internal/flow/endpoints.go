@@ -101,7 +101,7 @@ func (in *Instance) Endpoint(path string) (call Call, found bool) {
 	}
 	id, name, found := in.CutEndpoint(path)
 	if !found {
-		return Call{}, false
+		return in.resourceEndpointAt(path)
 	}
 	rest, slash := strings.CutPrefix(path[len(in.Endpoints):], "/")
 	if e, known := siteEndpoints[rest]; known && slash {

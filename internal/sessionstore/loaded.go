@@ -14,6 +14,8 @@ import (
 type Loaded struct {
 	Session session.Session
 	Stale   bool // its cookie should be sealed again, with a newer key
+	// Resources are the addresses where the session of a token counts; nil for all.
+	Resources []string
 
 	// What callers have found out about the session, once. The Manager does not
 	// use it.
