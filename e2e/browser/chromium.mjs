@@ -2,12 +2,13 @@
 // provider, and screenshots with their measures.
 import { chromium } from 'playwright-core';
 
-export const launch = () => chromium.launch({
+// launch starts a browser, with further flags.
+export const launch = (flags = []) => chromium.launch({
   executablePath: '/usr/bin/chromium', headless: true, timeout: 60000,
   args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--no-default-browser-check', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--disable-extensions', '--disable-features=OptimizationHints,MediaRouter,AutofillServerCommunication,Translate',
     // nothing but this machine is ever asked for
-    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost'],
+    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost', ...flags],
 });
 
 // open is a tab of a browser that knows nothing yet. What pages of the site do against their own policy goes into
