@@ -3,11 +3,12 @@
 // auth, app, wiki: the origins of the login host and of two sites on other domains; page: a private path; blocked: whether
 // the browser keeps third-party cookies out; shots: the folder for screenshots. auth serves /echo to anyone.
 // Prints one JSON object of what was seen; the Go test judges it.
-import { launch, open, password, shoot, signIn } from './chromium.mjs';
+import { openProfile, password, shoot, signIn } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
 const seen = { steps: [], violations: [], shots: [] };
-const browser = await launch(o.blocked ? ['--test-third-party-cookie-phaseout'] : []);
+const browsers = [];
+const open = async () => { browsers.push(await openProfile(o.auth, seen, o.blocked)); return browsers.at(-1); };
 
 async function step(page, name, data) {
   await page.waitForLoadState();
@@ -16,7 +17,7 @@ async function step(page, name, data) {
 const goOn = (page) => page.locator('form[method=post] button', { hasText: 'Go on to' });
 
 try {
-  const { context, page } = await open(browser, o.auth, seen);
+  const { context, page } = await open();
 
   // the first site: the provider, the question about a new site, and back
   await page.goto(o.app + o.page);
@@ -25,8 +26,6 @@ try {
   await goOn(page).waitFor();
   await step(page, 'asked about the site');
   await shoot(page, 'handover', o.shots, seen);
-  await page.keyboard.press('Tab');
-  await page.keyboard.press('Shift+Tab');
   await goOn(page).focus();
   await page.keyboard.press('Enter');
   await page.waitForURL(o.app + o.page);
@@ -46,7 +45,7 @@ try {
   seen.steps.push({ name: 'a frame', url: frame.url(), text: await frame.locator('body').innerText() });
 
   // another user of another browser is asked nothing about sites that are known
-  const other = await open(browser, o.auth, seen);
+  const other = await open();
   await other.page.goto(o.wiki + o.page);
   await signIn(other.page, 'bob');
   await other.page.waitForURL(o.wiki + o.page);
@@ -73,11 +72,10 @@ try {
   await step(page, 'at the second site afterwards');
   await other.page.goto(o.wiki + o.page);
   await step(other.page, 'the other user afterwards');
-  await other.context.close();
 } catch (e) {
   seen.error = `${e.message}`;
 } finally {
-  await browser.close();
+  for (const b of browsers) await b.close();
 }
 console.log(JSON.stringify(seen));
 process.exit(seen.error ? 1 : 0);

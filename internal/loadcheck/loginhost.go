@@ -66,8 +66,8 @@ func (i *Instance) problemsAt(at string, hosts []*Instance) (problems []string) 
 	if serves(func(h *Instance) bool { return h.Endpoints != i.Endpoints }) {
 		problems = append(problems, at+" has other endpoints than this site; both need the same")
 	}
-	if serves(func(h *Instance) bool {
-		return !h.Session.sharesPlace(&i.Session) || !slices.Equal(h.Session.Secrets, i.Session.Secrets)
+	if i.Session.isShared() && serves(func(h *Instance) bool {
+		return h.Session.isShared() && (h.Session.place() != i.Session.place() || !slices.Equal(h.Session.Secrets, i.Session.Secrets))
 	}) {
 		problems = append(problems, at+" keeps its sessions in another place, or with other secrets, than this site; both need the same")
 	}
@@ -87,12 +87,8 @@ func (i *Instance) patterns() (all []handover.Pattern) {
 	return all
 }
 
-// sharesPlace reports whether two instances can keep sessions in the same place: in
-// cookies and in Caddy's storage, or in the same kind of store.
-func (s *Session) sharesPlace(other *Session) bool {
-	return s.place() == other.place()
-}
-
+// place names where sessions are kept. It is the same for cookies and Caddy's storage,
+// where the logouts of both are.
 func (s *Session) place() string {
 	var store struct{ Module string }
 	if s.Store == "" || json.Unmarshal([]byte(s.Store), &store) != nil {
@@ -100,6 +96,10 @@ func (s *Session) place() string {
 	}
 	return store.Module
 }
+
+// isShared reports whether sessions are kept where other nodes see them. An instance
+// refuses others by itself.
+func (s *Session) isShared() bool { return s.place() != "memory" && (s.Store != "" || len(s.Secrets) == 0) }
 
 // hasProviderOf reports whether two instances have a provider in common.
 func (i *Instance) hasProviderOf(other *Instance) bool {
