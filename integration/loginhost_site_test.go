@@ -73,7 +73,9 @@ func TestADemandThatIsNeverMet(t *testing.T) {
 	f := newFederation(t)
 	f.app = "require acr mfa"
 	f.start(1)
-	f.op.Lie(func(l *oidctest.Faults) { l.IDToken.Claims = func(claims map[string]any) { claims["acr"] = "password" } })
+	f.op.Lie(func(l *oidctest.Faults) {
+		l.IDToken.Claims = func(claims map[string]any) { claims["acr"] = "password" }
+	})
 	b := f.browser()
 	check(t, f.goOn(b, appURL+"/page")).refused(errorcode.Forbidden)
 	logins := f.op.Hits(oidctest.Authorize)

@@ -34,11 +34,13 @@ var (
 		checkSignedOut,    // logouts that end with the next login
 		checkLoginAt,      // logins that the login host does not serve
 		checkLoginFor,     // sessions that could be handed over to a stranger
+		checkProxies,      // answers for other proxies, where none is trusted
 	}
 	// pairChecks look at an instance and one before it on the same site.
 	pairChecks = []func(*report, *Instance, *Instance){
 		checkProviderIDs, // providers of one id that know users differently
 		checkCookieNames, // session cookies of one name that clear each other
+		checkOneAnswer,   // answers for other proxies that no one gets
 	}
 )
 
@@ -68,8 +70,12 @@ type Options struct {
 	Routes    []Route
 	Endpoints string
 	SignedOut string
-	Providers []Provider
-	Session   Session
+	// Checks reports whether other proxies are answered, and CheckedHosts are the
+	// hosts that browsers see then.
+	Checks       bool
+	CheckedHosts []string
+	Providers    []Provider
+	Session      Session
 	// LoginAt is the login host, or nil, and LoginFor the hosts whose logins are served
 	// here.
 	LoginAt  *address.Origin

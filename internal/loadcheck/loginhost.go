@@ -99,7 +99,9 @@ func (s *Session) place() string {
 
 // isShared reports whether sessions are kept where other nodes see them. An instance
 // refuses others by itself.
-func (s *Session) isShared() bool { return s.place() != "memory" && (s.Store != "" || len(s.Secrets) == 0) }
+func (s *Session) isShared() bool {
+	return s.place() != "memory" && (s.Store != "" || len(s.Secrets) == 0)
+}
 
 // hasProviderOf reports whether two instances have a provider in common.
 func (i *Instance) hasProviderOf(other *Instance) bool {
