@@ -147,7 +147,7 @@ func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	st, ok := vars[stateVar].(*requestState)
 	if !ok {
-		st = &requestState{State: flow.State{Cookies: r.Header["Cookie"]}}
+		st = new(requestState)
 		if site := siteHeadersOf(h); site.TakesCredentials() {
 			st.Credentials.Look(r.Header, site.Credentials())
 		}
@@ -175,8 +175,11 @@ func exchangeOf(h *Handler, w http.ResponseWriter, r *http.Request) (flow.Exchan
 // drop them, and our own cookies. It comes first, on every path: also what is
 // answered with an error may reach an application, by handle_errors.
 func (h *Handler) clean(st *requestState, r *http.Request) {
-	if len(st.Cookies) > 0 {
-		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
+	if ours := h.app.cookieNames.Ours; !st.stripped {
+		st.stripped = true
+		st.Cookies = cookie.Strip(r.Header, st.lines[:], st.cookies[:0], ours)
+	} else {
+		cookie.Strip(r.Header, st.lines[:], nil, ours) // what was added since is not the browser's
 	}
 	st.upgrade = siteHeadersOf(h).Clean(r, st.IdentityHeaders())
 }

@@ -41,7 +41,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value string, now time.Time) (*Loaded, error) {
 	k := m.key(ring, place, value)
-	l := m.Cache.get(k)
+	l := m.Cache.get(&k)
 	if l == nil {
 		buffer := buffers.Get().(*[]byte)
 		defer buffers.Put(buffer)

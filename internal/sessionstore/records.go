@@ -73,7 +73,7 @@ func NewRecordManager(c Config, in Records) Manager {
 // opening, and a store whose version is the same is not asked.
 func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value string, now time.Time) (*Loaded, error) {
 	k := m.key(ring, place, value)
-	l := m.Cache.get(k)
+	l := m.Cache.get(&k)
 	found := l != nil
 	version := uint64(0)
 	if m.Versioned != nil {
