@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -288,6 +292,126 @@ func TestBehindAnotherCaddy(t *testing.T) {
 		"app.example.com {", w.base+" {\n\tbind 127.0.0.1", "10.0.0.2:8080", fmt.Sprintf("127.0.0.1:%d", port), "127.0.0.1:3000", w.app.addr())))
 	awaitProxy(t, w, front.process)
 	journeyThroughProxy(t, w)
+}
+
+// TestBehindTraefik replays what Traefik does, as its documentation and its source say,
+// with the configuration in docs/other-proxies.md: a Traefik is too large to be built
+// here.
+func TestBehindTraefik(t *testing.T) {
+	t.Parallel()
+	w, port := startChecked(t, "Traefik", ":8080")
+	traefik := &http.Server{Handler: newTraefik(t, replaced(t, snippet(t, "Traefik", "yaml", 0), "10.0.0.2:8080", fmt.Sprintf("127.0.0.1:%d", port), "127.0.0.1:3000", w.app.addr()))}
+	listener, err := net.Listen("tcp", mustParse(w.base).Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = traefik.Serve(listener) }()
+	t.Cleanup(func() { _ = traefik.Close() })
+	journeyThroughProxy(t, w)
+}
+
+// traefik is what matters here of a Traefik with one configuration.
+type traefik struct {
+	refused      *regexp.Regexp // values of Upgrade that no router takes
+	address      string         // of forwardAuth
+	copied       []string       // authResponseHeaders
+	removed      []string       // customRequestHeaders without a value
+	prefix       string         // of the router for the sign-in
+	path, except string
+	app, caddy   *httputil.ReverseProxy
+	client       http.Client
+}
+
+// newTraefik reads the parts of a dynamic configuration.
+func newTraefik(t *testing.T, config string) *traefik {
+	t.Helper()
+	find := func(pattern string) []string {
+		t.Helper()
+		found := regexp.MustCompile(pattern).FindStringSubmatch(config)
+		if found == nil {
+			t.Fatalf("expected %s in\n%s", pattern, config)
+		}
+		return found[1:]
+	}
+	proxyTo := func(address string) *httputil.ReverseProxy {
+		target, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host, r.Out.URL.RawQuery = r.In.Host, r.In.URL.RawQuery // passHostHeader
+			r.SetXForwarded()
+		}}
+	}
+	signIn := find("rule: Host\\(.*?\\) && \\(PathPrefix\\(`(.*?)`\\) \\|\\| Path\\(`(.*?)`\\)\\) && !Path\\(`(.*?)`\\)\\n")
+	servers := regexp.MustCompile(`- url: (\S+)`).FindAllStringSubmatch(config, -1)
+	if len(servers) != 2 {
+		t.Fatalf("expected two servers, seen %v", servers)
+	}
+	p := &traefik{
+		refused: regexp.MustCompile(find("!HeaderRegexp\\(`Upgrade`, `(.*?)`\\)\\n")[0]), address: find(`address: (\S+)`)[0], copied: strings.Split(find(`authResponseHeaders: \[(.*)\]`)[0], ", "),
+		prefix: signIn[0], path: signIn[1], except: signIn[2], app: proxyTo(servers[0][1]), caddy: proxyTo(servers[1][1]),
+		client: http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	for _, line := range regexp.MustCompile(`(?m)^ +(\S+): ""$`).FindAllStringSubmatch(config, -1) {
+		p.removed = append(p.removed, line[1])
+	}
+	if !strings.Contains(config, "middlewares: [remove, check]") {
+		t.Fatal("the configuration has other middlewares")
+	}
+	return p
+}
+
+func (p *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for name := range r.Header { // its entry point trusts no client
+		if strings.HasPrefix(name, "X-Forwarded-") {
+			r.Header.Del(name)
+		}
+	}
+	switch {
+	case (strings.HasPrefix(r.URL.Path, p.prefix) || r.URL.Path == p.path) && r.URL.Path != p.except:
+		p.caddy.ServeHTTP(w, r)
+		return
+	case slices.ContainsFunc(r.Header["Upgrade"], p.refused.MatchString):
+		http.NotFound(w, r)
+		return
+	}
+	for _, name := range p.removed {
+		r.Header.Del(name)
+	}
+	ask, err := http.NewRequestWithContext(r.Context(), http.MethodGet, p.address, nil)
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	ask.Header = r.Header.Clone()
+	for _, name := range []string{"Connection", "Keep-Alive", "Te", "Trailers", "Transfer-Encoding", "Upgrade", "Proxy-Authorization"} {
+		ask.Header.Del(name)
+	}
+	client, _, _ := net.SplitHostPort(r.RemoteAddr)
+	for name, value := range map[string]string{"For": client, "Method": r.Method, "Proto": "http", "Host": r.Host, "Uri": r.URL.RequestURI()} {
+		ask.Header.Set("X-Forwarded-"+name, value)
+	}
+	answer, err := p.client.Do(ask)
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode/100 != 2 {
+		maps.Copy(w.Header(), answer.Header)
+		w.WriteHeader(answer.StatusCode)
+		_, _ = io.Copy(w, answer.Body)
+		return
+	}
+	for _, name := range p.copied {
+		r.Header.Del(name)
+		if values := answer.Header[http.CanonicalHeaderKey(name)]; len(values) > 0 {
+			r.Header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	p.app.ServeHTTP(w, r)
 }
 
 // awaitProxy waits until a proxy serves the site.
