@@ -39,6 +39,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // Upgrade of it says so.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, webSocket bool) error {
 	st := h.stateOf(r, original)
+	st.connect = webSocket
 	call, found := h.endpoint(original.Path)
 	if found && call.Describes() {
 		st.Sent = maps.Clone(r.Header)
@@ -90,6 +91,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	case authz.Serve:
 		h.setIdentityHeaders(st, r)
 		st.upgrade.Restore(r.Header, h.Upgrades)
+		st.follow(h, &policy)
 		return st.callNext(w, r, next, noStore, !policy.Public || st.SignedIn() && !policy.Named)
 	case authz.PassAnonymous:
 		st.SignOut()

@@ -24,7 +24,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 		f.Provider, f.Cause = p, &refusedUser{f.Cause, fresh}
 		return f
 	}
-	x.MarkLive(fresh)
+	x.MarkLive(fresh, "", "")
 	replaced := x.endReplaced(s, fresh)
 	present := s.FindSession(x.State.Cookies).Chunks
 	if x.R.Method == http.MethodPost {

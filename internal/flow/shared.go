@@ -28,6 +28,7 @@ type Memory struct {
 	confirmed    callback.Spent // the logins whose session a browser has brought
 	logoutTokens revocation.Replay
 	liveSIDs     revocation.Live
+	liveCookies  liveCookies // of the sessions that have streams
 	frontchannel frontchannelLimiter
 }
 

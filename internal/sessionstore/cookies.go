@@ -56,7 +56,7 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		}
 		k.value = strings.Clone(value) // without the header that it is part of
 		m.Cache.set(k, l)
-		m.Opened(&l.Session)
+		m.Opened(&l.Session, place, k.value)
 	}
 	if m.expired(&l.Session, now) {
 		return nil, nil

@@ -98,8 +98,9 @@ type Config struct {
 	// IssuerOf returns the issuer that revocations of a session name; empty if
 	// the instance does not have the session's provider.
 	IssuerOf func(*session.Session) string
-	// Opened is called with every session that was not in the cache.
-	Opened func(*session.Session)
+	// Opened is called with every session that was not in the cache, and with the
+	// cookie's place and value.
+	Opened func(s *session.Session, place, value string)
 	// TooLarge describes to an operator a session that takes more bytes than fit.
 	TooLarge func(s *session.Session, bytes, limit int) error
 }

@@ -118,7 +118,7 @@ func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		}
 		l = newer
 		m.Cache.set(k.cloned(), l)
-		m.Opened(&l.Session)
+		m.Opened(&l.Session, place, value)
 	}
 	if m.expired(&l.Session, now) {
 		return nil, nil
