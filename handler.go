@@ -229,8 +229,9 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	st.DropIdentity(r.Header)
 	st.guarded = true
+	x := h.instance.At(w, r, &st.State)
+	x.WithholdCredential()
 	if !policy.Public {
-		x := h.instance.At(w, r, &st.State)
 		return toHandlerError(x.RefuseForeignWebSocket())
 	}
 	st.upgrade.Restore(r.Header, h.Upgrades)

@@ -77,6 +77,17 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	return true, x.adoptProgram(&c)
 }
 
+// WithholdCredential takes a credential of ours out of the header of a request that is
+// not judged by it.
+func (x *Exchange) WithholdCredential() {
+	if x.Programs == nil {
+		return
+	}
+	if c, _ := x.Programs.Find(&x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
+		delete(x.R.Header, "Authorization")
+	}
+}
+
 // adoptProgram takes over what a credential stands for.
 func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	loaded, p, err := x.verifyProgram(x.R.Context(), c)

@@ -71,6 +71,13 @@ func (m *cookieManager) Valid(ctx context.Context, l *Loaded) (bool, error) {
 	return m.validAt(ctx, l, m.Now())
 }
 
+func (m *cookieManager) EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error) {
+	if !m.expired(s, now) {
+		return false, nil
+	}
+	return m.validAt(ctx, &Loaded{Session: *s}, now)
+}
+
 func (m *cookieManager) validAt(ctx context.Context, l *Loaded, now time.Time) (bool, error) {
 	if !m.Log.Fresh(now) { // else there is nothing to wait for
 		if err := m.Log.Ready(ctx); err != nil {

@@ -47,6 +47,11 @@ type Manager interface {
 	// Valid reports whether the session was not revoked since it was loaded.
 	Valid(ctx context.Context, l *Loaded) (bool, error)
 
+	// EndedByTime reports whether a session is over because of its own times, and
+	// was not revoked. Of a store, which forgets sessions that it has deleted, only
+	// revocations of more than one session are known.
+	EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error)
+
 	// Create keeps a new session and returns the values of its cookies.
 	// ErrRevoked means that the provider has ended it already.
 	Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) (chunks []string, err error)

@@ -191,6 +191,22 @@ func (m *recordManager) Valid(ctx context.Context, l *Loaded) (bool, error) {
 	return !revoked, err
 }
 
+func (m *recordManager) EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error) {
+	if !m.expired(s, now) {
+		return false, nil
+	}
+	l := &Loaded{Session: *s}
+	if m.Revoked == nil {
+		revoked, err := m.revoked(ctx, l, nil)
+		return !revoked, err
+	}
+	records, err := m.load(ctx, m.target(l).Keys())
+	if err != nil {
+		return false, err
+	}
+	return !m.target(l).RevokedBy(records), nil
+}
+
 func (m *recordManager) Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) ([]string, error) {
 	t, err := newTicket(seal.NewRecordSecret())
 	if err != nil {
