@@ -124,6 +124,20 @@ func TestCheckSetsNoCookie(t *testing.T) {
 	equal(t, "a session that is not enough: Location", w.Header().Get("Location"), "https://rp.test/@app/auth/default/login?returnto=%2Ffresh&max_age=60")
 }
 
+// The access log of Caddy is about the subrequest, and names the user of the request.
+func TestTheAccessLogNamesTheUserOfACheck(t *testing.T) {
+	t.Parallel()
+	c := newCheckedSite(t, "header >X-Logged-User {http.auth.user.id}", newOP(t), "original", "public /open")
+	b := c.browser()
+	b.open("/")
+	for name, row := range map[string]struct {
+		uri, want string
+		of        *browser
+	}{"alice": {"/", "alice", b}, "alice on a public page": {"/open", "alice", b}, "a request without a session": {"/open", "", nil}} {
+		equal(t, name, c.ask(describe("original", "GET", row.uri, page(row.of))).Header().Get("X-Logged-User"), row.want)
+	}
+}
+
 // A method of a subrequest says nothing about the request.
 func TestCheckTakesEveryMethod(t *testing.T) {
 	t.Parallel()
