@@ -79,6 +79,7 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 		Match:         rawMatcherSets(config.MatcherSetsRaw),
 		Endpoints:     cmp.Or(config.Endpoints, defaultEndpoints),
 		SignedOut:     config.SignedOut,
+		Resource:      config.Application != nil && config.Application.ResourceMetadata != nil,
 		Session:       session.checkOptions(),
 	}
 	if config.Check != nil {
@@ -246,6 +247,11 @@ func checkRules(h *Handler) error {
 			user := h.instance.UserOf(&p.Provider, nil)
 			in.Providers = append(in.Providers, rulecheck.Provider{ID: id, Issuer: p.Mapping.Issuer, Tenants: p.Mapping.TenantList, CanHaveGroup: user.CanHaveGroup})
 		}
+	}
+	for id, p := range h.issuers {
+		in.ProviderIDs = append(in.ProviderIDs, id)
+		user := h.instance.UserOf(&p.Provider, nil)
+		in.Providers = append(in.Providers, rulecheck.Provider{ID: id, Issuer: p.Mapping.Issuer, CanHaveGroup: user.CanHaveGroup})
 	}
 	place := func(name string, sets []*authz.Set) {
 		p := rulecheck.Place{Name: name}

@@ -31,6 +31,7 @@ var (
 		checkCookieDomain, // session cookies that browsers refuse
 		checkFolders,      // folders that are public although all in them is private
 		checkEndpoints,    // logins that cannot end, since nothing serves the callback
+		checkResource,     // resources that have no name
 		checkSignedOut,    // logouts that end with the next login
 		checkLoginAt,      // logins that the login host does not serve
 		checkLoginFor,     // sessions that could be handed over to a stranger
@@ -70,6 +71,8 @@ type Options struct {
 	Routes    []Route
 	Endpoints string
 	SignedOut string
+	// Resource reports whether the instance says of itself where programs get tokens.
+	Resource bool
 	// Checks reports whether other proxies are answered, and CheckedHosts are the
 	// hosts that browsers see then.
 	Checks       bool
