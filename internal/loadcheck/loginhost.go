@@ -110,7 +110,7 @@ func (i *Instance) hasProviderOf(other *Instance) bool {
 	})
 }
 
-// checkLoginFor finds wildcards that stand for names of a site which nobody has named: a
+// checkLoginFor finds wildcards that stand for unnamed hosts of another site: a
 // name that points to somebody else's server could bring its visitors there.
 func checkLoginFor(r *report, i *Instance) {
 	for _, p := range i.patterns() {
