@@ -25,6 +25,9 @@ type Programs struct {
 	// Providers are those that vouch for programs alone, by id: access keys, and the
 	// further issuers of tokens.
 	Providers map[string]*Provider
+	// Issuers reports whether there are further issuers among them, so that no name of
+	// a provider's may look like one of theirs.
+	Issuers bool
 }
 
 // NewKeyProvider returns what vouches for access keys. groups is the claim that has
@@ -93,6 +96,9 @@ func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	loaded, p, err := x.verifyProgram(x.R.Context(), c)
 	if err != nil {
 		return x.verifyFailure(err)
+	}
+	if len(loaded.Resources) > 0 && !x.isForResource(loaded.Resources) {
+		return x.verifyFailure(&program.Refusal{Reason: "audience: the token is for another part of the site", Session: &loaded.Session})
 	}
 	if f := x.checkKnown(x.R.Context(), p, &loaded.Session); f != nil {
 		if f.Code == errorcode.UserUnknown {
