@@ -127,12 +127,16 @@ func TestAnMCPClientFindsTheProviderByItself(t *testing.T) {
 	}
 }
 
-// clientToken gets a token of the client batch.
+// clientToken gets a token of the client batch: for a resource a JWT, else an opaque
+// one.
 func clientToken(t *testing.T, w *world, resource, scope string) string {
 	t.Helper()
-	r, err := http.NewRequest(http.MethodPost, w.op.issuer+"/token", strings.NewReader(url.Values{
-		"grant_type": {"client_credentials"}, "resource": {resource}, "scope": {scope},
-	}.Encode()))
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if resource != "" {
+		form.Set("resource", resource)
+		form.Set("scope", scope)
+	}
+	r, err := http.NewRequest(http.MethodPost, w.op.issuer+"/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +181,37 @@ func TestAClientCallsWithATokenOfItsOwn(t *testing.T) {
 		if strings.Contains(text, token) {
 			t.Errorf("%s: the token came back, or reached the application", tc.name)
 		}
+	}
+}
+
+// The provider is asked about tokens that are no JWTs.
+func TestTheProviderIsAskedAboutOpaqueTokens(t *testing.T) {
+	t.Parallel()
+	s := site{options: `
+		application {
+			bearer introspect {
+				client batch
+			}
+		}
+		upstream {
+			header X-Kind {http.oidc_rp.kind}
+		}`}
+	w := newWorld(t, oidcProvider, s)
+	w.op.env = append(w.op.env, "RESOURCES="+w.base)
+	w.op.start(t)
+	w.startCaddy(s)
+	token := clientToken(t, w, "", "")
+	for range 3 {
+		text := curl(t, "-s", "-i", "-H", "Authorization: Bearer "+token, w.base+"/")
+		if !strings.HasPrefix(text, "HTTP/1.1 200") || !strings.Contains(text, "client/batch") {
+			t.Errorf("expected that client/batch gets in, seen %.600s", text)
+		}
+	}
+	if text := curl(t, "-s", "-i", "-H", "Authorization: Bearer "+token+"x", w.base+"/"); !strings.HasPrefix(text, "HTTP/1.1 401") {
+		t.Errorf("expected status 401, seen %.300s", text)
+	}
+	if n := w.op.hits(t, "/token/introspection"); n != 2 {
+		t.Errorf("expected 2 calls, seen %d", n)
 	}
 }
 
