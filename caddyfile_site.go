@@ -90,6 +90,7 @@ var siteOptions = map[string]siteOption{
 	"preflight":        {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.Preflight, preflightValues...) }},
 	"upgrades":         {parse: func(s *siteParser) error { return parseUpgrades(s.Dispenser, s.h) }},
 	"upstream":         {parse: func(s *siteParser) error { return siteconfig.ParseUpstream(s.Dispenser, &s.h.Upstream) }},
+	"close_streams":    {parse: func(s *siteParser) error { return caddyargs.BoolArg(s.Dispenser, &s.h.CloseStreams) }},
 	"session_endpoint": {parse: func(s *siteParser) error {
 		return siteconfig.ParseSessionEndpoint(s.Dispenser, &s.h.SessionEndpoint)
 	}},
@@ -112,6 +113,9 @@ var siteOptions = map[string]siteOption{
 		return caddyargs.CheckedArg(s.Dispenser, &s.h.LogoutPath, address.CheckEndpointPath)
 	}},
 	"base_url": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.BaseURL, address.CheckOrigin) }},
+	"check": {parse: func(s *siteParser) error {
+		return siteconfig.ParseCheck(s.Dispenser, &s.h.Check)
+	}},
 	"login_at": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.LoginAt, address.CheckOrigin) }},
 	"login_for": {parse: func(s *siteParser) error {
 		return caddyargs.CheckedListArg(s.Dispenser, &s.h.LoginFor, handover.CheckPattern)

@@ -82,6 +82,9 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 		Resource:      config.Application != nil && config.Application.ResourceMetadata != nil,
 		Session:       session.checkOptions(),
 	}
+	if config.Check != nil {
+		o.Checks, o.CheckedHosts = true, config.Check.Hosts
+	}
 	if text, err := expand(config.BaseURL); err == nil && text != "" {
 		if base, err := address.ParseOrigin(text); err == nil {
 			o.Base = &base
@@ -225,6 +228,7 @@ func (h *Handler) logRegistration(id, origin, redirectURI string) {
 // about those that may be a mistake.
 func checkRules(h *Handler) error {
 	in := rulecheck.Instance{ProviderIDs: slices.Sorted(maps.Keys(h.app.providers)), KnowsUsers: len(h.instance.KnownUsers) > 0}
+	in.Keys = h.instance.Programs != nil && h.instance.Programs.Keys != nil
 	for id, p := range h.providers {
 		if h.app.providers[id] == nil {
 			in.ProviderIDs = append(in.ProviderIDs, id)

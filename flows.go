@@ -126,6 +126,12 @@ func (caddyServer) Original(r *http.Request) *http.Request {
 // OriginalURL implements flow.Server.
 func (caddyServer) OriginalURL(r *http.Request) *url.URL { return originalURL(r) }
 
+// IsTrustedProxy implements flow.Server. Before the handshake is complete, the address
+// is easily forged.
+func (caddyServer) IsTrustedProxy(r *http.Request) bool {
+	return isFromTrustedProxy(r) && (r.TLS == nil || r.TLS.HandshakeComplete)
+}
+
 // ClientIP implements flow.Server.
 func (caddyServer) ClientIP(ctx context.Context) string {
 	client, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)

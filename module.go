@@ -175,6 +175,11 @@ type Handler struct {
 	// false.
 	Explain *bool `json:"explain,omitempty"`
 
+	// Whether WebSockets and event streams of signed-in users, on public routes
+	// too, end when their session does, or when a rule no longer lets the user
+	// in. Default: true.
+	CloseStreams *bool `json:"close_streams,omitempty"`
+
 	// The directories that know the users of this site. Only users whom at least
 	// one of them knows are signed in. Others get the error `user_unknown`, and the
 	// open session of a user who is removed counts as none. Default: every user
@@ -190,6 +195,9 @@ type Handler struct {
 	// What the application receives about the user. Default: nothing.
 	Upstream *siteconfig.Upstream `json:"upstream,omitempty"`
 
+	// Serves the endpoint `check` for other proxies, which ask it whether requests
+	// may pass. Default: it is not served.
+	Check *siteconfig.Check `json:"check,omitempty"`
 	// How programs are let in, which have no browser to sign in with. Default: they are
 	// not.
 	Application *siteconfig.Application `json:"application,omitempty"`

@@ -53,10 +53,10 @@ type Scope struct {
 	Ready bool
 
 	// The names of our cookies, of transactions what their names begin with.
-	Session, TransactionPrefix, Mark, Repeats, IDTokenHint string
+	Session, TransactionPrefix, Mark, Repeats, IDTokenHint, Choice, Last string
 
 	// The additional data for what each is sealed with.
-	SessionAAD, TransactionAAD, MarkAAD, RepeatsAAD, IDTokenHintAAD string
+	SessionAAD, TransactionAAD, MarkAAD, RepeatsAAD, IDTokenHintAAD, ChoiceAAD, LastAAD string
 
 	// Where the session's cookie has a domain: what the names of transactions of
 	// earlier releases begin with, and their additional data.
@@ -122,6 +122,8 @@ func (s *Scopes) At(origin address.Origin) *Scope {
 	scope.TransactionPrefix = hostPrefix + c.Name + "_tx_"
 	scope.Mark = hostPrefix + c.Name + "_mark"
 	scope.Repeats = hostPrefix + c.Name + "_again"
+	scope.Choice = hostPrefix + c.Name + "_choice"
+	scope.Last = hostPrefix + c.Name + "_last"
 	scope.IDTokenHint = c.Name + "_hint"
 	if !insecure {
 		scope.IDTokenHint = "__Secure-" + scope.IDTokenHint // its Path is not /, which __Host- wants
@@ -129,6 +131,8 @@ func (s *Scopes) At(origin address.Origin) *Scope {
 	scope.SessionAAD = scope.Session + "\x00" + place
 	scope.TransactionAAD = scope.TransactionPrefix + "\x00" + host
 	scope.MarkAAD = scope.Mark + "\x00" + host
+	scope.ChoiceAAD = scope.Choice + "\x00" + host
+	scope.LastAAD = scope.Last + "\x00" + host
 	scope.RepeatsAAD = scope.Repeats + "\x00" + scope.TransactionAAD
 	scope.IDTokenHintAAD = scope.IDTokenHint + "\x00" + place
 	return scope

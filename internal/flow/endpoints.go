@@ -24,6 +24,9 @@ type endpoint struct {
 	spends bool
 	// formPost: takes POST as well, from providers that are asked to respond so.
 	formPost bool
+	// describes: what is sent describes another request. Every method is allowed,
+	// and no response is left to the server's own error pages.
+	describes bool
 }
 
 // endpoints is the one list of what a provider's id serves, under
@@ -52,6 +55,10 @@ type siteEndpoint struct {
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
 var siteEndpoints = map[string]siteEndpoint{
+	"check": {
+		endpoint: endpoint{serve: serveCheck, describes: true},
+		offered:  func(in *Instance) bool { return in.Check != nil },
+	},
 	handoverRest: {endpoint{serve: serveLoginHost, methods: []string{http.MethodGet, http.MethodPost}, spends: true}, servesLogins},
 	"session": {
 		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
@@ -145,10 +152,14 @@ func (c *Call) Serve(w http.ResponseWriter, r *http.Request, st *State) error {
 	st.Enter(c.at, r)
 	x := c.at.At(w, r, st)
 	pages.BaseSecurityHeaders(x.header())
+	if st.Described { // the proxy must send it here, and ask nothing
+		return x.errorPage(http.StatusForbidden, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrEndpointDescribed}, "")
+	}
+	st.Described = c.describes
 	switch {
 	case !c.known:
 		return x.errorPage(http.StatusNotFound, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrNoEndpoint}, "")
-	case !slices.Contains(c.allowed(), x.R.Method):
+	case !c.describes && !slices.Contains(c.allowed(), x.R.Method):
 		x.header().Set("Allow", strings.Join(c.allowed(), ", "))
 		return x.errorPage(http.StatusMethodNotAllowed, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrWrongMethod}, "")
 	case c.provider != nil && c.provider.Disabled:

@@ -78,6 +78,8 @@ type Instance struct {
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
 
+	// Check is how other proxies are answered; nil if they are not.
+	Check *Check
 	// LoginHost is where logins are served, or whose are served here.
 	LoginHost LoginHost
 
@@ -116,6 +118,9 @@ type Server interface {
 	Original(*http.Request) *http.Request
 	// OriginalURL returns the URL of that request.
 	OriginalURL(*http.Request) *url.URL
+	// IsTrustedProxy reports whether a request comes from a proxy that may speak for
+	// clients.
+	IsTrustedProxy(*http.Request) bool
 	// ClientIP returns the client's address for the context of a request, as the
 	// server sees it; empty if it is unknown.
 	ClientIP(context.Context) string
@@ -164,8 +169,10 @@ func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
 }
 
-// MarkLive remembers that the provider's session of this one is in use here.
-func (in *Instance) MarkLive(s *session.Session) {
+// MarkLive remembers that the provider's session of this one is in use here, and the
+// cookie where it has streams.
+func (in *Instance) MarkLive(s *session.Session, place, value string) {
+	in.Shared.Memory.liveCookies.see(s, place, value)
 	if s.SID != "" {
 		in.Shared.Memory.liveSIDs.See(in.IssuerOf(s), s.SID)
 	}

@@ -51,6 +51,13 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
 	}
 	p := x.Default
+	if x.State.Described && x.offersLogin(p) {
+		return x.leadToLogin(p, proofOfRules(demands))
+	}
+	resumed, name := x.resumed(x.Scope())
+	if resumed != nil {
+		p = resumed
+	}
 	if p == nil && x.LoginHost.At == nil {
 		return x.choose(proofOfRules(demands))
 	}
@@ -61,6 +68,9 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 		return x.respondTooManyLogins()
 	}
 	l := login{Exchange: *x, provider: p, proof: proofOfRules(demands)}
+	if name != "" {
+		l.extra = url.Values{"login_hint": {name}}
+	}
 	return l.beginForPage()
 }
 
@@ -72,6 +82,9 @@ func (x *Exchange) StepUp(demands authz.Demands) error {
 	isOutdated := x.State.shortfall == authz.ShortOfClaims || x.State.shortfall == authz.ShortOfBoth
 	if !isOutdated && l.wasInVain() {
 		return x.respondUnproved(errInVain, l.proof)
+	}
+	if x.State.Described {
+		return x.leadToLogin(l.provider, l.proof)
 	}
 	if !x.countLogin() {
 		if isOutdated {

@@ -64,6 +64,13 @@ func serveLogout(x *Exchange, _ *Provider) error {
 	}
 	switch {
 	case st.revocable() == nil:
+		if !l.elsewhere {
+			l.forgetLast()
+			for _, in := range l.logoutSiblings() {
+				theirs := l.atSibling(in)
+				theirs.forgetLast()
+			}
+		}
 		return l.showSignedOut()
 	case l.elsewhere && !l.isConfirmed():
 		return l.confirmPage()
@@ -127,6 +134,7 @@ func (x *sessions) clearCookies() {
 	cookie.Set(header, s.Cookie(s.IDTokenHint, "", x.LogoutPath, -1))
 	x.clearMark(s)
 	x.forgetRepeats(s)
+	x.forgetLast()
 	if len(x.ClearSiteData) > 0 {
 		// Each type is a quoted string of its own, also the asterisk.
 		header.Add("Clear-Site-Data", `"`+strings.Join(x.ClearSiteData, `", "`)+`"`)

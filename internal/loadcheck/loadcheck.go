@@ -33,11 +33,13 @@ var (
 		checkEndpoints,    // logins that cannot end, since nothing serves the callback
 		checkResource,     // resources that have no name
 		checkSignedOut,    // logouts that end with the next login
+		checkProxies,      // answers for other proxies, where none is trusted
 	}
 	// pairChecks look at an instance and one before it on the same site.
 	pairChecks = []func(*report, *Instance, *Instance){
 		checkProviderIDs, // providers of one id that know users differently
 		checkCookieNames, // session cookies of one name that clear each other
+		checkOneAnswer,   // answers for other proxies that no one gets
 	}
 )
 
@@ -68,9 +70,13 @@ type Options struct {
 	Endpoints string
 	SignedOut string
 	// Resource reports whether the instance says of itself where programs get tokens.
-	Resource  bool
-	Providers []Provider
-	Session   Session
+	Resource bool
+	// Checks reports whether other proxies are answered, and CheckedHosts are the
+	// hosts that browsers see then.
+	Checks       bool
+	CheckedHosts []string
+	Providers    []Provider
+	Session      Session
 }
 
 // Route is a route of an instance that differs from its mode.

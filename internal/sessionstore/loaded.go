@@ -25,6 +25,8 @@ type Loaded struct {
 	Outdated  atomic.Int32
 	Rules     atomic.Value // what rules say about the user, as package flow keeps it
 
+	used bool // lately, for the cache, whose lock guards it
+
 	target atomic.Pointer[revocation.Target] // see base.target
 
 	// Only for a session in a store: what it is found and opened with, the
