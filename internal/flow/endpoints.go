@@ -64,7 +64,8 @@ var siteEndpoints = map[string]siteEndpoint{
 		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
 		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },
 	},
-	"": {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"":               {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"assertion-keys": {endpoint{serve: serveAssertionKeys, methods: []string{http.MethodGet}}, func(in *Instance) bool { return in.Assertions != nil }},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.

@@ -85,6 +85,9 @@ type Instance struct {
 
 	// Programs is how programs are let in; nil for not at all.
 	Programs *Programs
+	// Assertions is what applications receive in signed statements; nil for none.
+	Assertions *Assertions
+
 	// Resource is what the instance says of itself to programs; nil for nothing.
 	Resource *Resource
 	// KnownUsers are the directories of the users who may be signed in.

@@ -66,7 +66,7 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	}
 	st.DropIdentity(x.R.Header) // whatever another instance has made of it
 	st.at, st.r, st.scheme = x.Instance, x.R, c.Scheme
-	if c.Scheme != program.Header {
+	if c.Scheme != program.Header || err != nil {
 		delete(x.R.Header, "Authorization")
 	}
 	if err != nil {
