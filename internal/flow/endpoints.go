@@ -50,6 +50,9 @@ type siteEndpoint struct {
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
 var siteEndpoints = map[string]siteEndpoint{
+	pages.KeepFragmentScript: scriptEndpoint(pages.KeepFragmentScript),
+	pages.PopupScript:        scriptEndpoint(pages.PopupScript),
+
 	"session": {
 		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
 		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },

@@ -24,11 +24,16 @@ type login struct {
 	proof    op.Proof   // what rules and the login link demand
 	extra    url.Values // further parameters of the authorization request
 	silent   string     // the subject that a login without questions is to be for
+	attempt  bool       // the user has not asked for it
+	popup    bool       // it has a window of its own
+	keeps    bool       // the browser is at the address whose fragment is to be kept
+	fragment string     // what the browser keeps one by, since an earlier login
+	status   int        // of a page that keeps a fragment
 }
 
 // refuse returns the failure of the login.
 func (l *login) refuse(c errorcode.Code, err error) *Failure {
-	return &Failure{Code: c, Cause: err, Provider: l.provider, ReturnTo: l.returnTo}
+	return &Failure{Code: c, Cause: err, Provider: l.provider, ReturnTo: l.returnTo, Attempt: l.attempt, Popup: l.popup}
 }
 
 // begin opens a transaction and sends the browser to the provider. Nothing is
@@ -52,6 +57,7 @@ func (l *login) begin() *Failure {
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Began = p.Registration, p.ID, l.Now()
 	t.RedirectURI, t.Silent = l.redirectURI(s, p), l.silent
+	t.Attempt, t.Popup, t.Fragment = l.attempt, l.popup, l.fragmentKey(s, t.State)
 	demands := l.demands()
 	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, "").Names()
 	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
@@ -79,8 +85,7 @@ func (l *login) begin() *Failure {
 		c.SameSite, c.Secure = http.SameSiteNoneMode, true
 	}
 	cookie.Set(l.header(), c)
-	_ = pages.Redirect(l.W, http.StatusFound, location)
-	return nil
+	return l.sendTo(location, t.Fragment)
 }
 
 // rejectsCookies returns the failure of a login that would be followed by

@@ -62,6 +62,9 @@ func serveLogout(x *Exchange, _ *Provider) error {
 	}
 	switch {
 	case st.revocable() == nil:
+		if s := l.Scope(); !l.elsewhere {
+			l.endAttempts(s, afterLogout)
+		}
 		return l.showSignedOut()
 	case l.elsewhere && !l.isConfirmed():
 		return l.confirmPage()
@@ -125,6 +128,7 @@ func (x *sessions) clearCookies() {
 	cookie.Set(header, s.Cookie(s.IDTokenHint, "", x.LogoutPath, -1))
 	x.clearMark(s)
 	x.forgetRepeats(s)
+	x.endAttempts(s, afterLogout)
 	if len(x.ClearSiteData) > 0 {
 		// Each type is a quoted string of its own, also the asterisk.
 		header.Add("Clear-Site-Data", `"`+strings.Join(x.ClearSiteData, `", "`)+`"`)
@@ -161,7 +165,7 @@ func (l *logout) end() error {
 		return l.afterLogout()
 	}
 	if location := request.URL(); len(location) <= maxLogoutURL {
-		return pages.Redirect(l.W, http.StatusSeeOther, location)
+		return pages.Redirect(l.W, http.StatusSeeOther, withEmptyFragment(location))
 	}
 	return l.continuePage(request)
 }

@@ -26,6 +26,12 @@ func (x *Exchange) respondError(f *Failure) error { return x.respondLoggedError(
 // respondLoggedError is respondError for a failure that is in the log already,
 // under an id.
 func (x *Exchange) respondLoggedError(f *Failure, id string) error {
+	switch {
+	case f.Popup:
+		return x.popupPage(http.StatusForbidden, f, id)
+	case f.Attempt:
+		return x.leadBackFromAttempt(f.ReturnTo)
+	}
 	if x.Public {
 		return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
 	}

@@ -32,6 +32,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 	}
 	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(fresh.Expires))
 	x.saveIDTokenHint(s, ring, fresh, hint)
+	x.endAttempts(s, inThisBrowserSession)
 	x.auditSession(x.R.Context(), audit.Event{Kind: audit.SignedIn, Message: "signed in", Host: x.R.Host}, p, fresh, replaced...)
 	x.debug("kept of the user", slog.Any("claims", fresh.Claims.Names()))
 	return nil

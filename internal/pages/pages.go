@@ -30,9 +30,11 @@ const (
 	Confirm       = "confirm.html"
 	Continue      = "continue.html"
 	SessionEnded  = "session_ended.html"
+	KeepFragment  = "keep_fragment.html"
+	Popup         = "popup.html"
 )
 
-var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded}
+var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, KeepFragment, Popup}
 
 const layout = "layout.html"
 
@@ -42,10 +44,10 @@ type Data struct {
 	Title   string // what happened, as a headline
 	Host    string // the site's name
 	Nonce   string // for inline style elements; set by Render
-	Message string // error.html: what happened, for users; session_ended.html: why the session is not enough, if there is one
-	Hint    string // error.html: what to do about it; may be empty
-	Code    string // error.html: the error code
-	ErrorID string // error.html: finds the line in the log; may be empty
+	Message string // error.html, popup.html: what happened, for users; session_ended.html: why the session is not enough, if there is one
+	Hint    string // error.html, popup.html: what to do about it; may be empty
+	Code    string // error.html, popup.html: the error code; empty in popup.html after a sign-in
+	ErrorID string // error.html, popup.html: finds the line in the log; may be empty
 	Status  int    // error.html: the HTTP status
 	User    string // who is signed in; empty for anonymous users
 	// Provider is the id of the provider where the user has signed in, in error.html;
@@ -62,6 +64,12 @@ type Data struct {
 	Action string
 	Fields map[string]string
 
+	// Next is where keep_fragment.html leads, and Keep or Restore is what the browser
+	// keeps the fragment by, before a login or after it.
+	Next, Keep, Restore string
+	// Script is the script of keep_fragment.html and popup.html.
+	Script Script
+
 	LoginURL  string // begins a fresh sign-in; may be empty
 	RetryURL  string // error.html: what to try again; may be empty
 	LogoutURL string
@@ -70,14 +78,19 @@ type Data struct {
 
 // Templates are the templates of all pages.
 type Templates struct {
-	byName map[string]*template.Template
+	byName  map[string]*template.Template
+	scripts map[string]script
 }
 
 // Read reads the templates of all pages. Those that the operator's folder does
 // not have are the built-in ones; without a folder all are. It renders each of
 // them, so that a mistake is found now and not by a user.
 func Read(builtin fs.FS, folder string, read livefile.Read) (*Templates, error) {
-	templates := &Templates{byName: make(map[string]*template.Template, len(names))}
+	scripts, err := readScripts(builtin)
+	if err != nil {
+		return nil, err
+	}
+	templates := &Templates{make(map[string]*template.Template, len(names)), scripts}
 	for _, name := range names {
 		t := template.New(layout)
 		for _, file := range []string{layout, name} {
@@ -115,15 +128,16 @@ func try(t *template.Template) error {
 	}
 	full := Data{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
-		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
+		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))
 }
 
 // Page is a page that is ready to be written.
 type Page struct {
-	body  []byte
-	nonce string
+	body   []byte
+	nonce  string
+	script Script
 }
 
 // Render makes a page.
@@ -133,18 +147,18 @@ func (t *Templates) Render(name string, data Data) (*Page, error) {
 	if err := t.byName[name].Execute(&body, data); err != nil {
 		return nil, fmt.Errorf("render %s: %w", name, err)
 	}
-	return &Page{body.Bytes(), data.Nonce}, nil
+	return &Page{body.Bytes(), data.Nonce, data.Script}, nil
 }
 
 // Write writes the page, which no other page may show in a frame.
 func (p *Page) Write(w http.ResponseWriter, r *http.Request, status int) error {
-	pageSecurityHeaders(w.Header(), p.nonce, "'none'")
+	pageSecurityHeaders(w.Header(), p.nonce, p.script.policy(), "'none'")
 	return p.write(w, r, status)
 }
 
 // WriteFramed writes the page, which other pages may show in a frame.
 func (p *Page) WriteFramed(w http.ResponseWriter, r *http.Request, status int) error {
-	pageSecurityHeaders(w.Header(), p.nonce, "*")
+	pageSecurityHeaders(w.Header(), p.nonce, p.script.policy(), "*")
 	w.Header().Del("X-Frame-Options")
 	return p.write(w, r, status)
 }
