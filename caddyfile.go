@@ -46,7 +46,7 @@ var (
 )
 
 // blocks are the kinds of blocks where a misplaced option may belong.
-var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, siteconfig.UpstreamBlock, siteconfig.SessionEndpointBlock, tlsBlock, profileBlock, siteBlock}
+var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, siteconfig.UpstreamBlock, siteconfig.ApplicationBlock, siteconfig.SessionEndpointBlock, tlsBlock, profileBlock, siteBlock}
 
 // globalOptions lists the options of the global option. Unlike in other blocks,
 // provider can be repeated, and several global options are merged.
@@ -153,6 +153,11 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //			header <Name> <claim or placeholder>
 //			access_token [<Header>]
 //			id_token [<Header>]
+//		}
+//		application {
+//			access_keys <file>
+//			header <Name>...
+//			basic on|off
 //		}
 //		session_endpoint {
 //			claims <name>...

@@ -92,6 +92,7 @@ var siteOptions = map[string]siteOption{
 	"session_endpoint": {parse: func(s *siteParser) error {
 		return siteconfig.ParseSessionEndpoint(s.Dispenser, &s.h.SessionEndpoint)
 	}},
+	"application": {parse: func(s *siteParser) error { return siteconfig.ParseApplication(s.Dispenser, &s.h.Application) }},
 	"error_pages": {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, errorPagesValues...) }},
 	"home":        {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, address.CheckPath) }},
 	"return_to": {parse: func(s *siteParser) error {

@@ -48,6 +48,10 @@ type ProviderConfig struct {
 	// tokens of the session (RFC 7009).
 	RevocationEndpoint string `json:"revocation_endpoint,omitempty"`
 
+	// Replaces the discovered introspection endpoint (RFC 7662), which is asked
+	// about the bearer tokens of programs where a site has `introspect`.
+	IntrospectionEndpoint string `json:"introspection_endpoint,omitempty"`
+
 	// Replaces the discovered endpoint for pushed authorization requests (RFC
 	// 9126). Requests are pushed if this is set, or if the metadata requires
 	// it.

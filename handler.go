@@ -72,9 +72,9 @@ func (h *Handler) endpoint(path string) (call flow.Call, found bool) {
 // decides, and forwards the request or responds.
 func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	x := h.instance.At(w, r, &st.State)
-	noStore, unavailable := x.Authenticate(policy.Public)
-	if unavailable != nil {
-		return toHandlerError(x.RespondUnavailable(unavailable))
+	noStore, failed := x.Authenticate(policy.Public)
+	if failed != nil {
+		return toHandlerError(x.RespondFailed(failed))
 	}
 	decision := h.decide(&x, st, policy)
 	if st.tooEarly != nil {
@@ -114,7 +114,7 @@ func (h *Handler) decide(x *flow.Exchange, st *requestState, policy authz.Policy
 	}
 	if facts.DependsOnRequest() {
 		facts.Request = authz.Request{
-			PageLoad: navigation.IsPageLoad(x.R), Read: navigation.IsRead(x.R), Preflight: navigation.IsPreflight(x.R),
+			PageLoad: !st.IsProgram() && navigation.IsPageLoad(x.R), Read: navigation.IsRead(x.R), Preflight: navigation.IsPreflight(x.R),
 			KnownError: x.R.URL.RawQuery != "" && x.QueryError() != "",
 		}
 	}
@@ -142,6 +142,9 @@ func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	st, ok := vars[stateVar].(*requestState)
 	if !ok {
 		st = &requestState{State: flow.State{Cookies: r.Header["Cookie"]}}
+		if site := siteHeadersOf(h); site.TakesCredentials() {
+			st.Credentials.Look(r.Header, site.Credentials())
+		}
 		if vars != nil {
 			vars[stateVar] = st
 		}
@@ -166,13 +169,10 @@ func exchangeOf(h *Handler, w http.ResponseWriter, r *http.Request) (flow.Exchan
 // drop them, and our own cookies. It comes first, on every path: also what is
 // answered with an error may reach an application, by handle_errors.
 func (h *Handler) clean(st *requestState, r *http.Request) {
-	if h.siteHeaders == nil {
-		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
-	}
 	if len(st.Cookies) > 0 {
 		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
 	}
-	st.upgrade = h.siteHeaders.Clean(r, st.IdentityHeaders())
+	st.upgrade = siteHeadersOf(h).Clean(r, st.IdentityHeaders())
 }
 
 // serveConnect refuses CONNECT, which requests a tunnel, unless it opens a

@@ -87,6 +87,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	for _, resolve := range []func(caddy.Context) error{
 		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
 		func(ctx caddy.Context) error { return resolveKnownUsers(h, ctx) },
+		func(ctx caddy.Context) error { return resolveApplication(h, ctx) },
 		func(caddy.Context) error { return resolveRulesOf(h) },
 	} {
 		if err := resolve(ctx); err != nil {

@@ -124,6 +124,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 //	{http.auth.user.claims.<name>}    any claim; dots reach into objects
 //	{http.auth.user.claims}           all claims that the session keeps, as JSON
 //	{http.oidc_rp.authenticated}      true or false
+//	{http.oidc_rp.kind}               person, client or key
 //	{http.oidc_rp.provider}           the provider's id
 //	{http.oidc_rp.subject}            the user's sub at the provider
 //	{http.oidc_rp.issuer}             the provider's issuer
@@ -186,6 +187,10 @@ type Handler struct {
 
 	// What the application receives about the user. Default: nothing.
 	Upstream *siteconfig.Upstream `json:"upstream,omitempty"`
+
+	// How programs are let in, which have no browser to sign in with. Default: they are
+	// not.
+	Application *siteconfig.Application `json:"application,omitempty"`
 
 	// Serves a JSON document about the session to scripts. Default: there is none.
 	SessionEndpoint *siteconfig.SessionEndpoint `json:"session_endpoint,omitempty"`

@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 )
 
 // provider is one provider as a site uses it: what its configuration resolves
@@ -97,6 +98,9 @@ func checkID(id string) error {
 	if id == "" || len(id) > 64 {
 		return errors.New("an id has 1 to 64 characters")
 	}
+	if id == program.KeyProvider || id == program.ClientProvider {
+		return fmt.Errorf("the provider id '%s' is reserved for programs", id)
+	}
 	for _, c := range []byte(id) {
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
 			return fmt.Errorf("%q: an id is made of letters, digits, - and _", id)
@@ -155,6 +159,7 @@ var providerEndpoints = map[string]func(*ProviderConfig) *string{
 	"jwks_uri":                              func(p *ProviderConfig) *string { return &p.JWKSURI },
 	"end_session_endpoint":                  func(p *ProviderConfig) *string { return &p.EndSessionEndpoint },
 	"revocation_endpoint":                   func(p *ProviderConfig) *string { return &p.RevocationEndpoint },
+	"introspection_endpoint":                func(p *ProviderConfig) *string { return &p.IntrospectionEndpoint },
 	"pushed_authorization_request_endpoint": func(p *ProviderConfig) *string { return &p.PushedAuthorizationRequestEndpoint },
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
@@ -79,7 +80,11 @@ func (h *Handler) ownSiteHeaders() *headers.Filter {
 	if h.decidesByAddress() {
 		removed = append(removed, headers.Rewriting...)
 	}
-	return headers.NewFilter(removed, h.Upgrades)
+	own := headers.NewFilter(removed, h.Upgrades)
+	if h.Application == nil {
+		return own
+	}
+	return own.WithCredentials(h.Application.Headers, program.HoldsKey)
 }
 
 // decidesByAddress reports whether requests to one site are treated

@@ -131,7 +131,7 @@ func operatorsFiles(t *testing.T) (folder string) {
 		"ca.pem": inPEM("CERTIFICATE", certificate), "cert.pem": inPEM("CERTIFICATE", certificate), "key.pem": inPEM("PRIVATE KEY", private),
 		"users.csv": `userName,active
 alice,true
-`, "users.txt": "alice", "next.jwk": string(next), "more.jwk": string(jwk), "empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
+`, "users.txt": "alice", "keys.txt": "ci:" + strings.Repeat("0a", 32), "next.jwk": string(next), "more.jwk": string(jwk), "empty.pem": "", "pages/error.html": `{{define "content"}}<p>{{.Message}}</p>{{end}}`,
 		"unclosed/error.html": `{{define "content"}}{{if .Message}}`, "unknown/confirm.html": `{{define "content"}}{{.Password}}{{end}}`,
 	} {
 		path := filepath.Join(folder, filepath.FromSlash(name))

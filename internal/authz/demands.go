@@ -13,6 +13,9 @@ type Demands struct {
 	MaxAge time.Duration
 	// ACR are lists of values of acr. One value of each list must be there.
 	ACR [][]string
+	// Scopes are those that programs may ask for: of each rule about scopes the first.
+	// No login asks for them.
+	Scopes []string
 }
 
 // IsZero reports whether nothing is demanded.
@@ -26,12 +29,22 @@ func (d *Demands) add(c *condition) {
 		}
 	case KindACR:
 		d.addACR(c.Values)
+	case KindScope:
+		d.addScopes(c.Values[:1])
 	}
 }
 
 func (d *Demands) addACR(values []string) {
 	if !slices.ContainsFunc(d.ACR, func(list []string) bool { return slices.Equal(list, values) }) {
 		d.ACR = append(d.ACR, values)
+	}
+}
+
+func (d *Demands) addScopes(scopes []string) {
+	for _, scope := range scopes {
+		if !slices.Contains(d.Scopes, scope) {
+			d.Scopes = append(d.Scopes, scope)
+		}
 	}
 }
 
@@ -44,6 +57,7 @@ func DemandsOf(sets []*Set) (d Demands) {
 		for _, values := range set.demands.ACR {
 			d.addACR(values)
 		}
+		d.addScopes(set.demands.Scopes)
 	}
 	return d
 }

@@ -36,6 +36,15 @@ func (l *Line) String() string {
 	return "require " + l.Rule.String()
 }
 
+// Scopes returns the scopes of which the line requires one; nil for a line that is not
+// about scopes.
+func (l *Line) Scopes() []string {
+	if l.Kind != KindScope || l.deny {
+		return nil
+	}
+	return l.Values
+}
+
 // Set is a set of rules that is ready to be evaluated: those of an instance, or of
 // a route together with those of its instance. It is not changed once it is made.
 type Set struct {

@@ -77,7 +77,7 @@ var (
 // not signed in yet: a browser removes the cookie of a session that has expired.
 const signInTitle = "Please sign in"
 
-// The reasons of a 401.
+// The reasons of a 401, and of a 403 to a program.
 var (
 	SignInRequired = define("sign_in_required", row{
 		title:   signInTitle,
@@ -92,6 +92,16 @@ var (
 	SessionOutdated = define("session_outdated", row{
 		title:   signInTitle,
 		message: "Please sign in once more: this address needs more than your session knows.",
+		reason:  true,
+	})
+	InvalidToken = define("invalid_token", row{
+		title:   "These credentials are not valid",
+		message: "The credentials of this request are not valid here.",
+		reason:  true,
+	})
+	InsufficientScope = define("insufficient_scope", row{
+		title:   "This token has too little scope",
+		message: "The token of this request has not the scope that this address needs.",
 		reason:  true,
 	})
 	InsufficientAuthentication = define("insufficient_user_authentication", row{

@@ -23,7 +23,7 @@ func TestCodesAreAClosedSet(t *testing.T) {
 			"access_denied", "login_expired", "state_mismatch", "provider_error", "provider_unavailable", "token_exchange_failed", "userinfo_failed",
 			"token_invalid", "user_unknown", "forbidden", "session_too_large", "logout_failed", "bad_request", "cookies_rejected",
 		}},
-		{"reasons", Reasons(), []string{"sign_in_required", "session_ended", "session_outdated", "insufficient_user_authentication"}},
+		{"reasons", Reasons(), []string{"sign_in_required", "session_ended", "session_outdated", "invalid_token", "insufficient_scope", "insufficient_user_authentication"}},
 	} {
 		if got := fmt.Sprint(set.seen); got != fmt.Sprint(set.want) {
 			t.Errorf("%s: expected %q, seen %s", set.name, set.want, got)

@@ -90,6 +90,18 @@ var (
 		message: "A page of another site may not open a WebSocket here.",
 		final:   true,
 	})
+	// ErrBasicInBrowser: HTTP Basic in a request of a browser, which adds it to
+	// requests that pages of other sites make.
+	ErrBasicInBrowser = describe("HTTP Basic in a request of a browser", situation{
+		title:   "Not in a browser",
+		message: "This way to sign in is for programs, not for browsers.",
+		final:   true,
+	})
+	// ErrCredentialUnchecked: the credentials of a program cannot be judged.
+	ErrCredentialUnchecked = describe("the credentials cannot be checked", situation{
+		title:   unavailableTitle,
+		message: "This site cannot check credentials at the moment. Please try again soon.",
+	})
 	// Every op.SettingsError: settings are wrong, here or at the provider.
 	_ = describe("the settings are wrong", situation{
 		title:   "Sign-in is not set up correctly",

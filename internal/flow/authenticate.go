@@ -12,7 +12,13 @@ import (
 // unknown now, since keys, revocations, directories or the provider cannot be
 // reached: the request is anonymous, but should not begin a login. optional says
 // that an anonymous request is served all the same.
-func (x *sessions) Authenticate(optional bool) (noStore bool, unavailable *Failure) {
+//
+// If the request has a credential of a program, that alone decides, and a bad one is a
+// failure also where the request is optional.
+func (x *sessions) Authenticate(optional bool) (noStore bool, failed *Failure) {
+	if isProgram, failed := x.authenticateProgram(); isProgram {
+		return false, failed
+	}
 	noStore, err := x.identify()
 	if err != nil {
 		f := storageFailure(err)
@@ -47,7 +53,7 @@ func (x *sessions) Authenticate(optional bool) (noStore bool, unavailable *Failu
 // login.
 func (x *sessions) identify() (noStore bool, err error) {
 	st := x.State
-	if st.SignedIn() && st.at != x.Instance {
+	if st.IsProgram() || st.SignedIn() && st.at != x.Instance {
 		st.leaveTo(x.Instance, x.R) // until a session of our own providers opens
 	}
 	if len(st.Cookies) == 0 {

@@ -79,6 +79,8 @@ type Instance struct {
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
 
+	// Programs is how programs are let in; nil for not at all.
+	Programs *Programs
 	// KnownUsers are the directories of the users who may be signed in.
 	KnownUsers knownusers.Directories
 
@@ -148,7 +150,7 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 // UserOf returns the user whom a session of a provider stands for at this instance.
 // Of several providers, all but the default one have their id before names.
 func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
-	several := len(in.Providers) > 1
+	several := len(in.Providers) > 1 || p.ForPrograms
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
 }
 

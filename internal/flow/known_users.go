@@ -21,7 +21,7 @@ const directoryRetryAfter = 10 * time.Second
 // checkKnown asks the directories about the user of a session. With a failure the
 // user is unknown, or that is unknown now.
 func (in *Instance) checkKnown(ctx context.Context, p *Provider, s *session.Session) *Failure {
-	if len(in.KnownUsers) == 0 {
+	if len(in.KnownUsers) == 0 || s.Kind != session.Person {
 		return nil
 	}
 	known, err := in.KnownUsers.Know(ctx, knownusers.User{

@@ -15,6 +15,9 @@ import (
 type Provider struct {
 	ID     string
 	Client *op.Client
+	// ForPrograms reports whether no login leads there: it vouches for programs
+	// alone, and its id comes before all names. Client has nothing but the clock skew.
+	ForPrograms bool
 	// Disabled reports whether its endpoints answer 403, and its sessions count
 	// as none.
 	Disabled bool

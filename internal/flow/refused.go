@@ -23,6 +23,10 @@ func (e *ruleError) Unwrap() error { return errorcode.ErrRule }
 func (x *Exchange) RespondRefused(rule *authz.Line, explain bool) error {
 	pages.BaseSecurityHeaders(x.header())
 	f := &Failure{Code: errorcode.Forbidden, Cause: &ruleError{rule, explain}, Provider: x.State.provider}
+	if scopes := rule.Scopes(); len(scopes) > 0 && x.State.IsProgram() {
+		f.Code = errorcode.InsufficientScope
+		x.challenge(challenge{err: string(f.Code), scopes: scopes})
+	}
 	if s := x.Scope(); s != nil {
 		f.ReturnTo = x.returnToPage(s)
 	}

@@ -87,7 +87,7 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	text := errorcode.Explain(f.Code, f.Cause, status == http.StatusServiceUnavailable)
 	shown := pages.Data{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.Code), ErrorID: errorID, Status: status}
 	p := f.Provider
-	if p == nil || p.Disabled {
+	if p == nil || p.Disabled || p.ForPrograms {
 		p = x.Default
 	}
 	if text.Retry && !p.Disabled {
@@ -96,6 +96,9 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	st.shown = shown.Message
 	if x.LeaveErrors {
 		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, shown.Message)}
+	}
+	if st.IsProgram() {
+		return x.programProblem(status, f, text, errorID)
 	}
 	problem := pages.Problem{Detail: shown.Message, Reason: string(f.Code), Rule: shownRule(f), ErrorID: errorID}
 	if viewer := x.viewer(); viewer != nil {
@@ -160,7 +163,7 @@ var errUnauthenticated = errors.New("the request is not authenticated")
 // demands are those of rules.
 func (x *Exchange) RespondUnauthorized(decided authz.Reason, demands authz.Demands) error {
 	reason, p, proof := errorcode.SignInRequired, x.Default, proofOfRules(demands)
-	if x.State.SignedIn() {
+	if x.State.SignedIn() && !x.State.provider.ForPrograms {
 		p = x.State.provider
 	}
 	switch {
@@ -174,12 +177,17 @@ func (x *Exchange) RespondUnauthorized(decided authz.Reason, demands authz.Deman
 	case len(x.header()["Set-Cookie"]) > 0: // what did not open was cleared
 		reason = errorcode.SessionEnded
 	}
+	said := challenge{scopes: demands.Scopes, proof: proof}
+	if reason == errorcode.InsufficientAuthentication {
+		said.err = string(reason)
+	}
+	x.challenge(said)
 	return x.unauthorized(reason, p, x.pageBefore(), proof)
 }
 
 // unauthorized responds with 401, and says what a login has to prove. It names no
-// authentication scheme, since no credentials are accepted here (fault D7): the
-// challenge of RFC 9470 would have the same acr_values and max_age.
+// authentication scheme; RespondUnauthorized does where programs are let in (fault
+// D7).
 func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo string, proof op.Proof) error {
 	pages.BaseSecurityHeaders(x.header())
 	st := x.State
@@ -195,6 +203,8 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 	switch {
 	case x.LeaveErrors:
 		return &Error{Status: http.StatusUnauthorized, Err: errors.New("sign-in needed")}
+	case st.IsProgram():
+		return x.programProblem(http.StatusUnauthorized, st.failed, errorcode.Explain(reason, errUnauthenticated, false), "")
 	case navigation.IsNavigation(x.R):
 		return x.signInPage(st.failed)
 	}
@@ -202,7 +212,7 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 		return x.unauthorizedElsewhere(origin, reason, x.loginURL(p, returnTo, proof))
 	}
 	problem := pages.Problem{Detail: st.shown, Reason: string(reason), LoginURL: x.loginURL(p, returnTo, proof)}
-	problem.ACRValues, problem.MaxAge = strings.Join(proof.Acceptable(), " "), secondsOf(proof.MaxAge)
+	problem.ACRValues, problem.MaxAge = acceptableOf(proof), secondsOf(proof.MaxAge)
 	return problem.Write(x.W, http.StatusUnauthorized)
 }
 

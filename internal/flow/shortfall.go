@@ -64,6 +64,9 @@ func (x *sessions) findShortfall() authz.Shortfall {
 // a loaded session, or its claims are too old.
 func (x *sessions) isOutdated() bool {
 	st := x.State
+	if st.IsProgram() {
+		return false // no login requested its token
+	}
 	if st.unconfirmed {
 		return true
 	}

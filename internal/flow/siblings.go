@@ -59,7 +59,7 @@ func (x *sessions) viewer() *State {
 	if st.SignedIn() && st.shortfall == authz.Enough && x.knows(st) {
 		return st
 	}
-	if len(st.Cookies) == 0 {
+	if len(st.Cookies) == 0 || st.IsProgram() {
 		return nil
 	}
 	for _, in := range append([]*Instance{x.Instance}, x.Siblings...) {

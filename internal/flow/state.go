@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -20,6 +21,9 @@ type State struct {
 	// Cookies are the Cookie lines that the browser sent, before ours were taken
 	// out.
 	Cookies []string
+	// Credentials are the lines where the client may have sent a credential of a
+	// program, before ours were taken out.
+	Credentials program.Lines
 	// BeforeResponse, if set, has a last look at the header of the application's
 	// response.
 	BeforeResponse func(http.Header)
@@ -31,6 +35,9 @@ type State struct {
 	provider *Provider
 	loaded   *sessionstore.Loaded // as it was loaded
 	session  *session.Session     // that, or a newer state of it
+	// scheme is where the credential was that the request is judged by, and not by its
+	// cookies; program.None for no such credential. It may be worth nothing.
+	scheme program.Scheme
 	// foreign is a session that opens here and counts as none: only a logout ends it.
 	foreign   *sessionstore.Loaded
 	foreignAt *Instance // that has loaded it
@@ -85,7 +92,12 @@ func (st *State) adopt(in *Instance, r *http.Request, p *Provider, l *sessionsto
 	st.at, st.r, st.provider = in, r, p
 	st.loaded, st.session, st.updateDue = l, &l.Session, updateDue
 	st.unknown, st.unconfirmed = false, false
+	st.scheme = program.None
 }
+
+// IsProgram reports whether the request has a credential of a program, good or bad,
+// so that its cookies do not count.
+func (st *State) IsProgram() bool { return st.scheme != program.None }
 
 // markForeign notes a session that opens at an instance and counts as none there.
 func (st *State) markForeign(in *Instance, l *sessionstore.Loaded) { st.foreign, st.foreignAt = l, in }
@@ -103,7 +115,7 @@ func (st *State) DropIdentity(header http.Header) {
 // leaveTo makes the request anonymous for an instance that does not know its user:
 // another one has identified them, and has set headers that are this one's.
 func (st *State) leaveTo(in *Instance, r *http.Request) {
-	st.provider, st.at, st.r = nil, in, r
+	st.provider, st.at, st.r, st.scheme = nil, in, r, program.None
 	st.dropHeaders(r.Header, in.OwnsHeader)
 }
 
@@ -141,7 +153,7 @@ func (st *State) HeaderCache() *atomic.Pointer[[]string] {
 
 // revocable returns the session that a logout would end, or nil.
 func (st *State) revocable() *sessionstore.Loaded {
-	if st.SignedIn() {
+	if st.SignedIn() && !st.IsProgram() {
 		return st.loaded
 	}
 	return st.foreign

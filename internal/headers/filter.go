@@ -16,6 +16,9 @@ type Filter struct {
 	names    []string
 	lengths  uint64   // of the names, a bit each: most others differ in it
 	upgrades []string // protocols that an Upgrade may name, beside websocket
+
+	credentials []string                 // names of headers where credentials are; names has them, too
+	withheld    []func(line string) bool // lines of Authorization that no application sees
 }
 
 // NewFilter returns a filter that removes the headers of these names and lets
@@ -26,6 +29,21 @@ func NewFilter(names, upgrades []string) *Filter {
 	return f
 }
 
+// WithCredentials returns a filter that also removes headers of these names, since they
+// hold credentials, and Authorization if a line of it is withheld.
+func (f *Filter) WithCredentials(names []string, withheld func(line string) bool) *Filter {
+	with := NewFilter(appendMissing(f.names, names), f.upgrades)
+	with.credentials, with.withheld = slices.Clone(names), []func(string) bool{withheld}
+	return with
+}
+
+// TakesCredentials reports whether requests may have credentials for us.
+func (f *Filter) TakesCredentials() bool { return len(f.withheld) > 0 }
+
+// Credentials are the names of the headers where credentials are, besides
+// Authorization.
+func (f *Filter) Credentials() []string { return f.credentials }
+
 // Join returns a filter for a site with several instances: it removes what any
 // of their filters removes, and lets through what any of them lets through.
 func Join(filters ...*Filter) *Filter {
@@ -33,12 +51,15 @@ func Join(filters ...*Filter) *Filter {
 	for _, f := range filters {
 		joined.names = appendMissing(joined.names, f.names)
 		joined.upgrades = appendMissing(joined.upgrades, f.upgrades)
+		joined.credentials = appendMissing(joined.credentials, f.credentials)
+		joined.withheld = append(joined.withheld, f.withheld...)
 	}
 	joined.measure()
 	return joined
 }
 
 func appendMissing(list, more []string) []string {
+	list = list[:len(list):len(list)]
 	for _, item := range more {
 		if !slices.Contains(list, item) {
 			list = append(list, item)
@@ -70,6 +91,7 @@ func (f *Filter) removes(name string) bool {
 func (f *Filter) Clean(r *http.Request, keep []string) *Upgrade {
 	upgrade := takeUpgrade(r)
 	f.guardTrailers(r)
+	f.withhold(r.Header)
 	if len(f.names) == 0 {
 		return upgrade
 	}
@@ -84,6 +106,19 @@ func (f *Filter) Clean(r *http.Request, keep []string) *Upgrade {
 		}
 	}
 	return upgrade
+}
+
+// withhold removes Authorization if a line of it is withheld.
+func (f *Filter) withhold(header http.Header) {
+	if len(f.withheld) == 0 {
+		return
+	}
+	for _, line := range header["Authorization"] {
+		if slices.ContainsFunc(f.withheld, func(is func(string) bool) bool { return is(line) }) {
+			delete(header, "Authorization")
+			return
+		}
+	}
 }
 
 // namesRemoved reports whether a line of a list header names a header that no

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // This file is about groups: which of the provider's exist here, and under which
@@ -24,7 +25,8 @@ const groupsEntry = "\x01groups"
 // Where there are several providers, or a provider has several tenants, a group's
 // name begins as the user's does, and a slash or percent sign inside is encoded: so
 // no provider and no tenant can name a group of another. A group that the provider's
-// configuration gives a local name has that name without a prefix.
+// configuration gives a local name has that name without a prefix, and so have the
+// groups of access keys.
 func (u User) Groups() claims.List {
 	if !u.SignedIn() {
 		return nil
@@ -49,8 +51,8 @@ func (u User) readGroups() claims.List {
 		return nil
 	}
 	list, _ := value.List()
-	if !u.Several && u.Mapping.Tenants == "" {
-		return list
+	if u.Session.Kind == session.Key || !u.Several && u.Mapping.Tenants == "" {
+		return list // the operator's own names
 	}
 	prefix := u.prefix()
 	for i, name := range list {

@@ -74,6 +74,8 @@ func (u User) sessionValue(name string) any {
 		return ""
 	}
 	switch name {
+	case "kind":
+		return u.Kind()
 	case "provider":
 		return u.Mapping.Provider
 	case "subject":
@@ -81,6 +83,9 @@ func (u User) sessionValue(name string) any {
 	case "issuer":
 		return u.Issuer()
 	case "expires":
+		if u.Session.Expires.IsZero() { // an access key without an end
+			return ""
+		}
 		return u.Session.Expires.UTC().Format(time.RFC3339)
 	}
 	return ""

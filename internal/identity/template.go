@@ -22,7 +22,7 @@ func FollowsFromSession(value string) bool {
 	for _, part := range strings.Split(value, "{")[1:] {
 		key, _, closed := strings.Cut(part, "}")
 		own, ours := strings.CutPrefix(key, OwnPrefix)
-		if !closed || !strings.HasPrefix(key, UserPrefix) && !(ours && slices.Contains([]string{"provider", "subject", "issuer", "expires"}, own)) {
+		if !closed || !strings.HasPrefix(key, UserPrefix) && !(ours && slices.Contains([]string{"kind", "provider", "subject", "issuer", "expires"}, own)) {
 			return false
 		}
 	}

@@ -29,12 +29,32 @@ func (u User) SignedIn() bool { return u.Session != nil }
 // ID returns the user's name at this site; empty for an unauthenticated user. The
 // provider's id comes before it where there are several providers, and so does the
 // tenant where a provider has several. No name contains the slash in between, so
-// that no provider and no tenant can name a user of another.
+// that no provider and no tenant can name a user of another. Names of programs begin
+// with what no provider's id is.
 func (u User) ID() string {
 	if !u.SignedIn() {
 		return ""
 	}
-	return u.prefix() + claims.Encoded(u.Session.Username, "%/")
+	name := claims.Encoded(u.Session.Username, "%/")
+	switch prefix := u.prefix(); {
+	case u.Session.Kind == session.Key:
+		return "key/" + name
+	case u.Session.Kind == session.Client && prefix == "":
+		return "client/" + name
+	case u.Session.Kind == session.Client:
+		return prefix + "client%2F" + name
+	default:
+		return prefix + name
+	}
+}
+
+// Kind returns what the request comes from: person, client or key; empty for an
+// unauthenticated request.
+func (u User) Kind() string {
+	if !u.SignedIn() {
+		return ""
+	}
+	return u.Session.Kind.String()
 }
 
 // prefix returns what comes before the names of the user and of groups.

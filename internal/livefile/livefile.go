@@ -44,6 +44,7 @@ const (
 // Value is made of files, and made again when they change. It is safe for
 // concurrent use.
 type Value[T any] struct {
+	limit  int // of a file's size
 	make   func(Read) (T, error)
 	now    func() time.Time
 	notify func(Event)
@@ -64,8 +65,13 @@ type content [sha256.Size]byte
 // and does so again each time that one of them has changed; a file that it found
 // missing is one of them. If notify is not nil, it is called with what happens.
 func New[T any](now func() time.Time, notify func(Event), make func(Read) (T, error)) (*Value[T], error) {
-	v := &Value[T]{make: make, now: now, notify: notify, warned: map[string]bool{}}
-	r := newReader(nil)
+	return NewLimited(MaxSize, now, notify, make)
+}
+
+// NewLimited is New for files of at most limit bytes each.
+func NewLimited[T any](limit int, now func() time.Time, notify func(Event), make func(Read) (T, error)) (*Value[T], error) {
+	v := &Value[T]{limit: limit, make: make, now: now, notify: notify, warned: map[string]bool{}}
+	r := newReader(nil, limit)
 	value, err := make(r.read)
 	if err != nil {
 		return nil, err
@@ -96,7 +102,7 @@ func (v *Value[T]) due() bool {
 }
 
 func (v *Value[T]) look() {
-	r := newReader(nil)
+	r := newReader(nil, v.limit)
 	for name := range v.seen {
 		_, _ = r.read(name)
 	}
@@ -110,7 +116,7 @@ func (v *Value[T]) look() {
 		}
 	}
 	slices.Sort(changed)
-	again := newReader(r) // what it is made of is what was compared
+	again := newReader(r, v.limit) // what it is made of is what was compared
 	value, err := v.make(again.read)
 	if err != nil {
 		// The good files of before stay under observation.
@@ -150,14 +156,15 @@ func (v *Value[T]) tell(e Event) {
 // reader reads each file once, and notes what it held.
 type reader struct {
 	before *reader // has read some already
+	limit  int
 	texts  map[string][]byte
 	errs   map[string]error
 	seen   map[string]content
 	loose  map[string]bool
 }
 
-func newReader(before *reader) *reader {
-	return &reader{before, map[string][]byte{}, map[string]error{}, map[string]content{}, map[string]bool{}}
+func newReader(before *reader, limit int) *reader {
+	return &reader{before, limit, map[string][]byte{}, map[string]error{}, map[string]content{}, map[string]bool{}}
 }
 
 func (r *reader) read(name string) ([]byte, error) {
@@ -170,7 +177,7 @@ func (r *reader) read(name string) ([]byte, error) {
 	if sum, known := r.knownBefore(name); known {
 		text, err, loose = r.before.texts[name], r.before.errs[name], r.before.loose[name]
 		r.seen[name] = sum
-	} else if text, loose, err = readFile(name); err != nil {
+	} else if text, loose, err = readUpTo(name, r.limit); err != nil {
 		r.seen[name] = sha256.Sum256([]byte("cannot be read: " + err.Error()))
 	} else {
 		r.seen[name] = sha256.Sum256(append([]byte("holds: "), text...))

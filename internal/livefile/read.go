@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// MaxSize is the most that a file may hold, in bytes.
+// MaxSize is the most that a file may hold, in bytes, where nothing else is said.
 const MaxSize = 1 << 20
 
 // ErrNotRegular is returned for a directory, a named pipe, a device or a socket.
@@ -25,9 +25,7 @@ func ReadUpTo(name string, limit int) ([]byte, error) {
 	return text, err
 }
 
-// readFile also reports whether anybody can write to the file.
-func readFile(name string) (text []byte, loose bool, err error) { return readUpTo(name, MaxSize) }
-
+// readUpTo also reports whether anybody can write to the file.
 func readUpTo(name string, limit int) (text []byte, loose bool, err error) {
 	// Looked at first: opening a device can do something.
 	if info, err := os.Stat(name); err != nil {

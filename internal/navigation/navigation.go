@@ -69,6 +69,27 @@ func IsPreflight(r *http.Request) bool {
 		r.ContentLength == 0 && len(r.TransferEncoding) == 0
 }
 
+// HasFetchMetadata reports whether a request has any header of a browser's fetch
+// metadata, whatever it says.
+func HasFetchMetadata(r *http.Request) bool {
+	for name := range r.Header {
+		if strings.HasPrefix(name, "Sec-Fetch-") {
+			return true
+		}
+	}
+	return false
+}
+
+// AcceptsHTML reports whether a request names HTML among what it accepts.
+func AcceptsHTML(r *http.Request) bool {
+	for _, line := range r.Header["Accept"] {
+		if strings.Contains(strings.ToLower(line), "text/html") {
+			return true
+		}
+	}
+	return false
+}
+
 // hasFetchMetadata reports whether a browser says what the request is for.
 func hasFetchMetadata(r *http.Request) bool {
 	header := r.Header

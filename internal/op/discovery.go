@@ -35,7 +35,10 @@ type DiscoveryConfig struct {
 	Endpoints        Endpoints
 	JWKS             []byte // a key set document in the place of jwks_uri
 	// Keys are those of a document that can change, asked at each use.
-	Keys     func() []jose.JSONWebKey
+	Keys func() []jose.JSONWebKey
+	// KeysOnly: we are no client of the issuer, and need nothing but its keys, to
+	// verify access tokens.
+	KeysOnly bool
 	Insecure bool
 	Timeout  time.Duration
 	// TLS is asked before each request; nil, and a nil result, for the default.
@@ -117,6 +120,9 @@ func (r *Discovery) Close() { r.client.CloseIdleConnections() }
 // static reports whether the configuration makes discovery needless.
 func (c *DiscoveryConfig) static() bool {
 	e := c.Endpoints
+	if c.KeysOnly {
+		return c.Issuer != "" && (e.JWKS != "" || c.hasKeys())
+	}
 	return c.Issuer != "" && e.Authorization != "" && e.Token != "" && (e.JWKS != "" || c.hasKeys())
 }
 
@@ -218,7 +224,7 @@ func (r *Discovery) fetch() (*Metadata, error) {
 		if err != nil {
 			return nil, err
 		}
-		if metadata, err = parseMetadata(document.body, c.Issuer, address); err != nil {
+		if metadata, err = c.parse(document.body); err != nil {
 			return nil, &SettingsError{document.because(err)}
 		}
 		if r.guard.found.Swap(uint32(found)) != uint32(found) {
@@ -236,6 +242,10 @@ func (r *Discovery) fetch() (*Metadata, error) {
 // complete puts the configured addresses in and checks the result.
 func (r *Discovery) complete(metadata *Metadata) error {
 	c := r.config
+	if c.KeysOnly {
+		metadata.Endpoints = Endpoints{JWKS: metadata.Endpoints.JWKS}
+		metadata.Pushed = false
+	}
 	if c.MTLS {
 		metadata.useAliases()
 	}
@@ -246,10 +256,22 @@ func (r *Discovery) complete(metadata *Metadata) error {
 	if err := r.guard.checkMetadata(metadata, c.Endpoints); err != nil {
 		return &SettingsError{err}
 	}
-	if err := metadata.check(!c.hasKeys(), c.Insecure); err != nil {
+	check := metadata.check
+	if c.KeysOnly {
+		check = metadata.checkKeysOnly
+	}
+	if err := check(!c.hasKeys(), c.Insecure); err != nil {
 		return &SettingsError{err}
 	}
 	return nil
+}
+
+// parse reads a metadata document of the configured issuer.
+func (c *DiscoveryConfig) parse(document []byte) (*Metadata, error) {
+	if c.KeysOnly {
+		return readMetadata(document, c.Issuer, c.address())
+	}
+	return parseMetadata(document, c.Issuer, c.address())
 }
 
 // fetchMetadata returns the metadata document, and where the connection led that

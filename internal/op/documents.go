@@ -226,7 +226,7 @@ func (r *Discovery) loadMetadata() (*Metadata, time.Time) {
 	if k == nil {
 		return nil, time.Time{}
 	}
-	metadata, err := parseMetadata(k.Document, r.config.Issuer, r.config.address())
+	metadata, err := r.config.parse(k.Document)
 	if err != nil {
 		return nil, time.Time{}
 	}

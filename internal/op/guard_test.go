@@ -115,7 +115,7 @@ var calls = []struct {
 		return err
 	}},
 	{"introspection_endpoint", func(ctx context.Context, c *Client) error {
-		_, err := c.Discovery.Metadata(ctx) // nothing asks it yet
+		_, err := (&Introspection{Client: c}).Ask(ctx, "access-token")
 		return err
 	}},
 	{"pushed_authorization_request_endpoint", func(ctx context.Context, c *Client) error {
@@ -185,9 +185,6 @@ func TestMetadataMustNotLeadToThisMachineByName(t *testing.T) {
 	op := oidctest.New(t, oidctest.TLS(), oidctest.Host("idp.example"), oidctest.Lenient())
 	for _, resolved := range []string{"127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "169.254.169.254", "fe80::1", "64:ff9b::a9fe:a9fe"} {
 		for _, c := range calls {
-			if c.endpoint == "introspection_endpoint" {
-				continue
-			}
 			op.Lie(func(l *oidctest.Faults) {
 				l.Discovery = func(m map[string]any) {
 					m["require_pushed_authorization_requests"] = c.endpoint == "pushed_authorization_request_endpoint"

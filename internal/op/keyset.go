@@ -254,6 +254,24 @@ func (s *KeySet) lastGood(err error) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
+// first returns the first of the present keys, which stands for all of them: another
+// one means that the keys were fetched or read again since. It is nil if there are
+// none.
+func (s *KeySet) first() *jose.JSONWebKey {
+	var keys []jose.JSONWebKey
+	if s.given != nil {
+		keys = s.given()
+	} else {
+		s.mu.Lock()
+		keys = s.keys
+		s.mu.Unlock()
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return &keys[0]
+}
+
 // load returns the keys that are kept for the address at which the provider has
 // its keys now.
 func (s *KeySet) load() ([]jose.JSONWebKey, time.Time) {

@@ -27,7 +27,8 @@ type Metadata struct {
 	// IssParameter: authorization responses carry iss (RFC 9207).
 	IssParameter bool
 
-	aliases Endpoints // mtls_endpoint_aliases, see useAliases
+	aliases       Endpoints // mtls_endpoint_aliases, see useAliases
+	responseTypes []string  // response_types_supported
 }
 
 // WellKnown is what is added to an issuer to find its metadata (Discovery 4).
@@ -39,10 +40,21 @@ func ConfigurationURL(issuer string) string {
 	return strings.TrimSuffix(issuer, "/") + WellKnown
 }
 
-// parseMetadata reads a metadata document. The issuer must be the expected one
+// parseMetadata reads the metadata document of a provider, whose authorization
+// endpoint gives codes.
+func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, error) {
+	m, err := readMetadata(data, issuer, configurationURL)
+	if err == nil && m.responseTypes != nil && !slices.Contains(m.responseTypes, "code") {
+		// The list is required (Discovery 3); who leaves it out is not held to it.
+		return nil, errors.New("the metadata's response_types_supported has no code, and no other flow is known here")
+	}
+	return m, err
+}
+
+// readMetadata reads a metadata document. The issuer must be the expected one
 // byte for byte (Discovery 4.3); where only the configuration URL is known it
 // must be that URL without the well-known suffix, with or without a slash.
-func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, error) {
+func readMetadata(data []byte, issuer, configurationURL string) (*Metadata, error) {
 	o, err := parseObject(data)
 	if err != nil {
 		return nil, fmt.Errorf("the metadata %w", err)
@@ -67,7 +79,7 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 	m.Pushed = string(o["require_pushed_authorization_requests"]) == "true"
 	m.aliases, err = parseAliases(o)
 	errs = append(errs, err)
-	responseTypes, err := o.texts("response_types_supported", false)
+	m.responseTypes, err = o.texts("response_types_supported", false)
 	errs = append(errs, err)
 	m.IssParameter = string(o["authorization_response_iss_parameter_supported"]) == "true"
 	if err := errors.Join(errs...); err != nil {
@@ -75,10 +87,6 @@ func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, err
 	}
 	if err := checkIssuer(m.Issuer, issuer, configurationURL); err != nil {
 		return nil, err
-	}
-	if responseTypes != nil && !slices.Contains(responseTypes, "code") {
-		// The list is required (Discovery 3); who leaves it out is not held to it.
-		return nil, errors.New("the metadata's response_types_supported has no code, and no other flow is known here")
 	}
 	return m, nil
 }
@@ -144,6 +152,20 @@ func (m *Metadata) check(needKeys, insecure bool) error {
 		if err := CheckURL(address, insecure); err != nil {
 			return fmt.Errorf("%s: %w", row.name, err)
 		}
+	}
+	return nil
+}
+
+// checkKeysOnly is check for an issuer of which only the keys are needed.
+func (m *Metadata) checkKeysOnly(needKeys, insecure bool) error {
+	if m.Endpoints.JWKS == "" && !needKeys {
+		return nil
+	}
+	if m.Endpoints.JWKS == "" {
+		return errors.New("the metadata has no jwks_uri")
+	}
+	if err := CheckURL(m.Endpoints.JWKS, insecure); err != nil {
+		return fmt.Errorf("jwks_uri: %w", err)
 	}
 	return nil
 }

@@ -83,6 +83,9 @@ type Session struct {
 	ID       ID
 	Binding  Binding
 	Provider string // the provider's id in our configuration
+	// Kind is what the session stands for. It is not encoded: what browsers keep are
+	// sessions of people.
+	Kind Kind
 
 	SignedIn time.Time // to the millisecond: revocations are compared with it
 	Expires  time.Time // the end of its lifetime, to the second

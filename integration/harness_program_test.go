@@ -1,0 +1,59 @@
+package integration_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/accesskey"
+)
+
+// accessKey is a key, and the line that a file has of it.
+type accessKey struct{ name, key, line string }
+
+// newKey makes a key. fields are what its line has after the hash: groups and expires.
+func newKey(t *testing.T, name string, fields ...string) accessKey {
+	t.Helper()
+	key, err := accesskey.New(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := accesskey.HashOf(key)
+	return accessKey{name, key, strings.Join(append([]string{name, hex.EncodeToString(hash[:])}, fields...), ":")}
+}
+
+// bearer is the line of a header with the key as a bearer token.
+func (k accessKey) bearer() string { return "Authorization: Bearer " + k.key }
+
+// basic is the line of a header with the key as a password.
+func (k accessKey) basic() string { return basicOf(k.name, k.key) }
+
+func basicOf(user, password string) string {
+	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+// accessKeyFile is a file of keys that a test writes.
+type accessKeyFile struct {
+	t    *testing.T
+	path string
+}
+
+func newAccessKeyFile(t *testing.T, keys ...accessKey) *accessKeyFile {
+	f := &accessKeyFile{t, filepath.Join(t.TempDir(), "keys.txt")}
+	f.write(keys...)
+	return f
+}
+
+func (f *accessKeyFile) write(keys ...accessKey) {
+	f.t.Helper()
+	text := "# keys of programs\n"
+	for _, key := range keys {
+		text += key.line + "\n"
+	}
+	if err := os.WriteFile(f.path, []byte(text), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+}

@@ -1,0 +1,119 @@
+// Package accesskey has the access keys of programs: their form, the file that lists
+// their hashes, and which of them count now.
+//
+// A key is random, so that a plain hash of it tells nothing, and the file can be read
+// by whoever may read configurations. The package knows files and the time. It does
+// not know requests: where a key is in one, package program knows.
+package accesskey
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+)
+
+const (
+	// maxName is the length of the longest name.
+	maxName = 64
+	// secretBytes is how much of a key is random, and secretSize how many characters
+	// that is.
+	secretBytes, secretSize = 32, 43
+	checksumSize            = 8
+	// tailSize is what follows a name: the secret and the checksum, each after an
+	// underscore.
+	tailSize = 1 + secretSize + 1 + checksumSize
+	// maxKey is the length of the longest key.
+	maxKey = len(program.KeyPrefix) + maxName + tailSize
+)
+
+// Hash is what a file keeps of a key: its SHA-256.
+type Hash [sha256.Size]byte
+
+// HashOf returns the hash of a key.
+func HashOf(key string) Hash { return sha256.Sum256([]byte(key)) }
+
+// New returns a new key for a program of this name.
+func New(name string) (key string, err error) {
+	if err := CheckName(name); err != nil {
+		return "", err
+	}
+	var secret [secretBytes]byte
+	rand.Read(secret[:])
+	key = program.KeyPrefix + name + "_" + base64.RawURLEncoding.EncodeToString(secret[:])
+	return key + "_" + checksumOf(key), nil
+}
+
+var (
+	errForm     = errors.New("it has not the form of an access key: orp_<name>_<43 characters>_<checksum>")
+	errChecksum = errors.New("its checksum is wrong: a character is missing or another one")
+)
+
+// NameIn returns the name in a key, if the whole has the form of one. That is cheap,
+// and proves nothing.
+func NameIn(key string) (name string, err error) {
+	end := len(key) - tailSize
+	if len(key) > maxKey || end <= len(program.KeyPrefix) || !strings.HasPrefix(key, program.KeyPrefix) {
+		return "", errForm
+	}
+	name = key[len(program.KeyPrefix):end]
+	secret, checksum := key[end+1:end+1+secretSize], key[len(key)-checksumSize:]
+	if !isName(name) || key[end] != '_' || key[end+1+secretSize] != '_' || !isSecret(secret) {
+		return "", errForm
+	}
+	if checksum != checksumOf(key[:len(key)-checksumSize-1]) {
+		return "", errChecksum
+	}
+	return name, nil
+}
+
+// checksumOf returns the checksum of what comes before it in a key. It finds typing
+// errors, and protects nothing.
+func checksumOf(text string) string {
+	const digits = "0123456789abcdef"
+	sum := crc32.ChecksumIEEE([]byte(text))
+	var hex [checksumSize]byte
+	for i := range hex {
+		hex[i] = digits[sum>>28]
+		sum <<= 4
+	}
+	return string(hex[:])
+}
+
+// CheckName returns an error for what cannot be a key's name.
+func CheckName(name string) error {
+	if !isName(name) {
+		return fmt.Errorf("the name of an access key is made of 1 to %d letters, digits, and . _ -", maxName)
+	}
+	return nil
+}
+
+func isName(name string) bool {
+	if name == "" || len(name) > maxName {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i]; !isAlphanumeric(c) && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isSecret(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; !isAlphanumeric(c) && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}

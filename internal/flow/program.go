@@ -1,0 +1,160 @@
+package flow
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+)
+
+// This file lets programs in: it finds out what a credential in a request stands for,
+// and responds to requests whose credential is worth nothing.
+
+// Programs is how an instance lets programs in.
+type Programs struct {
+	program.Accepted
+	// Providers are those that vouch for programs alone, by id: access keys, and the
+	// further issuers of tokens.
+	Providers map[string]*Provider
+}
+
+// NewKeyProvider returns what vouches for access keys. groups is the claim that has
+// their groups.
+func NewKeyProvider(groups string) *Provider {
+	p := &Provider{ID: program.KeyProvider, ForPrograms: true, Client: new(op.Client)}
+	p.Mapping.Provider, p.Mapping.Groups = p.ID, groups
+	return p
+}
+
+// credentialError is why the credential of a request does not let it in.
+type credentialError struct {
+	error
+	status int
+	// challenge is the error that WWW-Authenticate names (RFC 6750 3.1); may be empty.
+	challenge string
+}
+
+func (e *credentialError) Unwrap() error { return e.error }
+
+// credentialFailure is the response to a credential.
+func credentialFailure(status int, code errorcode.Code, cause error) *Failure {
+	return &Failure{Code: code, Cause: &credentialError{cause, status, ""}}
+}
+
+// authenticateProgram finds out what the credential of a request stands for. isProgram
+// reports whether there is one.
+func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
+	if x.Programs == nil {
+		return false, nil
+	}
+	st := x.State
+	c, err := x.Programs.Find(&st.Credentials)
+	if c.Scheme == program.None {
+		return false, nil
+	}
+	st.DropIdentity(x.R.Header) // whatever another instance has made of it
+	st.at, st.r, st.scheme = x.Instance, x.R, c.Scheme
+	if c.Scheme != program.Header {
+		delete(x.R.Header, "Authorization")
+	}
+	if err != nil {
+		f := credentialFailure(http.StatusBadRequest, errorcode.BadRequest, err)
+		f.Cause.(*credentialError).challenge = "invalid_request"
+		return true, f
+	}
+	if c.Scheme == program.Basic && x.isFromBrowser() {
+		return true, credentialFailure(http.StatusForbidden, errorcode.Forbidden, errorcode.ErrBasicInBrowser)
+	}
+	return true, x.adoptProgram(&c)
+}
+
+// adoptProgram takes over what a credential stands for.
+func (x *sessions) adoptProgram(c *program.Credential) *Failure {
+	loaded, err := c.Verify(x.R.Context())
+	if err != nil {
+		return verifyFailure(err)
+	}
+	s := &loaded.Session
+	p := x.Programs.Providers[s.Provider]
+	if p == nil {
+		p = x.Providers[s.Provider]
+	}
+	if p == nil || p.Disabled {
+		return verifyFailure(&program.Refusal{Reason: "its provider is not in use here", Session: s})
+	}
+	if f := x.checkKnown(x.R.Context(), p, s); f != nil {
+		if f.Code == errorcode.UserUnknown {
+			f.Cause = &credentialError{f.Cause, http.StatusForbidden, ""}
+		}
+		return f
+	}
+	x.State.adopt(x.Instance, x.R, p, loaded, false)
+	x.State.scheme = c.Scheme
+	return nil
+}
+
+// credentialRetryAfter is how long to stay away while a credential cannot be judged
+// and its verifier does not say more.
+const credentialRetryAfter = 5 * time.Second
+
+// verifyFailure is the response to what a verifier found out.
+func verifyFailure(err error) *Failure {
+	var unavailable *program.UnavailableError
+	if errors.As(err, &unavailable) {
+		f := &Failure{Code: errorcode.ProviderUnavailable, Cause: fmt.Errorf("%w: %w", errorcode.ErrCredentialUnchecked, err), RetryAfter: unavailable.RetryAfter}
+		if f.RetryAfter <= 0 {
+			f.RetryAfter = credentialRetryAfter
+		}
+		return f
+	}
+	var cause error = &credentialError{err, http.StatusUnauthorized, string(errorcode.InvalidToken)}
+	var refused *program.Refusal
+	if errors.As(err, &refused) && refused.Session != nil {
+		cause = &refusedUser{cause, refused.Session}
+	}
+	return &Failure{Code: errorcode.InvalidToken, Cause: cause}
+}
+
+// isFromBrowser reports whether a browser may have added HTTP Basic to a request by
+// itself. It does so for pages of every site, once a user has entered it.
+func (x *request) isFromBrowser() bool {
+	if navigation.HasFetchMetadata(x.R) {
+		return true
+	}
+	from, sent := x.R.Header["Origin"]
+	if !sent {
+		return false
+	}
+	s := x.Scope()
+	return s == nil || len(from) != 1 || !s.Origin.SameOrigin(from[0])
+}
+
+// RespondFailed responds to a request that Authenticate does not let go on.
+func (x *Exchange) RespondFailed(f *Failure) error {
+	var refused *credentialError
+	if !errors.As(f.Cause, &refused) {
+		return x.RespondUnavailable(f)
+	}
+	if refused.status != http.StatusForbidden {
+		x.challenge(challenge{err: refused.challenge})
+	}
+	return x.errorPage(refused.status, f, x.log(f))
+}
+
+// programProblem responds to a program: with a problem document, whatever it accepts,
+// and without a link that it could not follow.
+func (x *Exchange) programProblem(status int, f *Failure, text errorcode.Explanation, errorID string) error {
+	problem := pages.Problem{Detail: text.Message, Reason: string(f.Code), Rule: shownRule(f), ErrorID: errorID}
+	if x.State.SignedIn() {
+		user := x.State.User()
+		problem.User, problem.Provider = user.ID(), user.Mapping.Provider
+	}
+	problem.ACRValues, problem.MaxAge = acceptableOf(f.Proof), secondsOf(f.Proof.MaxAge)
+	return problem.Write(x.W, status)
+}

@@ -1,0 +1,344 @@
+package op
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// maxAccessToken is the most bytes of an access token that is a JWT.
+const maxAccessToken = 16 << 10
+
+// AccessTokens verifies access tokens of one issuer that are JWTs (RFC 9068). It
+// is for a resource server: the issuer need not be a provider that we are a client
+// of. Everything in it is set before the first use, and not changed afterwards.
+type AccessTokens struct {
+	// Discovery has the issuer's metadata and keys.
+	Discovery *Discovery
+	// Audiences are the names of this resource; a token names one of them. There is
+	// at least one.
+	Audiences []string
+	// AnyType also accepts tokens whose header has the typ JWT or none. Then what
+	// shows that a token is of another kind is looked for among its claims.
+	AnyType bool
+	// Algs are the signature algorithms that are accepted; empty for all that are
+	// asymmetric.
+	Algs []string
+	// Tenants are those whose tokens are accepted, if the issuer has several; empty
+	// for all.
+	Tenants   []string
+	ClockSkew time.Duration
+	// IsClientID reports whether an audience is the client id of one of our
+	// clients: ID tokens have it, too, so that only a typ of access tokens tells
+	// the two apart.
+	IsClientID func(audience string) bool
+	Now        func() time.Time
+}
+
+// AccessToken is an access token that passed all checks.
+type AccessToken struct {
+	Claims Claims
+	// Expires is exp. It is zero if an introspection response has none.
+	Expires time.Time
+	// Issued is iat; zero if there is none.
+	Issued time.Time
+	// Client is the client that the token was issued to; empty if it does not say.
+	Client string
+	// IsClient reports whether the token is the client's own: no user is involved.
+	IsClient bool
+	// Scopes are those that were granted.
+	Scopes []string
+
+	keys   *KeySet
+	signer *jose.JSONWebKey // the first of the keys that the signature was checked with
+}
+
+// IsCurrent reports whether the issuer's keys are those that the token's signature
+// was checked with.
+func (t *AccessToken) IsCurrent() bool { return t.keys == nil || t.keys.first() == t.signer }
+
+// Verify checks a token and returns what it says. The error is a *TokenError if
+// the token is bad, and an *UnavailableError if that is unknown now.
+//
+// What can be seen without a signature is looked at first, so that tokens that
+// strangers make up cause no request to the issuer.
+func (a *AccessTokens) Verify(ctx context.Context, raw string) (*AccessToken, error) {
+	c := &accessTokenCheck{AccessTokens: a, now: a.Now()}
+	jws, err := c.parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := parseObject(jws.UnsafePayloadWithoutVerification())
+	if err != nil {
+		return nil, refused(ReasonMalformed, fmt.Errorf("it %w", err))
+	}
+	token, err := c.checkAll(claims)
+	if err != nil {
+		return nil, err
+	}
+	metadata, err := a.Discovery.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := metadata.checkIssuerOf(claims); err != nil {
+		return nil, refused(ReasonIssuer, err)
+	}
+	keys := a.Discovery.keys
+	if _, err := keys.verify(ctx, jws); err != nil {
+		return nil, signatureError(err)
+	}
+	token.keys, token.signer = keys, keys.first()
+	return token, nil
+}
+
+// signatureError distinguishes a wrong signature from one that cannot be checked.
+func signatureError(err error) error {
+	var unavailable *UnavailableError
+	switch {
+	case errors.As(err, &unavailable):
+		return err
+	case errors.Is(err, errNotLooked):
+		return &UnavailableError{err, lookEvery}
+	}
+	return refused(ReasonSignature, err)
+}
+
+// accessTokenCheck is what one access token is held to. All of it is pure.
+type accessTokenCheck struct {
+	*AccessTokens
+	now time.Time
+	// typed reports whether the header says that it is an access token.
+	typed bool
+}
+
+// parse reads the form and the header of a token.
+func (c *accessTokenCheck) parse(raw string) (*jose.JSONWebSignature, error) {
+	if len(raw) > maxAccessToken {
+		return nil, refusedf(ReasonMalformed, "it has more than %d bytes", maxAccessToken)
+	}
+	switch strings.Count(raw, ".") {
+	case 2:
+	case 4:
+		return nil, refusedf(ReasonEncrypted, "it is encrypted")
+	default:
+		return nil, refusedf(ReasonMalformed, "it is no signed token")
+	}
+	if strings.ContainsFunc(raw, isNotCompact) { // decoders skip line breaks
+		return nil, refusedf(ReasonMalformed, "it has characters that no signed token has")
+	}
+	first, _, _ := strings.Cut(raw, ".")
+	text, err := base64.RawURLEncoding.Strict().DecodeString(first)
+	if err != nil {
+		return nil, refusedf(ReasonMalformed, "its header is not encoded as base64url")
+	}
+	header, err := parseObject(text)
+	if err != nil {
+		return nil, refused(ReasonMalformed, fmt.Errorf("its header %w", err))
+	}
+	if err := c.checkHeader(header); err != nil {
+		return nil, err
+	}
+	algs := c.algs()
+	accepted := make([]jose.SignatureAlgorithm, len(algs))
+	for i, alg := range algs {
+		accepted[i] = jose.SignatureAlgorithm(alg)
+	}
+	jws, err := jose.ParseSignedCompact(raw, accepted)
+	if err != nil {
+		return nil, refusedf(ReasonMalformed, "it is no signed token that can be read")
+	}
+	return jws, nil
+}
+
+// isNotCompact reports whether a character is in no token (RFC 7515 7.1).
+func isNotCompact(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
+}
+
+// algs returns the algorithms that are accepted. Those with a shared secret never
+// are: whoever can check such a signature can make it.
+func (c *accessTokenCheck) algs() []string {
+	if len(c.Algs) == 0 {
+		return asymmetric
+	}
+	return c.Algs
+}
+
+func (c *accessTokenCheck) checkHeader(header object) error {
+	for _, name := range []string{"crit", "b64", "zip"} {
+		if _, present := header[name]; present { // be it null
+			return refusedf(ReasonCritical, "its header has the member %s", name)
+		}
+	}
+	if _, nested := header["enc"]; nested {
+		return refusedf(ReasonEncrypted, "it is encrypted")
+	}
+	alg, err := header.text("alg")
+	if err != nil || !slices.Contains(c.algs(), alg) || Symmetric(alg) {
+		return refused(ReasonAlgorithm, errors.Join(err, fmt.Errorf("it is signed with the algorithm %q, and accepted are %s", clip(alg), strings.Join(c.algs(), ", "))))
+	}
+	return c.checkType(header)
+}
+
+// checkType refuses what is no access token by the header's typ (RFC 9068 2.1,
+// RFC 8725 3.11).
+func (c *accessTokenCheck) checkType(header object) error {
+	typ, err := header.text("typ")
+	if err != nil {
+		return refused(ReasonType, err)
+	}
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
+	case "at+jwt":
+		c.typed = true
+		return nil
+	case "jwt", "":
+		if c.AnyType {
+			return nil
+		}
+		return refusedf(ReasonType, "its typ is %q and not at+jwt; if the issuer's access tokens are like that, set typ any", clip(typ))
+	}
+	return refusedf(ReasonType, "it is a token of another kind, typ %q", clip(typ))
+}
+
+// checkAll checks the claims and returns what they say.
+func (c *accessTokenCheck) checkAll(claims object) (*AccessToken, error) {
+	token := &AccessToken{Claims: Claims(claims)}
+	for _, check := range []func(object, *AccessToken) error{
+		c.checkKind, checkBound, c.checkIssuer, c.checkAudience, c.checkTimes, checkSubject, checkScopes,
+	} {
+		if err := check(claims, token); err != nil {
+			return nil, err
+		}
+	}
+	return token, nil
+}
+
+// foreignMembers are claims that access tokens do not have, with the kind of token
+// that has them.
+var foreignMembers = []struct{ name, kind string }{
+	{"nonce", "an ID token"}, {"at_hash", "an ID token"}, {"c_hash", "an ID token"}, {"s_hash", "an ID token"},
+	{"events", "a logout token or another security event"},
+}
+
+// foreignKinds are values of the claim typ, as Keycloak has it, and of token_use, as
+// Amazon Cognito and Ory Hydra have it, of tokens that are no access tokens.
+var foreignKinds = []string{"id", "refresh", "offline", "logout", "id_token", "refresh_token"}
+
+// checkKind refuses tokens of another kind by their claims, if the header does not
+// say what they are.
+func (c *accessTokenCheck) checkKind(claims object, _ *AccessToken) error {
+	if c.typed {
+		return nil
+	}
+	for _, foreign := range foreignMembers {
+		if _, present := claims[foreign.name]; present { // be it null
+			return refusedf(ReasonKind, "it has the claim %s, so it is %s", foreign.name, foreign.kind)
+		}
+	}
+	return checkKindClaims(claims)
+}
+
+func checkKindClaims(claims object) error {
+	for _, name := range []string{"typ", "token_use"} {
+		kind, err := claims.text(name)
+		if err != nil {
+			return refused(ReasonKind, err)
+		}
+		if slices.Contains(foreignKinds, strings.ToLower(kind)) {
+			return refusedf(ReasonKind, "its claim %s is %q", name, clip(kind))
+		}
+	}
+	return nil
+}
+
+// checkBound refuses tokens that are bound to a key or a certificate (RFC 8705,
+// RFC 9449): that the client has it is not checked here.
+func checkBound(claims object, _ *AccessToken) error {
+	if _, present := claims["cnf"]; present { // be it null
+		return refusedf(ReasonBound, "it is bound to a key of its client (cnf), and is accepted from no one as a plain bearer token")
+	}
+	return nil
+}
+
+// checkIssuer checks the issuer as far as it is known without asking, and the tenant.
+func (c *accessTokenCheck) checkIssuer(claims object, _ *AccessToken) error {
+	issuer, err := claims.text("iss")
+	if err != nil {
+		return refused(ReasonIssuer, err)
+	}
+	if !c.Discovery.IsIssuer(issuer) {
+		return refused(ReasonIssuer, notTheIssuer(issuer))
+	}
+	if err := (&idTokenCheck{tenants: c.Tenants}).checkTenant(claims); err != nil {
+		return refused(ReasonTenant, err)
+	}
+	return nil
+}
+
+func (c *accessTokenCheck) checkAudience(claims object, _ *AccessToken) error {
+	named, err := claims.texts("aud", true)
+	if err != nil {
+		return refused(ReasonAudience, err)
+	}
+	ambiguous := ""
+	for _, audience := range named {
+		if audience == "" || !slices.Contains(c.Audiences, audience) {
+			continue
+		}
+		if c.typed || c.IsClientID == nil || !c.IsClientID(audience) {
+			return nil
+		}
+		ambiguous = audience
+	}
+	if ambiguous != "" {
+		return refusedf(ReasonAudienceIsClient, "aud is %q, which is a client id, so that only the typ at+jwt tells it from an ID token", clip(ambiguous))
+	}
+	return refused(ReasonAudience, notAnAudience(named, c.Audiences))
+}
+
+func notAnAudience(named, accepted []string) error {
+	return fmt.Errorf("aud is %q, and accepted are %s", clip(strings.Join(named, " ")), clip(strings.Join(accepted, " ")))
+}
+
+func (c *accessTokenCheck) checkTimes(claims object, token *AccessToken) error {
+	if !claims.has("exp") {
+		return refusedf(ReasonNoExpiry, "exp is missing")
+	}
+	return checkTokenTimes(claims, token, c.now, c.ClockSkew)
+}
+
+// checkTokenTimes checks the times that are there.
+func checkTokenTimes(claims object, token *AccessToken, now time.Time, skew time.Duration) error {
+	expires, hasExpiry, err := claims.moment("exp")
+	if err != nil {
+		return refused(ReasonTimes, err)
+	}
+	if hasExpiry && !now.Before(expires.Add(skew)) {
+		return refusedf(ReasonExpired, "it expired %s ago (clock_skew is %s)", now.Sub(expires).Round(time.Second), skew)
+	}
+	issued, _, err := claims.moment("iat")
+	if err != nil {
+		return refused(ReasonTimes, err)
+	}
+	if issued.After(now.Add(skew)) {
+		return refusedf(ReasonNotYet, "it was issued %s in the future (clock_skew is %s)", issued.Sub(now).Round(time.Second), skew)
+	}
+	notBefore, _, err := claims.moment("nbf")
+	if err != nil {
+		return refused(ReasonTimes, err)
+	}
+	if notBefore.After(now.Add(skew)) {
+		return refusedf(ReasonNotYet, "nbf is %s in the future (clock_skew is %s)", notBefore.Sub(now).Round(time.Second), skew)
+	}
+	if _, _, err := claims.moment("auth_time"); err != nil {
+		return refused(ReasonTimes, err)
+	}
+	token.Expires, token.Issued = expires, issued
+	return nil
+}

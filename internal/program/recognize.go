@@ -1,0 +1,88 @@
+package program
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// This file reads single lines.
+
+// inAuthorization returns the credential in a line of Authorization, if it is for us.
+func (a *Accepted) inAuthorization(line string) Credential {
+	scheme, rest := cutScheme(line)
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		if a.Keys != nil && strings.HasPrefix(rest, KeyPrefix) {
+			return Credential{Scheme: Bearer, token: rest, verifier: a.Keys}
+		}
+		for _, v := range a.Bearers {
+			if v.Recognizes(rest) {
+				return Credential{Scheme: Bearer, token: rest, verifier: v}
+			}
+		}
+	case a.Basic && strings.EqualFold(scheme, "Basic"):
+		if user, password, ok := decodeBasic(rest); ok && a.Keys.Recognizes(password) {
+			return Credential{Scheme: Basic, user: user, token: password, verifier: a.Keys}
+		}
+		return Credential{Scheme: Basic}
+	}
+	return Credential{}
+}
+
+// inHeader returns the credential in a line of a header that is for access keys.
+func (a *Accepted) inHeader(line string) Credential {
+	token := strings.Trim(line, " \t")
+	if !a.Keys.Recognizes(token) {
+		return Credential{Scheme: Header}
+	}
+	return Credential{Scheme: Header, token: token, verifier: a.Keys}
+}
+
+// cutScheme returns the scheme of a line of Authorization, and the rest. Schemes have
+// no case (RFC 9110 11.1).
+func cutScheme(line string) (scheme, rest string) {
+	line = strings.Trim(line, " \t")
+	if i := strings.IndexAny(line, " \t"); i >= 0 {
+		return line[:i], strings.TrimLeft(line[i:], " \t")
+	}
+	return line, ""
+}
+
+// maxBasic bounds what of HTTP Basic is decoded, in bytes.
+const maxBasic = 1024
+
+// decodeBasic returns the user name and the password of HTTP Basic (RFC 7617).
+func decodeBasic(credentials string) (user, password string, ok bool) {
+	if len(credentials) > maxBasic {
+		return "", "", false
+	}
+	text, err := base64.StdEncoding.DecodeString(credentials)
+	if err != nil {
+		if text, err = base64.RawStdEncoding.DecodeString(credentials); err != nil {
+			return "", "", false
+		}
+	}
+	return strings.Cut(string(text), ":")
+}
+
+// HoldsKey reports whether a line of Authorization holds what begins like an access
+// key, whether it is accepted or not: as a bearer token, as the user name or the
+// password of HTTP Basic, or as some word under any other scheme. No application must
+// see that.
+func HoldsKey(line string) bool {
+	scheme, rest := cutScheme(line)
+	if strings.EqualFold(scheme, "Basic") {
+		user, password, _ := decodeBasic(rest)
+		return strings.HasPrefix(user, KeyPrefix) || strings.HasPrefix(password, KeyPrefix)
+	}
+	for i := 0; ; {
+		at := strings.Index(line[i:], KeyPrefix)
+		if at < 0 {
+			return false
+		}
+		if i += at; i == 0 || strings.IndexByte(" \t,;=\"':", line[i-1]) >= 0 {
+			return true
+		}
+		i += len(KeyPrefix)
+	}
+}

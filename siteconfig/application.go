@@ -1,0 +1,105 @@
+package siteconfig
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
+)
+
+// Application configures how programs are let in: by the same rules as people, without
+// cookies and without redirects. The credentials that are accepted here never reach
+// the application.
+type Application struct {
+	// The file of access keys. A line of it is
+	// `name:hash[:groups[:expires]]`: the hexadecimal SHA-256 of the key, groups
+	// separated by commas, and a time as in RFC 3339. It is read again within seconds
+	// when it changes. A line that cannot be read counts as absent. If the file cannot
+	// be read any more, its last content counts for an hour. Programs send a key as a
+	// bearer token. Default: none.
+	AccessKeys string `json:"access_keys,omitempty"`
+
+	// Headers where an access key may be, besides `Authorization`. Default: none.
+	Headers []string `json:"headers,omitempty"`
+
+	// Whether the name and the access key of a program may come as user name and
+	// password of HTTP Basic. It is offered to programs alone, and refused if a browser
+	// sends it. Default: false.
+	Basic bool `json:"basic,omitempty"`
+}
+
+// Check returns an error about options that do not fit together.
+func (a *Application) Check() error {
+	switch {
+	case a.AccessKeys == "" && len(a.Headers) > 0:
+		return errors.New("application: header is where an access key may be, and needs access_keys")
+	case a.AccessKeys == "" && a.Basic:
+		return errors.New("application: basic takes access keys as passwords, and needs access_keys")
+	case a.AccessKeys == "":
+		return errors.New("application: nothing is accepted; give access_keys")
+	}
+	for i, name := range a.Headers {
+		canonical := http.CanonicalHeaderKey(name)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			return fmt.Errorf("application: header: %q is no header's name", name)
+		case canonical != name:
+			return fmt.Errorf("application: header: %s is written %s", name, canonical)
+		case name == "Authorization" || !headers.MayIdentify(name):
+			return fmt.Errorf("application: header: an access key cannot be in %s", name)
+		case slices.ContainsFunc(a.Headers[:i], func(other string) bool { return headers.SameName(name, other) }):
+			return fmt.Errorf("application: header: %s is there twice", name)
+		}
+	}
+	return nil
+}
+
+// ApplicationBlock is the kind of block that application has.
+var ApplicationBlock = &caddyargs.Kind{Name: "of application", Place: "of application", Options: applicationOptions.Names()}
+
+// applicationOptions lists the options of application.
+var applicationOptions = caddyargs.Table[*Application]{
+	"access_keys": func(d *caddyfile.Dispenser, a *Application) error { return caddyargs.StringArg(d, &a.AccessKeys) },
+	"header":      parseKeyHeaders,
+	"basic": func(d *caddyfile.Dispenser, a *Application) error {
+		var on *bool
+		err := caddyargs.BoolArg(d, &on)
+		a.Basic = on != nil && *on
+		return err
+	},
+}
+
+// ParseApplication parses the block of application.
+func ParseApplication(d *caddyfile.Dispenser, field **Application) error {
+	place := caddyargs.At(d.Token())
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	a := new(Application)
+	*field = a
+	seen, err := applicationOptions.ReadBlock(d, ApplicationBlock, a)
+	if err != nil {
+		return err
+	}
+	if err := a.Check(); err != nil {
+		return seen.PlaceOf(err, place).WrapErr(err)
+	}
+	return nil
+}
+
+// parseKeyHeaders parses the names of headers where an access key may be.
+func parseKeyHeaders(d *caddyfile.Dispenser, a *Application) error {
+	if err := caddyargs.ListArg(d, &a.Headers); err != nil {
+		return err
+	}
+	for i, name := range a.Headers {
+		a.Headers[i] = http.CanonicalHeaderKey(name)
+	}
+	return nil
+}
