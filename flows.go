@@ -37,6 +37,7 @@ func (h *Handler) resolveFlows() {
 		Refresh: needs.RefreshToken, ExpectRefresh: h.session.Refresh != nil && *h.session.Refresh,
 		Recheck: duration(h.session.Recheck), RecheckGrace: duration(h.session.RecheckGrace),
 		Needs: needs, OwnsHeader: h.ownsHeader,
+		KeepFragment: h.KeepFragment != nil && *h.KeepFragment, Silent: h.Silent != nil && *h.Silent,
 		SessionEndpoint: h.instance.SessionEndpoint, IdleTimeout: duration(h.session.IdleTimeout),
 	}
 	h.instance.Scopes = cookiescope.New(cookiescope.Config{

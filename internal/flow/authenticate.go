@@ -19,6 +19,12 @@ func (x *sessions) Authenticate(optional bool) (noStore bool, failed *Failure) {
 	if isProgram, failed := x.authenticateProgram(); isProgram {
 		return false, failed
 	}
+	return x.authenticateSession(optional)
+}
+
+// authenticateSession is Authenticate for the session alone: credentials of programs
+// mean nothing to endpoints.
+func (x *sessions) authenticateSession(optional bool) (noStore bool, unavailable *Failure) {
 	noStore, err := x.identify()
 	if err != nil {
 		f := storageFailure(err)

@@ -68,7 +68,7 @@ func serveSession(x *Exchange, _ *Provider) error {
 	if x.R.Method == http.MethodPost {
 		x.State.use = usesNow
 	}
-	if _, unavailable := x.Authenticate(false); unavailable != nil {
+	if _, unavailable := x.authenticateSession(false); unavailable != nil {
 		return x.respondSessionUnknown(unavailable)
 	}
 	known, err := x.isAdmitted()
