@@ -33,6 +33,7 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"claims":         func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.MapBlock(d, &p.Claims) },
 	"groups_claim":   func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.GroupsClaim) },
 	"groups":         parseGroups,
+	"name":           func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.Name) },
 	"email_trusted":  func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.FlagArg(d, &p.EmailTrusted) },
 	"domains":        func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.Domains) },
 	"tenants":        func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.Tenants) },

@@ -147,6 +147,9 @@ type ProviderConfig struct {
 	// `{tenantid}`. ID tokens of other tenants are refused. Default: all tenants.
 	Tenants []string `json:"tenants,omitempty"`
 
+	// How pages call this provider, where users choose one. Default: its id.
+	Name string `json:"name,omitempty"`
+
 	// Other audiences that an ID token may have besides the client id. An ID token
 	// with any other is then refused. Default: none are known, and an ID token
 	// with several audiences must say in `azp` that it is for this client.

@@ -48,7 +48,7 @@ Exits 0 if the user is let in, 3 if not, and 1 on error.`,
 	cmd.Flags().String("claims", "", "JSON file with the user's claims")
 	cmd.Flags().String("site", "", "Host name of the site (default: the only one)")
 	cmd.Flags().String("path", "/", "Path and query of the request")
-	cmd.Flags().String("provider", "", "Id of the provider that signs the user in (default: the default one)")
+	cmd.Flags().String("provider", "", "Id of the provider that signs the user in (default: the default provider)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
 			report, err := explainAccess(fl)
@@ -96,8 +96,11 @@ func explainAccess(fl caddycmd.Flags) (*explain.Report, error) {
 		return nil, err
 	}
 	id := fl.String("provider")
-	if id == "" {
+	if id == "" && h.instance.Default != nil {
 		id = h.instance.Default.ID
+	}
+	if id == "" {
+		return nil, fmt.Errorf("the site has several providers and no default provider; name one with --provider: %s", strings.Join(slices.Sorted(maps.Keys(h.instance.Providers)), ", "))
 	}
 	if h.instance.Providers[id] == nil {
 		return nil, suggest.Hint(fmt.Errorf("the site has no provider %q", id), id, slices.Collect(maps.Keys(h.instance.Providers))...)

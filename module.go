@@ -70,7 +70,8 @@ type App struct {
 	Providers map[string]*ProviderConfig `json:"providers,omitempty"`
 
 	// The id of the provider that `default` means at sites that do not set
-	// their own. Default: the only provider of a site.
+	// their own. Default: the only provider of a site; where there are several,
+	// users choose.
 	DefaultProvider string `json:"default_provider,omitempty"`
 
 	// Session settings. A site can override each of them.
@@ -154,8 +155,9 @@ type Handler struct {
 	// Providers for this site only, by id.
 	OwnProviders map[string]*ProviderConfig `json:"own_providers,omitempty"`
 
-	// The id of the provider that `default` means in an address. Default: that
-	// of the app, or the only provider.
+	// The id of the provider that `default` means in an address, and that private
+	// pages lead to. Default: that of the app, or the only provider; of several
+	// providers none, and users choose.
 	DefaultProvider string `json:"default_provider,omitempty"`
 
 	// Routes that differ from the mode. The first one that matches decides.

@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -69,7 +70,7 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	}
 	return &provider{
 		Provider: flow.Provider{
-			ID: id, Client: client, Disabled: config.Disabled,
+			ID: id, Name: cmp.Or(resolved.Name, id), Client: client, Disabled: config.Disabled,
 			Registration: resolved.Registration(), Binding: resolved.Binding(),
 			Mapping: identity.Mapping{
 				Provider: id, Issuer: resolved.IssuerName(), Tenants: op.TenantTemplate(resolved.IssuerName()),
@@ -129,7 +130,7 @@ func warnOfFileName(logger *zap.Logger, option, value string) {
 func (p *ProviderConfig) options() opconfig.Options {
 	o := opconfig.Options{
 		Issuer: p.Issuer, ConfigurationURL: p.ConfigurationURL, JWKS: p.JWKS,
-		ClientID: p.ClientID, ClientSecret: p.ClientSecret,
+		Name: p.Name, ClientID: p.ClientID, ClientSecret: p.ClientSecret,
 		ClientAuth: p.ClientAuth, ClientKeys: p.ClientKeys, ClientAssertionAudience: p.ClientAssertionAudience,
 		ClientCertificate: p.ClientCertificate, ClientCertificateKey: p.ClientCertificateKey, ClientAssertionFile: p.ClientAssertionFile,
 		Scopes: p.Scopes, UsernameClaim: p.UsernameClaim, Claims: p.Claims, GroupsClaim: p.GroupsClaim,

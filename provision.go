@@ -115,7 +115,7 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 	return nil
 }
 
-// resolveProviders finds the providers of this site, and which one is default.
+// resolveProviders finds the providers of this site, and which one is default, if any.
 func (h *Handler) resolveProviders(caddy.Context) error {
 	h.providers = make(map[string]*provider)
 	h.instance.Providers, h.instance.ByRedirectPath = make(map[string]*flow.Provider), make(map[string]*flow.Provider)
@@ -130,6 +130,7 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
 		h.providers[id], h.instance.Providers[id] = p, &p.Provider
+		h.instance.InOrder = append(h.instance.InOrder, &p.Provider)
 		if p.RedirectPath == "" {
 			continue
 		}

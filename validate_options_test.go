@@ -178,7 +178,6 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 
 func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 	operatorsFiles(t)
-	two := `{"own_providers": {"one": ` + soundProvider + `, "two": ` + soundProvider + `}}`
 	withPath := func(id, path string) string {
 		return `"` + id + `": ` + strings.Replace(soundProvider, "{", `{"redirect_path": "`+path+`", `, 1)
 	}
@@ -186,7 +185,6 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 	for _, tc := range []struct{ name, app, patch, cause string }{
 		// providers
 		{"no provider", `{"providers": null}`, `{"own_providers": null}`, "no provider is configured"},
-		{"several providers and no default", "", two, "there are several providers (one, two): say which is meant by default"},
 		{"several shared providers and none named", `{"providers": {"a": ` + soundProvider + `, "b": ` + soundProvider + `}}`, `{"own_providers": null}`, "there are several shared providers (a, b): name those of this site"},
 		{"a default provider of another site", "", `{"default_provider": "corp"}`, "default_provider corp: is not a provider of this site"},
 		{"a default provider that is not shared", `{"default_provider": "crop"}`, "", "default_provider crop: there is no such provider"},

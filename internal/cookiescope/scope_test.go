@@ -144,6 +144,7 @@ func TestTransientCookies(t *testing.T) {
 		{s.IDTokenHint, -1, "__Secure-c_hint=v; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
 		{s.TransactionPrefix + "x", 60, "__Host-c_tx_x=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
 		{s.Mark, 60, "__Host-c_mark=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
+		{s.Tried, 0, "__Host-c_tried=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
 		{s.Repeats, 60, "__Host-c_again=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
 	} {
 		if got := s.Cookie(row.name, "v", "/", row.maxAge).String(); got != row.want {
@@ -159,6 +160,7 @@ func TestAttributes(t *testing.T) {
 		s.Session:                 "__Secure-c=v; Path=/; Domain=example.com; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
 		s.TransactionPrefix + "x": "__Host-c_tx_x=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
 		s.Mark:                    "__Host-c_mark=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
+		s.Tried:                   "__Host-c_tried=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
 		s.Repeats:                 "__Host-c_again=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
 	} {
 		if got := s.Cookie(name, "v", "/", 60).String(); got != want {

@@ -71,6 +71,13 @@ var (
 		message: "This identity provider is switched off here.",
 		final:   true,
 	})
+	// ErrAllDisabled: the option disabled is set for all providers that users could
+	// choose from.
+	ErrAllDisabled = describe("all identity providers are disabled", situation{
+		title:   "Sign-in is switched off",
+		message: "All identity providers of this site are switched off.",
+		final:   true,
+	})
 	// ErrNoEndpoint: there is no such endpoint, or no such provider.
 	ErrNoEndpoint = describe("no such endpoint", situation{
 		title:   "There is no such page",

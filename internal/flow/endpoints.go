@@ -57,6 +57,7 @@ var siteEndpoints = map[string]siteEndpoint{
 		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
 		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },
 	},
+	"": {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.
@@ -126,10 +127,11 @@ func (in *Instance) SiblingEndpoint(path string) (call Call, found bool) {
 // isSiblings reports whether another instance on this site has an id under the
 // same prefix.
 func (in *Instance) isSiblings(id string) bool {
-	return slices.ContainsFunc(in.Siblings, func(n *Instance) bool { return n.Endpoints == in.Endpoints && n.Providers[id] != nil })
+	return slices.ContainsFunc(in.Siblings, func(n *Instance) bool { return n.Endpoints == in.Endpoints && n.providerByID(id) != nil })
 }
 
-// providerByID returns the provider of an id, or nil; default is an alias.
+// providerByID returns the provider of an id, or nil; default is an alias, if there is
+// a default provider.
 func (in *Instance) providerByID(id string) *Provider {
 	if id == ShorthandID {
 		return in.Default

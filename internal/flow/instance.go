@@ -69,7 +69,9 @@ type Options struct {
 type Instance struct {
 	Options
 
-	Providers      map[string]*Provider // by id
+	Providers map[string]*Provider // by id
+	InOrder   []*Provider          // the same, as the configuration names them
+	// Default is what ShorthandID means; nil where users choose among several.
 	Default        *Provider
 	ByRedirectPath map[string]*Provider // those with a redirect URI of their own
 
@@ -118,14 +120,19 @@ type Server interface {
 }
 
 // loginURL returns the address that begins a login at a provider, which demands what
-// is to be proved and then leads back.
+// is to be proved and then leads back. Without a provider it is the chooser's.
 func (in *Instance) loginURL(p *Provider, returnTo string, proof op.Proof) string {
 	var parameters []string
 	if returnTo != "" && returnTo != in.Home {
 		parameters = append(parameters, "returnto="+url.QueryEscape(returnTo))
 	}
-	parameters = append(parameters, linkOfProof(proof)...)
-	address := in.Endpoints + "/" + p.ID + "/login"
+	if demanded := parametersOfProof(proof); len(demanded) > 0 {
+		parameters = append(parameters, demanded.Encode())
+	}
+	address := in.Endpoints + "/"
+	if p != nil {
+		address += p.ID + "/login"
+	}
 	if len(parameters) > 0 {
 		address += "?" + strings.Join(parameters, "&")
 	}
@@ -148,7 +155,8 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 }
 
 // UserOf returns the user whom a session of a provider stands for at this instance.
-// Of several providers, all but the default one have their id before names.
+// Of several providers, all but the default one have their id before names; without
+// a default one, all have.
 func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
 	several := len(in.Providers) > 1 || p.ForPrograms
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}

@@ -55,6 +55,9 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
 	}
 	p := x.Default
+	if p == nil {
+		return x.choose(proofOfRules(demands))
+	}
 	if p.Disabled {
 		return x.respondDisabled(p)
 	}

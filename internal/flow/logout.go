@@ -223,7 +223,7 @@ func (x *Exchange) showSignedOut() error {
 
 func (x *Exchange) signedOutPage() error {
 	shown := pages.Data{Title: "Signed out"}
-	if !x.Default.Disabled {
+	if x.offersLogin(x.Default) {
 		shown.LoginURL = x.loginURL(x.Default, "", op.Proof{})
 	}
 	return x.render(pages.SignedOut, http.StatusOK, shown)

@@ -43,7 +43,8 @@ func (st *State) own(name string) (value string, ok bool) {
 	return "", false
 }
 
-// loginURL signs in with the default provider and leads back to this page.
+// loginURL signs in with the default provider, or lets users choose, and leads back to
+// this page.
 func (st *State) loginURL() string {
 	if st.failed != nil { // on a page of the server: start again
 		return st.at.loginURL(st.at.Default, st.failed.ReturnTo, st.failed.Proof)

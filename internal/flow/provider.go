@@ -14,6 +14,7 @@ import (
 // Provider is an OpenID Provider as the instances of a site use it.
 type Provider struct {
 	ID     string
+	Name   string // as users read it
 	Client *op.Client
 	// ForPrograms reports whether no login leads there: it vouches for programs
 	// alone, and its id comes before all names. Client has nothing but the clock skew.

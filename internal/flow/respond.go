@@ -90,7 +90,7 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	if p == nil || p.Disabled || p.ForPrograms {
 		p = x.Default
 	}
-	if text.Retry && !p.Disabled {
+	if text.Retry && x.offersLogin(p) {
 		shown.LoginURL = x.loginURL(p, f.ReturnTo, f.Proof)
 	}
 	st.shown = shown.Message
@@ -245,7 +245,7 @@ func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
 func (x *Exchange) signInPage(f *Failure) error {
 	text := errorcode.Explain(f.Code, f.Cause, false)
 	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(x.R)}
-	if !f.Provider.Disabled {
+	if x.offersLogin(f.Provider) {
 		shown.LoginURL = x.loginURL(f.Provider, f.ReturnTo, f.Proof)
 	}
 	if f.Code == errorcode.InsufficientAuthentication || f.Code == errorcode.SessionOutdated {

@@ -72,13 +72,14 @@ func proofOfLink(query url.Values) (proof op.Proof, err error) {
 
 func isUnprintable(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
 
-// linkOfProof returns the parameters of a login link that demand a proof.
-func linkOfProof(proof op.Proof) (parameters []string) {
+// parametersOfProof returns the parameters of a login link that demand a proof.
+func parametersOfProof(proof op.Proof) url.Values {
+	parameters := make(url.Values)
 	if values := strings.Join(proof.Acceptable(), " "); values != "" && len(values) <= maxLinkACRs {
-		parameters = append(parameters, "acr_values="+url.QueryEscape(values))
+		parameters.Set("acr_values", values)
 	}
 	if seconds := secondsOf(proof.MaxAge); seconds != nil {
-		parameters = append(parameters, "max_age="+strconv.FormatInt(*seconds, 10))
+		parameters.Set("max_age", strconv.FormatInt(*seconds, 10))
 	}
 	return parameters
 }

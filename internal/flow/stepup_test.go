@@ -94,7 +94,7 @@ func TestALoginLinkOfRulesDemandsWhatTheyDo(t *testing.T) {
 		{authz.Demands{MaxAge: time.Minute, ACR: [][]string{{"a", "b"}, {"b", "c"}}}, "acr_values=b&max_age=60"},
 		{authz.Demands{ACR: [][]string{{strings.Repeat("x", maxLinkACRs+1)}}}, ""},
 	} {
-		link := strings.Join(linkOfProof(proofOfRules(row.demands)), "&")
+		link := parametersOfProof(proofOfRules(row.demands)).Encode()
 		if link != row.want {
 			t.Errorf("%+v: expected %q, seen %q", row.demands, row.want, link)
 		}
@@ -119,7 +119,7 @@ func FuzzWhatALoginLinkDemands(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := url.ParseQuery(strings.Join(linkOfProof(proof), "&"))
+		again, err := url.ParseQuery(parametersOfProof(proof).Encode())
 		if err != nil {
 			t.Fatal(err)
 		}

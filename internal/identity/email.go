@@ -34,7 +34,7 @@ func (u User) EmailDomain() (domain string, believed bool) {
 	if !ok {
 		return "", false
 	}
-	domain = domainOf(value.Plain())
+	domain = DomainOf(value.Plain())
 	return domain, domain != "" && (!u.Prefixed || len(u.Mapping.Domains) > 0)
 }
 
@@ -56,7 +56,7 @@ func (u User) verifiedEmail() (claims.Value, bool) {
 // believes reports whether an e-mail address of the provider counts as verified.
 // verified is what the source of the address says itself.
 func (m *Mapping) believes(address claims.Value, verified bool) bool {
-	return (verified || m.EmailTrusted) && (len(m.Domains) == 0 || slices.Contains(m.Domains, domainOf(address.Plain())))
+	return (verified || m.EmailTrusted) && (len(m.Domains) == 0 || slices.Contains(m.Domains, DomainOf(address.Plain())))
 }
 
 // makes reports whether the configuration makes the claim of this name of another
@@ -66,10 +66,10 @@ func (m *Mapping) makes(name string) bool {
 	return local && path != name
 }
 
-// domainOf returns the domain of an e-mail address in lower case; empty for what
+// DomainOf returns the domain of an e-mail address in lower case; empty for what
 // does not have exactly one @ with something on both sides, and for a domain that
 // is not ASCII.
-func domainOf(address string) string {
+func DomainOf(address string) string {
 	local, domain, ok := strings.Cut(address, "@")
 	if !ok || local == "" || strings.Contains(domain, "@") {
 		return ""

@@ -4,12 +4,17 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
+
+// maxName is how long the name of a provider may be, which is a button's text.
+const maxName = 200
 
 // check refuses options that cannot work. Defaults are filled in.
 func (o *Options) check() error {
@@ -22,6 +27,8 @@ func (o *Options) checkAddresses() error {
 	err := optioncheck.First(
 		optioncheck.Refuse("issuer", o.Issuer == "" && o.ConfigurationURL == "", "issuer is missing"),
 		optioncheck.Refuse("client_id", o.ClientID == "", "client_id is missing"),
+		optioncheck.Refuse("name", len(o.Name) > maxName || strings.ContainsFunc(o.Name, unicode.IsControl) || !utf8.ValidString(o.Name),
+			"name: is longer than %d bytes, or is no text", maxName),
 	)
 	if err != nil {
 		return err

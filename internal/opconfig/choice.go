@@ -43,7 +43,8 @@ func (c Choice) IDs() ([]string, error) {
 	return c.Shared, nil
 }
 
-// DefaultOf returns which of the providers of the site is the default.
+// DefaultOf returns which of the providers of the site is the default; none, if
+// users choose among several.
 func (c Choice) DefaultOf(ids []string) (string, error) {
 	switch {
 	case c.Default != "" && !slices.Contains(ids, c.Default):
@@ -55,5 +56,5 @@ func (c Choice) DefaultOf(ids []string) (string, error) {
 	case len(ids) == 1:
 		return ids[0], nil
 	}
-	return "", fmt.Errorf("there are several providers (%s): say which is meant by default with default_provider", strings.Join(ids, ", "))
+	return "", nil
 }

@@ -24,7 +24,8 @@ func TestProvidersOfASite(t *testing.T) {
 		{"none", Choice{}, nil, "", "no provider is configured: give issuer, client_id and client_secret"},
 		{"several shared", Choice{Shared: two, SharedDefault: "a"}, nil, "",
 			"there are several shared providers (a, b): name those of this site with the option provider"},
-		{"several without a default", Choice{Own: two}, two, "", "there are several providers (a, b): say which is meant by default with default_provider"},
+		{"several without a default", Choice{Own: two}, two, "", ""},
+		{"several, and the default of all sites is none of them", Choice{Shared: []string{"a", "b", "c"}, SharedDefault: "c", Named: two}, two, "", ""},
 		{"a default of another site", Choice{Shared: two, Named: []string{"a"}, Default: "b"}, two[:1], "", "default_provider b: is not a provider of this site; it has: a"},
 	} {
 		defaultID := ""

@@ -59,6 +59,7 @@ type Options struct {
 	Endpoints                op.Endpoints // jwks_uri among them
 	JWKS                     string
 
+	Name                                    string
 	ClientID, ClientSecret                  string
 	ClientAuth                              string
 	ClientKeys                              []string

@@ -70,7 +70,7 @@ func (r *Resolved) Assertion() (string, error) {
 func (r *Resolved) IssuerName() string { return r.issuer() }
 
 func (r *Resolved) expandAddresses() (err error) {
-	for _, option := range append(r.addresses(), named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy},
+	for _, option := range append(r.addresses(), named{"name", &r.Name}, named{"client_id", &r.ClientID}, named{"proxy", &r.Proxy},
 		named{"client_auth " + op.AssertionFile, &r.ClientAssertionFile}, named{"client_assertion_audience", &r.ClientAssertionAudience}) {
 		// The issuer's {tenantid} is its own, and no placeholder of Caddy's.
 		parts := []string{*option.field}

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 )
@@ -32,9 +33,10 @@ const (
 	SessionEnded  = "session_ended.html"
 	KeepFragment  = "keep_fragment.html"
 	Popup         = "popup.html"
+	Chooser       = "chooser.html"
 )
 
-var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, KeepFragment, Popup}
+var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, KeepFragment, Popup, Chooser}
 
 const layout = "layout.html"
 
@@ -60,9 +62,17 @@ type Data struct {
 	// Sent reports whether a form was sent and did not arrive, in
 	// session_ended.html.
 	Sent bool
-	// Action and Fields are the form of continue.html.
+	// Action and Fields are the form of continue.html, and of chooser.html.
 	Action string
 	Fields map[string]string
+	// Choices are the providers of chooser.html, the remembered one first. Field is the
+	// name of its form's field for a user name or an e-mail address, of at most
+	// MaxLength characters. Sought reports whether what a user has entered there does
+	// not say which provider it is.
+	Choices   []Choice
+	Field     string
+	MaxLength int
+	Sought    bool
 
 	// Next is where keep_fragment.html leads, and Keep or Restore is what the browser
 	// keeps the fragment by, before a login or after it.
@@ -74,6 +84,13 @@ type Data struct {
 	RetryURL  string // error.html: what to try again; may be empty
 	LogoutURL string
 	HomeURL   string
+}
+
+// Choice is a provider that users can choose.
+type Choice struct {
+	ID, Name   string
+	URL        string // begins a login there
+	Remembered bool   // the user's last choice
 }
 
 // Templates are the templates of all pages.
@@ -129,6 +146,7 @@ func try(t *template.Template) error {
 	full := Data{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
 		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
+		Choices: []Choice{{"i", "n", "/c", true}, {"j", "o", "/d", false}}, Field: "f", MaxLength: 1, Sought: true,
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))
 }
@@ -153,6 +171,15 @@ func (t *Templates) Render(name string, data Data) (*Page, error) {
 // Write writes the page, which no other page may show in a frame.
 func (p *Page) Write(w http.ResponseWriter, r *http.Request, status int) error {
 	pageSecurityHeaders(w.Header(), p.nonce, p.script.policy(), "'none'")
+	return p.write(w, r, status)
+}
+
+// WriteForm is Write for a page whose forms lead to this site, and on from here to
+// the given origins alone.
+func (p *Page) WriteForm(w http.ResponseWriter, r *http.Request, status int, origins []string) error {
+	pageSecurityHeaders(w.Header(), p.nonce, p.script.policy(), "'none'")
+	policy := w.Header().Get("Content-Security-Policy")
+	w.Header().Set("Content-Security-Policy", policy+"; form-action "+strings.Join(append([]string{"'self'"}, origins...), " "))
 	return p.write(w, r, status)
 }
 

@@ -53,6 +53,7 @@ func TestPagesEscapeWhatTheyShow(t *testing.T) {
 	data := Data{
 		Title: hostile, Host: hostile, Message: hostile, Hint: hostile, Code: hostile, ErrorID: hostile, User: hostile, Confirmation: hostile,
 		Action: "javascript:alert(1)", Fields: map[string]string{hostile: hostile}, LoginURL: "javascript:alert(1)", LogoutURL: "javascript:alert(1)", HomeURL: "javascript:alert(1)",
+		Field: hostile, Choices: []Choice{{hostile, hostile, "javascript:alert(1)", true}, {hostile, hostile, "javascript:alert(1)", false}},
 	}
 	templates := read(t, "")
 	for _, name := range names {

@@ -1,0 +1,212 @@
+package flow
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// This file has users choose the provider that signs them in. The page offers links
+// that begin a login at each of them, and a form for who knows only their own address.
+// It sets no cookie, and leads nowhere by itself: only the form does, and only if the
+// page itself sends it.
+
+// originsWithin is how long the page waits for the addresses of providers whose
+// metadata is not known yet.
+const originsWithin = time.Second
+
+// choice is a login whose provider is still to be chosen.
+type choice struct {
+	*Exchange
+	returnTo string
+	proof    op.Proof
+	// asked are the parameters of a login link, as far as one of the providers may
+	// take them.
+	asked url.Values
+}
+
+// offersLogin reports whether a login can begin at a provider, or without one at any
+// of the site.
+func (in *Instance) offersLogin(p *Provider) bool {
+	if p != nil {
+		return !p.Disabled
+	}
+	return len(in.choices()) > 0
+}
+
+// choices returns the providers that users of the site can choose from: those of all
+// instances that have their endpoints at the same place.
+func (in *Instance) choices() (all []*Provider) {
+	seen := make(map[string]bool)
+	for _, n := range append([]*Instance{in}, in.Siblings...) {
+		for _, p := range n.InOrder {
+			if n.Endpoints == in.Endpoints && !p.Disabled && !seen[p.ID] {
+				seen[p.ID] = true
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// choose sends a user who opens a private page to the chooser, to come back to that
+// page. The login demands what rules do.
+func (x *Exchange) choose(proof op.Proof) error {
+	if !x.offersLogin(nil) {
+		return x.respondAllDisabled()
+	}
+	l := login{Exchange: *x}
+	l.returnTo = address.Shorten(l.returnToPage(l.Scope()), session.MaxReturn)
+	if f := l.rejectsCookies(); f != nil {
+		return l.respondForbidden(f)
+	}
+	return pages.Redirect(x.W, http.StatusFound, x.loginURL(nil, l.returnTo, proof))
+}
+
+func (x *Exchange) respondAllDisabled() error {
+	return x.respondForbidden(&Failure{Code: errorcode.Forbidden, Cause: errorcode.ErrAllDisabled})
+}
+
+// serveChooser shows the providers, or begins the login that its form asks for.
+func serveChooser(x *Exchange, _ *Provider) error {
+	if !x.offersLogin(nil) {
+		return x.respondAllDisabled()
+	}
+	c, err := x.choice()
+	if err != nil {
+		return x.respondError(&Failure{Code: errorcode.BadRequest, Cause: err, ReturnTo: c.returnTo})
+	}
+	name := x.query(identifierField).Get(identifierField)
+	if p := providerOf(name, x.choices()); p != nil && !navigation.IsSubresource(x.R) && !isCrossSite(x.R, x.Scope()) {
+		return c.begin(p, url.Values{"login_hint": {strings.TrimSpace(name)}})
+	}
+	return c.show(name != "")
+}
+
+// choice reads what the login is to be like.
+func (x *Exchange) choice() (c choice, err error) {
+	names := []string{"returnto", "prompt", "display", "acr_values", "max_age"}
+	for _, p := range x.choices() {
+		names = append(names, p.Forward...)
+	}
+	query := x.query(names...)
+	c.Exchange = x
+	if returnTo, ok := x.checkReturn(x.Scope(), query.Get("returnto")); ok {
+		c.returnTo = returnTo
+	}
+	c.proof, err = proofOfLink(query)
+	for _, name := range []string{"returnto", "acr_values", "max_age"} {
+		query.Del(name)
+	}
+	c.asked = query
+	return c, err
+}
+
+// begin begins a login at a provider of the page.
+func (c *choice) begin(p *Provider, extra url.Values) error {
+	at := c.Instance
+	if at.Providers[p.ID] != p {
+		i := slices.IndexFunc(at.Siblings, func(n *Instance) bool { return n.Providers[p.ID] == p })
+		at = at.Siblings[i]
+	}
+	l := login{Exchange: at.At(c.W, c.R, c.State), provider: p, returnTo: c.returnTo, proof: c.proof, extra: extra, popup: c.asked.Get("display") == "popup"}
+	return l.beginRequested()
+}
+
+// loginURL returns the address that begins the login at a provider.
+func (c *choice) loginURL(p *Provider) string {
+	location := c.Instance.loginURL(p, c.returnTo, c.proof)
+	parameters := c.parametersFor(p.Forward).Encode()
+	switch {
+	case parameters == "":
+		return location
+	case strings.Contains(location, "?"):
+		return location + "&" + parameters
+	}
+	return location + "?" + parameters
+}
+
+// parametersFor returns the parameters that a login link takes, and those that the
+// provider receives.
+func (c *choice) parametersFor(forward []string) url.Values {
+	kept := make(url.Values)
+	for name := range c.asked {
+		value := c.asked.Get(name)
+		ours := name == "prompt" && value == selectAccount || name == "display" && value == "popup"
+		if ours || value != "" && len(value) <= 500 && slices.Contains(forward, name) {
+			kept.Set(name, value)
+		}
+	}
+	return kept
+}
+
+// show shows the page. sought reports whether the form has named no provider.
+func (c *choice) show(sought bool) error {
+	all := c.choices()
+	shown := pages.Data{
+		Title: "Choose how to sign in", Sought: sought, Action: c.Endpoints + "/", MaxLength: maxIdentifier,
+		Field: identifierField, Fields: make(map[string]string),
+	}
+	for _, p := range all {
+		shown.Choices = append(shown.Choices, pages.Choice{ID: p.ID, Name: p.Name, URL: c.loginURL(p)})
+		for name, values := range c.parametersFor(p.Forward) {
+			shown.Fields[name] = values[0]
+		}
+	}
+	if c.returnTo != "" {
+		shown.Fields["returnto"] = c.returnTo
+	}
+	for name, values := range parametersOfProof(c.proof) {
+		shown.Fields[name] = values[0]
+	}
+	if viewer := c.viewer(); viewer != nil {
+		user := viewer.User()
+		shown.Title, shown.User = "Use another account", user.ID()
+		if user.Several {
+			shown.Provider = nameOf(viewer.provider)
+		}
+	}
+	page, err := c.page(pages.Chooser, shown)
+	if err != nil {
+		return err
+	}
+	return page.WriteForm(c.W, c.R, http.StatusOK, originsOf(c.R.Context(), all))
+}
+
+// nameOf returns what pages call a provider.
+func nameOf(p *Provider) string { return p.Name }
+
+// originsOf returns the origins that a login at one of the providers leads to.
+func originsOf(ctx context.Context, all []*Provider) []string {
+	ctx, cancel := context.WithTimeout(ctx, originsWithin)
+	defer cancel()
+	found := make([]string, len(all))
+	var wait sync.WaitGroup
+	for i, p := range all {
+		wait.Go(func() {
+			location := p.Mapping.Issuer
+			if metadata, err := p.Client.Discovery.Metadata(ctx); err == nil {
+				location = metadata.Endpoints.Authorization
+			}
+			if u, err := url.Parse(location); err == nil {
+				if origin, ok := address.FromRequest(u.Scheme, u.Host); ok {
+					found[i] = origin.String()
+				}
+			}
+		})
+	}
+	wait.Wait()
+	slices.Sort(found)
+	return slices.DeleteFunc(slices.Compact(found), func(origin string) bool { return origin == "" })
+}
