@@ -38,7 +38,7 @@ func serveCallback(x *Exchange, p *Provider) error {
 		if returnTo, ok := c.takeFormer(); ok {
 			return c.loginTo(returnTo).beginRequested()
 		}
-		if c.isOfAnAttempt(f) {
+		if !f.Attempt && c.isOfAnAttempt(f) {
 			return pages.Redirect(c.W, http.StatusSeeOther, c.Home)
 		}
 		f.Cause = c.response.Describe(f.Cause)

@@ -31,7 +31,7 @@ func (c *callbackFlow) refuse(code errorcode.Code, err error) *Failure {
 
 // refuseFor returns the failure of a login.
 func (c *callbackFlow) refuseFor(t *session.Transaction, code errorcode.Code, err error) *Failure {
-	return &Failure{Code: code, Cause: err, Provider: c.provider, ReturnTo: t.Return, Attempt: t.Attempt, Popup: t.Popup}
+	return &Failure{Code: code, Cause: err, Provider: c.provider, ReturnTo: t.Return, Attempt: t.Attempt, Popup: t.Popup, Fragment: t.Fragment}
 }
 
 // loginTo is another login with the same provider.

@@ -100,13 +100,13 @@ func (c *callbackFlow) finish() *Failure {
 		return f
 	}
 	if f := c.checkKnown(c.R.Context(), c.provider, fresh); f != nil {
-		f.ReturnTo, f.Attempt, f.Popup = t.Return, t.Attempt, t.Popup
+		f.ReturnTo, f.Attempt, f.Popup, f.Fragment = t.Return, t.Attempt, t.Popup, t.Fragment
 		return f
 	}
 	c.markSignIn(c.scope, c.ring, t)
 	f = c.createSession(c.ring, c.provider, fresh, idToken)
 	if f != nil {
-		f.Attempt, f.Popup = t.Attempt, t.Popup
+		f.ReturnTo, f.Attempt, f.Popup, f.Fragment = t.Return, t.Attempt, t.Popup, t.Fragment
 	}
 	return f
 }
@@ -131,7 +131,7 @@ func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
 	case outcome.Code == loginVisibly:
 		return c.loginTo(c.transaction.Return).beginVisibly()
 	case outcome.Code == stayAnonymous:
-		return c.leadBackFromAttempt(c.transaction.Return)
+		return c.leadBackFromAttempt(c.transaction.Return, c.transaction.Fragment)
 	case errors.As(outcome.Err, &f):
 	case outcome.Code == string(errorcode.Forbidden):
 		f = c.refuse(errorcode.Forbidden, fmt.Errorf("the answer to this login was refused before: %w", errorcode.ErrUnproved))

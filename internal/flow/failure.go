@@ -34,6 +34,8 @@ type Failure struct {
 	// Attempt reports whether the user has not asked for the login, and sees nothing of
 	// it; Popup whether it has a window of its own.
 	Attempt, Popup bool
+	// Fragment is what the browser keeps the fragment of ReturnTo by.
+	Fragment string
 	// RetryAfter is when another attempt can work, if this one failed for an
 	// outage.
 	RetryAfter time.Duration

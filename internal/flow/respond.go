@@ -30,7 +30,7 @@ func (x *Exchange) respondLoggedError(f *Failure, id string) error {
 	case f.Popup:
 		return x.popupPage(http.StatusForbidden, f, id)
 	case f.Attempt:
-		return x.leadBackFromAttempt(f.ReturnTo)
+		return x.leadBackFromAttempt(f.ReturnTo, f.Fragment)
 	}
 	if x.Public {
 		return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))

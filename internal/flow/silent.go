@@ -161,9 +161,12 @@ func (c *callbackFlow) isOfAnAttempt(f *Failure) bool {
 }
 
 // leadBackFromAttempt leads back to the page where an attempt began.
-func (x *Exchange) leadBackFromAttempt(returnTo string) error {
+func (x *Exchange) leadBackFromAttempt(returnTo, fragment string) error {
 	if returnTo == "" {
 		returnTo = x.Home
+	}
+	if fragment != "" {
+		return x.fragmentPage(http.StatusOK, pages.Data{Next: returnTo, Restore: fragment})
 	}
 	return pages.Redirect(x.W, http.StatusSeeOther, returnTo)
 }
