@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
@@ -113,7 +114,14 @@ var siteOptions = map[string]siteOption{
 		return caddyargs.CheckedArg(s.Dispenser, &s.h.LogoutPath, address.CheckEndpointPath)
 	}},
 	"base_url": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.BaseURL, address.CheckOrigin) }},
-	"pages":    {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.Pages) }},
+	"check": {parse: func(s *siteParser) error {
+		return siteconfig.ParseCheck(s.Dispenser, &s.h.Check)
+	}},
+	"login_at": {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.LoginAt, address.CheckOrigin) }},
+	"login_for": {parse: func(s *siteParser) error {
+		return caddyargs.CheckedListArg(s.Dispenser, &s.h.LoginFor, handover.CheckPattern)
+	}},
+	"pages": {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.Pages) }},
 	"session": {parse: func(s *siteParser) (err error) {
 		s.h.Session, err = parseSession(s.Dispenser)
 		return err

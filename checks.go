@@ -81,6 +81,9 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 		SignedOut:     config.SignedOut,
 		Session:       session.checkOptions(),
 	}
+	if config.Check != nil {
+		o.Checks, o.CheckedHosts = true, config.Check.Hosts
+	}
 	if text, err := expand(config.BaseURL); err == nil && text != "" {
 		if base, err := address.ParseOrigin(text); err == nil {
 			o.Base = &base

@@ -78,6 +78,7 @@ func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 	return optioncheck.First(
 		optioncheck.Refuse("", hasMatcher, "endpoints guards nothing and takes no matcher"),
 		optioncheck.Refuse("", len(h.Routes) > 0 || h.Upstream != nil, "endpoints guards nothing: it takes no public, private or upstream"),
+		optioncheck.Refuse("check", h.Check != nil, "endpoints guards nothing: it takes no check"),
 		optioncheck.Refuse("application", h.Application != nil, "endpoints guards nothing: it takes no application"),
 		optioncheck.Refuse("unauthenticated", h.Unauthenticated != "", "endpoints guards nothing: it takes no unauthenticated"),
 		optioncheck.Refuse("preflight", h.Preflight != "", "endpoints guards nothing: it takes no preflight"),

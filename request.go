@@ -24,6 +24,8 @@ type requestState struct {
 	// guarded reports whether an instance has decided about the request, so that it is
 	// known which user it comes from.
 	guarded bool
+	// stripped reports whether an instance has taken our cookies out of the header.
+	stripped bool
 	// r is the request at the instance that decides about it, original the address as
 	// it was sent, and tooEarly the error of a rule about the client's address, before
 	// that is certain.
@@ -31,8 +33,9 @@ type requestState struct {
 	original *url.URL
 	tooEarly error
 
-	lines  [1]string // room for the Cookie header that the application receives
-	writer headers.ResponseWriter
+	lines   [1]string // room for the Cookie header that the application receives
+	cookies [2]string // room for our cookies
+	writer  headers.ResponseWriter
 }
 
 // HTTP implements ruleconfig.Request.

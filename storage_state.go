@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -40,6 +41,7 @@ type storageState struct {
 	refresher     *refresh.Coordinator
 	// callbacks are the outcomes of the logins that came back.
 	callbacks *callback.Coordinator
+	handovers *handover.Files
 	memory    flow.Memory
 
 	mu           sync.Mutex
@@ -78,6 +80,7 @@ func acquireStorageState(storage certmagic.Storage, c *clock.Clock) (*storageSta
 		s.revocationLog = revocation.NewLog(func() clusterstore.Storage { return s.storage() }, now)
 		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
 		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
+		s.handovers = handover.NewFiles(func() clusterstore.Storage { return s.storage() }, now)
 		return s, nil
 	})
 	if err != nil {
@@ -143,6 +146,7 @@ func (s *storageState) start(user any, logger *zap.Logger, d requirements) {
 		{"packing logouts", sweepEvery, s.forRevocations(s.revocationLog.Pack)},
 		{"old refreshes", time.Minute, s.refresher.Sweep},
 		{"old logins", time.Minute, s.callbacks.Sweep},
+		{"old handovers", time.Minute, s.handovers.Sweep},
 	} {
 		go s.repeat(ctx, work.what, work.every, work.do)
 	}

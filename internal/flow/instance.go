@@ -81,6 +81,11 @@ type Instance struct {
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
 
+	// Check is how other proxies are answered; nil if they are not.
+	Check *Check
+	// LoginHost is where logins are served, or whose are served here.
+	LoginHost LoginHost
+
 	// Programs is how programs are let in; nil for not at all.
 	Programs *Programs
 	// KnownUsers are the directories of the users who may be signed in.
@@ -114,6 +119,9 @@ type Server interface {
 	Original(*http.Request) *http.Request
 	// OriginalURL returns the URL of that request.
 	OriginalURL(*http.Request) *url.URL
+	// IsTrustedProxy reports whether a request comes from a proxy that may speak for
+	// clients.
+	IsTrustedProxy(*http.Request) bool
 	// ClientIP returns the client's address for the context of a request, as the
 	// server sees it; empty if it is unknown.
 	ClientIP(context.Context) string

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // This file lets programs in: it finds out what a credential in a request stands for,
@@ -78,15 +79,12 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	loaded, err := c.Verify(x.R.Context())
 	if err != nil {
-		return verifyFailure(err)
+		return x.verifyFailure(err)
 	}
 	s := &loaded.Session
-	p := x.Programs.Providers[s.Provider]
-	if p == nil {
-		p = x.Providers[s.Provider]
-	}
+	p := x.programProvider(s)
 	if p == nil || p.Disabled {
-		return verifyFailure(&program.Refusal{Reason: "its provider is not in use here", Session: s})
+		return x.verifyFailure(&program.Refusal{Reason: "its provider is not in use here", Session: s})
 	}
 	if f := x.checkKnown(x.R.Context(), p, s); f != nil {
 		if f.Code == errorcode.UserUnknown {
@@ -99,12 +97,21 @@ func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	return nil
 }
 
+// programProvider returns who vouches for what a credential stands for; nil if that is
+// unknown here.
+func (in *Instance) programProvider(s *session.Session) *Provider {
+	if p := in.Programs.Providers[s.Provider]; p != nil {
+		return p
+	}
+	return in.Providers[s.Provider]
+}
+
 // credentialRetryAfter is how long to stay away while a credential cannot be judged
 // and its verifier does not say more.
 const credentialRetryAfter = 5 * time.Second
 
 // verifyFailure is the response to what a verifier found out.
-func verifyFailure(err error) *Failure {
+func (in *Instance) verifyFailure(err error) *Failure {
 	var unavailable *program.UnavailableError
 	if errors.As(err, &unavailable) {
 		f := &Failure{Code: errorcode.ProviderUnavailable, Cause: fmt.Errorf("%w: %w", errorcode.ErrCredentialUnchecked, err), RetryAfter: unavailable.RetryAfter}
@@ -113,12 +120,12 @@ func verifyFailure(err error) *Failure {
 		}
 		return f
 	}
-	var cause error = &credentialError{err, http.StatusUnauthorized, string(errorcode.InvalidToken)}
+	f := &Failure{Code: errorcode.InvalidToken, Cause: &credentialError{err, http.StatusUnauthorized, string(errorcode.InvalidToken)}}
 	var refused *program.Refusal
 	if errors.As(err, &refused) && refused.Session != nil {
-		cause = &refusedUser{cause, refused.Session}
+		f.Cause, f.Provider = &refusedUser{f.Cause, refused.Session}, in.programProvider(refused.Session)
 	}
-	return &Failure{Code: errorcode.InvalidToken, Cause: cause}
+	return f
 }
 
 // isFromBrowser reports whether a browser may have added HTTP Basic to a request by

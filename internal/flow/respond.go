@@ -78,6 +78,10 @@ func (x *Exchange) RespondKnownError() error {
 	return x.errorPage(http.StatusForbidden, &Failure{Code: code, Cause: errors.New("shown on a private page")}, "")
 }
 
+// leavesErrors reports whether an error is left to the server. A proxy could take the
+// server's response for a yes.
+func (x *Exchange) leavesErrors() bool { return x.LeaveErrors && !x.State.Described }
+
 // errorPage tells what went wrong, to users as a page and to programs as a
 // problem, or leaves that to the server.
 func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
@@ -92,9 +96,12 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	}
 	if text.Retry && x.offersLogin(p) {
 		shown.LoginURL = x.loginURL(p, f.ReturnTo, f.Proof)
+		if x.isHandoverURL(f.ReturnTo) {
+			shown.LoginURL = f.ReturnTo // goes on for the site that the login is for
+		}
 	}
 	st.shown = shown.Message
-	if x.LeaveErrors {
+	if x.leavesErrors() {
 		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, shown.Message)}
 	}
 	if st.IsProgram() {
@@ -201,7 +208,7 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 		x.header().Set("HX-Redirect", x.loginURL(p, returnTo, proof))
 	}
 	switch {
-	case x.LeaveErrors:
+	case x.leavesErrors():
 		return &Error{Status: http.StatusUnauthorized, Err: errors.New("sign-in needed")}
 	case st.IsProgram():
 		return x.programProblem(http.StatusUnauthorized, st.failed, errorcode.Explain(reason, errUnauthenticated, false), "")

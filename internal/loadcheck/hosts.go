@@ -13,7 +13,7 @@ import (
 // for the host that it began at.
 func checkBaseURL(r *report, i *Instance) {
 	if i.Base == nil {
-		if i.Hosts == nil && i.BaseURL == "" {
+		if i.Hosts == nil && i.BaseURL == "" && !i.Checks {
 			r.warn("this site answers to any host name: pin its own with base_url, or name the site's host", hosts("listen", i.Site.Server.Listen))
 		}
 		return
@@ -48,11 +48,11 @@ func checkCookieDomain(r *report, i *Instance) {
 	if domain == "" || httpconfig.HasPlaceholder(domain) {
 		return
 	}
-	names := slices.Clone(i.Hosts)
+	names := slices.Clone(i.browserHosts())
 	if i.Base != nil {
 		names = append(names, i.Base.Hostname())
 	}
-	anyName := i.Hosts == nil
+	anyName := i.browserHosts() == nil
 	var outside []string
 	covered := false
 	for _, name := range names {

@@ -32,11 +32,13 @@ var (
 		checkFolders,      // folders that are public although all in them is private
 		checkEndpoints,    // logins that cannot end, since nothing serves the callback
 		checkSignedOut,    // logouts that end with the next login
+		checkProxies,      // answers for other proxies, where none is trusted
 	}
 	// pairChecks look at an instance and one before it on the same site.
 	pairChecks = []func(*report, *Instance, *Instance){
 		checkProviderIDs, // providers of one id that know users differently
 		checkCookieNames, // session cookies of one name that clear each other
+		checkOneAnswer,   // answers for other proxies that no one gets
 	}
 )
 
@@ -66,8 +68,12 @@ type Options struct {
 	Routes    []Route
 	Endpoints string
 	SignedOut string
-	Providers []Provider
-	Session   Session
+	// Checks reports whether other proxies are answered, and CheckedHosts are the
+	// hosts that browsers see then.
+	Checks       bool
+	CheckedHosts []string
+	Providers    []Provider
+	Session      Session
 }
 
 // Route is a route of an instance that differs from its mode.

@@ -82,6 +82,9 @@ func (i *Instance) origins() (origins []string) {
 	if i.Base != nil {
 		return []string{i.Base.String()}
 	}
+	if i.Checks {
+		return i.checkedOrigins()
+	}
 	scheme, port := i.Site.Scheme()
 	for _, host := range i.Hosts {
 		if httpconfig.HasPlaceholder(host) || strings.Contains(host, "*") || len(origins) == maxOrigins {

@@ -31,12 +31,13 @@ const (
 	Confirm       = "confirm.html"
 	Continue      = "continue.html"
 	SessionEnded  = "session_ended.html"
+	Handover      = "handover.html"
 	KeepFragment  = "keep_fragment.html"
 	Popup         = "popup.html"
 	Chooser       = "chooser.html"
 )
 
-var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, KeepFragment, Popup, Chooser}
+var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, Chooser, Handover, KeepFragment, Popup}
 
 const layout = "layout.html"
 
@@ -62,7 +63,9 @@ type Data struct {
 	// Sent reports whether a form was sent and did not arrive, in
 	// session_ended.html.
 	Sent bool
-	// Action and Fields are the form of continue.html, and of chooser.html.
+	// Site is the host that the user is about to sign in to, in handover.html.
+	Site string
+	// Action and Fields are the form of continue.html, handover.html and chooser.html.
 	Action string
 	Fields map[string]string
 	// Choices are the providers of chooser.html, the remembered one first. Field is the
@@ -145,7 +148,7 @@ func try(t *template.Template) error {
 	}
 	full := Data{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
-		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
+		Confirmation: "c", Sent: true, Site: "s", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
 		Choices: []Choice{{"i", "n", "/c", true}, {"j", "o", "/d", false}}, Field: "f", MaxLength: 1, Sought: true,
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))

@@ -33,9 +33,10 @@ const (
 	ForTicket      Purpose = "session ticket"
 	ForProvider    Purpose = "provider documents"
 	ForMark        Purpose = "sign-in mark"
+	ForHandover    Purpose = "handover"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark, ForHandover}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32

@@ -41,7 +41,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value string, now time.Time) (*Loaded, error) {
 	k := m.key(ring, place, value)
-	l := m.Cache.get(k)
+	l := m.Cache.get(&k)
 	if l == nil {
 		buffer := buffers.Get().(*[]byte)
 		defer buffers.Put(buffer)
@@ -93,6 +93,10 @@ func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, place string,
 
 func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
 	return m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now()))
+}
+
+func (m *cookieManager) RevokeParent(ctx context.Context, parent *session.Parent) error {
+	return m.Log.Add(ctx, m.revocationOfParent(parent))
 }
 
 func (m *cookieManager) Revocations() Revocations { return m.Log }

@@ -23,6 +23,8 @@ type Loaded struct {
 	Outdated  atomic.Int32
 	Rules     atomic.Value // what rules say about the user, as package flow keeps it
 
+	used bool // lately, for the cache, whose lock guards it
+
 	target atomic.Pointer[revocation.Target] // see base.target
 
 	// Only for a session in a store: what it is found and opened with, the
@@ -32,6 +34,15 @@ type Loaded struct {
 	record  []byte
 	keys    []string
 	version atomic.Uint64
+}
+
+// RecordKey returns the key of the session's record in a store; empty for a session
+// in cookies.
+func (l *Loaded) RecordKey() string {
+	if l.ticket == nil {
+		return ""
+	}
+	return l.ticket.key
 }
 
 // InCookies reports whether the browser's cookies hold the session itself, so

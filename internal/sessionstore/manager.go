@@ -59,6 +59,10 @@ type Manager interface {
 	// Revoke ends a session on all nodes, copies of its cookie included.
 	Revoke(ctx context.Context, l *Loaded) error
 
+	// RevokeParent ends the session that a session was handed over from, and with it
+	// all that were handed over from it.
+	RevokeParent(ctx context.Context, parent *session.Parent) error
+
 	// Revocations is where all nodes learn what was revoked.
 	Revocations() Revocations
 
@@ -158,7 +162,7 @@ func (b *base) target(l *Loaded) *revocation.Target {
 // well. It asks the log for the newest revocations of other nodes first.
 // ErrRevoked means that the provider ended the session during the login.
 func (b *base) begin(ctx context.Context, log *revocation.Log, fresh *session.Session) error {
-	log.CatchUp(ctx)
+	log.CatchUp(ctx) // of the parent, too, of a session that is handed over
 	if log.Begin(fresh, b.IssuerOf(fresh), fresh.Began) {
 		return ErrRevoked
 	}
@@ -186,6 +190,13 @@ func (b *base) lastUntil(s *session.Session) time.Time {
 		longest = s.Expires
 	}
 	return longest.Add(RevocationMargin)
+}
+
+// revocationOfParent is the revocation of a session of another Manager, of which only
+// what a session has that was handed over is known. The lifetime there is taken to be
+// the same as here.
+func (b *base) revocationOfParent(p *session.Parent) revocation.Event {
+	return b.revocationOf(&session.Session{ID: p.ID, SignedIn: p.SignedIn, Expires: p.Expires}, b.Now())
 }
 
 // unlessUnknownKey drops what is wrong with a value that a stranger sent. What
