@@ -154,6 +154,7 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //			access_token [<Header>]
 //			id_token [<Header>]
 //		}
+//		close_streams on|off
 //		check forwarded|original { hosts <name>... }
 //		application {
 //			access_keys <file>

@@ -90,6 +90,7 @@ var siteOptions = map[string]siteOption{
 	"preflight":        {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.Preflight, preflightValues...) }},
 	"upgrades":         {parse: func(s *siteParser) error { return parseUpgrades(s.Dispenser, s.h) }},
 	"upstream":         {parse: func(s *siteParser) error { return siteconfig.ParseUpstream(s.Dispenser, &s.h.Upstream) }},
+	"close_streams":    {parse: func(s *siteParser) error { return caddyargs.BoolArg(s.Dispenser, &s.h.CloseStreams) }},
 	"session_endpoint": {parse: func(s *siteParser) error {
 		return siteconfig.ParseSessionEndpoint(s.Dispenser, &s.h.SessionEndpoint)
 	}},

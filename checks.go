@@ -227,6 +227,7 @@ func (h *Handler) logRegistration(id, origin, redirectURI string) {
 // about those that may be a mistake.
 func checkRules(h *Handler) error {
 	in := rulecheck.Instance{ProviderIDs: slices.Sorted(maps.Keys(h.app.providers)), KnowsUsers: len(h.instance.KnownUsers) > 0}
+	in.Keys = h.instance.Programs != nil && h.instance.Programs.Keys != nil
 	for id, p := range h.providers {
 		if h.app.providers[id] == nil {
 			in.ProviderIDs = append(in.ProviderIDs, id)

@@ -39,6 +39,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // Upgrade of it says so.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, webSocket bool) error {
 	st := h.stateOf(r, original)
+	st.connect = webSocket
 	call, found := h.endpoint(original.Path)
 	if found && call.Describes() {
 		st.Sent = maps.Clone(r.Header)
@@ -97,6 +98,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	case authz.Serve:
 		h.setIdentityHeaders(st, r)
 		st.upgrade.Restore(r.Header, h.Upgrades)
+		st.follow(h, &policy)
 		return st.callNext(w, r, next, noStore, !policy.Public || st.SignedIn() && !policy.Named)
 	case authz.PassAnonymous:
 		st.SignOut()
@@ -234,8 +236,9 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	st.DropIdentity(r.Header)
 	st.guarded = true
+	x := h.instance.At(w, r, &st.State)
+	x.WithholdCredential()
 	if !policy.Public {
-		x := h.instance.At(w, r, &st.State)
 		return toHandlerError(x.RefuseForeignWebSocket())
 	}
 	st.upgrade.Restore(r.Header, h.Upgrades)

@@ -175,6 +175,11 @@ type Handler struct {
 	// false.
 	Explain *bool `json:"explain,omitempty"`
 
+	// Whether WebSockets and event streams of signed-in users, on public routes
+	// too, end when their session does, or when a rule no longer lets the user
+	// in. Default: true.
+	CloseStreams *bool `json:"close_streams,omitempty"`
+
 	// The directories that know the users of this site. Only users whom at least
 	// one of them knows are signed in. Others get the error `user_unknown`, and the
 	// open session of a user who is removed counts as none. Default: every user

@@ -230,6 +230,7 @@ http://rp.test {
 		public /public
 		application {
 			access_keys `+file.path+`
+			basic on
 		}
 	}
 	reverse_proxy `+a.Addr().String()+`
@@ -247,6 +248,8 @@ http://rp.test {
 		{"a bad key", "/x", append(websocket, newKey(t, "x").bearer()), http.StatusUnauthorized},
 		{"a bad key on a public route", "/public", append(websocket, newKey(t, "x").bearer()), http.StatusUnauthorized},
 		{"a page of another site", "/x", append(websocket, ci.bearer(), "Origin: https://evil.test"), http.StatusForbidden},
+		{"a page of another site on a public route", "/public", append(websocket, ci.bearer(), "Origin: https://evil.test"), http.StatusSwitchingProtocols},
+		{"a bad password of a page of another site on a public route", "/public", append(websocket, basicOf("ci", "hunter2"), "Origin: https://evil.test"), http.StatusSwitchingProtocols},
 		{"a page of our own", "/x", append(websocket, ci.bearer(), "Origin: https://rp.test"), http.StatusSwitchingProtocols},
 	} {
 		status, tunnelled := upgraded(t, r, append([]string{"GET " + row.path + " HTTP/1.1", "Host: rp.test"}, row.header...)...)

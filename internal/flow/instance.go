@@ -170,8 +170,10 @@ func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
 }
 
-// MarkLive remembers that the provider's session of this one is in use here.
-func (in *Instance) MarkLive(s *session.Session) {
+// MarkLive remembers that the provider's session of this one is in use here, and the
+// cookie where it has streams.
+func (in *Instance) MarkLive(s *session.Session, place, value string) {
+	in.Shared.Memory.liveCookies.see(s, place, value)
 	if s.SID != "" {
 		in.Shared.Memory.liveSIDs.See(in.IssuerOf(s), s.SID)
 	}

@@ -58,6 +58,10 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 	if x.State.Described && x.offersLogin(p) {
 		return x.leadToLogin(p, proofOfRules(demands))
 	}
+	resumed, name := x.resumed(x.Scope())
+	if resumed != nil {
+		p = resumed
+	}
 	if p == nil && x.LoginHost.At == nil {
 		return x.choose(proofOfRules(demands))
 	}
@@ -68,6 +72,9 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 		return x.respondTooManyLogins()
 	}
 	l := login{Exchange: *x, provider: p, proof: proofOfRules(demands)}
+	if name != "" {
+		l.extra = url.Values{"login_hint": {name}}
+	}
 	return l.beginForPage()
 }
 

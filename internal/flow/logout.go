@@ -64,8 +64,13 @@ func serveLogout(x *Exchange, _ *Provider) error {
 	}
 	switch {
 	case st.revocable() == nil:
-		if s := l.Scope(); !l.elsewhere {
-			l.endAttempts(s, afterLogout)
+		if !l.elsewhere {
+			l.forgetLast()
+			l.endAttempts(l.Scope(), afterLogout)
+			for _, in := range l.logoutSiblings() {
+				theirs := l.atSibling(in)
+				theirs.forgetLast()
+			}
 		}
 		return l.showSignedOut()
 	case l.elsewhere && !l.isConfirmed():
@@ -131,6 +136,7 @@ func (x *sessions) clearCookies() {
 	x.clearMark(s)
 	x.forgetRepeats(s)
 	x.endAttempts(s, afterLogout)
+	x.forgetLast()
 	if len(x.ClearSiteData) > 0 {
 		// Each type is a quoted string of its own, also the asterisk.
 		header.Add("Clear-Site-Data", `"`+strings.Join(x.ClearSiteData, `", "`)+`"`)

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // This file lets programs in: it finds out what a credential in a request stands for,
@@ -75,18 +77,24 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	return true, x.adoptProgram(&c)
 }
 
+// WithholdCredential takes a credential of ours out of the header of a request that is
+// not judged by it.
+func (x *Exchange) WithholdCredential() {
+	if x.Programs == nil {
+		return
+	}
+	if c, _ := x.Programs.Find(&x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
+		delete(x.R.Header, "Authorization")
+	}
+}
+
 // adoptProgram takes over what a credential stands for.
 func (x *sessions) adoptProgram(c *program.Credential) *Failure {
-	loaded, err := c.Verify(x.R.Context())
+	loaded, p, err := x.verifyProgram(x.R.Context(), c)
 	if err != nil {
 		return x.verifyFailure(err)
 	}
-	s := &loaded.Session
-	p := x.programProvider(s)
-	if p == nil || p.Disabled {
-		return x.verifyFailure(&program.Refusal{Reason: "its provider is not in use here", Session: s})
-	}
-	if f := x.checkKnown(x.R.Context(), p, s); f != nil {
+	if f := x.checkKnown(x.R.Context(), p, &loaded.Session); f != nil {
 		if f.Code == errorcode.UserUnknown {
 			f.Cause = &credentialError{f.Cause, http.StatusForbidden, ""}
 		}
@@ -95,6 +103,21 @@ func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	x.State.adopt(x.Instance, x.R, p, loaded, false)
 	x.State.scheme = c.Scheme
 	return nil
+}
+
+// verifyProgram returns the session that a credential stands for, and who vouches for
+// it.
+func (in *Instance) verifyProgram(ctx context.Context, c *program.Credential) (*sessionstore.Loaded, *Provider, error) {
+	loaded, err := c.Verify(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &loaded.Session
+	p := in.programProvider(s)
+	if p == nil || p.Disabled {
+		return nil, nil, &program.Refusal{Reason: "its provider is not in use here", Session: s}
+	}
+	return loaded, p, nil
 }
 
 // programProvider returns who vouches for what a credential stands for; nil if that is

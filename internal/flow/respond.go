@@ -26,11 +26,12 @@ func (x *Exchange) respondError(f *Failure) error { return x.respondLoggedError(
 // respondLoggedError is respondError for a failure that is in the log already,
 // under an id.
 func (x *Exchange) respondLoggedError(f *Failure, id string) error {
-	switch {
-	case f.Popup:
-		return x.popupPage(http.StatusForbidden, f, id)
-	case f.Attempt:
+	if f.Attempt {
 		return x.leadBackFromAttempt(f.ReturnTo, f.Fragment)
+	}
+	x.forgetLast() // the next attempt may be another user's, or at another provider
+	if f.Popup {
+		return x.popupPage(http.StatusForbidden, f, id)
 	}
 	if x.Public {
 		return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
@@ -94,8 +95,12 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	if p == nil || p.Disabled || p.ForPrograms {
 		p = x.Default
 	}
-	if text.Retry && x.offersLogin(p) {
-		shown.LoginURL = x.loginURL(p, f.ReturnTo, f.Proof)
+	start := p
+	if x.Default == nil {
+		start = nil // a fresh start can be at another provider
+	}
+	if text.Retry && x.offersLogin(start) {
+		shown.LoginURL = x.loginURL(start, f.ReturnTo, f.Proof)
 		if x.isHandoverURL(f.ReturnTo) {
 			shown.LoginURL = f.ReturnTo // goes on for the site that the login is for
 		}
@@ -112,7 +117,7 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 		user := viewer.User()
 		shown.User, shown.Rule = user.ID(), problem.Rule
 		if user.Several {
-			shown.Provider = user.Mapping.Provider
+			shown.Provider = viewer.provider.Name
 		}
 		shown.LoginURL = linkFor(status, shown.LoginURL, f)
 		problem.User, problem.Provider, problem.LogoutURL = shown.User, user.Mapping.Provider, x.LogoutPath

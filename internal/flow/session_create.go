@@ -24,7 +24,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 		f.Provider, f.Cause = p, &refusedUser{f.Cause, fresh}
 		return f
 	}
-	x.MarkLive(fresh)
+	x.MarkLive(fresh, "", "")
 	replaced := x.endReplaced(s, fresh)
 	present := s.FindSession(x.State.Cookies).Chunks
 	if x.R.Method == http.MethodPost {
@@ -33,6 +33,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(fresh.Expires))
 	x.saveIDTokenHint(s, ring, fresh, hint)
 	x.endAttempts(s, inThisBrowserSession)
+	x.rememberSignIn(s, ring, fresh)
 	via := ""
 	if fresh.IsHandedOver() {
 		via = "handover"

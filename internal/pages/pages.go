@@ -53,8 +53,8 @@ type Data struct {
 	ErrorID string // error.html, popup.html: finds the line in the log; may be empty
 	Status  int    // error.html: the HTTP status
 	User    string // who is signed in; empty for anonymous users
-	// Provider is the id of the provider where the user has signed in, in error.html;
-	// empty at sites with one provider.
+	// Provider is the name of the provider where the user has signed in, in error.html
+	// and chooser.html; empty at sites with one provider.
 	Provider string
 	Rule     string // error.html: the rule that refuses the user; may be empty
 	// Confirmation is the value of the form's hidden field of that name, in

@@ -33,10 +33,12 @@ const (
 	ForTicket      Purpose = "session ticket"
 	ForProvider    Purpose = "provider documents"
 	ForMark        Purpose = "sign-in mark"
+	ForChoice      Purpose = "chosen provider"
+	ForLast        Purpose = "last session"
 	ForHandover    Purpose = "handover"
 )
 
-var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark, ForHandover}
+var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark, ForChoice, ForLast, ForHandover}
 
 // MinSecret is the least length of a secret in bytes.
 const MinSecret = 32

@@ -56,7 +56,7 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		}
 		k.value = strings.Clone(value) // without the header that it is part of
 		m.Cache.set(k, l)
-		m.Opened(&l.Session)
+		m.Opened(&l.Session, place, k.value)
 	}
 	if m.expired(&l.Session, now) {
 		return nil, nil
@@ -69,6 +69,13 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 
 func (m *cookieManager) Valid(ctx context.Context, l *Loaded) (bool, error) {
 	return m.validAt(ctx, l, m.Now())
+}
+
+func (m *cookieManager) EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error) {
+	if !m.expired(s, now) {
+		return false, nil
+	}
+	return m.validAt(ctx, &Loaded{Session: *s}, now)
 }
 
 func (m *cookieManager) validAt(ctx context.Context, l *Loaded, now time.Time) (bool, error) {

@@ -47,6 +47,11 @@ type Manager interface {
 	// Valid reports whether the session was not revoked since it was loaded.
 	Valid(ctx context.Context, l *Loaded) (bool, error)
 
+	// EndedByTime reports whether a session is over because of its own times, and
+	// was not revoked. Of a store, which forgets sessions that it has deleted, only
+	// revocations of more than one session are known.
+	EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error)
+
 	// Create keeps a new session and returns the values of its cookies.
 	// ErrRevoked means that the provider has ended it already.
 	Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) (chunks []string, err error)
@@ -98,8 +103,9 @@ type Config struct {
 	// IssuerOf returns the issuer that revocations of a session name; empty if
 	// the instance does not have the session's provider.
 	IssuerOf func(*session.Session) string
-	// Opened is called with every session that was not in the cache.
-	Opened func(*session.Session)
+	// Opened is called with every session that was not in the cache, and with the
+	// cookie's place and value.
+	Opened func(s *session.Session, place, value string)
 	// TooLarge describes to an operator a session that takes more bytes than fit.
 	TooLarge func(s *session.Session, bytes, limit int) error
 }

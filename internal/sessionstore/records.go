@@ -118,7 +118,7 @@ func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		}
 		l = newer
 		m.Cache.set(k.cloned(), l)
-		m.Opened(&l.Session)
+		m.Opened(&l.Session, place, value)
 	}
 	if m.expired(&l.Session, now) {
 		return nil, nil
@@ -189,6 +189,22 @@ func (m *recordManager) Valid(ctx context.Context, l *Loaded) (bool, error) {
 	}
 	revoked, err := m.revoked(ctx, l, records)
 	return !revoked, err
+}
+
+func (m *recordManager) EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error) {
+	if !m.expired(s, now) {
+		return false, nil
+	}
+	l := &Loaded{Session: *s}
+	if m.Revoked == nil {
+		revoked, err := m.revoked(ctx, l, nil)
+		return !revoked, err
+	}
+	records, err := m.load(ctx, m.target(l).Keys())
+	if err != nil {
+		return false, err
+	}
+	return !m.target(l).RevokedBy(records), nil
 }
 
 func (m *recordManager) Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) ([]string, error) {
