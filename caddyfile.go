@@ -153,6 +153,7 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //			header <Name> <claim or placeholder>
 //			access_token [<Header>]
 //			id_token [<Header>]
+//			assertion [<Header>] { <options> }
 //		}
 //		close_streams on|off
 //		check forwarded|original { hosts <name>... }

@@ -79,6 +79,7 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 		Match:         rawMatcherSets(config.MatcherSetsRaw),
 		Endpoints:     cmp.Or(config.Endpoints, defaultEndpoints),
 		SignedOut:     config.SignedOut,
+		Resource:      config.Application != nil && config.Application.ResourceMetadata != nil,
 		Session:       session.checkOptions(),
 	}
 	if config.Check != nil {
@@ -87,6 +88,16 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 	if text, err := expand(config.BaseURL); err == nil && text != "" {
 		if base, err := address.ParseOrigin(text); err == nil {
 			o.Base = &base
+		}
+	}
+	if text, err := expand(config.LoginAt); err == nil && text != "" {
+		if at, err := address.ParseOrigin(text); err == nil {
+			o.LoginAt = &at
+		}
+	}
+	for _, text := range config.LoginFor {
+		if text, err := expand(text); err == nil {
+			o.LoginFor = append(o.LoginFor, text)
 		}
 	}
 	for _, route := range config.Routes {
@@ -236,6 +247,11 @@ func checkRules(h *Handler) error {
 			user := h.instance.UserOf(&p.Provider, nil)
 			in.Providers = append(in.Providers, rulecheck.Provider{ID: id, Issuer: p.Mapping.Issuer, Tenants: p.Mapping.TenantList, CanHaveGroup: user.CanHaveGroup})
 		}
+	}
+	for id, p := range h.issuers {
+		in.ProviderIDs = append(in.ProviderIDs, id)
+		user := h.instance.UserOf(&p.Provider, nil)
+		in.Providers = append(in.Providers, rulecheck.Provider{ID: id, Issuer: p.Mapping.Issuer, CanHaveGroup: user.CanHaveGroup})
 	}
 	place := func(name string, sets []*authz.Set) {
 		p := rulecheck.Place{Name: name}

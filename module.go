@@ -287,9 +287,10 @@ type Handler struct {
 	rules           []*authz.Set // of requests that no route names
 	allRules        []*authz.Set // of these and all routes, for a path with too many readings
 	ruleNeeds       []identity.Needs
-	instance        *flow.Instance // what is resolved of all that, for the flows
-	hosts           []string       // that it is for, as linkInstances finds them
-	sharesHost      bool           // another instance may see the same requests; see httpconfig.Links
+	instance        *flow.Instance       // what is resolved of all that, for the flows
+	issuers         map[string]*provider // of bearer tokens alone, by id
+	hosts           []string             // that it is for, as linkInstances finds them
+	sharesHost      bool                 // another instance may see the same requests; see httpconfig.Links
 }
 
 // CaddyModule returns the module's registration.

@@ -67,7 +67,8 @@ var siteEndpoints = map[string]siteEndpoint{
 		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
 		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },
 	},
-	"": {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"":               {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"assertion-keys": {endpoint{serve: serveAssertionKeys, methods: []string{http.MethodGet}}, func(in *Instance) bool { return in.Assertions != nil }},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.
@@ -104,7 +105,7 @@ func (in *Instance) Endpoint(path string) (call Call, found bool) {
 	}
 	id, name, found := in.CutEndpoint(path)
 	if !found {
-		return Call{}, false
+		return in.resourceEndpointAt(path)
 	}
 	rest, slash := strings.CutPrefix(path[len(in.Endpoints):], "/")
 	if e, known := siteEndpoints[rest]; known && slash {

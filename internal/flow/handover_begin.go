@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -68,7 +69,7 @@ func (l *login) handoverRequest(s *cookiescope.Scope, t *session.Transaction) ha
 		request.Transaction, request.Cookie = handover.TransactionHash{}, s.SessionAAD
 		request.Return = l.returnTo
 		if strings.HasPrefix(l.returnTo, "/") || l.returnTo == "" {
-			request.Return = s.Origin.String() + address.Shorten(l.returnTo, maxSharedReturn)
+			request.Return = s.Origin.String() + cmp.Or(address.Shorten(l.returnTo, maxSharedReturn), l.Home)
 		}
 	}
 	slices.SortFunc(request.Providers, func(a, b handover.Accepted) int { return strings.Compare(a.ID, b.ID) })

@@ -88,6 +88,11 @@ type Instance struct {
 
 	// Programs is how programs are let in; nil for not at all.
 	Programs *Programs
+	// Assertions is what applications receive in signed statements; nil for none.
+	Assertions *Assertions
+
+	// Resource is what the instance says of itself to programs; nil for nothing.
+	Resource *Resource
 	// KnownUsers are the directories of the users who may be signed in.
 	KnownUsers knownusers.Directories
 
@@ -166,7 +171,7 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 // Of several providers, all but the default one have their id before names; without
 // a default one, all have.
 func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
-	several := len(in.Providers) > 1 || p.ForPrograms
+	several := len(in.Providers) > 1 || p.ForPrograms || in.Programs != nil && in.Programs.Issuers
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
 }
 

@@ -147,8 +147,8 @@ func (x *sessions) clearCookies() {
 // other nodes as well, then the cookies, then at the provider.
 func (l *logout) end() error {
 	st, s, p, ctx := l.State, l.Scope(), l.State.provider, l.R.Context()
-	if st.session.IsHandedOver() {
-		return l.endHandedOver()
+	if st.session.IsHandedOver() || l.LoginHost.At != nil {
+		return l.endWithLoginHost()
 	}
 	hint := l.hintOf(st.session.ID)
 	err := l.Sessions.Revoke(ctx, st.loaded)
@@ -234,7 +234,7 @@ func (x *Exchange) showSignedOut() error {
 }
 
 func (x *Exchange) signedOutPage() error {
-	shown := pages.Data{Title: "Signed out"}
+	shown := pages.Data{Title: "Signed out", LoginHost: x.loginHostName()}
 	if x.offersLogin(x.Default) {
 		shown.LoginURL = x.loginURL(x.Default, "", op.Proof{})
 	}

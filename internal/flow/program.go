@@ -25,6 +25,9 @@ type Programs struct {
 	// Providers are those that vouch for programs alone, by id: access keys, and the
 	// further issuers of tokens.
 	Providers map[string]*Provider
+	// Issuers reports whether there are further issuers among them, so that no name of
+	// a provider's may look like one of theirs.
+	Issuers bool
 }
 
 // NewKeyProvider returns what vouches for access keys. groups is the claim that has
@@ -63,7 +66,7 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	}
 	st.DropIdentity(x.R.Header) // whatever another instance has made of it
 	st.at, st.r, st.scheme = x.Instance, x.R, c.Scheme
-	if c.Scheme != program.Header {
+	if c.Scheme != program.Header || err != nil {
 		delete(x.R.Header, "Authorization")
 	}
 	if err != nil {
@@ -93,6 +96,9 @@ func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	loaded, p, err := x.verifyProgram(x.R.Context(), c)
 	if err != nil {
 		return x.verifyFailure(err)
+	}
+	if len(loaded.Resources) > 0 && !x.isForResource(loaded.Resources) {
+		return x.verifyFailure(&program.Refusal{Reason: "audience: the token is for another part of the site", Session: &loaded.Session})
 	}
 	if f := x.checkKnown(x.R.Context(), p, &loaded.Session); f != nil {
 		if f.Code == errorcode.UserUnknown {

@@ -55,6 +55,8 @@ type State struct {
 	seen time.Time
 	// shortfall is why the session is not enough at this instance.
 	shortfall authz.Shortfall
+	// lastForgotten reports whether the response takes the last session away.
+	lastForgotten bool
 	// unknown reports whether the session counts as none because no directory knows
 	// its user.
 	unknown bool

@@ -41,6 +41,18 @@ func checkBaseURL(r *report, i *Instance) {
 	}
 }
 
+// checkResource finds sites that cannot say what they are called: a name that a
+// request brings would be anyone's word.
+func checkResource(r *report, i *Instance) {
+	if !i.Resource || i.BaseURL != "" {
+		return
+	}
+	exact := func(host string) bool { return !httpconfig.HasPlaceholder(host) && !strings.Contains(host, "*") }
+	if !slices.ContainsFunc(i.Hosts, exact) {
+		r.refuse("application: resource_metadata: the site has no host name of its own; name its host, or set base_url")
+	}
+}
+
 // checkCookieDomain finds session cookies that browsers refuse: each login works,
 // and the next page begins another.
 func checkCookieDomain(r *report, i *Instance) {

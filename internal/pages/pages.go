@@ -63,6 +63,9 @@ type Data struct {
 	// Sent reports whether a form was sent and did not arrive, in
 	// session_ended.html.
 	Sent bool
+	// LoginHost is the host where the user has signed in for this site and others, in
+	// confirm.html, and in signed_out.html if it is this one; empty if there is none.
+	LoginHost string
 	// Site is the host that the user is about to sign in to, in handover.html.
 	Site string
 	// Action and Fields are the form of continue.html, handover.html and chooser.html.
@@ -148,7 +151,7 @@ func try(t *template.Template) error {
 	}
 	full := Data{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
-		Confirmation: "c", Sent: true, Site: "s", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
+		Confirmation: "c", Sent: true, Site: "s", LoginHost: "l", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
 		Choices: []Choice{{"i", "n", "/c", true}, {"j", "o", "/d", false}}, Field: "f", MaxLength: 1, Sought: true,
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))

@@ -159,6 +159,7 @@ var saidByAny = []string{authz.KindClaim, authz.KindTenant, authz.KindACR, authz
 // worldwide are the hosts of issuers at which everyone can have an account.
 var worldwide = []string{
 	"accounts.google.com", "appleid.apple.com", "account.apple.com", "gitlab.com", "www.facebook.com", "www.linkedin.com", "api.login.yahoo.com",
+	"token.actions.githubusercontent.com", // gives tokens to the workflows of everyone
 }
 
 // microsoft are the hosts of Microsoft's issuers, whose first part of the path is a

@@ -102,6 +102,10 @@ func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
 	return m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now()))
 }
 
+func (m *cookieManager) IsRevoked(ctx context.Context, target *revocation.Target) (bool, error) {
+	return isRevokedIn(ctx, m.Log, target)
+}
+
 func (m *cookieManager) RevokeParent(ctx context.Context, parent *session.Parent) error {
 	return m.Log.Add(ctx, m.revocationOfParent(parent))
 }

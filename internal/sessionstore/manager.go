@@ -64,6 +64,10 @@ type Manager interface {
 	// Revoke ends a session on all nodes, copies of its cookie included.
 	Revoke(ctx context.Context, l *Loaded) error
 
+	// IsRevoked reports whether a session that is not kept here was revoked: that of a
+	// token.
+	IsRevoked(ctx context.Context, target *revocation.Target) (bool, error)
+
 	// RevokeParent ends the session that a session was handed over from, and with it
 	// all that were handed over from it.
 	RevokeParent(ctx context.Context, parent *session.Parent) error
@@ -181,6 +185,14 @@ func (b *base) revokedIn(log *revocation.Log, l *Loaded) bool {
 		return log.RevokedSession(&l.Session, "")
 	}
 	return log.Revoked(b.target(l))
+}
+
+// isRevokedIn reports whether the log has a revocation of a target.
+func isRevokedIn(ctx context.Context, log *revocation.Log, target *revocation.Target) (bool, error) {
+	if err := log.Ready(ctx); err != nil {
+		return false, err
+	}
+	return log.Revoked(target), nil
 }
 
 // revocationOf is the revocation of one session, by itself or by its user.

@@ -301,6 +301,17 @@ func (m *recordManager) Revoke(ctx context.Context, l *Loaded) error {
 	return logged
 }
 
+func (m *recordManager) IsRevoked(ctx context.Context, target *revocation.Target) (bool, error) {
+	if m.Revoked == nil {
+		return isRevokedIn(ctx, m.Log, target)
+	}
+	records, err := m.load(ctx, target.Keys())
+	if err != nil {
+		return false, err
+	}
+	return target.RevokedBy(records), nil
+}
+
 func (m *recordManager) RevokeParent(ctx context.Context, parent *session.Parent) error {
 	var errs []error
 	if m.Revoked == nil {
