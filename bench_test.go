@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/accesskey"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -94,6 +97,12 @@ func benchmarkRequest(b *testing.B, c benchmark) {
 			}
 		}
 	}
+	serveInBatches(b, handler, c.guard, c.want, func() (*httptest.ResponseRecorder, *http.Request) { return benchRequest(page, cookies()) })
+}
+
+// serveInBatches has a handler serve requests, of which only what it does is on the
+// clock. fresh says that it cares which requests it gets.
+func serveInBatches(b *testing.B, handler caddyhttp.Handler, fresh bool, want int, request func() (*httptest.ResponseRecorder, *http.Request)) {
 	const batch = 16 // few, as a server handles what it has just read
 	var writers [batch]*httptest.ResponseRecorder
 	var requests [batch]*http.Request
@@ -105,22 +114,124 @@ func benchmarkRequest(b *testing.B, c benchmark) {
 	for i := 0; i < b.N; i++ {
 		// What Caddy makes for each request is not on our clock; the next handler
 		// does not care which it gets.
-		if i%batch == 0 && (c.guard || i == 0) {
+		if i%batch == 0 && (fresh || i == 0) {
 			clock.stop()
 			for j := range writers {
-				writers[j], requests[j] = benchRequest(page, cookies())
+				writers[j], requests[j] = request()
 			}
 			if i%(256*batch) == 0 {
 				runtime.GC()
 			}
 			clock.start()
 		}
-		if err := handler.ServeHTTP(writers[i%batch], requests[i%batch]); err != nil || writers[i%batch].Code != c.want {
+		if err := handler.ServeHTTP(writers[i%batch], requests[i%batch]); err != nil || writers[i%batch].Code != want {
 			b.Fatal(err, writers[i%batch].Code)
 		}
 	}
 	clock.stop()
 	clock.report()
+}
+
+// BenchmarkAccessKey is what the guard adds to a request of a program, of 10,000 in the
+// file: compare with «next handler alone» of BenchmarkRequest.
+func BenchmarkAccessKey(b *testing.B) {
+	keys, file := benchKeys(b, 10_000)
+	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf(`require group deploy
+		issuer https://op.test
+		client_id rp
+		authorization_endpoint https://op.test/authorize
+		token_endpoint https://op.test/token
+		jwks_uri https://op.test/keys
+		application {
+			access_keys %s
+			header X-Api-Key
+			basic on
+		}`, file))
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	handler := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, next) })
+	unlisted := "orp_ci_" + strings.Repeat("A", 43) + "_43ffd8e6"
+	for _, c := range []struct {
+		name, header string
+		value        func(i int) string
+		want         int
+	}{
+		{"one key", "Authorization", func(int) string { return "Bearer " + keys[0] }, http.StatusOK},
+		{"10,000 keys in turn", "Authorization", func(i int) string { return "Bearer " + keys[i%len(keys)] }, http.StatusOK},
+		{"one key, in a header", "X-Api-Key", func(int) string { return keys[0] }, http.StatusOK},
+		{"one key, as a password", "Authorization", func(int) string {
+			return "Basic " + base64.StdEncoding.EncodeToString([]byte("program-0:"+keys[0]))
+		}, http.StatusOK},
+		{"a key that no line has", "Authorization", func(int) string { return "Bearer " + unlisted }, http.StatusUnauthorized},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			i := 0
+			serveInBatches(b, handler, true, c.want, func() (*httptest.ResponseRecorder, *http.Request) {
+				r := httptest.NewRequest(http.MethodGet, rpURL+"/reports/2026", nil)
+				r.Header.Set(c.header, c.value(i))
+				i++
+				return benchRequest(r, "")
+			})
+		})
+	}
+}
+
+// BenchmarkCheck is the answer for another proxy, about requests like those of
+// BenchmarkRequest: compare with its «one user, 1 KiB».
+func BenchmarkCheck(b *testing.B) {
+	for _, c := range []struct {
+		benchmark
+		uri string
+	}{
+		{benchmark{"one user, 1 KiB", 1024, oneUser, true, oidcrp.ModePrivate, "", http.StatusOK}, "/reports/2026"},
+		{benchmark{"one user, 1 KiB, a path with many readings", 1024, oneUser, true, oidcrp.ModePrivate, "public /open/*", http.StatusOK}, "/a%2Fb/..;/c"},
+		{benchmark{"redirect to the login", 0, anonymous, true, oidcrp.ModePrivate, "", http.StatusSeeOther}, "/reports/2026"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			h := benchHandler(b, c.mode, fmt.Sprintf(`%s
+		issuer https://op.test
+		client_id rp
+		authorization_endpoint https://op.test/authorize
+		token_endpoint https://op.test/token
+		jwks_uri https://op.test/keys
+		upstream {
+			header X-User {http.auth.user.id}
+			header X-Groups groups
+		}
+		check forwarded {
+			hosts rp.test
+		}`, c.route))
+			next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+			handler := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, next) })
+			page, cookies := benchPage("/@app/auth/check"), benchCookies(b, h, c.benchmark)
+			for name, value := range map[string]string{"Method": "GET", "Proto": "https", "Host": "rp.test", "Uri": c.uri} {
+				page.Header.Set("X-Forwarded-"+name, value)
+			}
+			serveInBatches(b, handler, true, c.want, func() (*httptest.ResponseRecorder, *http.Request) {
+				w, r := benchRequest(page, cookies())
+				caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, true)
+				return w, r
+			})
+		})
+	}
+}
+
+// benchKeys makes a file of access keys.
+func benchKeys(b *testing.B, count int) (keys []string, file string) {
+	b.Helper()
+	var lines strings.Builder
+	for i := range count {
+		key, err := accesskey.New(fmt.Sprintf("program-%d", i))
+		if err != nil {
+			b.Fatal(err)
+		}
+		keys = append(keys, key)
+		fmt.Fprintf(&lines, "program-%d:%x:deploy\n", i, accesskey.HashOf(key))
+	}
+	file = filepath.Join(b.TempDir(), "keys.txt")
+	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return keys, file
 }
 
 // benchClock is a benchmark's timer that counts CPU time as well: on a machine
@@ -203,6 +314,9 @@ func benchHandler(b *testing.B, mode, options string) *oidcrp.Handler {
 	storage file_system %s
 	log {
 		output discard
+	}
+	servers {
+		trusted_proxies static 192.0.2.0/24
 	}
 }
 http://rp.test {

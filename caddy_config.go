@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,10 +25,11 @@ func httpConfigOf(app *caddyhttp.App) *httpconfig.App {
 			continue
 		}
 		s := &httpconfig.Server{
-			Listen: slices.Clone(server.Listen),
-			TLS:    len(server.TLSConnPolicies) > 0,
-			Routes: routesOf(server.Routes),
-			Named:  make(map[string]*httpconfig.Route),
+			Listen:        slices.Clone(server.Listen),
+			TLS:           len(server.TLSConnPolicies) > 0,
+			TrustsProxies: trustsProxies(server),
+			Routes:        routesOf(server.Routes),
+			Named:         make(map[string]*httpconfig.Route),
 		}
 		for _, listen := range server.Listen {
 			s.Ports = append(s.Ports, portOf(listen))
@@ -43,6 +45,13 @@ func httpConfigOf(app *caddyhttp.App) *httpconfig.App {
 		all.Servers[name] = s
 	}
 	return all
+}
+
+// trustsProxies reports whether a server has the option trusted_proxies. Caddy drops
+// its JSON once it is loaded, and keeps to itself what it has loaded.
+func trustsProxies(server *caddyhttp.Server) bool {
+	loaded := reflect.ValueOf(server).Elem().FieldByName("trustedProxies")
+	return server.TrustedProxiesRaw != nil || server.TrustedProxiesUnix || !loaded.IsValid() || !loaded.IsNil()
 }
 
 // portOf returns the first port of a listener address, or zero if it has none.

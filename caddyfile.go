@@ -46,7 +46,7 @@ var (
 )
 
 // blocks are the kinds of blocks where a misplaced option may belong.
-var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, siteconfig.UpstreamBlock, siteconfig.ApplicationBlock, siteconfig.SessionEndpointBlock, tlsBlock, profileBlock, siteBlock}
+var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, siteconfig.UpstreamBlock, siteconfig.ApplicationBlock, siteconfig.SessionEndpointBlock, siteconfig.CheckBlock, tlsBlock, profileBlock, siteBlock}
 
 // globalOptions lists the options of the global option. Unlike in other blocks,
 // provider can be repeated, and several global options are merged.
@@ -153,7 +153,10 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //			header <Name> <claim or placeholder>
 //			access_token [<Header>]
 //			id_token [<Header>]
+//			assertion [<Header>] { <options> }
 //		}
+//		close_streams on|off
+//		check forwarded|original { hosts <name>... }
 //		application {
 //			access_keys <file>
 //			header <Name>...
@@ -173,6 +176,8 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //		endpoints <prefix>
 //		logout_path <path>
 //		base_url <url>
+//		login_at <origin>
+//		login_for <host pattern>...
 //		error_pages builtin|caddy
 //		pages <dir>
 //		session { <session options> }

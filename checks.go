@@ -79,11 +79,25 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 		Match:         rawMatcherSets(config.MatcherSetsRaw),
 		Endpoints:     cmp.Or(config.Endpoints, defaultEndpoints),
 		SignedOut:     config.SignedOut,
+		Resource:      config.Application != nil && config.Application.ResourceMetadata != nil,
 		Session:       session.checkOptions(),
+	}
+	if config.Check != nil {
+		o.Checks, o.CheckedHosts = true, config.Check.Hosts
 	}
 	if text, err := expand(config.BaseURL); err == nil && text != "" {
 		if base, err := address.ParseOrigin(text); err == nil {
 			o.Base = &base
+		}
+	}
+	if text, err := expand(config.LoginAt); err == nil && text != "" {
+		if at, err := address.ParseOrigin(text); err == nil {
+			o.LoginAt = &at
+		}
+	}
+	for _, text := range config.LoginFor {
+		if text, err := expand(text); err == nil {
+			o.LoginFor = append(o.LoginFor, text)
 		}
 	}
 	for _, route := range config.Routes {
@@ -224,6 +238,7 @@ func (h *Handler) logRegistration(id, origin, redirectURI string) {
 // about those that may be a mistake.
 func checkRules(h *Handler) error {
 	in := rulecheck.Instance{ProviderIDs: slices.Sorted(maps.Keys(h.app.providers)), KnowsUsers: len(h.instance.KnownUsers) > 0}
+	in.Keys = h.instance.Programs != nil && h.instance.Programs.Keys != nil
 	for id, p := range h.providers {
 		if h.app.providers[id] == nil {
 			in.ProviderIDs = append(in.ProviderIDs, id)
@@ -232,6 +247,11 @@ func checkRules(h *Handler) error {
 			user := h.instance.UserOf(&p.Provider, nil)
 			in.Providers = append(in.Providers, rulecheck.Provider{ID: id, Issuer: p.Mapping.Issuer, Tenants: p.Mapping.TenantList, CanHaveGroup: user.CanHaveGroup})
 		}
+	}
+	for id, p := range h.issuers {
+		in.ProviderIDs = append(in.ProviderIDs, id)
+		user := h.instance.UserOf(&p.Provider, nil)
+		in.Providers = append(in.Providers, rulecheck.Provider{ID: id, Issuer: p.Mapping.Issuer, CanHaveGroup: user.CanHaveGroup})
 	}
 	place := func(name string, sets []*authz.Set) {
 		p := rulecheck.Place{Name: name}

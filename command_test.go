@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,35 @@ func execute(t *testing.T, args ...string) (out string, err error) {
 	caddyItself.SetArgs(append([]string{registered.Name}, args...))
 	err = caddyItself.Execute()
 	return printed.String(), err
+}
+
+// TestKeyCommand makes a key, and shows the file that its line is in.
+func TestKeyCommand(t *testing.T) {
+	t.Parallel()
+	out, err := execute(t, "key", "new", "ci", "--groups", "deploy,ops", "--expires", "365d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^ci:[0-9a-f]{64}:deploy,ops:20.*Z$`).FindString(out)
+	if line == "" {
+		t.Fatalf("expected the line of a key, seen\n%s", out)
+	}
+	file := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(file, []byte(line+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err = execute(t, "key", "list", file)
+	if err != nil {
+		t.Errorf("expected no error, seen %v", err)
+	}
+	if !strings.Contains(out, "deploy,ops") {
+		t.Errorf("expected the groups of the key, seen\n%s", out)
+	}
+	for _, args := range [][]string{{"key", "make"}, {"key", "new"}, {"key", "new", "a", "b"}, {"key", "new", "a/b"}, {"key", "check", file, "orp_ci_x"}, {"key", "list", file + ".none"}} {
+		if _, err := execute(t, args...); err == nil {
+			t.Errorf("%q: expected an error", args)
+		}
+	}
 }
 
 const commandEnv = "OIDC_RP_COMMAND"

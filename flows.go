@@ -65,7 +65,7 @@ func (h *Handler) ownNeeds() identity.Needs {
 		Claims: h.neededClaims, Kept: h.session.Claims, KeepAll: h.session.Claims == nil,
 		AccessToken:  h.Upstream != nil && h.Upstream.AccessToken != "",
 		IDToken:      h.Upstream != nil && h.Upstream.IDToken != "",
-		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(),
+		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(), Sources: len(h.LoginFor) > 0,
 	}
 	return *identity.Union(append(h.ruleNeeds, needs)...)
 }
@@ -126,6 +126,12 @@ func (caddyServer) Original(r *http.Request) *http.Request {
 
 // OriginalURL implements flow.Server.
 func (caddyServer) OriginalURL(r *http.Request) *url.URL { return originalURL(r) }
+
+// IsTrustedProxy implements flow.Server. Before the handshake is complete, the address
+// is easily forged.
+func (caddyServer) IsTrustedProxy(r *http.Request) bool {
+	return isFromTrustedProxy(r) && (r.TLS == nil || r.TLS.HandshakeComplete)
+}
 
 // ClientIP implements flow.Server.
 func (caddyServer) ClientIP(ctx context.Context) string {

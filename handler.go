@@ -3,6 +3,7 @@ package oidcrp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -34,11 +35,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.serve(w, r, original, next, false)
 }
 
-// serve does that. connect says that the request was a CONNECT for a WebSocket.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, connect bool) error {
+// serve does that. webSocket says that the request opens a WebSocket, although no
+// Upgrade of it says so.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, webSocket bool) error {
 	st := h.stateOf(r, original)
+	st.connect = webSocket
+	call, found := h.endpoint(original.Path)
+	if found && call.Describes() {
+		st.Sent = maps.Clone(r.Header)
+	}
 	h.clean(st, r)
-	if call, found := h.endpoint(original.Path); found {
+	if found {
 		return toHandlerError(call.Serve(w, r, &st.State))
 	}
 	if h.Mode == modeEndpoints {
@@ -53,7 +60,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 		st.upgrade.Restore(r.Header, h.siteHeaders.Upgrades())
 		return next.ServeHTTP(w, r)
 	}
-	if (connect || st.upgrade.IsWebSocket()) && h.isFromForeignPage(r) {
+	if (webSocket || st.upgrade.IsWebSocket()) && h.isFromForeignPage(r) {
 		return h.serveForeign(w, r, st, policy, next)
 	}
 	return h.guarded(w, r, st, policy, next)
@@ -91,6 +98,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	case authz.Serve:
 		h.setIdentityHeaders(st, r)
 		st.upgrade.Restore(r.Header, h.Upgrades)
+		st.follow(h, &policy)
 		return st.callNext(w, r, next, noStore, !policy.Public || st.SignedIn() && !policy.Named)
 	case authz.PassAnonymous:
 		st.SignOut()
@@ -148,7 +156,7 @@ func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	st, ok := vars[stateVar].(*requestState)
 	if !ok {
-		st = &requestState{State: flow.State{Cookies: r.Header["Cookie"]}}
+		st = new(requestState)
 		if site := siteHeadersOf(h); site.TakesCredentials() {
 			st.Credentials.Look(r.Header, site.Credentials())
 		}
@@ -176,8 +184,11 @@ func exchangeOf(h *Handler, w http.ResponseWriter, r *http.Request) (flow.Exchan
 // drop them, and our own cookies. It comes first, on every path: also what is
 // answered with an error may reach an application, by handle_errors.
 func (h *Handler) clean(st *requestState, r *http.Request) {
-	if len(st.Cookies) > 0 {
-		cookie.Strip(r.Header, st.lines[:], h.app.cookieNames.Ours)
+	if ours := h.app.cookieNames.Ours; !st.stripped {
+		st.stripped = true
+		st.Cookies = cookie.Strip(r.Header, st.lines[:], st.cookies[:0], ours)
+	} else {
+		cookie.Strip(r.Header, st.lines[:], nil, ours) // what was added since is not the browser's
 	}
 	st.upgrade = siteHeadersOf(h).Clean(r, st.IdentityHeaders())
 }
@@ -225,8 +236,9 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	st.DropIdentity(r.Header)
 	st.guarded = true
+	x := h.instance.At(w, r, &st.State)
+	x.WithholdCredential()
 	if !policy.Public {
-		x := h.instance.At(w, r, &st.State)
 		return toHandlerError(x.RefuseForeignWebSocket())
 	}
 	st.upgrade.Restore(r.Header, h.Upgrades)

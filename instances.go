@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
@@ -51,7 +52,37 @@ func (a *App) linkInstances() {
 		for _, site := range links.Sites {
 			shareSiteHeaders(site, instances)
 		}
+		a.linkLoginHosts()
 	})
+}
+
+// linkLoginHosts tells the sites of a configuration which of its instances are at their
+// login host. The instances know their hosts by now.
+func (a *App) linkLoginHosts() {
+	for _, h := range a.handlers {
+		at := h.instance.LoginHost.At
+		if at == nil {
+			continue
+		}
+		for _, other := range a.handlers {
+			if len(other.LoginFor) > 0 && servesHost(other, *at) {
+				h.instance.LoginHost.Instances = append(h.instance.LoginHost.Instances, other.instance)
+			}
+		}
+	}
+}
+
+// servesHost reports whether an instance is for the host of an origin.
+func servesHost(h *Handler, origin address.Origin) bool {
+	if h.base != nil {
+		return *h.base == origin
+	}
+	for _, host := range h.hosts {
+		if address.HostMatches(host, origin.Host) {
+			return true
+		}
+	}
+	return len(h.hosts) == 0
 }
 
 // addMatcherNeeds adds what matchers need of sessions to what instances need. Which

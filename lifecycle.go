@@ -55,6 +55,8 @@ func (a *App) Start() error {
 	all := map[*storageState]requirements{a.storageState: {}}
 	for _, h := range a.handlers {
 		all[h.storageState] = all[h.storageState].with(requirementsOf(h))
+		// Assertions are in Caddy's storage, wherever sessions are.
+		all[a.storageState] = all[a.storageState].with(requirements{assertions: h.instance.Assertions != nil})
 	}
 	for s, required := range all {
 		s.start(a, a.logger, required)
@@ -89,6 +91,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		func(ctx caddy.Context) error { return resolveKnownUsers(h, ctx) },
 		func(ctx caddy.Context) error { return resolveApplication(h, ctx) },
 		func(caddy.Context) error { return resolveRulesOf(h) },
+		func(caddy.Context) error { return resolveCheck(h) },
+		func(caddy.Context) error { return resolveLoginHost(h) },
 	} {
 		if err := resolve(ctx); err != nil {
 			return ofSite(ctx, err)
@@ -118,7 +122,7 @@ func (a *App) storeProviderDocuments() {
 	known := make(map[*op.Discovery]bool)
 	storage := func() clusterstore.Storage { return a.storageState.storage() }
 	for _, h := range a.handlers {
-		for _, p := range h.providers {
+		for _, p := range slices.AppendSeq(slices.Collect(maps.Values(h.providers)), maps.Values(h.issuers)) {
 			if discovery := p.Client.Discovery; !known[discovery] {
 				known[discovery] = true
 				discovery.KeepIn(&op.SealedStore{Storage: storage, Keys: h.instance.Keys, Options: p.options, Issuer: p.Mapping.Issuer})

@@ -138,7 +138,7 @@ func (m *userMatcher) MatchWithError(r *http.Request) (bool, error) {
 		return false, nil
 	case m.rules.IsEmpty():
 		return true, nil
-	case st.User().IsOutdated(&m.needs):
+	case st.Lacks(&m.needs):
 		return false, caddyhttp.Error(http.StatusInternalServerError, errors.New("a matcher is about something that the user's session does not know"))
 	}
 	st.r, st.tooEarly = r, nil

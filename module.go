@@ -175,6 +175,11 @@ type Handler struct {
 	// false.
 	Explain *bool `json:"explain,omitempty"`
 
+	// Whether WebSockets and event streams of signed-in users, on public routes
+	// too, end when their session does, or when a rule no longer lets the user
+	// in. Default: true.
+	CloseStreams *bool `json:"close_streams,omitempty"`
+
 	// The directories that know the users of this site. Only users whom at least
 	// one of them knows are signed in. Others get the error `user_unknown`, and the
 	// open session of a user who is removed counts as none. Default: every user
@@ -190,6 +195,9 @@ type Handler struct {
 	// What the application receives about the user. Default: nothing.
 	Upstream *siteconfig.Upstream `json:"upstream,omitempty"`
 
+	// Serves the endpoint `check` for other proxies, which ask it whether requests
+	// may pass. Default: it is not served.
+	Check *siteconfig.Check `json:"check,omitempty"`
 	// How programs are let in, which have no browser to sign in with. Default: they are
 	// not.
 	Application *siteconfig.Application `json:"application,omitempty"`
@@ -241,13 +249,21 @@ type Handler struct {
 	// Default: the origin of the request.
 	BaseURL string `json:"base_url,omitempty"`
 
+	// The origin of a login host that logins are sent to. This site registers nothing at
+	// a provider. Default: logins are served here.
+	LoginAt string `json:"login_at,omitempty"`
+
+	// The hosts whose logins are served here. `*` stands for one label, and a name
+	// without a port for every port. Default: none.
+	LoginFor []string `json:"login_for,omitempty"`
+
 	// How to show errors: `builtin` renders pages, `caddy` leaves them to
 	// `handle_errors`. Default: `builtin`.
 	ErrorPages string `json:"error_pages,omitempty"`
 
 	// A folder with templates that replace the built-in ones of the same name,
-	// such as `error.html`, `signed_out.html`, `confirm.html`, `continue.html`
-	// and `layout.html`. Default: the built-in templates.
+	// such as `error.html`, `signed_out.html`, `confirm.html`, `continue.html`,
+	// `handover.html` and `layout.html`. Default: the built-in templates.
 	Pages string `json:"pages,omitempty"`
 
 	// Session settings for this site, which override those of the app.
@@ -271,9 +287,10 @@ type Handler struct {
 	rules           []*authz.Set // of requests that no route names
 	allRules        []*authz.Set // of these and all routes, for a path with too many readings
 	ruleNeeds       []identity.Needs
-	instance        *flow.Instance // what is resolved of all that, for the flows
-	hosts           []string       // that it is for, as linkInstances finds them
-	sharesHost      bool           // another instance may see the same requests; see httpconfig.Links
+	instance        *flow.Instance       // what is resolved of all that, for the flows
+	issuers         map[string]*provider // of bearer tokens alone, by id
+	hosts           []string             // that it is for, as linkInstances finds them
+	sharesHost      bool                 // another instance may see the same requests; see httpconfig.Links
 }
 
 // CaddyModule returns the module's registration.

@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // provider is one provider as a site uses it: what its configuration resolves
@@ -91,6 +92,34 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 		publishesKeys: resolved.PublishesKeys(),
 		written:       sha256.Sum256(written),
 		options:       discovery.key,
+	}, nil
+}
+
+// newIssuer resolves an issuer of which only the keys are needed.
+func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, logger *zap.Logger, release *[]func() error) (*provider, error) {
+	options := opconfig.Options{KeysOnly: true, Issuer: jwt.Issuer, JWKS: jwt.JWKS, Userinfo: identity.UserinfoNever}
+	resolved, err := options.Resolve(placeholders)
+	if err != nil {
+		return nil, err
+	}
+	discovery, err := acquire(release, func() (sharedDiscovery, func() error, error) { return acquireDiscovery(resolved, now, logger) })
+	if err != nil {
+		return nil, err
+	}
+	client, err := resolved.NewClient(discovery.Discovery, nil, now)
+	if err != nil {
+		return nil, err
+	}
+	return &provider{
+		Provider: flow.Provider{
+			ID: jwt.ID, ForPrograms: true, Client: client,
+			Registration: resolved.Registration(), Binding: resolved.Binding(),
+			Mapping: identity.Mapping{
+				Provider: jwt.ID, Issuer: resolved.IssuerName(), Tenants: op.TenantTemplate(resolved.IssuerName()),
+				Usernames: resolved.UsernameClaim, Groups: resolved.GroupsClaim, Userinfo: resolved.Userinfo,
+			},
+		},
+		options: discovery.key,
 	}, nil
 }
 

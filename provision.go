@@ -78,11 +78,13 @@ func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 	return optioncheck.First(
 		optioncheck.Refuse("", hasMatcher, "endpoints guards nothing and takes no matcher"),
 		optioncheck.Refuse("", len(h.Routes) > 0 || h.Upstream != nil, "endpoints guards nothing: it takes no public, private or upstream"),
+		optioncheck.Refuse("check", h.Check != nil, "endpoints guards nothing: it takes no check"),
 		optioncheck.Refuse("application", h.Application != nil, "endpoints guards nothing: it takes no application"),
 		optioncheck.Refuse("unauthenticated", h.Unauthenticated != "", "endpoints guards nothing: it takes no unauthenticated"),
 		optioncheck.Refuse("preflight", h.Preflight != "", "endpoints guards nothing: it takes no preflight"),
 		optioncheck.Refuse("require", len(h.Require) > 0, "endpoints guards nothing: it takes no require"),
 		optioncheck.Refuse("deny", len(h.Deny) > 0, "endpoints guards nothing: it takes no deny"),
+		optioncheck.Refuse("close_streams", h.CloseStreams != nil, "endpoints guards nothing: it takes no close_streams"),
 		optioncheck.Refuse("explain", h.Explain != nil, "endpoints guards nothing: it takes no explain"),
 		optioncheck.Refuse("silent", h.Silent != nil, "endpoints guards nothing: it takes no silent"),
 		optioncheck.Refuse("upgrades", len(h.Upgrades) > 0, "endpoints guards nothing: it takes no upgrades"),

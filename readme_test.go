@@ -303,7 +303,7 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 			t.Errorf("docs/operations.md: the address %s of the admin API is missing", path)
 		}
 	}
-	for _, config := range []any{oidcrp.App{}, oidcrp.Handler{}, oidcrp.ProviderConfig{}, oidcrp.ProviderTLSConfig{}, oidcrp.SessionConfig{}, oidcrp.CookieConfig{}, oidcrp.Route{}, siteconfig.Upstream{}, siteconfig.Application{}, siteconfig.SessionEndpoint{}, ruleconfig.Rule{}, ruleconfig.ClaimRule{}, ruleconfig.Profile{}} {
+	for _, config := range []any{oidcrp.App{}, oidcrp.Handler{}, oidcrp.ProviderConfig{}, oidcrp.ProviderTLSConfig{}, oidcrp.SessionConfig{}, oidcrp.CookieConfig{}, oidcrp.Route{}, siteconfig.Upstream{}, siteconfig.Application{}, siteconfig.Bearer{}, siteconfig.BearerJWT{}, siteconfig.BearerIntrospection{}, siteconfig.ResourceMetadata{}, siteconfig.SessionEndpoint{}, siteconfig.Check{}, ruleconfig.Rule{}, ruleconfig.ClaimRule{}, ruleconfig.Profile{}} {
 		of := reflect.TypeOf(config)
 		for i := range of.NumField() {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")

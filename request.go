@@ -1,14 +1,17 @@
 package oidcrp
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/streams"
 )
 
 const stateVar = "oidc_rp.visit"
@@ -21,9 +24,14 @@ type requestState struct {
 	// upgrade is what the connection was to become, if anything.
 	upgrade *headers.Upgrade
 
+	connect bool // the request was a CONNECT for a WebSocket
+	follows bool // its response ends with the session if it is a stream
+
 	// guarded reports whether an instance has decided about the request, so that it is
 	// known which user it comes from.
 	guarded bool
+	// stripped reports whether an instance has taken our cookies out of the header.
+	stripped bool
 	// r is the request at the instance that decides about it, original the address as
 	// it was sent, and tooEarly the error of a rule about the client's address, before
 	// that is certain.
@@ -31,8 +39,14 @@ type requestState struct {
 	original *url.URL
 	tooEarly error
 
-	lines  [1]string // room for the Cookie header that the application receives
-	writer headers.ResponseWriter
+	// guard is the instance that lets the request pass, where its response may become
+	// a stream that must end with the session, and stream that response.
+	guard  flow.Guard
+	stream *streams.Response
+
+	lines   [1]string // room for the Cookie header that the application receives
+	cookies [2]string // room for our cookies
+	writer  headers.ResponseWriter
 }
 
 // HTTP implements ruleconfig.Request.
@@ -50,15 +64,75 @@ func (st *requestState) RefuseEarly(err error) { st.tooEarly = err }
 // callNext calls the next handler. noStore says that the response sets a cookie of
 // ours, private that it is for one user.
 func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
-	if noStore || private {
-		st.writer.BeforeHeader = st.BeforeResponse
-		w = st.writer.Wrap(w, noStore)
+	guarded := !st.guard.IsZero()
+	if noStore || private || guarded {
+		w = st.writer.Wrap(w, noStore, private)
+		st.writer.Hooks = st
+	}
+	if guarded && !st.follows {
+		st.follows = true
+		r = st.expectStream(r)
+		defer st.endStream()
 	}
 	err := next.ServeHTTP(w, r)
 	if err != nil {
+		st.guard = flow.Guard{}
 		st.writer.Prepare() // its response is written past the writer
 	}
 	return err
+}
+
+// follow notes that an instance lets a request of a signed-in user pass, in case that
+// the response becomes a stream.
+func (st *requestState) follow(h *Handler, policy *authz.Policy) {
+	if !st.SignedIn() || h.CloseStreams != nil && !*h.CloseStreams {
+		return
+	}
+	st.guard.Pass(h.instance, &st.State, policy)
+}
+
+// expectStream returns the request with a context that ends with the session, if the
+// client is ready for a stream.
+func (st *requestState) expectStream(r *http.Request) *http.Request {
+	if st.upgrade == nil && !st.connect && !streams.AcceptsEvents(r.Header["Accept"]) {
+		return r
+	}
+	st.stream = new(streams.Response)
+	return st.stream.Expect(r)
+}
+
+// endStream notes that the handler has returned.
+func (st *requestState) endStream() {
+	if st.stream != nil {
+		st.stream.Return()
+	}
+}
+
+// BeforeHeader implements headers.Hooks.
+func (st *requestState) BeforeHeader(header http.Header) {
+	if st.BeforeResponse != nil {
+		st.BeforeResponse(header)
+	}
+	if !st.guard.IsZero() && (st.connect || streams.IsEventStream(header["Content-Type"])) {
+		st.watched().Begin(&streams.Shared, st.writer.ResponseWriter)
+	}
+}
+
+// Hijacked implements headers.Hooks.
+func (st *requestState) Hijacked(conn net.Conn) net.Conn {
+	if st.guard.IsZero() {
+		return conn
+	}
+	return st.watched().Hijack(&streams.Shared, conn)
+}
+
+// watched returns the response, which is a stream now.
+func (st *requestState) watched() *streams.Response {
+	if st.stream == nil {
+		st.stream = new(streams.Response)
+	}
+	st.Watch(st.guard, st.stream)
+	return st.stream
 }
 
 // set sets a header about the user, unless its value cannot be one.

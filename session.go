@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
@@ -34,6 +35,7 @@ type sessionStore struct {
 	watched   store.Versioned       // the store itself if it knows of changes, else nil
 	refresher *refresh.Coordinator  // of the sessions in the store
 	callbacks *callback.Coordinator // of the logins that lead to them
+	handovers *handover.Records     // in the store itself; nil for a store on a storage
 }
 
 // resolveSession merges what the app and the site say of sessions, and finds
@@ -77,6 +79,7 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 		h.session.StoreRaw = nil
 		h.instance.Refreshes, h.instance.Callbacks = h.storageState.refresher, h.storageState.callbacks
 		h.instance.Sessions = h.cookieManager()
+		h.instance.LoginHost.Handovers, h.instance.LoginHost.Store = handoversOf(h, nil)
 		h.release = append(h.release, h.instance.Sessions.Close)
 		return nil
 	}
@@ -89,8 +92,19 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 	}
 	h.instance.Refreshes, h.instance.Callbacks = s.refresher, s.callbacks
 	h.instance.Sessions = h.recordManager(s)
+	h.instance.LoginHost.Handovers, h.instance.LoginHost.Store = handoversOf(h, s)
 	h.release = append(h.release, h.instance.Sessions.Close)
 	return nil
+}
+
+// handoversOf returns what the nodes share of handovers, and the name of the place where
+// sessions are kept.
+func handoversOf(h *Handler, s *sessionStore) (handover.Storage, string) {
+	if s == nil || s.onStorage != nil {
+		return h.storageState.handovers, "storage"
+	}
+	kind, _ := storeKind(h.session.StoreRaw)
+	return s.handovers, kind
 }
 
 // sessionStore returns the store of a site's configuration.
@@ -115,6 +129,7 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	} else {
 		s.events = revocation.NewRecords(kind)
 		s.watched, _ = kind.(store.Versioned) // with its revocations; those on a storage come by themselves
+		s.handovers = handover.NewRecords(kind, a.clock.Now)
 		records := clusterstore.NewRecordStorage(kind, a.clock.Now)
 		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)
 		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)

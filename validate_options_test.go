@@ -72,6 +72,8 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 	for _, tc := range []struct{ name, patch, cause string }{
 		{"no issuer", `{"issuer": ""}`, "issuer is missing"},
 		{"no client id", `{"client_id": ""}`, "client_id is missing"},
+		{"a name with a line end", `{"name": "a\nb"}`, "name: is longer than 200 bytes, or is no text"},
+		{"a name that is too long", `{"name": "` + strings.Repeat("x", 201) + `"}`, "name: is longer than 200 bytes, or is no text"},
 		{"an issuer that is no URL", `{"issuer": "https://login example com"}`, "issuer: "},
 		{"an issuer without a scheme", `{"issuer": "login.example.com"}`, `issuer: "login.example.com" is not an absolute http or https URL`},
 		{"an issuer of another scheme", `{"issuer": "ldap://login.example.com"}`, "issuer: "},
@@ -288,6 +290,17 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		{"a header without a value", "", `{"upstream": {"headers": {"X-User": ""}}}`, "the header X-User has no value"},
 		{"a header in two spellings", "", `{"upstream": {"headers": {"X-User": "sub", "X_user": "email"}}}`, "is set twice"},
 		{"both tokens in one header", "", `{"upstream": {"access_token": "X-Token", "id_token": "X-Token"}}`, "the header X-Token is set twice"},
+		// application
+		{"programs without credentials", "", `{"application": {}}`, "application: nothing is accepted"},
+		{"a header for keys without keys", "", `{"application": {"headers": ["X-Api-Key"]}}`, "needs access_keys"},
+		{"basic without keys", "", `{"application": {"basic": true}}`, "needs access_keys"},
+		{"a file of keys that is not there", "", `{"application": {"access_keys": "{env.OIDC_FILES}/none.txt"}}`, "application: access_keys: "},
+		{"a file of keys that is a folder", "", `{"application": {"access_keys": "{env.OIDC_FILES}"}}`, "is not a regular file"},
+		{"a file of keys from an unset variable", "", `{"application": {"access_keys": "{env.OIDC_NOT_SET}"}}`, "application: access_keys: {env.OIDC_NOT_SET} is empty"},
+		{"a header for keys in another case", "", `{"application": {"access_keys": "{env.OIDC_FILES}/keys.txt", "headers": ["x-api-key"]}}`, "header: x-api-key is written X-Api-Key"},
+		{"a header for keys that frames requests", "", `{"application": {"access_keys": "{env.OIDC_FILES}/keys.txt", "headers": ["Content-Type"]}}`, "an access key cannot be in Content-Type"},
+		{"a header for keys that upstream sets", "", `{"upstream": {"headers": {"X-User": "sub"}}, "application": {"access_keys": "{env.OIDC_FILES}/keys.txt", "headers": ["X_user"]}}`, "X_user is a header of upstream"},
+		{"programs where nothing is guarded", "", `{"mode": "endpoints", "application": {"access_keys": "{env.OIDC_FILES}/keys.txt"}}`, "endpoints guards nothing: it takes no application"},
 		{"a token in a header that is not ours", "", `{"upstream": {"id_token": "Cookie"}}`, "the header Cookie is not ours to set"},
 		// pages
 		{"pages that are not there", "", `{"pages": "{env.OIDC_FILES}/not-there"}`, "is not a folder"},

@@ -19,6 +19,9 @@ type chromiumSaw struct {
 		Form, Status    int
 		Cookies         json.RawMessage
 		Stops           []tabStop
+		// Tree is the accessibility tree, Focus the text of what has the focus, and Hint
+		// the name in the provider's form.
+		Tree, Focus, Hint string
 	}
 	Violations []string
 	Shots      []struct {

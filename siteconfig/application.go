@@ -32,6 +32,14 @@ type Application struct {
 	// password of HTTP Basic. It is offered to programs alone, and refused if a browser
 	// sends it. Default: false.
 	Basic bool `json:"basic,omitempty"`
+
+	// Which access tokens of issuers are accepted as bearer tokens. Default: none.
+	Bearer *Bearer `json:"bearer,omitempty"`
+
+	// Serves the document at `/.well-known/oauth-protected-resource` that tells programs
+	// where to get a token (RFC 9728). The site needs `base_url` or a host name.
+	// Default: it is not served.
+	ResourceMetadata *ResourceMetadata `json:"resource_metadata,omitempty"`
 }
 
 // Check returns an error about options that do not fit together.
@@ -41,8 +49,11 @@ func (a *Application) Check() error {
 		return errors.New("application: header is where an access key may be, and needs access_keys")
 	case a.AccessKeys == "" && a.Basic:
 		return errors.New("application: basic takes access keys as passwords, and needs access_keys")
-	case a.AccessKeys == "":
-		return errors.New("application: nothing is accepted; give access_keys")
+	case a.AccessKeys == "" && a.Bearer == nil:
+		return errors.New("application: nothing is accepted; give access_keys or bearer")
+	}
+	if err := a.checkBearer(); err != nil {
+		return err
 	}
 	for i, name := range a.Headers {
 		canonical := http.CanonicalHeaderKey(name)
@@ -61,12 +72,14 @@ func (a *Application) Check() error {
 }
 
 // ApplicationBlock is the kind of block that application has.
-var ApplicationBlock = &caddyargs.Kind{Name: "of application", Place: "of application", Options: applicationOptions.Names()}
+var ApplicationBlock = &caddyargs.Kind{Name: "of application", Place: "of application", Options: applicationOptions.Names(), Repeats: []string{"bearer"}}
 
 // applicationOptions lists the options of application.
 var applicationOptions = caddyargs.Table[*Application]{
-	"access_keys": func(d *caddyfile.Dispenser, a *Application) error { return caddyargs.StringArg(d, &a.AccessKeys) },
-	"header":      parseKeyHeaders,
+	"access_keys":       func(d *caddyfile.Dispenser, a *Application) error { return caddyargs.StringArg(d, &a.AccessKeys) },
+	"header":            parseKeyHeaders,
+	"bearer":            parseBearer,
+	"resource_metadata": parseResourceMetadata,
 	"basic": func(d *caddyfile.Dispenser, a *Application) error {
 		var on *bool
 		err := caddyargs.BoolArg(d, &on)

@@ -36,7 +36,10 @@ const (
 type Hash [sha256.Size]byte
 
 // HashOf returns the hash of a key.
-func HashOf(key string) Hash { return sha256.Sum256([]byte(key)) }
+func HashOf(key string) Hash {
+	var room [maxKey]byte // most are copied without an allocation
+	return sha256.Sum256(append(room[:0], key...))
+}
 
 // New returns a new key for a program of this name.
 func New(name string) (key string, err error) {
@@ -46,7 +49,8 @@ func New(name string) (key string, err error) {
 	var secret [secretBytes]byte
 	rand.Read(secret[:])
 	key = program.KeyPrefix + name + "_" + base64.RawURLEncoding.EncodeToString(secret[:])
-	return key + "_" + checksumOf(key), nil
+	sum := checksumOf(key)
+	return key + "_" + string(sum[:]), nil
 }
 
 var (
@@ -66,7 +70,7 @@ func NameIn(key string) (name string, err error) {
 	if !isName(name) || key[end] != '_' || key[end+1+secretSize] != '_' || !isSecret(secret) {
 		return "", errForm
 	}
-	if checksum != checksumOf(key[:len(key)-checksumSize-1]) {
+	if sum := checksumOf(key[:len(key)-checksumSize-1]); checksum != string(sum[:]) {
 		return "", errChecksum
 	}
 	return name, nil
@@ -74,15 +78,15 @@ func NameIn(key string) (name string, err error) {
 
 // checksumOf returns the checksum of what comes before it in a key. It finds typing
 // errors, and protects nothing.
-func checksumOf(text string) string {
+func checksumOf(text string) (hex [checksumSize]byte) {
 	const digits = "0123456789abcdef"
-	sum := crc32.ChecksumIEEE([]byte(text))
-	var hex [checksumSize]byte
+	var room [maxKey]byte
+	sum := crc32.ChecksumIEEE(append(room[:0], text...))
 	for i := range hex {
 		hex[i] = digits[sum>>28]
 		sum <<= 4
 	}
-	return string(hex[:])
+	return hex
 }
 
 // CheckName returns an error for what cannot be a key's name.

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// maxFile is the size of the largest file: about 100,000 keys.
-	maxFile = 16 << 20
+	// MaxFile is the size of the largest file: about 100,000 keys.
+	MaxFile = 16 << 20
 	// keptFor is how long the last content of a file counts that cannot be read.
 	keptFor = time.Hour
 	// loggedLines is how many bad lines are logged one by one.
@@ -57,7 +57,7 @@ var _ program.Verifier = (*Keys)(nil)
 func Open(path string, now func() time.Time, logger *slog.Logger) (*Keys, error) {
 	k := &Keys{path: path, now: now, logger: logger.With(slog.String("file", path))}
 	var err error
-	if k.value, err = livefile.NewLimited(maxFile, now, k.notify, k.read); err == nil && len(k.value.Get()) == 0 {
+	if k.value, err = livefile.NewLimited(MaxFile, now, k.notify, k.read); err == nil && len(k.value.Get()) == 0 {
 		k.logger.Warn("a file of access keys has no key")
 	}
 	return k, err

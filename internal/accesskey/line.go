@@ -37,7 +37,7 @@ func (l *Line) String() string {
 		text += ":" + strings.Join(l.Groups, ",")
 	}
 	if !l.Expires.IsZero() {
-		text += ":" + l.Expires.UTC().Format(time.RFC3339)
+		text += ":" + l.Expires.Format(time.RFC3339)
 	}
 	return text
 }
@@ -99,7 +99,7 @@ func parseLine(text string) (l Line, err error) {
 		return l, err
 	}
 	if hasExpires {
-		if l.Expires, err = time.Parse(time.RFC3339, expires); err != nil {
+		if l.Expires, err = time.Parse(time.RFC3339, expires); err != nil || l.Expires.Unix() <= 0 { // the zero time would be never
 			return l, errors.New("expires is not a time as in RFC 3339, such as 2030-01-31T12:00:00Z; groups have no colons")
 		}
 	}

@@ -31,7 +31,7 @@ type Facts struct {
 }
 
 // Shortfall is why a session is not enough for an instance.
-type Shortfall int
+type Shortfall uint8
 
 const (
 	// Enough: the session lacks nothing.

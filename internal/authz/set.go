@@ -248,6 +248,34 @@ func Evaluate(sets []*Set, s *Subject, memory *Memory) (o Outcome) {
 	return o
 }
 
+// EvaluateAgain is Evaluate for a request that was allowed a while ago and goes on:
+// expressions about the request itself are left out, as the request stays the same.
+func EvaluateAgain(sets []*Set, s *Subject, memory *Memory) (o Outcome) {
+	for _, set := range sets {
+		lasting, known := memory.find(set)
+		if !known {
+			lasting = evaluate(set.lasting, s)
+			memory.keep(set, lasting)
+		}
+		o.join(lasting)
+		for _, line := range set.passing {
+			if o.Refused == nil && !line.asksRequest() && !line.satisfied(s) {
+				o.take(line)
+			}
+		}
+	}
+	return o
+}
+
+// asksRequest reports whether an expression about the request is part of a condition.
+func (c *condition) asksRequest() bool {
+	inside := func(c condition) bool { return c.asksRequest() }
+	if c.kind == nil {
+		return slices.ContainsFunc(c.any, inside) || slices.ContainsFunc(c.all, inside)
+	}
+	return c.Program != nil && !c.Program.Lasting()
+}
+
 func (o *Outcome) join(other Outcome) {
 	if o.Refused == nil {
 		o.Refused = other.Refused

@@ -69,8 +69,31 @@ type Found struct {
 	// Chunks has a bit set for each chunk index that was there.
 	Chunks uint8
 
-	values [MaxChunks][maxSame]string
 	counts [MaxChunks]uint8
+	// The cookies in their order. Few requests bring more than two: room for all
+	// would have to be cleared and copied for each request.
+	first  [2]chunk
+	others []chunk
+}
+
+type chunk struct {
+	index int
+	value string
+}
+
+// size is how many cookies there are, and at returns one of them.
+func (f *Found) size() (n int) {
+	for _, count := range f.counts {
+		n += int(count)
+	}
+	return n
+}
+
+func (f *Found) at(i int) chunk {
+	if i < len(f.first) {
+		return f.first[i]
+	}
+	return f.others[i-len(f.first)]
 }
 
 // Find gathers the cookies of a name and its chunks from Cookie headers. What
@@ -101,10 +124,15 @@ func (f *Found) add(pair, name string) {
 	}
 	f.Present = true
 	f.Chunks |= 1 << index
-	if c := f.counts[index]; c < maxSame && len(value) <= ChunkSize {
-		f.values[index][c] = value
-		f.counts[index]++
+	if f.counts[index] >= maxSame || len(value) > ChunkSize {
+		return
 	}
+	if n := f.size(); n < len(f.first) {
+		f.first[n] = chunk{index, value}
+	} else {
+		f.others = append(f.others, chunk{index, value})
+	}
+	f.counts[index]++
 }
 
 // cut cuts a line after its first pair.
@@ -143,15 +171,16 @@ func ChunkName(name string, index int) string {
 // are; more than max are refused before anything is joined.
 func (f *Found) Try(max int, open func(value string) bool) bool {
 	tries := 0
-	for _, first := range f.values[0][:f.counts[0]] {
-		if first == "" {
+	for i := range f.size() {
+		first := f.at(i)
+		if first.index != 0 || first.value == "" {
 			continue
 		}
-		count := int(first[0] - '0')
+		count := int(first.value[0] - '0')
 		if count < 1 || count > min(max, MaxChunks) {
 			continue
 		}
-		if f.join(first[1:], 1, count, &tries, open) {
+		if f.join(first.value[1:], 1, count, &tries, open) {
 			return true
 		}
 	}
@@ -163,11 +192,15 @@ func (f *Found) join(joined string, index, count int, tries *int, open func(stri
 		*tries++
 		return *tries <= maxTries && open(joined)
 	}
-	for _, value := range f.values[index][:f.counts[index]] {
+	for i := range f.size() {
+		c := f.at(i)
+		if c.index != index {
+			continue
+		}
 		if *tries >= maxTries {
 			return false
 		}
-		if f.join(joined+value, index+1, count, tries, open) {
+		if f.join(joined+c.value, index+1, count, tries, open) {
 			return true
 		}
 	}
@@ -208,14 +241,17 @@ func WithPrefix(headers []string, prefix string, max int) []Named {
 }
 
 // Strip takes the cookies that are ours out of a request's header, so that
-// they never reach the application. The others stay as they were sent. The
-// lines that were there are not written to; buffer takes the new ones.
-func Strip(header http.Header, buffer []string, ours func(name string) bool) {
+// they never reach the application, and appends them to taken, each like a line
+// of its own. The others stay as they were sent. The lines that were there are
+// not written to; buffer takes the new ones.
+func Strip(header http.Header, buffer, taken []string, ours func(name string) bool) []string {
 	lines := header["Cookie"]
 	kept := buffer[:0]
 	changed := false
 	for i, line := range lines {
-		rest, stripped := stripLine(line, ours)
+		rest, before := "", len(taken)
+		rest, taken = stripLine(line, taken, ours)
+		stripped := len(taken) > before
 		if stripped && !changed {
 			changed = true
 			kept = append(kept, lines[:i]...)
@@ -231,11 +267,14 @@ func Strip(header http.Header, buffer []string, ours func(name string) bool) {
 	default:
 		header["Cookie"] = kept
 	}
+	return taken
 }
 
 // stripLine returns a line without the cookies that are ours, be they without
-// a value. What lies between two of them stays in one piece.
-func stripLine(line string, ours func(name string) bool) (rest string, stripped bool) {
+// a value, which it appends to taken. What lies between two of them stays in one
+// piece.
+func stripLine(line string, taken []string, ours func(name string) bool) (rest string, all []string) {
+	before := len(taken)
 	var b strings.Builder
 	piece := "" // of the line, before what was looked at last
 	from := -1  // where it begins
@@ -248,7 +287,7 @@ func stripLine(line string, ours func(name string) bool) (rest string, stripped 
 		pair := trimRight(line[begin:end])
 		at = end + 1
 		if name := nameOf(pair); name != "" && ours(name) {
-			stripped = true
+			taken = append(taken, pair)
 			if from >= 0 {
 				join(&b, &rest, piece)
 			}
@@ -263,8 +302,8 @@ func stripLine(line string, ours func(name string) bool) (rest string, stripped 
 		}
 		piece = line[from : begin+len(pair)]
 	}
-	if !stripped {
-		return line, false
+	if len(taken) == before {
+		return line, taken
 	}
 	if from >= 0 {
 		join(&b, &rest, piece)
@@ -272,7 +311,7 @@ func stripLine(line string, ours func(name string) bool) (rest string, stripped 
 	if b.Len() > 0 {
 		rest = b.String()
 	}
-	return rest, true
+	return rest, taken
 }
 
 // join adds a piece. The first one is only held, since most lines have no more.

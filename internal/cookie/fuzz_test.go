@@ -42,7 +42,10 @@ func FuzzHeaders(f *testing.F) {
 
 		header := http.Header{"Cookie": lines}
 		var room [1]string
-		Strip(header, room[:], isOurs)
+		taken := Strip(header, room[:], nil, isOurs)
+		if got := Find(taken, name); !slices.Equal(valuesOf(&got, MaxChunks), valuesOf(&found, MaxChunks)) || got.Chunks != found.Chunks {
+			t.Errorf("expected the cookies of %q, seen %q", before, taken)
+		}
 		if left := Find(header["Cookie"], name); left.Present {
 			t.Errorf("%q still has ours", header["Cookie"])
 		}
@@ -57,6 +60,15 @@ func FuzzHeaders(f *testing.F) {
 			t.Errorf("without ours %q became %q", before, header["Cookie"])
 		}
 	})
+}
+
+// valuesOf are the values that Try offers, in their order.
+func valuesOf(found *Found, max int) (values []string) {
+	found.Try(max, func(value string) bool {
+		values = append(values, value)
+		return false
+	})
+	return values
 }
 
 // others are the cookies that are not ours, as they were sent.

@@ -43,7 +43,7 @@ func TestStrip(t *testing.T) {
 			}
 			before := slices.Clone(tc.lines)
 			var room [1]string
-			Strip(header, room[:], isOurs)
+			Strip(header, room[:], nil, isOurs)
 			if got := header["Cookie"]; !slices.Equal(got, tc.want) {
 				t.Errorf("expected %q, seen %q", tc.want, got)
 			}
@@ -61,8 +61,8 @@ func TestStripASecondTimeWithTheSameRoom(t *testing.T) {
 	t.Parallel()
 	header := http.Header{"Cookie": {"a=1; " + name + "=1", "b=2; other=3"}}
 	var room [1]string
-	Strip(header, room[:], isOurs)
-	Strip(header, room[:], func(n string) bool { return n == "other" || n == "a" })
+	Strip(header, room[:], nil, isOurs)
+	Strip(header, room[:], nil, func(n string) bool { return n == "other" || n == "a" })
 	if got, want := header["Cookie"], []string{"b=2"}; !slices.Equal(got, want) {
 		t.Errorf("expected %q, seen %q", want, got)
 	}

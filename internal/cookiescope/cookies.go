@@ -25,7 +25,7 @@ func (s *Scope) Cookie(name, value, path string, maxAge int) *http.Cookie {
 	if config.Domain != "" && !s.isHostOnly(name) {
 		c.Domain = config.Domain
 	}
-	if config.Transient && maxAge > 0 && (name == s.IDTokenHint || s.IsSession(name)) {
+	if config.Transient && maxAge > 0 && (name == s.IDTokenHint || name == s.Last || s.IsSession(name)) {
 		c.MaxAge = 0 // which writes no attribute
 	}
 	return c
@@ -33,7 +33,7 @@ func (s *Scope) Cookie(name, value, path string, maxAge int) *http.Cookie {
 
 // isHostOnly reports whether a cookie of ours is never for a whole domain.
 func (s *Scope) isHostOnly(name string) bool {
-	return name == s.Mark || name == s.Repeats || name == s.Tried || strings.HasPrefix(name, s.TransactionPrefix) ||
+	return name == s.Mark || name == s.Repeats || name == s.Tried || name == s.Choice || name == s.Last || strings.HasPrefix(name, s.TransactionPrefix) ||
 		s.FormerTransactionPrefix != "" && strings.HasPrefix(name, s.FormerTransactionPrefix)
 }
 

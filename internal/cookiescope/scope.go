@@ -53,10 +53,10 @@ type Scope struct {
 	Ready bool
 
 	// The names of our cookies, of transactions what their names begin with.
-	Session, TransactionPrefix, Mark, Repeats, Tried, IDTokenHint string
+	Session, TransactionPrefix, Mark, Repeats, Tried, IDTokenHint, Choice, Last string
 
 	// The additional data for what each is sealed with.
-	SessionAAD, TransactionAAD, MarkAAD, RepeatsAAD, TriedAAD, IDTokenHintAAD string
+	SessionAAD, TransactionAAD, MarkAAD, RepeatsAAD, TriedAAD, IDTokenHintAAD, ChoiceAAD, LastAAD string
 
 	// Where the session's cookie has a domain: what the names of transactions of
 	// earlier releases begin with, and their additional data.
@@ -123,6 +123,8 @@ func (s *Scopes) At(origin address.Origin) *Scope {
 	scope.Mark = hostPrefix + c.Name + "_mark"
 	scope.Repeats = hostPrefix + c.Name + "_again"
 	scope.Tried = hostPrefix + c.Name + "_tried"
+	scope.Choice = hostPrefix + c.Name + "_choice"
+	scope.Last = hostPrefix + c.Name + "_last"
 	scope.IDTokenHint = c.Name + "_hint"
 	if !insecure {
 		scope.IDTokenHint = "__Secure-" + scope.IDTokenHint // its Path is not /, which __Host- wants
@@ -130,6 +132,8 @@ func (s *Scopes) At(origin address.Origin) *Scope {
 	scope.SessionAAD = scope.Session + "\x00" + place
 	scope.TransactionAAD = scope.TransactionPrefix + "\x00" + host
 	scope.MarkAAD = scope.Mark + "\x00" + host
+	scope.ChoiceAAD = scope.Choice + "\x00" + host
+	scope.LastAAD = scope.Last + "\x00" + host
 	scope.RepeatsAAD = scope.Repeats + "\x00" + scope.TransactionAAD
 	scope.TriedAAD = scope.Tried + "\x00" + host
 	scope.IDTokenHintAAD = scope.IDTokenHint + "\x00" + place

@@ -30,24 +30,28 @@ func TestNamesAndAdditionalData(t *testing.T) {
 		want   Scope
 	}{
 		{"HTTPS", Config{Name: "c"}, "https://a.test:8443", Scope{
-			Session: "__Host-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Tried: "__Host-c_tried", IDTokenHint: "__Secure-c_hint",
-			SessionAAD: "__Host-c\x00host a.test", TransactionAAD: "__Host-c_tx_\x00host a.test", MarkAAD: "__Host-c_mark\x00host a.test", TriedAAD: "__Host-c_tried\x00host a.test",
+			Session: "__Host-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Tried: "__Host-c_tried", Choice: "__Host-c_choice", Last: "__Host-c_last", IDTokenHint: "__Secure-c_hint",
+			SessionAAD: "__Host-c\x00host a.test", TransactionAAD: "__Host-c_tx_\x00host a.test", MarkAAD: "__Host-c_mark\x00host a.test",
+			TriedAAD: "__Host-c_tried\x00host a.test", ChoiceAAD: "__Host-c_choice\x00host a.test", LastAAD: "__Host-c_last\x00host a.test",
 			RepeatsAAD: "__Host-c_again\x00__Host-c_tx_\x00host a.test", IDTokenHintAAD: "__Secure-c_hint\x00host a.test",
 		}},
 		{"a domain", Config{Name: "c", Domain: "example.com"}, "https://a.example.com", Scope{
-			Session: "__Secure-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Tried: "__Host-c_tried", IDTokenHint: "__Secure-c_hint",
-			SessionAAD: "__Secure-c\x00domain example.com", TransactionAAD: "__Host-c_tx_\x00host a.example.com", MarkAAD: "__Host-c_mark\x00host a.example.com", TriedAAD: "__Host-c_tried\x00host a.example.com",
+			Session: "__Secure-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Tried: "__Host-c_tried", Choice: "__Host-c_choice", Last: "__Host-c_last", IDTokenHint: "__Secure-c_hint",
+			SessionAAD: "__Secure-c\x00domain example.com", TransactionAAD: "__Host-c_tx_\x00host a.example.com", MarkAAD: "__Host-c_mark\x00host a.example.com",
+			TriedAAD: "__Host-c_tried\x00host a.example.com", ChoiceAAD: "__Host-c_choice\x00host a.example.com", LastAAD: "__Host-c_last\x00host a.example.com",
 			RepeatsAAD: "__Host-c_again\x00__Host-c_tx_\x00host a.example.com", IDTokenHintAAD: "__Secure-c_hint\x00domain example.com",
 			FormerTransactionPrefix: "__Secure-c_tx_", FormerTransactionAAD: "__Secure-c_tx_\x00domain example.com",
 		}},
 		{"a configured origin", Config{Name: "c", Base: &base}, "https://www.example.com", Scope{
-			Session: "__Host-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Tried: "__Host-c_tried", IDTokenHint: "__Secure-c_hint",
-			SessionAAD: "__Host-c\x00url https://www.example.com", TransactionAAD: "__Host-c_tx_\x00url https://www.example.com", MarkAAD: "__Host-c_mark\x00url https://www.example.com", TriedAAD: "__Host-c_tried\x00url https://www.example.com",
+			Session: "__Host-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Tried: "__Host-c_tried", Choice: "__Host-c_choice", Last: "__Host-c_last", IDTokenHint: "__Secure-c_hint",
+			SessionAAD: "__Host-c\x00url https://www.example.com", TransactionAAD: "__Host-c_tx_\x00url https://www.example.com", MarkAAD: "__Host-c_mark\x00url https://www.example.com",
+			TriedAAD: "__Host-c_tried\x00url https://www.example.com", ChoiceAAD: "__Host-c_choice\x00url https://www.example.com", LastAAD: "__Host-c_last\x00url https://www.example.com",
 			RepeatsAAD: "__Host-c_again\x00__Host-c_tx_\x00url https://www.example.com", IDTokenHintAAD: "__Secure-c_hint\x00url https://www.example.com",
 		}},
 		{"plain HTTP on loopback", Config{Name: "c"}, "http://localhost:8080", Scope{
-			Session: "c", TransactionPrefix: "c_tx_", Mark: "c_mark", Repeats: "c_again", Tried: "c_tried", IDTokenHint: "c_hint",
-			SessionAAD: "c\x00host localhost", TransactionAAD: "c_tx_\x00host localhost", MarkAAD: "c_mark\x00host localhost", TriedAAD: "c_tried\x00host localhost",
+			Session: "c", TransactionPrefix: "c_tx_", Mark: "c_mark", Repeats: "c_again", Tried: "c_tried", Choice: "c_choice", Last: "c_last", IDTokenHint: "c_hint",
+			SessionAAD: "c\x00host localhost", TransactionAAD: "c_tx_\x00host localhost", MarkAAD: "c_mark\x00host localhost",
+			TriedAAD: "c_tried\x00host localhost", ChoiceAAD: "c_choice\x00host localhost", LastAAD: "c_last\x00host localhost",
 			RepeatsAAD: "c_again\x00c_tx_\x00host localhost", IDTokenHintAAD: "c_hint\x00host localhost",
 		}},
 	} {

@@ -97,6 +97,21 @@ var (
 		message: "A page of another site may not open a WebSocket here.",
 		final:   true,
 	})
+	// ErrSubrequest: another proxy asks about a request that it does not describe, or
+	// that is not for this site.
+	ErrSubrequest = describe("another proxy asks about a request that cannot be judged", situation{
+		title:   "This page cannot be opened",
+		message: "This request did not come in a way that this site can check.",
+		hint:    "If this happens again, tell the operator of this site: the proxy in front of it has to describe each request.",
+		final:   true,
+	})
+	// ErrEndpointDescribed: another proxy asks about a request that is for an endpoint.
+	ErrEndpointDescribed = describe("another proxy asks about an endpoint, in the place of sending the request here", situation{
+		title:   "This page cannot be opened",
+		message: "The sign-in pages of this site cannot be reached.",
+		hint:    "Tell the operator of this site: the proxy in front of it has to send the addresses of the sign-in to the server that checks them.",
+		final:   true,
+	})
 	// ErrBasicInBrowser: HTTP Basic in a request of a browser, which adds it to
 	// requests that pages of other sites make.
 	ErrBasicInBrowser = describe("HTTP Basic in a request of a browser", situation{

@@ -83,6 +83,9 @@ func (x *sessions) identify() (noStore bool, err error) {
 	case result == sessionNone:
 		s.ClearSession(x.header(), found.Chunks)
 		x.clearMark(s)
+		if last, _ := x.lastSession(s); last == nil {
+			x.forgetLast() // it was ended
+		}
 		return true, nil
 	case result == sessionForeign:
 		return false, nil
@@ -95,6 +98,7 @@ func (x *sessions) identify() (noStore bool, err error) {
 		if errors.Is(err, sessionstore.ErrRevoked) {
 			st.SignOut()
 			s.ClearSession(x.header(), found.Chunks)
+			x.forgetLast()
 			return true, nil
 		}
 		var large *sessionstore.TooLargeError

@@ -29,7 +29,7 @@ func serveCallback(x *Exchange, p *Provider) error {
 	f := c.takeTransaction()
 	switch {
 	case f == nil && c.State.SignedIn() && c.State.session.Login == session.HashState(c.response.State):
-		return c.leadTo(cmp.Or(c.transaction.Return, c.Home))
+		return c.leadTo(&c.transaction, cmp.Or(c.transaction.Return, c.Home))
 	case f != nil && c.State.SignedIn():
 		// A second use of a response, the Back button, a login that was overtaken by
 		// another: a signed-in user gets the page.

@@ -41,14 +41,14 @@ func (c *callbackFlow) loginTo(returnTo string) *login {
 }
 
 // leadTo leads the browser on after a login that worked.
-func (c *callbackFlow) leadTo(location string) error {
-	switch t := &c.transaction; {
+func (x *Exchange) leadTo(t *session.Transaction, location string) error {
+	switch {
 	case t.Popup:
-		return c.popupPage(http.StatusOK, nil, "")
+		return x.popupPage(http.StatusOK, nil, "")
 	case t.Fragment != "":
-		return c.fragmentPage(http.StatusOK, pages.Data{Next: location, Restore: t.Fragment})
+		return x.fragmentPage(http.StatusOK, pages.Data{Next: location, Restore: t.Fragment})
 	}
-	return pages.Redirect(c.W, http.StatusSeeOther, location)
+	return pages.Redirect(x.W, http.StatusSeeOther, location)
 }
 
 // returnURL returns where a login led that a signed-in user comes back to, if it

@@ -143,7 +143,7 @@ func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
 	}
 	if f == nil {
 		addCookies(c.header(), outcome.Cookies)
-		return c.leadTo(outcome.Location)
+		return c.leadTo(&c.transaction, outcome.Location)
 	}
 	if c.State.SignedIn() && f.Code == errorcode.LoginExpired {
 		return pages.Redirect(c.W, http.StatusSeeOther, c.returnURL(c.transaction.State))

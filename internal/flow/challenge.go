@@ -45,6 +45,7 @@ func (x *Exchange) challenge(c challenge) {
 			parameters = append(parameters, "max_age="+strconv.FormatInt(*seconds, 10))
 		}
 	}
+	add("resource_metadata", x.resourceMetadataURL())
 	lines := []string{"Bearer " + strings.Join(parameters, ", ")}
 	if x.Programs.Basic && !navigation.HasFetchMetadata(x.R) && !navigation.AcceptsHTML(x.R) {
 		lines = append(lines, "Basic realm="+quoted(realm)+`, charset="UTF-8"`)

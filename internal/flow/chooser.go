@@ -156,10 +156,31 @@ func (c *choice) show(sought bool) error {
 	all := c.choices()
 	shown := pages.Data{
 		Title: "Choose how to sign in", Sought: sought, Action: c.Endpoints + "/", MaxLength: maxIdentifier,
-		Field: identifierField, Fields: make(map[string]string),
+		Fields: make(map[string]string),
+	}
+	if len(all) > 1 {
+		shown.Field = identifierField
+	}
+	remembered, viewer := "", c.viewer()
+	if viewer != nil {
+		user := viewer.User()
+		shown.Title, shown.User = "Use another account", user.ID()
+		if user.Several {
+			shown.Provider = viewer.provider.Name
+		}
+	} else if len(all) > 1 {
+		remembered = c.rememberedChoice(c.Scope())
 	}
 	for _, p := range all {
-		shown.Choices = append(shown.Choices, pages.Choice{ID: p.ID, Name: p.Name, URL: c.loginURL(p)})
+		choice := pages.Choice{ID: p.ID, Name: p.Name, URL: c.loginURL(p), Remembered: p.ID == remembered}
+		if viewer != nil && viewer.provider.ID == p.ID && !c.asked.Has("prompt") {
+			choice.URL = withAnotherAccount(choice.URL)
+		}
+		if choice.Remembered {
+			shown.Choices = slices.Insert(shown.Choices, 0, choice)
+		} else {
+			shown.Choices = append(shown.Choices, choice)
+		}
 		for name, values := range c.parametersFor(p.Forward) {
 			shown.Fields[name] = values[0]
 		}
@@ -170,22 +191,16 @@ func (c *choice) show(sought bool) error {
 	for name, values := range parametersOfProof(c.proof) {
 		shown.Fields[name] = values[0]
 	}
-	if viewer := c.viewer(); viewer != nil {
-		user := viewer.User()
-		shown.Title, shown.User = "Use another account", user.ID()
-		if user.Several {
-			shown.Provider = nameOf(viewer.provider)
-		}
-	}
 	page, err := c.page(pages.Chooser, shown)
 	if err != nil {
 		return err
 	}
-	return page.WriteForm(c.W, c.R, http.StatusOK, originsOf(c.R.Context(), all))
+	origins := originsOf(c.R.Context(), all)
+	if c.LoginHost.At != nil {
+		origins = append(origins, c.LoginHost.At.String())
+	}
+	return page.WriteForm(c.W, c.R, http.StatusOK, origins)
 }
-
-// nameOf returns what pages call a provider.
-func nameOf(p *Provider) string { return p.Name }
 
 // originsOf returns the origins that a login at one of the providers leads to.
 func originsOf(ctx context.Context, all []*Provider) []string {

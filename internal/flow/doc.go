@@ -42,6 +42,7 @@
 //	signin_mark.go       markSignIn notices browsers that keep no cookies
 //	session_create.go    createSession keeps the session and ends the one before
 //	callback_outcome.go  respondOutcome leads to the page, or to
+//	remembered.go        rememberSignIn has the browser remember the provider
 //	respond.go           respondError, which makes a page of a Failure
 //
 // # The types

@@ -24,6 +24,9 @@ type endpoint struct {
 	spends bool
 	// formPost: takes POST as well, from providers that are asked to respond so.
 	formPost bool
+	// describes: what is sent describes another request. Every method is allowed,
+	// and no response is left to the server's own error pages.
+	describes bool
 }
 
 // endpoints is the one list of what a provider's id serves, under
@@ -33,6 +36,8 @@ var endpoints = map[string]endpoint{
 	"code":      {serve: serveCallback, methods: []string{http.MethodGet}, spends: true, formPost: true},
 	"signedout": {serve: serveSignedOut, methods: []string{http.MethodGet}},
 	"jwks":      {serve: serveKeys, methods: []string{http.MethodGet}},
+
+	handoverRest: {serve: serveTicket, methods: []string{http.MethodGet}, spends: true},
 
 	"initiate":            {serve: serveInitiate, methods: []string{http.MethodGet, http.MethodPost}},
 	"backchannel-logout":  {serve: serveBackchannelLogout, methods: []string{http.MethodPost}},
@@ -53,11 +58,17 @@ var siteEndpoints = map[string]siteEndpoint{
 	pages.KeepFragmentScript: scriptEndpoint(pages.KeepFragmentScript),
 	pages.PopupScript:        scriptEndpoint(pages.PopupScript),
 
+	"check": {
+		endpoint: endpoint{serve: serveCheck, describes: true},
+		offered:  func(in *Instance) bool { return in.Check != nil },
+	},
+	handoverRest: {endpoint{serve: serveLoginHost, methods: []string{http.MethodGet, http.MethodPost}, spends: true}, servesLogins},
 	"session": {
 		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
 		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },
 	},
-	"": {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"":               {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"assertion-keys": {endpoint{serve: serveAssertionKeys, methods: []string{http.MethodGet}}, func(in *Instance) bool { return in.Assertions != nil }},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.
@@ -94,7 +105,7 @@ func (in *Instance) Endpoint(path string) (call Call, found bool) {
 	}
 	id, name, found := in.CutEndpoint(path)
 	if !found {
-		return Call{}, false
+		return in.resourceEndpointAt(path)
 	}
 	rest, slash := strings.CutPrefix(path[len(in.Endpoints):], "/")
 	if e, known := siteEndpoints[rest]; known && slash {
@@ -145,10 +156,14 @@ func (c *Call) Serve(w http.ResponseWriter, r *http.Request, st *State) error {
 	st.Enter(c.at, r)
 	x := c.at.At(w, r, st)
 	pages.BaseSecurityHeaders(x.header())
+	if st.Described { // the proxy must send it here, and ask nothing
+		return x.errorPage(http.StatusForbidden, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrEndpointDescribed}, "")
+	}
+	st.Described = c.describes
 	switch {
 	case !c.known:
 		return x.errorPage(http.StatusNotFound, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrNoEndpoint}, "")
-	case !slices.Contains(c.allowed(), x.R.Method):
+	case !c.describes && !slices.Contains(c.allowed(), x.R.Method):
 		x.header().Set("Allow", strings.Join(c.allowed(), ", "))
 		return x.errorPage(http.StatusMethodNotAllowed, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrWrongMethod}, "")
 	case c.provider != nil && c.provider.Disabled:

@@ -81,8 +81,18 @@ type Instance struct {
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
 
+	// Check is how other proxies are answered; nil if they are not.
+	Check *Check
+	// LoginHost is where logins are served, or whose are served here.
+	LoginHost LoginHost
+
 	// Programs is how programs are let in; nil for not at all.
 	Programs *Programs
+	// Assertions is what applications receive in signed statements; nil for none.
+	Assertions *Assertions
+
+	// Resource is what the instance says of itself to programs; nil for nothing.
+	Resource *Resource
 	// KnownUsers are the directories of the users who may be signed in.
 	KnownUsers knownusers.Directories
 
@@ -114,6 +124,9 @@ type Server interface {
 	Original(*http.Request) *http.Request
 	// OriginalURL returns the URL of that request.
 	OriginalURL(*http.Request) *url.URL
+	// IsTrustedProxy reports whether a request comes from a proxy that may speak for
+	// clients.
+	IsTrustedProxy(*http.Request) bool
 	// ClientIP returns the client's address for the context of a request, as the
 	// server sees it; empty if it is unknown.
 	ClientIP(context.Context) string
@@ -158,12 +171,14 @@ func (in *Instance) maxAgeUntil(expires time.Time) int {
 // Of several providers, all but the default one have their id before names; without
 // a default one, all have.
 func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
-	several := len(in.Providers) > 1 || p.ForPrograms
+	several := len(in.Providers) > 1 || p.ForPrograms || in.Programs != nil && in.Programs.Issuers
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
 }
 
-// MarkLive remembers that the provider's session of this one is in use here.
-func (in *Instance) MarkLive(s *session.Session) {
+// MarkLive remembers that the provider's session of this one is in use here, and the
+// cookie where it has streams.
+func (in *Instance) MarkLive(s *session.Session, place, value string) {
+	in.Shared.Memory.liveCookies.see(s, place, value)
 	if s.SID != "" {
 		in.Shared.Memory.liveSIDs.See(in.IssuerOf(s), s.SID)
 	}

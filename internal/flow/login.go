@@ -9,7 +9,9 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -28,6 +30,11 @@ type login struct {
 	keeps    bool       // the browser is at the address whose fragment is to be kept
 	fragment string     // what the browser keeps one by, since an earlier login
 	status   int        // of a page that keeps a fragment
+
+	// forSite reports whether the login is for another site, which needs the claims of
+	// these names. It has to lead back to the site's request.
+	forSite   bool
+	requested session.Names
 }
 
 // refuse returns the failure of the login.
@@ -50,6 +57,9 @@ func (l *login) begin() *Failure {
 		// A login that cannot end in a session would only be followed by another.
 		return l.refuse(errorcode.ProviderUnavailable, storageFailure(err).Cause)
 	}
+	if l.LoginHost.At != nil {
+		return l.beginAtLoginHost(s, ring)
+	}
 	if p.FormPost && s.Origin.Scheme == "http" && !s.Origin.Loopback() {
 		return l.refuse(errorcode.BadRequest, errorcode.ErrFormPostPlainHTTP)
 	}
@@ -58,7 +68,7 @@ func (l *login) begin() *Failure {
 	t.RedirectURI, t.Silent = l.redirectURI(s, p), l.silent
 	t.Attempt, t.Popup, t.Fragment = l.attempt, l.popup, l.fragmentKey(s, t.State)
 	demands := l.demands()
-	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, "").Names()
+	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, l.requested).Names()
 	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
 	request := loginOf(&t)
 	request.Demands = demands
@@ -67,14 +77,9 @@ func (l *login) begin() *Failure {
 		return l.refuse(errorcode.Of(err), err)
 	}
 	name := s.TransactionPrefix + session.HashState(t.State).CookieSuffix()
-	value := ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
-	for max := len(t.Return); len(name)+len(value) > maxTransaction && max > 0; max /= 2 {
-		t.Return = address.Shorten(t.Return, max-1)
-		value = ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
-	}
-	if t.Return != l.returnTo && l.isFirst(p, "shortened", "") {
-		l.info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
-			slog.Int("bytes", len(l.returnTo)), slog.String("host", l.R.Host))
+	value := l.sealTransaction(s, ring, name, &t)
+	if l.forSite && t.Return != l.returnTo {
+		return l.refuse(errorcode.BadRequest, handover.ErrSize)
 	}
 	l.OnLogin(p.ID, s.Origin.String(), t.RedirectURI)
 	l.expireOldest(s, ring)
@@ -85,6 +90,21 @@ func (l *login) begin() *Failure {
 	}
 	cookie.Set(l.header(), c)
 	return l.sendTo(location, t.Fragment)
+}
+
+// sealTransaction returns the value of the transaction's cookie. A return address that
+// does not fit loses its query.
+func (l *login) sealTransaction(s *cookiescope.Scope, ring *seal.Ring, name string, t *session.Transaction) string {
+	value := ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
+	for max := len(t.Return); len(name)+len(value) > maxTransaction && max > 0; max /= 2 {
+		t.Return = address.Shorten(t.Return, max-1)
+		value = ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
+	}
+	if t.Return != l.returnTo && l.provider != nil && l.isFirst(l.provider, "shortened", "") {
+		l.info("a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
+			slog.Int("bytes", len(l.returnTo)), slog.String("host", l.R.Host))
+	}
+	return value
 }
 
 // rejectsCookies returns the failure of a login that would be followed by

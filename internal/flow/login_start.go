@@ -37,7 +37,7 @@ func serveLogin(x *Exchange, p *Provider) error {
 		}
 	}
 	if query.Get("prompt") == selectAccount && !extra.Has("prompt") {
-		extra.Set("prompt", p.otherAccount(x.R.Context()))
+		extra.Set("prompt", x.promptOf(p))
 	}
 	l := login{
 		Exchange: *x, provider: p, returnTo: returnTo, proof: proof, extra: extra,
@@ -55,16 +55,26 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 		return x.errorPage(http.StatusBadRequest, &Failure{Code: errorcode.BadRequest, Cause: errNoHost}, "")
 	}
 	p := x.Default
-	if p == nil {
+	if x.State.Described && x.offersLogin(p) {
+		return x.leadToLogin(p, proofOfRules(demands))
+	}
+	resumed, name := x.resumed(x.Scope())
+	if resumed != nil {
+		p = resumed
+	}
+	if p == nil && x.LoginHost.At == nil {
 		return x.choose(proofOfRules(demands))
 	}
-	if p.Disabled {
+	if p != nil && p.Disabled {
 		return x.respondDisabled(p)
 	}
-	if (x.isForeignToProvider(x.State.foreign) || x.siblingHasSession(p)) && !x.countLogin() {
+	if (x.isForeignToProvider(x.State.foreign) || p != nil && x.siblingHasSession(p) || x.LoginHost.At != nil && x.State.foreign != nil) && !x.countLogin() {
 		return x.respondTooManyLogins()
 	}
 	l := login{Exchange: *x, provider: p, proof: proofOfRules(demands)}
+	if name != "" {
+		l.extra = url.Values{"login_hint": {name}}
+	}
 	return l.beginForPage()
 }
 
@@ -77,13 +87,16 @@ func (x *Exchange) StepUp(demands authz.Demands) error {
 	if !isOutdated && l.wasInVain() {
 		return x.respondUnproved(errInVain, l.proof)
 	}
+	if x.State.Described {
+		return x.leadToLogin(l.provider, l.proof)
+	}
 	if !x.countLogin() {
 		if isOutdated {
 			return x.respondTooManyLogins()
 		}
 		return x.respondUnproved(errTooManyStepUps, l.proof)
 	}
-	if x.State.shortfall == authz.ShortOfClaims && l.proof.IsZero() && l.provider.canBeSilent() {
+	if x.State.shortfall == authz.ShortOfClaims && l.proof.IsZero() && l.LoginHost.At == nil && l.provider.canBeSilent() {
 		l.silent = x.State.session.Subject
 		l.extra = url.Values{"prompt": {"none"}, "login_hint": {x.State.session.Username}}
 	}

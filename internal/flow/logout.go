@@ -14,8 +14,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // maxLogoutURL is how long an address may be that everything on the way to a
@@ -33,6 +31,10 @@ type logout struct {
 // serveLogout ends the session here, then at the provider where that can be. A
 // link on another site ends nothing before the user has confirmed it.
 func serveLogout(x *Exchange, _ *Provider) error {
+	if in := x.loginHostOf(); in != nil {
+		theirs := in.At(x.W, x.R, x.State)
+		return serveSiteLogout(&theirs)
+	}
 	l := &logout{Exchange: *x, elsewhere: isCrossSite(x.R, x.Scope()) || isNotNavigation(x.R)}
 	st := l.State
 	if _, err := l.identify(); err != nil {
@@ -62,8 +64,13 @@ func serveLogout(x *Exchange, _ *Provider) error {
 	}
 	switch {
 	case st.revocable() == nil:
-		if s := l.Scope(); !l.elsewhere {
-			l.endAttempts(s, afterLogout)
+		if !l.elsewhere {
+			l.forgetLast()
+			l.endAttempts(l.Scope(), afterLogout)
+			for _, in := range l.logoutSiblings() {
+				theirs := l.atSibling(in)
+				theirs.forgetLast()
+			}
 		}
 		return l.showSignedOut()
 	case l.elsewhere && !l.isConfirmed():
@@ -129,6 +136,7 @@ func (x *sessions) clearCookies() {
 	x.clearMark(s)
 	x.forgetRepeats(s)
 	x.endAttempts(s, afterLogout)
+	x.forgetLast()
 	if len(x.ClearSiteData) > 0 {
 		// Each type is a quoted string of its own, also the asterisk.
 		header.Add("Clear-Site-Data", `"`+strings.Join(x.ClearSiteData, `", "`)+`"`)
@@ -139,12 +147,11 @@ func (x *sessions) clearCookies() {
 // other nodes as well, then the cookies, then at the provider.
 func (l *logout) end() error {
 	st, s, p, ctx := l.State, l.Scope(), l.State.provider, l.R.Context()
-	ring, err := l.Keys.Ring(ctx)
-	hint := ""
-	if err == nil {
-		hint = l.idTokenHint(s, ring)
+	if st.session.IsHandedOver() || l.LoginHost.At != nil {
+		return l.endWithLoginHost()
 	}
-	err = l.Sessions.Revoke(ctx, st.loaded)
+	hint := l.hintOf(st.session.ID)
+	err := l.Sessions.Revoke(ctx, st.loaded)
 	l.clearCookies()
 	l.revokeTokens(ctx, p, st.session)
 	if err = errors.Join(err, l.endAtSiblings()); err != nil {
@@ -164,6 +171,11 @@ func (l *logout) end() error {
 	if !offered {
 		return l.afterLogout()
 	}
+	return l.sendToProvider(request)
+}
+
+// sendToProvider goes on at the provider.
+func (l *logout) sendToProvider(request op.EndSession) error {
 	if location := request.URL(); len(location) <= maxLogoutURL {
 		return pages.Redirect(l.W, http.StatusSeeOther, withEmptyFragment(location))
 	}
@@ -222,7 +234,7 @@ func (x *Exchange) showSignedOut() error {
 }
 
 func (x *Exchange) signedOutPage() error {
-	shown := pages.Data{Title: "Signed out"}
+	shown := pages.Data{Title: "Signed out", LoginHost: x.loginHostName()}
 	if x.offersLogin(x.Default) {
 		shown.LoginURL = x.loginURL(x.Default, "", op.Proof{})
 	}
@@ -241,20 +253,4 @@ func (x *Exchange) continuePage(request op.EndSession) error {
 		fields[name] = request.Parameters.Get(name)
 	}
 	return x.render(pages.Continue, http.StatusOK, pages.Data{Title: "Signed out here", Action: request.Endpoint, Fields: fields})
-}
-
-// idTokenHint returns the ID token that belongs to the session, if the browser
-// still has it.
-func (x *sessions) idTokenHint(s *cookiescope.Scope, ring *seal.Ring) string {
-	id := x.State.session.ID
-	for _, c := range cookie.WithPrefix(x.State.Cookies, s.IDTokenHint, 4) {
-		if c.Name != s.IDTokenHint {
-			continue
-		}
-		plain, _, err := ring.Open(seal.ForIDToken, s.IDTokenHintAAD, c.Value)
-		if err == nil && len(plain) > len(id) && session.ID(plain[:16]) == id {
-			return string(plain[16:])
-		}
-	}
-	return ""
 }

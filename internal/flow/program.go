@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
 // This file lets programs in: it finds out what a credential in a request stands for,
@@ -22,6 +25,9 @@ type Programs struct {
 	// Providers are those that vouch for programs alone, by id: access keys, and the
 	// further issuers of tokens.
 	Providers map[string]*Provider
+	// Issuers reports whether there are further issuers among them, so that no name of
+	// a provider's may look like one of theirs.
+	Issuers bool
 }
 
 // NewKeyProvider returns what vouches for access keys. groups is the claim that has
@@ -60,7 +66,7 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	}
 	st.DropIdentity(x.R.Header) // whatever another instance has made of it
 	st.at, st.r, st.scheme = x.Instance, x.R, c.Scheme
-	if c.Scheme != program.Header {
+	if c.Scheme != program.Header || err != nil {
 		delete(x.R.Header, "Authorization")
 	}
 	if err != nil {
@@ -74,21 +80,27 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	return true, x.adoptProgram(&c)
 }
 
+// WithholdCredential takes a credential of ours out of the header of a request that is
+// not judged by it.
+func (x *Exchange) WithholdCredential() {
+	if x.Programs == nil {
+		return
+	}
+	if c, _ := x.Programs.Find(&x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
+		delete(x.R.Header, "Authorization")
+	}
+}
+
 // adoptProgram takes over what a credential stands for.
 func (x *sessions) adoptProgram(c *program.Credential) *Failure {
-	loaded, err := c.Verify(x.R.Context())
+	loaded, p, err := x.verifyProgram(x.R.Context(), c)
 	if err != nil {
-		return verifyFailure(err)
+		return x.verifyFailure(err)
 	}
-	s := &loaded.Session
-	p := x.Programs.Providers[s.Provider]
-	if p == nil {
-		p = x.Providers[s.Provider]
+	if len(loaded.Resources) > 0 && !x.isForResource(loaded.Resources) {
+		return x.verifyFailure(&program.Refusal{Reason: "audience: the token is for another part of the site", Session: &loaded.Session})
 	}
-	if p == nil || p.Disabled {
-		return verifyFailure(&program.Refusal{Reason: "its provider is not in use here", Session: s})
-	}
-	if f := x.checkKnown(x.R.Context(), p, s); f != nil {
+	if f := x.checkKnown(x.R.Context(), p, &loaded.Session); f != nil {
 		if f.Code == errorcode.UserUnknown {
 			f.Cause = &credentialError{f.Cause, http.StatusForbidden, ""}
 		}
@@ -99,12 +111,36 @@ func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	return nil
 }
 
+// verifyProgram returns the session that a credential stands for, and who vouches for
+// it.
+func (in *Instance) verifyProgram(ctx context.Context, c *program.Credential) (*sessionstore.Loaded, *Provider, error) {
+	loaded, err := c.Verify(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &loaded.Session
+	p := in.programProvider(s)
+	if p == nil || p.Disabled {
+		return nil, nil, &program.Refusal{Reason: "its provider is not in use here", Session: s}
+	}
+	return loaded, p, nil
+}
+
+// programProvider returns who vouches for what a credential stands for; nil if that is
+// unknown here.
+func (in *Instance) programProvider(s *session.Session) *Provider {
+	if p := in.Programs.Providers[s.Provider]; p != nil {
+		return p
+	}
+	return in.Providers[s.Provider]
+}
+
 // credentialRetryAfter is how long to stay away while a credential cannot be judged
 // and its verifier does not say more.
 const credentialRetryAfter = 5 * time.Second
 
 // verifyFailure is the response to what a verifier found out.
-func verifyFailure(err error) *Failure {
+func (in *Instance) verifyFailure(err error) *Failure {
 	var unavailable *program.UnavailableError
 	if errors.As(err, &unavailable) {
 		f := &Failure{Code: errorcode.ProviderUnavailable, Cause: fmt.Errorf("%w: %w", errorcode.ErrCredentialUnchecked, err), RetryAfter: unavailable.RetryAfter}
@@ -113,12 +149,12 @@ func verifyFailure(err error) *Failure {
 		}
 		return f
 	}
-	var cause error = &credentialError{err, http.StatusUnauthorized, string(errorcode.InvalidToken)}
+	f := &Failure{Code: errorcode.InvalidToken, Cause: &credentialError{err, http.StatusUnauthorized, string(errorcode.InvalidToken)}}
 	var refused *program.Refusal
 	if errors.As(err, &refused) && refused.Session != nil {
-		cause = &refusedUser{cause, refused.Session}
+		f.Cause, f.Provider = &refusedUser{f.Cause, refused.Session}, in.programProvider(refused.Session)
 	}
-	return &Failure{Code: errorcode.InvalidToken, Cause: cause}
+	return f
 }
 
 // isFromBrowser reports whether a browser may have added HTTP Basic to a request by

@@ -26,11 +26,12 @@ func (x *Exchange) respondError(f *Failure) error { return x.respondLoggedError(
 // respondLoggedError is respondError for a failure that is in the log already,
 // under an id.
 func (x *Exchange) respondLoggedError(f *Failure, id string) error {
-	switch {
-	case f.Popup:
-		return x.popupPage(http.StatusForbidden, f, id)
-	case f.Attempt:
+	if f.Attempt {
 		return x.leadBackFromAttempt(f.ReturnTo, f.Fragment)
+	}
+	x.forgetLast() // the next attempt may be another user's, or at another provider
+	if f.Popup {
+		return x.popupPage(http.StatusForbidden, f, id)
 	}
 	if x.Public {
 		return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
@@ -78,6 +79,10 @@ func (x *Exchange) RespondKnownError() error {
 	return x.errorPage(http.StatusForbidden, &Failure{Code: code, Cause: errors.New("shown on a private page")}, "")
 }
 
+// leavesErrors reports whether an error is left to the server. A proxy could take the
+// server's response for a yes.
+func (x *Exchange) leavesErrors() bool { return x.LeaveErrors && !x.State.Described }
+
 // errorPage tells what went wrong, to users as a page and to programs as a
 // problem, or leaves that to the server.
 func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
@@ -90,11 +95,18 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	if p == nil || p.Disabled || p.ForPrograms {
 		p = x.Default
 	}
-	if text.Retry && x.offersLogin(p) {
-		shown.LoginURL = x.loginURL(p, f.ReturnTo, f.Proof)
+	start := p
+	if x.Default == nil {
+		start = nil // a fresh start can be at another provider
+	}
+	if text.Retry && x.offersLogin(start) {
+		shown.LoginURL = x.loginURL(start, f.ReturnTo, f.Proof)
+		if x.isHandoverURL(f.ReturnTo) {
+			shown.LoginURL = f.ReturnTo // goes on for the site that the login is for
+		}
 	}
 	st.shown = shown.Message
-	if x.LeaveErrors {
+	if x.leavesErrors() {
 		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, shown.Message)}
 	}
 	if st.IsProgram() {
@@ -105,7 +117,7 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 		user := viewer.User()
 		shown.User, shown.Rule = user.ID(), problem.Rule
 		if user.Several {
-			shown.Provider = user.Mapping.Provider
+			shown.Provider = viewer.provider.Name
 		}
 		shown.LoginURL = linkFor(status, shown.LoginURL, f)
 		problem.User, problem.Provider, problem.LogoutURL = shown.User, user.Mapping.Provider, x.LogoutPath
@@ -201,7 +213,7 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 		x.header().Set("HX-Redirect", x.loginURL(p, returnTo, proof))
 	}
 	switch {
-	case x.LeaveErrors:
+	case x.leavesErrors():
 		return &Error{Status: http.StatusUnauthorized, Err: errors.New("sign-in needed")}
 	case st.IsProgram():
 		return x.programProblem(http.StatusUnauthorized, st.failed, errorcode.Explain(reason, errUnauthenticated, false), "")

@@ -24,7 +24,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 		f.Provider, f.Cause = p, &refusedUser{f.Cause, fresh}
 		return f
 	}
-	x.MarkLive(fresh)
+	x.MarkLive(fresh, "", "")
 	replaced := x.endReplaced(s, fresh)
 	present := s.FindSession(x.State.Cookies).Chunks
 	if x.R.Method == http.MethodPost {
@@ -33,7 +33,12 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(fresh.Expires))
 	x.saveIDTokenHint(s, ring, fresh, hint)
 	x.endAttempts(s, inThisBrowserSession)
-	x.auditSession(x.R.Context(), audit.Event{Kind: audit.SignedIn, Message: "signed in", Host: x.R.Host}, p, fresh, replaced...)
+	x.rememberSignIn(s, ring, fresh)
+	via := ""
+	if fresh.IsHandedOver() {
+		via = "handover"
+	}
+	x.auditSession(x.R.Context(), audit.Event{Kind: audit.SignedIn, Message: "signed in", Via: via, Host: x.R.Host}, p, fresh, replaced...)
 	x.debug("kept of the user", slog.Any("claims", fresh.Claims.Names()))
 	return nil
 }
@@ -100,6 +105,12 @@ func createFailure(err error) *Failure {
 // a cookie that only the logout receives. One that is too large for a cookie is
 // not kept; the logout then sends client_id and logout_hint.
 func (x *sessions) saveIDTokenHint(s *cookiescope.Scope, ring *seal.Ring, fresh *session.Session, idToken string) {
+	if idToken == "" { // of a session that was handed over, which the login host has
+		if x.hasCookie(s.IDTokenHint) {
+			cookie.Set(x.header(), s.Cookie(s.IDTokenHint, "", x.LogoutPath, -1))
+		}
+		return
+	}
 	value := ring.Seal(seal.ForIDToken, s.IDTokenHintAAD, append(fresh.ID[:], idToken...))
 	maxAge := x.maxAgeUntil(fresh.Expires)
 	if len(value) > cookie.ChunkSize {

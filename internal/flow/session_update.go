@@ -3,6 +3,7 @@ package flow
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
@@ -42,6 +43,8 @@ func (x *sessions) updateSession(s *cookiescope.Scope, present uint8) (sets bool
 	if err != nil || len(chunks) == 0 {
 		return false, err
 	}
+	st.value, st.ring = strings.Join(chunks, "")[1:], ring
+	x.Shared.Memory.liveCookies.see(&renewed, s.SessionAAD, st.value)
 	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(renewed.Expires))
 	if renewed.Grant.RefreshToken != "" || x.Recheck > 0 {
 		// The response leaves when the application is done with it. Until then

@@ -28,6 +28,7 @@ type Memory struct {
 	confirmed    callback.Spent // the logins whose session a browser has brought
 	logoutTokens revocation.Replay
 	liveSIDs     revocation.Live
+	liveCookies  liveCookies // of the sessions that have streams
 	frontchannel frontchannelLimiter
 }
 
@@ -60,11 +61,16 @@ func (s *Shared) Revoke(ctx context.Context, events ...revocation.Event) error {
 
 // RevocationLifetime returns how long a revocation has to be kept: as long as any
 // session can last at the instances of this configuration, and at those that
-// share the storage, which are taken to have the same.
+// share the storage, which are taken to have the same. Where sessions are remembered
+// after their end, it has to be known for as long that they were revoked.
 func (s *Shared) RevocationLifetime() time.Duration {
 	longest := time.Duration(0)
 	for _, in := range s.Instances {
-		longest = max(longest, in.Lifetime)
+		lifetime := in.Lifetime
+		if in.severalProviders() {
+			lifetime += session.LastLifetime
+		}
+		longest = max(longest, lifetime)
 	}
 	return longest + sessionstore.RevocationMargin
 }

@@ -1,6 +1,9 @@
 package flow
 
-import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+import (
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+)
 
 // This file finds out what a session lacks at an instance, and what rules make of
 // its user.
@@ -59,25 +62,28 @@ func (x *sessions) findShortfall() authz.Shortfall {
 	return authz.Enough
 }
 
+// Lacks reports whether the login of a signed-in user did not request something that is
+// needed. No login requested what a program brings: what is not there is absent.
+func (st *State) Lacks(n *identity.Needs) bool {
+	return !st.IsProgram() && st.User().IsOutdated(n)
+}
+
 // isOutdated reports whether only another login brings what this instance needs: the
 // login of the session did not request a claim or token, which is found out once for
 // a loaded session, or its claims are too old.
 func (x *sessions) isOutdated() bool {
 	st := x.State
-	if st.IsProgram() {
-		return false // no login requested its token
-	}
 	if st.unconfirmed {
 		return true
 	}
 	if !st.isAsLoaded() {
-		return st.User().IsOutdated(&x.Needs)
+		return st.Lacks(&x.Needs)
 	}
 	const current, outdated = 1, 2
 	known := st.loaded.Outdated.Load()
 	if known == 0 {
 		known = current
-		if st.User().IsOutdated(&x.Needs) {
+		if st.Lacks(&x.Needs) {
 			known = outdated
 		}
 		st.loaded.Outdated.Store(known)

@@ -43,7 +43,7 @@ var errFoundNoUser = errors.New("the provider knows no user of this browser, or 
 // begin, the page is served; sets reports whether its response sets a cookie.
 func (x *Exchange) TrySilently() (begun, sets bool) {
 	s := x.Scope()
-	if s == nil || !s.Ready || !isFirstPage(x.R) || x.QueryError() != "" {
+	if s == nil || !s.Ready || x.State.Described || !isFirstPage(x.R) || x.QueryError() != "" {
 		return false, false
 	}
 	if s.FindSession(x.State.Cookies).Present {
@@ -85,7 +85,7 @@ func isFirstPage(r *http.Request) bool {
 // one, or the one that there is asks them something.
 func (x *Exchange) silentProvider() *Provider {
 	p := x.Default
-	if p == nil || p.Disabled || !p.canBeSilent() {
+	if p == nil || p.Disabled || !p.canBeSilent() || x.LoginHost.At != nil {
 		return nil
 	}
 	return p

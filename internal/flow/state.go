@@ -18,9 +18,13 @@ import (
 // was done to it. Several instances on one site share it, so that the second one
 // still sees what the first took from the request's header.
 type State struct {
-	// Cookies are the Cookie lines that the browser sent, before ours were taken
-	// out.
+	// Cookies are our own cookies that the browser sent, each like a Cookie line of
+	// its own.
 	Cookies []string
+	// Described reports whether another proxy describes the request, and gets the
+	// response. Sent is the header of such a proxy's request, as it came.
+	Described bool
+	Sent      http.Header
 	// Credentials are the lines where the client may have sent a credential of a
 	// program, before ours were taken out.
 	Credentials program.Lines
@@ -41,9 +45,6 @@ type State struct {
 	// foreign is a session that opens here and counts as none: only a logout ends it.
 	foreign   *sessionstore.Loaded
 	foreignAt *Instance // that has loaded it
-	// unknown reports whether the session counts as none because no directory knows
-	// its user.
-	unknown bool
 	// The session cookie's value, and the keys that opened it.
 	value string
 	ring  *seal.Ring
@@ -54,6 +55,11 @@ type State struct {
 	seen time.Time
 	// shortfall is why the session is not enough at this instance.
 	shortfall authz.Shortfall
+	// lastForgotten reports whether the response takes the last session away.
+	lastForgotten bool
+	// unknown reports whether the session counts as none because no directory knows
+	// its user.
+	unknown bool
 	// unconfirmed reports whether the claims are older than they may be, and only a
 	// login can confirm them.
 	unconfirmed bool

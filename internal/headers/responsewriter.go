@@ -1,7 +1,9 @@
 package headers
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 )
@@ -13,20 +15,29 @@ import (
 // The zero value is ready for Wrap.
 type ResponseWriter struct {
 	http.ResponseWriter
-	// BeforeHeader is called once, before the response's header is sent. Default:
-	// nothing is.
-	BeforeHeader func(http.Header)
+	// Hooks is called as the response goes on. Default: nothing is.
+	Hooks Hooks
 
+	private bool // the response is for one user
 	noStore bool // the plugin sets a cookie
 	ready   bool
 	value   [1]string
 }
 
+// Hooks is what a ResponseWriter calls.
+type Hooks interface {
+	// BeforeHeader is called once, before the response's header is sent.
+	BeforeHeader(http.Header)
+	// Hijacked is called when the handler has taken over the connection. It returns the
+	// one to use instead.
+	Hijacked(net.Conn) net.Conn
+}
+
 // Wrap puts the writer before next. noStore says that the response sets a
-// cookie of the plugin's. Of several instances on one site the first one wraps,
-// and Wrap returns next for the others.
-func (w *ResponseWriter) Wrap(next http.ResponseWriter, noStore bool) http.ResponseWriter {
-	w.noStore = w.noStore || noStore
+// cookie of the plugin's, private that it is for one user. Of several instances on
+// one site the first one wraps, and Wrap returns next for the others.
+func (w *ResponseWriter) Wrap(next http.ResponseWriter, noStore, private bool) http.ResponseWriter {
+	w.noStore, w.private = w.noStore || noStore, w.private || private
 	if w.ResponseWriter != nil {
 		return next
 	}
@@ -42,13 +53,13 @@ func (w *ResponseWriter) Prepare() {
 	}
 	w.ready = true
 	header := w.Header()
-	if w.BeforeHeader != nil {
-		w.BeforeHeader(header)
+	if w.Hooks != nil {
+		w.Hooks.BeforeHeader(header)
 	}
 	switch {
 	case w.noStore:
 		w.set("no-store")
-	case !hasMember(header["Cache-Control"]):
+	case w.private && !hasMember(header["Cache-Control"]):
 		w.set("private, no-cache")
 	}
 }
@@ -100,6 +111,15 @@ func (w *ResponseWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
+// Hijack is what http.ResponseController calls.
+func (w *ResponseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffers, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil && w.Hooks != nil {
+		conn = w.Hooks.Hijacked(conn)
+	}
+	return conn, buffers, err
+}
+
 // Push implements http.Pusher.
 func (w *ResponseWriter) Push(target string, options *http.PushOptions) error {
 	if pusher, ok := w.ResponseWriter.(http.Pusher); ok {
@@ -115,4 +135,5 @@ var (
 	_ http.ResponseWriter = (*ResponseWriter)(nil)
 	_ io.ReaderFrom       = (*ResponseWriter)(nil)
 	_ http.Pusher         = (*ResponseWriter)(nil)
+	_ http.Hijacker       = (*ResponseWriter)(nil)
 )

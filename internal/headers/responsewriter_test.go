@@ -1,8 +1,10 @@
 package headers
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,6 +20,7 @@ func TestCacheControlOfResponses(t *testing.T) {
 		answer  func(http.ResponseWriter)
 		want    string
 	}{
+		"for everyone":           {nil, false, func(w http.ResponseWriter) { w.(*ResponseWriter).private = false; answer(w) }, ""},
 		"no header":              {nil, false, answer, "private, no-cache"},
 		"its own":                {[]string{"max-age=60"}, false, answer, "max-age=60"},
 		"an empty one":           {[]string{" ,"}, false, answer, "private, no-cache"},
@@ -32,7 +35,7 @@ func TestCacheControlOfResponses(t *testing.T) {
 		"nothing, not even that": {nil, false, func(http.ResponseWriter) {}, ""},
 	} {
 		recorder := httptest.NewRecorder()
-		w := new(ResponseWriter).Wrap(recorder, row.noStore)
+		w := new(ResponseWriter).Wrap(recorder, row.noStore, !row.noStore)
 		if row.own != nil {
 			w.Header()["Cache-Control"] = row.own
 		}
@@ -46,8 +49,8 @@ func TestCacheControlOfResponses(t *testing.T) {
 func TestOnlyTheFirstInstanceWraps(t *testing.T) {
 	t.Parallel()
 	recorder, writer := httptest.NewRecorder(), new(ResponseWriter)
-	first := writer.Wrap(recorder, false)
-	if second := writer.Wrap(first, true); second != first {
+	first := writer.Wrap(recorder, false, true)
+	if second := writer.Wrap(first, true, false); second != first {
 		t.Errorf("the second instance gets %T", second)
 	}
 	first.WriteHeader(http.StatusOK)
@@ -56,15 +59,56 @@ func TestOnlyTheFirstInstanceWraps(t *testing.T) {
 	}
 }
 
+type hooks struct {
+	header   func(http.Header)
+	hijacked func(net.Conn) net.Conn
+}
+
+func (h hooks) BeforeHeader(header http.Header) { h.header(header) }
+
+func (h hooks) Hijacked(conn net.Conn) net.Conn { return h.hijacked(conn) }
+
+// hijacker is a writer whose connection can be taken over.
+type hijacker struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn, nil, nil }
+
+func TestWhoTakesTheConnectionOverGetsTheOneOfTheHook(t *testing.T) {
+	t.Parallel()
+	below, _ := net.Pipe()
+	instead, _ := net.Pipe()
+	writer := &ResponseWriter{Hooks: hooks{hijacked: func(conn net.Conn) net.Conn {
+		if conn != below {
+			t.Errorf("expected the connection below, seen %v", conn)
+		}
+		return instead
+	}}}
+	w := writer.Wrap(hijacker{httptest.NewRecorder(), below}, false, true)
+	if conn, _, err := http.NewResponseController(w).Hijack(); err != nil || conn != instead {
+		t.Errorf("expected the other connection, seen %v, %v", conn, err)
+	}
+	w = new(ResponseWriter).Wrap(hijacker{httptest.NewRecorder(), below}, false, true)
+	if conn, _, err := http.NewResponseController(w).Hijack(); err != nil || conn != below {
+		t.Errorf("without hooks: expected the connection below, seen %v, %v", conn, err)
+	}
+	w = new(ResponseWriter).Wrap(httptest.NewRecorder(), false, true)
+	if _, _, err := http.NewResponseController(w).Hijack(); !errors.Is(err, http.ErrNotSupported) {
+		t.Errorf("a writer without a connection: expected %v, seen %v", http.ErrNotSupported, err)
+	}
+}
+
 func TestBeforeHeaderIsCalledOnce(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	writer := &ResponseWriter{BeforeHeader: func(http.Header) { calls++ }}
+	writer := &ResponseWriter{Hooks: hooks{header: func(http.Header) { calls++ }}}
 	writer.Prepare() // wraps nothing yet
 	if calls != 0 {
 		t.Errorf("before Wrap: expected no call, seen %d", calls)
 	}
-	w := writer.Wrap(httptest.NewRecorder(), false)
+	w := writer.Wrap(httptest.NewRecorder(), false, true)
 	w.WriteHeader(http.StatusEarlyHints)
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write([]byte("x"))
@@ -76,7 +120,7 @@ func TestBeforeHeaderIsCalledOnce(t *testing.T) {
 func TestTheWriterBelowIsReached(t *testing.T) {
 	t.Parallel()
 	recorder := httptest.NewRecorder()
-	w := new(ResponseWriter).Wrap(recorder, false)
+	w := new(ResponseWriter).Wrap(recorder, false, true)
 	if got := w.(interface{ Unwrap() http.ResponseWriter }).Unwrap(); got != recorder {
 		t.Errorf("below is %T", got)
 	}

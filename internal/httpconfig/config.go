@@ -36,8 +36,10 @@ type Server struct {
 	// as on a Unix socket.
 	Ports []int
 	// TLS reports whether the server speaks TLS.
-	TLS    bool
-	Routes []Route
+	TLS bool
+	// TrustsProxies reports whether some peers may speak for clients.
+	TrustsProxies bool
+	Routes        []Route
 	// Errors has the routes that run when a request ends with an error.
 	Errors []Route
 	// Named has the routes that invoke handlers run, by name.

@@ -23,6 +23,7 @@ const (
 	needAuthTime     = "\x01auth_time"
 	needTenant       = "\x01tenant"
 	needScopes       = "\x01scopes"
+	needSources      = "\x01sources"
 	needSubject      = "sub"
 )
 
@@ -60,6 +61,9 @@ type Needs struct {
 	Recheck bool
 	// The facts of the sign-in that rules name, see the methods of User.
 	ACR, AMR, AuthTime, Tenant, Scopes bool
+	// Sources reports whether sessions keep the claims as the provider has sent them,
+	// for the sites that they are handed over to.
+	Sources bool
 
 	names session.Names // of all that
 	// more are names that another instance requested and this one does not know:
@@ -111,7 +115,7 @@ type needSwitch struct {
 }
 
 // needSwitches are all of them: an array, since each new session is looked at.
-type needSwitches [9]needSwitch
+type needSwitches [10]needSwitch
 
 // switches returns the parts of n that have no name of a claim.
 func (n *Needs) switches() needSwitches {
@@ -125,6 +129,7 @@ func (n *Needs) switches() needSwitches {
 		{needAuthTime, &n.AuthTime, true, func(u User) bool { return !u.AuthTime().IsZero() }},
 		{needTenant, &n.Tenant, true, func(u User) bool { return u.Tenant() != "" }},
 		{needScopes, &n.Scopes, true, func(u User) bool { return len(u.Scopes()) > 0 }},
+		{needSources, &n.Sources, false, func(User) bool { return true }}, // what is missing is noticed at a handover
 	}
 }
 

@@ -34,7 +34,10 @@ func ApplyTokens(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.
 // Replace gives a session the claims of a new ID token, and of userinfo with it,
 // as a login does. With an error the session stays as it is.
 func (m *Mapping) Replace(n *Needs, fresh *session.Session, from Sources) ([]Finding, error) {
-	selected, err := m.selectClaims(n, from, func(kept map[string]json.RawMessage) { copyFacts(kept, fresh) })
+	selected, err := m.selectClaims(n, from, func(kept map[string]json.RawMessage) {
+		copyFacts(kept, fresh)
+		replaceSources(n, kept, fresh, from)
+	})
 	if err != nil {
 		return selected.findings, err
 	}
@@ -60,6 +63,7 @@ func (m *Mapping) ReplaceByUserinfo(n *Needs, fresh *session.Session, info op.Cl
 			}
 			return true
 		})
+		replaceSources(n, kept, fresh, from)
 	})
 	if err != nil {
 		return selected.findings, err
@@ -114,6 +118,7 @@ func (m *Mapping) Merge(n *Needs, fresh *session.Session, info op.Claims) error 
 	if err != nil {
 		return err
 	}
+	mergeSources(kept, fresh, info)
 	set, err := claims.Encode(kept)
 	if err != nil {
 		return err

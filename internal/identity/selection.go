@@ -162,6 +162,9 @@ func (m *Mapping) LargestClaims(s *session.Session, count int) []string {
 		if size, isGroups := strings.CutPrefix(claim, groupsEntry); isGroups {
 			largest[i] = m.Groups + size
 		}
+		if size, isSources := strings.CutPrefix(claim, sourcesEntry); isSources {
+			largest[i] = "all that login_for hands over" + size
+		}
 	}
 	return largest
 }

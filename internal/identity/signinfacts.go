@@ -123,12 +123,15 @@ func (m *Mapping) putFacts(n *Needs, kept map[string]json.RawMessage, in *SignIn
 	if n.AMR {
 		putList(kept, amrEntry, listOf(idToken["amr"]))
 	}
+	scopes := in.Scopes
+	if in.Tokens.ScopeSaid {
+		scopes = strings.Fields(in.Tokens.Scope)
+	}
 	if n.Scopes {
-		scopes := in.Scopes
-		if in.Tokens.ScopeSaid {
-			scopes = strings.Fields(in.Tokens.Scope)
-		}
 		putList(kept, scopeEntry, scopes)
+	}
+	if n.Sources {
+		KeptSources{IDToken: idToken, Userinfo: in.Sources.Userinfo, Lost: in.Sources.Lost, Scopes: scopes}.put(kept)
 	}
 }
 
@@ -154,6 +157,7 @@ func reduceFacts(s *session.Session, tokens op.Tokens, idToken op.Claims) {
 		putList(facts, scopeEntry, strings.Fields(tokens.Scope))
 	}
 	if idToken != nil {
+		defer reduceSources(s, idToken)
 		authTime, acr := op.AuthOf(idToken)
 		if isAssumed := s.Grant.RefreshToken != "" && s.Grant.AuthTime == 0; authTime.After(s.AuthTime) || isAssumed && !authTime.IsZero() {
 			s.AuthTime = authTime

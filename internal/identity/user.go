@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,8 @@ func (u User) ID() string {
 		return "client/" + name
 	case u.Session.Kind == session.Client:
 		return prefix + "client%2F" + name
+	case prefix != "" && strings.HasPrefix(name, "client%2F"): // no user is called like a client
+		return prefix + "%63" + name[1:]
 	default:
 		return prefix + name
 	}

@@ -13,7 +13,7 @@ import (
 // for the host that it began at.
 func checkBaseURL(r *report, i *Instance) {
 	if i.Base == nil {
-		if i.Hosts == nil && i.BaseURL == "" {
+		if i.Hosts == nil && i.BaseURL == "" && !i.Checks {
 			r.warn("this site answers to any host name: pin its own with base_url, or name the site's host", hosts("listen", i.Site.Server.Listen))
 		}
 		return
@@ -41,6 +41,18 @@ func checkBaseURL(r *report, i *Instance) {
 	}
 }
 
+// checkResource finds sites that cannot say what they are called: a name that a
+// request brings would be anyone's word.
+func checkResource(r *report, i *Instance) {
+	if !i.Resource || i.BaseURL != "" {
+		return
+	}
+	exact := func(host string) bool { return !httpconfig.HasPlaceholder(host) && !strings.Contains(host, "*") }
+	if !slices.ContainsFunc(i.Hosts, exact) {
+		r.refuse("application: resource_metadata: the site has no host name of its own; name its host, or set base_url")
+	}
+}
+
 // checkCookieDomain finds session cookies that browsers refuse: each login works,
 // and the next page begins another.
 func checkCookieDomain(r *report, i *Instance) {
@@ -48,11 +60,11 @@ func checkCookieDomain(r *report, i *Instance) {
 	if domain == "" || httpconfig.HasPlaceholder(domain) {
 		return
 	}
-	names := slices.Clone(i.Hosts)
+	names := slices.Clone(i.browserHosts())
 	if i.Base != nil {
 		names = append(names, i.Base.Hostname())
 	}
-	anyName := i.Hosts == nil
+	anyName := i.browserHosts() == nil
 	var outside []string
 	covered := false
 	for _, name := range names {

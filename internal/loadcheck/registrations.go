@@ -61,6 +61,9 @@ func Registrations(sites []*Site) (all []Registration) {
 }
 
 func (i *Instance) registrations() (all []Registration) {
+	if i.LoginAt != nil {
+		return nil // the login host is registered
+	}
 	for _, origin := range i.origins() {
 		for _, p := range i.Providers {
 			path := i.callback(p)
@@ -81,6 +84,9 @@ func (i *Instance) registrations() (all []Registration) {
 func (i *Instance) origins() (origins []string) {
 	if i.Base != nil {
 		return []string{i.Base.String()}
+	}
+	if i.Checks {
+		return i.checkedOrigins()
 	}
 	scheme, port := i.Site.Scheme()
 	for _, host := range i.Hosts {

@@ -21,9 +21,12 @@ const maxAccessToken = 16 << 10
 type AccessTokens struct {
 	// Discovery has the issuer's metadata and keys.
 	Discovery *Discovery
-	// Audiences are the names of this resource; a token names one of them. There is
-	// at least one.
+	// Audiences are the names of this resource; a token names one of them, or an address
+	// of which IsResource is true.
 	Audiences []string
+	// IsResource reports whether an audience is the address of a part of this site. Such
+	// an audience counts there alone, see AccessToken.Resources. Nil for none.
+	IsResource func(audience string) bool
 	// AnyType also accepts tokens whose header has the typ JWT or none. Then what
 	// shows that a token is of another kind is looked for among its claims.
 	AnyType bool
@@ -54,6 +57,9 @@ type AccessToken struct {
 	IsClient bool
 	// Scopes are those that were granted.
 	Scopes []string
+	// Resources are the addresses that the token is for, if it is for no audience that
+	// counts on the whole site.
+	Resources []string
 
 	keys   *KeySet
 	signer *jose.JSONWebKey // the first of the keys that the signature was checked with
@@ -281,7 +287,7 @@ func (c *accessTokenCheck) checkIssuer(claims object, _ *AccessToken) error {
 	return nil
 }
 
-func (c *accessTokenCheck) checkAudience(claims object, _ *AccessToken) error {
+func (c *accessTokenCheck) checkAudience(claims object, token *AccessToken) error {
 	named, err := claims.texts("aud", true)
 	if err != nil {
 		return refused(ReasonAudience, err)
@@ -296,10 +302,23 @@ func (c *accessTokenCheck) checkAudience(claims object, _ *AccessToken) error {
 		}
 		ambiguous = audience
 	}
+	if token.Resources = resourcesAmong(named, c.IsResource); len(token.Resources) > 0 {
+		return nil
+	}
 	if ambiguous != "" {
 		return refusedf(ReasonAudienceIsClient, "aud is %q, which is a client id, so that only the typ at+jwt tells it from an ID token", clip(ambiguous))
 	}
 	return refused(ReasonAudience, notAnAudience(named, c.Audiences))
+}
+
+// resourcesAmong returns the audiences that are addresses of this site.
+func resourcesAmong(named []string, isResource func(string) bool) (resources []string) {
+	for _, audience := range named {
+		if isResource != nil && isResource(audience) {
+			resources = append(resources, audience)
+		}
+	}
+	return resources
 }
 
 func notAnAudience(named, accepted []string) error {

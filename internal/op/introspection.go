@@ -18,6 +18,8 @@ type Introspection struct {
 	// Audiences are the names of this resource. A token that names any names one of
 	// them.
 	Audiences []string
+	// IsResource is that of AccessTokens.
+	IsResource func(audience string) bool
 	// Clients are those whose tokens are accepted although the provider says of no
 	// audience.
 	Clients []string
@@ -137,6 +139,9 @@ func (c *introspectionCheck) checkAudience(claims object, token *AccessToken) er
 		if audience != "" && slices.Contains(c.Audiences, audience) {
 			return nil
 		}
+	}
+	if token.Resources = resourcesAmong(named, c.IsResource); len(token.Resources) > 0 {
+		return nil
 	}
 	return refused(ReasonAudience, notAnAudience(named, c.Audiences))
 }

@@ -61,6 +61,12 @@ func (m *Metadata) IsIssuer(name string) bool {
 	return ok && tenantID.MatchString(tenant)
 }
 
+// CheckTenant holds checked claims to the tenants whose tokens are taken.
+func (c *Client) CheckTenant(idToken Claims) error {
+	check := idTokenCheck{tenants: c.Tenants}
+	return check.checkTenant(object(idToken))
+}
+
 // checkIssuerOf holds the iss of a token to the provider's issuer, with the
 // token's own tenant put in where that has none.
 func (m *Metadata) checkIssuerOf(claims object) error {

@@ -26,7 +26,7 @@ func (o *Options) check() error {
 func (o *Options) checkAddresses() error {
 	err := optioncheck.First(
 		optioncheck.Refuse("issuer", o.Issuer == "" && o.ConfigurationURL == "", "issuer is missing"),
-		optioncheck.Refuse("client_id", o.ClientID == "", "client_id is missing"),
+		optioncheck.Refuse("client_id", o.ClientID == "" && !o.KeysOnly, "client_id is missing"),
 		optioncheck.Refuse("name", len(o.Name) > maxName || strings.ContainsFunc(o.Name, unicode.IsControl) || !utf8.ValidString(o.Name),
 			"name: is longer than %d bytes, or is no text", maxName),
 	)

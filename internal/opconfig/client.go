@@ -27,7 +27,7 @@ import (
 func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, key string, err error) {
 	c = op.DiscoveryConfig{
 		Issuer: r.Issuer, ConfigurationURL: r.ConfigurationURL, Endpoints: r.Endpoints,
-		JWKS: []byte(r.JWKS), Insecure: r.Insecure, Timeout: r.Timeout, Now: now,
+		JWKS: []byte(r.JWKS), KeysOnly: r.KeysOnly, Insecure: r.Insecure, Timeout: r.Timeout, Now: now,
 		Proxy: http.ProxyFromEnvironment, MTLS: r.usesMTLS(),
 	}
 	if r.Proxy != "" {
@@ -44,9 +44,13 @@ func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, 
 	if _, ok := r.jwksFile(); ok {
 		jwks, c.JWKS = strings.TrimSpace(r.jwks), nil
 	}
-	inputs, err := json.Marshal([]any{
+	shaping := []any{
 		c.Issuer, c.ConfigurationURL, c.Endpoints, jwks, c.Insecure, c.Timeout, r.Proxy, r.TLS, c.MTLS, r.ClientCertificate, r.ClientCertificateKey,
-	})
+	}
+	if c.KeysOnly { // what others are hashed from stays the same
+		shaping = append(shaping, c.KeysOnly)
+	}
+	inputs, err := json.Marshal(shaping)
 	if err != nil {
 		return c, "", err
 	}

@@ -59,6 +59,9 @@ type Options struct {
 	Endpoints                op.Endpoints // jwks_uri among them
 	JWKS                     string
 
+	// KeysOnly: it is no provider, but an issuer whose access tokens are verified.
+	KeysOnly bool
+
 	Name                                    string
 	ClientID, ClientSecret                  string
 	ClientAuth                              string

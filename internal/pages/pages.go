@@ -31,12 +31,13 @@ const (
 	Confirm       = "confirm.html"
 	Continue      = "continue.html"
 	SessionEnded  = "session_ended.html"
+	Handover      = "handover.html"
 	KeepFragment  = "keep_fragment.html"
 	Popup         = "popup.html"
 	Chooser       = "chooser.html"
 )
 
-var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, KeepFragment, Popup, Chooser}
+var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, Chooser, Handover, KeepFragment, Popup}
 
 const layout = "layout.html"
 
@@ -52,8 +53,8 @@ type Data struct {
 	ErrorID string // error.html, popup.html: finds the line in the log; may be empty
 	Status  int    // error.html: the HTTP status
 	User    string // who is signed in; empty for anonymous users
-	// Provider is the id of the provider where the user has signed in, in error.html;
-	// empty at sites with one provider.
+	// Provider is the name of the provider where the user has signed in, in error.html
+	// and chooser.html; empty at sites with one provider.
 	Provider string
 	Rule     string // error.html: the rule that refuses the user; may be empty
 	// Confirmation is the value of the form's hidden field of that name, in
@@ -62,7 +63,12 @@ type Data struct {
 	// Sent reports whether a form was sent and did not arrive, in
 	// session_ended.html.
 	Sent bool
-	// Action and Fields are the form of continue.html, and of chooser.html.
+	// LoginHost is the host where the user has signed in for this site and others, in
+	// confirm.html, and in signed_out.html if it is this one; empty if there is none.
+	LoginHost string
+	// Site is the host that the user is about to sign in to, in handover.html.
+	Site string
+	// Action and Fields are the form of continue.html, handover.html and chooser.html.
 	Action string
 	Fields map[string]string
 	// Choices are the providers of chooser.html, the remembered one first. Field is the
@@ -145,7 +151,7 @@ func try(t *template.Template) error {
 	}
 	full := Data{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
-		Confirmation: "c", Sent: true, Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
+		Confirmation: "c", Sent: true, Site: "s", LoginHost: "l", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
 		Choices: []Choice{{"i", "n", "/c", true}, {"j", "o", "/d", false}}, Field: "f", MaxLength: 1, Sought: true,
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))

@@ -61,7 +61,11 @@ func beganOf(s *session.Session) began {
 	if !s.IDTokenIssued.IsZero() {
 		issued = s.IDTokenIssued.Unix()
 	}
-	return began{signedIn: s.SignedIn.UnixMilli(), issued: issued, spared: s.Spared}
+	signedIn := s.SignedIn
+	if s.Parent != nil { // what ended that one has ended this one
+		signedIn = s.Parent.SignedIn
+	}
+	return began{signedIn: signedIn.UnixMilli(), issued: issued, spared: s.Spared}
 }
 
 // earlierSkew bounds how late a logout token may arrive and still end sessions
@@ -86,8 +90,8 @@ func (m moment) ends(b *began, aspect int) bool {
 // spare prepares a new session for a moment that was known before it. login is
 // when its login began.
 func spare(s *session.Session, m moment, aspect int, login time.Time) {
-	if !m.later() {
-		return
+	if !m.later() || s.Parent != nil {
+		return // a session that was handed over is spared what spares its parent
 	}
 	if m.at >= s.SignedIn.UnixMilli() {
 		s.Spared[aspect] = max(s.Spared[aspect], m.at)

@@ -11,7 +11,9 @@ import (
 // began. It is made once, so that later requests hash nothing. It is immutable.
 type Target struct {
 	id, subject, sid eventKey
-	named            bool // the provider named its session
+	named            bool     // the provider named its session
+	parent           eventKey // of the session that it was handed over from, if handedOver
+	handedOver       bool
 	began            began
 }
 
@@ -20,6 +22,9 @@ func TargetOf(s *session.Session, issuer string) Target {
 	m := Target{id: eventKey(s.ID), subject: hashKey("sub", issuer, s.Subject), named: s.SID != "", began: beganOf(s)}
 	if m.named {
 		m.sid = hashKey("sid", issuer, s.SID)
+	}
+	if s.Parent != nil {
+		m.parent, m.handedOver = eventKey(s.Parent.ID), true
 	}
 	return m
 }
@@ -82,7 +87,7 @@ func (x *index) OnlySessions() bool { return x.later.Load() == 0 }
 
 // Revoked reports whether an event ended the session with the target.
 func (x *index) Revoked(m *Target) bool {
-	if x.hasSession(m.id) {
+	if x.hasSession(m.id) || m.handedOver && x.hasSession(m.parent) {
 		return true
 	}
 	if x.later.Load() == 0 {
@@ -95,7 +100,7 @@ func (x *index) Revoked(m *Target) bool {
 // RevokedSession is Revoked for a session whose target is not at hand.
 func (x *index) RevokedSession(s *session.Session, issuer string) bool {
 	if x.later.Load() == 0 {
-		return x.hasSession(eventKey(s.ID))
+		return x.hasSession(eventKey(s.ID)) || s.Parent != nil && x.hasSession(eventKey(s.Parent.ID))
 	}
 	target := TargetOf(s, issuer)
 	return x.Revoked(&target)

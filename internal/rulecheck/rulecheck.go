@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -22,6 +23,9 @@ type Instance struct {
 	Providers []Provider
 	// ProviderIDs are the ids of all providers that the instance could name.
 	ProviderIDs []string
+	// Keys reports whether programs with access keys are let in, whose groups have any
+	// name.
+	Keys bool
 	// KnowsUsers reports whether only users of some directories are signed in.
 	KnowsUsers bool
 	// Places are where a session is needed.
@@ -86,14 +90,14 @@ func checkWorldwide(in *Instance, place *Place) error {
 // checkProviders refuses rules about providers that no user here signs in at.
 func checkProviders(in *Instance, place *Place) (err error) {
 	signIn := func(id string) bool {
-		return slices.ContainsFunc(in.Providers, func(p Provider) bool { return p.ID == id })
+		return in.Keys && id == program.KeyProvider || slices.ContainsFunc(in.Providers, func(p Provider) bool { return p.ID == id })
 	}
 	place.Rules.Each(func(rule *authz.Rule, use authz.Use) bool {
 		if rule.Kind != authz.KindProvider {
 			return true
 		}
 		for i, id := range rule.Values {
-			if !slices.Contains(in.ProviderIDs, id) {
+			if !slices.Contains(in.ProviderIDs, id) && !signIn(id) {
 				written := rule.ValueAsWritten(i)
 				err = suggest.Hint(fmt.Errorf("%s: there is no provider %s", rule, written), written, in.ProviderIDs...)
 				return false
@@ -116,7 +120,7 @@ func checkGroups(in *Instance, place *Place) (err error) {
 		}
 		for i, name := range rule.Values {
 			can := func(p Provider) bool { return p.CanHaveGroup(name) }
-			if len(in.Providers) > 0 && !slices.ContainsFunc(in.Providers, can) {
+			if len(in.Providers) > 0 && !in.Keys && !slices.ContainsFunc(in.Providers, can) {
 				err = fmt.Errorf("%s: no user can be in the group %q, since the option groups of the provider does not name it", rule, rule.ValueAsWritten(i))
 				return false
 			}
@@ -155,6 +159,7 @@ var saidByAny = []string{authz.KindClaim, authz.KindTenant, authz.KindACR, authz
 // worldwide are the hosts of issuers at which everyone can have an account.
 var worldwide = []string{
 	"accounts.google.com", "appleid.apple.com", "account.apple.com", "gitlab.com", "www.facebook.com", "www.linkedin.com", "api.login.yahoo.com",
+	"token.actions.githubusercontent.com", // gives tokens to the workflows of everyone
 }
 
 // microsoft are the hosts of Microsoft's issuers, whose first part of the path is a

@@ -100,6 +100,7 @@ func TestRulesThatCannotWork(t *testing.T) {
 		name      string
 		providers []Provider
 		known     bool
+		keys      bool
 		rules     string
 		err, warn string // what they contain; empty for none
 	}{
@@ -124,6 +125,11 @@ func TestRulesThatCannotWork(t *testing.T) {
 		{name: "a group that cannot be", providers: []Provider{some}, rules: "require group a b", err: `no user can be in the group "b"`},
 		{name: "a group that cannot be, denied", providers: []Provider{some}, rules: "deny group b", err: `no user can be in the group "b"`},
 		{name: "a group that cannot be, as an alternative", providers: []Provider{some}, rules: "require any group b group a", err: `no user can be in the group "b"`},
+		{name: "a group that only access keys can have", providers: []Provider{some}, keys: true, rules: "require group b"},
+		{name: "the provider of access keys", providers: []Provider{some}, keys: true, rules: "require provider key"},
+		{name: "the provider of access keys, denied", providers: []Provider{some}, keys: true, rules: "deny provider key"},
+		{name: "the provider of access keys where there are none", providers: []Provider{some}, rules: "require provider key", err: "there is no provider key"},
+		{name: "access keys and the whole world", providers: []Provider{google}, keys: true, err: "require any_user"},
 		{name: "a group of one of two providers", providers: []Provider{some, corp}, rules: "require group b"},
 		{name: "a claim of one provider", providers: []Provider{corp}, rules: "require claim level 3"},
 		{name: "a claim of any of two providers", providers: []Provider{corp, some}, rules: "require claim level 3", warn: "claim level 3"},
@@ -137,7 +143,7 @@ func TestRulesThatCannotWork(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			warnings, err := Check(&Instance{
-				Providers: row.providers, ProviderIDs: []string{"corp", "google", "some", "other"}, KnowsUsers: row.known,
+				Providers: row.providers, ProviderIDs: []string{"corp", "google", "some", "other"}, KnowsUsers: row.known, Keys: row.keys,
 				Places: []Place{{Rules: rules(t, row.rules)}},
 			})
 			if row.err == "" && err != nil {

@@ -39,6 +39,8 @@ const (
 
 	// Since both, in milliseconds.
 	tagConfirmed = 22
+
+	tagParent = 23
 )
 
 // The forms of the claims since version 3. In version 3, if they are compressed, the
@@ -92,7 +94,7 @@ func (s *Session) Encode() []byte {
 // version returns the earliest version before 4 that can hold the session.
 func (s *Session) version() byte {
 	switch {
-	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}, !s.Confirmed.IsZero():
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}, !s.Confirmed.IsZero(), s.Parent != nil:
 		return sessionTaggedVersion
 	case s.Grant.RefreshToken != "":
 		return sessionGrantVersion
@@ -141,6 +143,9 @@ func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
 		confirmed.Varint(s.Confirmed.UnixMilli() - epoch*1000)
 		w.Tagged(tagConfirmed, string(confirmed.B))
 	}
+	if s.Parent != nil {
+		w.Tagged(tagParent, s.Parent.Encode())
+	}
 }
 
 // decodeTagged reads the tagged fields up to their end, with times in seconds after an
@@ -166,6 +171,9 @@ func (s *Session) decodeTagged(r *wire.Reader, epoch int64) {
 			for i := range s.Spared {
 				s.Spared[i] = field.Varint()
 			}
+		case tagParent:
+			s.Parent = new(Parent)
+			field.Bad = s.Parent.Decode(field.Raw(len(field.S))) != nil
 		case tagConfirmed:
 			s.Confirmed = time.UnixMilli(field.Varint() + epoch*1000)
 		case tagAccessToken:

@@ -133,6 +133,10 @@ type Session struct {
 	// where that is not when the tokens were received; see ClaimsAsOf.
 	Confirmed time.Time
 
+	// Parent is the session at the login host that this one was handed over from; nil
+	// for one that its own site has made.
+	Parent *Parent
+
 	Claims claims.Set
 }
 
@@ -156,7 +160,11 @@ var ErrNone = errors.New("not a session")
 
 // Size is about how many bytes of memory the session's texts take.
 func (s *Session) Size() int {
-	return len(s.Provider) + len(s.Subject) + len(s.Username) + len(s.SID) + len(s.Return) +
+	parent := 0
+	if s.Parent != nil {
+		parent = 100 + len(s.Parent.Key) + len(s.Parent.Provider) + len(s.Parent.Username)
+	}
+	return parent + len(s.Provider) + len(s.Subject) + len(s.Username) + len(s.SID) + len(s.Return) +
 		len(s.AccessToken) + len(s.IDToken) + len(s.ACR) + len(s.Requested) + len(s.FromUserinfo) + len(s.Grant.RefreshToken) + len(s.Claims)
 }
 

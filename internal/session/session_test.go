@@ -324,3 +324,31 @@ func TestBindingsTellProvidersApart(t *testing.T) {
 		all[b] = pair[0] + " " + pair[1]
 	}
 }
+
+// A session that was handed over knows its parent, in every version that can hold it.
+func TestSessionsKnowTheirParent(t *testing.T) {
+	t.Parallel()
+	parent := &Parent{ID: ID{9}, Key: "session/ab", SignedIn: moment0, Expires: time.Unix(moment0.Unix()+600, 0), Provider: "corp", Username: "ada"}
+	for name, s := range map[string]Session{"whole": wholeSession(), "granted": grantedSession(), "tagged": taggedSession()} {
+		s.Parent = parent
+		s.Requested = s.Requested.And(NamesOf("sub"))
+		var read Session
+		if err := read.Decode(s.Encode()); err != nil {
+			t.Errorf("%s: expected no error, seen %v", name, err)
+		}
+		if !reflect.DeepEqual(read.Parent, parent) {
+			t.Errorf("%s: expected the parent %+v, seen %+v", name, parent, read.Parent)
+		}
+	}
+	for size := range parent.Encode() {
+		if new(Parent).Decode(parent.Encode()[:size]) == nil {
+			t.Errorf("the first %d bytes: expected an error, seen none", size)
+		}
+	}
+	least := leastSession()
+	least.Parent = parent
+	var read Session
+	if err := read.Decode(least.Encode()); err != nil || read.Parent == nil {
+		t.Errorf("the version before: expected a parent, seen %+v, %v", read.Parent, err)
+	}
+}

@@ -14,8 +14,9 @@ import (
 // never changes: whether the session is still valid is checked on every
 // request.
 //
-// It is bounded in bytes; the sessions that were not used for the longest time
-// go first. It is cut into shards, so that requests rarely wait for each other.
+// It is bounded in bytes; sessions that were not used for a long time go first,
+// in the order in which they came (the CLOCK algorithm): to move each one that is
+// used to the front takes longer than to find it. It is cut into shards, so that requests rarely wait for each other.
 // It is safe for concurrent use.
 type Cache struct {
 	seed   maphash.Seed
@@ -24,7 +25,7 @@ type Cache struct {
 
 type shard struct {
 	mu   sync.Mutex
-	lru  *simplelru.LRU[uint64, entry] // by a hash of the key
+	lru  *simplelru.LRU[uint64, entry] // by a hash of the key, the oldest last
 	size int                           // of what is in it, in bytes
 	max  int
 }
@@ -118,12 +119,15 @@ func (c *Cache) find(k *key) (hash uint64, s *shard) {
 }
 
 // get returns the session of exactly this key, or nil.
-func (c *Cache) get(k key) *Loaded {
-	hash, s := c.find(&k)
+func (c *Cache) get(k *key) *Loaded {
+	hash, s := c.find(k)
 	s.mu.Lock()
-	e, _ := s.lru.Get(hash)
+	e, found := s.lru.Peek(hash)
+	if found {
+		e.loaded.used = true
+	}
 	s.mu.Unlock()
-	if e.loaded == nil || e.key != k {
+	if !found || e.key != *k {
 		return nil
 	}
 	return e.loaded
@@ -136,10 +140,24 @@ func (c *Cache) set(k key, l *Loaded) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lru.Remove(hash)
+	for s.size+e.size() > s.max && s.lru.Len() > 0 {
+		s.evict()
+	}
 	s.size += e.size()
 	s.lru.Add(hash, e)
-	for s.size > s.max && s.lru.Len() > 1 {
-		s.lru.RemoveOldest()
+}
+
+// evict removes the oldest session that was not used. Those that were used count as
+// new ones once.
+func (s *shard) evict() {
+	for {
+		hash, oldest, found := s.lru.GetOldest()
+		if !found || !oldest.loaded.used {
+			s.lru.RemoveOldest()
+			return
+		}
+		oldest.loaded.used = false
+		s.lru.Get(hash) // moves it to the front
 	}
 }
 

@@ -19,7 +19,7 @@ func TestCacheIsBounded(t *testing.T) {
 	for i := range 4 * size / each {
 		of := key{place: "bounded", value: fmt.Sprint(i)}
 		c.set(of, loadedOf(fmt.Sprint(i), each))
-		l := c.get(of)
+		l := c.get(&of)
 		if l == nil {
 			t.Fatalf("%d: expected it in the cache, seen nothing", i)
 		}
@@ -38,8 +38,32 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Errorf("expected %d sessions at least, seen %d", size/each/2, sessions)
 	}
 	c.set(key{value: "huge"}, loadedOf("huge", 2*size))
-	if c.get(key{value: "huge"}) == nil {
+	if c.get(&key{value: "huge"}) == nil {
 		t.Error("an entry that is larger than the cache is removed at once")
+	}
+}
+
+// Sessions that are used outlive those that came later.
+func TestCacheKeepsWhatIsUsed(t *testing.T) {
+	t.Parallel()
+	const size, each = 8 << 20, 16 << 10
+	c := NewCache(size)
+	used := key{value: "used"}
+	c.set(used, loadedOf("used", each))
+	for i := range 4 * size / each {
+		c.set(key{value: fmt.Sprint(i)}, loadedOf(fmt.Sprint(i), each))
+		if c.get(&used) == nil {
+			t.Fatalf("after %d others: expected it in the cache, seen nothing", i)
+		}
+	}
+	if c.get(&key{value: "0"}) != nil {
+		t.Error("expected that the first of those that were not used is gone, seen it")
+	}
+	for i := range 8 * size / each {
+		c.set(key{value: fmt.Sprint("later", i)}, loadedOf("", each))
+	}
+	if c.get(&used) != nil {
+		t.Error("expected that what is no longer used goes, seen it")
 	}
 }
 
@@ -53,17 +77,17 @@ func TestCacheDistinguishesKeys(t *testing.T) {
 		"instance": {2, 2, "here", "cookie"}, "ring": {1, 3, "here", "cookie"}, "place": {1, 2, "there", "cookie"}, "value": {1, 2, "here", "Cookie"},
 		"instance and ring": {2, 1, "here", "cookie"},
 	} {
-		if c.get(other) != nil {
+		if c.get(&other) != nil {
 			t.Errorf("another %s is the same", name)
 		}
 	}
 	c.set(of, second)
-	if got := c.get(of); got != second {
+	if got := c.get(&of); got != second {
 		t.Errorf("expected the second session, seen %+v", got)
 	}
 	wantStats(t, c, 1, (&entry{of, second}).size())
 	c.remove(of)
-	if got := c.get(of); got != nil {
+	if got := c.get(&of); got != nil {
 		t.Errorf("after it was removed: expected nothing, seen %+v", got)
 	}
 	wantStats(t, c, 0, 0)
@@ -89,13 +113,13 @@ func TestCacheKeysOfOneHash(t *testing.T) {
 	there := key{place: "there", value: "cookie"}
 	c.set(here, loadedOf("here", 10))
 	c.set(there, loadedOf("there", 10))
-	if got := c.get(here); got != nil {
+	if got := c.get(&here); got != nil {
 		t.Errorf("the first of one hash: expected nothing, seen %+v", got)
 	}
-	if c.get(there) == nil {
+	if c.get(&there) == nil {
 		t.Fatal("the last of one hash: expected it in the cache, seen nothing")
 	}
-	wantStats(t, c, 1, (&entry{there, c.get(there)}).size())
+	wantStats(t, c, 1, (&entry{there, c.get(&there)}).size())
 }
 
 func TestCacheRemovesAnInstance(t *testing.T) {
@@ -108,7 +132,7 @@ func TestCacheRemovesAnInstance(t *testing.T) {
 	}
 	c.removeInstance(1)
 	for by := range uint64(3) {
-		if got := c.get(key{instance: by, value: "7"}) != nil; got != (by != 1) {
+		if got := c.get(&key{instance: by, value: "7"}) != nil; got != (by != 1) {
 			t.Errorf("of instance %d something is cached: %v", by, got)
 		}
 	}

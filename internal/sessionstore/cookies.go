@@ -41,7 +41,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value string, now time.Time) (*Loaded, error) {
 	k := m.key(ring, place, value)
-	l := m.Cache.get(k)
+	l := m.Cache.get(&k)
 	if l == nil {
 		buffer := buffers.Get().(*[]byte)
 		defer buffers.Put(buffer)
@@ -56,7 +56,7 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		}
 		k.value = strings.Clone(value) // without the header that it is part of
 		m.Cache.set(k, l)
-		m.Opened(&l.Session)
+		m.Opened(&l.Session, place, k.value)
 	}
 	if m.expired(&l.Session, now) {
 		return nil, nil
@@ -69,6 +69,13 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 
 func (m *cookieManager) Valid(ctx context.Context, l *Loaded) (bool, error) {
 	return m.validAt(ctx, l, m.Now())
+}
+
+func (m *cookieManager) EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error) {
+	if !m.expired(s, now) {
+		return false, nil
+	}
+	return m.validAt(ctx, &Loaded{Session: *s}, now)
 }
 
 func (m *cookieManager) validAt(ctx context.Context, l *Loaded, now time.Time) (bool, error) {
@@ -93,6 +100,14 @@ func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, place string,
 
 func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
 	return m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now()))
+}
+
+func (m *cookieManager) IsRevoked(ctx context.Context, target *revocation.Target) (bool, error) {
+	return isRevokedIn(ctx, m.Log, target)
+}
+
+func (m *cookieManager) RevokeParent(ctx context.Context, parent *session.Parent) error {
+	return m.Log.Add(ctx, m.revocationOfParent(parent))
 }
 
 func (m *cookieManager) Revocations() Revocations { return m.Log }

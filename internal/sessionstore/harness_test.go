@@ -115,7 +115,7 @@ func newNode(t *testing.T, kind string) *node {
 	now := func() time.Time { return n.now }
 	c := Config{
 		Cache: n.cache, Now: now, Lifetime: testLifetime, IdleTimeout: testIdle, IssuerOf: issuerOf,
-		Opened: func(*session.Session) { n.opened++ },
+		Opened: func(*session.Session, string, string) { n.opened++ },
 		TooLarge: func(_ *session.Session, bytes, limit int) error {
 			return fmt.Errorf("%w: %d of %d", errTestTooLarge, bytes, limit)
 		},

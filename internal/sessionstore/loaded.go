@@ -14,6 +14,8 @@ import (
 type Loaded struct {
 	Session session.Session
 	Stale   bool // its cookie should be sealed again, with a newer key
+	// Resources are the addresses where the session of a token counts; nil for all.
+	Resources []string
 
 	// What callers have found out about the session, once. The Manager does not
 	// use it.
@@ -22,6 +24,9 @@ type Loaded struct {
 	Groups    atomic.Pointer[claims.List]
 	Outdated  atomic.Int32
 	Rules     atomic.Value // what rules say about the user, as package flow keeps it
+	Stated    atomic.Value // the assertion that was made last, likewise
+
+	used bool // lately, for the cache, whose lock guards it
 
 	target atomic.Pointer[revocation.Target] // see base.target
 
@@ -32,6 +37,15 @@ type Loaded struct {
 	record  []byte
 	keys    []string
 	version atomic.Uint64
+}
+
+// RecordKey returns the key of the session's record in a store; empty for a session
+// in cookies.
+func (l *Loaded) RecordKey() string {
+	if l.ticket == nil {
+		return ""
+	}
+	return l.ticket.key
 }
 
 // InCookies reports whether the browser's cookies hold the session itself, so

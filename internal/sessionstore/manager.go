@@ -47,6 +47,11 @@ type Manager interface {
 	// Valid reports whether the session was not revoked since it was loaded.
 	Valid(ctx context.Context, l *Loaded) (bool, error)
 
+	// EndedByTime reports whether a session is over because of its own times, and
+	// was not revoked. Of a store, which forgets sessions that it has deleted, only
+	// revocations of more than one session are known.
+	EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error)
+
 	// Create keeps a new session and returns the values of its cookies.
 	// ErrRevoked means that the provider has ended it already.
 	Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) (chunks []string, err error)
@@ -58,6 +63,14 @@ type Manager interface {
 
 	// Revoke ends a session on all nodes, copies of its cookie included.
 	Revoke(ctx context.Context, l *Loaded) error
+
+	// IsRevoked reports whether a session that is not kept here was revoked: that of a
+	// token.
+	IsRevoked(ctx context.Context, target *revocation.Target) (bool, error)
+
+	// RevokeParent ends the session that a session was handed over from, and with it
+	// all that were handed over from it.
+	RevokeParent(ctx context.Context, parent *session.Parent) error
 
 	// Revocations is where all nodes learn what was revoked.
 	Revocations() Revocations
@@ -94,8 +107,9 @@ type Config struct {
 	// IssuerOf returns the issuer that revocations of a session name; empty if
 	// the instance does not have the session's provider.
 	IssuerOf func(*session.Session) string
-	// Opened is called with every session that was not in the cache.
-	Opened func(*session.Session)
+	// Opened is called with every session that was not in the cache, and with the
+	// cookie's place and value.
+	Opened func(s *session.Session, place, value string)
 	// TooLarge describes to an operator a session that takes more bytes than fit.
 	TooLarge func(s *session.Session, bytes, limit int) error
 }
@@ -158,7 +172,7 @@ func (b *base) target(l *Loaded) *revocation.Target {
 // well. It asks the log for the newest revocations of other nodes first.
 // ErrRevoked means that the provider ended the session during the login.
 func (b *base) begin(ctx context.Context, log *revocation.Log, fresh *session.Session) error {
-	log.CatchUp(ctx)
+	log.CatchUp(ctx) // of the parent, too, of a session that is handed over
 	if log.Begin(fresh, b.IssuerOf(fresh), fresh.Began) {
 		return ErrRevoked
 	}
@@ -171,6 +185,14 @@ func (b *base) revokedIn(log *revocation.Log, l *Loaded) bool {
 		return log.RevokedSession(&l.Session, "")
 	}
 	return log.Revoked(b.target(l))
+}
+
+// isRevokedIn reports whether the log has a revocation of a target.
+func isRevokedIn(ctx context.Context, log *revocation.Log, target *revocation.Target) (bool, error) {
+	if err := log.Ready(ctx); err != nil {
+		return false, err
+	}
+	return log.Revoked(target), nil
 }
 
 // revocationOf is the revocation of one session, by itself or by its user.
@@ -186,6 +208,13 @@ func (b *base) lastUntil(s *session.Session) time.Time {
 		longest = s.Expires
 	}
 	return longest.Add(RevocationMargin)
+}
+
+// revocationOfParent is the revocation of a session of another Manager, of which only
+// what a session has that was handed over is known. The lifetime there is taken to be
+// the same as here.
+func (b *base) revocationOfParent(p *session.Parent) revocation.Event {
+	return b.revocationOf(&session.Session{ID: p.ID, SignedIn: p.SignedIn, Expires: p.Expires}, b.Now())
 }
 
 // unlessUnknownKey drops what is wrong with a value that a stranger sent. What

@@ -25,6 +25,7 @@ const (
 
 var (
 	errRecords   = errors.New("the store returned another number of records than was asked for")
+	errElsewhere = errors.New("keep the session: the login host keeps its sessions elsewhere")
 	errContended = errors.New("keep the session's new state: others change it all the time")
 )
 
@@ -72,7 +73,7 @@ func NewRecordManager(c Config, in Records) Manager {
 // opening, and a store whose version is the same is not asked.
 func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value string, now time.Time) (*Loaded, error) {
 	k := m.key(ring, place, value)
-	l := m.Cache.get(k)
+	l := m.Cache.get(&k)
 	found := l != nil
 	version := uint64(0)
 	if m.Versioned != nil {
@@ -117,7 +118,7 @@ func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		}
 		l = newer
 		m.Cache.set(k.cloned(), l)
-		m.Opened(&l.Session)
+		m.Opened(&l.Session, place, value)
 	}
 	if m.expired(&l.Session, now) {
 		return nil, nil
@@ -149,6 +150,9 @@ func (m *recordManager) read(place string, l *Loaded, record []byte) (*Loaded, e
 	}
 	if m.Revoked != nil {
 		newer.keys = append([]string{l.ticket.key}, m.target(newer).Keys()...)
+		if parent := newer.Session.Parent; parent != nil {
+			newer.keys = append(newer.keys, parent.Key)
+		}
 	}
 	return newer, nil
 }
@@ -156,7 +160,15 @@ func (m *recordManager) read(place string, l *Loaded, record []byte) (*Loaded, e
 // revoked reports whether the session was revoked; records are those of its keys.
 func (m *recordManager) revoked(ctx context.Context, l *Loaded, records [][]byte) (bool, error) {
 	if m.Revoked != nil {
-		return m.target(l).RevokedBy(records[1:]), nil
+		records = records[1:]
+		if l.Session.IsHandedOver() { // the last record is its parent's
+			last := len(records) - 1
+			if records[last] == nil {
+				return true, nil
+			}
+			records = records[:last]
+		}
+		return m.target(l).RevokedBy(records), nil
 	}
 	if err := m.Log.Ready(ctx); err != nil {
 		return false, err
@@ -179,14 +191,33 @@ func (m *recordManager) Valid(ctx context.Context, l *Loaded) (bool, error) {
 	return !revoked, err
 }
 
+func (m *recordManager) EndedByTime(ctx context.Context, s *session.Session, now time.Time) (bool, error) {
+	if !m.expired(s, now) {
+		return false, nil
+	}
+	l := &Loaded{Session: *s}
+	if m.Revoked == nil {
+		revoked, err := m.revoked(ctx, l, nil)
+		return !revoked, err
+	}
+	records, err := m.load(ctx, m.target(l).Keys())
+	if err != nil {
+		return false, err
+	}
+	return !m.target(l).RevokedBy(records), nil
+}
+
 func (m *recordManager) Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) ([]string, error) {
 	t, err := newTicket(seal.NewRecordSecret())
 	if err != nil {
 		return nil, err
 	}
-	if m.Revoked == nil {
+	switch {
+	case m.Revoked == nil:
 		err = m.begin(ctx, m.Log, fresh)
-	} else {
+	case fresh.IsHandedOver() && fresh.Parent.Key == "":
+		err = errElsewhere
+	default:
 		var over bool
 		over, err = m.Revoked.Begin(ctx, fresh, m.IssuerOf(fresh), fresh.Began, m.lastUntil(fresh))
 		if err != nil {
@@ -268,6 +299,30 @@ func (m *recordManager) Revoke(ctx context.Context, l *Loaded) error {
 		return errors.Join(logged, fmt.Errorf("remove the session: %w", err))
 	}
 	return logged
+}
+
+func (m *recordManager) IsRevoked(ctx context.Context, target *revocation.Target) (bool, error) {
+	if m.Revoked == nil {
+		return isRevokedIn(ctx, m.Log, target)
+	}
+	records, err := m.load(ctx, target.Keys())
+	if err != nil {
+		return false, err
+	}
+	return target.RevokedBy(records), nil
+}
+
+func (m *recordManager) RevokeParent(ctx context.Context, parent *session.Parent) error {
+	var errs []error
+	if m.Revoked == nil {
+		errs = append(errs, m.Log.Add(ctx, m.revocationOfParent(parent)))
+	}
+	if parent.Key != "" {
+		if err := m.Store.Delete(context.WithoutCancel(ctx), parent.Key); err != nil {
+			errs = append(errs, fmt.Errorf("remove the session at the login host: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (m *recordManager) Revocations() Revocations {

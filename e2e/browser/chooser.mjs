@@ -1,0 +1,101 @@
+// The choice among two providers in a real Chromium, most of it by keyboard, for the Go test that starts it:
+//   node chooser.mjs '{"site": …, "domain": …, "shots": …}'
+// site: the relying party's origin, all of it private; domain: the e-mail domain of the first provider; shots: the
+// folder for screenshots. Prints one JSON object of what was seen; the Go test judges it.
+import { launch, open, password, shoot, signIn } from './chromium.mjs';
+
+const o = JSON.parse(process.argv[2]);
+const seen = { steps: [], violations: [], shots: [] };
+const browser = await launch();
+const chooser = (u) => u.origin === o.site && u.pathname === '/@app/auth/';
+
+// step says what a page is: the tree that screen readers get of it, and what has the focus.
+async function step(page, name, data) {
+  await page.waitForLoadState();
+  seen.steps.push({
+    name, url: page.url(), text: await page.locator('body').innerText(), tree: await page.locator('main, body').first().ariaSnapshot(),
+    focus: await page.evaluate(() => document.activeElement.innerText?.trim().split('\n')[0] || document.activeElement.id), ...data,
+  });
+}
+
+// tabTo presses Tab until something with that text or id has the focus, and says what had it on the way, and whether
+// each of them shows that it has.
+async function tabTo(page, text) {
+  const stops = [];
+  for (let n = 0; n < 12; n++) {
+    await page.keyboard.press('Tab');
+    stops.push(await page.evaluate(() => {
+      const e = document.activeElement, style = getComputedStyle(e);
+      return { text: e.innerText || e.id || e.tagName, visible: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 };
+    }));
+    if (stops.at(-1).text === text) break;
+  }
+  return stops;
+}
+
+const hint = (page) => page.locator('input[name=login]').inputValue();
+
+try {
+  const { page } = await open(browser, o.site, seen);
+
+  // the second provider, by keyboard
+  await page.goto(`${o.site}/page?x=1`);
+  await step(page, 'chooser');
+  await shoot(page, 'chooser', o.shots, seen);
+  await step(page, 'to partners', { stops: await tabTo(page, 'Partners') });
+  await page.keyboard.press('Enter');
+  await page.locator(password).waitFor();
+  await step(page, 'at partners');
+  await signIn(page, 'alice');
+  await page.waitForURL(`${o.site}/page?x=1`);
+  await step(page, 'signed in at partners');
+
+  // who is signed in is offered another account
+  await page.goto(`${o.site}/@app/auth/?returnto=/page`);
+  await step(page, 'another account');
+  await shoot(page, 'another-account', o.shots, seen);
+
+  // after a logout the choice is there, and has the focus
+  await page.goto(`${o.site}/Special:UserLogout`);
+  await page.locator('button[name=logout]').click();
+  await page.waitForURL((u) => u.origin === o.site && !u.pathname.startsWith('/Special:'));
+  await page.goto(`${o.site}/page?x=2`);
+  await step(page, 'remembered');
+  await shoot(page, 'remembered', o.shots, seen);
+  await page.keyboard.press('Enter');
+  await page.locator(password).waitFor();
+  await step(page, 'at partners again', { hint: await hint(page) });
+
+  // an address that no provider has, and one of the first provider, by keyboard
+  await page.goto(`${o.site}/page?x=3`);
+  await step(page, 'to the field', { stops: await tabTo(page, 'identifier') });
+  await page.keyboard.type('alice@unknown.example');
+  await page.keyboard.press('Enter');
+  await page.locator('[role=status]').waitFor();
+  await step(page, 'unknown');
+  await shoot(page, 'unknown', o.shots, seen);
+  await tabTo(page, 'identifier');
+  await page.keyboard.type(`alice@${o.domain}`);
+  await page.keyboard.press('Enter');
+  await page.locator(password).waitFor();
+  await step(page, 'at corp', { hint: await hint(page) });
+  await signIn(page, 'alice');
+  await page.waitForURL(`${o.site}/page?x=3`);
+  await step(page, 'signed in at corp');
+
+  // without JavaScript
+  const plain = await (await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: false })).newPage();
+  await plain.goto(`${o.site}/page?x=4`);
+  await plain.getByLabel('User name or e-mail').fill(`bob@${o.domain}`);
+  await plain.getByRole('button', { name: 'Continue' }).click();
+  await plain.waitForURL((u) => !chooser(u));
+  await signIn(plain, 'bob');
+  await plain.waitForURL(`${o.site}/page?x=4`);
+  seen.steps.push({ name: 'without scripts', url: plain.url(), text: await plain.locator('body').innerText() });
+} catch (e) {
+  seen.error = e.message;
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify(seen));
+process.exit(seen.error ? 1 : 0);

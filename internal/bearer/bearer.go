@@ -1,0 +1,89 @@
+// Package bearer judges the bearer tokens that issuers give to programs: access
+// tokens that are JWTs, by the issuer's keys, and others by asking a provider. What
+// was found out is remembered for a while by a keyed hash of the token.
+//
+// It knows which issuer judges a token, and makes the session that it stands for.
+// The checks of tokens are those of package op, users are made by package identity,
+// and what follows for a request is decided by package flow. It knows nothing of
+// requests and of configurations.
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+// Users makes sessions of the tokens of one issuer.
+type Users struct {
+	Mapping *identity.Mapping
+	Binding session.Binding
+	// Needs returns what instances need of a session.
+	Needs func() *identity.Needs
+	// Lifetime returns how long a session lasts whose token does not say when it
+	// expires.
+	Lifetime func() time.Duration
+	// Disabled reports whether the provider is switched off.
+	Disabled bool
+}
+
+// Revocations reports whether the user of a token, or their session at the provider,
+// was signed out since the token was issued.
+type Revocations func(context.Context, *revocation.Target) (bool, error)
+
+// retryAfter is how long to stay away if revocations are unknown or too many tokens
+// are being checked.
+const retryAfter = time.Second
+
+var errDisabled = &program.Refusal{Reason: "disabled: the provider is switched off"}
+
+// accept makes the entry of a token that passed every check.
+func (u *Users) accept(key key, raw string, token *op.AccessToken, now time.Time) (*entry, error) {
+	if u.Disabled {
+		return nil, errDisabled
+	}
+	e := &entry{sum: key.sum, token: token}
+	s, err := u.Mapping.NewBearerSession(u.Needs(), identity.Bearer{
+		Token: token, Raw: raw, ID: session.ID(key.sum[:16]), Binding: u.Binding, Now: now, Lifetime: u.Lifetime(),
+	})
+	if err != nil {
+		return nil, &program.Refusal{Reason: fmt.Sprintf("%s: %v", op.ReasonName, err)}
+	}
+	e.loaded.Session, e.loaded.Resources = *s, token.Resources
+	e.target = revocation.TargetOf(s, u.Mapping.IssuerOf(s))
+	return e, nil
+}
+
+// confirm returns the session of an entry, unless it was revoked meanwhile.
+func (revoked Revocations) confirm(ctx context.Context, e *entry) (*sessionstore.Loaded, error) {
+	is, err := revoked(ctx, &e.target)
+	if err != nil {
+		return nil, &program.UnavailableError{Err: err, RetryAfter: retryAfter}
+	}
+	if is {
+		return nil, &program.Refusal{Reason: string(op.ReasonRevoked) + ": the user was signed out since the token was issued", Session: &e.loaded.Session}
+	}
+	return &e.loaded, nil
+}
+
+// failure is what an error of package op means for a request.
+func failure(err error) error {
+	var bad *op.TokenError
+	if errors.As(err, &bad) {
+		return &program.Refusal{Reason: fmt.Sprintf("%s: %v", bad.Reason, bad.Err)}
+	}
+	after := retryAfter
+	var unavailable *op.UnavailableError
+	if errors.As(err, &unavailable) {
+		after = max(after, unavailable.RetryAfter)
+	}
+	return &program.UnavailableError{Err: err, RetryAfter: after}
+}

@@ -1,0 +1,136 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+const (
+	// MaxIntrospectionAge is the longest that a provider's word about a token counts.
+	MaxIntrospectionAge = 30 * time.Second
+	// negativeAge is how long a token is known to be bad.
+	negativeAge = 5 * time.Second
+	// maxOpaque is the most bytes of a token that a provider is asked about.
+	maxOpaque = 8 << 10
+	// maxCalls bounds the calls in flight.
+	maxCalls = 32
+)
+
+// Ask asks a provider about a token.
+type Ask func(ctx context.Context, token string) (*op.AccessToken, error)
+
+// Introspector asks a provider about tokens. It is safe for concurrent use.
+type Introspector struct {
+	ask     Ask
+	users   Users
+	age     time.Duration
+	revoked Revocations
+	now     func() time.Time
+
+	memory *memory
+	calls  chan struct{}
+	flight singleflight.Group
+}
+
+// NewIntrospector returns a verifier that has asked nothing yet. What the provider
+// says counts for age, at most MaxIntrospectionAge; zero to ask it each time.
+func NewIntrospector(ask Ask, users Users, age time.Duration, revoked Revocations, now func() time.Time) *Introspector {
+	return &Introspector{
+		ask: ask, users: users, age: min(age, MaxIntrospectionAge), revoked: revoked, now: now,
+		memory: newMemory(MaxIntrospectionAge), calls: make(chan struct{}, maxCalls),
+	}
+}
+
+// Recognizes reports whether a bearer token is for this verifier: all are.
+func (i *Introspector) Recognizes(string) bool { return true }
+
+var errNoToken = &program.Refusal{Reason: string(op.ReasonMalformed) + ": it is empty, has more than 8 KiB, or has characters that no bearer token has"}
+
+// Verify returns the session that a token stands for.
+func (i *Introspector) Verify(ctx context.Context, token string) (*sessionstore.Loaded, error) {
+	if len(token) > maxOpaque || !isB64Token(token) {
+		return nil, errNoToken
+	}
+	now := i.now()
+	k := i.memory.keyOf(token)
+	if e := i.memory.get(&k, now); e != nil {
+		return i.revoked.confirm(ctx, e)
+	}
+	if err := i.memory.refusal(&k, now); err != nil {
+		return nil, err
+	}
+	answer := i.flight.DoChan(string(k.sum[:]), func() (any, error) { return i.look(context.WithoutCancel(ctx), k, token) })
+	select {
+	case <-ctx.Done():
+		return nil, &program.UnavailableError{Err: context.Cause(ctx), RetryAfter: retryAfter}
+	case result := <-answer:
+		if result.Err != nil {
+			return nil, result.Err
+		}
+		return i.revoked.confirm(ctx, result.Val.(*entry))
+	}
+}
+
+var errBusy = errors.New("too many tokens are being checked")
+
+// look asks the provider and remembers what it says.
+func (i *Introspector) look(ctx context.Context, k key, token string) (*entry, error) {
+	if i.users.Disabled {
+		return nil, errDisabled
+	}
+	select {
+	case i.calls <- struct{}{}:
+		defer func() { <-i.calls }()
+	default:
+		return nil, &program.UnavailableError{Err: errBusy, RetryAfter: retryAfter}
+	}
+	asked := i.now() // before the answer, which is of some moment after
+	checked, err := i.ask(ctx, token)
+	var e *entry
+	if err != nil {
+		err = failure(err)
+	} else {
+		e, err = i.users.accept(k, token, checked, asked)
+	}
+	if err != nil {
+		if refusal := (*program.Refusal)(nil); errors.As(err, &refusal) {
+			i.memory.putRefusal(&k, err, i.now())
+		}
+		return nil, err
+	}
+	e.until = asked.Add(i.age)
+	if expires := checked.Expires; !expires.IsZero() && expires.Before(e.until) {
+		e.until = expires
+	}
+	if i.age > 0 {
+		i.memory.put(&k, e, asked)
+	}
+	return e, nil
+}
+
+// isB64Token reports whether a text has the form of a bearer token (RFC 6750 2.1).
+func isB64Token(token string) bool {
+	body := token
+	for len(body) > 0 && body[len(body)-1] == '=' {
+		body = body[:len(body)-1]
+	}
+	if body == "" {
+		return false
+	}
+	for _, c := range []byte(body) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,120 @@
+package bearer
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/expiring"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+)
+
+const (
+	maxEntries = 10_000
+	maxMemory  = 32 << 20 // bytes of what is remembered of good tokens
+	// entrySize is about what an entry takes beside its session's texts.
+	entrySize = 1 << 10
+)
+
+// key is what a token is remembered by. Nothing of the token is kept: hashes with a
+// key of this process are, of which the short one finds an entry and the long one
+// confirms it.
+type key struct {
+	short uint64
+	sum   [sha256.Size]byte
+}
+
+// entry is a token that passed every check.
+type entry struct {
+	sum    [sha256.Size]byte
+	token  *op.AccessToken
+	loaded sessionstore.Loaded
+	target revocation.Target
+	until  time.Time // it is checked again then
+}
+
+// verdict is a token that did not pass.
+type verdict struct {
+	sum   [sha256.Size]byte
+	err   error
+	until time.Time
+}
+
+// memory remembers the tokens of one verifier. It is safe for concurrent use.
+type memory struct {
+	seed   maphash.Seed
+	secret [sha256.Size]byte
+
+	mu   sync.RWMutex
+	good expiring.Map[uint64, *entry]
+	bad  expiring.Map[uint64, *verdict]
+}
+
+// newMemory returns a memory that remembers good tokens for at most this long.
+func newMemory(within time.Duration) *memory {
+	m := &memory{seed: maphash.MakeSeed()}
+	rand.Read(m.secret[:])
+	m.good = expiring.Map[uint64, *entry]{Within: within, Max: maxEntries, MaxSize: maxMemory}
+	m.bad = expiring.Map[uint64, *verdict]{Within: negativeAge, Max: maxEntries}
+	return m
+}
+
+// keyOf returns what a token is remembered by.
+func (m *memory) keyOf(token string) key {
+	var space [4 << 10]byte // enough for nearly all, and on the stack
+	b := append(space[:0], m.secret[:]...)
+	b = append(b, token...)
+	return key{m.short(token), sha256.Sum256(b)}
+}
+
+func (m *memory) short(token string) uint64 { return maphash.String(m.seed, token) }
+
+// knows reports whether a token seems to be remembered as good.
+func (m *memory) knows(token string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	_, ok := m.good.Get(m.short(token))
+	return ok
+}
+
+// get returns the entry of a token that can be used without another check.
+func (m *memory) get(k *key, now time.Time) *entry {
+	m.mu.RLock()
+	e, ok := m.good.Get(k.short)
+	m.mu.RUnlock()
+	if !ok || subtle.ConstantTimeCompare(e.sum[:], k.sum[:]) != 1 || !now.Before(e.until) || !e.token.IsCurrent() {
+		return nil
+	}
+	return e
+}
+
+// put remembers a good token.
+func (m *memory) put(k *key, e *entry, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.good.Put(k.short, e, now)
+	m.good.Grow(entrySize + e.loaded.Session.Size())
+}
+
+// refusal returns why a token was found bad a moment ago, or nil.
+func (m *memory) refusal(k *key, now time.Time) error {
+	m.mu.RLock()
+	v, ok := m.bad.Get(k.short)
+	m.mu.RUnlock()
+	if !ok || subtle.ConstantTimeCompare(v.sum[:], k.sum[:]) != 1 || !now.Before(v.until) {
+		return nil
+	}
+	return v.err
+}
+
+// putRefusal remembers a bad token.
+func (m *memory) putRefusal(k *key, err error, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.bad.Put(k.short, &verdict{k.sum, err, now.Add(negativeAge)}, now)
+}

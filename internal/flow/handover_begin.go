@@ -1,0 +1,106 @@
+package flow
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// beginAtLoginHost sends the browser to the login host, with a sealed request. A
+// transaction in the browser binds what comes back to it.
+func (l *login) beginAtLoginHost(s *cookiescope.Scope, ring *seal.Ring) *Failure {
+	t := l.handoverTransaction(s)
+	if !l.sharesCookie(s) { // else there is no transaction to remember it
+		t.Popup, t.Fragment = l.popup, l.fragmentKey(s, t.State)
+	}
+	request := l.handoverRequest(s, &t)
+	sealed, err := request.Seal(ring, *l.LoginHost.At)
+	if err != nil {
+		return l.refuse(errorcode.BadRequest, err)
+	}
+	if request.Cookie == "" {
+		name := s.TransactionPrefix + session.HashState(t.State).CookieSuffix()
+		value := l.sealTransaction(s, ring, name, &t)
+		l.expireOldest(s, ring)
+		cookie.Set(l.header(), s.Cookie(name, value, "/", int(session.TransactionLifetime.Seconds())))
+	}
+	return l.sendTo(l.LoginHost.At.String()+l.handoverURL(sealed), t.Fragment)
+}
+
+// handoverTransaction returns the login in flight.
+func (l *login) handoverTransaction(s *cookiescope.Scope) session.Transaction {
+	t := session.NewTransaction()
+	t.Binding, t.Began, t.RedirectURI = handoverBinding(*l.LoginHost.At), l.Now(), s.Origin.String()
+	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
+	demands := op.Demands{Proof: l.proof}
+	if l.provider != nil {
+		t.Provider, demands = l.provider.ID, l.demands()
+	}
+	t.Demands = demands.Encode()
+	return t
+}
+
+// handoverRequest returns what the login host has to know of it.
+func (l *login) handoverRequest(s *cookiescope.Scope, t *session.Transaction) handover.Request {
+	proof := l.proof
+	request := handover.Request{
+		Origin: s.Origin.String(), Prefix: l.Endpoints, At: t.Began, Store: l.LoginHost.Store,
+		Transaction: handover.HashTransaction(t.State), Providers: l.accepted(), Parameters: l.extra,
+	}
+	if l.provider != nil {
+		proof.Add(proofOfProvider(l.provider))
+		request.Wanted = l.provider.ID
+	}
+	for _, p := range l.Providers {
+		request.Requested = request.Requested.And(p.Mapping.RequestedOf(l.NeedsOf(p, "")))
+	}
+	request.MaxAge, request.ACR = proof.MaxAge, proof.ACR
+	if l.sharesCookie(s) {
+		request.Transaction, request.Cookie = handover.TransactionHash{}, s.SessionAAD
+		request.Return = l.returnTo
+		if strings.HasPrefix(l.returnTo, "/") || l.returnTo == "" {
+			request.Return = s.Origin.String() + cmp.Or(address.Shorten(l.returnTo, maxSharedReturn), l.Home)
+		}
+	}
+	slices.SortFunc(request.Providers, func(a, b handover.Accepted) int { return strings.Compare(a.ID, b.ID) })
+	return request
+}
+
+// maxSharedReturn bounds a return address that a request holds.
+const maxSharedReturn = 1000
+
+// sharesCookie reports whether the session's cookie reaches the login host, too: then
+// the session that is made there is one here.
+func (in *Instance) sharesCookie(s *cookiescope.Scope) bool {
+	return in.CookieDomain != "" &&
+		address.CookieDomainCovers(in.LoginHost.At.Hostname(), in.CookieDomain) == address.CoversAll &&
+		address.CookieDomainCovers(s.Origin.Hostname(), in.CookieDomain) == address.CoversAll
+}
+
+// promptOf returns the prompt of a login link that asks for another account.
+func (x *Exchange) promptOf(p *Provider) string {
+	if x.LoginHost.At != nil {
+		return selectAccount // the login host knows what the provider takes
+	}
+	return p.otherAccount(x.R.Context())
+}
+
+// withParameters returns the parameters of a request with one more.
+func withParameters(parameters url.Values, name, value string) url.Values {
+	all := make(url.Values)
+	for known, values := range parameters {
+		all[known] = values
+	}
+	all.Set(name, value)
+	return all
+}

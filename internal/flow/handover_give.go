@@ -1,0 +1,148 @@
+package flow
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+)
+
+// give hands the session over, or asks the user first if no user was ever handed over
+// to the site.
+func (h *handoverFlow) give() error {
+	if h.request.Cookie != "" {
+		return h.leadBack()
+	}
+	known, err := h.LoginHost.Handovers.Knows(h.R.Context(), h.request.Origin)
+	if err != nil {
+		return h.respondError(storageFailure(err))
+	}
+	if !known {
+		return h.ask()
+	}
+	return h.giveTicket()
+}
+
+// leadBack leads to a site that shares the session's cookie.
+func (h *handoverFlow) leadBack() error {
+	location := h.request.Return
+	var others []address.Origin
+	if u, err := url.Parse(location); err == nil {
+		if origin, err := address.ParseOrigin(u.Scheme + "://" + u.Host); err == nil {
+			others = append(others, origin) // which the site has checked
+		}
+	}
+	if _, ok := address.Return(location, address.Origin{}, others); !ok {
+		return h.respondError(h.refuse(errorcode.BadRequest, errors.New("the return address is none")))
+	}
+	return pages.Redirect(h.W, http.StatusSeeOther, location)
+}
+
+// ask shows which site wants to know who the user is. The page's form holds the request
+// and what only this session's user can have got.
+func (h *handoverFlow) ask() error {
+	sealed, err := h.request.Seal(h.ring, h.Scope().Origin)
+	if err != nil {
+		return h.respondError(h.refuse(errorcode.BadRequest, err))
+	}
+	return h.render(pages.Handover, http.StatusOK, pages.Data{
+		Title: "Sign in to " + h.site.Host + "?", Site: h.site.Host, User: h.State.User().ID(), Action: h.Endpoints + "/" + handoverRest,
+		Fields: map[string]string{"request": sealed, "confirmation": h.ring.Seal(seal.ForHandover, h.confirmationPlace(), h.confirmed())},
+	})
+}
+
+// confirmationPlace binds an answer to the question about a site.
+func (h *handoverFlow) confirmationPlace() string {
+	return "handover confirmation\x00" + h.Scope().Origin.String() + "\x00" + h.request.Origin
+}
+
+// confirmed stands for the session that is handed over, and the login at the site.
+func (h *handoverFlow) confirmed() []byte {
+	sum := sha256.Sum256(append(h.State.session.ID[:], h.request.Transaction[:]...))
+	return sum[:]
+}
+
+// agree notes that a user has agreed to a site, and hands the session over.
+func (h *handoverFlow) agree(confirmation string) error {
+	plain, _, err := h.ring.Open(seal.ForHandover, h.confirmationPlace(), confirmation)
+	if err != nil || !bytes.Equal(plain, h.confirmed()) {
+		return h.ask()
+	}
+	if err := h.LoginHost.Handovers.Note(h.R.Context(), h.request.Origin); err != nil {
+		return h.respondError(storageFailure(err))
+	}
+	h.info("users are handed over to a site for the first time", slog.String("site", h.request.Origin), slog.String("login_host", h.Scope().Origin.String()))
+	return h.giveTicket()
+}
+
+// giveTicket stores a record of the session, and sends the browser to the site with a
+// reference to it.
+func (h *handoverFlow) giveTicket() error {
+	record, err := h.record()
+	if err != nil {
+		return h.respondError(h.refuse(errorcode.BadRequest, err))
+	}
+	ticket := handover.NewTicket()
+	name, err := ticket.Name()
+	if err != nil {
+		return &Error{Status: http.StatusInternalServerError, Err: err}
+	}
+	sealed, err := ticket.Seal(h.ring, &record)
+	if err != nil {
+		return &Error{Status: http.StatusInternalServerError, Err: err}
+	}
+	if err := h.LoginHost.Handovers.Put(h.R.Context(), name, sealed); err != nil {
+		return h.respondError(storageFailure(err))
+	}
+	h.info("a session is handed over", slog.String("site", h.request.Origin), slog.String("provider", h.State.provider.ID),
+		slog.String("session", audit.SessionName(h.State.session)), slog.String("client_ip", h.Server.ClientIP(h.R.Context())))
+	return pages.Redirect(h.W, http.StatusSeeOther, h.site.String()+h.request.Prefix+"/"+record.Provider+"/"+handoverRest+"?ticket="+ticket.String())
+}
+
+// record is what the site gets to know. It holds no tokens.
+func (h *handoverFlow) record() (r handover.Record, err error) {
+	st := h.State
+	p, s := st.provider, st.session
+	kept, ok := identity.SourcesOf(s)
+	if !ok {
+		return r, errLacksClaims
+	}
+	accepted, ok := h.request.Accepts(p.Registration)
+	if !ok {
+		return r, errOtherProvider
+	}
+	r = handover.Record{
+		Origin: h.site.String(), Transaction: h.request.Transaction, At: h.Now(),
+		Provider: accepted.ID, Binding: accepted.Binding, Lost: kept.Lost, Scopes: kept.Scopes,
+		AuthTime: s.AuthTime, Issued: s.IDTokenIssued, Spared: s.Spared,
+		Parent: session.Parent{
+			ID: s.ID, Key: st.loaded.RecordKey(), SignedIn: s.SignedIn, Expires: s.Expires,
+			Provider: p.ID, Username: s.Username,
+		},
+	}
+	if r.IDToken, err = jsonOf(kept.IDToken); err == nil && kept.Userinfo != nil {
+		r.Userinfo, err = jsonOf(kept.Userinfo)
+	}
+	return r, err
+}
+
+func jsonOf(value any) (string, error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return "", fmt.Errorf("write claims: %w", err)
+	}
+	return string(encoded), nil
+}

@@ -1,0 +1,263 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/streams"
+)
+
+// This file reports whether a stream may go on that began with a request: whether a
+// request like it would still be served.
+
+// Guard is an instance that has let the request of a signed-in user pass.
+type Guard struct {
+	instance *Instance
+	rules    []*authz.Set
+	next     *guardAt // another one that has, or nil
+	public   bool
+}
+
+// guardAt is a guard behind which another one is.
+type guardAt struct {
+	Guard
+	at *Instance // that has opened the session
+}
+
+// IsZero reports whether there is no guard.
+func (g *Guard) IsZero() bool { return g.instance == nil }
+
+// Pass notes that an instance lets the request pass, by a policy. It may be behind
+// others that have.
+func (g *Guard) Pass(in *Instance, st *State, policy *authz.Policy) {
+	if g.instance != nil {
+		g.next = &guardAt{*g, st.at}
+	}
+	g.instance, g.rules, g.public = in, policy.Rules, policy.Public
+}
+
+// Watch is what is kept of a request that became a stream: what it came with, and who
+// let it pass.
+type Watch struct {
+	guard Guard
+	at    *Instance // that has opened the session
+	// cookie is that of the session, or nil for a program, which has a credential.
+	cookie     *liveCookie
+	credential program.Credential
+	session    session.ID
+}
+
+// Watch has a response that becomes a stream judged by the session of its request.
+func (st *State) Watch(guard Guard, response *streams.Response) {
+	if response.Check != nil {
+		return
+	}
+	w := &Watch{guard: guard, at: st.at, session: st.session.ID}
+	response.Check, response.Ended, response.Released = w.Check, w.logEnded, func() {}
+	if st.IsProgram() {
+		w.credential, _ = st.at.Programs.Find(&st.Credentials) // which did let the request in
+		return
+	}
+	cookies := &st.at.Shared.Memory.liveCookies
+	w.cookie = cookies.acquire(st.session, st.place(), st.value)
+	response.Released = func() { cookies.release(w.cookie) }
+}
+
+// place returns the place that the session's cookie belongs to. A handler behind the
+// guard may have changed the host of the request since.
+func (st *State) place() (place string) {
+	for _, r := range []*http.Request{st.r, st.at.Server.Original(st.r)} {
+		s := st.at.Scopes.Of(r)
+		if s == nil {
+			continue
+		}
+		place = s.SessionAAD
+		if l, err := st.at.loadAgain(r.Context(), place, st.value, st.at.Now()); err == nil && l != nil {
+			return place
+		}
+	}
+	return place
+}
+
+// Check judges the stream as a request with the same cookie or credential would be
+// judged. It changes nothing: a session is not used by a stream.
+func (w *Watch) Check(ctx context.Context) streams.Verdict {
+	load := w.loadSession
+	if w.cookie == nil {
+		load = w.loadProgram
+	}
+	l, p, verdict := load(ctx)
+	if verdict != streams.Allowed {
+		return verdict
+	}
+	if f := w.at.checkKnown(ctx, p, &l.Session); f != nil {
+		if f.Code == errorcode.UserUnknown {
+			return streams.Over
+		}
+		return streams.Unknown
+	}
+	st := State{at: w.at, provider: p, loaded: l, session: &l.Session, scheme: w.credential.Scheme}
+	for guard := &w.guard; ; guard = &guard.next.Guard {
+		if !guard.stillServes(&st) {
+			return streams.Over
+		}
+		if guard.next == nil || guard.next.at != w.at { // which had another session
+			return streams.Allowed
+		}
+	}
+}
+
+// loadSession loads the session as the newest cookie has it.
+func (w *Watch) loadSession(ctx context.Context) (*sessionstore.Loaded, *Provider, streams.Verdict) {
+	in := w.at
+	l, err := in.loadAgain(ctx, w.cookie.place, w.cookie.value(), in.Now())
+	switch {
+	case err != nil:
+		return nil, nil, streams.Unknown
+	case l == nil || l.Session.ID != w.session || in.recheckDue(&l.Session):
+		return nil, nil, streams.Over
+	}
+	p := in.Providers[l.Session.Provider]
+	if p == nil || p.Binding != l.Session.Binding || p.Disabled {
+		return nil, nil, streams.Over
+	}
+	return l, p, streams.Allowed
+}
+
+// loadProgram verifies the credential again.
+func (w *Watch) loadProgram(ctx context.Context) (*sessionstore.Loaded, *Provider, streams.Verdict) {
+	l, p, err := w.at.verifyProgram(ctx, &w.credential)
+	var unavailable *program.UnavailableError
+	switch {
+	case errors.As(err, &unavailable):
+		return nil, nil, streams.Unknown
+	case err != nil:
+		return nil, nil, streams.Over
+	}
+	return l, p, streams.Allowed
+}
+
+// stillServes reports whether the instance would serve a request with the session.
+// Expressions about the request were evaluated when it came.
+func (g *Guard) stillServes(st *State) bool {
+	x := sessions{request{Instance: g.instance, State: st}}
+	facts := authz.Facts{User: st.User(), Shortfall: x.findShortfall(), Policy: authz.Policy{Public: g.public, Rules: g.rules}}
+	subject := st.Subject(nil)
+	facts.Outcome = authz.EvaluateAgain(g.rules, &subject, st.rulesMemory())
+	return authz.Decide(&facts).Action == authz.Serve
+}
+
+// loadAgain loads the session of a cookie as a request does.
+func (in *Instance) loadAgain(ctx context.Context, place, value string, now time.Time) (*sessionstore.Loaded, error) {
+	ring, err := in.Keys.Ring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, err := in.Sessions.Load(ctx, ring, place, value, now)
+	if errors.Is(err, seal.ErrUnknownKey) {
+		if ring, err = in.Keys.Renewed(ctx); err != nil {
+			return nil, err
+		}
+		l, err = in.Sessions.Load(ctx, ring, place, value, now)
+	}
+	if errors.Is(err, seal.ErrUnknownKey) {
+		return nil, nil // the key was withdrawn
+	}
+	return l, err
+}
+
+// logEnded logs that the stream is ended.
+func (w *Watch) logEnded() {
+	w.at.Logger.LogAttrs(context.Background(), slog.LevelInfo, "a stream ends, since its user must not have it any more",
+		slog.String("session", audit.SessionName(&session.Session{ID: w.session})))
+}
+
+// liveCookies knows the newest session cookie of each session that has a stream, as
+// far as this process has seen it: the session of a stream goes on when a request
+// renews it.
+type liveCookies struct {
+	count atomic.Int32 // of entries, for those who ask on every session that is opened
+	mu    sync.Mutex
+	all   map[session.ID]*liveCookie
+}
+
+type liveCookie struct {
+	id    session.ID
+	place string
+
+	uses int // guarded by the mutex of liveCookies
+	mu   sync.Mutex
+	text string
+	seen time.Time // when the session was used last, and when it was updated
+	made time.Time
+}
+
+func (c *liveCookie) value() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text
+}
+
+// acquire returns the entry of a session, which a cookie's value stands for.
+func (all *liveCookies) acquire(s *session.Session, place, value string) *liveCookie {
+	all.mu.Lock()
+	c := all.all[s.ID]
+	if c == nil || c.place != place {
+		c = &liveCookie{id: s.ID, place: place}
+		if all.all == nil {
+			all.all = make(map[session.ID]*liveCookie)
+		}
+		all.all[s.ID] = c
+		all.count.Add(1)
+	}
+	c.uses++
+	all.mu.Unlock()
+	c.renew(s, value)
+	return c
+}
+
+func (all *liveCookies) release(c *liveCookie) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if c.uses--; c.uses > 0 {
+		return
+	}
+	all.count.Add(-1)
+	if all.all[c.id] == c {
+		delete(all.all, c.id)
+	}
+}
+
+// see takes the value of a session's cookie over, if the session has streams.
+func (all *liveCookies) see(s *session.Session, place, value string) {
+	if all.count.Load() == 0 {
+		return
+	}
+	all.mu.Lock()
+	c := all.all[s.ID]
+	all.mu.Unlock()
+	if c != nil && c.place == place {
+		c.renew(s, value)
+	}
+}
+
+// renew takes over the value of a newer state.
+func (c *liveCookie) renew(s *session.Session, value string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.text == "" || !s.Seen.Before(c.seen) && !s.Updated().Before(c.made) {
+		c.text, c.seen, c.made = string([]byte(value)), s.Seen, s.Updated()
+	}
+}

@@ -1,0 +1,229 @@
+package handover
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+)
+
+// Storage is what login hosts and sites share: the records of tickets, each of which
+// is taken once, and the sites that users have agreed to.
+type Storage interface {
+	// Put keeps a record under a new name.
+	Put(ctx context.Context, name string, record []byte) error
+	// Take returns a record and removes it. Of several calls for one name, on all
+	// nodes, one at most gets the record. It is nil if there is none.
+	Take(ctx context.Context, name string) (record []byte, err error)
+	// Knows reports whether a site was noted.
+	Knows(ctx context.Context, origin string) (bool, error)
+	// Note notes a site.
+	Note(ctx context.Context, origin string) error
+}
+
+const (
+	root     = "oidc_rp/handover"
+	siteRoot = "oidc_rp/handover-sites"
+	// taken is the end of a marker's name: the record beside it is burnt, even if it
+	// cannot be deleted.
+	taken = "-taken"
+
+	lookWithin = 5 * time.Second
+	lockWithin = 10 * time.Second
+)
+
+// siteName names a site in keys. Its size and characters are bounded.
+func siteName(origin string) string {
+	sum := sha256.Sum256([]byte(origin))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Files is a Storage in the storage that nodes share, for sessions in cookies or on
+// such a storage. It is safe for concurrent use.
+type Files struct {
+	used    atomic.Bool // a handover was seen here
+	storage func() clusterstore.Storage
+	now     func() time.Time
+}
+
+// NewFiles returns a Storage in another one. It calls storage at each use, since the
+// storage may change with the configuration.
+func NewFiles(storage func() clusterstore.Storage, now func() time.Time) *Files {
+	return &Files{storage: storage, now: now}
+}
+
+func fileKey(minute int64, name string) string { return fmt.Sprintf("%s/%d/%s", root, minute, name) }
+
+// within does work that does not end when the browser leaves, nor wait for a storage
+// that hangs.
+func within[T any](ctx context.Context, what string, work func(context.Context) (T, error)) (T, error) {
+	value, err := bounded.Within(context.WithoutCancel(ctx), lookWithin, work)
+	if err != nil {
+		return value, fmt.Errorf("%s: %w", what, err)
+	}
+	return value, nil
+}
+
+// Put implements Storage.
+func (f *Files) Put(ctx context.Context, name string, record []byte) error {
+	f.used.Store(true)
+	_, err := within(ctx, "store a handover", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, f.storage().Store(ctx, fileKey(f.now().Unix()/60, name), record)
+	})
+	return err
+}
+
+// Take implements Storage. The lock of all nodes is held, and the first one that writes
+// the marker gets the record: a storage need not say whether a delete removed anything.
+func (f *Files) Take(ctx context.Context, name string) ([]byte, error) {
+	f.used.Store(true)
+	storage := f.storage()
+	unlock, err := clusterstore.LockWithin(context.WithoutCancel(ctx), storage, root+"/"+name, lockWithin)
+	if err != nil {
+		return nil, fmt.Errorf("take a handover: %w", err)
+	}
+	defer unlock()
+	return within(ctx, "take a handover", func(ctx context.Context) ([]byte, error) {
+		last := int64(-1)
+		for _, at := range []time.Time{f.now().Add(-2 * TicketLifetime), f.now().Add(-TicketLifetime), f.now(), f.now().Add(clusterstore.ClocksDiffer)} {
+			minute := at.Unix() / 60
+			if minute == last {
+				continue
+			}
+			last = minute
+			if record, err := takeFile(ctx, storage, fileKey(minute, name)); record != nil || err != nil {
+				return record, err
+			}
+		}
+		return nil, nil
+	})
+}
+
+// takeFile takes a record under the lock.
+func takeFile(ctx context.Context, storage clusterstore.Storage, key string) ([]byte, error) {
+	record, err := storage.Load(ctx, key)
+	if err != nil {
+		return nil, clusterstore.IgnoreAbsent(err)
+	}
+	if _, err := storage.Load(ctx, key+taken); !errors.Is(err, fs.ErrNotExist) {
+		return nil, err // nil: it was taken before
+	}
+	if err := storage.Store(ctx, key+taken, []byte{1}); err != nil {
+		return nil, err
+	}
+	_ = storage.Delete(ctx, key) // the marker counts, and Sweep deletes both
+	return record, nil
+}
+
+// Knows implements Storage.
+func (f *Files) Knows(ctx context.Context, origin string) (bool, error) {
+	return within(ctx, "look up a site", func(ctx context.Context) (bool, error) {
+		_, err := f.storage().Load(ctx, siteRoot+"/"+siteName(origin))
+		return err == nil, clusterstore.IgnoreAbsent(err)
+	})
+}
+
+// Note implements Storage.
+func (f *Files) Note(ctx context.Context, origin string) error {
+	_, err := within(ctx, "note a site", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, f.storage().Store(ctx, siteRoot+"/"+siteName(origin), []byte(origin+"\n"))
+	})
+	return err
+}
+
+// Sweep deletes records that are over. Call it every minute. It does nothing on a node
+// that has seen no handover.
+func (f *Files) Sweep(ctx context.Context) error {
+	if !f.used.Load() {
+		return nil
+	}
+	return clusterstore.SweepMinutes(ctx, f.storage(), root, f.now(), 2*TicketLifetime)
+}
+
+// RecordStore is what Records needs of a session store; the contract is that of
+// store.Store.
+type RecordStore interface {
+	Reload(ctx context.Context, keys ...string) (records [][]byte, err error)
+	Save(ctx context.Context, key string, record []byte, expires time.Time) error
+	Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (done bool, err error)
+}
+
+// Records is a Storage in a session store, for nodes that share that and not a
+// storage. It is safe for concurrent use.
+type Records struct {
+	store RecordStore
+	now   func() time.Time
+}
+
+// NewRecords returns a Storage in a session store.
+func NewRecords(store RecordStore, now func() time.Time) *Records { return &Records{store, now} }
+
+const (
+	recordFolder = "handover/"
+	siteFolder   = "handover-site/"
+	// siteExpires is for how long a site stays noted in a store, whose records expire.
+	siteExpires = 400 * 24 * time.Hour
+)
+
+// burnt is in the place of a record that was taken.
+var burnt = []byte{0}
+
+// expires is longer than anyone asks for a record, by any clock.
+func (r *Records) expires() time.Time { return r.now().Add(3 * TicketLifetime) }
+
+// Put implements Storage.
+func (r *Records) Put(ctx context.Context, name string, record []byte) error {
+	if err := r.store.Save(context.WithoutCancel(ctx), recordFolder+name, record, r.expires()); err != nil {
+		return fmt.Errorf("store a handover: %w", err)
+	}
+	return nil
+}
+
+// Take implements Storage: of several that replace a record at once, one does.
+func (r *Records) Take(ctx context.Context, name string) ([]byte, error) {
+	ctx = context.WithoutCancel(ctx)
+	record, err := r.load(ctx, recordFolder+name)
+	if err != nil || record == nil || string(record) == string(burnt) {
+		return nil, err
+	}
+	done, err := r.store.Replace(ctx, recordFolder+name, record, burnt, r.expires())
+	if err != nil {
+		return nil, fmt.Errorf("take a handover: %w", err)
+	}
+	if !done {
+		return nil, nil
+	}
+	return record, nil
+}
+
+func (r *Records) load(ctx context.Context, key string) ([]byte, error) {
+	records, err := r.store.Reload(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("load a handover: %w", err)
+	}
+	if len(records) != 1 {
+		return nil, errors.New("load a handover: the store returned another number of records than was asked for")
+	}
+	return records[0], nil
+}
+
+// Knows implements Storage.
+func (r *Records) Knows(ctx context.Context, origin string) (bool, error) {
+	record, err := r.load(ctx, siteFolder+siteName(origin))
+	return record != nil, err
+}
+
+// Note implements Storage.
+func (r *Records) Note(ctx context.Context, origin string) error {
+	if err := r.store.Save(context.WithoutCancel(ctx), siteFolder+siteName(origin), []byte(origin), r.now().Add(siteExpires)); err != nil {
+		return fmt.Errorf("note a site: %w", err)
+	}
+	return nil
+}
