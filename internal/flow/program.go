@@ -60,7 +60,7 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 		return false, nil
 	}
 	st := x.State
-	c, err := x.Programs.Find(&st.Credentials)
+	c, err := x.Programs.Find(st.Credentials)
 	if c.Scheme == program.None {
 		return false, nil
 	}
@@ -86,7 +86,7 @@ func (x *Exchange) WithholdCredential() {
 	if x.Programs == nil {
 		return
 	}
-	if c, _ := x.Programs.Find(&x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
+	if c, _ := x.Programs.Find(x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
 		delete(x.R.Header, "Authorization")
 	}
 }
