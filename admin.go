@@ -1,11 +1,13 @@
 package oidcrp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -126,7 +128,30 @@ func rotateKeys(a *App, r *http.Request) (any, error) {
 			a.logger.Info("the session keys were rotated by the admin API", zap.Bool("compromised", request.Compromised), zap.Strings("sites", ring.Sites))
 		}
 	}
+	if request.Compromised && signsAssertions(a) {
+		return response, withdrawAssertionKeys(r.Context(), a, err)
+	}
 	return response, err
+}
+
+// signsAssertions reports whether an application receives assertions.
+func signsAssertions(a *App) bool {
+	return slices.ContainsFunc(a.handlers, func(h *Handler) bool { return h.instance.Assertions != nil })
+}
+
+// withdrawAssertionKeys replaces the keys of assertions, which are in the same storage
+// as those of sessions. err is what became of these; that there are none does not
+// matter then.
+func withdrawAssertionKeys(ctx context.Context, a *App, err error) error {
+	if _, failed := a.storageState.assertionRing.Rotate(context.WithoutCancel(ctx), true); failed != nil {
+		return adminapi.Errorf(http.StatusServiceUnavailable, "the keys of assertions could not be replaced; try again: %w", errors.Join(failed, err))
+	}
+	a.logger.Info("the keys of assertions were replaced by the admin API")
+	var none adminapi.Error
+	if errors.As(err, &none) && none.Status == http.StatusConflict {
+		return nil
+	}
+	return err
 }
 
 // ringsInUse returns the key rings of the app's sites.

@@ -175,6 +175,46 @@ func BenchmarkAccessKey(b *testing.B) {
 	}
 }
 
+// BenchmarkCheck is the answer for another proxy, about requests like those of
+// BenchmarkRequest: compare with its «one user, 1 KiB».
+func BenchmarkCheck(b *testing.B) {
+	for _, c := range []struct {
+		benchmark
+		uri string
+	}{
+		{benchmark{"one user, 1 KiB", 1024, oneUser, true, oidcrp.ModePrivate, "", http.StatusOK}, "/reports/2026"},
+		{benchmark{"one user, 1 KiB, a path with many readings", 1024, oneUser, true, oidcrp.ModePrivate, "public /open/*", http.StatusOK}, "/a%2Fb/..;/c"},
+		{benchmark{"redirect to the login", 0, anonymous, true, oidcrp.ModePrivate, "", http.StatusSeeOther}, "/reports/2026"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			h := benchHandler(b, c.mode, fmt.Sprintf(`%s
+		issuer https://op.test
+		client_id rp
+		authorization_endpoint https://op.test/authorize
+		token_endpoint https://op.test/token
+		jwks_uri https://op.test/keys
+		upstream {
+			header X-User {http.auth.user.id}
+			header X-Groups groups
+		}
+		check forwarded {
+			hosts rp.test
+		}`, c.route))
+			next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+			handler := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, next) })
+			page, cookies := benchPage("/@app/auth/check"), benchCookies(b, h, c.benchmark)
+			for name, value := range map[string]string{"Method": "GET", "Proto": "https", "Host": "rp.test", "Uri": c.uri} {
+				page.Header.Set("X-Forwarded-"+name, value)
+			}
+			serveInBatches(b, handler, true, c.want, func() (*httptest.ResponseRecorder, *http.Request) {
+				w, r := benchRequest(page, cookies())
+				caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, true)
+				return w, r
+			})
+		})
+	}
+}
+
 // benchKeys makes a file of access keys.
 func benchKeys(b *testing.B, count int) (keys []string, file string) {
 	b.Helper()
@@ -274,6 +314,9 @@ func benchHandler(b *testing.B, mode, options string) *oidcrp.Handler {
 	storage file_system %s
 	log {
 		output discard
+	}
+	servers {
+		trusted_proxies static 192.0.2.0/24
 	}
 }
 http://rp.test {

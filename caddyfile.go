@@ -153,6 +153,7 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //			header <Name> <claim or placeholder>
 //			access_token [<Header>]
 //			id_token [<Header>]
+//			assertion [<Header>] { <options> }
 //		}
 //		close_streams on|off
 //		check forwarded|original { hosts <name>... }
@@ -165,6 +166,8 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //			claims <name>...
 //			origin <origin>...
 //		}
+//		keep_fragment on|off
+//		silent on|off
 //		preflight pass|deny
 //		home <path>
 //		return_to <origin>...

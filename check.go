@@ -77,12 +77,14 @@ func judgeDescribed(h *Handler, w http.ResponseWriter, r *http.Request, about *s
 	}
 	described = caddyhttp.PrepareRequest(described.WithContext(r.Context()), caddy.NewReplacer(), w, server)
 	original := originalURL(described)
-	h.stateOf(described, original).Described = true
+	st := h.stateOf(described, original)
+	st.Described = true
 	err = h.serve(w, described, original, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 		if passed = r.Header; upgrades && r.Header["Upgrade"] == nil {
 			return flow.ErrUpgradeRefused
 		}
 		return nil
 	}), about.WebSocket)
+	h.stateOf(r, originalURL(r)).State = st.State // so that the access log names the user
 	return passed, err
 }

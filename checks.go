@@ -90,6 +90,16 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 			o.Base = &base
 		}
 	}
+	if text, err := expand(config.LoginAt); err == nil && text != "" {
+		if at, err := address.ParseOrigin(text); err == nil {
+			o.LoginAt = &at
+		}
+	}
+	for _, text := range config.LoginFor {
+		if text, err := expand(text); err == nil {
+			o.LoginFor = append(o.LoginFor, text)
+		}
+	}
 	for _, route := range config.Routes {
 		if route != nil {
 			o.Routes = append(o.Routes, loadcheck.Route{Private: route.Mode == modePrivate, Match: rawMatcherSets(route.MatcherSetsRaw)})

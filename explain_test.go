@@ -129,6 +129,16 @@ func TestExplainHelper(t *testing.T) {
 			}
 		})
 	}
+	choice := []string{
+		"explain", "--config", write("Caddyfile.choice", strings.Replace(explainedSites, "default_provider corp", "", 1)), "--adapter", "caddyfile",
+		"--site", "app.test", "--claims", write("claims.json", `{"preferred_username": "alice"}`),
+	}
+	if _, err := execute(t, choice...); err == nil || !strings.Contains(err.Error(), "no default provider; name one with --provider: corp, partner") {
+		t.Errorf("without a default provider: expected an error that names them, seen %v", err)
+	}
+	if out, _ := execute(t, append(choice, "--provider", "corp")...); !strings.Contains(out, "no directory of known_users knows the user") {
+		t.Errorf("without a default provider: expected corp/alice to be unknown, seen\n%s", out)
+	}
 	if out, err := execute(t, "explain", "--config", config); err == nil || !strings.Contains(err.Error(), "--claims is missing") {
 		t.Errorf("without claims: expected an error that says so, seen %v\n%s", err, out)
 	}

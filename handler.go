@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 )
 
 // ServeHTTP serves our endpoints. Of all other requests that the guard covers it
@@ -82,6 +83,13 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	noStore, failed := x.Authenticate(policy.Public)
 	if failed != nil {
 		return toHandlerError(x.RespondFailed(failed))
+	}
+	if policy.Public && h.instance.Silent && !st.SignedIn() {
+		begun, sets := x.TrySilently()
+		if begun {
+			return nil
+		}
+		noStore = noStore || sets
 	}
 	decision := h.decide(&x, st, policy)
 	if st.tooEarly != nil {
@@ -151,7 +159,7 @@ func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	if !ok {
 		st = new(requestState)
 		if site := siteHeadersOf(h); site.TakesCredentials() {
-			st.Credentials.Look(r.Header, site.Credentials())
+			st.Credentials = program.LinesOf(r.Header, site.Credentials())
 		}
 		if vars != nil {
 			vars[stateVar] = st

@@ -55,6 +55,8 @@ func (a *App) Start() error {
 	all := map[*storageState]requirements{a.storageState: {}}
 	for _, h := range a.handlers {
 		all[h.storageState] = all[h.storageState].with(requirementsOf(h))
+		// Assertions are in Caddy's storage, wherever sessions are.
+		all[a.storageState] = all[a.storageState].with(requirements{assertions: h.instance.Assertions != nil})
 	}
 	for s, required := range all {
 		s.start(a, a.logger, required)

@@ -256,3 +256,80 @@ func TestProvidersForTheWholeWorldNeedARule(t *testing.T) {
 		})
 	}
 }
+
+// loginHosts is a login host and a site, with more lines of each.
+func loginHosts(host, site string) string {
+	return fmt.Sprintf(`
+auth.example.com {
+	oidc_rp {
+		import any_provider
+		%s
+	}
+}
+app.example.net {
+	oidc_rp {
+		import any_provider
+		%s
+	}
+}
+`, host, site)
+}
+
+// Threats D23 and D24. What a login host and its sites cannot do is refused, and shown by
+// caddy validate as well.
+func TestLoginHostsAtLoad(t *testing.T) {
+	t.Parallel()
+	const at, secret = "login_at https://auth.example.com", "session {\nsecret 0123456789abcdef0123456789abcdef\n}"
+	const redis = "session {\nstore redis redis://127.0.0.1:6379/0\nsecret 0123456789abcdef0123456789abcdef\n}"
+	for _, tc := range []struct{ name, config, refused, warned string }{
+		{"a login host and a site", loginHosts("login_for app.example.net", at), "", ""},
+		{"a port that is the usual one", loginHosts("login_for app.example.net:443", at), "", ""},
+		{"a wildcard", loginHosts("login_for *.example.net", at), "", ""},
+		{"both at one site", loginHosts("login_for app.example.net", at+"\nlogin_for x.example"), "a login host sends its own logins to the provider", ""},
+		{"the site itself", loginHosts("login_for app.example.net", "login_at https://app.example.net"), "is this site itself", ""},
+		{"the site's base_url", loginHosts("login_for app.example.net", "login_at https://app.example.net\nbase_url https://app.example.net"), "is this site itself", ""},
+		{"plain HTTP", loginHosts("login_for app.example.net", "login_at http://auth.example.com"), "needs https", ""},
+		{"a login host of another configuration", loginHosts("", "login_at https://auth.example.org"), "", ""},
+		{"a site that is no login host", loginHosts("", at), "which serves no logins of others", ""},
+		{"a login host for others", loginHosts("login_for other.example.net", at), "does not name app.example.net", ""},
+		{"a login host for another port", loginHosts("login_for app.example.net:8443", at), "does not name app.example.net", ""},
+		{"other endpoints", loginHosts("login_for app.example.net\nendpoints /auth", at), "has other endpoints", ""},
+		{"no provider in common", strings.Replace(loginHosts("login_for app.example.net", at), "import any_provider", "import other_provider", 1), "no provider with the issuer and the client id", ""},
+		{"a secret alone at the site", loginHosts("login_for app.example.net", at+"\n"+secret), "with a secret alone there is none", ""},
+		{"a secret alone at the login host", loginHosts("login_for app.example.net\n"+secret, ""), "with a secret alone there is none", ""},
+		{"sessions in memory at the site", loginHosts("login_for app.example.net", at+"\nsession {\nstore memory\n}"), "with store memory there is none", ""},
+		{"sessions in memory at the login host", loginHosts("login_for app.example.net\nsession {\nstore memory\n}", ""), "with store memory there is none", ""},
+		{"sessions in the storage at one of them", loginHosts("login_for app.example.net", at+"\nsession {\nstore storage\n}"), "", ""},
+		{"sessions in Redis at both", loginHosts("login_for app.example.net\n"+redis, at+"\n"+redis), "", ""},
+		{"sessions in Redis at one of them", loginHosts("login_for app.example.net", at+"\n"+redis), "keeps its sessions in another place", ""},
+		{"other secrets", loginHosts("login_for app.example.net\n"+redis, at+"\n"+strings.ReplaceAll(redis, "abcdef", "fedcba")), "with other secrets", ""},
+		{"an access token for the application", loginHosts("login_for app.example.net", at+"\nupstream {\naccess_token\n}"), "hands over no tokens, so upstream cannot", ""},
+		{"an ID token for the application", loginHosts("login_for app.example.net", at+"\nupstream {\nid_token\n}"), "hands over no tokens, so upstream cannot", ""},
+		{"refresh", loginHosts("login_for app.example.net", at+"\nsession {\nrefresh on\n}"), "so refresh and recheck cannot", ""},
+		{"recheck", loginHosts("login_for app.example.net", at+"\nsession {\nrecheck 5m\n}"), "so refresh and recheck cannot", ""},
+		{"recheck at the login host", loginHosts("login_for app.example.net\nsession {\nrecheck 5m\n}", at), "", ""},
+		{"a wildcard that a wildcard site would serve", strings.Replace(loginHosts("login_for *.example.net", at), "app.example.net {", "*.example.net {", 1), "", "a wildcard of login_for stands for names"},
+		{"a name of a wildcard site", strings.Replace(loginHosts("login_for app.example.net", at), "app.example.net {", "*.example.net {", 1), "", ""},
+		{"a wildcard elsewhere", strings.Replace(loginHosts("login_for *.example.org", at), "app.example.net {", "*.example.net {", 1), "", ""},
+		{"a wildcard that a pinned site would serve", strings.Replace(loginHosts("login_for *.example.net", at+"\nbase_url https://app.example.net"), "app.example.net {", "*.example.net {", 1), "", "base_url pins"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			log, err := loaded(t, tc.config)
+			holdRefused(t, err, tc.refused, log)
+			holdWarnings(t, log, tc.warned)
+		})
+	}
+}
+
+// A site for any host would serve every name of a wildcard.
+func TestALoginHostWarnsOfACatchAll(t *testing.T) {
+	t.Parallel()
+	log, err := loaded(t, strings.Replace(loginHosts("login_for *.example.net", "login_at https://auth.example.com"), "app.example.net {", "https:// {", 1))
+	holdRefused(t, err, "", log)
+	for _, want := range []string{"answers to any host name", "a wildcard of login_for stands for names"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("expected the warning %q, seen %s", want, log)
+		}
+	}
+}

@@ -57,7 +57,6 @@ func checkLoginHost(h *Handler) error {
 	tokens := h.Upstream != nil && (h.Upstream.AccessToken != "" || h.Upstream.IDToken != "")
 	return optioncheck.First(
 		optioncheck.Refuse("", host.At != nil && len(host.For) > 0, "login_at: this site has login_for, and a login host sends its own logins to the provider; remove one of them"),
-		optioncheck.Refuse("", host.At != nil && h.base != nil && *h.base == *host.At, "login_at: names this site itself"),
 		optioncheck.Refuse("", host.At != nil && !handover.IsTarget(*host.At), "login_at: the login host needs https"),
 		optioncheck.Refuse("", kind == "memory", "%s: needs a storage that the login host and its sites share, on all nodes; with store memory there is none", option),
 		optioncheck.Refuse("", kind == cookieStore && len(h.session.Secret) > 0,

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/assertion"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/callback"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
@@ -27,6 +28,10 @@ const (
 	pollEvery    = 2 * time.Second // logouts elsewhere are known within five seconds
 	refreshEvery = time.Minute     // of the keys; see seal.Managed
 	sweepEvery   = 10 * time.Minute
+	// How often the keys of assertions are rotated, and for how long an old one is
+	// published: longer than any assertion is valid.
+	rotateAssertions = 7 * 24 * time.Hour
+	keepAssertions   = time.Hour
 )
 
 // storageStates holds what the sites of a process share and a reload must not lose:
@@ -35,8 +40,12 @@ var storageStates = caddy.NewUsagePool()
 
 // storageState is the keys and revocations of one storage.
 type storageState struct {
-	clock         *clock.Clock
-	keys          *seal.Managed
+	clock *clock.Clock
+	keys  *seal.Managed
+	// Assertions for applications are signed with keys that are made of a ring of
+	// their own.
+	assertionRing *seal.Managed
+	assertionKeys *assertion.Keys
 	revocationLog *revocation.Log
 	refresher     *refresh.Coordinator
 	// callbacks are the outcomes of the logins that came back.
@@ -58,6 +67,7 @@ type attachment struct{ certmagic.Storage }
 type requirements struct {
 	rotate, lifetime time.Duration // of its keys; zero where all sites have secrets
 	revocations      bool          // it has the logouts of a site's sessions
+	assertions       bool          // its keys sign assertions
 }
 
 // with returns what two need together: the shorter interval, the longer life.
@@ -67,6 +77,7 @@ func (d requirements) with(other requirements) requirements {
 	}
 	d.lifetime = max(d.lifetime, other.lifetime)
 	d.revocations = d.revocations || other.revocations
+	d.assertions = d.assertions || other.assertions
 	return d
 }
 
@@ -77,6 +88,8 @@ func acquireStorageState(storage certmagic.Storage, c *clock.Clock) (*storageSta
 	value, _, err := storageStates.LoadOrNew(key, func() (caddy.Destructor, error) {
 		s, now := &storageState{clock: c}, c.Now
 		s.keys = seal.NewManaged(func() clusterstore.Storage { return s.storage() }, now)
+		s.assertionRing = seal.NewManagedIn("oidc_rp/assertion-keys.json", func() clusterstore.Storage { return s.storage() }, now)
+		s.assertionKeys = assertion.NewKeys(s.assertionRing)
 		s.revocationLog = revocation.NewLog(func() clusterstore.Storage { return s.storage() }, now)
 		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
 		s.callbacks = callback.NewCoordinator(func() clusterstore.Storage { return s.storage() }, now)
@@ -141,6 +154,7 @@ func (s *storageState) start(user any, logger *zap.Logger, d requirements) {
 		do    func(context.Context) error
 	}{
 		{"keys", refreshEvery, s.refreshKeys},
+		{"keys of assertions", refreshEvery, s.refreshAssertionKeys},
 		{"logouts", pollEvery, s.forRevocations(s.revocationLog.Poll)},
 		{"old logouts", sweepEvery, s.forRevocations(s.revocationLog.Sweep)},
 		{"packing logouts", sweepEvery, s.forRevocations(s.revocationLog.Pack)},
@@ -171,8 +185,12 @@ func (s *storageState) required() (all requirements) {
 
 // requireKeys sets what is needed of the keys. The caller holds the mutex.
 func (s *storageState) requireKeys() {
-	if all := s.required(); all.rotate > 0 {
+	all := s.required()
+	if all.rotate > 0 {
 		s.keys.Demand(all.rotate, all.lifetime)
+	}
+	if all.assertions {
+		s.assertionRing.Demand(rotateAssertions, keepAssertions)
 	}
 }
 
@@ -180,6 +198,14 @@ func (s *storageState) requireKeys() {
 func (s *storageState) refreshKeys(ctx context.Context) error {
 	if s.needs(func(d requirements) bool { return d.rotate > 0 }) {
 		return s.keys.Refresh(ctx)
+	}
+	return nil
+}
+
+// refreshAssertionKeys looks after the keys of assertions, where a site uses them.
+func (s *storageState) refreshAssertionKeys(ctx context.Context) error {
+	if s.needs(func(d requirements) bool { return d.assertions }) {
+		return s.assertionRing.Refresh(ctx)
 	}
 	return nil
 }

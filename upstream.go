@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
@@ -40,6 +42,10 @@ func (h *Handler) setIdentityHeaders(st *requestState, r *http.Request) {
 	if name := h.Upstream.IDToken; name != "" {
 		st.set(r.Header, name, []string{st.User().Session.IDToken})
 	}
+	if config := h.Upstream.Assertion; config != nil {
+		x := h.instance.At(nil, r, &st.State)
+		st.set(r.Header, config.HeaderName(), []string{x.Assertion()})
+	}
 }
 
 // resolveUpstream finds the headers that only we may set, and the claims that
@@ -53,8 +59,21 @@ func (h *Handler) resolveUpstream(caddy.Context) (err error) {
 		h.neededClaims = append(h.neededClaims, identity.ClaimsIn(value)...)
 		h.upstreamHeaders = append(h.upstreamHeaders, upstreamHeader{name, value, identity.FollowsFromSession(value)})
 	}
-	h.identityHeaders, err = h.Upstream.Names()
-	return err
+	if h.identityHeaders, err = h.Upstream.Names(); err != nil || h.Upstream.Assertion == nil {
+		return err
+	}
+	config := h.Upstream.Assertion
+	audience, err := expand(config.Audience)
+	if err != nil {
+		return fmt.Errorf("upstream: assertion: audience: %w", err)
+	}
+	for _, claim := range config.Claims {
+		h.neededClaims = append(h.neededClaims, identity.NeedOf(claim))
+	}
+	h.instance.Assertions = &flow.Assertions{
+		Keys: h.app.storageState.assertionKeys, Audience: audience, Claims: config.Claims, Lifetime: config.ValidFor(),
+	}
+	return nil
 }
 
 // parseUpgrades parses the protocols that requests may upgrade to.

@@ -72,6 +72,8 @@ func TestProvidersThatCannotWorkAreRefused(t *testing.T) {
 	for _, tc := range []struct{ name, patch, cause string }{
 		{"no issuer", `{"issuer": ""}`, "issuer is missing"},
 		{"no client id", `{"client_id": ""}`, "client_id is missing"},
+		{"a name with a line end", `{"name": "a\nb"}`, "name: is longer than 200 bytes, or is no text"},
+		{"a name that is too long", `{"name": "` + strings.Repeat("x", 201) + `"}`, "name: is longer than 200 bytes, or is no text"},
 		{"an issuer that is no URL", `{"issuer": "https://login example com"}`, "issuer: "},
 		{"an issuer without a scheme", `{"issuer": "login.example.com"}`, `issuer: "login.example.com" is not an absolute http or https URL`},
 		{"an issuer of another scheme", `{"issuer": "ldap://login.example.com"}`, "issuer: "},

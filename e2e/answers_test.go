@@ -47,6 +47,9 @@ func (w *world) checkAnswer(p *page) {
 			wrong("leads to " + location)
 		}
 	}
+	if w.proxied && strings.HasPrefix(h.Get("Location"), w.base+"/@app/auth/") {
+		return // the proxy's own redirect
+	}
 	endpoint := strings.HasPrefix(u.Path, "/@app/auth/") || u.Path == "/Special:UserLogout"
 	if !endpoint && p.status < 300 { // the application's answer
 		return

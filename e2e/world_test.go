@@ -23,6 +23,9 @@ type world struct {
 	root    []byte // the certificate of Caddy's own authority, with TLS
 	storage string
 	secrets *canaries
+	// proxied says that another proxy has the browsers' connections, and leads them to the
+	// login itself.
+	proxied bool
 	kept    int64 // bytes that a session may take of Caddy's memory while it lasts
 }
 

@@ -250,6 +250,7 @@ func TestASessionThatEndedByTimeLeadsToItsProvider(t *testing.T) {
 		"revoked, long ago":        {after: 80 * time.Hour, did: (*endedScene).logOutAtProvider},
 		"revoked in the storage":   {site: store + "storage\n}", after: 80 * time.Hour, did: (*endedScene).logOutAtProvider},
 		"revoked in memory":        {site: store + "memory\n}", after: 80 * time.Hour, did: (*endedScene).logOutAtProvider},
+		"revoked, and idle":        {site: "session {\nidle_timeout 1h\n}", after: 2 * time.Hour, did: (*endedScene).logOutAtProvider},
 		"revoked, and seen since": {after: 13 * time.Hour, did: func(s *endedScene) {
 			s.logOutAtProvider()
 			s.get("/page")

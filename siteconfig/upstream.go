@@ -34,6 +34,9 @@ type Upstream struct {
 	// The header for the ID token. The token is then kept in the session.
 	// Default: the token is not passed on.
 	IDToken string `json:"id_token,omitempty"`
+
+	// A signed statement about the user or program. Default: none.
+	Assertion *Assertion `json:"assertion,omitempty"`
 }
 
 // Names returns the names of the headers, which only we may set, if all of them can be
@@ -45,7 +48,14 @@ func (u *Upstream) Names() ([]string, error) {
 			return nil, fmt.Errorf("upstream: the header %s has no value", name)
 		}
 	}
-	for _, name := range []string{u.AccessToken, u.IDToken} {
+	assertion := ""
+	if u.Assertion != nil {
+		if err := u.Assertion.check(); err != nil {
+			return nil, err
+		}
+		assertion = u.Assertion.HeaderName()
+	}
+	for _, name := range []string{u.AccessToken, u.IDToken, assertion} {
 		if name != "" {
 			names = append(names, name)
 		}
@@ -78,6 +88,7 @@ var upstreamOptions = caddyargs.Table[*Upstream]{
 	"id_token": func(d *caddyfile.Dispenser, u *Upstream) error {
 		return optionalHeader(d, &u.IDToken, "X-Id-Token")
 	},
+	"assertion": parseAssertion,
 }
 
 // ParseUpstream parses the block of upstream.

@@ -1,19 +1,37 @@
 // What the journeys in Chromium have in common: the browser, a tab that reports broken policies, the form of the
 // provider, and screenshots with their measures.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-export const launch = () => chromium.launch({
+const options = {
   executablePath: '/usr/bin/chromium', headless: true, timeout: 60000,
   args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--no-default-browser-check', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--disable-extensions', '--disable-features=OptimizationHints,MediaRouter,AutofillServerCommunication,Translate',
     // nothing but this machine is ever asked for
     '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost'],
-});
+};
+
+export const launch = () => chromium.launch(options);
+
+// openProfile is a tab of a browser of its own, in which a user has said whether to block third-party cookies.
+export async function openProfile(site, seen, blocked) {
+  const folder = mkdtempSync(join(tmpdir(), 'chromium'));
+  mkdirSync(join(folder, 'Default'));
+  writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify({ profile: { cookie_controls_mode: blocked ? 1 : 0, block_third_party_cookies: blocked } }));
+  const context = await chromium.launchPersistentContext(folder, { ...options, ignoreHTTPSErrors: true });
+  const close = async () => { await context.close(); rmSync(folder, { recursive: true, force: true }); };
+  return { ...await prepare(context, site, seen), close };
+}
 
 // open is a tab of a browser that knows nothing yet. What pages of the site do against their own policy goes into
 // seen.violations.
 export async function open(browser, site, seen) {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true }); // the site's authority is Caddy's own
+  return prepare(await browser.newContext({ ignoreHTTPSErrors: true }), site, seen); // the site's authority is Caddy's own
+}
+
+async function prepare(context, site, seen) {
   const page = await context.newPage();
   page.setDefaultTimeout(15000);
   const ours = (url) => (url || page.url()).startsWith(site);

@@ -35,8 +35,8 @@ type Event struct {
 	Kind    Kind
 	Message string
 	Level   slog.Level // default: info
-	// Via is what brought it about: logout, back_channel, front_channel, refresh
-	// or admin_api.
+	// Via is what brought it about: logout, back_channel, front_channel, refresh,
+	// admin_api or handover.
 	Via string
 
 	User     string // as {http.auth.user.id} has it

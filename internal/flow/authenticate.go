@@ -98,6 +98,7 @@ func (x *sessions) identify() (noStore bool, err error) {
 		if errors.Is(err, sessionstore.ErrRevoked) {
 			st.SignOut()
 			s.ClearSession(x.header(), found.Chunks)
+			x.forgetLast()
 			return true, nil
 		}
 		var large *sessionstore.TooLargeError

@@ -55,6 +55,9 @@ type siteEndpoint struct {
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
 var siteEndpoints = map[string]siteEndpoint{
+	pages.KeepFragmentScript: scriptEndpoint(pages.KeepFragmentScript),
+	pages.PopupScript:        scriptEndpoint(pages.PopupScript),
+
 	"check": {
 		endpoint: endpoint{serve: serveCheck, describes: true},
 		offered:  func(in *Instance) bool { return in.Check != nil },
@@ -64,7 +67,8 @@ var siteEndpoints = map[string]siteEndpoint{
 		endpoint: endpoint{serve: serveSession, methods: []string{http.MethodGet, http.MethodPost}},
 		offered:  func(in *Instance) bool { return in.SessionEndpoint != nil },
 	},
-	"": {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"":               {endpoint{serve: serveChooser, methods: []string{http.MethodGet}}, func(*Instance) bool { return true }},
+	"assertion-keys": {endpoint{serve: serveAssertionKeys, methods: []string{http.MethodGet}}, func(in *Instance) bool { return in.Assertions != nil }},
 }
 
 // logoutEndpoint is at a path of its own, for all providers.

@@ -58,7 +58,7 @@ func handoverBinding(at address.Origin) session.Binding {
 // accepted returns the providers that an instance accepts, by issuer and client id.
 func (in *Instance) accepted() (all []handover.Accepted) {
 	for id, p := range in.Providers {
-		if !p.Disabled {
+		if !p.Disabled && !p.ForPrograms {
 			all = append(all, handover.Accepted{ID: id, Binding: p.Registration})
 		}
 	}
@@ -111,4 +111,16 @@ func (x *sessions) ringFor(open func(*seal.Ring) error) (ring *seal.Ring, opened
 		return nil, nil, err
 	}
 	return ring, open(ring), nil
+}
+
+// loginHostName returns the host where users sign in for this site and others; empty if
+// there is none.
+func (x *Exchange) loginHostName() string {
+	switch s := x.Scope(); {
+	case x.LoginHost.At != nil:
+		return x.LoginHost.At.Host
+	case servesLogins(x.Instance) && s != nil:
+		return s.Origin.Host
+	}
+	return ""
 }

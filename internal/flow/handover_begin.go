@@ -1,7 +1,7 @@
 package flow
 
 import (
-	"net/http"
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,7 +12,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -21,6 +20,9 @@ import (
 // transaction in the browser binds what comes back to it.
 func (l *login) beginAtLoginHost(s *cookiescope.Scope, ring *seal.Ring) *Failure {
 	t := l.handoverTransaction(s)
+	if !l.sharesCookie(s) { // else there is no transaction to remember it
+		t.Popup, t.Fragment = l.popup, l.fragmentKey(s, t.State)
+	}
 	request := l.handoverRequest(s, &t)
 	sealed, err := request.Seal(ring, *l.LoginHost.At)
 	if err != nil {
@@ -32,8 +34,7 @@ func (l *login) beginAtLoginHost(s *cookiescope.Scope, ring *seal.Ring) *Failure
 		l.expireOldest(s, ring)
 		cookie.Set(l.header(), s.Cookie(name, value, "/", int(session.TransactionLifetime.Seconds())))
 	}
-	_ = pages.Redirect(l.W, http.StatusFound, l.LoginHost.At.String()+l.handoverURL(sealed))
-	return nil
+	return l.sendTo(l.LoginHost.At.String()+l.handoverURL(sealed), t.Fragment)
 }
 
 // handoverTransaction returns the login in flight.
@@ -68,7 +69,7 @@ func (l *login) handoverRequest(s *cookiescope.Scope, t *session.Transaction) ha
 		request.Transaction, request.Cookie = handover.TransactionHash{}, s.SessionAAD
 		request.Return = l.returnTo
 		if strings.HasPrefix(l.returnTo, "/") || l.returnTo == "" {
-			request.Return = s.Origin.String() + address.Shorten(l.returnTo, maxSharedReturn)
+			request.Return = s.Origin.String() + cmp.Or(address.Shorten(l.returnTo, maxSharedReturn), l.Home)
 		}
 	}
 	slices.SortFunc(request.Providers, func(a, b handover.Accepted) int { return strings.Compare(a.ID, b.ID) })

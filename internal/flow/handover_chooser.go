@@ -45,8 +45,14 @@ func (h *handoverFlow) chooser() error {
 		Title: "Choose how to sign in", Sought: h.query(identifierField).Get(identifierField) != "", Action: h.Endpoints + "/" + handoverRest, MaxLength: maxIdentifier,
 		Field: identifierField, Fields: map[string]string{"request": sealed},
 	}
+	remembered := h.rememberedChoice(h.Scope())
 	for _, p := range all {
-		shown.Choices = append(shown.Choices, pages.Choice{ID: p.ID, Name: p.Name, URL: h.handoverURL(sealed) + "&provider=" + url.QueryEscape(p.ID)})
+		choice := pages.Choice{ID: p.ID, Name: p.Name, URL: h.handoverURL(sealed) + "&provider=" + url.QueryEscape(p.ID), Remembered: p.ID == remembered}
+		if choice.Remembered {
+			shown.Choices = slices.Insert(shown.Choices, 0, choice)
+		} else {
+			shown.Choices = append(shown.Choices, choice)
+		}
 	}
 	page, err := h.page(pages.Chooser, shown)
 	if err != nil {

@@ -60,7 +60,7 @@ func (h *handoverFlow) ask() error {
 	}
 	return h.render(pages.Handover, http.StatusOK, pages.Data{
 		Title: "Sign in to " + h.site.Host + "?", Site: h.site.Host, User: h.State.User().ID(), Action: h.Endpoints + "/" + handoverRest,
-		Fields: map[string]string{"request": sealed, "confirmation": h.ring.Seal(seal.ForLogout, h.confirmationPlace(), h.confirmed())},
+		Fields: map[string]string{"request": sealed, "confirmation": h.ring.Seal(seal.ForHandover, h.confirmationPlace(), h.confirmed())},
 	})
 }
 
@@ -77,7 +77,7 @@ func (h *handoverFlow) confirmed() []byte {
 
 // agree notes that a user has agreed to a site, and hands the session over.
 func (h *handoverFlow) agree(confirmation string) error {
-	plain, _, err := h.ring.Open(seal.ForLogout, h.confirmationPlace(), confirmation)
+	plain, _, err := h.ring.Open(seal.ForHandover, h.confirmationPlace(), confirmation)
 	if err != nil || !bytes.Equal(plain, h.confirmed()) {
 		return h.ask()
 	}

@@ -16,30 +16,40 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// endHandedOver ends a session that was handed over: with it the one at the login host,
-// and so all that were handed over from that. The browser then goes to the login host,
-// which knows the provider and is known to it.
-func (l *logout) endHandedOver() error {
+// endWithLoginHost ends a session of a site that has a login host: one that was handed
+// over with the one there, and so with all that were handed over from that. The browser
+// then goes to the login host, which knows the provider and is known to it.
+func (l *logout) endWithLoginHost() error {
 	st, s, p, ctx := l.State, l.Scope(), l.State.provider, l.R.Context()
+	err := l.Sessions.Revoke(ctx, st.loaded)
 	parent := st.session.Parent
-	err := errors.Join(l.Sessions.Revoke(ctx, st.loaded), l.Sessions.RevokeParent(ctx, parent))
+	if parent != nil {
+		err = errors.Join(err, l.Sessions.RevokeParent(ctx, parent))
+	}
 	l.clearCookies()
+	l.revokeTokens(ctx, p, st.session)
 	if err = errors.Join(err, l.endAtSiblings()); err != nil {
 		return l.respondFailed(err)
 	}
 	l.auditSession(ctx, l.signedOut(), p, st.session)
-	ended := audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "handover", Host: l.R.Host, User: parent.Username, Provider: parent.Provider,
-		Session: &session.Session{ID: parent.ID, Subject: st.session.Subject, SID: st.session.SID}}
-	l.audit(ctx, ended)
+	ended, user := st.session.ID, st.session.Username
+	if parent != nil {
+		ended, user = parent.ID, parent.Username
+		l.audit(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "handover", Host: l.R.Host, User: user, Provider: parent.Provider,
+			Session: &session.Session{ID: ended, Subject: st.session.Subject, SID: st.session.SID}})
+	}
 	if l.LoginHost.At == nil || p.SkipEndSession {
 		return l.afterLogout()
+	}
+	if parent == nil && l.sharesCookie(s) { // the login host needs the ID token
+		cookie.Unset(l.header(), func(name string) bool { return name == s.IDTokenHint })
 	}
 	ring, err := l.Keys.Ring(ctx)
 	if err != nil {
 		return l.respondFailed(storageFailure(err).Cause)
 	}
 	request := handover.Request{
-		Origin: s.Origin.String(), At: l.Now(), Store: l.LoginHost.Store, Ended: parent.ID, User: parent.Username,
+		Origin: s.Origin.String(), At: l.Now(), Store: l.LoginHost.Store, Ended: ended, User: user,
 		Providers: []handover.Accepted{{ID: p.ID, Binding: p.Registration}},
 	}
 	sealed, err := request.Seal(ring, *l.LoginHost.At)
@@ -52,6 +62,9 @@ func (l *logout) endHandedOver() error {
 // signOut leads to the logout, which alone gets the ID token of the session from the
 // browser.
 func (h *handoverFlow) signOut() error {
+	if h.request.IsOver(h.Now()) {
+		return h.showSignedOut()
+	}
 	sealed, err := h.request.Seal(h.ring, h.Scope().Origin)
 	if err != nil {
 		return h.respondError(h.refuse(errorcode.BadRequest, err))
@@ -87,6 +100,9 @@ func serveSiteLogout(x *Exchange) error {
 	}
 	if f != nil {
 		return h.respondLogoutError(f)
+	}
+	if h.request.IsOver(h.Now()) {
+		return h.showSignedOut()
 	}
 	if _, err := h.identify(); err != nil {
 		return h.respondLogoutError(storageFailure(err))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
@@ -14,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // handoverFlow is the work of a login host on one request of a site.
@@ -66,7 +68,7 @@ var errNotPageLoad = errors.New("sites send page loads here, and nothing else")
 func (h *handoverFlow) receive() (sealed, confirmation string, f *Failure) {
 	values := h.query("request", "provider", identifierField)
 	if h.R.Method == http.MethodPost {
-		if isCrossSite(h.R, h.Scope()) {
+		if from := h.R.Header.Get("Sec-Fetch-Site"); from == "cross-site" || from == "same-site" {
 			return "", "", h.refuse(errorcode.BadRequest, errors.New("another site has sent the answer"))
 		}
 		var err error
@@ -103,7 +105,7 @@ func (h *handoverFlow) open(sealed string) *Failure {
 	switch {
 	case err != nil || site.String() != r.Origin:
 		return h.refuse(errorcode.BadRequest, errors.New("the site is no origin"))
-	case r.IsOver(h.Now()):
+	case r.IsOver(h.Now()) && !r.IsSignOut():
 		return h.refuse(errorcode.LoginExpired, errors.New("it was made more than 15 minutes ago, or clocks differ"))
 	case site == h.Scope().Origin:
 		return h.refuse(errorcode.BadRequest, errors.New("the login host itself is no site"))
@@ -138,6 +140,9 @@ func (h *handoverFlow) missing() error {
 		return errNoSession
 	}
 	p, s := st.provider, st.session
+	if s.Kind != session.Person {
+		return errNoSession
+	}
 	if h.query("prompt").Get("prompt") != "" || r.Parameters.Get("prompt") != "" {
 		return errPrompted
 	}
@@ -151,8 +156,12 @@ func (h *handoverFlow) missing() error {
 	if !ok || kept.Lacks(r.Requested, s.Requested) {
 		return errLacksClaims
 	}
-	proof := proofOfRequest(r)
-	return proof.Check(s.AuthTime, identity.ACRs(kept.IDToken), h.Now(), p.Client.ClockSkew)
+	proof, skew := proofOfRequest(r), time.Duration(0)
+	demands := p.Client.DemandsOf(proof, p.LoginIsAuthTime)
+	if h.Now().Sub(s.SignedIn) < repeatWindow && st.User().Asked() == markOf(&demands, demands.Encode()) {
+		skew = p.Client.ClockSkew // the login for this request; otherwise the user signs in again in doubt
+	}
+	return proof.Check(s.AuthTime, identity.ACRs(kept.IDToken), h.Now(), skew)
 }
 
 // choose returns the provider of a login: the one that the site wants, else the

@@ -21,6 +21,14 @@ const directoryRetryAfter = 10 * time.Second
 // checkKnown asks the directories about the user of a session. With a failure the
 // user is unknown, or that is unknown now.
 func (in *Instance) checkKnown(ctx context.Context, p *Provider, s *session.Session) *Failure {
+	if f := in.checkDirectories(ctx, p, s); f != nil || s.Parent == nil {
+		return f
+	}
+	return in.checkParentKnown(ctx, p, s)
+}
+
+// checkDirectories asks the directories of this instance.
+func (in *Instance) checkDirectories(ctx context.Context, p *Provider, s *session.Session) *Failure {
 	if len(in.KnownUsers) == 0 || s.Kind != session.Person {
 		return nil
 	}
@@ -47,7 +55,7 @@ func (in *Instance) checkKnown(ctx context.Context, p *Provider, s *session.Sess
 // which user this is.
 func (x *sessions) dropUnknown() *Failure {
 	st := x.State
-	if len(x.KnownUsers) == 0 || !st.SignedIn() {
+	if !st.SignedIn() || len(x.KnownUsers) == 0 && st.session.Parent == nil {
 		return nil
 	}
 	f := x.checkKnown(x.R.Context(), st.provider, st.session)

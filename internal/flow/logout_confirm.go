@@ -87,5 +87,5 @@ func (x *Exchange) confirmPage() error {
 	if x.R.Method == http.MethodPost {
 		status = http.StatusForbidden
 	}
-	return x.render(pages.Confirm, status, pages.Data{Title: "Sign out?", User: x.State.User().ID(), Confirmation: x.confirmation()})
+	return x.render(pages.Confirm, status, pages.Data{Title: "Sign out?", User: x.State.User().ID(), Confirmation: x.confirmation(), LoginHost: x.loginHostName()})
 }

@@ -66,6 +66,7 @@ func (x *sessions) refreshSession() (sets bool, f *Failure) {
 	if ended {
 		st.SignOut()
 		s.ClearSession(x.header(), present)
+		x.forgetLast()
 		return true, nil
 	}
 	if renewed && lost != nil {

@@ -91,7 +91,7 @@ func (x *sessions) lastSession(s *cookiescope.Scope) (last *session.Session, val
 // ended by its own times, and the user's name there; nil if users have to choose.
 func (x *sessions) resumed(s *cookiescope.Scope) (p *Provider, name string) {
 	last, value := x.lastSession(s)
-	if last == nil {
+	if last == nil || x.State.lastForgotten || x.State.foreign != nil {
 		return nil, ""
 	}
 	p = x.Providers[last.Provider]
@@ -109,6 +109,7 @@ func (x *sessions) resumed(s *cookiescope.Scope) (p *Provider, name string) {
 
 // forgetLast takes the last session from the browser, if it has one.
 func (x *sessions) forgetLast() {
+	x.State.lastForgotten = true
 	if s := x.Scope(); s != nil && x.hasCookie(s.Last) {
 		s.Expire(x.header(), s.Last)
 	}

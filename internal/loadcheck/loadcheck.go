@@ -33,6 +33,8 @@ var (
 		checkEndpoints,    // logins that cannot end, since nothing serves the callback
 		checkResource,     // resources that have no name
 		checkSignedOut,    // logouts that end with the next login
+		checkLoginAt,      // logins that the login host does not serve
+		checkLoginFor,     // sessions that could be handed over to a stranger
 		checkProxies,      // answers for other proxies, where none is trusted
 	}
 	// pairChecks look at an instance and one before it on the same site.
@@ -77,6 +79,10 @@ type Options struct {
 	CheckedHosts []string
 	Providers    []Provider
 	Session      Session
+	// LoginAt is the login host, or nil, and LoginFor the hosts whose logins are served
+	// here.
+	LoginAt  *address.Origin
+	LoginFor []string
 }
 
 // Route is a route of an instance that differs from its mode.
@@ -160,7 +166,7 @@ func Sites(app *httpconfig.App, handler string, options func(json.RawMessage) (O
 
 // Run runs all checks. It returns what they found, each thing once.
 func Run(sites []*Site, certificates []CertificatePolicy) []Finding {
-	r := &report{certificates: certificates}
+	r := &report{certificates: certificates, sites: sites}
 	for _, site := range sites {
 		r.site = site
 		for _, check := range siteChecks {
@@ -183,6 +189,7 @@ func Run(sites []*Site, certificates []CertificatePolicy) []Finding {
 // report collects findings.
 type report struct {
 	site         *Site // that is being checked
+	sites        []*Site
 	certificates []CertificatePolicy
 	findings     []Finding
 }

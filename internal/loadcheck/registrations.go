@@ -61,6 +61,9 @@ func Registrations(sites []*Site) (all []Registration) {
 }
 
 func (i *Instance) registrations() (all []Registration) {
+	if i.LoginAt != nil {
+		return nil // the login host is registered
+	}
 	for _, origin := range i.origins() {
 		for _, p := range i.Providers {
 			path := i.callback(p)

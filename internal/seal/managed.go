@@ -53,6 +53,7 @@ type Managed struct {
 	retain time.Duration
 	learn  bool // the file has to learn of a demand
 
+	key     string // where the file is in the storage
 	now     func() time.Time
 	storage func() clusterstore.Storage
 }
@@ -60,7 +61,13 @@ type Managed struct {
 // NewManaged returns a ring that is read at first use. The storage is asked for
 // at each use, since it may change with the configuration.
 func NewManaged(storage func() clusterstore.Storage, now func() time.Time) *Managed {
-	return &Managed{storage: storage, now: now, turn: bounded.NewTurn()}
+	return NewManagedIn(managedKey, storage, now)
+}
+
+// NewManagedIn returns a ring that is kept elsewhere in the storage, under a key of its
+// own, for what is not to be sealed with the keys of sessions.
+func NewManagedIn(key string, storage func() clusterstore.Storage, now func() time.Time) *Managed {
+	return &Managed{key: key, storage: storage, now: now, turn: bounded.NewTurn()}
 }
 
 // Demand sets what the users of the ring need now: the interval at which to
@@ -192,7 +199,7 @@ func (m *Managed) read(ctx context.Context, now time.Time) error {
 
 func (m *Managed) load(ctx context.Context) (keyFile, error) {
 	var file keyFile
-	data, err := m.storage().Load(ctx, managedKey)
+	data, err := m.storage().Load(ctx, m.key)
 	if errors.Is(err, fs.ErrNotExist) {
 		// A storage that is mounted again or was emptied signs no user out while
 		// another node or this process has the keys.
@@ -232,14 +239,14 @@ func (m *Managed) demanded() (rotate time.Duration, retain int64) {
 // that there is no need. The file is empty where it could not be written.
 func (m *Managed) write(ctx context.Context, now time.Time, change func(*keyFile) bool) (file keyFile, err error) {
 	storage := m.storage()
-	if err := storage.Lock(ctx, managedKey); err != nil {
+	if err := storage.Lock(ctx, m.key); err != nil {
 		return keyFile{}, fmt.Errorf("lock session keys: %w", err)
 	}
 	defer func() {
 		// Not with the context of a look that took too long.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWithin)
 		defer cancel()
-		if unlockErr := storage.Unlock(ctx, managedKey); unlockErr != nil {
+		if unlockErr := storage.Unlock(ctx, m.key); unlockErr != nil {
 			err = errors.Join(err, fmt.Errorf("unlock session keys: %w", unlockErr))
 		}
 	}()
@@ -254,7 +261,7 @@ func (m *Managed) write(ctx context.Context, now time.Time, change func(*keyFile
 	if err != nil {
 		return keyFile{}, fmt.Errorf("encode session keys: %w", err)
 	}
-	if err := storage.Store(ctx, managedKey, data); err != nil {
+	if err := storage.Store(ctx, m.key, data); err != nil {
 		return keyFile{}, fmt.Errorf("store session keys: %w", err)
 	}
 	return file, nil

@@ -76,6 +76,7 @@ func (r *Ring) Serial() uint64 { return r.serial }
 
 type derived struct {
 	id    uint32
+	prk   []byte // for Seeds
 	aeads [len(purposes)]cipher.AEAD
 }
 
@@ -109,6 +110,19 @@ func (r *Ring) IDs() []string {
 	return ids
 }
 
+// Seeds returns for each key of the ring a secret of a size, to make a key of another
+// kind of. Each purpose has seeds of its own.
+func (r *Ring) Seeds(purpose string, size int) ([][]byte, error) {
+	seeds := make([][]byte, len(r.keys))
+	for i := range r.keys {
+		var err error
+		if seeds[i], err = hkdf.Expand(sha256.New, r.keys[i].prk, "caddy-oidc-rp v1 seed "+purpose, size); err != nil {
+			return nil, fmt.Errorf("expand seed: %w", err)
+		}
+	}
+	return seeds, nil
+}
+
 func derive(secret []byte) (derived, error) {
 	var d derived
 	prk, err := hkdf.Extract(sha256.New, secret, nil)
@@ -119,7 +133,7 @@ func derive(secret []byte) (derived, error) {
 	if err != nil {
 		return d, fmt.Errorf("expand key id: %w", err)
 	}
-	d.id = binary.BigEndian.Uint32(id)
+	d.id, d.prk = binary.BigEndian.Uint32(id), prk
 	for i, purpose := range purposes {
 		key, err := hkdf.Expand(sha256.New, prk, "caddy-oidc-rp v1 seal "+string(purpose), 32)
 		if err != nil {

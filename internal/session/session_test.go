@@ -61,6 +61,18 @@ func taggedTransaction() Transaction {
 	return t
 }
 
+func popupTransaction() Transaction {
+	t := wholeTransaction()
+	t.Popup = true
+	return t
+}
+
+func attemptTransaction() Transaction {
+	t := taggedTransaction()
+	t.Attempt, t.Fragment, t.Silent = true, "AbCdEf-_", ""
+	return t
+}
+
 func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	t.Parallel()
 	long := wholeSession()
@@ -80,7 +92,8 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	carrying.Answer = "code=x&state=y"
 	taggedCarrying := taggedTransaction()
 	taggedCarrying.Answer = carrying.Answer
-	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh, "with an answer": carrying, "tagged": taggedTransaction(), "tagged, with an answer": taggedCarrying} {
+	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh, "with an answer": carrying, "tagged": taggedTransaction(), "tagged, with an answer": taggedCarrying,
+		"popup": popupTransaction(), "attempt": attemptTransaction()} {
 		var got Transaction
 		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the %s transaction comes back as %+v, %v", name, got, err)
@@ -98,7 +111,7 @@ func TestWhatWasCutShortIsNone(t *testing.T) {
 			t.Errorf("a session of %d bytes of %d: %v", length, len(encoded), err)
 		}
 	}
-	for _, transaction := range []Transaction{taggedTransaction(), wholeTransaction()} {
+	for _, transaction := range []Transaction{taggedTransaction(), attemptTransaction(), popupTransaction(), wholeTransaction()} {
 		encoded = transaction.Encode()
 		for length := range encoded {
 			var tx Transaction
@@ -309,5 +322,33 @@ func TestBindingsTellProvidersApart(t *testing.T) {
 			t.Errorf("%q is bound like %s", pair, other)
 		}
 		all[b] = pair[0] + " " + pair[1]
+	}
+}
+
+// A session that was handed over knows its parent, in every version that can hold it.
+func TestSessionsKnowTheirParent(t *testing.T) {
+	t.Parallel()
+	parent := &Parent{ID: ID{9}, Key: "session/ab", SignedIn: moment0, Expires: time.Unix(moment0.Unix()+600, 0), Provider: "corp", Username: "ada"}
+	for name, s := range map[string]Session{"whole": wholeSession(), "granted": grantedSession(), "tagged": taggedSession()} {
+		s.Parent = parent
+		s.Requested = s.Requested.And(NamesOf("sub"))
+		var read Session
+		if err := read.Decode(s.Encode()); err != nil {
+			t.Errorf("%s: expected no error, seen %v", name, err)
+		}
+		if !reflect.DeepEqual(read.Parent, parent) {
+			t.Errorf("%s: expected the parent %+v, seen %+v", name, parent, read.Parent)
+		}
+	}
+	for size := range parent.Encode() {
+		if new(Parent).Decode(parent.Encode()[:size]) == nil {
+			t.Errorf("the first %d bytes: expected an error, seen none", size)
+		}
+	}
+	least := leastSession()
+	least.Parent = parent
+	var read Session
+	if err := read.Decode(least.Encode()); err != nil || read.Parent == nil {
+		t.Errorf("the version before: expected a parent, seen %+v, %v", read.Parent, err)
 	}
 }

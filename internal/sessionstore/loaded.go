@@ -24,6 +24,7 @@ type Loaded struct {
 	Groups    atomic.Pointer[claims.List]
 	Outdated  atomic.Int32
 	Rules     atomic.Value // what rules say about the user, as package flow keeps it
+	Stated    atomic.Value // the assertion that was made last, likewise
 
 	used bool // lately, for the cache, whose lock guards it
 
