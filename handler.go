@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 )
 
 // ServeHTTP serves our endpoints. Of all other requests that the guard covers it
@@ -151,7 +152,7 @@ func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	if !ok {
 		st = new(requestState)
 		if site := siteHeadersOf(h); site.TakesCredentials() {
-			st.Credentials.Look(r.Header, site.Credentials())
+			st.Credentials = program.LinesOf(r.Header, site.Credentials())
 		}
 		if vars != nil {
 			vars[stateVar] = st

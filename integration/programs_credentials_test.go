@@ -118,16 +118,19 @@ http://rp.test {
 		deny user key/ci
 		application {
 			access_keys `+newAccessKeyFile(t, ci).path+`
+			header X-Api-Key
+			basic on
 		}
 	}
 	handle_errors {
-		respond "{err.status_code} {http.oidc_rp.error.code} {http.auth.user.id}" {err.status_code}
+		respond "{err.status_code} {http.oidc_rp.error.code} {http.auth.user.id}{http.request.header.Authorization}" {err.status_code}
 	}
 }
 `)
 	check(t, r.rawGet("/", newKey(t, "x").bearer())).status(http.StatusUnauthorized).body("401 invalid_token ").headerHas("Www-Authenticate", `Bearer realm="rp.test", error="invalid_token"`)
 	check(t, r.rawGet("/", ci.bearer())).status(http.StatusForbidden).body("403 forbidden key/ci")
 	check(t, r.rawGet("/", ci.bearer(), ci.bearer())).status(http.StatusBadRequest).body("400 bad_request ")
+	check(t, r.rawGet("/", basicOf("ci", "hunter2"), "X-Api-Key: "+ci.key)).status(http.StatusBadRequest).body("400 bad_request ")
 	check(t, r.rawGet("/")).status(http.StatusUnauthorized).body("401 sign_in_required ").header("Www-Authenticate", `Bearer realm="rp.test"`)
 }
 

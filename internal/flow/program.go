@@ -60,13 +60,13 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 		return false, nil
 	}
 	st := x.State
-	c, err := x.Programs.Find(&st.Credentials)
+	c, err := x.Programs.Find(st.Credentials)
 	if c.Scheme == program.None {
 		return false, nil
 	}
 	st.DropIdentity(x.R.Header) // whatever another instance has made of it
 	st.at, st.r, st.scheme = x.Instance, x.R, c.Scheme
-	if c.Scheme != program.Header {
+	if c.Scheme != program.Header || err != nil {
 		delete(x.R.Header, "Authorization")
 	}
 	if err != nil {
@@ -86,7 +86,7 @@ func (x *Exchange) WithholdCredential() {
 	if x.Programs == nil {
 		return
 	}
-	if c, _ := x.Programs.Find(&x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
+	if c, _ := x.Programs.Find(x.State.Credentials); c.Scheme == program.Bearer || c.Scheme == program.Basic {
 		delete(x.R.Header, "Authorization")
 	}
 }

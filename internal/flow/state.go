@@ -26,8 +26,8 @@ type State struct {
 	Described bool
 	Sent      http.Header
 	// Credentials are the lines where the client may have sent a credential of a
-	// program, before ours were taken out.
-	Credentials program.Lines
+	// program, before ours were taken out; nil if there are none.
+	Credentials *program.Lines
 	// BeforeResponse, if set, has a last look at the header of the application's
 	// response.
 	BeforeResponse func(http.Header)
@@ -39,9 +39,6 @@ type State struct {
 	provider *Provider
 	loaded   *sessionstore.Loaded // as it was loaded
 	session  *session.Session     // that, or a newer state of it
-	// scheme is where the credential was that the request is judged by, and not by its
-	// cookies; program.None for no such credential. It may be worth nothing.
-	scheme program.Scheme
 	// foreign is a session that opens here and counts as none: only a logout ends it.
 	foreign   *sessionstore.Loaded
 	foreignAt *Instance // that has loaded it
@@ -49,10 +46,13 @@ type State struct {
 	value string
 	ring  *seal.Ring
 
-	// use is what the request means for the idle timeout, and seen the use that was
-	// kept with the session; zero if none was.
-	use  sessionUse
+	// seen is the use that was kept with the session; zero if none was.
 	seen time.Time
+	// use is what the request means for the idle timeout.
+	use sessionUse
+	// scheme is where the credential was that the request is judged by, and not by its
+	// cookies; program.None for no such credential. It may be worth nothing.
+	scheme program.Scheme
 	// shortfall is why the session is not enough at this instance.
 	shortfall authz.Shortfall
 	// lastForgotten reports whether the response takes the last session away.
@@ -75,7 +75,7 @@ type State struct {
 }
 
 // sessionUse is what a request means for the idle timeout of its session.
-type sessionUse int
+type sessionUse uint8
 
 const (
 	usesSession sessionUse = iota // it counts, with what is lost by counting seldom

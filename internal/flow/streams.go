@@ -67,7 +67,7 @@ func (st *State) Watch(guard Guard, response *streams.Response) {
 	w := &Watch{guard: guard, at: st.at, session: st.session.ID}
 	response.Check, response.Ended, response.Released = w.Check, w.logEnded, func() {}
 	if st.IsProgram() {
-		w.credential, _ = st.at.Programs.Find(&st.Credentials) // which did let the request in
+		w.credential, _ = st.at.Programs.Find(st.Credentials) // which did let the request in
 		return
 	}
 	cookies := &st.at.Shared.Memory.liveCookies

@@ -78,7 +78,7 @@ type Accepted struct {
 }
 
 // Scheme is where a credential was.
-type Scheme int
+type Scheme uint8
 
 // The schemes.
 const (
@@ -120,15 +120,19 @@ type namedLines struct {
 	lines []string
 }
 
-// Look notes the lines of Authorization and of the headers of these names. They are
-// still there when the header has lost them.
-func (l *Lines) Look(header map[string][]string, names []string) {
-	l.Authorization = header["Authorization"]
+// LinesOf returns the lines of Authorization and of the headers of these names, or nil
+// if there are none. They are still there when the header has lost them.
+func LinesOf(header map[string][]string, names []string) *Lines {
+	l := Lines{Authorization: header["Authorization"]}
 	for _, name := range names {
 		if lines, sent := header[name]; sent {
 			l.named = append(l.named, namedLines{name, lines})
 		}
 	}
+	if len(l.Authorization)+len(l.named) == 0 {
+		return nil
+	}
+	return &l
 }
 
 // of returns the lines of a header.
@@ -141,10 +145,10 @@ func (l *Lines) of(name string) []string {
 	return nil
 }
 
-// Find returns the credential among the lines. All else in Authorization is the
+// Find returns the credential among the lines, of which there may be none. All else in Authorization is the
 // application's. It is ErrSeveral if there are two, or two lines of one.
 func (a *Accepted) Find(l *Lines) (c Credential, err error) {
-	if len(l.Authorization)+len(l.named) == 0 {
+	if l == nil {
 		return Credential{}, nil
 	}
 	lines := 0

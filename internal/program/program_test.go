@@ -88,11 +88,10 @@ func TestWhatIsRecognized(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			var lines Lines
 			sent := header(row.lines...)
-			lines.Look(sent, append([]string{"X-Other"}, row.accepted.Headers...))
+			lines := LinesOf(sent, append([]string{"X-Other"}, row.accepted.Headers...))
 			clear(sent) // what was noted stays
-			c, err := row.accepted.Find(&lines)
+			c, err := row.accepted.Find(lines)
 			if c.Scheme != row.scheme {
 				t.Errorf("expected the scheme %d, seen %d", row.scheme, c.Scheme)
 			}
