@@ -94,9 +94,11 @@ var siteOptions = map[string]siteOption{
 	"session_endpoint": {parse: func(s *siteParser) error {
 		return siteconfig.ParseSessionEndpoint(s.Dispenser, &s.h.SessionEndpoint)
 	}},
-	"application": {parse: func(s *siteParser) error { return siteconfig.ParseApplication(s.Dispenser, &s.h.Application) }},
-	"error_pages": {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, errorPagesValues...) }},
-	"home":        {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, address.CheckPath) }},
+	"application":   {parse: func(s *siteParser) error { return siteconfig.ParseApplication(s.Dispenser, &s.h.Application) }},
+	"keep_fragment": {parse: func(s *siteParser) error { return caddyargs.BoolArg(s.Dispenser, &s.h.KeepFragment) }},
+	"silent":        {parse: func(s *siteParser) error { return caddyargs.BoolArg(s.Dispenser, &s.h.Silent) }},
+	"error_pages":   {parse: func(s *siteParser) error { return caddyargs.EnumArg(s.Dispenser, &s.h.ErrorPages, errorPagesValues...) }},
+	"home":          {parse: func(s *siteParser) error { return caddyargs.CheckedArg(s.Dispenser, &s.h.Home, address.CheckPath) }},
 	"return_to": {parse: func(s *siteParser) error {
 		return caddyargs.CheckedListArg(s.Dispenser, &s.h.ReturnTo, address.CheckOrigin)
 	}},

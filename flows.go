@@ -37,6 +37,7 @@ func (h *Handler) resolveFlows() {
 		Refresh: needs.RefreshToken, ExpectRefresh: h.session.Refresh != nil && *h.session.Refresh,
 		Recheck: duration(h.session.Recheck), RecheckGrace: duration(h.session.RecheckGrace),
 		Needs: needs, OwnsHeader: h.ownsHeader,
+		KeepFragment: h.KeepFragment != nil && *h.KeepFragment, Silent: h.Silent != nil && *h.Silent,
 		SessionEndpoint: h.instance.SessionEndpoint, IdleTimeout: duration(h.session.IdleTimeout),
 	}
 	h.instance.Scopes = cookiescope.New(cookiescope.Config{
@@ -83,7 +84,7 @@ func (h *Handler) ownsHeader(name string) bool {
 	return slices.ContainsFunc(h.identityHeaders, func(own string) bool { return headers.SameName(name, own) })
 }
 
-//go:embed pages/*.html
+//go:embed pages/*.html pages/*.js
 var builtinPages embed.FS
 
 // resolvePages reads the templates: the operator's own in the place of the

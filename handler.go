@@ -84,6 +84,13 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	if failed != nil {
 		return toHandlerError(x.RespondFailed(failed))
 	}
+	if policy.Public && h.instance.Silent && !st.SignedIn() {
+		begun, sets := x.TrySilently()
+		if begun {
+			return nil
+		}
+		noStore = noStore || sets
+	}
 	decision := h.decide(&x, st, policy)
 	if st.tooEarly != nil {
 		return st.tooEarly

@@ -205,6 +205,15 @@ type Handler struct {
 	// Serves a JSON document about the session to scripts. Default: there is none.
 	SessionEndpoint *siteconfig.SessionEndpoint `json:"session_endpoint,omitempty"`
 
+	// Whether the fragment of an address, the part after `#`, survives a login. A page
+	// with a script is then in the place of the redirect to the provider. Default:
+	// false.
+	KeepFragment *bool `json:"keep_fragment,omitempty"`
+
+	// Whether public pages try to sign users in who have a session at the provider,
+	// once in a browser session and without showing anything. Default: false.
+	Silent *bool `json:"silent,omitempty"`
+
 	// How to handle a CORS preflight without a body on a private route: `pass`
 	// forwards it without any identity and without `Upgrade`, `deny` does not.
 	// Default: `deny`.
@@ -283,6 +292,14 @@ type Handler struct {
 	hosts           []string             // that it is for, as linkInstances finds them
 	sharesHost      bool                 // another instance may see the same requests; see httpconfig.Links
 }
+
+// The values of mode, and a default.
+const (
+	modePrivate      = "private"
+	modePublic       = "public"
+	modeEndpoints    = "endpoints"
+	defaultEndpoints = "/@app/auth" // of endpoints
+)
 
 // CaddyModule returns the module's registration.
 func (Handler) CaddyModule() caddy.ModuleInfo {

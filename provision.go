@@ -86,6 +86,7 @@ func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 		optioncheck.Refuse("deny", len(h.Deny) > 0, "endpoints guards nothing: it takes no deny"),
 		optioncheck.Refuse("close_streams", h.CloseStreams != nil, "endpoints guards nothing: it takes no close_streams"),
 		optioncheck.Refuse("explain", h.Explain != nil, "endpoints guards nothing: it takes no explain"),
+		optioncheck.Refuse("silent", h.Silent != nil, "endpoints guards nothing: it takes no silent"),
 		optioncheck.Refuse("upgrades", len(h.Upgrades) > 0, "endpoints guards nothing: it takes no upgrades"),
 	)
 }

@@ -33,7 +33,7 @@ func (s *Scope) Cookie(name, value, path string, maxAge int) *http.Cookie {
 
 // isHostOnly reports whether a cookie of ours is never for a whole domain.
 func (s *Scope) isHostOnly(name string) bool {
-	return name == s.Mark || name == s.Repeats || name == s.Choice || name == s.Last || strings.HasPrefix(name, s.TransactionPrefix) ||
+	return name == s.Mark || name == s.Repeats || name == s.Tried || name == s.Choice || name == s.Last || strings.HasPrefix(name, s.TransactionPrefix) ||
 		s.FormerTransactionPrefix != "" && strings.HasPrefix(name, s.FormerTransactionPrefix)
 }
 

@@ -68,7 +68,7 @@ func (n *Names) Ours(name string) bool {
 // isOwnSuffix reports whether a cookie of ours other than the session's has a
 // name that ends like this after its instance's name and an underscore.
 func isOwnSuffix(rest string) bool {
-	return rest == "hint" || rest == "again" || rest == "mark" || rest == "choice" || rest == "last" || strings.HasPrefix(rest, "tx_")
+	return rest == "hint" || rest == "again" || rest == "mark" || rest == "tried" || rest == "choice" || rest == "last" || strings.HasPrefix(rest, "tx_")
 }
 
 // ChunkIndex returns which chunk of a session cookie has a name, or zero if none

@@ -15,7 +15,7 @@ func TestOurs(t *testing.T) {
 	names := namesOf("app", "wiki", "app")
 	for name, want := range map[string]bool{
 		"app": true, "wiki": true, "__Host-app": true, "__Secure-wiki": true,
-		"app_1": true, "app_9": true, "app_hint": true, "app_again": true, "__Host-app_mark": true, "__Host-app_choice": true, "__Host-app_last": true, "__Host-app_tx_x": true,
+		"app_1": true, "app_9": true, "app_hint": true, "app_again": true, "__Host-app_tried": true, "__Host-app_mark": true, "__Host-app_choice": true, "__Host-app_last": true, "__Host-app_tx_x": true,
 		"": false, "ap": false, "apps": false, "app_": false, "app_0": false, "app_10": false, "app_other": false,
 		"__Host-": false, "__Host-__Secure-app": false, "App": false,
 	} {

@@ -53,10 +53,10 @@ type Scope struct {
 	Ready bool
 
 	// The names of our cookies, of transactions what their names begin with.
-	Session, TransactionPrefix, Mark, Repeats, IDTokenHint, Choice, Last string
+	Session, TransactionPrefix, Mark, Repeats, Tried, IDTokenHint, Choice, Last string
 
 	// The additional data for what each is sealed with.
-	SessionAAD, TransactionAAD, MarkAAD, RepeatsAAD, IDTokenHintAAD, ChoiceAAD, LastAAD string
+	SessionAAD, TransactionAAD, MarkAAD, RepeatsAAD, TriedAAD, IDTokenHintAAD, ChoiceAAD, LastAAD string
 
 	// Where the session's cookie has a domain: what the names of transactions of
 	// earlier releases begin with, and their additional data.
@@ -122,6 +122,7 @@ func (s *Scopes) At(origin address.Origin) *Scope {
 	scope.TransactionPrefix = hostPrefix + c.Name + "_tx_"
 	scope.Mark = hostPrefix + c.Name + "_mark"
 	scope.Repeats = hostPrefix + c.Name + "_again"
+	scope.Tried = hostPrefix + c.Name + "_tried"
 	scope.Choice = hostPrefix + c.Name + "_choice"
 	scope.Last = hostPrefix + c.Name + "_last"
 	scope.IDTokenHint = c.Name + "_hint"
@@ -134,6 +135,7 @@ func (s *Scopes) At(origin address.Origin) *Scope {
 	scope.ChoiceAAD = scope.Choice + "\x00" + host
 	scope.LastAAD = scope.Last + "\x00" + host
 	scope.RepeatsAAD = scope.Repeats + "\x00" + scope.TransactionAAD
+	scope.TriedAAD = scope.Tried + "\x00" + host
 	scope.IDTokenHintAAD = scope.IDTokenHint + "\x00" + place
 	return scope
 }

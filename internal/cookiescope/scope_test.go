@@ -30,28 +30,28 @@ func TestNamesAndAdditionalData(t *testing.T) {
 		want   Scope
 	}{
 		{"HTTPS", Config{Name: "c"}, "https://a.test:8443", Scope{
-			Session: "__Host-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Choice: "__Host-c_choice", Last: "__Host-c_last", IDTokenHint: "__Secure-c_hint",
+			Session: "__Host-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Tried: "__Host-c_tried", Choice: "__Host-c_choice", Last: "__Host-c_last", IDTokenHint: "__Secure-c_hint",
 			SessionAAD: "__Host-c\x00host a.test", TransactionAAD: "__Host-c_tx_\x00host a.test", MarkAAD: "__Host-c_mark\x00host a.test",
-			ChoiceAAD: "__Host-c_choice\x00host a.test", LastAAD: "__Host-c_last\x00host a.test",
+			TriedAAD: "__Host-c_tried\x00host a.test", ChoiceAAD: "__Host-c_choice\x00host a.test", LastAAD: "__Host-c_last\x00host a.test",
 			RepeatsAAD: "__Host-c_again\x00__Host-c_tx_\x00host a.test", IDTokenHintAAD: "__Secure-c_hint\x00host a.test",
 		}},
 		{"a domain", Config{Name: "c", Domain: "example.com"}, "https://a.example.com", Scope{
-			Session: "__Secure-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Choice: "__Host-c_choice", Last: "__Host-c_last", IDTokenHint: "__Secure-c_hint",
+			Session: "__Secure-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Tried: "__Host-c_tried", Choice: "__Host-c_choice", Last: "__Host-c_last", IDTokenHint: "__Secure-c_hint",
 			SessionAAD: "__Secure-c\x00domain example.com", TransactionAAD: "__Host-c_tx_\x00host a.example.com", MarkAAD: "__Host-c_mark\x00host a.example.com",
-			ChoiceAAD: "__Host-c_choice\x00host a.example.com", LastAAD: "__Host-c_last\x00host a.example.com",
+			TriedAAD: "__Host-c_tried\x00host a.example.com", ChoiceAAD: "__Host-c_choice\x00host a.example.com", LastAAD: "__Host-c_last\x00host a.example.com",
 			RepeatsAAD: "__Host-c_again\x00__Host-c_tx_\x00host a.example.com", IDTokenHintAAD: "__Secure-c_hint\x00domain example.com",
 			FormerTransactionPrefix: "__Secure-c_tx_", FormerTransactionAAD: "__Secure-c_tx_\x00domain example.com",
 		}},
 		{"a configured origin", Config{Name: "c", Base: &base}, "https://www.example.com", Scope{
-			Session: "__Host-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Choice: "__Host-c_choice", Last: "__Host-c_last", IDTokenHint: "__Secure-c_hint",
+			Session: "__Host-c", TransactionPrefix: "__Host-c_tx_", Mark: "__Host-c_mark", Repeats: "__Host-c_again", Tried: "__Host-c_tried", Choice: "__Host-c_choice", Last: "__Host-c_last", IDTokenHint: "__Secure-c_hint",
 			SessionAAD: "__Host-c\x00url https://www.example.com", TransactionAAD: "__Host-c_tx_\x00url https://www.example.com", MarkAAD: "__Host-c_mark\x00url https://www.example.com",
-			ChoiceAAD: "__Host-c_choice\x00url https://www.example.com", LastAAD: "__Host-c_last\x00url https://www.example.com",
+			TriedAAD: "__Host-c_tried\x00url https://www.example.com", ChoiceAAD: "__Host-c_choice\x00url https://www.example.com", LastAAD: "__Host-c_last\x00url https://www.example.com",
 			RepeatsAAD: "__Host-c_again\x00__Host-c_tx_\x00url https://www.example.com", IDTokenHintAAD: "__Secure-c_hint\x00url https://www.example.com",
 		}},
 		{"plain HTTP on loopback", Config{Name: "c"}, "http://localhost:8080", Scope{
-			Session: "c", TransactionPrefix: "c_tx_", Mark: "c_mark", Repeats: "c_again", Choice: "c_choice", Last: "c_last", IDTokenHint: "c_hint",
+			Session: "c", TransactionPrefix: "c_tx_", Mark: "c_mark", Repeats: "c_again", Tried: "c_tried", Choice: "c_choice", Last: "c_last", IDTokenHint: "c_hint",
 			SessionAAD: "c\x00host localhost", TransactionAAD: "c_tx_\x00host localhost", MarkAAD: "c_mark\x00host localhost",
-			ChoiceAAD: "c_choice\x00host localhost", LastAAD: "c_last\x00host localhost",
+			TriedAAD: "c_tried\x00host localhost", ChoiceAAD: "c_choice\x00host localhost", LastAAD: "c_last\x00host localhost",
 			RepeatsAAD: "c_again\x00c_tx_\x00host localhost", IDTokenHintAAD: "c_hint\x00host localhost",
 		}},
 	} {
@@ -148,6 +148,7 @@ func TestTransientCookies(t *testing.T) {
 		{s.IDTokenHint, -1, "__Secure-c_hint=v; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
 		{s.TransactionPrefix + "x", 60, "__Host-c_tx_x=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
 		{s.Mark, 60, "__Host-c_mark=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
+		{s.Tried, 0, "__Host-c_tried=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
 		{s.Repeats, 60, "__Host-c_again=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
 	} {
 		if got := s.Cookie(row.name, "v", "/", row.maxAge).String(); got != row.want {
@@ -163,6 +164,7 @@ func TestAttributes(t *testing.T) {
 		s.Session:                 "__Secure-c=v; Path=/; Domain=example.com; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
 		s.TransactionPrefix + "x": "__Host-c_tx_x=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
 		s.Mark:                    "__Host-c_mark=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
+		s.Tried:                   "__Host-c_tried=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
 		s.Repeats:                 "__Host-c_again=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned",
 	} {
 		if got := s.Cookie(name, "v", "/", 60).String(); got != want {

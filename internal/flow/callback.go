@@ -29,7 +29,7 @@ func serveCallback(x *Exchange, p *Provider) error {
 	f := c.takeTransaction()
 	switch {
 	case f == nil && c.State.SignedIn() && c.State.session.Login == session.HashState(c.response.State):
-		return pages.Redirect(c.W, http.StatusSeeOther, cmp.Or(c.transaction.Return, c.Home))
+		return c.leadTo(&c.transaction, cmp.Or(c.transaction.Return, c.Home))
 	case f != nil && c.State.SignedIn():
 		// A second use of a response, the Back button, a login that was overtaken by
 		// another: a signed-in user gets the page.
@@ -37,6 +37,9 @@ func serveCallback(x *Exchange, p *Provider) error {
 	case f != nil:
 		if returnTo, ok := c.takeFormer(); ok {
 			return c.loginTo(returnTo).beginRequested()
+		}
+		if !f.Attempt && c.isOfAnAttempt(f) {
+			return pages.Redirect(c.W, http.StatusSeeOther, c.Home)
 		}
 		f.Cause = c.response.Describe(f.Cause)
 		return c.respondError(f)

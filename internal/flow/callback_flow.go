@@ -3,11 +3,13 @@ package flow
 import (
 	"cmp"
 	"errors"
+	"net/http"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -24,12 +26,29 @@ type callbackFlow struct {
 
 // refuse returns the failure of the login.
 func (c *callbackFlow) refuse(code errorcode.Code, err error) *Failure {
-	return &Failure{Code: code, Cause: err, Provider: c.provider, ReturnTo: c.transaction.Return}
+	return c.refuseFor(&c.transaction, code, err)
+}
+
+// refuseFor returns the failure of a login.
+func (c *callbackFlow) refuseFor(t *session.Transaction, code errorcode.Code, err error) *Failure {
+	return &Failure{Code: code, Cause: err, Provider: c.provider, ReturnTo: t.Return, Attempt: t.Attempt, Popup: t.Popup, Fragment: t.Fragment}
 }
 
 // loginTo is another login with the same provider.
 func (c *callbackFlow) loginTo(returnTo string) *login {
-	return &login{Exchange: c.Exchange, provider: c.provider, returnTo: returnTo}
+	t := &c.transaction
+	return &login{Exchange: c.Exchange, provider: c.provider, returnTo: returnTo, popup: t.Popup, fragment: t.Fragment}
+}
+
+// leadTo leads the browser on after a login that worked.
+func (x *Exchange) leadTo(t *session.Transaction, location string) error {
+	switch {
+	case t.Popup:
+		return x.popupPage(http.StatusOK, nil, "")
+	case t.Fragment != "":
+		return x.fragmentPage(http.StatusOK, pages.Data{Next: location, Restore: t.Fragment})
+	}
+	return pages.Redirect(x.W, http.StatusSeeOther, location)
 }
 
 // returnURL returns where a login led that a signed-in user comes back to, if it
@@ -57,29 +76,29 @@ func (c *callbackFlow) findTransaction(ring *seal.Ring) (name string, t session.
 // takes its cookie from the browser.
 func (c *callbackFlow) takeTransaction() *Failure {
 	s := c.scope
-	refuse := func(code errorcode.Code, returnTo, why string) *Failure {
-		return &Failure{Code: code, Cause: errors.New(why), Provider: c.provider, ReturnTo: returnTo}
+	refuse := func(code errorcode.Code, t session.Transaction, why string) *Failure {
+		return c.refuseFor(&t, code, errors.New(why))
 	}
 	name, found := c.transactionsOf(c.ring, s.TransactionPrefix, s.TransactionAAD, c.response.State)
 	if len(found) > 0 {
 		t := found[0]
 		if !c.provider.began(&t) {
 			// A response at another provider's address: a mix-up (RFC 9700 4.4).
-			return refuse(errorcode.StateMismatch, t.Return, "the login was begun with another provider, or another client id")
+			return refuse(errorcode.StateMismatch, t, "the login was begun with another provider, or another client id")
 		}
 		s.Expire(c.header(), name)
 		if t.Over(c.Now()) {
-			return refuse(errorcode.LoginExpired, t.Return, "the login was begun more than 15 minutes ago")
+			return refuse(errorcode.LoginExpired, t, "the login was begun more than 15 minutes ago")
 		}
 		c.transaction = t
 		return nil
 	}
 	for _, other := range cookie.WithPrefix(c.State.Cookies, s.TransactionPrefix, seenTransactions) {
 		if t, ok := openTransaction(c.ring, s.TransactionAAD, other.Value); ok && !t.Over(c.Now()) {
-			return refuse(errorcode.StateMismatch, "", "no login in flight has this state")
+			return refuse(errorcode.StateMismatch, session.Transaction{}, "no login in flight has this state")
 		}
 	}
-	return refuse(errorcode.LoginExpired, "", "no login is in flight in this browser: it is over, or was begun elsewhere, or the browser keeps no cookies")
+	return refuse(errorcode.LoginExpired, session.Transaction{}, "no login is in flight in this browser: it is over, or was begun elsewhere, or the browser keeps no cookies")
 }
 
 // takeFormer finds a login that an earlier release has begun under a cookie

@@ -26,6 +26,9 @@ import (
 // loginVisibly is no error: a silent login has to be followed by a usual one.
 const loginVisibly = "login_visibly"
 
+// stayAnonymous is no error: an attempt to sign the user in has found no user.
+const stayAnonymous = "stay_anonymous"
+
 var errSessionOver = errors.New("the answer to this login was taken before, and its session has ended")
 
 // outcome takes the response to the provider, or finds what became of it when this
@@ -73,8 +76,8 @@ func (c *callbackFlow) redeem(ctx context.Context) callback.Outcome {
 	to := headerWriter{make(http.Header)}
 	work := *c
 	work.W, work.R = to, c.R.WithContext(ctx)
-	if f := work.finish(); f != nil && f.Code == loginVisibly {
-		return callback.Outcome{Code: loginVisibly}
+	if f := work.finish(); f != nil && (f.Code == loginVisibly || f.Code == stayAnonymous) {
+		return callback.Outcome{Code: string(f.Code)}
 	} else if f != nil {
 		return callback.Outcome{Code: string(f.Code), ErrorID: work.log(f), Err: f}
 	}
@@ -90,15 +93,22 @@ func (c *callbackFlow) finish() *Failure {
 	if c.needsQuestion(fresh, f) {
 		return c.refuse(loginVisibly, errors.New("the provider has a question"))
 	}
+	if t.Attempt && c.foundNoUser(f) {
+		return c.refuse(stayAnonymous, errFoundNoUser)
+	}
 	if f != nil {
 		return f
 	}
 	if f := c.checkKnown(c.R.Context(), c.provider, fresh); f != nil {
-		f.ReturnTo = t.Return
+		f.ReturnTo, f.Attempt, f.Popup, f.Fragment = t.Return, t.Attempt, t.Popup, t.Fragment
 		return f
 	}
 	c.markSignIn(c.scope, c.ring, t)
-	return c.createSession(c.ring, c.provider, fresh, idToken)
+	f = c.createSession(c.ring, c.provider, fresh, idToken)
+	if f != nil {
+		f.ReturnTo, f.Attempt, f.Popup, f.Fragment = t.Return, t.Attempt, t.Popup, t.Fragment
+	}
+	return f
 }
 
 // needsQuestion reports whether a silent login has to be followed by a usual one:
@@ -120,6 +130,8 @@ func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
 	switch {
 	case outcome.Code == loginVisibly:
 		return c.loginTo(c.transaction.Return).beginVisibly()
+	case outcome.Code == stayAnonymous:
+		return c.leadBackFromAttempt(c.transaction.Return, c.transaction.Fragment)
 	case errors.As(outcome.Err, &f):
 	case outcome.Code == string(errorcode.Forbidden):
 		f = c.refuse(errorcode.Forbidden, fmt.Errorf("the answer to this login was refused before: %w", errorcode.ErrUnproved))
@@ -131,7 +143,7 @@ func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
 	}
 	if f == nil {
 		addCookies(c.header(), outcome.Cookies)
-		return pages.Redirect(c.W, http.StatusSeeOther, outcome.Location)
+		return c.leadTo(&c.transaction, outcome.Location)
 	}
 	if c.State.SignedIn() && f.Code == errorcode.LoginExpired {
 		return pages.Redirect(c.W, http.StatusSeeOther, c.returnURL(c.transaction.State))

@@ -120,7 +120,7 @@ func (c *choice) begin(p *Provider, extra url.Values) error {
 		i := slices.IndexFunc(at.Siblings, func(n *Instance) bool { return n.Providers[p.ID] == p })
 		at = at.Siblings[i]
 	}
-	l := login{Exchange: at.At(c.W, c.R, c.State), provider: p, returnTo: c.returnTo, proof: c.proof, extra: extra}
+	l := login{Exchange: at.At(c.W, c.R, c.State), provider: p, returnTo: c.returnTo, proof: c.proof, extra: extra, popup: c.asked.Get("display") == "popup"}
 	return l.beginRequested()
 }
 

@@ -55,6 +55,9 @@ type siteEndpoint struct {
 // siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
 // of the path. Their serve functions get no provider.
 var siteEndpoints = map[string]siteEndpoint{
+	pages.KeepFragmentScript: scriptEndpoint(pages.KeepFragmentScript),
+	pages.PopupScript:        scriptEndpoint(pages.PopupScript),
+
 	"check": {
 		endpoint: endpoint{serve: serveCheck, describes: true},
 		offered:  func(in *Instance) bool { return in.Check != nil },

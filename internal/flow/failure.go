@@ -31,6 +31,11 @@ type Failure struct {
 	ReturnTo string
 	// Proof is what a fresh start is to demand, if that is known.
 	Proof op.Proof
+	// Attempt reports whether the user has not asked for the login, and sees nothing of
+	// it; Popup whether it has a window of its own.
+	Attempt, Popup bool
+	// Fragment is what the browser keeps the fragment of ReturnTo by.
+	Fragment string
 	// RetryAfter is when another attempt can work, if this one failed for an
 	// outage.
 	RetryAfter time.Duration

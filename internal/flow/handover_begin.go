@@ -2,7 +2,6 @@ package flow
 
 import (
 	"cmp"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -22,6 +20,9 @@ import (
 // transaction in the browser binds what comes back to it.
 func (l *login) beginAtLoginHost(s *cookiescope.Scope, ring *seal.Ring) *Failure {
 	t := l.handoverTransaction(s)
+	if !l.sharesCookie(s) { // else there is no transaction to remember it
+		t.Popup, t.Fragment = l.popup, l.fragmentKey(s, t.State)
+	}
 	request := l.handoverRequest(s, &t)
 	sealed, err := request.Seal(ring, *l.LoginHost.At)
 	if err != nil {
@@ -33,8 +34,7 @@ func (l *login) beginAtLoginHost(s *cookiescope.Scope, ring *seal.Ring) *Failure
 		l.expireOldest(s, ring)
 		cookie.Set(l.header(), s.Cookie(name, value, "/", int(session.TransactionLifetime.Seconds())))
 	}
-	_ = pages.Redirect(l.W, http.StatusFound, l.LoginHost.At.String()+l.handoverURL(sealed))
-	return nil
+	return l.sendTo(l.LoginHost.At.String()+l.handoverURL(sealed), t.Fragment)
 }
 
 // handoverTransaction returns the login in flight.

@@ -13,7 +13,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -48,9 +47,10 @@ func serveTicket(x *Exchange, p *Provider) error {
 		f = k.signIn()
 	}
 	if f != nil {
+		f.Popup = k.transaction.Popup
 		return k.respondError(f)
 	}
-	return pages.Redirect(k.W, http.StatusSeeOther, cmp.Or(k.transaction.Return, k.Home))
+	return k.leadTo(&k.transaction, cmp.Or(k.transaction.Return, k.Home))
 }
 
 var (
@@ -106,7 +106,7 @@ func (k *ticketFlow) check() *Failure {
 	case r.Provider != k.provider.ID, r.Binding != k.provider.Registration, r.Origin != k.scope.Origin.String():
 		return k.refuse(errorcode.StateMismatch, errTicketOther)
 	case r.IsOver(now), t.Over(now):
-		k.transaction.Return = t.Return
+		k.transaction.Return, k.transaction.Popup = t.Return, t.Popup
 		return k.refuse(errorcode.LoginExpired, errTicketOld)
 	}
 	k.transaction = t

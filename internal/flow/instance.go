@@ -55,6 +55,9 @@ type Options struct {
 	Needs identity.Needs
 	// SessionEndpoint is what scripts learn about the session; nil for nothing.
 	SessionEndpoint *SessionEndpoint
+	// KeepFragment reports whether logins keep the fragment of the address that they
+	// lead back to, and Silent whether public pages try to sign users in.
+	KeepFragment, Silent bool
 	// OwnsHeader reports whether a header of a name tells the application who the
 	// user is at this instance.
 	OwnsHeader func(name string) bool

@@ -13,7 +13,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -26,6 +25,11 @@ type login struct {
 	proof    op.Proof   // what rules and the login link demand
 	extra    url.Values // further parameters of the authorization request
 	silent   string     // the subject that a login without questions is to be for
+	attempt  bool       // the user has not asked for it
+	popup    bool       // it has a window of its own
+	keeps    bool       // the browser is at the address whose fragment is to be kept
+	fragment string     // what the browser keeps one by, since an earlier login
+	status   int        // of a page that keeps a fragment
 
 	// forSite reports whether the login is for another site, which needs the claims of
 	// these names. It has to lead back to the site's request.
@@ -35,7 +39,7 @@ type login struct {
 
 // refuse returns the failure of the login.
 func (l *login) refuse(c errorcode.Code, err error) *Failure {
-	return &Failure{Code: c, Cause: err, Provider: l.provider, ReturnTo: l.returnTo}
+	return &Failure{Code: c, Cause: err, Provider: l.provider, ReturnTo: l.returnTo, Attempt: l.attempt, Popup: l.popup}
 }
 
 // begin opens a transaction and sends the browser to the provider. Nothing is
@@ -62,6 +66,7 @@ func (l *login) begin() *Failure {
 	t := session.NewTransaction()
 	t.Binding, t.Provider, t.Began = p.Registration, p.ID, l.Now()
 	t.RedirectURI, t.Silent = l.redirectURI(s, p), l.silent
+	t.Attempt, t.Popup, t.Fragment = l.attempt, l.popup, l.fragmentKey(s, t.State)
 	demands := l.demands()
 	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, l.requested).Names()
 	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
@@ -84,8 +89,7 @@ func (l *login) begin() *Failure {
 		c.SameSite, c.Secure = http.SameSiteNoneMode, true
 	}
 	cookie.Set(l.header(), c)
-	_ = pages.Redirect(l.W, http.StatusFound, location)
-	return nil
+	return l.sendTo(location, t.Fragment)
 }
 
 // sealTransaction returns the value of the transaction's cookie. A return address that

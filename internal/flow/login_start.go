@@ -17,14 +17,15 @@ func serveLogin(x *Exchange, p *Provider) error {
 	if navigation.IsSubresource(x.R) {
 		return x.unauthorized(errorcode.SignInRequired, p, "", op.Proof{})
 	}
-	query := x.query(append([]string{"returnto", "prompt", "acr_values", "max_age"}, p.Forward...)...)
+	query := x.query(append([]string{"returnto", "prompt", "acr_values", "max_age", "display"}, p.Forward...)...)
 	returnTo, ok := x.checkReturn(x.Scope(), query.Get("returnto"))
 	if !ok {
 		returnTo = ""
 	}
+	popup := query.Get("display") == "popup"
 	proof, err := proofOfLink(query)
 	if err != nil {
-		return x.respondError(&Failure{Code: errorcode.BadRequest, Cause: err, Provider: p, ReturnTo: returnTo})
+		return x.respondError(&Failure{Code: errorcode.BadRequest, Cause: err, Provider: p, ReturnTo: returnTo, Popup: popup})
 	}
 	extra := make(url.Values)
 	for _, name := range p.Forward {
@@ -38,7 +39,10 @@ func serveLogin(x *Exchange, p *Provider) error {
 	if query.Get("prompt") == selectAccount && !extra.Has("prompt") {
 		extra.Set("prompt", x.promptOf(p))
 	}
-	l := login{Exchange: *x, provider: p, returnTo: returnTo, proof: proof, extra: extra}
+	l := login{
+		Exchange: *x, provider: p, returnTo: returnTo, proof: proof, extra: extra,
+		popup: popup, keeps: !popup, status: http.StatusOK,
+	}
 	return l.beginRequested()
 }
 
@@ -128,7 +132,9 @@ func (l *login) beginRequested() error {
 // beginVisibly follows a silent login with an ordinary one.
 func (l *login) beginVisibly() error {
 	if l.State.SignedIn() && !l.countLogin() {
-		return l.respondError(l.tooManyLogins())
+		f := l.tooManyLogins()
+		f.Popup = l.popup
+		return l.respondError(f)
 	}
 	if f := l.begin(); f != nil {
 		return l.respondError(f)
@@ -138,7 +144,7 @@ func (l *login) beginVisibly() error {
 
 // beginForPage begins a login that leads back to the page of the request.
 func (l *login) beginForPage() error {
-	l.returnTo = l.returnToPage(l.Scope())
+	l.returnTo, l.keeps, l.status = l.returnToPage(l.Scope()), true, http.StatusUnauthorized
 	if f := l.rejectsCookies(); f != nil {
 		return l.respondForbidden(f)
 	}

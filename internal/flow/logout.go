@@ -66,6 +66,7 @@ func serveLogout(x *Exchange, _ *Provider) error {
 	case st.revocable() == nil:
 		if !l.elsewhere {
 			l.forgetLast()
+			l.endAttempts(l.Scope(), afterLogout)
 			for _, in := range l.logoutSiblings() {
 				theirs := l.atSibling(in)
 				theirs.forgetLast()
@@ -134,6 +135,7 @@ func (x *sessions) clearCookies() {
 	cookie.Set(header, s.Cookie(s.IDTokenHint, "", x.LogoutPath, -1))
 	x.clearMark(s)
 	x.forgetRepeats(s)
+	x.endAttempts(s, afterLogout)
 	x.forgetLast()
 	if len(x.ClearSiteData) > 0 {
 		// Each type is a quoted string of its own, also the asterisk.
@@ -175,7 +177,7 @@ func (l *logout) end() error {
 // sendToProvider goes on at the provider.
 func (l *logout) sendToProvider(request op.EndSession) error {
 	if location := request.URL(); len(location) <= maxLogoutURL {
-		return pages.Redirect(l.W, http.StatusSeeOther, location)
+		return pages.Redirect(l.W, http.StatusSeeOther, withEmptyFragment(location))
 	}
 	return l.continuePage(request)
 }

@@ -26,7 +26,13 @@ func (x *Exchange) respondError(f *Failure) error { return x.respondLoggedError(
 // respondLoggedError is respondError for a failure that is in the log already,
 // under an id.
 func (x *Exchange) respondLoggedError(f *Failure, id string) error {
+	if f.Attempt {
+		return x.leadBackFromAttempt(f.ReturnTo, f.Fragment)
+	}
 	x.forgetLast() // the next attempt may be another user's, or at another provider
+	if f.Popup {
+		return x.popupPage(http.StatusForbidden, f, id)
+	}
 	if x.Public {
 		return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
 	}

@@ -32,6 +32,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 	}
 	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(fresh.Expires))
 	x.saveIDTokenHint(s, ring, fresh, hint)
+	x.endAttempts(s, inThisBrowserSession)
 	x.rememberSignIn(s, ring, fresh)
 	via := ""
 	if fresh.IsHandedOver() {

@@ -96,7 +96,7 @@ func secondsOf(d *time.Duration) *int64 {
 // demands returns all that the login demands. A login without questions cannot ask the
 // user to sign in again.
 func (l *login) demands() op.Demands {
-	return l.provider.Client.DemandsOf(l.proof, l.provider.LoginIsAuthTime && l.silent == "")
+	return l.provider.Client.DemandsOf(l.proof, l.provider.LoginIsAuthTime && l.silent == "" && !l.attempt)
 }
 
 // checkProof holds an ID token to what rules or a login link demanded of this login,

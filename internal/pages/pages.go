@@ -32,10 +32,12 @@ const (
 	Continue      = "continue.html"
 	SessionEnded  = "session_ended.html"
 	Handover      = "handover.html"
+	KeepFragment  = "keep_fragment.html"
+	Popup         = "popup.html"
 	Chooser       = "chooser.html"
 )
 
-var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, Chooser, Handover}
+var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, SessionEnded, Chooser, Handover, KeepFragment, Popup}
 
 const layout = "layout.html"
 
@@ -45,10 +47,10 @@ type Data struct {
 	Title   string // what happened, as a headline
 	Host    string // the site's name
 	Nonce   string // for inline style elements; set by Render
-	Message string // error.html: what happened, for users; session_ended.html: why the session is not enough, if there is one
-	Hint    string // error.html: what to do about it; may be empty
-	Code    string // error.html: the error code
-	ErrorID string // error.html: finds the line in the log; may be empty
+	Message string // error.html, popup.html: what happened, for users; session_ended.html: why the session is not enough, if there is one
+	Hint    string // error.html, popup.html: what to do about it; may be empty
+	Code    string // error.html, popup.html: the error code; empty in popup.html after a sign-in
+	ErrorID string // error.html, popup.html: finds the line in the log; may be empty
 	Status  int    // error.html: the HTTP status
 	User    string // who is signed in; empty for anonymous users
 	// Provider is the name of the provider where the user has signed in, in error.html
@@ -78,6 +80,12 @@ type Data struct {
 	MaxLength int
 	Sought    bool
 
+	// Next is where keep_fragment.html leads, and Keep or Restore is what the browser
+	// keeps the fragment by, before a login or after it.
+	Next, Keep, Restore string
+	// Script is the script of keep_fragment.html and popup.html.
+	Script Script
+
 	LoginURL  string // begins a fresh sign-in; may be empty
 	RetryURL  string // error.html: what to try again; may be empty
 	LogoutURL string
@@ -93,14 +101,19 @@ type Choice struct {
 
 // Templates are the templates of all pages.
 type Templates struct {
-	byName map[string]*template.Template
+	byName  map[string]*template.Template
+	scripts map[string]script
 }
 
 // Read reads the templates of all pages. Those that the operator's folder does
 // not have are the built-in ones; without a folder all are. It renders each of
 // them, so that a mistake is found now and not by a user.
 func Read(builtin fs.FS, folder string, read livefile.Read) (*Templates, error) {
-	templates := &Templates{byName: make(map[string]*template.Template, len(names))}
+	scripts, err := readScripts(builtin)
+	if err != nil {
+		return nil, err
+	}
+	templates := &Templates{make(map[string]*template.Template, len(names)), scripts}
 	for _, name := range names {
 		t := template.New(layout)
 		for _, file := range []string{layout, name} {
@@ -138,7 +151,7 @@ func try(t *template.Template) error {
 	}
 	full := Data{
 		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
-		Confirmation: "c", Sent: true, Site: "s", LoginHost: "l", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
+		Confirmation: "c", Sent: true, Site: "s", LoginHost: "l", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
 		Choices: []Choice{{"i", "n", "/c", true}, {"j", "o", "/d", false}}, Field: "f", MaxLength: 1, Sought: true,
 	}
 	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))
@@ -146,8 +159,9 @@ func try(t *template.Template) error {
 
 // Page is a page that is ready to be written.
 type Page struct {
-	body  []byte
-	nonce string
+	body   []byte
+	nonce  string
+	script Script
 }
 
 // Render makes a page.
@@ -157,19 +171,19 @@ func (t *Templates) Render(name string, data Data) (*Page, error) {
 	if err := t.byName[name].Execute(&body, data); err != nil {
 		return nil, fmt.Errorf("render %s: %w", name, err)
 	}
-	return &Page{body.Bytes(), data.Nonce}, nil
+	return &Page{body.Bytes(), data.Nonce, data.Script}, nil
 }
 
 // Write writes the page, which no other page may show in a frame.
 func (p *Page) Write(w http.ResponseWriter, r *http.Request, status int) error {
-	pageSecurityHeaders(w.Header(), p.nonce, "'none'")
+	pageSecurityHeaders(w.Header(), p.nonce, p.script.policy(), "'none'")
 	return p.write(w, r, status)
 }
 
 // WriteForm is Write for a page whose forms lead to this site, and on from here to
 // the given origins alone.
 func (p *Page) WriteForm(w http.ResponseWriter, r *http.Request, status int, origins []string) error {
-	pageSecurityHeaders(w.Header(), p.nonce, "'none'")
+	pageSecurityHeaders(w.Header(), p.nonce, p.script.policy(), "'none'")
 	policy := w.Header().Get("Content-Security-Policy")
 	w.Header().Set("Content-Security-Policy", policy+"; form-action "+strings.Join(append([]string{"'self'"}, origins...), " "))
 	return p.write(w, r, status)
@@ -177,7 +191,7 @@ func (p *Page) WriteForm(w http.ResponseWriter, r *http.Request, status int, ori
 
 // WriteFramed writes the page, which other pages may show in a frame.
 func (p *Page) WriteFramed(w http.ResponseWriter, r *http.Request, status int) error {
-	pageSecurityHeaders(w.Header(), p.nonce, "*")
+	pageSecurityHeaders(w.Header(), p.nonce, p.script.policy(), "*")
 	w.Header().Del("X-Frame-Options")
 	return p.write(w, r, status)
 }

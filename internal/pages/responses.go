@@ -25,12 +25,12 @@ func StrictSecurityHeaders(header http.Header) {
 }
 
 // pageSecurityHeaders are on every page: its policy lets styles of its own in
-// and nothing that is active. There is no form-action in it: browsers apply that
+// and nothing that is active but its one script, if it has one. There is no form-action in it: browsers apply that
 // to where a form's redirect leads, and the logout leads to the provider.
-func pageSecurityHeaders(header http.Header, nonce, ancestors string) {
+func pageSecurityHeaders(header http.Header, nonce, scripts, ancestors string) {
 	BaseSecurityHeaders(header)
 	header.Set("Content-Security-Policy",
-		"default-src 'none'; style-src 'self' 'nonce-"+nonce+"'; img-src 'self' data:; frame-ancestors "+ancestors+"; base-uri 'none'")
+		"default-src 'none'; "+scripts+"style-src 'self' 'nonce-"+nonce+"'; img-src 'self' data:; frame-ancestors "+ancestors+"; base-uri 'none'")
 }
 
 // Redirect sends a browser elsewhere. The address is written byte for byte:

@@ -30,8 +30,8 @@ func FuzzDecodeSession(f *testing.F) {
 }
 
 func FuzzDecodeTransaction(f *testing.F) {
-	whole, fresh, tagged := wholeTransaction(), NewTransaction(), taggedTransaction()
-	for _, seed := range [][]byte{nil, {1}, whole.Encode(), tagged.Encode(), tagged.Encode()[:200], fresh.Encode(), whole.Encode()[:40], make([]byte, 100)} {
+	whole, fresh, tagged, attempt := wholeTransaction(), NewTransaction(), taggedTransaction(), attemptTransaction()
+	for _, seed := range [][]byte{nil, {1}, whole.Encode(), tagged.Encode(), tagged.Encode()[:200], attempt.Encode(), fresh.Encode(), whole.Encode()[:40], make([]byte, 100)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, encoded []byte) {

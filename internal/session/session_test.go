@@ -61,6 +61,18 @@ func taggedTransaction() Transaction {
 	return t
 }
 
+func popupTransaction() Transaction {
+	t := wholeTransaction()
+	t.Popup = true
+	return t
+}
+
+func attemptTransaction() Transaction {
+	t := taggedTransaction()
+	t.Attempt, t.Fragment, t.Silent = true, "AbCdEf-_", ""
+	return t
+}
+
 func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	t.Parallel()
 	long := wholeSession()
@@ -80,7 +92,8 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	carrying.Answer = "code=x&state=y"
 	taggedCarrying := taggedTransaction()
 	taggedCarrying.Answer = carrying.Answer
-	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh, "with an answer": carrying, "tagged": taggedTransaction(), "tagged, with an answer": taggedCarrying} {
+	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh, "with an answer": carrying, "tagged": taggedTransaction(), "tagged, with an answer": taggedCarrying,
+		"popup": popupTransaction(), "attempt": attemptTransaction()} {
 		var got Transaction
 		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the %s transaction comes back as %+v, %v", name, got, err)
@@ -98,7 +111,7 @@ func TestWhatWasCutShortIsNone(t *testing.T) {
 			t.Errorf("a session of %d bytes of %d: %v", length, len(encoded), err)
 		}
 	}
-	for _, transaction := range []Transaction{taggedTransaction(), wholeTransaction()} {
+	for _, transaction := range []Transaction{taggedTransaction(), attemptTransaction(), popupTransaction(), wholeTransaction()} {
 		encoded = transaction.Encode()
 		for length := range encoded {
 			var tx Transaction

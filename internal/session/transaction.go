@@ -49,6 +49,14 @@ type Transaction struct {
 	// Silent is the subject of the session that the login renews without asking
 	// the user; empty for a usual login.
 	Silent string
+	// Attempt reports whether the login began without a user who asked for it:
+	// whatever comes of it, the browser goes back to the page.
+	Attempt bool
+	// Popup reports whether the login has a window of its own, which ends with it.
+	Popup bool
+	// Fragment is what the browser keeps the fragment of the return address by;
+	// empty if it keeps none.
+	Fragment string
 
 	// Answer is the authorization response, form-encoded, on its way from the
 	// provider's POST to a GET of our own; empty before that.
@@ -77,7 +85,30 @@ const (
 	tagTransactionRequested = 2
 	tagTransactionSilent    = 3
 	tagTransactionReturn    = 4 // compressed, instead of the plain one
+	tagTransactionWay       = 5 // a byte of flags
+	tagTransactionFragment  = 6
 )
+
+// The flags of how a login goes.
+const (
+	wayAttempt = 1 << iota
+	wayPopup
+)
+
+// way returns the flags, or nothing if there are none.
+func (t *Transaction) way() string {
+	var flags byte
+	if t.Attempt {
+		flags |= wayAttempt
+	}
+	if t.Popup {
+		flags |= wayPopup
+	}
+	if flags == 0 {
+		return ""
+	}
+	return string([]byte{flags})
+}
 
 // Encode returns the bytes of a transaction.
 func (t *Transaction) Encode() []byte {
@@ -89,7 +120,7 @@ func (t *Transaction) Encode() []byte {
 		}
 	}
 	version := byte(transactionVersion)
-	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" {
+	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" || t.way() != "" || t.Fragment != "" {
 		version = transactionTaggedVersion
 	}
 	w.Byte(version)
@@ -110,6 +141,8 @@ func (t *Transaction) Encode() []byte {
 		w.Tagged(tagTransactionRequested, string(t.Requested))
 		w.Tagged(tagTransactionSilent, t.Silent)
 		w.Tagged(tagTransactionReturn, packed)
+		w.Tagged(tagTransactionWay, t.way())
+		w.Tagged(tagTransactionFragment, t.Fragment)
 		w.Byte(tagTransactionEnd)
 	}
 	if t.Answer != "" {
@@ -134,6 +167,7 @@ func (t *Transaction) Decode(encoded []byte) error {
 	t.RedirectURI = r.Text()
 	t.Return = r.Text()
 	t.Demands, t.Requested, t.Silent = "", "", ""
+	t.Attempt, t.Popup, t.Fragment = false, false, ""
 	if version == transactionTaggedVersion {
 		t.decodeTagged(&r)
 	}
@@ -162,6 +196,12 @@ func (t *Transaction) decodeTagged(r *wire.Reader) {
 		case tagTransactionReturn:
 			location, ok := unpackReturn(value)
 			t.Return, r.Bad = location, r.Bad || !ok
+		case tagTransactionWay:
+			r.Bad = r.Bad || len(value) != 1
+			t.Attempt = !r.Bad && value[0]&wayAttempt != 0
+			t.Popup = !r.Bad && value[0]&wayPopup != 0
+		case tagTransactionFragment:
+			t.Fragment = value
 		}
 	}
 }

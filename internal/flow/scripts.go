@@ -1,0 +1,40 @@
+package flow
+
+import (
+	"net/http"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+)
+
+// This file has the pages that need a script.
+
+// scriptEndpoint serves one of our scripts. It is there in any case: a login that began
+// under another configuration may end with it.
+func scriptEndpoint(name string) siteEndpoint {
+	return siteEndpoint{
+		endpoint: endpoint{
+			serve:   func(x *Exchange, _ *Provider) error { return x.Templates().WriteScript(x.W, name) },
+			methods: []string{http.MethodGet},
+		},
+		offered: func(*Instance) bool { return true },
+	}
+}
+
+// script returns one of our scripts, for a page of this origin.
+func (x *Exchange) script(name string) pages.Script {
+	return x.Templates().Script(name, x.Scope().Origin.String(), x.Endpoints+"/"+name)
+}
+
+// popupPage is where a login ends that has a window of its own. Without a failure the
+// user is signed in.
+func (x *Exchange) popupPage(status int, f *Failure, errorID string) error {
+	shown := pages.Data{Title: "Signed in", Script: x.script(pages.PopupScript)}
+	if f != nil {
+		x.State.failed = f
+		text := errorcode.Explain(f.Code, f.Cause, false)
+		shown.Title, shown.Message, shown.Hint = text.Title, text.Message, text.Hint
+		shown.Code, shown.ErrorID = string(f.Code), errorID
+	}
+	return x.render(pages.Popup, status, shown)
+}
