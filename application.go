@@ -181,11 +181,3 @@ func resolveBearer(h *Handler) error {
 	}
 	return nil
 }
-
-// siteHeadersOf returns what no client may send to the site of an instance.
-func siteHeadersOf(h *Handler) *headers.Filter {
-	if h.siteHeaders == nil {
-		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
-	}
-	return h.siteHeaders
-}

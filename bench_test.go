@@ -1,6 +1,9 @@
 package oidcrp_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	crand "crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -19,6 +22,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/accesskey"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
@@ -210,6 +214,69 @@ func BenchmarkCheck(b *testing.B) {
 				w, r := benchRequest(page, cookies())
 				caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, true)
 				return w, r
+			})
+		})
+	}
+}
+
+// BenchmarkAccessToken is what the guard adds to a request of a program with an access
+// token that is a JWT: one that was checked before, and one that comes for the first time.
+func BenchmarkAccessToken(b *testing.B) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k"}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	file := filepath.Join(b.TempDir(), "keys.json")
+	if err := os.WriteFile(file, set, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k"}}, new(jose.SignerOptions).WithType("at+jwt"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf(`require group ci/deploy
+		issuer https://op.test
+		client_id rp
+		authorization_endpoint https://op.test/authorize
+		token_endpoint https://op.test/token
+		jwks_uri https://op.test/keys
+		application {
+			bearer jwt ci {
+				issuer https://ci.test
+				audience api
+				jwks {file.%s}
+			}
+		}`, file))
+	token := func(i int) string {
+		claims := fmt.Sprintf(`{"iss":"https://ci.test","sub":"u","aud":"api","jti":"%d","exp":%d,"groups":["deploy"],"more":%q}`, i, time.Now().Add(time.Hour).Unix(), strings.Repeat("x", 500))
+		jws, err := signer.Sign([]byte(claims))
+		if err != nil {
+			b.Fatal(err)
+		}
+		text, err := jws.CompactSerialize()
+		if err != nil {
+			b.Fatal(err)
+		}
+		return text
+	}
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	handler := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, next) })
+	one := token(0)
+	for _, c := range []struct {
+		name  string
+		token func(i int) string
+	}{{"one token", func(int) string { return one }}, {"first time", token}} {
+		b.Run(c.name, func(b *testing.B) {
+			i := 0
+			serveInBatches(b, handler, true, http.StatusOK, func() (*httptest.ResponseRecorder, *http.Request) {
+				r := httptest.NewRequest(http.MethodGet, rpURL+"/reports/2026", nil)
+				i++
+				r.Header.Set("Authorization", "Bearer "+c.token(i))
+				return benchRequest(r, "")
 			})
 		})
 	}

@@ -1,7 +1,6 @@
 package oidcrp
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -156,17 +155,6 @@ func (p *ProviderConfig) checkOptions(id string, own bool) loadcheck.Provider {
 		o.GroupNames[value(name)] = value(local)
 	}
 	return o
-}
-
-// checkOptions returns what the checks need to know of session settings.
-func (s *SessionConfig) checkOptions() loadcheck.Session {
-	var store bytes.Buffer
-	if kind, err := storeKind(s.StoreRaw); err == nil && kind != cookieStore {
-		_ = json.Compact(&store, s.StoreRaw) // it was just read
-	}
-	c := s.Cookie
-	cookie := loadcheck.Cookie{Name: c.Name, Domain: c.Domain, SameSite: c.SameSite, Partitioned: c.Partitioned, Insecure: c.Insecure}
-	return loadcheck.Session{Cookie: cookie, Store: store.String(), Secrets: s.Secret}
 }
 
 // ofSite adds the name of its site to an error of an instance.

@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -241,6 +242,42 @@ type ProviderConfig struct {
 	Disabled bool `json:"disabled,omitempty"`
 }
 
+// Parameter is a fixed parameter of requests to the provider: one value, or a
+// list of them where the parameter may be repeated.
+type Parameter []string
+
+// MarshalJSON writes a single value as a string.
+func (p Parameter) MarshalJSON() ([]byte, error) {
+	if len(p) == 1 {
+		return json.Marshal(p[0])
+	}
+	return json.Marshal([]string(p))
+}
+
+// UnmarshalJSON reads a string or a list of strings.
+func (p *Parameter) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil {
+		*p = Parameter{one}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(p))
+}
+
+// ProviderTLSConfig configures TLS for connections to a provider.
+type ProviderTLSConfig struct {
+	// PEM files of the certificate authorities to trust. Default: the system's.
+	CA []string `json:"ca,omitempty"`
+
+	// PEM file of a client certificate to present, whatever `client_auth` is.
+	// The provider's `mtls_endpoint_aliases` are then used (RFC 8705, section
+	// 5).
+	ClientCertificate string `json:"client_certificate,omitempty"`
+
+	// PEM file of the client certificate's private key.
+	ClientKey string `json:"client_key,omitempty"`
+}
+
 // Route makes some requests public or private, whatever the mode of the site.
 type Route struct {
 	// The requests that the route is about: those that any of these matcher
@@ -281,11 +318,3 @@ func (r *Route) name(index int) string {
 	}
 	return fmt.Sprintf("route %d", index+1)
 }
-
-// The values of mode, and a default.
-const (
-	modePrivate      = "private"
-	modePublic       = "public"
-	modeEndpoints    = "endpoints"
-	defaultEndpoints = "/@app/auth" // of endpoints
-)

@@ -91,6 +91,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		func(ctx caddy.Context) error { return resolveKnownUsers(h, ctx) },
 		func(ctx caddy.Context) error { return resolveApplication(h, ctx) },
 		func(caddy.Context) error { return resolveRulesOf(h) },
+		func(caddy.Context) error { return checkRules(h) },
 		func(caddy.Context) error { return resolveCheck(h) },
 		func(caddy.Context) error { return resolveLoginHost(h) },
 	} {

@@ -293,6 +293,14 @@ type Handler struct {
 	sharesHost      bool                 // another instance may see the same requests; see httpconfig.Links
 }
 
+// The values of mode, and a default.
+const (
+	modePrivate      = "private"
+	modePublic       = "public"
+	modeEndpoints    = "endpoints"
+	defaultEndpoints = "/@app/auth" // of endpoints
+)
+
 // CaddyModule returns the module's registration.
 func (Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.oidc_rp", New: func() caddy.Module { return new(Handler) }}

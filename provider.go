@@ -242,42 +242,6 @@ func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, logger 
 	}, nil
 }
 
-// Parameter is a fixed parameter of requests to the provider: one value, or a
-// list of them where the parameter may be repeated.
-type Parameter []string
-
-// MarshalJSON writes a single value as a string.
-func (p Parameter) MarshalJSON() ([]byte, error) {
-	if len(p) == 1 {
-		return json.Marshal(p[0])
-	}
-	return json.Marshal([]string(p))
-}
-
-// UnmarshalJSON reads a string or a list of strings.
-func (p *Parameter) UnmarshalJSON(data []byte) error {
-	var one string
-	if json.Unmarshal(data, &one) == nil {
-		*p = Parameter{one}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]string)(p))
-}
-
-// ProviderTLSConfig configures TLS for connections to a provider.
-type ProviderTLSConfig struct {
-	// PEM files of the certificate authorities to trust. Default: the system's.
-	CA []string `json:"ca,omitempty"`
-
-	// PEM file of a client certificate to present, whatever `client_auth` is.
-	// The provider's `mtls_endpoint_aliases` are then used (RFC 8705, section
-	// 5).
-	ClientCertificate string `json:"client_certificate,omitempty"`
-
-	// PEM file of the client certificate's private key.
-	ClientKey string `json:"client_key,omitempty"`
-}
-
 // logFiles returns what logs what happens to the files of an option.
 func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 	return func(e livefile.Event) {

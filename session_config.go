@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -286,4 +288,15 @@ func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("store", kind)
 	enc.AddInt("secrets", len(s.Secret))
 	return nil
+}
+
+// checkOptions returns what the checks need to know of session settings.
+func (s *SessionConfig) checkOptions() loadcheck.Session {
+	var store bytes.Buffer
+	if kind, err := storeKind(s.StoreRaw); err == nil && kind != cookieStore {
+		_ = json.Compact(&store, s.StoreRaw) // it was just read
+	}
+	c := s.Cookie
+	cookie := loadcheck.Cookie{Name: c.Name, Domain: c.Domain, SameSite: c.SameSite, Partitioned: c.Partitioned, Insecure: c.Insecure}
+	return loadcheck.Session{Cookie: cookie, Store: store.String(), Secrets: s.Secret}
 }

@@ -163,3 +163,11 @@ func headerValue(r *http.Request, value string) string {
 	}
 	return claims.Printable(repl.ReplaceAll(value, ""))
 }
+
+// siteHeadersOf returns what no client may send to the site of an instance.
+func siteHeadersOf(h *Handler) *headers.Filter {
+	if h.siteHeaders == nil {
+		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
+	}
+	return h.siteHeaders
+}

@@ -304,7 +304,7 @@ func TestTheProviderIsAskedAboutTokens(t *testing.T) {
 
 	// What cannot be a token causes no call.
 	calls := i.count()
-	for _, token := range []string{strings.Repeat("a", 8193), "a b", "ä", "=", ""} {
+	for _, token := range []string{strings.Repeat("a", 8193), "a b", "ä", "=", "", "orp_ci_key-of-another-site"} {
 		check(t, r.rawGet("/", bearerOf(token)), token).status(http.StatusUnauthorized)
 	}
 	equal(t, "calls", i.count(), calls)

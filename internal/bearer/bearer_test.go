@@ -321,3 +321,30 @@ func TestSessionsOfTokens(t *testing.T) {
 		t.Errorf("expected that a disabled provider's token is refused, seen %v", err)
 	}
 }
+
+// BenchmarkRemembered is what a request with a token costs that was checked before.
+func BenchmarkRemembered(b *testing.B) {
+	tokens := &op.AccessTokens{Discovery: op.NewDiscovery(op.DiscoveryConfig{Issuer: "https://op.example", KeysOnly: true, Now: time.Now, Timeout: time.Second})}
+	j := NewJWTs([]*Issuer{{Users: usersOf(), Tokens: tokens}}, noRevocations, time.Now)
+	token := jwtOf(`{"iss":"https://op.example","x":"` + strings.Repeat("x", 700) + `"}`)
+	now := time.Now()
+	k := j.memory.keyOf(token)
+	users := usersOf()
+	checked, _ := ofUser("u", now.Add(time.Hour))
+	e, err := users.accept(k, token, checked, now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e.until = now.Add(time.Hour)
+	j.memory.put(&k, e, now)
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		if !j.Recognizes(token) {
+			b.Fatal("expected that it is recognized")
+		}
+		if _, err := j.Verify(ctx, token); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package bearer
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -53,10 +54,16 @@ func (i *Introspector) Recognizes(string) bool { return true }
 
 var errNoToken = &program.Refusal{Reason: string(op.ReasonMalformed) + ": it is empty, has more than 8 KiB, or has characters that no bearer token has"}
 
+// errKey is the refusal of an access key, which no provider is to see.
+var errKey = &program.Refusal{Reason: "it is an access key, and none is accepted here"}
+
 // Verify returns the session that a token stands for.
 func (i *Introspector) Verify(ctx context.Context, token string) (*sessionstore.Loaded, error) {
 	if len(token) > maxOpaque || !isB64Token(token) {
 		return nil, errNoToken
+	}
+	if strings.HasPrefix(token, program.KeyPrefix) {
+		return nil, errKey
 	}
 	now := i.now()
 	k := i.memory.keyOf(token)

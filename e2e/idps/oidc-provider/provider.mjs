@@ -6,6 +6,8 @@
 // TLS_CA: files, serve HTTPS and ask for certificates.
 // RP_ENC_JWKS (the relying party's public keys, for the clients that get encrypted tokens).
 // AT_TTL: life of access tokens in seconds, default 3600.
+// RESOURCES: origins of resource servers, separated by spaces. Clients that name a resource there (RFC 8707) get a JWT for it, clients
+// may register themselves (RFC 7591), and the client "batch" gets tokens of its own.
 // Any password is right. The code of every user's second factor is 123456: acr_values=mfa asks for it, and a user who enters another one
 // is signed in without it, since acr_values is only a wish.
 // It listens on 127.0.0.1 only and keeps everything in memory, so a restart forgets sessions and has new keys.
@@ -17,7 +19,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import Provider, { interactionPolicy } from 'oidc-provider';
+import Provider, { errors, interactionPolicy } from 'oidc-provider';
 
 const E = process.env;
 const port = Number(E.PORT);
@@ -67,6 +69,7 @@ const clients = [
     ['rp-enc-ecdh', { jwks, id_token_encrypted_response_alg: 'ECDH-ES+A256KW', id_token_encrypted_response_enc: 'A256GCM' }],
     ['rp-uijwt-enc', { jwks, userinfo_signed_response_alg: 'ES256', userinfo_encrypted_response_alg: 'RSA-OAEP-256', userinfo_encrypted_response_enc: 'A256GCM' }],
   ] : []),
+  ['batch', E.RESOURCES && { grant_types: ['client_credentials'], response_types: [], redirect_uris: [], post_logout_redirect_uris: [] }],
   ['rp-uijwt', { userinfo_signed_response_alg: 'RS256' }],
 ].filter(([, over]) => over).map(([client_id, over]) => defined({ ...base, client_id, client_name: client_id, ...over }));
 
@@ -92,13 +95,29 @@ const keyManagement = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A25
 
 const scopes = ['openid', 'offline_access', 'profile', 'email', 'groups'];
 
+// Resource servers, whose tokens are JWTs with what rules need (RFC 9068).
+const resources = list(E.RESOURCES);
+const resourceScopes = 'tools read';
+const forResources = resources.length > 0 && {
+  clientCredentials: { enabled: true }, registration: { enabled: true },
+  resourceIndicators: {
+    enabled: true, defaultResource: () => undefined, useGrantedResource: () => false,
+    getResourceServerInfo(ctx, resource) {
+      if (!resources.some((origin) => resource === origin || resource.startsWith(`${origin}/`))) throw new errors.InvalidTarget();
+      return { scope: resourceScopes, audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: 600 };
+    },
+  },
+};
+const extraTokenClaims = (ctx, token) => { const { preferred_username, groups } = users[token.accountId] || {}; return token.accountId && defined({ preferred_username, groups }); };
+
 // Nobody is asked for consent: what the journeys are about is the login.
-async function loadExistingGrant({ oidc: { client, session, result } }) {
+async function loadExistingGrant({ oidc: { client, session, result, params } }) {
   const id = result?.consent?.grantId || session.grantIdFor(client.clientId);
   const known = id && await provider.Grant.find(id);
   if (known) return known;
   const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
   grant.addOIDCScope(scopes.join(' '));
+  for (const resource of resources.length ? [].concat(params.resource || []) : []) grant.addResourceScope(resource, resourceScopes);
   await grant.save();
   return grant;
 }
@@ -174,7 +193,8 @@ const provider = new Provider(issuer, {
   rotateRefreshToken: true, // an old one that comes back ends the grant
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   loadExistingGrant,
-  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, jwtUserinfo: { enabled: true }, encryption: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true }, pushedAuthorizationRequests: { enabled: true }, ...(tls && { mTLS }) },
+  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, jwtUserinfo: { enabled: true }, encryption: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true }, pushedAuthorizationRequests: { enabled: true }, ...forResources, ...(tls && { mTLS }) },
+  ...(forResources && { extraTokenClaims }),
   renderError(ctx, out, error) {
     ctx.type = 'html';
     ctx.body = `<!doctype html><title>error</title><pre id="error">${JSON.stringify(out).replace(/[<&]/g, ' ')}</pre>`;
