@@ -15,24 +15,20 @@ import (
 // What an application received when userinfo is asked, whatever the ID token
 // has.
 func TestUserinfoClaimsReachTheApplication(t *testing.T) {
-	want := map[string]map[string]string{ // Dex's own users have no groups; zitadel's example none either
+	want := map[string]map[string]string{ // Dex's own users have no groups
 		oidcProvider: {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
-		zitadel:      {"X-Groups": "", "X-Name": "Alice Example"},
+		zitadel:      {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
 		dex:          {"X-Groups": "", "X-Name": "alice"},
 		hydra:        {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
 		lemonldap:    {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
 		keycloak:     {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
 	}
 	eachProvider(t, func(t *testing.T, kind string) {
-		scopes := "openid profile email groups"
-		if kind == zitadel { // knows no such scope
-			scopes = "openid profile email"
-		}
-		w := start(t, kind, site{options: fmt.Sprintf(`userinfo always
-		scopes %s
+		w := start(t, kind, site{options: scopeGroups + `
+		userinfo always
 		upstream {
 			header X-Groups {http.auth.user.groups}
-		}`, scopes)})
+		}`})
 		request := w.newBrowser().signIn("/in", "alice").isFor("alice", "/in")
 		for name, value := range want[kind] {
 			got := strings.Split(request.Headers.Get(name), ",")

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -285,6 +286,21 @@ func TestTheLoginHostRefusesRequests(t *testing.T) {
 	}
 	check(t, b.send(http.MethodGet, authURL+"/@app/auth/handover?request="+good, map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}), "by a script").header("Location", "").status(http.StatusForbidden)
 	check(t, b.send(http.MethodGet, authURL+"/@app/auth/handover?request="+good, map[string]string{"Sec-Fetch-Dest": "iframe"}), "in a frame").header("Location", "").status(http.StatusForbidden)
+}
+
+// Threat D19: an access token is no session. Whoever has one cannot make a session of it.
+func TestTheLoginHostHandsNoProgramOver(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t, "application {\nbearer jwt {\naudience api\n}\n}").start(1)
+	f.signIn("alice") // so that the site is known
+	b := f.browser()
+	request := b.get(appURL + "/page").location()
+	contains(required{t}, "the redirect", request, authURL+"/@app/auth/handover?request=")
+	token := accessToken(f.op, map[string]any{"preferred_username": "alice"})
+	for name, credential := range map[string]string{"a good one": token, "a bad one": token + "x"} {
+		p := b.send(http.MethodGet, request, map[string]string{"Authorization": "Bearer " + credential})
+		check(t, p, name).leadsInto(f.op.URL(oidctest.Authorize))
+	}
 }
 
 func otherThan(c byte) string {

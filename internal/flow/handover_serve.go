@@ -45,7 +45,7 @@ func serveLoginHost(x *Exchange, _ *Provider) error {
 	if h.request.IsSignOut() {
 		return h.signOut()
 	}
-	if _, unavailable := h.Authenticate(false); unavailable != nil {
+	if _, unavailable := h.authenticateSession(false); unavailable != nil {
 		return h.RespondUnavailable(unavailable)
 	}
 	if f := h.takeChoice(); f != nil {

@@ -294,15 +294,21 @@ func (c *accessTokenCheck) checkAudience(claims object, token *AccessToken) erro
 	}
 	ambiguous := ""
 	for _, audience := range named {
-		if audience == "" || !slices.Contains(c.Audiences, audience) {
+		isOurs := slices.Contains(c.Audiences, audience)
+		if audience == "" || !isOurs && (c.IsResource == nil || !c.IsResource(audience)) {
 			continue
 		}
-		if c.typed || c.IsClientID == nil || !c.IsClientID(audience) {
+		switch {
+		case !c.typed && c.IsClientID != nil && c.IsClientID(audience):
+			ambiguous = audience
+		case isOurs:
+			token.Resources = nil
 			return nil
+		default:
+			token.Resources = append(token.Resources, audience)
 		}
-		ambiguous = audience
 	}
-	if token.Resources = resourcesAmong(named, c.IsResource); len(token.Resources) > 0 {
+	if len(token.Resources) > 0 {
 		return nil
 	}
 	if ambiguous != "" {

@@ -193,6 +193,10 @@ func TestHostileAccessTokens(t *testing.T) {
 		{"a claim typ that is a list", typ(`"JWT"`), with(`"typ":["ID"]`), ReasonKind, anyType},
 		{"a logout token: events", typ(`"JWT"`), with(`"events":{}`), ReasonKind, anyType},
 		{"an ID token for a client of ours", typ(`"JWT"`), goodToken, ReasonAudienceIsClient, isClient},
+		{"an ID token for a client that is called like the resource", typ(`"JWT"`), with(`"aud":"https://site.example"`), ReasonAudienceIsClient, func(a *AccessTokens, _ *DiscoveryConfig) {
+			isSite := func(audience string) bool { return audience == "https://site.example" }
+			a.AnyType, a.IsClientID, a.IsResource = true, isSite, isSite
+		}},
 		{"bound to a DPoP key", atJWT, with(`"cnf":{"jkt":"x"}`), ReasonBound, nil},
 		{"bound to a certificate", atJWT, with(`"cnf":{"x5t#S256":"x"}`), ReasonBound, nil},
 		{"a cnf that is null", atJWT, with(`"cnf":null`), ReasonBound, nil},

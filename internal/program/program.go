@@ -145,25 +145,26 @@ func (l *Lines) of(name string) []string {
 	return nil
 }
 
-// Find returns the credential among the lines, of which there may be none. All else in Authorization is the
-// application's. It is ErrSeveral if there are two, or two lines of one.
+// Find returns the credential among the lines, of which there may be none. All else in
+// Authorization is the application's. It is ErrSeveral if there are two, or two lines of
+// one; then the credential is that in Authorization, if there is one.
 func (a *Accepted) Find(l *Lines) (c Credential, err error) {
 	if l == nil {
 		return Credential{}, nil
 	}
-	lines := 0
-	for _, line := range l.Authorization {
-		if one := a.inAuthorization(line); one.Scheme != None {
-			c, lines = one, len(l.Authorization)
-		}
-	}
+	lines, ours := 0, 0
 	for _, name := range a.Headers {
 		for _, line := range l.of(name) {
 			c = a.inHeader(line)
 			lines++
 		}
 	}
-	if lines > 1 {
+	for _, line := range l.Authorization {
+		if one := a.inAuthorization(line); one.Scheme != None {
+			c, ours = one, len(l.Authorization)
+		}
+	}
+	if lines+ours > 1 {
 		return c, ErrSeveral
 	}
 	return c, nil

@@ -2,7 +2,8 @@
 // main around the example server of github.com/zitadel/oidc/v3.
 //
 // Environment: as idps/oidc-provider. It has no single sign-on: every
-// authorization request shows the login form. A restart has new keys.
+// authorization request shows the login form. A restart has new keys. Users have
+// groups, for those who ask for the scope groups. With AT_JWT=1 access tokens are JWTs.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,8 +51,12 @@ var everybody = users{
 	"id-bob":   {ID: "id-bob", Username: "bob", Password: "bob-pw", FirstName: "Bob", LastName: "Exémple", Email: "bob@example.test"},
 }
 
+var groups = map[string][]string{"id-alice": {"admins", "staff"}, "id-bob": {"staff"}}
+
+const scopeGroups = "groups"
+
 // store gives the example's clients what its constructors cannot: URIs to
-// return to after logout, and a method of authentication.
+// return to after logout, and a method of authentication. Its users get groups.
 type store struct {
 	*storage.Storage
 	signedOut []string
@@ -64,6 +70,23 @@ type client struct {
 
 func (c client) PostLogoutRedirectURIs() []string { return c.signedOut }
 func (c client) AuthMethod() oidc.AuthMethod      { return c.method }
+func (c client) IsScopeAllowed(scope string) bool {
+	return scope == scopeGroups || c.Client.IsScopeAllowed(scope)
+}
+
+func (c client) AccessTokenType() op.AccessTokenType {
+	if os.Getenv("AT_JWT") == "1" {
+		return op.AccessTokenTypeJWT
+	}
+	return c.Client.AccessTokenType()
+}
+
+func (s store) SetUserinfoFromRequest(ctx context.Context, info *oidc.UserInfo, request op.IDTokenRequest, scopes []string) error {
+	if slices.Contains(scopes, scopeGroups) {
+		info.AppendClaims("groups", groups[request.GetSubject()])
+	}
+	return s.Storage.SetUserinfoFromRequest(ctx, info, request, scopes)
+}
 
 func (s store) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
 	known, err := s.Storage.GetClientByClientID(ctx, id)
