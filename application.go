@@ -43,7 +43,7 @@ func resolveApplication(h *Handler, ctx caddy.Context) error {
 		Providers: make(map[string]*flow.Provider),
 	}
 	if config.AccessKeys != "" {
-		path, err := expand(config.AccessKeys)
+		path, err := siteconfig.Expand(config.AccessKeys)
 		if err != nil {
 			return fmt.Errorf("application: access_keys: %w", err)
 		}

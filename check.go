@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/subrequest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // This file has the guard judge requests that other proxies have got and describe.
@@ -23,7 +24,7 @@ func resolveCheck(h *Handler) error {
 	if err != nil {
 		return err
 	}
-	hosts, err := h.Check.ResolveHosts(expand)
+	hosts, err := h.Check.ResolveHosts(siteconfig.Expand)
 	if err != nil {
 		return err
 	}
@@ -46,8 +47,9 @@ func resolveCheck(h *Handler) error {
 // session's cookie; empty if there is none.
 func setsCookies(h *Handler) string {
 	s := &h.session
+	kind, err := storeKind(s.StoreRaw)
 	switch {
-	case s.StoreRaw != nil:
+	case err != nil || kind != cookieStore:
 		return ""
 	case s.rechecks():
 		return "recheck"

@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/rulecheck"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // This file has package loadcheck check the configuration, logs or returns what
@@ -84,18 +85,18 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 	if config.Check != nil {
 		o.Checks, o.CheckedHosts = true, config.Check.Hosts
 	}
-	if text, err := expand(config.BaseURL); err == nil && text != "" {
+	if text, err := siteconfig.Expand(config.BaseURL); err == nil && text != "" {
 		if base, err := address.ParseOrigin(text); err == nil {
 			o.Base = &base
 		}
 	}
-	if text, err := expand(config.LoginAt); err == nil && text != "" {
+	if text, err := siteconfig.Expand(config.LoginAt); err == nil && text != "" {
 		if at, err := address.ParseOrigin(text); err == nil {
 			o.LoginAt = &at
 		}
 	}
 	for _, text := range config.LoginFor {
-		if text, err := expand(text); err == nil {
+		if text, err := siteconfig.Expand(text); err == nil {
 			o.LoginFor = append(o.LoginFor, text)
 		}
 	}
@@ -126,7 +127,7 @@ func (p *ProviderConfig) checkOptions(id string, own bool) loadcheck.Provider {
 		return loadcheck.Provider{ID: id, Disabled: true}
 	}
 	value := func(text string) string {
-		if expanded, err := expand(text); err == nil {
+		if expanded, err := siteconfig.Expand(text); err == nil {
 			return expanded
 		}
 		return text

@@ -1,13 +1,10 @@
 package oidcrp
 
 import (
-	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"time"
@@ -22,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // resolveFlows makes what the flows know of this instance, when all else of its
@@ -93,7 +91,7 @@ func (h *Handler) resolvePages(caddy.Context) error {
 	folder := ""
 	if h.Pages != "" {
 		var err error
-		if folder, err = expand(h.Pages); err != nil {
+		if folder, err = siteconfig.Expand(h.Pages); err != nil {
 			return fmt.Errorf("pages: %w", err)
 		}
 		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
@@ -113,59 +111,9 @@ func (h *Handler) resolvePages(caddy.Context) error {
 	return nil
 }
 
-// caddyServer is what flows need to know of Caddy's HTTP server.
-type caddyServer struct{}
-
-// Original implements flow.Server.
-func (caddyServer) Original(r *http.Request) *http.Request {
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return &original
-	}
-	return r
-}
-
-// OriginalURL implements flow.Server.
-func (caddyServer) OriginalURL(r *http.Request) *url.URL { return originalURL(r) }
-
-// IsTrustedProxy implements flow.Server. Before the handshake is complete, the address
-// is easily forged.
-func (caddyServer) IsTrustedProxy(r *http.Request) bool {
-	return isFromTrustedProxy(r) && (r.TLS == nil || r.TLS.HandshakeComplete)
-}
-
-// ClientIP implements flow.Server.
-func (caddyServer) ClientIP(ctx context.Context) string {
-	client, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
-	return client
-}
-
-// originalURL is the address as the client sent it, before any rewrite.
-func originalURL(r *http.Request) *url.URL {
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
-		return original.URL
-	}
-	return r.URL
-}
-
 // isFromTrustedProxy reports whether a request comes from a proxy whose
 // X-Forwarded headers count.
 func isFromTrustedProxy(r *http.Request) bool {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	return trusted
-}
-
-// toHandlerError makes an error that a flow leaves to handle_errors one of Caddy's.
-func toHandlerError(err error) error {
-	if err == nil {
-		return nil
-	}
-	var left *flow.Error
-	if !errors.As(err, &left) {
-		return err
-	}
-	handlerError := caddyhttp.Error(left.Status, left.Err)
-	if left.ID != "" {
-		handlerError.ID = left.ID // as in our log line
-	}
-	return handlerError
 }

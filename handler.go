@@ -260,3 +260,19 @@ func (h *Handler) isFromForeignPage(r *http.Request) bool {
 	}
 	return !s.Origin.SameOrigin(from[0]) && !slices.ContainsFunc(h.instance.ReturnTo, func(o address.Origin) bool { return o.SameOrigin(from[0]) })
 }
+
+// toHandlerError makes an error that a flow leaves to handle_errors one of Caddy's.
+func toHandlerError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var left *flow.Error
+	if !errors.As(err, &left) {
+		return err
+	}
+	handlerError := caddyhttp.Error(left.Status, left.Err)
+	if left.ID != "" {
+		handlerError.ID = left.ID // as in our log line
+	}
+	return handlerError
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // This file is what Caddy does with the modules: it provisions, starts and cleans
@@ -44,7 +45,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.DefaultProvider != "" && a.providers[a.DefaultProvider] == nil {
 		return fmt.Errorf("default_provider %s: there is no such provider", a.DefaultProvider)
 	}
-	a.rules = ruleconfig.NewResolver(expand, ruleconfig.NewExpressions(ctx, a.clock.Now, a.logger))
+	a.rules = ruleconfig.NewResolver(siteconfig.Expand, ruleconfig.NewExpressions(ctx, a.clock.Now, a.logger))
 	a.profiles, err = a.rules.Profiles(a.Profiles)
 	return err
 }

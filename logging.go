@@ -6,10 +6,13 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// This file logs what happens to providers, which outlive a configuration.
+// This file logs what happens to providers, which outlive a configuration, and to
+// the files of options.
 
 // logs are the loggers of the configurations that use something which outlives
 // them. The newest one counts.
@@ -54,5 +57,28 @@ func logProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 			return
 		}
 		logger().Error("the provider does not answer; using what was fetched before, for at most 24 hours", part, zap.Time("fetched", n.Fetched), zap.Error(n.Err))
+	}
+}
+
+// logFiles returns what logs what happens to the files of an option.
+func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
+	return func(e livefile.Event) {
+		fields := []zap.Field{zap.String("option", option), zap.Strings("files", e.Files)}
+		switch e.Kind {
+		case livefile.Changed:
+			logger().Info("a file of the configuration has changed and is in use", fields...)
+		case livefile.Broken:
+			logger().Error("a file of the configuration has changed and cannot be used; keeping the last good content", append(fields, zap.Error(e.Err))...)
+		case livefile.Writable:
+			logger().Warn("every user of this machine can write to a file of the configuration", fields...)
+		}
+	}
+}
+
+// warnOfFileName warns that the value of an option is the name of a file.
+func warnOfFileName(logger *zap.Logger, option, value string) {
+	if placeholder.NamesFile(value) {
+		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder",
+			zap.String("option", option), zap.String("placeholder", "{file."+value+"}"))
 	}
 }

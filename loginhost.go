@@ -6,6 +6,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // This file resolves login_at and login_for. What a login host and its sites do is in
@@ -19,7 +20,7 @@ func resolveLoginHost(h *Handler) error {
 	}
 	host := &h.instance.LoginHost
 	if h.LoginAt != "" {
-		text, err := expand(h.LoginAt)
+		text, err := siteconfig.Expand(h.LoginAt)
 		if err != nil {
 			return fmt.Errorf("login_at: %w", err)
 		}
@@ -30,7 +31,7 @@ func resolveLoginHost(h *Handler) error {
 		host.At = &origin
 	}
 	for _, text := range h.LoginFor {
-		text, err := expand(text)
+		text, err := siteconfig.Expand(text)
 		if err != nil {
 			return fmt.Errorf("login_for: %w", err)
 		}

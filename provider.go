@@ -20,7 +20,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
@@ -46,7 +45,7 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	if config == nil {
 		return nil, errors.New("is null")
 	}
-	resolved, err := config.options().Resolve(placeholders)
+	resolved, err := config.options().Resolve(siteconfig.Placeholders)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +97,7 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 // newIssuer resolves an issuer of which only the keys are needed.
 func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, logger *zap.Logger, release *[]func() error) (*provider, error) {
 	options := opconfig.Options{KeysOnly: true, Issuer: jwt.Issuer, JWKS: jwt.JWKS, Userinfo: identity.UserinfoNever}
-	resolved, err := options.Resolve(placeholders)
+	resolved, err := options.Resolve(siteconfig.Placeholders)
 	if err != nil {
 		return nil, err
 	}
@@ -137,22 +136,6 @@ func checkID(id string) error {
 		}
 	}
 	return nil
-}
-
-// expand resolves an operator's placeholders; an unknown or empty one is an
-// error, which repeats nothing of the text but the name of a variable or file.
-func expand(text string) (string, error) { return placeholders.Expand(text) }
-
-var placeholders = placeholder.Expander{Replace: func(text string) (string, error) {
-	return caddy.NewReplacer().ReplaceOrErr(text, true, true)
-}}
-
-// warnOfFileName warns that the value of an option is the name of a file.
-func warnOfFileName(logger *zap.Logger, option, value string) {
-	if placeholder.NamesFile(value) {
-		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder",
-			zap.String("option", option), zap.String("placeholder", "{file."+value+"}"))
-	}
 }
 
 // options returns the options without their JSON and Caddy's types.
@@ -240,21 +223,6 @@ func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, logger 
 		_, err := discoveries.Delete(key)
 		return err
 	}, nil
-}
-
-// logFiles returns what logs what happens to the files of an option.
-func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
-	return func(e livefile.Event) {
-		fields := []zap.Field{zap.String("option", option), zap.Strings("files", e.Files)}
-		switch e.Kind {
-		case livefile.Changed:
-			logger().Info("a file of the configuration has changed and is in use", fields...)
-		case livefile.Broken:
-			logger().Error("a file of the configuration has changed and cannot be used; keeping the last good content", append(fields, zap.Error(e.Err))...)
-		case livefile.Writable:
-			logger().Warn("every user of this machine can write to a file of the configuration", fields...)
-		}
-	}
 }
 
 // MarshalLogObject keeps the client secret out of logs.

@@ -200,7 +200,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 		}
 	}
 	if h.BaseURL != "" {
-		text, err := expand(h.BaseURL)
+		text, err := siteconfig.Expand(h.BaseURL)
 		if err != nil {
 			return fmt.Errorf("base_url: %w", err)
 		}
@@ -212,7 +212,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	}
 	h.instance.ReturnTo = nil
 	for _, text := range h.ReturnTo {
-		text, err := expand(text)
+		text, err := siteconfig.Expand(text)
 		if err != nil {
 			return fmt.Errorf("return_to: %w", err)
 		}
@@ -226,7 +226,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	if err != nil || h.SignedOut == "" {
 		return err
 	}
-	if h.SignedOut, err = expand(h.SignedOut); err != nil {
+	if h.SignedOut, err = siteconfig.Expand(h.SignedOut); err != nil {
 		return fmt.Errorf("signed_out: %w", err)
 	}
 	return checkSignedOut(h.instance, h.SignedOut)
@@ -243,7 +243,7 @@ func resolveSessionEndpoint(h *Handler) error {
 	}
 	h.instance.SessionEndpoint = &flow.SessionEndpoint{Claims: e.Claims}
 	for _, text := range e.Origins {
-		text, err := expand(text)
+		text, err := siteconfig.Expand(text)
 		if err != nil {
 			return fmt.Errorf("session_endpoint: origin: %w", err)
 		}

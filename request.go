@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/url"
@@ -141,4 +142,38 @@ func (st *requestState) set(header http.Header, name string, value []string) {
 		return
 	}
 	st.SetIdentityHeader(header, name, value)
+}
+
+// caddyServer is what flows need to know of Caddy's HTTP server.
+type caddyServer struct{}
+
+// Original implements flow.Server.
+func (caddyServer) Original(r *http.Request) *http.Request {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return &original
+	}
+	return r
+}
+
+// OriginalURL implements flow.Server.
+func (caddyServer) OriginalURL(r *http.Request) *url.URL { return originalURL(r) }
+
+// IsTrustedProxy implements flow.Server. Before the handshake is complete, the address
+// is easily forged.
+func (caddyServer) IsTrustedProxy(r *http.Request) bool {
+	return isFromTrustedProxy(r) && (r.TLS == nil || r.TLS.HandshakeComplete)
+}
+
+// ClientIP implements flow.Server.
+func (caddyServer) ClientIP(ctx context.Context) string {
+	client, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	return client
+}
+
+// originalURL is the address as the client sent it, before any rewrite.
+func originalURL(r *http.Request) *url.URL {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		return original.URL
+	}
+	return r.URL
 }

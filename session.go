@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/memory" // needs nothing but Caddy
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/storage"
@@ -55,7 +56,7 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 	}
 	var secrets [][]byte
 	for _, text := range merged.Secret {
-		secret, err := expand(text)
+		secret, err := siteconfig.Expand(text)
 		if err != nil {
 			return fmt.Errorf("session: secret: %w", err)
 		}

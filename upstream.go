@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // setIdentityHeaders puts what the application is to know into the request's header. What a
@@ -63,7 +64,7 @@ func (h *Handler) resolveUpstream(caddy.Context) (err error) {
 		return err
 	}
 	config := h.Upstream.Assertion
-	audience, err := expand(config.Audience)
+	audience, err := siteconfig.Expand(config.Audience)
 	if err != nil {
 		return fmt.Errorf("upstream: assertion: audience: %w", err)
 	}
