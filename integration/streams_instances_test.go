@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"cmp"
 	"net/http"
 	"testing"
 )
