@@ -6,9 +6,8 @@ import (
 	"testing"
 )
 
-// Proof of issue 10: three providers that say the same of their users, and none of
-// them is the default one. Names, groups and addresses of one are never those of
-// another.
+// Three providers say the same of their users, and none of them is the default one.
+// Names, groups and addresses of one are never those of another.
 func TestProvidersWithoutADefaultOneDoNotMix(t *testing.T) {
 	t.Parallel()
 	r, ops := newChooser(t, map[string]string{

@@ -365,3 +365,38 @@ application {
 	check(t, r.rawGet("/", bearerOf(bad))).status(http.StatusUnauthorized)
 	equal(t, "calls", i.count(), 0)
 }
+
+// An issuer decides who judges a token, so of two clients of one issuer the second one
+// judges none.
+func TestTwoProvidersOfOneIssuerHaveOneJudge(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		provider one two
+		application {
+			bearer jwt {
+				audience api
+			}
+		}
+	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
+`, `
+oidc_rp {
+	provider one {
+		`+options(op)+`
+	}
+	provider two {
+		`+options(op)+`
+	}
+}
+`)
+	check(t, r.rawGet("/", bearerOf(accessToken(op, nil)))).status(http.StatusOK)
+	if log := r.logs(); !strings.Contains(log, "two providers have one issuer") {
+		t.Errorf("expected a warning about the second provider, seen %s", log)
+	}
+}

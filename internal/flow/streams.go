@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,9 +82,18 @@ func (st *State) watch(guard Guard) *Watch {
 	return w
 }
 
-// Check judges the stream at every instance.
-func (all watches) Check(ctx context.Context) streams.Verdict {
-	verdict := streams.Allowed
+// Check judges the stream at every instance. It runs outside of a request, where a
+// panic, such as one of a directory of known users, would end the whole server: the
+// stream ends in its place.
+func (all watches) Check(ctx context.Context) (verdict streams.Verdict) {
+	defer func() {
+		if failed := recover(); failed != nil {
+			all[0].at.Logger.LogAttrs(ctx, slog.LevelError, "the check of a stream has panicked",
+				slog.Any("error", failed), slog.String("stack", string(debug.Stack())))
+			verdict = streams.Over
+		}
+	}()
+	verdict = streams.Allowed
 	for _, w := range all {
 		switch w.Check(ctx) {
 		case streams.Over:
