@@ -83,27 +83,35 @@ func (f *Files) Put(ctx context.Context, name string, record []byte) error {
 // Take implements Storage. The lock of all nodes is held, and the first one that writes
 // the marker gets the record: a storage need not say whether a delete removed anything.
 func (f *Files) Take(ctx context.Context, name string) ([]byte, error) {
-	f.used.Store(true)
 	storage := f.storage()
+	// Strangers can ask for any name: a lock is only for what is there.
+	key, err := within(ctx, "look up a handover", func(ctx context.Context) (string, error) { return f.find(ctx, storage, name) })
+	if key == "" || err != nil {
+		return nil, err
+	}
+	f.used.Store(true)
 	unlock, err := clusterstore.LockWithin(context.WithoutCancel(ctx), storage, root+"/"+name, lockWithin)
 	if err != nil {
 		return nil, fmt.Errorf("take a handover: %w", err)
 	}
 	defer unlock()
-	return within(ctx, "take a handover", func(ctx context.Context) ([]byte, error) {
-		last := int64(-1)
-		for _, at := range []time.Time{f.now().Add(-2 * TicketLifetime), f.now().Add(-TicketLifetime), f.now(), f.now().Add(clusterstore.ClocksDiffer)} {
-			minute := at.Unix() / 60
-			if minute == last {
-				continue
-			}
-			last = minute
-			if record, err := takeFile(ctx, storage, fileKey(minute, name)); record != nil || err != nil {
-				return record, err
-			}
+	return within(ctx, "take a handover", func(ctx context.Context) ([]byte, error) { return takeFile(ctx, storage, key) })
+}
+
+// find returns the key of a record; empty if there is none.
+func (f *Files) find(ctx context.Context, storage clusterstore.Storage, name string) (key string, err error) {
+	last, now := int64(-1), f.now()
+	for _, at := range []time.Time{now.Add(-2 * TicketLifetime), now.Add(-TicketLifetime), now, now.Add(clusterstore.ClocksDiffer)} {
+		minute := at.Unix() / 60
+		if minute == last {
+			continue
 		}
-		return nil, nil
-	})
+		last, key = minute, fileKey(minute, name)
+		if _, err := storage.Load(ctx, key); !errors.Is(err, fs.ErrNotExist) {
+			return key, err
+		}
+	}
+	return "", nil
 }
 
 // takeFile takes a record under the lock.

@@ -138,6 +138,26 @@ type undeletable struct{ *clustertest.Locked }
 
 func (undeletable) Delete(context.Context, string) error { return errDown }
 
+// A name that a stranger makes up costs no lock.
+func TestNothingIsLockedForARecordThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	storage := unlockable{clustertest.NewLocked()}
+	files := handover.NewFiles(func() clusterstore.Storage { return storage }, func() time.Time { return now })
+	if record, err := files.Take(t.Context(), "n"); err != nil || record != nil {
+		t.Errorf("expected no record, seen %q, %v", record, err)
+	}
+	if err := files.Put(t.Context(), "n", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if record, err := files.Take(t.Context(), "n"); !errors.Is(err, errDown) || record != nil {
+		t.Errorf("expected no record without a lock, seen %q, %v", record, err)
+	}
+}
+
+type unlockable struct{ *clustertest.Locked }
+
+func (unlockable) Lock(context.Context, string) error { return errDown }
+
 // Where the marker cannot be written, no one gets the record: it could be taken twice.
 func TestARecordIsNotTakenWithoutItsMarker(t *testing.T) {
 	t.Parallel()
