@@ -89,7 +89,7 @@ func (st *requestState) follow(h *Handler, policy *authz.Policy) {
 	if !st.SignedIn() || h.CloseStreams != nil && !*h.CloseStreams {
 		return
 	}
-	st.guard.Pass(h.instance, &st.State, policy)
+	st.guard.Pass(h.instance, policy)
 }
 
 // expectStream returns the request with a context that ends with the session, if the

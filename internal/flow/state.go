@@ -34,6 +34,8 @@ type State struct {
 
 	at *Instance // that identified the user, or the first one
 	r  *http.Request
+	// left is what was known at the instance before, where that has another user.
+	left *State
 
 	// The session, if provider is set. Without it the request is anonymous.
 	provider *Provider
@@ -121,8 +123,27 @@ func (st *State) DropIdentity(header http.Header) {
 // leaveTo makes the request anonymous for an instance that does not know its user:
 // another one has identified them, and has set headers that are this one's.
 func (st *State) leaveTo(in *Instance, r *http.Request) {
+	st.keepLeft()
 	st.provider, st.at, st.r, st.scheme = nil, in, r, program.None
 	st.dropHeaders(r.Header, in.OwnsHeader)
+}
+
+// keepLeft keeps what is known, for the streams that an instance before let pass.
+func (st *State) keepLeft() {
+	if st.SignedIn() {
+		before := *st
+		st.left = &before
+	}
+}
+
+// stateAt returns what was known at an instance that has identified a user.
+func (st *State) stateAt(in *Instance) *State {
+	for s := st; s != nil; s = s.left {
+		if s.at == in && s.session != nil {
+			return s
+		}
+	}
+	return st
 }
 
 func (st *State) dropHeaders(header http.Header, which func(name string) bool) {

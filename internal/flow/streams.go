@@ -26,14 +26,8 @@ import (
 type Guard struct {
 	instance *Instance
 	rules    []*authz.Set
-	next     *guardAt // another one that has, or nil
+	next     *Guard // another one that has, or nil
 	public   bool
-}
-
-// guardAt is a guard behind which another one is.
-type guardAt struct {
-	Guard
-	at *Instance // that has opened the session
 }
 
 // IsZero reports whether there is no guard.
@@ -41,15 +35,16 @@ func (g *Guard) IsZero() bool { return g.instance == nil }
 
 // Pass notes that an instance lets the request pass, by a policy. It may be behind
 // others that have.
-func (g *Guard) Pass(in *Instance, st *State, policy *authz.Policy) {
+func (g *Guard) Pass(in *Instance, policy *authz.Policy) {
 	if g.instance != nil {
-		g.next = &guardAt{*g, st.at}
+		before := *g
+		g.next = &before
 	}
 	g.instance, g.rules, g.public = in, policy.Rules, policy.Public
 }
 
-// Watch is what is kept of a request that became a stream: what it came with, and who
-// let it pass.
+// Watch is what is kept of a request that became a stream, of one instance that let it
+// pass: what it came with there.
 type Watch struct {
 	guard Guard
 	at    *Instance // that has opened the session
@@ -59,20 +54,54 @@ type Watch struct {
 	session    session.ID
 }
 
+// watches are those of all instances that let a request pass. Each may have found
+// another user.
+type watches []*Watch
+
 // Watch has a response that becomes a stream judged by the session of its request.
 func (st *State) Watch(guard Guard, response *streams.Response) {
 	if response.Check != nil {
 		return
 	}
+	var all watches
+	for g := &guard; g != nil; g = g.next {
+		all = append(all, st.stateAt(g.instance).watch(*g))
+	}
+	response.Check, response.Ended, response.Released = all.Check, all[0].logEnded, all.release
+}
+
+// watch returns what is kept of the request for a guard.
+func (st *State) watch(guard Guard) *Watch {
 	w := &Watch{guard: guard, at: st.at, session: st.session.ID}
-	response.Check, response.Ended, response.Released = w.Check, w.logEnded, func() {}
 	if st.IsProgram() {
 		w.credential, _ = st.at.Programs.Find(st.Credentials) // which did let the request in
-		return
+	} else {
+		w.cookie = st.at.Shared.Memory.liveCookies.acquire(st.session, st.place(), st.value)
 	}
-	cookies := &st.at.Shared.Memory.liveCookies
-	w.cookie = cookies.acquire(st.session, st.place(), st.value)
-	response.Released = func() { cookies.release(w.cookie) }
+	return w
+}
+
+// Check judges the stream at every instance.
+func (all watches) Check(ctx context.Context) streams.Verdict {
+	verdict := streams.Allowed
+	for _, w := range all {
+		switch w.Check(ctx) {
+		case streams.Over:
+			return streams.Over
+		case streams.Unknown:
+			verdict = streams.Unknown
+		}
+	}
+	return verdict
+}
+
+// release forgets the cookies.
+func (all watches) release() {
+	for _, w := range all {
+		if w.cookie != nil {
+			w.at.Shared.Memory.liveCookies.release(w.cookie)
+		}
+	}
 }
 
 // place returns the place that the session's cookie belongs to. A handler behind the
@@ -109,14 +138,10 @@ func (w *Watch) Check(ctx context.Context) streams.Verdict {
 		return streams.Unknown
 	}
 	st := State{at: w.at, provider: p, loaded: l, session: &l.Session, scheme: w.credential.Scheme}
-	for guard := &w.guard; ; guard = &guard.next.Guard {
-		if !guard.stillServes(&st) {
-			return streams.Over
-		}
-		if guard.next == nil || guard.next.at != w.at { // which had another session
-			return streams.Allowed
-		}
+	if !w.guard.stillServes(&st) {
+		return streams.Over
 	}
+	return streams.Allowed
 }
 
 // loadSession loads the session as the newest cookie has it.
