@@ -21,6 +21,9 @@ func (a *Accepted) inAuthorization(line string) Credential {
 			}
 		}
 	case a.Basic && strings.EqualFold(scheme, "Basic"):
+		if len(rest) > maxBasic {
+			return Credential{Scheme: Basic}
+		}
 		if user, password, ok := decodeBasic(rest); ok && a.Keys.Recognizes(password) {
 			return Credential{Scheme: Basic, user: user, token: password, verifier: a.Keys}
 		}
@@ -48,14 +51,11 @@ func cutScheme(line string) (scheme, rest string) {
 	return line, ""
 }
 
-// maxBasic bounds what of HTTP Basic is decoded, in bytes.
+// maxBasic is the length of the longest HTTP Basic that can be a name and a key.
 const maxBasic = 1024
 
 // decodeBasic returns the user name and the password of HTTP Basic (RFC 7617).
 func decodeBasic(credentials string) (user, password string, ok bool) {
-	if len(credentials) > maxBasic {
-		return "", "", false
-	}
 	text, err := base64.StdEncoding.DecodeString(credentials)
 	if err != nil {
 		if text, err = base64.RawStdEncoding.DecodeString(credentials); err != nil {
