@@ -225,3 +225,47 @@ func TestAKeptFragmentIsForThisSiteAlone(t *testing.T) {
 	b := without.browser()
 	check(t, b.open("/@app/auth/corp/login?returnto=/x&kept_fragment=AbCdEf-_"), "without the option").at(rpURL + "/x")
 }
+
+// A login host sees neither the fragment nor its key: the site has both.
+func TestAFragmentSurvivesTheChooserOfALoginHost(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	other := oidctest.New(t, oidctest.Now(f.clock.now))
+	other.SignIn("bob")
+	f.op.Register(authURL + "/@app/auth/corp/code")
+	other.Register(authURL + "/@app/auth/partners/code")
+	block := func(lines string) string {
+		return `
+	oidc_rp {
+		provider corp {
+			` + options(f.op) + `
+		}
+		provider partners {
+			` + options(other) + `
+			name "A partner"
+		}
+		` + lines + `
+	}
+	respond "user {http.auth.user.id}"
+`
+	}
+	f.another(`
+http://auth.one.test {
+	` + block("login_for app.two.test") + `
+}
+http://app.two.test {
+	` + block("keep_fragment on\nlogin_at "+authURL) + `
+}
+`)
+	b := f.browser()
+	next, does, key := fragmentPage(t, b.get(appURL+"/page?x=1"), http.StatusUnauthorized)
+	equal(t, "what the script does", does, "keep")
+	begins(t, "where it leads", next, authURL+"/@app/auth/handover?request=")
+	chooser := b.open(next)
+	check(required{t}, chooser).status(http.StatusOK).shows("Choose how to sign in").hides(key, "data-keep")
+	back, does, same := fragmentPage(t, f.goOn(b, choicesOn(chooser)["A partner"]), http.StatusOK)
+	equal(t, "what the script does afterwards", does, "restore")
+	equal(t, "the key", same, key)
+	equal(t, "where it leads back", back, "/page?x=1")
+	check(t, b.get(appURL+back)).body("user partners/bob")
+}
