@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"strconv"
 	"testing"
@@ -20,7 +21,17 @@ type h2Client struct {
 	framer  *http2.Framer
 	headers *hpack.Encoder
 	block   bytes.Buffer
-	stream  uint32
+	last    uint32 // the stream that was opened last
+
+	settled, connects bool // the server's settings have come, and allow an extended CONNECT
+	streams           map[uint32]*h2Stream
+}
+
+// An h2Stream is what the server has sent on a stream.
+type h2Stream struct {
+	status string
+	data   []byte
+	end    string // how it ended; "" while it is open
 }
 
 func newH2Client(t *testing.T, w *world) *h2Client {
@@ -30,68 +41,110 @@ func newH2Client(t *testing.T, w *world) *h2Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	c := &h2Client{t: t, conn: conn, framer: http2.NewFramer(conn, conn), stream: 1}
+	c := &h2Client{t: t, conn: conn, framer: http2.NewFramer(conn, conn), streams: map[uint32]*h2Stream{}}
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	c.headers = hpack.NewEncoder(&c.block)
-	if _, err := conn.Write([]byte(http2.ClientPreface)); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.framer.WriteSettings(); err != nil {
-		t.Fatal(err)
-	}
+	_, err = conn.Write([]byte(http2.ClientPreface))
+	c.sent(err)
+	c.sent(c.framer.WriteSettings())
+	c.sent(c.framer.WriteWindowUpdate(0, 1<<24)) // a stream's own window fills first
 	return c
+}
+
+func (c *h2Client) sent(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// await reads frames until the condition holds.
+func (c *h2Client) await(limit time.Duration, what string, condition func() bool) {
+	c.t.Helper()
+	_ = c.conn.SetDeadline(time.Now().Add(limit))
+	for !condition() {
+		frame, err := c.framer.ReadFrame()
+		if err != nil {
+			c.t.Fatalf("%s: not within %v: %v", what, limit, err)
+		}
+		c.take(frame)
+	}
+}
+
+func (c *h2Client) take(frame http2.Frame) {
+	c.t.Helper()
+	s := c.streams[frame.Header().StreamID]
+	switch f := frame.(type) {
+	case *http2.SettingsFrame:
+		if !f.IsAck() {
+			value, _ := f.Value(http2.SettingEnableConnectProtocol)
+			c.settled, c.connects = true, value == 1
+			c.sent(c.framer.WriteSettingsAck())
+		}
+	case *http2.PingFrame:
+		if !f.IsAck() {
+			c.sent(c.framer.WritePing(true, f.Data))
+		}
+	case *http2.GoAwayFrame:
+		c.t.Fatalf("the server ends the connection: %v", f.ErrCode)
+	case *http2.MetaHeadersFrame:
+		s.status = f.PseudoValue("status")
+		if f.StreamEnded() {
+			s.end = "END_STREAM"
+		}
+	case *http2.DataFrame:
+		s.data = append(s.data, f.Data()...)
+		if f.StreamEnded() {
+			s.end = "END_STREAM"
+		}
+	case *http2.RSTStreamFrame:
+		if s.end == "" {
+			s.end = fmt.Sprint("RST_STREAM ", f.ErrCode)
+		}
+	}
 }
 
 // offersConnect reports whether the server's settings allow an extended CONNECT.
 func (c *h2Client) offersConnect() bool {
 	c.t.Helper()
-	for {
-		frame, err := c.framer.ReadFrame()
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if settings, ok := frame.(*http2.SettingsFrame); ok && !settings.IsAck() {
-			value, _ := settings.Value(http2.SettingEnableConnectProtocol)
-			return value == 1
-		}
-	}
+	c.await(10*time.Second, "the server's settings", func() bool { return c.settled })
+	return c.connects
 }
 
-// request sends a header of name and value pairs, and returns the status.
-func (c *h2Client) request(pairs ...string) int {
+// open sends a header of name and value pairs, and returns the stream when its status
+// has come.
+func (c *h2Client) open(pairs ...string) (id uint32, s *h2Stream) {
 	c.t.Helper()
 	c.block.Reset()
 	for i := 0; i < len(pairs); i += 2 {
 		_ = c.headers.WriteField(hpack.HeaderField{Name: pairs[i], Value: pairs[i+1]})
 	}
-	stream := c.stream
-	c.stream += 2
-	if err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: c.block.Bytes(), EndHeaders: true}); err != nil {
-		c.t.Fatal(err)
+	c.last += 2
+	id, s = c.last-1, &h2Stream{}
+	c.streams[id] = s
+	c.sent(c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.block.Bytes(), EndHeaders: true}))
+	c.await(10*time.Second, "a status", func() bool { return s.status != "" || s.end != "" })
+	if s.status == "" {
+		c.t.Fatalf("the stream has ended without a status: %s", s.end)
 	}
-	for {
-		frame, err := c.framer.ReadFrame()
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		switch f := frame.(type) {
-		case *http2.MetaHeadersFrame:
-			if f.StreamID != stream {
-				continue
-			}
-			status, err := strconv.Atoi(f.PseudoValue("status"))
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			_ = c.framer.WriteRSTStream(stream, http2.ErrCodeCancel)
-			return status
-		case *http2.RSTStreamFrame:
-			if f.StreamID == stream {
-				c.t.Fatalf("the stream was reset: %v", f.ErrCode)
-			}
-		}
+	return id, s
+}
+
+// request sends a header, cancels the stream, and returns the status.
+func (c *h2Client) request(pairs ...string) int {
+	c.t.Helper()
+	id, s := c.open(pairs...)
+	if s.end == "" {
+		c.sent(c.framer.WriteRSTStream(id, http2.ErrCodeCancel))
 	}
+	status, err := strconv.Atoi(s.status)
+	c.sent(err)
+	return status
+}
+
+// webSocketConnect is the header of an extended CONNECT for a WebSocket.
+func webSocketConnect(w *world, path string) []string {
+	return []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", path, ":authority", mustParse(w.base).Host, "sec-websocket-version", "13"}
 }
 
 // Fault A13: an extended CONNECT opens a WebSocket over HTTP/2. The guard judges
@@ -114,9 +167,7 @@ func TestAnExtendedConnectIsGuarded(t *testing.T) {
 		t.Fatal("the server does not offer extended CONNECT, which this test is about")
 	}
 	authority := mustParse(w.base).Host
-	websocket := func(path string) []string {
-		return []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", path, ":authority", authority, "sec-websocket-version", "13"}
-	}
+	websocket := func(path string) []string { return webSocketConnect(w, path) }
 	join := func(lists ...[]string) (all []string) {
 		for _, list := range lists {
 			all = append(all, list...)

@@ -158,3 +158,114 @@ http://rp.test {
 	equal(t, "what the script does", does, "restore")
 	equal(t, "the key", same, key)
 }
+
+// Where users choose a provider first, the fragment waits for the login that they begin
+// there.
+func TestAFragmentSurvivesTheChooser(t *testing.T) {
+	t.Parallel()
+	r, ops := newChooser(t, map[string]string{"site": "keep_fragment on", "corp": "domains corp.example"})
+	for name, choose := range map[string]func(b *browser, chooser *visited, query string) *visited{
+		"a link": func(b *browser, chooser *visited, query string) *visited {
+			check(t, chooser).shows(`href="` + html.EscapeString("/@app/auth/corp/login?"+query) + `"`)
+			return b.get("/@app/auth/corp/login?" + query)
+		},
+		"the form": func(b *browser, chooser *visited, query string) *visited {
+			_, key, _ := strings.Cut(query, "kept_fragment=")
+			check(t, chooser).shows(`<input type="hidden" name="kept_fragment" value="` + key + `">`)
+			return b.get("/@app/auth/?" + query + "&login_hint=bob%40corp.example")
+		},
+	} {
+		b := r.browser()
+		p := b.get("/page?x=1")
+		next, does, key := fragmentPage(t, p, http.StatusUnauthorized)
+		equal(t, name+": what the script does", does, "keep")
+		query := "returnto=%2Fpage%3Fx%3D1&kept_fragment=" + key
+		equal(t, name+": where it leads", next, "/@app/auth/?"+query)
+		checkScript(t, r, p, "/@app/auth/keep_fragment.js")
+
+		p = choose(b, b.get(next), query)
+		check(t, p, name).status(http.StatusFound).leadsInto(ops["corp"].Issuer()) // no page that forgets what is kept
+		lacks(t, name+": the key", p.Header.Get("Location"), key)
+		back, does, same := fragmentPage(t, b.open(p.location()), http.StatusOK)
+		equal(t, name+": what the script does afterwards", does, "restore")
+		equal(t, name+": the key", same, key)
+		equal(t, name+": where it leads back", back, "/page?x=1")
+	}
+}
+
+// The key in an address is all that a link can say about a fragment.
+func TestAKeptFragmentIsForThisSiteAlone(t *testing.T) {
+	t.Parallel()
+	r, ops := newChooser(t, map[string]string{"site": "keep_fragment on\nreturn_to https://friend.test"})
+	for name, row := range map[string]struct{ query, back string }{
+		"another origin":   {"returnto=https://friend.test/x&kept_fragment=AbCdEf-_", "https://friend.test/x"},
+		"a popup":          {"returnto=/x&display=popup&kept_fragment=AbCdEf-_", ""},
+		"its own fragment": {"returnto=https://friend.test/x%23y&kept_fragment=AbCdEf-_", "https://friend.test/x#y"},
+	} {
+		b := r.browser()
+		p := b.get("/@app/auth/corp/login?" + row.query)
+		check(t, p, name).status(http.StatusFound).leadsInto(ops["corp"].Issuer())
+		p = b.open(p.location(), rpURL+"/@app/auth/corp/code", "/@app/auth/corp/code")
+		last := b.get(p.location())
+		check(t, last, name).header("Location", row.back).hides("data-restore")
+	}
+	for name, key := range map[string]string{"short": "AbCdEf-", "long": "AbCdEf-_x", "markup": "%22%3E%3Cb%3E%3Cb", "none": ""} {
+		b := r.browser()
+		next, does, fresh := fragmentPage(t, b.get("/@app/auth/corp/login?returnto=/x&kept_fragment="+key), http.StatusOK)
+		begins(t, name, next, ops["corp"].Issuer())
+		equal(t, name+": what the script does", does, "keep")
+		lacks(t, name+": the new key", fresh, "AbCdEf-")
+		check(t, b.get("/@app/auth/?returnto=/x&kept_fragment="+key), name).hides("kept_fragment")
+	}
+	for name, method := range map[string]string{"a HEAD": http.MethodHead} {
+		check(t, r.browser().send(method, "/page", nil), name).status(http.StatusFound).leadsTo("/@app/auth/?returnto=%2Fpage")
+	}
+	without, _ := newChooser(t, map[string]string{"site": "keep_fragment off"})
+	check(t, without.browser().get("/page"), "without the option").status(http.StatusFound).leadsTo("/@app/auth/?returnto=%2Fpage")
+	b := without.browser()
+	check(t, b.open("/@app/auth/corp/login?returnto=/x&kept_fragment=AbCdEf-_"), "without the option").at(rpURL + "/x")
+}
+
+// A login host sees neither the fragment nor its key: the site has both.
+func TestAFragmentSurvivesTheChooserOfALoginHost(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	other := oidctest.New(t, oidctest.Now(f.clock.now))
+	other.SignIn("bob")
+	f.op.Register(authURL + "/@app/auth/corp/code")
+	other.Register(authURL + "/@app/auth/partners/code")
+	block := func(lines string) string {
+		return `
+	oidc_rp {
+		provider corp {
+			` + options(f.op) + `
+		}
+		provider partners {
+			` + options(other) + `
+			name "A partner"
+		}
+		` + lines + `
+	}
+	respond "user {http.auth.user.id}"
+`
+	}
+	f.another(`
+http://auth.one.test {
+	` + block("login_for app.two.test") + `
+}
+http://app.two.test {
+	` + block("keep_fragment on\nlogin_at "+authURL) + `
+}
+`)
+	b := f.browser()
+	next, does, key := fragmentPage(t, b.get(appURL+"/page?x=1"), http.StatusUnauthorized)
+	equal(t, "what the script does", does, "keep")
+	begins(t, "where it leads", next, authURL+"/@app/auth/handover?request=")
+	chooser := b.open(next)
+	check(required{t}, chooser).status(http.StatusOK).shows("Choose how to sign in").hides(key, "data-keep")
+	back, does, same := fragmentPage(t, f.goOn(b, choicesOn(chooser)["A partner"]), http.StatusOK)
+	equal(t, "what the script does afterwards", does, "restore")
+	equal(t, "the key", same, key)
+	equal(t, "where it leads back", back, "/page?x=1")
+	check(t, b.get(appURL+back)).body("user partners/bob")
+}

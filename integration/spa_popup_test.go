@@ -122,3 +122,27 @@ func TestThePopupSaysNothingThatARequestSays(t *testing.T) {
 	p := b.get("/@app/auth/default/code?state=" + state + "&error=" + escape(`"><img src=x onerror=alert(1)>`) + "&error_description=hostile&iss=" + escape(op.Issuer()))
 	check(t, p).status(http.StatusForbidden).shows(`data-error="provider_error"`).hides("<img", "hostile")
 }
+
+// The browser may have lost the login. The state still says that it had a window.
+func TestAPopupWhoseLoginIsLostSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"private", "public"} {
+		op := newOP(t)
+		r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp `+mode+` {
+		`+options(op)+`
+		private /private/*
+	}
+}
+`)
+		const code = "/@app/auth/default/code"
+		popup, usual := r.browser().open(popupPath, code).location(), r.browser().open("/@app/auth/default/login", code).location()
+		check(t, r.browser().get(popup), mode).status(http.StatusForbidden).shows(`data-error="login_expired"`).header("Location", "")
+		busy := r.browser()
+		busy.open("/@app/auth/default/login", code)
+		check(t, busy.get(popup), mode+", another login").status(http.StatusForbidden).shows(`data-error="state_mismatch"`)
+		check(t, r.browser().get(usual), mode+", no popup").hides("data-error", "popup.js")
+		check(t, r.browser().get(strings.Replace(popup, "state=", "state=p", 1)), mode+", another state").hides("data-error", "popup.js")
+	}
+}

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
 	"testing"
 	"time"
 
@@ -294,4 +295,62 @@ func TestSilentIsForInstancesThatGuard(t *testing.T) {
 }
 `)
 	failsWith(t, "silent with endpoints", err, "endpoints guards nothing: it takes no silent")
+}
+
+// Where users choose a provider, an attempt asks the one that they have chosen before.
+// Threat D27: the choice leads nowhere by itself if another site has sent the browser.
+func TestAnAttemptAsksTheProviderThatWasChosen(t *testing.T) {
+	t.Parallel()
+	corp, partners, storage := newOP(t), newOP(t), storageDir(t)
+	corp.Register(rpURL + "/@app/auth/corp/code")
+	partners.Register(rpURL + "/@app/auth/partners/code")
+	site := func(id, more string) *harness {
+		return newHarnessAt(t, storage, `
+http://rp.test {
+	oidc_rp public {
+		provider corp {
+			`+options(corp)+`
+		}
+		provider `+id+` {
+			`+options(partners)+`
+			`+more+`
+		}
+		silent on
+		private /private/*
+	}
+	respond "user {http.auth.user.id}"
+}
+`)
+	}
+	b := site("partners", "").browser()
+	check(required{t}, b.open("/@app/auth/partners/login?returnto=/x")).shows("user partners/alice")
+	choice := b.cookies()["__Host-oidc_rp_choice"]
+	for name, row := range map[string]struct {
+		id, options, choice, from string
+		asked                     bool
+	}{
+		"a choice":                        {"partners", "", choice, "none", true},
+		"no choice":                       {"partners", "", "", "none", false},
+		"a choice that is not ours":       {"partners", "", "partners", "none", false},
+		"a link on another site":          {"partners", "", choice, "cross-site", false},
+		"a link on a sibling":             {"partners", "", choice, "same-site", false},
+		"a provider that is switched off": {"partners", "disabled", choice, "none", false},
+		"a provider that asks":            {"partners", "authorization_params {\nprompt login\n}", choice, "none", false},
+		"a provider that is gone":         {"former", "", choice, "none", false},
+	} {
+		b := site(row.id, row.options).browser()
+		if row.choice != "" {
+			here, _ := url.Parse(rpURL)
+			b.jar.SetCookies(here, []*http.Cookie{{Name: "__Host-oidc_rp_choice", Value: row.choice, Path: "/", Secure: true}})
+		}
+		p := b.send("GET", "/page?x=1", map[string]string{"Sec-Fetch-Site": row.from})
+		if !row.asked {
+			check(t, p, name).status(http.StatusOK).body("user ").setsCookies(0)
+			continue
+		}
+		check(t, p, name).status(http.StatusFound).leadsInto(partners.Issuer()).leadsWith("prompt=none")
+		check(t, b.open(p.location()), name).at(rpURL + "/page?x=1").body("user partners/alice")
+		b.get("/Special:UserLogout")
+		check(t, b.get("/page"), name+", after a logout").status(http.StatusOK).body("user ")
+	}
 }

@@ -42,6 +42,7 @@ func serveCallback(x *Exchange, p *Provider) error {
 			return pages.Redirect(c.W, http.StatusSeeOther, c.Home)
 		}
 		f.Cause = c.response.Describe(f.Cause)
+		f.Popup = f.Popup || session.IsOfPopup(c.response.State)
 		return c.respondError(f)
 	}
 	outcome, err := c.outcome()

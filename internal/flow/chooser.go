@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"net/url"
 	"slices"
@@ -66,12 +67,16 @@ func (x *Exchange) choose(proof op.Proof) error {
 	if !x.offersLogin(nil) {
 		return x.respondAllDisabled()
 	}
-	l := login{Exchange: *x}
+	l := login{Exchange: *x, keeps: true}
 	l.returnTo = address.Shorten(l.returnToPage(l.Scope()), session.MaxReturn)
 	if f := l.rejectsCookies(); f != nil {
 		return l.respondForbidden(f)
 	}
-	return pages.Redirect(x.W, http.StatusFound, x.loginURL(nil, l.returnTo, proof))
+	location := x.loginURL(nil, l.returnTo, proof)
+	if key := l.fragmentKey(l.Scope(), rand.Text()); key != "" {
+		return l.fragmentPage(http.StatusUnauthorized, pages.Data{Next: withQuery(location, keptFragment+"="+key), Keep: key})
+	}
+	return pages.Redirect(x.W, http.StatusFound, location)
 }
 
 func (x *Exchange) respondAllDisabled() error {
@@ -96,7 +101,7 @@ func serveChooser(x *Exchange, _ *Provider) error {
 
 // choice reads what the login is to be like.
 func (x *Exchange) choice() (c choice, err error) {
-	names := []string{"returnto", "prompt", "display", "acr_values", "max_age"}
+	names := []string{"returnto", "prompt", "display", "acr_values", "max_age", keptFragment}
 	for _, p := range x.choices() {
 		names = append(names, p.Forward...)
 	}
@@ -121,20 +126,17 @@ func (c *choice) begin(p *Provider, extra url.Values) error {
 		at = at.Siblings[i]
 	}
 	l := login{Exchange: at.At(c.W, c.R, c.State), provider: p, returnTo: c.returnTo, proof: c.proof, extra: extra, popup: c.asked.Get("display") == "popup"}
+	l.fragment = l.keptBefore(c.asked.Get(keptFragment), l.returnTo)
 	return l.beginRequested()
 }
 
 // loginURL returns the address that begins the login at a provider.
 func (c *choice) loginURL(p *Provider) string {
 	location := c.Instance.loginURL(p, c.returnTo, c.proof)
-	parameters := c.parametersFor(p.Forward).Encode()
-	switch {
-	case parameters == "":
-		return location
-	case strings.Contains(location, "?"):
-		return location + "&" + parameters
+	if parameters := c.parametersFor(p.Forward).Encode(); parameters != "" {
+		return withQuery(location, parameters)
 	}
-	return location + "?" + parameters
+	return location
 }
 
 // parametersFor returns the parameters that a login link takes, and those that the
@@ -143,7 +145,7 @@ func (c *choice) parametersFor(forward []string) url.Values {
 	kept := make(url.Values)
 	for name := range c.asked {
 		value := c.asked.Get(name)
-		ours := name == "prompt" && value == selectAccount || name == "display" && value == "popup"
+		ours := name == "prompt" && value == selectAccount || name == "display" && value == "popup" || name == keptFragment && isFragmentKey(value)
 		if ours || value != "" && len(value) <= 500 && slices.Contains(forward, name) {
 			kept.Set(name, value)
 		}

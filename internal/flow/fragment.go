@@ -2,6 +2,7 @@ package flow
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
@@ -16,7 +17,14 @@ import (
 // fragment of its own, which is empty. Where fragments are kept, a page with a script is
 // in the place of the redirect, since only at the address itself the browser knows the
 // fragment; and another one in the place of the redirect back. A browser that runs no
-// scripts goes the same way without.
+// scripts goes the same way without. Where users choose a provider first, the chooser is
+// where the first page leads, with the key in a parameter. The key decides nothing: it
+// only names what this tab may keep.
+
+// keptFragment is the name of that parameter.
+const keptFragment = "kept_fragment"
+
+var isFragmentKey = regexp.MustCompile(`^[A-Za-z0-9_-]{8}$`).MatchString
 
 // withEmptyFragment returns the address of another site, with a fragment that is empty.
 func withEmptyFragment(location string) string {
@@ -42,6 +50,15 @@ func (l *login) fragmentKey(s *cookiescope.Scope, state string) string {
 func isOwn(s *cookiescope.Scope, returnTo string) bool {
 	here := strings.TrimPrefix(returnTo, s.Origin.String())
 	return returnTo == "" || strings.HasPrefix(here, "/")
+}
+
+// keptBefore returns the key in a login link or a form of the chooser, for a login that
+// leads back to a page of this site; empty if there is none.
+func (x *Exchange) keptBefore(key, returnTo string) string {
+	if !x.KeepFragment || !isFragmentKey(key) || !isOwn(x.Scope(), returnTo) {
+		return ""
+	}
+	return key
 }
 
 // sendTo sends the browser to the provider, and has it keep the fragment of where it is

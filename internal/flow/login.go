@@ -64,9 +64,12 @@ func (l *login) begin() *Failure {
 		return l.refuse(errorcode.BadRequest, errorcode.ErrFormPostPlainHTTP)
 	}
 	t := session.NewTransaction()
+	if l.popup {
+		t.MarkPopup()
+	}
 	t.Binding, t.Provider, t.Began = p.Registration, p.ID, l.Now()
 	t.RedirectURI, t.Silent = l.redirectURI(s, p), l.silent
-	t.Attempt, t.Popup, t.Fragment = l.attempt, l.popup, l.fragmentKey(s, t.State)
+	t.Attempt, t.Fragment = l.attempt, l.fragmentKey(s, t.State)
 	demands := l.demands()
 	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, l.requested).Names()
 	t.Return = address.Shorten(l.returnTo, session.MaxReturn)

@@ -17,7 +17,7 @@ func serveLogin(x *Exchange, p *Provider) error {
 	if navigation.IsSubresource(x.R) {
 		return x.unauthorized(errorcode.SignInRequired, p, "", op.Proof{})
 	}
-	query := x.query(append([]string{"returnto", "prompt", "acr_values", "max_age", "display"}, p.Forward...)...)
+	query := x.query(append([]string{"returnto", "prompt", "acr_values", "max_age", "display", keptFragment}, p.Forward...)...)
 	returnTo, ok := x.checkReturn(x.Scope(), query.Get("returnto"))
 	if !ok {
 		returnTo = ""
@@ -42,6 +42,7 @@ func serveLogin(x *Exchange, p *Provider) error {
 	l := login{
 		Exchange: *x, provider: p, returnTo: returnTo, proof: proof, extra: extra,
 		popup: popup, keeps: !popup, status: http.StatusOK,
+		fragment: x.keptBefore(query.Get(keptFragment), returnTo),
 	}
 	return l.beginRequested()
 }

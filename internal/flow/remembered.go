@@ -12,8 +12,8 @@ import (
 // This file remembers in the browser, at sites with several providers, where its user
 // has signed in. Both cookies are sealed and of this host alone.
 //
-// The choice is the id of the provider. It stays after a logout, decides nothing, and
-// only says which provider the chooser puts first.
+// The choice is the id of the provider. It stays after a logout, and only says which
+// provider the chooser puts first, and which one an attempt without questions asks.
 //
 // The last session is what has to be known of a session after its end: which one it
 // was, and the user's name at the provider. If the session has ended by its own times,

@@ -161,11 +161,15 @@ func linkFor(status int, loginURL string, f *Failure) string {
 
 // withAnotherAccount makes a login URL ask the provider for another account.
 func withAnotherAccount(loginURL string) string {
-	separator := "?"
-	if strings.Contains(loginURL, "?") {
-		separator = "&"
+	return withQuery(loginURL, "prompt="+selectAccount)
+}
+
+// withQuery returns one of our addresses with further parameters.
+func withQuery(location, parameters string) string {
+	if strings.Contains(location, "?") {
+		return location + "&" + parameters
 	}
-	return loginURL + separator + "prompt=" + selectAccount
+	return location + "?" + parameters
 }
 
 var errUnauthenticated = errors.New("the request is not authenticated")

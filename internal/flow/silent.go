@@ -54,7 +54,7 @@ func (x *Exchange) TrySilently() (begun, sets bool) {
 		}
 		return false, false
 	}
-	p := x.silentProvider()
+	p := x.silentProvider(s)
 	if p == nil || !x.mayTry(s) {
 		return false, false
 	}
@@ -82,9 +82,13 @@ func isFirstPage(r *http.Request) bool {
 }
 
 // silentProvider returns the provider that an attempt asks; nil if users have to choose
-// one, or the one that there is asks them something.
-func (x *Exchange) silentProvider() *Provider {
+// one, or the one that there is asks them something. What was chosen before leads
+// nowhere if another site has sent the browser.
+func (x *Exchange) silentProvider(s *cookiescope.Scope) *Provider {
 	p := x.Default
+	if p == nil && !isCrossSite(x.R, s) {
+		p = x.Providers[x.rememberedChoice(s)]
+	}
 	if p == nil || p.Disabled || !p.canBeSilent() || x.LoginHost.At != nil {
 		return nil
 	}

@@ -280,6 +280,24 @@ func TestTransactionsAreOver(t *testing.T) {
 	}
 }
 
+func TestTheStateSaysThatItIsOfAPopup(t *testing.T) {
+	t.Parallel()
+	usual, popup := NewTransaction(), NewTransaction()
+	before := popup.State
+	popup.MarkPopup()
+	var read Transaction
+	if err := read.Decode(popup.Encode()); err != nil || read != popup || !strings.HasPrefix(popup.State, before[:21]) {
+		t.Errorf("expected %+v, seen %+v (%v)", popup, read, err)
+	}
+	for state, want := range map[string]bool{
+		popup.State: true, usual.State: false, before: false, "": false, "p": false, "=": false, before + "p": false, before + "pp": false, popup.State + "p": false,
+	} {
+		if got := IsOfPopup(state); got != want {
+			t.Errorf("%q: expected %v, seen %v", state, want, got)
+		}
+	}
+}
+
 func TestTransactionsHaveSecretsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	a, b := NewTransaction(), NewTransaction()

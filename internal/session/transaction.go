@@ -63,12 +63,34 @@ type Transaction struct {
 	Answer string
 }
 
+// stateLength is how many bytes of a state are random.
+const stateLength = 16
+
 // NewTransaction returns a transaction with fresh secrets.
 func NewTransaction() Transaction {
 	var secrets [64]byte
 	rand.Read(secrets[:])
 	encode := base64.RawURLEncoding.EncodeToString
-	return Transaction{State: encode(secrets[:16]), Nonce: encode(secrets[16:32]), Verifier: encode(secrets[32:])}
+	return Transaction{State: encode(secrets[:stateLength]), Nonce: encode(secrets[stateLength:32]), Verifier: encode(secrets[32:])}
+}
+
+// popupMark follows the random bytes of a state.
+const popupMark = 'p'
+
+// MarkPopup has the login end in a window of its own. The state says so as well, for a
+// browser that has lost the transaction. All that it decides is which page shows the
+// error, and any login link can have that page.
+func (t *Transaction) MarkPopup() {
+	t.Popup = true
+	if raw, err := base64.RawURLEncoding.DecodeString(t.State); err == nil {
+		t.State = base64.RawURLEncoding.EncodeToString(append(raw, popupMark))
+	}
+}
+
+// IsOfPopup reports whether a state says that its login has a window of its own.
+func IsOfPopup(state string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(state)
+	return err == nil && len(raw) == stateLength+1 && raw[stateLength] == popupMark
 }
 
 // Version 2 has tagged fields before the answer; unknown tags are skipped. A
