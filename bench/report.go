@@ -81,11 +81,10 @@ func (r *report) write(out io.Writer, w *world) error {
 	next := r.benchmarks[alone]
 	for _, p := range inProcesses {
 		f, less := r.benchmarks[p.benchmark], 0.0
-		name, isRequest := strings.CutPrefix(p.benchmark, "Request/")
-		if isRequest {
+		if p.isRequest() {
 			less = median(next.nanos)
 		}
-		fmt.Fprintf(&b, "| %s | %s [%s–%s] | %.0f | %.0f | %s |\n", strings.ReplaceAll(name, "_", " "),
+		fmt.Fprintf(&b, "| %s | %s [%s–%s] | %.0f | %.0f | %s |\n", p.title(),
 			nanos(median(f.nanos)-less), nanos(slices.Min(f.nanos)-less), nanos(slices.Max(f.nanos)-less), median(f.allocs), median(f.bytes), p.aim)
 	}
 	b.WriteString("\n")
