@@ -133,6 +133,7 @@ func (st *requestState) watched() *streams.Response {
 		st.stream = new(streams.Response)
 	}
 	st.Watch(st.guard, st.stream)
+	st.stream.Stop = st.writer.Stop
 	return st.stream
 }
 

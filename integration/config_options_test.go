@@ -155,7 +155,7 @@ http://rp.test {
 }
 `)
 	b := r.browser()
-	p := b.get("/@app/auth/default/login?login_hint=al&ui_locales=fr&prompt=none&scope=admin&display=popup")
+	p := b.get("/@app/auth/default/login?login_hint=al&ui_locales=fr&prompt=none&scope=admin&display=touch")
 	u, _ := url.Parse(p.location())
 	q := u.Query()
 	equal(t, "login_hint", q.Get("login_hint"), "al")

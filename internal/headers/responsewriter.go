@@ -2,10 +2,12 @@ package headers
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 )
 
 // ResponseWriter sets the Cache-Control of an application's response before it
@@ -21,8 +23,15 @@ type ResponseWriter struct {
 	private bool // the response is for one user
 	noStore bool // the plugin sets a cookie
 	ready   bool
+	stopped atomic.Bool
 	value   [1]string
 }
+
+// errStopped is what handlers get that write to a response after Stop.
+var errStopped = errors.New("the response was ended with the session of its user")
+
+// Stop refuses what is written from now on. It may be called while something is.
+func (w *ResponseWriter) Stop() { w.stopped.Store(true) }
 
 // Hooks is what a ResponseWriter calls.
 type Hooks interface {
@@ -93,12 +102,18 @@ func (w *ResponseWriter) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (w *ResponseWriter) Write(p []byte) (int, error) {
 	w.Prepare()
+	if w.stopped.Load() {
+		return 0, errStopped
+	}
 	return w.ResponseWriter.Write(p)
 }
 
 // ReadFrom implements io.ReaderFrom, which sends files without a copy.
 func (w *ResponseWriter) ReadFrom(r io.Reader) (int64, error) {
 	w.Prepare()
+	if w.stopped.Load() {
+		return 0, errStopped
+	}
 	if to, ok := w.ResponseWriter.(io.ReaderFrom); ok {
 		return to.ReadFrom(r)
 	}
@@ -108,6 +123,9 @@ func (w *ResponseWriter) ReadFrom(r io.Reader) (int64, error) {
 // FlushError is what http.ResponseController calls.
 func (w *ResponseWriter) FlushError() error {
 	w.Prepare()
+	if w.stopped.Load() {
+		return errStopped
+	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 

@@ -44,9 +44,11 @@ type Response struct {
 	// Ended is called before the stream is ended, and Released when it is over, by
 	// itself or so.
 	Ended, Released func()
+	// Stop refuses what the handler writes from now on.
+	Stop func()
 
-	w      http.ResponseWriter
-	cancel context.CancelFunc // nil for a response that was not expected to be one
+	w      http.ResponseWriter // below all others: servers let deadlines be set at any time
+	cancel context.CancelFunc  // nil for a response that was not expected to be one
 
 	mu       sync.Mutex
 	stream   *Stream
@@ -68,7 +70,7 @@ func (p *Response) Begin(in *Registry, w http.ResponseWriter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stream == nil {
-		p.w, p.returned = w, make(chan struct{})
+		p.w, p.returned = innermost(w), make(chan struct{})
 		p.stream = in.Add(p.Check, p.end, p.Released)
 	}
 }
@@ -132,14 +134,47 @@ func (p *Response) end() {
 		case <-time.After(endWithin):
 		}
 	}
+	p.Stop()
+	ticker := time.NewTicker(endWithin)
+	defer ticker.Stop()
+	for range endAttempts { // a write that has just begun may have set a deadline of its own
+		if !p.cutOff() {
+			return
+		}
+		select {
+		case <-p.returned:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// endAttempts is how often the connection is taken from a handler that does not return.
+const endAttempts = 10
+
+// cutOff has reads and writes fail, also those that wait. It reports whether the handler
+// has not returned before.
+func (p *Response) cutOff() bool {
 	p.mu.Lock() // the writer is good until the handler returns, which waits for this
 	defer p.mu.Unlock()
 	if p.over {
-		return
+		return false
 	}
 	control, past := http.NewResponseController(p.w), time.Unix(1, 0)
 	_ = control.SetWriteDeadline(past)
 	_ = control.SetReadDeadline(past)
+	return true
+}
+
+// innermost returns the server's own writer.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = outer.Unwrap()
+	}
 }
 
 // conn is a connection that was taken over.

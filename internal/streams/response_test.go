@@ -27,6 +27,7 @@ func serve(t *testing.T, http2, expected bool, handle func(w http.ResponseWriter
 	s := &served{registry: new(Registry), returned: make(chan error, 1)}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := &Response{
+			Stop: func() {},
 			Check: func(context.Context) Verdict {
 				if s.over.Load() {
 					return Over
