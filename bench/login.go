@@ -119,6 +119,7 @@ func (b *browser) signIn(origin, path string) (cookies string, err error) {
 	if err != nil {
 		return "", err
 	}
+	asked, _, _ = strings.Cut(asked, "#") // which no browser sends
 	// The provider's page costs no connection: it is not what is measured.
 	answer := httptest.NewRecorder()
 	b.w.provider.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, asked, nil))
