@@ -62,7 +62,7 @@ func TestChromiumRunsASinglePageApplication(t *testing.T) {
 		steps[step.Name], at[step.Name] = said, step.URL
 	}
 	for name, want := range map[string]string{
-		"nobody": "/public/page?x=1#/public/route", "still there": "/public/page?x=1#/public/route", "silent": "/public/page?x=2#/silent",
+		"anonymous": "/public/page?x=1#/public/route", "still there": "/public/page?x=1#/public/route", "silent": "/public/page?x=2#/silent",
 		"fragment restored": "/private/page?y=1#/route?x=1", "fragment of a login link": "/private/page?y=3#/link",
 		"without scripts": "/private/page?y=4", "HTMX": "/public/list", "after a logout": "/public/page?x=3", "fragment: hostile": "/private/page",
 	} {
@@ -71,7 +71,7 @@ func TestChromiumRunsASinglePageApplication(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"nobody": "", "silent": "alice", "fragment restored": "alice", "fragment: hostile": "alice", "fragment of a login link": "alice", "HTMX": "alice", "without scripts": "alice", "after a logout": "",
+		"anonymous": "", "silent": "alice", "fragment restored": "alice", "fragment: hostile": "alice", "fragment of a login link": "alice", "HTMX": "alice", "without scripts": "alice", "after a logout": "",
 	} {
 		if got := steps[name].User; got != want {
 			t.Errorf("%s: expected the user %q, seen %q", name, want, got)
@@ -88,8 +88,8 @@ func TestChromiumRunsASinglePageApplication(t *testing.T) {
 			t.Errorf("fragment: %s: expected nothing in the storage, seen %d entries", name, got)
 		}
 	}
-	if !steps["nobody"].Tried {
-		t.Error("nobody: expected an attempt, seen none")
+	if !steps["anonymous"].Tried {
+		t.Error("anonymous: expected an attempt, seen none")
 	}
 	if got := at["fragment at the provider"]; !strings.HasPrefix(got, w.op.issuer) {
 		t.Errorf("fragment: expected a page of the provider, seen %s", got)
@@ -98,7 +98,7 @@ func TestChromiumRunsASinglePageApplication(t *testing.T) {
 		t.Errorf("fragment: the provider's page sees %q", got)
 	}
 	for name, want := range map[string]int{
-		"session of nobody": 200, "call of nobody": 401, "call of alice": 200, "session of alice": 200, "prolonged": 200,
+		"session of an anonymous user": 200, "call of an anonymous user": 401, "call of alice": 200, "session of alice": 200, "prolonged": 200,
 		"session read by friend": 200, "call by friend": 401,
 	} {
 		if got := steps[name].Status; got != want {
@@ -106,7 +106,7 @@ func TestChromiumRunsASinglePageApplication(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"session of nobody": `"authenticated":false`, "call of nobody": `"login_url":"/@app/auth/default/login?returnto=%2Fpublic%2Fpage%3Fx%3D1"`,
+		"session of an anonymous user": `"authenticated":false`, "call of an anonymous user": `"login_url":"/@app/auth/default/login?returnto=%2Fpublic%2Fpage%3Fx%3D1"`,
 		"session of alice": `"id":"alice"`, "session read by friend": `"id":"alice"`,
 		"call by friend": `{"login_url":"` + w.base + `/@app/auth/default/login","reason":"sign_in_required"}`,
 	} {

@@ -105,7 +105,7 @@ func TestAnApplicationVerifiesWhoTheUserIs(t *testing.T) {
 	}
 }
 
-// Nobody but us says who a user is, and an assertion is good for nothing else.
+// Only the plugin says who a user is, and an assertion serves no other purpose.
 func TestAssertionsAreNothingElse(t *testing.T) {
 	t.Parallel()
 	key := ecKey()

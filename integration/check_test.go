@@ -96,14 +96,14 @@ upstream {
 `)
 			const login = "https://rp.test/@app/auth/default/login?returnto=%2Fa%3Fb%3Dc"
 			w := c.ask(describe(row.family, "GET", "/a?b=c", page(nil)))
-			equal(t, "a page load of nobody: status", w.Code, row.login)
-			equal(t, "a page load of nobody: Location", w.Header().Get("Location"), login)
+			equal(t, "an anonymous page load: status", w.Code, row.login)
+			equal(t, "an anonymous page load: Location", w.Header().Get("Location"), login)
 
 			api := page(nil)
 			api.Set("Sec-Fetch-Mode", "cors")
 			w = c.ask(describe(row.family, "GET", "/a?b=c", api))
-			equal(t, "a call of nobody: status", w.Code, http.StatusUnauthorized)
-			equal(t, "a call of nobody: Location", w.Header().Get("Location"), "")
+			equal(t, "an anonymous call: status", w.Code, http.StatusUnauthorized)
+			equal(t, "an anonymous call: Location", w.Header().Get("Location"), "")
 
 			b := c.browser()
 			b.open("/a?b=c")

@@ -101,7 +101,7 @@ func (f *federation) browser() *browser { return f.nodes[0].browser() }
 func (f *federation) goOn(b *browser, address string, stop ...string) *visited {
 	f.t.Helper()
 	p := b.open(address, stop...)
-	if strings.Contains(p.body, `name="confirmation"`) && strings.Contains(p.body, "Go on to") {
+	if strings.Contains(p.body, `name="confirmation"`) && strings.Contains(p.body, "Continue to") {
 		p = b.agree(p)
 		if location := p.location(); location != "" && !stops(location, stop) {
 			p = b.open(location, stop...)

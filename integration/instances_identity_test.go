@@ -29,7 +29,7 @@ http://rp.test {
 }
 `)
 		cookies := signedIn(t, r).cookieHeader()
-		for _, request := range []string{"GET /@app/auth/../../admin", "POST /@app/auth/default/login", "GET /@app/auth/nobody/login"} {
+		for _, request := range []string{"GET /@app/auth/../../admin", "POST /@app/auth/default/login", "GET /@app/auth/unknown/login"} {
 			r.raw(request+" HTTP/1.1", "Host: rp.test", "Connection: close", "Content-Length: 0", "X-Remote-User: root", "X_Remote_User: root", "X~Remote!User: root", "Cookie: "+cookies)
 			header, at := r.upstream.got()
 			for name, values := range header {

@@ -20,7 +20,7 @@ func TestASiteReadsTheUserInItsOwnWay(t *testing.T) {
 	}{
 		"its own name of the user":      {"username_claim email", "alice@example.com", ""},
 		"a claim of its own":            {"claims {\nnick preferred_username\n}\nusername_claim nick", "", errorcode.UserUnknown},
-		"a name that nobody has":        {"username_claim nobody", "", errorcode.UserUnknown},
+		"a name that no user has":       {"username_claim absent", "", errorcode.UserUnknown},
 		"its own rule, satisfied":       {"require user alice", "alice", ""},
 		"its own rule, not satisfied":   {"require user bob", "", errorcode.Forbidden},
 		"its own known users":           {"known_users list alice", "alice", ""},
@@ -214,7 +214,7 @@ http://wiki.three.test {
 	check(t, p).leadsInto(f.op.Issuer()).leadsWith("login_hint=carol%40corp.example")
 	check(t, f.goOn(b, p.location())).at(appURL + "/page").body("application sees inside/alice")
 	check(t, f.browser().open(choicesURL(f.browser().open(appURL+"/page"))+"&login_hint=carol%40nowhere.example"), "an address of no provider").shows("Choose how")
-	check(t, b.get(choicesURL(f.browser().open(appURL+"/page"))+"&provider=nobody"), "a provider that is none").refused(errorcode.BadRequest)
+	check(t, b.get(choicesURL(f.browser().open(appURL+"/page"))+"&provider=unknown"), "a provider that is none").refused(errorcode.BadRequest)
 }
 
 // choicesOn are the links of a chooser by name.

@@ -13,7 +13,7 @@ func TestALoginHostHandsItsSessionOver(t *testing.T) {
 	f := newFederation(t).start(1)
 	b := f.browser()
 	p := b.open(appURL + "/page?q=1")
-	check(required{t}, p).status(http.StatusOK).shows("app.two.test", "alice", "Go on to").headerHas("Cache-Control", "no-store")
+	check(required{t}, p).status(http.StatusOK).shows("app.two.test", "alice", "Continue to").headerHas("Cache-Control", "no-store")
 	p = b.agree(p)
 	check(required{t}, p).status(http.StatusSeeOther).
 		leadsInto(appURL+"/@app/auth/default/handover?ticket=").

@@ -138,7 +138,7 @@ http://rp.test {
 	if p := r.browser().get("/@app/auth/default/code"); p.body != "403 bad_request: This request was not understood." {
 		t.Errorf("a 403 says %q", p.body)
 	}
-	if p := r.browser().get("/@app/auth/nobody/login"); p.body != "404 bad_request: This address has a mistake in it, or is no longer in use." {
+	if p := r.browser().get("/@app/auth/unknown/login"); p.body != "404 bad_request: This address has a mistake in it, or is no longer in use." {
 		t.Errorf("a 404 says %q", p.body)
 	}
 	op.Stop()

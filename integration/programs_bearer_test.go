@@ -79,7 +79,7 @@ func TestTokensThatAreNoneAreRefused(t *testing.T) {
 	lacks(t, "the log", r.logs(), strings.Split(good, ".")[1])
 }
 
-// What is for nobody here is the application's own.
+// Credentials that are not accepted here belong to the application.
 func TestTokensOfOthersAreTheApplications(t *testing.T) {
 	t.Parallel()
 	op, other := newOP(t), newOP(t)

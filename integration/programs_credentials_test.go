@@ -144,7 +144,7 @@ func TestEndpointsIgnoreCredentials(t *testing.T) {
 		p := r.rawGet("/@app/auth/default/login?returnto=/x", line, asPage)
 		check(t, p, "the login").status(http.StatusFound).header("Www-Authenticate", "")
 	}
-	check(t, r.rawGet("/@app/auth/nobody/login", ci.bearer()), "an unknown provider").status(http.StatusNotFound)
+	check(t, r.rawGet("/@app/auth/unknown/login", ci.bearer()), "an unknown provider").status(http.StatusNotFound)
 	check(t, r.rawGet("/page", "Cookie: "+b.cookieHeader()), "before the logout").status(http.StatusOK)
 	check(t, r.rawGet("/Special:UserLogout", ci.bearer(), "Cookie: "+b.cookieHeader()), "the logout").status(http.StatusSeeOther)
 	check(t, r.rawGet("/page", "Cookie: "+b.cookieHeader()), "after the logout").status(http.StatusUnauthorized)
@@ -177,7 +177,7 @@ private /denied {
 	check(t, r.rawGet("/page", asPage), "no credential").status(http.StatusFound)
 }
 
-// What the application is told of a user's tokens is empty for a key.
+// A request with a key passes no tokens of users to the application.
 func TestKeysHaveNoTokens(t *testing.T) {
 	t.Parallel()
 	ci := newKey(t, "ci")

@@ -245,7 +245,7 @@ private /any {
 	holdFields(t, r.lastAudited("refused"), map[string]any{"user": "key/ci", "subject": "ci", "provider": "key", "code": "forbidden", "rule": "require group admins"})
 
 	scope := r.rawGet("/scope", ci.bearer())
-	check(t, scope, "a scope").header("Www-Authenticate", `Bearer realm="rp.test", error="insufficient_scope", error_description="The token of this request has not the scope that this address needs.", scope="read"`)
+	check(t, scope, "a scope").header("Www-Authenticate", `Bearer realm="rp.test", error="insufficient_scope", error_description="The token of this request does not have the scope that this address needs.", scope="read"`)
 	equal(t, "the reason", programProblem(t, scope)["reason"], any("insufficient_scope"))
 
 	strong := r.rawGet("/strong", ci.bearer())

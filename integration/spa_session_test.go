@@ -62,11 +62,11 @@ func TestTheSessionEndpointSaysWhoIsSignedIn(t *testing.T) {
 		}
 	`))
 	b := r.browser()
-	nobody := b.send("GET", sessionPath, byScript)
-	check(t, nobody).hides("user", "claims", "expires").header("Cache-Control", "no-store").
+	anonymous := b.send("GET", sessionPath, byScript)
+	check(t, anonymous).hides("user", "claims", "expires").header("Cache-Control", "no-store").
 		header("Vary", "Origin, Cookie, Sec-Fetch-Site").header("Cross-Origin-Resource-Policy", "same-origin").
 		header("X-Content-Type-Options", "nosniff").header("Access-Control-Allow-Origin", "").setsCookies(0)
-	s := sessionOf(t, nobody)
+	s := sessionOf(t, anonymous)
 	equal(t, "without a session: authenticated", s.Authenticated, false)
 	equal(t, "without a session: login_url", s.LoginURL, "/@app/auth/default/login?returnto=%2Fpage%3Fx%3D1")
 	equal(t, "without a session: logout_url", s.LogoutURL, "/Special:UserLogout")
@@ -97,7 +97,7 @@ func TestTheSessionEndpointIsThereOnlyWithItsOption(t *testing.T) {
 	check(t, r.browser().send("GET", sessionPath, byScript)).status(http.StatusNotFound)
 }
 
-// Users are told of an ordinary session without their address and groups as well.
+// The endpoint describes an ordinary session without address and groups as well.
 func TestTheSessionEndpointAsksUserinfoForWhatItReturns(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -175,10 +175,10 @@ func TestNoAttemptAfterALogout(t *testing.T) {
 	b.open("/private/x")
 	equal(t, "a sign-in by hand is of the browser session again", setCookieIn(t, b, triedCookie), true)
 
-	nobody := r.browser()
-	p = nobody.get("/Special:UserLogout")
+	anonymous := r.browser()
+	p = anonymous.get("/Special:UserLogout")
 	atLeast(t, "Max-Age after a logout without a session", setCookie(t, p, triedCookie).MaxAge, 300*24*60*60)
-	check(t, nobody.get("/page"), "after that").status(http.StatusOK)
+	check(t, anonymous.get("/page"), "after that").status(http.StatusOK)
 	image := r.browser().send("GET", "/Special:UserLogout", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"})
 	check(t, image, "an image of another site").setsCookies(0)
 }

@@ -93,7 +93,7 @@ func TestOnlyListedOriginsReadA401(t *testing.T) {
 // The application's responses are its own affair, and so are preflights.
 func TestOnlyOur401IsReadable(t *testing.T) {
 	t.Parallel()
-	r := newHarness(t, protectedBy(newOP(t), "return_to https://spa.test", "public /public/*", "private /staff/* {\nrequire group nobody\n}"))
+	r := newHarness(t, protectedBy(newOP(t), "return_to https://spa.test", "public /public/*", "private /staff/* {\nrequire group absent\n}"))
 	b := signedIn(t, r)
 	elsewhere := byForeignScript("https://spa.test")
 	for path, status := range map[string]int{"/api/call": 200, "/public/x": 200, "/staff/x": 403, "/@app/auth/default/nothing": 404} {

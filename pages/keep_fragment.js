@@ -1,5 +1,5 @@
-// Takes the part of an address after "#" through a login, which browsers tell no
-// server. Before the login this page is at that address, and keeps the part in the
+// Takes the part of an address after "#" through a login: browsers do not send it to
+// servers. Before the login this page is at that address, and keeps the part in the
 // storage of the tab; after it, the part is put behind the address that the server
 // has written. Nothing else of that address can be changed from here.
 'use strict';

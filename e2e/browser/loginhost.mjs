@@ -14,7 +14,7 @@ async function step(page, name, data) {
   await page.waitForLoadState();
   seen.steps.push({ name, url: page.url(), text: await page.locator('body').innerText(), form: await page.locator(password).count(), ...data });
 }
-const goOn = (page) => page.locator('form[method=post] button', { hasText: 'Go on to' });
+const goOn = (page) => page.locator('form[method=post] button', { hasText: 'Continue to' });
 
 try {
   const { context, page } = await open();

@@ -43,14 +43,14 @@ const user = async (page) => { try { return JSON.parse(await page.locator('body'
 const forgetSite = async (context) => { await context.clearCookies({ domain: 'rp.localhost' }); };
 
 try {
-  // nobody: the attempt to sign in shows nothing; a 401, a login in a window, and on
+  // An anonymous user: the attempt to sign in shows nothing; a 401, a login in a window, and on
   const { context, page } = await open(browser, o.site, seen);
   await page.goto(`${o.site}/public/page?x=1#/public/route`);
   await page.waitForURL((u) => u.origin === o.site && u.pathname === '/public/page');
   await page.waitForLoadState();
-  step('nobody', page.url(), { user: await user(page), tried: (await context.cookies(o.site)).some((c) => c.name.endsWith('_tried')) });
-  step('session of nobody', page.url(), await call(page, '/@app/auth/session'));
-  step('call of nobody', page.url(), await call(page, '/api/orders'));
+  step('anonymous', page.url(), { user: await user(page), tried: (await context.cookies(o.site)).some((c) => c.name.endsWith('_tried')) });
+  step('session of an anonymous user', page.url(), await call(page, '/@app/auth/session'));
+  step('call of an anonymous user', page.url(), await call(page, '/api/orders'));
   step('popup', page.url(), await popup(page, 'popup,width=480,height=640', false, (other) => signIn(other, 'alice')));
   step('call of alice', page.url(), await call(page, '/api/orders'));
   step('session of alice', page.url(), await call(page, '/@app/auth/session'));

@@ -101,7 +101,7 @@ var (
 	})
 	InsufficientScope = define("insufficient_scope", row{
 		title:   "This token has too little scope",
-		message: "The token of this request has not the scope that this address needs.",
+		message: "The token of this request does not have the scope that this address needs.",
 		reason:  true,
 	})
 	InsufficientAuthentication = define("insufficient_user_authentication", row{

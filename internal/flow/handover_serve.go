@@ -126,7 +126,7 @@ func (h *handoverFlow) open(sealed string) *Failure {
 
 // Why a session is not handed over as it is.
 var (
-	errNoSession     = errors.New("nobody is signed in")
+	errNoSession     = errors.New("no user is signed in")
 	errPrompted      = errors.New("the site asks for a prompt")
 	errOtherProvider = errors.New("the site does not accept the session's provider")
 	errShort         = errors.New("the session is not enough for the login host")
