@@ -55,6 +55,15 @@ const threeRules = `require group staff
 		require email_domain example.com
 		require claim level 3`
 
+// benchProvider is a provider that is never asked.
+const benchProvider = `
+		issuer https://op.test
+		client_id rp
+		authorization_endpoint https://op.test/authorize
+		token_endpoint https://op.test/token
+		jwks_uri https://op.test/keys
+		`
+
 // BenchmarkRequest is what the guard adds to a request, over the next handler
 // that every case calls: compare the cases with «next handler alone». What
 // Caddy itself does for a request is not counted, and neither is the sealing of
@@ -81,12 +90,7 @@ func BenchmarkRequest(b *testing.B) {
 }
 
 func benchmarkRequest(b *testing.B, c benchmark) {
-	h := benchHandler(b, c.mode, fmt.Sprintf(`%s
-		issuer https://op.test
-		client_id rp
-		authorization_endpoint https://op.test/authorize
-		token_endpoint https://op.test/token
-		jwks_uri https://op.test/keys`, c.route))
+	h := benchHandler(b, c.mode, benchProvider+c.route)
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 	var handler caddyhttp.Handler = next
 	if c.guard {
@@ -140,12 +144,7 @@ func serveInBatches(b *testing.B, handler caddyhttp.Handler, fresh bool, want in
 // file: compare with «next handler alone» of BenchmarkRequest.
 func BenchmarkAccessKey(b *testing.B) {
 	keys, file := benchKeys(b, 10_000)
-	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf(`require group deploy
-		issuer https://op.test
-		client_id rp
-		authorization_endpoint https://op.test/authorize
-		token_endpoint https://op.test/token
-		jwks_uri https://op.test/keys
+	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf(benchProvider+`require group deploy
 		application {
 			access_keys %s
 			header X-Api-Key
@@ -191,12 +190,7 @@ func BenchmarkCheck(b *testing.B) {
 		{benchmark{"redirect to the login", 0, anonymous, true, oidcrp.ModePrivate, "", http.StatusSeeOther}, "/reports/2026"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			h := benchHandler(b, c.mode, fmt.Sprintf(`%s
-		issuer https://op.test
-		client_id rp
-		authorization_endpoint https://op.test/authorize
-		token_endpoint https://op.test/token
-		jwks_uri https://op.test/keys
+			h := benchHandler(b, c.mode, fmt.Sprintf(benchProvider+`%s
 		upstream {
 			header X-User {http.auth.user.id}
 			header X-Groups groups
@@ -238,12 +232,7 @@ func BenchmarkAccessToken(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf(`require group ci/deploy
-		issuer https://op.test
-		client_id rp
-		authorization_endpoint https://op.test/authorize
-		token_endpoint https://op.test/token
-		jwks_uri https://op.test/keys
+	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf(benchProvider+`require group ci/deploy
 		application {
 			bearer jwt ci {
 				issuer https://ci.test

@@ -2,7 +2,7 @@
 //   node access.mjs '{"site": …, "shots": …}'
 // site: the relying party's origin, where /admin/ is for admins and /secure/ for users with a second factor; shots: the
 // folder for screenshots. Prints one JSON object of what was seen; the Go test judges it.
-import { launch, open, password, shoot, signIn } from './chromium.mjs';
+import { launch, open, password, shoot, signIn, tabTo } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
 const seen = { steps: [], violations: [], shots: [] };
@@ -11,21 +11,6 @@ const browser = await launch();
 async function step(page, name, data) {
   await page.waitForLoadState();
   seen.steps.push({ name, url: page.url(), text: await page.locator('body').innerText(), form: await page.locator(password).count(), ...data });
-}
-
-// tabTo presses Tab until a link or button with that text has the focus, and says what had it on the way, and whether
-// each of them shows that it has.
-async function tabTo(page, text) {
-  const stops = [];
-  for (let n = 0; n < 12; n++) {
-    await page.keyboard.press('Tab');
-    stops.push(await page.evaluate(() => {
-      const e = document.activeElement, style = getComputedStyle(e);
-      return { text: e.innerText || e.tagName, visible: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 };
-    }));
-    if (stops.at(-1).text === text) break;
-  }
-  return stops;
 }
 
 try {

@@ -2,7 +2,7 @@
 //   node chooser.mjs '{"site": …, "domain": …, "shots": …}'
 // site: the relying party's origin, all of it private; domain: the e-mail domain of the first provider; shots: the
 // folder for screenshots. Prints one JSON object of what was seen; the Go test judges it.
-import { launch, open, password, shoot, signIn } from './chromium.mjs';
+import { launch, open, password, shoot, signIn, tabTo } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
 const seen = { steps: [], violations: [], shots: [] };
@@ -16,21 +16,6 @@ async function step(page, name, data) {
     name, url: page.url(), text: await page.locator('body').innerText(), tree: await page.locator('main, body').first().ariaSnapshot(),
     focus: await page.evaluate(() => document.activeElement.innerText?.trim().split('\n')[0] || document.activeElement.id), ...data,
   });
-}
-
-// tabTo presses Tab until something with that text or id has the focus, and says what had it on the way, and whether
-// each of them shows that it has.
-async function tabTo(page, text) {
-  const stops = [];
-  for (let n = 0; n < 12; n++) {
-    await page.keyboard.press('Tab');
-    stops.push(await page.evaluate(() => {
-      const e = document.activeElement, style = getComputedStyle(e);
-      return { text: e.innerText || e.id || e.tagName, visible: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 };
-    }));
-    if (stops.at(-1).text === text) break;
-  }
-  return stops;
 }
 
 const hint = (page) => page.locator('input[name=login]').inputValue();

@@ -50,6 +50,21 @@ export async function signIn(page, user) {
   await page.locator('button[type=submit]').click();
 }
 
+// tabTo presses Tab until something with that text or id has the focus, and says what had it on the way, and whether
+// each of them shows that it has.
+export async function tabTo(page, text) {
+  const stops = [];
+  for (let n = 0; n < 12; n++) {
+    await page.keyboard.press('Tab');
+    stops.push(await page.evaluate(() => {
+      const e = document.activeElement, style = getComputedStyle(e);
+      return { text: e.innerText || e.id || e.tagName, visible: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 };
+    }));
+    if (stops.at(-1).text === text) break;
+  }
+  return stops;
+}
+
 // shoot takes the page in light and dark, wide and narrow, and measures it. folder is for the screenshots.
 export async function shoot(page, name, folder, seen) {
   for (const scheme of ['light', 'dark']) {
