@@ -133,7 +133,9 @@ func resolveBearer(h *Handler) error {
 	}
 	isClientID := func(audience string) bool {
 		is := func(p *provider) bool { return p.Client.ClientID == audience }
-		return slices.ContainsFunc(slices.Collect(maps.Values(h.providers)), is) || slices.ContainsFunc(slices.Collect(maps.Values(h.app.providers)), is)
+		return slices.ContainsFunc(slices.Collect(maps.Values(h.app.providers)), is) || slices.ContainsFunc(h.app.handlers, func(other *Handler) bool {
+			return slices.ContainsFunc(slices.Collect(maps.Values(other.providers)), is)
+		})
 	}
 	usersOf := func(p *provider) bearer.Users {
 		return bearer.Users{Mapping: &p.Mapping, Binding: p.Binding, Needs: needs, Lifetime: func() time.Duration { return in.Lifetime }, Disabled: p.Disabled}

@@ -65,6 +65,7 @@ func (a *App) Start() error {
 	}
 	a.storeProviderDocuments()
 	a.linkInstances()
+	watchHandedOver(a)
 	a.announce()
 	a.release = append(a.release, runningApps.Add(a))
 	return nil

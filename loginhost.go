@@ -1,6 +1,7 @@
 package oidcrp
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
@@ -41,7 +42,25 @@ func resolveLoginHost(h *Handler) error {
 		}
 		host.For = append(host.For, pattern)
 	}
+	host.Hosts = func() []string {
+		if h.base != nil {
+			return []string{h.base.Hostname()}
+		}
+		return h.hosts
+	}
 	return checkLoginHost(h)
+}
+
+// watchHandedOver has login hosts end the sessions of users whom their directories no
+// longer know, until the app is cleaned up.
+func watchHandedOver(a *App) {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.release = append(a.release, func() error { cancel(); return nil })
+	for _, h := range a.handlers {
+		if len(h.instance.LoginHost.For) > 0 && len(h.instance.KnownUsers) > 0 {
+			go h.instance.WatchPeople(ctx)
+		}
+	}
 }
 
 // checkLoginHost refuses options that cannot work with login_at or login_for.

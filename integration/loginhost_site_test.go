@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -257,6 +258,39 @@ func TestALoginHostOfAnotherConfiguration(t *testing.T) {
 		soon(t, "the site knows of the logout", func() bool {
 			return there.send(http.MethodGet, appURL+"/x", program).StatusCode == http.StatusUnauthorized
 		})
+	})
+}
+
+// The login host ends the sessions at sites of other configurations of users whom its own
+// directory no longer knows.
+func TestAUserWhoIsRemovedAtALoginHostOfAnotherConfiguration(t *testing.T) {
+	t.Parallel()
+	forSharedKinds(t, 0, func(t *testing.T, f *federation) {
+		path := filepath.Join(t.TempDir(), "users")
+		rewrite(t, path, "alice\nbob\n")
+		f.host = "known_users file " + path
+		host, sites := f.another(f.loginHost()), f.another(f.targets())
+		signIn := func(who string) (there *browser) {
+			f.op.SignIn(who)
+			b := host.browser()
+			p := b.twin(sites).get(appURL + "/page")
+			p = b.open(p.location(), appURL)
+			if strings.Contains(p.body, `name="confirmation"`) {
+				p = b.agree(p)
+			}
+			there = b.twin(sites)
+			check(required{t}, there.open(p.location())).body("application sees " + who)
+			return there
+		}
+		alice, bob := signIn("alice"), signIn("bob")
+		status := func(b *browser) int { return b.send(http.MethodGet, appURL+"/x", program).StatusCode }
+		host.work("users who were handed over")
+		equal(t, "the status while the user is known", status(alice), http.StatusOK)
+		rewrite(t, path, "bob\n")
+		f.clock.advance(3 * time.Second)
+		host.work("users who were handed over")
+		soon(t, "the site knows that the user is not", func() bool { return status(alice) == http.StatusUnauthorized })
+		equal(t, "the status of another user", status(bob), http.StatusOK)
 	})
 }
 

@@ -400,3 +400,35 @@ oidc_rp {
 		t.Errorf("expected a warning about the second provider, seen %s", log)
 	}
 }
+
+// A client id of any site is ours: what the provider issues to it for a sign-in there is
+// an ID token, wherever it is sent.
+func TestAClientIDOfAnotherSiteIsNoAudience(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp {
+		`+options(op)+`
+		application {
+			bearer jwt {
+				audience other-client
+				typ any
+			}
+		}
+	}
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
+http://other.test {
+	oidc_rp {
+		issuer `+op.Issuer()+`
+		client_id other-client
+		client_secret secret
+	}
+}
+`)
+	check(t, r.rawGet("/", bearerOf(accessToken(op, map[string]any{"aud": "other-client"}, "JWT")))).status(http.StatusUnauthorized)
+	check(t, r.rawGet("/", bearerOf(accessToken(op, map[string]any{"aud": "other-client"})))).status(http.StatusOK)
+}

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"net/url"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 //	handover_give.go    at the login host: a ticket, after a question for a new site
 //	handover_take.go    at the site: a session of its own
 //	handover_logout.go  the end of both
+//	handover_known.go   users whom directories at the login host no longer know
 
 // LoginHost is how an instance has logins served elsewhere, or serves those of other
 // sites.
@@ -33,6 +35,8 @@ type LoginHost struct {
 	Handovers handover.Storage
 	// Instances are those of this configuration that are at the login host.
 	Instances []*Instance
+	// Hosts returns the host names that the instance is for; "*" stands for any.
+	Hosts func() []string
 }
 
 // handoverRest is the rest of the path of the endpoint at the login host, and the name
@@ -99,15 +103,19 @@ func (x *Exchange) forwarded(p *Provider, r *handover.Request) url.Values {
 // ringFor opens something with the keys, and once more with newer ones if another node
 // may have made them.
 func (x *sessions) ringFor(open func(*seal.Ring) error) (ring *seal.Ring, opened, unavailable error) {
-	ctx := x.R.Context()
-	ring, err := x.Keys.Ring(ctx)
+	return x.ringAt(x.R.Context(), open)
+}
+
+// ringAt is ringFor outside of a request.
+func (in *Instance) ringAt(ctx context.Context, open func(*seal.Ring) error) (ring *seal.Ring, opened, unavailable error) {
+	ring, err := in.Keys.Ring(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	if opened = open(ring); opened != seal.ErrUnknownKey {
 		return ring, opened, nil
 	}
-	if ring, err = x.Keys.Renewed(ctx); err != nil {
+	if ring, err = in.Keys.Renewed(ctx); err != nil {
 		return nil, nil, err
 	}
 	return ring, open(ring), nil

@@ -95,6 +95,9 @@ func (h *handoverFlow) giveTicket() error {
 	if err != nil {
 		return h.respondError(h.refuse(errorcode.BadRequest, err))
 	}
+	if err := h.notePerson(&record); err != nil {
+		return h.respondError(storageFailure(err))
+	}
 	ticket := handover.NewTicket()
 	name, err := ticket.Name()
 	if err != nil {

@@ -2,7 +2,15 @@ package flow
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -23,4 +31,125 @@ func (in *Instance) checkParentKnown(ctx context.Context, p *Provider, s *sessio
 		return f
 	}
 	return nil
+}
+
+// notePerson lists the user who is handed over, if directories decide who may be signed
+// in here: sites in other configurations cannot ask them.
+func (h *handoverFlow) notePerson(record *handover.Record) error {
+	if len(h.KnownUsers) == 0 {
+		return nil
+	}
+	person := handover.Person{
+		Host: h.Scope().Origin.String(), Parent: record.Parent, User: h.knownUser(h.State.provider, h.State.session),
+	}
+	return h.changePeople(h.R.Context(), handover.ListOf(person.Parent.ID), func(people *handover.People) { people.Add(&person) })
+}
+
+// peopleWork is the name of the work of WatchPeople.
+const peopleWork = "users who were handed over"
+
+// peopleEvery is how often the directories are asked.
+const peopleEvery = 10 * time.Second
+
+// WatchPeople ends the sessions of users who were handed over and whom the directories
+// of this login host no longer know, until ctx ends. An outage of the storage is logged
+// once when it begins.
+func (in *Instance) WatchPeople(ctx context.Context) {
+	failing := false
+	in.Shared.Clock.Every(ctx, peopleWork, peopleEvery, func(ctx context.Context) {
+		err := in.endUnknown(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			in.Logger.LogAttrs(ctx, slog.LevelError, "the storage does not answer", slog.String("for", peopleWork), errAttr(err))
+		}
+		failing = err != nil
+	})
+}
+
+// endUnknown ends the sessions of users who were handed over and whom the directories no
+// longer know, and with them those at all sites.
+func (in *Instance) endUnknown(ctx context.Context) error {
+	for _, name := range handover.ListNames() {
+		if err := in.endUnknownOf(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endUnknownOf does that for one list, and forgets what is over.
+func (in *Instance) endUnknownOf(ctx context.Context, name string) error {
+	sealed, err := in.LoginHost.Handovers.List(ctx, name)
+	if err != nil || len(sealed) == 0 {
+		return err
+	}
+	people, _, err := in.openPeople(ctx, name, sealed)
+	if err != nil {
+		return err
+	}
+	over := make(map[string]bool)
+	var errs []error
+	for i := range people {
+		person := &people[i]
+		id := string(person.Parent.ID[:])
+		if person.IsOver(in.Now()) {
+			over[id] = true
+			continue
+		}
+		if !in.isAt(person.Host) || in.Providers[person.User.Provider] == nil {
+			continue
+		}
+		known, err := in.KnownUsers.Know(ctx, person.User)
+		if err != nil || known {
+			continue // without an answer the session goes on; what asks for it says so
+		}
+		if err := in.Sessions.RevokeParent(ctx, &person.Parent); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		over[id] = true
+		in.Logger.LogAttrs(ctx, slog.LevelInfo, "a session at the login host and those at its sites end, since no directory of known_users knows the user",
+			slog.String("user", person.Parent.Username), slog.String("provider", person.Parent.Provider),
+			slog.String("session", audit.SessionName(&session.Session{ID: person.Parent.ID})))
+	}
+	if len(over) > 0 {
+		errs = append(errs, in.changePeople(ctx, name, func(people *handover.People) {
+			people.Remove(func(person *handover.Person) bool { return over[string(person.Parent.ID[:])] })
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+// isAt reports whether the instance is for an origin.
+func (in *Instance) isAt(text string) bool {
+	origin, err := address.ParseOrigin(text)
+	return err == nil && slices.ContainsFunc(in.LoginHost.Hosts(), func(host string) bool {
+		return host == "*" || address.HostMatches(host, origin.Host)
+	})
+}
+
+// openPeople opens a list.
+func (in *Instance) openPeople(ctx context.Context, name string, sealed []byte) (people handover.People, ring *seal.Ring, err error) {
+	ring, opened, unavailable := in.ringAt(ctx, func(ring *seal.Ring) (err error) {
+		people, err = handover.OpenPeople(ring, name, sealed)
+		return err
+	})
+	if unavailable != nil {
+		return nil, nil, unavailable
+	}
+	if opened != nil {
+		people = nil // its keys were withdrawn, and with them the sessions in it
+	}
+	return people, ring, nil
+}
+
+// changePeople changes a list.
+func (in *Instance) changePeople(ctx context.Context, name string, change func(*handover.People)) error {
+	return in.LoginHost.Handovers.Change(ctx, name, func(sealed []byte) ([]byte, error) {
+		people, ring, err := in.openPeople(ctx, name, sealed)
+		if err != nil {
+			return nil, err
+		}
+		change(&people)
+		return handover.SealPeople(ring, name, people), nil
+	})
 }

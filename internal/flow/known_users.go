@@ -32,10 +32,7 @@ func (in *Instance) checkDirectories(ctx context.Context, p *Provider, s *sessio
 	if len(in.KnownUsers) == 0 || s.Kind != session.Person {
 		return nil
 	}
-	known, err := in.KnownUsers.Know(ctx, knownusers.User{
-		ID: in.UserOf(p, s).ID(), Name: s.Username,
-		Provider: p.ID, Default: p == in.Default, Tenant: p.Mapping.TenantOf(s),
-	})
+	known, err := in.KnownUsers.Know(ctx, in.knownUser(p, s))
 	switch {
 	case err != nil:
 		f := &Failure{Code: errorcode.ProviderUnavailable, Provider: p, RetryAfter: directoryRetryAfter}
@@ -48,6 +45,14 @@ func (in *Instance) checkDirectories(ctx context.Context, p *Provider, s *sessio
 		return &Failure{Code: errorcode.UserUnknown, Provider: p, Cause: &refusedUser{errUnknownUser, s}}
 	}
 	return nil
+}
+
+// knownUser returns what directories are asked about.
+func (in *Instance) knownUser(p *Provider, s *session.Session) knownusers.User {
+	return knownusers.User{
+		ID: in.UserOf(p, s).ID(), Name: s.Username,
+		Provider: p.ID, Default: p == in.Default, Tenant: p.Mapping.TenantOf(s),
+	}
 }
 
 // dropUnknown makes the request anonymous if no directory knows its user. The

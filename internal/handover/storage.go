@@ -26,11 +26,16 @@ type Storage interface {
 	Knows(ctx context.Context, origin string) (bool, error)
 	// Note notes a site.
 	Note(ctx context.Context, origin string) error
+	// List returns a list of people; nil if there is none.
+	List(ctx context.Context, name string) (list []byte, err error)
+	// Change replaces a list by what change makes of it, under a lock of all nodes.
+	Change(ctx context.Context, name string, change func(list []byte) ([]byte, error)) error
 }
 
 const (
 	root     = "oidc_rp/handover"
 	siteRoot = "oidc_rp/handover-sites"
+	listRoot = "oidc_rp/handover-people"
 	// taken is the end of a marker's name: the record beside it is burnt, even if it
 	// cannot be deleted.
 	taken = "-taken"
@@ -146,6 +151,38 @@ func (f *Files) Note(ctx context.Context, origin string) error {
 	return err
 }
 
+// List implements Storage.
+func (f *Files) List(ctx context.Context, name string) ([]byte, error) {
+	return within(ctx, "load who was handed over", func(ctx context.Context) ([]byte, error) {
+		list, err := f.storage().Load(ctx, listRoot+"/"+name)
+		return list, clusterstore.IgnoreAbsent(err)
+	})
+}
+
+// Change implements Storage.
+func (f *Files) Change(ctx context.Context, name string, change func([]byte) ([]byte, error)) error {
+	storage, key := f.storage(), listRoot+"/"+name
+	unlock, err := clusterstore.LockWithin(context.WithoutCancel(ctx), storage, key, lockWithin)
+	if err != nil {
+		return fmt.Errorf("change who was handed over: %w", err)
+	}
+	defer unlock()
+	list, err := f.List(ctx, name)
+	if err == nil {
+		list, err = change(list)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = within(ctx, "change who was handed over", func(ctx context.Context) (struct{}, error) {
+		if list == nil {
+			return struct{}{}, clusterstore.IgnoreAbsent(storage.Delete(ctx, key))
+		}
+		return struct{}{}, storage.Store(ctx, key, list)
+	})
+	return err
+}
+
 // Sweep deletes records that are over. Call it every minute. It does nothing on a node
 // that has seen no handover.
 func (f *Files) Sweep(ctx context.Context) error {
@@ -161,6 +198,7 @@ type RecordStore interface {
 	Reload(ctx context.Context, keys ...string) (records [][]byte, err error)
 	Save(ctx context.Context, key string, record []byte, expires time.Time) error
 	Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (done bool, err error)
+	Lock(ctx context.Context, name string) (unlock func(), err error)
 }
 
 // Records is a Storage in a session store, for nodes that share that and not a
@@ -176,11 +214,14 @@ func NewRecords(store RecordStore, now func() time.Time) *Records { return &Reco
 const (
 	recordFolder = "handover/"
 	siteFolder   = "handover-site/"
-	// siteExpires is for how long a site stays noted in a store, whose records expire.
+	listFolder   = "handover-people/"
+	// siteExpires is for how long a site stays noted in a store, whose records expire,
+	// and listExpires for how long a list does: longer than any session in it.
 	siteExpires = 400 * 24 * time.Hour
+	listExpires = 401 * 24 * time.Hour
 )
 
-// burnt is in the place of a record that was taken.
+// burnt is in the place of a record that was taken, or of an empty list.
 var burnt = []byte{0}
 
 // expires is longer than anyone asks for a record, by any clock.
@@ -232,6 +273,36 @@ func (r *Records) Knows(ctx context.Context, origin string) (bool, error) {
 func (r *Records) Note(ctx context.Context, origin string) error {
 	if err := r.store.Save(context.WithoutCancel(ctx), siteFolder+siteName(origin), []byte(origin), r.now().Add(siteExpires)); err != nil {
 		return fmt.Errorf("note a site: %w", err)
+	}
+	return nil
+}
+
+// List implements Storage.
+func (r *Records) List(ctx context.Context, name string) ([]byte, error) {
+	return r.load(ctx, listFolder+name)
+}
+
+// Change implements Storage.
+func (r *Records) Change(ctx context.Context, name string, change func([]byte) ([]byte, error)) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockWithin)
+	defer cancel()
+	unlock, err := r.store.Lock(ctx, listFolder+name)
+	if err != nil {
+		return fmt.Errorf("change who was handed over: %w", err)
+	}
+	defer unlock()
+	list, err := r.load(ctx, listFolder+name)
+	if err == nil {
+		list, err = change(list)
+	}
+	if err != nil {
+		return err
+	}
+	if list == nil {
+		list = burnt
+	}
+	if err := r.store.Save(ctx, listFolder+name, list, r.now().Add(listExpires)); err != nil {
+		return fmt.Errorf("change who was handed over: %w", err)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 
 // fakeStore is a session store in a map.
 type fakeStore struct {
+	locked  sync.Mutex // by Lock
 	mu      sync.Mutex
 	records map[string][]byte
 	err     error
@@ -37,6 +38,11 @@ func (f *fakeStore) Save(_ context.Context, key string, record []byte, _ time.Ti
 	defer f.mu.Unlock()
 	f.records[key] = bytes.Clone(record)
 	return f.err
+}
+
+func (f *fakeStore) Lock(context.Context, string) (func(), error) {
+	f.locked.Lock()
+	return f.locked.Unlock, nil
 }
 
 func (f *fakeStore) Replace(_ context.Context, key string, old, record []byte, _ time.Time) (bool, error) {
