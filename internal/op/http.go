@@ -20,6 +20,11 @@ import (
 // maxResponse is the most that any answer of a provider may hold.
 const maxResponse = 1 << 20
 
+// idleTimeout is how long a connection is kept for another request. A server that closes
+// one just as a code or a token is sent on it leaves unknown whether it was used up, so
+// that request cannot be repeated. Servers keep connections for two seconds and more.
+const idleTimeout = time.Second
+
 // errTooLarge is what reading an answer beyond the limit returns.
 var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxResponse)
 
@@ -40,7 +45,7 @@ func newHTTPClient(c *DiscoveryConfig, g *guard) *http.Client {
 			TLSHandshakeTimeout:    c.Timeout,
 			ForceAttemptHTTP2:      true,
 			MaxIdleConnsPerHost:    8,
-			IdleConnTimeout:        60 * time.Second,
+			IdleConnTimeout:        idleTimeout,
 			MaxResponseHeaderBytes: 64 << 10,
 		}
 	}

@@ -1,16 +1,20 @@
 package op
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -38,6 +42,52 @@ func get(t *testing.T, client *http.Client, address string) ([]byte, error) {
 		return nil, err
 	}
 	return answer.body, nil
+}
+
+// Servers close connections that nothing was sent on for a while, and may do so while a
+// request is on its way: a token request could then not be repeated.
+func TestNoRequestIsSentOnAConnectionThatTheServerIsAboutToClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := clientOf(&DiscoveryConfig{Issuer: "http://op.test", Timeout: 10 * time.Second, dial: closesIdle(2 * time.Second)})
+		defer client.CloseIdleConnections()
+		for range 3 {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://op.test/token", strings.NewReader("grant_type=authorization_code"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := client.Do(request)
+			if err != nil {
+				t.Fatalf("expected an answer, seen: %v", err)
+			}
+			_, _ = io.Copy(io.Discard, response.Body)
+			_ = response.Body.Close()
+			time.Sleep(2 * time.Second)
+		}
+	})
+}
+
+// closesIdle dials a server that answers requests, and closes a connection on which a
+// request comes after so long a time.
+func closesIdle(limit time.Duration) func(func(string, string, syscall.RawConn) error) dialContext {
+	return func(func(string, string, syscall.RawConn) error) dialContext {
+		return func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() {
+				defer far.Close()
+				requests := bufio.NewReader(far)
+				for last := time.Now(); ; last = time.Now() {
+					request, err := http.ReadRequest(requests)
+					if err != nil || time.Since(last) >= limit {
+						return
+					}
+					_, _ = io.Copy(io.Discard, request.Body)
+					_, _ = io.WriteString(far, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+				}
+			}()
+			return near, nil
+		}
+	}
 }
 
 func TestAnswersHaveALimit(t *testing.T) {
