@@ -192,6 +192,7 @@ func revokeSessions(a *App, r *http.Request) (any, error) {
 		observe.Revocations.With(e.Kind).Inc()
 		event := audit.Event{Kind: audit.Revoked, Message: "sessions revoked", Via: "admin_api", Client: remoteIP(r),
 			Provider: strings.Join(e.Providers, ","), Issuer: e.Issuer, Subject: request.Subject, SID: request.SID}
+		a.events.Emit(&event)
 		a.auditLogger.LogAttrs(r.Context(), event.Level, event.Message, append(event.Attrs(), slog.String("kind", e.Kind))...)
 	}
 	return adminapi.RevokeResponse{Revoked: revoked}, nil

@@ -33,13 +33,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = clock.ForConfig()
 	var err error
+	if a.events, err = telemetry.NewEvents(ctx); err != nil {
+		return err
+	}
 	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock) }); err != nil {
 		return err
 	}
-	a.shared = &flow.Shared{Memory: &a.storageState.memory, Clock: a.clock}
+	a.shared = &flow.Shared{Memory: &a.storageState.memory, Clock: a.clock, Events: a.events}
 	a.providers = make(map[string]*provider, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
-		p, err := newProvider(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
+		p, err := newProvider(id, a.Providers[id], a.clock.Now, telemetry.Listener{Provider: id, Logger: a.logger.With(zap.String("provider", id)), Events: a.events}, &a.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}

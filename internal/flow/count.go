@@ -24,16 +24,27 @@ var (
 	openedUnavailable = observe.SessionsOpened.With("unavailable")
 )
 
-// countLoginFailure counts a login that did not work.
-func countLoginFailure(f *Failure) { countLogin(f.Provider, string(f.Code)) }
+// trace begins a span for what is done about the request from here on.
+func (x *request) trace(name string) *observe.Span {
+	ctx, span := observe.Start(x.R.Context(), name)
+	if span != nil {
+		x.R = x.R.WithContext(ctx)
+	}
+	return span
+}
 
-// countLogin counts a login that ended, at a provider if that is known.
-func countLogin(p *Provider, outcome string) {
+// countFailedLogin counts a login that did not work.
+func (x *request) countFailedLogin(f *Failure) { x.countLoginAs(f.Provider, string(f.Code)) }
+
+// countLoginAs counts a login that ended, at a provider if that is known, and says so in
+// the span of the request.
+func (x *request) countLoginAs(p *Provider, outcome string) {
 	id := ""
 	if p != nil {
 		id = p.ID
 	}
 	observe.Logins.With(id, outcome).Inc()
+	observe.Current(x.R.Context()).Set(observe.AttrProvider, id).Set(observe.AttrOutcome, outcome)
 }
 
 // logoutKinds are the names of logouts in metrics, by what audit lines say of them.
@@ -89,6 +100,3 @@ var (
 	directoryUnknown     = observe.DirectoryLookups.With("unknown")
 	directoryUnavailable = observe.DirectoryLookups.With("unavailable")
 )
-
-// countRefresh counts an attempt to bring a session up to date.
-func countRefresh(p *Provider, outcome string) { observe.TokenRefreshes.With(p.ID, outcome).Inc() }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -36,18 +37,19 @@ func (in *Instance) endOfGrace(s *session.Session) time.Time {
 
 // call makes the one call at the provider that brings a session up to date.
 func (f *refreshFlow) call(ctx context.Context, old session.Session) (refresh.Result, error) {
+	ctx, span := observe.Start(ctx, "oidc_rp.refresh")
 	got, err := f.update(ctx, old)
-	var outage *refresh.OutageError
+	outcome, outage := failed, (*refresh.OutageError)(nil)
 	switch {
 	case got.Ended:
-		countRefresh(f.provider, "ended")
+		outcome = "ended"
 	case err == nil:
-		countRefresh(f.provider, success)
+		outcome = success
 	case errors.As(err, &outage):
-		countRefresh(f.provider, "unavailable")
-	default:
-		countRefresh(f.provider, failed)
+		outcome = "unavailable"
 	}
+	observe.TokenRefreshes.With(f.provider.ID, outcome).Inc()
+	span.Set(observe.AttrProvider, f.provider.ID).Set(observe.AttrOutcome, outcome).End(err != nil)
 	return got, err
 }
 

@@ -23,7 +23,7 @@ import (
 // respondError responds for the endpoints of a login: a public site's home shows
 // what happened, a private site has a page for it.
 func (x *Exchange) respondError(f *Failure) error {
-	countLoginFailure(f)
+	x.countFailedLogin(f)
 	return x.respondLoggedError(f, x.log(f))
 }
 

@@ -54,6 +54,10 @@ type DiscoveryConfig struct {
 	// not answer, and when that is over. It may be nil.
 	Notify func(Notice)
 
+	// Outage is called when the provider does not answer any more, and when it does
+	// again. It must not wait for anything. It may be nil.
+	Outage func(Outage)
+
 	// dial takes the place of net.Dialer in tests.
 	dial func(control func(network, address string, _ syscall.RawConn) error) dialContext
 }
@@ -94,12 +98,16 @@ type Discovery struct {
 	history  history
 
 	pushing pause
+	users   users
+	outage  outage
 }
 
 // NewDiscovery returns a Remote that has learned nothing yet.
 func NewDiscovery(config DiscoveryConfig) *Discovery {
 	r := &Discovery{config: config, guard: newGuard(&config)}
 	r.client = newHTTPClient(&config, r.guard)
+	r.client.Transport.(*limitedTransport).observe = r.observe
+	r.outage.notify = config.Outage
 	r.shelf = &shelf{part: "metadata", now: config.Now, notify: config.Notify}
 	switch {
 	case config.Keys != nil:
@@ -110,6 +118,7 @@ func NewDiscovery(config DiscoveryConfig) *Discovery {
 		r.keys = newKeySet(r.fetchKeys, config.Now)
 		r.keys.shelf = &shelf{part: "keys", now: config.Now, notify: config.Notify}
 		r.keys.address = r.keysAddress
+		r.keys.noted = func(err error) { r.outage.note(callJWKS.endpoint, err) }
 	}
 	return r
 }
@@ -139,7 +148,7 @@ func (r *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 		if known, err, settled := r.known(); settled {
 			return known, err // another flight has just landed
 		}
-		return r.discover()
+		return r.discover(context.WithoutCancel(ctx))
 	})
 	select {
 	case <-ctx.Done():
@@ -173,8 +182,11 @@ func (r *Discovery) known() (m *Metadata, err error, settled bool) {
 // not answer. The caller holds the mutex.
 func (r *Discovery) usable(now time.Time) bool { return now.Sub(r.good) < keepFor }
 
-func (r *Discovery) discover() (*Metadata, error) {
-	metadata, err := r.fetch()
+func (r *Discovery) discover(ctx context.Context) (*Metadata, error) {
+	metadata, err := r.fetch(ctx)
+	if r.config.address() != "" {
+		r.outage.note(callDiscovery.endpoint, err)
+	}
 	var old *Metadata
 	var oldFrom time.Time
 	if err != nil {
@@ -216,11 +228,11 @@ func (r *Discovery) Invalidate() {
 	}
 }
 
-func (r *Discovery) fetch() (*Metadata, error) {
+func (r *Discovery) fetch(ctx context.Context) (*Metadata, error) {
 	c := r.config
 	metadata := &Metadata{Issuer: c.Issuer}
 	if address := c.address(); address != "" {
-		document, found, err := r.fetchMetadata(address)
+		document, found, err := r.fetchMetadata(ctx, address)
 		if err != nil {
 			return nil, err
 		}
@@ -276,8 +288,8 @@ func (c *DiscoveryConfig) parse(document []byte) (*Metadata, error) {
 
 // fetchMetadata returns the metadata document, and where the connection led that
 // it came by.
-func (r *Discovery) fetchMetadata(address string) (document *httpResponse, found locality, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), r.config.Timeout)
+func (r *Discovery) fetchMetadata(ctx context.Context, address string) (document *httpResponse, found locality, err error) {
+	ctx, cancel := context.WithTimeout(callDiscovery.with(ctx, ""), r.config.Timeout)
 	defer cancel()
 	var led atomic.Uint32
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -303,7 +315,7 @@ func (r *Discovery) fetchKeys(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, metadata.Endpoints.JWKS, nil)
+	request, err := http.NewRequestWithContext(callJWKS.with(ctx, ""), http.MethodGet, metadata.Endpoints.JWKS, nil)
 	if err != nil {
 		return nil, errors.New("jwks_uri is not a URL")
 	}
