@@ -53,6 +53,9 @@ var mayImportCaddy = []string{"internal/caddyargs", "internal/caddycel"}
 // configPackages are the packages with parts of the configuration.
 var configPackages = []string{"ruleconfig", "siteconfig"}
 
+// commandPackages are the packages with subcommands, for the root alone.
+var commandPackages = []string{"command"}
+
 // forTests are packages that only tests, benchmarks and the demo import.
 var forTests = []string{"internal/oidctest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest", "directory/directorytest"}
 
@@ -125,6 +128,10 @@ func brokenImportRule(from, to string) string {
 		return "packages under internal know nothing of how a configuration is written"
 	case among(from, configPackages) && to == ".":
 		return "only commands import the root"
+	case among(from, commandPackages) && to == ".":
+		return "only programs import the root"
+	case among(to, commandPackages) && from != ".":
+		return "subcommands are for the root alone"
 	case isInternal && among(to, mayImportCaddy):
 		return "packages under internal read no Caddyfiles"
 	case under(from, "internal/caddyargs") && under(to, "internal") && to != "internal/suggest":
@@ -216,6 +223,10 @@ func TestImportLawRefuses(t *testing.T) {
 		{"store/redis", "internal/caddyargs", true},
 		{"store/redis", "store", true},
 		{"store/redis", "store/memory", false},
+		{"command", ".", false},
+		{"command", "internal/adminapi", true},
+		{"internal/doctor", "command", false},
+		{".", "command", true},
 		{".", "store/memory", true},
 		{"directory/list", ".", false},
 		{"directory/list", "directory", true},
