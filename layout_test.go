@@ -225,7 +225,7 @@ var withParsers = []string{
 // The measures of a corpus that is committed: small enough to be replayed by every
 // go test.
 const (
-	minCorpus     = 3
+	minCorpus     = 0
 	maxCorpus     = 24
 	maxCorpusFile = 8 << 10 // bytes
 )
