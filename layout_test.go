@@ -168,7 +168,7 @@ func TestEveryPackageHasAComment(t *testing.T) {
 func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	t.Parallel()
 	text := documents(t)[filepath.Join("docs", "contributing.md")]
-	for _, m := range regexp.MustCompile("`((?:internal|store|directory|cmd|pages|bench|e2e|docs|testdata|integration)(?:/[a-z_/.]+)?|[a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile("`((?:internal|store|telemetry|directory|cmd|pages|bench|e2e|docs|testdata|integration)(?:/[a-z_/.]+)?|[a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
 		if _, err := os.Stat(filepath.FromSlash(m[1])); err != nil {
 			t.Errorf("docs/contributing.md names %s, which does not exist (any more)", m[1])
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
 // provider is one provider as a site uses it: what its configuration resolves
@@ -53,7 +54,7 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	if err != nil {
 		return nil, err
 	}
-	own, err := livefile.New(now, logFiles(func() *zap.Logger { return logger }, "client_auth, decryption_key"), resolved.OwnKeys)
+	own, err := livefile.New(now, telemetry.LogFiles(func() *zap.Logger { return logger }, "client_auth, decryption_key"), resolved.OwnKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 		return nil, err
 	}
 	if secret, err := resolved.Secret(); err == nil {
-		warnOfFileName(logger, "client_secret", secret)
+		telemetry.WarnOfFileName(logger, "client_secret", secret)
 	}
 	return &provider{
 		Provider: flow.Provider{
@@ -191,7 +192,7 @@ var discoveries = caddy.NewUsagePool()
 
 type sharedDiscovery struct {
 	*op.Discovery
-	logs *logs
+	logs *telemetry.Loggers
 	key  string // a hash of all options
 }
 
@@ -207,17 +208,17 @@ func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, logger 
 		return sharedDiscovery{}, nil, err
 	}
 	value, _, err := discoveries.LoadOrNew(key, func() (caddy.Destructor, error) {
-		logs := new(logs)
-		logs.add(logger) // files may have something to tell at once
-		config.Notify = logProviderOutage(logs.logger)
-		discovery, err := resolved.NewDiscovery(config, func(option string) func(livefile.Event) { return logFiles(logs.logger, option) })
+		logs := new(telemetry.Loggers)
+		logs.Add(logger) // files may have something to tell at once
+		config.Notify = telemetry.LogProviderOutage(logs.Logger)
+		discovery, err := resolved.NewDiscovery(config, func(option string) func(livefile.Event) { return telemetry.LogFiles(logs.Logger, option) })
 		return sharedDiscovery{discovery, logs, key}, err
 	})
 	if err != nil {
 		return sharedDiscovery{}, nil, err
 	}
 	pooled := value.(sharedDiscovery)
-	remove := pooled.logs.add(logger)
+	remove := pooled.logs.Add(logger)
 	return pooled, func() error {
 		remove()
 		_, err := discoveries.Delete(key)
