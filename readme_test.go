@@ -54,7 +54,7 @@ func documents(t *testing.T) map[string]string {
 // it to what caddy fmt makes of it.
 func TestEveryCaddyfileInTheDocumentsWorks(t *testing.T) {
 	setDocumentedVariables(t)
-	least := map[string]int{"README.md": 1, "docs/caddyfile.md": 12, "docs/recipes.md": 5, "docs/tutorial.md": 3, "docs/scaling.md": 3}
+	least := map[string]int{"README.md": 1, "docs/caddyfile.md": 12, "docs/recipes/grafana.md": 3, "docs/tutorial.md": 3, "docs/scaling.md": 3}
 	files := documentedFiles(t)
 	for name, text := range documents(t) {
 		blocks := caddyfileBlock.FindAllStringSubmatch(text, -1)
@@ -89,6 +89,9 @@ func documentedFiles(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(folder, "keys.json"), keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "secret"), []byte("a secret of the test\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.ToSlash(folder)
@@ -242,17 +245,37 @@ func TestReadmeAndDocumentsHaveWorkingJSON(t *testing.T) {
 	}
 }
 
-// TestReadmeIsAFrontDoor: it is short, and leads to every document.
+// TestReadmeIsAFrontDoor: it is short, and leads to the index of the documents.
 func TestReadmeIsAFrontDoor(t *testing.T) {
 	t.Parallel()
-	all := documents(t)
-	if lines := strings.Count(all["README.md"], "\n"); lines > 220 {
+	readme := documents(t)["README.md"]
+	if lines := strings.Count(readme, "\n"); lines > 220 {
 		t.Errorf("README.md has %d lines; at most 220", lines)
 	}
+	if !strings.Contains(readme, "(docs/README.md)") {
+		t.Error("README.md has no link to docs/README.md")
+	}
+}
+
+// TestEveryDocumentIsInAnIndex: the README.md of its folder, or for a folder's
+// index that of the folder above.
+func TestEveryDocumentIsInAnIndex(t *testing.T) {
+	t.Parallel()
+	all := documents(t)
 	for name := range all {
-		name = filepath.ToSlash(name)
-		if name != "README.md" && !strings.HasPrefix(name, "docs/providers/") && !strings.Contains(all["README.md"], "("+name+")") {
-			t.Errorf("README.md has no link to %s", name)
+		folder := filepath.Dir(name)
+		if filepath.Base(name) == "README.md" {
+			folder = filepath.Dir(folder)
+		}
+		if name == "README.md" || name == filepath.Join("docs", "README.md") {
+			continue
+		}
+		link, err := filepath.Rel(folder, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if index := filepath.Join(folder, "README.md"); !strings.Contains(all[index], "("+filepath.ToSlash(link)+")") {
+			t.Errorf("%s has no link to %s", index, name)
 		}
 	}
 }
