@@ -1,6 +1,7 @@
 package oidcrp_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -183,29 +185,163 @@ func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	}
 }
 
-// TestDocumentsNameTestsThatExist: docs/security.md says which tests hold what it
-// promises.
-func TestDocumentsNameTestsThatExist(t *testing.T) {
-	t.Parallel()
-	var tests strings.Builder
-	err := filepath.WalkDir(".", func(name string, _ fs.DirEntry, err error) error {
+// testFunctions returns the tests of this repository with their comments, by name.
+func testFunctions(t *testing.T) map[string]string {
+	t.Helper()
+	function := regexp.MustCompile(`(?m)((?:^//.*\n)*)^func ((?:Test|Fuzz)\w+)\(`)
+	comments := make(map[string]string)
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && entry.Name() == "node_modules" {
+			return filepath.SkipDir
+		}
 		if err != nil || !strings.HasSuffix(name, "_test.go") {
 			return err
 		}
 		text, err := os.ReadFile(name)
-		tests.Write(text)
+		for _, m := range function.FindAllStringSubmatch(string(text), -1) {
+			comments[m[2]] += m[1]
+		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`(Test[A-Z][A-Za-z]+)`").FindAllStringSubmatch(documents(t)[filepath.Join("docs", "security.md")], -1)
-	if len(named) == 0 {
-		t.Error("docs/security.md names no test")
+	return comments
+}
+
+// TestDocumentsNameTestsThatExist: docs/security.md and docs/faults.md say which tests
+// hold what they promise.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	tests, pages := testFunctions(t), documents(t)
+	for _, page := range []string{"security.md", "faults.md"} {
+		named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(pages[filepath.Join("docs", page)], -1)
+		if len(named) == 0 {
+			t.Errorf("docs/%s names no test", page)
+		}
+		for _, m := range named {
+			if _, ok := tests[m[1]]; !ok {
+				t.Errorf("docs/%s names %s, which does not exist (any more)", page, m[1])
+			}
+		}
 	}
-	for _, m := range named {
-		if !strings.Contains(tests.String(), "\nfunc "+m[1]+"(") {
-			t.Errorf("docs/security.md names %s, which does not exist (any more)", m[1])
+}
+
+// faults is how many docs/faults.md has.
+const faults = 54
+
+// TestDocumentsHaveEveryFault: each fault has its row in docs/faults.md, and one of the
+// tests that the row names is about it by its comment.
+func TestDocumentsHaveEveryFault(t *testing.T) {
+	t.Parallel()
+	tests := testFunctions(t)
+	rows := regexp.MustCompile(`(?m)^\| F(\d\d) \|.*$`).FindAllStringSubmatch(documents(t)[filepath.Join("docs", "faults.md")], -1)
+	if len(rows) != faults {
+		t.Errorf("docs/faults.md: expected %d rows, seen %d", faults, len(rows))
+	}
+	for i, row := range rows {
+		number := fmt.Sprintf("%02d", i+1)
+		if row[1] != number {
+			t.Errorf("docs/faults.md: expected the row F%s, seen F%s", number, row[1])
+		}
+		held := false
+		for _, m := range regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(row[0], -1) {
+			held = held || regexp.MustCompile(`\bX`+number+`\b`).MatchString(tests[m[1]])
+		}
+		if !held {
+			t.Errorf("docs/faults.md: expected the row F%s to name a test with X%s in its comment, seen none", number, number)
+		}
+	}
+}
+
+// withParsers are the packages that read what others have written: browsers, programs,
+// providers, directories, proxies, storages, files, the admin API and configurations.
+// Each has a fuzz target.
+var withParsers = []string{
+	".", "directory/file", "directory/scim", "internal/accesskey", "internal/address", "internal/adminapi", "internal/authresponse", "internal/authz", "internal/bearer", "internal/caddycel",
+	"internal/callback", "internal/claims", "internal/clusterstore", "internal/compact", "internal/cookie", "internal/cookiescope", "internal/expression", "internal/flow", "internal/handover",
+	"internal/headers", "internal/httpconfig", "internal/identity", "internal/keycommand", "internal/logtext", "internal/navigation", "internal/op", "internal/opconfig", "internal/placeholder",
+	"internal/program", "internal/query", "internal/refresh", "internal/revocation", "internal/seal", "internal/session", "internal/sessionstore", "internal/subrequest", "internal/suggest",
+	"internal/wire", "ruleconfig", "siteconfig", "store/redis", "store/storage",
+}
+
+// The measures of a corpus that is committed: small enough to be replayed by every
+// go test.
+const (
+	minCorpus     = 0
+	maxCorpus     = 24
+	maxCorpusFile = 8 << 10 // bytes
+)
+
+// TestEveryParserHasAFuzzTarget: and every target has seeds, and a corpus that go test
+// replays. A corpus without its target would be replayed by nothing.
+func TestEveryParserHasAFuzzTarget(t *testing.T) {
+	t.Parallel()
+	var found []string
+	for _, folder := range folders(t) {
+		targets := fuzzTargets(t, folder)
+		if len(targets) > 0 {
+			found = append(found, filepath.ToSlash(folder))
+		}
+		corpora, err := filepath.Glob(filepath.Join(folder, "testdata", "fuzz", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, corpus := range corpora {
+			if _, ok := targets[filepath.Base(corpus)]; !ok {
+				t.Errorf("%s belongs to no fuzz target (any more)", corpus)
+			}
+		}
+		for name, seeds := range targets {
+			if seeds == 0 {
+				t.Errorf("%s: %s has no seeds: call f.Add", folder, name)
+			}
+			checkCorpus(t, filepath.Join(folder, "testdata", "fuzz", name))
+		}
+	}
+	slices.Sort(found)
+	if !slices.Equal(found, withParsers) {
+		t.Errorf("packages with fuzz targets: expected %q, seen %q", withParsers, found)
+	}
+}
+
+// fuzzTargets returns the fuzz targets of a folder, with how often each calls f.Add.
+func fuzzTargets(t *testing.T, folder string) map[string]int {
+	t.Helper()
+	targets := make(map[string]int)
+	for name, file := range goFiles(t, folder) {
+		if !strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Fuzz") {
+				continue
+			}
+			targets[f.Name.Name] = 0
+			ast.Inspect(f.Body, func(node ast.Node) bool {
+				if call, ok := node.(*ast.SelectorExpr); ok && call.Sel.Name == "Add" {
+					targets[f.Name.Name]++
+				}
+				return true
+			})
+		}
+	}
+	return targets
+}
+
+func checkCorpus(t *testing.T, folder string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < minCorpus || len(files) > maxCorpus {
+		t.Errorf("%s: expected %d to %d files, seen %d", folder, minCorpus, maxCorpus, len(files))
+	}
+	for _, name := range files {
+		if info, err := os.Stat(name); err != nil || info.Size() > maxCorpusFile {
+			t.Errorf("%s: expected at most %d bytes", name, maxCorpusFile)
 		}
 	}
 }

@@ -25,6 +25,8 @@ const (
 	metadataAge = time.Hour
 	firstPause  = time.Second
 	longPause   = 10 * time.Second
+	// longestAfter is the longest pause that a provider can ask for with Retry-After.
+	longestAfter = time.Minute
 )
 
 // DiscoveryConfig is all that shapes a Remote, so that two with the same
@@ -139,7 +141,8 @@ func (c *DiscoveryConfig) static() bool {
 // is, or where that is an hour old. Any number of callers share one request,
 // which does not end with the first of them. When the provider does not answer
 // the last good metadata serves for a day, also that of an earlier process; without any the error is Unavailable, and
-// further attempts wait, at first a second, never more than ten.
+// further attempts wait, at first a second, never more than ten, unless the provider
+// asks for more.
 func (r *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	if known, err, settled := r.known(); settled {
 		return known, err
@@ -165,7 +168,7 @@ func (r *Discovery) known() (m *Metadata, err error, settled bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.config.Now()
-	waiting := now.Before(r.next)
+	waiting := isPausing(now, r.next)
 	switch {
 	case r.metadata != nil && now.Sub(r.fetched) < metadataAge:
 		return r.metadata, nil, true
@@ -177,6 +180,16 @@ func (r *Discovery) known() (m *Metadata, err error, settled bool) {
 	}
 	return nil, nil, false
 }
+
+// isPausing reports whether no attempt is to be made before next. A clock that was set
+// back ends the pause.
+func isPausing(now, next time.Time) bool {
+	return now.Before(next) && next.Sub(now) <= longestAfter
+}
+
+// pauseFor returns for how long the provider wants to be left alone after an error, as
+// far as that is heeded.
+func pauseFor(err error) time.Duration { return min(RetryAfter(err), longestAfter) }
 
 // usable reports whether the last good metadata may serve while the provider does
 // not answer. The caller holds the mutex.
@@ -199,7 +212,7 @@ func (r *Discovery) discover(ctx context.Context) (*Metadata, error) {
 	if err != nil {
 		// A random part of the pause keeps many instances from asking at once.
 		pause := min(longPause, firstPause<<min(r.failures, 8))
-		pause = pause/2 + rand.N(pause/2)
+		pause = max(pause/2+rand.N(pause/2), pauseFor(err))
 		r.failures++
 		r.err, r.next = err, now.Add(pause)
 		if old != nil && (r.metadata == nil || oldFrom.After(r.good)) { // another instance may have seen later ones
@@ -232,23 +245,32 @@ func (r *Discovery) fetch(ctx context.Context) (*Metadata, error) {
 	c := r.config
 	metadata := &Metadata{Issuer: c.Issuer}
 	if address := c.address(); address != "" {
-		document, found, err := r.fetchMetadata(ctx, address)
+		document, found, err := r.fetchMetadata(callDiscovery.with(ctx, ""), address)
 		if err != nil {
 			return nil, err
 		}
-		if metadata, err = c.parse(document.body); err != nil {
-			return nil, &SettingsError{document.because(err)}
-		}
-		if r.guard.found.Swap(uint32(found)) != uint32(found) {
-			r.client.CloseIdleConnections() // they were judged by another rule
-		}
-		if err := r.complete(metadata); err != nil {
+		if metadata, err = r.understand(document, found); err != nil {
 			return nil, err
 		}
 		r.shelf.save(&kept{Fetched: c.Now().Unix(), Document: document.body, Found: found})
 		return metadata, nil
 	}
 	return metadata, r.complete(metadata)
+}
+
+// understand reads a metadata document that came over a connection which led there.
+func (r *Discovery) understand(document *httpResponse, found locality) (*Metadata, error) {
+	metadata, err := r.config.parse(document.body)
+	if err != nil {
+		return nil, &SettingsError{document.because(err)}
+	}
+	if r.guard.found.Swap(uint32(found)) != uint32(found) {
+		r.client.CloseIdleConnections() // they were judged by another rule
+	}
+	if err := r.complete(metadata); err != nil {
+		return nil, err
+	}
+	return metadata, nil
 }
 
 // complete puts the configured addresses in and checks the result.
@@ -289,7 +311,7 @@ func (c *DiscoveryConfig) parse(document []byte) (*Metadata, error) {
 // fetchMetadata returns the metadata document, and where the connection led that
 // it came by.
 func (r *Discovery) fetchMetadata(ctx context.Context, address string) (document *httpResponse, found locality, err error) {
-	ctx, cancel := context.WithTimeout(callDiscovery.with(ctx, ""), r.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()
 	var led atomic.Uint32
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -315,12 +337,7 @@ func (r *Discovery) fetchKeys(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(callJWKS.with(ctx, ""), http.MethodGet, metadata.Endpoints.JWKS, nil)
-	if err != nil {
-		return nil, errors.New("jwks_uri is not a URL")
-	}
-	request.Header.Set("Accept", "application/json, application/jwk-set+json")
-	answer, err := getDocument(r.client, request)
+	answer, err := r.getKeys(callJWKS.with(ctx, ""), metadata.Endpoints.JWKS)
 	if err != nil {
 		return nil, err
 	}
@@ -328,4 +345,14 @@ func (r *Discovery) fetchKeys(ctx context.Context) ([]byte, error) {
 		return nil, answer.because(err)
 	}
 	return answer.body, nil
+}
+
+// getKeys gets what is at an address of keys.
+func (r *Discovery) getKeys(ctx context.Context, address string) (*httpResponse, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, errors.New("jwks_uri is not a URL")
+	}
+	request.Header.Set("Accept", "application/json, application/jwk-set+json")
+	return getDocument(r.client, request)
 }

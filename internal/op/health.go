@@ -76,8 +76,8 @@ func (s *KeySet) health() (Health, int) {
 	switch {
 	case s.fetch == nil:
 		health.State = OK
-	case health.State == Failing && s.now().Sub(s.tried) < firstPause:
-		health.Next = s.tried.Add(firstPause)
+	case health.State == Failing && isPausing(s.now(), s.next):
+		health.Next = s.next
 	}
 	if s.given != nil {
 		return health, len(s.given())
