@@ -55,6 +55,9 @@ var mayImportCaddy = []string{"internal/caddyargs", "internal/caddycel"}
 // configPackages are the packages with parts of the configuration.
 var configPackages = []string{"ruleconfig", "siteconfig"}
 
+// commandPackages are the packages with subcommands, for the root alone.
+var commandPackages = []string{"command"}
+
 // telemetry is the package with metrics, spans, events and log lines as Caddy has them.
 const telemetry = "telemetry"
 
@@ -132,6 +135,10 @@ func brokenImportRule(from, to string) string {
 		return "packages under internal know nothing of how an operator sees them"
 	case to == "." && (among(from, configPackages) || from == telemetry):
 		return "only commands import the root"
+	case among(from, commandPackages) && to == ".":
+		return "only programs import the root"
+	case among(to, commandPackages) && from != ".":
+		return "subcommands are for the root alone"
 	case to == telemetry && from != ".":
 		return "the root alone wires telemetry"
 	case isInternal && among(to, mayImportCaddy):
@@ -225,6 +232,10 @@ func TestImportLawRefuses(t *testing.T) {
 		{"store/redis", "internal/caddyargs", true},
 		{"store/redis", "store", true},
 		{"store/redis", "store/memory", false},
+		{"command", ".", false},
+		{"command", "internal/adminapi", true},
+		{"internal/doctor", "command", false},
+		{".", "command", true},
 		{".", "store/memory", true},
 		{"directory/list", ".", false},
 		{"directory/list", "directory", true},

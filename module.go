@@ -95,11 +95,11 @@ type App struct {
 	release      []func() error
 
 	// What is found of the sites as a whole; see checks.go and instances.go.
-	checked       bool                             // whether checkSites has run
-	registrations []loadcheck.Registration         // until the app starts
-	announced     *atomic.Pointer[map[string]bool] // registrations that were logged
-	cookieNames   cookiescope.Names
-	linked        *sync.Once
+	checked     bool                             // whether checkSites has run
+	sites       []*loadcheck.Site                // until the app starts
+	announced   *atomic.Pointer[map[string]bool] // registrations that were logged
+	cookieNames cookiescope.Names
+	linked      *sync.Once
 }
 
 // runningApps lists the apps that were started and not cleaned up.
