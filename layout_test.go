@@ -254,6 +254,31 @@ func TestDocumentsHaveEveryFault(t *testing.T) {
 	}
 }
 
+// TestEveryThreatHasATest: the threat model has attackers, and each row of their tables
+// says what holds and ends with the tests that show it.
+func TestEveryThreatHasATest(t *testing.T) {
+	t.Parallel()
+	_, threats, _ := strings.Cut(documents(t)[filepath.Join("docs", "security.md")], "\n## Threats\n")
+	threats, _, _ = strings.Cut(threats, "\n## ")
+	attackers := strings.Split(threats, "\n### ")[1:]
+	if len(attackers) < 8 {
+		t.Errorf("docs/security.md: expected at least 8 attackers, seen %d", len(attackers))
+	}
+	for _, attacker := range attackers {
+		name, table, _ := strings.Cut(attacker, "\n")
+		_, rows, found := strings.Cut(table, "| --- | --- | --- |\n")
+		if !found {
+			t.Errorf("docs/security.md: %s has no table of three columns", name)
+		}
+		for row := range strings.Lines(strings.TrimSpace(rows)) {
+			cells := strings.Split(strings.Trim(strings.TrimSpace(row), "|"), " | ")
+			if len(cells) != 3 || !regexp.MustCompile("^ ?`(Test|Fuzz)").MatchString(cells[2]) {
+				t.Errorf("docs/security.md: %s: expected an attack, what holds, and tests, seen %q", name, row)
+			}
+		}
+	}
+}
+
 // withParsers are the packages that read what others have written: browsers, programs,
 // providers, directories, proxies, storages, files, the admin API and configurations.
 // Each has a fuzz target.
