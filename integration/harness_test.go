@@ -173,6 +173,7 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 		}
 		handler.ServeHTTP(w, request)
 	}))
+	t.Cleanup(r.holdLog)
 	t.Cleanup(r.end)
 	t.Cleanup(func() {
 		if t.Failed() {
