@@ -13,9 +13,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -31,7 +33,7 @@ type golden struct {
 
 func (g golden) refused() bool { return !strings.HasPrefix(g.expected, "{") }
 
-func goldens(t *testing.T) (all []golden) {
+func goldens(t testing.TB) (all []golden) {
 	t.Helper()
 	paths, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
 	if err != nil {
@@ -215,4 +217,93 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 		wrong = append(wrong, use{word, 0})
 	}
 	return right, wrong
+}
+
+// FuzzCaddyfile: whatever stands in a Caddyfile, it becomes the same JSON each time,
+// which Caddy reads without an unknown member and writes as it was, or an error.
+func FuzzCaddyfile(f *testing.F) {
+	for i, g := range goldens(f) {
+		if i%8 == 0 { // the others are tests already
+			f.Add(g.caddyfile)
+		}
+	}
+	f.Add("a.example {\n\toidc_rp {\n\t\tissuer https://op.example\n\t\tclient_id rp\n\t\trequire any {\n\t\t\tgroup a\n\t\t}\n\t}\n}\n")
+	f.Add("{\n\toidc_rp {\n\t\tsession {\n\t\t\trecheck off\n\t\t}\n\t}\n}\n:80 {\n\toidc_rp /x\n}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "import") || !utf8.ValidString(text) {
+			return // other files, and what JSON cannot hold
+		}
+		got, err := adapted(text)
+		if again, errAgain := adapted(text); again != got || fmt.Sprint(errAgain) != fmt.Sprint(err) {
+			t.Errorf("%q: and then it became %q, %v", text, again, errAgain)
+		}
+		if err != nil {
+			return
+		}
+		for _, raw := range handlersIn(t, []byte(got)) {
+			var h oidcrp.Handler
+			if err := caddy.StrictUnmarshalJSON(raw, &h); err != nil {
+				t.Fatalf("%q: expected JSON of the handler, seen %v of %s", text, err, raw)
+			}
+			want, err := compactJSON(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			written, err := json.Marshal(&h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if same, err := compactJSON(written); err != nil || same != want {
+				t.Errorf("%q: %s comes back as %s", text, want, same)
+			}
+		}
+	})
+}
+
+// handlersIn returns the handlers of ours in a configuration, without the member that
+// names their module.
+func handlersIn(t testing.TB, config []byte) (found []json.RawMessage) {
+	t.Helper()
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, element := range v {
+				walk(element)
+			}
+		case map[string]any:
+			if v["handler"] == "oidc_rp" {
+				own := maps.Clone(v)
+				delete(own, "handler")
+				raw, err := json.Marshal(own)
+				if err != nil {
+					t.Fatal(err)
+				}
+				found = append(found, raw)
+			}
+			for _, member := range v {
+				walk(member)
+			}
+		}
+	}
+	var all any
+	decoder := json.NewDecoder(bytes.NewReader(config))
+	decoder.UseNumber() // durations are large
+	if err := decoder.Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	walk(all)
+	return found
+}
+
+// compactJSON returns JSON with sorted members and without spaces.
+func compactJSON(raw []byte) (string, error) {
+	var v any
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if err := decoder.Decode(&v); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(v)
+	return string(text), err
 }

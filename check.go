@@ -53,9 +53,9 @@ func setsCookies(h *Handler) string {
 		return ""
 	case s.rechecks():
 		return "recheck"
-	case h.refreshes() && s.Refresh == nil:
+	case h.session.refreshes(h.Upstream) && s.Refresh == nil:
 		return "refresh (on by default where upstream passes tokens on)"
-	case h.refreshes():
+	case h.session.refreshes(h.Upstream):
 		return "refresh"
 	case s.IdleTimeout != nil && *s.IdleTimeout > 0:
 		return "idle_timeout"

@@ -44,10 +44,9 @@ func (a *App) checkSites(ctx caddy.Context) error {
 	if !ok {
 		return nil // an instance in some other app
 	}
-	sites := loadcheck.Sites(httpConfigOf(http), "oidc_rp", a.checkOptions)
-	a.registrations = loadcheck.Registrations(sites)
+	a.sites = loadcheck.Sites(httpConfigOf(http), "oidc_rp", a.checkOptions)
 	var errs []error
-	for _, finding := range loadcheck.Run(sites, certificatePolicies(ctx)) {
+	for _, finding := range loadcheck.Run(a.sites, certificatePolicies(ctx)) {
 		if finding.Err != nil {
 			errs = append(errs, finding.Err)
 			continue
@@ -184,14 +183,14 @@ const registerMessage = "register these addresses at the provider"
 func (a *App) announce() {
 	before := announcedBefore()
 	announced := make(map[string]bool)
-	for _, r := range a.registrations {
+	for _, r := range loadcheck.Registrations(a.sites) {
 		announced[r.Key()] = true
 		if !before[r.Key()] {
 			a.logger.Info(registerMessage, zapFields(r.Attrs())...)
 		}
 	}
 	a.announced.Store(&announced)
-	a.registrations = nil
+	a.sites = nil
 }
 
 // announcedBefore returns the registrations that running configurations have

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/command"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/explain"
@@ -86,11 +87,11 @@ func explainAccess(fl caddycmd.Flags) (*explain.Report, error) {
 	if err != nil || !strings.HasPrefix(fl.String("path"), "/") {
 		return nil, fmt.Errorf("--path %q is not the path of a request", fl.String("path"))
 	}
-	app, err := provisionToExplain(fl.String("config"), fl.String("adapter"))
+	app, loaded, err := provisionToExplain(fl.String("config"), fl.String("adapter"))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = app.Cleanup() }()
+	defer func() { _ = loaded.Close() }()
 	h, site, err := app.instanceAt(fl.String("site"))
 	if err != nil {
 		return nil, err
@@ -127,30 +128,19 @@ func readClaims(file string) (claims op.Claims, err error) {
 
 // provisionToExplain loads a configuration as caddy validate does. Of the log it
 // shows only what is wrong.
-func provisionToExplain(file, adapter string) (*App, error) {
-	text, _, _, err := caddycmd.LoadConfig(file, adapter)
+func provisionToExplain(file, adapter string) (*App, *command.Loaded, error) {
+	loaded, err := command.Load(file, adapter)
 	if err != nil {
-		return nil, err
+		return nil, loaded, err
 	}
-	var config caddy.Config
-	if err := json.Unmarshal(text, &config); err != nil {
-		return nil, err
-	}
-	config.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}}}}
-	ctx, err := caddy.ProvisionContext(&config)
+	module, err := loaded.Context.AppIfConfigured("oidc_rp")
 	if err != nil {
-		return nil, err
-	}
-	if _, err := ctx.AppIfConfigured("http"); err != nil {
-		return nil, err
-	}
-	module, err := ctx.AppIfConfigured("oidc_rp")
-	if err != nil {
-		return nil, errors.New("the configuration has no oidc_rp")
+		return nil, loaded, errors.New("the configuration has no oidc_rp")
 	}
 	app := module.(*App)
+	loaded.Close = app.Cleanup
 	app.linkInstances()
-	return app, nil
+	return app, loaded, nil
 }
 
 // instanceAt returns the instance that guards the site of a host, and the name of the

@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
 // resolveFlows makes what the flows know of this instance, when all else of its
@@ -63,17 +64,9 @@ func (h *Handler) ownNeeds() identity.Needs {
 		Claims: h.neededClaims, Kept: h.session.Claims, KeepAll: h.session.Claims == nil,
 		AccessToken:  h.Upstream != nil && h.Upstream.AccessToken != "",
 		IDToken:      h.Upstream != nil && h.Upstream.IDToken != "",
-		RefreshToken: h.refreshes(), Recheck: h.session.rechecks(), Sources: len(h.LoginFor) > 0,
+		RefreshToken: h.session.refreshes(h.Upstream), Recheck: h.session.rechecks(), Sources: len(h.LoginFor) > 0,
 	}
 	return *identity.Union(append(h.ruleNeeds, needs)...)
-}
-
-// refreshes reports whether the tokens of sessions are refreshed here.
-func (h *Handler) refreshes() bool {
-	if h.session.Refresh != nil {
-		return *h.session.Refresh
-	}
-	return h.session.rechecks() || h.Upstream != nil && (h.Upstream.AccessToken != "" || h.Upstream.IDToken != "")
 }
 
 // ownsHeader reports whether a header tells the application about the user at this
@@ -102,7 +95,7 @@ func (h *Handler) resolvePages(caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.pages, err = livefile.New(h.now, logFiles(func() *zap.Logger { return h.logger }, "pages"), func(read livefile.Read) (*pages.Templates, error) {
+	h.pages, err = livefile.New(h.now, telemetry.LogFiles(func() *zap.Logger { return h.logger }, "pages"), func(read livefile.Read) (*pages.Templates, error) {
 		return pages.Read(builtin, folder, read)
 	})
 	if err != nil {

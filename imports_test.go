@@ -16,7 +16,8 @@ import (
 
 // The import law: which packages of this module may import what. Packages
 // under internal hold the knowledge and are testable without Caddy; only the
-// root, the rules of a configuration, stores and directories are wired into Caddy.
+// root, the rules of a configuration, telemetry, stores and directories are wired into
+// Caddy.
 
 const thisModule = "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
@@ -31,6 +32,7 @@ var directRequirements = []string{
 	"github.com/go-jose/go-jose/v4",
 	"github.com/hashicorp/golang-lru/v2",
 	"github.com/klauspost/compress",
+	"github.com/prometheus/client_golang",
 	"github.com/spf13/cobra",
 	"github.com/valkey-io/valkey-go",
 	"go.uber.org/zap",
@@ -53,6 +55,12 @@ var mayImportCaddy = []string{"internal/caddyargs", "internal/caddycel"}
 
 // configPackages are the packages with parts of the configuration.
 var configPackages = []string{"ruleconfig", "siteconfig"}
+
+// commandPackages are the packages with subcommands, for the root alone.
+var commandPackages = []string{"command"}
+
+// telemetry is the package with metrics, spans, events and log lines as Caddy has them.
+const telemetry = "telemetry"
 
 // forTests are packages that only tests, benchmarks and the demo import.
 var forTests = []string{"internal/oidctest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest", "directory/directorytest"}
@@ -124,8 +132,16 @@ func brokenImportRule(from, to string) string {
 		return "packages under internal know nothing of Caddy, its logs and its metrics"
 	case isInternal && among(to, configPackages):
 		return "packages under internal know nothing of how a configuration is written"
-	case among(from, configPackages) && to == ".":
+	case isInternal && to == telemetry:
+		return "packages under internal know nothing of how an operator sees them"
+	case to == "." && (among(from, configPackages) || from == telemetry):
 		return "only commands import the root"
+	case among(from, commandPackages) && to == ".":
+		return "only programs import the root"
+	case among(to, commandPackages) && from != ".":
+		return "subcommands are for the root alone"
+	case to == telemetry && from != ".":
+		return "the root alone wires telemetry"
 	case isInternal && among(to, mayImportCaddy):
 		return "packages under internal read no Caddyfiles"
 	case under(from, "internal/caddyargs") && under(to, "internal") && to != "internal/suggest":
@@ -217,10 +233,19 @@ func TestImportLawRefuses(t *testing.T) {
 		{"store/redis", "internal/caddyargs", true},
 		{"store/redis", "store", true},
 		{"store/redis", "store/memory", false},
+		{"command", ".", false},
+		{"command", "internal/adminapi", true},
+		{"internal/doctor", "command", false},
+		{".", "command", true},
 		{".", "store/memory", true},
 		{"directory/list", ".", false},
 		{"directory/list", "directory", true},
 		{"directory/list", "directory/file", false},
+		{"internal/flow", "telemetry", false},
+		{"store/redis", "telemetry", false},
+		{"telemetry", "internal/op", true},
+		{"telemetry", ".", false},
+		{".", "telemetry", true},
 		{"internal/flow", "directory", false},
 		{"internal/knownusers", "directory", true},
 		{".", "internal/oidctest", false},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -167,7 +168,7 @@ func TestEveryPackageHasAComment(t *testing.T) {
 func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	t.Parallel()
 	text := documents(t)[filepath.Join("docs", "contributing.md")]
-	for _, m := range regexp.MustCompile("`((?:internal|store|directory|cmd|pages|bench|e2e|docs|testdata|integration)(?:/[a-z_/.]+)?|[a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile("`((?:internal|store|telemetry|directory|cmd|pages|bench|e2e|docs|testdata|integration)(?:/[a-z_/.]+)?|[a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
 		if _, err := os.Stat(filepath.FromSlash(m[1])); err != nil {
 			t.Errorf("docs/contributing.md names %s, which does not exist (any more)", m[1])
 		}
@@ -199,13 +200,105 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`(Test[A-Z][A-Za-z]+)`").FindAllStringSubmatch(documents(t)[filepath.Join("docs", "security.md")], -1)
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(documents(t)[filepath.Join("docs", "security.md")], -1)
 	if len(named) == 0 {
 		t.Error("docs/security.md names no test")
 	}
 	for _, m := range named {
 		if !strings.Contains(tests.String(), "\nfunc "+m[1]+"(") {
 			t.Errorf("docs/security.md names %s, which does not exist (any more)", m[1])
+		}
+	}
+}
+
+// withParsers are the packages that read what others have written: browsers, programs,
+// providers, directories, proxies, storages, files, the admin API and configurations.
+// Each has a fuzz target.
+var withParsers = []string{
+	".", "directory/file", "directory/scim", "internal/accesskey", "internal/address", "internal/adminapi", "internal/authresponse", "internal/authz", "internal/bearer", "internal/caddycel",
+	"internal/callback", "internal/claims", "internal/clusterstore", "internal/compact", "internal/cookie", "internal/cookiescope", "internal/expression", "internal/flow", "internal/handover",
+	"internal/headers", "internal/httpconfig", "internal/identity", "internal/keycommand", "internal/logtext", "internal/navigation", "internal/op", "internal/opconfig", "internal/placeholder",
+	"internal/program", "internal/query", "internal/refresh", "internal/revocation", "internal/seal", "internal/session", "internal/sessionstore", "internal/subrequest", "internal/suggest",
+	"internal/wire", "ruleconfig", "siteconfig", "store/redis", "store/storage",
+}
+
+// The measures of a corpus that is committed: small enough to be replayed by every
+// go test.
+const (
+	minCorpus     = 0
+	maxCorpus     = 24
+	maxCorpusFile = 8 << 10 // bytes
+)
+
+// TestEveryParserHasAFuzzTarget: and every target has seeds, and a corpus that go test
+// replays. A corpus without its target would be replayed by nothing.
+func TestEveryParserHasAFuzzTarget(t *testing.T) {
+	t.Parallel()
+	var found []string
+	for _, folder := range folders(t) {
+		targets := fuzzTargets(t, folder)
+		if len(targets) > 0 {
+			found = append(found, filepath.ToSlash(folder))
+		}
+		corpora, err := filepath.Glob(filepath.Join(folder, "testdata", "fuzz", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, corpus := range corpora {
+			if _, ok := targets[filepath.Base(corpus)]; !ok {
+				t.Errorf("%s belongs to no fuzz target (any more)", corpus)
+			}
+		}
+		for name, seeds := range targets {
+			if seeds == 0 {
+				t.Errorf("%s: %s has no seeds: call f.Add", folder, name)
+			}
+			checkCorpus(t, filepath.Join(folder, "testdata", "fuzz", name))
+		}
+	}
+	slices.Sort(found)
+	if !slices.Equal(found, withParsers) {
+		t.Errorf("packages with fuzz targets: expected %q, seen %q", withParsers, found)
+	}
+}
+
+// fuzzTargets returns the fuzz targets of a folder, with how often each calls f.Add.
+func fuzzTargets(t *testing.T, folder string) map[string]int {
+	t.Helper()
+	targets := make(map[string]int)
+	for name, file := range goFiles(t, folder) {
+		if !strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Fuzz") {
+				continue
+			}
+			targets[f.Name.Name] = 0
+			ast.Inspect(f.Body, func(node ast.Node) bool {
+				if call, ok := node.(*ast.SelectorExpr); ok && call.Sel.Name == "Add" {
+					targets[f.Name.Name]++
+				}
+				return true
+			})
+		}
+	}
+	return targets
+}
+
+func checkCorpus(t *testing.T, folder string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < minCorpus || len(files) > maxCorpus {
+		t.Errorf("%s: expected %d to %d files, seen %d", folder, minCorpus, maxCorpus, len(files))
+	}
+	for _, name := range files {
+		if info, err := os.Stat(name); err != nil || info.Size() > maxCorpusFile {
+			t.Errorf("%s: expected at most %d bytes", name, maxCorpusFile)
 		}
 	}
 }

@@ -82,6 +82,6 @@ func checkLoginHost(h *Handler) error {
 		optioncheck.Refuse("", kind == cookieStore && len(h.session.Secret) > 0,
 			"%s: needs a storage that the login host and its sites share; with a secret alone there is none: remove secret, so that keys are in Caddy's storage, or add store storage or store redis", option),
 		optioncheck.Refuse("", host.At != nil && tokens, "login_at: the login host hands over no tokens, so upstream cannot pass access_token or id_token on here"),
-		optioncheck.Refuse("", host.At != nil && h.refreshes(), "login_at: the login host hands over no tokens, so refresh and recheck cannot work here; set them at the login host"),
+		optioncheck.Refuse("", host.At != nil && h.session.refreshes(h.Upstream), "login_at: the login host hands over no tokens, so refresh and recheck cannot work here; set them at the login host"),
 	)
 }

@@ -18,10 +18,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
 // provider is one provider as a site uses it: what its configuration resolves
@@ -53,7 +55,7 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	if err != nil {
 		return nil, err
 	}
-	own, err := livefile.New(now, logFiles(func() *zap.Logger { return logger }, "client_auth, decryption_key"), resolved.OwnKeys)
+	own, err := livefile.New(now, telemetry.LogFiles(func() *zap.Logger { return logger }, "client_auth, decryption_key"), resolved.OwnKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -61,12 +63,13 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	if err != nil {
 		return nil, err
 	}
+	*release = append(*release, observe.UseProvider(id))
 	client, err := resolved.NewClient(discovery.Discovery, func() op.OwnKeys { return own.Get().OwnKeys }, now)
 	if err != nil {
 		return nil, err
 	}
 	if secret, err := resolved.Secret(); err == nil {
-		warnOfFileName(logger, "client_secret", secret)
+		telemetry.WarnOfFileName(logger, "client_secret", secret)
 	}
 	return &provider{
 		Provider: flow.Provider{
@@ -105,6 +108,7 @@ func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, logger *zap.Logg
 	if err != nil {
 		return nil, err
 	}
+	*release = append(*release, observe.UseProvider(jwt.ID))
 	client, err := resolved.NewClient(discovery.Discovery, nil, now)
 	if err != nil {
 		return nil, err
@@ -191,7 +195,7 @@ var discoveries = caddy.NewUsagePool()
 
 type sharedDiscovery struct {
 	*op.Discovery
-	logs *logs
+	logs *telemetry.Loggers
 	key  string // a hash of all options
 }
 
@@ -207,17 +211,17 @@ func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, logger 
 		return sharedDiscovery{}, nil, err
 	}
 	value, _, err := discoveries.LoadOrNew(key, func() (caddy.Destructor, error) {
-		logs := new(logs)
-		logs.add(logger) // files may have something to tell at once
-		config.Notify = logProviderOutage(logs.logger)
-		discovery, err := resolved.NewDiscovery(config, func(option string) func(livefile.Event) { return logFiles(logs.logger, option) })
+		logs := new(telemetry.Loggers)
+		logs.Add(logger) // files may have something to tell at once
+		config.Notify = telemetry.LogProviderOutage(logs.Logger)
+		discovery, err := resolved.NewDiscovery(config, func(option string) func(livefile.Event) { return telemetry.LogFiles(logs.Logger, option) })
 		return sharedDiscovery{discovery, logs, key}, err
 	})
 	if err != nil {
 		return sharedDiscovery{}, nil, err
 	}
 	pooled := value.(sharedDiscovery)
-	remove := pooled.logs.add(logger)
+	remove := pooled.logs.Add(logger)
 	return pooled, func() error {
 		remove()
 		_, err := discoveries.Delete(key)

@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/jsondoc"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis" // which some of the Caddyfiles need
@@ -54,7 +55,7 @@ func documents(t *testing.T) map[string]string {
 // it to what caddy fmt makes of it.
 func TestEveryCaddyfileInTheDocumentsWorks(t *testing.T) {
 	setDocumentedVariables(t)
-	least := map[string]int{"README.md": 1, "docs/caddyfile.md": 12, "docs/recipes.md": 5, "docs/tutorial.md": 3, "docs/scaling.md": 3}
+	least := map[string]int{"README.md": 1, "docs/caddyfile.md": 12, "docs/recipes/grafana.md": 3, "docs/tutorial.md": 3, "docs/scaling.md": 3}
 	files := documentedFiles(t)
 	for name, text := range documents(t) {
 		blocks := caddyfileBlock.FindAllStringSubmatch(text, -1)
@@ -89,6 +90,9 @@ func documentedFiles(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(folder, "keys.json"), keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "secret"), []byte("a secret of the test\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.ToSlash(folder)
@@ -242,17 +246,37 @@ func TestReadmeAndDocumentsHaveWorkingJSON(t *testing.T) {
 	}
 }
 
-// TestReadmeIsAFrontDoor: it is short, and leads to every document.
+// TestReadmeIsAFrontDoor: it is short, and leads to the index of the documents.
 func TestReadmeIsAFrontDoor(t *testing.T) {
 	t.Parallel()
-	all := documents(t)
-	if lines := strings.Count(all["README.md"], "\n"); lines > 220 {
+	readme := documents(t)["README.md"]
+	if lines := strings.Count(readme, "\n"); lines > 220 {
 		t.Errorf("README.md has %d lines; at most 220", lines)
 	}
+	if !strings.Contains(readme, "(docs/README.md)") {
+		t.Error("README.md has no link to docs/README.md")
+	}
+}
+
+// TestEveryDocumentIsInAnIndex: the README.md of its folder, or for a folder's
+// index that of the folder above.
+func TestEveryDocumentIsInAnIndex(t *testing.T) {
+	t.Parallel()
+	all := documents(t)
 	for name := range all {
-		name = filepath.ToSlash(name)
-		if name != "README.md" && !strings.HasPrefix(name, "docs/providers/") && !strings.Contains(all["README.md"], "("+name+")") {
-			t.Errorf("README.md has no link to %s", name)
+		folder := filepath.Dir(name)
+		if filepath.Base(name) == "README.md" {
+			folder = filepath.Dir(folder)
+		}
+		if name == "README.md" || name == filepath.Join("docs", "README.md") {
+			continue
+		}
+		link, err := filepath.Rel(folder, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if index := filepath.Join(folder, "README.md"); !strings.Contains(all[index], "("+filepath.ToSlash(link)+")") {
+			t.Errorf("%s has no link to %s", index, name)
 		}
 	}
 }
@@ -309,6 +333,45 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
 			if name != "" && !regexp.MustCompile(`\b`+name+`\b`).MatchString(all[filepath.Join("docs", "json.md")]) {
 				t.Errorf("docs/json.md: the field %s of %s is missing", name, of.Name())
+			}
+		}
+	}
+}
+
+// TestTheJSONReferenceNamesOptionsThatExist: each field of docs/json.md is an option of
+// the block that the Caddyfile parsers have for its type, or the page says what a
+// Caddyfile has instead, and no option of a block is left out.
+func TestTheJSONReferenceNamesOptionsThatExist(t *testing.T) {
+	t.Parallel()
+	blocks := map[string][]string{}
+	for of, place := range map[string]string{
+		"..ProviderConfig": "of a provider", "..SessionConfig": "of session", "..CookieConfig": "of session { cookie { … } }", "..ProviderTLSConfig": "of a provider's tls", "..Handler": "of a site",
+		"ruleconfig.Profile": "of a profile", "siteconfig.Upstream": "of upstream", "siteconfig.Application": "of application",
+		"siteconfig.SessionEndpoint": "of session_endpoint", "siteconfig.Check": "of check",
+	} {
+		for _, block := range oidcrp.Blocks {
+			if block.Place == place {
+				blocks[of] = block.Options
+			}
+		}
+		if blocks[of] == nil {
+			t.Errorf("no block of a Caddyfile has the place %q", place)
+		}
+	}
+	for of, options := range blocks {
+		fields, err := jsondoc.OptionsOf(".", of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, option := range options {
+			_, ofProvider := oidcrp.ProviderOptions[option] // which may be in a site
+			if !slices.Contains(fields, option) && (of != "..Handler" || !ofProvider) {
+				t.Errorf("%s: no field is the option %s", of, option)
+			}
+		}
+		for _, field := range fields {
+			if !slices.Contains(options, field) {
+				t.Errorf("%s: a Caddyfile has no option %s; say in internal/jsondoc/sections.go what it has instead", of, field)
 			}
 		}
 	}

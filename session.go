@@ -25,6 +25,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/memory" // needs nothing but Caddy
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/storage"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
 // sessionStore is a store of the configuration, with what belongs to it. Sites with
@@ -60,7 +61,7 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("session: secret: %w", err)
 		}
-		warnOfFileName(h.logger, "session: secret", secret)
+		telemetry.WarnOfFileName(h.logger, "session: secret", secret)
 		secrets = append(secrets, []byte(secret))
 	}
 	ring, err := seal.NewRing(secrets...)

@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 const (
@@ -203,6 +204,15 @@ func (s SessionConfig) withDefaults() SessionConfig {
 
 // rechecks reports whether claims are refreshed when they are old.
 func (s SessionConfig) rechecks() bool { return duration(s.Recheck) != 0 }
+
+// refreshes reports whether the tokens of sessions are refreshed at an instance, given
+// what its application receives.
+func (s SessionConfig) refreshes(upstream *siteconfig.Upstream) bool {
+	if s.Refresh != nil {
+		return *s.Refresh
+	}
+	return s.rechecks() || upstream != nil && (upstream.AccessToken != "" || upstream.IDToken != "")
+}
 
 // duration returns a duration that may not be set.
 func duration(d *caddy.Duration) time.Duration {

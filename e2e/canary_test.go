@@ -62,7 +62,7 @@ func (c *canaries) found(text string) string {
 // checkLogs looks for the canaries, and for signs of a crash. Caddy's own logs
 // of requests (access, and errors with error_pages caddy) write them down as
 // they are, so they alone are excepted: they show the query of the code
-// endpoint, for which docs/recipes.md has a filter.
+// endpoint, for which docs/recipes/access-logs.md has a filter.
 func (c *canaries) checkLogs(t testing.TB, n *node) {
 	t.Helper()
 	for _, line := range n.lines() {

@@ -28,14 +28,15 @@ func example(t *testing.T, page, after string, op *oidctest.Provider) (global, s
 		global, site, _ = strings.Cut(site[2:], "\n}\n")
 	}
 	site = regexp.MustCompile(`(?m)^[a-z]+\.example\.com \{`).ReplaceAllLiteralString(site, "http://rp.test {")
-	return global, regexp.MustCompile(`127\.0\.0\.1:[34]000`).ReplaceAllLiteralString(site, "{upstream}")
+	return global, regexp.MustCompile(`127\.0\.0\.1:([34]000|8080|8123)`).ReplaceAllLiteralString(site, "{upstream}")
 }
 
-// newExample is a harness of an example.
-func newExample(t *testing.T, page, after string, op *oidctest.Provider) *harness {
+// newExample is a harness of an example. What the test has in other places, such
+// as files, is replaced: pairs of the text on the page and the test's own.
+func newExample(t *testing.T, page, after string, op *oidctest.Provider, replace ...string) *harness {
 	t.Helper()
 	global, site := example(t, page, after, op)
-	return newHarnessAt(t, storageDir(t), site, global)
+	return newHarnessAt(t, storageDir(t), strings.NewReplacer(replace...).Replace(site), global)
 }
 
 // odd are spellings of a folder and what is in it that some applications read
@@ -57,7 +58,7 @@ func hexOf(letter string) string {
 func TestGroupRecipesHold(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	r := newExample(t, "recipes.md", "\n## Members of a group only\n", op)
+	r := newExample(t, "recipes/handle-blocks.md", "\n## One rule for all blocks\n", op)
 	op.SignIn("bob")
 	bob := r.browser()
 	bob.open("/", "never")

@@ -220,23 +220,32 @@ func (r *Discovery) fetch() (*Metadata, error) {
 	c := r.config
 	metadata := &Metadata{Issuer: c.Issuer}
 	if address := c.address(); address != "" {
-		document, found, err := r.fetchMetadata(address)
+		document, found, err := r.fetchMetadata(context.Background(), address)
 		if err != nil {
 			return nil, err
 		}
-		if metadata, err = c.parse(document.body); err != nil {
-			return nil, &SettingsError{document.because(err)}
-		}
-		if r.guard.found.Swap(uint32(found)) != uint32(found) {
-			r.client.CloseIdleConnections() // they were judged by another rule
-		}
-		if err := r.complete(metadata); err != nil {
+		if metadata, err = r.understand(document, found); err != nil {
 			return nil, err
 		}
 		r.shelf.save(&kept{Fetched: c.Now().Unix(), Document: document.body, Found: found})
 		return metadata, nil
 	}
 	return metadata, r.complete(metadata)
+}
+
+// understand reads a metadata document that came over a connection which led there.
+func (r *Discovery) understand(document *httpResponse, found locality) (*Metadata, error) {
+	metadata, err := r.config.parse(document.body)
+	if err != nil {
+		return nil, &SettingsError{document.because(err)}
+	}
+	if r.guard.found.Swap(uint32(found)) != uint32(found) {
+		r.client.CloseIdleConnections() // they were judged by another rule
+	}
+	if err := r.complete(metadata); err != nil {
+		return nil, err
+	}
+	return metadata, nil
 }
 
 // complete puts the configured addresses in and checks the result.
@@ -276,8 +285,8 @@ func (c *DiscoveryConfig) parse(document []byte) (*Metadata, error) {
 
 // fetchMetadata returns the metadata document, and where the connection led that
 // it came by.
-func (r *Discovery) fetchMetadata(address string) (document *httpResponse, found locality, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), r.config.Timeout)
+func (r *Discovery) fetchMetadata(ctx context.Context, address string) (document *httpResponse, found locality, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()
 	var led atomic.Uint32
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -303,12 +312,7 @@ func (r *Discovery) fetchKeys(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, metadata.Endpoints.JWKS, nil)
-	if err != nil {
-		return nil, errors.New("jwks_uri is not a URL")
-	}
-	request.Header.Set("Accept", "application/json, application/jwk-set+json")
-	answer, err := getDocument(r.client, request)
+	answer, err := r.getKeys(ctx, metadata.Endpoints.JWKS)
 	if err != nil {
 		return nil, err
 	}
@@ -316,4 +320,14 @@ func (r *Discovery) fetchKeys(ctx context.Context) ([]byte, error) {
 		return nil, answer.because(err)
 	}
 	return answer.body, nil
+}
+
+// getKeys gets what is at an address of keys.
+func (r *Discovery) getKeys(ctx context.Context, address string) (*httpResponse, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, errors.New("jwks_uri is not a URL")
+	}
+	request.Header.Set("Accept", "application/json, application/jwk-set+json")
+	return getDocument(r.client, request)
 }

@@ -57,3 +57,9 @@ func (e EndSession) URL() string {
 	}
 	return address + "?" + query + e.Parameters.Encode()
 }
+
+// EndsSessions reports whether users can be signed out at the provider.
+func (m *Metadata) EndsSessions() bool {
+	_, ok := m.ownLogout("", "")
+	return ok || m.Endpoints.EndSession != ""
+}

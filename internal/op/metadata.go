@@ -102,11 +102,23 @@ func checkIssuer(got, issuer, configurationURL string) error {
 	if got == issuer || isForAllTenants(got, issuer) {
 		return nil
 	}
+	return &IssuerError{Configured: issuer, Found: clip(got)}
+}
+
+// IssuerError is the error for metadata of another issuer than the configured one.
+type IssuerError struct{ Configured, Found string }
+
+func (e *IssuerError) Error() string {
 	hint := ""
-	if strings.TrimSuffix(got, "/") == strings.TrimSuffix(issuer, "/") {
+	if e.BySlash() {
 		hint = " (the slash at the end counts)"
 	}
-	return fmt.Errorf("the metadata is of the issuer %q, configured is %q%s", clip(got), issuer, hint)
+	return fmt.Sprintf("the metadata is of the issuer %q, configured is %q%s", e.Found, e.Configured, hint)
+}
+
+// BySlash reports whether the two differ by a slash at the end alone.
+func (e *IssuerError) BySlash() bool {
+	return strings.TrimSuffix(e.Found, "/") == strings.TrimSuffix(e.Configured, "/")
 }
 
 // parseAliases reads where the endpoints are for a client that shows a

@@ -1,4 +1,9 @@
-package oidcrp
+// Package telemetry is what operators see of the plugin in their tools, apart from
+// pages and the admin API: log lines about what outlives a configuration.
+//
+// It knows Caddy and zap, and how the other packages say that something happened. It
+// knows nothing of requests, and nothing that a browser or a provider keeps secret.
+package telemetry
 
 import (
 	"sync"
@@ -14,15 +19,15 @@ import (
 // This file logs what happens to providers, which outlive a configuration, and to
 // the files of options.
 
-// logs are the loggers of the configurations that use something which outlives
+// Loggers are the loggers of the configurations that use something which outlives
 // them. The newest one counts.
-type logs struct {
+type Loggers struct {
 	mu      sync.Mutex
 	loggers []*zap.Logger
 }
 
-// add adds a logger, and returns what removes it. The last one stays.
-func (l *logs) add(logger *zap.Logger) (remove func()) {
+// Add adds a logger, and returns what removes it. The last one stays.
+func (l *Loggers) Add(logger *zap.Logger) (remove func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loggers = append(l.loggers, logger)
@@ -38,7 +43,8 @@ func (l *logs) add(logger *zap.Logger) (remove func()) {
 	}
 }
 
-func (l *logs) logger() *zap.Logger {
+// Logger returns the newest logger, or that of Caddy.
+func (l *Loggers) Logger() *zap.Logger {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.loggers) == 0 {
@@ -47,9 +53,9 @@ func (l *logs) logger() *zap.Logger {
 	return l.loggers[len(l.loggers)-1]
 }
 
-// logProviderOutage returns what logs that a provider does not answer, and that
+// LogProviderOutage returns what logs that a provider does not answer, and that
 // what was learned before serves.
-func logProviderOutage(logger func() *zap.Logger) func(op.Notice) {
+func LogProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 	return func(n op.Notice) {
 		part := zap.String("of", n.Part)
 		if n.Over {
@@ -60,8 +66,8 @@ func logProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 	}
 }
 
-// logFiles returns what logs what happens to the files of an option.
-func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
+// LogFiles returns what logs what happens to the files of an option.
+func LogFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 	return func(e livefile.Event) {
 		fields := []zap.Field{zap.String("option", option), zap.Strings("files", e.Files)}
 		switch e.Kind {
@@ -75,8 +81,8 @@ func logFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 	}
 }
 
-// warnOfFileName warns that the value of an option is the name of a file.
-func warnOfFileName(logger *zap.Logger, option, value string) {
+// WarnOfFileName warns that the value of an option is the name of a file.
+func WarnOfFileName(logger *zap.Logger, option, value string) {
 	if placeholder.NamesFile(value) {
 		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder",
 			zap.String("option", option), zap.String("placeholder", "{file."+value+"}"))

@@ -1,0 +1,141 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+)
+
+// Loaded is a configuration that was provisioned, as caddy validate does, and not
+// started.
+type Loaded struct {
+	Context caddy.Context
+	// File is the configuration's, as the operator named it or as it was found.
+	File string
+	// Storage is the name of the storage module; empty for Caddy's default.
+	Storage string
+	// Warnings are what modules of this plugin had to say.
+	Warnings []Warning
+	// Close gives back what the modules took.
+	Close func() error
+}
+
+// Warning is a line of a log.
+type Warning struct {
+	Message string
+	Fields  map[string]any
+}
+
+// Load loads a configuration. The file is known also where that fails.
+func Load(file, adapter string) (*Loaded, error) {
+	l := &Loaded{File: file, Close: func() error { return nil }}
+	text, found, _, err := caddycmd.LoadConfig(file, adapter)
+	if found != "" {
+		l.File = found
+	}
+	if err != nil {
+		return l, err
+	}
+	var config caddy.Config
+	if err := json.Unmarshal(text, &config); err != nil {
+		return l, err
+	}
+	var storage struct{ Module string }
+	if config.StorageRaw != nil && json.Unmarshal(config.StorageRaw, &storage) == nil {
+		l.Storage = storage.Module
+	}
+	registerCollector()
+	collected.reset()
+	config.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{
+		caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}},
+		collectorName: {BaseLog: caddy.BaseLog{
+			Level: "WARN", WriterRaw: json.RawMessage(`{"output":"` + collectorName + `"}`), EncoderRaw: json.RawMessage(`{"format":"json"}`),
+		}},
+	}}
+	l.Context, err = caddy.ProvisionContext(&config)
+	if err != nil {
+		return l, err
+	}
+	if _, err := l.Context.AppIfConfigured("http"); err != nil {
+		return l, err
+	}
+	l.Warnings = collected.warnings()
+	return l, nil
+}
+
+// collectorName is that of a log writer which is registered in the process of a
+// subcommand alone.
+const collectorName = "oidc_rp_command"
+
+var registerCollector = sync.OnceFunc(func() { caddy.RegisterModule(collector{}) })
+
+// collected has what was logged while a configuration was loaded.
+var collected lines
+
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// warnings returns the lines of this plugin's loggers, each once.
+func (l *lines) warnings() (all []Warning) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var seen []string
+	for line := range strings.Lines(l.text.String()) {
+		var fields map[string]any
+		if json.Unmarshal([]byte(line), &fields) != nil {
+			continue
+		}
+		logger, _ := fields["logger"].(string)
+		message, _ := fields["msg"].(string)
+		for _, own := range []string{"level", "ts", "logger", "msg"} {
+			delete(fields, own)
+		}
+		what, _ := json.Marshal(fields)
+		key := message + string(what)
+		if !strings.Contains(logger, "oidc_rp") || slices.Contains(seen, key) {
+			continue
+		}
+		seen = append(seen, key)
+		all = append(all, Warning{message, fields})
+	}
+	return all
+}
+
+// collector is the log writer.
+type collector struct{}
+
+func (collector) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.logging.writers." + collectorName, New: func() caddy.Module { return new(collector) }}
+}
+
+func (collector) String() string { return collectorName }
+
+func (collector) WriterKey() string { return collectorName }
+
+func (collector) OpenWriter() (io.WriteCloser, error) { return nopCloser{&collected}, nil }
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+var _ caddy.WriterOpener = collector{}

@@ -1,0 +1,16 @@
+package command
+
+import (
+	"io"
+	"os"
+)
+
+// IsTerminal reports whether an output is a terminal that wants color.
+func IsTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

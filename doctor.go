@@ -1,0 +1,261 @@
+package oidcrp
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/caddyserver/certmagic"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/command"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/doctor"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+)
+
+// This file is the command check: it loads a configuration, and has package doctor
+// examine what it needs to work.
+
+func checkCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [--config <file>] [--adapter <name>] [--site <host>] [--no-credentials] [--strict]",
+		Short: "Find out whether a configuration works, with its providers",
+		Long: `
+Reads a configuration, and examines what it needs to work: asks each provider for its
+metadata and keys, compares clocks, tries the credentials and the redirect URI, and
+looks at the storage, the session store and the directories. Prints for each what it
+has found, and what to do about it, and the addresses to register.
+
+The credentials are tried with a code that the provider never issued: it says whether
+it accepts the client, and gives no token. --no-credentials leaves that out.
+
+Starts nothing. Writes one key to the storage, and removes it. Run it as the user who
+runs Caddy.
+
+Exits 0 if nothing is wrong, 1 on warnings with --strict, and 2 on failures.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().String("site", "", "Host name of the site (default: all)")
+	cmd.Flags().Bool("no-credentials", false, "Do not try the credentials of clients")
+	cmd.Flags().Bool("strict", false, "Exit 1 on warnings")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		code := 0
+		err := caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			report, err := checkConfiguration(ctx, fl)
+			if err != nil {
+				return caddy.ExitCodeFailedStartup, err
+			}
+			cmd.SilenceUsage, cmd.SilenceErrors = true, true // the report says it
+			out := cmd.OutOrStdout()
+			if fl.Bool("json") {
+				err = report.WriteJSON(out)
+			} else {
+				err = report.WriteText(out, command.IsTerminal(out))
+			}
+			if err != nil {
+				return caddy.ExitCodeFailedStartup, err
+			}
+			code = report.ExitCode(fl.Bool("strict"))
+			return code, nil
+		})(cmd, args)
+		if err == nil && code != 0 {
+			return errWarnings // Caddy exits with larger codes by itself
+		}
+		return err
+	}
+	return cmd
+}
+
+var errWarnings = errors.New("there are warnings")
+
+// checkConfiguration does what the flags of the command check say.
+func checkConfiguration(ctx context.Context, fl caddycmd.Flags) (*doctor.Report, error) {
+	app, loaded, err := provisionToExplain(fl.String("config"), fl.String("adapter"))
+	if err != nil {
+		return doctor.CannotLoad(loaded.File, err), nil
+	}
+	defer func() { _ = loaded.Close() }()
+	c := &checkup{app: app, subjects: make(map[*flow.Provider]int)}
+	if err := c.collect(fl.String("site")); err != nil {
+		return nil, err
+	}
+	c.tryCredentials = !fl.Bool("no-credentials")
+	report := c.examine(ctx)
+	report.Config = loaded.File
+	storage := storageOf(loaded)
+	report.Checks = append(report.Checks, storage.Examine(ctx))
+	for _, w := range loaded.Warnings {
+		report.AddWarning(w.Message, w.Fields)
+	}
+	report.Count()
+	return report, nil
+}
+
+// checkup is the work on one report.
+type checkup struct {
+	app            *App
+	tryCredentials bool
+	sites          []*checkedSite
+	// subjects has the place of each provider in examined. A shared one is examined
+	// once.
+	subjects map[*flow.Provider]int
+	examined []doctor.Subject
+}
+
+// checkedSite is what one site needs.
+type checkedSite struct {
+	name     string
+	handlers []*Handler
+}
+
+// collect finds the sites, or the one of a host.
+func (c *checkup) collect(host string) error {
+	var names []string
+	for _, h := range c.app.handlers {
+		name := c.siteName(h)
+		names = append(names, name)
+		if host != "" && !slices.ContainsFunc(h.hosts, func(own string) bool { return address.HostMatches(own, host) }) && name != host {
+			continue
+		}
+		n := slices.IndexFunc(c.sites, func(s *checkedSite) bool { return s.name == name })
+		if n < 0 {
+			n = len(c.sites)
+			c.sites = append(c.sites, &checkedSite{name: name})
+		}
+		c.sites[n].handlers = append(c.sites[n].handlers, h)
+	}
+	if len(c.sites) == 0 && host != "" {
+		return suggest.Hint(errors.New("no oidc_rp is at a site "+host), host, names...)
+	}
+	return nil
+}
+
+// siteName is what an operator calls the site of an instance.
+func (c *checkup) siteName(h *Handler) string {
+	for _, site := range c.app.sites {
+		if slices.Equal(site.Hosts, h.hosts) {
+			return site.Name()
+		}
+	}
+	return httpconfig.SiteName(h.hosts, nil)
+}
+
+// examine examines everything at once, and reports in order.
+func (c *checkup) examine(ctx context.Context) *doctor.Report {
+	report := &doctor.Report{Sites: []doctor.Site{}, Checks: []doctor.Check{}}
+	for _, s := range c.sites {
+		report.Sites = append(report.Sites, c.prepare(s))
+	}
+	found := make([][]doctor.Check, len(c.examined))
+	var work sync.WaitGroup
+	for n := range c.examined {
+		work.Go(func() { found[n] = c.examined[n].Examine(ctx) })
+	}
+	work.Wait()
+	shown := make(map[int]string)
+	for n, s := range c.sites {
+		for m, p := range s.providers() {
+			to, subject := &report.Sites[n].Providers[m], c.subjects[p]
+			if to.As = shown[subject]; to.As == "" {
+				shown[subject] = s.name
+			}
+			to.Checks = found[subject]
+		}
+	}
+	return report
+}
+
+// providers returns the providers of a site, each once.
+func (s *checkedSite) providers() (all []*flow.Provider) {
+	for _, h := range s.handlers {
+		for _, p := range h.instance.InOrder {
+			if !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// prepare returns the report on a site without what has to be examined, and adds that
+// to the work.
+func (c *checkup) prepare(s *checkedSite) doctor.Site {
+	site := doctor.Site{Name: s.name, Providers: []doctor.Provider{}, Checks: []doctor.Check{}}
+	for _, p := range s.providers() {
+		reported := doctor.Provider{ID: p.ID, Issuer: p.Mapping.Issuer, Checks: []doctor.Check{}, Register: []doctor.Address{}}
+		uri := ""
+		for _, r := range c.registrations(s, p) {
+			reported.Register = append(reported.Register, doctor.AddressesOf(r)...)
+			if uri == "" && !strings.Contains(r.Origin, "<") {
+				uri = r.RedirectURI
+			}
+		}
+		if _, ok := c.subjects[p]; !ok {
+			c.subjects[p] = len(c.examined)
+			c.examined = append(c.examined, doctor.Subject{
+				Client: p.Client, RedirectURI: uri, SkipEndSession: p.SkipEndSession, Disabled: p.Disabled,
+				TryCredentials: c.tryCredentials, Now: c.app.clock.Now,
+			})
+		}
+		site.Providers = append(site.Providers, reported)
+	}
+	return site
+}
+
+// registrations returns what a provider has to know of a site. A site without a name of
+// its own has one for any host.
+func (c *checkup) registrations(s *checkedSite, p *flow.Provider) (all []loadcheck.Registration) {
+	var served *Handler // by whom the endpoints are
+	for _, h := range s.handlers {
+		if h.instance.LoginHost.At != nil || h.instance.Providers[p.ID] != p {
+			continue
+		}
+		served = h
+		for _, r := range loadcheck.Registrations(c.app.sites) {
+			origin, err := address.ParseOrigin(r.Origin)
+			if err != nil || r.Provider != p.ID || r.Issuer != p.Mapping.Issuer || slices.Contains(all, r) {
+				continue
+			}
+			if h.base != nil && *h.base == origin || h.base == nil && slices.ContainsFunc(h.hosts, func(host string) bool { return address.HostMatches(host, origin.Host) }) {
+				all = append(all, r)
+			}
+		}
+	}
+	if len(all) > 0 || served == nil || p.Disabled {
+		return all
+	}
+	r := loadcheck.Registration{
+		Origin: "https://<host>", Provider: p.ID, Prefix: served.Endpoints, PublishesKeys: len(p.PublicKeys().Keys) > 0,
+		RedirectURI: "https://<host>" + served.Endpoints + "/" + p.ID + "/code",
+	}
+	if p.RedirectPath != "" {
+		r.RedirectURI = r.Origin + p.RedirectPath
+	}
+	return append(all, r)
+}
+
+// storageOf describes the storage of a configuration.
+func storageOf(loaded *command.Loaded) doctor.Storage {
+	s := doctor.Storage{Storage: loaded.Context.Storage(), Kind: loaded.Storage}
+	if s.Kind == "" {
+		s.Kind = "file_system"
+	}
+	if files, ok := s.Storage.(*certmagic.FileStorage); ok {
+		s.Folder = files.Path
+		_, err := os.Stat(files.Path)
+		s.Missing = errors.Is(err, os.ErrNotExist)
+	}
+	return s
+}

@@ -1,0 +1,84 @@
+package doctor
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Places of a file in the errors of Caddy's parsers.
+var (
+	placeAfter  = regexp.MustCompile(`, at ([^\s,]+):(\d+)(?:$|(: ))`)
+	placeBefore = regexp.MustCompile(`^([^\s,:]+):(\d+)(?: -|:) `)
+)
+
+// provisioned are the words before the error of a module of ours in an error of Caddy,
+// which lists all modules on the way there.
+var provisioned = regexp.MustCompile(`^.*provision (?:http\.handlers\.|http\.matchers\.)?(oidc_rp[a-z_.]*): `)
+
+// adapted are the words that Caddy puts before errors of a parser.
+var adapted = regexp.MustCompile(`^adapting config using [a-z]+: (?:parsing caddyfile tokens for '[a-z_]+': )?(?:Error during parsing: )?`)
+
+// CannotLoad returns the report on a configuration that cannot be loaded.
+func CannotLoad(config string, err error) *Report {
+	check := Check{Name: "configuration", Status: Failed, Message: err.Error(), File: config}
+	if provisioned.MatchString(check.Message) {
+		check.Message = provisioned.ReplaceAllString(check.Message, "")
+	}
+	check.Message = adapted.ReplaceAllString(check.Message, "")
+	for _, place := range []*regexp.Regexp{placeAfter, placeBefore} {
+		if m := place.FindStringSubmatch(check.Message); m != nil {
+			check.Message = place.ReplaceAllString(check.Message, "$3")
+			check.File = m[1]
+			check.Line, _ = strconv.Atoi(m[2])
+			break
+		}
+	}
+	where := check.File
+	if check.Line > 0 {
+		where = fmt.Sprintf("%s:%d", check.File, check.Line)
+	}
+	if where != "" {
+		check.Message = where + ": " + check.Message
+	}
+	r := &Report{Config: config, Sites: []Site{}, Checks: []Check{check}}
+	r.Count()
+	return r
+}
+
+// AddWarning adds a line that the configuration logged when it was loaded. It is about
+// the site that its fields name, or about the whole configuration. Most of these lines
+// name the remedy themselves.
+func (r *Report) AddWarning(message string, fields map[string]any) {
+	c := Check{Name: "load", Status: Warning, Message: message}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name != "site" {
+			c.Details = append(c.Details, fmt.Sprintf("%s: %s", name, valueText(fields[name])))
+		}
+	}
+	n := slices.IndexFunc(r.Sites, func(s Site) bool { return s.Name == fields["site"] })
+	if n < 0 {
+		if site, ok := fields["site"].(string); ok {
+			c.Details = append(c.Details, "site: "+site)
+		}
+		r.Checks = append(r.Checks, c)
+		return
+	}
+	r.Sites[n].Checks = append(r.Sites[n].Checks, c)
+}
+
+// valueText writes the value of a field.
+func valueText(value any) string {
+	list, ok := value.([]any)
+	if !ok {
+		return fmt.Sprint(value)
+	}
+	var texts []string
+	for _, one := range list {
+		texts = append(texts, fmt.Sprint(one))
+	}
+	return strings.Join(texts, ", ")
+}

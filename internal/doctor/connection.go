@@ -1,0 +1,142 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// This file says why a provider cannot be reached, and what to do about it.
+
+// within is how long one check waits for an answer.
+const within = 10 * time.Second
+
+// expiresSoon is how long before its end a certificate is reported.
+const expiresSoon = 7 * 24 * time.Hour
+
+// day is how certificates' times are written.
+const day = "2006-01-02"
+
+// trouble is what kept a request from being answered. ok is false for an error of
+// another kind.
+func trouble(err error, now time.Time) (message, remedy string, ok bool) {
+	for _, explain := range []func(error, time.Time) (string, string){explainName, explainCertificate, explainRefused, explainTimeout} {
+		if message, remedy = explain(err, now); message != "" {
+			return message, remedy, true
+		}
+	}
+	return "", "", false
+}
+
+func explainName(err error, _ time.Time) (message, remedy string) {
+	var name *net.DNSError
+	switch {
+	case !errors.As(err, &name):
+		return "", ""
+	case name.IsNotFound:
+		return fmt.Sprintf("there is no host %s", name.Name), "Look for a typo in the issuer, and ask this machine's name server for the host."
+	}
+	return fmt.Sprintf("the name server did not answer for %s", name.Name), "Check the name server of this machine."
+}
+
+func explainCertificate(err error, now time.Time) (message, remedy string) {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &unknown):
+		return "the certificate is of an authority that this machine does not know", "Name the certificate of the authority with tls { ca <file> }."
+	case errors.As(err, &name):
+		return fmt.Sprintf("the certificate is for %s, and not for %s", namesOf(name.Certificate), name.Host),
+			"Write the issuer with a name that its certificate has, or have the provider get one for this name."
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.Before(invalid.Cert.NotBefore):
+		return "the certificate is not valid before " + invalid.Cert.NotBefore.Format(day), "Check the clock of this machine, and then the provider's certificate."
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the certificate has expired on " + invalid.Cert.NotAfter.Format(day), "Have the provider's certificate renewed. If it is valid, check the clock of this machine."
+	case errors.As(err, &invalid):
+		return "the certificate cannot be used: " + invalid.Error(), "Have the provider's certificate replaced."
+	case errors.As(err, &record):
+		return "the answer is not TLS", "Check the port of the issuer. A provider without TLS has an issuer with http://, which needs the option insecure."
+	}
+	return "", ""
+}
+
+// namesOf lists the first names that a certificate is for.
+func namesOf(c *x509.Certificate) string {
+	names := c.DNSNames
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	switch {
+	case len(names) == 0:
+		return "no host"
+	case len(names) > 3:
+		names = append(names[:3:3], "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+func explainRefused(err error, _ time.Time) (message, remedy string) {
+	at := ""
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Addr != nil {
+		at = " at " + dial.Addr.String()
+	}
+	const start = "Check that the provider is running, and the host and port of the issuer."
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens" + at + " (connection refused)", start
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "there is no way to the provider" + at + " (unreachable)", "Check the network and the firewall. Where a proxy leads out, name it with proxy."
+	case errors.Is(err, syscall.ECONNRESET):
+		return "the connection was reset" + at, start
+	}
+	return "", ""
+}
+
+func explainTimeout(err error, _ time.Time) (message, remedy string) {
+	var network net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
+		return fmt.Sprintf("there was no answer within %s", within), "Check the provider and the firewall. Where a proxy leads out, name it with proxy."
+	}
+	if errors.Is(err, context.Canceled) {
+		return "interrupted", ""
+	}
+	return "", ""
+}
+
+// checkConnection says how the provider was reached. It returns false if it was not.
+func (e *Examination) checkConnection(i *op.Inspection, now time.Time) bool {
+	const name = "connection"
+	for _, err := range []error{i.Err, i.KeysErr} {
+		if err == nil {
+			continue
+		}
+		if message, remedy, ok := trouble(err, now); ok {
+			e.fail(name, message, remedy)
+			return false
+		}
+	}
+	switch {
+	case i.TLS != nil && len(i.TLS.PeerCertificates) > 0:
+		until := i.TLS.PeerCertificates[0].NotAfter
+		message := fmt.Sprintf("%s, the certificate is valid until %s", tls.VersionName(i.TLS.Version), until.Format(day))
+		if until.Sub(now) < expiresSoon {
+			e.warn(name, message, "Have the provider's certificate renewed.")
+		} else {
+			e.ok(name, message)
+		}
+	case !i.Date.IsZero():
+		e.ok(name, "without TLS")
+	}
+	return true
+}

@@ -1,0 +1,268 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// Subject is a provider to examine, as one site uses it.
+type Subject struct {
+	Client *op.Client
+	// RedirectURI is one that is to be registered; empty if none is known.
+	RedirectURI string
+	// SkipEndSession reports whether a logout stays at the site.
+	SkipEndSession bool
+	// Disabled reports whether the provider signs no one in.
+	Disabled bool
+	// TryCredentials reports whether the credentials of the client may be tried.
+	TryCredentials bool
+	Now            func() time.Time
+}
+
+// Examine examines a provider. It returns after a bounded time, or soon after ctx ends.
+func (s *Subject) Examine(ctx context.Context) []Check {
+	e := new(Examination)
+	if s.Disabled {
+		e.info("provider", "disabled, so that no one signs in there")
+		return e.Checks
+	}
+	asked, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	i := s.Client.Discovery.Inspect(asked)
+	if !e.checkConnection(i, s.Now()) || !e.checkDiscovery(i) {
+		e.checkClock(i, s.Client.ClockSkew)
+		return e.Checks
+	}
+	e.checkKeys(i, s.Client)
+	e.checkClock(i, s.Client.ClockSkew)
+	e.checkClientAuth(i.Metadata, s.Client)
+	tried := s.try(ctx, i.Metadata)
+	e.checkPKCE(i, s.Client)
+	e.checkScopes(i, s.Client)
+	e.checkLogout(i, s)
+	e.Checks = append(e.Checks, tried...)
+	slices.SortStableFunc(e.Checks, func(a, b Check) int { return slices.Index(order, a.Name) - slices.Index(order, b.Name) })
+	return e.Checks
+}
+
+// order is that of the checks of a provider.
+var order = []string{
+	"connection", "discovery", "keys", "clock", "client authentication", "credentials", "redirect URI", "PKCE", "scopes", "logout",
+}
+
+// checkDiscovery reports on the metadata. It returns false if there is none.
+func (e *Examination) checkDiscovery(i *op.Inspection) bool {
+	const name = "discovery"
+	var issuer *op.IssuerError
+	var refused *op.Refusal
+	switch {
+	case i.Err == nil && i.Address == "":
+		e.info(name, "not needed: the endpoints are configured")
+		return true
+	case i.Err == nil:
+		e.ok(name, "issuer and endpoints")
+		return true
+	case errors.As(i.Err, &issuer):
+		e.failIssuer(name, issuer)
+	case errors.As(i.Err, &refused) && refused.Status == 404:
+		e.fail(name, "there is nothing at "+i.Address+" (status 404)", "Check the path of the issuer: many providers have one, such as /realms/<name>, and it counts to the last character.")
+	case errors.As(i.Err, &refused) && refused.Status/100 == 2:
+		e.fail(name, i.Err.Error(), "Open "+i.Address+" in a browser: it has to show the metadata of the provider.")
+	case errors.As(i.Err, &refused):
+		e.fail(name, i.Err.Error(), "The provider answers, but not with its metadata. Look at its log.")
+	default:
+		e.fail(name, i.Err.Error(), "Open "+i.Address+" in a browser: the address or the metadata is not as needed.")
+	}
+	return false
+}
+
+// checkKeys reports whether the provider has a key for signatures that are accepted.
+func (e *Examination) checkKeys(i *op.Inspection, c *op.Client) {
+	const name = "keys"
+	accepted := c.AcceptedAlgs(i.Metadata)
+	if i.KeysErr != nil {
+		e.fail(name, i.KeysErr.Error(), "Look at "+i.Metadata.Endpoints.JWKS+" in a browser: it has to show the provider's public keys.")
+		return
+	}
+	offered := i.Metadata.IDTokenAlgs
+	for _, alg := range c.Algs {
+		if len(offered) > 0 && !slices.Contains(offered, alg) {
+			e.fail(name, fmt.Sprintf("id_token_algs has %s, and the provider offers %s", alg, strings.Join(offered, ", ")),
+				"Write one of those in id_token_algs, or have the provider sign with "+alg+" for this client.")
+			return
+		}
+	}
+	algs := make(map[string]bool)
+	usable := 0
+	for _, key := range i.Keys {
+		fits := false
+		for _, alg := range key.Algs {
+			if slices.Contains(accepted, alg) {
+				algs[alg], fits = true, true
+			}
+		}
+		if fits {
+			usable++
+		}
+	}
+	bySecret := slices.ContainsFunc(accepted, op.Symmetric)
+	switch {
+	case usable > 0:
+		e.ok(name, fmt.Sprintf("%s for %s", count(usable, "key"), strings.Join(slices.Sorted(maps.Keys(algs)), ", ")))
+	case bySecret:
+		e.ok(name, "the client secret, for "+strings.Join(accepted, ", "))
+	default:
+		e.fail(name, fmt.Sprintf("none of %s is for %s, which ID tokens are accepted with", count(len(i.Keys), "key"), strings.Join(accepted, ", ")),
+			"Name the algorithm of the provider's keys with id_token_algs.")
+	}
+	for _, key := range i.Skipped {
+		if !key.Ordinary {
+			e.warn(name, fmt.Sprintf("the key %q is not used: %s", key.KID, key.Reason), "Tell the provider. Its other keys are used.")
+		}
+	}
+}
+
+// odd is from which difference on clocks are reported. The header has whole seconds.
+const odd = 5 * time.Second
+
+// checkClock compares the provider's clock with that of this machine.
+func (e *Examination) checkClock(i *op.Inspection, skew time.Duration) {
+	const name = "clock"
+	if i.Date.IsZero() {
+		if i.Err == nil {
+			e.info(name, "the provider does not say what time it has")
+		}
+		return
+	}
+	ahead := i.Date.Add(time.Second / 2).Sub(i.Received).Round(time.Second)
+	direction := "ahead of"
+	if ahead < 0 {
+		direction = "behind"
+	}
+	message := fmt.Sprintf("the provider's is %s %s this machine's", short(ahead.Abs()), direction)
+	const remedy = "Set the clock that is wrong, and have NTP keep it right."
+	switch {
+	case ahead.Abs() > skew:
+		e.fail(name, fmt.Sprintf("%s, and clock_skew allows %s: sign-ins fail", message, short(skew)), remedy)
+	case ahead.Abs() > odd:
+		e.warn(name, message, remedy)
+	case ahead.Abs() <= time.Second:
+		e.ok(name, "as this machine's")
+	default:
+		e.ok(name, message)
+	}
+}
+
+// short writes a duration without units that are zero at its end.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	return text
+}
+
+// offeredAs are names that providers have for methods of client authentication.
+var offeredAs = map[string][]string{
+	op.MTLS:          {op.MTLS, "self_signed_tls_client_auth"},
+	op.AssertionFile: {"private_key_jwt"},
+}
+
+// checkClientAuth reports whether the provider offers the method of client
+// authentication.
+func (e *Examination) checkClientAuth(m *op.Metadata, c *op.Client) {
+	const name = "client authentication"
+	method, err := c.ChosenAuth(m)
+	if err != nil {
+		e.fail(name, err.Error(), "Write client_auth with a method that the provider has for this client.")
+		return
+	}
+	names := append(offeredAs[method], method)
+	offered := func(n string) bool { return slices.Contains(m.AuthMethods, n) }
+	switch {
+	case len(m.AuthMethods) == 0:
+		e.ok(name, method+"; the provider does not say what it offers")
+	case slices.ContainsFunc(names, offered):
+		e.ok(name, method)
+	case method == "none":
+		e.warn(name, "no client_secret is configured, and the provider offers "+strings.Join(m.AuthMethods, ", "),
+			"Copy the secret from the provider into client_secret, unless the client is public.")
+	default:
+		e.warn(name, fmt.Sprintf("%s is not among %s, which the provider offers", method, strings.Join(m.AuthMethods, ", ")), "Write client_auth with one of those.")
+	}
+}
+
+// checkPKCE reports whether the provider takes the code challenge.
+func (e *Examination) checkPKCE(i *op.Inspection, c *op.Client) {
+	const name = "PKCE"
+	methods := i.Said.CodeChallengeMethods
+	offered := slices.Contains(methods, "S256")
+	switch {
+	case c.NoPKCE && offered:
+		e.warn(name, "it is off, and the provider offers it", "Remove pkce off.")
+	case c.NoPKCE:
+		e.info(name, "off")
+	case offered:
+		e.ok(name, "S256")
+	case methods != nil:
+		e.warn(name, "S256 is not among "+strings.Join(methods, ", ")+", which the provider offers", "If sign-ins fail, write pkce off.")
+	default:
+		e.info(name, "S256 is sent; the provider does not say whether it looks at it")
+	}
+}
+
+// checkScopes reports scopes that the provider does not list. Those that are addresses
+// are of resources, which no provider lists.
+func (e *Examination) checkScopes(i *op.Inspection, c *op.Client) {
+	const name = "scopes"
+	requested := append([]string{"openid"}, c.Scopes...)
+	if i.Said.Scopes == nil {
+		e.info(name, strings.Join(requested, " ")+"; the provider does not say what it offers")
+		return
+	}
+	var missing []string
+	for _, scope := range c.Scopes {
+		if !slices.Contains(i.Said.Scopes, scope) && !strings.ContainsAny(scope, ":/") {
+			missing = append(missing, scope)
+		}
+	}
+	if len(missing) > 0 {
+		e.warn(name, fmt.Sprintf("%s: not among those that the provider offers", strings.Join(missing, " ")),
+			"Add it to the client at the provider, or remove it from scopes. Many providers refuse a login with an unknown scope.")
+		return
+	}
+	e.ok(name, strings.Join(requested, " "))
+}
+
+// checkLogout says which logouts the provider has.
+func (e *Examination) checkLogout(i *op.Inspection, s *Subject) {
+	const name = "logout"
+	var kinds []string
+	for _, kind := range []struct {
+		name string
+		has  bool
+	}{
+		{"RP-initiated", i.Metadata.EndsSessions()}, {"back-channel", i.Said.Backchannel}, {"front-channel", i.Said.Frontchannel},
+		{"token revocation", i.Metadata.Endpoints.Revocation != ""},
+	} {
+		if kind.has {
+			kinds = append(kinds, kind.name)
+		}
+	}
+	message := strings.Join(kinds, ", ")
+	switch {
+	case len(kinds) == 0:
+		e.info(name, "the provider offers none: a logout ends the session here alone")
+	case s.SkipEndSession && i.Metadata.EndsSessions():
+		e.info(name, message+"; end_session is off: users stay signed in there")
+	default:
+		e.ok(name, message)
+	}
+}

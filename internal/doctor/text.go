@@ -1,0 +1,144 @@
+package doctor
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// width is that of the text.
+const width = 80
+
+// marks stand before checks, and colors are those of the marks.
+var (
+	marks  = map[Status]string{OK: "✔", Failed: "✘", Warning: "!", Info: "·"}
+	colors = map[Status]string{OK: "\x1b[32m", Failed: "\x1b[31m", Warning: "\x1b[33m", Info: "\x1b[2m"}
+)
+
+const (
+	bold  = "\x1b[1m"
+	plain = "\x1b[0m"
+)
+
+// WriteJSON writes the report as JSON.
+func (r *Report) WriteJSON(out io.Writer) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(r)
+}
+
+// WriteText writes the report for people, in color for a terminal.
+func (r *Report) WriteText(out io.Writer, color bool) error {
+	w := &writer{color: color}
+	for _, site := range r.Sites {
+		w.heading("", site.Name)
+		for _, p := range site.Providers {
+			w.provider(p)
+		}
+		w.checks("  ", site.Checks)
+		w.line("")
+	}
+	if len(r.Checks) > 0 {
+		w.heading("", "configuration")
+		w.checks("  ", r.Checks)
+		w.line("")
+	}
+	w.line(r.summary())
+	_, err := io.WriteString(out, w.text.String())
+	return err
+}
+
+// summary says how many things are wrong.
+func (r *Report) summary() string {
+	if r.Failures+r.Warnings == 0 {
+		return "Nothing is wrong."
+	}
+	return count(r.Failures, "failure") + ", " + count(r.Warnings, "warning")
+}
+
+// count writes a number of things.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+type writer struct {
+	text  strings.Builder
+	color bool
+}
+
+func (w *writer) line(text string) { w.text.WriteString(strings.TrimRight(text, " ") + "\n") }
+
+func (w *writer) colored(code, text string) string {
+	if !w.color {
+		return text
+	}
+	return code + text + plain
+}
+
+func (w *writer) heading(indent, text string) { w.line(indent + w.colored(bold, text)) }
+
+func (w *writer) provider(p Provider) {
+	w.heading("  ", fmt.Sprintf("provider %s (%s)", p.ID, p.Issuer))
+	if p.As != "" {
+		w.line("    as at " + p.As)
+	} else {
+		w.checks("    ", p.Checks)
+	}
+	if len(p.Register) == 0 {
+		return
+	}
+	w.line("    register at the provider")
+	for _, address := range p.Register {
+		w.line("      " + address.Name)
+		w.line("        " + address.URL)
+	}
+}
+
+func (w *writer) checks(indent string, checks []Check) {
+	inner := indent + "  "
+	for _, check := range checks {
+		mark := w.colored(colors[check.Status], marks[check.Status])
+		for n, text := range wrap(check.Name+": "+check.Message, width-len(inner)) {
+			if n == 0 {
+				w.line(indent + mark + " " + text)
+			} else {
+				w.line(inner + text)
+			}
+		}
+		for _, detail := range check.Details {
+			w.line(inner + "  " + detail)
+		}
+		for n, text := range wrap(check.Remedy, width-len(inner)-2) {
+			if n == 0 {
+				w.line(inner + "→ " + text)
+			} else {
+				w.line(inner + "  " + text)
+			}
+		}
+	}
+}
+
+// wrap breaks a text into lines of at most so many characters, between words.
+func wrap(text string, most int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}

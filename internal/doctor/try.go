@@ -1,0 +1,159 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// This file tries the credentials and the redirect URI at a provider.
+
+// someRedirectURI stands for an unknown one where a provider looks at the code first.
+const someRedirectURI = "https://localhost/code"
+
+// try tries both at once. A pushed authorization request is made with the credentials.
+func (s *Subject) try(ctx context.Context, m *op.Metadata) []Check {
+	if m.Pushed && !s.TryCredentials {
+		return s.tryCredentials(ctx)
+	}
+	done := make(chan []Check, 1)
+	go func() { done <- s.tryRedirectURI(ctx) }()
+	checks := s.tryCredentials(ctx)
+	return append(checks, <-done...)
+}
+
+// tryCredentials tries the credentials of the client with a code that was never issued.
+func (s *Subject) tryCredentials(ctx context.Context) []Check {
+	const name = "credentials"
+	e := new(Examination)
+	if !s.TryCredentials {
+		e.info(name, "not tried")
+		return e.Checks
+	}
+	uri := s.RedirectURI
+	if uri == "" {
+		uri = someRedirectURI
+	}
+	_, err := bounded.Within(ctx, within, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Client.TryCode(ctx, uri) })
+	e.judgeCredentials(err, s.Client, s.Now())
+	return e.Checks
+}
+
+func (e *Examination) judgeCredentials(err error, c *op.Client, now time.Time) {
+	const name = "credentials"
+	var refused *op.Refusal
+	switch {
+	case err == nil:
+		e.warn(name, "the provider traded a code that it has never issued", "Tell the provider: anyone could sign in there.")
+		return
+	case !errors.As(err, &refused):
+		if message, remedy, ok := trouble(err, now); ok {
+			e.fail(name, "the token endpoint cannot be reached: "+message, remedy)
+			return
+		}
+		e.fail(name, err.Error(), "Look at the token endpoint of the provider, and at what is between here and there.")
+		return
+	}
+	switch refused.Code {
+	case "invalid_grant":
+		if c.Secret == nil && (c.AuthMethod == "" || c.AuthMethod == "none") {
+			e.ok(name, "the provider knows the client")
+			return
+		}
+		e.ok(name, "the provider accepts them")
+	case "invalid_client":
+		e.fail(name, "the provider answers invalid_client"+words(refused), remedyOf(c))
+	case "unauthorized_client":
+		e.fail(name, "the provider answers unauthorized_client"+words(refused),
+			"Allow the client the authorization code flow at the provider, and check client_id.")
+	default:
+		e.info(name, fmt.Sprintf("the provider's answer does not say whether it accepts them: %s%s", refused.Error(), words(refused)))
+	}
+}
+
+// words are those of the provider, which hold nothing that was sent.
+func words(r *op.Refusal) string {
+	text := r.Description
+	if text == "" {
+		text = r.Message
+	}
+	if text == "" {
+		return ""
+	}
+	return ` ("` + logtext.Clean(text, 160) + `")`
+}
+
+// remedyOf says what to look at for a client that the provider does not know.
+func remedyOf(c *op.Client) string {
+	needs, _, _ := op.AuthMethod(c.AuthMethod)
+	switch {
+	case needs == op.NeedsKey:
+		return "Check client_id, and that the provider has the public key: register the JWKS URI, or the key itself."
+	case needs == op.NeedsCertificate:
+		return "Check client_id, and that the provider has the certificate of the client."
+	case needs == op.NeedsFile:
+		return "Check client_id, and that the provider trusts the issuer of the assertion for this client."
+	case c.Secret == nil:
+		return "Check client_id. If the client is not public, copy its secret from the provider into client_secret."
+	}
+	return "Check client_id, and copy the secret from the provider into client_secret again. It may have expired."
+}
+
+// tryRedirectURI asks for a login without a user: a provider that knows the redirect
+// URI sends the error login_required there.
+func (s *Subject) tryRedirectURI(ctx context.Context) []Check {
+	const name = "redirect URI"
+	e := new(Examination)
+	if s.RedirectURI == "" || !s.Client.CanTryAuthorization() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	trial, err := s.Client.TryAuthorization(ctx, s.RedirectURI)
+	var refused *op.Refusal
+	switch {
+	case errors.As(err, &refused) && refused.Code == "invalid_client":
+		e.info(name, "not known: the provider does not accept the credentials")
+	case errors.As(err, &refused):
+		e.fail(name, fmt.Sprintf("the provider refuses the authorization request: %s%s", refused.Error(), words(refused)), registerRemedy)
+	case err != nil:
+		message, remedy, ok := trouble(err, s.Now())
+		if !ok {
+			message, remedy = err.Error(), "Look at the authorization endpoint of the provider."
+		}
+		e.warn(name, "the authorization endpoint cannot be reached from here: "+message, remedy)
+	default:
+		e.judgeTrial(trial)
+	}
+	return e.Checks
+}
+
+const registerRemedy = "Register the redirect URI below at the provider, to the last character, and check client_id."
+
+func (e *Examination) judgeTrial(t *op.Trial) {
+	const name = "redirect URI"
+	code := ""
+	if t.Refused != nil {
+		code = t.Refused.Code
+	}
+	switch {
+	case t.Returns && code == "invalid_scope":
+		e.ok(name, "the provider knows it")
+		e.fail("scopes", "the provider answers invalid_scope"+words(t.Refused), "Remove the scope that it does not know from scopes, or add it to the client at the provider.")
+	case t.Returns && code == "unauthorized_client":
+		e.fail(name, "the provider answers unauthorized_client"+words(t.Refused), "Allow the client the authorization code flow at the provider.")
+	case t.Returns && code == "invalid_request":
+		e.fail(name, "the provider refuses the authorization request: invalid_request"+words(t.Refused), "Look at authorization_params and pkce, and at what the provider demands of this client.")
+	case t.Returns:
+		e.ok(name, "the provider knows it")
+	case t.Status/100 == 4:
+		e.fail(name, fmt.Sprintf("the provider does not take the authorization request (status %d)", t.Status), registerRemedy)
+	default:
+		e.info(name, "the provider's answer does not say whether it is registered")
+	}
+}

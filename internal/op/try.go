@@ -1,0 +1,82 @@
+package op
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"html"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"golang.org/x/oauth2"
+)
+
+// This file tries at a provider whether logins can work, without a user.
+
+// TryCode trades a code that was never issued, as a callback would: an honest provider
+// refuses it with invalid_grant, or, if it does not take the credentials of the client,
+// with invalid_client. No token can come of it, and no user is named.
+func (c *Client) TryCode(ctx context.Context, redirectURI string) error {
+	_, err := c.Exchange(ctx, rand.Text(), Login{RedirectURI: redirectURI, Verifier: oauth2.GenerateVerifier()})
+	return err
+}
+
+// Trial is what a provider makes of an authorization request with prompt=none and
+// without a user. Of an honest one it is the error login_required, at the redirect URI.
+type Trial struct {
+	Status int
+	// Returns reports whether the browser is sent back to the redirect URI, so that the
+	// provider knows it, and Refused is the error that it comes with.
+	Returns bool
+	Refused *Refusal
+}
+
+// CanTryAuthorization reports whether the provider can be asked to show nothing.
+func (c *Client) CanTryAuthorization() bool {
+	return !c.Parameters.Has("prompt") && c.Parameters.Get("max_age") != "0"
+}
+
+// TryAuthorization makes an authorization request as a browser would.
+func (c *Client) TryAuthorization(ctx context.Context, redirectURI string) (*Trial, error) {
+	login := Login{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), RedirectURI: redirectURI, Demands: c.Demands}
+	address, err := c.AuthorizationURL(ctx, login, url.Values{"prompt": {"none"}})
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, errors.New("authorization_endpoint is not a URL")
+	}
+	request.Header.Set("Accept", "text/html")
+	browser := *c.Discovery.client
+	browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := browser.Do(request)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer response.Body.Close()
+	answer, err := read(response, []string{login.State, login.Nonce, login.Verifier})
+	if err != nil {
+		return nil, err
+	}
+	return trialOf(answer, redirectURI), nil
+}
+
+// trialOf reads the answer to an authorization request. A redirect URI is also in the
+// form of response_mode form_post.
+func trialOf(answer *httpResponse, redirectURI string) *Trial {
+	t := &Trial{Status: answer.status}
+	to := answer.header.Get("Location")
+	switch {
+	case answer.status/100 == 3 && (strings.HasPrefix(to, redirectURI+"?") || strings.HasPrefix(to, redirectURI+"#")):
+		t.Returns = true
+		if u, err := url.Parse(to); err == nil {
+			q := u.Query()
+			t.Refused = NewRefusal(q.Get("error"), q.Get("error_description"), "", answer.secrets...)
+		}
+	case answer.status == http.StatusOK && strings.Contains(html.UnescapeString(string(answer.body)), `action="`+redirectURI+`"`):
+		t.Returns = true
+	}
+	return t
+}
