@@ -204,7 +204,11 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 			t.Parallel()
 			f := newFakeSuite(t)
 			f.odd[tc.module] = tc.behaves
-			to := drive(t, f, "-plan", tc.plan, "-module", tc.module, "-patience", "4s")
+			args := []string{"-plan", tc.plan, "-module", tc.module}
+			if tc.result == waits {
+				args = append(args, "-patience", "5s")
+			}
+			to := drive(t, f, args...)
 			if to.err != nil {
 				t.Fatalf("%v\n%s", to.err, to.out)
 			}

@@ -445,9 +445,10 @@ func (r *fakeRun) sendLogoutToken(w http.ResponseWriter) bool {
 
 func (r *fakeRun) frontchannelPage(w http.ResponseWriter, _ *http.Request) { r.page(w, "OPINIT") }
 
-// page is the suite's, which escapes the frame's address as it should not.
+// page is the suite's, which does not escape the sid in the frame's address, and
+// escapes the address once more than scripts read it.
 func (r *fakeRun) page(w http.ResponseWriter, next string) {
-	frame := r.text("frontchannel_logout_uri") + "?iss=" + url.QueryEscape(r.base+"/") + "&sid=" + url.QueryEscape(fakeSid)
+	frame := r.text("frontchannel_logout_uri") + "?iss=" + url.QueryEscape(r.base+"/") + "&sid=" + fakeSid
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprintf(w, `<!DOCTYPE html><html><body><div id="msgdiv"></div><script>
 	var iframe = document.createElement('iframe');
@@ -461,7 +462,7 @@ func (r *fakeRun) page(w http.ResponseWriter, next string) {
 	fmt.Fprintf(w, `	}
 	iframe.src = '%s';
 	document.body.appendChild(iframe);
-	</script></body></html>`, html.EscapeString(strings.ReplaceAll(frame, "/", `\/`)))
+	</script></body></html>`, html.EscapeString(strings.NewReplacer("/", `\/`, `\`, `\\`).Replace(frame)))
 }
 
 func (r *fakeRun) frontchannelLoaded(w http.ResponseWriter, _ *http.Request) {

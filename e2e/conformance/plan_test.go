@@ -307,3 +307,21 @@ func TestResponsesAreChecked(t *testing.T) {
 		})
 	}
 }
+
+func TestTheFrameOfALogoutIsReadAsABrowserReadsIt(t *testing.T) {
+	for _, tc := range []struct{ name, script, address string }{
+		{"slashes", `https:\/\/rp.localhost\/x?a=b`, "https://rp.localhost/x?a=b"},
+		{"a backslash", `https:\/\/rp.localhost\/x?sid=a\\b`, `https://rp.localhost/x?sid=a\b`},
+		{"a quote", `\'`, `'`},
+		{"what is no escape", `a&amp;b`, `a&amp;b`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if seen := unquote(tc.script); seen != tc.address {
+				t.Errorf("expected %s, seen %s", tc.address, seen)
+			}
+		})
+	}
+	if seen, expected := asQuery(`sid=a;%[1]\ "<é`), `sid=a;%[1]\%20%22%3C%C3%A9`; seen != expected {
+		t.Errorf("query: expected %s, seen %s", expected, seen)
+	}
+}
