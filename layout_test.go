@@ -281,10 +281,10 @@ func TestEveryThreatHasATest(t *testing.T) {
 
 // withParsers are the packages that read what others have written: browsers, programs,
 // providers, directories, proxies, storages, files, the admin API and configurations.
-// Each has a fuzz target.
+// Each has a fuzz target; others may have one, too.
 var withParsers = []string{
 	".", "directory/file", "directory/scim", "internal/accesskey", "internal/address", "internal/adminapi", "internal/authresponse", "internal/authz", "internal/bearer", "internal/caddycel",
-	"internal/callback", "internal/claims", "internal/clusterstore", "internal/compact", "internal/cookie", "internal/cookiescope", "internal/expression", "internal/flow", "internal/handover",
+	"internal/callback", "internal/claims", "internal/clusterstore", "internal/compact", "internal/cookie", "internal/cookiescope", "internal/doctor", "internal/expression", "internal/flow", "internal/handover",
 	"internal/headers", "internal/httpconfig", "internal/identity", "internal/keycommand", "internal/logtext", "internal/navigation", "internal/op", "internal/opconfig", "internal/placeholder",
 	"internal/program", "internal/query", "internal/refresh", "internal/revocation", "internal/seal", "internal/session", "internal/sessionstore", "internal/subrequest", "internal/suggest",
 	"internal/wire", "ruleconfig", "siteconfig", "store/redis", "store/storage",
@@ -324,9 +324,10 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 			checkCorpus(t, filepath.Join(folder, "testdata", "fuzz", name))
 		}
 	}
-	slices.Sort(found)
-	if !slices.Equal(found, withParsers) {
-		t.Errorf("packages with fuzz targets: expected %q, seen %q", withParsers, found)
+	for _, folder := range withParsers {
+		if !slices.Contains(found, folder) {
+			t.Errorf("%s reads what others have written, and has no fuzz target", folder)
+		}
 	}
 }
 
