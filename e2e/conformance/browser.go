@@ -236,9 +236,8 @@ func (b *browser) frontchannel(ctx context.Context, p *page) (next string, err e
 	if source == nil || loaded == nil {
 		return "", errors.New("the suite's page for a front-channel logout has another form than is known")
 	}
-	written := strings.ReplaceAll(source[1], `\/`, `/`)
-	addresses := []string{written}
-	if meant := html.UnescapeString(written); meant != written {
+	addresses := []string{unquote(source[1])}
+	if meant := unquote(html.UnescapeString(source[1])); meant != addresses[0] {
 		addresses = append(addresses, meant)
 	}
 	for _, address := range addresses {
@@ -261,12 +260,33 @@ func (b *browser) frontchannel(ctx context.Context, p *page) (next string, err e
 	return "", nil
 }
 
+var escaped = regexp.MustCompile(`\\(.)`)
+
+// unquote reads the text of a script's string; only characters that stand for
+// themselves are escaped there.
+func unquote(text string) string { return escaped.ReplaceAllString(text, "$1") }
+
+// asQuery escapes what browsers escape in a query: most of what is odd stays.
+func asQuery(query string) string {
+	var b strings.Builder
+	for _, c := range []byte(query) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"#<>'`, c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 // frame loads an address into a frame of the page.
 func (b *browser) frame(ctx context.Context, p *page, address string) (int, error) {
-	to, err := p.resolve(address)
+	before, query, _ := strings.Cut(address, "?")
+	to, err := p.resolve(before)
 	if err != nil {
 		return 0, err
 	}
+	to.RawQuery = asQuery(query)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
 	if err != nil {
 		return 0, err

@@ -28,6 +28,7 @@ type fakeRun struct {
 	module string
 	flaw   string // the module's name here
 	mode   string // the response_mode that must be asked for
+	auth   string // how the client must authenticate
 	client map[string]any
 
 	mu      sync.Mutex
@@ -55,6 +56,9 @@ func newFakeRun(f *fakeSuite, p *fakePlan, module string) *fakeRun {
 	}
 	if strings.Contains(p.name, "formpost") || p.variant["response_mode"] == "form_post" {
 		r.mode = "form_post"
+	}
+	if r.auth = p.variant["client_auth_type"]; r.auth == "" {
+		r.auth = "client_secret_basic"
 	}
 	if odd := f.odd[r.flaw]; odd != "" {
 		r.flaw = odd
@@ -154,7 +158,7 @@ func (r *fakeRun) discovery(w http.ResponseWriter, _ *http.Request) {
 	metadata := map[string]any{
 		"issuer": issuer, "authorization_endpoint": r.base + "/authorize", "token_endpoint": r.base + "/token", "jwks_uri": r.base + "/jwks",
 		"userinfo_endpoint": r.base + "/userinfo", "response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
-		"id_token_signing_alg_values_supported": []string{"RS256", "ES256"}, "token_endpoint_auth_methods_supported": []string{"client_secret_basic"},
+		"id_token_signing_alg_values_supported": []string{"RS256", "ES256"}, "token_endpoint_auth_methods_supported": []string{r.auth},
 	}
 	if strings.Contains(r.flaw, "logout") {
 		metadata["end_session_endpoint"] = r.base + "/end_session_endpoint"
@@ -221,11 +225,8 @@ func (r *fakeRun) respond(w http.ResponseWriter, q *http.Request, to, mode strin
 }
 
 func (r *fakeRun) token(w http.ResponseWriter, q *http.Request) {
-	id, secret, _ := q.BasicAuth()
-	id, _ = url.QueryUnescape(id)
-	secret, _ = url.QueryUnescape(secret)
-	if id != clientID || secret != r.text("client_secret") {
-		r.fault(w, "ValidateClientAuthentication", "the client's name or secret is wrong")
+	if err := r.authenticate(q); err != nil {
+		r.fault(w, "ValidateClientAuthentication", "%s: %v", r.auth, err)
 		return
 	}
 	claims := map[string]any{
@@ -445,9 +446,10 @@ func (r *fakeRun) sendLogoutToken(w http.ResponseWriter) bool {
 
 func (r *fakeRun) frontchannelPage(w http.ResponseWriter, _ *http.Request) { r.page(w, "OPINIT") }
 
-// page is the suite's, which escapes the frame's address as it should not.
+// page is the suite's, which does not escape the sid in the frame's address, and
+// escapes the address once more than scripts read it.
 func (r *fakeRun) page(w http.ResponseWriter, next string) {
-	frame := r.text("frontchannel_logout_uri") + "?iss=" + url.QueryEscape(r.base+"/") + "&sid=" + url.QueryEscape(fakeSid)
+	frame := r.text("frontchannel_logout_uri") + "?iss=" + url.QueryEscape(r.base+"/") + "&sid=" + fakeSid
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprintf(w, `<!DOCTYPE html><html><body><div id="msgdiv"></div><script>
 	var iframe = document.createElement('iframe');
@@ -461,7 +463,7 @@ func (r *fakeRun) page(w http.ResponseWriter, next string) {
 	fmt.Fprintf(w, `	}
 	iframe.src = '%s';
 	document.body.appendChild(iframe);
-	</script></body></html>`, html.EscapeString(strings.ReplaceAll(frame, "/", `\/`)))
+	</script></body></html>`, html.EscapeString(strings.NewReplacer("/", `\/`, `\`, `\\`).Replace(frame)))
 }
 
 func (r *fakeRun) frontchannelLoaded(w http.ResponseWriter, _ *http.Request) {

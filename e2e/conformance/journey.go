@@ -31,6 +31,7 @@ type step func(context.Context, *attempt) error
 
 var (
 	errLate = errors.New("not in time")
+	errOver = errors.New("the module has ended before it asked for anything")
 )
 
 const (
@@ -113,9 +114,15 @@ func openListed(ctx context.Context, a *attempt) error {
 func openTheListed(ctx context.Context, a *attempt) error {
 	var pages []string
 	err := eventually(ctx, a.limit, a.suite.poll, func() (bool, error) {
-		all, err := a.suite.listed(ctx, a.instance.ID)
-		pages = all
-		return len(all) > 0, err
+		var err error
+		if pages, err = a.suite.listed(ctx, a.instance.ID); err != nil || len(pages) > 0 {
+			return true, err
+		}
+		now, err := a.suite.info(ctx, a.instance.ID)
+		if err == nil && now.ended() {
+			err = errOver
+		}
+		return false, err
 	})
 	if err != nil {
 		return fmt.Errorf("the suite lists no page to open: %w", err)

@@ -119,6 +119,7 @@ func (d *driver) attempt(ctx context.Context, p plan, m module, planID string, c
 		if own != nil {
 			o.own = own.Error()
 		}
+		began = !errors.Is(own, errOver)
 	}
 	o, err = d.judge(ctx, m, i, o)
 	return o, began, err

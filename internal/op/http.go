@@ -74,6 +74,9 @@ func withoutQuery(u *url.URL) string {
 // limitedTransport limits what is read of each answer, after decompression, and has the
 // guard judge where requests go.
 type limitedTransport struct {
+	// observe sends a request by a function, and notes how that goes; nil for nothing.
+	observe func(*http.Request, func(*http.Request) (*http.Response, error)) (*http.Response, error)
+
 	guard   *guard
 	proxy   func(*http.Request) (*url.URL, error)
 	tls     func() *tls.Config
@@ -113,6 +116,13 @@ func (t *transports) closeIdle() {
 }
 
 func (b *limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if b.observe == nil {
+		return b.send(request)
+	}
+	return b.observe(request, b.send)
+}
+
+func (b *limitedTransport) send(request *http.Request) (*http.Response, error) {
 	transport, err := b.choose(request)
 	if err != nil {
 		return nil, err
@@ -199,14 +209,19 @@ func getDocument(client *http.Client, request *http.Request) (*httpResponse, err
 		return answer, nil
 	}
 	refused := answer.because(fmt.Errorf("get %s: status %d", withoutQuery(request.URL), answer.status))
-	switch answer.status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return nil, refused
-	}
-	if answer.status/100 == 4 {
+	if answer.status/100 == 4 && !isOutage(answer.status) {
 		return nil, &SettingsError{refused}
 	}
 	return nil, refused
+}
+
+// isOutage reports whether a status says that the same request may work later.
+func isOutage(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return status/100 == 5
 }
 
 // read reads an answer to a request with these secrets.

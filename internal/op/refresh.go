@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -145,7 +144,7 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string) (Tokens, erro
 		ClientID: c.ClientID,
 		Endpoint: oauth2.Endpoint{TokenURL: metadata.Endpoints.Token, AuthStyle: oauth2.AuthStyleInParams},
 	}
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, httpClient)
+	ctx = context.WithValue(callRefresh.with(ctx, c.Provider), oauth2.HTTPClient, httpClient)
 	if _, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token(); err != nil {
 		return Tokens{}, refreshError(err, method)
 	}
@@ -169,7 +168,7 @@ func refreshError(err error, method string) error {
 	// A server in trouble, or something in front of it, may say anything. Any
 	// other answer with this code is the provider's word, whatever its status and
 	// its label.
-	down := refused.Status == http.StatusTooManyRequests || refused.Status/100 == 5
+	down := isOutage(refused.Status)
 	failed := &RefreshError{
 		Over: !down && refused.Code == "invalid_grant", Down: down, RetryAfter: refused.RetryAfter,
 		Err: fmt.Errorf("the token endpoint answered with the %w", refused),
