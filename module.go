@@ -198,15 +198,15 @@ type Handler struct {
 	// Serves the endpoint `check` for other proxies, which ask it whether requests
 	// may pass. Default: it is not served.
 	Check *siteconfig.Check `json:"check,omitempty"`
-	// How programs are let in, which have no browser to sign in with. Default: they are
-	// not.
+
+	// How programs, which have no browser, are let in. Default: they are not.
 	Application *siteconfig.Application `json:"application,omitempty"`
 
 	// Serves a JSON document about the session to scripts. Default: there is none.
 	SessionEndpoint *siteconfig.SessionEndpoint `json:"session_endpoint,omitempty"`
 
 	// Whether the fragment of an address, the part after `#`, survives a login. A page
-	// with a script is then in the place of the redirect to the provider. Default:
+	// with a script then takes the place of the redirect to the provider. Default:
 	// false.
 	KeepFragment *bool `json:"keep_fragment,omitempty"`
 

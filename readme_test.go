@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/jsondoc"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis" // which some of the Caddyfiles need
@@ -332,6 +333,45 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
 			if name != "" && !regexp.MustCompile(`\b`+name+`\b`).MatchString(all[filepath.Join("docs", "json.md")]) {
 				t.Errorf("docs/json.md: the field %s of %s is missing", name, of.Name())
+			}
+		}
+	}
+}
+
+// TestTheJSONReferenceNamesOptionsThatExist: each field of docs/json.md is an option of
+// the block that the Caddyfile parsers have for its type, or the page says what a
+// Caddyfile has instead, and no option of a block is left out.
+func TestTheJSONReferenceNamesOptionsThatExist(t *testing.T) {
+	t.Parallel()
+	blocks := map[string][]string{}
+	for of, place := range map[string]string{
+		"..ProviderConfig": "of a provider", "..SessionConfig": "of session", "..CookieConfig": "of session { cookie { … } }", "..ProviderTLSConfig": "of a provider's tls", "..Handler": "of a site",
+		"ruleconfig.Profile": "of a profile", "siteconfig.Upstream": "of upstream", "siteconfig.Application": "of application",
+		"siteconfig.SessionEndpoint": "of session_endpoint", "siteconfig.Check": "of check",
+	} {
+		for _, block := range oidcrp.Blocks {
+			if block.Place == place {
+				blocks[of] = block.Options
+			}
+		}
+		if blocks[of] == nil {
+			t.Errorf("no block of a Caddyfile has the place %q", place)
+		}
+	}
+	for of, options := range blocks {
+		fields, err := jsondoc.OptionsOf(".", of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, option := range options {
+			_, ofProvider := oidcrp.ProviderOptions[option] // which may be in a site
+			if !slices.Contains(fields, option) && (of != "..Handler" || !ofProvider) {
+				t.Errorf("%s: no field is the option %s", of, option)
+			}
+		}
+		for _, field := range fields {
+			if !slices.Contains(options, field) {
+				t.Errorf("%s: a Caddyfile has no option %s; say in internal/jsondoc/sections.go what it has instead", of, field)
 			}
 		}
 	}

@@ -21,7 +21,7 @@ import (
 
 func init() { caddy.RegisterModule(File{}) }
 
-// File knows the users that a file names: one name a line, or CSV with a header
+// File knows the users that a file names: one name per line, or CSV with a header
 // that has the column `userName` and may have the column `active`. The file is
 // read again within seconds when it changes. A line that cannot be read counts as
 // absent. If the file cannot be read any more, its last content counts for an

@@ -51,8 +51,9 @@ type SCIM struct {
 	// read again at each use. Default: none.
 	Token string `json:"token,omitempty"`
 
-	// How long the server's answer counts: so much later a user who is removed there
-	// is signed out here. That there is no such user counts for 30 seconds at most.
+	// How long the server's answer counts. A user who is removed there is signed out
+	// here at most this much later. An answer that there is no such user counts for
+	// 30 seconds at most.
 	// Default: `5m`.
 	Cache caddy.Duration `json:"cache,omitempty"`
 
@@ -60,12 +61,11 @@ type SCIM struct {
 	// the user is known. After that, requests of the user get 503. Default: `1h`.
 	Grace *caddy.Duration `json:"grace,omitempty"`
 
-	// Whether ASCII letters in names have no case. Default: names are compared byte
-	// for byte.
+	// Whether to ignore the case of ASCII letters in names. Default: false.
 	IgnoreCase bool `json:"ignore_case,omitempty"`
 
-	// Files with certificates of authorities that may have signed the server's, as
-	// PEM. They are read again when they change. Default: the system's authorities.
+	// PEM files of the certificate authorities to trust. They are read again when
+	// they change. Default: the system's authorities.
 	CA []string `json:"ca,omitempty"`
 
 	// The ids of the providers whose users the directory is for. Default: the

@@ -16,13 +16,13 @@ import (
 
 func init() { caddy.RegisterModule(Memory{}) }
 
-// Memory keeps sessions in the memory of this process, shared by all sites that
-// say so. They survive reloads of the configuration, but no restart, and other
+// Memory keeps sessions in the memory of this process, shared by all sites that use
+// this store. They survive reloads of the configuration, but not restarts, and other
 // nodes do not have them.
 type Memory struct {
 	// How many records are kept at most: one for each session, and a small one
-	// for each logout. Beyond it those that expire first go. A usual session
-	// takes about 1 KB. Sites share the memory, and the largest number counts.
+	// for each logout. Beyond that, those that expire first are dropped. A usual
+	// session takes about 1 KB. Sites share the memory, and the largest number counts.
 	// Default: `1000000`.
 	MaxRecords int `json:"max_records,omitempty"`
 

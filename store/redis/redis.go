@@ -40,20 +40,20 @@ import (
 
 func init() { caddy.RegisterModule(new(Store)) }
 
-// Store keeps sessions in Redis or Valkey. One of url, addresses and sentinel
+// Store keeps sessions in Redis or Valkey. One of `url`, `addresses` and `sentinel`
 // says where the server is. All nodes of a site that name the same server,
 // database and prefix share their sessions.
 //
-// Texts may hold placeholders like {env.NAME} and {file./path}.
+// Texts may hold placeholders such as `{env.NAME}` and `{file./path}`.
 type Store struct {
-	// The server's address: redis://, rediss:// (with TLS), valkey://,
-	// valkeys://, or unix:// with the path of a socket. It may hold a user name
-	// and a password, percent-encoded, and ends with the number of the database,
-	// as in redis://127.0.0.1:6379/1 or unix:///run/redis.sock?db=1.
+	// The server's address: `redis://`, `rediss://` (with TLS), `valkey://`,
+	// `valkeys://`, or `unix://` with the path of a socket. It may hold a user name
+	// and a password, percent-encoded, and may end with the number of the database,
+	// as in `redis://127.0.0.1:6379/1` or `unix:///run/redis.sock?db=1`.
 	URL string `json:"url,omitempty"`
 
-	// Servers as host:port instead of a URL; the default port is 6379. More
-	// than one are nodes of a cluster.
+	// Servers as `host:port`, instead of a URL. The default port is 6379. Several
+	// servers are nodes of a cluster.
 	Addresses []string `json:"addresses,omitempty"`
 
 	// The Sentinels that know the server, instead of a URL.
@@ -63,7 +63,7 @@ type Store struct {
 	// cluster has no databases.
 	Cluster bool `json:"cluster,omitempty"`
 
-	// The user at the server. Default: the server's user «default».
+	// The user at the server. Default: the server's user `default`.
 	Username string `json:"username,omitempty"`
 
 	// The user's password. Default: none.
@@ -72,45 +72,44 @@ type Store struct {
 	// The number of the database. Default: 0.
 	Database int `json:"database,omitempty"`
 
-	// How TLS is spoken, to Sentinels as well. Default: as browsers do where
-	// the URL is one with TLS, otherwise not at all.
+	// TLS settings, for Sentinels as well. Default: TLS with the system's
+	// authorities if the URL has `rediss` or `valkeys`, otherwise no TLS.
 	TLS *TLS `json:"tls,omitempty"`
 
-	// What the names of all keys begin with. Default: oidc_rp:
+	// What the names of all keys begin with. Default: `oidc_rp:`.
 	Prefix string `json:"prefix,omitempty"`
 
-	// How long an answer may take, from 50ms to 10s. Default: 500ms.
+	// How long a response may take, from `50ms` to `10s`. Default: `500ms`.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	*link   `json:"-"`
 	release func() error
 }
 
-// Sentinel is a server that Sentinels look after.
+// Sentinel is a server that Sentinels know.
 type Sentinel struct {
-	// The name that the Sentinels have for it.
+	// The name by which the Sentinels know the server.
 	Master string `json:"master,omitempty"`
 
-	// Sentinels as host:port; the default port is 26379.
+	// Sentinels as `host:port`. The default port is 26379.
 	Addresses []string `json:"addresses,omitempty"`
 
-	// The user at the Sentinels. Default: their user «default».
+	// The user at the Sentinels. Default: their user `default`.
 	Username string `json:"username,omitempty"`
 
 	// The password at the Sentinels. Default: none.
 	Password string `json:"password,omitempty"`
 }
 
-// TLS is how TLS is spoken to the server.
+// TLS configures TLS to the server.
 type TLS struct {
-	// Files of certificates, in PEM, one of which must have signed the
-	// server's. Default: those of the system.
+	// PEM files of the certificate authorities to trust. Default: the system's.
 	CA []string `json:"ca,omitempty"`
 
-	// The file of our own certificate, in PEM. Default: none.
+	// PEM file of a client certificate to present. Default: none.
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
-	// The file of its key, in PEM.
+	// PEM file of the client certificate's private key.
 	ClientKey string `json:"client_key,omitempty"`
 
 	// The name in the server's certificate. Default: the host of its address.

@@ -26,14 +26,14 @@ const defaultTimeout = 5 * time.Second
 
 // Storage keeps sessions in one of Caddy's storages: in files by default, and
 // shared by all nodes that have the same one configured. They survive restarts.
-// A busy session costs one look for each node and two seconds; changes by other
-// nodes are seen within as long.
+// Each node reads a busy session about every two seconds, and sees changes by other
+// nodes within that time.
 type Storage struct {
 	// Where sessions are kept. Default: the storage that is configured for all
 	// of Caddy.
 	StorageRaw json.RawMessage `json:"storage,omitempty" caddy:"namespace=caddy.storage inline_key=module"`
 
-	// How long the storage may take for an answer. Default: `5s`.
+	// How long the storage may take to respond. Default: `5s`.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	logger  *zap.Logger
