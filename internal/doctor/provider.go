@@ -123,7 +123,7 @@ func (e *Examination) checkKeys(i *op.Inspection, c *op.Client) {
 	case bySecret:
 		e.ok(name, "the client secret, for "+strings.Join(accepted, ", "))
 	default:
-		e.fail(name, fmt.Sprintf("none of %s is for %s, which ID tokens are accepted with", count(len(i.Keys), "key"), strings.Join(accepted, ", ")),
+		e.fail(name, fmt.Sprintf("the provider has no key for %s, which ID tokens have to be signed with", strings.Join(accepted, ", ")),
 			"Name the algorithm of the provider's keys with id_token_algs.")
 	}
 	for _, key := range i.Skipped {

@@ -33,7 +33,9 @@ func (s *Subject) try(ctx context.Context, m *op.Metadata) []Check {
 func (s *Subject) tryRedirectURIs(ctx context.Context) (all []Check) {
 	for _, uri := range s.RedirectURIs {
 		for _, c := range s.tryRedirectURI(ctx, uri) {
-			n := slices.IndexFunc(all, func(other Check) bool { return other.Name == c.Name && other.Status == c.Status && other.Message == c.Message })
+			n := slices.IndexFunc(all, func(other Check) bool {
+				return other.Name == c.Name && other.Status == c.Status && other.Message == c.Message
+			})
 			if n < 0 {
 				all = append(all, c)
 			} else {
