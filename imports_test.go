@@ -32,7 +32,6 @@ var directRequirements = []string{
 	"github.com/go-jose/go-jose/v4",
 	"github.com/hashicorp/golang-lru/v2",
 	"github.com/klauspost/compress",
-	"github.com/prometheus/client_golang",
 	"github.com/spf13/cobra",
 	"github.com/valkey-io/valkey-go",
 	"go.uber.org/zap",

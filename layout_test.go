@@ -1,6 +1,7 @@
 package oidcrp_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -184,29 +185,96 @@ func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	}
 }
 
-// TestDocumentsNameTestsThatExist: docs/security.md says which tests hold what it
-// promises.
-func TestDocumentsNameTestsThatExist(t *testing.T) {
-	t.Parallel()
-	var tests strings.Builder
-	err := filepath.WalkDir(".", func(name string, _ fs.DirEntry, err error) error {
+// testFunctions returns the tests of this repository with their comments, by name.
+func testFunctions(t *testing.T) map[string]string {
+	t.Helper()
+	function := regexp.MustCompile(`(?m)((?:^//.*\n)*)^func ((?:Test|Fuzz)\w+)\(`)
+	comments := make(map[string]string)
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && entry.Name() == "node_modules" {
+			return filepath.SkipDir
+		}
 		if err != nil || !strings.HasSuffix(name, "_test.go") {
 			return err
 		}
 		text, err := os.ReadFile(name)
-		tests.Write(text)
+		for _, m := range function.FindAllStringSubmatch(string(text), -1) {
+			comments[m[2]] += m[1]
+		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(documents(t)[filepath.Join("docs", "security.md")], -1)
-	if len(named) == 0 {
-		t.Error("docs/security.md names no test")
+	return comments
+}
+
+// TestDocumentsNameTestsThatExist: docs/security.md and docs/faults.md say which tests
+// hold what they promise.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	tests, pages := testFunctions(t), documents(t)
+	for _, page := range []string{"security.md", "faults.md"} {
+		named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(pages[filepath.Join("docs", page)], -1)
+		if len(named) == 0 {
+			t.Errorf("docs/%s names no test", page)
+		}
+		for _, m := range named {
+			if _, ok := tests[m[1]]; !ok {
+				t.Errorf("docs/%s names %s, which does not exist (any more)", page, m[1])
+			}
+		}
 	}
-	for _, m := range named {
-		if !strings.Contains(tests.String(), "\nfunc "+m[1]+"(") {
-			t.Errorf("docs/security.md names %s, which does not exist (any more)", m[1])
+}
+
+// faults is how many docs/faults.md has.
+const faults = 54
+
+// TestDocumentsHaveEveryFault: each fault has its row in docs/faults.md, and one of the
+// tests that the row names is about it by its comment.
+func TestDocumentsHaveEveryFault(t *testing.T) {
+	t.Parallel()
+	tests := testFunctions(t)
+	rows := regexp.MustCompile(`(?m)^\| F(\d\d) \|.*$`).FindAllStringSubmatch(documents(t)[filepath.Join("docs", "faults.md")], -1)
+	if len(rows) != faults {
+		t.Errorf("docs/faults.md: expected %d rows, seen %d", faults, len(rows))
+	}
+	for i, row := range rows {
+		number := fmt.Sprintf("%02d", i+1)
+		if row[1] != number {
+			t.Errorf("docs/faults.md: expected the row F%s, seen F%s", number, row[1])
+		}
+		held := false
+		for _, m := range regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(row[0], -1) {
+			held = held || regexp.MustCompile(`\bX`+number+`\b`).MatchString(tests[m[1]])
+		}
+		if !held {
+			t.Errorf("docs/faults.md: expected the row F%s to name a test with X%s in its comment, seen none", number, number)
+		}
+	}
+}
+
+// TestEveryThreatHasATest: the threat model has attackers, and each row of their tables
+// says what holds and ends with the tests that show it.
+func TestEveryThreatHasATest(t *testing.T) {
+	t.Parallel()
+	_, threats, _ := strings.Cut(documents(t)[filepath.Join("docs", "security.md")], "\n## Threats\n")
+	threats, _, _ = strings.Cut(threats, "\n## ")
+	attackers := strings.Split(threats, "\n### ")[1:]
+	if len(attackers) < 8 {
+		t.Errorf("docs/security.md: expected at least 8 attackers, seen %d", len(attackers))
+	}
+	for _, attacker := range attackers {
+		name, table, _ := strings.Cut(attacker, "\n")
+		_, rows, found := strings.Cut(table, "| --- | --- | --- |\n")
+		if !found {
+			t.Errorf("docs/security.md: %s has no table of three columns", name)
+		}
+		for row := range strings.Lines(strings.TrimSpace(rows)) {
+			cells := strings.Split(strings.Trim(strings.TrimSpace(row), "|"), " | ")
+			if len(cells) != 3 || !regexp.MustCompile("^ ?`(Test|Fuzz)").MatchString(cells[2]) {
+				t.Errorf("docs/security.md: %s: expected an attack, what holds, and tests, seen %q", name, row)
+			}
 		}
 	}
 }

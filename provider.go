@@ -18,7 +18,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
@@ -63,7 +62,6 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	if err != nil {
 		return nil, err
 	}
-	*release = append(*release, observe.UseProvider(id))
 	client, err := resolved.NewClient(discovery.Discovery, func() op.OwnKeys { return own.Get().OwnKeys }, now)
 	if err != nil {
 		return nil, err
@@ -108,7 +106,6 @@ func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, logger *zap.Logg
 	if err != nil {
 		return nil, err
 	}
-	*release = append(*release, observe.UseProvider(jwt.ID))
 	client, err := resolved.NewClient(discovery.Discovery, nil, now)
 	if err != nil {
 		return nil, err

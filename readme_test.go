@@ -63,9 +63,39 @@ func TestEveryCaddyfileInTheDocumentsWorks(t *testing.T) {
 			t.Errorf("%s: only %d Caddyfiles found", name, len(blocks))
 		}
 		for _, block := range blocks {
-			checkCaddyfile(t, name, strings.ReplaceAll(block[1], documentsFolder, files))
+			checkCaddyfile(t, name, strings.NewReplacer(documentsFolder, files, credentialsFolder, files).Replace(block[1]))
 		}
 	}
+	for name, text := range deployedCaddyfiles(t) {
+		checkCaddyfile(t, name, text)
+	}
+}
+
+// deployedCaddyfiles are those of the folder deploy, by name.
+func deployedCaddyfiles(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join("deploy", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil && !strings.HasSuffix(name, "systemd") {
+			t.Fatal(err)
+		}
+		if filepath.Base(name) == "Caddyfile" {
+			all[name] = string(text)
+		}
+		if _, data, is := strings.Cut(string(text), "\n  Caddyfile: |\n"); is {
+			data, _, _ = strings.Cut(data, "\n---\n")
+			all[name] = strings.TrimPrefix(strings.ReplaceAll("\n"+data+"\n", "\n    ", "\n"), "\n")
+		}
+	}
+	if len(all) != 2 {
+		t.Errorf("deploy: expected two Caddyfiles, seen %d", len(all))
+	}
+	return all
 }
 
 // setDocumentedVariables sets the environment that the documents assume.
@@ -76,10 +106,15 @@ func setDocumentedVariables(t *testing.T) {
 		t.Setenv(name+"_CLIENT_SECRET", "a secret of the test")
 	}
 	t.Setenv("SESSION_SECRET", strings.Repeat("a secret of the test ", 2))
+	t.Setenv("REDIS_PASSWORD", "a secret of the test")
 }
 
-// documentsFolder is where the documents' Caddyfiles read keys and templates.
-const documentsFolder = "/etc/caddy/oidc"
+// Where the documents' Caddyfiles read keys and templates, and what systemd hands
+// to Caddy.
+const (
+	documentsFolder   = "/etc/caddy/oidc"
+	credentialsFolder = "/run/credentials/caddy.service"
+)
 
 // documentedFiles is a folder to take its place.
 func documentedFiles(t *testing.T) string {
@@ -92,8 +127,10 @@ func documentedFiles(t *testing.T) string {
 	if err := os.WriteFile(filepath.Join(folder, "keys.json"), keys, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, "secret"), []byte("a secret of the test\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"secret": "a secret of the test\n", "oidc-client-id": "an id\n", "oidc-client-secret": "a secret\n"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return filepath.ToSlash(folder)
 }

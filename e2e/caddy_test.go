@@ -24,6 +24,7 @@ type node struct {
 	env      []string
 	file     string // the Caddyfile it runs with
 	level    string // of its log; default DEBUG
+	shell    string // a line of sh that ends in exec "$0" "$@", to start it by
 	process  *process
 	logs     []*logBuffer // of every process this node has been
 	balances bool         // it is no site: Caddy's logs of what it passes on show that
@@ -62,7 +63,11 @@ func (n *node) caddyfile(global, sites string) string {
 func (n *node) start(caddyfile string) {
 	n.t.Helper()
 	n.write(caddyfile)
-	n.process = spawn(n.t, "caddy", n.env, n.program.path(n.t), "run", "--config", n.file, "--adapter", "caddyfile")
+	command := []string{n.program.path(n.t), "run", "--config", n.file, "--adapter", "caddyfile"}
+	if n.shell != "" {
+		command = append([]string{"/bin/sh", "-c", n.shell}, command...)
+	}
+	n.process = spawn(n.t, "caddy", n.env, command[0], command[1:]...)
 	n.logs = append(n.logs, n.process.log)
 	eventually(n.t, 30*time.Second, "Caddy serves", func() bool {
 		if !n.process.running() {

@@ -64,6 +64,7 @@ func (b *browser) endsSignedIn(callback, path string, spent bool) {
 }
 
 // Caddy is killed in the middle of a login, and started again.
+// Fault X41.
 func TestACallbackSurvivesAKill(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w, g, s := gated(t, kind, site{options: "userinfo always"})

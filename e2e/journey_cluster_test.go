@@ -11,6 +11,7 @@ import (
 )
 
 // What people do on three nodes behind a balancer without stickiness.
+// Fault X43.
 func TestThreeNodesAreOneSite(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind clusterKind) {
 		c := startCluster(t, kind, site{client: "rp-bcl"})

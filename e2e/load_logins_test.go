@@ -87,6 +87,7 @@ func TestASlowProviderHoldsUpOnlyItsLogins(t *testing.T) {
 
 // Ten thousand browsers begin a login, of which nothing is kept here. Those
 // that go on are all signed in, and nothing is left of that either.
+// Fault X47.
 func TestTenThousandLoginsAreOpen(t *testing.T) {
 	const people = 10_000
 	finish := few(2000, people)

@@ -88,6 +88,7 @@ type spoiltConfig struct{ name, contentType, config, word string }
 
 // Many reloads, some of which fail, while people are signed in, sign in and
 // pass by. A site without the guard beside it shows what Caddy alone does.
+// Fault X36.
 func TestAStormOfReloadsLosesNothing(t *testing.T) {
 	reloads, every, rate := few(30, 100), 100*time.Millisecond, few(300, 1000)
 	eachStore(t, func(t *testing.T, w *world, s site) {

@@ -35,6 +35,7 @@ var lostUserinfo = map[string]func(*oidctest.Fault){
 }
 
 // Fault C6, report F3: what only headers want must not keep people out.
+// Fault X07.
 func TestUserinfoThatFailsKeepsOutOnlyThoseWhoseNameItHas(t *testing.T) {
 	t.Parallel()
 	for name, fault := range lostUserinfo {

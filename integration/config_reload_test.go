@@ -13,6 +13,7 @@ import (
 
 // TestReloadKeepsLoginsSessionsAndKnowledge provisions a second configuration
 // over the same storage before the first is given back, as a reload does.
+// Fault X35.
 func TestReloadKeepsLoginsSessionsAndKnowledge(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -47,6 +48,7 @@ http://rp.test {
 
 // TestRejectedConfigurationChangesNothing: what a configuration takes before it
 // fails is given back, and nothing else is.
+// Fault X37.
 func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -78,4 +80,31 @@ http://rp.test {
 	provisioning.Unlock()
 	failsWith(required{t}, "the error", err, "pages")
 	check(t, b.get("/again"), "after another configuration was rejected").status(http.StatusOK)
+}
+
+// Fault X51. Each configuration has metrics of its own: a reload registers them again, and
+// the one before gives nothing back that the next one needs.
+func TestMetricsAreRegisteredByEachReload(t *testing.T) {
+	t.Parallel()
+	op, storage := newOP(t), storageDir(t)
+	site := `
+http://rp.test {
+	` + protectedBy(op) + `
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
+`
+	var before *harness
+	for range 3 {
+		now := newHarnessAt(t, storage, site, "metrics")
+		if before != nil {
+			before.cleanUp()
+		}
+		now.signsIn()
+		families, err := now.ctx.GetMetricsRegistry().Gather()
+		succeeds(t, "the metrics", err)
+		differs(t, "the number of metrics", len(families), 0)
+		before = now
+	}
 }

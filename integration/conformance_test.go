@@ -79,6 +79,7 @@ func verdict(row oidctest.Row) oidctest.Verdict {
 
 // TestEveryLieOfAProviderEndsAsTheTablesDemand walks through a login for each
 // row of the conformance tables, at a private and at a public site.
+// Faults X16 and X27.
 func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 	t.Parallel()
 	for _, row := range oidctest.Rows() {

@@ -188,6 +188,7 @@ http://other.test {
 	equal(t, "the number of requests at the application", r.upstream.count(), 0)
 }
 
+// Fault X20.
 func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

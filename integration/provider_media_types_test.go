@@ -10,6 +10,7 @@ import (
 
 // Fault E3, report P3: every answer of the back channel is read by what it is,
 // under any label and behind a byte order mark.
+// Fault X21.
 func TestAnswersAreReadUnderEveryLabel(t *testing.T) {
 	t.Parallel()
 	for _, label := range []string{

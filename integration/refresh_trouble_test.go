@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
+// Fault X08.
 func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 	t.Parallel()
 	for name, down := range map[string]func(*refreshOP){

@@ -108,6 +108,7 @@ func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
 
 // TestARemovedProviderTakesItsSessionsWithIt, remembered or not; those of
 // another one stay.
+// Fault X40.
 func TestARemovedProviderTakesItsSessionsWithIt(t *testing.T) {
 	t.Parallel()
 	forBackends(t, kinds, func(t *testing.T, k backend) {

@@ -135,6 +135,7 @@ http://rp.test {
 	}
 }
 
+// Fault X54.
 func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -204,6 +205,7 @@ oidc_rp {
 	contains(t, "the log", logs, "or raise max_chunks (4 at most)")
 }
 
+// Fault X38.
 func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)

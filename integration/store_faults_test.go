@@ -56,6 +56,7 @@ end_session off
 
 // TestAStoreThatIsDownAtTheStart: what is private is closed, what is public is
 // open, no login begins, and the log does not grow with the requests.
+// Fault X28.
 func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 1, publicSite, "")
@@ -176,6 +177,7 @@ func TestAStoreThatAnswersNonsenseIsNoLeave(t *testing.T) {
 }
 
 // TestAStoreThatHangsDelaysRequestsLittle behind its breaker.
+// Fault X31.
 func TestAStoreThatHangsDelaysRequestsLittle(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 0, publicSite, "")
@@ -283,6 +285,7 @@ func TestABackchannelLogoutThatCannotBeKeptComesAgain(t *testing.T) {
 }
 
 // TestAStoreThatLosesEverything signs everybody out once, and no more.
+// Fault X29.
 func TestAStoreThatLosesEverything(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 2, publicSite, "")

@@ -55,7 +55,6 @@ func (in *Instance) outageDue() bool {
 
 // audit writes an audit line about an event that a request brought about.
 func (in *Instance) audit(ctx context.Context, e audit.Event, more ...slog.Attr) {
-	countAudited(&e)
 	if !in.Logger.Enabled(ctx, e.Level) {
 		return
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -85,7 +84,6 @@ func (l *login) begin() *Failure {
 	if l.forSite && t.Return != l.returnTo {
 		return l.refuse(errorcode.BadRequest, handover.ErrSize)
 	}
-	observe.LoginStarts.With(p.ID).Inc()
 	l.OnLogin(p.ID, s.Origin.String(), t.RedirectURI)
 	l.expireOldest(s, ring)
 	c := s.Cookie(name, value, "/", int(session.TransactionLifetime.Seconds()))

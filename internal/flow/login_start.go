@@ -147,14 +147,12 @@ func (l *login) beginVisibly() error {
 func (l *login) beginForPage() error {
 	l.returnTo, l.keeps, l.status = l.returnToPage(l.Scope()), true, http.StatusUnauthorized
 	if f := l.rejectsCookies(); f != nil {
-		countLoginFailure(f)
 		return l.respondForbidden(f)
 	}
 	f := l.begin()
 	if f == nil {
 		return nil
 	}
-	countLoginFailure(f)
 	var unavailable *op.UnavailableError
 	if errors.As(f.Cause, &unavailable) {
 		f.RetryAfter = unavailable.RetryAfter

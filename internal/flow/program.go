@@ -78,9 +78,7 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	if c.Scheme == program.Basic && x.isFromBrowser() {
 		return true, credentialFailure(http.StatusForbidden, errorcode.Forbidden, errorcode.ErrBasicInBrowser)
 	}
-	failed = x.adoptProgram(&c)
-	countProgram(&c, failed)
-	return true, failed
+	return true, x.adoptProgram(&c)
 }
 
 // WithholdCredential takes a credential of ours out of the header of a request that is

@@ -36,23 +36,6 @@ func (in *Instance) endOfGrace(s *session.Session) time.Time {
 
 // call makes the one call at the provider that brings a session up to date.
 func (f *refreshFlow) call(ctx context.Context, old session.Session) (refresh.Result, error) {
-	got, err := f.update(ctx, old)
-	var outage *refresh.OutageError
-	switch {
-	case got.Ended:
-		countRefresh(f.provider, "ended")
-	case err == nil:
-		countRefresh(f.provider, success)
-	case errors.As(err, &outage):
-		countRefresh(f.provider, "unavailable")
-	default:
-		countRefresh(f.provider, failed)
-	}
-	return got, err
-}
-
-// update does that.
-func (f *refreshFlow) update(ctx context.Context, old session.Session) (refresh.Result, error) {
 	if alive, err := f.Sessions.Valid(ctx, f.loaded); err != nil {
 		return refresh.Result{}, err
 	} else if !alive {

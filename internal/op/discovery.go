@@ -25,6 +25,8 @@ const (
 	metadataAge = time.Hour
 	firstPause  = time.Second
 	longPause   = 10 * time.Second
+	// longestAfter is the longest pause that a provider can ask for with Retry-After.
+	longestAfter = time.Minute
 )
 
 // DiscoveryConfig is all that shapes a Remote, so that two with the same
@@ -130,7 +132,8 @@ func (c *DiscoveryConfig) static() bool {
 // is, or where that is an hour old. Any number of callers share one request,
 // which does not end with the first of them. When the provider does not answer
 // the last good metadata serves for a day, also that of an earlier process; without any the error is Unavailable, and
-// further attempts wait, at first a second, never more than ten.
+// further attempts wait, at first a second, never more than ten, unless the provider
+// asks for more.
 func (r *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	if known, err, settled := r.known(); settled {
 		return known, err
@@ -156,7 +159,7 @@ func (r *Discovery) known() (m *Metadata, err error, settled bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.config.Now()
-	waiting := now.Before(r.next)
+	waiting := isPausing(now, r.next)
 	switch {
 	case r.metadata != nil && now.Sub(r.fetched) < metadataAge:
 		return r.metadata, nil, true
@@ -168,6 +171,16 @@ func (r *Discovery) known() (m *Metadata, err error, settled bool) {
 	}
 	return nil, nil, false
 }
+
+// isPausing reports whether no attempt is to be made before next. A clock that was set
+// back ends the pause.
+func isPausing(now, next time.Time) bool {
+	return now.Before(next) && next.Sub(now) <= longestAfter
+}
+
+// pauseFor returns for how long the provider wants to be left alone after an error, as
+// far as that is heeded.
+func pauseFor(err error) time.Duration { return min(RetryAfter(err), longestAfter) }
 
 // usable reports whether the last good metadata may serve while the provider does
 // not answer. The caller holds the mutex.
@@ -187,7 +200,7 @@ func (r *Discovery) discover() (*Metadata, error) {
 	if err != nil {
 		// A random part of the pause keeps many instances from asking at once.
 		pause := min(longPause, firstPause<<min(r.failures, 8))
-		pause = pause/2 + rand.N(pause/2)
+		pause = max(pause/2+rand.N(pause/2), pauseFor(err))
 		r.failures++
 		r.err, r.next = err, now.Add(pause)
 		if old != nil && (r.metadata == nil || oldFrom.After(r.good)) { // another instance may have seen later ones

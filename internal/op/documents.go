@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -182,10 +183,11 @@ func (s *shelf) load() *kept {
 }
 
 // stale gives notice, at most once in noticeEvery, that something fetched then is used because the
-// provider does not answer.
+// provider does not answer. A short outage is no news; an answer that cannot be right is.
 func (s *shelf) stale(fetched time.Time, err error, loaded bool) {
 	now := s.now()
-	if !loaded && now.Sub(fetched) < stillNew {
+	var settings *SettingsError
+	if !loaded && now.Sub(fetched) < stillNew && !errors.As(err, &settings) {
 		return
 	}
 	s.tellMu.Lock()

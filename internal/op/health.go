@@ -64,14 +64,6 @@ func (r *Discovery) Health() (Health, *Metadata) {
 	return health, r.metadata
 }
 
-// Answers reports whether the provider answered when it was asked last for its metadata
-// and its keys. Before it was asked, that is not known.
-func (r *Discovery) Answers() (answers, known bool) {
-	metadata, _ := r.Health()
-	keys, _ := r.KeysHealth()
-	return metadata.State != Failing && keys.State != Failing, metadata.State != Unknown || keys.State == Failing
-}
-
 // KeysHealth returns how the provider answers when it is asked for its keys,
 // and how many of its keys can be used. Keys of the configuration are OK, and
 // were never read.
@@ -84,8 +76,8 @@ func (s *KeySet) health() (Health, int) {
 	switch {
 	case s.fetch == nil:
 		health.State = OK
-	case health.State == Failing && s.now().Sub(s.tried) < firstPause:
-		health.Next = s.tried.Add(firstPause)
+	case health.State == Failing && isPausing(s.now(), s.next):
+		health.Next = s.next
 	}
 	if s.given != nil {
 		return health, len(s.given())

@@ -90,6 +90,7 @@ func closesIdle(limit time.Duration) func(func(string, string, syscall.RawConn) 
 	}
 }
 
+// Fault X17.
 func TestAnswersHaveALimit(t *testing.T) {
 	t.Parallel()
 	send := func(w io.Writer, size int) { _, _ = io.CopyN(w, spaces{}, int64(size)) }

@@ -45,6 +45,7 @@ type KeySet struct {
 	fetched time.Time
 	tried   time.Time
 	err     error
+	next    time.Time // no attempt before, after one that failed
 	history history
 	spent   int       // looks for unknown keys
 	since   time.Time // when spent was counted last
@@ -163,9 +164,9 @@ func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte
 	if payload, ok := tryKeys(keys, jws); ok {
 		return payload, nil
 	}
-	var unseen error // why it is unknown whether there is a newer key
+	unseen := s.pausing() // why it is unknown whether there is a newer key
 	switch {
-	case s.fetch == nil:
+	case s.fetch == nil || unseen != nil:
 	case !s.mayLook():
 		unseen = errNotLooked
 	default:
@@ -221,16 +222,21 @@ func (s *KeySet) current(ctx context.Context) ([]jose.JSONWebKey, error) {
 	if !fresh {
 		now := s.now()
 		fresh = keys != nil && !s.loaded && now.Sub(s.fetched) < keysAge
-		if !fresh && now.Sub(s.tried) < firstPause && s.err != nil {
+		if !fresh && s.err != nil && isPausing(now, s.next) {
 			fresh = true // the provider did not answer a moment ago
 		}
+		if err != nil {
+			err = &UnavailableError{err, max(firstPause, s.next.Sub(now))}
+		}
+	} else if err != nil {
+		err = &UnavailableError{err, firstPause}
 	}
 	s.mu.Unlock()
 	switch {
 	case fresh && keys != nil && (s.fetch == nil || err == nil):
 		return keys, nil
 	case fresh:
-		return s.lastGood(&UnavailableError{err, firstPause})
+		return s.lastGood(err)
 	}
 	newer, err := s.refresh(ctx)
 	if err != nil {
@@ -289,6 +295,20 @@ func (s *KeySet) load() ([]jose.JSONWebKey, time.Time) {
 	return keys, k.time()
 }
 
+// pausing returns why the provider is not asked now: it did not answer a moment ago, or
+// wants to be left alone. It is nil if the provider may be asked.
+func (s *KeySet) pausing() error {
+	if s.fetch == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.now(); s.err != nil && isPausing(now, s.next) {
+		return &UnavailableError{s.err, s.next.Sub(now)}
+	}
+	return nil
+}
+
 // mayLook takes one of the looks for an unknown key, if one is left.
 func (s *KeySet) mayLook() bool {
 	s.mu.Lock()
@@ -326,10 +346,12 @@ func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 		s.tried, s.err = s.now(), err
 		s.history.note(s.tried, err)
 		if err != nil {
+			pause := max(firstPause, pauseFor(err))
+			s.next = s.tried.Add(pause)
 			if old != nil && (s.keys == nil || oldFrom.After(s.fetched)) { // another instance may have seen later ones
 				s.keys, s.fetched, s.loaded = old, oldFrom, true
 			}
-			return nil, &UnavailableError{err, firstPause}
+			return nil, &UnavailableError{err, pause}
 		}
 		s.keys, s.fetched, s.loaded = keys, s.tried, false
 		s.skipped.note(skipped)

@@ -13,6 +13,7 @@ import (
 
 var errDown = errors.New("the storage is down")
 
+// Fault X33.
 func TestAKeyFileThatWasCutShort(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()

@@ -128,10 +128,8 @@ func (c *Cache) get(k *key) *Loaded {
 	}
 	s.mu.Unlock()
 	if !found || e.key != *k {
-		cacheMiss.Inc()
 		return nil
 	}
-	cacheHit.Inc()
 	return e.loaded
 }
 

@@ -52,7 +52,6 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		}
 		l = &Loaded{Stale: stale}
 		if l.Session.DecodeText(string(plain)) != nil {
-			openedInvalid.Inc()
 			return nil, nil
 		}
 		k.value = strings.Clone(value) // without the header that it is part of
@@ -60,11 +59,10 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		m.Opened(&l.Session, place, k.value)
 	}
 	if m.expired(&l.Session, now) {
-		openedExpired.Inc()
 		return nil, nil
 	}
 	if valid, err := m.validAt(ctx, l, now); err != nil || !valid {
-		return nil, countRevoked(err)
+		return nil, err
 	}
 	return l, nil
 }
@@ -101,7 +99,7 @@ func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, place string,
 }
 
 func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
-	return counted(m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now())))
+	return m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now()))
 }
 
 func (m *cookieManager) IsRevoked(ctx context.Context, target *revocation.Target) (bool, error) {

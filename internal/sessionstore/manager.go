@@ -223,6 +223,5 @@ func unlessUnknownKey(err error) error {
 	if errors.Is(err, seal.ErrUnknownKey) {
 		return err
 	}
-	openedInvalid.Inc()
 	return nil
 }

@@ -181,6 +181,7 @@ func TestFull(t *testing.T) {
 	n.mustSave(t, "b", "2")
 }
 
+// Fault X30.
 func TestEvictionIsLogged(t *testing.T) {
 	t.Parallel()
 	for policy, want := range map[string]int{"noeviction": 0, "volatile-lru": 1, "allkeys-random": 1} {

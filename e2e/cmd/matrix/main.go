@@ -31,6 +31,8 @@ Written by the end-to-end tests (` + "`e2e/run-all`" + `), not by hand. Each row
 real identity provider. ✓ passes · – the provider does not support it, and the test checks what happens then ·
 **fails** does not pass · empty: not run against this provider.
 
+What the OpenID Foundation's conformance suite says is on the page [Conformance](conformance.md).
+
 `
 
 func main() {

@@ -1,0 +1,347 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// X01. Whatever keeps a provider from being reached, Caddy has started, public pages are
+// served, and private ones say when to come back.
+func TestAProviderThatCannotBeReached(t *testing.T) {
+	t.Parallel()
+	plain := func(*testing.T) *oidctest.Provider { return newOP(t) }
+	secure := func(*testing.T) *oidctest.Provider { return newOP(t, oidctest.TLS()) }
+	for name, row := range map[string]struct {
+		provider func(*testing.T) *oidctest.Provider
+		fail     func(*oidctest.Provider)
+		issuer   func(*oidctest.Provider) string
+		more     func(*oidctest.Provider) string
+		log      string
+	}{
+		"nothing listens there":   {provider: plain, fail: (*oidctest.Provider).Stop, log: "connection refused"},
+		"its name does not exist": {provider: plain, issuer: func(*oidctest.Provider) string { return "https://op.invalid" }, log: "op.invalid"},
+		"it never answers":        {provider: plain, fail: silent(oidctest.Discovery), log: "Client.Timeout exceeded"},
+		"it answers a byte at a time": {provider: plain, fail: func(op *oidctest.Provider) {
+			op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Drip = time.Second })
+		}, log: "Client.Timeout"},
+		"its certificate is of another CA": {provider: secure, log: "tls { ca <file> }"},
+		"its certificate is for another name": {provider: secure, fail: func(op *oidctest.Provider) {
+			op.SetCertificate(time.Now().Add(-time.Hour), time.Now().Add(time.Hour), "other.example")
+		}, more: trusting, log: "cannot validate certificate for 127.0.0.1"},
+		"it does not speak TLS": {provider: plain, issuer: func(op *oidctest.Provider) string { return strings.Replace(op.Issuer(), "http:", "https:", 1) }, log: "HTTP response to HTTPS client"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := row.provider(t)
+			if row.fail != nil {
+				row.fail(op)
+			}
+			issuer := op.Issuer()
+			if row.issuer != nil {
+				issuer = row.issuer(op)
+			}
+			more := ""
+			if row.more != nil {
+				more = row.more(op)
+			}
+			r := newHarness(t, `
+oidc_rp {
+	issuer `+issuer+`
+	client_id rp
+	client_secret secret
+	timeout 500ms
+	public /open
+	`+more+`
+}
+`)
+			w := r.witness(op, rpURL)
+			check(t, w.walk("/page"), "a private page").status(http.StatusServiceUnavailable).code(errorcode.ProviderUnavailable).hasHeader("Retry-After")
+			check(t, w.walk("/open"), "a public page").status(http.StatusOK).body("application sees ")
+			p := w.send(http.MethodGet, "/page", program)
+			check(t, p, "a program").status(http.StatusUnauthorized)
+			equal(t, "a session was opened", w.opened, false)
+			contains(t, "the log", r.logs(), row.log)
+		})
+	}
+}
+
+// trusting are the options for the authority of a provider with TLS.
+func trusting(op *oidctest.Provider) string {
+	return `
+tls {
+	ca ` + op.CAFile() + `
+}
+`
+}
+
+// silent makes an endpoint one that takes requests and says nothing.
+func silent(e oidctest.Endpoint) func(*oidctest.Provider) {
+	return func(op *oidctest.Provider) { op.Lie(func(l *oidctest.Faults) { l.At(e).Delay = oidctest.Forever }) }
+}
+
+// X02. A reload while the provider is down succeeds, and the sessions that there are go
+// on, also where another option of the provider means that nothing is known of it.
+func TestAReloadWhileTheProviderIsDown(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]string{"nothing of the provider changes": "", "its options change": "clock_skew 30s"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op, storage := newOP(t), storageDir(t)
+			site := func(more string) string {
+				return `
+http://rp.test {
+	` + protectedBy(op, more, "public /open") + `
+	reverse_proxy {upstream} {
+		header_up X-User {http.auth.user.id}
+	}
+}
+`
+			}
+			before := newHarnessAt(t, storage, site(""))
+			b, half := signedIn(t, before), before.browser()
+			callback := half.open("/half", rpURL+"/@app/auth/default/code").location()
+			op.Stop()
+			now := newHarnessAt(t, storage, site(change))
+			before.cleanUp()
+			moveTo(b, now)
+			moveTo(half, now)
+			check(t, b.get("/page"), "the session").status(http.StatusOK).body("application sees alice")
+			check(t, b.get("/open"), "a public page").status(http.StatusOK)
+			check(t, half.get(callback), "a login in flight").refused(errorcode.TokenExchangeFailed)
+			op.Start()
+			now.at(after(longestPause))
+			now.signsIn()
+		})
+	}
+}
+
+// X04. Of several providers one is down: logins and sessions of the others notice nothing,
+// and a user who chose it reads so and can choose again.
+func TestOneOfSeveralProvidersIsDown(t *testing.T) {
+	t.Parallel()
+	r, ops := newChooser(t, nil)
+	known, other := r.browser(), r.browser()
+	check(required{t}, known.open("/@app/auth/corp/login?returnto=/page")).status(http.StatusOK)
+	ops["corp"].Stop()
+	check(t, known.get("/page"), "a session of the one that is down").status(http.StatusOK)
+	check(t, other.open("/page"), "the chooser").status(http.StatusOK).shows(">corp<", ">partners<", ">guests<")
+	check(t, other.open("/@app/auth/partners/login?returnto=/page"), "a login at another one").status(http.StatusOK).at(rpURL + "/page")
+
+	r, ops = newChooser(t, nil) // nothing is known of it here
+	ops["corp"].Stop()
+	other = r.browser()
+	check(t, other.open("/page"), "the chooser").status(http.StatusOK).shows(">corp<", ">partners<", ">guests<")
+	check(t, other.open("/@app/auth/corp/login?returnto=/page"), "a login at the one that is down").
+		refused(errorcode.ProviderUnavailable).shows(`href="/@app/auth/?returnto=%2Fpage"`)
+	check(t, other.open("/@app/auth/partners/login?returnto=/page"), "a login at another one").status(http.StatusOK).at(rpURL + "/page")
+}
+
+// X05. A login whose browser never reaches the provider leaves nothing behind, and is over
+// after a quarter of an hour.
+func TestALoginThatIsNotFinishedExpires(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now), oidctest.CodeLife(time.Hour))
+	r := newHarness(t, protectedBy(op))
+	r.at(clock.now)
+	b := r.browser()
+	callback := b.open("/page", rpURL+"/@app/auth/default/code").location()
+	clock.advance(15*time.Minute + time.Second)
+	check(t, b.get(callback), "after a quarter of an hour").refused(errorcode.LoginExpired)
+	asked(t, op, oidctest.Token, 0)
+	check(t, b.open("/page"), "another login").status(http.StatusOK).endsAt("/page")
+}
+
+// X06. The token endpoint fails in the middle of a login. There is no session, the code is
+// sent once at most, also if the browser comes again, and another login works.
+func TestATokenEndpointThatFails(t *testing.T) {
+	t.Parallel()
+	lie := func(f oidctest.Fault) func(*oidctest.Provider) {
+		return func(op *oidctest.Provider) { op.Lie(func(l *oidctest.Faults) { *l.At(oidctest.Token) = f }) }
+	}
+	for name, row := range map[string]struct {
+		fail func(*oidctest.Provider)
+		hits int
+	}{
+		"nothing listens there":            {(*oidctest.Provider).Stop, 0},
+		"the connection is reset":          {lie(oidctest.Fault{Reset: true}), 1},
+		"the connection ends":              {lie(oidctest.Fault{Drop: true}), 1},
+		"it ends in the answer":            {lie(oidctest.Fault{Cut: true, CutAfter: 40}), 1},
+		"it never answers":                 {silent(oidctest.Token), 1},
+		"it answers with a server's error": {lie(oidctest.Fault{Status: 503}), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newOP(t)
+			r := newHarness(t, protectedBy(op, "timeout 500ms"))
+			w := r.witness(op, rpURL)
+			callback := w.open("/page", rpURL+"/@app/auth/default/code").location()
+			cookies := w.cookieHeader()
+			row.fail(op)
+			p := w.walk(callback)
+			check(t, p).refused(errorcode.TokenExchangeFailed)
+			again := r.browser()
+			again.client.Jar = nil
+			check(t, again.send(http.MethodGet, callback, map[string]string{"Cookie": cookies}), "once more").refused(errorcode.TokenExchangeFailed)
+			asked(t, op, oidctest.Token, row.hits)
+			equal(t, "a session was opened", w.opened, false)
+			op.Start()
+			op.Honest()
+			check(t, w.walk("/page"), "another login").status(http.StatusOK).body("application sees alice")
+			r.holdLogs(op, w)
+		})
+	}
+}
+
+// X09. A key that is new and cannot be fetched costs the logins that need it. Those with
+// known keys go on, and the provider is not asked for each.
+func TestANewKeyThatCannotBeFetched(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, protectedBy(op))
+	r.at(clock.now)
+	r.signsIn()
+	asked(t, op, oidctest.JWKS, 1)
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.JWKS).Status = 500 })
+	op.SetKeys(1, 0, 1)
+	check(t, r.browser().open("/page"), "by the new key").refused(errorcode.ProviderUnavailable)
+	asked(t, op, oidctest.JWKS, 2)
+	op.SetKeys(0, 0, 1)
+	r.signsIn()
+	asked(t, op, oidctest.JWKS, 2)
+	op.SetKeys(1, 0, 1)
+	op.Honest()
+	clock.advance(10 * time.Second)
+	r.signsIn()
+	asked(t, op, oidctest.JWKS, 3)
+}
+
+// X10 and X12. Keys that are published, used and removed in this order cost no login,
+// however soon that is. One that was removed counts for a quarter of an hour at most.
+func TestKeysOfAProviderAreReplacedInOrder(t *testing.T) {
+	t.Parallel()
+	for name, pause := range map[string]time.Duration{"at once": 0, "over days": 26 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := stop()
+			op := newOP(t, oidctest.Now(clock.now))
+			r := newHarness(t, protectedBy(op))
+			r.at(clock.now)
+			for key := range 3 {
+				op.SetKeys(key, key)
+				r.signsIn()
+				op.SetKeys(key, key, key+1)
+				clock.advance(pause)
+				r.signsIn()
+				op.SetKeys(key+1, key, key+1)
+				r.signsIn()
+				clock.advance(pause)
+			}
+			op.SetKeys(2, 3) // a token by the key that was removed
+			clock.advance(15*time.Minute + time.Second)
+			check(t, r.browser().open("/page"), "by a key that was removed").refused(errorcode.TokenInvalid)
+		})
+	}
+}
+
+// X11. A key is used half a minute before it is published: those logins fail, and the next
+// one works.
+func TestAKeyThatIsUsedBeforeItIsPublished(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, protectedBy(op))
+	r.at(clock.now)
+	r.signsIn()
+	op.SetKeys(1, 0)
+	for range 6 {
+		check(required{t}, r.browser().open("/page"), "before").refused(errorcode.TokenInvalid)
+		clock.advance(5 * time.Second)
+	}
+	op.SetKeys(1, 0, 1)
+	clock.advance(10 * time.Second)
+	r.signsIn()
+	atMost(t, "the number of requests for the keys", op.Hits(oidctest.JWKS), 8)
+}
+
+// X52. After a failover the provider's address answers for another issuer. Nothing of that
+// one counts; what was known before serves, and the log says so at once.
+func TestAnotherIssuerAnswersAfterAFailover(t *testing.T) {
+	t.Parallel()
+	clock := stop()
+	op := newOP(t, oidctest.Now(clock.now))
+	r := newHarness(t, protectedBy(op))
+	r.at(clock.now)
+	b := signedIn(t, r)
+	op.Lie(func(l *oidctest.Faults) {
+		l.Discovery = func(m map[string]any) {
+			m["issuer"], m["authorization_endpoint"] = "https://tenant-b.example", "https://tenant-b.example/authorize"
+		}
+		l.IDToken.Claims = func(c map[string]any) { c["iss"] = "https://tenant-b.example" }
+	})
+	clock.advance(time.Hour + time.Minute)
+	check(t, b.get("/page"), "the session").status(http.StatusOK)
+	p := r.browser().open("/page", op.Issuer())
+	check(t, p, "a login").leadsInto(op.URL(oidctest.Authorize) + "?")
+	check(t, r.browser().open("/page"), "a token of the other issuer").refused(errorcode.TokenInvalid)
+	contains(t, "the log", r.logs(), "tenant-b.example")
+	clock.advance(24 * time.Hour)
+	check(t, r.browser().get("/page"), "a day later").status(http.StatusServiceUnavailable).code(errorcode.ProviderUnavailable)
+	op.Honest()
+	clock.advance(longestPause)
+	r.signsIn()
+}
+
+// A Retry-After of the provider's is heeded for its metadata and its keys (X19): it knows
+// best when it is back. It counts for a minute at most.
+func TestAProviderSaysWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		status       int
+		says         string
+		least, waits time.Duration
+	}{
+		{429, "30", 30 * time.Second, 31 * time.Second},
+		{503, "30", 30 * time.Second, 31 * time.Second},
+		{503, "7200", time.Minute, 61 * time.Second},
+		{503, "soon", 0, 10 * time.Second},
+	} {
+		t.Run(fmt.Sprint(row.status, " with Retry-After ", row.says), func(t *testing.T) {
+			t.Parallel()
+			clock := stop()
+			op := newOP(t, oidctest.Now(clock.now))
+			fail := func(e oidctest.Endpoint) {
+				op.Lie(func(l *oidctest.Faults) {
+					l.At(e).Status = row.status
+					l.At(e).Header = func(h http.Header) { h.Set("Retry-After", row.says) }
+				})
+			}
+			r := newHarness(t, protectedBy(op))
+			r.at(clock.now)
+			for _, e := range []oidctest.Endpoint{oidctest.Discovery, oidctest.JWKS} {
+				fail(e)
+				for waited := time.Duration(0); waited < max(row.least, time.Second); waited += time.Second {
+					p := r.browser().open("/page")
+					check(required{t}, p, e.String()).code(errorcode.ProviderUnavailable)
+					if e == oidctest.Discovery && waited == 0 {
+						equal(t, "Retry-After", p.Header.Get("Retry-After") >= fmt.Sprint(int(row.least.Seconds())), true)
+					}
+					if row.least > 0 {
+						asked(t, op, e, 1)
+					}
+					clock.advance(time.Second)
+				}
+				op.Honest()
+				clock.advance(row.waits - max(row.least, time.Second))
+			}
+			r.signsIn()
+		})
+	}
+}
