@@ -165,6 +165,8 @@ func TestAModuleOfThePlanIsRunAlone(t *testing.T) {
 	for plan, module := range map[string]string{
 		"all-form-post": "form-post-error", "all-secret-basic": "userinfo-bearer-body", "all-logout-by-cookie": "rp-frontchannel-opinitlogout",
 		"all-logout": "rp-frontchannel-opinitlogout",
+		// the ways in which clients authenticate
+		"all-secret-post": happy, "all-private-key-jwt": happy, "all-public-client": happy, "all-tls": happy, "all-self-signed-tls": happy,
 	} {
 		t.Run(plan+" "+module, func(t *testing.T) {
 			t.Parallel()

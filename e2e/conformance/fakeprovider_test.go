@@ -28,6 +28,7 @@ type fakeRun struct {
 	module string
 	flaw   string // the module's name here
 	mode   string // the response_mode that must be asked for
+	auth   string // how the client must authenticate
 	client map[string]any
 
 	mu      sync.Mutex
@@ -55,6 +56,9 @@ func newFakeRun(f *fakeSuite, p *fakePlan, module string) *fakeRun {
 	}
 	if strings.Contains(p.name, "formpost") || p.variant["response_mode"] == "form_post" {
 		r.mode = "form_post"
+	}
+	if r.auth = p.variant["client_auth_type"]; r.auth == "" {
+		r.auth = "client_secret_basic"
 	}
 	if odd := f.odd[r.flaw]; odd != "" {
 		r.flaw = odd
@@ -154,7 +158,7 @@ func (r *fakeRun) discovery(w http.ResponseWriter, _ *http.Request) {
 	metadata := map[string]any{
 		"issuer": issuer, "authorization_endpoint": r.base + "/authorize", "token_endpoint": r.base + "/token", "jwks_uri": r.base + "/jwks",
 		"userinfo_endpoint": r.base + "/userinfo", "response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
-		"id_token_signing_alg_values_supported": []string{"RS256", "ES256"}, "token_endpoint_auth_methods_supported": []string{"client_secret_basic"},
+		"id_token_signing_alg_values_supported": []string{"RS256", "ES256"}, "token_endpoint_auth_methods_supported": []string{r.auth},
 	}
 	if strings.Contains(r.flaw, "logout") {
 		metadata["end_session_endpoint"] = r.base + "/end_session_endpoint"
@@ -221,11 +225,8 @@ func (r *fakeRun) respond(w http.ResponseWriter, q *http.Request, to, mode strin
 }
 
 func (r *fakeRun) token(w http.ResponseWriter, q *http.Request) {
-	id, secret, _ := q.BasicAuth()
-	id, _ = url.QueryUnescape(id)
-	secret, _ = url.QueryUnescape(secret)
-	if id != clientID || secret != r.text("client_secret") {
-		r.fault(w, "ValidateClientAuthentication", "the client's name or secret is wrong")
+	if err := r.authenticate(q); err != nil {
+		r.fault(w, "ValidateClientAuthentication", "%s: %v", r.auth, err)
 		return
 	}
 	claims := map[string]any{

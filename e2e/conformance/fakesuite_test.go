@@ -54,7 +54,7 @@ var fakePlans = map[string][]string{
 		"oidcc-client-test-discovery-openid-config", "oidcc-client-test-discovery-jwks-uri-keys", "oidcc-client-test-discovery-issuer-mismatch",
 		"oidcc-client-test-idtoken-sig-none", "oidcc-client-test-signing-key-rotation-just-before-signing", "oidcc-client-test-signing-key-rotation",
 	},
-	"oidcc-client-test-plan":                    {"oidcc-client-test-form-post-error", "oidcc-client-test-userinfo-bearer-body"},
+	"oidcc-client-test-plan":                    {"oidcc-client-test", "oidcc-client-test-form-post-error", "oidcc-client-test-userinfo-bearer-body"},
 	"oidcc-client-rp-initiated-logout-rp-basic": {"oidcc-client-test-rp-init-logout", "oidcc-client-test-rp-init-logout-other-state", "oidcc-client-test-rp-init-logout-no-state"},
 	"oidcc-client-back-channel-logout-rp-basic": {
 		"oidcc-client-test-rp-backchannel-rpinitlogout", "oidcc-client-test-rp-backchannel-rpinitlogout-alg-none",
@@ -112,7 +112,9 @@ func newFakeSuite(t *testing.T) *fakeSuite {
 		}
 		run.serve(w, r, r.PathValue("path"))
 	})
-	f.server = httptest.NewTLSServer(mux)
+	f.server = httptest.NewUnstartedServer(mux)
+	f.server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	f.server.StartTLS()
 	t.Cleanup(f.server.Close)
 	return f
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
@@ -323,5 +324,32 @@ func TestTheFrameOfALogoutIsReadAsABrowserReadsIt(t *testing.T) {
 	}
 	if seen, expected := asQuery(`sid=a;%[1]\ "<é`), `sid=a;%[1]\%20%22%3C%C3%A9`; seen != expected {
 		t.Errorf("query: expected %s, seen %s", expected, seen)
+	}
+}
+
+// TestTheRegisteredKeysAreTheClients compares what the suite is given with the
+// files that Caddy is given.
+func TestTheRegisteredKeysAreTheClients(t *testing.T) {
+	c, err := newCredentials("rp.localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	registered := map[string]jwk{}
+	for _, k := range c.jwks.Keys {
+		registered[k["kid"].(string)] = k
+		if _, private := k["d"]; private {
+			t.Errorf("%s: the private key is registered", k["kid"])
+		}
+	}
+	for _, name := range []string{"client", "decryption", "agreement"} {
+		var private jwk
+		if err := json.Unmarshal(c.files[name+".jwk"], &private); err != nil {
+			t.Fatal(err)
+		}
+		for _, member := range []string{"kid", "use", "kty", "n", "e", "crv", "x", "y"} {
+			if private[member] != registered[name][member] {
+				t.Errorf("%s of %s: expected %v, seen %v", member, name, private[member], registered[name][member])
+			}
+		}
 	}
 }
