@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// inspections are checks for an operator who asks what may be wrong. They are not made
-// when a configuration is loaded: what they find can be meant.
+// inspections are checks for the doctor alone: what they find can be meant, so that it
+// is not reported when a configuration is loaded.
 var inspections = []func(*report, *Instance){
 	inspectPlainHTTP, // logins that do not begin, for want of TLS
 	inspectRegexps,   // routes for one spelling of a path alone
