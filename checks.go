@@ -78,6 +78,7 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 		Match:         rawMatcherSets(config.MatcherSetsRaw),
 		Endpoints:     cmp.Or(config.Endpoints, defaultEndpoints),
 		SignedOut:     config.SignedOut,
+		LeavesErrors:  config.ErrorPages == "caddy",
 		Resource:      config.Application != nil && config.Application.ResourceMetadata != nil,
 		Session:       session.checkOptions(),
 	}
