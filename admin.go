@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/adminapi"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
@@ -188,8 +189,10 @@ func revokeSessions(a *App, r *http.Request) (any, error) {
 			"the revocation could not be kept, so other instances do not know of it, nor does this one after a restart; try again: %w", err)
 	}
 	for _, e := range revoked {
+		observe.Revocations.With(e.Kind).Inc()
 		event := audit.Event{Kind: audit.Revoked, Message: "sessions revoked", Via: "admin_api", Client: remoteIP(r),
 			Provider: strings.Join(e.Providers, ","), Issuer: e.Issuer, Subject: request.Subject, SID: request.SID}
+		a.events.Emit(&event)
 		a.auditLogger.LogAttrs(r.Context(), event.Level, event.Message, append(event.Attrs(), slog.String("kind", e.Kind))...)
 	}
 	return adminapi.RevokeResponse{Revoked: revoked}, nil

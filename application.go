@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
 // resolveApplication finds out how programs are let in at a site.
@@ -75,7 +76,7 @@ func resolveIssuers(h *Handler) error {
 		if h.providers[jwt.ID] != nil || h.app.providers[jwt.ID] != nil {
 			return fmt.Errorf("bearer jwt %s: a provider has this id; without an id, the tokens are those of the site's providers", jwt.ID)
 		}
-		p, err := newIssuer(jwt, h.now, h.logger.With(zap.String("issuer", jwt.ID)), &h.release)
+		p, err := newIssuer(jwt, h.now, telemetry.Listener{Provider: jwt.ID, Logger: h.logger.With(zap.String("issuer", jwt.ID)), Events: h.app.events}, &h.release)
 		if err != nil {
 			return fmt.Errorf("bearer jwt %s: %w", jwt.ID, err)
 		}

@@ -32,8 +32,12 @@ var directRequirements = []string{
 	"github.com/go-jose/go-jose/v4",
 	"github.com/hashicorp/golang-lru/v2",
 	"github.com/klauspost/compress",
+	"github.com/prometheus/client_golang",
 	"github.com/spf13/cobra",
 	"github.com/valkey-io/valkey-go",
+	"go.opentelemetry.io/otel",
+	"go.opentelemetry.io/otel/sdk", // of tests alone
+	"go.opentelemetry.io/otel/trace",
 	"go.uber.org/zap",
 	"golang.org/x/net",
 	"golang.org/x/oauth2",

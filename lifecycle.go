@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -14,8 +15,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
 // This file is what Caddy does with the modules: it provisions, starts and cleans
@@ -30,13 +33,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = clock.ForConfig()
 	var err error
+	if a.events, err = telemetry.NewEvents(ctx); err != nil {
+		return err
+	}
 	if a.storageState, err = acquire(&a.release, func() (*storageState, func() error, error) { return acquireStorageState(ctx.Storage(), a.clock) }); err != nil {
 		return err
 	}
-	a.shared = &flow.Shared{Memory: &a.storageState.memory, Clock: a.clock}
+	a.shared = &flow.Shared{Memory: &a.storageState.memory, Clock: a.clock, Events: a.events}
 	a.providers = make(map[string]*provider, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
-		p, err := newProvider(id, a.Providers[id], a.clock.Now, a.logger.With(zap.String("provider", id)), &a.release)
+		p, err := newProvider(id, a.Providers[id], a.clock.Now, telemetry.Listener{Provider: id, Logger: a.logger.With(zap.String("provider", id)), Events: a.events}, &a.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
@@ -67,8 +73,37 @@ func (a *App) Start() error {
 	a.linkInstances()
 	watchHandedOver(a)
 	a.announce()
+	if err := telemetry.Register(a.ctx.GetMetricsRegistry(), metricSources(a)); err != nil {
+		return err
+	}
 	a.release = append(a.release, runningApps.Add(a))
 	return nil
+}
+
+// metricSources returns where metrics about a configuration come from.
+func metricSources(a *App) telemetry.Sources {
+	return telemetry.Sources{
+		Now: a.clock.Now,
+		Providers: func(do func(id string, discovery *op.Discovery)) {
+			for _, h := range a.handlers {
+				for _, p := range slices.AppendSeq(slices.Collect(maps.Values(h.providers)), maps.Values(h.issuers)) {
+					do(p.ID, p.Client.Discovery)
+				}
+			}
+		},
+		Keys: func(do func(name string, since time.Time)) {
+			for _, h := range a.handlers {
+				if keys, ok := h.instance.Keys.(*seal.Managed); ok {
+					if since, known := keys.SealingSince(); known {
+						do("sessions", since)
+					}
+				}
+			}
+			if since, known := a.storageState.assertionRing.SealingSince(); known {
+				do("assertions", since)
+			}
+		},
+	}
 }
 
 // Stop does nothing: requests may still be under way, and what they use is

@@ -55,6 +55,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/running"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
 func init() {
@@ -84,6 +85,7 @@ type App struct {
 	clock        *clock.Clock
 	logger       *zap.Logger
 	auditLogger  *slog.Logger // the same, for lines of package audit
+	events       *telemetry.Events
 	storageState *storageState
 	providers    map[string]*provider
 	stores       map[string]*sessionStore // by their configuration

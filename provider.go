@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
@@ -39,7 +40,7 @@ type provider struct {
 }
 
 // newProvider resolves a provider's configuration, and takes what is shared.
-func newProvider(id string, config *ProviderConfig, now func() time.Time, logger *zap.Logger, release *[]func() error) (*provider, error) {
+func newProvider(id string, config *ProviderConfig, now func() time.Time, to telemetry.Listener, release *[]func() error) (*provider, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
@@ -54,20 +55,22 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 	if err != nil {
 		return nil, err
 	}
-	own, err := livefile.New(now, telemetry.LogFiles(func() *zap.Logger { return logger }, "client_auth, decryption_key"), resolved.OwnKeys)
+	own, err := livefile.New(now, telemetry.LogFiles(func() *zap.Logger { return to.Logger }, "client_auth, decryption_key"), resolved.OwnKeys)
 	if err != nil {
 		return nil, err
 	}
-	discovery, err := acquire(release, func() (sharedDiscovery, func() error, error) { return acquireDiscovery(resolved, now, logger) })
+	discovery, err := acquire(release, func() (sharedDiscovery, func() error, error) { return acquireDiscovery(resolved, now, to) })
 	if err != nil {
 		return nil, err
 	}
+	*release = append(*release, observe.UseProvider(id))
 	client, err := resolved.NewClient(discovery.Discovery, func() op.OwnKeys { return own.Get().OwnKeys }, now)
 	if err != nil {
 		return nil, err
 	}
+	client.Provider = id
 	if secret, err := resolved.Secret(); err == nil {
-		telemetry.WarnOfFileName(logger, "client_secret", secret)
+		telemetry.WarnOfFileName(to.Logger, "client_secret", secret)
 	}
 	return &provider{
 		Provider: flow.Provider{
@@ -96,16 +99,17 @@ func newProvider(id string, config *ProviderConfig, now func() time.Time, logger
 }
 
 // newIssuer resolves an issuer of which only the keys are needed.
-func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, logger *zap.Logger, release *[]func() error) (*provider, error) {
+func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, to telemetry.Listener, release *[]func() error) (*provider, error) {
 	options := opconfig.Options{KeysOnly: true, Issuer: jwt.Issuer, JWKS: jwt.JWKS, Userinfo: identity.UserinfoNever}
 	resolved, err := options.Resolve(siteconfig.Placeholders)
 	if err != nil {
 		return nil, err
 	}
-	discovery, err := acquire(release, func() (sharedDiscovery, func() error, error) { return acquireDiscovery(resolved, now, logger) })
+	discovery, err := acquire(release, func() (sharedDiscovery, func() error, error) { return acquireDiscovery(resolved, now, to) })
 	if err != nil {
 		return nil, err
 	}
+	*release = append(*release, observe.UseProvider(jwt.ID))
 	client, err := resolved.NewClient(discovery.Discovery, nil, now)
 	if err != nil {
 		return nil, err
@@ -192,8 +196,8 @@ var discoveries = caddy.NewUsagePool()
 
 type sharedDiscovery struct {
 	*op.Discovery
-	logs *telemetry.Loggers
-	key  string // a hash of all options
+	listeners *telemetry.Listeners
+	key       string // a hash of all options
 }
 
 // Destruct gives back idle connections.
@@ -202,25 +206,28 @@ func (s sharedDiscovery) Destruct() error {
 	return nil
 }
 
-func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, logger *zap.Logger) (sharedDiscovery, func() error, error) {
+func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, to telemetry.Listener) (sharedDiscovery, func() error, error) {
 	config, key, err := resolved.DiscoveryConfig(now)
 	if err != nil {
 		return sharedDiscovery{}, nil, err
 	}
+	created := func() {}
 	value, _, err := discoveries.LoadOrNew(key, func() (caddy.Destructor, error) {
-		logs := new(telemetry.Loggers)
-		logs.Add(logger) // files may have something to tell at once
-		config.Notify = telemetry.LogProviderOutage(logs.Logger)
-		discovery, err := resolved.NewDiscovery(config, func(option string) func(livefile.Event) { return telemetry.LogFiles(logs.Logger, option) })
-		return sharedDiscovery{discovery, logs, key}, err
+		listeners := new(telemetry.Listeners)
+		created = listeners.Add(to) // files may have something to tell at once
+		config.Notify, config.Outage = telemetry.LogProviderOutage(listeners.Logger), listeners.EmitOutage(resolved.IssuerName())
+		discovery, err := resolved.NewDiscovery(config, func(option string) func(livefile.Event) { return telemetry.LogFiles(listeners.Logger, option) })
+		return sharedDiscovery{discovery, listeners, key}, err
 	})
 	if err != nil {
 		return sharedDiscovery{}, nil, err
 	}
 	pooled := value.(sharedDiscovery)
-	remove := pooled.logs.Add(logger)
+	remove, unused := pooled.listeners.Add(to), pooled.UsedBy(to.Provider)
+	created()
 	return pooled, func() error {
 		remove()
+		unused()
 		_, err := discoveries.Delete(key)
 		return err
 	}, nil

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
 // The values of options that have one of a few.
@@ -170,7 +171,7 @@ func (h *Handler) resolveProvider(id string) (*provider, error) {
 	case isOwn && shared != nil:
 		return nil, errors.New("a shared provider has this id")
 	case isOwn:
-		return newProvider(id, own, h.now, h.logger.With(zap.String("provider", id)), &h.release)
+		return newProvider(id, own, h.now, telemetry.Listener{Provider: id, Logger: h.logger.With(zap.String("provider", id)), Events: h.app.events}, &h.release)
 	case shared == nil:
 		return nil, errors.New("there is no shared provider of this name")
 	}

@@ -164,7 +164,8 @@ func (h *Handler) cookieManager() sessionstore.Manager {
 
 // recordManager returns the manager of sessions in a store.
 func (h *Handler) recordManager(s *sessionStore) sessionstore.Manager {
-	in := sessionstore.Records{Store: s, Revoked: s.events, Versioned: s.watched}
+	kind, _ := storeKind(h.session.StoreRaw)
+	in := sessionstore.Records{Store: sessionstore.Observed(s, kind), Revoked: s.events, Versioned: s.watched}
 	if s.onStorage != nil {
 		in.Log = s.onStorage.revocationLog
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -244,6 +246,9 @@ func (s *storageState) repeat(ctx context.Context, what string, every time.Durat
 	s.clock.Every(ctx, what, every, func(ctx context.Context) {
 		err := do(ctx)
 		failed := err != nil
+		if failed && ctx.Err() == nil {
+			observe.StoreErrors.With("caddy", strings.ReplaceAll(what, " ", "_")).Inc()
+		}
 		if ctx.Err() != nil || failed == failing {
 			return
 		}

@@ -39,7 +39,8 @@ type harness struct {
 	storage  string
 	logFile  string
 	upstream *echo
-	underway atomic.Int64 // requests that the handlers have not returned from
+	traced   func(http.Handler) http.Handler // begins spans, if it is set before a request
+	underway atomic.Int64                    // requests that the handlers have not returned from
 }
 
 // echo is the application behind the site: it counts requests, and shows what it got.
@@ -153,13 +154,23 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 		t.Fatal(err)
 	}
 	r.http, r.ctx = module.(*caddyhttp.App), ctx
-	if err := r.app.Start(); err != nil {
+	events, err := ctx.App("events")
+	if err != nil {
 		t.Fatal(err)
+	}
+	for _, app := range []caddy.App{events.(caddy.App), r.app} {
+		if err := app.Start(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	handler := r.handler()
 	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		r.underway.Add(1)
 		defer r.underway.Add(-1)
+		if r.traced != nil {
+			r.traced(handler).ServeHTTP(w, request)
+			return
+		}
 		handler.ServeHTTP(w, request)
 	}))
 	t.Cleanup(r.end)

@@ -6,6 +6,7 @@
 package telemetry
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -19,38 +20,59 @@ import (
 // This file logs what happens to providers, which outlive a configuration, and to
 // the files of options.
 
-// Loggers are the loggers of the configurations that use something which outlives
-// them. The newest one counts.
-type Loggers struct {
-	mu      sync.Mutex
-	loggers []*zap.Logger
+// Listener is who learns what happens to a provider of one configuration.
+type Listener struct {
+	Provider string // the id there
+	Logger   *zap.Logger
+	Events   *Events
 }
 
-// Add adds a logger, and returns what removes it. The last one stays.
-func (l *Loggers) Add(logger *zap.Logger) (remove func()) {
+// Listeners are those of the configurations that use something which outlives them.
+type Listeners struct {
+	mu  sync.Mutex
+	all []*Listener
+}
+
+// Add adds a listener, and returns what removes it. The last one stays.
+func (l *Listeners) Add(listener Listener) (remove func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.loggers = append(l.loggers, logger)
+	added := &listener
+	l.all = append(l.all, added)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		for i, one := range l.loggers {
-			if one == logger && len(l.loggers) > 1 {
-				l.loggers = append(l.loggers[:i:i], l.loggers[i+1:]...)
-				return
-			}
+		if i := slices.Index(l.all, added); i >= 0 && len(l.all) > 1 {
+			l.all = slices.Delete(slices.Clone(l.all), i, i+1)
 		}
 	}
 }
 
 // Logger returns the newest logger, or that of Caddy.
-func (l *Loggers) Logger() *zap.Logger {
+func (l *Listeners) Logger() *zap.Logger {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.loggers) == 0 {
+	if len(l.all) == 0 {
 		return caddy.Log()
 	}
-	return l.loggers[len(l.loggers)-1]
+	return l.all[len(l.all)-1].Logger
+}
+
+// EmitOutage returns what emits the events about outages of a provider: one for each id
+// that it has, by the newest configuration that has it.
+func (l *Listeners) EmitOutage(issuer string) func(op.Outage) {
+	return func(o op.Outage) {
+		l.mu.Lock()
+		all := l.all
+		l.mu.Unlock()
+		emitted := make(map[string]bool)
+		for _, listener := range slices.Backward(all) {
+			if !emitted[listener.Provider] && listener.Events != nil {
+				emitted[listener.Provider] = true
+				listener.Events.provider(listener.Provider, issuer, o)
+			}
+		}
+	}
 }
 
 // LogProviderOutage returns what logs that a provider does not answer, and that

@@ -194,7 +194,10 @@ func TestProbesPassWhileOthersAreDown(t *testing.T) {
 func TestAnInstanceThatEndsSaysSoFirst(t *testing.T) {
 	t.Parallel()
 	i := startInstance(t, freePort(t))
-	before, _ := get(t, i.site+"/")
+	before, body := get(t, i.site+"/")
+	if before == 0 {
+		t.Fatalf("expected a response of the site, seen %s", body)
+	}
 	began := time.Now()
 	if err := i.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -111,6 +111,9 @@ func (k *Keys) keys() set {
 	return nil
 }
 
+// Kind implements program.Verifier.
+func (k *Keys) Kind() program.Kind { return program.Key }
+
 // Recognizes implements program.Verifier.
 func (k *Keys) Recognizes(token string) bool { return strings.HasPrefix(token, program.KeyPrefix) }
 

@@ -49,6 +49,9 @@ func NewIntrospector(ask Ask, users Users, age time.Duration, revoked Revocation
 	}
 }
 
+// Kind implements program.Verifier.
+func (i *Introspector) Kind() program.Kind { return program.Introspection }
+
 // Recognizes reports whether a bearer token is for this verifier: all are.
 func (i *Introspector) Recognizes(string) bool { return true }
 

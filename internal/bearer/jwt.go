@@ -42,6 +42,9 @@ func NewJWTs(issuers []*Issuer, revoked Revocations, now func() time.Time) *JWTs
 	return &JWTs{issuers, revoked, now, newMemory(jwtAge)}
 }
 
+// Kind implements program.Verifier.
+func (j *JWTs) Kind() program.Kind { return program.JWT }
+
 // Recognizes reports whether a token is a JWT of one of the issuers, by what it says
 // itself.
 func (j *JWTs) Recognizes(token string) bool {

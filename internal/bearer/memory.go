@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/expiring"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -55,6 +56,11 @@ type memory struct {
 	bad  expiring.Map[uint64, *verdict]
 }
 
+var (
+	cacheHit  = observe.CacheLookups.With("program", "hit")
+	cacheMiss = observe.CacheLookups.With("program", "miss")
+)
+
 // newMemory returns a memory that remembers good tokens for at most this long.
 func newMemory(within time.Duration) *memory {
 	m := &memory{seed: maphash.MakeSeed()}
@@ -88,8 +94,10 @@ func (m *memory) get(k *key, now time.Time) *entry {
 	e, ok := m.good.Get(k.short)
 	m.mu.RUnlock()
 	if !ok || subtle.ConstantTimeCompare(e.sum[:], k.sum[:]) != 1 || !now.Before(e.until) || !e.token.IsCurrent() {
+		cacheMiss.Inc()
 		return nil
 	}
+	cacheHit.Inc()
 	return e
 }
 

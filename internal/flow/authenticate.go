@@ -63,6 +63,7 @@ func (x *sessions) identify() (noStore bool, err error) {
 		st.leaveTo(x.Instance, x.R) // until a session of our own providers opens
 	}
 	if len(st.Cookies) == 0 {
+		openedNone.Inc()
 		return false, nil
 	}
 	s := x.Scope()
@@ -71,12 +72,14 @@ func (x *sessions) identify() (noStore bool, err error) {
 	}
 	found := s.FindSession(st.Cookies)
 	if !found.Present {
+		openedNone.Inc()
 		return false, nil
 	}
 	now := x.Now()
 	result, err := x.open(s, &found, now)
 	switch {
 	case err != nil:
+		openedUnavailable.Inc()
 		return false, err
 	case result == sessionNone && x.opensAtSibling(s):
 		return false, nil
@@ -88,8 +91,10 @@ func (x *sessions) identify() (noStore bool, err error) {
 		}
 		return true, nil
 	case result == sessionForeign:
+		openedForeign.Inc()
 		return false, nil
 	}
+	openedValid.Inc()
 	if st.isNew(now) {
 		noStore = x.confirmSession(s)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
@@ -13,6 +14,9 @@ import (
 // session.
 func serveCallback(x *Exchange, p *Provider) error {
 	c := &callbackFlow{Exchange: *x, provider: p, scope: x.Scope()}
+	span := c.trace("oidc_rp.callback")
+	defer span.End(false)
+	span.Set(observe.AttrProvider, p.ID)
 	if err := c.receive(); err != nil {
 		return c.respondError(&Failure{Code: errorcode.BadRequest, Cause: err, Provider: p})
 	}

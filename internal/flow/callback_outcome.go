@@ -79,6 +79,7 @@ func (c *callbackFlow) redeem(ctx context.Context) callback.Outcome {
 	if f := work.finish(); f != nil && (f.Code == loginVisibly || f.Code == stayAnonymous) {
 		return callback.Outcome{Code: string(f.Code)}
 	} else if f != nil {
+		work.countFailedLogin(f)
 		return callback.Outcome{Code: string(f.Code), ErrorID: work.log(f), Err: f}
 	}
 	return callback.Outcome{Location: cmp.Or(c.transaction.Return, c.Home), Cookies: to.header["Set-Cookie"]}
@@ -139,6 +140,7 @@ func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
 		f = c.refuse(errorcode.Code(outcome.Code), errors.New("the answer to this login was refused before"))
 	case outcome.Err != nil:
 		f = c.refuse(errorcode.LoginExpired, outcome.Err)
+		c.countFailedLogin(f)
 		outcome.ErrorID = c.log(f)
 	}
 	if f == nil {

@@ -35,6 +35,7 @@ func (in *Instance) checkDirectories(ctx context.Context, p *Provider, s *sessio
 	known, err := in.KnownUsers.Know(ctx, in.knownUser(p, s))
 	switch {
 	case err != nil:
+		directoryUnavailable.Inc()
 		f := &Failure{Code: errorcode.ProviderUnavailable, Provider: p, RetryAfter: directoryRetryAfter}
 		if after := knownusers.RetryAfter(err); after > 0 {
 			f.RetryAfter = after
@@ -42,8 +43,10 @@ func (in *Instance) checkDirectories(ctx context.Context, p *Provider, s *sessio
 		f.Cause = &refusedUser{fmt.Errorf("%w: %w", errorcode.ErrDirectory, err), s}
 		return f
 	case !known:
+		directoryUnknown.Inc()
 		return &Failure{Code: errorcode.UserUnknown, Provider: p, Cause: &refusedUser{errUnknownUser, s}}
 	}
+	directoryKnown.Inc()
 	return nil
 }
 

@@ -55,10 +55,14 @@ func (in *Instance) outageDue() bool {
 
 // audit writes an audit line about an event that a request brought about.
 func (in *Instance) audit(ctx context.Context, e audit.Event, more ...slog.Attr) {
+	countAudited(&e)
+	e.Client = in.Server.ClientIP(ctx)
+	if in.Shared.wants(e.Kind) {
+		in.Shared.Events.Emit(&e)
+	}
 	if !in.Logger.Enabled(ctx, e.Level) {
 		return
 	}
-	e.Client = in.Server.ClientIP(ctx)
 	in.Logger.LogAttrs(ctx, e.Level, e.Message, append(e.Attrs(), more...)...)
 }
 
@@ -70,10 +74,11 @@ func (in *Instance) auditSession(ctx context.Context, e audit.Event, p *Provider
 
 // auditRefused is the line about a refusal. Its id is what the page shows; it is
 // empty if no line was written, since those of unauthenticated requests are
-// sampled.
+// sampled, and with them their events.
 func (x *request) auditRefused(f *Failure, level slog.Level, more ...slog.Attr) (id string) {
 	ctx := x.R.Context()
-	if !x.Logger.Enabled(ctx, level) {
+	logged := x.Logger.Enabled(ctx, level)
+	if !logged && !x.Shared.wants(audit.Refused) {
 		return ""
 	}
 	e := audit.Event{Kind: audit.Refused, Message: "refused", Level: level, Code: f.Code, Rule: ruleOf(f), Host: x.R.Host}
@@ -90,7 +95,9 @@ func (x *request) auditRefused(f *Failure, level slog.Level, more ...slog.Attr) 
 			more = append(more, slog.Int("suppressed", left))
 		}
 	}
-	id = audit.NewErrorID()
+	if logged {
+		id = audit.NewErrorID()
+	}
 	x.audit(ctx, e, append(more, slog.String("error_id", id), errAttr(f.Cause))...)
 	return id
 }

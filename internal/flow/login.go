@@ -2,6 +2,7 @@ package flow
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -45,7 +47,21 @@ func (l *login) refuse(c errorcode.Code, err error) *Failure {
 // begin opens a transaction and sends the browser to the provider. Nothing is
 // written when it returns a failure.
 func (l *login) begin() *Failure {
-	s, p, ctx := l.Scope(), l.provider, l.R.Context()
+	ctx, span := observe.Start(l.R.Context(), "oidc_rp.login")
+	f := l.beginIn(ctx)
+	if p := l.provider; span != nil && p != nil {
+		span.Set(observe.AttrProvider, p.ID)
+	}
+	if f != nil {
+		span.Set(observe.AttrOutcome, string(f.Code))
+	}
+	span.End(f != nil)
+	return f
+}
+
+// beginIn is begin in a context for calls of the provider.
+func (l *login) beginIn(ctx context.Context) *Failure {
+	s, p := l.Scope(), l.provider
 	if !s.Ready {
 		return l.refuse(errorcode.BadRequest, errorcode.ErrPlainHTTP)
 	}
@@ -84,6 +100,7 @@ func (l *login) begin() *Failure {
 	if l.forSite && t.Return != l.returnTo {
 		return l.refuse(errorcode.BadRequest, handover.ErrSize)
 	}
+	observe.LoginStarts.With(p.ID).Inc()
 	l.OnLogin(p.ID, s.Origin.String(), t.RedirectURI)
 	l.expireOldest(s, ring)
 	c := s.Cookie(name, value, "/", int(session.TransactionLifetime.Seconds()))

@@ -147,12 +147,14 @@ func (l *login) beginVisibly() error {
 func (l *login) beginForPage() error {
 	l.returnTo, l.keeps, l.status = l.returnToPage(l.Scope()), true, http.StatusUnauthorized
 	if f := l.rejectsCookies(); f != nil {
+		l.countFailedLogin(f)
 		return l.respondForbidden(f)
 	}
 	f := l.begin()
 	if f == nil {
 		return nil
 	}
+	l.countFailedLogin(f)
 	var unavailable *op.UnavailableError
 	if errors.As(f.Cause, &unavailable) {
 		f.RetryAfter = unavailable.RetryAfter

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 )
@@ -24,6 +25,7 @@ var (
 // happens, and users never see it.
 func serveBackchannelLogout(x *Exchange, p *Provider) error {
 	if err := x.takeLogoutToken(p); err != nil {
+		countLogout("back_channel", failed)
 		if errors.Is(err, errNotKept) {
 			x.log(&Failure{Code: errorcode.LogoutFailed, Cause: err, Provider: p})
 		} else { // which anyone can bring about
@@ -54,9 +56,9 @@ func (x *Exchange) takeLogoutToken(p *Provider) error {
 	// was; without, the user's sessions all did (2.4).
 	issuer, now := p.Mapping.RevocationIssuer(token.Issuer), x.Now()
 	at, until := now.Add(ClocksApart), now.Add(x.Shared.RevocationLifetime())
-	event := revocation.ForSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
+	kind, event := "subject", revocation.ForSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
 	if token.SID != "" {
-		event = revocation.ForSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(ClocksApart))
+		kind, event = "sid", revocation.ForSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(ClocksApart))
 	}
 	if err := x.Shared.Revoke(ctx, event); err != nil {
 		// The token may come again: a provider tries again after a 400, the one
@@ -64,6 +66,7 @@ func (x *Exchange) takeLogoutToken(p *Provider) error {
 		forget()
 		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
+	observe.Revocations.With(kind).Inc()
 	x.audit(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "back_channel", Host: x.R.Host,
 		Provider: p.ID, Issuer: issuer, Subject: token.Subject, SID: token.SID}, slog.Bool("one_session", token.SID != ""))
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 )
@@ -48,6 +49,7 @@ func serveFrontchannelLogout(x *Exchange, p *Provider) error {
 		err = errors.Join(err, x.endSID(x.R.Context(), issuer, sid))
 	}
 	if err != nil {
+		countLogout("front_channel", failed)
 		x.log(&Failure{Code: errorcode.LogoutFailed, Cause: err, Provider: p})
 		return x.respondInFrame(http.StatusServiceUnavailable)
 	}
@@ -93,6 +95,7 @@ func (x *Exchange) endSID(ctx context.Context, issuer, sid string) error {
 	now := x.Now()
 	err := x.Shared.Revoke(ctx, revocation.ForSID(issuer, sid, now.Add(ClocksApart), now.Add(x.Shared.RevocationLifetime())))
 	if err == nil {
+		observe.Revocations.With("sid").Inc()
 		x.Shared.Memory.liveSIDs.Forget(issuer, sid) // the next frame is news only after a sign-in
 	}
 	return err

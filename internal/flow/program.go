@@ -78,7 +78,9 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	if c.Scheme == program.Basic && x.isFromBrowser() {
 		return true, credentialFailure(http.StatusForbidden, errorcode.Forbidden, errorcode.ErrBasicInBrowser)
 	}
-	return true, x.adoptProgram(&c)
+	failed = x.adoptProgram(&c)
+	countProgram(&c, failed)
+	return true, failed
 }
 
 // WithholdCredential takes a credential of ours out of the header of a request that is

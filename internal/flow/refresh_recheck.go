@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -36,6 +37,24 @@ func (in *Instance) endOfGrace(s *session.Session) time.Time {
 
 // call makes the one call at the provider that brings a session up to date.
 func (f *refreshFlow) call(ctx context.Context, old session.Session) (refresh.Result, error) {
+	ctx, span := observe.Start(ctx, "oidc_rp.refresh")
+	got, err := f.update(ctx, old)
+	outcome, outage := failed, (*refresh.OutageError)(nil)
+	switch {
+	case got.Ended:
+		outcome = "ended"
+	case err == nil:
+		outcome = success
+	case errors.As(err, &outage):
+		outcome = "unavailable"
+	}
+	observe.TokenRefreshes.With(f.provider.ID, outcome).Inc()
+	span.Set(observe.AttrProvider, f.provider.ID).Set(observe.AttrOutcome, outcome).End(err != nil)
+	return got, err
+}
+
+// update does that.
+func (f *refreshFlow) update(ctx context.Context, old session.Session) (refresh.Result, error) {
 	if alive, err := f.Sessions.Valid(ctx, f.loaded); err != nil {
 		return refresh.Result{}, err
 	} else if !alive {

@@ -21,6 +21,7 @@ func (e *ruleError) Unwrap() error { return errorcode.ErrRule }
 
 // RespondRefused responds with 403 to a signed-in user whom a rule does not let in.
 func (x *Exchange) RespondRefused(rule *authz.Line, explain bool) error {
+	countRefusal(rule)
 	pages.BaseSecurityHeaders(x.header())
 	f := &Failure{Code: errorcode.Forbidden, Cause: &ruleError{rule, explain}, Provider: x.State.provider}
 	if scopes := rule.Scopes(); len(scopes) > 0 && x.State.IsProgram() {

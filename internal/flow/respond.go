@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
@@ -21,7 +22,10 @@ import (
 
 // respondError responds for the endpoints of a login: a public site's home shows
 // what happened, a private site has a page for it.
-func (x *Exchange) respondError(f *Failure) error { return x.respondLoggedError(f, x.log(f)) }
+func (x *Exchange) respondError(f *Failure) error {
+	x.countFailedLogin(f)
+	return x.respondLoggedError(f, x.log(f))
+}
 
 // respondLoggedError is respondError for a failure that is in the log already,
 // under an id.
@@ -41,6 +45,7 @@ func (x *Exchange) respondLoggedError(f *Failure, id string) error {
 
 // respondLogoutError responds for the logout: home, on all sites.
 func (x *Exchange) respondLogoutError(f *Failure) error {
+	countLogout("logout", failed)
 	x.log(f)
 	return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
 }
@@ -205,6 +210,7 @@ func (x *Exchange) RespondUnauthorized(decided authz.Reason, demands authz.Deman
 // authentication scheme; RespondUnauthorized does where programs are let in (fault
 // D7).
 func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo string, proof op.Proof) error {
+	observe.Unauthorized.With(string(reason)).Inc()
 	pages.BaseSecurityHeaders(x.header())
 	st := x.State
 	st.failed = &Failure{Code: reason, Cause: errUnauthenticated, Provider: p, ReturnTo: returnTo, Proof: proof}

@@ -34,6 +34,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 	x.saveIDTokenHint(s, ring, fresh, hint)
 	x.endAttempts(s, inThisBrowserSession)
 	x.rememberSignIn(s, ring, fresh)
+	x.countLoginAs(p, success)
 	via := ""
 	if fresh.IsHandedOver() {
 		via = "handover"

@@ -45,6 +45,7 @@ func (x *sessions) open(s *cookiescope.Scope, found *cookie.Found, now time.Time
 			l, err = x.Sessions.Load(ctx, ring, s.SessionAAD, value, now)
 		}
 		if errors.Is(err, seal.ErrUnknownKey) {
+			openedInvalid.Inc()
 			err = nil
 		}
 		if err == nil && l != nil {

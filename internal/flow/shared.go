@@ -21,6 +21,13 @@ import (
 // it is spared, see revocation.Event.
 const ClocksApart = 3 * time.Second
 
+// Events learns what happens to users.
+type Events interface {
+	// Wanted reports whether events of a kind are looked at.
+	Wanted(audit.Kind) bool
+	Emit(*audit.Event)
+}
+
 // Memory is what flows remember in this process, for all configurations that use
 // the same storage. The zero value is ready.
 type Memory struct {
@@ -38,12 +45,17 @@ type Shared struct {
 	Memory    *Memory
 	Instances []*Instance
 	Clock     *clock.Clock
+	// Events learns what audit lines are about; nil for nothing.
+	Events Events
 
 	refusals audit.Sampler
 	once     audit.Once[onceKey]
 	united   sync.Once
 	needs    map[needsKey]*identity.Needs
 }
+
+// wants reports whether events of a kind are looked at.
+func (s *Shared) wants(kind audit.Kind) bool { return s.Events != nil && s.Events.Wanted(kind) }
 
 // Revoke stores events that may be about sessions of any instance of this
 // configuration, wherever those keep theirs.

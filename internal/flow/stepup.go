@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
@@ -146,6 +147,7 @@ var (
 // respondUnproved responds with 403 to a signed-in user who does not prove what the
 // page demands, in the place of another login.
 func (x *Exchange) respondUnproved(cause error, proof op.Proof) error {
+	observe.Refusals.With("step_up").Inc()
 	f := &Failure{Code: errorcode.Forbidden, Cause: cause, Provider: x.State.provider, Proof: proof}
 	if s := x.Scope(); s != nil {
 		f.ReturnTo = x.returnToPage(s)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 )
 
 // User is whom directories are asked about.
@@ -42,7 +43,7 @@ func (d Directories) Know(ctx context.Context, user User) (bool, error) {
 		if len(entry.Providers) > 0 && !slices.Contains(entry.Providers, user.Provider) {
 			continue
 		}
-		known, err := entry.Directory.Knows(ctx, user)
+		known, err := entry.ask(ctx, user)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("known_users %s: %w", entry.Name, err))
 		} else if known {
@@ -50,6 +51,23 @@ func (d Directories) Know(ctx context.Context, user User) (bool, error) {
 		}
 	}
 	return false, errors.Join(errs...)
+}
+
+// ask asks one directory.
+func (e *Entry) ask(ctx context.Context, user User) (bool, error) {
+	ctx, span := observe.Start(ctx, "oidc_rp.directory")
+	known, err := e.Directory.Knows(ctx, user)
+	if span != nil {
+		outcome := "unknown"
+		switch {
+		case err != nil:
+			outcome = "unavailable"
+		case known:
+			outcome = "known"
+		}
+		span.Set(observe.AttrDirectory, e.Name).Set(observe.AttrOutcome, outcome).End(err != nil)
+	}
+	return known, err
 }
 
 // RetryAfter returns when directories can be asked again, as far as an error of

@@ -16,6 +16,7 @@ import (
 // what was learned at run time.
 type Client struct {
 	Discovery  *Discovery
+	Provider   string // the provider's id, for metrics
 	ClientID   string
 	Secret     func() (string, error) // asked at each use; nil for none
 	AuthMethod string                 // empty: what discovery offers
@@ -168,7 +169,7 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	if !c.NoPKCE {
 		options = append(options, oauth2.VerifierOption(login.Verifier))
 	}
-	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, httpClient)
+	ctx = context.WithValue(callExchange.with(context.WithoutCancel(ctx), c.Provider), oauth2.HTTPClient, httpClient)
 	if _, err := config.Exchange(ctx, code, options...); err != nil {
 		return Tokens{}, exchangeError(err, method)
 	}

@@ -56,6 +56,10 @@ type DiscoveryConfig struct {
 	// not answer, and when that is over. It may be nil.
 	Notify func(Notice)
 
+	// Outage is called when the provider does not answer any more, and when it does
+	// again. It must not wait for anything. It may be nil.
+	Outage func(Outage)
+
 	// dial takes the place of net.Dialer in tests.
 	dial func(control func(network, address string, _ syscall.RawConn) error) dialContext
 }
@@ -96,12 +100,16 @@ type Discovery struct {
 	history  history
 
 	pushing pause
+	users   users
+	outage  outage
 }
 
 // NewDiscovery returns a Remote that has learned nothing yet.
 func NewDiscovery(config DiscoveryConfig) *Discovery {
 	r := &Discovery{config: config, guard: newGuard(&config)}
 	r.client = newHTTPClient(&config, r.guard)
+	r.client.Transport.(*limitedTransport).observe = r.observe
+	r.outage.notify = config.Outage
 	r.shelf = &shelf{part: "metadata", now: config.Now, notify: config.Notify}
 	switch {
 	case config.Keys != nil:
@@ -112,6 +120,7 @@ func NewDiscovery(config DiscoveryConfig) *Discovery {
 		r.keys = newKeySet(r.fetchKeys, config.Now)
 		r.keys.shelf = &shelf{part: "keys", now: config.Now, notify: config.Notify}
 		r.keys.address = r.keysAddress
+		r.keys.noted = func(err error) { r.outage.note(callJWKS.endpoint, err) }
 	}
 	return r
 }
@@ -142,7 +151,7 @@ func (r *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 		if known, err, settled := r.known(); settled {
 			return known, err // another flight has just landed
 		}
-		return r.discover()
+		return r.discover(context.WithoutCancel(ctx))
 	})
 	select {
 	case <-ctx.Done():
@@ -186,8 +195,11 @@ func pauseFor(err error) time.Duration { return min(RetryAfter(err), longestAfte
 // not answer. The caller holds the mutex.
 func (r *Discovery) usable(now time.Time) bool { return now.Sub(r.good) < keepFor }
 
-func (r *Discovery) discover() (*Metadata, error) {
-	metadata, err := r.fetch()
+func (r *Discovery) discover(ctx context.Context) (*Metadata, error) {
+	metadata, err := r.fetch(ctx)
+	if r.config.address() != "" {
+		r.outage.note(callDiscovery.endpoint, err)
+	}
 	var old *Metadata
 	var oldFrom time.Time
 	if err != nil {
@@ -229,11 +241,11 @@ func (r *Discovery) Invalidate() {
 	}
 }
 
-func (r *Discovery) fetch() (*Metadata, error) {
+func (r *Discovery) fetch(ctx context.Context) (*Metadata, error) {
 	c := r.config
 	metadata := &Metadata{Issuer: c.Issuer}
 	if address := c.address(); address != "" {
-		document, found, err := r.fetchMetadata(context.Background(), address)
+		document, found, err := r.fetchMetadata(callDiscovery.with(ctx, ""), address)
 		if err != nil {
 			return nil, err
 		}
@@ -325,7 +337,7 @@ func (r *Discovery) fetchKeys(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := r.getKeys(ctx, metadata.Endpoints.JWKS)
+	answer, err := r.getKeys(callJWKS.with(ctx, ""), metadata.Endpoints.JWKS)
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,9 @@ func withoutQuery(u *url.URL) string {
 // limitedTransport limits what is read of each answer, after decompression, and has the
 // guard judge where requests go.
 type limitedTransport struct {
+	// observe sends a request by a function, and notes how that goes; nil for nothing.
+	observe func(*http.Request, func(*http.Request) (*http.Response, error)) (*http.Response, error)
+
 	guard   *guard
 	proxy   func(*http.Request) (*url.URL, error)
 	tls     func() *tls.Config
@@ -113,6 +116,13 @@ func (t *transports) closeIdle() {
 }
 
 func (b *limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if b.observe == nil {
+		return b.send(request)
+	}
+	return b.observe(request, b.send)
+}
+
+func (b *limitedTransport) send(request *http.Request) (*http.Response, error) {
 	transport, err := b.choose(request)
 	if err != nil {
 		return nil, err

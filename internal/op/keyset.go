@@ -47,9 +47,10 @@ type KeySet struct {
 	err     error
 	next    time.Time // no attempt before, after one that failed
 	history history
-	spent   int       // looks for unknown keys
-	since   time.Time // when spent was counted last
-	loaded  bool      // the keys were not fetched by this process
+	noted   func(error) // called with the result of each fetch; may be nil
+	spent   int         // looks for unknown keys
+	since   time.Time   // when spent was counted last
+	loaded  bool        // the keys were not fetched by this process
 
 	shelf   *shelf        // may be nil
 	address func() string // where the keys are fetched from
@@ -340,6 +341,9 @@ func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 			old, oldFrom = s.load()
 		} else if s.shelf != nil {
 			s.shelf.save(&kept{Fetched: s.now().Unix(), Document: document, From: s.address()})
+		}
+		if s.noted != nil {
+			s.noted(err)
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()

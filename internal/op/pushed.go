@@ -29,7 +29,7 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	if err != nil {
 		return "", fmt.Errorf("%w: it cannot be written", ErrPush)
 	}
-	answer, err := c.post(ctx, metadata.Endpoints.Pushed, form)
+	answer, err := c.post(callPushed.with(ctx, c.Provider), metadata.Endpoints.Pushed, form)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", &UnavailableError{err, firstPause} // the visitor left; that says nothing of the provider

@@ -145,7 +145,7 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string) (Tokens, erro
 		ClientID: c.ClientID,
 		Endpoint: oauth2.Endpoint{TokenURL: metadata.Endpoints.Token, AuthStyle: oauth2.AuthStyleInParams},
 	}
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, httpClient)
+	ctx = context.WithValue(callRefresh.with(ctx, c.Provider), oauth2.HTTPClient, httpClient)
 	if _, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token(); err != nil {
 		return Tokens{}, refreshError(err, method)
 	}

@@ -75,7 +75,7 @@ func (c *Client) askUserinfo(ctx context.Context, endpoint, accessToken string) 
 	if c.UserinfoByPost {
 		method, form = http.MethodPost, url.Values{"access_token": {accessToken}}.Encode()
 	}
-	request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), method, endpoint, strings.NewReader(form))
+	request, err := http.NewRequestWithContext(callUserinfo.with(context.WithoutCancel(ctx), c.Provider), method, endpoint, strings.NewReader(form))
 	if err != nil {
 		return nil, errors.New("userinfo_endpoint is not a URL")
 	}

@@ -28,6 +28,8 @@ const (
 // Verifier finds out what credentials of one kind are worth. It is safe for
 // concurrent use.
 type Verifier interface {
+	// Kind is the kind of the credentials.
+	Kind() Kind
 	// Recognizes reports whether a bearer token is for this verifier, whatever it is
 	// worth. Only one verifier judges a token.
 	Recognizes(token string) bool
@@ -37,6 +39,19 @@ type Verifier interface {
 	// is a *Refusal, or an *UnavailableError where the token could not be judged.
 	Verify(ctx context.Context, token string) (*sessionstore.Loaded, error)
 }
+
+// Kind is what kind of credential a verifier judges.
+type Kind uint8
+
+// The kinds.
+const (
+	Key Kind = iota
+	JWT
+	Introspection
+	Kinds // how many there are
+)
+
+func (k Kind) String() string { return [...]string{"key", "jwt", "introspection"}[k] }
 
 // Refusal is why a credential is worth nothing. It repeats nothing of it.
 type Refusal struct {
@@ -94,6 +109,15 @@ type Credential struct {
 	user     string // of HTTP Basic
 	token    string
 	verifier Verifier // nil for what is none by its form
+}
+
+// Kind returns the kind of the credential. What has not the form of one is where only
+// access keys are.
+func (c *Credential) Kind() Kind {
+	if c.verifier == nil {
+		return Key
+	}
+	return c.verifier.Kind()
 }
 
 // Verify returns the session that the credential stands for, as Verifier does.

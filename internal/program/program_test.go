@@ -17,6 +17,8 @@ type prefixed struct{ prefix, name string }
 
 func (p prefixed) Recognizes(token string) bool { return strings.HasPrefix(token, p.prefix) }
 
+func (p prefixed) Kind() Kind { return JWT }
+
 func (p prefixed) Verify(context.Context, string) (*sessionstore.Loaded, error) {
 	return &sessionstore.Loaded{Session: session.Session{Username: p.name}}, nil
 }

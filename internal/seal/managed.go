@@ -42,11 +42,12 @@ var errUnread = errors.New("load session keys")
 type Managed struct {
 	ring atomic.Pointer[Ring]
 
-	turn  bounded.Turn // held by the one look at a time, which owns these:
-	last  keyFile
-	used  []managedSecret // what the ring was made of, in its order
-	asked time.Time       // of the last look, successful or not
-	err   error           // of the last look
+	turn    bounded.Turn // held by the one look at a time, which owns these:
+	sealing atomic.Int64 // when the key that seals was made, in Unix milliseconds
+	last    keyFile
+	used    []managedSecret // what the ring was made of, in its order
+	asked   time.Time       // of the last look, successful or not
+	err     error           // of the last look
 
 	mu     sync.Mutex // of what was demanded; never held while the storage is asked
 	rotate time.Duration
@@ -294,5 +295,6 @@ func (m *Managed) use(file keyFile, now time.Time) error {
 		m.ring.Store(ring)
 	}
 	m.last, m.used = file, keys
+	m.sealing.Store(keys[0].Created.UnixMilli())
 	return nil
 }

@@ -49,6 +49,13 @@ func (m *Managed) Keys(ctx context.Context) ([]Key, error) {
 	return keys, looked
 }
 
+// SealingSince returns when the key that seals was made, as far as keys were read; known
+// is false before that.
+func (m *Managed) SealingSince() (since time.Time, known bool) {
+	milliseconds := m.sealing.Load()
+	return time.UnixMilli(milliseconds), milliseconds != 0
+}
+
 // Rotation returns the interval at which the keys are rotated by themselves.
 func (m *Managed) Rotation() time.Duration {
 	rotate, _ := m.demanded()

@@ -128,8 +128,10 @@ func (c *Cache) get(k *key) *Loaded {
 	}
 	s.mu.Unlock()
 	if !found || e.key != *k {
+		cacheMiss.Inc()
 		return nil
 	}
+	cacheHit.Inc()
 	return e.loaded
 }
 

@@ -52,6 +52,7 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		}
 		l = &Loaded{Stale: stale}
 		if l.Session.DecodeText(string(plain)) != nil {
+			openedInvalid.Inc()
 			return nil, nil
 		}
 		k.value = strings.Clone(value) // without the header that it is part of
@@ -59,10 +60,11 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		m.Opened(&l.Session, place, k.value)
 	}
 	if m.expired(&l.Session, now) {
+		openedExpired.Inc()
 		return nil, nil
 	}
 	if valid, err := m.validAt(ctx, l, now); err != nil || !valid {
-		return nil, err
+		return nil, countRevoked(err)
 	}
 	return l, nil
 }
@@ -99,7 +101,7 @@ func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, place string,
 }
 
 func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
-	return m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now()))
+	return counted(m.Log.Add(ctx, m.revocationOf(&l.Session, m.Now())))
 }
 
 func (m *cookieManager) IsRevoked(ctx context.Context, target *revocation.Target) (bool, error) {

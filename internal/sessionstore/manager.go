@@ -223,5 +223,6 @@ func unlessUnknownKey(err error) error {
 	if errors.Is(err, seal.ErrUnknownKey) {
 		return err
 	}
+	openedInvalid.Inc()
 	return nil
 }

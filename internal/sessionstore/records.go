@@ -81,6 +81,7 @@ func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 	}
 	if found && version != 0 && l.version.Load() == version {
 		if m.expired(&l.Session, now) {
+			openedExpired.Inc()
 			return nil, nil
 		}
 		return l, nil // nothing has changed since it was checked
@@ -98,11 +99,13 @@ func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 	}
 	if records[0] == nil {
 		m.Cache.remove(k)
+		openedEnded.Inc()
 		return nil, nil
 	}
 	if !bytes.Equal(records[0], l.record) {
 		newer, err := m.read(place, l, records[0])
 		if err != nil {
+			openedInvalid.Inc()
 			return nil, nil // a record that does not open is no session
 		}
 		if !found && m.Revoked != nil { // now it is known which revocations count
@@ -110,6 +113,7 @@ func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 				return nil, err
 			}
 			if records[0] == nil {
+				openedEnded.Inc()
 				return nil, nil
 			}
 			if newer, err = m.read(place, l, records[0]); err != nil {
@@ -121,10 +125,11 @@ func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		m.Opened(&l.Session, place, value)
 	}
 	if m.expired(&l.Session, now) {
+		openedExpired.Inc()
 		return nil, nil
 	}
 	if revoked, err := m.revoked(ctx, l, records); revoked || err != nil {
-		return nil, err
+		return nil, countRevoked(err)
 	}
 	l.version.Store(version)
 	return l, nil
@@ -298,7 +303,7 @@ func (m *recordManager) Revoke(ctx context.Context, l *Loaded) error {
 	if err := m.Store.Delete(context.WithoutCancel(ctx), l.ticket.key); err != nil {
 		return errors.Join(logged, fmt.Errorf("remove the session: %w", err))
 	}
-	return logged
+	return counted(logged)
 }
 
 func (m *recordManager) IsRevoked(ctx context.Context, target *revocation.Target) (bool, error) {

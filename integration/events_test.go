@@ -1,0 +1,108 @@
+package integration_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+// witnessing are the global options that have a witness see our events.
+func witnessing(t *testing.T) string {
+	var lines strings.Builder
+	for _, name := range []string{"signed_in", "signed_out", "refused", "revoked", "provider_down", "provider_up"} {
+		lines.WriteString("\n	on oidc_rp." + name + " witness " + t.Name())
+	}
+	return `
+events {` + lines.String() + `
+}
+`
+}
+
+func TestEventsOfASession(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, protectedBy(op, `
+private /admin {
+	require group owners
+}
+`), witnessing(t))
+	b := signedIn(t, r)
+	in := events(t, t.Name(), "oidc_rp.signed_in")
+	subject := op.Issued().Subject
+	holdData(t, in[0], alice(op, nil))
+	if session, _ := in[0].Data["session"].(string); len(session) != 16 {
+		t.Errorf("expected a short hash of the session, seen %q", session)
+	}
+	check(t, b.get("/admin")).status(http.StatusForbidden)
+	refused := events(t, t.Name(), "oidc_rp.signed_in", "oidc_rp.refused")[1]
+	holdData(t, refused, map[string]any{"user": "alice", "subject": subject, "code": "forbidden", "rule": "require group owners", "session": in[0].Data["session"]})
+	b.get("/Special:UserLogout")
+	out := events(t, t.Name(), "oidc_rp.signed_in", "oidc_rp.refused", "oidc_rp.signed_out")[2]
+	holdData(t, out, map[string]any{"user": "alice", "via": "logout", "session": in[0].Data["session"]})
+}
+
+// Who has no session is refused as often as audit lines say, and no more often.
+func TestEventsOfAFloodOfRefusalsAreSampled(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, protectedBy(op), witnessing(t))
+	r.at(func() time.Time { return time.Unix(1_800_000_000, 0) })
+	b := r.browser()
+	for range 300 {
+		b.get("/@app/auth/default/code?code=x&state=AAAAAAAAAAAAAAAAAAAAAA")
+	}
+	lines := len(r.audited("refused"))
+	if lines == 0 || lines > 100 {
+		t.Fatalf("expected some of 300 refusals in the log, seen %d", lines)
+	}
+	want := make([]string, lines)
+	for i := range want {
+		want[i] = "oidc_rp.refused"
+	}
+	holdData(t, events(t, t.Name(), want...)[0], map[string]any{"code": "login_expired", "user": "", "provider": "default"})
+}
+
+// An outage has one event when it begins and one when it ends, whatever happens
+// meanwhile.
+func TestEventsOfAnOutage(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, protectedBy(op), witnessing(t))
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Status = http.StatusServiceUnavailable })
+	now := time.Now()
+	for i := range 3 {
+		at := now.Add(time.Duration(i) * 15 * time.Second)
+		r.at(func() time.Time { return at })
+		r.browser().open("/page")
+	}
+	down := events(t, t.Name(), "oidc_rp.provider_down")[0]
+	holdData(t, down, map[string]any{"provider": "default", "issuer": op.Issuer(), "endpoint": "discovery"})
+	contains(t, "the error", down.Data["error"].(string), "status 503")
+	op.Honest()
+	r.at(func() time.Time { return now.Add(time.Minute) })
+	r.browser().open("/page")
+	up := events(t, t.Name(), "oidc_rp.provider_down", "oidc_rp.provider_up", "oidc_rp.signed_in")[1]
+	holdData(t, up, map[string]any{"provider": "default", "issuer": op.Issuer()})
+}
+
+// The token endpoint alone fails: a provider that says no is up, a gateway whose
+// provider does not answer is not.
+func TestEventsOfATokenEndpoint(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	r := newHarness(t, protectedBy(op), witnessing(t))
+	b := r.browser()
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Status = http.StatusInternalServerError })
+	b.open("/page")
+	events(t, t.Name(), "oidc_rp.refused")
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Status = http.StatusBadGateway })
+	b.open("/page")
+	b.open("/page")
+	op.Honest()
+	b.open("/page")
+	all := events(t, t.Name(), "oidc_rp.refused", "oidc_rp.provider_down", "oidc_rp.refused", "oidc_rp.refused", "oidc_rp.provider_up", "oidc_rp.signed_in")
+	holdData(t, all[1], map[string]any{"endpoint": "token"})
+}

@@ -1,0 +1,103 @@
+package telemetry
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// This file emits Caddy's events. Handlers of events run before Emit returns, so events
+// about requests are emitted where no lock is held, and those about providers by a
+// goroutine of their own.
+
+// maxError bounds the error in an event, in bytes.
+const maxError = 500
+
+// namespace is what the names of our events begin with.
+const namespace = "oidc_rp."
+
+// Events emits the events of one configuration.
+type Events struct {
+	ctx caddy.Context
+	app *caddyevents.App
+}
+
+// NewEvents returns what emits events as those of the module of a context.
+func NewEvents(ctx caddy.Context) (*Events, error) {
+	module, err := ctx.App("events")
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return &Events{ctx, module.(*caddyevents.App)}, nil
+}
+
+// Wanted reports whether anything would see an event about a user.
+func (e *Events) Wanted(kind audit.Kind) bool { return e.app.ShouldEmit(namespace + string(kind)) }
+
+// Emit emits an event about a user.
+func (e *Events) Emit(event *audit.Event) {
+	name := namespace + string(event.Kind)
+	if !e.app.ShouldEmit(name) {
+		return
+	}
+	data := make(map[string]any)
+	for _, attr := range event.Attrs() {
+		if attr.Key != "event" {
+			data[attr.Key] = attr.Value.String()
+		}
+	}
+	e.app.Emit(e.ctx, name, data)
+}
+
+// provider emits an event about a provider, soon.
+func (e *Events) provider(id, issuer string, o op.Outage) {
+	name, data := namespace+"provider_up", map[string]any{"provider": id, "issuer": issuer}
+	if !o.Over {
+		name = namespace + "provider_down"
+		data["endpoint"], data["error"] = o.Endpoint, logtext.Clean(o.Err.Error(), maxError)
+	}
+	if e.app.ShouldEmit(name) {
+		later.add(func() { e.app.Emit(e.ctx, name, data) })
+	}
+}
+
+// later is what is emitted in the background, in order.
+var later queue
+
+// queue calls functions one after another.
+type queue struct {
+	mu      sync.Mutex
+	waiting []func()
+	running bool
+}
+
+func (q *queue) add(f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, f)
+	if !q.running {
+		q.running = true
+		go q.run()
+	}
+}
+
+func (q *queue) run() {
+	for {
+		q.mu.Lock()
+		if len(q.waiting) == 0 {
+			q.running = false
+			q.mu.Unlock()
+			return
+		}
+		next := q.waiting[0]
+		q.waiting = q.waiting[1:]
+		q.mu.Unlock()
+		next()
+	}
+}
