@@ -75,7 +75,7 @@ func (h *Handler) ownsHeader(name string) bool {
 	return slices.ContainsFunc(h.identityHeaders, func(own string) bool { return headers.SameName(name, own) })
 }
 
-//go:embed pages/*.html pages/*.js
+//go:embed pages/*.html pages/*.js pages/locales/*.json
 var builtinPages embed.FS
 
 // resolvePages reads the templates: the operator's own in the place of the

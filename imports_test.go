@@ -42,6 +42,7 @@ var directRequirements = []string{
 	"golang.org/x/net",
 	"golang.org/x/oauth2",
 	"golang.org/x/sync",
+	"golang.org/x/text",
 	"google.golang.org/protobuf",
 }
 

@@ -265,7 +265,9 @@ type Handler struct {
 
 	// A folder with templates that replace the built-in ones of the same name,
 	// such as `error.html`, `signed_out.html`, `confirm.html`, `continue.html`,
-	// `handover.html` and `layout.html`. Default: the built-in templates.
+	// `handover.html` and `layout.html`. Its folder `locales` has texts that replace
+	// the built-in ones, and further languages. Default: the built-in templates and
+	// texts.
 	Pages string `json:"pages,omitempty"`
 
 	// Session settings for this site, which override those of the app.

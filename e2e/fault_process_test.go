@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -46,11 +47,12 @@ func TestALoginIsFinishedBeforeCaddyEnds(t *testing.T) {
 			done <- err
 		}()
 		held.caught(t, 1)
-		asked := w.caddy.count("shutting down")
 		if err := w.caddy.process.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 10*time.Second, "Caddy is ending", func() bool { return w.caddy.count("shutting down") > asked })
+		eventually(t, 10*time.Second, "Caddy is ending", func() bool {
+			return strings.Contains(w.caddy.process.log.String(), "grace period initiated")
+		})
 		held.release()
 		if err := <-done; err != nil {
 			t.Errorf("asked to end %s: expected the login to be finished, seen %v", step.name, err)

@@ -22,6 +22,8 @@ type browser struct {
 	t      *testing.T
 	client *http.Client
 	jar    *cookiejar.Jar
+	// languages is what its user prefers, as in Accept-Language.
+	languages string
 }
 
 // visited is an answer that was read, and the address that it came from.
@@ -29,6 +31,13 @@ type visited struct {
 	*http.Response
 	body string
 	url  string
+}
+
+// reader is a browser whose user prefers a language.
+func (r *harness) reader(languages string) *browser {
+	b := r.browser()
+	b.languages = languages
+	return b
 }
 
 func (r *harness) browser() *browser {
@@ -50,7 +59,7 @@ func (r *harness) browser() *browser {
 	return &browser{r.t, &http.Client{
 		Jar: jar, Transport: transport, Timeout: 30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, jar}
+	}, jar, ""}
 }
 
 // pageLoadHeader is what a browser sends when a user opens a page.
@@ -82,6 +91,9 @@ func (b *browser) do(method, address, form string, header map[string]string) *vi
 	}
 	if form != "" {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if b.languages != "" {
+		request.Header.Set("Accept-Language", b.languages)
 	}
 	for _, set := range []map[string]string{pageLoadHeader, header} {
 		for name, value := range set {

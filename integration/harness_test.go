@@ -120,7 +120,13 @@ func storageDir(t *testing.T) string {
 // newHarnessAt provisions whole sites over a storage that harnesses can share.
 func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harness {
 	t.Helper()
-	r := &harness{t: t, clock: clock.New(), storage: storage, logFile: filepath.Join(t.TempDir(), "log"), upstream: newEcho(t)}
+	return newHarnessOn(t, clock.New(), storage, sites, globals...)
+}
+
+// newHarnessOn does that by a clock that is set already.
+func newHarnessOn(t *testing.T, its *clock.Clock, storage, sites string, globals ...string) *harness {
+	t.Helper()
+	r := &harness{t: t, clock: its, storage: storage, logFile: filepath.Join(t.TempDir(), "log"), upstream: newEcho(t)}
 	text := fmt.Sprintf(`
 {
 	admin off

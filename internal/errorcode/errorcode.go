@@ -136,11 +136,22 @@ func Log(c Code, cause error) Logging {
 	return logging
 }
 
+// Text is what users read: in English, and the key that it has in other languages.
+type Text struct{ Key, English string }
+
+// textOf returns a text of the table; nothing if the table has none.
+func textOf(section, name, field, english string) Text {
+	if english == "" {
+		return Text{}
+	}
+	return Text{section + "." + name + "." + field, english}
+}
+
 // Explanation is what users read about a failure.
 type Explanation struct {
-	Title, Message string
+	Title, Message Text
 	// Hint is what users can do; may be empty.
-	Hint string
+	Hint Text
 	// Retry reports whether a fresh sign-in could help.
 	Retry bool
 }
@@ -148,16 +159,51 @@ type Explanation struct {
 // Explain returns what users read about a failure with a code and a cause.
 // unavailable: the status is 503.
 func Explain(c Code, cause error, unavailable bool) Explanation {
-	r := c.row()
-	text := Explanation{Title: r.title, Message: r.message, Hint: r.hint, Retry: true}
+	if s := situationOf(cause); s != nil {
+		return s.explain()
+	}
+	text := c.explain()
 	switch {
 	case unavailable:
-		text.Title = unavailableTitle
-	case text.Title == "":
-		text.Title = DefaultTitle
-	}
-	if s := situationOf(cause); s != nil {
-		text = Explanation{Title: s.title, Message: s.message, Hint: s.hint, Retry: !s.final}
+		text.Title = Text{"error.unavailable", unavailableTitle}
+	case text.Title.English == "":
+		text.Title = Text{"error.title", DefaultTitle}
 	}
 	return text
+}
+
+// explain returns what the table says about a code.
+func (c Code) explain() Explanation {
+	r := c.row()
+	return Explanation{
+		Title: textOf("error", string(c), "title", r.title), Message: textOf("error", string(c), "message", r.message), Hint: textOf("error", string(c), "hint", r.hint),
+		Retry: true,
+	}
+}
+
+// explain returns what the table says about a situation.
+func (s *situation) explain() Explanation {
+	return Explanation{
+		Title: textOf("cause", s.name, "title", s.title), Message: textOf("cause", s.name, "message", s.message), Hint: textOf("cause", s.name, "hint", s.hint),
+		Retry: !s.final,
+	}
+}
+
+// Texts returns all that users can read about failures, in English by key.
+func Texts() map[string]string {
+	all := map[string]string{"error.title": DefaultTitle, "error.unavailable": unavailableTitle}
+	add := func(e Explanation) {
+		for _, text := range []Text{e.Title, e.Message, e.Hint} {
+			if text.Key != "" {
+				all[text.Key] = text.English
+			}
+		}
+	}
+	for _, c := range names {
+		add(c.explain())
+	}
+	for _, s := range situations {
+		add(s.explain())
+	}
+	return all
 }

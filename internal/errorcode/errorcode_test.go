@@ -1,10 +1,12 @@
 package errorcode
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -71,7 +73,7 @@ func TestWhatIsNoCodeSaysNothing(t *testing.T) {
 	if got := Code("made_up").Message(); got != "" {
 		t.Errorf("expected no sentence, seen %q", got)
 	}
-	if want := (Explanation{Title: DefaultTitle, Retry: true}); Explain("made_up", nil, false) != want {
+	if want := (Explanation{Title: Text{"error.title", DefaultTitle}, Retry: true}); Explain("made_up", nil, false) != want {
 		t.Errorf("expected %+v, seen %+v", want, Explain("made_up", nil, false))
 	}
 }
@@ -126,28 +128,78 @@ func TestHowFailuresAreLogged(t *testing.T) {
 
 func TestWhatUsersReadAboutFailures(t *testing.T) {
 	t.Parallel()
-	const storage = "This site cannot check sign-ins at the moment. Please try again soon."
 	settings := &op.UnavailableError{Err: &op.SettingsError{Err: errors.New("another issuer")}}
+	title, unavailable := Text{"error.title", DefaultTitle}, Text{"error.unavailable", unavailableTitle}
+	message := func(c Code) Text { return Text{"error." + string(c) + ".message", c.Message()} }
+	cause := func(name, title, message, hint string, retry bool) Explanation {
+		e := Explanation{Title: Text{"cause." + name + ".title", title}, Message: Text{"cause." + name + ".message", message}, Retry: retry}
+		if hint != "" {
+			e.Hint = Text{"cause." + name + ".hint", hint}
+		}
+		return e
+	}
+	storage := cause("storage", unavailableTitle, "This site cannot check sign-ins at the moment. Please try again soon.", "", true)
 	for name, row := range map[string]struct {
 		code        Code
 		cause       error
 		unavailable bool
 		want        Explanation
 	}{
-		"a code with a title": {AccessDenied, nil, false, Explanation{"Sign-in was cancelled", AccessDenied.Message(), "", true}},
-		"a code without one":  {TokenInvalid, errors.New("nonce"), false, Explanation{DefaultTitle, TokenInvalid.Message(), "", true}},
-		"a code with a hint":  {LoginExpired, nil, false, Explanation{DefaultTitle, LoginExpired.Message(), LoginExpired.row().hint, true}},
-		"an outage":           {ProviderUnavailable, nil, true, Explanation{unavailableTitle, ProviderUnavailable.Message(), "", true}},
-		"an outage, 403":      {ProviderUnavailable, nil, false, Explanation{DefaultTitle, ProviderUnavailable.Message(), "", true}},
-		"a storage":           {ProviderUnavailable, fmt.Errorf("%w: disk full", ErrStorage), true, Explanation{unavailableTitle, storage, "", true}},
-		"a storage, 403":      {LogoutFailed, ErrStorage, false, Explanation{unavailableTitle, storage, "", true}},
-		"wrong settings": {ProviderUnavailable, settings, true, Explanation{"Sign-in is not set up correctly", "This site's sign-in is not set up correctly.",
-			"Waiting does not help. The operator of this site can find the reason in the log.", true}},
-		"a disabled provider": {Forbidden, ErrDisabled, false, Explanation{"Sign-in is switched off", "This identity provider is switched off here.", "", false}},
-		"plain HTTP":          {BadRequest, ErrPlainHTTP, false, Explanation{notSafeTitle, notSafeMessage, notSafeHint, false}},
+		"a code with a title": {AccessDenied, nil, false, Explanation{Text{"error.access_denied.title", "Sign-in was cancelled"}, message(AccessDenied), Text{}, true}},
+		"a code without one":  {TokenInvalid, errors.New("nonce"), false, Explanation{title, message(TokenInvalid), Text{}, true}},
+		"a code with a hint":  {LoginExpired, nil, false, Explanation{title, message(LoginExpired), Text{"error.login_expired.hint", LoginExpired.row().hint}, true}},
+		"an outage":           {ProviderUnavailable, nil, true, Explanation{unavailable, message(ProviderUnavailable), Text{}, true}},
+		"an outage, 403":      {ProviderUnavailable, nil, false, Explanation{title, message(ProviderUnavailable), Text{}, true}},
+		"a storage":           {ProviderUnavailable, fmt.Errorf("%w: disk full", ErrStorage), true, storage},
+		"a storage, 403":      {LogoutFailed, ErrStorage, false, storage},
+		"wrong settings": {ProviderUnavailable, settings, true, cause("settings", "Sign-in is not set up correctly", "This site's sign-in is not set up correctly.",
+			"Waiting does not help. The operator of this site can find the reason in the log.", true)},
+		"a disabled provider": {Forbidden, ErrDisabled, false, cause("disabled", "Sign-in is switched off", "This identity provider is switched off here.", "", false)},
+		"plain HTTP":          {BadRequest, ErrPlainHTTP, false, cause("plain_http", notSafeTitle, notSafeMessage, notSafeHint, false)},
 	} {
 		if got := Explain(row.code, row.cause, row.unavailable); got != row.want {
 			t.Errorf("%s: expected %+v, seen %+v", name, row.want, got)
+		}
+	}
+}
+
+// Situations may have a name in common only if they have their texts in common.
+func TestEachTextHasAKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	byName := make(map[string]Explanation)
+	for i, s := range situations {
+		if s.name == "" {
+			t.Errorf("situation %d: expected a name, seen none", i)
+		}
+		if before, ok := byName[s.name]; ok && before != s.explain() {
+			t.Errorf("%s: expected the texts %+v, seen %+v", s.name, before, s.explain())
+		}
+		byName[s.name] = s.explain()
+	}
+}
+
+// The pages show what is in the file; logs and programs get what is in the table.
+func TestTheTableAndTheEnglishTextsAreTheSame(t *testing.T) {
+	t.Parallel()
+	const name = "../../pages/locales/en.json"
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts map[string]string
+	if err := json.Unmarshal(raw, &texts); err != nil {
+		t.Fatal(err)
+	}
+	table := Texts()
+	for key, want := range table {
+		if texts[key] != want {
+			t.Errorf("%s: expected the line %q: %q, seen %q", name, key, want, texts[key])
+		}
+	}
+	for key := range texts {
+		section, _, _ := strings.Cut(key, ".")
+		if _, ok := table[key]; !ok && (section == "error" || section == "cause") {
+			t.Errorf("%s: %q is in no row of the table", name, key)
 		}
 	}
 }

@@ -82,6 +82,7 @@ func (c *callbackFlow) takeTransaction() *Failure {
 	name, found := c.transactionsOf(c.ring, s.TransactionPrefix, s.TransactionAAD, c.response.State)
 	if len(found) > 0 {
 		t := found[0]
+		c.preferLanguageOf(&t)
 		if !c.provider.began(&t) {
 			// A response at another provider's address: a mix-up (RFC 9700 4.4).
 			return refuse(errorcode.StateMismatch, t, "the login was begun with another provider, or another client id")

@@ -106,6 +106,7 @@ func (x *Exchange) choice() (c choice, err error) {
 		names = append(names, p.Forward...)
 	}
 	query := x.query(names...)
+	x.preferLanguages(query.Get(uiLocales))
 	c.Exchange = x
 	if returnTo, ok := x.checkReturn(x.Scope(), query.Get("returnto")); ok {
 		c.returnTo = returnTo
@@ -157,7 +158,7 @@ func (c *choice) parametersFor(forward []string) url.Values {
 func (c *choice) show(sought bool) error {
 	all := c.choices()
 	shown := pages.Data{
-		Title: "Choose how to sign in", Sought: sought, Action: c.Endpoints + "/", MaxLength: maxIdentifier,
+		TitleKey: "chooser.title", Sought: sought, Action: c.Endpoints + "/", MaxLength: maxIdentifier,
 		Fields: make(map[string]string),
 	}
 	if len(all) > 1 {
@@ -166,7 +167,7 @@ func (c *choice) show(sought bool) error {
 	remembered, viewer := "", c.viewer()
 	if viewer != nil {
 		user := viewer.User()
-		shown.Title, shown.User = "Use another account", user.ID()
+		shown.TitleKey, shown.User = "chooser.title_signed_in", user.ID()
 		if user.Several {
 			shown.Provider = viewer.provider.Name
 		}

@@ -76,6 +76,6 @@ func (l *login) sendTo(location, key string) *Failure {
 // fragmentPage is in the place of a redirect where the browser keeps a fragment, or
 // restores it.
 func (x *Exchange) fragmentPage(status int, shown pages.Data) error {
-	shown.Title, shown.Script = "Signing in", x.script(pages.KeepFragmentScript)
+	shown.TitleKey, shown.Script = "signing_in.title", x.script(pages.KeepFragmentScript)
 	return x.render(pages.KeepFragment, status, shown)
 }

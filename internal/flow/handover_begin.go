@@ -41,7 +41,7 @@ func (l *login) beginAtLoginHost(s *cookiescope.Scope, ring *seal.Ring) *Failure
 func (l *login) handoverTransaction(s *cookiescope.Scope) session.Transaction {
 	t := session.NewTransaction()
 	t.Binding, t.Began, t.RedirectURI = handoverBinding(*l.LoginHost.At), l.Now(), s.Origin.String()
-	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
+	t.Return, t.Language = address.Shorten(l.returnTo, session.MaxReturn), l.loginLanguage()
 	demands := op.Demands{Proof: l.proof}
 	if l.provider != nil {
 		t.Provider, demands = l.provider.ID, l.demands()

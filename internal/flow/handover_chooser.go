@@ -42,7 +42,7 @@ func (h *handoverFlow) chooser() error {
 	}
 	all := h.common()
 	shown := pages.Data{
-		Title: "Choose how to sign in", Sought: h.query(identifierField).Get(identifierField) != "", Action: h.Endpoints + "/" + handoverRest, MaxLength: maxIdentifier,
+		TitleKey: "chooser.title", Sought: h.query(identifierField).Get(identifierField) != "", Action: h.Endpoints + "/" + handoverRest, MaxLength: maxIdentifier,
 		Field: identifierField, Fields: map[string]string{"request": sealed},
 	}
 	remembered := h.rememberedChoice(h.Scope())

@@ -59,7 +59,7 @@ func (h *handoverFlow) ask() error {
 		return h.respondError(h.refuse(errorcode.BadRequest, err))
 	}
 	return h.render(pages.Handover, http.StatusOK, pages.Data{
-		Title: "Sign in to " + h.site.Host + "?", Site: h.site.Host, User: h.State.User().ID(), Action: h.Endpoints + "/" + handoverRest,
+		TitleKey: "handover.title", Site: h.site.Host, User: h.State.User().ID(), Action: h.Endpoints + "/" + handoverRest,
 		Fields: map[string]string{"request": sealed, "confirmation": h.ring.Seal(seal.ForHandover, h.confirmationPlace(), h.confirmed())},
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -101,6 +102,7 @@ func (h *handoverFlow) open(sealed string) *Failure {
 	}
 	h.ring = ring
 	r := &h.request
+	h.preferLanguages(r.Parameters.Get(uiLocales))
 	site, err := address.ParseOrigin(r.Origin)
 	switch {
 	case err != nil || site.String() != r.Origin:
@@ -228,6 +230,9 @@ func (h *handoverFlow) loginFor(p *Provider) (*login, *Failure) {
 	accepted, _ := r.Accepts(p.Registration)
 	// What the login proves is checked when it ends, and again at the site.
 	r.Parameters, r.ACR, r.Wanted, r.Providers = nil, nil, accepted.ID, []handover.Accepted{accepted}
+	if language := h.loginLanguage(); language != "" { // of the pages that follow the login
+		r.Parameters = url.Values{uiLocales: {language}}
+	}
 	sealed, err := r.Seal(h.ring, h.Scope().Origin)
 	if err != nil {
 		return nil, h.refuse(errorcode.BadRequest, err)

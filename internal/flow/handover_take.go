@@ -101,6 +101,7 @@ func (k *ticketFlow) check() *Failure {
 	if !found {
 		return k.refuse(errorcode.StateMismatch, errTicketAlien)
 	}
+	k.preferLanguageOf(&t)
 	k.scope.Expire(k.header(), name)
 	switch {
 	case r.Provider != k.provider.ID, r.Binding != k.provider.Registration, r.Origin != k.scope.Origin.String():

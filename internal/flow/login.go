@@ -88,7 +88,7 @@ func (l *login) beginIn(ctx context.Context) *Failure {
 	t.Attempt, t.Fragment = l.attempt, l.fragmentKey(s, t.State)
 	demands := l.demands()
 	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, l.requested).Names()
-	t.Return = address.Shorten(l.returnTo, session.MaxReturn)
+	t.Return, t.Language = address.Shorten(l.returnTo, session.MaxReturn), l.loginLanguage()
 	request := loginOf(&t)
 	request.Demands = demands
 	location, err := p.Client.AuthorizationURL(ctx, request, l.extra)

@@ -18,6 +18,7 @@ func serveLogin(x *Exchange, p *Provider) error {
 		return x.unauthorized(errorcode.SignInRequired, p, "", op.Proof{})
 	}
 	query := x.query(append([]string{"returnto", "prompt", "acr_values", "max_age", "display", keptFragment}, p.Forward...)...)
+	x.preferLanguages(query.Get(uiLocales))
 	returnTo, ok := x.checkReturn(x.Scope(), query.Get("returnto"))
 	if !ok {
 		returnTo = ""

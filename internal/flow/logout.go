@@ -234,7 +234,7 @@ func (x *Exchange) showSignedOut() error {
 }
 
 func (x *Exchange) signedOutPage() error {
-	shown := pages.Data{Title: "Signed out", LoginHost: x.loginHostName()}
+	shown := pages.Data{TitleKey: "signed_out.title", LoginHost: x.loginHostName()}
 	if x.offersLogin(x.Default) {
 		shown.LoginURL = x.loginURL(x.Default, "", op.Proof{})
 	}
@@ -252,5 +252,5 @@ func (x *Exchange) continuePage(request op.EndSession) error {
 	for name := range request.Parameters {
 		fields[name] = request.Parameters.Get(name)
 	}
-	return x.render(pages.Continue, http.StatusOK, pages.Data{Title: "Signed out here", Action: request.Endpoint, Fields: fields})
+	return x.render(pages.Continue, http.StatusOK, pages.Data{TitleKey: "continue.title", Action: request.Endpoint, Fields: fields})
 }

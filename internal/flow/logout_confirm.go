@@ -79,7 +79,7 @@ func isNotNavigation(r *http.Request) bool {
 func (x *Exchange) stillSignedInPage(viewer *State) error {
 	theirs := viewer.at.At(x.W, x.R, viewer)
 	return theirs.render(pages.StillSignedIn, http.StatusOK,
-		pages.Data{Title: "You are still signed in here", User: viewer.User().ID(), Confirmation: theirs.confirmation()})
+		pages.Data{TitleKey: "still_signed_in.title", User: viewer.User().ID(), Confirmation: theirs.confirmation()})
 }
 
 func (x *Exchange) confirmPage() error {
@@ -87,5 +87,5 @@ func (x *Exchange) confirmPage() error {
 	if x.R.Method == http.MethodPost {
 		status = http.StatusForbidden
 	}
-	return x.render(pages.Confirm, status, pages.Data{Title: "Sign out?", User: x.State.User().ID(), Confirmation: x.confirmation(), LoginHost: x.loginHostName()})
+	return x.render(pages.Confirm, status, pages.Data{TitleKey: "confirm.title", User: x.State.User().ID(), Confirmation: x.confirmation(), LoginHost: x.loginHostName()})
 }

@@ -189,7 +189,7 @@ func (x *Exchange) RespondFailed(f *Failure) error {
 // programProblem responds to a program: with a problem document, whatever it accepts,
 // and without a link that it could not follow.
 func (x *Exchange) programProblem(status int, f *Failure, text errorcode.Explanation, errorID string) error {
-	problem := pages.Problem{Detail: text.Message, Reason: string(f.Code), Rule: shownRule(f), ErrorID: errorID}
+	problem := pages.Problem{Detail: text.Message.English, Reason: string(f.Code), Rule: shownRule(f), ErrorID: errorID}
 	if x.State.SignedIn() {
 		user := x.State.User()
 		problem.User, problem.Provider = user.ID(), user.Mapping.Provider

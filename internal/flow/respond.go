@@ -95,7 +95,7 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	st := x.State
 	st.failed = f
 	text := errorcode.Explain(f.Code, f.Cause, status == http.StatusServiceUnavailable)
-	shown := pages.Data{Title: text.Title, Message: text.Message, Hint: text.Hint, Code: string(f.Code), ErrorID: errorID, Status: status}
+	shown := pages.Data{TitleKey: text.Title.Key, MessageKey: text.Message.Key, HintKey: text.Hint.Key, Code: string(f.Code), ErrorID: errorID, Status: status}
 	p := f.Provider
 	if p == nil || p.Disabled || p.ForPrograms {
 		p = x.Default
@@ -105,19 +105,19 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 		start = nil // a fresh start can be at another provider
 	}
 	if text.Retry && x.offersLogin(start) {
-		shown.LoginURL = x.loginURL(start, f.ReturnTo, f.Proof)
+		shown.LoginURL = x.inLanguage(start, x.loginURL(start, f.ReturnTo, f.Proof))
 		if x.isHandoverURL(f.ReturnTo) {
 			shown.LoginURL = f.ReturnTo // goes on for the site that the login is for
 		}
 	}
-	st.shown = shown.Message
+	st.shown = text.Message.English
 	if x.leavesErrors() {
-		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, shown.Message)}
+		return &Error{Status: status, ID: errorID, Err: fmt.Errorf("%s: %s", f.Code, st.shown)}
 	}
 	if st.IsProgram() {
 		return x.programProblem(status, f, text, errorID)
 	}
-	problem := pages.Problem{Detail: shown.Message, Reason: string(f.Code), Rule: shownRule(f), ErrorID: errorID}
+	problem := pages.Problem{Detail: st.shown, Reason: string(f.Code), Rule: shownRule(f), ErrorID: errorID}
 	if viewer := x.viewer(); viewer != nil {
 		user := viewer.User()
 		shown.User, shown.Rule = user.ID(), problem.Rule
@@ -254,7 +254,7 @@ func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
 		data.Host = s.Origin.Host
 	}
 	data.HomeURL, data.LogoutURL = x.Home, x.LogoutPath
-	page, err := x.Templates().Render(name, data)
+	page, err := x.Templates().Render(name, x.language(), data)
 	if err != nil {
 		return nil, &Error{Status: http.StatusInternalServerError, Err: err}
 	}
@@ -266,14 +266,14 @@ func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
 // that is theirs.
 func (x *Exchange) signInPage(f *Failure) error {
 	text := errorcode.Explain(f.Code, f.Cause, false)
-	shown := pages.Data{Title: text.Title, Sent: !navigation.IsRead(x.R)}
+	shown := pages.Data{TitleKey: text.Title.Key, Sent: !navigation.IsRead(x.R)}
 	if x.offersLogin(f.Provider) {
 		shown.LoginURL = x.loginURL(f.Provider, f.ReturnTo, f.Proof)
 	}
 	if f.Code == errorcode.InsufficientAuthentication || f.Code == errorcode.SessionOutdated {
-		shown.Message = text.Message
+		shown.MessageKey = text.Message.Key
 	} else if viewer := x.viewer(); viewer != nil {
-		shown.Title, shown.User, shown.LoginURL = "This page opens in its own tab", viewer.User().ID(), ""
+		shown.TitleKey, shown.User, shown.LoginURL = "session_ended.framed_title", viewer.User().ID(), ""
 	}
 	page, err := x.page(pages.SessionEnded, shown)
 	if err != nil {

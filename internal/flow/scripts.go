@@ -29,11 +29,11 @@ func (x *Exchange) script(name string) pages.Script {
 // popupPage is where a login ends that has a window of its own. Without a failure the
 // user is signed in.
 func (x *Exchange) popupPage(status int, f *Failure, errorID string) error {
-	shown := pages.Data{Title: "Signed in", Script: x.script(pages.PopupScript)}
+	shown := pages.Data{TitleKey: "popup.title", Script: x.script(pages.PopupScript)}
 	if f != nil {
 		x.State.failed = f
 		text := errorcode.Explain(f.Code, f.Cause, false)
-		shown.Title, shown.Message, shown.Hint = text.Title, text.Message, text.Hint
+		shown.TitleKey, shown.MessageKey, shown.HintKey = text.Title.Key, text.Message.Key, text.Hint.Key
 		shown.Code, shown.ErrorID = string(f.Code), errorID
 	}
 	return x.render(pages.Popup, status, shown)

@@ -71,6 +71,8 @@ type State struct {
 	// and shown the sentence that users read about it.
 	failed *Failure
 	shown  string
+	// languages are those that a login link asks for; empty if none does.
+	languages string
 
 	// identityHeaders are the headers about the user that instances have set.
 	identityHeaders []string

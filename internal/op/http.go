@@ -209,14 +209,19 @@ func getDocument(client *http.Client, request *http.Request) (*httpResponse, err
 		return answer, nil
 	}
 	refused := answer.because(fmt.Errorf("get %s: status %d", withoutQuery(request.URL), answer.status))
-	switch answer.status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return nil, refused
-	}
-	if answer.status/100 == 4 {
+	if answer.status/100 == 4 && !isOutage(answer.status) {
 		return nil, &SettingsError{refused}
 	}
 	return nil, refused
+}
+
+// isOutage reports whether a status says that the same request may work later.
+func isOutage(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return status/100 == 5
 }
 
 // read reads an answer to a request with these secrets.

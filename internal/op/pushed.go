@@ -3,7 +3,6 @@ package op
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -33,7 +32,7 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", &UnavailableError{err, firstPause} // the visitor left; that says nothing of the provider
-	case err == nil && (answer.status/100 == 5 || answer.status == http.StatusTooManyRequests):
+	case err == nil && isOutage(answer.status):
 		err = answer.because(fmt.Errorf("pushed_authorization_request_endpoint: status %d", answer.status))
 	}
 	if err != nil {
@@ -93,8 +92,8 @@ type pause struct {
 func (p *pause) over(now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if left := p.next.Sub(now); left > 0 {
-		return &UnavailableError{p.err, left}
+	if isPausing(now, p.next) {
+		return &UnavailableError{p.err, p.next.Sub(now)}
 	}
 	return nil
 }
@@ -102,6 +101,7 @@ func (p *pause) over(now time.Time) error {
 func (p *pause) begin(now time.Time, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.next, p.err = now.Add(firstPause), err
-	return &UnavailableError{err, firstPause}
+	length := max(firstPause, pauseFor(err))
+	p.next, p.err = now.Add(length), err
+	return &UnavailableError{err, length}
 }

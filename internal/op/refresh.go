@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -169,7 +168,7 @@ func refreshError(err error, method string) error {
 	// A server in trouble, or something in front of it, may say anything. Any
 	// other answer with this code is the provider's word, whatever its status and
 	// its label.
-	down := refused.Status == http.StatusTooManyRequests || refused.Status/100 == 5
+	down := isOutage(refused.Status)
 	failed := &RefreshError{
 		Over: !down && refused.Code == "invalid_grant", Down: down, RetryAfter: refused.RetryAfter,
 		Err: fmt.Errorf("the token endpoint answered with the %w", refused),

@@ -87,6 +87,30 @@ func TestDocumentsThatCountAsNone(t *testing.T) {
 	}
 }
 
+// Fault X33. A document that was cut counts as none, and the next one is whole.
+func TestADocumentThatWasCutShort(t *testing.T) {
+	t.Parallel()
+	storage := clustertest.NewMemory()
+	s := sealedStore(t, storage)
+	if err := s.Store(t.Context(), "keys", []byte(`{"a":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	name := storage.Keys()[0]
+	whole := storage.Files[name]
+	for length := range whole {
+		storage.With(func(m *clustertest.Memory) { m.Files[name] = whole[:length] })
+		if got, err := s.Load(t.Context(), "keys"); got != nil || err != nil {
+			t.Errorf("cut to %d bytes: expected neither a document nor an error, seen %s and %v", length, got, err)
+		}
+	}
+	if err := s.Store(t.Context(), "keys", []byte(`{"a":2}`)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Load(t.Context(), "keys"); string(got) != `{"a":2}` || err != nil {
+		t.Errorf("stored again: expected the document, seen %s and %v", got, err)
+	}
+}
+
 // rename gives the only file another name in the folder of documents.
 func rename(m *clustertest.Memory, name string) {
 	for key, content := range m.Files {

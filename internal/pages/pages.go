@@ -17,9 +17,11 @@ import (
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/locale"
 )
 
 // The pages. Each is a file that defines the template "content", shown in
@@ -41,69 +43,23 @@ var names = []string{Error, SignedOut, StillSignedIn, Confirm, Continue, Session
 
 const layout = "layout.html"
 
-// Data is what a template gets. Everything in it is safe to show: texts are
-// escaped by the template, addresses are the site's own.
-type Data struct {
-	Title   string // what happened, as a headline
-	Host    string // the site's name
-	Nonce   string // for inline style elements; set by Render
-	Message string // error.html, popup.html: what happened, for users; session_ended.html: why the session is not enough, if there is one
-	Hint    string // error.html, popup.html: what to do about it; may be empty
-	Code    string // error.html, popup.html: the error code; empty in popup.html after a sign-in
-	ErrorID string // error.html, popup.html: finds the line in the log; may be empty
-	Status  int    // error.html: the HTTP status
-	User    string // who is signed in; empty for anonymous users
-	// Provider is the name of the provider where the user has signed in, in error.html
-	// and chooser.html; empty at sites with one provider.
-	Provider string
-	Rule     string // error.html: the rule that refuses the user; may be empty
-	// Confirmation is the value of the form's hidden field of that name, in
-	// confirm.html and still_signed_in.html.
-	Confirmation string
-	// Sent reports whether a form was sent and did not arrive, in
-	// session_ended.html.
-	Sent bool
-	// LoginHost is the host where the user has signed in for this site and others, in
-	// confirm.html, and in signed_out.html if it is this one; empty if there is none.
-	LoginHost string
-	// Site is the host that the user is about to sign in to, in handover.html.
-	Site string
-	// Action and Fields are the form of continue.html, handover.html and chooser.html.
-	Action string
-	Fields map[string]string
-	// Choices are the providers of chooser.html, the remembered one first. Field is the
-	// name of its form's field for a user name or an e-mail address, of at most
-	// MaxLength characters. Sought reports whether what a user has entered there does
-	// not say which provider it is.
-	Choices   []Choice
-	Field     string
-	MaxLength int
-	Sought    bool
-
-	// Next is where keep_fragment.html leads, and Keep or Restore is what the browser
-	// keeps the fragment by, before a login or after it.
-	Next, Keep, Restore string
-	// Script is the script of keep_fragment.html and popup.html.
-	Script Script
-
-	LoginURL  string // begins a fresh sign-in; may be empty
-	RetryURL  string // error.html: what to try again; may be empty
-	LogoutURL string
-	HomeURL   string
-}
-
-// Choice is a provider that users can choose.
-type Choice struct {
-	ID, Name   string
-	URL        string // begins a login there
-	Remembered bool   // the user's last choice
-}
-
-// Templates are the templates of all pages.
+// Templates are the templates of all pages, and their texts.
 type Templates struct {
-	byName  map[string]*template.Template
+	byName  map[string]pageTemplate
 	scripts map[string]script
+	texts   *locale.Catalogue
 }
+
+// pageTemplate is the template of a page.
+type pageTemplate struct {
+	*template.Template
+	// english reports whether an operator has written it for one language, so that the
+	// texts in it stay in English.
+	english bool
+}
+
+// knowsLanguages reports whether a template does something about the language of a page.
+var knowsLanguages = regexp.MustCompile(`\{\{[^}]*\.(T|Lang|Dir)\b`).MatchString
 
 // Read reads the templates of all pages. Those that the operator's folder does
 // not have are the built-in ones; without a folder all are. It renders each of
@@ -113,19 +69,24 @@ func Read(builtin fs.FS, folder string, read livefile.Read) (*Templates, error) 
 	if err != nil {
 		return nil, err
 	}
-	templates := &Templates{make(map[string]*template.Template, len(names)), scripts}
+	texts, err := locale.Read(builtin, folder, read)
+	if err != nil {
+		return nil, err
+	}
+	templates := &Templates{make(map[string]pageTemplate, len(names)), scripts, texts}
 	for _, name := range names {
-		t := template.New(layout)
+		t := pageTemplate{Template: template.New(layout)}
 		for _, file := range []string{layout, name} {
-			text, err := readFile(builtin, folder, file, read)
+			text, own, err := readFile(builtin, folder, file, read)
 			if err != nil {
 				return nil, err
 			}
 			if _, err := t.Parse(text); err != nil {
 				return nil, fmt.Errorf("%s: %w", file, err)
 			}
+			t.english = t.english || own && !knowsLanguages(text)
 		}
-		if err := try(t); err != nil {
+		if err := try(t.Template, texts.English()); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		templates.byName[name] = t
@@ -133,45 +94,67 @@ func Read(builtin fs.FS, folder string, read livefile.Read) (*Templates, error) 
 	return templates, nil
 }
 
-func readFile(builtin fs.FS, folder, name string, read livefile.Read) (string, error) {
+// readFile reads a template. own reports whether it is the operator's.
+func readFile(builtin fs.FS, folder, name string, read livefile.Read) (text string, own bool, err error) {
 	if folder != "" {
 		text, err := read(filepath.Join(folder, name))
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return string(text), err
+			return string(text), true, err
 		}
 	}
-	text, err := fs.ReadFile(builtin, name)
-	return string(text), err
+	builtinText, err := fs.ReadFile(builtin, name)
+	return string(builtinText), false, err
 }
 
 // try renders a template with nothing and with everything.
-func try(t *template.Template) error {
+func try(t *template.Template, english *locale.Language) error {
 	if t.Lookup("content") == nil {
 		return errors.New("does not define the template «content»")
 	}
 	full := Data{
-		Title: "t", Host: "h", Nonce: "n", Message: "m", Hint: "h", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
+		TitleKey: "popup.title", Host: "h", Nonce: "n", MessageKey: "popup.message", HintKey: "popup.close", Code: "c", ErrorID: "e", Status: http.StatusServiceUnavailable, User: "u", Provider: "p", Rule: "r",
 		Confirmation: "c", Sent: true, Site: "s", LoginHost: "l", Action: "https://a.example/", Fields: map[string]string{"n": "v"}, Next: "/n", Keep: "k", Restore: "r", Script: Script{URL: "/s", Integrity: "i"}, LoginURL: "/l", RetryURL: "/r", LogoutURL: "/o", HomeURL: "/",
 		Choices: []Choice{{"i", "n", "/c", true}, {"j", "o", "/d", false}}, Field: "f", MaxLength: 1, Sought: true,
 	}
-	return errors.Join(t.Execute(io.Discard, Data{}), t.Execute(io.Discard, full))
+	full.language = english
+	return errors.Join(t.Execute(io.Discard, Data{language: english}), t.Execute(io.Discard, full))
 }
+
+// Choose returns the language of a page, from what a login link says (ui_locales) and what
+// the lines of Accept-Language do.
+func (t *Templates) Choose(uiLocales string, acceptLanguage []string) *locale.Language {
+	return t.texts.Choose(uiLocales, acceptLanguage)
+}
+
+// Preferred returns the tag of the language that a login link prefers, or nothing if there
+// is none of those that it names.
+func (t *Templates) Preferred(uiLocales string) string { return t.texts.Preferred(uiLocales) }
 
 // Page is a page that is ready to be written.
 type Page struct {
-	body   []byte
-	nonce  string
-	script Script
+	body     []byte
+	nonce    string
+	script   Script
+	language string // empty if an operator has chosen it
 }
 
-// Render makes a page.
-func (t *Templates) Render(name string, data Data) (*Page, error) {
-	data.Nonce = rand.Text()
+// Render makes a page in a language, or in English where the operator's template is for
+// one language.
+func (t *Templates) Render(name string, language *locale.Language, data Data) (*Page, error) {
+	page := t.byName[name]
+	data.Nonce, data.language = rand.Text(), language
+	if page.english {
+		data.language = t.texts.English()
+	}
 	var body bytes.Buffer
-	if err := t.byName[name].Execute(&body, data); err != nil {
+	if err := page.Execute(&body, data); err != nil {
 		return nil, fmt.Errorf("render %s: %w", name, err)
 	}
-	return &Page{body.Bytes(), data.Nonce, data.Script}, nil
+	rendered := &Page{body: body.Bytes(), nonce: data.Nonce, script: data.Script}
+	if !page.english {
+		rendered.language = language.Tag()
+	}
+	return rendered, nil
 }
 
 // Write writes the page, which no other page may show in a frame.
@@ -198,6 +181,12 @@ func (p *Page) WriteFramed(w http.ResponseWriter, r *http.Request, status int) e
 
 func (p *Page) write(w http.ResponseWriter, r *http.Request, status int) error {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if p.language != "" {
+		w.Header().Set("Content-Language", p.language)
+		if w.Header().Get("Vary") != "*" {
+			w.Header().Add("Vary", "Accept-Language")
+		}
+	}
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
 		return nil

@@ -22,10 +22,21 @@ func read(t *testing.T, folder string) *Templates {
 	return templates
 }
 
+// renderEnglish renders a page that shows nothing of a request.
+func renderEnglish(templates *Templates, name string) (*Page, error) {
+	return templates.Render(name, templates.texts.English(), Data{})
+}
+
 // show renders a page and writes it.
 func show(t *testing.T, templates *Templates, method, name string, data Data) *httptest.ResponseRecorder {
 	t.Helper()
-	page, err := templates.Render(name, data)
+	return showIn(t, templates, "", method, name, data)
+}
+
+// showIn is show in a language.
+func showIn(t *testing.T, templates *Templates, language, method, name string, data Data) *httptest.ResponseRecorder {
+	t.Helper()
+	page, err := templates.Render(name, templates.Choose(language, nil), data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,18 +62,21 @@ func TestPagesEscapeWhatTheyShow(t *testing.T) {
 	t.Parallel()
 	const hostile = `"><script>alert(1)</script>`
 	data := Data{
-		Title: hostile, Host: hostile, Message: hostile, Hint: hostile, Code: hostile, ErrorID: hostile, User: hostile, Confirmation: hostile,
+		TitleKey: "handover.title", Host: hostile, MessageKey: "popup.message", HintKey: "confirm.login_host", Code: hostile, ErrorID: hostile,
+		User: hostile, Provider: hostile, Rule: hostile, Site: hostile, LoginHost: hostile, Confirmation: hostile, Sought: true, Status: http.StatusForbidden,
 		Action: "javascript:alert(1)", Fields: map[string]string{hostile: hostile}, LoginURL: "javascript:alert(1)", LogoutURL: "javascript:alert(1)", HomeURL: "javascript:alert(1)",
 		Field: hostile, Choices: []Choice{{hostile, hostile, "javascript:alert(1)", true}, {hostile, hostile, "javascript:alert(1)", false}},
 	}
 	templates := read(t, "")
-	for _, name := range names {
-		body := show(t, templates, http.MethodGet, name, data).Body.String()
-		if strings.Contains(body, "<script") {
-			t.Errorf("%s: a text became an element: %s", name, body)
-		}
-		if strings.Contains(body, `"javascript:`) {
-			t.Errorf("%s: an address became a script: %s", name, body)
+	for _, language := range templates.texts.Tags() {
+		for _, name := range names {
+			body := showIn(t, templates, language, http.MethodGet, name, data).Body.String()
+			if strings.Contains(body, "<script") {
+				t.Errorf("%s, %s: a text became an element: %s", name, language, body)
+			}
+			if strings.Contains(body, `"javascript:`) {
+				t.Errorf("%s, %s: an address became a script: %s", name, language, body)
+			}
 		}
 	}
 }
@@ -94,7 +108,7 @@ func TestAPageHoldsNothingActive(t *testing.T) {
 
 func TestAPageMayBeFramedWhereItIsMeantTo(t *testing.T) {
 	t.Parallel()
-	page, err := read(t, "").Render(SessionEnded, Data{})
+	page, err := renderEnglish(read(t, ""), SessionEnded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +137,7 @@ func TestAFolderReplacesPagesOneByOne(t *testing.T) {
 	folder := t.TempDir()
 	write(t, folder, Error, `{{define "content"}}<p>ours: {{.Message}}</p>{{end}}`)
 	templates := read(t, folder)
-	if body := show(t, templates, http.MethodGet, Error, Data{Message: "m"}).Body.String(); !strings.Contains(body, "<p>ours: m</p>") {
+	if body := show(t, templates, http.MethodGet, Error, Data{MessageKey: "popup.close"}).Body.String(); !strings.Contains(body, "<p>ours: You can close this window.</p>") {
 		t.Errorf("the operator's own page is not shown: %s", body)
 	}
 	if body := show(t, templates, http.MethodGet, SignedOut, Data{}).Body.String(); !strings.Contains(body, "You are signed out") {

@@ -89,6 +89,7 @@ func (p Problem) Write(w http.ResponseWriter, status int) error {
 	}
 	StrictSecurityHeaders(w.Header())
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Language", "en")
 	w.WriteHeader(status)
 	_, err = w.Write(append(text, '\n'))
 	return err

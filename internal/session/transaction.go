@@ -57,6 +57,8 @@ type Transaction struct {
 	// Fragment is what the browser keeps the fragment of the return address by;
 	// empty if it keeps none.
 	Fragment string
+	// Language is the language of the login's pages; empty if the browser decides.
+	Language string
 
 	// Answer is the authorization response, form-encoded, on its way from the
 	// provider's POST to a GET of our own; empty before that.
@@ -109,6 +111,7 @@ const (
 	tagTransactionReturn    = 4 // compressed, instead of the plain one
 	tagTransactionWay       = 5 // a byte of flags
 	tagTransactionFragment  = 6
+	tagTransactionLanguage  = 7
 )
 
 // The flags of how a login goes.
@@ -142,7 +145,7 @@ func (t *Transaction) Encode() []byte {
 		}
 	}
 	version := byte(transactionVersion)
-	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" || t.way() != "" || t.Fragment != "" {
+	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" || t.way() != "" || t.Fragment != "" || t.Language != "" {
 		version = transactionTaggedVersion
 	}
 	w.Byte(version)
@@ -165,6 +168,7 @@ func (t *Transaction) Encode() []byte {
 		w.Tagged(tagTransactionReturn, packed)
 		w.Tagged(tagTransactionWay, t.way())
 		w.Tagged(tagTransactionFragment, t.Fragment)
+		w.Tagged(tagTransactionLanguage, t.Language)
 		w.Byte(tagTransactionEnd)
 	}
 	if t.Answer != "" {
@@ -189,7 +193,7 @@ func (t *Transaction) Decode(encoded []byte) error {
 	t.RedirectURI = r.Text()
 	t.Return = r.Text()
 	t.Demands, t.Requested, t.Silent = "", "", ""
-	t.Attempt, t.Popup, t.Fragment = false, false, ""
+	t.Attempt, t.Popup, t.Fragment, t.Language = false, false, "", ""
 	if version == transactionTaggedVersion {
 		t.decodeTagged(&r)
 	}
@@ -224,6 +228,8 @@ func (t *Transaction) decodeTagged(r *wire.Reader) {
 			t.Popup = !r.Bad && value[0]&wayPopup != 0
 		case tagTransactionFragment:
 			t.Fragment = value
+		case tagTransactionLanguage:
+			t.Language = value
 		}
 	}
 }
