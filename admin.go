@@ -126,7 +126,7 @@ func rotateKeys(a *App, r *http.Request) (any, error) {
 	response, err := adminapi.RotateKeys(r.Context(), ringsInUse(a), request, a.clock.Now())
 	for _, ring := range response.Rings {
 		if ring.Made {
-			a.logger.Info("the session keys were rotated by the admin API", zap.Bool("compromised", request.Compromised), zap.Strings("sites", ring.Sites))
+			a.logger.Info("the session keys were rotated by the admin API", zap.String("event", "keys_rotated"), zap.Bool("compromised", request.Compromised), zap.Strings("sites", ring.Sites))
 		}
 	}
 	if request.Compromised && signsAssertions(a) {
@@ -147,7 +147,7 @@ func withdrawAssertionKeys(ctx context.Context, a *App, err error) error {
 	if _, failed := a.storageState.assertionRing.Rotate(context.WithoutCancel(ctx), true); failed != nil {
 		return adminapi.Errorf(http.StatusServiceUnavailable, "the keys of assertions could not be replaced; try again: %w", errors.Join(failed, err))
 	}
-	a.logger.Info("the keys of assertions were replaced by the admin API")
+	a.logger.Info("the keys of assertions were replaced by the admin API", zap.String("event", "assertion_keys_replaced"))
 	var none adminapi.Error
 	if errors.As(err, &none) && none.Status == http.StatusConflict {
 		return nil

@@ -157,7 +157,7 @@ func resolveBearer(h *Handler) error {
 		}
 		for _, id := range slices.Sorted(maps.Keys(h.providers)) {
 			if named[h.providers[id].Mapping.Issuer] {
-				h.logger.Warn("two providers have one issuer; its access tokens are taken as those of the first one by id",
+				h.logger.Warn("two providers have one issuer; its access tokens are taken as those of the first one by id", zap.String("event", "issuer_ambiguous"),
 					zap.String("issuer", h.providers[id].Mapping.Issuer), zap.String("provider", id))
 				continue
 			}

@@ -221,6 +221,9 @@ func parseParameters(d *caddyfile.Dispenser, field *map[string]Parameter, check 
 // parseSharedProvider parses a provider that all sites can use.
 func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 	id, place := "", d.Token()
+	if d.CountRemainingArgs() == 0 {
+		return d.Err("provider has no id: give it one of your choice, as in provider corp { … }; sites name it, and it is part of the redirect URI")
+	}
 	if err := caddyargs.StringArg(d, &id); err != nil {
 		return err
 	}

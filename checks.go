@@ -51,7 +51,7 @@ func (a *App) checkSites(ctx caddy.Context) error {
 			errs = append(errs, finding.Err)
 			continue
 		}
-		a.logger.Warn(finding.Message, zapFields(finding.Attrs)...)
+		a.logger.Warn(finding.Message, append(zapFields(finding.Attrs), zap.String("event", "config_warning"))...)
 	}
 	return errors.Join(errs...)
 }
@@ -78,6 +78,7 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 		Match:         rawMatcherSets(config.MatcherSetsRaw),
 		Endpoints:     cmp.Or(config.Endpoints, defaultEndpoints),
 		SignedOut:     config.SignedOut,
+		LeavesErrors:  config.ErrorPages == "caddy",
 		Resource:      config.Application != nil && config.Application.ResourceMetadata != nil,
 		Session:       session.checkOptions(),
 	}
@@ -186,7 +187,7 @@ func (a *App) announce() {
 	for _, r := range loadcheck.Registrations(a.sites) {
 		announced[r.Key()] = true
 		if !before[r.Key()] {
-			a.logger.Info(registerMessage, zapFields(r.Attrs())...)
+			a.logger.Info(registerMessage, append(zapFields(r.Attrs()), zap.String("event", "register_addresses"))...)
 		}
 	}
 	a.announced.Store(&announced)
@@ -218,7 +219,7 @@ func (h *Handler) logRegistration(id, origin, redirectURI string) {
 		return
 	}
 	if p.announced.CompareAndSwap(false, true) {
-		h.logger.Info(registerMessage, zapFields(r.Attrs())...)
+		h.logger.Info(registerMessage, append(zapFields(r.Attrs()), zap.String("event", "register_addresses"))...)
 	}
 }
 
@@ -258,7 +259,7 @@ func checkRules(h *Handler) error {
 	}
 	warnings, err := rulecheck.Check(&in)
 	for _, warning := range warnings {
-		h.logger.Warn(warning)
+		h.logger.Warn(warning, zap.String("event", "config_warning"))
 	}
 	return err
 }

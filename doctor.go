@@ -2,7 +2,9 @@ package oidcrp
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"slices"
@@ -16,10 +18,13 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/command"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/doctor"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
@@ -28,7 +33,7 @@ import (
 
 func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check [--config <file>] [--adapter <name>] [--site <host>] [--no-credentials] [--strict]",
+		Use:   "check [--config <file>] [--adapter <name>] [--site <host>] [--claims <file>] [--no-credentials] [--strict]",
 		Short: "Find out whether a configuration works, with its providers",
 		Long: `
 Reads a configuration, and examines what it needs to work: asks each provider for its
@@ -46,6 +51,7 @@ Exits 0 if nothing is wrong, 1 on warnings with --strict, and 2 on failures.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().String("site", "", "Host name of the site (default: all)")
+	cmd.Flags().String("claims", "", "JSON file with the claims of a user, to forecast the size of cookies")
 	cmd.Flags().Bool("no-credentials", false, "Do not try the credentials of clients")
 	cmd.Flags().Bool("strict", false, "Exit 1 on warnings")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -92,10 +98,16 @@ func checkConfiguration(ctx context.Context, fl caddycmd.Flags) (*doctor.Report,
 		return nil, err
 	}
 	c.tryCredentials = !fl.Bool("no-credentials")
+	if file := fl.String("claims"); file != "" {
+		if c.claims, err = readClaims(file); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+	}
 	report := c.examine(ctx)
 	report.Config = loaded.File
 	storage := storageOf(loaded)
 	report.Checks = append(report.Checks, storage.Examine(ctx))
+	report.AddFindings(loadcheck.Inspect(app.sites))
 	for _, w := range loaded.Warnings {
 		report.AddWarning(w.Message, w.Fields)
 	}
@@ -107,6 +119,7 @@ func checkConfiguration(ctx context.Context, fl caddycmd.Flags) (*doctor.Report,
 type checkup struct {
 	app            *App
 	tryCredentials bool
+	claims         op.Claims // of a user, or nil
 	sites          []*checkedSite
 	// subjects has the place of each provider in examined. A shared one is examined
 	// once.
@@ -145,7 +158,7 @@ func (c *checkup) collect(host string) error {
 // siteName is what an operator calls the site of an instance.
 func (c *checkup) siteName(h *Handler) string {
 	for _, site := range c.app.sites {
-		if slices.Equal(site.Hosts, h.hosts) {
+		if slices.Equal(site.Hosts, h.hosts) || site.Hosts == nil && slices.Equal(h.hosts, []string{httpconfig.AnyHost}) {
 			return site.Name()
 		}
 	}
@@ -162,6 +175,13 @@ func (c *checkup) examine(ctx context.Context) *doctor.Report {
 	var work sync.WaitGroup
 	for n := range c.examined {
 		work.Go(func() { found[n] = c.examined[n].Examine(ctx) })
+	}
+	for n, s := range c.sites {
+		work.Go(func() {
+			for _, h := range s.handlers {
+				report.Sites[n].Add(c.placeOf(h).Examine(ctx))
+			}
+		})
 	}
 	work.Wait()
 	shown := make(map[int]string)
@@ -195,23 +215,79 @@ func (c *checkup) prepare(s *checkedSite) doctor.Site {
 	site := doctor.Site{Name: s.name, Providers: []doctor.Provider{}, Checks: []doctor.Check{}}
 	for _, p := range s.providers() {
 		reported := doctor.Provider{ID: p.ID, Issuer: p.Mapping.Issuer, Checks: []doctor.Check{}, Register: []doctor.Address{}}
-		uri := ""
-		for _, r := range c.registrations(s, p) {
-			reported.Register = append(reported.Register, doctor.AddressesOf(r)...)
-			if uri == "" && !strings.Contains(r.Origin, "<") {
-				uri = r.RedirectURI
-			}
-		}
 		if _, ok := c.subjects[p]; !ok {
 			c.subjects[p] = len(c.examined)
 			c.examined = append(c.examined, doctor.Subject{
-				Client: p.Client, RedirectURI: uri, SkipEndSession: p.SkipEndSession, Disabled: p.Disabled,
-				TryCredentials: c.tryCredentials, Now: c.app.clock.Now,
+				Client: p.Client, SkipEndSession: p.SkipEndSession, Disabled: p.Disabled, TryCredentials: c.tryCredentials, Now: c.app.clock.Now,
 			})
+		}
+		subject := &c.examined[c.subjects[p]]
+		for _, r := range c.registrations(s, p) {
+			reported.Register = append(reported.Register, doctor.AddressesOf(r)...)
+			if !strings.Contains(r.Origin, "<") {
+				subject.RedirectURIs = append(subject.RedirectURIs, r.RedirectURI)
+			}
+		}
+		for _, h := range s.handlers {
+			if h.instance.Providers[p.ID] == p {
+				subject.Rules = append(subject.Rules, rulesAt(h)...)
+			}
 		}
 		site.Providers = append(site.Providers, reported)
 	}
 	return site
+}
+
+// rulesAt returns the rules that let users in at an instance.
+func rulesAt(h *Handler) (all []*authz.Rule) {
+	for _, set := range h.allRules {
+		set.Each(func(rule *authz.Rule, use authz.Use) bool {
+			if use == authz.Required {
+				all = append(all, rule)
+			}
+			return true
+		})
+	}
+	return all
+}
+
+// placeOf describes an instance.
+func (c *checkup) placeOf(h *Handler) *doctor.Place {
+	kind, _ := storeKind(h.session.StoreRaw) // the instance has read it
+	p := &doctor.Place{
+		Sessions: kind, Ready: h.instance.Sessions.Ready, Directories: h.instance.KnownUsers,
+		Guarded: h.Mode != modeEndpoints, Public: h.Mode == modePublic, Partial: len(h.guard) > 0,
+	}
+	e := &explanation{h: h, claims: c.claims}
+	for _, route := range h.Routes {
+		p.Routes = append(p.Routes, e.nameOf(route))
+	}
+	for _, provider := range h.instance.InOrder {
+		if p.Provider == "" || provider == h.instance.Default {
+			p.Provider, e.provider = provider.ID, provider
+		}
+	}
+	if c.claims != nil && e.provider != nil {
+		p.Forecast = func() (int, int, error) { return forecast(e) }
+	}
+	return p
+}
+
+// forecast returns how many bytes, in how many cookies, the session of a user takes.
+func forecast(e *explanation) (bytes, cookies int, err error) {
+	s, err := e.newSession()
+	if err != nil {
+		return 0, 0, err
+	}
+	ring, err := seal.NewRing([]byte(rand.Text() + rand.Text()))
+	if err != nil {
+		return 0, 0, err
+	}
+	chunks, err := e.h.instance.Sessions.Update(context.Background(), ring, "", nil, s)
+	for _, chunk := range chunks {
+		bytes += len(chunk)
+	}
+	return bytes, len(chunks), err
 }
 
 // registrations returns what a provider has to know of a site. A site without a name of

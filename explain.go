@@ -231,10 +231,7 @@ func (e *explanation) signIn(x *flow.Exchange) (user identity.User, unknown stri
 	if p.Disabled {
 		return user, "the provider is disabled", nil
 	}
-	s, _, err := p.Mapping.NewSession(identity.Union(e.h.instance.Needs), identity.SignIn{
-		Transaction: new(session.Transaction), Sources: identity.Sources{IDToken: e.claims}, Scopes: append([]string{"openid"}, p.Client.Scopes...),
-		Binding: p.Binding, Now: e.h.now(), Lifetime: e.h.instance.Lifetime,
-	})
+	s, err := e.newSession()
 	if errors.Is(err, identity.ErrNoUsername) {
 		return user, err.Error(), nil
 	}
@@ -245,6 +242,16 @@ func (e *explanation) signIn(x *flow.Exchange) (user identity.User, unknown stri
 		return user, failure.Error(), nil
 	}
 	return x.State.User(), "", nil
+}
+
+// newSession returns the session that a sign-in with the claims would begin.
+func (e *explanation) newSession() (*session.Session, error) {
+	p := e.provider
+	s, _, err := p.Mapping.NewSession(identity.Union(e.h.instance.Needs), identity.SignIn{
+		Transaction: new(session.Transaction), Sources: identity.Sources{IDToken: e.claims}, Scopes: append([]string{"openid"}, p.Client.Scopes...),
+		Binding: p.Binding, Now: e.h.now(), Lifetime: e.h.instance.Lifetime,
+	})
+	return s, err
 }
 
 // readings lists the readings of the path with their routes.

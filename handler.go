@@ -226,7 +226,7 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 	if errors.As(err, &refusal) && refusal.StatusCode != 0 {
 		status = refusal.StatusCode
 	}
-	h.logger.Debug("a WebSocket was refused", zap.Int("status", status), zap.Error(err))
+	h.logger.Debug("a WebSocket was refused", zap.String("event", "websocket_refused"), zap.Int("status", status), zap.Error(err))
 	pages.StrictSecurityHeaders(w.Header())
 	w.WriteHeader(status)
 	return nil

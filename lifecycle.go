@@ -28,7 +28,7 @@ import (
 // no storage: Caddy also runs it for a mere validation.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
-	a.logger, a.auditLogger = ctx.Logger(), ctx.Slogger()
+	a.logger, a.auditLogger = ctx.Logger(), telemetry.NewLogger(ctx.Slogger())
 	a.linked = new(sync.Once)
 	a.announced = new(atomic.Pointer[map[string]bool])
 	a.clock = clock.ForConfig()
@@ -122,7 +122,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = module.(*App)
 	h.now = h.app.clock.Now
-	h.instance = &flow.Instance{Shared: h.app.shared, Server: caddyServer{}, Now: h.now, Logger: ctx.Slogger()}
+	h.instance = &flow.Instance{Shared: h.app.shared, Server: caddyServer{}, Now: h.now, Logger: telemetry.NewLogger(ctx.Slogger())}
 	for _, resolve := range []func(caddy.Context) error{
 		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
 		func(ctx caddy.Context) error { return resolveKnownUsers(h, ctx) },

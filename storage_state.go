@@ -254,9 +254,9 @@ func (s *storageState) repeat(ctx context.Context, what string, every time.Durat
 		}
 		failing = failed
 		if failed {
-			s.logger.Load().Error("the storage does not answer", zap.String("for", what), zap.Error(err))
+			s.logger.Load().Error("the storage does not answer", zap.String("event", "storage_down"), zap.String("for", what), zap.Error(err))
 		} else {
-			s.logger.Load().Info("the storage answers again", zap.String("for", what))
+			s.logger.Load().Info("the storage answers again", zap.String("event", "storage_up"), zap.String("for", what))
 		}
 	})
 }

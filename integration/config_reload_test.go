@@ -81,30 +81,3 @@ http://rp.test {
 	failsWith(required{t}, "the error", err, "pages")
 	check(t, b.get("/again"), "after another configuration was rejected").status(http.StatusOK)
 }
-
-// Fault X51. Each configuration has metrics of its own: a reload registers them again, and
-// the one before gives nothing back that the next one needs.
-func TestMetricsAreRegisteredByEachReload(t *testing.T) {
-	t.Parallel()
-	op, storage := newOP(t), storageDir(t)
-	site := `
-http://rp.test {
-	` + protectedBy(op) + `
-	reverse_proxy {upstream} {
-		header_up X-User {http.auth.user.id}
-	}
-}
-`
-	var before *harness
-	for range 3 {
-		now := newHarnessAt(t, storage, site, "metrics")
-		if before != nil {
-			before.cleanUp()
-		}
-		now.signsIn()
-		families, err := now.ctx.GetMetricsRegistry().Gather()
-		succeeds(t, "the metrics", err)
-		differs(t, "the number of metrics", len(families), 0)
-		before = now
-	}
-}

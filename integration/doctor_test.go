@@ -62,6 +62,85 @@ func TestDoctor(t *testing.T) {
 }
 `).exits(2).isGolden(golden, "typo", nil)
 	})
+	t.Run("several sites", func(t *testing.T) {
+		op := oidctest.New(t, oidctest.Lenient())
+		op.Register("https://app.example.com/@app/auth/corp/code", "https://wiki.example.com/@app/auth/corp/code")
+		op.SignOut()
+		inFolder(t)
+		if err := os.WriteFile("claims.json", []byte(`{"preferred_username": "alice", "email": "alice@example.com", "groups": ["staff", "admins"]}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		diagnoseWith(t, `
+	oidc_rp {
+		provider corp {
+			`+options(op)+`
+		}
+	}
+`, `
+app.example.com {
+	oidc_rp {
+		public /assets/* /robots.txt
+		private /assets/secret/*
+		known_users list alice bob
+		require group staff
+	}
+	file_server
+}
+
+wiki.example.com {
+	@folder path_regexp ^/Private/
+	oidc_rp public {
+		private @folder /account/*
+		error_pages caddy
+		session {
+			store storage
+		}
+	}
+	file_server
+	handle_errors {
+		file_server
+	}
+}
+
+:8443 {
+	oidc_rp {
+		session {
+			store memory
+		}
+	}
+}
+`, "--claims", "claims.json").exits(0).isGolden(golden, "sites", op)
+	})
+	t.Run("one site alone", func(t *testing.T) {
+		op := oidctest.New(t, oidctest.Lenient())
+		op.SignOut()
+		inFolder(t)
+		sites := `
+app.example.com {
+	` + protectedBy(op) + `
+}
+
+wiki.example.com {
+	` + protectedBy(op) + `
+}
+`
+		d := diagnose(t, sites, "--site", "wiki.example.com").exits(2).says("wiki.example.com")
+		lacks(t, "the report", d.text, "app.example.com")
+		diagnose(t, sites, "--site", "wki.example.com").exits(1).says("no oidc_rp is at a site wki.example.com", "did you mean")
+	})
+	t.Run("strictly", func(t *testing.T) {
+		op := oidctest.New(t, oidctest.Lenient())
+		op.Register("https://app.example.com/@app/auth/default/code")
+		op.SignOut()
+		inFolder(t)
+		site := `
+app.example.com {
+	` + protectedBy(op, "scopes openid groups") + `
+}
+`
+		diagnose(t, site).exits(0).says("0 failures, 1 warning")
+		diagnose(t, site, "--strict").exits(1).says("0 failures, 1 warning")
+	})
 	t.Run("as JSON", func(t *testing.T) {
 		op := oidctest.New(t, oidctest.Lenient())
 		inFolder(t)

@@ -52,10 +52,16 @@ type diagnosis struct {
 // "data" there.
 func diagnose(t *testing.T, sites string, args ...string) diagnosis {
 	t.Helper()
+	return diagnoseWith(t, "", sites, args...)
+}
+
+// diagnoseWith is diagnose with more global options.
+func diagnoseWith(t *testing.T, globals, sites string, args ...string) diagnosis {
+	t.Helper()
 	if err := os.WriteFile("Caddyfile", []byte(`{
 	admin off
 	storage file_system data
-}
+`+globals+`}
 `+sites), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -64,3 +64,23 @@ func (r *harness) logLines(fields map[string]string) (found []map[string]any) {
 	}
 	return found
 }
+
+// holdLog holds that each line of our loggers has an event, and none a stack trace.
+func (r *harness) holdLog() {
+	for text := range strings.Lines(r.logs()) {
+		var line map[string]any
+		if json.Unmarshal([]byte(text), &line) != nil {
+			continue
+		}
+		logger, _ := line["logger"].(string)
+		if logger != "oidc_rp" && logger != "http.handlers.oidc_rp" && !strings.HasPrefix(logger, "oidc_rp.") {
+			continue
+		}
+		if event, _ := line["event"].(string); event == "" {
+			r.t.Errorf("a line of the log has no event: %s", text)
+		}
+		if _, has := line["stacktrace"]; has {
+			r.t.Errorf("a line of the log has a stack trace: %s", text)
+		}
+	}
+}

@@ -179,6 +179,7 @@ func newHarnessOn(t *testing.T, its *clock.Clock, storage, sites string, globals
 		}
 		handler.ServeHTTP(w, request)
 	}))
+	t.Cleanup(r.holdLog)
 	t.Cleanup(r.end)
 	t.Cleanup(func() {
 		if t.Failed() {

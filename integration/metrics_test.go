@@ -153,6 +153,7 @@ application {
 }
 
 // A reload resets no number, and none is registered twice.
+// Fault X51.
 func TestMetricsSurviveReloads(t *testing.T) {
 	op := newOP(t)
 	storage := storageDir(t)

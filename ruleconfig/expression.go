@@ -166,7 +166,7 @@ func (e *rule) evaluate(source *source) (bool, error) {
 	}
 	now := e.now().Unix()
 	if again := e.logAgain.Load(); now >= again && e.logAgain.CompareAndSwap(again, now+60) {
-		e.logger.Warn("an expression of a rule could not be evaluated; it does not hold, and as a deny it refuses",
+		e.logger.Warn("an expression of a rule could not be evaluated; it does not hold, and as a deny it refuses", zap.String("event", "expression_failed"),
 			zap.String("expression", e.String()), zap.String("error", e.Describe(err)))
 	}
 	return false, err

@@ -81,10 +81,10 @@ func LogProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 	return func(n op.Notice) {
 		part := zap.String("of", n.Part)
 		if n.Over {
-			logger().Info("the provider answers again", part)
+			logger().Info("the provider answers again", zap.String("event", "provider_documents_current"), part)
 			return
 		}
-		logger().Error("the provider does not answer; using what was fetched before, for at most 24 hours", part, zap.Time("fetched", n.Fetched), zap.Error(n.Err))
+		logger().Error("the provider does not answer; using what was fetched before, for at most 24 hours", zap.String("event", "provider_documents_stale"), part, zap.Time("fetched", n.Fetched), zap.Error(n.Err))
 	}
 }
 
@@ -94,11 +94,11 @@ func LogFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 		fields := []zap.Field{zap.String("option", option), zap.Strings("files", e.Files)}
 		switch e.Kind {
 		case livefile.Changed:
-			logger().Info("a file of the configuration has changed and is in use", fields...)
+			logger().Info("a file of the configuration has changed and is in use", append([]zap.Field{zap.String("event", "file_reloaded")}, fields...)...)
 		case livefile.Broken:
-			logger().Error("a file of the configuration has changed and cannot be used; keeping the last good content", append(fields, zap.Error(e.Err))...)
+			logger().Error("a file of the configuration has changed and cannot be used; keeping the last good content", append([]zap.Field{zap.String("event", "file_broken")}, append(fields, zap.Error(e.Err))...)...)
 		case livefile.Writable:
-			logger().Warn("every user of this machine can write to a file of the configuration", fields...)
+			logger().Warn("every user of this machine can write to a file of the configuration", append([]zap.Field{zap.String("event", "file_writable_by_all")}, fields...)...)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func LogFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 // WarnOfFileName warns that the value of an option is the name of a file.
 func WarnOfFileName(logger *zap.Logger, option, value string) {
 	if placeholder.NamesFile(value) {
-		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder",
+		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder", zap.String("event", "option_names_file"),
 			zap.String("option", option), zap.String("placeholder", "{file."+value+"}"))
 	}
 }

@@ -45,7 +45,7 @@ func open(path string, now func() time.Time, logger *zap.Logger, sleep func(time
 	c := &content{path: path, now: now, logger: logger.With(zap.String("file", path)), sleep: sleep}
 	var err error
 	if c.value, err = livefile.New(now, c.notify, c.read); err == nil && len(c.last) == 0 {
-		c.logger.Warn("a file of known users names no user")
+		c.logger.Warn("a file of known users names no user", zap.String("event", "known_users_empty"))
 	}
 	return c, err
 }
@@ -97,10 +97,10 @@ func (c *content) settled(text []byte) ([]byte, error) {
 func (c *content) logBad(bad []badLine) {
 	for i, line := range bad {
 		if i == loggedLines {
-			c.logger.Warn("more lines of a file of known users count as absent", zap.Int("lines", len(bad)-i))
+			c.logger.Warn("more lines of a file of known users count as absent", zap.String("event", "known_users_lines_ignored"), zap.Int("lines", len(bad)-i))
 			return
 		}
-		c.logger.Warn("a line of a file of known users counts as absent", zap.Int("line", line.number), zap.String("reason", line.reason))
+		c.logger.Warn("a line of a file of known users counts as absent", zap.String("event", "known_users_lines_ignored"), zap.Int("line", line.number), zap.String("reason", line.reason))
 	}
 }
 
@@ -110,12 +110,12 @@ func (c *content) notify(e livefile.Event) {
 	case livefile.Changed:
 		c.unreadable.Store(0)
 		c.over.Store(false)
-		c.logger.Info("a file of known users has changed and is in use", zap.Int("users", len(c.last)))
+		c.logger.Info("a file of known users has changed and is in use", zap.String("event", "known_users_reloaded"), zap.Int("users", len(c.last)))
 	case livefile.Broken:
 		c.unreadable.CompareAndSwap(0, c.now().UnixNano())
-		c.logger.Error("a file of known users cannot be read; its last content counts for an hour, then no user in it is known", zap.Error(e.Err))
+		c.logger.Error("a file of known users cannot be read; its last content counts for an hour, then no user in it is known", zap.String("event", "known_users_unreadable"), zap.Error(e.Err))
 	case livefile.Writable:
-		c.logger.Warn("every user of this machine can write to a file of known users")
+		c.logger.Warn("every user of this machine can write to a file of known users", zap.String("event", "file_writable_by_all"))
 	}
 }
 
@@ -127,7 +127,7 @@ func (c *content) users() users {
 		return all
 	}
 	if !c.over.Swap(true) {
-		c.logger.Error("a file of known users could not be read for an hour; no user in it is known")
+		c.logger.Error("a file of known users could not be read for an hour; no user in it is known", zap.String("event", "known_users_expired"))
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (s *SCIM) logOdd(now func() time.Time) func(reason string) {
 	logged := new(throttle)
 	return func(reason string) {
 		if logged.due(now()) {
-			s.logger.Warn("an answer of the directory does not show that the user is known", zap.String("url", s.URL), zap.String("reason", reason))
+			s.logger.Warn("an answer of the directory does not show that the user is known", zap.String("event", "directory_answer_unclear"), zap.String("url", s.URL), zap.String("reason", reason))
 		}
 	}
 }
@@ -40,11 +40,11 @@ func (s *SCIM) logEvent(now func() time.Time) func(event, error) {
 		fields := []zap.Field{zap.String("url", s.URL), zap.Error(err)}
 		switch {
 		case e == down:
-			s.logger.Error("the directory does not answer; users whom it has known go on for a while", append(fields, zap.Duration("grace", s.terms.grace))...)
+			s.logger.Error("the directory does not answer; users whom it has known go on for a while", append([]zap.Field{zap.String("event", "directory_down")}, append(fields, zap.Duration("grace", s.terms.grace))...)...)
 		case e == back:
-			s.logger.Info("the directory answers again", zap.String("url", s.URL))
+			s.logger.Info("the directory answers again", zap.String("event", "directory_up"), zap.String("url", s.URL))
 		case logged.due(now()):
-			s.logger.Warn("a request to the directory has failed", fields...)
+			s.logger.Warn("a request to the directory has failed", append([]zap.Field{zap.String("event", "directory_request_failed")}, fields...)...)
 		}
 	}
 }
@@ -54,10 +54,10 @@ func (s *SCIM) logFile(e livefile.Event) {
 	fields := []zap.Field{zap.String("option", "known_users scim: ca"), zap.Strings("files", e.Files)}
 	switch e.Kind {
 	case livefile.Changed:
-		s.logger.Info("a file of the configuration has changed and is in use", fields...)
+		s.logger.Info("a file of the configuration has changed and is in use", append([]zap.Field{zap.String("event", "file_reloaded")}, fields...)...)
 	case livefile.Broken:
-		s.logger.Error("a file of the configuration has changed and cannot be used; keeping the last good content", append(fields, zap.Error(e.Err))...)
+		s.logger.Error("a file of the configuration has changed and cannot be used; keeping the last good content", append([]zap.Field{zap.String("event", "file_broken")}, append(fields, zap.Error(e.Err))...)...)
 	case livefile.Writable:
-		s.logger.Warn("every user of this machine can write to a file of the configuration", fields...)
+		s.logger.Warn("every user of this machine can write to a file of the configuration", append([]zap.Field{zap.String("event", "file_writable_by_all")}, fields...)...)
 	}
 }

@@ -154,7 +154,7 @@ func (s *SCIM) checkToken() error {
 		return fmt.Errorf("token: %w", err)
 	}
 	if placeholder.NamesFile(token) {
-		s.logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder",
+		s.logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder", zap.String("event", "option_names_file"),
 			zap.String("option", "known_users scim: token"), zap.String("placeholder", "{file."+token+"}"))
 	}
 	return nil
@@ -232,7 +232,7 @@ func (s *SCIM) Knows(ctx context.Context, user directory.User) (bool, error) {
 		// Users of two tenants can have the same name, which is all that the server
 		// is asked for.
 		s.tenants.Do(func() {
-			s.logger.Warn("a SCIM directory knows no users of a provider with several tenants, whose names do not differ", zap.String("provider", user.Provider))
+			s.logger.Warn("a SCIM directory knows no users of a provider with several tenants, whose names do not differ", zap.String("event", "directory_useless"), zap.String("provider", user.Provider))
 		})
 		return false, nil
 	}

@@ -58,7 +58,7 @@ func Open(path string, now func() time.Time, logger *slog.Logger) (*Keys, error)
 	k := &Keys{path: path, now: now, logger: logger.With(slog.String("file", path))}
 	var err error
 	if k.value, err = livefile.NewLimited(MaxFile, now, k.notify, k.read); err == nil && len(k.value.Get()) == 0 {
-		k.logger.Warn("a file of access keys has no key")
+		k.logger.Warn("a file of access keys has no key", slog.String("event", "access_keys_empty"))
 	}
 	return k, err
 }
@@ -71,10 +71,10 @@ func (k *Keys) read(read livefile.Read) (set, error) {
 	lines, bad := Parse(string(text))
 	for i, line := range bad {
 		if i == loggedLines {
-			k.logger.Warn("more lines of a file of access keys count as absent", slog.Int("lines", len(bad)-i))
+			k.logger.Warn("more lines of a file of access keys count as absent", slog.String("event", "access_keys_lines_ignored"), slog.Int("lines", len(bad)-i))
 			break
 		}
-		k.logger.Warn("a line of a file of access keys counts as absent", slog.Int("line", line.Number), slog.String("reason", line.Reason))
+		k.logger.Warn("a line of a file of access keys counts as absent", slog.String("event", "access_keys_lines_ignored"), slog.Int("line", line.Number), slog.String("reason", line.Reason))
 	}
 	found := make(set, len(lines))
 	for _, line := range lines {
@@ -89,12 +89,12 @@ func (k *Keys) notify(e livefile.Event) {
 	case livefile.Changed:
 		k.unreadable.Store(0)
 		k.over.Store(false)
-		k.logger.Info("a file of access keys has changed and is in use")
+		k.logger.Info("a file of access keys has changed and is in use", slog.String("event", "access_keys_reloaded"))
 	case livefile.Broken:
 		k.unreadable.CompareAndSwap(0, k.now().UnixNano())
-		k.logger.Error("a file of access keys cannot be read; its last content counts for an hour, then no key in it does", slog.Any("error", e.Err))
+		k.logger.Error("a file of access keys cannot be read; its last content counts for an hour, then no key in it does", slog.String("event", "access_keys_unreadable"), slog.Any("error", e.Err))
 	case livefile.Writable:
-		k.logger.Warn("every user of this machine can write to a file of access keys")
+		k.logger.Warn("every user of this machine can write to a file of access keys", slog.String("event", "file_writable_by_all"))
 	}
 }
 
@@ -106,7 +106,7 @@ func (k *Keys) keys() set {
 		return all
 	}
 	if !k.over.Swap(true) {
-		k.logger.Error("a file of access keys could not be read for an hour; no key in it counts")
+		k.logger.Error("a file of access keys could not be read for an hour; no key in it counts", slog.String("event", "access_keys_expired"))
 	}
 	return nil
 }

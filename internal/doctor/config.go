@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
 // Places of a file in the errors of Caddy's parsers.
@@ -37,6 +39,7 @@ func CannotLoad(config string, err error) *Report {
 			break
 		}
 	}
+	check.Remedy = remedyFor(check.Message)
 	where := check.File
 	if check.Line > 0 {
 		where = fmt.Sprintf("%s:%d", check.File, check.Line)
@@ -49,11 +52,48 @@ func CannotLoad(config string, err error) *Report {
 	return r
 }
 
+// remedies are for errors that do not say what to do.
+var remedies = []struct {
+	error  *regexp.Regexp
+	remedy string
+}{
+	{regexp.MustCompile(`unrecognized matcher name: (@\S+)`), "Define the matcher in this site, as in $1 path /a /b/*, or mend its name."},
+	{regexp.MustCompile(`\{env\.(\S+)\} is empty`), "Set $1 in the environment of Caddy, and of this command."},
+	{regexp.MustCompile(`no such file or directory`), "Make the file, or mend its name: one that is not absolute is in the folder that Caddy is started in."},
+	{regexp.MustCompile(`permission denied`), "Run this as the user who runs Caddy, who has to be able to read the file."},
+}
+
+// remedyFor returns what to do about an error, where it is known and the error does not
+// say it.
+func remedyFor(message string) string {
+	for _, r := range remedies {
+		if m := r.error.FindStringSubmatchIndex(message); m != nil {
+			return string(r.error.ExpandString(nil, r.remedy, message, m))
+		}
+	}
+	return ""
+}
+
 // AddWarning adds a line that the configuration logged when it was loaded. It is about
 // the site that its fields name, or about the whole configuration. Most of these lines
 // name the remedy themselves.
 func (r *Report) AddWarning(message string, fields map[string]any) {
-	c := Check{Name: "load", Status: Warning, Message: message}
+	r.addTo(Check{Name: "load", Status: Warning, Message: message}, fields)
+}
+
+// AddFindings adds what is wrong with sites as they are written.
+func (r *Report) AddFindings(findings []loadcheck.Finding) {
+	for _, f := range findings {
+		fields := make(map[string]any)
+		for _, attr := range f.Attrs {
+			fields[attr.Key] = attr.Value.Any()
+		}
+		r.addTo(Check{Name: "site", Status: Warning, Message: f.Message, Remedy: f.Remedy}, fields)
+	}
+}
+
+// addTo adds a check to the site that some fields name, or to the whole configuration.
+func (r *Report) addTo(c Check, fields map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if name != "site" {
 			c.Details = append(c.Details, fmt.Sprintf("%s: %s", name, valueText(fields[name])))

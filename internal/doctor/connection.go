@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
@@ -19,8 +21,9 @@ import (
 // within is how long one check waits for an answer.
 const within = 10 * time.Second
 
-// expiresSoon is how long before its end a certificate is reported.
-const expiresSoon = 7 * 24 * time.Hour
+// expiresSoon is the part of its life that is left of a certificate which is reported.
+// Those that are renewed by themselves are so when a third is left.
+const expiresSoon = 8
 
 // day is how certificates' times are written.
 const day = "2006-01-02"
@@ -128,15 +131,27 @@ func (e *Examination) checkConnection(i *op.Inspection, now time.Time) bool {
 	}
 	switch {
 	case i.TLS != nil && len(i.TLS.PeerCertificates) > 0:
-		until := i.TLS.PeerCertificates[0].NotAfter
+		from, until := i.TLS.PeerCertificates[0].NotBefore, i.TLS.PeerCertificates[0].NotAfter
 		message := fmt.Sprintf("%s, the certificate is valid until %s", tls.VersionName(i.TLS.Version), until.Format(day))
-		if until.Sub(now) < expiresSoon {
+		if until.Sub(now) < until.Sub(from)/expiresSoon {
 			e.warn(name, message, "Have the provider's certificate renewed.")
 		} else {
 			e.ok(name, message)
 		}
+	case i.TLS == nil && i.Address != "" && !isLocal(i.Address):
+		e.warn(name, "without TLS, so that anyone on the way can sign in as anyone", "Give the provider TLS, and remove insecure.")
 	case !i.Date.IsZero():
 		e.ok(name, "without TLS")
 	}
 	return true
+}
+
+// isLocal reports whether an address is on this machine.
+func isLocal(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return false
+	}
+	origin, ok := address.FromRequest(u.Scheme, u.Host)
+	return ok && origin.Loopback()
 }

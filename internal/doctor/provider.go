@@ -9,14 +9,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
 // Subject is a provider to examine, as one site uses it.
 type Subject struct {
 	Client *op.Client
-	// RedirectURI is one that is to be registered; empty if none is known.
-	RedirectURI string
+	// RedirectURIs are those that are to be registered, as far as they are known.
+	RedirectURIs []string
+	// Rules are those that users of the provider have to satisfy.
+	Rules []*authz.Rule
 	// SkipEndSession reports whether a logout stays at the site.
 	SkipEndSession bool
 	// Disabled reports whether the provider signs no one in.
@@ -46,6 +49,7 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 	tried := s.try(ctx, i.Metadata)
 	e.checkPKCE(i, s.Client)
 	e.checkScopes(i, s.Client)
+	e.checkRules(i, s)
 	e.checkLogout(i, s)
 	e.Checks = append(e.Checks, tried...)
 	slices.SortStableFunc(e.Checks, func(a, b Check) int { return slices.Index(order, a.Name) - slices.Index(order, b.Name) })
@@ -54,7 +58,7 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 
 // order is that of the checks of a provider.
 var order = []string{
-	"connection", "discovery", "keys", "clock", "client authentication", "credentials", "redirect URI", "PKCE", "scopes", "logout",
+	"connection", "discovery", "keys", "clock", "client authentication", "credentials", "redirect URI", "PKCE", "scopes", "rules", "logout",
 }
 
 // checkDiscovery reports on the metadata. It returns false if there is none.
@@ -119,7 +123,7 @@ func (e *Examination) checkKeys(i *op.Inspection, c *op.Client) {
 	case bySecret:
 		e.ok(name, "the client secret, for "+strings.Join(accepted, ", "))
 	default:
-		e.fail(name, fmt.Sprintf("none of %s is for %s, which ID tokens are accepted with", count(len(i.Keys), "key"), strings.Join(accepted, ", ")),
+		e.fail(name, fmt.Sprintf("the provider has no key for %s, which ID tokens have to be signed with", strings.Join(accepted, ", ")),
 			"Name the algorithm of the provider's keys with id_token_algs.")
 	}
 	for _, key := range i.Skipped {

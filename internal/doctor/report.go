@@ -61,6 +61,15 @@ type Site struct {
 	Checks    []Check    `json:"checks"`
 }
 
+// Add adds checks, each once: several instances of a site may need the same.
+func (s *Site) Add(checks []Check) {
+	for _, c := range checks {
+		if !slices.ContainsFunc(s.Checks, func(other Check) bool { return other.Name == c.Name && other.Message == c.Message }) {
+			s.Checks = append(s.Checks, c)
+		}
+	}
+}
+
 // Report is all that was found.
 type Report struct {
 	// Config is the configuration as the operator named it.

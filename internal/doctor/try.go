@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
@@ -22,9 +23,32 @@ func (s *Subject) try(ctx context.Context, m *op.Metadata) []Check {
 		return s.tryCredentials(ctx)
 	}
 	done := make(chan []Check, 1)
-	go func() { done <- s.tryRedirectURI(ctx) }()
+	go func() { done <- s.tryRedirectURIs(ctx) }()
 	checks := s.tryCredentials(ctx)
 	return append(checks, <-done...)
+}
+
+// tryRedirectURIs tries all redirect URIs, one after the other, and reports each thing
+// once.
+func (s *Subject) tryRedirectURIs(ctx context.Context) (all []Check) {
+	for _, uri := range s.RedirectURIs {
+		for _, c := range s.tryRedirectURI(ctx, uri) {
+			n := slices.IndexFunc(all, func(other Check) bool {
+				return other.Name == c.Name && other.Status == c.Status && other.Message == c.Message
+			})
+			if n < 0 {
+				all = append(all, c)
+			} else {
+				all[n].Details = append(all[n].Details, c.Details...)
+			}
+		}
+	}
+	for n := range all {
+		if all[n].Status == OK || len(s.RedirectURIs) == 1 {
+			all[n].Details = nil
+		}
+	}
+	return all
 }
 
 // tryCredentials tries the credentials of the client with a code that was never issued.
@@ -35,9 +59,9 @@ func (s *Subject) tryCredentials(ctx context.Context) []Check {
 		e.info(name, "not tried")
 		return e.Checks
 	}
-	uri := s.RedirectURI
-	if uri == "" {
-		uri = someRedirectURI
+	uri := someRedirectURI
+	if len(s.RedirectURIs) > 0 {
+		uri = s.RedirectURIs[0]
 	}
 	_, err := bounded.Within(ctx, within, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Client.TryCode(ctx, uri) })
 	e.judgeCredentials(err, s.Client, s.Now())
@@ -106,15 +130,15 @@ func remedyOf(c *op.Client) string {
 
 // tryRedirectURI asks for a login without a user: a provider that knows the redirect
 // URI sends the error login_required there.
-func (s *Subject) tryRedirectURI(ctx context.Context) []Check {
+func (s *Subject) tryRedirectURI(ctx context.Context, uri string) []Check {
 	const name = "redirect URI"
 	e := new(Examination)
-	if s.RedirectURI == "" || !s.Client.CanTryAuthorization() {
+	if !s.Client.CanTryAuthorization() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	trial, err := s.Client.TryAuthorization(ctx, s.RedirectURI)
+	trial, err := s.Client.TryAuthorization(ctx, uri)
 	var refused *op.Refusal
 	switch {
 	case errors.As(err, &refused) && refused.Code == "invalid_client":
@@ -129,6 +153,9 @@ func (s *Subject) tryRedirectURI(ctx context.Context) []Check {
 		e.warn(name, "the authorization endpoint cannot be reached from here: "+message, remedy)
 	default:
 		e.judgeTrial(trial)
+	}
+	for n := range e.Checks {
+		e.Checks[n].Details = []string{uri}
 	}
 	return e.Checks
 }

@@ -49,7 +49,7 @@ func (c *callbackFlow) outcome() (callback.Outcome, error) {
 			return c.redeem(ctx)
 		},
 		Lost: func(err error) {
-			c.warn("other instances cannot learn of a login; an answer that is sent again there is refused",
+			c.warn("login_not_shared", "other instances cannot learn of a login; an answer that is sent again there is refused",
 				slog.String("provider", c.provider.ID), errAttr(err))
 		},
 		Local: c.response.ErrorCode != "" || c.response.NamesOther(c.provider.Client.Discovery.IsIssuer),
@@ -57,7 +57,7 @@ func (c *callbackFlow) outcome() (callback.Outcome, error) {
 	if err != nil || worked {
 		return outcome, err
 	}
-	c.debug("an answer was sent again", slog.String("provider", c.provider.ID), slog.String("host", c.R.Host))
+	c.debug("callback_repeated", "an answer was sent again", slog.String("provider", c.provider.ID), slog.String("host", c.R.Host))
 	if outcome.Code == "" && outcome.Err == nil && !c.isSessionValid(outcome.Cookies) {
 		return callback.Outcome{Err: errSessionOver}, nil
 	}

@@ -84,7 +84,7 @@ func (h *handoverFlow) agree(confirmation string) error {
 	if err := h.LoginHost.Handovers.Note(h.R.Context(), h.request.Origin); err != nil {
 		return h.respondError(storageFailure(err))
 	}
-	h.info("users are handed over to a site for the first time", slog.String("site", h.request.Origin), slog.String("login_host", h.Scope().Origin.String()))
+	h.info("handover_site_new", "users are handed over to a site for the first time", slog.String("site", h.request.Origin), slog.String("login_host", h.Scope().Origin.String()))
 	return h.giveTicket()
 }
 
@@ -110,7 +110,7 @@ func (h *handoverFlow) giveTicket() error {
 	if err := h.LoginHost.Handovers.Put(h.R.Context(), name, sealed); err != nil {
 		return h.respondError(storageFailure(err))
 	}
-	h.info("a session is handed over", slog.String("site", h.request.Origin), slog.String("provider", h.State.provider.ID),
+	h.info("session_handed_over", "a session is handed over", slog.String("site", h.request.Origin), slog.String("provider", h.State.provider.ID),
 		slog.String("session", audit.SessionName(h.State.session)), slog.String("client_ip", h.Server.ClientIP(h.R.Context())))
 	return pages.Redirect(h.W, http.StatusSeeOther, h.site.String()+h.request.Prefix+"/"+record.Provider+"/"+handoverRest+"?ticket="+ticket.String())
 }

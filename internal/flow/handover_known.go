@@ -59,7 +59,7 @@ func (in *Instance) WatchPeople(ctx context.Context) {
 	in.Shared.Clock.Every(ctx, peopleWork, peopleEvery, func(ctx context.Context) {
 		err := in.endUnknown(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
-			in.Logger.LogAttrs(ctx, slog.LevelError, "the storage does not answer", slog.String("for", peopleWork), errAttr(err))
+			in.Logger.LogAttrs(ctx, slog.LevelError, "the storage does not answer", slog.String("event", "storage_down"), slog.String("for", peopleWork), errAttr(err))
 		}
 		failing = err != nil
 	})
@@ -107,7 +107,7 @@ func (in *Instance) endUnknownOf(ctx context.Context, name string) error {
 			continue
 		}
 		over[id] = true
-		in.Logger.LogAttrs(ctx, slog.LevelInfo, "a session at the login host and those at its sites end, since no directory of known_users knows the user",
+		in.Logger.LogAttrs(ctx, slog.LevelInfo, "a session at the login host and those at its sites end, since no directory of known_users knows the user", slog.String("event", "known_user_removed"),
 			slog.String("user", person.Parent.Username), slog.String("provider", person.Parent.Provider),
 			slog.String("session", audit.SessionName(&session.Session{ID: person.Parent.ID})))
 	}

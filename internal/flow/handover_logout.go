@@ -108,7 +108,7 @@ func serveSiteLogout(x *Exchange) error {
 		return h.respondLogoutError(storageFailure(err))
 	}
 	if h.State.SignedIn() && h.State.session.ID != h.request.Ended {
-		h.debug("a sign-out of another session has reached the login host", slog.String("site", h.site.String()))
+		h.debug("handover_sign_out_of_another", "a sign-out of another session has reached the login host", slog.String("site", h.site.String()))
 		return h.stillSignedInPage(h.State)
 	}
 	hint := h.hintOf(h.request.Ended)

@@ -59,7 +59,7 @@ func serveLoginHost(x *Exchange, _ *Provider) error {
 	case missing == nil:
 		return h.give()
 	}
-	h.debug("a session is not enough for another site, or there is none", slog.String("site", h.request.Origin), errAttr(missing))
+	h.debug("handover_session_insufficient", "a session is not enough for another site, or there is none", slog.String("site", h.request.Origin), errAttr(missing))
 	return h.login(missing)
 }
 

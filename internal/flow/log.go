@@ -42,7 +42,7 @@ func (x *request) log(f *Failure) (id string) {
 		slog.String("code", string(f.Code)), slog.String("provider", name), errAttr(f.Cause),
 		slog.String("error_id", id), slog.String("client_ip", x.Server.ClientIP(ctx)), slog.String("host", x.R.Host),
 	}
-	x.Logger.LogAttrs(ctx, level, "authentication error", append(fields, providerWords(f.Cause)...)...)
+	x.Logger.LogAttrs(ctx, level, "authentication error", append([]slog.Attr{slog.String("event", "authentication_error")}, append(fields, providerWords(f.Cause)...)...)...)
 	return id
 }
 
@@ -140,16 +140,22 @@ func providerWords(err error) (fields []slog.Attr) {
 func errAttr(err error) slog.Attr { return slog.Any("error", err) }
 
 // warn and debug log with attributes alone, which keep their names and types.
-func (in *Instance) warn(message string, fields ...slog.Attr) {
-	in.Logger.LogAttrs(context.Background(), slog.LevelWarn, message, fields...)
+func (in *Instance) warn(event, message string, fields ...slog.Attr) {
+	in.line(slog.LevelWarn, event, message, fields)
 }
 
-func (in *Instance) debug(message string, fields ...slog.Attr) {
-	in.Logger.LogAttrs(context.Background(), slog.LevelDebug, message, fields...)
+func (in *Instance) debug(event, message string, fields ...slog.Attr) {
+	in.line(slog.LevelDebug, event, message, fields)
 }
 
-func (in *Instance) info(message string, fields ...slog.Attr) {
-	in.Logger.LogAttrs(context.Background(), slog.LevelInfo, message, fields...)
+func (in *Instance) info(event, message string, fields ...slog.Attr) {
+	in.line(slog.LevelInfo, event, message, fields)
+}
+
+func (in *Instance) line(level slog.Level, event, message string, fields []slog.Attr) {
+	if in.Logger.Enabled(context.Background(), level) {
+		in.Logger.LogAttrs(context.Background(), level, message, append([]slog.Attr{slog.String("event", event)}, fields...)...)
+	}
 }
 
 // isFirst reports whether this is the first time in this configuration that
@@ -159,8 +165,8 @@ func (in *Instance) isFirst(p *Provider, kind, name string) bool {
 }
 
 // warnOnce logs a warning once per configuration, provider, kind and name.
-func (in *Instance) warnOnce(p *Provider, kind, name, message string, fields ...slog.Attr) {
+func (in *Instance) warnOnce(p *Provider, kind, name, event, message string, fields ...slog.Attr) {
 	if in.isFirst(p, kind, name) {
-		in.warn(message, append([]slog.Attr{slog.String("provider", p.ID)}, fields...)...)
+		in.warn(event, message, append([]slog.Attr{slog.String("provider", p.ID)}, fields...)...)
 	}
 }

@@ -26,7 +26,7 @@ const maxSID = 256
 func serveFrontchannelLogout(x *Exchange, p *Provider) error {
 	issuer, sid, err := x.sessionNamed(p)
 	if err != nil {
-		x.debug("a front-channel logout was not understood", slog.String("provider", p.ID), errAttr(err))
+		x.debug("frontchannel_logout_invalid", "a front-channel logout was not understood", slog.String("provider", p.ID), errAttr(err))
 		return x.respondInFrame(http.StatusBadRequest)
 	}
 	if sid == "" && isNotFrame(x.R) {

@@ -70,7 +70,7 @@ func (x *sessions) refreshSession() (sets bool, f *Failure) {
 		return true, nil
 	}
 	if renewed && lost != nil {
-		x.Logger.LogAttrs(context.Background(), slog.LevelError, "the session could not be kept with its new tokens, which are lost", slog.String("provider", p.ID), errAttr(lost))
+		x.Logger.LogAttrs(context.Background(), slog.LevelError, "the session could not be kept with its new tokens, which are lost", slog.String("event", "refreshed_session_lost"), slog.String("provider", p.ID), errAttr(lost))
 	}
 	switch {
 	case err == nil:

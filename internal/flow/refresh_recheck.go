@@ -102,10 +102,10 @@ func (f *refreshFlow) confirm(ctx context.Context, old, fresh *session.Session, 
 func (f *refreshFlow) notConfirmed(err error) error {
 	fields := append(providerWords(err), slog.String("provider", f.provider.ID), errAttr(err))
 	if errors.Is(err, errUnconfirmed) {
-		f.info("the claims of a session are too old, and only a login can confirm them", fields...)
+		f.info("recheck_needs_login", "the claims of a session are too old, and only a login can confirm them", fields...)
 		return err
 	}
-	f.warn("the provider did not confirm the claims of a session, which goes on for a while", fields...)
+	f.warn("recheck_failed", "the provider did not confirm the claims of a session, which goes on for a while", fields...)
 	return &refresh.OutageError{Err: err, After: op.RetryAfter(err)}
 }
 

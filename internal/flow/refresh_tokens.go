@@ -57,7 +57,7 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 		return f.confirm(ctx, &old, &fresh, err)
 	}
 	if err != nil {
-		f.warn("could not update claims after a token refresh; keeping the old ones",
+		f.warn("claims_not_updated", "could not update claims after a token refresh; keeping the old ones",
 			append(providerWords(err), slog.String("provider", p.ID), errAttr(err))...)
 	}
 	return refresh.Result{Session: &fresh}, nil
@@ -69,7 +69,7 @@ func (f *refreshFlow) refused(ctx context.Context, err error) (refresh.Result, e
 	if errors.As(err, &failed) && failed.Over {
 		return f.end(ctx, err), nil
 	}
-	f.warn("the provider gave no new tokens; the session goes on for a while",
+	f.warn("refresh_failed", "the provider gave no new tokens; the session goes on for a while",
 		append(providerWords(err), slog.String("provider", f.provider.ID), errAttr(err))...)
 	if failed != nil && !failed.Down {
 		return refresh.Result{}, err
@@ -92,7 +92,7 @@ func (f *refreshFlow) end(ctx context.Context, cause error) refresh.Result {
 	f.auditSession(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "refresh"}, f.provider, &f.loaded.Session,
 		append(providerWords(cause), errAttr(cause))...)
 	if err := f.Sessions.Revoke(ctx, f.loaded); err != nil {
-		f.warn("the end of a session could not be told to other instances", errAttr(err))
+		f.warn("session_end_not_shared", "the end of a session could not be told to other instances", errAttr(err))
 	}
 	return refresh.Result{Ended: true}
 }

@@ -80,7 +80,7 @@ func (x *Exchange) RespondUnavailable(f *Failure) error {
 // RespondKnownError shows the error that came back with a page that is not public.
 func (x *Exchange) RespondKnownError() error {
 	code := x.QueryError()
-	x.debug("a private page was opened with an error", slog.String("code", string(code)))
+	x.debug("error_shown", "a private page was opened with an error", slog.String("code", string(code)))
 	return x.errorPage(http.StatusForbidden, &Failure{Code: code, Cause: errors.New("shown on a private page")}, "")
 }
 

@@ -28,7 +28,7 @@ func (in *Instance) revokeTokens(ctx context.Context, p *Provider, s *session.Se
 	select {
 	case revoking <- struct{}{}:
 	default:
-		in.warn("tokens were not revoked: too many are under way", slog.String("provider", p.ID))
+		in.warn("token_revocation_skipped", "tokens were not revoked: too many are under way", slog.String("provider", p.ID))
 		return
 	}
 	go func() {
@@ -40,7 +40,7 @@ func (in *Instance) revokeTokens(ctx context.Context, p *Provider, s *session.Se
 				continue
 			}
 			if offered, err := p.Client.Revoke(ctx, t.token, t.kind); err != nil {
-				in.warn("a token could not be revoked",
+				in.warn("token_revocation_failed", "a token could not be revoked",
 					append(providerWords(err), slog.String("provider", p.ID), slog.String("kind", t.kind), errAttr(err))...)
 			} else if !offered {
 				return

@@ -40,7 +40,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 		via = "handover"
 	}
 	x.auditSession(x.R.Context(), audit.Event{Kind: audit.SignedIn, Message: "signed in", Via: via, Host: x.R.Host}, p, fresh, replaced...)
-	x.debug("kept of the user", slog.Any("claims", fresh.Claims.Names()))
+	x.debug("claims_kept", "kept of the user", slog.Any("claims", fresh.Claims.Names()))
 	return nil
 }
 
@@ -61,7 +61,7 @@ func (x *sessions) endReplaced(s *cookiescope.Scope, fresh *session.Session) (fi
 		}
 		ended[l.Session.ID] = true
 		if err := of.Sessions.Revoke(x.R.Context(), l); err != nil {
-			x.warn("the session that a new sign-in replaces could not be ended on other instances", errAttr(err))
+			x.warn("replaced_session_not_ended", "the session that a new sign-in replaces could not be ended on other instances", errAttr(err))
 		}
 	}
 	if st.SignedIn() {
@@ -80,7 +80,7 @@ func (x *sessions) endReplaced(s *cookiescope.Scope, fresh *session.Session) (fi
 			continue
 		}
 		if _, err := theirs.open(place, &found, in.Now()); err != nil {
-			x.warn("the session that a new sign-in replaces could not be ended", errAttr(err))
+			x.warn("replaced_session_not_ended", "the session that a new sign-in replaces could not be ended", errAttr(err))
 			continue
 		}
 		end(in, theirs.State.revocable())

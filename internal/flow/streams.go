@@ -88,7 +88,7 @@ func (st *State) watch(guard Guard) *Watch {
 func (all watches) Check(ctx context.Context) (verdict streams.Verdict) {
 	defer func() {
 		if failed := recover(); failed != nil {
-			all[0].at.Logger.LogAttrs(ctx, slog.LevelError, "the check of a stream has panicked",
+			all[0].at.Logger.LogAttrs(ctx, slog.LevelError, "the check of a stream has panicked", slog.String("event", "stream_check_panicked"),
 				slog.Any("error", failed), slog.String("stack", string(debug.Stack())))
 			verdict = streams.Over
 		}
@@ -215,7 +215,7 @@ func (in *Instance) loadAgain(ctx context.Context, place, value string, now time
 
 // logEnded logs that the stream is ended.
 func (w *Watch) logEnded() {
-	w.at.Logger.LogAttrs(context.Background(), slog.LevelInfo, "a stream ends, since its user must not have it any more",
+	w.at.Logger.LogAttrs(context.Background(), slog.LevelInfo, "a stream ends, since its user must not have it any more", slog.String("event", "stream_ended"),
 		slog.String("session", audit.SessionName(&session.Session{ID: w.session})))
 }
 

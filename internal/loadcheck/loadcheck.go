@@ -71,6 +71,8 @@ type Options struct {
 	Routes    []Route
 	Endpoints string
 	SignedOut string
+	// LeavesErrors reports whether errors are left to the server's own error pages.
+	LeavesErrors bool
 	// Resource reports whether the instance says of itself where programs get tokens.
 	Resource bool
 	// Checks reports whether other proxies are answered, and CheckedHosts are the
@@ -141,7 +143,9 @@ type Finding struct {
 	// what is likely to be a mistake.
 	Level   slog.Level
 	Message string
-	Attrs   []slog.Attr
+	// Remedy is what to do, where the message does not say it.
+	Remedy string
+	Attrs  []slog.Attr
 	// Err is the reason to refuse the configuration, or nil for a warning.
 	Err error
 }

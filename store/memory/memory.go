@@ -187,7 +187,7 @@ func (m *memory) logDropped(now int64) {
 	if last != 0 && now-last < logEvery.Milliseconds() && now >= last || !m.loggedAt.CompareAndSwap(last, now) {
 		return
 	}
-	m.logger.Load().Warn("the memory for sessions is full: those that expire first are dropped", zap.Int64("max_records", m.max.Load()))
+	m.logger.Load().Warn("the memory for sessions is full: those that expire first are dropped", zap.String("event", "store_full"), zap.Int64("max_records", m.max.Load()))
 }
 
 // sweepOften drops what has expired, until the last configuration has ended.

@@ -16,7 +16,7 @@ func (l *link) warnOfEviction(client valkey.Client) {
 		info, err := node.Do(ctx, node.B().Info().Section("memory").Build()).ToString()
 		cancel()
 		if policy, may := evicts(info); err == nil && may {
-			l.logger.Load().Warn("the session store may evict sessions and logouts when its memory is full; the policy noeviction keeps them",
+			l.logger.Load().Warn("the session store may evict sessions and logouts when its memory is full; the policy noeviction keeps them", zap.String("event", "store_may_evict"),
 				zap.String("store", "redis"), zap.String("maxmemory-policy", policy))
 		}
 		return // the nodes of a cluster are alike

@@ -269,7 +269,7 @@ func (l *link) fail(t *trouble) {
 		}
 		if l.trouble.CompareAndSwap(old, t) {
 			if old == nil {
-				l.logger.Load().Error("the session store fails", zap.String("store", "redis"), zap.Error(t.err))
+				l.logger.Load().Error("the session store fails", zap.String("event", "store_down"), zap.String("store", "redis"), zap.Error(t.err))
 			}
 			break
 		}
@@ -283,7 +283,7 @@ func (l *link) fail(t *trouble) {
 // recovered notes that the trouble is over.
 func (l *link) recovered() {
 	if l.trouble.Swap(nil) != nil {
-		l.logger.Load().Info("the session store works again", zap.String("store", "redis"))
+		l.logger.Load().Info("the session store works again", zap.String("event", "store_up"), zap.String("store", "redis"))
 	}
 }
 

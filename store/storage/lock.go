@@ -49,7 +49,7 @@ func (n *node) lockAmong(ctx context.Context, name string) (unlock func(), err e
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockWithin)
 		defer cancel()
 		if err := storage.Unlock(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			n.logger.Load().Warn("a lock in the storage was not given back, and ends by itself", zap.Error(err))
+			n.logger.Load().Warn("a lock in the storage was not given back, and ends by itself", zap.String("event", "store_lock_kept"), zap.Error(err))
 		}
 	}, nil
 }

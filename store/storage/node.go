@@ -191,7 +191,7 @@ func (n *node) logUnreadable(path string) {
 	if last != 0 && now-last < logEvery.Milliseconds() && now >= last || !n.loggedAt.CompareAndSwap(last, now) {
 		return
 	}
-	n.logger.Load().Warn("a session in the storage cannot be read and counts as none", zap.String("file", path))
+	n.logger.Load().Warn("a session in the storage cannot be read and counts as none", zap.String("event", "store_record_unreadable"), zap.String("file", path))
 }
 
 func (n *node) save(ctx context.Context, key string, record []byte, expires time.Time) error {

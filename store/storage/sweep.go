@@ -45,7 +45,7 @@ func (n *node) sweepOften() {
 			return
 		}
 		if err != nil {
-			n.logger.Load().Warn("expired sessions in the storage are not swept", zap.Error(err))
+			n.logger.Load().Warn("expired sessions in the storage are not swept", zap.String("event", "store_sweep_failed"), zap.Error(err))
 			due = sweepEvery
 		}
 		wait = due + rand.N(sweepJitter)
@@ -126,7 +126,7 @@ func (n *node) sweep(ctx context.Context) error {
 			}
 		}
 	}
-	n.logger.Load().Debug("swept expired sessions", zap.Int("removed", removed))
+	n.logger.Load().Debug("swept expired sessions", zap.String("event", "store_swept"), zap.Int("removed", removed))
 	return nil
 }
 
