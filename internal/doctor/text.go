@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -81,12 +82,23 @@ func (w *writer) colored(code, text string) string {
 	return code + text + plain
 }
 
-func (w *writer) heading(indent, text string) { w.line(indent + w.colored(bold, text)) }
+func (w *writer) heading(indent, text string) { w.line(indent + w.colored(bold, shown(text))) }
+
+// shown replaces control characters by spaces: a terminal could obey what a provider
+// or its certificate says.
+func shown(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
 
 func (w *writer) provider(p Provider) {
 	w.heading("  ", fmt.Sprintf("provider %s (%s)", p.ID, p.Issuer))
 	if p.As != "" {
-		w.line("    as at " + p.As)
+		w.line("    as at " + shown(p.As))
 	} else {
 		w.checks("    ", p.Checks)
 	}
@@ -95,8 +107,8 @@ func (w *writer) provider(p Provider) {
 	}
 	w.line("    register at the provider")
 	for _, address := range p.Register {
-		w.line("      " + address.Name)
-		w.line("        " + address.URL)
+		w.line("      " + shown(address.Name))
+		w.line("        " + shown(address.URL))
 	}
 }
 
@@ -112,7 +124,7 @@ func (w *writer) checks(indent string, checks []Check) {
 			}
 		}
 		for _, detail := range check.Details {
-			w.line(inner + "  " + detail)
+			w.line(inner + "  " + shown(detail))
 		}
 		for n, text := range wrap(check.Remedy, width-len(inner)-2) {
 			if n == 0 {
@@ -127,7 +139,7 @@ func (w *writer) checks(indent string, checks []Check) {
 // wrap breaks a text into lines of at most so many characters, between words.
 func wrap(text string, most int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.Fields(shown(text)) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
 			lines = append(lines, line)
 			line = ""
