@@ -1,12 +1,21 @@
 package doctor
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
+
+// maxText bounds one text of a report for people, in bytes: a provider may list
+// thousands of scopes.
+const maxText = 2000
 
 // width is that of the text.
 const width = 80
@@ -22,19 +31,35 @@ const (
 	plain = "\x1b[0m"
 )
 
-// WriteJSON writes the report as JSON.
+// WriteJSON writes the report as JSON. Texts of providers may have characters that a
+// terminal acts on: they are escaped, as JSON can.
 func (r *Report) WriteJSON(out io.Writer) error {
-	encoder := json.NewEncoder(out)
+	var text, visible bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(r)
+	if err := encoder.Encode(r); err != nil {
+		return err
+	}
+	for _, c := range text.String() {
+		if c == '\n' || unicode.IsPrint(c) {
+			visible.WriteRune(c)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, c) {
+			fmt.Fprintf(&visible, `\u%04x`, unit)
+		}
+	}
+	_, err := visible.WriteTo(out)
+	return err
 }
 
-// WriteText writes the report for people, in color for a terminal.
+// WriteText writes the report for people, in color for a terminal. What a terminal would
+// act on in the texts of providers is escaped.
 func (r *Report) WriteText(out io.Writer, color bool) error {
 	w := &writer{color: color}
 	for _, site := range r.Sites {
-		w.heading("", site.Name)
+		w.heading("", visible(site.Name))
 		for _, p := range site.Providers {
 			w.provider(p)
 		}
@@ -72,7 +97,11 @@ type writer struct {
 	color bool
 }
 
+// line writes a line as it is.
 func (w *writer) line(text string) { w.text.WriteString(strings.TrimRight(text, " ") + "\n") }
+
+// visible returns a text without what a terminal acts on.
+func visible(text string) string { return logtext.Clean(text, maxText) }
 
 func (w *writer) colored(code, text string) string {
 	if !w.color {
@@ -84,9 +113,9 @@ func (w *writer) colored(code, text string) string {
 func (w *writer) heading(indent, text string) { w.line(indent + w.colored(bold, text)) }
 
 func (w *writer) provider(p Provider) {
-	w.heading("  ", fmt.Sprintf("provider %s (%s)", p.ID, p.Issuer))
+	w.heading("  ", visible(fmt.Sprintf("provider %s (%s)", p.ID, p.Issuer)))
 	if p.As != "" {
-		w.line("    as at " + p.As)
+		w.line("    as at " + visible(p.As))
 	} else {
 		w.checks("    ", p.Checks)
 	}
@@ -96,7 +125,7 @@ func (w *writer) provider(p Provider) {
 	w.line("    register at the provider")
 	for _, address := range p.Register {
 		w.line("      " + address.Name)
-		w.line("        " + address.URL)
+		w.line("        " + visible(address.URL))
 	}
 }
 
@@ -112,7 +141,7 @@ func (w *writer) checks(indent string, checks []Check) {
 			}
 		}
 		for _, detail := range check.Details {
-			w.line(inner + "  " + detail)
+			w.line(inner + "  " + visible(detail))
 		}
 		for n, text := range wrap(check.Remedy, width-len(inner)-2) {
 			if n == 0 {
@@ -127,7 +156,7 @@ func (w *writer) checks(indent string, checks []Check) {
 // wrap breaks a text into lines of at most so many characters, between words.
 func wrap(text string, most int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.Fields(visible(strings.Join(strings.Fields(text), " "))) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
 			lines = append(lines, line)
 			line = ""
