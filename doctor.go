@@ -59,6 +59,7 @@ Exits 0 if nothing is wrong, 1 on warnings with --strict, and 2 on failures.`,
 		err := caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
+			context.AfterFunc(ctx, stop) // a second signal ends the process, whatever it waits for
 			report, err := checkConfiguration(ctx, fl)
 			if err != nil {
 				return caddy.ExitCodeFailedStartup, err
