@@ -281,10 +281,10 @@ func TestEveryThreatHasATest(t *testing.T) {
 
 // withParsers are the packages that read what others have written: browsers, programs,
 // providers, directories, proxies, storages, files, the admin API and configurations.
-// Each has a fuzz target.
+// Each has a fuzz target; others may have one, too.
 var withParsers = []string{
 	".", "directory/file", "directory/scim", "internal/accesskey", "internal/address", "internal/adminapi", "internal/authresponse", "internal/authz", "internal/bearer", "internal/caddycel",
-	"internal/callback", "internal/claims", "internal/clusterstore", "internal/compact", "internal/cookie", "internal/cookiescope", "internal/expression", "internal/flow", "internal/handover",
+	"internal/callback", "internal/claims", "internal/clusterstore", "internal/compact", "internal/cookie", "internal/cookiescope", "internal/doctor", "internal/expression", "internal/flow", "internal/handover",
 	"internal/headers", "internal/httpconfig", "internal/identity", "internal/keycommand", "internal/locale", "internal/logtext", "internal/navigation", "internal/op", "internal/opconfig", "internal/placeholder",
 	"internal/program", "internal/query", "internal/refresh", "internal/revocation", "internal/seal", "internal/session", "internal/sessionstore", "internal/subrequest", "internal/suggest",
 	"internal/wire", "ruleconfig", "siteconfig", "store/redis", "store/storage",
@@ -293,7 +293,7 @@ var withParsers = []string{
 // The measures of a corpus that is committed: small enough to be replayed by every
 // go test.
 const (
-	minCorpus     = 0
+	minCorpus     = 1
 	maxCorpus     = 24
 	maxCorpusFile = 8 << 10 // bytes
 )
@@ -321,12 +321,15 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 			if seeds == 0 {
 				t.Errorf("%s: %s has no seeds: call f.Add", folder, name)
 			}
-			checkCorpus(t, filepath.Join(folder, "testdata", "fuzz", name))
+			if slices.Contains(withParsers, filepath.ToSlash(folder)) {
+				checkCorpus(t, filepath.Join(folder, "testdata", "fuzz", name))
+			}
 		}
 	}
-	slices.Sort(found)
-	if !slices.Equal(found, withParsers) {
-		t.Errorf("packages with fuzz targets: expected %q, seen %q", withParsers, found)
+	for _, folder := range withParsers {
+		if !slices.Contains(found, folder) {
+			t.Errorf("%s reads what others have written, and has no fuzz target", folder)
+		}
 	}
 }
 
@@ -362,7 +365,7 @@ func checkCorpus(t *testing.T, folder string) {
 		t.Fatal(err)
 	}
 	if len(files) < minCorpus || len(files) > maxCorpus {
-		t.Errorf("%s: expected %d to %d files, seen %d", folder, minCorpus, maxCorpus, len(files))
+		t.Errorf("%s: expected %d to %d files, seen %d; FUZZ_KEEP=8 e2e/fuzz 20s %s finds some", folder, minCorpus, maxCorpus, len(files), filepath.Base(folder))
 	}
 	for _, name := range files {
 		if info, err := os.Stat(name); err != nil || info.Size() > maxCorpusFile {

@@ -171,6 +171,24 @@ func TestTheRecipeOfAStaticSiteHolds(t *testing.T) {
 	}
 }
 
+func TestTheRecipeOfAPublicPageHolds(t *testing.T) {
+	t.Parallel()
+	r := newExample(t, "recipes/public-page.md", "\n", newOP(t))
+	b := r.browser()
+	check(t, b.open("/news"), "a stranger").status(http.StatusOK).shows("Sign in: /@app/auth/default/login?returnto=%2Fnews")
+	check(t, b.open("/@app/auth/default/login?returnto=%2Fnews"), "after the login").status(http.StatusOK).endsAt("/news").shows("Hello Alice", "Sign out: /Special:UserLogout")
+}
+
+func TestTheRecipeOfHandleBlocksHolds(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	op.Register(rpURL + "/@app/auth/corp/code")
+	r := newExample(t, "recipes/handle-blocks.md", "\n", op)
+	check(t, r.rawGet("/wiki/page"), "a stranger in the private block").status(http.StatusUnauthorized)
+	check(t, r.browser().open("/wiki/page"), "a user in the private block").status(http.StatusOK).shows("application")
+	check(t, r.rawGet("/missing"), "a stranger in the public block").status(http.StatusNotFound)
+}
+
 func TestTheRecipesOfGitAndWebDAVHold(t *testing.T) {
 	t.Parallel()
 	reader, backup := newKey(t, "ci", "readers"), newKey(t, "backup", "backup")

@@ -26,8 +26,8 @@ import (
 // contain the placeholders `{env.NAME}` and `{file./path}`, which are resolved when
 // the configuration is loaded.
 type Rule struct {
-	// Holds for every signed-in user. It says aloud that everyone at the provider
-	// may enter.
+	// Holds for every signed-in user. It says explicitly that everyone at the
+	// provider may enter.
 	AnyUser bool `json:"any_user,omitempty"`
 
 	// Holds if the user is in one of these groups, as `{http.auth.user.groups}` has

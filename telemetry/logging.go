@@ -1,8 +1,10 @@
-// Package telemetry is what operators see of the plugin in their tools, apart from
-// pages and the admin API: log lines about what outlives a configuration.
+// Package telemetry is what operators see of the plugin in their tools: the numbers of
+// package observe as metrics of Prometheus, spans of OpenTelemetry, events of Caddy, and
+// log lines about what outlives a configuration.
 //
-// It knows Caddy and zap, and how the other packages say that something happened. It
-// knows nothing of requests, and nothing that a browser or a provider keeps secret.
+// It knows Caddy, its registry, its events and its loggers, and how other packages say
+// that something happened. It knows nothing of requests, and nothing that a browser or a
+// provider keeps secret.
 package telemetry
 
 import (

@@ -59,7 +59,7 @@ func (r *Report) WriteJSON(out io.Writer) error {
 func (r *Report) WriteText(out io.Writer, color bool) error {
 	w := &writer{color: color}
 	for _, site := range r.Sites {
-		w.heading("", visible(site.Name))
+		w.heading("", site.Name)
 		for _, p := range site.Providers {
 			w.provider(p)
 		}
@@ -100,8 +100,8 @@ type writer struct {
 // line writes a line as it is.
 func (w *writer) line(text string) { w.text.WriteString(strings.TrimRight(text, " ") + "\n") }
 
-// visible returns a text without what a terminal acts on.
-func visible(text string) string { return logtext.Clean(text, maxText) }
+// shown returns a text with what a terminal would act on escaped.
+func shown(text string) string { return logtext.Clean(text, maxText) }
 
 func (w *writer) colored(code, text string) string {
 	if !w.color {
@@ -110,12 +110,12 @@ func (w *writer) colored(code, text string) string {
 	return code + text + plain
 }
 
-func (w *writer) heading(indent, text string) { w.line(indent + w.colored(bold, text)) }
+func (w *writer) heading(indent, text string) { w.line(indent + w.colored(bold, shown(text))) }
 
 func (w *writer) provider(p Provider) {
-	w.heading("  ", visible(fmt.Sprintf("provider %s (%s)", p.ID, p.Issuer)))
+	w.heading("  ", fmt.Sprintf("provider %s (%s)", p.ID, p.Issuer))
 	if p.As != "" {
-		w.line("    as at " + visible(p.As))
+		w.line("    as at " + shown(p.As))
 	} else {
 		w.checks("    ", p.Checks)
 	}
@@ -124,8 +124,8 @@ func (w *writer) provider(p Provider) {
 	}
 	w.line("    register at the provider")
 	for _, address := range p.Register {
-		w.line("      " + address.Name)
-		w.line("        " + visible(address.URL))
+		w.line("      " + shown(address.Name))
+		w.line("        " + shown(address.URL))
 	}
 }
 
@@ -141,7 +141,7 @@ func (w *writer) checks(indent string, checks []Check) {
 			}
 		}
 		for _, detail := range check.Details {
-			w.line(inner + "  " + visible(detail))
+			w.line(inner + "  " + shown(detail))
 		}
 		for n, text := range wrap(check.Remedy, width-len(inner)-2) {
 			if n == 0 {
@@ -156,7 +156,7 @@ func (w *writer) checks(indent string, checks []Check) {
 // wrap breaks a text into lines of at most so many characters, between words.
 func wrap(text string, most int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(visible(strings.Join(strings.Fields(text), " "))) {
+	for _, word := range strings.Fields(shown(strings.Join(strings.Fields(text), " "))) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
 			lines = append(lines, line)
 			line = ""

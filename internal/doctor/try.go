@@ -94,7 +94,7 @@ func (e *Examination) judgeCredentials(err error, c *op.Client, now time.Time) {
 		e.fail(name, "the provider answers invalid_client"+words(refused), remedyOf(c))
 	case "unauthorized_client":
 		e.fail(name, "the provider answers unauthorized_client"+words(refused),
-			"Allow the client the authorization code flow at the provider, and check client_id.")
+			"Check client_id and the secret: Keycloak answers this for a wrong one. If they are right, allow the client the authorization code flow at the provider.")
 	default:
 		e.info(name, fmt.Sprintf("the provider's answer does not say whether it accepts them: %s%s", refused.Error(), words(refused)))
 	}

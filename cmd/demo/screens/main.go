@@ -1,0 +1,87 @@
+// Command screens serves the pages that docs/images/make takes pictures of: a site
+// where users choose a provider, one that refuses bob, and an identity provider that
+// signs in alice and bob. All of it listens on loopback, and ends with its standard
+// input.
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/cmd/demo/internal/idp"
+)
+
+//go:embed Caddyfile
+var caddyfile string
+
+const secret = "a-secret-for-pictures"
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "screens:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	provider, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	_, issuerPort, err := net.SplitHostPort(provider.Addr().String())
+	if err != nil {
+		return fmt.Errorf("reading the provider's address: %w", err)
+	}
+	sitePort, err := freePort()
+	if err != nil {
+		return err
+	}
+	issuer, refusing := "http://localhost:"+issuerPort, "http://refusing.localhost:"+sitePort
+	handler, err := idp.New(idp.Config{
+		Issuer: issuer, ClientID: "app", ClientSecret: secret, RedirectURI: refusing + "/@app/auth/corp/code",
+		PostLogoutRedirectURI: refusing + "/@app/auth/corp/signedout", Home: refusing,
+		Users: []idp.User{{Subject: "user-1002", Username: "bob", Password: "builder", GivenName: "Bob", FamilyName: "Brown", Email: "bob@example.com", Groups: []string{"staff"}}},
+	})
+	if err != nil {
+		return fmt.Errorf("making the provider: %w", err)
+	}
+	go http.Serve(provider, handler) //nolint:errcheck,gosec // it ends with the process
+
+	storage, err := os.MkdirTemp("", "oidc-rp-screens-")
+	if err != nil {
+		return fmt.Errorf("making a folder: %w", err)
+	}
+	defer os.RemoveAll(storage)
+	text := strings.NewReplacer("STORAGE", storage, "ISSUER", issuer, "PORT", sitePort, "SECRET", secret).Replace(caddyfile)
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return fmt.Errorf("reading the Caddyfile: %w", err)
+	}
+	if err := caddy.Load(config, true); err != nil {
+		return fmt.Errorf("starting Caddy: %w", err)
+	}
+	fmt.Printf("{\"issuer\": %q, \"choosing\": %q, \"refusing\": %q}\n", issuer, "http://choosing.localhost:"+sitePort, refusing)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return caddy.Stop()
+}
+
+// freePort returns a port that is free now.
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("listening: %w", err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, err
+}
