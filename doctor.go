@@ -59,6 +59,7 @@ Exits 0 if nothing is wrong, 1 on warnings with --strict, and 2 on failures.`,
 		err := caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
+			context.AfterFunc(ctx, stop) // a second signal ends the process, whatever it waits for
 			report, err := checkConfiguration(ctx, fl)
 			if err != nil {
 				return caddy.ExitCodeFailedStartup, err
@@ -149,6 +150,8 @@ func (c *checkup) collect(host string) error {
 		}
 		c.sites[n].handlers = append(c.sites[n].handlers, h)
 	}
+	// Caddy provisions its servers in any order.
+	slices.SortStableFunc(c.sites, func(a, b *checkedSite) int { return c.placeOfSite(a.handlers[0]) - c.placeOfSite(b.handlers[0]) })
 	if len(c.sites) == 0 && host != "" {
 		return suggest.Hint(errors.New("no oidc_rp is at a site "+host), host, names...)
 	}
@@ -157,12 +160,18 @@ func (c *checkup) collect(host string) error {
 
 // siteName is what an operator calls the site of an instance.
 func (c *checkup) siteName(h *Handler) string {
-	for _, site := range c.app.sites {
-		if slices.Equal(site.Hosts, h.hosts) || site.Hosts == nil && slices.Equal(h.hosts, []string{httpconfig.AnyHost}) {
-			return site.Name()
-		}
+	if n := c.placeOfSite(h); n >= 0 {
+		return c.app.sites[n].Name()
 	}
 	return httpconfig.SiteName(h.hosts, nil)
+}
+
+// placeOfSite returns the place of the site of an instance in the configuration, or -1
+// if it is at none.
+func (c *checkup) placeOfSite(h *Handler) int {
+	return slices.IndexFunc(c.app.sites, func(site *loadcheck.Site) bool {
+		return slices.Equal(site.Hosts, h.hosts) || site.Hosts == nil && slices.Equal(h.hosts, []string{httpconfig.AnyHost})
+	})
 }
 
 // examine examines everything at once, and reports in order.

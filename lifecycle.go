@@ -76,6 +76,7 @@ func (a *App) Start() error {
 	if err := telemetry.Register(a.ctx.GetMetricsRegistry(), metricSources(a)); err != nil {
 		return err
 	}
+	a.events.Start()
 	a.release = append(a.release, runningApps.Add(a))
 	return nil
 }

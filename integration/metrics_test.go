@@ -19,19 +19,19 @@ func TestMetricsOfALogin(t *testing.T) {
 	check(t, b.open("/page")).status(http.StatusOK)
 	b.get("/page")
 	holdCounted(t, before, r.metrics(), map[string]float64{
-		`login_starts_total{provider="default"}`:                     1,
-		`logins_total{outcome="success",provider="default"}`:         1,
-		`sessions_opened_total{result="none"}`:                       2, // the page, the callback
-		`sessions_opened_total{result="valid"}`:                      2,
-		`cache_lookups_total{cache="session",result="miss"}`:         1,
-		`cache_lookups_total{cache="session",result="hit"}`:          1,
-		`provider_up{provider="default"}`:                            1,
-		`cache_sessions`:                                             1,
-		`unauthorized_total{reason="sign_in_required"}`:              0,
-		`logins_total{outcome="login_expired",provider="default"}`:   0,
-		`programs_total{kind="key",outcome="accepted"}`:              0,
-		`sessions_opened_total{result="revoked"}`:                    0,
-		`provider_request_failures_total{endpoint="token_endpoint"}`: 0,
+		`login_starts_total{provider="default"}`:                               1,
+		`logins_total{outcome="success",provider="default"}`:                   1,
+		`sessions_opened_total{result="none"}`:                                 2, // the page, the callback
+		`sessions_opened_total{result="valid"}`:                                2,
+		`cache_lookups_total{cache="session",result="miss"}`:                   1,
+		`cache_lookups_total{cache="session",result="hit"}`:                    1,
+		`provider_up{provider="default"}`:                                      1,
+		`cache_sessions`:                                                       1,
+		`unauthorized_total{reason="sign_in_required"}`:                        0,
+		`logins_total{outcome="login_expired",provider="default"}`:             0,
+		`programs_total{kind="key",outcome="accepted"}`:                        0,
+		`sessions_opened_total{result="revoked"}`:                              0,
+		`provider_request_failures_total{endpoint="token",provider="default"}`: 0,
 	})
 	if age := r.metrics()[`key_age_seconds{keys="sessions"}`]; age < 0 || age > 60 {
 		t.Errorf("the age of the key: expected less than a minute, seen %v seconds", age)

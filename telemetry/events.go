@@ -3,9 +3,11 @@ package telemetry
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
@@ -24,8 +26,9 @@ const namespace = "oidc_rp."
 
 // Events emits the events of one configuration.
 type Events struct {
-	ctx caddy.Context
-	app *caddyevents.App
+	ctx     caddy.Context
+	app     *caddyevents.App
+	started atomic.Bool
 }
 
 // NewEvents returns what emits events as those of the module of a context.
@@ -34,8 +37,13 @@ func NewEvents(ctx caddy.Context) (*Events, error) {
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
-	return &Events{ctx, module.(*caddyevents.App)}, nil
+	return &Events{ctx: ctx, app: module.(*caddyevents.App)}, nil
 }
+
+// Start has events about providers emitted, which can happen at any time: while a
+// configuration is provisioned, modules still subscribe to events, and one that is only
+// examined has none.
+func (e *Events) Start() { e.started.Store(true) }
 
 // Wanted reports whether anything would see an event about a user.
 func (e *Events) Wanted(kind audit.Kind) bool { return e.app.ShouldEmit(namespace + string(kind)) }
@@ -70,7 +78,10 @@ func (e *Events) provider(id, issuer string, o op.Outage) {
 // later is what is emitted in the background, in order.
 var later queue
 
-// queue calls functions one after another.
+// maxWaiting bounds the queue, for handlers that never return.
+const maxWaiting = 1000
+
+// queue calls functions one after another. What is added to a full one is dropped.
 type queue struct {
 	mu      sync.Mutex
 	waiting []func()
@@ -80,6 +91,9 @@ type queue struct {
 func (q *queue) add(f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.waiting) == maxWaiting {
+		return
+	}
 	q.waiting = append(q.waiting, f)
 	if !q.running {
 		q.running = true
@@ -98,6 +112,18 @@ func (q *queue) run() {
 		next := q.waiting[0]
 		q.waiting = q.waiting[1:]
 		q.mu.Unlock()
-		next()
+		call(next)
 	}
+}
+
+// call calls a function. A handler that panics must not end Caddy, which it would not
+// in a request either.
+func call(f func()) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			logger := caddy.Log()
+			logger.Error("a handler of an event panicked", zap.String("event", "event_handler_panicked"), zap.Any("error", cause), zap.Stack("stack"))
+		}
+	}()
+	f()
 }

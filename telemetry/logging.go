@@ -61,7 +61,7 @@ func (l *Listeners) Logger() *zap.Logger {
 }
 
 // EmitOutage returns what emits the events about outages of a provider: one for each id
-// that it has, by the newest configuration that has it.
+// that it has, by the newest running configuration that has it.
 func (l *Listeners) EmitOutage(issuer string) func(op.Outage) {
 	return func(o op.Outage) {
 		l.mu.Lock()
@@ -69,7 +69,7 @@ func (l *Listeners) EmitOutage(issuer string) func(op.Outage) {
 		l.mu.Unlock()
 		emitted := make(map[string]bool)
 		for _, listener := range slices.Backward(all) {
-			if !emitted[listener.Provider] && listener.Events != nil {
+			if !emitted[listener.Provider] && listener.Events != nil && listener.Events.started.Load() {
 				emitted[listener.Provider] = true
 				listener.Events.provider(listener.Provider, issuer, o)
 			}

@@ -95,7 +95,7 @@ func (r *Report) AddFindings(findings []loadcheck.Finding) {
 // addTo adds a check to the site that some fields name, or to the whole configuration.
 func (r *Report) addTo(c Check, fields map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if name != "site" {
+		if name != "site" && name != "event" {
 			c.Details = append(c.Details, fmt.Sprintf("%s: %s", name, valueText(fields[name])))
 		}
 	}

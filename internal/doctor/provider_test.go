@@ -147,6 +147,8 @@ func TestProvidersThatLie(t *testing.T) {
 		}, says: `✘ credentials: the provider answers invalid_client ("client authentication failed") → Check client_id, and copy the secret`},
 		{name: "a client that may not", lie: answers(oidctest.Token, 400, `{"error": "unauthorized_client"}`),
 			says: "✘ credentials: the provider answers unauthorized_client → Check client_id and the secret"},
+		{name: "a code that is looked at before the client", lie: answers(oidctest.Token, 400, `{"error": "invalid_grant"}`),
+			says: "· credentials: not known: the provider gives the same answer where they are wrong"},
 		{name: "an answer that says nothing", lie: answers(oidctest.Token, 400, `{"error": "invalid_request"}`),
 			says: "· credentials: the provider's answer does not say whether it accepts them"},
 		{name: "a code that was never issued", lie: answers(oidctest.Token, 200, `{"access_token": "a", "token_type": "Bearer", "id_token": "a.b.c"}`),

@@ -1,11 +1,15 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
@@ -73,6 +77,42 @@ func TestReportInColor(t *testing.T) {
 	for line := range strings.Lines(plainText.String()) {
 		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > width {
 			t.Errorf("expected lines of %d characters, seen %d: %q", width, n, line)
+		}
+	}
+}
+
+// A provider chooses the names in its metadata and in its certificate. None of them may
+// move the cursor of a terminal, or turn the direction of its text.
+func TestReportsHoldNothingThatATerminalActsOn(t *testing.T) {
+	t.Parallel()
+	const evil = "a\x1b]0;owned\x07\u009b2J\u202e\x7f\U000e0041b"
+	r := &Report{
+		Sites: []Site{{
+			Name:      evil,
+			Providers: []Provider{{ID: evil, Issuer: evil, As: evil, Register: []Address{{"redirect URI", evil}}}, {Checks: []Check{{Name: "scopes", Message: evil, Remedy: evil, Details: []string{evil}}}}},
+		}},
+		Checks: []Check{{Name: "configuration", Message: strings.Repeat(evil+" ", 10_000)}},
+	}
+	for name, write := range map[string]func(io.Writer) error{
+		"text": func(w io.Writer) error { return r.WriteText(w, false) },
+		"JSON": r.WriteJSON,
+	} {
+		var written bytes.Buffer
+		if err := write(&written); err != nil {
+			t.Fatal(err)
+		}
+		acted := strings.IndexFunc(written.String(), func(c rune) bool { return c != '\n' && !unicode.IsPrint(c) })
+		if acted >= 0 {
+			t.Errorf("%s: expected visible characters alone, seen %q", name, written.String()[acted:min(acted+20, written.Len())])
+		}
+		if name == "text" && written.Len() > 10*maxText {
+			t.Errorf("expected a text that people can read, seen %d bytes", written.Len())
+		}
+		if name == "JSON" {
+			var read Report
+			if err := json.Unmarshal(written.Bytes(), &read); err != nil || read.Sites[0].Name != evil {
+				t.Errorf("expected JSON with the same texts, seen %q (%v)", read.Sites[0].Name, err)
+			}
 		}
 	}
 }

@@ -1,13 +1,21 @@
 package doctor
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
+
+// maxText bounds one text of a report for people, in bytes: a provider may list
+// thousands of scopes.
+const maxText = 2000
 
 // width is that of the text.
 const width = 80
@@ -23,15 +31,31 @@ const (
 	plain = "\x1b[0m"
 )
 
-// WriteJSON writes the report as JSON.
+// WriteJSON writes the report as JSON. Texts of providers may have characters that a
+// terminal acts on: they are escaped, as JSON can.
 func (r *Report) WriteJSON(out io.Writer) error {
-	encoder := json.NewEncoder(out)
+	var text, visible bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(r)
+	if err := encoder.Encode(r); err != nil {
+		return err
+	}
+	for _, c := range text.String() {
+		if c == '\n' || unicode.IsPrint(c) {
+			visible.WriteRune(c)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, c) {
+			fmt.Fprintf(&visible, `\u%04x`, unit)
+		}
+	}
+	_, err := visible.WriteTo(out)
+	return err
 }
 
-// WriteText writes the report for people, in color for a terminal.
+// WriteText writes the report for people, in color for a terminal. What a terminal would
+// act on in the texts of providers is escaped.
 func (r *Report) WriteText(out io.Writer, color bool) error {
 	w := &writer{color: color}
 	for _, site := range r.Sites {
@@ -73,7 +97,11 @@ type writer struct {
 	color bool
 }
 
+// line writes a line as it is.
 func (w *writer) line(text string) { w.text.WriteString(strings.TrimRight(text, " ") + "\n") }
+
+// shown returns a text with what a terminal would act on escaped.
+func shown(text string) string { return logtext.Clean(text, maxText) }
 
 func (w *writer) colored(code, text string) string {
 	if !w.color {
@@ -83,17 +111,6 @@ func (w *writer) colored(code, text string) string {
 }
 
 func (w *writer) heading(indent, text string) { w.line(indent + w.colored(bold, shown(text))) }
-
-// shown replaces control characters by spaces: a terminal could obey what a provider
-// or its certificate says.
-func shown(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-}
 
 func (w *writer) provider(p Provider) {
 	w.heading("  ", fmt.Sprintf("provider %s (%s)", p.ID, p.Issuer))
@@ -139,7 +156,7 @@ func (w *writer) checks(indent string, checks []Check) {
 // wrap breaks a text into lines of at most so many characters, between words.
 func wrap(text string, most int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(shown(text)) {
+	for _, word := range strings.Fields(shown(strings.Join(strings.Fields(text), " "))) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
 			lines = append(lines, line)
 			line = ""
