@@ -107,7 +107,7 @@ func (l *lines) warnings() (all []Warning) {
 		}
 		logger, _ := fields["logger"].(string)
 		message, _ := fields["msg"].(string)
-		for _, own := range []string{"level", "ts", "logger", "msg"} {
+		for _, own := range []string{"level", "ts", "logger", "msg", "event"} {
 			delete(fields, own)
 		}
 		what, _ := json.Marshal(fields)

@@ -63,12 +63,21 @@ func (s *Subject) tryCredentials(ctx context.Context) []Check {
 	if len(s.RedirectURIs) > 0 {
 		uri = s.RedirectURIs[0]
 	}
-	_, err := bounded.Within(ctx, within, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Client.TryCode(ctx, uri) })
-	e.judgeCredentials(err, s.Client, s.Now())
+	apart, err := bounded.Within(ctx, within, func(ctx context.Context) (apart bool, err error) {
+		err = s.Client.TryCode(ctx, uri)
+		var refused *op.Refusal
+		if errors.As(err, &refused) && refused.Code == "invalid_grant" {
+			apart = s.Client.TellsClientsApart(ctx, uri)
+		}
+		return apart, err
+	})
+	e.judgeCredentials(err, apart, s.Client, s.Now())
 	return e.Checks
 }
 
-func (e *Examination) judgeCredentials(err error, c *op.Client, now time.Time) {
+// judgeCredentials judges what became of the code. apart reports whether the provider
+// answers in another way where the credentials are wrong.
+func (e *Examination) judgeCredentials(err error, apart bool, c *op.Client, now time.Time) {
 	const name = "credentials"
 	var refused *op.Refusal
 	switch {
@@ -85,11 +94,14 @@ func (e *Examination) judgeCredentials(err error, c *op.Client, now time.Time) {
 	}
 	switch refused.Code {
 	case "invalid_grant":
-		if c.Secret == nil && (c.AuthMethod == "" || c.AuthMethod == "none") {
+		switch {
+		case !apart:
+			e.info(name, "not known: the provider gives the same answer where they are wrong")
+		case c.Secret == nil && (c.AuthMethod == "" || c.AuthMethod == "none"):
 			e.ok(name, "the provider knows the client")
-			return
+		default:
+			e.ok(name, "the provider accepts them")
 		}
-		e.ok(name, "the provider accepts them")
 	case "invalid_client":
 		e.fail(name, "the provider answers invalid_client"+words(refused), remedyOf(c))
 	case "unauthorized_client":

@@ -22,6 +22,21 @@ func (c *Client) TryCode(ctx context.Context, redirectURI string) error {
 	return err
 }
 
+// TellsClientsApart reports whether a provider that refuses a code that was never issued
+// answers in another way where the secret is wrong, or, for a client without one, where
+// it knows no such client. Some look at the code first, and their answer says nothing
+// about the client.
+func (c *Client) TellsClientsApart(ctx context.Context, redirectURI string) bool {
+	wrong := *c
+	if c.Secret != nil {
+		wrong.Secret = func() (string, error) { return rand.Text(), nil }
+	} else {
+		wrong.ClientID = rand.Text()
+	}
+	var refused *Refusal
+	return errors.As(wrong.TryCode(ctx, redirectURI), &refused) && refused.Code != "invalid_grant"
+}
+
 // Trial is what a provider makes of an authorization request with prompt=none and
 // without a user. Of an honest one it is the error login_required, at the redirect URI.
 type Trial struct {
