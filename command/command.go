@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// AddTo adds the flags that all subcommands have to the command, and subcommands: those
-// of this package, and more.
-func AddTo(root *cobra.Command, more ...*cobra.Command) {
+// AddTo adds the flags that subcommands share to the command, and subcommands: those of
+// this package, and readers of a configuration.
+func AddTo(root *cobra.Command, readers ...*cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.String("address", "", "Address of the admin API (if --config is not used)")
 	flags.StringP("config", "c", "", "Configuration file that has the address (if --address is not used)")
@@ -21,7 +21,26 @@ func AddTo(root *cobra.Command, more ...*cobra.Command) {
 	flags.Bool("json", false, "Print JSON: the response of the admin API, or what a command found")
 	group(root)
 	root.AddCommand(providersCommand(), revokeCommand(), keysCommand(), keyCommand())
-	root.AddCommand(more...)
+	for _, cmd := range readers {
+		cmd.Flags().StringP("config", "c", "", "Configuration file to read (default: Caddyfile in this folder)")
+		cmd.Flags().StringP("adapter", "a", "", "Name of config adapter to apply")
+		hide(cmd, "address")
+	}
+	root.AddCommand(readers...)
+}
+
+// hide leaves flags that all subcommands have out of the help of one that does not use
+// them, and of its subcommands. They are accepted all the same.
+func hide(cmd *cobra.Command, names ...string) {
+	help := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		for _, name := range names {
+			if flag := cmd.InheritedFlags().Lookup(name); flag != nil {
+				flag.Hidden = true
+			}
+		}
+		help(cmd, args)
+	})
 }
 
 // group makes a command that does nothing itself print its help.

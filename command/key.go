@@ -21,6 +21,7 @@ Makes access keys for programs, and shows what a file of access_keys says. Needs
 running Caddy.`,
 	}
 	group(key)
+	hide(key, "address", "config", "adapter")
 	create := &cobra.Command{
 		Use:   "new <name> [--groups <groups>] [--expires <time>]",
 		Short: "Make an access key and its line for the file",

@@ -182,7 +182,7 @@ func TestHandoversAreAudited(t *testing.T) {
 	logs := f.nodes[0].logs()
 	lacks(t, "the log", logs, ticket[strings.Index(ticket, "ticket=")+len("ticket="):])
 	for _, line := range []string{
-		`"msg":"a session is handed over","site":"https://app.two.test"`,
+		`"msg":"a session is handed over","event":"session_handed_over","site":"https://app.two.test"`,
 		`"event":"signed_in","user":"alice"`, `"via":"handover"`, `"event":"signed_out","user":"alice"`, `"event":"refused"`, `"code":"login_expired"`,
 	} {
 		contains(t, "the log", logs, line)

@@ -97,7 +97,7 @@ func TestRestartWhileTheProviderIsAway(t *testing.T) {
 		r.signsIn()
 		r.signsIn()
 		for _, part := range []string{"metadata", "keys"} {
-			if n := strings.Count(r.logs(), usesKept+`, for at most 24 hours","of":"`+part) + strings.Count(r.logs(), usesKept+`, for at most 24 hours","provider":"default","of":"`+part); n != 1 {
+			if n := len(r.logLines(map[string]string{"event": "provider_documents_stale", "of": part})); n != 1 {
 				t.Errorf("%s: expected one log line that kept %s are in use, seen %d\n%s", name, part, n, r.logs())
 			}
 		}

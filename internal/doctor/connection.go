@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
@@ -67,8 +68,8 @@ func explainCertificate(err error, now time.Time) (message, remedy string) {
 		return "the certificate has expired on " + invalid.Cert.NotAfter.Format(day), "Have the provider's certificate renewed. If it is valid, check the clock of this machine."
 	case errors.As(err, &invalid):
 		return "the certificate cannot be used: " + invalid.Error(), "Have the provider's certificate replaced."
-	case errors.As(err, &record):
-		return "the answer is not TLS", "Check the port of the issuer. A provider without TLS has an issuer with http://, which needs the option insecure."
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return "the answer is not TLS", "Check the port of the issuer. A provider without TLS has an issuer with http://, which needs the option insecure, except on loopback."
 	}
 	return "", ""
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -88,6 +89,8 @@ func TestProvidersThatLie(t *testing.T) {
 			l.At(e).Replace("application/json", body)
 		}
 	}
+	withoutTLS := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(withoutTLS.Close)
 	clock := func(ahead time.Duration) func(*oidctest.Faults) {
 		return func(l *oidctest.Faults) {
 			l.At(oidctest.Discovery).Header = func(h http.Header) {
@@ -117,6 +120,10 @@ func TestProvidersThatLie(t *testing.T) {
 		}, says: "✘ connection: the certificate is for login.example.com, and not for 127.0.0.1 → Write the issuer with a name"},
 		{name: "an unknown authority", ours: func(c *op.DiscoveryConfig, _ *op.Client) { c.TLS = nil },
 			says: "✘ connection: the certificate is of an authority that this machine does not know → Name the certificate of the authority with tls { ca <file> }."},
+		{name: "plain HTTP where TLS is expected", ours: func(c *op.DiscoveryConfig, _ *op.Client) {
+			c.Issuer = strings.Replace(withoutTLS.URL, "http:", "https:", 1)
+		},
+			says: "✘ connection: the answer is not TLS → Check the port of the issuer."},
 		{name: "no metadata", lie: answers(oidctest.Discovery, 404, ""), says: "(status 404) → Check the path of the issuer"},
 		{name: "a page in its place", lie: answers(oidctest.Discovery, 200, "<html>"), says: "✘ discovery: the metadata is not a JSON object → Open https://"},
 		{name: "an error in its place", lie: answers(oidctest.Discovery, 500, ""), says: "status 500 → The provider answers, but not with its metadata."},

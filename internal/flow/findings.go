@@ -42,7 +42,7 @@ func (in *Instance) logFindings(p *Provider, findings []identity.Finding) {
 	for _, f := range findings {
 		switch f.Kind {
 		case identity.ClaimAbsent:
-			in.warnOnce(p, "claim", f.Name, "claim_missing", "the configuration names a claim that the provider did not send with a sign-in; see whether it needs another scope, or has to be released for this client there",
+			in.warnOnce(p, "claim", f.Name, "claim_missing", "the configuration names a claim that the provider did not send with a sign-in; if the user should have it, see whether it needs another scope, or has to be released for this client there",
 				slog.String("claim", f.Name), slog.Any("scopes", append([]string{"openid"}, p.Client.Scopes...)))
 		case identity.EmailUnverified:
 			in.warnOnce(p, "unverified", f.Name, "email_unverified", "the claim email is there, but does not count as the user's address: "+f.Detail+"; claims.email names the claim as it is, which proves nothing")
