@@ -2,9 +2,12 @@ package integration_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
@@ -98,6 +101,38 @@ func TestEventsOfAnOutage(t *testing.T) {
 	up := events(t, ofProviders(t), "oidc_rp.provider_down", "oidc_rp.provider_up")[1]
 	holdData(t, up, map[string]any{"provider": "default", "issuer": op.Issuer()})
 	events(t, t.Name(), "oidc_rp.signed_in")
+}
+
+// A session that its provider ends has ended before handlers learn of it: one may take
+// long, or never return.
+func TestASessionHasEndedWhenHandlersLearnOfIt(t *testing.T) {
+	t.Parallel()
+	op := newRefreshOP(t)
+	r := newHarnessAt(t, storageDir(t), refreshSite(op, ""), witnessing(t))
+	facts := func() int {
+		kept, err := filepath.Glob(filepath.Join(r.storage, "oidc_rp", "facts", "*", "*"))
+		succeeds(t, "looking for revocations", err)
+		return len(kept)
+	}
+	b := signedIn(t, r)
+	equal(t, "revocations before the end", facts(), 0)
+	kept := make(chan int, 1)
+	meanwhile.Store(t.Name(), func(e caddy.Event) {
+		if e.Name() == "oidc_rp.signed_out" {
+			kept <- facts()
+		}
+	})
+	t.Cleanup(func() { meanwhile.Delete(t.Name()) })
+	op.at(due, r)
+	op.Lie(func(l *oidctest.Faults) {
+		l.At(oidctest.Token).Status = http.StatusBadRequest
+		l.At(oidctest.Token).Replace("application/json", `{"error":"invalid_grant"}`)
+	})
+	check(t, b.send(http.MethodGet, "/x", program)).status(http.StatusUnauthorized)
+	events(t, t.Name(), "oidc_rp.signed_in", "oidc_rp.signed_out")
+	if n := <-kept; n == 0 {
+		t.Error("expected a revocation in the storage when a handler learns of the end, seen none")
+	}
 }
 
 // The token endpoint alone fails: a provider that says no is up, a gateway whose

@@ -35,7 +35,13 @@ func (w *eventWitness) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // witnessed has all events, by the names of their witnesses.
 var witnessed sync.Map
 
+// meanwhile has what runs while a witness handles an event, by its name.
+var meanwhile sync.Map
+
 func (w *eventWitness) Handle(_ context.Context, e caddy.Event) error {
+	if do, ok := meanwhile.Load(w.Name); ok {
+		do.(func(caddy.Event))(e)
+	}
 	value, _ := witnessed.LoadOrStore(w.Name, new(eventList))
 	value.(*eventList).add(e)
 	return nil

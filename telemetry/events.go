@@ -60,7 +60,7 @@ func (e *Events) Emit(event *audit.Event) {
 			data[attr.Key] = attr.Value.String()
 		}
 	}
-	e.app.Emit(e.ctx, name, data)
+	call(func() { e.app.Emit(e.ctx, name, data) })
 }
 
 // provider emits an event about a provider, soon.
@@ -116,8 +116,8 @@ func (q *queue) run() {
 	}
 }
 
-// call calls a function. A handler that panics must not end Caddy, which it would not
-// in a request either.
+// call calls a function that calls handlers. One that panics must not end Caddy: logins
+// and refreshes run in goroutines of their own, as the queue does.
 func call(f func()) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
@@ -57,24 +58,28 @@ func TestQueueWithBadHandlers(t *testing.T) {
 	}
 }
 
+// An event about a user may be emitted in any goroutine, in which a panic would end the
+// process.
+func TestHandlerOfAUserEventThatPanics(t *testing.T) {
+	t.Parallel()
+	called := false
+	e := newEvents(t, "signed_out", func() {
+		called = true
+		panic("a handler has panicked")
+	})
+	e.Emit(&audit.Event{Kind: audit.SignedOut})
+	if !called {
+		t.Error("expected a call of the handler, seen none")
+	}
+}
+
 // A configuration that is being loaded, or only examined, emits nothing about providers.
 // The running one that has the same provider does.
 func TestOutagesAreThoseOfRunningConfigurations(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 10)
-	newEvents := func(name string) *Events {
-		ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
-		t.Cleanup(cancel)
-		app := new(caddyevents.App)
-		if err := app.Provision(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := app.On(namespace+"provider_down", handler(func() { seen <- name })); err != nil {
-			t.Fatal(err)
-		}
-		return &Events{ctx: ctx, app: app}
-	}
-	running, loading := newEvents("running"), newEvents("loading")
+	running := newEvents(t, "provider_down", func() { seen <- "running" })
+	loading := newEvents(t, "provider_down", func() { seen <- "loading" })
 	running.Start()
 	var all Listeners
 	all.Add(Listener{Provider: "a", Events: running})
@@ -94,6 +99,20 @@ func TestOutagesAreThoseOfRunningConfigurations(t *testing.T) {
 			t.Fatalf("expected an event of the configuration %s, seen none", want)
 		}
 	}
+}
+
+// newEvents returns what emits events, of which one has a handler.
+func newEvents(t *testing.T, name string, handle handler) *Events {
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	app := new(caddyevents.App)
+	if err := app.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.On(namespace+name, handle); err != nil {
+		t.Fatal(err)
+	}
+	return &Events{ctx: ctx, app: app}
 }
 
 // handler is a handler of events.

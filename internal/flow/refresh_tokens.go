@@ -89,11 +89,11 @@ func firstOf(s *session.Session) op.First {
 // end ends a session for which the provider vouches no more: on all nodes, and for
 // copies of its cookie.
 func (f *refreshFlow) end(ctx context.Context, cause error) refresh.Result {
-	f.auditSession(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "refresh"}, f.provider, &f.loaded.Session,
-		append(providerWords(cause), errAttr(cause))...)
 	if err := f.Sessions.Revoke(ctx, f.loaded); err != nil {
 		f.warn("session_end_not_shared", "the end of a session could not be told to other instances", errAttr(err))
 	}
+	f.auditSession(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "refresh"}, f.provider, &f.loaded.Session,
+		append(providerWords(cause), errAttr(cause))...)
 	return refresh.Result{Ended: true}
 }
 
