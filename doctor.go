@@ -153,7 +153,7 @@ func (c *checkup) collect(host string) error {
 	// Caddy provisions its servers in any order.
 	slices.SortStableFunc(c.sites, func(a, b *checkedSite) int { return c.placeOfSite(a.handlers[0]) - c.placeOfSite(b.handlers[0]) })
 	if len(c.sites) == 0 && host != "" {
-		return suggest.Hint(errors.New("no oidc_rp is at a site "+host), host, names...)
+		return suggest.Hint(fmt.Errorf("no oidc_rp is at a site %s; there are: %s", host, strings.Join(slices.Compact(slices.Sorted(slices.Values(names))), "; ")), host, names...)
 	}
 	return nil
 }

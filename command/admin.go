@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -132,6 +133,9 @@ func (c adminCall) do(out io.Writer, fl caddycmd.Flags) error {
 	}
 	response, err := caddycmd.AdminAPIRequest(address, method, c.path, nil, body)
 	if err != nil {
+		if strings.HasPrefix(err.Error(), "performing request: ") { // no answer; Caddy does not wrap its cause
+			return fmt.Errorf("%w; is Caddy running, with its admin API at %s?", err, address)
+		}
 		return err
 	}
 	defer response.Body.Close()

@@ -71,3 +71,22 @@ func TestConfigurationToRead(t *testing.T) {
 		})
 	}
 }
+
+// A command that finds nothing to read says how to name it.
+func TestNoConfiguration(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if _, err := Load("", ""); err == nil || !strings.Contains(err.Error(), "--config") {
+		t.Errorf("expected an error that names --config, seen %v", err)
+	}
+}
+
+// A command for a running Caddy says so where none runs.
+func TestNoRunningCaddy(t *testing.T) {
+	t.Parallel()
+	root := &cobra.Command{Use: "oidc-rp", SilenceErrors: true, SilenceUsage: true}
+	AddTo(root)
+	root.SetArgs([]string{"providers", "--address", "127.0.0.1:1"})
+	if err := root.Execute(); err == nil || !strings.Contains(err.Error(), "is Caddy running, with its admin API at 127.0.0.1:1?") {
+		t.Errorf("expected an error that asks whether Caddy is running, seen %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ func Load(file, adapter string) (*Loaded, error) {
 	}
 	if err != nil {
 		return l, err
+	}
+	if found == "" && len(text) == 0 {
+		return l, errors.New("there is no Caddyfile in this folder; name the configuration with --config")
 	}
 	var config caddy.Config
 	if err := json.Unmarshal(text, &config); err != nil {

@@ -126,7 +126,7 @@ wiki.example.com {
 `
 		d := diagnose(t, sites, "--site", "wiki.example.com").exits(2).says("wiki.example.com")
 		lacks(t, "the report", d.text, "app.example.com")
-		diagnose(t, sites, "--site", "wki.example.com").exits(1).says("no oidc_rp is at a site wki.example.com", "did you mean")
+		diagnose(t, sites, "--site", "wki.example.com").exits(1).says("no oidc_rp is at a site wki.example.com; there are: ", "did you mean")
 	})
 	t.Run("strictly", func(t *testing.T) {
 		op := oidctest.New(t, oidctest.Lenient())

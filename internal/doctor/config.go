@@ -59,6 +59,7 @@ var remedies = []struct {
 }{
 	{regexp.MustCompile(`unrecognized matcher name: (@\S+)`), "Define the matcher in this site, as in $1 path /a /b/*, or mend its name."},
 	{regexp.MustCompile(`\{env\.(\S+)\} is empty`), "Set $1 in the environment of Caddy, and of this command."},
+	{regexp.MustCompile(`^issuer: .* is plain http,`), "Write https://. If the provider has no TLS, give it a certificate first: on plain HTTP, anyone on the way can sign in as anyone."},
 	{regexp.MustCompile(`no such file or directory`), "Make the file, or mend its name: one that is not absolute is in the folder that Caddy is started in."},
 	{regexp.MustCompile(`permission denied`), "Run this as the user who runs Caddy, who has to be able to read the file."},
 }

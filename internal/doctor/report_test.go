@@ -127,6 +127,8 @@ func TestConfigurationsThatCannotBeLoaded(t *testing.T) {
 	}{
 		{"a place at the end", "adapting config using caddyfile: parsing caddyfile tokens for 'oidc_rp': claim is missing, at Caddyfile:7",
 			"Caddyfile:7: claim is missing", "Caddyfile", 7, ""},
+		{"plain HTTP", "adapting config using caddyfile: parsing caddyfile tokens for 'oidc_rp': issuer: \"http://login.example.com\" is plain http, which is only for loopback (insecure would allow it), at Caddyfile:7",
+			`Caddyfile:7: issuer: "http://login.example.com" is plain http, which is only for loopback (insecure would allow it)`, "Caddyfile", 7, "Write https://. If the provider has no TLS, give it a certificate first: on plain HTTP, anyone on the way can sign in as anyone."},
 		{"a place before a hint", "adapting config using caddyfile: parsing caddyfile tokens for 'oidc_rp': unknown isuer, at sites/a.caddy:3: did you mean 'issuer'?",
 			"sites/a.caddy:3: unknown isuer: did you mean 'issuer'?", "sites/a.caddy", 3, ""},
 		{"a place before all", "adapting config using caddyfile: Caddyfile:2: unrecognized directive: oidc", "Caddyfile:2: unrecognized directive: oidc", "Caddyfile", 2, ""},
