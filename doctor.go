@@ -161,7 +161,7 @@ func (c *checkup) collect(host string) error {
 // siteName is what an operator calls the site of an instance.
 func (c *checkup) siteName(h *Handler) string {
 	if n := c.placeOfSite(h); n >= 0 {
-		return c.app.sites[n].Name()
+		return loadcheck.NameOf(c.app.sites, n)
 	}
 	return httpconfig.SiteName(h.hosts, nil)
 }
@@ -169,9 +169,7 @@ func (c *checkup) siteName(h *Handler) string {
 // placeOfSite returns the place of the site of an instance in the configuration, or -1
 // if it is at none.
 func (c *checkup) placeOfSite(h *Handler) int {
-	return slices.IndexFunc(c.app.sites, func(site *loadcheck.Site) bool {
-		return slices.Equal(site.Hosts, h.hosts) || site.Hosts == nil && slices.Equal(h.hosts, []string{httpconfig.AnyHost})
-	})
+	return loadcheck.PlaceOf(c.app.sites, h.hosts, h.listen)
 }
 
 // examine examines everything at once, and reports in order.
@@ -308,7 +306,7 @@ func (c *checkup) registrations(s *checkedSite, p *flow.Provider) (all []loadche
 			continue
 		}
 		served = h
-		for _, r := range loadcheck.Registrations(c.app.sites) {
+		for _, r := range loadcheck.Registrations(loadcheck.Alone(c.app.sites, c.placeOfSite(h))) {
 			origin, err := address.ParseOrigin(r.Origin)
 			if err != nil || r.Provider != p.ID || r.Issuer != p.Mapping.Issuer || slices.Contains(all, r) {
 				continue

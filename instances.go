@@ -41,7 +41,7 @@ func (a *App) linkInstances() {
 			sessions[n] = instances[n].session.checkOptions()
 		}
 		for n, h := range instances {
-			h.hosts, h.sharesHost = links.Hosts[n], links.SharesHost[n]
+			h.hosts, h.listen, h.sharesHost = links.Hosts[n], links.Listen[n], links.SharesHost[n]
 			for _, sibling := range links.Siblings[n] {
 				h.instance.Siblings = append(h.instance.Siblings, instances[sibling].instance)
 				if sessions[n].Clashes(&sessions[sibling]) {

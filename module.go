@@ -294,6 +294,7 @@ type Handler struct {
 	instance        *flow.Instance       // what is resolved of all that, for the flows
 	issuers         map[string]*provider // of bearer tokens alone, by id
 	hosts           []string             // that it is for, as linkInstances finds them
+	listen          []string             // where the server of its site does
 	sharesHost      bool                 // another instance may see the same requests; see httpconfig.Links
 }
 

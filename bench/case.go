@@ -27,14 +27,15 @@ type row struct {
 }
 
 var rows = []row{
-	{"usual user", "usual.json", "", "/reports/2026", http.StatusOK, 1.06, 1.15},
+	{"usual user", "usual.json", "", "/reports/2026", http.StatusOK, 1.06, 1.12},
 	{"usual user, three headers for the application", "usual.json",
 		"upstream {\n header X-User {http.auth.user.id}\n header X-Email email\n header X-Groups groups\n}", "/reports/2026", http.StatusOK, 0, 0},
-	{"usual user, three rules", "usual.json", "require group staff\n require email_domain example.com\n require claim preferred_username alice", "/reports/2026", http.StatusOK, 0, 0},
+	{"usual user, three rules and two headers", "usual.json",
+		"require group staff\n require email_domain example.com\n require claim preferred_username alice\n upstream {\n header X-User {http.auth.user.id}\n header X-Groups groups\n}", "/reports/2026", http.StatusOK, 0, 1.18},
 	{"usual user, store memory", "usual.json", "session {\n store memory\n}", "/reports/2026", http.StatusOK, 0, 0},
 	{"usual user, store storage", "usual.json", "session {\n store storage\n}", "/reports/2026", http.StatusOK, 0, 0},
 	{"usual user, store redis", "usual.json", "session {\n store redis redis://{redis}/0\n}", "/reports/2026", http.StatusOK, 1.2, 0},
-	{"large user", "large.json", "", "/reports/2026", http.StatusOK, 1.06, 1.45},
+	{"large user", "large.json", "", "/reports/2026", http.StatusOK, 1.06, 1.40},
 	{"anonymous, public route", "", "public /open/*", "/open/reports", http.StatusOK, 0, 0},
 	{"anonymous, redirect to the login", "", "", "/reports/2026", http.StatusFound, 0, 0},
 }

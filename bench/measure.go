@@ -206,6 +206,7 @@ func (w *world) latencies(ours, floor *load) (p50, p99, floor50, floor99 time.Du
 // logins is what people who sign in cost the server.
 type logins struct {
 	user            string
+	aim             float64   // the CPU time that we want to stay under; 0 is none
 	millis          []float64 // CPU time of a login, of each group
 	loginsPerSecond float64
 }
@@ -213,7 +214,7 @@ type logins struct {
 // measureLogins has people sign in, several at a time. The provider and the
 // people are on the other core, and are not counted.
 func (w *world) measureLogins(ctx context.Context, into *report) error {
-	for _, r := range []row{{name: "usual user", claims: "usual.json"}, {name: "large user", claims: "large.json"}} {
+	for _, r := range []row{{name: "usual user", claims: "usual.json", aim: 0.6}, {name: "large user", claims: "large.json"}} {
 		directive, _, err := w.guard(ctx, r)
 		if err != nil {
 			return err
@@ -228,6 +229,7 @@ func (w *world) measureLogins(ctx context.Context, into *report) error {
 		if err != nil {
 			return err
 		}
+		l.aim = r.aim
 		into.logins = append(into.logins, l)
 	}
 	return nil

@@ -166,6 +166,24 @@ app.example.com {
 		equal(t, "provider", report.Sites[0].Providers[0].ID, "default")
 		lacks(t, "the report", d.text, op.Client().Secret)
 	})
+	t.Run("sites of one host at two ports are apart", func(t *testing.T) {
+		op := oidctest.New(t, oidctest.Lenient())
+		inFolder(t)
+		d := diagnose(t, `
+http://localhost:8000 {
+	`+protectedBy(op)+`
+}
+
+http://localhost:8003 {
+	`+protectedBy(op)+`
+}
+`)
+		first, second, _ := strings.Cut(d.text, "localhost at :8003")
+		contains(t, "the first site", first, "http://localhost:8000/@app/auth/default/code")
+		lacks(t, "the first site", first, "http://localhost:8003")
+		contains(t, "the second site", second, "http://localhost:8003/@app/auth/default/code")
+		lacks(t, "the second site", second, "http://localhost:8000")
+	})
 	t.Run("nothing is left in the storage", func(t *testing.T) {
 		op := oidctest.New(t, oidctest.Lenient())
 		inFolder(t)

@@ -32,7 +32,7 @@ func ended(recorder *tracetest.SpanRecorder) (all []string) {
 		}
 		var attributes []string
 		for _, attribute := range span.Attributes() {
-			attributes = append(attributes, string(attribute.Key)+"="+attribute.Value.Emit())
+			attributes = append(attributes, string(attribute.Key)+"="+attribute.Value.String())
 		}
 		slices.Sort(attributes)
 		all = append(all, strings.TrimSpace(span.Name()+" "+strings.Join(attributes, " ")))

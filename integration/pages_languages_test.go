@@ -125,7 +125,7 @@ func TestNamesAreTextInEachLanguage(t *testing.T) {
 	alice := op.User("alice")
 	alice.Claims["preferred_username"] = hostile
 	op.SetUser("alice", alice)
-	r := newHarnessAt(t, storageDir(t), fmt.Sprintf(`
+	r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
 	oidc_rp {
 		provider corp other
@@ -135,7 +135,7 @@ http://rp.test {
 	}
 	respond "secret"
 }
-`), fmt.Sprintf(`oidc_rp {
+`, fmt.Sprintf(`oidc_rp {
 	provider corp {
 		%s
 		name "<script>alert(2)</script>"

@@ -18,6 +18,8 @@ type Links struct {
 	Handlers []*Handler
 	// Hosts are those that a handler is for.
 	Hosts [][]string
+	// Listen are the addresses that the first server of a handler listens on.
+	Listen [][]string
 	// Siblings are the others in the same route of a server.
 	Siblings [][]int
 	// SharesHost reports whether another handler of the server may see the same
@@ -80,6 +82,7 @@ func (l *linker) read(server *Server, routes []Route) (group []int) {
 			n = len(l.Handlers)
 			l.numbers[i.Handler] = n
 			l.Handlers = append(l.Handlers, i.Handler)
+			l.Listen = append(l.Listen, server.Listen)
 			l.Hosts, l.Siblings, l.SharesHost = append(l.Hosts, nil), append(l.Siblings, nil), append(l.SharesHost, false)
 		}
 		if i.Hosts != nil {

@@ -103,18 +103,18 @@ func TestNamesThatAreNotFound(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	t.Cleanup(server.Close)
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
-	call := func(t *testing.T, host string) (error, time.Duration) {
+	call := func(t *testing.T, host string) (time.Duration, error) {
 		t.Helper()
 		issuer := fmt.Sprintf("http://%s:%s", host, port)
 		client := clientOf(&DiscoveryConfig{Issuer: issuer, Timeout: timeout})
 		t.Cleanup(client.CloseIdleConnections)
 		began := time.Now()
 		_, err := get(t, client, ConfigurationURL(issuer))
-		return err, time.Since(began)
+		return time.Since(began), err
 	}
 	t.Run("a name that does not exist", func(t *testing.T) {
 		t.Parallel()
-		if err, _ := call(t, "none.names.test"); err == nil || !strings.Contains(err.Error(), "no such host") {
+		if _, err := call(t, "none.names.test"); err == nil || !strings.Contains(err.Error(), "no such host") {
 			t.Errorf("expected an error about no such host, seen %v", err)
 		}
 	})
@@ -122,18 +122,18 @@ func TestNamesThatAreNotFound(t *testing.T) {
 		t.Parallel()
 		for range 3 {
 			names.fail.Store(true)
-			if err, _ := call(t, "flaps.names.test"); err == nil {
+			if _, err := call(t, "flaps.names.test"); err == nil {
 				t.Error("while it fails: expected an error, seen none")
 			}
 			names.fail.Store(false)
-			if err, _ := call(t, "flaps.names.test"); err != nil {
+			if _, err := call(t, "flaps.names.test"); err != nil {
 				t.Errorf("when it is back: expected no error, seen %v", err)
 			}
 		}
 	})
 	t.Run("a name server that never answers", func(t *testing.T) {
 		t.Parallel()
-		err, took := call(t, "silent.names.test")
+		took, err := call(t, "silent.names.test")
 		if err == nil {
 			t.Error("expected an error, seen none")
 		}
@@ -143,7 +143,7 @@ func TestNamesThatAreNotFound(t *testing.T) {
 	})
 	t.Run("an IPv6 address that leads nowhere", func(t *testing.T) {
 		t.Parallel()
-		if err, _ := call(t, "broken6.names.test"); err != nil {
+		if _, err := call(t, "broken6.names.test"); err != nil {
 			t.Errorf("expected the other address to be used, seen %v", err)
 		}
 	})
