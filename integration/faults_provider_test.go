@@ -181,7 +181,7 @@ func TestATokenEndpointThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarness(t, protectedBy(op, "timeout 500ms"))
+			r := newHarness(t, protectedBy(op, "timeout 3s"))
 			w := r.witness(op, rpURL)
 			callback := w.open("/page", rpURL+"/@app/auth/default/code").location()
 			cookies := w.cookieHeader()
