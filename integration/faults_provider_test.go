@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -22,14 +23,15 @@ func TestAProviderThatCannotBeReached(t *testing.T) {
 		fail     func(*oidctest.Provider)
 		issuer   func(*oidctest.Provider) string
 		more     func(*oidctest.Provider) string
+		timeout  string // default: one that no answer takes
 		log      string
 	}{
 		"nothing listens there":   {provider: plain, fail: (*oidctest.Provider).Stop, log: "connection refused"},
 		"its name does not exist": {provider: plain, issuer: func(*oidctest.Provider) string { return "https://op.invalid" }, log: "op.invalid"},
-		"it never answers":        {provider: plain, fail: silent(oidctest.Discovery), log: "Client.Timeout exceeded"},
+		"it never answers":        {provider: plain, fail: silent(oidctest.Discovery), timeout: "500ms", log: "Client.Timeout exceeded"},
 		"it answers a byte at a time": {provider: plain, fail: func(op *oidctest.Provider) {
 			op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Drip = time.Second })
-		}, log: "Client.Timeout"},
+		}, timeout: "500ms", log: "Client.Timeout"},
 		"its certificate is of another CA": {provider: secure, log: "tls { ca <file> }"},
 		"its certificate is for another name": {provider: secure, fail: func(op *oidctest.Provider) {
 			op.SetCertificate(time.Now().Add(-time.Hour), time.Now().Add(time.Hour), "other.example")
@@ -55,7 +57,7 @@ oidc_rp {
 	issuer `+issuer+`
 	client_id rp
 	client_secret secret
-	timeout 500ms
+	timeout `+cmp.Or(row.timeout, "10s")+`
 	public /open
 	`+more+`
 }
@@ -179,7 +181,7 @@ func TestATokenEndpointThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			op := newOP(t)
-			r := newHarness(t, protectedBy(op, "timeout 500ms"))
+			r := newHarness(t, protectedBy(op, "timeout 3s"))
 			w := r.witness(op, rpURL)
 			callback := w.open("/page", rpURL+"/@app/auth/default/code").location()
 			cookies := w.cookieHeader()
