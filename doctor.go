@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/doctor"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
@@ -51,7 +52,7 @@ Exits 0 if nothing is wrong, 1 on warnings with --strict, and 2 on failures.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().String("site", "", "Host name of the site (default: all)")
-	cmd.Flags().String("claims", "", "JSON file with the claims of a user, to forecast the size of cookies")
+	cmd.Flags().String("claims", "", "JSON file with the claims of a user: is all there that the configuration names, and how large are cookies?")
 	cmd.Flags().Bool("no-credentials", false, "Do not try the credentials of clients")
 	cmd.Flags().Bool("strict", false, "Exit 1 on warnings")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -276,6 +277,7 @@ func (c *checkup) placeOf(h *Handler) *doctor.Place {
 	}
 	if c.claims != nil && e.provider != nil {
 		p.Forecast = func() (int, int, error) { return forecast(e) }
+		p.Missing = e.provider.Mapping.Missing(identity.Union(h.instance.Needs), nil, op.Tokens{}, identity.Sources{IDToken: c.claims})
 	}
 	return p
 }

@@ -22,6 +22,8 @@ type mistake struct {
 	// before prepares the provider and the folder.
 	before func(t *testing.T, op *oidctest.Provider)
 	code   int
+	// claims are those of a user, in a file for the doctor.
+	claims string
 	// message is what is wrong, and remedy what to do about it.
 	message, remedy string
 }
@@ -106,6 +108,20 @@ other.example.com {
 `,
 		code:    2,
 		message: "✘ redirect URI: the provider does not take the authorization request", remedy: "→ Register the redirect URI below at the provider",
+	},
+	{
+		name: "a groups claim of another name",
+		sites: `
+app.example.com {
+	oidc_rp {
+		{provider}
+		groups_claim role
+		require group staff
+	}
+}
+`,
+		claims:  `{"sub": "1", "preferred_username": "alice", "roles": ["staff"]}`,
+		message: "! claims: the configuration names role, and these claims do not have it", remedy: "→ Check the spelling of the claim.",
 	},
 	{
 		name: "plain HTTP",
@@ -364,7 +380,12 @@ func TestUsualMistakes(t *testing.T) {
 			fill := func(text string) string {
 				return strings.NewReplacer("{provider}", strings.TrimSpace(options(op)), "{issuer}", op.Issuer()).Replace(text)
 			}
-			d := diagnoseWith(t, fill(row.globals), fill(row.sites))
+			var args []string
+			if row.claims != "" {
+				rewrite(t, "claims.json", row.claims)
+				args = []string{"--claims", "claims.json"}
+			}
+			d := diagnoseWith(t, fill(row.globals), fill(row.sites), args...)
 			d.exits(row.code).says(row.message, fill(row.remedy))
 			lacks(t, "the report", d.text, secret)
 		})

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
 )
 
@@ -28,6 +29,8 @@ type Place struct {
 	// Forecast returns how many bytes, in how many cookies, a session takes; nil if no
 	// claims are known.
 	Forecast func() (bytes, cookies int, err error)
+	// Missing is what the configuration names and those claims do not have.
+	Missing []identity.Finding
 }
 
 // Examine examines the place. It returns after a bounded time.
@@ -35,6 +38,7 @@ func (p *Place) Examine(ctx context.Context) []Check {
 	e := new(Examination)
 	e.checkSessions(ctx, p)
 	e.checkCookie(p)
+	e.checkClaims(p.Missing)
 	e.checkDirectories(ctx, p)
 	e.reportPublic(p)
 	return e.Checks
@@ -75,6 +79,20 @@ func (e *Examination) checkCookie(p *Place) {
 		return
 	}
 	e.ok(name, fmt.Sprintf("a session with these claims takes %d bytes in %s; tokens that are kept come on top", bytes, count(cookies, "cookie")))
+}
+
+// checkClaims says what the claims of a user lack.
+func (e *Examination) checkClaims(missing []identity.Finding) {
+	const name = "claims"
+	for _, f := range missing {
+		switch f.Kind {
+		case identity.ClaimAbsent:
+			e.warn(name, "the configuration names "+f.Name+", and these claims do not have it",
+				"Check the spelling of the claim. If it is right, see whether it needs another scope, or has to be released for this client at the provider.")
+		case identity.EmailUnverified:
+			e.warn(name, "the address in email does not count: "+f.Detail, "Have the provider verify addresses, or write email_trusted if it vouches for them.")
+		}
+	}
 }
 
 // someUser is whom directories are asked about. It does not matter whether they know

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
 )
 
@@ -30,6 +31,10 @@ func TestPlaces(t *testing.T) {
 		{"a store that does not", Place{Sessions: "redis", Ready: ready(errors.New("refused"))}, "✘ sessions: the store redis does not answer: refused → Check that it is running"},
 		{"a forecast", Place{Sessions: "cookie", Forecast: func() (int, int, error) { return 812, 1, nil }}, "✔ cookie: a session with these claims takes 812 bytes in 1 cookie"},
 		{"a session that is too large", Place{Sessions: "cookie", Forecast: func() (int, int, error) { return 0, 0, errors.New("too large") }}, "✘ cookie: too large → Keep fewer claims"},
+		{"a claim that is not there", Place{Sessions: "memory", Missing: []identity.Finding{{Kind: identity.ClaimAbsent, Name: "roles"}}},
+			"! claims: the configuration names roles, and these claims do not have it → Check the spelling of the claim."},
+		{"an address that does not count", Place{Sessions: "memory", Missing: []identity.Finding{{Kind: identity.EmailUnverified, Name: "email", Detail: "email_verified is false"}}},
+			"! claims: the address in email does not count: email_verified is false → Have the provider"},
 		{"directories", Place{Sessions: "memory", Directories: knownusers.Directories{
 			{Name: "list", Directory: answering{}}, {Name: "scim", Directory: answering{errors.New("down")}, Providers: []string{"corp"}},
 		}}, "✔ directories: known_users list answers\n✘ directories: known_users scim does not answer: down → "},
