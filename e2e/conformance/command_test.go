@@ -82,8 +82,8 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// A told is what a run of the command has said and written.
-type told struct {
+// An output is what a run of the command has said and written.
+type output struct {
 	code    int
 	err     error
 	out     string
@@ -92,7 +92,7 @@ type told struct {
 }
 
 // drive runs the whole command against a fake suite.
-func drive(t *testing.T, f *fakeSuite, args ...string) told {
+func drive(t *testing.T, f *fakeSuite, args ...string) output {
 	t.Helper()
 	dir := t.TempDir()
 	args = append([]string{
@@ -101,7 +101,7 @@ func drive(t *testing.T, f *fakeSuite, args ...string) told {
 		"-results", filepath.Join(dir, "results.json"), "-out", filepath.Join(dir, "page.md"),
 	}, args...)
 	var out bytes.Buffer
-	var to told
+	var to output
 	to.code, to.err = command(context.WithoutCancel(t.Context()), args, &out)
 	to.out = out.String()
 	page, _ := os.ReadFile(filepath.Join(dir, "page.md"))

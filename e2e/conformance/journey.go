@@ -191,7 +191,7 @@ func refused(code string) step {
 		if seen := a.page.code(); seen != code {
 			return fmt.Errorf("error code: expected %s, seen %q", code, seen)
 		}
-		return nobody(ctx, a)
+		return neverSignedIn(ctx, a)
 	}
 }
 
@@ -221,8 +221,8 @@ func ledToProvider(_ context.Context, a *attempt) error {
 	return nil
 }
 
-// nobody holds when there never was a session.
-func nobody(ctx context.Context, a *attempt) error {
+// neverSignedIn holds when there never was a session.
+func neverSignedIn(ctx context.Context, a *attempt) error {
 	if err := noSession(ctx, a); err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func main() {
 	os.Exit(code)
 }
 
-// flags are what the command is told.
+// flags are the options of the command.
 type flags struct {
 	suite, ca      string
 	insecure       bool

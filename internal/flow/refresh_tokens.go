@@ -90,7 +90,7 @@ func firstOf(s *session.Session) op.First {
 // copies of its cookie.
 func (f *refreshFlow) end(ctx context.Context, cause error) refresh.Result {
 	if err := f.Sessions.Revoke(ctx, f.loaded); err != nil {
-		f.warn("session_end_not_shared", "the end of a session could not be told to other instances", errAttr(err))
+		f.warn("session_end_not_shared", "the end of a session could not be announced to other instances", errAttr(err))
 	}
 	f.auditSession(ctx, audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "refresh"}, f.provider, &f.loaded.Session,
 		append(providerWords(cause), errAttr(cause))...)
