@@ -42,8 +42,10 @@ metadata and keys, compares clocks, tries the credentials and the redirect URI, 
 looks at the storage, the session store and the directories. Prints for each what it
 has found, and what to do about it, and the addresses to register.
 
-The credentials are tried with a code that the provider never issued: it says whether
-it accepts the client, and gives no token. --no-credentials leaves that out.
+The credentials are tried with a code that the provider never issued. Its answer shows
+whether it accepts the client, and holds no token. A second attempt, with a wrong secret
+or an unknown client, shows whether the provider looks at them at all. --no-credentials
+leaves both out.
 
 Starts nothing. Writes one key to the storage, and removes it. Run it as the user who
 runs Caddy.

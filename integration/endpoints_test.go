@@ -43,7 +43,7 @@ http://rp.test {
 		status       int
 	}{
 		{"GET", "/@app/auth/corp/login", 302}, {"GET", "/@app/auth/default/login", 302}, {"GET", "/%40app/auth/corp/login", 302},
-		{"GET", "/@app/auth/unknown/login", 404}, {"GET", "/@app/auth/nobody/code", 404}, {"GET", "/@app/auth/nobody/signedout", 404},
+		{"GET", "/@app/auth/unknown/login", 404}, {"GET", "/@app/auth/missing/code", 404}, {"GET", "/@app/auth/missing/signedout", 404},
 		{"GET", "/@app/auth/partners/login", 403}, {"GET", "/@app/auth/partners/code", 403}, {"GET", "/@app/auth/partners/signedout", 403},
 		{"GET", "/@app/auth/corp", 404}, {"GET", "/@app/auth/", 200}, {"GET", "/@app/auth//", 404}, {"GET", "/@app/auth", 404}, {"GET", "/@app/auth/corp/", 404},
 		{"GET", "/@app/auth/corp/login/", 404}, {"GET", "/@app/auth/corp/other", 404}, {"GET", "/@app/auth//login", 404}, {"GET", "/@app/auth/Corp/login", 404},
