@@ -1,0 +1,56 @@
+// Package builtin is what the relying party and an identity provider in the same
+// Caddy say to each other. The relying party asks the app AppID for a Provider,
+// and knows nothing else about it: who uses no identity provider builds none.
+package builtin
+
+import (
+	"context"
+	"net/http"
+)
+
+// AppID is the Caddy app that is asked. It has to implement Provider.
+const AppID = "oidc_idp"
+
+// Provider is an OpenID Provider in this Caddy.
+type Provider interface {
+	// Issuer returns the issuer. It is known as soon as the app is provisioned.
+	Issuer() string
+
+	// Register makes a client known, until Close. It may be called while sites
+	// are provisioned, before the provider can serve requests. A client of the
+	// same id that another site registered is the same client: it may do what any
+	// of its registrations allows.
+	Register(Client) (Registration, error)
+}
+
+// Client is a relying party in this Caddy.
+type Client struct {
+	// ID is the client id. It is the same on all nodes and after a reload.
+	ID string
+
+	// Name is what users see. It may be empty.
+	Name string
+
+	// Allows reports whether an authorization response may go to an address. It
+	// is asked at each request, since the hosts of a site are known only when
+	// everything runs.
+	Allows func(redirectURI string) bool
+
+	// AllowsAfterLogout reports whether a browser may be sent to an address after
+	// a logout.
+	AllowsAfterLogout func(postLogoutRedirectURI string) bool
+
+	// Ended is called when sessions of a user end at the provider: the one with
+	// the sid, or all of the user's if sid is empty. It returns when the client
+	// has ended its own.
+	Ended func(ctx context.Context, sub, sid string) error
+}
+
+// Registration is a registered client. Its RoundTrip sends a request to the
+// provider without leaving the process, as that client: no request from anywhere
+// else can speak for it.
+type Registration interface {
+	http.RoundTripper
+	// Close ends the registration.
+	Close() error
+}

@@ -1,0 +1,2 @@
+// Package database implements package store with SQLite and PostgreSQL.
+package database

@@ -1,0 +1,2 @@
+// Package mail sends notices and links.
+package mail

@@ -1,0 +1,2 @@
+// Package pages renders what users see, in their language.
+package pages
