@@ -20,6 +20,9 @@ type Authentication struct {
 	ACR      string
 	External string    // the external provider that authenticated the user
 	Expires  time.Time // an earlier end than the authenticator's; zero for none
+	// Proven is all that the session knows to be proven, and when: Start puts it
+	// into the session as it is.
+	Proven map[string]time.Time
 }
 
 // Sessions are the single sign-on sessions.
