@@ -96,15 +96,26 @@ func (x *tx) RevokeGrants(userID, sid, clientID string, now time.Time) error {
 		return errors.New("database: RevokeGrants needs a user, a session or a client")
 	}
 	condition := strings.Join(conditions, " AND ")
-	if _, err := x.exec("UPDATE tokens SET revoked = $1 WHERE revoked = 0 AND grant_id IN (SELECT id FROM grants WHERE "+condition+")", args...); err != nil {
-		return err
-	}
-	if sid == "" { // tokens without a grant
+	if sid == "" { // of tokens without a grant as well
 		if _, err := x.exec("UPDATE tokens SET revoked = $1 WHERE revoked = 0 AND "+condition, args...); err != nil {
 			return err
 		}
 	}
-	_, err := x.exec("UPDATE grants SET revoked = $1 WHERE revoked = 0 AND "+condition, args...)
+	return x.revokeGrants(condition, args...)
+}
+
+func (x *tx) RevokeOtherGrants(userID, butSID string, now time.Time) error {
+	return x.revokeGrants("user_id = $2 AND sid <> $3", micros(now), userID, butSID)
+}
+
+// revokeGrants revokes the grants for which a condition holds, and their access
+// tokens. The first argument is the time.
+func (x *tx) revokeGrants(condition string, args ...any) error {
+	_, err := x.exec("UPDATE tokens SET revoked = $1 WHERE revoked = 0 AND grant_id IN (SELECT id FROM grants WHERE "+condition+")", args...)
+	if err != nil {
+		return err
+	}
+	_, err = x.exec("UPDATE grants SET revoked = $1 WHERE revoked = 0 AND "+condition, args...)
 	return err
 }
 

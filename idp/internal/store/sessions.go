@@ -125,6 +125,9 @@ type Grants interface {
 	// session and at a client. What is empty does not narrow the choice; one of
 	// them must be given.
 	RevokeGrants(userID, sid, clientID string, now time.Time) error
+	// RevokeOtherGrants revokes the grants, and the access tokens, of a user,
+	// except those of the session butSID.
+	RevokeOtherGrants(userID, butSID string, now time.Time) error
 	Token(hash Hash) (*Token, error)
 	PutToken(Token) error
 	// RevokeTokens revokes the access tokens of a grant.
