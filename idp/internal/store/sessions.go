@@ -120,6 +120,9 @@ type Grants interface {
 	// RevokeGrants revokes the grants, and the access tokens, of a user, of a
 	// session if sid is not empty, of a client if clientID is not empty.
 	RevokeGrants(userID, sid, clientID string, now time.Time) error
+	// RevokeOtherGrants revokes the grants, and the access tokens, of a user,
+	// except those of the session butSID.
+	RevokeOtherGrants(userID, butSID string, now time.Time) error
 	Token(hash Hash) (*Token, error)
 	PutToken(Token) error
 	// RevokeTokens revokes the access tokens of a grant.
