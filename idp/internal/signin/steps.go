@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// MFA says whether users have to sign in with a factor beside the password.
+// MFA reports whether users have to sign in with a factor beside the password.
 type MFA int
 
 // The modes of MFA. With MFAOptional, users who have a factor sign in with it.
