@@ -77,6 +77,14 @@ func (c Cookies) Set(w http.ResponseWriter, name, value string, lasts time.Durat
 	cookie.Set(w.Header(), set)
 }
 
+// SetTransient sets a cookie that lasts until the browser is closed.
+func (c Cookies) SetTransient(w http.ResponseWriter, name, value string) {
+	cookie.Set(w.Header(), &http.Cookie{
+		Name: c.Name(name), Value: value, Path: "/",
+		Secure: !c.Insecure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
 // Get returns the value of a cookie, or nothing if the browser has not sent it or
 // has sent several of its name.
 func (c Cookies) Get(r *http.Request, name string) string {

@@ -1,0 +1,156 @@
+package sso
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// deliveryLasts is how long an application is tried to be reached.
+const deliveryLasts = 24 * time.Hour
+
+// firstRetry is when another attempt is made, by any node, if the one that
+// follows at once does not succeed.
+const firstRetry = 15 * time.Second
+
+// Applications are what sessions are used at.
+type Applications interface {
+	// Receives reports whether an application has to hear of ended sessions.
+	Receives(clientID string) bool
+	// Builtin returns the client ids of the applications in this Caddy.
+	Builtin() []string
+	// Notify sends what the database holds for later attempts, too. It returns
+	// when the applications in this Caddy have ended their sessions, or after a
+	// bounded time.
+	Notify(ctx context.Context, deliveries []store.Delivery)
+}
+
+// End implements Sessions. A session that has ended already is no error.
+func (m *Manager) End(ctx context.Context, sid string) error {
+	var ended []store.Delivery
+	err := m.o.Store.Update(ctx, func(tx store.Tx) error {
+		session, err := tx.Session(sid)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		ended, err = m.end(tx, session)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("end a session: %w", err)
+	}
+	m.o.Applications.Notify(ctx, ended)
+	return nil
+}
+
+// EndOf ends a session if it is a user's, or else returns store.ErrNotFound.
+func (m *Manager) EndOf(ctx context.Context, userID, sid string) error {
+	err := m.o.Store.View(ctx, func(tx store.Tx) error {
+		session, err := tx.Session(sid)
+		if err == nil && session.UserID != userID {
+			err = store.ErrNotFound
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("end a session: %w", err)
+	}
+	return m.End(ctx, sid)
+}
+
+// EndAll implements Sessions.
+func (m *Manager) EndAll(ctx context.Context, userID, but string) error {
+	var ended []store.Delivery
+	err := m.o.Store.Update(ctx, func(tx store.Tx) (err error) {
+		ended, err = m.endAll(tx, userID, but)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("end sessions: %w", err)
+	}
+	m.o.Applications.Notify(ctx, ended)
+	return nil
+}
+
+func (m *Manager) endAll(tx store.Tx, userID, but string) (ended []store.Delivery, err error) {
+	sessions, err := tx.SessionsOf(userID)
+	if err != nil {
+		return nil, err
+	}
+	for _, session := range sessions {
+		if session.SID == but {
+			continue
+		}
+		one, err := m.end(tx, &session)
+		if err != nil {
+			return nil, err
+		}
+		ended = append(ended, one...)
+	}
+	now := m.o.Now()
+	if but != "" {
+		return ended, tx.RevokeOtherGrants(userID, but, now)
+	}
+	if err := tx.RevokeGrants(userID, "", "", now); err != nil {
+		return nil, err
+	}
+	// Applications in this Caddy may have sessions that outlived ours.
+	for _, clientID := range m.o.Applications.Builtin() {
+		delivery := m.delivery(clientID, userID, "")
+		if err := tx.AddDelivery(delivery); err != nil {
+			return nil, err
+		}
+		ended = append(ended, delivery)
+	}
+	return ended, nil
+}
+
+// end ends a session in a transaction, with what applications got of it, and
+// returns who has to hear of it.
+func (m *Manager) end(tx store.Tx, session *store.Session) (ended []store.Delivery, err error) {
+	clients, err := tx.SessionClients(session.SID)
+	if err != nil {
+		return nil, err
+	}
+	for _, clientID := range clients {
+		if !m.o.Applications.Receives(clientID) {
+			continue
+		}
+		delivery := m.delivery(clientID, session.UserID, session.SID)
+		if err := tx.AddDelivery(delivery); err != nil {
+			return nil, err
+		}
+		ended = append(ended, delivery)
+	}
+	if err := tx.RevokeGrants(session.UserID, session.SID, "", m.o.Now()); err != nil {
+		return nil, err
+	}
+	return ended, tx.DeleteSession(session.SID)
+}
+
+func (m *Manager) delivery(clientID, userID, sid string) store.Delivery {
+	now := m.o.Now()
+	return store.Delivery{
+		ID: rand.Text(), ClientID: clientID, UserID: userID, SID: sid,
+		Next: now.Add(firstRetry), Expires: now.Add(deliveryLasts),
+	}
+}
+
+func formToken(secret, purpose string) string {
+	if secret == "" {
+		return ""
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(purpose))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
