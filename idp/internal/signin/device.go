@@ -121,4 +121,3 @@ func (p proofs) secondFactor() bool {
 	}
 	return false
 }
-

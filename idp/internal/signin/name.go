@@ -13,7 +13,7 @@ const maxName = 254
 
 // showName asks for the name. It can be opened at any step: «not you?».
 func (v *visit) showName() {
-	page := &pages.UserName{Common: v.common(), Action: v.path("name"), Value: v.state.Name}
+	page := &pages.UserName{Common: v.common(pages.FieldUserName), Action: v.path("name"), Value: v.state.Name}
 	if page.Value == "" {
 		page.Value = cleanName(v.request.LoginHint)
 	}

@@ -49,13 +49,16 @@ type Accounts interface {
 	Policy(*store.User) Policy
 	// MFAForAll reports whether every login authenticator requires a factor.
 	MFAForAll() bool
+	// Remembers reports whether a login authenticator lets browsers be remembered.
+	Remembers() bool
 }
 
 // Caller is where an attempt comes from.
 type Caller struct {
 	Address netip.Addr
-	// Known: the browser has signed in to this account before.
-	Known bool
+	// Device names the browser if it has signed in to this account before; else it
+	// is empty.
+	Device string
 }
 
 // Passwords checks passwords, at most a few at a time.
@@ -64,10 +67,10 @@ type Passwords interface {
 	// who is nil or has none. If the hash is outdated, upgraded is what to keep in
 	// its place. A *BusyError is returned if too many wait.
 	Verify(ctx context.Context, from Caller, user *store.User, password string) (right bool, upgraded string, err error)
-	// Change checks a new password by the user's authenticator and returns it as
-	// it is to be kept, or what is wrong with it.
-	Change(ctx context.Context, from Caller, user *store.User, password string) (kept store.Password, problems []pages.Text, err error)
-	// Rules are those of the user's authenticator, to show.
+	// Set changes a password that is due. It returns what is wrong with the new one,
+	// if its login authenticator refuses it.
+	Set(ctx context.Context, from Caller, userID, password string) (problems []pages.Text, err error)
+	// Rules are those of the user's login authenticator, to show.
 	Rules(*store.User) []pages.Text
 }
 
@@ -237,6 +240,7 @@ func init() {
 		"password": {post: (*visit).takePassword},
 		"factor":   {post: (*visit).takeFactor},
 		"recovery": {get: (*visit).showRecovery},
+		"external": {get: (*visit).leave},
 		"choose":   {post: (*visit).takeChoice},
 	}
 }

@@ -27,6 +27,11 @@ type State struct {
 	Remember bool `json:"remember,omitempty"`
 	// Problem is what the next page says is wrong.
 	Problem *pages.Problem `json:"problem,omitempty"`
+	// Leaving is the external provider that the browser is sent to.
+	Leaving string `json:"leaving,omitempty"`
+	// Pending is an external account that is to be joined with the account that
+	// the user signs in to, as package broker keeps it.
+	Pending json.RawMessage `json:"pending,omitempty"`
 	// External is the external provider that the user came back from, and when
 	// its session ends, if it says so.
 	External        string    `json:"external,omitempty"`

@@ -85,10 +85,12 @@ func isSameOrigin(r *http.Request, issuer string) bool {
 // field returns a field of the form. Only the body counts, never the query.
 func (v *visit) field(name string) string { return v.r.PostForm.Get(name) }
 
-// common is what all pages of a request have.
-func (v *visit) common(problems ...pages.Problem) pages.Common {
-	if v.state.Problem != nil {
-		problems = append(problems, *v.state.Problem)
+// common is what all pages of a request have. What the user sent wrong is shown
+// on a page that has the field.
+func (v *visit) common(fields ...string) pages.Common {
+	var problems []pages.Problem
+	if p := v.state.Problem; p != nil && (p.Field == "" || slices.Contains(fields, p.Field)) {
+		problems = append(problems, *p)
 	}
 	return pages.Common{
 		UILocales: v.request.UILocales, App: v.request.ClientName, Problems: problems,
@@ -165,10 +167,10 @@ var shows map[step]func(*visit, facts, decision)
 
 func init() {
 	shows = map[step]func(*visit, facts, decision){
-		stepChoose:      (*visit).showChooser,
-		stepName:        func(v *visit, _ facts, _ decision) { v.showName() },
-		stepPassword:    func(v *visit, f facts, _ decision) { v.showPassword(f, false) },
-		stepFactor:      func(v *visit, f facts, _ decision) { v.showFactor(f, false) },
+		stepChoose:   (*visit).showChooser,
+		stepName:     func(v *visit, _ facts, _ decision) { v.showName() },
+		stepPassword: func(v *visit, f facts, _ decision) { v.showPassword(f, false) },
+		stepFactor:   func(v *visit, f facts, _ decision) { v.showFactor(f, false) },
 	}
 }
 
