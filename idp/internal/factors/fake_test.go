@@ -183,20 +183,26 @@ func newBench(t *testing.T, issuer string) *bench {
 			settings: map[string]string{},
 		},
 	}
-	at, err := url.Parse(issuer)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	b.Set, err = New(Options{
 		Vault:  fakeVault{key: [32]byte{1}},
 		Now:    func() time.Time { return b.now },
-		Issuer: at,
+		Issuer: address(t, issuer),
 		Name:   "Example",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func address(t *testing.T, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
 
 // update is one transaction: nothing is kept if f fails.
