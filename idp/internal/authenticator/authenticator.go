@@ -22,7 +22,7 @@ import (
 // always exists.
 const Default = "default"
 
-// MFA says whether a second factor is asked for.
+// MFA is when a second factor is asked for.
 type MFA string
 
 const (
