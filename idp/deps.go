@@ -7,7 +7,6 @@ import (
 	_ "github.com/descope/virtualwebauthn"
 	_ "github.com/go-webauthn/webauthn/webauthn"
 	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "github.com/luikyv/go-oidc/pkg/provider"
 	_ "github.com/pquerna/otp"
 	_ "github.com/pressly/goose/v3"
 	_ "github.com/trustelem/zxcvbn"
