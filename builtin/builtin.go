@@ -11,6 +11,10 @@ import (
 // AppID is the Caddy app that is asked. It has to implement Provider.
 const AppID = "oidc_idp"
 
+// ClientID is the id of the client that all sites of this Caddy are together, so
+// that they can share sessions and logins as sites with one client elsewhere can.
+const ClientID = "builtin"
+
 // Provider is an OpenID Provider in this Caddy.
 type Provider interface {
 	// Issuer returns the issuer. It is known as soon as the app is provisioned.

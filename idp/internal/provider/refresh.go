@@ -11,7 +11,7 @@ import (
 )
 
 // maxRetired is how many refresh tokens before the present one are remembered, so
-// that their use ends the family.
+// that their use ends the family. Half of them are forgotten when there are more.
 const maxRetired = 256
 
 // refresh gives new tokens for a refresh token (RFC 6749 section 6).
@@ -85,8 +85,8 @@ func commitRefreshed(tx store.Tx, u *unit) error {
 	if next := store.HashOf(u.refresh); next != old {
 		grant.Refresh = next
 		grant.Retired = append(grant.Retired, old)
-		if over := len(grant.Retired) - maxRetired; over > 0 {
-			grant.Retired = grant.Retired[over:]
+		if len(grant.Retired) > maxRetired {
+			grant.Retired = grant.Retired[maxRetired/2:]
 		}
 	}
 	grant.Expires = u.now.Add(refreshLifetime)
@@ -102,4 +102,3 @@ func (p *Provider) rotatedAgain(ctx context.Context, u *unit) error {
 	p.count("token", "refresh_token_reused")
 	return p.revokeGrant(ctx, u.grant.ID)
 }
-

@@ -121,4 +121,3 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 	p.answerClient(w, r, "revoke", client, struct{}{}, wrong, err)
 }
-

@@ -119,4 +119,3 @@ func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, wrong *prot
 	w.Header().Set("WWW-Authenticate", value)
 	writeJSON(w, status, body)
 }
-
