@@ -28,7 +28,7 @@ const (
 // newLibrary returns the handler of the library. Requests to it are made here, and
 // carry a unit; nothing that comes from outside reaches it as it is.
 func newLibrary(issuer string, keys *Keys, logger *slog.Logger) (http.Handler, error) {
-	library, err := oidc.New(issuer, grants{}, keys.librarySet,
+	library, err := oidc.New(issuer, new(grants), keys.librarySet,
 		oidc.WithSigner(func(ctx context.Context, alg goidc.SignatureAlgorithm) (string, crypto.Signer, error) {
 			return keys.signer(ctx, string(alg))
 		}),
@@ -48,17 +48,17 @@ func newLibrary(issuer string, keys *Keys, logger *slog.Logger) (http.Handler, e
 			}
 			return claimsOf(u.user, u.data.Scopes, u.data.UserInfo)
 		}),
-		oidc.WithAuthCodeGrant(grants{}),
+		oidc.WithAuthCodeGrant(new(grants)),
 		oidc.WithAuthCodeLifetime(int(codeLifetime/time.Second)),
 		oidc.WithAuthCodeFunc(func(context.Context) string { return rand.Text() }),
 		oidc.WithGrantIDFunc(func(context.Context) string { return rand.Text() }),
-		oidc.WithRefreshTokenGrant(grants{}),
+		oidc.WithRefreshTokenGrant(new(grants)),
 		oidc.WithRefreshTokenRotation(),
 		// Refresh tokens are made when a code is redeemed: until then the row of the
 		// grant would have to hold them in the clear.
 		oidc.WithRefreshTokenShouldIssue(func(context.Context, *goidc.Client, *goidc.Grant) bool { return false }),
 		oidc.WithRefreshTokenFunc(nextRefreshToken),
-		oidc.WithOpaqueTokens(tokens{}),
+		oidc.WithOpaqueTokens(new(tokens)),
 		oidc.WithOpaqueTokenFunc(func(ctx context.Context, _ *goidc.Grant) string {
 			access := rand.Text()
 			if u, err := unitOf(ctx); err == nil {
@@ -73,7 +73,7 @@ func newLibrary(issuer string, keys *Keys, logger *slog.Logger) (http.Handler, e
 		oidc.WithOpenIDScopeRequired(),
 		oidc.WithPKCE(goidc.CodeChallengeMethodSHA256),
 		oidc.WithNoneAuthn(),
-		oidc.WithDCR(clients{}), // which only finds clients: its endpoint is not routed
+		oidc.WithDCR(new(clients)), // which only finds clients: its endpoint is not routed
 		oidc.WithJTIConsumer(func(context.Context, string) error { return goidc.ErrNotFound }),
 		oidc.WithPolicies(goidc.NewPolicy("signed_in", isSignedIn, signedIn)),
 		oidc.WithAuthorizeEndpoint("/authorize"), oidc.WithTokenEndpoint("/token"), oidc.WithUserInfoEndpoint("/userinfo"),
@@ -106,9 +106,9 @@ func nextRefreshToken(ctx context.Context) string {
 // clients finds the client of a unit, and no other.
 type clients struct{}
 
-func (clients) SaveClient(context.Context, *goidc.Client) error { return goidc.ErrNotFound }
-func (clients) DeleteClient(context.Context, string) error      { return goidc.ErrNotFound }
-func (clients) Client(ctx context.Context, id string) (*goidc.Client, error) {
+func (*clients) SaveClient(context.Context, *goidc.Client) error { return goidc.ErrNotFound }
+func (*clients) DeleteClient(context.Context, string) error      { return goidc.ErrNotFound }
+func (*clients) Client(ctx context.Context, id string) (*goidc.Client, error) {
 	u, err := unitOf(ctx)
 	if err != nil {
 		return nil, err

@@ -127,11 +127,12 @@ func (u *unit) idTokenClaims() map[string]any {
 	return claims
 }
 
-// The methods below are what the library calls.
+// The methods below are what the library calls. It takes a value that is zero for
+// one that is missing, and then keeps grants in memory: these are pointers.
 
 type grants struct{}
 
-func (grants) SaveGrant(ctx context.Context, g *goidc.Grant) error {
+func (*grants) SaveGrant(ctx context.Context, g *goidc.Grant) error {
 	u, err := unitOf(ctx)
 	if err != nil {
 		return err
@@ -165,7 +166,7 @@ func (u *unit) issue(g *goidc.Grant) error {
 	return nil
 }
 
-func (grants) Grant(ctx context.Context, id string) (*goidc.Grant, error) {
+func (*grants) Grant(ctx context.Context, id string) (*goidc.Grant, error) {
 	u, err := unitOf(ctx)
 	if err != nil {
 		return nil, err
@@ -176,11 +177,11 @@ func (grants) Grant(ctx context.Context, id string) (*goidc.Grant, error) {
 	return u.libraryGrant(), nil
 }
 
-func (grants) GrantByAuthCode(ctx context.Context, code string) (*goidc.Grant, error) {
+func (*grants) GrantByAuthCode(ctx context.Context, code string) (*goidc.Grant, error) {
 	return presented(ctx, code, false)
 }
 
-func (grants) GrantByRefreshToken(ctx context.Context, token string) (*goidc.Grant, error) {
+func (*grants) GrantByRefreshToken(ctx context.Context, token string) (*goidc.Grant, error) {
 	return presented(ctx, token, true)
 }
 
@@ -196,15 +197,15 @@ func presented(ctx context.Context, secret string, isRefresh bool) (*goidc.Grant
 }
 
 // Sessions of the library are not kept: it has none that lasts longer than a call.
-func (grants) SaveSession(context.Context, *goidc.AuthnSession) error { return nil }
+func (*grants) SaveSession(context.Context, *goidc.AuthnSession) error { return nil }
 
-func (grants) Session(context.Context, string) (*goidc.AuthnSession, error) {
+func (*grants) Session(context.Context, string) (*goidc.AuthnSession, error) {
 	return nil, goidc.ErrNotFound
 }
 
 type tokens struct{}
 
-func (tokens) SaveToken(ctx context.Context, t *goidc.Token) error {
+func (*tokens) SaveToken(ctx context.Context, t *goidc.Token) error {
 	u, err := unitOf(ctx)
 	if err != nil {
 		return err
@@ -220,7 +221,7 @@ func (tokens) SaveToken(ctx context.Context, t *goidc.Token) error {
 	return nil
 }
 
-func (tokens) Token(ctx context.Context, id string) (*goidc.Token, error) {
+func (*tokens) Token(ctx context.Context, id string) (*goidc.Token, error) {
 	u, err := unitOf(ctx)
 	if err != nil {
 		return nil, err
