@@ -4,8 +4,6 @@ package oidcidp
 
 import (
 	_ "github.com/crewjam/saml"
-	_ "github.com/descope/virtualwebauthn"
-	_ "github.com/go-webauthn/webauthn/webauthn"
 	_ "github.com/trustelem/zxcvbn"
 	_ "github.com/wneessen/go-mail"
 	_ "golang.org/x/crypto/argon2"

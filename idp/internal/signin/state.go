@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
@@ -22,8 +23,15 @@ type State struct {
 	Other bool `json:"other,omitempty"`
 	// Chosen: the user chose the account of the session.
 	Chosen bool `json:"chosen,omitempty"`
+	// Remember: this browser is to stand for the second factor.
+	Remember bool `json:"remember,omitempty"`
 	// Problem is what the next page says is wrong.
-	Problem string `json:"problem,omitempty"`
+	Problem *pages.Problem `json:"problem,omitempty"`
+	// Leaving is the external provider that the browser is sent to.
+	Leaving string `json:"leaving,omitempty"`
+	// Pending is an external account that is to be joined with the account that
+	// the user signs in to, as package broker keeps it.
+	Pending json.RawMessage `json:"pending,omitempty"`
 	// External is the external provider that the user came back from, and when
 	// its session ends, if it says so.
 	External        string    `json:"external,omitempty"`
@@ -47,4 +55,28 @@ func (s State) keep(q *request.Request) error {
 	}
 	q.State = data
 	return nil
+}
+
+// problem sets what the next page says is wrong, or nothing for an empty key.
+func (s *State) problem(field, key string) {
+	s.Problem = nil
+	if key != "" {
+		wrong := pages.Wrong(field, key)
+		s.Problem = &wrong
+	}
+}
+
+// prove notes what the user has proven.
+func (s *State) prove(userID string, at time.Time, kinds ...string) {
+	if s.UserID != userID {
+		s.UserID, s.Proven = userID, nil
+	}
+	if s.Proven == nil {
+		s.Proven = make(proofs, len(kinds))
+	}
+	for _, kind := range kinds {
+		if kind != amrMFA { // it follows from the others
+			s.Proven[kind] = at
+		}
+	}
 }

@@ -57,6 +57,11 @@ type facts struct {
 	remembered  bool // this browser stands for the second factor
 	passwordDue bool
 	now         time.Time
+
+	// What only pages and proofs need.
+	policy Policy
+	has    []store.FactorKind // confirmed
+	device device
 }
 
 // decision is the next step, and what is proven so far.
