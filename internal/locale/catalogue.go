@@ -35,7 +35,7 @@ const ownKey = "own."
 
 // Catalogue has all texts in all languages.
 type Catalogue struct {
-	languages []*Language // English first
+	languages []*Language // English first, or as Only says
 	matcher   language.Matcher
 }
 
@@ -97,7 +97,30 @@ func Read(builtin fs.FS, folder string, read livefile.Read) (*Catalogue, error) 
 	return c, nil
 }
 
-// English returns the language of texts in English.
+// Only returns a catalogue of these languages alone. The first one is that of
+// browsers that prefer none of them.
+func (c *Catalogue) Only(tags []string) (*Catalogue, error) {
+	only := new(Catalogue)
+	var of []language.Tag
+	for _, name := range tags {
+		i := slices.IndexFunc(c.languages, func(l *Language) bool { return strings.EqualFold(l.Tag(), name) })
+		switch {
+		case i < 0:
+			return nil, suggest.Hint(fmt.Errorf("there are no texts in the language %q", name), name, c.Tags()...)
+		case slices.Contains(only.languages, c.languages[i]):
+			return nil, fmt.Errorf("the language %q is there twice", name)
+		}
+		only.languages = append(only.languages, c.languages[i])
+		of = append(of, c.languages[i].tag)
+	}
+	if len(of) == 0 {
+		return nil, errors.New("there is no language")
+	}
+	only.matcher = language.NewMatcher(of)
+	return only, nil
+}
+
+// English returns the language of texts in English, or the first one of Only.
 func (c *Catalogue) English() *Language { return c.languages[0] }
 
 // Tags returns the languages, English first.

@@ -217,3 +217,32 @@ func TestDirections(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlySomeLanguages(t *testing.T) {
+	t.Parallel()
+	all, err := Read(os.DirFS("../../pages"), "", os.ReadFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	only, err := all.Only([]string{"de", "FR"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for browser, want := range map[string]string{"en": "de", "fr-CA": "fr", "": "de", "es, fr;q=0.5": "fr"} {
+		if got := only.Choose("", []string{browser}).Tag(); got != want {
+			t.Errorf("a browser that prefers %q: expected %s, seen %s", browser, want, got)
+		}
+	}
+	for name, row := range map[string]struct {
+		tags []string
+		want string
+	}{
+		"none":           {nil, "there is no language"},
+		"an unknown one": {[]string{"de", "xx"}, `there are no texts in the language "xx"`},
+		"one twice":      {[]string{"de", "de"}, `the language "de" is there twice`},
+	} {
+		if _, err := all.Only(row.tags); err == nil || !strings.HasPrefix(err.Error(), row.want) {
+			t.Errorf("%s: expected %q…, seen %v", name, row.want, err)
+		}
+	}
+}

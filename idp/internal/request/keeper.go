@@ -61,7 +61,8 @@ func (k *Keeper) Begin(w http.ResponseWriter, r *http.Request, request *Request)
 	now := k.now()
 	request.ID, request.Created, request.Expires = rand.Text(), now, now.Add(Lifetime)
 	secret := rand.Text()
-	row, err := request.row(store.HashOf(secret))
+	request.Browser = store.HashOf(secret)
+	row, err := request.row()
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (k *Keeper) Update(r *http.Request, id string, change func(store.Tx, *Reque
 		if err := change(tx, request); err != nil {
 			return err
 		}
-		row, err := request.row(store.HashOf(k.bound(r, id).secret))
+		row, err := request.row()
 		if err != nil {
 			return err
 		}
@@ -180,16 +181,16 @@ func (k *Keeper) missing(r *http.Request, id string, err error) error {
 	return &OverError{Answered: !expired, ClientID: b.clientID}
 }
 
-func (request *Request) row(browser store.Hash) (store.Request, error) {
+func (request *Request) row() (store.Request, error) {
 	data, err := json.Marshal(request)
 	if err != nil {
 		return store.Request{}, fmt.Errorf("encode a request: %w", err)
 	}
-	return store.Request{ID: request.ID, Browser: browser, Data: data, Created: request.Created, Expires: request.Expires}, nil
+	return store.Request{ID: request.ID, Browser: request.Browser, Data: data, Created: request.Created, Expires: request.Expires}, nil
 }
 
 func fromRow(row *store.Request) (*Request, error) {
-	request := &Request{ID: row.ID, Created: row.Created, Expires: row.Expires}
+	request := &Request{ID: row.ID, Browser: row.Browser, Created: row.Created, Expires: row.Expires}
 	if err := json.Unmarshal(row.Data, request); err != nil {
 		return nil, fmt.Errorf("decode a request: %w", err)
 	}

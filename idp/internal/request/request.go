@@ -40,8 +40,10 @@ type Request struct {
 	// State is what package signin knows of the steps so far.
 	State []byte `json:"state,omitempty"`
 
-	Created time.Time `json:"-"`
-	Expires time.Time `json:"-"`
+	// Browser is the hash of the browser's secret.
+	Browser store.Hash `json:"-"`
+	Created time.Time  `json:"-"`
+	Expires time.Time  `json:"-"`
 }
 
 // Asks reports whether a value of prompt is there.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -173,6 +174,10 @@ func (m *Manager) fill(s *store.Session, r *http.Request, user *store.User, a Au
 	s.UserAgent = logtext.Clean(r.UserAgent(), 256)
 	if m.o.Address != nil {
 		s.Address = m.o.Address(r)
+	}
+	if a.Proven != nil {
+		s.Proven = maps.Clone(a.Proven)
+		return
 	}
 	proven := make(map[string]time.Time, len(s.Proven)+len(a.AMR))
 	for method, at := range s.Proven {

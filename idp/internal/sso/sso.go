@@ -20,6 +20,9 @@ type Authentication struct {
 	ACR      string
 	External string    // the external provider that authenticated the user
 	Expires  time.Time // an earlier end than the authenticator's; zero for none
+	// Proven is all that is proven, with what the session knew before, and when.
+	// If it is nil, Start adds AMR at Time to what the session knew.
+	Proven map[string]time.Time
 }
 
 // Sessions are the single sign-on sessions.

@@ -34,7 +34,8 @@ type Factor struct {
 type Factors interface {
 	FactorsOf(userID string) ([]Factor, error)
 	FactorByCredential(credentialID []byte) (*Factor, error)
-	// PutFactor adds or changes a factor.
+	// PutFactor adds or changes a factor, or returns ErrExists if another one has
+	// its CredentialID.
 	PutFactor(Factor) error
 	DeleteFactor(userID, id string) error
 	// CountUsersWithFactor counts the persons who have a confirmed factor of one
@@ -59,6 +60,7 @@ type Counter struct {
 	Locks    int       // how often it was locked since a sign-in
 	Until    time.Time // locked until then; zero if not
 	Updated  time.Time
+	Expires  time.Time // when Sweep may forget it; zero if never
 }
 
 // Counters are what lockout and throttling count.

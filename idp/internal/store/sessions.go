@@ -25,12 +25,14 @@ type Session struct {
 type Sessions interface {
 	// SessionByCookie returns a session that has not expired at now.
 	SessionByCookie(cookie Hash, now time.Time) (*Session, error)
+	// Session and SessionsOf return expired ones too, until Sweep removes them.
 	Session(sid string) (*Session, error)
 	SessionsOf(userID string) ([]Session, error)
 	// PutSession adds or changes a session; its SID is its key.
 	PutSession(Session) error
 	DeleteSession(sid string) error
-	// AddSessionClient notes that an application got tokens of a session.
+	// AddSessionClient notes that an application got tokens of a session, or
+	// returns ErrNotFound if the session has ended.
 	AddSessionClient(sid, clientID string) error
 	// SessionClients returns these applications. They outlive the session until
 	// its expiry, so that a logout can reach them.
@@ -49,6 +51,7 @@ type Request struct {
 
 // Requests are the requests in flight.
 type Requests interface {
+	// Request returns a request, an expired one too.
 	Request(id string) (*Request, error)
 	PutRequest(Request) error
 	// TakeRequest removes a request and returns it: one caller gets it.
@@ -69,7 +72,8 @@ type Ticket struct {
 type Tickets interface {
 	// Ticket returns a ticket that has not expired, without using it up.
 	Ticket(kind string, hash Hash, now time.Time) (*Ticket, error)
-	// AddTicket adds a ticket, or returns ErrExists.
+	// AddTicket adds a ticket, or returns ErrExists if its kind has one with that
+	// hash, even an expired one that Sweep has not removed.
 	AddTicket(Ticket) error
 	// TakeTicket removes a ticket that has not expired and returns it.
 	TakeTicket(kind string, hash Hash, now time.Time) (*Ticket, error)
@@ -117,8 +121,9 @@ type Grants interface {
 	// GrantByRefresh finds a grant by its refresh token, a retired one too.
 	GrantByRefresh(refresh Hash) (*Grant, error)
 	PutGrant(Grant) error
-	// RevokeGrants revokes the grants, and the access tokens, of a user, of a
-	// session if sid is not empty, of a client if clientID is not empty.
+	// RevokeGrants revokes the grants, and the access tokens, of a user, in a
+	// session and at a client. What is empty does not narrow the choice; one of
+	// them must be given.
 	RevokeGrants(userID, sid, clientID string, now time.Time) error
 	// RevokeOtherGrants revokes the grants, and the access tokens, of a user,
 	// except those of the session butSID.

@@ -25,7 +25,11 @@ type Store interface {
 }
 
 // Tx is one transaction. It is not safe for concurrent use. Rows that are
-// returned belong to the caller.
+// returned belong to the caller. A method that returns one row returns
+// ErrNotFound if there is none; deleting what does not exist is no error.
+//
+// Times are kept to the microsecond. Text has to be UTF-8 without NUL: other
+// text is never found, and writing it fails.
 type Tx interface {
 	Users
 	Groups

@@ -63,7 +63,9 @@ type Users interface {
 	// UserByName finds the user who has a normalized name or e-mail address.
 	// Removed users are found, too.
 	UserByName(key string) (*User, error)
-	// Users lists users in the order of their names, after the name key after.
+	// Users lists users in the order of their names, after the user with the ID
+	// after, from the first one if it is empty. It returns ErrNotFound if there is
+	// no such user.
 	Users(filter UserFilter, after string, limit int) ([]*User, error)
 	CountUsers(filter UserFilter) (int, error)
 	// PutUser writes a user whole, with the memberships.

@@ -1,0 +1,240 @@
+package broker
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
+)
+
+// What Config.Link may be. Empty is LinkOff.
+const (
+	LinkOff           = "off"
+	LinkVerifiedEmail = "verified_email"
+)
+
+// MFA is what a value of acr may be mapped to: the user proved two factors.
+const MFA = "mfa"
+
+// Config is the configuration of one external provider. Exactly one of OIDC, SAML
+// and OAuth2 is there.
+type Config struct {
+	ID     string
+	OIDC   *opconfig.Options
+	SAML   *SAMLConfig
+	OAuth2 *OAuth2Config
+
+	// Domains are those of the e-mail addresses that the external provider can
+	// vouch for, in lower case.
+	Domains []string
+	Create  bool   // unknown users get an account
+	Link    string // LinkOff or LinkVerifiedEmail
+	// Groups are the external provider's groups that exist here under the same
+	// name, and GroupNames those that have another name here.
+	Groups     []string
+	GroupNames map[string]string
+	// ACR maps values of acr, or authentication context classes, to MFA.
+	ACR map[string]string
+
+	Name     string // on the button; empty is the ID
+	Icon     string
+	Disabled bool
+}
+
+// OAuth2Config is that of a provider without ID tokens.
+type OAuth2Config struct {
+	Preset       string // see Presets
+	ClientID     string
+	ClientSecret string // may have placeholders
+}
+
+func (c *Config) title() string { return cmp.Or(c.Name, c.ID) }
+
+func (c *Config) kind() string {
+	switch {
+	case c.SAML != nil:
+		return "saml"
+	case c.OAuth2 != nil:
+		return "oauth2"
+	}
+	return "oidc"
+}
+
+// maxName is how long the text of a button may be.
+const maxName = 200
+
+var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
+
+// CheckAll checks the configurations of all external providers, each by itself and
+// beside the others. The error names the external provider and the option.
+func CheckAll(configs []Config) error {
+	seen, domains, entities := map[string]bool{}, map[string]string{}, map[string]string{}
+	for i := range configs {
+		c := &configs[i]
+		if err := c.Check(); err != nil {
+			return fmt.Errorf("external %s: %w", c.ID, err)
+		}
+		if seen[c.ID] {
+			return fmt.Errorf("external %s: is there twice", c.ID)
+		}
+		seen[c.ID] = true
+		for _, domain := range c.Domains {
+			if other, taken := domains[domain]; taken {
+				return fmt.Errorf("external %s: domains: %s is one of external %s already", c.ID, domain, other)
+			}
+			domains[domain] = c.ID
+		}
+		if c.SAML == nil || c.SAML.EntityID == "" {
+			continue
+		}
+		if other, taken := entities[c.SAML.EntityID]; taken {
+			return fmt.Errorf("external %s: saml: external %s has the same entity_id; two must differ", c.ID, other)
+		}
+		entities[c.SAML.EntityID] = c.ID
+	}
+	return nil
+}
+
+// Check checks what can be known before placeholders are resolved. The error
+// names the option.
+func (c *Config) Check() error {
+	return optioncheck.Each(c.checkKind, c.checkNames, c.checkRules, c.checkProtocol)
+}
+
+func (c *Config) checkKind() error {
+	kinds := 0
+	for _, there := range []bool{c.OIDC != nil, c.SAML != nil, c.OAuth2 != nil} {
+		if there {
+			kinds++
+		}
+	}
+	return optioncheck.First(
+		optioncheck.Refuse("", !idForm.MatchString(c.ID), "the id must be of a-z, 0-9, - and _, at most 32 of them, got '%s'", c.ID),
+		optioncheck.Refuse("", kinds != 1, "exactly one of oidc, saml and oauth2 must be there"),
+	)
+}
+
+func (c *Config) checkNames() error {
+	badIcon := c.Icon != "" && !strings.HasPrefix(c.Icon, "https://") && !strings.HasPrefix(c.Icon, "/")
+	return optioncheck.First(
+		optioncheck.Refuse("name", len(c.Name) > maxName || !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name, unicode.IsControl),
+			"name is longer than %d bytes, or is no text", maxName),
+		optioncheck.Refuse("icon", badIcon, "icon must be a path or an https URL"),
+	)
+}
+
+func (c *Config) checkRules() error {
+	rules := []optioncheck.Rule{
+		optioncheck.EmptyOrOneOf("link", c.Link, LinkOff, LinkVerifiedEmail),
+		optioncheck.Refuse("link", c.Link == LinkVerifiedEmail && len(c.Domains) == 0,
+			"link verified_email needs domains: no other address counts as verified by this external provider"),
+	}
+	for _, domain := range c.Domains {
+		rules = append(rules, optioncheck.Refuse("domains", domain != strings.ToLower(domain) || !address.IsDomain(domain),
+			"domains: '%s' is not a domain in lower case", domain))
+	}
+	for _, theirs := range slices.Sorted(maps.Keys(c.ACR)) {
+		rules = append(rules,
+			optioncheck.Refuse("acr", theirs == "" || strings.ContainsFunc(theirs, unicode.IsSpace), "acr: '%s' is not one word", theirs),
+			optioncheck.Refuse("acr", c.ACR[theirs] != MFA, "acr: a value can be mapped to mfa alone, got '%s'", c.ACR[theirs]))
+	}
+	rules = append(rules, optioncheck.Refuse("acr", len(c.ACR) > 0 && c.OAuth2 != nil, "acr: OAuth 2.0 has none"))
+	for _, name := range c.localGroups() {
+		rules = append(rules, optioncheck.Refuse("groups", name == "" || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl),
+			"groups: '%s' cannot be the name of a group", name))
+	}
+	for _, name := range c.Groups {
+		rules = append(rules, optioncheck.Refuse("groups", c.GroupNames[name] != "", "groups: '%s' is there twice", name))
+	}
+	return optioncheck.First(rules...)
+}
+
+func (c *Config) checkProtocol() error {
+	switch {
+	case c.OIDC != nil:
+		if err := c.OIDC.CheckWritten(); err != nil {
+			return fmt.Errorf("oidc: %w", err)
+		}
+		if c.OIDC.ResponseMode != "" && c.OIDC.ResponseMode != "query" {
+			return fmt.Errorf("oidc: response_mode must be query, got '%s'", c.OIDC.ResponseMode)
+		}
+	case c.SAML != nil:
+		if err := c.SAML.Check(); err != nil {
+			return fmt.Errorf("saml: %w", err)
+		}
+	default:
+		if err := c.OAuth2.Check(); err != nil {
+			return fmt.Errorf("oauth2: %w", err)
+		}
+	}
+	return nil
+}
+
+// Check checks the configuration of a preset.
+func (c *OAuth2Config) Check() error {
+	return optioncheck.First(
+		optioncheck.OneOf("oauth2", c.Preset, Presets()...),
+		optioncheck.Refuse("client_id", c.ClientID == "", "client_id is missing"),
+		optioncheck.Refuse("client_secret", c.ClientSecret == "", "client_secret is missing"),
+	)
+}
+
+// localGroups are the groups here that the external provider can name.
+func (c *Config) localGroups() []string {
+	all := slices.Concat(c.Groups, slices.Collect(maps.Values(c.GroupNames)))
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// groupsHere returns the groups here of those that the external provider names. A
+// group that is not mapped does not exist here.
+func (c *Config) groupsHere(theirs []string) []string {
+	var here []string
+	for _, name := range theirs {
+		if local, ok := c.GroupNames[name]; ok {
+			here = append(here, local)
+		} else if slices.Contains(c.Groups, name) {
+			here = append(here, name)
+		}
+	}
+	slices.Sort(here)
+	return slices.Compact(here)
+}
+
+// Values of acr of ours.
+const (
+	ACRExternal = "urn:oidc-idp:external"
+	ACRMFA      = "urn:oidc-idp:mfa"
+	acrPrefix   = "urn:oidc-idp:"
+	classPrefix = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+)
+
+// askedACRs returns what the external provider is asked for where an application
+// asks for some values. Ours mean nothing there, unless one is mapped.
+func (c *Config) askedACRs(values []string) (asked []string) {
+	add := func(value string) {
+		if !slices.Contains(asked, value) {
+			asked = append(asked, value)
+		}
+	}
+	for _, value := range values {
+		switch {
+		case value == ACRMFA:
+			for _, theirs := range slices.Sorted(maps.Keys(c.ACR)) {
+				add(theirs)
+			}
+		case strings.HasPrefix(value, acrPrefix):
+		case c.SAML == nil || strings.HasPrefix(value, classPrefix):
+			add(value)
+		}
+	}
+	return asked
+}

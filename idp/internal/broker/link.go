@@ -1,0 +1,241 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// This file decides whose account an external account is:
+//
+//   - the one that it is linked to, and no other;
+//   - else, with `link verified_email`, the one that has its e-mail address, if
+//     the address is in the external provider's domains and was verified here,
+//     too, and the account is in no operator group; and then only after the user
+//     has signed in to that account once;
+//   - else, with `create on`, a new one;
+//   - else none.
+//
+// Names never match. A link is made once, and lasts until the user or an operator
+// removes it.
+
+// Pending is a link that the user has to agree to by signing in. It is not secret,
+// but it decides: keep it where the browser cannot change it.
+type Pending struct {
+	Identity store.Identity `json:"identity"`
+	Email    string         `json:"email"`
+	Groups   []string       `json:"groups,omitempty"`
+	Expires  time.Time      `json:"expires"`
+}
+
+// pendingLasts is how long a user has to sign in to the existing account.
+const pendingLasts = 30 * time.Minute
+
+// Reasons why an external account is not linked.
+var (
+	ErrLinkExpired = errors.New("the link was not confirmed in time")
+	ErrLinkRefused = errors.New("the accounts cannot be linked")
+)
+
+// resolve finds out whose account an external account is.
+func (b *Broker) resolve(ctx context.Context, e *external, a *Assertion) (answer *Answer, err error) {
+	err = b.Store.Update(ctx, func(tx store.Tx) error {
+		answer, err = b.resolveIn(tx, e, a)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find the account of a brokered login: %w", err)
+	}
+	answer.Assertion, answer.Title = a, e.title()
+	return answer, nil
+}
+
+func (b *Broker) resolveIn(tx store.Tx, e *external, a *Assertion) (*Answer, error) {
+	known, err := tx.Identity(a.External, a.Issuer, a.Subject)
+	if err == nil {
+		return b.resolveLinked(tx, e, a, known)
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if e.Link == LinkVerifiedEmail {
+		user, err := b.candidate(tx, e, a.Claims.Email)
+		if err != nil {
+			return nil, err
+		}
+		if user != nil {
+			return &Answer{Outcome: LinkNeeded, Pending: &Pending{
+				Identity: b.identityOf(a, user.ID), Email: a.Claims.Email, Groups: a.Claims.Groups, Expires: b.Now().Add(pendingLasts),
+			}}, nil
+		}
+	}
+	if e.Create {
+		return b.create(tx, e, a)
+	}
+	return &Answer{Outcome: Unknown}, nil
+}
+
+func (b *Broker) resolveLinked(tx store.Tx, e *external, a *Assertion, known *store.Identity) (*Answer, error) {
+	user, err := tx.User(known.UserID)
+	if errors.Is(err, store.ErrNotFound) {
+		return &Answer{Outcome: Unknown}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !canSignIn(user) {
+		return &Answer{Outcome: Unknown}, nil
+	}
+	known.LastUsed = b.Now()
+	if a.Name != "" {
+		known.Name = a.Name
+	}
+	if err := tx.PutIdentity(*known); err != nil {
+		return nil, err
+	}
+	return &Answer{Outcome: Linked, User: user}, syncGroups(tx, e, user, a.Claims.Groups)
+}
+
+// canSignIn reports whether a person may sign in to an account at all. A locked
+// account is like one that does not exist.
+func canSignIn(user *store.User) bool {
+	return user.Removed.IsZero() && !user.Locked && user.Kind == store.Person
+}
+
+// candidate returns the account that an external account may be linked to by its
+// e-mail address, or nil.
+func (b *Broker) candidate(tx store.Tx, e *external, email string) (*store.User, error) {
+	if !e.vouchesFor(email) {
+		return nil, nil
+	}
+	key, err := b.Accounts.Key(email)
+	if err != nil {
+		return nil, nil // it is no address that an account could have
+	}
+	user, err := tx.UserByName(key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The name may be a user name, or an address that is not verified.
+	own, err := b.Accounts.Key(user.Email)
+	if err != nil || own != key || !user.EmailVerified || !canSignIn(user) {
+		return nil, nil
+	}
+	operator, err := isOperator(tx, user)
+	if err != nil || operator {
+		return nil, err
+	}
+	return user, nil
+}
+
+func isOperator(tx store.Tx, user *store.User) (bool, error) {
+	groups, err := tx.Groups()
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(groups, func(g store.Group) bool { return g.Operator && slices.Contains(user.Groups, g.Name) }), nil
+}
+
+func (b *Broker) identityOf(a *Assertion, userID string) store.Identity {
+	now := b.Now()
+	return store.Identity{External: a.External, Issuer: a.Issuer, Subject: a.Subject, UserID: userID, Name: a.Name, Created: now, LastUsed: now}
+}
+
+// syncGroups gives a user the groups that the external provider names, and takes
+// away those that it could name and does not. Other groups stay.
+func syncGroups(tx store.Tx, e *external, user *store.User, groups []string) error {
+	could := e.localGroups()
+	if len(could) == 0 {
+		return nil
+	}
+	wanted := slices.DeleteFunc(slices.Clone(user.Groups), func(name string) bool { return slices.Contains(could, name) })
+	wanted = append(wanted, groups...)
+	slices.Sort(wanted)
+	before := slices.Sorted(slices.Values(user.Groups))
+	if slices.Equal(wanted, before) {
+		return nil
+	}
+	if err := ensureGroups(tx, groups); err != nil {
+		return err
+	}
+	user.Groups = wanted
+	return tx.PutUser(user)
+}
+
+// ensureGroups makes the groups that do not exist yet. None of them is an operator
+// group: that is for an operator to say.
+func ensureGroups(tx store.Tx, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	groups, err := tx.Groups()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(groups, func(g store.Group) bool { return g.Name == name }) {
+			if err := tx.PutGroup(store.Group{Name: name}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Link joins an external account with the account of a user who has just signed in
+// to it. All rules are checked again.
+func (b *Broker) Link(ctx context.Context, pending *Pending, userID string) error {
+	e := b.external(pending.Identity.External)
+	switch {
+	case e == nil || e.Link != LinkVerifiedEmail || userID != pending.Identity.UserID:
+		return ErrLinkRefused
+	case !b.Now().Before(pending.Expires):
+		return ErrLinkExpired
+	}
+	var user *store.User
+	err := b.Store.Update(ctx, func(tx store.Tx) (err error) {
+		id := pending.Identity
+		switch _, err := tx.Identity(id.External, id.Issuer, id.Subject); {
+		case err == nil:
+			return ErrLinkRefused
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+		if user, err = b.candidate(tx, e, pending.Email); err != nil {
+			return err
+		}
+		if user == nil || user.ID != userID {
+			return ErrLinkRefused
+		}
+		if err := tx.PutIdentity(id); err != nil {
+			return err
+		}
+		return syncGroups(tx, e, user, pending.Groups)
+	})
+	if err != nil {
+		return fmt.Errorf("link an external account: %w", err)
+	}
+	b.Accounts.Linked(ctx, user, e.title())
+	return nil
+}
+
+// Unlink removes a link of a user, or returns store.ErrNotFound.
+func (b *Broker) Unlink(ctx context.Context, userID, external, issuer, subject string) error {
+	return b.Store.Update(ctx, func(tx store.Tx) error {
+		id, err := tx.Identity(external, issuer, subject)
+		if err != nil {
+			return err
+		}
+		if id.UserID != userID {
+			return store.ErrNotFound
+		}
+		return tx.DeleteIdentity(external, issuer, subject)
+	})
+}

@@ -1,0 +1,120 @@
+package broker
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
+)
+
+// What SAMLConfig.Sign may be: what the provider has to sign.
+const (
+	SignResponse  = "response"
+	SignAssertion = "assertion"
+	SignBoth      = "both"
+	SignEither    = "either" // the default
+)
+
+// SAMLConfig is that of a SAML 2.0 identity provider: its metadata, or what would
+// be in it.
+type SAMLConfig struct {
+	// Metadata is the URL or the file of the provider's metadata. A URL is
+	// fetched again from time to time.
+	Metadata string
+	// EntityID is the provider's. It chooses one of several entities in metadata.
+	EntityID string
+	// Endpoint is the provider's single sign-on address, in the place of metadata.
+	// Requests go there by the redirect binding.
+	Endpoint string
+	// Certificate is the only one that the provider's signatures count with: PEM,
+	// the base64 of one, or the name of a file.
+	Certificate string
+
+	Sign string
+	// IDPInitiated is the client that users are led to whom the provider sends
+	// without having been asked; empty: they are refused.
+	IDPInitiated string
+	// DecryptionKey is the private RSA key that assertions are encrypted for: PEM,
+	// a placeholder for it, or the name of a file. Empty: one is made.
+	DecryptionKey string
+	// Username is the attribute that names the user.
+	Username string
+	// Claims are attributes by the claims that they become.
+	Claims map[string]string
+}
+
+// samlClaims are the claims that attributes can become.
+var samlClaims = []string{"email", "name", "given_name", "family_name", "locale", "groups"}
+
+// Check checks what can be known before anything is read.
+func (c *SAMLConfig) Check() error {
+	byHand := c.Endpoint != ""
+	rules := []optioncheck.Rule{
+		optioncheck.Refuse("metadata", c.Metadata == "" && !byHand, "metadata is missing; or set entity_id, endpoint and certificate"),
+		optioncheck.Refuse("endpoint", c.Metadata != "" && byHand, "metadata and endpoint exclude each other"),
+		optioncheck.Refuse("entity_id", byHand && c.EntityID == "", "endpoint needs entity_id"),
+		optioncheck.Refuse("certificate", byHand && c.Certificate == "", "endpoint needs certificate"),
+		optioncheck.EmptyOrOneOf("sign", c.Sign, SignResponse, SignAssertion, SignBoth, SignEither),
+	}
+	for _, claim := range slices.Sorted(maps.Keys(c.Claims)) {
+		rules = append(rules,
+			optioncheck.Refuse("claims", !slices.Contains(samlClaims, claim), "claims: '%s' is not one of %s", claim, strings.Join(samlClaims, ", ")),
+			optioncheck.Refuse("claims", c.Claims[claim] == "", "claims: %s has no attribute", claim))
+	}
+	if err := optioncheck.First(rules...); err != nil {
+		return err
+	}
+	if err := checkMetadataURL(c.Metadata, c.Certificate != ""); err != nil {
+		return fmt.Errorf("metadata: %w", err)
+	}
+	if byHand && !strings.Contains(c.Endpoint, "{") {
+		if err := op.CheckURL(c.Endpoint, false); err != nil {
+			return fmt.Errorf("endpoint: %w", err)
+		}
+	}
+	return nil
+}
+
+// isURL reports whether metadata is fetched.
+func isURL(metadata string) bool {
+	return strings.HasPrefix(metadata, "https://") || strings.HasPrefix(metadata, "http://")
+}
+
+// checkMetadataURL refuses an address whose answer anyone on the way could change:
+// it names the keys that signatures count with, unless one is pinned.
+func checkMetadataURL(metadata string, pinned bool) error {
+	if !isURL(metadata) || strings.Contains(metadata, "{") {
+		return nil
+	}
+	if err := op.CheckURL(metadata, pinned); err != nil {
+		if u, parseErr := url.Parse(metadata); parseErr == nil && u.Scheme == "http" && !pinned {
+			return errors.New("an http URL needs a certificate that is pinned with the option certificate")
+		}
+		return err
+	}
+	return nil
+}
+
+// parseCertificate reads one certificate: PEM, or the base64 that metadata has.
+func parseCertificate(text string) (*x509.Certificate, error) {
+	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if block, _ := pem.Decode([]byte(text)); block != nil {
+		der, err = block.Bytes, nil
+	}
+	if err != nil {
+		return nil, errors.New("certificate is neither PEM nor base64")
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, errors.New("certificate cannot be read")
+	}
+	return certificate, nil
+}

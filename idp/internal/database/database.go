@@ -1,0 +1,152 @@
+// Package database implements package store with SQLite and PostgreSQL. It
+// knows rows, SQL and what the two engines do differently; it knows no rule
+// about accounts, and no key: what is secret arrives hashed or sealed.
+//
+// Times are kept as microseconds since 1970 in UTC, 0 for the zero time, so
+// that both engines keep and compare the same numbers. What is read back has
+// been cut to the microsecond.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// Options say which database to open: a file or a server.
+type Options struct {
+	// SQLite is the path of the file. It and its folder are made if they do not
+	// exist.
+	SQLite string
+	// Postgres is the URL of a PostgreSQL database. It is used if SQLite is
+	// empty. It may hold a password, so it never gets into an error or a log.
+	Postgres string
+	// Timeout is how long a transaction may take. Default: 10 seconds.
+	Timeout time.Duration
+	// Logger gets what happens beside the requests. Default: slog.Default().
+	Logger *slog.Logger
+	// NoSync lets SQLite commit without waiting for the disk, which makes tests
+	// fast. A power loss can then destroy the file.
+	NoSync bool
+}
+
+// DB is a database. It implements store.Store.
+type DB struct {
+	engine  *engine
+	write   *sql.DB // for Update
+	read    *sql.DB // for View, so that writers cannot take all connections
+	timeout time.Duration
+	logger  *slog.Logger
+}
+
+var _ store.Store = (*DB)(nil)
+
+// Open opens a database and brings it to the version of this program. The
+// database has to answer: otherwise the error wraps store.ErrUnavailable, and
+// the caller may try again later.
+func Open(ctx context.Context, options Options) (*DB, error) {
+	d := &DB{timeout: options.Timeout, logger: options.Logger}
+	if d.timeout <= 0 {
+		d.timeout = 10 * time.Second
+	}
+	if d.logger == nil {
+		d.logger = slog.Default()
+	}
+	open := openPostgres
+	if options.SQLite != "" {
+		open = openSQLite
+	}
+	if err := open(d, options); err != nil {
+		return nil, err
+	}
+	if err := d.migrate(ctx); err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Close closes all connections. Transactions that are running end first.
+func (d *DB) Close() error {
+	return errors.Join(d.write.Close(), d.read.Close())
+}
+
+// View implements store.Store.
+func (d *DB) View(ctx context.Context, f func(store.Tx) error) error {
+	return d.run(ctx, d.read, d.engine.view, [2]string{}, f)
+}
+
+// Update implements store.Store.
+func (d *DB) Update(ctx context.Context, f func(store.Tx) error) error {
+	return d.run(ctx, d.write, d.engine.update, d.engine.locks, f)
+}
+
+// maxAttempts bounds how often f runs. From the second attempt on an Update
+// excludes all others of this program, so more than two are needed only if
+// something else writes to the database.
+const maxAttempts = 8
+
+// run calls f until no other transaction is in the way. The first of locks is
+// the statement that the first attempt begins with, the second that of later
+// ones.
+func (d *DB) run(ctx context.Context, pool *sql.DB, options sql.TxOptions, locks [2]string, f func(store.Tx) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, errTimeout)
+	defer cancel()
+	lock := locks[0]
+	for n := 1; ; n++ {
+		again, err := d.attempt(ctx, pool, options, lock, f)
+		if !again {
+			return err
+		}
+		if n == maxAttempts {
+			return fmt.Errorf("%w: gave up after %d conflicts with other transactions: %w", store.ErrUnavailable, n, err)
+		}
+		lock = locks[1]
+		select {
+		case <-time.After(rand.N(time.Duration(n) * 5 * time.Millisecond)):
+		case <-ctx.Done():
+			return d.engine.wrap(ctx, ctx.Err())
+		}
+	}
+}
+
+// errTimeout is the cause of a context that ended because of our own limit.
+var errTimeout = errors.New("the transaction took too long")
+
+// attempt runs f in one transaction. It reports whether another transaction
+// was in the way, so that f has to run again.
+func (d *DB) attempt(ctx context.Context, pool *sql.DB, options sql.TxOptions, lock string, f func(store.Tx) error) (again bool, err error) {
+	inner, err := pool.BeginTx(ctx, &options)
+	if err != nil {
+		return false, d.engine.wrap(ctx, err)
+	}
+	defer inner.Rollback() //nolint:errcheck // without effect after a commit
+	t := &tx{ctx: ctx, sql: inner, engine: d.engine, readOnly: options.ReadOnly}
+	if lock != "" {
+		if _, err := inner.ExecContext(ctx, lock); err != nil {
+			return d.engine.conflict(err), d.engine.wrap(ctx, err)
+		}
+	}
+	err = f(t)
+	if t.failed != nil {
+		// A statement failed, so that the transaction cannot be committed, whatever
+		// f made of the error.
+		if err == nil || d.engine.conflict(t.failed) {
+			err = t.failed
+		}
+		return d.engine.conflict(t.failed), err
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := inner.Commit(); err != nil {
+		return d.engine.conflict(err), d.engine.wrap(ctx, err)
+	}
+	return false, nil
+}

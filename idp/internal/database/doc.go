@@ -1,2 +1,0 @@
-// Package database implements package store with SQLite and PostgreSQL.
-package database

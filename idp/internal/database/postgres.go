@@ -1,0 +1,118 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+// postgresConns is the number of connections that write, and of those that read.
+const postgresConns = 8
+
+// Update runs at SERIALIZABLE. The table writers is empty and there to be
+// locked: an Update locks it so that others may run beside it, but one that
+// met a conflict locks it for itself. The lock comes before the first query,
+// whose snapshot therefore has what all others have committed, so the second
+// attempt meets no conflict with another node, however many there are. The lock
+// ends with the transaction, also behind a connection pooler.
+var postgresEngine = &engine{
+	name:    "postgres",
+	dialect: goose.DialectPostgres,
+	locker:  migrationLock{},
+	view:    sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+	update:  sql.TxOptions{Isolation: sql.LevelSerializable},
+	locks:   [2]string{`LOCK TABLE writers IN ROW EXCLUSIVE MODE`, `LOCK TABLE writers IN EXCLUSIVE MODE`},
+	groups: `(SELECT coalesce(json_agg(group_name ORDER BY group_name), '[]')::text FROM memberships
+		WHERE user_id = users.id)`,
+	isConflict: func(err error) bool {
+		var e *pgconn.PgError
+		if !errors.As(err, &e) {
+			return false
+		}
+		switch e.Code {
+		case "40001", "40P01", // serialization failure, deadlock
+			"0A000": // a query that was prepared before another node migrated
+			return true
+		}
+		return false
+	},
+	isUnavailable: func(err error) bool {
+		var e *pgconn.PgError
+		if !errors.As(err, &e) {
+			return true // everything that no server has said is about the connection
+		}
+		switch e.Code {
+		case "25006", "55P03": // a server that became a replica; a lock that did not come
+			return true
+		}
+		// Classes: connection, authorization, no such database, resources,
+		// operator's intervention, system, internal.
+		switch e.Code[:min(2, len(e.Code))] {
+		case "08", "28", "3D", "53", "57", "58", "XX":
+			return true
+		}
+		return false
+	},
+}
+
+// openPostgres prepares connections to a server. The parser's error is not
+// shown: it can repeat parts of the URL, and with them the password.
+func openPostgres(d *DB, options Options) error {
+	config, err := pgx.ParseConfig(options.Postgres)
+	if err != nil || !strings.HasPrefix(options.Postgres, "postgres") {
+		return errors.New("database: not the URL of a PostgreSQL database; expected postgres://user:password@host:port/name, " +
+			"with / ? # @ and % in the password percent-encoded")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 5 * time.Second
+	}
+	// A node that disappears in the middle of a transaction must not stop the
+	// others for long.
+	defaults := map[string]string{
+		"application_name":                    "oidc_idp",
+		"idle_in_transaction_session_timeout": "15s",
+		"statement_timeout":                   "30s",
+		"timezone":                            "UTC",
+	}
+	for name, value := range defaults {
+		if _, ok := config.RuntimeParams[name]; !ok {
+			config.RuntimeParams[name] = value
+		}
+	}
+	d.engine = postgresEngine
+	d.write, d.read = pool(config), pool(config)
+	return nil
+}
+
+func pool(config *pgx.ConnConfig) *sql.DB {
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(postgresConns)
+	db.SetMaxIdleConns(postgresConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(time.Hour)
+	return db
+}
+
+// migrationLock lets one node at a time migrate a schema. The others wait.
+type migrationLock struct{}
+
+// migrationLockID is half of the number of an advisory lock; the schema is the
+// other half.
+const migrationLockID = 0x6f696470
+
+func (migrationLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1, hashtext(current_schema()))", migrationLockID)
+	return err
+}
+
+func (migrationLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1, hashtext(current_schema()))", migrationLockID)
+	return err
+}

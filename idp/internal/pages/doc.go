@@ -1,2 +1,0 @@
-// Package pages renders what users see, in their language.
-package pages

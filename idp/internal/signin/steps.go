@@ -1,0 +1,226 @@
+package signin
+
+import (
+	"slices"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// MFA reports whether users have to sign in with a factor beside the password.
+type MFA int
+
+// The modes of MFA. With MFAOptional, users who have a factor sign in with it.
+const (
+	MFAOptional MFA = iota
+	MFAOff
+	MFARequired
+)
+
+// step is what comes next in a sign-in.
+type step string
+
+const (
+	stepChoose      step = "choose"   // continue with the session, or another account
+	stepLink        step = "link"     // an external account may be joined with one of ours
+	stepName        step = "name"     // who are you?
+	stepPassword    step = "password" // and a code, if the user has some
+	stepFactor      step = "factor"   // a code or a passkey, where the rest is proven
+	stepEnrol       step = "enrol"    // set up a factor
+	stepNewPassword step = "newpassword"
+	stepFinish      step = "finish"
+	stepRefuse      step = "refuse"
+)
+
+// Error codes of OAuth 2.0, OpenID Connect Core 3.1.2.6, and OpenID Connect
+// Unmet Authentication Requirements 1.0.
+const (
+	codeLoginRequired       = "login_required"
+	codeInteractionRequired = "interaction_required"
+	codeSelectionRequired   = "account_selection_required"
+	codeUnmet               = "unmet_authentication_requirements"
+	codeDenied              = "access_denied"
+)
+
+// facts are all that the next step depends on.
+type facts struct {
+	request *request.Request
+	state   State
+	session *store.Session // of this browser; nil if there is none
+	// user is who signs in: who proved it in this request, else the session's
+	// user. It is nil while that is not known.
+	user *store.User
+	// What user's login authenticator says, and what user has.
+	mfa         MFA
+	hasFactor   bool // a factor that mfa lets users have
+	remembered  bool // this browser stands for the second factor
+	passwordDue bool
+	now         time.Time
+
+	// What only pages and proofs need.
+	policy Policy
+	has    []store.FactorKind // confirmed
+	device device
+}
+
+// decision is the next step, and what is proven so far.
+type decision struct {
+	step step
+	code string // why it is refused
+	auth sso.Authentication
+	// active: the user has proven something in this request, so the session is
+	// new or renewed.
+	active bool
+	// complete: all that the authentication needs is proven; what follows is due,
+	// not asked.
+	complete bool
+}
+
+// next decides on the next step of a sign-in.
+func next(f facts) decision {
+	d := f.decide()
+	if !f.request.Asks("none") || d.step == stepFinish || d.step == stepRefuse {
+		return d
+	}
+	codes := map[step]string{stepChoose: codeSelectionRequired, stepName: codeLoginRequired, stepPassword: codeLoginRequired}
+	if d.code = codes[d.step]; d.code == "" {
+		d.code = codeInteractionRequired
+	}
+	d.step = stepRefuse
+	return d
+}
+
+func (f facts) decide() decision {
+	if f.request.ACRRequired && !f.asksFor(ACRPassword, ACRMFA, ACRExternal) {
+		return decision{step: stepRefuse, code: codeUnmet}
+	}
+	if step := f.identify(); step != "" {
+		return decision{step: step}
+	}
+	proven := f.proven()
+	d := decision{auth: proven.authentication(), active: len(f.state.Proven) > 0}
+	d.auth.User = f.user
+	switch {
+	case d.auth.ACR == "" && f.state.Name == "" && f.user.Password.Hash == "":
+		return decision{step: stepName} // an external provider knows the user
+	case d.auth.ACR == "":
+		return decision{step: stepPassword}
+	case f.request.Subject != "" && f.user.ID != f.request.Subject:
+		return decision{step: stepRefuse, code: codeLoginRequired}
+	case d.auth.ACR != ACRMFA && f.needsSecond(d.active):
+		d.step = f.second()
+	default:
+		d.complete = true
+		d.step = f.due(d.active)
+	}
+	if d.step == stepRefuse {
+		d.code = codeUnmet
+	}
+	return d
+}
+
+// identify returns the step that finds out who the user is, or nothing.
+func (f facts) identify() step {
+	switch {
+	case f.state.Link != nil && !f.state.Link.Agreed:
+		return stepLink
+	case f.state.UserID != "" && f.user != nil:
+		return ""
+	case f.state.Name != "":
+		return stepPassword
+	case f.user == nil || f.state.Other:
+		return stepName
+	case f.request.Asks("select_account") && !f.state.Chosen:
+		return stepChoose
+	case f.request.Subject != "" && f.request.Subject != f.user.ID:
+		return stepName
+	}
+	return ""
+}
+
+// proven returns the proofs that count for this request: all of this request
+// itself, and those of the session that are not too old.
+func (f facts) proven() proofs {
+	var before proofs
+	if f.session != nil && f.session.UserID == f.user.ID {
+		before = f.session.Proven
+	}
+	fresh := before.only(func(at time.Time) bool {
+		switch {
+		case !at.Before(f.request.Created):
+			return true
+		case f.request.Asks("login"):
+			return false
+		}
+		return f.request.MaxAge == nil || f.now.Sub(at) <= *f.request.MaxAge
+	})
+	return fresh.with(f.state.Proven)
+}
+
+// needsSecond reports whether a second factor is asked for. What a login
+// authenticator says applies at the next sign-in, not to a session that exists.
+func (f facts) needsSecond(active bool) bool {
+	switch {
+	case f.requiresMFA():
+		return true
+	case f.prefersMFA() && f.hasFactor:
+		return true
+	case !active || f.mfa == MFAOff:
+		return false
+	case f.mfa != MFARequired && !f.hasFactor:
+		return false
+	}
+	return !f.remembered || f.mustBeFresh()
+}
+
+// mustBeFresh reports whether the request wants the user to prove something now.
+func (f facts) mustBeFresh() bool { return f.request.Asks("login") || f.request.MaxAge != nil }
+
+// requiresMFA reports whether the request is for two factors and nothing less.
+func (f facts) requiresMFA() bool {
+	return f.request.ACRRequired && f.asksFor(ACRMFA) && !f.asksFor(ACRPassword, ACRExternal)
+}
+
+// prefersMFA reports whether of the classes that the request names and that there
+// are, two factors come first.
+func (f facts) prefersMFA() bool {
+	for _, acr := range f.request.ACRValues {
+		switch acr {
+		case ACRMFA:
+			return true
+		case ACRPassword, ACRExternal:
+			return false
+		}
+	}
+	return false
+}
+
+func (f facts) asksFor(acrs ...string) bool {
+	return slices.ContainsFunc(f.request.ACRValues, func(acr string) bool { return slices.Contains(acrs, acr) })
+}
+
+// second returns the step to a second factor.
+func (f facts) second() step {
+	switch {
+	case f.hasFactor:
+		return stepFactor
+	case f.mfa == MFAOff:
+		return stepRefuse // the request needs what the user cannot have
+	}
+	return stepEnrol
+}
+
+// due returns the step that is due after the authentication.
+func (f facts) due(active bool) step {
+	switch {
+	case !active:
+		return stepFinish
+	case f.user.MustEnrol && f.mfa != MFAOff:
+		return stepEnrol
+	case f.passwordDue:
+		return stepNewPassword
+	}
+	return stepFinish
+}
