@@ -3,7 +3,6 @@
 package oidcidp
 
 import (
-	_ "github.com/crewjam/saml"
 	_ "github.com/descope/virtualwebauthn"
 	_ "github.com/go-webauthn/webauthn/webauthn"
 	_ "github.com/luikyv/go-oidc/pkg/provider"
