@@ -14,12 +14,14 @@ import (
 
 // The kinds of tickets.
 const (
-	ticketTOTP = "enrol-totp"
-	ticketHOTP = "enrol-hotp"
+	ticketTOTP    = "enrol-totp"
+	ticketHOTP    = "enrol-hotp"
+	ticketPasskey = "enrol-passkey"
+	ticketVerify  = "passkey" // a challenge of a sign-in
 )
 
 // ticketKinds are the tickets that end when a user's factors are removed.
-var ticketKinds = []string{ticketTOTP, ticketHOTP}
+var ticketKinds = []string{ticketTOTP, ticketHOTP, ticketPasskey, ticketVerify}
 
 // maxCodes is how many factors by code of one kind a user may have: each makes a
 // guess likelier to be right.

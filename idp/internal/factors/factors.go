@@ -17,7 +17,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"time"
 
@@ -82,8 +81,8 @@ type Setup struct {
 type Enrolment struct {
 	// Token names the enrolment; the form brings it back to FinishEnrol.
 	Token string
-	// URI is the otpauth address of the seed, to show as a picture; see [QR]. It
-	// is empty if the user brought the seed.
+	// URI is the otpauth address of the seed, to show as a QR code. It is empty if
+	// the user brought the seed.
 	URI string
 	// Seed is the seed in base32, in groups, to type. It is empty if the user
 	// brought the seed.
@@ -100,6 +99,10 @@ type Proof struct {
 	// AMR is what the answer adds to the authentication methods of RFC 8176. It
 	// has «mfa» if the answer is two factors by itself.
 	AMR []string
+	// Cloned: the signature counter of a passkey went back. It may have been
+	// copied; callers log this, and let the user in, since authenticators exist
+	// that count wrongly.
+	Cloned bool
 }
 
 // Method is one kind of factor.
@@ -125,14 +128,18 @@ type Options struct {
 	Issuer *url.URL
 	// Name is what apps and authenticators show as the provider's name. Default:
 	// the issuer's host.
-	Name   string
-	Logger *slog.Logger
+	Name string
+	// PasskeyRPID is the domain that passkeys are bound to: the issuer's host, or a
+	// parent domain of it. Other sites of a parent domain can ask for signatures,
+	// which are refused here by their origin. Default: the issuer's host.
+	PasskeyRPID string
 }
 
 // Set is all factors of a provider.
 type Set struct {
 	TOTP     *TOTP
 	HOTP     *HOTP
+	Passkeys *Passkeys // nil if the issuer's host is an IP address
 	Recovery *Recovery
 }
 
@@ -145,9 +152,14 @@ func New(o Options) (*Set, error) {
 		o.Name = o.Issuer.Hostname()
 	}
 	codes := codes{vault: o.Vault, now: o.Now, issuer: o.Name}
+	passkeys, err := newPasskeys(o)
+	if err != nil {
+		return nil, err
+	}
 	return &Set{
 		TOTP:     &TOTP{codes},
 		HOTP:     &HOTP{codes},
+		Passkeys: passkeys,
 		Recovery: &Recovery{vault: o.Vault},
 	}, nil
 }
@@ -159,9 +171,12 @@ func (s *Set) Method(kind store.FactorKind) Method {
 		return s.TOTP
 	case store.HOTP:
 		return s.HOTP
-	default:
-		return nil
+	case store.Passkey:
+		if s.Passkeys != nil {
+			return s.Passkeys
+		}
 	}
+	return nil
 }
 
 // VerifyCode checks what a user typed into the field for a code: the code of an

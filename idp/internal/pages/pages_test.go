@@ -67,6 +67,15 @@ func TestEveryTemplateHasASample(t *testing.T) {
 	}
 }
 
+func TestUILocalesComeBeforeWhatTheBrowserPrefers(t *testing.T) {
+	t.Parallel()
+	p := read(t, Options{})
+	seen := show(t, p, "fr", &SignedOut{Common: Common{UILocales: []string{"xx", "de-AT"}}})
+	if got := seen.Header().Get("Content-Language"); got != "de" {
+		t.Errorf("expected German, seen %q", got)
+	}
+}
+
 func TestPagesHaveSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	p := read(t, Options{})
@@ -185,6 +194,23 @@ func TestMistakesInAFolderAreFound(t *testing.T) {
 		if _, err := New(Options{Issuer: issuer, Folder: folder}); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: expected …%s…, seen %v", name, row.want, err)
 		}
+	}
+}
+
+func TestLanguagesCanBeLimited(t *testing.T) {
+	t.Parallel()
+	texts, err := Texts("", []string{"de", "fr"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := read(t, Options{Texts: texts})
+	for browser, want := range map[string]string{"en": "de", "fr-CA": "fr", "": "de", "es, fr;q=0.5": "fr"} {
+		if got := show(t, p, browser, &SignedOut{}).Header().Get("Content-Language"); got != want {
+			t.Errorf("a browser that prefers %q: expected %s, seen %s", browser, want, got)
+		}
+	}
+	if _, err := Texts("", []string{"de", "xx"}); err == nil || !strings.Contains(err.Error(), `"xx"`) {
+		t.Errorf("expected an error about xx, seen %v", err)
 	}
 }
 
