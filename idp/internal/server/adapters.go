@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -103,4 +102,90 @@ func (h hashes) Set(ctx context.Context, from signin.Caller, userID, password st
 		problems = append(problems, violation(failure))
 	}
 	return problems, nil
+}
+
+// Rules implements signin.Passwords.
+func (h hashes) Rules(user *store.User) []pages.Text {
+	return ruleTexts(h.s.Accounts.Authenticator(user))
+}
+
+// locks count wrong attempts.
+type locks struct{ s *Server }
+
+func (l locks) attempt(a signin.Attempt) lockout.Attempt {
+	of := lockout.Attempt{Kind: lockout.Kind(a.Kind), Device: a.Device, Address: a.Address}
+	if a.User != nil {
+		of.UserID, of.Rule = a.User.ID, l.s.Accounts.Authenticator(a.User).Lockout
+	}
+	return of
+}
+
+// Allows implements signin.Lockout.
+func (l locks) Allows(tx store.Tx, a signin.Attempt) (bool, error) {
+	return lockout.Allows(tx, l.attempt(a), l.s.Now())
+}
+
+// Failed implements signin.Lockout.
+func (l locks) Failed(tx store.Tx, a signin.Attempt) (bool, error) {
+	return lockout.Failed(tx, l.attempt(a), l.s.Now())
+}
+
+// Completed implements signin.Lockout.
+func (l locks) Completed(tx store.Tx, a signin.Attempt) error {
+	return lockout.Completed(tx, l.attempt(a))
+}
+
+// brokerAccounts are the accounts as package broker needs them.
+type brokerAccounts struct{ s *Server }
+
+// Key implements broker.Accounts.
+func (b brokerAccounts) Key(text string) (string, error) { return rules{b.s}.Key(text) }
+
+// NewUser implements broker.Accounts.
+func (b brokerAccounts) NewUser(tx store.Tx, user *store.User) error {
+	user.ID = strings.ToLower(rand.Text())
+	return b.s.Accounts.Add(tx, user)
+}
+
+// Linked implements broker.Accounts.
+func (b brokerAccounts) Linked(ctx context.Context, user *store.User, external string) {
+	notices{b.s}.linked(ctx, user, external)
+}
+
+// providerPages are the pages as package provider needs them.
+type providerPages struct{ *pages.Pages }
+
+// Error implements provider.Pages.
+func (p providerPages) Error(w http.ResponseWriter, r *http.Request, status int, code, description string) {
+	var page *pages.Error
+	switch status {
+	case http.StatusServiceUnavailable:
+		page = pages.Unavailable(retryAfter)
+	case http.StatusMethodNotAllowed:
+		page = pages.WrongMethod()
+	case http.StatusInternalServerError:
+		page = pages.Failed()
+	default:
+		page = pages.BadRequest(code, description)
+	}
+	p.Render(w, r, status, page)
+}
+
+// FormPost implements provider.Pages.
+func (p providerPages) FormPost(w http.ResponseWriter, r *http.Request, action string, fields map[string]string) {
+	origin := ""
+	if target, err := url.Parse(action); err == nil {
+		origin = target.Scheme + "://" + target.Host
+	}
+	p.Render(w, r, http.StatusOK, &pages.FormPost{Action: action, Origin: origin, Fields: fields})
+}
+
+// SignOut implements provider.Pages.
+func (p providerPages) SignOut(w http.ResponseWriter, r *http.Request, user *store.User, action string, hidden map[string]string) {
+	p.Render(w, r, http.StatusOK, &pages.SignOut{Common: pages.Common{Hidden: hidden}, Action: action, User: user.Name})
+}
+
+// SignedOut implements provider.Pages.
+func (p providerPages) SignedOut(w http.ResponseWriter, r *http.Request) {
+	p.Render(w, r, http.StatusOK, new(pages.SignedOut))
 }

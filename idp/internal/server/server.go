@@ -25,6 +25,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/signin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
@@ -111,6 +112,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{Options: o, cookies: request.Cookies{Insecure: o.Issuer.Scheme == "http"}}
 	var err error
+	o.Database.Logger = o.Logger
 	if s.Store, err = database.Open(ctx, o.Database); err != nil {
 		return nil, err
 	}
