@@ -95,7 +95,7 @@ func readApp(d *caddyfile.Dispenser, existing any) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if app.Issuer == "" {
+	if app.IssuerURL == "" {
 		return nil, place.Err("issuer is missing: it is the URL of the site that has the handler oidc_idp, such as https://login.example.com")
 	}
 	if err := app.checkWords(); err != nil {
@@ -105,10 +105,10 @@ func readApp(d *caddyfile.Dispenser, existing any) (*App, error) {
 }
 
 func parseIssuerOption(d *caddyfile.Dispenser, a *App) error {
-	if err := caddyargs.StringArg(d, &a.Issuer); err != nil || strings.Contains(a.Issuer, "{") {
+	if err := caddyargs.StringArg(d, &a.IssuerURL); err != nil || strings.Contains(a.IssuerURL, "{") {
 		return err
 	}
-	if _, err := parseIssuer(a.Issuer); err != nil {
+	if _, err := parseIssuer(a.IssuerURL); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

@@ -5,10 +5,13 @@
 package oidcidp
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 )
@@ -27,7 +30,7 @@ func init() {
 type App struct {
 	// The issuer: the URL of the site that has the handler `oidc_idp`, without a
 	// path. Required.
-	Issuer string `json:"issuer,omitempty"`
+	IssuerURL string `json:"issuer,omitempty"`
 
 	// Where accounts are kept. Default: SQLite, in `oidc_idp/accounts.db` in
 	// Caddy's data folder.
@@ -68,9 +71,11 @@ type App struct {
 	// none.
 	Contact string `json:"contact,omitempty"`
 
-	issuer address.Origin
-	clock  *clock.Clock
-	logger *slog.Logger
+	issuer   address.Origin
+	clock    *clock.Clock
+	logger   *slog.Logger
+	instance *instance
+	release  func() error
 }
 
 // CaddyModule returns the module's registration.
@@ -88,22 +93,55 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.check(); err != nil {
 		return err
 	}
+	a.warn()
+	storage := ctx.Storage()
+	var err error
+	a.instance, a.release, err = a.acquire(storage, func() (server.Options, error) { return a.serverOptions(storage) })
+	return err
+}
+
+// warn logs what is likely to be a mistake.
+func (a *App) warn() {
 	for id, c := range a.Clients {
 		if c.Secret != "" && len(c.Secret) < goodSecret {
 			a.logger.Warn("the secret of a client is short enough to be guessed", slog.String("event", "config_warning"), slog.String("client", id))
 		}
 	}
-	return nil
 }
 
-// Start does nothing: the provider works from its first request on.
-func (a *App) Start() error { return nil }
+// Start opens the provider in the background: what is wrong with the database is then
+// in the log before the first user comes.
+func (a *App) Start() error {
+	a.instance.log.use(a.logger)
+	go func() { _, _ = a.instance.server(context.Background()) }() // the instance logs why not
+	return nil
+}
 
 // Stop does nothing: requests may still be under way.
 func (a *App) Stop() error { return nil }
 
+// Cleanup releases the provider, which ends unless another configuration has it.
+func (a *App) Cleanup() error {
+	if a.release == nil {
+		return nil
+	}
+	release := a.release
+	a.release = nil
+	return release()
+}
+
+// Issuer implements builtin.Provider.
+func (a *App) Issuer() string { return a.issuer.String() }
+
+// Register implements builtin.Provider.
+func (a *App) Register(c builtin.Client) (builtin.Registration, error) {
+	return a.instance.options.Clients.Register(c, a.issuer, a.instance)
+}
+
 // Interface guards
 var (
-	_ caddy.App         = (*App)(nil)
-	_ caddy.Provisioner = (*App)(nil)
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+	_ builtin.Provider   = (*App)(nil)
 )
