@@ -13,7 +13,7 @@ import (
 )
 
 // codeShare is the share of users who have a code by time or by counter. It is
-// counted now and then.
+// counted again after a while.
 type codeShare struct {
 	mu      sync.Mutex
 	share   float64
