@@ -3,7 +3,5 @@
 package oidcidp
 
 import (
-	_ "github.com/crewjam/saml"
-	_ "github.com/luikyv/go-oidc/pkg/provider"
 	_ "github.com/wneessen/go-mail"
 )

@@ -14,9 +14,9 @@ func (v *visit) showChooser(f facts, _ decision) {
 func (v *visit) takeChoice() {
 	v.changed(func(_ store.Tx, state *State) error {
 		if v.field(pages.FieldChoice) == "continue" && v.owner != nil {
-			*state = State{Chosen: true, UserID: v.owner.ID, Pending: state.Pending}
+			*state = State{Chosen: true, UserID: v.owner.ID, MayEnrol: state.MayEnrol}
 		} else {
-			*state = State{Other: true, Pending: state.Pending}
+			*state = State{Other: true, MayEnrol: state.MayEnrol}
 		}
 		return nil
 	}, v.proceed)

@@ -68,6 +68,9 @@ func (v *visit) report(j *judgement) {
 		v.log("recovery_code_used", "a recovery code was used", v.who(j.user, ""))
 		v.Notices.RecoveryUsed(ctx, j.user)
 	}
+	if j.cloned {
+		v.reportCloned(j.user)
+	}
 	if j.locked {
 		v.Count(outcomeLocked, j.kind)
 		v.log("locked", "an account was locked after wrong attempts", v.who(j.user, j.who.key), slog.String("factor", j.kind))

@@ -1,6 +1,8 @@
 package signin
 
 import (
+	"slices"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
@@ -17,13 +19,23 @@ func (v *visit) showFactor(f facts, recovery bool) {
 	if !recovery {
 		page.RecoveryURL = v.path("recovery")
 	}
+	if slices.Contains(f.has, store.Passkey) && !recovery {
+		var err error
+		if page.Passkey, err = v.askPasskey(f.user, false); err != nil {
+			v.Fail(v.w, v.r, err)
+			return
+		}
+	}
 	v.render(page)
 }
 
 // takeFactor judges a code or a recovery code of the user who has proven the rest.
-func (v *visit) takeFactor() {
+func (v *visit) takeFactor() { v.takeSecond(v.typed(), "") }
+
+// takeSecond judges what was typed. page is where the user tries again.
+func (v *visit) takeSecond(in typed, page string) {
 	came := v.Now()
-	j := judgement{typed: v.typed()}
+	j := judgement{typed: in}
 	err := v.change(func(tx store.Tx, state *State) error { return v.judgeFactor(tx, state, &j) })
 	v.waitForSlot(v.r.Context(), came)
 	if err != nil {
@@ -37,7 +49,7 @@ func (v *visit) takeFactor() {
 	case j.isRecovery:
 		v.goTo("recovery")
 	default:
-		v.goTo("")
+		v.goTo(page)
 	}
 }
 

@@ -25,6 +25,7 @@ func (v *visit) finish(f facts, d decision) {
 			return
 		}
 	}
+	v.link(f, d)
 	v.signedIn(f, d, session)
 	finisher.Finish(v.w, v.r, v.request, session, f.user)
 }

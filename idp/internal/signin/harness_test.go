@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database/databasetest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
@@ -46,6 +47,7 @@ type harness struct {
 	mails   []string
 	codes   map[string]string // mailed, by user
 	slept   []time.Duration
+	linked  []string
 	left    []string // «partners ada@partners.example»
 }
 
@@ -69,7 +71,7 @@ func newHarness(t *testing.T) *harness {
 	})
 	h.SignIn = New(Options{
 		Issuer: issuer, Store: h.db, Cookies: cookies, Requests: request.NewKeeper(h.db, cookies, h.now),
-		Sessions: sessions, Pages: shown, Accounts: h, Passwords: h, Lockout: h, Factors: h.factors, Notices: h, Externals: h,
+		Sessions: sessions, Pages: shown, Accounts: h, Passwords: h, Lockout: h, Factors: h.factors, Notices: h, Externals: externals{h},
 		Keyed:   fakeVault{}.Keyed,
 		Home:    func(id string) string { return map[string]string{"wiki": "https://wiki.example.net/"}[id] },
 		Address: func(r *http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
@@ -180,9 +182,9 @@ func (h *harness) Verify(_ context.Context, _ Caller, user *store.User, password
 	return user != nil && user.Password.Hash != "" && user.Password.Hash == password, "", nil
 }
 
-func (h *harness) Set(ctx context.Context, _ Caller, userID, password string) ([]pages.Text, error) {
+func (h *harness) Set(ctx context.Context, _ Caller, userID, password string) ([]pages.Problem, error) {
 	if len(password) < 12 {
-		return []pages.Text{{Key: "password.wrong"}}, nil
+		return []pages.Problem{pages.Violation("min_length", map[string]string{"min": "12"})}, nil
 	}
 	return nil, h.db.Update(ctx, func(tx store.Tx) error {
 		user, err := tx.User(userID)
@@ -241,11 +243,20 @@ func (h *harness) FactorAdded(_ context.Context, u *store.User, kind store.Facto
 }
 
 // Externals.
-func (h *harness) Shown() []External { return []External{{"partners", "Partners"}} }
-func (h *harness) ForDomain(address string) (string, bool) {
+// externals are the external providers of a harness.
+type externals struct{ *harness }
+
+func (h externals) Externals() []broker.External {
+	return []broker.External{{ID: "partners", Name: "Partners"}, {ID: "off", Name: "Off", Disabled: true}}
+}
+func (h externals) Link(_ context.Context, pending *broker.Pending, userID string) error {
+	h.linked = append(h.linked, pending.Identity.Subject+" "+userID)
+	return nil
+}
+func (h externals) ForDomain(address string) (string, bool) {
 	return "partners", strings.HasSuffix(address, "@partners.example")
 }
-func (h *harness) Begin(w http.ResponseWriter, _ *http.Request, id string, q *request.Request, hint string) {
+func (h externals) Begin(w http.ResponseWriter, _ *http.Request, id string, q *request.Request, hint string) {
 	h.left = append(h.left, id+" "+hint)
 	w.Header().Set("Location", "https://idp.partners.example/")
 	w.WriteHeader(http.StatusSeeOther)

@@ -17,10 +17,16 @@ func (v *visit) showName() {
 	if page.Value == "" {
 		page.Value = cleanName(v.request.LoginHint)
 	}
-	for _, e := range v.Externals.Shown() {
-		page.Externals = append(page.Externals, pages.External{ID: e.ID, Name: e.Name})
+	if link := v.state.Link; page.Value == "" && link != nil {
+		page.Value = link.Email
 	}
-	err := v.Store.View(v.r.Context(), func(tx store.Tx) error {
+	page.Externals = v.shown()
+	var err error
+	if page.Passkey, err = v.askPasskey(nil, true); err != nil {
+		v.Fail(v.w, v.r, err)
+		return
+	}
+	err = v.Store.View(v.r.Context(), func(tx store.Tx) error {
 		had, err := tx.Setting(store.SettingHadAccount)
 		page.NoAccounts = had == ""
 		return err
@@ -41,8 +47,9 @@ func (v *visit) takeName() {
 	}
 	name := cleanName(v.field(pages.FieldUserName))
 	external, leaves := v.Externals.ForDomain(name)
+	leaves = leaves && v.state.Link == nil
 	v.changed(func(_ store.Tx, state *State) error {
-		*state = State{Name: name, Other: true, Pending: state.Pending}
+		*state = State{Name: name, Other: true, Link: state.Link, MayEnrol: state.MayEnrol}
 		if name == "" {
 			state.problem(pages.FieldUserName, "username.missing")
 		}

@@ -14,7 +14,7 @@ import (
 
 // showPassword asks for the password of the name that was typed, whoever that is,
 // or of the session's user.
-func (v *visit) showPassword(f facts, recovery bool) {
+func (v *visit) showPassword(recovery bool) {
 	who, err := v.candidate(v.state)
 	if err != nil {
 		v.Fail(v.w, v.r, err)
@@ -39,18 +39,13 @@ func (v *visit) showPassword(f facts, recovery bool) {
 // showRecovery is the password page, or that of the second factor, with a field for
 // a recovery code.
 func (v *visit) showRecovery() {
-	var f facts
-	err := v.Store.View(v.r.Context(), func(tx store.Tx) (err error) {
-		f, err = v.facts(tx, v.state)
-		return err
-	})
-	if err != nil {
-		v.Fail(v.w, v.r, err)
+	f, d, ok := v.load()
+	if !ok {
 		return
 	}
-	switch next(f).step {
+	switch d.step {
 	case stepPassword:
-		v.showPassword(f, true)
+		v.showPassword(true)
 	case stepFactor:
 		v.showFactor(f, true)
 	default:
@@ -171,6 +166,7 @@ type judgement struct {
 	locked bool   // it has locked the account just now
 	user   *store.User
 	amr    []string
+	cloned bool // the counter of a passkey went back
 }
 
 // wrong is what is said of everything that is wrong.

@@ -69,7 +69,7 @@ type Passwords interface {
 	Verify(ctx context.Context, from Caller, user *store.User, password string) (right bool, upgraded string, err error)
 	// Set changes a password that is due. It returns what is wrong with the new one,
 	// if its login authenticator refuses it.
-	Set(ctx context.Context, from Caller, userID, password string) (problems []pages.Text, err error)
+	Set(ctx context.Context, from Caller, userID, password string) (problems []pages.Problem, err error)
 	// Rules are those of the user's login authenticator, to show.
 	Rules(*store.User) []pages.Text
 }
@@ -165,6 +165,16 @@ type SignIn struct {
 // New returns a SignIn.
 func New(o Options) *SignIn { return &SignIn{Options: o, finishers: make(map[string]request.Finisher)} }
 
+// BeginEnrolment is Begin for a browser that has come by an operator's link, which
+// lets a user enrol the first factor after the password.
+func (s *SignIn) BeginEnrolment(w http.ResponseWriter, r *http.Request, q *request.Request, userID string) {
+	if err := (State{MayEnrol: userID}).keep(q); err != nil {
+		s.Fail(w, r, err)
+		return
+	}
+	s.Begin(w, r, q)
+}
+
 // Handle has a Finisher answer the requests of a kind. It must be called before
 // requests are served.
 func (s *SignIn) Handle(kind string, f request.Finisher) { s.finishers[kind] = f }
@@ -242,5 +252,16 @@ func init() {
 		"recovery": {get: (*visit).showRecovery},
 		"external": {get: (*visit).leave},
 		"choose":   {post: (*visit).takeChoice},
+		"link":     {post: (*visit).takeLink},
+		"passkey":  {post: (*visit).takePasskey},
+		"resync":   {get: (*visit).showResync, post: (*visit).takeResync},
+
+		"mailed":      {post: (*visit).takeMailed},
+		"mail-again":  {post: (*visit).takeAgain},
+		"enrol-kind":  {post: (*visit).takeKind},
+		"enrol-other": {get: (*visit).showOther},
+		"enrol":       {post: (*visit).takeEnrol},
+		"codes":       {post: (*visit).proceed}, // the user has kept the recovery codes
+		"newpassword": {post: (*visit).takeNewPassword},
 	}
 }

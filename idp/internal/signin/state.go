@@ -29,9 +29,12 @@ type State struct {
 	Problem *pages.Problem `json:"problem,omitempty"`
 	// Leaving is the external provider that the browser is sent to.
 	Leaving string `json:"leaving,omitempty"`
-	// Pending is an external account that is to be joined with the account that
-	// the user signs in to, as package broker keeps it.
-	Pending json.RawMessage `json:"pending,omitempty"`
+	// Link is an external account that may be joined with one of ours.
+	Link *Link `json:"link,omitempty"`
+	// Enrol is the enrolment of a factor that is due.
+	Enrol Enrolment `json:"enrol,omitzero"`
+	// MayEnrol is the user whom an operator's link lets enrol a first factor.
+	MayEnrol string `json:"may_enrol,omitempty"`
 	// External is the external provider that the user came back from, and when
 	// its session ends, if it says so.
 	External        string    `json:"external,omitempty"`

@@ -138,19 +138,13 @@ func (v *visit) changed(f func(tx store.Tx, state *State) error, goOn func()) {
 
 // proceed goes on with the next step: it shows its page, or ends the request.
 func (v *visit) proceed() {
-	var f facts
-	err := v.Store.View(v.r.Context(), func(tx store.Tx) (err error) {
-		f, err = v.facts(tx, v.state)
-		return err
-	})
-	if err != nil {
-		v.Fail(v.w, v.r, err)
-		return
-	}
-	d := next(f)
+	f, d, ok := v.load()
 	switch {
+	case !ok:
 	case v.r.Method == http.MethodHead:
 		v.w.WriteHeader(http.StatusOK)
+	case isEnd(d.step) && v.r.Method == http.MethodPost && isBrowser(v.r):
+		v.leaveForm("")
 	case d.step == stepFinish:
 		v.finish(f, d)
 	case d.step == stepRefuse:
@@ -162,15 +156,34 @@ func (v *visit) proceed() {
 	}
 }
 
+// isEnd reports whether a step ends a request.
+func isEnd(s step) bool { return s == stepFinish || s == stepRefuse }
+
+// load gathers the facts and decides on the next step, or answers with an error.
+func (v *visit) load() (f facts, d decision, ok bool) {
+	err := v.Store.View(v.r.Context(), func(tx store.Tx) (err error) {
+		f, err = v.facts(tx, v.state)
+		return err
+	})
+	if err != nil {
+		v.Fail(v.w, v.r, err)
+		return f, d, false
+	}
+	return f, next(f), true
+}
+
 // shows are the pages of the steps.
 var shows map[step]func(*visit, facts, decision)
 
 func init() {
 	shows = map[step]func(*visit, facts, decision){
-		stepChoose:   (*visit).showChooser,
-		stepName:     func(v *visit, _ facts, _ decision) { v.showName() },
-		stepPassword: func(v *visit, f facts, _ decision) { v.showPassword(f, false) },
-		stepFactor:   func(v *visit, f facts, _ decision) { v.showFactor(f, false) },
+		stepLink:        (*visit).showLink,
+		stepEnrol:       (*visit).showEnrol,
+		stepNewPassword: (*visit).showNewPassword,
+		stepChoose:      (*visit).showChooser,
+		stepName:        func(v *visit, _ facts, _ decision) { v.showName() },
+		stepPassword:    func(v *visit, _ facts, _ decision) { v.showPassword(false) },
+		stepFactor:      func(v *visit, f facts, _ decision) { v.showFactor(f, false) },
 	}
 }
 
@@ -198,6 +211,7 @@ func (v *visit) facts(tx store.Tx, state State) (f facts, err error) {
 // addUser adds what depends on the user.
 func (v *visit) addUser(tx store.Tx, f *facts) error {
 	policy := v.Accounts.Policy(f.user)
+	policy.Factors = v.Factors.Available(policy.Factors)
 	f.policy = policy
 	all, err := tx.FactorsOf(f.user.ID)
 	if err != nil {
