@@ -3,6 +3,5 @@
 package oidcidp
 
 import (
-	_ "github.com/crewjam/saml"
 	_ "github.com/wneessen/go-mail"
 )
