@@ -4,8 +4,5 @@ package oidcidp
 
 import (
 	_ "github.com/crewjam/saml"
-	_ "github.com/luikyv/go-oidc/pkg/provider"
-	_ "github.com/trustelem/zxcvbn"
 	_ "github.com/wneessen/go-mail"
-	_ "golang.org/x/crypto/argon2"
 )

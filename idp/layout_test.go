@@ -85,8 +85,8 @@ var onlyHere = map[string]string{
 	"github.com/crewjam/saml":         "internal/broker",
 	"github.com/go-webauthn/webauthn": "internal/factors",
 	"github.com/pquerna/otp":          "internal/factors",
-	"github.com/trustelem/zxcvbn":     "internal/accounts",
-	"golang.org/x/crypto/argon2":      "internal/accounts",
+	"github.com/trustelem/zxcvbn":     "internal/passwords",
+	"golang.org/x/crypto/argon2":      "internal/passwords",
 	"github.com/wneessen/go-mail":     "internal/mail",
 	"modernc.org/sqlite":              "internal/database",
 	"github.com/jackc/pgx":            "internal/database",
@@ -143,7 +143,7 @@ func TestBrokenImportRules(t *testing.T) {
 		{"internal/server", thisModule + "/internal/store", false},
 		{"internal/server", "github.com/crewjam/saml", true},
 		{"internal/broker/saml", "github.com/crewjam/saml", false},
-		{"internal/accounts", "golang.org/x/crypto/argon2", false},
+		{"internal/passwords", "golang.org/x/crypto/argon2", false},
 		{"internal/factors", "golang.org/x/crypto/argon2", true},
 	} {
 		if got := brokenImportRule(row.folder, row.path) != ""; got != row.broken {

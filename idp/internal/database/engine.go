@@ -17,7 +17,7 @@ type engine struct {
 	name    string
 	dialect goose.Dialect
 	// locker lets one node at a time migrate; nil if there is only one.
-	locker func() (lock.SessionLocker, error)
+	locker lock.SessionLocker
 
 	view, update sql.TxOptions
 	// locks are the statements that an Update begins with: at first, and after a

@@ -22,24 +22,22 @@ func (d *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	done, err := p.Up(ctx) // alone, so that nodes that start together do not meet
+	if err != nil {
+		return d.engine.wrap(ctx, err)
+	}
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
 		return d.engine.wrap(ctx, err)
 	}
 	if current > target {
-		return fmt.Errorf("the database has version %d, this program knows versions up to %d", current, target)
+		return fmt.Errorf("the database has version %d, which is newer than version %d of this program", current, target)
 	}
-	if current == target {
-		return nil
-	}
-	results, err := p.Up(ctx)
-	if err != nil {
-		return d.engine.wrap(ctx, err)
-	}
-	if current > 0 {
-		for _, r := range results {
-			d.logger.Info("migrated the database", "event", "database_migrated", "version", r.Source.Version, "engine", d.engine.name)
-		}
+	switch {
+	case len(done) > 0 && done[0].Source.Version == 1:
+		d.logger.Info("created the database", "event", "database_created", "version", current, "engine", d.engine.name)
+	case len(done) > 0:
+		d.logger.Info("migrated the database", "event", "database_migrated", "version", current, "engine", d.engine.name)
 	}
 	return nil
 }
@@ -51,11 +49,7 @@ func (d *DB) migrator() (*goose.Provider, error) {
 	}
 	options := []goose.ProviderOption{goose.WithTableName("schema_versions"), goose.WithDisableGlobalRegistry(true)}
 	if d.engine.locker != nil {
-		locker, err := d.engine.locker()
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, goose.WithSessionLocker(locker))
+		options = append(options, goose.WithSessionLocker(d.engine.locker))
 	}
 	return goose.NewProvider(d.engine.dialect, d.write, folder, options...)
 }

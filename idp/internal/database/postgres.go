@@ -1,6 +1,7 @@
 package database
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 // postgresConns is the number of connections that write, and of those that read.
@@ -25,7 +25,7 @@ const postgresConns = 8
 var postgresEngine = &engine{
 	name:    "postgres",
 	dialect: goose.DialectPostgres,
-	locker:  func() (lock.SessionLocker, error) { return lock.NewPostgresSessionLocker() },
+	locker:  migrationLock{},
 	view:    sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 	update:  sql.TxOptions{Isolation: sql.LevelSerializable},
 	locks:   [2]string{`LOCK TABLE writers IN ROW EXCLUSIVE MODE`, `LOCK TABLE writers IN EXCLUSIVE MODE`},
@@ -98,4 +98,21 @@ func pool(config *pgx.ConnConfig) *sql.DB {
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(time.Hour)
 	return db
+}
+
+// migrationLock lets one node at a time migrate a schema. The others wait.
+type migrationLock struct{}
+
+// migrationLockID is half of the number of an advisory lock; the schema is the
+// other half.
+const migrationLockID = 0x6f696470
+
+func (migrationLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1, hashtext(current_schema()))", migrationLockID)
+	return err
+}
+
+func (migrationLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1, hashtext(current_schema()))", migrationLockID)
+	return err
 }

@@ -113,21 +113,3 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
-
-func TestQR(t *testing.T) {
-	t.Parallel()
-	path, size, err := QR("otpauth://totp/Example:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The upper side of the first finder pattern, after the margin.
-	if !strings.HasPrefix(path, "M4 4h7v1h-7z") {
-		t.Errorf("expected a finder pattern in the corner, seen %.20q", path)
-	}
-	if modules := size - 2*quiet; (modules-17)%4 != 0 {
-		t.Errorf("expected the size of a QR code, seen %d modules", modules)
-	}
-	if _, _, err := QR(strings.Repeat("x", 10000)); err == nil {
-		t.Error("expected an error for a text that is too long, seen none")
-	}
-}

@@ -81,8 +81,8 @@ type Setup struct {
 type Enrolment struct {
 	// Token names the enrolment; the form brings it back to FinishEnrol.
 	Token string
-	// URI is the otpauth address of the seed, to show as a picture; see [QR]. It
-	// is empty if the user brought the seed.
+	// URI is the otpauth address of the seed, to show as a QR code. It is empty if
+	// the user brought the seed.
 	URI string
 	// Seed is the seed in base32, in groups, to type. It is empty if the user
 	// brought the seed.

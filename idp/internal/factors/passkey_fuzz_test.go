@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
 // signed is the part of a browser's answer that the authenticator has signed.
@@ -29,16 +31,17 @@ func FuzzPasskeyAnswer(f *testing.F) {
 	f.Add(`{}`)
 	f.Add(`{"type":"public-key","id":"YQ","rawId":"YQ","response":{"authenticatorData":"","clientDataJSON":"e30","signature":"","userHandle":"YWxpY2U"}}`)
 	f.Add("")
+	b := newBench(f, "https://login.example.com")
+	right := enrolPhone(f, b, "alice").sign(b.challenge(unknown("a")))
 	f.Fuzz(func(t *testing.T, change string) {
-		b := newBench(t, "https://login.example.com")
-		right := enrolPhone(t, b, "alice").sign(b.challenge(unknown("a")))
-		if _, err := b.try(right); err != nil {
+		b.t = t
+		if _, err := b.tryAnswer(right); err != nil {
 			t.Fatalf("expected the right answer to be accepted, seen %v", err)
 		}
 		// The fuzzer cannot sign, so it changes an answer that is right: members that
 		// it writes take the place of those that are there.
 		for _, answer := range []string{change, merged(t, right, change), right + change} {
-			proof, err := b.try(answer)
+			proof, err := b.tryAnswer(answer)
 			if err == nil {
 				if seen := signedPart(t, answer); seen != signedPart(t, right) {
 					t.Fatalf("expected what was signed, seen %+v", seen)
@@ -55,11 +58,27 @@ func FuzzPasskeyAnswer(f *testing.F) {
 	})
 }
 
-// try verifies an answer and forgets what that changed.
-func (b *bench) try(answer string) (*Proof, error) {
-	tx := *b.tx
-	tx.factors, tx.tickets = maps.Clone(tx.factors), maps.Clone(tx.tickets)
-	return b.Passkeys.Verify(b.t.Context(), &tx, unknown("a"), answer)
+var errForget = errors.New("forget it")
+
+// try does something in a transaction, and forgets what it changed.
+func (b *bench) try(f func(tx Tx) error) (seen error) {
+	err := b.db.Update(b.t.Context(), func(tx store.Tx) error {
+		seen = f(tx)
+		return errForget
+	})
+	if !errors.Is(err, errForget) {
+		b.t.Fatal(err)
+	}
+	return seen
+}
+
+// tryAnswer verifies an answer to a challenge.
+func (b *bench) tryAnswer(answer string) (proof *Proof, err error) {
+	err = b.try(func(tx Tx) error {
+		proof, err = b.Passkeys.Verify(b.t.Context(), tx, unknown("a"), answer)
+		return err
+	})
+	return proof, err
 }
 
 // merged returns an answer with the members of another, also in its response.
@@ -92,16 +111,19 @@ func FuzzPasskeyRegistration(f *testing.F) {
 	f.Add(`{"id":"YQ","rawId":"YQ","type":"public-key"}`)
 	f.Add(`{"response":{"clientDataJSON":"eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0"}}`)
 	f.Add(`{"response":{"attestationObject":"o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YUA"},"clientExtensionResults":{"credProps":{"rk":false}}}`)
+	b := newBench(f, "https://login.example.com")
+	e, err := b.begin(b.Passkeys, at("alice", "a"), Setup{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	right := newPhone(f, "alice").register(e.Options)
 	f.Fuzz(func(t *testing.T, change string) {
-		b := newBench(t, "https://login.example.com")
-		p := newPhone(t, "alice")
-		e, err := b.begin(b.Passkeys, at("alice", "a"), Setup{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		right := p.register(e.Options)
+		b.t = t
 		changed := merged(t, right, change)
-		_, err = b.finish(b.Passkeys, at("alice", "a"), e.Token, changed)
+		err := b.try(func(tx Tx) error {
+			_, err := b.Passkeys.FinishEnrol(t.Context(), tx, at("alice", "a"), e.Token, changed, "phone")
+			return err
+		})
 		if err == nil {
 			if seen := signedPart(t, changed).Response.ClientDataJSON; seen != signedPart(t, right).Response.ClientDataJSON {
 				t.Fatalf("expected what the browser wrote for our challenge, seen %q", seen)

@@ -13,14 +13,14 @@ import (
 
 // phone is an authenticator with one passkey, and the page that uses it.
 type phone struct {
-	t          *testing.T
+	t          testing.TB
 	page       virtualwebauthn.RelyingParty
 	auth       virtualwebauthn.Authenticator
 	credential virtualwebauthn.Credential
 	clientData map[string]any // added to what the browser says of the page
 }
 
-func newPhone(t *testing.T, userID string) *phone {
+func newPhone(t testing.TB, userID string) *phone {
 	t.Helper()
 	return &phone{
 		t:    t,
@@ -34,7 +34,7 @@ func newPhone(t *testing.T, userID string) *phone {
 
 // newCredential makes a key whose coordinates have no leading zero, which
 // virtualwebauthn leaves out.
-func newCredential(t *testing.T) virtualwebauthn.Credential {
+func newCredential(t testing.TB) virtualwebauthn.Credential {
 	t.Helper()
 	for {
 		c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
@@ -114,7 +114,7 @@ func (p *phone) base64(text any) []byte {
 }
 
 // enrolPhone adds a passkey of a user.
-func enrolPhone(t *testing.T, b *bench, userID string) *phone {
+func enrolPhone(t testing.TB, b *bench, userID string) *phone {
 	t.Helper()
 	p := newPhone(t, userID)
 	if err := enrol(b, p, at(userID, "a")); err != nil {

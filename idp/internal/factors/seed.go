@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/boombuler/barcode/qr"
-
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -67,36 +65,4 @@ func inGroups(text string, n int, between string) string {
 		groups = append(groups, text[:n])
 	}
 	return strings.Join(append(groups, text), between)
-}
-
-// quiet is the margin that ISO/IEC 18004 wants around a QR code, in modules.
-const quiet = 4
-
-// QR returns the path of an SVG picture of a QR code, and the width and height of
-// its view box: black modules on a white ground.
-func QR(text string) (path string, size int, err error) {
-	code, err := qr.Encode(text, qr.M, qr.Auto)
-	if err != nil {
-		return "", 0, err
-	}
-	bounds := code.Bounds()
-	var b strings.Builder
-	for y := range bounds.Dy() {
-		for x := 0; x < bounds.Dx(); {
-			run := 0
-			for x+run < bounds.Dx() && isDark(code.At(x+run, y)) {
-				run++
-			}
-			if run > 0 {
-				b.WriteString("M" + strconv.Itoa(x+quiet) + " " + strconv.Itoa(y+quiet) + "h" + strconv.Itoa(run) + "v1h-" + strconv.Itoa(run) + "z")
-			}
-			x += run + 1
-		}
-	}
-	return b.String(), bounds.Dx() + 2*quiet, nil
-}
-
-func isDark(c interface{ RGBA() (r, g, b, a uint32) }) bool {
-	r, _, _, _ := c.RGBA()
-	return r == 0
 }

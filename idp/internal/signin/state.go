@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
@@ -22,8 +23,18 @@ type State struct {
 	Other bool `json:"other,omitempty"`
 	// Chosen: the user chose the account of the session.
 	Chosen bool `json:"chosen,omitempty"`
+	// Remember: this browser is to stand for the second factor.
+	Remember bool `json:"remember,omitempty"`
 	// Problem is what the next page says is wrong.
-	Problem string `json:"problem,omitempty"`
+	Problem *pages.Problem `json:"problem,omitempty"`
+	// Leaving is the external provider that the browser is sent to.
+	Leaving string `json:"leaving,omitempty"`
+	// Link is an external account that may be joined with one of ours.
+	Link *Link `json:"link,omitempty"`
+	// Enrol is the enrolment of a factor that is due.
+	Enrol Enrolment `json:"enrol,omitzero"`
+	// MayEnrol is the user whom an operator's link lets enrol a first factor.
+	MayEnrol string `json:"may_enrol,omitempty"`
 	// External is the external provider that the user came back from, and when
 	// its session ends, if it says so.
 	External        string    `json:"external,omitempty"`
@@ -47,4 +58,28 @@ func (s State) keep(q *request.Request) error {
 	}
 	q.State = data
 	return nil
+}
+
+// problem sets what the next page says is wrong, or nothing for an empty key.
+func (s *State) problem(field, key string) {
+	s.Problem = nil
+	if key != "" {
+		wrong := pages.Wrong(field, key)
+		s.Problem = &wrong
+	}
+}
+
+// prove notes what the user has proven.
+func (s *State) prove(userID string, at time.Time, kinds ...string) {
+	if s.UserID != userID {
+		s.UserID, s.Proven = userID, nil
+	}
+	if s.Proven == nil {
+		s.Proven = make(proofs, len(kinds))
+	}
+	for _, kind := range kinds {
+		if kind != amrMFA { // it follows from the others
+			s.Proven[kind] = at
+		}
+	}
 }

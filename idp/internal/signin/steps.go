@@ -24,6 +24,7 @@ type step string
 
 const (
 	stepChoose      step = "choose"   // continue with the session, or another account
+	stepLink        step = "link"     // an external account may be joined with one of ours
 	stepName        step = "name"     // who are you?
 	stepPassword    step = "password" // and a code, if the user has some
 	stepFactor      step = "factor"   // a code or a passkey, where the rest is proven
@@ -57,6 +58,11 @@ type facts struct {
 	remembered  bool // this browser stands for the second factor
 	passwordDue bool
 	now         time.Time
+
+	// What only pages and proofs need.
+	policy Policy
+	has    []store.FactorKind // confirmed
+	device device
 }
 
 // decision is the next step, and what is proven so far.
@@ -118,6 +124,8 @@ func (f facts) decide() decision {
 // identify returns the step that finds out who the user is, or nothing.
 func (f facts) identify() step {
 	switch {
+	case f.state.Link != nil && !f.state.Link.Agreed:
+		return stepLink
 	case f.state.UserID != "" && f.user != nil:
 		return ""
 	case f.state.Name != "":
@@ -139,15 +147,16 @@ func (f facts) proven() proofs {
 	if f.session != nil && f.session.UserID == f.user.ID {
 		before = f.session.Proven
 	}
-	return before.with(f.state.Proven).only(func(at time.Time) bool {
-		if !at.Before(f.request.Created) {
+	fresh := before.only(func(at time.Time) bool {
+		switch {
+		case !at.Before(f.request.Created):
 			return true
-		}
-		if f.request.Asks("login") {
+		case f.request.Asks("login"):
 			return false
 		}
 		return f.request.MaxAge == nil || f.now.Sub(at) <= *f.request.MaxAge
 	})
+	return fresh.with(f.state.Proven)
 }
 
 // needsSecond reports whether a second factor is asked for. What a login

@@ -3,6 +3,7 @@
 package databasetest
 
 import (
+	"log/slog"
 	"path/filepath"
 	"testing"
 
@@ -16,6 +17,7 @@ func New(t testing.TB) *database.DB {
 	db, err := database.Open(t.Context(), database.Options{
 		SQLite: filepath.Join(t.TempDir(), "accounts.db"),
 		NoSync: true,
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatalf("opening the test database: %v", err)

@@ -1,0 +1,86 @@
+package accounts
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database/databasetest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+)
+
+// clock is a time that tests move.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+const right = "correct horse battery"
+
+var caller = passwords.Caller{Address: netip.MustParseAddr("192.0.2.1")}
+
+// harness is accounts with a database, and a clock.
+type harness struct {
+	*Accounts
+	t     testing.TB
+	clock *clock
+	keys  *vault.Keys
+}
+
+func newHarness(t testing.TB, authenticators ...*authenticator.Authenticator) *harness {
+	t.Helper()
+	set, err := authenticator.NewSet(authenticators...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	keys := vault.New(clustertest.NewLocked(), c.Now)
+	hashes := passwords.New(keys)
+	hashes.SetLowCosts()
+	a := New(Options{Store: databasetest.New(t), Vault: keys, Passwords: hashes, Authenticators: set, Sites: []string{"login.example.com", "Tennis Club"}, Now: c.Now})
+	return &harness{Accounts: a, t: t, clock: c, keys: keys}
+}
+
+func (h *harness) create(n NewUser) *store.User {
+	h.t.Helper()
+	n.Caller = caller
+	user, err := h.Create(h.t.Context(), n)
+	if err != nil {
+		h.t.Fatalf("creating %s: expected no error, seen %v", n.Name, err)
+	}
+	return user
+}
+
+func (h *harness) wantPassword(what string, user *store.User, password string, want bool) {
+	h.t.Helper()
+	if user != nil {
+		var err error
+		if user, err = h.Get(h.t.Context(), user.ID); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	ok, err := h.VerifyPassword(h.t.Context(), caller, user, password)
+	if err != nil {
+		h.t.Errorf("%s: expected no error, seen %v", what, err)
+	}
+	if ok != want {
+		h.t.Errorf("%s: expected %t, seen %t", what, want, ok)
+	}
+}

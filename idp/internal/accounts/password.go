@@ -1,0 +1,96 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+func (a *Accounts) personal(user *store.User) authenticator.Personal {
+	return authenticator.Personal{Name: user.Name, Email: user.Email, Sites: a.sites}
+}
+
+// VerifyPassword reports whether a password is the user's. It takes the same time for
+// no user (nil), and for one who has no password. It counts nothing: package lockout
+// does. An old hash is replaced.
+func (a *Accounts) VerifyPassword(ctx context.Context, caller passwords.Caller, user *store.User, password string) (bool, error) {
+	if user == nil {
+		user = new(store.User)
+	}
+	old := user.Password.Hash
+	ok, upgraded, err := a.passwords.Verify(ctx, caller, user.ID, old, password)
+	if err != nil || !ok || upgraded == "" {
+		return ok, err
+	}
+	_, err = a.Change(ctx, user.ID, func(_ store.Tx, user *store.User) error {
+		if user.Password.Hash == old { // it has not been changed meanwhile
+			user.Password.Hash = upgraded
+		}
+		return nil
+	})
+	return err == nil, err
+}
+
+// NewPassword is a password to set.
+type NewPassword struct {
+	UserID   string
+	Password string
+	// Due: the user had to set a new one.
+	Due bool
+	// MustChange: the user has to set another one at the next sign-in.
+	MustChange bool
+	Caller     passwords.Caller
+}
+
+var errChanged = errors.New("the password was changed at the same time")
+
+// SetPassword changes a user's password, or returns a *PasswordError. Open reset links
+// of the user end with it. All sessions of the user have to end, except the one that
+// did this.
+func (a *Accounts) SetPassword(ctx context.Context, n NewPassword) (*store.User, error) {
+	user, err := a.Get(ctx, n.UserID)
+	if err != nil {
+		return nil, err
+	}
+	if user.Kind == store.Application {
+		return nil, invalid("password", errors.New("an application has access keys, no password"))
+	}
+	rules := a.Authenticator(user)
+	failures, err := a.passwords.Check(ctx, n.Caller, rules, passwords.Change{
+		UserID: user.ID, Password: n.Password, Due: n.Due, Personal: a.personal(user),
+		Old: append([]string{user.Password.Hash}, user.Password.History...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(failures) > 0 {
+		return nil, &PasswordError{failures}
+	}
+	hash, err := a.passwords.Hash(ctx, n.Caller, user.ID, n.Password)
+	if err != nil {
+		return nil, err
+	}
+	checked := user.Password.Changed
+	return a.Change(ctx, user.ID, func(tx store.Tx, user *store.User) error {
+		if !user.Password.Changed.Equal(checked) {
+			return errChanged
+		}
+		user.Password = store.Password{
+			Hash: hash, Changed: a.now(), MustChange: n.MustChange,
+			History: remember(user.Password, rules.Password.History),
+		}
+		return tx.DeleteTickets(user.ID, string(LinkReset))
+	})
+}
+
+// remember returns the hashes of old passwords to keep. The new one is remembered, too.
+func remember(old store.Password, count int) []string {
+	if old.Hash == "" || count <= 1 {
+		return nil
+	}
+	history := append([]string{old.Hash}, old.History...)
+	return history[:min(len(history), count-1)]
+}

@@ -1,0 +1,60 @@
+package lockout
+
+import (
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// isLocked reports whether a counter refuses attempts.
+func isLocked(c store.Counter, now time.Time) bool { return now.Before(c.Until) }
+
+// count returns a counter after one more failure, and whether it has locked. A
+// counter that is locked stays: those who wait for its end could not know when it is.
+func count(c store.Counter, rule authenticator.Lockout, maxWait time.Duration, now time.Time) (next store.Counter, locked bool) {
+	if isLocked(c, now) {
+		return c, false
+	}
+	c.Failures++
+	c.Total++
+	c.Updated = now
+	if c.Failures < rule.Attempts {
+		return c, false
+	}
+	c.Failures = 0
+	c.Until = now.Add(wait(rule.Duration, c.Locks, maxWait))
+	c.Locks++
+	return c, true
+}
+
+// wait returns how long the next lock lasts, after so many before it.
+func wait(first time.Duration, locks int, longest time.Duration) time.Duration {
+	for ; locks > 0 && first < longest; locks-- {
+		first *= 2
+	}
+	return min(first, longest)
+}
+
+// countBlock is count for an address block.
+func countBlock(c store.Counter, now time.Time) store.Counter {
+	if !isLocked(c, now) && now.Sub(c.Updated) >= blockForgets && now.Sub(c.Until) >= blockForgets {
+		c = store.Counter{Key: c.Key}
+	}
+	c, _ = count(c, blockRule, blockMaxWait, now)
+	c.Expires = now.Add(blockMaxWait + blockForgets)
+	return c
+}
+
+// countWindow returns a counter after one more use within a window of time that
+// begins with the first, and reports whether it was one too many.
+func countWindow(c store.Counter, limit int, window time.Duration, now time.Time) (next store.Counter, ok bool) {
+	if !now.Before(c.Expires) || now.Before(c.Updated) {
+		c = store.Counter{Key: c.Key, Updated: now, Expires: now.Add(window)}
+	}
+	if c.Failures >= limit {
+		return c, false
+	}
+	c.Failures++
+	return c, true
+}

@@ -1,0 +1,167 @@
+package lockout
+
+import (
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// prefixOf is what the keys of an account's counters begin with.
+func prefixOf(userID string) string { return "account/" + userID + "/" }
+
+func codesKey(userID string) string { return prefixOf(userID) + "codes" }
+
+// key is that of the counter which an attempt is counted with.
+func (a *Attempt) key() string {
+	name := "signin"
+	if a.Kind == Recovery {
+		name = "recovery"
+	}
+	if a.Device != "" {
+		return prefixOf(a.UserID) + "device/" + a.Device + "/" + name
+	}
+	return prefixOf(a.UserID) + name
+}
+
+// blockKey is that of the address block, "" if it is not counted. A loopback address
+// is that of a proxy which is not trusted to name clients: all users share it.
+func (a *Attempt) blockKey() string {
+	if a.Device != "" || !a.Address.IsValid() || a.Address.Unmap().IsLoopback() {
+		return ""
+	}
+	return "block/" + passwords.Block(a.Address).String()
+}
+
+// Allows reports whether an attempt may succeed now.
+func Allows(tx store.Counters, a Attempt, now time.Time) (bool, error) {
+	var keys []string
+	if key := a.blockKey(); key != "" {
+		keys = append(keys, key)
+	}
+	if a.UserID != "" {
+		keys = append(keys, a.key())
+	}
+	for _, key := range keys {
+		c, err := tx.Counter(key)
+		if err != nil || isLocked(c, now) {
+			return false, err
+		}
+	}
+	if a.UserID == "" || a.Kind != Code {
+		return true, nil
+	}
+	codes, err := tx.Counter(codesKey(a.UserID))
+	return err == nil && codes.Total < maxCodes, err
+}
+
+// Failed counts a wrong attempt. It reports whether the account, or the device's way
+// to it, has been locked by it.
+func Failed(tx store.Counters, a Attempt, now time.Time) (locked bool, err error) {
+	if key := a.blockKey(); key != "" {
+		c, err := tx.Counter(key)
+		if err != nil {
+			return false, err
+		}
+		if err := tx.PutCounter(countBlock(c, now)); err != nil {
+			return false, err
+		}
+	}
+	if a.UserID == "" {
+		return false, nil
+	}
+	c, err := tx.Counter(a.key())
+	if err != nil {
+		return false, err
+	}
+	c, locked = count(c, a.Rule, authenticator.MaxWait, now)
+	if a.Device != "" {
+		c.Expires = now.Add(deviceLasts)
+	}
+	if err := tx.PutCounter(c); err != nil {
+		return false, err
+	}
+	if a.Kind != Code {
+		return locked, nil
+	}
+	lockedCodes, err := failedCode(tx, a.UserID, now)
+	return locked || lockedCodes, err
+}
+
+func failedCode(tx store.Counters, userID string, now time.Time) (locked bool, err error) {
+	c, err := tx.Counter(codesKey(userID))
+	if err != nil {
+		return false, err
+	}
+	c.Total++
+	c.Updated = now
+	return c.Total == maxCodes, tx.PutCounter(c)
+}
+
+// Completed forgets the wrong attempts before a complete sign-in: those of the same
+// device, or of all browsers that are not known. Codes that are locked stay so.
+func Completed(tx store.Counters, a Attempt) error {
+	for _, kind := range []Kind{Password, Recovery} {
+		a.Kind = kind
+		if err := reset(tx, a.key()); err != nil {
+			return err
+		}
+	}
+	codes, err := tx.Counter(codesKey(a.UserID))
+	if err != nil || codes.Total == 0 || codes.Total >= maxCodes {
+		return err
+	}
+	return tx.PutCounter(store.Counter{Key: codes.Key})
+}
+
+func reset(tx store.Counters, key string) error {
+	c, err := tx.Counter(key)
+	if err != nil || c.Total == 0 {
+		return err
+	}
+	return tx.PutCounter(store.Counter{Key: key, Expires: c.Expires})
+}
+
+// Unlock forgets all wrong attempts at an account: an operator unlocks it.
+func Unlock(tx store.Counters, userID string) error { return tx.DeleteCounters(prefixOf(userID)) }
+
+// UnlockCodes accepts codes again, after a recovery by mail and with a factor.
+func UnlockCodes(tx store.Counters, userID string) error {
+	return tx.PutCounter(store.Counter{Key: codesKey(userID)})
+}
+
+// Status is what is locked of an account.
+type Status struct {
+	Until time.Time // for browsers that are not known; zero if it is not locked
+	Codes bool      // no codes are accepted
+}
+
+// StatusOf returns what is locked of an account.
+func StatusOf(tx store.Counters, userID string, now time.Time) (s Status, err error) {
+	a := Attempt{UserID: userID, Kind: Password}
+	c, err := tx.Counter(a.key())
+	if err != nil {
+		return s, err
+	}
+	if isLocked(c, now) {
+		s.Until = c.Until
+	}
+	codes, err := tx.Counter(codesKey(userID))
+	s.Codes = codes.Total >= maxCodes
+	return s, err
+}
+
+// Use counts one use of something that may be used so often within a window of time,
+// and reports whether it may. A use that is refused is not counted.
+func Use(tx store.Counters, key string, limit int, window time.Duration, now time.Time) (bool, error) {
+	c, err := tx.Counter("use/" + key)
+	if err != nil {
+		return false, err
+	}
+	c, ok := countWindow(c, limit, window, now)
+	if !ok {
+		return false, nil
+	}
+	return true, tx.PutCounter(c)
+}

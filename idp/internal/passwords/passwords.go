@@ -1,0 +1,202 @@
+package passwords
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+)
+
+// Passwords hashes and verifies. One of them serves a process, since it bounds what
+// hashes take. It is safe for concurrent use.
+type Passwords struct {
+	vault Vault
+	queue *queue
+	room  room
+	costs params // of new hashes
+}
+
+// New returns what hashes passwords with the keys of a vault.
+func New(vault Vault) *Passwords {
+	return &Passwords{vault: vault, queue: newQueue(), costs: ours}
+}
+
+// SetLowCosts makes hashes take next to no time. Only tests call it.
+func (p *Passwords) SetLowCosts() {
+	p.costs = params{variant: ours.variant, memory: 64, time: 1, threads: 1}
+}
+
+// errPassword is about a password that no rule of an authenticator can allow.
+var errPassword = errors.New("this cannot be a password: it is empty, too long, or no text")
+
+// Hash returns the hash of a user's new password, encoded with all that is needed to
+// verify it. It is bound to the user's id.
+func (p *Passwords) Hash(ctx context.Context, caller Caller, userID, password string) (string, error) {
+	password, ok := authenticator.Normalize(password)
+	if !ok {
+		return "", errPassword
+	}
+	release, err := p.queue.acquire(ctx, caller, 1)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	return p.hash(ctx, userID, password)
+}
+
+// hash is Hash for who has a slot.
+func (p *Passwords) hash(ctx context.Context, userID, password string) (string, error) {
+	e := &encoded{params: p.costs, salt: make([]byte, saltSize)}
+	rand.Read(e.salt)
+	key, id, err := p.pepper(ctx, "", userID, password)
+	if err != nil {
+		return "", err
+	}
+	e.keyID = id
+	e.hash = p.argon2(key, e.salt, e.params, hashSize)
+	return e.String(), nil
+}
+
+func (p *Passwords) pepper(ctx context.Context, keyID, userID, password string) (key []byte, id string, err error) {
+	key, id, err = p.vault.Pepper(ctx, keyID, []byte(userID+"\x00"+password))
+	if err != nil {
+		return nil, "", fmt.Errorf("key password: %w", err)
+	}
+	return key, id, nil
+}
+
+// argon2 computes a hash in one of the two rooms that there are.
+func (p *Passwords) argon2(password, salt []byte, costs params, size int) []byte {
+	defer p.room.enter(costs.memory)()
+	if costs.variant == "argon2i" {
+		return argon2.Key(password, salt, costs.time, costs.memory, costs.threads, uint32(size))
+	}
+	return argon2.IDKey(password, salt, costs.time, costs.memory, costs.threads, uint32(size))
+}
+
+// Verify reports whether a password is the one of a hash. It takes the same time for
+// no hash at all (""), as for users who do not exist or have no password. If the hash
+// is an old one, upgraded is the one to keep in its place.
+func (p *Passwords) Verify(ctx context.Context, caller Caller, userID, hash, password string) (ok bool, upgraded string, err error) {
+	password, possible := authenticator.Normalize(password)
+	if hash, imported := strings.CutPrefix(hash, importedPrefix); imported {
+		return p.verifyImported(ctx, caller, userID, hash, password)
+	}
+	release, err := p.queue.acquire(ctx, caller, 1)
+	if err != nil {
+		return false, "", err
+	}
+	defer release()
+	if hash == "" {
+		return false, "", p.dummy(ctx)
+	}
+	e, err := parse(hash)
+	if err != nil {
+		return false, "", fmt.Errorf("hash of a password: %w", err)
+	}
+	key, _, err := p.pepper(ctx, e.keyID, userID, password)
+	if err != nil {
+		return false, "", err
+	}
+	ok = p.matches(e, key) && possible
+	if _, newest, err := p.pepper(ctx, "", "", ""); ok && err == nil && (e.params != p.costs || e.keyID != newest) {
+		upgraded, err = p.hash(ctx, userID, password)
+		return ok, upgraded, err
+	}
+	return ok, "", nil
+}
+
+func (p *Passwords) matches(e *encoded, password []byte) bool {
+	return subtle.ConstantTimeCompare(e.hash, p.argon2(password, e.salt, e.params, len(e.hash))) == 1
+}
+
+// dummy takes as long as a hash does.
+func (p *Passwords) dummy(ctx context.Context) error {
+	_, err := p.hash(ctx, "", "dummy")
+	return err
+}
+
+// importedPrefix is what a hash begins with that another system made. The rest is
+// sealed, since no key is part of the hash.
+const importedPrefix = "$imported$"
+
+// column is what sealed hashes are bound to, beside the user's id.
+const column = "password"
+
+// Import returns what to keep of a hash of another system, until the first sign-in
+// replaces it: bcrypt with a cost of at most 13, or argon2id or argon2i with at most
+// 256 MiB and 10 passes.
+func (p *Passwords) Import(ctx context.Context, userID, hash string) (string, error) {
+	if err := CheckImport(hash); err != nil {
+		return "", err
+	}
+	sealed, err := p.vault.Seal(ctx, userID, column, []byte(hash))
+	if err != nil {
+		return "", fmt.Errorf("seal hash: %w", err)
+	}
+	return importedPrefix + base64.RawStdEncoding.EncodeToString(sealed), nil
+}
+
+// CheckImport returns an error for a hash that Import refuses.
+func CheckImport(hash string) error {
+	if strings.HasPrefix(hash, "$2") {
+		return checkBcrypt(hash)
+	}
+	e, err := parse(hash)
+	if err == nil && e.keyID != "" {
+		return errors.New("this hash was made with a key that is not here")
+	}
+	return err
+}
+
+// verifyImported has the queue for itself: such a hash may take much more memory. Then
+// it takes the time of one of ours, whether the password is right or not.
+func (p *Passwords) verifyImported(ctx context.Context, caller Caller, userID, hash, password string) (ok bool, upgraded string, err error) {
+	release, err := p.queue.acquire(ctx, caller, slots)
+	if err != nil {
+		return false, "", err
+	}
+	defer release()
+	sealed, err := base64.RawStdEncoding.DecodeString(hash)
+	if err != nil {
+		return false, "", fmt.Errorf("imported hash: %w", err)
+	}
+	opened, err := p.vault.Open(ctx, userID, column, sealed)
+	if err != nil {
+		return false, "", fmt.Errorf("open imported hash: %w", err)
+	}
+	if ok, err = p.matchesImported(string(opened), password); err != nil {
+		return false, "", fmt.Errorf("imported hash: %w", err)
+	}
+	if !ok || password == "" {
+		return false, "", p.dummy(ctx)
+	}
+	upgraded, err = p.hash(ctx, userID, password)
+	return err == nil, upgraded, err
+}
+
+// matchesImported compares with a hash of another system. Those that use bcrypt cut
+// long passwords; a password that would be cut is a wrong one.
+func (p *Passwords) matchesImported(hash, password string) (bool, error) {
+	if err := CheckImport(hash); err != nil {
+		return false, err
+	}
+	if strings.HasPrefix(hash, "$2") {
+		short := password[:min(len(password), maxBcrypt)]
+		err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(short))
+		return err == nil && len(short) == len(password), nil
+	}
+	e, err := parse(hash)
+	if err != nil {
+		return false, err
+	}
+	return p.matches(e, []byte(password)), nil
+}

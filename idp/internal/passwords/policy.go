@@ -1,0 +1,78 @@
+package passwords
+
+import (
+	"context"
+
+	"github.com/trustelem/zxcvbn"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+)
+
+// strengthOf is how much of a password is looked at for its strength, in characters:
+// the time that this takes grows faster than the length.
+const strengthOf = 40
+
+// Change is a new password that a user wants.
+type Change struct {
+	UserID   string
+	Password string
+	// Old are the hashes of the passwords that were, the current one first.
+	Old []string
+	// Due: the user has to set another password, so that the current one is refused
+	// whatever is remembered.
+	Due      bool
+	Personal authenticator.Personal
+}
+
+// Check returns the rules that a new password breaks. Those that cost nothing come
+// first, and alone if one of them is broken.
+func (p *Passwords) Check(ctx context.Context, caller Caller, a *authenticator.Authenticator, change Change) ([]authenticator.Failure, error) {
+	if failures := a.CheckPassword(change.Password, change.Personal); len(failures) > 0 {
+		return failures, nil
+	}
+	if required := a.Password.MinStrength; required > 0 {
+		release, err := p.queue.acquire(ctx, caller, 1)
+		if err != nil {
+			return nil, err
+		}
+		strength := Strength(change.Password, change.Personal)
+		release()
+		if strength < required {
+			return []authenticator.Failure{{Code: authenticator.TooWeak, Number: required}}, nil
+		}
+	}
+	remembered := a.Password.History
+	if change.Due {
+		remembered = max(remembered, 1)
+	}
+	for _, old := range change.Old[:min(remembered, len(change.Old))] {
+		if old == "" {
+			continue
+		}
+		used, _, err := p.Verify(ctx, caller, change.UserID, old, change.Password)
+		if err != nil {
+			return nil, err
+		}
+		if used {
+			return []authenticator.Failure{{Code: authenticator.UsedBefore, Number: remembered}}, nil
+		}
+	}
+	return nil, nil
+}
+
+// Strength estimates how hard a password is to guess, from 0 to 4.
+func Strength(password string, personal authenticator.Personal) int {
+	password, ok := authenticator.Normalize(password)
+	if !ok {
+		return 0
+	}
+	count := 0
+	for i := range password {
+		if count++; count > strengthOf {
+			password = password[:i]
+			break
+		}
+	}
+	words := append([]string{personal.Name, personal.Email}, personal.Sites...)
+	return zxcvbn.PasswordStrength(password, words).Score
+}

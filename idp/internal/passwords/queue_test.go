@@ -1,0 +1,211 @@
+package passwords
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+)
+
+func from(address string) Caller { return Caller{Address: netip.MustParseAddr(address)} }
+
+func device(name string) Caller {
+	return Caller{Device: name, Address: netip.MustParseAddr("192.0.2.1")}
+}
+
+// line is a queue with callers that wait in it, in a synctest bubble.
+type line struct {
+	*queue
+	t      *testing.T
+	mu     sync.Mutex
+	order  []string // who got slots
+	busy   []string // who was refused
+	leave  map[string]func()
+	cancel map[string]context.CancelFunc
+}
+
+func newLine(t *testing.T) *line {
+	return &line{queue: newQueue(), t: t, leave: make(map[string]func()), cancel: make(map[string]context.CancelFunc)}
+}
+
+// wait adds a caller, and returns when all that can happen has happened.
+func (l *line) wait(name string, caller Caller, weight int) {
+	ctx, cancel := context.WithCancel(l.t.Context())
+	l.cancel[name] = cancel
+	go func() {
+		release, err := l.acquire(ctx, caller, weight)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		switch {
+		case err == nil:
+			l.order = append(l.order, name)
+			l.leave[name] = release
+		case errors.Is(err, ErrBusy):
+			l.busy = append(l.busy, name)
+		}
+	}()
+	synctest.Wait()
+}
+
+// finish ends the work of a caller that has slots.
+func (l *line) finish(name string) {
+	l.mu.Lock()
+	release := l.leave[name]
+	delete(l.leave, name)
+	l.mu.Unlock()
+	if release == nil {
+		l.t.Fatalf("expected %s to have slots, seen none", name)
+	}
+	release()
+	synctest.Wait()
+}
+
+// drain finishes all, one after the other, in the order in which they got slots.
+func (l *line) drain() []string {
+	for i := 0; i < len(l.order); i++ {
+		if l.leave[l.order[i]] != nil {
+			l.finish(l.order[i])
+		}
+	}
+	return l.order
+}
+
+func (l *line) want(what string, seen []string, expected ...string) {
+	l.t.Helper()
+	if !slices.Equal(seen, expected) {
+		l.t.Errorf("%s: expected %q, seen %q", what, expected, seen)
+	}
+}
+
+func TestTwoRunAtOnceAndTheRestWaits(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l := newLine(t)
+		for _, name := range []string{"a", "b", "c", "d"} {
+			l.wait(name, from("192.0.2.1"), 1)
+		}
+		l.want("at first", l.order, "a", "b")
+		l.finish("b")
+		l.want("after one has finished", l.order, "a", "b", "c")
+		l.want("all", l.drain(), "a", "b", "c", "d")
+		if l.free != slots {
+			t.Errorf("expected %d free slots at the end, seen %d", slots, l.free)
+		}
+	})
+}
+
+func TestAddressBlocksTakeTurns(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l := newLine(t)
+		l.wait("x", from("203.0.113.1"), 1)
+		l.wait("y", from("203.0.113.1"), 1)
+		for i := range 3 {
+			l.wait(fmt.Sprintf("flood%d", i), from(fmt.Sprintf("192.0.2.%d", i)), 1) // one /24
+		}
+		l.wait("six1", from("2001:db8:0:1::1"), 1)
+		l.wait("six2", from("2001:db8:0:1:ffff::1"), 1) // the same /64
+		l.wait("mapped", from("::ffff:198.51.100.1"), 1)
+		l.wait("plain", from("198.51.100.200"), 1) // the same /24
+		l.want("all", l.drain(), "x", "y", "flood0", "six1", "mapped", "flood1", "six2", "plain", "flood2")
+	})
+}
+
+func TestDevicesHaveHalfOfTheSlots(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l := newLine(t)
+		l.wait("x", from("203.0.113.1"), 1)
+		l.wait("y", from("203.0.113.1"), 1)
+		for i := range 4 {
+			l.wait(fmt.Sprintf("other%d", i), from(fmt.Sprintf("192.0.%d.1", i)), 1)
+		}
+		l.wait("anna", device("anna"), 1)
+		l.wait("otto", device("otto"), 1)
+		l.want("all", l.drain(), "x", "y", "anna", "other0", "otto", "other1", "other2", "other3")
+	})
+}
+
+func TestWhoNeedsTheWholeQueueWaitsForIt(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l := newLine(t)
+		l.wait("small", from("192.0.2.1"), 1)
+		l.wait("whole", from("192.0.2.1"), slots)
+		l.wait("after", from("198.51.100.1"), 1)
+		l.want("one slot is free", l.order, "small")
+		l.finish("small")
+		l.want("both are free", l.order, "small", "whole")
+		l.want("all", l.drain(), "small", "whole", "after")
+	})
+}
+
+func TestAFullQueueRefusesTheFlood(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l := newLine(t)
+		for i := range slots + maxWaiting {
+			l.wait(fmt.Sprintf("flood%d", i), from("192.0.2.1"), 1)
+		}
+		l.want("before it is full", l.busy)
+		l.wait("one more", from("192.0.2.99"), 1)
+		l.want("one more of the flood", l.busy, "one more")
+		l.wait("anna", from("198.51.100.1"), 1)
+		last := fmt.Sprintf("flood%d", slots+maxWaiting-1)
+		l.want("somebody else", l.busy, "one more", last)
+		l.wait("otto", device("otto"), 1)
+		l.want("a device has a place of its own", l.busy, "one more", last)
+		l.finish("flood0")
+		l.finish("flood1")
+		l.finish("otto")
+		l.want("who got slots", l.order[slots:], "otto", "flood2", "anna")
+	})
+}
+
+func TestManyBlocksFillTheQueue(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l := newLine(t)
+		for i := range slots + maxWaiting {
+			l.wait(fmt.Sprint(i), from(fmt.Sprintf("10.0.%d.1", i)), 1)
+		}
+		l.wait("one more", from("192.0.2.1"), 1)
+		l.want("nobody gives way to the same number", l.busy, "one more")
+	})
+}
+
+func TestWhoGoesAwayLeavesNothingBehind(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		l := newLine(t)
+		l.wait("a", from("192.0.2.1"), slots)
+		l.wait("b", from("192.0.2.1"), 1)
+		l.wait("c", from("198.51.100.1"), 1)
+		l.cancel["b"]()
+		synctest.Wait()
+		l.finish("a")
+		l.want("all", l.drain(), "a", "c")
+		if l.free != slots {
+			t.Errorf("expected %d free slots, seen %d", slots, l.free)
+		}
+		for i, class := range l.classes {
+			if left := class.size + len(class.order) + len(class.groups); left != 0 {
+				t.Errorf("class %d: expected it to be empty, seen %d left", i, left)
+			}
+		}
+	})
+}
+
+func TestWhoGoesAwayAtTheLastMomentGivesTheSlotBack(t *testing.T) {
+	t.Parallel()
+	q := newQueue()
+	for range 2000 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		if release, err := q.acquire(ctx, from("192.0.2.1"), slots); err == nil {
+			release()
+		}
+	}
+	if q.free != slots {
+		t.Errorf("expected %d free slots, seen %d", slots, q.free)
+	}
+}

@@ -1,0 +1,239 @@
+package provider
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+)
+
+const (
+	// attemptTimeout is how long an application may take to end a session.
+	attemptTimeout = 5 * time.Second
+	// claimedFor is how long a node has for the deliveries that it has claimed.
+	claimedFor = time.Minute
+	// deliverEvery is how often a node looks for deliveries that are due.
+	deliverEvery = 5 * time.Second
+	// atOnce is how many deliveries a node attempts at the same time.
+	atOnce = 8
+
+	logoutTokenLifetime = 2 * time.Minute
+	logoutEvent         = "http://schemas.openid.net/event/backchannel-logout"
+)
+
+// Backchannel lets applications know of ended sessions: those in this Caddy by a
+// call, others by a logout token (OpenID Connect Back-Channel Logout 1.0). It
+// implements sso.Applications.
+type Backchannel struct {
+	*Clients
+	Issuer address.Origin
+	Store  store.Store
+	Keys   *Keys
+	HTTP   *http.Client // nil for NewBackchannelClient
+	Now    func() time.Time
+	Logger *slog.Logger
+	Count  func(endpoint, outcome string) // may be nil
+}
+
+var _ sso.Applications = (*Backchannel)(nil)
+
+// NewBackchannelClient returns the HTTP client of logout tokens. It follows no
+// redirects: a token is for the configured address alone.
+func NewBackchannelClient() *http.Client {
+	return &http.Client{
+		Timeout:       attemptTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Notify implements sso.Applications. Applications elsewhere are not waited for.
+func (b *Backchannel) Notify(ctx context.Context, deliveries []store.Delivery) {
+	ctx = context.WithoutCancel(ctx)
+	var here sync.WaitGroup
+	turns := make(chan struct{}, atOnce)
+	for _, d := range deliveries {
+		attempt := func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			b.attempt(ctx, d)
+		}
+		if b.isBuiltin(d.ClientID) {
+			here.Go(attempt)
+		} else {
+			go attempt()
+		}
+	}
+	here.Wait()
+}
+
+// Run attempts the deliveries that have not succeeded, on whatever node they
+// began, until ctx ends.
+func (b *Backchannel) Run(ctx context.Context) {
+	ticker := time.NewTicker(deliverEvery)
+	defer ticker.Stop()
+	for {
+		if err := b.Deliver(ctx); err != nil && ctx.Err() == nil {
+			b.Logger.LogAttrs(ctx, slog.LevelWarn, "the logouts that are due could not be loaded",
+				slog.String("event", "logout_deliveries_failed"), slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Deliver attempts the deliveries that are due now.
+func (b *Backchannel) Deliver(ctx context.Context) error {
+	var due []store.Delivery
+	now := b.Now()
+	err := b.Store.Update(ctx, func(tx store.Tx) (err error) {
+		due, err = tx.ClaimDeliveries(now, now.Add(claimedFor), 4*atOnce)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("claim logouts: %w", err)
+	}
+	var all sync.WaitGroup
+	turns := make(chan struct{}, atOnce)
+	for _, d := range due {
+		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			b.attempt(ctx, d)
+		})
+	}
+	all.Wait()
+	return nil
+}
+
+// attempt delivers one logout, and writes down what came of it.
+func (b *Backchannel) attempt(ctx context.Context, d store.Delivery) {
+	limited, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	err := b.send(limited, d)
+	if err == nil {
+		b.note("ok")
+		b.write(ctx, d, func(tx store.Tx) error { return tx.DeleteDelivery(d.ID) })
+		return
+	}
+	now := b.Now()
+	d.Attempts++
+	d.Next = now.Add(pause(d.Attempts))
+	over := !d.Next.Before(d.Expires)
+	level, outcome := slog.LevelWarn, "failed"
+	if over {
+		level, outcome = slog.LevelError, "given_up"
+	}
+	b.note(outcome)
+	b.Logger.LogAttrs(ctx, level, "an application could not be told of a logout",
+		slog.String("event", "backchannel_logout_"+outcome), slog.String("client_id", d.ClientID), slog.String("sub", d.UserID),
+		slog.Int("attempts", d.Attempts), slog.Any("error", err))
+	b.write(ctx, d, func(tx store.Tx) error {
+		if over {
+			return tx.DeleteDelivery(d.ID)
+		}
+		return tx.PutDelivery(d)
+	})
+}
+
+// pause is how long to wait after an attempt: 15 seconds, twice as long each time,
+// an hour at most.
+func pause(attempts int) time.Duration {
+	return min(15*time.Second<<min(attempts-1, 8), time.Hour)
+}
+
+func (b *Backchannel) write(ctx context.Context, d store.Delivery, change func(store.Tx) error) {
+	err := b.Store.Update(ctx, change)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		b.Logger.LogAttrs(ctx, slog.LevelWarn, "the outcome of a logout could not be kept; it is attempted again",
+			slog.String("event", "logout_delivery_not_kept"), slog.String("client_id", d.ClientID), slog.Any("error", err))
+	}
+}
+
+func (b *Backchannel) note(outcome string) {
+	if b.Count != nil {
+		b.Count("backchannel_logout", outcome)
+	}
+}
+
+func (b *Backchannel) send(ctx context.Context, d store.Delivery) error {
+	client := b.find(d.ClientID)
+	switch {
+	case client == nil:
+		return errors.New("the client is not known here")
+	case client.builtin != nil:
+		return endHere(ctx, client, d)
+	case client.BackchannelLogoutURI == "":
+		return nil // it has none any more
+	}
+	token, err := b.logoutToken(ctx, client, d)
+	if err != nil {
+		return err
+	}
+	body := strings.NewReader(url.Values{"logout_token": {token}}.Encode())
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, client.BackchannelLogoutURI, body)
+	if err != nil {
+		return fmt.Errorf("make a request: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	caller := b.HTTP
+	if caller == nil {
+		caller = NewBackchannelClient()
+	}
+	response, err := caller.Do(r)
+	if err != nil {
+		return fmt.Errorf("send a logout token: %w", err)
+	}
+	defer response.Body.Close()
+	_, _ = io.CopyN(io.Discard, response.Body, 64<<10) // so that the connection can be used again
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("the application answered with status %d", response.StatusCode)
+	}
+	return nil
+}
+
+// logoutToken makes a logout token (OpenID Connect Back-Channel Logout 2.4).
+func (b *Backchannel) logoutToken(ctx context.Context, client *party, d store.Delivery) (string, error) {
+	now := b.Now()
+	claims := map[string]any{
+		"iss": b.Issuer.String(), "aud": client.ID, "sub": d.UserID, "jti": rand.Text(),
+		"iat": now.Unix(), "exp": now.Add(logoutTokenLifetime).Unix(),
+		"events": map[string]any{logoutEvent: struct{}{}},
+	}
+	if d.SID != "" {
+		claims["sid"] = d.SID
+	}
+	return b.Keys.sign(ctx, client.alg(), "logout+jwt", claims)
+}
+
+// endHere calls all registrations of a client in this Caddy.
+func endHere(ctx context.Context, client *party, d store.Delivery) error {
+	var failed []error
+	for _, registered := range client.builtin {
+		if registered.Ended == nil {
+			continue
+		}
+		done := make(chan error, 1)
+		go func() { done <- registered.Ended(ctx, d.UserID, d.SID) }()
+		select {
+		case err := <-done:
+			failed = append(failed, err)
+		case <-ctx.Done():
+			failed = append(failed, ctx.Err())
+		}
+	}
+	return errors.Join(failed...)
+}

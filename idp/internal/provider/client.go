@@ -1,0 +1,125 @@
+package provider
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
+)
+
+// Client is an application that the configuration names.
+type Client struct {
+	ID   string
+	Name string // what users see; may be empty
+
+	// Secret authenticates the client at the token endpoint. A public client has
+	// none.
+	Secret string
+	Public bool
+
+	RedirectURIs           []string // compared byte for byte
+	PostLogoutRedirectURIs []string // likewise
+	BackchannelLogoutURI   string   // gets logout tokens; may be empty
+
+	// PKCEOptional: the client may send no code_challenge. It needs a secret.
+	PKCEOptional bool
+	// IDTokenAlg is RS256, the default, or ES256.
+	IDTokenAlg string
+	// Rotate: each refresh gives a new refresh token. Those of public clients
+	// always do.
+	Rotate bool
+	// ClientCredentials: the client may get tokens for itself.
+	ClientCredentials bool
+	// Scopes that the client may get; nil for all that there are. openid is always
+	// among them.
+	Scopes []string
+}
+
+// DisplayName returns what users see.
+func (c *Client) DisplayName() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return c.ID
+}
+
+func (c *Client) alg() string {
+	if c.IDTokenAlg == "" {
+		return rs256
+	}
+	return c.IDTokenAlg
+}
+
+func (c *Client) rotates() bool { return c.Public || c.Rotate }
+
+func (c *Client) hasScope(scope string) bool {
+	return scope == scopeOpenID || c.Scopes == nil || slices.Contains(c.Scopes, scope)
+}
+
+// hasSecret reports whether a secret is the client's, in a time that says nothing
+// about either.
+func (c *Client) hasSecret(secret string) bool {
+	own, given := sha256.Sum256([]byte(c.Secret)), sha256.Sum256([]byte(secret))
+	return subtle.ConstantTimeCompare(own[:], given[:]) == 1 && c.Secret != "" && !c.Public
+}
+
+// party is a client as the endpoints see it: one of the configuration, or one in
+// this Caddy.
+type party struct {
+	Client
+	builtin []*builtin.Client // empty for clients of the configuration
+}
+
+// allows reports whether an authorization response may go to an address. The
+// address is compared as it is: nothing in it is decoded or put in order.
+func (p *party) allows(redirectURI string) bool {
+	if redirectURI == "" {
+		return false
+	}
+	for _, c := range p.builtin {
+		if c.Allows != nil && c.Allows(redirectURI) {
+			return true
+		}
+	}
+	for _, registered := range p.RedirectURIs {
+		if registered == redirectURI || p.Public && sameButPort(registered, redirectURI) {
+			return true
+		}
+	}
+	return false
+}
+
+// allowsAfterLogout reports whether a browser may be sent to an address after a
+// logout.
+func (p *party) allowsAfterLogout(address string) bool {
+	if address == "" {
+		return false
+	}
+	for _, c := range p.builtin {
+		if c.AllowsAfterLogout != nil && c.AllowsAfterLogout(address) {
+			return true
+		}
+	}
+	return slices.Contains(p.PostLogoutRedirectURIs, address)
+}
+
+// sameButPort reports whether two addresses are of a program on the user's own
+// machine, which listens at whatever port is free (RFC 8252 section 7.3): the
+// registered one has no port, and the requested one has.
+func sameButPort(registered, requested string) bool {
+	for _, host := range [...]string{"http://127.0.0.1", "http://[::1]"} {
+		path, ok := strings.CutPrefix(registered, host)
+		if !ok || path != "" && path[0] != '/' {
+			continue
+		}
+		rest, ok := strings.CutPrefix(requested, host+":")
+		if !ok {
+			continue
+		}
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		return digits >= 1 && digits <= 5 && rest[0] != '0' && rest[digits:] == path
+	}
+	return false
+}

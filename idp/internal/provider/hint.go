@@ -1,0 +1,70 @@
+package provider
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+)
+
+// errBadHint is returned for an id_token_hint that is no ID token of ours.
+var errBadHint = errors.New("the id_token_hint is not an ID token of this provider")
+
+// hint is an ID token of ours that came back. It may have expired: it only says
+// who and which session are meant.
+type hint struct {
+	Issuer   string       `json:"iss"`
+	Subject  string       `json:"sub"`
+	SID      string       `json:"sid"`
+	Audience jwt.Audience `json:"aud"`
+}
+
+// readHint verifies an ID token that came back.
+func (p *Provider) readHint(ctx context.Context, text string) (*hint, error) {
+	if len(text) > maxHint {
+		return nil, errBadHint
+	}
+	token, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	if err != nil || len(token.Headers) != 1 {
+		return nil, errBadHint
+	}
+	// Access tokens and logout tokens have a type (RFC 9068 section 2.1).
+	if typ, ok := token.Headers[0].ExtraHeaders[jose.HeaderType]; ok && typ != "JWT" {
+		return nil, errBadHint
+	}
+	keys, err := p.Keys.public(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if key.KeyID != token.Headers[0].KeyID || key.Algorithm != token.Headers[0].Algorithm {
+			continue
+		}
+		h := new(hint)
+		if token.Claims(key.Key, h) != nil || h.Issuer != p.issuer || h.Subject == "" || len(h.Audience) != 1 {
+			return nil, errBadHint
+		}
+		return h, nil
+	}
+	return nil, errBadHint
+}
+
+// checkIDTokenHint reads the parameter of an authorization request: only its user
+// may answer.
+func (p *Provider) checkIDTokenHint(ctx context.Context, text string, client *party, r *request.Request) (*protocolError, error) {
+	h, err := p.readHint(ctx, text)
+	if errors.Is(err, errBadHint) || err == nil && h.Audience[0] != client.ID {
+		return invalidRequest("id_token_hint is not an ID token that the client got here"), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.Subject != "" && r.Subject != h.Subject {
+		return invalidRequest("id_token_hint and claims name two users"), nil
+	}
+	r.Subject = h.Subject
+	return nil, nil
+}

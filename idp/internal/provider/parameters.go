@@ -1,0 +1,70 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// maxParameters is the most bytes that the parameters of a request may have.
+const maxParameters = 32 << 10
+
+// parameters of a request, each there once (RFC 6749 section 3.1). A parameter
+// without a value is as if it were not there.
+type parameters map[string]string
+
+// doubledError is the name of a parameter that is there more than once.
+type doubledError string
+
+func (e doubledError) Error() string {
+	return fmt.Sprintf("the parameter %q is there twice", string(e))
+}
+
+// parse reads parameters in the form of application/x-www-form-urlencoded. With a
+// *doubledError the other parameters are returned as well.
+func parse(text string) (parameters, error) {
+	if len(text) > maxParameters {
+		return nil, errors.New("there are too many parameters")
+	}
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		return nil, errors.New("the parameters are not well formed")
+	}
+	p := make(parameters, len(values))
+	var doubled error
+	for name, all := range values {
+		if len(all) > 1 {
+			doubled = doubledError(name)
+			continue
+		}
+		if all[0] != "" {
+			p[name] = all[0]
+		}
+	}
+	return p, doubled
+}
+
+// isForm reports whether the body of a request is a form.
+func isForm(r *http.Request) bool {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && mediaType == "application/x-www-form-urlencoded"
+}
+
+// readForm reads the body of a request.
+func readForm(w http.ResponseWriter, r *http.Request) (string, error) {
+	if !isForm(r) {
+		return "", errors.New("the body must be application/x-www-form-urlencoded")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxParameters))
+	if err != nil {
+		return "", errors.New("the body cannot be read, or is too large")
+	}
+	return string(body), nil
+}
+
+// words splits a list with spaces (RFC 6749 appendix A.4).
+func words(list string) []string { return strings.Fields(list) }

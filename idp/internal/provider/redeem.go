@@ -1,0 +1,200 @@
+package provider
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// retryWindow is how long the second use of a code may be a client that has not
+// received the answer of the first.
+const retryWindow = 5 * time.Second
+
+// errTaken is returned if another request has used a code or a refresh token, or
+// has revoked the grant, since it was looked at.
+var errTaken = errors.New("the grant was used or revoked meanwhile")
+
+// wrongGrant is the one answer for codes and refresh tokens that are unknown, over,
+// used, or another client's.
+var wrongGrant = &protocolError{"invalid_grant", "the code or token is not valid, or not any more"}
+
+// redeem gives tokens for a code (RFC 6749 section 4.1.3). Only the transaction at
+// the end uses the code up: a request that fails changes nothing.
+func (p *Provider) redeem(r *http.Request, client *party, params parameters) (any, *protocolError, error) {
+	code := params["code"]
+	if code == "" {
+		return nil, invalidRequest("code is missing"), nil
+	}
+	u := &unit{now: p.Now(), client: client, presented: code}
+	err := p.Store.View(r.Context(), func(tx store.Tx) error {
+		grant, err := tx.GrantByCode(store.HashOf(code))
+		return u.loadFor(tx, client, grant, err)
+	})
+	if isWrongGrant(err) {
+		return nil, wrongGrant, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("load a grant: %w", err)
+	}
+	if !u.grant.CodeUsed.IsZero() {
+		return nil, wrongGrant, p.usedAgain(r.Context(), u, params["code_verifier"])
+	}
+	if !u.grant.Revoked.IsZero() || !u.now.Before(u.grant.CodeEnds) {
+		return nil, wrongGrant, nil
+	}
+	if u.data.hasOffline() {
+		u.refresh = rand.Text()
+	}
+	form := url.Values{
+		"grant_type": {"authorization_code"}, "client_id": {client.ID}, "code": {code},
+		"redirect_uri": {params["redirect_uri"]}, "code_verifier": {params["code_verifier"]},
+	}
+	return p.exchange(r, u, form, func(tx store.Tx) error { return commitRedeemed(tx, u) })
+}
+
+// loadFor fills a unit from what a code or refresh token has led to.
+func (u *unit) loadFor(tx store.Tx, client *party, grant *store.Grant, err error) error {
+	if err != nil {
+		return err
+	}
+	if grant.ClientID != client.ID {
+		return store.ErrNotFound
+	}
+	if err := u.load(grant); err != nil {
+		return err
+	}
+	u.user, err = activeUser(tx, grant.UserID)
+	return err
+}
+
+func isWrongGrant(err error) bool {
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, sso.ErrUserGone) || errors.Is(err, errTaken)
+}
+
+// exchange has the library check a request and make the tokens, and commits them.
+func (p *Provider) exchange(r *http.Request, u *unit, form url.Values, commit func(store.Tx) error) (any, *protocolError, error) {
+	inner, err := p.form(r, "/token", form)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer := p.run(u, inner)
+	if wrong, err := answer.refusal(); wrong != nil || err != nil {
+		return nil, wrong, err
+	}
+	if u.token == nil {
+		return nil, nil, errors.New("the library made no token")
+	}
+	err = p.Store.Update(r.Context(), commit)
+	if isWrongGrant(err) {
+		return nil, wrongGrant, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("keep tokens: %w", err)
+	}
+	return answer.document(), nil, nil
+}
+
+// commitRedeemed uses a code up and writes what it gave.
+func commitRedeemed(tx store.Tx, u *unit) error {
+	grant, err := tx.GrantByCode(store.HashOf(u.presented))
+	if err != nil {
+		return err
+	}
+	if !grant.CodeUsed.IsZero() || !grant.Revoked.IsZero() {
+		return errTaken
+	}
+	if _, err := activeUser(tx, grant.UserID); err != nil {
+		return err
+	}
+	grant.CodeUsed, grant.Expires = u.now, u.token.Expires
+	if u.refresh != "" {
+		grant.Refresh, grant.Expires = store.HashOf(u.refresh), u.now.Add(refreshLifetime)
+	}
+	if err := tx.PutGrant(*grant); err != nil {
+		return err
+	}
+	if err := tx.PutToken(*u.token); err != nil {
+		return err
+	}
+	return tx.AddSessionClient(grant.SID, grant.ClientID)
+}
+
+// usedAgain deals with a code that comes again, from its client: all that it gave
+// is revoked, unless the client repeats its request at once (RFC 6749 section
+// 4.1.2).
+func (p *Provider) usedAgain(ctx context.Context, u *unit, verifier string) error {
+	if u.now.Sub(u.grant.CodeUsed) <= retryWindow && u.isVerifiedBy(verifier) {
+		return nil
+	}
+	p.Logger.LogAttrs(ctx, slog.LevelWarn, "an authorization code was used again; what it gave is revoked",
+		slog.String("event", "code_reused"), slog.String("client_id", u.client.ID), slog.String("sub", u.grant.UserID))
+	p.count("token", "code_reused")
+	return p.revokeGrant(ctx, u.grant.ID)
+}
+
+func (u *unit) isVerifiedBy(verifier string) bool {
+	if u.data.Challenge == "" {
+		return verifier == ""
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:]) == u.data.Challenge
+}
+
+// revokeGrant revokes a grant and all that it gave.
+func (p *Provider) revokeGrant(ctx context.Context, id string) error {
+	err := p.Store.Update(ctx, func(tx store.Tx) error {
+		grant, err := tx.Grant(id)
+		if err != nil {
+			return err
+		}
+		return revoke(tx, grant, p.Now())
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("revoke a grant: %w", err)
+	}
+	return nil
+}
+
+func revoke(tx store.Tx, grant *store.Grant, now time.Time) error {
+	if grant.Revoked.IsZero() {
+		grant.Revoked = now
+		if err := tx.PutGrant(*grant); err != nil {
+			return err
+		}
+	}
+	return tx.RevokeTokens(grant.ID, now)
+}
+
+// revokeToken revokes an access token, or a refresh token with its grant.
+func revokeToken(tx store.Tx, clientID, secret string, now time.Time) error {
+	hash := store.HashOf(secret)
+	token, err := tx.Token(hash)
+	if err == nil {
+		if token.ClientID != clientID || !token.Revoked.IsZero() {
+			return nil
+		}
+		token.Revoked = now
+		return tx.PutToken(*token)
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	grant, err := tx.GrantByRefresh(hash)
+	if errors.Is(err, store.ErrNotFound) || err == nil && grant.ClientID != clientID {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return revoke(tx, grant, now)
+}

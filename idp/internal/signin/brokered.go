@@ -1,0 +1,163 @@
+package signin
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// unknownTime is when a user signed in at an external provider that does not say
+// when that was: so long ago that no max_age is content with it.
+var unknownTime = time.Unix(1, 0).UTC()
+
+// Link is an external account that may be joined with an account here, once the
+// user has signed in to that.
+type Link struct {
+	*broker.Pending
+	External string `json:"title"` // what pages call the external provider
+	Agreed   bool   `json:"agreed,omitempty"`
+}
+
+// Brokered is what goes on with sign-ins at external providers.
+type Brokered struct{ *SignIn }
+
+var _ broker.SignIn = Brokered{}
+
+// Continue implements broker.SignIn.
+func (s Brokered) Continue(w http.ResponseWriter, r *http.Request, requestID string, answer *broker.Answer) {
+	v, err := s.open(w, r, requestID)
+	if err != nil {
+		s.respondOver(w, r, err)
+		return
+	}
+	v.goOnAs(answer)
+}
+
+// Begin implements broker.SignIn.
+func (s Brokered) Begin(w http.ResponseWriter, r *http.Request, q *request.Request, answer *broker.Answer) {
+	if err := s.Requests.Begin(w, r, q); err != nil {
+		s.SignIn.Fail(w, r, err)
+		return
+	}
+	v, err := s.open(w, r, q.ID)
+	if err != nil {
+		s.respondOver(w, r, err)
+		return
+	}
+	v.goOnAs(answer)
+}
+
+// goOnAs goes on with what an external provider says.
+func (v *visit) goOnAs(answer *broker.Answer) {
+	switch answer.Outcome {
+	case broker.Linked, broker.Created:
+		v.changed(func(tx store.Tx, state *State) error { return v.proveExternal(tx, state, answer) }, v.proceed)
+	case broker.LinkNeeded:
+		v.changed(func(_ store.Tx, state *State) error {
+			*state = State{Other: true, Link: &Link{Pending: answer.Pending, External: answer.Title}}
+			return nil
+		}, v.proceed)
+	default:
+		v.Count(outcomeFailed, "external")
+		v.log("sign_in_failed", "sign-in failed", slog.String("factor", "external"), slog.String("external", answer.Assertion.External), slog.String("reason", "no_account"))
+		page := pages.NoAccount(answer.Title)
+		page.Link, page.LinkKey = v.path("name"), "button.not_you"
+		v.Pages.Render(v.w, v.r, http.StatusForbidden, page)
+	}
+}
+
+// proveExternal notes what an external provider has proven. The time is theirs.
+func (v *visit) proveExternal(tx store.Tx, state *State, answer *broker.Answer) error {
+	a := answer.Assertion
+	user, err := tx.User(answer.User.ID)
+	if err != nil {
+		return err
+	}
+	at := a.AuthTime
+	if at.IsZero() {
+		at = unknownTime
+	}
+	*state = State{MayEnrol: state.MayEnrol, External: a.External, ExternalExpires: a.SessionEnds}
+	state.prove(user.ID, at, amrExternal)
+	if a.MFA() {
+		state.prove(user.ID, at, proofExternalMFA)
+	}
+	return v.succeed(tx, state, &judgement{user: user}, Attempt{User: user, Kind: AttemptPassword, Address: v.Address(v.r)})
+}
+
+// showLink says that the user has an account here.
+func (v *visit) showLink(facts, decision) {
+	link := v.state.Link
+	v.render(&pages.LinkAccount{Common: v.common(), Action: v.path("link"), External: link.External, User: link.Email})
+}
+
+// takeLink takes whether the accounts are to be joined.
+func (v *visit) takeLink() {
+	v.changed(func(_ store.Tx, state *State) error {
+		if state.Link != nil && v.field(pages.FieldChoice) == "continue" {
+			state.Link.Agreed = true
+		} else {
+			state.Link = nil
+		}
+		return nil
+	}, v.proceed)
+}
+
+// link joins the accounts after the sign-in. Signing in goes on if that fails.
+func (v *visit) link(f facts, d decision) {
+	link := v.state.Link
+	if link == nil || !link.Agreed || !d.active || v.state.External != "" {
+		return
+	}
+	err := v.Externals.Link(v.r.Context(), link.Pending, f.user.ID)
+	if err != nil {
+		v.Logger.LogAttrs(v.r.Context(), slog.LevelWarn, "could not link an external account",
+			slog.String("event", "link_failed"), slog.String("external", link.Identity.External), v.who(f.user, ""), slog.Any("error", err))
+		return
+	}
+	v.log("linked", "an external account was linked", slog.String("external", link.Identity.External), v.who(f.user, ""))
+}
+
+// Current implements broker.SignIn.
+func (s Brokered) Current(r *http.Request) (*store.User, error) {
+	_, user, err := s.Sessions.Current(r)
+	return user, err
+}
+
+// Ask implements broker.SignIn.
+func (s Brokered) Ask(w http.ResponseWriter, r *http.Request, offer *broker.Offer) {
+	s.Pages.Render(w, r, http.StatusOK, &pages.Chooser{
+		Common: pages.Common{Hidden: map[string]string{pages.FieldToken: offer.Token}},
+		Action: offer.Action, User: offer.Name, External: offer.Title,
+	})
+}
+
+// Fail implements broker.SignIn.
+func (s Brokered) Fail(w http.ResponseWriter, r *http.Request, requestID string, failure *broker.Failure) {
+	if failure.Kind == broker.Unavailable {
+		s.SignIn.Fail(w, r, errors.Join(store.ErrUnavailable, failure.Err))
+		return
+	}
+	page := pages.ExternalFailed(string(failure.Kind))
+	if requestID != "" {
+		page.Link, page.LinkKey = pathOf(requestID, "name"), "button.retry"
+	}
+	s.Pages.Render(w, r, failure.Status(), page)
+}
+
+// Post implements broker.SignIn.
+func (s Brokered) Post(w http.ResponseWriter, r *http.Request, action string, fields map[string]string) {
+	target, err := url.Parse(action)
+	if err != nil {
+		s.SignIn.Fail(w, r, errors.New("the address of an external provider cannot be read"))
+		return
+	}
+	s.Pages.Render(w, r, http.StatusOK, &pages.FormPost{Action: action, Origin: target.Scheme + "://" + target.Host, Fields: fields})
+}

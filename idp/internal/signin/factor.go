@@ -1,0 +1,90 @@
+package signin
+
+import (
+	"slices"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// showFactor asks for the second factor, where the rest is proven: after a
+// password whose user has a passkey, and in a step up.
+func (v *visit) showFactor(f facts, recovery bool) {
+	page := &pages.Factor{
+		Common: v.common(pages.FieldCode, pages.FieldRecovery), Action: v.path("factor"), User: f.user.Name,
+		Code: f.hasCode() && !recovery, Recovery: recovery, OtherURL: v.path("name"),
+		Remember: f.policy.Remember > 0 && !f.mustBeFresh(),
+	}
+	if !recovery {
+		page.RecoveryURL = v.path("recovery")
+	}
+	if slices.Contains(f.has, store.Passkey) && !recovery {
+		var err error
+		if page.Passkey, err = v.askPasskey(f.user, false); err != nil {
+			v.Fail(v.w, v.r, err)
+			return
+		}
+	}
+	v.render(page)
+}
+
+// takeFactor judges a code or a recovery code of the user who has proven the rest.
+func (v *visit) takeFactor() { v.takeSecond(v.typed(), "") }
+
+// takeSecond judges what was typed. page is where the user tries again.
+func (v *visit) takeSecond(in typed, page string) {
+	came := v.Now()
+	j := judgement{typed: in}
+	err := v.change(func(tx store.Tx, state *State) error { return v.judgeFactor(tx, state, &j) })
+	v.waitForSlot(v.r.Context(), came)
+	if err != nil {
+		v.respondOver(v.w, v.r, err)
+		return
+	}
+	v.report(&j)
+	switch {
+	case j.reason == "":
+		v.proceed()
+	case j.isRecovery:
+		v.goTo("recovery")
+	default:
+		v.goTo(page)
+	}
+}
+
+func (v *visit) judgeFactor(tx store.Tx, state *State, j *judgement) error {
+	*j = judgement{typed: j.typed}
+	f, err := v.facts(tx, *state)
+	if err != nil {
+		return err
+	}
+	if next(f).step != stepFactor {
+		j.reason = reasonStep // a page that is not due any more
+		return nil
+	}
+	j.user = f.user
+	attempt := Attempt{User: f.user, Kind: AttemptCode, Device: f.device.id, Address: v.Address(v.r)}
+	code, verify := j.code, v.Factors.VerifyCode
+	field, problem := pages.FieldCode, "code.wrong"
+	if j.isRecovery {
+		attempt.Kind, code, verify = AttemptRecovery, j.recovery, v.verifyRecovery
+		field, problem = pages.FieldRecovery, "code.expired"
+	}
+	err = v.weighAnswer(tx, j, &attempt, func() (*factors.Proof, error) {
+		return verify(v.r.Context(), tx, v.ceremony(f.user), code)
+	})
+	if err != nil {
+		return err
+	}
+	if j.reason == "" {
+		return v.succeed(tx, state, j, attempt)
+	}
+	j.kind = attempt.Kind
+	state.problem(field, problem)
+	if j.reason == reasonLocked {
+		return nil
+	}
+	j.locked, err = v.Lockout.Failed(tx, attempt)
+	return err
+}

@@ -1,0 +1,138 @@
+package signin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// Mailed is a code that was sent by mail, before a first factor is enrolled.
+type Mailed struct {
+	Code   []byte    `json:"code,omitempty"` // a keyed hash of it
+	Sent   time.Time `json:"sent,omitzero"`
+	Tries  int       `json:"tries,omitempty"`
+	Passed bool      `json:"passed,omitempty"`
+}
+
+const (
+	mailedLasts = 30 * time.Minute
+	// maxTries is how often a mailed code may be typed wrong.
+	maxTries = 5
+)
+
+// isOpen reports whether a code was sent that may still be typed.
+func (m Mailed) isOpen(now time.Time) bool {
+	return len(m.Code) > 0 && m.Tries < maxTries && now.Sub(m.Sent) < mailedLasts
+}
+
+// showMailed asks for the code, and sends it first if that was not done.
+func (v *visit) showMailed(f facts) {
+	page := &pages.MailedCode{Common: v.common(pages.FieldCode), Action: v.path("mailed"), Valid: mailedLasts}
+	if !v.Notices.CanMail(f.user) {
+		page.NoMail = true
+		v.render(page)
+		return
+	}
+	if !v.state.Enrol.isOpen(f.now) {
+		if err := v.sendCode(f.user); err != nil {
+			v.respondOver(v.w, v.r, err)
+			return
+		}
+	}
+	page.Email, page.ResendURL = mask(f.user.Email), v.path("mail-again")
+	v.render(page)
+}
+
+// sendCode sends a code, in the place of one before. How many mails a user gets is
+// not decided here.
+func (v *visit) sendCode(user *store.User) error {
+	code, err := newCode()
+	if err != nil {
+		return err
+	}
+	hash, err := v.mailedHash(v.r.Context(), user, code)
+	if err != nil {
+		return err
+	}
+	err = v.change(func(_ store.Tx, state *State) error {
+		state.Enrol.Mailed = Mailed{Code: hash, Sent: v.Now()}
+		return nil
+	})
+	if err == nil {
+		v.Notices.EnrolmentCode(v.r.Context(), user, code)
+	}
+	return err
+}
+
+func (v *visit) mailedHash(ctx context.Context, user *store.User, code string) ([]byte, error) {
+	return v.Keyed(ctx, "mailed codes", v.request.ID+" "+user.ID+" "+code)
+}
+
+// takeAgain sends another code.
+func (v *visit) takeAgain() {
+	v.changed(func(_ store.Tx, state *State) error {
+		state.Enrol.Mailed = Mailed{}
+		state.problem("", "")
+		return nil
+	}, v.proceed)
+}
+
+// takeMailed compares the code.
+func (v *visit) takeMailed() {
+	code := strings.Map(digit, v.field(pages.FieldCode))
+	v.changed(func(tx store.Tx, state *State) error {
+		f, err := v.facts(tx, *state)
+		if err != nil {
+			return err
+		}
+		if d := next(f); d.step != stepEnrol || enrolNext(f, d) != enrolMail {
+			return nil
+		}
+		hash, err := v.mailedHash(v.r.Context(), f.user, code)
+		if err != nil {
+			return err
+		}
+		m := &state.Enrol.Mailed
+		if m.isOpen(f.now) && subtle.ConstantTimeCompare(hash, m.Code) == 1 {
+			*m = Mailed{Passed: true}
+			state.problem("", "")
+			return nil
+		}
+		m.Tries++
+		state.problem(pages.FieldCode, pages.ProblemMailedCode)
+		_, err = v.Lockout.Failed(tx, Attempt{User: f.user, Kind: AttemptCode, Device: f.device.id, Address: v.Address(v.r)})
+		return err
+	}, v.proceed)
+}
+
+func digit(c rune) rune {
+	if c < '0' || c > '9' {
+		return -1
+	}
+	return c
+}
+
+// newCode returns eight random digits.
+func newCode() (string, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(100_000_000))
+	if err != nil {
+		return "", fmt.Errorf("make a code: %w", err)
+	}
+	return fmt.Sprintf("%08d", n), nil
+}
+
+// mask returns an address that its owner recognizes.
+func mask(email string) string {
+	local, domain, ok := strings.Cut(email, "@")
+	if !ok || local == "" {
+		return ""
+	}
+	return string([]rune(local)[:1]) + "…@" + domain
+}
