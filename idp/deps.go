@@ -4,5 +4,4 @@ package oidcidp
 
 import (
 	_ "github.com/crewjam/saml"
-	_ "github.com/wneessen/go-mail"
 )

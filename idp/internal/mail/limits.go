@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/lockout"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -20,42 +22,12 @@ const (
 // What is refused is refused silently: the page says the same. It belongs into the
 // transaction that makes the link of the mail.
 func Allow(tx store.Counters, now time.Time, userID string, client netip.Addr) (bool, error) {
-	block, err := count(tx, now, "mail/block/"+Block(client), perBlock)
-	if err != nil || !block || userID == "" {
-		return block && userID != "", err
+	room, err := lockout.Use(tx, "mail/block/"+block(client), perBlock, window, now)
+	if err != nil || !room || userID == "" {
+		return room && userID != "", err
 	}
-	return count(tx, now, "mail/account/"+userID, perAccount)
+	return lockout.Use(tx, "mail/account/"+userID, perAccount, window, now)
 }
 
-// count adds one to a counter, whose window begins with its first mail, and
-// reports whether there was room.
-func count(tx store.Counters, now time.Time, key string, most int) (bool, error) {
-	c, err := tx.Counter(key)
-	if err != nil {
-		return false, err
-	}
-	c.Key, c.Updated = key, now
-	if !now.Before(c.Until) {
-		c.Failures, c.Until = 0, now.Add(window)
-	}
-	if c.Failures >= most {
-		return false, nil
-	}
-	c.Failures++
-	return true, tx.PutCounter(c)
-}
-
-// Block names the block of addresses that a client belongs to: a /24 of IPv4, a
-// /64 of IPv6.
-func Block(client netip.Addr) string {
-	client = client.Unmap().WithZone("")
-	bits := 64
-	if client.Is4() {
-		bits = 24
-	}
-	prefix, err := client.Prefix(bits)
-	if err != nil {
-		return "unknown"
-	}
-	return prefix.String()
-}
+// block names the block of addresses that a client belongs to.
+func block(client netip.Addr) string { return passwords.Block(client).String() }
