@@ -107,7 +107,7 @@ func TestPagesEscapeWhatTheyShow(t *testing.T) {
 	t.Parallel()
 	const hostile = `"><script>alert(1)</script>`
 	p := read(t, Options{Name: hostile, Contact: hostile})
-	hidden := Common{App: hostile, Hidden: map[string]string{hostile: hostile}, Problems: []Problem{{hostile, Text{"failure.too_short", map[string]string{"number": hostile}}}}}
+	hidden := Common{App: hostile, Hidden: map[string]string{hostile: hostile}, Problems: []Problem{{hostile, Text{"failure.min_length", map[string]string{"min": hostile}}}}}
 	for _, page := range []Page{
 		&UserName{Common: hidden, Action: "javascript:alert(1)", Value: hostile, Externals: []External{{hostile, hostile}}, Passkey: &Passkey{Options: []byte(hostile), Action: hostile}},
 		&Password{Common: hidden, User: hostile, OtherURL: "javascript:alert(1)", ResetURL: hostile, Code: true},

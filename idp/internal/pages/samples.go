@@ -3,8 +3,6 @@ package pages
 import (
 	"encoding/json"
 	"time"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
 )
 
 // Samples are pages with nothing and with everything in them, as all templates
@@ -18,10 +16,7 @@ func Samples() []Page {
 		c.Notice = Text{Key: "notice.saved"}
 		return c
 	}
-	rules := PasswordRules(authenticator.PasswordRules{
-		MinLength: 12, MaxLength: 128, MinStrength: 3, History: 5,
-		Require: []authenticator.Kind{authenticator.Lower, authenticator.Upper, authenticator.Digit, authenticator.Symbol},
-	})
+	rules := []Text{{"rule.min_length", map[string]string{"min": "12"}}, {Key: "rule.names"}}
 	const uri = "otpauth://totp/Example:alice?secret=JBSWY3DPEHPK3PXP&issuer=Example"
 	day := time.Date(2026, 5, 4, 12, 30, 0, 0, time.UTC)
 	all := []Page{
