@@ -1,0 +1,99 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// maxSAML is the size of a SAML response with what is around it in the form.
+const maxSAML = 512 << 10
+
+// routes are the addresses of the site. There are no others.
+func (s *Server) routes() []route {
+	all := []route{
+		{path: "/signin/", methods: anyMethod, maxBody: 128 << 10, serve: s.SignIn.ServeHTTP},
+		{path: "/external/", methods: getOrPost, serve: s.serveExternal},
+		{path: "/saml/", methods: getOrPost, maxBody: maxSAML, serve: s.serveExternal},
+		{path: "/assets/", methods: get, serve: s.shown.ServeAsset},
+	}
+	for _, path := range provider.Paths() {
+		all = append(all, route{path: path, methods: anyMethod, serve: s.Provider.ServeHTTP})
+	}
+	return all
+}
+
+func (s *Server) serveExternal(w http.ResponseWriter, r *http.Request) {
+	if !s.Broker.ServeHTTP(w, r) {
+		s.missing(w, r)
+	}
+}
+
+func (s *Server) missing(w http.ResponseWriter, r *http.Request) {
+	s.shown.Render(w, r, http.StatusNotFound, pages.NotFound())
+}
+
+func (s *Server) wrongMethod(w http.ResponseWriter, r *http.Request) {
+	s.shown.Render(w, r, http.StatusMethodNotAllowed, pages.WrongMethod())
+}
+
+// retryAfter is when a browser may try again after a failure of ours.
+const retryAfter = 5 * time.Second
+
+// fail answers a request that failed for a reason of ours. A database that does
+// not answer is not the user's mistake.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, page, event := http.StatusInternalServerError, pages.Failed(), "request_failed"
+	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		status, page, event = http.StatusServiceUnavailable, pages.Unavailable(retryAfter), "unavailable"
+	}
+	if r.Context().Err() == nil {
+		s.Logger.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("event", event), slog.Any("error", err))
+	}
+	s.shown.Render(w, r, status, page)
+}
+
+// peer returns the address at the other end of a request's connection.
+func peer(r *http.Request) netip.Addr {
+	at, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return at.Addr()
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+const (
+	sweepEvery = 5 * time.Minute
+	sweepLimit = 1000
+)
+
+// sweep removes what has expired, now and then.
+func (s *Server) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := s.Now()
+		err := s.Store.Update(ctx, func(tx store.Tx) error { return tx.Sweep(now, sweepLimit) })
+		if err != nil && ctx.Err() == nil {
+			s.Logger.LogAttrs(ctx, slog.LevelWarn, "could not remove what has expired", slog.String("event", "sweep_failed"), slog.Any("error", err))
+		}
+	}
+}

@@ -1,0 +1,268 @@
+// Package server puts the parts together: one Server is an identity provider that
+// runs, whatever serves its HTTP requests. It has the addresses of the site, and
+// what one part knows of another; it has no rule of its own.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/signin"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+)
+
+// Options are the configuration, and what the program around gives.
+type Options struct {
+	Issuer address.Origin
+	// Name is what users know the site by. Default: the issuer's host.
+	Name    string
+	Contact string // whom users ask for help; may be empty
+	Pages   string // a folder of templates and texts; may be empty
+	Logo    string // an image file; may be empty
+
+	Database database.Options
+	// Storage is shared by all nodes. The keys of the vault are in it.
+	Storage        clusterstore.Storage
+	Authenticators authenticator.Set
+	// Clients outlive a configuration: sites in this Caddy register with them before
+	// the server opens.
+	Clients *provider.Clients
+	// Passwords bounds the hashes of the whole process. It may be nil.
+	Passwords *passwords.Passwords
+	Externals []broker.Config
+	// InitiateURL returns where an application begins a login when another site asks
+	// for one; empty if it has no such address. It may be nil.
+	InitiateURL func(clientID string) string
+	// PasskeyRPID is a parent domain of the issuer's host for passkeys; may be empty.
+	PasskeyRPID string
+	// Expand resolves placeholders, such as {env.SECRET}. It may be nil.
+	Expand func(text string) (string, error)
+
+	// Address returns the address of a request's client. Default: of its connection.
+	Address func(*http.Request) netip.Addr
+	// Metrics may be nil.
+	Metrics Metrics
+	Logger  *slog.Logger
+	// Now is the time. Default: the system's.
+	Now func() time.Time
+	// Sleep waits, or until the context ends. Default: by the system's time.
+	Sleep func(context.Context, time.Duration)
+}
+
+// Metrics are counted.
+type Metrics interface {
+	// SignIn counts what came of a sign-in, and by which factor.
+	SignIn(outcome, factor string)
+	// Endpoint counts what came of a request of the protocol.
+	Endpoint(endpoint, outcome string)
+	// External counts what came of a login at an external provider.
+	External(external, outcome string)
+}
+
+type noMetrics struct{}
+
+func (noMetrics) SignIn(string, string)   {}
+func (noMetrics) Endpoint(string, string) {}
+func (noMetrics) External(string, string) {}
+
+// Server is an identity provider that runs. Its parts are for operators' commands.
+type Server struct {
+	Options
+	Store       *database.DB
+	Vault       *vault.Keys
+	Accounts    *accounts.Accounts
+	Sessions    *sso.Manager
+	Keys        *provider.Keys
+	Provider    *provider.Provider
+	Backchannel *provider.Backchannel
+	Factors     *factors.Set
+	Broker      *broker.Broker
+	SignIn      *signin.SignIn
+
+	cookies request.Cookies
+	shown   *pages.Pages
+	handler http.Handler
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+}
+
+// Open opens the database and returns a Server. An error that is
+// store.ErrUnavailable may go away.
+func Open(ctx context.Context, o Options) (*Server, error) {
+	o.setDefaults()
+	s := &Server{Options: o, cookies: request.Cookies{Insecure: o.Issuer.Scheme == "http"}}
+	var err error
+	o.Database.Logger = o.Logger
+	if s.Store, err = database.Open(ctx, o.Database); err != nil {
+		return nil, err
+	}
+	if err := s.assemble(); err != nil {
+		return nil, errors.Join(err, s.Store.Close())
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.work.Go(func() { s.Backchannel.Run(background) })
+	s.work.Go(func() { s.sweep(background) })
+	return s, nil
+}
+
+func (o *Options) setDefaults() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = noMetrics{}
+	}
+	if o.Address == nil {
+		o.Address = peer
+	}
+	if o.Name == "" {
+		o.Name = o.Issuer.Host
+	}
+	if o.InitiateURL == nil {
+		o.InitiateURL = func(string) string { return "" }
+	}
+	if o.Expand == nil {
+		o.Expand = func(text string) (string, error) { return text, nil }
+	}
+}
+
+// assemble makes the parts. Each gets what it needs of the others.
+func (s *Server) assemble() error {
+	for _, part := range []struct {
+		name string
+		make func() error
+	}{
+		{"pages", s.makePages}, {"accounts", s.makeAccounts}, {"factors", s.makeFactors}, {"provider", s.makeProvider},
+		{"sign-in", s.makeSignIn}, {"external providers", s.makeBroker},
+	} {
+		if err := part.make(); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	s.handler = newRouter(s.routes(), s.missing, s.wrongMethod)
+	return nil
+}
+
+func (s *Server) makePages() (err error) {
+	s.shown, err = pages.New(pages.Options{
+		Issuer: s.Issuer.String(), Name: s.Name, Contact: s.Contact, Folder: s.Pages, Logo: s.Logo, Logger: s.Logger,
+		Icons: icons(s.Externals),
+	})
+	return err
+}
+
+func icons(configs []broker.Config) map[string]string {
+	files := make(map[string]string)
+	for _, c := range configs {
+		if c.Icon != "" {
+			files[c.ID] = c.Icon
+		}
+	}
+	return files
+}
+
+func (s *Server) makeAccounts() error {
+	s.Vault = vault.New(s.Storage, s.Now)
+	if s.Passwords == nil {
+		s.Passwords = passwords.New(s.Vault)
+	}
+	s.Accounts = accounts.New(accounts.Options{
+		Store: s.Store, Vault: s.Vault, Passwords: s.Passwords, Authenticators: s.Authenticators,
+		Sites: []string{s.Issuer.Host, s.Name}, Now: s.Now,
+	})
+	return nil
+}
+
+func (s *Server) makeFactors() error {
+	issuer, err := url.Parse(s.Issuer.String())
+	if err != nil {
+		return err
+	}
+	s.Factors, err = factors.New(factors.Options{Vault: s.Vault, Now: s.Now, Issuer: issuer, Name: s.Name, PasskeyRPID: s.PasskeyRPID})
+	return err
+}
+
+func (s *Server) makeProvider() (err error) {
+	s.Keys = provider.NewKeys(s.Store, s.Vault, s.Now)
+	s.Backchannel = &provider.Backchannel{
+		Clients: s.Clients, Issuer: s.Issuer, Store: s.Store, Keys: s.Keys, Now: s.Now, Logger: s.Logger, Count: s.Metrics.Endpoint,
+	}
+	s.Sessions = sso.New(sso.Options{
+		Store: s.Store, Cookies: s.cookies, Applications: s.Backchannel, Limits: s.limits, Now: s.Now, Logger: s.Logger,
+		Address: func(r *http.Request) string { return s.Address(r).String() },
+	})
+	s.Provider, err = provider.New(provider.Options{
+		Issuer: s.Issuer, Store: s.Store, Keys: s.Keys, Clients: s.Clients, Sessions: s.Sessions, Pages: providerPages{s.shown},
+		Begin: func(w http.ResponseWriter, r *http.Request, q *request.Request) { s.SignIn.Begin(w, r, q) },
+		Now:   s.Now, Logger: s.Logger, Count: s.Metrics.Endpoint,
+	})
+	return err
+}
+
+func (s *Server) limits(user *store.User) sso.Limits {
+	session := s.Accounts.Authenticator(user).Session
+	return sso.Limits{Lifetime: session.Lifetime, Idle: session.IdleTimeout}
+}
+
+func (s *Server) makeSignIn() error {
+	s.SignIn = signin.New(signin.Options{
+		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Requests: request.NewKeeper(s.Store, s.cookies, s.Now),
+		Sessions: s.Sessions, Pages: s.shown, Accounts: rules{s}, Passwords: hashes{s}, Lockout: locks{s}, Factors: s.Factors,
+		Notices: notices{s}, Keyed: s.Vault.Keyed, Home: s.InitiateURL, Address: s.Address, Fail: s.fail,
+		Count: s.Metrics.SignIn, Logger: s.Logger, Now: s.Now, Sleep: s.Sleep,
+	})
+	s.SignIn.Handle(provider.Kind, s.Provider)
+	return nil
+}
+
+func (s *Server) makeBroker() (err error) {
+	s.Broker, err = broker.New(s.Externals, broker.Options{
+		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Expand: s.Expand, Accounts: brokerAccounts{s},
+		SignIn: signin.Brokered{SignIn: s.SignIn}, Vault: s.Vault, InitiateURL: s.InitiateURL, Count: s.Metrics.External,
+		Logger: s.Logger, Now: s.Now,
+	})
+	if err != nil {
+		return err
+	}
+	s.SignIn.Externals = s.Broker
+	s.SignIn.Handle(broker.KindInitiate, s.Broker.Initiator())
+	return nil
+}
+
+// ServeHTTP answers every request of the issuer's site.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Close ends what runs in the background, and closes the database.
+func (s *Server) Close() error {
+	s.stop()
+	s.work.Wait()
+	s.Broker.Close()
+	return s.Store.Close()
+}
