@@ -255,19 +255,3 @@ func requestable(requested map[string]*requestedClaim, client *party) (names []s
 	}
 	return names
 }
-
-// targetOf returns the origin, or the scheme, of the redirect URI in the Data of a
-// request.
-func targetOf(data []byte) string {
-	var a authorization
-	if json.Unmarshal(data, &a) != nil {
-		return ""
-	}
-	if origin, ok := originOf(a.RedirectURI); ok {
-		return origin.String()
-	}
-	if scheme, _, ok := strings.Cut(a.RedirectURI, ":"); ok {
-		return scheme + ":"
-	}
-	return ""
-}
