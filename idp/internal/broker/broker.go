@@ -147,8 +147,8 @@ func (b *Broker) newExternal(c *Config) (*external, error) {
 		e.kind, err = b.newOIDC(e)
 	case c.OAuth2 != nil:
 		e.kind, err = b.newOAuth2(e)
-	default:
-		err = errors.New("saml comes with the next commit")
+	case c.SAML != nil:
+		e.kind, err = b.newSAML(e)
 	}
 	return e, err
 }
@@ -246,6 +246,9 @@ func (b *Broker) ServeHTTP(w http.ResponseWriter, r *http.Request) bool {
 	if kind, ok := e.kind.(returning); ok && parts[1] == "external" && parts[3] == "callback" {
 		b.serveCallback(w, r, e, kind)
 		return true
+	}
+	if kind, ok := e.kind.(*samlProvider); ok && parts[1] == "saml" {
+		return kind.serve(w, r, parts[3])
 	}
 	return false
 }

@@ -92,7 +92,7 @@ const (
 	sweepLimit = 5000
 )
 
-// sweep removes what has expired, now and then.
+// sweep removes what has expired, at intervals.
 func (s *Server) sweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()

@@ -1,8 +1,0 @@
-//go:build deps
-
-package oidcidp
-
-import (
-	_ "github.com/crewjam/saml"
-	_ "github.com/wneessen/go-mail"
-)

@@ -1,0 +1,521 @@
+package broker
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/crewjam/saml"
+	"github.com/crewjam/saml/testsaml"
+	"github.com/crewjam/saml/xmlenc"
+	dsig "github.com/russellhaering/goxmldsig"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+)
+
+func TestASAMLProviderSignsAUserIn(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		sign string // the option
+		lie  samlLie
+	}{
+		"A signed response":                              {SignResponse, samlLie{sign: SignResponse}},
+		"A signed assertion":                             {SignAssertion, samlLie{sign: SignAssertion}},
+		"Both signed":                                    {SignBoth, samlLie{sign: SignBoth}},
+		"A signed response where either will do":         {"", samlLie{sign: SignResponse}},
+		"A signed assertion where either will do":        {SignEither, samlLie{sign: SignAssertion}},
+		"An encrypted assertion with a signature inside": {"", samlLie{sign: SignAssertion, encrypt: xmlenc.AES256GCM}},
+		"An encrypted assertion in a signed response":    {"", samlLie{sign: SignResponse, encrypt: xmlenc.AES128GCM}},
+		"A CBC cipher in a signed response":              {"", samlLie{sign: SignResponse, encrypt: xmlenc.AES256CBC}},
+		"SHA-512":                                        {"", samlLie{method: dsig.RSASHA512SignatureMethod}},
+		"An XML declaration":                             {"", samlLie{raw: func(text string) string { return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + text }}},
+		"A line feed at the end":                         {"", samlLie{raw: func(text string) string { return text + "\n" }}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newSAMLIDP(t)
+			s := samlSite(t, p, func(c *Config) { c.SAML.Sign = tc.sign })
+			s.signInWith(p, tc.lie)
+			answer := s.signIn.lastAnswer()
+			if answer == nil {
+				t.Fatalf("expected a user, seen %s: %s", s.signIn.lastFailure(), s.signIn.lastCause())
+			}
+			a := answer.Assertion
+			if want := p.subject(s, "alice-id"); a.Subject != want {
+				t.Errorf("expected the subject %s, seen %s", want, a.Subject)
+			}
+			if a.Issuer != p.server.URL+"/metadata" {
+				t.Errorf("expected the issuer to be the entity ID, seen %s", a.Issuer)
+			}
+			if a.Claims.Email != "alice@partners.example" {
+				t.Errorf("expected the address, seen %q", a.Claims.Email)
+			}
+			if !slices.Equal(a.Claims.Groups, []string{"staff"}) {
+				t.Errorf("expected the group that is mapped, seen %q", a.Claims.Groups)
+			}
+			if a.ACR != ACRExternal {
+				t.Errorf("expected acr %s, seen %s", ACRExternal, a.ACR)
+			}
+			if seen := s.signIn.requests[0]; seen != "request-1" {
+				t.Errorf("expected the request to go on, seen %q", seen)
+			}
+		})
+	}
+}
+
+// All failures look the same: one kind, one status.
+func TestWhatASAMLProviderIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	assertion := func(change func(*saml.Assertion)) samlLie { return samlLie{assertion: change} }
+	nameID := func(value string) samlLie {
+		return assertion(func(a *saml.Assertion) { a.Subject.NameID.Value = value })
+	}
+	confirm := func(change func(*saml.SubjectConfirmationData)) samlLie {
+		return assertion(func(a *saml.Assertion) { change(a.Subject.SubjectConfirmations[0].SubjectConfirmationData) })
+	}
+	raw := func(old, new string) samlLie {
+		return samlLie{raw: func(text string) string {
+			if !strings.Contains(text, old) {
+				panic("nothing to replace: " + old)
+			}
+			return strings.ReplaceAll(text, old, new)
+		}}
+	}
+	foreign := testKeys()[1]
+	for name, tc := range map[string]struct {
+		cause string // in the log
+		lie   samlLie
+	}{
+		"Nothing is signed": {`signature element not present`, samlLie{sign: "none"}},
+		"Another key, with its certificate in the response": {`Could not verify certificate against trusted certs`, samlLie{key: foreign}},
+		"SHA-1":                       {`cannot validate signature on Response: SignatureMethod "http://www.w3.org/2000/09/xmldsig#rsa-sha1": SHA-1 based signature algorithms are not accepted`, samlLie{method: dsig.RSASHA1SignatureMethod}},
+		"No algorithm":                {`Unknown signature method: none`, raw(dsig.RSASHA256SignatureMethod, "none")},
+		"An HMAC with the public key": {`Unknown signature method: http://www.w3.org/2001/04/xmldsig-more#hmac-sha256`, raw(dsig.RSASHA256SignatureMethod, "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256")},
+		"A SHA-1 digest":              {`cannot validate signature on Response: DigestMethod "http://www.w3.org/2000/09/xmldsig#sha1": SHA-1 based signature algorithms are not accepted`, raw("http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2000/09/xmldsig#sha1")},
+		"A changed NameID":            {`Signature could not be verified`, raw("alice-id", "mallory-id")},
+		"A changed attribute":         {`Signature could not be verified`, raw("staff", "admins")},
+		"An encrypted assertion that nothing signs": {`signature element not present`, samlLie{sign: "none", encrypt: xmlenc.AES256GCM}},
+		"A CBC cipher in an unsigned response":      {`RequireSignedResponseForCBC`, samlLie{sign: SignAssertion, encrypt: xmlenc.AES256CBC}},
+		"A comment in the NameID":                   {`it has a DOCTYPE, a comment or a CDATA section`, raw("alice-id", "alice<!-- -->-id")},
+		"A comment elsewhere":                       {`it has a DOCTYPE, a comment or a CDATA section`, samlLie{raw: func(text string) string { return strings.Replace(text, "<saml:Subject>", "<!-- --><saml:Subject>", 1) }}},
+		"A comment before the root":                 {`it has a DOCTYPE, a comment or a CDATA section`, samlLie{raw: func(text string) string { return "<!-- -->" + text }}},
+		"Text before the root":                      {`there is text beside the root`, samlLie{raw: func(text string) string { return "x" + text }}},
+		"A processing instruction":                  {`it has a processing instruction`, samlLie{raw: func(text string) string { return "<?x y?>" + text }}},
+		"A processing instruction inside":           {`it has a processing instruction`, samlLie{element: func(a *etree.Element) { a.FindElement("./Subject/NameID").CreateProcInst("x", "y") }}},
+		"Something after the root":                  {`the root is no Response`, samlLie{raw: func(text string) string { return text + "<x/>" }}},
+		"A DOCTYPE":                                 {`it has a DOCTYPE, a comment or a CDATA section`, samlLie{raw: func(text string) string { return "<!DOCTYPE x>" + text }}},
+		"Entities that expand": {`it has a DOCTYPE, a comment or a CDATA section`, samlLie{raw: func(text string) string {
+			return `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>` + strings.ReplaceAll(text, "alice-id", "&b;")
+		}}},
+		"A file as an entity": {`it has a DOCTYPE, a comment or a CDATA section`, samlLie{raw: func(text string) string {
+			return `<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + strings.ReplaceAll(text, "alice-id", "&a;")
+		}}},
+		"A CDATA section":                                   {`a CDATA section`, raw("alice-id", "<![CDATA[alice-id]]>")},
+		"A response that is too large":                      {`it is larger than 262144 bytes`, samlLie{raw: func(text string) string { return strings.Repeat(" ", maxResponse) + text }}},
+		"A NameID with a child":                             {`NameID has child elements`, samlLie{element: func(a *etree.Element) { a.FindElement("./Subject/NameID").CreateElement("x") }}},
+		"A NameID with a child in an encrypted assertion":   {`NameID has child elements`, samlLie{sign: SignResponse, encrypt: xmlenc.AES256GCM, element: func(a *etree.Element) { a.FindElement("./Subject/NameID").CreateElement("x") }}},
+		"A comment in the NameID of an encrypted assertion": {`it has a DOCTYPE, a comment or a CDATA section`, samlLie{sign: SignResponse, encrypt: xmlenc.AES256GCM, element: func(a *etree.Element) { a.FindElement("./Subject/NameID").CreateComment("x") }}},
+		"An empty NameID":                                   {`the NameID is empty`, nameID("")},
+		"A NameID with a space before":                      {`the NameID begins or ends with spaces`, nameID(" alice-id")},
+		"A NameID with a line feed after":                   {`the NameID begins or ends with spaces`, nameID("alice-id\n")},
+		"A NameID of spaces":                                {`the NameID begins or ends with spaces`, nameID("   ")},
+		"A NameID that is too long":                         {`the NameID is too long`, nameID(strings.Repeat("a", maxNameID+1))},
+		"A NameID that is transient":                        {`the NameID is transient: it is another one each time. Set username to an attribute that names the user`, assertion(func(a *saml.Assertion) { a.Subject.NameID.Format = string(saml.TransientNameIDFormat) })},
+		"No NameID":                                         {`assertion Subject has no BaseID, NameID or EncryptedID`, assertion(func(a *saml.Assertion) { a.Subject.NameID = nil })},
+		"No subject":                                        {`assertion has no Subject`, assertion(func(a *saml.Assertion) { a.Subject = nil })},
+		"Another audience":                                  {`assertion Conditions AudienceRestriction does not contain`, assertion(func(a *saml.Assertion) { a.Conditions.AudienceRestrictions[0].Audience.Value = "https://other.test" })},
+		"No audience":                                       {`assertion Conditions has no AudienceRestriction for`, assertion(func(a *saml.Assertion) { a.Conditions.AudienceRestrictions = nil })},
+		"A second audience restriction that excludes us": {`assertion Conditions AudienceRestriction does not contain`, assertion(func(a *saml.Assertion) {
+			a.Conditions.AudienceRestrictions = append(a.Conditions.AudienceRestrictions, saml.AudienceRestriction{Audience: saml.Audience{Value: "https://other.test"}})
+		})},
+		"Another recipient":                     {`assertion SubjectConfirmation Recipient is not`, confirm(func(d *saml.SubjectConfirmationData) { d.Recipient = "https://other.test/acs" })},
+		"Another destination":                   {`` + "`" + `Destination` + "`" + ` does not match requested URL or AcsURL (destination "https://other.test/acs", requested`, samlLie{response: func(r *saml.Response) { r.Destination = "https://other.test/acs" }}},
+		"No destination of a signed response":   {`` + "`" + `Destination` + "`" + ` does not match requested URL or AcsURL (destination "", requested`, samlLie{response: func(r *saml.Response) { r.Destination = "" }}},
+		"Another issuer of the response":        {`response Issuer does not match the IDP metadata (expected`, samlLie{response: func(r *saml.Response) { r.Issuer.Value = "https://other.test" }}},
+		"Another issuer":                        {`issuer is not`, assertion(func(a *saml.Assertion) { a.Issuer.Value = "https://other.test" })},
+		"An answer to another request":          {`` + "`" + `InResponseTo` + "`" + ` does not match any of the possible request IDs (expected`, samlLie{response: func(r *saml.Response) { r.InResponseTo = "id-other" }}},
+		"An assertion for another request":      {`assertion SubjectConfirmation one of the possible request IDs`, confirm(func(d *saml.SubjectConfirmationData) { d.InResponseTo = "id-other" })},
+		"An answer to no request":               {`` + "`" + `InResponseTo` + "`" + ` does not match any of the possible request IDs (expected`, samlLie{response: func(r *saml.Response) { r.InResponseTo = "" }}},
+		"An assertion for no request":           {`assertion SubjectConfirmation one of the possible request IDs`, confirm(func(d *saml.SubjectConfirmationData) { d.InResponseTo = "" })},
+		"A confirmation that has expired":       {`assertion SubjectConfirmationData is expired`, confirm(func(d *saml.SubjectConfirmationData) { d.NotOnOrAfter = time.Now().Add(-time.Hour) })},
+		"Conditions that have expired":          {`assertion Conditions is expired`, assertion(func(a *saml.Assertion) { a.Conditions.NotOnOrAfter = time.Now().Add(-time.Hour) })},
+		"Conditions that are not yet met":       {`assertion Conditions is not yet valid`, assertion(func(a *saml.Assertion) { a.Conditions.NotBefore = time.Now().Add(time.Hour) })},
+		"An assertion that was issued long ago": {`expired on`, assertion(func(a *saml.Assertion) { a.IssueInstant = time.Now().Add(-time.Hour) })},
+		"A response of the future":              {`response IssueInstant`, samlLie{response: func(r *saml.Response) { r.IssueInstant = time.Now().Add(time.Hour) }}},
+		"Another version":                       {`response Version "1.1" is not 2.0`, samlLie{response: func(r *saml.Response) { r.Version = "1.1" }}},
+		"No conditions":                         {`assertion has no Conditions`, assertion(func(a *saml.Assertion) { a.Conditions = nil })},
+		"An unknown condition": {`assertion Conditions has unrecognised conditions ["{urn:x}Strange"]: the assertion is Indeterminate`, samlLie{element: func(a *etree.Element) {
+			condition := a.FindElement("./Conditions").CreateElement("x:Strange")
+			condition.CreateAttr("xmlns:x", "urn:x")
+		}}},
+		"No authentication statement": {`assertion has no AuthnStatement`, assertion(func(a *saml.Assertion) { a.AuthnStatements = nil })},
+		"A sign-in in the future":     {`AuthnInstant is in the future`, assertion(func(a *saml.Assertion) { a.AuthnStatements[0].AuthnInstant = time.Now().Add(time.Hour) })},
+		"A session that is over": {`SessionNotOnOrAfter has passed: the session at the provider is over`, assertion(func(a *saml.Assertion) {
+			ends := time.Now().Add(-time.Minute)
+			a.AuthnStatements[0].SessionNotOnOrAfter = &ends
+		})},
+		"A status that is no success":                 {`the provider answers with the status urn:oasis:names:tc:SAML:2.0:status:Responder`, samlLie{response: func(r *saml.Response) { r.Status.StatusCode.Value = saml.StatusResponder }}},
+		"A second assertion":                          {`two elements have the same ID`, samlLie{final: func(d *etree.Document) { d.Root().AddChild(d.Root().FindElement("./Assertion").Copy()) }}},
+		"An assertion of another namespace beside it": {`there is not exactly one assertion: there are 2`, samlLie{final: func(d *etree.Document) { d.Root().CreateElement("x:Assertion").CreateAttr("xmlns:x", "urn:x") }}},
+		"An assertion as advice": {`two elements have the same ID`, samlLie{element: func(a *etree.Element) {
+			advice := etree.NewElement("saml:Advice")
+			advice.AddChild(a.Copy())
+			a.AddChild(advice)
+		}}},
+		"An Object in a signature": {`a signature has an Object`, samlLie{final: func(d *etree.Document) { d.Root().FindElement("./Signature").CreateElement("ds:Object") }}},
+		"Two equal IDs": {`two elements have the same ID`, samlLie{final: func(d *etree.Document) {
+			d.Root().FindElement("./Status").CreateAttr("ID", d.Root().SelectAttrValue("ID", ""))
+		}}},
+		"No base64":        {`SAMLResponse is not base64`, samlLie{posted: func(form url.Values) { form.Set("SAMLResponse", "<Response/>") }}},
+		"Two responses":    {`there is not exactly one SAMLResponse`, samlLie{posted: func(form url.Values) { form.Add("SAMLResponse", form.Get("SAMLResponse")) }}},
+		"Two relay states": {`there is more than one RelayState`, samlLie{posted: func(form url.Values) { form.Add("RelayState", "x") }}},
+		"The SimpleSign binding": {`it is of a binding that is not accepted`, samlLie{posted: func(form url.Values) {
+			form.Set("SigAlg", dsig.RSASHA256SignatureMethod)
+			form.Set("Signature", "AAAA")
+		}}},
+		"The artifact binding": {`it is of a binding that is not accepted`, samlLie{posted: func(form url.Values) { form.Set("SAMLart", "AAAA") }}},
+		"Another root": {`the root is no Response`, samlLie{posted: func(form url.Values) {
+			form.Set("SAMLResponse", base64.StdEncoding.EncodeToString([]byte(`<Response xmlns="urn:x"/>`)))
+		}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newSAMLIDP(t)
+			s := samlSite(t, p, nil)
+			status := s.signInWith(p, tc.lie)
+			if answer := s.signIn.lastAnswer(); answer != nil {
+				t.Fatalf("expected no user, seen %s", answer.Assertion.Subject)
+			}
+			if seen := s.signIn.lastFailure(); seen != Invalid {
+				t.Errorf("expected the kind %s, seen %s: %s", Invalid, seen, s.signIn.lastCause())
+			}
+			if status != http.StatusBadRequest {
+				t.Errorf("expected the status 400, seen %d", status)
+			}
+			if !strings.Contains(s.signIn.lastCause(), tc.cause) {
+				t.Errorf("expected the cause %q, seen %q", tc.cause, s.signIn.lastCause())
+			}
+			if strings.Contains(s.signIn.lastCause(), "alice-id") {
+				t.Errorf("expected a cause without the user, seen %s", s.signIn.lastCause())
+			}
+		})
+	}
+}
+
+func TestWhatHasToBeSigned(t *testing.T) {
+	t.Parallel()
+	for option, refused := range map[string][]string{
+		SignResponse: {SignAssertion}, SignAssertion: {SignResponse}, SignBoth: {SignAssertion, SignResponse},
+	} {
+		for _, sign := range refused {
+			t.Run(option+" and only "+sign+" is", func(t *testing.T) {
+				t.Parallel()
+				p := newSAMLIDP(t)
+				s := samlSite(t, p, func(c *Config) { c.SAML.Sign = option })
+				s.signInWith(p, samlLie{sign: sign})
+				if seen := s.signIn.lastFailure(); seen != Invalid {
+					t.Errorf("expected to be refused, seen %q", seen)
+				}
+			})
+		}
+	}
+}
+
+func TestASAMLResponseCountsOnce(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, nil)
+	acs, form := p.answer(s.leave(), samlLie{})
+	location, _ := s.post(acs, form)
+	if again, _ := s.post(acs, form); again != "" {
+		t.Error("expected the second to be refused, seen an answer")
+	}
+	s.get(s.browser, location)
+	s.get(s.browser, location)
+	if seen := len(s.signIn.answers); seen != 1 {
+		t.Errorf("expected one answer, seen %d", seen)
+	}
+}
+
+// An assertion that one node has taken is taken by no other, even if it comes for a
+// login of its own.
+func TestAnAssertionCountsOnceOnAllNodes(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, func(c *Config) { c.SAML.IDPInitiated = "wiki" })
+	other := s.node([]Config{*s.broker.external("partners").Config})
+	acs, form := p.initiate(s.broker.SAMLEntityID("partners"), "", samlLie{})
+	if location, _ := s.post(acs, form); location == "" {
+		t.Fatalf("expected an answer, seen %s", s.signIn.lastCause())
+	}
+	s.broker = other
+	if location, _ := s.post(acs, form); location != "" {
+		t.Error("expected that the other node refuses it, seen an answer")
+	}
+	if seen := s.signIn.lastCause(); !strings.Contains(seen, saml.ErrAssertionReplayed.Error()) {
+		t.Errorf("expected a replay, seen %s", seen)
+	}
+	s.now = func() time.Time { return time.Now().Add(saml.MaxIssueDelay + 30*time.Second) }
+	s.post(acs, form)
+	if seen := s.tickets(ticketReplay); seen != 1 {
+		t.Errorf("expected the row to be there until the assertion has expired, seen %d", seen)
+	}
+}
+
+// The browser that posts an answer need not be the one that began the login, and
+// its cookies do not come along: that shows on the page it is sent to.
+func TestASAMLLoginBelongsToItsBrowser(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, nil)
+	location, status := s.post(p.answer(s.leave(), samlLie{}))
+	if status != http.StatusSeeOther {
+		t.Fatalf("expected 303, seen %d", status)
+	}
+	s.get(newBrowser(t), location)
+	if seen := s.signIn.lastFailure(); seen != Stale {
+		t.Errorf("another browser: expected %s, seen %q", Stale, seen)
+	}
+	s.get(s.browser, location)
+	if s.signIn.lastAnswer() == nil {
+		t.Errorf("the browser that began it: expected a user, seen %s", s.signIn.lastCause())
+	}
+}
+
+func TestAVerifiedAnswerWaitsForAMinute(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, nil)
+	location, _ := s.post(p.answer(s.leave(), samlLie{}))
+	s.now = func() time.Time { return time.Now().Add(answerLasts + time.Second) }
+	s.get(s.browser, location)
+	if seen := s.signIn.lastFailure(); seen != Stale {
+		t.Errorf("expected %s, seen %q", Stale, seen)
+	}
+}
+
+func TestASAMLLoginIsOfOneProvider(t *testing.T) {
+	t.Parallel()
+	p, other := newSAMLIDP(t), newSAMLIDP(t)
+	s := newSite(t, func(string) []Config {
+		return []Config{
+			{ID: "partners", Create: true, SAML: &SAMLConfig{Metadata: p.server.URL + "/metadata"}},
+			{ID: "other", Create: true, SAML: &SAMLConfig{Metadata: other.server.URL + "/metadata"}},
+		}
+	})
+	s.haveKeys("partners")
+	s.haveKeys("other")
+	acs, form := p.answer(s.leave(), samlLie{})
+	s.post(strings.Replace(acs, "/partners/", "/other/", 1), form)
+	if seen := s.signIn.lastFailure(); seen != Invalid {
+		t.Errorf("expected %s, seen %q", Invalid, seen)
+	}
+	if location, _ := s.post(acs, form); location == "" {
+		t.Errorf("expected that the answer counts at its own address, seen %s", s.signIn.lastCause())
+	}
+}
+
+// requestOf returns the SAML request that an address carries.
+func requestOf(t *testing.T, address string) *etree.Element {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := testsaml.ParseRedirectRequest(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := etree.NewDocument()
+	if err := document.ReadFromBytes(text); err != nil {
+		t.Fatal(err)
+	}
+	return document.Root()
+}
+
+func TestSAMLRequestsAreSigned(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, nil)
+	address := s.leave()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Query().Get("Signature") == "" {
+		t.Error("expected a signature, seen none")
+	}
+	if seen := u.Query().Get("SigAlg"); seen != dsig.RSASHA256SignatureMethod {
+		t.Errorf("expected RSA with SHA-256, seen %s", seen)
+	}
+	if seen := len(u.Query().Get("RelayState")); seen > 80 {
+		t.Errorf("expected at most 80 bytes of RelayState, seen %d", seen)
+	}
+	if u.Fragment != "" || !strings.HasSuffix(address, "#") {
+		t.Errorf("expected an empty fragment, seen %s", address)
+	}
+}
+
+func TestWhatARequestDemandsOfASAMLProvider(t *testing.T) {
+	t.Parallel()
+	minute := 5 * time.Minute
+	const mfa = "https://refeds.org/profile/mfa"
+	old := samlLie{session: func(s *saml.Session) { s.CreateTime = time.Now().Add(-90 * 24 * time.Hour) }}
+	strong := samlLie{session: func(s *saml.Session) { s.AuthnContextClassRef = mfa }}
+	for name, tc := range map[string]struct {
+		request *request.Request
+		lie     samlLie
+		want    FailureKind
+		force   string
+		context string
+		acr     string
+	}{
+		"Nothing":                               {&request.Request{}, samlLie{}, "", "", "", ACRExternal},
+		"An old sign-in will do":                {&request.Request{}, old, "", "", "", ACRExternal},
+		"prompt=login is ForceAuthn":            {&request.Request{Prompt: []string{"login"}}, samlLie{}, "", "true", "", ACRExternal},
+		"max_age is ForceAuthn":                 {&request.Request{MaxAge: &minute}, samlLie{}, "", "true", "", ACRExternal},
+		"An old sign-in after prompt=login":     {&request.Request{Prompt: []string{"login"}}, old, Unproved, "true", "", ""},
+		"An old sign-in with max_age":           {&request.Request{MaxAge: &minute}, old, Unproved, "true", "", ""},
+		"Two factors are asked for as mapped":   {&request.Request{ACRValues: []string{ACRMFA}}, strong, "", "", mfa, ACRMFA},
+		"Two factors that were not proved":      {&request.Request{ACRValues: []string{ACRMFA}}, samlLie{}, "", "", mfa, ACRExternal},
+		"Values of OpenID Connect mean nothing": {&request.Request{ACRValues: []string{"phr"}}, samlLie{}, "", "", "", ACRExternal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newSAMLIDP(t)
+			s := samlSite(t, p, func(c *Config) { c.ACR = map[string]string{mfa: MFA} })
+			s.request = tc.request
+			address := s.leave()
+			sent := requestOf(t, address)
+			if seen := sent.SelectAttrValue("ForceAuthn", ""); seen != tc.force {
+				t.Errorf("expected ForceAuthn %q, seen %q", tc.force, seen)
+			}
+			context := ""
+			if class := sent.FindElement("./RequestedAuthnContext/AuthnContextClassRef"); class != nil {
+				context = class.Text()
+			}
+			if context != tc.context {
+				t.Errorf("expected the context %q, seen %q", tc.context, context)
+			}
+			location, _ := s.post(p.answer(address, tc.lie))
+			if location != "" {
+				s.get(s.browser, location)
+			}
+			if seen := s.signIn.lastFailure(); seen != tc.want {
+				t.Fatalf("expected %q, seen %q: %s", tc.want, seen, s.signIn.lastCause())
+			}
+			if tc.want == "" && s.signIn.lastAnswer().Assertion.ACR != tc.acr {
+				t.Errorf("expected acr %s, seen %s", tc.acr, s.signIn.lastAnswer().Assertion.ACR)
+			}
+		})
+	}
+}
+
+func TestWhoAUserOfASAMLProviderIs(t *testing.T) {
+	t.Parallel()
+	byUID := func(c *Config) { c.SAML.Username = "uid" }
+	uid := func(values ...string) func(*saml.Session) {
+		return func(s *saml.Session) { s.CustomAttributes = append(s.CustomAttributes, attribute("uid", values...)) }
+	}
+	transient := func(next func(*saml.Session)) samlLie {
+		return samlLie{session: func(s *saml.Session) {
+			s.NameIDFormat = string(saml.TransientNameIDFormat)
+			if next != nil {
+				next(s)
+			}
+		}}
+	}
+	const nameID = "(the NameID)" // with the qualifiers of an honest provider
+	persistent := string(saml.PersistentNameIDFormat)
+	for name, tc := range map[string]struct {
+		config  func(*Config)
+		lie     samlLie
+		subject string // nothing if it is refused
+		account string
+		email   string
+	}{
+		"The NameID":                        {nil, samlLie{}, nameID, "partners/alice-id", "alice@partners.example"},
+		"The NameID, named by an attribute": {byUID, samlLie{session: uid("Alice")}, nameID, "partners/alice", "alice@partners.example"},
+		"Qualifiers make another subject": {nil, samlLie{assertion: func(a *saml.Assertion) { a.Subject.NameID.NameQualifier, a.Subject.NameID.SPNameQualifier = "q", "sp" }},
+			subjectOf("nameid", persistent, "q", "sp", "alice-id"), "partners/alice-id", "alice@partners.example"},
+		"The format makes another subject": {nil, samlLie{session: func(s *saml.Session) { s.NameIDFormat = string(saml.UnspecifiedNameIDFormat) }},
+			subjectOf("nameid", string(saml.UnspecifiedNameIDFormat), "", "", "alice-id"), "partners/alice-id", "alice@partners.example"},
+		"A transient NameID and an attribute":  {byUID, transient(uid("alice")), subjectOf("attribute", "uid", "alice"), "partners/alice", "alice@partners.example"},
+		"The attribute is missing":             {byUID, samlLie{}, "", "", ""},
+		"The attribute has two values":         {byUID, transient(uid("alice", "admin")), "", "", ""},
+		"The attribute is there twice":         {byUID, transient(func(s *saml.Session) { uid("alice")(s); uid("admin")(s) }), "", "", ""},
+		"The attribute is empty":               {byUID, transient(uid("")), "", "", ""},
+		"The attribute has a space":            {byUID, transient(uid("alice ")), "", "", ""},
+		"An address of another domain is none": {func(c *Config) { c.Domains = []string{"other.example"} }, samlLie{}, nameID, "partners/alice-id", ""},
+		"A NameID that is an address": {nil, samlLie{session: func(s *saml.Session) {
+			s.NameIDFormat, s.NameID, s.UserEmail = string(saml.EmailAddressNameIDFormat), "bob@partners.example", ""
+		}}, subjectOf("nameid", string(saml.EmailAddressNameIDFormat), "", "", "bob@partners.example"), "partners/bob", "bob@partners.example"},
+		"An attribute of the operator's choice": {func(c *Config) { c.SAML.Claims = map[string]string{"email": "contact"} },
+			samlLie{session: func(s *saml.Session) {
+				s.CustomAttributes = append(s.CustomAttributes, attribute("contact", "x@partners.example"))
+			}},
+			nameID, "partners/alice-id", "x@partners.example"},
+		"Two addresses are none": {nil, samlLie{session: func(s *saml.Session) {
+			s.UserEmail, s.CustomAttributes = "", append(s.CustomAttributes, attribute("mail", "a@partners.example", "b@partners.example"))
+		}}, nameID, "partners/alice-id", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newSAMLIDP(t)
+			s := samlSite(t, p, tc.config)
+			s.signInWith(p, tc.lie)
+			answer := s.signIn.lastAnswer()
+			if (answer != nil) != (tc.subject != "") {
+				t.Fatalf("expected a user: %t, seen %s: %s", tc.subject != "", s.signIn.lastFailure(), s.signIn.lastCause())
+			}
+			if answer == nil {
+				return
+			}
+			want := strings.Replace(tc.subject, nameID, p.subject(s, "alice-id"), 1)
+			if seen := answer.Assertion.Subject; seen != want {
+				t.Errorf("expected the subject %s, seen %s", want, seen)
+			}
+			if seen := answer.User.Name; seen != tc.account {
+				t.Errorf("expected the account %s, seen %s", tc.account, seen)
+			}
+			if seen := answer.User.Email; seen != tc.email {
+				t.Errorf("expected the address %q, seen %q", tc.email, seen)
+			}
+		})
+	}
+}
+
+func TestASAMLSessionBoundsOurs(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, nil)
+	ends := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	s.signInWith(p, samlLie{assertion: func(a *saml.Assertion) { a.AuthnStatements[0].SessionNotOnOrAfter = &ends }})
+	answer := s.signIn.lastAnswer()
+	if answer == nil {
+		t.Fatal(s.signIn.lastCause())
+	}
+	if seen := answer.Assertion.SessionEnds; !seen.Equal(ends) {
+		t.Errorf("expected %s, seen %s", ends, seen)
+	}
+}
+
+func TestADatabaseThatIsDownIsNoWrongResponse(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, nil)
+	acs, form := p.answer(s.leave(), samlLie{})
+	s.store.down = true
+	if _, status := s.post(acs, form); status != http.StatusServiceUnavailable {
+		t.Errorf("expected 503, seen %d", status)
+	}
+	s.store.down = false
+	if location, _ := s.post(acs, form); location == "" {
+		t.Errorf("expected that the response counts afterwards, seen %s", s.signIn.lastCause())
+	}
+}
