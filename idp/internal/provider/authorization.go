@@ -255,3 +255,17 @@ func requestable(requested map[string]*requestedClaim, client *party) (names []s
 	}
 	return names
 }
+
+// Target returns the origin that the answer of a request goes to; it is empty for
+// a program that is no web site.
+func Target(wanted *request.Request) string {
+	var a authorization
+	if json.Unmarshal(wanted.Data, &a) != nil {
+		return ""
+	}
+	origin, ok := originOf(a.RedirectURI)
+	if !ok {
+		return ""
+	}
+	return origin.String()
+}

@@ -234,6 +234,9 @@ func TestASignInLearnsWhatTheRequestWants(t *testing.T) {
 	if got.ClientID != "wiki" || got.ClientName != "Wiki" || got.Kind != Kind {
 		t.Errorf("expected the client, seen %+v", got)
 	}
+	if Target(&got) != "https://wiki.example.net" {
+		t.Errorf("expected the origin of the redirect URI, seen %q", Target(&got))
+	}
 }
 
 func TestTheParameterClaimsAddsClaims(t *testing.T) {
