@@ -245,7 +245,7 @@ func (s *Server) makeSignIn() error {
 	s.SignIn = signin.New(signin.Options{
 		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Requests: request.NewKeeper(s.Store, s.cookies, s.Now),
 		Sessions: s.Sessions, Pages: s.shown, Accounts: rules{s}, Passwords: hashes{s}, Lockout: locks{s}, Factors: s.Factors,
-		Notices: notices{s}, Keyed: s.Vault.Keyed, Home: s.InitiateURL, Address: s.Address, Fail: s.fail,
+		Notices: notices{s}, Keyed: s.Vault.Keyed, Home: s.home, Address: s.Address, Fail: s.fail,
 		Count: s.Metrics.SignIn, Logger: s.Logger, Now: s.Now, Sleep: s.Sleep,
 	})
 	s.SignIn.Handle(provider.Kind, s.Provider)
