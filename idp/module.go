@@ -6,7 +6,10 @@ package oidcidp
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -75,7 +78,9 @@ type App struct {
 	clock    *clock.Clock
 	logger   *slog.Logger
 	instance *instance
-	release  func() error
+	release  []func() error
+
+	adminSeen *sync.Once
 }
 
 // CaddyModule returns the module's registration.
@@ -95,9 +100,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.warn()
 	storage := ctx.Storage()
-	var err error
-	a.instance, a.release, err = a.acquire(storage, func() (server.Options, error) { return a.serverOptions(storage) })
-	return err
+	a.adminSeen = new(sync.Once)
+	i, release, err := a.acquire(storage, func() (server.Options, error) { return a.serverOptions(storage) })
+	if err != nil {
+		return err
+	}
+	a.instance, a.release = i, append(a.release, release)
+	return nil
 }
 
 // warn logs what is likely to be a mistake.
@@ -113,6 +122,7 @@ func (a *App) warn() {
 // in the log before the first user comes.
 func (a *App) Start() error {
 	a.instance.log.use(a.logger)
+	a.release = append(a.release, runningApps.Add(a))
 	go func() { _, _ = a.instance.server(context.Background()) }() // the instance logs why not
 	return nil
 }
@@ -122,12 +132,12 @@ func (a *App) Stop() error { return nil }
 
 // Cleanup releases the provider, which ends unless another configuration has it.
 func (a *App) Cleanup() error {
-	if a.release == nil {
-		return nil
+	var errs []error
+	for _, release := range slices.Backward(a.release) {
+		errs = append(errs, release())
 	}
-	release := a.release
 	a.release = nil
-	return release()
+	return errors.Join(errs...)
 }
 
 // Issuer implements builtin.Provider.

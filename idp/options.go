@@ -34,7 +34,7 @@ func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error
 	if o.Clients, err = a.clients(); err != nil {
 		return o, err
 	}
-	o.InitiateURL = o.Clients.Initiate
+	o.InitiateURL, o.Invites = o.Clients.Initiate, a.Registration == "invite"
 	return o, nil
 }
 

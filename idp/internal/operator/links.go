@@ -77,7 +77,6 @@ func resetPassword(ctx context.Context, s *server.Server, r ResetRequest) (Reset
 	if err != nil {
 		return Reset{}, err
 	}
-	s.NotifyOperatorReset(ctx, user)
 	return Reset{link, shown(user)}, nil
 }
 
@@ -99,7 +98,6 @@ func resetFactors(ctx context.Context, s *server.Server, r ResetRequest) (Reset,
 	if err != nil {
 		return Reset{}, err
 	}
-	s.NotifyFactorsReset(ctx, user)
 	return Reset{&Link{Code: link.Code(), Expires: inUTC(link.Expires)}, after}, nil
 }
 

@@ -30,7 +30,7 @@ type Session struct {
 func shownSession(session *store.Session, user string) Session {
 	return Session{
 		ID: session.SID, User: user, AMR: session.AMR, ACR: session.ACR, External: session.External,
-		Created: inUTC(session.Created), AuthTime: inUTC(session.AuthTime), LastUsed: inUTC(session.LastUsed), Expires: inUTC(session.Expires),
+		Created: inUTC(session.Created), AuthTime: inUTC(session.AuthTime), LastUsed: inUTC(session.LastSeen), Expires: inUTC(session.Expires),
 		Address: session.Address, UserAgent: session.UserAgent,
 	}
 }
