@@ -40,7 +40,10 @@ type Options struct {
 	Name    string
 	Contact string // whom users ask for help; may be empty
 	Pages   string // a folder of templates and texts; may be empty
-	Logo    string // an image file; may be empty
+	// Languages are those of pages and mails, the first for browsers that prefer
+	// none. Default: all that there are.
+	Languages []string
+	Logo      string // an image file; may be empty
 
 	Database database.Options
 	// Storage is shared by all nodes. The keys of the vault are in it.
@@ -115,6 +118,7 @@ type Server struct {
 	texts   *locale.Catalogue
 	cookies request.Cookies
 	shown   *pages.Pages
+	texts   *locale.Catalogue
 	handler http.Handler
 	stop    context.CancelFunc
 	work    sync.WaitGroup
@@ -190,6 +194,7 @@ func (s *Server) makePages() (err error) {
 		return err
 	}
 	s.shown, err = pages.New(pages.Options{
+		Texts:  s.texts,
 		Issuer: s.Issuer.String(), Name: s.Name, Contact: s.Contact, Folder: s.Pages, Logo: s.Logo, Logger: s.Logger,
 		Icons: icons(s.Externals), Texts: s.texts,
 	})
