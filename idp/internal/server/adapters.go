@@ -144,18 +144,6 @@ func (b brokerAccounts) Linked(_ context.Context, user *store.User, external str
 	b.linked(user, external)
 }
 
-// application returns the application user whose access key a program has shown.
-func (s *Server) application(ctx context.Context, name, key string) (*store.User, error) {
-	user, _, err := s.Accounts.AccessKey(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	if names.Key(user.Name) != names.Key(name) {
-		return nil, store.ErrNotFound
-	}
-	return user, nil
-}
-
 // application returns the application of a name whose access key a program has
 // shown. A key of another application is as wrong as one that there is not.
 func (s *Server) application(ctx context.Context, name, key string) (*store.User, error) {

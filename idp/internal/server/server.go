@@ -60,8 +60,6 @@ type Options struct {
 	InitiateURL func(clientID string) string
 	// MailSender sends mail. Without it there is none.
 	MailSender mail.Sender
-	// Languages are those of the pages; none for all that there are.
-	Languages []string
 	// PasskeyRPID is a parent domain of the issuer's host for passkeys; may be empty.
 	PasskeyRPID string
 	// AcceptRPID gives up the passkeys that are bound to another host than the
@@ -118,7 +116,6 @@ type Server struct {
 	texts   *locale.Catalogue
 	cookies request.Cookies
 	shown   *pages.Pages
-	texts   *locale.Catalogue
 	handler http.Handler
 	stop    context.CancelFunc
 	work    sync.WaitGroup
@@ -194,7 +191,6 @@ func (s *Server) makePages() (err error) {
 		return err
 	}
 	s.shown, err = pages.New(pages.Options{
-		Texts:  s.texts,
 		Issuer: s.Issuer.String(), Name: s.Name, Contact: s.Contact, Folder: s.Pages, Logo: s.Logo, Logger: s.Logger,
 		Icons: icons(s.Externals), Texts: s.texts,
 	})
