@@ -163,7 +163,7 @@ func (b *Broker) Close() {
 // External is what pages and commands show of an external provider.
 type External struct {
 	ID, Name string
-	Icon     string // an address, or empty
+	Icon     string // a file, or empty
 	Kind     string // oidc, saml or oauth2
 	Domains  []string
 	Disabled bool

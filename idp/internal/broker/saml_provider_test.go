@@ -381,3 +381,13 @@ func sealedKeys(t testing.TB, k *samlKeys, signing, decryption *rsa.PrivateKey) 
 	}
 	return sealed
 }
+
+// decoded is the response of a form.
+func decoded(t testing.TB, form url.Values) []byte {
+	t.Helper()
+	document, err := base64.StdEncoding.DecodeString(form.Get("SAMLResponse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
