@@ -193,6 +193,12 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 	switch {
 	case slices.Contains([]string{"insecure", "disabled", "email_trusted", "login_is_auth_time", "partitioned", "transient"}, word):
 		return word, []use{{word + "\n" + word, 1}, {word + " x", 0}}
+	case word == "builtin":
+		return word, []use{{word + "\n" + word, 1}, {word + " x", 0}, {word + ` {
+			host *.example
+		}`, 1}, {word + ` {
+			host
+		}`, 1}}
 	case word == "recheck":
 		return "recheck 15m 1h", []use{{`recheck 15m
 		recheck 15m`, 1}, {"recheck", 0}, {"recheck 15m 1h 1h", 0}, {"recheck often", 0}, {"recheck 15m off", 0}, {"recheck off 1h", 0}, {`recheck ""`, 0}}

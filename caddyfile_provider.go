@@ -16,10 +16,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // providerOptions lists the options of a provider.
 var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
+	"builtin": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return siteconfig.ParseBuiltin(d, &p.Builtin)
+	},
 	"issuer": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.Issuer) },
 	"configuration_url": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.StringArg(d, &p.ConfigurationURL)

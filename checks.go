@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
@@ -136,9 +137,13 @@ func (p *ProviderConfig) checkOptions(id string, own bool) loadcheck.Provider {
 		ID: id, Own: own, Disabled: p.Disabled, RedirectPath: p.RedirectPath,
 		PublishesKeys: len(p.ClientKeys)+len(p.DecryptionKey)+len(p.ClientCertificate) > 0,
 		Issuer:        value(p.Issuer), ClientID: value(p.ClientID), GroupsClaim: value(p.GroupsClaim),
-		Claims: make(map[string]string), GroupNames: make(map[string]string), EmailTrusted: p.EmailTrusted,
+		Builtin: p.Builtin != nil,
+		Claims:  make(map[string]string), GroupNames: make(map[string]string), EmailTrusted: p.EmailTrusted,
 	}
-	if o.Issuer == "" {
+	if o.Builtin {
+		o.Issuer, o.ClientID = builtin.AppID, builtin.ClientID // whatever it is called
+		o.BuiltinHosts, _ = p.Builtin.ExpandHosts()            // errors are found when it is provisioned
+	} else if o.Issuer == "" {
 		o.Issuer = strings.TrimSuffix(value(p.ConfigurationURL), "/.well-known/openid-configuration")
 	}
 	for _, list := range []struct {
@@ -211,6 +216,9 @@ func announcedBefore() map[string]bool {
 // the provider does not know the redirect URI.
 func (h *Handler) logRegistration(id, origin, redirectURI string) {
 	p := h.providers[id]
+	if p.Client.Discovery.InProcess() != nil {
+		return
+	}
 	r := loadcheck.Registration{
 		Origin: origin, Provider: id, Issuer: p.Mapping.Issuer, RedirectURI: redirectURI,
 		Prefix: h.Endpoints, PublishesKeys: p.publishesKeys,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // ProviderConfig configures an OpenID Provider at which users can sign in.
@@ -17,6 +18,11 @@ import (
 // placeholders such as `{env.OIDC_CLIENT_ID}`, which are resolved when the
 // configuration is loaded.
 type ProviderConfig struct {
+	// Uses the identity provider of this Caddy, the app `oidc_idp`. The issuer, the
+	// client and the redirect URIs then need no configuration. It excludes `issuer`,
+	// the endpoints, and the options of the client and of connections.
+	Builtin *siteconfig.Builtin `json:"builtin,omitempty"`
+
 	// The provider's issuer, spelled exactly as the provider spells it: a
 	// trailing slash counts. `{tenantid}` in it stands for the tenant of each
 	// token.

@@ -306,7 +306,7 @@ func forecast(e *explanation) (bytes, cookies int, err error) {
 func (c *checkup) registrations(s *checkedSite, p *flow.Provider) (all []loadcheck.Registration) {
 	var served *Handler // by whom the endpoints are
 	for _, h := range s.handlers {
-		if h.instance.LoginHost.At != nil || h.instance.Providers[p.ID] != p {
+		if p.Client.Discovery.InProcess() != nil || h.instance.LoginHost.At != nil || h.instance.Providers[p.ID] != p {
 			continue
 		}
 		served = h

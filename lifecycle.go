@@ -42,7 +42,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.shared = &flow.Shared{Memory: &a.storageState.memory, Clock: a.clock, Events: a.events}
 	a.providers = make(map[string]*provider, len(a.Providers))
 	for _, id := range slices.Sorted(maps.Keys(a.Providers)) {
-		p, err := newProvider(id, a.Providers[id], a.clock.Now, telemetry.Listener{Provider: id, Logger: a.logger.With(zap.String("provider", id)), Events: a.events}, &a.release)
+		p, err := a.newProvider(id, a.Providers[id], telemetry.Listener{Provider: id, Logger: a.logger.With(zap.String("provider", id)), Events: a.events}, &a.release)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
@@ -72,6 +72,9 @@ func (a *App) Start() error {
 	a.storeProviderDocuments()
 	a.linkInstances()
 	watchHandedOver(a)
+	if err := registerBuiltin(a); err != nil {
+		return err
+	}
 	a.announce()
 	if err := telemetry.Register(a.ctx.GetMetricsRegistry(), metricSources(a)); err != nil {
 		return err

@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -15,9 +16,11 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
@@ -40,14 +43,20 @@ type provider struct {
 }
 
 // newProvider resolves a provider's configuration, and takes what is shared.
-func newProvider(id string, config *ProviderConfig, now func() time.Time, to telemetry.Listener, release *[]func() error) (*provider, error) {
+func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listener, release *[]func() error) (*provider, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
 	if config == nil {
 		return nil, errors.New("is null")
 	}
-	resolved, err := config.options().Resolve(siteconfig.Placeholders)
+	options, now := config.options(), a.clock.Now
+	if options.Builtin {
+		if err := useBuiltin(a.ctx, config.Builtin, &options); err != nil {
+			return nil, err
+		}
+	}
+	resolved, err := options.Resolve(siteconfig.Placeholders)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +136,75 @@ func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, to telemetry.Lis
 	}, nil
 }
 
+// useBuiltin makes options those of the identity provider of this Caddy. It is asked
+// for as late as this, since Caddy provisions apps in any order.
+func useBuiltin(ctx caddy.Context, config *siteconfig.Builtin, options *opconfig.Options) error {
+	idp, err := builtinProvider(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := config.ExpandHosts(); err != nil {
+		return err
+	}
+	return options.UseBuiltin(idp.Issuer(), builtin.ClientID)
+}
+
+// builtinProvider returns the identity provider of this Caddy.
+func builtinProvider(ctx caddy.Context) (builtin.Provider, error) {
+	if _, err := caddy.GetModule(builtin.AppID); err != nil {
+		return nil, errors.New("builtin: this Caddy has no identity provider; build it with github.com/caddy-oidc-rp/caddy-oidc-rp/idp as well")
+	}
+	app, err := ctx.AppIfConfigured(builtin.AppID)
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, errors.New("builtin: the identity provider is not configured; add oidc_idp with its issuer to the global options")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("builtin: %w", err)
+	}
+	idp, ok := app.(builtin.Provider)
+	if !ok {
+		return nil, fmt.Errorf("builtin: the app %s of this Caddy is no identity provider, or is of another release", builtin.AppID)
+	}
+	return idp, nil
+}
+
+// registerBuiltin makes the sites that use the identity provider of this Caddy a client
+// of it, until the configuration ends.
+func registerBuiltin(a *App) error {
+	sites := loadcheck.BuiltinOf(a.sites)
+	if sites == nil {
+		return nil
+	}
+	idp, err := builtinProvider(a.ctx)
+	if err != nil {
+		return err
+	}
+	registration, err := idp.Register(builtin.Client{
+		ID:                builtin.ClientID,
+		Allows:            func(uri string) bool { return sites.RedirectURIs[uri] },
+		AllowsAfterLogout: func(uri string) bool { return sites.PostLogoutRedirectURIs[uri] },
+		Initiate:          func(host string) string { return sites.InitiateURIs[host] },
+		Ended: func(ctx context.Context, sub, sid string) error {
+			return a.shared.EndedAtProvider(ctx, a.auditLogger, idp.Issuer(), sub, sid)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("builtin: %w", err)
+	}
+	a.release = append(a.release, registration.Close)
+	added := make(map[*op.InProcess]bool)
+	for _, h := range a.handlers {
+		for _, p := range h.providers {
+			if calls := p.Client.Discovery.InProcess(); calls != nil && !added[calls] {
+				added[calls] = true
+				remove := calls.Add(registration)
+				a.release = append(a.release, func() error { remove(); return nil })
+			}
+		}
+	}
+	return nil
+}
+
 // checkID refuses ids that could not be part of an address or a name.
 func checkID(id string) error {
 	if id == "" || len(id) > 64 {
@@ -159,6 +237,7 @@ func (p *ProviderConfig) options() opconfig.Options {
 		IDTokenAlgs: p.IDTokenAlgs, DecryptionKey: p.DecryptionKey,
 		ClockSkew: (*time.Duration)(p.ClockSkew), Timeout: time.Duration(p.Timeout),
 		TLS: (*opconfig.TLSFiles)(p.TLS), Proxy: p.Proxy, Insecure: p.Insecure, EndSession: p.EndSession,
+		Builtin: p.Builtin != nil,
 	}
 	for name, address := range o.Endpoints.All() {
 		if field := providerEndpoints[name]; field != nil {

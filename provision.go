@@ -171,7 +171,7 @@ func (h *Handler) resolveProvider(id string) (*provider, error) {
 	case isOwn && shared != nil:
 		return nil, errors.New("a shared provider has this id")
 	case isOwn:
-		return newProvider(id, own, h.now, telemetry.Listener{Provider: id, Logger: h.logger.With(zap.String("provider", id)), Events: h.app.events}, &h.release)
+		return h.app.newProvider(id, own, telemetry.Listener{Provider: id, Logger: h.logger.With(zap.String("provider", id)), Events: h.app.events}, &h.release)
 	case shared == nil:
 		return nil, errors.New("there is no shared provider of this name")
 	}

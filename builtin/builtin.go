@@ -44,6 +44,10 @@ type Client struct {
 	// a logout.
 	AllowsAfterLogout func(postLogoutRedirectURI string) bool
 
+	// Initiate returns the address that begins a login at the site of a host
+	// (OpenID Connect Core, section 4), empty if there is no such site.
+	Initiate func(host string) string
+
 	// Ended is called when sessions of a user end at the provider: the one with
 	// the sid, or all of the user's if sid is empty. It returns when the client
 	// has ended its own.

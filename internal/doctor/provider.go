@@ -36,6 +36,10 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 		e.info("provider", "disabled, so that no one signs in there")
 		return e.Checks
 	}
+	if s.Client.Discovery.InProcess() != nil {
+		e.ok("provider", "the identity provider of this Caddy: nothing has to be registered, and calls to it stay in the process")
+		return e.Checks
+	}
 	asked, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	i := s.Client.Discovery.Inspect(asked)

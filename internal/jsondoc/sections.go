@@ -57,6 +57,7 @@ var Sections = []Section{
 			"client_certificate_key": "client_auth tls_client_auth <certificate> <key>", "group_names": "groups { <provider's name> <local name> }",
 		},
 	},
+	{Title: "The identity provider of this Caddy", Of: "siteconfig.Builtin", Caddyfile: map[string]string{"hosts": "host <names...>"}},
 	{Title: "TLS to a provider", Of: "..ProviderTLSConfig", Caddyfile: map[string]string{"client_key": "client_certificate <certificate> <key>"}},
 	{
 		Title: "Session settings", Of: "..SessionConfig",

@@ -35,6 +35,7 @@ var (
 		checkSignedOut,    // logouts that end with the next login
 		checkLoginAt,      // logins that the login host does not serve
 		checkLoginFor,     // sessions that could be handed over to a stranger
+		checkBuiltin,      // codes that could go to a host that the configuration does not name
 		checkProxies,      // answers for other proxies, where none is trusted
 	}
 	// pairChecks look at an instance and one before it on the same site.
@@ -96,6 +97,10 @@ type Route struct {
 // Provider is a provider of an instance.
 type Provider struct {
 	ID string
+	// Builtin reports whether it is the identity provider of this Caddy, and
+	// BuiltinHosts are the hosts that users may sign in at besides those of the site.
+	Builtin      bool
+	BuiltinHosts []string
 	// Own reports whether it is the instance's own, and not shared.
 	Own bool
 	// Disabled is also set for an id that stands for no provider.

@@ -67,8 +67,8 @@ func (i *Instance) registrations() (all []Registration) {
 	for _, origin := range i.origins() {
 		for _, p := range i.Providers {
 			path := i.callback(p)
-			if p.Disabled || i.Reaches(path) == httpconfig.No {
-				continue // no logins, or another instance serves them
+			if p.Disabled || p.Builtin || i.Reaches(path) == httpconfig.No {
+				continue // no logins, nothing to register, or another instance serves them
 			}
 			all = append(all, Registration{
 				Origin: origin, Provider: p.ID, Issuer: p.Issuer, RedirectURI: origin + path,

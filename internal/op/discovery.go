@@ -60,6 +60,11 @@ type DiscoveryConfig struct {
 	// again. It must not wait for anything. It may be nil.
 	Outage func(Outage)
 
+	// InProcess takes the place of connections where the provider is in this
+	// process; nil where it is reached by the network. Everything else stays: how
+	// long an answer may take, and how large it may be.
+	InProcess *InProcess
+
 	// dial takes the place of net.Dialer in tests.
 	dial func(control func(network, address string, _ syscall.RawConn) error) dialContext
 }

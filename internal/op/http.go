@@ -49,7 +49,7 @@ func newHTTPClient(c *DiscoveryConfig, g *guard) *http.Client {
 			MaxResponseHeaderBytes: 64 << 10,
 		}
 	}
-	b := &limitedTransport{guard: g, proxy: c.Proxy, tls: c.TLS}
+	b := &limitedTransport{guard: g, proxy: c.Proxy, tls: c.TLS, inProcess: c.InProcess, issuer: c.Issuer}
 	b.connect = func(config *tls.Config) *transports {
 		both := &transports{tls: config, open: transport(config, nil), guarded: transport(config, g.control)}
 		both.open.Proxy = c.Proxy
@@ -76,6 +76,10 @@ func withoutQuery(u *url.URL) string {
 type limitedTransport struct {
 	// observe sends a request by a function, and notes how that goes; nil for nothing.
 	observe func(*http.Request, func(*http.Request) (*http.Response, error)) (*http.Response, error)
+
+	// inProcess sends all requests, if it is set, to addresses of the issuer alone.
+	inProcess *InProcess
+	issuer    string
 
 	guard   *guard
 	proxy   func(*http.Request) (*url.URL, error)
@@ -140,9 +144,16 @@ func (b *limitedTransport) send(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// choose returns how a request is sent. Where a proxy resolves the name no one
+// choose returns how a request is sent. A provider in this process has no addresses
+// elsewhere. Where a proxy resolves the name no one
 // here knows the address: the name alone is judged.
-func (b *limitedTransport) choose(request *http.Request) (*http.Transport, error) {
+func (b *limitedTransport) choose(request *http.Request) (http.RoundTripper, error) {
+	if b.inProcess != nil {
+		if origin := request.URL.Scheme + "://" + request.URL.Host; origin != b.issuer {
+			return nil, settingsErrorf("%s is not an address of the issuer %s", withoutQuery(request.URL), b.issuer)
+		}
+		return b.inProcess, nil
+	}
 	transports := b.transports()
 	if b.guard.configured[request.URL.String()] {
 		return transports.open, nil

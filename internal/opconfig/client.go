@@ -47,6 +47,9 @@ func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, 
 	shaping := []any{
 		c.Issuer, c.ConfigurationURL, c.Endpoints, jwks, c.Insecure, c.Timeout, r.Proxy, r.TLS, c.MTLS, r.ClientCertificate, r.ClientCertificateKey,
 	}
+	if r.Builtin {
+		shaping, c.InProcess, c.Proxy = append(shaping, "builtin"), new(op.InProcess), nil
+	}
 	if c.KeysOnly { // what others are hashed from stays the same
 		shaping = append(shaping, c.KeysOnly)
 	}

@@ -59,6 +59,9 @@ type Options struct {
 	Endpoints                op.Endpoints // jwks_uri among them
 	JWKS                     string
 
+	// Builtin: it is the identity provider of this Caddy; see UseBuiltin.
+	Builtin bool
+
 	// KeysOnly: it is no provider, but an issuer whose access tokens are verified.
 	KeysOnly bool
 

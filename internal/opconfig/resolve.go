@@ -110,6 +110,11 @@ func (r *Resolved) expandParameters(option string, written url.Values) (url.Valu
 // CheckWritten checks what can be known while placeholders are not resolved: an
 // address with one counts as a good one.
 func (o Options) CheckWritten() error {
+	if o.Builtin {
+		if err := o.UseBuiltin("https://placeholder.invalid", "placeholder"); err != nil {
+			return err
+		}
+	}
 	o = o.withDefaults()
 	for _, option := range o.addresses() {
 		written := *option.field

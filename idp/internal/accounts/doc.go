@@ -83,7 +83,7 @@ func (e *PasswordError) Error() string {
 	return text
 }
 
-// errTaken wraps store.ErrExists.
+// takenError is a store.ErrExists that says what exists.
 type takenError struct{ what string }
 
 func (e *takenError) Error() string        { return e.what + " is taken" }

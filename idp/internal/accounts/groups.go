@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,4 +69,57 @@ func createGroups(tx store.Tx, names []string, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// Groups returns all groups.
+func (a *Accounts) Groups(ctx context.Context) (groups []store.Group, err error) {
+	err = a.store.View(ctx, func(tx store.Tx) error {
+		groups, err = tx.Groups()
+		return err
+	})
+	return groups, err
+}
+
+// SetGroup adds a group, or changes whether it is one of operators.
+func (a *Accounts) SetGroup(ctx context.Context, text string, operator bool) (group store.Group, err error) {
+	name, err := groupName(text)
+	if err != nil {
+		return group, invalid("groups", err)
+	}
+	err = a.store.Update(ctx, func(tx store.Tx) error {
+		group = store.Group{Name: name, Created: a.now()}
+		existing, err := groupIn(tx, name)
+		switch {
+		case err == nil:
+			group = existing
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+		group.Operator = operator
+		return tx.PutGroup(group)
+	})
+	return group, err
+}
+
+// DeleteGroup removes a group: its members are in it no more.
+func (a *Accounts) DeleteGroup(ctx context.Context, name string) error {
+	return a.store.Update(ctx, func(tx store.Tx) error {
+		if _, err := groupIn(tx, name); err != nil {
+			return err
+		}
+		return tx.DeleteGroup(name)
+	})
+}
+
+func groupIn(tx store.Tx, name string) (store.Group, error) {
+	groups, err := tx.Groups()
+	if err != nil {
+		return store.Group{}, err
+	}
+	for _, group := range groups {
+		if group.Name == name {
+			return group, nil
+		}
+	}
+	return store.Group{}, store.ErrNotFound
 }

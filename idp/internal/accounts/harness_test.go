@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"testing"
@@ -82,5 +83,56 @@ func (h *harness) wantPassword(what string, user *store.User, password string, w
 	}
 	if ok != want {
 		h.t.Errorf("%s: expected %t, seen %t", what, want, ok)
+	}
+}
+
+func (h *harness) link(kind LinkKind, userID, email string) *Link {
+	h.t.Helper()
+	link, err := h.NewLink(h.t.Context(), kind, userID, email)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return link
+}
+
+func (h *harness) update(f func(store.Tx) error) {
+	h.t.Helper()
+	if err := h.store.Update(h.t.Context(), f); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// ticket adds something that is kept of a user.
+func (h *harness) ticket(userID, kind string) {
+	h.t.Helper()
+	h.update(func(tx store.Tx) error {
+		return tx.AddTicket(store.Ticket{Hash: store.HashOf(userID + kind), Kind: kind, UserID: userID, Data: []byte("{}"), Created: h.clock.Now(), Expires: h.clock.Now().Add(24 * time.Hour)})
+	})
+}
+
+func (h *harness) tickets(userID, kind string) (count int) {
+	h.t.Helper()
+	h.update(func(tx store.Tx) error {
+		all, err := tx.TicketsOf(userID, kind)
+		count = len(all)
+		return err
+	})
+	return count
+}
+
+func (h *harness) get(id string) *store.User {
+	h.t.Helper()
+	user, err := h.Get(h.t.Context(), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return user
+}
+
+// wantError checks that an error is another one.
+func (h *harness) wantError(what string, err, want error) {
+	h.t.Helper()
+	if !errors.Is(err, want) {
+		h.t.Errorf("%s: expected %v, seen %v", what, want, err)
 	}
 }

@@ -48,9 +48,34 @@ type NewPassword struct {
 var errChanged = errors.New("the password was changed at the same time")
 
 // SetPassword changes a user's password, or returns a *PasswordError. Open reset links
-// of the user end with it. All sessions of the user have to end, except the one that
-// did this.
+// of the user end with it, and so do browsers that are remembered. All sessions of the
+// user have to end, except the one that did this.
 func (a *Accounts) SetPassword(ctx context.Context, n NewPassword) (*store.User, error) {
+	return a.setPassword(ctx, n, func(store.Tx, *store.User) error { return nil })
+}
+
+// ResetPassword changes a user's password by the code of a link, and uses it up unless
+// the password is refused. All sessions of the user have to end.
+func (a *Accounts) ResetPassword(ctx context.Context, text, password string, caller passwords.Caller) (*store.User, error) {
+	link, err := a.LookAtLink(ctx, LinkReset, text)
+	if err != nil {
+		return nil, err
+	}
+	n := NewPassword{UserID: link.UserID, Password: password, Caller: caller}
+	return a.setPassword(ctx, n, func(tx store.Tx, user *store.User) error {
+		taken, err := a.TakeLink(tx, LinkReset, link.hash)
+		if err != nil {
+			return err
+		}
+		if taken.Email != "" && taken.Email == user.Email {
+			user.EmailVerified = true // the code came from there
+		}
+		return tx.DeleteTickets(user.ID, string(LinkEnrol), string(LinkEmail))
+	})
+}
+
+// setPassword changes a password, and does more in the same transaction.
+func (a *Accounts) setPassword(ctx context.Context, n NewPassword, more func(store.Tx, *store.User) error) (*store.User, error) {
 	user, err := a.Get(ctx, n.UserID)
 	if err != nil {
 		return nil, err
@@ -78,11 +103,14 @@ func (a *Accounts) SetPassword(ctx context.Context, n NewPassword) (*store.User,
 		if !user.Password.Changed.Equal(checked) {
 			return errChanged
 		}
+		if err := more(tx, user); err != nil {
+			return err
+		}
 		user.Password = store.Password{
 			Hash: hash, Changed: a.now(), MustChange: n.MustChange,
 			History: remember(user.Password, rules.Password.History),
 		}
-		return tx.DeleteTickets(user.ID, string(LinkReset))
+		return tx.DeleteTickets(user.ID, string(LinkReset), ticketDevice)
 	})
 }
 

@@ -12,8 +12,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
@@ -43,6 +45,9 @@ type DB struct {
 	read    *sql.DB // for View, so that writers cannot take all connections
 	timeout time.Duration
 	logger  *slog.Logger
+
+	migrations fs.FS // of the program; tests have others
+	closed     atomic.Bool
 }
 
 var _ store.Store = (*DB)(nil)
@@ -51,21 +56,25 @@ var _ store.Store = (*DB)(nil)
 // database has to answer: otherwise the error wraps store.ErrUnavailable, and
 // the caller may try again later.
 func Open(ctx context.Context, options Options) (*DB, error) {
-	d := &DB{timeout: options.Timeout, logger: options.Logger}
+	return open(ctx, options, migrations)
+}
+
+func open(ctx context.Context, options Options, migrations fs.FS) (*DB, error) {
+	d := &DB{timeout: options.Timeout, logger: options.Logger, migrations: migrations}
 	if d.timeout <= 0 {
 		d.timeout = 10 * time.Second
 	}
 	if d.logger == nil {
 		d.logger = slog.Default()
 	}
-	open := openPostgres
+	openEngine := openPostgres
 	if options.SQLite != "" {
-		open = openSQLite
+		openEngine = openSQLite
 	}
-	if err := open(d, options); err != nil {
+	if err := openEngine(d, options); err != nil {
 		return nil, err
 	}
-	if err := d.migrate(ctx); err != nil {
+	if err := d.migrate(ctx, 0); err != nil {
 		_ = d.Close()
 		return nil, err
 	}
@@ -74,6 +83,7 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 
 // Close closes all connections. Transactions that are running end first.
 func (d *DB) Close() error {
+	d.closed.Store(true)
 	return errors.Join(d.write.Close(), d.read.Close())
 }
 
@@ -122,9 +132,9 @@ var errTimeout = errors.New("the transaction took too long")
 // attempt runs f in one transaction. It reports whether another transaction
 // was in the way, so that f has to run again.
 func (d *DB) attempt(ctx context.Context, pool *sql.DB, options sql.TxOptions, lock string, f func(store.Tx) error) (again bool, err error) {
-	inner, err := pool.BeginTx(ctx, &options)
+	inner, err := d.begin(ctx, pool, options)
 	if err != nil {
-		return false, d.engine.wrap(ctx, err)
+		return false, err
 	}
 	defer inner.Rollback() //nolint:errcheck // without effect after a commit
 	t := &tx{ctx: ctx, sql: inner, engine: d.engine, readOnly: options.ReadOnly}
@@ -149,4 +159,18 @@ func (d *DB) attempt(ctx context.Context, pool *sql.DB, options sql.TxOptions, l
 		return d.engine.conflict(err), d.engine.wrap(ctx, err)
 	}
 	return false, nil
+}
+
+func (d *DB) begin(ctx context.Context, pool *sql.DB, options sql.TxOptions) (*sql.Tx, error) {
+	if d.closed.Load() {
+		return nil, fmt.Errorf("%w: it was closed", store.ErrUnavailable)
+	}
+	inner, err := pool.BeginTx(ctx, &options)
+	for n := 0; n < postgresConns && err != nil && d.engine.isStale(err); n++ {
+		inner, err = pool.BeginTx(ctx, &options)
+	}
+	if err != nil {
+		return nil, d.engine.wrap(ctx, err)
+	}
+	return inner, nil
 }

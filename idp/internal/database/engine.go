@@ -24,6 +24,9 @@ type engine struct {
 	// conflict.
 	locks [2]string
 
+	// patient are statements that let a transaction take its time.
+	patient []string
+
 	// groups is an expression: the names of the groups of the user in a row of
 	// users, as a JSON array.
 	groups string
@@ -31,6 +34,9 @@ type engine struct {
 	// isConflict reports whether a transaction failed because of another one, and
 	// will do better if it runs again.
 	isConflict func(error) bool
+	// isStale reports whether a transaction did not begin because its connection
+	// had ended before, so that another connection may do.
+	isStale func(error) bool
 	// isUnavailable reports whether the database as a whole does not answer.
 	isUnavailable func(error) bool
 }

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"math"
 
 	"github.com/pressly/goose/v3"
 )
@@ -15,14 +16,21 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migrate brings the database to the version of this program. A database that
-// is newer is refused: this program would not know what it means.
-func (d *DB) migrate(ctx context.Context) error {
+// migrate brings the database to a version, 0 for that of this program. A
+// database that is newer is refused: this program would not know what it means.
+func (d *DB) migrate(ctx context.Context, version int64) error {
 	p, err := d.migrator()
 	if err != nil {
 		return err
 	}
-	done, err := p.Up(ctx) // alone, so that nodes that start together do not meet
+	if version == 0 {
+		version = math.MaxInt64
+	}
+	done, err := p.UpTo(ctx, version)
+	for n := 0; n < 3 && err != nil && d.engine.locker == nil; n++ {
+		// Another process may have made the same step in between.
+		done, err = p.UpTo(ctx, version)
+	}
 	if err != nil {
 		return d.engine.wrap(ctx, err)
 	}
@@ -43,7 +51,7 @@ func (d *DB) migrate(ctx context.Context) error {
 }
 
 func (d *DB) migrator() (*goose.Provider, error) {
-	folder, err := fs.Sub(migrations, "migrations/"+d.engine.name)
+	folder, err := fs.Sub(d.migrations, "migrations/"+d.engine.name)
 	if err != nil {
 		return nil, err
 	}
@@ -52,4 +60,17 @@ func (d *DB) migrator() (*goose.Provider, error) {
 		options = append(options, goose.WithSessionLocker(d.engine.locker))
 	}
 	return goose.NewProvider(d.engine.dialect, d.write, folder, options...)
+}
+
+// version returns the version of the database.
+func (d *DB) version(ctx context.Context) (int64, error) {
+	p, err := d.migrator()
+	if err != nil {
+		return 0, err
+	}
+	version, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return 0, d.engine.wrap(ctx, err)
+	}
+	return version, nil
 }

@@ -29,6 +29,7 @@ var postgresEngine = &engine{
 	view:    sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 	update:  sql.TxOptions{Isolation: sql.LevelSerializable},
 	locks:   [2]string{`LOCK TABLE writers IN ROW EXCLUSIVE MODE`, `LOCK TABLE writers IN EXCLUSIVE MODE`},
+	patient: []string{`SET LOCAL statement_timeout = 0`, `SET LOCAL idle_in_transaction_session_timeout = 0`},
 	groups: `(SELECT coalesce(json_agg(group_name ORDER BY group_name), '[]')::text FROM memberships
 		WHERE user_id = users.id)`,
 	isConflict: func(err error) bool {
@@ -42,6 +43,14 @@ var postgresEngine = &engine{
 			return true
 		}
 		return false
+	},
+	isStale: func(err error) bool {
+		var e *pgconn.PgError
+		if errors.As(err, &e) {
+			return e.Code == "57P01" // what the server said when it ended
+		}
+		var refused *pgconn.ConnectError
+		return !errors.As(err, &refused) && pgconn.SafeToRetry(err)
 	},
 	isUnavailable: func(err error) bool {
 		var e *pgconn.PgError

@@ -27,6 +27,7 @@ var sqliteEngine = &engine{
 		WHERE user_id = users.id ORDER BY group_name))`,
 	// Update begins IMMEDIATE, so there are no conflicts: it waits for its turn.
 	isConflict: func(error) bool { return false },
+	isStale:    func(error) bool { return false },
 	isUnavailable: func(err error) bool {
 		var e *sqlite.Error
 		if !errors.As(err, &e) {

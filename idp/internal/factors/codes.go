@@ -195,7 +195,7 @@ func (c codes) try(ctx context.Context, tx Tx, of store.FactorKind, userID strin
 		if err := tx.PutFactor(f); err != nil {
 			return nil, err
 		}
-		return &Proof{UserID: userID, FactorID: f.ID, Kind: of, AMR: []string{"otp"}}, nil
+		return &Proof{UserID: userID, FactorID: f.ID, Kind: of, AMR: []string{amrCode}}, nil
 	}
 	return nil, ErrWrong
 }

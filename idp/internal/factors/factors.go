@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
@@ -105,6 +106,14 @@ type Proof struct {
 	Cloned bool
 }
 
+// The authentication methods of RFC 8176, section 2.
+const (
+	amrCode       = "otp"
+	amrHardware   = "hwk"
+	amrSoftware   = "swk"
+	amrTwoFactors = "mfa"
+)
+
 // Method is one kind of factor.
 type Method interface {
 	Kind() store.FactorKind
@@ -177,6 +186,24 @@ func (s *Set) Method(kind store.FactorKind) Method {
 		}
 	}
 	return nil
+}
+
+// Available returns the kinds that a provider of this issuer has, of those given.
+func (s *Set) Available(kinds []store.FactorKind) []store.FactorKind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(kind store.FactorKind) bool { return s.Method(kind) == nil })
+}
+
+// EnrolledAMR returns what the enrolment of a factor has proven, as the AMR of a
+// [Proof].
+func EnrolledAMR(f *store.Factor) ([]string, error) {
+	if f.Kind != store.Passkey {
+		return []string{amrCode}, nil
+	}
+	credential, err := credentialOf(*f)
+	if err != nil {
+		return nil, err
+	}
+	return amrOf(credential), nil
 }
 
 // VerifyCode checks what a user typed into the field for a code: the code of an

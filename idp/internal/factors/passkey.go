@@ -203,17 +203,22 @@ func (p *Passkeys) accept(tx Tx, f *store.Factor, credential webauthn.Credential
 	if err := tx.PutFactor(*f); err != nil {
 		return nil, err
 	}
-	amr := "hwk"
-	if used.Flags.BackupEligible {
-		amr = "swk"
-	}
 	return &Proof{
 		UserID:   f.UserID,
 		FactorID: f.ID,
 		Kind:     store.Passkey,
-		AMR:      []string{amr, "mfa"},
+		AMR:      amrOf(*used),
 		Cloned:   used.Authenticator.CloneWarning,
 	}, nil
+}
+
+// amrOf returns what a passkey proves: a key that can be backed up is not bound to
+// hardware. The authenticator verifies its user, which is the other factor.
+func amrOf(c webauthn.Credential) []string {
+	if c.Flags.BackupEligible {
+		return []string{amrSoftware, amrTwoFactors}
+	}
+	return []string{amrHardware, amrTwoFactors}
 }
 
 // isOurs reports whether client data come from a page of the issuer itself: not

@@ -42,6 +42,13 @@ func TestAPasskeySignsIn(t *testing.T) {
 			if proof.Cloned {
 				t.Error("expected no sign of a copy, seen one")
 			}
+			enrolled, err := EnrolledAMR(&b.factors("alice")[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(enrolled, c.amr) {
+				t.Errorf("expected the enrolment to have proven %q, seen %q", c.amr, enrolled)
+			}
 		})
 	}
 }

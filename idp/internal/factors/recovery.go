@@ -66,7 +66,7 @@ func (r *Recovery) Verify(ctx context.Context, tx Tx, c Ceremony, answer string)
 	if err != nil {
 		return nil, err
 	}
-	return &Proof{UserID: c.userID(), Kind: RecoveryCode, AMR: []string{"otp"}}, nil
+	return &Proof{UserID: c.userID(), Kind: RecoveryCode, AMR: []string{amrCode}}, nil
 }
 
 // IsRecoveryCode reports whether what was typed has the form of a recovery code,

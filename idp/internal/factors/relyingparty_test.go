@@ -1,8 +1,11 @@
 package factors
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
 func TestAnotherHostIsRefusedWhilePasskeysExist(t *testing.T) {
@@ -62,8 +65,12 @@ func TestPasskeysNeedANameOrAParentOfIt(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if seen := set.Method("passkey") != nil; seen != c.passkeys {
-				t.Errorf("expected passkeys to be there: %v, seen %v", c.passkeys, seen)
+			want := []store.FactorKind{store.TOTP, store.HOTP}
+			if c.passkeys {
+				want = append(want, store.Passkey)
+			}
+			if seen := set.Available([]store.FactorKind{store.TOTP, store.HOTP, store.Passkey}); !slices.Equal(seen, want) {
+				t.Errorf("expected the factors %q, seen %q", want, seen)
 			}
 		})
 	}

@@ -364,3 +364,12 @@ func (n *node) userinfoStatus(access string) int {
 	r.Header.Set("Authorization", "Bearer "+access)
 	return n.serve(r).Code
 }
+
+// userinfo returns what an access token gets.
+func (n *node) userinfo(access string) string {
+	r := httptest.NewRequest(http.MethodGet, issuer+"/userinfo", nil)
+	r.Header.Set("Authorization", "Bearer "+access)
+	return n.serve(r).Body.String()
+}
+
+func newRecorded() *httptest.ResponseRecorder { return httptest.NewRecorder() }

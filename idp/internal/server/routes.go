@@ -80,7 +80,7 @@ const (
 	sweepLimit = 1000
 )
 
-// sweep removes what has expired, now and then.
+// sweep removes what has expired, at intervals.
 func (s *Server) sweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()

@@ -55,6 +55,9 @@ type Options struct {
 	InitiateURL func(clientID string) string
 	// PasskeyRPID is a parent domain of the issuer's host for passkeys; may be empty.
 	PasskeyRPID string
+	// AcceptRPID gives up the passkeys that are bound to another host than the
+	// issuer has now. Without it, the server does not open while there are any.
+	AcceptRPID bool
 	// Expand resolves placeholders, such as {env.SECRET}. It may be nil.
 	Expand func(text string) (string, error)
 
@@ -116,7 +119,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	if s.Store, err = database.Open(ctx, o.Database); err != nil {
 		return nil, err
 	}
-	if err := s.assemble(); err != nil {
+	if err := errors.Join(s.assemble(), s.checkRPID(ctx)); err != nil {
 		return nil, errors.Join(err, s.Store.Close())
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -207,6 +210,13 @@ func (s *Server) makeFactors() error {
 	}
 	s.Factors, err = factors.New(factors.Options{Vault: s.Vault, Now: s.Now, Issuer: issuer, Name: s.Name, PasskeyRPID: s.PasskeyRPID})
 	return err
+}
+
+func (s *Server) checkRPID(ctx context.Context) error {
+	if s.Factors == nil {
+		return nil // it could not be assembled
+	}
+	return s.Store.Update(ctx, func(tx store.Tx) error { return s.Factors.CheckRPID(tx, s.AcceptRPID) })
 }
 
 func (s *Server) makeProvider() (err error) {

@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
@@ -199,24 +198,12 @@ func (v *visit) enrol(tx store.Tx, state *State, user *store.User) (added *store
 	if err := tx.PutUser(user); err != nil {
 		return nil, nil, err
 	}
+	amr, err := factors.EnrolledAMR(added)
+	if err != nil {
+		return nil, nil, err
+	}
 	state.Enrol = Enrolment{}
 	return added, codes, errors.Join(
 		tx.DeleteTickets(user.ID, TicketDevice),
-		v.succeed(tx, state, &judgement{user: user, amr: []string{amrOf(added)}}, Attempt{User: user, Kind: AttemptCode, Address: v.Address(v.r)}))
-}
-
-// amrOf returns what a factor that was just enrolled proves.
-func amrOf(f *store.Factor) string {
-	if f.Kind != store.Passkey {
-		return amrCode
-	}
-	var credential struct {
-		Flags struct {
-			BackupEligible bool `json:"backupEligible"`
-		} `json:"flags"`
-	}
-	if json.Unmarshal(f.Secret, &credential) != nil || credential.Flags.BackupEligible {
-		return amrSoftware
-	}
-	return amrHardware
+		v.succeed(tx, state, &judgement{user: user, amr: amr}, Attempt{User: user, Kind: AttemptCode, Address: v.Address(v.r)}))
 }

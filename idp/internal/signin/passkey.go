@@ -16,11 +16,14 @@ const attemptPasskey = "passkey"
 // fieldPasskey marks a problem with a passkey, which has no field.
 const fieldPasskey = ""
 
-// askPasskey returns what a page needs to ask for a passkey, or nothing where no
-// user has any. The challenge is bound to the browser and the request, and to the
+// askPasskey returns what a page needs to ask for a passkey, or nothing where there
+// are none. The challenge is bound to the browser and the request, and to the
 // user if the step has one. It names no credentials, so that it shows nothing of
 // accounts.
 func (v *visit) askPasskey(user *store.User, autofill bool) (*pages.Passkey, error) {
+	if v.Factors.Passkeys == nil {
+		return nil, nil
+	}
 	var count int
 	err := v.Store.View(v.r.Context(), func(tx store.Tx) (err error) {
 		count, err = tx.CountPasskeys()
@@ -40,6 +43,10 @@ func (v *visit) askPasskey(user *store.User, autofill bool) (*pages.Passkey, err
 // takePasskey judges a passkey: as the second factor where that is due, else alone,
 // as two factors. It waits in no queue.
 func (v *visit) takePasskey() {
+	if v.Factors.Passkeys == nil {
+		v.proceed()
+		return
+	}
 	j := judgement{}
 	err := v.change(func(tx store.Tx, state *State) error { return v.judgePasskey(tx, state, &j) })
 	if err != nil {

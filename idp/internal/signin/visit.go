@@ -211,6 +211,7 @@ func (v *visit) facts(tx store.Tx, state State) (f facts, err error) {
 // addUser adds what depends on the user.
 func (v *visit) addUser(tx store.Tx, f *facts) error {
 	policy := v.Accounts.Policy(f.user)
+	policy.Factors = v.Factors.Available(policy.Factors)
 	f.policy = policy
 	all, err := tx.FactorsOf(f.user.ID)
 	if err != nil {

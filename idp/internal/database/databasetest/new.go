@@ -3,12 +3,36 @@
 package databasetest
 
 import (
+	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
 )
+
+// Dump returns every cell of a database as text, bytes as they are. A test that
+// has put secrets into it looks for them there.
+func Dump(t testing.TB, db *database.DB) string {
+	t.Helper()
+	var text strings.Builder
+	err := db.Rows(t.Context(), func(table string, columns []string, row []any) error {
+		for i, v := range row {
+			switch v := v.(type) {
+			case []byte:
+				fmt.Fprintf(&text, "%s.%s: %s\n", table, columns[i], v)
+			default:
+				fmt.Fprintf(&text, "%s.%s: %v\n", table, columns[i], v)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("reading the whole database: %v", err)
+	}
+	return text.String()
+}
 
 // New returns an empty SQLite database that ends with the test. It does not
 // wait for the disk.

@@ -77,3 +77,5 @@ func TestPostgres(t *testing.T) {
 		return db
 	})
 }
+
+func TestPostgresAsADatabase(t *testing.T) { databasetest.RunEngine(t, newPostgres) }

@@ -38,10 +38,10 @@ func Run(t *testing.T, open func(testing.TB) store.Store) {
 	}
 }
 
-// start is a moment that the tests begin at.
-var start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+// Start is a moment that the tests begin at.
+var Start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
-func after(d time.Duration) time.Time { return start.Add(d) }
+func after(d time.Duration) time.Time { return Start.Add(d) }
 
 // subject is a store under test. A method that is not expected to fail ends the
 // test if it does.

@@ -13,7 +13,7 @@ var factorTests = map[string]func(*testing.T, *subject){
 		s.person("u1")
 		want := store.Factor{
 			ID: "f1", UserID: "u1", Kind: store.Passkey, Label: "Laptop", Confirmed: true, Secret: []byte{0, 255, 1},
-			CredentialID: []byte{1, 0, 2}, Counter: 1 << 40, Created: start, LastUsed: after(time.Hour),
+			CredentialID: []byte{1, 0, 2}, Counter: 1 << 40, Created: Start, LastUsed: after(time.Hour),
 		}
 		complete(t, want)
 		s.update(func(x store.Tx) error { return x.PutFactor(want) })
@@ -59,7 +59,7 @@ var factorTests = map[string]func(*testing.T, *subject){
 		s.person("u1", "u2", "u3")
 		s.update(func(x store.Tx) error {
 			return errors.Join(
-				x.PutUser(&store.User{ID: "gone", Kind: store.Person, Removed: start}),
+				x.PutUser(&store.User{ID: "gone", Kind: store.Person, Removed: Start}),
 				x.PutFactor(store.Factor{ID: "1", UserID: "u1", Kind: store.TOTP, Confirmed: true}),
 				x.PutFactor(store.Factor{ID: "2", UserID: "u1", Kind: store.HOTP, Confirmed: true}),
 				x.PutFactor(store.Factor{ID: "3", UserID: "u2", Kind: store.TOTP}),
@@ -101,7 +101,7 @@ var recoveryTests = map[string]func(*testing.T, *subject){
 
 var counterTests = map[string]func(*testing.T, *subject){
 	"a counter comes back whole": func(t *testing.T, s *subject) {
-		want := store.Counter{Key: "password/u1", Failures: 3, Total: 13, Locks: 1, Until: after(time.Minute), Updated: start, Expires: after(time.Hour)}
+		want := store.Counter{Key: "password/u1", Failures: 3, Total: 13, Locks: 1, Until: after(time.Minute), Updated: Start, Expires: after(time.Hour)}
 		complete(t, want)
 		s.update(func(x store.Tx) error { return x.PutCounter(want) })
 		same(t, "counter", want, read(s, func(x store.Tx) (store.Counter, error) { return x.Counter("password/u1") }))

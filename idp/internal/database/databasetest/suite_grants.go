@@ -12,7 +12,7 @@ import (
 func wholeGrant() store.Grant {
 	return store.Grant{
 		ID: "g1", ClientID: "wiki", UserID: "u1", SID: "s1", Code: store.HashOf("code"), CodeUsed: after(time.Second),
-		CodeEnds: after(time.Minute), Refresh: store.HashOf("refresh 3"), Data: []byte("{}"), Created: start,
+		CodeEnds: after(time.Minute), Refresh: store.HashOf("refresh 3"), Data: []byte("{}"), Created: Start,
 		Expires: after(time.Hour), Revoked: after(2 * time.Minute),
 		Retired: []store.Hash{store.HashOf("refresh 1"), store.HashOf("refresh 2")},
 	}
@@ -74,7 +74,7 @@ var grantTests = map[string]func(*testing.T, *subject){
 		fillGrants(s)
 		s.update(func(x store.Tx) error { return x.RevokeOtherGrants("u1", "s1", after(time.Hour)) })
 		same(t, "revoked, but those of s1", "[c d]", revokedGrants(s))
-		if err := s.store.Update(t.Context(), func(x store.Tx) error { return x.RevokeGrants("", "", "", start) }); err == nil {
+		if err := s.store.Update(t.Context(), func(x store.Tx) error { return x.RevokeGrants("", "", "", Start) }); err == nil {
 			t.Error("expected an error if nothing is chosen, seen none")
 		}
 	},
@@ -114,7 +114,7 @@ func revokedGrants(s *subject) string {
 
 var tokenTests = map[string]func(*testing.T, *subject){
 	"an access token comes back whole": func(t *testing.T, s *subject) {
-		want := store.Token{Hash: store.HashOf("t"), GrantID: "g1", UserID: "u1", ClientID: "wiki", Data: []byte("{}"), Created: start, Expires: after(time.Hour), Revoked: after(time.Minute)}
+		want := store.Token{Hash: store.HashOf("t"), GrantID: "g1", UserID: "u1", ClientID: "wiki", Data: []byte("{}"), Created: Start, Expires: after(time.Hour), Revoked: after(time.Minute)}
 		complete(t, want)
 		s.update(func(x store.Tx) error { return x.PutToken(want) })
 		same(t, "token", &want, read(s, func(x store.Tx) (*store.Token, error) { return x.Token(store.HashOf("t")) }))
@@ -123,21 +123,21 @@ var tokenTests = map[string]func(*testing.T, *subject){
 	"the access tokens of a grant are revoked together": func(t *testing.T, s *subject) {
 		s.update(func(x store.Tx) error {
 			return errors.Join(x.PutToken(store.Token{Hash: store.HashOf("1"), GrantID: "g1"}), x.PutToken(store.Token{Hash: store.HashOf("2"), GrantID: "g1"}),
-				x.PutToken(store.Token{Hash: store.HashOf("3"), GrantID: "g2"}), x.RevokeTokens("g1", start))
+				x.PutToken(store.Token{Hash: store.HashOf("3"), GrantID: "g2"}), x.RevokeTokens("g1", Start))
 		})
-		for token, revoked := range map[string]time.Time{"1": start, "2": start, "3": {}} {
+		for token, revoked := range map[string]time.Time{"1": Start, "2": Start, "3": {}} {
 			same(t, token, revoked, read(s, func(x store.Tx) (*store.Token, error) { return x.Token(store.HashOf(token)) }).Revoked)
 		}
 	},
 	"access tokens without a grant are revoked with their user, but not with a session": func(t *testing.T, s *subject) {
 		s.update(func(x store.Tx) error {
-			return errors.Join(x.PutToken(store.Token{Hash: store.HashOf("1"), UserID: "robot", ClientID: "ci"}), x.RevokeGrants("robot", "s1", "", start))
+			return errors.Join(x.PutToken(store.Token{Hash: store.HashOf("1"), UserID: "robot", ClientID: "ci"}), x.RevokeGrants("robot", "s1", "", Start))
 		})
 		revoked := func() time.Time {
 			return read(s, func(x store.Tx) (*store.Token, error) { return x.Token(store.HashOf("1")) }).Revoked
 		}
 		same(t, "revoked with a session", time.Time{}, revoked())
-		s.update(func(x store.Tx) error { return x.RevokeGrants("robot", "", "", start) })
-		same(t, "revoked with the user", start, revoked())
+		s.update(func(x store.Tx) error { return x.RevokeGrants("robot", "", "", Start) })
+		same(t, "revoked with the user", Start, revoked())
 	},
 }

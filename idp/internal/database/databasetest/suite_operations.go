@@ -11,7 +11,7 @@ import (
 
 var signingKeyTests = map[string]func(*testing.T, *subject){
 	"signing keys come back whole, the oldest first": func(t *testing.T, s *subject) {
-		first := store.SigningKey{ID: "z", Alg: "RS256", Sealed: []byte{1}, Created: start, Active: after(time.Hour), Retires: after(2 * time.Hour)}
+		first := store.SigningKey{ID: "z", Alg: "RS256", Sealed: []byte{1}, Created: Start, Active: after(time.Hour), Retires: after(2 * time.Hour)}
 		second := store.SigningKey{ID: "a", Alg: "ES256", Sealed: []byte{2}, Created: after(time.Minute)}
 		complete(t, first)
 		s.update(func(x store.Tx) error { return errors.Join(x.PutSigningKey(second), x.PutSigningKey(first)) })
@@ -24,7 +24,7 @@ var signingKeyTests = map[string]func(*testing.T, *subject){
 
 var deliveryTests = map[string]func(*testing.T, *subject){
 	"a delivery is claimed when it is due, by one node until its next attempt": func(t *testing.T, s *subject) {
-		want := store.Delivery{ID: "d1", ClientID: "wiki", UserID: "u1", SID: "s1", Attempts: 2, Next: start, Expires: after(time.Hour)}
+		want := store.Delivery{ID: "d1", ClientID: "wiki", UserID: "u1", SID: "s1", Attempts: 2, Next: Start, Expires: after(time.Hour)}
 		complete(t, want)
 		s.update(func(x store.Tx) error { return x.AddDelivery(want) })
 		claim := func(now time.Duration) []store.Delivery {
@@ -54,7 +54,7 @@ var deliveryTests = map[string]func(*testing.T, *subject){
 			}
 			return err
 		})
-		got := taken(s, func(x store.Tx) ([]store.Delivery, error) { return x.ClaimDeliveries(start, after(time.Minute), 2) })
+		got := taken(s, func(x store.Tx) ([]store.Delivery, error) { return x.ClaimDeliveries(Start, after(time.Minute), 2) })
 		if len(got) != 2 || got[0].ID != "4" || got[1].ID != "3" {
 			t.Errorf("expected the deliveries 4 and 3, seen %+v", got)
 		}
@@ -86,10 +86,10 @@ var sweepTests = map[string]func(*testing.T, *subject){
 				x.PutCounter(store.Counter{Key: id, Failures: 1, Expires: expires}))
 		}
 		s.update(func(x store.Tx) error {
-			return errors.Join(fill(x, "old", start), fill(x, "new", after(time.Microsecond)), x.PutCounter(store.Counter{Key: "for ever", Failures: 1}),
+			return errors.Join(fill(x, "old", Start), fill(x, "new", after(time.Microsecond)), x.PutCounter(store.Counter{Key: "for ever", Failures: 1}),
 				x.PutSigningKey(store.SigningKey{ID: "k"}))
 		})
-		s.update(func(x store.Tx) error { return x.Sweep(start, 100) })
+		s.update(func(x store.Tx) error { return x.Sweep(Start, 100) })
 		for id, want := range map[string]int{"old": 0, "new": 1} {
 			same(t, id, [9]int{want, want, want, want, want, want, want, want, want}, presence(s, id))
 		}
@@ -103,7 +103,7 @@ var sweepTests = map[string]func(*testing.T, *subject){
 			}
 			return err
 		})
-		s.update(func(x store.Tx) error { return x.Sweep(start, 3) })
+		s.update(func(x store.Tx) error { return x.Sweep(Start, 3) })
 		for n := range 5 {
 			err := s.store.View(t.Context(), func(x store.Tx) error {
 				_, err := x.Request(fmt.Sprint(n))

@@ -11,10 +11,10 @@ import (
 
 func wholeSession() store.Session {
 	return store.Session{
-		Cookie: store.HashOf("cookie"), SID: "s1", UserID: "u1", Created: start, AuthTime: after(time.Second),
+		Cookie: store.HashOf("cookie"), SID: "s1", UserID: "u1", Created: Start, AuthTime: after(time.Second),
 		AMR: []string{"pwd", "otp"}, ACR: "urn:oidc-idp:mfa", External: "partners", LastSeen: after(time.Minute),
 		Expires: after(time.Hour), UserAgent: "Firefox", Address: "192.0.2.1",
-		Proven: map[string]time.Time{"pwd": start, "otp": after(time.Second)},
+		Proven: map[string]time.Time{"pwd": Start, "otp": after(time.Second)},
 	}
 }
 
@@ -23,7 +23,7 @@ var sessionTests = map[string]func(*testing.T, *subject){
 		want := wholeSession()
 		complete(t, want)
 		s.update(func(x store.Tx) error { return x.PutSession(want) })
-		same(t, "session", &want, read(s, func(x store.Tx) (*store.Session, error) { return x.SessionByCookie(store.HashOf("cookie"), start) }))
+		same(t, "session", &want, read(s, func(x store.Tx) (*store.Session, error) { return x.SessionByCookie(store.HashOf("cookie"), Start) }))
 		same(t, "session", &want, read(s, func(x store.Tx) (*store.Session, error) { return x.Session("s1") }))
 		same(t, "sessions", []store.Session{want}, read(s, func(x store.Tx) ([]store.Session, error) { return x.SessionsOf("u1") }))
 	},
@@ -41,9 +41,9 @@ var sessionTests = map[string]func(*testing.T, *subject){
 		s.update(func(x store.Tx) error { return x.PutSession(session) })
 		session.Cookie = store.HashOf("after the step up")
 		s.update(func(x store.Tx) error { return x.PutSession(session) })
-		missing(s, func(x store.Tx) (*store.Session, error) { return x.SessionByCookie(store.HashOf("cookie"), start) })
+		missing(s, func(x store.Tx) (*store.Session, error) { return x.SessionByCookie(store.HashOf("cookie"), Start) })
 		read(s, func(x store.Tx) (*store.Session, error) {
-			return x.SessionByCookie(store.HashOf("after the step up"), start)
+			return x.SessionByCookie(store.HashOf("after the step up"), Start)
 		})
 		same(t, "sessions", 1, len(read(s, func(x store.Tx) ([]store.Session, error) { return x.SessionsOf("u1") })))
 	},
@@ -69,7 +69,7 @@ var sessionTests = map[string]func(*testing.T, *subject){
 
 var requestTests = map[string]func(*testing.T, *subject){
 	"a request comes back whole and is taken once": func(t *testing.T, s *subject) {
-		want := store.Request{ID: "r1", Browser: store.HashOf("browser"), Data: []byte(`{"a":1}`), Created: start, Expires: after(time.Hour)}
+		want := store.Request{ID: "r1", Browser: store.HashOf("browser"), Data: []byte(`{"a":1}`), Created: Start, Expires: after(time.Hour)}
 		complete(t, want)
 		s.update(func(x store.Tx) error { return x.PutRequest(want) })
 		want.Data = []byte(`{"a":2}`)
@@ -82,7 +82,7 @@ var requestTests = map[string]func(*testing.T, *subject){
 }
 
 func wholeTicket() store.Ticket {
-	return store.Ticket{Kind: "reset", Hash: store.HashOf("ticket"), UserID: "u1", Data: []byte("{}"), Created: start, Expires: after(time.Hour)}
+	return store.Ticket{Kind: "reset", Hash: store.HashOf("ticket"), UserID: "u1", Data: []byte("{}"), Created: Start, Expires: after(time.Hour)}
 }
 
 var ticketTests = map[string]func(*testing.T, *subject){
@@ -90,10 +90,10 @@ var ticketTests = map[string]func(*testing.T, *subject){
 		want := wholeTicket()
 		complete(t, want)
 		s.update(func(x store.Tx) error { return x.AddTicket(want) })
-		same(t, "ticket", &want, read(s, func(x store.Tx) (*store.Ticket, error) { return x.Ticket("reset", want.Hash, start) }))
-		missing(s, func(x store.Tx) (*store.Ticket, error) { return x.TakeTicket("invite", want.Hash, start) })
-		same(t, "ticket", &want, taken(s, func(x store.Tx) (*store.Ticket, error) { return x.TakeTicket("reset", want.Hash, start) }))
-		missing(s, func(x store.Tx) (*store.Ticket, error) { return x.TakeTicket("reset", want.Hash, start) })
+		same(t, "ticket", &want, read(s, func(x store.Tx) (*store.Ticket, error) { return x.Ticket("reset", want.Hash, Start) }))
+		missing(s, func(x store.Tx) (*store.Ticket, error) { return x.TakeTicket("invite", want.Hash, Start) })
+		same(t, "ticket", &want, taken(s, func(x store.Tx) (*store.Ticket, error) { return x.TakeTicket("reset", want.Hash, Start) }))
+		missing(s, func(x store.Tx) (*store.Ticket, error) { return x.TakeTicket("reset", want.Hash, Start) })
 	},
 	"a ticket ends at its expiry": func(t *testing.T, s *subject) {
 		s.update(func(x store.Tx) error { return x.AddTicket(wholeTicket()) })
@@ -128,6 +128,6 @@ var ticketTests = map[string]func(*testing.T, *subject){
 		s.update(func(x store.Tx) error { return errors.Join(x.DeleteTickets("u1"), x.DeleteTickets("")) })
 		same(t, "left of the user", 0, left("u1", "device"))
 		same(t, "left of another user", 1, left("u2", "reset"))
-		read(s, func(x store.Tx) (*store.Ticket, error) { return x.Ticket("saml", store.HashOf("saml1"), start) })
+		read(s, func(x store.Tx) (*store.Ticket, error) { return x.Ticket("saml", store.HashOf("saml1"), Start) })
 	},
 }

@@ -154,7 +154,7 @@ var raceTests = map[string]func(*testing.T, *subject){
 	},
 	"one of many takes a ticket": func(t *testing.T, s *subject) {
 		s.update(func(x store.Tx) error { return x.AddTicket(wholeTicket()) })
-		s.once(t, func(x store.Tx) error { _, err := x.TakeTicket("reset", store.HashOf("ticket"), start); return err }, store.ErrNotFound)
+		s.once(t, func(x store.Tx) error { _, err := x.TakeTicket("reset", store.HashOf("ticket"), Start); return err }, store.ErrNotFound)
 	},
 	"one of many adds a ticket": func(t *testing.T, s *subject) {
 		s.once(t, func(x store.Tx) error { return x.AddTicket(wholeTicket()) }, store.ErrExists)
@@ -194,14 +194,14 @@ var raceTests = map[string]func(*testing.T, *subject){
 			if !g.CodeUsed.IsZero() {
 				return errOwn
 			}
-			g.CodeUsed = start
+			g.CodeUsed = Start
 			return x.PutGrant(*g)
 		}, errOwn)
 	},
 	"each delivery is claimed by one node": func(t *testing.T, s *subject) {
 		s.update(func(x store.Tx) (err error) {
 			for n := range 20 {
-				err = errors.Join(err, x.AddDelivery(store.Delivery{ID: fmt.Sprint(n), Next: start, Expires: after(time.Hour)}))
+				err = errors.Join(err, x.AddDelivery(store.Delivery{ID: fmt.Sprint(n), Next: Start, Expires: after(time.Hour)}))
 			}
 			return err
 		})
@@ -209,7 +209,7 @@ var raceTests = map[string]func(*testing.T, *subject){
 		together(t.Context(), t, 8, nil, func(ctx context.Context, _ int) error {
 			var mine []store.Delivery
 			err := s.store.Update(ctx, func(x store.Tx) (err error) {
-				mine, err = x.ClaimDeliveries(start, after(time.Minute), 5)
+				mine, err = x.ClaimDeliveries(Start, after(time.Minute), 5)
 				return err
 			})
 			claimed.Add(int32(len(mine)))

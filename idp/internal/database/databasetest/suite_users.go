@@ -15,7 +15,7 @@ func wholeUser() *store.User {
 		ID: "u1", Kind: store.Person, Name: "Ada", Email: "ada@example.com", EmailVerified: true,
 		DisplayName: "Ada Lovelace", GivenName: "Ada", FamilyName: "Lovelace", Language: "en-GB",
 		Authenticator: "admins", Groups: []string{"admins", "staff"},
-		Created: start, LastSignIn: after(time.Hour), Locked: true, Removed: after(2 * time.Hour),
+		Created: Start, LastSignIn: after(time.Hour), Locked: true, Removed: after(2 * time.Hour),
 		Password:  store.Password{Hash: "$argon2id$1", Changed: after(time.Minute), MustChange: true, History: []string{"$2", "$3"}},
 		MustEnrol: true,
 	}
@@ -48,7 +48,7 @@ var userTests = map[string]func(*testing.T, *subject){
 		s.update(func(x store.Tx) error {
 			return x.PutUser(&store.User{ID: "u1", Created: time.Date(2026, 3, 1, 13, 0, 0, 123456789, zone)})
 		})
-		same(t, "created", start, read(s, func(x store.Tx) (*store.User, error) { return x.User("u1") }).Created)
+		same(t, "created", Start, read(s, func(x store.Tx) (*store.User, error) { return x.User("u1") }).Created)
 	},
 }
 
@@ -103,9 +103,9 @@ var nameTests = map[string]func(*testing.T, *subject){
 	"a removed user keeps the names until they are released": func(t *testing.T, s *subject) {
 		s.person("u1", "u2")
 		s.update(func(x store.Tx) error {
-			return errors.Join(x.Reserve(store.Name{Key: "ada", Kind: store.UserName, UserID: "u1"}), x.PutUser(&store.User{ID: "u1", Removed: start}))
+			return errors.Join(x.Reserve(store.Name{Key: "ada", Kind: store.UserName, UserID: "u1"}), x.PutUser(&store.User{ID: "u1", Removed: Start}))
 		})
-		same(t, "removed", start, read(s, func(x store.Tx) (*store.User, error) { return x.UserByName("ada") }).Removed)
+		same(t, "removed", Start, read(s, func(x store.Tx) (*store.User, error) { return x.UserByName("ada") }).Removed)
 		s.fails(store.ErrExists, func(x store.Tx) error { return x.Reserve(store.Name{Key: "ada", Kind: store.UserName, UserID: "u2"}) })
 		s.update(func(x store.Tx) error {
 			return errors.Join(x.Release("ada"), x.Release("ada"), x.Reserve(store.Name{Key: "ada", Kind: store.UserName, UserID: "u2"}))
@@ -121,7 +121,7 @@ func listed(s *subject) {
 			{ID: "5", Kind: store.Person, Name: "bob", DisplayName: "Bob Ångström", Groups: []string{"staff"}},
 			{ID: "2", Kind: store.Person, Name: "Ada", Email: "ada_l@example.com", Groups: []string{"staff", "admins"}},
 			{ID: "3", Kind: store.Application, Name: "robot", Groups: []string{"ci"}},
-			{ID: "4", Kind: store.Person, Name: "Carol", DisplayName: "100% Carol", Removed: start},
+			{ID: "4", Kind: store.Person, Name: "Carol", DisplayName: "100% Carol", Removed: Start},
 			{ID: "1", Kind: store.Person, Name: "zoë"},
 		} {
 			if err := x.PutUser(&u); err != nil {
@@ -182,7 +182,7 @@ var listTests = map[string]func(*testing.T, *subject){
 	},
 	"users of the same name are on one page each": func(t *testing.T, s *subject) {
 		s.update(func(x store.Tx) error {
-			return errors.Join(x.PutUser(&store.User{ID: "a", Name: "Ada"}), x.PutUser(&store.User{ID: "b", Name: "ada", Removed: start}))
+			return errors.Join(x.PutUser(&store.User{ID: "a", Name: "Ada"}), x.PutUser(&store.User{ID: "b", Name: "ada", Removed: Start}))
 		})
 		page := read(s, func(x store.Tx) ([]*store.User, error) { return x.Users(store.UserFilter{Removed: true}, "a", 1) })
 		same(t, "second page", "[b]", idsOf(page))
@@ -199,7 +199,7 @@ var listTests = map[string]func(*testing.T, *subject){
 
 var groupTests = map[string]func(*testing.T, *subject){
 	"groups are listed in order and can be changed": func(t *testing.T, s *subject) {
-		first, second := store.Group{Name: "staff", Operator: true, Created: start}, store.Group{Name: "admins", Created: start}
+		first, second := store.Group{Name: "staff", Operator: true, Created: Start}, store.Group{Name: "admins", Created: Start}
 		complete(t, first)
 		s.update(func(x store.Tx) error { return errors.Join(x.PutGroup(first), x.PutGroup(second)) })
 		same(t, "groups", []store.Group{second, first}, read(s, store.Tx.Groups))
@@ -220,7 +220,7 @@ var groupTests = map[string]func(*testing.T, *subject){
 var identityTests = map[string]func(*testing.T, *subject){
 	"an identity comes back whole, by all three parts of its key": func(t *testing.T, s *subject) {
 		s.person("u1", "u2")
-		want := store.Identity{External: "partners", Issuer: "https://idp.example", Subject: "42", UserID: "u1", Name: "ada", Created: start, LastUsed: after(time.Hour)}
+		want := store.Identity{External: "partners", Issuer: "https://idp.example", Subject: "42", UserID: "u1", Name: "ada", Created: Start, LastUsed: after(time.Hour)}
 		complete(t, want)
 		s.update(func(x store.Tx) error { return x.PutIdentity(want) })
 		same(t, "identity", &want, read(s, func(x store.Tx) (*store.Identity, error) { return x.Identity("partners", "https://idp.example", "42") }))
@@ -239,7 +239,7 @@ var identityTests = map[string]func(*testing.T, *subject){
 var accessKeyTests = map[string]func(*testing.T, *subject){
 	"an access key comes back whole, by its hash": func(t *testing.T, s *subject) {
 		s.person("robot")
-		want := store.AccessKey{ID: "k1", UserID: "robot", Hash: store.HashOf("secret"), Created: start, Expires: after(time.Hour), LastUsed: after(time.Minute)}
+		want := store.AccessKey{ID: "k1", UserID: "robot", Hash: store.HashOf("secret"), Created: Start, Expires: after(time.Hour), LastUsed: after(time.Minute)}
 		complete(t, want)
 		s.update(func(x store.Tx) error { return x.PutAccessKey(want) })
 		same(t, "access key", &want, read(s, func(x store.Tx) (*store.AccessKey, error) { return x.AccessKey(store.HashOf("secret")) }))

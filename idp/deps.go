@@ -1,7 +1,0 @@
-//go:build deps
-
-package oidcidp
-
-import (
-	_ "github.com/wneessen/go-mail"
-)

@@ -1,0 +1,44 @@
+package accounts
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/names"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// NewUser writes an account that an external provider creates. It sets the user's ID
+// and the form in which the name is kept: <external id>/<name>. It returns an error
+// that is store.ErrExists if a name or the address is taken.
+func (a *Accounts) NewUser(tx store.Tx, user *store.User) error {
+	external, name, found := strings.Cut(user.Name, "/")
+	if !found {
+		return invalid("name", errors.New("the name of an external account begins with the id of its provider"))
+	}
+	checked, err := a.profile(NewUser{
+		Name: name, External: external, Email: user.Email, EmailVerified: user.EmailVerified, DisplayName: user.DisplayName,
+		GivenName: user.GivenName, FamilyName: user.FamilyName, Language: user.Language, Authenticator: user.Authenticator, Groups: user.Groups,
+	})
+	if err != nil {
+		return err
+	}
+	checked.ID, checked.Created, checked.MustEnrol = newSubject(), a.now(), user.MustEnrol
+	if err := a.Add(tx, checked); err != nil {
+		return err
+	}
+	*user = *checked
+	return nil
+}
+
+// errNoKey is about a text that can be no name.
+var errNoKey = errors.New("this can be no name")
+
+// Key returns the form of a name or an e-mail address that is compared and looked up.
+func (a *Accounts) Key(text string) (string, error) {
+	key := names.Key(text)
+	if key == "" {
+		return "", errNoKey
+	}
+	return key, nil
+}

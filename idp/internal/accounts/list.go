@@ -1,0 +1,64 @@
+package accounts
+
+import (
+	"context"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/lockout"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// maxPage is how many users a page of a list has at most.
+const maxPage = 1000
+
+// List returns users in the order of their names, after the one with the ID after, and
+// whether there are more.
+func (a *Accounts) List(ctx context.Context, filter store.UserFilter, after string, limit int) (users []*store.User, more bool, err error) {
+	if limit <= 0 || limit > maxPage {
+		limit = maxPage
+	}
+	err = a.store.View(ctx, func(tx store.Tx) error {
+		users, err = tx.Users(filter, after, limit+1)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if len(users) > limit {
+		return users[:limit], true, nil
+	}
+	return users, false, nil
+}
+
+// Details are what an operator wants to know of an account beside its row.
+type Details struct {
+	Factors       []store.Factor
+	RecoveryCodes int
+	Identities    []store.Identity
+	AccessKeys    []store.AccessKey
+	Sessions      []store.Session
+	Lockout       lockout.Status
+}
+
+// DetailsOf returns the details of an account.
+func (a *Accounts) DetailsOf(ctx context.Context, id string) (d Details, err error) {
+	err = a.store.View(ctx, func(tx store.Tx) error {
+		if d.Factors, err = tx.FactorsOf(id); err != nil {
+			return err
+		}
+		if d.RecoveryCodes, err = tx.CountRecoveryCodes(id); err != nil {
+			return err
+		}
+		if d.Identities, err = tx.IdentitiesOf(id); err != nil {
+			return err
+		}
+		if d.AccessKeys, err = tx.AccessKeysOf(id); err != nil {
+			return err
+		}
+		if d.Sessions, err = tx.SessionsOf(id); err != nil {
+			return err
+		}
+		d.Lockout, err = lockout.StatusOf(tx, id, a.now())
+		return err
+	})
+	return d, err
+}

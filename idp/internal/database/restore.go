@@ -1,0 +1,193 @@
+package database
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// RestoreOptions say what a backup is to the database that it replaces.
+type RestoreOptions struct {
+	// Latest says that nothing has changed since the backup: the database moves to
+	// another engine or machine. Without it recovery codes are not restored,
+	// because they may have been used since.
+	Latest bool
+	// Then runs in the same transaction after all rows were written, if it is not
+	// nil. Packages have to note what a counter of the backup is worth, for
+	// example.
+	Then func(store.Tx) error
+}
+
+// Restore replaces all that is in the database by a backup, or changes nothing.
+// Every session, request, code, token and link ends with it.
+func (d *DB) Restore(ctx context.Context, r io.Reader, options RestoreOptions) (BackupInfo, error) {
+	b, err := readBackup(r)
+	if err != nil {
+		return BackupInfo{}, err
+	}
+	version, err := d.version(ctx)
+	if err != nil {
+		return BackupInfo{}, err
+	}
+	switch {
+	case b.Schema > version:
+		return BackupInfo{}, fmt.Errorf("restore: the backup has version %d, which is newer than version %d of this program", b.Schema, version)
+	case b.Schema < version:
+		return d.restoreOlder(ctx, b, options)
+	}
+	return d.restore(ctx, b, options)
+}
+
+func (d *DB) restore(ctx context.Context, b *backupReader, options RestoreOptions) (BackupInfo, error) {
+	err := d.raw(ctx, d.write, d.engine.update, func(x *tx) error {
+		if d.engine.locks[1] != "" {
+			if _, err := x.exec(d.engine.locks[1]); err != nil {
+				return err
+			}
+		}
+		if err := x.fill(b); err != nil {
+			return err
+		}
+		if !options.Latest {
+			if _, err := x.exec("DELETE FROM recovery_codes"); err != nil {
+				return err
+			}
+		}
+		if options.Then == nil {
+			return nil
+		}
+		return options.Then(x)
+	})
+	return BackupInfo{b.Created, b.Schema, b.Users, b.rows}, err
+}
+
+// restoreOlder brings a backup of an older version to this one: in a file of
+// that version, which is then migrated.
+func (d *DB) restoreOlder(ctx context.Context, b *backupReader, options RestoreOptions) (BackupInfo, error) {
+	folder, err := os.MkdirTemp("", "oidc-idp-restore-") // 0700
+	if err != nil {
+		return BackupInfo{}, fmt.Errorf("restore: %w", err)
+	}
+	defer os.RemoveAll(folder) //nolint:errcheck // a folder for temporary files
+	old := &DB{timeout: d.timeout, logger: slog.New(slog.DiscardHandler), migrations: d.migrations}
+	if err := openSQLite(old, Options{SQLite: filepath.Join(folder, "accounts.db"), NoSync: true}); err != nil {
+		return BackupInfo{}, err
+	}
+	defer old.Close() //nolint:errcheck // as above
+	if err := old.migrate(ctx, b.Schema); err != nil {
+		return BackupInfo{}, err
+	}
+	if _, err := old.restore(ctx, b, RestoreOptions{Latest: true}); err != nil {
+		return BackupInfo{}, err
+	}
+	if err := old.migrate(ctx, 0); err != nil {
+		return BackupInfo{}, err
+	}
+	out, in := io.Pipe()
+	go func() {
+		_, err := old.Backup(ctx, in, b.Created)
+		in.CloseWithError(err)
+	}()
+	defer out.Close() //nolint:errcheck // ends the goroutine
+	info, err := d.Restore(ctx, out, options)
+	info.Schema = b.Schema
+	return info, err
+}
+
+// fill empties all tables and writes the rows of a backup.
+func (x *tx) fill(b *backupReader) error {
+	for _, list := range [][]string{passing, lasting} {
+		for _, table := range slices.Backward(list) {
+			if _, err := x.exec("DELETE FROM " + table); err != nil {
+				return err
+			}
+		}
+	}
+	var table, insert string
+	var kinds []string
+	for {
+		row, err := b.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if b.table != table {
+			table = b.table
+			if insert, kinds, err = x.insertInto(table, b.columns); err != nil {
+				return err
+			}
+		}
+		args := make([]any, len(row))
+		for i, v := range row {
+			if args[i], err = cell(kinds[i], v); err != nil {
+				return fmt.Errorf("restore: %s.%s: %w", table, b.columns[i], err)
+			}
+		}
+		if _, err := x.exec(insert, args...); err != nil {
+			return err
+		}
+	}
+}
+
+// insertInto returns a statement for rows of a backup, and the kinds of the
+// columns. Only columns that the table has get into the statement.
+func (x *tx) insertInto(table string, columns []string) (string, []string, error) {
+	known, err := x.kinds(table)
+	if err != nil {
+		return "", nil, err
+	}
+	kinds, places := make([]string, len(columns)), make([]string, len(columns))
+	for i, c := range columns {
+		if known[c] == "" || slices.Contains(columns[:i], c) {
+			return "", nil, fmt.Errorf("restore: the backup has a column %q in %s, which this program does not know", c, table)
+		}
+		kinds[i], places[i] = known[c], fmt.Sprintf("$%d", i+1)
+	}
+	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table, strings.Join(columns, ", "), strings.Join(places, ", ")), kinds, nil
+}
+
+// cell turns a value of a backup into one of a column.
+func cell(kind string, v any) (any, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		if kind == "bytes" {
+			return base64.StdEncoding.DecodeString(v)
+		}
+		if kind == "text" {
+			return v, nil
+		}
+	case bool: // a database of PostgreSQL has booleans
+		if kind == "bool" {
+			return v, nil
+		}
+		if kind == "number" {
+			if v {
+				return int64(1), nil
+			}
+			return int64(0), nil
+		}
+	case json.Number:
+		n, err := v.Int64()
+		if err == nil && kind == "number" {
+			return n, nil
+		}
+		if err == nil && kind == "bool" {
+			return n != 0, nil
+		}
+	}
+	return nil, fmt.Errorf("expected %s, seen %T", kind, v)
+}

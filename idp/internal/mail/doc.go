@@ -1,2 +1,0 @@
-// Package mail sends notices and links.
-package mail

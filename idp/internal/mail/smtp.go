@@ -1,0 +1,156 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	netmail "net/mail"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// timeout is how long a server has for one mail.
+const timeout = 30 * time.Second
+
+// Server is what operators say about the mail server.
+type Server struct {
+	// URL is smtp://host[:port], with STARTTLS, or smtps://host[:port]. A server
+	// on this machine may be without TLS.
+	URL string
+	// From is the sender: «Example <login@example.com>».
+	From string
+	// Username and Password are for the server; may be empty.
+	Username, Password string
+}
+
+// SMTP sends mails to a server.
+type SMTP struct {
+	from    *netmail.Address
+	host    string
+	options []gomail.Option
+}
+
+// Open checks the options and returns the Sender. It does not connect.
+func (s Server) Open() (*SMTP, error) {
+	from, err := netmail.ParseAddress(s.From)
+	if err != nil {
+		return nil, fmt.Errorf("mail: from must be an address such as «Example <login@example.com>», got '%s'", s.From)
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("mail: the server must be a URL such as smtp://mail.example.com:587 or smtps://mail.example.com")
+	}
+	if u.User != nil {
+		return nil, errors.New("mail: the user name and the password are options of their own, not a part of the URL")
+	}
+	secured, port, err := s.transport(u)
+	if err != nil {
+		return nil, err
+	}
+	options := []gomail.Option{gomail.WithTimeout(timeout), gomail.WithPort(port), gomail.WithHELO(helo(from.Address)), gomail.WithoutNoop()}
+	options = append(options, secured...)
+	if s.Username != "" {
+		options = append(options, gomail.WithUsername(s.Username), gomail.WithPassword(s.Password))
+		if u.Scheme == "smtp" && isLoopback(u.Hostname()) {
+			options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthPlainNoEnc))
+		} else {
+			options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover))
+		}
+	}
+	client := &SMTP{from: from, host: u.Hostname(), options: options}
+	_, err = gomail.NewClient(client.host, options...)
+	if err != nil {
+		return nil, fmt.Errorf("mail: %w", err)
+	}
+	return client, nil
+}
+
+// transport returns how the connection is secured, and the port.
+func (s Server) transport(u *url.URL) (options []gomail.Option, port int, err error) {
+	switch {
+	case u.Scheme == "smtps":
+		options, port = []gomail.Option{gomail.WithSSL()}, 465
+	case u.Scheme == "smtp" && isLoopback(u.Hostname()):
+		options, port = []gomail.Option{gomail.WithTLSPolicy(gomail.NoTLS)}, 587
+	case u.Scheme == "smtp":
+		options, port = []gomail.Option{gomail.WithTLSPolicy(gomail.TLSMandatory)}, 587
+	default:
+		return nil, 0, fmt.Errorf("mail: the server's URL must begin with smtp:// or smtps://, got '%s'", u.Scheme)
+	}
+	options = append(options, gomail.WithTLSConfig(&tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}))
+	if u.Port() != "" {
+		if port, err = strconv.Atoi(u.Port()); err != nil || port < 1 || port > 65535 {
+			return nil, 0, fmt.Errorf("mail: the server's port must be from 1 to 65535, got '%s'", u.Port())
+		}
+	}
+	return options, port, nil
+}
+
+// isLoopback reports whether a host is this machine.
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.Unmap().IsLoopback()
+}
+
+// helo is the name that the server is greeted with: the sender's domain, since the
+// name of this machine is no one's business.
+func helo(address string) string {
+	for i := len(address) - 1; i >= 0; i-- {
+		if address[i] == '@' {
+			return address[i+1:]
+		}
+	}
+	return "localhost"
+}
+
+// Send sends one mail by one connection.
+func (s *SMTP) Send(ctx context.Context, m Message) error {
+	message, err := s.message(m)
+	if err != nil {
+		return err
+	}
+	client, err := gomail.NewClient(s.host, s.options...)
+	if err != nil {
+		return fmt.Errorf("mail: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err = client.DialAndSendWithContext(ctx, message)
+	var refused *gomail.SendError
+	if errors.As(err, &refused) { // its text has the address
+		if !refused.IsTemp() && refused.ErrorCode() >= 500 {
+			return fmt.Errorf("%w: the server says %d", ErrPermanent, refused.ErrorCode())
+		}
+		return fmt.Errorf("mail server: it says %d %s", refused.ErrorCode(), refused.EnhancedStatusCode())
+	}
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return fmt.Errorf("mail server: %w", network)
+	}
+	return err
+}
+
+// message writes the headers and the text. All that comes from elsewhere is one
+// line before it becomes a header.
+func (s *SMTP) message(m Message) (*gomail.Msg, error) {
+	if err := checkAddress(m.To); err != nil {
+		return nil, err
+	}
+	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	message.FromMailAddress(s.from)
+	message.ToMailAddress(&netmail.Address{Address: m.To})
+	message.Subject(line(m.Subject, 200))
+	message.SetDate()
+	message.SetMessageIDWithValue(messageID(s.from.Address))
+	// No one is to answer a mail by a program with another one (RFC 3834 5).
+	message.SetGenHeader("Auto-Submitted", "auto-generated")
+	message.SetGenHeader("X-Auto-Response-Suppress", "All")
+	message.SetBodyString(gomail.TypeTextPlain, body(m.Body))
+	return message, nil
+}

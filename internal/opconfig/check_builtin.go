@@ -1,0 +1,46 @@
+package opconfig
+
+import (
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
+)
+
+// UseBuiltin makes options those of the identity provider of this Caddy. It refuses
+// what this provider has by itself: the issuer, the endpoints, the client, and how
+// it is reached.
+func (o *Options) UseBuiltin(issuer, clientID string) error {
+	if err := o.CheckBuiltin(); err != nil {
+		return err
+	}
+	o.Issuer, o.ClientID, o.ClientAuth = issuer, clientID, "none"
+	return nil
+}
+
+// CheckBuiltin refuses options that the identity provider of this Caddy does not
+// have.
+func (o *Options) CheckBuiltin() error {
+	rules := []optioncheck.Rule{
+		excludes("issuer", o.Issuer), excludes("configuration_url", o.ConfigurationURL), excludes("jwks", o.JWKS),
+		excludes("client_id", o.ClientID), excludes("client_secret", o.ClientSecret), excludes("client_auth", o.ClientAuth),
+		excludes("client_keys", o.ClientKeys...), excludes("client_assertion_file", o.ClientAssertionFile),
+		excludes("client_assertion_audience", o.ClientAssertionAudience),
+		excludes("client_certificate", o.ClientCertificate, o.ClientCertificateKey),
+		excludes("tenants", o.Tenants...), excludes("audiences", o.Audiences...), excludes("decryption_key", o.DecryptionKey...),
+		excludes("proxy", o.Proxy),
+		optioncheck.Refuse("tls", o.TLS != nil, "builtin excludes tls"),
+		optioncheck.Refuse("insecure", o.Insecure, "builtin excludes insecure"),
+		optioncheck.Refuse("pkce", o.PKCE != nil && !*o.PKCE, "builtin excludes pkce off"),
+	}
+	for name, address := range o.Endpoints.All() {
+		rules = append(rules, excludes(name, *address))
+	}
+	return optioncheck.First(rules...)
+}
+
+// excludes refuses an option that is set beside builtin.
+func excludes(option string, values ...string) optioncheck.Rule {
+	broken := false
+	for _, value := range values {
+		broken = broken || value != ""
+	}
+	return optioncheck.Refuse(option, broken, "builtin excludes %s", option)
+}
