@@ -118,6 +118,7 @@ func (c *Config) checkKind() error {
 	}
 	return optioncheck.First(
 		optioncheck.Refuse("", !idForm.MatchString(c.ID), "the id must be of a-z, 0-9, - and _, at most 32 of them, got '%s'", c.ID),
+		optioncheck.Refuse("", c.ID == "client", "the id must not be client: the names of clients begin so"),
 		optioncheck.Refuse("", kinds != 1, "exactly one of oidc, saml and oauth2 must be there"),
 	)
 }

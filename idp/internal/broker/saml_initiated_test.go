@@ -60,7 +60,7 @@ func TestAnUnsolicitedResponseAsksFirst(t *testing.T) {
 	if s.signIn.lastAnswer() != nil {
 		t.Error("expected no user before the answer, seen one")
 	}
-	if seen := len(s.store.users); seen != 0 {
+	if seen := s.store.countUsers(); seen != 0 {
 		t.Errorf("expected no account before the answer, seen %d", seen)
 	}
 	if offer.Name != "alice-id" || offer.Title != "partners" {

@@ -3,11 +3,14 @@ package broker
 import (
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"strings"
 	"testing"
 
 	"github.com/crewjam/saml/xmlenc"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
 // Keys are made once, whichever node needs them first, and are not in the database
@@ -37,7 +40,19 @@ func TestKeysAreMadeOnce(t *testing.T) {
 	if bits := one.signing.key.N.BitLen(); bits != samlKeyBits {
 		t.Errorf("expected %d bits, seen %d", samlKeyBits, bits)
 	}
-	if _, err := s.broker.Vault.Open(context.Background(), "elsewhere", "value", []byte(s.store.settings["saml_keys/partners"])); err == nil {
+	var sealed []byte
+	s.store.change(func(tx store.Tx) error {
+		kept, err := tx.Setting("saml_keys/partners")
+		if err != nil {
+			return err
+		}
+		sealed, err = base64.StdEncoding.DecodeString(kept)
+		return err
+	})
+	if _, err := s.broker.Vault.Open(context.Background(), "saml_keys/partners", "value", sealed); err != nil {
+		t.Errorf("expected that the row opens in its place, seen %v", err)
+	}
+	if _, err := s.broker.Vault.Open(context.Background(), "elsewhere", "value", sealed); err == nil {
 		t.Error("expected that the row opens in its own place alone, seen no error")
 	}
 }
