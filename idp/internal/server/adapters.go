@@ -152,6 +152,16 @@ func (b brokerAccounts) Linked(ctx context.Context, user *store.User, external s
 	notices{b.s}.linked(ctx, user, external)
 }
 
+// application returns the application of a name whose access key a program has
+// shown. A key of another application is as wrong as one that there is not.
+func (s *Server) application(ctx context.Context, name, key string) (*store.User, error) {
+	user, _, err := s.Accounts.AccessKey(ctx, key)
+	if err == nil && names.Key(user.Name) != names.Key(name) {
+		err = store.ErrNotFound
+	}
+	return user, err
+}
+
 // providerPages are the pages as package provider needs them.
 type providerPages struct{ *pages.Pages }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/locale"
 )
 
 // Options are the configuration, and what the program around gives.
@@ -38,7 +39,10 @@ type Options struct {
 	Name    string
 	Contact string // whom users ask for help; may be empty
 	Pages   string // a folder of templates and texts; may be empty
-	Logo    string // an image file; may be empty
+	// Languages are those of pages and mails, the first for browsers that prefer
+	// none. Default: all that there are.
+	Languages []string
+	Logo      string // an image file; may be empty
 
 	Database database.Options
 	// Storage is shared by all nodes. The keys of the vault are in it.
@@ -104,6 +108,7 @@ type Server struct {
 
 	cookies request.Cookies
 	shown   *pages.Pages
+	texts   *locale.Catalogue
 	handler http.Handler
 	stop    context.CancelFunc
 	work    sync.WaitGroup
@@ -174,7 +179,11 @@ func (s *Server) assemble() error {
 }
 
 func (s *Server) makePages() (err error) {
+	if s.texts, err = pages.Texts(s.Pages, s.Languages); err != nil {
+		return err
+	}
 	s.shown, err = pages.New(pages.Options{
+		Texts:  s.texts,
 		Issuer: s.Issuer.String(), Name: s.Name, Contact: s.Contact, Folder: s.Pages, Logo: s.Logo, Logger: s.Logger,
 		Icons: icons(s.Externals),
 	})
@@ -230,8 +239,8 @@ func (s *Server) makeProvider() (err error) {
 	})
 	s.Provider, err = provider.New(provider.Options{
 		Issuer: s.Issuer, Store: s.Store, Keys: s.Keys, Clients: s.Clients, Sessions: s.Sessions, Pages: providerPages{s.shown},
-		Begin: func(w http.ResponseWriter, r *http.Request, q *request.Request) { s.SignIn.Begin(w, r, q) },
-		Now:   s.Now, Logger: s.Logger, Count: s.Metrics.Endpoint,
+		Begin:       func(w http.ResponseWriter, r *http.Request, q *request.Request) { s.SignIn.Begin(w, r, q) },
+		Application: s.application, Languages: s.texts.Tags(), Now: s.Now, Logger: s.Logger, Count: s.Metrics.Endpoint,
 	})
 	return err
 }
@@ -245,7 +254,7 @@ func (s *Server) makeSignIn() error {
 	s.SignIn = signin.New(signin.Options{
 		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Requests: request.NewKeeper(s.Store, s.cookies, s.Now),
 		Sessions: s.Sessions, Pages: s.shown, Accounts: rules{s}, Passwords: hashes{s}, Lockout: locks{s}, Factors: s.Factors,
-		Notices: notices{s}, Keyed: s.Vault.Keyed, Home: s.InitiateURL, Address: s.Address, Fail: s.fail,
+		Notices: notices{s}, Keyed: s.Vault.Keyed, Home: s.home, Address: s.Address, Fail: s.fail,
 		Count: s.Metrics.SignIn, Logger: s.Logger, Now: s.Now, Sleep: s.Sleep,
 	})
 	s.SignIn.Handle(provider.Kind, s.Provider)

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/hotp"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database/databasetest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
@@ -73,7 +75,7 @@ func newHarness(t *testing.T) *harness {
 		Issuer: issuer, Store: h.db, Cookies: cookies, Requests: request.NewKeeper(h.db, cookies, h.now),
 		Sessions: sessions, Pages: shown, Accounts: h, Passwords: h, Lockout: h, Factors: h.factors, Notices: h, Externals: externals{h},
 		Keyed:   fakeVault{}.Keyed,
-		Home:    func(id string) string { return map[string]string{"wiki": "https://wiki.example.net/"}[id] },
+		Home:    func(q *request.Request) string { return "https://" + q.ClientID + ".example.net/" },
 		Address: func(r *http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
 		Fail: func(w http.ResponseWriter, r *http.Request, err error) {
 			h.t.Logf("failed: %v", err)
@@ -413,4 +415,22 @@ func (b *browser) lacks(text string) *browser {
 		b.t.Fatalf("expected a page without %q, seen %d at %s: %.3000s", text, b.status, b.path, b.body)
 	}
 	return b
+}
+
+// beginEnrolment begins a request as an operator's link does.
+func (b *browser) beginEnrolment(userID string) *browser {
+	b.t.Helper()
+	w := httptest.NewRecorder()
+	b.BeginEnrolment(w, httptest.NewRequest(http.MethodGet, issuer+"/enrol", nil), &request.Request{Kind: "authorize", ClientID: "wiki"}, userID)
+	return b.took(w, "/enrol")
+}
+
+// codeOf returns the code of a token, by the seed that a page shows.
+func codeOf(t *testing.T, seed string, counter uint64) string {
+	t.Helper()
+	code, err := hotp.GenerateCode(strings.ReplaceAll(seed, " ", ""), counter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
 }

@@ -139,8 +139,9 @@ type Options struct {
 	Externals Externals
 	// Keyed returns a keyed hash of a text for a purpose.
 	Keyed func(ctx context.Context, purpose, text string) ([]byte, error)
-	// Home returns where an application begins; empty if that is not known.
-	Home func(clientID string) string
+	// Home returns where the application of a request begins; empty if that is not
+	// known.
+	Home func(*request.Request) string
 	// ResetURL is where a forgotten password is reset; empty if it cannot be.
 	ResetURL string
 	// Address returns the address of a request's client.
@@ -181,6 +182,7 @@ func (s *SignIn) Handle(kind string, f request.Finisher) { s.finishers[kind] = f
 
 // Begin keeps a request of this browser and sends the browser to its first step.
 func (s *SignIn) Begin(w http.ResponseWriter, r *http.Request, q *request.Request) {
+	q.Home = s.Home(q)
 	if err := s.Requests.Begin(w, r, q); err != nil {
 		s.Fail(w, r, err)
 		return
