@@ -103,7 +103,6 @@ var operations = map[string]operation{
 
 	"keys/list":   {"", with(listSigningKeys)},
 	"keys/rotate": {"signing_keys_rotated", with(rotateKeys)},
-
 }
 
 // Names returns the names of all operations, sorted.
