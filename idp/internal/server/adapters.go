@@ -2,11 +2,9 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
@@ -143,8 +141,7 @@ func (b brokerAccounts) Key(text string) (string, error) { return rules{b.s}.Key
 
 // NewUser implements broker.Accounts.
 func (b brokerAccounts) NewUser(tx store.Tx, user *store.User) error {
-	user.ID = strings.ToLower(rand.Text())
-	return b.s.Accounts.Add(tx, user)
+	return b.s.Accounts.NewUser(tx, user)
 }
 
 // Linked implements broker.Accounts.
