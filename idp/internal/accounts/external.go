@@ -45,3 +45,15 @@ func shown(text string) string {
 	}
 	return text
 }
+
+// errNoKey is about a text that can be no name.
+var errNoKey = errors.New("this can be no name")
+
+// Key returns the form of a name or an e-mail address that is compared and looked up.
+func (a *Accounts) Key(text string) (string, error) {
+	key := names.Key(text)
+	if key == "" {
+		return "", errNoKey
+	}
+	return key, nil
+}
