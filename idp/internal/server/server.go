@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/provider"
@@ -57,6 +58,8 @@ type Options struct {
 	// InitiateURL returns where an application begins a login when another site asks
 	// for one; empty if it has no such address. It may be nil.
 	InitiateURL func(clientID string) string
+	// MailSender sends mail. Without it there is none.
+	MailSender mail.Sender
 	// PasskeyRPID is a parent domain of the issuer's host for passkeys; may be empty.
 	PasskeyRPID string
 	// AcceptRPID gives up the passkeys that are bound to another host than the
@@ -84,6 +87,8 @@ type Metrics interface {
 	Endpoint(endpoint, outcome string)
 	// External counts what came of a login at an external provider.
 	External(external, outcome string)
+	// Mail counts what came of a mail.
+	Mail(kind, outcome string)
 }
 
 type noMetrics struct{}
@@ -91,6 +96,7 @@ type noMetrics struct{}
 func (noMetrics) SignIn(string, string)   {}
 func (noMetrics) Endpoint(string, string) {}
 func (noMetrics) External(string, string) {}
+func (noMetrics) Mail(string, string)     {}
 
 // Server is an identity provider that runs. Its parts are for operators' commands.
 type Server struct {
@@ -105,10 +111,11 @@ type Server struct {
 	Factors     *factors.Set
 	Broker      *broker.Broker
 	SignIn      *signin.SignIn
+	Mail        *mail.Queue // nil without a mail server
 
+	texts   *locale.Catalogue
 	cookies request.Cookies
 	shown   *pages.Pages
-	texts   *locale.Catalogue
 	handler http.Handler
 	stop    context.CancelFunc
 	work    sync.WaitGroup
@@ -125,6 +132,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	if err := errors.Join(s.assemble(), s.checkRPID(ctx)); err != nil {
+		s.closeMail()
 		return nil, errors.Join(err, s.Store.Close())
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -167,7 +175,7 @@ func (s *Server) assemble() error {
 		name string
 		make func() error
 	}{
-		{"pages", s.makePages}, {"accounts", s.makeAccounts}, {"factors", s.makeFactors}, {"provider", s.makeProvider},
+		{"pages", s.makePages}, {"mail", s.makeMail}, {"accounts", s.makeAccounts}, {"factors", s.makeFactors}, {"provider", s.makeProvider},
 		{"sign-in", s.makeSignIn}, {"external providers", s.makeBroker},
 	} {
 		if err := part.make(); err != nil {
@@ -183,9 +191,8 @@ func (s *Server) makePages() (err error) {
 		return err
 	}
 	s.shown, err = pages.New(pages.Options{
-		Texts:  s.texts,
 		Issuer: s.Issuer.String(), Name: s.Name, Contact: s.Contact, Folder: s.Pages, Logo: s.Logo, Logger: s.Logger,
-		Icons: icons(s.Externals),
+		Icons: icons(s.Externals), Texts: s.texts,
 	})
 	return err
 }
@@ -263,7 +270,7 @@ func (s *Server) makeSignIn() error {
 
 func (s *Server) makeBroker() (err error) {
 	s.Broker, err = broker.New(s.Externals, broker.Options{
-		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Expand: s.Expand, Accounts: brokerAccounts{s},
+		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Expand: s.Expand, Accounts: brokerAccounts{s.Accounts, notices{s}},
 		SignIn: signin.Brokered{SignIn: s.SignIn}, Vault: s.Vault, InitiateURL: s.InitiateURL, Count: s.Metrics.External,
 		Logger: s.Logger, Now: s.Now,
 	})
@@ -283,5 +290,6 @@ func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()
 	s.Broker.Close()
+	s.closeMail()
 	return s.Store.Close()
 }

@@ -231,7 +231,7 @@ func (h *harness) mail(text string) {
 	h.mails = append(h.mails, text)
 }
 func (h *harness) CanMail(u *store.User) bool { return u.Email != "" }
-func (h *harness) EnrolmentCode(_ context.Context, u *store.User, code string) {
+func (h *harness) EnrolmentCode(_ context.Context, u *store.User, _ netip.Addr, code string, _ time.Time) {
 	h.mail("code " + u.ID)
 	h.codes[u.ID] = code
 }
@@ -240,8 +240,8 @@ func (h *harness) RecoveryUsed(_ context.Context, u *store.User) { h.mail("recov
 func (h *harness) PasswordChanged(_ context.Context, u *store.User) {
 	h.mail("password " + u.ID)
 }
-func (h *harness) FactorAdded(_ context.Context, u *store.User, kind store.FactorKind) {
-	h.mail(string(kind) + " " + u.ID)
+func (h *harness) FactorAdded(_ context.Context, u *store.User, f *store.Factor) {
+	h.mail(string(f.Kind) + " " + u.ID)
 }
 
 // Externals.

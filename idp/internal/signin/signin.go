@@ -112,14 +112,15 @@ type Notices interface {
 	// CanMail reports whether a code can be sent to a user.
 	CanMail(*store.User) bool
 	// EnrolmentCode sends the code that the first enrolment of a factor needs.
-	EnrolmentCode(ctx context.Context, user *store.User, code string)
+	// A browser at an address has asked for it.
+	EnrolmentCode(ctx context.Context, user *store.User, from netip.Addr, code string, until time.Time)
 	// Locked says that the account was locked after wrong attempts.
 	Locked(ctx context.Context, user *store.User)
 	// RecoveryUsed says that a recovery code was used.
 	RecoveryUsed(ctx context.Context, user *store.User)
 	// PasswordChanged and FactorAdded say so.
 	PasswordChanged(ctx context.Context, user *store.User)
-	FactorAdded(ctx context.Context, user *store.User, kind store.FactorKind)
+	FactorAdded(ctx context.Context, user *store.User, factor *store.Factor)
 }
 
 // Options are what sign-ins need of the rest. All are required.
