@@ -29,6 +29,7 @@ type NewUser struct {
 	Language      string
 	Authenticator string
 	Groups        []string
+	Locked        bool // by an operator
 
 	// Password is the first one. It may be empty: a link sets one.
 	Password string
@@ -45,8 +46,7 @@ func (a *Accounts) Prepare(ctx context.Context, n NewUser) (*store.User, error) 
 	if err != nil {
 		return nil, err
 	}
-	user.ID = newSubject()
-	user.Created = a.now()
+	user.ID, user.Created, user.Locked = newSubject(), a.now(), n.Locked
 	switch {
 	case user.Kind == store.Application && n.Password+n.Imported != "":
 		return nil, invalid("password", errors.New("an application has access keys, no password"))
@@ -80,7 +80,7 @@ func newSubject() string { return strings.ToLower(rand.Text()) }
 
 // profile returns the user with all that is no password.
 func (a *Accounts) profile(n NewUser) (user *store.User, err error) {
-	user = &store.User{Kind: n.Kind, EmailVerified: n.EmailVerified, Authenticator: n.Authenticator}
+	user = &store.User{Kind: n.Kind, Authenticator: n.Authenticator}
 	if user.Kind == "" {
 		user.Kind = store.Person
 	}

@@ -29,7 +29,7 @@ func (a *Accounts) Unlock(ctx context.Context, id string) (*store.User, error) {
 
 // Remove removes a user, and all that the account has. The ID stays reserved for ever,
 // and so do the names, unless they may be used again. Links to external accounts stay
-// with the names: they lead to nobody. All sessions of the user have to end.
+// with the names: they lead to no account. All sessions of the user have to end.
 func (a *Accounts) Remove(ctx context.Context, id string, reuseNames bool) (*store.User, error) {
 	return a.Change(ctx, id, func(tx store.Tx, user *store.User) error {
 		if err := a.removeAll(tx, user.ID); err != nil {

@@ -54,9 +54,6 @@ type Options struct {
 
 // Accounts are the rules of accounts, as far as the broker needs them.
 type Accounts interface {
-	// Key returns what a name or an e-mail address is in the namespace that both
-	// share, or an error if it cannot be one.
-	Key(text string) (string, error)
 	// NewUser writes a new account with an ID of its own, reserves its names,
 	// and sets the ID. It returns store.ErrExists if a name is taken.
 	NewUser(tx store.Tx, user *store.User) error
@@ -163,7 +160,7 @@ func (b *Broker) Close() {
 // External is what pages and commands show of an external provider.
 type External struct {
 	ID, Name string
-	Icon     string // an address, or empty
+	Icon     string // a file, or empty
 	Kind     string // oidc, saml or oauth2
 	Domains  []string
 	Disabled bool

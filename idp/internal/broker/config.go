@@ -45,7 +45,7 @@ type Config struct {
 	ACR map[string]string
 
 	Name     string // on the button; empty is the ID
-	Icon     string
+	Icon     string // a file
 	Disabled bool
 }
 
@@ -118,16 +118,16 @@ func (c *Config) checkKind() error {
 	}
 	return optioncheck.First(
 		optioncheck.Refuse("", !idForm.MatchString(c.ID), "the id must be of a-z, 0-9, - and _, at most 32 of them, got '%s'", c.ID),
+		optioncheck.Refuse("", c.ID == "client", "the id must not be client: the names of clients begin so"),
 		optioncheck.Refuse("", kinds != 1, "exactly one of oidc, saml and oauth2 must be there"),
 	)
 }
 
 func (c *Config) checkNames() error {
-	badIcon := c.Icon != "" && !strings.HasPrefix(c.Icon, "https://") && !strings.HasPrefix(c.Icon, "/")
 	return optioncheck.First(
 		optioncheck.Refuse("name", len(c.Name) > maxName || !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name, unicode.IsControl),
 			"name is longer than %d bytes, or is no text", maxName),
-		optioncheck.Refuse("icon", badIcon, "icon must be a path or an https URL"),
+		optioncheck.Refuse("icon", strings.Contains(c.Icon, "://"), "icon must be a file: the pages load nothing from elsewhere"),
 	)
 }
 

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"strings"
 
+	"golang.org/x/text/language"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/names"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -13,26 +16,29 @@ import (
 // the external provider, so that none of them is the name of anyone else, here or
 // at another one.
 
-// create makes an account of an external account.
+// create makes an account of an external account. What is no name, address or
+// language here is left out: the user cannot change it there and then.
 func (b *Broker) create(tx store.Tx, e *external, a *Assertion) (*Answer, error) {
-	user := &store.User{
-		Kind: store.Person, Email: a.Claims.Email, EmailVerified: a.Claims.Email != "",
-		DisplayName: a.Claims.Name, GivenName: a.Claims.GivenName, FamilyName: a.Claims.FamilyName,
-		Language: a.Claims.Language, Groups: a.Claims.Groups, Created: b.Now(),
+	user := &store.User{Kind: store.Person, Groups: a.Claims.Groups, Created: b.Now()}
+	for to, text := range map[*string]string{&user.DisplayName: a.Claims.Name, &user.GivenName: a.Claims.GivenName, &user.FamilyName: a.Claims.FamilyName} {
+		*to, _ = names.Display(text)
 	}
-	if user.Email != "" {
-		free, err := b.isFree(tx, user.Email)
+	if tag, err := language.Parse(a.Claims.Language); err == nil && a.Claims.Language != "" {
+		user.Language = tag.String()
+	}
+	if address, err := names.Email(a.Claims.Email); err == nil {
+		free, err := isFree(tx, address)
 		if err != nil {
 			return nil, err
 		}
-		if !free { // it is another account's, which the user may link later
-			user.Email, user.EmailVerified = "", false
+		if free { // else it is another account's, which the user may link later
+			user.Email, user.EmailVerified = address, true
 		}
 	}
 	if err := ensureGroups(tx, user.Groups); err != nil {
 		return nil, err
 	}
-	name, err := b.freeName(tx, e, a)
+	name, err := freeName(tx, e, a)
 	if err != nil {
 		return nil, err
 	}
@@ -47,12 +53,8 @@ func (b *Broker) create(tx store.Tx, e *external, a *Assertion) (*Answer, error)
 }
 
 // isFree reports whether no account has a name, nor ever had.
-func (b *Broker) isFree(tx store.Tx, name string) (bool, error) {
-	key, err := b.Accounts.Key(name)
-	if err != nil {
-		return false, nil
-	}
-	_, err = tx.UserByName(key)
+func isFree(tx store.Tx, name string) (bool, error) {
+	_, err := tx.UserByName(names.Key(name))
 	if errors.Is(err, store.ErrNotFound) {
 		return true, nil
 	}
@@ -61,16 +63,16 @@ func (b *Broker) isFree(tx store.Tx, name string) (bool, error) {
 
 var errNoFreeName = errors.New("no name is free for a new account")
 
-// freeName returns a name for a new account: the external provider's, or that with
-// an ending if another account has it.
-func (b *Broker) freeName(tx store.Tx, e *external, a *Assertion) (string, error) {
+// freeName returns a name for a new account: what the external provider calls the
+// user, with an ending if another account has it.
+func freeName(tx store.Tx, e *external, a *Assertion) (string, error) {
 	ending := endingOf(a)
-	names := []string{e.ID + "/" + ending}
-	if theirs := localName(a.Name); theirs != "" {
-		names = []string{e.ID + "/" + theirs, e.ID + "/" + theirs + "-" + ending, names[0]}
-	}
-	for _, name := range names {
-		if free, err := b.isFree(tx, name); err != nil || free {
+	for _, theirs := range []string{localName(a.Name), plainName(a.Name), plainName(a.Name) + "-" + ending, ending} {
+		name, err := names.External(e.ID, theirs)
+		if err != nil {
+			continue
+		}
+		if free, err := isFree(tx, name); err != nil || free {
 			return name, err
 		}
 	}
@@ -83,14 +85,20 @@ func endingOf(a *Assertion) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:10]
 }
 
-// maxLocalName bounds the external provider's part of a name, in bytes.
-const maxLocalName = 48
-
-// localName returns what a name contributes to the name of an account. An e-mail
-// address is cut at its @, since a name with one has to be the owner's address.
+// localName cuts an e-mail address at its @, since a name with one has to be the
+// owner's address.
 func localName(theirs string) string {
-	theirs, _, _ = strings.Cut(theirs, "@")
-	theirs = strings.Map(func(r rune) rune {
+	local, _, _ := strings.Cut(theirs, "@")
+	return local
+}
+
+// maxPlainName bounds the external provider's part of a name, so that an ending has
+// room.
+const maxPlainName = 40
+
+// plainName returns what can be in any name of a text that is none.
+func plainName(theirs string) string {
+	plain := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r):
 			return r
@@ -100,6 +108,6 @@ func localName(theirs string) string {
 			return '-'
 		}
 		return -1
-	}, theirs)
-	return strings.Trim(theirs[:min(len(theirs), maxLocalName)], "._-")
+	}, localName(theirs))
+	return strings.Trim(plain[:min(len(plain), maxPlainName)], "._-")
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/names"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -63,7 +64,7 @@ func (b *Broker) resolveIn(tx store.Tx, e *external, a *Assertion) (*Answer, err
 		return nil, err
 	}
 	if e.Link == LinkVerifiedEmail {
-		user, err := b.candidate(tx, e, a.Claims.Email)
+		user, err := candidate(tx, e, a.Claims.Email)
 		if err != nil {
 			return nil, err
 		}
@@ -108,14 +109,11 @@ func canSignIn(user *store.User) bool {
 
 // candidate returns the account that an external account may be linked to by its
 // e-mail address, or nil.
-func (b *Broker) candidate(tx store.Tx, e *external, email string) (*store.User, error) {
+func candidate(tx store.Tx, e *external, email string) (*store.User, error) {
 	if !e.vouchesFor(email) {
 		return nil, nil
 	}
-	key, err := b.Accounts.Key(email)
-	if err != nil {
-		return nil, nil // it is no address that an account could have
-	}
+	key := names.Key(email)
 	user, err := tx.UserByName(key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
@@ -124,8 +122,7 @@ func (b *Broker) candidate(tx store.Tx, e *external, email string) (*store.User,
 		return nil, err
 	}
 	// The name may be a user name, or an address that is not verified.
-	own, err := b.Accounts.Key(user.Email)
-	if err != nil || own != key || !user.EmailVerified || !canSignIn(user) {
+	if user.Email == "" || names.Key(user.Email) != key || !user.EmailVerified || !canSignIn(user) {
 		return nil, nil
 	}
 	operator, err := isOperator(tx, user)
@@ -208,7 +205,7 @@ func (b *Broker) Link(ctx context.Context, pending *Pending, userID string) erro
 		case !errors.Is(err, store.ErrNotFound):
 			return err
 		}
-		if user, err = b.candidate(tx, e, pending.Email); err != nil {
+		if user, err = candidate(tx, e, pending.Email); err != nil {
 			return err
 		}
 		if user == nil || user.ID != userID {

@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/xml"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,12 +22,14 @@ import (
 	"github.com/crewjam/saml"
 	"github.com/crewjam/saml/xmlenc"
 	dsig "github.com/russellhaering/goxmldsig"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
 // samlIDP is a SAML identity provider that is honest unless a lie says otherwise.
 // What it signs and encrypts is crewjam/saml's and goxmldsig's work.
 type samlIDP struct {
-	t        *testing.T
+	t        testing.TB
 	server   *httptest.Server
 	idp      saml.IdentityProvider
 	key      *rsa.PrivateKey
@@ -75,7 +76,7 @@ func certificateOf(t testing.TB, key *rsa.PrivateKey, from time.Time) *x509.Cert
 	return certificate
 }
 
-func newSAMLIDP(t *testing.T) *samlIDP {
+func newSAMLIDP(t testing.TB) *samlIDP {
 	t.Helper()
 	p := &samlIDP{t: t, key: testKeys()[0], status: http.StatusOK}
 	p.server = httptest.NewServer(http.HandlerFunc(p.serve))
@@ -293,7 +294,7 @@ func (p *samlIDP) subject(s *site, value string) string {
 }
 
 // samlSite is a site whose external provider «partners» is a SAML one.
-func samlSite(t *testing.T, p *samlIDP, change func(*Config)) *site {
+func samlSite(t testing.TB, p *samlIDP, change func(*Config)) *site {
 	t.Helper()
 	s := newSite(t, func(string) []Config {
 		c := Config{ID: "partners", Create: true, Domains: []string{"partners.example"}, Groups: []string{"staff"}, SAML: &SAMLConfig{Metadata: p.server.URL + "/metadata"}}
@@ -312,7 +313,7 @@ func (s *site) haveKeys(id string) {
 	k := s.broker.external(id).kind.(*samlProvider).keys
 	keys := testKeys()
 	kept := base64.StdEncoding.EncodeToString(sealedKeys(s.t, k, keys[2], keys[3]))
-	s.store.settings[k.setting()] = kept
+	s.store.change(func(tx store.Tx) error { return tx.SetSetting(k.setting(), kept) })
 }
 
 // leave begins a login and returns the address of the SAML request.
@@ -352,18 +353,6 @@ func (s *site) signInWith(p *samlIDP, lie samlLie) int {
 	return s.get(s.browser, location).StatusCode
 }
 
-// tickets returns how many tickets of a kind there are.
-func (s *site) tickets(kind string) (count int) {
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	for key := range maps.Keys(s.store.tickets) {
-		if strings.HasPrefix(key, kind) {
-			count++
-		}
-	}
-	return count
-}
-
 func sealedKeys(t testing.TB, k *samlKeys, signing, decryption *rsa.PrivateKey) []byte {
 	t.Helper()
 	pair := func(key *rsa.PrivateKey) string {
@@ -380,4 +369,14 @@ func sealedKeys(t testing.TB, k *samlKeys, signing, decryption *rsa.PrivateKey) 
 		t.Fatal(err)
 	}
 	return sealed
+}
+
+// decoded is the response of a form.
+func decoded(t testing.TB, form url.Values) []byte {
+	t.Helper()
+	document, err := base64.StdEncoding.DecodeString(form.Get("SAMLResponse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
 }

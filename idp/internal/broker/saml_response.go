@@ -174,6 +174,8 @@ func (s *shape) start(element xml.StartElement) error {
 type verified struct {
 	*saml.Assertion
 	entityID string
+	covered  signatures
+	keys     []*rsa.PrivateKey // ours, one of which it may be encrypted for
 }
 
 // verify checks a response. requestID is that of the request it must answer; with
@@ -184,6 +186,21 @@ func (p *samlProvider) verify(ctx context.Context, document []byte, requestID st
 	if err != nil {
 		return nil, err
 	}
+	v, err := p.parse(ctx, document, requestID)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.covered.check(p.external.SAML.Sign); err != nil {
+		return nil, err
+	}
+	if encrypted && !v.covered.assertion {
+		return v, checkEncrypted(document, v.keys)
+	}
+	return v, nil
+}
+
+// parse lets crewjam/saml check a response. The parser is made for this one.
+func (p *samlProvider) parse(ctx context.Context, document []byte, requestID string) (*verified, error) {
 	idp, err := p.source.get(ctx)
 	if err != nil {
 		return nil, err
@@ -196,27 +213,18 @@ func (p *samlProvider) verify(ctx context.Context, document []byte, requestID st
 	if requestID != "" {
 		possible = []string{requestID}
 	} else {
-		sp.AllowIDPInitiated = true // of this parser alone, which was made for one response
+		sp.AllowIDPInitiated = true
 	}
-	covered := new(signatures)
-	sp.SignatureVerifier = covered
-	assertion, err := sp.ParseXMLResponse(document, possible, sp.AcsURL)
+	v := &verified{entityID: idp.EntityID, keys: []*rsa.PrivateKey{sp.EncryptionKey}}
+	sp.SignatureVerifier = &v.covered
+	v.Assertion, err = sp.ParseXMLResponse(document, possible, sp.AcsURL)
+	if errors.Is(err, saml.ErrInvalidSignature) { // perhaps the provider has new keys
+		p.source.doubt()
+	}
 	if err != nil {
-		if errors.Is(err, saml.ErrUntrustedCertificate) {
-			p.source.doubt()
-		}
 		return nil, causeOf(err)
 	}
-	if err := covered.check(p.external.SAML.Sign); err != nil {
-		return nil, err
-	}
-	if encrypted && !covered.assertion {
-		keys := []*rsa.PrivateKey{sp.EncryptionKey}
-		if err := checkEncrypted(document, keys); err != nil {
-			return nil, err
-		}
-	}
-	return &verified{assertion, idp.EntityID}, nil
+	return v, nil
 }
 
 // causeOf returns the reason that crewjam/saml keeps from users.

@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
-	"golang.org/x/crypto/bcrypt"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
 )
@@ -122,81 +120,4 @@ func (p *Passwords) matches(e *encoded, password []byte) bool {
 func (p *Passwords) dummy(ctx context.Context) error {
 	_, err := p.hash(ctx, "", "dummy")
 	return err
-}
-
-// importedPrefix is what a hash begins with that another system made. The rest is
-// sealed, since no key is part of the hash.
-const importedPrefix = "$imported$"
-
-// column is what sealed hashes are bound to, beside the user's id.
-const column = "password"
-
-// Import returns what to keep of a hash of another system, until the first sign-in
-// replaces it: bcrypt with a cost of at most 13, or argon2id or argon2i with at most
-// 256 MiB and 10 passes.
-func (p *Passwords) Import(ctx context.Context, userID, hash string) (string, error) {
-	if err := CheckImport(hash); err != nil {
-		return "", err
-	}
-	sealed, err := p.vault.Seal(ctx, userID, column, []byte(hash))
-	if err != nil {
-		return "", fmt.Errorf("seal hash: %w", err)
-	}
-	return importedPrefix + base64.RawStdEncoding.EncodeToString(sealed), nil
-}
-
-// CheckImport returns an error for a hash that Import refuses.
-func CheckImport(hash string) error {
-	if strings.HasPrefix(hash, "$2") {
-		return checkBcrypt(hash)
-	}
-	e, err := parse(hash)
-	if err == nil && e.keyID != "" {
-		return errors.New("this hash was made with a key that is not here")
-	}
-	return err
-}
-
-// verifyImported has the queue for itself: such a hash may take much more memory. Then
-// it takes the time of one of ours, whether the password is right or not.
-func (p *Passwords) verifyImported(ctx context.Context, caller Caller, userID, hash, password string) (ok bool, upgraded string, err error) {
-	release, err := p.queue.acquire(ctx, caller, slots)
-	if err != nil {
-		return false, "", err
-	}
-	defer release()
-	sealed, err := base64.RawStdEncoding.DecodeString(hash)
-	if err != nil {
-		return false, "", fmt.Errorf("imported hash: %w", err)
-	}
-	opened, err := p.vault.Open(ctx, userID, column, sealed)
-	if err != nil {
-		return false, "", fmt.Errorf("open imported hash: %w", err)
-	}
-	if ok, err = p.matchesImported(string(opened), password); err != nil {
-		return false, "", fmt.Errorf("imported hash: %w", err)
-	}
-	if !ok || password == "" {
-		return false, "", p.dummy(ctx)
-	}
-	upgraded, err = p.hash(ctx, userID, password)
-	return err == nil, upgraded, err
-}
-
-// matchesImported compares with a hash of another system. Those that use bcrypt cut
-// long passwords; a password that would be cut is a wrong one.
-func (p *Passwords) matchesImported(hash, password string) (bool, error) {
-	if err := CheckImport(hash); err != nil {
-		return false, err
-	}
-	if strings.HasPrefix(hash, "$2") {
-		short := password[:min(len(password), maxBcrypt)]
-		err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(short))
-		return err == nil && len(short) == len(password), nil
-	}
-	e, err := parse(hash)
-	if err != nil {
-		return false, err
-	}
-	return p.matches(e, []byte(password)), nil
 }

@@ -256,18 +256,16 @@ func requestable(requested map[string]*requestedClaim, client *party) (names []s
 	return names
 }
 
-// targetOf returns the origin, or the scheme, of the redirect URI in the Data of a
-// request.
-func targetOf(data []byte) string {
+// Target returns the origin that the answer of a request goes to; it is empty for
+// a program that is no web site.
+func Target(wanted *request.Request) string {
 	var a authorization
-	if json.Unmarshal(data, &a) != nil {
+	if json.Unmarshal(wanted.Data, &a) != nil {
 		return ""
 	}
-	if origin, ok := originOf(a.RedirectURI); ok {
-		return origin.String()
+	origin, ok := originOf(a.RedirectURI)
+	if !ok {
+		return ""
 	}
-	if scheme, _, ok := strings.Cut(a.RedirectURI, ":"); ok {
-		return scheme + ":"
-	}
-	return ""
+	return origin.String()
 }

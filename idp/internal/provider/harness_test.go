@@ -94,6 +94,11 @@ func (textPages) Error(w http.ResponseWriter, _ *http.Request, status int, code,
 	_, _ = io.WriteString(w, code+" "+description)
 }
 
+func (textPages) Redirect(w http.ResponseWriter, _ *http.Request, address string) {
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
 func (textPages) FormPost(w http.ResponseWriter, _ *http.Request, action string, fields map[string]string) {
 	w.Header().Set("X-Page", "form_post")
 	w.Header().Set("X-Action", action)

@@ -105,7 +105,7 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, params parame
 	pressed := r.Method == http.MethodPost && p.isOwnForm(r, params[formTokenField])
 	switch {
 	case pressed && params["choice"] == "stay":
-		http.Redirect(w, r, p.issuer+"/account", http.StatusSeeOther)
+		p.Pages.Redirect(w, r, "/account")
 	case pressed || wanted.isOf(session):
 		if err := p.Sessions.End(r.Context(), session.SID); err != nil {
 			p.failPage(w, r, "end_session", err)
@@ -150,6 +150,5 @@ func (p *Provider) signedOut(w http.ResponseWriter, r *http.Request, wanted logo
 		return
 	}
 	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("Location", wanted.target)
-	w.WriteHeader(http.StatusSeeOther)
+	p.Pages.Redirect(w, r, wanted.target)
 }

@@ -141,7 +141,7 @@ func TestTheButtonEndsTheSession(t *testing.T) {
 	}
 	stay := form(b)
 	stay.Set("choice", "stay")
-	if w := b.visit(n, http.MethodPost, issuer+"/end_session", stay.Encode()); w.Header().Get("Location") != issuer+"/account" || !n.isSignedIn(b) {
+	if w := b.visit(n, http.MethodPost, issuer+"/end_session", stay.Encode()); w.Header().Get("Location") != "/account" || !n.isSignedIn(b) {
 		t.Errorf("expected to stay signed in, seen %d %v", w.Code, w.Header())
 	}
 	foreign := form(other)

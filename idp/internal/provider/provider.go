@@ -32,6 +32,8 @@ type Pages interface {
 	// Error says that a request cannot be answered. The description is for the
 	// developers of applications.
 	Error(w http.ResponseWriter, r *http.Request, status int, code, description string)
+	// Redirect sends a browser to an address, which may follow a form of ours.
+	Redirect(w http.ResponseWriter, r *http.Request, address string)
 	// FormPost posts fields to a redirect URI (OAuth 2.0 Form Post Response Mode).
 	FormPost(w http.ResponseWriter, r *http.Request, action string, fields map[string]string)
 	// SignOut asks whether to sign out. Its form posts hidden, and the field choice

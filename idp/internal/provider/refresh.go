@@ -12,7 +12,7 @@ import (
 
 // maxRetired is how many refresh tokens before the present one are remembered, so
 // that their use ends the family. Half of them are forgotten when there are more.
-const maxRetired = 256
+const maxRetired = 32
 
 // refresh gives new tokens for a refresh token (RFC 6749 section 6).
 //

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
 const (
@@ -28,8 +26,7 @@ func (p *Provider) respond(w http.ResponseWriter, r *http.Request, a *authorizat
 		p.Pages.FormPost(w, r, a.RedirectURI, fields)
 		return
 	}
-	w.Header().Set("Location", withQuery(a.RedirectURI, fields))
-	w.WriteHeader(http.StatusSeeOther)
+	p.Pages.Redirect(w, r, withQuery(a.RedirectURI, fields))
 }
 
 func (p *Provider) respondError(w http.ResponseWriter, r *http.Request, a *authorization, err *protocolError) {
@@ -55,11 +52,4 @@ func withQuery(address string, fields map[string]string) string {
 		separator = ""
 	}
 	return address + separator + query.Encode()
-}
-
-// Target returns the origin that the answer of a request goes to, for the
-// Content-Security-Policy of pages whose form leads there: browsers apply
-// form-action to redirects, too. It is empty if there is none.
-func Target(wanted *request.Request) string {
-	return targetOf(wanted.Data)
 }

@@ -426,3 +426,25 @@ func TestRevocation(t *testing.T) {
 		t.Errorf("expected an unknown token to be no error, seen %d", status)
 	}
 }
+
+// TestALongFamilyIsBounded: recent tokens end it, those long before are unknown.
+func TestALongFamilyIsBounded(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	all := []string{n.redeemSPA(n.code(browser{}, spaRequest())).Refresh}
+	for range maxRetired + 8 {
+		got := n.refreshSPA(all[len(all)-1])
+		if got.status != http.StatusOK {
+			t.Fatalf("expected a refresh, seen %+v", got)
+		}
+		all = append(all, got.Refresh)
+	}
+	last := all[len(all)-1]
+	if got := n.refreshSPA(all[0]); got.Error != "invalid_grant" {
+		t.Errorf("expected an old token to be refused, seen %+v", got)
+	}
+	n.refreshSPA(all[len(all)-10])
+	if got := n.refreshSPA(last); got.Error != "invalid_grant" {
+		t.Errorf("expected the reuse of a recent token to end the family, seen %+v", got)
+	}
+}

@@ -17,36 +17,38 @@ const (
 	// The oldest give way: a browser that collects cookies would be refused for
 	// the size of its headers at some time.
 	maxCookies = 12
+	// maxHome is the longest address of an application that a cookie holds.
+	maxHome = 512
 	// answeredFor is how long a browser knows that a request was answered.
 	answeredFor = 10 * time.Minute
 )
 
 // bound is the value of the cookie that binds a request to its browser.
 type bound struct {
-	begun    time.Time // to the second
-	secret   string    // empty once the request was answered
-	clientID string    // of the application, so that there is a way on when the request is over
+	begun  time.Time // to the second
+	secret string    // empty once the request was answered
+	home   string    // of the application, so that there is a way on when the request is over
 }
 
 // String returns the cookie's value.
 func (b bound) String() string {
-	return strconv.FormatInt(b.begun.Unix(), 36) + "." + b.secret + "." + base64.RawURLEncoding.EncodeToString([]byte(b.clientID))
+	return strconv.FormatInt(b.begun.Unix(), 36) + "." + b.secret + "." + base64.RawURLEncoding.EncodeToString([]byte(b.home))
 }
 
 // parseBound reads a cookie's value. What is not well formed is the zero value,
 // which no request is bound to.
 func parseBound(value string) bound {
 	begun, rest, _ := strings.Cut(value, ".")
-	secret, client, ok := strings.Cut(rest, ".")
+	secret, encoded, ok := strings.Cut(rest, ".")
 	seconds, err := strconv.ParseInt(begun, 36, 64)
 	if !ok || err != nil {
 		return bound{}
 	}
-	clientID, err := base64.RawURLEncoding.DecodeString(client)
+	home, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil {
 		return bound{}
 	}
-	return bound{begun: time.Unix(seconds, 0), secret: secret, clientID: string(clientID)}
+	return bound{begun: time.Unix(seconds, 0), secret: secret, home: string(home)}
 }
 
 // Cookies says how cookies of the issuer's site are set.

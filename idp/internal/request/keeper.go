@@ -31,9 +31,8 @@ var ErrOtherBrowser = errors.New("this browser has not begun the request")
 type OverError struct {
 	// Answered: the user has signed in, or has canceled. Otherwise the time is up.
 	Answered bool
-	// ClientID is the application's that the request came from. The browser says
-	// so: it may lead to a known application and decide nothing else.
-	ClientID string
+	// Home is where the application begins; empty if that is not known.
+	Home string
 }
 
 func (e *OverError) Error() string {
@@ -70,7 +69,7 @@ func (k *Keeper) Begin(w http.ResponseWriter, r *http.Request, request *Request)
 		return fmt.Errorf("keep a request: %w", err)
 	}
 	k.cookies.dropOldest(w, r)
-	k.cookies.Set(w, cookieName+request.ID, bound{now, secret, request.ClientID}.String(), cookieLasts)
+	k.cookies.Set(w, cookieName+request.ID, bound{now, secret, home(request)}.String(), cookieLasts)
 	return nil
 }
 
@@ -117,7 +116,7 @@ func (k *Keeper) Take(w http.ResponseWriter, r *http.Request, id string) (reques
 	if err != nil {
 		return nil, err
 	}
-	k.cookies.Set(w, cookieName+id, bound{begun: request.Created, clientID: request.ClientID}.String(), answeredFor)
+	k.cookies.Set(w, cookieName+id, bound{begun: request.Created, home: home(request)}.String(), answeredFor)
 	return request, nil
 }
 
@@ -138,6 +137,14 @@ func (k *Keeper) FormToken(r *http.Request, id string) string {
 func (k *Keeper) CheckFormToken(r *http.Request, id, token string) bool {
 	want := k.FormToken(r, id)
 	return want != "" && subtle.ConstantTimeCompare([]byte(want), []byte(token)) == 1
+}
+
+// home returns the address of the application, if a cookie has room for it.
+func home(request *Request) string {
+	if len(request.Home) > maxHome {
+		return ""
+	}
+	return request.Home
 }
 
 func (k *Keeper) bound(r *http.Request, id string) bound {
@@ -163,7 +170,7 @@ func (k *Keeper) load(tx store.Tx, r *http.Request, id string) (*Request, error)
 		return nil, err
 	}
 	if !k.now().Before(row.Expires) {
-		return nil, &OverError{ClientID: request.ClientID}
+		return nil, &OverError{Home: home(request)}
 	}
 	return request, nil
 }
@@ -178,7 +185,7 @@ func (k *Keeper) missing(r *http.Request, id string, err error) error {
 		return ErrOtherBrowser
 	}
 	expired := k.now().After(b.begun.Add(Lifetime))
-	return &OverError{Answered: !expired, ClientID: b.clientID}
+	return &OverError{Answered: !expired, Home: b.home}
 }
 
 func (request *Request) row() (store.Request, error) {

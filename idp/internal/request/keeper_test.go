@@ -97,7 +97,7 @@ func TestARequestBelongsToItsBrowser(t *testing.T) {
 	h, a, other := newHarness(), browser{}, browser{}
 	first := h.begin(t, a, request.Request{Kind: "authorize", ClientID: "wiki", LoginHint: "ada"})
 	second := h.begin(t, a, request.Request{Kind: "authorize", ClientID: "shop"})
-	theirs := h.begin(t, other, request.Request{Kind: "authorize", ClientID: "wiki"})
+	theirs := h.begin(t, other, request.Request{Kind: "authorize", ClientID: "wiki", Home: "https://wiki.example.net/"})
 
 	t.Run("it opens with what it began with", func(t *testing.T) {
 		q, err := h.Open(a.request(), first)
@@ -169,7 +169,7 @@ func TestARequestBelongsToItsBrowser(t *testing.T) {
 func TestARequestIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	h, b := newHarness(), browser{}
-	id := h.begin(t, b, request.Request{Kind: "authorize", ClientID: "wiki"})
+	id := h.begin(t, b, request.Request{Kind: "authorize", ClientID: "wiki", Home: "https://wiki.example.net/"})
 	before := browser{}
 	for name, c := range b {
 		before[name] = c
@@ -209,8 +209,8 @@ func TestARequestIsTakenOnce(t *testing.T) {
 	if _, err := h.Open(b.request(), id); !errors.As(err, &over) {
 		t.Fatalf("expected the browser to remember that it is over, seen %v", err)
 	}
-	if over.ClientID != "wiki" {
-		t.Errorf("expected it to know the application, seen %q", over.ClientID)
+	if over.Home != "https://wiki.example.net/" {
+		t.Errorf("expected it to know the application, seen %q", over.Home)
 	}
 }
 
@@ -218,7 +218,7 @@ func TestARequestExpires(t *testing.T) {
 	t.Parallel()
 	for _, swept := range []bool{false, true} {
 		h, b := newHarness(), browser{}
-		id := h.begin(t, b, request.Request{Kind: "authorize", ClientID: "wiki"})
+		id := h.begin(t, b, request.Request{Kind: "authorize", ClientID: "wiki", Home: "https://wiki.example.net/"})
 		h.now = h.now.Add(request.Lifetime - time.Second)
 		if _, err := h.Open(b.request(), id); err != nil {
 			t.Errorf("expected it to be open a second before its end, seen %v", err)
@@ -235,8 +235,8 @@ func TestARequestExpires(t *testing.T) {
 		if over.Answered {
 			t.Error("expected expired, seen answered")
 		}
-		if over.ClientID != "wiki" {
-			t.Errorf("expected it to know the application, seen %q", over.ClientID)
+		if over.Home != "https://wiki.example.net/" {
+			t.Errorf("expected it to know the application, seen %q", over.Home)
 		}
 	}
 }

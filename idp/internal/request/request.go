@@ -23,6 +23,10 @@ type Request struct {
 	ClientID   string `json:"client_id,omitempty"`
 	ClientName string `json:"client_name,omitempty"`
 
+	// Home is where the application begins, in case the request comes to nothing;
+	// empty if that is not known.
+	Home string `json:"home,omitempty"`
+
 	// What OpenID Connect Core 3.1.2.1 calls by these names.
 	Prompt    []string       `json:"prompt,omitempty"`
 	MaxAge    *time.Duration `json:"max_age,omitempty"`

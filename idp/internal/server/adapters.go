@@ -2,11 +2,9 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
@@ -41,7 +39,7 @@ var modes = map[authenticator.MFA]signin.MFA{
 func (a rules) Policy(user *store.User) signin.Policy {
 	of := a.s.Accounts.Authenticator(user)
 	return signin.Policy{
-		MFA: modes[of.MFA], Factors: of.Factors, Remember: of.Session.RememberDevice, PasswordMaxAge: of.Password.MaxAge,
+		MFA: modes[of.MFA], Factors: a.s.Factors.Available(of.Factors), Remember: of.Session.RememberDevice, PasswordMaxAge: of.Password.MaxAge,
 	}
 }
 
@@ -136,20 +134,24 @@ func (l locks) Completed(tx store.Tx, a signin.Attempt) error {
 }
 
 // brokerAccounts are the accounts as package broker needs them.
-type brokerAccounts struct{ s *Server }
-
-// Key implements broker.Accounts.
-func (b brokerAccounts) Key(text string) (string, error) { return rules{b.s}.Key(text) }
-
-// NewUser implements broker.Accounts.
-func (b brokerAccounts) NewUser(tx store.Tx, user *store.User) error {
-	user.ID = strings.ToLower(rand.Text())
-	return b.s.Accounts.Add(tx, user)
+type brokerAccounts struct {
+	*accounts.Accounts
+	notices
 }
 
 // Linked implements broker.Accounts.
-func (b brokerAccounts) Linked(ctx context.Context, user *store.User, external string) {
-	notices{b.s}.linked(ctx, user, external)
+func (b brokerAccounts) Linked(_ context.Context, user *store.User, external string) {
+	b.linked(user, external)
+}
+
+// application returns the application of a name whose access key a program has
+// shown. A key of another application is as wrong as one that there is not.
+func (s *Server) application(ctx context.Context, name, key string) (*store.User, error) {
+	user, _, err := s.Accounts.AccessKey(ctx, key)
+	if err == nil && names.Key(user.Name) != names.Key(name) {
+		err = store.ErrNotFound
+	}
+	return user, err
 }
 
 // providerPages are the pages as package provider needs them.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/provider"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -34,6 +35,17 @@ func (s *Server) serveExternal(w http.ResponseWriter, r *http.Request) {
 	if !s.Broker.ServeHTTP(w, r) {
 		s.missing(w, r)
 	}
+}
+
+// home returns where the application of a request begins.
+func (s *Server) home(q *request.Request) string {
+	if address := s.InitiateURL(q.ClientID); address != "" {
+		return address
+	}
+	if origin := provider.Target(q); origin != "" {
+		return origin + "/"
+	}
+	return ""
 }
 
 func (s *Server) missing(w http.ResponseWriter, r *http.Request) {
@@ -76,8 +88,8 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 const (
-	sweepEvery = 5 * time.Minute
-	sweepLimit = 1000
+	sweepEvery = time.Minute
+	sweepLimit = 5000
 )
 
 // sweep removes what has expired, at intervals.

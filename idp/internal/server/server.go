@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/provider"
@@ -29,6 +30,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/locale"
 )
 
 // Options are the configuration, and what the program around gives.
@@ -38,7 +40,10 @@ type Options struct {
 	Name    string
 	Contact string // whom users ask for help; may be empty
 	Pages   string // a folder of templates and texts; may be empty
-	Logo    string // an image file; may be empty
+	// Languages are those of pages and mails, the first for browsers that prefer
+	// none. Default: all that there are.
+	Languages []string
+	Logo      string // an image file; may be empty
 
 	Database database.Options
 	// Storage is shared by all nodes. The keys of the vault are in it.
@@ -53,6 +58,8 @@ type Options struct {
 	// InitiateURL returns where an application begins a login when another site asks
 	// for one; empty if it has no such address. It may be nil.
 	InitiateURL func(clientID string) string
+	// MailSender sends mail. Without it there is none.
+	MailSender mail.Sender
 	// PasskeyRPID is a parent domain of the issuer's host for passkeys; may be empty.
 	PasskeyRPID string
 	// AcceptRPID gives up the passkeys that are bound to another host than the
@@ -80,6 +87,8 @@ type Metrics interface {
 	Endpoint(endpoint, outcome string)
 	// External counts what came of a login at an external provider.
 	External(external, outcome string)
+	// Mail counts what came of a mail.
+	Mail(kind, outcome string)
 }
 
 type noMetrics struct{}
@@ -87,6 +96,7 @@ type noMetrics struct{}
 func (noMetrics) SignIn(string, string)   {}
 func (noMetrics) Endpoint(string, string) {}
 func (noMetrics) External(string, string) {}
+func (noMetrics) Mail(string, string)     {}
 
 // Server is an identity provider that runs. Its parts are for operators' commands.
 type Server struct {
@@ -101,7 +111,9 @@ type Server struct {
 	Factors     *factors.Set
 	Broker      *broker.Broker
 	SignIn      *signin.SignIn
+	Mail        *mail.Queue // nil without a mail server
 
+	texts   *locale.Catalogue
 	cookies request.Cookies
 	shown   *pages.Pages
 	handler http.Handler
@@ -120,6 +132,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	if err := errors.Join(s.assemble(), s.checkRPID(ctx)); err != nil {
+		s.closeMail()
 		return nil, errors.Join(err, s.Store.Close())
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -162,7 +175,7 @@ func (s *Server) assemble() error {
 		name string
 		make func() error
 	}{
-		{"pages", s.makePages}, {"accounts", s.makeAccounts}, {"factors", s.makeFactors}, {"provider", s.makeProvider},
+		{"pages", s.makePages}, {"mail", s.makeMail}, {"accounts", s.makeAccounts}, {"factors", s.makeFactors}, {"provider", s.makeProvider},
 		{"sign-in", s.makeSignIn}, {"external providers", s.makeBroker},
 	} {
 		if err := part.make(); err != nil {
@@ -174,9 +187,12 @@ func (s *Server) assemble() error {
 }
 
 func (s *Server) makePages() (err error) {
+	if s.texts, err = pages.Texts(s.Pages, s.Languages); err != nil {
+		return err
+	}
 	s.shown, err = pages.New(pages.Options{
 		Issuer: s.Issuer.String(), Name: s.Name, Contact: s.Contact, Folder: s.Pages, Logo: s.Logo, Logger: s.Logger,
-		Icons: icons(s.Externals),
+		Icons: icons(s.Externals), Texts: s.texts,
 	})
 	return err
 }
@@ -230,8 +246,8 @@ func (s *Server) makeProvider() (err error) {
 	})
 	s.Provider, err = provider.New(provider.Options{
 		Issuer: s.Issuer, Store: s.Store, Keys: s.Keys, Clients: s.Clients, Sessions: s.Sessions, Pages: providerPages{s.shown},
-		Begin: func(w http.ResponseWriter, r *http.Request, q *request.Request) { s.SignIn.Begin(w, r, q) },
-		Now:   s.Now, Logger: s.Logger, Count: s.Metrics.Endpoint,
+		Begin:       func(w http.ResponseWriter, r *http.Request, q *request.Request) { s.SignIn.Begin(w, r, q) },
+		Application: s.application, Languages: s.texts.Tags(), Now: s.Now, Logger: s.Logger, Count: s.Metrics.Endpoint,
 	})
 	return err
 }
@@ -245,7 +261,7 @@ func (s *Server) makeSignIn() error {
 	s.SignIn = signin.New(signin.Options{
 		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Requests: request.NewKeeper(s.Store, s.cookies, s.Now),
 		Sessions: s.Sessions, Pages: s.shown, Accounts: rules{s}, Passwords: hashes{s}, Lockout: locks{s}, Factors: s.Factors,
-		Notices: notices{s}, Keyed: s.Vault.Keyed, Home: s.InitiateURL, Address: s.Address, Fail: s.fail,
+		Notices: notices{s}, Keyed: s.Vault.Keyed, Home: s.home, Address: s.Address, Fail: s.fail,
 		Count: s.Metrics.SignIn, Logger: s.Logger, Now: s.Now, Sleep: s.Sleep,
 	})
 	s.SignIn.Handle(provider.Kind, s.Provider)
@@ -254,7 +270,7 @@ func (s *Server) makeSignIn() error {
 
 func (s *Server) makeBroker() (err error) {
 	s.Broker, err = broker.New(s.Externals, broker.Options{
-		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Expand: s.Expand, Accounts: brokerAccounts{s},
+		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Expand: s.Expand, Accounts: brokerAccounts{s.Accounts, notices{s}},
 		SignIn: signin.Brokered{SignIn: s.SignIn}, Vault: s.Vault, InitiateURL: s.InitiateURL, Count: s.Metrics.External,
 		Logger: s.Logger, Now: s.Now,
 	})
@@ -274,5 +290,6 @@ func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()
 	s.Broker.Close()
+	s.closeMail()
 	return s.Store.Close()
 }

@@ -42,6 +42,7 @@ func (s Brokered) Continue(w http.ResponseWriter, r *http.Request, requestID str
 
 // Begin implements broker.SignIn.
 func (s Brokered) Begin(w http.ResponseWriter, r *http.Request, q *request.Request, answer *broker.Answer) {
+	q.Home = s.Home(q)
 	if err := s.Requests.Begin(w, r, q); err != nil {
 		s.SignIn.Fail(w, r, err)
 		return

@@ -158,7 +158,7 @@ func (v *visit) takeEnrol() {
 	}
 	if added != nil {
 		v.log("factor_added", "a factor was added", v.who(user, ""), slog.String("factor", string(added.Kind)))
-		v.Notices.FactorAdded(v.r.Context(), user, added.Kind)
+		v.Notices.FactorAdded(v.r.Context(), user, added)
 	}
 	if len(codes) > 0 {
 		v.render(&pages.RecoveryCodes{Common: v.common(), Action: v.path("codes"), Codes: codes})

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/hotp"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database/databasetest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
@@ -73,7 +75,7 @@ func newHarness(t *testing.T) *harness {
 		Issuer: issuer, Store: h.db, Cookies: cookies, Requests: request.NewKeeper(h.db, cookies, h.now),
 		Sessions: sessions, Pages: shown, Accounts: h, Passwords: h, Lockout: h, Factors: h.factors, Notices: h, Externals: externals{h},
 		Keyed:   fakeVault{}.Keyed,
-		Home:    func(id string) string { return map[string]string{"wiki": "https://wiki.example.net/"}[id] },
+		Home:    func(q *request.Request) string { return "https://" + q.ClientID + ".example.net/" },
 		Address: func(r *http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
 		Fail: func(w http.ResponseWriter, r *http.Request, err error) {
 			h.t.Logf("failed: %v", err)
@@ -229,7 +231,7 @@ func (h *harness) mail(text string) {
 	h.mails = append(h.mails, text)
 }
 func (h *harness) CanMail(u *store.User) bool { return u.Email != "" }
-func (h *harness) EnrolmentCode(_ context.Context, u *store.User, code string) {
+func (h *harness) EnrolmentCode(_ context.Context, u *store.User, _ netip.Addr, code string, _ time.Time) {
 	h.mail("code " + u.ID)
 	h.codes[u.ID] = code
 }
@@ -238,8 +240,8 @@ func (h *harness) RecoveryUsed(_ context.Context, u *store.User) { h.mail("recov
 func (h *harness) PasswordChanged(_ context.Context, u *store.User) {
 	h.mail("password " + u.ID)
 }
-func (h *harness) FactorAdded(_ context.Context, u *store.User, kind store.FactorKind) {
-	h.mail(string(kind) + " " + u.ID)
+func (h *harness) FactorAdded(_ context.Context, u *store.User, f *store.Factor) {
+	h.mail(string(f.Kind) + " " + u.ID)
 }
 
 // Externals.
@@ -413,4 +415,22 @@ func (b *browser) lacks(text string) *browser {
 		b.t.Fatalf("expected a page without %q, seen %d at %s: %.3000s", text, b.status, b.path, b.body)
 	}
 	return b
+}
+
+// beginEnrolment begins a request as an operator's link does.
+func (b *browser) beginEnrolment(userID string) *browser {
+	b.t.Helper()
+	w := httptest.NewRecorder()
+	b.BeginEnrolment(w, httptest.NewRequest(http.MethodGet, issuer+"/enrol", nil), &request.Request{Kind: "authorize", ClientID: "wiki"}, userID)
+	return b.took(w, "/enrol")
+}
+
+// codeOf returns the code of a token, by the seed that a page shows.
+func codeOf(t *testing.T, seed string, counter uint64) string {
+	t.Helper()
+	code, err := hotp.GenerateCode(strings.ReplaceAll(seed, " ", ""), counter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
 }

@@ -61,12 +61,13 @@ func (v *visit) sendCode(user *store.User) error {
 	if err != nil {
 		return err
 	}
+	now := v.Now()
 	err = v.change(func(_ store.Tx, state *State) error {
-		state.Enrol.Mailed = Mailed{Code: hash, Sent: v.Now()}
+		state.Enrol.Mailed = Mailed{Code: hash, Sent: now}
 		return nil
 	})
 	if err == nil {
-		v.Notices.EnrolmentCode(v.r.Context(), user, code)
+		v.Notices.EnrolmentCode(v.r.Context(), user, v.Address(v.r), code, now.Add(mailedLasts))
 	}
 	return err
 }

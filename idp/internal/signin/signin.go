@@ -112,14 +112,15 @@ type Notices interface {
 	// CanMail reports whether a code can be sent to a user.
 	CanMail(*store.User) bool
 	// EnrolmentCode sends the code that the first enrolment of a factor needs.
-	EnrolmentCode(ctx context.Context, user *store.User, code string)
+	// A browser at an address has asked for it.
+	EnrolmentCode(ctx context.Context, user *store.User, from netip.Addr, code string, until time.Time)
 	// Locked says that the account was locked after wrong attempts.
 	Locked(ctx context.Context, user *store.User)
 	// RecoveryUsed says that a recovery code was used.
 	RecoveryUsed(ctx context.Context, user *store.User)
 	// PasswordChanged and FactorAdded say so.
 	PasswordChanged(ctx context.Context, user *store.User)
-	FactorAdded(ctx context.Context, user *store.User, kind store.FactorKind)
+	FactorAdded(ctx context.Context, user *store.User, factor *store.Factor)
 }
 
 // Options are what sign-ins need of the rest. All are required.
@@ -139,8 +140,9 @@ type Options struct {
 	Externals Externals
 	// Keyed returns a keyed hash of a text for a purpose.
 	Keyed func(ctx context.Context, purpose, text string) ([]byte, error)
-	// Home returns where an application begins; empty if that is not known.
-	Home func(clientID string) string
+	// Home returns where the application of a request begins; empty if that is not
+	// known.
+	Home func(*request.Request) string
 	// ResetURL is where a forgotten password is reset; empty if it cannot be.
 	ResetURL string
 	// Address returns the address of a request's client.
@@ -181,6 +183,7 @@ func (s *SignIn) Handle(kind string, f request.Finisher) { s.finishers[kind] = f
 
 // Begin keeps a request of this browser and sends the browser to its first step.
 func (s *SignIn) Begin(w http.ResponseWriter, r *http.Request, q *request.Request) {
+	q.Home = s.Home(q)
 	if err := s.Requests.Begin(w, r, q); err != nil {
 		s.Fail(w, r, err)
 		return

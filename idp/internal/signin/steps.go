@@ -103,8 +103,8 @@ func (f facts) decide() decision {
 	d := decision{auth: proven.authentication(), active: len(f.state.Proven) > 0}
 	d.auth.User = f.user
 	switch {
-	case d.auth.ACR == "" && f.state.Name == "" && f.user.Password.Hash == "":
-		return decision{step: stepName} // an external provider knows the user
+	case d.auth.ACR == "" && f.state.Name == "" && !f.asksPasswordOfSession():
+		return decision{step: stepName}
 	case d.auth.ACR == "":
 		return decision{step: stepPassword}
 	case f.request.Subject != "" && f.user.ID != f.request.Subject:
@@ -119,6 +119,12 @@ func (f facts) decide() decision {
 		d.code = codeUnmet
 	}
 	return d
+}
+
+// asksPasswordOfSession reports whether the password of the session's user can be
+// asked for without the name. An external provider knows a user who has none.
+func (f facts) asksPasswordOfSession() bool {
+	return f.session != nil && f.session.UserID == f.user.ID && f.user.Password.Hash != ""
 }
 
 // identify returns the step that finds out who the user is, or nothing.

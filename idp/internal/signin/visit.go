@@ -44,8 +44,8 @@ func (s *SignIn) respondOver(w http.ResponseWriter, r *http.Request, err error) 
 	switch {
 	case errors.As(err, &over):
 		page := pages.Expired()
-		if home := s.Home(over.ClientID); home != "" {
-			page.Link, page.LinkKey, page.Hint = home, "button.continue", false
+		if over.Home != "" {
+			page.Link, page.LinkKey, page.Hint = over.Home, "button.continue", false
 		}
 		s.Pages.Render(w, r, http.StatusGone, page)
 	case errors.Is(err, request.ErrOtherBrowser):

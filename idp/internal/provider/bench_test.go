@@ -1,0 +1,68 @@
+//go:build linux
+
+package provider
+
+import (
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// measureCPU begins to measure, and has the processor's time reported at the end.
+func measureCPU(b *testing.B) {
+	b.Helper()
+	used := func() time.Duration {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	before := used()
+	b.Cleanup(func() { b.ReportMetric(float64(used()-before)/float64(b.N)/1e6, "cpu-ms/op") })
+	b.ResetTimer()
+}
+
+// BenchmarkRedeem measures token requests for codes, with the database and a
+// signature by RS256.
+func BenchmarkRedeem(b *testing.B) {
+	n := newNode(b)
+	user := browser{}
+	codes := make([]string, b.N)
+	for i := range codes {
+		codes[i] = n.code(user, wikiRequest())
+	}
+	measureCPU(b)
+	for _, code := range codes {
+		if got := n.redeemWiki(code); got.status != http.StatusOK {
+			b.Fatalf("expected tokens, seen %+v", got)
+		}
+	}
+}
+
+// BenchmarkRefresh measures token requests for rotated refresh tokens.
+func BenchmarkRefresh(b *testing.B) {
+	n := newNode(b)
+	token := n.redeemSPA(n.code(browser{}, spaRequest())).Refresh
+	measureCPU(b)
+	for range b.N {
+		got := n.refreshSPA(token)
+		if got.status != http.StatusOK {
+			b.Fatalf("expected tokens, seen %+v", got)
+		}
+		token = got.Refresh
+	}
+}
+
+// BenchmarkUserinfo measures requests for userinfo.
+func BenchmarkUserinfo(b *testing.B) {
+	n := newNode(b)
+	token := n.redeemWiki(n.code(browser{}, wikiRequest())).Access
+	measureCPU(b)
+	for range b.N {
+		if status := n.userinfoStatus(token); status != http.StatusOK {
+			b.Fatalf("expected claims, seen %d", status)
+		}
+	}
+}

@@ -1,0 +1,332 @@
+package signin
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+var allFactors = []store.FactorKind{store.TOTP, store.HOTP, store.Passkey}
+
+// signIn goes from the first page to the page after the password.
+func (b *browser) signIn(name, password string, pairs ...string) *browser {
+	b.t.Helper()
+	return b.begin(request.Request{}).submit("username", name).submit(append([]string{"password", password}, pairs...)...)
+}
+
+// changeUser changes a user.
+func (h *harness) changeUser(u *store.User, change func(*store.User)) {
+	h.t.Helper()
+	change(u)
+	h.update(func(tx store.Tx) error { return tx.PutUser(u) })
+}
+
+var seedShown = regexp.MustCompile(`<code class="secret">([^<]+)</code>`)
+
+// enrolToken sets a token by counter up that the page shows.
+func (b *browser) enrolToken(t *testing.T) *browser {
+	t.Helper()
+	b.submit("kind", "hotp").expect("Set up a token with a button")
+	seed := seedShown.FindStringSubmatch(b.body)
+	if seed == nil {
+		t.Fatalf("expected a seed, seen %.2000s", b.body)
+	}
+	b.submit("code", "000000").expect("This code is not right")
+	if again := seedShown.FindStringSubmatch(b.body); again == nil || again[1] != seed[1] {
+		t.Errorf("expected the same seed after a wrong code, seen %v", again)
+	}
+	return b.submit("code", codeOf(t, seed[1], 0), "label", "blue token")
+}
+
+func TestAPasswordAloneEnrolsNoFactor(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.policy = Policy{MFA: MFARequired, Factors: allFactors}
+	u := h.addUser("ada", "correct horse")
+
+	t.Run("without an address the user needs an operator", func(t *testing.T) {
+		h.browser().signIn("ada", "correct horse").expect("Ask the operator").lacks(onCode)
+	})
+	h.changeUser(u, func(u *store.User) { u.Email, u.EmailVerified = "ada@example.com", true })
+	b := h.browser()
+	b.signIn("ada", "correct horse").expect("Look into your mailbox").expect("a…@example.com")
+
+	t.Run("the form of the enrolment is not there yet", func(t *testing.T) {
+		other := h.browser()
+		other.signIn("ada", "correct horse").expect("Look into your mailbox")
+		other.send(other.path+"/enrol-kind", "kind", "hotp").expect("Look into your mailbox")
+		other.send(strings.TrimSuffix(other.path, "/enrol-kind")+"/enrol", "code", "000000").expect("Look into your mailbox")
+	})
+	t.Run("a code of another request is none", func(t *testing.T) {
+		b.get(b.path).submit("code", h.codes[u.ID]).expect("not right, or no longer valid")
+	})
+	t.Run("it can be typed wrong a few times", func(t *testing.T) {
+		b := h.browser()
+		b.signIn("ada", "correct horse")
+		code := h.codes[u.ID]
+		for range maxTries {
+			b.submit("code", "00000000").expect("not right, or no longer valid")
+		}
+		b.submit("code", code).expect("not right, or no longer valid")
+	})
+	t.Run("and not after its time", func(t *testing.T) {
+		b := h.browser()
+		b.signIn("ada", "correct horse")
+		code := h.codes[u.ID]
+		h.pass(mailedLasts)
+		b.submit("code", code).expect("not right, or no longer valid")
+	})
+	t.Run("the code leads to the enrolment", func(t *testing.T) {
+		h.update(func(tx store.Tx) error { return tx.DeleteCounters("") })
+		b := h.browser()
+		b.signIn("ada", "correct horse")
+		b.submit("code", h.codes[u.ID]).expect("Your account needs a second factor")
+		b.enrolToken(t).expect("Your recovery codes")
+		b.submit().expect("finished wiki as ada acr=mfa amr=pwd,otp,mfa")
+		if got := h.mails[len(h.mails)-1]; got != "hotp id-ada" {
+			t.Errorf("expected a notice, seen %q", got)
+		}
+	})
+}
+
+func TestAnOperatorsLinkLeadsToTheFirstFactor(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.policy = Policy{MFA: MFARequired, Factors: []store.FactorKind{store.HOTP}}
+	u := h.addUser("ada", "correct horse")
+	h.addUser("bob", "correct horse")
+	for _, test := range []struct{ name, want string }{
+		{"bob", "Ask the operator"},
+		{"ada", "Set up a token with a button"},
+	} {
+		b := h.browser()
+		b.beginEnrolment(u.ID).submit("username", test.name).submit("password", "correct horse").expect(test.want)
+	}
+}
+
+func TestANewPasswordIsDue(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.policy = Policy{PasswordMaxAge: 30 * 24 * time.Hour}
+	h.addUser("ada", "correct horse")
+	h.pass(30*24*time.Hour - time.Minute)
+	h.browser().signIn("ada", "correct horse").expect("finished")
+
+	other := h.browser()
+	other.signIn("ada", "correct horse").expect("finished")
+	h.pass(time.Minute)
+	b := h.browser()
+	b.signIn("ada", "correct horse").expect("Your password is due for a change")
+	b.submit("newpassword", "a new password", "repeat", "another one").expect("The two passwords are not the same")
+	b.submit("newpassword", "short", "repeat", "short").expect("The password is too short")
+	b.submit("newpassword", "a new password", "repeat", "a new password").expect("finished wiki as ada")
+	h.browser().signIn("ada", "correct horse").expect("That did not work")
+	h.browser().signIn("ada", "a new password").expect("finished")
+	other.begin(request.Request{}).expect(onName) // its session has ended
+
+	t.Run("an operator can ask for one", func(t *testing.T) {
+		h.changeUser(h.user("id-ada"), func(u *store.User) { u.Password.MustChange = true })
+		h.browser().signIn("ada", "a new password").expect("choose a password of your own")
+	})
+	t.Run("its form is not there otherwise", func(t *testing.T) {
+		b := h.browser()
+		b.begin(request.Request{}).expect(onName)
+		b.send(b.path+"/newpassword", "newpassword", "a stolen account", "repeat", "a stolen account").expect(onName)
+	})
+}
+
+func TestARecoveryCodeSignsInOnce(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.policy = Policy{MFA: MFARequired, Factors: allFactors}
+	u := h.addUser("ada", "correct horse")
+	h.addToken(u)
+	var codes []string
+	h.update(func(tx store.Tx) (err error) {
+		codes, err = h.factors.Recovery.Replace(t.Context(), tx, u.ID)
+		return err
+	})
+	b := h.browser()
+	b.begin(request.Request{}).submit("username", "ada").expect(onPassword)
+	b.get(b.path + "/recovery").expect(onRecovery).lacks(onCode)
+	b.submit("password", "wrong", "recovery", codes[0]).expect("That did not work").expect(onRecovery)
+	b.submit("password", "correct horse", "recovery", "0000-0000-0000-0000").expect("That did not work")
+	b.submit("password", "correct horse", "recovery", codes[0]).expect("Your account needs a second factor")
+	if got := strings.Join(h.mails, "; "); got != "recovery id-ada" {
+		t.Errorf("expected a mail about the code, seen %q", got)
+	}
+	t.Run("it is used up", func(t *testing.T) {
+		again := h.browser()
+		again.begin(request.Request{}).submit("username", "ada")
+		again.get(again.path + "/recovery")
+		again.submit("password", "correct horse", "recovery", codes[0]).expect("That did not work")
+	})
+	t.Run("a factor has to be enrolled, also at the next sign-in", func(t *testing.T) {
+		other := h.browser()
+		other.signIn("ada", "correct horse", "code", tokenCodes[0]).expect("Your account needs a second factor")
+	})
+	b.get(strings.TrimSuffix(b.path, "/password")).enrolToken(t).expect("Your recovery codes")
+	b.submit().expect("finished wiki as ada acr=mfa")
+	if h.user(u.ID).MustEnrol {
+		t.Error("expected the enrolment to be done, seen due")
+	}
+	t.Run("the codes before are void", func(t *testing.T) {
+		again := h.browser()
+		again.begin(request.Request{}).submit("username", "ada")
+		again.get(again.path + "/recovery")
+		again.submit("password", "correct horse", "recovery", codes[1]).expect("That did not work")
+	})
+}
+
+func TestAStepUpTakesARecoveryCode(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	u := h.addUser("ada", "correct horse")
+	b := h.browser()
+	b.signIn("ada", "correct horse").expect("acr=pwd")
+	h.addToken(u)
+	var codes []string
+	h.update(func(tx store.Tx) (err error) {
+		codes, err = h.factors.Recovery.Replace(t.Context(), tx, u.ID)
+		return err
+	})
+	b.begin(request.Request{ACRValues: []string{ACRMFA}, ACRRequired: true}).expect(onCode)
+	b.get(b.path + "/recovery").expect(onRecovery).lacks(onPassword)
+	b.submit("recovery", "wrong").expect("not right, or no longer valid").expect(onRecovery)
+	b.submit("recovery", codes[0]).expect("Your account needs a second factor")
+}
+
+func TestATokenIsSynchronized(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	u := h.addUser("ada", "correct horse")
+	b := h.browser()
+	b.signIn("ada", "correct horse").expect("acr=pwd")
+	seed := "3132333435363738393031323334353637383930"
+	h.update(func(tx store.Tx) error {
+		_, err := h.factors.HOTP.Add(t.Context(), tx, u.ID, factors.Setup{Seed: seed}, "token")
+		return err
+	})
+	base32 := "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	b.begin(request.Request{ACRValues: []string{ACRMFA}, ACRRequired: true}).expect(onCode)
+	b.submit("code", codeOf(t, base32, 20)).expect("This code is not right")
+	b.get(b.path + "/resync").expect(`name="code2"`)
+	b.submit("code", codeOf(t, base32, 20), "code2", codeOf(t, base32, 22)).expect("This code is not right")
+	b.submit("code", codeOf(t, base32, 21), "code2", codeOf(t, base32, 22)).expect("acr=mfa")
+	t.Run("with the password both codes go into one field", func(t *testing.T) {
+		h.browser().signIn("ada", "correct horse", "code", codeOf(t, base32, 40)+" "+codeOf(t, base32, 41)).expect("acr=mfa")
+	})
+}
+
+func TestARememberedDeviceStandsForTheFactor(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.policy = Policy{MFA: MFARequired, Factors: allFactors, Remember: 24 * time.Hour}
+	u := h.addUser("ada", "correct horse")
+	h.addToken(u)
+	b := h.browser()
+	b.signIn("ada", "correct horse", "code", tokenCodes[0], "remember", "on").expect("acr=mfa amr=pwd,otp,mfa")
+	delete(b.cookies, "__Host-oidc_idp_session")
+
+	t.Run("and is none", func(t *testing.T) {
+		b.signIn("ada", "correct horse").expect("finished wiki as ada acr=pwd amr=pwd auth_time")
+	})
+	t.Run("not for prompt=login, max_age or an essential class", func(t *testing.T) {
+		hour := time.Hour
+		for _, q := range []request.Request{{Prompt: []string{"login"}}, {MaxAge: &hour}, {ACRValues: []string{ACRMFA}, ACRRequired: true}} {
+			delete(b.cookies, "__Host-oidc_idp_session")
+			b.begin(q).submit("username", "ada").submit("password", "correct horse").expect("That did not work")
+		}
+	})
+	t.Run("not in another browser", func(t *testing.T) {
+		h.update(func(tx store.Tx) error { return tx.DeleteCounters("") })
+		h.browser().signIn("ada", "correct horse").expect("That did not work")
+	})
+	t.Run("not for another user", func(t *testing.T) {
+		h.addToken(h.addUser("bob", "correct horse"))
+		delete(b.cookies, "__Host-oidc_idp_session")
+		b.signIn("bob", "correct horse").expect("That did not work")
+	})
+	t.Run("not without a request to be remembered", func(t *testing.T) {
+		h.update(func(tx store.Tx) error { return tx.DeleteCounters("") })
+		other := h.browser()
+		other.signIn("ada", "correct horse", "code", tokenCodes[1]).expect("acr=mfa")
+		delete(other.cookies, "__Host-oidc_idp_session")
+		other.signIn("ada", "correct horse").expect("That did not work")
+	})
+	t.Run("not after its time", func(t *testing.T) {
+		h.pass(24 * time.Hour)
+		delete(b.cookies, "__Host-oidc_idp_session")
+		b.signIn("ada", "correct horse").expect("That did not work")
+	})
+}
+
+func TestWrongAttemptsLock(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.addUser("ada", "correct horse")
+	known := h.browser()
+	known.signIn("ada", "correct horse").expect("finished")
+
+	b := h.browser()
+	b.begin(request.Request{}).submit("username", "ada")
+	for range 3 {
+		b.submit("password", "wrong").expect("That did not work")
+	}
+	b.submit("password", "correct horse").expect("That did not work")
+	if got := strings.Join(h.mails, "; "); got != "locked id-ada" {
+		t.Errorf("expected one mail about the lock, seen %q", got)
+	}
+	t.Run("a browser that signed in before is let in", func(t *testing.T) {
+		delete(known.cookies, "__Host-oidc_idp_session")
+		known.signIn("ada", "correct horse").expect("finished")
+	})
+	if want := `"event":"locked"`; !strings.Contains(h.log.String(), want) {
+		t.Errorf("expected the log to have %s, seen %s", want, h.log)
+	}
+}
+
+// Guesses at one account that come at once are judged one after the other: no more
+// than the limit are.
+func TestGuessesAtOnceAreCounted(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.addToken(h.addUser("ada", "correct horse"))
+	browsers := make([]*browser, 20)
+	for i := range browsers {
+		browsers[i] = h.browser()
+		browsers[i].begin(request.Request{}).submit("username", "ada").expect(onCode)
+	}
+	done := make(chan string, len(browsers))
+	for i, b := range browsers {
+		go func() {
+			code := "000000"
+			if i == len(browsers)-1 {
+				code = tokenCodes[0]
+			}
+			done <- b.submit("password", "correct horse", "code", code).body
+		}()
+	}
+	finished := 0
+	for range browsers {
+		if strings.HasPrefix(<-done, "finished") {
+			finished++
+		}
+	}
+	if finished > 1 {
+		t.Errorf("expected at most one to be let in, seen %d", finished)
+	}
+	var c store.Counter
+	h.update(func(tx store.Tx) (err error) {
+		c, err = tx.Counter("id-ada/code/")
+		return err
+	})
+	if c.Failures > 3 {
+		t.Errorf("expected at most 3 guesses to be judged, seen %d", c.Failures)
+	}
+}
