@@ -61,7 +61,9 @@ var appOptions = caddyargs.Table[*App]{
 	"registration": func(d *caddyfile.Dispenser, a *App) error {
 		return caddyargs.EnumArg(d, &a.Registration, registrationValues...)
 	},
-	"contact": func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.Contact) },
+	"passkey_rp_id": func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.PasskeyRPID) },
+	"accept_issuer": func(d *caddyfile.Dispenser, a *App) error { return caddyargs.FlagArg(d, &a.AcceptIssuer) },
+	"contact":       func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.Contact) },
 }
 
 // parseApp parses the global option. Syntax:
@@ -79,6 +81,8 @@ var appOptions = caddyargs.Table[*App]{
 //		languages <tags...>
 //		registration off|invite
 //		contact <text>
+//		passkey_rp_id <domain>
+//		accept_issuer
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	app, err := readApp(d, existing)

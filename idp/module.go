@@ -73,6 +73,14 @@ type App struct {
 	// those have one who got a link from an operator. Default: `off`.
 	Registration string `json:"registration,omitempty"`
 
+	// The host that passkeys are for: that of the issuer, or a parent domain, whose
+	// other sites can then ask for passkeys, too. Default: the host of the issuer.
+	PasskeyRPID string `json:"passkey_rp_id,omitempty"`
+
+	// Whether passkeys that are for another host than `passkey_rp_id` are given up.
+	// The provider does not start with such passkeys otherwise. Default: false.
+	AcceptIssuer bool `json:"accept_issuer,omitempty"`
+
 	// Whom users ask for help, such as an e-mail address. Pages show it. Default:
 	// none.
 	Contact string `json:"contact,omitempty"`

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
@@ -24,8 +25,9 @@ import (
 // serverOptions turns a configuration that was checked into that of a server.
 func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error) {
 	o := server.Options{
-		Issuer: a.issuer, Name: a.Name, Contact: a.Contact, Pages: a.Pages, Logo: a.Logo,
+		Issuer: a.issuer, Name: a.Name, Contact: a.Contact, Pages: a.Pages, Logo: a.Logo, Languages: a.Languages,
 		Database: a.Database.options(), Storage: storage, Address: clientAddress, Expand: placeholders.Expand, Now: a.clock.Now,
+		Externals: a.brokerConfigs(), Invites: a.Registration == "invite", PasskeyRPID: a.PasskeyRPID, AcceptRPID: a.AcceptIssuer,
 	}
 	var err error
 	if o.Authenticators, err = a.authenticators(); err != nil {
@@ -34,7 +36,13 @@ func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error
 	if o.Clients, err = a.clients(); err != nil {
 		return o, err
 	}
-	o.InitiateURL, o.Invites = o.Clients.Initiate, a.Registration == "invite"
+	o.InitiateURL = o.Clients.Initiate
+	if m := a.Mail; m != nil {
+		sender := mail.Server{URL: m.Server, From: m.From, Username: m.Username, Password: m.Password}
+		if o.MailSender, err = sender.Open(); err != nil {
+			return o, err
+		}
+	}
 	return o, nil
 }
 
