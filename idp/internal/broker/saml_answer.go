@@ -254,6 +254,10 @@ func (p *samlProvider) serveAgreed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.b.Cookies.Set(w, cookieOffer, "", 0)
+	if r.PostForm.Get("choice") != "continue" {
+		p.b.initiate(w, p.external.SAML.IDPInitiated)
+		return
+	}
 	answer, err := p.b.resolve(r.Context(), p.external, a.Assertion)
 	if err != nil {
 		p.b.fail(w, r, p.external, "", failed(kindOfStore(err), err))

@@ -14,7 +14,8 @@ import (
 const KindInitiate = "initiate"
 
 // Offer is a user whom an external provider sent without having been asked. The
-// page posts Token as the field «token» to Action if the user agrees.
+// page posts Token as the field «token» to Action, with the field «choice»:
+// «continue» if the user agrees. Anything else leads on without this user.
 type Offer struct {
 	External string // the id
 	Title    string // what pages call the external provider

@@ -134,10 +134,14 @@ func (s Brokered) Current(r *http.Request) (*store.User, error) {
 
 // Ask implements broker.SignIn.
 func (s Brokered) Ask(w http.ResponseWriter, r *http.Request, offer *broker.Offer) {
-	s.Pages.Render(w, r, http.StatusOK, &pages.Chooser{
+	page := &pages.Chooser{
 		Common: pages.Common{Hidden: map[string]string{pages.FieldToken: offer.Token}},
 		Action: offer.Action, User: offer.Name, External: offer.Title,
-	})
+	}
+	if offer.Replaces != nil {
+		page.Replaces = offer.Replaces.Name
+	}
+	s.Pages.Render(w, r, http.StatusOK, page)
 }
 
 // Fail implements broker.SignIn.
