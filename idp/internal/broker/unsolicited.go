@@ -33,8 +33,8 @@ func (b *Broker) Initiator() request.Finisher { return initiator{b} }
 type initiator struct{ b *Broker }
 
 // Finish implements request.Finisher.
-func (i initiator) Finish(w http.ResponseWriter, _ *http.Request, req *request.Request, _ *store.Session, _ *store.User) {
-	i.b.initiate(w, req.ClientID)
+func (i initiator) Finish(w http.ResponseWriter, r *http.Request, req *request.Request, _ *store.Session, _ *store.User) {
+	i.b.initiate(w, r, req.ClientID)
 }
 
 // Refuse implements request.Finisher. The application
@@ -48,7 +48,7 @@ type errRefused string
 func (e errRefused) Error() string { return "the sign-in was refused: " + string(e) }
 
 // initiate leads a browser to an application.
-func (b *Broker) initiate(w http.ResponseWriter, clientID string) {
+func (b *Broker) initiate(w http.ResponseWriter, r *http.Request, clientID string) {
 	address := b.InitiateURL(clientID)
 	if address == "" {
 		address = b.Issuer + "/account"
@@ -60,6 +60,5 @@ func (b *Broker) initiate(w http.ResponseWriter, clientID string) {
 		address += separator + url.Values{"iss": {b.Issuer}}.Encode()
 	}
 	secure(w)
-	w.Header().Set("Location", address)
-	w.WriteHeader(http.StatusSeeOther)
+	b.SignIn.Redirect(w, r, address)
 }

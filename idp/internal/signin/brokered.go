@@ -157,6 +157,11 @@ func (s Brokered) Fail(w http.ResponseWriter, r *http.Request, requestID string,
 	s.Pages.Render(w, r, failure.Status(), page)
 }
 
+// Redirect implements broker.SignIn.
+func (s Brokered) Redirect(w http.ResponseWriter, r *http.Request, address string) {
+	s.Pages.Redirect(w, r, address)
+}
+
 // Post implements broker.SignIn.
 func (s Brokered) Post(w http.ResponseWriter, r *http.Request, action string, fields map[string]string) {
 	target, err := url.Parse(action)
