@@ -56,8 +56,6 @@ type Options struct {
 	// Passwords bounds the hashes of the whole process. It may be nil.
 	Passwords *passwords.Passwords
 	Externals []broker.Config
-	// Invites reports whether people get accounts by invites of operators.
-	Invites bool
 	// InitiateURL returns where an application begins a login when another site asks
 	// for one; empty if it has no such address. It may be nil.
 	InitiateURL func(clientID string) string
