@@ -23,6 +23,8 @@ func init() {
 	passwordBlock.Options = passwordOptions.Names()
 	sessionBlock.Options = sessionOptions.Names()
 	clientBlock.Options = clientOptions.Names()
+	externalBlock.Options, oidcBlock.Options = externalOptions.Names(), oidcOptions.Names()
+	samlBlock.Options, oauth2Block.Options = samlOptions.Names(), oauth2Options.Names()
 	for _, b := range blocks {
 		b.Others = blocks
 	}
@@ -31,7 +33,7 @@ func init() {
 // The kinds of blocks. Their options are set by init, since the tables of options
 // name functions that report errors.
 var (
-	appBlock           = &caddyargs.Kind{Name: "of oidc_idp", Place: "of oidc_idp itself", Repeats: []string{"authenticator", "client"}}
+	appBlock           = &caddyargs.Kind{Name: "of oidc_idp", Place: "of oidc_idp itself", Repeats: []string{"authenticator", "client", "external"}}
 	mailBlock          = &caddyargs.Kind{Name: "of mail", Place: "of mail"}
 	authenticatorBlock = &caddyargs.Kind{Name: "of an authenticator", Place: "of an authenticator"}
 	passwordBlock      = &caddyargs.Kind{Name: "of password", Place: "of an authenticator's password"}
@@ -40,7 +42,9 @@ var (
 )
 
 // blocks are the kinds of blocks where a misplaced option may belong.
-var blocks = []*caddyargs.Kind{authenticatorBlock, passwordBlock, sessionBlock, clientBlock, mailBlock, appBlock}
+var blocks = []*caddyargs.Kind{
+	authenticatorBlock, passwordBlock, sessionBlock, clientBlock, externalBlock, samlBlock, oidcBlock, oauth2Block, mailBlock, appBlock,
+}
 
 // appOptions lists the global options.
 var appOptions = caddyargs.Table[*App]{
@@ -48,6 +52,7 @@ var appOptions = caddyargs.Table[*App]{
 	"database":      parseDatabase,
 	"authenticator": parseAuthenticator,
 	"client":        parseClient,
+	"external":      parseExternal,
 	"mail":          parseMail,
 	"pages":         func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.Pages) },
 	"name":          func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.Name) },
@@ -65,6 +70,7 @@ var appOptions = caddyargs.Table[*App]{
 //		issuer <url>
 //		database sqlite [<file>] | <postgres URL>
 //		authenticator <name> { <authenticator options> }
+//		external <id> { <options of an external provider> }
 //		client <id> { <client options> }
 //		mail <smtp URL> { from <address>; username <name>; password <password> }
 //		pages <folder>
@@ -99,6 +105,9 @@ func readApp(d *caddyfile.Dispenser, existing any) (*App, error) {
 		return nil, place.Err("issuer is missing: it is the URL of the site that has the handler oidc_idp, such as https://login.example.com")
 	}
 	if err := app.checkWords(); err != nil {
+		return nil, seen.PlaceOf(err, place).WrapErr(err)
+	}
+	if err := app.checkExternals(); err != nil {
 		return nil, seen.PlaceOf(err, place).WrapErr(err)
 	}
 	return app, nil

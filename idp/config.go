@@ -57,8 +57,8 @@ type PasswordPolicy struct {
 	// estimates it. Default: 0.
 	MinStrength int `json:"min_strength,omitempty"`
 
-	// How many passwords before the present one must not be used again, up to 24.
-	// Default: 0.
+	// How many of the last passwords, the present one among them, must not be used
+	// again, up to 24. Default: 0.
 	History int `json:"history,omitempty"`
 
 	// How old a password may get before a new one is due. Default: any age.

@@ -92,7 +92,10 @@ func (a *App) check() error {
 	if err := checkEach("authenticator", a.Authenticators, (*Authenticator).check); err != nil {
 		return err
 	}
-	return checkEach("client", a.Clients, (*Client).check)
+	if err := checkEach("client", a.Clients, (*Client).check); err != nil {
+		return err
+	}
+	return a.checkExternals()
 }
 
 // checkEach checks the members of a map in the order of their names.

@@ -38,6 +38,9 @@ type App struct {
 	// the next sign-in.
 	Authenticators map[string]*Authenticator `json:"authenticators,omitempty"`
 
+	// The external providers, in the order of their buttons.
+	Externals []External `json:"externals,omitempty"`
+
 	// Relying parties elsewhere, by client id. Sites of this Caddy that have
 	// `builtin` need none.
 	Clients map[string]*Client `json:"clients,omitempty"`

@@ -65,6 +65,25 @@ func (a *Accounts) EmailLink(ctx context.Context, userID, email string) (*Link, 
 	return link, nil
 }
 
+// PendingEmail returns the address that a user is about to have: its link was sent
+// and can still be used. It is empty if there is none.
+func (a *Accounts) PendingEmail(tx store.Tx, userID string) (string, error) {
+	tickets, err := tx.TicketsOf(userID, string(LinkEmail))
+	if err != nil {
+		return "", err
+	}
+	for i := range tickets {
+		if a.now().Before(tickets[i].Expires) {
+			link, err := readLink(&tickets[i])
+			if err != nil {
+				return "", err
+			}
+			return link.Email, nil
+		}
+	}
+	return "", nil
+}
+
 // EmailChange is an address that was changed.
 type EmailChange struct {
 	User *store.User

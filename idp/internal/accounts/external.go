@@ -16,9 +16,14 @@ func (a *Accounts) NewUser(tx store.Tx, user *store.User) error {
 	if !found {
 		return invalid("name", errors.New("the name of an external account begins with the id of its provider"))
 	}
+	language, err := languageTag(user.Language)
+	if err != nil {
+		language = ""
+	}
 	checked, err := a.profile(NewUser{
-		Name: name, External: external, Email: user.Email, EmailVerified: user.EmailVerified, DisplayName: user.DisplayName,
-		GivenName: user.GivenName, FamilyName: user.FamilyName, Language: user.Language, Authenticator: user.Authenticator, Groups: user.Groups,
+		Name: name, External: external, Email: user.Email, EmailVerified: user.EmailVerified, Language: language,
+		DisplayName: shown(user.DisplayName), GivenName: shown(user.GivenName), FamilyName: shown(user.FamilyName),
+		Authenticator: user.Authenticator, Groups: user.Groups,
 	})
 	if err != nil {
 		return err
@@ -29,6 +34,16 @@ func (a *Accounts) NewUser(tx store.Tx, user *store.User) error {
 	}
 	*user = *checked
 	return nil
+}
+
+// shown returns a name as it is shown, "" for one that cannot be: a sign-in does not
+// fail for the sake of it.
+func shown(text string) string {
+	text, err := names.Display(text)
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 // errNoKey is about a text that can be no name.

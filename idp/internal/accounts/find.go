@@ -58,8 +58,8 @@ func getIn(tx store.Tx, id string) (*store.User, error) {
 	return user, nil
 }
 
-// Change reads a user, calls f, and writes the user, in one transaction. f changes
-// neither names nor address.
+// Change reads a user, calls f, and writes the user, in one transaction. f does not
+// change the name, and the address only by SetEmail.
 func (a *Accounts) Change(ctx context.Context, id string, f func(store.Tx, *store.User) error) (user *store.User, err error) {
 	err = a.store.Update(ctx, func(tx store.Tx) error {
 		if user, err = getIn(tx, id); err != nil {

@@ -7,32 +7,31 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/names"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
 // maxGroups is how many groups a user can be in: they have to fit into a token.
 const maxGroups = 200
 
-// groupName checks the name of a group, and returns it as it is kept.
+const maxGroupName = 64
+
+// groupName checks the name of a group, and returns it as it is kept. Commas and
+// semicolons are between groups in lists.
 func groupName(text string) (string, error) {
-	if !utf8.ValidString(text) || len(text) > 512 {
-		return "", errors.New("the name of a group has at most 64 characters")
+	name, err := names.Display(text)
+	if err != nil {
+		return "", errors.New("the name of a group is one line of visible characters")
 	}
-	text = norm.NFC.String(text)
-	if count := utf8.RuneCountInString(text); count == 0 || count > 64 {
-		return "", errors.New("the name of a group has 1 to 64 characters")
+	if count := utf8.RuneCountInString(name); count == 0 || count > maxGroupName {
+		return "", fmt.Errorf("the name of a group has 1 to %d characters", maxGroupName)
 	}
-	for _, c := range text {
-		if !unicode.IsLetter(c) && !unicode.IsMark(c) && !unicode.IsDigit(c) && !strings.ContainsRune("._-+:/@", c) {
-			return "", fmt.Errorf("the name of a group is made of letters, digits, and . _ - + : / @, not %q", c)
-		}
+	if strings.ContainsAny(name, ",;") {
+		return "", errors.New("the name of a group has no comma and no semicolon")
 	}
-	return text, nil
+	return name, nil
 }
 
 // groupNames checks names of groups, and returns each once, sorted.
@@ -53,15 +52,15 @@ func groupNames(texts []string) (groups []string, err error) {
 }
 
 // createGroups adds the groups that do not exist yet.
-func createGroups(tx store.Tx, names []string, now time.Time) error {
-	if len(names) == 0 {
+func createGroups(tx store.Tx, groups []string, now time.Time) error {
+	if len(groups) == 0 {
 		return nil
 	}
 	existing, err := tx.Groups()
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	for _, name := range groups {
 		if !slices.ContainsFunc(existing, func(g store.Group) bool { return g.Name == name }) {
 			if err := tx.PutGroup(store.Group{Name: name, Created: now}); err != nil {
 				return err

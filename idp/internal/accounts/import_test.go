@@ -78,7 +78,7 @@ func TestLinesThatCannotBeImported(t *testing.T) {
 		"fourth,no address,,,,",
 		"fifth,,maybe,,,",
 		"sixth,,,robot,,",
-		"seventh,,,,a b,",
+		"seventh,,,,\"a,b\",",
 		"eighth,,,,,$2a$14$" + strings.Repeat("a", 53),
 		"ninth,,",
 		"client/tenth,,,,,",

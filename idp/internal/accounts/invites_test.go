@@ -64,7 +64,7 @@ func TestInvitesThatCannotBe(t *testing.T) {
 	for name, err := range map[string]error{
 		"no address":       second(h.NewInvite(t.Context(), "anna", Invite{})),
 		"no authenticator": second(h.NewInvite(t.Context(), "", Invite{Authenticator: "guests"})),
-		"no group":         second(h.NewInvite(t.Context(), "", Invite{Groups: []string{"a b"}})),
+		"no group":         second(h.NewInvite(t.Context(), "", Invite{Groups: []string{"a,b"}})),
 	} {
 		if !errors.As(err, &invalid) {
 			t.Errorf("%s: expected an error, seen %v", name, err)

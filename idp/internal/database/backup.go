@@ -58,7 +58,10 @@ func (d *DB) Backup(ctx context.Context, w io.Writer, now time.Time) (BackupInfo
 	}
 	info := BackupInfo{Created: now.UTC().Truncate(time.Microsecond), Schema: version}
 	buffered := bufio.NewWriter(w)
-	packed := gzip.NewWriter(buffered)
+	packed, err := gzip.NewWriterLevel(buffered, gzip.BestSpeed)
+	if err != nil {
+		return BackupInfo{}, fmt.Errorf("backup: %w", err)
+	}
 	lines := json.NewEncoder(packed)
 	err = d.raw(ctx, d.read, d.engine.view, func(x *tx) error {
 		if info.Users, err = count(x, "SELECT count(*) FROM users WHERE removed = 0"); err != nil {

@@ -82,26 +82,34 @@ func openPostgres(d *DB, options Options) error {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
 	}
-	// A node that disappears in the middle of a transaction must not stop the
-	// others for long.
-	defaults := map[string]string{
-		"application_name":                    "oidc_idp",
-		"idle_in_transaction_session_timeout": "15s",
-		"statement_timeout":                   "30s",
-		"timezone":                            "UTC",
-	}
-	for name, value := range defaults {
-		if _, ok := config.RuntimeParams[name]; !ok {
-			config.RuntimeParams[name] = value
-		}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "oidc_idp"
 	}
 	d.engine = postgresEngine
 	d.write, d.read = pool(config), pool(config)
 	return nil
 }
 
+// setUp prepares a connection. A node that disappears in the middle of a
+// transaction must not stop the others for long. What the URL sets stays. These
+// are no startup parameters, because connection poolers refuse unknown ones.
+func setUp(ctx context.Context, conn *pgx.Conn) error {
+	for _, timeout := range []struct{ name, value string }{
+		{"idle_in_transaction_session_timeout", "10s"},
+		{"statement_timeout", "30s"},
+	} {
+		if _, ok := conn.Config().RuntimeParams[timeout.name]; ok {
+			continue
+		}
+		if _, err := conn.Exec(ctx, "SET "+timeout.name+" = '"+timeout.value+"'"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func pool(config *pgx.ConnConfig) *sql.DB {
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(setUp))
 	db.SetMaxOpenConns(postgresConns)
 	db.SetMaxIdleConns(postgresConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -113,8 +114,9 @@ func (x *tx) fill(b *backupReader) error {
 			}
 		}
 	}
-	var table, insert string
+	var table string
 	var kinds []string
+	var insert *sql.Stmt
 	for {
 		row, err := b.next()
 		if errors.Is(err, io.EOF) {
@@ -125,9 +127,14 @@ func (x *tx) fill(b *backupReader) error {
 		}
 		if b.table != table {
 			table = b.table
-			if insert, kinds, err = x.insertInto(table, b.columns); err != nil {
+			var statement string
+			if statement, kinds, err = x.insertInto(table, b.columns); err != nil {
 				return err
 			}
+			if insert, err = x.sql.PrepareContext(x.ctx, statement); err != nil {
+				return x.fail(err)
+			}
+			defer insert.Close() //nolint:errcheck,gocritic // one for each table
 		}
 		args := make([]any, len(row))
 		for i, v := range row {
@@ -135,8 +142,11 @@ func (x *tx) fill(b *backupReader) error {
 				return fmt.Errorf("restore: %s.%s: %w", table, b.columns[i], err)
 			}
 		}
-		if _, err := x.exec(insert, args...); err != nil {
-			return err
+		if !validText(args) {
+			return errText
+		}
+		if _, err := insert.ExecContext(x.ctx, args...); err != nil {
+			return x.fail(err)
 		}
 	}
 }

@@ -14,13 +14,20 @@ import (
 // the topics.
 type tx struct {
 	ctx      context.Context
-	sql      *sql.Tx
+	sql      statements
 	engine   *engine
 	readOnly bool
 	failed   error // of the first statement that failed
 }
 
 var _ store.Tx = (*tx)(nil)
+
+// statements is what a transaction does with *sql.Tx.
+type statements interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
 
 var (
 	errReadOnly = errors.New("database: a transaction of View changes nothing")

@@ -2,8 +2,9 @@ package pages
 
 import "time"
 
-// ResetRequest asks whose password is forgotten: FieldUserName. With Sent it says
-// what happens next, which is the same whether the account exists or not.
+// ResetRequest asks whose password is forgotten: FieldUserName. The link of the
+// mail leads to it, too, as to the page Link. With Sent it says what happens next,
+// which is the same whether the account exists or not.
 type ResetRequest struct {
 	Common
 	Action string
@@ -21,7 +22,7 @@ type ResetRequest struct {
 type Link struct {
 	Common
 	Action string
-	Kind   string // reset, invite, first_user, email, undo
+	Kind   string // reset, invite, first_user, email, undo, enrol
 }
 
 // Register makes an account of an invitation or of the link for the first one:
@@ -57,8 +58,9 @@ type Confirm struct {
 	Cancel string // an address
 }
 
-// Account is a user's own page. Each button posts to the address of its section,
-// with FieldID where it is about one of several.
+// Account is a user's own page. Its addresses are those of pages; SessionURL and
+// SignOutURL are those of forms. FieldID says which of several it is about, and
+// FieldKind which kind of factor is to be added.
 type Account struct {
 	Common
 	User          string
@@ -75,7 +77,7 @@ type Account struct {
 	Externals     []AccountExternal
 	CanMail       bool // an e-mail address can be changed
 
-	PasswordURL, EmailURL, NameURL, AddURL, RenameURL, RemoveURL, RecoveryURL, SessionURL, UnlinkURL, ResyncURL, SignOutURL string
+	PasswordURL, EmailURL, NameURL, AddURL, RenameURL, RemoveURL, RecoveryURL, SessionURL, UnlinkURL, SignOutURL string
 }
 
 // AccountFactor is a factor of the user's.

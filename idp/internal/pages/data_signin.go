@@ -100,10 +100,12 @@ type EnrolPasskey struct {
 	Cancel  string // may be empty
 }
 
-// RecoveryCodes shows recovery codes, once. The form has no fields of its own.
+// RecoveryCodes shows recovery codes, once. It goes on by a form without fields of
+// its own, or by a link.
 type RecoveryCodes struct {
 	Common
 	Action string
+	Next   string // in the place of Action
 	Codes  []string
 }
 

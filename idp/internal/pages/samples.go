@@ -50,7 +50,7 @@ func Samples() []Page {
 	for _, reason := range []string{"due", "reset", "operator", "change"} {
 		all = append(all, &NewPassword{Common: wrong(FieldNewPassword), Action: "/signin/newpassword", User: "alice", Reason: reason, Current: true, Rules: rules, Cancel: "/account"})
 	}
-	for _, kind := range []string{"reset", "invite", "first_user", "email", "undo"} {
+	for _, kind := range []string{"reset", "invite", "first_user", "email", "undo", "enrol"} {
 		all = append(all, &Link{Common: common, Action: "/reset", Kind: kind})
 	}
 	for _, kind := range []string{"invite", "first_user"} {

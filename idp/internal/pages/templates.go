@@ -78,6 +78,7 @@ func (*EnrolPasskey) script() string  { return passkeyScript }
 func (*RecoveryCodes) script() string { return codesScript }
 func (*FormPost) script() string      { return submitScript }
 func (*Link) script() string          { return linkScript }
+func (*ResetRequest) script() string  { return linkScript }
 
 func onlyWith(passkey *Passkey) string {
 	if passkey == nil {

@@ -152,21 +152,34 @@ func (v view) UserNameAutocomplete() string {
 // Grouped shows a secret in groups of four.
 func (v view) Grouped(secret string) string {
 	var groups []string
-	for secret = strings.TrimRight(secret, "="); len(secret) > 4; secret = secret[4:] {
+	for secret = strings.TrimRight(strings.ReplaceAll(secret, " ", ""), "="); len(secret) > 4; secret = secret[4:] {
 		groups = append(groups, secret[:4])
 	}
 	return strings.Join(append(groups, secret), " ")
 }
 
+// link is a form for the secret of a link.
+type link struct {
+	View view
+	Kind string
+}
+
+// Link returns the form for the secret of a link.
+func (v view) Link(kind string) link { return link{v, kind} }
+
 // row is a form of one button on the account page.
 type row struct {
 	View            view
 	Action, ID, Key string
-	Of              any // what the button is about, for users who do not see the row
+	Of              string // what the button is about, for users who do not see the row
+	Page            bool   // it leads to a page
 }
 
-// Row returns a form of one button.
-func (v view) Row(action, id, key string, of any) row { return row{v, action, id, key, of} }
+// Row returns a form of one button that does something.
+func (v view) Row(action, id, key, of string) row { return row{v, action, id, key, of, false} }
+
+// RowPage returns a form of one button that leads to a page.
+func (v view) RowPage(action, id, key, of string) row { return row{v, action, id, key, of, true} }
 
 func (v view) value(name string) string {
 	if page, ok := v.Page.(keyed); ok {

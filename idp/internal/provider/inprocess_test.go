@@ -33,7 +33,7 @@ func (n *node) register(c builtin.Client) builtin.Registration {
 }
 
 func siteRequest() url.Values {
-	return with(wikiRequest(), "client_id", "site", "redirect_uri", siteReturn)
+	return with(wikiRequest(), "client_id", "site", "redirect_uri", siteReturn, "scope", "openid profile")
 }
 
 // call sends a request in the process.
@@ -77,7 +77,7 @@ func TestAClientInThisCaddyNeedsNoSecret(t *testing.T) {
 	rt := n.register(site())
 	got := n.signInTo(rt, browser{})
 	if got.Refresh == "" {
-		t.Errorf("expected a refresh token, seen none")
+		t.Errorf("expected a refresh token without offline_access, seen none")
 	}
 	for _, path := range []string{"/.well-known/openid-configuration", "/jwks"} {
 		if status, _ := call(t, rt, http.MethodGet, issuer+path, nil); status != http.StatusOK {

@@ -3,10 +3,12 @@ package provider
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -30,7 +32,11 @@ const (
 func newLibrary(issuer string, keys *Keys, logger *slog.Logger) (http.Handler, error) {
 	library, err := oidc.New(issuer, new(grants), keys.librarySet,
 		oidc.WithSigner(func(ctx context.Context, alg goidc.SignatureAlgorithm) (string, crypto.Signer, error) {
-			return keys.signer(ctx, string(alg))
+			kid, signer, err := keys.signer(ctx, string(alg))
+			if key, ok := signer.(*ecdsa.PrivateKey); ok {
+				signer = joseSigner{key}
+			}
+			return kid, signer, err
 		}),
 		oidc.WithIDTokenSignatureAlgs(goidc.RS256, goidc.ES256),
 		oidc.WithIDTokenLifetime(int(idTokenLifetime/time.Second)),
@@ -156,4 +162,21 @@ func asParsed(uri string) string {
 func halfHash(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+}
+
+// joseSigner signs with a key of the curve P-256 as JWS wants it (RFC 7518 section
+// 3.4): two numbers of fixed size. The library passes on what it gets, and Go's own
+// signatures are in ASN.1.
+type joseSigner struct{ *ecdsa.PrivateKey }
+
+// Sign implements crypto.Signer.
+func (s joseSigner) Sign(random io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte, error) {
+	r, v, err := ecdsa.Sign(random, s.PrivateKey, digest)
+	if err != nil {
+		return nil, err
+	}
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	v.FillBytes(signature[32:])
+	return signature, nil
 }

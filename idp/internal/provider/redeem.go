@@ -52,7 +52,7 @@ func (p *Provider) redeem(r *http.Request, client *party, params parameters) (an
 	if !u.grant.Revoked.IsZero() || !u.now.Before(u.grant.CodeEnds) {
 		return nil, wrongGrant, nil
 	}
-	if u.data.hasOffline() {
+	if u.wantsRefresh() {
 		u.refresh = rand.Text()
 	}
 	form := url.Values{

@@ -24,7 +24,12 @@ type grantData struct {
 	External string    `json:"external,omitempty"`
 }
 
-func (d *grantData) hasOffline() bool { return slices.Contains(d.Scopes, scopeOffline) }
+// wantsRefresh reports whether the client gets a refresh token: for the scope
+// offline_access (OpenID Connect Core 11), and in this Caddy always, so that a site
+// can look at its users again without asking for anything.
+func (u *unit) wantsRefresh() bool {
+	return u.client.builtin != nil || slices.Contains(u.data.Scopes, scopeOffline)
+}
 
 // tokenData is the Data of an access token.
 type tokenData struct {

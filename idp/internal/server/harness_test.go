@@ -125,6 +125,7 @@ func (n *node) open() {
 	if n.Server, err = Open(n.t.Context(), n.options); err != nil {
 		n.t.Fatalf("open: %v", err)
 	}
+	n.Passwords.SetLowCosts()
 }
 
 // restart closes the server and opens another one on the same database.

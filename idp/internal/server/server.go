@@ -131,7 +131,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	if s.Store, err = database.Open(ctx, o.Database); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.assemble(), s.checkRPID(ctx)); err != nil {
+	if err := errors.Join(s.assemble(), s.checkRPID(ctx), s.checkKeys(ctx)); err != nil {
 		s.closeMail()
 		return nil, errors.Join(err, s.Store.Close())
 	}
@@ -226,6 +226,14 @@ func (s *Server) makeFactors() error {
 	}
 	s.Factors, err = factors.New(factors.Options{Vault: s.Vault, Now: s.Now, Issuer: issuer, Name: s.Name, PasskeyRPID: s.PasskeyRPID})
 	return err
+}
+
+// checkKeys notices a storage that has lost the keys of the database.
+func (s *Server) checkKeys(ctx context.Context) error {
+	if s.Vault == nil {
+		return nil // it could not be assembled
+	}
+	return s.Vault.Check(ctx, s.Store)
 }
 
 func (s *Server) checkRPID(ctx context.Context) error {

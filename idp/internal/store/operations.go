@@ -52,3 +52,6 @@ type Settings interface {
 
 // SettingHadAccount is set with the first account and stays.
 const SettingHadAccount = "had_account"
+
+// SettingVaultKey names the oldest key of the vault that the database is used with.
+const SettingVaultKey = "vault_key"

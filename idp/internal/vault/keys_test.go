@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database/databasetest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
@@ -230,6 +231,57 @@ func TestAKeyThatIsGoneIsNamedAndNotAskedForAllTheTime(t *testing.T) {
 	}
 	if again := storage.Loads - loads; again != 1 {
 		t.Errorf("expected one more look, seen %d", again)
+	}
+}
+
+func TestABackupOpensWhatWasSealed(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	old := node(clustertest.NewLocked(), c)
+	sealed := mustSeal(t, old, "row", "column", "value")
+	c.add(time.Hour)
+	if _, err := old.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	db := databasetest.New(t)
+	for range 2 {
+		if err := old.Check(t.Context(), db); err != nil {
+			t.Fatalf("its own database: expected no error, seen %v", err)
+		}
+	}
+	backup, err := old.Export(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.add(time.Hour)
+	storage := clustertest.NewLocked()
+	fresh := node(storage, c)
+	own := mustSeal(t, fresh, "row", "column", "its own")
+	if err := fresh.Check(t.Context(), db); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("before: expected %v, seen %v", ErrUnknownKey, err)
+	}
+	for range 2 { // twice is as once
+		if err := fresh.Import(t.Context(), backup); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, k := range map[string]*Keys{"the node": fresh, "another node": node(storage, c)} {
+		for want, sealed := range map[string][]byte{"value": sealed, "its own": own} {
+			if value, err := k.Open(t.Context(), "row", "column", sealed); err != nil || string(value) != want {
+				t.Errorf("%s: expected %q, seen %q, %v", name, want, value, err)
+			}
+		}
+		if err := k.Check(t.Context(), db); err != nil {
+			t.Errorf("%s: expected no error, seen %v", name, err)
+		}
+		if keys := len(k.ring.Load().keys); keys != 3 {
+			t.Errorf("%s: expected three keys, seen %d", name, keys)
+		}
+	}
+	for _, data := range []string{"", "{}", "null", `{"keys":[{"secret":"AAAA"}]}`} {
+		if err := fresh.Import(t.Context(), []byte(data)); err == nil {
+			t.Errorf("%s: expected an error, seen none", data)
+		}
 	}
 }
 

@@ -157,14 +157,18 @@ func (k *Keys) addKey(ctx context.Context, wanted bool) (found file, err error) 
 	fresh := secret{Secret: make([]byte, secretSize), Created: k.now().UTC().Truncate(time.Second)}
 	rand.Read(fresh.Secret)
 	found.Keys = append(found.Keys, fresh)
-	data, err := json.Marshal(found)
+	return found, k.writeFile(ctx, found)
+}
+
+func (k *Keys) writeFile(ctx context.Context, f file) error {
+	data, err := json.Marshal(f)
 	if err != nil {
-		return found, fmt.Errorf("encode keys: %w", err)
+		return fmt.Errorf("encode keys: %w", err)
 	}
 	if err := k.storage.Store(ctx, fileName, data); err != nil {
-		return found, fmt.Errorf("store keys: %w", err)
+		return fmt.Errorf("store keys: %w", err)
 	}
-	return found, nil
+	return nil
 }
 
 // readFile reads the file. One that is absent has no keys. One that is damaged is

@@ -2,6 +2,7 @@ package databasetest
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -162,6 +163,23 @@ var engineTests = map[string]func(*testing.T, func(testing.TB) database.Options)
 				t.Errorf("expected the database to open, seen %v", err)
 			}
 		}
+	},
+	"three nodes count together": func(t *testing.T, empty func(testing.TB) database.Options) {
+		options := empty(t)
+		nodes := []*database.DB{open(t, options), open(t, options), open(t, options)}
+		n := together(t.Context(), t, 150, nil, func(ctx context.Context, i int) error {
+			return nodes[i%3].Update(ctx, func(x store.Tx) error {
+				c, err := x.Counter("a")
+				if err != nil {
+					return err
+				}
+				c.Failures++
+				return x.PutCounter(c)
+			})
+		})
+		same(t, "changes", 150, n)
+		counter := read(&subject{t, nodes[1]}, func(x store.Tx) (store.Counter, error) { return x.Counter("a") })
+		same(t, "counter", 150, counter.Failures)
 	},
 	"a database that was closed does not answer": func(t *testing.T, empty func(testing.TB) database.Options) {
 		db := open(t, empty(t))

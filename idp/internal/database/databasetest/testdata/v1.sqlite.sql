@@ -174,7 +174,8 @@ CREATE TABLE settings (
 	value TEXT NOT NULL
 ) STRICT;
 CREATE INDEX users_list ON users (sort_key, id, kind, removed, search);
-CREATE INDEX users_count ON users (kind) WHERE removed = 0;
+CREATE INDEX users_kind ON users (kind, id) WHERE removed = 0;
+CREATE INDEX users_removed ON users (removed, id) WHERE removed > 0;
 CREATE INDEX names_user ON names (user_id);
 CREATE INDEX memberships_group ON memberships (group_name, user_id);
 CREATE INDEX identities_user ON identities (user_id);
@@ -197,8 +198,8 @@ CREATE INDEX tokens_user ON tokens (user_id);
 CREATE INDEX tokens_expires ON tokens (expires);
 CREATE INDEX deliveries_next ON deliveries (next);
 CREATE INDEX deliveries_expires ON deliveries (expires);
-INSERT INTO schema_versions (id, version_id, is_applied, tstamp) VALUES (1, 0, 1, '2026-11-27 00:55:46');
-INSERT INTO schema_versions (id, version_id, is_applied, tstamp) VALUES (2, 1, 1, '2026-11-27 00:55:46');
+INSERT INTO schema_versions (id, version_id, is_applied, tstamp) VALUES (1, 0, 1, '2026-11-27 01:08:49');
+INSERT INTO schema_versions (id, version_id, is_applied, tstamp) VALUES (2, 1, 1, '2026-11-27 01:08:49');
 INSERT INTO users (id, kind, name, email, email_verified, display_name, given_name, family_name, language, authenticator, created, last_sign_in, locked, removed, password_hash, password_changed, password_must_change, password_history, must_enrol, sort_key, search) VALUES ('u1', 'person', 'Ada', 'ada@example.com', 1, 'Ada Lovelace', 'Ada', 'Lovelace', 'en-GB', 'admins', 1772366400123456, 1772370000123456, 1, 1772373600123456, '$argon2id$1', 1772366460123456, 1, '["$2","$3"]', 1, 'ada', 'ada
 ada lovelace
 ada@example.com');

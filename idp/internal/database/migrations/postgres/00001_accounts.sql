@@ -26,7 +26,8 @@ CREATE TABLE users (
 	search TEXT COLLATE "C" NOT NULL
 );
 CREATE INDEX users_list ON users (sort_key, id, kind, removed, search);
-CREATE INDEX users_count ON users (kind) WHERE removed = 0;
+CREATE INDEX users_kind ON users (kind, id) WHERE removed = 0;
+CREATE INDEX users_removed ON users (removed, id) WHERE removed > 0;
 
 CREATE TABLE names (
 	key TEXT COLLATE "C" NOT NULL PRIMARY KEY,

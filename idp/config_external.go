@@ -1,0 +1,173 @@
+package oidcidp
+
+// External is an external provider: users may sign in there instead of with a
+// password here. It has exactly one of `oidc`, `saml` and `oauth2`.
+type External struct {
+	// The id. It is part of addresses and of the names of accounts that are made:
+	// letters in lower case, digits, hyphens and underscores. Required.
+	ID string `json:"id,omitempty"`
+
+	// An OpenID Provider.
+	OIDC *ExternalOIDC `json:"oidc,omitempty"`
+
+	// A SAML 2.0 identity provider.
+	SAML *ExternalSAML `json:"saml,omitempty"`
+
+	// A provider of OAuth 2.0 without ID tokens.
+	OAuth2 *ExternalOAuth2 `json:"oauth2,omitempty"`
+
+	// The domains of the e-mail addresses that the external provider vouches for.
+	// An address of another domain counts as none. Users who type an address of one
+	// of them are led there. Default: none.
+	Domains []string `json:"domains,omitempty"`
+
+	// Whether users of the external provider who have no account here get one at
+	// their first sign-in. Its name begins with the id and a slash. Default: false.
+	Create bool `json:"create,omitempty"`
+
+	// Whether an account here is joined with an external one that has the same
+	// e-mail address: `off`, or `verified_email`, if the address is in `domains`, is
+	// verified on both sides, and belongs to no operator. The user signs in to the
+	// account here once. Default: `off`.
+	Link string `json:"link,omitempty"`
+
+	// The external provider's groups that exist here under the same name. They are
+	// given and taken at each sign-in. Default: none.
+	Groups []string `json:"groups,omitempty"`
+
+	// The external provider's groups that exist here, with their names here.
+	// Default: none.
+	GroupNames map[string]string `json:"group_names,omitempty"`
+
+	// Values of `acr`, or SAML authentication context classes, that count as two
+	// factors here, each with the value `mfa`. Default: none.
+	ACR map[string]string `json:"acr,omitempty"`
+
+	// What the button is called. Default: the id.
+	Name string `json:"name,omitempty"`
+
+	// The file of an image for the button: SVG, PNG, JPEG or WebP. Default: none.
+	Icon string `json:"icon,omitempty"`
+
+	// Whether the external provider is switched off: accounts stay linked, but no
+	// one signs in there. Default: false.
+	Disabled bool `json:"disabled,omitempty"`
+}
+
+// ExternalOIDC is an external OpenID Provider. Its redirect URI here is
+// `{issuer}/external/{id}/callback`.
+type ExternalOIDC struct {
+	// The issuer. Its metadata is read from there. Required.
+	Issuer string `json:"issuer,omitempty"`
+
+	// The URL of its metadata. Default: below the issuer.
+	ConfigurationURL string `json:"configuration_url,omitempty"`
+
+	// The client id that we have there. Required.
+	ClientID string `json:"client_id,omitempty"`
+
+	// The secret. Use `{env.NAME}` or `{file./path}` to keep it out of the
+	// configuration.
+	ClientSecret string `json:"client_secret,omitempty"`
+
+	// How we authenticate at the token endpoint: `client_secret_basic`,
+	// `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`.
+	// Default: what its metadata offers.
+	ClientAuth string `json:"client_auth,omitempty"`
+
+	// The private keys of `private_key_jwt`: PEM or JWK, mostly as `{file./path}`.
+	ClientKeys []string `json:"client_keys,omitempty"`
+
+	// The scopes to request. Default: `openid profile email`.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// The claims that name the user; the first that is there counts. Default:
+	// `preferred_username sub`.
+	UsernameClaim []string `json:"username_claim,omitempty"`
+
+	// The claim that has the user's groups. Dots lead into objects. Default:
+	// `groups`.
+	GroupsClaim string `json:"groups_claim,omitempty"`
+
+	// Whether e-mail addresses count as verified although the provider does not say
+	// so. Set it for a provider that manages the addresses of its users. Default:
+	// false.
+	EmailTrusted bool `json:"email_trusted,omitempty"`
+
+	// Whether a sign-in that was asked for again counts as one of now, for a
+	// provider that does not say when its users signed in. Default: false.
+	LoginIsAuthTime bool `json:"login_is_auth_time,omitempty"`
+
+	// When the userinfo endpoint is called: `auto`, if the ID token lacks claims,
+	// `always` or `never`. Default: `auto`.
+	Userinfo string `json:"userinfo,omitempty"`
+
+	// Fixed parameters of authorization requests. Default: none.
+	AuthorizationParams map[string]string `json:"authorization_params,omitempty"`
+
+	// The algorithms of ID tokens that are accepted. Default: the asymmetric ones
+	// that its metadata has.
+	IDTokenAlgs []string `json:"id_token_algs,omitempty"`
+
+	// Files of certificate authorities that its certificate may come from. Default:
+	// those of the system.
+	CA []string `json:"ca,omitempty"`
+
+	// Whether its addresses may be plain HTTP, in a test. Default: false.
+	Insecure bool `json:"insecure,omitempty"`
+}
+
+// ExternalSAML is an external SAML 2.0 identity provider. It has to know our
+// entity ID, `{issuer}/saml/{id}/metadata`, and our assertion URL,
+// `{issuer}/saml/{id}/acs`. The metadata with both is at the entity ID.
+type ExternalSAML struct {
+	// Its metadata: an https URL, which is read again from time to time, or a file.
+	// Required, unless `entity_id`, `endpoint` and `certificate` are there.
+	Metadata string `json:"metadata,omitempty"`
+
+	// Its entity ID. It chooses one of several in metadata. Default: the only one.
+	EntityID string `json:"entity_id,omitempty"`
+
+	// Its single sign-on address with the redirect binding, in the place of
+	// metadata.
+	Endpoint string `json:"endpoint,omitempty"`
+
+	// The only certificate that its signatures count with: PEM, base64, or a file.
+	// A certificate in a response counts only if it is the same. Default: those of
+	// the metadata.
+	Certificate string `json:"certificate,omitempty"`
+
+	// What must be signed: `response`, `assertion`, `both` or `either`. Default:
+	// `either`.
+	Sign string `json:"sign,omitempty"`
+
+	// Where users are led whom the provider sends without having been asked
+	// (IdP-initiated): the id of a client that has `initiate_login_uri`, or the host
+	// of a site of this Caddy. Default: they are refused.
+	IDPInitiated string `json:"idp_initiated,omitempty"`
+
+	// The private RSA key that assertions are encrypted for: PEM, as
+	// `{file./path}`, or a file. Default: one is made.
+	DecryptionKey string `json:"decryption_key,omitempty"`
+
+	// The attribute that names the user. Default: the NameID.
+	Username string `json:"username,omitempty"`
+
+	// The attributes that become claims: `email`, `name`, `given_name`,
+	// `family_name`, `locale` and `groups`. Default: their usual names.
+	Claims map[string]string `json:"claims,omitempty"`
+}
+
+// ExternalOAuth2 is an external provider of OAuth 2.0 without ID tokens. Its
+// redirect URI here is `{issuer}/external/{id}/callback`.
+type ExternalOAuth2 struct {
+	// Which provider it is: `github` or `discord`. Required.
+	Preset string `json:"preset,omitempty"`
+
+	// The client id that we have there. Required.
+	ClientID string `json:"client_id,omitempty"`
+
+	// The secret. Use `{env.NAME}` or `{file./path}` to keep it out of the
+	// configuration. Required.
+	ClientSecret string `json:"client_secret,omitempty"`
+}

@@ -1,0 +1,337 @@
+package selfservice
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database/databasetest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
+)
+
+const (
+	issuer   = "https://login.example.com"
+	right    = "correct horse battery"
+	another  = "staple gun wallpaper"
+	aliceURL = "alice@example.net"
+)
+
+// harness is the pages with real accounts, factors, sessions and a database. What
+// signs users in is the test.
+type harness struct {
+	*SelfService
+	t        *testing.T
+	at       time.Time
+	slept    time.Duration
+	manager  *sso.Manager
+	begun    []*request.Request // of SignIn.Begin
+	enrolled []string           // users of SignIn.BeginEnrolment
+	mails    []mail.Letter
+	failed   []error
+	log      strings.Builder
+	address  string
+}
+
+func newHarness(t *testing.T, authenticators ...*authenticator.Authenticator) *harness {
+	t.Helper()
+	set, err := authenticator.NewSet(authenticators...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &harness{t: t, at: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC), address: "192.0.2.1"}
+	db := databasetest.New(t)
+	keys := vault.New(clustertest.NewLocked(), h.now)
+	hashes := passwords.New(keys)
+	hashes.SetLowCosts()
+	shown, err := pages.New(pages.Options{Issuer: issuer, Name: "Tennis Club"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	site, _ := url.Parse(issuer)
+	made, err := factors.New(factors.Options{Vault: keys, Now: h.now, Issuer: site})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.NewTextHandler(&h.log, nil))
+	h.manager = sso.New(sso.Options{
+		Store: db, Applications: noApplications{}, Now: h.now, Logger: logger,
+		Limits: func(*store.User) sso.Limits { return sso.Limits{Lifetime: 12 * time.Hour} },
+	})
+	h.SelfService = New(Options{
+		Issuer: issuer, Store: db, Sessions: h.manager, Pages: shown, Factors: made, SignIn: h, Mail: h, Invites: true,
+		Accounts:         accounts.New(accounts.Options{Store: db, Vault: keys, Passwords: hashes, Authenticators: set, Sites: []string{"login.example.com"}, Now: h.now}),
+		ExternalName:     strings.ToUpper,
+		PasswordProblems: problemsOf,
+		PasswordRules:    func(*store.User) []pages.Text { return nil },
+		Address:          func(*http.Request) netip.Addr { return netip.MustParseAddr(h.address) },
+		Fail: func(w http.ResponseWriter, _ *http.Request, err error) {
+			h.failed = append(h.failed, err)
+			w.WriteHeader(http.StatusInternalServerError)
+		},
+		Logger: logger, Now: h.now, Sleep: h.sleep,
+	})
+	return h
+}
+
+func problemsOf(e *accounts.PasswordError) (all []pages.Problem) {
+	for range e.Failures {
+		all = append(all, pages.Violation("names", nil))
+	}
+	return all
+}
+
+type noApplications struct{}
+
+func (noApplications) Receives(string) bool                     { return false }
+func (noApplications) Builtin() []string                        { return nil }
+func (noApplications) Notify(context.Context, []store.Delivery) {}
+
+func (h *harness) now() time.Time { return h.at }
+
+func (h *harness) sleep(_ context.Context, d time.Duration) { h.slept += d }
+
+// Begin implements SignIn.
+func (h *harness) Begin(w http.ResponseWriter, r *http.Request, q *request.Request) {
+	h.begun = append(h.begun, q)
+	h.Pages.Redirect(w, r, "/signin/1")
+}
+
+// BeginEnrolment implements SignIn.
+func (h *harness) BeginEnrolment(w http.ResponseWriter, r *http.Request, q *request.Request, userID string) {
+	h.enrolled = append(h.enrolled, userID)
+	h.Begin(w, r, q)
+}
+
+// Post implements Mailer.
+func (h *harness) Post(l mail.Letter) { h.mails = append(h.mails, l) }
+
+// lastMail returns the last mail, of a kind and to an address.
+func (h *harness) lastMail(kind mail.Kind, to string) mail.Letter {
+	h.t.Helper()
+	if len(h.mails) == 0 {
+		h.t.Fatalf("expected a mail %s to %s, seen none", kind, to)
+	}
+	last := h.mails[len(h.mails)-1]
+	if last.Kind != kind || last.To != to {
+		h.t.Fatalf("expected a mail %s to %s, seen %s to %s", kind, to, last.Kind, last.To)
+	}
+	return last
+}
+
+// create makes a user with the password right.
+func (h *harness) create(n accounts.NewUser) *store.User {
+	h.t.Helper()
+	if n.Name == "" {
+		n.Name, n.Email, n.EmailVerified = "alice", aliceURL, true
+	}
+	n.Password = right
+	user, err := h.Accounts.Create(h.t.Context(), n)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return user
+}
+
+func (h *harness) update(f func(store.Tx) error) {
+	h.t.Helper()
+	if err := h.Store.Update(h.t.Context(), f); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// addTOTP gives a user a factor.
+func (h *harness) addTOTP(user *store.User) store.Factor {
+	h.t.Helper()
+	f := store.Factor{ID: "f-" + user.Name, UserID: user.ID, Kind: store.TOTP, Label: "Phone", Confirmed: true, Secret: []byte("sealed"), Created: h.at}
+	h.update(func(tx store.Tx) error { return tx.PutFactor(f) })
+	return f
+}
+
+func (h *harness) hasPassword(user *store.User, password string) bool {
+	h.t.Helper()
+	user, err := h.Accounts.Get(h.t.Context(), user.ID)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ok, err := h.Accounts.VerifyPassword(h.t.Context(), passwords.Caller{}, user, password)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return ok
+}
+
+// browser keeps cookies and the last page.
+type browser struct {
+	h       *harness
+	cookies map[string]*http.Cookie
+	page    *html.Node
+	body    string
+	status  int
+	to      string // of a redirect
+}
+
+func (h *harness) browser() *browser { return &browser{h: h, cookies: make(map[string]*http.Cookie)} }
+
+// signIn gives the browser a session that has proven something now.
+func (b *browser) signIn(user *store.User, amr ...string) *store.Session {
+	b.h.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, issuer+"/signin/1", nil)
+	for _, c := range b.cookies {
+		r.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	session, err := b.h.manager.Start(w, r, sso.Authentication{User: user, Time: b.h.at, AMR: amr})
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	b.keep(w)
+	return session
+}
+
+func (b *browser) keep(w *httptest.ResponseRecorder) {
+	for _, c := range w.Result().Cookies() {
+		b.cookies[c.Name] = c
+		if c.MaxAge < 0 {
+			delete(b.cookies, c.Name)
+		}
+	}
+}
+
+func (b *browser) send(r *http.Request) *browser {
+	for _, c := range b.cookies {
+		r.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	b.h.ServeHTTP(w, r)
+	b.keep(w)
+	b.status, b.body, b.to = w.Code, w.Body.String(), w.Header().Get("Location")
+	b.page, _ = html.Parse(strings.NewReader(b.body))
+	return b
+}
+
+func (b *browser) get(path string) *browser {
+	return b.send(httptest.NewRequest(http.MethodGet, path, nil))
+}
+
+// post sends fields to a path.
+func (b *browser) post(path string, fields url.Values) *browser {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(fields.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return b.send(r)
+}
+
+// submit sends the form of the page that has a field, with what its fields hold
+// and these pairs of names and values.
+func (b *browser) submit(field string, pairs ...string) *browser {
+	b.h.t.Helper()
+	for form := range find(b.page, "form") {
+		values := url.Values{}
+		has := false
+		for input := range find(form, "input") {
+			name := attr(input, "name")
+			has = has || name == field
+			values.Set(name, attr(input, "value"))
+		}
+		if !has || strings.EqualFold(attr(form, "method"), "get") {
+			continue
+		}
+		for i := 0; i < len(pairs); i += 2 {
+			values.Set(pairs[i], pairs[i+1])
+		}
+		return b.post(attr(form, "action"), values)
+	}
+	b.h.t.Fatalf("expected a form with the field %q, seen %s", field, b.body)
+	return nil
+}
+
+func find(n *html.Node, tag string) func(func(*html.Node) bool) {
+	return func(yield func(*html.Node) bool) {
+		for d := range n.Descendants() {
+			if d.Type == html.ElementNode && d.Data == tag && !yield(d) {
+				return
+			}
+		}
+	}
+}
+
+func attr(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// wants checks the status and that the page shows a text.
+func (b *browser) wants(what string, status int, text string) {
+	b.h.t.Helper()
+	if b.status != status {
+		b.h.t.Errorf("%s: expected status %d, seen %d (%v)", what, status, b.status, errors.Join(b.h.failed...))
+	}
+	if !strings.Contains(b.body, text) {
+		b.h.t.Errorf("%s: expected %q, seen %s", what, text, b.body)
+	}
+}
+
+// wantsRedirect checks where the browser is sent.
+func (b *browser) wantsRedirect(what, to string) {
+	b.h.t.Helper()
+	if b.status != http.StatusSeeOther || b.to != to {
+		b.h.t.Errorf("%s: expected a redirect to %s, seen %d to %s: %s (%v)", what, to, b.status, b.to, b.body, errors.Join(b.h.failed...))
+	}
+}
+
+// sessionsOf counts the sessions of a user.
+func (h *harness) sessionsOf(user *store.User) int {
+	h.t.Helper()
+	all, err := h.manager.List(h.t.Context(), user.ID)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return len(all)
+}
+
+func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
+
+// requestOf returns a request with the browser's cookies.
+func requestOf(b *browser) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/account", nil)
+	for _, c := range b.cookies {
+		r.AddCookie(c)
+	}
+	return r
+}
+
+func postRequest(path string, fields url.Values) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(fields.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return r
+}
+
+// tokenFor returns the token that the forms of an address carry in a browser.
+func (h *harness) tokenFor(b *browser, path string) string {
+	if endpoints[path].open {
+		return openToken(h.Cookies.Get(requestOf(b), formCookie), path)
+	}
+	return h.manager.FormToken(requestOf(b), "account")
+}

@@ -1,0 +1,95 @@
+package selfservice
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// takeRegister takes the code of an invitation, or of the link to the first
+// account, and with it the new account.
+func (v *visit) takeRegister() {
+	kind := linkKind(v.r.URL.Path)
+	link, err := v.Accounts.LookAtLink(v.r.Context(), kind, v.code())
+	if err != nil {
+		v.respondLink(err)
+		return
+	}
+	if _, ok := v.r.PostForm[pages.FieldUserName]; !ok {
+		v.askRegister(link)
+		return
+	}
+	v.register(link)
+}
+
+func (v *visit) askRegister(link *accounts.Link, problems ...pages.Problem) {
+	common := v.common(problems...)
+	common.Hidden[pages.FieldToken] = v.code()
+	page := &pages.Register{
+		Common: common, Action: v.r.URL.Path, Kind: linkPages[link.Kind].name,
+		User: v.field(pages.FieldUserName), Name: v.field(pages.FieldName), Email: v.field(pages.FieldEmail),
+		Rules: v.PasswordRules(v.invited(link)),
+	}
+	if link.Email != "" {
+		page.Email, page.EmailFixed = link.Email, true
+	}
+	v.render(http.StatusOK, page)
+}
+
+// invited is the user that an invitation makes, as far as rules depend on it.
+func (v *visit) invited(link *accounts.Link) *store.User {
+	user := new(store.User)
+	if link.Invite != nil {
+		user.Authenticator = link.Invite.Authenticator
+	}
+	return user
+}
+
+func (v *visit) register(link *accounts.Link) {
+	password, problems := v.newPassword()
+	if problems != nil {
+		v.askRegister(link, problems...)
+		return
+	}
+	user, err := v.Accounts.CreateByLink(v.r.Context(), link.Kind, v.code(), accounts.NewUser{
+		Name: strings.TrimSpace(v.field(pages.FieldUserName)), Email: strings.TrimSpace(v.field(pages.FieldEmail)),
+		DisplayName: strings.TrimSpace(v.field(pages.FieldName)), Language: "", Password: password, Caller: v.caller(),
+	})
+	if err == nil {
+		v.log("account_created", "an account was created", user.ID)
+		v.message("registered", nil, pathAccount, "button.sign_in")
+		return
+	}
+	v.waitForSlot()
+	if problems := v.registerProblems(err); problems != nil {
+		v.askRegister(link, problems...)
+		return
+	}
+	v.respondLink(err)
+}
+
+// registerProblems returns what is wrong with a new account, nil if it is something
+// else. A name that is taken and one that cannot be look the same.
+func (v *visit) registerProblems(err error) []pages.Problem {
+	if problems, ok := v.passwordProblems(err); ok {
+		return problems
+	}
+	if errors.Is(err, store.ErrExists) {
+		return []pages.Problem{pages.Wrong(pages.FieldUserName, pages.ProblemNameTaken)}
+	}
+	var invalid *accounts.InvalidError
+	if !errors.As(err, &invalid) {
+		return nil
+	}
+	switch invalid.Field {
+	case "email":
+		return []pages.Problem{pages.Wrong(pages.FieldEmail, pages.ProblemEmail)}
+	case "display_name":
+		return []pages.Problem{pages.Wrong(pages.FieldName, pages.ProblemLabel)}
+	}
+	return []pages.Problem{pages.Wrong(pages.FieldUserName, pages.ProblemNameTaken)}
+}

@@ -1,0 +1,169 @@
+package selfservice
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// resetLasts is how long the link of a reset can be used; see package accounts.
+const resetLasts = 30 * time.Minute
+
+// showReset asks whose password is forgotten. The link of the mail leads here, too:
+// with its code in the fragment, the script shows another form of the page.
+func (v *visit) showReset() { v.askReset(http.StatusOK, "") }
+
+func (v *visit) askReset(status int, name string, problems ...pages.Problem) {
+	v.render(status, &pages.ResetRequest{
+		Common: v.common(problems...), Action: pathReset, Value: name, NoMail: v.Mail == nil, SignInURL: pathAccount,
+	})
+}
+
+// takeReset takes one of the page's forms: a name, the code of a mail, or with it
+// the new password.
+func (v *visit) takeReset() {
+	_, hasToken := v.r.PostForm[pages.FieldToken]
+	_, hasCode := v.r.PostForm[pages.FieldLinkCode]
+	_, hasPassword := v.r.PostForm[pages.FieldNewPassword]
+	switch {
+	case hasPassword:
+		v.resetPassword()
+	case hasToken || hasCode:
+		v.takeResetCode()
+	default:
+		v.sendReset()
+	}
+}
+
+// sendReset sends a link, if there is an account that can have one. The page says
+// the same and leaves at the same times.
+func (v *visit) sendReset() {
+	name := strings.TrimSpace(v.field(pages.FieldUserName))
+	if name == "" {
+		v.askReset(http.StatusOK, "", pages.Wrong(pages.FieldUserName, pages.ProblemUserNameEmpty))
+		return
+	}
+	if v.Mail == nil {
+		v.askReset(http.StatusOK, name)
+		return
+	}
+	link, user, err := v.resetLink(v.r.Context(), name)
+	v.waitForSlot()
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	if link != nil {
+		v.log("reset_requested", "a reset of the password was requested", user.ID)
+		v.post(mail.Letter{Kind: mail.Reset, To: link.Email, User: user, Link: LinkURL(v.Issuer, link), Code: link.Code(), Until: link.Expires})
+	}
+	v.render(http.StatusOK, &pages.ResetRequest{Common: v.common(), Action: pathReset, Sent: true, Valid: resetLasts, SignInURL: pathAccount})
+}
+
+// resetLink makes the link of a name, or returns nil if no mail is to be sent.
+func (v *visit) resetLink(ctx context.Context, name string) (link *accounts.Link, user *store.User, err error) {
+	user, err = v.Accounts.Find(ctx, name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, nil, err
+	}
+	can := false
+	if err == nil {
+		if can, err = v.canReset(ctx, user); err != nil {
+			return nil, nil, err
+		}
+	}
+	id := ""
+	if can {
+		id = user.ID
+	}
+	allowed, err := v.Accounts.AllowMail(ctx, id, v.Address(v.r))
+	if err != nil || !allowed || !can {
+		return nil, nil, err
+	}
+	link, err = v.Accounts.NewLink(ctx, accounts.LinkReset, user.ID, user.Email)
+	return link, user, err
+}
+
+// canReset reports whether a user can have a password by mail. Who has none and
+// signs in at an external provider cannot: that provider would no longer be able to
+// keep the user out.
+func (v *visit) canReset(ctx context.Context, user *store.User) (bool, error) {
+	if user.Kind != store.Person || user.Locked || user.Email == "" {
+		return false, nil
+	}
+	if user.Password.Hash != "" {
+		return true, nil
+	}
+	var identities []store.Identity
+	err := v.Store.View(ctx, func(tx store.Tx) (err error) {
+		identities, err = tx.IdentitiesOf(user.ID)
+		return err
+	})
+	return len(identities) == 0, err
+}
+
+// takeResetCode asks for the new password, if the code is one. That does not use
+// the link up.
+func (v *visit) takeResetCode() {
+	user, err := v.resetUser()
+	if err != nil {
+		v.respondLink(err)
+		return
+	}
+	v.askResetPassword(user)
+}
+
+func (v *visit) resetUser() (*store.User, error) {
+	link, err := v.Accounts.LookAtLink(v.r.Context(), accounts.LinkReset, v.code())
+	if err != nil {
+		return nil, err
+	}
+	return v.Accounts.Get(v.r.Context(), link.UserID)
+}
+
+func (v *visit) askResetPassword(user *store.User, problems ...pages.Problem) {
+	common := v.common(problems...)
+	common.Hidden[pages.FieldToken] = v.code()
+	v.render(http.StatusOK, &pages.NewPassword{
+		Common: common, Action: pathReset, User: user.Name, Reason: "reset", Rules: v.PasswordRules(user),
+	})
+}
+
+// resetPassword sets the password and uses the link up. It ends all sessions, with
+// their tokens, remembered browsers and other links. The user is not signed in: the
+// link has proven the mailbox alone, and the sign-in asks for the factor.
+func (v *visit) resetPassword() {
+	user, err := v.resetUser()
+	if err != nil {
+		v.respondLink(err)
+		return
+	}
+	password, problems := v.newPassword()
+	if problems != nil {
+		v.askResetPassword(user, problems...)
+		return
+	}
+	ctx := v.r.Context()
+	changed, err := v.Accounts.ResetPassword(ctx, v.code(), password, v.caller())
+	if problems, ok := v.passwordProblems(err); ok {
+		v.askResetPassword(user, problems...)
+		return
+	}
+	if err == nil {
+		err = v.Sessions.EndAll(ctx, changed.ID, "")
+	}
+	if err != nil {
+		v.respondLink(err)
+		return
+	}
+	v.log("password_reset", "a password was reset", changed.ID)
+	v.notify(mail.PasswordChanged, changed, nil)
+	v.message("password_set", nil, pathAccount, "button.sign_in")
+}

@@ -1,0 +1,100 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
+)
+
+// Check returns ErrUnknownKey if a database was used with other keys: no password would
+// be right, and nothing that is sealed would open. The first time it notes which keys
+// the database is used with.
+func (k *Keys) Check(ctx context.Context, db store.Store) error {
+	ring, err := k.current(ctx)
+	if err != nil {
+		return err
+	}
+	var noted string
+	err = db.View(ctx, func(tx store.Tx) error {
+		noted, err = tx.Setting(store.SettingVaultKey)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if noted != "" {
+		if _, err := k.key(ctx, noted); err != nil {
+			return fmt.Errorf("this database was used with keys that are not in Caddy's storage: restore %s from a backup: %w", fileName, err)
+		}
+		return nil
+	}
+	return db.Update(ctx, func(tx store.Tx) error {
+		if noted, err := tx.Setting(store.SettingVaultKey); err != nil || noted != "" {
+			return err
+		}
+		return tx.SetSetting(store.SettingVaultKey, ring.oldest().id)
+	})
+}
+
+// Export returns all keys, for a backup that is kept as safe as the storage.
+func (k *Keys) Export(ctx context.Context) ([]byte, error) {
+	if _, err := k.current(ctx); err != nil {
+		return nil, err
+	}
+	found, err := k.readFile(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	data, err := json.Marshal(found)
+	if err != nil {
+		return nil, fmt.Errorf("encode keys: %w", err)
+	}
+	return data, nil
+}
+
+// Import adds the keys of a backup to those that are there, so that all that was sealed
+// with any of them opens.
+func (k *Keys) Import(ctx context.Context, data []byte) error {
+	var backup file
+	if err := json.Unmarshal(data, &backup); err != nil || len(backup.Keys) == 0 {
+		return errors.New("these are no keys of a backup")
+	}
+	for _, s := range backup.Keys {
+		if _, err := newKey(s.Secret); err != nil {
+			return fmt.Errorf("keys of a backup: %w", err)
+		}
+	}
+	err := k.turn.Hold(ctx, loadWithin, func(ctx context.Context) error { return k.merge(ctx, backup) })
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+func (k *Keys) merge(ctx context.Context, backup file) error {
+	unlock, err := clusterstore.Lock(ctx, k.storage, lockName)
+	if err != nil {
+		return fmt.Errorf("lock: %w", err)
+	}
+	defer unlock()
+	found, err := k.readFile(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range backup.Keys {
+		if !slices.ContainsFunc(found.Keys, func(other secret) bool { return slices.Equal(other.Secret, s.Secret) }) {
+			found.Keys = append(found.Keys, s)
+		}
+	}
+	slices.SortStableFunc(found.Keys, func(a, b secret) int { return a.Created.Compare(b.Created) })
+	if err := k.writeFile(ctx, found); err != nil {
+		return err
+	}
+	_, err = k.change(ctx, false)
+	return err
+}
