@@ -29,16 +29,15 @@ func (v *visit) askReset(status int, name string, problems ...pages.Problem) {
 // takeReset takes one of the page's forms: a name, the code of a mail, or with it
 // the new password.
 func (v *visit) takeReset() {
-	_, hasToken := v.r.PostForm[pages.FieldToken]
-	_, hasCode := v.r.PostForm[pages.FieldLinkCode]
 	_, hasPassword := v.r.PostForm[pages.FieldNewPassword]
+	_, hasName := v.r.PostForm[pages.FieldUserName]
 	switch {
 	case hasPassword:
 		v.resetPassword()
-	case hasToken || hasCode:
-		v.takeResetCode()
-	default:
+	case hasName && v.code() == "":
 		v.sendReset()
+	default:
+		v.takeResetCode()
 	}
 }
 

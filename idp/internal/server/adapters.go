@@ -95,11 +95,7 @@ func (h hashes) Set(ctx context.Context, from signin.Caller, userID, password st
 	if !errors.As(err, &broken) {
 		return nil, busy(err)
 	}
-	problems := make([]pages.Problem, 0, len(broken.Failures))
-	for _, failure := range broken.Failures {
-		problems = append(problems, violation(failure))
-	}
-	return problems, nil
+	return passwordProblems(broken), nil
 }
 
 // Rules implements signin.Passwords.

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/selfservice"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -27,6 +28,9 @@ func (s *Server) routes() []route {
 	}
 	for _, path := range provider.Paths() {
 		all = append(all, route{path: path, methods: anyMethod, serve: s.Provider.ServeHTTP})
+	}
+	for _, path := range selfservice.Paths() {
+		all = append(all, route{path: path, methods: selfservice.Methods(path), serve: s.SelfService.ServeHTTP})
 	}
 	return all
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/provider"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/selfservice"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/signin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
@@ -58,6 +59,8 @@ type Options struct {
 	// InitiateURL returns where an application begins a login when another site asks
 	// for one; empty if it has no such address. It may be nil.
 	InitiateURL func(clientID string) string
+	// Invites: accounts can be made by invitation.
+	Invites bool
 	// MailSender sends mail. Without it there is none.
 	MailSender mail.Sender
 	// PasskeyRPID is a parent domain of the issuer's host for passkeys; may be empty.
@@ -111,6 +114,7 @@ type Server struct {
 	Factors     *factors.Set
 	Broker      *broker.Broker
 	SignIn      *signin.SignIn
+	SelfService *selfservice.SelfService
 	Mail        *mail.Queue // nil without a mail server
 
 	texts   *locale.Catalogue
@@ -176,7 +180,7 @@ func (s *Server) assemble() error {
 		make func() error
 	}{
 		{"pages", s.makePages}, {"mail", s.makeMail}, {"accounts", s.makeAccounts}, {"factors", s.makeFactors}, {"provider", s.makeProvider},
-		{"sign-in", s.makeSignIn}, {"external providers", s.makeBroker},
+		{"sign-in", s.makeSignIn}, {"external providers", s.makeBroker}, {"self-service", s.makeSelfService},
 	} {
 		if err := part.make(); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
@@ -297,6 +301,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()
+	s.Backchannel.Wait()
 	s.Broker.Close()
 	s.closeMail()
 	return s.Store.Close()

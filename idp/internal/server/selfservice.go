@@ -1,0 +1,44 @@
+package server
+
+import (
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/selfservice"
+)
+
+// makeSelfService makes the pages that users have for themselves. Where no mail is
+// sent, the page of the password names no reset: it says whom to ask.
+func (s *Server) makeSelfService() error {
+	o := selfservice.Options{
+		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Sessions: s.Sessions, Pages: s.shown,
+		Accounts: s.Accounts, Factors: s.Factors, SignIn: s.SignIn, ExternalName: s.externalName,
+		PasswordProblems: passwordProblems, PasswordRules: hashes{s}.Rules, Invites: s.Invites,
+		Address: s.Address, Fail: s.fail, Logger: s.Logger, Now: s.Now, Sleep: s.Sleep,
+	}
+	if s.Mail != nil {
+		o.Mail = s.Mail
+		s.SignIn.ResetURL = "/reset"
+	}
+	s.SelfService = selfservice.New(o)
+	s.SignIn.Handle(selfservice.Kind, s.SelfService)
+	return nil
+}
+
+func passwordProblems(broken *accounts.PasswordError) []pages.Problem {
+	problems := make([]pages.Problem, 0, len(broken.Failures))
+	for _, failure := range broken.Failures {
+		problems = append(problems, violation(failure))
+	}
+	return problems
+}
+
+// externalName is what users call an external provider, also one that was removed
+// from the configuration.
+func (s *Server) externalName(id string) string {
+	for _, e := range s.Broker.Externals() {
+		if e.ID == id {
+			return e.Name
+		}
+	}
+	return id
+}
