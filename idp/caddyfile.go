@@ -61,7 +61,9 @@ var appOptions = caddyargs.Table[*App]{
 	"registration": func(d *caddyfile.Dispenser, a *App) error {
 		return caddyargs.EnumArg(d, &a.Registration, registrationValues...)
 	},
-	"contact": func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.Contact) },
+	"passkey_rp_id": func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.PasskeyRPID) },
+	"accept_issuer": func(d *caddyfile.Dispenser, a *App) error { return caddyargs.FlagArg(d, &a.AcceptIssuer) },
+	"contact":       func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.Contact) },
 }
 
 // parseApp parses the global option. Syntax:
@@ -79,6 +81,8 @@ var appOptions = caddyargs.Table[*App]{
 //		languages <tags...>
 //		registration off|invite
 //		contact <text>
+//		passkey_rp_id <domain>
+//		accept_issuer
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	app, err := readApp(d, existing)
@@ -101,7 +105,7 @@ func readApp(d *caddyfile.Dispenser, existing any) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if app.Issuer == "" {
+	if app.IssuerURL == "" {
 		return nil, place.Err("issuer is missing: it is the URL of the site that has the handler oidc_idp, such as https://login.example.com")
 	}
 	if err := app.checkWords(); err != nil {
@@ -114,10 +118,10 @@ func readApp(d *caddyfile.Dispenser, existing any) (*App, error) {
 }
 
 func parseIssuerOption(d *caddyfile.Dispenser, a *App) error {
-	if err := caddyargs.StringArg(d, &a.Issuer); err != nil || strings.Contains(a.Issuer, "{") {
+	if err := caddyargs.StringArg(d, &a.IssuerURL); err != nil || strings.Contains(a.IssuerURL, "{") {
 		return err
 	}
-	if _, err := parseIssuer(a.Issuer); err != nil {
+	if _, err := parseIssuer(a.IssuerURL); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

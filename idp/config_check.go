@@ -73,11 +73,11 @@ func checkMemberID(kind, id string) error {
 
 // check refuses a configuration that cannot work. Placeholders are resolved.
 func (a *App) check() error {
-	if a.Issuer == "" {
+	if a.IssuerURL == "" {
 		return errors.New("issuer is missing: it is the URL of the site that has the handler oidc_idp, such as https://login.example.com")
 	}
 	var err error
-	if a.issuer, err = parseIssuer(a.Issuer); err != nil {
+	if a.issuer, err = parseIssuer(a.IssuerURL); err != nil {
 		return err
 	}
 	if err := a.checkWords(); err != nil {

@@ -25,7 +25,7 @@ type text struct {
 // texts are the options that may contain placeholders.
 func (a *App) texts() []text {
 	all := []text{
-		{"issuer", &a.Issuer}, {"pages", &a.Pages}, {"name", &a.Name}, {"logo", &a.Logo}, {"contact", &a.Contact},
+		{"issuer", &a.IssuerURL}, {"pages", &a.Pages}, {"name", &a.Name}, {"logo", &a.Logo}, {"contact", &a.Contact},
 	}
 	if d := a.Database; d != nil {
 		all = append(all, text{"database: file", &d.File}, text{"database: url", &d.URL})

@@ -29,9 +29,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// ServeHTTP answers every path.
+// ServeHTTP answers every path, and never calls the next handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	http.NotFound(w, r)
+	h.app.instance.ServeHTTP(w, r)
 	return nil
 }
 

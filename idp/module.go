@@ -5,10 +5,16 @@
 package oidcidp
 
 import (
+	"context"
+	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 )
@@ -27,7 +33,7 @@ func init() {
 type App struct {
 	// The issuer: the URL of the site that has the handler `oidc_idp`, without a
 	// path. Required.
-	Issuer string `json:"issuer,omitempty"`
+	IssuerURL string `json:"issuer,omitempty"`
 
 	// Where accounts are kept. Default: SQLite, in `oidc_idp/accounts.db` in
 	// Caddy's data folder.
@@ -67,13 +73,25 @@ type App struct {
 	// those have one who got a link from an operator. Default: `off`.
 	Registration string `json:"registration,omitempty"`
 
+	// The host that passkeys are for: that of the issuer, or a parent domain, whose
+	// other sites can then ask for passkeys, too. Default: the host of the issuer.
+	PasskeyRPID string `json:"passkey_rp_id,omitempty"`
+
+	// Whether passkeys that are for another host than `passkey_rp_id` are given up.
+	// The provider does not start with such passkeys otherwise. Default: false.
+	AcceptIssuer bool `json:"accept_issuer,omitempty"`
+
 	// Whom users ask for help, such as an e-mail address. Pages show it. Default:
 	// none.
 	Contact string `json:"contact,omitempty"`
 
-	issuer address.Origin
-	clock  *clock.Clock
-	logger *slog.Logger
+	issuer   address.Origin
+	clock    *clock.Clock
+	logger   *slog.Logger
+	instance *instance
+	release  []func() error
+
+	adminSeen *sync.Once
 }
 
 // CaddyModule returns the module's registration.
@@ -91,22 +109,60 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.check(); err != nil {
 		return err
 	}
+	a.warn()
+	storage := ctx.Storage()
+	a.adminSeen = new(sync.Once)
+	i, release, err := a.acquire(storage, func() (server.Options, error) { return a.serverOptions(storage) })
+	if err != nil {
+		return err
+	}
+	a.instance, a.release = i, append(a.release, release)
+	return nil
+}
+
+// warn logs what is likely to be a mistake.
+func (a *App) warn() {
 	for id, c := range a.Clients {
 		if c.Secret != "" && len(c.Secret) < goodSecret {
 			a.logger.Warn("the secret of a client is short enough to be guessed", slog.String("event", "config_warning"), slog.String("client", id))
 		}
 	}
-	return nil
 }
 
-// Start does nothing: the provider works from its first request on.
-func (a *App) Start() error { return nil }
+// Start opens the provider in the background: what is wrong with the database is then
+// in the log before the first user comes.
+func (a *App) Start() error {
+	a.instance.log.use(a.logger)
+	a.release = append(a.release, runningApps.Add(a))
+	go func() { _, _ = a.instance.server(context.Background()) }() // the instance logs why not
+	return nil
+}
 
 // Stop does nothing: requests may still be under way.
 func (a *App) Stop() error { return nil }
 
+// Cleanup releases the provider, which ends unless another configuration has it.
+func (a *App) Cleanup() error {
+	var errs []error
+	for _, release := range slices.Backward(a.release) {
+		errs = append(errs, release())
+	}
+	a.release = nil
+	return errors.Join(errs...)
+}
+
+// Issuer implements builtin.Provider.
+func (a *App) Issuer() string { return a.issuer.String() }
+
+// Register implements builtin.Provider.
+func (a *App) Register(c builtin.Client) (builtin.Registration, error) {
+	return a.instance.options.Clients.Register(c, a.issuer, a.instance)
+}
+
 // Interface guards
 var (
-	_ caddy.App         = (*App)(nil)
-	_ caddy.Provisioner = (*App)(nil)
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+	_ builtin.Provider   = (*App)(nil)
 )

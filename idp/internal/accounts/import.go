@@ -17,7 +17,7 @@ import (
 
 const (
 	// importBatch is how many lines one transaction writes.
-	importBatch = 100
+	importBatch = 25
 	// maxLineErrors is how many errors are listed.
 	maxLineErrors = 1000
 )
@@ -70,7 +70,11 @@ func (a *Accounts) Import(ctx context.Context, from io.Reader, dry bool) (result
 		return result, err
 	}
 	i := &importer{Accounts: a, result: &result, dry: dry, seen: make(map[string]int)}
-	err = errors.Join(i.read(ctx, lines, header), i.flush(ctx))
+	err = i.read(ctx, lines, header)
+	var syntax *csv.ParseError
+	if err == nil || errors.As(err, &syntax) {
+		err = errors.Join(err, i.flush(ctx))
+	}
 	slices.SortFunc(result.Errors, func(a, b *LineError) int { return cmp.Compare(a.Line, b.Line) })
 	return result, err
 }

@@ -15,8 +15,8 @@ type Invite struct {
 	Authenticator string   `json:"authenticator,omitempty"`
 }
 
-// errHadAccount is about a first user where there was one.
-var errHadAccount = errors.New("this database had an account already: create another one with `caddy oidc-idp user add`")
+// ErrHadAccount is about a first user where there was one.
+var ErrHadAccount = errors.New("this database had an account already: create another one with `caddy oidc-idp user add`")
 
 // NewInvite makes a link that creates an account. With an address, the account has that
 // address, and it is verified by the link. Without one, whoever has the link may use
@@ -128,7 +128,7 @@ func (a *Accounts) FirstUserLink(ctx context.Context) (*Link, error) {
 func (a *Accounts) HadAccount(ctx context.Context) (had bool, err error) {
 	err = a.store.View(ctx, func(tx store.Tx) error {
 		err := hadNone(tx)
-		had = errors.Is(err, errHadAccount)
+		had = errors.Is(err, ErrHadAccount)
 		if had {
 			return nil
 		}
@@ -137,11 +137,11 @@ func (a *Accounts) HadAccount(ctx context.Context) (had bool, err error) {
 	return had, err
 }
 
-// hadNone returns errHadAccount if there ever was an account.
+// hadNone returns ErrHadAccount if there ever was an account.
 func hadNone(tx store.Tx) error {
 	mark, err := tx.Setting(store.SettingHadAccount)
 	if err == nil && mark != "" {
-		return errHadAccount
+		return ErrHadAccount
 	}
 	return err
 }

@@ -143,7 +143,7 @@ func TestTheFirstUser(t *testing.T) {
 		t.Errorf("expected one first user, seen %d", created.Load())
 	}
 	_, err = h.FirstUserLink(t.Context())
-	h.wantError("a link after that", err, errHadAccount)
+	h.wantError("a link after that", err, ErrHadAccount)
 	users, _, err := h.List(t.Context(), store.UserFilter{}, "", 0)
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestTheFirstUser(t *testing.T) {
 		}
 	}
 	_, err = h.FirstUserLink(t.Context())
-	h.wantError("a link after all were removed", err, errHadAccount)
+	h.wantError("a link after all were removed", err, ErrHadAccount)
 }
 
 func TestALinkToTheFirstUserEndsWithAnyAccount(t *testing.T) {
@@ -166,7 +166,7 @@ func TestALinkToTheFirstUserEndsWithAnyAccount(t *testing.T) {
 	}
 	h.create(NewUser{Name: "anna"})
 	_, err = h.CreateByLink(t.Context(), LinkFirstUser, link.Code(), NewUser{Name: "otto", Password: right, Caller: caller})
-	h.wantError("the link", err, errHadAccount)
+	h.wantError("the link", err, ErrHadAccount)
 }
 
 func TestMailIsLimited(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/lockout"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
@@ -188,4 +190,37 @@ func FuzzReadCode(f *testing.F) {
 			t.Errorf("%q: expected %q again, seen %q", text, code, again)
 		}
 	})
+}
+
+func TestARecoveryByMailAndFactorUnlocksCodes(t *testing.T) {
+	t.Parallel()
+	for email, want := range map[string]bool{"anna@example.com": true, "": false} {
+		h := newHarness(t)
+		anna := h.create(NewUser{Name: "anna", Email: "anna@example.com", Password: right})
+		attempt := lockout.Attempt{UserID: anna.ID, Rule: authenticator.Lockout{Attempts: 100, Duration: time.Minute}, Kind: lockout.Code}
+		h.update(func(tx store.Tx) error {
+			for range 30 {
+				if _, err := lockout.Failed(tx, attempt, h.clock.Now()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if _, err := h.ResetPassword(t.Context(), h.link(LinkReset, anna.ID, email).Code(), "another password", caller); err != nil {
+			t.Fatal(err)
+		}
+		h.update(func(tx store.Tx) error {
+			if ok, err := lockout.Allows(tx, attempt, h.clock.Now()); ok || err != nil {
+				t.Errorf("%q: after the reset: expected no codes, seen %t, %v", email, ok, err)
+			}
+			if err := lockout.Completed(tx, attempt, h.clock.Now()); err != nil {
+				return err
+			}
+			ok, err := lockout.Allows(tx, attempt, h.clock.Now())
+			if ok != want {
+				t.Errorf("%q: after a sign-in: expected codes=%t, seen %t", email, want, ok)
+			}
+			return err
+		})
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/lockout"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
@@ -69,6 +70,9 @@ func (a *Accounts) ResetPassword(ctx context.Context, text, password string, cal
 		}
 		if taken.Email != "" && taken.Email == user.Email {
 			user.EmailVerified = true // the code came from there
+			if err := lockout.MailProven(tx, user.ID, a.now()); err != nil {
+				return err
+			}
 		}
 		return tx.DeleteTickets(user.ID, string(LinkEnrol), string(LinkEmail))
 	})

@@ -96,8 +96,8 @@ func releaseAll(tx store.Tx, id string) error {
 	return nil
 }
 
-// errNameInUse is about a name that an account still has.
-var errNameInUse = errors.New("an account has this name")
+// ErrNameInUse is about a name that an account still has.
+var ErrNameInUse = errors.New("an account has this name")
 
 // ReuseName frees the names of a removed user, by one of them, or the old address of
 // an account.
@@ -114,7 +114,7 @@ func (a *Accounts) ReuseName(ctx context.Context, text string) error {
 		case !user.Removed.IsZero():
 			return releaseAll(tx, user.ID)
 		case key == names.Key(user.Name) || key == names.Key(user.Email):
-			return fmt.Errorf("%w: %s", errNameInUse, user.Name)
+			return fmt.Errorf("%w: %s", ErrNameInUse, user.Name)
 		}
 		return tx.Release(key)
 	})

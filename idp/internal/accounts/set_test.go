@@ -192,8 +192,8 @@ func TestNamesThatMayBeUsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	otto := h.create(NewUser{Name: "anna", Email: "anna@example.com"})
-	h.wantError("a name in use", h.ReuseName(t.Context(), "anna"), errNameInUse)
-	h.wantError("an address in use", h.ReuseName(t.Context(), "anna@example.com"), errNameInUse)
+	h.wantError("a name in use", h.ReuseName(t.Context(), "anna"), ErrNameInUse)
+	h.wantError("an address in use", h.ReuseName(t.Context(), "anna@example.com"), ErrNameInUse)
 	h.wantError("no name", h.ReuseName(t.Context(), "otto"), store.ErrNotFound)
 	h.mustSet(otto.ID, Changes{Email: new("new@example.com")})
 	if err := h.ReuseName(t.Context(), "anna@example.com"); err != nil {

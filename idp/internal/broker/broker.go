@@ -86,6 +86,8 @@ type SignIn interface {
 	// Fail shows that a login failed. requestID is empty if none is known; then
 	// there is no way back.
 	Fail(w http.ResponseWriter, r *http.Request, requestID string, failure *Failure)
+	// Redirect sends the browser to an address of another site, also after a form.
+	Redirect(w http.ResponseWriter, r *http.Request, address string)
 	// Post sends the browser to an address with a form, which it submits at once.
 	Post(w http.ResponseWriter, r *http.Request, action string, fields map[string]string)
 }
@@ -218,15 +220,12 @@ func (b *Broker) Begin(w http.ResponseWriter, r *http.Request, id string, reques
 		b.fail(w, r, e, request.ID, err)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
+	secure(w)
 	if leave.fields != nil {
 		b.SignIn.Post(w, r, leave.url, leave.fields)
 		return
 	}
-	// An empty fragment, so that the external provider inherits none.
-	w.Header().Set("Location", leave.url+"#")
-	w.WriteHeader(http.StatusSeeOther)
+	b.SignIn.Redirect(w, r, leave.url+"#") // so that the external provider inherits no fragment
 }
 
 // ServeHTTP serves the addresses to which browsers come back, /external/… and

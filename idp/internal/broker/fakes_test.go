@@ -56,6 +56,11 @@ func (s *fakeSignIn) Fail(w http.ResponseWriter, _ *http.Request, _ string, fail
 	w.WriteHeader(failure.Status())
 }
 
+func (s *fakeSignIn) Redirect(w http.ResponseWriter, _ *http.Request, address string) {
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
 func (s *fakeSignIn) Post(w http.ResponseWriter, _ *http.Request, action string, fields map[string]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -193,7 +193,7 @@ func (p *samlProvider) offer(w http.ResponseWriter, r *http.Request, a *answer) 
 		var same bool
 		if same, err = p.b.isLinkedTo(r, a.Assertion, current.ID); err == nil && same {
 			p.b.log(r, slog.LevelInfo, "external_initiated", "an external provider sent a user who is signed in", p.external, slog.String("user", current.ID))
-			p.b.initiate(w, p.external.SAML.IDPInitiated)
+			p.b.initiate(w, r, p.external.SAML.IDPInitiated)
 			return
 		}
 	}
@@ -254,6 +254,10 @@ func (p *samlProvider) serveAgreed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.b.Cookies.Set(w, cookieOffer, "", 0)
+	if r.PostForm.Get("choice") != "continue" {
+		p.b.initiate(w, r, p.external.SAML.IDPInitiated)
+		return
+	}
 	answer, err := p.b.resolve(r.Context(), p.external, a.Assertion)
 	if err != nil {
 		p.b.fail(w, r, p.external, "", failed(kindOfStore(err), err))

@@ -28,14 +28,19 @@ func (s *site) send(p *samlIDP, relay string, lie samlLie) (status int) {
 }
 
 // agree posts the form of the page that asks.
-func (s *site) agree(browser *http.Client, offer *Offer) int {
+func (s *site) agree(browser *http.Client, offer *Offer) { s.choose(browser, offer, "continue") }
+
+// choose posts that form with a button, and returns where it leads.
+func (s *site) choose(browser *http.Client, offer *Offer, choice string) (location string) {
 	s.t.Helper()
-	response, err := browser.PostForm(offer.Action, url.Values{"token": {offer.Token}})
+	client := *browser
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := client.PostForm(offer.Action, url.Values{"token": {offer.Token}, "choice": {choice}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	response.Body.Close()
-	return response.StatusCode
+	return response.Header.Get("Location")
 }
 
 func (s *site) lastOffer() *Offer {
@@ -80,6 +85,20 @@ func TestAnUnsolicitedResponseAsksFirst(t *testing.T) {
 	s.agree(s.browser, offer)
 	if seen := len(s.signIn.answers); seen != 1 {
 		t.Errorf("expected that the question is answered once, seen %d answers", seen)
+	}
+}
+
+func TestAUserNeedNotAgree(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, toWiki)
+	s.send(p, "", samlLie{})
+	want := "https://wiki.test/initiate?iss=" + url.QueryEscape(s.server.URL)
+	if seen := s.choose(s.browser, s.lastOffer(), "other"); seen != want {
+		t.Errorf("expected to go on as anyone, at %s, seen %q", want, seen)
+	}
+	if s.signIn.lastAnswer() != nil {
+		t.Error("expected no user, seen one")
 	}
 }
 

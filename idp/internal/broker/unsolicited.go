@@ -14,7 +14,8 @@ import (
 const KindInitiate = "initiate"
 
 // Offer is a user whom an external provider sent without having been asked. The
-// page posts Token as the field «token» to Action if the user agrees.
+// page posts Token as the field «token» to Action, with the field «choice»:
+// «continue» if the user agrees. Anything else leads on without this user.
 type Offer struct {
 	External string // the id
 	Title    string // what pages call the external provider
@@ -32,8 +33,8 @@ func (b *Broker) Initiator() request.Finisher { return initiator{b} }
 type initiator struct{ b *Broker }
 
 // Finish implements request.Finisher.
-func (i initiator) Finish(w http.ResponseWriter, _ *http.Request, req *request.Request, _ *store.Session, _ *store.User) {
-	i.b.initiate(w, req.ClientID)
+func (i initiator) Finish(w http.ResponseWriter, r *http.Request, req *request.Request, _ *store.Session, _ *store.User) {
+	i.b.initiate(w, r, req.ClientID)
 }
 
 // Refuse implements request.Finisher. The application
@@ -47,7 +48,7 @@ type errRefused string
 func (e errRefused) Error() string { return "the sign-in was refused: " + string(e) }
 
 // initiate leads a browser to an application.
-func (b *Broker) initiate(w http.ResponseWriter, clientID string) {
+func (b *Broker) initiate(w http.ResponseWriter, r *http.Request, clientID string) {
 	address := b.InitiateURL(clientID)
 	if address == "" {
 		address = b.Issuer + "/account"
@@ -59,6 +60,5 @@ func (b *Broker) initiate(w http.ResponseWriter, clientID string) {
 		address += separator + url.Values{"iss": {b.Issuer}}.Encode()
 	}
 	secure(w)
-	w.Header().Set("Location", address)
-	w.WriteHeader(http.StatusSeeOther)
+	b.SignIn.Redirect(w, r, address)
 }

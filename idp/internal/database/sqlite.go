@@ -70,18 +70,26 @@ func openSQLite(d *DB, options Options) error {
 	}
 	dsn := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: q.Encode()}
 	d.engine = sqliteEngine
-	if d.write, err = sql.Open("sqlite", dsn.String()); err != nil {
-		return fmt.Errorf("database file %s: %w", path, err)
+	if d.write, err = sqlitePool(dsn); err != nil {
+		return err
 	}
 	d.write.SetMaxOpenConns(1)
 	q.Set("_query_only", "1")
 	dsn.RawQuery = q.Encode()
-	if d.read, err = sql.Open("sqlite", dsn.String()); err != nil {
-		return fmt.Errorf("database file %s: %w", path, err)
+	if d.read, err = sqlitePool(dsn); err != nil {
+		return err
 	}
 	d.read.SetMaxOpenConns(sqliteReaders)
 	d.read.SetMaxIdleConns(sqliteReaders)
 	return nil
+}
+
+func sqlitePool(dsn url.URL) (*sql.DB, error) {
+	connector, err := sqlite.NewConnector(dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("database file %s: %w", dsn.Path, err)
+	}
+	return sql.OpenDB(preparing{connector}), nil
 }
 
 // prepareFile makes the file and its folder, for this user alone, or checks

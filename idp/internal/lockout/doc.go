@@ -5,9 +5,9 @@
 // authenticator allows it is locked for a while, twice as long each time, up to a
 // day. Only a complete sign-in resets that. A browser that signed in to the account
 // before has counters of its own, so that strangers cannot lock it out. Wrong codes
-// are counted beside that: after 30 of them no code is accepted until an operator or
-// a recovery unlocks them. Addresses are counted by block, for browsers that are not
-// known.
+// are counted beside that: after 30 of them no code is accepted until an operator
+// unlocks them, or a reset by mail and then a sign-in with another factor. Addresses
+// are counted by block, for browsers that are not known.
 //
 // All functions work in the caller's transaction: an attempt has to be judged and
 // counted in the same one. Of many guesses at once, those that come after the lock
@@ -47,6 +47,8 @@ type Attempt struct {
 const (
 	// maxCodes is how many wrong codes lock all codes of an account.
 	maxCodes = 30
+	// mailProvenFor is how long a reset by mail counts as one half of a recovery.
+	mailProvenFor = 24 * time.Hour
 	// deviceLasts is how long the counter of a device is kept.
 	deviceLasts = 200 * 24 * time.Hour
 )

@@ -13,6 +13,8 @@ func prefixOf(userID string) string { return "account/" + userID + "/" }
 
 func codesKey(userID string) string { return prefixOf(userID) + "codes" }
 
+func mailKey(userID string) string { return prefixOf(userID) + "mail" }
+
 // key is that of the counter which an attempt is counted with.
 func (a *Attempt) key() string {
 	name := "signin"
@@ -100,8 +102,9 @@ func failedCode(tx store.Counters, userID string, now time.Time) (locked bool, e
 }
 
 // Completed forgets the wrong attempts before a complete sign-in: those of the same
-// device, or of all browsers that are not known. Codes that are locked stay so.
-func Completed(tx store.Counters, a Attempt) error {
+// device, or of all browsers that are not known. Codes that are locked stay so, unless
+// the user has proven the mailbox before; see MailProven.
+func Completed(tx store.Counters, a Attempt, now time.Time) error {
 	for _, kind := range []Kind{Password, Recovery} {
 		a.Kind = kind
 		if err := reset(tx, a.key()); err != nil {
@@ -109,10 +112,16 @@ func Completed(tx store.Counters, a Attempt) error {
 		}
 	}
 	codes, err := tx.Counter(codesKey(a.UserID))
-	if err != nil || codes.Total == 0 || codes.Total >= maxCodes {
+	if err != nil || codes.Total == 0 {
 		return err
 	}
-	return tx.PutCounter(store.Counter{Key: codes.Key})
+	if codes.Total >= maxCodes {
+		proven, err := tx.Counter(mailKey(a.UserID))
+		if err != nil || !now.Before(proven.Expires) {
+			return err
+		}
+	}
+	return UnlockCodes(tx, a.UserID)
 }
 
 func reset(tx store.Counters, key string) error {
@@ -126,9 +135,18 @@ func reset(tx store.Counters, key string) error {
 // Unlock forgets all wrong attempts at an account: an operator unlocks it.
 func Unlock(tx store.Counters, userID string) error { return tx.DeleteCounters(prefixOf(userID)) }
 
-// UnlockCodes accepts codes again, after a recovery by mail and with a factor.
+// UnlockCodes accepts codes again.
 func UnlockCodes(tx store.Counters, userID string) error {
+	if err := tx.PutCounter(store.Counter{Key: mailKey(userID)}); err != nil {
+		return err
+	}
 	return tx.PutCounter(store.Counter{Key: codesKey(userID)})
+}
+
+// MailProven notes that a user has reset the password by mail. Together with another
+// factor, in a complete sign-in within a day, that unlocks codes.
+func MailProven(tx store.Counters, userID string, now time.Time) error {
+	return tx.PutCounter(store.Counter{Key: mailKey(userID), Updated: now, Expires: now.Add(mailProvenFor)})
 }
 
 // Status is what is locked of an account.

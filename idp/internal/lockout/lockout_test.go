@@ -109,12 +109,12 @@ func TestOnlyACompleteSignInResets(t *testing.T) {
 	for range 4 {
 		h.guess(of("anna", Password))
 	}
-	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Code)) })
+	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Code), h.now) })
 	if guesses := h.fail(Password); guesses != 5 {
 		t.Errorf("after a sign-in: expected five attempts, seen %d", guesses)
 	}
 	h.now = h.now.Add(15 * time.Minute)
-	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Password)) })
+	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Password), h.now) })
 	locked := h.now
 	h.fail(Password)
 	h.now = locked.Add(15 * time.Minute)
@@ -136,7 +136,7 @@ func TestADeviceHasCountersOfItsOwn(t *testing.T) {
 	laptop := phone
 	laptop.Device = "laptop"
 	h.wantAllowed("the laptop", laptop, true)
-	h.update(func(tx store.Tx) error { return Completed(tx, laptop) })
+	h.update(func(tx store.Tx) error { return Completed(tx, laptop, h.now) })
 	h.wantAllowed("strangers after a sign-in of the laptop", of("anna", Password), false)
 }
 
@@ -160,9 +160,16 @@ func TestThirtyWrongCodesLockAllCodes(t *testing.T) {
 	h.wantAllowed("a code of a device", phone, false)
 	h.wantAllowed("a password", of("anna", Password), true)
 	h.wantAllowed("a recovery code", of("anna", Recovery), true)
-	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Password)) })
+	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Password), h.now) })
 	h.wantAllowed("a code after a sign-in with a passkey", of("anna", Code), false)
-	h.update(func(tx store.Tx) error { return UnlockCodes(tx, "anna") })
+	h.update(func(tx store.Tx) error { return MailProven(tx, "anna", h.now) })
+	h.wantAllowed("a code after a reset by mail", of("anna", Code), false)
+	h.now = h.now.Add(24 * time.Hour)
+	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Recovery), h.now) })
+	h.wantAllowed("a code after a sign-in a day later", of("anna", Code), false)
+	h.update(func(tx store.Tx) error { return MailProven(tx, "anna", h.now) })
+	h.now = h.now.Add(24*time.Hour - time.Millisecond)
+	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Recovery), h.now) })
 	h.wantAllowed("a code after a recovery", of("anna", Code), true)
 }
 
@@ -173,7 +180,7 @@ func TestASignInForgetsWrongCodes(t *testing.T) {
 		h.guess(of("anna", Code))
 		h.now = h.now.Add(24 * time.Hour)
 	}
-	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Code)) })
+	h.update(func(tx store.Tx) error { return Completed(tx, of("anna", Code), h.now) })
 	h.guess(of("anna", Code))
 	h.wantAllowed("the 31st with a sign-in between", of("anna", Code), true)
 }

@@ -55,6 +55,8 @@ type Chooser struct {
 	// External is the name of the external provider that the user comes from
 	// without having asked here; empty if the request began here.
 	External string
+	// Replaces is the user who is signed in now and will be signed out; may be empty.
+	Replaces string
 }
 
 // MailedCode asks for a code that was sent by mail, FieldCode: the first

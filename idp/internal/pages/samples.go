@@ -24,7 +24,7 @@ func Samples() []Page {
 		&Password{}, &Password{Common: wrong(FieldPassword), Action: "/signin/password", User: "alice", Code: true, OtherURL: "/signin", ResetURL: "/reset", RecoveryURL: "/signin/recovery", Remember: true, Passkey: passkey},
 		&Password{Common: common, User: "alice", CodeRequired: true, Code: true}, &Password{Common: common, User: "alice", Recovery: true},
 		&Factor{}, &Factor{Common: wrong(FieldCode), Action: "/signin/factor", User: "alice", Code: true, RecoveryURL: "/signin/recovery", OtherURL: "/signin", Remember: true, Passkey: passkey}, &Factor{Recovery: true},
-		&Chooser{}, &Chooser{Common: common, Action: "/signin/chooser", User: "alice", Name: "Alice Adams"}, &Chooser{Common: common, User: "alice", External: "Partners"},
+		&Chooser{}, &Chooser{Common: common, Action: "/signin/chooser", User: "alice", Name: "Alice Adams"}, &Chooser{Common: common, User: "alice", External: "Partners"}, &Chooser{Common: common, User: "alice", External: "Partners", Replaces: "bob"},
 		&MailedCode{}, &MailedCode{Common: wrong(FieldCode), Action: "/signin/code", Email: "a…@example.com", ResendURL: "/signin/code/again", Valid: 10 * time.Minute}, &MailedCode{NoMail: true},
 		&EnrolChoice{}, &EnrolChoice{Common: common, Action: "/signin/enrol", Kinds: []string{"totp", "hotp", "passkey"}, Required: true, Later: true},
 		&EnrolCode{Kind: "hotp"}, &EnrolCode{Common: wrong(FieldCode), Action: "/signin/enrol", Kind: "totp", URI: uri, Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", Label: "Phone", Cancel: "/account"},

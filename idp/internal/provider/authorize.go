@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -136,6 +137,8 @@ func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, wanted *reques
 		p.respondError(w, r, &a, &protocolError{"server_error", "something went wrong here"})
 	default:
 		p.count("authorize", "ok")
+		p.Logger.LogAttrs(r.Context(), slog.LevelInfo, "a user signed in to an application",
+			slog.String("event", "authorized"), slog.String("client_id", client.ID), slog.String("sub", user.ID), slog.String("sid", session.SID))
 		p.respond(w, r, &a, map[string]string{"code": u.code})
 	}
 }

@@ -44,6 +44,8 @@ type Backchannel struct {
 	Now    func() time.Time
 	Logger *slog.Logger
 	Count  func(endpoint, outcome string) // may be nil
+
+	sends sync.WaitGroup // that Notify has begun
 }
 
 var _ sso.Applications = (*Backchannel)(nil)
@@ -61,20 +63,35 @@ func NewBackchannelClient() *http.Client {
 func (b *Backchannel) Notify(ctx context.Context, deliveries []store.Delivery) {
 	ctx = context.WithoutCancel(ctx)
 	var here sync.WaitGroup
-	turns := make(chan struct{}, atOnce)
+	var elsewhere []store.Delivery
 	for _, d := range deliveries {
-		attempt := func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
-			b.attempt(ctx, d)
-		}
 		if b.isBuiltin(d.ClientID) {
-			here.Go(attempt)
+			here.Go(func() { b.attempt(ctx, d) })
 		} else {
-			go attempt()
+			elsewhere = append(elsewhere, d)
 		}
 	}
+	if len(elsewhere) > 0 {
+		b.sends.Go(func() { b.attemptAll(ctx, elsewhere) })
+	}
 	here.Wait()
+}
+
+// Wait waits for what Notify has begun.
+func (b *Backchannel) Wait() { b.sends.Wait() }
+
+// attemptAll attempts deliveries, some at the same time.
+func (b *Backchannel) attemptAll(ctx context.Context, deliveries []store.Delivery) {
+	var all sync.WaitGroup
+	turns := make(chan struct{}, atOnce)
+	for _, d := range deliveries {
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			b.attempt(ctx, d)
+		})
+	}
+	all.Wait()
 }
 
 // Run attempts the deliveries that have not succeeded, on whatever node they
@@ -106,16 +123,7 @@ func (b *Backchannel) Deliver(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("claim logouts: %w", err)
 	}
-	var all sync.WaitGroup
-	turns := make(chan struct{}, atOnce)
-	for _, d := range due {
-		all.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
-			b.attempt(ctx, d)
-		})
-	}
-	all.Wait()
+	b.attemptAll(ctx, due)
 	return nil
 }
 

@@ -22,6 +22,7 @@ type Client struct {
 	RedirectURIs           []string // compared byte for byte
 	PostLogoutRedirectURIs []string // likewise
 	BackchannelLogoutURI   string   // gets logout tokens; may be empty
+	InitiateLoginURI       string   // begins a login there; may be empty
 
 	// PKCEOptional: the client may send no code_challenge. It needs a secret.
 	PKCEOptional bool

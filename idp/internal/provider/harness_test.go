@@ -163,6 +163,7 @@ func nodeOn(t testing.TB, db *database.DB, c *clock) *node {
 	logger := slog.New(slog.NewJSONHandler(&lockedWriter{w: n.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	keys := NewKeys(db, plainVault{}, c.Now)
 	n.back = &Backchannel{Clients: clients, Issuer: origin, Store: db, Keys: keys, Now: c.Now, Logger: logger}
+	t.Cleanup(n.back.Wait)
 	n.sso = sso.New(sso.Options{
 		Store: db, Applications: n.back, Now: c.Now, Logger: logger,
 		Limits: func(*store.User) sso.Limits { return sso.Limits{Lifetime: 12 * time.Hour} },

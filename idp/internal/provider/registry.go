@@ -58,6 +58,28 @@ func (c *Clients) Name(id string) string {
 	return ""
 }
 
+// Initiate returns where an application begins a login when another site asks for one
+// (OpenID Connect Core 4); empty if it has no such address. Sites in this Caddy are
+// one client, and known by their hosts.
+func (c *Clients) Initiate(idOrHost string) string {
+	if p := c.find(idOrHost); p != nil && p.builtin == nil {
+		return p.InitiateLoginURI
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, p := range c.builtin {
+		for _, r := range p.builtin {
+			if r.Initiate == nil {
+				continue
+			}
+			if address := r.Initiate(idOrHost); address != "" {
+				return address
+			}
+		}
+	}
+	return ""
+}
+
 // Builtin returns the ids of the clients in this Caddy.
 func (c *Clients) Builtin() []string {
 	c.mu.RLock()

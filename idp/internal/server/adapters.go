@@ -126,7 +126,7 @@ func (l locks) Failed(tx store.Tx, a signin.Attempt) (bool, error) {
 
 // Completed implements signin.Lockout.
 func (l locks) Completed(tx store.Tx, a signin.Attempt) error {
-	return lockout.Completed(tx, l.attempt(a))
+	return lockout.Completed(tx, l.attempt(a), l.s.Now())
 }
 
 // brokerAccounts are the accounts as package broker needs them.

@@ -301,6 +301,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()
+	s.Backchannel.Wait()
 	s.Broker.Close()
 	s.closeMail()
 	return s.Store.Close()

@@ -134,10 +134,14 @@ func (s Brokered) Current(r *http.Request) (*store.User, error) {
 
 // Ask implements broker.SignIn.
 func (s Brokered) Ask(w http.ResponseWriter, r *http.Request, offer *broker.Offer) {
-	s.Pages.Render(w, r, http.StatusOK, &pages.Chooser{
+	page := &pages.Chooser{
 		Common: pages.Common{Hidden: map[string]string{pages.FieldToken: offer.Token}},
 		Action: offer.Action, User: offer.Name, External: offer.Title,
-	})
+	}
+	if offer.Replaces != nil {
+		page.Replaces = offer.Replaces.Name
+	}
+	s.Pages.Render(w, r, http.StatusOK, page)
 }
 
 // Fail implements broker.SignIn.
@@ -151,6 +155,11 @@ func (s Brokered) Fail(w http.ResponseWriter, r *http.Request, requestID string,
 		page.Link, page.LinkKey = pathOf(requestID, "name"), "button.retry"
 	}
 	s.Pages.Render(w, r, failure.Status(), page)
+}
+
+// Redirect implements broker.SignIn.
+func (s Brokered) Redirect(w http.ResponseWriter, r *http.Request, address string) {
+	s.Pages.Redirect(w, r, address)
 }
 
 // Post implements broker.SignIn.

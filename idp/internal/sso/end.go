@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
@@ -34,10 +35,12 @@ type Applications interface {
 
 // End implements Sessions. A session that has ended already is no error.
 func (m *Manager) End(ctx context.Context, sid string) error {
+	var session *store.Session
 	var ended []store.Delivery
-	err := m.o.Store.Update(ctx, func(tx store.Tx) error {
-		session, err := tx.Session(sid)
+	err := m.o.Store.Update(ctx, func(tx store.Tx) (err error) {
+		session, err = tx.Session(sid)
 		if errors.Is(err, store.ErrNotFound) {
+			session = nil
 			return nil
 		}
 		if err != nil {
@@ -49,6 +52,11 @@ func (m *Manager) End(ctx context.Context, sid string) error {
 	if err != nil {
 		return fmt.Errorf("end a session: %w", err)
 	}
+	if session == nil {
+		return nil
+	}
+	m.o.Logger.LogAttrs(ctx, slog.LevelInfo, "a session ended",
+		slog.String("event", "session_ended"), slog.String("sub", session.UserID), slog.String("sid", sid))
 	m.o.Applications.Notify(ctx, ended)
 	return nil
 }
@@ -78,6 +86,8 @@ func (m *Manager) EndAll(ctx context.Context, userID, but string) error {
 	if err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}
+	m.o.Logger.LogAttrs(ctx, slog.LevelInfo, "the sessions of a user ended",
+		slog.String("event", "sessions_ended"), slog.String("sub", userID), slog.String("except", but))
 	m.o.Applications.Notify(ctx, ended)
 	return nil
 }

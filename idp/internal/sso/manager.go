@@ -47,7 +47,12 @@ type Manager struct{ o Options }
 var _ Sessions = (*Manager)(nil)
 
 // New returns a Manager.
-func New(o Options) *Manager { return &Manager{o} }
+func New(o Options) *Manager {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Manager{o}
+}
 
 // IsGone reports whether a user must have no session and no tokens.
 func IsGone(u *store.User) bool { return u.Locked || !u.Removed.IsZero() }

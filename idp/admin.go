@@ -1,0 +1,158 @@
+package oidcidp
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/operator"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/running"
+)
+
+func init() {
+	caddy.RegisterModule(adminAPI{})
+}
+
+// runningApps lists the apps that were started and not cleaned up.
+var runningApps running.List[*App]
+
+// adminAPI adds what operators do to Caddy's admin API, under /oidc_idp/. A request is a
+// POST with a JSON object to the operation's name, as in /oidc_idp/user/add; the
+// response is JSON, too. A backup is read by GET /oidc_idp/backup and restored by POST
+// /oidc_idp/restore.
+type adminAPI struct {
+	// app returns the app of the running configuration, or nil. Caddy makes this
+	// module before the apps, and does not say for which configuration.
+	app func() *App
+}
+
+// CaddyModule returns the module's registration.
+func (adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.oidc_idp", New: func() caddy.Module { return &adminAPI{app: runningApps.Last} }}
+}
+
+const (
+	adminPrefix = "/oidc_idp/"
+	backupPath  = adminPrefix + "backup"
+	restorePath = adminPrefix + "restore"
+
+	// maxOperation bounds a request: files of users are the largest.
+	maxOperation = 64 << 20
+)
+
+// Routes returns the one route for all operations.
+func (a *adminAPI) Routes() []caddy.AdminRoute {
+	serve := func(w http.ResponseWriter, r *http.Request) error { return a.app().ServeAdmin(w, r) }
+	return []caddy.AdminRoute{{Pattern: adminPrefix, Handler: caddy.AdminHandlerFunc(serve)}}
+}
+
+// ServeAdmin responds to a request to the admin API about the accounts of this app. For
+// a nil app, which means that none is running, it is 503. Errors are of type
+// caddy.APIError, or mean 500.
+func (a *App) ServeAdmin(w http.ResponseWriter, r *http.Request) error {
+	err := serveAdmin(a, w, r)
+	var failed *operator.Error
+	switch {
+	case errors.As(err, &failed):
+		return caddy.APIError{HTTPStatus: failed.Status, Err: failed.Err}
+	case errors.Is(err, errNotOpen):
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
+	}
+	return err
+}
+
+func adminError(status int, text string) error {
+	return &operator.Error{Status: status, Err: errors.New(text)}
+}
+
+func serveAdmin(a *App, w http.ResponseWriter, r *http.Request) error {
+	name := strings.TrimPrefix(r.URL.Path, adminPrefix)
+	method := http.MethodPost
+	if r.URL.Path == backupPath {
+		method = http.MethodGet
+	}
+	switch {
+	case !operator.Exists(name) && r.URL.Path != backupPath && r.URL.Path != restorePath:
+		return adminError(http.StatusNotFound, "there is nothing at this path")
+	case r.Method != method:
+		w.Header().Set("Allow", method)
+		return adminError(http.StatusMethodNotAllowed, "this takes "+method)
+	case a == nil:
+		return adminError(http.StatusServiceUnavailable, "no configuration with oidc_idp is running")
+	}
+	a.adminSeen.Do(func() { a.warnOfAdmin(r) })
+	s, err := a.instance.server(r.Context())
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	switch r.URL.Path {
+	case backupPath:
+		w.Header().Set("Content-Type", "application/octet-stream")
+		return operator.Backup(r.Context(), s, w, r.URL.Query().Get("with_keys") == "true")
+	case restorePath:
+		return respond(w)(operator.Restore(r.Context(), s, r.Body, r.URL.Query().Get("latest") == "true"))
+	}
+	return operate(w, r, s, name)
+}
+
+func operate(w http.ResponseWriter, r *http.Request, s *server.Server, name string) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOperation))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return adminError(http.StatusRequestEntityTooLarge, "the request is too large")
+	}
+	if err != nil {
+		return err
+	}
+	return respond(w)(operator.Do(r.Context(), s, name, body))
+}
+
+// respond returns what sends a response as JSON.
+func respond(w http.ResponseWriter) func(response any, err error) error {
+	return func(response any, err error) error {
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "application/json")
+		return json.NewEncoder(w).Encode(response)
+	}
+}
+
+// warnOfAdmin logs that others may reach the admin API, which can do everything with
+// every account: Caddy's own check of origins does not keep programs out. The address
+// is known when the first request comes.
+func (a *App) warnOfAdmin(r *http.Request) {
+	listener, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return
+	}
+	address, err := caddy.ParseNetworkAddress(listener.Addr)
+	if err != nil || address.IsUnixNetwork() || isLoopback(address.Host) {
+		return
+	}
+	a.logger.Warn("the admin API listens at an address that others may reach, and can sign in as every user; let it listen at a Unix socket or on loopback",
+		slog.String("event", "config_warning"), slog.String("admin", address.String()))
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err != nil {
+		ip := net.ParseIP(host)
+		return ip != nil && ip.IsLoopback()
+	}
+	return addr.IsLoopback()
+}
+
+var _ caddy.AdminRouter = (*adminAPI)(nil)

@@ -1,0 +1,294 @@
+// Package integration_test has whole Caddys with a relying party and the identity
+// provider, in this process.
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
+	oidcidp "github.com/caddy-oidc-rp/caddy-oidc-rp/idp"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
+)
+
+// The sites of most tests.
+const (
+	idpURL = "https://login.test"
+	appURL = "https://app.test"
+
+	password = "correct horse battery staple"
+)
+
+// protected is a site that has the user's name in its pages.
+const protected = `
+http://app.test {
+	oidc_rp {
+		builtin
+		%s
+	}
+	respond "application sees {http.auth.user.id}"
+}
+`
+
+// harness is a real Caddy configuration, provisioned from a Caddyfile, behind a TLS
+// listener of the test's own: no ports, so harnesses run in parallel. Its storage and
+// its database are the test's.
+type harness struct {
+	t       *testing.T
+	folder  string
+	logFile string
+	clock   *clock.Clock
+	by      atomic.Int64 // what the test has added to the time
+	server  *httptest.Server
+
+	mu      sync.Mutex
+	current *configuration
+}
+
+// configuration is what runs of a harness. A reload replaces it.
+type configuration struct {
+	ctx     caddy.Context
+	rp      *oidcrp.App
+	idp     *oidcidp.App
+	http    *caddyhttp.App
+	handler http.Handler
+}
+
+// newHarness provisions sites beside that of the provider. options are lines of the
+// global option oidc_idp.
+func newHarness(t *testing.T, sites string, options ...string) *harness {
+	t.Helper()
+	return newNode(t, folderOf(t), sites, options...)
+}
+
+// folderOf is a folder that goes when the last write to it has come.
+func folderOf(t *testing.T) string {
+	folder, err := os.MkdirTemp("", "oidc_idp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(5 * time.Second); os.RemoveAll(folder) != nil; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("%s is still written to", folder)
+				return
+			}
+		}
+	})
+	return folder
+}
+
+// newNode does that over a storage and a database that harnesses can share.
+func newNode(t *testing.T, folder, sites string, options ...string) *harness {
+	t.Helper()
+	h := &harness{t: t, folder: folder, logFile: filepath.Join(t.TempDir(), "log"), clock: clock.New()}
+	h.clock.Set(func() time.Time { return time.Now().Add(time.Duration(h.by.Load())) })
+	h.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.running().handler.ServeHTTP(w, r)
+	}))
+	h.reload(sites, options...)
+	t.Cleanup(func() {
+		h.server.Close()
+		h.end(h.running())
+		if t.Failed() {
+			t.Logf("the log:\n%s", h.logs())
+		}
+	})
+	return h
+}
+
+func (h *harness) running() *configuration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.current
+}
+
+// caddyfile is the configuration of a harness.
+func (h *harness) caddyfile(sites string, options ...string) string {
+	return fmt.Sprintf(`
+{
+	admin off
+	auto_https off
+	persist_config off
+	storage file_system %[1]s/storage
+	log {
+		output file %[2]s
+		level DEBUG
+	}
+	oidc_idp {
+		issuer https://login.test
+		database sqlite %[1]s/accounts.db
+		%[3]s
+	}
+}
+http://login.test {
+	oidc_idp
+}
+%[4]s
+`, h.folder, h.logFile, strings.Join(options, "\n"), sites)
+}
+
+// reload starts a configuration, and ends the one before it, as Caddy does.
+func (h *harness) reload(sites string, options ...string) {
+	h.t.Helper()
+	next, err := h.start(h.caddyfile(sites, options...))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.mu.Lock()
+	before := h.current
+	h.current = next
+	h.mu.Unlock()
+	if before != nil {
+		h.end(before)
+	}
+}
+
+// provisioning is one at a time, as in Caddy: its modules register metrics in globals.
+var provisioning sync.Mutex
+
+func provision(text string, its ...*clock.Clock) (caddy.Context, error) {
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return caddy.Context{}, fmt.Errorf("adapt: %w", err)
+	}
+	var c caddy.Config
+	if err := json.Unmarshal(config, &c); err != nil {
+		return caddy.Context{}, err
+	}
+	provisioning.Lock()
+	defer provisioning.Unlock()
+	for _, c := range its {
+		defer clock.Use(c)()
+	}
+	return caddy.ProvisionContext(&c)
+}
+
+func (h *harness) start(text string) (*configuration, error) {
+	ctx, err := provision(text, h.clock)
+	if err != nil {
+		return nil, err
+	}
+	c := &configuration{ctx: ctx}
+	for _, name := range []string{"events", "http", "oidc_rp", "oidc_idp"} {
+		module, err := ctx.App(name)
+		if err != nil {
+			return nil, err
+		}
+		switch app := module.(type) {
+		case *caddyhttp.App:
+			c.http = app
+			continue // the test has the listener
+		case *oidcrp.App:
+			c.rp = app
+		case *oidcidp.App:
+			c.idp = app
+		}
+		if err := module.(caddy.App).Start(); err != nil {
+			return nil, err
+		}
+	}
+	for _, server := range c.http.Servers {
+		c.handler = server
+	}
+	return c, nil
+}
+
+// handlers are the handlers of all sites, wherever they stand in a site.
+func (c *configuration) handlers() (all []caddy.CleanerUpper) {
+	var in func(routes caddyhttp.RouteList)
+	in = func(routes caddyhttp.RouteList) {
+		for _, route := range routes {
+			for _, handler := range route.Handlers {
+				switch h := handler.(type) {
+				case *oidcrp.Handler:
+					all = append(all, h)
+				case *caddyhttp.Subroute:
+					in(h.Routes)
+				}
+			}
+		}
+	}
+	for _, server := range c.http.Servers {
+		in(server.Routes)
+	}
+	return all
+}
+
+// end gives back what a configuration took, as Caddy does after a reload.
+func (h *harness) end(c *configuration) {
+	h.t.Helper()
+	for _, module := range append(c.handlers(), c.rp, c.idp) {
+		if err := module.Cleanup(); err != nil {
+			h.t.Error(err)
+		}
+	}
+}
+
+// pass moves the clock of the harness.
+func (h *harness) pass(d time.Duration) { h.by.Add(int64(d)) }
+
+// logs is all that was logged.
+func (h *harness) logs() string {
+	text, err := os.ReadFile(h.logFile)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// operate has an operation done by the admin API, and reads the response.
+func (h *harness) operate(name string, request, response any) {
+	h.t.Helper()
+	status, text := h.admin(name, request)
+	if status != http.StatusOK {
+		h.t.Fatalf("%s: expected status 200, seen %d: %s", name, status, text)
+	}
+	if response == nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(text), response); err != nil {
+		h.t.Fatalf("%s: %v: %s", name, err, text)
+	}
+}
+
+// admin sends a request to the admin API, and returns what Caddy would respond.
+func (h *harness) admin(name string, request any) (status int, text string) {
+	h.t.Helper()
+	body, err := json.Marshal(request)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	recorder := httptest.NewRecorder()
+	err = h.running().idp.ServeAdmin(recorder, httptest.NewRequest(http.MethodPost, "/oidc_idp/"+name, strings.NewReader(string(body))))
+	if err == nil {
+		return recorder.Code, recorder.Body.String()
+	}
+	failed, ok := err.(caddy.APIError) // as Caddy asks: a wrapped one would be 500
+	if !ok {
+		h.t.Fatalf("%s: %v", name, err)
+	}
+	return failed.HTTPStatus, failed.Err.Error()
+}
+
+// addUser makes an account with the usual password, and returns the subject.
+func (h *harness) addUser(name string, groups ...string) (subject string) {
+	h.t.Helper()
+	var added struct{ Subject string }
+	h.operate("user/add", map[string]any{"name": name, "password": password, "groups": groups, "email": name + "@example.com", "email_verified": true}, &added)
+	return added.Subject
+}

@@ -1,0 +1,210 @@
+// Package operator has what operators can have done: operations on accounts, groups,
+// applications, sessions and keys, each with a request and a response in JSON. It knows
+// neither how requests arrive nor how responses are printed.
+//
+// No response holds a hash or a key, except for what is made for the operator: a link,
+// a new access key, or an export that asks for hashes.
+package operator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
+)
+
+// Error is an error with a status of HTTP. Its text is for the operator.
+type Error struct {
+	Status int
+	Err    error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *Error) Unwrap() error { return e.Err }
+
+func refuse(status int, format string, args ...any) error {
+	return &Error{status, fmt.Errorf(format, args...)}
+}
+
+// operation is one row of the table.
+type operation struct {
+	// event is that of the audit line; empty for what only reads.
+	event string
+	do    func(ctx context.Context, s *server.Server, body []byte) (any, error)
+}
+
+// with returns what decodes the request of an operation.
+func with[Request, Response any](do func(context.Context, *server.Server, Request) (Response, error)) func(context.Context, *server.Server, []byte) (any, error) {
+	return func(ctx context.Context, s *server.Server, body []byte) (any, error) {
+		var request Request
+		if err := decode(body, &request); err != nil {
+			return nil, err
+		}
+		return do(ctx, s, request)
+	}
+}
+
+// operations are all operations, by noun and verb.
+var operations = map[string]operation{
+	"first-user": {"first_user_link_made", with(firstUser)},
+
+	"user/add":            {"user_added", with(addUser)},
+	"user/list":           {"", with(listUsers)},
+	"user/show":           {"", with(showUser)},
+	"user/set":            {"user_changed", with(setUser)},
+	"user/lock":           {"user_locked", with(lockUser)},
+	"user/unlock":         {"user_unlocked", with(unlockUser)},
+	"user/remove":         {"user_removed", with(removeUser)},
+	"user/reuse-name":     {"name_released", with(reuseName)},
+	"user/import":         {"users_imported", with(importUsers)},
+	"user/export":         {"users_exported", with(exportUsers)},
+	"user/reset-password": {"password_reset_link_made", with(resetPassword)},
+	"user/reset-mfa":      {"factors_reset", with(resetFactors)},
+
+	"group/add":    {"group_set", with(setGroup)},
+	"group/list":   {"", with(listGroups)},
+	"group/remove": {"group_removed", with(removeGroup)},
+
+	"application/add":    {"application_added", with(addApplication)},
+	"application/list":   {"", with(listApplications)},
+	"application/remove": {"application_removed", with(removeApplication)},
+
+	"key/add":    {"access_key_added", with(addKey)},
+	"key/list":   {"", with(listKeys)},
+	"key/remove": {"access_key_removed", with(removeKey)},
+
+	"authenticator/list":   {"", with(listAuthenticators)},
+	"authenticator/assign": {"authenticator_assigned", with(assignAuthenticator)},
+
+	"external/list": {"", with(listExternals)},
+	"external/show": {"", with(showExternal)},
+
+	"invite/add":    {"invite_made", with(addInvite)},
+	"invite/list":   {"", with(listInvites)},
+	"invite/remove": {"invite_removed", with(removeInvite)},
+
+	"sessions/list": {"", with(listSessions)},
+	"sessions/end":  {"sessions_ended", with(endSessions)},
+
+	"keys/list":   {"", with(listSigningKeys)},
+	"keys/rotate": {"signing_keys_rotated", with(rotateKeys)},
+}
+
+// Names returns the names of all operations, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(operations)) }
+
+// Exists reports whether there is an operation.
+func Exists(name string) bool {
+	_, ok := operations[name]
+	return ok
+}
+
+// audited is a response that says what its audit line is about.
+type audited interface{ audit() []slog.Attr }
+
+// Do carries an operation out. What changes something is in the log.
+func Do(ctx context.Context, s *server.Server, name string, body []byte) (any, error) {
+	o, ok := operations[name]
+	if !ok {
+		return nil, refuse(http.StatusNotFound, "there is no operation %s", name)
+	}
+	response, err := o.do(ctx, s, body)
+	if err != nil {
+		return nil, explained(err)
+	}
+	if o.event != "" {
+		attrs := []slog.Attr{slog.String("event", o.event), slog.String("via", "admin_api")}
+		if a, ok := response.(audited); ok {
+			attrs = append(attrs, a.audit()...)
+		}
+		s.Logger.LogAttrs(ctx, slog.LevelInfo, "an operator made a change", attrs...)
+	}
+	return response, nil
+}
+
+// explained gives an error the status that it has for the caller.
+func explained(err error) error {
+	var known *Error
+	var invalid *accounts.InvalidError
+	var broken *accounts.PasswordError
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &invalid), errors.As(err, &broken):
+		return &Error{http.StatusBadRequest, err}
+	case errors.Is(err, store.ErrNotFound):
+		return &Error{http.StatusNotFound, err}
+	case errors.Is(err, store.ErrExists), errors.Is(err, accounts.ErrHadAccount), errors.Is(err, accounts.ErrNameInUse):
+		return &Error{http.StatusConflict, err}
+	case errors.Is(err, store.ErrUnavailable):
+		return &Error{http.StatusServiceUnavailable, err}
+	}
+	return err
+}
+
+// decode reads the JSON object of a request. An empty one is an empty object, and
+// unknown members are errors.
+func decode(body []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil {
+		if _, err = decoder.Token(); err == nil {
+			err = errors.New("something follows the object")
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return refuse(http.StatusBadRequest, "%s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// about are the attributes of an audit line about a user.
+func about(user *store.User) []slog.Attr {
+	return []slog.Attr{
+		slog.String("user", logtext.Clean(user.Name, logtext.MaxName)), slog.String("subject", user.ID), slog.String("kind", string(user.Kind)),
+	}
+}
+
+// found returns a user by name, e-mail address or id.
+func found(ctx context.Context, s *server.Server, text string, kinds ...store.Kind) (*store.User, error) {
+	if text == "" {
+		return nil, refuse(http.StatusBadRequest, "name a user")
+	}
+	user, err := s.Accounts.Find(ctx, text)
+	if errors.Is(err, store.ErrNotFound) {
+		user, err = s.Accounts.Get(ctx, text)
+	}
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(kinds) > 0 && !slices.Contains(kinds, user.Kind) {
+		what := "user"
+		if slices.Contains(kinds, store.Application) {
+			what = "application"
+		}
+		return nil, refuse(http.StatusNotFound, "there is no %s %s", what, logtext.Clean(text, logtext.MaxName))
+	}
+	return user, err
+}
+
+// inUTC returns a time as responses have it: nil for the zero time.
+func inUTC(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
