@@ -138,6 +138,34 @@ func TestPagesHaveTheirHeaders(t *testing.T) {
 	}
 }
 
+func TestADatabaseThatIsDownIs503(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.addUser("ada")
+	b := n.browser()
+	b.authorize().submit("username", "ada").expect(`name="password"`)
+	path, page := b.path, b.body
+	if err := n.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, try := range []func(){
+		func() { b.get(path) },
+		func() { b.authorize() },
+		func() { b.body = page; b.submit("password", password) },
+	} {
+		try()
+		if b.status != http.StatusServiceUnavailable {
+			t.Errorf("expected status 503, seen %d", b.status)
+		}
+		if b.header.Get("Retry-After") == "" {
+			t.Error("expected Retry-After, seen none")
+		}
+	}
+	n.open()
+	b.get(path).expect(`name="password"`)
+	b.submit("password", password).claims()
+}
+
 func TestTheLogHasNoFormFields(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -155,7 +155,7 @@ func (f facts) proven() proofs {
 	}
 	fresh := before.only(func(at time.Time) bool {
 		switch {
-		case !at.Before(f.request.Created):
+		case at.After(f.request.Created):
 			return true
 		case f.request.Asks("login"):
 			return false

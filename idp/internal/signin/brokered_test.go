@@ -1,0 +1,156 @@
+package signin
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// answered is the browser's return from an external provider.
+func (b *browser) answered(answer *broker.Answer) *browser {
+	b.t.Helper()
+	id := strings.Split(strings.TrimPrefix(b.path, prefix), "/")[0]
+	return b.call(func(w http.ResponseWriter, r *http.Request) { Brokered{b.SignIn}.Continue(w, r, id, answer) })
+}
+
+func (b *browser) call(f http.HandlerFunc) *browser {
+	b.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, issuer+"/external/partners/callback", nil)
+	for _, c := range b.cookies {
+		r.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	f(w, r)
+	return b.took(w, b.path)
+}
+
+// says is the answer of partners about a user.
+func says(u *store.User, at time.Time, acr string) *broker.Answer {
+	return &broker.Answer{Outcome: broker.Linked, User: u, Title: "Partners", Assertion: &broker.Assertion{External: "partners", AuthTime: at, ACR: acr}}
+}
+
+func TestAnExternalProviderSignsIn(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	u := h.addUser("partners/ada", "")
+	b := h.browser()
+	early := noon.Add(-90 * time.Minute)
+	b.begin(request.Request{}).expect(`value="partners"`).lacks(`value="off"`).answered(says(u, early, broker.ACRExternal))
+	b.expect("finished wiki as partners/ada acr=external amr=fed auth_time=10:30:00")
+
+	t.Run("its session answers silently, and max_age counts from its time", func(t *testing.T) {
+		two, one := 2*time.Hour, time.Hour
+		b.begin(request.Request{MaxAge: &two}).expect("acr=external amr=fed auth_time=10:30:00")
+		b.begin(request.Request{MaxAge: &one}).expect(onName)
+		b.answered(says(u, h.now(), broker.ACRExternal)).expect("acr=external amr=fed auth_time=12:00:0")
+	})
+	t.Run("two factors there count if they are mapped", func(t *testing.T) {
+		other := h.browser()
+		stepUp := request.Request{ACRValues: []string{ACRMFA}, ACRRequired: true}
+		other.begin(stepUp).answered(says(u, h.now(), broker.ACRMFA)).expect("acr=mfa amr=fed,mfa")
+	})
+	t.Run("without a time no max_age is content", func(t *testing.T) {
+		other := h.browser()
+		other.begin(request.Request{}).answered(says(u, time.Time{}, broker.ACRExternal)).expect("finished")
+		long := 1000 * time.Hour
+		other.begin(request.Request{MaxAge: &long}).expect(onName)
+	})
+	t.Run("another browser cannot bring the answer", func(t *testing.T) {
+		first, second := h.browser(), h.browser()
+		first.begin(request.Request{})
+		second.path = first.path
+		second.answered(says(u, h.now(), broker.ACRExternal)).expect("This page has expired")
+	})
+}
+
+func TestMFAIsOursUnlessItIsMapped(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.policy = Policy{MFA: MFARequired, Factors: allFactors}
+	u := h.addUser("partners/ada", "")
+	h.browser().begin(request.Request{}).answered(says(u, h.now(), broker.ACRMFA)).expect("acr=mfa amr=fed,mfa")
+	h.browser().begin(request.Request{}).answered(says(u, h.now(), broker.ACRExternal)).expect("Look into your mailbox")
+	h.addToken(u)
+	b := h.browser()
+	b.begin(request.Request{}).answered(says(u, h.now(), broker.ACRExternal)).expect(onCode).lacks(onPassword)
+	b.submit("code", tokenCodes[0]).expect("acr=mfa amr=otp,fed,mfa")
+}
+
+func TestAnUnknownExternalUserIsToldSo(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	b := h.browser()
+	b.begin(request.Request{}).answered(&broker.Answer{Outcome: broker.Unknown, Title: "Partners", Assertion: &broker.Assertion{External: "partners"}})
+	b.expect("You have no account here").expect("/name")
+	if b.status != http.StatusForbidden {
+		t.Errorf("expected status 403, seen %d", b.status)
+	}
+}
+
+func TestAnExternalAccountIsLinkedAfterASignIn(t *testing.T) {
+	t.Parallel()
+	needed := func(u *store.User) *broker.Answer {
+		return &broker.Answer{
+			Outcome: broker.LinkNeeded, Title: "Partners", Assertion: &broker.Assertion{External: "partners"},
+			Pending: &broker.Pending{Email: "ada@partners.example", Identity: store.Identity{External: "partners", Subject: "subject", UserID: u.ID}, Expires: noon.Add(time.Hour)},
+		}
+	}
+	t.Run("with the password and the factor", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		u := h.addUser("ada", "correct horse")
+		h.addToken(u)
+		b := h.browser()
+		b.begin(request.Request{}).answered(needed(u)).expect("You have an account here")
+		b.submit("choice", "continue").expect(onName).expect("ada@partners.example")
+		b.submit("username", "ada").submit("password", "correct horse").expect("That did not work")
+		if len(h.linked) > 0 {
+			t.Errorf("expected no link before the sign-in, seen %v", h.linked)
+		}
+		b.submit("password", "correct horse", "code", tokenCodes[0]).expect("finished wiki as ada")
+		if got := strings.Join(h.linked, "; "); got != "subject id-ada" {
+			t.Errorf("expected the link, seen %q", got)
+		}
+	})
+	t.Run("a session alone does not do", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		u := h.addUser("ada", "correct horse")
+		b := h.browser()
+		b.signIn("ada", "correct horse").expect("finished")
+		b.begin(request.Request{Prompt: []string{"login"}}).answered(needed(u)).submit("choice", "continue").expect(onName)
+		if len(h.linked) > 0 {
+			t.Errorf("expected no link, seen %v", h.linked)
+		}
+	})
+	t.Run("nor without the user's consent", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		u := h.addUser("ada", "correct horse")
+		b := h.browser()
+		b.begin(request.Request{}).answered(needed(u)).submit("choice", "cancel").expect(onName)
+		b.submit("username", "ada").submit("password", "correct horse").expect("finished")
+		if len(h.linked) > 0 {
+			t.Errorf("expected no link, seen %v", h.linked)
+		}
+	})
+}
+
+func TestAnExternalProviderThatFailsLeavesAWayOn(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	b := h.browser()
+	b.begin(request.Request{}).expect(onName)
+	id := strings.TrimPrefix(b.path, prefix)
+	b.call(func(w http.ResponseWriter, r *http.Request) {
+		Brokered{h.SignIn}.Fail(w, r, id, &broker.Failure{Kind: broker.Invalid, Err: errors.New("a secret detail")})
+	})
+	b.expect("The sign-in did not work").expect(pathOf(id, "name")).lacks("secret detail")
+}

@@ -1,0 +1,165 @@
+package signin
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// varying is what differs between any two pages.
+var varying = regexp.MustCompile(`[A-Z2-7]{26}|name="csrf" value="[^"]*"|u-[a-z]+`)
+
+// seen is all that a browser sees of an answer.
+func (b *browser) seen(name string) string {
+	var lines []string
+	for key, values := range b.header {
+		lines = append(lines, fmt.Sprint(key, len(values), values))
+	}
+	slices.Sort(lines)
+	text := fmt.Sprint(b.status, "\n", strings.Join(lines, "\n"), "\n", b.body)
+	return varying.ReplaceAllString(strings.ReplaceAll(text, name, "NAME"), "…")
+}
+
+// Every name leads to the same pages: one that is unknown, those of users who are
+// locked, removed, external or in another way without a password, and a wrong
+// password of a known one.
+func TestNoPageShowsWhetherANameExists(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.addUser("u-known", "correct horse")
+	h.changeUser(h.addUser("u-locked", "correct horse"), func(u *store.User) { u.Locked = true })
+	h.changeUser(h.addUser("u-removed", "correct horse"), func(u *store.User) { u.Removed = noon })
+	h.changeUser(h.addUser("u-program", "correct horse"), func(u *store.User) { u.Kind = store.Application })
+	h.addUser("u-external", "")
+	guessed := h.addUser("u-guessed", "correct horse")
+	h.update(func(tx store.Tx) error {
+		return tx.PutCounter(store.Counter{Key: guessed.ID + "/password/", Failures: 3})
+	})
+	names := []string{"u-unknown", "u-known", "u-locked", "u-removed", "u-program", "u-external", "u-guessed"}
+	var first []string
+	for _, name := range names {
+		b := h.browser()
+		b.begin(request.Request{}).submit("username", name)
+		steps := []string{b.seen(name)}
+		for _, password := range []string{"wrong", "correct horse", ""} {
+			if name == "u-known" && password == "correct horse" {
+				password = "wrong as well"
+			}
+			before := h.now()
+			hashes := h.hashes.Load()
+			b.submit("password", password)
+			steps = append(steps, b.seen(name))
+			if took := h.now().Sub(before); took%slot != 0 || took == 0 {
+				t.Errorf("%s: expected the answer at a slot, seen after %v", name, took)
+			}
+			if made := h.hashes.Load() - hashes; made != 1 {
+				t.Errorf("%s: expected one hash, seen %d", name, made)
+			}
+		}
+		if first == nil {
+			first = steps
+			continue
+		}
+		for i, step := range steps {
+			if step != first[i] {
+				t.Errorf("step %d of %s: expected the same as for an unknown name:\n%s\nseen:\n%s", i, name, first[i], step)
+			}
+		}
+	}
+}
+
+func TestTheCodeFieldShowsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	const known, withCode = 40, 10
+	for i := range known {
+		u := h.addUser(fmt.Sprintf("known%d", i), "correct horse")
+		if i < withCode {
+			h.addToken(u)
+		}
+	}
+	shows := func(name string) bool {
+		b := h.browser()
+		b.begin(request.Request{}).submit("username", name).expect(onPassword)
+		return strings.Contains(b.body, onCode)
+	}
+	with, stays := 0, 0
+	const unknown = 200
+	for i := range unknown {
+		name := fmt.Sprintf("unknown%d", i)
+		shown := shows(name)
+		if shown {
+			with++
+		}
+		if i < 20 && shown == shows(strings.ToUpper(name)) {
+			stays++
+		}
+	}
+	// Of 200 names with a probability of a quarter each, 50 are expected, with a
+	// standard deviation of 6.1. The bound is five of them.
+	if math.Abs(float64(with-unknown*withCode/known)) > 5*6.1 {
+		t.Errorf("expected about %d of %d unknown names to have the field, seen %d", unknown*withCode/known, unknown, with)
+	}
+	if stays != 20 {
+		t.Errorf("expected a name to have the field always or never, seen %d of 20", stays)
+	}
+	h.share = true
+	for _, name := range []string{"unknown1", "unknown2", "unknown3", "known0", "known39"} {
+		if !shows(name) {
+			t.Errorf("%s: expected the field where everyone uses a second factor", name)
+		}
+	}
+}
+
+func TestASharesNamesGrowWithIt(t *testing.T) {
+	t.Parallel()
+	hash := []byte{0x40, 0, 0, 0, 0, 0, 0, 0}
+	for _, test := range []struct {
+		share float64
+		want  bool
+	}{{0, false}, {0.2, false}, {0.25, false}, {0.26, true}, {1, true}} {
+		if got := isInShare(hash, test.share); got != test.want {
+			t.Errorf("share %v: expected %v, seen %v", test.share, test.want, got)
+		}
+	}
+}
+
+func TestUntilSlot(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ elapsed, want time.Duration }{
+		{0, slot}, {-time.Second, slot}, {time.Millisecond, slot - time.Millisecond}, {slot - 1, 1}, {slot, slot}, {slot + 1, slot - 1}, {10*slot + 72*time.Millisecond, slot - 72*time.Millisecond},
+	} {
+		if got := untilSlot(test.elapsed); got != test.want {
+			t.Errorf("after %v: expected %v, seen %v", test.elapsed, test.want, got)
+		}
+	}
+}
+
+// A browser goes on from a page of its own to where its last form leads, since its
+// policy names no other site.
+func TestABrowserLeavesByAPage(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.addUser("ada", "correct horse")
+	b := h.browser()
+	b.begin(request.Request{}).submit("username", "ada").expect(onPassword)
+	form := map[string][]string{"password": {"correct horse"}, fieldToken: {hidden.FindStringSubmatch(b.body)[1]}}
+	page := strings.TrimSuffix(b.path, "/password")
+	b.do(http.MethodPost, page+"/password", form, func(r *http.Request) {
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	})
+	b.expect("One moment").expect(page)
+	if policy := b.header.Get("Content-Security-Policy"); !strings.Contains(policy, "form-action 'self'") {
+		t.Errorf("expected form-action 'self', seen %s", policy)
+	}
+	b.get(page).expect("finished wiki as ada")
+}
