@@ -182,8 +182,14 @@ var commonLabels = []string{"login", "auth", "account", "accounts", "home", "mai
 
 // ChangeDue reports whether a user must set a new password at this sign-in.
 func (a *Authenticator) ChangeDue(password store.Password, now time.Time) bool {
+	return ChangeDue(password, a.Password.MaxAge, now)
+}
+
+// ChangeDue reports whether a password has to be changed that may get so old; 0 is any
+// age. Users without one have nothing to change.
+func ChangeDue(password store.Password, maxAge time.Duration, now time.Time) bool {
 	if password.Hash == "" {
 		return false
 	}
-	return password.MustChange || a.Password.MaxAge > 0 && now.Sub(password.Changed) >= a.Password.MaxAge
+	return password.MustChange || maxAge > 0 && now.Sub(password.Changed) >= maxAge
 }

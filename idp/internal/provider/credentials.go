@@ -43,6 +43,11 @@ func (p *Provider) applicationCredentials(r *http.Request, shown credentials, pa
 	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Kind != store.Application || sso.IsGone(user)) {
 		return nil, errInvalidClient, nil
 	}
+	// Names are found in several spellings. Its tokens must not look like those of a
+	// client.
+	if err == nil && p.Clients.find(user.Name) != nil {
+		return nil, errInvalidClient, nil
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for an application: %w", err)
 	}

@@ -194,14 +194,15 @@ func TestProgramsGetTokensForThemselves(t *testing.T) {
 		form       url.Values
 		code       string
 	}{
-		"a client that may not":      {"other", "other-secret", form, "unauthorized_client"},
-		"a wrong secret":             {"wiki", "x", form, "invalid_client"},
-		"a wrong key":                {"robot", "x", form, "invalid_client"},
-		"an unknown program":         {"nobody", "x", form, "invalid_client"},
-		"a scope of users":           {"wiki", wikiKey, with(cloneValues(form), "scope", "openid"), "invalid_scope"},
-		"a client id as a resource":  {"wiki", wikiKey, with(cloneValues(form), "resource", "other"), "invalid_target"},
-		"a resource of plain http":   {"wiki", wikiKey, with(cloneValues(form), "resource", "http://api.example.net"), "invalid_target"},
-		"a resource with a fragment": {"wiki", wikiKey, with(cloneValues(form), "resource", "https://api.example.net#x"), "invalid_target"},
+		"a client that may not":         {"other", "other-secret", form, "unauthorized_client"},
+		"a wrong secret":                {"wiki", "x", form, "invalid_client"},
+		"a wrong key":                   {"robot", "x", form, "invalid_client"},
+		"a program named like a client": {"Wiki", "access-key", form, "invalid_client"},
+		"an unknown program":            {"nobody", "x", form, "invalid_client"},
+		"a scope of users":              {"wiki", wikiKey, with(cloneValues(form), "scope", "openid"), "invalid_scope"},
+		"a client id as a resource":     {"wiki", wikiKey, with(cloneValues(form), "resource", "other"), "invalid_target"},
+		"a resource of plain http":      {"wiki", wikiKey, with(cloneValues(form), "resource", "http://api.example.net"), "invalid_target"},
+		"a resource with a fragment":    {"wiki", wikiKey, with(cloneValues(form), "resource", "https://api.example.net#x"), "invalid_target"},
 	} {
 		if got := n.tokens(row.form, basic(row.id, row.secret)); got.Error != row.code {
 			t.Errorf("%s: expected %s, seen %+v", name, row.code, got)

@@ -52,7 +52,7 @@ var sensitive = map[string]string{
 
 func linkedUser(h *harness) (*store.User, store.Identity) {
 	user := h.create(accounts.NewUser{})
-	identity := store.Identity{External: "partners", Issuer: "https://idp.partners.example", Subject: "s", Name: "alice@partners.example", UserID: user.ID, Created: h.at}
+	identity := store.Identity{External: "partners", Issuer: "https://idp.partners.example", Subject: "subject-4711", Name: "alice@partners.example", UserID: user.ID, Created: h.at}
 	h.update(func(tx store.Tx) error { return tx.PutIdentity(identity) })
 	return user, identity
 }

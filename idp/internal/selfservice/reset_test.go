@@ -35,7 +35,7 @@ func TestAResetEndsAllThatWasOpen(t *testing.T) {
 	})
 
 	b := h.browser()
-	b.get("/reset").submit(pages.FieldUserName, pages.FieldUserName, "Alice@Example.net").wants("the request", http.StatusOK, "a mail is on its way")
+	b.get("/reset").submit(pages.FieldUserName, pages.FieldUserName, "Alice@Example.net").wants("the request", http.StatusOK, "an e-mail is on its way")
 	letter := h.lastMail(mail.Reset, aliceURL)
 	if want := h.at.Add(30 * time.Minute); !letter.Until.Equal(want) {
 		t.Errorf("expected a link until %s, seen %s", want, letter.Until)
@@ -55,7 +55,7 @@ func TestAResetEndsAllThatWasOpen(t *testing.T) {
 	if h.sessionsOf(user) != 1 {
 		t.Error("expected that refused passwords end nothing")
 	}
-	b.submit(pages.FieldNewPassword, pages.FieldNewPassword, another, pages.FieldRepeat, another).wants("the new password", http.StatusOK, "Your password is changed")
+	b.submit(pages.FieldNewPassword, pages.FieldNewPassword, another, pages.FieldRepeat, another).wants("the new password", http.StatusOK, "Your password has changed")
 
 	if !h.hasPassword(user, another) {
 		t.Error("expected the new password, seen the old one")
@@ -82,7 +82,7 @@ func TestAResetEndsAllThatWasOpen(t *testing.T) {
 		return err
 	})
 	h.lastMail(mail.PasswordChanged, aliceURL)
-	h.browser().get("/reset").submit(pages.FieldLinkCode, pages.FieldLinkCode, code).wants("the code again", http.StatusBadRequest, "not valid any more")
+	h.browser().get("/reset").submit(pages.FieldLinkCode, pages.FieldLinkCode, code).wants("the code again", http.StatusBadRequest, "no longer valid")
 }
 
 func TestALinkEndsAfterHalfAnHour(t *testing.T) {
@@ -95,7 +95,7 @@ func TestALinkEndsAfterHalfAnHour(t *testing.T) {
 	typed := strings.ToLower(strings.ReplaceAll(code, "-", " "))
 	h.browser().get("/reset").submit(pages.FieldLinkCode, pages.FieldLinkCode, typed).wants("a second before", http.StatusOK, "Choose a new password")
 	h.at = h.at.Add(time.Second)
-	h.browser().get("/reset").submit(pages.FieldLinkCode, pages.FieldLinkCode, code).wants("after half an hour", http.StatusBadRequest, "not valid any more")
+	h.browser().get("/reset").submit(pages.FieldLinkCode, pages.FieldLinkCode, code).wants("after half an hour", http.StatusBadRequest, "no longer valid")
 }
 
 func TestOneOfTwoResetsWins(t *testing.T) {
@@ -106,8 +106,8 @@ func TestOneOfTwoResetsWins(t *testing.T) {
 	code := h.lastMail(mail.Reset, aliceURL).Code
 	first := h.browser().get("/reset").submit(pages.FieldLinkCode, pages.FieldLinkCode, code)
 	second := h.browser().get("/reset").submit(pages.FieldLinkCode, pages.FieldLinkCode, code)
-	first.submit(pages.FieldNewPassword, pages.FieldNewPassword, another, pages.FieldRepeat, another).wants("the first", http.StatusOK, "Your password is changed")
-	second.submit(pages.FieldNewPassword, pages.FieldNewPassword, "purple monkey dishes", pages.FieldRepeat, "purple monkey dishes").wants("the second", http.StatusBadRequest, "not valid any more")
+	first.submit(pages.FieldNewPassword, pages.FieldNewPassword, another, pages.FieldRepeat, another).wants("the first", http.StatusOK, "Your password has changed")
+	second.submit(pages.FieldNewPassword, pages.FieldNewPassword, "purple monkey dishes", pages.FieldRepeat, "purple monkey dishes").wants("the second", http.StatusBadRequest, "no longer valid")
 	if !h.hasPassword(user, another) {
 		t.Error("expected the password of the first, seen another")
 	}
@@ -159,7 +159,7 @@ func TestMailsAreLimitedSilently(t *testing.T) {
 	h := newHarness(t)
 	h.create(accounts.NewUser{})
 	for range 5 {
-		h.browser().get("/reset").submit(pages.FieldUserName, pages.FieldUserName, "alice").wants("a request", http.StatusOK, "a mail is on its way")
+		h.browser().get("/reset").submit(pages.FieldUserName, pages.FieldUserName, "alice").wants("a request", http.StatusOK, "an e-mail is on its way")
 	}
 	if len(h.mails) != 3 {
 		t.Errorf("expected three mails in an hour, seen %d", len(h.mails))
@@ -200,7 +200,7 @@ func TestWithoutMailTheResetPageSaysSo(t *testing.T) {
 	h := newHarness(t)
 	h.Mail = nil
 	user := h.create(accounts.NewUser{})
-	h.browser().get("/reset").wants("the page", http.StatusOK, "This site sends no mail")
+	h.browser().get("/reset").wants("the page", http.StatusOK, "This site does not send e-mail")
 	link, err := h.Accounts.NewLink(t.Context(), accounts.LinkReset, user.ID, "")
 	if err != nil {
 		t.Fatal(err)

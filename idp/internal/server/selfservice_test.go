@@ -80,14 +80,14 @@ func TestFromAForgottenPasswordToTheAccountPage(t *testing.T) {
 	}
 	b := n.browser()
 	b.authorize().submit("username", "ada").expect(`href="/reset"`)
-	b.get("/reset").submit("username", "ada").expect("a mail is on its way")
+	b.get("/reset").submit("username", "ada").expect("an e-mail is on its way")
 	m := box.next(t)
 	if m.To != "ada@example.net" || !strings.HasPrefix(m.Subject, "Ihr Passwort bei Example") {
 		t.Errorf("expected a mail to ada in German, seen %q to %s", m.Subject, m.To)
 	}
 	path, code := linkIn(t, m)
 	b.get(path).send(path, "token", code).expect("Choose a new password")
-	b.send(path, "newpassword", fresh, "repeat", fresh).expect("Your password is changed")
+	b.send(path, "newpassword", fresh, "repeat", fresh).expect("Your password has changed")
 	if m := box.next(t); !strings.Contains(m.Body, issuer+"/account") {
 		t.Errorf("expected a notice with the address of the account page, seen %s", m.Body)
 	}
@@ -113,10 +113,10 @@ func TestFromTheFirstLinkToTheFirstAccount(t *testing.T) {
 	}
 	b := n.browser()
 	b.get("/account").expect("caddy oidc-idp first-user")
-	b.get("/first-user").expect("The first account").send("/first-user", "linkcode", link.Code()).expect("Make the first account")
+	b.get("/first-user").expect("The first account").send("/first-user", "linkcode", link.Code()).expect("Create the first account")
 	b.send("/first-user", "username", "ada", "newpassword", password, "repeat", password).expect("Your account is ready")
 	b.get("/account").submit("username", "ada").submit("password", password).expect("Your account")
-	n.browser().get("/first-user").send("/first-user", "linkcode", link.Code()).expect("not valid any more")
+	n.browser().get("/first-user").send("/first-user", "linkcode", link.Code()).expect("no longer valid")
 }
 
 func TestInvitesAreOffUnlessTheyAreOn(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
@@ -227,14 +227,8 @@ func (v *visit) addUser(tx store.Tx, f *facts) error {
 	}
 	f.mfa, f.hasFactor = policy.MFA, len(f.has) > 0
 	f.remembered = f.device.remembered(policy.Remember, f.now)
-	f.passwordDue = isDue(f.user.Password, policy.PasswordMaxAge, f.now)
+	f.passwordDue = authenticator.ChangeDue(f.user.Password, policy.PasswordMaxAge, f.now)
 	return nil
-}
-
-// isDue reports whether a password has to be changed. Users without one have
-// nothing to change.
-func isDue(p store.Password, maxAge time.Duration, now time.Time) bool {
-	return p.Hash != "" && (p.MustChange || maxAge > 0 && now.Sub(p.Changed) > maxAge)
 }
 
 // isGone reports whether a user must not sign in.

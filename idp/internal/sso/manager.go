@@ -72,9 +72,9 @@ func (m *Manager) Current(r *http.Request) (session *store.Session, user *store.
 	if err != nil || session == nil {
 		return nil, nil, err
 	}
-	if minute := now.Truncate(time.Minute); session.LastSeen.Before(minute) {
-		session.LastSeen = minute
-		err = m.o.Store.Update(r.Context(), func(tx store.Tx) error { return touch(tx, session.SID, minute) })
+	if now.Sub(session.LastSeen) >= time.Minute {
+		session.LastSeen = now
+		err = m.o.Store.Update(r.Context(), func(tx store.Tx) error { return touch(tx, session.SID, now) })
 	}
 	return session, user, err
 }
@@ -95,16 +95,21 @@ func (m *Manager) load(tx store.Tx, secret string, now time.Time) (*store.Sessio
 	if err != nil {
 		return nil, nil, fmt.Errorf("load the user of a session: %w", err)
 	}
-	idle := m.o.Limits(user).Idle
-	// LastSeen is up to a minute old.
-	if IsGone(user) || idle > 0 && now.Sub(session.LastSeen) > idle+time.Minute {
+	if IsGone(user) || m.isIdle(session, user, now) {
 		return nil, nil, nil
 	}
 	return session, user, nil
 }
 
+// isIdle reports whether a session was not used for too long. LastSeen is up to a
+// minute old, so that much less may be enough.
+func (m *Manager) isIdle(session *store.Session, user *store.User, now time.Time) bool {
+	idle := m.o.Limits(user).Idle
+	return idle > 0 && now.Sub(session.LastSeen) >= idle
+}
+
 // touch notes that a session was used, unless it ended meanwhile.
-func touch(tx store.Tx, sid string, minute time.Time) error {
+func touch(tx store.Tx, sid string, now time.Time) error {
 	session, err := tx.Session(sid)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -112,7 +117,7 @@ func touch(tx store.Tx, sid string, minute time.Time) error {
 	if err != nil {
 		return err
 	}
-	session.LastSeen = minute
+	session.LastSeen = now
 	return tx.PutSession(*session)
 }
 
@@ -171,7 +176,7 @@ func (m *Manager) succeed(tx store.Tx, secret string, user *store.User) (store.S
 func (m *Manager) fill(s *store.Session, r *http.Request, user *store.User, a Authentication) {
 	now := m.o.Now()
 	s.AuthTime, s.AMR, s.ACR, s.External = a.Time, slices.Clone(a.AMR), a.ACR, a.External
-	s.LastSeen = now.Truncate(time.Minute)
+	s.LastSeen = now
 	s.Expires = now.Add(m.o.Limits(user).Lifetime)
 	if !a.Expires.IsZero() && a.Expires.Before(s.Expires) {
 		s.Expires = a.Expires
@@ -198,13 +203,19 @@ func (m *Manager) fill(s *store.Session, r *http.Request, user *store.User, a Au
 func (m *Manager) List(ctx context.Context, userID string) (sessions []store.Session, err error) {
 	now := m.o.Now()
 	err = m.o.Store.View(ctx, func(tx store.Tx) error {
+		user, err := tx.User(userID)
+		if err != nil {
+			return err
+		}
 		sessions, err = tx.SessionsOf(userID)
+		sessions = slices.DeleteFunc(sessions, func(s store.Session) bool {
+			return !now.Before(s.Expires) || m.isIdle(&s, user, now)
+		})
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
-	sessions = slices.DeleteFunc(sessions, func(s store.Session) bool { return !now.Before(s.Expires) })
 	slices.SortStableFunc(sessions, func(a, b store.Session) int { return b.LastSeen.Compare(a.LastSeen) })
 	return sessions, nil
 }

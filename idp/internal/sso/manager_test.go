@@ -253,25 +253,28 @@ func TestIdleSessionsEnd(t *testing.T) {
 	h.limits.Idle = 30 * time.Minute
 	_, secret := h.start("ada")
 	for range 4 {
-		h.now = h.now.Add(29 * time.Minute)
+		h.now = h.now.Add(30*time.Minute - time.Second)
 		if h.current(secret) == "" {
 			t.Fatalf("expected the session to live while it is used")
 		}
 	}
-	h.now = h.now.Add(32 * time.Minute)
+	h.now = h.now.Add(30 * time.Minute)
 	if h.current(secret) != "" {
 		t.Errorf("expected an idle session to be over")
 	}
+	if sessions, err := h.List(t.Context(), "ada"); err != nil || len(sessions) != 0 {
+		t.Errorf("expected it not to be listed, seen %v %v", sessions, err)
+	}
 }
 
-func TestUseIsNotedToTheMinute(t *testing.T) {
+func TestUseIsNotedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	_, secret := h.start("ada")
 	for _, row := range []struct {
 		after time.Duration
 		want  string
-	}{{20 * time.Second, "12:00:00"}, {20 * time.Second, "12:01:00"}, {10 * time.Minute, "12:11:00"}} {
+	}{{59 * time.Second, "12:00:30"}, {time.Second, "12:01:30"}, {10 * time.Minute, "12:11:30"}} {
 		h.now = h.now.Add(row.after)
 		h.current(secret)
 		sessions, err := h.List(t.Context(), "ada")

@@ -12,7 +12,7 @@ type Session struct {
 	AMR       []string  // RFC 8176
 	ACR       string
 	External  string    // the external provider of a brokered session
-	LastSeen  time.Time // to the minute
+	LastSeen  time.Time // noted once a minute
 	Expires   time.Time
 	UserAgent string // to show, at most 256 bytes
 	Address   string // to show

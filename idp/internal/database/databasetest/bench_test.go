@@ -202,3 +202,12 @@ func BenchmarkBackup(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkNew makes an empty database, as most tests of other packages do.
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		if err := databasetest.New(b).Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

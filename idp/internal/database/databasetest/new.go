@@ -3,10 +3,13 @@
 package databasetest
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
@@ -34,15 +37,46 @@ func Dump(t testing.TB, db *database.DB) string {
 	return text.String()
 }
 
+// empty returns the file of an empty database, which is made once, because the
+// migrations take longer than most tests.
+var empty = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "databasetest")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder) //nolint:errcheck // a folder for temporary files
+	options := optionsOf(folder)
+	db, err := database.Open(context.Background(), options)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(options.SQLite)
+})
+
+func optionsOf(folder string) database.Options {
+	return database.Options{
+		SQLite: filepath.Join(folder, "accounts.db"),
+		NoSync: true,
+		Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
 // New returns an empty SQLite database that ends with the test. It does not
 // wait for the disk.
 func New(t testing.TB) *database.DB {
 	t.Helper()
-	db, err := database.Open(t.Context(), database.Options{
-		SQLite: filepath.Join(t.TempDir(), "accounts.db"),
-		NoSync: true,
-		Logger: slog.New(slog.DiscardHandler),
-	})
+	file, err := empty()
+	if err != nil {
+		t.Fatalf("making an empty database: %v", err)
+	}
+	options := optionsOf(t.TempDir())
+	if err := os.WriteFile(options.SQLite, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := database.Open(t.Context(), options)
 	if err != nil {
 		t.Fatalf("opening the test database: %v", err)
 	}

@@ -198,8 +198,8 @@ CREATE INDEX tokens_user ON tokens (user_id);
 CREATE INDEX tokens_expires ON tokens (expires);
 CREATE INDEX deliveries_next ON deliveries (next);
 CREATE INDEX deliveries_expires ON deliveries (expires);
-INSERT INTO schema_versions (id, version_id, is_applied, tstamp) VALUES (1, 0, 1, '2026-11-27 01:08:49');
-INSERT INTO schema_versions (id, version_id, is_applied, tstamp) VALUES (2, 1, 1, '2026-11-27 01:08:49');
+INSERT INTO schema_versions (id, version_id, is_applied, tstamp) VALUES (1, 0, 1, '2026-11-27 01:19:26');
+INSERT INTO schema_versions (id, version_id, is_applied, tstamp) VALUES (2, 1, 1, '2026-11-27 01:19:26');
 INSERT INTO users (id, kind, name, email, email_verified, display_name, given_name, family_name, language, authenticator, created, last_sign_in, locked, removed, password_hash, password_changed, password_must_change, password_history, must_enrol, sort_key, search) VALUES ('u1', 'person', 'Ada', 'ada@example.com', 1, 'Ada Lovelace', 'Ada', 'Lovelace', 'en-GB', 'admins', 1772366400123456, 1772370000123456, 1, 1772373600123456, '$argon2id$1', 1772366460123456, 1, '["$2","$3"]', 1, 'ada', 'ada
 ada lovelace
 ada@example.com');

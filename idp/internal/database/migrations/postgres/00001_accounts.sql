@@ -214,7 +214,3 @@ CREATE TABLE settings (
 	key TEXT COLLATE "C" NOT NULL PRIMARY KEY,
 	value TEXT COLLATE "C" NOT NULL
 );
-
--- +goose Down
--- There is no way back: a program that is older does not open a newer database.
-SELECT 1;

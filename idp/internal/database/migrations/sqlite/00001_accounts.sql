@@ -211,7 +211,3 @@ CREATE TABLE settings (
 	key TEXT NOT NULL PRIMARY KEY,
 	value TEXT NOT NULL
 ) STRICT;
-
--- +goose Down
--- There is no way back: a program that is older does not open a newer database.
-SELECT 1;
