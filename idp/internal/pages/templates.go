@@ -34,10 +34,15 @@ func (p *UserName) TitleKey() string {
 	}
 	return "username.title"
 }
+func (p *MailedCode) TitleKey() string {
+	if p.NoMail {
+		return "enrol.title"
+	}
+	return "mailedcode.title"
+}
 func (*Password) TitleKey() string      { return "password.title" }
 func (*Factor) TitleKey() string        { return "factor.title" }
 func (*Chooser) TitleKey() string       { return "chooser.title" }
-func (*MailedCode) TitleKey() string    { return "mailedcode.title" }
 func (*EnrolChoice) TitleKey() string   { return "enrol.title" }
 func (p *EnrolCode) TitleKey() string   { return "enrol." + p.Kind + ".title" }
 func (*EnrolPasskey) TitleKey() string  { return "enrol.passkey.title" }

@@ -54,13 +54,13 @@ func TestAPasswordAloneEnrolsNoFactor(t *testing.T) {
 	})
 	h.changeUser(u, func(u *store.User) { u.Email, u.EmailVerified = "ada@example.com", true })
 	b := h.browser()
-	b.signIn("ada", "correct horse").expect("Look into your mailbox").expect("a…@example.com")
+	b.signIn("ada", "correct horse").expect("Check your e-mail").expect("a…@example.com")
 
 	t.Run("the form of the enrolment is not there yet", func(t *testing.T) {
 		other := h.browser()
-		other.signIn("ada", "correct horse").expect("Look into your mailbox")
-		other.send(other.path+"/enrol-kind", "kind", "hotp").expect("Look into your mailbox")
-		other.send(strings.TrimSuffix(other.path, "/enrol-kind")+"/enrol", "code", "000000").expect("Look into your mailbox")
+		other.signIn("ada", "correct horse").expect("Check your e-mail")
+		other.send(other.path+"/enrol-kind", "kind", "hotp").expect("Check your e-mail")
+		other.send(strings.TrimSuffix(other.path, "/enrol-kind")+"/enrol", "code", "000000").expect("Check your e-mail")
 	})
 	t.Run("a code of another request is none", func(t *testing.T) {
 		b.get(b.path).submit("code", h.codes[u.ID]).expect("not right, or no longer valid")
