@@ -1,17 +1,22 @@
 package opconfig
 
 import (
+	"slices"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
 // UseBuiltin makes options those of the identity provider of this Caddy. It refuses
 // what this provider has by itself: the issuer, the endpoints, the client, and how
-// it is reached.
+// it is reached. It gives groups for a scope of their own.
 func (o *Options) UseBuiltin(issuer, clientID string) error {
 	if err := o.CheckBuiltin(); err != nil {
 		return err
 	}
 	o.Issuer, o.ClientID, o.ClientAuth = issuer, clientID, "none"
+	if o.Scopes == nil {
+		o.Scopes = append(slices.Clone(defaultScopes), "groups")
+	}
 	return nil
 }
 
