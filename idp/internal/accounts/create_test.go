@@ -31,7 +31,6 @@ func TestAUserIsFoundByNameAndByAddress(t *testing.T) {
 	}
 	h.wantPassword("the password", anna, right, true)
 	h.wantPassword("a wrong password", anna, "wrong", false)
-	h.wantPassword("no user", nil, right, false)
 	err := h.store.View(t.Context(), func(tx store.Tx) error {
 		groups, err := tx.Groups()
 		if len(groups) != 2 {

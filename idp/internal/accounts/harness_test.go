@@ -69,20 +69,26 @@ func (h *harness) create(n NewUser) *store.User {
 	return user
 }
 
+// wantPassword verifies a password, and keeps the new hash if the old one is outdated.
 func (h *harness) wantPassword(what string, user *store.User, password string, want bool) {
 	h.t.Helper()
-	if user != nil {
-		var err error
-		if user, err = h.Get(h.t.Context(), user.ID); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	ok, err := h.VerifyPassword(h.t.Context(), caller, user, password)
+	user = h.get(user.ID)
+	ok, upgraded, err := h.passwords.Verify(h.t.Context(), caller, user.ID, user.Password.Hash, password)
 	if err != nil {
 		h.t.Errorf("%s: expected no error, seen %v", what, err)
 	}
 	if ok != want {
 		h.t.Errorf("%s: expected %t, seen %t", what, want, ok)
+	}
+	if upgraded == "" {
+		return
+	}
+	_, err = h.Change(h.t.Context(), user.ID, func(_ store.Tx, user *store.User) error {
+		user.Password.Hash = upgraded
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
 	}
 }
 

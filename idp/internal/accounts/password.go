@@ -14,27 +14,6 @@ func (a *Accounts) personal(user *store.User) authenticator.Personal {
 	return authenticator.Personal{Name: user.Name, Email: user.Email, Sites: a.sites}
 }
 
-// VerifyPassword reports whether a password is the user's. It takes the same time for
-// no user (nil), and for one who has no password. It counts nothing: package lockout
-// does. An old hash is replaced.
-func (a *Accounts) VerifyPassword(ctx context.Context, caller passwords.Caller, user *store.User, password string) (bool, error) {
-	if user == nil {
-		user = new(store.User)
-	}
-	old := user.Password.Hash
-	ok, upgraded, err := a.passwords.Verify(ctx, caller, user.ID, old, password)
-	if err != nil || !ok || upgraded == "" {
-		return ok, err
-	}
-	_, err = a.Change(ctx, user.ID, func(_ store.Tx, user *store.User) error {
-		if user.Password.Hash == old { // it has not been changed meanwhile
-			user.Password.Hash = upgraded
-		}
-		return nil
-	})
-	return err == nil, err
-}
-
 // NewPassword is a password to set.
 type NewPassword struct {
 	UserID   string

@@ -215,7 +215,7 @@ func (p *samlProvider) offer(w http.ResponseWriter, r *http.Request, a *answer) 
 	p.b.Cookies.Set(w, cookieOffer, browser, offerLasts)
 	p.b.SignIn.Ask(w, r, &Offer{
 		External: p.external.ID, Title: p.external.title(), Name: a.Assertion.Name, Replaces: current,
-		Action: p.address("continue"), Token: token,
+		Action: "/saml/" + p.external.ID + "/continue", Token: token,
 	})
 }
 

@@ -35,7 +35,7 @@ func (s *site) choose(browser *http.Client, offer *Offer, choice string) (locati
 	s.t.Helper()
 	client := *browser
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	response, err := client.PostForm(offer.Action, url.Values{"token": {offer.Token}, "choice": {choice}})
+	response, err := client.PostForm(s.server.URL+offer.Action, url.Values{"token": {offer.Token}, "choice": {choice}})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ var postgresEngine = &engine{
 			return true // everything that no server has said is about the connection
 		}
 		switch e.Code {
-		case "25006", "55P03": // a server that became a replica; a lock that did not come
+		case "25006", "25P03", "55P03", "57014": // a server that became a replica; what took too long
 			return true
 		}
 		// Classes: connection, authorization, no such database, resources,

@@ -194,3 +194,24 @@ func TestCallerWhoseDeadlineIsOverGetsUnavailable(t *testing.T) {
 		t.Errorf("expected %q, seen %v", store.ErrUnavailable, err)
 	}
 }
+
+func TestDiskThatIsFullIsUnavailable(t *testing.T) {
+	t.Parallel()
+	db, err := openFile(t, filepath.Join(t.TempDir(), "accounts.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.write.ExecContext(t.Context(), "PRAGMA max_page_count = 1"); err != nil { // stays at what there is
+		t.Fatal(err)
+	}
+	large := func(x store.Tx) error { return x.SetSetting("a", strings.Repeat("a", 1<<20)) }
+	if err := db.Update(t.Context(), large); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("expected %q, seen %v", store.ErrUnavailable, err)
+	}
+	if _, err := db.write.ExecContext(t.Context(), "PRAGMA max_page_count = 100000"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(t.Context(), large); err != nil {
+		t.Errorf("expected writing to go on, seen %v", err)
+	}
+}

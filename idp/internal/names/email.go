@@ -70,16 +70,6 @@ func asciiDomain(text string) string {
 	return domain
 }
 
-// DomainOf returns the domain of what a user typed as an e-mail address, "" if it
-// is none.
-func DomainOf(text string) string {
-	address, err := Email(strings.TrimSpace(text))
-	if err != nil {
-		return ""
-	}
-	return address[strings.LastIndexByte(address, '@')+1:]
-}
-
 // isLocal reports whether a text is the part before the @: a dot-atom (RFC 5322,
 // section 3.2.3), with letters of all scripts (RFC 6531).
 func isLocal(local string) bool {

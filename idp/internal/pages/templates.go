@@ -34,10 +34,15 @@ func (p *UserName) TitleKey() string {
 	}
 	return "username.title"
 }
+func (p *MailedCode) TitleKey() string {
+	if p.NoMail {
+		return "enrol.title"
+	}
+	return "mailedcode.title"
+}
 func (*Password) TitleKey() string      { return "password.title" }
 func (*Factor) TitleKey() string        { return "factor.title" }
 func (*Chooser) TitleKey() string       { return "chooser.title" }
-func (*MailedCode) TitleKey() string    { return "mailedcode.title" }
 func (*EnrolChoice) TitleKey() string   { return "enrol.title" }
 func (p *EnrolCode) TitleKey() string   { return "enrol." + p.Kind + ".title" }
 func (*EnrolPasskey) TitleKey() string  { return "enrol.passkey.title" }
@@ -96,6 +101,14 @@ func (*Resync) focus() string       { return FieldCode }
 func (*ResetRequest) focus() string { return FieldUserName }
 func (*EmailChange) focus() string  { return FieldEmail }
 func (*Rename) focus() string       { return FieldLabel }
+func (*Register) focus() string     { return FieldUserName }
+func (p *NewPassword) focus() string {
+	if p.Current {
+		return FieldPassword
+	}
+	return FieldNewPassword
+}
+
 func (p *Factor) focus() string {
 	if p.Recovery {
 		return FieldRecovery

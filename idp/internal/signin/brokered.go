@@ -47,12 +47,24 @@ func (s Brokered) Begin(w http.ResponseWriter, r *http.Request, q *request.Reque
 		s.SignIn.Fail(w, r, err)
 		return
 	}
-	v, err := s.open(w, r, q.ID)
+	v, err := s.open(w, withCookies(w, r), q.ID)
 	if err != nil {
 		s.respondOver(w, r, err)
 		return
 	}
 	v.goOnAs(answer)
+}
+
+// withCookies returns a request with the cookies that its response sets, as if the
+// browser had sent them already.
+func withCookies(w http.ResponseWriter, r *http.Request) *http.Request {
+	r = r.Clone(r.Context())
+	for _, line := range w.Header()["Set-Cookie"] {
+		if set, err := http.ParseSetCookie(line); err == nil && set.MaxAge >= 0 {
+			r.AddCookie(set)
+		}
+	}
+	return r
 }
 
 // goOnAs goes on with what an external provider says.

@@ -76,7 +76,7 @@ func TestMFAIsOursUnlessItIsMapped(t *testing.T) {
 	h.policy = Policy{MFA: MFARequired, Factors: allFactors}
 	u := h.addUser("partners/ada", "")
 	h.browser().begin(request.Request{}).answered(says(u, h.now(), broker.ACRMFA)).expect("acr=mfa amr=fed,mfa")
-	h.browser().begin(request.Request{}).answered(says(u, h.now(), broker.ACRExternal)).expect("Look into your mailbox")
+	h.browser().begin(request.Request{}).answered(says(u, h.now(), broker.ACRExternal)).expect("setting it up needs a link")
 	h.addToken(u)
 	b := h.browser()
 	b.begin(request.Request{}).answered(says(u, h.now(), broker.ACRExternal)).expect(onCode).lacks(onPassword)

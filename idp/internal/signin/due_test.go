@@ -54,13 +54,13 @@ func TestAPasswordAloneEnrolsNoFactor(t *testing.T) {
 	})
 	h.changeUser(u, func(u *store.User) { u.Email, u.EmailVerified = "ada@example.com", true })
 	b := h.browser()
-	b.signIn("ada", "correct horse").expect("Look into your mailbox").expect("a…@example.com")
+	b.signIn("ada", "correct horse").expect("Check your e-mail").expect("a…@example.com")
 
 	t.Run("the form of the enrolment is not there yet", func(t *testing.T) {
 		other := h.browser()
-		other.signIn("ada", "correct horse").expect("Look into your mailbox")
-		other.send(other.path+"/enrol-kind", "kind", "hotp").expect("Look into your mailbox")
-		other.send(strings.TrimSuffix(other.path, "/enrol-kind")+"/enrol", "code", "000000").expect("Look into your mailbox")
+		other.signIn("ada", "correct horse").expect("Check your e-mail")
+		other.send(other.path+"/enrol-kind", "kind", "hotp").expect("Check your e-mail")
+		other.send(strings.TrimSuffix(other.path, "/enrol-kind")+"/enrol", "code", "000000").expect("Check your e-mail")
 	})
 	t.Run("a code of another request is none", func(t *testing.T) {
 		b.get(b.path).submit("code", h.codes[u.ID]).expect("not right, or no longer valid")
@@ -107,6 +107,8 @@ func TestAnOperatorsLinkLeadsToTheFirstFactor(t *testing.T) {
 		b := h.browser()
 		b.beginEnrolment(u.ID).submit("username", test.name).submit("password", "correct horse").expect(test.want)
 	}
+	h.policy.MFA = MFAOptional // it is what the link is for
+	h.browser().beginEnrolment(u.ID).submit("username", "ada").submit("password", "correct horse").expect("Set up a token with a button")
 }
 
 func TestANewPasswordIsDue(t *testing.T) {
@@ -220,6 +222,13 @@ func TestATokenIsSynchronized(t *testing.T) {
 	b.submit("code", codeOf(t, base32, 21), "code2", codeOf(t, base32, 22)).expect("acr=mfa")
 	t.Run("with the password both codes go into one field", func(t *testing.T) {
 		h.browser().signIn("ada", "correct horse", "code", codeOf(t, base32, 40)+" "+codeOf(t, base32, 41)).expect("acr=mfa")
+	})
+	t.Run("or into two", func(t *testing.T) {
+		b := h.browser()
+		b.begin(request.Request{}).submit("username", "ada").expect(onCode).expect("/resync")
+		b.get(b.path + "/resync").expect(onPassword).expect(`name="code2"`)
+		b.submit("password", "correct horse", "code", codeOf(t, base32, 70), "code2", codeOf(t, base32, 72)).expect("That did not work").expect(`name="code2"`)
+		b.submit("password", "correct horse", "code", codeOf(t, base32, 71), "code2", codeOf(t, base32, 72)).expect("acr=mfa")
 	})
 }
 

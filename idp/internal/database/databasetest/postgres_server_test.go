@@ -3,6 +3,7 @@
 package databasetest_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"net/url"
@@ -40,11 +41,7 @@ func TestPostgresConnectionsThatBrokeAreReplaced(t *testing.T) {
 	t.Parallel()
 	options := newPostgres(t)
 	options.Postgres += "&application_name=broken"
-	db, err := database.Open(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := openPostgres(t, options)
 	write := func() error {
 		return db.Update(t.Context(), func(x store.Tx) error { return x.SetSetting("a", "1") })
 	}
@@ -75,11 +72,7 @@ func TestPostgresTransactionThatBreaksIsUnavailable(t *testing.T) {
 	t.Parallel()
 	options := newPostgres(t)
 	options.Postgres += "&application_name=breaks"
-	db, err := database.Open(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := openPostgres(t, options)
 	admin, err := sql.Open("pgx", server(t))
 	if err != nil {
 		t.Fatal(err)
@@ -100,11 +93,7 @@ func TestPostgresTransactionThatBreaksIsUnavailable(t *testing.T) {
 func TestPostgresChangesOfOthersAreSeen(t *testing.T) {
 	t.Parallel()
 	options := newPostgres(t)
-	db, err := database.Open(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := openPostgres(t, options)
 	if err := db.Update(t.Context(), func(x store.Tx) error { return x.SetSetting("a", "0") }); err != nil {
 		t.Fatal(err)
 	}
@@ -137,5 +126,33 @@ func TestPostgresChangesOfOthersAreSeen(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The first node stops in the middle of a transaction, as if its machine were gone.
+func TestPostgresNodeThatHangsDoesNotStopOthersForLong(t *testing.T) {
+	t.Parallel()
+	options := newPostgres(t)
+	options.Postgres += "&idle_in_transaction_session_timeout=500"
+	first, second := openPostgres(t, options), openPostgres(t, options)
+	hangs, over := make(chan struct{}), make(chan error)
+	done := make(chan struct{})
+	go func() {
+		over <- first.Update(context.Background(), func(x store.Tx) error {
+			if err := x.SetSetting("a", "1"); err != nil {
+				return err
+			}
+			close(hangs)
+			<-done
+			return nil
+		})
+	}()
+	<-hangs
+	if err := second.Update(t.Context(), func(x store.Tx) error { return x.SetSetting("a", "2") }); err != nil {
+		t.Errorf("expected the second node to go on, seen %v", err)
+	}
+	close(done)
+	if err := <-over; !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("expected %q of the first node, seen %v", store.ErrUnavailable, err)
 	}
 }

@@ -65,17 +65,23 @@ func newPostgres(t testing.TB) database.Options {
 
 func TestPostgres(t *testing.T) {
 	databasetest.Run(t, func(t testing.TB) store.Store {
-		db, err := database.Open(t.Context(), newPostgres(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := db.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return db
+		return openPostgres(t, newPostgres(t))
 	})
+}
+
+// openPostgres opens a database until the end of the test.
+func openPostgres(t testing.TB, options database.Options) *database.DB {
+	t.Helper()
+	db, err := database.Open(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
 }
 
 func TestPostgresAsADatabase(t *testing.T) { databasetest.RunEngine(t, newPostgres) }
