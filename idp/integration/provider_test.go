@@ -38,9 +38,9 @@ func TestALogoutAtTheProviderEndsAllSites(t *testing.T) {
 	b.get(twoURL).at(twoURL).expect("two sees alice") // without a sign-in
 	other.get(twoURL).signIn("alice").at(twoURL).expect("two sees alice")
 
-	b.get(idpURL+"/end_session").at(idpURL).submit("choice", "signout")
-	b.get(appURL + "/a").at(idpURL + "/signin/").expect(`name="username"`)
-	b.get(twoURL + "/b").at(idpURL + "/signin/").expect(`name="username"`)
+	b.get(h.idpURL+"/end_session").at(h.idpURL).submit("choice", "signout")
+	b.get(appURL + "/a").at(h.idpURL + "/signin/").expect(`name="username"`)
+	b.get(twoURL + "/b").at(h.idpURL + "/signin/").expect(`name="username"`)
 	other.get(twoURL + "/c").at(twoURL).expect("two sees alice") // another browser's session
 }
 
@@ -53,7 +53,7 @@ func TestALogoutAtASiteEndsTheSessionHere(t *testing.T) {
 	b.get(appURL).signIn("alice").at(appURL).expect("application sees alice")
 	b.get(twoURL).at(twoURL).expect("two sees alice")
 	b.load(http.MethodPost, appURL+"/Special:UserLogout", url.Values{}).at(appURL)
-	b.get(twoURL + "/a").at(idpURL + "/signin/").expect(`name="username"`)
+	b.get(twoURL + "/a").at(h.idpURL + "/signin/").expect(`name="username"`)
 }
 
 // TestUsersWhoAreGoneAreOutAtOnce: of all sites, in all browsers.
@@ -74,8 +74,8 @@ func TestUsersWhoAreGoneAreOutAtOnce(t *testing.T) {
 				request["yes"] = true
 			}
 			h.operate(operation, request, nil)
-			b.get(appURL + "/a").at(idpURL + "/signin/")
-			other.get(twoURL + "/a").at(idpURL + "/signin/")
+			b.get(appURL + "/a").at(h.idpURL + "/signin/")
+			other.get(twoURL + "/a").at(h.idpURL + "/signin/")
 			bob.get(appURL + "/a").at(appURL).expect("application sees bob")
 		})
 	}
@@ -93,7 +93,7 @@ func TestAnOldSignInIsRepeated(t *testing.T) {
 	b.get(twoURL).at(twoURL)
 	h.pass(4 * time.Minute)
 	b.get(twoURL + "/a").at(twoURL)
-	b.get(appURL+"/b").at(idpURL+"/signin/").expect(`name="password"`).submit("password", password).at(appURL + "/b")
+	b.get(appURL+"/b").at(h.idpURL+"/signin/").expect(`name="password"`).submit("password", password).at(appURL + "/b")
 }
 
 // TestSitesLookAgainWithoutASignIn: by refresh tokens, which they need not ask for.
@@ -123,7 +123,7 @@ func TestTheBuiltinClientIsNotOnTheNetwork(t *testing.T) {
 		{"grant_type": {"client_credentials"}, "client_id": {"builtin"}},
 		{"grant_type": {"client_credentials"}, "client_id": {"builtin"}, "client_secret": {"builtin"}},
 	} {
-		b.send(http.MethodPost, idpURL+"/token", form)
+		b.send(http.MethodPost, h.idpURL+"/token", form)
 		if b.status != http.StatusUnauthorized || !strings.Contains(b.body, "invalid_client") {
 			t.Errorf("expected invalid_client, seen %d %s", b.status, b.body)
 		}
