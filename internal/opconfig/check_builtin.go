@@ -8,14 +8,14 @@ import (
 
 // UseBuiltin makes options those of the identity provider of this Caddy. It refuses
 // what this provider has by itself: the issuer, the endpoints, the client, and how
-// it is reached. It gives groups for a scope of their own.
+// it is reached.
 func (o *Options) UseBuiltin(issuer, clientID string) error {
 	if err := o.CheckBuiltin(); err != nil {
 		return err
 	}
 	o.Issuer, o.ClientID, o.ClientAuth = issuer, clientID, "none"
 	if o.Scopes == nil {
-		o.Scopes = append(slices.Clone(defaultScopes), "groups")
+		o.Scopes = append(slices.Clone(defaultScopes), "groups") // which is a scope of this provider
 	}
 	return nil
 }
