@@ -77,7 +77,7 @@ func Restore(ctx context.Context, s *server.Server, r io.Reader, latest bool) (*
 	defer upload.remove()
 	keys, err := upload.check()
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, err.Error())
+		return nil, &Error{http.StatusBadRequest, err}
 	}
 	_, lines, err := upload.open()
 	if err != nil {
