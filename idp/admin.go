@@ -132,7 +132,7 @@ func respond(w http.ResponseWriter) func(response any, err error) error {
 // is known when the first request comes.
 func (a *App) warnOfAdmin(r *http.Request) {
 	listener, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if !ok {
+	if !ok || listener.Addr == "" {
 		return
 	}
 	address, err := caddy.ParseNetworkAddress(listener.Addr)

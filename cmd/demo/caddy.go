@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // all that the Caddyfile names, and its adapter
 
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp" // the plugin
+	oidcidp "github.com/caddy-oidc-rp/caddy-oidc-rp/idp"
 )
 
 // caddyfile is the configuration, to be read by people as well.
@@ -36,6 +38,26 @@ func startCaddy(variables map[string]string) error {
 	}
 	if err := caddy.Load(config, true); err != nil {
 		return fmt.Errorf("starting Caddy: %w", err)
+	}
+	return nil
+}
+
+// addUsers adds the users of the demo to the identity provider, unless they are there
+// from the last time.
+func addUsers() error {
+	module, err := caddy.ActiveContext().App("oidc_idp")
+	if err != nil {
+		return fmt.Errorf("finding the identity provider: %w", err)
+	}
+	provider := module.(*oidcidp.App)
+	for _, u := range users {
+		err := provider.Operate(context.Background(), "user/add", map[string]any{
+			"name": u.Name, "password": u.Password, "display_name": u.DisplayName, "given_name": u.GivenName, "family_name": u.FamilyName,
+			"email": u.Email, "email_verified": true, "groups": u.Groups,
+		}, nil)
+		if err != nil && provider.Operate(context.Background(), "user/show", map[string]any{"user": u.Name}, nil) != nil {
+			return fmt.Errorf("adding the user %s: %w", u.Name, err)
+		}
 	}
 	return nil
 }

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,7 +14,6 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/cmd/demo/internal/app"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/cmd/demo/internal/idp"
 )
 
 // defaultAddr is where the site is, unless the flag -addr says otherwise.
@@ -28,14 +25,22 @@ const defaultAddr = "127.0.0.1:9090"
 //go:embed site
 var siteFiles embed.FS
 
+// user is a user of the identity provider.
+type user struct {
+	Name, Password                     string
+	DisplayName, GivenName, FamilyName string
+	Email                              string
+	Groups                             []string
+}
+
 // users are those of the identity provider.
-var users = []idp.User{{
-	Subject: "user-1001", Username: "alice", Password: "wonderland",
-	GivenName: "Alice", FamilyName: "Adams", Email: "alice@example.com",
+var users = []user{{
+	Name: "alice", Password: "wonderland",
+	DisplayName: "Alice Adams", GivenName: "Alice", FamilyName: "Adams", Email: "alice@example.com",
 	Groups: []string{"admins", "staff"},
 }, {
-	Subject: "user-1002", Username: "bob", Password: "builder",
-	GivenName: "Bob", FamilyName: "Brown", Email: "bob@example.com",
+	Name: "bob", Password: "buildings",
+	DisplayName: "Bob Brown", GivenName: "Bob", FamilyName: "Brown", Email: "bob@example.com",
 	Groups: []string{"staff"},
 }}
 
@@ -60,9 +65,9 @@ type Demo struct {
 	closers []func() error // the last one first
 }
 
-// Start starts the provider, the application and Caddy, in this order, and
-// returns when all three can be used. There is one Caddy in a process, hence
-// one demo at a time.
+// Start starts the application and Caddy, which has the identity provider in it, and
+// returns when both can be used. There is one Caddy in a process, hence one demo at a
+// time.
 func Start(opts Options) (_ *Demo, err error) {
 	host, port, err := siteAddress(opts.Addr)
 	if err != nil {
@@ -90,10 +95,11 @@ func Start(opts Options) (_ *Demo, err error) {
 		opts.Storage = filepath.Join(temp, "storage")
 	}
 
-	secret := rand.Text()
-	if err := d.startProvider(host, opts.ProviderPort, secret); err != nil {
+	issuerHost, issuerPort, err := providerAddress(host, opts.ProviderPort)
+	if err != nil {
 		return nil, err
 	}
+	d.ProviderURL = "http://" + net.JoinHostPort(issuerHost, issuerPort)
 	appAddr, err := d.serve("127.0.0.1:0", func(string) (http.Handler, error) { return app.Handler(), nil })
 	if err != nil {
 		return nil, err
@@ -104,19 +110,18 @@ func Start(opts Options) (_ *Demo, err error) {
 		level = "DEBUG"
 	}
 	if err := startCaddy(map[string]string{
-		"DEMO_HOST":          host,
-		"DEMO_PORT":          port,
-		"DEMO_SITE":          filepath.Join(temp, "site"),
-		"DEMO_STORAGE":       opts.Storage,
-		"DEMO_APP":           appAddr,
-		"DEMO_ISSUER":        d.ProviderURL,
-		"DEMO_CLIENT_SECRET": secret,
-		"DEMO_LOG_LEVEL":     level,
+		"DEMO_HOST":      host,
+		"DEMO_PORT":      port,
+		"DEMO_SITE":      filepath.Join(temp, "site"),
+		"DEMO_STORAGE":   opts.Storage,
+		"DEMO_APP":       appAddr,
+		"DEMO_ISSUER":    d.ProviderURL,
+		"DEMO_LOG_LEVEL": level,
 	}); err != nil {
 		return nil, err
 	}
 	d.onClose(stopCaddy)
-	return d, nil
+	return d, addUsers()
 }
 
 // Close ends everything in the opposite order and removes the temporary files.
@@ -133,39 +138,19 @@ func (d *Demo) Close() error {
 // onClose has Close call a function.
 func (d *Demo) onClose(closer func() error) { d.closers = append(d.closers, closer) }
 
-// startProvider starts the identity provider and sets ProviderURL. The provider
-// gets another host name than the site: cookies know no ports, and those of the
-// two would mix.
-func (d *Demo) startProvider(siteHost string, port int, secret string) error {
-	host := "localhost"
+// providerAddress returns the host and port of the identity provider. It gets another
+// host name than the site: cookies know no ports, and those of the two would mix.
+func providerAddress(siteHost string, wanted int) (host, port string, err error) {
+	host = "localhost"
 	if siteHost == host {
 		host = "127.0.0.1"
 	}
-	stylesheet, err := fs.ReadFile(siteFiles, "site/style.css")
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(wanted)))
 	if err != nil {
-		return fmt.Errorf("reading the stylesheet: %w", err)
+		return "", "", fmt.Errorf("starting the identity provider: %w", err)
 	}
-	_, err = d.serve(net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), func(addr string) (http.Handler, error) {
-		_, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			return nil, fmt.Errorf("reading the provider's address: %w", err)
-		}
-		d.ProviderURL = "http://" + net.JoinHostPort(host, port)
-		return idp.New(idp.Config{
-			Issuer:                d.ProviderURL,
-			ClientID:              "demo-site",
-			ClientSecret:          secret,
-			RedirectURI:           d.URL + "/@app/auth/demo/code",
-			PostLogoutRedirectURI: d.URL + "/@app/auth/demo/signedout",
-			Home:                  d.URL + "/",
-			Users:                 users,
-			Stylesheet:            stylesheet,
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("starting the identity provider: %w", err)
-	}
-	return nil
+	_, port, err = net.SplitHostPort(listener.Addr().String())
+	return host, port, errors.Join(err, listener.Close())
 }
 
 // serve starts an HTTP server whose handler may depend on the address it got,

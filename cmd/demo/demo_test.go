@@ -49,21 +49,43 @@ func (b *browser) open(address string) page {
 	return b.do(req)
 }
 
-// submit sends the login form that a page shows.
-func (b *browser) submit(from page, fields url.Values) page {
+var (
+	form   = regexp.MustCompile(`(?s)<form\b[^>]*action="([^"]*)"[^>]*>(.*?)</form>`)
+	hidden = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`)
+	onward = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)">`)
+)
+
+// submit sends the form of a page that has a field.
+func (b *browser) submit(from page, field, value string) page {
 	b.t.Helper()
-	request := regexp.MustCompile(`name="request" value="([^"]+)"`).FindStringSubmatch(from.text)
-	if request == nil {
-		b.t.Fatalf("%s (%d) shows no login form:\n%s", from.url, from.status, from.text)
+	for _, found := range form.FindAllStringSubmatch(from.text, -1) {
+		if !strings.Contains(found[2], `name="`+field+`"`) {
+			continue
+		}
+		fields := url.Values{field: {value}}
+		for _, h := range hidden.FindAllStringSubmatch(found[2], -1) {
+			fields.Set(h[1], html.UnescapeString(h[2]))
+		}
+		to, err := from.url.Parse(html.UnescapeString(found[1]))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		req, err := http.NewRequest(http.MethodPost, to.String(), strings.NewReader(fields.Encode()))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", to.Scheme+"://"+to.Host)
+		return b.do(req)
 	}
-	fields.Set("request", request[1])
-	to := from.url.ResolveReference(&url.URL{Path: "/login"})
-	req, err := http.NewRequest(http.MethodPost, to.String(), strings.NewReader(fields.Encode()))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return b.do(req)
+	b.t.Fatalf("%s (%d) has no form with %s:\n%s", from.url, from.status, field, from.text)
+	return page{}
+}
+
+// signIn gives user name and password, a page each.
+func (b *browser) signIn(from page, username, password string) page {
+	b.t.Helper()
+	return b.submit(b.submit(from, "username", username), "password", password)
 }
 
 func (b *browser) do(req *http.Request) page {
@@ -78,7 +100,15 @@ func (b *browser) do(req *http.Request) page {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return page{resp.Request.URL, resp.StatusCode, string(text)}
+	p := page{resp.Request.URL, resp.StatusCode, string(text)}
+	if next := onward.FindStringSubmatch(p.text); next != nil {
+		to, err := p.url.Parse(html.UnescapeString(next[1]))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		return b.open(to.String())
+	}
+	return p
 }
 
 // link returns where a link of a page leads.
@@ -127,10 +157,6 @@ func startDemo(t *testing.T) *Demo {
 	return d
 }
 
-func credentials(username, password string) url.Values {
-	return url.Values{"username": {username}, "password": {password}}
-}
-
 func TestDemo(t *testing.T) {
 	d := startDemo(t)
 	b := newBrowser(t)
@@ -140,24 +166,18 @@ func TestDemo(t *testing.T) {
 		p := b.open(home)
 		p.check(t, home, http.StatusOK, "Hello, whoever you are")
 		for _, user := range users {
-			p.check(t, home, http.StatusOK, "<code>"+user.Username+"</code> / <code>"+user.Password+"</code>")
+			p.check(t, home, http.StatusOK, "<code>"+user.Name+"</code> / <code>"+user.Password+"</code>")
 		}
-	})
-
-	t.Run("cancel", func(t *testing.T) {
-		p := b.submit(b.open(b.link(b.open(home), "Sign in")), url.Values{"cancel": {"yes"}})
-		p.check(t, home+"?auth_error=access_denied", http.StatusOK, "Hello, whoever you are", `role="alert"`, "access_denied")
 	})
 
 	t.Run("private page with a query, alice", func(t *testing.T) {
 		wanted := d.URL + "/private/reports?year=2026&q=a+b"
 		login := b.open(wanted)
-		login.check(t, login.url.String(), http.StatusOK, "Users of the demo")
-		if !strings.HasPrefix(login.url.String(), d.ProviderURL+"/login?") {
-			t.Errorf("the login page is at %s", login.url)
+		if !strings.HasPrefix(login.url.String(), d.ProviderURL+"/signin/") {
+			t.Errorf("expected the login page at the provider, seen %s", login.url)
 		}
-		p := b.submit(login, credentials("alice", "wonderland"))
-		p.check(t, wanted, http.StatusOK, "Hello, Alice Adams", "alice@example.com", "admins,staff", "user-1001", d.ProviderURL)
+		p := b.signIn(login, "alice", "wonderland")
+		p.check(t, wanted, http.StatusOK, "Hello, Alice Adams", "alice@example.com", "admins,staff", d.ProviderURL)
 		for _, secret := range []string{"Cookie", "oidc_rp"} {
 			if strings.Contains(p.text, "<code>"+secret) {
 				t.Errorf("the application was sent %q:\n%s", secret, p.text)
@@ -192,11 +212,13 @@ func TestDemo(t *testing.T) {
 			t.Errorf("signing out: expected to end at %s, seen %s", want, p.url)
 		}
 		b.open(home).check(t, home, http.StatusOK, "Hello, whoever you are")
-		b.open(d.ProviderURL).check(t, d.ProviderURL, http.StatusOK, "Nobody is signed in here")
+		if again := b.open(d.URL + "/private"); !strings.Contains(again.text, `name="username"`) {
+			t.Errorf("expected to be asked for the user name, seen %s\n%s", again.url, again.text)
+		}
 	})
 
 	t.Run("another user", func(t *testing.T) {
-		p := b.submit(b.open(b.link(b.open(home), "Open the private page")), credentials("bob", "builder"))
+		p := b.signIn(b.open(b.link(b.open(home), "Open the private page")), "bob", "buildings")
 		p.check(t, d.URL+"/private", http.StatusOK, "Hello, Bob Brown", "bob@example.com")
 		if strings.Contains(p.text, "admins") {
 			t.Errorf("bob is in the groups of alice:\n%s", p.text)
@@ -224,7 +246,7 @@ func TestLinksOfTheHomePage(t *testing.T) {
 	t.Run("a sign-in that tries to lead elsewhere ends at home", func(t *testing.T) {
 		b := newBrowser(t)
 		login := b.open(b.link(b.open(home), "A sign-in that tries to lead elsewhere"))
-		b.submit(login, credentials("bob", "builder")).check(t, home, http.StatusOK, "Hello, Bob Brown")
+		b.signIn(login, "bob", "buildings").check(t, home, http.StatusOK, "Hello, Bob Brown")
 	})
 
 	t.Run("another name of this machine", func(t *testing.T) {
@@ -241,7 +263,7 @@ func TestRestartKeepsTheSession(t *testing.T) {
 	}
 	b := newBrowser(t)
 	private := first.URL + "/private"
-	b.submit(b.open(private), credentials("alice", "wonderland")).check(t, private, http.StatusOK, "Hello, Alice Adams")
+	b.signIn(b.open(private), "alice", "wonderland").check(t, private, http.StatusOK, "Hello, Alice Adams")
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}

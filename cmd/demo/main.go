@@ -3,8 +3,8 @@
 //	go run ./cmd/demo
 //
 // One process is everything: a Caddy with this plugin and the Caddyfile beside
-// this file, a site with a public home page, an application behind it, and an
-// identity provider with the users alice and bob. All of it listens on loopback,
+// this file, a site with a public home page, an application behind it, and the
+// identity provider, which is a part of that Caddy, with the users alice and bob. All of it listens on loopback,
 // in plain HTTP, and leaves nothing behind.
 package main
 
@@ -38,7 +38,7 @@ func run() error {
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	}
-	level := slog.LevelError // to the provider's library, a user who cancels is a warning
+	level := slog.LevelWarn
 	if opts.Verbose {
 		level = slog.LevelDebug
 	}
@@ -62,7 +62,7 @@ func (d *Demo) welcome() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nThe demo is running. Open\n\n    %s\n\nand sign in as\n\n", d.URL)
 	for _, user := range users {
-		fmt.Fprintf(&b, "    %-6s password %-12s in %s\n", user.Username, user.Password, strings.Join(user.Groups, ", "))
+		fmt.Fprintf(&b, "    %-6s password %-12s in %s\n", user.Name, user.Password, strings.Join(user.Groups, ", "))
 	}
 	fmt.Fprintf(&b, `
 Try

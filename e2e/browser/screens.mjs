@@ -18,7 +18,8 @@ async function picture(name, width, height, visit) {
 }
 
 async function signIn(page, user, password) {
-  await page.locator('input[name=username], input[name=login]').first().fill(user);
+  await page.locator('input[name=username]').fill(user);
+  await page.locator('input[name=username]').press('Enter');
   await page.locator('input[type=password]').fill(password);
   await page.locator('input[type=password]').press('Enter');
 }
@@ -34,7 +35,7 @@ try {
   await picture('chooser', 720, 560, (page) => page.goto(`${o.choosing}/`));
   await picture('refused', 720, 560, async (page) => {
     await page.goto(`${o.refusing}/`);
-    await signIn(page, 'bob', 'builder');
+    await signIn(page, 'bob', 'buildings');
     await page.waitForURL(`${o.refusing}/*`);
   });
   const lines = escape(readFileSync(o.doctor, 'utf8').trimEnd())

@@ -27,7 +27,6 @@ import (
 
 // The sites of most tests.
 const (
-	idpURL = "https://login.test"
 	appURL = "https://app.test"
 
 	password = "correct horse battery staple"
@@ -49,6 +48,7 @@ http://app.test {
 // its database are the test's.
 type harness struct {
 	t       *testing.T
+	idpURL  string // the issuer, which no other test has
 	folder  string
 	logFile string
 	clock   *clock.Clock
@@ -77,7 +77,7 @@ func newHarness(t *testing.T, sites string, options ...string) *harness {
 
 // folderOf is a folder that goes when the last write to it has come.
 func folderOf(t *testing.T) string {
-	folder, err := os.MkdirTemp("", "oidc_idp")
+	folder, err := os.MkdirTemp("", "login")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func folderOf(t *testing.T) string {
 // newNode does that over a storage and a database that harnesses can share.
 func newNode(t *testing.T, folder, sites string, options ...string) *harness {
 	t.Helper()
-	h := &harness{t: t, folder: folder, logFile: filepath.Join(t.TempDir(), "log"), clock: clock.New()}
+	h := &harness{t: t, idpURL: "https://" + strings.ToLower(filepath.Base(folder)) + ".test", folder: folder, logFile: filepath.Join(t.TempDir(), "log"), clock: clock.New()}
 	h.clock.Set(func() time.Time { return time.Now().Add(time.Duration(h.by.Load())) })
 	h.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.running().handler.ServeHTTP(w, r)
@@ -130,16 +130,16 @@ func (h *harness) caddyfile(sites string, options ...string) string {
 		level DEBUG
 	}
 	oidc_idp {
-		issuer https://login.test
+		issuer %[5]s
 		database sqlite %[1]s/accounts.db
 		%[3]s
 	}
 }
-http://login.test {
+http://%[6]s {
 	oidc_idp
 }
 %[4]s
-`, h.folder, h.logFile, strings.Join(options, "\n"), sites)
+`, h.folder, h.logFile, strings.Join(options, "\n"), sites, h.idpURL, strings.TrimPrefix(h.idpURL, "https://"))
 }
 
 // reload starts a configuration, and ends the one before it, as Caddy does.

@@ -12,8 +12,8 @@ func TestFromAProtectedSiteAndBack(t *testing.T) {
 	h := newHarness(t, fmt.Sprintf(protected, ""))
 	h.addUser("alice", "staff")
 	b := h.browser()
-	b.get(appURL+"/reports?year=2026").at(idpURL+"/signin/").submit("username", "alice").expect(`name="password"`)
-	b.submit("password", "wrong").at(idpURL + "/signin/").expect(`name="password"`)
+	b.get(appURL+"/reports?year=2026").at(h.idpURL+"/signin/").submit("username", "alice").expect(`name="password"`)
+	b.submit("password", "wrong").at(h.idpURL + "/signin/").expect(`name="password"`)
 	b.submit("password", password).at(appURL + "/reports").expect("application sees alice")
 	b.get(appURL + "/other").at(appURL + "/other").expect("application sees alice")
 }

@@ -1,6 +1,8 @@
 package opconfig
 
 import (
+	"slices"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
@@ -12,6 +14,9 @@ func (o *Options) UseBuiltin(issuer, clientID string) error {
 		return err
 	}
 	o.Issuer, o.ClientID, o.ClientAuth = issuer, clientID, "none"
+	if o.Scopes == nil {
+		o.Scopes = append(slices.Clone(defaultScopes), "groups") // which is a scope of this provider
+	}
 	return nil
 }
 

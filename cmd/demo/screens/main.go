@@ -1,15 +1,15 @@
 // Command screens serves the pages that docs/images/make takes pictures of: a site
 // where users choose a provider, one that refuses bob, and an identity provider that
-// signs in alice and bob. All of it listens on loopback, and ends with its standard
+// signs in bob. All of it listens on loopback, and ends with its standard
 // input.
 package main
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 
@@ -18,7 +18,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/cmd/demo/internal/idp"
+	oidcidp "github.com/caddy-oidc-rp/caddy-oidc-rp/idp"
 )
 
 //go:embed Caddyfile
@@ -34,29 +34,15 @@ func main() {
 }
 
 func run() error {
-	provider, err := net.Listen("tcp", "127.0.0.1:0")
+	issuerPort, err := freePort()
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
-	}
-	_, issuerPort, err := net.SplitHostPort(provider.Addr().String())
-	if err != nil {
-		return fmt.Errorf("reading the provider's address: %w", err)
+		return err
 	}
 	sitePort, err := freePort()
 	if err != nil {
 		return err
 	}
 	issuer, refusing := "http://localhost:"+issuerPort, "http://refusing.localhost:"+sitePort
-	handler, err := idp.New(idp.Config{
-		Issuer: issuer, ClientID: "app", ClientSecret: secret, RedirectURI: refusing + "/@app/auth/corp/code",
-		PostLogoutRedirectURI: refusing + "/@app/auth/corp/signedout", Home: refusing,
-		Users: []idp.User{{Subject: "user-1002", Username: "bob", Password: "builder", GivenName: "Bob", FamilyName: "Brown", Email: "bob@example.com", Groups: []string{"staff"}}},
-	})
-	if err != nil {
-		return fmt.Errorf("making the provider: %w", err)
-	}
-	go http.Serve(provider, handler) //nolint:errcheck,gosec // it ends with the process
-
 	storage, err := os.MkdirTemp("", "oidc-rp-screens-")
 	if err != nil {
 		return fmt.Errorf("making a folder: %w", err)
@@ -69,6 +55,16 @@ func run() error {
 	}
 	if err := caddy.Load(config, true); err != nil {
 		return fmt.Errorf("starting Caddy: %w", err)
+	}
+	module, err := caddy.ActiveContext().App("oidc_idp")
+	if err != nil {
+		return fmt.Errorf("finding the identity provider: %w", err)
+	}
+	bob := map[string]any{
+		"name": "bob", "password": "buildings", "display_name": "Bob Brown", "email": "bob@example.com", "email_verified": true, "groups": []string{"staff"},
+	}
+	if err := module.(*oidcidp.App).Operate(context.Background(), "user/add", bob, nil); err != nil {
+		return fmt.Errorf("adding bob: %w", err)
 	}
 	fmt.Printf("{\"issuer\": %q, \"choosing\": %q, \"refusing\": %q}\n", issuer, "http://choosing.localhost:"+sitePort, refusing)
 	_, _ = io.Copy(io.Discard, os.Stdin)

@@ -57,6 +57,9 @@ func (d *DB) restore(ctx context.Context, b *backupReader, options RestoreOption
 				return err
 			}
 		}
+		if err := x.empty(); err != nil {
+			return err
+		}
 		if err := x.fill(b); err != nil {
 			return err
 		}
@@ -106,8 +109,8 @@ func (d *DB) restoreOlder(ctx context.Context, b *backupReader, options RestoreO
 	return info, err
 }
 
-// fill empties all tables and writes the rows of a backup.
-func (x *tx) fill(b *backupReader) error {
+// empty removes all rows but the logouts that applications have not heard of.
+func (x *tx) empty() error {
 	for _, list := range [][]string{passing, lasting} {
 		for _, table := range slices.Backward(list) {
 			if table == "deliveries" {
@@ -118,6 +121,11 @@ func (x *tx) fill(b *backupReader) error {
 			}
 		}
 	}
+	return nil
+}
+
+// fill writes the rows of a backup.
+func (x *tx) fill(b *backupReader) error {
 	var table string
 	var kinds []string
 	var insert *sql.Stmt
@@ -131,12 +139,8 @@ func (x *tx) fill(b *backupReader) error {
 		}
 		if b.table != table {
 			table = b.table
-			var statement string
-			if statement, kinds, err = x.insertInto(table, b.columns); err != nil {
+			if insert, kinds, err = x.insertInto(table, b.columns); err != nil {
 				return err
-			}
-			if insert, err = x.sql.PrepareContext(x.ctx, statement); err != nil {
-				return x.fail(err)
 			}
 			defer insert.Close() //nolint:errcheck,gocritic // one for each table
 		}
@@ -157,49 +161,51 @@ func (x *tx) fill(b *backupReader) error {
 
 // insertInto returns a statement for rows of a backup, and the kinds of the
 // columns. Only columns that the table has get into the statement.
-func (x *tx) insertInto(table string, columns []string) (string, []string, error) {
+func (x *tx) insertInto(table string, columns []string) (*sql.Stmt, []string, error) {
 	known, err := x.kinds(table)
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	kinds, places := make([]string, len(columns)), make([]string, len(columns))
 	for i, c := range columns {
 		if known[c] == "" || slices.Contains(columns[:i], c) {
-			return "", nil, fmt.Errorf("restore: the backup has a column %q in %s, which this program does not know", c, table)
+			return nil, nil, fmt.Errorf("restore: the backup has a column %q in %s, which this program does not know", c, table)
 		}
 		kinds[i], places[i] = known[c], fmt.Sprintf("$%d", i+1)
 	}
-	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table, strings.Join(columns, ", "), strings.Join(places, ", ")), kinds, nil
+	insert, err := x.sql.PrepareContext(x.ctx, fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table, strings.Join(columns, ", "), strings.Join(places, ", ")))
+	if err != nil {
+		return nil, nil, x.fail(err)
+	}
+	return insert, kinds, nil
 }
 
-// cell turns a value of a backup into one of a column.
+// cell turns a value of a backup into one of a column. SQLite has numbers where
+// PostgreSQL has booleans.
 func cell(kind string, v any) (any, error) {
 	switch v := v.(type) {
 	case nil:
 		return nil, nil
 	case string:
-		if kind == "bytes" {
+		switch kind {
+		case "bytes":
 			return base64.StdEncoding.DecodeString(v)
-		}
-		if kind == "text" {
+		case "text":
 			return v, nil
 		}
-	case bool: // a database of PostgreSQL has booleans
-		if kind == "bool" {
+	case bool:
+		switch kind {
+		case "bool":
 			return v, nil
-		}
-		if kind == "number" {
-			if v {
-				return int64(1), nil
-			}
-			return int64(0), nil
+		case "number":
+			return map[bool]int64{false: 0, true: 1}[v], nil
 		}
 	case json.Number:
 		n, err := v.Int64()
-		if err == nil && kind == "number" {
+		switch {
+		case err == nil && kind == "number":
 			return n, nil
-		}
-		if err == nil && kind == "bool" {
+		case err == nil && kind == "bool":
 			return n != 0, nil
 		}
 	}

@@ -322,3 +322,23 @@ func TestUsesAreLimited(t *testing.T) {
 		t.Error("after an hour: expected it to be allowed, seen that it is not")
 	}
 }
+
+// An attacker who never stops, from ever new addresses, gets few guesses.
+func TestGuessesInAMonth(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	a := of("anna", Password)
+	a.Rule = authenticator.Lockout{Attempts: 10, Duration: 15 * time.Minute} // the default
+	a.Address = netip.Addr{}
+	judged := 0
+	for end := h.now.Add(30 * 24 * time.Hour); h.now.Before(end); h.now = h.now.Add(15 * time.Minute) {
+		for ok := true; ok; {
+			if ok, _ = h.guess(a); ok {
+				judged++
+			}
+		}
+	}
+	if judged < 300 || judged > 400 {
+		t.Errorf("expected 300 to 400 guesses, seen %d", judged)
+	}
+}

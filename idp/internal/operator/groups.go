@@ -167,6 +167,7 @@ func assignAuthenticator(ctx context.Context, s *server.Server, r AssignRequest)
 		}
 		assigned.Users = append(assigned.Users, user.Name)
 	}
+	slices.Sort(assigned.Users)
 	return assigned, nil
 }
 

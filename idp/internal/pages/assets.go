@@ -28,6 +28,9 @@ var imageTypes = map[string]string{
 	".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif", ".ico": "image/x-icon",
 }
 
+// builtinTypes are the types of our own files.
+var builtinTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
 // asset is a file as it is served.
 type asset struct {
 	body        []byte
@@ -76,9 +79,8 @@ func (a *assets) addBuiltin(name, folder string) error {
 	if err != nil {
 		return err
 	}
-	contentType := "text/javascript; charset=utf-8"
+	contentType := builtinTypes[path.Ext(name)]
 	if name == "style.css" {
-		contentType = "text/css; charset=utf-8"
 		if folder != "" {
 			own, err := os.ReadFile(filepath.Join(folder, name))
 			if err == nil {

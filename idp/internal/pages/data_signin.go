@@ -24,6 +24,8 @@ type Password struct {
 	Code         bool
 	CodeRequired bool   // else the field says «if you use a code»
 	Recovery     bool   // a recovery code in the place of a code
+	Resync       bool   // two successive codes in the place of one: FieldCode and FieldCode2
+	ResyncURL    string // the page with Resync; may be empty
 	OtherURL     string // back to the user name
 	ResetURL     string // a forgotten password; without it the page says whom to ask
 	RecoveryURL  string // the page with Recovery; may be empty
@@ -40,6 +42,7 @@ type Factor struct {
 	Code        bool
 	Recovery    bool
 	RecoveryURL string
+	ResyncURL   string // the page Resync; may be empty
 	OtherURL    string // starts again with another account; may be empty
 	Remember    bool
 	Passkey     *Passkey

@@ -22,8 +22,8 @@ func Samples() []Page {
 	all := []Page{
 		&UserName{}, &UserName{Common: wrong(FieldUserName), Action: "/signin", Value: "alice", Externals: []External{{"partners", "Partners"}, {"github", "GitHub"}}, Passkey: passkey, NoAccounts: true},
 		&Password{}, &Password{Common: wrong(FieldPassword), Action: "/signin/password", User: "alice", Code: true, OtherURL: "/signin", ResetURL: "/reset", RecoveryURL: "/signin/recovery", Remember: true, Passkey: passkey},
-		&Password{Common: common, User: "alice", CodeRequired: true, Code: true}, &Password{Common: common, User: "alice", Recovery: true},
-		&Factor{}, &Factor{Common: wrong(FieldCode), Action: "/signin/factor", User: "alice", Code: true, RecoveryURL: "/signin/recovery", OtherURL: "/signin", Remember: true, Passkey: passkey}, &Factor{Recovery: true},
+		&Password{Common: common, User: "alice", CodeRequired: true, Code: true}, &Password{Common: common, User: "alice", Recovery: true}, &Password{Common: common, User: "alice", Code: true, Resync: true}, &Password{Code: true, ResyncURL: "/signin/resync"},
+		&Factor{}, &Factor{Common: wrong(FieldCode), Action: "/signin/factor", User: "alice", Code: true, RecoveryURL: "/signin/recovery", OtherURL: "/signin", Remember: true, Passkey: passkey}, &Factor{Recovery: true}, &Factor{Code: true, ResyncURL: "/signin/resync"},
 		&Chooser{}, &Chooser{Common: common, Action: "/signin/chooser", User: "alice", Name: "Alice Adams"}, &Chooser{Common: common, User: "alice", External: "Partners"}, &Chooser{Common: common, User: "alice", External: "Partners", Replaces: "bob"},
 		&MailedCode{}, &MailedCode{Common: wrong(FieldCode), Action: "/signin/code", Email: "a…@example.com", ResendURL: "/signin/code/again", Valid: 10 * time.Minute}, &MailedCode{NoMail: true},
 		&EnrolChoice{}, &EnrolChoice{Common: common, Action: "/signin/enrol", Kinds: []string{"totp", "hotp", "passkey"}, Required: true, Later: true},

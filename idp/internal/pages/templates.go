@@ -101,6 +101,14 @@ func (*Resync) focus() string       { return FieldCode }
 func (*ResetRequest) focus() string { return FieldUserName }
 func (*EmailChange) focus() string  { return FieldEmail }
 func (*Rename) focus() string       { return FieldLabel }
+func (*Register) focus() string     { return FieldUserName }
+func (p *NewPassword) focus() string {
+	if p.Current {
+		return FieldPassword
+	}
+	return FieldNewPassword
+}
+
 func (p *Factor) focus() string {
 	if p.Recovery {
 		return FieldRecovery

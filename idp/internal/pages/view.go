@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"strconv"
@@ -19,6 +20,7 @@ type view struct {
 	Contact  string
 	LogoURL  string // empty without a logo
 	StyleURL string
+	IconURL  string // of the browser's tab
 
 	language *locale.Language
 	assets   *assets
@@ -27,7 +29,7 @@ type view struct {
 func (p *Pages) view(page Page, language *locale.Language) view {
 	return view{
 		Page: page, Common: page.common(), Site: p.options.Name, Contact: p.options.Contact,
-		LogoURL: p.assets.logo, StyleURL: p.assets.url("style.css"),
+		LogoURL: p.assets.logo, StyleURL: p.assets.url("style.css"), IconURL: cmp.Or(p.assets.logo, p.assets.url("icon.svg")),
 		language: language, assets: p.assets,
 	}
 }

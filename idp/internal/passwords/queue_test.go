@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
@@ -208,4 +210,57 @@ func TestWhoGoesAwayAtTheLastMomentGivesTheSlotBack(t *testing.T) {
 	if q.free != slots {
 		t.Errorf("expected %d free slots, seen %d", slots, q.free)
 	}
+}
+
+// Whatever comes and goes, no more run than there are slots, and each is served,
+// refused, or goes away.
+func TestManyCallersInAnyOrder(t *testing.T) {
+	clustertest.InBubble(t, func(t *testing.T) {
+		random := rand.New(rand.NewPCG(1, 2))
+		q := newQueue()
+		var mu sync.Mutex
+		running, ended := 0, make(map[string]int)
+		var wait sync.WaitGroup
+		const callers = 3000
+		for range callers {
+			caller := from(fmt.Sprintf("10.0.%d.1", random.IntN(20)))
+			if random.IntN(4) == 0 {
+				caller = device(fmt.Sprint(random.IntN(5)))
+			}
+			weight, takes, patience := 1+random.IntN(slots), random.IntN(100), random.IntN(20000)
+			wait.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(patience)*time.Millisecond)
+				defer cancel()
+				release, err := q.acquire(ctx, caller, weight)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					ended[err.Error()]++
+					return
+				}
+				ended["served"]++
+				if running += weight; running > slots {
+					t.Errorf("expected at most %d slots in use, seen %d", slots, running)
+				}
+				mu.Unlock()
+				time.Sleep(time.Duration(takes) * time.Millisecond)
+				mu.Lock()
+				running -= weight
+				release()
+			})
+			time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
+		}
+		wait.Wait()
+		if sum := ended["served"] + ended[ErrBusy.Error()] + ended[context.DeadlineExceeded.Error()]; sum != callers {
+			t.Errorf("expected all %d to end, seen %v", callers, ended)
+		}
+		for _, how := range []string{"served", ErrBusy.Error(), context.DeadlineExceeded.Error()} {
+			if ended[how] == 0 {
+				t.Errorf("expected some to end so: %s, seen %v", how, ended)
+			}
+		}
+		if q.free != slots || q.classes[devices].size+q.classes[others].size != 0 {
+			t.Errorf("expected an empty queue at the end, seen %d free slots", q.free)
+		}
+	})
 }

@@ -107,6 +107,8 @@ func TestAnOperatorsLinkLeadsToTheFirstFactor(t *testing.T) {
 		b := h.browser()
 		b.beginEnrolment(u.ID).submit("username", test.name).submit("password", "correct horse").expect(test.want)
 	}
+	h.policy.MFA = MFAOptional // it is what the link is for
+	h.browser().beginEnrolment(u.ID).submit("username", "ada").submit("password", "correct horse").expect("Set up a token with a button")
 }
 
 func TestANewPasswordIsDue(t *testing.T) {
@@ -220,6 +222,13 @@ func TestATokenIsSynchronized(t *testing.T) {
 	b.submit("code", codeOf(t, base32, 21), "code2", codeOf(t, base32, 22)).expect("acr=mfa")
 	t.Run("with the password both codes go into one field", func(t *testing.T) {
 		h.browser().signIn("ada", "correct horse", "code", codeOf(t, base32, 40)+" "+codeOf(t, base32, 41)).expect("acr=mfa")
+	})
+	t.Run("or into two", func(t *testing.T) {
+		b := h.browser()
+		b.begin(request.Request{}).submit("username", "ada").expect(onCode).expect("/resync")
+		b.get(b.path + "/resync").expect(onPassword).expect(`name="code2"`)
+		b.submit("password", "correct horse", "code", codeOf(t, base32, 70), "code2", codeOf(t, base32, 72)).expect("That did not work").expect(`name="code2"`)
+		b.submit("password", "correct horse", "code", codeOf(t, base32, 71), "code2", codeOf(t, base32, 72)).expect("acr=mfa")
 	})
 }
 

@@ -10,14 +10,22 @@ import (
 
 // showFactor asks for the second factor, where the rest is proven: after a
 // password whose user has a passkey, and in a step up.
-func (v *visit) showFactor(f facts, recovery bool) {
+func (v *visit) showFactor(f facts, variant string) {
+	if variant == withResync && f.hasCode() {
+		v.render(&pages.Resync{Common: v.common(pages.FieldCode), Action: v.path("factor"), User: f.user.Name, Cancel: v.path("")})
+		return
+	}
+	recovery := variant == withRecovery
 	page := &pages.Factor{
 		Common: v.common(pages.FieldCode, pages.FieldRecovery), Action: v.path("factor"), User: f.user.Name,
 		Code: f.hasCode() && !recovery, Recovery: recovery, OtherURL: v.path("name"),
 		Remember: f.policy.Remember > 0 && !f.mustBeFresh(),
 	}
 	if !recovery {
-		page.RecoveryURL = v.path("recovery")
+		page.RecoveryURL = v.path(withRecovery)
+	}
+	if slices.Contains(f.has, store.HOTP) && !recovery {
+		page.ResyncURL = v.path(withResync)
 	}
 	if slices.Contains(f.has, store.Passkey) && !recovery {
 		var err error
@@ -29,13 +37,10 @@ func (v *visit) showFactor(f facts, recovery bool) {
 	v.render(page)
 }
 
-// takeFactor judges a code or a recovery code of the user who has proven the rest.
-func (v *visit) takeFactor() { v.takeSecond(v.typed(), "") }
-
-// takeSecond judges what was typed. page is where the user tries again.
-func (v *visit) takeSecond(in typed, page string) {
+// takeFactor judges a code, two of them or a recovery code of the user who has proven the rest.
+func (v *visit) takeFactor() {
 	came := v.Now()
-	j := judgement{typed: in}
+	j := judgement{typed: v.typed()}
 	err := v.change(func(tx store.Tx, state *State) error { return v.judgeFactor(tx, state, &j) })
 	v.waitForSlot(v.r.Context(), came)
 	if err != nil {
@@ -43,14 +48,11 @@ func (v *visit) takeSecond(in typed, page string) {
 		return
 	}
 	v.report(&j)
-	switch {
-	case j.reason == "":
+	if j.reason == "" {
 		v.proceed()
-	case j.isRecovery:
-		v.goTo("recovery")
-	default:
-		v.goTo(page)
+		return
 	}
+	v.goTo(j.variant)
 }
 
 func (v *visit) judgeFactor(tx store.Tx, state *State, j *judgement) error {
@@ -67,7 +69,7 @@ func (v *visit) judgeFactor(tx store.Tx, state *State, j *judgement) error {
 	attempt := Attempt{User: f.user, Kind: AttemptCode, Device: f.device.id, Address: v.Address(v.r)}
 	code, verify := j.code, v.Factors.VerifyCode
 	field, problem := pages.FieldCode, "code.wrong"
-	if j.isRecovery {
+	if j.variant == withRecovery {
 		attempt.Kind, code, verify = AttemptRecovery, j.recovery, v.verifyRecovery
 		field, problem = pages.FieldRecovery, "code.expired"
 	}

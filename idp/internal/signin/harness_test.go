@@ -36,7 +36,7 @@ const issuer = "https://login.example.com"
 // accounts: the password of a user is the hash.
 type harness struct {
 	*SignIn
-	t       *testing.T
+	t       testing.TB
 	db      store.Store
 	factors *factors.Set
 	mu      sync.Mutex
@@ -53,7 +53,7 @@ type harness struct {
 	left    []string // «partners ada@partners.example»
 }
 
-func newHarness(t *testing.T) *harness {
+func newHarness(t testing.TB) *harness {
 	t.Helper()
 	h := &harness{t: t, db: databasetest.New(t), at: noon, log: new(strings.Builder), counted: make(map[string]int), codes: make(map[string]string)}
 	address, _ := url.Parse(issuer)
@@ -78,7 +78,7 @@ func newHarness(t *testing.T) *harness {
 		Home:    func(q *request.Request) string { return "https://" + q.ClientID + ".example.net/" },
 		Address: func(r *http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
 		Fail: func(w http.ResponseWriter, r *http.Request, err error) {
-			h.t.Logf("failed: %v", err)
+			fmt.Fprintf(lockedWriter{h}, "failed: %v\n", err)
 			w.WriteHeader(http.StatusInternalServerError)
 		},
 		Count:  h.count,
@@ -304,6 +304,7 @@ func (fakeVault) Keyed(_ context.Context, purpose, text string) ([]byte, error) 
 // browser is a browser with cookies and one tab.
 type browser struct {
 	*harness
+	t       testing.TB
 	cookies map[string]*http.Cookie
 	path    string // of the page
 	status  int
@@ -312,7 +313,7 @@ type browser struct {
 }
 
 func (h *harness) browser() *browser {
-	return &browser{harness: h, cookies: make(map[string]*http.Cookie)}
+	return &browser{harness: h, t: h.t, cookies: make(map[string]*http.Cookie)}
 }
 
 func (b *browser) do(method, path string, form url.Values, change ...func(*http.Request)) *browser {

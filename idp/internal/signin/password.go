@@ -12,9 +12,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
+// Variants of the pages that ask for a code, and the last part of their addresses.
+const (
+	withCode     = ""
+	withRecovery = "recovery" // a recovery code in the place of a code
+	withResync   = "resync"   // two successive codes of a token whose counter has run away
+)
+
 // showPassword asks for the password of the name that was typed, whoever that is,
 // or of the session's user.
-func (v *visit) showPassword(recovery bool) {
+func (v *visit) showPassword(variant string) {
 	who, err := v.candidate(v.state)
 	if err != nil {
 		v.Fail(v.w, v.r, err)
@@ -27,27 +34,32 @@ func (v *visit) showPassword(recovery bool) {
 	}
 	page := &pages.Password{
 		Common: v.common(pages.FieldPassword), Action: v.path("password"), User: who.name,
-		Code: asks && !recovery, Recovery: recovery,
+		Code: asks && variant != withRecovery, Recovery: variant == withRecovery, Resync: asks && variant == withResync,
 		OtherURL: v.path("name"), ResetURL: v.ResetURL, Remember: v.Accounts.Remembers(),
 	}
-	if !recovery {
-		page.RecoveryURL = v.path("recovery")
+	if variant != withRecovery {
+		page.RecoveryURL = v.path(withRecovery)
+	}
+	if page.Code && variant == withCode {
+		page.ResyncURL = v.path(withResync)
 	}
 	v.render(page)
 }
 
-// showRecovery is the password page, or that of the second factor, with a field for
-// a recovery code.
-func (v *visit) showRecovery() {
+// showRecovery and showResync show a variant of the page that is due, if it has one.
+func (v *visit) showRecovery() { v.showVariant(withRecovery) }
+func (v *visit) showResync()   { v.showVariant(withResync) }
+
+func (v *visit) showVariant(variant string) {
 	f, d, ok := v.load()
 	if !ok {
 		return
 	}
 	switch d.step {
 	case stepPassword:
-		v.showPassword(true)
+		v.showPassword(variant)
 	case stepFactor:
-		v.showFactor(f, true)
+		v.showFactor(f, variant)
 	default:
 		v.proceed()
 	}
@@ -96,17 +108,23 @@ func (v *visit) candidateIn(tx store.Tx, state State) (c candidate, err error) {
 // typed is what the form of a password has.
 type typed struct {
 	password, code, recovery string
-	isRecovery               bool
 	remember                 bool
+	variant                  string // of the page that it comes from
 }
 
 func (v *visit) typed() typed {
-	_, isRecovery := v.r.PostForm[pages.FieldRecovery]
-	return typed{
+	in := typed{
 		password: v.field(pages.FieldPassword), code: strings.TrimSpace(v.field(pages.FieldCode)),
-		recovery: strings.TrimSpace(v.field(pages.FieldRecovery)), isRecovery: isRecovery,
-		remember: v.field(pages.FieldRemember) == "on",
+		recovery: strings.TrimSpace(v.field(pages.FieldRecovery)), remember: v.field(pages.FieldRemember) == "on",
 	}
+	switch {
+	case v.r.PostForm.Has(pages.FieldRecovery):
+		in.variant = withRecovery
+	case v.r.PostForm.Has(pages.FieldCode2):
+		in.variant = withResync
+		in.code = strings.TrimSpace(in.code + " " + v.field(pages.FieldCode2))
+	}
+	return in
 }
 
 // takePassword judges a password together with a code. The answer leaves at a slot
@@ -144,14 +162,11 @@ func (v *visit) takePassword() {
 		return
 	}
 	v.report(&j)
-	switch {
-	case j.reason == "":
+	if j.reason == "" {
 		v.proceed()
-	case in.isRecovery:
-		v.goTo("recovery")
-	default:
-		v.goTo("")
+		return
 	}
+	v.goTo(in.variant)
 }
 
 // judgement is what comes of a form.
@@ -230,13 +245,13 @@ func (v *visit) weighCode(tx store.Tx, state *State, j *judgement, attempt *Atte
 	}
 	code, verify := j.code, v.Factors.VerifyCode
 	attempt.Kind = AttemptCode
-	if j.isRecovery {
+	if j.variant == withRecovery {
 		attempt.Kind = AttemptRecovery
 		code, verify = j.recovery, v.verifyRecovery
 	}
 	f.state.prove(j.user.ID, f.now, amrPassword)
 	switch {
-	case !j.isRecovery && !f.hasCode() || code == "" && f.mayComeLater():
+	case j.variant != withRecovery && !f.hasCode() || code == "" && f.mayComeLater():
 		attempt.Kind = AttemptPassword
 		return nil
 	case code == "":

@@ -257,7 +257,7 @@ func init() {
 		"choose":   {post: (*visit).takeChoice},
 		"link":     {post: (*visit).takeLink},
 		"passkey":  {post: (*visit).takePasskey},
-		"resync":   {get: (*visit).showResync, post: (*visit).takeResync},
+		"resync":   {get: (*visit).showResync},
 
 		"mailed":      {post: (*visit).takeMailed},
 		"mail-again":  {post: (*visit).takeAgain},

@@ -223,10 +223,16 @@ func (f facts) due(active bool) step {
 	switch {
 	case !active:
 		return stepFinish
-	case f.user.MustEnrol && f.mfa != MFAOff:
+	case f.mustEnrol() && f.mfa != MFAOff:
 		return stepEnrol
 	case f.passwordDue:
 		return stepNewPassword
 	}
 	return stepFinish
+}
+
+// mustEnrol reports whether a factor has to be enrolled, or the browser has come by
+// an operator's link to enrol the first one.
+func (f facts) mustEnrol() bool {
+	return f.user.MustEnrol || f.state.MayEnrol == f.user.ID && !f.hasFactor
 }

@@ -182,8 +182,8 @@ func init() {
 		stepNewPassword: (*visit).showNewPassword,
 		stepChoose:      (*visit).showChooser,
 		stepName:        func(v *visit, _ facts, _ decision) { v.showName() },
-		stepPassword:    func(v *visit, _ facts, _ decision) { v.showPassword(false) },
-		stepFactor:      func(v *visit, f facts, _ decision) { v.showFactor(f, false) },
+		stepPassword:    func(v *visit, _ facts, _ decision) { v.showPassword(withCode) },
+		stepFactor:      func(v *visit, f facts, _ decision) { v.showFactor(f, withCode) },
 	}
 }
 

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// BenchmarkSignIn measures a sign-in from the authorization endpoint to the code,
+// with 100,000 accounts in SQLite, beside the hash of the password and the wait for
+// the slot: five requests, or with a session two.
+func BenchmarkSignIn(b *testing.B) {
+	n := newNode(b)
+	user := n.addUser("ada")
+	const accounts, batch = 100_000, 5_000
+	for first := 0; first < accounts; first += batch {
+		err := n.Store.Update(b.Context(), func(tx store.Tx) error {
+			for i := first; i < first+batch; i++ {
+				name := fmt.Sprintf("user%06d", i)
+				if err := tx.Reserve(store.Name{Key: name, Kind: store.UserName, UserID: name}); err != nil {
+					return err
+				}
+				if err := tx.PutUser(&store.User{ID: name, Kind: store.Person, Name: name, Created: user.Created, Password: user.Password}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("password", func(b *testing.B) {
+		for b.Loop() {
+			n.browser().signIn("ada").answer()
+		}
+	})
+	b.Run("session", func(b *testing.B) {
+		browser := n.browser()
+		browser.signIn("ada").answer()
+		for b.Loop() {
+			browser.authorize().answer()
+		}
+	})
+	b.Run("unknown", func(b *testing.B) { // the last one: it locks the address
+		for b.Loop() {
+			n.browser().signIn("no one")
+		}
+	})
+}
