@@ -94,5 +94,5 @@ func TestAnAccessKeySignsNoPersonIn(t *testing.T) {
 	_, key := h.addKey("robot", time.Hour)
 	b := h.browser()
 	b.get(appURL+"/page").submit("username", "robot").expect(`name="password"`)
-	b.submit("password", key).at(idpURL + "/signin/").expect(`name="password"`)
+	b.submit("password", key).at(h.idpURL + "/signin/").expect(`name="password"`)
 }
