@@ -187,7 +187,7 @@ func TestTheLogHasNoFormFields(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{`"event":"sign_in_failed"`, `"unknown_user":"`, `"reason":"unknown_name"`, `"reason":"wrong_password"`, `"event":"signed_in"`, `"address":"192.0.2.1"`, `"client":"wiki"`} {
+	for _, want := range []string{`"event":"sign_in_failed"`, `"unknown_user":"`, `"reason":"unknown_name"`, `"reason":"wrong_password"`, `"event":"signed_in"`, `"address":"192.0.2.1"`, `"client_id":"wiki"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("expected the log to have %s, seen %s", want, text)
 		}

@@ -43,6 +43,10 @@ func (v *visit) showPassword(variant string) {
 	if page.Code && variant == withCode {
 		page.ResyncURL = v.path(withResync)
 	}
+	if page.Passkey, err = v.askPasskey(nil, false); err != nil { // whoever the name is
+		v.Fail(v.w, v.r, err)
+		return
+	}
 	v.render(page)
 }
 
