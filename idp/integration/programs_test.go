@@ -55,8 +55,10 @@ func TestAnApplicationUserGetsInByItsAccessKey(t *testing.T) {
 	}{
 		"an application in the group":     {[]string{"ci"}, nil, http.StatusOK},
 		"an application in another group": {[]string{"staff"}, nil, http.StatusForbidden},
-		"an application that was removed": {[]string{"ci"}, func(h *harness, _ string) { h.operate("application/remove", map[string]any{"user": "robot", "yes": true}, nil) }, http.StatusUnauthorized},
-		"an application that was locked":  {[]string{"ci"}, func(h *harness, _ string) { h.operate("user/lock", map[string]any{"user": "robot"}, nil) }, http.StatusUnauthorized},
+		"an application that was removed": {[]string{"ci"}, func(h *harness, _ string) {
+			h.operate("application/remove", map[string]any{"user": "robot", "yes": true}, nil)
+		}, http.StatusUnauthorized},
+		"an application that was locked": {[]string{"ci"}, func(h *harness, _ string) { h.operate("user/lock", map[string]any{"user": "robot"}, nil) }, http.StatusUnauthorized},
 		"an access key that was removed": {[]string{"ci"}, func(h *harness, id string) {
 			h.operate("key/remove", map[string]any{"application": "robot", "id": id}, nil)
 		}, http.StatusUnauthorized},
