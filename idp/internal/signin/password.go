@@ -205,7 +205,9 @@ func (v *visit) judge(tx store.Tx, state *State, j *judgement) error {
 	j.kind = attempt.Kind
 	state.problem(pages.FieldPassword, wrong)
 	if j.reason == reasonLocked {
-		return nil
+		// The address counts it as it does for a name that is unknown, or a flood
+		// of guesses would show which of the two it is.
+		attempt.User = nil
 	}
 	locked, err := v.Lockout.Failed(tx, attempt)
 	j.locked = locked
