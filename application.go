@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/accesskey"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bearer"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
@@ -44,15 +46,10 @@ func resolveApplication(h *Handler, ctx caddy.Context) error {
 		Providers: make(map[string]*flow.Provider),
 	}
 	if config.AccessKeys != "" {
-		path, err := siteconfig.Expand(config.AccessKeys)
-		if err != nil {
+		var err error
+		if programs.Keys, err = openAccessKeys(h, ctx); err != nil {
 			return fmt.Errorf("application: access_keys: %w", err)
 		}
-		keys, err := accesskey.Open(path, h.now, ctx.Slogger())
-		if err != nil {
-			return fmt.Errorf("application: access_keys: %w", err)
-		}
-		programs.Keys = keys
 		programs.Providers[program.KeyProvider] = flow.NewKeyProvider(accesskey.GroupsClaim)
 	}
 	h.instance.Programs = programs
@@ -61,6 +58,32 @@ func resolveApplication(h *Handler, ctx caddy.Context) error {
 	}
 	resolveResource(h)
 	return resolveBearer(h)
+}
+
+// openAccessKeys returns what judges access keys: a file, or the identity provider of
+// this Caddy.
+func openAccessKeys(h *Handler, ctx caddy.Context) (program.Verifier, error) {
+	if h.Application.AccessKeys == siteconfig.BuiltinKeys {
+		idp, err := builtinProvider(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return accesskey.NewRemote(func(ctx context.Context, key string) (*accesskey.Line, error) {
+			p, err := idp.Program(ctx, key)
+			if errors.Is(err, builtin.ErrUnknownKey) {
+				return nil, accesskey.ErrUnknown
+			}
+			if err != nil {
+				return nil, err
+			}
+			return &accesskey.Line{Name: p.Name, Groups: p.Groups, Expires: p.Expires}, nil
+		}, h.now), nil
+	}
+	path, err := siteconfig.Expand(h.Application.AccessKeys)
+	if err != nil {
+		return nil, err
+	}
+	return accesskey.Open(path, h.now, ctx.Slogger())
 }
 
 // resolveIssuers resolves the issuers that are no providers.

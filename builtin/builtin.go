@@ -5,7 +5,9 @@ package builtin
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"time"
 )
 
 // AppID is the Caddy app that is asked. It has to implement Provider.
@@ -25,6 +27,23 @@ type Provider interface {
 	// same id that another site registered is the same client: it may do what any
 	// of its registrations allows.
 	Register(Client) (Registration, error)
+
+	// Program returns the program that an access key is of. The error is
+	// ErrUnknownKey for a key that does not count; after another one the provider
+	// may be asked again later.
+	Program(ctx context.Context, accessKey string) (*Program, error)
+}
+
+// ErrUnknownKey is the error for an access key that does not exist, has ended, or is
+// of a program that is locked or removed.
+var ErrUnknownKey = errors.New("the identity provider knows no such access key")
+
+// Program is a user of the provider that is a program: it has access keys and never
+// signs in.
+type Program struct {
+	Name    string
+	Groups  []string
+	Expires time.Time // of the key; zero if it has no end
 }
 
 // Client is a relying party in this Caddy.

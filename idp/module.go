@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 )
@@ -157,6 +158,22 @@ func (a *App) Issuer() string { return a.issuer.String() }
 // Register implements builtin.Provider.
 func (a *App) Register(c builtin.Client) (builtin.Registration, error) {
 	return a.instance.options.Clients.Register(c, a.issuer, a.instance)
+}
+
+// Program implements builtin.Provider.
+func (a *App) Program(ctx context.Context, accessKey string) (*builtin.Program, error) {
+	s, err := a.instance.server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	user, key, err := s.Accounts.AccessKey(ctx, accessKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, builtin.ErrUnknownKey
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &builtin.Program{Name: user.Name, Groups: user.Groups, Expires: key.Expires}, nil
 }
 
 // Interface guards

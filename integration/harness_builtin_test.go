@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -124,6 +125,11 @@ func (a *builtinApp) Register(c builtin.Client) (builtin.Registration, error) {
 	defer a.idp.mu.Unlock()
 	a.idp.clients = append(a.idp.clients, c)
 	return &builtinRegistration{a.idp, c}, nil
+}
+
+// Program implements builtin.Provider: this one has no programs.
+func (a *builtinApp) Program(context.Context, string) (*builtin.Program, error) {
+	return nil, builtin.ErrUnknownKey
 }
 
 type builtinRegistration struct {
