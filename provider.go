@@ -60,6 +60,10 @@ func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listen
 		// others with its issuer there are.
 		place = storagekey.Key(a.ctx.Storage())
 	}
+	var acrs map[string]string
+	if options.Builtin {
+		acrs = map[string]string{"mfa": builtin.MFA}
+	}
 	resolved, err := options.Resolve(siteconfig.Placeholders)
 	if err != nil {
 		return nil, err
@@ -94,7 +98,7 @@ func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listen
 				Usernames: resolved.UsernameClaim, Claims: resolved.Claims,
 				Groups: resolved.GroupsClaim, GroupsNamed: config.GroupsClaim != "" || resolved.LimitsGroups(), Userinfo: resolved.Userinfo,
 				GroupList: resolved.Groups, GroupNames: resolved.GroupNames, TenantList: resolved.Tenants,
-				EmailTrusted: resolved.EmailTrusted, Domains: resolved.Domains,
+				EmailTrusted: resolved.EmailTrusted, Domains: resolved.Domains, ACRs: acrs,
 			},
 			LoginIsAuthTime: resolved.LoginIsAuthTime,
 			Demanding:       client.Demands.Any(),

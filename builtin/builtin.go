@@ -17,6 +17,9 @@ const AppID = "oidc_idp"
 // that they can share sessions and logins as sites with one client elsewhere can.
 const ClientID = "builtin"
 
+// MFA is the acr of a sign-in with several factors, whose amr has mfa.
+const MFA = "urn:oidc-idp:mfa"
+
 // Provider is an OpenID Provider in this Caddy.
 type Provider interface {
 	// Issuer returns the issuer. It is known as soon as the app is provisioned.

@@ -91,7 +91,7 @@ type Result struct {
 // Results evaluates all lines of a set, which may be nil, one by one.
 func (s *Set) Results(subject *Subject) (results []Result) {
 	for _, l := range s.lines() {
-		results = append(results, Result{Line: l.String(), Satisfied: l.satisfied(subject), Asks: l.kind != nil && l.kind.asked})
+		results = append(results, Result{Line: l.String(), Satisfied: l.satisfied(subject), Asks: l.isAsked(subject)})
 	}
 	return results
 }

@@ -220,9 +220,20 @@ type Outcome struct {
 // Allowed reports whether all rules are satisfied.
 func (o Outcome) Allowed() bool { return o.Refused == nil && o.Unproved == nil }
 
+// isAsked reports whether a new sign-in of the user can ask for what the line wants. A
+// method of amr can be asked for by the acr that the provider has for it, unless that
+// acr is there already.
+func (l *Line) isAsked(s *Subject) bool {
+	if l.kind == nil || l.deny || l.Kind != KindAMR {
+		return l.kind != nil && l.kind.asked
+	}
+	acr := s.User.Mapping.ACRFor(l.Values)
+	return acr != "" && !slices.Contains(s.User.ACR(), acr)
+}
+
 // take notes that a line refuses.
-func (o *Outcome) take(l *Line) {
-	if l.kind != nil && l.kind.asked {
+func (o *Outcome) take(l *Line, s *Subject) {
+	if l.isAsked(s) {
 		if o.Unproved == nil {
 			o.Unproved = l
 		}
@@ -260,7 +271,7 @@ func EvaluateAgain(sets []*Set, s *Subject, memory *Memory) (o Outcome) {
 		o.join(lasting)
 		for _, line := range set.passing {
 			if o.Refused == nil && !line.asksRequest() && !line.satisfied(s) {
-				o.take(line)
+				o.take(line, s)
 			}
 		}
 	}
@@ -288,7 +299,7 @@ func (o *Outcome) join(other Outcome) {
 func evaluate(lines []*Line, s *Subject) (o Outcome) {
 	for _, line := range lines {
 		if o.Refused == nil && !line.satisfied(s) {
-			o.take(line)
+			o.take(line, s)
 		}
 	}
 	return o

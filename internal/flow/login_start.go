@@ -58,14 +58,14 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 	}
 	p := x.Default
 	if x.State.Described && x.offersLogin(p) {
-		return x.leadToLogin(p, proofOfRules(demands))
+		return x.leadToLogin(p, proofOfRules(demands, p))
 	}
 	resumed, name := x.resumed(x.Scope())
 	if resumed != nil {
 		p = resumed
 	}
 	if p == nil && x.LoginHost.At == nil {
-		return x.choose(proofOfRules(demands))
+		return x.choose(proofOfRules(demands, nil))
 	}
 	if p != nil && p.Disabled {
 		return x.respondDisabled(p)
@@ -73,7 +73,7 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 	if (x.isForeignToProvider(x.State.foreign) || p != nil && x.siblingHasSession(p) || x.LoginHost.At != nil && x.State.foreign != nil) && !x.countLogin() {
 		return x.respondTooManyLogins()
 	}
-	l := login{Exchange: *x, provider: p, proof: proofOfRules(demands)}
+	l := login{Exchange: *x, provider: p, proof: proofOfRules(demands, p)}
 	if name != "" {
 		l.extra = url.Values{"login_hint": {name}}
 	}
@@ -84,7 +84,7 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 // enough. It asks for what rules demand there.
 func (x *Exchange) StepUp(demands authz.Demands) error {
 	pages.BaseSecurityHeaders(x.header())
-	l := login{Exchange: *x, provider: x.State.provider, proof: proofOfRules(demands)}
+	l := login{Exchange: *x, provider: x.State.provider, proof: proofOfRules(demands, x.State.provider)}
 	isOutdated := x.State.shortfall == authz.ShortOfClaims || x.State.shortfall == authz.ShortOfBoth
 	if !isOutdated && l.wasInVain() {
 		return x.respondUnproved(errInVain, l.proof)

@@ -183,10 +183,11 @@ var errUnauthenticated = errors.New("the request is not authenticated")
 // login, since a redirect to the provider would serve nothing. decided is why, and
 // demands are those of rules.
 func (x *Exchange) RespondUnauthorized(decided authz.Reason, demands authz.Demands) error {
-	reason, p, proof := errorcode.SignInRequired, x.Default, proofOfRules(demands)
+	reason, p := errorcode.SignInRequired, x.Default
 	if x.State.SignedIn() && !x.State.provider.ForPrograms {
 		p = x.State.provider
 	}
+	proof := proofOfRules(demands, p)
 	switch {
 	case decided == authz.ReasonShortOfClaims:
 		reason = errorcode.SessionOutdated

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,9 +30,18 @@ const maxLinkACRs = 2000
 // asked (OpenID Connect Core Error Code unmet_authentication_requirements 1.0).
 const unmetAuthentication = "unmet_authentication_requirements"
 
-// proofOfRules returns the proof that rules demand.
-func proofOfRules(demands authz.Demands) op.Proof {
+// proofOfRules returns the proof that rules demand of a login at a provider, which is
+// nil where it is not known yet: a method of amr is asked for by the provider's acr.
+func proofOfRules(demands authz.Demands, p *Provider) op.Proof {
 	proof := op.Proof{ACR: demands.ACR}
+	for _, methods := range demands.AMR {
+		if p == nil {
+			break
+		}
+		if acr := p.Mapping.ACRFor(methods); acr != "" {
+			proof.ACR = append(slices.Clip(proof.ACR), []string{acr})
+		}
+	}
 	if demands.MaxAge > 0 {
 		proof.MaxAge = &demands.MaxAge
 	}

@@ -94,7 +94,7 @@ func TestALoginLinkOfRulesDemandsWhatTheyDo(t *testing.T) {
 		{authz.Demands{MaxAge: time.Minute, ACR: [][]string{{"a", "b"}, {"b", "c"}}}, "acr_values=b&max_age=60"},
 		{authz.Demands{ACR: [][]string{{strings.Repeat("x", maxLinkACRs+1)}}}, ""},
 	} {
-		link := parametersOfProof(proofOfRules(row.demands)).Encode()
+		link := parametersOfProof(proofOfRules(row.demands, nil)).Encode()
 		if link != row.want {
 			t.Errorf("%+v: expected %q, seen %q", row.demands, row.want, link)
 		}

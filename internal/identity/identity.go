@@ -34,6 +34,10 @@ type Mapping struct {
 	// can be several, each an issuer of its own. Empty for a single issuer.
 	Tenants string
 
+	// ACRs are the acr that a login asks for to have a method in amr, by the method,
+	// where the provider says that one leads to the other.
+	ACRs map[string]string
+
 	// Usernames are the claim paths that can name the user; the first that does
 	// counts. There is at least one.
 	Usernames []string
@@ -135,4 +139,15 @@ func (m *Mapping) RevocationIssuer(name string) string {
 		return name
 	}
 	return m.Issuer
+}
+
+// ACRFor returns the acr that a login asks for to have one of these methods in amr;
+// empty if the provider has none for them.
+func (m *Mapping) ACRFor(methods []string) string {
+	for _, method := range methods {
+		if acr := m.ACRs[method]; acr != "" {
+			return acr
+		}
+	}
+	return ""
 }
