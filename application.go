@@ -2,6 +2,7 @@ package oidcrp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/accesskey"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bearer"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
@@ -43,7 +45,15 @@ func resolveApplication(h *Handler, ctx caddy.Context) error {
 		Accepted:  program.Accepted{Headers: config.Headers, Basic: config.Basic},
 		Providers: make(map[string]*flow.Provider),
 	}
-	if config.AccessKeys != "" {
+	switch {
+	case config.AccessKeys == siteconfig.BuiltinKeys:
+		idp, err := builtinProvider(ctx)
+		if err != nil {
+			return fmt.Errorf("application: access_keys: %w", err)
+		}
+		programs.Keys = &accesskey.Remote{Find: keysOf(idp), Now: h.now}
+		programs.Providers[program.KeyProvider] = flow.NewKeyProvider(accesskey.GroupsClaim)
+	case config.AccessKeys != "":
 		path, err := siteconfig.Expand(config.AccessKeys)
 		if err != nil {
 			return fmt.Errorf("application: access_keys: %w", err)
@@ -61,6 +71,17 @@ func resolveApplication(h *Handler, ctx caddy.Context) error {
 	}
 	resolveResource(h)
 	return resolveBearer(h)
+}
+
+// keysOf returns what finds the access keys of the identity provider of this Caddy.
+func keysOf(idp builtin.Provider) func(context.Context, string) (accesskey.Line, error) {
+	return func(ctx context.Context, key string) (accesskey.Line, error) {
+		found, err := idp.Program(ctx, key)
+		if errors.Is(err, builtin.ErrUnknownKey) {
+			return accesskey.Line{}, accesskey.ErrUnknown
+		}
+		return accesskey.Line{Name: found.Name, Groups: found.Groups, Expires: found.Expires}, err
+	}
 }
 
 // resolveIssuers resolves the issuers that are no providers.

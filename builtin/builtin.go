@@ -5,7 +5,9 @@ package builtin
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"time"
 )
 
 // AppID is the Caddy app that is asked. It has to implement Provider.
@@ -25,6 +27,21 @@ type Provider interface {
 	// same id that another site registered is the same client: it may do what any
 	// of its registrations allows.
 	Register(Client) (Registration, error)
+
+	// Program returns the application user that an access key is of, or
+	// ErrUnknownKey. Other errors say that it cannot be known now.
+	Program(ctx context.Context, accessKey string) (Program, error)
+}
+
+// ErrUnknownKey is returned for what is no access key, for one that has ended, and for
+// one of an application that is locked or removed.
+var ErrUnknownKey = errors.New("this is no access key")
+
+// Program is a user that is a program, as one of its access keys has it.
+type Program struct {
+	Name    string
+	Groups  []string
+	Expires time.Time // of the key; zero if never
 }
 
 // Client is a relying party in this Caddy.

@@ -12,9 +12,11 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 )
@@ -85,6 +87,7 @@ type App struct {
 	// none.
 	Contact string `json:"contact,omitempty"`
 
+	ctx      caddy.Context
 	issuer   address.Origin
 	clock    *clock.Clock
 	logger   *slog.Logger
@@ -102,6 +105,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration. It asks for no other app, and touches no
 // file, key or connection: the handler does at its first request.
 func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
 	a.logger, a.clock = ctx.Slogger(), clock.ForConfig()
 	if err := a.expand(); err != nil {
 		return err
@@ -134,6 +138,9 @@ func (a *App) warn() {
 func (a *App) Start() error {
 	a.instance.log.use(a.logger)
 	a.release = append(a.release, runningApps.Add(a))
+	if http, err := a.ctx.AppIfConfigured("http"); err == nil {
+		a.warnOfSites(http.(*caddyhttp.App))
+	}
 	go func() { _, _ = a.instance.server(context.Background()) }() // the instance logs why not
 	return nil
 }
@@ -157,6 +164,22 @@ func (a *App) Issuer() string { return a.issuer.String() }
 // Register implements builtin.Provider.
 func (a *App) Register(c builtin.Client) (builtin.Registration, error) {
 	return a.instance.options.Clients.Register(c, a.issuer, a.instance)
+}
+
+// Program implements builtin.Provider.
+func (a *App) Program(ctx context.Context, accessKey string) (builtin.Program, error) {
+	s, err := a.instance.server(ctx)
+	if err != nil {
+		return builtin.Program{}, err
+	}
+	user, key, err := s.Accounts.AccessKey(ctx, accessKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return builtin.Program{}, builtin.ErrUnknownKey
+	}
+	if err != nil {
+		return builtin.Program{}, err
+	}
+	return builtin.Program{Name: user.Name, Groups: user.Groups, Expires: key.Expires}, nil
 }
 
 // Interface guards

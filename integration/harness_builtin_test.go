@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,7 +48,9 @@ type builtinIDP struct {
 	mu      sync.Mutex
 	clients []builtin.Client // that are registered now
 	calls   int              // that came in the process
-	down    bool
+
+	programs map[string]builtin.Program // by their access keys
+	down     bool
 }
 
 var (
@@ -89,6 +92,12 @@ func (p *builtinIDP) client(t *testing.T) builtin.Client {
 	return p.clients[0]
 }
 
+func (p *builtinIDP) setPrograms(programs map[string]builtin.Program) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.programs = programs
+}
+
 func (p *builtinIDP) setDown(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,6 +133,20 @@ func (a *builtinApp) Register(c builtin.Client) (builtin.Registration, error) {
 	defer a.idp.mu.Unlock()
 	a.idp.clients = append(a.idp.clients, c)
 	return &builtinRegistration{a.idp, c}, nil
+}
+
+// Program knows the access keys that a test has set.
+func (a *builtinApp) Program(_ context.Context, key string) (builtin.Program, error) {
+	a.idp.mu.Lock()
+	defer a.idp.mu.Unlock()
+	if a.idp.down {
+		return builtin.Program{}, errors.New("the database does not answer")
+	}
+	p, ok := a.idp.programs[key]
+	if !ok {
+		return builtin.Program{}, builtin.ErrUnknownKey
+	}
+	return p, nil
 }
 
 type builtinRegistration struct {

@@ -17,7 +17,8 @@ import (
 // cookies and without redirects. The credentials that are accepted here never reach
 // the application.
 type Application struct {
-	// The file of access keys. A line of it is
+	// The file of access keys, or `builtin` for those of the applications of the identity
+	// provider of this Caddy. A line of it is
 	// `name:hash[:groups[:expires]]`: the hexadecimal SHA-256 of the key, groups
 	// separated by commas, and a time as in RFC 3339. It is read again within seconds
 	// when it changes. A line that cannot be read counts as absent. If the file cannot
@@ -41,6 +42,10 @@ type Application struct {
 	// Default: it is not served.
 	ResourceMetadata *ResourceMetadata `json:"resource_metadata,omitempty"`
 }
+
+// BuiltinKeys stands for the access keys of the identity provider of this Caddy. A file
+// of that name is written ./builtin.
+const BuiltinKeys = "builtin"
 
 // Check returns an error about options that do not fit together.
 func (a *Application) Check() error {
