@@ -114,7 +114,7 @@ type ProviderConfig struct {
 	ClientCertificateKey string `json:"client_certificate_key,omitempty"`
 
 	// The scopes to request. `openid` is always requested. Default: `openid
-	// profile email`.
+	// profile email`, with `builtin` also `groups`.
 	Scopes []string `json:"scopes,omitempty"`
 
 	// The claims that name the user. The first one that the ID token has, or

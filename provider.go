@@ -25,6 +25,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
@@ -50,11 +51,14 @@ func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listen
 	if config == nil {
 		return nil, errors.New("is null")
 	}
-	options, now := config.options(), a.clock.Now
+	options, now, place := config.options(), a.clock.Now, ""
 	if options.Builtin {
 		if err := useBuiltin(a.ctx, config.Builtin, &options); err != nil {
 			return nil, err
 		}
+		// Calls stay in the process: the provider is that of this storage, whatever
+		// others with its issuer there are.
+		place = storagekey.Key(a.ctx.Storage())
 	}
 	resolved, err := options.Resolve(siteconfig.Placeholders)
 	if err != nil {
@@ -68,7 +72,7 @@ func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listen
 	if err != nil {
 		return nil, err
 	}
-	discovery, err := acquire(release, func() (sharedDiscovery, func() error, error) { return acquireDiscovery(resolved, now, to) })
+	discovery, err := acquire(release, func() (sharedDiscovery, func() error, error) { return acquireDiscovery(resolved, place, now, to) })
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +118,7 @@ func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, to telemetry.Lis
 	if err != nil {
 		return nil, err
 	}
-	discovery, err := acquire(release, func() (sharedDiscovery, func() error, error) { return acquireDiscovery(resolved, now, to) })
+	discovery, err := acquire(release, func() (sharedDiscovery, func() error, error) { return acquireDiscovery(resolved, "", now, to) })
 	if err != nil {
 		return nil, err
 	}
@@ -285,11 +289,14 @@ func (s sharedDiscovery) Destruct() error {
 	return nil
 }
 
-func acquireDiscovery(resolved *opconfig.Resolved, now func() time.Time, to telemetry.Listener) (sharedDiscovery, func() error, error) {
+// acquireDiscovery returns the discovery that all providers of the same options
+// share. place tells apart those that are alike in their options alone.
+func acquireDiscovery(resolved *opconfig.Resolved, place string, now func() time.Time, to telemetry.Listener) (sharedDiscovery, func() error, error) {
 	config, key, err := resolved.DiscoveryConfig(now)
 	if err != nil {
 		return sharedDiscovery{}, nil, err
 	}
+	key += place
 	created := func() {}
 	value, _, err := discoveries.LoadOrNew(key, func() (caddy.Destructor, error) {
 		listeners := new(telemetry.Listeners)

@@ -32,23 +32,23 @@ type program struct {
 	dir  string // of the module, relative to this folder
 	pkg  string
 	tags string
-	race bool // with the race detector when E2E_RACE=1
+	race bool   // with the race detector when E2E_RACE=1
+	made string // the variable that names one that is built already
 	once sync.Once
 	err  error
 }
 
 var (
-	caddyProgram   = &program{name: "caddy", dir: "..", pkg: "./cmd/caddy", race: true}
+	caddyProgram   = &program{name: "caddy", dir: "..", pkg: "./cmd/caddy", race: true, made: "E2E_CADDY"}
 	zitadelProgram = &program{name: "zitadel", dir: ".", pkg: "./idps/zitadel"}
 	// Caddy with the stores that the plugin does not bring by itself.
 	storesProgram = &program{name: "caddy-stores", dir: "cmd/caddy", pkg: ".", race: true}
 )
 
-// path builds the program where needed. E2E_CADDY names one that is built
-// already.
+// path builds the program where needed.
 func (p *program) path(t testing.TB) string {
 	t.Helper()
-	if given := os.Getenv("E2E_CADDY"); given != "" && p == caddyProgram {
+	if given := os.Getenv(p.made); p.made != "" && given != "" {
 		return given
 	}
 	out := filepath.Join(bin, p.name)

@@ -19,15 +19,10 @@ type Link struct {
 	Expires *time.Time `json:"link_expires,omitempty"`
 }
 
-// pathOf is where a link leads to, by its kind.
-var pathOf = map[accounts.LinkKind]string{
-	accounts.LinkReset: "/reset", accounts.LinkInvite: "/invite", accounts.LinkFirstUser: "/first-user",
-}
-
 // shownLink returns a link. The code is in the fragment, which browsers send to no
 // server.
 func shownLink(s *server.Server, link *accounts.Link) *Link {
-	return &Link{URL: s.Issuer.String() + pathOf[link.Kind] + "#" + link.Code(), Code: link.Code(), Expires: inUTC(link.Expires)}
+	return &Link{URL: s.LinkURL(link), Code: link.Code(), Expires: inUTC(link.Expires)}
 }
 
 func linkFor(ctx context.Context, s *server.Server, kind accounts.LinkKind, user *store.User) (*Link, error) {
@@ -77,6 +72,7 @@ func resetPassword(ctx context.Context, s *server.Server, r ResetRequest) (Reset
 	if err != nil {
 		return Reset{}, err
 	}
+	s.NotifyReset(user)
 	return Reset{link, shown(user)}, nil
 }
 
@@ -94,11 +90,12 @@ func resetFactors(ctx context.Context, s *server.Server, r ResetRequest) (Reset,
 	if err != nil {
 		return Reset{}, err
 	}
-	link, err := s.Accounts.NewLink(ctx, accounts.LinkEnrol, user.ID, "")
+	link, err := linkFor(ctx, s, accounts.LinkEnrol, user)
 	if err != nil {
 		return Reset{}, err
 	}
-	return Reset{&Link{Code: link.Code(), Expires: inUTC(link.Expires)}, after}, nil
+	s.NotifyReset(user)
+	return Reset{link, after}, nil
 }
 
 // InviteRequest asks for an invite.
@@ -132,6 +129,8 @@ func shownInvite(link *accounts.Link) Invite {
 	return i
 }
 
+// addInvite makes an invite. Its link is shown to the operator, and sent to the
+// address that it is for, if this provider sends mail.
 func addInvite(ctx context.Context, s *server.Server, r InviteRequest) (Invite, error) {
 	switch {
 	case !s.Invites:
@@ -145,6 +144,7 @@ func addInvite(ctx context.Context, s *server.Server, r InviteRequest) (Invite, 
 	}
 	invite := shownInvite(link)
 	invite.Link = shownLink(s, link)
+	s.SendInvite(link)
 	return invite, nil
 }
 

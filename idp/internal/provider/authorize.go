@@ -28,7 +28,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	params, err := parse(text)
 	var doubled doubledError
-	if err != nil && !errors.As(err, &doubled) {
+	isDoubled := errors.As(err, &doubled)
+	if err != nil && !isDoubled {
 		p.refusePage(w, r, invalidRequest(err.Error()), "")
 		return
 	}
@@ -39,12 +40,12 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	// Browsers leave the session's cookie out of a form of another site, and send
 	// it with the request that a redirect leads to.
-	if r.Method == http.MethodPost && doubled == "" && !p.Sessions.HasCookie(r) {
+	if r.Method == http.MethodPost && !isDoubled && !p.Sessions.HasCookie(r) {
 		http.Redirect(w, r, withQuery(p.issuer+"/authorize", params), http.StatusSeeOther)
 		return
 	}
 	a, wanted, wrong := checkAuthorization(params, client)
-	if doubled != "" {
+	if isDoubled {
 		wrong = invalidRequest(doubled.Error())
 	}
 	if hint, ok := params["id_token_hint"]; ok && wrong == nil {

@@ -227,20 +227,25 @@ func (b *Backchannel) logoutToken(ctx context.Context, client *party, d store.De
 	return b.Keys.sign(ctx, client.alg(), "logout+jwt", claims)
 }
 
-// endHere calls all registrations of a client in this Caddy.
+// endHere calls all registrations of a client in this Caddy, each at once: one that
+// hangs keeps none of the others waiting.
 func endHere(ctx context.Context, client *party, d store.Delivery) error {
-	var failed []error
+	outcomes := make(chan error, len(client.builtin))
+	calls := 0
 	for _, registered := range client.builtin {
 		if registered.Ended == nil {
 			continue
 		}
-		done := make(chan error, 1)
-		go func() { done <- registered.Ended(ctx, d.UserID, d.SID) }()
+		calls++
+		go func() { outcomes <- registered.Ended(ctx, d.UserID, d.SID) }()
+	}
+	var failed []error
+	for range calls {
 		select {
-		case err := <-done:
+		case err := <-outcomes:
 			failed = append(failed, err)
 		case <-ctx.Done():
-			failed = append(failed, ctx.Err())
+			return errors.Join(append(failed, ctx.Err())...)
 		}
 	}
 	return errors.Join(failed...)

@@ -22,6 +22,7 @@ func FuzzAuthorize(f *testing.F) {
 		with(wikiRequest(), "claims", `{"id_token":{"acr":{"values":["x"],"essential":true}}}`, "max_age", "0").Encode(),
 		wikiRequest().Encode() + "&redirect_uri=https://evil.example/",
 		wikiRequest().Encode() + ";client_id=spa", "client_id=wiki&redirect_uri=%ff", "%zz",
+		wikiRequest().Encode() + "&=1&=2",
 	} {
 		f.Add(q)
 	}

@@ -390,3 +390,21 @@ func TestApplicationsInThisCaddyHearOfLogoutsAtOnce(t *testing.T) {
 		t.Errorf("expected to hear of all sessions of the user, seen %v", ended)
 	}
 }
+
+// TestAnApplicationThatHangsIsNotWaitedForForever, and keeps no other one waiting.
+func TestAnApplicationThatHangsIsNotWaitedForForever(t *testing.T) {
+	t.Parallel()
+	hangs, works := site(), site()
+	hangs.Ended = func(context.Context, string, string) error { select {} }
+	var ended atomic.Int32
+	works.Ended = func(context.Context, string, string) error { ended.Add(1); return nil }
+	client := builtinParty([]*builtin.Client{&hangs, &works})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := endHere(ctx, client, store.Delivery{UserID: "u-ada"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("expected an error, so that it is attempted again, seen %v", err)
+	}
+	if ended.Load() != 1 {
+		t.Errorf("expected the other one to have heard of it, seen %d", ended.Load())
+	}
+}

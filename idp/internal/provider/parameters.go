@@ -2,7 +2,6 @@ package provider
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -20,12 +19,17 @@ type parameters map[string]string
 // doubledError is the name of a parameter that is there more than once.
 type doubledError string
 
+// Error names the parameter if it has the form of one that there is: what else it
+// is does not belong in a response (RFC 6749 section 5.2).
 func (e doubledError) Error() string {
-	return fmt.Sprintf("the parameter %q is there twice", string(e))
+	if e == "" || len(e) > 40 || strings.Trim(string(e), "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return "a parameter is there twice"
+	}
+	return "the parameter " + string(e) + " is there twice"
 }
 
 // parse reads parameters in the form of application/x-www-form-urlencoded. With a
-// *doubledError the other parameters are returned as well.
+// doubledError the other parameters are returned as well.
 func parse(text string) (parameters, error) {
 	if len(text) > maxParameters {
 		return nil, errors.New("there are too many parameters")

@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
 // Kind is the kind of the requests that begin at the authorization endpoint.
@@ -103,7 +104,7 @@ func (p *Provider) fail(ctx context.Context, endpoint string, err error) {
 // refused logs what a client or a browser got wrong.
 func (p *Provider) refused(ctx context.Context, endpoint, clientID string, err *protocolError) {
 	p.Logger.LogAttrs(ctx, slog.LevelInfo, "a request was refused",
-		slog.String("event", "request_refused"), slog.String("endpoint", endpoint), slog.String("client_id", clientID),
+		slog.String("event", "request_refused"), slog.String("endpoint", endpoint), slog.String("client_id", logtext.Clean(clientID, 256)),
 		slog.String("error", err.code), slog.String("description", err.description))
 }
 

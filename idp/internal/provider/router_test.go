@@ -212,3 +212,25 @@ func TestProgramsGetTokensForThemselves(t *testing.T) {
 		t.Errorf("a public client: expected unauthorized_client, seen %+v", got)
 	}
 }
+
+// TestWhatStrangersWriteIsNotRepeated: neither in a description nor, at its length,
+// in the log.
+func TestWhatStrangersWriteIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	for _, name := range []string{"", "x\"y", "<script>", "x\r\nSet-Cookie: a", strings.Repeat("x", 50)} {
+		twice := url.QueryEscape(name) + "=1&" + url.QueryEscape(name) + "=2"
+		r := browser{}.request(http.MethodPost, issuer+"/userinfo", twice)
+		if got := n.serve(r).Header().Get("WWW-Authenticate"); name != "" && strings.Contains(got, name) || !strings.Contains(got, "a parameter is there twice") {
+			t.Errorf("expected the name %q not to be repeated, seen %q", name, got)
+		}
+		w := browser{}.visit(n, http.MethodGet, issuer+"/authorize?"+wikiRequest().Encode()+"&"+twice, "")
+		if got := location(t, w, callback).Get("error_description"); got != "a parameter is there twice" {
+			t.Errorf("expected the name %q not to be repeated, seen %q", name, got)
+		}
+	}
+	browser{}.visit(n, http.MethodGet, issuer+"/authorize?client_id="+strings.Repeat("evil", 5000), "")
+	if strings.Contains(n.log.String(), strings.Repeat("evil", 100)) {
+		t.Errorf("expected the client id to be cut in the log, seen it whole")
+	}
+}

@@ -2,17 +2,13 @@ package selfservice
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/html"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
@@ -180,128 +176,6 @@ func (h *harness) hasPassword(user *store.User, password string) bool {
 	return ok
 }
 
-// browser keeps cookies and the last page.
-type browser struct {
-	h       *harness
-	cookies map[string]*http.Cookie
-	page    *html.Node
-	body    string
-	status  int
-	to      string // of a redirect
-}
-
-func (h *harness) browser() *browser { return &browser{h: h, cookies: make(map[string]*http.Cookie)} }
-
-// signIn gives the browser a session that has proven something now.
-func (b *browser) signIn(user *store.User, amr ...string) *store.Session {
-	b.h.t.Helper()
-	r := httptest.NewRequest(http.MethodGet, issuer+"/signin/1", nil)
-	for _, c := range b.cookies {
-		r.AddCookie(c)
-	}
-	w := httptest.NewRecorder()
-	session, err := b.h.manager.Start(w, r, sso.Authentication{User: user, Time: b.h.at, AMR: amr})
-	if err != nil {
-		b.h.t.Fatal(err)
-	}
-	b.keep(w)
-	return session
-}
-
-func (b *browser) keep(w *httptest.ResponseRecorder) {
-	for _, c := range w.Result().Cookies() {
-		b.cookies[c.Name] = c
-		if c.MaxAge < 0 {
-			delete(b.cookies, c.Name)
-		}
-	}
-}
-
-func (b *browser) send(r *http.Request) *browser {
-	for _, c := range b.cookies {
-		r.AddCookie(c)
-	}
-	w := httptest.NewRecorder()
-	b.h.ServeHTTP(w, r)
-	b.keep(w)
-	b.status, b.body, b.to = w.Code, w.Body.String(), w.Header().Get("Location")
-	b.page, _ = html.Parse(strings.NewReader(b.body))
-	return b
-}
-
-func (b *browser) get(path string) *browser {
-	return b.send(httptest.NewRequest(http.MethodGet, path, nil))
-}
-
-// post sends fields to a path.
-func (b *browser) post(path string, fields url.Values) *browser {
-	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(fields.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return b.send(r)
-}
-
-// submit sends the form of the page that has a field, with what its fields hold
-// and these pairs of names and values.
-func (b *browser) submit(field string, pairs ...string) *browser {
-	b.h.t.Helper()
-	for form := range find(b.page, "form") {
-		values := url.Values{}
-		has := false
-		for input := range find(form, "input") {
-			name := attr(input, "name")
-			has = has || name == field
-			values.Set(name, attr(input, "value"))
-		}
-		if !has || strings.EqualFold(attr(form, "method"), "get") {
-			continue
-		}
-		for i := 0; i < len(pairs); i += 2 {
-			values.Set(pairs[i], pairs[i+1])
-		}
-		return b.post(attr(form, "action"), values)
-	}
-	b.h.t.Fatalf("expected a form with the field %q, seen %s", field, b.body)
-	return nil
-}
-
-func find(n *html.Node, tag string) func(func(*html.Node) bool) {
-	return func(yield func(*html.Node) bool) {
-		for d := range n.Descendants() {
-			if d.Type == html.ElementNode && d.Data == tag && !yield(d) {
-				return
-			}
-		}
-	}
-}
-
-func attr(n *html.Node, name string) string {
-	for _, a := range n.Attr {
-		if a.Key == name {
-			return a.Val
-		}
-	}
-	return ""
-}
-
-// wants checks the status and that the page shows a text.
-func (b *browser) wants(what string, status int, text string) {
-	b.h.t.Helper()
-	if b.status != status {
-		b.h.t.Errorf("%s: expected status %d, seen %d (%v)", what, status, b.status, errors.Join(b.h.failed...))
-	}
-	if !strings.Contains(b.body, text) {
-		b.h.t.Errorf("%s: expected %q, seen %s", what, text, b.body)
-	}
-}
-
-// wantsRedirect checks where the browser is sent.
-func (b *browser) wantsRedirect(what, to string) {
-	b.h.t.Helper()
-	if b.status != http.StatusSeeOther || b.to != to {
-		b.h.t.Errorf("%s: expected a redirect to %s, seen %d to %s: %s (%v)", what, to, b.status, b.to, b.body, errors.Join(b.h.failed...))
-	}
-}
-
 // sessionsOf counts the sessions of a user.
 func (h *harness) sessionsOf(user *store.User) int {
 	h.t.Helper()
@@ -310,29 +184,4 @@ func (h *harness) sessionsOf(user *store.User) int {
 		h.t.Fatal(err)
 	}
 	return len(all)
-}
-
-func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
-
-// requestOf returns a request with the browser's cookies.
-func requestOf(b *browser) *http.Request {
-	r := httptest.NewRequest(http.MethodGet, "/account", nil)
-	for _, c := range b.cookies {
-		r.AddCookie(c)
-	}
-	return r
-}
-
-func postRequest(path string, fields url.Values) *http.Request {
-	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(fields.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return r
-}
-
-// tokenFor returns the token that the forms of an address carry in a browser.
-func (h *harness) tokenFor(b *browser, path string) string {
-	if endpoints[path].open {
-		return openToken(h.Cookies.Get(requestOf(b), formCookie), path)
-	}
-	return h.manager.FormToken(requestOf(b), "account")
 }

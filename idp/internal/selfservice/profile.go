@@ -130,7 +130,7 @@ func (v *visit) takeEmail() {
 	}
 	if link != nil && allowed {
 		v.log("email_change_requested", "a change of the e-mail address was requested", v.user.ID)
-		v.post(mail.Letter{Kind: mail.Email, To: link.Email, User: v.user, Link: LinkURL(v.Issuer, link), Code: link.Code(), Until: link.Expires})
+		v.post(mail.Letter{Kind: mail.Email, To: link.Email, User: v.user, Language: v.language(v.user), Link: LinkURL(v.Issuer, link), Code: link.Code(), Until: link.Expires})
 	}
 	v.message("email_sent", map[string]string{"email": email}, pathAccount, "button.account")
 }

@@ -57,7 +57,7 @@ func (v *visit) register(link *accounts.Link) {
 	}
 	user, err := v.Accounts.CreateByLink(v.r.Context(), link.Kind, v.code(), accounts.NewUser{
 		Name: strings.TrimSpace(v.field(pages.FieldUserName)), Email: strings.TrimSpace(v.field(pages.FieldEmail)),
-		DisplayName: strings.TrimSpace(v.field(pages.FieldName)), Language: "", Password: password, Caller: v.caller(),
+		DisplayName: strings.TrimSpace(v.field(pages.FieldName)), Language: v.language(nil), Password: password, Caller: v.caller(),
 	})
 	if err == nil {
 		v.log("account_created", "an account was created", user.ID)

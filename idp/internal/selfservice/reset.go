@@ -61,7 +61,7 @@ func (v *visit) sendReset() {
 	}
 	if link != nil {
 		v.log("reset_requested", "a reset of the password was requested", user.ID)
-		v.post(mail.Letter{Kind: mail.Reset, To: link.Email, User: user, Link: LinkURL(v.Issuer, link), Code: link.Code(), Until: link.Expires})
+		v.post(mail.Letter{Kind: mail.Reset, To: link.Email, User: user, Language: v.language(user), Link: LinkURL(v.Issuer, link), Code: link.Code(), Until: link.Expires})
 	}
 	v.render(http.StatusOK, &pages.ResetRequest{Common: v.common(), Action: pathReset, Sent: true, Valid: resetLasts, SignInURL: pathAccount})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/locale"
 )
 
 // Kind is the kind of the requests that lead back here after a sign-in.
@@ -30,6 +31,7 @@ const Kind = "account"
 type Pages interface {
 	Render(w http.ResponseWriter, r *http.Request, status int, page pages.Page)
 	Redirect(w http.ResponseWriter, r *http.Request, address string)
+	Language(r *http.Request, uiLocales []string) *locale.Language
 }
 
 // Sessions are the single sign-on sessions.

@@ -115,6 +115,14 @@ func (v *visit) newPassword() (string, []pages.Problem) {
 	return password, nil
 }
 
+// language is the user's, or else that of the browser.
+func (v *visit) language(user *store.User) string {
+	if user != nil && user.Language != "" {
+		return user.Language
+	}
+	return v.Pages.Language(v.r, nil).Tag()
+}
+
 // post sends a mail, if this site sends any and there is an address.
 func (v *visit) post(l mail.Letter) {
 	if v.Mail != nil && l.To != "" {

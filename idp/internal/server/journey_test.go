@@ -87,6 +87,38 @@ func TestASignInGoesOnAfterARestart(t *testing.T) {
 	b.submit("password", password).claims()
 }
 
+func TestARequestThatIsOverLeadsOn(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, home string }{{"wiki", "https://wiki.example.net/"}, {"account", issuer + "/account"}} {
+		for _, how := range []string{"too late", "answered"} {
+			t.Run(test.name+" "+how, func(t *testing.T) {
+				t.Parallel()
+				n := newNode(t)
+				n.addUser("ada")
+				b := n.browser()
+				if test.name == "wiki" {
+					b.authorize()
+				} else {
+					b.get("/account")
+				}
+				b.submit("username", "ada").expect(`name="password"`)
+				page, path := *b, b.path
+				if how == "too late" {
+					n.clock.pass(2 * time.Hour)
+				} else {
+					b.submit("password", password)
+				}
+				b.body = page.body
+				b.submit("password", password).expect("This page has expired").expect(`href="` + test.home + `"`)
+				if b.status != http.StatusGone {
+					t.Errorf("expected status 410, seen %d", b.status)
+				}
+				b.get(path).expect(`href="` + test.home + `"`)
+			})
+		}
+	}
+}
+
 func TestTheSiteServesNothingElse(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -187,7 +219,7 @@ func TestTheLogHasNoFormFields(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{`"event":"sign_in_failed"`, `"unknown_user":"`, `"reason":"unknown_name"`, `"reason":"wrong_password"`, `"event":"signed_in"`, `"address":"192.0.2.1"`, `"client":"wiki"`} {
+	for _, want := range []string{`"event":"sign_in_failed"`, `"unknown_user":"`, `"reason":"unknown_name"`, `"reason":"wrong_password"`, `"event":"signed_in"`, `"address":"192.0.2.1"`, `"client_id":"wiki"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("expected the log to have %s, seen %s", want, text)
 		}

@@ -170,3 +170,26 @@ func TestWrongCodesLockTheSecondFactor(t *testing.T) {
 	}
 	b.authorize().submit("username", "ada").submit("password", password, "code", first).claims()
 }
+
+// An address is locked after the same number of guesses whether they were at an
+// account, which is locked much earlier, or at a name that is unknown.
+func TestAnAddressIsLockedWhoeverIsGuessed(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"ada", "unknown"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t)
+			n.addUser("ada")
+			n.addUser("bob")
+			b, own := n.browser(), n.browser()
+			b.authorize().submit("username", name)
+			for range 99 {
+				b.submit("password", "a wrong password").expect("That did not work")
+			}
+			own.signIn("bob").answer()
+			own = n.browser()
+			b.submit("password", "a wrong password").expect("That did not work")
+			own.signIn("bob").expect("That did not work")
+		})
+	}
+}

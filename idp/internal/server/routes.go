@@ -43,6 +43,9 @@ func (s *Server) serveExternal(w http.ResponseWriter, r *http.Request) {
 
 // home returns where the application of a request begins.
 func (s *Server) home(q *request.Request) string {
+	if q.ClientID == "" { // it is about this site itself
+		return s.Issuer.String() + "/account"
+	}
 	if address := s.InitiateURL(q.ClientID); address != "" {
 		return address
 	}

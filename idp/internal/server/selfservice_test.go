@@ -140,3 +140,26 @@ func TestInvitesAreOffUnlessTheyAreOn(t *testing.T) {
 		t.Errorf("expected the address of the invitation, verified, seen %s, %v", user.Email, user.EmailVerified)
 	}
 }
+
+func TestWhatOperatorsDoIsMailed(t *testing.T) {
+	t.Parallel()
+	box := newMailbox()
+	n := newNode(t, func(o *Options) { o.MailSender, o.Invites = box, true })
+	link, err := n.Accounts.NewInvite(t.Context(), "bob@example.net", accounts.Invite{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.SendInvite(link)
+	m := box.next(t)
+	if path, code := linkIn(t, m); m.To != "bob@example.net" || path != "/invite" || code != link.Code() {
+		t.Errorf("expected the invitation to bob, seen %s#%s to %s", path, code, m.To)
+	}
+	user, err := n.Accounts.Create(t.Context(), accounts.NewUser{Name: "ada", Email: "ada@example.net", EmailVerified: true, Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.NotifyReset(user)
+	if m := box.next(t); m.To != "ada@example.net" || !strings.Contains(m.Subject, "operator") {
+		t.Errorf("expected a notice to ada, seen %q to %s", m.Subject, m.To)
+	}
+}

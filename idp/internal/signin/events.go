@@ -36,7 +36,7 @@ const (
 func (v *visit) log(event, message string, attrs ...slog.Attr) {
 	attrs = append([]slog.Attr{
 		slog.String("event", event),
-		slog.String("client", v.request.ClientID),
+		slog.String("client_id", v.request.ClientID),
 		slog.String("address", v.Address(v.r).String()),
 	}, attrs...)
 	v.Logger.LogAttrs(v.r.Context(), slog.LevelInfo, message, attrs...)

@@ -133,6 +133,13 @@ func TestAPasskeyAloneSignsIn(t *testing.T) {
 		second.begin(request.Request{})
 		second.passkey(p.sign(first)).expect("This passkey was not accepted").expect(onName)
 	})
+	t.Run("the page of the password takes one, too", func(t *testing.T) {
+		for _, name := range []string{"ada", "unknown"} {
+			b := h.browser()
+			b.begin(request.Request{}).submit("username", name).expect(onPassword)
+			b.passkey(p.sign(b)).expect("finished wiki as ada acr=mfa amr=hwk,mfa")
+		}
+	})
 	t.Run("and within five minutes", func(t *testing.T) {
 		b := h.browser()
 		b.begin(request.Request{})

@@ -43,6 +43,10 @@ func (v *visit) showPassword(variant string) {
 	if page.Code && variant == withCode {
 		page.ResyncURL = v.path(withResync)
 	}
+	if page.Passkey, err = v.askPasskey(nil, false); err != nil { // whoever the name is
+		v.Fail(v.w, v.r, err)
+		return
+	}
 	v.render(page)
 }
 
@@ -201,7 +205,9 @@ func (v *visit) judge(tx store.Tx, state *State, j *judgement) error {
 	j.kind = attempt.Kind
 	state.problem(pages.FieldPassword, wrong)
 	if j.reason == reasonLocked {
-		return nil
+		// The address counts it as it does for a name that is unknown, or a flood
+		// of guesses would show which of the two it is.
+		attempt.User = nil
 	}
 	locked, err := v.Lockout.Failed(tx, attempt)
 	j.locked = locked

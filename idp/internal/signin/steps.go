@@ -111,6 +111,8 @@ func (f facts) decide() decision {
 		return decision{step: stepRefuse, code: codeLoginRequired}
 	case d.auth.ACR != ACRMFA && f.needsSecond(d.active):
 		d.step = f.second()
+	case f.request.ACRRequired && !f.satisfies(d.auth.ACR):
+		d.step = stepRefuse
 	default:
 		d.complete = true
 		d.step = f.due(d.active)
@@ -205,6 +207,12 @@ func (f facts) prefersMFA() bool {
 
 func (f facts) asksFor(acrs ...string) bool {
 	return slices.ContainsFunc(f.request.ACRValues, func(acr string) bool { return slices.Contains(acrs, acr) })
+}
+
+// satisfies reports whether a class is one that the request names, or is more than
+// one of them.
+func (f facts) satisfies(acr string) bool {
+	return f.asksFor(acr) || acr == ACRMFA && f.asksFor(ACRPassword)
 }
 
 // second returns the step to a second factor.

@@ -86,6 +86,8 @@ func TestNext(t *testing.T) {
 		{"an essential class that there is not is refused at once", facts{request: &q{ACRValues: []string{"urn:other"}, ACRRequired: true}}, codeUnmet, ""},
 		{"a voluntary class is asked for where it can be had", facts{request: &voluntary, session: sessionOf(time.Hour, "pwd"), user: ada(), hasFactor: true}, "factor", ACRPassword},
 		{"and not where it cannot", facts{request: &voluntary, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", ACRPassword},
+		{"an essential class is not answered with another one", facts{request: &q{ACRValues: []string{ACRExternal}, ACRRequired: true}, state: now("pwd"), user: ada()}, codeUnmet, ACRPassword},
+		{"but with more", facts{request: &q{ACRValues: []string{ACRPassword}, ACRRequired: true}, state: now("pwd", "otp"), user: ada(), hasFactor: true}, "finish", ACRMFA},
 		{"classes that there are not do not count", facts{request: &q{ACRValues: []string{"urn:other"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", ACRPassword},
 
 		{"prompt=login asks again", facts{request: &q{Prompt: []string{"login"}}, session: sessionOf(time.Second, "pwd"), user: ada()}, "password", ""},

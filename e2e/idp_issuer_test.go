@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"html"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Caddy with the identity provider.
+var idpCaddy = &program{name: "caddy-idp", dir: "cmd/caddy", pkg: "./idp", race: true, made: "E2E_CADDY_IDP"}
+
+// An issuer is a Caddy with the identity provider whose relying parties are other
+// programs. It is called localhost and speaks plain HTTP; they are at 127.0.0.1, which
+// is another site to browsers.
+type issuer struct {
+	*world
+	url string
+}
+
+const (
+	issuerPassword = "a long sentence for ada 41"
+	clientSecret   = "wiki-secret-0123456789abcdef0123456789abcdef"
+)
+
+// startIssuer starts one with the user ada of the groups staff and wiki; options are
+// lines of the global option oidc_idp.
+func startIssuer(t *testing.T, options string) *issuer {
+	t.Helper()
+	i := newIssuer(t)
+	i.start(options)
+	return i
+}
+
+// newIssuer reserves the port.
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	i := &issuer{url: fmt.Sprintf("http://localhost:%d", freePort(t))}
+	i.world = &world{t: t, op: &provider{issuer: i.url}, base: "none:", storage: t.TempDir(), secrets: &canaries{}}
+	i.caddy = newNode(t, i.storage, "CLIENT_SECRET="+clientSecret)
+	i.caddy.program = idpCaddy
+	i.secrets.add("password", issuerPassword)
+	i.secrets.add("client secret", clientSecret)
+	t.Cleanup(func() { i.secrets.checkLogs(t, i.caddy) })
+	return i
+}
+
+func (i *issuer) start(options string) {
+	i.t.Helper()
+	i.caddy.start(i.caddy.caddyfile(fmt.Sprintf(`
+	oidc_idp {
+		issuer %s
+		%s
+	}`, i.url, options), fmt.Sprintf(`
+%s {
+	bind 127.0.0.1
+	log
+	oidc_idp
+}
+`, i.url)))
+	i.t.Cleanup(func() { i.secrets.checkAdmin(i.t, i.caddy) })
+	i.addAda()
+}
+
+func (i *issuer) addAda() {
+	i.t.Helper()
+	i.operate(issuerPassword, "user", "add", "ada", "--password-stdin", "--email", "ada@example.com", "--email-verified", "--display-name", "Ada L.", "--groups", "staff,wiki")
+}
+
+// operate runs a command of operators on a node, with a line on its standard input.
+func (n *node) operate(line string, args ...string) string {
+	n.t.Helper()
+	var output []byte
+	var err error
+	// Caddy answers before the provider in it can serve.
+	eventually(n.t, 30*time.Second, "the identity provider is open", func() bool {
+		command := exec.Command(n.program.path(n.t), append(append([]string{"oidc-idp"}, args...), "--address", fmt.Sprintf("127.0.0.1:%d", n.admin))...)
+		command.Env = append(os.Environ(), n.env...)
+		command.Stdin = strings.NewReader(line + "\n")
+		output, err = command.CombinedOutput()
+		return err == nil || !bytes.Contains(output, []byte("503"))
+	})
+	if err != nil {
+		n.t.Fatalf("caddy oidc-idp %s: %v\n%s", strings.Join(args, " "), err, output)
+	}
+	return string(output)
+}
+
+func (i *issuer) operate(line string, args ...string) string {
+	i.t.Helper()
+	return i.caddy.operate(line, args...)
+}
+
+// refreshTag is how a form leads to another site: a redirect would have to be named
+// in the page's policy.
+var refreshTag = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)">`)
+
+// gone goes where the page leads by itself.
+func (p *page) gone() *page {
+	p.b.t.Helper()
+	for range 5 {
+		to := refreshTag.FindStringSubmatch(p.body)
+		if to == nil {
+			return p
+		}
+		p = p.follow(html.UnescapeString(to[1]))
+	}
+	p.b.t.Fatalf("expected a page that stays, seen:%s", p)
+	return nil
+}
+
+// formWith is the form with this field.
+func (p *page) formWith(field string) form {
+	p.b.t.Helper()
+	for _, f := range p.forms() {
+		if f.fields.Has(field) || f.hasButton(p, field) {
+			return f
+		}
+	}
+	p.b.t.Fatalf("expected a form with the field %s, seen:%s", field, p)
+	return form{}
+}
+
+// hasButton reports whether a button of the page's form has this name.
+func (form) hasButton(p *page, name string) bool {
+	return strings.Contains(p.body, `type="submit" name="`+name+`"`)
+}
+
+// proves signs in at the issuer with name and password, and goes on to where that
+// leads.
+func (i *issuer) proves(p *page, name, password string) *page {
+	i.t.Helper()
+	if !strings.HasPrefix(p.url.String(), i.url+"/signin") {
+		i.t.Fatalf("expected the issuer to ask, seen:%s", p)
+	}
+	p = p.send(p.formWith("username"), "username", name).gone()
+	return p.send(p.formWith("password"), "password", password).gone()
+}

@@ -1,0 +1,27 @@
+package server
+
+import (
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/selfservice"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// LinkURL returns the whole address of a link that an operator hands over.
+func (s *Server) LinkURL(link *accounts.Link) string {
+	return selfservice.LinkURL(s.Issuer.String(), link)
+}
+
+// NotifyReset says to a user that an operator has reset the password or the
+// factors.
+func (s *Server) NotifyReset(user *store.User) {
+	notices{s}.post(user, mail.Letter{Kind: mail.OperatorReset})
+}
+
+// SendInvite sends an invitation to its address, if this provider sends mail.
+func (s *Server) SendInvite(link *accounts.Link) {
+	if s.Mail == nil || link.Email == "" {
+		return
+	}
+	s.Mail.Post(mail.Letter{Kind: mail.Invite, To: link.Email, Link: s.LinkURL(link), Code: link.Code(), Until: link.Expires})
+}
