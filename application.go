@@ -45,24 +45,11 @@ func resolveApplication(h *Handler, ctx caddy.Context) error {
 		Accepted:  program.Accepted{Headers: config.Headers, Basic: config.Basic},
 		Providers: make(map[string]*flow.Provider),
 	}
-	switch {
-	case config.AccessKeys == siteconfig.BuiltinKeys:
-		idp, err := builtinProvider(ctx)
-		if err != nil {
+	if config.AccessKeys != "" {
+		var err error
+		if programs.Keys, err = openAccessKeys(h, ctx); err != nil {
 			return fmt.Errorf("application: access_keys: %w", err)
 		}
-		programs.Keys = &accesskey.Remote{Find: keysOf(idp), Now: h.now}
-		programs.Providers[program.KeyProvider] = flow.NewKeyProvider(accesskey.GroupsClaim)
-	case config.AccessKeys != "":
-		path, err := siteconfig.Expand(config.AccessKeys)
-		if err != nil {
-			return fmt.Errorf("application: access_keys: %w", err)
-		}
-		keys, err := accesskey.Open(path, h.now, ctx.Slogger())
-		if err != nil {
-			return fmt.Errorf("application: access_keys: %w", err)
-		}
-		programs.Keys = keys
 		programs.Providers[program.KeyProvider] = flow.NewKeyProvider(accesskey.GroupsClaim)
 	}
 	h.instance.Programs = programs
@@ -73,15 +60,30 @@ func resolveApplication(h *Handler, ctx caddy.Context) error {
 	return resolveBearer(h)
 }
 
-// keysOf returns what finds the access keys of the identity provider of this Caddy.
-func keysOf(idp builtin.Provider) func(context.Context, string) (accesskey.Line, error) {
-	return func(ctx context.Context, key string) (accesskey.Line, error) {
-		found, err := idp.Program(ctx, key)
-		if errors.Is(err, builtin.ErrUnknownKey) {
-			return accesskey.Line{}, accesskey.ErrUnknown
+// openAccessKeys returns what judges access keys: a file, or the identity provider of
+// this Caddy.
+func openAccessKeys(h *Handler, ctx caddy.Context) (program.Verifier, error) {
+	if h.Application.AccessKeys == siteconfig.BuiltinKeys {
+		idp, err := builtinProvider(ctx)
+		if err != nil {
+			return nil, err
 		}
-		return accesskey.Line{Name: found.Name, Groups: found.Groups, Expires: found.Expires}, err
+		return accesskey.NewRemote(func(ctx context.Context, key string) (*accesskey.Line, error) {
+			p, err := idp.Program(ctx, key)
+			if errors.Is(err, builtin.ErrUnknownKey) {
+				return nil, accesskey.ErrUnknown
+			}
+			if err != nil {
+				return nil, err
+			}
+			return &accesskey.Line{Name: p.Name, Groups: p.Groups, Expires: p.Expires}, nil
+		}, h.now), nil
 	}
+	path, err := siteconfig.Expand(h.Application.AccessKeys)
+	if err != nil {
+		return nil, err
+	}
+	return accesskey.Open(path, h.now, ctx.Slogger())
 }
 
 // resolveIssuers resolves the issuers that are no providers.

@@ -158,7 +158,7 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 //		close_streams on|off
 //		check forwarded|original { hosts <name>... }
 //		application {
-//			access_keys <file>
+//			access_keys <file>|builtin
 //			header <Name>...
 //			basic on|off
 //		}

@@ -28,20 +28,22 @@ type Provider interface {
 	// of its registrations allows.
 	Register(Client) (Registration, error)
 
-	// Program returns the application user that an access key is of, or
-	// ErrUnknownKey. Other errors say that it cannot be known now.
-	Program(ctx context.Context, accessKey string) (Program, error)
+	// Program returns the program that an access key is of. The error is
+	// ErrUnknownKey for a key that does not count; after another one the provider
+	// may be asked again later.
+	Program(ctx context.Context, accessKey string) (*Program, error)
 }
 
-// ErrUnknownKey is returned for what is no access key, for one that has ended, and for
-// one of an application that is locked or removed.
-var ErrUnknownKey = errors.New("this is no access key")
+// ErrUnknownKey is the error for an access key that does not exist, has ended, or is
+// of a program that is locked or removed.
+var ErrUnknownKey = errors.New("the identity provider knows no such access key")
 
-// Program is a user that is a program, as one of its access keys has it.
+// Program is a user of the provider that is a program: it has access keys and never
+// signs in.
 type Program struct {
 	Name    string
 	Groups  []string
-	Expires time.Time // of the key; zero if never
+	Expires time.Time // of the key; zero if it has no end
 }
 
 // Client is a relying party in this Caddy.

@@ -14,15 +14,7 @@ import (
 
 // What browser/journey.mjs reports.
 type chromiumSaw struct {
-	Steps []struct {
-		Name, URL, Text string
-		Form, Status    int
-		Cookies         json.RawMessage
-		Stops           []tabStop
-		// Tree is the accessibility tree, Focus the text of what has the focus, and Hint
-		// the name in the provider's form.
-		Tree, Focus, Hint string
-	}
+	Steps      []chromiumStep
 	Violations []string
 	Shots      []struct {
 		File, Name, Scheme, Width, Lang, Title string
@@ -31,6 +23,27 @@ type chromiumSaw struct {
 		Headings                               int
 	}
 	Error string
+}
+
+// A chromiumStep is what a page was like.
+type chromiumStep struct {
+	Name, URL, Text string
+	Form, Status    int
+	Cookies         json.RawMessage
+	Stops           []tabStop
+	// Tree is the accessibility tree, Focus the text of what has the focus, and Hint
+	// the name in the provider's form.
+	Tree, Focus, Hint string
+
+	// At the identity provider: how many recovery codes were shown, the seed of an app,
+	// the passkeys on a device, and after how many milliseconds a session was over.
+	Codes       int
+	Seed        string
+	Credentials []struct {
+		RPID                 string
+		IsResidentCredential bool
+	}
+	Ended, After int
 }
 
 // A tabStop is where Tab led, and whether the page shows it.

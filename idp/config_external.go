@@ -32,7 +32,7 @@ type External struct {
 	Link string `json:"link,omitempty"`
 
 	// The external provider's groups that exist here under the same name. They are
-	// given and taken at each sign-in. Default: none.
+	// given and taken at each sign-in, except for operator groups. Default: none.
 	Groups []string `json:"groups,omitempty"`
 
 	// The external provider's groups that exist here, with their names here.

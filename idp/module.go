@@ -138,6 +138,9 @@ func (a *App) warn() {
 func (a *App) Start() error {
 	a.instance.log.use(a.logger)
 	a.release = append(a.release, runningApps.Add(a))
+	if err := counted.register(a.ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
 	if http, err := a.ctx.AppIfConfigured("http"); err == nil {
 		a.warnOfSites(http.(*caddyhttp.App))
 	}
@@ -167,19 +170,19 @@ func (a *App) Register(c builtin.Client) (builtin.Registration, error) {
 }
 
 // Program implements builtin.Provider.
-func (a *App) Program(ctx context.Context, accessKey string) (builtin.Program, error) {
+func (a *App) Program(ctx context.Context, accessKey string) (*builtin.Program, error) {
 	s, err := a.instance.server(ctx)
 	if err != nil {
-		return builtin.Program{}, err
+		return nil, err
 	}
 	user, key, err := s.Accounts.AccessKey(ctx, accessKey)
 	if errors.Is(err, store.ErrNotFound) {
-		return builtin.Program{}, builtin.ErrUnknownKey
+		return nil, builtin.ErrUnknownKey
 	}
 	if err != nil {
-		return builtin.Program{}, err
+		return nil, err
 	}
-	return builtin.Program{Name: user.Name, Groups: user.Groups, Expires: key.Expires}, nil
+	return &builtin.Program{Name: user.Name, Groups: user.Groups, Expires: key.Expires}, nil
 }
 
 // Interface guards

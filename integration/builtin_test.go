@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/accesskey"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -212,37 +210,4 @@ func TestAProviderThatDoesNotAnswerYet(t *testing.T) {
 	idp.setDown(false)
 	r.at(func() time.Time { return time.Now().Add(longestPause) })
 	check(t, r.browser().open("/")).status(http.StatusOK).body("application sees alice")
-}
-
-// TestProgramsOfTheProvider: access keys are those of the provider, and count for seconds
-// after they are gone.
-func TestProgramsOfTheProvider(t *testing.T) {
-	t.Parallel()
-	idp := newBuiltinIDP(t, oidctest.Lenient())
-	key, err := accesskey.New("robot")
-	if err != nil {
-		t.Fatal(err)
-	}
-	idp.setPrograms(map[string]builtin.Program{key: {Name: "robot", Groups: []string{"ci"}}})
-	r := idp.harness(t, storageDir(t), strings.Replace(builtinSite, "builtin", `builtin
-		require group ci
-		application {
-			access_keys builtin
-		}`, 1))
-	use := func(key string) *visited {
-		return r.browser().send(http.MethodGet, "/", map[string]string{"Authorization": "Bearer " + key, "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""})
-	}
-	check(t, use(key)).status(http.StatusOK).body("application sees key/robot")
-	other, err := accesskey.New("robot")
-	if err != nil {
-		t.Fatal(err)
-	}
-	check(t, use(other)).status(http.StatusUnauthorized)
-	idp.setPrograms(nil)
-	check(t, use(key)).status(http.StatusOK)
-	r.at(func() time.Time { return time.Now().Add(3 * time.Second) })
-	check(t, use(key)).status(http.StatusUnauthorized)
-	idp.setDown(true)
-	r.at(func() time.Time { return time.Now().Add(6 * time.Second) })
-	check(t, use(key)).status(http.StatusServiceUnavailable)
 }

@@ -48,9 +48,7 @@ type builtinIDP struct {
 	mu      sync.Mutex
 	clients []builtin.Client // that are registered now
 	calls   int              // that came in the process
-
-	programs map[string]builtin.Program // by their access keys
-	down     bool
+	down    bool
 }
 
 var (
@@ -92,12 +90,6 @@ func (p *builtinIDP) client(t *testing.T) builtin.Client {
 	return p.clients[0]
 }
 
-func (p *builtinIDP) setPrograms(programs map[string]builtin.Program) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.programs = programs
-}
-
 func (p *builtinIDP) setDown(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,18 +127,9 @@ func (a *builtinApp) Register(c builtin.Client) (builtin.Registration, error) {
 	return &builtinRegistration{a.idp, c}, nil
 }
 
-// Program knows the access keys that a test has set.
-func (a *builtinApp) Program(_ context.Context, key string) (builtin.Program, error) {
-	a.idp.mu.Lock()
-	defer a.idp.mu.Unlock()
-	if a.idp.down {
-		return builtin.Program{}, errors.New("the database does not answer")
-	}
-	p, ok := a.idp.programs[key]
-	if !ok {
-		return builtin.Program{}, builtin.ErrUnknownKey
-	}
-	return p, nil
+// Program implements builtin.Provider: this one has no programs.
+func (a *builtinApp) Program(context.Context, string) (*builtin.Program, error) {
+	return nil, builtin.ErrUnknownKey
 }
 
 type builtinRegistration struct {

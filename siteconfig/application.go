@@ -13,17 +13,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 )
 
+// BuiltinKeys is the value of access_keys that means the identity provider of this
+// Caddy. A file of this name is ./builtin.
+const BuiltinKeys = "builtin"
+
 // Application configures how programs are let in: by the same rules as people, without
 // cookies and without redirects. The credentials that are accepted here never reach
 // the application.
 type Application struct {
-	// The file of access keys, or `builtin` for those of the applications of the identity
-	// provider of this Caddy. A line of it is
+	// The file of access keys. A line of it is
 	// `name:hash[:groups[:expires]]`: the hexadecimal SHA-256 of the key, groups
 	// separated by commas, and a time as in RFC 3339. It is read again within seconds
 	// when it changes. A line that cannot be read counts as absent. If the file cannot
 	// be read any more, its last content counts for an hour. Programs send a key as a
-	// bearer token. Default: none.
+	// bearer token. With `builtin`, the keys are those of the application users of
+	// the identity provider in this Caddy, the app `oidc_idp`. Default: none.
 	AccessKeys string `json:"access_keys,omitempty"`
 
 	// Headers where an access key may be, besides `Authorization`. Default: none.
@@ -42,10 +46,6 @@ type Application struct {
 	// Default: it is not served.
 	ResourceMetadata *ResourceMetadata `json:"resource_metadata,omitempty"`
 }
-
-// BuiltinKeys stands for the access keys of the identity provider of this Caddy. A file
-// of that name is written ./builtin.
-const BuiltinKeys = "builtin"
 
 // Check returns an error about options that do not fit together.
 func (a *Application) Check() error {

@@ -13,30 +13,43 @@ import (
 )
 
 const (
-	// remoteFor is how long a key counts, or does not, without another look: a
-	// removed one ends within twice that.
-	remoteFor = 2 * time.Second
-	remoteMax = 10_000
+	// remembered is how long the answer about a key counts: a key that is removed
+	// counts no longer after that.
+	remembered = 3 * time.Second
+	// maxRemembered bounds the keys that are remembered.
+	maxRemembered = 10_000
+	// lookupTimeout bounds one question, and retryAfter is when to ask again after
+	// one that had no answer.
+	lookupTimeout, retryAfter = 5 * time.Second, 5 * time.Second
 )
 
-// ErrUnknown is what Remote's Find returns for what is no key, or none any more.
-var ErrUnknown = errors.New("this is no access key of the identity provider")
+// ErrUnknown is returned by a Lookup for a key that does not count.
+var ErrUnknown = errors.New("no such access key")
 
-// Remote are the access keys of somebody else. It is safe for concurrent use.
+// Lookup returns what another keeper of keys says of one.
+type Lookup func(ctx context.Context, key string) (*Line, error)
+
+// Remote are keys that something else keeps. Its word counts for a few seconds. It is
+// a program.Verifier.
 type Remote struct {
-	// Find returns the line that a key would have in a file. The error is
-	// ErrUnknown, or the keys cannot be judged now.
-	Find func(ctx context.Context, key string) (Line, error)
-	Now  func() time.Time
+	lookup Lookup
+	now    func() time.Time
 
-	mu    sync.Mutex
-	known expiring.Map[Hash, *remote]
+	mu   sync.Mutex
+	good expiring.Map[Hash, *answer]
 }
 
-// remote is what was found out about a key; loaded is nil for one that is none.
-type remote struct {
-	loaded *sessionstore.Loaded
-	since  time.Time
+// answer is what is known about a key that counts.
+type answer struct {
+	key   key
+	until time.Time
+}
+
+var _ program.Verifier = (*Remote)(nil)
+
+// NewRemote returns a verifier that has asked nothing yet.
+func NewRemote(lookup Lookup, now func() time.Time) *Remote {
+	return &Remote{lookup: lookup, now: now, good: expiring.Map[Hash, *answer]{Within: remembered, Max: maxRemembered}}
 }
 
 // Kind implements program.Verifier.
@@ -45,50 +58,52 @@ func (r *Remote) Kind() program.Kind { return program.Key }
 // Recognizes implements program.Verifier.
 func (r *Remote) Recognizes(token string) bool { return strings.HasPrefix(token, program.KeyPrefix) }
 
-// Verify implements program.Verifier.
+// Verify implements program.Verifier. What has not the form of a key is never asked
+// about, and what is no key is not remembered: others cannot fill the memory.
 func (r *Remote) Verify(ctx context.Context, token string) (*sessionstore.Loaded, error) {
-	if _, err := NameIn(token); err != nil {
+	name, err := NameIn(token)
+	if err != nil {
 		return nil, &program.Refusal{Reason: err.Error()}
 	}
-	hash, now := HashOf(token), r.Now()
-	found := r.remembered(hash, now)
-	if found == nil {
-		line, err := r.Find(ctx, token)
-		switch {
-		case errors.Is(err, ErrUnknown):
-			found = &remote{since: now}
-		case err != nil:
-			return nil, &program.UnavailableError{Err: err, RetryAfter: time.Second}
-		default:
-			line.Hash = hash
-			found = &remote{loaded: (&key{Line: line}).session(), since: now}
+	now, hash := r.now(), HashOf(token)
+	known := r.known(hash, now)
+	if known == nil {
+		if known, err = r.ask(ctx, token, hash, now); err != nil {
+			return nil, err
 		}
-		r.remember(hash, found, now)
 	}
 	switch {
-	case found.loaded == nil:
-		return nil, &program.Refusal{Reason: ErrUnknown.Error()}
-	case !found.loaded.Session.Expires.IsZero() && !now.Before(found.loaded.Session.Expires):
-		return nil, &program.Refusal{Reason: "the access key has expired", Session: &found.loaded.Session}
+	case known.key.Name != name:
+		return nil, &program.Refusal{Reason: "its keeper knows the access key by another name"}
+	case known.key.IsExpired(now):
+		return nil, &program.Refusal{Reason: "the access key has expired", Session: &known.key.session().Session}
 	}
-	return found.loaded, nil
+	return known.key.session(), nil
 }
 
-func (r *Remote) remembered(hash Hash, now time.Time) *remote {
+func (r *Remote) known(hash Hash, now time.Time) *answer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	found, ok := r.known.Get(hash)
-	if !ok || now.Before(found.since) || now.Sub(found.since) >= remoteFor {
-		return nil
+	if a, ok := r.good.Get(hash); ok && now.Before(a.until) {
+		return a
 	}
-	return found
+	return nil
 }
 
-func (r *Remote) remember(hash Hash, found *remote, now time.Time) {
+func (r *Remote) ask(ctx context.Context, token string, hash Hash, now time.Time) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	line, err := r.lookup(ctx, token)
+	if errors.Is(err, ErrUnknown) {
+		return nil, &program.Refusal{Reason: err.Error()}
+	}
+	if err != nil {
+		return nil, &program.UnavailableError{Err: err, RetryAfter: retryAfter}
+	}
+	a := &answer{key: key{Line: *line}, until: now.Add(remembered)}
+	a.key.Hash = hash
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.known.Within, r.known.Max = remoteFor, remoteMax
-	r.known.Put(hash, found, now)
+	r.good.Put(hash, a, now)
+	return a, nil
 }
-
-var _ program.Verifier = (*Remote)(nil)

@@ -19,7 +19,11 @@ import (
 // create makes an account of an external account. What is no name, address or
 // language here is left out: the user cannot change it there and then.
 func (b *Broker) create(tx store.Tx, e *external, a *Assertion) (*Answer, error) {
-	user := &store.User{Kind: store.Person, Groups: a.Claims.Groups, Created: b.Now()}
+	groups, err := tx.Groups()
+	if err != nil {
+		return nil, err
+	}
+	user := &store.User{Kind: store.Person, Groups: ordinary(groups, a.Claims.Groups), Created: b.Now()}
 	for to, text := range map[*string]string{&user.DisplayName: a.Claims.Name, &user.GivenName: a.Claims.GivenName, &user.FamilyName: a.Claims.FamilyName} {
 		*to, _ = names.Display(text)
 	}
@@ -35,7 +39,7 @@ func (b *Broker) create(tx store.Tx, e *external, a *Assertion) (*Answer, error)
 			user.Email, user.EmailVerified = address, true
 		}
 	}
-	if err := ensureGroups(tx, user.Groups); err != nil {
+	if err := b.ensureGroups(tx, groups, user.Groups); err != nil {
 		return nil, err
 	}
 	name, err := freeName(tx, e, a)

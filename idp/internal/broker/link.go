@@ -98,7 +98,7 @@ func (b *Broker) resolveLinked(tx store.Tx, e *external, a *Assertion, known *st
 	if err := tx.PutIdentity(*known); err != nil {
 		return nil, err
 	}
-	return &Answer{Outcome: Linked, User: user}, syncGroups(tx, e, user, a.Claims.Groups)
+	return &Answer{Outcome: Linked, User: user}, b.syncGroups(tx, e, user, a.Claims.Groups)
 }
 
 // canSignIn reports whether a person may sign in to an account at all. A locked
@@ -146,12 +146,18 @@ func (b *Broker) identityOf(a *Assertion, userID string) store.Identity {
 }
 
 // syncGroups gives a user the groups that the external provider names, and takes
-// away those that it could name and does not. Other groups stay.
-func syncGroups(tx store.Tx, e *external, user *store.User, groups []string) error {
+// away those that it could name and does not. Other groups stay, and so do operator
+// groups: an operator alone puts users in them.
+func (b *Broker) syncGroups(tx store.Tx, e *external, user *store.User, groups []string) error {
 	could := e.localGroups()
 	if len(could) == 0 {
 		return nil
 	}
+	all, err := tx.Groups()
+	if err != nil {
+		return err
+	}
+	could, groups = ordinary(all, could), ordinary(all, groups)
 	wanted := slices.DeleteFunc(slices.Clone(user.Groups), func(name string) bool { return slices.Contains(could, name) })
 	wanted = append(wanted, groups...)
 	slices.Sort(wanted)
@@ -159,26 +165,25 @@ func syncGroups(tx store.Tx, e *external, user *store.User, groups []string) err
 	if slices.Equal(wanted, before) {
 		return nil
 	}
-	if err := ensureGroups(tx, groups); err != nil {
+	if err := b.ensureGroups(tx, all, groups); err != nil {
 		return err
 	}
 	user.Groups = wanted
 	return tx.PutUser(user)
 }
 
-// ensureGroups makes the groups that do not exist yet. None of them is an operator
-// group: that is for an operator to say.
-func ensureGroups(tx store.Tx, names []string) error {
-	if len(names) == 0 {
-		return nil
-	}
-	groups, err := tx.Groups()
-	if err != nil {
-		return err
-	}
+// ordinary returns the names that are of no operator group.
+func ordinary(all []store.Group, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(all, func(g store.Group) bool { return g.Operator && g.Name == name })
+	})
+}
+
+// ensureGroups makes the groups that do not exist yet.
+func (b *Broker) ensureGroups(tx store.Tx, all []store.Group, names []string) error {
 	for _, name := range names {
-		if !slices.ContainsFunc(groups, func(g store.Group) bool { return g.Name == name }) {
-			if err := tx.PutGroup(store.Group{Name: name}); err != nil {
+		if !slices.ContainsFunc(all, func(g store.Group) bool { return g.Name == name }) {
+			if err := tx.PutGroup(store.Group{Name: name, Created: b.Now()}); err != nil {
 				return err
 			}
 		}
@@ -214,7 +219,7 @@ func (b *Broker) Link(ctx context.Context, pending *Pending, userID string) erro
 		if err := tx.PutIdentity(id); err != nil {
 			return err
 		}
-		return syncGroups(tx, e, user, pending.Groups)
+		return b.syncGroups(tx, e, user, pending.Groups)
 	})
 	if err != nil {
 		return fmt.Errorf("link an external account: %w", err)

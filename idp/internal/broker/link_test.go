@@ -266,6 +266,37 @@ func TestGroupsOfAnExternalProvider(t *testing.T) {
 	}
 }
 
+// A mapping that names an operator group gives nothing and takes nothing.
+func TestNoExternalProviderNamesAnOperatorGroup(t *testing.T) {
+	t.Parallel()
+	operators := func(c *Config) { c.Create, c.Groups = true, []string{"operators", "staff"} }
+	for name, tc := range map[string]struct{ before, theirs, want []string }{
+		"It gives none":   {nil, []string{"operators", "staff"}, []string{"staff"}},
+		"It takes none":   {[]string{"operators", "staff"}, nil, []string{"operators"}},
+		"A new user":      {nil, []string{"operators"}, nil},
+		"It changes none": {[]string{"operators"}, []string{"operators"}, []string{"operators"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(string) []Config { return []Config{partners(operators)} })
+			s.store.change(func(tx store.Tx) error { return tx.PutGroup(store.Group{Name: "operators", Operator: true}) })
+			if name != "A new user" {
+				s.add(changed(func(u *store.User) { u.Groups = tc.before }))
+				s.link("u-local")
+			}
+			a := alice()
+			a.Claims.Groups = tc.theirs
+			answer, err := s.broker.resolve(context.Background(), s.broker.external("partners"), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen := s.store.user(answer.User.ID).Groups; !slices.Equal(seen, tc.want) {
+				t.Errorf("expected the groups %q, seen %q", tc.want, seen)
+			}
+		})
+	}
+}
+
 func TestALinkIsRemovedByItsUserAlone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(string) []Config { return []Config{partners(nil)} })

@@ -23,6 +23,9 @@ type RestoreOptions struct {
 	// another engine or machine. Without it recovery codes are not restored,
 	// because they may have been used since.
 	Latest bool
+	// First runs in the same transaction before the rows go, if it is not nil.
+	// Logouts that it adds stay.
+	First func(store.Tx) error
 	// Then runs in the same transaction after all rows were written, if it is not
 	// nil. Packages have to note what a counter of the backup is worth, for
 	// example.
@@ -54,6 +57,11 @@ func (d *DB) restore(ctx context.Context, b *backupReader, options RestoreOption
 	err := d.raw(ctx, d.write, d.engine.update, func(x *tx) error {
 		if d.engine.locks[1] != "" {
 			if _, err := x.exec(d.engine.locks[1]); err != nil {
+				return err
+			}
+		}
+		if options.First != nil {
+			if err := options.First(x); err != nil {
 				return err
 			}
 		}
@@ -107,6 +115,19 @@ func (d *DB) restoreOlder(ctx context.Context, b *backupReader, options RestoreO
 	info, err := d.Restore(ctx, out, options)
 	info.Schema = b.Schema
 	return info, err
+}
+
+// CheckBackup reads a backup to its end, and returns an error if it is damaged or
+// not whole. What a database makes of its rows shows when it is restored.
+func CheckBackup(r io.Reader) error {
+	b, err := readBackup(r)
+	for err == nil {
+		_, err = b.next()
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 // empty removes all rows but the logouts that applications have not heard of.

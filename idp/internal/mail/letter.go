@@ -142,13 +142,21 @@ func (s *sheet) text(key string) string {
 // name is the user's, as it may be shown to the reader.
 func (s *sheet) name() string {
 	user := s.letter.User
-	if user == nil || s.letter.Kind == Email || s.letter.Kind == Invite {
+	if user == nil || !s.isTheirs(user) {
 		return ""
 	}
 	if name := Name(user.DisplayName); name != "" {
 		return name
 	}
 	return Name(user.Name)
+}
+
+// isTheirs reports whether the letter goes to an address that the user has proven.
+func (s *sheet) isTheirs(user *store.User) bool {
+	if s.letter.Kind == EmailChanged { // to the address of before
+		return true
+	}
+	return user.EmailVerified && s.letter.To == user.Email
 }
 
 func (s *sheet) value(name string) string {

@@ -12,7 +12,7 @@ var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 func TestALetter(t *testing.T) {
 	t.Parallel()
-	user := &store.User{ID: "u1", Name: "alice", DisplayName: "Alice Adams", Language: "de-AT"}
+	user := &store.User{ID: "u1", Name: "alice", Email: "alice@example.net", EmailVerified: true, DisplayName: "Alice Adams", Language: "de-AT"}
 	got, err := writer(t).Write(Letter{Kind: Reset, To: "alice@example.net", User: user, Link: "https://login.example.com/reset#abc", Code: "ABCD-EFGH", Until: noon})
 	if err != nil {
 		t.Fatal(err)
@@ -63,8 +63,8 @@ func TestEveryKindHasItsTexts(t *testing.T) {
 // A stranger can have a mail sent to anyone, with a name of the stranger's choice.
 func TestAMailToAnUnknownAddressHasNoName(t *testing.T) {
 	t.Parallel()
-	user := &store.User{ID: "u1", Name: "win-a-prize", DisplayName: "Call 555 to win"}
-	for _, kind := range []Kind{Email, Invite} {
+	user := &store.User{ID: "u1", Name: "win-a-prize", DisplayName: "Call 555 to win", Email: "mallory@evil.example", EmailVerified: true}
+	for _, kind := range []Kind{Email, Invite, Reset} {
 		m, err := writer(t).Write(Letter{Kind: kind, To: "victim@example.net", User: user, Link: "https://l"})
 		if err != nil {
 			t.Fatal(err)

@@ -9,12 +9,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
 )
 
 // A backup file begins with a line of JSON. The backup of the database follows.
@@ -64,27 +66,38 @@ type Restored struct {
 	Keys    bool       `json:"keys"` // of Caddy's storage
 }
 
-// Restore replaces all accounts by those of a backup. All sessions, tokens and links
-// end, and tokens by counter have to be resynchronized. latest says that nothing has
-// changed since the backup, so that recovery codes are good.
+// Restore replaces all accounts by those of a backup, or changes nothing. All sessions,
+// tokens and links end, and tokens by counter have to be resynchronized. latest says
+// that nothing has changed since the backup, so that recovery codes are good.
 func Restore(ctx context.Context, s *server.Server, r io.Reader, latest bool) (*Restored, error) {
-	lines := bufio.NewReaderSize(r, 4096)
-	line, err := readLine(lines)
-	var header backupHeader
-	if err != nil || json.Unmarshal(line, &header) != nil || header.Format != backupFormat {
-		return nil, refuse(http.StatusBadRequest, "this is no backup of an identity provider")
+	upload, err := keepUpload(r)
+	if err != nil {
+		return nil, err
 	}
-	if err := endEverySession(ctx, s); err != nil {
-		return nil, explained(err)
+	defer upload.remove()
+	keys, err := upload.check()
+	if err != nil {
+		return nil, &Error{http.StatusBadRequest, err}
 	}
-	if header.Keys != nil {
-		if err := s.Vault.Import(ctx, header.Keys); err != nil {
-			return nil, explained(err)
-		}
+	_, lines, err := upload.open()
+	if err != nil {
+		return nil, err
 	}
+	var ended []store.Delivery
 	info, err := s.Store.Restore(ctx, lines, database.RestoreOptions{
 		Latest: latest,
-		Then:   func(tx store.Tx) error { return factors.MarkRestored(tx, s.Now()) },
+		First: func(tx store.Tx) (err error) {
+			ended, err = s.Sessions.EndEverything(tx)
+			return err
+		},
+		Then: func(tx store.Tx) error {
+			if err := factors.MarkRestored(tx, s.Now()); err != nil || keys == nil {
+				return err
+			}
+			// The last step: keys are added to those that there are, so they do no harm
+			// if the transaction cannot be committed.
+			return s.Vault.Import(ctx, keys)
+		},
 	})
 	if errors.Is(err, store.ErrUnavailable) {
 		return nil, explained(err)
@@ -92,9 +105,59 @@ func Restore(ctx context.Context, s *server.Server, r io.Reader, latest bool) (*
 	if err != nil {
 		return nil, &Error{http.StatusBadRequest, err}
 	}
+	s.Sessions.Notify(ctx, ended)
 	s.Logger.LogAttrs(ctx, slog.LevelWarn, "an operator restored a backup", slog.String("event", "backup_restored"), slog.String("via", "admin_api"),
-		slog.Int("users", info.Users), slog.Time("created", info.Created), slog.Bool("with_keys", header.Keys != nil))
-	return &Restored{inUTC(info.Created), info.Users, header.Keys != nil}, nil
+		slog.Int("users", info.Users), slog.Time("created", info.Created), slog.Bool("with_keys", keys != nil))
+	return &Restored{inUTC(info.Created), info.Users, keys != nil}, nil
+}
+
+// upload is a backup in a temporary file: it is looked at whole before anything
+// changes.
+type upload struct{ *os.File }
+
+func keepUpload(r io.Reader) (*upload, error) {
+	f, err := os.CreateTemp("", "oidc-idp-restore-*") // 0600
+	if err != nil {
+		return nil, fmt.Errorf("keep a backup: %w", err)
+	}
+	u := &upload{f}
+	if _, err := io.Copy(f, r); err != nil {
+		u.remove()
+		return nil, refuse(http.StatusBadRequest, "the backup cannot be read whole")
+	}
+	return u, nil
+}
+
+func (u *upload) remove() {
+	_ = u.Close()
+	_ = os.Remove(u.Name())
+}
+
+// open returns the first line, and a reader of what follows.
+func (u *upload) open() (header backupHeader, lines io.Reader, err error) {
+	if _, err := u.Seek(0, io.SeekStart); err != nil {
+		return header, nil, fmt.Errorf("read a backup: %w", err)
+	}
+	buffered := bufio.NewReaderSize(u, 4096)
+	line, err := readLine(buffered)
+	if err != nil || json.Unmarshal(line, &header) != nil || header.Format != backupFormat {
+		return header, nil, errors.New("this is no backup of an identity provider")
+	}
+	return header, buffered, nil
+}
+
+// check returns the keys that a backup has, or an error if it is not whole.
+func (u *upload) check() (keys json.RawMessage, err error) {
+	header, lines, err := u.open()
+	if err != nil {
+		return nil, err
+	}
+	if header.Keys != nil {
+		if err := vault.CheckExported(header.Keys); err != nil {
+			return nil, err
+		}
+	}
+	return header.Keys, database.CheckBackup(lines)
 }
 
 // readLine reads the first line of a backup.
@@ -108,28 +171,5 @@ func readLine(r *bufio.Reader) (line []byte, err error) {
 		if len(line) > maxHeaderLine {
 			return nil, errors.New("the first line is too long")
 		}
-	}
-}
-
-// endEverySession ends all single sign-on sessions, and lets applications know.
-func endEverySession(ctx context.Context, s *server.Server) error {
-	for after := ""; ; {
-		users, more, err := s.Accounts.List(ctx, store.UserFilter{Removed: true}, after, 0)
-		if err != nil {
-			return err
-		}
-		for _, user := range users {
-			sessions, err := s.Sessions.List(ctx, user.ID)
-			if err == nil && len(sessions) > 0 {
-				err = s.Sessions.EndAll(ctx, user.ID, "")
-			}
-			if err != nil {
-				return fmt.Errorf("end the sessions of a user: %w", err)
-			}
-		}
-		if !more {
-			return nil
-		}
-		after = users[len(users)-1].ID
 	}
 }

@@ -59,7 +59,7 @@ func (in input) IsName() bool {
 func (in input) MaxLength() int {
 	switch in.Name {
 	case FieldCode, FieldCode2:
-		return 16
+		return 20 // two codes of eight digits, with blanks
 	case FieldPassword, FieldNewPassword, FieldRepeat:
 		return 512
 	case FieldLabel, FieldRecovery, FieldLinkCode:

@@ -100,7 +100,7 @@ func (v *visit) takeAdd() {
 		return
 	}
 	v.log("factor_added", "a factor was added", v.user.ID, slog.String("factor", string(kind)))
-	v.notify(mail.FactorAdded, v.user, func(l *mail.Letter) { l.Name = added.Label })
+	v.notify(mail.FactorAdded, v.user, func(l *mail.Letter) { l.Name = nameOf(added) })
 	if len(codes) > 0 {
 		v.showCodes(codes)
 		return

@@ -14,7 +14,7 @@ import (
 // bound is how far the median of the work on the passwords of an account may be
 // from that of a known one, as a part of it. What is left is hidden by the slots at
 // which answers leave. Without a hash, the work would be a twentieth.
-const bound = 0.3
+const bound = 0.5
 
 // cpu returns the time that this process has computed for.
 func cpu(t *testing.T) time.Duration {

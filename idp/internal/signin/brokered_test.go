@@ -83,6 +83,43 @@ func TestMFAIsOursUnlessItIsMapped(t *testing.T) {
 	b.submit("code", tokenCodes[0]).expect("acr=mfa amr=otp,fed,mfa")
 }
 
+// TestAStepUpDoesNotLengthenABrokeredSession: it ends when the external provider has
+// said, whatever is proven here on top of it.
+func TestAStepUpDoesNotLengthenABrokeredSession(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	u := h.addUser("partners/ada", "")
+	h.addToken(u)
+	h.policy = Policy{MFA: MFAOff, Factors: allFactors}
+	ends := noon.Add(time.Hour)
+	answer := says(u, h.now(), broker.ACRExternal)
+	answer.Assertion.SessionEnds = ends
+	b := h.browser()
+	b.begin(request.Request{}).answered(answer).expect("acr=external amr=fed")
+	stepUp := request.Request{ACRValues: []string{ACRMFA}, ACRRequired: true}
+	b.begin(stepUp).submit("code", tokenCodes[0]).expect("acr=mfa amr=otp,fed,mfa")
+	h.update(func(tx store.Tx) error {
+		sessions, err := tx.SessionsOf(u.ID)
+		if err != nil {
+			return err
+		}
+		for _, s := range sessions {
+			if !s.Expires.Equal(ends) {
+				t.Errorf("expected the session to end at %v, seen %v", ends, s.Expires)
+			}
+			if s.External != "partners" {
+				t.Errorf("expected a session of partners, seen %q", s.External)
+			}
+		}
+		if len(sessions) != 1 {
+			t.Errorf("expected one session, seen %d", len(sessions))
+		}
+		return nil
+	})
+	h.pass(61 * time.Minute)
+	b.begin(request.Request{}).expect(onName)
+}
+
 func TestAnUnknownExternalUserIsToldSo(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -99,7 +136,7 @@ func TestAnExternalAccountIsLinkedAfterASignIn(t *testing.T) {
 	needed := func(u *store.User) *broker.Answer {
 		return &broker.Answer{
 			Outcome: broker.LinkNeeded, Title: "Partners", Assertion: &broker.Assertion{External: "partners"},
-			Pending: &broker.Pending{Email: "ada@partners.example", Identity: store.Identity{External: "partners", Subject: "subject", UserID: u.ID}, Expires: noon.Add(time.Hour)},
+			Pending: &broker.Pending{Email: "ada@partners.example", Identity: store.Identity{External: "partners", Subject: "subject", UserID: u.ID}, Expires: noon.Add(100 * time.Hour)},
 		}
 	}
 	t.Run("with the password and the factor", func(t *testing.T) {
@@ -117,6 +154,21 @@ func TestAnExternalAccountIsLinkedAfterASignIn(t *testing.T) {
 		b.submit("password", "correct horse", "code", tokenCodes[0]).expect("finished wiki as ada")
 		if got := strings.Join(h.linked, "; "); got != "subject id-ada" {
 			t.Errorf("expected the link, seen %q", got)
+		}
+	})
+	t.Run("a remembered browser is no factor", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		h.policy = Policy{Factors: allFactors, Remember: 30 * 24 * time.Hour}
+		u := h.addUser("ada", "correct horse")
+		h.addToken(u)
+		b := h.browser()
+		b.signIn("ada", "correct horse", "code", tokenCodes[0], "remember", "on").expect("finished wiki as ada acr=mfa")
+		h.pass(13 * time.Hour) // the session is over
+		b.begin(request.Request{}).answered(needed(u)).submit("choice", "continue").expect(onName)
+		b.submit("username", "ada").submit("password", "correct horse").lacks("finished")
+		if len(h.linked) > 0 {
+			t.Errorf("expected no link without the factor, seen %v", h.linked)
 		}
 	})
 	t.Run("a session alone does not do", func(t *testing.T) {

@@ -112,6 +112,16 @@ func (v *visit) keepDevice(user *store.User, remember bool) error {
 	return nil
 }
 
+// firstFactor reports whether a request has had what a sign-in here can begin with.
+func (p proofs) firstFactor() bool {
+	for _, kind := range []string{amrPassword, amrHardware, amrSoftware} {
+		if _, ok := p[kind]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 // secondFactor reports whether a request has had a second factor from the user.
 func (p proofs) secondFactor() bool {
 	for _, kind := range []string{amrCode, amrHardware, amrSoftware} {

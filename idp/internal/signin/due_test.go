@@ -94,6 +94,26 @@ func TestAPasswordAloneEnrolsNoFactor(t *testing.T) {
 	})
 }
 
+// TestMailedCodesCannotBeGuessed: a new code forgets how often the one before it was
+// typed wrong, so the account counts. Whoever has the password alone may not go on
+// with new codes for ever.
+func TestMailedCodesCannotBeGuessed(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.policy = Policy{MFA: MFARequired, Factors: allFactors}
+	u := h.addUser("ada", "correct horse")
+	h.changeUser(u, func(u *store.User) { u.Email, u.EmailVerified = "ada@example.com", true })
+	b := h.browser()
+	b.signIn("ada", "correct horse").expect("Check your e-mail")
+	for range 2 * maxTries {
+		b.submit("code", "00000000").expect("not right, or no longer valid")
+	}
+	b.send(strings.TrimSuffix(b.path, "/mailed") + "/mail-again").expect("Check your e-mail")
+	b.submit("code", h.codes[u.ID]).expect("not right, or no longer valid")
+	h.update(func(tx store.Tx) error { return tx.DeleteCounters("") })
+	b.submit("code", h.codes[u.ID]).expect("Your account needs a second factor")
+}
+
 func TestAnOperatorsLinkLeadsToTheFirstFactor(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -43,6 +43,9 @@ func (v *visit) start(f facts, d decision) (*store.Session, error) {
 		if a.External == "" {
 			a.External = v.session.External
 		}
+		if v.session.External != "" && v.state.External == "" && !v.state.Proven.firstFactor() {
+			a.Expires = v.session.Expires // only the external provider makes it longer
+		}
 	}
 	return v.Sessions.Start(v.w, v.r, a)
 }

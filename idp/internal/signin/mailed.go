@@ -101,6 +101,15 @@ func (v *visit) takeMailed() {
 			return err
 		}
 		m := &state.Enrol.Mailed
+		attempt := Attempt{User: f.user, Kind: AttemptCode, Device: f.device.id, Address: v.Address(v.r)}
+		allowed, err := v.Lockout.Allows(tx, attempt)
+		if err != nil {
+			return err
+		}
+		if !allowed { // locked is the same as wrong
+			state.problem(pages.FieldCode, pages.ProblemMailedCode)
+			return nil
+		}
 		if m.isOpen(f.now) && subtle.ConstantTimeCompare(hash, m.Code) == 1 {
 			*m = Mailed{Passed: true}
 			state.problem("", "")
@@ -108,7 +117,7 @@ func (v *visit) takeMailed() {
 		}
 		m.Tries++
 		state.problem(pages.FieldCode, pages.ProblemMailedCode)
-		_, err = v.Lockout.Failed(tx, Attempt{User: f.user, Kind: AttemptCode, Device: f.device.id, Address: v.Address(v.r)})
+		_, err = v.Lockout.Failed(tx, attempt)
 		return err
 	}, v.proceed)
 }

@@ -180,7 +180,7 @@ func (f facts) needsSecond(active bool) bool {
 	case f.mfa != MFARequired && !f.hasFactor:
 		return false
 	}
-	return !f.remembered || f.mustBeFresh()
+	return !f.remembered || f.mustBeFresh() || f.state.Link != nil
 }
 
 // mustBeFresh reports whether the request wants the user to prove something now.

@@ -92,6 +92,40 @@ func (m *Manager) EndAll(ctx context.Context, userID, but string) error {
 	return nil
 }
 
+// EndEverything ends the sessions of all users in a transaction. The caller passes
+// what it returns to Notify, after the transaction was committed.
+func (m *Manager) EndEverything(tx store.Tx) (ended []store.Delivery, err error) {
+	for after := ""; ; {
+		users, err := tx.Users(store.UserFilter{Removed: true}, after, usersAtOnce)
+		if err != nil || len(users) == 0 {
+			return ended, err
+		}
+		for _, user := range users {
+			sessions, err := tx.SessionsOf(user.ID)
+			if err != nil {
+				return nil, err
+			}
+			if len(sessions) == 0 {
+				continue
+			}
+			some, err := m.endAll(tx, user.ID, "")
+			if err != nil {
+				return nil, err
+			}
+			ended = append(ended, some...)
+		}
+		after = users[len(users)-1].ID
+	}
+}
+
+// usersAtOnce is how many users are read at once.
+const usersAtOnce = 500
+
+// Notify tells applications of sessions that have ended.
+func (m *Manager) Notify(ctx context.Context, ended []store.Delivery) {
+	m.o.Applications.Notify(ctx, ended)
+}
+
 func (m *Manager) endAll(tx store.Tx, userID, but string) (ended []store.Delivery, err error) {
 	sessions, err := tx.SessionsOf(userID)
 	if err != nil {

@@ -60,20 +60,33 @@ func (k *Keys) Export(ctx context.Context) ([]byte, error) {
 // Import adds the keys of a backup to those that are there, so that all that was sealed
 // with any of them opens.
 func (k *Keys) Import(ctx context.Context, data []byte) error {
-	var backup file
-	if err := json.Unmarshal(data, &backup); err != nil || len(backup.Keys) == 0 {
-		return errors.New("these are no keys of a backup")
+	backup, err := readKeys(data)
+	if err != nil {
+		return err
 	}
-	for _, s := range backup.Keys {
-		if _, err := newKey(s.Secret); err != nil {
-			return fmt.Errorf("keys of a backup: %w", err)
-		}
-	}
-	err := k.turn.Hold(ctx, loadWithin, func(ctx context.Context) error { return k.merge(ctx, backup) })
+	err = k.turn.Hold(ctx, loadWithin, func(ctx context.Context) error { return k.merge(ctx, backup) })
 	if err != nil {
 		return unavailable(err)
 	}
 	return nil
+}
+
+// CheckExported returns an error if Import would not take these keys.
+func CheckExported(data []byte) error {
+	_, err := readKeys(data)
+	return err
+}
+
+func readKeys(data []byte) (backup file, err error) {
+	if err := json.Unmarshal(data, &backup); err != nil || len(backup.Keys) == 0 {
+		return backup, errors.New("these are no keys of a backup")
+	}
+	for _, s := range backup.Keys {
+		if _, err := newKey(s.Secret); err != nil {
+			return backup, fmt.Errorf("keys of a backup: %w", err)
+		}
+	}
+	return backup, nil
 }
 
 func (k *Keys) merge(ctx context.Context, backup file) error {
