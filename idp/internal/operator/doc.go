@@ -108,6 +108,18 @@ var operations = map[string]operation{
 // Names returns the names of all operations, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(operations)) }
 
+// Events returns the events of the audit lines, sorted.
+func Events() []string {
+	var all []string
+	for _, o := range operations {
+		if o.event != "" {
+			all = append(all, o.event)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // Exists reports whether there is an operation.
 func Exists(name string) bool {
 	_, ok := operations[name]
