@@ -75,6 +75,7 @@ var operations = map[string]operation{
 	"user/export":         {"users_exported", with(exportUsers)},
 	"user/reset-password": {"password_reset_link_made", with(resetPassword)},
 	"user/reset-mfa":      {"factors_reset", with(resetFactors)},
+	"user/add-token":      {"factor_added", with(addToken)},
 
 	"group/add":    {"group_set", with(setGroup)},
 	"group/list":   {"", with(listGroups)},
