@@ -192,3 +192,29 @@ func TestADatabaseThatCannotBeOpened(t *testing.T) {
 	}
 	h.soon("the provider opens", func() bool { return b.get(h.idpURL+"/jwks").status == http.StatusOK })
 }
+
+// TestARuleAboutMethodsAsksForASecondFactor: a page that requires amr mfa asks for the
+// code that the first sign-in did without, and a user who has no factor is refused
+// after one attempt.
+func TestARuleAboutMethodsAsksForASecondFactor(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, fmt.Sprintf(protected, `
+		private /money/* {
+			require amr mfa
+		}
+	`))
+	h.addUser("alice")
+	h.addUser("bob")
+	b := h.browser()
+	b.get(appURL + "/").signIn("alice").at(appURL).expect("application sees alice")
+	// The token of RFC 4226, appendix D.
+	h.operate("user/add-token", map[string]any{"user": "alice", "seed": "3132333435363738393031323334353637383930"}, nil)
+	b.get(appURL+"/money/now").at(h.idpURL).submit("code", "755224").at(appURL + "/money/now").expect("application sees alice")
+	b.get(appURL + "/money/then").at(appURL + "/money/then").expect("application sees alice")
+
+	other := h.browser()
+	other.get(appURL + "/").signIn("bob").at(appURL).expect("application sees bob")
+	if other.get(appURL + "/money/now").at(appURL); other.status != http.StatusForbidden {
+		t.Errorf("expected status 403 for a user without a factor, seen %d:\n%s", other.status, other.body)
+	}
+}

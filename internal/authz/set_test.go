@@ -47,12 +47,14 @@ func TestWhichRuleRefuses(t *testing.T) {
 			require acr gold
 			require group a
 		`, `{}`, "require group a", "require acr gold"},
-		{"amr cannot be asked for", "require amr mfa", `{}`, "require amr mfa", ""},
+		{"amr cannot be asked for", "require amr otp", `{}`, "require amr otp", ""},
+		{"amr can be asked for where the provider has an acr for it", "require amr otp mfa", `{}`, "", "require amr otp mfa"},
+		{"an acr that brought no amr is not asked for again", "require amr mfa", `{"acr": "urn:mfa"}`, "require amr mfa", ""},
 		{"any never steps up", "require any { acr gold; max_age 5m }", `{}`, "require any { acr gold; max_age 5m }", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			got := Evaluate([]*Set{setOf(t, row.rules)}, &Subject{User: userOf(t, row.claims), Now: now}, nil)
+			got := Evaluate([]*Set{setOf(t, row.rules)}, &Subject{User: withACRs(userOf(t, row.claims)), Now: now}, nil)
 			if text := textOf(got.Refused); text != row.refused {
 				t.Errorf("expected to be refused by %q, seen %q", row.refused, text)
 			}
@@ -61,6 +63,14 @@ func TestWhichRuleRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withACRs has the user's provider know an acr for the method mfa.
+func withACRs(user identity.User) identity.User {
+	mapping := *user.Mapping
+	mapping.ACRs = map[string]string{"mfa": "urn:mfa"}
+	user.Mapping = &mapping
+	return user
 }
 
 func textOf(l *Line) string {
