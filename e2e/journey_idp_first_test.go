@@ -48,7 +48,7 @@ func TestChromiumMakesTheFirstAccount(t *testing.T) {
 		says     []string
 		user     string
 	}{
-		{step: "no accounts", at: "login /signin", says: []string{"caddy oidc-idp first-user"}},
+		{step: "no accounts", at: "login /signin", says: []string{"Sign in to app.localhost", "caddy oidc-idp first-user"}},
 		{step: "the link", at: "login /first-user"},
 		{step: "asked for a name", at: "login /first-user"},
 		{step: "a weak password", at: "login /first-user", says: []string{"password"}},

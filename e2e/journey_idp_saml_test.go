@@ -20,9 +20,6 @@ import (
 // The identity provider brokers Keycloak by SAML 2.0 and by OpenID Connect, for a site
 // of the same Caddy.
 
-// Caddy with the identity provider.
-var brokerProgram = &program{name: "caddy-broker", dir: "cmd/caddy", pkg: "./idp", race: true}
-
 // brokerWorld is a Caddy with the identity provider, external providers, and a site.
 type brokerWorld struct {
 	t           *testing.T
@@ -37,7 +34,7 @@ func startBroker(t *testing.T, options func(w *brokerWorld) string) *brokerWorld
 	w := &brokerWorld{t: t, app: newUpstream(t), caddy: newNode(t, t.TempDir())}
 	w.login = fmt.Sprintf("https://login.localhost:%d", freePort(t))
 	w.site = fmt.Sprintf("https://app.localhost:%d", freePort(t))
-	w.caddy.program, w.caddy.level = brokerProgram, "INFO"
+	w.caddy.program, w.caddy.level = idpProgram, "INFO"
 	w.caddy.start(w.caddy.caddyfile(fmt.Sprintf("	oidc_idp {\n		issuer %s\n%s\n	}", w.login, options(w)), fmt.Sprintf(`
 %s {
 	bind 127.0.0.1

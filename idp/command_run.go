@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -41,7 +42,8 @@ const (
 	listFlag
 	boolFlag
 	durationFlag // in seconds
-	stdinFlag    // the first line of the standard input
+	numberFlag
+	stdinFlag // the first line of the standard input
 )
 
 // flag is a flag that is a member of the request.
@@ -147,6 +149,12 @@ func (f flag) value(cmd *cobra.Command, fl caddycmd.Flags) (any, error) {
 	case durationFlag:
 		d, err := caddy.ParseDuration(fl.String(f.name))
 		return int64(d.Seconds()), err
+	case numberFlag:
+		n, err := strconv.ParseInt(fl.String(f.name), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("--%s must be a number, got '%s'", f.name, fl.String(f.name))
+		}
+		return n, nil
 	case stdinFlag:
 		line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 		if line = strings.TrimRight(line, "\r\n"); line == "" {

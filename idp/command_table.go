@@ -106,6 +106,20 @@ Only name is needed. A line that is wrong is reported, and the others are import
 			long:  "\nRemoves all factors and recovery codes of a user, and ends all sessions. At the next\nsign-in the user enrols a factor with the code that is printed, besides the password.",
 			flags: []flag{yesFlag}, shows: []string{"code", "link_expires"},
 		},
+		{
+			use: "add-token <user> --seed-stdin", operation: "user/add-token", params: []string{"user"}, short: "Give a user a hardware token",
+			long: `
+Gives a user a hardware token with a button, whose codes go by a counter (RFC 4226). Its
+seed is the first line of the standard input, in hexadecimal or base32. If the token
+was used before, --counter says which code is next.`,
+			flags: []flag{
+				{name: "seed-stdin", kind: stdinFlag, field: "seed", help: "Read the seed from the first line of the standard input"},
+				{name: "digits", kind: numberFlag, help: "Length of the codes: 6 or 8 (default: 6)"},
+				{name: "counter", kind: numberFlag, help: "Counter of the next code (default: 0)"},
+				{name: "label", kind: textFlag, help: "What the user calls the token, such as its serial number"},
+			},
+			shows: []string{"kind", "label", "created"},
+		},
 	}},
 	{"group", "Add, list and remove groups", []subcommand{
 		{

@@ -119,6 +119,17 @@ func TestOperatorsManageUsers(t *testing.T) {
 
 	o.refuses("add --yes", "user", "reset-password", "alice")
 	o.has(o.does("user", "reset-password", "alice", "--yes"), `^link +https://login\d+\.test/reset#`)
+	o.refuses("--seed-stdin", "user", "add-token", "alice")
+	const seed = "3132333435363738393031323334353637383930"
+	out, err = o.run(seed+"\n", "user", "add-token", "alice", "--seed-stdin", "--digits", "8", "--counter", "20", "--label", "no. 17")
+	if err != nil {
+		t.Fatalf("adding a token: %v\n%s", err, out)
+	}
+	o.has(out, `^kind +hotp$`, `^label +no\. 17$`)
+	if out, err := o.run(seed+"\n", "user", "add-token", "alice", "--seed-stdin", "--digits", "7"); err == nil {
+		t.Errorf("expected codes of seven digits to be refused, seen %s", out)
+	}
+	o.has(o.does("user", "show", "alice"), `hotp +no\. 17`)
 	o.refuses("add --yes", "user", "reset-mfa", "alice")
 	o.has(o.does("user", "reset-mfa", "alice", "--yes"), `^code +[0-9A-Z-]+$`)
 
@@ -128,7 +139,7 @@ func TestOperatorsManageUsers(t *testing.T) {
 	o.has(list, `carol@example\.com +staff`)
 	o.does("invite", "remove", strings.Fields(strings.Split(list, "\n")[1])[0])
 
-	for _, secret := range []string{password, "#"} {
+	for _, secret := range []string{password, seed, "#"} {
 		if strings.Contains(h.logs(), secret) {
 			t.Errorf("the log has %q", secret)
 		}

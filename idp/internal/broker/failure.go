@@ -81,8 +81,12 @@ func failureOf(err error) *Failure {
 	return failed(Invalid, err)
 }
 
-// maxCause bounds what is logged of an error.
-const maxCause = 600
+const (
+	// maxCause bounds what is logged of an error.
+	maxCause = 600
+	// retryAfter is when to try again what is not available, in seconds.
+	retryAfter = "5"
+)
 
 // fail logs an error and shows the failure.
 func (b *Broker) fail(w http.ResponseWriter, r *http.Request, e *external, requestID string, err error) {
@@ -91,6 +95,9 @@ func (b *Broker) fail(w http.ResponseWriter, r *http.Request, e *external, reque
 	b.log(r, slog.LevelWarn, "external_failed", "the login at an external provider failed", e,
 		slog.String("kind", string(f.Kind)), slog.String("cause", logtext.Clean(err.Error(), maxCause)))
 	b.count(e, string(f.Kind))
+	if shown.Status() == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
 	b.SignIn.Fail(w, r, requestID, shown)
 }
 

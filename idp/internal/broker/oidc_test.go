@@ -319,6 +319,8 @@ func TestADatabaseThatIsDownIsNoWrongAnswer(t *testing.T) {
 	s.store.down = true
 	if response := s.get(s.browser, back.String()); response.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("expected 503, seen %d", response.StatusCode)
+	} else if response.Header.Get("Retry-After") == "" {
+		t.Error("expected Retry-After, seen none")
 	}
 	s.store.down = false
 	s.get(s.browser, back.String())

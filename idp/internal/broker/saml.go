@@ -100,8 +100,8 @@ func (p *samlProvider) serviceProvider(ctx context.Context, idp *saml.EntityDesc
 		EntityID: metadata.String(), MetadataURL: *metadata, AcsURL: *acs, IDPMetadata: idp,
 		Key: keys.signing.key, Certificate: keys.signing.certificate,
 		EncryptionKey: keys.decryption.key, EncryptionCertificate: keys.decryption.certificate,
-		SignatureMethod:   dsig.RSASHA256SignatureMethod,
-		AuthnNameIDFormat: saml.UnspecifiedNameIDFormat, SendUnspecifiedNameIDFormat: true,
+		SignatureMethod:                  dsig.RSASHA256SignatureMethod,
+		AuthnNameIDFormat:                saml.UnspecifiedNameIDFormat,
 		AssertionConsumerServiceBindings: []string{saml.HTTPPostBinding},
 		MetadataOmitValidUntil:           true,
 		RejectSHA1Signatures:             true,
@@ -138,10 +138,13 @@ func (p *samlProvider) leave(ctx context.Context, l *login) (departure, error) {
 		binding = saml.HTTPPostBinding
 		address = sp.GetSSOBindingLocation(binding)
 	}
-	request, err := sp.MakeAuthenticationRequest(address, binding, saml.HTTPPostBinding)
+	request, err := sp.MakeAuthenticationRequest(address, saml.HTTPRedirectBinding, saml.HTTPPostBinding)
 	if err != nil {
 		return departure{}, failed(Unconfigured, fmt.Errorf("make a SAML request: %w", err))
 	}
+	// A format would win over that of the provider's settings, which answers that the
+	// provider begins have: the same user would be two.
+	request.NameIDPolicy.Format = nil
 	l.MessageID = request.ID
 	if binding == saml.HTTPRedirectBinding {
 		u, err := request.Redirect(l.state, sp)
@@ -149,6 +152,9 @@ func (p *samlProvider) leave(ctx context.Context, l *login) (departure, error) {
 			return departure{}, failed(Unconfigured, fmt.Errorf("make a SAML request: %w", err))
 		}
 		return departure{url: u.String()}, nil
+	}
+	if err := sp.SignAuthnRequest(request); err != nil {
+		return departure{}, failed(Unconfigured, fmt.Errorf("sign a SAML request: %w", err))
 	}
 	document := etree.NewDocument()
 	document.SetRoot(request.Element())

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -364,11 +365,55 @@ func TestSAMLRequestsAreSigned(t *testing.T) {
 	if seen := u.Query().Get("SigAlg"); seen != dsig.RSASHA256SignatureMethod {
 		t.Errorf("expected RSA with SHA-256, seen %s", seen)
 	}
+	policy := requestOf(t, address).FindElement("./NameIDPolicy")
+	if policy == nil || policy.SelectAttr("Format") != nil {
+		t.Errorf("expected that the provider chooses the format of the NameID, seen %v", policy)
+	}
 	if seen := len(u.Query().Get("RelayState")); seen > 80 {
 		t.Errorf("expected at most 80 bytes of RelayState, seen %d", seen)
 	}
 	if u.Fragment != "" || !strings.HasSuffix(address, "#") {
 		t.Errorf("expected an empty fragment, seen %s", address)
+	}
+}
+
+// A provider without the redirect binding gets a form, which is signed as well.
+func TestASAMLRequestByPost(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	p.metadata = func(d *saml.EntityDescriptor) {
+		d.IDPSSODescriptors[0].SingleSignOnServices = []saml.Endpoint{{Binding: saml.HTTPPostBinding, Location: p.server.URL + "/sso"}}
+	}
+	s := samlSite(t, p, nil)
+	s.login("partners")
+	if seen := s.signIn.posted["action"]; seen != p.server.URL+"/sso" {
+		t.Fatalf("expected a form for the provider, seen %q: %s", seen, s.signIn.lastCause())
+	}
+	text, err := base64.StdEncoding.DecodeString(s.signIn.posted["SAMLRequest"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := etree.NewDocument()
+	if err := document.ReadFromBytes(text); err != nil {
+		t.Fatal(err)
+	}
+	if document.FindElement("/AuthnRequest/Signature") == nil {
+		t.Errorf("expected a signature, seen %s", text)
+	}
+	form := url.Values{"SAMLRequest": {s.signIn.posted["SAMLRequest"]}, "RelayState": {s.signIn.posted["RelayState"]}}
+	r := httptest.NewRequest(http.MethodPost, p.server.URL+"/sso", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	asked, err := saml.NewIdpAuthnRequest(&p.idp, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := asked.Validate(); err != nil {
+		t.Fatalf("expected a request that the provider accepts, seen %v", err)
+	}
+	location, _ := s.post(p.respond(asked, samlLie{}))
+	s.get(s.browser, location)
+	if s.signIn.lastAnswer() == nil {
+		t.Errorf("expected a user, seen %s", s.signIn.lastCause())
 	}
 }
 

@@ -63,13 +63,14 @@ var expiring = []struct{ table, key string }{
 	{"grants", "id"}, {"tokens", "hash"}, {"deliveries", "id"}, {"counters", "key"},
 }
 
-func (x *tx) Sweep(before time.Time, limit int) error {
+func (x *tx) Sweep(before time.Time, limit int) (more bool, err error) {
 	for _, e := range expiring {
-		_, err := x.exec("DELETE FROM "+e.table+" WHERE ("+e.key+") IN (SELECT "+e.key+" FROM "+e.table+
+		removed, err := x.exec("DELETE FROM "+e.table+" WHERE ("+e.key+") IN (SELECT "+e.key+" FROM "+e.table+
 			" WHERE expires > 0 AND expires <= $1 ORDER BY expires LIMIT $2)", micros(before), int64(limit))
 		if err != nil {
-			return err
+			return false, err
 		}
+		more = more || removed >= int64(limit)
 	}
-	return nil
+	return more, nil
 }

@@ -75,6 +75,7 @@ var operations = map[string]operation{
 	"user/export":         {"users_exported", with(exportUsers)},
 	"user/reset-password": {"password_reset_link_made", with(resetPassword)},
 	"user/reset-mfa":      {"factors_reset", with(resetFactors)},
+	"user/add-token":      {"factor_added", with(addToken)},
 
 	"group/add":    {"group_set", with(setGroup)},
 	"group/list":   {"", with(listGroups)},
@@ -107,6 +108,18 @@ var operations = map[string]operation{
 
 // Names returns the names of all operations, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(operations)) }
+
+// Events returns the events of the audit lines, sorted.
+func Events() []string {
+	var all []string
+	for _, o := range operations {
+		if o.event != "" {
+			all = append(all, o.event)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
 
 // Exists reports whether there is an operation.
 func Exists(name string) bool {

@@ -61,7 +61,7 @@ var checks = []func(p parameters, client *party, a *authorization, r *request.Re
 // With an error a has what the error is sent to.
 func checkAuthorization(p parameters, client *party) (a authorization, r *request.Request, err *protocolError) {
 	a = authorization{RedirectURI: p["redirect_uri"]}
-	r = &request.Request{Kind: Kind, ClientID: client.ID, ClientName: client.DisplayName()}
+	r = &request.Request{Kind: Kind, ClientID: client.ID, ClientName: client.nameAt(a.RedirectURI)}
 	a.State = p["state"]
 	if p["response_mode"] == modeFormPost {
 		a.ResponseMode = modeFormPost

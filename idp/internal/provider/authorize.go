@@ -41,7 +41,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	// Browsers leave the session's cookie out of a form of another site, and send
 	// it with the request that a redirect leads to.
 	if r.Method == http.MethodPost && !isDoubled && !p.Sessions.HasCookie(r) {
-		http.Redirect(w, r, withQuery(p.issuer+"/authorize", params), http.StatusSeeOther)
+		p.Pages.Redirect(w, r, withQuery(p.issuer+"/authorize", params))
 		return
 	}
 	a, wanted, wrong := checkAuthorization(params, client)

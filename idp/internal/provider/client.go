@@ -3,6 +3,7 @@ package provider
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -71,6 +72,17 @@ func (c *Client) hasSecret(secret string) bool {
 type party struct {
 	Client
 	builtin []*builtin.Client // empty for clients of the configuration
+}
+
+// nameAt returns what users see when they come from a redirect URI. The sites of this
+// Caddy are one client, so without a name it is the site's host.
+func (p *party) nameAt(redirectURI string) string {
+	if p.Name == "" && len(p.builtin) > 0 {
+		if u, err := url.Parse(redirectURI); err == nil && u.Hostname() != "" {
+			return u.Hostname()
+		}
+	}
+	return p.DisplayName()
 }
 
 // allows reports whether an authorization response may go to an address. The

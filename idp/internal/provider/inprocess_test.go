@@ -22,6 +22,24 @@ func site() builtin.Client {
 	}
 }
 
+func TestUsersSeeTheSiteThatTheyComeFrom(t *testing.T) {
+	t.Parallel()
+	ours := []*builtin.Client{{ID: "builtin"}}
+	for _, test := range []struct {
+		name   string
+		client party
+		want   string
+	}{
+		{"a site of this Caddy", party{Client: Client{ID: "builtin"}, builtin: ours}, "site.example.com"},
+		{"one that has a name", party{Client: Client{ID: "builtin", Name: "Site"}, builtin: ours}, "Site"},
+		{"an application elsewhere", party{Client: Client{ID: "wiki"}}, "wiki"},
+	} {
+		if seen := test.client.nameAt(siteReturn); seen != test.want {
+			t.Errorf("%s: expected %q, seen %q", test.name, test.want, seen)
+		}
+	}
+}
+
 func (n *node) register(c builtin.Client) builtin.Registration {
 	n.t.Helper()
 	r, err := n.Clients.Register(c, n.Issuer, n)

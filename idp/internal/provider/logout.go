@@ -38,7 +38,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	}
 	// As at the authorization endpoint: the cookie comes with the redirect.
 	if r.Method == http.MethodPost && !p.Sessions.HasCookie(r) && params[formTokenField] == "" {
-		http.Redirect(w, r, withQuery(p.issuer+"/end_session", params), http.StatusSeeOther)
+		p.Pages.Redirect(w, r, withQuery(p.issuer+"/end_session", params))
 		return
 	}
 	wanted, wrong, err := p.checkLogout(r, params)

@@ -249,8 +249,12 @@ func (b *browser) answer() url.Values {
 	return location.Query()
 }
 
-// claims exchanges the code of an answer, and returns what the ID token says.
-func (b *browser) claims() map[string]any {
+// tokens exchanges the code of an answer.
+func (b *browser) tokens() (tokens struct {
+	ID      string `json:"id_token"`
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+}) {
 	b.t.Helper()
 	code := b.answer().Get("code")
 	if code == "" {
@@ -262,13 +266,18 @@ func (b *browser) claims() map[string]any {
 	r.SetBasicAuth("wiki", "wiki-secret-wiki-secret")
 	w := httptest.NewRecorder()
 	b.ServeHTTP(w, r)
-	var tokens struct {
-		IDToken string `json:"id_token"`
-	}
-	if err := json.Unmarshal(w.Body.Bytes(), &tokens); err != nil || tokens.IDToken == "" {
+	if err := json.Unmarshal(w.Body.Bytes(), &tokens); err != nil || tokens.ID == "" {
 		b.t.Fatalf("expected an ID token, seen %d %s", w.Code, w.Body)
 	}
-	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(tokens.IDToken, ".")[1])
+	return tokens
+}
+
+func (b *browser) idToken() string { b.t.Helper(); return b.tokens().ID }
+
+// claims exchanges the code of an answer, and returns what the ID token says.
+func (b *browser) claims() map[string]any {
+	b.t.Helper()
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(b.idToken(), ".")[1])
 	if err != nil {
 		b.t.Fatal(err)
 	}

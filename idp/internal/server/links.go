@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/selfservice"
@@ -24,4 +26,9 @@ func (s *Server) SendInvite(link *accounts.Link) {
 		return
 	}
 	s.Mail.Post(mail.Letter{Kind: mail.Invite, To: link.Email, Link: s.LinkURL(link), Code: link.Code(), Until: link.Expires})
+}
+
+// NotifyFactorAdded says that an operator has added a factor.
+func (s *Server) NotifyFactorAdded(ctx context.Context, user *store.User, added *store.Factor) {
+	notices{s}.FactorAdded(ctx, user, added)
 }

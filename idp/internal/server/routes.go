@@ -109,10 +109,25 @@ func (s *Server) sweep(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		now := s.Now()
-		err := s.Store.Update(ctx, func(tx store.Tx) error { return tx.Sweep(now, sweepLimit) })
+		err := s.sweepAll(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.Logger.LogAttrs(ctx, slog.LevelWarn, "could not remove what has expired", slog.String("event", "sweep_failed"), slog.Any("error", err))
 		}
 	}
+}
+
+// sweepAll removes all that has expired, a part at a time, so that others have their
+// turn. Whatever a flood has left goes at once.
+func (s *Server) sweepAll(ctx context.Context) error {
+	now := s.Now()
+	for more := true; more; {
+		err := s.Store.Update(ctx, func(tx store.Tx) (err error) {
+			more, err = tx.Sweep(now, sweepLimit)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -119,6 +119,7 @@ type Server struct {
 
 	texts   *locale.Catalogue
 	cookies request.Cookies
+	begun   flood
 	shown   *pages.Pages
 	handler http.Handler
 	stop    context.CancelFunc
@@ -258,7 +259,7 @@ func (s *Server) makeProvider() (err error) {
 	})
 	s.Provider, err = provider.New(provider.Options{
 		Issuer: s.Issuer, Store: s.Store, Keys: s.Keys, Clients: s.Clients, Sessions: s.Sessions, Pages: providerPages{s.shown},
-		Begin:       func(w http.ResponseWriter, r *http.Request, q *request.Request) { s.SignIn.Begin(w, r, q) },
+		Begin:       s.begin,
 		Application: s.application, Languages: s.texts.Tags(), Now: s.Now, Logger: s.Logger, Count: s.Metrics.Endpoint,
 	})
 	return err

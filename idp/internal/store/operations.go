@@ -46,8 +46,8 @@ type Settings interface {
 	Setting(key string) (string, error)
 	SetSetting(key, value string) error
 	// Sweep removes what has expired before a time, at most limit rows of each
-	// kind.
-	Sweep(before time.Time, limit int) error
+	// kind. It reports whether there may be more.
+	Sweep(before time.Time, limit int) (more bool, err error)
 }
 
 // SettingHadAccount is set with the first account and stays.

@@ -168,7 +168,7 @@ func BenchmarkWrites(b *testing.B) {
 		{"PutCounter", func(x store.Tx, n int) error {
 			return x.PutCounter(store.Counter{Key: fmt.Sprint("password/", n), Failures: 1})
 		}},
-		{"Sweep of nothing", func(x store.Tx, n int) error { return x.Sweep(databasetest.Start, 100) }},
+		{"Sweep of nothing", func(x store.Tx, n int) error { _, err := x.Sweep(databasetest.Start, 100); return err }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			n := 0

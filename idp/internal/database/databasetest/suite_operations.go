@@ -89,7 +89,7 @@ var sweepTests = map[string]func(*testing.T, *subject){
 			return errors.Join(fill(x, "old", Start), fill(x, "new", after(time.Microsecond)), x.PutCounter(store.Counter{Key: "for ever", Failures: 1}),
 				x.PutSigningKey(store.SigningKey{ID: "k"}))
 		})
-		s.update(func(x store.Tx) error { return x.Sweep(Start, 100) })
+		s.update(func(x store.Tx) error { return sweep(x, Start, 100) })
 		for id, want := range map[string]int{"old": 0, "new": 1} {
 			same(t, id, [9]int{want, want, want, want, want, want, want, want, want}, presence(s, id))
 		}
@@ -103,7 +103,11 @@ var sweepTests = map[string]func(*testing.T, *subject){
 			}
 			return err
 		})
-		s.update(func(x store.Tx) error { return x.Sweep(Start, 3) })
+		more := func() (more bool) {
+			s.update(func(x store.Tx) (err error) { more, err = x.Sweep(Start, 3); return err })
+			return more
+		}
+		same(t, "more after the first three", true, more())
 		for n := range 5 {
 			err := s.store.View(t.Context(), func(x store.Tx) error {
 				_, err := x.Request(fmt.Sprint(n))
@@ -111,7 +115,13 @@ var sweepTests = map[string]func(*testing.T, *subject){
 			})
 			same(t, fmt.Sprint("request ", n, " is left"), n < 2, err == nil)
 		}
+		same(t, "more after the last two", false, more())
 	},
+}
+
+func sweep(x store.Tx, before time.Time, limit int) error {
+	_, err := x.Sweep(before, limit)
+	return err
 }
 
 // presence counts the rows that fill has made for an ID.

@@ -62,7 +62,7 @@ var sessionTests = map[string]func(*testing.T, *subject){
 		session := wholeSession()
 		s.update(func(x store.Tx) error { return errors.Join(x.PutSession(session), x.AddSessionClient("s1", "wiki")) })
 		session.Expires = after(3 * time.Hour)
-		s.update(func(x store.Tx) error { return errors.Join(x.PutSession(session), x.Sweep(after(2*time.Hour), 10)) })
+		s.update(func(x store.Tx) error { return errors.Join(x.PutSession(session), sweep(x, after(2*time.Hour), 10)) })
 		same(t, "applications", []string{"wiki"}, read(s, func(x store.Tx) ([]string, error) { return x.SessionClients("s1") }))
 	},
 }
