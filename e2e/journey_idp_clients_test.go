@@ -269,7 +269,7 @@ func TestOauth2ProxySignsInAndOut(t *testing.T) {
 		t.Fatalf("expected the provider's page, seen:%s", p)
 	}
 	if strings.Contains(p.body, `value="signout"`) {
-		p = p.send(p.formWith("choice"), "choice", "signout").gone()
+		p.send(p.formWith("choice"), "choice", "signout").gone()
 	}
 	if p = b.open(base + "/docs"); !strings.HasPrefix(p.url.String(), i.url+"/signin") {
 		t.Errorf("expected to be asked again, seen:%s", p)

@@ -21,7 +21,6 @@ type oauth2Server struct {
 	server    *httptest.Server
 	documents map[string]any // of the API, by their paths
 	status    map[string]int
-	challenge string
 	asked     url.Values // the authorization request
 	redeemed  url.Values
 	error     string

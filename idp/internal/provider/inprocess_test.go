@@ -111,6 +111,9 @@ func TestAClientInThisCaddyNeedsNoSecret(t *testing.T) {
 	}
 }
 
+// foreignKey is a key of a context that is not ours.
+type foreignKey string
+
 // TestTheNetworkKnowsNoClientOfThisCaddy: whatever a request looks like, it is not
 // in the process.
 func TestTheNetworkKnowsNoClientOfThisCaddy(t *testing.T) {
@@ -120,13 +123,15 @@ func TestTheNetworkKnowsNoClientOfThisCaddy(t *testing.T) {
 	code := n.code(browser{}, siteRequest())
 	other := nodeOn(t, n.db, n.clock)
 	for name, change := range map[string]func(*http.Request){
-		"the id":              func(*http.Request) {},
-		"an empty secret":     basic("site", ""),
-		"any secret":          basic("site", "x"),
-		"loopback":            func(r *http.Request) { r.RemoteAddr = "127.0.0.1:1" },
-		"no address":          func(r *http.Request) { r.RemoteAddr = "" },
-		"headers of a proxy":  func(r *http.Request) { r.Header.Set("X-Forwarded-For", "127.0.0.1") },
-		"another context key": func(r *http.Request) { *r = *r.WithContext(context.WithValue(r.Context(), "builtin", "site")) },
+		"the id":             func(*http.Request) {},
+		"an empty secret":    basic("site", ""),
+		"any secret":         basic("site", "x"),
+		"loopback":           func(r *http.Request) { r.RemoteAddr = "127.0.0.1:1" },
+		"no address":         func(r *http.Request) { r.RemoteAddr = "" },
+		"headers of a proxy": func(r *http.Request) { r.Header.Set("X-Forwarded-For", "127.0.0.1") },
+		"another context key": func(r *http.Request) {
+			*r = *r.WithContext(context.WithValue(r.Context(), foreignKey("builtin"), "site"))
+		},
 	} {
 		for _, at := range []*node{n, other} {
 			for _, form := range []url.Values{siteForm(code), {"grant_type": {"client_credentials"}, "client_id": {"site"}}} {
