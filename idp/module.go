@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
@@ -86,6 +87,7 @@ type App struct {
 	// none.
 	Contact string `json:"contact,omitempty"`
 
+	ctx      caddy.Context
 	issuer   address.Origin
 	clock    *clock.Clock
 	logger   *slog.Logger
@@ -103,6 +105,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration. It asks for no other app, and touches no
 // file, key or connection: the handler does at its first request.
 func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
 	a.logger, a.clock = ctx.Slogger(), clock.ForConfig()
 	if err := a.expand(); err != nil {
 		return err
@@ -135,6 +138,12 @@ func (a *App) warn() {
 func (a *App) Start() error {
 	a.instance.log.use(a.logger)
 	a.release = append(a.release, runningApps.Add(a))
+	if err := counted.register(a.ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	if http, err := a.ctx.AppIfConfigured("http"); err == nil {
+		a.warnOfSites(http.(*caddyhttp.App))
+	}
 	go func() { _, _ = a.instance.server(context.Background()) }() // the instance logs why not
 	return nil
 }

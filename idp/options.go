@@ -26,7 +26,7 @@ import (
 func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error) {
 	o := server.Options{
 		Issuer: a.issuer, Name: a.Name, Contact: a.Contact, Pages: a.Pages, Logo: a.Logo, Languages: a.Languages,
-		Database: a.Database.options(), Storage: storage, Address: clientAddress, Expand: placeholders.Expand, Now: a.clock.Now,
+		Database: a.Database.options(), Storage: storage, Address: clientAddress, Expand: placeholders.Expand, Now: a.clock.Now, Metrics: &counted,
 		Externals: a.brokerConfigs(), Invites: a.Registration == "invite", PasskeyRPID: a.PasskeyRPID, AcceptRPID: a.AcceptIssuer,
 	}
 	var err error

@@ -33,6 +33,14 @@ func (h *harness) browser() *browser {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	return &browser{t: h.t, jar: jar, client: &http.Client{
+		Jar: jar, Transport: h.transport(), Timeout: 30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// transport leads all hosts of tests to a harness.
+func (h *harness) transport() *http.Transport {
 	at := h.server.Listener.Addr().String()
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, target string) (net.Conn, error) {
@@ -44,10 +52,7 @@ func (h *harness) browser() *browser {
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}
 	h.t.Cleanup(transport.CloseIdleConnections)
-	return &browser{t: h.t, jar: jar, client: &http.Client{
-		Jar: jar, Transport: transport, Timeout: 30 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return transport
 }
 
 // get opens an address and goes where it leads.
@@ -155,6 +160,45 @@ func (b *browser) submit(fields ...string) *browser {
 	b.t.Fatalf("%s has no form with %q:\n%s", b.address, fields, b.body)
 	return nil
 }
+
+// post sends a form as a program does.
+func (b *browser) post(address string, form url.Values, header http.Header) (status int, body string) {
+	b.t.Helper()
+	return b.do(http.MethodPost, address, strings.NewReader(form.Encode()), header, "application/x-www-form-urlencoded")
+}
+
+// program asks for a page with an access key.
+func (b *browser) program(address, key string) (status int, body string) {
+	b.t.Helper()
+	return b.do(http.MethodGet, address, http.NoBody, http.Header{"Authorization": {"Bearer " + key}}, "")
+}
+
+func (b *browser) do(method, address string, body io.Reader, header http.Header, contentType string) (status int, text string) {
+	b.t.Helper()
+	r, err := http.NewRequest(method, address, body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if header != nil {
+		r.Header = header
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	response, err := b.client.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return response.StatusCode, string(data)
+}
+
+// moveTo has the browser reach another node, as behind a load balancer.
+func (b *browser) moveTo(h *harness) { b.client.Transport = h.transport() }
 
 // expect fails unless the page has a text.
 func (b *browser) expect(text string) *browser {

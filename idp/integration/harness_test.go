@@ -3,6 +3,7 @@
 package integration_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -51,9 +52,12 @@ type harness struct {
 	idpURL  string // the issuer, which no other test has
 	folder  string
 	logFile string
-	clock   *clock.Clock
-	by      atomic.Int64 // what the test has added to the time
-	server  *httptest.Server
+	idpSite string
+	// database is the file of accounts, by default in the folder.
+	database string
+	clock    *clock.Clock
+	by       atomic.Int64 // what the test has added to the time
+	server   *httptest.Server
 
 	mu      sync.Mutex
 	current *configuration
@@ -95,7 +99,19 @@ func folderOf(t *testing.T) string {
 // newNode does that over a storage and a database that harnesses can share.
 func newNode(t *testing.T, folder, sites string, options ...string) *harness {
 	t.Helper()
-	h := &harness{t: t, idpURL: "https://" + strings.ToLower(filepath.Base(folder)) + ".test", folder: folder, logFile: filepath.Join(t.TempDir(), "log"), clock: clock.New()}
+	return start(t, &harness{idpSite: "http://{host} {\n\toidc_idp\n}"}, folder, sites, options...)
+}
+
+// newSite has another site in the place of the provider's, in which {host} is that of the
+// issuer.
+func newSite(t *testing.T, folder, site string) *harness {
+	t.Helper()
+	return start(t, &harness{idpSite: site}, folder, fmt.Sprintf(protected, ""))
+}
+
+func start(t *testing.T, h *harness, folder, sites string, options ...string) *harness {
+	t.Helper()
+	h.t, h.idpURL, h.folder, h.logFile, h.clock = t, "https://"+strings.ToLower(filepath.Base(filepath.Clean(folder)))+".test", folder, filepath.Join(t.TempDir(), "log"), clock.New()
 	h.clock.Set(func() time.Time { return time.Now().Add(time.Duration(h.by.Load())) })
 	h.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.running().handler.ServeHTTP(w, r)
@@ -131,15 +147,14 @@ func (h *harness) caddyfile(sites string, options ...string) string {
 	}
 	oidc_idp {
 		issuer %[5]s
-		database sqlite %[1]s/accounts.db
+		database sqlite %[7]s
 		%[3]s
 	}
 }
-http://%[6]s {
-	oidc_idp
-}
+%[6]s
 %[4]s
-`, h.folder, h.logFile, strings.Join(options, "\n"), sites, h.idpURL, strings.TrimPrefix(h.idpURL, "https://"))
+`, h.folder, h.logFile, strings.Join(options, "\n"), sites, h.idpURL, strings.ReplaceAll(h.idpSite, "{host}", strings.TrimPrefix(h.idpURL, "https://")),
+		cmp.Or(h.database, filepath.Join(h.folder, "accounts.db")))
 }
 
 // reload starts a configuration, and ends the one before it, as Caddy does.

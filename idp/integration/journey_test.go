@@ -1,8 +1,15 @@
 package integration_test
 
 import (
+	"encoding/base64"
 	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 )
 
 // TestFromAProtectedSiteAndBack is the whole way: a site that wants to know who one is,
@@ -16,4 +23,172 @@ func TestFromAProtectedSiteAndBack(t *testing.T) {
 	b.submit("password", "wrong").at(h.idpURL + "/signin/").expect(`name="password"`)
 	b.submit("password", password).at(appURL + "/reports").expect("application sees alice")
 	b.get(appURL + "/other").at(appURL + "/other").expect("application sees alice")
+}
+
+// TestOneSignInForAllSites: the second site asks for nothing, and a logout at the first
+// ends the session at both.
+func TestOneSignInForAllSites(t *testing.T) {
+	t.Parallel()
+	const second = "https://second.test"
+	h := newHarness(t, fmt.Sprintf(protected, "")+strings.Replace(fmt.Sprintf(protected, ""), "app.test", "second.test", 1))
+	h.addUser("alice")
+	b := h.browser()
+	b.get(appURL + "/").signIn("alice").at(appURL)
+	b.get(second + "/here").at(second + "/here").expect("application sees alice")
+	b.get(appURL + "/Special:UserLogout").at(appURL)
+	h.soon("the session at the other site ends", func() bool { return b.get(second+"/").address.Host != "second.test" })
+	b.expect(`name="username"`)
+	b.get(appURL + "/").at(h.idpURL).expect(`name="username"`)
+}
+
+// TestAReloadKeepsALoginInFlight, and the sessions of those who are signed in.
+func TestAReloadKeepsALoginInFlight(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, fmt.Sprintf(protected, ""))
+	h.addUser("alice")
+	whole, half := h.browser(), h.browser()
+	whole.get(appURL + "/").signIn("alice").at(appURL)
+	half.get(appURL+"/half").submit("username", "alice").expect(`name="password"`)
+	h.reload(fmt.Sprintf(protected, "home /welcome"))
+	half.submit("password", password).at(appURL + "/half").expect("application sees alice")
+	whole.get(appURL + "/").at(appURL).expect("application sees alice")
+	half = h.browser()
+	half.get(appURL+"/half").submit("username", "alice").expect(`name="password"`)
+	h.reload(fmt.Sprintf(protected, ""), "name Example", "authenticator default {\nmfa off\n}") // another instance of the provider
+	half.submit("password", password).at(appURL + "/half").expect("application sees alice")
+	whole.get(appURL + "/").at(appURL).expect("application sees alice")
+}
+
+func TestRulesAboutGroupsAndTheTimeOfTheSignIn(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, fmt.Sprintf(protected, `
+		require group staff
+		private /money/* {
+			require max_age 5m
+		}
+	`))
+	h.addUser("alice", "staff")
+	h.addUser("bob")
+	b := h.browser()
+	b.get(appURL + "/").signIn("alice").at(appURL).expect("application sees alice")
+	b.get(appURL + "/money/now").at(appURL + "/money/now").expect("application sees alice")
+	h.pass(8 * time.Minute) // with the clock skew
+	b.get(appURL + "/").expect("application sees alice")
+	b.get(appURL+"/money/now").at(h.idpURL).submit("password", password).at(appURL + "/money/now").expect("application sees alice")
+	other := h.browser()
+	other.get(appURL + "/").signIn("bob").at(appURL)
+	if other.status != http.StatusForbidden {
+		t.Errorf("expected status 403, seen %d:\n%s", other.status, other.body)
+	}
+}
+
+// TestTheSitesHereAreNoClientOfTheNetwork: who asks from elsewhere with their id is
+// refused as unknown.
+func TestTheSitesHereAreNoClientOfTheNetwork(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, fmt.Sprintf(protected, ""))
+	h.addUser("alice")
+	b := h.browser()
+	b.get(appURL + "/").signIn("alice").at(appURL)
+	for _, row := range []struct {
+		name   string
+		form   url.Values
+		header http.Header
+	}{
+		{"no secret", url.Values{"client_id": {"builtin"}}, nil},
+		{"an empty secret", url.Values{"client_id": {"builtin"}, "client_secret": {""}}, nil},
+		{"HTTP Basic", url.Values{}, http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("builtin:"))}}},
+		{"headers of a proxy", url.Values{"client_id": {"builtin"}}, http.Header{"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Host": {"app.test"}, "User-Agent": {"caddy-oidc-rp"}}},
+	} {
+		row.form.Set("grant_type", "authorization_code")
+		row.form.Set("code", "made-up")
+		row.form.Set("redirect_uri", appURL+"/@app/auth/default/code")
+		row.form.Set("code_verifier", strings.Repeat("v", 43))
+		status, body := b.post(h.idpURL+"/token", row.form, row.header)
+		if status != http.StatusUnauthorized {
+			t.Errorf("%s: expected status 401, seen %d", row.name, status)
+		}
+		if !strings.Contains(body, `"invalid_client"`) {
+			t.Errorf("%s: expected invalid_client, seen %s", row.name, body)
+		}
+	}
+}
+
+// TestSitesForAnyHostAreRefused: whoever has a name point here would get the codes of
+// others.
+func TestSitesForAnyHostAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"http://", "http://*.test", "http://app.test, http://*.example"} {
+		site := strings.Replace(fmt.Sprintf(protected, ""), "http://app.test", address, 1)
+		h := &harness{t: t, folder: t.TempDir(), logFile: filepath.Join(t.TempDir(), "log"), idpURL: "https://refused.test"}
+		_, err := provision(h.caddyfile(site))
+		if err == nil || !strings.Contains(err.Error(), "name them with builtin { host <name> }, or set base_url") {
+			t.Errorf("%s: expected an error that says what to do, seen %v", address, err)
+		}
+	}
+}
+
+func TestProgramsWithAccessKeys(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, fmt.Sprintf(protected, `
+		require group ci
+		application {
+			access_keys builtin
+		}
+	`))
+	h.operate("application/add", map[string]any{"name": "robot", "groups": []string{"ci"}}, nil)
+	var key struct{ ID, Key string }
+	h.operate("key/add", map[string]any{"application": "robot"}, &key)
+	use := func() (int, string) { return h.browser().program(appURL+"/api", key.Key) }
+	if status, body := use(); status != http.StatusOK || !strings.Contains(body, "application sees key/robot") {
+		t.Errorf("expected the application to see key/robot, seen status %d: %s", status, body)
+	}
+	h.operate("key/remove", map[string]any{"application": "robot", "id": key.ID}, nil)
+	h.soon("the key is worth nothing", func() bool { status, _ := use(); return status == http.StatusUnauthorized })
+}
+
+// TestTwoNodesWithOneDatabase: what ends at one ends at the other, whose logins it serves
+// as well.
+func TestTwoNodesWithOneDatabase(t *testing.T) {
+	t.Parallel()
+	folder := folderOf(t)
+	one := newNode(t, folder, fmt.Sprintf(protected, ""))
+	two := newNode(t, folder+"/.", fmt.Sprintf(protected, ""))
+	one.addUser("alice")
+	b := one.browser()
+	b.get(appURL+"/").submit("username", "alice").expect(`name="password"`)
+	b.moveTo(two)
+	b.submit("password", password).at(appURL).expect("application sees alice")
+	b.moveTo(one)
+	b.get(appURL + "/").at(appURL).expect("application sees alice")
+	two.operate("user/lock", map[string]any{"user": "alice"}, nil)
+	one.soon("the session ends at the first node", func() bool { return b.get(appURL+"/").address.Host != "app.test" })
+}
+
+// TestADatabaseThatCannotBeOpened is no wrong password, and ends no session at a site.
+func TestADatabaseThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, fmt.Sprintf(protected, ""))
+	h.addUser("alice")
+	signedIn := h.browser()
+	signedIn.get(appURL + "/").signIn("alice").at(appURL)
+	blocked := filepath.Join(h.folder, "blocked")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.database = blocked + "/accounts.db"
+	h.reload(fmt.Sprintf(protected, ""))
+	b := h.browser()
+	b.get(h.idpURL + "/account")
+	if b.status != http.StatusServiceUnavailable {
+		t.Errorf("expected status 503, seen %d", b.status)
+	}
+	if b.header.Get("Retry-After") == "" {
+		t.Error("expected Retry-After")
+	}
+	signedIn.get(appURL + "/").at(appURL).expect("application sees alice")
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	h.soon("the provider opens", func() bool { return b.get(h.idpURL+"/jwks").status == http.StatusOK })
 }
