@@ -209,12 +209,12 @@ func testFunctions(t *testing.T) map[string]string {
 	return comments
 }
 
-// TestDocumentsNameTestsThatExist: docs/security.md and docs/faults.md say which tests
-// hold what they promise.
+// TestDocumentsNameTestsThatExist: these pages say which tests, of this module or of
+// idp, hold what they promise.
 func TestDocumentsNameTestsThatExist(t *testing.T) {
 	t.Parallel()
 	tests, pages := testFunctions(t), documents(t)
-	for _, page := range []string{"security.md", "faults.md"} {
+	for _, page := range []string{"security.md", "identity-provider-security.md", "faults.md"} {
 		named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(pages[filepath.Join("docs", page)], -1)
 		if len(named) == 0 {
 			t.Errorf("docs/%s names no test", page)

@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"html"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -140,4 +142,27 @@ func (i *issuer) proves(p *page, name, password string) *page {
 	}
 	p = p.send(p.formWith("username"), "username", name).gone()
 	return p.send(p.formWith("password"), "password", password).gone()
+}
+
+// tokens makes a token request as the client wiki, and returns the refresh token.
+func (i *issuer) tokens(t *testing.T, client *http.Client, fields string) (refresh string) {
+	t.Helper()
+	r := must(http.NewRequest("POST", i.url+"/token", strings.NewReader(fields)))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth("wiki", clientSecret)
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var got struct {
+		Refresh string `json:"refresh_token"`
+		Access  string `json:"access_token"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || got.Access == "" {
+		t.Fatalf("expected tokens, seen status %d, %v", answer.StatusCode, err)
+	}
+	i.secrets.add("access token", got.Access)
+	i.secrets.add("refresh token", got.Refresh)
+	return got.Refresh
 }

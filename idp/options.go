@@ -26,7 +26,7 @@ import (
 func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error) {
 	o := server.Options{
 		Issuer: a.issuer, Name: a.Name, Contact: a.Contact, Pages: a.Pages, Logo: a.Logo, Languages: a.Languages,
-		Database: a.Database.options(), Storage: storage, Address: clientAddress, Expand: placeholders.Expand, Now: a.clock.Now, Metrics: &counted,
+		Database: a.Database.options(), Storage: storage, Address: clientAddress, Host: requestedHost, Expand: placeholders.Expand, Now: a.clock.Now, Metrics: &counted,
 		Externals: a.brokerConfigs(), Invites: a.Registration == "invite", PasskeyRPID: a.PasskeyRPID, AcceptRPID: a.AcceptIssuer,
 	}
 	var err error
@@ -125,4 +125,15 @@ func clientAddress(r *http.Request) netip.Addr {
 	}
 	at, _ := netip.ParseAddrPort(r.RemoteAddr)
 	return at.Addr()
+}
+
+// requestedHost returns the host that a request is for: the proxy's word for it if
+// Caddy trusts the proxy, else that of the request.
+func requestedHost(r *http.Request) string {
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		if named := r.Header.Values("X-Forwarded-Host"); len(named) == 1 && named[0] != "" {
+			return named[0]
+		}
+	}
+	return r.Host
 }

@@ -237,6 +237,51 @@ func TestEveryAnswerOfTheSiteIsGuarded(t *testing.T) {
 	}
 }
 
+// TestTheLogOfCaddyHasNoSecrets: with all details, after a sign-in, a step on the account
+// page, and a logout.
+func TestTheLogOfCaddyHasNoSecrets(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, fmt.Sprintf(protected, ""))
+	h.addUser("alice")
+	b := h.browser()
+	const typed = "a password in the field of the name"
+	b.get(appURL+"/").submit("username", typed).submit("password", "wrong").submit("password", password)
+	secrets := map[string]string{"the password": password, "what was typed as a name": typed}
+	collect := func() {
+		for _, site := range []string{h.idpURL, appURL} {
+			at, err := url.Parse(site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range b.jar.Cookies(at) {
+				for _, part := range strings.Split(c.Value, ".") {
+					if len(part) >= 20 && !strings.HasPrefix(part, "aHR0c") { // the address of the application
+						secrets["the cookie "+c.Name] = part
+					}
+				}
+			}
+		}
+	}
+	b.get(appURL + "/")
+	collect()
+	b.get(appURL+"/").at(h.idpURL+"/signin/").submit("username", "alice")
+	collect()
+	b.submit("password", password).at(appURL).expect("application sees alice")
+	collect()
+	b.get(h.idpURL + "/account").expect("alice")
+	b.get(h.idpURL+"/end_session").submit("choice", "signout")
+	collect()
+	if len(secrets) < 5 {
+		t.Errorf("expected several cookies, seen %v", secrets)
+	}
+	logs := h.logs()
+	for name, secret := range secrets {
+		if strings.Contains(logs, secret) {
+			t.Errorf("the log has %s: %s", name, secret)
+		}
+	}
+}
+
 // TestACookieFromBeforeASignInIsWorthless: an attacker who has planted or copied cookies
 // before a sign-in has no session after it.
 func TestACookieFromBeforeASignInIsWorthless(t *testing.T) {

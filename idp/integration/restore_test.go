@@ -51,6 +51,26 @@ func TestABackupThatIsNotWholeChangesNothing(t *testing.T) {
 	b.get(appURL + "/").at(appURL).expect("application sees alice")
 }
 
+// TestABackupWithoutItsKeysIsRefused: no password would be right, and nothing would
+// open.
+func TestABackupWithoutItsKeysIsRefused(t *testing.T) {
+	t.Parallel()
+	other := newHarness(t, "")
+	other.addUser("mallory")
+	alone := filepath.Join(t.TempDir(), "alone")
+	other.operators().does("backup", alone)
+
+	h := newHarness(t, fmt.Sprintf(protected, ""))
+	h.addUser("alice")
+	b := h.browser()
+	b.get(appURL + "/").signIn("alice").at(appURL).expect("application sees alice")
+	h.operators().refuses("keys", "restore", alone, "--yes")
+	if h.sessionsOf("alice") == 0 {
+		t.Error("expected the session of alice to stay, seen none")
+	}
+	h.browser().get(appURL + "/").signIn("alice").at(appURL).expect("application sees alice")
+}
+
 func flipped(data []byte, at int) []byte {
 	data = bytes.Clone(data)
 	data[at] ^= 0x40

@@ -91,12 +91,17 @@ func Restore(ctx context.Context, s *server.Server, r io.Reader, latest bool) (*
 			return err
 		},
 		Then: func(tx store.Tx) error {
-			if err := factors.MarkRestored(tx, s.Now()); err != nil || keys == nil {
+			if err := factors.MarkRestored(tx, s.Now()); err != nil {
 				return err
 			}
-			// The last step: keys are added to those that there are, so they do no harm
-			// if the transaction cannot be committed.
-			return s.Vault.Import(ctx, keys)
+			// Keys are added to those that there are, so they do no harm if the
+			// transaction cannot be committed.
+			if keys != nil {
+				if err := s.Vault.Import(ctx, keys); err != nil {
+					return err
+				}
+			}
+			return s.Vault.CheckRestored(ctx, tx)
 		},
 	})
 	if errors.Is(err, store.ErrUnavailable) {

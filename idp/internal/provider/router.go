@@ -52,6 +52,9 @@ func Paths() []string {
 	return paths
 }
 
+// IsPage reports whether users see the answers of an address, not programs.
+func IsPage(path string) bool { return endpoints[path].page }
+
 // ServeHTTP answers the requests of the protocol.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e, ok := endpoints[r.URL.Path]

@@ -19,6 +19,8 @@ type route struct {
 	methods []string
 	// maxBody is the most bytes of a body; zero is the usual.
 	maxBody int64
+	// anyHost: programs may call it under any name of this machine.
+	anyHost bool
 	serve   http.HandlerFunc
 }
 

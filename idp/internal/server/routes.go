@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
@@ -27,12 +29,44 @@ func (s *Server) routes() []route {
 		{path: "/assets/", methods: get, serve: s.shown.ServeAsset},
 	}
 	for _, path := range provider.Paths() {
-		all = append(all, route{path: path, methods: anyMethod, serve: s.Provider.ServeHTTP})
+		all = append(all, route{path: path, methods: anyMethod, anyHost: !provider.IsPage(path), serve: s.Provider.ServeHTTP})
 	}
 	for _, path := range selfservice.Paths() {
 		all = append(all, route{path: path, methods: selfservice.Methods(path), serve: s.SelfService.ServeHTTP})
 	}
+	for i := range all {
+		if !all[i].anyHost {
+			all[i].serve = s.atIssuer(all[i].serve)
+		}
+	}
 	return all
+}
+
+// atIssuer serves an address under the issuer's name alone. Another name may belong to
+// somebody else, and lead to another server tomorrow: with the cookies that browsers
+// got under it.
+func (s *Server) atIssuer(serve http.HandlerFunc) http.HandlerFunc {
+	name := hostName(s.Issuer.Host)
+	return func(w http.ResponseWriter, r *http.Request) {
+		if hostName(s.Host(r)) == name {
+			serve(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("X-Frame-Options", "DENY")
+		http.Error(w, "This site is "+s.Issuer.String()+".", http.StatusMisdirectedRequest)
+	}
+}
+
+// hostName returns the name of a Host header, without the port: sites of one name share
+// their cookies whatever the port (RFC 6265 section 8.5).
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }
 
 func (s *Server) serveExternal(w http.ResponseWriter, r *http.Request) {

@@ -49,9 +49,9 @@ func (s secrets) check(t *testing.T, n *node, when string) {
 	}
 }
 
-// TestACopyOfTheDatabaseSignsNobodyIn: after a journey through all that makes secrets,
+// TestACopyOfTheDatabaseSignsNoUserIn: after a journey through all that makes secrets,
 // none of them is in a cell of the database, nor in the log with all its details.
-func TestACopyOfTheDatabaseSignsNobodyIn(t *testing.T) {
+func TestACopyOfTheDatabaseSignsNoUserIn(t *testing.T) {
 	t.Parallel()
 	box := newMailbox()
 	n := newNode(t, func(o *Options) {

@@ -73,6 +73,8 @@ type Options struct {
 
 	// Address returns the address of a request's client. Default: of its connection.
 	Address func(*http.Request) netip.Addr
+	// Host returns the host that a request is for. Default: that of its header.
+	Host func(*http.Request) string
 	// Metrics may be nil.
 	Metrics Metrics
 	Logger  *slog.Logger
@@ -162,6 +164,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Address == nil {
 		o.Address = peer
+	}
+	if o.Host == nil {
+		o.Host = func(r *http.Request) string { return r.Host }
 	}
 	if o.Name == "" {
 		o.Name = o.Issuer.Host

@@ -41,6 +41,19 @@ func (k *Keys) Check(ctx context.Context, db store.Store) error {
 	})
 }
 
+// CheckRestored returns an error if what a transaction has restored was sealed with keys
+// that are not in Caddy's storage.
+func (k *Keys) CheckRestored(ctx context.Context, tx store.Settings) error {
+	noted, err := tx.Setting(store.SettingVaultKey)
+	if err != nil || noted == "" {
+		return err
+	}
+	if _, err := k.key(ctx, noted); err != nil {
+		return fmt.Errorf("this backup needs keys that neither it nor Caddy's storage has: make it with --with-keys, or restore %s first: %w", fileName, err)
+	}
+	return nil
+}
+
 // Export returns all keys, for a backup that is kept as safe as the storage.
 func (k *Keys) Export(ctx context.Context) ([]byte, error) {
 	if _, err := k.current(ctx); err != nil {
