@@ -62,6 +62,7 @@ func TestTheProviderKnowsTheHostsOfTheConfigurationAlone(t *testing.T) {
 		{"any host with base_url", "http://", "builtin\nbase_url https://a.test", []string{"https://a.test"}},
 		{"any host with a host", "http://", "builtin {\nhost a.test\n}", []string{"https://a.test"}},
 		{"an exact host beside a wildcard", "http://a.test, http://*.example", "builtin {\nhost b.example\n}", []string{"https://a.test", "https://b.example"}},
+		{"a port for HTTPS, which may be forwarded to", "https://a.test", "builtin", []string{"https://a.test", "https://a.test:8443"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -72,7 +73,7 @@ func TestTheProviderKnowsTheHostsOfTheConfigurationAlone(t *testing.T) {
 	}
 	reverse_proxy {upstream}
 }
-`)
+`, "https_port 8443")
 			client := idp.client(t)
 			for _, origin := range []string{"https://a.test", "https://b.test", "https://b.example", "https://evil.test", "http://a.test", "https://a.test:8443", "http://localhost:8080"} {
 				allowed := false

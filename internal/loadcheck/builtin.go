@@ -2,6 +2,7 @@ package loadcheck
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
@@ -81,6 +82,13 @@ func (i *Instance) builtinOrigins(p Provider) (origins []address.Origin) {
 		}
 		if origin, ok := i.originOf(host); ok && !slices.Contains(origins, origin) {
 			origins = append(origins, origin)
+		}
+		// Whether something forwards the usual port to https_port, the configuration
+		// does not say: browsers may come to either.
+		if port := i.Site.App.HTTPSPort; port != 0 && i.Site.Server.TLS && !strings.Contains(host, ":") {
+			if origin, ok := address.FromRequest("https", httpconfig.JoinPort(host, strconv.Itoa(port))); ok && !slices.Contains(origins, origin) {
+				origins = append(origins, origin)
+			}
 		}
 	}
 	return origins
