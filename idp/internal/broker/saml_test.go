@@ -327,8 +327,14 @@ func TestASAMLLoginIsOfOneProvider(t *testing.T) {
 	if seen := s.signIn.lastFailure(); seen != Invalid {
 		t.Errorf("expected %s, seen %q", Invalid, seen)
 	}
-	if location, _ := s.post(acs, form); location == "" {
-		t.Errorf("expected that the answer counts at its own address, seen %s", s.signIn.lastCause())
+	location, _ := s.post(acs, form)
+	if location == "" {
+		t.Fatalf("expected that the answer counts at its own address, seen %s", s.signIn.lastCause())
+	}
+	s.signIn.failures = nil
+	s.get(s.browser, strings.Replace(location, "/partners/", "/other/", 1))
+	if seen := s.signIn.lastFailure(); seen == "" {
+		t.Error("expected a verified answer to be refused at another provider's page, seen that it is not")
 	}
 }
 
