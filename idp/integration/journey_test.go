@@ -82,7 +82,7 @@ func TestRulesAboutGroupsAndTheTimeOfTheSignIn(t *testing.T) {
 	}
 }
 
-// TestTheSitesHereAreNoClientOfTheNetwork: who asks from elsewhere with their id is
+// TestTheSitesHereAreNoClientOfTheNetwork: a request from elsewhere with their id is
 // refused as unknown.
 func TestTheSitesHereAreNoClientOfTheNetwork(t *testing.T) {
 	t.Parallel()

@@ -141,7 +141,7 @@ func (p *samlIDP) answer(address string, lie samlLie) (acs string, form url.Valu
 	return p.respond(request, lie)
 }
 
-// initiate makes a response that nobody has asked for.
+// initiate makes an unsolicited response.
 func (p *samlIDP) initiate(entityID, relay string, lie samlLie) (acs string, form url.Values) {
 	p.t.Helper()
 	request, err := p.idp.NewIdpInitiatedRequest(httptest.NewRequest(http.MethodGet, "/", nil), entityID, relay)
