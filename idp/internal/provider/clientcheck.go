@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -9,11 +10,18 @@ import (
 
 // check finds what cannot work, or must not, in the configuration of a client.
 func check(c *Client) error {
-	switch {
-	case c.ID == "" || len(c.ID) > 255 || !isPrintable(c.ID):
+	if c.ID == "" || len(c.ID) > 255 || !isPrintable(c.ID) {
 		return errors.New("an id has 1 to 255 visible characters of ASCII")
-	case strings.HasPrefix(c.ID, clientSubject):
+	}
+	if strings.HasPrefix(c.ID, clientSubject) {
 		return fmt.Errorf("an id must not begin with %q", clientSubject)
+	}
+	return cmp.Or(checkOptions(c), checkURIs(c))
+}
+
+// checkOptions finds options that do not fit together.
+func checkOptions(c *Client) error {
+	switch {
 	case c.Public && c.Secret != "":
 		return errors.New("a public client has no secret")
 	case !c.Public && c.Secret == "":
@@ -27,6 +35,10 @@ func check(c *Client) error {
 	case len(c.RedirectURIs) == 0 && !c.ClientCredentials:
 		return errors.New("redirect_uri is missing")
 	}
+	return nil
+}
+
+func checkURIs(c *Client) error {
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri, c.Public); err != nil {
 			return fmt.Errorf("redirect_uri: %w", err)
