@@ -59,7 +59,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(App{})
+	caddy.RegisterModule(new(App))
 	caddy.RegisterModule(Handler{})
 }
 
@@ -108,7 +108,7 @@ type App struct {
 var runningApps running.List[*App]
 
 // CaddyModule returns the module's registration.
-func (App) CaddyModule() caddy.ModuleInfo {
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "oidc_rp", New: func() caddy.Module { return new(App) }}
 }
 

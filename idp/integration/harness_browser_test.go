@@ -34,7 +34,7 @@ func (h *harness) browser() *browser {
 		h.t.Fatal(err)
 	}
 	return &browser{t: h.t, jar: jar, client: &http.Client{
-		Jar: jar, Transport: h.transport(), Timeout: 30 * time.Second,
+		Jar: jar, Transport: h.transport(), Timeout: 2 * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
 
@@ -24,8 +25,19 @@ type Passwords struct {
 
 // New returns what hashes passwords with the keys of a vault.
 func New(vault Vault) *Passwords {
-	return &Passwords{vault: vault, queue: newQueue(), costs: ours}
+	p := &Passwords{vault: vault, queue: newQueue(), costs: ours}
+	if lowCosts.Load() {
+		p.SetLowCosts()
+	}
+	return p
 }
+
+// lowCosts: see UseLowCosts.
+var lowCosts atomic.Bool
+
+// UseLowCosts does SetLowCosts to all that are made from now on. Only tests of whole
+// programs call it.
+func UseLowCosts() { lowCosts.Store(true) }
 
 // SetLowCosts makes hashes take next to no time. Only tests call it.
 func (p *Passwords) SetLowCosts() {
