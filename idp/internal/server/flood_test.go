@@ -65,23 +65,25 @@ func TestAFloodOfRequestsGetsAPage(t *testing.T) {
 func TestWhatAFloodLeftIsRemoved(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	const rows = 2*sweepLimit + 1
-	err := n.Store.Update(t.Context(), func(tx store.Tx) error {
-		for i := range rows {
-			if err := tx.PutRequest(store.Request{ID: fmt.Sprint(i), Data: []byte("{}"), Created: n.clock.Now(), Expires: n.clock.Now()}); err != nil {
-				return err
+	const rows, batch = 2*sweepLimit + 1, 500
+	for first := 0; first < rows; first += batch { // a transaction may take only so long
+		err := n.Store.Update(t.Context(), func(tx store.Tx) error {
+			for i := first; i < min(first+batch, rows); i++ {
+				if err := tx.PutRequest(store.Request{ID: fmt.Sprint(i), Data: []byte("{}"), Created: n.clock.Now(), Expires: n.clock.Now()}); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	if err := n.sweepAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	left := 0
-	err = n.Store.Rows(t.Context(), func(table string, _ []string, _ []any) error {
+	err := n.Store.Rows(t.Context(), func(table string, _ []string, _ []any) error {
 		if table == "requests" {
 			left++
 		}
