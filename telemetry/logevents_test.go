@@ -33,7 +33,7 @@ func logEvents(t *testing.T, found func(place, event string)) {
 			return err
 		}
 		if entry.IsDir() {
-			if slices.Contains([]string{"e2e", "bench", "cmd", "integration", "testdata", "oidctest", "redistest", "storetest"}, entry.Name()) || strings.HasPrefix(entry.Name(), ".") && path != root {
+			if slices.Contains([]string{"e2e", "bench", "idp", "cmd", "integration", "testdata", "oidctest", "redistest", "storetest"}, entry.Name()) || strings.HasPrefix(entry.Name(), ".") && path != root {
 				return filepath.SkipDir
 			}
 			return nil
