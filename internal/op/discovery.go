@@ -316,9 +316,7 @@ func (c *DiscoveryConfig) parse(document []byte) (*Metadata, error) {
 // fetchMetadata returns the metadata document, and where the connection led that
 // it came by.
 func (r *Discovery) fetchMetadata(ctx context.Context, address string) (document *httpResponse, found locality, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
-	defer cancel()
-	var led atomic.Uint32
+	var led atomic.Uint32 // the client bounds the time
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		led.Store(uint32(localityOfAddress(info.Conn.RemoteAddr().String())))
 	}})
