@@ -184,7 +184,11 @@ func (q *Queue) isClosed() bool {
 
 func (q *Queue) gaveUp(p *posted, outcome string, err error) {
 	q.outcome(p.kind, outcome)
-	q.logger.LogAttrs(q.context, slog.LevelError, "mail not sent", append(q.attrs(p, "mail_"+outcome), errorAttr(err))...)
+	attrs := q.attrs(p, "mail_failed")
+	if outcome == Dropped {
+		attrs = q.attrs(p, "mail_dropped")
+	}
+	q.logger.LogAttrs(q.context, slog.LevelError, "mail not sent", append(attrs, errorAttr(err))...)
 }
 
 // attrs are what a log line says: neither the address nor anything of the text.

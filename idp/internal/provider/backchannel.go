@@ -141,13 +141,13 @@ func (b *Backchannel) attempt(ctx context.Context, d store.Delivery) {
 	d.Attempts++
 	d.Next = now.Add(pause(d.Attempts))
 	over := !d.Next.Before(d.Expires)
-	level, outcome := slog.LevelWarn, "failed"
+	level, outcome, event := slog.LevelWarn, "failed", slog.String("event", "backchannel_logout_failed")
 	if over {
-		level, outcome = slog.LevelError, "given_up"
+		level, outcome, event = slog.LevelError, "given_up", slog.String("event", "backchannel_logout_given_up")
 	}
 	b.note(outcome)
-	b.Logger.LogAttrs(ctx, level, "an application could not be told of a logout",
-		slog.String("event", "backchannel_logout_"+outcome), slog.String("client_id", d.ClientID), slog.String("sub", d.UserID),
+	b.Logger.LogAttrs(ctx, level, "a logout token could not be delivered",
+		event, slog.String("client_id", d.ClientID), slog.String("sub", d.UserID),
 		slog.Int("attempts", d.Attempts), slog.Any("error", err))
 	b.write(ctx, d, func(tx store.Tx) error {
 		if over {
