@@ -200,7 +200,7 @@ func (s chromiumStep) user() string {
 	if json.Unmarshal([]byte(s.Text), &was) != nil {
 		return ""
 	}
-	return cmp.Or(was.Headers.Get("X-User"), "nobody")
+	return cmp.Or(was.Headers.Get("X-User"), "no user")
 }
 
 // at is the path of the page that a step shows, at the site or at the identity

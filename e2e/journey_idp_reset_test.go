@@ -26,7 +26,7 @@ func TestChromiumResetsAPassword(t *testing.T) {
 		step, at, user string
 		says           []string
 	}{
-		{step: "sent to nobody", at: "login /reset"},
+		{step: "sent to a stranger", at: "login /reset"},
 		{step: "sent", at: "login /reset"},
 		{step: "the link", at: "login /reset"},
 		{step: "asked for a new password", at: "login /reset"},
@@ -40,7 +40,7 @@ func TestChromiumResetsAPassword(t *testing.T) {
 	} {
 		w.judge(steps, want.step, want.at, want.user, want.says...)
 	}
-	if a, b := steps["sent"].Text, steps["sent to nobody"].Text; a != b {
+	if a, b := steps["sent"].Text, steps["sent to a stranger"].Text; a != b {
 		t.Errorf("expected the same page for a name that exists and for one that does not, seen\n%s\nand\n%s", a, b)
 	}
 	if seen := steps["the link"].URL; seen != w.login+"/reset" {
@@ -52,8 +52,8 @@ func TestChromiumResetsAPassword(t *testing.T) {
 	if seen := w.mail.lettersTo(ada["email"]); len(seen) != 3 {
 		t.Errorf("expected letters about the factor, the link and the new password, seen %d", len(seen))
 	}
-	if seen := w.mail.lettersTo("nobody"); len(seen) != 0 {
-		t.Errorf("expected no letter to nobody, seen %d", len(seen))
+	if seen := w.mail.lettersTo("stranger"); len(seen) != 0 {
+		t.Errorf("expected no letter to a stranger, seen %d", len(seen))
 	}
 	checkLooks(t, saw, 1)
 }

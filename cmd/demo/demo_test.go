@@ -235,7 +235,7 @@ func TestLinksOfTheHomePage(t *testing.T) {
 	}{
 		"Sign in with the partners’ provider":         {d.URL + "/@app/auth/partners/login", http.StatusForbidden},
 		"Sign in with a provider that does not exist": {d.URL + "/@app/auth/nobody/login", http.StatusNotFound},
-		"An answer that nobody asked for":             {home + "?auth_error=login_expired", http.StatusOK},
+		"An unsolicited response":                     {home + "?auth_error=login_expired", http.StatusOK},
 	} {
 		t.Run(label, func(t *testing.T) {
 			b := newBrowser(t)

@@ -19,10 +19,10 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   // someone asks for a link, for a name that exists and for one that does not
   const { page } = await tab();
   await page.goto(page1);
-  await send(page, { username: 'nobody' });
+  await send(page, { username: 'stranger' });
   await press(page, 'a[href*=reset]');
-  await send(page, { username: 'nobody' });
-  await step(page, 'sent to nobody');
+  await send(page, { username: 'stranger' });
+  await step(page, 'sent to a stranger');
   await page.goto(`${o.site}/reset`);
   await send(page, { username: o.user.email });
   await step(page, 'sent');

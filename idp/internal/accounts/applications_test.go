@@ -104,7 +104,7 @@ func TestKeysThatCannotBe(t *testing.T) {
 		t.Errorf("one too many: expected an error, seen %v", err)
 	}
 	h.wantError("no key", h.RemoveKey(t.Context(), robot.ID, "none"), store.ErrNotFound)
-	_, _, err := h.AddKey(t.Context(), "nobody", time.Time{})
+	_, _, err := h.AddKey(t.Context(), "unknown", time.Time{})
 	h.wantError("no user", err, store.ErrNotFound)
 }
 

@@ -53,7 +53,7 @@ func TestSetChangesWhatIsGivenAlone(t *testing.T) {
 			t.Errorf("expected an error about %s, seen %v", name, err)
 		}
 	}
-	_, err := h.Set(t.Context(), "nobody", Changes{})
+	_, err := h.Set(t.Context(), "unknown", Changes{})
 	h.wantError("no user", err, store.ErrNotFound)
 }
 

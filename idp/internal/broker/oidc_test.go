@@ -352,7 +352,7 @@ func TestTheDomainOfAnAddressLeadsToAnExternalProvider(t *testing.T) {
 	t.Parallel()
 	s := oidcSite(t, oidctest.New(t), nil)
 	for address, want := range map[string]string{
-		"nobody@example.com": "corp", " Bob@EXAMPLE.com ": "corp", "bob@sub.example.com": "", "example.com": "", "a@b@example.com": "", "": "",
+		"stranger@example.com": "corp", " Bob@EXAMPLE.com ": "corp", "bob@sub.example.com": "", "example.com": "", "a@b@example.com": "", "": "",
 	} {
 		if seen, _ := s.broker.ForDomain(address); seen != want {
 			t.Errorf("%q: expected %q, seen %q", address, want, seen)

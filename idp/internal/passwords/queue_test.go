@@ -172,7 +172,7 @@ func TestManyBlocksFillTheQueue(t *testing.T) {
 			l.wait(fmt.Sprint(i), from(fmt.Sprintf("10.0.%d.1", i)), 1)
 		}
 		l.wait("one more", from("192.0.2.1"), 1)
-		l.want("nobody gives way to the same number", l.busy, "one more")
+		l.want("the same number takes no place", l.busy, "one more")
 	})
 }
 

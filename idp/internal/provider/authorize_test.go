@@ -33,7 +33,7 @@ func TestRequestsWithoutATrustedAddressGetAPage(t *testing.T) {
 	for name, query := range map[string]string{
 		"no parameters":                      "",
 		"no client":                          with(wikiRequest(), "client_id", "").Encode(),
-		"unknown client":                     with(wikiRequest(), "client_id", "nobody").Encode(),
+		"unknown client":                     with(wikiRequest(), "client_id", "unknown").Encode(),
 		"two clients":                        good + "&client_id=wiki",
 		"no redirect_uri":                    with(wikiRequest(), "redirect_uri", "").Encode(),
 		"two redirect_uris":                  good + "&redirect_uri=" + url.QueryEscape(callback),
@@ -128,7 +128,7 @@ func TestWrongRequestsGoBackToTheClient(t *testing.T) {
 		"claims that are too long":   {with(wikiRequest(), "claims", `{"x":"`+strings.Repeat("x", maxClaims)+`"}`).Encode(), "invalid_request"},
 		"a hint that is no token":    {with(wikiRequest(), "id_token_hint", "x").Encode(), "invalid_request"},
 		"an unsigned hint":           {with(wikiRequest(), "id_token_hint", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1LWFkYSJ9.").Encode(), "invalid_request"},
-		"nobody signed in":           {with(wikiRequest(), "prompt", "none").Encode(), "login_required"},
+		"no user signed in":          {with(wikiRequest(), "prompt", "none").Encode(), "login_required"},
 		"another user wanted":        {with(wikiRequest(), "claims", `{"id_token":{"sub":{"value":"u-bob"}}}`).Encode(), "login_required"},
 		"optional PKCE of others":    {with(spaRequest(), "code_challenge", "", "code_challenge_method", "").Encode(), "invalid_request"},
 		"optional PKCE with plain":   {with(oldRequest(), "code_challenge", verifier, "code_challenge_method", "plain").Encode(), "invalid_request"},

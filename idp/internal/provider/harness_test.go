@@ -200,7 +200,7 @@ func (n *node) begin(w http.ResponseWriter, r *http.Request, wanted *request.Req
 		return
 	}
 	if wanted.Asks("none") && session == nil {
-		n.Refuse(w, r, wanted, "login_required", "nobody is signed in")
+		n.Refuse(w, r, wanted, "login_required", "no user is signed in")
 		return
 	}
 	if session == nil || n.authenticate != nil {

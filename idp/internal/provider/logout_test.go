@@ -96,7 +96,7 @@ func TestWrongLogoutsAreRefused(t *testing.T) {
 	hint := url.Values{"id_token_hint": {own}}
 	for name, q := range map[string]string{
 		"an address without a client":    url.Values{"post_logout_redirect_uri": {bye}}.Encode(),
-		"an unknown client":              url.Values{"client_id": {"nobody"}}.Encode(),
+		"an unknown client":              url.Values{"client_id": {"unknown"}}.Encode(),
 		"another client's address":       with(cloneValues(hint), "post_logout_redirect_uri", "https://other.example.net/bye").Encode(),
 		"a redirect URI":                 with(cloneValues(hint), "post_logout_redirect_uri", callback).Encode(),
 		"a longer address":               with(cloneValues(hint), "post_logout_redirect_uri", bye+"/x").Encode(),

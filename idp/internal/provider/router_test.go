@@ -198,7 +198,7 @@ func TestProgramsGetTokensForThemselves(t *testing.T) {
 		"a wrong secret":                {"wiki", "x", form, "invalid_client"},
 		"a wrong key":                   {"robot", "x", form, "invalid_client"},
 		"a program named like a client": {"Wiki", "access-key", form, "invalid_client"},
-		"an unknown program":            {"nobody", "x", form, "invalid_client"},
+		"an unknown program":            {"unknown", "x", form, "invalid_client"},
 		"a scope of users":              {"wiki", wikiKey, with(cloneValues(form), "scope", "openid"), "invalid_scope"},
 		"a client id as a resource":     {"wiki", wikiKey, with(cloneValues(form), "resource", "other"), "invalid_target"},
 		"a resource of plain http":      {"wiki", wikiKey, with(cloneValues(form), "resource", "http://api.example.net"), "invalid_target"},

@@ -31,7 +31,7 @@ func TestRefusedTokenRequestsUseNothingUp(t *testing.T) {
 	}{
 		"a wrong secret":             {redeemForm(code), basic("wiki", "wrong"), "invalid_client", 401},
 		"an empty secret":            {redeemForm(code), basic("wiki", ""), "invalid_client", 401},
-		"an unknown client":          {redeemForm(code), basic("nobody", wikiKey), "invalid_client", 401},
+		"an unknown client":          {redeemForm(code), basic("unknown", wikiKey), "invalid_client", 401},
 		"no client":                  {redeemForm(code), nil, "invalid_client", 401},
 		"the id without a secret":    {with(redeemForm(code), "client_id", "wiki"), nil, "invalid_client", 401},
 		"a wrong secret in the form": {with(redeemForm(code), "client_id", "wiki", "client_secret", "x"), nil, "invalid_client", 401},

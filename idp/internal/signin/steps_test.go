@@ -61,7 +61,7 @@ func TestNext(t *testing.T) {
 		acr   string
 	}{
 		{"a browser without a session is asked for the name", facts{}, "name", ""},
-		{"a typed name leads to the password, whoever it is", facts{state: State{Name: "nobody"}}, "password", ""},
+		{"a typed name leads to the password, whoever it is", facts{state: State{Name: "unknown"}}, "password", ""},
 		{"a typed name counts more than a session", facts{state: State{Name: "bob"}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "password", ""},
 		{"a password is enough", facts{state: now("pwd"), user: ada()}, "finish", ACRPassword},
 		{"a password and a code are two factors", facts{state: now("pwd", "otp"), user: ada(), hasFactor: true}, "finish", ACRMFA},

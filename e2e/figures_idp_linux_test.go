@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,9 +20,6 @@ const (
 
 // Sign-ins that come at once take the memory of two hashes, however many they are.
 func TestSignInsAtOnceTakeTheMemoryOfTwoHashes(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("reads what Linux says of a process")
-	}
 	t.Parallel()
 	const people = 50
 	port := freePort(t)
@@ -89,12 +85,13 @@ func (n *node) memory(t *testing.T, what string) int64 {
 }
 
 // TestFiguresOfTheIdentityProvider prints the figures of docs/performance.md that a
-// whole Caddy gives. It tests nothing but that they can be had.
+// whole Caddy gives. It tests nothing but that they can be had, and takes few rounds for
+// that: E2E_LONG=1 takes as many as the figures need.
 func TestFiguresOfTheIdentityProvider(t *testing.T) {
-	if !long || runtime.GOOS != "linux" {
-		t.Skip("takes minutes, and the clocks of Linux: E2E_LONG=1")
+	accounts, rounds, refreshes := 1000, 3, 20
+	if long {
+		accounts, rounds, refreshes = 100_000, 30, 500
 	}
-	const accounts = 100_000
 	port := freePort(t)
 	i := newIssuer(t)
 	i.caddy.level = "INFO"
@@ -124,13 +121,12 @@ func TestFiguresOfTheIdentityProvider(t *testing.T) {
 		return (i.caddy.cpu(t) - spent) / time.Duration(times)
 	}
 	signIns(3, issuerPassword)
-	t.Logf("a sign-in with its hash and the token request, %d accounts: %v", accounts, signIns(30, issuerPassword))
-	const refreshes = 500
+	t.Logf("a sign-in with its hash and the token request, %d accounts: %v", accounts, signIns(rounds, issuerPassword))
 	spent = i.caddy.cpu(t)
 	for range refreshes {
 		i.tokens(t, client, "grant_type=refresh_token&refresh_token="+refresh)
 	}
-	t.Logf("a token request for a refresh token: %v", (i.caddy.cpu(t)-spent)/refreshes)
+	t.Logf("a token request for a refresh token: %v", (i.caddy.cpu(t)-spent)/time.Duration(refreshes))
 }
 
 func (i *issuer) redeem(t *testing.T, client *http.Client, code string, port int) (refresh string) {
