@@ -52,6 +52,7 @@ func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listen
 		return nil, errors.New("is null")
 	}
 	options, now, place := config.options(), a.clock.Now, ""
+	var acrs map[string]string // that stand for methods; see identity.Mapping
 	if options.Builtin {
 		if err := useBuiltin(a.ctx, config.Builtin, &options); err != nil {
 			return nil, err
@@ -59,9 +60,6 @@ func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listen
 		// Calls stay in the process: the provider is that of this storage, whatever
 		// others with its issuer there are.
 		place = storagekey.Key(a.ctx.Storage())
-	}
-	var acrs map[string]string
-	if options.Builtin {
 		acrs = map[string]string{"mfa": builtin.MFA}
 	}
 	resolved, err := options.Resolve(siteconfig.Placeholders)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -32,7 +33,7 @@ type Assertion struct {
 }
 
 // MFA reports whether the external provider's word for two factors counts here.
-func (a *Assertion) MFA() bool { return a.ACR == ACRMFA }
+func (a *Assertion) MFA() bool { return a.ACR == sso.ACRMFA }
 
 // Claims are what an external provider says about a person. Email is there only
 // if the external provider can vouch for it: it is verified and in its domains.
@@ -74,9 +75,9 @@ type Answer struct {
 // fill sets what depends on the configuration alone. acrs are the external
 // provider's own words.
 func (a *Assertion) fill(c *Config, acrs []string, now time.Time) {
-	a.External, a.ACR, a.AMR = c.ID, ACRExternal, []string{"fed"}
+	a.External, a.ACR, a.AMR = c.ID, sso.ACRExternal, []string{"fed"}
 	if slices.ContainsFunc(acrs, func(theirs string) bool { return c.ACR[theirs] == MFA }) {
-		a.ACR, a.AMR = ACRMFA, []string{"fed", "mfa"}
+		a.ACR, a.AMR = sso.ACRMFA, []string{"fed", "mfa"}
 	}
 	if a.AuthTime.After(now) {
 		a.AuthTime = now

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
@@ -209,10 +210,8 @@ func (c *Config) groupsHere(theirs []string) []string {
 	return slices.Compact(here)
 }
 
-// Values of acr of ours.
 const (
-	ACRExternal = "urn:oidc-idp:external"
-	ACRMFA      = "urn:oidc-idp:mfa"
+	// acrPrefix begins our values of acr, and classPrefix those of SAML.
 	acrPrefix   = "urn:oidc-idp:"
 	classPrefix = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 )
@@ -227,7 +226,7 @@ func (c *Config) askedACRs(values []string) (asked []string) {
 	}
 	for _, value := range values {
 		switch {
-		case value == ACRMFA:
+		case value == sso.ACRMFA:
 			for _, theirs := range slices.Sorted(maps.Keys(c.ACR)) {
 				add(theirs)
 			}

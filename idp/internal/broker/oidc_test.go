@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 )
 
 // oidcConfig is an external provider that is a scripted one.
@@ -56,7 +57,7 @@ func TestAnExternalOpenIDProviderSignsAUserIn(t *testing.T) {
 		t.Errorf("expected the name corp/alice, seen %s", seen)
 	}
 	a := answer.Assertion
-	if seen := []string{a.Issuer, a.Subject, a.Claims.Email, a.ACR}; !slices.Equal(seen, []string{p.Issuer(), "u-1001", "alice@example.com", ACRExternal}) {
+	if seen := []string{a.Issuer, a.Subject, a.Claims.Email, a.ACR}; !slices.Equal(seen, []string{p.Issuer(), "u-1001", "alice@example.com", sso.ACRExternal}) {
 		t.Errorf("expected the provider's word, seen %q", seen)
 	}
 	if !slices.Equal(a.AMR, []string{"fed"}) {
@@ -254,18 +255,18 @@ func TestWhatARequestDemandsOfAnExternalOpenIDProvider(t *testing.T) {
 		sent    url.Values
 		acr     string
 	}{
-		"max_age goes on":                      {&request.Request{MaxAge: &minute}, nil, nil, "", url.Values{"max_age": {"300"}}, ACRExternal},
-		"prompt=login goes on":                 {&request.Request{Prompt: []string{"login"}}, nil, nil, "", url.Values{"prompt": {"login"}, "max_age": {"0"}}, ACRExternal},
-		"max_age 0 asks to sign in":            {&request.Request{MaxAge: &zero}, nil, nil, "", url.Values{"prompt": {"login"}, "max_age": {"0"}}, ACRExternal},
-		"select_account goes on":               {&request.Request{Prompt: []string{"select_account"}}, nil, nil, "", url.Values{"prompt": {"select_account"}}, ACRExternal},
-		"ui_locales go on":                     {&request.Request{UILocales: []string{"de", "en"}}, nil, nil, "", url.Values{"ui_locales": {"de en"}}, ACRExternal},
+		"max_age goes on":                      {&request.Request{MaxAge: &minute}, nil, nil, "", url.Values{"max_age": {"300"}}, sso.ACRExternal},
+		"prompt=login goes on":                 {&request.Request{Prompt: []string{"login"}}, nil, nil, "", url.Values{"prompt": {"login"}, "max_age": {"0"}}, sso.ACRExternal},
+		"max_age 0 asks to sign in":            {&request.Request{MaxAge: &zero}, nil, nil, "", url.Values{"prompt": {"login"}, "max_age": {"0"}}, sso.ACRExternal},
+		"select_account goes on":               {&request.Request{Prompt: []string{"select_account"}}, nil, nil, "", url.Values{"prompt": {"select_account"}}, sso.ACRExternal},
+		"ui_locales go on":                     {&request.Request{UILocales: []string{"de", "en"}}, nil, nil, "", url.Values{"ui_locales": {"de en"}}, sso.ACRExternal},
 		"An old sign-in is refused":            {&request.Request{MaxAge: &minute}, nil, old, Unproved, nil, ""},
 		"An old sign-in is no new one":         {&request.Request{Prompt: []string{"login"}}, nil, old, Unproved, nil, ""},
 		"An unknown time is refused":           {&request.Request{MaxAge: &minute}, nil, none, Unproved, nil, ""},
-		"An old sign-in will do if none asks":  {&request.Request{}, nil, old, "", nil, ACRExternal},
-		"Our acr goes on as theirs":            {&request.Request{ACRValues: []string{ACRMFA}}, mapped, nil, "", url.Values{"acr_values": {"gold"}}, ACRMFA},
-		"Our acr means nothing without a map":  {&request.Request{ACRValues: []string{ACRMFA}}, nil, nil, "", url.Values{"acr_values": nil}, ACRExternal},
-		"Other values go on and count nothing": {&request.Request{ACRValues: []string{"phr"}}, mapped, nil, "", url.Values{"acr_values": {"phr"}}, ACRExternal},
+		"An old sign-in will do if none asks":  {&request.Request{}, nil, old, "", nil, sso.ACRExternal},
+		"Our acr goes on as theirs":            {&request.Request{ACRValues: []string{sso.ACRMFA}}, mapped, nil, "", url.Values{"acr_values": {"gold"}}, sso.ACRMFA},
+		"Our acr means nothing without a map":  {&request.Request{ACRValues: []string{sso.ACRMFA}}, nil, nil, "", url.Values{"acr_values": nil}, sso.ACRExternal},
+		"Other values go on and count nothing": {&request.Request{ACRValues: []string{"phr"}}, mapped, nil, "", url.Values{"acr_values": {"phr"}}, sso.ACRExternal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -61,8 +62,8 @@ func TestASAMLProviderSignsAUserIn(t *testing.T) {
 			if !slices.Equal(a.Claims.Groups, []string{"staff"}) {
 				t.Errorf("expected the group that is mapped, seen %q", a.Claims.Groups)
 			}
-			if a.ACR != ACRExternal {
-				t.Errorf("expected acr %s, seen %s", ACRExternal, a.ACR)
+			if a.ACR != sso.ACRExternal {
+				t.Errorf("expected acr %s, seen %s", sso.ACRExternal, a.ACR)
 			}
 			if seen := s.signIn.requests[0]; seen != "request-1" {
 				t.Errorf("expected the request to go on, seen %q", seen)
@@ -437,15 +438,15 @@ func TestWhatARequestDemandsOfASAMLProvider(t *testing.T) {
 		context string
 		acr     string
 	}{
-		"Nothing":                               {&request.Request{}, samlLie{}, "", "", "", ACRExternal},
-		"An old sign-in will do":                {&request.Request{}, old, "", "", "", ACRExternal},
-		"prompt=login is ForceAuthn":            {&request.Request{Prompt: []string{"login"}}, samlLie{}, "", "true", "", ACRExternal},
-		"max_age is ForceAuthn":                 {&request.Request{MaxAge: &minute}, samlLie{}, "", "true", "", ACRExternal},
+		"Nothing":                               {&request.Request{}, samlLie{}, "", "", "", sso.ACRExternal},
+		"An old sign-in will do":                {&request.Request{}, old, "", "", "", sso.ACRExternal},
+		"prompt=login is ForceAuthn":            {&request.Request{Prompt: []string{"login"}}, samlLie{}, "", "true", "", sso.ACRExternal},
+		"max_age is ForceAuthn":                 {&request.Request{MaxAge: &minute}, samlLie{}, "", "true", "", sso.ACRExternal},
 		"An old sign-in after prompt=login":     {&request.Request{Prompt: []string{"login"}}, old, Unproved, "true", "", ""},
 		"An old sign-in with max_age":           {&request.Request{MaxAge: &minute}, old, Unproved, "true", "", ""},
-		"Two factors are asked for as mapped":   {&request.Request{ACRValues: []string{ACRMFA}}, strong, "", "", mfa, ACRMFA},
-		"Two factors that were not proved":      {&request.Request{ACRValues: []string{ACRMFA}}, samlLie{}, "", "", mfa, ACRExternal},
-		"Values of OpenID Connect mean nothing": {&request.Request{ACRValues: []string{"phr"}}, samlLie{}, "", "", "", ACRExternal},
+		"Two factors are asked for as mapped":   {&request.Request{ACRValues: []string{sso.ACRMFA}}, strong, "", "", mfa, sso.ACRMFA},
+		"Two factors that were not proved":      {&request.Request{ACRValues: []string{sso.ACRMFA}}, samlLie{}, "", "", mfa, sso.ACRExternal},
+		"Values of OpenID Connect mean nothing": {&request.Request{ACRValues: []string{"phr"}}, samlLie{}, "", "", "", sso.ACRExternal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

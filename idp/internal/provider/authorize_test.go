@@ -213,8 +213,8 @@ func TestProgramsOnTheUsersMachineListenAtAnyPort(t *testing.T) {
 func TestASignInLearnsWhatTheRequestWants(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	q := with(wikiRequest(), "prompt", "login consent", "max_age", "300", "acr_values", "urn:x "+ACRMulti, "login_hint", "ada",
-		"ui_locales", "de en", "claims", `{"id_token":{"acr":{"essential":true,"values":["`+ACRMulti+`"]},"groups":null,"x":null},"userinfo":{"sub":{"value":"u-ada"}}}`)
+	q := with(wikiRequest(), "prompt", "login consent", "max_age", "300", "acr_values", "urn:x "+sso.ACRMFA, "login_hint", "ada",
+		"ui_locales", "de en", "claims", `{"id_token":{"acr":{"essential":true,"values":["`+sso.ACRMFA+`"]},"groups":null,"x":null},"userinfo":{"sub":{"value":"u-ada"}}}`)
 	browser{}.visit(n, http.MethodGet, issuer+"/authorize?"+q.Encode(), "")
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -225,7 +225,7 @@ func TestASignInLearnsWhatTheRequestWants(t *testing.T) {
 	if !got.Asks("login") || !got.Asks("consent") || got.MaxAge == nil || *got.MaxAge != 5*time.Minute {
 		t.Errorf("expected prompt and max_age, seen %+v", got)
 	}
-	if !slices.Equal(got.ACRValues, []string{ACRMulti}) || !got.ACRRequired {
+	if !slices.Equal(got.ACRValues, []string{sso.ACRMFA}) || !got.ACRRequired {
 		t.Errorf("expected the acr of the claims parameter, seen %v, required %v", got.ACRValues, got.ACRRequired)
 	}
 	if got.LoginHint != "ada" || !slices.Equal(got.UILocales, []string{"de", "en"}) || got.Subject != "u-ada" {

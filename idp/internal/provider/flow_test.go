@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 )
 
 // claims returns what a JWT says, without verifying it.
@@ -52,7 +55,7 @@ func TestAUserSignsInToAnApplication(t *testing.T) {
 	now := float64(n.clock.Now().Unix())
 	want := map[string]any{
 		"iss": issuer, "sub": "u-ada", "aud": "wiki", "nonce": "n1", "iat": now, "exp": now + 3600, "auth_time": now,
-		"acr": ACRPassword, "amr": []any{"pwd"}, "at_hash": halfHash(got.Access), "sid": id["sid"],
+		"acr": sso.ACRPassword, "amr": []any{"pwd"}, "at_hash": halfHash(got.Access), "sid": id["sid"],
 		"name": "Ada Lovelace", "given_name": "Ada", "family_name": "Lovelace", "preferred_username": "ada", "locale": "en",
 		"email": "ada@example.com", "email_verified": true, "groups": []any{"staff"},
 	}
@@ -178,5 +181,21 @@ func TestEachNodeRedeemsTheCodesOfTheOthers(t *testing.T) {
 	header, _ := claims(t, got.ID)
 	if !strings.Contains(w.Body.String(), header["kid"].(string)) {
 		t.Errorf("expected both nodes to have the same keys, seen %s without %v", w.Body, header["kid"])
+	}
+}
+
+// TestAnUnknownTimeIsLeftOut: an external provider did not say when the user
+// authenticated, and neither does the ID token.
+func TestAnUnknownTimeIsLeftOut(t *testing.T) {
+	t.Parallel()
+	const external = sso.ACRExternal
+	n, b := newNode(t), browser{}
+	n.authenticate = func(*request.Request) sso.Authentication {
+		return sso.Authentication{User: ada(), Time: sso.UnknownTime, AMR: []string{"fed"}, ACR: external, External: "partners"}
+	}
+	w := b.visit(n, http.MethodGet, issuer+"/authorize?"+wikiRequest().Encode(), "")
+	_, id := claims(t, n.redeemWiki(location(t, w, callback+"?").Get("code")).ID)
+	if at, there := id["auth_time"]; there || id["acr"] != external {
+		t.Errorf("expected no auth_time in an ID token of an external sign-in, seen %v in %v", at, id)
 	}
 }

@@ -204,7 +204,7 @@ func (n *node) begin(w http.ResponseWriter, r *http.Request, wanted *request.Req
 		return
 	}
 	if session == nil || n.authenticate != nil {
-		a := sso.Authentication{User: ada(), Time: n.clock.Now(), AMR: []string{"pwd"}, ACR: ACRPassword}
+		a := sso.Authentication{User: ada(), Time: n.clock.Now(), AMR: []string{"pwd"}, ACR: sso.ACRPassword}
 		if n.authenticate != nil {
 			a = n.authenticate(wanted)
 		}

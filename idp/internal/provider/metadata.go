@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/json"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"net/http"
 )
 
@@ -39,13 +40,6 @@ type metadataDocument struct {
 	BackchannelSession  bool `json:"backchannel_logout_session_supported"`
 }
 
-// Authentication context classes.
-const (
-	ACRPassword = "urn:oidc-idp:pwd"
-	ACRMulti    = "urn:oidc-idp:mfa"
-	ACRExternal = "urn:oidc-idp:external"
-)
-
 func (p *Provider) newMetadata() ([]byte, error) {
 	claims := []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"}
 	for _, claim := range userClaims {
@@ -64,7 +58,7 @@ func (p *Provider) newMetadata() ([]byte, error) {
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         []string{modeQuery, modeFormPost},
 		GrantTypes:            []string{"authorization_code", "refresh_token", "client_credentials"},
-		ACRValues:             []string{ACRPassword, ACRMulti, ACRExternal},
+		ACRValues:             []string{sso.ACRPassword, sso.ACRMFA, sso.ACRExternal},
 		Prompts:               prompts,
 		SubjectTypes:          []string{"public"},
 		IDTokenAlgs:           algs,

@@ -372,7 +372,7 @@ func TestRefreshTokensOfBrokeredUsersEndWithTheSession(t *testing.T) {
 	} {
 		n := newNode(t)
 		n.authenticate = func(*request.Request) sso.Authentication {
-			return sso.Authentication{User: ada(), Time: n.clock.Now(), ACR: ACRExternal, External: row.external, Expires: n.clock.Now().Add(2 * time.Hour)}
+			return sso.Authentication{User: ada(), Time: n.clock.Now(), ACR: sso.ACRExternal, External: row.external, Expires: n.clock.Now().Add(2 * time.Hour)}
 		}
 		got := n.redeemSPA(n.code(browser{}, spaRequest()))
 		n.clock.add(time.Hour)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/luikyv/go-oidc/pkg/goidc"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -120,7 +121,9 @@ func (u *unit) idTokenClaims() map[string]any {
 	claims := claimsOf(u.user, u.data.Scopes, u.data.IDToken)
 	claims["iat"] = u.now.Unix()
 	claims["exp"] = u.now.Add(idTokenLifetime).Unix()
-	claims["auth_time"] = u.data.AuthTime.Unix()
+	if !u.data.AuthTime.Equal(sso.UnknownTime) {
+		claims["auth_time"] = u.data.AuthTime.Unix()
+	}
 	claims["sid"] = u.grant.SID
 	claims["at_hash"] = halfHash(u.access)
 	if len(u.data.AMR) > 0 {

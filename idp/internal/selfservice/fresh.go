@@ -9,15 +9,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
 // freshFor is how long an authentication with all factors lets users change how
 // they sign in.
 const freshFor = 5 * time.Minute
-
-// acrMFA is the class of authentications with two factors.
-const acrMFA = "urn:oidc-idp:mfa"
 
 // What a session has proven, by its AMR (RFC 8176), and by package signin: fed-mfa
 // is two factors at an external provider.
@@ -84,7 +82,7 @@ func (v *visit) signIn(subject string) {
 		age := freshFor
 		q.Subject, q.MaxAge = subject, &age
 		if v.needsSecond() {
-			q.ACRValues, q.ACRRequired = []string{acrMFA}, v.requiresMFA()
+			q.ACRValues, q.ACRRequired = []string{sso.ACRMFA}, v.requiresMFA()
 		}
 	}
 	v.SignIn.Begin(v.w, v.r, q)

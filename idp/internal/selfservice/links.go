@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -125,5 +126,5 @@ func (v *visit) beginEnrolment() {
 		return
 	}
 	v.log("enrolment_link_used", "an operator's link for an enrolment was used", link.UserID)
-	v.SignIn.BeginEnrolment(v.w, v.r, &request.Request{Kind: Kind, Subject: link.UserID, ACRValues: []string{acrMFA}}, link.UserID)
+	v.SignIn.BeginEnrolment(v.w, v.r, &request.Request{Kind: Kind, Subject: link.UserID, ACRValues: []string{sso.ACRMFA}}, link.UserID)
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 )
@@ -71,7 +72,7 @@ func TestABrokeredSignIn(t *testing.T) {
 	b := n.browser()
 	b.authorize("scope", "openid profile email groups").expect("Corp").submit("external", "corp")
 	claims := b.get(b.follow()).claims()
-	for name, want := range map[string]any{"acr": broker.ACRExternal, "preferred_username": "corp/alice"} {
+	for name, want := range map[string]any{"acr": sso.ACRExternal, "preferred_username": "corp/alice"} {
 		if claims[name] != want {
 			t.Errorf("expected %s %v, seen %v", name, want, claims[name])
 		}
@@ -278,7 +279,7 @@ func TestASAMLSignInFromTheApplicationToItsTokens(t *testing.T) {
 	b.authorize("scope", "openid profile email").expect("Partners").submit("external", "partners")
 	form := s.signInAt(b.header.Get("Location"))
 	claims := b.post(form).claims()
-	for name, want := range map[string]any{"acr": broker.ACRExternal, "preferred_username": "partners/alice", "auth_time": float64(s.clock.Now().Unix())} {
+	for name, want := range map[string]any{"acr": sso.ACRExternal, "preferred_username": "partners/alice", "auth_time": float64(s.clock.Now().Unix())} {
 		if claims[name] != want {
 			t.Errorf("expected %s %v, seen %v", name, want, claims[name])
 		}

@@ -5,17 +5,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
-
-// unknownTime is when a user signed in at an external provider that does not say
-// when that was: so long ago that no max_age is content with it.
-var unknownTime = time.Unix(1, 0).UTC()
 
 // Link is an external account that may be joined with an account here, once the
 // user has signed in to that.
@@ -95,7 +91,7 @@ func (v *visit) proveExternal(tx store.Tx, state *State, answer *broker.Answer) 
 	}
 	at := a.AuthTime
 	if at.IsZero() {
-		at = unknownTime
+		at = sso.UnknownTime
 	}
 	*state = State{MayEnrol: state.MayEnrol, External: a.External, ExternalExpires: a.SessionEnds}
 	state.prove(user.ID, at, amrExternal)

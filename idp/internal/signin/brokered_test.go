@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -42,23 +43,23 @@ func TestAnExternalProviderSignsIn(t *testing.T) {
 	u := h.addUser("partners/ada", "")
 	b := h.browser()
 	early := noon.Add(-90 * time.Minute)
-	b.begin(request.Request{}).expect(`value="partners"`).lacks(`value="off"`).answered(says(u, early, broker.ACRExternal))
+	b.begin(request.Request{}).expect(`value="partners"`).lacks(`value="off"`).answered(says(u, early, sso.ACRExternal))
 	b.expect("finished wiki as partners/ada acr=external amr=fed auth_time=10:30:00")
 
 	t.Run("its session answers silently, and max_age counts from its time", func(t *testing.T) {
 		two, one := 2*time.Hour, time.Hour
 		b.begin(request.Request{MaxAge: &two}).expect("acr=external amr=fed auth_time=10:30:00")
 		b.begin(request.Request{MaxAge: &one}).expect(onName)
-		b.answered(says(u, h.now(), broker.ACRExternal)).expect("acr=external amr=fed auth_time=12:00:0")
+		b.answered(says(u, h.now(), sso.ACRExternal)).expect("acr=external amr=fed auth_time=12:00:0")
 	})
 	t.Run("two factors there count if they are mapped", func(t *testing.T) {
 		other := h.browser()
-		stepUp := request.Request{ACRValues: []string{ACRMFA}, ACRRequired: true}
-		other.begin(stepUp).answered(says(u, h.now(), broker.ACRMFA)).expect("acr=mfa amr=fed,mfa")
+		stepUp := request.Request{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}
+		other.begin(stepUp).answered(says(u, h.now(), sso.ACRMFA)).expect("acr=mfa amr=fed,mfa")
 	})
 	t.Run("without a time no max_age is content", func(t *testing.T) {
 		other := h.browser()
-		other.begin(request.Request{}).answered(says(u, time.Time{}, broker.ACRExternal)).expect("finished")
+		other.begin(request.Request{}).answered(says(u, time.Time{}, sso.ACRExternal)).expect("finished")
 		long := 1000 * time.Hour
 		other.begin(request.Request{MaxAge: &long}).expect(onName)
 	})
@@ -66,7 +67,7 @@ func TestAnExternalProviderSignsIn(t *testing.T) {
 		first, second := h.browser(), h.browser()
 		first.begin(request.Request{})
 		second.path = first.path
-		second.answered(says(u, h.now(), broker.ACRExternal)).expect("This page has expired")
+		second.answered(says(u, h.now(), sso.ACRExternal)).expect("This page has expired")
 	})
 }
 
@@ -75,11 +76,11 @@ func TestMFAIsOursUnlessItIsMapped(t *testing.T) {
 	h := newHarness(t)
 	h.policy = Policy{MFA: MFARequired, Factors: allFactors}
 	u := h.addUser("partners/ada", "")
-	h.browser().begin(request.Request{}).answered(says(u, h.now(), broker.ACRMFA)).expect("acr=mfa amr=fed,mfa")
-	h.browser().begin(request.Request{}).answered(says(u, h.now(), broker.ACRExternal)).expect("setting it up needs a link")
+	h.browser().begin(request.Request{}).answered(says(u, h.now(), sso.ACRMFA)).expect("acr=mfa amr=fed,mfa")
+	h.browser().begin(request.Request{}).answered(says(u, h.now(), sso.ACRExternal)).expect("setting it up needs a link")
 	h.addToken(u)
 	b := h.browser()
-	b.begin(request.Request{}).answered(says(u, h.now(), broker.ACRExternal)).expect(onCode).lacks(onPassword)
+	b.begin(request.Request{}).answered(says(u, h.now(), sso.ACRExternal)).expect(onCode).lacks(onPassword)
 	b.submit("code", tokenCodes[0]).expect("acr=mfa amr=otp,fed,mfa")
 }
 
@@ -92,11 +93,11 @@ func TestAStepUpDoesNotLengthenABrokeredSession(t *testing.T) {
 	h.addToken(u)
 	h.policy = Policy{MFA: MFAOff, Factors: allFactors}
 	ends := noon.Add(time.Hour)
-	answer := says(u, h.now(), broker.ACRExternal)
+	answer := says(u, h.now(), sso.ACRExternal)
 	answer.Assertion.SessionEnds = ends
 	b := h.browser()
 	b.begin(request.Request{}).answered(answer).expect("acr=external amr=fed")
-	stepUp := request.Request{ACRValues: []string{ACRMFA}, ACRRequired: true}
+	stepUp := request.Request{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}
 	b.begin(stepUp).submit("code", tokenCodes[0]).expect("acr=mfa amr=otp,fed,mfa")
 	h.update(func(tx store.Tx) error {
 		sessions, err := tx.SessionsOf(u.ID)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -217,7 +218,7 @@ func TestAStepUpTakesARecoveryCode(t *testing.T) {
 		codes, err = h.factors.Recovery.Replace(t.Context(), tx, u.ID)
 		return err
 	})
-	b.begin(request.Request{ACRValues: []string{ACRMFA}, ACRRequired: true}).expect(onCode)
+	b.begin(request.Request{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}).expect(onCode)
 	b.get(b.path + "/recovery").expect(onRecovery).lacks(onPassword)
 	b.submit("recovery", "wrong").expect("not right, or no longer valid").expect(onRecovery)
 	b.submit("recovery", codes[0]).expect("Your account needs a second factor")
@@ -235,7 +236,7 @@ func TestATokenIsSynchronized(t *testing.T) {
 		return err
 	})
 	base32 := "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
-	b.begin(request.Request{ACRValues: []string{ACRMFA}, ACRRequired: true}).expect(onCode)
+	b.begin(request.Request{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}).expect(onCode)
 	b.submit("code", codeOf(t, base32, 20)).expect("This code is not right")
 	b.get(b.path + "/resync").expect(`name="code2"`)
 	b.submit("code", codeOf(t, base32, 20), "code2", codeOf(t, base32, 22)).expect("This code is not right")
@@ -267,7 +268,7 @@ func TestARememberedDeviceStandsForTheFactor(t *testing.T) {
 	})
 	t.Run("not for prompt=login, max_age or an essential class", func(t *testing.T) {
 		hour := time.Hour
-		for _, q := range []request.Request{{Prompt: []string{"login"}}, {MaxAge: &hour}, {ACRValues: []string{ACRMFA}, ACRRequired: true}} {
+		for _, q := range []request.Request{{Prompt: []string{"login"}}, {MaxAge: &hour}, {ACRValues: []string{sso.ACRMFA}, ACRRequired: true}} {
 			delete(b.cookies, "__Host-oidc_idp_session")
 			b.begin(q).submit("username", "ada").submit("password", "correct horse").expect("That did not work")
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/factors"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -32,7 +33,7 @@ const (
 func enrolNext(f facts, d decision) enrolStep {
 	e := f.state.Enrol
 	switch {
-	case d.auth.ACR != ACRMFA && !e.Passed && f.state.MayEnrol != f.user.ID:
+	case d.auth.ACR != sso.ACRMFA && !e.Passed && f.state.MayEnrol != f.user.ID:
 		return enrolMail
 	case !slices.Contains(f.policy.Factors, e.Kind):
 		return enrolChoice

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 )
 
 const (
@@ -213,7 +214,7 @@ func TestAStepUpAsksForWhatIsMissing(t *testing.T) {
 	before := b.cookies["__Host-oidc_idp_session"].Value
 	h.addToken(u)
 	h.pass(time.Hour)
-	stepUp := request.Request{ACRValues: []string{ACRMFA}, ACRRequired: true}
+	stepUp := request.Request{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}
 	b.begin(stepUp).expect(onCode).lacks(onPassword)
 	b.submit("code", "000000").expect("This code is not right").lacks(onPassword)
 	b.submit("code", tokenCodes[0]).expect("finished wiki as ada acr=mfa amr=pwd,otp,mfa auth_time=12:00:00")

@@ -1,17 +1,9 @@
 package signin
 
 import (
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"slices"
 	"time"
-
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
-)
-
-// Values of acr.
-const (
-	ACRPassword = "urn:oidc-idp:pwd"
-	ACRMFA      = "urn:oidc-idp:mfa"
-	ACRExternal = "urn:oidc-idp:external"
 )
 
 // Values of amr (RFC 8176), and the keys of proofs. External providers are fed,
@@ -63,13 +55,13 @@ var options = []struct {
 	acr string
 	of  []string
 }{
-	{ACRMFA, []string{amrHardware}},
-	{ACRMFA, []string{amrSoftware}},
-	{ACRMFA, []string{amrPassword, amrCode}},
-	{ACRMFA, []string{amrExternal, amrCode}},
-	{ACRMFA, []string{amrExternal, proofExternalMFA}},
-	{ACRPassword, []string{amrPassword}},
-	{ACRExternal, []string{amrExternal}},
+	{sso.ACRMFA, []string{amrHardware}},
+	{sso.ACRMFA, []string{amrSoftware}},
+	{sso.ACRMFA, []string{amrPassword, amrCode}},
+	{sso.ACRMFA, []string{amrExternal, amrCode}},
+	{sso.ACRMFA, []string{amrExternal, proofExternalMFA}},
+	{sso.ACRPassword, []string{amrPassword}},
+	{sso.ACRExternal, []string{amrExternal}},
 }
 
 // authentication returns what proofs amount to: the best class that they reach.
@@ -92,7 +84,7 @@ func (p proofs) authentication() (a sso.Authentication) {
 			a.AMR = append(a.AMR, kind)
 		}
 	}
-	if a.ACR == ACRMFA {
+	if a.ACR == sso.ACRMFA {
 		a.AMR = append(a.AMR, amrMFA)
 	}
 	return a

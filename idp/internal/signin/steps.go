@@ -93,7 +93,7 @@ func next(f facts) decision {
 }
 
 func (f facts) decide() decision {
-	if f.request.ACRRequired && !f.asksFor(ACRPassword, ACRMFA, ACRExternal) {
+	if f.request.ACRRequired && !f.asksFor(sso.ACRPassword, sso.ACRMFA, sso.ACRExternal) {
 		return decision{step: stepRefuse, code: codeUnmet}
 	}
 	if step := f.identify(); step != "" {
@@ -109,7 +109,7 @@ func (f facts) decide() decision {
 		return decision{step: stepPassword}
 	case f.request.Subject != "" && f.user.ID != f.request.Subject:
 		return decision{step: stepRefuse, code: codeLoginRequired}
-	case d.auth.ACR != ACRMFA && f.needsSecond(d.active):
+	case d.auth.ACR != sso.ACRMFA && f.needsSecond(d.active):
 		d.step = f.second()
 	case f.request.ACRRequired && !f.satisfies(d.auth.ACR):
 		d.step = stepRefuse
@@ -188,7 +188,7 @@ func (f facts) mustBeFresh() bool { return f.request.Asks("login") || f.request.
 
 // requiresMFA reports whether the request is for two factors and nothing less.
 func (f facts) requiresMFA() bool {
-	return f.request.ACRRequired && f.asksFor(ACRMFA) && !f.asksFor(ACRPassword, ACRExternal)
+	return f.request.ACRRequired && f.asksFor(sso.ACRMFA) && !f.asksFor(sso.ACRPassword, sso.ACRExternal)
 }
 
 // prefersMFA reports whether of the classes that the request names and that there
@@ -196,9 +196,9 @@ func (f facts) requiresMFA() bool {
 func (f facts) prefersMFA() bool {
 	for _, acr := range f.request.ACRValues {
 		switch acr {
-		case ACRMFA:
+		case sso.ACRMFA:
 			return true
-		case ACRPassword, ACRExternal:
+		case sso.ACRPassword, sso.ACRExternal:
 			return false
 		}
 	}
@@ -212,7 +212,7 @@ func (f facts) asksFor(acrs ...string) bool {
 // satisfies reports whether a class is one that the request names, or is more than
 // one of them.
 func (f facts) satisfies(acr string) bool {
-	return f.asksFor(acr) || acr == ACRMFA && f.asksFor(ACRPassword)
+	return f.asksFor(acr) || acr == sso.ACRMFA && f.asksFor(sso.ACRPassword)
 }
 
 // second returns the step to a second factor.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
@@ -47,8 +48,8 @@ func minutes(n int) *time.Duration {
 func TestNext(t *testing.T) {
 	t.Parallel()
 	type q = request.Request
-	essential := q{ACRValues: []string{ACRMFA}, ACRRequired: true}
-	voluntary := q{ACRValues: []string{ACRMFA, ACRPassword}}
+	essential := q{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}
+	voluntary := q{ACRValues: []string{sso.ACRMFA, sso.ACRPassword}}
 	mustEnrol := ada()
 	mustEnrol.MustEnrol = true
 	brokered := ada()
@@ -63,64 +64,64 @@ func TestNext(t *testing.T) {
 		{"a browser without a session is asked for the name", facts{}, "name", ""},
 		{"a typed name leads to the password, whoever it is", facts{state: State{Name: "unknown"}}, "password", ""},
 		{"a typed name counts more than a session", facts{state: State{Name: "bob"}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "password", ""},
-		{"a password is enough", facts{state: now("pwd"), user: ada()}, "finish", ACRPassword},
-		{"a password and a code are two factors", facts{state: now("pwd", "otp"), user: ada(), hasFactor: true}, "finish", ACRMFA},
+		{"a password is enough", facts{state: now("pwd"), user: ada()}, "finish", sso.ACRPassword},
+		{"a password and a code are two factors", facts{state: now("pwd", "otp"), user: ada(), hasFactor: true}, "finish", sso.ACRMFA},
 		{"a code alone is nothing", facts{state: now("otp"), user: ada(), hasFactor: true}, "password", ""},
-		{"a passkey alone is two factors", facts{state: now("hwk"), user: ada(), mfa: MFARequired, hasFactor: true}, "finish", ACRMFA},
-		{"so is one that is synchronized", facts{state: now("swk"), user: ada(), mfa: MFARequired, hasFactor: true}, "finish", ACRMFA},
-		{"users who have a factor are asked for it", facts{state: now("pwd"), user: ada(), hasFactor: true}, "factor", ACRPassword},
-		{"not where MFA is off", facts{state: now("pwd"), user: ada(), mfa: MFAOff}, "finish", ACRPassword},
-		{"users who need a factor and have none enrol one", facts{state: now("pwd"), user: ada(), mfa: MFARequired}, "enrol", ACRPassword},
-		{"a remembered device stands for the factor and is none", facts{state: now("pwd"), user: ada(), mfa: MFARequired, hasFactor: true, remembered: true}, "finish", ACRPassword},
-		{"not with prompt=login", facts{request: &q{Prompt: []string{"login"}}, state: now("pwd"), user: ada(), hasFactor: true, remembered: true}, "factor", ACRPassword},
-		{"not with max_age", facts{request: &q{MaxAge: minutes(60)}, state: now("pwd"), user: ada(), hasFactor: true, remembered: true}, "factor", ACRPassword},
-		{"not where two factors are essential", facts{request: &essential, state: now("pwd"), user: ada(), hasFactor: true, remembered: true}, "factor", ACRPassword},
+		{"a passkey alone is two factors", facts{state: now("hwk"), user: ada(), mfa: MFARequired, hasFactor: true}, "finish", sso.ACRMFA},
+		{"so is one that is synchronized", facts{state: now("swk"), user: ada(), mfa: MFARequired, hasFactor: true}, "finish", sso.ACRMFA},
+		{"users who have a factor are asked for it", facts{state: now("pwd"), user: ada(), hasFactor: true}, "factor", sso.ACRPassword},
+		{"not where MFA is off", facts{state: now("pwd"), user: ada(), mfa: MFAOff}, "finish", sso.ACRPassword},
+		{"users who need a factor and have none enrol one", facts{state: now("pwd"), user: ada(), mfa: MFARequired}, "enrol", sso.ACRPassword},
+		{"a remembered device stands for the factor and is none", facts{state: now("pwd"), user: ada(), mfa: MFARequired, hasFactor: true, remembered: true}, "finish", sso.ACRPassword},
+		{"not with prompt=login", facts{request: &q{Prompt: []string{"login"}}, state: now("pwd"), user: ada(), hasFactor: true, remembered: true}, "factor", sso.ACRPassword},
+		{"not with max_age", facts{request: &q{MaxAge: minutes(60)}, state: now("pwd"), user: ada(), hasFactor: true, remembered: true}, "factor", sso.ACRPassword},
+		{"not where two factors are essential", facts{request: &essential, state: now("pwd"), user: ada(), hasFactor: true, remembered: true}, "factor", sso.ACRPassword},
 
-		{"a session is silent", facts{session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", ACRPassword},
-		{"a session is silent though the policy has changed", facts{session: sessionOf(time.Hour, "pwd"), user: ada(), mfa: MFARequired, hasFactor: true, passwordDue: true}, "finish", ACRPassword},
-		{"a session that lacks a factor is asked for that alone", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada(), hasFactor: true}, "factor", ACRPassword},
-		{"and then has two", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), state: now("otp"), user: ada(), hasFactor: true}, "finish", ACRMFA},
-		{"a session of two factors suffices", facts{request: &essential, session: sessionOf(time.Hour, "pwd", "otp"), user: ada(), hasFactor: true}, "finish", ACRMFA},
-		{"an essential class leads to enrolment", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada()}, "enrol", ACRPassword},
-		{"an essential class that the policy forbids is refused", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada(), mfa: MFAOff}, codeUnmet, ACRPassword},
+		{"a session is silent", facts{session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", sso.ACRPassword},
+		{"a session is silent though the policy has changed", facts{session: sessionOf(time.Hour, "pwd"), user: ada(), mfa: MFARequired, hasFactor: true, passwordDue: true}, "finish", sso.ACRPassword},
+		{"a session that lacks a factor is asked for that alone", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada(), hasFactor: true}, "factor", sso.ACRPassword},
+		{"and then has two", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), state: now("otp"), user: ada(), hasFactor: true}, "finish", sso.ACRMFA},
+		{"a session of two factors suffices", facts{request: &essential, session: sessionOf(time.Hour, "pwd", "otp"), user: ada(), hasFactor: true}, "finish", sso.ACRMFA},
+		{"an essential class leads to enrolment", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada()}, "enrol", sso.ACRPassword},
+		{"an essential class that the policy forbids is refused", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada(), mfa: MFAOff}, codeUnmet, sso.ACRPassword},
 		{"an essential class that there is not is refused at once", facts{request: &q{ACRValues: []string{"urn:other"}, ACRRequired: true}}, codeUnmet, ""},
-		{"a voluntary class is asked for where it can be had", facts{request: &voluntary, session: sessionOf(time.Hour, "pwd"), user: ada(), hasFactor: true}, "factor", ACRPassword},
-		{"and not where it cannot", facts{request: &voluntary, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", ACRPassword},
-		{"an essential class is not answered with another one", facts{request: &q{ACRValues: []string{ACRExternal}, ACRRequired: true}, state: now("pwd"), user: ada()}, codeUnmet, ACRPassword},
-		{"but with more", facts{request: &q{ACRValues: []string{ACRPassword}, ACRRequired: true}, state: now("pwd", "otp"), user: ada(), hasFactor: true}, "finish", ACRMFA},
-		{"classes that there are not do not count", facts{request: &q{ACRValues: []string{"urn:other"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", ACRPassword},
+		{"a voluntary class is asked for where it can be had", facts{request: &voluntary, session: sessionOf(time.Hour, "pwd"), user: ada(), hasFactor: true}, "factor", sso.ACRPassword},
+		{"and not where it cannot", facts{request: &voluntary, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", sso.ACRPassword},
+		{"an essential class is not answered with another one", facts{request: &q{ACRValues: []string{sso.ACRExternal}, ACRRequired: true}, state: now("pwd"), user: ada()}, codeUnmet, sso.ACRPassword},
+		{"but with more", facts{request: &q{ACRValues: []string{sso.ACRPassword}, ACRRequired: true}, state: now("pwd", "otp"), user: ada(), hasFactor: true}, "finish", sso.ACRMFA},
+		{"classes that there are not do not count", facts{request: &q{ACRValues: []string{"urn:other"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", sso.ACRPassword},
 
 		{"prompt=login asks again", facts{request: &q{Prompt: []string{"login"}}, session: sessionOf(time.Second, "pwd"), user: ada()}, "password", ""},
 		{"max_age asks again after that time", facts{request: &q{MaxAge: minutes(5)}, session: sessionOf(6*time.Minute, "pwd"), user: ada()}, "password", ""},
-		{"and not before", facts{request: &q{MaxAge: minutes(5)}, session: sessionOf(3*time.Minute, "pwd"), user: ada()}, "finish", ACRPassword},
-		{"max_age=0 is satisfied by what was proven in the request", facts{request: &q{MaxAge: minutes(0)}, session: sessionOf(time.Second, "pwd"), state: now("pwd"), user: ada()}, "finish", ACRPassword},
+		{"and not before", facts{request: &q{MaxAge: minutes(5)}, session: sessionOf(3*time.Minute, "pwd"), user: ada()}, "finish", sso.ACRPassword},
+		{"max_age=0 is satisfied by what was proven in the request", facts{request: &q{MaxAge: minutes(0)}, session: sessionOf(time.Second, "pwd"), state: now("pwd"), user: ada()}, "finish", sso.ACRPassword},
 		{"max_age wants the password again, though the code is newer", facts{request: &q{MaxAge: minutes(5)}, session: &store.Session{UserID: "ada", Proven: proofs{"pwd": before(time.Hour), "otp": before(time.Minute)}}, user: ada(), hasFactor: true}, "password", ""},
-		{"prompt=consent asks nothing", facts{request: &q{Prompt: []string{"consent"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", ACRPassword},
+		{"prompt=consent asks nothing", facts{request: &q{Prompt: []string{"consent"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", sso.ACRPassword},
 		{"prompt=select_account asks who continues", facts{request: &q{Prompt: []string{"select_account"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "choose", ""},
-		{"once", facts{request: &q{Prompt: []string{"select_account"}}, session: sessionOf(time.Hour, "pwd"), state: State{Chosen: true, UserID: "ada"}, user: ada()}, "finish", ACRPassword},
+		{"once", facts{request: &q{Prompt: []string{"select_account"}}, session: sessionOf(time.Hour, "pwd"), state: State{Chosen: true, UserID: "ada"}, user: ada()}, "finish", sso.ACRPassword},
 		{"prompt=select_account without a session asks for the name", facts{request: &q{Prompt: []string{"select_account"}}}, "name", ""},
 		{"another account begins with the name", facts{request: &q{Prompt: []string{"select_account"}}, session: sessionOf(time.Hour, "pwd"), state: State{Other: true}, user: ada()}, "name", ""},
 
 		{"prompt=none without a session", facts{request: &q{Prompt: []string{"none"}}}, codeLoginRequired, ""},
-		{"prompt=none with a session", facts{request: &q{Prompt: []string{"none"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", ACRPassword},
+		{"prompt=none with a session", facts{request: &q{Prompt: []string{"none"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", sso.ACRPassword},
 		{"prompt=none with a session that is too old", facts{request: &q{Prompt: []string{"none"}, MaxAge: minutes(5)}, session: sessionOf(time.Hour, "pwd"), user: ada()}, codeLoginRequired, ""},
-		{"prompt=none with a session that lacks a factor", facts{request: &q{Prompt: []string{"none"}, ACRValues: []string{ACRMFA}, ACRRequired: true}, session: sessionOf(time.Hour, "pwd"), user: ada(), hasFactor: true}, codeInteractionRequired, ACRPassword},
+		{"prompt=none with a session that lacks a factor", facts{request: &q{Prompt: []string{"none"}, ACRValues: []string{sso.ACRMFA}, ACRRequired: true}, session: sessionOf(time.Hour, "pwd"), user: ada(), hasFactor: true}, codeInteractionRequired, sso.ACRPassword},
 
 		{"the session of another user than the hint's is not enough", facts{request: &q{Subject: "bob"}, session: sessionOf(time.Hour, "pwd"), user: ada()}, "name", ""},
 		{"nor with prompt=none", facts{request: &q{Subject: "bob", Prompt: []string{"none"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, codeLoginRequired, ""},
 		{"another user than the hint's is refused", facts{request: &q{Subject: "bob"}, state: now("pwd"), user: ada()}, codeLoginRequired, ""},
-		{"the hint's user is not", facts{request: &q{Subject: "ada"}, state: now("pwd"), user: ada()}, "finish", ACRPassword},
+		{"the hint's user is not", facts{request: &q{Subject: "ada"}, state: now("pwd"), user: ada()}, "finish", sso.ACRPassword},
 
-		{"an external provider is a class of its own", facts{state: now("fed"), user: brokered}, "finish", ACRExternal},
-		{"with two factors there, if that is believed", facts{state: now("fed", "fed-mfa"), user: brokered, mfa: MFARequired}, "finish", ACRMFA},
-		{"where MFA is required the factor is ours", facts{state: now("fed"), user: brokered, mfa: MFARequired, hasFactor: true}, "factor", ACRExternal},
-		{"and then there are two", facts{state: now("fed", "otp"), user: brokered, mfa: MFARequired, hasFactor: true}, "finish", ACRMFA},
+		{"an external provider is a class of its own", facts{state: now("fed"), user: brokered}, "finish", sso.ACRExternal},
+		{"with two factors there, if that is believed", facts{state: now("fed", "fed-mfa"), user: brokered, mfa: MFARequired}, "finish", sso.ACRMFA},
+		{"where MFA is required the factor is ours", facts{state: now("fed"), user: brokered, mfa: MFARequired, hasFactor: true}, "factor", sso.ACRExternal},
+		{"and then there are two", facts{state: now("fed", "otp"), user: brokered, mfa: MFARequired, hasFactor: true}, "finish", sso.ACRMFA},
 		{"a brokered session that is too old begins with the name", facts{request: &q{Prompt: []string{"login"}}, session: sessionOf(time.Hour, "fed"), user: brokered}, "name", ""},
 
-		{"a new password is due after the factors", facts{state: now("pwd"), user: ada(), hasFactor: true, passwordDue: true}, "factor", ACRPassword},
-		{"and before the answer", facts{state: now("pwd", "otp"), user: ada(), hasFactor: true, passwordDue: true}, "newpassword", ACRMFA},
-		{"enrolment is due before", facts{state: now("pwd", "otp"), user: mustEnrol, hasFactor: true, passwordDue: true}, "enrol", ACRMFA},
-		{"not where MFA is off", facts{state: now("pwd"), user: mustEnrol, mfa: MFAOff}, "finish", ACRPassword},
+		{"a new password is due after the factors", facts{state: now("pwd"), user: ada(), hasFactor: true, passwordDue: true}, "factor", sso.ACRPassword},
+		{"and before the answer", facts{state: now("pwd", "otp"), user: ada(), hasFactor: true, passwordDue: true}, "newpassword", sso.ACRMFA},
+		{"enrolment is due before", facts{state: now("pwd", "otp"), user: mustEnrol, hasFactor: true, passwordDue: true}, "enrol", sso.ACRMFA},
+		{"not where MFA is off", facts{state: now("pwd"), user: mustEnrol, mfa: MFAOff}, "finish", sso.ACRPassword},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -156,14 +157,14 @@ func TestAuthentication(t *testing.T) {
 		time   time.Time
 	}{
 		{"nothing", nil, "", "", time.Time{}},
-		{"a password", proofs{"pwd": during}, ACRPassword, "pwd", during},
+		{"a password", proofs{"pwd": during}, sso.ACRPassword, "pwd", during},
 		{"a code alone", proofs{"otp": during}, "", "", time.Time{}},
-		{"the time is that of the older factor", proofs{"pwd": before(time.Hour), "otp": during}, ACRMFA, "pwd otp mfa", before(time.Hour)},
-		{"a passkey is as new as it is", proofs{"pwd": before(time.Hour), "hwk": during}, ACRMFA, "pwd hwk mfa", during},
-		{"the newest combination counts", proofs{"hwk": before(time.Hour), "pwd": during, "otp": during}, ACRMFA, "pwd otp hwk mfa", during},
-		{"the better class counts, though it is older", proofs{"hwk": before(time.Hour), "pwd": during}, ACRMFA, "pwd hwk mfa", before(time.Hour)},
-		{"an external provider", proofs{"fed": during}, ACRExternal, "fed", during},
-		{"an external provider with two factors", proofs{"fed": during, "fed-mfa": during}, ACRMFA, "fed mfa", during},
+		{"the time is that of the older factor", proofs{"pwd": before(time.Hour), "otp": during}, sso.ACRMFA, "pwd otp mfa", before(time.Hour)},
+		{"a passkey is as new as it is", proofs{"pwd": before(time.Hour), "hwk": during}, sso.ACRMFA, "pwd hwk mfa", during},
+		{"the newest combination counts", proofs{"hwk": before(time.Hour), "pwd": during, "otp": during}, sso.ACRMFA, "pwd otp hwk mfa", during},
+		{"the better class counts, though it is older", proofs{"hwk": before(time.Hour), "pwd": during}, sso.ACRMFA, "pwd hwk mfa", before(time.Hour)},
+		{"an external provider", proofs{"fed": during}, sso.ACRExternal, "fed", during},
+		{"an external provider with two factors", proofs{"fed": during, "fed-mfa": during}, sso.ACRMFA, "fed mfa", during},
 		{"a mark of two factors without the provider", proofs{"fed-mfa": during}, "", "", time.Time{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

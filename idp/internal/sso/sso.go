@@ -12,6 +12,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
+// UnknownTime is when a user authenticated at an external provider that does not say
+// when that was: so long ago that it satisfies no max_age. ID tokens leave it out.
+var UnknownTime = time.Unix(1, 0).UTC()
+
 // Authentication is what a user proved.
 type Authentication struct {
 	User     *store.User
