@@ -58,7 +58,7 @@ func (p *logoutPlay) wait(d time.Duration) {
 		if len(p.nodes) == 1 {
 			apart = 0
 		}
-		r.at(after(p.ahead + apart))
+		r.ahead(p.ahead + apart)
 	}
 	p.op.Lie(func(l *oidctest.Faults) { l.Skew = p.ahead + p.skew })
 }
