@@ -56,6 +56,9 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	},
 	"redirect_path": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.RedirectPath) },
 	"pkce":          func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.PKCE) },
+	"profile": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return caddyargs.EnumArg(d, &p.Profile, opconfig.Profiles...)
+	},
 	"response_mode": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.EnumArg(d, &p.ResponseMode, opconfig.ResponseModes...)
 	},

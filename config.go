@@ -193,6 +193,11 @@ type ProviderConfig struct {
 	// Mode). Default: the parameter is not sent, which means `query`.
 	ResponseMode string `json:"response_mode,omitempty"`
 
+	// A profile of FAPI 2.0 to keep to: `fapi2`, the Security Profile. It sets what
+	// the profile demands where it is not configured, and refuses what contradicts
+	// it. Default: none.
+	Profile string `json:"profile,omitempty"`
+
 	// Fixed parameters of authorization requests, such as `prompt`,
 	// `acr_values`, `max_age`, `claims` (JSON) or `resource`, the only one that
 	// may have several values. ID tokens must satisfy `max_age`, and an `acr`

@@ -238,7 +238,7 @@ func (p *ProviderConfig) options() opconfig.Options {
 		Groups: p.Groups, GroupNames: p.GroupNames, EmailTrusted: p.EmailTrusted, Domains: p.Domains,
 		Tenants: p.Tenants, Audiences: p.Audiences, LoginIsAuthTime: p.LoginIsAuthTime,
 		Userinfo: p.Userinfo, UserinfoMethod: p.UserinfoMethod, AccessTokenLifetime: time.Duration(p.AccessTokenLifetime),
-		RedirectPath: p.RedirectPath, PKCE: p.PKCE, ResponseMode: p.ResponseMode,
+		RedirectPath: p.RedirectPath, PKCE: p.PKCE, ResponseMode: p.ResponseMode, Profile: p.Profile,
 		AuthorizationParams: parameterValues(p.AuthorizationParams), TokenParams: parameterValues(p.TokenParams), ForwardParams: p.ForwardParams,
 		IDTokenAlgs: p.IDTokenAlgs, DecryptionKey: p.DecryptionKey,
 		ClockSkew: (*time.Duration)(p.ClockSkew), Timeout: time.Duration(p.Timeout),

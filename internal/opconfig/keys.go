@@ -49,6 +49,9 @@ func (r *Resolved) clientKeys(read livefile.Read) (keys []*op.ClientKey, err err
 			return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
 		}
 		for _, key := range some {
+			if err := key.KeepTo(op.Profile(r.Profile)); err != nil {
+				return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
+			}
 			kid := key.Public().KeyID
 			if kids[kid] {
 				return nil, fmt.Errorf("client_auth: key %d: another key has the same kid", i+1)

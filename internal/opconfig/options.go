@@ -90,6 +90,7 @@ type Options struct {
 	RedirectPath             string
 	PKCE                     *bool
 	ResponseMode             string
+	Profile                  string
 	AuthorizationParams      url.Values
 	TokenParams              url.Values
 	ForwardParams            []string
@@ -138,6 +139,7 @@ func (o Options) withDefaults() Options {
 		skew := defaultClockSkew
 		o.ClockSkew = &skew
 	}
+	o.setProfile()
 	return o
 }
 
