@@ -48,7 +48,8 @@ var (
 	AssertionAudiences = []string{AudienceIssuer, AudienceTokenEndpoint}
 	UserinfoValues     = []string{"auto", "always", "never"}
 	UserinfoMethods    = []string{"get", "post"}
-	ResponseModes      = []string{"query", "form_post"}
+	ResponseModes      = []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"}
+	RequestObjects     = []string{op.RequestSigned, op.RequestEncrypted}
 )
 
 // Options are the options of a provider as they are written: placeholders are not
@@ -90,6 +91,7 @@ type Options struct {
 	RedirectPath             string
 	PKCE                     *bool
 	ResponseMode             string
+	RequestObject            string
 	AuthorizationParams      url.Values
 	TokenParams              url.Values
 	ForwardParams            []string
