@@ -72,7 +72,10 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"forward_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.ForwardParams) },
 	"id_token_algs":  parseAlgs,
 	"decryption_key": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.DecryptionKey) },
-	"clock_skew":     func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.DurationArg(d, &p.ClockSkew) },
+	"dpop": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return siteconfig.ParseDPoP(d, &p.DPoP, &p.DPoPKey, &p.DPoPAlg)
+	},
+	"clock_skew": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.DurationArg(d, &p.ClockSkew) },
 	"timeout": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.PositiveDurationArg(d, &p.Timeout)
 	},

@@ -229,6 +229,20 @@ type ProviderConfig struct {
 	// Default: none.
 	DecryptionKey []string `json:"decryption_key,omitempty"`
 
+	// Whether tokens are bound to a key of this client, so that they are of no use
+	// to whoever steals them (DPoP, RFC 9449): `on`, `off`, or `auto`, which uses it
+	// where the provider offers it and no application gets the access token. With
+	// `on`, a login fails at a provider without it. Default: `off`.
+	DPoP string `json:"dpop,omitempty"`
+
+	// Which key proofs of DPoP are made with: `session`, one for each login, or
+	// `process`, one for all logins until Caddy ends. Default: `session`.
+	DPoPKey string `json:"dpop_key,omitempty"`
+
+	// The signature algorithm of proofs of DPoP: `ES256` or `EdDSA`. Default:
+	// `ES256`.
+	DPoPAlg string `json:"dpop_alg,omitempty"`
+
 	// How far the provider's clock may differ, at most `10m`. Default: `60s`.
 	ClockSkew *caddy.Duration `json:"clock_skew,omitempty"`
 

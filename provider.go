@@ -241,7 +241,7 @@ func (p *ProviderConfig) options() opconfig.Options {
 		Userinfo: p.Userinfo, UserinfoMethod: p.UserinfoMethod, AccessTokenLifetime: time.Duration(p.AccessTokenLifetime),
 		RedirectPath: p.RedirectPath, PKCE: p.PKCE, ResponseMode: p.ResponseMode, RequestObject: p.RequestObject,
 		AuthorizationParams: parameterValues(p.AuthorizationParams), TokenParams: parameterValues(p.TokenParams), ForwardParams: p.ForwardParams,
-		IDTokenAlgs: p.IDTokenAlgs, DecryptionKey: p.DecryptionKey,
+		IDTokenAlgs: p.IDTokenAlgs, DecryptionKey: p.DecryptionKey, DPoP: p.DPoP, DPoPKey: p.DPoPKey, DPoPAlg: p.DPoPAlg,
 		ClockSkew: (*time.Duration)(p.ClockSkew), Timeout: time.Duration(p.Timeout),
 		TLS: (*opconfig.TLSFiles)(p.TLS), Proxy: p.Proxy, Insecure: p.Insecure, EndSession: p.EndSession,
 		Builtin: p.Builtin != nil,

@@ -43,6 +43,16 @@ const (
 	AudienceTokenEndpoint = "token_endpoint"
 )
 
+// When tokens are bound to a key of ours (RFC 9449), and how long a key is used.
+const (
+	DPoPAuto = "auto"
+	DPoPOn   = "on"
+	DPoPOff  = "off"
+
+	DPoPKeySession = "session"
+	DPoPKeyProcess = "process"
+)
+
 // The values of options that have one of a few, which a Caddyfile parser offers.
 var (
 	AssertionAudiences = []string{AudienceIssuer, AudienceTokenEndpoint}
@@ -50,6 +60,8 @@ var (
 	UserinfoMethods    = []string{"get", "post"}
 	ResponseModes      = []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"}
 	RequestObjects     = []string{op.RequestSigned, op.RequestEncrypted}
+	DPoPModes          = []string{DPoPAuto, DPoPOn, DPoPOff}
+	DPoPKeys           = []string{DPoPKeySession, DPoPKeyProcess}
 )
 
 // Options are the options of a provider as they are written: placeholders are not
@@ -97,6 +109,7 @@ type Options struct {
 	ForwardParams            []string
 	IDTokenAlgs              []string
 	DecryptionKey            []string
+	DPoP, DPoPKey, DPoPAlg   string
 
 	ClockSkew *time.Duration
 	Timeout   time.Duration
