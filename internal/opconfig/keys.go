@@ -54,7 +54,7 @@ func (r *Resolved) clientKeys(read livefile.Read) (keys []*op.ClientKey, err err
 		}
 		for _, key := range some {
 			if err := key.KeepTo(op.Profile(r.Profile)); err != nil {
-				return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
+				return nil, fmt.Errorf("%s: key %d: %w", option, i+1, err)
 			}
 			kid := key.Public().KeyID
 			if kids[kid] {
