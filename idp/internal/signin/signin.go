@@ -263,6 +263,7 @@ func init() {
 		"mail-again":  {post: (*visit).takeAgain},
 		"enrol-kind":  {post: (*visit).takeKind},
 		"enrol-other": {get: (*visit).showOther},
+		"enrol-later": {post: (*visit).takeLater},
 		"enrol":       {post: (*visit).takeEnrol},
 		"codes":       {post: (*visit).proceed}, // the user has kept the recovery codes
 		"newpassword": {post: (*visit).takeNewPassword},
