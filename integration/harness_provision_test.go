@@ -38,7 +38,7 @@ func patiently(t *testing.T, config []byte) []byte {
 				node["transport"] = map[string]any{"protocol": "http", "dial_timeout": "1m"}
 			}
 			if node["issuer"] != nil && node["client_id"] != nil && node["timeout"] == nil {
-				node["timeout"] = "30s"
+				node["timeout"] = "2m"
 			}
 			for _, child := range node {
 				walk(child)

@@ -25,7 +25,7 @@ const rpURL = "https://rp.test"
 
 // patience is how long requests of a harness wait for what makes no difference
 // to them: a busy machine is no slow provider.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // harness is a real Caddy configuration, provisioned from a Caddyfile, behind a TLS
 // listener of the test's own: no ports, so harnesses run in parallel.

@@ -25,6 +25,7 @@ type logoutPlay struct {
 }
 
 func newLogoutPlay(t *testing.T, store string, nodes int, skew time.Duration) *logoutPlay {
+	stop(t)
 	p := &logoutPlay{t: t, op: newOP(t), skew: skew}
 	storage := storageDir(t)
 	site := `

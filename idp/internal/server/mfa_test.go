@@ -75,13 +75,17 @@ func TestTheFirstFactorNeedsTheMailbox(t *testing.T) {
 		for range 5 {
 			n.browser().signIn("ada").expect("Check your e-mail")
 		}
-		for range 2 {
-			box.next(t)
+		sent := 0
+		for quiet := false; !quiet; {
+			select {
+			case <-box.came:
+				sent++
+			case <-time.After(500 * time.Millisecond):
+				quiet = true
+			}
 		}
-		select {
-		case <-box.came:
-			t.Error("expected two more mails, seen three")
-		case <-time.After(500 * time.Millisecond):
+		if sent != 2 {
+			t.Errorf("expected two more mails, seen %d", sent)
 		}
 	})
 }
