@@ -26,7 +26,7 @@ func TestWhatIsNotDrawnIsRefused(t *testing.T) {
 	t.Parallel()
 	text := shipped(t)
 	for _, row := range []struct{ name, replace, by, expected string }{
-		{"another type", `"type": "stat"`, `"type": "gauge"`, `panel "Age of the sealing key": the type "gauge" is not drawn`},
+		{"another type", `"type": "stat"`, `"type": "gauge"`, `panel "Sessions in memory": the type "gauge" is not drawn`},
 		{"another unit", `"unit": "reqps"`, `"unit": "celsius"`, `the unit "celsius" is not known`},
 		{"an option that the package does not know", `"fillOpacity": 10`, `"lineStyle": "dash"`, `unknown field "lineStyle"`},
 		{"a value of an option that is not drawn", `"placement": "bottom"`, `"placement": "right"`, `the placement of the legend "right" is not drawn`},
