@@ -58,7 +58,6 @@ func signer(t *testing.T, address string, among []*x509.Certificate) *x509.Certi
 	return nil
 }
 
-
 // TestSAMLKeysRotateWithOverlap: a provider that loads the metadata within a week,
 // however late in it, verifies every request and has every assertion read.
 func TestSAMLKeysRotateWithOverlap(t *testing.T) {

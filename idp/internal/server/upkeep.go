@@ -38,6 +38,9 @@ func (s *Server) keepUp(ctx context.Context) {
 	if err := s.rotateKeys(ctx); err != nil && ctx.Err() == nil {
 		s.Logger.LogAttrs(ctx, slog.LevelError, "could not rotate the signing keys", slog.String("event", "key_rotation_failed"), slog.Any("error", err))
 	}
+	if err := s.Broker.RotateSAMLKeysDue(ctx); err != nil && ctx.Err() == nil {
+		s.Logger.LogAttrs(ctx, slog.LevelError, "could not rotate the keys at external providers", slog.String("event", "key_rotation_failed"), slog.Any("error", err))
+	}
 }
 
 // rotateKeys rotates the signing keys if it is time.
