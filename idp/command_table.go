@@ -165,14 +165,17 @@ was used before, --counter says which code is next.`,
 			shows: []string{"id", "name", "kind", "domains", "disabled", "redirect_uri", "entity_id", "assertion_consumer_service", "keys"},
 		},
 		{
-			use: "link <id> <user> --subject <subject> --yes", operation: "external/link", params: []string{"external", "user"}, short: "Link an account of an external provider to a user",
+			use: "link <id> <user> --yes", operation: "external/link", params: []string{"external", "user"}, short: "Link an account of an external provider to a user",
 			long: `
 Links an account of an external provider to a user, who can sign in with it from then
-on, and gets a notice by mail. The subject is what the external provider calls the user
+on, and gets a notice by mail. Let the user try to sign in there: the log has the
+attempt that was refused, and --attempt takes it, for a day.
+
+Or name the subject with --subject, which is what the external provider calls the user
 for ever: the sub of OpenID Connect, the number of an account at GitHub or Discord, or
-the NameID of SAML with its format and qualifiers. A sign-in that was refused since no
-account is linked has it in the log, as external_subject: it can be copied from there.`,
+the NameID of SAML with its format and qualifiers.`,
 			flags: []flag{
+				{name: "attempt", kind: textFlag, help: "The attempt to sign in that was refused, as in the log"},
 				{name: "subject", kind: textFlag, field: "external_subject", help: "What the external provider calls the user"},
 				{name: "issuer", kind: textFlag, help: "Issuer or entity ID of the external provider (default: that of the configuration)"},
 				{name: "format", kind: textFlag, help: "Format of a NameID: persistent, email, unspecified, or a whole name (default: none)"},

@@ -2,11 +2,13 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/crewjam/saml"
 
@@ -18,9 +20,12 @@ import (
 
 // Named is an external account as an operator names it.
 type Named struct {
+	// Attempt is that of a sign-in whose account is Unknown. Nothing else is needed
+	// then.
+	Attempt string
 	// Subject is the sub of an OpenID Provider, the number of OAuth 2.0, or the NameID
-	// of SAML. The subject as the log has it works, too: for SAML, it has the format
-	// and the qualifiers in it.
+	// of SAML. A subject as it is kept works, too: for SAML, it has the format and the
+	// qualifiers in it.
 	Subject string
 	// Issuer is the provider's. Default: that of the configuration or the metadata.
 	Issuer string
@@ -38,6 +43,7 @@ type Named struct {
 // Errors of an external account that is named in a way that cannot be.
 var (
 	ErrNoExternal    = errors.New("there is no external provider of this id")
+	ErrNoAttempt     = errors.New("there is no such attempt at the external provider; they are kept for a day")
 	ErrNoSubject     = errors.New("the subject is missing: it is what the external provider calls the user")
 	ErrNotSAML       = errors.New("format, qualifiers and attribute are of SAML alone")
 	ErrTransient     = errors.New("a transient NameID is another one each time: set the option username, and name the value of that attribute")
@@ -50,6 +56,39 @@ var (
 type LinkedError struct{ UserID string }
 
 func (e *LinkedError) Error() string { return "the external account is linked to another user" }
+
+const (
+	ticketAttempt = "external_attempt"
+	attemptLasts  = 24 * time.Hour
+	attemptLength = 10 // of 32 characters each
+)
+
+// keepAttempt keeps who was refused since no account is linked, and names it.
+// The external provider knows them all, so there are not many.
+func (b *Broker) keepAttempt(tx store.Tx, a *Assertion) (string, error) {
+	attempt := rand.Text()[:attemptLength]
+	data, err := json.Marshal(b.identityOf(a, ""))
+	if err != nil {
+		return "", err
+	}
+	now := b.Now()
+	return attempt, tx.AddTicket(store.Ticket{Kind: ticketAttempt, Hash: store.HashOf(attempt), Data: data, Created: now, Expires: now.Add(attemptLasts)})
+}
+
+// takeAttempt returns the external account of an attempt.
+func (b *Broker) takeAttempt(tx store.Tx, external, attempt string) (link store.Identity, err error) {
+	ticket, err := tx.TakeTicket(ticketAttempt, store.HashOf(strings.ToUpper(attempt)), b.Now())
+	if errors.Is(err, store.ErrNotFound) {
+		return link, ErrNoAttempt
+	}
+	if err == nil {
+		err = json.Unmarshal(ticket.Data, &link)
+	}
+	if err == nil && link.External != external {
+		err = ErrNoAttempt
+	}
+	return link, err
+}
 
 var nameIDFormats = map[string]string{
 	"persistent": string(saml.PersistentNameIDFormat), "email": string(saml.EmailAddressNameIDFormat),
@@ -64,13 +103,22 @@ func (b *Broker) LinkByHand(ctx context.Context, id, userID string, named Named)
 		return nil, ErrNoExternal
 	}
 	e := b.externals[i]
-	link := store.Identity{External: id, UserID: userID, Name: short(named.Subject), Created: b.Now()}
+	link := store.Identity{External: id, Name: short(named.Subject)}
 	var err error
-	if link.Issuer, link.Subject, err = e.named(ctx, named); err != nil {
+	if named.Attempt == "" {
+		link.Issuer, link.Subject, err = e.named(ctx, named)
+	}
+	if err != nil {
 		return nil, err
 	}
 	var user *store.User
-	err = b.Store.Update(ctx, func(tx store.Tx) error {
+	err = b.Store.Update(ctx, func(tx store.Tx) (err error) {
+		if named.Attempt != "" {
+			if link, err = b.takeAttempt(tx, id, named.Attempt); err != nil {
+				return err
+			}
+		}
+		link.UserID, link.Created, link.LastUsed = userID, b.Now(), time.Time{}
 		known, err := tx.Identity(link.External, link.Issuer, link.Subject)
 		switch {
 		case err == nil && known.UserID != userID:
@@ -144,7 +192,7 @@ func (e *external) issuer(ctx context.Context) (string, error) {
 func (p *samlProvider) named(n Named) (string, error) {
 	var parts []string
 	if json.Unmarshal([]byte(n.Subject), &parts) == nil && (len(parts) == 5 && parts[0] == "nameid" || len(parts) == 3 && parts[0] == "attribute") {
-		return subjectOf(parts...), nil // as the log has it
+		return subjectOf(parts...), nil // as it is kept
 	}
 	format, known := nameIDFormats[n.Format]
 	if !known {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ func TestASAMLAccountThatAnOperatorLinked(t *testing.T) {
 		"by the NameID and its qualifiers": func(s *site) Named {
 			return Named{Subject: "alice-id", Format: "persistent", NameQualifier: entity, SPNameQualifier: s.broker.SAMLEntityID("partners")}
 		},
-		"by the subject that the log has": func(s *site) Named { return Named{Subject: p.subject(s, "alice-id")} },
+		"by the attempt that was refused": func(s *site) Named { return Named{Attempt: s.signIn.lastAnswer().Attempt} },
+		"by the subject as it is kept":    func(s *site) Named { return Named{Subject: p.subject(s, "alice-id")} },
 		"by an entity ID that is given":   func(s *site) Named { return Named{Subject: p.subject(s, "alice-id"), Issuer: entity} },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,6 +81,7 @@ func TestLinksByHandThatAreRefused(t *testing.T) {
 		want     error
 	}{
 		"an external provider that there is not": {"others", Named{Subject: "x"}, ErrNoExternal},
+		"an attempt that there was not":          {"partners", Named{Attempt: "NONE"}, ErrNoAttempt},
 		"no subject":                             {"partners", Named{}, ErrNoSubject},
 		"a subject with a space at the end":      {"partners", Named{Subject: "bob "}, ErrNoSubject},
 		"a NameID that is another each time":     {"partners", Named{Subject: "x", Format: "transient"}, ErrTransient},
@@ -112,6 +115,42 @@ func TestAnAttributeThatAnOperatorNames(t *testing.T) {
 		t.Errorf("expected %s, seen %s", want, link.Subject)
 	}
 	if _, err := s.broker.LinkByHand(t.Context(), "partners", "u-bob", Named{Subject: `["attribute","uid","x"]`}); err != nil {
-		t.Errorf("expected the subject as the log has it, seen %v", err)
+		t.Errorf("expected the subject as it is kept, seen %v", err)
+	}
+}
+
+// TestAnAttemptLinksOnce: within a day, and at its external provider alone.
+func TestAnAttemptLinksOnce(t *testing.T) {
+	t.Parallel()
+	s := samlSite(t, newSAMLIDP(t), func(c *Config) { c.Create = false })
+	s.add(person("u-bob", "bob"))
+	attempt := func() string {
+		t.Helper()
+		answer, err := s.broker.resolve(t.Context(), s.broker.external("partners"), alice())
+		if err != nil || answer.Outcome != Unknown || answer.Attempt == "" {
+			t.Fatalf("expected an attempt of an unknown user, seen %+v %v", answer, err)
+		}
+		return answer.Attempt
+	}
+	link := func(b *Broker, attempt string) error {
+		_, err := b.LinkByHand(t.Context(), b.externals[0].ID, "u-bob", Named{Attempt: attempt})
+		return err
+	}
+	other := *s.broker.external("partners").Config
+	other.ID = "others"
+	if err := link(s.node([]Config{other}), attempt()); !errors.Is(err, ErrNoAttempt) {
+		t.Errorf("at another external provider: expected a refusal, seen %v", err)
+	}
+	late := attempt()
+	s.now = func() time.Time { return time.Now().Add(attemptLasts) }
+	if err := link(s.broker, late); !errors.Is(err, ErrNoAttempt) {
+		t.Errorf("after a day: expected a refusal, seen %v", err)
+	}
+	once := attempt()
+	if err := link(s.broker, strings.ToLower(once)); err != nil {
+		t.Fatal(err)
+	}
+	if err := link(s.broker, once); !errors.Is(err, ErrNoAttempt) {
+		t.Errorf("a second time: expected a refusal, seen %v", err)
 	}
 }

@@ -24,7 +24,7 @@ func TestOperatorsLinkAccounts(t *testing.T) {
 	if linked["issuer"] != "https://github.com" || linked["external_subject"] != "4711" {
 		t.Errorf("expected the account at GitHub, seen %v", linked)
 	}
-	s.posted("was connected to an account of GitHub")
+	s.posted("was connected to an account of github")
 	s.does("external/link", link)
 	s.refuses(conflict, "linked to alice", "external/link", strings.Replace(link, `"user":"alice"`, `"user":"bob"`, 1))
 	s.refuses(notFound, "there is no external provider", "external/link", strings.Replace(link, "github", "none", 1))
@@ -57,7 +57,7 @@ func TestOperatorsLinkAccounts(t *testing.T) {
 	s.refuses(conflict, "2 accounts at github", "external/unlink", `{"external":"github","user":"alice"}`)
 	s.does("external/unlink", `{"external":"github","user":"alice","external_subject":"4712"}`)
 	s.refuses(notFound, "has no such account", "external/unlink", `{"external":"github","user":"bob"}`)
-	s.posted("was disconnected from an account of GitHub")
+	s.posted("was disconnected from an account of github")
 	sessions := quoted(s.does("sessions/list", `{"user":"alice"}`))
 	if strings.Contains(sessions, `"there"`) || !strings.Contains(sessions, `"here"`) {
 		t.Errorf("expected that the sessions of GitHub alone end, seen %s", sessions)

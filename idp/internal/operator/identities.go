@@ -32,9 +32,12 @@ func shownIdentity(i store.Identity) Identity {
 type LinkRequest struct {
 	External string `json:"external"`
 	User     string `json:"user"`
+	// Attempt is that of a sign-in that was refused, as the log has it. Nothing else
+	// is needed then.
+	Attempt string `json:"attempt,omitempty"`
 	// Subject is what the external provider calls the user: the sub, the number of an
-	// account at GitHub or Discord, or the NameID; or the external_subject of the log.
-	Subject string `json:"external_subject"`
+	// account at GitHub or Discord, or the NameID.
+	Subject string `json:"external_subject,omitempty"`
 	// Issuer is the external provider's. Default: that of the configuration.
 	Issuer string `json:"issuer,omitempty"`
 	// Format, NameQualifier and SPNameQualifier are those of a NameID. Attribute says
@@ -68,7 +71,7 @@ func linkIdentity(ctx context.Context, s *server.Server, r LinkRequest) (LinkedA
 		return LinkedAccount{}, refuse(http.StatusBadRequest, "whoever has that account at %s can sign in as %s; add --yes", r.External, user.Name)
 	}
 	linked, err := s.Broker.LinkByHand(ctx, r.External, user.ID, broker.Named{
-		Subject: r.Subject, Issuer: r.Issuer, Format: r.Format, NameQualifier: r.NameQualifier, SPNameQualifier: r.SPNameQualifier, Attribute: r.Attribute,
+		Attempt: r.Attempt, Subject: r.Subject, Issuer: r.Issuer, Format: r.Format, NameQualifier: r.NameQualifier, SPNameQualifier: r.SPNameQualifier, Attribute: r.Attribute,
 	})
 	if err != nil {
 		return LinkedAccount{}, explainedLink(ctx, s, err)
@@ -85,7 +88,7 @@ func explainedLink(ctx context.Context, s *server.Server, err error) error {
 		}
 		return &Error{http.StatusConflict, err}
 	}
-	if errors.Is(err, broker.ErrNoExternal) {
+	if errors.Is(err, broker.ErrNoExternal) || errors.Is(err, broker.ErrNoAttempt) {
 		return &Error{http.StatusNotFound, err}
 	}
 	for _, refused := range []error{

@@ -11,12 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
-
-// maxSubject bounds what is logged of the subject of an external account, by which
-// operators link it. That of SAML has several parts.
-const maxSubject = 8 * logtext.MaxName
 
 // Link is an external account that may be joined with an account here, once the
 // user has signed in to that.
@@ -81,7 +76,7 @@ func (v *visit) goOnAs(answer *broker.Answer) {
 	default:
 		v.Count(outcomeFailed, "external")
 		v.log("sign_in_failed", "sign-in failed", slog.String("factor", "external"), slog.String("external", answer.Assertion.External), slog.String("reason", "no_account"),
-			slog.String("issuer", logtext.Clean(answer.Assertion.Issuer, logtext.MaxName)), slog.String("external_subject", logtext.Clean(answer.Assertion.Subject, maxSubject)))
+			slog.String("attempt", answer.Attempt))
 		page := pages.NoAccount(answer.Title)
 		page.Link, page.LinkKey = v.path("name"), "button.not_you"
 		v.Pages.Render(v.w, v.r, http.StatusForbidden, page)
