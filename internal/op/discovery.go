@@ -105,6 +105,7 @@ type Discovery struct {
 	history  history
 
 	pushing pause
+	proofs  proofs
 	users   users
 	outage  outage
 }

@@ -108,6 +108,7 @@ func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, no
 		UserinfoByPost: r.UserinfoMethod == "post", AccessTokenLifetime: r.AccessTokenLifetime,
 		NoPKCE:     r.PKCE != nil && !*r.PKCE,
 		Parameters: r.AuthorizationParams, TokenParameters: r.TokenParams, Demands: demands, ResponseMode: r.ResponseMode, Now: now,
+		DPoP: r.dpop(),
 	}
 	if r.ClientSecret != "" {
 		c.Secret = r.Secret
