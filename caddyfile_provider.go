@@ -32,6 +32,7 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"client_id":      func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.ClientID) },
 	"client_secret":  func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.ClientSecret) },
 	"client_auth":    parseClientAuth,
+	"client_keys":    parseClientKeys,
 	"scopes":         func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.Scopes) },
 	"username_claim": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.UsernameClaim) },
 	"claims":         func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.MapBlock(d, &p.Claims) },
@@ -58,6 +59,9 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"pkce":          func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.PKCE) },
 	"response_mode": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.EnumArg(d, &p.ResponseMode, opconfig.ResponseModes...)
+	},
+	"request_object": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return caddyargs.EnumArg(d, &p.RequestObject, opconfig.RequestObjects...)
 	},
 	"authorization_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return parseParameters(d, &p.AuthorizationParams, opconfig.CheckParameters)
@@ -172,6 +176,9 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		if len(args) == 0 {
 			return d.Errf("client_auth %s takes a key, and others to be published beside it", p.ClientAuth)
 		}
+		if p.ClientKeys != nil {
+			return d.Err(keysTwice)
+		}
 		p.ClientKeys = args
 	case needs == op.NeedsCertificate:
 		if len(args) != 2 {
@@ -191,6 +198,16 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	}
 	_, err := assertionOptions.ReadBlock(d, &caddyargs.Kind{Name: "of client_auth " + p.ClientAuth, Options: assertionOptions.Names(), Others: blocks}, p)
 	return err
+}
+
+const keysTwice = "client_keys is there twice: client_auth private_key_jwt names the same keys"
+
+// parseClientKeys parses the keys that sign requests where client_auth names none.
+func parseClientKeys(d *caddyfile.Dispenser, p *ProviderConfig) error {
+	if p.ClientKeys != nil {
+		return d.Err(keysTwice)
+	}
+	return caddyargs.ListArg(d, &p.ClientKeys)
 }
 
 // assertionOptions lists the options of methods of client authentication that

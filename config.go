@@ -85,9 +85,9 @@ type ProviderConfig struct {
 	// `client_secret_basic`; without a secret, `none`.
 	ClientAuth string `json:"client_auth,omitempty"`
 
-	// The private keys for `private_key_jwt`. Each is a PEM file (PKCS #8, PKCS
-	// #1 or SEC 1), a file with a JSON Web Key or a JWK Set, or such text
-	// itself, which `{env.NAME}` or `{file./path}` keep out of the
+	// The private keys for `private_key_jwt` and `request_object`. Each is a PEM
+	// file (PKCS #8, PKCS #1 or SEC 1), a file with a JSON Web Key or a JWK Set,
+	// or such text itself, which `{env.NAME}` or `{file./path}` keep out of the
 	// configuration. The first key signs. The public keys of all are published
 	// at `/@app/auth/{id}/jwks`, so that a key can be announced before it is
 	// used. Files are reread when they change.
@@ -190,8 +190,16 @@ type ProviderConfig struct {
 
 	// How the provider returns its response: `query`, or `form_post`, which
 	// keeps codes out of URLs and access logs (OAuth 2.0 Form Post Response
-	// Mode). Default: the parameter is not sent, which means `query`.
+	// Mode). `jwt`, `query.jwt` and `form_post.jwt` demand a response that the
+	// provider has signed (JARM); no other is then accepted. Default: the
+	// parameter is not sent, which means `query`.
 	ResponseMode string `json:"response_mode,omitempty"`
+
+	// Whether to put the authorization request into a JWT (RFC 9101): `signed`,
+	// or `encrypted`, which signs it first. The first of `client_keys` signs, or
+	// else the client secret (HS256), which then needs 32 bytes. Default: the
+	// parameters are sent as they are.
+	RequestObject string `json:"request_object,omitempty"`
 
 	// Fixed parameters of authorization requests, such as `prompt`,
 	// `acr_values`, `max_age`, `claims` (JSON) or `resource`, the only one that

@@ -52,8 +52,11 @@ type Client struct {
 	Demands Demands
 	// ResponseMode is asked for where it is not empty.
 	ResponseMode string
-	DPoP         DPoP
-	Now          func() time.Time
+	// RequestObject is RequestSigned or RequestEncrypted; empty: the parameters are sent
+	// as they are.
+	RequestObject string
+	DPoP          DPoP
+	Now           func() time.Time
 }
 
 // Login is what an authorization request and its answer have in common.
@@ -103,6 +106,10 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 		c.Discovery.Invalidate()
 		return "", &UnavailableError{settingsErrorf("the provider requires pushed authorization requests, where %w", errTokenEndpointOnly), longPause}
 	}
+	if err := c.checkSigned(metadata); err != nil {
+		c.Discovery.Invalidate()
+		return "", &UnavailableError{err, longPause}
+	}
 	config := oauth2.Config{
 		ClientID:    c.ClientID,
 		Endpoint:    oauth2.Endpoint{AuthURL: metadata.Endpoints.Authorization},
@@ -124,6 +131,9 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	}
 	if metadata.Pushed {
 		return c.push(ctx, metadata, config, login, options)
+	}
+	if c.RequestObject != "" {
+		return c.byValue(ctx, metadata, config, login.State, options)
 	}
 	return c.withResources(config.AuthCodeURL(login.State, options...)), nil
 }

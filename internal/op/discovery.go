@@ -36,8 +36,10 @@ type DiscoveryConfig struct {
 	ConfigurationURL string // may be empty if Issuer is set
 	Endpoints        Endpoints
 	JWKS             []byte // a key set document in the place of jwks_uri
-	// Keys are those of a document that can change, asked at each use.
-	Keys func() []jose.JSONWebKey
+	// Keys are those of a document that can change, asked at each use, and KeyDocument
+	// is that document.
+	Keys        func() []jose.JSONWebKey
+	KeyDocument func() []byte
 	// KeysOnly: we are no client of the issuer, and need nothing but its keys, to
 	// verify access tokens.
 	KeysOnly bool
@@ -119,7 +121,7 @@ func NewDiscovery(config DiscoveryConfig) *Discovery {
 	r.shelf = &shelf{part: "metadata", now: config.Now, notify: config.Notify}
 	switch {
 	case config.Keys != nil:
-		r.keys = &KeySet{given: config.Keys}
+		r.keys = &KeySet{given: config.Keys, givenDocument: config.KeyDocument}
 	case len(config.JWKS) > 0:
 		r.keys = newStaticKeySet(config.JWKS)
 	default:

@@ -120,6 +120,7 @@ func (o *Options) checkWords() error {
 	return optioncheck.First(
 		optioncheck.EmptyOrOneOf("userinfo_method", o.UserinfoMethod, UserinfoMethods...),
 		optioncheck.EmptyOrOneOf("response_mode", o.ResponseMode, ResponseModes...),
+		optioncheck.EmptyOrOneOf("request_object", o.RequestObject, RequestObjects...),
 		optioncheck.OneOf("userinfo", o.Userinfo, UserinfoValues...),
 		optioncheck.EmptyOrOneOf("dpop", o.DPoP, DPoPModes...),
 		optioncheck.EmptyOrOneOf("dpop_key", o.DPoPKey, DPoPKeys...),

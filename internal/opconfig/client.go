@@ -71,17 +71,24 @@ func (r *Resolved) NewDiscovery(config op.DiscoveryConfig, onFile func(option st
 	}
 	config.TLS = live.Get
 	if name, ok := r.jwksFile(); ok {
-		keys, err := livefile.New(config.Now, onFile("jwks"), func(read livefile.Read) ([]jose.JSONWebKey, error) {
+		type keySet struct {
+			keys     []jose.JSONWebKey
+			document []byte
+		}
+		live, err := livefile.New(config.Now, onFile("jwks"), func(read livefile.Read) (set keySet, err error) {
 			document, err := placeholder.ReadFile(read, name)
 			if err != nil {
-				return nil, err
+				return set, err
 			}
-			return op.ParseKeys([]byte(document))
+			set.document = []byte(document)
+			set.keys, err = op.ParseKeys(set.document)
+			return set, err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("jwks: %w", err)
 		}
-		config.Keys = keys.Get
+		config.Keys = func() []jose.JSONWebKey { return live.Get().keys }
+		config.KeyDocument = func() []byte { return live.Get().document }
 	}
 	return op.NewDiscovery(config), nil
 }
@@ -107,8 +114,8 @@ func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, no
 		Algs: r.IDTokenAlgs, ClockSkew: *r.ClockSkew,
 		UserinfoByPost: r.UserinfoMethod == "post", AccessTokenLifetime: r.AccessTokenLifetime,
 		NoPKCE:     r.PKCE != nil && !*r.PKCE,
-		Parameters: r.AuthorizationParams, TokenParameters: r.TokenParams, Demands: demands, ResponseMode: r.ResponseMode, Now: now,
-		DPoP: r.dpop(),
+		Parameters: r.AuthorizationParams, TokenParameters: r.TokenParams, Demands: demands,
+		ResponseMode: r.ResponseMode, RequestObject: r.RequestObject, DPoP: r.dpop(), Now: now,
 	}
 	if r.ClientSecret != "" {
 		c.Secret = r.Secret

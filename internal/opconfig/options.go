@@ -58,7 +58,8 @@ var (
 	AssertionAudiences = []string{AudienceIssuer, AudienceTokenEndpoint}
 	UserinfoValues     = []string{"auto", "always", "never"}
 	UserinfoMethods    = []string{"get", "post"}
-	ResponseModes      = []string{"query", "form_post"}
+	ResponseModes      = []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"}
+	RequestObjects     = []string{op.RequestSigned, op.RequestEncrypted}
 	DPoPModes          = []string{DPoPAuto, DPoPOn, DPoPOff}
 	DPoPKeys           = []string{DPoPKeySession, DPoPKeyProcess}
 )
@@ -102,6 +103,7 @@ type Options struct {
 	RedirectPath             string
 	PKCE                     *bool
 	ResponseMode             string
+	RequestObject            string
 	AuthorizationParams      url.Values
 	TokenParams              url.Values
 	ForwardParams            []string
