@@ -32,6 +32,7 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"client_id":      func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.ClientID) },
 	"client_secret":  func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.ClientSecret) },
 	"client_auth":    parseClientAuth,
+	"client_keys":    parseClientKeys,
 	"scopes":         func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.Scopes) },
 	"username_claim": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.UsernameClaim) },
 	"claims":         func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.MapBlock(d, &p.Claims) },
@@ -45,20 +46,16 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"login_is_auth_time": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.FlagArg(d, &p.LoginIsAuthTime)
 	},
-	"userinfo": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.Userinfo, opconfig.UserinfoValues...)
-	},
-	"userinfo_method": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.UserinfoMethod, opconfig.UserinfoMethods...)
-	},
+	"userinfo":        oneOf(opconfig.UserinfoValues, func(p *ProviderConfig) *string { return &p.Userinfo }),
+	"userinfo_method": oneOf(opconfig.UserinfoMethods, func(p *ProviderConfig) *string { return &p.UserinfoMethod }),
 	"access_token_lifetime": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.PositiveDurationArg(d, &p.AccessTokenLifetime)
 	},
-	"redirect_path": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.RedirectPath) },
-	"pkce":          func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.PKCE) },
-	"response_mode": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.ResponseMode, opconfig.ResponseModes...)
-	},
+	"redirect_path":  func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.RedirectPath) },
+	"pkce":           func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.PKCE) },
+	"profile":        oneOf(opconfig.Profiles, func(p *ProviderConfig) *string { return &p.Profile }),
+	"response_mode":  oneOf(opconfig.ResponseModes, func(p *ProviderConfig) *string { return &p.ResponseMode }),
+	"request_object": oneOf(opconfig.RequestObjects, func(p *ProviderConfig) *string { return &p.RequestObject }),
 	"authorization_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return parseParameters(d, &p.AuthorizationParams, opconfig.CheckParameters)
 	},
@@ -68,7 +65,10 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"forward_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.ForwardParams) },
 	"id_token_algs":  parseAlgs,
 	"decryption_key": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.ListArg(d, &p.DecryptionKey) },
-	"clock_skew":     func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.DurationArg(d, &p.ClockSkew) },
+	"dpop": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return siteconfig.ParseDPoP(d, &p.DPoP, &p.DPoPKey, &p.DPoPAlg)
+	},
+	"clock_skew": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.DurationArg(d, &p.ClockSkew) },
 	"timeout": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.PositiveDurationArg(d, &p.Timeout)
 	},
@@ -78,6 +78,13 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"end_session": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.EndSession) },
 	"disabled":    func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.FlagArg(d, &p.Disabled) },
 })
+
+// oneOf is an option that has one of a few values.
+func oneOf(values []string, field func(*ProviderConfig) *string) func(*caddyfile.Dispenser, *ProviderConfig) error {
+	return func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return caddyargs.EnumArg(d, field(p), values...)
+	}
+}
 
 // withEndpoints adds the options that replace discovered endpoints.
 func withEndpoints(options caddyargs.Table[*ProviderConfig]) caddyargs.Table[*ProviderConfig] {
@@ -169,6 +176,9 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		if len(args) == 0 {
 			return d.Errf("client_auth %s takes a key, and others to be published beside it", p.ClientAuth)
 		}
+		if p.ClientKeys != nil {
+			return d.Err(keysTwice)
+		}
 		p.ClientKeys = args
 	case needs == op.NeedsCertificate:
 		if len(args) != 2 {
@@ -188,6 +198,16 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	}
 	_, err := assertionOptions.ReadBlock(d, &caddyargs.Kind{Name: "of client_auth " + p.ClientAuth, Options: assertionOptions.Names(), Others: blocks}, p)
 	return err
+}
+
+const keysTwice = "client_keys is there twice: client_auth private_key_jwt names the same keys"
+
+// parseClientKeys parses the keys that sign requests where client_auth names none.
+func parseClientKeys(d *caddyfile.Dispenser, p *ProviderConfig) error {
+	if p.ClientKeys != nil {
+		return d.Err(keysTwice)
+	}
+	return caddyargs.ListArg(d, &p.ClientKeys)
 }
 
 // assertionOptions lists the options of methods of client authentication that

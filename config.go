@@ -2,8 +2,6 @@ package oidcrp
 
 import (
 	"encoding/json"
-	"fmt"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -85,9 +83,9 @@ type ProviderConfig struct {
 	// `client_secret_basic`; without a secret, `none`.
 	ClientAuth string `json:"client_auth,omitempty"`
 
-	// The private keys for `private_key_jwt`. Each is a PEM file (PKCS #8, PKCS
-	// #1 or SEC 1), a file with a JSON Web Key or a JWK Set, or such text
-	// itself, which `{env.NAME}` or `{file./path}` keep out of the
+	// The private keys for `private_key_jwt` and `request_object`. Each is a PEM
+	// file (PKCS #8, PKCS #1 or SEC 1), a file with a JSON Web Key or a JWK Set,
+	// or such text itself, which `{env.NAME}` or `{file./path}` keep out of the
 	// configuration. The first key signs. The public keys of all are published
 	// at `/@app/auth/{id}/jwks`, so that a key can be announced before it is
 	// used. Files are reread when they change.
@@ -190,8 +188,21 @@ type ProviderConfig struct {
 
 	// How the provider returns its response: `query`, or `form_post`, which
 	// keeps codes out of URLs and access logs (OAuth 2.0 Form Post Response
-	// Mode). Default: the parameter is not sent, which means `query`.
+	// Mode). `jwt`, `query.jwt` and `form_post.jwt` demand a response that the
+	// provider has signed (JARM); no other is then accepted. Default: the
+	// parameter is not sent, which means `query`.
 	ResponseMode string `json:"response_mode,omitempty"`
+
+	// Whether to put the authorization request into a JWT (RFC 9101): `signed`,
+	// or `encrypted`, which signs it first. The first of `client_keys` signs, or
+	// else the client secret (HS256), which then needs 32 bytes. Default: the
+	// parameters are sent as they are.
+	RequestObject string `json:"request_object,omitempty"`
+
+	// A profile of FAPI 2.0 to keep to: `fapi2`, the Security Profile. It sets what
+	// the profile demands where it is not configured, and refuses what contradicts
+	// it. Default: none.
+	Profile string `json:"profile,omitempty"`
 
 	// Fixed parameters of authorization requests, such as `prompt`,
 	// `acr_values`, `max_age`, `claims` (JSON) or `resource`, the only one that
@@ -220,6 +231,20 @@ type ProviderConfig struct {
 	// Tokens that are not encrypted are still accepted; all must be signed.
 	// Default: none.
 	DecryptionKey []string `json:"decryption_key,omitempty"`
+
+	// Whether tokens are bound to a key of this client, so that they are of no use
+	// to whoever steals them (DPoP, RFC 9449): `on`, `off`, or `auto`, which uses it
+	// where the provider offers it and no application gets the access token. With
+	// `on`, a login fails at a provider without it. Default: `off`.
+	DPoP string `json:"dpop,omitempty"`
+
+	// Which key proofs of DPoP are made with: `session`, one for each login, or
+	// `process`, one for all logins until Caddy ends. Default: `session`.
+	DPoPKey string `json:"dpop_key,omitempty"`
+
+	// The signature algorithm of proofs of DPoP: `ES256` or `EdDSA`. Default:
+	// `ES256`.
+	DPoPAlg string `json:"dpop_alg,omitempty"`
 
 	// How far the provider's clock may differ, at most `10m`. Default: `60s`.
 	ClockSkew *caddy.Duration `json:"clock_skew,omitempty"`
@@ -311,16 +336,4 @@ type Route struct {
 
 	matchers caddyhttp.MatcherSets
 	rules    []*authz.Set // with those of the handler
-}
-
-// name returns how messages name a route, the one at an index.
-func (r *Route) name(index int) string {
-	for _, set := range r.matchers {
-		for _, matcher := range set {
-			if paths, ok := matcher.(*caddyhttp.MatchPath); ok {
-				return strings.Join(*paths, " ")
-			}
-		}
-	}
-	return fmt.Sprintf("route %d", index+1)
 }

@@ -284,7 +284,7 @@ func TestEveryThreatHasATest(t *testing.T) {
 // Each has a fuzz target; others may have one, too.
 var withParsers = []string{
 	".", "directory/file", "directory/scim", "internal/accesskey", "internal/address", "internal/adminapi", "internal/authresponse", "internal/authz", "internal/bearer", "internal/caddycel",
-	"internal/callback", "internal/claims", "internal/clusterstore", "internal/compact", "internal/cookie", "internal/cookiescope", "internal/doctor", "internal/expression", "internal/flow", "internal/handover",
+	"internal/callback", "internal/claims", "internal/clusterstore", "internal/compact", "internal/cookie", "internal/cookiescope", "internal/doctor", "internal/dpop", "internal/expression", "internal/flow", "internal/handover",
 	"internal/headers", "internal/httpconfig", "internal/identity", "internal/keycommand", "internal/locale", "internal/logtext", "internal/navigation", "internal/op", "internal/opconfig", "internal/placeholder",
 	"internal/program", "internal/query", "internal/refresh", "internal/revocation", "internal/seal", "internal/session", "internal/sessionstore", "internal/subrequest", "internal/suggest",
 	"internal/wire", "ruleconfig", "siteconfig", "store/redis", "store/storage",

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -103,7 +104,7 @@ func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listen
 			RedirectPath:    resolved.RedirectPath,
 			Forward:         resolved.ForwardParams,
 			SkipEndSession:  resolved.EndSession != nil && !*resolved.EndSession,
-			FormPost:        resolved.ResponseMode == "form_post",
+			FormPost:        strings.HasPrefix(resolved.ResponseMode, "form_post"),
 			PublicKeys:      func() jose.JSONWebKeySet { return own.Get().Published },
 		},
 		own:           own,
@@ -238,9 +239,9 @@ func (p *ProviderConfig) options() opconfig.Options {
 		Groups: p.Groups, GroupNames: p.GroupNames, EmailTrusted: p.EmailTrusted, Domains: p.Domains,
 		Tenants: p.Tenants, Audiences: p.Audiences, LoginIsAuthTime: p.LoginIsAuthTime,
 		Userinfo: p.Userinfo, UserinfoMethod: p.UserinfoMethod, AccessTokenLifetime: time.Duration(p.AccessTokenLifetime),
-		RedirectPath: p.RedirectPath, PKCE: p.PKCE, ResponseMode: p.ResponseMode,
+		RedirectPath: p.RedirectPath, PKCE: p.PKCE, ResponseMode: p.ResponseMode, RequestObject: p.RequestObject, Profile: p.Profile,
 		AuthorizationParams: parameterValues(p.AuthorizationParams), TokenParams: parameterValues(p.TokenParams), ForwardParams: p.ForwardParams,
-		IDTokenAlgs: p.IDTokenAlgs, DecryptionKey: p.DecryptionKey,
+		IDTokenAlgs: p.IDTokenAlgs, DecryptionKey: p.DecryptionKey, DPoP: p.DPoP, DPoPKey: p.DPoPKey, DPoPAlg: p.DPoPAlg,
 		ClockSkew: (*time.Duration)(p.ClockSkew), Timeout: time.Duration(p.Timeout),
 		TLS: (*opconfig.TLSFiles)(p.TLS), Proxy: p.Proxy, Insecure: p.Insecure, EndSession: p.EndSession,
 		Builtin: p.Builtin != nil,

@@ -52,9 +52,10 @@ var Sections = []Section{
 	{
 		Title: "Providers", Of: "..ProviderConfig",
 		Caddyfile: map[string]string{
-			"client_keys": "client_auth private_key_jwt <keys...>", "client_assertion_audience": "client_auth <method> { audience <audience> }",
+			"client_keys": "client_keys <keys...>, or client_auth private_key_jwt <keys...>", "client_assertion_audience": "client_auth <method> { audience <audience> }",
 			"client_assertion_file": "client_auth assertion_file <path>", "client_certificate": "client_auth tls_client_auth <certificate> <key>",
 			"client_certificate_key": "client_auth tls_client_auth <certificate> <key>", "group_names": "groups { <provider's name> <local name> }",
+			"dpop_key": "dpop <mode> { key session|process }", "dpop_alg": "dpop <mode> { alg ES256|EdDSA }",
 		},
 	},
 	{Title: "The identity provider of this Caddy", Of: "siteconfig.Builtin", Caddyfile: map[string]string{"hosts": "host <names...>"}},

@@ -50,7 +50,10 @@ type Client struct {
 	Demands Demands
 	// ResponseMode is asked for where it is not empty.
 	ResponseMode string
-	Now          func() time.Time
+	// RequestObject is RequestSigned or RequestEncrypted; empty: the parameters are sent
+	// as they are.
+	RequestObject string
+	Now           func() time.Time
 }
 
 // Login is what an authorization request and its answer have in common.
@@ -92,9 +95,17 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 		c.Discovery.Invalidate()
 		return "", &UnavailableError{err, longPause}
 	}
+	if err := c.CheckProfile(metadata); err != nil {
+		c.Discovery.Invalidate()
+		return "", &UnavailableError{err, longPause}
+	}
 	if metadata.Pushed && c.AuthMethod == AssertionFile {
 		c.Discovery.Invalidate()
 		return "", &UnavailableError{settingsErrorf("the provider requires pushed authorization requests, where %w", errTokenEndpointOnly), longPause}
+	}
+	if err := c.checkSigned(metadata); err != nil {
+		c.Discovery.Invalidate()
+		return "", &UnavailableError{err, longPause}
 	}
 	config := oauth2.Config{
 		ClientID:    c.ClientID,
@@ -114,6 +125,9 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	}
 	if metadata.Pushed {
 		return c.push(ctx, metadata, config, login.State, options)
+	}
+	if c.RequestObject != "" {
+		return c.byValue(ctx, metadata, config, login.State, options)
 	}
 	return c.withResources(config.AuthCodeURL(login.State, options...)), nil
 }

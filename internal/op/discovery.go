@@ -36,11 +36,15 @@ type DiscoveryConfig struct {
 	ConfigurationURL string // may be empty if Issuer is set
 	Endpoints        Endpoints
 	JWKS             []byte // a key set document in the place of jwks_uri
-	// Keys are those of a document that can change, asked at each use.
-	Keys func() []jose.JSONWebKey
+	// Keys are those of a document that can change, asked at each use, and KeyDocument
+	// is that document.
+	Keys        func() []jose.JSONWebKey
+	KeyDocument func() []byte
 	// KeysOnly: we are no client of the issuer, and need nothing but its keys, to
 	// verify access tokens.
 	KeysOnly bool
+	// Profile is what the client keeps to.
+	Profile  Profile
 	Insecure bool
 	Timeout  time.Duration
 	// TLS is asked before each request; nil, and a nil result, for the default.
@@ -118,7 +122,7 @@ func NewDiscovery(config DiscoveryConfig) *Discovery {
 	r.shelf = &shelf{part: "metadata", now: config.Now, notify: config.Notify}
 	switch {
 	case config.Keys != nil:
-		r.keys = &KeySet{given: config.Keys}
+		r.keys = &KeySet{given: config.Keys, givenDocument: config.KeyDocument}
 	case len(config.JWKS) > 0:
 		r.keys = newStaticKeySet(config.JWKS)
 	default:
@@ -291,6 +295,9 @@ func (r *Discovery) complete(metadata *Metadata) error {
 	metadata.override(c.Endpoints)
 	if c.Endpoints.Pushed != "" {
 		metadata.Pushed = true // why else would it be configured?
+	}
+	if err := c.Profile.apply(metadata); err != nil {
+		return &SettingsError{err}
 	}
 	if err := r.guard.checkMetadata(metadata, c.Endpoints); err != nil {
 		return &SettingsError{err}

@@ -34,23 +34,26 @@ const (
 // own use, key_ops or alg, and does not fetch as often as strangers ask. It is
 // safe for concurrent use.
 type KeySet struct {
-	fetch  func(context.Context) ([]byte, error) // nil: the keys are the configuration's
-	given  func() []jose.JSONWebKey              // the configuration's, where they can change
-	now    func() time.Time
-	flight singleflight.Group
+	fetch         func(context.Context) ([]byte, error) // nil: the keys are the configuration's
+	given         func() []jose.JSONWebKey              // the configuration's, where they can change
+	givenDocument func() []byte                         // which they are read from; may be nil
+	now           func() time.Time
+	flight        singleflight.Group
 
-	mu      sync.Mutex
-	keys    []jose.JSONWebKey
-	skipped skippedKeys
-	fetched time.Time
-	tried   time.Time
-	err     error
-	next    time.Time // no attempt before, after one that failed
-	history history
-	noted   func(error) // called with the result of each fetch; may be nil
-	spent   int         // looks for unknown keys
-	since   time.Time   // when spent was counted last
-	loaded  bool        // the keys were not fetched by this process
+	mu   sync.Mutex
+	keys []jose.JSONWebKey
+	// document is what keys were read from, see encryption.
+	document []byte
+	skipped  skippedKeys
+	fetched  time.Time
+	tried    time.Time
+	err      error
+	next     time.Time // no attempt before, after one that failed
+	history  history
+	noted    func(error) // called with the result of each fetch; may be nil
+	spent    int         // looks for unknown keys
+	since    time.Time   // when spent was counted last
+	loaded   bool        // the keys were not fetched by this process
 
 	shelf   *shelf        // may be nil
 	address func() string // where the keys are fetched from
@@ -63,7 +66,7 @@ func newKeySet(fetch func(context.Context) ([]byte, error), now func() time.Time
 // newStaticKeySet takes the keys of a document that was checked before.
 func newStaticKeySet(document []byte) *KeySet {
 	keys, skipped, err := parseKeys(document)
-	s := &KeySet{keys: keys, err: err}
+	s := &KeySet{keys: keys, document: document, err: err}
 	s.skipped.note(skipped)
 	return s
 }
@@ -281,19 +284,19 @@ func (s *KeySet) first() *jose.JSONWebKey {
 
 // load returns the keys that are kept for the address at which the provider has
 // its keys now.
-func (s *KeySet) load() ([]jose.JSONWebKey, time.Time) {
+func (s *KeySet) load() (keys []jose.JSONWebKey, document []byte, from time.Time) {
 	if s.shelf == nil {
-		return nil, time.Time{}
+		return nil, nil, time.Time{}
 	}
 	k := s.shelf.load()
 	if k == nil || k.From != s.address() {
-		return nil, time.Time{}
+		return nil, nil, time.Time{}
 	}
 	keys, err := ParseKeys(k.Document)
 	if err != nil {
-		return nil, time.Time{}
+		return nil, nil, time.Time{}
 	}
-	return keys, k.time()
+	return keys, k.Document, k.time()
 }
 
 // pausing returns why the provider is not asked now: it did not answer a moment ago, or
@@ -336,9 +339,10 @@ func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 			keys, skipped, err = parseKeys(document)
 		}
 		var old []jose.JSONWebKey
+		var oldDocument []byte
 		var oldFrom time.Time
 		if err != nil {
-			old, oldFrom = s.load()
+			old, oldDocument, oldFrom = s.load()
 		} else if s.shelf != nil {
 			s.shelf.save(&kept{Fetched: s.now().Unix(), Document: document, From: s.address()})
 		}
@@ -353,11 +357,11 @@ func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 			pause := max(firstPause, pauseFor(err))
 			s.next = s.tried.Add(pause)
 			if old != nil && (s.keys == nil || oldFrom.After(s.fetched)) { // another instance may have seen later ones
-				s.keys, s.fetched, s.loaded = old, oldFrom, true
+				s.keys, s.document, s.fetched, s.loaded = old, oldDocument, oldFrom, true
 			}
 			return nil, &UnavailableError{err, pause}
 		}
-		s.keys, s.fetched, s.loaded = keys, s.tried, false
+		s.keys, s.document, s.fetched, s.loaded = keys, document, s.tried, false
 		s.skipped.note(skipped)
 		if s.shelf != nil {
 			s.shelf.live()

@@ -27,6 +27,9 @@ type Metadata struct {
 	// IssParameter: authorization responses carry iss (RFC 9207).
 	IssParameter bool
 
+	Requests  RequestMetadata
+	Responses ResponseMetadata
+
 	aliases       Endpoints // mtls_endpoint_aliases, see useAliases
 	responseTypes []string  // response_types_supported
 }
@@ -82,6 +85,7 @@ func readMetadata(data []byte, issuer, configurationURL string) (*Metadata, erro
 	m.responseTypes, err = o.texts("response_types_supported", false)
 	errs = append(errs, err)
 	m.IssParameter = string(o["authorization_response_iss_parameter_supported"]) == "true"
+	m.Requests, m.Responses = requestMetadata(o), responseMetadata(o)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("the metadata: %w", err)
 	}

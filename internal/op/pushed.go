@@ -28,6 +28,13 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	if err != nil {
 		return "", fmt.Errorf("%w: it cannot be written", ErrPush)
 	}
+	if c.RequestObject != "" {
+		object, err := c.requestObject(ctx, metadata, form)
+		if err != nil {
+			return "", err
+		}
+		form = url.Values{"client_id": {c.ClientID}, "request": {object}}
+	}
 	answer, err := c.post(callPushed.with(ctx, c.Provider), metadata.Endpoints.Pushed, form)
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
@@ -20,7 +21,7 @@ const maxName = 200
 func (o *Options) check() error {
 	return optioncheck.Each(o.checkAddresses, o.checkIssuer, o.checkKeys, o.checkClientAuth, o.checkAlgs,
 		func() error { return CheckParameters(o.AuthorizationParams) }, func() error { return CheckTokenParameters(o.TokenParams) },
-		o.checkIdentity, o.checkRequests, o.checkConnection, o.checkWords)
+		o.checkIdentity, o.checkRequests, o.checkConnection, o.checkWords, o.checkProfile)
 }
 
 func (o *Options) checkAddresses() error {
@@ -119,6 +120,14 @@ func (o *Options) checkWords() error {
 	return optioncheck.First(
 		optioncheck.EmptyOrOneOf("userinfo_method", o.UserinfoMethod, UserinfoMethods...),
 		optioncheck.EmptyOrOneOf("response_mode", o.ResponseMode, ResponseModes...),
+		optioncheck.EmptyOrOneOf("request_object", o.RequestObject, RequestObjects...),
 		optioncheck.OneOf("userinfo", o.Userinfo, UserinfoValues...),
+		optioncheck.EmptyOrOneOf("dpop", o.DPoP, DPoPModes...),
+		optioncheck.EmptyOrOneOf("dpop_key", o.DPoPKey, DPoPKeys...),
+		optioncheck.EmptyOrOneOf("dpop_alg", o.DPoPAlg, dpop.Algorithms()...),
+		optioncheck.Refuse("dpop", !o.usesDPoP() && o.DPoPKey+o.DPoPAlg != "", "dpop: key and alg are for dpop on and dpop auto"),
 	)
 }
+
+// usesDPoP reports whether tokens may be bound to a key of ours.
+func (o *Options) usesDPoP() bool { return o.DPoP == DPoPOn || o.DPoP == DPoPAuto }

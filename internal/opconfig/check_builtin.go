@@ -3,6 +3,7 @@ package opconfig
 import (
 	"slices"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
@@ -26,11 +27,14 @@ func (o *Options) CheckBuiltin() error {
 	rules := []optioncheck.Rule{
 		excludes("issuer", o.Issuer), excludes("configuration_url", o.ConfigurationURL), excludes("jwks", o.JWKS),
 		excludes("client_id", o.ClientID), excludes("client_secret", o.ClientSecret), excludes("client_auth", o.ClientAuth),
+		excludes("client_keys", o.ClientKeys...), excludes("request_object", o.RequestObject),
+		optioncheck.Refuse("response_mode", op.SignedResponses(o.ResponseMode), "builtin excludes response_mode %s", o.ResponseMode),
 		excludes("client_keys", o.ClientKeys...), excludes("client_assertion_file", o.ClientAssertionFile),
 		excludes("client_assertion_audience", o.ClientAssertionAudience),
 		excludes("client_certificate", o.ClientCertificate, o.ClientCertificateKey),
 		excludes("tenants", o.Tenants...), excludes("audiences", o.Audiences...), excludes("decryption_key", o.DecryptionKey...),
-		excludes("proxy", o.Proxy),
+		excludes("proxy", o.Proxy), excludes("profile", o.Profile),
+		optioncheck.Refuse("dpop", o.DPoP == DPoPOn, "builtin excludes dpop on"),
 		optioncheck.Refuse("tls", o.TLS != nil, "builtin excludes tls"),
 		optioncheck.Refuse("insecure", o.Insecure, "builtin excludes insecure"),
 		optioncheck.Refuse("pkce", o.PKCE != nil && !*o.PKCE, "builtin excludes pkce off"),

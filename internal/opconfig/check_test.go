@@ -34,7 +34,16 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		{"a method without its secret", func(o *Options) { o.ClientAuth = "client_secret_post" }, "client_auth client_secret_post needs a client_secret"},
 		{"a method without its key", func(o *Options) { o.ClientAuth = "private_key_jwt" }, "client_auth private_key_jwt needs a key"},
 		{"a method without its certificate", func(o *Options) { o.ClientAuth = op.MTLS }, "client_auth tls_client_auth needs a certificate and its key"},
-		{"a key without a method", func(o *Options) { o.ClientKeys = []string{"k"} }, "client_keys: are for client_auth private_key_jwt"},
+		{"a key without a method", func(o *Options) { o.ClientKeys = []string{"k"} }, "client_keys: are for client_auth private_key_jwt and request_object"},
+		{"a key for request objects", func(o *Options) { o.RequestObject, o.ClientKeys = "signed", []string{"k"} }, ""},
+		{"a key of the method for request objects", func(o *Options) {
+			o.RequestObject, o.ClientAuth, o.ClientKeys = "encrypted", "private_key_jwt", []string{"k"}
+		}, ""},
+		{"a secret for request objects", func(o *Options) { o.RequestObject, o.ClientSecret = "signed", "{env.SECRET}" }, ""},
+		{"request objects without a key", func(o *Options) { o.RequestObject = "signed" },
+			"request_object signed needs client_keys, or a client_secret of at least 32 bytes, to sign with"},
+		{"unknown request objects", func(o *Options) { o.RequestObject, o.ClientKeys = "jwt", []string{"k"} }, `request_object: "jwt" is none of signed, encrypted`},
+		{"an unknown response mode", func(o *Options) { o.ResponseMode = "fragment.jwt" }, `response_mode: "fragment.jwt" is none of query, form_post, jwt, query.jwt, form_post.jwt`},
 		{"a certificate without a method", func(o *Options) { o.ClientCertificate = "c" }, "client_certificate: is for client_auth tls_client_auth"},
 		{"two certificates", func(o *Options) {
 			o.ClientAuth, o.ClientCertificate, o.ClientCertificateKey = op.MTLS, "c", "k"

@@ -27,7 +27,7 @@ import (
 func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, key string, err error) {
 	c = op.DiscoveryConfig{
 		Issuer: r.Issuer, ConfigurationURL: r.ConfigurationURL, Endpoints: r.Endpoints,
-		JWKS: []byte(r.JWKS), KeysOnly: r.KeysOnly, Insecure: r.Insecure, Timeout: r.Timeout, Now: now,
+		JWKS: []byte(r.JWKS), KeysOnly: r.KeysOnly, Profile: op.Profile(r.Profile), Insecure: r.Insecure, Timeout: r.Timeout, Now: now,
 		Proxy: http.ProxyFromEnvironment, MTLS: r.usesMTLS(),
 	}
 	if r.Proxy != "" {
@@ -53,6 +53,9 @@ func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, 
 	if c.KeysOnly { // what others are hashed from stays the same
 		shaping = append(shaping, c.KeysOnly)
 	}
+	if c.Profile != "" {
+		shaping = append(shaping, c.Profile)
+	}
 	inputs, err := json.Marshal(shaping)
 	if err != nil {
 		return c, "", err
@@ -71,17 +74,24 @@ func (r *Resolved) NewDiscovery(config op.DiscoveryConfig, onFile func(option st
 	}
 	config.TLS = live.Get
 	if name, ok := r.jwksFile(); ok {
-		keys, err := livefile.New(config.Now, onFile("jwks"), func(read livefile.Read) ([]jose.JSONWebKey, error) {
+		type keySet struct {
+			keys     []jose.JSONWebKey
+			document []byte
+		}
+		live, err := livefile.New(config.Now, onFile("jwks"), func(read livefile.Read) (set keySet, err error) {
 			document, err := placeholder.ReadFile(read, name)
 			if err != nil {
-				return nil, err
+				return set, err
 			}
-			return op.ParseKeys([]byte(document))
+			set.document = []byte(document)
+			set.keys, err = op.ParseKeys(set.document)
+			return set, err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("jwks: %w", err)
 		}
-		config.Keys = keys.Get
+		config.Keys = func() []jose.JSONWebKey { return live.Get().keys }
+		config.KeyDocument = func() []byte { return live.Get().document }
 	}
 	return op.NewDiscovery(config), nil
 }
@@ -107,7 +117,8 @@ func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, no
 		Algs: r.IDTokenAlgs, ClockSkew: *r.ClockSkew,
 		UserinfoByPost: r.UserinfoMethod == "post", AccessTokenLifetime: r.AccessTokenLifetime,
 		NoPKCE:     r.PKCE != nil && !*r.PKCE,
-		Parameters: r.AuthorizationParams, TokenParameters: r.TokenParams, Demands: demands, ResponseMode: r.ResponseMode, Now: now,
+		Parameters: r.AuthorizationParams, TokenParameters: r.TokenParams, Demands: demands,
+		ResponseMode: r.ResponseMode, RequestObject: r.RequestObject, Now: now,
 	}
 	if r.ClientSecret != "" {
 		c.Secret = r.Secret

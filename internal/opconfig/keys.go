@@ -36,22 +36,29 @@ func (r *Resolved) OwnKeys(read livefile.Read) (own OwnKeys, err error) {
 	return own, nil
 }
 
-// clientKeys reads the private keys that sign assertions (RFC 7523).
+// clientKeys reads the private keys that sign assertions (RFC 7523) and request
+// objects (RFC 9101).
 func (r *Resolved) clientKeys(read livefile.Read) (keys []*op.ClientKey, err error) {
-	kids := make(map[string]bool)
+	kids, option := make(map[string]bool), "client_auth"
+	if needs, _, _ := op.AuthMethod(r.ClientAuth); needs != op.NeedsKey {
+		option = "client_keys"
+	}
 	for i, written := range r.ClientKeys {
 		text, err := r.readText(read, written)
 		if err != nil {
-			return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
+			return nil, fmt.Errorf("%s: key %d: %w", option, i+1, err)
 		}
 		some, err := op.ParseClientKeys(text)
 		if err != nil {
-			return nil, fmt.Errorf("client_auth: key %d: %w", i+1, err)
+			return nil, fmt.Errorf("%s: key %d: %w", option, i+1, err)
 		}
 		for _, key := range some {
+			if err := key.KeepTo(op.Profile(r.Profile)); err != nil {
+				return nil, fmt.Errorf("%s: key %d: %w", option, i+1, err)
+			}
 			kid := key.Public().KeyID
 			if kids[kid] {
-				return nil, fmt.Errorf("client_auth: key %d: another key has the same kid", i+1)
+				return nil, fmt.Errorf("%s: key %d: another key has the same kid", option, i+1)
 			}
 			kids[kid] = true
 			keys = append(keys, key)

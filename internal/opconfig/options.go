@@ -43,12 +43,25 @@ const (
 	AudienceTokenEndpoint = "token_endpoint"
 )
 
+// When tokens are bound to a key of ours (RFC 9449), and how long a key is used.
+const (
+	DPoPAuto = "auto"
+	DPoPOn   = "on"
+	DPoPOff  = "off"
+
+	DPoPKeySession = "session"
+	DPoPKeyProcess = "process"
+)
+
 // The values of options that have one of a few, which a Caddyfile parser offers.
 var (
 	AssertionAudiences = []string{AudienceIssuer, AudienceTokenEndpoint}
 	UserinfoValues     = []string{"auto", "always", "never"}
 	UserinfoMethods    = []string{"get", "post"}
-	ResponseModes      = []string{"query", "form_post"}
+	ResponseModes      = []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"}
+	RequestObjects     = []string{op.RequestSigned, op.RequestEncrypted}
+	DPoPModes          = []string{DPoPAuto, DPoPOn, DPoPOff}
+	DPoPKeys           = []string{DPoPKeySession, DPoPKeyProcess}
 )
 
 // Options are the options of a provider as they are written: placeholders are not
@@ -90,11 +103,14 @@ type Options struct {
 	RedirectPath             string
 	PKCE                     *bool
 	ResponseMode             string
+	RequestObject            string
+	Profile                  string
 	AuthorizationParams      url.Values
 	TokenParams              url.Values
 	ForwardParams            []string
 	IDTokenAlgs              []string
 	DecryptionKey            []string
+	DPoP, DPoPKey, DPoPAlg   string
 
 	ClockSkew *time.Duration
 	Timeout   time.Duration
@@ -138,6 +154,7 @@ func (o Options) withDefaults() Options {
 		skew := defaultClockSkew
 		o.ClockSkew = &skew
 	}
+	o.setProfile()
 	return o
 }
 

@@ -39,6 +39,9 @@ func (o Options) Resolve(expander placeholder.Expander) (*Resolved, error) {
 	if r.ClientAuth == "client_secret_jwt" && len(secret) < op.MinSecret {
 		return nil, fmt.Errorf("client_auth client_secret_jwt needs a client_secret of at least %d bytes", op.MinSecret)
 	}
+	if r.RequestObject != "" && len(r.ClientKeys) == 0 && len(secret) < op.MinSecret {
+		return nil, fmt.Errorf("request_object %s needs client_keys, or a client_secret of at least %d bytes, to sign with", r.RequestObject, op.MinSecret)
+	}
 	if r.AuthorizationParams, err = r.expandParameters(authorizationParams.option, r.AuthorizationParams); err != nil {
 		return nil, err
 	}
