@@ -34,6 +34,7 @@ var kinds = []backend{
 	{name: testKind, option: func(*testing.T) string { return "store test " + rand.Text() }, ticket: true},
 }
 
+// storageOption is a store that waits for a busy disk.
 func storageOption(*testing.T) string {
 	return `
 store storage {

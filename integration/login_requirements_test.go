@@ -46,7 +46,7 @@ func proof(op *oidctest.Provider, acr string, ago time.Duration) {
 			if acr != "" {
 				c["acr"] = acr
 			}
-			c["auth_time"] = time.Now().Add(-ago).Unix()
+			c["auth_time"] = c["iat"].(int64) - int64(ago/time.Second)
 		}
 	})
 }

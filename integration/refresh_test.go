@@ -71,7 +71,7 @@ func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
 					seen = append(seen, r.upstream.tokens())
 				}
 				cookies := b.cookieHeader()
-				const requests = 120
+				const requests = 60
 				var lost, renewed atomic.Int64
 				var all sync.WaitGroup
 				for i := range requests {

@@ -36,8 +36,7 @@ func refusesWith(code string) func(*oidctest.Faults) {
 // begin two logins in a minute.
 func TestAStepUpNeverLoops(t *testing.T) {
 	t.Parallel()
-	stop(t)
-	now := time.Now()
+	now := stop(t).now()
 	for _, row := range []struct {
 		name string
 		lie  func(*oidctest.Faults)
@@ -94,7 +93,7 @@ func TestAStepUpNeverLoops(t *testing.T) {
 				op := newOP(t, oidctest.Lenient())
 				r := newHarness(t, stepUpSite(op, "userinfo always"))
 				b := r.browser()
-				op.Lie(signsInWith(map[string]any{"acr": "1", "auth_time": time.Now().Add(-2 * time.Hour).Unix()}))
+				op.Lie(signsInWith(map[string]any{"acr": "1", "auth_time": now.Add(-2 * time.Hour).Unix()}))
 				check(required{t}, b.open("/"), "the sign-in before").status(http.StatusOK)
 				op.Honest()
 				if row.lie != nil {
