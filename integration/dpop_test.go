@@ -187,6 +187,34 @@ func TestLoginsFailWhereDPoPIsOn(t *testing.T) {
 	}
 }
 
+// What an answer with a bound token may lack or spell in its own way.
+func TestAnswersWithBoundTokens(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(map[string]any){
+		"as usual":                                  func(map[string]any) {},
+		"without expires_in":                        func(m map[string]any) { delete(m, "expires_in") },
+		"without scope":                             func(m map[string]any) { delete(m, "scope") },
+		"with another case of the token type":       func(m map[string]any) { m["token_type"] = "dPOP" },
+		"with the token type in small letters only": func(m map[string]any) { m["token_type"] = "dpop" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t, oidctest.BoundTokens())
+			op.Lie(func(l *oidctest.Faults) { l.Token = change })
+			r := newHarness(t, protectedBy(op.Provider, dpopSite, "dpop on", `
+				access_token_lifetime 10m
+				session {
+					refresh on
+				}`))
+			b := signedIn(t, r)
+			op.at(due, r)
+			check(t, b.get("/x")).status(http.StatusOK)
+			equal(t, "the number of refreshes", calls(op), 1)
+			equal(t, "the number of requests to userinfo", op.Hits(oidctest.UserInfo), 2)
+		})
+	}
+}
+
 // A clock that is wrong here is what a provider refuses a proof for, and the message
 // says to look at it.
 func TestAWrongClockIsNamed(t *testing.T) {
@@ -206,7 +234,9 @@ func TestNoncesOfProofs(t *testing.T) {
 		session {
 			refresh on
 		}`))
-	odd := func(challenge string) string { return strings.NewReplacer("DPoP", "dPOp", "error=", "Error=").Replace(challenge) }
+	odd := func(challenge string) string {
+		return strings.NewReplacer("DPoP", "dPOp", "error=", "Error=").Replace(challenge)
+	}
 	op.Lie(func(l *oidctest.Faults) { l.DPoP.Challenge = odd })
 	hits := func(token, userinfo int) {
 		t.Helper()
