@@ -274,6 +274,43 @@ func TestARefreshWhoseProofIsRefused(t *testing.T) {
 	equal(t, "the number of token requests", op.Hits(oidctest.Token), 3)
 }
 
+// A key that a later release has written is of no use here, and no other session has to
+// wait for it.
+func TestAKeyThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		session string
+		lie     func(map[string]any)
+		status  int
+	}{
+		{"refresh on", func(map[string]any) {}, http.StatusOK},
+		{"recheck 5m", withoutRefreshToken, http.StatusUnauthorized},
+	} {
+		t.Run(row.session, func(t *testing.T) {
+			t.Parallel()
+			s := boundCluster(t, backendNamed(testKind), "dpop on", row.session)
+			s.op.Lie(func(l *oidctest.Faults) { l.Token = row.lie })
+			r := s.nodes[0]
+			b, other := s.signIn(r, "alice"), s.signIn(r, "bob")
+			ticket := r.ticketOf(b)
+			opened, err := ticket.session(s.records().content()[ticket.name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			opened.TokenKey = "\x7f" + opened.TokenKey[1:]
+			record, err := ticket.secret.Seal(atRP.sessionAAD, opened.Encode())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.records().put(ticket.name, record)
+			s.at(due)
+			equal(t, "the status", s.use(r, b.cookieHeader()), row.status)
+			contains(t, "the log", r.logs(), "not a key for DPoP")
+			equal(t, "the status of another session", s.use(r, other.cookieHeader()), http.StatusOK)
+		})
+	}
+}
+
 // Neither proofs nor tokens nor keys are in a log line of any level.
 func TestNoProofIsInALogLine(t *testing.T) {
 	t.Parallel()
