@@ -221,7 +221,7 @@ func TestAWrongClockIsNamed(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.BoundTokens(), oidctest.Lenient())
 	r := newHarness(t, protectedBy(op, dpopSite, "dpop on"))
-	r.at(after(10 * time.Minute))
+	r.at(func() time.Time { return time.Now().Add(10 * time.Minute) })
 	check(t, r.browser().open("/page")).status(http.StatusForbidden)
 	contains(t, "the log", r.logs(), "compare the clocks here and there, and "+op.URL(oidctest.Token))
 }
