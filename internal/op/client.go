@@ -95,6 +95,10 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 		c.Discovery.Invalidate()
 		return "", &UnavailableError{err, longPause}
 	}
+	if err := c.CheckProfile(metadata); err != nil {
+		c.Discovery.Invalidate()
+		return "", &UnavailableError{err, longPause}
+	}
 	if metadata.Pushed && c.AuthMethod == AssertionFile {
 		c.Discovery.Invalidate()
 		return "", &UnavailableError{settingsErrorf("the provider requires pushed authorization requests, where %w", errTokenEndpointOnly), longPause}

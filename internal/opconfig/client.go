@@ -27,7 +27,7 @@ import (
 func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, key string, err error) {
 	c = op.DiscoveryConfig{
 		Issuer: r.Issuer, ConfigurationURL: r.ConfigurationURL, Endpoints: r.Endpoints,
-		JWKS: []byte(r.JWKS), KeysOnly: r.KeysOnly, Insecure: r.Insecure, Timeout: r.Timeout, Now: now,
+		JWKS: []byte(r.JWKS), KeysOnly: r.KeysOnly, Profile: op.Profile(r.Profile), Insecure: r.Insecure, Timeout: r.Timeout, Now: now,
 		Proxy: http.ProxyFromEnvironment, MTLS: r.usesMTLS(),
 	}
 	if r.Proxy != "" {
@@ -52,6 +52,9 @@ func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, 
 	}
 	if c.KeysOnly { // what others are hashed from stays the same
 		shaping = append(shaping, c.KeysOnly)
+	}
+	if c.Profile != "" {
+		shaping = append(shaping, c.Profile)
 	}
 	inputs, err := json.Marshal(shaping)
 	if err != nil {
