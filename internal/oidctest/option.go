@@ -7,22 +7,24 @@ import "time"
 type Option func(*config)
 
 type config struct {
-	tls, http2, memory    bool
-	host, path            string
-	alg                   string
-	now                   func() time.Time
-	lenient, unrecorded   bool
-	randomPaths           bool
-	endpointQuery         string
-	claimsInIDToken       bool
-	promiseIss, needPKCE  bool
-	refreshTokens         bool
-	pushed                bool
-	dpop, dpopRequired    bool
-	dpopNonces            bool
-	keyring               int
-	client                Client
-	idTokenLife, codeLife time.Duration
+	tls, http2, memory                                             bool
+	host, path                                                     string
+	alg                                                            string
+	now                                                            func() time.Time
+	lenient, unrecorded                                            bool
+	randomPaths                                                    bool
+	endpointQuery                                                  string
+	claimsInIDToken                                                bool
+	promiseIss, needPKCE                                           bool
+	refreshTokens                                                  bool
+	pushed                                                         bool
+	signedResponses                                                bool
+	requestObjects, requireRequestObjects, encryptedRequestObjects bool
+	dpop, dpopRequired                                             bool
+	dpopNonces                                                     bool
+	keyring                                                        int
+	client                                                         Client
+	idTokenLife, codeLife                                          time.Duration
 }
 
 func defaults() config {
@@ -108,6 +110,25 @@ func BoundTokens() Option { return func(c *config) { c.dpop, c.dpopRequired = tr
 // ProofNonces wants a new nonce in each proof, at the token endpoint, for pushed
 // requests and at userinfo. Every answer there brings the next.
 func ProofNonces() Option { return func(c *config) { c.dpopNonces = true } }
+
+// RequestObjects takes authorization requests as JWTs, signed with the client's
+// RequestKey, Key or Secret (RFC 9101).
+func RequestObjects() Option { return func(c *config) { c.requestObjects = true } }
+
+// RequireRequestObjects takes no others.
+func RequireRequestObjects() Option {
+	return func(c *config) { c.requestObjects, c.requireRequestObjects = true, true }
+}
+
+// RequireEncryptedRequestObjects takes none but those that are encrypted as well.
+func RequireEncryptedRequestObjects() Option {
+	return func(c *config) {
+		c.requestObjects, c.requireRequestObjects, c.encryptedRequestObjects = true, true, true
+	}
+}
+
+// SignedResponses offers the response modes of JARM.
+func SignedResponses() Option { return func(c *config) { c.signedResponses = true } }
 
 // Keyring chooses the key material. Keys are shared by all tests of a process;
 // of several providers in one test each has its own ring by itself.
