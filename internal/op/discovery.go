@@ -109,6 +109,7 @@ type Discovery struct {
 	history  history
 
 	pushing pause
+	proofs  proofs
 	users   users
 	outage  outage
 }

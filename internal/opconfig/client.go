@@ -118,7 +118,7 @@ func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, no
 		UserinfoByPost: r.UserinfoMethod == "post", AccessTokenLifetime: r.AccessTokenLifetime,
 		NoPKCE:     r.PKCE != nil && !*r.PKCE,
 		Parameters: r.AuthorizationParams, TokenParameters: r.TokenParams, Demands: demands,
-		ResponseMode: r.ResponseMode, RequestObject: r.RequestObject, Now: now,
+		ResponseMode: r.ResponseMode, RequestObject: r.RequestObject, DPoP: r.dpop(), Now: now,
 	}
 	if r.ClientSecret != "" {
 		c.Secret = r.Secret
