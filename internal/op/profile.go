@@ -60,6 +60,7 @@ func (p Profile) apply(m *Metadata) error {
 		m.UserinfoAlgs = ProfileAlgs // userinfo need not be signed; if it is, then so
 	}
 	m.AuthAlgs = profileAlgsOf(m.AuthAlgs)
+	m.Requests.Algs, m.Responses.Algs = profileAlgsOf(m.Requests.Algs), profileAlgsOf(m.Responses.Algs)
 	return nil
 }
 

@@ -31,6 +31,7 @@ func TestMetadataAsAProfileSeesIt(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			m := &Metadata{IDTokenAlgs: []string{"RS256", "PS256", "none"}, UserinfoAlgs: []string{"RS256"}, AuthAlgs: []string{"RS256", "ES256"}}
+			m.Requests.Algs, m.Responses.Algs = []string{"none", "RS256", "PS256"}, []string{"RS256", "PS256"}
 			m.Endpoints.Pushed = "https://op.example/par"
 			tc.change(m)
 			err := tc.profile.apply(m)
@@ -54,6 +55,11 @@ func TestMetadataAsAProfileSeesIt(t *testing.T) {
 			}
 			if tc.profile != "" && !slices.Equal(m.AuthAlgs, []string{"ES256"}) {
 				t.Errorf("algorithms of client assertions: expected ES256, seen %q", m.AuthAlgs)
+			}
+			for what, seen := range map[string][]string{"request objects": m.Requests.Algs, "signed responses": m.Responses.Algs} {
+				if tc.profile != "" && !slices.Equal(seen, []string{"PS256"}) {
+					t.Errorf("algorithms of %s: expected PS256, seen %q", what, seen)
+				}
 			}
 		})
 	}
