@@ -63,6 +63,7 @@ var appOptions = caddyargs.Table[*App]{
 	},
 	"passkey_rp_id": func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.PasskeyRPID) },
 	"accept_issuer": func(d *caddyfile.Dispenser, a *App) error { return caddyargs.FlagArg(d, &a.AcceptIssuer) },
+	"rotate_keys":   parseRotateKeys,
 	"contact":       func(d *caddyfile.Dispenser, a *App) error { return caddyargs.StringArg(d, &a.Contact) },
 }
 
@@ -83,6 +84,7 @@ var appOptions = caddyargs.Table[*App]{
 //		contact <text>
 //		passkey_rp_id <domain>
 //		accept_issuer
+//		rotate_keys <duration>|off
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	app, err := readApp(d, existing)
@@ -152,6 +154,17 @@ func parseDatabase(d *caddyfile.Dispenser, a *App) error {
 	a.Database = db
 	if err := db.check(); err != nil {
 		return d.Errf("database: %w", err)
+	}
+	return nil
+}
+
+// parseRotateKeys parses how long a key signs; «off» is for ever.
+func parseRotateKeys(d *caddyfile.Dispenser, a *App) error {
+	if err := durationOrOff(d, &a.RotateKeys); err != nil {
+		return err
+	}
+	if a.RotateKeys == 0 {
+		a.RotateKeys = -1
 	}
 	return nil
 }

@@ -175,6 +175,7 @@ var samlOptions = caddyargs.Table[*ExternalSAML]{
 		return err
 	},
 	"decryption_key": func(d *caddyfile.Dispenser, s *ExternalSAML) error { return caddyargs.StringArg(d, &s.DecryptionKey) },
+	"rotate_keys":    func(d *caddyfile.Dispenser, s *ExternalSAML) error { return durationOrOff(d, &s.RotateKeys) },
 	"username":       func(d *caddyfile.Dispenser, s *ExternalSAML) error { return caddyargs.StringArg(d, &s.Username) },
 	"claims":         func(d *caddyfile.Dispenser, s *ExternalSAML) error { return caddyargs.MapBlock(d, &s.Claims) },
 }
@@ -189,6 +190,7 @@ var samlOptions = caddyargs.Table[*ExternalSAML]{
 //		sign response|assertion|both|either
 //		idp_initiated <client id or host>|off
 //		decryption_key <PEM or file>
+//		rotate_keys <duration>|off
 //		username <attribute>
 //		claims { <claim> <attribute> }
 //	}

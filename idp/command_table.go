@@ -158,11 +158,55 @@ was used before, --counter says which code is next.`,
 			flags: []flag{{name: "group", kind: textFlag, help: "All members of this group"}}, shows: []string{"authenticator", "users"},
 		},
 	}},
-	{"external", "Show external providers", []subcommand{
+	{"external", "Show external providers, and link accounts", []subcommand{
 		{use: "list", operation: "external/list", short: "List external providers", list: "externals", shows: []string{"id", "name", "kind", "domains", "disabled"}},
 		{
 			use: "show <id>", operation: "external/show", params: []string{"id"}, short: "Show what an external provider has to know of this one",
-			shows: []string{"id", "name", "kind", "domains", "disabled", "redirect_uri", "entity_id", "assertion_consumer_service"},
+			shows: []string{"id", "name", "kind", "domains", "disabled", "redirect_uri", "entity_id", "assertion_consumer_service", "keys"},
+		},
+		{
+			use: "link <id> <user> --yes", operation: "external/link", params: []string{"external", "user"}, short: "Link an account of an external provider to a user",
+			long: `
+Links an account of an external provider to a user, who can sign in with it from then
+on, and gets a notice by mail. Let the user try to sign in there: the log has the
+attempt that was refused, and --attempt takes it, for a day.
+
+Or name the subject with --subject, which is what the external provider calls the user
+for ever: the sub of OpenID Connect, the number of an account at GitHub or Discord, or
+the NameID of SAML with its format and qualifiers.`,
+			flags: []flag{
+				{name: "attempt", kind: textFlag, help: "The attempt to sign in that was refused, as in the log"},
+				{name: "subject", kind: textFlag, field: "external_subject", help: "What the external provider calls the user"},
+				{name: "issuer", kind: textFlag, help: "Issuer or entity ID of the external provider (default: that of the configuration)"},
+				{name: "format", kind: textFlag, help: "Format of a NameID: persistent, email, unspecified, or a whole name (default: none)"},
+				{name: "name-qualifier", kind: textFlag, help: "NameQualifier of a NameID"},
+				{name: "sp-name-qualifier", kind: textFlag, help: "SPNameQualifier of a NameID"},
+				{name: "attribute", kind: boolFlag, help: "The subject is the value of the attribute that the option username names"},
+				yesFlag,
+			},
+			shows: []string{"external", "issuer", "external_subject", "created"},
+		},
+		{
+			use: "unlink <id> <user>", operation: "external/unlink", params: []string{"external", "user"}, short: "Remove the link between an external account and a user",
+			long:  "\nRemoves the link, and ends the sessions that began at the external provider. The user\ngets a notice by mail.",
+			flags: []flag{{name: "subject", kind: textFlag, field: "external_subject", help: "Which one, if there are several; user show lists them"}},
+			shows: []string{"external", "issuer", "external_subject"},
+		},
+		{
+			use: "rotate-keys <id>", operation: "external/rotate-keys", params: []string{"id"}, short: "Make new keys at a SAML identity provider",
+			long: `
+Makes new keys for requests and encrypted assertions. They are in the metadata at once,
+beside the old ones, and sign in seven days, or after --after. Until then, have the
+provider load the metadata. What is encrypted for the old keys is accepted for as long
+once more.
+
+With --compromised, the old keys are gone at once: the provider refuses our requests
+until it has the new metadata.`,
+			flags: []flag{
+				{name: "after", kind: durationFlag, help: "When the new keys sign, such as 14d (default: 7d)"},
+				{name: "compromised", kind: boolFlag, help: "Somebody else has the keys; needs --yes"}, yesFlag,
+			},
+			shows: []string{"id", "metadata", "keys"},
 		},
 	}},
 	{"invite", "Invite people to make an account", []subcommand{

@@ -42,6 +42,9 @@ const (
 	maxAttempts       = 1000
 	maxLockout        = 24 * time.Hour
 	maxLifetime       = 400 * 24 * time.Hour
+	// A key is published for a day after the next one began to sign.
+	minRotateKeys     = 2 * 24 * time.Hour
+	defaultRotateKeys = 90 * 24 * time.Hour
 	goodSecret        = 16 // bytes of a client secret that is not worth a warning
 	maxName           = 100
 )
@@ -118,6 +121,7 @@ func (a *App) checkWords() error {
 	return optioncheck.First(
 		optioncheck.EmptyOrOneOf("registration", a.Registration, registrationValues...),
 		optioncheck.Refuse("name", len(a.Name) > maxName, "name: is longer than %d bytes", maxName),
+		optioncheck.Refuse("rotate_keys", a.RotateKeys > 0 && a.RotateKeys < caddy.Duration(minRotateKeys), "rotate_keys: is less than 2 days"),
 	)
 }
 

@@ -1,5 +1,7 @@
 package oidcidp
 
+import "github.com/caddyserver/caddy/v2"
+
 // External is an external provider: users may sign in there instead of with a
 // password here. It has exactly one of `oidc`, `saml` and `oauth2`.
 type External struct {
@@ -149,6 +151,11 @@ type ExternalSAML struct {
 	// The private RSA key that assertions are encrypted for: PEM, as
 	// `{file./path}`, or a file. Default: one is made.
 	DecryptionKey string `json:"decryption_key,omitempty"`
+
+	// How long our keys at the provider are used before new ones take their place, at
+	// least `30d`. The new ones are in our metadata a week earlier, and the provider
+	// has to load it in that time. Default: until an operator rotates them.
+	RotateKeys caddy.Duration `json:"rotate_keys,omitempty"`
 
 	// The attribute that names the user. Default: the NameID.
 	Username string `json:"username,omitempty"`

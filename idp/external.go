@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
@@ -28,7 +29,7 @@ func (e *External) config() broker.Config {
 	if s := e.SAML; s != nil {
 		c.SAML = &broker.SAMLConfig{
 			Metadata: s.Metadata, EntityID: s.EntityID, Endpoint: s.Endpoint, Certificate: s.Certificate, Sign: s.Sign,
-			IDPInitiated: s.IDPInitiated, DecryptionKey: s.DecryptionKey, Username: s.Username, Claims: s.Claims,
+			IDPInitiated: s.IDPInitiated, DecryptionKey: s.DecryptionKey, RotateKeys: time.Duration(s.RotateKeys), Username: s.Username, Claims: s.Claims,
 		}
 	}
 	if o := e.OAuth2; o != nil {

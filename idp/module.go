@@ -83,6 +83,10 @@ type App struct {
 	// The provider does not start with such passkeys otherwise. Default: false.
 	AcceptIssuer bool `json:"accept_issuer,omitempty"`
 
+	// How long a key signs tokens before the next one does, which is published a week
+	// earlier. Negative: until an operator rotates it. Default: `90d`.
+	RotateKeys caddy.Duration `json:"rotate_keys,omitempty"`
+
 	// Whom users ask for help, such as an e-mail address. Pages show it. Default:
 	// none.
 	Contact string `json:"contact,omitempty"`

@@ -28,6 +28,7 @@ func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error
 		Issuer: a.issuer, Name: a.Name, Contact: a.Contact, Pages: a.Pages, Logo: a.Logo, Languages: a.Languages,
 		Database: a.Database.options(), Storage: storage, Address: clientAddress, Host: requestedHost, Expand: placeholders.Expand, Now: a.clock.Now, Metrics: &counted,
 		Externals: a.brokerConfigs(), Invites: a.Registration == "invite", PasskeyRPID: a.PasskeyRPID, AcceptRPID: a.AcceptIssuer,
+		RotateKeys: cmp.Or(time.Duration(a.RotateKeys), defaultRotateKeys),
 	}
 	var err error
 	if o.Authenticators, err = a.authenticators(); err != nil {

@@ -68,6 +68,9 @@ type Answer struct {
 	Outcome   Outcome
 	User      *store.User // Linked and Created
 	Pending   *Pending    // LinkNeeded
+	// Attempt names a sign-in that is Unknown for a day, so that an operator can link
+	// its account. It is no secret.
+	Attempt string
 	// Title is what pages call the external provider.
 	Title string
 }

@@ -79,6 +79,13 @@ func (s *fakeSignIn) lastAnswer() *Answer {
 	return s.answers[len(s.answers)-1]
 }
 
+// reset forgets what there was.
+func (s *fakeSignIn) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers, s.failures = nil, nil
+}
+
 // lastFailure is the kind of the failure that came last, or nothing.
 func (s *fakeSignIn) lastFailure() FailureKind {
 	s.mu.Lock()

@@ -77,7 +77,8 @@ func (b *Broker) resolveIn(tx store.Tx, e *external, a *Assertion) (*Answer, err
 	if e.Create {
 		return b.create(tx, e, a)
 	}
-	return &Answer{Outcome: Unknown}, nil
+	attempt, err := b.keepAttempt(tx, a)
+	return &Answer{Outcome: Unknown, Attempt: attempt}, err
 }
 
 func (b *Broker) resolveLinked(tx store.Tx, e *external, a *Assertion, known *store.Identity) (*Answer, error) {

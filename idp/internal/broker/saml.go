@@ -99,7 +99,7 @@ func (p *samlProvider) serviceProvider(ctx context.Context, idp *saml.EntityDesc
 	return &saml.ServiceProvider{
 		EntityID: metadata.String(), MetadataURL: *metadata, AcsURL: *acs, IDPMetadata: idp,
 		Key: keys.signing.key, Certificate: keys.signing.certificate,
-		EncryptionKey: keys.decryption.key, EncryptionCertificate: keys.decryption.certificate,
+		EncryptionKey: keys.decryption.key, EncryptionCertificate: keys.decryption.certificate, DecryptionKeys: keys.alsoDecrypt,
 		SignatureMethod:                  dsig.RSASHA256SignatureMethod,
 		AuthnNameIDFormat:                saml.UnspecifiedNameIDFormat,
 		AssertionConsumerServiceBindings: []string{saml.HTTPPostBinding},
@@ -186,11 +186,16 @@ func (p *samlProvider) metadata(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := p.keys.get(ctx)
+	if err != nil {
+		return nil, err
+	}
 	descriptor := sp.Metadata()
 	for i := range descriptor.SPSSODescriptors {
 		role := &descriptor.SPSSODescriptors[i]
 		wants := p.external.SAML.Sign != SignResponse
 		role.WantAssertionsSigned = &wants
+		keys.publish(role)
 		for j := range role.KeyDescriptors {
 			role.KeyDescriptors[j].EncryptionMethods = authenticated(role.KeyDescriptors[j].EncryptionMethods)
 		}

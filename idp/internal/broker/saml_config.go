@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
@@ -22,6 +23,9 @@ const (
 	SignBoth      = "both"
 	SignEither    = "either" // the default
 )
+
+// minRotateKeys leaves time for a rotation to be over before the next one begins.
+const minRotateKeys = 30 * 24 * time.Hour
 
 // SAMLConfig is that of a SAML 2.0 identity provider: its metadata, or what would
 // be in it.
@@ -45,6 +49,9 @@ type SAMLConfig struct {
 	// DecryptionKey is the private RSA key that assertions are encrypted for: PEM,
 	// a placeholder for it, or the name of a file. Empty: one is made.
 	DecryptionKey string
+	// RotateKeys is how long our keys at the provider are used before others take
+	// their place. 0: until an operator rotates them.
+	RotateKeys time.Duration
 	// Username is the attribute that names the user.
 	Username string
 	// Claims are attributes by the claims that they become.
@@ -62,6 +69,7 @@ func (c *SAMLConfig) Check() error {
 		optioncheck.Refuse("endpoint", c.Metadata != "" && byHand, "metadata and endpoint exclude each other"),
 		optioncheck.Refuse("entity_id", byHand && c.EntityID == "", "endpoint needs entity_id"),
 		optioncheck.Refuse("certificate", byHand && c.Certificate == "", "endpoint needs certificate"),
+		optioncheck.Refuse("rotate_keys", c.RotateKeys != 0 && c.RotateKeys < minRotateKeys, "rotate_keys: is less than 30 days"),
 		optioncheck.EmptyOrOneOf("sign", c.Sign, SignResponse, SignAssertion, SignBoth, SignEither),
 	}
 	for _, claim := range slices.Sorted(maps.Keys(c.Claims)) {

@@ -25,10 +25,15 @@ import (
 )
 
 // This file has our keys at SAML identity providers: one that signs requests and
-// one that assertions are encrypted for, at each of them. They are made once, when
-// they are needed first, and kept in the database, sealed.
+// one that assertions are encrypted for, at each of them. They are made when they
+// are needed first, and kept in the database, sealed. See saml_rotation.go for how
+// others take their place.
 
-const samlKeyBits = 3072
+const (
+	samlKeyBits = 3072
+	// samlKeysRefresh is how soon a node learns of keys that another one made.
+	samlKeysRefresh = 5 * time.Second
+)
 
 // keyPair is a private key and the certificate that carries its public half. What
 // else the certificate says means nothing to SAML.
@@ -37,7 +42,8 @@ type keyPair struct {
 	certificate *x509.Certificate
 }
 
-type ourKeys struct{ signing, decryption keyPair }
+// keySet is what is made at once.
+type keySet struct{ signing, decryption keyPair }
 
 // samlKeys finds our keys at one external provider.
 type samlKeys struct {
@@ -46,7 +52,9 @@ type samlKeys struct {
 	external *keyPair // of the option decryption_key; nil for one that is made
 
 	mu   sync.Mutex
-	keys *ourKeys
+	kept string // as it is in the database
+	read time.Time
+	keys *generations
 }
 
 func (b *Broker) newKeys(e *external) (*samlKeys, error) {
@@ -133,8 +141,20 @@ func selfSigned(key *rsa.PrivateKey, issuer string, from time.Time) (*x509.Certi
 
 // keptKeys is how keys are sealed.
 type keptKeys struct {
+	keptSet
+	Next *keptNext `json:"next,omitempty"`
+}
+
+type keptSet struct {
 	Signing    keptPair `json:"signing"`
 	Decryption keptPair `json:"decryption"`
+}
+
+// keptNext are keys that take the place of the others.
+type keptNext struct {
+	keptSet
+	Signs time.Time `json:"signs"`
+	Until time.Time `json:"until"`
 }
 
 type keptPair struct {
@@ -144,12 +164,21 @@ type keptPair struct {
 
 func (k *samlKeys) setting() string { return "saml_keys/" + k.id }
 
-// get returns the keys, and makes them if there are none yet. Of several nodes
-// that make some at once, those of one are kept.
+// get returns the keys as they are now.
 func (k *samlKeys) get(ctx context.Context) (*ourKeys, error) {
+	keys, err := k.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return keys.at(k.b.Now(), k.external), nil
+}
+
+// all returns the keys, at most a moment old, and makes them if there are none yet.
+// Of several nodes that make some at once, those of one are kept.
+func (k *samlKeys) all(ctx context.Context) (*generations, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.keys != nil {
+	if age := k.b.Now().Sub(k.read); k.keys != nil && age >= 0 && age < samlKeysRefresh {
 		return k.keys, nil
 	}
 	kept, err := k.load(ctx)
@@ -161,15 +190,13 @@ func (k *samlKeys) get(ctx context.Context) (*ourKeys, error) {
 			return nil, err
 		}
 	}
-	keys, err := k.open(ctx, kept)
-	if err != nil {
-		return nil, fmt.Errorf("open the SAML keys: %w", err)
+	if k.keys == nil || kept != k.kept {
+		if k.keys, err = k.open(ctx, kept); err != nil {
+			return nil, fmt.Errorf("open the SAML keys: %w", err)
+		}
 	}
-	if k.external != nil {
-		keys.decryption = *k.external
-	}
-	k.keys = keys
-	return keys, nil
+	k.kept, k.read = kept, k.b.Now()
+	return k.keys, nil
 }
 
 func (k *samlKeys) load(ctx context.Context) (kept string, err error) {
@@ -181,30 +208,14 @@ func (k *samlKeys) load(ctx context.Context) (kept string, err error) {
 }
 
 func (k *samlKeys) make(ctx context.Context) (kept string, err error) {
-	var fresh keptKeys
-	for _, pair := range []*keptPair{&fresh.Signing, &fresh.Decryption} {
-		key, err := rsa.GenerateKey(rand.Reader, samlKeyBits)
-		if err != nil {
-			return "", err
-		}
-		certificate, err := selfSigned(key, k.b.Issuer, k.b.Now().Add(-time.Hour).UTC().Truncate(time.Second))
-		if err != nil {
-			return "", err
-		}
-		if pair.Key, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
-			return "", err
-		}
-		pair.Certificate = certificate.Raw
-	}
-	plain, err := json.Marshal(fresh)
+	fresh, err := k.newSet()
 	if err != nil {
 		return "", err
 	}
-	sealed, err := k.b.Vault.Seal(ctx, k.setting(), "value", plain)
+	mine, err := k.seal(ctx, keptKeys{keptSet: fresh})
 	if err != nil {
 		return "", err
 	}
-	mine := base64.StdEncoding.EncodeToString(sealed)
 	err = k.b.Store.Update(ctx, func(tx store.Tx) error {
 		if kept, err = tx.Setting(k.setting()); err != nil || kept != "" {
 			return err
@@ -215,28 +226,77 @@ func (k *samlKeys) make(ctx context.Context) (kept string, err error) {
 	return kept, err
 }
 
-func (k *samlKeys) open(ctx context.Context, kept string) (*ourKeys, error) {
+// newSet makes two keys. It takes a second.
+func (k *samlKeys) newSet() (fresh keptSet, err error) {
+	for _, pair := range []*keptPair{&fresh.Signing, &fresh.Decryption} {
+		key, err := rsa.GenerateKey(rand.Reader, samlKeyBits)
+		if err != nil {
+			return fresh, err
+		}
+		certificate, err := selfSigned(key, k.b.Issuer, k.b.Now().Add(-certificateLead).UTC().Truncate(time.Second))
+		if err != nil {
+			return fresh, err
+		}
+		if pair.Key, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
+			return fresh, err
+		}
+		pair.Certificate = certificate.Raw
+	}
+	return fresh, nil
+}
+
+func (k *samlKeys) seal(ctx context.Context, all keptKeys) (string, error) {
+	plain, err := json.Marshal(all)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := k.b.Vault.Seal(ctx, k.setting(), "value", plain)
+	return base64.StdEncoding.EncodeToString(sealed), err
+}
+
+func (k *samlKeys) unseal(ctx context.Context, kept string) (all keptKeys, err error) {
 	sealed, err := base64.StdEncoding.DecodeString(kept)
 	if err != nil {
-		return nil, err
+		return all, err
 	}
 	plain, err := k.b.Vault.Open(ctx, k.setting(), "value", sealed)
 	if err != nil {
+		return all, err
+	}
+	if err := json.Unmarshal(plain, &all); err != nil {
+		return all, errKept
+	}
+	return all, nil
+}
+
+var errKept = errors.New("they are not in the form that was kept")
+
+func (k *samlKeys) open(ctx context.Context, kept string) (*generations, error) {
+	all, err := k.unseal(ctx, kept)
+	if err != nil {
 		return nil, err
 	}
-	var all keptKeys
-	if err := json.Unmarshal(plain, &all); err != nil {
-		return nil, errors.New("they are not in the form that was kept")
+	keys := new(generations)
+	if keys.first, err = all.keptSet.open(); err != nil {
+		return nil, err
 	}
-	keys := new(ourKeys)
-	for pair, kept := range map[*keyPair]keptPair{&keys.signing: all.Signing, &keys.decryption: all.Decryption} {
+	if n := all.Next; n != nil {
+		keys.signs, keys.until = n.Signs, n.Until
+		keys.next, err = n.keptSet.open()
+	}
+	return keys, err
+}
+
+func (s keptSet) open() (*keySet, error) {
+	keys := new(keySet)
+	for pair, kept := range map[*keyPair]keptPair{&keys.signing: s.Signing, &keys.decryption: s.Decryption} {
 		parsed, err := x509.ParsePKCS8PrivateKey(kept.Key)
 		key, ok := parsed.(*rsa.PrivateKey)
 		if err != nil || !ok {
-			return nil, errors.New("they are not in the form that was kept")
+			return nil, errKept
 		}
 		if pair.certificate, err = x509.ParseCertificate(kept.Certificate); err != nil {
-			return nil, errors.New("they are not in the form that was kept")
+			return nil, errKept
 		}
 		pair.key = key
 	}

@@ -37,6 +37,9 @@ type samlIDP struct {
 	status   int
 	mu       sync.Mutex
 	fetched  int
+	// encryptFor is whose key assertions are encrypted for. Default: the first of the
+	// metadata.
+	encryptFor *x509.Certificate
 }
 
 // samlLie is how a response differs from an honest one, in the order of the steps
@@ -254,7 +257,11 @@ func (p *samlIDP) encrypt(assertion *etree.Element, sp *saml.SPSSODescriptor, ci
 	}
 	encrypter := xmlenc.OAEP()
 	encrypter.BlockCipher, encrypter.DigestMethod = cipher, &xmlenc.SHA1
-	data, err := encrypter.Encrypt(encryptionCertificate(p.t, sp), text, nil)
+	recipient := p.encryptFor
+	if recipient == nil {
+		recipient = encryptionCertificate(p.t, sp)
+	}
+	data, err := encrypter.Encrypt(recipient, text, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -215,7 +215,7 @@ func (p *samlProvider) parse(ctx context.Context, document []byte, requestID str
 	} else {
 		sp.AllowIDPInitiated = true
 	}
-	v := &verified{entityID: idp.EntityID, keys: []*rsa.PrivateKey{sp.EncryptionKey}}
+	v := &verified{entityID: idp.EntityID, keys: append([]*rsa.PrivateKey{sp.EncryptionKey}, sp.DecryptionKeys...)}
 	sp.SignatureVerifier = &v.covered
 	v.Assertion, err = sp.ParseXMLResponse(document, possible, sp.AcsURL)
 	if errors.Is(err, saml.ErrInvalidSignature) { // perhaps the provider has new keys

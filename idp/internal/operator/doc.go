@@ -92,8 +92,11 @@ var operations = map[string]operation{
 	"authenticator/list":   {"", with(listAuthenticators)},
 	"authenticator/assign": {"authenticator_assigned", with(assignAuthenticator)},
 
-	"external/list": {"", with(listExternals)},
-	"external/show": {"", with(showExternal)},
+	"external/list":        {"", with(listExternals)},
+	"external/show":        {"", with(showExternal)},
+	"external/link":        {"external_account_linked", with(linkIdentity)},
+	"external/unlink":      {"external_account_unlinked", with(unlinkIdentity)},
+	"external/rotate-keys": {"saml_keys_rotated", with(rotateSAMLKeys)},
 
 	"invite/add":    {"invite_made", with(addInvite)},
 	"invite/list":   {"", with(listInvites)},

@@ -2,8 +2,12 @@ package operator
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
+	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/server"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
@@ -20,6 +24,8 @@ type External struct {
 	RedirectURI string `json:"redirect_uri,omitempty"` // of OpenID Connect and OAuth 2.0
 	EntityID    string `json:"entity_id,omitempty"`    // of SAML, and the address of our metadata
 	ACS         string `json:"assertion_consumer_service,omitempty"`
+	// Keys are ours at a SAML identity provider, as they are in our metadata.
+	Keys []SAMLKey `json:"keys,omitempty"`
 }
 
 // Externals are the external providers in the order of the configuration.
@@ -43,10 +49,81 @@ func listExternals(_ context.Context, s *server.Server, _ Empty) (Externals, err
 
 func showExternal(ctx context.Context, s *server.Server, r IDRequest) (External, error) {
 	all, err := listExternals(ctx, s, Empty{})
-	for _, e := range all.Externals {
-		if e.ID == r.ID {
-			return e, err
-		}
+	if err != nil {
+		return External{}, err
 	}
-	return External{}, refuse(http.StatusNotFound, "there is no external provider %s", logtext.Clean(r.ID, logtext.MaxName))
+	for _, e := range all.Externals {
+		if e.ID != r.ID {
+			continue
+		}
+		if e.Kind == "saml" {
+			e.Keys, err = samlKeys(ctx, s, e.ID)
+		}
+		return e, err
+	}
+	return External{}, noExternal(r.ID)
+}
+
+func noExternal(id string) error {
+	return refuse(http.StatusNotFound, "there is no external provider %s", logtext.Clean(id, logtext.MaxName))
+}
+
+// SAMLKey is a key of ours at a SAML identity provider. It is known by its certificate,
+// which is in our metadata.
+type SAMLKey struct {
+	Use         string     `json:"use"`         // signing or encryption
+	Status      string     `json:"status"`      // published, active or retiring
+	Certificate string     `json:"certificate"` // its SHA-256 fingerprint
+	Created     *time.Time `json:"created,omitempty"`
+	Active      *time.Time `json:"used_from,omitempty"`
+	Until       *time.Time `json:"accepted_until,omitempty"`
+}
+
+func samlKeys(ctx context.Context, s *server.Server, id string) ([]SAMLKey, error) {
+	keys, err := s.Broker.SAMLKeys(ctx, id)
+	return shownSAMLKeys(keys), err
+}
+
+func shownSAMLKeys(keys []broker.SAMLKey) []SAMLKey {
+	var all []SAMLKey
+	for _, k := range keys {
+		all = append(all, SAMLKey{k.Use, k.Status, k.Fingerprint, inUTC(k.Created), inUTC(k.Signs), inUTC(k.Until)})
+	}
+	return all
+}
+
+// RotateSAMLRequest asks for new keys at a SAML identity provider.
+type RotateSAMLRequest struct {
+	ID string `json:"id"`
+	// After is in how many seconds they sign. Default: in seven days.
+	After int64 `json:"after,omitempty"`
+	// Compromised says that somebody else has the old keys: they stop at once.
+	Compromised bool `json:"compromised,omitempty"`
+	Yes         bool `json:"yes,omitempty"`
+}
+
+// RotatedSAML are the keys after a rotation, and the metadata that has them.
+type RotatedSAML struct {
+	ID          string    `json:"id"`
+	Metadata    string    `json:"metadata"`
+	Keys        []SAMLKey `json:"keys"`
+	compromised bool
+}
+
+func (r RotatedSAML) audit() []slog.Attr {
+	return []slog.Attr{slog.String("external", r.ID), slog.Int("keys", len(r.Keys)), slog.Bool("compromised", r.compromised)}
+}
+
+func rotateSAMLKeys(ctx context.Context, s *server.Server, r RotateSAMLRequest) (RotatedSAML, error) {
+	if r.Compromised && !r.Yes {
+		return RotatedSAML{}, refuse(http.StatusBadRequest, "the provider refuses our requests until it has the new metadata; add --yes")
+	}
+	keys, err := s.Broker.RotateSAMLKeys(ctx, r.ID, broker.SAMLRotation{After: time.Duration(r.After) * time.Second, Compromised: r.Compromised})
+	switch {
+	case errors.Is(err, broker.ErrNoSAML):
+		return RotatedSAML{}, &Error{http.StatusNotFound, err}
+	case errors.Is(err, broker.ErrOverlap):
+		return RotatedSAML{}, &Error{http.StatusBadRequest, err}
+	}
+	return RotatedSAML{r.ID, s.Broker.SAMLEntityID(r.ID), shownSAMLKeys(keys), r.Compromised}, err
 }

@@ -140,14 +140,6 @@ type Factor struct {
 	LastUsed *time.Time       `json:"last_used,omitempty"`
 }
 
-// Identity is what operators see of a linked account of an external provider.
-type Identity struct {
-	External string     `json:"external"`
-	Name     string     `json:"name,omitempty"`
-	Created  *time.Time `json:"created,omitempty"`
-	LastUsed *time.Time `json:"last_used,omitempty"`
-}
-
 // UserDetails is all that operators see of an account.
 type UserDetails struct {
 	*User
@@ -181,7 +173,7 @@ func showUser(ctx context.Context, s *server.Server, r UserRequest) (*UserDetail
 		}
 	}
 	for _, i := range details.Identities {
-		d.Identities = append(d.Identities, Identity{i.External, i.Name, inUTC(i.Created), inUTC(i.LastUsed)})
+		d.Identities = append(d.Identities, shownIdentity(i))
 	}
 	for i := range details.AccessKeys {
 		d.Keys = append(d.Keys, shownKey(&details.AccessKeys[i], user.Name))

@@ -25,50 +25,71 @@ type Rotation struct {
 	Active, Retired time.Time
 }
 
+// plan is how keys are to be rotated.
+type plan struct {
+	compromised bool
+	early       time.Duration // how long the new ones are published before they sign
+	every       time.Duration // rotate only if it is due by then; 0 for at any rate
+}
+
 // Rotate makes new keys. They are published at once, and sign an hour later; those
 // before them are published for another day. A rotation that is on its way is not
-// begun again.
+// begun again, but brought forward if its keys would sign later than that.
 //
 // If the keys are compromised, they are removed at once, and what they signed is
 // not valid any more for applications that load the keys again. Other nodes follow
 // within seconds.
 func (k *Keys) Rotate(ctx context.Context, compromised bool) (Rotation, error) {
+	rotation, _, err := k.rotate(ctx, plan{compromised: compromised, early: publishedBefore})
+	return rotation, err
+}
+
+// rotate carries a plan out. It reports whether there was something to do.
+func (k *Keys) rotate(ctx context.Context, p plan) (rotation Rotation, done bool, err error) {
 	now := k.now()
-	rotation := Rotation{Active: now.Add(publishedBefore)}
+	rotation.Active = now.Add(p.early)
 	rotation.Retired = rotation.Active.Add(publishedAfter)
-	if compromised {
+	if p.compromised {
 		rotation.Active, rotation.Retired = now, now
 	}
 	var fresh []store.SigningKey
 	for _, alg := range algs {
 		key, err := k.newKey(ctx, alg, rotation.Active)
 		if err != nil {
-			return Rotation{}, err
+			return Rotation{}, false, err
 		}
 		fresh = append(fresh, *key)
 	}
-	err := k.store.Update(ctx, func(tx store.Tx) (err error) {
-		if compromised {
-			return k.replace(tx, fresh)
-		}
-		return k.succeed(tx, fresh, &rotation)
+	err = k.store.Update(ctx, func(tx store.Tx) error {
+		done, err = k.carryOut(tx, p, fresh, &rotation)
+		return err
 	})
 	if err != nil {
-		return Rotation{}, fmt.Errorf("rotate the signing keys: %w", err)
+		return Rotation{}, false, fmt.Errorf("rotate the signing keys: %w", err)
 	}
 	k.mu.Lock()
 	k.rows = nil
 	k.mu.Unlock()
 	rotation.Keys, err = k.list(ctx)
-	return rotation, err
+	return rotation, done, err
+}
+
+func (k *Keys) carryOut(tx store.Tx, p plan, fresh []store.SigningKey, rotation *Rotation) (done bool, err error) {
+	rows, err := tx.SigningKeys()
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case p.compromised:
+		return true, k.replace(tx, rows, fresh)
+	case p.every > 0 && !isDue(rows, p.every, k.now()):
+		return false, nil // another node was faster
+	}
+	return true, k.succeed(tx, rows, fresh, rotation)
 }
 
 // replace puts new keys in the place of all others.
-func (k *Keys) replace(tx store.Tx, fresh []store.SigningKey) error {
-	rows, err := tx.SigningKeys()
-	if err != nil {
-		return err
-	}
+func (k *Keys) replace(tx store.Tx, rows, fresh []store.SigningKey) error {
 	for _, row := range rows {
 		if err := tx.DeleteSigningKey(row.ID); err != nil {
 			return err
@@ -78,23 +99,19 @@ func (k *Keys) replace(tx store.Tx, fresh []store.SigningKey) error {
 }
 
 // succeed adds new keys, and says when those before them retire.
-func (k *Keys) succeed(tx store.Tx, fresh []store.SigningKey, rotation *Rotation) error {
-	rows, err := tx.SigningKeys()
-	if err != nil {
-		return err
-	}
+func (k *Keys) succeed(tx store.Tx, rows, fresh []store.SigningKey, rotation *Rotation) error {
 	for _, row := range rows {
 		if row.Active.After(k.now()) {
-			rotation.Active, rotation.Retired = row.Active, row.Active.Add(publishedAfter)
-			return nil
+			return k.bringForward(tx, rows, row.Active, rotation)
 		}
 	}
 	for _, row := range rows {
+		var err error
 		switch {
 		case row.Retires.IsZero():
 			row.Retires = rotation.Retired
 			err = tx.PutSigningKey(row)
-		case !row.Retires.After(k.now()):
+		case isRetired(row, k.now()):
 			err = tx.DeleteSigningKey(row.ID)
 		}
 		if err != nil {
@@ -102,6 +119,29 @@ func (k *Keys) succeed(tx store.Tx, fresh []store.SigningKey, rotation *Rotation
 		}
 	}
 	return putKeys(tx, fresh)
+}
+
+// bringForward has the keys of a rotation that is on its way sign by when a rotation
+// would that begins now.
+func (k *Keys) bringForward(tx store.Tx, rows []store.SigningKey, active time.Time, rotation *Rotation) error {
+	if !active.After(rotation.Active) {
+		rotation.Active, rotation.Retired = active, active.Add(publishedAfter)
+		return nil
+	}
+	for _, row := range rows {
+		switch {
+		case row.Active.After(k.now()):
+			row.Active = rotation.Active
+		case row.Retires.After(rotation.Retired):
+			row.Retires = rotation.Retired
+		default:
+			continue
+		}
+		if err := tx.PutSigningKey(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func putKeys(tx store.Tx, keys []store.SigningKey) error {

@@ -32,3 +32,8 @@ func (s *Server) SendInvite(link *accounts.Link) {
 func (s *Server) NotifyFactorAdded(ctx context.Context, user *store.User, added *store.Factor) {
 	notices{s}.FactorAdded(ctx, user, added)
 }
+
+// NotifyUnlinked says that an account of an external provider was disconnected.
+func (s *Server) NotifyUnlinked(user *store.User, external string) {
+	notices{s}.post(user, mail.Letter{Kind: mail.Unlinked, Provider: s.externalName(external)})
+}

@@ -69,6 +69,9 @@ type Options struct {
 	// AcceptRPID gives up the passkeys that are bound to another host than the
 	// issuer has now. Without it, the server does not open while there are any.
 	AcceptRPID bool
+	// RotateKeys is how long a signing key signs. 0 or less: until an operator rotates
+	// it.
+	RotateKeys time.Duration
 	// Expand resolves placeholders, such as {env.SECRET}. It may be nil.
 	Expand func(text string) (string, error)
 
@@ -147,7 +150,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.work.Go(func() { s.Backchannel.Run(background) })
-	s.work.Go(func() { s.sweep(background) })
+	s.work.Go(func() { s.upkeep(background) })
 	s.work.Go(func() { s.watchHashes(background) })
 	return s, nil
 }

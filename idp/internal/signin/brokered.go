@@ -75,7 +75,8 @@ func (v *visit) goOnAs(answer *broker.Answer) {
 		}, v.proceed)
 	default:
 		v.Count(outcomeFailed, "external")
-		v.log("sign_in_failed", "sign-in failed", slog.String("factor", "external"), slog.String("external", answer.Assertion.External), slog.String("reason", "no_account"))
+		v.log("sign_in_failed", "sign-in failed", slog.String("factor", "external"), slog.String("external", answer.Assertion.External), slog.String("reason", "no_account"),
+			slog.String("attempt", answer.Attempt))
 		page := pages.NoAccount(answer.Title)
 		page.Link, page.LinkKey = v.path("name"), "button.not_you"
 		v.Pages.Render(v.w, v.r, http.StatusForbidden, page)

@@ -1,0 +1,269 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/crewjam/saml"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// This file has new keys take the place of those at a SAML identity provider. It
+// learns of them by our metadata, which many providers load by hand, or once a day.
+// So new keys are in the metadata long before they sign, and old ones decrypt long
+// after: until the new keys sign, both are published; then the new one alone is
+// there to encrypt for, and what is encrypted for the old one is accepted still.
+
+const (
+	// samlOverlap is how long new keys are published before they sign, and old ones
+	// are accepted afterward, unless the operator says otherwise.
+	samlOverlap    = 7 * 24 * time.Hour
+	maxSAMLOverlap = 90 * 24 * time.Hour
+	// certificateLead is by how much certificates begin earlier than they are made,
+	// for clocks that are slow.
+	certificateLead = time.Hour
+)
+
+// generations are our keys at one provider, and those that take their place.
+type generations struct {
+	first, next  *keySet // next is nil if there are none
+	signs, until time.Time
+}
+
+// ourKeys are the keys as they are at some time.
+type ourKeys struct {
+	keySet                          // sign, and decrypt
+	alsoSign, alsoEncrypt []keyPair // published beside them
+	alsoDecrypt           []*rsa.PrivateKey
+}
+
+// at returns the keys as they are at a time. A key of the operator decrypts alone.
+func (g *generations) at(now time.Time, operators *keyPair) *ourKeys {
+	keys := &ourKeys{keySet: *g.first}
+	switch {
+	case g.next == nil:
+	case now.Before(g.signs):
+		keys.alsoSign, keys.alsoEncrypt = []keyPair{g.next.signing}, []keyPair{g.next.decryption}
+		keys.alsoDecrypt = []*rsa.PrivateKey{g.next.decryption.key}
+	case now.Before(g.until):
+		keys.keySet = *g.next
+		keys.alsoSign, keys.alsoDecrypt = []keyPair{g.first.signing}, []*rsa.PrivateKey{g.first.decryption.key}
+	default:
+		keys.keySet = *g.next
+	}
+	if operators != nil {
+		keys.decryption, keys.alsoEncrypt, keys.alsoDecrypt = *operators, nil, nil
+	}
+	return keys
+}
+
+// began is when the keys that sign now, or will, began or will begin to.
+func (g *generations) began() time.Time {
+	if g.next != nil {
+		return g.signs
+	}
+	return g.first.signing.certificate.NotBefore.Add(certificateLead)
+}
+
+// publish adds the keys that are published beside those that are used.
+func (k *ourKeys) publish(role *saml.SPSSODescriptor) {
+	for use, pairs := range map[string][]keyPair{"signing": k.alsoSign, "encryption": k.alsoEncrypt} {
+		for _, pair := range pairs {
+			at := slices.IndexFunc(role.KeyDescriptors, func(d saml.KeyDescriptor) bool { return d.Use == use })
+			if at < 0 {
+				continue
+			}
+			other := role.KeyDescriptors[at]
+			other.EncryptionMethods = slices.Clone(other.EncryptionMethods)
+			other.KeyInfo.X509Data.X509Certificates = []saml.X509Certificate{{Data: base64.StdEncoding.EncodeToString(pair.certificate.Raw)}}
+			role.KeyDescriptors = slices.Insert(role.KeyDescriptors, at+1, other)
+		}
+	}
+}
+
+// SAMLKey is a key of ours at a SAML identity provider, as its certificate says it.
+type SAMLKey struct {
+	Use         string // signing or encryption
+	Status      string // published, active or retiring
+	Fingerprint string // SHA-256 of the certificate
+	Created     time.Time
+	// Signs is when a key that is published will be used, and Until when one that
+	// retires is gone.
+	Signs, Until time.Time
+}
+
+// SAMLRotation is how keys are to be rotated.
+type SAMLRotation struct {
+	// After is how long the new keys are published before they sign, and the old
+	// ones are accepted then. Default: seven days.
+	After time.Duration
+	// Compromised: the old keys are gone at once.
+	Compromised bool
+}
+
+// Errors of a rotation.
+var (
+	ErrNoSAML  = errors.New("there is no external provider of this id that speaks SAML")
+	ErrOverlap = fmt.Errorf("the new keys are published for more than nothing, and for %d days at most", maxSAMLOverlap/(24*time.Hour))
+)
+
+func (b *Broker) samlKeys(id string) (*samlKeys, error) {
+	for _, e := range b.externals {
+		if p, ok := e.kind.(*samlProvider); ok && e.ID == id {
+			return p.keys, nil
+		}
+	}
+	return nil, ErrNoSAML
+}
+
+// SAMLKeys returns our keys at a provider.
+func (b *Broker) SAMLKeys(ctx context.Context, id string) ([]SAMLKey, error) {
+	keys, err := b.samlKeys(id)
+	if err != nil {
+		return nil, err
+	}
+	all, err := keys.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return all.list(b.Now(), keys.external), nil
+}
+
+func (g *generations) list(now time.Time, operators *keyPair) (all []SAMLKey) {
+	add := func(set *keySet, key SAMLKey) {
+		for _, pair := range []struct {
+			use string
+			of  keyPair
+		}{{"signing", set.signing}, {"encryption", set.decryption}} {
+			if pair.use == "encryption" && operators != nil {
+				continue
+			}
+			sum := sha256.Sum256(pair.of.certificate.Raw)
+			key.Use, key.Fingerprint, key.Created = pair.use, hex.EncodeToString(sum[:]), pair.of.certificate.NotBefore.Add(certificateLead)
+			all = append(all, key)
+		}
+	}
+	switch {
+	case g.next == nil:
+		add(g.first, SAMLKey{Status: "active"})
+	case now.Before(g.signs):
+		add(g.first, SAMLKey{Status: "active", Until: g.until})
+		add(g.next, SAMLKey{Status: "published", Signs: g.signs})
+	case now.Before(g.until):
+		add(g.next, SAMLKey{Status: "active"})
+		add(g.first, SAMLKey{Status: "retiring", Until: g.until})
+	default:
+		add(g.next, SAMLKey{Status: "active"})
+	}
+	if operators != nil {
+		sum := sha256.Sum256(operators.certificate.Raw)
+		all = append(all, SAMLKey{Use: "encryption", Status: "active", Fingerprint: hex.EncodeToString(sum[:])})
+	}
+	return all
+}
+
+// RotateSAMLKeys makes new keys at a provider. A rotation that is not over yet is not
+// begun again. Other nodes follow within seconds.
+func (b *Broker) RotateSAMLKeys(ctx context.Context, id string, r SAMLRotation) ([]SAMLKey, error) {
+	r.After = cmp.Or(r.After, samlOverlap)
+	if r.After < 0 || r.After > maxSAMLOverlap {
+		return nil, ErrOverlap
+	}
+	keys, err := b.samlKeys(id)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := keys.rotate(ctx, r, 0); err != nil {
+		return nil, fmt.Errorf("rotate the keys of external %s: %w", id, err)
+	}
+	return b.SAMLKeys(ctx, id)
+}
+
+// RotateSAMLKeysDue rotates the keys at all providers that have rotate_keys, where it
+// is time.
+func (b *Broker) RotateSAMLKeysDue(ctx context.Context) error {
+	var errs []error
+	for _, e := range b.externals {
+		p, ok := e.kind.(*samlProvider)
+		if !ok || e.Disabled || e.SAML.RotateKeys <= 0 {
+			continue
+		}
+		done, err := p.keys.rotate(ctx, SAMLRotation{After: samlOverlap}, e.SAML.RotateKeys)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("rotate the keys of external %s: %w", e.ID, err))
+		}
+		if done {
+			b.Logger.LogAttrs(ctx, slog.LevelInfo, "new keys at an external provider are published", slog.String("event", "saml_keys_rotated"),
+				slog.String("via", "schedule"), slog.String("external", e.ID), slog.Time("signs_from", b.Now().Add(samlOverlap).UTC()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// rotate adds new keys, unless a rotation is not over, or it is not due yet. With
+// every, it is due when the keys will have signed for so long.
+func (k *samlKeys) rotate(ctx context.Context, r SAMLRotation, every time.Duration) (done bool, err error) {
+	all, err := k.all(ctx)
+	if err != nil || !r.Compromised && !all.mayRotate(k.b.Now(), r.After, every) {
+		return false, err
+	}
+	fresh, err := k.newSet()
+	if err != nil {
+		return false, err
+	}
+	k.mu.Lock()
+	known := k.kept
+	k.mu.Unlock()
+	before, err := k.unseal(ctx, known)
+	if err != nil {
+		return false, err
+	}
+	sealed, err := k.seal(ctx, before.succeed(fresh, r, k.b.Now()))
+	if err != nil {
+		return false, err
+	}
+	err = k.b.Store.Update(ctx, func(tx store.Tx) error {
+		kept, err := tx.Setting(k.setting())
+		done = err == nil && (kept == known || r.Compromised)
+		if !done {
+			return err // another node was faster
+		}
+		return tx.SetSetting(k.setting(), sealed)
+	})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.read = time.Time{}
+	return done && err == nil, err
+}
+
+// mayRotate reports whether no rotation is on its way and, with every, whether it is
+// time.
+func (g *generations) mayRotate(now time.Time, after, every time.Duration) bool {
+	if g.next != nil && now.Before(g.until) {
+		return false
+	}
+	return every == 0 || !now.Before(g.began().Add(every-after))
+}
+
+// succeed returns what is kept once new keys are to take the place of others.
+func (k keptKeys) succeed(fresh keptSet, r SAMLRotation, now time.Time) keptKeys {
+	if r.Compromised {
+		return keptKeys{keptSet: fresh}
+	}
+	now = now.UTC().Truncate(time.Second)
+	last := k.keptSet
+	if k.Next != nil {
+		last = k.Next.keptSet // its rotation is over
+	}
+	return keptKeys{keptSet: last, Next: &keptNext{keptSet: fresh, Signs: now.Add(r.After), Until: now.Add(2 * r.After)}}
+}

@@ -1,0 +1,81 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// publishedEarly is how long a key that the schedule makes is published before it
+// signs: longer than any application keeps a set of keys.
+const publishedEarly = 7 * 24 * time.Hour
+
+// earlyOf is publishedEarly, or less where keys rotate so often that it would not
+// fit.
+func earlyOf(every time.Duration) time.Duration { return min(publishedEarly, every/2) }
+
+// RotateDue makes new keys if those that there are have signed for so long, or will
+// have soon: the new ones are published a week before they sign, and begin to sign
+// when it is time. It reports whether it has. Of several nodes, one does. Keys that
+// are not published any more are removed.
+func (k *Keys) RotateDue(ctx context.Context, every time.Duration) (Rotation, bool, error) {
+	rows, err := k.list(ctx)
+	if err != nil {
+		return Rotation{}, false, err
+	}
+	if hasRetired(rows, k.now()) {
+		if err := k.store.Update(ctx, k.removeRetired); err != nil {
+			return Rotation{}, false, err
+		}
+	}
+	if !isDue(rows, every, k.now()) {
+		return Rotation{}, false, nil
+	}
+	return k.rotate(ctx, plan{early: earlyOf(every), every: every})
+}
+
+// isDue reports whether a key has signed for so long that its successor has to be
+// published. An algorithm that has no key yet gets one when it signs first.
+func isDue(rows []store.SigningKey, every time.Duration, now time.Time) bool {
+	for _, alg := range algs {
+		var newest time.Time
+		for _, row := range rows {
+			if row.Alg == alg && row.Active.After(newest) {
+				newest = row.Active
+			}
+		}
+		if !newest.IsZero() && !now.Before(newest.Add(every-earlyOf(every))) {
+			return true
+		}
+	}
+	return false
+}
+
+func isRetired(row store.SigningKey, now time.Time) bool {
+	return !row.Retires.IsZero() && !row.Retires.After(now)
+}
+
+func hasRetired(rows []store.SigningKey, now time.Time) bool {
+	for _, row := range rows {
+		if isRetired(row, now) {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *Keys) removeRetired(tx store.Tx) error {
+	rows, err := tx.SigningKeys()
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if isRetired(row, k.now()) {
+			if err := tx.DeleteSigningKey(row.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package server
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSigningKeysRotateOnSchedule: without a command and without a request, and it is
+// in the log.
+func TestSigningKeysRotateOnSchedule(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(o *Options) { o.RotateKeys = 90 * 24 * time.Hour })
+	n.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, issuer+"/jwks", nil)) // which makes the first
+	n.keepUp(t.Context())
+	if strings.Contains(n.log.String(), "signing_keys_rotated") {
+		t.Errorf("expected young keys to stay, seen %s", n.log.String())
+	}
+	n.clock.pass(84 * 24 * time.Hour)
+	n.keepUp(t.Context())
+	if got := strings.Count(n.log.String(), `"event":"signing_keys_rotated","via":"schedule"`); got != 1 {
+		t.Errorf("expected one rotation in the log, seen %d in %s", got, n.log.String())
+	}
+}
+
+// TestSigningKeysStayWithoutASchedule: with rotate_keys off, an operator alone rotates
+// them.
+func TestSigningKeysStayWithoutASchedule(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(o *Options) { o.RotateKeys = -1 })
+	n.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, issuer+"/jwks", nil))
+	n.clock.pass(400 * 24 * time.Hour)
+	n.keepUp(t.Context())
+	if strings.Contains(n.log.String(), "signing_keys_rotated") {
+		t.Errorf("expected no rotation, seen %s", n.log.String())
+	}
+}
