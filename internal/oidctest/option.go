@@ -7,24 +7,25 @@ import "time"
 type Option func(*config)
 
 type config struct {
-	tls, http2, memory                                             bool
-	host, path                                                     string
-	alg                                                            string
-	now                                                            func() time.Time
-	lenient, unrecorded                                            bool
-	randomPaths                                                    bool
-	endpointQuery                                                  string
-	claimsInIDToken                                                bool
-	promiseIss, needPKCE                                           bool
-	refreshTokens                                                  bool
-	pushed                                                         bool
-	signedResponses                                                bool
-	requestObjects, requireRequestObjects, encryptedRequestObjects bool
-	dpop, dpopRequired                                             bool
-	dpopNonces                                                     bool
-	keyring                                                        int
-	client                                                         Client
-	idTokenLife, codeLife                                          time.Duration
+	tls, http2, memory    bool
+	host, path            string
+	alg                   string
+	now                   func() time.Time
+	lenient, unrecorded   bool
+	randomPaths           bool
+	endpointQuery         string
+	claimsInIDToken       bool
+	promiseIss, needPKCE  bool
+	refreshTokens         bool
+	pushed                bool
+	dpop, dpopRequired    bool
+	dpopNonces            bool
+	keyring               int
+	client                Client
+	idTokenLife, codeLife time.Duration
+
+	signedResponses, requestObjects                bool
+	requireRequestObjects, encryptedRequestObjects bool
 }
 
 func defaults() config {
@@ -101,16 +102,6 @@ func RefreshTokens() Option { return func(c *config) { c.refreshTokens = true } 
 // PushedRequests requires them (RFC 9126), and says so in the metadata.
 func PushedRequests() Option { return func(c *config) { c.pushed = true } }
 
-// DPoP offers it (RFC 9449): tokens are bound to the key of a request that has a proof.
-func DPoP() Option { return func(c *config) { c.dpop = true } }
-
-// BoundTokens requires it of the client (dpop_bound_access_tokens).
-func BoundTokens() Option { return func(c *config) { c.dpop, c.dpopRequired = true, true } }
-
-// ProofNonces wants a new nonce in each proof, at the token endpoint, for pushed
-// requests and at userinfo. Every answer there brings the next.
-func ProofNonces() Option { return func(c *config) { c.dpopNonces = true } }
-
 // RequestObjects takes authorization requests as JWTs, signed with the client's
 // RequestKey, Key or Secret (RFC 9101).
 func RequestObjects() Option { return func(c *config) { c.requestObjects = true } }
@@ -129,6 +120,16 @@ func RequireEncryptedRequestObjects() Option {
 
 // SignedResponses offers the response modes of JARM.
 func SignedResponses() Option { return func(c *config) { c.signedResponses = true } }
+
+// DPoP offers it (RFC 9449): tokens are bound to the key of a request that has a proof.
+func DPoP() Option { return func(c *config) { c.dpop = true } }
+
+// BoundTokens requires it of the client (dpop_bound_access_tokens).
+func BoundTokens() Option { return func(c *config) { c.dpop, c.dpopRequired = true, true } }
+
+// ProofNonces wants a new nonce in each proof, at the token endpoint, for pushed
+// requests and at userinfo. Every answer there brings the next.
+func ProofNonces() Option { return func(c *config) { c.dpopNonces = true } }
 
 // Keyring chooses the key material. Keys are shared by all tests of a process;
 // of several providers in one test each has its own ring by itself.
