@@ -23,7 +23,7 @@ func TestEveryLieInASignedResponseIsRefused(t *testing.T) {
 	for _, row := range oidctest.ResponseRows() {
 		t.Run(row.String(), func(t *testing.T) {
 			t.Parallel()
-			clock := new(movedClock)
+			clock := stop(t)
 			op := newOP(t, append(row.Options, oidctest.Now(clock.now))...)
 			r := newHarness(t, protectedBy(op, "response_mode query.jwt"))
 			r.at(clock.now)

@@ -109,7 +109,7 @@ func TestASignedResponseThatComesAgainLeadsWhereItLedFirst(t *testing.T) {
 
 func TestAResponseThatIsOverLeadsASignedInUserHome(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.SignedResponses(), oidctest.Now(clock.now))
 	r := newHarness(t, protectedBy(op, "response_mode jwt"))
 	r.at(clock.now)
@@ -162,7 +162,7 @@ func TestAnErrorThatIsNotSignedIsInTheLogAlone(t *testing.T) {
 // good when it is again.
 func TestAResponseWaitsForTheKeysOfTheProvider(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.SignedResponses(), oidctest.Now(clock.now))
 	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.JWKS).Status = http.StatusBadGateway })
 	r := newHarness(t, protectedBy(op, "response_mode jwt"))
@@ -181,7 +181,7 @@ func TestAResponseWaitsForTheKeysOfTheProvider(t *testing.T) {
 // looks causes no request at all, and what is causes few.
 func TestStrangersDoNotHaveKeysFetched(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.SignedResponses(), oidctest.Now(clock.now))
 	r := newHarness(t, protectedBy(op, "response_mode jwt"))
 	r.at(clock.now)
