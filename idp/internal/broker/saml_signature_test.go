@@ -42,6 +42,33 @@ func TestTheSignedElementIsWhatIsRead(t *testing.T) {
 	}
 }
 
+func TestWhatIsSignedMeetsTheOption(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		sign string
+		seen signatures
+		want string
+	}{
+		{"", signatures{}, "the response or assertion is not signed"},
+		{SignEither, signatures{}, "the response or assertion is not signed"},
+		{SignEither, signatures{assertion: true}, ""},
+		{"", signatures{response: true}, ""},
+		{SignResponse, signatures{assertion: true}, "the response is not signed"},
+		{SignAssertion, signatures{response: true}, "the assertion is not signed"},
+		{SignBoth, signatures{response: true}, "the assertion is not signed"},
+		{SignBoth, signatures{assertion: true}, "the response is not signed"},
+		{SignBoth, signatures{true, true}, ""},
+	} {
+		seen := ""
+		if err := test.seen.check(test.sign); err != nil {
+			seen = err.Error()
+		}
+		if seen != test.want {
+			t.Errorf("%q and %+v: expected %q, seen %q", test.sign, test.seen, test.want, seen)
+		}
+	}
+}
+
 // These stand behind the shape of a response, which refuses most of it before.
 func TestNamesThatCouldBeReadInTwoWays(t *testing.T) {
 	t.Parallel()

@@ -186,10 +186,12 @@ func TestWhatASAMLProviderIsNotBelieved(t *testing.T) {
 		"An encrypted NameID": {`a part of the assertion is encrypted by itself`, samlLie{element: func(a *etree.Element) {
 			a.FindElement("./Subject").CreateElement("saml:EncryptedID")
 		}}},
-		"A form that is too large": {`the body is too large`, samlLie{posted: func(form url.Values) { form.Set("x", strings.Repeat("a", maxForm)) }}},
-		"No base64":                {`SAMLResponse is not base64`, samlLie{posted: func(form url.Values) { form.Set("SAMLResponse", "<Response/>") }}},
-		"Two responses":            {`there is not exactly one SAMLResponse`, samlLie{posted: func(form url.Values) { form.Add("SAMLResponse", form.Get("SAMLResponse")) }}},
-		"Two relay states":         {`there is more than one RelayState`, samlLie{posted: func(form url.Values) { form.Add("RelayState", "x") }}},
+		"A NameID with a control character": {`the NameID has control characters`, nameID("alice\u0085-id")},
+		"No time of the sign-in":            {`AuthnInstant is missing`, assertion(func(a *saml.Assertion) { a.AuthnStatements[0].AuthnInstant = time.Time{} })},
+		"A form that is too large":          {`the body is too large`, samlLie{posted: func(form url.Values) { form.Set("x", strings.Repeat("a", maxForm)) }}},
+		"No base64":                         {`SAMLResponse is not base64`, samlLie{posted: func(form url.Values) { form.Set("SAMLResponse", "<Response/>") }}},
+		"Two responses":                     {`there is not exactly one SAMLResponse`, samlLie{posted: func(form url.Values) { form.Add("SAMLResponse", form.Get("SAMLResponse")) }}},
+		"Two relay states":                  {`there is more than one RelayState`, samlLie{posted: func(form url.Values) { form.Add("RelayState", "x") }}},
 		"The SimpleSign binding": {`it is of a binding that is not accepted`, samlLie{posted: func(form url.Values) {
 			form.Set("SigAlg", dsig.RSASHA256SignatureMethod)
 			form.Set("Signature", "AAAA")
