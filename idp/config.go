@@ -140,6 +140,12 @@ type Mail struct {
 	// Required.
 	Server string `json:"server,omitempty"`
 
+	// How the connection is secured. `verify` wants TLS, and a certificate that is
+	// valid for the host. For `smtp://` and a server on this machine, it may be `auto`,
+	// STARTTLS where it is offered with any certificate, or `off`. Default: `auto` on
+	// this machine, `verify` elsewhere.
+	TLS string `json:"tls,omitempty"`
+
 	// The sender, such as `Example <login@example.com>`. Required.
 	From string `json:"from,omitempty"`
 

@@ -39,7 +39,7 @@ func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error
 	}
 	o.InitiateURL = o.Clients.Initiate
 	if m := a.Mail; m != nil {
-		sender := mail.Server{URL: m.Server, From: m.From, Username: m.Username, Password: m.Password}
+		sender := mail.Server{URL: m.Server, TLS: m.TLS, From: m.From, Username: m.Username, Password: m.Password}
 		if o.MailSender, err = sender.Open(); err != nil {
 			return o, err
 		}
