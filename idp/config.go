@@ -122,6 +122,11 @@ type Client struct {
 	// `refresh_token`: `client_credentials`. Default: none.
 	Grants []string `json:"grants,omitempty"`
 
+	// What the tokens of `client_credentials` may be for: the values that the parameter
+	// `resource` (RFC 8707) may have, which become the audience. If there is one alone,
+	// it need not be requested. Default: any.
+	Resources []string `json:"resources,omitempty"`
+
 	// The scopes that the client may request. Default: `openid profile email
 	// groups offline_access`.
 	Scopes []string `json:"scopes,omitempty"`

@@ -106,7 +106,7 @@ func (a *App) clients() (*provider.Clients, error) {
 			RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 			BackchannelLogoutURI: c.BackchannelLogoutURI, InitiateLoginURI: c.InitiateLoginURI,
 			PKCEOptional: c.PKCE == "optional", IDTokenAlg: c.IDTokenAlg, Rotate: c.Rotate,
-			ClientCredentials: slices.Contains(c.Grants, clientCredentials), Scopes: c.Scopes,
+			ClientCredentials: slices.Contains(c.Grants, clientCredentials), Scopes: c.Scopes, Resources: c.Resources,
 		})
 	}
 	clients, err := provider.NewClients(all)
