@@ -183,7 +183,7 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 	value := cmp.Or(map[string]string{
 		"unauthenticated": "deny", "preflight": "pass", "error_pages": "caddy", "home": "/a", "signed_out": "/a", "endpoints": "/a",
 		"logout_path": "/a", "return_to": "https://a.example", "base_url": "https://a.example", "userinfo": "never", "userinfo_method": "post", "access_token_lifetime": "1h", "redirect_path": "/a",
-		"id_token_algs": "ES256", "pkce": "off", "end_session": "off", "refresh": "on", "clock_skew": "1m", "timeout": "1m", "client_auth": "none", "response_mode": "query", "request_object": "signed", "dpop": "auto",
+		"id_token_algs": "ES256", "pkce": "off", "end_session": "off", "refresh": "on", "clock_skew": "1m", "timeout": "1m", "client_auth": "none", "response_mode": "query", "request_object": "signed", "dpop": "auto", "profile": "fapi2",
 		"store": "cookie", "lifetime": "1h", "idle_timeout": "1h", "rotate": "1d", "max_chunks": "2", "same_site": "lax",
 		"secret": "0123456789-0123456789-0123456789", "clear_site_data": "cache",
 	}[word], "x")

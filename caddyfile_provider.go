@@ -46,23 +46,16 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"login_is_auth_time": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.FlagArg(d, &p.LoginIsAuthTime)
 	},
-	"userinfo": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.Userinfo, opconfig.UserinfoValues...)
-	},
-	"userinfo_method": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.UserinfoMethod, opconfig.UserinfoMethods...)
-	},
+	"userinfo":        oneOf(opconfig.UserinfoValues, func(p *ProviderConfig) *string { return &p.Userinfo }),
+	"userinfo_method": oneOf(opconfig.UserinfoMethods, func(p *ProviderConfig) *string { return &p.UserinfoMethod }),
 	"access_token_lifetime": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.PositiveDurationArg(d, &p.AccessTokenLifetime)
 	},
-	"redirect_path": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.RedirectPath) },
-	"pkce":          func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.PKCE) },
-	"response_mode": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.ResponseMode, opconfig.ResponseModes...)
-	},
-	"request_object": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
-		return caddyargs.EnumArg(d, &p.RequestObject, opconfig.RequestObjects...)
-	},
+	"redirect_path":  func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.StringArg(d, &p.RedirectPath) },
+	"pkce":           func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.PKCE) },
+	"profile":        oneOf(opconfig.Profiles, func(p *ProviderConfig) *string { return &p.Profile }),
+	"response_mode":  oneOf(opconfig.ResponseModes, func(p *ProviderConfig) *string { return &p.ResponseMode }),
+	"request_object": oneOf(opconfig.RequestObjects, func(p *ProviderConfig) *string { return &p.RequestObject }),
 	"authorization_params": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return parseParameters(d, &p.AuthorizationParams, opconfig.CheckParameters)
 	},
@@ -85,6 +78,13 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"end_session": func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.BoolArg(d, &p.EndSession) },
 	"disabled":    func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.FlagArg(d, &p.Disabled) },
 })
+
+// oneOf is an option that has one of a few values.
+func oneOf(values []string, field func(*ProviderConfig) *string) func(*caddyfile.Dispenser, *ProviderConfig) error {
+	return func(d *caddyfile.Dispenser, p *ProviderConfig) error {
+		return caddyargs.EnumArg(d, field(p), values...)
+	}
+}
 
 // withEndpoints adds the options that replace discovered endpoints.
 func withEndpoints(options caddyargs.Table[*ProviderConfig]) caddyargs.Table[*ProviderConfig] {

@@ -2,8 +2,6 @@ package oidcrp
 
 import (
 	"encoding/json"
-	"fmt"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -201,6 +199,11 @@ type ProviderConfig struct {
 	// parameters are sent as they are.
 	RequestObject string `json:"request_object,omitempty"`
 
+	// A profile of FAPI 2.0 to keep to: `fapi2`, the Security Profile. It sets what
+	// the profile demands where it is not configured, and refuses what contradicts
+	// it. Default: none.
+	Profile string `json:"profile,omitempty"`
+
 	// Fixed parameters of authorization requests, such as `prompt`,
 	// `acr_values`, `max_age`, `claims` (JSON) or `resource`, the only one that
 	// may have several values. ID tokens must satisfy `max_age`, and an `acr`
@@ -333,16 +336,4 @@ type Route struct {
 
 	matchers caddyhttp.MatcherSets
 	rules    []*authz.Set // with those of the handler
-}
-
-// name returns how messages name a route, the one at an index.
-func (r *Route) name(index int) string {
-	for _, set := range r.matchers {
-		for _, matcher := range set {
-			if paths, ok := matcher.(*caddyhttp.MatchPath); ok {
-				return strings.Join(*paths, " ")
-			}
-		}
-	}
-	return fmt.Sprintf("route %d", index+1)
 }

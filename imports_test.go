@@ -52,9 +52,10 @@ var wiring = []string{
 	"github.com/caddyserver", "go.uber.org", "github.com/prometheus", "go.opentelemetry.io", "github.com/spf13",
 }
 
-// mayImportCaddy are the packages under internal that read Caddyfiles, and the one
-// that has Caddy's functions for expressions, so that package expression needs none.
-var mayImportCaddy = []string{"internal/caddyargs", "internal/caddycel"}
+// mayImportCaddy are the packages under internal that read Caddyfiles, the one that has
+// Caddy's functions for expressions, so that package expression needs none, and the one
+// that ends what tests provision.
+var mayImportCaddy = []string{"internal/caddyargs", "internal/caddycel", "internal/unload"}
 
 // configPackages are the packages with parts of the configuration.
 var configPackages = []string{"ruleconfig", "siteconfig"}
@@ -66,7 +67,7 @@ var commandPackages = []string{"command"}
 const telemetry = "telemetry"
 
 // forTests are packages that only tests, benchmarks and the demo import.
-var forTests = []string{"internal/oidctest", "internal/oidctest", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest", "directory/directorytest"}
+var forTests = []string{"internal/oidctest", "internal/unload", "internal/clusterstore/clustertest", "store/storetest", "store/redis/redistest", "directory/directorytest"}
 
 func TestImportLaw(t *testing.T) {
 	t.Parallel()

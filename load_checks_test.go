@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 )
 
 // loaded is what `caddy validate` does with a Caddyfile, and what it shows.
@@ -39,13 +39,7 @@ func loadedJSON(t *testing.T, config []byte, logFile, storage string) (log strin
 	t.Helper()
 	ctx, err := provision(config)
 	if err == nil {
-		t.Cleanup(func() {
-			module, err := ctx.App("oidc_rp")
-			if err != nil {
-				t.Fatal(err)
-			}
-			cleanUp(t, module.(*oidcrp.App))
-		})
+		t.Cleanup(func() { unload.Config(ctx) })
 	}
 	if _, statErr := os.Stat(storage); !os.IsNotExist(statErr) {
 		t.Errorf("the storage was touched: %v", statErr)

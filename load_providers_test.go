@@ -77,6 +77,34 @@ func TestEqualProviderIDsOnOneSite(t *testing.T) {
 	}
 }
 
+func TestBoundTokensAndApplicationsThatGetThem(t *testing.T) {
+	t.Parallel()
+	const refused = "provider corp: dpop on and upstream { access_token } exclude each other, since the application has no key to use a bound token with; remove access_token, or use dpop auto"
+	for _, tc := range []struct{ name, dpop, upstream, refused string }{
+		{"on, and the application gets the access token", "dpop on", "access_token", "site app.example.com: " + refused},
+		{"on, and it gets the access token in a header of its own", "dpop on", "access_token X-Token", "site app.example.com: " + refused},
+		{"on, and it gets the ID token", "dpop on", "id_token", ""},
+		{"auto, and it gets the access token", "dpop auto", "access_token", ""},
+		{"off, and it gets the access token", "dpop off", "access_token", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			log, err := loaded(t, fmt.Sprintf(`app.example.com {
+				oidc_rp {
+					provider corp {
+						import any_provider
+						%s
+					}
+					upstream {
+						%s
+					}
+				}
+			}`, tc.dpop, tc.upstream))
+			holdRefused(t, err, tc.refused, log)
+		})
+	}
+}
+
 // Fault A2. Only instances that one request may come to are held to it.
 func TestEqualProviderIDsElsewhere(t *testing.T) {
 	t.Parallel()

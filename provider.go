@@ -239,7 +239,7 @@ func (p *ProviderConfig) options() opconfig.Options {
 		Groups: p.Groups, GroupNames: p.GroupNames, EmailTrusted: p.EmailTrusted, Domains: p.Domains,
 		Tenants: p.Tenants, Audiences: p.Audiences, LoginIsAuthTime: p.LoginIsAuthTime,
 		Userinfo: p.Userinfo, UserinfoMethod: p.UserinfoMethod, AccessTokenLifetime: time.Duration(p.AccessTokenLifetime),
-		RedirectPath: p.RedirectPath, PKCE: p.PKCE, ResponseMode: p.ResponseMode, RequestObject: p.RequestObject,
+		RedirectPath: p.RedirectPath, PKCE: p.PKCE, ResponseMode: p.ResponseMode, RequestObject: p.RequestObject, Profile: p.Profile,
 		AuthorizationParams: parameterValues(p.AuthorizationParams), TokenParams: parameterValues(p.TokenParams), ForwardParams: p.ForwardParams,
 		IDTokenAlgs: p.IDTokenAlgs, DecryptionKey: p.DecryptionKey, DPoP: p.DPoP, DPoPKey: p.DPoPKey, DPoPAlg: p.DPoPAlg,
 		ClockSkew: (*time.Duration)(p.ClockSkew), Timeout: time.Duration(p.Timeout),

@@ -15,6 +15,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 )
 
 // The tests of this package need the code behind the modules. Those that need
@@ -90,21 +91,13 @@ func started(t *testing.T, sites string, globals ...string) *oidcrp.App {
 	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cleanUp(t, app) })
-	return app
-}
-
-// cleanUp gives back what an app and its handlers took.
-func cleanUp(t *testing.T, app *oidcrp.App) {
-	t.Helper()
-	for _, h := range app.Handlers() {
-		if err := h.Cleanup(); err != nil {
+	t.Cleanup(func() {
+		if err := app.Stop(); err != nil {
 			t.Error(err)
 		}
-	}
-	if err := app.Cleanup(); err != nil {
-		t.Error(err)
-	}
+		unload.Config(ctx)
+	})
+	return app
 }
 
 // warningsIn are the warnings of ours in a log.

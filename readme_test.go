@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/jsondoc"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis" // which some of the Caddyfiles need
@@ -175,10 +176,12 @@ func checkConfig(t *testing.T, name, text string, config []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provision(config); err != nil {
+	ctx, err := provision(config)
+	if err != nil {
 		t.Errorf("%s: %v\n%s", name, err, text)
 		return
 	}
+	t.Cleanup(func() { unload.Config(ctx) })
 	log, err := os.ReadFile(logFile)
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)

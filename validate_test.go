@@ -21,6 +21,7 @@ import (
 	"time"
 
 	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -87,7 +88,7 @@ func provisioned(t *testing.T, config, storage string) *oidcrp.App {
 		t.Fatal(err)
 	}
 	app := module.(*oidcrp.App)
-	t.Cleanup(func() { cleanUp(t, app) })
+	t.Cleanup(func() { unload.Config(ctx) })
 	return app
 }
 

@@ -24,7 +24,8 @@ func TestChromiumGivesTheFactorThatAPageNeeds(t *testing.T) {
 		says           []string
 	}{
 		{step: "signed in by password", at: "site /one", user: "ada"},
-		{step: "without a factor", at: "site /@app/auth/default/code", says: []string{"A stronger sign-in is needed"}},
+		{step: "without a factor", at: "login /signin", says: []string{"Check your e-mail"}},
+		{step: "it is put off", at: "site /@app/auth/default/code", says: []string{"A stronger sign-in is needed"}},
 		{step: "asked for the code", at: "login /signin", says: []string{"Code"}},
 		{step: "a wrong code", at: "login /signin", says: []string{"Code"}},
 		{step: "in by the code", at: "site /admin", user: "ada"},

@@ -124,7 +124,7 @@ func TestSitesWithoutExactHostsAreRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = provision(config)
+			err = tryProvision(config)
 			if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "builtin { host <name> }, or set base_url") && row.name != "base_url on plain HTTP" {
 				t.Errorf("expected an error that says %q and what to do, seen %v", row.want, err)
 			}
@@ -138,7 +138,7 @@ func TestBuiltinWithoutAProvider(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = provision(config)
+	err = tryProvision(config)
 	const want = "builtin: the identity provider is not configured; add oidc_idp with its issuer to the global options"
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("expected an error that says %q, seen %v", want, err)

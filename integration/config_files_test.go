@@ -262,7 +262,7 @@ http://rp.test {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = provision(config)
+	err = tryProvision(config)
 	failsWith(t, "a broken file at load", err, "jwks")
 	clock.advance(livefile.Every)
 	r.signsIn()
@@ -325,7 +325,7 @@ http://rp.test {
 }
 `, options(op), text))
 		if err == nil {
-			_, err = provision(config)
+			err = tryProvision(config)
 		}
 		failsWith(t, option, err, "write {file./")
 	}

@@ -40,7 +40,7 @@ http://rp.test {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
-		go func() { _, err := provision(config); done <- err }()
+		go func() { done <- tryProvision(config) }()
 		select {
 		case err := <-done:
 			failsWith(t, option, err, "is not a regular file")

@@ -10,6 +10,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 )
 
 func adapt(text string) ([]byte, error) {
@@ -64,4 +65,13 @@ func provision(config []byte, its ...*clock.Clock) (caddy.Context, error) {
 		defer clock.Use(c)()
 	}
 	return caddy.ProvisionContext(&c)
+}
+
+// tryProvision reports whether a configuration can be provisioned.
+func tryProvision(config []byte) error {
+	ctx, err := provision(config)
+	if err == nil {
+		unload.Config(ctx)
+	}
+	return err
 }

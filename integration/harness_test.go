@@ -19,6 +19,7 @@ import (
 	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 )
 
 const rpURL = "https://rp.test"
@@ -41,6 +42,7 @@ type harness struct {
 	upstream *echo
 	traced   func(http.Handler) http.Handler // begins spans, if it is set before a request
 	underway atomic.Int64                    // requests that the handlers have not returned from
+	ending   sync.Once
 }
 
 // echo is the application behind the site: it counts requests, and shows what it got.
@@ -237,14 +239,12 @@ func (r *harness) end() {
 // cleanUp gives back what the configuration took, as Caddy does after a reload.
 func (r *harness) cleanUp() {
 	r.t.Helper()
-	for _, h := range r.handlers() {
-		if err := h.Cleanup(); err != nil {
+	r.ending.Do(func() {
+		if err := r.app.Stop(); err != nil {
 			r.t.Error(err)
 		}
-	}
-	if err := r.app.Cleanup(); err != nil {
-		r.t.Error(err)
-	}
+		unload.Config(r.ctx)
+	})
 }
 
 // at sets the time that the harness lives by.

@@ -263,7 +263,7 @@ func TestDirectoriesThatCannotBeLoaded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = provision(config)
+			err = tryProvision(config)
 			failsWith(t, "the configuration", err, row.expected)
 		})
 	}
@@ -350,7 +350,7 @@ func TestDirectoriesInJSONThatCannotBeLoaded(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := provision([]byte(strings.Replace(string(config), known, `"known_users":`+row.known, 1)))
+			err := tryProvision([]byte(strings.Replace(string(config), known, `"known_users":`+row.known, 1)))
 			failsWith(t, "the configuration", err, row.expected)
 		})
 	}
@@ -375,7 +375,7 @@ func TestKnownUsersLimitAProviderForTheWholeWorld(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := provision(config); (err == nil) != ok {
+		if err := tryProvision(config); (err == nil) != ok {
 			t.Errorf("%q: expected the configuration to load %t, seen %v", known, ok, err)
 		}
 	}

@@ -335,7 +335,7 @@ func TestMatchersAreRefusedBeforeTheGuard(t *testing.T) {
 		}
 		`)
 		if err == nil {
-			_, err = provision(config)
+			err = tryProvision(config)
 		}
 		failsWith(t, name, err, refused)
 	}
@@ -358,7 +358,7 @@ func TestMatchersAreRefusedBeforeTheGuard(t *testing.T) {
 		}
 		`)
 		if err == nil {
-			_, err = provision(config)
+			err = tryProvision(config)
 		}
 		failsWith(t, expression, err, name)
 	}

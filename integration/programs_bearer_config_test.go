@@ -97,7 +97,7 @@ http://rp.test {
 }
 `)
 		if err == nil {
-			_, err = provision(config)
+			err = tryProvision(config)
 		}
 		if tc.problem == "" {
 			succeeds(t, tc.name, err)

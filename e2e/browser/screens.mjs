@@ -1,6 +1,7 @@
 // Takes the pictures of docs/images, for the script docs/images/make, which starts it:
-//   node screens.mjs '{"demo": …, "choosing": …, "refusing": …, "doctor": …, "folder": …}'
-// demo, choosing and refusing are origins; doctor is a file with what `caddy oidc-rp check` has printed.
+//   node screens.mjs '{"demo": …, "choosing": …, "refusing": …, "doctor": …, "dashboard": …, "folder": …}'
+// demo, choosing and refusing are origins; doctor is a file with what `caddy oidc-rp check` has printed, and
+// dashboard is an SVG.
 import { readFileSync } from 'node:fs';
 import { launch } from './chromium.mjs';
 
@@ -42,6 +43,9 @@ try {
     .replace(/✔/g, '<b style="color:#1a7f37">✔</b>').replace(/✘/g, '<b style="color:#cf222e">✘</b>').replace(/^(\s*)!/gm, '$1<b style="color:#9a6700">!</b>');
   await picture('doctor', 760, 30 + 18 * lines.split('\n').length, (page) => page.setContent(
     `<body style="margin:0;background:#fff;color:#1f2328"><pre style="margin:15px;font:13px/18px 'DejaVu Sans Mono',monospace;white-space:pre-wrap">${lines}</pre>`));
+  const dashboard = readFileSync(o.dashboard, 'utf8');
+  const [, width, height] = dashboard.match(/width="(\d+)" height="(\d+)"/).map(Number);
+  await picture('dashboard', width, height, (page) => page.setContent(`<body style="margin:0">${dashboard}`));
 } finally {
   await browser.close();
 }

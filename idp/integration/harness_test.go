@@ -25,6 +25,7 @@ import (
 	oidcidp "github.com/caddy-oidc-rp/caddy-oidc-rp/idp"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 )
 
 // The sites of most tests.
@@ -230,35 +231,15 @@ func (h *harness) start(text string) (*configuration, error) {
 	return c, nil
 }
 
-// handlers are the handlers of all sites, wherever they stand in a site.
-func (c *configuration) handlers() (all []caddy.CleanerUpper) {
-	var in func(routes caddyhttp.RouteList)
-	in = func(routes caddyhttp.RouteList) {
-		for _, route := range routes {
-			for _, handler := range route.Handlers {
-				switch h := handler.(type) {
-				case *oidcrp.Handler:
-					all = append(all, h)
-				case *caddyhttp.Subroute:
-					in(h.Routes)
-				}
-			}
-		}
-	}
-	for _, server := range c.http.Servers {
-		in(server.Routes)
-	}
-	return all
-}
-
 // end gives back what a configuration took, as Caddy does after a reload.
 func (h *harness) end(c *configuration) {
 	h.t.Helper()
-	for _, module := range append(c.handlers(), c.rp, c.idp) {
-		if err := module.Cleanup(); err != nil {
+	for _, app := range []caddy.App{c.rp, c.idp} {
+		if err := app.Stop(); err != nil {
 			h.t.Error(err)
 		}
 	}
+	unload.Config(c.ctx)
 }
 
 // pass moves the clock of the harness.

@@ -48,6 +48,7 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 		return e.Checks
 	}
 	e.checkKeys(i, s.Client)
+	e.checkProfile(i, s.Client)
 	e.checkClock(i, s.Client.ClockSkew)
 	e.checkClientAuth(i.Metadata, s.Client)
 	tried := s.try(ctx, i.Metadata)
@@ -62,7 +63,7 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 
 // order is that of the checks of a provider.
 var order = []string{
-	"connection", "discovery", "keys", "clock", "client authentication", "credentials", "redirect URI", "PKCE", "scopes", "rules", "logout",
+	"connection", "discovery", "keys", "clock", "client authentication", "credentials", "redirect URI", profileCheck, "PKCE", "scopes", "rules", "logout",
 }
 
 // checkDiscovery reports on the metadata. It returns false if there is none.
@@ -70,7 +71,11 @@ func (e *Examination) checkDiscovery(i *op.Inspection) bool {
 	const name = "discovery"
 	var issuer *op.IssuerError
 	var refused *op.Refusal
+	var unfit *op.ProfileError
 	switch {
+	case errors.As(i.Err, &unfit):
+		e.ok(name, "issuer and endpoints")
+		e.failProfile(unfit)
 	case i.Err == nil && i.Address == "":
 		e.info(name, "not needed: the endpoints are configured")
 		return true
@@ -219,6 +224,8 @@ func (e *Examination) checkPKCE(i *op.Inspection, c *op.Client) {
 		e.info(name, "off")
 	case offered:
 		e.ok(name, "S256")
+	case methods != nil && c.Profile() != "":
+		e.fail(name, "S256 is not among "+strings.Join(methods, ", ")+", which the provider offers, and profile "+string(c.Profile())+" demands it", "Have the provider take S256.")
 	case methods != nil:
 		e.warn(name, "S256 is not among "+strings.Join(methods, ", ")+", which the provider offers", "If sign-ins fail, write pkce off.")
 	default:

@@ -86,12 +86,10 @@ func (l *login) beginIn(ctx context.Context) *Failure {
 	t.Binding, t.Provider, t.Began = p.Registration, p.ID, l.Now()
 	t.RedirectURI, t.Silent = l.redirectURI(s, p), l.silent
 	t.Attempt, t.Fragment = l.attempt, l.fragmentKey(s, t.State)
-	demands := l.demands()
-	t.Demands, t.Requested = demands.Encode(), l.NeedsOf(p, l.requested).Names()
+	demands, needs := l.demands(), l.NeedsOf(p, l.requested)
+	t.Demands, t.Requested = demands.Encode(), needs.Names()
 	t.Return, t.Language = address.Shorten(l.returnTo, session.MaxReturn), l.loginLanguage()
-	request := loginOf(&t)
-	request.Demands = demands
-	location, err := p.Client.AuthorizationURL(ctx, request, l.extra)
+	location, err := authorize(ctx, p, &t, demands, needs.AccessToken, l.extra)
 	if err != nil {
 		return l.refuse(errorcode.Of(err), err)
 	}

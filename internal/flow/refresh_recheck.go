@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
@@ -69,7 +70,10 @@ func (f *refreshFlow) update(ctx context.Context, old session.Session) (refresh.
 // recheck has userinfo confirm the claims of a session that has no refresh token.
 func (f *refreshFlow) recheck(ctx context.Context, old session.Session) (refresh.Result, error) {
 	fresh := old
-	err := f.replaceByUserinfo(ctx, f.NeedsOf(f.provider, old.Requested), &fresh, old.AccessToken)
+	key, err := dpop.ParseKey(old.TokenKey)
+	if err == nil {
+		err = f.replaceByUserinfo(ctx, f.NeedsOf(f.provider, old.Requested), &fresh, op.Access{Token: old.AccessToken, Key: key})
+	}
 	if op.IsTokenRefused(err) {
 		err = fmt.Errorf("%w: the access token is over, and there is no refresh token: %w", errUnconfirmed, err)
 	}
@@ -111,12 +115,12 @@ func (f *refreshFlow) notConfirmed(err error) error {
 
 // replaceByUserinfo gives a session the claims that userinfo has now, and no
 // others.
-func (f *refreshFlow) replaceByUserinfo(ctx context.Context, needs *identity.Needs, fresh *session.Session, accessToken string) error {
+func (f *refreshFlow) replaceByUserinfo(ctx context.Context, needs *identity.Needs, fresh *session.Session, access op.Access) error {
 	p := f.provider
 	switch {
 	case p.Mapping.Userinfo == identity.UserinfoNever:
 		return fmt.Errorf("%w: there is no new ID token, and userinfo is never called", errUnconfirmed)
-	case accessToken == "":
+	case access.Token == "":
 		return fmt.Errorf("%w: the session has neither a refresh token nor an access token", errUnconfirmed)
 	}
 	if has, err := p.Client.HasUserinfo(ctx); err != nil {
@@ -124,7 +128,7 @@ func (f *refreshFlow) replaceByUserinfo(ctx context.Context, needs *identity.Nee
 	} else if !has {
 		return fmt.Errorf("%w: there is no new ID token, and the provider has no userinfo endpoint", errUnconfirmed)
 	}
-	info, err := p.fetchUserinfo(ctx, accessToken, fresh.Subject)
+	info, err := p.fetchUserinfo(ctx, access, fresh.Subject)
 	if err != nil {
 		return err
 	}

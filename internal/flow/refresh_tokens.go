@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/audit"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
@@ -18,13 +19,17 @@ import (
 // refreshTokens redeems the refresh token, and checks what the provider responds.
 func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (refresh.Result, error) {
 	p := f.provider
-	tokens, err := p.Client.Refresh(ctx, old.Grant.RefreshToken)
+	key, err := dpop.ParseKey(old.TokenKey)
+	if err != nil {
+		return f.refused(ctx, err) // it was written by another release
+	}
+	tokens, err := p.Client.Refresh(ctx, old.Grant.RefreshToken, key)
 	if err != nil {
 		return f.refused(ctx, err)
 	}
 	tokens = f.checkTokenResponse(p, tokens)
 	fresh := old
-	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, f.Now()
+	fresh.Grant.RefreshToken, fresh.Grant.Issued, fresh.TokenKey = tokens.RefreshToken, f.Now(), tokens.Key.Encode()
 	if alive, err := f.Sessions.Valid(ctx, f.loaded); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
 		fresh.AccessToken = tokens.AccessToken
 		f.revokeTokens(ctx, p, &fresh)
@@ -104,13 +109,13 @@ func (f *refreshFlow) applyTokens(ctx context.Context, needs *identity.Needs, fr
 	identity.ApplyTokens(needs, fresh, tokens, idToken)
 	switch {
 	case idToken != nil:
-		return f.replaceClaims(ctx, needs, fresh, tokens.AccessToken, idToken)
+		return f.replaceClaims(ctx, needs, fresh, tokens.Access(), idToken)
 	case needs.Recheck && tokens.NotBearer != nil:
 		return fmt.Errorf("%w: there is no new ID token, and %w", errUnconfirmed, tokens.NotBearer)
 	case needs.Recheck:
-		return f.replaceByUserinfo(ctx, needs, fresh, tokens.AccessToken)
+		return f.replaceByUserinfo(ctx, needs, fresh, tokens.Access())
 	case tokens.NotBearer == nil:
-		return f.mergeUserinfo(ctx, needs, fresh, tokens.AccessToken)
+		return f.mergeUserinfo(ctx, needs, fresh, tokens.Access())
 	}
 	return nil
 }
@@ -118,8 +123,8 @@ func (f *refreshFlow) applyTokens(ctx context.Context, needs *identity.Needs, fr
 var errUserinfoLost = errors.New("userinfo did not answer, and has claims that the ID token does not have")
 
 // replaceClaims gives a session the claims of a new ID token, as a login does.
-func (f *refreshFlow) replaceClaims(ctx context.Context, needs *identity.Needs, fresh *session.Session, accessToken string, idToken op.Claims) error {
-	info, lost, err := f.userinfo(ctx, f.provider, needs, idToken, accessToken)
+func (f *refreshFlow) replaceClaims(ctx context.Context, needs *identity.Needs, fresh *session.Session, access op.Access, idToken op.Claims) error {
+	info, lost, err := f.userinfo(ctx, f.provider, needs, idToken, access)
 	if lost && needs.Recheck {
 		return errUserinfoLost
 	}
@@ -133,7 +138,7 @@ func (f *refreshFlow) replaceClaims(ctx context.Context, needs *identity.Needs, 
 
 // mergeUserinfo puts new userinfo over the claims of a session, for a refresh that
 // brought no ID token.
-func (f *refreshFlow) mergeUserinfo(ctx context.Context, needs *identity.Needs, fresh *session.Session, accessToken string) error {
+func (f *refreshFlow) mergeUserinfo(ctx context.Context, needs *identity.Needs, fresh *session.Session, access op.Access) error {
 	p := f.provider
 	if p.Mapping.Userinfo == identity.UserinfoNever {
 		return nil
@@ -141,7 +146,7 @@ func (f *refreshFlow) mergeUserinfo(ctx context.Context, needs *identity.Needs, 
 	if has, err := p.Client.HasUserinfo(ctx); err != nil || !has {
 		return err
 	}
-	info, err := p.fetchUserinfo(ctx, accessToken, fresh.Subject)
+	info, err := p.fetchUserinfo(ctx, access, fresh.Subject)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,11 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 		}
 		return refuse(errorcode.ProviderError, err)
 	}
-	tokens, err := p.Client.Exchange(ctx, c.response.Code, loginOf(t))
+	login, err := loginOf(t)
+	if err != nil {
+		return refuse(errorcode.LoginExpired, err) // it was written by another release
+	}
+	tokens, err := p.Client.Exchange(ctx, c.response.Code, login)
 	if err != nil {
 		return refuse(errorcode.Of(err), err)
 	}
@@ -53,7 +57,7 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 	if tokens.NotBearer != nil && usesAccessToken(ctx, p, needs, idToken) {
 		return refuse(errorcode.TokenExchangeFailed, tokens.NotBearer)
 	}
-	info, lost, err := c.userinfo(ctx, p, needs, idToken, tokens.AccessToken)
+	info, lost, err := c.userinfo(ctx, p, needs, idToken, tokens.Access())
 	if err != nil {
 		return refuse(errorcode.Of(err), ofSubject(err, idToken))
 	}

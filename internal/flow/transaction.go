@@ -1,10 +1,13 @@
 package flow
 
 import (
+	"context"
 	"crypto/subtle"
+	"net/url"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
@@ -21,8 +24,22 @@ const (
 	seenTransactions = 24
 )
 
-func loginOf(t *session.Transaction) op.Login {
-	return op.Login{State: t.State, Nonce: t.Nonce, Verifier: t.Verifier, RedirectURI: t.RedirectURI}
+func loginOf(t *session.Transaction) (op.Login, error) {
+	key, err := dpop.ParseKey(t.TokenKey)
+	return op.Login{State: t.State, Nonce: t.Nonce, Verifier: t.Verifier, RedirectURI: t.RedirectURI, Key: key}, err
+}
+
+// authorize returns the address of the authorization request of a transaction, which
+// gets the key that the tokens are to be bound to. passedOn reports whether an
+// application gets the access token.
+func authorize(ctx context.Context, p *Provider, t *session.Transaction, demands op.Demands, passedOn bool, extra url.Values) (string, error) {
+	key, err := p.Client.LoginKey(ctx, passedOn)
+	if err != nil {
+		return "", err
+	}
+	t.TokenKey = key.Encode()
+	login := op.Login{State: t.State, Nonce: t.Nonce, Verifier: t.Verifier, RedirectURI: t.RedirectURI, Key: key, Demands: demands}
+	return p.Client.AuthorizationURL(ctx, login, extra)
 }
 
 func openTransaction(ring *seal.Ring, aad, value string) (t session.Transaction, ok bool) {

@@ -29,7 +29,7 @@ func usesAccessToken(ctx context.Context, p *Provider, needs *identity.Needs, id
 // endpoint did not answer and that the user's name does not depend on it: what
 // only headers and placeholders need is empty then. An answer about another user
 // is always an error.
-func (in *Instance) userinfo(ctx context.Context, p *Provider, needs *identity.Needs, idToken op.Claims, accessToken string) (info op.Claims, lost bool, err error) {
+func (in *Instance) userinfo(ctx context.Context, p *Provider, needs *identity.Needs, idToken op.Claims, access op.Access) (info op.Claims, lost bool, err error) {
 	policy := p.Mapping.Userinfo
 	if policy == identity.UserinfoNever || policy == identity.UserinfoAuto && !p.Mapping.NeedsUserinfo(needs, idToken) {
 		return nil, false, nil
@@ -43,7 +43,7 @@ func (in *Instance) userinfo(ctx context.Context, p *Provider, needs *identity.N
 	if err := json.Unmarshal(idToken["sub"], &subject); err != nil {
 		return nil, false, err
 	}
-	info, err = p.fetchUserinfo(ctx, accessToken, subject)
+	info, err = p.fetchUserinfo(ctx, access, subject)
 	if op.IsUserinfoLost(err) && p.Mapping.IsNamedBy(idToken) {
 		in.warnOnce(p, "userinfo", "", "userinfo_failed", "userinfo failed; sign-ins go on without the claims that only it has. If the provider's userinfo endpoint is of no use, switch it off with userinfo never",
 			append(providerWords(err), errAttr(err))...)
@@ -53,8 +53,8 @@ func (in *Instance) userinfo(ctx context.Context, p *Provider, needs *identity.N
 }
 
 // fetchUserinfo fetches the claims of a subject.
-func (p *Provider) fetchUserinfo(ctx context.Context, accessToken, subject string) (op.Claims, error) {
-	info, err := p.Client.Userinfo(ctx, accessToken, subject)
+func (p *Provider) fetchUserinfo(ctx context.Context, access op.Access, subject string) (op.Claims, error) {
+	info, err := p.Client.Userinfo(ctx, access, subject)
 	identity.DropSignInClaims(info)
 	return info, err
 }

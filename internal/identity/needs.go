@@ -120,7 +120,7 @@ type needSwitches [10]needSwitch
 // switches returns the parts of n that have no name of a claim.
 func (n *Needs) switches() needSwitches {
 	return needSwitches{
-		{needAccessToken, &n.AccessToken, false, func(u User) bool { return u.Session.AccessToken != "" }},
+		{needAccessToken, &n.AccessToken, false, func(u User) bool { return u.Session.AccessToken != "" && u.Session.TokenKey == "" }},
 		{needIDToken, &n.IDToken, false, func(u User) bool { return u.Session.IDToken != "" }},
 		{needRefreshToken, &n.RefreshToken, false, func(u User) bool { return u.Session.Grant.RefreshToken != "" }},
 		{needRecheck, &n.Recheck, false, func(User) bool { return true }}, // what is missing is noticed when it is due

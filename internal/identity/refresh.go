@@ -20,7 +20,7 @@ func ApplyTokens(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.
 	fresh.AccessTokenExpires = tokens.Expires
 	reduceFacts(fresh, tokens, idToken)
 	// A token that is there must not get old, whoever needs it.
-	if fresh.AccessToken != "" || n.AccessToken {
+	if fresh.AccessToken != "" || n.AccessToken && tokens.Key == nil { // see User.AccessToken
 		fresh.AccessToken = tokens.AccessToken
 	}
 	if idToken == nil {

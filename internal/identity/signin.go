@@ -38,7 +38,7 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 		ID: session.NewID(), Binding: in.Binding, Provider: m.Provider,
 		SignedIn: in.Now, Seen: in.Now, Expires: in.Now.Add(in.Lifetime),
 		Login: session.HashState(t.State), Began: t.Began, IDTokenIssued: idToken.Issued(),
-		Requested: n.names,
+		Requested: n.requestedBy(in.Tokens),
 	}
 	if len(t.Return) <= maxReturn {
 		fresh.Return = t.Return
@@ -70,7 +70,7 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 		return nil, findings, err
 	}
 	fresh.Claims = selected.claims
-	if n.AccessToken {
+	if n.AccessToken && in.Tokens.Key == nil {
 		fresh.AccessToken, fresh.AccessTokenExpires = in.Tokens.AccessToken, in.Tokens.Expires
 	}
 	if n.IDToken {
@@ -85,7 +85,20 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 	if fresh.Grant.RefreshToken == "" && n.Recheck && in.Tokens.NotBearer == nil { // what userinfo can be called with again
 		fresh.AccessToken, fresh.AccessTokenExpires = in.Tokens.AccessToken, in.Tokens.Expires
 	}
+	if fresh.Grant.RefreshToken != "" || fresh.AccessToken != "" {
+		fresh.TokenKey = in.Tokens.Key.Encode()
+	}
 	return fresh, findings, nil
+}
+
+// requestedBy returns the names of what a login with these tokens requested. One whose
+// access token is bound to a key of ours was not made for an application that gets it,
+// whatever is needed since it began.
+func (n *Needs) requestedBy(tokens op.Tokens) session.Names {
+	if tokens.Key == nil {
+		return n.names
+	}
+	return n.names.Without(session.NamesOf(needAccessToken))
 }
 
 // saveGrant keeps in a new session what a refresh will need.

@@ -79,9 +79,10 @@ func (u User) Subject() string { return claims.Clean(u.Session.Subject) }
 // placeholders.
 func (u User) Issuer() string { return claims.Clean(u.Mapping.IssuerOf(u.Session)) }
 
-// AccessToken returns the access token; empty once it has expired.
+// AccessToken returns the access token for an application; empty once it has expired,
+// and for one that is bound to a key, which the application does not have.
 func (u User) AccessToken(now time.Time) string {
-	if expires := u.Session.AccessTokenExpires; !expires.IsZero() && !now.Before(expires) {
+	if expires := u.Session.AccessTokenExpires; !expires.IsZero() && !now.Before(expires) || u.Session.TokenKey != "" {
 		return ""
 	}
 	return u.Session.AccessToken

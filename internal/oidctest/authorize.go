@@ -79,7 +79,7 @@ func (p *Provider) newGrant(name string, q url.Values) *grant {
 	}
 	g := &grant{
 		user: name, subject: user.Subject, clientID: q.Get("client_id"), redirectURI: q.Get("redirect_uri"),
-		state: q.Get("state"), nonce: q.Get("nonce"), challenge: q.Get("code_challenge"),
+		state: q.Get("state"), nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), jkt: q.Get("dpop_jkt"),
 		scopes: strings.Fields(q.Get("scope")), authTime: authTime, codeDies: now.Add(p.conf.codeLife),
 	}
 	if acr := strings.Fields(q.Get("acr_values")); len(acr) > 0 {
@@ -120,6 +120,9 @@ func (p *Provider) checkAuthorization(q url.Values, raw string) (stop string) {
 	}
 	if mode := q.Get("response_mode"); mode != "" && mode != "query" && mode != "form_post" {
 		halt("C00b", "response_mode is not one that is supported")
+	}
+	if thumbprint, err := base64.RawURLEncoding.DecodeString(q.Get("dpop_jkt")); q.Has("dpop_jkt") && (err != nil || len(thumbprint) != 32 || !p.conf.dpop) {
+		halt("DP", "dpop_jkt is no thumbprint, or was not offered")
 	}
 	p.checkChallenge(q, raw, halt)
 	p.checkState(q, raw)

@@ -33,6 +33,9 @@ func (p *Provider) metadata() map[string]any {
 	if p.conf.promiseIss {
 		m["authorization_response_iss_parameter_supported"] = true
 	}
+	if p.conf.dpop {
+		m["dpop_signing_alg_values_supported"] = proofAlgs
+	}
 	if p.conf.pushed {
 		m["require_pushed_authorization_requests"] = true
 	}

@@ -38,7 +38,7 @@
 //	S02   PKCE is always used                S03   one redemption for each state
 //	S20   assertions of clients (as C00j)    S24   an endpoint's query is kept
 //	X06   a code is never tried twice        I5    secrets where none belong
-//	F01   pushed requests, where required
+//	F01   pushed requests, where required    DP    proofs of DPoP: each member, nonce, key
 //
 // # Lies and their rows
 //
@@ -54,6 +54,7 @@
 //	Refreshed                      C40–C42 S17
 //	Keys.Publish                   C06 C07 S13 C00 (garbage, the mixed set)
 //	Keys.Rotate…, SetKeys          C23 C24 X10–X12
+//	DPoP                           F01 F20 F21
 //	UserInfo                       C11 C15 C19c C19d S16
 //	EndSession                     C51 C52
 //	LogoutToken                    C53–C60 S21
@@ -71,5 +72,5 @@
 //
 // The rest of S01–S32 (S05, S22, S23, S25–S32) is about what the relying party
 // says to browsers; no provider sees it. Not offered: encrypted tokens (use
-// IDToken.Compact), DPoP, introspection and revocation.
+// IDToken.Compact), introspection and revocation.
 package oidctest

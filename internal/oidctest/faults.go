@@ -29,6 +29,8 @@ type Faults struct {
 
 	UserInfo UserInfoLies
 
+	DPoP DPoPLies
+
 	// EndSession edits what goes back to post_logout_redirect_uri (C51, C52).
 	EndSession func(params url.Values)
 

@@ -15,6 +15,7 @@ type grant struct {
 	state       string
 	nonce       string
 	challenge   string
+	jkt         string // the thumbprint of the key that its tokens are bound to
 	acr         string
 	sid         string
 	scopes      []string
@@ -29,6 +30,7 @@ func (g *grant) has(scope string) bool { return slices.Contains(g.scopes, scope)
 // grants finds one by what was issued for it. Provider.mu guards it.
 type grants struct {
 	codes, access, refresh map[string]*grant
+	bound                  map[string]string // access tokens, and the key of each
 	spentRefresh           map[string]bool
 	idTokens               map[string]bool
 	latest                 Issued
@@ -36,7 +38,7 @@ type grants struct {
 
 func newGrants() grants {
 	return grants{
-		codes: map[string]*grant{}, access: map[string]*grant{}, refresh: map[string]*grant{},
+		codes: map[string]*grant{}, bound: map[string]string{}, access: map[string]*grant{}, refresh: map[string]*grant{},
 		spentRefresh: map[string]bool{}, idTokens: map[string]bool{},
 	}
 }
@@ -91,12 +93,15 @@ func (p *Provider) spendCode(code string) (g *grant, first bool) {
 	return g, first
 }
 
-// accessToken issues one for userinfo.
-func (p *Provider) accessToken(g *grant) string {
+// accessToken issues one for userinfo, which is bound to a key if jkt names one.
+func (p *Provider) accessToken(g *grant, jkt string) string {
 	token := p.token68("at-", "~.+/=")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.grants.access[token] = g
+	if jkt != "" {
+		p.grants.bound[token] = jkt
+	}
 	p.grants.latest.AccessToken = token
 	return token
 }

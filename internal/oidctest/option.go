@@ -18,6 +18,8 @@ type config struct {
 	promiseIss, needPKCE  bool
 	refreshTokens         bool
 	pushed                bool
+	dpop, dpopRequired    bool
+	dpopNonces            bool
 	keyring               int
 	client                Client
 	idTokenLife, codeLife time.Duration
@@ -96,6 +98,16 @@ func RefreshTokens() Option { return func(c *config) { c.refreshTokens = true } 
 
 // PushedRequests requires them (RFC 9126), and says so in the metadata.
 func PushedRequests() Option { return func(c *config) { c.pushed = true } }
+
+// DPoP offers it (RFC 9449): tokens are bound to the key of a request that has a proof.
+func DPoP() Option { return func(c *config) { c.dpop = true } }
+
+// BoundTokens requires it of the client (dpop_bound_access_tokens).
+func BoundTokens() Option { return func(c *config) { c.dpop, c.dpopRequired = true, true } }
+
+// ProofNonces wants a new nonce in each proof, at the token endpoint, for pushed
+// requests and at userinfo. Every answer there brings the next.
+func ProofNonces() Option { return func(c *config) { c.dpopNonces = true } }
 
 // Keyring chooses the key material. Keys are shared by all tests of a process;
 // of several providers in one test each has its own ring by itself.

@@ -37,6 +37,7 @@ type Provider struct {
 	record  record
 	// requests are those that were pushed.
 	requests map[string]pushedRequest
+	nonces   nonces
 }
 
 // New starts a provider that ends with the test. Violations that the test has
@@ -54,7 +55,7 @@ func New(t testing.TB, opts ...Option) *Provider {
 		t: t, conf: conf, done: make(chan struct{}),
 		client: conf.client.clone(), users: people(), since: conf.now(),
 		shown: []int{0}, grants: newGrants(), record: newRecord(),
-		requests: map[string]pushedRequest{},
+		requests: map[string]pushedRequest{}, nonces: nonces{given: map[string]bool{}},
 	}
 	p.SignIn("alice")
 	p.listen()
@@ -158,11 +159,11 @@ func (p *Provider) answer(req Request, lies *Faults) answer {
 	case Authorize:
 		return p.authorize(req, lies)
 	case Token:
-		return p.token(req, lies)
+		return p.giveNonce(e, lies, p.token(req, lies))
 	case UserInfo:
-		return p.userinfo(req, lies)
+		return p.giveNonce(e, lies, p.userinfo(req, lies))
 	case PushedRequest:
-		return p.pushed(req, lies)
+		return p.giveNonce(e, lies, p.pushed(req, lies))
 	default:
 		return p.endSession(req, lies)
 	}

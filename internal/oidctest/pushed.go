@@ -21,7 +21,15 @@ func (p *Provider) pushed(req Request, lies *Faults) answer {
 	if refusal := p.authenticate(req); refusal != nil {
 		return *refusal
 	}
+	jkt, refusal := p.prove(req, lies, "")
+	if refusal != nil {
+		return *refusal
+	}
 	form := cloneValues(req.Form)
+	if named := form.Get("dpop_jkt"); named != jkt {
+		p.violate("DP", "the pushed request has the key %q in its proof, and %q in dpop_jkt", jkt, named)
+		return refuse(http.StatusBadRequest, "invalid_dpop_proof", "dpop_jkt")
+	}
 	if form.Get("client_id") != p.Client().ID {
 		p.violate("F01", "client_id is missing in the pushed request")
 		return refuse(http.StatusBadRequest, "invalid_request", "no client_id")

@@ -25,11 +25,15 @@ func (p *Provider) token(req Request, lies *Faults) answer {
 	if refusal := p.authenticate(req); refusal != nil {
 		return *refusal
 	}
+	jkt, refusal := p.prove(req, lies, "")
+	if refusal != nil {
+		return *refusal
+	}
 	switch grantType := req.Form.Get("grant_type"); grantType {
 	case "authorization_code":
-		return p.tradeCode(req, lies)
+		return p.tradeCode(req, lies, jkt)
 	case "refresh_token":
-		return p.refresh(req, lies)
+		return p.refresh(req, lies, jkt)
 	default:
 		p.violate("C00i", "grant_type is %q", grantType)
 		return refuse(http.StatusBadRequest, "unsupported_grant_type", "")
@@ -37,7 +41,7 @@ func (p *Provider) token(req Request, lies *Faults) answer {
 }
 
 // tradeCode is RFC 6749 section 4.1.3 with RFC 7636 section 4.6.
-func (p *Provider) tradeCode(req Request, lies *Faults) answer {
+func (p *Provider) tradeCode(req Request, lies *Faults, jkt string) answer {
 	form := req.Form
 	invalid := func(row, problem string) answer {
 		p.violate(row, "token request: %s", problem)
@@ -66,7 +70,10 @@ func (p *Provider) tradeCode(req Request, lies *Faults) answer {
 	if !p.fresh("redeemed nonce", g.nonce, "") && g.nonce != "" {
 		p.violate("S03", "nonce was redeemed before")
 	}
-	return p.tokens(g, lies, &lies.IDToken)
+	if problem := p.bind(g, jkt); problem != "" {
+		return invalid("DP", problem)
+	}
+	return p.tokens(g, lies, &lies.IDToken, jkt)
 }
 
 // checkVerifier is C00g and S02; it returns why the request fails.
@@ -95,7 +102,7 @@ func (p *Provider) checkVerifier(verifier string, sent bool, g *grant) string {
 
 // refresh is RFC 6749 section 6. The refresh token changes each time, and an
 // old one that comes back is refused (RFC 9700 section 4.14.2).
-func (p *Provider) refresh(req Request, lies *Faults) answer {
+func (p *Provider) refresh(req Request, lies *Faults, jkt string) answer {
 	old := req.Form.Get("refresh_token")
 	p.mu.Lock()
 	g, again := p.grants.refresh[old], p.grants.spentRefresh[old]
@@ -112,23 +119,35 @@ func (p *Provider) refresh(req Request, lies *Faults) answer {
 			return refuse(http.StatusBadRequest, "invalid_scope", "")
 		}
 	}
+	if problem := p.bind(g, jkt); problem != "" {
+		p.violate("DP", "the refresh: %s", problem)
+		return refuse(http.StatusBadRequest, "invalid_grant", problem)
+	}
 	if !p.spendRefresh(old) {
 		p.violate("C40", "a refresh token was used twice at the same time")
 		return refuse(http.StatusBadRequest, "invalid_grant", "the refresh token is not valid")
 	}
-	return p.tokens(g, lies, &lies.Refreshed)
+	return p.tokens(g, lies, &lies.Refreshed, jkt)
 }
 
 // tokens is the response of Core section 3.1.3.3.
-func (p *Provider) tokens(g *grant, lies *Faults, idToken *JWTLies) answer {
+func (p *Provider) tokens(g *grant, lies *Faults, idToken *JWTLies, jkt string) answer {
+	tokenType := "Bearer"
+	if lies.DPoP.Bearer {
+		p.mu.Lock()
+		g.jkt, jkt = "", ""
+		p.mu.Unlock()
+	} else if jkt != "" {
+		tokenType = "DPoP"
+	}
 	if lies.Keys.RotateBeforeSigning {
 		p.RotateKeys()
 	}
-	access := p.accessToken(g)
+	access := p.accessToken(g, jkt)
 	id := p.Mint(p.claims(g, access, lies.Skew), *idToken)
 	response := map[string]any{
 		"access_token": access,
-		"token_type":   "Bearer",
+		"token_type":   tokenType,
 		"expires_in":   int(accessTokenLife.Seconds()),
 		"scope":        strings.Join(g.scopes, " "),
 		"id_token":     id,

@@ -13,7 +13,7 @@ func (p *Provider) userinfo(req Request, lies *Faults) answer {
 		return unauthorized("invalid_request")
 	}
 	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	inHeader := strings.EqualFold(scheme, "Bearer")
+	inHeader := strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "DPoP")
 	if inBody := req.Form.Has("access_token"); inBody {
 		if req.Header.Get("Authorization") != "" {
 			p.violate("C00k", "the access token is in header and body")
@@ -21,11 +21,19 @@ func (p *Provider) userinfo(req Request, lies *Faults) answer {
 		}
 		token = req.Form.Get("access_token")
 	} else if !inHeader {
-		p.violate("C00k", "no bearer token")
+		p.violate("C00k", "no access token")
 		return unauthorized("")
 	}
 	if p.conf.randomPaths && p.Hits(JWKS) == 0 {
 		p.violate("C21", "userinfo is asked before the key set")
+	}
+	p.mu.Lock()
+	bound := p.grants.bound[token]
+	p.mu.Unlock()
+	if isDPoP := strings.EqualFold(scheme, "DPoP"); isDPoP || bound != "" {
+		if refusal := p.proveToken(req, lies, token, bound, isDPoP); refusal != nil {
+			return *refusal
+		}
 	}
 	p.mu.Lock()
 	g := p.grants.access[token]

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 )
 
 // backChannel is the one seat for what x/oauth2 has none for: it proves that a
@@ -24,6 +26,9 @@ type backChannel struct {
 	tokens bool
 	// parameters are further ones of requests to the token endpoint.
 	parameters url.Values
+	// key is what tokens are to be bound to; nil for nothing.
+	key    *dpop.Key
+	proofs *proofs
 	// got is what the token endpoint answered.
 	got *tokenResponse
 	// secrets are those of the last request.
@@ -40,14 +45,42 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	request = request.Clone(request.Context())
 	if b.tokens {
 		form.Del("client_id") // x/oauth2 adds it always; the method knows better
 		maps.Copy(form, b.parameters)
 	}
+	response, answer, wantsNonce, err := b.send(request, form)
+	if err == nil && wantsNonce {
+		// The refusal of a proof spends neither a code nor a refresh token.
+		response, answer, _, err = b.send(request, form)
+	}
+	if err != nil || answer == nil {
+		return response, err
+	}
+	if !b.tokens {
+		response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(answer.body)), int64(len(answer.body))
+		return response, nil
+	}
+	if b.got, err = readTokens(answer); err != nil {
+		return nil, err
+	}
+	standard := b.got.standard()
+	response.Header.Set("Content-Type", "application/json")
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(standard)), int64(len(standard))
+	return response, nil
+}
+
+// send sends a form once, with a new proof of who we are, and of the key. The answer is
+// nil where it has not to be read here. wantsNonce reports whether it refuses the proof
+// of the key for the lack of a nonce, and brings one.
+func (b *backChannel) send(request *http.Request, form url.Values) (response *http.Response, answer *httpResponse, wantsNonce bool, err error) {
+	request, form = request.Clone(request.Context()), maps.Clone(form)
 	b.proof.endpoint, b.proof.tokens = request.URL, b.tokens
 	if err := b.prove(&b.proof, request.Header, form); err != nil {
-		return nil, err
+		return nil, nil, false, err
+	}
+	if err := b.proofs.prove(request, Access{Key: b.key}, b.proof.now()); err != nil {
+		return nil, nil, false, err
 	}
 	b.secrets = append(secretsOf(request.Header, form), b.proof.secret)
 	request.Header.Set("Accept", "application/json")
@@ -57,22 +90,16 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 	// No GetBody: a request whose code may have arrived is not sent again.
 	request.GetBody = nil
 
-	response, err := b.base.RoundTrip(request)
-	if err != nil || !b.tokens || isRedirect(response.StatusCode) {
-		return response, err
+	response, err = b.base.RoundTrip(request)
+	if err != nil || !b.tokens && b.key == nil || isRedirect(response.StatusCode) {
+		return response, nil, false, err
 	}
 	defer response.Body.Close()
-	answer, err := read(response, b.secrets)
-	if err != nil {
-		return nil, err
+	learned := b.proofs.learn(request, b.key, response)
+	if answer, err = read(response, b.secrets); err != nil {
+		return nil, nil, false, err
 	}
-	if b.got, err = readTokens(answer); err != nil {
-		return nil, err
-	}
-	standard := b.got.standard()
-	response.Header.Set("Content-Type", "application/json")
-	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(standard)), int64(len(standard))
-	return response, nil
+	return response, answer, learned && answer.status/100 == 4 && answer.refusal().Code == dpop.UseNonce, nil
 }
 
 // isRedirect reports whether the HTTP client is to judge an answer, by its rule
@@ -85,12 +112,14 @@ func isRedirect(status int) bool {
 // for all calls that x/oauth2 has no function for. The answer is bounded, and
 // what it means is for the caller to say; the error is about one that could not
 // be had, and holds nothing of the form.
-func (c *Client) post(ctx context.Context, endpoint string, form url.Values) (*httpResponse, error) {
+//
+// key, if there is one, is proved to be ours as well.
+func (c *Client) post(ctx context.Context, endpoint string, form url.Values, key *dpop.Key) (*httpResponse, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
 		return nil, err
 	}
-	client, channel, _, err := c.channel(metadata, false)
+	client, channel, _, err := c.channel(metadata, false, key)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +141,8 @@ func (c *Client) post(ctx context.Context, endpoint string, form url.Values) (*h
 }
 
 // channel is the client for one call that proves who we are: of the token
-// endpoint, by x/oauth2, or of another.
-func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, channel *backChannel, method string, err error) {
+// endpoint, by x/oauth2, or of another. key is nil where no tokens are to be bound.
+func (c *Client) channel(metadata *Metadata, tokens bool, key *dpop.Key) (client *http.Client, channel *backChannel, method string, err error) {
 	secret, err := c.secret()
 	if err != nil {
 		return nil, nil, "", err
@@ -131,7 +160,7 @@ func (c *Client) channel(metadata *Metadata, tokens bool) (client *http.Client, 
 		p.key = keys.Signing[0]
 	}
 	own := *c.Discovery.client
-	channel = &backChannel{base: own.Transport, prove: clientAuths[method].prove, proof: p, tokens: tokens, parameters: c.TokenParameters}
+	channel = &backChannel{base: own.Transport, prove: clientAuths[method].prove, proof: p, tokens: tokens, parameters: c.TokenParameters, key: key, proofs: &c.Discovery.proofs}
 	own.Transport = channel
 	return &own, channel, method, nil
 }

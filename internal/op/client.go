@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 )
 
 // Client is us at one provider: what a site's configuration says of it, over
@@ -53,6 +55,7 @@ type Client struct {
 	// RequestObject is RequestSigned or RequestEncrypted; empty: the parameters are sent
 	// as they are.
 	RequestObject string
+	DPoP          DPoP
 	Now           func() time.Time
 }
 
@@ -62,6 +65,8 @@ type Login struct {
 	RedirectURI            string
 	// Demands are what the request asks for, as DemandsOf has them.
 	Demands Demands
+	// Key is what the tokens are to be bound to, as LoginKey has it; nil for nothing.
+	Key *dpop.Key
 }
 
 // Tokens are what a code was traded for.
@@ -72,7 +77,9 @@ type Tokens struct {
 	Assumed time.Duration
 	// NotBearer says why AccessToken cannot be used; nil if it can.
 	NotBearer error
-	IDToken   string
+	// Key is what AccessToken is bound to; nil for a bearer token.
+	Key     *dpop.Key
+	IDToken string
 	// RefreshToken is empty where the provider gives none.
 	RefreshToken string
 	// Scope is what was granted, where the provider says so; ScopeSaid reports
@@ -92,6 +99,10 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	}
 	if _, err := chooseAuth(c.AuthMethod, c.Secret != nil, metadata.AuthMethods); err != nil {
 		// Refused now, and not after a user has signed in for nothing.
+		c.Discovery.Invalidate()
+		return "", &UnavailableError{err, longPause}
+	}
+	if err := c.CheckProfile(metadata); err != nil {
 		c.Discovery.Invalidate()
 		return "", &UnavailableError{err, longPause}
 	}
@@ -116,11 +127,14 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	if c.ResponseMode != "" {
 		options = append(options, oauth2.SetAuthURLParam("response_mode", c.ResponseMode))
 	}
+	if login.Key != nil {
+		options = append(options, oauth2.SetAuthURLParam("dpop_jkt", login.Key.Thumbprint()))
+	}
 	for name, values := range c.parameters(extra, &login.Demands) {
 		options = append(options, oauth2.SetAuthURLParam(name, values[0]))
 	}
 	if metadata.Pushed {
-		return c.push(ctx, metadata, config, login.State, options)
+		return c.push(ctx, metadata, config, login, options)
 	}
 	if c.RequestObject != "" {
 		return c.byValue(ctx, metadata, config, login.State, options)
@@ -142,7 +156,7 @@ func (c *Client) withResources(query string) string {
 func Reserved(name string) bool {
 	switch name {
 	case "client_id", "response_type", "redirect_uri", "scope", "state", "nonce", "response_mode",
-		"code_challenge", "code_challenge_method", "request", "request_uri", "client_secret", "code":
+		"code_challenge", "code_challenge_method", "request", "request_uri", "client_secret", "code", "dpop_jkt":
 		return true
 	}
 	return false
@@ -166,7 +180,11 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	if err != nil {
 		return Tokens{}, err
 	}
-	httpClient, channel, method, err := c.channel(metadata, true)
+	key, err := c.tokenKey(login.Key)
+	if err != nil {
+		return Tokens{}, fmt.Errorf("%w: %w", ErrExchange, err)
+	}
+	httpClient, channel, method, err := c.channel(metadata, true, key)
 	if err != nil {
 		return Tokens{}, fmt.Errorf("%w: %w", ErrExchange, err)
 	}
@@ -181,9 +199,12 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	}
 	ctx = context.WithValue(callExchange.with(context.WithoutCancel(ctx), c.Provider), oauth2.HTTPClient, httpClient)
 	if _, err := config.Exchange(ctx, code, options...); err != nil {
-		return Tokens{}, exchangeError(err, method)
+		return Tokens{}, exchangeError(err, method, metadata.Endpoints.Token)
 	}
 	tokens := c.tokensOf(channel.got, "")
+	if err := c.bind(&tokens, key, channel.got); err != nil {
+		return Tokens{}, fmt.Errorf("%w: %w", ErrExchange, err)
+	}
 	if tokens.IDToken == "" {
 		return Tokens{}, tokenErrorf("the token endpoint sent none; is the scope openid allowed for this client?")
 	}
@@ -223,12 +244,12 @@ func (c *Client) tokensOf(answer *tokenResponse, before string) Tokens {
 
 // exchangeError reports what the token endpoint said without repeating what it
 // sent: an answer can hold a token.
-func exchangeError(err error, method string) error {
+func exchangeError(err error, method, endpoint string) error {
 	refused := refusalOf(err)
 	if refused == nil || refused.Err != nil {
 		return fmt.Errorf("%w: %w", ErrExchange, bare(err))
 	}
-	return judged(fmt.Errorf("%w: %w%s", ErrExchange, refused, adviceFor(refused.Code, method)), refused.Code)
+	return judged(fmt.Errorf("%w: %w%s", ErrExchange, refused, adviceFor(refused.Code, method, endpoint)), refused.Code)
 }
 
 // refusalOf is the provider's refusal that an error is about, or nil.
@@ -238,8 +259,9 @@ func refusalOf(err error) *Refusal {
 	return refused
 }
 
-// adviceFor says what to look at for an error code of the token endpoint.
-func adviceFor(code, method string) string {
+// adviceFor says what to look at for an error code of an endpoint that the client
+// authenticates at by a method.
+func adviceFor(code, method, endpoint string) string {
 	switch {
 	case code == "invalid_client" && method == "none":
 		return " (no client_secret is configured, so this client is a public one; the provider may want a secret)"
@@ -248,7 +270,7 @@ func adviceFor(code, method string) string {
 	case code == "invalid_grant":
 		return " (the code was spent, too old, or for another redirect URI)"
 	}
-	return ""
+	return adviceOfProof(code, endpoint)
 }
 
 var errorCode = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)

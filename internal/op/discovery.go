@@ -43,6 +43,8 @@ type DiscoveryConfig struct {
 	// KeysOnly: we are no client of the issuer, and need nothing but its keys, to
 	// verify access tokens.
 	KeysOnly bool
+	// Profile is what the client keeps to.
+	Profile  Profile
 	Insecure bool
 	Timeout  time.Duration
 	// TLS is asked before each request; nil, and a nil result, for the default.
@@ -107,6 +109,7 @@ type Discovery struct {
 	history  history
 
 	pushing pause
+	proofs  proofs
 	users   users
 	outage  outage
 }
@@ -293,6 +296,9 @@ func (r *Discovery) complete(metadata *Metadata) error {
 	metadata.override(c.Endpoints)
 	if c.Endpoints.Pushed != "" {
 		metadata.Pushed = true // why else would it be configured?
+	}
+	if err := c.Profile.apply(metadata); err != nil {
+		return &SettingsError{err}
 	}
 	if err := r.guard.checkMetadata(metadata, c.Endpoints); err != nil {
 		return &SettingsError{err}

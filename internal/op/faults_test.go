@@ -233,7 +233,7 @@ func TestADocumentThatIsCutIsAnError(t *testing.T) {
 			return err
 		}},
 		{oidctest.UserInfo, func() error {
-			_, err := known.Userinfo(t.Context(), good.AccessToken, provider.Issued().Subject)
+			_, err := known.Userinfo(t.Context(), good.Access(), provider.Issued().Subject)
 			return err
 		}},
 	} {

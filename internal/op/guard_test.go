@@ -99,11 +99,11 @@ var calls = []struct {
 		return err
 	}},
 	{"token_endpoint", func(ctx context.Context, c *Client) error {
-		_, err := c.Refresh(ctx, "refresh-token")
+		_, err := c.Refresh(ctx, "refresh-token", nil)
 		return err
 	}},
 	{"userinfo_endpoint", func(ctx context.Context, c *Client) error {
-		_, err := c.Userinfo(ctx, "access-token", "alice")
+		_, err := c.Userinfo(ctx, Access{Token: "access-token"}, "alice")
 		return err
 	}},
 	{"jwks_uri", func(ctx context.Context, c *Client) error {

@@ -38,6 +38,8 @@ type Said struct {
 	Scopes, Claims, ACRs      []string
 	CodeChallengeMethods      []string
 	Backchannel, Frontchannel bool // it sends logouts
+	BindsToCertificates       bool // tls_client_certificate_bound_access_tokens, RFC 8705 3.3
+	PromisesIss               bool // authorization_response_iss_parameter_supported, RFC 9207 3
 }
 
 // InspectedKey is a key of the provider.
@@ -117,6 +119,8 @@ func saidIn(o object) (s Said) {
 	}
 	is := func(name string) bool { return string(o[name]) == "true" }
 	s.Backchannel, s.Frontchannel = is("backchannel_logout_supported"), is("frontchannel_logout_supported")
+	s.BindsToCertificates = is("tls_client_certificate_bound_access_tokens")
+	s.PromisesIss = is("authorization_response_iss_parameter_supported")
 	return s
 }
 

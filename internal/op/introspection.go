@@ -39,7 +39,7 @@ func (i *Introspection) Ask(ctx context.Context, token string) (*AccessToken, er
 		i.Client.Discovery.Invalidate()
 		return nil, &UnavailableError{settingsErrorf("the provider has no introspection endpoint; configure introspection_endpoint"), longPause}
 	}
-	answer, err := i.Client.post(callIntrospection.with(ctx, i.Client.Provider), metadata.Endpoints.Introspection, url.Values{"token": {token}, "token_type_hint": {"access_token"}})
+	answer, err := i.Client.post(callIntrospection.with(ctx, i.Client.Provider), metadata.Endpoints.Introspection, url.Values{"token": {token}, "token_type_hint": {"access_token"}}, nil)
 	if err != nil {
 		return nil, &UnavailableError{fmt.Errorf("introspection: %w", err), introspectionRetry}
 	}

@@ -21,6 +21,7 @@ type Metadata struct {
 	AuthMethods  []string // token_endpoint_auth_methods_supported
 	PromptValues []string // prompt_values_supported
 	AuthAlgs     []string // token_endpoint_auth_signing_alg_values_supported
+	DPoPAlgs     []string // dpop_signing_alg_values_supported
 	// Pushed: authorization requests are pushed, since the provider requires it
 	// or the configuration names the endpoint.
 	Pushed bool
@@ -32,6 +33,7 @@ type Metadata struct {
 
 	aliases       Endpoints // mtls_endpoint_aliases, see useAliases
 	responseTypes []string  // response_types_supported
+	discovered    bool      // it was read from a document
 }
 
 // WellKnown is what is added to an issuer to find its metadata (Discovery 4).
@@ -62,7 +64,7 @@ func readMetadata(data []byte, issuer, configurationURL string) (*Metadata, erro
 	if err != nil {
 		return nil, fmt.Errorf("the metadata %w", err)
 	}
-	m := new(Metadata)
+	m := &Metadata{discovered: true}
 	var errs []error
 	m.Issuer, err = o.text("issuer")
 	errs = append(errs, err)
@@ -78,6 +80,8 @@ func readMetadata(data []byte, issuer, configurationURL string) (*Metadata, erro
 	m.AuthMethods, err = o.texts("token_endpoint_auth_methods_supported", false)
 	errs = append(errs, err)
 	m.AuthAlgs, err = o.texts("token_endpoint_auth_signing_alg_values_supported", false)
+	errs = append(errs, err)
+	m.DPoPAlgs, err = o.texts("dpop_signing_alg_values_supported", false)
 	errs = append(errs, err)
 	m.Pushed = string(o["require_pushed_authorization_requests"]) == "true"
 	m.aliases, err = parseAliases(o)

@@ -18,13 +18,13 @@ const maxRequestURI = 2000
 // push hands the authorization request to the provider on the back channel, and
 // returns where to send the browser with a mere reference to it (RFC 9126): so
 // no one on the way can read or change the request.
-func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Config, state string, options []oauth2.AuthCodeOption) (string, error) {
+func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Config, login Login, options []oauth2.AuthCodeOption) (string, error) {
 	if err := c.Discovery.pushing.over(c.Now()); err != nil {
 		return "", err
 	}
 	authorizationEndpoint := config.Endpoint.AuthURL
 	config.Endpoint.AuthURL = "" // for the parameters alone
-	form, err := url.ParseQuery(strings.TrimPrefix(c.withResources(config.AuthCodeURL(state, options...)), "?"))
+	form, err := url.ParseQuery(strings.TrimPrefix(c.withResources(config.AuthCodeURL(login.State, options...)), "?"))
 	if err != nil {
 		return "", fmt.Errorf("%w: it cannot be written", ErrPush)
 	}
@@ -35,7 +35,7 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 		}
 		form = url.Values{"client_id": {c.ClientID}, "request": {object}}
 	}
-	answer, err := c.post(callPushed.with(ctx, c.Provider), metadata.Endpoints.Pushed, form)
+	answer, err := c.post(callPushed.with(ctx, c.Provider), metadata.Endpoints.Pushed, form, login.Key)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", &UnavailableError{err, firstPause} // the visitor left; that says nothing of the provider
@@ -61,7 +61,7 @@ func (c *Client) pushAnswer(metadata *Metadata, answer *httpResponse) (requestUR
 		c.Discovery.Invalidate()
 		refused := answer.refusal()
 		method, _ := chooseAuth(c.AuthMethod, c.Secret != nil, metadata.AuthMethods)
-		return "", judged(fmt.Errorf("%w: %w%s", ErrPush, refused, adviceFor(refused.Code, method)), refused.Code)
+		return "", judged(fmt.Errorf("%w: %w%s", ErrPush, refused, adviceFor(refused.Code, method, metadata.Endpoints.Pushed)), refused.Code)
 	}
 	if err == nil {
 		requestURI, err = o.text("request_uri")

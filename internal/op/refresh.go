@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 )
 
 // First is what is kept of the ID token of a login, for new ones to be compared
@@ -131,12 +133,17 @@ func (e *RefreshError) Unwrap() error { return e.Err }
 // scope is what was granted. An answer without a new refresh token leaves the
 // old one in use. The caller's context is that of the call: it must not end
 // with a visitor's patience, since the old token may be spent.
-func (c *Client) Refresh(ctx context.Context, refreshToken string) (Tokens, error) {
+//
+// key is what the tokens so far are bound to, if they are.
+func (c *Client) Refresh(ctx context.Context, refreshToken string, key *dpop.Key) (Tokens, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
 		return Tokens{}, err
 	}
-	httpClient, channel, method, err := c.channel(metadata, true)
+	if key, err = c.tokenKey(key); err != nil {
+		return Tokens{}, &RefreshError{Err: err}
+	}
+	httpClient, channel, method, err := c.channel(metadata, true, key)
 	if err != nil {
 		return Tokens{}, &RefreshError{Err: err}
 	}
@@ -146,16 +153,19 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string) (Tokens, erro
 	}
 	ctx = context.WithValue(callRefresh.with(ctx, c.Provider), oauth2.HTTPClient, httpClient)
 	if _, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token(); err != nil {
-		return Tokens{}, refreshError(err, method)
+		return Tokens{}, refreshError(err, method, metadata.Endpoints.Token)
 	}
 	tokens := c.tokensOf(channel.got, refreshToken)
+	if err := c.bind(&tokens, key, channel.got); err != nil {
+		return Tokens{}, &RefreshError{Err: err}
+	}
 	if opened, err := c.open(tokens.IDToken); err == nil {
 		tokens.IDToken = opened // what does not open fails its check
 	}
 	return tokens, nil
 }
 
-func refreshError(err error, method string) error {
+func refreshError(err error, method, endpoint string) error {
 	refused := refusalOf(err)
 	if refused == nil {
 		// An answer that is none may be about this one user.
@@ -173,8 +183,8 @@ func refreshError(err error, method string) error {
 		Over: !down && refused.Code == "invalid_grant", Down: down, RetryAfter: refused.RetryAfter,
 		Err: fmt.Errorf("the token endpoint answered with the %w", refused),
 	}
-	if refused.Code == "invalid_client" {
-		failed.Err = fmt.Errorf("%w%s", failed.Err, adviceFor(refused.Code, method))
+	if refused.Code != "invalid_grant" { // which is advice for a code
+		failed.Err = fmt.Errorf("%w%s", failed.Err, adviceFor(refused.Code, method, endpoint))
 	}
 	failed.Err = judged(failed.Err, refused.Code)
 	return failed

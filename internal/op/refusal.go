@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
@@ -86,11 +87,11 @@ func (e *Refusal) clean(secrets []string) {
 	}
 }
 
-// standardCodes are those of RFC 6749, RFC 6750, RFC 7009 and OpenID Connect Core.
+// standardCodes are those of RFC 6749, RFC 6750, RFC 7009, RFC 9449 and OpenID Connect Core.
 var standardCodes = []string{
 	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 	"access_denied", "unsupported_response_type", "server_error", "temporarily_unavailable",
-	"invalid_token", "insufficient_scope", "unsupported_token_type",
+	"invalid_token", "insufficient_scope", "unsupported_token_type", "invalid_dpop_proof", "use_dpop_nonce",
 	"interaction_required", "login_required", "account_selection_required", "consent_required",
 	"invalid_request_uri", "invalid_request_object", "request_not_supported", "request_uri_not_supported", "registration_not_supported",
 }
@@ -151,7 +152,7 @@ func secretsOf(header http.Header, form url.Values) (secrets []string) {
 		secrets = append(secrets, form[name]...)
 	}
 	scheme, credentials, _ := strings.Cut(header.Get("Authorization"), " ")
-	secrets = append(secrets, credentials)
+	secrets = append(secrets, credentials, header.Get(dpop.Header))
 	if _, password, ok := (&http.Request{Header: header}).BasicAuth(); ok && strings.EqualFold(scheme, "basic") {
 		plain, _ := url.QueryUnescape(password)
 		secrets = append(secrets, password, plain)

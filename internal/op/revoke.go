@@ -19,7 +19,7 @@ func (c *Client) Revoke(ctx context.Context, token, kind string) (offered bool, 
 	if metadata.Endpoints.Revocation == "" || c.AuthMethod == AssertionFile { // which goes to the token endpoint alone
 		return false, nil
 	}
-	answer, err := c.post(callRevocation.with(ctx, c.Provider), metadata.Endpoints.Revocation, url.Values{"token": {token}, "token_type_hint": {kind}})
+	answer, err := c.post(callRevocation.with(ctx, c.Provider), metadata.Endpoints.Revocation, url.Values{"token": {token}, "token_type_hint": {kind}}, nil)
 	if err != nil {
 		return true, fmt.Errorf("revoke: %w", err)
 	}

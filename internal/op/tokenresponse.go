@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
@@ -36,6 +37,7 @@ type tokenResponse struct {
 	accessToken, idToken, refreshToken string
 	// notBearer says why the access token cannot be used, by its token_type.
 	notBearer error
+	bound     bool          // its token_type is that of DPoP
 	expiresIn time.Duration // zero if it is not said
 	scope     string        // what was granted, where it is said as a text or a list
 	scopeSaid bool          // the answer has a scope
@@ -70,6 +72,7 @@ func readTokens(a *httpResponse) (*tokenResponse, error) {
 		t.odd = append(t.odd, oddity(o, "refresh_token"))
 	}
 	if kind, err := o.text("token_type"); err != nil || !strings.EqualFold(kind, "bearer") {
+		t.bound = err == nil && strings.EqualFold(kind, dpop.Header) // the type is called as the header (RFC 9449 5)
 		t.notBearer = fmt.Errorf("%w has the token_type %s, not Bearer", errAnswer, oddity(o, "token_type").Found)
 	}
 	granted, _ := o.texts("scope", true)

@@ -128,7 +128,7 @@ func TestTheLabelOfATokenAnswerChangesNothing(t *testing.T) {
 					t.Errorf("%q with %d: seen the status %d", label, status, refused.Status)
 				}
 				var failed *RefreshError
-				if !errors.As(refreshError(err, "none"), &failed) {
+				if !errors.As(refreshError(err, "none", ""), &failed) {
 					t.Fatalf("%q with %d: expected an error of a refresh, seen %v", label, status, err)
 				}
 				if !failed.Over {
@@ -139,7 +139,7 @@ func TestTheLabelOfATokenAnswerChangesNothing(t *testing.T) {
 	}
 	var failed *RefreshError
 	_, err := readTokens(tokenAnswerOf(503, "application/json", `{"error":"invalid_grant"}`))
-	if !errors.As(refreshError(err, "none"), &failed) {
+	if !errors.As(refreshError(err, "none", ""), &failed) {
 		t.Fatalf("a server in trouble: expected an error of a refresh, seen %v", err)
 	}
 	if failed.Over {

@@ -18,7 +18,11 @@ import (
 // refuses it with invalid_grant, or, if it does not take the credentials of the client,
 // with invalid_client. No token can come of it, and no user is named.
 func (c *Client) TryCode(ctx context.Context, redirectURI string) error {
-	_, err := c.Exchange(ctx, rand.Text(), Login{RedirectURI: redirectURI, Verifier: oauth2.GenerateVerifier()})
+	key, err := c.LoginKey(ctx, false)
+	if err != nil {
+		return err
+	}
+	_, err = c.Exchange(ctx, rand.Text(), Login{RedirectURI: redirectURI, Verifier: oauth2.GenerateVerifier(), Key: key})
 	return err
 }
 
@@ -54,7 +58,11 @@ func (c *Client) CanTryAuthorization() bool {
 
 // TryAuthorization makes an authorization request as a browser would.
 func (c *Client) TryAuthorization(ctx context.Context, redirectURI string) (*Trial, error) {
-	login := Login{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), RedirectURI: redirectURI, Demands: c.Demands}
+	key, err := c.LoginKey(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	login := Login{Key: key, State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), RedirectURI: redirectURI, Demands: c.Demands}
 	address, err := c.AuthorizationURL(ctx, login, url.Values{"prompt": {"none"}})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 )
 
 // HasUserinfo reports whether the provider has a userinfo endpoint.
@@ -24,15 +26,15 @@ func (c *Client) HasUserinfo(ctx context.Context) (bool, error) {
 
 // Userinfo returns what the userinfo endpoint says of the subject of a checked
 // ID token (Core 5.3). An answer about anybody else is an error (5.3.4).
-func (c *Client) Userinfo(ctx context.Context, accessToken, subject string) (Claims, error) {
-	claims, err := c.userinfo(ctx, accessToken, subject)
+func (c *Client) Userinfo(ctx context.Context, access Access, subject string) (Claims, error) {
+	claims, err := c.userinfo(ctx, access, subject)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUserinfo, err)
 	}
 	return claims, nil
 }
 
-func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Claims, error) {
+func (c *Client) userinfo(ctx context.Context, access Access, subject string) (Claims, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
 		return nil, err
@@ -41,12 +43,12 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 		c.Discovery.Invalidate()
 		return nil, errors.New("the provider has no userinfo endpoint")
 	}
-	answer, err := c.askUserinfo(ctx, metadata.Endpoints.Userinfo, accessToken)
+	answer, err := c.askUserinfo(ctx, metadata.Endpoints.Userinfo, access)
 	if err != nil {
 		return nil, err
 	}
 	if answer.status != http.StatusOK {
-		return nil, answer.because(fmt.Errorf("status %d", answer.status))
+		return nil, answer.because(fmt.Errorf("status %d%s", answer.status, adviceOfProof(answer.refusal().Code, metadata.Endpoints.Userinfo)))
 	}
 	claims, err := c.readUserinfo(ctx, metadata, answer)
 	if err != nil {
@@ -68,29 +70,52 @@ func (c *Client) userinfo(ctx context.Context, accessToken, subject string) (Cla
 	return nil, answer.because(err)
 }
 
-// askUserinfo sends the access token in a header, or in a form where the
-// configuration says so (RFC 6750 2.1, 2.2); never in both.
-func (c *Client) askUserinfo(ctx context.Context, endpoint, accessToken string) (*httpResponse, error) {
+// askUserinfo sends the access token, again where the endpoint wants another nonce in
+// the proof that it belongs to us.
+func (c *Client) askUserinfo(ctx context.Context, endpoint string, access Access) (*httpResponse, error) {
+	ctx = callUserinfo.with(context.WithoutCancel(ctx), c.Provider)
+	answer, wantsNonce, err := c.sendUserinfo(ctx, endpoint, access)
+	if err == nil && wantsNonce {
+		answer, _, err = c.sendUserinfo(ctx, endpoint, access)
+	}
+	return answer, err
+}
+
+// sendUserinfo sends the access token in a header, or in a form where the
+// configuration says so (RFC 6750 2.1, 2.2); never in both. One that is bound to a key
+// has no form (RFC 9449 7.1).
+func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Access) (answer *httpResponse, wantsNonce bool, err error) {
 	method, form := http.MethodGet, ""
 	if c.UserinfoByPost {
-		method, form = http.MethodPost, url.Values{"access_token": {accessToken}}.Encode()
+		method = http.MethodPost
 	}
-	request, err := http.NewRequestWithContext(callUserinfo.with(context.WithoutCancel(ctx), c.Provider), method, endpoint, strings.NewReader(form))
+	if c.UserinfoByPost && access.Key == nil {
+		form = url.Values{"access_token": {access.Token}}.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, method, endpoint, strings.NewReader(form))
 	if err != nil {
-		return nil, errors.New("userinfo_endpoint is not a URL")
+		return nil, false, errors.New("userinfo_endpoint is not a URL")
 	}
-	if c.UserinfoByPost {
+	switch {
+	case access.Key != nil:
+		request.Header.Set("Authorization", dpop.Header+" "+access.Token)
+	case c.UserinfoByPost:
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	} else {
-		request.Header.Set("Authorization", "Bearer "+accessToken)
+	default:
+		request.Header.Set("Authorization", "Bearer "+access.Token)
 	}
 	request.Header.Set("Accept", "application/json, application/jwt")
+	if err := c.Discovery.proofs.prove(request, access, c.Now()); err != nil {
+		return nil, false, err
+	}
 	response, err := c.Discovery.client.Do(request)
 	if err != nil {
-		return nil, bare(err)
+		return nil, false, bare(err)
 	}
 	defer response.Body.Close()
-	return read(response, []string{accessToken})
+	learned := c.Discovery.proofs.learn(request, access.Key, response)
+	answer, err = read(response, []string{access.Token, request.Header.Get(dpop.Header)})
+	return answer, learned && response.StatusCode == http.StatusUnauthorized && dpop.WantsNonce(response.Header), err
 }
 
 // readUserinfo reads the claims. The content type says what is a JWT (Core

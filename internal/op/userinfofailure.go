@@ -9,10 +9,11 @@ import (
 // This file says what a failed call of the userinfo endpoint means.
 
 // IsTokenRefused reports whether userinfo takes the access token no more: it has
-// expired or was revoked (RFC 6750 3.1).
+// expired or was revoked (RFC 6750 3.1). That a proof is refused says nothing of the
+// token.
 func IsTokenRefused(err error) bool {
 	var refused *Refusal
-	return errors.Is(err, ErrUserinfo) && errors.As(err, &refused) && refused.Status == http.StatusUnauthorized
+	return errors.Is(err, ErrUserinfo) && errors.As(err, &refused) && refused.Status == http.StatusUnauthorized && !isAboutProof(refused.Code)
 }
 
 // IsUserinfoUntrusted reports whether userinfo is about another user, or failed its

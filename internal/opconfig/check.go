@@ -21,7 +21,7 @@ const maxName = 200
 func (o *Options) check() error {
 	return optioncheck.Each(o.checkAddresses, o.checkIssuer, o.checkKeys, o.checkClientAuth, o.checkAlgs,
 		func() error { return CheckParameters(o.AuthorizationParams) }, func() error { return CheckTokenParameters(o.TokenParams) },
-		o.checkIdentity, o.checkRequests, o.checkConnection, o.checkWords)
+		o.checkIdentity, o.checkRequests, o.checkConnection, o.checkWords, o.checkProfile)
 }
 
 func (o *Options) checkAddresses() error {

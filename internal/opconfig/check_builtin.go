@@ -33,7 +33,7 @@ func (o *Options) CheckBuiltin() error {
 		excludes("client_assertion_audience", o.ClientAssertionAudience),
 		excludes("client_certificate", o.ClientCertificate, o.ClientCertificateKey),
 		excludes("tenants", o.Tenants...), excludes("audiences", o.Audiences...), excludes("decryption_key", o.DecryptionKey...),
-		excludes("proxy", o.Proxy),
+		excludes("proxy", o.Proxy), excludes("profile", o.Profile),
 		optioncheck.Refuse("dpop", o.DPoP == DPoPOn, "builtin excludes dpop on"),
 		optioncheck.Refuse("tls", o.TLS != nil, "builtin excludes tls"),
 		optioncheck.Refuse("insecure", o.Insecure, "builtin excludes insecure"),

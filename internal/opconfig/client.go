@@ -27,7 +27,7 @@ import (
 func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, key string, err error) {
 	c = op.DiscoveryConfig{
 		Issuer: r.Issuer, ConfigurationURL: r.ConfigurationURL, Endpoints: r.Endpoints,
-		JWKS: []byte(r.JWKS), KeysOnly: r.KeysOnly, Insecure: r.Insecure, Timeout: r.Timeout, Now: now,
+		JWKS: []byte(r.JWKS), KeysOnly: r.KeysOnly, Profile: op.Profile(r.Profile), Insecure: r.Insecure, Timeout: r.Timeout, Now: now,
 		Proxy: http.ProxyFromEnvironment, MTLS: r.usesMTLS(),
 	}
 	if r.Proxy != "" {
@@ -52,6 +52,9 @@ func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, 
 	}
 	if c.KeysOnly { // what others are hashed from stays the same
 		shaping = append(shaping, c.KeysOnly)
+	}
+	if c.Profile != "" {
+		shaping = append(shaping, c.Profile)
 	}
 	inputs, err := json.Marshal(shaping)
 	if err != nil {
@@ -115,7 +118,7 @@ func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, no
 		UserinfoByPost: r.UserinfoMethod == "post", AccessTokenLifetime: r.AccessTokenLifetime,
 		NoPKCE:     r.PKCE != nil && !*r.PKCE,
 		Parameters: r.AuthorizationParams, TokenParameters: r.TokenParams, Demands: demands,
-		ResponseMode: r.ResponseMode, RequestObject: r.RequestObject, Now: now,
+		ResponseMode: r.ResponseMode, RequestObject: r.RequestObject, DPoP: r.dpop(), Now: now,
 	}
 	if r.ClientSecret != "" {
 		c.Secret = r.Secret

@@ -53,6 +53,9 @@ func (r *Resolved) clientKeys(read livefile.Read) (keys []*op.ClientKey, err err
 			return nil, fmt.Errorf("%s: key %d: %w", option, i+1, err)
 		}
 		for _, key := range some {
+			if err := key.KeepTo(op.Profile(r.Profile)); err != nil {
+				return nil, fmt.Errorf("%s: key %d: %w", option, i+1, err)
+			}
 			kid := key.Public().KeyID
 			if kids[kid] {
 				return nil, fmt.Errorf("%s: key %d: another key has the same kid", option, i+1)

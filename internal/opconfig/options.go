@@ -104,6 +104,7 @@ type Options struct {
 	PKCE                     *bool
 	ResponseMode             string
 	RequestObject            string
+	Profile                  string
 	AuthorizationParams      url.Values
 	TokenParams              url.Values
 	ForwardParams            []string
@@ -153,6 +154,7 @@ func (o Options) withDefaults() Options {
 		skew := defaultClockSkew
 		o.ClockSkew = &skew
 	}
+	o.setProfile()
 	return o
 }
 

@@ -22,7 +22,25 @@ func (r *Resolved) TLSConfig(read livefile.Read) (*tls.Config, error) {
 			return nil, err
 		}
 	}
-	return files.config()
+	config, err := files.config()
+	if err != nil || r.Profile == "" {
+		return config, err
+	}
+	config.CipherSuites = profileCiphers
+	if config.GetClientCertificate != nil {
+		certificate, err := config.GetClientCertificate(nil)
+		if err != nil {
+			return nil, err
+		}
+		leaf, err := x509.ParseCertificate(certificate.Certificate[0])
+		if err == nil {
+			err = checkProfileKey(leaf.PublicKey)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("profile %s: the client certificate: %w", r.Profile, err)
+		}
+	}
+	return config, nil
 }
 
 // tlsFileContents is what the files of TLSFiles hold, as PEM.

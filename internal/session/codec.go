@@ -40,7 +40,8 @@ const (
 	// Since both, in milliseconds.
 	tagConfirmed = 22
 
-	tagParent = 23
+	tagParent   = 23
+	tagTokenKey = 24
 )
 
 // The forms of the claims since version 3. In version 3, if they are compressed, the
@@ -94,7 +95,7 @@ func (s *Session) Encode() []byte {
 // version returns the earliest version before 4 that can hold the session.
 func (s *Session) version() byte {
 	switch {
-	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}, !s.Confirmed.IsZero(), s.Parent != nil:
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}, !s.Confirmed.IsZero(), s.Parent != nil, s.TokenKey != "":
 		return sessionTaggedVersion
 	case s.Grant.RefreshToken != "":
 		return sessionGrantVersion
@@ -146,6 +147,7 @@ func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
 	if s.Parent != nil {
 		w.Tagged(tagParent, s.Parent.Encode())
 	}
+	w.Tagged(tagTokenKey, s.TokenKey)
 }
 
 // decodeTagged reads the tagged fields up to their end, with times in seconds after an
@@ -176,6 +178,8 @@ func (s *Session) decodeTagged(r *wire.Reader, epoch int64) {
 			field.Bad = s.Parent.Decode(field.Raw(len(field.S))) != nil
 		case tagConfirmed:
 			s.Confirmed = time.UnixMilli(field.Varint() + epoch*1000)
+		case tagTokenKey:
+			s.TokenKey = field.Raw(len(field.S))
 		case tagAccessToken:
 			s.AccessToken = field.Raw(len(field.S))
 		case tagAccessTokenExpires:

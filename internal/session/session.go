@@ -128,6 +128,9 @@ type Session struct {
 
 	// Grant is what a refresh needs; empty if there is none to make.
 	Grant Grant
+	// TokenKey is the private key that the tokens are bound to (DPoP, RFC 9449); empty
+	// if they are bearer tokens, or none of them is kept.
+	TokenKey string
 
 	// Confirmed is when the provider last said what Claims are, to the millisecond,
 	// where that is not when the tokens were received; see ClaimsAsOf.
@@ -165,7 +168,7 @@ func (s *Session) Size() int {
 		parent = 100 + len(s.Parent.Key) + len(s.Parent.Provider) + len(s.Parent.Username)
 	}
 	return parent + len(s.Provider) + len(s.Subject) + len(s.Username) + len(s.SID) + len(s.Return) +
-		len(s.AccessToken) + len(s.IDToken) + len(s.ACR) + len(s.Requested) + len(s.FromUserinfo) + len(s.Grant.RefreshToken) + len(s.Claims)
+		len(s.AccessToken) + len(s.IDToken) + len(s.ACR) + len(s.Requested) + len(s.FromUserinfo) + len(s.Grant.RefreshToken) + len(s.TokenKey) + len(s.Claims)
 }
 
 // Over reports whether the session has expired: by its lifetime, or by the idle

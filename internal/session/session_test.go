@@ -43,6 +43,15 @@ func taggedSession() Session {
 	return s
 }
 
+func boundSession() Session {
+	s := taggedSession()
+	s.TokenKey = boundKey
+	return s
+}
+
+// boundKey is a private key as package dpop encodes it, which is opaque here.
+const boundKey = "\x01ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+
 func leastSession() Session {
 	return Session{SignedIn: time.UnixMilli(0), Subject: "u"}
 }
@@ -58,6 +67,12 @@ func wholeTransaction() Transaction {
 func taggedTransaction() Transaction {
 	t := wholeTransaction()
 	t.Demands, t.Requested, t.Silent = "\x03demands", NamesOf("email", "groups"), "248289761001"
+	return t
+}
+
+func boundTransaction() Transaction {
+	t := wholeTransaction()
+	t.TokenKey = boundKey
 	return t
 }
 
@@ -80,7 +95,7 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	long.IDToken = strings.Repeat("y", 1<<15)
 	old := wholeSession()
 	old.SignedIn, old.Expires = time.UnixMilli(-1), time.Unix(-5, 0)
-	for name, want := range map[string]Session{"whole": wholeSession(), "granted": grantedSession(), "tagged": taggedSession(), "least": leastSession(), "long": long, "before 1970": old} {
+	for name, want := range map[string]Session{"whole": wholeSession(), "granted": grantedSession(), "tagged": taggedSession(), "bound": boundSession(), "least": leastSession(), "long": long, "before 1970": old} {
 		var got Session
 		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the %s session comes back as %+v, %v", name, got, err)
@@ -93,7 +108,7 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	taggedCarrying := taggedTransaction()
 	taggedCarrying.Answer = carrying.Answer
 	for name, want := range map[string]Transaction{"whole": wholeTransaction(), "least": fresh, "with an answer": carrying, "tagged": taggedTransaction(), "tagged, with an answer": taggedCarrying,
-		"popup": popupTransaction(), "attempt": attemptTransaction()} {
+		"popup": popupTransaction(), "attempt": attemptTransaction(), "bound": boundTransaction()} {
 		var got Transaction
 		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the %s transaction comes back as %+v, %v", name, got, err)
@@ -103,7 +118,7 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 
 func TestWhatWasCutShortIsNone(t *testing.T) {
 	t.Parallel()
-	whole := taggedSession()
+	whole := boundSession()
 	encoded := whole.Encode()
 	for length := range len(encoded) - len(whole.Claims) { // the claims are the rest, whatever it is
 		var s Session
@@ -111,7 +126,7 @@ func TestWhatWasCutShortIsNone(t *testing.T) {
 			t.Errorf("a session of %d bytes of %d: %v", length, len(encoded), err)
 		}
 	}
-	for _, transaction := range []Transaction{taggedTransaction(), attemptTransaction(), popupTransaction(), wholeTransaction()} {
+	for _, transaction := range []Transaction{taggedTransaction(), attemptTransaction(), popupTransaction(), boundTransaction(), wholeTransaction()} {
 		encoded = transaction.Encode()
 		for length := range encoded {
 			var tx Transaction
@@ -181,6 +196,8 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 	granted, tagged, laterTransaction := grantedSession(), taggedSession(), taggedTransaction()
 	short := shortSession() // with too little that can be compressed, as that may become better
 	short.Provider, short.Subject, short.Username, short.Claims = "p", "1", "u", "\x01xs\x01é"
+	bound, boundLogin := short, boundTransaction()
+	bound.TokenKey = boundKey
 	for _, tc := range []struct {
 		name    string
 		purpose seal.Purpose
@@ -192,8 +209,10 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 		{"session-v2", seal.ForSession, granted.Encode(), decodeSession, granted},
 		{"session-v3", seal.ForSession, tagged.Encode(), decodeSession, tagged},
 		{"session-v4", seal.ForSession, short.Encode(), decodeSession, short},
+		{"session-v4-bound", seal.ForSession, bound.Encode(), decodeSession, bound},
 		{"session-v1-least", seal.ForSession, least.Encode(), decodeSession, least},
 		{"transaction-v1", seal.ForTransaction, transaction.Encode(), decodeTransaction, transaction},
+		{"transaction-v2-bound", seal.ForTransaction, boundLogin.Encode(), decodeTransaction, boundLogin},
 		{"transaction-v2", seal.ForTransaction, laterTransaction.Encode(), decodeTransaction, laterTransaction},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

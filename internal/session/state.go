@@ -46,4 +46,7 @@ func (s *Session) DropGrant() {
 		s.Confirmed = asOf
 	}
 	s.Grant = Grant{}
+	if s.AccessToken == "" {
+		s.TokenKey = ""
+	}
 }

@@ -60,3 +60,14 @@ func TestConfirmedIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// The key of tokens goes with the last of them.
+func TestDroppingAGrantDropsItsKey(t *testing.T) {
+	t.Parallel()
+	for accessToken, want := range map[string]string{"": "", "kept for rechecks": boundKey} {
+		s := Session{SignedIn: began, AccessToken: accessToken, TokenKey: boundKey, Grant: Grant{RefreshToken: "r", Issued: began}}
+		if s.DropGrant(); s.TokenKey != want {
+			t.Errorf("with the access token %q: expected the key %q, seen %q", accessToken, want, s.TokenKey)
+		}
+	}
+}

@@ -59,6 +59,9 @@ type Transaction struct {
 	Fragment string
 	// Language is the language of the login's pages; empty if the browser decides.
 	Language string
+	// TokenKey is the private key that the login's tokens are to be bound to (DPoP, RFC
+	// 9449); empty if to none.
+	TokenKey string
 
 	// Answer is the authorization response, form-encoded, on its way from the
 	// provider's POST to a GET of our own; empty before that.
@@ -112,6 +115,7 @@ const (
 	tagTransactionWay       = 5 // a byte of flags
 	tagTransactionFragment  = 6
 	tagTransactionLanguage  = 7
+	tagTransactionTokenKey  = 8
 )
 
 // The flags of how a login goes.
@@ -145,7 +149,7 @@ func (t *Transaction) Encode() []byte {
 		}
 	}
 	version := byte(transactionVersion)
-	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" || t.way() != "" || t.Fragment != "" || t.Language != "" {
+	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" || t.way() != "" || t.Fragment != "" || t.Language != "" || t.TokenKey != "" {
 		version = transactionTaggedVersion
 	}
 	w.Byte(version)
@@ -169,6 +173,7 @@ func (t *Transaction) Encode() []byte {
 		w.Tagged(tagTransactionWay, t.way())
 		w.Tagged(tagTransactionFragment, t.Fragment)
 		w.Tagged(tagTransactionLanguage, t.Language)
+		w.Tagged(tagTransactionTokenKey, t.TokenKey)
 		w.Byte(tagTransactionEnd)
 	}
 	if t.Answer != "" {
@@ -193,7 +198,7 @@ func (t *Transaction) Decode(encoded []byte) error {
 	t.RedirectURI = r.Text()
 	t.Return = r.Text()
 	t.Demands, t.Requested, t.Silent = "", "", ""
-	t.Attempt, t.Popup, t.Fragment, t.Language = false, false, "", ""
+	t.Attempt, t.Popup, t.Fragment, t.Language, t.TokenKey = false, false, "", "", ""
 	if version == transactionTaggedVersion {
 		t.decodeTagged(&r)
 	}
@@ -230,6 +235,8 @@ func (t *Transaction) decodeTagged(r *wire.Reader) {
 			t.Fragment = value
 		case tagTransactionLanguage:
 			t.Language = value
+		case tagTransactionTokenKey:
+			t.TokenKey = value
 		}
 	}
 }

@@ -189,7 +189,7 @@ func (p *oidcProvider) userinfo(ctx context.Context, idToken op.Claims, tokens o
 	if tokens.NotBearer != nil {
 		return nil, tokens.NotBearer
 	}
-	info, err := p.client.Userinfo(ctx, tokens.AccessToken, textOf(idToken, "sub"))
+	info, err := p.client.Userinfo(ctx, tokens.Access(), textOf(idToken, "sub"))
 	if op.IsUserinfoLost(err) {
 		return nil, failed(Down, err)
 	}

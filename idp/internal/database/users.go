@@ -71,6 +71,10 @@ func (x *tx) UserByName(key string) (*store.User, error) {
 	return x.user("id = (SELECT user_id FROM names WHERE key = $1)", key)
 }
 
+func (x *tx) HashBeginnings(prefix string, size int) ([]string, error) {
+	return values[string](x, fmt.Sprintf("SELECT DISTINCT substr(password_hash, 1, %d) FROM users WHERE removed = 0 AND substr(password_hash, 1, %d) = $1", size, len(prefix)), prefix)
+}
+
 func (x *tx) Users(filter store.UserFilter, after string, limit int) ([]*store.User, error) {
 	condition, args := conditionOf(filter)
 	if after != "" {

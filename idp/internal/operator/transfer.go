@@ -50,6 +50,9 @@ func importUsers(ctx context.Context, s *server.Server, r ImportRequest) (Import
 	case err != nil:
 		return done, refuse(http.StatusBadRequest, "%w; %d users were imported", err, result.Created)
 	}
+	if done.Users > 0 && !r.DryRun {
+		s.MeasureHashes(ctx)
+	}
 	return done, nil
 }
 

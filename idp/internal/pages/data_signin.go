@@ -72,6 +72,7 @@ type MailedCode struct {
 	// link does the same.
 	NoMail    bool
 	ResendURL string
+	LaterURL  string // goes on without a factor; may be empty
 	Valid     time.Duration
 }
 

@@ -25,7 +25,7 @@ func Samples() []Page {
 		&Password{Common: common, User: "alice", CodeRequired: true, Code: true}, &Password{Common: common, User: "alice", Recovery: true}, &Password{Common: common, User: "alice", Code: true, Resync: true}, &Password{Code: true, ResyncURL: "/signin/resync"},
 		&Factor{}, &Factor{Common: wrong(FieldCode), Action: "/signin/factor", User: "alice", Code: true, RecoveryURL: "/signin/recovery", OtherURL: "/signin", Remember: true, Passkey: passkey}, &Factor{Recovery: true}, &Factor{Code: true, ResyncURL: "/signin/resync"},
 		&Chooser{}, &Chooser{Common: common, Action: "/signin/chooser", User: "alice", Name: "Alice Adams"}, &Chooser{Common: common, User: "alice", External: "Partners"}, &Chooser{Common: common, User: "alice", External: "Partners", Replaces: "bob"},
-		&MailedCode{}, &MailedCode{Common: wrong(FieldCode), Action: "/signin/code", Email: "a…@example.com", ResendURL: "/signin/code/again", Valid: 10 * time.Minute}, &MailedCode{NoMail: true},
+		&MailedCode{}, &MailedCode{Common: wrong(FieldCode), Action: "/signin/code", Email: "a…@example.com", ResendURL: "/signin/code/again", Valid: 10 * time.Minute}, &MailedCode{Common: common, NoMail: true, LaterURL: "/signin/later"},
 		&EnrolChoice{}, &EnrolChoice{Common: common, Action: "/signin/enrol", Kinds: []string{"totp", "hotp", "passkey"}, Required: true, Later: true},
 		&EnrolCode{Kind: "hotp"}, &EnrolCode{Common: wrong(FieldCode), Action: "/signin/enrol", Kind: "totp", URI: uri, Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", Label: "Phone", Cancel: "/account"},
 		&EnrolPasskey{}, &EnrolPasskey{Common: common, Passkey: *passkey, Label: "Laptop", Cancel: "/account"},
@@ -68,5 +68,5 @@ func Samples() []Page {
 // messages and confirmations are the keys of the pages Message and Confirm.
 var (
 	messages      = []string{"email_sent", "email_changed", "email_restored", "password_set", "registered"}
-	confirmations = []string{"remove_factor", "new_codes", "unlink"}
+	confirmations = []string{"remove_factor", "new_codes", "unlink", "unmet"}
 )

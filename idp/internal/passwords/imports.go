@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// importedPrefix is what a hash begins with that another system made. The rest is
-// sealed, since no key is part of the hash.
+// importedPrefix is what a hash begins with that another system made. Its costs follow,
+// see kindOf, and $. The rest is sealed, since no key is part of the hash.
 const importedPrefix = "$imported$"
 
 // column is what sealed hashes are bound to, beside the user's id.
@@ -28,7 +28,7 @@ func (p *Passwords) Import(ctx context.Context, userID, hash string) (string, er
 	if err != nil {
 		return "", fmt.Errorf("seal hash: %w", err)
 	}
-	return importedPrefix + base64.RawStdEncoding.EncodeToString(sealed), nil
+	return importedPrefix + kindOf(hash) + "$" + base64.RawStdEncoding.EncodeToString(sealed), nil
 }
 
 // Imported returns the hash that was given to Import, or any other hash as it is.
@@ -40,6 +40,9 @@ func (p *Passwords) Imported(ctx context.Context, userID, hash string) (string, 
 }
 
 func (p *Passwords) openImported(ctx context.Context, userID, text string) (string, error) {
+	if _, behind, ok := strings.Cut(text, "$"); ok {
+		text = behind
+	}
 	sealed, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil {
 		return "", fmt.Errorf("imported hash: %w", err)

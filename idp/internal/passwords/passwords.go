@@ -21,6 +21,8 @@ type Passwords struct {
 	queue *queue
 	room  room
 	costs params // of new hashes
+
+	measured measured
 }
 
 // New returns what hashes passwords with the keys of a vault.

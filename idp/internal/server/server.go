@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
@@ -125,6 +126,7 @@ type Server struct {
 	texts   *locale.Catalogue
 	cookies request.Cookies
 	begun   flood
+	slowest atomic.Int64 // see hashes.Slowest
 	shown   *pages.Pages
 	handler http.Handler
 	stop    context.CancelFunc
@@ -149,6 +151,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	s.stop = stop
 	s.work.Go(func() { s.Backchannel.Run(background) })
 	s.work.Go(func() { s.upkeep(background) })
+	s.work.Go(func() { s.watchHashes(background) })
 	return s, nil
 }
 

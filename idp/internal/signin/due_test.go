@@ -115,6 +115,53 @@ func TestMailedCodesCannotBeGuessed(t *testing.T) {
 	b.submit("code", h.codes[u.ID]).expect("Your account needs a second factor")
 }
 
+// An application asks for two factors, and the user has one: that leads to another
+// one where the login authenticator lets users have it, else to a page that says so.
+func TestARequestForTwoFactorsLeadsToTheFirstOne(t *testing.T) {
+	t.Parallel()
+	wants := request.Request{ACRValues: []string{sso.ACRMFA}}
+	needs := request.Request{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}
+	begin := func(q request.Request, policy Policy) (*harness, *browser) {
+		h := newHarness(t)
+		h.policy = policy
+		h.changeUser(h.addUser("ada", "correct horse"), func(u *store.User) { u.Email, u.EmailVerified = "ada@example.com", true })
+		b := h.browser()
+		return h, b.begin(q).submit("username", "ada").submit("password", "correct horse")
+	}
+	optional := Policy{Factors: allFactors}
+	t.Run("by a mailed code", func(t *testing.T) {
+		h, b := begin(wants, optional)
+		b.expect("Check your e-mail").submit("code", h.codes["id-ada"]).expect("Set up a second factor")
+		b.enrolToken(t).expect("Your recovery codes")
+		b.submit().expect("finished wiki as ada acr=mfa amr=pwd,otp,mfa")
+	})
+	t.Run("the user puts it off before the code", func(t *testing.T) {
+		_, b := begin(wants, optional)
+		b.expect("Not now").send(strings.TrimSuffix(b.path, "/password") + "/enrol-later").expect("finished wiki as ada acr=pwd amr=pwd ")
+	})
+	t.Run("or after it", func(t *testing.T) {
+		h, b := begin(wants, optional)
+		b.submit("code", h.codes["id-ada"]).expect("Not now").submit("choice", "later").expect("finished wiki as ada acr=pwd amr=pwd ")
+	})
+	t.Run("an application that needs two factors hears of it", func(t *testing.T) {
+		_, b := begin(needs, optional)
+		b.expect("Not now").send(strings.TrimSuffix(b.path, "/password") + "/enrol-later").expect("refused wiki: " + codeUnmet)
+	})
+	t.Run("where a factor is required it is not put off", func(t *testing.T) {
+		h, b := begin(wants, Policy{MFA: MFARequired, Factors: allFactors})
+		b.lacks("Not now").send(strings.TrimSuffix(b.path, "/password") + "/enrol-later").expect("Check your e-mail")
+		b.submit("code", h.codes["id-ada"]).lacks("Not now").submit("choice", "later").expect("Set up a second factor")
+	})
+	for name, policy := range map[string]Policy{"MFA is off": {MFA: MFAOff, Factors: allFactors}, "there are no factors": {}} {
+		t.Run(name, func(t *testing.T) {
+			_, b := begin(wants, policy)
+			b.expect("A second factor is needed").submit().expect("finished wiki as ada acr=pwd")
+			_, b = begin(needs, policy)
+			b.expect("A second factor is needed").submit().expect("refused wiki: " + codeUnmet)
+		})
+	}
+}
+
 func TestAnOperatorsLinkLeadsToTheFirstFactor(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -15,6 +15,8 @@ import (
 type Enrolment struct {
 	Kind  store.FactorKind `json:"kind,omitempty"`
 	Token string           `json:"token,omitempty"`
+	// Later: the user does not want a factor now, or cannot have one.
+	Later bool `json:"later,omitempty"`
 	Mailed
 }
 
@@ -58,7 +60,7 @@ func (v *visit) showEnrol(f facts, d decision) {
 }
 
 func (v *visit) showKinds(f facts) {
-	page := &pages.EnrolChoice{Common: v.common(pages.FieldKind), Action: v.path("enrol-kind"), Required: true}
+	page := &pages.EnrolChoice{Common: v.common(pages.FieldKind), Action: v.path("enrol-kind"), Required: !f.mayPutOff(), Later: f.mayPutOff()}
 	for _, kind := range f.policy.Factors {
 		page.Kinds = append(page.Kinds, string(kind))
 	}
@@ -67,7 +69,32 @@ func (v *visit) showKinds(f facts) {
 
 // takeKind takes the kind of factor that the user wants.
 func (v *visit) takeKind() {
+	if v.field(pages.FieldChoice) == "later" {
+		v.takeLater()
+		return
+	}
 	v.choose(store.FactorKind(v.field(pages.FieldKind)), v.proceed)
+}
+
+// showUnmet says that the user cannot have the second factor that the request is for.
+func (v *visit) showUnmet(facts, decision) {
+	v.render(&pages.Confirm{Common: v.common(), Action: v.path("enrol-later"), Key: "unmet"})
+}
+
+// takeLater goes on without a second factor, where that is for the application to
+// decide.
+func (v *visit) takeLater() {
+	v.changed(func(tx store.Tx, state *State) error {
+		f, err := v.facts(tx, *state)
+		if err != nil {
+			return err
+		}
+		if d := next(f); d.step == stepUnmet || d.step == stepEnrol && f.mayPutOff() {
+			state.Enrol = Enrolment{Later: true}
+			state.problem("", "")
+		}
+		return nil
+	}, v.proceed)
 }
 
 // choose sets the kind. What is not allowed is asked for again; see enrolNext.

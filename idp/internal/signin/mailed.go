@@ -35,6 +35,9 @@ func (m Mailed) isOpen(now time.Time) bool {
 // showMailed asks for the code, and sends it first if that was not done.
 func (v *visit) showMailed(f facts) {
 	page := &pages.MailedCode{Common: v.common(pages.FieldCode), Action: v.path("mailed"), Valid: mailedLasts}
+	if f.mayPutOff() {
+		page.LaterURL = v.path("enrol-later")
+	}
 	if !v.Notices.CanMail(f.user) {
 		page.NoMail = true
 		v.render(page)

@@ -67,6 +67,9 @@ type Passwords interface {
 	// who is nil or has none. If the hash is outdated, upgraded is what to keep in
 	// its place. A *BusyError is returned if too many wait.
 	Verify(ctx context.Context, from Caller, user *store.User, password string) (right bool, upgraded string, err error)
+	// Slowest returns how long Verify may take for some account, if that is longer
+	// than for others. All answers wait as long.
+	Slowest() time.Duration
 	// Set changes a password that is due. It returns what is wrong with the new one,
 	// if its login authenticator refuses it.
 	Set(ctx context.Context, from Caller, userID, password string) (problems []pages.Problem, err error)
@@ -263,6 +266,7 @@ func init() {
 		"mail-again":  {post: (*visit).takeAgain},
 		"enrol-kind":  {post: (*visit).takeKind},
 		"enrol-other": {get: (*visit).showOther},
+		"enrol-later": {post: (*visit).takeLater},
 		"enrol":       {post: (*visit).takeEnrol},
 		"codes":       {post: (*visit).proceed}, // the user has kept the recovery codes
 		"newpassword": {post: (*visit).takeNewPassword},

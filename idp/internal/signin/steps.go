@@ -30,6 +30,7 @@ const (
 	stepFactor      step = "factor"   // a code or a passkey, where the rest is proven
 	stepEnrol       step = "enrol"    // set up a factor
 	stepNewPassword step = "newpassword"
+	stepUnmet       step = "unmet" // the request is for two factors, which the user cannot have
 	stepFinish      step = "finish"
 	stepRefuse      step = "refuse"
 )
@@ -103,8 +104,8 @@ func (f facts) decide() decision {
 	d := decision{auth: proven.authentication(), active: len(f.state.Proven) > 0}
 	d.auth.User = f.user
 	switch {
-	case d.auth.ACR == "" && f.state.Name == "" && !f.asksPasswordOfSession():
-		return decision{step: stepName}
+	case d.auth.ACR == "" && f.state.Name == "":
+		return decision{step: f.again()}
 	case d.auth.ACR == "":
 		return decision{step: stepPassword}
 	case f.request.Subject != "" && f.user.ID != f.request.Subject:
@@ -117,10 +118,28 @@ func (f facts) decide() decision {
 		d.complete = true
 		d.step = f.due(d.active)
 	}
+	if d.step == stepEnrol && f.isStale(d) {
+		d.step = f.again()
+	}
 	if d.step == stepRefuse {
 		d.code = codeUnmet
 	}
 	return d
+}
+
+// enrolsFor is how long after an authentication a factor may be enrolled: a session
+// that was left open is not enough.
+const enrolsFor = 5 * time.Minute
+
+// isStale reports whether the session alone, and an old one, has led to an enrolment.
+func (f facts) isStale(d decision) bool { return !d.active && f.now.Sub(d.auth.Time) > enrolsFor }
+
+// again returns the step that authenticates the session's user again.
+func (f facts) again() step {
+	if f.asksPasswordOfSession() {
+		return stepPassword
+	}
+	return stepName
 }
 
 // asksPasswordOfSession reports whether the password of the session's user can be
@@ -175,6 +194,8 @@ func (f facts) needsSecond(active bool) bool {
 		return true
 	case f.prefersMFA() && f.hasFactor:
 		return true
+	case f.prefersMFA() && !f.asksFor(sso.ACRPassword, sso.ACRExternal) && !f.state.Enrol.Later && !f.request.Asks("none"):
+		return true
 	case !active || f.mfa == MFAOff:
 		return false
 	case f.mfa != MFARequired && !f.hasFactor:
@@ -220,11 +241,20 @@ func (f facts) second() step {
 	switch {
 	case f.hasFactor:
 		return stepFactor
-	case f.mfa == MFAOff:
-		return stepRefuse // the request needs what the user cannot have
+	case f.canEnrol() && !(f.mayPutOff() && f.state.Enrol.Later):
+		return stepEnrol
+	case f.state.Enrol.Later || f.request.Asks("none"):
+		return stepRefuse
 	}
-	return stepEnrol
+	return stepUnmet
 }
+
+// canEnrol reports whether the user may have a second factor.
+func (f facts) canEnrol() bool { return f.mfa != MFAOff && len(f.policy.Factors) > 0 }
+
+// mayPutOff reports whether an enrolment is due for the request alone, so that the
+// user may leave it. The application then decides what the sign-in is worth.
+func (f facts) mayPutOff() bool { return f.mfa != MFARequired && !f.mustEnrol() }
 
 // due returns the step that is due after the authentication.
 func (f facts) due(active bool) step {

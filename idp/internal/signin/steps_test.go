@@ -40,6 +40,13 @@ func now(kinds ...string) State {
 	return s
 }
 
+// later is now of a user who has put the enrolment off.
+func later(kinds ...string) State {
+	s := now(kinds...)
+	s.Enrol.Later = true
+	return s
+}
+
 func minutes(n int) *time.Duration {
 	d := time.Duration(n) * time.Minute
 	return &d
@@ -50,6 +57,7 @@ func TestNext(t *testing.T) {
 	type q = request.Request
 	essential := q{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}
 	voluntary := q{ACRValues: []string{sso.ACRMFA, sso.ACRPassword}}
+	alone := q{ACRValues: []string{sso.ACRMFA}}
 	mustEnrol := ada()
 	mustEnrol.MustEnrol = true
 	brokered := ada()
@@ -82,8 +90,22 @@ func TestNext(t *testing.T) {
 		{"a session that lacks a factor is asked for that alone", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada(), hasFactor: true}, "factor", sso.ACRPassword},
 		{"and then has two", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), state: now("otp"), user: ada(), hasFactor: true}, "finish", sso.ACRMFA},
 		{"a session of two factors suffices", facts{request: &essential, session: sessionOf(time.Hour, "pwd", "otp"), user: ada(), hasFactor: true}, "finish", sso.ACRMFA},
-		{"an essential class leads to enrolment", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada()}, "enrol", sso.ACRPassword},
-		{"an essential class that the policy forbids is refused", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada(), mfa: MFAOff}, codeUnmet, sso.ACRPassword},
+		{"an essential class leads to enrolment", facts{request: &essential, state: now("pwd"), user: ada()}, "enrol", sso.ACRPassword},
+		{"after a recent sign-in at once", facts{request: &essential, session: sessionOf(3*time.Minute, "pwd"), user: ada()}, "enrol", sso.ACRPassword},
+		{"after an older one the password comes first", facts{request: &essential, session: sessionOf(6*time.Minute, "pwd"), user: ada()}, "password", sso.ACRPassword},
+		{"or the external provider", facts{request: &essential, session: sessionOf(6*time.Minute, "fed"), user: brokered}, "name", sso.ACRExternal},
+		{"an essential class is refused to who does not enrol", facts{request: &essential, state: later("pwd"), user: ada()}, codeUnmet, sso.ACRPassword},
+		{"an essential class that the policy forbids is explained", facts{request: &essential, session: sessionOf(time.Hour, "pwd"), user: ada(), mfa: MFAOff}, "unmet", sso.ACRPassword},
+		{"and then refused", facts{request: &essential, state: later("pwd"), user: ada(), mfa: MFAOff}, codeUnmet, sso.ACRPassword},
+		{"a voluntary class alone leads to enrolment, too", facts{request: &alone, state: now("pwd"), user: ada()}, "enrol", sso.ACRPassword},
+		{"and from a session", facts{request: &alone, session: sessionOf(time.Minute, "pwd"), user: ada()}, "enrol", sso.ACRPassword},
+		{"which the user may put off", facts{request: &alone, state: later("pwd"), user: ada()}, "finish", sso.ACRPassword},
+		{"not where the policy requires it", facts{request: &alone, state: later("pwd"), user: ada(), mfa: MFARequired}, "enrol", sso.ACRPassword},
+		{"a voluntary class that the policy forbids is explained", facts{request: &alone, state: now("pwd"), user: ada(), mfa: MFAOff}, "unmet", sso.ACRPassword},
+		{"and then what there is has to do", facts{request: &alone, state: later("pwd"), user: ada(), mfa: MFAOff}, "finish", sso.ACRPassword},
+		{"a voluntary class is not asked for with prompt=none", facts{request: &q{ACRValues: alone.ACRValues, Prompt: []string{"none"}}, session: sessionOf(time.Minute, "pwd"), user: ada()}, "finish", sso.ACRPassword},
+		{"an essential one needs a page", facts{request: &q{ACRValues: alone.ACRValues, ACRRequired: true, Prompt: []string{"none"}}, session: sessionOf(time.Minute, "pwd"), user: ada()}, codeInteractionRequired, sso.ACRPassword},
+		{"unless that would not help", facts{request: &q{ACRValues: alone.ACRValues, ACRRequired: true, Prompt: []string{"none"}}, session: sessionOf(time.Minute, "pwd"), user: ada(), mfa: MFAOff}, codeUnmet, sso.ACRPassword},
 		{"an essential class that there is not is refused at once", facts{request: &q{ACRValues: []string{"urn:other"}, ACRRequired: true}}, codeUnmet, ""},
 		{"a voluntary class is asked for where it can be had", facts{request: &voluntary, session: sessionOf(time.Hour, "pwd"), user: ada(), hasFactor: true}, "factor", sso.ACRPassword},
 		{"and not where it cannot", facts{request: &voluntary, session: sessionOf(time.Hour, "pwd"), user: ada()}, "finish", sso.ACRPassword},
@@ -132,6 +154,7 @@ func TestNext(t *testing.T) {
 			copied := *f.request
 			copied.Created = noon
 			f.request, f.now = &copied, during
+			f.policy.Factors = allFactors
 			d := next(f)
 			got := string(d.step)
 			if d.step == stepRefuse {

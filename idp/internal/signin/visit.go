@@ -179,6 +179,7 @@ func init() {
 	shows = map[step]func(*visit, facts, decision){
 		stepLink:        (*visit).showLink,
 		stepEnrol:       (*visit).showEnrol,
+		stepUnmet:       (*visit).showUnmet,
 		stepNewPassword: (*visit).showNewPassword,
 		stepChoose:      (*visit).showChooser,
 		stepName:        func(v *visit, _ facts, _ decision) { v.showName() },

@@ -68,6 +68,9 @@ type Users interface {
 	// no such user.
 	Users(filter UserFilter, after string, limit int) ([]*User, error)
 	CountUsers(filter UserFilter) (int, error)
+	// HashBeginnings returns the different beginnings, of so many bytes, of the
+	// hashes of passwords that begin with prefix. Those of removed users do not count.
+	HashBeginnings(prefix string, size int) ([]string, error)
 	// PutUser writes a user whole, with the memberships.
 	PutUser(*User) error
 	// Reserve takes a name, or returns ErrExists if another user has it.

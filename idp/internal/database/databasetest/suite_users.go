@@ -3,6 +3,7 @@ package databasetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,18 @@ func wholeUser() *store.User {
 }
 
 var userTests = map[string]func(*testing.T, *subject){
+	"the beginnings of hashes are those of users who are there": func(t *testing.T, s *subject) {
+		s.update(func(x store.Tx) error {
+			var all []error
+			for id, hash := range map[string]string{"u1": "$a$one$1", "u2": "$a$one$2", "u3": "$a$two$3", "u4": "$b$one$4", "u5": "", "u6": "%a$one$5"} {
+				all = append(all, x.PutUser(&store.User{ID: id, Kind: store.Person, Password: store.Password{Hash: hash}}))
+			}
+			return errors.Join(append(all, x.PutUser(&store.User{ID: "gone", Kind: store.Person, Removed: Start, Password: store.Password{Hash: "$a$six$6"}}))...)
+		})
+		got := read(s, func(x store.Tx) ([]string, error) { return x.HashBeginnings("$a$", 6) })
+		slices.Sort(got)
+		same(t, "beginnings", []string{"$a$one", "$a$two"}, got)
+	},
 	"a user comes back whole": func(t *testing.T, s *subject) {
 		want := wholeUser()
 		complete(t, want)

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/passwords"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
+)
+
+// hashesEvery is how often a node looks for hashes that others have imported.
+const hashesEvery = 10 * time.Minute
+
+// watchHashes looks for imported hashes that take longer than ours, at once and at
+// intervals: they come by an import at any node, and go with the first sign-in of
+// their users.
+func (s *Server) watchHashes(ctx context.Context) {
+	ticker := time.NewTicker(hashesEvery)
+	defer ticker.Stop()
+	for {
+		s.MeasureHashes(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// MeasureHashes sets how long answers about passwords have to wait. It has to be
+// called after an import.
+func (s *Server) MeasureHashes(ctx context.Context) {
+	if err := s.measureHashes(ctx); err != nil && ctx.Err() == nil {
+		s.Logger.LogAttrs(ctx, slog.LevelWarn, "could not look for imported passwords", slog.String("event", "sweep_failed"), slog.Any("error", err))
+	}
+}
+
+func (s *Server) measureHashes(ctx context.Context) error {
+	var imported []string
+	err := s.Store.View(ctx, func(tx store.Tx) (err error) {
+		imported, err = tx.HashBeginnings(passwords.KindPrefix, passwords.KindSize)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	slowest, err := s.Passwords.Slowest(ctx, imported)
+	if err == nil {
+		s.slowest.Store(int64(slowest))
+	}
+	return err
+}

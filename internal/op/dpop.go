@@ -1,0 +1,178 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
+)
+
+// This file is about tokens that are bound to a key of ours (DPoP, RFC 9449): when
+// they are, by which key, and what goes into requests for them.
+
+// DPoPMode says when tokens are bound to a key.
+type DPoPMode int
+
+// The modes.
+const (
+	DPoPOff  DPoPMode = iota
+	DPoPAuto          // where the provider offers it and no application gets the token
+	DPoPOn            // always
+)
+
+// DPoP says when tokens are bound to a key, and to which.
+type DPoP struct {
+	Mode DPoPMode
+	Alg  string
+	// PerProcess: all logins of this process have one key.
+	PerProcess bool
+}
+
+// LoginKey returns the key that the tokens of a login are to be bound to; nil for
+// bearer tokens. passedOn reports whether an application gets the access token, which
+// it could not use. The provider has to offer the algorithm, unless nothing says what
+// it offers.
+func (c *Client) LoginKey(ctx context.Context, passedOn bool) (*dpop.Key, error) {
+	if c.DPoP.Mode == DPoPOff || c.DPoP.Mode == DPoPAuto && passedOn {
+		return nil, nil
+	}
+	metadata, err := c.Discovery.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	offers := slices.Contains(metadata.DPoPAlgs, c.DPoP.Alg)
+	switch {
+	case c.DPoP.Mode == DPoPAuto && !offers:
+		return nil, nil
+	case metadata.discovered && !offers:
+		c.Discovery.Invalidate() // it may be put right soon
+		return nil, &UnavailableError{settingsErrorf("dpop is on, and the provider %s", offersInstead(metadata.DPoPAlgs, c.DPoP.Alg)), longPause}
+	}
+	return c.newKey()
+}
+
+// offersInstead says what the metadata lists in the place of an algorithm.
+func offersInstead(algs []string, wanted string) string {
+	if len(algs) == 0 {
+		return "does not offer DPoP: its metadata has no dpop_signing_alg_values_supported"
+	}
+	return fmt.Sprintf("does not offer proofs by %s, but %s; set alg in dpop { }", wanted, clip(strings.Join(algs, ", ")))
+}
+
+// newKey returns the key of this process, or another one.
+func (c *Client) newKey() (*dpop.Key, error) {
+	if c.DPoP.PerProcess {
+		return c.Discovery.proofs.key(c.DPoP.Alg)
+	}
+	return dpop.NewKey(c.DPoP.Alg)
+}
+
+// tokenKey returns the key for a request to the token endpoint. Tokens that were bound
+// to a key stay with it. Where dpop is on, there is a key also for what began before.
+func (c *Client) tokenKey(key *dpop.Key) (*dpop.Key, error) {
+	if key != nil || c.DPoP.Mode != DPoPOn {
+		return key, nil
+	}
+	return c.newKey()
+}
+
+// Access is an access token and the key that it is bound to; no key for a bearer
+// token.
+type Access struct {
+	Token string
+	Key   *dpop.Key
+}
+
+// Access returns the access token with its key.
+func (t *Tokens) Access() Access { return Access{t.AccessToken, t.Key} }
+
+var errNotBound = errors.New("dpop is on")
+
+// bind takes the key of the request into tokens that are bound to it. Where dpop is on,
+// other tokens are an error.
+func (c *Client) bind(tokens *Tokens, key *dpop.Key, answer *tokenResponse) error {
+	if key != nil && answer.bound {
+		tokens.Key, tokens.NotBearer = key, nil
+		return nil
+	}
+	switch {
+	case c.DPoP.Mode != DPoPOn:
+		return nil
+	case answer.notBearer == nil:
+		return fmt.Errorf("the provider gave a Bearer token where %w", errNotBound)
+	}
+	return fmt.Errorf("%w where %w", answer.notBearer, errNotBound)
+}
+
+// proofs are what is remembered of a provider for proofs.
+type proofs struct {
+	nonces dpop.Nonces
+
+	mu   sync.Mutex
+	keys map[string]*dpop.Key // those of this process, by algorithm
+}
+
+// key returns the key of this process for an algorithm.
+func (p *proofs) key(alg string) (*dpop.Key, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if key := p.keys[alg]; key != nil {
+		return key, nil
+	}
+	key, err := dpop.NewKey(alg)
+	if err != nil {
+		return nil, err
+	}
+	if p.keys == nil {
+		p.keys = make(map[string]*dpop.Key)
+	}
+	p.keys[alg] = key
+	return key, nil
+}
+
+// prove adds a proof to a request, if there is a key.
+func (p *proofs) prove(request *http.Request, access Access, at time.Time) error {
+	if access.Key == nil {
+		return nil
+	}
+	proof, err := access.Key.Proof(dpop.Request{
+		Method: request.Method, URL: request.URL, At: at,
+		Nonce: p.nonces.For(dpop.Target(request.URL)), AccessToken: access.Token,
+	})
+	if err != nil {
+		return err
+	}
+	request.Header.Set(dpop.Header, proof)
+	return nil
+}
+
+// learn remembers the nonce that a response has for the next proof, and reports whether
+// there is one.
+func (p *proofs) learn(request *http.Request, key *dpop.Key, response *http.Response) bool {
+	return key != nil && p.nonces.Learn(dpop.Target(request.URL), response.Header)
+}
+
+// invalidProof is the error code for a proof that is refused, whatever its nonce (RFC
+// 9449 5 and 7.1).
+const invalidProof = "invalid_dpop_proof"
+
+// isAboutProof reports whether an error code is about a proof, and not about a token or
+// a client.
+func isAboutProof(code string) bool { return code == invalidProof || code == dpop.UseNonce }
+
+// adviceOfProof says what to look at where a provider refuses a proof at an endpoint.
+func adviceOfProof(code, endpoint string) string {
+	switch code {
+	case invalidProof:
+		return " (it refuses the DPoP proof: compare the clocks here and there, and " + endpoint + " with the address that the provider sees behind its proxies)"
+	case dpop.UseNonce:
+		return " (it wants a nonce in the DPoP proof, and does not take the one that it gave)"
+	}
+	return ""
+}

@@ -1,0 +1,109 @@
+package op
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Profile is a profile of FAPI 2.0 that a client keeps to; empty for none. Where the
+// configuration can break it, package opconfig does not let it. Here is what
+// depends on the provider's metadata.
+type Profile string
+
+// The profiles.
+const (
+	FAPI2               Profile = "fapi2"                 // FAPI 2.0 Security Profile
+	FAPI2MessageSigning Profile = "fapi2_message_signing" // FAPI 2.0 Message Signing, which is based on it
+)
+
+// ProfileAlgs are the signature algorithms of FAPI 2.0 (Security Profile 5.4.1). Ed25519
+// is the name that RFC 9864 gives to EdDSA with such a key.
+var ProfileAlgs = []string{"PS256", "ES256", "EdDSA", "Ed25519"}
+
+// ProfileError is the error for metadata in which a profile finds nothing that it
+// allows.
+type ProfileError struct {
+	Profile Profile
+	Message string
+	Clause  string
+}
+
+func (e *ProfileError) Error() string {
+	return fmt.Sprintf("profile %s: %s (%s)", e.Profile, e.Message, e.Clause)
+}
+
+func (p Profile) errorf(clause, format string, args ...any) error {
+	return &ProfileError{p, fmt.Sprintf(format, args...), "FAPI 2.0 Security Profile " + clause}
+}
+
+// apply makes metadata what the profile lets be seen of it: requests are pushed,
+// responses carry iss, and no other algorithm than those of the profile is there. The
+// error is about metadata that leaves nothing to use.
+func (p Profile) apply(m *Metadata) error {
+	if p == "" {
+		return nil
+	}
+	if m.Endpoints.Pushed == "" {
+		return p.errorf("5.3.3.2", "the metadata has no pushed_authorization_request_endpoint, and authorization requests must be pushed")
+	}
+	m.Pushed, m.IssParameter = true, true
+	said := m.IDTokenAlgs
+	if m.IDTokenAlgs = profileAlgsOf(said); len(m.IDTokenAlgs) == 0 {
+		return p.errorf("5.4.1", "id_token_signing_alg_values_supported of the metadata has none of %s: it has %s", strings.Join(ProfileAlgs, ", "), clip(strings.Join(said, ", ")))
+	}
+	if m.UserinfoAlgs = profileAlgsOf(m.UserinfoAlgs); len(m.UserinfoAlgs) == 0 {
+		m.UserinfoAlgs = ProfileAlgs // userinfo need not be signed; if it is, then so
+	}
+	m.AuthAlgs = profileAlgsOf(m.AuthAlgs)
+	return nil
+}
+
+// profileAlgsOf returns those algorithms of a list that the profile has. Metadata
+// without the list does not exclude any.
+func profileAlgsOf(said []string) []string {
+	if len(said) == 0 {
+		return ProfileAlgs
+	}
+	return slices.DeleteFunc(slices.Clone(said), func(alg string) bool { return !slices.Contains(ProfileAlgs, alg) })
+}
+
+// CheckProfile holds what the client signs to what the provider takes.
+func (c *Client) CheckProfile(m *Metadata) error {
+	p := c.Profile()
+	if p == "" || c.AuthMethod != "private_key_jwt" {
+		return nil
+	}
+	keys := c.ownKeys().Signing
+	if len(keys) == 0 {
+		return nil // there is none to sign with, which is said where it is tried
+	}
+	alg := string(keys[0].alg)
+	if slices.ContainsFunc(m.AuthAlgs, func(taken string) bool { return taken == alg || isEd25519(taken) && isEd25519(alg) }) {
+		return nil
+	}
+	return &SettingsError{p.errorf("5.4.1", "the first key of client_auth private_key_jwt signs with %s, and the provider takes %s for client assertions",
+		alg, cmp.Or(clip(strings.Join(m.AuthAlgs, ", ")), "none of "+strings.Join(ProfileAlgs, ", ")))}
+}
+
+// Profile returns the profile that the client keeps to; empty for none.
+func (c *Client) Profile() Profile { return c.Discovery.config.Profile }
+
+// KeepTo makes a key sign as the profile wants: an RSA key that names no algorithm
+// signs with PS256. It refuses a key of another algorithm.
+func (k *ClientKey) KeepTo(p Profile) error {
+	if p == "" {
+		return nil
+	}
+	if k.jwk.Algorithm == "" && k.alg == jose.RS256 {
+		k.alg, k.jwk.Algorithm = jose.PS256, string(jose.PS256)
+	}
+	if !slices.Contains(ProfileAlgs, string(k.alg)) {
+		return errors.New("signs with " + string(k.alg) + ", and profile " + string(p) + " wants PS256, ES256 or EdDSA (FAPI 2.0 Security Profile 5.4.1); make a key of RSA, P-256 or Ed25519")
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package opconfig
+
+import (
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/tls"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
+)
+
+// This file is what a profile of FAPI 2.0 makes of options: it sets those that are not
+// written, and refuses those that contradict it. What depends on the provider's
+// metadata is in package op.
+
+// Profiles are the values of the option profile.
+var Profiles = []string{string(op.FAPI2)}
+
+// The documents that errors name clauses of.
+const (
+	security = "FAPI 2.0 Security Profile "
+	signing  = "FAPI 2.0 Message Signing "
+)
+
+// signsMessages reports whether requests and responses are signed by the profile.
+func (o *Options) signsMessages() bool { return o.Profile == string(op.FAPI2MessageSigning) }
+
+// setProfile sets what the profile demands where it is not written.
+func (o *Options) setProfile() {
+	if o.Profile == "" {
+		return
+	}
+	if o.signsMessages() && o.ResponseMode == "" {
+		o.ResponseMode = "jwt"
+	}
+}
+
+// checkProfile refuses what contradicts the profile.
+func (o *Options) checkProfile() error {
+	if o.Profile == "" {
+		return nil
+	}
+	rules := []optioncheck.Rule{
+		optioncheck.OneOf("profile", o.Profile, Profiles...),
+	}
+	rules = append(rules, o.profileOfClient()...)
+	rules = append(rules, o.profileOfRequests()...)
+	rules = append(rules, o.profileOfProvider()...)
+	return optioncheck.First(rules...)
+}
+
+// contradicts is the rule that what is written contradicts the profile, which wants
+// something else by a clause.
+func (o *Options) contradicts(option string, broken bool, written, wanted, clause string) optioncheck.Rule {
+	return optioncheck.Refuse(option, broken, "profile %s does not allow %s: %s (%s)", o.Profile, written, wanted, clause)
+}
+
+// profileOfClient is about how the client proves who it is.
+func (o *Options) profileOfClient() []optioncheck.Rule {
+	const methods = "clients authenticate with private_key_jwt or tls_client_auth"
+	allowed := o.ClientAuth == "private_key_jwt" || o.ClientAuth == op.MTLS
+	written := "client_auth " + o.ClientAuth
+	if o.ClientAuth == "" {
+		written = "a client without client_auth"
+	}
+	return []optioncheck.Rule{
+		o.contradicts("client_secret", o.ClientSecret != "", "client_secret", methods+", and have no secret", security+"5.3.3.1"),
+		o.contradicts("client_auth", !allowed, written, methods, security+"5.3.3.1; RFC 7523, RFC 8705"),
+		o.contradicts("client_assertion_audience", o.ClientAssertionAudience == AudienceTokenEndpoint, "client_assertion_audience token_endpoint",
+			"client assertions are addressed to the issuer", security+"5.3.3.1"),
+	}
+}
+
+// profileOfRequests is about requests to the provider and what they return.
+func (o *Options) profileOfRequests() []optioncheck.Rule {
+	rules := []optioncheck.Rule{
+		o.contradicts("pkce", o.PKCE != nil && !*o.PKCE, "pkce off", "authorization requests have an S256 code challenge", security+"5.3.3.2; RFC 7636"),
+		o.contradicts("userinfo_method", o.UserinfoMethod == "post", "userinfo_method post", "access tokens are sent in the header, never in a form", security+"5.3.3.1"),
+		o.contradicts("response_mode", o.signsMessages() && o.ResponseMode != "jwt", "response_mode "+o.ResponseMode,
+			"signed responses are requested with response_mode jwt", signing+"5.4.2"),
+	}
+	for _, alg := range o.IDTokenAlgs {
+		rules = append(rules, o.contradicts("id_token_algs", !slices.Contains(op.ProfileAlgs, alg), "id_token_algs "+alg,
+			"JSON Web Tokens are signed with PS256, ES256 or EdDSA", security+"5.4.1"))
+	}
+	return rules
+}
+
+// profileOfProvider is about how the provider is found and reached.
+func (o *Options) profileOfProvider() []optioncheck.Rule {
+	rules := []optioncheck.Rule{
+		o.contradicts("tls", !o.usesMTLS(), "access tokens that anyone can use", "show a client certificate that they are bound to, with client_auth tls_client_auth or tls { client_certificate }",
+			security+"5.3.3.1; RFC 8705"),
+		o.contradicts("insecure", o.Insecure, "insecure", "all connections have TLS", security+"5.2.1"),
+		o.contradicts("issuer", strings.Contains(o.Issuer, op.TenantPart), op.TenantPart+" in issuer", "the metadata is of one issuer, which client assertions are addressed to",
+			security+"5.3.3.1"),
+	}
+	for name, address := range o.Endpoints.All() {
+		rules = append(rules, o.contradicts(name, *address != "", name, "endpoints are those of the provider's metadata", security+"5.3.3.1"))
+	}
+	return rules
+}
+
+// profileCiphers are the cipher suites of TLS 1.2 that BCP 195 recommends (RFC 9325
+// 4.2). Those of TLS 1.3 are all as good, and Go has no choice of them.
+var profileCiphers = []uint16{
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+}
+
+// checkProfileKey refuses the key of a client certificate that is too short for the
+// profile (FAPI 2.0 Security Profile 5.4.1).
+func checkProfileKey(public any) error {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		if key.N.BitLen() < 2048 {
+			return errors.New("its RSA key has less than 2048 bits (" + security + "5.4.1)")
+		}
+	case *ecdsa.PublicKey:
+		if key.Curve.Params().BitSize < 224 {
+			return errors.New("its EC key has less than 224 bits (" + security + "5.4.1)")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package opconfig
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+// withProfile are options that suffice for a profile.
+func withProfile(profile op.Profile) Options {
+	o := least
+	o.Profile, o.ClientAuth, o.ClientKeys = string(profile), "private_key_jwt", []string{"key.pem"}
+	o.TLS = &TLSFiles{ClientCertificate: "cert.pem", ClientKey: "key.pem"}
+	return o
+}
+
+func TestOptionsThatContradictAProfile(t *testing.T) {
+	t.Parallel()
+	on, off := true, false
+	for _, tc := range []struct {
+		name    string
+		profile op.Profile
+		change  func(*Options)
+		want    string // the error
+	}{
+		{"nothing", op.FAPI2, func(*Options) {}, ""},
+		{"a certificate", op.FAPI2, func(o *Options) {
+			o.ClientAuth, o.ClientKeys, o.ClientCertificate, o.ClientCertificateKey, o.TLS = op.MTLS, nil, "c", "k", nil
+		}, ""},
+		{"what it wants, written", op.FAPI2, func(o *Options) {
+			o.PKCE, o.UserinfoMethod, o.IDTokenAlgs, o.ClientAssertionAudience = &on, "get", []string{"PS256", "ES256", "EdDSA"}, "issuer"
+		}, ""},
+		{"responses in the query", op.FAPI2, func(o *Options) { o.ResponseMode = "query" }, ""},
+		{"responses by POST", op.FAPI2, func(o *Options) { o.ResponseMode = "form_post" }, ""},
+		{"keys that are configured", op.FAPI2, func(o *Options) {
+			o.JWKS = `{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`
+		}, ""},
+		{"another profile", "fapi1", func(*Options) {}, `profile: "fapi1" is none of fapi2`},
+		{"a secret", op.FAPI2, func(o *Options) { o.ClientSecret = "s" },
+			"profile fapi2 does not allow client_secret: clients authenticate with private_key_jwt or tls_client_auth, and have no secret (FAPI 2.0 Security Profile 5.3.3.1)"},
+		{"no client authentication", op.FAPI2, func(o *Options) { o.ClientAuth, o.ClientKeys = "", nil },
+			"profile fapi2 does not allow a client without client_auth: clients authenticate with private_key_jwt or tls_client_auth (FAPI 2.0 Security Profile 5.3.3.1; RFC 7523, RFC 8705)"},
+		{"a public client", op.FAPI2, func(o *Options) { o.ClientAuth, o.ClientKeys = "none", nil },
+			"profile fapi2 does not allow client_auth none: clients authenticate with private_key_jwt or tls_client_auth (FAPI 2.0 Security Profile 5.3.3.1; RFC 7523, RFC 8705)"},
+		{"an assertion of the platform", op.FAPI2, func(o *Options) { o.ClientAuth, o.ClientKeys, o.ClientAssertionFile = op.AssertionFile, nil, "f" },
+			"profile fapi2 does not allow client_auth assertion_file: clients authenticate with private_key_jwt or tls_client_auth (FAPI 2.0 Security Profile 5.3.3.1; RFC 7523, RFC 8705)"},
+		{"assertions for the token endpoint", op.FAPI2, func(o *Options) { o.ClientAssertionAudience = "token_endpoint" },
+			"profile fapi2 does not allow client_assertion_audience token_endpoint: client assertions are addressed to the issuer (FAPI 2.0 Security Profile 5.3.3.1)"},
+		{"no certificate", op.FAPI2, func(o *Options) { o.TLS = nil },
+			"profile fapi2 does not allow access tokens that anyone can use: show a client certificate that they are bound to, with client_auth tls_client_auth or tls { client_certificate } (FAPI 2.0 Security Profile 5.3.3.1; RFC 8705)"},
+		{"no PKCE", op.FAPI2, func(o *Options) { o.PKCE = &off },
+			"profile fapi2 does not allow pkce off: authorization requests have an S256 code challenge (FAPI 2.0 Security Profile 5.3.3.2; RFC 7636)"},
+		{"an access token in a form", op.FAPI2, func(o *Options) { o.UserinfoMethod = "post" },
+			"profile fapi2 does not allow userinfo_method post: access tokens are sent in the header, never in a form (FAPI 2.0 Security Profile 5.3.3.1)"},
+		{"RS256", op.FAPI2, func(o *Options) { o.IDTokenAlgs = []string{"PS256", "RS256"} },
+			"profile fapi2 does not allow id_token_algs RS256: JSON Web Tokens are signed with PS256, ES256 or EdDSA (FAPI 2.0 Security Profile 5.4.1)"},
+		{"plain http", op.FAPI2, func(o *Options) { o.Insecure = true },
+			"profile fapi2 does not allow insecure: all connections have TLS (FAPI 2.0 Security Profile 5.2.1)"},
+		{"an issuer on plain http", op.FAPI2, func(o *Options) { o.Issuer = "http://login.example.com" },
+			`issuer: "http://login.example.com" is plain http, which is only for loopback (insecure would allow it)`},
+		{"many tenants", op.FAPI2, func(o *Options) {
+			o.Issuer, o.ConfigurationURL = "https://login.example.com/{tenantid}", "https://login.example.com/common/.well-known/openid-configuration"
+		}, "profile fapi2 does not allow {tenantid} in issuer: the metadata is of one issuer, which client assertions are addressed to (FAPI 2.0 Security Profile 5.3.3.1)"},
+		{"an endpoint by hand", op.FAPI2, func(o *Options) { o.Endpoints.Token = "https://login.example.com/token" },
+			"profile fapi2 does not allow token_endpoint: endpoints are those of the provider's metadata (FAPI 2.0 Security Profile 5.3.3.1)"},
+		{"keys by hand", op.FAPI2, func(o *Options) { o.Endpoints.JWKS = "https://login.example.com/keys" },
+			"profile fapi2 does not allow jwks_uri: endpoints are those of the provider's metadata (FAPI 2.0 Security Profile 5.3.3.1)"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			o := withProfile(tc.profile)
+			tc.change(&o)
+			got := ""
+			if _, err := o.Resolve(variables); err != nil {
+				got = err.Error()
+			}
+			if got != tc.want {
+				t.Errorf("expected the error\n%s\nseen\n%s", tc.want, got)
+			}
+			written := ""
+			if err := o.CheckWritten(); err != nil {
+				written = err.Error()
+			}
+			if written != tc.want {
+				t.Errorf("of a Caddyfile: expected the error\n%s\nseen\n%s", tc.want, written)
+			}
+		})
+	}
+}
+
+// The ciphers of TLS 1.2 are those that BCP 195 recommends, all with AES-GCM.
+func TestCiphersOfAProfile(t *testing.T) {
+	t.Parallel()
+	o := withProfile(op.FAPI2)
+	key, certificate := keyPair(t)
+	o.TLS = &TLSFiles{ClientCertificate: write(t, certificate), ClientKey: write(t, key)}
+	config, err := resolved(t, o).TLSConfig(livefile.ReadFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.MinVersion != tls.VersionTLS12 {
+		t.Errorf("expected TLS 1.2 at least, seen %x", config.MinVersion)
+	}
+	var names []string
+	for _, id := range config.CipherSuites {
+		names = append(names, tls.CipherSuiteName(id))
+	}
+	slices.Sort(names)
+	const want = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("expected\n%s\nseen\n%s", want, got)
+	}
+	if config, err = resolved(t, least).TLSConfig(livefile.ReadFile); err != nil || config.CipherSuites != nil {
+		t.Errorf("without a profile: expected Go's ciphers, seen %v and %v", config, err)
+	}
+}
+
+// Connections with the ciphers of a profile are not shared with a provider without it.
+func TestAProfileHasADiscoveryOfItsOwn(t *testing.T) {
+	t.Parallel()
+	o := withProfile(op.FAPI2)
+	key, certificate := keyPair(t)
+	o.TLS = &TLSFiles{ClientCertificate: write(t, certificate), ClientKey: write(t, key)}
+	config, with, err := resolved(t, o).DiscoveryConfig(time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Profile != op.FAPI2 {
+		t.Errorf("expected the profile fapi2, seen %q", config.Profile)
+	}
+	o.Profile = ""
+	if _, without, err := resolved(t, o).DiscoveryConfig(time.Now); err != nil || with == without {
+		t.Errorf("expected another hash, seen %s and %v", without, err)
+	}
+}
+
+func TestKeysThatAProfileDoesNotAllow(t *testing.T) {
+	t.Parallel()
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pemOf := func(key any) string {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	}
+	o := withProfile(op.FAPI2)
+	o.ClientKeys = []string{pemOf(long)}
+	const want = "client_auth: key 1: signs with ES384, and profile fapi2 wants PS256, ES256 or EdDSA (FAPI 2.0 Security Profile 5.4.1); make a key of RSA, P-256 or Ed25519"
+	if _, err := resolved(t, o).OwnKeys(livefile.ReadFile); err == nil || err.Error() != want {
+		t.Errorf("a key on P-384: expected the error\n%s\nseen\n%v", want, err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, short.Public(), short)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o = withProfile(op.FAPI2)
+	o.ClientAuth, o.ClientKeys, o.TLS = op.MTLS, nil, nil
+	o.ClientCertificate, o.ClientCertificateKey = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed})), pemOf(short)
+	const small = "profile fapi2: the client certificate: its RSA key has less than 2048 bits (FAPI 2.0 Security Profile 5.4.1)"
+	if _, err := resolved(t, o).TLSConfig(livefile.ReadFile); err == nil || err.Error() != small {
+		t.Errorf("a short RSA key: expected the error\n%s\nseen\n%v", small, err)
+	}
+	if err := checkProfileKey(&ecdsa.PublicKey{Curve: elliptic.P224()}); err != nil {
+		t.Errorf("a key on P-224: expected no error, seen %v", err)
+	}
+}
