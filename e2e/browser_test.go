@@ -172,8 +172,10 @@ func pageLoad(r *http.Request, relation string, from *page) {
 // answer.
 func (b *browser) do(p *page, r *http.Request) *http.Response {
 	b.t.Helper()
-	if r.Method == "GET" || r.Header.Get("Sec-Fetch-Site") != "cross-site" { // SameSite=Lax
-		for _, c := range b.jar.Cookies(r.URL) {
+	lax := r.Method == "GET" || r.Header.Get("Sec-Fetch-Site") != "cross-site"
+	for _, c := range b.jar.Cookies(r.URL) {
+		set := b.cookies[c.Name]
+		if lax || set != nil && set.SameSite == http.SameSiteNoneMode {
 			r.AddCookie(c)
 		}
 	}
