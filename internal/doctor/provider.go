@@ -54,6 +54,7 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 	e.checkSigned(i.Metadata, s.Client)
 	tried := s.try(ctx, i.Metadata)
 	e.checkPKCE(i, s.Client)
+	e.checkDPoP(i, s.Client)
 	e.checkScopes(i, s.Client)
 	e.checkRules(i, s)
 	e.checkLogout(i, s)
@@ -64,7 +65,7 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 
 // order is that of the checks of a provider.
 var order = []string{
-	"connection", "discovery", "keys", "clock", "client authentication", signedName, "credentials", "redirect URI", profileCheck, "PKCE", "scopes", "rules", "logout",
+	"connection", "discovery", "keys", "clock", "client authentication", signedName, "credentials", "redirect URI", profileCheck, "PKCE", "DPoP", "scopes", "rules", "logout",
 }
 
 // checkDiscovery reports on the metadata. It returns false if there is none.

@@ -174,6 +174,16 @@ func TestALoginBelongsToItsBrowserAndItsProvider(t *testing.T) {
 	}
 	s.get(newBrowser(t), back.String())
 	expect("another browser", Stale)
+	planted, cookies := newBrowser(t), s.browser.Jar.Cookies(back)
+	for _, cookie := range cookies {
+		cookie.Value = "planted"
+	}
+	planted.Jar.SetCookies(back, cookies)
+	s.get(planted, back.String())
+	expect("another browser with a cookie of that name", Stale)
+	if len(cookies) == 0 || corp.Hits(oidctest.Token) != 0 {
+		t.Errorf("expected the provider not to be asked, seen %d requests, with %d cookies", corp.Hits(oidctest.Token), len(cookies))
+	}
 	mixed := *back
 	mixed.Path = "/external/other/callback"
 	s.get(s.browser, mixed.String())
@@ -193,10 +203,16 @@ func TestALoginBelongsToItsBrowserAndItsProvider(t *testing.T) {
 
 func TestAnAnswerCountsOnce(t *testing.T) {
 	t.Parallel()
-	s := oidcSite(t, oidctest.New(t), nil)
+	p := oidctest.New(t)
+	s := oidcSite(t, p, nil)
 	back := s.stop("corp")
+	cookies := s.browser.Jar.Cookies(back)
 	for range 2 {
 		s.get(s.browser, back.String())
+		s.browser.Jar.SetCookies(back, cookies) // a browser that keeps what it is to delete
+	}
+	if seen := p.Hits(oidctest.Token); seen != 1 {
+		t.Errorf("expected the provider to be asked once, seen %d requests", seen)
 	}
 	if seen := len(s.signIn.answers); seen != 1 {
 		t.Errorf("expected one answer, seen %d", seen)
