@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -43,6 +44,7 @@ const (
 	adminPrefix = "/oidc_idp/"
 	backupPath  = adminPrefix + "backup"
 	restorePath = adminPrefix + "restore"
+	acceptPath  = adminPrefix + "accept-issuer"
 
 	// maxOperation bounds a request: files of users are the largest.
 	maxOperation = 64 << 20
@@ -80,7 +82,7 @@ func serveAdmin(a *App, w http.ResponseWriter, r *http.Request) error {
 		method = http.MethodGet
 	}
 	switch {
-	case !operator.Exists(name) && r.URL.Path != backupPath && r.URL.Path != restorePath:
+	case !operator.Exists(name) && !slices.Contains([]string{backupPath, restorePath, acceptPath}, r.URL.Path):
 		return adminError(http.StatusNotFound, "there is nothing at this path")
 	case r.Method != method:
 		w.Header().Set("Allow", method)
@@ -89,6 +91,9 @@ func serveAdmin(a *App, w http.ResponseWriter, r *http.Request) error {
 		return adminError(http.StatusServiceUnavailable, "no configuration with oidc_idp is running")
 	}
 	a.adminSeen.Do(func() { a.warnOfAdmin(r) })
+	if r.URL.Path == acceptPath {
+		return a.acceptIssuer(w, r)
+	}
 	s, err := a.instance.server(r.Context())
 	if err != nil {
 		return err
@@ -102,6 +107,23 @@ func serveAdmin(a *App, w http.ResponseWriter, r *http.Request) error {
 		return respond(w)(operator.Restore(r.Context(), s, r.Body, r.URL.Query().Get("latest") == "true"))
 	}
 	return operate(w, r, s, name)
+}
+
+// acceptIssuer opens a provider that does not open by itself, since its passkeys are for
+// another host.
+func (a *App) acceptIssuer(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Get("yes") != "true" {
+		return adminError(http.StatusBadRequest, "users lose the passkeys that are for another host than "+a.issuer.Host+"; add --yes")
+	}
+	_, err := a.instance.accept(r.Context())
+	if errors.Is(err, errNothingToAccept) {
+		return adminError(http.StatusConflict, err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	a.logger.Info("an operator gave up the passkeys of another host", slog.String("event", "issuer_accepted"), slog.String("via", "admin_api"), slog.String("issuer", a.issuer.String()))
+	return respond(w)(map[string]string{"issuer": a.issuer.String()}, nil)
 }
 
 func operate(w http.ResponseWriter, r *http.Request, s *server.Server, name string) error {

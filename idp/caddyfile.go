@@ -75,7 +75,7 @@ var appOptions = caddyargs.Table[*App]{
 //		authenticator <name> { <authenticator options> }
 //		external <id> { <options of an external provider> }
 //		client <id> { <client options> }
-//		mail <smtp URL> { from <address>; username <name>; password <password> }
+//		mail <smtp URL> { from <address>; tls verify|auto|off; username <name>; password <password> }
 //		pages <folder>
 //		name <text>
 //		logo <file>
@@ -171,6 +171,7 @@ func parseRotateKeys(d *caddyfile.Dispenser, a *App) error {
 
 // mailOptions lists the options of mail.
 var mailOptions = caddyargs.Table[*Mail]{
+	"tls":      func(d *caddyfile.Dispenser, m *Mail) error { return caddyargs.EnumArg(d, &m.TLS, mailTLSValues...) },
 	"from":     func(d *caddyfile.Dispenser, m *Mail) error { return caddyargs.StringArg(d, &m.From) },
 	"username": func(d *caddyfile.Dispenser, m *Mail) error { return caddyargs.StringArg(d, &m.Username) },
 	"password": func(d *caddyfile.Dispenser, m *Mail) error { return caddyargs.StringArg(d, &m.Password) },

@@ -25,7 +25,8 @@ var clientOptions = caddyargs.Table[*Client]{
 	"grant": func(d *caddyfile.Dispenser, c *Client) error {
 		return enumListArg(d, &c.Grants, []string{clientCredentials})
 	},
-	"scopes": func(d *caddyfile.Dispenser, c *Client) error { return caddyargs.ListArg(d, &c.Scopes) },
+	"resources": func(d *caddyfile.Dispenser, c *Client) error { return caddyargs.ListArg(d, &c.Resources) },
+	"scopes":    func(d *caddyfile.Dispenser, c *Client) error { return caddyargs.ListArg(d, &c.Scopes) },
 	"rotate": func(d *caddyfile.Dispenser, c *Client) error {
 		on := new(bool)
 		if err := caddyargs.BoolArg(d, &on); err != nil {
@@ -49,6 +50,7 @@ var clientOptions = caddyargs.Table[*Client]{
 //		pkce required|optional
 //		id_token_alg RS256|ES256
 //		grant client_credentials
+//		resources <uris...>
 //		scopes <scopes...>
 //		rotate on|off
 //		name <text>

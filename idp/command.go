@@ -50,7 +50,7 @@ account; use "user add" then.`,
 		}
 		root.AddCommand(parent)
 	}
-	root.AddCommand(backupCommand(), restoreCommand())
+	root.AddCommand(backupCommand(), restoreCommand(), acceptCommand())
 }
 
 // onlyHelp makes a command that does nothing itself print its help.

@@ -56,6 +56,39 @@ func writeBackup(fl caddycmd.Flags, name string) error {
 	})
 }
 
+// acceptCommand opens a provider that has passkeys of another host.
+func acceptCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "accept-issuer --yes",
+		Short: "Give up the passkeys of another host, after the issuer has changed",
+		Long: `
+Opens an identity provider that does not open by itself, since the host of its issuer has
+changed and there are passkeys for the old one. They do not work any more; their users
+sign in by other factors, and add new ones. If the change was a mistake, set the issuer
+back instead: the passkeys work again then.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().Bool("yes", false, "Do it: users lose these passkeys")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
+			cmd.SilenceUsage = true
+			path := acceptPath
+			if fl.Bool("yes") {
+				path += "?yes=true"
+			}
+			data, err := call(fl, http.MethodPost, path, nil)
+			if err == nil {
+				_, err = cmd.OutOrStdout().Write(data)
+			}
+			if err != nil {
+				return caddy.ExitCodeFailedStartup, err
+			}
+			return caddy.ExitCodeSuccess, nil
+		})(cmd, args)
+	}
+	return cmd
+}
+
 func restoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore <file> --yes",

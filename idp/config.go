@@ -122,6 +122,11 @@ type Client struct {
 	// `refresh_token`: `client_credentials`. Default: none.
 	Grants []string `json:"grants,omitempty"`
 
+	// What the tokens of `client_credentials` may be for: the values that the parameter
+	// `resource` (RFC 8707) may have, which become the audience. If there is one alone,
+	// it need not be requested. Default: any.
+	Resources []string `json:"resources,omitempty"`
+
 	// The scopes that the client may request. Default: `openid profile email
 	// groups offline_access`.
 	Scopes []string `json:"scopes,omitempty"`
@@ -139,6 +144,12 @@ type Mail struct {
 	// The server: `smtp://` with STARTTLS, or `smtps://`, with its host and port.
 	// Required.
 	Server string `json:"server,omitempty"`
+
+	// How the connection is secured. `verify` wants TLS, and a certificate that is
+	// valid for the host. For `smtp://` and a server on this machine, it may be `auto`,
+	// STARTTLS where it is offered with any certificate, or `off`. Default: `auto` on
+	// this machine, `verify` elsewhere.
+	TLS string `json:"tls,omitempty"`
 
 	// The sender, such as `Example <login@example.com>`. Required.
 	From string `json:"from,omitempty"`

@@ -28,6 +28,7 @@ var (
 	factorKinds        = []string{"totp", "hotp", "passkey"}
 	pkceValues         = []string{"required", "optional"}
 	idTokenAlgs        = []string{"RS256", "ES256"}
+	mailTLSValues      = []string{"verify", "auto", "off"}
 	registrationValues = []string{"off", "invite"}
 )
 
@@ -222,6 +223,7 @@ func (m *Mail) check() error {
 	err := optioncheck.First(
 		optioncheck.Refuse("server", m.Server == "", "the server is missing"),
 		optioncheck.Refuse("from", m.From == "", "from is missing"),
+		optioncheck.EmptyOrOneOf("tls", m.TLS, mailTLSValues...),
 		optioncheck.Refuse("username", (m.Username == "") != (m.Password == ""), "username and password belong together"),
 	)
 	if err != nil || strings.Contains(m.Server, "{") {

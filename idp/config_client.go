@@ -18,6 +18,7 @@ func (c *Client) check() error {
 		optioncheck.Refuse("public", c.Secret != "" && c.Public, "public and secret exclude each other"),
 		optioncheck.Refuse("pkce", c.PKCE == "optional" && c.Public, "pkce optional needs a secret"),
 		optioncheck.Refuse("grant", slices.Contains(c.Grants, clientCredentials) && c.Public, "grant %s needs a secret", clientCredentials),
+		optioncheck.Refuse("resources", len(c.Resources) > 0 && !slices.Contains(c.Grants, clientCredentials), "resources needs grant %s", clientCredentials),
 		optioncheck.Refuse("redirect_uri", len(c.RedirectURIs) == 0 && !slices.Contains(c.Grants, clientCredentials), "redirect_uri is missing"),
 	)
 	if err != nil {
@@ -44,6 +45,7 @@ func (c *Client) checkAddresses() error {
 	}{
 		{"redirect_uri", c.RedirectURIs, checkClientURI},
 		{"post_logout_redirect_uri", c.PostLogoutRedirectURIs, checkClientURI},
+		{"resources", c.Resources, checkWebURI},
 		{"backchannel_logout_uri", nonEmpty(c.BackchannelLogoutURI), checkWebURI},
 		{"initiate", nonEmpty(c.InitiateLoginURI), checkWebURI},
 	} {

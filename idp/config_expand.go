@@ -52,6 +52,9 @@ func (c *Client) texts(prefix string) []text {
 	for n := range c.PostLogoutRedirectURIs {
 		all = append(all, text{prefix + "post_logout_redirect_uri", &c.PostLogoutRedirectURIs[n]})
 	}
+	for n := range c.Resources {
+		all = append(all, text{prefix + "resources", &c.Resources[n]})
+	}
 	return all
 }
 

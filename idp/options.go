@@ -39,7 +39,7 @@ func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error
 	}
 	o.InitiateURL = o.Clients.Initiate
 	if m := a.Mail; m != nil {
-		sender := mail.Server{URL: m.Server, From: m.From, Username: m.Username, Password: m.Password}
+		sender := mail.Server{URL: m.Server, TLS: m.TLS, From: m.From, Username: m.Username, Password: m.Password}
 		if o.MailSender, err = sender.Open(); err != nil {
 			return o, err
 		}
@@ -106,7 +106,7 @@ func (a *App) clients() (*provider.Clients, error) {
 			RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 			BackchannelLogoutURI: c.BackchannelLogoutURI, InitiateLoginURI: c.InitiateLoginURI,
 			PKCEOptional: c.PKCE == "optional", IDTokenAlg: c.IDTokenAlg, Rotate: c.Rotate,
-			ClientCredentials: slices.Contains(c.Grants, clientCredentials), Scopes: c.Scopes,
+			ClientCredentials: slices.Contains(c.Grants, clientCredentials), Scopes: c.Scopes, Resources: c.Resources,
 		})
 	}
 	clients, err := provider.NewClients(all)

@@ -111,7 +111,7 @@ func (i *instance) server(ctx context.Context) (*server.Server, error) {
 		return nil, errNotOpen
 	case i.opening == nil && time.Now().Before(i.next):
 		defer i.mu.Unlock()
-		return nil, i.err
+		return nil, errors.Join(errNotOpen, i.err)
 	case i.opening == nil:
 		i.opening = make(chan struct{})
 		go i.open(context.WithoutCancel(ctx), i.opening)
@@ -133,6 +133,21 @@ func (i *instance) server(ctx context.Context) (*server.Server, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return nil, errors.Join(errNotOpen, i.err)
+}
+
+// errNothingToAccept is about a provider that opened without an operator's word.
+var errNothingToAccept = errors.New("the identity provider is open: there are no passkeys of another host to give up")
+
+// accept opens a provider whose passkeys are for another host than its issuer has now,
+// and gives them up.
+func (i *instance) accept(ctx context.Context) (*server.Server, error) {
+	if _, err := i.server(ctx); err == nil {
+		return nil, errNothingToAccept
+	}
+	i.mu.Lock()
+	i.options.AcceptRPID, i.next = true, time.Time{}
+	i.mu.Unlock()
+	return i.server(ctx)
 }
 
 // open opens the provider, and lets those know who wait for it.

@@ -11,7 +11,7 @@ type Section struct {
 }
 
 // folders are where the types are.
-var folders = []string{".", "siteconfig", "ruleconfig", "store/memory", "store/storage", "store/redis", "directory/list", "directory/file", "directory/scim"}
+var folders = []string{".", "siteconfig", "ruleconfig", "store/memory", "store/storage", "store/redis", "directory/list", "directory/file", "directory/scim", "idp"}
 
 const asArgument = "the argument"
 
@@ -76,4 +76,31 @@ var Sections = []Section{
 	{Title: "The directory list", Of: "directory/list.List", Caddyfile: map[string]string{"names": "the arguments", "providers": "provider <ids...>"}},
 	{Title: "The directory file", Of: "directory/file.File", Caddyfile: map[string]string{"path": asArgument, "providers": "provider <ids...>"}},
 	{Title: "The directory scim", Of: "directory/scim.SCIM", Caddyfile: map[string]string{"url": asArgument, "providers": "provider <ids...>"}},
+	{
+		Title: "The identity provider", Of: "idp.App",
+		Intro: "`apps.oidc_idp` is the [identity provider](identity-provider.md), of the module `github.com/caddy-oidc-rp/caddy-oidc-rp/idp`. The handler `{\"handler\": \"oidc_idp\"}` serves the site of its issuer, and has no fields.",
+		Caddyfile: map[string]string{
+			"authenticators": "authenticator <name> { ... }", "externals": "external <id> { ... }", "clients": "client <id> { ... }",
+		},
+	},
+	{Title: "The database of accounts", Of: "idp.Database", Caddyfile: map[string]string{"engine": "database sqlite", "file": "database sqlite <file>", "url": "database <postgres URL>"}},
+	{Title: "Login authenticators", Of: "idp.Authenticator"},
+	{Title: "Rules of passwords", Intro: "What a new password has to be. It is never the user name, the e-mail address or the name of the provider.", Of: "idp.PasswordPolicy"},
+	{Title: "Lockout", Intro: "When wrong attempts lock an account, and for how long.", Of: "idp.Lockout", Caddyfile: map[string]string{"attempts": "the first argument", "duration": "the second argument"}},
+	{Title: "Single sign-on sessions", Intro: "How long a browser stays signed in.", Of: "idp.SessionPolicy"},
+	{
+		Title: "Clients", Of: "idp.Client",
+		Caddyfile: map[string]string{
+			"redirect_uris": "redirect_uri <uris...>", "post_logout_redirect_uris": "post_logout_redirect_uri <uris...>",
+			"initiate_login_uri": "initiate <uri>", "grants": "grant <grants...>",
+		},
+	},
+	{Title: "Mail", Intro: "How mail is sent.", Of: "idp.Mail", Caddyfile: map[string]string{"server": asArgument}},
+	{
+		Title: "External providers", Of: "idp.External",
+		Caddyfile: map[string]string{"id": asArgument, "group_names": "groups { <theirs> <ours> }"},
+	},
+	{Title: "External providers of OpenID Connect", Of: "idp.ExternalOIDC"},
+	{Title: "External providers of SAML", Of: "idp.ExternalSAML"},
+	{Title: "External providers of OAuth", Of: "idp.ExternalOAuth2", Caddyfile: map[string]string{"preset": asArgument}},
 }

@@ -81,7 +81,7 @@ func (s *Set) CheckRPID(tx Tx, accept bool) error {
 		return err
 	}
 	if before != "" && count > 0 && !accept {
-		return fmt.Errorf("issuer: %d passkeys are bound to %s and will not work at %q; set the issuer back, or accept that their users lose them", count, before, now)
+		return fmt.Errorf("issuer: %d passkeys are bound to %s and will not work at %q; set the issuer back, or give them up by the command accept-issuer or the option accept_issuer", count, before, now)
 	}
 	return tx.SetSetting(settingRPID, now)
 }

@@ -20,14 +20,28 @@ const timeout = 30 * time.Second
 
 // Server is what operators say about the mail server.
 type Server struct {
-	// URL is smtp://host[:port], with STARTTLS, or smtps://host[:port]. A server
-	// on this machine may be without TLS.
+	// URL is smtp://host[:port], with STARTTLS, or smtps://host[:port].
 	URL string
+	// TLS is TLSVerify, or for a server on this machine TLSAuto or TLSOff. Default:
+	// TLSAuto on this machine, TLSVerify elsewhere.
+	TLS string
 	// From is the sender: «Example <login@example.com>».
 	From string
 	// Username and Password are for the server; may be empty.
 	Username, Password string
 }
+
+// What Server.TLS may be.
+const (
+	// TLSVerify wants TLS and a certificate that is valid for the server's name.
+	TLSVerify = "verify"
+	// TLSAuto uses STARTTLS where the server offers it, with any certificate: those of
+	// mail servers are rarely valid for localhost, and whoever could come between on
+	// the same machine could read the mail anyhow.
+	TLSAuto = "auto"
+	// TLSOff never uses STARTTLS.
+	TLSOff = "off"
+)
 
 // SMTP sends mails to a server.
 type SMTP struct {
@@ -73,23 +87,47 @@ func (s Server) Open() (*SMTP, error) {
 
 // transport returns how the connection is secured, and the port.
 func (s Server) transport(u *url.URL) (options []gomail.Option, port int, err error) {
+	config := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+	security, err := s.security(u)
 	switch {
+	case err != nil:
+		return nil, 0, err
 	case u.Scheme == "smtps":
 		options, port = []gomail.Option{gomail.WithSSL()}, 465
-	case u.Scheme == "smtp" && isLoopback(u.Hostname()):
+	case security == TLSOff:
 		options, port = []gomail.Option{gomail.WithTLSPolicy(gomail.NoTLS)}, 587
-	case u.Scheme == "smtp":
-		options, port = []gomail.Option{gomail.WithTLSPolicy(gomail.TLSMandatory)}, 587
+	case security == TLSAuto:
+		config.InsecureSkipVerify = true
+		options, port = []gomail.Option{gomail.WithTLSPolicy(gomail.TLSOpportunistic)}, 587
 	default:
-		return nil, 0, fmt.Errorf("mail: the server's URL must begin with smtp:// or smtps://, got '%s'", u.Scheme)
+		options, port = []gomail.Option{gomail.WithTLSPolicy(gomail.TLSMandatory)}, 587
 	}
-	options = append(options, gomail.WithTLSConfig(&tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}))
+	options = append(options, gomail.WithTLSConfig(config))
 	if u.Port() != "" {
 		if port, err = strconv.Atoi(u.Port()); err != nil || port < 1 || port > 65535 {
 			return nil, 0, fmt.Errorf("mail: the server's port must be from 1 to 65535, got '%s'", u.Port())
 		}
 	}
 	return options, port, nil
+}
+
+// security returns what TLS is, or by default. Mail has links that sign users in, so
+// that no other machine gets it without TLS.
+func (s Server) security(u *url.URL) (string, error) {
+	local := u.Scheme == "smtp" && isLoopback(u.Hostname())
+	switch {
+	case u.Scheme != "smtp" && u.Scheme != "smtps":
+		return "", fmt.Errorf("mail: the server's URL must begin with smtp:// or smtps://, got '%s'", u.Scheme)
+	case s.TLS == "" && local:
+		return TLSAuto, nil
+	case s.TLS == "" || s.TLS == TLSVerify:
+		return TLSVerify, nil
+	case s.TLS != TLSAuto && s.TLS != TLSOff:
+		return "", fmt.Errorf("mail: tls must be verify, auto or off, got '%s'", s.TLS)
+	case !local:
+		return "", fmt.Errorf("mail: tls %s is for smtp:// and a server on this machine alone", s.TLS)
+	}
+	return s.TLS, nil
 }
 
 // isLoopback reports whether a host is this machine.

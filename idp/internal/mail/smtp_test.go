@@ -300,6 +300,41 @@ func TestOtherHostsNeedTLS(t *testing.T) {
 	}
 }
 
+// TestAServerOnThisMachine gets mail by STARTTLS where it offers that, whatever its
+// certificate: relays have one for another name, or one that they made themselves.
+func TestAServerOnThisMachine(t *testing.T) {
+	t.Parallel()
+	certificate, _ := selfSigned(t, "relay.example.com")
+	for name, row := range map[string]struct {
+		tls           string
+		offers        bool
+		sent, secured bool
+	}{
+		"without STARTTLS":                          {"", false, true, false},
+		"with STARTTLS":                             {"", true, true, true},
+		"with STARTTLS, where tls is auto":          {TLSAuto, true, true, true},
+		"with STARTTLS, where tls is off":           {TLSOff, true, true, false},
+		"with a wrong name, where it is verified":   {TLSVerify, true, false, false},
+		"without STARTTLS, where TLS is to be used": {TLSVerify, false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newFakeServer(t)
+			if row.offers {
+				server.tls = &tls.Config{Certificates: []tls.Certificate{certificate}}
+			}
+			sender := open(t, Server{URL: server.url(), TLS: row.tls, Username: "login", Password: "secret"})
+			err := sender.Send(t.Context(), Message{To: "alice@example.net", Subject: "s", Body: "b\n"})
+			if (err == nil) != row.sent {
+				t.Errorf("expected that it is sent %v, seen %v", row.sent, err)
+			}
+			if mails := server.all(); len(mails) > 0 && mails[0].secure != row.secured {
+				t.Errorf("expected TLS %v, seen %v", row.secured, mails[0].secure)
+			}
+		})
+	}
+}
+
 func selfSigned(t *testing.T, host string) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -329,6 +364,9 @@ func TestOptionsOfTheServer(t *testing.T) {
 		"no sender":        {Server{URL: "smtp://mail.example.com", From: "login"}, "mail: from must be an address"},
 		"no URL":           {Server{URL: "mail.example.com", From: "a@example.com"}, "mail: the server must be a URL"},
 		"another scheme":   {Server{URL: "http://mail.example.com", From: "a@example.com"}, "mail: the server's URL must begin with smtp://"},
+		"tls unknown":      {Server{URL: "smtp://localhost", From: "a@example.com", TLS: "on"}, "mail: tls must be verify, auto or off"},
+		"tls off afar":     {Server{URL: "smtp://mail.example.com", From: "a@example.com", TLS: TLSOff}, "mail: tls off is for smtp:// and a server on this machine alone"},
+		"tls auto afar":    {Server{URL: "smtps://localhost", From: "a@example.com", TLS: TLSAuto}, "mail: tls auto is for smtp:// and a server on this machine alone"},
 		"a path":           {Server{URL: "smtp://mail.example.com/x", From: "a@example.com"}, "mail: the server must be a URL"},
 		"a user":           {Server{URL: "smtp://a:b@mail.example.com", From: "a@example.com"}, "mail: the user name and the password are options"},
 		"a port too large": {Server{URL: "smtp://mail.example.com:99999", From: "a@example.com"}, "mail: the server's port"},

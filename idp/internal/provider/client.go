@@ -34,6 +34,8 @@ type Client struct {
 	Rotate bool
 	// ClientCredentials: the client may get tokens for itself.
 	ClientCredentials bool
+	// Resources are what these tokens may be for (RFC 8707); nil for any.
+	Resources []string
 	// Scopes that the client may get; nil for all that there are. openid is always
 	// among them.
 	Scopes []string

@@ -30,6 +30,8 @@ func checkOptions(c *Client) error {
 		return errors.New("pkce optional needs a secret")
 	case c.Public && c.ClientCredentials:
 		return errors.New("grant client_credentials needs a secret")
+	case len(c.Resources) > 0 && !c.ClientCredentials:
+		return errors.New("resources are for grant client_credentials")
 	case c.IDTokenAlg != "" && c.IDTokenAlg != rs256 && c.IDTokenAlg != es256:
 		return fmt.Errorf("id_token_alg must be RS256 or ES256, got %q", c.IDTokenAlg)
 	case len(c.RedirectURIs) == 0 && !c.ClientCredentials:
@@ -47,6 +49,11 @@ func checkURIs(c *Client) error {
 	for _, uri := range c.PostLogoutRedirectURIs {
 		if err := checkRedirectURI(uri, c.Public); err != nil {
 			return fmt.Errorf("post_logout_redirect_uri: %w", err)
+		}
+	}
+	for _, uri := range c.Resources {
+		if err := checkWeb(uri); err != nil {
+			return fmt.Errorf("resources: %w", err)
 		}
 	}
 	if c.BackchannelLogoutURI != "" {

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
@@ -17,7 +20,10 @@ const (
 	// clientSubject begins the subject of tokens that are about a program. The ids
 	// of users are random and have no slash.
 	clientSubject = "client/"
-	// programLifetime is short: these tokens cannot be revoked.
+	// programTokenType is the typ of their header (RFC 9068 section 2.1).
+	programTokenType = "at+jwt"
+	// programLifetime is short: these tokens cannot be revoked, since whoever gets one
+	// verifies it alone.
 	programLifetime = accessLifetime / 6
 )
 
@@ -30,7 +36,11 @@ func (p *Provider) credentials(r *http.Request, client *party, params parameters
 	if wrong != nil {
 		return nil, wrong, nil
 	}
-	return p.programToken(r.Context(), client.ID, client.alg(), granted, params["resource"], nil)
+	resource, wrong := client.resourceFor(params["resource"])
+	if wrong != nil {
+		return nil, wrong, nil
+	}
+	return p.programToken(r.Context(), client.ID, client.alg(), granted, resource, nil)
 }
 
 // applicationCredentials gives an application user a token: the client id is its
@@ -74,6 +84,43 @@ func programScopes(requested string, allowed []string) ([]string, *protocolError
 	return granted, nil
 }
 
+// resourceFor returns what a token for a client itself is for: the resource that it
+// names, if it may, or the only one that there is for it.
+func (c *Client) resourceFor(requested string) (string, *protocolError) {
+	switch {
+	case c.Resources == nil || slices.Contains(c.Resources, requested):
+		return requested, nil
+	case requested == "" && len(c.Resources) == 1:
+		return c.Resources[0], nil
+	case requested == "":
+		return "", &protocolError{"invalid_target", "resource is missing: the client has several"}
+	}
+	return "", &protocolError{"invalid_target", "the resource is not one of the client's"}
+}
+
+// isProgramToken reports whether a text is an access token that a client got for
+// itself, and that is valid still.
+func (p *Provider) isProgramToken(ctx context.Context, clientID, text string) (bool, error) {
+	token, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	if err != nil || len(token.Headers) != 1 || token.Headers[0].ExtraHeaders[jose.HeaderType] != programTokenType {
+		return false, nil
+	}
+	keys, err := p.Keys.public(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, key := range keys {
+		var claims struct {
+			ClientID string `json:"client_id"`
+			Expires  int64  `json:"exp"`
+		}
+		if key.KeyID == token.Headers[0].KeyID && key.Algorithm == token.Headers[0].Algorithm && token.Claims(key.Key, &claims) == nil {
+			return claims.ClientID == clientID && p.Now().Unix() < claims.Expires, nil
+		}
+	}
+	return false, nil
+}
+
 // programToken makes an access token as in RFC 9068. Its audience is a resource:
 // the one that the request names (RFC 8707), or this provider.
 func (p *Provider) programToken(ctx context.Context, id, alg string, granted []string, resource string, groups []string) (any, *protocolError, error) {
@@ -94,7 +141,7 @@ func (p *Provider) programToken(ctx context.Context, id, alg string, granted []s
 	if groups != nil {
 		claims["groups"] = groups
 	}
-	token, err := p.Keys.sign(ctx, alg, "at+jwt", claims)
+	token, err := p.Keys.sign(ctx, alg, programTokenType, claims)
 	if err != nil {
 		return nil, nil, err
 	}

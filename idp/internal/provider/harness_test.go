@@ -39,6 +39,7 @@ var configured = []Client{
 		ID: "wiki", Name: "Wiki", Secret: wikiKey, RedirectURIs: []string{callback, callback + "?tenant=a%2Fb"},
 		PostLogoutRedirectURIs: []string{"https://wiki.example.net/bye"}, ClientCredentials: true,
 	},
+	{ID: "reports", Secret: "reports-secret", ClientCredentials: true, Resources: []string{"https://api.example.net/v1"}},
 	{ID: "other", Secret: "other-secret", RedirectURIs: []string{"https://other.example.net/cb"}, IDTokenAlg: es256, PostLogoutRedirectURIs: []string{"https://other.example.net/bye"}},
 	{ID: "spa", Public: true, RedirectURIs: []string{spaReturn, "http://127.0.0.1/native"}},
 	{ID: "old", Secret: "old-secret", PKCEOptional: true, Rotate: true, RedirectURIs: []string{"https://old.example.net/cb"}, Scopes: []string{"email", "offline_access"}},

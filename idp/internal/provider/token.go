@@ -100,7 +100,8 @@ func (p *Provider) answerClient(w http.ResponseWriter, r *http.Request, endpoint
 }
 
 // revoke is the revocation endpoint (RFC 7009). A token that there is not, or not
-// any more, is no error; that of another client stays.
+// any more, is no error; that of another client stays. The tokens of programs cannot
+// be revoked, and a client must not believe that they were (section 2.2.1).
 func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	params, wrong := p.readBackChannel(w, r)
 	var client *party
@@ -115,6 +116,12 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 		wrong = invalidRequest("token is missing")
 	}
 	if wrong == nil {
+		var lasts bool
+		if lasts, err = p.isProgramToken(r.Context(), client.ID, params["token"]); lasts {
+			wrong = &protocolError{"unsupported_token_type", "this access token cannot be revoked: it expires within ten minutes"}
+		}
+	}
+	if wrong == nil && err == nil {
 		err = p.Store.Update(r.Context(), func(tx store.Tx) error {
 			return revokeToken(tx, client.ID, params["token"], p.Now())
 		})

@@ -2,10 +2,12 @@ package selfservice
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
@@ -61,6 +63,7 @@ func (v *visit) register(link *accounts.Link) {
 	})
 	if err == nil {
 		v.log("account_created", "an account was created", user.ID)
+		v.confirmTyped(user)
 		v.message("registered", nil, pathAccount, "button.sign_in")
 		return
 	}
@@ -70,6 +73,26 @@ func (v *visit) register(link *accounts.Link) {
 		return
 	}
 	v.respondLink(err)
+}
+
+// confirmTyped sends a link to the address of a new account that was only typed, as
+// that of the first account. The account is there without it: an error is in the log.
+func (v *visit) confirmTyped(user *store.User) {
+	if v.Mail == nil || user.Email == "" || user.EmailVerified {
+		return
+	}
+	ctx := v.r.Context()
+	allowed, err := v.Accounts.AllowMail(ctx, user.ID, v.Address(v.r))
+	var link *accounts.Link
+	if err == nil {
+		link, err = v.Accounts.EmailLink(ctx, user.ID, user.Email)
+	}
+	switch {
+	case err != nil:
+		v.Logger.LogAttrs(ctx, slog.LevelError, "could not send a link to the address of a new account", slog.String("event", "mail_failed"), slog.Any("error", err))
+	case allowed:
+		v.post(mail.Letter{Kind: mail.Email, To: link.Email, User: user, Language: v.language(user), Link: LinkURL(v.Issuer, link), Code: link.Code(), Until: link.Expires})
+	}
 }
 
 // registerProblems returns what is wrong with a new account, nil if it is something

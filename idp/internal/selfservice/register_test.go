@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 )
 
@@ -110,6 +111,58 @@ func TestTheLinkToTheFirstAccountEndsWithIt(t *testing.T) {
 	}
 	h.at = h.at.Add(15 * time.Minute)
 	open().wants("after 15 minutes", http.StatusBadRequest, "no longer valid")
+}
+
+// TestTheAddressOfANewAccountIsConfirmed by a mail, where it was only typed: a reset and
+// the first required factor need one.
+func TestTheAddressOfANewAccountIsConfirmed(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]func(h *harness) (path, code string){
+		"the first account": func(h *harness) (string, string) {
+			link, err := h.Accounts.FirstUserLink(h.t.Context())
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			return pathFirstUser, link.Code()
+		},
+		"an open invitation": func(h *harness) (string, string) { return pathInvite, h.invite("", accounts.Invite{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t)
+			path, secret := code(h)
+			b := h.browser()
+			b.get(path).submit(pages.FieldLinkCode, pages.FieldLinkCode, secret)
+			b.register("alice", "alice@example.net", another).wants("the account", http.StatusOK, "Your account is ready")
+			letter := h.lastMail(mail.Email, "alice@example.net")
+			b.get(pathConfirmEmail).submit(pages.FieldLinkCode, pages.FieldLinkCode, letter.Code).wants("the link", http.StatusOK, "alice@example.net")
+			user, err := h.Accounts.Find(t.Context(), "alice")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if user.Email != "alice@example.net" || !user.EmailVerified {
+				t.Errorf("expected a verified address, seen %q %v", user.Email, user.EmailVerified)
+			}
+			if len(h.mails) != 1 {
+				t.Errorf("expected one mail, seen %d", len(h.mails))
+			}
+		})
+	}
+}
+
+// TestNoMailConfirmsWhatIsKnown: an invitation proves its address, and who gives none
+// gets none.
+func TestNoMailConfirmsWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	for name, email := range map[string]string{"bob": "bob@example.net", "carol": ""} {
+		b := h.browser()
+		b.get(pathInvite).submit(pages.FieldLinkCode, pages.FieldLinkCode, h.invite(email, accounts.Invite{}))
+		b.register(name, "", another).wants(name, http.StatusOK, "Your account is ready")
+	}
+	if len(h.mails) != 0 {
+		t.Errorf("expected no mail, seen %d", len(h.mails))
+	}
 }
 
 func TestWithoutInvitesThereIsNoPage(t *testing.T) {
