@@ -73,7 +73,7 @@ func loadWithAdmin(t *testing.T, address, globals, sites string) error {
 // replaces its admin API, and may cut off what the one before has accepted.
 func command(t *testing.T, args ...string) (out string, err error) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if out, err = execute(t, args...); err == nil || !strings.HasSuffix(err.Error(), ": EOF") && !strings.HasSuffix(err.Error(), "reset by peer") {
 			break
 		}

@@ -77,7 +77,7 @@ func TestImports(t *testing.T) {
 const (
 	reloadCount     = 200
 	reloadEnv       = "OIDC_RP_RELOADS"
-	goroutineSettle = 5 * time.Second
+	goroutineSettle = time.Minute
 	heapRoom        = 512 << 10 // one configuration takes about 350 KiB
 )
 

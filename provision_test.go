@@ -50,7 +50,7 @@ func storageDir(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for end := time.Now().Add(5 * time.Second); os.RemoveAll(folder) != nil; time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); os.RemoveAll(folder) != nil; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Errorf("%s is still written to", folder)
 				return

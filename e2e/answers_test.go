@@ -27,7 +27,11 @@ func (w *world) checkAnswer(p *page) {
 		}
 		attributes := strings.ToLower(c)
 		name, _, _ := strings.Cut(c, "=")
-		for _, attribute := range []string{"; httponly", "; samesite=lax"} {
+		sites := "; samesite=lax"
+		if w.posted && strings.Contains(name, "_tx_") && strings.Contains(attributes, "; samesite=none") {
+			sites = "; secure"
+		}
+		for _, attribute := range []string{"; httponly", sites} {
 			if !strings.Contains(attributes, attribute) {
 				wrong(fmt.Sprintf("cookie %s: expected %q, seen %q", name, attribute, attributes))
 			}

@@ -51,7 +51,7 @@ func (w *world) newBrowser() *browser {
 		DisableKeepAlives: true, // a restarted Caddy must not leave dead connections behind
 	}
 	return &browser{t: w.t, w: w, jar: jar, cookies: map[string]*http.Cookie{}, http: &http.Client{
-		Transport: transport, Timeout: 30 * time.Second,
+		Transport: transport, Timeout: busy * 30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -172,8 +172,10 @@ func pageLoad(r *http.Request, relation string, from *page) {
 // answer.
 func (b *browser) do(p *page, r *http.Request) *http.Response {
 	b.t.Helper()
-	if r.Method == "GET" || r.Header.Get("Sec-Fetch-Site") != "cross-site" { // SameSite=Lax
-		for _, c := range b.jar.Cookies(r.URL) {
+	lax := r.Method == "GET" || r.Header.Get("Sec-Fetch-Site") != "cross-site"
+	for _, c := range b.jar.Cookies(r.URL) {
+		set := b.cookies[c.Name]
+		if lax || set != nil && set.SameSite == http.SameSiteNoneMode {
 			r.AddCookie(c)
 		}
 	}
@@ -259,7 +261,7 @@ func (b *browser) rawFetch(path string) int {
 		b.t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(busy * 10 * time.Second))
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nConnection: close\r\n\r\n", path, mustParse(b.w.base).Host)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

@@ -248,7 +248,7 @@ func TestALogThatIsNotRead(t *testing.T) {
 		if err != nil {
 			t.Errorf("a login when the log is read again: %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(busy * 20 * time.Second):
 		t.Error("expected a login to end when the log is read again, seen that it waits")
 	}
 	w.caddy.process.stop(t, syscall.SIGTERM)

@@ -75,7 +75,7 @@ func (w *idpWorld) start(s idpSite) {
 // status is what an address of the world answers to a program that knows no
 // authority, 0 if nothing does.
 func (w *idpWorld) status(address string) int {
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	client := &http.Client{Timeout: busy * 10 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // Caddy has just made it
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -238,7 +238,7 @@ func (c *cluster) redisForgets(people []person) {
 // way on all nodes; the provider takes each refresh token once.
 func TestThreeNodesRefreshOnce(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind clusterKind) {
-		const life = 6 * time.Second
+		const life = 30 * time.Second
 		c := newCluster(t, kind, site{options: `scopes openid profile email offline_access
 		upstream {
 			access_token

@@ -72,7 +72,7 @@ func (w *brokerWorld) fetch(address string) (status int, body []byte) {
 // transport is a client without cookies that leads every name to this machine.
 func (w *brokerWorld) transport() *http.Client {
 	return &http.Client{
-		Timeout:       time.Minute,
+		Timeout:       busy * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // of Caddy's own authority, which it has just made

@@ -105,7 +105,7 @@ func opened(t *testing.T, w *world, cookies, upgrade, origin string) (status int
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(busy * 10 * time.Second))
 	fmt.Fprintf(conn, "GET /socket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: %s\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-Fetch-Mode: websocket\r\nOrigin: %s\r\nCookie: %s\r\n\r\n",
 		mustParse(w.base).Host, upgrade, origin, cookies)
 	reader := bufio.NewReader(conn)

@@ -106,7 +106,7 @@ func TestStreamsOfExtendedConnectEndWithTheirSession(t *testing.T) {
 	}
 	spoken, quiet, flooded := open(alice, "/talk"), open(alice, "/quiet"), open(alice, "/flood")
 	others := open(bob, "/talk")
-	client.await(10*time.Second, "the window of the flood is full", func() bool { return len(client.streams[flooded].data) == 65535 })
+	client.await(busy*10*time.Second, "the window of the flood is full", func() bool { return len(client.streams[flooded].data) == 65535 })
 	for range 3 {
 		client.repeats(spoken, "alice is here")
 		client.repeats(others, "bob is here")
@@ -122,10 +122,10 @@ func TestStreamsOfExtendedConnectEndWithTheirSession(t *testing.T) {
 	left := time.Now()
 	alice.open(logoutPath).signOut()
 	for what, id := range map[string]uint32{"a stream in use": spoken, "a quiet stream": quiet, "a stream that is not read": flooded} {
-		client.await(time.Until(left.Add(5*time.Second)), what+" ends", func() bool { return client.streams[id].end != "" })
+		client.await(time.Until(left.Add(busy*5*time.Second)), what+" ends", func() bool { return client.streams[id].end != "" })
 		t.Logf("%s: %s, seen %v after the logout", what, client.streams[id].end, time.Since(left).Round(time.Millisecond))
 	}
-	eventually(t, time.Until(left.Add(5*time.Second)), "the user's WebSockets are closed at the application", func() bool {
+	eventually(t, time.Until(left.Add(busy*5*time.Second)), "the user's WebSockets are closed at the application", func() bool {
 		return application.list(&application.closed) == ofAlice
 	})
 	eventually(t, 10*time.Second, "Caddy has finished with the user's requests", func() bool { return w.finishedConnects() == 3 })

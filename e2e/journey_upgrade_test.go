@@ -42,7 +42,7 @@ func tunnelled(t *testing.T, address, request, path string) (status int, all str
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(busy * 5 * time.Second))
 	fmt.Fprint(conn, request)
 	reader := bufio.NewReader(conn)
 	answer, err := http.ReadResponse(reader, nil)
@@ -145,7 +145,7 @@ func TestAnUpgradeIsNoTunnelPastTheGuard(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(busy * 10 * time.Second))
 	fmt.Fprint(conn, start("GET /chat")+session+"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nOrigin: "+w.base+"\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	reader := bufio.NewReader(conn)
 	answer, err := http.ReadResponse(reader, nil)

@@ -96,7 +96,7 @@ func (k *keycloakServer) launch(t testing.TB) (err error) {
 	if err != nil {
 		return err
 	}
-	const limit = 4 * time.Minute // on a machine that has much else to do
+	const limit = 10 * time.Minute // on a machine that has much else to do
 	for {
 		if _, err = k.ask(http.MethodGet, "/serverinfo", nil); err == nil {
 			t.Logf("Keycloak has started in %v", time.Since(began).Round(time.Second))

@@ -10,9 +10,9 @@ import (
 )
 
 // patience is how long no user of the site may wait while others wait
-// for a slow provider: far more than it takes, on a machine that has much else
-// to do.
-const patience = 250 * time.Millisecond
+// for a provider that does not answer: far more than it takes, on a slow machine
+// that has much else to do.
+const patience = 5 * time.Second
 
 // Many logins wait at once for a token endpoint that does not answer. No one
 // else notices, and then all of them end well.

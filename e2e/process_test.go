@@ -116,10 +116,10 @@ func (p *process) stop(t testing.TB, signal syscall.Signal) {
 	}
 	select {
 	case <-p.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(busy * 20 * time.Second):
 		_ = p.cmd.Process.Kill()
 		<-p.done
-		t.Errorf("%s did not end within 20 s of %v", p.name, signal)
+		t.Errorf("%s did not end within %v of %v", p.name, busy*20*time.Second, signal)
 	}
 }
 
@@ -184,9 +184,15 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
-// eventually polls until the condition holds; what names what is missing.
+// busy is how many times as long as usual something may take: the tests also run
+// on machines that are slow and have much else to do.
+const busy = 6
+
+// eventually polls until the condition holds; what names what is missing. The
+// limit is that of a usual machine.
 func eventually(t testing.TB, limit time.Duration, what string, condition func() bool) {
 	t.Helper()
+	limit *= busy
 	for deadline := time.Now().Add(limit); ; {
 		if condition() {
 			return

@@ -74,7 +74,7 @@ func (p *provider) start(t testing.TB) {
 	t.Helper()
 	for attempt := 1; ; attempt++ {
 		p.process = p.spawn(t)
-		if p.answers(t, 45*time.Second) {
+		if p.answers(t, busy*45*time.Second) {
 			break
 		}
 		if attempt == 3 {

@@ -46,7 +46,7 @@ func newRush(w *world, people []person, pause time.Duration) *rush {
 		DialContext: people[0].http.Transport.(*http.Transport).DialContext,
 	}
 	for _, p := range people {
-		client := &http.Client{Transport: transport, Jar: p.jar, Timeout: 30 * time.Second, CheckRedirect: p.http.CheckRedirect}
+		client := &http.Client{Transport: transport, Jar: p.jar, Timeout: busy * 30 * time.Second, CheckRedirect: p.http.CheckRedirect}
 		l.all.Go(func() {
 			for {
 				select {

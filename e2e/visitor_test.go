@@ -26,7 +26,7 @@ type visitor struct {
 func crowd(connections int) *http.Client {
 	return &http.Client{
 		Transport:     &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections},
-		Timeout:       time.Minute,
+		Timeout:       busy * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

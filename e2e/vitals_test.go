@@ -63,7 +63,7 @@ func (n *node) vitals(t testing.TB) vitals {
 func (n *node) profile(t testing.TB, name string) string {
 	t.Helper()
 	// A connection of its own: one that stays would be counted.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: busy * 20 * time.Second}
 	r, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/%s", n.admin, name))
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +98,7 @@ func (n *node) settled(t testing.TB) vitals {
 func (n *node) leftNothing(t testing.TB, start vitals, kept int64, within time.Duration) {
 	t.Helper()
 	began := time.Now()
+	within *= busy
 	for {
 		now := n.vitals(t)
 		waited := time.Since(began)

@@ -26,7 +26,10 @@ type world struct {
 	// proxied says that another proxy has the browsers' connections, and leads them to the
 	// login itself.
 	proxied bool
-	kept    int64 // bytes that a session may take of Caddy's memory while it lasts
+	// posted says that responses come by POST from the provider's site, so that what a
+	// login in flight is kept in has to come along.
+	posted bool
+	kept   int64 // bytes that a session may take of Caddy's memory while it lasts
 }
 
 // A site says what differs from the least that works (the first example of the

@@ -160,6 +160,7 @@ func TestAnEmptyCacheControlIsNone(t *testing.T) {
 
 func TestAnErrorOfTheApplicationIsNotCachedWithASession(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	op := newOP(t)
 	r := newHarnessAt(t, storageDir(t), `
 http://rp.test {
@@ -175,7 +176,7 @@ http://rp.test {
 `)
 	b := signedIn(t, r)
 	check(t, b.get("/missing")).status(http.StatusNotFound).header("Cache-Control", "private, no-cache")
-	r.at(after(10 * time.Minute))
+	r.ahead(10 * time.Minute)
 	check(t, b.get("/missing")).setsAnyCookie().header("Cache-Control", "no-store")
 	if p := r.rawGet("/missing", "Cookie: __Host-oidc_rp=1broken"); p.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%v", p.Header)

@@ -52,7 +52,7 @@ oidc_rp {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(patience))
 		fmt.Fprint(conn, rawRequest("GET /x HTTP/1.1", "Host: rp.test", extra, "Cookie: "+b.cookieHeader()))
 		reader := bufio.NewReader(conn)
 		response, err := http.ReadResponse(reader, nil)

@@ -47,7 +47,7 @@ func TestTrailersBringNoIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(patience))
 		fmt.Fprint(conn, rawRequest("POST "+path+" HTTP/1.1", "Host: rp.test", "Connection: close", "Cookie: "+b.cookieHeader(), announced, "Transfer-Encoding: chunked"))
 		fmt.Fprint(conn, rawRequest("5", "hello", "0", trailers))
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)

@@ -9,6 +9,7 @@ import (
 
 func TestRotationOnDemandKeepsSessions(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	s := newLogoutScene(t, `
 session {
 	lifetime 2h
@@ -34,7 +35,7 @@ session {
 	differs(t, "a moment later on another node: Note", again.Note, "")
 	equal(t, "a moment later on another node: the number of Keys", len(again.Keys), 2)
 	for _, r := range []*harness{s.here, s.there} {
-		r.at(after(4 * time.Minute))
+		r.ahead(4 * time.Minute)
 		now := oneRing(r, "GET", "/oidc_rp/keys", "")
 		list(t, "four minutes later: the states of the keys", states(now), "sealing", "opening")
 		equal(t, "four minutes later: ID", now.Keys[0].ID, fresh.ID)
@@ -170,10 +171,11 @@ http://rp.test {
 
 func TestKeysWhileTheStorageFails(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	r := newHarness(t, protectedBy(newOP(t)))
 	b := signedIn(t, r)
 	breakStorage(t, r)
-	r.at(after(2 * time.Second)) // so that a look is made
+	r.ahead(2 * time.Second) // so that a look is made
 	for _, body := range []string{"", `{"compromised": true}`} {
 		status, text, _ := r.admin("POST", "/oidc_rp/keys/rotate", body)
 		equal(t, "the status", status, http.StatusServiceUnavailable)

@@ -179,6 +179,7 @@ func TestAnIssuerThatOnlyLooksLikeManyTenants(t *testing.T) {
 // moment than before.
 func TestARevocationOutlastsAShorterLifetime(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	op, storage := newOP(t), storageDir(t)
 	site := func(lifetime string) string {
 		return `
@@ -199,7 +200,7 @@ http://rp.test {
 	ask[revocationAnswer](short, "POST", "/oidc_rp/revoke", `{"all": true}`)
 	again := newHarnessAt(t, storage, site("720h"))
 	for _, r := range []*harness{long, short, again} {
-		r.at(after(2 * time.Hour))
+		r.ahead(2 * time.Hour)
 	}
 	long.work("logouts") // the three are one process, whose work long has begun
 	long.work("old logouts")

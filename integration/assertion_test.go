@@ -71,7 +71,7 @@ func TestAnApplicationVerifiesWhoTheUserIs(t *testing.T) {
 	keys := assertionKeys(r)
 	equal(required{t}, "the number of keys", len(keys.Keys), 1)
 	first := r.asserted()
-	claims, err := verifyAssertion(first, "wiki", keys, time.Now())
+	claims, err := verifyAssertion(first, "wiki", keys, s.op.clock.now())
 	succeeds(required{t}, "the assertion", err)
 	equal(t, "sub", claims["sub"], any("alice"))
 	equal(t, "kind", claims["kind"], any("person"))
@@ -83,9 +83,9 @@ func TestAnApplicationVerifiesWhoTheUserIs(t *testing.T) {
 			t.Errorf("%s: expected none, seen %v", name, value)
 		}
 	}
-	_, err = verifyAssertion(first, "crm", keys, time.Now())
+	_, err = verifyAssertion(first, "crm", keys, s.op.clock.now())
 	failsWith(t, "at another application", err, "aud")
-	_, err = verifyAssertion(first, "wiki", keys, time.Now().Add(2*time.Minute))
+	_, err = verifyAssertion(first, "wiki", keys, s.op.clock.now().Add(2*time.Minute))
 	failsWith(t, "later", err, "expired")
 
 	check(t, b.get("/x")).status(http.StatusOK)
@@ -95,9 +95,9 @@ func TestAnApplicationVerifiesWhoTheUserIs(t *testing.T) {
 	differs(t, "the assertion a minute later", r.asserted(), first)
 	s.at(59*time.Minute + 30*time.Second)
 	check(required{t}, b.get("/x")).status(http.StatusOK)
-	claims, err = verifyAssertion(r.asserted(), "wiki", keys, time.Now().Add(59*time.Minute+30*time.Second))
+	claims, err = verifyAssertion(r.asserted(), "wiki", keys, s.op.clock.now())
 	succeeds(required{t}, "the last assertion", err)
-	atMost(t, "seconds that it outlasts the session", int(int64(claims["exp"].(float64))-time.Now().Add(time.Hour).Unix()), 0)
+	atMost(t, "seconds that it outlasts the session", int(int64(claims["exp"].(float64))-s.op.clock.begin.Add(time.Hour).Unix()), 0)
 	for line := range strings.Lines(r.logs()) {
 		if !strings.Contains(line, `"logger":"http.handlers.reverse_proxy"`) { // which logs the headers that it sends
 			lacks(t, "the log", line, first)
@@ -201,7 +201,7 @@ func TestKeysOfAssertionsAreRotatedWithOverlap(t *testing.T) {
 			keys := assertionKeys(r)
 			equal(t, fmt.Sprintf("%s: the keys of node %d", when, i), len(keys.Keys), number)
 			for _, one := range text {
-				if _, err := verifyAssertion(one, "wiki", keys, time.Now().Add(s.ahead)); err != nil {
+				if _, err := verifyAssertion(one, "wiki", keys, s.op.clock.now()); err != nil {
 					t.Errorf("%s: node %d does not verify an assertion: %v", when, i, err)
 				}
 			}

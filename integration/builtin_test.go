@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
@@ -204,11 +203,12 @@ func TestAReloadReleasesTheRegistration(t *testing.T) {
 // TestAProviderThatDoesNotAnswerYet: the apps of a configuration start in any order.
 func TestAProviderThatDoesNotAnswerYet(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	idp := newBuiltinIDP(t)
 	idp.setDown(true)
 	r := idp.harness(t, storageDir(t), builtinSite)
 	check(t, r.browser().get("/")).status(http.StatusServiceUnavailable)
 	idp.setDown(false)
-	r.at(func() time.Time { return time.Now().Add(longestPause) })
+	r.ahead(longestPause)
 	check(t, r.browser().open("/")).status(http.StatusOK).body("application sees alice")
 }

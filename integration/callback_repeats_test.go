@@ -163,7 +163,7 @@ func TestAnAnswerThatComesAgainAfterTheLogoutOpensNothing(t *testing.T) {
 // Threat D30.
 func TestAnAnswerCountsAgainForAMinuteAndForItsOwnBrowserAlone(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
-		clock := new(movedClock)
+		clock := stop(t)
 		s.here.at(clock.now)
 		s.signsIn("the first", s.here, s.bring(s.here))
 		check(t, s.here.browser().get(s.answer), "without the transaction").refused(errorcode.LoginExpired)

@@ -182,7 +182,7 @@ func TestRememberedCookiesAreOfThisHostAlone(t *testing.T) {
 		"transient sessions": {"cookie {\ntransient\n}\nlifetime 12h", [2]int{365 * 24 * 3600, 0}},
 	} {
 		r, _ := newChooser(t, map[string]string{"site": "session {\n" + row.session + "\n}"})
-		r.at(stop().now)
+		r.at(stop(t).now)
 		p := r.browser().open("/@app/auth/corp/login?returnto=/page", "/page")
 		seen := 0
 		for _, c := range p.Cookies() {
@@ -228,6 +228,7 @@ func (s *endedScene) logOutAtProvider() {
 
 func TestASessionThatEndedByTimeLeadsToItsProvider(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	const store = "session {\nstore "
 	for name, row := range map[string]struct {
 		site  string
@@ -245,7 +246,7 @@ func TestASessionThatEndedByTimeLeadsToItsProvider(t *testing.T) {
 		"in the storage":           {site: store + "storage\n}", after: 13 * time.Hour, leads: true},
 		"with a default provider":  {site: "default_provider corp", after: 13 * time.Hour, leads: true},
 		"signed out":               {after: 13 * time.Hour, did: (*endedScene).signOut},
-		"signed out after its end": {after: 13 * time.Hour, did: func(s *endedScene) { s.r.at(func() time.Time { return time.Now().Add(13 * time.Hour) }); s.signOut() }},
+		"signed out after its end": {after: 13 * time.Hour, did: func(s *endedScene) { s.r.ahead(13 * time.Hour); s.signOut() }},
 		"revoked":                  {after: 13 * time.Hour, did: (*endedScene).logOutAtProvider},
 		"revoked, long ago":        {after: 80 * time.Hour, did: (*endedScene).logOutAtProvider},
 		"revoked in the storage":   {site: store + "storage\n}", after: 80 * time.Hour, did: (*endedScene).logOutAtProvider},
@@ -260,7 +261,7 @@ func TestASessionThatEndedByTimeLeadsToItsProvider(t *testing.T) {
 		"a broken seal":      {after: 13 * time.Hour, did: func(s *endedScene) { s.set("__Host-oidc_rp_last", changedSeal(s.cookies()["__Host-oidc_rp_last"]), 0) }},
 		"of another purpose": {after: 13 * time.Hour, did: func(s *endedScene) { s.set("__Host-oidc_rp_last", s.cookies()["__Host-oidc_rp"], 0) }},
 		"a failed sign-in since": {after: 13 * time.Hour, did: func(s *endedScene) {
-			s.r.at(func() time.Time { return time.Now().Add(13 * time.Hour) })
+			s.r.ahead(13 * time.Hour)
 			s.get("/@app/auth/partners/code?error=access_denied&state=x")
 		}},
 		"the provider is down": {after: 80 * time.Hour, did: func(s *endedScene) {
@@ -274,7 +275,7 @@ func TestASessionThatEndedByTimeLeadsToItsProvider(t *testing.T) {
 			if row.did != nil {
 				row.did(s)
 			}
-			r.at(func() time.Time { return time.Now().Add(row.after) })
+			r.ahead(row.after)
 			p := s.get("/page?x=y")
 			if !row.leads {
 				check(t, p).leadsTo("/@app/auth/?returnto=%2Fpage%3Fx%3Dy")

@@ -18,7 +18,7 @@ import (
 
 // atClock is a harness whose clock a test moves: files are looked at again after a
 // while. The provider has the same clock.
-func atClock(t *testing.T, clock *movedClock, site string) *harness {
+func atClock(t *testing.T, clock *stopped, site string) *harness {
 	t.Helper()
 	r := newHarness(t, site)
 	r.at(clock.now)
@@ -44,7 +44,7 @@ func (r *harness) kids() string {
 // broken file keeps the last good ones.
 func TestKeySetFileIsReadAgain(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	file := fileOf(t, op.KeySet())
 	r := atClock(t, clock, fmt.Sprintf(`
@@ -74,7 +74,7 @@ func TestClientKeyFilesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a path", "a placeholder"} {
 		first, second := ecKey(), ecKey()
-		clock := new(movedClock)
+		clock := stop(t)
 		op := newOP(t, oidctest.Now(clock.now), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: first.Public()}))
 		file := keyFile(t, first)
 		written := file
@@ -103,7 +103,7 @@ func TestClientKeyFilesAreReadAgain(t *testing.T) {
 // Fault E1.
 func TestDecryptionKeyFileIsReadAgain(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	file, _ := decryptionKey(t)
 	next, encrypt := decryptionKey(t)
@@ -127,7 +127,7 @@ oidc_rp {
 // Fault E1.
 func TestCAFileIsReadAgain(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now), oidctest.TLS())
 	_, stranger, _ := selfSigned(t)
 	r := atClock(t, clock, fmt.Sprintf(`
@@ -153,7 +153,7 @@ oidc_rp {
 // Fault E1: the connection shows the new certificate, once both files are new.
 func TestClientCertificateFilesAreReadAgain(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	der, certificate, key := selfSigned(t)
 	op := newOP(t, oidctest.Now(clock.now), oidctest.TLS(), oidctest.WithClient(oidctest.Client{ID: "rp", Auth: "tls_client_auth", Certificate: der}))
 	r := provesAs(t, op, fmt.Sprintf(`
@@ -189,7 +189,7 @@ func TestPagesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	page := filepath.Join(folder, "signed_out.html")
-	clock := new(movedClock)
+	clock := stop(t)
 	r := atClock(t, clock, `
 oidc_rp {
 	`+options(newOP(t))+`
@@ -221,7 +221,7 @@ oidc_rp {
 // A file that everybody can write to is logged once.
 func TestFileThatAnybodyCanWriteIsInTheLog(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	file := fileOf(t, op.KeySet())
 	if err := os.Chmod(file, 0o666); err != nil {
@@ -243,7 +243,7 @@ oidc_rp {
 // A reload that changes nothing, or is refused, leaves the present content alone.
 func TestBrokenFileIsAnErrorAtLoad(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	file := fileOf(t, op.KeySet())
 	site := fmt.Sprintf(`

@@ -44,7 +44,7 @@ http://rp.test {
 		select {
 		case err := <-done:
 			failsWith(t, option, err, "is not a regular file")
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * patience):
 			t.Fatalf("%s: the load waits for the pipe", option)
 		}
 	}

@@ -28,7 +28,7 @@ type errorCase struct {
 // errorScene is what a visit has at hand.
 type errorScene struct {
 	*witness
-	clock *movedClock
+	clock *stopped
 }
 
 // begin begins a login and returns the address that the provider sends the
@@ -106,7 +106,7 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 		for _, d := range doors {
 			t.Run(fmt.Sprintf("%s at %s", m.code, d.origin), func(t *testing.T) {
 				t.Parallel()
-				clock := new(movedClock)
+				clock := stop(t)
 				r, op := newRowHarness(t, clock)
 				if m.lie != nil {
 					op.Lie(m.lie)

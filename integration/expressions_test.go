@@ -277,6 +277,7 @@ oidc_rp {
 // request or the session.
 func TestErrorsOfExpressionsAreLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	op := newOP(t)
 	r := newHarness(t, `
 oidc_rp {
@@ -297,7 +298,7 @@ oidc_rp {
 	if got := count(); got != 1 {
 		t.Errorf("expected one line, seen %d", got)
 	}
-	r.at(after(61 * time.Second))
+	r.ahead(61 * time.Second)
 	b.send(http.MethodGet, rpURL+"/x", map[string]string{"X-Key": "hunter2"})
 	if got := count(); got != 2 {
 		t.Errorf("expected a second line a minute later, seen %d lines", got)

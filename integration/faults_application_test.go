@@ -182,7 +182,7 @@ http://rp.test {
 func TestManySessionsEndInOneSecond(t *testing.T) {
 	t.Parallel()
 	const users = 300
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	r := newHarness(t, protectedBy(op, `
 		session {

@@ -32,7 +32,7 @@ func TestTheProvidersClockIsWrong(t *testing.T) {
 	} {
 		t.Run(row.ahead.String(), func(t *testing.T) {
 			t.Parallel()
-			clock := stop()
+			clock := stop(t)
 			op := newOP(t, oidctest.Now(clock.now), oidctest.IDTokenLife(5*time.Minute))
 			op.Lie(func(l *oidctest.Faults) { l.Skew = row.ahead })
 			r := newHarness(t, protectedBy(op))

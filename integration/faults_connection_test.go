@@ -20,7 +20,7 @@ func TestAConnectionThatEndsUnderARequest(t *testing.T) {
 			for _, e := range []oidctest.Endpoint{oidctest.Discovery, oidctest.Token, oidctest.JWKS, oidctest.UserInfo} {
 				t.Run(protocol+" "+fault+" at "+e.String(), func(t *testing.T) {
 					t.Parallel()
-					clock := new(movedClock)
+					clock := stop(t)
 					op := newOP(t, option, oidctest.Now(clock.now))
 					r := newHarness(t, protectedBy(op, "userinfo always", trusting(op)))
 					r.at(clock.now)
@@ -61,7 +61,7 @@ func TestTheProviderRestartsDuringALogin(t *testing.T) {
 // go on; and after its renewal logins work, without a restart or a reload here.
 func TestTheProvidersCertificateExpires(t *testing.T) {
 	t.Parallel()
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.TLS(), oidctest.Now(clock.now))
 	r := newHarness(t, protectedBy(op, trusting(op)))
 	r.at(clock.now)

@@ -41,7 +41,7 @@ func opensPage(b *browser) *visited { return b.open("/page") }
 // aSession has an access token that is about to expire.
 func aSession(r *harness, op *refreshOP) *browser {
 	b := signedIn(r.t, r)
-	op.at(time.Duration(op.ahead.Load())+due, r)
+	op.at(time.Duration(op.clock.by.Load())+due, r)
 	return b
 }
 
@@ -78,7 +78,7 @@ func (c *statusCase) outcome(r *harness, op *refreshOP, status int, body int) st
 	check(r.t, p, what).hides("canary", "somewhere")
 	atMost(r.t, what+": the number of requests", op.Hits(c.endpoint)-asked, 2)
 	op.Honest()
-	op.at(time.Duration(op.ahead.Load())+2*time.Minute, r) // longer than any pause
+	op.at(time.Duration(op.clock.by.Load())+2*time.Minute, r) // longer than any pause
 	text := fmt.Sprint(p.StatusCode)
 	switch code := shownCode(p); {
 	case code != "":

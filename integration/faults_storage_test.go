@@ -66,6 +66,7 @@ http://rp.test {
 // known to be enough; then private pages are closed, and public ones stay open.
 func TestAStorageThatCannotBeRead(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	for _, cause := range []error{syscall.EIO, syscall.EACCES, syscall.EMFILE} {
 		t.Run(cause.Error(), func(t *testing.T) {
 			t.Parallel()
@@ -83,9 +84,9 @@ http://rp.test {
 			b := signedIn(t, r)
 			failed := &os.PathError{Op: "read", Path: folder, Err: cause}
 			trouble.set(failed, failed)
-			r.at(after(time.Minute))
+			r.ahead(time.Minute)
 			check(t, b.get("/page"), "a session a minute later").status(http.StatusOK)
-			r.at(after(10 * time.Minute))
+			r.ahead(10 * time.Minute)
 			check(t, b.get("/page"), "a session ten minutes later").status(http.StatusServiceUnavailable).hasHeader("Retry-After").setsCookies(0)
 			check(t, b.get("/open"), "a public page").status(http.StatusOK).body("application sees ").setsCookies(0)
 			contains(t, "the log", r.logs(), cause.Error())
@@ -94,9 +95,9 @@ http://rp.test {
 			check(t, fresh.browser().get("/page"), "after a restart").status(http.StatusServiceUnavailable).hasHeader("Retry-After")
 			check(t, fresh.browser().get("/open"), "a public page after a restart").status(http.StatusOK)
 			trouble.set(nil, nil)
-			r.at(after(11 * time.Minute))
+			r.ahead(11 * time.Minute)
 			check(t, b.get("/page"), "a session when it can be read again").status(http.StatusOK)
-			fresh.at(after(11 * time.Minute))
+			fresh.ahead(11 * time.Minute)
 			moveTo(b, fresh)
 			check(t, b.get("/page"), "a session after the restart").status(http.StatusOK)
 		})

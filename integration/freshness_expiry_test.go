@@ -22,7 +22,7 @@ func TestSessionExpiryShortensASession(t *testing.T) {
 		s := newCluster(t, k, 2, `upstream {
 			header X-Expires {http.oidc_rp.expires}
 		}`, "lifetime 4h")
-		ends := time.Now().Add(30 * time.Minute).Truncate(time.Second)
+		ends := s.op.clock.now().Add(30 * time.Minute).Truncate(time.Second)
 		expiring(s.op.Provider, ends.Unix())
 		b := s.nodes[0].browser()
 		p := b.open("/x", rpURL+"/x")
@@ -117,7 +117,7 @@ func TestARefreshedIDTokenShortensASession(t *testing.T) {
 		b := s.signIn(first, "alice")
 		old := b.cookieHeader()
 		refreshed := func(expiry time.Duration) {
-			at := time.Now().Add(expiry).Unix()
+			at := s.op.clock.begin.Add(expiry).Unix()
 			s.op.Lie(func(l *oidctest.Faults) {
 				l.Refreshed.Claims = func(c map[string]any) { c["session_expiry"] = at }
 			})

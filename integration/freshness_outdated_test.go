@@ -64,6 +64,7 @@ func outdated(t *testing.T, op *oidctest.Provider, more string) (*browser, *harn
 // and a user who reloads the page over and over begins two logins in a minute.
 func TestAnOutdatedSessionNeverLoops(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	authError := func(code string) func(*oidctest.Faults) {
 		return func(l *oidctest.Faults) { l.Authorization.Error = code }
 	}
@@ -162,7 +163,7 @@ func TestAnOutdatedSessionNeverLoops(t *testing.T) {
 				}
 				op.Honest()
 				op.SignIn("alice")
-				there.at(after(61 * time.Second))
+				there.ahead(61 * time.Second)
 				if p := b.travel(rpURL + "/page"); !served(p) {
 					t.Errorf("expected the page a minute later, when the provider is honest, seen %v\n%s", p, there.logs())
 				}

@@ -113,6 +113,7 @@ session {
 // A transient session ends with its lifetime although the browser still brings it.
 func TestALifetimeEndsATransientSession(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	op := newOP(t)
 	r := newHarness(t, `
 oidc_rp {
@@ -127,7 +128,7 @@ oidc_rp {
 `)
 	b := r.browser()
 	b.open("/x")
-	r.at(after(61 * time.Minute))
+	r.ahead(61 * time.Minute)
 	if p := b.send(http.MethodGet, "/x", apiCall); p.StatusCode != http.StatusUnauthorized {
 		t.Errorf("expected 401 after the lifetime, seen %d", p.StatusCode)
 	}

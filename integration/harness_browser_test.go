@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
@@ -57,7 +56,7 @@ func (r *harness) browser() *browser {
 	}
 	r.t.Cleanup(transport.CloseIdleConnections)
 	return &browser{r.t, &http.Client{
-		Jar: jar, Transport: transport, Timeout: 30 * time.Second,
+		Jar: jar, Transport: transport, Timeout: 4 * patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, jar, ""}
 }

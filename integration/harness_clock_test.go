@@ -1,29 +1,64 @@
 package integration_test
 
 import (
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// movedClock is the time, and what a test has added to it. A provider and a
-// relying party that share one agree on what is past.
-type movedClock struct{ by atomic.Int64 }
-
-func (c *movedClock) now() time.Time { return time.Now().Add(time.Duration(c.by.Load())) }
-
-func (c *movedClock) advance(d time.Duration) { c.by.Add(int64(d)) }
-
 // stopped is a clock that goes on only when a test says so: what is counted
-// within a pause does not depend on how fast the machine is.
+// within a pause, and what has run out, does not depend on how fast the machine
+// is. A provider and a relying party that share one agree on what is past.
 type stopped struct {
-	movedClock
 	begin time.Time
+	by    atomic.Int64
 }
 
-func stop() *stopped { return &stopped{begin: time.Now()} }
-
 func (c *stopped) now() time.Time { return c.begin.Add(time.Duration(c.by.Load())) }
+
+func (c *stopped) advance(d time.Duration) { c.by.Add(int64(d)) }
+
+// stoppedClocks are those of the tests that run, by their names.
+var stoppedClocks sync.Map
+
+// stop gives a test a clock that stands still. The providers and harnesses that
+// the test and its subtests make from then on live by it.
+func stop(t *testing.T) *stopped {
+	t.Helper()
+	its, found := stoppedClocks.LoadOrStore(t.Name(), &stopped{begin: time.Now()})
+	if !found {
+		t.Cleanup(func() { stoppedClocks.Delete(t.Name()) })
+	}
+	return its.(*stopped)
+}
+
+// clockOf is the clock that a test or the nearest test around it has stopped, or
+// nil.
+func clockOf(t *testing.T) *stopped {
+	for name := t.Name(); ; {
+		if its, found := stoppedClocks.Load(name); found {
+			return its.(*stopped)
+		}
+		end := strings.LastIndex(name, "/")
+		if end < 0 {
+			return nil
+		}
+		name = name[:end]
+	}
+}
+
+// ahead sets the clock of one harness so far ahead of where the test's stopped.
+// It stands still there.
+func (r *harness) ahead(d time.Duration) {
+	r.t.Helper()
+	its := clockOf(r.t)
+	if its == nil {
+		r.t.Fatal("expected a test that stops its clock before it makes a harness, seen one that does not")
+	}
+	r.at(func() time.Time { return its.begin.Add(d) })
+}
 
 // longestPause is longer than any pause after a failure.
 const longestPause = 11 * time.Second
@@ -40,7 +75,7 @@ type clocks struct {
 var clockKinds = []struct{ name, session string }{
 	{"cookie", ""},
 	{"memory", "store memory"},
-	{"storage", "store storage"},
+	{"storage", "store " + storageOption(nil)},
 }
 
 // eachClock does the same with both nodes in both parts, wherever sessions are.
@@ -78,16 +113,16 @@ session {
 // at moves all clocks.
 func (c *clocks) at(d time.Duration) {
 	c.op.at(d+apart/2, nil...)
-	c.slow.at(after(d))
-	c.fast.at(after(d + apart))
+	c.slow.ahead(d)
+	c.fast.ahead(d + apart)
 }
 
-// soon waits as long as a fact may take.
+// soon waits as long as a fact may take on a machine that is busy.
 func soon(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within five seconds: %s", what)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
 }

@@ -30,10 +30,11 @@ var kinds = []backend{
 	{name: "cookie", option: func(*testing.T) string { return "store cookie" }, late: 2 * time.Second},
 	{name: "memory", option: func(*testing.T) string { return "store memory" }, ticket: true},
 	{name: "storage", option: storageOption, ticket: true, late: 2 * time.Second},
-	{name: "redis", option: redisOption, ticket: true, late: 50 * time.Millisecond},
+	{name: "redis", option: redisOption, ticket: true, late: time.Second},
 	{name: testKind, option: func(*testing.T) string { return "store test " + rand.Text() }, ticket: true},
 }
 
+// storageOption is a store that waits for a busy disk.
 func storageOption(*testing.T) string {
 	return `
 store storage {
@@ -135,7 +136,7 @@ http://rp.test {
 	}
 }
 `)
-	r.at(after(s.ahead))
+	r.ahead(s.ahead)
 	s.nodes = append(s.nodes, r)
 	return r
 }
@@ -177,7 +178,7 @@ func (s *cluster) holds(what, cookies string) {
 func (s *cluster) over(what, cookies string) {
 	s.t.Helper()
 	for i, r := range s.nodes {
-		end := time.Now().Add(5 * time.Second)
+		end := time.Now().Add(patience)
 		for {
 			got := s.use(r, cookies)
 			if got == http.StatusUnauthorized {

@@ -62,7 +62,7 @@ func (l *eventList) add(e caddy.Event) {
 // about providers come a moment later than what they are about.
 func events(t *testing.T, witness string, want ...string) []caddy.Event {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		var all []caddy.Event
 		if value, seen := witnessed.Load(witness); seen {
 			list := value.(*eventList)

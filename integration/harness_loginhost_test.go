@@ -22,7 +22,7 @@ const (
 type federation struct {
 	t       *testing.T
 	op      *oidctest.Provider
-	clock   *movedClock
+	clock   *stopped
 	storage string
 	// Lines of the login host, of both sites, and of all session blocks.
 	host, app, session string
@@ -32,7 +32,7 @@ type federation struct {
 // newFederation returns one on one node. more are lines of the login host.
 func newFederation(t *testing.T, more ...string) *federation {
 	t.Helper()
-	f := &federation{t: t, clock: new(movedClock), storage: storageDir(t), host: strings.Join(more, "\n")}
+	f := &federation{t: t, clock: stop(t), storage: storageDir(t), host: strings.Join(more, "\n")}
 	f.op = oidctest.New(t, oidctest.Now(f.clock.now))
 	f.op.Register(authURL + "/@app/auth/default/code")
 	f.op.SignIn("alice")
@@ -175,7 +175,7 @@ func (f *federation) status(b *browser, node int, site string) int {
 func (f *federation) ends(what string, b *browser, site string) {
 	f.t.Helper()
 	for node := range f.nodes {
-		for end := time.Now().Add(5 * time.Second); f.status(b, node, site) != http.StatusUnauthorized; time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(patience); f.status(b, node, site) != http.StatusUnauthorized; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
 				f.t.Errorf("%s: expected no session at %s on node %d after five seconds, seen one\n%s", what, site, node, f.nodes[node].logs())
 				break

@@ -19,7 +19,8 @@ func adapt(text string) ([]byte, error) {
 }
 
 // patiently has proxies wait longer for a connection to the application than the
-// three seconds that Caddy gives it: a busy machine takes them.
+// three seconds that Caddy gives it, and sites longer for a provider than ten
+// seconds, where they do not say how long: a busy machine takes them.
 func patiently(t *testing.T, config []byte) []byte {
 	t.Helper()
 	var tree any
@@ -36,6 +37,9 @@ func patiently(t *testing.T, config []byte) []byte {
 		case map[string]any:
 			if node["handler"] == "reverse_proxy" && node["transport"] == nil {
 				node["transport"] = map[string]any{"protocol": "http", "dial_timeout": "1m"}
+			}
+			if node["issuer"] != nil && node["client_id"] != nil && node["timeout"] == nil {
+				node["timeout"] = "2m"
 			}
 			for _, child := range node {
 				walk(child)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,24 +38,23 @@ http://rp.test {
 `
 }
 
-// refreshOP is a provider that gives refresh tokens, and a clock that moves
-// with those of the harnesses.
+// refreshOP is a provider that gives refresh tokens, and the test's clock, which
+// stands still.
 type refreshOP struct {
 	*oidctest.Provider
-	ahead *atomic.Int64
+	clock *stopped
 }
 
 func newRefreshOP(t *testing.T, options ...oidctest.Option) *refreshOP {
-	ahead := new(atomic.Int64)
-	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	return &refreshOP{newOP(t, append(options, oidctest.RefreshTokens(), oidctest.Now(now))...), ahead}
+	its := stop(t)
+	return &refreshOP{newOP(t, append(options, oidctest.RefreshTokens())...), its}
 }
 
 // at moves the clocks of provider and harnesses.
 func (op *refreshOP) at(d time.Duration, rigs ...*harness) {
-	op.ahead.Store(int64(d))
+	op.clock.by.Store(int64(d))
 	for _, r := range rigs {
-		r.at(after(d))
+		r.ahead(d)
 	}
 }
 

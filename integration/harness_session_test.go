@@ -3,15 +3,9 @@ package integration_test
 import (
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
-
-// after returns a clock that is ahead of the real one.
-func after(d time.Duration) func() time.Time {
-	return func() time.Time { return time.Now().Add(d) }
-}
 
 func signedIn(t *testing.T, r *harness) *browser {
 	t.Helper()

@@ -156,13 +156,13 @@ func (r *harness) stream(t testing.TB, kind streamKind, cookies string) *stream 
 	return s
 }
 
-// ends expects the stream to end within five seconds.
+// ends expects the stream to end soon.
 func (s *stream) ends(why string) {
 	s.t.Helper()
 	select {
 	case <-s.ended:
-	case <-time.After(5 * time.Second):
-		s.t.Errorf("%s: expected %s to end within five seconds", why, s.name)
+	case <-time.After(patience):
+		s.t.Errorf("%s: expected %s to end within %s", why, s.name, patience)
 	}
 }
 

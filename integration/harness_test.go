@@ -26,7 +26,7 @@ const rpURL = "https://rp.test"
 
 // patience is how long requests of a harness wait for what makes no difference
 // to them: a busy machine is no slow provider.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // harness is a real Caddy configuration, provisioned from a Caddyfile, behind a TLS
 // listener of the test's own: no ports, so harnesses run in parallel.
@@ -109,7 +109,7 @@ func storageDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for end := time.Now().Add(5 * time.Second); os.RemoveAll(folder) != nil; time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(patience); os.RemoveAll(folder) != nil; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Errorf("%s is still written to", folder)
 				return
@@ -120,9 +120,14 @@ func storageDir(t *testing.T) string {
 }
 
 // newHarnessAt provisions whole sites over a storage that harnesses can share.
+// They live by the clock that the test has stopped, or by the system's.
 func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harness {
 	t.Helper()
-	return newHarnessOn(t, clock.New(), storage, sites, globals...)
+	its := clock.New()
+	if stands := clockOf(t); stands != nil {
+		its.Set(stands.now)
+	}
+	return newHarnessOn(t, its, storage, sites, globals...)
 }
 
 // newHarnessOn does that by a clock that is set already.
@@ -260,9 +265,9 @@ func (r *harness) work(name string) {
 
 // logs is all that was logged, access logs apart. A large response can be read
 // before its handler returns, so logs waits for what handlers log at the end: but
-// not long, since a test may hold a request.
+// not for ever, since a test may hold a request.
 func (r *harness) logs() string {
-	for end := time.Now().Add(time.Second); r.underway.Load() > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); r.underway.Load() > 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	text, err := os.ReadFile(r.logFile)
@@ -273,8 +278,11 @@ func (r *harness) logs() string {
 }
 
 // newOP is an honest provider that signs in alice and knows the site's
-// redirect URI.
+// redirect URI. It lives by the clock of the test, as a harness does.
 func newOP(t *testing.T, options ...oidctest.Option) *oidctest.Provider {
+	if stands := clockOf(t); stands != nil {
+		options = append([]oidctest.Option{oidctest.Now(stands.now)}, options...)
+	}
 	p := oidctest.New(t, options...)
 	p.Register(rpURL + "/@app/auth/default/code")
 	p.SignIn("alice")

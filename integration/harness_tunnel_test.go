@@ -99,7 +99,7 @@ func upgraded(t *testing.T, r *harness, lines ...string) (status int, tunnelled 
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	request := rawRequest(lines...)
 	fmt.Fprint(conn, request)
 	reader := bufio.NewReader(conn)

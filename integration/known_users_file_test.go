@@ -16,7 +16,7 @@ import (
 // same session; without the file, its last content counts for an hour.
 func TestKnownUsersOfAFile(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	path := filepath.Join(t.TempDir(), "users.csv")
 	write := func(text string) { rewrite(t, path, text) }

@@ -123,7 +123,7 @@ func TestASCIMServerSaysWhoSignsIn(t *testing.T) {
 // time, also while the user is busy, and is back when the user is.
 func TestAUserWhoLeavesTheSCIMServer(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	server := newPeople(t, "alice")
 	r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "public", options(op), server.option("cache 2m")))
@@ -160,7 +160,7 @@ func TestAUserWhoLeavesTheSCIMServer(t *testing.T) {
 
 func TestASCIMServerThatIsDown(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	server := newPeople(t, "alice")
 	r := newHarnessAt(t, storageDir(t), fmt.Sprintf(whoSees, "private", options(op), `public /open

@@ -209,7 +209,7 @@ func TestARevocationThatFailsTellsTheProvidersWords(t *testing.T) {
 		endpoint.answer = echoed(status, "unsupported_token_type", "no such kind")
 		r := newHarnessAt(t, t.TempDir(), refreshSite(op, "revocation_endpoint "+endpoint.URL))
 		signedIn(t, r).get("/Special:UserLogout")
-		for end := time.Now().Add(5 * time.Second); len(r.logLines(map[string]string{"msg": "a token could not be revoked"})) < 2 && time.Now().Before(end); {
+		for end := time.Now().Add(patience); len(r.logLines(map[string]string{"msg": "a token could not be revoked"})) < 2 && time.Now().Before(end); {
 			time.Sleep(20 * time.Millisecond)
 		}
 		r.holdWords(map[string]string{"msg": "a token could not be revoked"}, map[string]string{"provider_error": "unsupported_token_type", "provider_error_description": "no such kind"})

@@ -243,6 +243,7 @@ upstream {
 // is not begun; a logout clears the count, and so does time.
 func TestLoginsBesideASessionAreCounted(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	op := newOP(t, oidctest.ClaimsInIDToken())
 	here, there := reloaded(t, op, "", `
 upstream {
@@ -256,7 +257,7 @@ upstream {
 		check(t, b.get("/page"), fmt.Sprintf("page load %d", i+1)).status(want)
 	}
 	check(t, b.send(http.MethodGet, "/page", apiCall), "a call").status(http.StatusUnauthorized)
-	there.at(after(time.Minute + time.Second))
+	there.ahead(time.Minute + time.Second)
 	check(t, b.get("/page"), "a minute later a page load").status(http.StatusFound)
 	b.get("/Special:UserLogout")
 	for name := range b.cookies() {

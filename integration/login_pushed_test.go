@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
@@ -114,7 +113,7 @@ func TestPushedRequestsThatFail(t *testing.T) {
 		{"a bad gateway", fault(func(f *oidctest.Fault) { f.Status = 502 }), 503, errorcode.ProviderUnavailable},
 		{"too many requests", fault(func(f *oidctest.Fault) { f.Status = 429 }), 503, errorcode.ProviderUnavailable},
 		{"more than there may be", fault(func(f *oidctest.Fault) { f.Endless = true }), 503, errorcode.ProviderUnavailable},
-		{"nothing for a long time", fault(func(f *oidctest.Fault) { f.Delay = time.Hour }), 503, errorcode.ProviderUnavailable},
+		{"nothing for a long time", fault(func(f *oidctest.Fault) { f.Delay = oidctest.Forever }), 503, errorcode.ProviderUnavailable},
 		{"a refusal", fault(func(f *oidctest.Fault) { f.Status = 400; f.Replace(json, `{"error":"invalid_request"}`) }), 403, errorcode.ProviderError},
 		{"a refusal of the client", fault(func(f *oidctest.Fault) { f.Status = 401; f.Replace(json, `{"error":"invalid_client"}`) }), 403, errorcode.ProviderError},
 		{"a refusal that is no JSON", fault(func(f *oidctest.Fault) { f.Status = 403; f.Replace("text/html", "<p>no") }), 403, errorcode.ProviderError},
@@ -127,16 +126,19 @@ func TestPushedRequestsThatFail(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			clock := new(movedClock)
+			clock := stop(t)
 			op := newOP(t, oidctest.PushedRequests(), oidctest.Now(clock.now))
 			op.Lie(tc.lie)
+			timeout := "30s"
+			if tc.name == "nothing for a long time" {
+				timeout = "10s" // which passes once
+			}
 			r := newHarness(t, `
 oidc_rp {
 	`+options(op)+`
-	timeout 2s
+	timeout `+timeout+`
 }
 `)
-			r.at(clock.now)
 			b := r.browser()
 			p := b.get("/page")
 			check(t, p).status(tc.status)

@@ -44,7 +44,7 @@ func (b *browser) signsInFrom(page string) *visited {
 func TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
-	clock := new(movedClock)
+	clock := stop(t)
 	for name, row := range map[string]struct {
 		site, session, cookie string
 		refuses               bool

@@ -76,12 +76,13 @@ func TestPlantedTransactionsHideNone(t *testing.T) {
 func TestAtMostFiveLoginsAreInFlight(t *testing.T) {
 	const maxLogins = 5
 	t.Parallel()
+	stop(t)
 	op := newOP(t)
 	r := newHarness(t, protectedBy(op))
 	b := r.browser()
 	var begun []*visited
 	for i := range 9 {
-		r.at(after(time.Duration(i) * time.Second))
+		r.ahead(time.Duration(i) * time.Second)
 		begun = append(begun, b.get(fmt.Sprintf("/tab/%d", i)))
 		if got := len(b.cookies()); got > maxLogins {
 			t.Fatalf("%d cookies after %d logins", got, i+1)

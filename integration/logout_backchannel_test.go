@@ -188,7 +188,7 @@ func TestGarbageAtTheBackchannelAsksTheProviderNothing(t *testing.T) {
 	fresh := newHarness(t, `
 oidc_rp {
 	`+options(op)+`
-	timeout 8s
+	timeout 1m
 }
 `) // that has learned nothing yet
 	token := op.LogoutToken("", "s", oidctest.JWTLies{})

@@ -85,6 +85,7 @@ func TestAFrameThatIsNotUnderstoodEndsNothing(t *testing.T) {
 // session, in the storage and in the memory of all nodes.
 func TestWhatStrangersCanHaveWrittenIsBounded(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	const framesOfOneClient = 60 // in a minute
 	s := newLogoutScene(t)
 	b, _, issued := s.signIn("alice")
@@ -153,7 +154,7 @@ servers {
 		t.Fatal("the session does not open on the other node")
 	}
 	// All of it comes within one window of the limiter, however slow the machine is.
-	clock := stop()
+	clock := stop(t)
 	s.here.at(clock.now)
 	s.there.at(clock.now)
 	for _, r := range []*harness{s.here, s.there} {

@@ -25,6 +25,7 @@ type logoutPlay struct {
 }
 
 func newLogoutPlay(t *testing.T, store string, nodes int, skew time.Duration) *logoutPlay {
+	stop(t)
 	p := &logoutPlay{t: t, op: newOP(t), skew: skew}
 	storage := storageDir(t)
 	site := `
@@ -58,7 +59,7 @@ func (p *logoutPlay) wait(d time.Duration) {
 		if len(p.nodes) == 1 {
 			apart = 0
 		}
-		r.at(after(p.ahead + apart))
+		r.ahead(p.ahead + apart)
 	}
 	p.op.Lie(func(l *oidctest.Faults) { l.Skew = p.ahead + p.skew })
 }

@@ -103,8 +103,8 @@ upstream {
 				equal(t, "token_type_hint", r.PostForm.Get("token_type_hint"), "access_token")
 				equal(t, "the client_id of the credentials", id, "rp")
 				equal(t, "the secret of the credentials", secret, op.Client().Secret)
-			case <-time.After(5 * time.Second):
-				t.Error("expected a revocation request within five seconds, seen none")
+			case <-time.After(patience):
+				t.Error("expected a revocation request, seen none")
 			}
 		})
 	}
@@ -134,15 +134,12 @@ oidc_rp {
 }
 `)
 	for range 2 {
-		b, began := signedIn(t, r), time.Now()
+		b := signedIn(t, r)
 		check(t, b.get("/Special:UserLogout")).status(http.StatusSeeOther).leadsTo("/Special:UserLogout")
 		equal(t, "the number of cookies", len(b.cookies()), 0)
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("the logout: expected 5s at most, seen %s", took)
-		}
 		<-e.asked
 	}
-	for end := time.Now().Add(5 * time.Second); !strings.Contains(r.logs(), "unsupported_token_type"); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !strings.Contains(r.logs(), "unsupported_token_type"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the log does not say so")
 		}

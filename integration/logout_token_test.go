@@ -99,8 +99,9 @@ func TestLogoutTokensFollowIDTokenAlgs(t *testing.T) {
 // Fault B5, and report P17: when a logout token counts.
 func TestWhenALogoutTokenCounts(t *testing.T) {
 	t.Parallel()
+	clock := stop(t)
 	s := newLogoutScene(t)
-	in := func(d time.Duration) json.Number { return json.Number(jsonOf(time.Now().Add(d).Unix())) }
+	in := func(d time.Duration) json.Number { return json.Number(jsonOf(clock.now().Add(d).Unix())) }
 	for _, tc := range []struct {
 		name, claim string
 		value       any
@@ -110,7 +111,7 @@ func TestWhenALogoutTokenCounts(t *testing.T) {
 		{"nbf is a text", "nbf", "soon", 400}, {"nbf is null", "nbf", nil, 200},
 		{"exp in the past", "exp", in(-2 * time.Minute), 400}, {"exp within the skew", "exp", in(-30 * time.Second), 200}, {"exp is null", "exp", nil, 200},
 		{"exp is a text", "exp", "1999999999", 400}, {"exp is a list", "exp", []int{1999999999}, 400}, {"exp is negative", "exp", -1, 400}, {"exp is zero", "exp", 0, 400},
-		{"exp has a fraction", "exp", json.Number(jsonOf(float64(time.Now().Unix()) + 60.5)), 200}, {"exp is huge", "exp", json.Number("1e300"), 400},
+		{"exp has a fraction", "exp", json.Number(jsonOf(float64(clock.now().Unix()) + 60.5)), 200}, {"exp is huge", "exp", json.Number("1e300"), 400},
 		{"iat in the future", "iat", in(2 * time.Minute), 400}, {"iat within the skew", "iat", in(30 * time.Second), 200}, {"iat is null", "iat", nil, 400}, {"iat is a text", "iat", "now", 400},
 	} {
 		b, _, issued := s.signIn("alice")

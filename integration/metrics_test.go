@@ -12,6 +12,7 @@ import (
 // counts meanwhile. Parallel ones go by a provider id of their own.
 
 func TestMetricsOfALogin(t *testing.T) {
+	stop(t)
 	op := newOP(t)
 	r := newHarness(t, protectedBy(op))
 	before := r.metrics()
@@ -36,7 +37,7 @@ func TestMetricsOfALogin(t *testing.T) {
 	if age := r.metrics()[`key_age_seconds{keys="sessions"}`]; age < 0 || age > 60 {
 		t.Errorf("the age of the key: expected less than a minute, seen %v seconds", age)
 	}
-	r.at(after(time.Hour))
+	r.ahead(time.Hour)
 	if age := r.metrics()[`key_age_seconds{keys="sessions"}`]; age < 3600 {
 		t.Errorf("the age of the key an hour later: expected an hour, seen %v seconds", age)
 	}
@@ -64,6 +65,7 @@ func TestMetricsOfFailedLogins(t *testing.T) {
 
 // A login cannot begin while the provider is down, and that is seen.
 func TestMetricsOfAProviderThatIsDown(t *testing.T) {
+	stop(t)
 	op := newOP(t)
 	r := newHarness(t, protectedBy(op))
 	before := r.metrics()
@@ -81,7 +83,7 @@ func TestMetricsOfAProviderThatIsDown(t *testing.T) {
 		t.Errorf("while it is down: expected 0, seen %v (known: %v)", up, known)
 	}
 	op.Lie(func(l *oidctest.Faults) { *l = oidctest.Faults{} })
-	r.at(after(time.Minute))
+	r.ahead(time.Minute)
 	r.signsIn()
 	if up := r.metrics()[`provider_up{provider="default"}`]; up != 1 {
 		t.Errorf("when it is back: expected 1, seen %v", up)

@@ -170,7 +170,7 @@ func TestAnOperatorsTexts(t *testing.T) {
 	}
 	dutch, german := filepath.Join(locales, "nl.json"), filepath.Join(locales, "de.json")
 	rewrite(t, dutch, `{"signed_out.title": "Afgemeld"}`)
-	clock := new(movedClock)
+	clock := stop(t)
 	r := atClock(t, clock, `
 oidc_rp {
 	`+options(newOP(t))+`

@@ -99,7 +99,7 @@ func breakStorageOf(t *testing.T, r *harness) {
 	r.browser().get("/@app/auth/two/signedout")
 	r.browser().get("/page")
 	breakStorage(t, r)
-	clock := new(movedClock)
+	clock := stop(t)
 	clock.advance(longestPause)
 	r.at(clock.now)
 }

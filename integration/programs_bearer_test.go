@@ -210,16 +210,15 @@ upstream {
 // signed out.
 func TestRememberedTokensEnd(t *testing.T) {
 	t.Parallel()
+	clock := stop(t)
 	op := newOP(t)
 	r := jwtSite(t, op)
-	clock := stop()
-	r.at(clock.now)
-	short := accessToken(op, map[string]any{"exp": time.Now().Add(2 * time.Minute).Unix()})
+	short := accessToken(op, map[string]any{"exp": clock.now().Add(2 * time.Minute).Unix()})
 	check(t, r.rawGet("/", bearerOf(short))).status(http.StatusOK)
 	clock.by.Store(int64(4 * time.Minute))
 	check(t, r.rawGet("/", bearerOf(short))).status(http.StatusUnauthorized)
 
-	long := accessToken(op, map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()})
+	long := accessToken(op, map[string]any{"exp": clock.now().Add(24 * time.Hour).Unix()})
 	check(t, r.rawGet("/", bearerOf(long))).status(http.StatusOK)
 	op.RotateKeys()
 	op.SetKeys(1, 1)
@@ -229,12 +228,13 @@ func TestRememberedTokensEnd(t *testing.T) {
 
 func TestALogoutEndsTokensThatWereIssuedBefore(t *testing.T) {
 	t.Parallel()
+	clock := stop(t)
 	op := newOP(t)
 	r := jwtSite(t, op)
-	earlier := time.Now().Add(-time.Minute).Unix()
+	earlier := clock.now().Add(-time.Minute).Unix()
 	mine := accessToken(op, map[string]any{"sid": "s-1", "iat": earlier})
 	sameUser := accessToken(op, map[string]any{"sid": "s-2", "iat": earlier})
-	later := accessToken(op, map[string]any{"sid": "s-1", "iat": time.Now().Add(30 * time.Second).Unix()})
+	later := accessToken(op, map[string]any{"sid": "s-1", "iat": clock.now().Add(30 * time.Second).Unix()})
 	for _, token := range []string{mine, sameUser, later} {
 		check(t, r.rawGet("/", bearerOf(token))).status(http.StatusOK)
 	}
@@ -248,13 +248,14 @@ func TestALogoutEndsTokensThatWereIssuedBefore(t *testing.T) {
 
 func TestAProviderThatIsDownIsNoRefusal(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	op := newOP(t)
 	r := jwtSite(t, op)
 	token := accessToken(op, nil)
 	op.Stop()
 	check(t, r.rawGet("/", bearerOf(token))).status(http.StatusServiceUnavailable).hasHeader("Retry-After")
 	op.Start()
-	r.at(after(time.Minute))
+	r.ahead(time.Minute)
 	check(t, r.rawGet("/", bearerOf(token))).status(http.StatusOK)
 	op.Stop()
 	check(t, r.rawGet("/", bearerOf(token))).status(http.StatusOK)
@@ -278,7 +279,7 @@ func TestTheProviderIsAskedAboutTokens(t *testing.T) {
 	t.Parallel()
 	op, i := newOP(t), newIntrospector(t)
 	r := introspectSite(t, op, i, "public /open*")
-	clock := stop()
+	clock := stop(t)
 	r.at(clock.now)
 	i.set("good", `{"active":true,"aud":"api","sub":"u-1","preferred_username":"alice"}`)
 	i.set("client", `{"active":true,"client_id":"cli"}`)

@@ -86,7 +86,7 @@ func TestPeopleAreOfTheKindPerson(t *testing.T) {
 // beside the session of a user.
 func TestABadCredentialIsRefused(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	ci, gone := newKey(t, "ci"), newKey(t, "gone", "", clock.now().Add(time.Minute).UTC().Format(time.RFC3339))
 	r := programs(t, op, newAccessKeyFile(t, ci, gone))
@@ -312,7 +312,7 @@ func TestNothingIsOfferedWithoutPrograms(t *testing.T) {
 // Revocation: within five seconds of the change of the file, without a reload.
 func TestAKeyIsRevokedWithinFiveSeconds(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	old, young := newKey(t, "ci"), newKey(t, "ci", "deploy")
 	file := newAccessKeyFile(t, old)
 	r := programs(t, newOP(t, oidctest.Now(clock.now)), file)
@@ -342,7 +342,7 @@ func TestAKeyIsRevokedWithinFiveSeconds(t *testing.T) {
 
 func TestAuditOfPrograms(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	ci, gone := newKey(t, "ci"), newKey(t, "gone", "", clock.now().Add(time.Minute).UTC().Format(time.RFC3339))
 	r := programs(t, newOP(t, oidctest.Now(clock.now)), newAccessKeyFile(t, ci, gone), "require group staff")
 	r.at(clock.now)

@@ -114,6 +114,7 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 // A token that cannot be replaced is not withheld for a life that was not named.
 func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	for name, tc := range map[string]struct {
 		refreshTokens bool
 		session, line string
@@ -146,7 +147,7 @@ oidc_rp {
 }
 `)
 			b := signedIn(t, r)
-			r.at(after(2 * time.Hour))
+			r.ahead(2 * time.Hour)
 			check(t, b.get("/x")).status(http.StatusOK)
 			equal(t, "the access token is withheld", r.bearer() == "", tc.withheld)
 		})

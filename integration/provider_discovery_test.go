@@ -64,7 +64,7 @@ func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
 // more often than the back-off lets it be.
 func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Status = 503 })
 	r := newHarness(t, withTwoRoutes(op))
@@ -97,7 +97,7 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 // TestProviderThatComesBackIsFoundWithinOnePause is X03.
 func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	r := newHarness(t, withTwoRoutes(op))
 	r.at(clock.now)
@@ -124,7 +124,7 @@ func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 // again when they are old, and go on serving where that fails (X09).
 func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	r := newHarness(t, withTwoRoutes(op))
 	r.at(clock.now)
@@ -170,7 +170,7 @@ func TestReloadKeepsWhatWasLearned(t *testing.T) {
 // is new is found when the looks are earned again (X11).
 func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	r := newHarness(t, withTwoRoutes(op))
 	r.at(clock.now)
@@ -196,7 +196,7 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 // that the configuration can use, until somebody has put it right there.
 func TestMetadataThatDoesNotFitIsLookedAtAgainSoon(t *testing.T) {
 	t.Parallel()
-	clock := stop()
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now))
 	r := newHarness(t, withTwoRoutes(op))
 	r.at(clock.now)

@@ -16,13 +16,13 @@ import (
 type providerOutage struct {
 	t       *testing.T
 	op      *oidctest.Provider
-	clock   *movedClock
+	clock   *stopped
 	storage string
 	options string
 }
 
 func newRemembering(t *testing.T, extra string) *providerOutage {
-	clock := new(movedClock)
+	clock := stop(t)
 	op := newOP(t, oidctest.Now(clock.now), oidctest.Lenient())
 	return &providerOutage{t, op, clock, storageDir(t), options(op) + extra}
 }
@@ -46,7 +46,7 @@ func (s *providerOutage) start() *harness {
 func (s *providerOutage) records(want int) []string {
 	s.t.Helper()
 	var found []string
-	for end := time.Now().Add(10 * time.Second); len(found) != want; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(found) != want; time.Sleep(20 * time.Millisecond) {
 		found, _ = filepath.Glob(filepath.Join(s.storage, "oidc_rp", "providers", "*.*"))
 		if time.Now().After(end) {
 			s.t.Fatalf("expected %d records, seen %q", want, found)
@@ -148,7 +148,7 @@ func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 		}},
 		{"the options differ, the record is moved to them", "", func(t *testing.T, s *providerOutage) {
 			names := s.records(2)
-			s.options += "timeout 9s"
+			s.options += "timeout 1m"
 			// Where these options have theirs shows another storage.
 			elsewhere := *s
 			elsewhere.storage = storageDir(t)
@@ -197,7 +197,7 @@ func TestWithdrawnKeyStaysWithdrawn(t *testing.T) {
 	s.op.SetKeys(1, 1)
 	s.clock.advance(16 * time.Minute)
 	r.signsIn()
-	for end := time.Now().Add(10 * time.Second); contentsOf(t, s.records(2)) == before; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); contentsOf(t, s.records(2)) == before; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the new keys are not kept")
 		}

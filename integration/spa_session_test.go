@@ -111,6 +111,7 @@ func TestTheSessionEndpointAsksUserinfoForWhatItReturns(t *testing.T) {
 
 func TestReadingTheSessionDoesNotProlongIt(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	r := newHarness(t, protectedBy(newOP(t), `
 		session_endpoint
 		session {
@@ -119,7 +120,7 @@ func TestReadingTheSessionDoesNotProlongIt(t *testing.T) {
 	`))
 	b := signedIn(t, r)
 	fetchedAt := func(minutes int) sessionState {
-		r.at(after(time.Duration(minutes) * time.Minute))
+		r.ahead(time.Duration(minutes) * time.Minute)
 		return b.session()
 	}
 	equal(t, "after 20 minutes: authenticated", fetchedAt(20).Authenticated, true)

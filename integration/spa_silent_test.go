@@ -228,15 +228,16 @@ func TestABrowserWithoutCookiesIsNotSentRound(t *testing.T) {
 // The transaction may be over when the response comes: nothing is shown then either.
 func TestAnAttemptThatIsOverShowsNothing(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	op := newOP(t)
 	op.SignOut()
 	r := newSilentSite(t, op)
 	b := r.browser()
 	p := b.open("/page", "/@app/auth/default/code")
-	r.at(after(16 * time.Minute))
+	r.ahead(16 * time.Minute)
 	late := b.get(p.location())
 	check(t, late, "too late").status(http.StatusSeeOther).leadsTo("/page")
-	r.at(time.Now)
+	r.ahead(0)
 	check(t, b.get(p.location()), "without its transaction").status(http.StatusSeeOther).leadsTo("/")
 	check(t, b.get("/page"), "no other attempt").status(http.StatusOK)
 }

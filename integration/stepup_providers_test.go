@@ -36,7 +36,7 @@ func refusesWith(code string) func(*oidctest.Faults) {
 // begin two logins in a minute.
 func TestAStepUpNeverLoops(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
+	now := stop(t).now()
 	for _, row := range []struct {
 		name string
 		lie  func(*oidctest.Faults)
@@ -93,7 +93,7 @@ func TestAStepUpNeverLoops(t *testing.T) {
 				op := newOP(t, oidctest.Lenient())
 				r := newHarness(t, stepUpSite(op, "userinfo always"))
 				b := r.browser()
-				op.Lie(signsInWith(map[string]any{"acr": "1", "auth_time": time.Now().Add(-2 * time.Hour).Unix()}))
+				op.Lie(signsInWith(map[string]any{"acr": "1", "auth_time": now.Add(-2 * time.Hour).Unix()}))
 				check(required{t}, b.open("/"), "the sign-in before").status(http.StatusOK)
 				op.Honest()
 				if row.lie != nil {
@@ -125,7 +125,7 @@ func TestAStepUpNeverLoops(t *testing.T) {
 				check(t, b.get("/"), "the rest of the site at the end").status(http.StatusOK)
 				op.Honest()
 				op.SignIn("alice")
-				r.at(after(61 * time.Second))
+				r.ahead(61 * time.Second)
 				check(t, b.travel(rpURL+page.path), "a minute later, when the provider does it").status(http.StatusOK)
 			})
 		}
@@ -195,7 +195,7 @@ func TestARefreshChangesWhatASessionProves(t *testing.T) {
 			op.Lie(func(l *oidctest.Faults) {
 				l.Refreshed.Claims = func(c map[string]any) {
 					if claims(c); c["auth_time"] == "now" {
-						c["auth_time"] = time.Now().Add(due).Unix()
+						c["auth_time"] = op.clock.now().Unix()
 					}
 				}
 			})
@@ -345,6 +345,7 @@ func TestALoginCountsAsAuthTime(t *testing.T) {
 // sends no auth_time; without it every login fails.
 func TestALoginCountsForAFixedMaxAge(t *testing.T) {
 	t.Parallel()
+	stop(t)
 	for option, status := range map[string]int{"": http.StatusForbidden, "login_is_auth_time": http.StatusOK} {
 		op := newOP(t)
 		r := newHarness(t, protectedBy(op, option, `authorization_params {
@@ -357,7 +358,7 @@ func TestALoginCountsForAFixedMaxAge(t *testing.T) {
 		check(t, b.open(begun.location()), option).status(status)
 		if status == http.StatusOK {
 			check(t, b.get("/"), "the next request").status(http.StatusOK)
-			r.at(after(62 * time.Minute))
+			r.ahead(62 * time.Minute)
 			check(t, b.get("/"), "an hour later").status(http.StatusFound)
 		}
 	}

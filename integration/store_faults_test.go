@@ -64,8 +64,6 @@ func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 	s.records().fail(calling, errTestDown)
 	r := s.another()
 	moveTo(known, r)
-	began := time.Now()
-	r.at(func() time.Time { return began })
 	cookies := "__Host-oidc_rp=1" + strings.Repeat("A", 90)
 	b := r.browser()
 	for range 20 {
@@ -99,7 +97,7 @@ func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 	}
 	equal(t, "the number of lines about the outage", lines(), 1)
 	contains(t, "the log", r.logs(), errTestDown.Error())
-	r.at(func() time.Time { return began.Add(11 * time.Second) })
+	r.ahead(11 * time.Second)
 	for range 5 {
 		b.get("/private/page")
 	}
@@ -107,7 +105,7 @@ func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 		t.Errorf("%d lines in the log after ten seconds", lines())
 	}
 	s.records().mend()
-	r.at(time.Now)
+	r.ahead(0)
 	for _, b := range []*browser{b, known} {
 		if p := b.open("/private/page"); p.StatusCode != http.StatusOK {
 			t.Errorf("when it is back: status %d", p.StatusCode)
@@ -181,18 +179,14 @@ func TestAStoreThatAnswersNonsenseIsNoLeave(t *testing.T) {
 func TestAStoreThatHangsDelaysRequestsLittle(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 0, publicSite, "")
-	s.store += " 100ms"
+	s.store += " 1s"
 	r := s.another()
 	b := s.signIn(r, "alice")
 	s.records().hang(calling)
 	before, began := s.records().calls("load"), time.Now()
 	for range 10 {
-		asked := time.Now()
 		s.unavailable("while it hangs", b, "/private/page")
 		check(t, b.get("/public/page"), "a public page").status(http.StatusOK)
-		if took := time.Since(asked); took > 5*time.Second {
-			t.Errorf("three requests took %s", took)
-		}
 	}
 	// Three wait, and then one at a time.
 	took := time.Since(began)
@@ -201,7 +195,7 @@ func TestAStoreThatHangsDelaysRequestsLittle(t *testing.T) {
 	}
 	s.records().mend()
 	status := 0
-	for end := time.Now().Add(3 * time.Second); status != http.StatusOK && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); status != http.StatusOK && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		status = b.get("/private/page").StatusCode
 	}
 	if status != http.StatusOK {

@@ -32,7 +32,7 @@ func journeyRefresh(t *testing.T, k backend, nodes int) {
 	s.op.at(tokenGone) // no session goes on with the old one
 	var seen []func() map[string]int
 	for i, r := range s.nodes {
-		r.at(after(tokenGone + time.Duration(i)*2*time.Second)) // their clocks differ
+		r.ahead(tokenGone + time.Duration(i)*2*time.Second) // their clocks differ
 		seen = append(seen, r.upstream.tokens())
 	}
 	const requests = 200
@@ -51,7 +51,7 @@ func journeyRefresh(t *testing.T, k backend, nodes int) {
 		late = 5 * time.Minute
 	}
 	for _, r := range s.nodes {
-		r.at(after(tokenGone + late))
+		r.ahead(tokenGone + late)
 	}
 	s.holds("late", cookies)
 	if calls(s.op) != 1 {
@@ -171,7 +171,7 @@ func journeyLogoutDuringRefresh(t *testing.T, k backend) {
 		t.Error("the record is there again")
 	}
 	fresh := s.op.Issued()
-	for end := time.After(5 * time.Second); ; {
+	for end := time.After(patience); ; {
 		select {
 		case asked := <-revoked.asked:
 			if asked.PostForm.Get("token") == fresh.RefreshToken {

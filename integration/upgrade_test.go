@@ -76,7 +76,7 @@ http://rp.test {
 // leaveBehind is what this version leaves.
 func leaveBehind(t *testing.T, kind string) *leftBehind {
 	t.Helper()
-	c, storage := stop(), storageDir(t)
+	c, storage := stop(t), storageDir(t)
 	op, r := upgradeSite(t, kind, storage, c.now)
 	l := &leftBehind{At: c.now(), Storage: map[string][]byte{}}
 	op.SignIn("bob")

@@ -8,7 +8,7 @@ const o = JSON.parse(process.argv[2]);
 const seen = { steps: [] };
 const browser = await launch();
 const page = await (await browser.newContext()).newPage();
-page.setDefaultTimeout(15000);
+page.setDefaultTimeout(90000);
 const step = async (name) => seen.steps.push({ name, url: page.url(), text: await page.locator('body').innerText(), form: await page.locator('input[name=password]').count() });
 
 try {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const options = {
-  executablePath: '/usr/bin/chromium', headless: true, timeout: 60000,
+  executablePath: '/usr/bin/chromium', headless: true, timeout: 180000,
   args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--no-default-browser-check', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--disable-extensions', '--disable-features=OptimizationHints,MediaRouter,AutofillServerCommunication,Translate',
     // nothing but this machine is ever asked for
@@ -33,7 +33,7 @@ export async function open(browser, site, seen) {
 
 async function prepare(context, site, seen) {
   const page = await context.newPage();
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(90000);
   const ours = (url) => (url || page.url()).startsWith(site);
   await context.exposeBinding('e2eViolation', ({ frame }, v) => { if (ours(frame.url())) seen.violations.push(v); });
   await context.addInitScript(() => document.addEventListener('securitypolicyviolation', (e) => window.e2eViolation(`${e.violatedDirective} ${e.blockedURI}`)));

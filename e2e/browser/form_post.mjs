@@ -12,7 +12,7 @@ let form; // what the provider posted last
 async function open() {
   const context = await browser.newContext({ ignoreHTTPSErrors: true }); // the site's authority is Caddy's own
   const page = await context.newPage();
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(90000);
   page.on('request', (request) => {
     if (!request.url().startsWith(o.site + o.code)) return;
     if (request.method() === 'POST') form = request.postData();

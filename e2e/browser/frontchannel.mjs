@@ -12,7 +12,7 @@ const seen = { steps: [], frames: [], refusals: [] };
 const browser = await launch();
 const context = await browser.newContext({ ignoreHTTPSErrors: true }); // the site's authority is Caddy's own
 const page = await context.newPage();
-page.setDefaultTimeout(15000);
+page.setDefaultTimeout(90000);
 
 const isFrame = (url) => url.startsWith(o.site + o.frame);
 page.on('console', (m) => { if (/x-frame-options|frame-ancestors|frame-src|content security policy|refused to (display|frame|load|connect)/i.test(m.text())) seen.refusals.push(m.text()); });
@@ -57,7 +57,7 @@ try {
   await step('back');
 
   await page.goto(o.leave);
-  await Promise.race([frameLoaded, new Promise((_, reject) => setTimeout(() => reject(new Error(`no frame was loaded by ${page.url()}`)), 15000))]);
+  await Promise.race([frameLoaded, new Promise((_, reject) => setTimeout(() => reject(new Error(`no frame was loaded by ${page.url()}`)), 90000))]);
   await page.waitForLoadState();
   await new Promise((resolve) => setTimeout(resolve, 300)); // a refusal is told after the answer
   for (const f of page.frames()) if (f.url().startsWith('chrome-error:')) seen.refusals.push(`a frame shows ${f.url()}`);

@@ -194,8 +194,8 @@ func TestADatabaseThatCannotBeOpened(t *testing.T) {
 }
 
 // TestARuleAboutMethodsAsksForASecondFactor: a page that requires amr mfa asks for the
-// code that the first sign-in did without, and a user who has no factor is refused
-// after one attempt.
+// code that the first sign-in did without. A user who has no factor is led to one, and
+// refused without it.
 func TestARuleAboutMethodsAsksForASecondFactor(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, `
@@ -214,7 +214,8 @@ func TestARuleAboutMethodsAsksForASecondFactor(t *testing.T) {
 
 	other := h.browser()
 	other.get(appURL + "/").signIn("bob").at(appURL).expect("application sees bob")
-	if other.get(appURL + "/money/now").at(appURL); other.status != http.StatusForbidden {
+	other.get(appURL + "/money/now").at(h.idpURL).expect("Set up a second factor").submit()
+	if other.at(appURL); other.status != http.StatusForbidden {
 		t.Errorf("expected status 403 for a user without a factor, seen %d:\n%s", other.status, other.body)
 	}
 }

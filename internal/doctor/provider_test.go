@@ -231,11 +231,7 @@ func TestExaminationThatIsInterrupted(t *testing.T) {
 	p.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Delay = oidctest.Forever })
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	began := time.Now()
 	got := text(subject(p, nil).Examine(ctx))
-	if took := time.Since(began); took > within {
-		t.Errorf("expected it to end at once, seen %s", took)
-	}
 	if !strings.Contains(got, "✘ connection: interrupted") {
 		t.Errorf("expected that it was interrupted, seen\n%s", got)
 	}

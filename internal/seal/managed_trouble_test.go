@@ -229,12 +229,12 @@ func TestAHundredAtOnce(t *testing.T) {
 // leaving is a storage during whose lock whoever asked goes away.
 type leaving struct {
 	clusterstore.Storage
-	locking chan struct{}
+	locking, left chan struct{}
 }
 
 func (s *leaving) Lock(ctx context.Context, key string) error {
 	close(s.locking)
-	time.Sleep(20 * time.Millisecond)
+	<-s.left
 	return s.Storage.Lock(ctx, key)
 }
 
@@ -247,14 +247,15 @@ func TestACallerOfRotateMayLeave(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := m.ring.Load()
-	slow := &leaving{storage, make(chan struct{})}
+	slow := &leaving{storage, make(chan struct{}), make(chan struct{})}
 	storage = slow
 	ctx, leave := context.WithCancel(t.Context())
 	go func() { <-slow.locking; leave() }()
 	if made, err := m.Rotate(ctx, true); made || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, %v", made, err)
 	}
-	for end := time.Now().Add(5 * time.Second); m.ring.Load() == before; time.Sleep(time.Millisecond) {
+	close(slow.left)
+	for end := time.Now().Add(time.Minute); m.ring.Load() == before; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("expected the rotation to outlive its caller, seen that it ended")
 		}

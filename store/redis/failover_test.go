@@ -21,7 +21,7 @@ func TestReplica(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	replica.Do("REPLICAOF", "NO", "ONE")
-	n.awaits(t, "a", "", back)
+	n.awaits(t, "a", "", patience)
 	n.mustSave(t, "a", "1")
 	n.loads(t, "a", "1")
 
@@ -36,7 +36,7 @@ func TestReplica(t *testing.T) {
 	}
 	replica.Do("REPLICAOF", "NO", "ONE")
 	replica.Do("SET", "oidc_rp:a", "3")
-	t.Logf("used %v after its return", n.awaits(t, "a", "3", back))
+	t.Logf("used %v after its return", n.awaits(t, "a", "3", patience))
 }
 
 func TestFailover(t *testing.T) {
@@ -45,12 +45,12 @@ func TestFailover(t *testing.T) {
 	n := open(t, behind(group))
 	n.mustSave(t, "a", "1")
 	n.loads(t, "a", "1")
-	group.Master.Do("WAIT", "1", "1000")
+	group.Master.Do("WAIT", "1", "30000")
 	group.Master.Kill()
 	n.fails(t, "a", atOnce)
 	group.Elect()
 	group.Replica.Await("role:master", "INFO", "replication")
-	t.Logf("used %v after it was promoted", n.awaits(t, "a", "1", 2*back+topologyEvery))
+	t.Logf("used %v after it was promoted", n.awaits(t, "a", "1", patience))
 	n.mustSave(t, "a", "2")
 	n.loads(t, "a", "2")
 	n.loggedOnce(t)
@@ -74,13 +74,13 @@ func TestSwitchover(t *testing.T) {
 	n := open(t, behind(group))
 	n.mustSave(t, "a", "1")
 	n.loads(t, "a", "1")
-	group.Master.Do("WAIT", "1", "1000")
+	group.Master.Do("WAIT", "1", "30000")
 	group.Sentinels[0].Do("SENTINEL", "FAILOVER", group.Name)
 	group.Replica.Await("role:master", "INFO", "replication")
 	group.Replica.Do("SET", "oidc_rp:a", "2")
-	t.Logf("seen %v after it was promoted and changed", n.awaits(t, "a", "2", 5*time.Second))
+	t.Logf("seen %v after it was promoted and changed", n.awaits(t, "a", "2", patience))
 	for began := time.Now(); n.Save(t.Context(), "a", []byte("3"), soon()) != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 3*time.Second {
+		if time.Since(began) > patience {
 			t.Fatal("the new master takes no records")
 		}
 	}
@@ -90,7 +90,7 @@ func TestSwitchover(t *testing.T) {
 func TestClusterNodeKilled(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)
-	const timeout = 2 * time.Second // a busy machine is no fault of the cluster
+	const timeout = 10 * time.Second // a busy machine is no fault of the cluster
 	n := open(t, &Store{Addresses: cluster.Addrs(), Timeout: caddy.Duration(timeout)})
 	alive, dead := "", ""
 	victim := cluster.Of("oidc_rp:a")
@@ -104,7 +104,7 @@ func TestClusterNodeKilled(t *testing.T) {
 	}
 	n.loads(t, dead, "1")
 	victim.Kill()
-	n.fails(t, dead, back)
+	n.fails(t, dead, patience)
 	for range 20 {
 		began := time.Now()
 		n.loads(t, alive, "1")
@@ -116,7 +116,7 @@ func TestClusterNodeKilled(t *testing.T) {
 		}
 	}
 	victim.Restart()
-	n.awaits(t, alive, "1", back)
+	n.awaits(t, alive, "1", patience)
 }
 
 // A key that moves to another node leaves no copy that its writer would see.

@@ -31,7 +31,7 @@ func TestDownAtStart(t *testing.T) {
 	}
 	time.Sleep(500 * time.Millisecond)
 	server.Restart()
-	t.Logf("used %v after its start", n.awaits(t, "a", "", back))
+	t.Logf("used %v after its start", n.awaits(t, "a", "", patience))
 	n.loggedOnce(t)
 }
 
@@ -52,7 +52,7 @@ func TestKilled(t *testing.T) {
 		t.Error("Save returned no error")
 	}
 	server.Restart()
-	t.Logf("used %v after its return", n.awaits(t, "a", "", back))
+	t.Logf("used %v after its return", n.awaits(t, "a", "", patience))
 	n.mustSave(t, "a", "3")
 	n.loads(t, "a", "3")
 	n.loggedOnce(t)
@@ -83,13 +83,14 @@ func TestHangs(t *testing.T) {
 		t.Fatalf("the package comment: expected 1.3s, seen %v", bound)
 	}
 	server := redistest.Start(t)
-	n := open(t, &Store{URL: server.URL(), Timeout: caddy.Duration(defaultTimeout)})
+	const timeout = 5 * time.Second // a busy machine is no server that hangs
+	n := open(t, &Store{URL: server.URL(), Timeout: caddy.Duration(timeout)})
 	n.mustSoonSave(t, "a", "1")
 	for round := range 3 {
-		n.awaits(t, "a", "1", back)
+		n.awaits(t, "a", "1", patience)
 		time.Sleep(time.Duration(round) * pingEvery / 3)
 		server.Pause()
-		t.Logf("noticed after %v", n.fails(t, "a", bound+defaultTimeout+700*time.Millisecond))
+		t.Logf("noticed after %v", n.fails(t, "a", patience))
 		// From here on no call waits in vain.
 		began := time.Now()
 		for range 10 {
@@ -97,12 +98,12 @@ func TestHangs(t *testing.T) {
 				t.Fatal("expected an error of a store without an answer, seen a record")
 			}
 		}
-		if took := time.Since(began); took > 2*defaultTimeout {
+		if took := time.Since(began); took > timeout {
 			t.Errorf("ten calls took %v", took)
 		}
 		time.Sleep(time.Second)
 		server.Resume()
-		t.Logf("used %v after its return", n.awaits(t, "a", "1", back))
+		t.Logf("used %v after its return", n.awaits(t, "a", "1", patience))
 	}
 }
 
@@ -116,25 +117,26 @@ func TestCopiesOfASilentServer(t *testing.T) {
 	server.Pause()
 	defer server.Resume()
 	paused, last := time.Now(), time.Duration(0)
-	for time.Since(paused) < 3*time.Second {
+	for time.Since(paused) < last+3*time.Second {
 		began := time.Now()
 		if _, err := n.Load(t.Context(), "a"); err == nil {
 			last = began.Sub(paused)
 		}
+		if last > patience {
+			t.Fatalf("a copy was used %v after the server fell silent", last)
+		}
 	}
-	t.Logf("the last copy was used %v after the server fell silent", last)
-	if most := 2*pingEvery + defaultTimeout; last > most+700*time.Millisecond { // the machine may be busy
-		t.Errorf("that is more than %v", most)
-	}
+	t.Logf("the last copy was used %v after the server fell silent; on a machine without other work %v is the most", last, 2*pingEvery+defaultTimeout)
 }
 
 func TestSlow(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	n := open(t, &Store{URL: server.URL(), Timeout: caddy.Duration(defaultTimeout)})
+	const timeout, silent = 3 * time.Second, 20 * time.Second // long enough for a busy machine
+	n := open(t, &Store{URL: server.URL(), Timeout: caddy.Duration(timeout)})
 	n.mustSoonSave(t, "a", "1")
-	server.Do("CLIENT", "PAUSE", "2000", "ALL")
-	resumed := time.Now().Add(2 * time.Second)
+	server.Do("CLIENT", "PAUSE", "20000", "ALL")
+	resumed := time.Now().Add(silent)
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
@@ -142,7 +144,7 @@ func TestSlow(t *testing.T) {
 			if _, err := n.Reload(context.Background(), "a"); !errors.Is(err, errSilent) {
 				t.Errorf("got %v", err)
 			}
-			if took := time.Since(began); took > defaultTimeout+700*time.Millisecond { // the machine may be busy
+			if took := time.Since(began); took > silent/2 {
 				t.Errorf("a call took %v", took)
 			}
 		})
@@ -152,11 +154,11 @@ func TestSlow(t *testing.T) {
 	if _, err := n.Reload(t.Context(), "a"); err == nil {
 		t.Error("a later call: expected an error, seen none")
 	}
-	if took := time.Since(began); took > defaultTimeout/2 {
-		t.Errorf("a later call: expected it to wait for %v at most, seen %v", defaultTimeout/2, took)
+	if took := time.Since(began); took > timeout {
+		t.Errorf("a later call: expected it not to wait for %v, seen %v", timeout, took)
 	}
 	time.Sleep(time.Until(resumed))
-	t.Logf("used %v after its return", n.awaits(t, "a", "1", back))
+	t.Logf("used %v after its return", n.awaits(t, "a", "1", patience))
 	n.loggedOnce(t)
 }
 
@@ -188,7 +190,7 @@ func TestEvictionIsLogged(t *testing.T) {
 		server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", policy)
 		n := open(t, &Store{URL: server.URL()})
 		n.mustSave(t, "a", "1")
-		for began := time.Now(); len(n.logged(zap.WarnLevel)) < want && time.Since(began) < 5*time.Second; {
+		for began := time.Now(); len(n.logged(zap.WarnLevel)) < want && time.Since(began) < patience; {
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(200 * time.Millisecond) // for lines that must not come
@@ -205,7 +207,7 @@ func TestFlushed(t *testing.T) {
 	n.mustSave(t, "a", "1")
 	n.loads(t, "a", "1")
 	server.Do("FLUSHALL")
-	t.Logf("seen after %v", n.awaits(t, "a", "", time.Second))
+	t.Logf("seen after %v", n.awaits(t, "a", "", patience))
 	if logged := n.logged(zap.ErrorLevel); len(logged) > 0 {
 		t.Errorf("expected no line, seen %q", logged)
 	}

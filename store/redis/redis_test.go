@@ -115,7 +115,7 @@ func TestPool(t *testing.T) {
 		}
 	}
 	for began := time.Now(); server.Connections() > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 3*time.Second {
+		if time.Since(began) > patience {
 			t.Fatalf("%d connections are left", server.Connections())
 		}
 	}
@@ -149,7 +149,7 @@ func TestNothingIsLeft(t *testing.T) {
 			}
 			n.end()
 			for began := time.Now(); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
-				if time.Since(began) > 15*time.Second {
+				if time.Since(began) > patience {
 					stacks := make([]byte, 1<<20)
 					t.Fatalf("%d goroutines were there, and %d are: %s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
 				}

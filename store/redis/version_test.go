@@ -54,8 +54,8 @@ func TestVersionMovesWithEveryChange(t *testing.T) {
 					t.Fatal(err)
 				}
 				// The clock moves the version as well, but later than half its time.
-				here.moves(t, was, 20*versionFor, "another node has "+change.name)
-				here.awaits(t, "a", change.want, back)
+				here.moves(t, was, patience, "another node has "+change.name)
+				here.awaits(t, "a", change.want, patience)
 			}
 			was := here.looks(t, "a", "4")
 			if err := here.Save(t.Context(), "a", []byte("5"), soon()); err != nil {
@@ -68,7 +68,9 @@ func TestVersionMovesWithEveryChange(t *testing.T) {
 	}
 }
 
-// The server tells of a change at once, not when the clock does.
+// The server tells of a change at once, not when the clock does: that moves the
+// version in a quarter of its time in one of four cases. A machine that has much
+// else to do gets another chance.
 func TestVersionMovesAtOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -76,18 +78,22 @@ func TestVersionMovesAtOnce(t *testing.T) {
 	here, there := open(t, config), open(t, config)
 	here.mustSave(t, "a", "1")
 	quick := 0
-	for range 10 {
-		was := here.looks(t, "a", "1")
-		began := time.Now()
-		there.mustSave(t, "a", "1")
-		here.moves(t, was, 20*versionFor, "a change")
-		if time.Since(began) < versionFor/4 {
-			quick++
+	for range 20 {
+		quick = 0
+		for range 10 {
+			was := here.looks(t, "a", "1")
+			began := time.Now()
+			there.mustSave(t, "a", "1")
+			here.moves(t, was, patience, "a change")
+			if time.Since(began) < versionFor/4 {
+				quick++
+			}
+		}
+		if quick >= 8 {
+			return
 		}
 	}
-	if quick < 5 {
-		t.Errorf("expected five of ten changes at least to be seen at once, seen %d", quick)
-	}
+	t.Errorf("expected eight of ten changes at least to be seen at once, seen %d", quick)
 }
 
 // When the server has gone or is silent, the version changes, and becomes unknown.
@@ -101,8 +107,8 @@ func TestVersionOfAServerThatIsGone(t *testing.T) {
 			n.mustSoonSave(t, "a", "1")
 			was := n.looks(t, "a", "1")
 			stop(server)
-			n.moves(t, was, 10*time.Second, name)
-			n.fails(t, "a", 10*time.Second)
+			n.moves(t, was, patience, name)
+			n.fails(t, "a", patience)
 			if got := n.Version(); got != 0 {
 				t.Errorf("expected no version, seen %d", got)
 			}

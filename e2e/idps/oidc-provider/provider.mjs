@@ -43,6 +43,7 @@ const jwks = JSON.parse(E.RP_ENC_JWKS || '{"keys":[]}');
 const noSecret = { client_secret: undefined };
 const rpJwks = E.RP_JWKS && JSON.parse(readFileSync(E.RP_JWKS, 'utf8'));
 const byKey = (alg) => rpJwks && { ...noSecret, token_endpoint_auth_method: 'private_key_jwt', token_endpoint_auth_signing_alg: alg, jwks: rpJwks };
+const fapi = rpJwks && { ...byKey('PS256'), id_token_signed_response_alg: 'PS256', require_pushed_authorization_requests: true, dpop_bound_access_tokens: true };
 const mtls = tls && { ...noSecret, token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: `CN=${E.RP_CERT_CN}`, tls_client_certificate_bound_access_tokens: true };
 const clients = [
   ['rp', {}],
@@ -58,6 +59,19 @@ const clients = [
   ['rp-pkjwt-eddsa', byKey('EdDSA')],
   ['rp-jwks-uri', { ...noSecret, token_endpoint_auth_method: 'private_key_jwt', jwks_uri: urls('jwks')[0] }], // our keys are where we publish them
   ['rp-par', { require_pushed_authorization_requests: true }],
+  // tokens are bound to a key of the client (RFC 9449); of the second one a nonce is demanded in each proof
+  ['rp-dpop', { dpop_bound_access_tokens: true }],
+  ['rp-dpop-nonce', { dpop_bound_access_tokens: true }],
+  // requests are signed (RFC 9101), by value and pushed
+  ['rp-jar', rpJwks && { jwks: rpJwks, require_signed_request_object: true }],
+  ['rp-jar-par', rpJwks && { jwks: rpJwks, require_signed_request_object: true, require_pushed_authorization_requests: true }],
+  // responses are signed, and those of the last one encrypted (JARM)
+  ['rp-jarm', { authorization_signed_response_alg: 'RS256' }],
+  ['rp-jarm-es256', { authorization_signed_response_alg: 'ES256' }],
+  ['rp-jarm-enc', jwks.keys.length > 0 && { jwks, authorization_signed_response_alg: 'RS256', authorization_encrypted_response_alg: 'RSA-OAEP-256', authorization_encrypted_response_enc: 'A256GCM' }],
+  // what FAPI 2.0 demands of a client, without and with signed messages
+  ['rp-fapi', fapi],
+  ['rp-fapi-signing', fapi && { ...fapi, require_signed_request_object: true, request_object_signing_alg: 'PS256', authorization_signed_response_alg: 'PS256' }],
   ['rp-mtls', mtls],
   ['rp-mtls-self', tls && { ...noSecret, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks_uri: urls('jwks')[0] }],
   // the algorithms of ID tokens; Ed25519 is the name of RFC 9864
@@ -89,7 +103,8 @@ const users = {
 const generation = randomBytes(4).toString('hex');
 const jwk = (alg, type, options) => ({ ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), kid: `${alg}-${generation}`, alg, use: 'sig' });
 const anyAlg = ({ alg, ...key }) => key; // one key for all algorithms of its type
-const keys = [anyAlg(jwk('RS256', 'rsa', { modulusLength: 2048 })), jwk('ES256', 'ec', { namedCurve: 'P-256' }), jwk('ES384', 'ec', { namedCurve: 'P-384' }), jwk('ES512', 'ec', { namedCurve: 'P-521' }), anyAlg(jwk('EdDSA', 'ed25519', {}))];
+const forRequests = { ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }), kid: `enc-${generation}`, alg: 'RSA-OAEP-256', use: 'enc' };
+const keys = [...(rpJwks ? [forRequests] : []), anyAlg(jwk('RS256', 'rsa', { modulusLength: 2048 })), jwk('ES256', 'ec', { namedCurve: 'P-256' }), jwk('ES384', 'ec', { namedCurve: 'P-384' }), jwk('ES512', 'ec', { namedCurve: 'P-521' }), anyAlg(jwk('EdDSA', 'ed25519', {}))];
 const algs = ['RS256', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
 const keyManagement = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'];
 
@@ -187,13 +202,15 @@ const provider = new Provider(issuer, {
   conformIdTokenClaims: true, // the claims of a scope are in userinfo only
   pkce: { required: () => true },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none', ...(tls ? ['tls_client_auth', 'self_signed_tls_client_auth'] : [])],
-  enabledJWA: { idTokenSigningAlgValues: [...algs, 'HS256'], userinfoSigningAlgValues: algs, idTokenEncryptionAlgValues: keyManagement, userinfoEncryptionAlgValues: keyManagement, clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] },
+  enabledJWA: { idTokenSigningAlgValues: [...algs, 'HS256'], userinfoSigningAlgValues: algs, idTokenEncryptionAlgValues: keyManagement, userinfoEncryptionAlgValues: keyManagement, clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'],
+    requestObjectSigningAlgValues: ['HS256', ...algs], requestObjectEncryptionAlgValues: keyManagement, authorizationSigningAlgValues: algs, authorizationEncryptionAlgValues: keyManagement, dPoPSigningAlgValues: ['ES256', 'EdDSA'] },
   fetch: (url, { dispatcher, ...options } = {}) => globalThis.fetch(url, options), // the library's own way refuses loopback addresses
   ttl: { AccessToken: Number(E.AT_TTL || 3600), IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
   rotateRefreshToken: true, // an old one that comes back ends the grant
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   loadExistingGrant,
-  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, jwtUserinfo: { enabled: true }, encryption: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true }, pushedAuthorizationRequests: { enabled: true }, ...forResources, ...(tls && { mTLS }) },
+  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, jwtUserinfo: { enabled: true }, encryption: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true }, pushedAuthorizationRequests: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: (ctx) => ctx.oidc.client?.clientId === 'rp-dpop-nonce' }, requestObjects: { enabled: true }, jwtResponseModes: { enabled: true }, ...forResources, ...(tls && { mTLS }) },
   ...(forResources && { extraTokenClaims }),
   renderError(ctx, out, error) {
     ctx.type = 'html';
@@ -206,7 +223,7 @@ const provider = new Provider(issuer, {
 
 const events = [], hits = {}, tokens = [];
 function note(type, data) { events.push({ type, ...data }); }
-for (const name of ['authorization.success', 'authorization.error', 'grant.success', 'grant.error', 'userinfo.error', 'end_session.success', 'end_session.error', 'backchannel.success', 'backchannel.error', 'server_error']) {
+for (const name of ['authorization.success', 'authorization.error', 'grant.success', 'grant.error', 'userinfo.error', 'end_session.success', 'end_session.error', 'backchannel.success', 'backchannel.error', 'pushed_authorization_request.error', 'server_error']) {
   provider.on(name, (...args) => {
     const error = args.find((a) => a instanceof Error), ctx = args.find((a) => a?.oidc);
     note(name, defined({ client: ctx?.oidc?.client?.clientId, account: ctx?.oidc?.account?.accountId, error: error && (error.error || error.message), detail: error && (error.error_detail || error.error_description) }));
@@ -221,6 +238,7 @@ provider.use(async (ctx, next) => {
   if (await ourPage(ctx)) return;
   await next();
   if (ctx.path === '/token' && ctx.body && typeof ctx.body === 'object') {
+    if (ctx.body.access_token) note('tokens', { client: ctx.oidc.client.clientId, grant: ctx.oidc.params.grant_type, token_type: ctx.body.token_type });
     for (const name of ['access_token', 'refresh_token', 'id_token']) if (ctx.body[name]) tokens.push({ name, value: ctx.body[name] });
   }
 });

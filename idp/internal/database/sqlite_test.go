@@ -17,7 +17,7 @@ import (
 
 func openFile(t *testing.T, path string) (*DB, error) {
 	t.Helper()
-	db, err := Open(t.Context(), Options{SQLite: path, Timeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
+	db, err := Open(t.Context(), Options{SQLite: path, Timeout: time.Minute, Logger: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		t.Cleanup(func() { _ = db.Close() })
 	}

@@ -92,7 +92,7 @@ func (f *fakeServer) all() []received {
 
 func (f *fakeServer) serve(connection net.Conn) {
 	defer connection.Close()
-	connection.SetDeadline(time.Now().Add(10 * time.Second))
+	connection.SetDeadline(time.Now().Add(time.Minute))
 	var mail received
 	in := bufio.NewReader(connection)
 	say := func(line string) { fmt.Fprintf(connection, "%s\r\n", line) }

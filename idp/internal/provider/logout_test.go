@@ -208,7 +208,7 @@ func (a *application) next(t testing.TB) string {
 	select {
 	case token := <-a.tokens:
 		return token
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("expected a logout token, seen none")
 		return ""
 	}
@@ -266,11 +266,10 @@ func TestApplicationsGetLogoutTokens(t *testing.T) {
 // eventually waits for what happens beside the test.
 func (n *node) eventually(done func() bool, what string) {
 	n.t.Helper()
-	for range 500 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if done() {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	n.t.Errorf("expected %s, seen %s", what, n.log)
 }
@@ -397,11 +396,10 @@ func TestAnApplicationThatHangsIsNotWaitedForForever(t *testing.T) {
 	hangs, works := site(), site()
 	hangs.Ended = func(context.Context, string, string) error { select {} }
 	var ended atomic.Int32
-	works.Ended = func(context.Context, string, string) error { ended.Add(1); return nil }
+	ctx, cancel := context.WithCancel(t.Context())
+	works.Ended = func(context.Context, string, string) error { ended.Add(1); cancel(); return nil }
 	client := builtinParty([]*builtin.Client{&hangs, &works})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := endHere(ctx, client, store.Delivery{UserID: "u-ada"}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := endHere(ctx, client, store.Delivery{UserID: "u-ada"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("expected an error, so that it is attempted again, seen %v", err)
 	}
 	if ended.Load() != 1 {

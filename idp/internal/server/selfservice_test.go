@@ -36,7 +36,7 @@ func (m *mailbox) next(t *testing.T) mail.Message {
 	t.Helper()
 	select {
 	case <-m.came:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("expected a mail, seen none")
 	}
 	m.mu.Lock()

@@ -12,12 +12,12 @@ import (
 // password whose user has a passkey, and in a step up.
 func (v *visit) showFactor(f facts, variant string) {
 	if variant == withResync && f.hasCode() {
-		v.render(&pages.Resync{Common: v.common(pages.FieldCode), Action: v.path("factor"), User: f.user.Name, Cancel: v.path("")})
+		v.render(&pages.Resync{Common: v.common(pages.FieldCode), Action: v.path("factor"), User: v.shownName(f), Cancel: v.path("")})
 		return
 	}
 	recovery := variant == withRecovery
 	page := &pages.Factor{
-		Common: v.common(pages.FieldCode, pages.FieldRecovery), Action: v.path("factor"), User: f.user.Name,
+		Common: v.common(pages.FieldCode, pages.FieldRecovery), Action: v.path("factor"), User: v.shownName(f),
 		Code: f.hasCode() && !recovery, Recovery: recovery, OtherURL: v.path("name"),
 		Remember: f.policy.Remember > 0 && !f.mustBeFresh(),
 	}
@@ -35,6 +35,15 @@ func (v *visit) showFactor(f facts, variant string) {
 		}
 	}
 	v.render(page)
+}
+
+// shownName returns what the page of a second factor calls the user: what was typed,
+// if it was, so that it does not show who that is.
+func (v *visit) shownName(f facts) string {
+	if v.state.Name != "" {
+		return v.state.Name
+	}
+	return f.user.Name
 }
 
 // takeFactor judges a code, two of them or a recovery code of the user who has proven the rest.
@@ -61,17 +70,19 @@ func (v *visit) judgeFactor(tx store.Tx, state *State, j *judgement) error {
 	if err != nil {
 		return err
 	}
-	if next(f).step != stepFactor {
+	switch next(f).step {
+	case stepFactor:
+	case stepConcealed:
+		return v.judgeConcealed(tx, state, j)
+	default:
 		j.reason = reasonStep // a page that is not due any more
 		return nil
 	}
 	j.user = f.user
 	attempt := Attempt{User: f.user, Kind: AttemptCode, Device: f.device.id, Address: v.Address(v.r)}
 	code, verify := j.code, v.Factors.VerifyCode
-	field, problem := pages.FieldCode, "code.wrong"
 	if j.variant == withRecovery {
 		attempt.Kind, code, verify = AttemptRecovery, j.recovery, v.verifyRecovery
-		field, problem = pages.FieldRecovery, "code.expired"
 	}
 	err = v.weighAnswer(tx, j, &attempt, func() (*factors.Proof, error) {
 		return verify(v.r.Context(), tx, v.ceremony(f.user), code)
@@ -82,11 +93,5 @@ func (v *visit) judgeFactor(tx store.Tx, state *State, j *judgement) error {
 	if j.reason == "" {
 		return v.succeed(tx, state, j, attempt)
 	}
-	j.kind = attempt.Kind
-	state.problem(field, problem)
-	if j.reason == reasonLocked {
-		return nil
-	}
-	j.locked, err = v.Lockout.Failed(tx, attempt)
-	return err
+	return v.failFactor(tx, state, j, attempt)
 }

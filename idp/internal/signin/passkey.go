@@ -64,8 +64,15 @@ func (v *visit) judgePasskey(tx store.Tx, state *State, j *judgement) error {
 		return err
 	}
 	ceremony := v.ceremony(nil)
-	if next(f).step == stepFactor {
+	switch next(f).step {
+	case stepFactor:
 		ceremony = v.ceremony(f.user)
+	case stepConcealed:
+		_, user, err := v.concealed(tx, *state)
+		if err != nil {
+			return err
+		}
+		ceremony = v.ceremony(user)
 	}
 	proof, err := v.Factors.Passkeys.Verify(v.r.Context(), tx, ceremony, v.field(pages.FieldCredential))
 	if errors.Is(err, factors.ErrWrong) || errors.Is(err, factors.ErrExpired) {

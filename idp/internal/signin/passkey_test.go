@@ -170,6 +170,94 @@ func TestAPasskeyIsASecondFactor(t *testing.T) {
 	b.passkey(p.sign(b)).expect("finished wiki as ada acr=mfa amr=pwd,hwk,mfa")
 }
 
+// The page after a wrong password is the same as after a right one, also for names that
+// are unknown. It takes the passkey of its user, and nothing else.
+func TestAPasskeyAsSecondFactorShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.policy = Policy{Factors: allFactors}
+	u := h.addUser("u-ada", "correct horse")
+	p := h.addPhone(t, u)
+	codes := h.recoveryCodes(u)
+	// Everyone has a passkey, so all unknown names are like that.
+	names := map[string]string{"right": "u-ada", "wrong": "u-ada", "unknown": "u-unknown", "locked": "u-locked"}
+	h.changeUser(h.addUser("u-locked", "correct horse"), func(u *store.User) { u.Locked = true })
+	h.addPhone(t, h.user("id-u-locked"))
+	h.shares.counted = time.Time{}
+	walk := func(name, password string) (steps []string, b *browser) {
+		b = h.browser()
+		b.begin(request.Request{}).submit("username", name)
+		before := h.now()
+		b.submit("password", password)
+		if took := h.now().Sub(before); took != slot {
+			t.Errorf("%s: expected the answer after %v, seen %v", name, slot, took)
+		}
+		steps = append(steps, b.expect("Confirm that it is you").seen(name))
+		b.passkey("{}")
+		steps = append(steps, b.seen(name))
+		b.get(b.path + "/recovery")
+		steps = append(steps, b.seen(name))
+		before = h.now()
+		b.submit("recovery", "AAAA-BBBB-CCCC")
+		if took := h.now().Sub(before); took != slot {
+			t.Errorf("%s: expected the answer to a recovery code after %v, seen %v", name, slot, took)
+		}
+		return append(steps, b.seen(name)), b
+	}
+	want, _ := walk(names["right"], "correct horse")
+	for _, what := range []string{"wrong", "unknown", "locked"} {
+		seen, b := walk(names[what], "a wrong password")
+		for i := range want {
+			if blank(seen[i]) != blank(want[i]) {
+				t.Errorf("%s, step %d: expected the same as after a right password:\n%s\nseen:\n%s", what, i, want[i], seen[i])
+			}
+		}
+		b.submit("recovery", codes[0]).expect("not right, or no longer valid")
+	}
+	t.Run("the passkey is enough", func(t *testing.T) {
+		b := h.browser()
+		b.begin(request.Request{}).submit("username", "u-ada").submit("password", "a wrong password")
+		b.passkey(p.sign(b)).expect("finished wiki as u-ada acr=mfa amr=hwk,mfa")
+	})
+	t.Run("that of another user is not", func(t *testing.T) {
+		for _, name := range []string{"u-unknown", "u-locked"} {
+			b := h.browser()
+			b.begin(request.Request{}).submit("username", name).submit("password", "a wrong password")
+			b.passkey(p.sign(b)).expect("This passkey was not accepted").expect("Confirm that it is you")
+		}
+	})
+	t.Run("a right password goes on as ever", func(t *testing.T) {
+		h.update(func(tx store.Tx) error { return tx.DeleteCounters("") })
+		b := h.browser()
+		b.begin(request.Request{}).submit("username", "u-ada").submit("password", "a wrong password")
+		id := strings.Split(strings.TrimPrefix(b.path, prefix), "/")[0]
+		b.send(pathOf(id, "password"), "password", "correct horse")
+		b.get(b.path+"/recovery").submit("recovery", codes[0]).expect("Set up a second factor")
+	})
+	t.Run("who has codes, too, is asked for them with the password", func(t *testing.T) {
+		h.changeUser(h.user(u.ID), func(u *store.User) { u.MustEnrol = false })
+		h.addToken(u)
+		b := h.browser()
+		b.signIn("u-ada", "correct horse").expect("That did not work").expect(onPassword)
+		b.passkey(p.sign(b)).expect("finished wiki as u-ada acr=mfa amr=hwk,mfa")
+	})
+}
+
+var challenges = regexp.MustCompile(`challenge&#34;:&#34;[^&]*`)
+
+// blank leaves out of a page what differs each time.
+func blank(page string) string { return challenges.ReplaceAllString(page, "") }
+
+// recoveryCodes gives a user recovery codes.
+func (h *harness) recoveryCodes(u *store.User) (codes []string) {
+	h.t.Helper()
+	h.update(func(tx store.Tx) (err error) {
+		codes, err = h.factors.Recovery.Replace(h.t.Context(), tx, u.ID)
+		return err
+	})
+	return codes
+}
+
 func TestAPasskeyIsEnrolled(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -27,20 +27,20 @@ func (v *visit) showPassword(variant string) {
 		v.Fail(v.w, v.r, err)
 		return
 	}
-	asks, err := v.asksForCode(v.r.Context(), who.key, who.user)
+	asks, tokens, err := v.asksForCode(v.r.Context(), who.key, who.user)
 	if err != nil {
 		v.Fail(v.w, v.r, err)
 		return
 	}
 	page := &pages.Password{
 		Common: v.common(pages.FieldPassword), Action: v.path("password"), User: who.name,
-		Code: asks && variant != withRecovery, Recovery: variant == withRecovery, Resync: asks && variant == withResync,
+		Code: asks && variant != withRecovery, Recovery: variant == withRecovery, Resync: asks && tokens && variant == withResync,
 		OtherURL: v.path("name"), ResetURL: v.ResetURL, Remember: v.Accounts.Remembers(),
 	}
 	if variant != withRecovery {
 		page.RecoveryURL = v.path(withRecovery)
 	}
-	if page.Code && variant == withCode {
+	if page.Code && tokens && variant == withCode {
 		page.ResyncURL = v.path(withResync)
 	}
 	if page.Passkey, err = v.askPasskey(nil, false); err != nil { // whoever the name is
@@ -62,6 +62,8 @@ func (v *visit) showVariant(variant string) {
 	switch d.step {
 	case stepPassword:
 		v.showPassword(variant)
+	case stepConcealed:
+		v.showConcealed(variant)
 	case stepFactor:
 		v.showFactor(f, variant)
 	default:
@@ -166,7 +168,7 @@ func (v *visit) takePassword() {
 		return
 	}
 	v.report(&j)
-	if j.reason == "" {
+	if j.reason == "" || v.state.Concealed {
 		v.proceed()
 		return
 	}
@@ -180,9 +182,10 @@ type judgement struct {
 	right    bool // the password is the user's
 	upgraded string
 
-	reason string // why it failed, for the log
-	kind   string // which counter counts it
-	locked bool   // it has locked the account just now
+	now    candidate // who, when it is judged
+	reason string    // why it failed, for the log
+	kind   string    // which counter counts it
+	locked bool      // it has locked the account just now
 	user   *store.User
 	amr    []string
 	cloned bool // the counter of a passkey went back
@@ -204,6 +207,15 @@ func (v *visit) judge(tx store.Tx, state *State, j *judgement) error {
 	}
 	j.kind = attempt.Kind
 	state.problem(pages.FieldPassword, wrong)
+	if j.variant != withRecovery {
+		conceals, err := v.conceals(v.r.Context(), tx, *state, j.now)
+		if err != nil {
+			return err
+		}
+		if state.Concealed = conceals; conceals {
+			state.problem("", "")
+		}
+	}
 	if j.reason == reasonLocked {
 		// The address counts it as it does for a name that is unknown, or a flood
 		// of guesses would show which of the two it is.
@@ -220,7 +232,7 @@ func (v *visit) weigh(tx store.Tx, state *State, j *judgement, attempt *Attempt)
 	if err != nil {
 		return err
 	}
-	j.user, attempt.User = now.user, now.user
+	j.now, j.user, attempt.User = now, now.user, now.user
 	if j.user == nil {
 		j.reason = reasonUnknown
 		return nil
@@ -302,14 +314,15 @@ func (f facts) hasCode() bool {
 }
 
 // mayComeLater reports whether a second factor that did not come with the password
-// is none that is needed, or can still come: a passkey.
+// is none that is needed, or can still come: that of a user who has passkeys alone.
 func (f facts) mayComeLater() bool {
-	return slices.Contains(f.has, store.Passkey) || next(f).step != stepFactor
+	return !f.hasCode() || next(f).step != stepFactor
 }
 
 // succeed notes what was proven.
 func (v *visit) succeed(tx store.Tx, state *State, j *judgement, attempt Attempt) error {
 	state.problem("", "")
+	state.Concealed = false
 	state.prove(j.user.ID, v.Now(), j.amr...)
 	state.Remember = state.Remember || j.remember
 	changed := false

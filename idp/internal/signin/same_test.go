@@ -119,15 +119,58 @@ func TestTheCodeFieldShowsNothing(t *testing.T) {
 	}
 }
 
+// The page says that two codes synchronize a token, to all or to none.
+func TestThePasswordPageSaysHowTokensAreSynchronized(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.share = true
+	u := h.addUser("ada", "correct horse")
+	page := func(name string) *browser {
+		b := h.browser()
+		return b.begin(request.Request{}).submit("username", name).expect(onCode)
+	}
+	page("ada").lacks("Enter two in a row")
+	h.addToken(u)
+	for _, name := range []string{"ada", "unknown"} {
+		b := page(name).expect("Enter two in a row")
+		b.get(b.path + "/resync").expect("First code").expect("Next code")
+	}
+}
+
+// A name that is in a share is in each greater one.
 func TestASharesNamesGrowWithIt(t *testing.T) {
 	t.Parallel()
-	hash := []byte{0x40, 0, 0, 0, 0, 0, 0, 0}
-	for _, test := range []struct {
-		share float64
-		want  bool
-	}{{0, false}, {0.2, false}, {0.25, false}, {0.26, true}, {1, true}} {
-		if got := isInShare(hash, test.share); got != test.want {
-			t.Errorf("share %v: expected %v, seen %v", test.share, test.want, got)
+	h := newHarness(t)
+	v := &visit{SignIn: h.SignIn}
+	like := func(share share, name string) (code, passkey bool) {
+		v.shares.share, v.shares.counted = share, h.now()
+		h.update(func(tx store.Tx) (err error) {
+			if code, err = v.isLikeCode(t.Context(), tx, name); err == nil {
+				passkey, err = v.isLikePasskey(t.Context(), tx, name)
+			}
+			return err
+		})
+		return code, passkey
+	}
+	for _, name := range []string{"ada", "bob", "carol", "dora", "erin", "frank"} {
+		before := 0
+		for i := range 11 {
+			at := float64(i) / 10
+			code, _ := like(share{codes: at}, name)
+			_, passkey := like(share{passkeys: at}, name)
+			now := 0
+			for _, is := range []bool{code, passkey} {
+				if is {
+					now++
+				}
+			}
+			if now < before || i == 0 && now != 0 || i == 10 && now != 2 {
+				t.Errorf("%s at %v: expected no fewer than before, seen %d after %d", name, at, now, before)
+			}
+			before = now
+		}
+		if code, passkey := like(share{codes: 0.5, passkeys: 0.5}, name); code == passkey {
+			t.Errorf("%s: expected one of two halves, seen %v and %v", name, code, passkey)
 		}
 	}
 }

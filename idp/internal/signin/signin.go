@@ -164,7 +164,7 @@ type Options struct {
 type SignIn struct {
 	Options
 	finishers map[string]request.Finisher
-	codes     codeShare
+	shares    shares
 }
 
 // New returns a SignIn.

@@ -19,6 +19,8 @@ type State struct {
 	UserID string `json:"user,omitempty"`
 	// Proven is what was proven in this request.
 	Proven proofs `json:"proven,omitempty"`
+	// Concealed: the password was wrong, which must not show; see concealed.go.
+	Concealed bool `json:"concealed,omitempty"`
 	// Other: the user does not want the account of the session.
 	Other bool `json:"other,omitempty"`
 	// Chosen: the user chose the account of the session.

@@ -23,12 +23,13 @@ const (
 type step string
 
 const (
-	stepChoose      step = "choose"   // continue with the session, or another account
-	stepLink        step = "link"     // an external account may be joined with one of ours
-	stepName        step = "name"     // who are you?
-	stepPassword    step = "password" // and a code, if the user has some
-	stepFactor      step = "factor"   // a code or a passkey, where the rest is proven
-	stepEnrol       step = "enrol"    // set up a factor
+	stepChoose      step = "choose"    // continue with the session, or another account
+	stepLink        step = "link"      // an external account may be joined with one of ours
+	stepName        step = "name"      // who are you?
+	stepPassword    step = "password"  // and a code, if the user has some
+	stepFactor      step = "factor"    // a code or a passkey, where the rest is proven
+	stepConcealed   step = "concealed" // looks like it, and the password was wrong
+	stepEnrol       step = "enrol"     // set up a factor
 	stepNewPassword step = "newpassword"
 	stepUnmet       step = "unmet" // the request is for two factors, which the user cannot have
 	stepFinish      step = "finish"
@@ -153,6 +154,8 @@ func (f facts) identify() step {
 	switch {
 	case f.state.Link != nil && !f.state.Link.Agreed:
 		return stepLink
+	case f.state.Concealed:
+		return stepConcealed
 	case f.state.UserID != "" && f.user != nil:
 		return ""
 	case f.state.Name != "":

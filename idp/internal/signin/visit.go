@@ -184,6 +184,7 @@ func init() {
 		stepChoose:      (*visit).showChooser,
 		stepName:        func(v *visit, _ facts, _ decision) { v.showName() },
 		stepPassword:    func(v *visit, _ facts, _ decision) { v.showPassword(withCode) },
+		stepConcealed:   func(v *visit, _ facts, _ decision) { v.showConcealed(withCode) },
 		stepFactor:      func(v *visit, f facts, _ decision) { v.showFactor(f, withCode) },
 	}
 }

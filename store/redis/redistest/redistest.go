@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a server may take to start, or to answer redis-cli.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // Server is a redis-server, or a redis-sentinel.
 type Server struct {
