@@ -130,7 +130,7 @@ type ExternalSAML struct {
 	// Its entity ID. It chooses one of several in metadata. Default: the only one.
 	EntityID string `json:"entity_id,omitempty"`
 
-	// Its single sign-on address with the redirect binding, in the place of
+	// Its single sign-on address with the redirect binding, instead of
 	// metadata.
 	Endpoint string `json:"endpoint,omitempty"`
 

@@ -75,7 +75,7 @@ type clocks struct {
 var clockKinds = []struct{ name, session string }{
 	{"cookie", ""},
 	{"memory", "store memory"},
-	{"storage", "store " + storageOption(nil)},
+	{"storage", storageOption(nil)},
 }
 
 // eachClock does the same with both nodes in both parts, wherever sessions are.

@@ -70,6 +70,11 @@ func TestHonestProvider(t *testing.T) {
 	}
 }
 
+// withDPoP has tokens bound to keys.
+func withDPoP(mode op.DPoPMode) func(*op.DiscoveryConfig, *op.Client) {
+	return func(_ *op.DiscoveryConfig, c *op.Client) { c.DPoP = op.DPoP{Mode: mode, Alg: "ES256"} }
+}
+
 func TestProvidersThatLie(t *testing.T) {
 	t.Parallel()
 	metadata := func(name string, value any) func(*oidctest.Faults) {
@@ -173,6 +178,18 @@ func TestProvidersThatLie(t *testing.T) {
 		{name: "no word on PKCE", lie: metadata("code_challenge_methods_supported", nil), says: "· PKCE: S256 is sent"},
 		{name: "PKCE that is off", ours: func(_ *op.DiscoveryConfig, c *op.Client) { c.NoPKCE = true },
 			says: "! PKCE: it is off, and the provider offers it → Remove pkce off."},
+		{name: "bound tokens", lie: metadata("dpop_signing_alg_values_supported", []string{"PS256", "ES256"}), ours: withDPoP(op.DPoPOn),
+			says: "✔ DPoP: the provider offers proofs by PS256, ES256"},
+		{name: "bound tokens that it does not know", ours: withDPoP(op.DPoPOn), says: "✘ DPoP: it is on, and the provider does not offer it → Write dpop auto, or have the provider offer it"},
+		{name: "bound tokens by other algorithms", lie: metadata("dpop_signing_alg_values_supported", []string{"PS256"}), ours: withDPoP(op.DPoPOn),
+			says: "✘ DPoP: the provider offers proofs by PS256, and not by ES256 → Name one of those with alg in dpop { }."},
+		{name: "bound tokens without discovery", ours: func(d *op.DiscoveryConfig, c *op.Client) {
+			withDPoP(op.DPoPOn)(d, c)
+			d.Endpoints = op.Endpoints{Authorization: d.Issuer + "/authorize", Token: d.Issuer + "/token", JWKS: d.Issuer + "/jwks"}
+		}, says: "· DPoP: it is on; without discovery"},
+		{name: "bound tokens where they are offered, and they are not", ours: withDPoP(op.DPoPAuto), says: "· DPoP: the provider does not offer it: tokens are bearer tokens"},
+		{name: "bound tokens where they are offered, by other algorithms", lie: metadata("dpop_signing_alg_values_supported", []string{"PS256"}), ours: withDPoP(op.DPoPAuto),
+			says: "· DPoP: the provider offers proofs by PS256, and not by ES256: tokens are bearer tokens"},
 		{name: "a scope that is not listed", ours: func(_ *op.DiscoveryConfig, c *op.Client) { c.Scopes = []string{"groups", "https://api.example/x"} },
 			says: "! scopes: groups: not among those that the provider offers → Add it"},
 		{name: "no logout", lie: func(l *oidctest.Faults) {

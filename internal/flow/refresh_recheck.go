@@ -71,7 +71,9 @@ func (f *refreshFlow) update(ctx context.Context, old session.Session) (refresh.
 func (f *refreshFlow) recheck(ctx context.Context, old session.Session) (refresh.Result, error) {
 	fresh := old
 	key, err := dpop.ParseKey(old.TokenKey)
-	if err == nil {
+	if err != nil { // it was written by another release
+		err = fmt.Errorf("%w: %w", errUnconfirmed, err)
+	} else {
 		err = f.replaceByUserinfo(ctx, f.NeedsOf(f.provider, old.Requested), &fresh, op.Access{Token: old.AccessToken, Key: key})
 	}
 	if op.IsTokenRefused(err) {

@@ -21,7 +21,7 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 	p := f.provider
 	key, err := dpop.ParseKey(old.TokenKey)
 	if err != nil {
-		return f.refused(ctx, err) // it was written by another release
+		return f.refused(ctx, &op.RefreshError{Err: err}) // it was written by another release
 	}
 	tokens, err := p.Client.Refresh(ctx, old.Grant.RefreshToken, key)
 	if err != nil {

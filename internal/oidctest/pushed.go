@@ -26,7 +26,7 @@ func (p *Provider) pushed(req Request, lies *Faults) answer {
 		return *refusal
 	}
 	form := cloneValues(req.Form)
-	if named := form.Get("dpop_jkt"); named != jkt {
+	if named := form.Get("dpop_jkt"); !form.Has("request") && named != jkt {
 		p.violate("DP", "the pushed request has the key %q in its proof, and %q in dpop_jkt", jkt, named)
 		return refuse(http.StatusBadRequest, "invalid_dpop_proof", "dpop_jkt")
 	}

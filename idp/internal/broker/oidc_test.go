@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
@@ -174,6 +176,16 @@ func TestALoginBelongsToItsBrowserAndItsProvider(t *testing.T) {
 	}
 	s.get(newBrowser(t), back.String())
 	expect("another browser", Stale)
+	planted, cookies := newBrowser(t), s.browser.Jar.Cookies(back)
+	for _, cookie := range cookies {
+		cookie.Value = "planted"
+	}
+	planted.Jar.SetCookies(back, cookies)
+	s.get(planted, back.String())
+	expect("another browser with a cookie of that name", Stale)
+	if len(cookies) == 0 || corp.Hits(oidctest.Token) != 0 {
+		t.Errorf("expected the provider not to be asked, seen %d requests, with %d cookies", corp.Hits(oidctest.Token), len(cookies))
+	}
 	mixed := *back
 	mixed.Path = "/external/other/callback"
 	s.get(s.browser, mixed.String())
@@ -193,10 +205,16 @@ func TestALoginBelongsToItsBrowserAndItsProvider(t *testing.T) {
 
 func TestAnAnswerCountsOnce(t *testing.T) {
 	t.Parallel()
-	s := oidcSite(t, oidctest.New(t), nil)
+	p := oidctest.New(t)
+	s := oidcSite(t, p, nil)
 	back := s.stop("corp")
+	cookies := s.browser.Jar.Cookies(back)
 	for range 2 {
 		s.get(s.browser, back.String())
+		s.browser.Jar.SetCookies(back, cookies) // a browser that keeps what it is to delete
+	}
+	if seen := p.Hits(oidctest.Token); seen != 1 {
+		t.Errorf("expected the provider to be asked once, seen %d requests", seen)
 	}
 	if seen := len(s.signIn.answers); seen != 1 {
 		t.Errorf("expected one answer, seen %d", seen)
@@ -289,6 +307,62 @@ func TestWhatARequestDemandsOfAnExternalOpenIDProvider(t *testing.T) {
 			}
 			if tc.want == "" && s.signIn.lastAnswer().Assertion.ACR != tc.acr {
 				t.Errorf("expected acr %s, seen %s", tc.acr, s.signIn.lastAnswer().Assertion.ACR)
+			}
+		})
+	}
+}
+
+// An address counts with the mark of its own source: a mark of userinfo says nothing of
+// an address in the ID token, nor the other way round.
+func TestAnAddressAndItsMarkAreOfOneSource(t *testing.T) {
+	t.Parallel()
+	claims := func(pairs ...string) op.Claims {
+		c := make(op.Claims)
+		for i := 0; i < len(pairs); i += 2 {
+			c[pairs[i]] = json.RawMessage(pairs[i+1])
+		}
+		return c
+	}
+	p := &oidcProvider{options: new(opconfig.Resolved)}
+	for _, test := range []struct {
+		name          string
+		idToken, info op.Claims
+		want          string
+	}{
+		{"both in the ID token", claims("email", `"a@x"`, "email_verified", "true"), nil, "a@x"},
+		{"both in userinfo", nil, claims("email", `"a@x"`, "email_verified", "true"), "a@x"},
+		{"the mark in userinfo", claims("email", `"a@x"`), claims("email", `"a@x"`, "email_verified", "true"), ""},
+		{"the mark in the ID token", claims("email_verified", "true"), claims("email", `"a@x"`), ""},
+		{"a mark that is false", claims("email", `"a@x"`, "email_verified", "false"), nil, ""},
+	} {
+		if seen := p.email(test.idToken, test.info); seen != test.want {
+			t.Errorf("%s: expected %q, seen %q", test.name, test.want, seen)
+		}
+	}
+}
+
+// session_expiry bounds our session, and one that is over signs no one in (OpenID
+// Connect Enterprise Extensions 1.0).
+func TestTheSessionOfAnExternalOpenIDProviderBoundsOurs(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		ends time.Duration
+		want FailureKind
+	}{"It lasts": {time.Hour, ""}, "It is over": {-time.Minute, Invalid}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := oidctest.New(t, oidctest.Lenient())
+			ends := time.Now().Add(tc.ends).Truncate(time.Second)
+			p.Lie(func(l *oidctest.Faults) {
+				l.IDToken.Claims = func(c map[string]any) { c["session_expiry"] = ends.Unix() }
+			})
+			s := oidcSite(t, p, nil)
+			s.login("corp")
+			if seen := s.signIn.lastFailure(); seen != tc.want {
+				t.Fatalf("expected %q, seen %q: %s", tc.want, seen, s.signIn.lastCause())
+			}
+			if tc.want == "" && !s.signIn.lastAnswer().Assertion.SessionEnds.Equal(ends) {
+				t.Errorf("expected a session until %v, seen %v", ends, s.signIn.lastAnswer().Assertion.SessionEnds)
 			}
 		})
 	}

@@ -324,6 +324,7 @@ type tokenResponse struct {
 	Error   string `json:"error"`
 	status  int
 	header  http.Header
+	Session string `json:"session_state"`
 }
 
 func (n *node) post(path string, form url.Values, change ...func(*http.Request)) *httptest.ResponseRecorder {

@@ -241,7 +241,14 @@ func TestApplicationsGetLogoutTokens(t *testing.T) {
 	t.Parallel()
 	a := newApplication(t)
 	n, b := withBackchannel(t, a), browser{}
-	_, id := claims(t, n.redeemWiki(n.code(b, wikiRequest())).ID)
+	given := n.redeemWiki(n.code(b, wikiRequest()))
+	_, id := claims(t, given.ID)
+	if given.Session != id["sid"] {
+		t.Errorf("expected session_state %v, seen %q", id["sid"], given.Session)
+	}
+	if without := newNode(t); without.redeemWiki(without.code(browser{}, wikiRequest())).Session != "" {
+		t.Error("expected no session_state for a client without a back channel, seen one")
+	}
 	if err := n.sso.End(t.Context(), id["sid"].(string)); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,7 +102,27 @@ func (p *Provider) exchange(r *http.Request, u *unit, form url.Values, commit fu
 	if err != nil {
 		return nil, nil, fmt.Errorf("keep tokens: %w", err)
 	}
-	return answer.document(), nil, nil
+	document, err := withSession(answer.document(), u)
+	return document, nil, err
+}
+
+// withSession adds session_state to a token response for a client that has a back
+// channel. Keycloak finds the session that a logout token is about by that, and not by
+// the sid of the ID token. Other clients ignore it (RFC 6749 section 5.1).
+func withSession(document json.RawMessage, u *unit) (json.RawMessage, error) {
+	if u.client.BackchannelLogoutURI == "" {
+		return document, nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(document, &members); err != nil {
+		return nil, fmt.Errorf("read the token response of the library: %w", err)
+	}
+	sid, err := json.Marshal(u.grant.SID)
+	if err != nil {
+		return nil, err
+	}
+	members["session_state"] = sid
+	return json.Marshal(members)
 }
 
 // commitRedeemed uses a code up and writes what it gave.
