@@ -199,9 +199,9 @@ type ProviderConfig struct {
 	// parameters are sent as they are.
 	RequestObject string `json:"request_object,omitempty"`
 
-	// A profile of FAPI 2.0 to keep to: `fapi2`, the Security Profile. It sets what
-	// the profile demands where it is not configured, and refuses what contradicts
-	// it. Default: none.
+	// A profile of FAPI 2.0 to keep to: `fapi2` (Security Profile) or
+	// `fapi2_message_signing`. It sets what the profile demands where it is not
+	// configured, and refuses what contradicts it. Default: none.
 	Profile string `json:"profile,omitempty"`
 
 	// Fixed parameters of authorization requests, such as `prompt`,

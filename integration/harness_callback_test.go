@@ -68,12 +68,18 @@ type repeat struct {
 
 func newRepeat(t *testing.T, session string) *repeat {
 	t.Helper()
-	op, storage := newOP(t), storageDir(t)
+	return newRepeatAt(t, newOP(t), session)
+}
+
+// newRepeatAt is newRepeat at a provider, with more lines of options.
+func newRepeatAt(t *testing.T, op *oidctest.Provider, lines string) *repeat {
+	t.Helper()
+	storage := storageDir(t)
 	site := `
 http://rp.test {
 	oidc_rp {
 		` + options(op) + `
-		` + session + `
+		` + lines + `
 	}
 	reverse_proxy {upstream} {
 		header_up X-User {http.auth.user.id}

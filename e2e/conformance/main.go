@@ -55,7 +55,7 @@ func parse(args []string, out io.Writer) (f flags, err error) {
 	set.StringVar(&f.suite, "suite", "", "base URL of a running suite. CONFORMANCE_TOKEN is the token of its REST interface, where it needs one")
 	set.StringVar(&f.ca, "ca", "", "file of the certificates that the suite's TLS is checked with")
 	set.BoolVar(&f.insecure, "insecure", false, "trust whatever certificate the suite has at the beginning")
-	set.StringVar(&f.plans, "plan", "", "plans to run, with commas; default all that are not for later")
+	set.StringVar(&f.plans, "plan", "", "plans to run, with commas; default all")
 	set.StringVar(&f.module, "module", "", "the one module to run; the results are not written then")
 	set.StringVar(&f.site, "site", "https://rp.localhost:9443", "origin of the site, which the suite must reach as well")
 	set.StringVar(&f.bind, "bind", "127.0.0.1", "address that the site listens on")

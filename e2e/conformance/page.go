@@ -166,10 +166,6 @@ func absentList() string {
 	var lines []string
 	for _, g := range groups {
 		for _, p := range g.plans {
-			if p.later != "" {
-				lines = append(lines, fmt.Sprintf("- Plan `%s`: %s.", p.name, p.later))
-				continue
-			}
 			for _, m := range p.modules {
 				if row, _ := p.module(m.name); row.absent != "" {
 					line := fmt.Sprintf("- `%s`: %s.", m.name, row.absent)

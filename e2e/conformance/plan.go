@@ -20,7 +20,6 @@ type plan struct {
 	only    []string          // run these alone
 	modules []module          // the table of modules
 	except  map[string]module // rows instead of those of the table: what is not set is the table's
-	later   string            // what the plugin lacks for it; run only if named
 }
 
 // A group of plans is one table of the page.
@@ -49,7 +48,7 @@ func planNamed(name string) (plan, error) {
 	return plan{}, fmt.Errorf("no plan is named %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// chosen are the plans to run: those named, else all that are not for later.
+// chosen are the plans to run: those named, else all.
 func chosen(names []string) (all []plan, err error) {
 	for _, name := range names {
 		p, err := planNamed(name)
@@ -62,11 +61,7 @@ func chosen(names []string) (all []plan, err error) {
 		return all, nil
 	}
 	for _, g := range groups {
-		for _, p := range g.plans {
-			if p.later == "" {
-				all = append(all, p)
-			}
-		}
+		all = append(all, g.plans...)
 	}
 	return all, nil
 }
@@ -78,9 +73,6 @@ func (p plan) module(name string) (module, bool) {
 		return module{}, false
 	}
 	m := p.modules[i]
-	if p.later != "" {
-		m.absent = p.later
-	}
 	if e, found := p.except[name]; found {
 		if e.do != nil {
 			m.do = e.do

@@ -1,46 +1,68 @@
 package main
 
-// Plans of FAPI 2.0.
+// Plans of FAPI 2.0, with the profile that a site would have. userinfo is the resource
+// that the suite sees access tokens at, and id_token_algs the algorithm that the client
+// is registered for.
 var fapiPlans = []plan{
 	{
 		name: "fapi-tls", atSuite: fapiSecurityProfile, least: 20, modules: fapiModules, keys: true,
 		variant: fapiVariant("mtls", "mtls"),
-		options: `client_auth tls_client_auth client.crt client.key
-id_token_algs PS256
-userinfo always`,
+		options: byCertificate + fapi2,
 	},
 	{
 		name: "fapi-private-key-jwt-tls", atSuite: fapiSecurityProfile, least: 20, modules: fapiModules, keys: true,
 		variant: fapiVariant("private_key_jwt", "mtls"),
-		options: `client_auth private_key_jwt client.jwk
-tls {
-	client_certificate client.crt client.key
-}
-id_token_algs PS256
-userinfo always`,
+		options: byKey + boundToCertificate + fapi2,
 	},
 	{
 		name: "fapi-private-key-jwt-dpop", atSuite: fapiSecurityProfile, least: 20, modules: fapiModules, keys: true,
 		variant: fapiVariant("private_key_jwt", "dpop"),
-		options: `client_auth private_key_jwt client.jwk
-id_token_algs PS256
-userinfo always`,
-		later: "tokens bound by DPoP are not offered",
+		options: byKey + fapi2,
 	},
 	{
-		name: "fapi-message-signing", atSuite: "fapi2-message-signing-final-client-test-plan", least: 20, modules: fapiModules, keys: true,
-		variant: with(fapiVariant("private_key_jwt", "mtls"), "fapi_request_method", "signed_non_repudiation", "fapi_response_mode", "jarm"),
-		options: `client_auth private_key_jwt client.jwk
-tls {
-	client_certificate client.crt client.key
-}
-id_token_algs PS256
-userinfo always`,
-		later: "signed requests and signed responses are not offered",
+		name: "fapi-tls-dpop", atSuite: fapiSecurityProfile, least: 20, modules: fapiModules, keys: true,
+		variant: fapiVariant("mtls", "dpop"),
+		options: byCertificate + "dpop on\n" + fapi2,
+	},
+	{
+		name: "fapi-message-signing", atSuite: fapiMessageSigning, least: 20, modules: fapiModules, keys: true,
+		variant: signing(fapiVariant("private_key_jwt", "mtls")),
+		options: byKey + boundToCertificate + fapi2Signing,
+	},
+	{
+		name: "fapi-message-signing-dpop", atSuite: fapiMessageSigning, least: 20, modules: fapiModules, keys: true,
+		variant: signing(fapiVariant("private_key_jwt", "dpop")),
+		options: byKey + fapi2Signing,
+	},
+	{
+		name: "fapi-message-signing-tls", atSuite: fapiMessageSigning, least: 20, modules: fapiModules, keys: true,
+		variant: signing(fapiVariant("mtls", "mtls")),
+		options: byCertificate + "client_keys client.jwk\n" + fapi2Signing,
 	},
 }
 
-const fapiSecurityProfile = "fapi2-security-profile-final-client-test-plan"
+const (
+	fapiSecurityProfile = "fapi2-security-profile-final-client-test-plan"
+	fapiMessageSigning  = "fapi2-message-signing-final-client-test-plan"
+)
+
+// Lines of Caddyfiles.
+const (
+	byCertificate = `client_auth tls_client_auth client.crt client.key
+`
+	byKey = `client_auth private_key_jwt client.jwk
+`
+	boundToCertificate = `tls {
+	client_certificate client.crt client.key
+}
+`
+	fapi2 = `profile fapi2
+id_token_algs PS256
+userinfo always`
+	fapi2Signing = `profile fapi2_message_signing
+id_token_algs PS256
+userinfo always`
+)
 
 func fapiVariant(clientAuth, tokensBoundBy string) map[string]string {
 	return map[string]string{
@@ -52,9 +74,8 @@ func fapiVariant(clientAuth, tokensBoundBy string) map[string]string {
 	}
 }
 
-func with(v map[string]string, pairs ...string) map[string]string {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		v[pairs[i]] = pairs[i+1]
-	}
+// signing is such a variant with signed requests and signed responses.
+func signing(v map[string]string) map[string]string {
+	v["fapi_request_method"], v["fapi_response_mode"] = "signed_non_repudiation", "jarm"
 	return v
 }

@@ -35,6 +35,9 @@ const stateAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 // Parameters are the parameters of a response that mean something to us.
 var Parameters = []string{"state", "code", "error", "iss", "error_description", "error_uri"}
 
+// Parameter is the parameter that a signed response is in (JARM 2.3).
+const Parameter = "response"
+
 // Parse reads the parameters of a query that mean something to us. Each is there
 // at most once; others are ignored (Core 3.1.2.7).
 func Parse(text string) (Response, error) { return From(query.Only(text, Parameters...)) }
@@ -65,10 +68,32 @@ func From(values url.Values) (a Response, err error) {
 
 func short(text string) string { return text[:min(len(text), maxErrorDescription)] }
 
+// Signed returns the signed response among the parameters of a request, where nothing
+// else counts (JARM 2.3). What the provider says outside of it is for the log alone:
+// anyone can have written it.
+func Signed(values url.Values) (raw string, err error) {
+	plain, _ := From(values)
+	for _, name := range []string{"code", "error", "state"} {
+		if values.Has(name) && !values.Has(Parameter) {
+			return "", plain.Describe(errors.New("the response is not signed, which response_mode demands"))
+		}
+		if values.Has(name) {
+			return "", plain.Describe(fmt.Errorf("the parameter %s is there beside the signed response", name))
+		}
+	}
+	switch {
+	case len(values[Parameter]) > 1:
+		return "", errors.New("the parameter response is there more than once")
+	case values.Get(Parameter) == "":
+		return "", errors.New("the parameter response is missing")
+	}
+	return values.Get(Parameter), nil
+}
+
 // StateAlone returns the state of a query that has one state and nothing else of
 // a response.
 func StateAlone(text string) (state string, alone bool) {
-	values := query.Only(text, Parameters...)
+	values := query.Only(text, append([]string{Parameter}, Parameters...)...)
 	state = values.Get("state")
 	return state, state != "" && len(values) == 1 && len(values["state"]) == 1
 }

@@ -94,10 +94,41 @@ func TestCheckIssuer(t *testing.T) {
 func TestStateAlone(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"state=s": true, "state=s&x=y": true, "state=": false, "state=s&state=s": false, "state=s&code=c": false, "": false,
+		"state=s": true, "state=s&x=y": true, "state=": false, "state=s&state=s": false, "state=s&code=c": false, "state=s&response=r": false, "": false,
 	} {
 		if _, alone := StateAlone(text); alone != want {
 			t.Errorf("%q: expected %t, seen %t", text, want, alone)
+		}
+	}
+}
+
+func TestSigned(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ query, raw, flaw string }{
+		{"response=a.b.c", "a.b.c", ""},
+		{"response=a.b.c&session_state=x&iss=y", "a.b.c", ""},
+		{"response=a.b.c&code=x", "", "code is there beside the signed response"},
+		{"response=a.b.c&error=x", "", "error is there beside the signed response"},
+		{"response=a.b.c&state=x", "", "state is there beside the signed response"},
+		{"state=x&code=y", "", "the response is not signed"},
+		{"error=x", "", "the response is not signed"},
+		{"response=a&response=b", "", "response is there more than once"},
+		{"response=", "", "response is missing"},
+		{"", "", "response is missing"},
+	} {
+		values, err := url.ParseQuery(tc.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := Signed(values)
+		if (err == nil) != (tc.flaw == "") {
+			t.Fatalf("%s: expected the error %q, seen %v", tc.query, tc.flaw, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), tc.flaw) {
+			t.Errorf("%s: expected the error %q, seen %v", tc.query, tc.flaw, err)
+		}
+		if raw != tc.raw {
+			t.Errorf("%s: expected %q, seen %q", tc.query, tc.raw, raw)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 )
 
 // A response has one state of ours, and a code or an error; it is the same after it
@@ -15,10 +17,16 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add(text)
 	}
+	f.Add("response=a.b.c")
+	f.Add("response=a.b.c&state=s&error=e")
 	f.Fuzz(func(t *testing.T, text string) {
 		a, err := Parse(text)
 		if state, alone := StateAlone(text); alone && (err == nil || state == "") {
 			t.Errorf("%q: expected no response beside a state alone, seen %+v", text, a)
+		}
+		values := query.Only(text, append([]string{Parameter}, Parameters...)...)
+		if raw, unsigned := Signed(values); unsigned == nil && (raw == "" || values.Has("code") || values.Has("error") || values.Has("state")) {
+			t.Errorf("%q: expected no signed response beside plain parameters, seen %q", text, raw)
 		}
 		if err != nil {
 			return

@@ -32,14 +32,17 @@ func (e *Examination) checkProfile(i *op.Inspection, c *op.Client) {
 	} else {
 		e.ok(profileCheck, fmt.Sprintf("%s: requests are pushed, ID tokens are signed with %s", p, strings.Join(c.AcceptedAlgs(i.Metadata), ", ")))
 	}
-	e.checkBinding(i, c)
+	if c.DPoP.Mode != op.DPoPOn {
+		e.checkBinding(i)
+	}
 	if !i.Said.PromisesIss {
 		e.warn(profileCheck, "the provider does not promise iss in its responses, and sign-ins fail without it", "Have the provider send it (RFC 9207).")
 	}
 }
 
-// checkBinding reports what access tokens are bound to.
-func (e *Examination) checkBinding(i *op.Inspection, c *op.Client) {
+// checkBinding reports whether access tokens are bound to the certificate that the
+// client shows, where they are not bound by DPoP.
+func (e *Examination) checkBinding(i *op.Inspection) {
 	if i.Said.BindsToCertificates {
 		e.ok(profileCheck, "access tokens are bound to the client certificate")
 		return

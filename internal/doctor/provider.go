@@ -55,6 +55,7 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 	e.checkProfile(i, s.Client)
 	e.checkClock(i, s.Client.ClockSkew)
 	e.checkClientAuth(i.Metadata, s.Client)
+	e.checkSigned(i.Metadata, s.Client)
 	tried := s.try(ctx, i.Metadata)
 	e.checkPKCE(i, s.Client)
 	e.checkDPoP(i, s.Client)
@@ -84,7 +85,7 @@ func (s *Subject) inspect(ctx context.Context, e *Examination) {
 
 // order is that of the checks of a provider.
 var order = []string{
-	"connection", "discovery", "keys", "clock", "client authentication", "credentials", "redirect URI", profileCheck, "PKCE", "DPoP", "scopes", "rules", "logout",
+	"connection", "discovery", "keys", "clock", "client authentication", signedName, "credentials", "redirect URI", profileCheck, "PKCE", "DPoP", "scopes", "rules", "logout",
 }
 
 // checkDiscovery reports on the metadata. It returns false if there is none.

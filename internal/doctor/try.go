@@ -190,6 +190,10 @@ func (e *Examination) judgeTrial(t *op.Trial) {
 		e.fail(name, "the provider refuses the authorization request: invalid_request"+words(t.Refused), "Look at authorization_params and pkce, and at what the provider demands of this client.")
 	case t.Returns:
 		e.ok(name, "the provider knows it")
+		if t.NotSigned != nil {
+			e.fail(signedName, "the provider answers, and "+t.NotSigned.Error(),
+				"Have the provider sign its responses for this client (authorization_signed_response_alg), or remove response_mode.")
+		}
 	case t.Status/100 == 4:
 		e.fail(name, fmt.Sprintf("the provider does not take the authorization request (status %d)", t.Status), registerRemedy)
 	default:

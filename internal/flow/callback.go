@@ -18,7 +18,7 @@ func serveCallback(x *Exchange, p *Provider) error {
 	defer span.End(false)
 	span.Set(observe.AttrProvider, p.ID)
 	if err := c.receive(); err != nil {
-		return c.respondError(&Failure{Code: errorcode.BadRequest, Cause: err, Provider: p})
+		return c.respondUnread(err)
 	}
 	if c.R.Method == http.MethodPost && c.sendOn() {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authresponse"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
@@ -21,7 +22,8 @@ import (
 // only puts the response into the sealed transaction and sends the browser on
 // with 303, to the same address by GET, where both cookies arrive and all goes
 // as if the response had come by query. The address then has the state alone; the
-// code never enters one.
+// code never enters one. A signed response is checked when it is posted: what the
+// transaction then carries is what was in it.
 
 // carriedFor is how long a carried response waits for the browser, in seconds: it
 // follows a redirect at once.
@@ -35,14 +37,31 @@ func (c *callbackFlow) receive() (err error) {
 			c.response, err = c.carried(state, text)
 			return err
 		}
-		c.response, err = authresponse.Parse(text)
-		return err
+		return c.read(query.Only(text, responseParameters...))
 	}
-	form, err := readForm(c.R, maxForm, authresponse.Parameters...)
+	form, err := readForm(c.R, maxForm, responseParameters...)
 	if err != nil {
 		return err
 	}
-	c.response, err = authresponse.From(form)
+	return c.read(form)
+}
+
+var responseParameters = append([]string{authresponse.Parameter}, authresponse.Parameters...)
+
+// read reads the response from the parameters of a request. Where the provider has to
+// sign its responses, what it has signed takes the place of all of them.
+func (c *callbackFlow) read(values url.Values) error {
+	if client := c.provider.Client; client.SignedResponses() {
+		raw, err := authresponse.Signed(values)
+		if err != nil {
+			return err
+		}
+		if values, err = client.VerifyResponse(c.R.Context(), raw); err != nil {
+			return err
+		}
+	}
+	var err error
+	c.response, err = authresponse.From(values)
 	return err
 }
 

@@ -16,6 +16,9 @@ import (
 func (p *Provider) authorize(req Request, lies *Faults) answer {
 	q, problem := p.pulled(req.Params())
 	if problem == "" {
+		q, problem = p.unpacked(q, req.URL.RawQuery)
+	}
+	if problem == "" {
 		problem = p.checkAuthorization(q, req.URL.RawQuery)
 	}
 	if problem != "" {
@@ -56,14 +59,7 @@ func (p *Provider) authorize(req Request, lies *Faults) answer {
 	if lies.Authorization.Params != nil {
 		lies.Authorization.Params(out)
 	}
-	if q.Get("response_mode") == "form_post" {
-		return formPost(q.Get("redirect_uri"), out)
-	}
-	query := out.Encode()
-	if lies.Authorization.Query != nil {
-		query = lies.Authorization.Query(query)
-	}
-	return redirect(q.Get("redirect_uri"), query)
+	return p.respond(q, out, &lies.Authorization)
 }
 
 // newGrant signs in: again where the request asks for it by prompt or max_age.
@@ -118,7 +114,7 @@ func (p *Provider) checkAuthorization(q url.Values, raw string) (stop string) {
 	if q.Get("max_age") == "0" && q.Get("prompt") == "none" && q.Get("response_mode") != "form_post" {
 		halt("C00f", "max_age=0 with prompt=none")
 	}
-	if mode := q.Get("response_mode"); mode != "" && mode != "query" && mode != "form_post" {
+	if mode := q.Get("response_mode"); mode != "" && !slices.Contains(p.responseModes(), mode) {
 		halt("C00b", "response_mode is not one that is supported")
 	}
 	if thumbprint, err := base64.RawURLEncoding.DecodeString(q.Get("dpop_jkt")); q.Has("dpop_jkt") && (err != nil || len(thumbprint) != 32 || !p.conf.dpop) {

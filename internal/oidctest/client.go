@@ -28,6 +28,11 @@ type Client struct {
 	Certificate []byte
 	// Key is the public key of private_key_jwt, anything that go-jose verifies with.
 	Key any
+	// RequestKey is the public key of request objects. Default: Key, or else Secret.
+	RequestKey any
+	// ResponseKey is the public key that signed responses are encrypted to, an EC key.
+	// Default: they are not encrypted.
+	ResponseKey any
 	// Workload is the subject of the assertions that a platform issues for the
 	// client (RFC 7523 with private_key_jwt's key): they have an issuer of their own,
 	// are used more than once, and may have other audiences beside the issuer.

@@ -18,7 +18,7 @@ func (p *Provider) metadata() map[string]any {
 	m := map[string]any{
 		"issuer":                                p.issuer,
 		"response_types_supported":              []string{"code"},
-		"response_modes_supported":              []string{"query", "form_post"},
+		"response_modes_supported":              p.responseModes(),
 		"grant_types_supported":                 []string{"authorization_code", "refresh_token"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{p.conf.alg},
@@ -38,6 +38,16 @@ func (p *Provider) metadata() map[string]any {
 	}
 	if p.conf.pushed {
 		m["require_pushed_authorization_requests"] = true
+	}
+	if p.conf.signedResponses {
+		m["authorization_signing_alg_values_supported"] = []string{p.conf.alg}
+	}
+	if p.conf.requestObjects {
+		m["request_parameter_supported"] = true
+		m["require_signed_request_object"] = p.conf.requireRequestObjects
+		m["request_object_signing_alg_values_supported"] = []string{"PS256", "ES256", "EdDSA", "HS256"}
+		m["request_object_encryption_alg_values_supported"] = []string{"RSA-OAEP", "ECDH-ES"}
+		m["request_object_encryption_enc_values_supported"] = []string{"A128CBC-HS256", "A256GCM"}
 	}
 	for e := Discovery; e < endpoints; e++ {
 		if doors[e].member != "" && p.urls[e] != "" {

@@ -39,12 +39,14 @@
 //	S20   assertions of clients (as C00j)    S24   an endpoint's query is kept
 //	X06   a code is never tried twice        I5    secrets where none belong
 //	F01   pushed requests, where required    DP    proofs of DPoP: each member, nonce, key
+//	JAR   request objects: each member
 //
 // # Lies and their rows
 //
 //	Discovery                      C22 S02 S04 S18; C09 for alg none
 //	Authorization.Params, .Query   F15–F18 S04 S06 C00
 //	Authorization.Error            S07 C30
+//	Authorization.JWT, .Beside     F23–F30 JARM, see ResponseRows
 //	Token                          S08 F19 F20 S12
 //	IDToken.Claims                 C02–C05 C12 C18 F05–F08 F11–F14 S09–S12 S15 X27
 //	IDToken.Payload                S11 (doubled members, other cases)

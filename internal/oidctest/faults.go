@@ -61,6 +61,10 @@ type AuthorizationLies struct {
 	// Params edits the parameters, Query their encoded form.
 	Params func(params url.Values)
 	Query  func(query string) string
+	// JWT lies in a signed response, and Beside edits the parameters that it is sent
+	// with: response, and none of the plain ones by itself.
+	JWT    JWTLies
+	Beside func(params, plain url.Values)
 }
 
 // KeyLies make a false key set. Bytes that are no key set are a Fault's.

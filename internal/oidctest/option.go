@@ -23,6 +23,9 @@ type config struct {
 	keyring               int
 	client                Client
 	idTokenLife, codeLife time.Duration
+
+	signedResponses, requestObjects                bool
+	requireRequestObjects, encryptedRequestObjects bool
 }
 
 func defaults() config {
@@ -98,6 +101,25 @@ func RefreshTokens() Option { return func(c *config) { c.refreshTokens = true } 
 
 // PushedRequests requires them (RFC 9126), and says so in the metadata.
 func PushedRequests() Option { return func(c *config) { c.pushed = true } }
+
+// RequestObjects takes authorization requests as JWTs, signed with the client's
+// RequestKey, Key or Secret (RFC 9101).
+func RequestObjects() Option { return func(c *config) { c.requestObjects = true } }
+
+// RequireRequestObjects takes no others.
+func RequireRequestObjects() Option {
+	return func(c *config) { c.requestObjects, c.requireRequestObjects = true, true }
+}
+
+// RequireEncryptedRequestObjects takes none but those that are encrypted as well.
+func RequireEncryptedRequestObjects() Option {
+	return func(c *config) {
+		c.requestObjects, c.requireRequestObjects, c.encryptedRequestObjects = true, true, true
+	}
+}
+
+// SignedResponses offers the response modes of JARM.
+func SignedResponses() Option { return func(c *config) { c.signedResponses = true } }
 
 // DPoP offers it (RFC 9449): tokens are bound to the key of a request that has a proof.
 func DPoP() Option { return func(c *config) { c.dpop = true } }

@@ -2,6 +2,7 @@ package oidctest
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,7 +27,7 @@ func (p *Provider) pushed(req Request, lies *Faults) answer {
 		return *refusal
 	}
 	form := cloneValues(req.Form)
-	if named := form.Get("dpop_jkt"); !form.Has("request") && named != jkt {
+	if named := p.namedKey(form); named != jkt {
 		p.violate("DP", "the pushed request has the key %q in its proof, and %q in dpop_jkt", jkt, named)
 		return refuse(http.StatusBadRequest, "invalid_dpop_proof", "dpop_jkt")
 	}
@@ -78,4 +79,18 @@ func (p *Provider) pulled(q url.Values) (meant url.Values, stop string) {
 		return q, "unknown request_uri"
 	}
 	return request.form, ""
+}
+
+// namedKey is dpop_jkt of a request, which may be in a request object. That is verified
+// where the request is used.
+func (p *Provider) namedKey(form url.Values) string {
+	if !form.Has("request") {
+		return form.Get("dpop_jkt")
+	}
+	var members struct {
+		Thumbprint string `json:"dpop_jkt"`
+	}
+	_, payload, _ := p.openRequestObject(form.Get("request"))
+	_ = json.Unmarshal(payload, &members) // what is no JSON names no key
+	return members.Thumbprint
 }

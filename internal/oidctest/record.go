@@ -16,7 +16,9 @@ type Request struct {
 	Header   http.Header
 	Query    url.Values // of the URL
 	Form     url.Values // of the body, where it is a form
-	raw      *http.Request
+	// Certificate is that of the client in TLS, in DER; nil if it shows none.
+	Certificate []byte
+	raw         *http.Request
 }
 
 // Params are what an endpoint for browsers takes: of the URL, or of a form.
@@ -31,6 +33,9 @@ func readRequest(e Endpoint, r *http.Request) Request {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	r.Body = io.NopCloser(bytes.NewReader(body)) // for Fault.Instead
 	req := Request{Endpoint: e, Method: r.Method, URL: r.URL, Header: r.Header.Clone(), raw: r}
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		req.Certificate = r.TLS.PeerCertificates[0].Raw
+	}
 	req.Query, _ = url.ParseQuery(r.URL.RawQuery)
 	req.Form, _ = url.ParseQuery(string(body))
 	return req

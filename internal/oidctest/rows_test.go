@@ -64,7 +64,7 @@ func TestRows(t *testing.T) {
 func TestRowNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, row := range Rows() {
+	for _, row := range append(Rows(), ResponseRows()...) {
 		if seen[row.String()] {
 			t.Errorf("%q is there twice", row)
 		}
@@ -84,11 +84,11 @@ func TestRowNames(t *testing.T) {
 func TestRowsCover(t *testing.T) {
 	t.Parallel()
 	have := map[string]bool{}
-	for _, row := range Rows() {
+	for _, row := range append(Rows(), ResponseRows()...) {
 		have[row.ID] = true
 	}
 	for _, id := range strings.Fields("C00 C01 C02 C03 C04 C05 C06 C07 C08 C09 C10 C11 C12 C13 C14 C15 C16 C18 " +
-		"C19a C19b C19c C19d C20 C21 C22 C23 C24 F05 F07 F08 F10 F11 F12 F14 F15 F16 F17 F18 F19 F20 " +
+		"C19a C19b C19c C19d C20 C21 C22 C23 C24 F05 F07 F08 F10 F11 F12 F14 F15 F16 F17 F18 F19 F20 F23 F24 F25 F26 F27 F28 F29 F30 " +
 		"S02 S04 S06 S07 S08 S09 S10 S11 S12 S13 S14 S15 S16 S18 S19 S24 " +
 		"X06 X11 X15 X16 X17 X18 X19 X20 X21 X25 X27 X53") {
 		if !have[id] {

@@ -3,6 +3,8 @@ package op
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 func FuzzParseObject(f *testing.F) {
@@ -37,6 +39,16 @@ func FuzzParseKeys(f *testing.F) {
 	f.Add(keySetOf(member(f, "p521", `"key_ops":["verify"]`), privateMember(f, "p384"), `{"kty":"oct","k":"AAAA"}`))
 	f.Add(keySetOf(`{"kty":"RSA","n":"AQAB","e":"AQAB"}`, `{"kty":"EC","crv":"P-256","x":"","y":""}`, `{"kty":"OKP","crv":"Ed25519","x":"AA"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, key := range parseEncryptionKeys(data) {
+			if !key.IsPublic() || !key.Valid() || key.Use == "sig" {
+				t.Errorf("%q: expected public keys for encryption alone, seen %v", data, key)
+			}
+			if recipient, err := chooseRecipient([]jose.JSONWebKey{key}, nil); err != nil {
+				t.Errorf("%q: expected keys that can be used, seen %v", data, err)
+			} else if _, err := encryptTo(recipient, jose.A128GCM, "x"); err != nil {
+				t.Errorf("%q: expected keys that something can be encrypted to, seen %v", data, err)
+			}
+		}
 		keys, err := ParseKeys(data)
 		if (err == nil) != (len(keys) > 0) {
 			t.Errorf("expected either keys or an error, seen %d keys and %v", len(keys), err)

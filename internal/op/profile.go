@@ -37,8 +37,14 @@ func (e *ProfileError) Error() string {
 	return fmt.Sprintf("profile %s: %s (%s)", e.Profile, e.Message, e.Clause)
 }
 
+// The documents that errors name clauses of.
+const (
+	securityProfile = "FAPI 2.0 Security Profile "
+	messageSigning  = "FAPI 2.0 Message Signing "
+)
+
 func (p Profile) errorf(clause, format string, args ...any) error {
-	return &ProfileError{p, fmt.Sprintf(format, args...), "FAPI 2.0 Security Profile " + clause}
+	return &ProfileError{p, fmt.Sprintf(format, args...), clause}
 }
 
 // apply makes metadata what the profile lets be seen of it: requests are pushed,
@@ -49,17 +55,33 @@ func (p Profile) apply(m *Metadata) error {
 		return nil
 	}
 	if m.Endpoints.Pushed == "" {
-		return p.errorf("5.3.3.2", "the metadata has no pushed_authorization_request_endpoint, and authorization requests must be pushed")
+		return p.errorf(securityProfile+"5.3.3.2", "the metadata has no pushed_authorization_request_endpoint, and authorization requests must be pushed")
 	}
 	m.Pushed, m.IssParameter = true, true
-	said := m.IDTokenAlgs
-	if m.IDTokenAlgs = profileAlgsOf(said); len(m.IDTokenAlgs) == 0 {
-		return p.errorf("5.4.1", "id_token_signing_alg_values_supported of the metadata has none of %s: it has %s", strings.Join(ProfileAlgs, ", "), clip(strings.Join(said, ", ")))
+	for _, list := range []struct {
+		member, clause string
+		algs           *[]string
+		needed         bool
+	}{
+		{"id_token_signing_alg_values_supported", securityProfile + "5.4.1", &m.IDTokenAlgs, true},
+		{"userinfo_signing_alg_values_supported", "", &m.UserinfoAlgs, false},        // it need not be signed
+		{"token_endpoint_auth_signing_alg_values_supported", "", &m.AuthAlgs, false}, // see CheckProfile
+		{"request_object_signing_alg_values_supported", messageSigning + "5.3.2", &m.Requests.Algs, p == FAPI2MessageSigning},
+		{"authorization_signing_alg_values_supported", messageSigning + "5.4.2", &m.Responses.Algs, p == FAPI2MessageSigning},
+	} {
+		said := *list.algs
+		*list.algs = profileAlgsOf(said)
+		switch {
+		case len(*list.algs) > 0:
+		case list.needed:
+			return p.errorf(list.clause, "%s of the metadata has none of %s: it has %s", list.member, strings.Join(ProfileAlgs, ", "), clip(strings.Join(said, ", ")))
+		case list.algs != &m.AuthAlgs:
+			*list.algs = ProfileAlgs
+		}
 	}
-	if m.UserinfoAlgs = profileAlgsOf(m.UserinfoAlgs); len(m.UserinfoAlgs) == 0 {
-		m.UserinfoAlgs = ProfileAlgs // userinfo need not be signed; if it is, then so
+	if modes := m.Responses.Modes; p == FAPI2MessageSigning && modes != nil && !slices.Contains(modes, "jwt") && !slices.Contains(modes, "query.jwt") {
+		return p.errorf(messageSigning+"5.4.2", "response_modes_supported of the metadata has no jwt: it has %s", clip(strings.Join(modes, ", ")))
 	}
-	m.AuthAlgs = profileAlgsOf(m.AuthAlgs)
 	return nil
 }
 
@@ -86,7 +108,7 @@ func (c *Client) CheckProfile(m *Metadata) error {
 	if slices.ContainsFunc(m.AuthAlgs, func(taken string) bool { return taken == alg || isEd25519(taken) && isEd25519(alg) }) {
 		return nil
 	}
-	return &SettingsError{p.errorf("5.4.1", "the first key of client_auth private_key_jwt signs with %s, and the provider takes %s for client assertions",
+	return &SettingsError{p.errorf(securityProfile+"5.4.1", "the first key of client_auth private_key_jwt signs with %s, and the provider takes %s for client assertions",
 		alg, cmp.Or(clip(strings.Join(m.AuthAlgs, ", ")), "none of "+strings.Join(ProfileAlgs, ", ")))}
 }
 

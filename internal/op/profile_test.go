@@ -25,12 +25,20 @@ func TestMetadataAsAProfileSeesIt(t *testing.T) {
 		{"EdDSA by its new name", FAPI2, func(m *Metadata) { m.IDTokenAlgs = []string{"Ed25519", "ES384"} }, "", []string{"Ed25519"}},
 		{"none that fits", FAPI2, func(m *Metadata) { m.IDTokenAlgs = []string{"RS256", "ES512"} },
 			"profile fapi2: id_token_signing_alg_values_supported of the metadata has none of PS256, ES256, EdDSA, Ed25519: it has RS256, ES512 (FAPI 2.0 Security Profile 5.4.1)", nil},
+		{"requests that are signed otherwise", FAPI2MessageSigning, func(m *Metadata) { m.Requests.Algs = []string{"RS256", "HS256"} },
+			"profile fapi2_message_signing: request_object_signing_alg_values_supported of the metadata has none of PS256, ES256, EdDSA, Ed25519: it has RS256, HS256 (FAPI 2.0 Message Signing 5.3.2)", nil},
+		{"responses that are signed otherwise", FAPI2MessageSigning, func(m *Metadata) { m.Responses.Algs = []string{"RS256"} },
+			"profile fapi2_message_signing: authorization_signing_alg_values_supported of the metadata has none of PS256, ES256, EdDSA, Ed25519: it has RS256 (FAPI 2.0 Message Signing 5.4.2)", nil},
+		{"responses that are not signed", FAPI2MessageSigning, func(m *Metadata) { m.Responses.Modes = []string{"query", "form_post"} },
+			"profile fapi2_message_signing: response_modes_supported of the metadata has no jwt: it has query, form_post (FAPI 2.0 Message Signing 5.4.2)", nil},
+		{"responses that are signed", FAPI2MessageSigning, func(m *Metadata) { m.Responses.Modes = []string{"query", "query.jwt"} }, "", []string{"PS256"}},
 		{"no endpoint for pushed requests", FAPI2MessageSigning, func(m *Metadata) { m.Endpoints.Pushed = "" },
 			"profile fapi2_message_signing: the metadata has no pushed_authorization_request_endpoint, and authorization requests must be pushed (FAPI 2.0 Security Profile 5.3.3.2)", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			m := &Metadata{IDTokenAlgs: []string{"RS256", "PS256", "none"}, UserinfoAlgs: []string{"RS256"}, AuthAlgs: []string{"RS256", "ES256"}}
+			m.Requests.Algs, m.Responses.Algs = []string{"none", "RS256", "PS256"}, []string{"RS256", "PS256"}
 			m.Endpoints.Pushed = "https://op.example/par"
 			tc.change(m)
 			err := tc.profile.apply(m)
@@ -54,6 +62,11 @@ func TestMetadataAsAProfileSeesIt(t *testing.T) {
 			}
 			if tc.profile != "" && !slices.Equal(m.AuthAlgs, []string{"ES256"}) {
 				t.Errorf("algorithms of client assertions: expected ES256, seen %q", m.AuthAlgs)
+			}
+			for what, seen := range map[string][]string{"request objects": m.Requests.Algs, "signed responses": m.Responses.Algs} {
+				if tc.profile != "" && !slices.Equal(seen, []string{"PS256"}) {
+					t.Errorf("algorithms of %s: expected PS256, seen %q", what, seen)
+				}
 			}
 		})
 	}

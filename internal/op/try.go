@@ -7,6 +7,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"golang.org/x/oauth2"
@@ -49,6 +50,8 @@ type Trial struct {
 	// provider knows it, and Refused is the error that it comes with.
 	Returns bool
 	Refused *Refusal
+	// NotSigned says why the response does not count, where it has to be signed.
+	NotSigned error
 }
 
 // CanTryAuthorization reports whether the provider can be asked to show nothing.
@@ -83,23 +86,43 @@ func (c *Client) TryAuthorization(ctx context.Context, redirectURI string) (*Tri
 	if err != nil {
 		return nil, err
 	}
-	return trialOf(answer, redirectURI), nil
+	return c.trialOf(ctx, answer, redirectURI), nil
 }
 
 // trialOf reads the answer to an authorization request. A redirect URI is also in the
 // form of response_mode form_post.
-func trialOf(answer *httpResponse, redirectURI string) *Trial {
+func (c *Client) trialOf(ctx context.Context, answer *httpResponse, redirectURI string) *Trial {
 	t := &Trial{Status: answer.status}
 	to := answer.header.Get("Location")
 	switch {
 	case answer.status/100 == 3 && (strings.HasPrefix(to, redirectURI+"?") || strings.HasPrefix(to, redirectURI+"#")):
 		t.Returns = true
 		if u, err := url.Parse(to); err == nil {
-			q := u.Query()
-			t.Refused = NewRefusal(q.Get("error"), q.Get("error_description"), "", answer.secrets...)
+			c.readTrial(ctx, t, u.Query(), answer.secrets)
 		}
 	case answer.status == http.StatusOK && strings.Contains(html.UnescapeString(string(answer.body)), `action="`+redirectURI+`"`):
 		t.Returns = true
+		if field := signedField.FindSubmatch(answer.body); field != nil && c.SignedResponses() {
+			c.readTrial(ctx, t, url.Values{"response": {html.UnescapeString(string(field[1]))}}, answer.secrets)
+		}
 	}
 	return t
+}
+
+// signedField is the field of a form that holds a signed response (JARM 2.3.3).
+var signedField = regexp.MustCompile(`<input[^>]* name="response"[^>]* value="([^"]*)"`)
+
+// readTrial reads the error in a response. One that had to be signed and is not is
+// read as well: it says what the provider did not like.
+func (c *Client) readTrial(ctx context.Context, t *Trial, q url.Values, secrets []string) {
+	if c.SignedResponses() {
+		if !q.Has("response") {
+			t.NotSigned = errors.New("the response is not signed")
+		} else if signed, err := c.VerifyResponse(ctx, q.Get("response")); err != nil {
+			t.NotSigned = err
+		} else {
+			q = signed
+		}
+	}
+	t.Refused = NewRefusal(q.Get("error"), q.Get("error_description"), "", secrets...)
 }

@@ -1,6 +1,7 @@
 package opconfig
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/tls"
@@ -17,7 +18,7 @@ import (
 // metadata is in package op.
 
 // Profiles are the values of the option profile.
-var Profiles = []string{string(op.FAPI2)}
+var Profiles = []string{string(op.FAPI2), string(op.FAPI2MessageSigning)}
 
 // The documents that errors name clauses of.
 const (
@@ -33,8 +34,12 @@ func (o *Options) setProfile() {
 	if o.Profile == "" {
 		return
 	}
-	if o.signsMessages() && o.ResponseMode == "" {
-		o.ResponseMode = "jwt"
+	if o.DPoP == "" && !o.usesMTLS() {
+		o.DPoP = DPoPOn
+	}
+	if o.signsMessages() {
+		o.ResponseMode = cmp.Or(o.ResponseMode, "jwt")
+		o.RequestObject = cmp.Or(o.RequestObject, op.RequestSigned)
 	}
 }
 
@@ -78,6 +83,8 @@ func (o *Options) profileOfClient() []optioncheck.Rule {
 func (o *Options) profileOfRequests() []optioncheck.Rule {
 	rules := []optioncheck.Rule{
 		o.contradicts("pkce", o.PKCE != nil && !*o.PKCE, "pkce off", "authorization requests have an S256 code challenge", security+"5.3.3.2; RFC 7636"),
+		o.contradicts("dpop", o.DPoP != DPoPOn && !o.usesMTLS(), "dpop "+o.DPoP,
+			"access tokens are bound to a key, or to a client certificate of client_auth tls_client_auth or tls { client_certificate }", security+"5.3.3.1; RFC 9449, RFC 8705"),
 		o.contradicts("userinfo_method", o.UserinfoMethod == "post", "userinfo_method post", "access tokens are sent in the header, never in a form", security+"5.3.3.1"),
 		o.contradicts("response_mode", o.signsMessages() && o.ResponseMode != "jwt", "response_mode "+o.ResponseMode,
 			"signed responses are requested with response_mode jwt", signing+"5.4.2"),
@@ -92,8 +99,6 @@ func (o *Options) profileOfRequests() []optioncheck.Rule {
 // profileOfProvider is about how the provider is found and reached.
 func (o *Options) profileOfProvider() []optioncheck.Rule {
 	rules := []optioncheck.Rule{
-		o.contradicts("tls", !o.usesMTLS(), "access tokens that anyone can use", "show a client certificate that they are bound to, with client_auth tls_client_auth or tls { client_certificate }",
-			security+"5.3.3.1; RFC 8705"),
 		o.contradicts("insecure", o.Insecure, "insecure", "all connections have TLS", security+"5.2.1"),
 		o.contradicts("issuer", strings.Contains(o.Issuer, op.TenantPart), op.TenantPart+" in issuer", "the metadata is of one issuer, which client assertions are addressed to",
 			security+"5.3.3.1"),

@@ -224,6 +224,29 @@ func TestAnAnswerCountsOnce(t *testing.T) {
 	}
 }
 
+func TestLoginsThatDoNotBeginOrEnd(t *testing.T) {
+	t.Parallel()
+	s := oidcSite(t, oidctest.New(t), nil)
+	s.request = &request.Request{Prompt: []string{"none"}}
+	s.login("corp")
+	if seen := s.signIn.lastFailure(); seen != Unproved {
+		t.Errorf("prompt=none: expected %s, seen %q", Unproved, seen)
+	}
+	s.request = &request.Request{}
+	back := s.stop("corp")
+	for _, query := range []string{back.RawQuery + "&state=x", "code=x", ""} {
+		s.get(s.browser, s.server.URL+back.Path+"?"+query)
+		if seen := s.signIn.lastCause(); seen != "there is not exactly one state" {
+			t.Errorf("%s: expected that there is not one state, seen %s", query, seen)
+		}
+	}
+	now := time.Now()
+	a := &Assertion{AuthTime: now.Add(30 * time.Second)}
+	if a.fill(&Config{ID: "corp"}, nil, now); !a.AuthTime.Equal(now) {
+		t.Errorf("a clock that is fast: expected a sign-in now, seen %v", a.AuthTime)
+	}
+}
+
 func TestALoginEnds(t *testing.T) {
 	t.Parallel()
 	s := oidcSite(t, oidctest.New(t), nil)

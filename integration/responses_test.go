@@ -1,0 +1,231 @@
+package integration_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+)
+
+func TestASignedResponseSignsIn(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"jwt", "query.jwt"} {
+		for _, alg := range []string{"RS256", "PS256", "ES256", "EdDSA"} {
+			op := newOP(t, oidctest.SignedResponses(), oidctest.Alg(alg))
+			r := newHarness(t, protectedBy(op, "response_mode "+mode))
+			w := r.witness(op, rpURL)
+			check(t, w.get("/page"), mode).leadsWith("response_mode=" + mode)
+			check(t, w.walk("/page"), mode+" "+alg).status(http.StatusOK).body("application sees alice")
+			r.holdLogs(op, w)
+		}
+	}
+}
+
+func TestASignedResponseMayComeByPost(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.SignedResponses())
+	r := newHarness(t, protectedBy(op, "response_mode form_post.jwt"))
+	b := r.browser()
+	login := beginPosted(t, b, "/page?q=1")
+	equal(t, "the parameters of the form", strings.Join(sortedKeys(login.params), " "), "response")
+	equal(t, "the transaction: SameSite", login.begun.SameSite, http.SameSiteNoneMode)
+	p := login.submit()
+	check(t, p).status(http.StatusSeeOther).leadsWithout(op.Issued().Code, "response=")
+	check(t, b.open(p.location())).body("application sees alice").at(rpURL + "/page?q=1")
+	// The same form again, as by a reload.
+	check(t, b.open(login.submit().location()), "a second time").body("application sees alice").at(rpURL + "/page?q=1")
+	asked(t, op, oidctest.Token, 1)
+	r.holdLogs(op)
+}
+
+// encrypting has a provider encrypt its responses, and returns the line for the key.
+func encrypting(t *testing.T, op *oidctest.Provider) string {
+	key := ecKey()
+	op.SetClient(func(c *oidctest.Client) { c.ResponseKey = key.Public() })
+	return "decryption_key " + keyFile(t, key)
+}
+
+func TestAnEncryptedResponseSignsIn(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.SignedResponses())
+	line := encrypting(t, op)
+	r := newHarness(t, protectedBy(op, "response_mode jwt", line))
+	w := r.witness(op, rpURL)
+	check(t, w.walk("/page")).status(http.StatusOK).body("application sees alice")
+	r.holdLogs(op, w)
+	for name, lines := range map[string][]string{
+		"without a key":   {"response_mode jwt"},
+		"another key":     {"response_mode jwt", "decryption_key " + keyFile(t, ecKey())},
+		"by POST, no key": {"response_mode form_post.jwt"},
+	} {
+		r := newHarness(t, protectedBy(op, lines...))
+		before := op.Hits(oidctest.Token)
+		b := r.browser()
+		var p *visited
+		if strings.Contains(lines[0], "form_post") {
+			p = beginPosted(t, b, "/page").submit()
+		} else {
+			p = b.open("/page")
+		}
+		check(t, p, name).refused(errorcode.BadRequest)
+		contains(t, name+": the log", r.logs(), "it is encrypted")
+		asked(t, op, oidctest.Token, before)
+	}
+	// What is inside must be signed.
+	op.Lie(func(l *oidctest.Faults) { l.Authorization.JWT = oidctest.JWTLies{Signature: oidctest.SignCorruptly} })
+	check(t, newHarness(t, protectedBy(op, "response_mode jwt", line)).browser().open("/page"), "a bad signature inside").refused(errorcode.BadRequest)
+}
+
+func TestASignedResponseThatComesAgainLeadsWhereItLedFirst(t *testing.T) {
+	t.Parallel()
+	for _, kind := range clockKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			session := ""
+			if kind.session != "" {
+				session = "session {\n" + kind.session + "\n}"
+			}
+			s := newRepeatAt(t, newOP(t, oidctest.SignedResponses()), "response_mode jwt\n"+session)
+			s.op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Delay = 200 * time.Millisecond })
+			s.atOnce(6, func(int) (*harness, string) { return s.here, s.answer })
+			s.signsIn("afterwards", s.here, s.bring(s.here))
+			if kind.name != "memory" {
+				s.signsIn("on the other node", s.there, s.bring(s.there))
+			}
+			s.once()
+		})
+	}
+}
+
+func TestAResponseThatIsOverLeadsASignedInUserHome(t *testing.T) {
+	t.Parallel()
+	clock := stop(t)
+	op := newOP(t, oidctest.SignedResponses(), oidctest.Now(clock.now))
+	r := newHarness(t, protectedBy(op, "response_mode jwt"))
+	r.at(clock.now)
+	b := r.browser()
+	answer := b.open("/page", rpURL+"/@app/auth/default/code").location()
+	check(t, b.open(answer)).body("application sees alice")
+	clock.advance(30 * time.Minute)
+	check(t, b.get(answer), "the user").status(http.StatusSeeOther).leadsTo("/")
+	check(t, r.browser().get(answer), "a stranger").refused(errorcode.LoginExpired)
+	asked(t, op, oidctest.Token, 1)
+	contains(t, "the log", r.logs(), "it expired")
+}
+
+func TestErrorsInSignedResponsesAreShownAsOthers(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]errorcode.Code{"access_denied": errorcode.AccessDenied, "server_error": errorcode.ProviderError} {
+		for _, mode := range []string{"jwt", "form_post.jwt"} {
+			op := newOP(t, oidctest.SignedResponses())
+			op.Lie(func(l *oidctest.Faults) {
+				l.Authorization.Error, l.Authorization.Description = code, "described by the provider"
+			})
+			r := newHarness(t, protectedBy(op, "response_mode "+mode))
+			b := r.browser()
+			var p *visited
+			if mode == "jwt" {
+				p = b.open("/page")
+			} else {
+				p = b.open(beginPosted(t, b, "/page").submit().location())
+			}
+			check(t, p, mode).refused(want)
+			contains(t, mode+": the log", r.logs(), "described by the provider")
+		}
+	}
+}
+
+// What is not signed counts for nothing, and the log says what the provider said: it may
+// be why the response is not signed.
+func TestAnErrorThatIsNotSignedIsInTheLogAlone(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.SignedResponses())
+	r := newHarness(t, protectedBy(op, "response_mode jwt"))
+	p := r.browser().get("/@app/auth/default/code?error=unsupported_response_mode&error_description=no+JARM+here&state=abc")
+	check(t, p).refused(errorcode.BadRequest).hides("no JARM here", "unsupported_response_mode")
+	for _, part := range []string{"the response is not signed", "unsupported_response_mode", "no JARM here"} {
+		contains(t, "the log", r.logs(), part)
+	}
+}
+
+// A provider whose keys cannot be fetched is not available, and the response is still
+// good when it is again.
+func TestAResponseWaitsForTheKeysOfTheProvider(t *testing.T) {
+	t.Parallel()
+	clock := stop(t)
+	op := newOP(t, oidctest.SignedResponses(), oidctest.Now(clock.now))
+	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.JWKS).Status = http.StatusBadGateway })
+	r := newHarness(t, protectedBy(op, "response_mode jwt"))
+	r.at(clock.now)
+	b := r.browser()
+	answer := b.open("/page", rpURL+"/@app/auth/default/code").location()
+	p := b.get(answer)
+	check(t, p).status(http.StatusServiceUnavailable).hasHeader("Retry-After").code(errorcode.ProviderUnavailable)
+	asked(t, op, oidctest.Token, 0)
+	op.Honest()
+	clock.advance(longestPause)
+	check(t, b.open(answer), "a reload").body("application sees alice")
+}
+
+// Strangers can send any JWT to the redirect URI. What is not the provider's by its
+// looks causes no request at all, and what is causes few.
+func TestStrangersDoNotHaveKeysFetched(t *testing.T) {
+	t.Parallel()
+	clock := stop(t)
+	op := newOP(t, oidctest.SignedResponses(), oidctest.Now(clock.now))
+	r := newHarness(t, protectedBy(op, "response_mode jwt"))
+	r.at(clock.now)
+	check(t, r.browser().open("/page")).body("application sees alice")
+	before := op.Hits(oidctest.JWKS)
+	key := must(rsa.GenerateKey(rand.Reader, 2048))
+	junk := func(claims map[string]any, kid string) string {
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, nil)
+		succeeds(required{t}, "the signer", err)
+		payload, _ := json.Marshal(claims)
+		jws, err := signer.Sign(payload)
+		succeeds(required{t}, "the signature", err)
+		return must(jws.CompactSerialize())
+	}
+	good := func() map[string]any {
+		return map[string]any{"iss": op.Issuer(), "aud": "rp", "exp": clock.now().Add(time.Minute).Unix(), "state": "s", "code": "c"}
+	}
+	for name, claims := range map[string]map[string]any{
+		"another issuer": {"iss": "https://evil.test", "aud": "rp", "exp": clock.now().Add(time.Minute).Unix()},
+		"no audience":    {"iss": op.Issuer(), "exp": clock.now().Add(time.Minute).Unix()},
+		"no exp":         {"iss": op.Issuer(), "aud": "rp"},
+	} {
+		check(t, r.browser().get("/@app/auth/default/code?response="+junk(claims, url.QueryEscape(name))), name).refused(errorcode.BadRequest)
+	}
+	equal(t, "fetches for what is not the provider's by its looks", op.Hits(oidctest.JWKS)-before, 0)
+	for i := range 20 {
+		r.browser().get("/@app/auth/default/code?response=" + junk(good(), fmt.Sprint("unknown ", i)))
+	}
+	atMost(t, "fetches for unknown keys", op.Hits(oidctest.JWKS)-before, 3)
+	check(t, r.browser().open("/page"), "a user meanwhile").body("application sees alice")
+}
+
+// A response whose mode is a signed one can be told by nothing else: a state alone by
+// GET finds no response where none was posted.
+func TestAStateAloneIsNoSignedResponse(t *testing.T) {
+	t.Parallel()
+	op := newOP(t, oidctest.SignedResponses())
+	r := newHarness(t, protectedBy(op, "response_mode form_post.jwt"))
+	b := r.browser()
+	login := beginPosted(t, b, "/page")
+	u, err := url.Parse(op.Last(oidctest.Authorize).URL.String())
+	succeeds(required{t}, "the authorization request", err)
+	state := url.QueryEscape(u.Query().Get("state"))
+	check(t, b.get("/@app/auth/default/code?state="+state), "a state alone").refused(errorcode.BadRequest)
+	check(t, b.get("/@app/auth/default/code?code=x&state="+state), "a code by GET").refused(errorcode.BadRequest)
+	check(t, b.open(login.submit().location()), "the response itself").body("application sees alice")
+}

@@ -1,0 +1,40 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+)
+
+const signedName = "signed requests and responses"
+
+// checkSigned reports whether the provider takes requests as the client makes them, and
+// responds as it expects. It says nothing where neither is signed.
+func (e *Examination) checkSigned(m *op.Metadata, c *op.Client) {
+	fine := true
+	if err := c.CheckRequestObject(m); err != nil {
+		fine = false
+		remedy := "Write request_object signed, and client_keys unless client_auth has keys, and register the public key at the provider."
+		if c.RequestObject != "" {
+			remedy = "Give a key of a kind that the provider takes in client_keys, or change request_object."
+		}
+		e.fail(signedName, err.Error(), remedy)
+	}
+	if !c.OffersResponseMode(m) {
+		fine = false
+		e.fail(signedName, fmt.Sprintf("response_mode is %s, and the provider offers %s", c.ResponseMode, strings.Join(m.Responses.Modes, ", ")),
+			"Write one of those in response_mode.")
+	}
+	if c.RequestObject == "" && !c.SignedResponses() || !fine {
+		return
+	}
+	var parts []string
+	if c.RequestObject != "" {
+		parts = append(parts, "requests are "+c.RequestObject)
+	}
+	if c.SignedResponses() {
+		parts = append(parts, "responses have to be signed with "+strings.Join(c.ResponseAlgs(m), ", "))
+	}
+	e.ok(signedName, strings.Join(parts, ", and "))
+}

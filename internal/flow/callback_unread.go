@@ -1,0 +1,44 @@
+package flow
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+)
+
+// respondUnread responds to a response that cannot be read, or whose signature or
+// claims do not hold. No login is touched.
+func (c *callbackFlow) respondUnread(err error) error {
+	f := &Failure{Code: errorcode.BadRequest, Cause: err, Provider: c.provider}
+	if !c.provider.Client.SignedResponses() {
+		return c.respondError(f)
+	}
+	if _, err := c.identify(); err != nil {
+		return c.respondError(storageFailure(err))
+	}
+	var unavailable *op.UnavailableError
+	switch {
+	case errors.As(err, &unavailable):
+		// The same request can work a moment later: the response is still unused.
+		f.Code = errorcode.ProviderUnavailable
+		if c.Public {
+			return c.respondError(f)
+		}
+		c.countFailedLogin(f)
+		c.header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(unavailable.RetryAfter.Seconds())))))
+		return c.errorPage(http.StatusServiceUnavailable, f, c.log(f))
+	case c.State.SignedIn():
+		// Signed responses are over after some minutes: a user who comes back to one
+		// by the Back button is signed in already.
+		c.log(f)
+		return pages.Redirect(c.W, http.StatusSeeOther, c.Home)
+	case errors.Is(err, op.ErrResponseExpired):
+		f.Code = errorcode.LoginExpired
+	}
+	return c.respondError(f)
+}
