@@ -229,6 +229,7 @@ func (c *checkup) prepare(s *checkedSite) doctor.Site {
 			c.subjects[p] = len(c.examined)
 			c.examined = append(c.examined, doctor.Subject{
 				Client: p.Client, SkipEndSession: p.SkipEndSession, Disabled: p.Disabled, TryCredentials: c.tryCredentials, Now: c.app.clock.Now,
+				Inspect: c.app.inspectBuiltin,
 			})
 		}
 		subject := &c.examined[c.subjects[p]]

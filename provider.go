@@ -175,6 +175,20 @@ func builtinProvider(ctx caddy.Context) (builtin.Provider, error) {
 	return idp, nil
 }
 
+// inspectBuiltin returns what the identity provider of this Caddy finds out before it
+// runs.
+func (a *App) inspectBuiltin(ctx context.Context) []builtin.Finding {
+	idp, err := builtinProvider(a.ctx)
+	if err != nil {
+		return nil // the configuration could not be loaded without it
+	}
+	inspector, ok := idp.(builtin.Inspector)
+	if !ok {
+		return nil
+	}
+	return inspector.Inspect(ctx)
+}
+
 // registerBuiltin makes the sites that use the identity provider of this Caddy a client
 // of it, until the configuration ends.
 func registerBuiltin(a *App) error {

@@ -37,6 +37,20 @@ type Provider interface {
 	Program(ctx context.Context, accessKey string) (*Program, error)
 }
 
+// Inspector is a Provider that finds out before it runs whether it can. It changes
+// nothing: neither does it make a database, nor bring one to another version.
+type Inspector interface {
+	Inspect(ctx context.Context) []Finding
+}
+
+// Finding is one thing that an Inspector has looked at.
+type Finding struct {
+	Name    string // what it is about, such as database
+	Message string
+	// Remedy says what to do; empty if all is well.
+	Remedy string
+}
+
 // ErrUnknownKey is the error for an access key that does not exist, has ended, or is
 // of a program that is locked or removed.
 var ErrUnknownKey = errors.New("the identity provider knows no such access key")

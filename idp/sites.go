@@ -19,9 +19,25 @@ type found struct {
 	others bool     // another handler of the site may serve requests
 }
 
+const (
+	otherHandlers = "the site of the identity provider has other handlers: whoever controls what they serve can sign in as every user; give the provider a site of its own"
+	noSite        = "no site with the handler oidc_idp has the host of the issuer, so that no one can sign in; add one, unless another Caddy serves it"
+)
+
 // warnOfSites logs what is likely to be a mistake in the sites of the configuration.
 func (a *App) warnOfSites(http *caddyhttp.App) {
-	served := false
+	served, crowded := a.lookAtSites(http)
+	for _, hosts := range crowded {
+		a.logger.Warn(otherHandlers, slog.String("event", "config_warning"), slog.Any("hosts", hosts))
+	}
+	if !served {
+		a.logger.Warn(noSite, slog.String("event", "config_warning"), slog.String("issuer", a.issuer.String()))
+	}
+}
+
+// lookAtSites reports whether a site serves the issuer, and returns the hosts of those
+// sites that have other handlers as well.
+func (a *App) lookAtSites(http *caddyhttp.App) (served bool, crowded [][]string) {
 	for _, server := range http.Servers {
 		for _, f := range handlersIn(server.Routes) {
 			served = served || len(f.hosts) == 0
@@ -29,15 +45,11 @@ func (a *App) warnOfSites(http *caddyhttp.App) {
 				served = served || address.HostMatches(host, a.issuer.Host)
 			}
 			if f.others {
-				a.logger.Warn("the site of the identity provider has other handlers: whoever controls what they serve can sign in as every user; give the provider a site of its own",
-					slog.String("event", "config_warning"), slog.Any("hosts", f.hosts))
+				crowded = append(crowded, f.hosts)
 			}
 		}
 	}
-	if !served {
-		a.logger.Warn("no site with the handler oidc_idp has the host of the issuer, so that no one can sign in; add one, unless another Caddy serves it",
-			slog.String("event", "config_warning"), slog.String("issuer", a.issuer.String()))
-	}
+	return served, crowded
 }
 
 // handlersIn finds the handlers oidc_idp in the routes of a server, which are sites.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
@@ -26,7 +27,9 @@ type Subject struct {
 	Disabled bool
 	// TryCredentials reports whether the credentials of the client may be tried.
 	TryCredentials bool
-	Now            func() time.Time
+	// Inspect looks at the identity provider of this Caddy, before it runs.
+	Inspect func(context.Context) []builtin.Finding
+	Now     func() time.Time
 }
 
 // Examine examines a provider. It returns after a bounded time, or soon after ctx ends.
@@ -38,6 +41,7 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 	}
 	if s.Client.Discovery.InProcess() != nil {
 		e.ok("provider", "the identity provider of this Caddy: nothing has to be registered, and calls to it stay in the process")
+		s.inspect(ctx, e)
 		return e.Checks
 	}
 	asked, cancel := context.WithTimeout(ctx, within)
@@ -61,6 +65,22 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 	e.Checks = append(e.Checks, tried...)
 	slices.SortStableFunc(e.Checks, func(a, b Check) int { return slices.Index(order, a.Name) - slices.Index(order, b.Name) })
 	return e.Checks
+}
+
+// inspect reports what the identity provider of this Caddy says of itself.
+func (s *Subject) inspect(ctx context.Context, e *Examination) {
+	if s.Inspect == nil {
+		return
+	}
+	asked, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for _, f := range s.Inspect(asked) {
+		if f.Remedy == "" {
+			e.ok(f.Name, f.Message)
+		} else {
+			e.fail(f.Name, f.Message, f.Remedy)
+		}
+	}
 }
 
 // order is that of the checks of a provider.

@@ -74,9 +74,20 @@ var postgresEngine = &engine{
 // openPostgres prepares connections to a server. The parser's error is not
 // shown: it can repeat parts of the URL, and with them the password.
 func openPostgres(d *DB, options Options) error {
-	config, err := pgx.ParseConfig(options.Postgres)
-	if err != nil || !strings.HasPrefix(options.Postgres, "postgres") {
-		return errors.New("database: not the URL of a PostgreSQL database; expected postgres://user:password@host:port/name, " +
+	config, err := postgresConfig(options.Postgres)
+	if err != nil {
+		return err
+	}
+	d.engine = postgresEngine
+	d.write, d.read = pool(config), pool(config)
+	return nil
+}
+
+// postgresConfig reads the URL of a database.
+func postgresConfig(address string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(address)
+	if err != nil || !strings.HasPrefix(address, "postgres") {
+		return nil, errors.New("database: not the URL of a PostgreSQL database; expected postgres://user:password@host:port/name, " +
 			"with / ? # @ and % in the password percent-encoded")
 	}
 	if config.ConnectTimeout == 0 {
@@ -85,9 +96,7 @@ func openPostgres(d *DB, options Options) error {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "oidc_idp"
 	}
-	d.engine = postgresEngine
-	d.write, d.read = pool(config), pool(config)
-	return nil
+	return config, nil
 }
 
 // setUp prepares a connection. A node that disappears in the middle of a
