@@ -70,9 +70,6 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 		return nil, findings, err
 	}
 	fresh.Claims = selected.claims
-	if n.AccessToken && in.Tokens.Key == nil {
-		fresh.AccessToken, fresh.AccessTokenExpires = in.Tokens.AccessToken, in.Tokens.Expires
-	}
 	if n.IDToken {
 		fresh.IDToken = in.Tokens.IDToken
 	}
@@ -82,13 +79,21 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 	if fresh.Grant.RefreshToken != "" || n.Recheck {
 		fresh.FromUserinfo = selected.fromUserinfo
 	}
-	if fresh.Grant.RefreshToken == "" && n.Recheck && in.Tokens.NotBearer == nil { // what userinfo can be called with again
-		fresh.AccessToken, fresh.AccessTokenExpires = in.Tokens.AccessToken, in.Tokens.Expires
+	n.saveAccessToken(fresh, in.Tokens)
+	return fresh, findings, nil
+}
+
+// saveAccessToken keeps the access token in a new session that has its grant, for the
+// application, or for rechecks by userinfo if it cannot be refreshed.
+func (n *Needs) saveAccessToken(fresh *session.Session, tokens op.Tokens) {
+	forApplication := n.AccessToken && tokens.Key == nil
+	forRechecks := n.Recheck && fresh.Grant.RefreshToken == "" && tokens.NotBearer == nil
+	if forApplication || forRechecks {
+		fresh.AccessToken, fresh.AccessTokenExpires = tokens.AccessToken, tokens.Expires
 	}
 	if fresh.Grant.RefreshToken != "" || fresh.AccessToken != "" {
-		fresh.TokenKey = in.Tokens.Key.Encode()
+		fresh.TokenKey = tokens.Key.Encode()
 	}
-	return fresh, findings, nil
 }
 
 // requestedBy returns the names of what a login with these tokens requested. One whose

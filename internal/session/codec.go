@@ -155,43 +155,59 @@ func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
 func (s *Session) decodeTagged(r *wire.Reader, epoch int64) {
 	for tag := r.Byte(); tag != tagEnd && !r.Bad; tag = r.Byte() {
 		field := wire.Reader{S: r.Text()}
-		switch tag {
-		case tagGrant:
-			s.Grant.decode(&field)
-			field.Bad = field.Bad || s.Grant.RefreshToken == ""
-		case tagIDTokenIssued:
-			s.IDTokenIssued = field.SecondsAfter(epoch)
-		case tagAuthTime:
-			s.AuthTime = field.SecondsAfter(epoch)
-		case tagACR:
-			s.ACR = field.Raw(len(field.S))
-		case tagRequested:
-			s.Requested = Names(field.Raw(len(field.S)))
-		case tagFromUserinfo:
-			s.FromUserinfo = Names(field.Raw(len(field.S)))
-		case tagSpared:
-			for i := range s.Spared {
-				s.Spared[i] = field.Varint()
-			}
-		case tagParent:
-			s.Parent = new(Parent)
-			field.Bad = s.Parent.Decode(field.Raw(len(field.S))) != nil
-		case tagConfirmed:
-			s.Confirmed = time.UnixMilli(field.Varint() + epoch*1000)
-		case tagTokenKey:
-			s.TokenKey = field.Raw(len(field.S))
-		case tagAccessToken:
-			s.AccessToken = field.Raw(len(field.S))
-		case tagAccessTokenExpires:
-			s.AccessTokenExpires = field.SecondsAfter(epoch)
-		case tagIDToken:
-			s.IDToken = field.Raw(len(field.S))
-		case tagSID:
-			s.SID, field.Bad = unpackSID(field.S)
-		case tagReturn:
-			s.Return = field.Raw(len(field.S))
+		if text := s.textOf(tag); text != nil {
+			*text = field.Raw(len(field.S))
+		} else {
+			s.decodeField(tag, &field, epoch)
 		}
 		r.Bad = r.Bad || field.Bad
+	}
+}
+
+// textOf returns the field that a tag has the text of, as it is; nil for other tags.
+func (s *Session) textOf(tag byte) *string {
+	switch tag {
+	case tagACR:
+		return &s.ACR
+	case tagRequested:
+		return (*string)(&s.Requested)
+	case tagFromUserinfo:
+		return (*string)(&s.FromUserinfo)
+	case tagTokenKey:
+		return &s.TokenKey
+	case tagAccessToken:
+		return &s.AccessToken
+	case tagIDToken:
+		return &s.IDToken
+	case tagReturn:
+		return &s.Return
+	}
+	return nil
+}
+
+// decodeField reads a tagged field that is no text as it is.
+func (s *Session) decodeField(tag byte, field *wire.Reader, epoch int64) {
+	switch tag {
+	case tagGrant:
+		s.Grant.decode(field)
+		field.Bad = field.Bad || s.Grant.RefreshToken == ""
+	case tagIDTokenIssued:
+		s.IDTokenIssued = field.SecondsAfter(epoch)
+	case tagAuthTime:
+		s.AuthTime = field.SecondsAfter(epoch)
+	case tagSpared:
+		for i := range s.Spared {
+			s.Spared[i] = field.Varint()
+		}
+	case tagParent:
+		s.Parent = new(Parent)
+		field.Bad = s.Parent.Decode(field.Raw(len(field.S))) != nil
+	case tagConfirmed:
+		s.Confirmed = time.UnixMilli(field.Varint() + epoch*1000)
+	case tagAccessTokenExpires:
+		s.AccessTokenExpires = field.SecondsAfter(epoch)
+	case tagSID:
+		s.SID, field.Bad = unpackSID(field.S)
 	}
 }
 
