@@ -39,7 +39,7 @@ func parseURL(t testing.TB, text string) *url.URL {
 // parts.
 func read(t *testing.T, proof, alg string) (header jose.Header, claims map[string]any) {
 	t.Helper()
-	signed, err := jose.ParseSigned(proof, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
+	signed, err := jose.ParseSignedCompact(proof, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
 	if err != nil {
 		t.Fatal(err)
 	}
