@@ -14,14 +14,18 @@ import (
 )
 
 // shares are those of users who have a code by time or by counter, and of users who
-// have passkeys alone. They are counted again after a while.
+// have passkeys alone, and whether there are tokens that count. They are counted again
+// after a while.
 type shares struct {
 	mu      sync.Mutex
 	counted time.Time
 	share
 }
 
-type share struct{ codes, passkeys float64 }
+type share struct {
+	codes, passkeys float64
+	tokens          bool
+}
 
 // shareLasts is how long counted shares are used.
 const shareLasts = 10 * time.Minute
@@ -44,7 +48,11 @@ func (c *shares) of(tx store.Tx, now time.Time) (share, error) {
 	if err != nil {
 		return share{}, err
 	}
-	c.share, c.counted = share{}, now
+	tokens, err := tx.CountUsersWithFactor(store.HOTP)
+	if err != nil {
+		return share{}, err
+	}
+	c.share, c.counted = share{tokens: tokens > 0}, now
 	if all > 0 {
 		c.codes, c.passkeys = float64(codes)/float64(all), float64(some-codes)/float64(all)
 	}
@@ -93,11 +101,11 @@ func (v *visit) isLikePasskey(ctx context.Context, tx store.Tx, key string) (boo
 // everybody must use a second factor.
 func (v *visit) asksForCode(ctx context.Context, key string, user *store.User) (asks, tokens bool, err error) {
 	err = v.Store.View(ctx, func(tx store.Tx) error {
-		counted, err := tx.CountUsersWithFactor(store.HOTP)
+		share, err := v.shares.of(tx, v.Now())
 		if err != nil {
 			return err
 		}
-		tokens = counted > 0
+		tokens = share.tokens
 		id := unknownUser.ID
 		if user != nil {
 			id = user.ID
