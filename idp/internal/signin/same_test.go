@@ -131,6 +131,7 @@ func TestThePasswordPageSaysHowTokensAreSynchronized(t *testing.T) {
 	}
 	page("ada").lacks("Enter two in a row")
 	h.addToken(u)
+	h.pass(shareLasts)
 	for _, name := range []string{"ada", "unknown"} {
 		b := page(name).expect("Enter two in a row")
 		b.get(b.path + "/resync").expect("First code").expect("Next code")
