@@ -96,6 +96,7 @@ func started(t *testing.T, sites string, globals ...string) *oidcrp.App {
 			t.Error(err)
 		}
 		unload.Config(ctx)
+		app, ctx = nil, caddy.Context{} // what cleanups of parallel tests refer to stays in memory until all have ended
 	})
 	return app
 }

@@ -186,6 +186,7 @@ func newHarnessOn(t *testing.T, its *clock.Clock, storage, sites string, globals
 		}
 		handler.ServeHTTP(w, request)
 	}))
+	t.Cleanup(r.release)
 	t.Cleanup(r.holdLog)
 	t.Cleanup(r.end)
 	t.Cleanup(func() {
@@ -250,6 +251,12 @@ func (r *harness) cleanUp() {
 		}
 		unload.Config(r.ctx)
 	})
+}
+
+// release lets go of the configuration: what cleanups of parallel tests refer to stays
+// in memory until all tests have ended.
+func (r *harness) release() {
+	r.app, r.http, r.ctx, r.server, r.traced = nil, nil, caddy.Context{}, nil, nil
 }
 
 // at sets the time that the harness lives by.

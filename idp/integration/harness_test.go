@@ -131,6 +131,9 @@ func start(t *testing.T, h *harness, folder, sites string, options ...string) *h
 		if t.Failed() {
 			t.Logf("the log:\n%s", h.logs())
 		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.current = nil // what cleanups of parallel tests refer to stays in memory until all have ended
 	})
 	return h
 }
