@@ -140,8 +140,8 @@ func (p *provider) startDex(t testing.TB, port int) *process {
 	return spawn(t, p.kind, nil, dexProgram.path(t), "serve", file)
 }
 
-// startLemonLDAP needs Debian's liblemonldap-ng-portal-perl and
-// libio-string-perl.
+// startLemonLDAP needs what run-all installs of Debian: liblemonldap-ng-portal-perl,
+// libio-string-perl, libstring-random-perl, and for SAML liblasso-perl and libxml-simple-perl.
 func (p *provider) startLemonLDAP(t testing.TB, port int, pages *http.ServeMux) *process {
 	t.Helper()
 	plackup, err := exec.LookPath("plackup")
@@ -172,7 +172,7 @@ func (p *provider) startLemonLDAP(t testing.TB, port int, pages *http.ServeMux) 
 		"CALLBACKS=" + strings.Join(p.uris("code"), " "), "POST_LOGOUT=" + strings.Join(p.uris("signedout"), " "),
 		"FRONTCHANNEL=" + p.uris("frontchannel-logout")[0],
 	}
-	return spawn(t, p.kind, env, plackup, "-s", "HTTP::Server::PSGI", "--host", "127.0.0.1", "--port", fmt.Sprint(port), "-E", "deployment", "idps/lemonldap/app.psgi")
+	return spawn(t, p.kind, append(env, p.env...), plackup, "-s", "HTTP::Server::PSGI", "--host", "127.0.0.1", "--port", fmt.Sprint(port), "-E", "deployment", "idps/lemonldap/app.psgi")
 }
 
 // A witness stands before a provider, counts what is asked for, and keeps the

@@ -1,7 +1,8 @@
 # The configuration of LemonLDAP::NG for the end-to-end tests, written before the portal loads.
 #
 # Environment: ISSUER; STATE, a folder that holds op.key and op.pub; CALLBACKS and POST_LOGOUT, addresses
-# separated by spaces; FRONTCHANNEL, one address.
+# separated by spaces; FRONTCHANNEL, one address. With SAML, a file, it is a SAML identity provider too: the file has
+# the JSON of its certificate, and of the metadata and options of its one service provider, sp.
 use strict;
 use warnings;
 use JSON;
@@ -82,6 +83,18 @@ my $conf  = {
     oidcRPMetaDataExportedVars       => { map { $_ => {%claims} } keys %clients },
     oidcRPMetaDataOptionsExtraClaims => { map { $_ => { groups => 'groups' } } keys %clients },
 };
+
+if ( $ENV{SAML} ) {
+    my $saml = decode_json( slurp( $ENV{SAML} ) );
+    %$conf = (
+        %$conf,
+        issuerDBSAMLActivation => 1, issuerDBSAMLPath => '^/saml/', issuerDBSAMLRule => 1,
+        samlServicePrivateKeySig => $saml->{key}, samlServicePublicKeySig => $saml->{certificate},
+        samlSPMetaDataXML     => { sp => { samlSPMetaDataXML => $saml->{metadata} } },
+        samlSPMetaDataOptions => { sp => $saml->{options} },
+        samlSPMetaDataExportedAttributes => { sp => { uid => '1;uid', mail => '1;mail', cn => '0;cn', groups => '0;groups' } },
+    );
+}
 write_file( "$state/conf/lmConf-1.json", JSON->new->canonical->pretty->encode($conf) );
 
 write_file( $ENV{LLNG_DEFAULTCONFFILE} = "$state/lemonldap-ng.ini", <<"INI");
