@@ -234,7 +234,7 @@ func TestLinksOfTheHomePage(t *testing.T) {
 		status  int
 	}{
 		"Sign in with the partners’ provider":         {d.URL + "/@app/auth/partners/login", http.StatusForbidden},
-		"Sign in with a provider that does not exist": {d.URL + "/@app/auth/nobody/login", http.StatusNotFound},
+		"Sign in with a provider that does not exist": {d.URL + "/@app/auth/unknown/login", http.StatusNotFound},
 		"An unsolicited response":                     {home + "?auth_error=login_expired", http.StatusOK},
 	} {
 		t.Run(label, func(t *testing.T) {
