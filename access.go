@@ -7,9 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/authz"
@@ -184,16 +181,4 @@ func admits(h *Handler, x *flow.Exchange) (bool, error) {
 	policy.Public = true
 	decision := h.decide(x, st, policy)
 	return decision.Action == authz.Serve, st.tooEarly
-}
-
-// name returns how messages name a route, the one at an index.
-func (r *Route) name(index int) string {
-	for _, set := range r.matchers {
-		for _, matcher := range set {
-			if paths, ok := matcher.(*caddyhttp.MatchPath); ok {
-				return strings.Join(*paths, " ")
-			}
-		}
-	}
-	return fmt.Sprintf("route %d", index+1)
 }

@@ -262,7 +262,7 @@ func checkRules(h *Handler) error {
 	}
 	for n, route := range h.Routes {
 		if route.Mode == modePrivate {
-			place(route.name(n), route.rules)
+			place(siteconfig.RouteName(route.matchers, n), route.rules)
 		}
 	}
 	warnings, err := rulecheck.Check(&in)

@@ -26,6 +26,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
 // exitRefused is the exit code of the command explain for a user who is not let in.
@@ -281,7 +282,7 @@ func (e *explanation) readings(r *http.Request) (err error) {
 
 // nameOf names a route.
 func (e *explanation) nameOf(route *Route) string {
-	return route.Mode + " " + route.name(slices.Index(e.h.Routes, route))
+	return route.Mode + " " + siteconfig.RouteName(route.matchers, slices.Index(e.h.Routes, route))
 }
 
 // rules lists the rules that apply, with what they make of the user.

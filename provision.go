@@ -132,8 +132,10 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", id, err)
 		}
-		if err := checkDPoP(p, h.Upstream); err != nil {
-			return fmt.Errorf("provider %s: %w", id, err)
+		if h.Upstream != nil && h.Upstream.AccessToken != "" {
+			if err := p.Client.CheckPassedOn(); err != nil {
+				return fmt.Errorf("provider %s: %w", id, err)
+			}
 		}
 		h.providers[id], h.instance.Providers[id] = p, &p.Provider
 		h.instance.InOrder = append(h.instance.InOrder, &p.Provider)

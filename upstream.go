@@ -1,7 +1,6 @@
 package oidcrp
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,7 +13,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
@@ -77,15 +75,6 @@ func (h *Handler) resolveUpstream(caddy.Context) (err error) {
 		Keys: h.app.storageState.assertionKeys, Audience: audience, Claims: config.Claims, Lifetime: config.ValidFor(),
 	}
 	return nil
-}
-
-// checkDPoP refuses a provider whose access tokens are always bound to a key of ours
-// where the application gets them: it has no key.
-func checkDPoP(p *provider, upstream *siteconfig.Upstream) error {
-	if upstream == nil || upstream.AccessToken == "" || p.Client.DPoP.Mode != op.DPoPOn {
-		return nil
-	}
-	return errors.New("dpop on and upstream { access_token } exclude each other, since the application has no key to use a bound token with; remove access_token, or use dpop auto")
 }
 
 // parseUpgrades parses the protocols that requests may upgrade to.

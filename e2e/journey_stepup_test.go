@@ -128,8 +128,8 @@ func TestAPageThatRequiresARecentSignInAsksOnce(t *testing.T) {
 		b.open("/").isFor("alice", "/")
 
 		p := b.open("/pay/x?y=1").asks(w)
-		if got := p.authorization().Get("max_age"); got != "20" {
-			t.Errorf("expected a login with max_age 20, seen %q", got)
+		if got := p.authorization().Get("max_age"); got != fmt.Sprint(age.Seconds()) {
+			t.Errorf("expected a login with max_age %v, seen %q", age.Seconds(), got)
 		}
 		p.proves("alice").isFor("alice", "/pay/x?y=1")
 		if p := b.open("/pay/y"); len(p.hops) != 1 {

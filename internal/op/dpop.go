@@ -57,6 +57,15 @@ func (c *Client) LoginKey(ctx context.Context, passedOn bool) (*dpop.Key, error)
 	return c.newKey()
 }
 
+// CheckPassedOn refuses that applications get access tokens that are always bound to a
+// key of ours, which they do not have.
+func (c *Client) CheckPassedOn() error {
+	if c.DPoP.Mode != DPoPOn {
+		return nil
+	}
+	return errors.New("dpop on and upstream { access_token } exclude each other, since the application has no key to use a bound token with; remove access_token, or use dpop auto")
+}
+
 // offersInstead says what the metadata lists in the place of an algorithm.
 func offersInstead(algs []string, wanted string) string {
 	if len(algs) == 0 {
