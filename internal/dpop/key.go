@@ -3,7 +3,7 @@
 //
 // It knows keys, proofs and nonces. It does not know which requests carry a proof,
 // where keys are kept, or how long; it makes no request, and its signatures are those
-// of go-jose.
+// of the standard library.
 package dpop
 
 import (
@@ -36,7 +36,8 @@ type Key struct {
 	alg        string
 	encoded    string
 	thumbprint string
-	signer     jose.Signer
+	header     string // of each proof, as its first part is written
+	private    crypto.Signer
 }
 
 // The first byte of an encoded key says what follows. Never reuse one.
@@ -57,36 +58,35 @@ func NewKey(alg string) (*Key, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make a key for DPoP: %w", err)
 		}
-		return newKey(alg, formES256, scalar, private, &private.PublicKey)
+		return newKey(alg, formES256, scalar, private)
 	case EdDSA:
-		public, private, err := ed25519.GenerateKey(rand.Reader)
+		_, private, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
 			return nil, fmt.Errorf("make a key for DPoP: %w", err)
 		}
-		return newKey(alg, formEdDSA, private.Seed(), private, public)
+		return newKey(alg, formEdDSA, private.Seed(), private)
 	}
 	return nil, fmt.Errorf("make a key for DPoP: the algorithm is none of %s", strings.Join(Algorithms(), ", "))
 }
 
-func newKey(alg string, form byte, secret []byte, private, public any) (*Key, error) {
-	jwk := jose.JSONWebKey{Key: public}
+func newKey(alg string, form byte, secret []byte, private crypto.Signer) (*Key, error) {
+	jwk := jose.JSONWebKey{Key: private.Public()}
 	thumbprint, err := jwk.Thumbprint(crypto.SHA256)
 	if err != nil {
 		return nil, errors.New("the key for DPoP has no thumbprint")
 	}
-	// As EmbedJWK, but written once: it takes most of the time of a proof.
-	written, err := jwk.MarshalJSON()
+	header, err := json.Marshal(struct {
+		Algorithm string          `json:"alg"`
+		Type      string          `json:"typ"`
+		Key       jose.JSONWebKey `json:"jwk"`
+	}{alg, "dpop+jwt", jwk})
 	if err != nil {
 		return nil, errors.New("the key for DPoP cannot be written")
 	}
-	options := (&jose.SignerOptions{}).WithType("dpop+jwt").WithHeader("jwk", json.RawMessage(written))
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: private}, options)
-	if err != nil {
-		return nil, errors.New("the key for DPoP cannot sign")
-	}
 	return &Key{
 		alg: alg, encoded: string(append([]byte{form}, secret...)),
-		thumbprint: base64.RawURLEncoding.EncodeToString(thumbprint), signer: signer,
+		thumbprint: base64.RawURLEncoding.EncodeToString(thumbprint),
+		header:     base64.RawURLEncoding.EncodeToString(header), private: private,
 	}, nil
 }
 
@@ -105,13 +105,13 @@ func ParseKey(encoded string) (*Key, error) {
 		if err != nil {
 			return nil, errNoKey
 		}
-		return newKey(ES256, formES256, secret, private, &private.PublicKey)
+		return newKey(ES256, formES256, secret, private)
 	case formEdDSA:
 		if len(secret) != ed25519.SeedSize {
 			return nil, errNoKey
 		}
 		private := ed25519.NewKeyFromSeed(secret)
-		return newKey(EdDSA, formEdDSA, secret, private, private.Public())
+		return newKey(EdDSA, formEdDSA, secret, private)
 	}
 	return nil, errNoKey
 }

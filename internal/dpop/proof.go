@@ -1,11 +1,14 @@
 package dpop
 
 import (
+	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"net/url"
 	"time"
 )
@@ -42,15 +45,35 @@ func (k *Key) Proof(r Request) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the DPoP proof: %w", err)
 	}
-	signed, err := k.signer.Sign(payload)
+	// The compact serialization (RFC 7515 7.1), with a header that is the same for all
+	// proofs of the key. go-jose would write it four times for each.
+	input := k.header + "." + base64.RawURLEncoding.EncodeToString(payload)
+	signature, err := k.sign([]byte(input))
 	if err != nil {
 		return "", fmt.Errorf("sign the DPoP proof: %w", err)
 	}
-	proof, err := signed.CompactSerialize()
-	if err != nil {
-		return "", fmt.Errorf("write the DPoP proof: %w", err)
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+// sign returns the signature of a JWS (RFC 7518 3.4, RFC 8037 3.1). That of ES256 is
+// deterministic (RFC 6979), which takes less time than one with hedged randomness.
+func (k *Key) sign(input []byte) ([]byte, error) {
+	if k.alg == EdDSA {
+		return k.private.Sign(nil, input, crypto.Hash(0))
 	}
-	return proof, nil
+	digest := sha256.Sum256(input)
+	encoded, err := k.private.Sign(nil, digest[:], crypto.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	var parts struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(encoded, &parts); err != nil {
+		return nil, err
+	}
+	signature := make([]byte, 64)
+	parts.R.FillBytes(signature[:32])
+	parts.S.FillBytes(signature[32:])
+	return signature, nil
 }
 
 // Target returns the address of a request as proofs have it (htu): without query and

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -33,6 +34,15 @@ func parseURL(t testing.TB, text string) *url.URL {
 		t.Fatal(err)
 	}
 	return u
+}
+
+func unhex(t testing.TB, text string) string {
+	t.Helper()
+	decoded, err := hex.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(decoded)
 }
 
 // read verifies a proof by the key that it brings, as a server does, and returns its
@@ -121,6 +131,36 @@ func TestNoTwoProofsHaveTheSameID(t *testing.T) {
 			t.Fatalf("expected new ids, seen %v twice", claims["jti"])
 		}
 		seen[claims["jti"]] = true
+	}
+}
+
+// The key and the signature are those of RFC 6979 A.2.5.
+func TestASignatureIsDeterministic(t *testing.T) {
+	t.Parallel()
+	key, err := ParseKey("\x01" + unhex(t, "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
+	seen, err := key.sign([]byte("sample"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprintf("%x", seen) != want {
+		t.Errorf("expected %s, seen %x", want, seen)
+	}
+}
+
+// Of 1,000 signatures, some 8 have a half that begins with a zero.
+func TestEverySignatureIsVerified(t *testing.T) {
+	t.Parallel()
+	key := newTestKey(t, ES256)
+	for range 1000 {
+		proof, err := key.Proof(Request{Method: "POST", URL: parseURL(t, "https://op.example/token"), At: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, proof, ES256)
 	}
 }
 
