@@ -16,18 +16,18 @@ import (
 // placeholders such as `{env.OIDC_CLIENT_ID}`, which are resolved when the
 // configuration is loaded.
 type ProviderConfig struct {
-	// Uses the identity provider of this Caddy, the app `oidc_idp`. The issuer, the
-	// client and the redirect URIs then need no configuration. It excludes `issuer`,
-	// the endpoints, and the options of the client and of connections.
+	// Uses this Caddy's identity provider, the app `oidc_idp`. The issuer, the
+	// client and the redirect URIs then need no configuration. It cannot be combined
+	// with `issuer`, the endpoints, or the client and connection options.
 	Builtin *siteconfig.Builtin `json:"builtin,omitempty"`
 
-	// The provider's issuer, spelled exactly as the provider spells it: a
-	// trailing slash counts. `{tenantid}` in it stands for the tenant of each
-	// token.
+	// The provider's issuer, spelled exactly as the provider spells it,
+	// including any trailing slash. `{tenantid}` in it stands for each token's
+	// tenant.
 	Issuer string `json:"issuer,omitempty"`
 
-	// The URL of the provider's metadata. Without `issuer`, the issuer is the
-	// one in the metadata, and must be this URL without
+	// The URL of the provider's metadata. Without `issuer`, the issuer is taken
+	// from the metadata, and must be this URL without
 	// `/.well-known/openid-configuration`. Default:
 	// `{issuer}/.well-known/openid-configuration`.
 	ConfigurationURL string `json:"configuration_url,omitempty"`
@@ -54,7 +54,7 @@ type ProviderConfig struct {
 	RevocationEndpoint string `json:"revocation_endpoint,omitempty"`
 
 	// Replaces the discovered introspection endpoint (RFC 7662), which is asked
-	// about the bearer tokens of programs where a site has `introspect`.
+	// about the bearer tokens of programs if a site has `introspect`.
 	IntrospectionEndpoint string `json:"introspection_endpoint,omitempty"`
 
 	// Replaces the discovered endpoint for pushed authorization requests (RFC
@@ -63,32 +63,31 @@ type ProviderConfig struct {
 	PushedAuthorizationRequestEndpoint string `json:"pushed_authorization_request_endpoint,omitempty"`
 
 	// The provider's public keys as a JWK Set document (RFC 7517), instead of
-	// `jwks_uri`. `{file./path/keys.json}` reads it from a file, and rereads
-	// the file when it changes.
+	// `jwks_uri`. `{file./path/keys.json}` reads it from a file, and rereads it
+	// when it changes.
 	JWKS string `json:"jwks,omitempty"`
 
 	// The client's id at the provider. Required.
 	ClientID string `json:"client_id,omitempty"`
 
 	// The client's secret. Use `{env.NAME}` or `{file./path}` to keep it out of
-	// the configuration; a file is read again at each use. Default: none, for a
-	// public client.
+	// the configuration; a file is read at each use. Default: none, for a public
+	// client.
 	ClientSecret string `json:"client_secret,omitempty"`
 
-	// How the client authenticates at the provider: `client_secret_basic`,
+	// How the client authenticates to the provider: `client_secret_basic`,
 	// `client_secret_post`, `client_secret_jwt`, `private_key_jwt`,
 	// `tls_client_auth` (also with a self-signed certificate), `assertion_file`
-	// or `none`.
-	// Default: with a secret, a method that discovery offers, preferably
-	// `client_secret_basic`; without a secret, `none`.
+	// or `none`. Default: with a secret, a method that discovery offers,
+	// preferably `client_secret_basic`; without a secret, `none`.
 	ClientAuth string `json:"client_auth,omitempty"`
 
 	// The private keys for `private_key_jwt` and `request_object`. Each is a PEM
 	// file (PKCS #8, PKCS #1 or SEC 1), a file with a JSON Web Key or a JWK Set,
-	// or such text itself, which `{env.NAME}` or `{file./path}` keep out of the
-	// configuration. The first key signs. The public keys of all are published
-	// at `/@app/auth/{id}/jwks`, so that a key can be announced before it is
-	// used. Files are reread when they change.
+	// or the text itself, which `{env.NAME}` or `{file./path}` keep out of the
+	// configuration. The first key signs. All public keys are published at
+	// `/@app/auth/{id}/jwks`, so a key can be announced before it is used. Files
+	// are reread when they change.
 	ClientKeys []string `json:"client_keys,omitempty"`
 
 	// The audience of the assertions of `client_secret_jwt` and
@@ -99,12 +98,12 @@ type ProviderConfig struct {
 
 	// The file for `assertion_file`, in which the platform keeps a signed JWT
 	// for this client (RFC 7523), as Kubernetes and SPIFFE do. It is read at
-	// each use and sent to the token endpoint alone, over TLS or on loopback.
+	// each use and sent only to the token endpoint, over TLS or on loopback.
 	ClientAssertionFile string `json:"client_assertion_file,omitempty"`
 
-	// The certificate for `tls_client_auth`: a PEM file, or the text itself.
-	// The provider's `mtls_endpoint_aliases` are then used. The public key is
-	// published with those of `client_keys`, for providers that must know a
+	// The certificate for `tls_client_auth`: a PEM file, or the text itself. The
+	// provider's `mtls_endpoint_aliases` are then used. The public key is
+	// published with those of `client_keys`, for providers that need to know a
 	// self-signed certificate.
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
@@ -112,57 +111,59 @@ type ProviderConfig struct {
 	ClientCertificateKey string `json:"client_certificate_key,omitempty"`
 
 	// The scopes to request. `openid` is always requested. Default: `openid
-	// profile email`, with `builtin` also `groups`.
+	// profile email`, and `groups` with `builtin`.
 	Scopes []string `json:"scopes,omitempty"`
 
-	// The claims that name the user. The first one that the ID token has, or
-	// else userinfo, counts. `email` counts only if `email_verified` is true.
-	// Default: `preferred_username sub`.
+	// The claims that name the user. The first one present in the ID token is
+	// used, or else in userinfo. `email` is used only if `email_verified` is
+	// true. Default: `preferred_username sub`.
 	UsernameClaim []string `json:"username_claim,omitempty"`
 
-	// Claims under names of your own: local name to claim path. Dots in a path
+	// Claims under your own names: local name to claim path. Dots in a path
 	// reach into objects; `\.` is a literal dot.
 	Claims map[string]string `json:"claims,omitempty"`
 
 	// The path of the claim that holds the user's groups. Default: `groups`.
 	GroupsClaim string `json:"groups_claim,omitempty"`
 
-	// The provider's groups that exist here, by the names that the provider gives
-	// them. If this or `group_names` is set, all other groups of the provider are
-	// dropped at sign-in, and the session keeps no other. Default: all groups.
+	// The provider's groups that exist here, by the provider's names. If this or
+	// `group_names` is set, all other groups are dropped at sign-in and not kept
+	// in the session. Default: all groups.
 	Groups []string `json:"groups,omitempty"`
 
-	// The provider's groups that exist here under names of your own: the
-	// provider's name to the local name. Where there are several providers, these
-	// groups have no prefix.
+	// The provider's groups that exist here under your own names: the provider's
+	// name to the local name. With several providers, these groups have no
+	// prefix.
 	GroupNames map[string]string `json:"group_names,omitempty"`
 
-	// Whether e-mail addresses of this provider count as verified, whatever it
-	// says of them. If the issuer contains `{tenantid}`, `tenants` must be set as
+	// Whether this provider's email addresses count as verified, whatever it says
+	// about them. If the issuer contains `{tenantid}`, `tenants` must be set as
 	// well. Default: false.
 	EmailTrusted bool `json:"email_trusted,omitempty"`
 
-	// The domains whose e-mail addresses this provider is believed for; an address
-	// in any other domain counts as unverified. Of several providers, only the
-	// default one and those with this option are believed by rules about domains.
+	// The domains whose email addresses this provider is believed for; an address
+	// in any other domain counts as unverified. With several providers, rules
+	// about domains believe only the default one and those with this option.
 	// Default: all domains.
 	Domains []string `json:"domains,omitempty"`
 
 	// The ids of the tenants whose users may sign in, if the issuer contains
-	// `{tenantid}`. ID tokens of other tenants are refused. Default: all tenants.
+	// `{tenantid}`. ID tokens from other tenants are refused. Default: all
+	// tenants.
 	Tenants []string `json:"tenants,omitempty"`
 
-	// How pages call this provider, where users choose one. Default: its id.
+	// The name of this provider on pages where users choose one. Default: its
+	// id.
 	Name string `json:"name,omitempty"`
 
-	// Other audiences that an ID token may have besides the client id. An ID token
-	// with any other is then refused. Default: none are known, and an ID token
-	// with several audiences must say in `azp` that it is for this client.
+	// The audiences that an ID token may have besides the client id. An ID token
+	// with any other is then refused. Default: none, and an ID token with several
+	// audiences must name this client in `azp`.
 	Audiences []string `json:"audiences,omitempty"`
 
-	// Whether a login that was made to authenticate the user again counts as
-	// authentication at its own time. Use it for providers that send no
-	// `auth_time`; one that is sent counts. Default: false.
+	// Whether a login that makes the user authenticate again sets the time of
+	// authentication. Use it for providers that send no `auth_time`; if one is
+	// sent, it takes precedence. Default: false.
 	LoginIsAuthTime bool `json:"login_is_auth_time,omitempty"`
 
 	// When to fetch userinfo: `always`, `never`, or `auto`, which fetches it if
@@ -174,13 +175,12 @@ type ProviderConfig struct {
 	// a header, `post` in a form (RFC 6750, section 2.2). Default: `get`.
 	UserinfoMethod string `json:"userinfo_method,omitempty"`
 
-	// How long access tokens last if the provider does not say so
-	// (`expires_in`). It only matters for sessions that are refreshed. Default:
-	// `1h`.
+	// How long access tokens last if the provider does not say (`expires_in`).
+	// It only matters for sessions that are refreshed. Default: `1h`.
 	AccessTokenLifetime caddy.Duration `json:"access_token_lifetime,omitempty"`
 
-	// Another path to serve the redirect URI at, which is then sent to the
-	// provider. Use it for clients that are already registered.
+	// Another path for the redirect URI, which is then sent to the provider. Use
+	// it for clients that are already registered.
 	RedirectPath string `json:"redirect_path,omitempty"`
 
 	// Whether to use PKCE (RFC 7636), always with S256. Default: true.
@@ -188,20 +188,20 @@ type ProviderConfig struct {
 
 	// How the provider returns its response: `query`, or `form_post`, which
 	// keeps codes out of URLs and access logs (OAuth 2.0 Form Post Response
-	// Mode). `jwt`, `query.jwt` and `form_post.jwt` demand a response that the
-	// provider has signed (JARM); no other is then accepted. Default: the
-	// parameter is not sent, which means `query`.
+	// Mode). `jwt`, `query.jwt` and `form_post.jwt` require a response signed by
+	// the provider (JARM); no other is then accepted. Default: the parameter is
+	// not sent, which means `query`.
 	ResponseMode string `json:"response_mode,omitempty"`
 
 	// Whether to put the authorization request into a JWT (RFC 9101): `signed`,
-	// or `encrypted`, which signs it first. The first of `client_keys` signs, or
-	// else the client secret (HS256), which then needs 32 bytes. Default: the
-	// parameters are sent as they are.
+	// or `encrypted`, which signs it first. It is signed with the first of
+	// `client_keys`, or else with the client secret (HS256), which then needs 32
+	// bytes. Default: plain parameters.
 	RequestObject string `json:"request_object,omitempty"`
 
-	// A profile of FAPI 2.0 to keep to: `fapi2` (Security Profile) or
-	// `fapi2_message_signing`. It sets what the profile demands where it is not
-	// configured, and refuses what contradicts it. Default: none.
+	// The FAPI 2.0 profile to enforce: `fapi2` (Security Profile) or
+	// `fapi2_message_signing`. It sets options that are not configured, and
+	// refuses those that contradict the profile. Default: none.
 	Profile string `json:"profile,omitempty"`
 
 	// Fixed parameters of authorization requests, such as `prompt`,
@@ -210,8 +210,8 @@ type ProviderConfig struct {
 	// that `claims` requests as essential.
 	AuthorizationParams map[string]Parameter `json:"authorization_params,omitempty"`
 
-	// Further parameters of requests to the token endpoint, such as `audience` or
-	// `resource`, the only one that may have several values.
+	// Additional parameters of requests to the token endpoint, such as `audience`
+	// or `resource`, the only one that may have several values.
 	TokenParams map[string]Parameter `json:"token_params,omitempty"`
 
 	// The query parameters of a login link that are passed on to the provider.
@@ -224,25 +224,25 @@ type ProviderConfig struct {
 	// that discovery lists, or else `RS256`.
 	IDTokenAlgs []string `json:"id_token_algs,omitempty"`
 
-	// The private keys to decrypt ID tokens, logout tokens and userinfo with,
+	// The private keys for decrypting ID tokens, logout tokens and userinfo,
 	// newest first. Each is a file, `{file./path}` or `{env.NAME}`, and holds
 	// PEM, a JWK or a JWK Set: RSA of at least 2048 bits (RSA-OAEP-256), or EC
-	// on P-256, P-384 or P-521 (ECDH-ES, alone or with A128KW or A256KW).
-	// Tokens that are not encrypted are still accepted; all must be signed.
-	// Default: none.
+	// on P-256, P-384 or P-521 (ECDH-ES, alone or with A128KW or A256KW). Tokens
+	// that are not encrypted are still accepted; all must be signed. Default:
+	// none.
 	DecryptionKey []string `json:"decryption_key,omitempty"`
 
-	// Whether tokens are bound to a key of this client, so that they are of no use
-	// to whoever steals them (DPoP, RFC 9449): `on`, `off`, or `auto`, which uses it
-	// where the provider offers it and no application gets the access token. With
-	// `on`, a login fails at a provider without it. Default: `off`.
+	// Whether tokens are bound to a key of this client, so that stolen tokens are
+	// useless (DPoP, RFC 9449): `on`, `off`, or `auto`, which uses it if the
+	// provider supports it and no application gets the access token. With `on`,
+	// logins fail at providers that do not support it. Default: `off`.
 	DPoP string `json:"dpop,omitempty"`
 
-	// Which key proofs of DPoP are made with: `session`, one for each login, or
-	// `process`, one for all logins until Caddy ends. Default: `session`.
+	// Which key signs DPoP proofs: `session`, one for each login, or `process`,
+	// one for all logins until Caddy exits. Default: `session`.
 	DPoPKey string `json:"dpop_key,omitempty"`
 
-	// The signature algorithm of proofs of DPoP: `ES256` or `EdDSA`. Default:
+	// The signature algorithm of DPoP proofs: `ES256` or `EdDSA`. Default:
 	// `ES256`.
 	DPoPAlg string `json:"dpop_alg,omitempty"`
 
@@ -259,8 +259,8 @@ type ProviderConfig struct {
 	// environment variables `HTTPS_PROXY` and `NO_PROXY`.
 	Proxy string `json:"proxy,omitempty"`
 
-	// Whether to allow `http` URLs for a provider that is not on loopback.
-	// Codes and tokens then cross the network in clear text. Default: false.
+	// Whether to allow `http` URLs for a provider that is not on loopback. Codes
+	// and tokens then cross the network unencrypted. Default: false.
 	Insecure bool `json:"insecure,omitempty"`
 
 	// Whether a logout continues at the provider (OpenID Connect RP-Initiated
@@ -268,7 +268,7 @@ type ProviderConfig struct {
 	// known to support it.
 	EndSession *bool `json:"end_session,omitempty"`
 
-	// Whether the provider is switched off: its endpoints respond with 403, and
+	// Whether the provider is turned off: its endpoints respond with 403, and
 	// its sessions do not count. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
 }
@@ -311,23 +311,23 @@ type ProviderTLSConfig struct {
 
 // Route makes some requests public or private, whatever the mode of the site.
 type Route struct {
-	// The requests that the route is about: those that any of these matcher
-	// sets matches. At least one is required. The matchers are evaluated for
-	// every way in which an application could read the path.
+	// The requests that the route applies to: those that match any of these
+	// matcher sets. At least one is required. The matchers are evaluated for
+	// every way in which an application might interpret the path.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
 	// `public` or `private`.
 	Mode string `json:"mode,omitempty"`
 
 	// Rules for a private route, in addition to those of the handler. All of them
-	// have to hold.
+	// must hold.
 	Require []*ruleconfig.Rule `json:"require,omitempty"`
 
-	// Rules for a private route of which none may hold.
+	// Rules for a private route that must not hold.
 	Deny []*ruleconfig.Rule `json:"deny,omitempty"`
 
-	// Whether users who are refused on a private route read which rule they do not
-	// satisfy. Default: that of the handler.
+	// Whether to show users who are refused on a private route which rule they do
+	// not satisfy. Default: that of the handler.
 	Explain *bool `json:"explain,omitempty"`
 
 	// How to respond to unauthenticated requests on a private route:

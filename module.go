@@ -70,8 +70,8 @@ type App struct {
 	// The providers that sites can use, by id.
 	Providers map[string]*ProviderConfig `json:"providers,omitempty"`
 
-	// The id of the provider that `default` means at sites that do not set
-	// their own. Default: the only provider of a site; where there are several,
+	// The id of the provider that `default` stands for at sites that do not set
+	// their own. Default: the only provider of a site; if there are several,
 	// users choose.
 	DefaultProvider string `json:"default_provider,omitempty"`
 
@@ -157,35 +157,35 @@ type Handler struct {
 	// Providers for this site only, by id.
 	OwnProviders map[string]*ProviderConfig `json:"own_providers,omitempty"`
 
-	// The id of the provider that `default` means in an address, and that private
-	// pages lead to. Default: that of the app, or the only provider; of several
-	// providers none, and users choose.
+	// The id of the provider that `default` stands for in a URL, and that private
+	// pages lead to. Default: that of the app, or the only provider. With several
+	// providers there is none, and users choose.
 	DefaultProvider string `json:"default_provider,omitempty"`
 
 	// Routes that differ from the mode. The first one that matches decides.
 	Routes []*Route `json:"routes,omitempty"`
 
-	// Rules that all have to hold for users to enter private pages. On public
-	// pages, users who do not satisfy them are anonymous. Default: everyone whom the
-	// providers sign in may enter.
+	// Rules that must all hold for users to enter private pages. On public pages,
+	// users who do not satisfy them are anonymous. Default: everyone who can sign in
+	// at the providers may enter.
 	Require []*ruleconfig.Rule `json:"require,omitempty"`
 
-	// Rules of which none may hold.
+	// Rules that must not hold.
 	Deny []*ruleconfig.Rule `json:"deny,omitempty"`
 
-	// Whether users who are refused read which rule they do not satisfy. Default:
+	// Whether to show refused users which rule they do not satisfy. Default:
 	// false.
 	Explain *bool `json:"explain,omitempty"`
 
-	// Whether WebSockets and event streams of signed-in users, on public routes
-	// too, end when their session does, or when a rule no longer lets the user
-	// in. Default: true.
+	// Whether to close the WebSockets and event streams of signed-in users, on
+	// public routes too, when their session ends or when a rule no longer lets
+	// them in. Default: true.
 	CloseStreams *bool `json:"close_streams,omitempty"`
 
-	// The directories that know the users of this site. Only users whom at least
-	// one of them knows are signed in. Others get the error `user_unknown`, and the
-	// open session of a user who is removed counts as none. Default: every user
-	// whom a provider signs in is known.
+	// The directories that know the users of this site. Users can sign in only if
+	// at least one directory knows them. Others get the error `user_unknown`, and
+	// sessions of users who have been removed are no longer accepted. Default:
+	// every user who signs in at a provider is known.
 	KnownUsersRaw []json.RawMessage `json:"known_users,omitempty" caddy:"namespace=oidc_rp.directories inline_key=module"`
 
 	// How to respond to unauthenticated requests for private pages: `redirect`
@@ -197,28 +197,27 @@ type Handler struct {
 	// What the application receives about the user. Default: nothing.
 	Upstream *siteconfig.Upstream `json:"upstream,omitempty"`
 
-	// Serves the endpoint `check` for other proxies, which ask it whether requests
-	// may pass. Default: it is not served.
+	// Serves the endpoint `check`, where other proxies ask whether requests may
+	// pass. Default: not served.
 	Check *siteconfig.Check `json:"check,omitempty"`
 
-	// How programs, which have no browser, are let in. Default: they are not.
+	// How to let in programs, which have no browser. Default: they are refused.
 	Application *siteconfig.Application `json:"application,omitempty"`
 
-	// Serves a JSON document about the session to scripts. Default: there is none.
+	// Serves a JSON document about the session to scripts. Default: not served.
 	SessionEndpoint *siteconfig.SessionEndpoint `json:"session_endpoint,omitempty"`
 
-	// Whether the fragment of an address, the part after `#`, survives a login. A page
-	// with a script then takes the place of the redirect to the provider. Default:
-	// false.
+	// Whether the fragment of a URL, the part after `#`, survives a login. A page with
+	// a script then replaces the redirect to the provider. Default: false.
 	KeepFragment *bool `json:"keep_fragment,omitempty"`
 
-	// Whether public pages try to sign users in who have a session at the provider,
-	// once in a browser session and without showing anything. Default: false.
+	// Whether public pages try to sign in users who have a session at the provider,
+	// once per browser session and without showing anything. Default: false.
 	Silent *bool `json:"silent,omitempty"`
 
-	// How to handle a CORS preflight without a body on a private route: `pass`
-	// forwards it without any identity and without `Upgrade`, `deny` does not.
-	// Default: `deny`.
+	// What to do with CORS preflights to private routes: `pass` forwards those
+	// that have no body, without any identity and without `Upgrade`; `deny`
+	// refuses them. Default: `deny`.
 	Preflight string `json:"preflight,omitempty"`
 
 	// The protocols, besides `websocket`, that a connection may be upgraded to,
@@ -226,7 +225,7 @@ type Handler struct {
 	// past the guard (`h2c`, `HTTP/2.0`, `TLS/1.3`) are refused. Default: none.
 	Upgrades []string `json:"upgrades,omitempty"`
 
-	// Where errors of a public site lead: a path. Default: `/`.
+	// The path where users land after an error on a public site. Default: `/`.
 	Home string `json:"home,omitempty"`
 
 	// Other origins that a login may return to. Default: this site only.
@@ -236,38 +235,38 @@ type Handler struct {
 	// built-in page.
 	SignedOut string `json:"signed_out,omitempty"`
 
-	// What a browser should forget about the site at logout: `cache`, `cookies`
-	// (of the whole registrable domain, including other sites on it),
-	// `storage`, `executionContexts`, or `*` for everything. Default: nothing.
+	// The data that a browser should clear at logout: `cache`, `cookies` (of the
+	// whole registrable domain, including other sites on it), `storage`,
+	// `executionContexts`, or `*` for everything. Default: nothing.
 	ClearSiteData []string `json:"clear_site_data,omitempty"`
 
 	// The path prefix of the endpoints. Default: `/@app/auth`.
 	Endpoints string `json:"endpoints,omitempty"`
 
-	// The path that signs out. Default: `/Special:UserLogout`.
+	// The path that signs users out. Default: `/Special:UserLogout`.
 	LogoutPath string `json:"logout_path,omitempty"`
 
-	// The site's own origin. It is needed if the site answers to any host name.
+	// The site's own origin. It is needed if the site accepts any host name.
 	// Default: the origin of the request.
 	BaseURL string `json:"base_url,omitempty"`
 
-	// The origin of a login host that logins are sent to. This site registers nothing at
-	// a provider. Default: logins are served here.
+	// The origin of the login host that logins are sent to. This site then registers
+	// nothing with a provider. Default: logins happen here.
 	LoginAt string `json:"login_at,omitempty"`
 
 	// The hosts whose logins are served here. `*` stands for one label, and a name
-	// without a port for every port. Default: none.
+	// without a port covers every port. Default: none.
 	LoginFor []string `json:"login_for,omitempty"`
 
 	// How to show errors: `builtin` renders pages, `caddy` leaves them to
 	// `handle_errors`. Default: `builtin`.
 	ErrorPages string `json:"error_pages,omitempty"`
 
-	// A folder with templates that replace the built-in ones of the same name,
+	// A directory with templates that replace the built-in ones of the same name,
 	// such as `error.html`, `signed_out.html`, `confirm.html`, `continue.html`,
-	// `handover.html` and `layout.html`. Its folder `locales` has texts that replace
-	// the built-in ones, and further languages. Default: the built-in templates and
-	// texts.
+	// `handover.html` and `layout.html`. Its subdirectory `locales` has texts that
+	// replace the built-in ones, and more languages. Default: the built-in templates
+	// and texts.
 	Pages string `json:"pages,omitempty"`
 
 	// Session settings for this site, which override those of the app.

@@ -36,7 +36,7 @@ const (
 type SessionConfig struct {
 	// Where sessions are kept: a module of the namespace
 	// `oidc_rp.session_stores`, or `{"module": "cookie"}`. With a store, the
-	// browser only holds a ticket, and the records in the store cannot be read
+	// browser holds only a ticket, and the records in the store cannot be read
 	// without it. Default: in encrypted cookies.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=oidc_rp.session_stores inline_key=module"`
 
@@ -50,13 +50,13 @@ type SessionConfig struct {
 	// The session cookie.
 	Cookie *CookieConfig `json:"cookie,omitempty"`
 
-	// Secrets of at least 32 bytes each that seal the cookies: the first one
-	// seals, all of them open. Default: keys that are created, shared and
-	// rotated in Caddy's storage.
+	// Secrets of at least 32 bytes each that encrypt the cookies: the first one
+	// encrypts, and all of them decrypt. Default: keys that are created, shared
+	// and rotated in Caddy's storage.
 	Secret []string `json:"secret,omitempty"`
 
 	// How often to rotate the keys in Caddy's storage, at least one hour. Old
-	// keys open sessions for as long as these last. Default: `7d`.
+	// keys are kept for as long as their sessions last. Default: `7d`.
 	Rotate caddy.Duration `json:"rotate,omitempty"`
 
 	// The claims to keep in the session, in addition to those that `upstream`
@@ -66,19 +66,19 @@ type SessionConfig struct {
 	// How many cookies a session may be split into, at most 4. Default: 2.
 	MaxChunks int `json:"max_chunks,omitempty"`
 
-	// Whether to get new tokens before the access token expires. The refresh
+	// Whether to fetch new tokens before the access token expires. The refresh
 	// token is then kept in the session. Default: true if `upstream` passes a
 	// token on, or with `recheck`.
 	Refresh *bool `json:"refresh,omitempty"`
 
 	// How old the claims of a session may be, at least ten seconds. Older ones
 	// are refreshed with the refresh token, or else from userinfo, before the
-	// application is called; what the provider no longer sends is gone. `0`
-	// means as old as the session. Default: `0`.
+	// application is called; claims that the provider no longer sends are
+	// dropped. `0` means as old as the session. Default: `0`.
 	Recheck *caddy.Duration `json:"recheck,omitempty"`
 
-	// For how long claims that are due may still be used while the provider is
-	// down. After that, requests get a 503. Default: `1h`.
+	// How long claims that are due for a recheck may still be used while the
+	// provider is down. After that, requests get 503. Default: `1h`.
 	RecheckGrace *caddy.Duration `json:"recheck_grace,omitempty"`
 }
 

@@ -38,57 +38,60 @@ type App struct {
 	IssuerURL string `json:"issuer,omitempty"`
 
 	// Where accounts are kept. Default: SQLite, in `oidc_idp/accounts.db` in
-	// Caddy's data folder.
+	// Caddy's data directory.
 	Database *Database `json:"database,omitempty"`
 
-	// The login authenticators, by name: what users have to sign in with. The one
-	// named `default` exists anyhow, and is what new users get. Changes apply at
+	// The login authenticators, by name: what users need to sign in. The one
+	// named `default` always exists and applies to new users. Changes apply at
 	// the next sign-in.
 	Authenticators map[string]*Authenticator `json:"authenticators,omitempty"`
 
 	// The external providers, in the order of their buttons.
 	Externals []External `json:"externals,omitempty"`
 
-	// Relying parties elsewhere, by client id. Sites of this Caddy that have
-	// `builtin` need none.
+	// Relying parties outside this Caddy, by client id. This Caddy's own sites
+	// with `builtin` need no entry.
 	Clients map[string]*Client `json:"clients,omitempty"`
 
-	// How mail is sent. Default: there is none. Users then cannot reset a
-	// forgotten password by themselves.
+	// How to send mail. Default: no mail is sent, and users cannot reset a
+	// forgotten password themselves.
 	Mail *Mail `json:"mail,omitempty"`
 
-	// A folder with templates that replace the built-in ones of the same name.
-	// Default: the built-in templates.
+	// A directory with templates that replace the built-in ones of the same
+	// name. Default: the built-in templates.
 	Pages string `json:"pages,omitempty"`
 
-	// What pages and mail call this provider. Default: the host of the issuer.
+	// The name of this provider on pages and in mail. Default: the host of the
+	// issuer.
 	Name string `json:"name,omitempty"`
 
 	// The file of an image that pages show: SVG, PNG, JPEG or WebP. Default: none.
 	Logo string `json:"logo,omitempty"`
 
 	// The languages of pages and mail, such as `en` and `de`. The first is used for
-	// users who prefer none of them. Default: all that there are, English first.
+	// users who prefer none of them. Default: all available languages, English
+	// first.
 	Languages []string `json:"languages,omitempty"`
 
-	// How people get accounts: `off` leaves it to operators, `invite` also lets
-	// those have one who got a link from an operator. Default: `off`.
+	// How people get accounts: `off` leaves it to operators; `invite` also lets
+	// people register with a link from an operator. Default: `off`.
 	Registration string `json:"registration,omitempty"`
 
-	// The host that passkeys are for: that of the issuer, or a parent domain, whose
-	// other sites can then ask for passkeys, too. Default: the host of the issuer.
+	// The host that passkeys are for: that of the issuer, or a parent domain, in
+	// which case other sites under that domain can ask for the passkeys, too.
+	// Default: the host of the issuer.
 	PasskeyRPID string `json:"passkey_rp_id,omitempty"`
 
-	// Whether passkeys that are for another host than `passkey_rp_id` are given up.
-	// The provider does not start with such passkeys otherwise. Default: false.
+	// Whether to abandon passkeys for a host other than `passkey_rp_id`. Otherwise,
+	// the provider does not start if there are any. Default: false.
 	AcceptIssuer bool `json:"accept_issuer,omitempty"`
 
-	// How long a key signs tokens before the next one does, which is published a week
-	// earlier. Negative: until an operator rotates it. Default: `90d`.
+	// How long each key signs tokens. The next key is published a week before it is
+	// used. If negative, an operator rotates keys. Default: `90d`.
 	RotateKeys caddy.Duration `json:"rotate_keys,omitempty"`
 
-	// Whom users ask for help, such as an e-mail address. Pages show it. Default:
-	// none.
+	// Where users get help, such as an email address. It is shown on pages.
+	// Default: none.
 	Contact string `json:"contact,omitempty"`
 
 	ctx      caddy.Context

@@ -22,11 +22,11 @@ import (
 )
 
 // Rule is one condition on the signed-in user: an object with exactly one member.
-// The values of a rule are alternatives, which are compared byte for byte. They may
+// The values of a rule are alternatives and are compared byte for byte. They may
 // contain the placeholders `{env.NAME}` and `{file./path}`, which are resolved when
 // the configuration is loaded.
 type Rule struct {
-	// Holds for every signed-in user. It says explicitly that everyone at the
+	// Holds for every signed-in user. It makes explicit that everyone at the
 	// provider may enter.
 	AnyUser bool `json:"any_user,omitempty"`
 
@@ -40,15 +40,15 @@ type Rule struct {
 	// Holds if `{http.auth.user.id}` is one of these names.
 	User []string `json:"user,omitempty"`
 
-	// Holds if the verified e-mail address is in one of these domains. A provider
-	// with `domains` is believed for these alone. Of several providers only those
-	// with `domains`, and the default one, are believed at all.
+	// Holds if the verified email address is in one of these domains. A provider
+	// with `domains` is believed only for these. With several providers, only the
+	// default one and those with `domains` are believed at all.
 	EmailDomain []string `json:"email_domain,omitempty"`
 
 	// Holds if the user signed in at one of these providers, by their ids.
 	Provider []string `json:"provider,omitempty"`
 
-	// Holds if the ID token is of one of these tenants (its claim `tid`).
+	// Holds if the ID token is from one of these tenants (its claim `tid`).
 	Tenant []string `json:"tenant,omitempty"`
 
 	// Holds if the user signed in with one of these authentication context class
@@ -68,13 +68,13 @@ type Rule struct {
 	// Holds if one of these scopes was granted to the login.
 	Scope []string `json:"scope,omitempty"`
 
-	// Holds if this expression is true: one in the Common Expression Language (CEL), as
-	// Caddy's `expression` matcher has them, with the variables `claims`, `groups`,
-	// `user`, `provider` and `request` beside. What reads the path has to be true for
-	// every reading of it.
+	// Holds if this expression is true. It is written in the Common Expression Language
+	// (CEL), as for Caddy's `expression` matcher, with the additional variables
+	// `claims`, `groups`, `user`, `provider` and `request`. An expression that reads
+	// the path must be true for every reading of it.
 	Expression string `json:"expression,omitempty"`
 
-	// Holds if all rules of the profile of this name do.
+	// Holds if all rules of the named profile do.
 	Profile string `json:"profile,omitempty"`
 
 	// Holds if at least one of these rules does.
@@ -86,16 +86,16 @@ type ClaimRule struct {
 	// The path of the claim. Dots reach into objects; `\.` is a literal dot.
 	Path string `json:"path"`
 
-	// The claim, or one element of a list, has to equal one of these: strings as they
-	// are, numbers by value, booleans as `true` and `false`. Default: the claim has to
-	// be there, and not be null, false, 0, empty, the string `false` or `0`, nor a list
-	// of nothing but these.
+	// The claim, or one element of a list, must equal one of these: strings exactly,
+	// numbers by value, booleans as `true` and `false`. Default: the claim must be
+	// present, and not be null, false, 0, empty, the string `false` or `0`, or a list
+	// of only these.
 	Values []string `json:"values,omitempty"`
 }
 
 // Profile is a named set of rules.
 type Profile struct {
-	// The rules that have to hold.
+	// The rules that must hold.
 	Require []*Rule `json:"require,omitempty"`
 
 	// The rules that must not hold.

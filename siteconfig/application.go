@@ -17,33 +17,34 @@ import (
 // Caddy. A file of this name is ./builtin.
 const BuiltinKeys = "builtin"
 
-// Application configures how programs are let in: by the same rules as people, without
-// cookies and without redirects. The credentials that are accepted here never reach
-// the application.
+// Application configures how programs are let in: under the same rules as people,
+// without cookies or redirects. The credentials accepted here never reach the
+// application.
 type Application struct {
-	// The file of access keys. A line of it is
-	// `name:hash[:groups[:expires]]`: the hexadecimal SHA-256 of the key, groups
-	// separated by commas, and a time as in RFC 3339. It is read again within seconds
-	// when it changes. A line that cannot be read counts as absent. If the file cannot
-	// be read any more, its last content counts for an hour. Programs send a key as a
-	// bearer token. With `builtin`, the keys are those of the application users of
-	// the identity provider in this Caddy, the app `oidc_idp`. Default: none.
+	// The file of access keys. Each line is `name:hash[:groups[:expires]]`: the
+	// hexadecimal SHA-256 of the key, groups separated by commas, and an RFC 3339
+	// time. Changes take effect within seconds. Lines that cannot be parsed are
+	// ignored. If the file can no longer be read, its last content is used for an
+	// hour. Programs send a key as a bearer token. With `builtin`, the keys are those
+	// of the application users of this Caddy's identity provider, the app `oidc_idp`.
+	// Default: none.
 	AccessKeys string `json:"access_keys,omitempty"`
 
-	// Headers where an access key may be, besides `Authorization`. Default: none.
+	// Headers that may carry an access key, besides `Authorization`. Default:
+	// none.
 	Headers []string `json:"headers,omitempty"`
 
-	// Whether the name and the access key of a program may come as user name and
-	// password of HTTP Basic. It is offered to programs alone, and refused if a browser
-	// sends it. Default: false.
+	// Whether a program may send its name and access key as the user name and password
+	// of HTTP Basic. It is offered only to programs, and refused if a browser sends it.
+	// Default: false.
 	Basic bool `json:"basic,omitempty"`
 
-	// Which access tokens of issuers are accepted as bearer tokens. Default: none.
+	// Which access tokens are accepted as bearer tokens. Default: none.
 	Bearer *Bearer `json:"bearer,omitempty"`
 
 	// Serves the document at `/.well-known/oauth-protected-resource` that tells programs
 	// where to get a token (RFC 9728). The site needs `base_url` or a host name.
-	// Default: it is not served.
+	// Default: not served.
 	ResourceMetadata *ResourceMetadata `json:"resource_metadata,omitempty"`
 }
 

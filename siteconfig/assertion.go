@@ -22,13 +22,13 @@ type Assertion struct {
 	// The header that carries it. Default: `X-Identity-Assertion`.
 	Header string `json:"header,omitempty"`
 
-	// The audience (`aud`): a name of the application, which must accept no
+	// The audience (`aud`): a name for the application, which must accept no
 	// other. Required. Placeholders are resolved when the configuration is
 	// loaded.
 	Audience string `json:"audience,omitempty"`
 
-	// Further claims to state, by their paths. `groups` are the user's groups, and
-	// `email` is the verified address. Default: none.
+	// Additional claims to include, by their paths. `groups` are the user's
+	// groups, and `email` is the verified address. Default: none.
 	Claims []string `json:"claims,omitempty"`
 
 	// How long an assertion is valid, at most `5m`, and never longer than the

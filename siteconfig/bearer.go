@@ -24,63 +24,63 @@ type Bearer struct {
 	JWT []*BearerJWT `json:"jwt,omitempty"`
 
 	// A provider that is asked about all other bearer tokens (RFC 7662). Default:
-	// they are the application's own.
+	// they are left to the application.
 	Introspect *BearerIntrospection `json:"introspect,omitempty"`
 }
 
 // BearerJWT configures an issuer whose access tokens are JWTs, or all providers of the
 // site.
 type BearerJWT struct {
-	// The id of a further issuer, which comes before the names in its tokens:
-	// `<id>/<name>`. Default: none, for the providers of the site.
+	// The id of another issuer, which is put in front of the names in its
+	// tokens: `<id>/<name>`. Default: none, for the providers of the site.
 	ID string `json:"id,omitempty"`
 
-	// The further issuer, as its tokens spell it. Its keys are found by discovery.
+	// The other issuer, as its tokens spell it. Its keys are found by discovery.
 	Issuer string `json:"issuer,omitempty"`
 
-	// The names of this site in `aud`, of which a token has one. Required, unless
-	// `resource_metadata` is set: the resource is always one.
+	// The names of this site in `aud`; a token must have one of them. Required,
+	// unless `resource_metadata` is set, because the resource is always one.
 	Audience []string `json:"audience,omitempty"`
 
-	// `any` to also accept tokens whose header has the `typ` `JWT` or none. Default:
-	// only `at+jwt` (RFC 9068).
+	// `any` also accepts tokens whose `typ` header is `JWT` or absent. Default: only
+	// `at+jwt` (RFC 9068).
 	Typ string `json:"typ,omitempty"`
 
-	// Signature algorithms to accept. Default: all that are asymmetric.
+	// Signature algorithms to accept. Default: all asymmetric ones.
 	Algs []string `json:"algs,omitempty"`
 
-	// The further issuer's keys as a JWK Set document, instead of discovery.
-	// `{file./path/keys.json}` reads it from a file, and rereads the file when it
+	// The other issuer's keys as a JWK Set document, instead of discovery.
+	// `{file./path/keys.json}` reads it from a file, and rereads it when it
 	// changes.
 	JWKS string `json:"jwks,omitempty"`
 }
 
 // BearerIntrospection configures a provider that is asked about bearer tokens.
 type BearerIntrospection struct {
-	// The id of the provider. Default: the default one, or the only one.
+	// The id of the provider. Default: the default provider, or the only one.
 	Provider string `json:"provider,omitempty"`
 
-	// The names of this site in `aud`. A token that names any audience names one of
-	// these.
+	// The names of this site in `aud`. A token that names any audience must name
+	// one of these.
 	Audience []string `json:"audience,omitempty"`
 
-	// Clients whose tokens are accepted although the provider names no audience.
+	// Clients whose tokens are accepted even if the provider names no audience.
 	Clients []string `json:"clients,omitempty"`
 
-	// How long what the provider says counts, at most `30s`. Default: `30s`.
+	// How long the provider's response is used, at most `30s`. Default: `30s`.
 	Cache *caddy.Duration `json:"cache,omitempty"`
 }
 
 // ResourceMetadata configures the document that tells programs where to get a token
 // (RFC 9728).
 type ResourceMetadata struct {
-	// The name that users read when they allow a program in.
+	// The name that users see when they authorize a program.
 	Name string `json:"name,omitempty"`
 
-	// The scopes that programs may ask for.
+	// The scopes that programs may request.
 	Scopes []string `json:"scopes,omitempty"`
 
-	// The address of a page for developers.
+	// The URL of a page for developers.
 	Documentation string `json:"documentation,omitempty"`
 }
 

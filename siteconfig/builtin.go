@@ -13,8 +13,8 @@ import (
 
 // Builtin makes a provider the identity provider of this Caddy, the app `oidc_idp`.
 type Builtin struct {
-	// The host names that users may sign in at, each with its port unless it is the
-	// site's. They are needed where the site has a wildcard, a placeholder or no
+	// The host names where users may sign in, each with its port unless that is the
+	// site's. They are required if the site has a wildcard, a placeholder or no
 	// name, and no `base_url`. Default: the host names of the site.
 	Hosts []string `json:"hosts,omitempty"`
 }

@@ -13,20 +13,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/subrequest"
 )
 
-// Check configures the endpoint `check`, which other proxies ask whether requests may
+// Check configures the endpoint `check`, where other proxies ask whether requests may
 // pass.
 type Check struct {
-	// Which headers describe the request that is asked about: `forwarded` for
+	// Which headers describe the request in question: `forwarded` for
 	// `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`, as Caddy's `forward_auth`
 	// and Traefik send them; `original` for `X-Original-Method` with
 	// `X-Original-URL`, or with `X-Original-URI`, `-Host` and `-Proto`, as nginx is
-	// configured to send them. The headers of the other family mean nothing. There
+	// configured to send them. The headers of the other family are ignored. There
 	// is no default.
 	Headers string `json:"headers,omitempty"`
 
-	// The hosts that may be asked about. A name without a port covers every port,
-	// and `*` as the first label covers each name one level below. Every other host
-	// is refused. At least one is required.
+	// The hosts that proxies may ask about. A name without a port covers every
+	// port, and `*` as the first label covers any one label. Every other host is
+	// refused. At least one is required.
 	Hosts []string `json:"hosts,omitempty"`
 }
 

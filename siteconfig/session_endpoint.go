@@ -16,7 +16,7 @@ import (
 // SessionEndpoint configures what scripts can learn about the session.
 type SessionEndpoint struct {
 	// The claims that the endpoint returns, as claim paths. Default: none besides
-	// the user's name, e-mail address and groups.
+	// the user's name, email address and groups.
 	Claims []string `json:"claims,omitempty"`
 
 	// The other origins whose pages may read the endpoint, exactly as browsers

@@ -20,15 +20,15 @@ import (
 // Upstream configures what the application receives about the user.
 type Upstream struct {
 	// The request headers to set: header name to claim path, or to text with
-	// placeholders. Whatever a client sent under these names, in any spelling,
-	// is deleted first, by all instances on the site. Headers that frame or
+	// placeholders. Anything a client sends under these names, in any spelling,
+	// is removed first, by all instances on the site. Headers that frame or
 	// route a request cannot be set: hop-by-hop headers, `Cookie`, `Host`,
 	// `Content-*`, `Sec-*`, `Forwarded`, `X-Forwarded-For` and the like.
 	Headers map[string]string `json:"headers,omitempty"`
 
-	// The header for the access token, as a `Bearer` token if it is
-	// `Authorization`, else bare. The token is then kept in the session.
-	// Default: the token is not passed on.
+	// The header for the access token: as a `Bearer` token if it is
+	// `Authorization`, otherwise the bare token. The token is then kept in the
+	// session. Default: the token is not passed on.
 	AccessToken string `json:"access_token,omitempty"`
 
 	// The header for the ID token. The token is then kept in the session.

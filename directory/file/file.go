@@ -22,17 +22,17 @@ import (
 func init() { caddy.RegisterModule(File{}) }
 
 // File knows the users that a file names: one name per line, or CSV with a header
-// that has the column `userName` and may have the column `active`. The file is
-// read again within seconds when it changes. A line that cannot be read counts as
-// absent. If the file cannot be read any more, its last content counts for an
-// hour; after that, it names no user.
+// that has the column `userName` and may have the column `active`. Changes take
+// effect within seconds. Lines that cannot be parsed are ignored. If the file can
+// no longer be read, its last content is used for an hour; after that, no user is
+// known.
 type File struct {
-	// The path of the file. The names in it are those that `{http.auth.user.id}`
-	// has: with several providers, those of users of all but the default one are
+	// The path of the file. It has names as in `{http.auth.user.id}`: with
+	// several providers, users of all but the default one are
 	// `<provider>/<name>`.
 	Path string `json:"path"`
 
-	// The ids of the providers whose users the file is for. Default: all.
+	// The ids of the providers whose users the file covers. Default: all.
 	ProviderIDs []string `json:"providers,omitempty"`
 
 	content *content

@@ -19,12 +19,12 @@ func init() { caddy.RegisterModule(List{}) }
 
 // List knows the users that the configuration names.
 type List struct {
-	// The names of the users, as `{http.auth.user.id}` has them: with several
-	// providers, those of users of all but the default one are
-	// `<provider>/<name>`. `{env.NAME}` and `{file./path}` are supported.
+	// The names of the users, as in `{http.auth.user.id}`: with several
+	// providers, users of all but the default one are `<provider>/<name>`.
+	// `{env.NAME}` and `{file./path}` are supported.
 	Names []string `json:"names"`
 
-	// The ids of the providers whose users the list is for. Default: all.
+	// The ids of the providers whose users the list covers. Default: all.
 	ProviderIDs []string `json:"providers,omitempty"`
 
 	names map[string]bool

@@ -35,40 +35,39 @@ const (
 	timeout = 5 * time.Second
 )
 
-// SCIM knows the users of a SCIM server (RFC 7644). It asks for
-// `userName eq "<name>"`. Known is a user who is the one and only returned
-// resource, whose `userName` is the name, and whose `active` is absent or true.
+// SCIM knows the users of a SCIM server (RFC 7644). It asks for `userName eq
+// "<name>"`. A user is known if the response has exactly one resource, whose
+// `userName` is the name and whose `active` is absent or true.
 //
 // The server is asked for the name as the provider gave it, without the id of the
 // provider. It is therefore asked only about users of one provider: the default
 // one, unless `providers` names others.
 type SCIM struct {
-	// The base URL of the server, without `/Users`. It is `https`, except on
-	// loopback. Redirects are not followed.
+	// The base URL of the server, without `/Users`. It must be `https`, except
+	// on loopback. Redirects are not followed.
 	URL string `json:"url"`
 
-	// The bearer token for the server. Use `{env.NAME}` or `{file./path}`, which is
-	// read again at each use. Default: none.
+	// The bearer token for the server. Use `{env.NAME}` or `{file./path}`; a file
+	// is read at each use. Default: none.
 	Token string `json:"token,omitempty"`
 
-	// How long the server's answer counts. A user who is removed there is signed out
-	// here at most this much later. An answer that there is no such user counts for
-	// 30 seconds at most.
-	// Default: `5m`.
+	// How long the server's answers are cached. Users who are removed there are
+	// signed out here at most this much later. An answer that there is no such user
+	// is cached for at most 30 seconds. Default: `5m`.
 	Cache caddy.Duration `json:"cache,omitempty"`
 
-	// How long the last answer counts while the server gives none, if it was that
-	// the user is known. After that, requests of the user get 503. Default: `1h`.
+	// How long a known user stays known while the server does not answer. After
+	// that, the user's requests get 503. Default: `1h`.
 	Grace *caddy.Duration `json:"grace,omitempty"`
 
 	// Whether to ignore the case of ASCII letters in names. Default: false.
 	IgnoreCase bool `json:"ignore_case,omitempty"`
 
-	// PEM files of the certificate authorities to trust. They are read again when
+	// PEM files of the certificate authorities to trust. They are reread when
 	// they change. Default: the system's authorities.
 	CA []string `json:"ca,omitempty"`
 
-	// The ids of the providers whose users the directory is for. Default: the
+	// The ids of the providers whose users the directory covers. Default: the
 	// default provider of the site.
 	ProviderIDs []string `json:"providers,omitempty"`
 

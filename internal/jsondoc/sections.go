@@ -19,12 +19,12 @@ const asArgument = "the argument"
 var Sections = []Section{
 	{
 		Title: "The app", Of: "..App",
-		Intro:     "`apps.oidc_rp` holds what sites share. A site that defines its own provider needs none of it.",
+		Intro:     "`apps.oidc_rp` holds what sites share. A site that defines its own provider does not need it.",
 		Caddyfile: map[string]string{"providers": "provider <id> { ... }", "profiles": "profile <name> { ... }"},
 	},
 	{
 		Title: "The handler", Of: "..Handler",
-		Intro: "`{\"handler\": \"oidc_rp\"}` guards a site, and serves the endpoints of its login. It belongs on a route that every request of the site passes, before the handlers that it protects.",
+		Intro: "`{\"handler\": \"oidc_rp\"}` guards a site and serves its login endpoints. It belongs on a route that every request of the site passes, before the handlers that it protects.",
 		Caddyfile: map[string]string{
 			"match": "oidc_rp <matcher>", "mode": "oidc_rp private|public|endpoints", "providers": "provider <ids...>",
 			"own_providers": "provider <id> { ... }", "routes": "public <matchers...> and private <matchers...>",
@@ -78,14 +78,14 @@ var Sections = []Section{
 	{Title: "The directory scim", Of: "directory/scim.SCIM", Caddyfile: map[string]string{"url": asArgument, "providers": "provider <ids...>"}},
 	{
 		Title: "The identity provider", Of: "idp.App",
-		Intro: "`apps.oidc_idp` is the [identity provider](identity-provider.md), of the module `github.com/caddy-oidc-rp/caddy-oidc-rp/idp`. The handler `{\"handler\": \"oidc_idp\"}` serves the site of its issuer, and has no fields.",
+		Intro: "`apps.oidc_idp` is the [identity provider](identity-provider.md), provided by the module `github.com/caddy-oidc-rp/caddy-oidc-rp/idp`. The handler `{\"handler\": \"oidc_idp\"}` serves the site of its issuer, and has no fields.",
 		Caddyfile: map[string]string{
 			"authenticators": "authenticator <name> { ... }", "externals": "external <id> { ... }", "clients": "client <id> { ... }",
 		},
 	},
 	{Title: "The database of accounts", Of: "idp.Database", Caddyfile: map[string]string{"engine": "database sqlite", "file": "database sqlite <file>", "url": "database <postgres URL>"}},
 	{Title: "Login authenticators", Of: "idp.Authenticator"},
-	{Title: "Rules of passwords", Intro: "What a new password has to be. It is never the user name, the e-mail address or the name of the provider.", Of: "idp.PasswordPolicy"},
+	{Title: "Rules of passwords", Intro: "What a new password must satisfy. It must not be the user name, the email address or the name of the provider.", Of: "idp.PasswordPolicy"},
 	{Title: "Lockout", Intro: "When wrong attempts lock an account, and for how long.", Of: "idp.Lockout", Caddyfile: map[string]string{"attempts": "the first argument", "duration": "the second argument"}},
 	{Title: "Single sign-on sessions", Intro: "How long a browser stays signed in.", Of: "idp.SessionPolicy"},
 	{

@@ -17,12 +17,12 @@ import (
 func init() { caddy.RegisterModule(Memory{}) }
 
 // Memory keeps sessions in the memory of this process, shared by all sites that use
-// this store. They survive reloads of the configuration, but not restarts, and other
-// nodes do not have them.
+// this store. They survive configuration reloads but not restarts, and are not
+// shared with other nodes.
 type Memory struct {
-	// How many records are kept at most: one for each session, and a small one
-	// for each logout. Beyond that, those that expire first are dropped. A usual
-	// session takes about 1 KB. Sites share the memory, and the largest number counts.
+	// The maximum number of records: one for each session, and a small one for each
+	// logout. Beyond that, those that expire first are dropped. A typical session
+	// takes about 1 KB. Sites share the memory, and the largest number applies.
 	// Default: `1000000`.
 	MaxRecords int `json:"max_records,omitempty"`
 

@@ -41,14 +41,14 @@ import (
 func init() { caddy.RegisterModule(new(Store)) }
 
 // Store keeps sessions in Redis or Valkey. One of `url`, `addresses` and `sentinel`
-// says where the server is. All nodes of a site that name the same server,
-// database and prefix share their sessions.
+// says where the server is. All nodes of a site with the same server, database and
+// prefix share their sessions.
 //
 // Texts may hold placeholders such as `{env.NAME}` and `{file./path}`.
 type Store struct {
 	// The server's address: `redis://`, `rediss://` (with TLS), `valkey://`,
-	// `valkeys://`, or `unix://` with the path of a socket. It may hold a user name
-	// and a password, percent-encoded, and may end with the number of the database,
+	// `valkeys://`, or `unix://` with the path of a socket. It may contain a
+	// percent-encoded user name and password, and may end with the database number,
 	// as in `redis://127.0.0.1:6379/1` or `unix:///run/redis.sock?db=1`.
 	URL string `json:"url,omitempty"`
 
@@ -59,24 +59,24 @@ type Store struct {
 	// The Sentinels that know the server, instead of a URL.
 	Sentinel *Sentinel `json:"sentinel,omitempty"`
 
-	// Whether the server is a node of a cluster, which knows the others. A
-	// cluster has no databases.
+	// Whether the server is a node of a cluster; it knows the other nodes. A
+	// cluster has no numbered databases.
 	Cluster bool `json:"cluster,omitempty"`
 
-	// The user at the server. Default: the server's user `default`.
+	// The user name for the server. Default: the server's user `default`.
 	Username string `json:"username,omitempty"`
 
 	// The user's password. Default: none.
 	Password string `json:"password,omitempty"`
 
-	// The number of the database. Default: 0.
+	// The database number. Default: 0.
 	Database int `json:"database,omitempty"`
 
 	// TLS settings, for Sentinels as well. Default: TLS with the system's
 	// authorities if the URL has `rediss` or `valkeys`, otherwise no TLS.
 	TLS *TLS `json:"tls,omitempty"`
 
-	// What the names of all keys begin with. Default: `oidc_rp:`.
+	// The prefix of all keys. Default: `oidc_rp:`.
 	Prefix string `json:"prefix,omitempty"`
 
 	// How long a response may take, from `50ms` to `10s`. Default: `500ms`.
@@ -94,10 +94,10 @@ type Sentinel struct {
 	// Sentinels as `host:port`. The default port is 26379.
 	Addresses []string `json:"addresses,omitempty"`
 
-	// The user at the Sentinels. Default: their user `default`.
+	// The user name for the Sentinels. Default: their user `default`.
 	Username string `json:"username,omitempty"`
 
-	// The password at the Sentinels. Default: none.
+	// The password for the Sentinels. Default: none.
 	Password string `json:"password,omitempty"`
 }
 

@@ -24,13 +24,11 @@ func init() { caddy.RegisterModule(Storage{}) }
 
 const defaultTimeout = 5 * time.Second
 
-// Storage keeps sessions in one of Caddy's storages: in files by default, and
-// shared by all nodes that have the same one configured. They survive restarts.
-// Each node reads a busy session about every two seconds, and sees changes by other
-// nodes within that time.
+// Storage keeps sessions in a Caddy storage: in files by default, and shared by all
+// nodes with the same storage. They survive restarts. Each node reads a busy
+// session about every two seconds, and sees other nodes' changes within that time.
 type Storage struct {
-	// Where sessions are kept. Default: the storage that is configured for all
-	// of Caddy.
+	// Where sessions are kept. Default: Caddy's global storage.
 	StorageRaw json.RawMessage `json:"storage,omitempty" caddy:"namespace=caddy.storage inline_key=module"`
 
 	// How long the storage may take to respond. Default: `5s`.
