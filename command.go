@@ -15,7 +15,7 @@ func init() {
 		Long: `
 Shows the state of identity providers, ends sessions, and rotates the keys that
 sessions are sealed with, through the admin API of a running Caddy. Checks a
-configuration with its providers, explains what its rules make of a user, and makes
+configuration with its providers, explains how its rules apply to a user, and creates
 access keys for programs, without a running Caddy.
 
 The default address of the admin API is '` + caddy.DefaultAdminListen + `'; use --address or

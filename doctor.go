@@ -37,24 +37,24 @@ func checkCommand() *cobra.Command {
 		Use:   "check [--config <file>] [--adapter <name>] [--site <host>] [--claims <file>] [--no-credentials] [--strict]",
 		Short: "Find out whether a configuration works, with its providers",
 		Long: `
-Reads a configuration, and examines what it needs to work: asks each provider for its
-metadata and keys, compares clocks, tries the credentials and the redirect URI, and
-looks at the storage, the session store and the directories. Prints for each what it
-has found, and what to do about it, and the addresses to register.
+Reads a configuration, and checks everything it needs to work: asks each provider for
+its metadata and keys, compares clocks, tries the credentials and the redirect URI, and
+examines the storage, the session store and the directories. Prints what it found for
+each, how to fix problems, and the addresses to register.
 
 The credentials are tried with a code that the provider never issued. Its answer shows
-whether it accepts the client, and holds no token. A second attempt, with a wrong secret
-or an unknown client, shows whether the provider looks at them at all. --no-credentials
-leaves both out.
+whether it accepts the client, and has no token. A second attempt, with a wrong secret
+or an unknown client, shows whether the provider checks them at all. --no-credentials
+skips both.
 
-Starts nothing. Writes one key to the storage, and removes it. Run it as the user who
+Starts nothing. Writes one key to the storage, and removes it. Run it as the user that
 runs Caddy.
 
 Exits 0 if nothing is wrong, 1 on warnings with --strict, and 2 on failures.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().String("site", "", "Host name of the site (default: all)")
-	cmd.Flags().String("claims", "", "JSON file with the claims of a user: is all there that the configuration names, and how large are cookies?")
+	cmd.Flags().String("claims", "", "JSON file with the claims of a user, to find missing claims and estimate the size of cookies")
 	cmd.Flags().Bool("no-credentials", false, "Do not try the credentials of clients")
 	cmd.Flags().Bool("strict", false, "Exit 1 on warnings")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

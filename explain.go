@@ -37,12 +37,13 @@ func explainCommand() *cobra.Command {
 		Use:   "explain --claims <file> [--config <file>] [--site <host>] [--path <path>] [--provider <id>]",
 		Short: "Show whether rules let a user in at a path",
 		Long: `
-Reads a configuration, and shows what its rules make of a user who signs in with
-the claims of a file: the readings of the path with the routes that apply to them,
+Reads a configuration, and shows how its rules apply to a user who signs in with the
+claims from a file: the readings of the path with the routes that apply to them,
 each rule, and the verdict. The file is a JSON object with the claims of an ID
 token and of userinfo.
 
-Nothing is started, and no provider is asked. The directories of known_users are.
+Nothing is started, and providers are not contacted, but the directories of
+known_users are.
 
 Exits 0 if the user is let in, 3 if not, and 1 on error.`,
 		Args: cobra.NoArgs,

@@ -24,7 +24,7 @@ func providersCommand() *cobra.Command {
 		Long: `
 Shows every provider of the running configuration: whether its metadata and keys
 could be read at the last attempt, when that was, and the error if there was one.
-Makes no request to providers.`,
+Does not contact any provider.`,
 	}
 	runs(providers, func(caddycmd.Flags) adminCall {
 		return adminCall{path: adminapi.ProvidersPath, print: adminapi.PrintProviders}
@@ -41,8 +41,8 @@ Ends the sessions of a user (--subject), of one session at a provider (--sid), o
 all sessions (--all), at all sites and on all instances that share the storage or
 the session store. Prints what was revoked, without asking for confirmation.
 
-Sessions that began before now end within five seconds; later ones are not
-touched. Whether there were any is not known, since browsers keep sessions in
+Sessions that exist now end within five seconds; later ones are not affected. The
+command cannot tell whether there were any, because browsers keep sessions in
 cookies: revoking an unknown name succeeds as well.
 
 Users can sign in again. To prevent that, disable the account at the provider
@@ -50,7 +50,7 @@ first.`,
 	}
 	revoke.Flags().String("subject", "", "The user's sub at the provider")
 	revoke.Flags().String("sid", "", "The id of a session at the provider")
-	revoke.Flags().Bool("all", false, "End all sessions that began before now")
+	revoke.Flags().Bool("all", false, "End all sessions that exist now")
 	revoke.Flags().String("provider", "", "The id of the provider (default: every provider)")
 	revoke.Flags().String("issuer", "", "The issuer; required for a provider with many tenants")
 	runs(revoke, func(fl caddycmd.Flags) adminCall {
@@ -71,7 +71,7 @@ func keysCommand() *cobra.Command {
 		Short: "Show or rotate the keys that sessions are sealed with",
 		Long: `
 Shows the ids and times of the keys that sessions are sealed with, never the keys
-themselves. With rotate, makes a new key.`,
+themselves. With rotate, creates a new key.`,
 	}
 	runs(keys, list)
 	listKeys := &cobra.Command{Use: "list", Short: "Show the keys that sessions are sealed with", Long: keys.Long}
@@ -80,14 +80,14 @@ themselves. With rotate, makes a new key.`,
 		Use:   "rotate [--compromised]",
 		Short: "Make a new key; all sessions continue",
 		Long: `
-Makes a new key in Caddy's storage. It starts to seal after three minutes, when
-all instances know it. The old keys open what they sealed for as long as sessions
-last, so users stay signed in.
+Creates a new key in Caddy's storage. It is used after three minutes, when all
+instances know it. The old keys are kept for as long as their sessions last, so
+users stay signed in.
 
-With --compromised, the old keys are withdrawn, at once on this instance and
+With --compromised, the old keys are withdrawn, immediately on this instance and
 within about a minute on others: all users have to sign in again. Use it if
-somebody else has seen the keys. As long as they can still read the storage, they
-see the new key as well.`,
+someone else has seen the keys. Anyone who can still read the storage sees the new
+key as well.`,
 	}
 	rotate.Flags().Bool("compromised", false, "Withdraw the old keys: all users have to sign in again")
 	runs(rotate, func(fl caddycmd.Flags) adminCall {

@@ -17,8 +17,8 @@ func keyCommand() *cobra.Command {
 		Use:   "key (new <name> | list <file> | check <file>)",
 		Short: "Make access keys for programs, and check files of them",
 		Long: `
-Makes access keys for programs, and shows what a file of access_keys says. Needs no
-running Caddy.`,
+Creates access keys for programs, and shows the content of an access_keys file. Needs
+no running Caddy.`,
 	}
 	group(key)
 	hide(key, "address", "config", "adapter")
@@ -26,13 +26,13 @@ running Caddy.`,
 		Use:   "new <name> [--groups <groups>] [--expires <time>]",
 		Short: "Make an access key and its line for the file",
 		Long: `
-Makes a random access key for a program, and prints it together with the line for
-the file of access_keys. The line has a hash of the key: the key itself is not shown
+Creates a random access key for a program, and prints it together with its line for
+the access_keys file. The line has a hash of the key: the key itself is not shown
 again, and nothing is written to a file.
 
-The name is made of letters, digits, and . _ -. Rules know the program as key/<name>.
-To replace a key without a gap, make another one of the same name, add its line, and
-remove the old line once the program uses the new key.`,
+The name may have letters, digits, and . _ -. Rules know the program as key/<name>.
+To replace a key without a gap, create another one with the same name, add its line,
+and remove the old line once the program uses the new key.`,
 	}
 	create.Flags().String("groups", "", "The groups of the program, separated by commas")
 	create.Flags().String("expires", "", "When the key stops to work: a time as in RFC 3339, or a duration from now, like 90d (default: never)")
@@ -43,8 +43,8 @@ remove the old line once the program uses the new key.`,
 		Use:   "list <file>",
 		Short: "Show the keys of a file",
 		Long: `
-Shows the keys of a file of access_keys: line, name, groups and expiry. Lines that
-count as absent are shown with the reason.
+Shows the keys in an access_keys file: line, name, groups and expiry. Lines that are
+ignored are shown with the reason.
 
 Exits 1 if there are such lines, or if the file cannot be read.`,
 	}
@@ -54,8 +54,8 @@ Exits 1 if there are such lines, or if the file cannot be read.`,
 		Short: "Check a key, read from standard input, against a file",
 		Long: `
 Reads an access key from standard input, and shows which line of the file has it, with
-name, groups and expiry. A key is never an argument, which other users of the machine
-could see.
+name, groups and expiry. The key is not an argument, because other users of the machine
+could see it.
 
 Exits 0 if the key is valid, 1 if it is not.`,
 	}

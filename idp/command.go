@@ -14,12 +14,12 @@ func init() {
 		Short: "Manage the accounts of the identity provider",
 		Long: `
 Manages users, groups, applications and sessions of the identity provider of a
-running Caddy, through its admin API. What changes something is in Caddy's log.
+running Caddy, through its admin API. Changes are recorded in Caddy's log.
 
 The first account: run ` + "`caddy oidc-idp first-user`" + ` and open the link that it prints.
 
 The default address of the admin API is '` + caddy.DefaultAdminListen + `'; use --address or
---config for another one. Whoever can reach that address can do all of this.
+--config for another one. Anyone who can reach that address can do all of this.
 
 Exits 0 on success, 1 on error.`,
 		CobraFunc: addCommands,
@@ -35,11 +35,11 @@ func addCommands(root *cobra.Command) {
 	flags.Bool("json", false, "Print the response of the admin API as JSON")
 	onlyHelp(root)
 	root.AddCommand(subcommand{
-		use: "first-user", operation: "first-user", short: "Print a link with which the first account is made",
+		use: "first-user", operation: "first-user", short: "Print a link to create the first account",
 		long: `
-Prints a link, once, with which the first account is made. It works for 15 minutes,
-and a new link ends the one before. There is none as soon as there ever was an
-account; use "user add" then.`,
+Prints a link to create the first account. It works once, for 15 minutes, and a new
+link replaces the previous one. If there has ever been an account, use "user add"
+instead.`,
 		shows: []string{"link", "code", "link_expires"},
 	}.command())
 	for _, noun := range nouns {

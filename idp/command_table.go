@@ -10,8 +10,8 @@ type noun struct {
 
 // Flags that several subcommands have.
 var (
-	yesFlag     = flag{name: "yes", kind: boolFlag, help: "Do it: it cannot be undone, or gives something away"}
-	groupsFlag  = flag{name: "groups", kind: listFlag, help: "Groups, separated by commas; those that do not exist are made"}
+	yesFlag     = flag{name: "yes", kind: boolFlag, help: "Confirm: this cannot be undone, or reveals something"}
+	groupsFlag  = flag{name: "groups", kind: listFlag, help: "Groups, separated by commas; missing ones are created"}
 	authFlag    = flag{name: "authenticator", kind: textFlag, help: "The login authenticator (default: default)"}
 	groupFlag   = flag{name: "group", kind: textFlag, help: "Only members of this group"}
 	searchFlag  = flag{name: "search", kind: textFlag, help: "Only those with this in the name, display name or e-mail address"}
@@ -47,8 +47,8 @@ var nouns = []noun{
 Adds a user. Prints a link with which the user sets a password, unless
 --password-stdin reads one.`,
 			flags: append([]flag{
-				{name: "password-stdin", kind: stdinFlag, field: "password", help: "Read the first password from the first line of the standard input"},
-				{name: "must-change", kind: boolFlag, help: "The user has to set another password at the first sign-in"},
+				{name: "password-stdin", kind: stdinFlag, field: "password", help: "Read the initial password from the first line of standard input"},
+				{name: "must-change", kind: boolFlag, help: "The user must set a new password at the first sign-in"},
 			}, profileFlags...),
 			shows: append(userFields, "link", "code", "link_expires"),
 		},
@@ -65,7 +65,7 @@ Adds a user. Prints a link with which the user sets a password, unless
 				{name: "add-groups", kind: listFlag, help: "Groups to add, separated by commas"},
 				{name: "remove-groups", kind: listFlag, help: "Groups to remove, separated by commas"},
 				{name: "must-change", kind: boolFlag, help: "A new password is due at the next sign-in"},
-				{name: "must-enrol", kind: boolFlag, help: "A factor has to be enrolled at the next sign-in"},
+				{name: "must-enrol", kind: boolFlag, help: "A factor must be enrolled at the next sign-in"},
 			}, profileFlags...),
 			shows: userFields,
 		},
@@ -89,12 +89,12 @@ email_verified, display_name, given_name, family_name, language, authenticator, 
 (separated by semicolons), locked, must_change and password_hash (bcrypt or argon2).
 Only name is needed. A line that is wrong is reported, and the others are imported.
 "-" reads the standard input.`,
-			flags: []flag{{name: "dry-run", kind: boolFlag, help: "Say what would come of each line, and change nothing"}},
+			flags: []flag{{name: "dry-run", kind: boolFlag, help: "Report what would happen to each line, and change nothing"}},
 			shows: []string{"users", "failed", "failures"},
 		},
 		{
 			use: "export", operation: "user/export", short: "Print all users as a CSV file",
-			flags: []flag{{name: "hashes", kind: boolFlag, help: "With the hashes of passwords; needs --yes"}, yesFlag}, raw: "csv",
+			flags: []flag{{name: "hashes", kind: boolFlag, help: "Include password hashes; needs --yes"}, yesFlag}, raw: "csv",
 		},
 		{
 			use: "reset-password <user> --yes", operation: "user/reset-password", params: []string{"user"}, short: "Print a link with which a user sets a password",
@@ -113,10 +113,10 @@ Gives a user a hardware token with a button, whose codes go by a counter (RFC 42
 seed is the first line of the standard input, in hexadecimal or base32. If the token
 was used before, --counter says which code is next.`,
 			flags: []flag{
-				{name: "seed-stdin", kind: stdinFlag, field: "seed", help: "Read the seed from the first line of the standard input"},
+				{name: "seed-stdin", kind: stdinFlag, field: "seed", help: "Read the seed from the first line of standard input"},
 				{name: "digits", kind: numberFlag, help: "Length of the codes: 6 or 8 (default: 6)"},
 				{name: "counter", kind: numberFlag, help: "Counter of the next code (default: 0)"},
-				{name: "label", kind: textFlag, help: "What the user calls the token, such as its serial number"},
+				{name: "label", kind: textFlag, help: "Label of the token, such as its serial number"},
 			},
 			shows: []string{"kind", "label", "created"},
 		},
@@ -124,7 +124,7 @@ was used before, --counter says which code is next.`,
 	{"group", "Add, list and remove groups", []subcommand{
 		{
 			use: "add <name>", operation: "group/add", params: []string{"name"}, short: "Add a group, or change it",
-			flags: []flag{{name: "operator", kind: boolFlag, help: "No external provider can put users into the group, or join accounts in it"}},
+			flags: []flag{{name: "operator", kind: boolFlag, help: "External providers cannot put users into the group, or link accounts in it"}},
 			shows: []string{"name", "operator", "created"},
 		},
 		{use: "list", operation: "group/list", short: "List groups", list: "groups", shows: []string{"name", "operator", "created"}},
@@ -142,7 +142,7 @@ was used before, --counter says which code is next.`,
 	{"key", "Add, list and remove access keys of programs", []subcommand{
 		{
 			use: "add <application>", operation: "key/add", params: []string{"application"}, short: "Make an access key, and print it once",
-			flags: []flag{{name: "expires", kind: durationFlag, field: "expires_in", help: "How long the key works, such as 90d (default: for ever)"}},
+			flags: []flag{{name: "expires", kind: durationFlag, field: "expires_in", help: "How long the key works, such as 90d (default: forever)"}},
 			shows: []string{"id", "application", "key", "created", "expires"},
 		},
 		{use: "list <application>", operation: "key/list", params: []string{"application"}, short: "List the access keys of a program", list: "keys", shows: []string{"id", "created", "expires", "last_used"}},
@@ -175,10 +175,10 @@ Or name the subject with --subject, which is what the external provider calls th
 for ever: the sub of OpenID Connect, the number of an account at GitHub or Discord, or
 the NameID of SAML with its format and qualifiers.`,
 			flags: []flag{
-				{name: "attempt", kind: textFlag, help: "The attempt to sign in that was refused, as in the log"},
-				{name: "subject", kind: textFlag, field: "external_subject", help: "What the external provider calls the user"},
+				{name: "attempt", kind: textFlag, help: "The refused sign-in attempt, as in the log"},
+				{name: "subject", kind: textFlag, field: "external_subject", help: "The external provider's identifier for the user"},
 				{name: "issuer", kind: textFlag, help: "Issuer or entity ID of the external provider (default: that of the configuration)"},
-				{name: "format", kind: textFlag, help: "Format of a NameID: persistent, email, unspecified, or a whole name (default: none)"},
+				{name: "format", kind: textFlag, help: "Format of a NameID: persistent, email, unspecified, or a full name (default: none)"},
 				{name: "name-qualifier", kind: textFlag, help: "NameQualifier of a NameID"},
 				{name: "sp-name-qualifier", kind: textFlag, help: "SPNameQualifier of a NameID"},
 				{name: "attribute", kind: boolFlag, help: "The subject is the value of the attribute that the option username names"},
@@ -203,8 +203,8 @@ once more.
 With --compromised, the old keys are gone at once: the provider refuses our requests
 until it has the new metadata.`,
 			flags: []flag{
-				{name: "after", kind: durationFlag, help: "When the new keys sign, such as 14d (default: 7d)"},
-				{name: "compromised", kind: boolFlag, help: "Somebody else has the keys; needs --yes"}, yesFlag,
+				{name: "after", kind: durationFlag, help: "When the new keys start to sign, such as 14d (default: 7d)"},
+				{name: "compromised", kind: boolFlag, help: "Someone else has the keys; needs --yes"}, yesFlag,
 			},
 			shows: []string{"id", "metadata", "keys"},
 		},
@@ -213,7 +213,7 @@ until it has the new metadata.`,
 		{
 			use: "add [<e-mail address>]", operation: "invite/add", params: []string{"email?"}, short: "Print a link with which one person makes an account",
 			long:  "\nPrints a link, once, for seven days. The account has the e-mail address that the invite\nis for. With --open, whoever has the link makes an account.",
-			flags: []flag{{name: "open", kind: boolFlag, help: "Whoever has the link may use it"}, authFlag, groupsFlag}, shows: []string{"id", "email", "groups", "authenticator", "link", "code", "expires"},
+			flags: []flag{{name: "open", kind: boolFlag, help: "Anyone with the link may use it"}, authFlag, groupsFlag}, shows: []string{"id", "email", "groups", "authenticator", "link", "code", "expires"},
 		},
 		{use: "list", operation: "invite/list", short: "List invites that can still be used", list: "invites", shows: []string{"id", "email", "groups", "authenticator", "created", "expires"}},
 		{use: "remove <id>", operation: "invite/remove", params: []string{"id"}, short: "Remove an invite", shows: []string{"id"}},
@@ -237,7 +237,7 @@ day. A key in Caddy's storage, which seals and hashes from now on, is made as we
 
 With --compromised, the old signing keys are gone at once: tokens that they signed are
 refused.`,
-			flags: []flag{{name: "compromised", kind: boolFlag, help: "Somebody else has the keys; needs --yes"}, yesFlag},
+			flags: []flag{{name: "compromised", kind: boolFlag, help: "Someone else has the keys; needs --yes"}, yesFlag},
 			shows: []string{"keys", "storage_key", "signs_from", "old_keys_published_until"},
 		},
 	}},
